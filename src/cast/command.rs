@@ -1,0 +1,94 @@
+//! A command as the index of a recording keeps it. The *type* lives here; its detection lives in `shell` and `exec`.
+
+use serde::{Deserialize, Serialize};
+
+/// One command of a session.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Command {
+    /// The command line: as the shell gave it, or as it stood on the screen at Enter.
+    pub text: String,
+    /// Working directory when it started, where known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cwd: Option<String>,
+    /// Start, milliseconds since the start of the session.
+    pub start: u64,
+    /// End, milliseconds since the start of the session; absent while it runs or when the end was not seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end: Option<u64>,
+    /// Exit status; 128 + n for signal n.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exit: Option<i32>,
+    /// Exit statuses of the parts of a pipeline, where the shell tells.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pipe: Vec<i32>,
+    /// Who told us.
+    pub source: Source,
+    /// How far it can be believed.
+    pub trust: Trust,
+    /// What an investigator should look at, as stable words with a reason after a colon (`alias: …`, `hidden: …`).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub flags: Vec<String>,
+    /// Programs that were executed for it, as the kernel saw them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub execs: Vec<Exec>,
+}
+
+/// Who told of a command.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Source {
+    /// The command given to `sealcast run -- COMMAND`.
+    #[default]
+    Argv,
+    /// The shell integration, by marks that carry the session's nonce.
+    Shell,
+    /// The rendered line at Enter.
+    Screen,
+    /// The kernel's exec trace alone.
+    Exec,
+    /// Marks of others (OSC 133, 633) without our nonce.
+    Hint,
+}
+
+/// How far an entry can be believed. Nothing is ever proof against a root user who means to deceive.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Trust {
+    /// From the kernel, or from our own argument list.
+    #[default]
+    Witnessed,
+    /// From the shell, with the nonce: program output cannot forge it, the user's shell can.
+    Told,
+    /// Inferred from what stood on the screen.
+    Inferred,
+    /// Anyone could have written it.
+    Untrusted,
+}
+
+/// One program executed in the session, as the kernel saw it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Exec {
+    /// Milliseconds since the start of the session.
+    pub time: u64,
+    /// Process id.
+    pub pid: u32,
+    /// Its parent's process id.
+    pub ppid: u32,
+    /// Real user id.
+    pub uid: u32,
+    /// Effective user id.
+    pub euid: u32,
+    /// Resolved path of the program.
+    pub path: String,
+    /// Arguments, the program's own name first. Bytes that are not UTF-8 are escaped as `\xNN`.
+    pub argv: Vec<String>,
+    /// Working directory.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub cwd: String,
+    /// End, milliseconds since the start of the session.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end: Option<u64>,
+    /// Exit status; 128 + n for signal n.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exit: Option<i32>,
+}

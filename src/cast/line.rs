@@ -1,0 +1,381 @@
+//! Events as lines of asciicast v3, both ways.
+//!
+//! Written intervals are whole milliseconds; the rounding error is carried on to the next event, so time never drifts
+//! by more than half a step. Bytes that are not UTF-8 travel as `[dt,"b","o:BASE64"]`, in the order they came:
+//! decoding gives back every byte. Format: <https://docs.asciinema.org/manual/asciicast/v3/>, extended by codes that
+//! readers of v3 pass over.
+
+use super::{Event, Payload};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use std::borrow::Cow;
+use std::time::Duration;
+
+/// The longest line that is read: a keyframe of the largest screen is far below it.
+pub const MAX_LINE: usize = 8 << 20;
+/// The longest interval that is read, in seconds (about 31 years).
+const MAX_INTERVAL: f64 = 1e9;
+/// A valid run shorter than this between invalid bytes travels with them: a line of its own would cost more.
+const SHORTEST_TEXT: usize = 24;
+
+/// Why a line could not be read.
+#[derive(Debug)]
+pub enum LineError {
+    /// Not JSON, or not an array of interval, code and data.
+    Syntax(serde_json::Error),
+    /// The interval is negative, not a number, or absurd.
+    Interval(f64),
+    /// The data does not fit its code.
+    Data {
+        /// The event code.
+        code: String,
+        /// What is wrong with it.
+        what: &'static str,
+    },
+    /// Longer than [`MAX_LINE`].
+    TooLong(usize),
+}
+
+impl std::fmt::Display for LineError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Syntax(error) => write!(f, "not an asciicast event: {error}"),
+            Self::Interval(value) => write!(f, "interval {value} is not between 0 and {MAX_INTERVAL} s"),
+            Self::Data { code, what } => write!(f, "event `{}`: {what}", crate::text::escaped(code)),
+            Self::TooLong(n) => write!(f, "line of {n} bytes; at most {MAX_LINE} are allowed"),
+        }
+    }
+}
+
+impl std::error::Error for LineError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Syntax(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+/// Turns events into lines. Holds the time written so far, in milliseconds.
+#[derive(Clone, Debug, Default)]
+pub struct Encoder {
+    written: u64,
+}
+
+impl Encoder {
+    /// An encoder whose previous event was at `ms` milliseconds.
+    pub fn at(ms: u64) -> Self {
+        Self { written: ms }
+    }
+
+    /// Time of the last event written, milliseconds since the start of the session.
+    pub fn now(&self) -> u64 {
+        self.written
+    }
+
+    /// Appends the lines of `event`, each ended by `\n`. Time never goes backwards: an earlier event is written at
+    /// the time of the one before it.
+    pub fn encode(&mut self, event: &Event, out: &mut Vec<u8>) {
+        match &event.payload {
+            Payload::Output(bytes) => self.bytes(event.time, 'o', bytes, out),
+            Payload::ErrorOutput(bytes) => self.bytes(event.time, 'e', bytes, out),
+            Payload::Input(bytes) => self.bytes(event.time, 'i', bytes, out),
+            Payload::Resize { cols, rows } => self.text(event.time, "r", &format!("{cols}x{rows}"), out),
+            Payload::Marker(label) => self.text(event.time, "m", label, out),
+            Payload::Exit(status) => self.text(event.time, "x", &status.to_string(), out),
+            Payload::Keyframe(screen) => self.text(event.time, "k", screen, out),
+            Payload::Anchor(anchor) => self.json(event.time, "t", anchor, out),
+            Payload::Withheld(count) => self.text(event.time, "w", &count.to_string(), out),
+            Payload::Gap(gap) => self.json(event.time, "g", gap, out),
+            Payload::Other { code, data } => self.text(event.time, code, data, out),
+        }
+    }
+
+    fn json(&mut self, time: Duration, code: &str, value: &impl serde::Serialize, out: &mut Vec<u8>) {
+        // These types hold strings and integers only: they always serialise.
+        let data = serde_json::to_string(value).unwrap_or_default();
+        self.text(time, code, &data, out);
+    }
+
+    fn bytes(&mut self, time: Duration, code: char, bytes: &[u8], out: &mut Vec<u8>) {
+        let mut buffer = [0; 4];
+        let code_text: &str = code.encode_utf8(&mut buffer);
+        if let Ok(text) = std::str::from_utf8(bytes) {
+            return self.text(time, code_text, text, out);
+        }
+        for run in runs(bytes) {
+            match run {
+                Run::Text(text) => self.text(time, code_text, text, out),
+                Run::Bytes(bytes) => {
+                    self.interval(time, out);
+                    out.extend_from_slice(b",\"b\",\"");
+                    out.extend_from_slice(code_text.as_bytes());
+                    out.push(b':');
+                    out.extend_from_slice(BASE64.encode(bytes).as_bytes());
+                    out.extend_from_slice(b"\"]\n");
+                }
+            }
+        }
+    }
+
+    fn text(&mut self, time: Duration, code: &str, data: &str, out: &mut Vec<u8>) {
+        self.interval(time, out);
+        out.push(b',');
+        push_string(code, out);
+        out.push(b',');
+        push_string(data, out);
+        out.extend_from_slice(b"]\n");
+    }
+
+    fn interval(&mut self, time: Duration, out: &mut Vec<u8>) {
+        let now = u64::try_from((time.as_micros().saturating_add(500)) / 1000).unwrap_or(u64::MAX);
+        let interval = now.saturating_sub(self.written);
+        self.written = self.written.max(now);
+        out.push(b'[');
+        push_seconds(interval, out);
+    }
+}
+
+/// Milliseconds as seconds, in the shortest decimal form: `0`, `1.5`, `0.012`.
+pub fn push_seconds(ms: u64, out: &mut Vec<u8>) {
+    out.extend_from_slice((ms / 1000).to_string().as_bytes());
+    let mut rest = ms % 1000;
+    if rest > 0 {
+        out.push(b'.');
+        let mut unit = 100;
+        while rest > 0 {
+            out.push(b'0' + u8::try_from(rest / unit).unwrap_or(0));
+            rest %= unit;
+            unit /= 10;
+        }
+    }
+}
+
+/// Appends a JSON string.
+pub fn push_string(text: &str, out: &mut Vec<u8>) {
+    // Writing a string to a Vec cannot fail.
+    let _ = serde_json::to_writer(&mut *out, text);
+}
+
+enum Run<'a> {
+    Text(&'a str),
+    Bytes(&'a [u8]),
+}
+
+/// Cuts bytes into runs of text and of bytes that are not; a short text between invalid bytes stays with them.
+fn runs(bytes: &[u8]) -> Vec<Run<'_>> {
+    let mut found: Vec<Run<'_>> = Vec::new();
+    let mut raw_from: Option<usize> = None;
+    let mut at = 0usize;
+    for piece in bytes.utf8_chunks() {
+        let text = piece.valid();
+        let text_end = at.saturating_add(text.len());
+        if text.len() >= SHORTEST_TEXT {
+            if let Some(from) = raw_from.take() {
+                found.push(Run::Bytes(bytes.get(from..at).unwrap_or_default()));
+            }
+            found.push(Run::Text(text));
+        } else if !text.is_empty() && raw_from.is_none() {
+            raw_from = Some(at);
+        }
+        if !piece.invalid().is_empty() && raw_from.is_none() {
+            raw_from = Some(text_end);
+        }
+        at = text_end.saturating_add(piece.invalid().len());
+    }
+    if let Some(from) = raw_from {
+        found.push(Run::Bytes(bytes.get(from..).unwrap_or_default()));
+    }
+    found
+}
+
+/// Turns lines into events. Holds the time read so far.
+#[derive(Clone, Debug, Default)]
+pub struct Decoder {
+    micros: u64,
+}
+
+impl Decoder {
+    /// A decoder whose previous event was at `time`.
+    pub fn at(time: Duration) -> Self {
+        Self { micros: u64::try_from(time.as_micros()).unwrap_or(u64::MAX) }
+    }
+
+    /// Time of the last event read.
+    pub fn now(&self) -> Duration {
+        Duration::from_micros(self.micros)
+    }
+
+    /// Reads one line (with or without its `\n`). A comment (`#`) or an empty line gives `None`, as does a header line.
+    ///
+    /// # Errors
+    /// [`LineError`] when the line is not an event; the decoder's time is then unchanged.
+    pub fn decode(&mut self, line: &[u8]) -> Result<Option<Event>, LineError> {
+        if line.len() > MAX_LINE {
+            return Err(LineError::TooLong(line.len()));
+        }
+        let line = line.trim_ascii();
+        if line.is_empty() || line.starts_with(b"#") || line.starts_with(b"{") {
+            return Ok(None);
+        }
+        #[derive(serde::Deserialize)]
+        struct Raw<'a>(f64, #[serde(borrow)] Cow<'a, str>, #[serde(borrow)] Cow<'a, str>);
+        let Raw(interval, code, data) = serde_json::from_slice(line).map_err(LineError::Syntax)?;
+        if !(0.0..=MAX_INTERVAL).contains(&interval) {
+            return Err(LineError::Interval(interval));
+        }
+        // In range by the check above, so the cast keeps the value.
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+        let micros = self.micros.saturating_add((interval * 1e6).round() as u64);
+        let payload = payload(&code, data)?;
+        self.micros = micros;
+        Ok(Some(Event { time: Duration::from_micros(micros), payload }))
+    }
+}
+
+fn payload(code: &str, data: Cow<'_, str>) -> Result<Payload, LineError> {
+    let wrong = |what| LineError::Data { code: code.to_owned(), what };
+    Ok(match code {
+        "o" => Payload::Output(data.into_owned().into_bytes()),
+        "e" => Payload::ErrorOutput(data.into_owned().into_bytes()),
+        "i" => Payload::Input(data.into_owned().into_bytes()),
+        "b" => {
+            let (of, encoded) = data.split_once(':').ok_or_else(|| wrong("no stream before the colon"))?;
+            let bytes = BASE64.decode(encoded).map_err(|_| wrong("not base64"))?;
+            match of {
+                "o" => Payload::Output(bytes),
+                "e" => Payload::ErrorOutput(bytes),
+                "i" => Payload::Input(bytes),
+                _ => return Err(wrong("unknown stream")),
+            }
+        }
+        "r" => {
+            let (cols, rows) = data.split_once('x').ok_or_else(|| wrong("not COLSxROWS"))?;
+            let cols = cols.parse().map_err(|_| wrong("columns are not a number up to 65535"))?;
+            let rows = rows.parse().map_err(|_| wrong("rows are not a number up to 65535"))?;
+            Payload::Resize { cols, rows }
+        }
+        "m" => Payload::Marker(data.into_owned()),
+        "x" => Payload::Exit(data.trim().parse().map_err(|_| wrong("not a number"))?),
+        "k" => Payload::Keyframe(data.into_owned()),
+        "t" => Payload::Anchor(serde_json::from_str(&data).map_err(|_| wrong("not a clock anchor"))?),
+        "w" => Payload::Withheld(data.parse().map_err(|_| wrong("not a count"))?),
+        "g" => Payload::Gap(serde_json::from_str(&data).map_err(|_| wrong("not a gap"))?),
+        _ => Payload::Other { code: code.to_owned(), data: data.into_owned() },
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Anchor, Gap};
+    use super::*;
+    use proptest::prelude::*;
+
+    fn lines(events: &[Event]) -> Vec<u8> {
+        let mut out = Vec::new();
+        let mut encoder = Encoder::default();
+        for event in events {
+            encoder.encode(event, &mut out);
+        }
+        out
+    }
+
+    fn read(text: &[u8]) -> Vec<Event> {
+        let mut decoder = Decoder::default();
+        text.split(|b| *b == b'\n').filter_map(|l| decoder.decode(l).unwrap()).collect()
+    }
+
+    fn output_of(events: &[Event]) -> Vec<u8> {
+        let mut all = Vec::new();
+        for event in events {
+            if let Payload::Output(bytes) = &event.payload {
+                all.extend_from_slice(bytes);
+            }
+        }
+        all
+    }
+
+    #[test]
+    fn every_kind_of_event_survives_the_round() {
+        let events: Vec<Event> = [
+            Payload::Output(b"hi\x1b[0m\0\x7f".to_vec()),
+            Payload::ErrorOutput("ño".into()),
+            Payload::Input(b"\r".to_vec()),
+            Payload::Resize { cols: 0, rows: 65535 },
+            Payload::Marker(String::new()),
+            Payload::Keyframe("\x1bc".into()),
+            Payload::Anchor(Anchor { at: 5, utc: -1, boot: 9 }),
+            Payload::Withheld(12),
+            Payload::Gap(Gap { why: "capped".into(), of: "stdin".into(), count: 3, note: String::new(), sha256: String::new() }),
+            Payload::Other { code: "z".into(), data: "?".into() },
+            Payload::Exit(-1),
+        ]
+        .into_iter()
+        .enumerate()
+        .map(|(n, payload)| Event::new(Duration::from_millis(n as u64 * 7), payload))
+        .collect();
+        assert_eq!(read(&lines(&events)), events);
+    }
+
+    #[test]
+    fn the_wire_form_is_what_the_format_says() {
+        let text = lines(&[
+            Event::new(Duration::from_millis(1500), Payload::Output(b"a\"\x1b".to_vec())),
+            Event::new(Duration::from_millis(1512), Payload::Output(b"\xff".to_vec())),
+            Event::new(Duration::from_millis(1512), Payload::Exit(3)),
+        ]);
+        assert_eq!(
+            String::from_utf8(text).unwrap(),
+            "[1.5,\"o\",\"a\\\"\\u001b\"]\n[0.012,\"b\",\"o:/w==\"]\n[0,\"x\",\"3\"]\n"
+        );
+    }
+
+    #[test]
+    fn rounding_never_drifts() {
+        let events: Vec<Event> =
+            (1..5000u64).map(|n| Event::new(Duration::from_micros(n * 333), Payload::Withheld(1))).collect();
+        for (before, after) in events.iter().zip(read(&lines(&events))) {
+            let drift = before.time.abs_diff(after.time);
+            assert!(drift <= Duration::from_micros(500), "{:?} became {:?}", before.time, after.time);
+        }
+    }
+
+    #[test]
+    fn hostile_lines_are_errors_and_leave_the_clock_alone() {
+        let mut decoder = Decoder::at(Duration::from_secs(9));
+        let bad: [&[u8]; 12] = [
+            b"[", b"[1]", b"[1,\"o\"]", b"[-1,\"o\",\"\"]", b"[1e99,\"o\",\"\"]", b"[1,\"r\",\"80\"]", b"[1,\"r\",\"70000x1\"]",
+            b"[1,\"b\",\"o:!\"]", b"[1,\"b\",\"q:\"]", b"[1,\"x\",\"\"]", b"[1,2,3]", b"\xff\xfe",
+        ];
+        for line in bad {
+            assert!(decoder.decode(line).is_err(), "{:?}", String::from_utf8_lossy(line));
+        }
+        assert_eq!(decoder.now(), Duration::from_secs(9));
+        for line in [&b""[..], b"# comment", b"{\"version\":3}"] {
+            assert!(decoder.decode(line).unwrap().is_none());
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_come_back(chunks in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..200), 0..20)) {
+            let events: Vec<Event> = chunks.iter().map(|c| Event::new(Duration::ZERO, Payload::Output(c.clone()))).collect();
+            prop_assert_eq!(output_of(&read(&lines(&events))), chunks.concat());
+        }
+
+        #[test]
+        fn mixed_text_and_bytes_come_back(parts in proptest::collection::vec((any::<bool>(), "\\PC{0,60}", any::<u8>()), 0..20)) {
+            let mut bytes = Vec::new();
+            for (raw, text, byte) in parts {
+                if raw { bytes.push(byte) } else { bytes.extend_from_slice(text.as_bytes()) }
+            }
+            let events = [Event::new(Duration::ZERO, Payload::Output(bytes.clone()))];
+            prop_assert_eq!(output_of(&read(&lines(&events))), bytes);
+        }
+
+        #[test]
+        fn no_line_panics(line in proptest::collection::vec(any::<u8>(), 0..100)) {
+            let _ = Decoder::default().decode(&line);
+        }
+    }
+}

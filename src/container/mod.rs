@@ -1,0 +1,1 @@
+//! The sealed file format, version 1.

@@ -1,0 +1,1 @@
+//! Keys, AEAD, signatures and digests.

@@ -1,0 +1,12 @@
+//! sealcast: a body camera for privileged shells.
+//!
+//! A recording is written encrypted to the investigators, signed from its first byte, forward-secure, and readable to
+//! its last flush at any moment. This library is what the `sealcast` binary is made of: layers that only ever use
+//! the layers below them (see `doc/ARCHITECTURE.md`; `tests/architecture.rs` enforces it).
+
+pub mod cast;
+pub mod console;
+pub mod container;
+pub mod crypto;
+pub mod sys;
+pub mod text;

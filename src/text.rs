@@ -1,0 +1,82 @@
+//! UTF-8 in pieces, and text that is safe to show on a terminal.
+//!
+//! Refuses to replace anything: bytes that are not UTF-8 are handed on as bytes, and control characters are made
+//! visible, never interpreted.
+
+use std::fmt;
+
+/// Shows untrusted text: control, bidirectional and zero-width characters and invalid bytes appear as escapes such as
+/// `\x1b`, `\u{202e}`, so nothing that came out of a recording can act on the terminal that shows it.
+#[derive(Clone, Copy)]
+pub struct Escaped<'a>(pub &'a [u8]);
+
+/// [`Escaped`] for a string.
+pub fn escaped(text: &str) -> Escaped<'_> {
+    Escaped(text.as_bytes())
+}
+
+impl fmt::Display for Escaped<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for piece in self.0.utf8_chunks() {
+            for c in piece.valid().chars() {
+                match c {
+                    '\n' => f.write_str("\\n")?,
+                    '\t' => f.write_str("\\t")?,
+                    '\r' => f.write_str("\\r")?,
+                    c if c.is_ascii_control() => write!(f, "\\x{:02x}", u32::from(c))?,
+                    c if is_deceptive(c) => write!(f, "\\u{{{:x}}}", u32::from(c))?,
+                    c => write!(f, "{c}")?,
+                }
+            }
+            for byte in piece.invalid() {
+                write!(f, "\\x{byte:02x}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether a character changes how its neighbours are shown, or is not shown at all: C1 controls, bidirectional
+/// controls, zero-width characters, line and paragraph separators, tags and the byte-order mark.
+pub fn is_deceptive(c: char) -> bool {
+    matches!(c,
+        '\u{80}'..='\u{9f}' | '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}
+
+/// How many bytes at the end of `bytes` are the beginning of a UTF-8 sequence that more bytes could complete (0 to 3).
+pub fn incomplete_tail(bytes: &[u8]) -> usize {
+    match bytes.utf8_chunks().last() {
+        // An invalid run that ends the slice and needs more bytes is reported by `from_utf8` as having no error length.
+        Some(piece) if !piece.invalid().is_empty() => match std::str::from_utf8(piece.invalid()) {
+            Err(error) if error.error_len().is_none() => piece.invalid().len(),
+            _ => 0,
+        },
+        _ => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn control_bidi_and_invalid_bytes_are_made_visible() {
+        let shown = Escaped(b"a\x1b]52;c;x\x07\xffb\xe2\x80\xae\n").to_string();
+        assert_eq!(shown, "a\\x1b]52;c;x\\x07\\xffb\\u{202e}\\n");
+    }
+
+    #[test]
+    fn plain_text_in_any_script_is_left_alone() {
+        assert_eq!(escaped("año 日本語 🦀").to_string(), "año 日本語 🦀");
+    }
+
+    #[test]
+    fn a_split_character_is_seen_as_an_incomplete_tail() {
+        let crab = "x🦀".as_bytes();
+        assert_eq!((1..=crab.len()).map(|n| incomplete_tail(&crab[..n])).collect::<Vec<_>>(), [0, 1, 2, 3, 0]);
+        assert_eq!(incomplete_tail(b"\xff"), 0);
+        assert_eq!(incomplete_tail(b"\xe2\x28"), 0);
+        assert_eq!(incomplete_tail(b""), 0);
+    }
+}

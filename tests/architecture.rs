@@ -1,0 +1,171 @@
+//! The layers of `doc/ARCHITECTURE.md`, enforced: a module uses only rows below its own.
+
+use std::path::{Path, PathBuf};
+
+/// Row of every room; a higher row may use a lower one, never its own and never a higher one.
+const ROWS: &[(&str, u8)] = &[
+    ("sys", 0),
+    ("text", 0),
+    ("cast", 1),
+    ("crypto", 1),
+    ("console", 1),
+    ("terminal", 2),
+    ("container", 2),
+    ("shell", 3),
+    ("store", 3),
+    ("exec", 3),
+    ("replay", 4),
+    ("search", 5),
+    ("record", 6),
+    ("player", 6),
+    ("audit", 6),
+    ("export", 6),
+    ("error", 7),
+    ("commands", 8),
+    ("cli", 9),
+    ("main", 10),
+    ("lib", 10),
+];
+
+fn row(room: &str) -> Option<u8> {
+    ROWS.iter().find(|(name, _)| *name == room).map(|(_, row)| *row)
+}
+
+fn sources(dir: &Path, found: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            sources(&path, found);
+        } else if path.extension().is_some_and(|e| e == "rs") {
+            found.push(path);
+        }
+    }
+}
+
+fn files() -> Vec<(String, PathBuf, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut found = Vec::new();
+    sources(&root, &mut found);
+    found.sort();
+    assert!(found.len() > 5, "no sources under {}", root.display());
+    found
+        .into_iter()
+        .map(|path| {
+            let inside = path.strip_prefix(&root).unwrap();
+            let first = inside.components().next().unwrap().as_os_str().to_str().unwrap();
+            let room = first.trim_end_matches(".rs").to_string();
+            let text = std::fs::read_to_string(&path).unwrap();
+            (room, path, text)
+        })
+        .collect()
+}
+
+/// The code of a line: without its comment (good enough here: no source has `//` inside a path expression).
+fn code(line: &str) -> &str {
+    line.split("//").next().unwrap_or("")
+}
+
+/// Every room named by `crate::room` or `sealcast::room`, also inside a brace list.
+fn uses(text: &str) -> Vec<(usize, String)> {
+    let mut found = Vec::new();
+    for (number, line) in text.lines().enumerate() {
+        let line = code(line);
+        for prefix in ["crate::", "sealcast::"] {
+            for (at, _) in line.match_indices(prefix) {
+                let rest = &line[at + prefix.len()..];
+                if let Some(list) = rest.strip_prefix('{') {
+                    for item in list.split(['}', ';']).next().unwrap_or("").split(',') {
+                        found.push((number + 1, first_word(item.trim())));
+                    }
+                } else {
+                    found.push((number + 1, first_word(rest)));
+                }
+            }
+        }
+    }
+    found
+}
+
+fn first_word(text: &str) -> String {
+    text.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect()
+}
+
+#[test]
+fn every_arrow_points_down() {
+    let mut wrong = Vec::new();
+    for (room, path, text) in files() {
+        let Some(mine) = row(&room) else {
+            wrong.push(format!("{}: room `{room}` has no row in doc/ARCHITECTURE.md", path.display()));
+            continue;
+        };
+        for (line, used) in uses(&text) {
+            match row(&used) {
+                Some(theirs) if used == room || theirs < mine => {}
+                Some(theirs) => wrong.push(format!(
+                    "{}:{line}: `{room}` (row {mine}) uses `{used}` (row {theirs})",
+                    path.display()
+                )),
+                // A type re-exported at the root, a macro: only rooms have rows.
+                None => {}
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "arrows that do not point down:\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn the_check_itself_sees_an_upward_arrow() {
+    let seen = uses("use crate::{text, player::App};\nlet x = crate::record::run(); // crate::cli\n");
+    assert_eq!(seen, [(1, "text".into()), (1, "player".into()), (2, "record".into())]);
+}
+
+#[test]
+fn unsafe_lives_in_sys_alone() {
+    for (room, path, text) in files() {
+        if room == "sys" {
+            continue;
+        }
+        for (number, line) in text.lines().enumerate() {
+            let line = code(line);
+            let unsafe_here = line.contains("unsafe {") || line.contains("unsafe fn") || line.contains("unsafe impl");
+            assert!(!unsafe_here, "{}:{}: unsafe outside sys", path.display(), number + 1);
+        }
+    }
+}
+
+#[test]
+fn the_container_never_opens_a_path() {
+    for (room, path, text) in files() {
+        if room != "container" {
+            continue;
+        }
+        let body = text.split("#[cfg(test)]").next().unwrap();
+        for word in ["std::fs", "File::open", "OpenOptions", "std::path"] {
+            assert!(!body.lines().any(|l| code(l).contains(word)), "{}: `{word}` in container", path.display());
+        }
+    }
+}
+
+#[test]
+fn the_pumping_threads_never_call_the_emulator() {
+    for (room, path, text) in files() {
+        let name = path.file_name().unwrap().to_str().unwrap();
+        if room == "record" && !name.starts_with("indexer") {
+            assert!(
+                !text.lines().any(|l| code(l).contains("crate::terminal")),
+                "{}: only the indexer thread may know the emulator",
+                path.display()
+            );
+        }
+    }
+}
+
+#[test]
+fn no_room_is_a_grab_bag() {
+    for (_, path, text) in files() {
+        let name = path.file_stem().unwrap().to_str().unwrap();
+        assert!(!["util", "utils", "helper", "helpers", "common", "manager", "misc"].contains(&name), "{}", path.display());
+        let lines = text.lines().count();
+        assert!(lines <= 700, "{} has {lines} lines: it is two files", path.display());
+    }
+}
