@@ -74,7 +74,10 @@ mod tests {
     #[test]
     fn a_split_character_is_seen_as_an_incomplete_tail() {
         let crab = "x🦀".as_bytes();
-        assert_eq!((1..=crab.len()).map(|n| incomplete_tail(&crab[..n])).collect::<Vec<_>>(), [0, 1, 2, 3, 0]);
+        assert_eq!(
+            (1..=crab.len()).map(|n| incomplete_tail(&crab[..n])).collect::<Vec<_>>(),
+            [0, 1, 2, 3, 0]
+        );
         assert_eq!(incomplete_tail(b"\xff"), 0);
         assert_eq!(incomplete_tail(b"\xe2\x28"), 0);
         assert_eq!(incomplete_tail(b""), 0);

@@ -127,7 +127,8 @@ fn unsafe_lives_in_sys_alone() {
         }
         for (number, line) in text.lines().enumerate() {
             let line = code(line);
-            let unsafe_here = line.contains("unsafe {") || line.contains("unsafe fn") || line.contains("unsafe impl");
+            let unsafe_here =
+                line.contains("unsafe {") || line.contains("unsafe fn") || line.contains("unsafe impl");
             assert!(!unsafe_here, "{}:{}: unsafe outside sys", path.display(), number + 1);
         }
     }
@@ -141,7 +142,11 @@ fn the_container_never_opens_a_path() {
         }
         let body = text.split("#[cfg(test)]").next().unwrap();
         for word in ["std::fs", "File::open", "OpenOptions", "std::path"] {
-            assert!(!body.lines().any(|l| code(l).contains(word)), "{}: `{word}` in container", path.display());
+            assert!(
+                !body.lines().any(|l| code(l).contains(word)),
+                "{}: `{word}` in container",
+                path.display()
+            );
         }
     }
 }
@@ -164,7 +169,11 @@ fn the_pumping_threads_never_call_the_emulator() {
 fn no_room_is_a_grab_bag() {
     for (_, path, text) in files() {
         let name = path.file_stem().unwrap().to_str().unwrap();
-        assert!(!["util", "utils", "helper", "helpers", "common", "manager", "misc"].contains(&name), "{}", path.display());
+        assert!(
+            !["util", "utils", "helper", "helpers", "common", "manager", "misc"].contains(&name),
+            "{}",
+            path.display()
+        );
         let lines = text.lines().count();
         assert!(lines <= 700, "{} has {lines} lines: it is two files", path.display());
     }

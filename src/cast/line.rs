@@ -306,7 +306,13 @@ mod tests {
             Payload::Keyframe("\x1bc".into()),
             Payload::Anchor(Anchor { at: 5, utc: -1, boot: 9 }),
             Payload::Withheld(12),
-            Payload::Gap(Gap { why: "capped".into(), of: "stdin".into(), count: 3, note: String::new(), sha256: String::new() }),
+            Payload::Gap(Gap {
+                why: "capped".into(),
+                of: "stdin".into(),
+                count: 3,
+                note: String::new(),
+                sha256: String::new(),
+            }),
             Payload::Other { code: "z".into(), data: "?".into() },
             Payload::Exit(-1),
         ]
@@ -344,8 +350,18 @@ mod tests {
     fn hostile_lines_are_errors_and_leave_the_clock_alone() {
         let mut decoder = Decoder::at(Duration::from_secs(9));
         let bad: [&[u8]; 12] = [
-            b"[", b"[1]", b"[1,\"o\"]", b"[-1,\"o\",\"\"]", b"[1e99,\"o\",\"\"]", b"[1,\"r\",\"80\"]", b"[1,\"r\",\"70000x1\"]",
-            b"[1,\"b\",\"o:!\"]", b"[1,\"b\",\"q:\"]", b"[1,\"x\",\"\"]", b"[1,2,3]", b"\xff\xfe",
+            b"[",
+            b"[1]",
+            b"[1,\"o\"]",
+            b"[-1,\"o\",\"\"]",
+            b"[1e99,\"o\",\"\"]",
+            b"[1,\"r\",\"80\"]",
+            b"[1,\"r\",\"70000x1\"]",
+            b"[1,\"b\",\"o:!\"]",
+            b"[1,\"b\",\"q:\"]",
+            b"[1,\"x\",\"\"]",
+            b"[1,2,3]",
+            b"\xff\xfe",
         ];
         for line in bad {
             assert!(decoder.decode(line).is_err(), "{:?}", String::from_utf8_lossy(line));

@@ -2,3 +2,73 @@
 //!
 //! Every block states what makes it sound. Nothing here knows what a recording is.
 #![allow(unsafe_code)]
+
+pub mod clock;
+pub mod fd;
+pub mod file;
+pub mod ids;
+
+use std::fmt;
+use std::io;
+use std::path::Path;
+
+/// A system call that failed: what was tried, on what, and what the kernel said.
+///
+/// Shown, it reads `cannot open /path`; the kernel's reason is its [`source`](std::error::Error::source).
+#[derive(Debug)]
+pub struct Error {
+    /// What was tried, as a verb: `open`, `lock`, `change to user 1000`.
+    pub operation: &'static str,
+    /// On what: mostly a path; empty when the operation says it all.
+    pub subject: String,
+    /// The kernel's reason.
+    pub source: io::Error,
+}
+
+/// Result of the calls of this room.
+pub type Result<T> = std::result::Result<T, Error>;
+
+impl Error {
+    /// The failure of `operation` on `subject`.
+    pub fn new(operation: &'static str, subject: impl Into<String>, source: io::Error) -> Self {
+        Self { operation, subject: subject.into(), source }
+    }
+
+    /// The failure of `operation` on a file.
+    pub fn at(operation: &'static str, path: &Path, source: io::Error) -> Self {
+        Self::new(operation, path.display().to_string(), source)
+    }
+
+    /// The failure of `operation` as errno tells it.
+    pub(crate) fn last(operation: &'static str, subject: impl Into<String>) -> Self {
+        Self::new(operation, subject, io::Error::last_os_error())
+    }
+
+    /// The kind of the kernel's reason.
+    pub fn kind(&self) -> io::ErrorKind {
+        self.source.kind()
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cannot {}", self.operation)?;
+        match self.subject.as_str() {
+            "" => Ok(()),
+            // A path is untrusted text: it must not act on the terminal that shows the message.
+            hostile if hostile.contains(char::is_control) => write!(f, " {}", hostile.escape_debug()),
+            plain => write!(f, " {plain}"),
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.source)
+    }
+}
+
+/// Whether a call was interrupted by a signal and is to be made again: not a failure, and not an end of file.
+pub fn interrupted(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::Interrupted
+}

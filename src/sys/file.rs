@@ -1,0 +1,426 @@
+//! Files and directories made and opened with care.
+//!
+//! Refuses to follow a symbolic link where a file is made, to open what is not a regular file where one is meant (a
+//! FIFO would hang us, a device would answer us), and to make anything that others can read. Locks are the standard
+//! library's ([`File::lock`], [`File::try_lock`]: `flock`), as is `fdatasync` ([`File::sync_data`]).
+
+use super::{Error, Result};
+use std::ffi::CString;
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::fd::AsRawFd as _;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::path::Path;
+
+/// Mode of every file we make.
+const FILE_MODE: u32 = 0o600;
+/// Mode of every directory we make.
+const DIR_MODE: u32 = 0o700;
+
+/// Makes a new file, mode 0600, open for reading and for writing at its end only (`O_APPEND`).
+///
+/// # Errors
+/// When it exists already (`AlreadyExists`), a dangling symbolic link included, or cannot be made.
+pub fn create_new(path: &Path) -> Result<File> {
+    OpenOptions::new()
+        .read(true)
+        .append(true)
+        .create_new(true)
+        .mode(FILE_MODE)
+        .custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC | libc::O_NOCTTY)
+        .open(path)
+        .map_err(|e| Error::at("create", path, e))
+}
+
+/// Opens a regular file to read it and to write at its end; makes it, mode 0600, when it does not exist. Whether it
+/// was made is told by its length and by what the caller expects in it.
+///
+/// # Errors
+/// When it is a symbolic link or not a regular file, or cannot be opened.
+pub fn open_append(path: &Path) -> Result<File> {
+    let file = OpenOptions::new()
+        .read(true)
+        .append(true)
+        .create(true)
+        .mode(FILE_MODE)
+        .custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC | libc::O_NOCTTY | libc::O_NONBLOCK)
+        .open(path)
+        .map_err(|e| Error::at("open", path, e))?;
+    regular(file, path)
+}
+
+/// Opens a regular file for reading. Symbolic links are followed: the path is the reader's own.
+///
+/// # Errors
+/// When it is not a regular file, or cannot be opened.
+pub fn open_read(path: &Path) -> Result<File> {
+    open(path, 0)
+}
+
+/// [`open_read`] that refuses a symbolic link as the last part of the path: for names found in a directory that
+/// others might write to.
+///
+/// # Errors
+/// When it is a symbolic link or not a regular file, or cannot be opened.
+pub fn open_read_nofollow(path: &Path) -> Result<File> {
+    open(path, libc::O_NOFOLLOW)
+}
+
+fn open(path: &Path, flags: libc::c_int) -> Result<File> {
+    // O_NONBLOCK: a FIFO without a writer would make open() wait for one.
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(flags | libc::O_CLOEXEC | libc::O_NOCTTY | libc::O_NONBLOCK)
+        .open(path)
+        .map_err(|e| Error::at("open", path, e))?;
+    regular(file, path)
+}
+
+/// The file itself when it is a regular one, without `O_NONBLOCK`.
+fn regular(file: File, path: &Path) -> Result<File> {
+    let facts = file.metadata().map_err(|e| Error::at("examine", path, e))?;
+    if facts.is_dir() {
+        return Err(Error::at(
+            "open",
+            path,
+            io::Error::new(io::ErrorKind::IsADirectory, "it is a directory"),
+        ));
+    }
+    if !facts.is_file() {
+        let what = "it is not a regular file";
+        return Err(Error::at("open", path, io::Error::new(io::ErrorKind::InvalidInput, what)));
+    }
+    super::fd::set_nonblocking(&file, false).map_err(|e| Error::at("open", path, e))?;
+    Ok(file)
+}
+
+/// Opens a file that may decide what we do (configuration, keys): it and every directory above it must belong to root
+/// or to `owner` and must not be writable by anyone else; a sticky directory such as `/tmp` is accepted above it.
+///
+/// # Errors
+/// `PermissionDenied` with the reason when it could have been written by others; as [`open_read`] otherwise.
+pub fn open_trusted(path: &Path, owner: u32) -> Result<File> {
+    let real = fs::canonicalize(path).map_err(|e| Error::at("open", path, e))?;
+    let file = open_read_nofollow(&real)?;
+    let facts = file.metadata().map_err(|e| Error::at("examine", path, e))?;
+    let refuse = |at: &Path, why: String| {
+        Err(Error::at("trust", at, io::Error::new(io::ErrorKind::PermissionDenied, why)))
+    };
+    if let Some(why) = writable_by_others(&facts, owner) {
+        return refuse(path, why);
+    }
+    for above in real.ancestors().skip(1) {
+        let facts = fs::symlink_metadata(above).map_err(|e| Error::at("examine", above, e))?;
+        let sticky = facts.mode() & libc::S_ISVTX != 0 && facts.uid() == 0;
+        if let Some(why) = writable_by_others(&facts, owner)
+            && !sticky
+        {
+            return refuse(above, why);
+        }
+    }
+    Ok(file)
+}
+
+/// Why something could be changed by someone other than root and `owner`, if so.
+fn writable_by_others(facts: &fs::Metadata, owner: u32) -> Option<String> {
+    if facts.uid() != 0 && facts.uid() != owner {
+        return Some(format!("it belongs to user {}", facts.uid()));
+    }
+    let mode = facts.mode() & 0o777;
+    let by = match mode & 0o022 {
+        0 => return None,
+        0o020 => "its group",
+        _ => "everyone",
+    };
+    Some(format!("it can be written by {by} (mode {mode:04o})"))
+}
+
+/// Makes a directory with mode 0700, and those above it that are missing. One that exists must be a directory of ours
+/// (or of root) that no one else can write to.
+///
+/// # Errors
+/// When it cannot be made, is not a directory, or could be written by others.
+pub fn create_private_dir(path: &Path) -> Result<()> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(DIR_MODE)
+        .create(path)
+        .map_err(|e| Error::at("create", path, e))?;
+    let facts = fs::symlink_metadata(path).map_err(|e| Error::at("examine", path, e))?;
+    let facts = if facts.is_symlink() {
+        fs::metadata(path).map_err(|e| Error::at("examine", path, e))?
+    } else {
+        facts
+    };
+    match writable_by_others(&facts, super::ids::effective_uid()) {
+        Some(why) => Err(Error::at("use", path, io::Error::new(io::ErrorKind::PermissionDenied, why))),
+        None => Ok(()),
+    }
+}
+
+/// Makes a new file, mode 0600, with this content, and does not return before it and its name are on the disk.
+///
+/// # Errors
+/// When it exists already, or cannot be written; what was begun is then removed.
+pub fn write_new(path: &Path, content: &[u8]) -> Result<()> {
+    let mut file = create_new(path)?;
+    let written = file.write_all(content).and_then(|()| file.sync_all());
+    if let Err(error) = written {
+        // The file is ours and incomplete: nothing is lost with it, and nothing can be done if it stays.
+        let _ = fs::remove_file(path);
+        return Err(Error::at("write", path, error));
+    }
+    sync_dir(path.parent().unwrap_or(Path::new("/")))
+}
+
+/// Puts the names in a directory on the disk (`fsync` of the directory). An empty path means the current directory.
+///
+/// # Errors
+/// When it cannot be opened or synced.
+pub fn sync_dir(path: &Path) -> Result<()> {
+    let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+    let dir = OpenOptions::new()
+        .read(true)
+        .custom_flags(libc::O_DIRECTORY | libc::O_CLOEXEC)
+        .open(path)
+        .map_err(|e| Error::at("open", path, e))?;
+    dir.sync_all().map_err(|e| Error::at("sync", path, e))
+}
+
+/// Gives a file its final name, without ever replacing another (`renameat2`, `RENAME_NOREPLACE`).
+///
+/// # Errors
+/// `AlreadyExists` when the new name is taken; whatever else the kernel says.
+pub fn publish(from: &Path, to: &Path) -> Result<()> {
+    let (old, new) = (c_path("rename", from)?, c_path("rename", to)?);
+    // SAFETY: both paths are NUL-terminated strings that outlive the call.
+    let done = unsafe {
+        libc::renameat2(libc::AT_FDCWD, old.as_ptr(), libc::AT_FDCWD, new.as_ptr(), libc::RENAME_NOREPLACE)
+    };
+    if done == 0 {
+        Ok(())
+    } else {
+        Err(Error::last("rename", format!("{} to {}", from.display(), to.display())))
+    }
+}
+
+/// Reserves `bytes` behind the end of the file without making it longer, so that the end of a recording can be
+/// written on a full disk. `false` when the file system cannot reserve.
+///
+/// # Errors
+/// `StorageFull` when there is no room; whatever else the kernel says.
+pub fn reserve(file: &File, bytes: u64) -> Result<bool> {
+    let end = file.metadata().map_err(|e| Error::new("examine", "the recording", e))?.len();
+    let offset = libc::off_t::try_from(end).unwrap_or(libc::off_t::MAX);
+    let length = libc::off_t::try_from(bytes.max(1)).unwrap_or(libc::off_t::MAX);
+    loop {
+        // SAFETY: the descriptor is open for as long as `file` is borrowed.
+        if unsafe { libc::fallocate(file.as_raw_fd(), libc::FALLOC_FL_KEEP_SIZE, offset, length) } == 0 {
+            return Ok(true);
+        }
+        let error = io::Error::last_os_error();
+        match error.raw_os_error() {
+            Some(libc::EINTR) => {}
+            Some(libc::EOPNOTSUPP | libc::ENOSYS) => return Ok(false),
+            _ => return Err(Error::new("reserve space", "", error)),
+        }
+    }
+}
+
+/// Gives back what [`reserve`] reserved behind the end of the file.
+///
+/// # Errors
+/// When the file cannot be cut to its own length.
+pub fn release_reserve(file: &File) -> Result<()> {
+    let end = file.metadata().and_then(|facts| file.set_len(facts.len()));
+    end.map_err(|e| Error::new("release reserved space", "", e))
+}
+
+/// Room on a file system.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Space {
+    /// Bytes that we may still write (for a user other than root, without what is kept for root).
+    pub available: u64,
+    /// Size of the file system in bytes.
+    pub total: u64,
+}
+
+/// Room on the file system that holds `path`.
+///
+/// # Errors
+/// When `path` does not exist or the kernel does not tell.
+pub fn free_space(path: &Path) -> Result<Space> {
+    let name = c_path("examine the file system of", path)?;
+    // SAFETY: an all-zero statvfs is a valid value of that plain C struct.
+    let mut facts: libc::statvfs = unsafe { std::mem::zeroed() };
+    // SAFETY: the path is NUL-terminated and `facts` is a valid place to write to.
+    if unsafe { libc::statvfs(name.as_ptr(), &mut facts) } != 0 {
+        return Err(Error::last("examine the file system of", path.display().to_string()));
+    }
+    let blocks = if super::ids::effective_uid() == 0 { facts.f_bfree } else { facts.f_bavail };
+    Ok(Space {
+        available: blocks.saturating_mul(facts.f_frsize),
+        total: facts.f_blocks.saturating_mul(facts.f_frsize),
+    })
+}
+
+/// Sets or clears the append-only attribute (`chattr +a`), which only root may. `false` when the file system has none
+/// or we may not.
+///
+/// # Errors
+/// Whatever else the kernel says.
+pub fn set_append_only(file: &File, on: bool) -> Result<bool> {
+    const FS_APPEND_FL: libc::c_int = 0x20;
+    let mut flags: libc::c_int = 0;
+    let refused = |error: io::Error| match error.raw_os_error() {
+        Some(libc::ENOTTY | libc::EOPNOTSUPP | libc::EPERM | libc::EINVAL) => Ok(false),
+        _ => Err(Error::new("set the append-only attribute", "", error)),
+    };
+    // SAFETY: FS_IOC_GETFLAGS writes an int (despite the `long` in its name), and `flags` is one.
+    if unsafe { libc::ioctl(file.as_raw_fd(), libc::FS_IOC_GETFLAGS, &mut flags) } != 0 {
+        return refused(io::Error::last_os_error());
+    }
+    let wanted = if on { flags | FS_APPEND_FL } else { flags & !FS_APPEND_FL };
+    // SAFETY: FS_IOC_SETFLAGS reads an int, and `wanted` is one.
+    if unsafe { libc::ioctl(file.as_raw_fd(), libc::FS_IOC_SETFLAGS, &wanted) } != 0 {
+        return refused(io::Error::last_os_error());
+    }
+    Ok(true)
+}
+
+fn c_path(operation: &'static str, path: &Path) -> Result<CString> {
+    CString::new(path.as_os_str().as_bytes()).map_err(|_| {
+        Error::at(
+            operation,
+            path,
+            io::Error::new(io::ErrorKind::InvalidInput, "the name contains a NUL byte"),
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+
+    fn mode(path: &Path) -> u32 {
+        fs::metadata(path).unwrap().permissions().mode() & 0o777
+    }
+
+    #[test]
+    fn a_new_file_is_private_and_never_replaces_another() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("new");
+        create_new(&path).unwrap();
+        assert_eq!(mode(&path), 0o600);
+        assert_eq!(create_new(&path).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+        let link = dir.path().join("link");
+        symlink(dir.path().join("elsewhere"), &link).unwrap();
+        assert!(create_new(&link).is_err());
+        assert!(!dir.path().join("elsewhere").exists());
+    }
+
+    #[test]
+    fn what_is_written_goes_to_the_end_only() {
+        use std::os::unix::fs::FileExt as _;
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("log");
+        let file = create_new(&path).unwrap();
+        (&file).write_all(b"one").unwrap();
+        file.write_all_at(b"two", 0).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"onetwo");
+    }
+
+    #[test]
+    fn a_fifo_or_a_directory_is_refused_without_waiting() {
+        let dir = tempfile::tempdir().unwrap();
+        let fifo = dir.path().join("fifo");
+        let name = CString::new(fifo.as_os_str().as_bytes()).unwrap();
+        // SAFETY: the name is NUL-terminated.
+        assert_eq!(unsafe { libc::mkfifo(name.as_ptr(), 0o600) }, 0);
+        assert!(open_read(&fifo).unwrap_err().source.to_string().contains("not a regular file"));
+        assert!(open_read(dir.path()).unwrap_err().source.to_string().contains("directory"));
+        assert!(open_read(Path::new("/dev/null")).is_err());
+    }
+
+    #[test]
+    fn an_opened_file_is_left_blocking() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("f");
+        write_new(&path, b"x").unwrap();
+        let file = open_read(&path).unwrap();
+        // SAFETY: the descriptor is open.
+        let flags = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_GETFL) };
+        assert_eq!(flags & libc::O_NONBLOCK, 0);
+    }
+
+    #[test]
+    fn a_link_is_followed_only_where_that_was_asked_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, link) = (dir.path().join("f"), dir.path().join("l"));
+        write_new(&path, b"x").unwrap();
+        symlink(&path, &link).unwrap();
+        assert!(open_read(&link).is_ok());
+        assert!(open_read_nofollow(&link).is_err());
+        assert!(open_append(&link).is_err());
+    }
+
+    #[test]
+    fn a_file_that_others_can_write_is_not_trusted() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("config.toml");
+        write_new(&path, b"").unwrap();
+        let me = super::super::ids::effective_uid();
+        assert!(open_trusted(&path, me).is_ok());
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o620)).unwrap();
+        let error = open_trusted(&path, me).unwrap_err();
+        assert!(error.source.to_string().contains("its group"), "{}", error.source);
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o777)).unwrap();
+        assert!(open_trusted(&path, me).unwrap_err().source.to_string().contains("everyone"));
+    }
+
+    #[test]
+    fn a_private_directory_is_made_with_those_above_it_and_refused_when_open_to_others() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a/b");
+        create_private_dir(&path).unwrap();
+        assert_eq!((mode(&path), mode(path.parent().unwrap())), (0o700, 0o700));
+        create_private_dir(&path).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o770)).unwrap();
+        assert!(create_private_dir(&path).is_err());
+    }
+
+    #[test]
+    fn publishing_never_replaces() {
+        let dir = tempfile::tempdir().unwrap();
+        let (a, b, c) = (dir.path().join("a"), dir.path().join("b"), dir.path().join("c"));
+        write_new(&a, b"a").unwrap();
+        write_new(&b, b"b").unwrap();
+        assert_eq!(publish(&a, &b).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+        publish(&a, &c).unwrap();
+        assert_eq!((fs::read(&b).unwrap(), fs::read(&c).unwrap()), (b"b".to_vec(), b"a".to_vec()));
+    }
+
+    #[test]
+    fn reserved_space_does_not_make_the_file_longer() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = create_new(&dir.path().join("f")).unwrap();
+        (&file).write_all(b"abc").unwrap();
+        if reserve(&file, 1 << 20).unwrap() {
+            let facts = file.metadata().unwrap();
+            assert_eq!(facts.len(), 3);
+            assert!(facts.blocks() * 512 >= 1 << 20, "{} blocks", facts.blocks());
+            release_reserve(&file).unwrap();
+            assert!(file.metadata().unwrap().blocks() * 512 < 1 << 20);
+        }
+    }
+
+    #[test]
+    fn free_space_is_below_the_size_of_the_file_system() {
+        let space = free_space(Path::new("/")).unwrap();
+        assert!(space.available > 0 && space.available < space.total, "{space:?}");
+        assert!(free_space(Path::new("/no/such/place")).is_err());
+    }
+}
