@@ -8,5 +8,6 @@ pub mod cast;
 pub mod console;
 pub mod container;
 pub mod crypto;
+pub mod shell;
 pub mod sys;
 pub mod text;

@@ -1,0 +1,489 @@
+//! The marks that our shell integration sends, taken out of the stream of output bytes.
+//!
+//! A mark is the operating system command `ESC ] 7717 ; NONCE ; KIND … BEL`, private to this program:
+//!
+//! | mark | meaning |
+//! |---|---|
+//! | `I;SHELL;VERSION;PID` | the integration is in force in this shell |
+//! | `A;WRITING;CWD` | a prompt begins |
+//! | `B` | the prompt ends, typing begins |
+//! | `C;NUMBER;BEFORE;LENGTH;WRITING;TEXT` | a command starts: history number now and at the prompt, length of what stands in TEXT (with a `+` when it was shortened), the text |
+//! | `D;STATUS;PIPE` | a command ended (or, in shells without `C`, a prompt comes up): status, statuses of the pipeline; `D;;cancel` when the line was given up |
+//!
+//! `WRITING` is how the text after it is quoted: `q` as bash and zsh do, `u` in percent writing, `r` raw.
+//!
+//! The nonce keeps programs that only *print* from forging a mark; it does not stop whoever runs the shell, who can
+//! read it. What is not exactly a mark of ours passes on untouched, byte for byte, and creates nothing. An overlong
+//! or broken mark is refused as a whole, never cut to fit. The length inside `C` shows when another process wrote
+//! into the middle of a mark.
+//!
+//! Marks of other programs (`OSC 133`, `633`, `7`) stay in the bytes and are reported as [`Hint`]s: anyone can print them.
+//!
+//! This stands on the way of every byte of output: without an `ESC ]` it costs one search for two bytes.
+
+use super::quote::{as_text, decode};
+use memchr::memmem;
+
+/// The longest payload of a mark that is accepted, in bytes. The integration shortens command lines to 4,096 bytes,
+/// which quoting can make four times as long.
+pub const MAX_MARK: usize = 24 << 10;
+/// The longest command of others that is read as a hint, in bytes.
+const MAX_HINT: usize = 4 << 10;
+/// Where the nonce starts in the introduction of a mark.
+const LEAD: &[u8] = b"\x1b]7717;";
+const ESC: u8 = 0x1b;
+const BEL: u8 = 0x07;
+
+/// What makes a mark ours: 128 random bits in hexadecimal, new for every session.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Nonce(String);
+
+impl Nonce {
+    /// The nonce of these random bytes.
+    pub fn new(random: [u8; 16]) -> Self {
+        Self(random.iter().map(|b| format!("{b:02x}")).collect())
+    }
+
+    /// Its 32 hexadecimal digits.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Nonce {
+    /// Not shown: whoever reads it in a log can forge marks.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Nonce(…)")
+    }
+}
+
+/// A mark with the session's nonce.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Mark {
+    /// The integration is in force.
+    Integration {
+        /// How it hooked in: `bash`, `bash-preexec`, `bash-readonly`, `zsh`, `fish`, `sh`…
+        shell: String,
+        /// Version of the shell.
+        version: String,
+        /// Process id of the shell, in its own pid namespace.
+        pid: u32,
+    },
+    /// A prompt begins.
+    Prompt {
+        /// Working directory.
+        cwd: Option<String>,
+    },
+    /// The prompt ends; what follows is being typed.
+    Typing,
+    /// A command starts.
+    Start(Start),
+    /// A command ended, or a prompt came up.
+    End {
+        /// Exit status.
+        status: Option<i32>,
+        /// Statuses of the parts of a pipeline, empty where the shell does not tell.
+        pipe: Vec<i32>,
+        /// The line was given up (`^C`): no command ran.
+        cancelled: bool,
+    },
+}
+
+/// What a shell says when a command starts.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Start {
+    /// The command line, where the shell can tell.
+    pub text: Option<String>,
+    /// The shell's text is the text of an earlier line: this one did not enter the history.
+    pub stale: bool,
+    /// Only the beginning of the text was sent.
+    pub cut: bool,
+    /// Other bytes got into the text on its way.
+    pub mangled: bool,
+}
+
+/// Something anyone can print. Never more than a hint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Hint {
+    /// A prompt begins (`133;A`).
+    Prompt,
+    /// Typing begins (`133;B`).
+    Typing,
+    /// A command starts (`133;C`), with its text where the terminal protocol carries one (`cmdline_url`).
+    Start(Option<String>),
+    /// A command ended (`133;D`), with its status.
+    End(Option<i32>),
+    /// The command line (`633;E`).
+    Text(String),
+    /// The working directory (`7`, `633;P;Cwd=`).
+    Cwd(String),
+    /// A mark like ours with another nonce: a forgery, or a recording inside the recording.
+    Forged,
+    /// A mark with our nonce that is broken or too long. It was left in the output.
+    Broken,
+}
+
+/// What [`Filter::feed`] finds, in the order of the stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Found<'a> {
+    /// Bytes for the terminal and for the recording.
+    Bytes(&'a [u8]),
+    /// A mark of ours, which stood here.
+    Mark(Mark),
+    /// A hint, whose bytes end here and are part of the bytes.
+    Hint(Hint),
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// Between sequences.
+    Ground,
+    /// The last `matched` bytes are the beginning of a mark's introduction, and held back.
+    Intro,
+    /// Inside a mark of ours; introduction and payload are held back.
+    Mark,
+    /// Inside somebody else's command, whose bytes pass on.
+    Foreign,
+}
+
+/// Takes marks out of a stream that may be split anywhere.
+pub struct Filter {
+    intro: Vec<u8>,
+    state: State,
+    matched: usize,
+    payload: Vec<u8>,
+    /// How many of the bytes held back came with earlier calls, and so are not in the present slice.
+    carried: usize,
+    /// Content of somebody else's command so far; `None` when it grew too long.
+    foreign: Option<Vec<u8>>,
+    /// `ESC` came inside somebody else's command: `\` would end it.
+    ending: bool,
+    finder: memmem::Finder<'static>,
+}
+
+impl Filter {
+    /// A filter for the marks that carry this nonce.
+    pub fn new(nonce: &Nonce) -> Self {
+        let mut intro = LEAD.to_vec();
+        intro.extend_from_slice(nonce.as_str().as_bytes());
+        intro.push(b';');
+        Self {
+            intro,
+            state: State::Ground,
+            matched: 0,
+            payload: Vec::new(),
+            carried: 0,
+            foreign: None,
+            ending: false,
+            finder: memmem::Finder::new(b"\x1b]"),
+        }
+    }
+
+    /// Bytes held back at this moment because they are, so far, a mark of ours.
+    pub fn held(&self) -> usize {
+        match self.state {
+            State::Intro => self.matched,
+            State::Mark => self.intro.len().saturating_add(self.payload.len()),
+            State::Ground | State::Foreign => 0,
+        }
+    }
+
+    /// Takes the next bytes of the output and gives what is in them to `found`, in order.
+    pub fn feed(&mut self, bytes: &[u8], mut found: impl FnMut(Found<'_>)) {
+        self.carried = self.held();
+        // Everything before `passed` has been given on; what follows it is passable up to where holding back began.
+        let mut passed = 0;
+        let mut at = 0;
+        while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
+            if self.state == State::Ground {
+                match self.next_start(rest) {
+                    Some(offset) => at = at.saturating_add(offset),
+                    None => break,
+                }
+                self.hold();
+            } else if let Some(byte) = rest.first() {
+                self.step(*byte, bytes, at, &mut passed, &mut found);
+            }
+            at = at.saturating_add(1);
+        }
+        // What is not held back goes out now.
+        let held_here = self.held().saturating_sub(self.carried);
+        let end = bytes.len().saturating_sub(held_here);
+        if let Some(rest) = bytes.get(passed..end).filter(|rest| !rest.is_empty()) {
+            found(Found::Bytes(rest));
+        }
+    }
+
+    /// The stream is over: gives on what was held back for a mark that will not come.
+    pub fn finish(&mut self, mut found: impl FnMut(Found<'_>)) {
+        self.carried = self.held();
+        self.release(&mut found);
+        self.state = State::Ground;
+    }
+
+    /// Where an introduction may begin in bytes that lie between sequences.
+    fn next_start(&self, rest: &[u8]) -> Option<usize> {
+        self.finder.find(rest).or_else(|| {
+            let last = rest.len().saturating_sub(1);
+            (rest.last() == Some(&ESC)).then_some(last)
+        })
+    }
+
+    fn hold(&mut self) {
+        self.state = State::Intro;
+        self.matched = 1;
+        self.payload.clear();
+    }
+
+    /// Gives on the held bytes that are not in the present slice; those that are count as passable again.
+    fn release(&mut self, found: &mut impl FnMut(Found<'_>)) {
+        let lead = self.intro.get(..self.carried.min(self.matched)).unwrap_or_default();
+        if !lead.is_empty() {
+            found(Found::Bytes(lead));
+        }
+        let body = self.payload.get(..self.carried.saturating_sub(self.matched)).unwrap_or_default();
+        if !body.is_empty() {
+            found(Found::Bytes(body));
+        }
+        self.carried = 0;
+        self.matched = 0;
+        self.payload.clear();
+    }
+
+    fn step(
+        &mut self,
+        byte: u8,
+        bytes: &[u8],
+        at: usize,
+        passed: &mut usize,
+        found: &mut impl FnMut(Found<'_>),
+    ) {
+        let give = |from: &mut usize, to: usize, found: &mut dyn FnMut(Found<'_>)| {
+            if let Some(piece) = bytes.get(*from..to).filter(|piece| !piece.is_empty()) {
+                found(Found::Bytes(piece));
+            }
+            *from = to;
+        };
+        match self.state {
+            State::Ground => {}
+            State::Intro => {
+                if self.intro.get(self.matched) == Some(&byte) {
+                    self.matched = self.matched.saturating_add(1);
+                    if self.matched == 2 {
+                        self.ending = false;
+                        self.foreign = Some(Vec::new());
+                    }
+                    if self.matched == self.intro.len() {
+                        self.state = State::Mark;
+                    }
+                    return;
+                }
+                let matched = self.matched;
+                let content = self.intro.get(2..matched).unwrap_or_default().to_vec();
+                self.release(found);
+                if matched >= LEAD.len() {
+                    give(passed, at, found);
+                    found(Found::Hint(Hint::Forged));
+                }
+                if matched >= 2 {
+                    // `ESC ]` of somebody else: from here on it is theirs, and this byte is the next of it.
+                    self.foreign = (matched < LEAD.len()).then_some(content);
+                    self.state = State::Foreign;
+                    self.step(byte, bytes, at, passed, found);
+                } else if byte == ESC {
+                    self.ending = false;
+                    self.hold();
+                } else {
+                    self.state = State::Ground;
+                    if byte == b'\\' && std::mem::take(&mut self.ending) {
+                        give(passed, at.saturating_add(1), found);
+                        self.tell_hint(found);
+                    }
+                    self.ending = false;
+                }
+            }
+            State::Mark => match byte {
+                BEL => match parse(&self.payload) {
+                    Some(mark) => {
+                        // The mark began in this slice unless part of it was carried.
+                        if self.carried == 0 {
+                            give(passed, at.saturating_sub(self.held()), found);
+                        }
+                        *passed = at.saturating_add(1);
+                        self.carried = 0;
+                        self.matched = 0;
+                        self.payload.clear();
+                        self.state = State::Ground;
+                        found(Found::Mark(mark));
+                    }
+                    None => self.refuse(at.saturating_add(1), bytes, passed, found),
+                },
+                0..=0x1f | 0x7f => {
+                    self.refuse(at, bytes, passed, found);
+                    if byte == ESC {
+                        self.hold();
+                    }
+                }
+                _ if self.payload.len() >= MAX_MARK => self.refuse(at, bytes, passed, found),
+                _ => self.payload.push(byte),
+            },
+            State::Foreign => match byte {
+                BEL => {
+                    give(passed, at.saturating_add(1), found);
+                    self.tell_hint(found);
+                    self.state = State::Ground;
+                }
+                ESC => {
+                    self.ending = true;
+                    self.hold();
+                }
+                // CAN and SUB end a sequence in every terminal.
+                0x18 | 0x1a => self.state = State::Ground,
+                _ => match self.foreign.as_mut().filter(|content| content.len() < MAX_HINT) {
+                    Some(content) => content.push(byte),
+                    // Too long for a hint: nothing more to learn from it.
+                    None => {
+                        self.foreign = None;
+                        self.state = State::Ground;
+                    }
+                },
+            },
+        }
+    }
+
+    /// A mark that is not one after all: its bytes pass on, and that it stood there is told.
+    fn refuse(&mut self, end: usize, bytes: &[u8], passed: &mut usize, found: &mut impl FnMut(Found<'_>)) {
+        self.release(found);
+        if let Some(piece) = bytes.get(*passed..end).filter(|piece| !piece.is_empty()) {
+            found(Found::Bytes(piece));
+        }
+        *passed = end;
+        self.state = State::Ground;
+        found(Found::Hint(Hint::Broken));
+    }
+
+    fn tell_hint(&mut self, found: &mut impl FnMut(Found<'_>)) {
+        if let Some(hint) = self.foreign.take().and_then(|content| parse_hint(&content)) {
+            found(Found::Hint(hint));
+        }
+    }
+}
+
+/// Reads the payload of a mark: everything between the nonce and `BEL`.
+fn parse(payload: &[u8]) -> Option<Mark> {
+    let mut fields = payload.splitn(2, |b| *b == b';');
+    let kind = fields.next()?;
+    let rest = fields.next().unwrap_or_default();
+    match kind {
+        b"I" => {
+            let mut fields = rest.split(|b| *b == b';');
+            let shell = as_text(fields.next()?);
+            let version = as_text(fields.next()?);
+            let pid = integer(fields.next()?)?;
+            Some(Mark::Integration { shell, version, pid })
+        }
+        b"A" => {
+            let mut fields = rest.splitn(2, |b| *b == b';');
+            let cwd = decode(fields.next()?, fields.next()?)?;
+            Some(Mark::Prompt { cwd: (!cwd.is_empty()).then(|| as_text(&cwd)) })
+        }
+        b"B" => Some(Mark::Typing),
+        b"C" => start(rest).map(Mark::Start),
+        b"D" => {
+            let mut fields = rest.splitn(2, |b| *b == b';');
+            let status = fields.next()?;
+            let pipe = fields.next().unwrap_or_default();
+            let cancelled = pipe == b"cancel";
+            let statuses =
+                |text: &[u8]| text.split(|b| *b == b' ').map(integer).collect::<Option<Vec<i32>>>();
+            Some(Mark::End {
+                status: if status.is_empty() { None } else { Some(integer(status)?) },
+                pipe: if cancelled || pipe.is_empty() { Vec::new() } else { statuses(pipe)? },
+                cancelled,
+            })
+        }
+        _ => None,
+    }
+}
+
+/// `NUMBER;BEFORE;LENGTH;WRITING;TEXT`. Without a length there is no text: the shell keeps no history.
+fn start(rest: &[u8]) -> Option<Start> {
+    let mut fields = rest.splitn(5, |b| *b == b';');
+    let number = fields.next()?;
+    let before = fields.next()?;
+    let length = fields.next()?;
+    let writing = fields.next()?;
+    let text = fields.next()?;
+    if length.is_empty() {
+        return Some(Start::default());
+    }
+    let (length, cut) = match length.strip_suffix(b"+") {
+        Some(length) => (length, true),
+        None => (length, false),
+    };
+    let mangled = text.len() != integer::<usize>(length)?;
+    // The history did not move on since the prompt: its last line is not this one. Shells without numbers send none.
+    let stale = number != before;
+    Some(Start { text: Some(as_text(&decode(writing, text)?)), stale, cut, mangled })
+}
+
+fn integer<T: std::str::FromStr>(digits: &[u8]) -> Option<T> {
+    std::str::from_utf8(digits).ok()?.parse().ok()
+}
+
+/// Reads the content of somebody else's command, where it is one of those that speak of prompts and commands.
+fn parse_hint(content: &[u8]) -> Option<Hint> {
+    let mut fields = content.split(|b| *b == b';');
+    match (fields.next()?, fields.next()?) {
+        (b"133" | b"633", b"A") => Some(Hint::Prompt),
+        (b"133" | b"633", b"B") => Some(Hint::Typing),
+        (b"133" | b"633", b"C") => Some(Hint::Start(
+            fields
+                .find_map(|field| field.strip_prefix(b"cmdline_url="))
+                .and_then(|t| decode(b"u", t))
+                .map(|t| as_text(&t)),
+        )),
+        (b"133" | b"633", b"D") => Some(Hint::End(fields.next().and_then(integer))),
+        // VS Code writes `\\` for a backslash and `\xNN` for what would end a field.
+        (b"633", b"E") => Some(Hint::Text(as_text(&hex_escapes(fields.next()?)))),
+        (b"633", b"P") => {
+            fields.next()?.strip_prefix(b"Cwd=").map(|cwd| Hint::Cwd(as_text(&hex_escapes(cwd))))
+        }
+        (b"7", url) => {
+            let rest = url.strip_prefix(b"file://")?;
+            let path = rest.get(rest.iter().position(|b| *b == b'/')?..)?;
+            Some(Hint::Cwd(as_text(&decode(b"u", path)?)))
+        }
+        _ => None,
+    }
+}
+
+fn hex_escapes(text: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((first, tail)) = rest.split_first() {
+        rest = tail;
+        if *first == b'\\' {
+            match tail {
+                [b'\\', after @ ..] => rest = after,
+                [b'x', high, low, after @ ..] => {
+                    if let (Some(h), Some(l)) =
+                        (char::from(*high).to_digit(16), char::from(*low).to_digit(16))
+                        && let Ok(byte) = u8::try_from(h.saturating_mul(16).saturating_add(l))
+                    {
+                        out.push(byte);
+                        rest = after;
+                        continue;
+                    }
+                }
+                _ => {}
+            }
+        }
+        out.push(*first);
+    }
+    out
+}
+
+#[cfg(test)]
+#[path = "marks_tests.rs"]
+mod tests;
