@@ -1,0 +1,523 @@
+//! Who can open what was sealed: identity files, and why each of them did or did not open something.
+//!
+//! Reads age X25519 identities (`AGE-SECRET-KEY-1…`), the same in a passphrase-protected age file (binary or armored),
+//! OpenSSH private keys (Ed25519 and RSA, also passphrase-protected) and plugin identities (`AGE-PLUGIN-…`). Passphrases
+//! are asked for when they are needed, once per file. Refuses to read without bound: files, age headers, plaintexts and
+//! the work of a passphrase all have limits, since any of them may come from somebody else.
+
+use super::prompt::{Callbacks, Prompt, PromptError, secret};
+use super::recipient::{self, Recipient, Slot};
+use age::secrecy::ExposeSecret as _;
+use std::fmt;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::str::FromStr as _;
+use std::sync::{Arc, OnceLock};
+use zeroize::Zeroizing;
+
+/// The longest identity file that is read, in bytes.
+pub const MAX_FILE: u64 = 256 << 10;
+/// The most identities in one file.
+const MAX_IDENTITIES: usize = 256;
+/// The longest secret that is unwrapped, in bytes: an identity file of a longer period is the longest we make.
+pub const MAX_SECRET: u64 = 64 << 10;
+/// The largest scrypt work factor that is accepted: 2^20 needs 1 GiB and some seconds. `age -p` uses 18.
+const MAX_SCRYPT: u8 = 20;
+/// The most bcrypt rounds that are accepted (about half a minute). `ssh-keygen` uses 16.
+const MAX_BCRYPT: u32 = 4096;
+
+/// An identity that can unwrap, from any thread.
+type Unwrapper = Box<dyn age::Identity + Send + Sync>;
+
+/// Why an identity file could not be read. The file's contents are never part of it.
+#[derive(Debug)]
+pub enum LoadError {
+    /// Reading failed.
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// It holds no identity, or one of a kind that cannot be used.
+    Content {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        why: String,
+    },
+}
+
+impl fmt::Display for LoadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Read { path, .. } => write!(f, "cannot read identity file {}", shown(path)),
+            Self::Content { path, why } => write!(f, "identity file {}: {why}", shown(path)),
+        }
+    }
+}
+
+impl std::error::Error for LoadError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Read { source, .. } => Some(source),
+            Self::Content { .. } => None,
+        }
+    }
+}
+
+fn shown(path: &Path) -> String {
+    crate::text::escaped(&path.to_string_lossy()).to_string()
+}
+
+/// Why one identity file did not open something.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// None of its identities is a recipient.
+    NoMatch,
+    /// The passphrase was wrong.
+    WrongPassphrase,
+    /// It has a passphrase, and nobody could be asked.
+    NoPassphrase(PromptError),
+    /// The plugin's program is not in `$PATH`.
+    PluginMissing(String),
+    /// The plugin failed; its own words (foreign text).
+    Plugin(String),
+    /// Unlocking it would take more work than is accepted.
+    TooMuchWork,
+    /// Unlocked, it holds nothing usable.
+    Content(String),
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoMatch => f.write_str("not a recipient"),
+            Self::WrongPassphrase => f.write_str("wrong passphrase"),
+            Self::NoPassphrase(error) => write!(f, "needs its passphrase, but {error}"),
+            Self::PluginMissing(program) => write!(f, "needs `{program}`, which is not in $PATH"),
+            Self::Plugin(words) => write!(f, "plugin: {}", crate::text::escaped(words)),
+            Self::TooMuchWork => f.write_str("its passphrase takes more work to try than is accepted"),
+            Self::Content(why) => f.write_str(why),
+        }
+    }
+}
+
+/// An identity file that was tried, and why it did not open the thing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tried {
+    /// The file.
+    pub path: PathBuf,
+    /// Why not.
+    pub why: Why,
+}
+
+/// Why something sealed could not be opened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum UnwrapError {
+    /// It is no age file.
+    NotAge(String),
+    /// It was opened, but what is inside is damaged: the header or the body is not what its maker wrote.
+    Damaged,
+    /// What is inside is longer than [`MAX_SECRET`], or the file is longer than [`recipient::MAX_AGE_FILE`].
+    TooLong,
+    /// No identity opens it.
+    NoIdentity {
+        /// Whom it is sealed to, as far as it tells.
+        slots: Vec<Slot>,
+        /// The identity files that were tried, and why each did not open it.
+        tried: Vec<Tried>,
+    },
+}
+
+impl fmt::Display for UnwrapError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotAge(why) => write!(f, "not an age file: {why}"),
+            Self::Damaged => f.write_str("the sealed key is damaged"),
+            Self::TooLong => f.write_str("the sealed key is longer than any is"),
+            Self::NoIdentity { slots, tried } => {
+                let slots: Vec<String> = slots.iter().map(Slot::to_string).collect();
+                write!(
+                    f,
+                    "sealed to {}; ",
+                    if slots.is_empty() { "nobody".into() } else { slots.join(", ") }
+                )?;
+                if tried.is_empty() {
+                    return f.write_str("no identity file was given");
+                }
+                let tried: Vec<String> =
+                    tried.iter().map(|t| format!("{} ({})", shown(&t.path), t.why)).collect();
+                write!(f, "tried: {}", tried.join(", "))
+            }
+        }
+    }
+}
+
+impl std::error::Error for UnwrapError {}
+
+/// The identity files of whoever is reading. Shared between threads; questions are asked once.
+pub struct Identities {
+    files: Vec<File>,
+    prompt: Arc<dyn Prompt>,
+}
+
+struct File {
+    path: PathBuf,
+    content: Content,
+    /// The identities, once they were needed: unlocking happens (and fails) once.
+    unlocked: OnceLock<Result<Vec<Unwrapper>, Why>>,
+}
+
+enum Content {
+    /// Identities a line each.
+    Lines(Zeroizing<String>),
+    /// A passphrase-protected age file, binary.
+    Locked(Vec<u8>),
+    /// An OpenSSH private key and its public half.
+    Ssh { key: Box<age::ssh::Identity>, public: Box<Recipient> },
+}
+
+impl Identities {
+    /// Reads the identity files at `paths`. Passphrases are not asked for yet.
+    ///
+    /// # Errors
+    /// The first file that cannot be read or holds no identity we can use.
+    pub fn load<P: AsRef<Path>>(paths: &[P], prompt: Arc<dyn Prompt>) -> Result<Self, LoadError> {
+        let files = paths.iter().map(|path| File::read(path.as_ref())).collect::<Result<_, _>>()?;
+        Ok(Self { files, prompt })
+    }
+
+    /// Identities from the text of an identity file that is in memory already, named `name` in messages.
+    ///
+    /// # Errors
+    /// As [`Identities::load`].
+    pub fn from_text(name: &Path, text: &[u8], prompt: Arc<dyn Prompt>) -> Result<Self, LoadError> {
+        Ok(Self { files: vec![File::parse(name, text)?], prompt })
+    }
+
+    /// Whether there is no identity file at all.
+    pub fn is_empty(&self) -> bool {
+        self.files.is_empty()
+    }
+
+    /// The files, in the order they are tried.
+    pub fn paths(&self) -> impl Iterator<Item = &Path> {
+        self.files.iter().map(|file| file.path.as_path())
+    }
+
+    /// Opens an age file with the first identity that can.
+    ///
+    /// # Errors
+    /// [`UnwrapError`]; for each identity file it says why that one did not do.
+    pub fn unwrap(&self, age_file: &[u8]) -> Result<Zeroizing<Vec<u8>>, UnwrapError> {
+        let slots = checked_slots(age_file)?;
+        let mut tried = Vec::new();
+        for file in &self.files {
+            match file.open(age_file, &slots, &self.prompt) {
+                Ok(secret) => return Ok(secret),
+                Err(Outcome::Fatal(error)) => return Err(error),
+                Err(Outcome::Not(why)) => tried.push(Tried { path: file.path.clone(), why }),
+            }
+        }
+        Err(UnwrapError::NoIdentity { slots, tried })
+    }
+
+    /// What the recipients of these identities are, where that can be told; unlocks the files. One result a file.
+    pub fn recipients(&self) -> Vec<(PathBuf, Result<Vec<Recipient>, Why>)> {
+        self.files.iter().map(|file| (file.path.clone(), file.recipients(&self.prompt))).collect()
+    }
+}
+
+/// Opens an age file with one age X25519 identity in its text form (what a KEYS slot of kind 2 holds).
+///
+/// # Errors
+/// [`UnwrapError`], with no file among those tried.
+pub fn unwrap_with(identity: &str, age_file: &[u8]) -> Result<Zeroizing<Vec<u8>>, UnwrapError> {
+    let slots = checked_slots(age_file)?;
+    let Ok(identity) = age::x25519::Identity::from_str(identity.trim()) else {
+        return Err(UnwrapError::NoIdentity { slots, tried: Vec::new() });
+    };
+    match open_with(&[Box::new(identity)], age_file) {
+        Ok(secret) => Ok(secret),
+        Err(Outcome::Fatal(error)) => Err(error),
+        Err(Outcome::Not(_)) => Err(UnwrapError::NoIdentity { slots, tried: Vec::new() }),
+    }
+}
+
+/// A new age X25519 identity: its secret text and its recipient.
+pub fn generate() -> (Zeroizing<String>, Recipient) {
+    let identity = age::x25519::Identity::generate();
+    let text = Zeroizing::new(identity.to_string().expose_secret().to_owned());
+    let recipient = Recipient::from_x25519(&identity.to_public());
+    (text, recipient)
+}
+
+/// Protects the text of an identity file with a passphrase: an armored age file, as `age -p -a` makes it. Takes about a
+/// second, on purpose.
+///
+/// # Errors
+/// When the age library fails.
+pub fn lock(text: &str, passphrase: Zeroizing<String>) -> Result<String, recipient::WrapError> {
+    let mut recipient = age::scrypt::Recipient::new(secret(passphrase));
+    // Fast machines must not make files that slower ones refuse.
+    recipient.set_work_factor(18);
+    age::encrypt_and_armor(&recipient, text.as_bytes())
+        .map_err(|error| recipient::WrapError::Age(recipient::one_line(&error.to_string())))
+}
+
+fn checked_slots(age_file: &[u8]) -> Result<Vec<Slot>, UnwrapError> {
+    if age_file.len() > recipient::MAX_AGE_FILE {
+        return Err(UnwrapError::TooLong);
+    }
+    recipient::slots(age_file).ok_or_else(|| UnwrapError::NotAge("its header is not one".into()))
+}
+
+enum Outcome {
+    /// This file does not open it; another may.
+    Not(Why),
+    /// The sealed thing itself is bad: no other file will do better.
+    Fatal(UnwrapError),
+}
+
+fn open_with(identities: &[Unwrapper], age_file: &[u8]) -> Result<Zeroizing<Vec<u8>>, Outcome> {
+    use age::DecryptError as E;
+    // The unbuffered reader is quadratic in the number of recipients.
+    let decryptor = age::Decryptor::new_buffered(age_file)
+        .map_err(|error| Outcome::Fatal(UnwrapError::NotAge(recipient::one_line(&error.to_string()))))?;
+    let reader =
+        decryptor.decrypt(identities.iter().map(|i| i.as_ref() as &dyn age::Identity)).map_err(|error| {
+            match error {
+                E::NoMatchingKeys => Outcome::Not(Why::NoMatch),
+                E::KeyDecryptionFailed => Outcome::Not(Why::WrongPassphrase),
+                E::ExcessiveWork { .. } => Outcome::Not(Why::TooMuchWork),
+                E::Plugin(errors) => Outcome::Not(Why::Plugin(recipient::plugin_words(&errors))),
+                E::PluginResolve(_) => Outcome::Not(Why::PluginMissing("age-plugin-…".into())),
+                E::Io(error) => Outcome::Not(Why::Plugin(error.to_string())),
+                // A stanza that is meant for us and does not open, or a header whose MAC is wrong.
+                E::DecryptionFailed | E::InvalidMac | E::InvalidHeader => {
+                    Outcome::Fatal(UnwrapError::Damaged)
+                }
+                other => Outcome::Fatal(UnwrapError::NotAge(recipient::one_line(&other.to_string()))),
+            }
+        })?;
+    bounded(reader).map_err(Outcome::Fatal)
+}
+
+/// Reads at most [`MAX_SECRET`] bytes. The buffer is reserved whole, so that no copy is left behind by growing.
+fn bounded(reader: impl std::io::Read) -> Result<Zeroizing<Vec<u8>>, UnwrapError> {
+    let mut plain = Zeroizing::new(Vec::with_capacity(MAX_SECRET as usize + 1));
+    reader.take(MAX_SECRET + 1).read_to_end(&mut plain).map_err(|_| UnwrapError::Damaged)?;
+    if plain.len() as u64 > MAX_SECRET {
+        return Err(UnwrapError::TooLong);
+    }
+    Ok(plain)
+}
+
+impl File {
+    fn read(path: &Path) -> Result<Self, LoadError> {
+        let failed = |source| LoadError::Read { path: path.to_owned(), source };
+        let file = std::fs::File::open(path).map_err(failed)?;
+        let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_FILE as usize + 1));
+        file.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(failed)?;
+        Self::parse(path, &bytes)
+    }
+
+    fn parse(path: &Path, bytes: &[u8]) -> Result<Self, LoadError> {
+        let content =
+            Content::parse(bytes).map_err(|why| LoadError::Content { path: path.to_owned(), why })?;
+        Ok(Self { path: path.to_owned(), content, unlocked: OnceLock::new() })
+    }
+
+    fn open(
+        &self,
+        age_file: &[u8],
+        slots: &[Slot],
+        prompt: &Arc<dyn Prompt>,
+    ) -> Result<Zeroizing<Vec<u8>>, Outcome> {
+        // An SSH recipient leaves its tag: no passphrase is asked for in vain.
+        if let Content::Ssh { public, .. } = &self.content
+            && !slots.iter().any(|slot| slot.is_for(public) == Some(true))
+        {
+            return Err(Outcome::Not(Why::NoMatch));
+        }
+        match self.unlock(prompt) {
+            Ok(identities) => open_with(identities, age_file),
+            Err(why) => Err(Outcome::Not(why.clone())),
+        }
+    }
+
+    fn unlock(&self, prompt: &Arc<dyn Prompt>) -> &Result<Vec<Unwrapper>, Why> {
+        self.unlocked.get_or_init(|| match &self.content {
+            Content::Lines(text) => identities(text, prompt),
+            Content::Locked(age_file) => identities(&self.plain(age_file, prompt)?, prompt),
+            Content::Ssh { key, .. } => Ok(vec![Box::new(self.ssh(key, prompt)?)]),
+        })
+    }
+
+    fn ask(&self, prompt: &Arc<dyn Prompt>) -> Result<Zeroizing<String>, Why> {
+        prompt.passphrase(&format!("Passphrase of {}: ", shown(&self.path))).map_err(Why::NoPassphrase)
+    }
+
+    fn plain(&self, age_file: &[u8], prompt: &Arc<dyn Prompt>) -> Result<Zeroizing<String>, Why> {
+        let mut identity = age::scrypt::Identity::new(secret(self.ask(prompt)?));
+        identity.set_max_work_factor(MAX_SCRYPT);
+        let plain = match open_with(&[Box::new(identity)], age_file) {
+            Ok(plain) => plain,
+            Err(Outcome::Not(why)) => return Err(why),
+            // With scrypt a wrong passphrase and a damaged file look the same.
+            Err(Outcome::Fatal(UnwrapError::Damaged)) => return Err(Why::WrongPassphrase),
+            Err(Outcome::Fatal(error)) => return Err(Why::Content(error.to_string())),
+        };
+        match std::str::from_utf8(&plain) {
+            Ok(text) => Ok(Zeroizing::new(text.to_owned())),
+            Err(_) => Err(Why::Content("what is inside is no identity file".into())),
+        }
+    }
+
+    fn ssh(&self, key: &age::ssh::Identity, prompt: &Arc<dyn Prompt>) -> Result<age::ssh::Identity, Why> {
+        match key {
+            age::ssh::Identity::Encrypted(locked) => match locked.decrypt(secret(self.ask(prompt)?)) {
+                Ok(key) => Ok(key.into()),
+                Err(_) => Err(Why::WrongPassphrase),
+            },
+            other => Ok(other.clone()),
+        }
+    }
+
+    fn recipients(&self, prompt: &Arc<dyn Prompt>) -> Result<Vec<Recipient>, Why> {
+        let of = |text: &str| {
+            lines(text)
+                .filter_map(|(_, line)| age::x25519::Identity::from_str(line).ok())
+                .map(|identity| Recipient::from_x25519(&identity.to_public()))
+                .collect()
+        };
+        match &self.content {
+            Content::Lines(text) => Ok(of(text)),
+            Content::Locked(age_file) => Ok(of(&self.plain(age_file, prompt)?)),
+            Content::Ssh { public, .. } => Ok(vec![public.as_ref().clone()]),
+        }
+    }
+}
+
+/// The lines of an identity file that are no comments, with their numbers.
+fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let numbered = text.lines().enumerate().map(|(number, line)| (number + 1, line.trim()));
+    numbered.filter(|(_, line)| !line.is_empty() && !line.starts_with('#'))
+}
+
+fn identities(text: &str, prompt: &Arc<dyn Prompt>) -> Result<Vec<Unwrapper>, Why> {
+    check_lines(text).map_err(Why::Content)?;
+    let mut found: Vec<Unwrapper> = Vec::new();
+    let mut missing = None;
+    for (_, line) in lines(text) {
+        if let Ok(identity) = age::x25519::Identity::from_str(line) {
+            found.push(Box::new(identity));
+        } else if let Ok(identity) = age::plugin::Identity::from_str(line) {
+            let name = identity.plugin().to_owned();
+            match age::plugin::IdentityPluginV1::new(&name, &[identity], Callbacks(Arc::clone(prompt))) {
+                Ok(plugin) => found.push(Box::new(plugin)),
+                Err(_) => missing = Some(Why::PluginMissing(format!("age-plugin-{name}"))),
+            }
+        }
+    }
+    match missing {
+        Some(why) if found.is_empty() => Err(why),
+        _ => Ok(found),
+    }
+}
+
+/// Whether every line is an identity. The error names the line's number, never its text.
+fn check_lines(text: &str) -> Result<(), String> {
+    let mut count = 0;
+    for (number, line) in lines(text) {
+        let good =
+            age::x25519::Identity::from_str(line).is_ok() || age::plugin::Identity::from_str(line).is_ok();
+        if !good {
+            let post_quantum = line.to_ascii_uppercase().starts_with("AGE-SECRET-KEY-PQ-");
+            let recipient = line.parse::<Recipient>().is_ok();
+            return Err(match (post_quantum, recipient) {
+                (true, _) => format!("line {number} is a post-quantum identity, which is not supported yet"),
+                (_, true) => format!("line {number} is a recipient (a public key), not an identity"),
+                _ => format!("line {number} is no identity"),
+            });
+        }
+        count += 1;
+    }
+    match count {
+        0 => Err("there is no identity in it".into()),
+        n if n > MAX_IDENTITIES => Err(format!("{n} identities, at most {MAX_IDENTITIES} are read")),
+        _ => Ok(()),
+    }
+}
+
+impl Content {
+    fn parse(bytes: &[u8]) -> Result<Self, String> {
+        if bytes.len() as u64 > MAX_FILE {
+            return Err(format!("more than {MAX_FILE} bytes: no identity file is that long"));
+        }
+        if bytes.starts_with(b"age-encryption.org/v1\n") {
+            return Self::locked(bytes.to_vec());
+        }
+        let text = std::str::from_utf8(bytes).map_err(|_| "it is no text, so no identity file".to_owned())?;
+        let start = text.trim_start();
+        if start.starts_with("-----BEGIN AGE ENCRYPTED FILE-----") {
+            let mut binary = Vec::new();
+            age::armor::ArmoredReader::new(start.as_bytes())
+                .take(MAX_FILE)
+                .read_to_end(&mut binary)
+                .map_err(|_| "its armor is damaged".to_owned())?;
+            return Self::locked(binary);
+        }
+        if start.starts_with("-----BEGIN") {
+            return Self::ssh(start);
+        }
+        check_lines(text)?;
+        Ok(Self::Lines(Zeroizing::new(text.to_owned())))
+    }
+
+    fn locked(binary: Vec<u8>) -> Result<Self, String> {
+        match recipient::slots(&binary) {
+            Some(slots) if matches!(&slots[..], [slot] if slot.kind == "scrypt") => Ok(Self::Locked(binary)),
+            Some(_) => Err("it is encrypted to recipients, not with a passphrase".into()),
+            None => Err("it is a damaged age file".into()),
+        }
+    }
+
+    fn ssh(text: &str) -> Result<Self, String> {
+        if let Ok(key) = ssh_key::PrivateKey::from_openssh(text.trim_end())
+            && let ssh_key::Kdf::Bcrypt { rounds, .. } = key.kdf()
+            && *rounds > MAX_BCRYPT
+        {
+            return Err(format!("{rounds} bcrypt rounds, at most {MAX_BCRYPT} are accepted"));
+        }
+        let damaged = |_| "it is no private key we can read (OpenSSH format, Ed25519 or RSA)".to_owned();
+        let key = age::ssh::Identity::from_buffer(text.as_bytes(), None).map_err(damaged)?;
+        if let age::ssh::Identity::Unsupported(why) = &key {
+            use age::ssh::UnsupportedKey as U;
+            return Err(match why {
+                U::EncryptedPem => {
+                    "its old PEM encryption is weak; `ssh-keygen -p -f FILE` converts it".into()
+                }
+                U::EncryptedSsh(cipher) => {
+                    format!("its cipher {} is not supported", crate::text::escaped(cipher))
+                }
+                U::Hardware(_) => "it is a security key's handle: it signs, but it cannot decrypt".into(),
+                U::Type(kind) => {
+                    format!(
+                        "keys of type {} cannot decrypt (Ed25519 and RSA can)",
+                        crate::text::escaped(kind)
+                    )
+                }
+            });
+        }
+        let public = age::ssh::Recipient::try_from(key.clone())
+            .map_err(|_| "its public half is damaged".to_owned())?;
+        let public = public.to_string().parse().map_err(|error: recipient::ParseError| error.to_string())?;
+        Ok(Self::Ssh { key: Box::new(key), public: Box::new(public) })
+    }
+}
+
+#[cfg(test)]
+#[path = "identity_tests.rs"]
+mod tests;

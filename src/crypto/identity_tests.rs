@@ -1,0 +1,202 @@
+use super::super::prompt::Nobody;
+use super::super::recipient::wrap;
+use super::*;
+use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Answers every question alike, and counts them.
+struct Answer(&'static str, AtomicUsize);
+
+impl Answer {
+    fn new(answer: &'static str) -> Arc<Self> {
+        Arc::new(Self(answer, AtomicUsize::new(0)))
+    }
+}
+
+impl Prompt for Answer {
+    fn passphrase(&self, _: &str) -> Result<Zeroizing<String>, PromptError> {
+        self.1.fetch_add(1, Ordering::SeqCst);
+        Ok(Zeroizing::new(self.0.to_owned()))
+    }
+}
+
+fn nobody() -> Arc<dyn Prompt> {
+    Arc::new(Nobody)
+}
+
+fn from_text(text: &[u8], prompt: Arc<dyn Prompt>) -> Identities {
+    Identities::from_text(Path::new("id"), text, prompt).unwrap()
+}
+
+fn refused(text: &[u8]) -> String {
+    Identities::from_text(Path::new("id"), text, nobody()).err().expect("must be refused").to_string()
+}
+
+fn why(result: Result<Zeroizing<Vec<u8>>, UnwrapError>) -> Why {
+    match result {
+        Err(UnwrapError::NoIdentity { mut tried, .. }) if tried.len() == 1 => tried.remove(0).why,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// A key made by stock `ssh-keygen`, or nothing when there is none.
+fn ssh_key(args: &[&str]) -> Option<(Vec<u8>, Recipient)> {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("key");
+    let made = Command::new("ssh-keygen").arg("-q").args(args).arg("-f").arg(&file).status();
+    if !made.is_ok_and(|status| status.success()) {
+        eprintln!("skipped: no ssh-keygen");
+        return None;
+    }
+    let public = std::fs::read_to_string(dir.path().join("key.pub")).unwrap();
+    Some((std::fs::read(&file).unwrap(), public.parse().unwrap()))
+}
+
+#[test]
+fn a_new_identity_opens_what_its_recipient_was_given() {
+    let (text, recipient) = generate();
+    let file = format!("# created today\n# public key: {recipient}\n{}\n", text.as_str());
+    let sealed = wrap(std::slice::from_ref(&recipient), b"secret").unwrap();
+    assert_eq!(from_text(file.as_bytes(), nobody()).unwrap(&sealed).unwrap().as_slice(), b"secret");
+    assert_eq!(unwrap_with(&text, &sealed).unwrap().as_slice(), b"secret");
+    assert_eq!(from_text(file.as_bytes(), nobody()).recipients()[0].1, Ok(vec![recipient]));
+}
+
+#[test]
+fn the_error_names_the_recipients_and_every_file_that_was_tried() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mine, theirs) = (generate(), generate());
+    let paths = [dir.path().join("a"), dir.path().join("b")];
+    std::fs::write(&paths[0], mine.0.as_bytes()).unwrap();
+    std::fs::write(&paths[1], lock(&generate().0, Zeroizing::new("pw".into())).unwrap()).unwrap();
+    let sealed = wrap(&[theirs.1], b"secret").unwrap();
+    let said = Identities::load(&paths, nobody()).unwrap().unwrap(&sealed).unwrap_err().to_string();
+    assert!(said.starts_with("sealed to an age key; tried: "), "{said}");
+    assert!(said.contains("a (not a recipient), "), "{said}");
+    assert!(said.contains("b (needs its passphrase, but there is nobody to ask for a passphrase)"), "{said}");
+    let none = Identities::load::<&Path>(&[], nobody()).unwrap().unwrap(&sealed).unwrap_err().to_string();
+    assert_eq!(none, "sealed to an age key; no identity file was given");
+}
+
+#[test]
+fn a_passphrase_is_asked_for_once_and_a_wrong_one_is_called_so() {
+    let (text, recipient) = generate();
+    let sealed = wrap(&[recipient], b"secret").unwrap();
+    let armored = lock(&text, Zeroizing::new("right".into())).unwrap();
+    let mut binary = Vec::new();
+    age::armor::ArmoredReader::new(armored.as_bytes()).read_to_end(&mut binary).unwrap();
+    for file in [armored.as_bytes(), &binary] {
+        let prompt = Answer::new("right");
+        let identities = from_text(file, prompt.clone());
+        assert_eq!(prompt.1.load(Ordering::SeqCst), 0, "asked before it was needed");
+        for _ in 0..3 {
+            assert_eq!(identities.unwrap(&sealed).unwrap().as_slice(), b"secret");
+        }
+        assert_eq!(prompt.1.load(Ordering::SeqCst), 1);
+    }
+    assert_eq!(why(from_text(&binary, Answer::new("wrong")).unwrap(&sealed)), Why::WrongPassphrase);
+}
+
+#[test]
+fn stock_age_reads_a_locked_identity_of_ours_as_one() {
+    let (text, recipient) = generate();
+    let locked = lock(&text, Zeroizing::new("pw".into())).unwrap();
+    assert!(locked.starts_with("-----BEGIN AGE ENCRYPTED FILE-----\n"), "{locked}");
+    assert!(!locked.contains("AGE-SECRET-KEY"));
+    let sealed = wrap(&[recipient], b"x").unwrap();
+    assert_eq!(from_text(locked.as_bytes(), Answer::new("pw")).unwrap(&sealed).unwrap().as_slice(), b"x");
+}
+
+#[test]
+fn ssh_keys_open_with_and_without_a_passphrase() {
+    for (kind, bits) in [("ed25519", "256"), ("rsa", "2048")] {
+        for passphrase in ["", "right"] {
+            let Some((key, recipient)) = ssh_key(&["-t", kind, "-b", bits, "-N", passphrase]) else { return };
+            let sealed = wrap(&[recipient, generate().1], b"secret").unwrap();
+            let prompt = Answer::new("right");
+            let opened = from_text(&key, prompt.clone()).unwrap(&sealed).unwrap();
+            assert_eq!(opened.as_slice(), b"secret", "{kind} {passphrase}");
+            assert_eq!(prompt.1.load(Ordering::SeqCst), usize::from(!passphrase.is_empty()));
+            let not_for_it = wrap(&[generate().1], b"secret").unwrap();
+            let prompt = Answer::new("right");
+            assert_eq!(why(from_text(&key, prompt.clone()).unwrap(&not_for_it)), Why::NoMatch);
+            assert_eq!(prompt.1.load(Ordering::SeqCst), 0, "asked in vain");
+            if !passphrase.is_empty() {
+                assert_eq!(why(from_text(&key, Answer::new("wrong")).unwrap(&sealed)), Why::WrongPassphrase);
+                assert!(matches!(why(from_text(&key, nobody()).unwrap(&sealed)), Why::NoPassphrase(_)));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_missing_plugin_is_named() {
+    let identity = age::plugin::Identity::default_for_plugin("nowhere").unwrap().to_string();
+    let sealed = wrap(&[generate().1], b"x").unwrap();
+    let identities = from_text(identity.as_bytes(), nobody());
+    assert_eq!(why(identities.unwrap(&sealed)), Why::PluginMissing("age-plugin-nowhere".into()));
+}
+
+#[test]
+fn files_that_are_no_identity_are_refused_without_repeating_them() {
+    let (text, recipient) = generate();
+    let broken = text.replace('Q', "P");
+    let said = refused(broken.as_bytes());
+    assert!(said.contains("line 1 is no identity") && !said.contains(&broken[16..]), "{said}");
+    assert!(refused(recipient.to_string().as_bytes()).contains("is a recipient"));
+    assert!(refused(b"# nothing\n").contains("no identity in it"));
+    assert!(refused(b"\xff\xfe").contains("no text"));
+    assert!(refused(&vec![b'#'; MAX_FILE as usize + 1]).contains("no identity file is that long"));
+    assert!(refused(&wrap(&[recipient], b"x").unwrap()).contains("not with a passphrase"));
+    assert!(refused(b"-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n").contains("no private key"));
+    assert!(refused(b"AGE-SECRET-KEY-PQ-1ABC").contains("post-quantum"));
+    let Some((ecdsa, _)) = ssh_ecdsa() else { return };
+    assert!(refused(&ecdsa).contains("ecdsa-sha2-nistp256"), "{}", refused(&ecdsa));
+}
+
+fn ssh_ecdsa() -> Option<(Vec<u8>, ())> {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("key");
+    let made = Command::new("ssh-keygen").args(["-q", "-t", "ecdsa", "-N", "", "-f"]).arg(&file).status();
+    made.is_ok_and(|status| status.success()).then(|| (std::fs::read(&file).unwrap(), ()))
+}
+
+#[test]
+fn work_without_bound_is_refused_before_it_is_done() {
+    let Some((key, _)) = ssh_key(&["-t", "ed25519", "-a", "1", "-N", "pw"]) else { return };
+    // The rounds are the last word of the bcrypt options: 1 becomes 2^24 + 1.
+    let base64: String = std::str::from_utf8(&key).unwrap().lines().filter(|l| !l.starts_with('-')).collect();
+    let mut blob = base64::Engine::decode(&base64::engine::general_purpose::STANDARD, base64).unwrap();
+    let at = blob.windows(4).position(|w| w == [0, 0, 0, 1]).unwrap();
+    blob[at] = 1;
+    let armored = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, blob);
+    let lines: Vec<&str> = armored.as_bytes().chunks(70).map(|c| std::str::from_utf8(c).unwrap()).collect();
+    let text = format!(
+        "-----BEGIN OPENSSH PRIVATE KEY-----\n{}\n-----END OPENSSH PRIVATE KEY-----\n",
+        lines.join("\n")
+    );
+    assert!(refused(text.as_bytes()).contains("bcrypt rounds"), "{}", refused(text.as_bytes()));
+
+    let sealed = wrap(&[generate().1], b"x").unwrap();
+    let file = "age-encryption.org/v1\n-> scrypt rF0/NwblUHHTpgQgRpe5CQ 21\nU2FsdHlTYWx0eVNhbHR5U2FsdHlTYWx0eVNhbHR5U2E\n--- U2FsdHlTYWx0eVNhbHR5U2FsdHlTYWx0eVNhbHR5U2E\n0123456789abcdef0123456789abcdef";
+    assert_eq!(why(from_text(file.as_bytes(), Answer::new("pw")).unwrap(&sealed)), Why::TooMuchWork);
+}
+
+#[test]
+fn damage_is_told_from_a_wrong_key() {
+    let (text, recipient) = generate();
+    let sealed = wrap(std::slice::from_ref(&recipient), b"secret").unwrap();
+    let identities = from_text(text.as_bytes(), nobody());
+    for at in 0..sealed.len() {
+        let mut bytes = sealed.clone();
+        bytes[at] ^= 1;
+        assert!(identities.unwrap(&bytes).is_err(), "byte {at}");
+    }
+    let mut bytes = sealed.clone();
+    *bytes.last_mut().unwrap() ^= 1;
+    assert_eq!(identities.unwrap(&bytes), Err(UnwrapError::Damaged));
+    assert!(matches!(identities.unwrap(b"hello"), Err(UnwrapError::NotAge(_))));
+    let long = wrap(&[recipient], &vec![0; MAX_SECRET as usize + 1]).unwrap();
+    assert_eq!(identities.unwrap(&long), Err(UnwrapError::TooLong));
+    assert_eq!(identities.unwrap(&vec![0; recipient::MAX_AGE_FILE + 1]), Err(UnwrapError::TooLong));
+}

@@ -1,0 +1,323 @@
+//! Which signing keys are trusted, and for which hosts: the files a fleet has already.
+//!
+//! Reads `known_hosts` (`ssh-keyscan` writes it), `allowed_signers` (what `ssh-keygen -Y verify -f` takes) and plain
+//! `.pub` lines, mixed as they come. Keys that are not Ed25519 are passed over: they sign no recording. Refuses to
+//! guess: a line it cannot read is an error, a restriction it cannot honour makes the line an error, too.
+
+use super::sshsig::{HostKey, is_key_type};
+use std::fmt;
+
+/// The longest file that is read, in bytes (about 100,000 hosts).
+pub const MAX_FILE: usize = 16 << 20;
+
+/// Keys with the hosts they belong to.
+#[derive(Clone, Debug, Default)]
+pub struct KnownKeys {
+    entries: Vec<Entry>,
+}
+
+#[derive(Clone, Debug)]
+struct Entry {
+    key: HostKey,
+    /// Patterns of host names; none for a plain public key, which is trusted whatever the host.
+    hosts: Option<Vec<String>>,
+    /// Purposes it is limited to.
+    namespaces: Option<Vec<String>>,
+    revoked: bool,
+}
+
+/// What is known about a key that signed for a host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Trust {
+    /// Listed for this host.
+    Trusted,
+    /// Listed, but for these hosts.
+    OtherHost(Vec<String>),
+    /// Listed, but not for this purpose.
+    OtherPurpose,
+    /// Marked as revoked.
+    Revoked,
+    /// Not listed.
+    Unknown,
+}
+
+/// A line that could not be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LineError {
+    /// Its number, from 1; 0 for the file as a whole.
+    pub line: usize,
+    /// What is wrong with it.
+    pub why: String,
+}
+
+impl fmt::Display for LineError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.line > 0 {
+            write!(f, "line {}: ", self.line)?;
+        }
+        f.write_str(&self.why)
+    }
+}
+
+impl std::error::Error for LineError {}
+
+impl KnownKeys {
+    /// Reads a file of keys.
+    ///
+    /// # Errors
+    /// The first line that is none of the three forms.
+    pub fn parse(text: &str) -> Result<Self, LineError> {
+        if text.len() > MAX_FILE {
+            return Err(LineError {
+                line: 0,
+                why: format!("{} bytes, at most {MAX_FILE} are read", text.len()),
+            });
+        }
+        let mut entries = Vec::new();
+        for (number, line) in text.lines().enumerate() {
+            let line = line.trim();
+            if line.is_empty() || line.starts_with('#') {
+                continue;
+            }
+            let entry = parse_line(line).map_err(|why| LineError { line: number + 1, why })?;
+            entries.extend(entry);
+        }
+        Ok(Self { entries })
+    }
+
+    /// Trusts one key, whatever the host.
+    pub fn add(&mut self, key: HostKey) {
+        self.entries.push(Entry { key, hosts: None, namespaces: None, revoked: false });
+    }
+
+    /// Takes over the keys of `other`.
+    pub fn extend(&mut self, other: Self) {
+        self.entries.extend(other.entries);
+    }
+
+    /// Whether no key is listed.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Whether `key` may sign for `host` and the purpose `namespace`. A revocation anywhere outweighs everything.
+    pub fn trust(&self, host: &str, namespace: &str, key: &HostKey) -> Trust {
+        let listed: Vec<&Entry> = self.entries.iter().filter(|entry| entry.key == *key).collect();
+        if listed.iter().any(|entry| entry.revoked) {
+            return Trust::Revoked;
+        }
+        let mut best = Trust::Unknown;
+        for entry in listed {
+            let for_host = entry.hosts.as_ref().is_none_or(|patterns| matches_list(patterns, host));
+            let for_purpose = entry.namespaces.as_ref().is_none_or(|list| matches_list(list, namespace));
+            match (for_host, for_purpose) {
+                (true, true) => return Trust::Trusted,
+                (true, false) => best = Trust::OtherPurpose,
+                (false, _) if best == Trust::OtherPurpose => {}
+                (false, _) => best = Trust::OtherHost(entry.hosts.clone().unwrap_or_default()),
+            }
+        }
+        best
+    }
+}
+
+/// `None` for a key of a type that signs no recording.
+fn parse_line(line: &str) -> Result<Option<Entry>, String> {
+    let (mut rest, mut revoked) = (line, false);
+    if let Some(marked) = line.strip_prefix('@') {
+        let (marker, after) = marked.split_once(char::is_whitespace).ok_or("nothing follows its marker")?;
+        match marker {
+            "revoked" => revoked = true,
+            // An authority certifies host keys, it does not sign recordings.
+            "cert-authority" => return Ok(None),
+            other => return Err(format!("unknown marker `@{}`", crate::text::escaped(other))),
+        }
+        rest = after.trim_start();
+    }
+    let mut fields = Fields(rest);
+    let first = fields.next().ok_or("it is empty")?;
+    if is_key_type(first) {
+        return Ok(key_of(first, rest)?.map(|key| Entry { key, hosts: None, namespaces: None, revoked }));
+    }
+    let hosts: Vec<String> = first.trim_matches('"').split(',').map(host_pattern).collect();
+    let mut namespaces = None;
+    loop {
+        let after_options = fields.0.trim_start();
+        let word = fields.next().ok_or("there is no public key in it")?;
+        if is_key_type(word) {
+            return Ok(key_of(word, after_options)?.map(|key| Entry {
+                key,
+                hosts: Some(hosts),
+                namespaces,
+                revoked,
+            }));
+        }
+        for option in split_options(word) {
+            match option.split_once('=') {
+                Some((name, list)) if name.eq_ignore_ascii_case("namespaces") => {
+                    namespaces = Some(list.trim_matches('"').split(',').map(str::to_owned).collect());
+                }
+                None if option.eq_ignore_ascii_case("cert-authority") => return Ok(None),
+                _ => {
+                    return Err(format!(
+                        "`{}` is neither a key type nor an option we can honour",
+                        crate::text::escaped(option)
+                    ));
+                }
+            }
+        }
+    }
+}
+
+fn key_of(kind: &str, text: &str) -> Result<Option<HostKey>, String> {
+    if kind != "ssh-ed25519" {
+        return Ok(None);
+    }
+    HostKey::from_openssh(text).map(Some).map_err(|error| error.to_string())
+}
+
+/// Words separated by blanks; blanks inside double quotes belong to the word.
+struct Fields<'a>(&'a str);
+
+impl<'a> Iterator for Fields<'a> {
+    type Item = &'a str;
+
+    fn next(&mut self) -> Option<&'a str> {
+        let text = self.0.trim_start();
+        let mut quoted = false;
+        let end = text.find(|c: char| {
+            quoted ^= c == '"';
+            c.is_whitespace() && !quoted
+        });
+        let (word, rest) = text.split_at(end.unwrap_or(text.len()));
+        self.0 = rest;
+        (!word.is_empty()).then_some(word)
+    }
+}
+
+fn split_options(word: &str) -> impl Iterator<Item = &str> {
+    let mut quoted = false;
+    word.split(move |c: char| {
+        quoted ^= c == '"';
+        c == ',' && !quoted
+    })
+}
+
+/// A pattern of `known_hosts` without its port: `[web-3]:2222` is `web-3`.
+fn host_pattern(text: &str) -> String {
+    let (not, name) = text.strip_prefix('!').map_or(("", text), |name| ("!", name));
+    let name = name.strip_prefix('[').and_then(|inner| inner.split_once(']')).map_or(name, |(host, _)| host);
+    format!("{not}{}", name.to_ascii_lowercase())
+}
+
+/// OpenSSH's pattern lists: one match is enough, one negated match is too much. Hashed names (`|1|…`) match nothing.
+fn matches_list(patterns: &[String], name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    let negated = patterns.iter().filter_map(|p| p.strip_prefix('!'));
+    if negated.into_iter().any(|pattern| glob(pattern.as_bytes(), name.as_bytes())) {
+        return false;
+    }
+    patterns.iter().any(|pattern| !pattern.starts_with('!') && glob(pattern.as_bytes(), name.as_bytes()))
+}
+
+/// `*` and `?`, in time proportional to pattern times name.
+fn glob(pattern: &[u8], name: &[u8]) -> bool {
+    let (mut p, mut n, mut back) = (0, 0, None);
+    while n < name.len() {
+        match pattern.get(p) {
+            Some(b'*') => {
+                back = Some((p + 1, n));
+                p += 1;
+            }
+            Some(c) if *c == b'?' || c.eq_ignore_ascii_case(&name[n]) => {
+                p += 1;
+                n += 1;
+            }
+            _ => match back {
+                Some((after, at)) => {
+                    p = after;
+                    n = at + 1;
+                    back = Some((after, n));
+                }
+                None => return false,
+            },
+        }
+    }
+    pattern[p..].iter().all(|c| *c == b'*')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const A: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILM+rvN+ot98qgEN796jTiQfZfG1KaT0PtFDJ/XFSqti";
+    const PURPOSE: &str = "sealcast-session@v1";
+
+    fn trust(file: &str, host: &str) -> Trust {
+        KnownKeys::parse(file).unwrap().trust(host, PURPOSE, &HostKey::from_openssh(A).unwrap())
+    }
+
+    #[test]
+    fn the_three_kinds_of_file_are_read() {
+        assert_eq!(trust(&format!("# fleet\n\nweb-3,10.0.0.3 {A}\n"), "web-3"), Trust::Trusted);
+        assert_eq!(trust(&format!("[web-3]:2222 {A} a comment\n"), "WEB-3"), Trust::Trusted);
+        assert_eq!(trust(&format!("*.example.org,!db.example.org {A}"), "web.example.org"), Trust::Trusted);
+        assert_eq!(trust(&format!("web-3 namespaces=\"file,sealcast-*\" {A}"), "web-3"), Trust::Trusted);
+        assert_eq!(trust(&format!("{A} me@here"), "whatever"), Trust::Trusted);
+    }
+
+    #[test]
+    fn a_key_is_trusted_for_its_own_hosts_only() {
+        assert_eq!(trust(&format!("web-4 {A}"), "web-3"), Trust::OtherHost(vec!["web-4".into()]));
+        assert_eq!(
+            trust(&format!("*.example.org,!db.example.org {A}"), "db.example.org"),
+            Trust::OtherHost(vec!["*.example.org".into(), "!db.example.org".into()])
+        );
+        assert_eq!(trust(&format!("web-3 namespaces=\"git\" {A}"), "web-3"), Trust::OtherPurpose);
+        assert_eq!(trust("", "web-3"), Trust::Unknown);
+        assert_eq!(
+            trust(&format!("|1|c2FsdA==|aGFzaA== {A}"), "web-3"),
+            Trust::OtherHost(vec!["|1|c2fsda==|agfzaa==".into()])
+        );
+    }
+
+    #[test]
+    fn a_revocation_outweighs_every_other_line() {
+        assert_eq!(trust(&format!("web-3 {A}\n@revoked * {A}\n"), "web-3"), Trust::Revoked);
+    }
+
+    #[test]
+    fn keys_that_sign_no_recording_are_passed_over_and_bad_lines_are_named() {
+        assert!(
+            KnownKeys::parse(
+                "web-3 ssh-rsa AAAA\nweb-3 ecdsa-sha2-nistp256 AAAA\n@cert-authority * ssh-rsa A"
+            )
+            .unwrap()
+            .is_empty()
+        );
+        for (bad, line) in [
+            ("\nweb-3", 2),
+            ("web-3 ssh-ed25519 AAAA", 1),
+            ("@what web-3 ssh-ed25519 AAAA", 1),
+            ("web-3 valid-before=\"2020\" ssh-ed25519 AAAA", 1),
+            ("web-3 nonsense", 1),
+        ] {
+            assert_eq!(KnownKeys::parse(bad).unwrap_err().line, line, "{bad}");
+        }
+    }
+
+    #[test]
+    fn patterns_match_as_in_openssh() {
+        for (pattern, name, yes) in [
+            ("*", "", true),
+            ("a*c", "abbbc", true),
+            ("a*c", "abbbd", false),
+            ("?", "", false),
+            ("??", "ab", true),
+            ("*.*.*", "a.b", false),
+            ("*a*a*a*a*b", &"a".repeat(2000), false),
+        ] {
+            assert_eq!(glob(pattern.as_bytes(), name.as_bytes()), yes, "{pattern} {name}");
+        }
+    }
+}

@@ -1,0 +1,471 @@
+//! To whom a secret is sealed: age recipients, as people write them.
+//!
+//! What [`wrap`] makes is an ordinary binary age file (<https://c2sp.org/age>): stock `age -d` opens it. Refuses to run
+//! a plugin unless asked by name ([`wrap_with_plugins`]): the recorder never does, a plugin is foreign code.
+
+use super::prompt::{Callbacks, Prompt};
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD as BASE64, STANDARD_NO_PAD as BASE64_BARE};
+use sha2::{Digest as _, Sha256};
+use std::fmt;
+use std::io::Write as _;
+use std::str::FromStr;
+use std::sync::Arc;
+
+/// The longest recipients file that is read, in bytes.
+pub const MAX_FILE: usize = 1 << 20;
+/// The most recipients one secret is sealed to: their slots must fit into one chunk of a recording.
+pub const MAX_RECIPIENTS: usize = 500;
+/// The longest age file whose recipients are listed, in bytes: no slot of a recording is longer.
+pub const MAX_AGE_FILE: usize = 1 << 20;
+/// The longest recipient, in bytes (a post-quantum one has about 2,000).
+const MAX_LINE: usize = 16 << 10;
+
+/// Somebody (or some hardware) that can open what was wrapped. Equal when the key is equal, whatever the comment.
+#[derive(Clone)]
+pub struct Recipient {
+    key: Key,
+    text: String,
+    comment: String,
+}
+
+#[derive(Clone)]
+enum Key {
+    X25519(age::x25519::Recipient),
+    Tag(age::tag::Recipient),
+    PostQuantumTag(Box<age::tagpq::Recipient>),
+    Ssh(Box<age::ssh::Recipient>),
+    Plugin(age::plugin::Recipient),
+}
+
+/// Why a line is no recipient.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ParseError {
+    /// Nothing that starts like a recipient.
+    Unknown,
+    /// A secret key where a public one belongs: it must never be repeated in a message.
+    SecretKey,
+    /// It starts like a recipient, but something is wrong with it.
+    Invalid {
+        /// What it starts like.
+        kind: &'static str,
+        /// What is wrong.
+        why: String,
+    },
+    /// Longer than any recipient is.
+    TooLong(usize),
+}
+
+impl fmt::Display for ParseError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unknown => f.write_str("not a recipient (age1…, ssh-ed25519 … or ssh-rsa …)"),
+            Self::SecretKey => f.write_str("this is a secret key, a recipient is a public one"),
+            Self::Invalid { kind, why } => write!(f, "not a valid {kind}: {why}"),
+            Self::TooLong(n) => write!(f, "{n} bytes, a recipient has at most {MAX_LINE}"),
+        }
+    }
+}
+
+impl std::error::Error for ParseError {}
+
+/// Why a recipients file could not be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FileError {
+    /// A line is no recipient.
+    Line {
+        /// Its number, from 1.
+        line: usize,
+        /// Why.
+        error: ParseError,
+    },
+    /// More than [`MAX_FILE`] bytes.
+    TooLong(usize),
+    /// More than [`MAX_RECIPIENTS`].
+    TooMany(usize),
+    /// None at all.
+    Empty,
+}
+
+impl fmt::Display for FileError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Line { line, error } => write!(f, "line {line}: {error}"),
+            Self::TooLong(n) => write!(f, "{n} bytes, a recipients file has at most {MAX_FILE}"),
+            Self::TooMany(n) => write!(f, "{n} recipients, at most {MAX_RECIPIENTS} are possible"),
+            Self::Empty => f.write_str("there is no recipient in it"),
+        }
+    }
+}
+
+impl std::error::Error for FileError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        None
+    }
+}
+
+/// Why a secret could not be wrapped.
+#[derive(Debug)]
+pub enum WrapError {
+    /// No recipient was given.
+    NoRecipients,
+    /// More than [`MAX_RECIPIENTS`].
+    TooMany(usize),
+    /// This recipient needs a plugin, and none may run here.
+    NeedsPlugin {
+        /// The recipient's label.
+        recipient: String,
+        /// The program it needs.
+        program: String,
+    },
+    /// The plugin's program is not in `$PATH`.
+    PluginMissing(String),
+    /// The plugin failed; its own words.
+    Plugin(String),
+    /// Post-quantum and ordinary recipients do not mix: age refuses, because the weakest decides.
+    Mixed,
+    /// The age library failed.
+    Age(String),
+}
+
+impl fmt::Display for WrapError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoRecipients => f.write_str("no recipient was given"),
+            Self::TooMany(n) => write!(f, "{n} recipients, at most {MAX_RECIPIENTS} are possible"),
+            Self::NeedsPlugin { recipient, program } => {
+                write!(f, "recipient {recipient} needs `{program}`, and a recorder runs no plugins")
+            }
+            Self::PluginMissing(program) => write!(f, "`{program}` is not in $PATH"),
+            Self::Plugin(words) => write!(f, "plugin: {}", crate::text::escaped(words)),
+            Self::Mixed => f.write_str("post-quantum recipients cannot be mixed with others in one file"),
+            Self::Age(words) => f.write_str(words),
+        }
+    }
+}
+
+impl std::error::Error for WrapError {}
+
+impl FromStr for Recipient {
+    type Err = ParseError;
+
+    /// Reads one recipient: `age1…` (X25519), `age1tag1…` and `age1tagpq1…` (hardware keys, native), `age1NAME1…`
+    /// (plugins), `ssh-ed25519 …` and `ssh-rsa …` public key lines with an optional comment.
+    fn from_str(line: &str) -> Result<Self, ParseError> {
+        let line = line.trim();
+        if line.len() > MAX_LINE {
+            return Err(ParseError::TooLong(line.len()));
+        }
+        let upper = line.get(..15).unwrap_or(line).to_ascii_uppercase();
+        if upper.starts_with("AGE-SECRET-KEY-")
+            || upper.starts_with("AGE-PLUGIN-")
+            || upper.starts_with("-----BEGIN")
+        {
+            return Err(ParseError::SecretKey);
+        }
+        if line.starts_with("ssh-") || line.starts_with("ecdsa-") || line.starts_with("sk-") {
+            return Self::ssh(line);
+        }
+        if !line.starts_with("age1") {
+            return Err(ParseError::Unknown);
+        }
+        let invalid = |kind| move |why: &str| ParseError::Invalid { kind, why: why.to_owned() };
+        let key = if line.starts_with("age1tagpq1") {
+            Key::PostQuantumTag(Box::new(line.parse().map_err(invalid("hardware recipient"))?))
+        } else if line.starts_with("age1tag1") {
+            Key::Tag(line.parse().map_err(invalid("hardware recipient"))?)
+        } else {
+            match line.parse::<age::x25519::Recipient>() {
+                Ok(key) => Key::X25519(key),
+                // Bech32 separates the name from the data with the last `1`: more than the first means a plugin's name.
+                Err(_) if line.rfind('1') > Some(3) => {
+                    Key::Plugin(line.parse().map_err(invalid("plugin recipient"))?)
+                }
+                Err(why) => return Err(invalid("age recipient")(why)),
+            }
+        };
+        Ok(Self { key, text: line.to_owned(), comment: String::new() })
+    }
+}
+
+impl Recipient {
+    pub(super) fn from_x25519(key: &age::x25519::Recipient) -> Self {
+        Self { text: key.to_string(), key: Key::X25519(key.clone()), comment: String::new() }
+    }
+
+    fn ssh(line: &str) -> Result<Self, ParseError> {
+        use age::ssh::ParseRecipientKeyError as Why;
+        let mut words = line.splitn(3, char::is_whitespace);
+        let (kind, blob) = (words.next().unwrap_or_default(), words.next().unwrap_or_default().trim());
+        let comment = words.next().unwrap_or_default().trim().to_owned();
+        let text = format!("{kind} {blob}");
+        match text.parse::<age::ssh::Recipient>() {
+            // The parser stops where the key ends: anything glued to it must not pass.
+            Ok(key) if key.to_string() == text => Ok(Self { key: Key::Ssh(Box::new(key)), text, comment }),
+            Ok(_) => Err(ParseError::Invalid { kind: "SSH key", why: "something follows the key".into() }),
+            Err(error) => {
+                let why = match error {
+                    Why::RsaModulusTooLarge => "RSA keys of more than 4096 bits are not supported".into(),
+                    Why::RsaModulusTooSmall => "RSA keys of less than 2048 bits are too weak".into(),
+                    Why::Unsupported(kind) => format!(
+                        "keys of type {} cannot be encrypted to (ssh-ed25519 and ssh-rsa can)",
+                        crate::text::escaped(&kind)
+                    ),
+                    _ if kind != "ssh-ed25519" && kind != "ssh-rsa" => format!(
+                        "keys of type {} cannot be encrypted to (ssh-ed25519 and ssh-rsa can)",
+                        crate::text::escaped(kind)
+                    ),
+                    _ => "it is damaged".into(),
+                };
+                Err(ParseError::Invalid { kind: "SSH key", why })
+            }
+        }
+    }
+
+    /// A short name for people: `alice@laptop (ssh-ed25519)`, `age1ql3z7hjy5…`. Foreign text: escape it when showing.
+    pub fn label(&self) -> String {
+        match &self.key {
+            Key::Ssh(_) => {
+                let kind = self.text.split(' ').next().unwrap_or_default();
+                if self.comment.is_empty() {
+                    format!("{kind} {}", self.fingerprint().unwrap_or_default())
+                } else {
+                    format!("{} ({kind})", self.comment)
+                }
+            }
+            Key::Plugin(key) => format!("{}… (plugin {})", self.head(8 + key.plugin().len()), key.plugin()),
+            Key::Tag(_) | Key::PostQuantumTag(_) => format!("{}… (hardware)", self.head(18)),
+            Key::X25519(_) => format!("{}…", self.head(13)),
+        }
+    }
+
+    fn head(&self, chars: usize) -> &str {
+        self.text.get(..chars).unwrap_or(&self.text)
+    }
+
+    /// The plugin program that this recipient needs (`age-plugin-NAME`), when it needs one.
+    pub fn needs_plugin(&self) -> Option<String> {
+        match &self.key {
+            Key::Plugin(key) => Some(format!("age-plugin-{}", key.plugin())),
+            _ => None,
+        }
+    }
+
+    /// What kind of key it is, for people.
+    pub fn kind(&self) -> &'static str {
+        match &self.key {
+            Key::X25519(_) => "X25519",
+            Key::Tag(_) => "hardware (P-256)",
+            Key::PostQuantumTag(_) => "hardware (ML-KEM-768 + P-256)",
+            Key::Ssh(_) if self.text.starts_with("ssh-rsa") => "SSH RSA",
+            Key::Ssh(_) => "SSH Ed25519",
+            Key::Plugin(_) => "plugin",
+        }
+    }
+
+    /// The public key of an SSH recipient, as on the wire.
+    fn ssh_blob(&self) -> Option<Vec<u8>> {
+        matches!(self.key, Key::Ssh(_)).then(|| BASE64.decode(self.text.split(' ').nth(1)?).ok()).flatten()
+    }
+
+    /// `SHA256:…` of an SSH recipient, as `ssh-keygen -l` shows it.
+    pub fn fingerprint(&self) -> Option<String> {
+        Some(format!("SHA256:{}", BASE64_BARE.encode(Sha256::digest(self.ssh_blob()?))))
+    }
+}
+
+impl fmt::Display for Recipient {
+    /// The line it was read from, tidied.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)?;
+        if !self.comment.is_empty() {
+            write!(f, " {}", self.comment)?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Recipient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Recipient({self})")
+    }
+}
+
+impl PartialEq for Recipient {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl Eq for Recipient {}
+
+/// Reads a recipients file: one recipient a line, blank lines and lines that start with `#` are passed over. Repeated
+/// recipients are kept once.
+///
+/// # Errors
+/// The first line that is no recipient, a file without any, a file over the limits.
+pub fn parse_file(text: &str) -> Result<Vec<Recipient>, FileError> {
+    if text.len() > MAX_FILE {
+        return Err(FileError::TooLong(text.len()));
+    }
+    let mut found: Vec<Recipient> = Vec::new();
+    for (number, line) in text.lines().enumerate() {
+        let line = line.trim();
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        let recipient = line.parse().map_err(|error| FileError::Line { line: number + 1, error })?;
+        if !found.contains(&recipient) {
+            found.push(recipient);
+        }
+    }
+    match found.len() {
+        0 => Err(FileError::Empty),
+        n if n > MAX_RECIPIENTS => Err(FileError::TooMany(n)),
+        _ => Ok(found),
+    }
+}
+
+/// Seals `secret` to every one of `recipients`: a binary age file that any one of them opens.
+///
+/// # Errors
+/// No or too many recipients, or one that needs a plugin.
+pub fn wrap(recipients: &[Recipient], secret: &[u8]) -> Result<Vec<u8>, WrapError> {
+    if let Some((recipient, program)) = recipients.iter().find_map(|r| Some((r.label(), r.needs_plugin()?))) {
+        return Err(WrapError::NeedsPlugin { recipient, program });
+    }
+    seal(recipients, Vec::new(), secret)
+}
+
+/// [`wrap`], and runs the plugins that recipients need; `prompt` carries their questions.
+///
+/// # Errors
+/// As [`wrap`]; a plugin that is missing or fails.
+pub fn wrap_with_plugins(
+    recipients: &[Recipient],
+    secret: &[u8],
+    prompt: &Arc<dyn Prompt>,
+) -> Result<Vec<u8>, WrapError> {
+    let keys: Vec<age::plugin::Recipient> = recipients
+        .iter()
+        .filter_map(|r| if let Key::Plugin(key) = &r.key { Some(key.clone()) } else { None })
+        .collect();
+    let mut names: Vec<&str> = keys.iter().map(|key| key.plugin()).collect();
+    names.sort_unstable();
+    names.dedup();
+    let mut plugins: Vec<Box<dyn age::Recipient>> = Vec::new();
+    for name in names {
+        let plugin = age::plugin::RecipientPluginV1::new(name, &keys, &[], Callbacks(Arc::clone(prompt)))
+            .map_err(|_| WrapError::PluginMissing(format!("age-plugin-{name}")))?;
+        plugins.push(Box::new(plugin));
+    }
+    seal(recipients, plugins, secret)
+}
+
+fn seal(
+    recipients: &[Recipient],
+    plugins: Vec<Box<dyn age::Recipient>>,
+    secret: &[u8],
+) -> Result<Vec<u8>, WrapError> {
+    if recipients.len() > MAX_RECIPIENTS {
+        return Err(WrapError::TooMany(recipients.len()));
+    }
+    let native = recipients.iter().filter_map(|r| match &r.key {
+        Key::X25519(key) => Some(key as &dyn age::Recipient),
+        Key::Tag(key) => Some(key as _),
+        Key::PostQuantumTag(key) => Some(key.as_ref() as _),
+        Key::Ssh(key) => Some(key.as_ref() as _),
+        Key::Plugin(_) => None,
+    });
+    let all = native.chain(plugins.iter().map(AsRef::as_ref));
+    let encryptor = age::Encryptor::with_recipients(all).map_err(|error| match error {
+        age::EncryptError::MissingRecipients => WrapError::NoRecipients,
+        age::EncryptError::IncompatibleRecipients { .. } => WrapError::Mixed,
+        age::EncryptError::Plugin(errors) => WrapError::Plugin(plugin_words(&errors)),
+        other => WrapError::Age(one_line(&other.to_string())),
+    })?;
+    let io = |error: std::io::Error| WrapError::Age(error.to_string());
+    let mut sealed = Vec::with_capacity(256 + recipients.len() * 128 + secret.len());
+    let mut writer = encryptor.wrap_output(&mut sealed).map_err(io)?;
+    writer.write_all(secret).map_err(io)?;
+    writer.finish().map_err(io)?;
+    Ok(sealed)
+}
+
+/// What plugins said, in one line.
+pub(super) fn plugin_words(errors: &[impl fmt::Display]) -> String {
+    errors.iter().map(|error| one_line(&error.to_string())).collect::<Vec<_>>().join("; ")
+}
+
+/// The age library's messages have several lines and invisible isolating characters; ours have neither.
+pub(super) fn one_line(text: &str) -> String {
+    let plain: String = text.chars().filter(|c| !crate::text::is_deceptive(*c)).collect();
+    plain.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// One recipient of an age file, as far as the file tells: X25519 recipients are anonymous by design.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Slot {
+    /// The stanza's type: `X25519`, `ssh-ed25519`, `ssh-rsa`, `p256tag`, `scrypt`, or a plugin's.
+    pub kind: String,
+    /// The first four bytes of SHA-256 of an SSH recipient's public key, in bare base64, as the stanza has it.
+    pub ssh_tag: Option<String>,
+}
+
+impl Slot {
+    /// Whether this slot is `recipient`'s: `None` where the file does not tell.
+    pub fn is_for(&self, recipient: &Recipient) -> Option<bool> {
+        let tag = self.ssh_tag.as_ref()?;
+        let Some(blob) = recipient.ssh_blob() else { return Some(false) };
+        Some(recipient.text.starts_with(&self.kind) && *tag == ssh_tag(&blob))
+    }
+}
+
+impl fmt::Display for Slot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.kind.as_str(), &self.ssh_tag) {
+            ("X25519", _) => f.write_str("an age key"),
+            ("p256tag" | "mlkem768p256tag", _) => f.write_str("a hardware key"),
+            ("scrypt", _) => f.write_str("a passphrase"),
+            (kind, Some(tag)) => {
+                write!(f, "an {} key ({})", crate::text::escaped(kind), crate::text::escaped(tag))
+            }
+            (kind, None) => write!(f, "a key of type {}", crate::text::escaped(kind)),
+        }
+    }
+}
+
+/// The tag of an SSH public key in an age stanza.
+pub(super) fn ssh_tag(blob: &[u8]) -> String {
+    BASE64_BARE.encode(&Sha256::digest(blob)[..4])
+}
+
+/// To whom an age file is sealed, from its public header. Nothing is authenticated: for messages to people only.
+/// `None` when it is no age file.
+pub fn slots(age_file: &[u8]) -> Option<Vec<Slot>> {
+    let head = age_file.get(..age_file.len().min(MAX_AGE_FILE))?;
+    let mut lines = head.split(|byte| *byte == b'\n');
+    if lines.next()? != b"age-encryption.org/v1" {
+        return None;
+    }
+    let mut found = Vec::new();
+    for line in lines {
+        if line.starts_with(b"---") {
+            return Some(found);
+        }
+        let Some(stanza) = line.strip_prefix(b"-> ") else { continue };
+        let mut words = std::str::from_utf8(stanza).ok()?.split(' ');
+        let kind = words.next()?.to_owned();
+        // Stanzas of random types keep readers honest about unknown ones; they are nobody's.
+        if kind.ends_with("-grease") {
+            continue;
+        }
+        let ssh_tag = kind.starts_with("ssh-").then(|| words.next().unwrap_or_default().to_owned());
+        found.push(Slot { kind, ssh_tag });
+    }
+    None
+}
+
+#[cfg(test)]
+#[path = "recipient_tests.rs"]
+mod tests;
