@@ -4,9 +4,11 @@
 #![allow(unsafe_code)]
 
 pub mod clock;
+pub mod deflate;
 pub mod fd;
 pub mod file;
 pub mod ids;
+pub mod memory;
 
 use std::fmt;
 use std::io;

@@ -1,0 +1,162 @@
+//! A zstd stream whose whole state lives in memory that we own, so that it can be wiped.
+//!
+//! An ordinary zstd context keeps its window across frames: scanning a recorder's memory found 240 lines of an
+//! earlier segment in it. Here the workspace is filled with zeros at the end of each frame.
+
+use std::ptr::NonNull;
+use zstd_safe::zstd_sys as zstd;
+use zstd_safe::zstd_sys::ZSTD_EndDirective;
+
+/// What to do after the input has been taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Directive {
+    /// Buffer as zstd sees fit.
+    Continue,
+    /// Give out everything taken so far; the frame goes on.
+    Flush,
+    /// Give out everything and end the frame; the workspace is wiped.
+    End,
+}
+
+/// A compressor in a workspace of fixed size.
+pub struct Deflate {
+    workspace: Box<[u64]>,
+    stream: NonNull<zstd::ZSTD_CCtx>,
+    params: zstd::ZSTD_compressionParameters,
+}
+
+// SAFETY: the stream points into `workspace`, which moves with it (a Box keeps its address), and nothing else does.
+unsafe impl Send for Deflate {}
+
+impl Deflate {
+    /// A compressor of this level and window (log2 of bytes). `None` when zstd refuses the parameters.
+    pub fn new(level: i32, window_log: u32) -> Option<Self> {
+        // SAFETY: plain functions of numbers; they return a struct and a size.
+        let (params, size) = unsafe {
+            let mut params = zstd::ZSTD_getCParams(level, 0, 0);
+            params.windowLog = window_log;
+            params.hashLog = params.hashLog.min(window_log);
+            params.chainLog = params.chainLog.min(window_log);
+            (params, zstd::ZSTD_estimateCStreamSize_usingCParams(params))
+        };
+        if error(size).is_some() {
+            return None;
+        }
+        let mut workspace = vec![0u64; size.div_ceil(8).checked_add(1)?].into_boxed_slice();
+        let stream = start(&mut workspace, params)?;
+        Some(Self { workspace, stream, params })
+    }
+
+    /// Takes all of `input` and appends what comes out to `out`.
+    ///
+    /// # Errors
+    /// zstd's own words; after one the stream is of no more use.
+    pub fn compress(&mut self, input: &[u8], out: &mut Vec<u8>, directive: Directive) -> Result<(), &'static str> {
+        let mode = match directive {
+            Directive::Continue => ZSTD_EndDirective::ZSTD_e_continue,
+            Directive::Flush => ZSTD_EndDirective::ZSTD_e_flush,
+            Directive::End => ZSTD_EndDirective::ZSTD_e_end,
+        };
+        let mut source = zstd::ZSTD_inBuffer { src: input.as_ptr().cast(), size: input.len(), pos: 0 };
+        loop {
+            out.reserve(16 << 10);
+            let spare = out.spare_capacity_mut();
+            let mut target = zstd::ZSTD_outBuffer { dst: spare.as_mut_ptr().cast(), size: spare.len(), pos: 0 };
+            // SAFETY: `stream` is a live context inside our workspace; `source` covers `input` and `target` the spare
+            // capacity of `out`, both alive and of the sizes given.
+            let left = unsafe { zstd::ZSTD_compressStream2(self.stream.as_ptr(), &mut target, &mut source, mode) };
+            let written = out.len() + target.pos;
+            // SAFETY: zstd wrote `target.pos` bytes into the spare capacity.
+            unsafe { out.set_len(written) };
+            if let Some(what) = error(left) {
+                return Err(what);
+            }
+            let done = if directive == Directive::Continue { source.pos == input.len() } else { left == 0 };
+            if done {
+                break;
+            }
+        }
+        if directive == Directive::End {
+            self.wipe();
+            self.stream = start(&mut self.workspace, self.params).ok_or("the workspace could not be started again")?;
+        }
+        Ok(())
+    }
+
+    fn wipe(&mut self) {
+        // SAFETY: the range is exactly our own workspace.
+        unsafe { libc::explicit_bzero(self.workspace.as_mut_ptr().cast(), std::mem::size_of_val(&*self.workspace)) };
+    }
+}
+
+impl Drop for Deflate {
+    fn drop(&mut self) {
+        self.wipe();
+    }
+}
+
+fn start(workspace: &mut [u64], params: zstd::ZSTD_compressionParameters) -> Option<NonNull<zstd::ZSTD_CCtx>> {
+    // SAFETY: the workspace is aligned to 8 bytes and outlives the stream (both are fields of one `Deflate`).
+    let stream =
+        unsafe { zstd::ZSTD_initStaticCStream(workspace.as_mut_ptr().cast(), std::mem::size_of_val(workspace)) };
+    let stream = NonNull::new(stream)?;
+    // SAFETY: a fresh context; the parameters are those the workspace was sized for.
+    let set = unsafe { zstd::ZSTD_CCtx_setCParams(stream.as_ptr(), params) };
+    error(set).is_none().then_some(stream)
+}
+
+fn error(code: usize) -> Option<&'static str> {
+    // SAFETY: plain function of a number.
+    if unsafe { zstd::ZSTD_isError(code) } == 0 {
+        return None;
+    }
+    // SAFETY: zstd returns a static C string for every code.
+    let name = unsafe { std::ffi::CStr::from_ptr(zstd::ZSTD_getErrorName(code)) };
+    Some(name.to_str().unwrap_or("zstd error"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Read;
+
+    fn inflate(bytes: &[u8]) -> Vec<u8> {
+        let mut all = Vec::new();
+        let _ = ::zstd::stream::read::Decoder::new(bytes).unwrap().read_to_end(&mut all);
+        all
+    }
+
+    #[test]
+    fn frames_come_back_and_the_stream_can_be_used_again() {
+        let mut deflate = Deflate::new(3, 18).unwrap();
+        for round in 0..3u8 {
+            let text: Vec<u8> = (0..300_000u32).map(|n| (n / 7) as u8 ^ round).collect();
+            let mut out = Vec::new();
+            for part in text.chunks(50_000) {
+                deflate.compress(part, &mut out, Directive::Flush).unwrap();
+            }
+            let flushed = inflate(&out);
+            assert_eq!(flushed, text);
+            deflate.compress(&[], &mut out, Directive::End).unwrap();
+            assert_eq!(inflate(&out), text);
+        }
+    }
+
+    #[test]
+    fn the_workspace_forgets_at_the_end_of_a_frame() {
+        let mut deflate = Deflate::new(3, 18).unwrap();
+        let secret = b"correct horse battery staple";
+        let mut out = Vec::new();
+        deflate.compress(&secret.repeat(1000), &mut out, Directive::Flush).unwrap();
+        let holds = |deflate: &Deflate| {
+            // SAFETY: reading our own workspace as bytes.
+            let bytes = unsafe {
+                std::slice::from_raw_parts(deflate.workspace.as_ptr().cast::<u8>(), deflate.workspace.len() * 8)
+            };
+            memchr::memmem::find(bytes, &secret[..12]).is_some()
+        };
+        assert!(holds(&deflate), "the window should hold the text while the frame is open");
+        deflate.compress(&[], &mut out, Directive::End).unwrap();
+        assert!(!holds(&deflate));
+    }
+}
