@@ -1,1 +1,38 @@
-//! The sealed file format, version 1.
+//! The sealed file format, version 1 (`doc/FORMAT.md`).
+//!
+//! One append-only file per session: framed chunks, sealed under keys that only go forward, signed by keys that sign
+//! once, certified by the host. Works on `Read + Seek` and `Write`; refuses to open a path, to read a clock, or to
+//! allocate for a length it has not checked.
+#![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+#![cfg_attr(test, allow(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
+
+pub mod cert;
+mod check;
+mod cursor;
+mod error;
+pub mod frame;
+mod header;
+pub mod index;
+mod keys;
+pub mod limits;
+mod reader;
+mod slots;
+#[cfg(test)]
+mod tests;
+pub mod verify;
+mod writer;
+
+pub use cert::Certificate;
+pub use cursor::Cursor;
+pub use error::Error;
+pub use header::{Header, Meta};
+pub use index::{Entry, Opening, Tally};
+pub use keys::SessionKeys;
+pub use reader::Reader;
+pub use slots::{Slot, SlotKind};
+pub use writer::{Closed, Extras, Setup, Sink, Writer};
+
+/// Last bytes of a closed recording.
+pub const TRAILER_END: &[u8; 6] = b"SC1END";
+/// Length of the trailer chunk, frame included.
+pub const TRAILER_LEN: u64 = 16 + 30;

@@ -82,7 +82,10 @@ mod tests {
             hex(key.derive(b"salt", b"content").bytes()),
             "0f709b360ad0fc56c98f629e80906ce06b287cf517927ff558361e28a57160bd"
         );
-        assert_eq!(hex(key.step(b"next").bytes()), "da8d92982995cfc695d5bf0aee71e67be0d4b328f6a11d8231635d2ca8a7496f");
+        assert_eq!(
+            hex(key.step(b"next").bytes()),
+            "da8d92982995cfc695d5bf0aee71e67be0d4b328f6a11d8231635d2ca8a7496f"
+        );
     }
 
     #[test]

@@ -16,7 +16,12 @@ const TAG: usize = 16;
 ///
 /// # Errors
 /// When the system has no randomness to give.
-pub fn seal(key: &Key, associated: &[&[u8]], plaintext: &[u8], out: &mut Vec<u8>) -> Result<(), getrandom::Error> {
+pub fn seal(
+    key: &Key,
+    associated: &[&[u8]],
+    plaintext: &[u8],
+    out: &mut Vec<u8>,
+) -> Result<(), getrandom::Error> {
     let mut nonce = [0; NONCE];
     getrandom::fill(&mut nonce)?;
     out.extend_from_slice(&nonce);
@@ -38,7 +43,12 @@ pub fn open(key: &Key, associated: &[&[u8]], sealed: &[u8]) -> Option<Vec<u8>> {
     let (body, tag) = rest.split_at_checked(rest.len().checked_sub(TAG)?)?;
     let mut plain = body.to_vec();
     ChaCha20Poly1305::new(key.bytes().into())
-        .decrypt_in_place_detached(Nonce::from_slice(nonce), &associated.concat(), &mut plain, Tag::from_slice(tag))
+        .decrypt_in_place_detached(
+            Nonce::from_slice(nonce),
+            &associated.concat(),
+            &mut plain,
+            Tag::from_slice(tag),
+        )
         .ok()?;
     Some(plain)
 }

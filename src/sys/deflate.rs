@@ -51,7 +51,12 @@ impl Deflate {
     ///
     /// # Errors
     /// zstd's own words; after one the stream is of no more use.
-    pub fn compress(&mut self, input: &[u8], out: &mut Vec<u8>, directive: Directive) -> Result<(), &'static str> {
+    pub fn compress(
+        &mut self,
+        input: &[u8],
+        out: &mut Vec<u8>,
+        directive: Directive,
+    ) -> Result<(), &'static str> {
         let mode = match directive {
             Directive::Continue => ZSTD_EndDirective::ZSTD_e_continue,
             Directive::Flush => ZSTD_EndDirective::ZSTD_e_flush,
@@ -61,10 +66,12 @@ impl Deflate {
         loop {
             out.reserve(16 << 10);
             let spare = out.spare_capacity_mut();
-            let mut target = zstd::ZSTD_outBuffer { dst: spare.as_mut_ptr().cast(), size: spare.len(), pos: 0 };
+            let mut target =
+                zstd::ZSTD_outBuffer { dst: spare.as_mut_ptr().cast(), size: spare.len(), pos: 0 };
             // SAFETY: `stream` is a live context inside our workspace; `source` covers `input` and `target` the spare
             // capacity of `out`, both alive and of the sizes given.
-            let left = unsafe { zstd::ZSTD_compressStream2(self.stream.as_ptr(), &mut target, &mut source, mode) };
+            let left =
+                unsafe { zstd::ZSTD_compressStream2(self.stream.as_ptr(), &mut target, &mut source, mode) };
             let written = out.len() + target.pos;
             // SAFETY: zstd wrote `target.pos` bytes into the spare capacity.
             unsafe { out.set_len(written) };
@@ -78,14 +85,17 @@ impl Deflate {
         }
         if directive == Directive::End {
             self.wipe();
-            self.stream = start(&mut self.workspace, self.params).ok_or("the workspace could not be started again")?;
+            self.stream =
+                start(&mut self.workspace, self.params).ok_or("the workspace could not be started again")?;
         }
         Ok(())
     }
 
     fn wipe(&mut self) {
         // SAFETY: the range is exactly our own workspace.
-        unsafe { libc::explicit_bzero(self.workspace.as_mut_ptr().cast(), std::mem::size_of_val(&*self.workspace)) };
+        unsafe {
+            libc::explicit_bzero(self.workspace.as_mut_ptr().cast(), std::mem::size_of_val(&*self.workspace))
+        };
     }
 }
 
@@ -95,10 +105,14 @@ impl Drop for Deflate {
     }
 }
 
-fn start(workspace: &mut [u64], params: zstd::ZSTD_compressionParameters) -> Option<NonNull<zstd::ZSTD_CCtx>> {
+fn start(
+    workspace: &mut [u64],
+    params: zstd::ZSTD_compressionParameters,
+) -> Option<NonNull<zstd::ZSTD_CCtx>> {
     // SAFETY: the workspace is aligned to 8 bytes and outlives the stream (both are fields of one `Deflate`).
-    let stream =
-        unsafe { zstd::ZSTD_initStaticCStream(workspace.as_mut_ptr().cast(), std::mem::size_of_val(workspace)) };
+    let stream = unsafe {
+        zstd::ZSTD_initStaticCStream(workspace.as_mut_ptr().cast(), std::mem::size_of_val(workspace))
+    };
     let stream = NonNull::new(stream)?;
     // SAFETY: a fresh context; the parameters are those the workspace was sized for.
     let set = unsafe { zstd::ZSTD_CCtx_setCParams(stream.as_ptr(), params) };
@@ -151,7 +165,10 @@ mod tests {
         let holds = |deflate: &Deflate| {
             // SAFETY: reading our own workspace as bytes.
             let bytes = unsafe {
-                std::slice::from_raw_parts(deflate.workspace.as_ptr().cast::<u8>(), deflate.workspace.len() * 8)
+                std::slice::from_raw_parts(
+                    deflate.workspace.as_ptr().cast::<u8>(),
+                    deflate.workspace.len() * 8,
+                )
             };
             memchr::memmem::find(bytes, &secret[..12]).is_some()
         };

@@ -1,0 +1,209 @@
+//! Reads events in order, from the start of a segment to wherever the file ends, and on when it has grown.
+
+use super::error::Error;
+use super::frame::{self, Kind};
+use super::keys::{Chain, next_segment};
+use super::limits;
+use super::reader::Reader;
+use crate::cast::{Event, Payload, line};
+use crate::crypto::chain::Key;
+use std::collections::VecDeque;
+use std::io::{Read, Seek};
+use std::time::Duration;
+use zstd::stream::raw::{DParameter, Decoder, InBuffer, Operation as _, OutBuffer};
+
+/// A place in a recording. Holds one chunk's events at most.
+pub struct Cursor {
+    offset: u64,
+    content: Key,
+    segment: usize,
+    inside: Option<Inside>,
+    ready: VecDeque<Event>,
+    until: Option<usize>,
+    header: Option<String>,
+}
+
+struct Inside {
+    chunks: Chain,
+    inflate: Decoder<'static>,
+    decoder: line::Decoder,
+    rest: Vec<u8>,
+    plain: u64,
+    anchored: bool,
+}
+
+impl Cursor {
+    /// At the start of `segment`, to the end of the recording.
+    ///
+    /// # Errors
+    /// [`Error::Locked`], [`Error::NoSegment`].
+    pub fn new<R: Read + Seek>(reader: &Reader<R>, segment: usize) -> Result<Self, Error> {
+        let (offset, content) = reader.segment_start(segment)?;
+        Ok(Self { offset, content, segment, inside: None, ready: VecDeque::new(), until: None, header: None })
+    }
+
+    /// At the start of `segment`, to its end.
+    ///
+    /// # Errors
+    /// As [`Cursor::new`].
+    pub fn of_segment<R: Read + Seek>(reader: &Reader<R>, segment: usize) -> Result<Self, Error> {
+        Ok(Self { until: Some(segment.saturating_add(1)), ..Self::new(reader, segment)? })
+    }
+
+    /// Number of the segment that is being read.
+    pub fn segment(&self) -> usize {
+        self.segment
+    }
+
+    /// Byte offset of the next chunk.
+    pub fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    /// The header line of the cast inside, once the first segment's first chunk has been read.
+    pub fn cast_header(&self) -> Option<&str> {
+        self.header.as_deref()
+    }
+
+    /// The next event. `None` at the end of what is there; after [`Reader::refresh`] there may be more.
+    ///
+    /// # Errors
+    /// [`Error::NotAuthentic`], [`Error::Format`], [`Error::Io`]: what follows cannot be read. Everything before it has
+    /// been given out.
+    pub fn next<R: Read + Seek>(&mut self, reader: &mut Reader<R>) -> Result<Option<Event>, Error> {
+        loop {
+            if let Some(event) = self.ready.pop_front() {
+                return Ok(Some(event));
+            }
+            if self.until.is_some_and(|until| self.segment >= until) {
+                return Ok(None);
+            }
+            let Some(chunk) = reader.chunk(self.offset)? else { return Ok(None) };
+            let after = self.offset.saturating_add(chunk.frame.total());
+            match chunk.frame.kind {
+                Some(Kind::Seg | Kind::Data) => {
+                    let first = chunk.frame.kind == Some(Kind::Seg);
+                    if first != self.inside.is_none() {
+                        return Err(Error::format(
+                            self.offset,
+                            chunk.frame.seq,
+                            "a segment does not begin where it should",
+                        ));
+                    }
+                    let inside = match self.inside.take() {
+                        Some(inside) => self.inside.insert(inside),
+                        None => self.inside.insert(Inside::new(&self.content)?),
+                    };
+                    let key = inside.chunks.key();
+                    let fault = Error::NotAuthentic { offset: self.offset, chunk: chunk.frame.seq };
+                    let plain = chunk.open(&key, reader.file_id()).ok_or(fault)?;
+                    inside
+                        .take(&plain, &mut self.ready, &mut self.header)
+                        .map_err(|what| Error::format(self.offset, chunk.frame.seq, what))?;
+                }
+                Some(Kind::Check) if chunk.frame.flags & frame::CLOSES != 0 => {
+                    self.content = next_segment(&self.content);
+                    self.segment = self.segment.saturating_add(1);
+                    self.inside = None;
+                }
+                Some(Kind::IndexCopy | Kind::Table | Kind::Trailer) => return Ok(None),
+                _ => {}
+            }
+            self.offset = after;
+        }
+    }
+}
+
+impl Inside {
+    fn new(content: &Key) -> Result<Self, Error> {
+        let fail = |e: std::io::Error| Error::Compression(e.to_string());
+        let mut inflate = Decoder::new().map_err(fail)?;
+        inflate.set_parameter(DParameter::WindowLogMax(limits::WINDOW_LOG_MAX)).map_err(fail)?;
+        Ok(Self {
+            chunks: Chain::of_segment(content),
+            inflate,
+            decoder: line::Decoder::default(),
+            rest: Vec::new(),
+            plain: 0,
+            anchored: false,
+        })
+    }
+
+    fn take(
+        &mut self,
+        packed: &[u8],
+        ready: &mut VecDeque<Event>,
+        header: &mut Option<String>,
+    ) -> Result<(), String> {
+        let mut input = InBuffer::around(packed);
+        let mut buffer = vec![0; 128 << 10];
+        loop {
+            let mut output = OutBuffer::around(buffer.as_mut_slice());
+            let before = input.pos();
+            self.inflate
+                .run(&mut input, &mut output)
+                .map_err(|e| format!("the sealed text does not decompress: {e}"))?;
+            let produced = output.pos();
+            self.plain = self.plain.saturating_add(produced as u64);
+            if self.plain > limits::SEGMENT_PLAIN {
+                return Err(format!("a segment of more than {} bytes", limits::SEGMENT_PLAIN));
+            }
+            self.lines(buffer.get(..produced).unwrap_or_default(), ready, header)?;
+            if input.pos() == packed.len() && produced < buffer.len() {
+                return Ok(());
+            }
+            if produced == 0 && input.pos() == before {
+                return Err("bytes after the end of the sealed text".to_owned());
+            }
+        }
+    }
+
+    fn lines(
+        &mut self,
+        mut text: &[u8],
+        ready: &mut VecDeque<Event>,
+        header: &mut Option<String>,
+    ) -> Result<(), String> {
+        while let Some(end) = memchr::memchr(b'\n', text) {
+            let (line, after) = text.split_at(end);
+            text = after.get(1..).unwrap_or_default();
+            if self.rest.is_empty() {
+                self.line(line, ready, header)?;
+            } else {
+                let mut whole = std::mem::take(&mut self.rest);
+                whole.extend_from_slice(line);
+                self.line(&whole, ready, header)?;
+            }
+        }
+        self.rest.extend_from_slice(text);
+        if self.rest.len() > line::MAX_LINE {
+            return Err(format!("a line of more than {} bytes", line::MAX_LINE));
+        }
+        Ok(())
+    }
+
+    fn line(
+        &mut self,
+        line: &[u8],
+        ready: &mut VecDeque<Event>,
+        header: &mut Option<String>,
+    ) -> Result<(), String> {
+        if line.starts_with(b"{") {
+            *header = std::str::from_utf8(line).ok().map(str::to_owned);
+            return Ok(());
+        }
+        let Some(mut event) = self.decoder.decode(line).map_err(|e| e.to_string())? else { return Ok(()) };
+        if !self.anchored {
+            let Payload::Anchor(anchor) = &event.payload else {
+                return Err("a segment without its clocks".to_owned());
+            };
+            // The first interval reaches back to the segment before; the anchor says where that leads.
+            let at = Duration::from_millis(anchor.at);
+            self.decoder = line::Decoder::at(at);
+            event.time = at;
+            self.anchored = true;
+        }
+        ready.push_back(event);
+        Ok(())
+    }
+}

@@ -1,0 +1,123 @@
+//! What a recording says of itself: a little in public, the rest sealed.
+
+use super::error::Error;
+use super::limits;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// The public part. Anyone who holds the file reads it; nothing else is public.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Header {
+    /// Session id: 16 random bytes in hexadecimal.
+    pub session: String,
+    /// `chacha20poly1305`.
+    pub cipher: String,
+    /// `zstd`.
+    pub compression: String,
+    /// Commitment to the start of the content chain, hexadecimal.
+    pub content: String,
+    /// Commitment to the start of the index chain, hexadecimal.
+    pub index: String,
+    /// The recipients that can open the recording, as age or SSH public keys.
+    pub recipients: Vec<String>,
+    /// Start, milliseconds since 1970-01-01T00:00:00Z.
+    pub start: i64,
+    /// Host name.
+    #[serde(default)]
+    pub host: String,
+    /// Machine id (`/etc/machine-id`).
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub machine: String,
+    /// Who logged in.
+    #[serde(default)]
+    pub user: String,
+    /// As whom the session ran.
+    #[serde(default)]
+    pub target: String,
+    /// Retention label.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub retention: String,
+    /// Version of the tool that wrote it.
+    #[serde(default)]
+    pub tool: String,
+    /// SHA-256 of the configuration in force, hexadecimal; empty in personal mode.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub policy: String,
+}
+
+impl Header {
+    pub(crate) fn parse(body: &[u8], offset: u64) -> Result<Self, Error> {
+        if body.len() > limits::HEADER {
+            let what = format!("header of {} bytes; at most {} are allowed", body.len(), limits::HEADER);
+            return Err(Error::format(offset, 0, what));
+        }
+        let header: Self =
+            serde_json::from_slice(body).map_err(|e| Error::format(offset, 0, format!("the header: {e}")))?;
+        if header.cipher != "chacha20poly1305" || header.compression != "zstd" {
+            return Err(Error::format(
+                offset,
+                0,
+                "the header names a cipher or compression this version does not have",
+            ));
+        }
+        Ok(header)
+    }
+
+    /// The 16 bytes of the session id, where the text is well-formed.
+    pub fn session_bytes(&self) -> Option<[u8; 16]> {
+        crate::crypto::digest::unhex(&self.session)
+    }
+}
+
+/// The sealed part: who, what, where and why, for those who hold a key. Everything is optional: a recorder writes what
+/// it knows.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Meta {
+    /// The command and its arguments; empty for a login shell that was not named.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub argv: Vec<String>,
+    /// Working directory at the start.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub cwd: String,
+    /// Why: free text of the operator.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub reason: String,
+    /// Ticket of the work order.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub ticket: String,
+    /// Labels.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+    /// Environment values that policy names; all others are left out.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub env: BTreeMap<String, String>,
+    /// `$TERM`.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub term: String,
+    /// Columns at the start; 0 without a terminal.
+    pub cols: u16,
+    /// Rows at the start; 0 without a terminal.
+    pub rows: u16,
+    /// Terminal device, such as `/dev/pts/3`; empty without a terminal.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub tty: String,
+    /// `SSH_CONNECTION` of the caller, or what else tells where the session came from.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub origin: String,
+    /// Names and numbers of the people involved: `login-uid`, `uid`, `sudo-user`, `groups`, …
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub identity: BTreeMap<String, String>,
+    /// Ancestors of the recorder, nearest first: `pid name`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ancestry: Vec<String>,
+    /// Kernel release.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub kernel: String,
+    /// Boot id.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub boot: String,
+    /// What was in force: input policy, failure policy, guard profile, exec trace, shell integration.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub in_force: BTreeMap<String, String>,
+}

@@ -1,0 +1,253 @@
+//! INDEX: what a segment holds, kept apart from it so that listing and searching never open it.
+//!
+//! What can be counted from the events is counted by [`Tally`], in the writer and again in a full verification: an
+//! index that says something else than its content is found out (the systemd journal's was not: CVE-2023-31437).
+
+use super::error::Error;
+use super::frame::Fields;
+use super::header::Meta;
+use super::limits;
+use crate::cast::{Command, Exec, Gap, Header as CastHeader, Payload};
+use serde::{Deserialize, Serialize};
+use std::io::Read as _;
+
+/// Most resizes, marks or gaps listed for one segment; more are counted in [`Entry::unlisted`].
+pub const LISTED: usize = 1000;
+/// Buckets of the activity histogram; when they run out, two become one.
+const BUCKETS: usize = 256;
+
+/// The sealed metadata: first thing in the index chain.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Opening {
+    /// Who, what, where and why.
+    pub meta: Meta,
+    /// Header line of the cast inside.
+    pub cast: CastHeader,
+}
+
+/// Index entry of one segment.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Entry {
+    /// Number of the segment, from 0.
+    pub segment: u32,
+    /// Byte offset of its first chunk in the file.
+    pub offset: u64,
+    /// What is counted from the events.
+    #[serde(flatten)]
+    pub tally: Tally,
+    /// Commands that ended in this segment, or were running when the recording did.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub commands: Vec<Command>,
+    /// Executed programs that belong to no command.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub execs: Vec<Exec>,
+    /// Bloom filter over what the segment showed; empty = not made, look inside.
+    #[serde(skip)]
+    pub filter: Vec<u8>,
+}
+
+/// What an index entry counts.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Tally {
+    /// Time of the first event, milliseconds since the start of the session.
+    pub start: u64,
+    /// Time of the last event, milliseconds since the start of the session.
+    pub end: u64,
+    /// Wall clock at the start, milliseconds since 1970-01-01T00:00:00Z.
+    pub utc: i64,
+    /// Bytes of output, standard error included.
+    pub raw: u64,
+    /// Bytes of input that were kept.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub input: u64,
+    /// How often input was withheld.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub withheld: u64,
+    /// Bytes or things that gaps say are missing.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub lost: u64,
+    /// Resizes: time, columns, rows.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub resizes: Vec<(u64, u16, u16)>,
+    /// Marks: time and label.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub marks: Vec<(u64, String)>,
+    /// Gaps: time and reason.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub gaps: Vec<(u64, Gap)>,
+    /// Resizes, marks and gaps beyond the first [`LISTED`] of each.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub unlisted: u64,
+    /// Times of the keyframes inside.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub keyframes: Vec<u64>,
+    /// Exit status of the session, if it ended here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exit: Option<i32>,
+    /// Milliseconds per character of `activity`.
+    pub step: u64,
+    /// Output over time: per step, the bit length of the byte count as one character (`0`–`9`, `a`–`z`).
+    pub activity: String,
+    #[serde(skip)]
+    buckets: Vec<u64>,
+    #[serde(skip)]
+    begun: bool,
+}
+
+fn is_zero(n: &u64) -> bool {
+    *n == 0
+}
+
+impl Tally {
+    /// Counts an event that was written at `ms`.
+    pub fn count(&mut self, ms: u64, payload: &Payload) {
+        if !self.begun {
+            self.begun = true;
+            (self.start, self.step) = (ms, 1000);
+        }
+        self.end = ms;
+        match payload {
+            Payload::Output(bytes) | Payload::ErrorOutput(bytes) => self.output(ms, bytes.len() as u64),
+            Payload::Input(bytes) => self.input = self.input.saturating_add(bytes.len() as u64),
+            Payload::Withheld(count) => self.withheld = self.withheld.saturating_add(u64::from(*count)),
+            Payload::Resize { cols, rows } => {
+                if listed(&self.resizes, &mut self.unlisted) {
+                    self.resizes.push((ms, *cols, *rows));
+                }
+            }
+            Payload::Marker(label) => {
+                if listed(&self.marks, &mut self.unlisted) {
+                    self.marks.push((ms, label.clone()));
+                }
+            }
+            Payload::Gap(gap) => {
+                self.lost = self.lost.saturating_add(gap.count);
+                if listed(&self.gaps, &mut self.unlisted) {
+                    self.gaps.push((ms, gap.clone()));
+                }
+            }
+            Payload::Keyframe(_) => {
+                if listed(&self.keyframes, &mut self.unlisted) {
+                    self.keyframes.push(ms);
+                }
+            }
+            Payload::Exit(status) => self.exit = Some(*status),
+            Payload::Anchor(anchor) => {
+                if self.utc == 0 {
+                    self.utc = anchor.utc;
+                }
+            }
+            Payload::Other { .. } => {}
+        }
+    }
+
+    fn output(&mut self, ms: u64, bytes: u64) {
+        self.raw = self.raw.saturating_add(bytes);
+        let since = ms.saturating_sub(self.start);
+        let mut at = since.checked_div(self.step).unwrap_or(0);
+        while at >= BUCKETS as u64 {
+            self.buckets =
+                self.buckets.chunks(2).map(|two| two.iter().copied().fold(0, u64::saturating_add)).collect();
+            self.step = self.step.saturating_mul(2);
+            at = since.checked_div(self.step).unwrap_or(0);
+        }
+        let at = usize::try_from(at).unwrap_or(0);
+        if self.buckets.len() <= at {
+            self.buckets.resize(at.saturating_add(1), 0);
+        }
+        if let Some(bucket) = self.buckets.get_mut(at) {
+            *bucket = bucket.saturating_add(bytes);
+        }
+    }
+
+    /// The finished count.
+    pub fn finish(mut self) -> Self {
+        self.activity = self
+            .buckets
+            .iter()
+            .map(|bytes| {
+                char::from_digit(u64::BITS.saturating_sub(bytes.leading_zeros()).min(35), 36).unwrap_or('z')
+            })
+            .collect();
+        self.buckets = Vec::new();
+        self.begun = false;
+        self
+    }
+}
+
+fn listed<T>(list: &[T], unlisted: &mut u64) -> bool {
+    let room = list.len() < LISTED;
+    if !room {
+        *unlisted = unlisted.saturating_add(1);
+    }
+    room
+}
+
+/// Plaintext of an INDEX chunk: length of the packed JSON, the packed JSON, the filter.
+pub(crate) fn encode(value: &impl Serialize, filter: &[u8]) -> Result<Vec<u8>, Error> {
+    let json = serde_json::to_vec(value).map_err(|e| Error::Compression(e.to_string()))?;
+    let packed = zstd::bulk::compress(&json, limits::LEVEL).map_err(|e| Error::Compression(e.to_string()))?;
+    let mut plain = u32::try_from(packed.len()).unwrap_or(u32::MAX).to_le_bytes().to_vec();
+    plain.extend_from_slice(&packed);
+    plain.extend_from_slice(filter);
+    Ok(plain)
+}
+
+/// Reads what [`encode`] made: the JSON and the filter. `None` when it is malformed or over the limits.
+pub(crate) fn decode<T: serde::de::DeserializeOwned>(plain: &[u8]) -> Option<(T, Vec<u8>)> {
+    let mut fields = Fields(plain);
+    let len = usize::try_from(fields.u32()?).ok()?;
+    let packed = fields.bytes(len)?;
+    let mut json = Vec::new();
+    let mut decoder = zstd::stream::read::Decoder::new(packed).ok()?;
+    decoder.window_log_max(limits::WINDOW_LOG_MAX).ok()?;
+    decoder.take(limits::ENTRY as u64).read_to_end(&mut json).ok()?;
+    Some((serde_json::from_slice(&json).ok()?, fields.0.to_vec()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tally(events: impl IntoIterator<Item = (u64, Payload)>) -> Tally {
+        let mut tally = Tally::default();
+        for (ms, payload) in events {
+            tally.count(ms, &payload);
+        }
+        tally.finish()
+    }
+
+    #[test]
+    fn an_entry_comes_back_with_its_filter() {
+        let tally = tally([(5, Payload::Output(b"hello".to_vec())), (2500, Payload::Exit(0))]);
+        assert_eq!((tally.start, tally.end, tally.raw, tally.exit), (5, 2500, 5, Some(0)));
+        assert_eq!(tally.activity, "3");
+        let entry = Entry { segment: 3, offset: 99, tally, filter: vec![1, 2, 3], ..Entry::default() };
+        let plain = encode(&entry, &entry.filter).unwrap();
+        let (mut read, filter) = decode::<Entry>(&plain).unwrap();
+        read.filter = filter;
+        assert_eq!(read, entry);
+        for cut in 0..plain.len() - 3 {
+            assert!(decode::<Entry>(&plain[..cut]).is_none(), "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn activity_of_a_long_segment_stays_small_and_adds_up() {
+        let mut tally = Tally::default();
+        for second in 0..5000u64 {
+            tally.count(second * 1000, &Payload::Output(vec![0; 3]));
+        }
+        let tally = tally.finish();
+        assert!(tally.activity.len() <= BUCKETS && tally.activity.len() > 100, "{}", tally.activity);
+        assert_eq!((tally.raw, tally.step), (15_000, 32_000));
+    }
+
+    #[test]
+    fn a_storm_of_resizes_is_counted_not_listed() {
+        let tally = tally((0..5000).map(|n| (n, Payload::Resize { cols: 80, rows: 24 })));
+        assert_eq!((tally.resizes.len(), tally.unlisted), (LISTED, 4000));
+    }
+}

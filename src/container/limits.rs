@@ -1,0 +1,49 @@
+//! Every bound of the format, in one place. A length is checked against the file and against these before anything
+//! is allocated for it.
+
+use std::time::Duration;
+
+/// Largest body of an ordinary chunk.
+pub const BODY: u32 = 1 << 20;
+/// Largest body of the index copy and of the segment table.
+pub const COPY: u32 = 64 << 20;
+/// Largest public header (JSON).
+pub const HEADER: usize = 64 << 10;
+/// Most slots in a KEYS chunk.
+pub const SLOTS: usize = 64;
+/// Largest text of a certificate statement, and of its signature.
+pub const STATEMENT: usize = 16 << 10;
+/// Largest index entry, decompressed.
+pub const ENTRY: usize = 16 << 20;
+/// Largest plaintext of one segment, decompressed: 1 MiB of raw output can grow sixfold as JSON, and keyframes come on top.
+pub const SEGMENT_PLAIN: u64 = 256 << 20;
+/// Most segments in a file.
+pub const SEGMENTS: usize = 1 << 20;
+/// Plaintext is padded to a multiple of this, so that lengths tell less.
+pub const PAD: usize = 64;
+
+/// Raw bytes after which a chunk is sealed without waiting for the clock.
+pub const FLUSH_BYTES: usize = 64 << 10;
+/// The fixed grid on which what has been taken is sealed and written.
+pub const FLUSH_EVERY: Duration = Duration::from_secs(1);
+/// Longest time that sealed data waits for a signature.
+pub const CHECK_EVERY: Duration = Duration::from_secs(10);
+/// A segment ends at this many raw bytes…
+pub const SEGMENT_BYTES: u64 = 1 << 20;
+/// …or after this long with at least [`SEGMENT_LONG_BYTES`]…
+pub const SEGMENT_LONG: Duration = Duration::from_secs(120);
+/// See [`SEGMENT_LONG`].
+pub const SEGMENT_LONG_BYTES: u64 = 64 << 10;
+/// …or when nothing has come for this long after at least [`SEGMENT_IDLE_BYTES`] (plaintext should not sit in the window)…
+pub const SEGMENT_IDLE: Duration = Duration::from_secs(30);
+/// See [`SEGMENT_IDLE`].
+pub const SEGMENT_IDLE_BYTES: u64 = 4 << 10;
+/// …or after this long with anything at all.
+pub const SEGMENT_ANY: Duration = Duration::from_secs(600);
+
+/// Compression level of zstd.
+pub const LEVEL: i32 = 3;
+/// Compression window, log2 of bytes.
+pub const WINDOW_LOG: u32 = 18;
+/// Largest window a reader accepts, log2 of bytes.
+pub const WINDOW_LOG_MAX: u32 = 23;

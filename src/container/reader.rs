@@ -1,0 +1,459 @@
+//! Opens a recording: from the end when it was closed, from the start when it was not, and again while it grows.
+//!
+//! Opening costs two reads at the end of a closed file, or one walk over the frames of an open or torn one. Refuses to
+//! decide whether a file is *authentic as a whole*: that is [`super::verify`]. What is read here is authenticated chunk by
+//! chunk, with the keys of those who can open it.
+
+use super::cert::{self, Certificate};
+use super::error::Error;
+use super::frame::{self, BOUND_LEN, FRAME_LEN, Fields, Frame, Kind};
+use super::header::Header;
+use super::index::{self, Entry, Opening};
+use super::keys::{Chain, Unlocked, next_segment, unpad};
+use super::limits;
+use super::slots::{self, Slot};
+use crate::crypto::chain::Key;
+use crate::crypto::digest::sha256;
+use crate::crypto::seal;
+use std::io::{Read, Seek, SeekFrom};
+
+/// A recording, open for reading.
+pub struct Reader<R> {
+    source: R,
+    length: u64,
+    file: [u8; 32],
+    header: Header,
+    slots: Vec<Slot>,
+    certificate: Certificate,
+    /// Where each segment's bytes begin (its first chunk is a few chunks on for the first).
+    segments: Vec<u64>,
+    /// INDEX chunks in order, whole.
+    index_chunks: Vec<(u64, Vec<u8>)>,
+    closed: bool,
+    walk: Walk,
+    keys: Option<Unlocked>,
+    index_chain: Option<Chain>,
+    opening: Option<Opening>,
+    entries: Vec<Entry>,
+}
+
+/// How far the frames of an open file have been followed.
+#[derive(Clone, Copy, Debug)]
+struct Walk {
+    offset: u64,
+    seq: u32,
+    /// The last closing checkpoint has been passed and no segment has begun since.
+    between: bool,
+    ended: bool,
+}
+
+impl<R: Read + Seek> Reader<R> {
+    /// Opens a recording.
+    ///
+    /// # Errors
+    /// [`Error::NotARecording`], [`Error::Version`], [`Error::Truncated`], [`Error::Format`] where the beginning is not
+    /// what every recording begins with. A damaged end is not an error: what is whole is read.
+    pub fn open(mut source: R) -> Result<Self, Error> {
+        let length = source.seek(SeekFrom::End(0)).map_err(Error::io("find the end of the recording"))?;
+        let short = |what| Error::Truncated { length, what };
+        let mut prologue = [0; frame::PROLOGUE_LEN];
+        let have = usize::try_from(length).unwrap_or(usize::MAX).min(prologue.len());
+        let start = prologue.get_mut(..have).unwrap_or_default();
+        read_at(&mut source, 0, start)?;
+        if !frame::MAGIC.starts_with(start.get(..have.min(frame::MAGIC.len())).unwrap_or_default())
+            || have == 0
+        {
+            return Err(Error::NotARecording);
+        }
+        if have < frame::PROLOGUE_LEN {
+            return Err(short("prologue"));
+        }
+        frame::check_prologue(&prologue)?;
+        let mut offset = frame::PROLOGUE_LEN as u64;
+        let mut next = |kind: Kind, seq: u32, what: &'static str| {
+            let chunk = read_chunk(&mut source, offset, length)?.ok_or_else(|| short(what))?;
+            if chunk.frame.kind != Some(kind) || chunk.frame.seq != seq {
+                return Err(Error::format(
+                    offset,
+                    chunk.frame.seq,
+                    format!("not the {what} that every recording begins with"),
+                ));
+            }
+            let at = offset;
+            offset = offset.saturating_add(chunk.frame.total());
+            Ok((at, chunk))
+        };
+        let (at, head) = next(Kind::Header, 0, "header")?;
+        let header = Header::parse(head.body(), at)?;
+        let (at, keys) = next(Kind::Keys, 1, "key slots")?;
+        let slots = slots::parse(keys.body(), at)?;
+        let (at, cert) = next(Kind::Cert, 2, "certificate")?;
+        let certificate = cert::parse(cert.body(), at)?;
+        let mut reader = Self {
+            source,
+            length,
+            file: sha256(&[&prologue, &head.bytes]),
+            header,
+            slots,
+            certificate,
+            segments: Vec::new(),
+            index_chunks: Vec::new(),
+            closed: false,
+            walk: Walk { offset, seq: 3, between: true, ended: false },
+            keys: None,
+            index_chain: None,
+            opening: None,
+            entries: Vec::new(),
+        };
+        if !reader.open_from_end()? {
+            reader.follow()?;
+        }
+        Ok(reader)
+    }
+
+    /// The public header.
+    pub fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// The wrapped keys.
+    pub fn slots(&self) -> &[Slot] {
+        &self.slots
+    }
+
+    /// The host's statement and signature, not checked here.
+    pub fn certificate(&self) -> &Certificate {
+        &self.certificate
+    }
+
+    /// Whether the recording was closed: it has its final parts where they belong.
+    pub fn is_closed(&self) -> bool {
+        self.closed
+    }
+
+    /// Length of the file when it was opened or last refreshed, bytes.
+    pub fn length(&self) -> u64 {
+        self.length
+    }
+
+    /// Bytes up to which whole chunks were found.
+    pub fn whole(&self) -> u64 {
+        if self.closed { self.length } else { self.walk.offset }
+    }
+
+    /// Number of segments, the one being written included.
+    pub fn segments(&self) -> usize {
+        self.segments.len()
+    }
+
+    /// Opens everything.
+    ///
+    /// # Errors
+    /// [`Error::WrongKey`]; or the index is damaged.
+    pub fn unlock(&mut self, root: [u8; 32]) -> Result<(), Error> {
+        self.unlocked(Unlocked::with_root(&self.header, root)?)
+    }
+
+    /// Opens metadata and index only.
+    ///
+    /// # Errors
+    /// As [`Reader::unlock`].
+    pub fn unlock_index(&mut self, index: [u8; 32]) -> Result<(), Error> {
+        self.unlocked(Unlocked::with_index(&self.header, index)?)
+    }
+
+    fn unlocked(&mut self, keys: Unlocked) -> Result<(), Error> {
+        self.index_chain = Some(Chain::new(keys.index.clone()));
+        self.keys = Some(keys);
+        (self.opening, self.entries) = (None, Vec::new());
+        self.read_index()
+    }
+
+    /// Whether the content can be read, not only the index.
+    pub fn can_read_content(&self) -> bool {
+        self.keys.as_ref().is_some_and(|keys| keys.content.is_some())
+    }
+
+    /// The sealed metadata.
+    ///
+    /// # Errors
+    /// [`Error::Locked`] without a key; [`Error::Truncated`] when the file ends before it.
+    pub fn opening(&self) -> Result<&Opening, Error> {
+        if self.keys.is_none() {
+            return Err(Error::Locked);
+        }
+        self.opening.as_ref().ok_or(Error::Truncated { length: self.length, what: "sealed metadata" })
+    }
+
+    /// Index entries of the segments that were ended; one less than [`Reader::segments`] when the last one was not.
+    /// Empty without a key.
+    pub fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    /// Takes in what has been appended since. Gives whether anything was.
+    ///
+    /// # Errors
+    /// Reading failed, or the file became shorter.
+    pub fn refresh(&mut self) -> Result<bool, Error> {
+        let length =
+            self.source.seek(SeekFrom::End(0)).map_err(Error::io("find the end of the recording"))?;
+        if length < self.length {
+            let what = format!("the file became shorter while it was read ({} bytes before)", self.length);
+            return Err(Error::format(length, None, what));
+        }
+        let before = self.walk.offset;
+        self.length = length;
+        if !self.closed {
+            self.follow()?;
+            self.read_index()?;
+            self.closed = self.walk.ended;
+        }
+        Ok(self.walk.offset != before)
+    }
+
+    /// Number of the segment to read for the time `ms` (milliseconds since the start of the session).
+    pub fn segment_at(&self, ms: u64) -> usize {
+        let after = self.entries.partition_point(|entry| entry.tally.start <= ms);
+        let found = after.saturating_sub(1);
+        // Past the last entry the time may lie in a segment that has none yet.
+        match self.entries.get(found) {
+            Some(entry)
+                if after == self.entries.len() && ms > entry.tally.end && self.segments.len() > after =>
+            {
+                after
+            }
+            _ => found,
+        }
+    }
+
+    /// The source back.
+    pub fn into_inner(self) -> R {
+        self.source
+    }
+
+    #[cfg(test)]
+    pub(super) fn source_mut(&mut self) -> &mut R {
+        &mut self.source
+    }
+
+    /// Two reads: the trailer, then everything from the final checkpoint on. `false` when the end is not that of a closed
+    /// recording.
+    fn open_from_end(&mut self) -> Result<bool, Error> {
+        let Some(trailer_at) =
+            self.length.checked_sub(super::TRAILER_LEN).filter(|at| *at >= self.walk.offset)
+        else {
+            return Ok(false);
+        };
+        let Ok(Some(trailer)) = read_chunk(&mut self.source, trailer_at, self.length) else {
+            return Ok(false);
+        };
+        if trailer.frame.kind != Some(Kind::Trailer) {
+            return Ok(false);
+        }
+        let Some([check_at, copy_at, table_at]) = trailer_offsets(trailer.body()) else { return Ok(false) };
+        let ascending = [self.walk.offset, check_at, copy_at, table_at, trailer_at];
+        if ascending.windows(2).any(|pair| matches!(pair, [a, b] if a > b)) {
+            return Ok(false);
+        }
+        let (Ok(Some(copy)), Ok(Some(table))) = (
+            read_chunk(&mut self.source, copy_at, table_at),
+            read_chunk(&mut self.source, table_at, trailer_at),
+        ) else {
+            return Ok(false);
+        };
+        if copy.frame.kind != Some(Kind::IndexCopy) || table.frame.kind != Some(Kind::Table) {
+            return Ok(false);
+        }
+        let Some(rows) = table_rows(table.body()) else { return Ok(false) };
+        let Some(chunks) = split_chunks(copy.body(), copy_at.saturating_add(FRAME_LEN as u64)) else {
+            return Ok(false);
+        };
+        if chunks.len() != rows.len().saturating_add(1) {
+            return Ok(false);
+        }
+        self.segments = rows.iter().map(|row| row.offset).collect();
+        self.index_chunks = chunks;
+        self.closed = true;
+        Ok(true)
+    }
+
+    /// Walks the frames from where the last walk ended. Stops, without an error, where no whole chunk follows.
+    fn follow(&mut self) -> Result<(), Error> {
+        while !self.walk.ended {
+            let at = self.walk.offset;
+            let chunk = match read_chunk(&mut self.source, at, self.length) {
+                Ok(Some(chunk)) if chunk.frame.seq == self.walk.seq => chunk,
+                Err(error @ Error::Io { .. }) => return Err(error),
+                _ => return Ok(()),
+            };
+            match chunk.frame.kind {
+                Some(Kind::Seg) => {
+                    if self.segments.len() >= limits::SEGMENTS {
+                        return Err(Error::format(
+                            at,
+                            chunk.frame.seq,
+                            "more segments than the format allows",
+                        ));
+                    }
+                    self.segments.push(at);
+                    self.walk.between = false;
+                }
+                Some(Kind::Index) => self.index_chunks.push((at, chunk.bytes)),
+                Some(Kind::Check) if chunk.frame.flags & frame::CLOSES != 0 => self.walk.between = true,
+                Some(Kind::Trailer) => self.walk.ended = true,
+                _ => {}
+            }
+            self.walk.offset = at.saturating_add(chunk.frame.total());
+            self.walk.seq = self.walk.seq.saturating_add(1);
+        }
+        Ok(())
+    }
+
+    /// Opens the index chunks that have not been opened yet.
+    fn read_index(&mut self) -> Result<(), Error> {
+        let Some(chain) = &mut self.index_chain else { return Ok(()) };
+        for (offset, bytes) in self.index_chunks.drain(..) {
+            let (bound, body) =
+                split_bound(&bytes).ok_or_else(|| Error::format(offset, None, "a chunk without a body"))?;
+            let seq =
+                u32::from_le_bytes(bound.get(8..12).and_then(|s| s.try_into().ok()).unwrap_or_default());
+            let key = chain.key();
+            let plain =
+                open_body(&key, &self.file, bound, body).ok_or(Error::NotAuthentic { offset, chunk: seq })?;
+            let malformed = || Error::format(offset, seq, "the index entry is malformed");
+            if self.opening.is_none() {
+                self.opening = Some(index::decode::<Opening>(&plain).ok_or_else(malformed)?.0);
+            } else {
+                let (mut entry, filter) = index::decode::<Entry>(&plain).ok_or_else(malformed)?;
+                entry.filter = filter;
+                self.entries.push(entry);
+            }
+        }
+        Ok(())
+    }
+
+    /// The chunk at `offset`; `None` when it is not whole.
+    pub(crate) fn chunk(&mut self, offset: u64) -> Result<Option<Chunk>, Error> {
+        read_chunk(&mut self.source, offset, self.length)
+    }
+
+    pub(crate) fn file_id(&self) -> &[u8; 32] {
+        &self.file
+    }
+
+    /// Where the bytes of a segment begin, and its place in the content chain.
+    pub(crate) fn segment_start(&self, segment: usize) -> Result<(u64, Key), Error> {
+        let none = Error::NoSegment { segment, of: self.segments.len() };
+        let offset = *self.segments.get(segment).ok_or(none)?;
+        let keys = self.keys.as_ref().ok_or(Error::Locked)?;
+        let mut content = keys.content.clone().ok_or(Error::Locked)?;
+        for _ in 0..segment {
+            content = next_segment(&content);
+        }
+        Ok((offset, content))
+    }
+}
+
+/// A chunk as stored, CRC checked.
+pub(crate) struct Chunk {
+    pub(crate) frame: Frame,
+    pub(crate) bytes: Vec<u8>,
+}
+
+impl Chunk {
+    pub(crate) fn body(&self) -> &[u8] {
+        self.bytes.get(FRAME_LEN..).unwrap_or_default()
+    }
+
+    pub(crate) fn bound(&self) -> &[u8] {
+        self.bytes.get(..BOUND_LEN).unwrap_or_default()
+    }
+
+    /// The padded plaintext, without its padding.
+    pub(crate) fn open(&self, key: &Key, file: &[u8; 32]) -> Option<Vec<u8>> {
+        open_body(key, file, self.bound(), self.body())
+    }
+}
+
+fn open_body(key: &Key, file: &[u8; 32], bound: &[u8], body: &[u8]) -> Option<Vec<u8>> {
+    let mut plain = seal::open(key, &[file, bound], body)?;
+    unpad(&mut plain)?;
+    Some(plain)
+}
+
+fn split_bound(chunk: &[u8]) -> Option<(&[u8], &[u8])> {
+    Some((chunk.get(..BOUND_LEN)?, chunk.get(FRAME_LEN..)?))
+}
+
+pub(crate) fn read_at<R: Read + Seek>(source: &mut R, offset: u64, to: &mut [u8]) -> Result<(), Error> {
+    source.seek(SeekFrom::Start(offset)).map_err(Error::io("read the recording"))?;
+    source.read_exact(to).map_err(Error::io("read the recording"))
+}
+
+/// The chunk at `offset` of a file of `length` bytes. `None` when the file ends inside it or at its start.
+pub(crate) fn read_chunk<R: Read + Seek>(
+    source: &mut R,
+    offset: u64,
+    length: u64,
+) -> Result<Option<Chunk>, Error> {
+    let left = length.saturating_sub(offset);
+    if left < FRAME_LEN as u64 {
+        return Ok(None);
+    }
+    let mut head = [0; FRAME_LEN];
+    read_at(source, offset, &mut head)?;
+    let frame = Frame::parse(&head, offset)?;
+    if frame.total() > left {
+        return Ok(None);
+    }
+    let mut bytes = head.to_vec();
+    // Bounded: the frame was checked against the limit of its type and against the file.
+    bytes.resize(FRAME_LEN.saturating_add(frame.len as usize), 0);
+    source
+        .read_exact(bytes.get_mut(FRAME_LEN..).unwrap_or_default())
+        .map_err(Error::io("read the recording"))?;
+    let chunk = Chunk { frame, bytes };
+    if frame::crc(chunk.bound(), chunk.body()) != frame.crc {
+        return Err(Error::format(offset, frame.seq, "the chunk's checksum does not match"));
+    }
+    Ok(Some(chunk))
+}
+
+/// The three offsets of a trailer body.
+pub(crate) fn trailer_offsets(body: &[u8]) -> Option<[u64; 3]> {
+    let mut fields = Fields(body);
+    let offsets = [fields.u64()?, fields.u64()?, fields.u64()?];
+    (fields.0 == super::TRAILER_END).then_some(offsets)
+}
+
+/// A row of the segment table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Row {
+    pub(crate) offset: u64,
+    pub(crate) length: u64,
+    pub(crate) digest: [u8; 32],
+}
+
+pub(crate) fn table_rows(body: &[u8]) -> Option<Vec<Row>> {
+    let mut fields = Fields(body);
+    let mut rows = Vec::new();
+    while !fields.0.is_empty() {
+        rows.push(Row { offset: fields.u64()?, length: fields.u64()?, digest: fields.array()? });
+    }
+    (rows.len() <= limits::SEGMENTS).then_some(rows)
+}
+
+/// The chunks that stand one after the other in `bytes`.
+fn split_chunks(mut bytes: &[u8], mut offset: u64) -> Option<Vec<(u64, Vec<u8>)>> {
+    let mut chunks = Vec::new();
+    while !bytes.is_empty() {
+        let head: [u8; FRAME_LEN] = bytes.get(..FRAME_LEN)?.try_into().ok()?;
+        let frame = Frame::parse(&head, offset).ok().filter(|f| f.kind == Some(Kind::Index))?;
+        let (chunk, rest) = bytes.split_at_checked(FRAME_LEN.checked_add(frame.len as usize)?)?;
+        chunks.push((offset, chunk.to_vec()));
+        offset = offset.checked_add(frame.total())?;
+        bytes = rest;
+    }
+    Some(chunks)
+}

@@ -1,0 +1,333 @@
+//! The container as a whole: written, read from both ends, torn, tailed, attacked by someone who holds the recorder's keys.
+
+use super::check::Signed;
+use super::frame::{self, Kind};
+use super::verify::{Origin, Tear, Verdict, verify, verify_content};
+use super::*;
+use crate::cast::{Anchor, Event, Header as CastHeader, Payload};
+use std::io::Cursor as Bytes;
+use std::time::Duration;
+
+fn ms(n: u64) -> Duration {
+    Duration::from_millis(n)
+}
+
+fn anchor(at: u64) -> Anchor {
+    Anchor { at, utc: 1_700_000_000_000 + i64::try_from(at).unwrap(), boot: 0 }
+}
+
+struct Recorded {
+    bytes: Vec<u8>,
+    root: [u8; 32],
+    index: [u8; 32],
+    events: Vec<Event>,
+}
+
+fn setup() -> Setup {
+    Setup {
+        header: Header {
+            host: "web-3".into(),
+            user: "alice".into(),
+            target: "root".into(),
+            ..Header::default()
+        },
+        meta: Meta { reason: "because".into(), ..Meta::default() },
+        cast: CastHeader::new(80, 24),
+        slots: vec![Slot { kind: SlotKind::Root, age: b"wrapped".to_vec() }],
+        ledger: String::new(),
+    }
+}
+
+fn writer() -> (Writer<Vec<u8>>, [u8; 32], [u8; 32]) {
+    let keys = SessionKeys::generate().unwrap();
+    let (root, index) = (*keys.root(), keys.index());
+    (Writer::create(Vec::new(), keys, setup(), |_| Ok("SIG".into())).unwrap(), root, index)
+}
+
+/// A session of `seconds` seconds, a line a second, a segment every `per_segment` seconds, flushed every second.
+fn session(seconds: u64, per_segment: u64, close: bool) -> Recorded {
+    let (mut writer, root, index) = writer();
+    let mut events = Vec::new();
+    for n in 0..seconds {
+        if n > 0 && n % per_segment == 0 {
+            writer.end_segment(ms(n * 1000), Extras::default()).unwrap();
+        }
+        writer.begin(anchor(n * 1000), None).unwrap();
+        let event =
+            Event::new(ms(n * 1000 + 250), Payload::Output(format!("line {n} \u{1b}[1m😀\r\n").into_bytes()));
+        writer.push(&event).unwrap();
+        events.push(event);
+        writer.flush(ms(n * 1000 + 999)).unwrap();
+    }
+    let bytes = if close {
+        let exit = Event::new(ms(seconds * 1000), Payload::Exit(0));
+        writer.begin(anchor(seconds * 1000), None).unwrap();
+        writer.push(&exit).unwrap();
+        events.push(exit);
+        writer.finish(ms(seconds * 1000), Extras::default()).map_err(|(e, _)| e).unwrap().1
+    } else {
+        writer.sink().clone()
+    };
+    Recorded { bytes, root, index, events }
+}
+
+fn judge(bytes: &[u8]) -> verify::Report {
+    verify(Bytes::new(bytes), |_| Origin::Trusted("test".into()), |_| ()).unwrap()
+}
+
+fn events_of(reader: &mut Reader<Bytes<Vec<u8>>>, from: usize) -> Vec<Event> {
+    let mut cursor = Cursor::new(reader, from).unwrap();
+    let mut all = Vec::new();
+    while let Some(event) = cursor.next(reader).unwrap() {
+        if !matches!(event.payload, Payload::Anchor(_)) {
+            all.push(event);
+        }
+    }
+    all
+}
+
+#[test]
+fn a_closed_recording_is_intact_and_gives_back_every_event() {
+    let recorded = session(40, 7, true);
+    let report = judge(&recorded.bytes);
+    assert_eq!(report.verdict, Verdict::Intact);
+    assert_eq!((report.segments, report.signed), (6, recorded.bytes.len() as u64));
+    let mut reader = Reader::open(Bytes::new(recorded.bytes.clone())).unwrap();
+    assert!(reader.is_closed());
+    assert!(matches!(reader.opening(), Err(Error::Locked)));
+    reader.unlock(recorded.root).unwrap();
+    assert_eq!(reader.opening().unwrap().meta.reason, "because");
+    assert_eq!((reader.segments(), reader.entries().len()), (6, 6));
+    assert_eq!(events_of(&mut reader, 0), recorded.events);
+    assert!(verify_content(&mut reader, |_| ()).unwrap() > 40);
+    for segment in 0..6 {
+        let from = reader.entries()[segment].tally.start;
+        let expected: Vec<_> = recorded.events.iter().filter(|e| e.time >= ms(from)).cloned().collect();
+        assert_eq!(events_of(&mut reader, segment), expected, "from segment {segment}");
+        assert_eq!(reader.segment_at(from), segment);
+    }
+}
+
+#[test]
+fn an_empty_session_is_a_recording_too() {
+    let (writer, root, _) = writer();
+    let (_, bytes) = writer.finish(ms(5), Extras::default()).map_err(|(e, _)| e).unwrap();
+    assert_eq!(judge(&bytes).verdict, Verdict::Intact);
+    let mut reader = Reader::open(Bytes::new(bytes)).unwrap();
+    reader.unlock(root).unwrap();
+    assert_eq!(reader.segments(), 0);
+    assert_eq!(verify_content(&mut reader, |_| ()).unwrap(), 0);
+}
+
+#[test]
+fn the_index_key_opens_the_index_and_nothing_else() {
+    let recorded = session(10, 5, true);
+    let mut reader = Reader::open(Bytes::new(recorded.bytes)).unwrap();
+    reader.unlock_index(recorded.index).unwrap();
+    assert_eq!(reader.entries().len(), 2);
+    assert!(matches!(Cursor::new(&reader, 0), Err(Error::Locked)));
+    assert!(matches!(reader.unlock([0; 32]), Err(Error::WrongKey)));
+}
+
+#[test]
+fn every_prefix_is_torn_and_plays_a_prefix_of_the_events() {
+    let recorded = session(12, 5, true);
+    for length in 0..recorded.bytes.len() {
+        let cut = recorded.bytes[..length].to_vec();
+        if length == 0 {
+            assert!(matches!(
+                verify(Bytes::new(&cut), |_| Origin::Trusted(String::new()), |_| ()),
+                Err(Error::NotARecording)
+            ));
+            continue;
+        }
+        let report = judge(&cut);
+        assert!(matches!(report.verdict, Verdict::Torn { .. }), "length {length}: {:?}", report.verdict);
+        assert!(report.signed <= length as u64 && report.whole <= (length as u64).max(16), "length {length}");
+        let Ok(mut reader) = Reader::open(Bytes::new(cut)) else { continue };
+        reader.unlock(recorded.root).unwrap();
+        if reader.segments() > 0 {
+            let events = events_of(&mut reader, 0);
+            assert_eq!(events, recorded.events[..events.len()], "length {length}");
+        }
+    }
+}
+
+#[test]
+fn a_growing_file_is_followed_without_starting_again() {
+    let whole = session(30, 7, true);
+    let mut reader = Reader::open(Growing { bytes: whole.bytes.clone(), visible: 2000, at: 0 }).unwrap();
+    reader.unlock(whole.root).unwrap();
+    let mut cursor = Cursor::new(&reader, 0).unwrap();
+    let mut seen = Vec::new();
+    loop {
+        while let Some(event) = cursor.next(&mut reader).unwrap() {
+            if !matches!(event.payload, Payload::Anchor(_)) {
+                seen.push(event);
+            }
+        }
+        let source = reader.source_mut();
+        if source.visible == whole.bytes.len() {
+            break;
+        }
+        source.visible = (source.visible + 97).min(whole.bytes.len());
+        reader.refresh().unwrap();
+    }
+    assert_eq!(seen, whole.events);
+    assert!(reader.is_closed());
+}
+
+struct Growing {
+    bytes: Vec<u8>,
+    visible: usize,
+    at: usize,
+}
+
+impl std::io::Read for Growing {
+    fn read(&mut self, to: &mut [u8]) -> std::io::Result<usize> {
+        let rest = &self.bytes[self.at.min(self.visible)..self.visible];
+        let n = rest.len().min(to.len());
+        to[..n].copy_from_slice(&rest[..n]);
+        self.at += n;
+        Ok(n)
+    }
+}
+
+impl std::io::Seek for Growing {
+    fn seek(&mut self, to: std::io::SeekFrom) -> std::io::Result<u64> {
+        self.at = match to {
+            std::io::SeekFrom::Start(n) => usize::try_from(n).unwrap(),
+            std::io::SeekFrom::End(n) => {
+                self.visible.checked_add_signed(isize::try_from(n).unwrap()).unwrap()
+            }
+            std::io::SeekFrom::Current(_) => unimplemented!(),
+        };
+        Ok(self.at as u64)
+    }
+}
+
+#[test]
+fn zeros_after_a_loss_of_power_are_torn_and_say_so() {
+    let recorded = session(9, 100, false);
+    let mut tail = recorded.bytes.clone();
+    tail.extend_from_slice(&[0; 4096]);
+    assert!(matches!(judge(&tail).verdict, Verdict::Torn { how: Tear::Zeros, .. }));
+    let mut hole = recorded.bytes.clone();
+    let end = hole.len();
+    hole[end - 100..].fill(0);
+    assert!(matches!(judge(&hole).verdict, Verdict::Torn { how: Tear::Zeros, .. }));
+    assert!(matches!(judge(&recorded.bytes).verdict, Verdict::Torn { how: Tear::Border, .. }));
+}
+
+#[test]
+fn a_failed_write_loses_nothing() {
+    /// Takes `room` bytes, then says the disk is full.
+    struct Full {
+        bytes: Vec<u8>,
+        room: usize,
+    }
+    impl std::io::Write for Full {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            let n = bytes.len().min(self.room);
+            if n == 0 {
+                return Err(std::io::ErrorKind::StorageFull.into());
+            }
+            self.room -= n;
+            self.bytes.extend_from_slice(&bytes[..n]);
+            Ok(n)
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    impl Sink for Full {
+        fn sync(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let keys = SessionKeys::generate().unwrap();
+    let root = *keys.root();
+    let full = Full { bytes: Vec::new(), room: 3000 };
+    let mut writer = Writer::create(full, keys, setup(), |_| Ok("SIG".into())).unwrap();
+    writer.begin(anchor(0), None).unwrap();
+    let mut failed = false;
+    for n in 0..50u64 {
+        writer.push(&Event::new(ms(n * 1000), Payload::Output(vec![b'x'; 40]))).unwrap();
+        failed |= writer.flush(ms(n * 1000)).is_err();
+    }
+    assert!(failed && writer.waiting() > 0);
+    let (error, mut writer) = match writer.finish(ms(50_000), Extras::default()) {
+        Err(failed) => failed,
+        Ok(_) => panic!("finished on a full disk"),
+    };
+    assert!(error.to_string().contains("cannot write the recording"), "{error}");
+    writer.sink().room = 1 << 20;
+    let (closed, sink) = writer.finish(ms(50_000), Extras::default()).map_err(|(e, _)| e).unwrap();
+    assert_eq!(closed.length, sink.bytes.len() as u64);
+    assert_eq!(judge(&sink.bytes).verdict, Verdict::Intact);
+    let mut reader = Reader::open(Bytes::new(sink.bytes)).unwrap();
+    reader.unlock(root).unwrap();
+    assert_eq!(events_of(&mut reader, 0).len(), 50);
+}
+
+#[test]
+fn whoever_seizes_the_recorder_cannot_cut_back_behind_a_checkpoint() {
+    let (mut writer, _, _) = writer();
+    let mut checks = Vec::new();
+    for n in 0..40u64 {
+        writer.begin(anchor(n * 1000), None).unwrap();
+        writer.push(&Event::new(ms(n * 1000), Payload::Output(b"x".to_vec()))).unwrap();
+        let (before, epoch) = (writer.length(), writer.epoch());
+        writer.flush(ms(n * 1000)).unwrap();
+        if writer.epoch() > epoch {
+            checks.push((before, writer.length(), writer.running_digest()));
+        }
+    }
+    assert!(checks.len() >= 3, "{checks:?}");
+    let written = writer.sink().clone();
+    // The thief has every secret the recorder has now: the signing key of the next epoch among them. He cuts the file
+    // back to an earlier checkpoint and closes it with what he has, under either number.
+    let (_, end, running) = checks[checks.len() - 2];
+    for epoch in [u32::try_from(checks.len() - 1).unwrap(), writer.epoch()] {
+        let mut forged = written[..usize::try_from(end).unwrap()].to_vec();
+        let seq = judge(&forged).chunks;
+        let body = Signed {
+            file: writer.file_id(),
+            epoch,
+            seq,
+            flags: frame::FINAL | frame::CLOSES,
+            closed: &[0; 32],
+            running: &running,
+            next: &[0; 32],
+        }
+        .sign(writer.signing_key());
+        let bound = frame::bound(Kind::Check, frame::FINAL | frame::CLOSES, 100, seq);
+        forged.extend_from_slice(&bound);
+        forged.extend_from_slice(&frame::crc(&bound, &body).to_le_bytes());
+        forged.extend_from_slice(&body);
+        assert!(matches!(judge(&forged).verdict, Verdict::Altered { .. }), "epoch {epoch}");
+    }
+}
+
+#[test]
+fn a_key_that_is_not_trusted_makes_a_recording_foreign_and_a_bad_signature_makes_it_altered() {
+    let recorded = session(5, 100, true);
+    let with =
+        |origin: Origin| verify(Bytes::new(&recorded.bytes), |_| origin.clone(), |_| ()).unwrap().verdict;
+    assert_eq!(with(Origin::Unknown("SHA256:x".into())), Verdict::Foreign { signer: "SHA256:x".into() });
+    assert!(matches!(with(Origin::Bad("no".into())), Verdict::Altered { chunk: Some(2), .. }));
+}
+
+#[test]
+fn what_is_not_a_recording_is_refused_in_words() {
+    for (bytes, expected) in [
+        (b"{\"version\":2}\n[0,\"o\",\"x\"]".to_vec(), "not a sealcast recording"),
+        (b"".to_vec(), "not a sealcast recording"),
+        (b"\x89SC1\r\n".to_vec(), "the file ends at byte 6, inside the prologue"),
+        (frame::prologue().to_vec(), "the file ends at byte 16, inside the header"),
+        ([&frame::prologue()[..8], &[2, 0, 0, 0, 0, 0, 0, 0], &[0; 50]].concat(), "made by a newer sealcast"),
+    ] {
+        let error = Reader::open(Bytes::new(bytes)).err().unwrap().to_string();
+        assert!(error.contains(expected), "{error}");
+    }
+}

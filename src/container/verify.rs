@@ -1,0 +1,536 @@
+//! Checks a recording without a key: every byte, in one pass, against the host's certificate and the chain of checkpoints.
+//!
+//! What it can say: *intact*, *torn* (it ends before its close), *altered* (and where), *foreign* (signed by a key that is
+//! not trusted). What it cannot: who cut a torn tail off, and anything about a host whose keys were seized, from that
+//! moment on.
+
+use super::cert::{self, Certificate, Statement};
+use super::check::{self, Running, Signed};
+use super::cursor::Cursor;
+use super::error::Error;
+use super::frame::{self, FRAME_LEN, Frame, Kind};
+use super::header::Header;
+use super::index;
+use super::reader::{Chunk, Reader, Row, read_at, read_chunk, table_rows, trailer_offsets};
+use super::slots;
+use crate::crypto::digest::{Digest as _, Sha256, sha256, unhex};
+use std::io::{Read, Seek, SeekFrom};
+
+/// What is known of the key that signed the certificate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// The signature is good and the key is trusted for this host; the text says whose it is.
+    Trusted(String),
+    /// The signature is good, the key is not one of the trusted; the text is its fingerprint.
+    Unknown(String),
+    /// The signature is not good, and why.
+    Bad(String),
+}
+
+/// Why a recording ends before its close.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tear {
+    /// Between two chunks: the recorder was killed or is still running.
+    Border,
+    /// Inside a chunk: killed in the middle of a write, or the disk was full.
+    Inside,
+    /// Zeros where data should be: power was lost before the data reached the disk.
+    Zeros,
+    /// After the final checkpoint: everything is there and signed, the copies at the end are not whole.
+    Closing,
+}
+
+/// What came out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Closed, every byte signed, by a trusted key.
+    Intact,
+    /// Ends before its close.
+    Torn {
+        /// Byte offset where what is whole ends.
+        at: u64,
+        /// How it ends.
+        how: Tear,
+    },
+    /// Not what was written.
+    Altered {
+        /// Byte offset of the first chunk that is wrong.
+        offset: u64,
+        /// Its number, where it has one.
+        chunk: Option<u32>,
+        /// What is wrong.
+        what: String,
+    },
+    /// Consistent, but signed by a key that is not trusted.
+    Foreign {
+        /// Fingerprint of the key.
+        signer: String,
+    },
+}
+
+/// The verdict and what stands behind it.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// What came out.
+    pub verdict: Verdict,
+    /// Length of the file, bytes.
+    pub length: u64,
+    /// Bytes from the start that good signatures cover.
+    pub signed: u64,
+    /// Bytes from the start in whole, unsuspicious chunks.
+    pub whole: u64,
+    /// Chunks read.
+    pub chunks: u32,
+    /// Segments closed.
+    pub segments: usize,
+    /// Checkpoints with good signatures.
+    pub checkpoints: u32,
+    /// Who signed the certificate; `None` when it was not reached.
+    pub origin: Option<Origin>,
+    /// Digest over the closed segments, as the last checkpoint signs it.
+    pub digest: [u8; 32],
+}
+
+/// Verifies without a key. `certify` checks the signature of the certificate and says whose it is. `progress` gets
+/// the number of bytes done, about once a megabyte.
+///
+/// # Errors
+/// [`Error::NotARecording`], [`Error::Version`]: there is nothing to judge. [`Error::Io`]: reading failed.
+pub fn verify<R: Read + Seek>(
+    mut source: R,
+    certify: impl Fn(&Certificate) -> Origin,
+    mut progress: impl FnMut(u64),
+) -> Result<Report, Error> {
+    let length = source.seek(SeekFrom::End(0)).map_err(Error::io("find the end of the recording"))?;
+    let mut found = [0; frame::PROLOGUE_LEN];
+    let have = usize::try_from(length).unwrap_or(usize::MAX).min(found.len());
+    read_at(&mut source, 0, found.get_mut(..have).unwrap_or_default())?;
+    let ours = frame::prologue();
+    if have < ours.len() {
+        if have == 0 || !ours.starts_with(found.get(..have).unwrap_or_default()) {
+            return Err(Error::NotARecording);
+        }
+        let mut pass = Pass::new(length);
+        pass.whole = length;
+        return Ok(pass.report(Verdict::Torn { at: length, how: Tear::Inside }));
+    }
+    let mut pass = Pass::new(length);
+    let verdict = pass.run(&mut source, &certify, &mut progress)?;
+    if found == ours {
+        return Ok(pass.report(verdict));
+    }
+    // The signatures know the prologue. Where the file verifies with ours, its own was changed.
+    if matches!(verdict, Verdict::Altered { .. }) || pass.checkpoints == 0 {
+        frame::check_prologue(&found)?;
+    }
+    let offset = found.iter().zip(&ours).position(|(a, b)| a != b).unwrap_or(0) as u64;
+    let what = "the prologue is not the one that was signed".to_owned();
+    Ok(pass.report(Verdict::Altered { offset, chunk: None, what }))
+}
+
+/// Verifies the content of an unlocked recording: every chunk opens, every line parses, and every index entry says what
+/// its segment holds. Gives the number of events.
+///
+/// # Errors
+/// The first fault, with its place.
+pub fn verify_content<R: Read + Seek>(
+    reader: &mut Reader<R>,
+    mut progress: impl FnMut(u64),
+) -> Result<u64, Error> {
+    reader.opening()?;
+    let mut count = 0u64;
+    for segment in 0..reader.segments() {
+        let mut cursor = Cursor::of_segment(reader, segment)?;
+        let offset = cursor.offset();
+        let mut tally = index::Tally::default();
+        while let Some(event) = cursor.next(reader)? {
+            tally.count(u64::try_from(event.time.as_millis()).unwrap_or(u64::MAX), &event.payload);
+            count = count.saturating_add(1);
+        }
+        progress(cursor.offset());
+        let Some(entry) = reader.entries().get(segment) else { continue };
+        if usize::try_from(entry.segment) != Ok(segment) || entry.tally != tally.finish() {
+            return Err(Error::format(
+                offset,
+                None,
+                format!("the index entry of segment {segment} does not match its content"),
+            ));
+        }
+    }
+    Ok(count)
+}
+
+/// What may come next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Expect {
+    Header,
+    Keys,
+    Cert,
+    Opening,
+    /// A segment begins, or a final checkpoint without one.
+    Segment,
+    /// More of the segment, its index entry, or a checkpoint.
+    More,
+    /// The checkpoint that closes the segment.
+    Closing,
+    Copy,
+    Table,
+    Trailer,
+    Nothing,
+}
+
+struct Pass {
+    length: u64,
+    at: u64,
+    seq: u32,
+    expect: Expect,
+    file: [u8; 32],
+    header: Option<Header>,
+    header_digest: [u8; 32],
+    keys_digest: [u8; 32],
+    next_key: [u8; 32],
+    running: Running,
+    rows: Vec<Row>,
+    segment_at: u64,
+    index: Sha256,
+    last_check: u64,
+    copy_at: u64,
+    table_at: u64,
+    signed: u64,
+    whole: u64,
+    checkpoints: u32,
+    origin: Option<Origin>,
+}
+
+/// A fault in the chunk at hand.
+struct Fault(String);
+
+impl Pass {
+    fn new(length: u64) -> Self {
+        Self {
+            length,
+            at: frame::PROLOGUE_LEN as u64,
+            seq: 0,
+            expect: Expect::Header,
+            file: [0; 32],
+            header: None,
+            header_digest: [0; 32],
+            keys_digest: [0; 32],
+            next_key: [0; 32],
+            running: Running::new(),
+            rows: Vec::new(),
+            segment_at: frame::PROLOGUE_LEN as u64,
+            index: Sha256::new(),
+            last_check: 0,
+            copy_at: 0,
+            table_at: 0,
+            signed: 0,
+            whole: 0,
+            checkpoints: 0,
+            origin: None,
+        }
+    }
+
+    fn report(self, verdict: Verdict) -> Report {
+        Report {
+            verdict,
+            length: self.length,
+            signed: self.signed,
+            whole: self.whole,
+            chunks: self.seq,
+            segments: self.rows.len(),
+            checkpoints: self.checkpoints,
+            origin: self.origin,
+            digest: *self.running.closed(),
+        }
+    }
+
+    fn run<R: Read + Seek>(
+        &mut self,
+        source: &mut R,
+        certify: &impl Fn(&Certificate) -> Origin,
+        progress: &mut impl FnMut(u64),
+    ) -> Result<Verdict, Error> {
+        let mut told = 0;
+        loop {
+            if self.at >= self.length && self.expect == Expect::Nothing {
+                break;
+            }
+            let chunk = match read_chunk(source, self.at, self.length) {
+                Ok(Some(chunk)) => chunk,
+                Ok(None) => return self.ends_early(source),
+                Err(error @ Error::Io { .. }) => return Err(error),
+                Err(error) => return self.unreadable(source, &error),
+            };
+            if let Err(Fault(what)) = self.chunk(&chunk, certify) {
+                return Ok(Verdict::Altered { offset: self.at, chunk: Some(chunk.frame.seq), what });
+            }
+            self.at = self.at.saturating_add(chunk.frame.total());
+            self.whole = self.at;
+            if self.expect == Expect::Nothing {
+                self.signed = self.at;
+            }
+            if self.at.saturating_sub(told) >= 1 << 20 {
+                told = self.at;
+                progress(told);
+            }
+        }
+        progress(self.length);
+        Ok(match &self.origin {
+            Some(Origin::Unknown(signer)) => Verdict::Foreign { signer: signer.clone() },
+            _ => Verdict::Intact,
+        })
+    }
+
+    /// The file ends inside the chunk at hand, or before it.
+    fn ends_early<R: Read + Seek>(&mut self, source: &mut R) -> Result<Verdict, Error> {
+        let left = self.length.saturating_sub(self.at);
+        let altered = |what: &str| Verdict::Altered { offset: self.at, chunk: None, what: what.to_owned() };
+        if self.expect == Expect::Nothing {
+            return Ok(altered("bytes after the end of the recording"));
+        }
+        let mut head = [0; FRAME_LEN];
+        let have = usize::try_from(left).unwrap_or(usize::MAX).min(FRAME_LEN);
+        let start = head.get_mut(..have).unwrap_or_default();
+        read_at(source, self.at, start)?;
+        let zeros = !start.is_empty() && start.iter().all(|b| *b == 0);
+        let marked = frame::MARK.iter().zip(start.iter()).all(|(a, b)| a == b);
+        if !marked && !zeros {
+            return Ok(altered("no chunk begins here (its mark is missing)"));
+        }
+        if has_trailer(source, self.length)? {
+            return Ok(altered("the chunk reaches past the end, but the recording was closed"));
+        }
+        let how = match self.expect {
+            Expect::Copy | Expect::Table | Expect::Trailer => Tear::Closing,
+            _ if zeros => Tear::Zeros,
+            _ if left == 0 => Tear::Border,
+            _ => Tear::Inside,
+        };
+        Ok(self.torn(how))
+    }
+
+    fn torn(&self, how: Tear) -> Verdict {
+        match &self.origin {
+            Some(Origin::Unknown(signer)) => Verdict::Foreign { signer: signer.clone() },
+            _ => Verdict::Torn { at: self.whole.max(frame::PROLOGUE_LEN as u64), how },
+        }
+    }
+
+    /// The bytes at hand are no chunk, or one with a bad checksum.
+    fn unreadable<R: Read + Seek>(&mut self, source: &mut R, error: &Error) -> Result<Verdict, Error> {
+        if self.expect != Expect::Nothing && zero_tail(source, self.at, self.length)? {
+            return Ok(self.torn(Tear::Zeros));
+        }
+        let (chunk, what) = match error {
+            Error::Format { chunk, what, .. } => (*chunk, what.clone()),
+            other => (None, other.to_string()),
+        };
+        Ok(Verdict::Altered { offset: self.at, chunk, what })
+    }
+
+    fn chunk(&mut self, chunk: &Chunk, certify: &impl Fn(&Certificate) -> Origin) -> Result<(), Fault> {
+        let fault = |what: &str| Err(Fault(what.to_owned()));
+        if chunk.frame.seq != self.seq {
+            return Err(Fault(format!("chunk {} stands where chunk {} belongs", chunk.frame.seq, self.seq)));
+        }
+        if self.expect == Expect::Nothing {
+            return fault("bytes after the end of the recording");
+        }
+        self.seq =
+            self.seq.checked_add(1).ok_or_else(|| Fault("more chunks than the format allows".to_owned()))?;
+        let Some(kind) = chunk.frame.kind else {
+            // Ancillary: passed over but hashed, so a signature covers it.
+            if matches!(self.expect, Expect::Segment | Expect::More | Expect::Closing) {
+                self.running.update(&chunk.bytes);
+                return Ok(());
+            }
+            return fault("a chunk of an unknown type where none may stand");
+        };
+        if kind == Kind::Check {
+            return self.check(chunk);
+        }
+        self.running.update(&chunk.bytes);
+        self.expect = match (self.expect, kind) {
+            (Expect::Header, Kind::Header) => {
+                self.file = sha256(&[&frame::prologue(), &chunk.bytes]);
+                self.header_digest = sha256(&[&chunk.bytes]);
+                self.header = Some(Header::parse(chunk.body(), self.at).map_err(|e| Fault(e.to_string()))?);
+                Expect::Keys
+            }
+            (Expect::Keys, Kind::Keys) => {
+                slots::parse(chunk.body(), self.at).map_err(|e| Fault(e.to_string()))?;
+                self.keys_digest = sha256(&[&chunk.bytes]);
+                Expect::Cert
+            }
+            (Expect::Cert, Kind::Cert) => self.certificate(chunk, certify)?,
+            (Expect::Opening, Kind::Index) => {
+                self.index.update(&chunk.bytes);
+                Expect::Segment
+            }
+            (Expect::Segment, Kind::Seg) | (Expect::More, Kind::Data) => Expect::More,
+            (Expect::More, Kind::Index) => {
+                self.index.update(&chunk.bytes);
+                Expect::Closing
+            }
+            (Expect::Copy, Kind::IndexCopy) => {
+                let inline: [u8; 32] = std::mem::take(&mut self.index).finalize().into();
+                if sha256(&[chunk.body()]) != inline {
+                    return fault("the index copy is not the index");
+                }
+                self.copy_at = self.at;
+                Expect::Table
+            }
+            (Expect::Table, Kind::Table) => {
+                if table_rows(chunk.body()).as_deref() != Some(&self.rows) {
+                    return fault("the segment table does not match the segments");
+                }
+                self.table_at = self.at;
+                Expect::Trailer
+            }
+            (Expect::Trailer, Kind::Trailer) => {
+                if trailer_offsets(chunk.body()) != Some([self.last_check, self.copy_at, self.table_at]) {
+                    return fault("the trailer does not point where it should");
+                }
+                Expect::Nothing
+            }
+            _ => return Err(Fault(format!("a {kind:?} chunk does not belong here"))),
+        };
+        Ok(())
+    }
+
+    fn certificate(
+        &mut self,
+        chunk: &Chunk,
+        certify: &impl Fn(&Certificate) -> Origin,
+    ) -> Result<Expect, Fault> {
+        let certificate = cert::parse(chunk.body(), self.at).map_err(|e| Fault(e.to_string()))?;
+        let origin = certify(&certificate);
+        let bad = match &origin {
+            Origin::Bad(why) => Some(format!("the certificate is not signed as it should be: {why}")),
+            _ => None,
+        };
+        self.origin = Some(origin);
+        if let Some(what) = bad {
+            return Err(Fault(what));
+        }
+        let Statement { host, session, header, keys, first, .. } = &certificate.statement;
+        let ours = self.header.as_ref();
+        if *header != self.header_digest
+            || ours
+                .is_none_or(|h| h.session != *session || crate::text::escaped(&h.host).to_string() != *host)
+            || ours.is_none_or(|h| unhex::<32>(&h.content).is_none() || unhex::<32>(&h.index).is_none())
+        {
+            return Err(Fault("the certificate is of another header".to_owned()));
+        }
+        if *keys != self.keys_digest {
+            return Err(Fault("the certificate is of other key slots".to_owned()));
+        }
+        self.next_key = *first;
+        // The signature covers what came before it and names its own content; its own bytes are in the next checkpoint.
+        self.signed = self.at;
+        Ok(Expect::Opening)
+    }
+
+    fn check(&mut self, chunk: &Chunk) -> Result<(), Fault> {
+        let fault = |what: &str| Err(Fault(what.to_owned()));
+        let Some(check) = check::parse(chunk.body()) else {
+            return fault("a checkpoint of the wrong length");
+        };
+        let flags = chunk.frame.flags;
+        let (closes, last) = (flags & frame::CLOSES != 0, flags & frame::FINAL != 0);
+        let allowed = match self.expect {
+            Expect::Segment => last && !closes,
+            Expect::More => !closes && !last,
+            Expect::Closing => closes,
+            _ => false,
+        };
+        if !allowed {
+            return fault("a checkpoint does not belong here");
+        }
+        if check.epoch != self.checkpoints {
+            return Err(Fault(format!(
+                "checkpoint {} stands where {} belongs",
+                check.epoch, self.checkpoints
+            )));
+        }
+        if last != (check.next == [0; 32]) {
+            return fault("a checkpoint announces a next key exactly when it is not the last");
+        }
+        let signed = Signed {
+            file: &self.file,
+            epoch: check.epoch,
+            seq: chunk.frame.seq,
+            flags,
+            closed: self.running.closed(),
+            running: &self.running.digest(),
+            next: &check.next,
+        };
+        if !signed.verify(&self.next_key, &check.signature) {
+            return fault("the signature of this checkpoint does not match what stands before it");
+        }
+        self.next_key = check.next;
+        self.checkpoints = self.checkpoints.saturating_add(1);
+        self.last_check = self.at;
+        let end = self.at.saturating_add(chunk.frame.total());
+        self.signed = end;
+        self.running.update(&chunk.bytes);
+        if closes {
+            let digest = self.running.close();
+            let length = end.saturating_sub(self.segment_at);
+            self.rows.push(Row { offset: self.segment_at, length, digest });
+            self.segment_at = end;
+            self.expect = Expect::Segment;
+        }
+        if last {
+            self.expect = Expect::Copy;
+        }
+        Ok(())
+    }
+}
+
+/// Whether the file ends with the trailer of a closed recording.
+fn has_trailer<R: Read + Seek>(source: &mut R, length: u64) -> Result<bool, Error> {
+    let Some(at) = length.checked_sub(super::TRAILER_LEN) else { return Ok(false) };
+    match read_chunk(source, at, length) {
+        Ok(Some(chunk)) => {
+            Ok(chunk.frame.kind == Some(Kind::Trailer) && trailer_offsets(chunk.body()).is_some())
+        }
+        Err(error @ Error::Io { .. }) => Err(error),
+        _ => Ok(false),
+    }
+}
+
+/// Whether the chunk at `at` is the last thing in the file and ends in zeros, as after a loss of power.
+fn zero_tail<R: Read + Seek>(source: &mut R, at: u64, length: u64) -> Result<bool, Error> {
+    const FEWEST: usize = 64;
+    let mut head = [0; FRAME_LEN];
+    if length.saturating_sub(at) < FRAME_LEN as u64 {
+        return Ok(false);
+    }
+    read_at(source, at, &mut head)?;
+    let from = if head == [0; FRAME_LEN] {
+        at
+    } else {
+        match Frame::parse(&head, at) {
+            Ok(frame) if at.saturating_add(frame.total()) <= length => {
+                // Zeros may begin anywhere inside the chunk; they must then reach to the end of the file.
+                length.saturating_sub(FEWEST as u64).max(at)
+            }
+            _ => return Ok(false),
+        }
+    };
+    source.seek(SeekFrom::Start(from)).map_err(Error::io("read the recording"))?;
+    let mut buffer = vec![0; 64 << 10];
+    let mut zeros = 0usize;
+    loop {
+        let n = source.read(&mut buffer).map_err(Error::io("read the recording"))?;
+        if n == 0 {
+            return Ok(zeros >= FEWEST || from == at);
+        }
+        if buffer.get(..n).unwrap_or_default().iter().any(|b| *b != 0) {
+            return Ok(false);
+        }
+        zeros = zeros.saturating_add(n);
+    }
+}

@@ -1,0 +1,532 @@
+//! Writes a recording while the session runs.
+//!
+//! Order of one flush: lines → zstd (flushed) → padding → seal under a key that is then gone → frame → digest. Nothing is
+//! ever written twice or changed. A failed write loses nothing: what was encoded waits in memory, in order, until
+//! [`Writer::drain`] gets it out. Refuses to know paths, clocks or threads: the sink, the time and the moments to act
+//! come from the caller.
+
+use super::cert::{self, Statement};
+use super::check::{self, Running, Signed};
+use super::error::Error;
+use super::frame::{self, Kind};
+use super::header::{Header, Meta};
+use super::index::{self, Entry, Opening, Tally};
+use super::keys::{Chain, SessionKeys, next_segment, pad};
+use super::limits;
+use super::slots::{self, Slot};
+use crate::cast::{Anchor, Command, Event, Exec, Header as CastHeader, Payload, line};
+use crate::crypto::chain::Key;
+use crate::crypto::digest::sha256;
+use crate::crypto::seal;
+use crate::sys::deflate::{Deflate, Directive};
+use ed25519_dalek::SigningKey;
+use std::io::{self, Write};
+use std::time::Duration;
+use zeroize::Zeroize as _;
+
+/// Where a recording goes: bytes, and a way to make them durable.
+pub trait Sink: Write {
+    /// Returns when everything written is on stable storage (`fdatasync`).
+    ///
+    /// # Errors
+    /// The system's.
+    fn sync(&mut self) -> io::Result<()>;
+}
+
+impl Sink for Vec<u8> {
+    fn sync(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// What a recording says of itself, and to whom it is sealed.
+pub struct Setup {
+    /// Public header; session id, commitments and algorithm names are filled in by the writer.
+    pub header: Header,
+    /// Sealed metadata.
+    pub meta: Meta,
+    /// Header of the cast inside.
+    pub cast: CastHeader,
+    /// The wrapped keys.
+    pub slots: Vec<Slot>,
+    /// Head of the store's ledger; empty when there is none.
+    pub ledger: String,
+}
+
+/// What the index of a segment holds beside what is counted.
+#[derive(Debug, Default)]
+pub struct Extras {
+    /// Commands that ended in the segment.
+    pub commands: Vec<Command>,
+    /// Executed programs that belong to no command.
+    pub execs: Vec<Exec>,
+    /// Filter over what the segment showed; empty when it was not made.
+    pub filter: Vec<u8>,
+}
+
+/// What a closed recording came to.
+#[derive(Clone, Debug)]
+pub struct Closed {
+    /// Bytes written.
+    pub length: u64,
+    /// Digest over all segments, as the last checkpoint signed it.
+    pub digest: [u8; 32],
+    /// Number of segments.
+    pub segments: usize,
+}
+
+/// A recording being written.
+pub struct Writer<S: Sink> {
+    sink: S,
+    file: [u8; 32],
+    seq: u32,
+    /// Encoded, not yet written.
+    out: Vec<u8>,
+    /// Length of the file once `out` is written.
+    offset: u64,
+    unsynced: bool,
+
+    content: Key,
+    chunks: Chain,
+    index: Chain,
+    signing: SigningKey,
+    epoch: u32,
+    running: Running,
+    /// Time of the first sealed and not yet signed data.
+    unsigned_since: Option<Duration>,
+
+    deflate: Deflate,
+    encoder: line::Encoder,
+    lines: Vec<u8>,
+    packed: Vec<u8>,
+    /// Raw bytes in `lines`.
+    buffered: usize,
+
+    segment: u32,
+    /// The segment in hand, once it has begun.
+    open: Option<Segment>,
+    /// First lines of the next segment.
+    preface: Option<String>,
+    index_chunks: Vec<u8>,
+    table: Vec<u8>,
+    segment_offset: u64,
+    /// Set once the end has been encoded: only writing is left.
+    closed: Option<Closed>,
+}
+
+struct Segment {
+    tally: Tally,
+    begun: Duration,
+    last: Duration,
+    /// Its SEG chunk's offset, once written.
+    offset: Option<u64>,
+}
+
+impl<S: Sink> Writer<S> {
+    /// Writes and syncs everything that stands before the first segment. `sign` gets the text of the statement and
+    /// gives back an armored SSH signature in the namespace [`cert::NAMESPACE`].
+    ///
+    /// # Errors
+    /// Randomness, the signature, or the sink.
+    pub fn create(
+        sink: S,
+        keys: SessionKeys,
+        setup: Setup,
+        sign: impl FnOnce(&str) -> Result<String, Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Result<Self, Error> {
+        let Setup { mut header, meta, cast, slots, ledger } = setup;
+        keys.commit(&mut header);
+        header.cipher = "chacha20poly1305".to_owned();
+        header.compression = "zstd".to_owned();
+        let header_json = serde_json::to_vec(&header).map_err(|e| Error::Compression(e.to_string()))?;
+        if header_json.len() > limits::HEADER {
+            return Err(Error::format(16, 0, "the public header is over its limit"));
+        }
+        let content = keys.content();
+        let mut writer = Self {
+            sink,
+            file: [0; 32],
+            seq: 0,
+            out: frame::prologue().to_vec(),
+            offset: frame::PROLOGUE_LEN as u64,
+            unsynced: false,
+            chunks: Chain::of_segment(&content),
+            content,
+            index: Chain::new(Key::from_bytes(keys.index())),
+            signing: check::fresh_key()?,
+            epoch: 0,
+            running: Running::new(),
+            unsigned_since: None,
+            deflate: Deflate::new(limits::LEVEL, limits::WINDOW_LOG)
+                .ok_or_else(|| Error::Compression("the workspace could not be made".to_owned()))?,
+            encoder: line::Encoder::default(),
+            lines: Vec::new(),
+            packed: Vec::new(),
+            buffered: 0,
+            segment: 0,
+            open: None,
+            preface: None,
+            index_chunks: Vec::new(),
+            table: Vec::new(),
+            segment_offset: frame::PROLOGUE_LEN as u64,
+            closed: None,
+        };
+        drop(keys);
+        let header_chunk = writer.chunk(Kind::Header, 0, &header_json)?;
+        writer.file = sha256(&[&frame::prologue(), &header_chunk]);
+        let keys_chunk = writer.chunk(Kind::Keys, 0, &slots::encode(&slots))?;
+        let statement = Statement {
+            host: header.host.clone(),
+            session: header.session.clone(),
+            header: sha256(&[&header_chunk]),
+            keys: sha256(&[&keys_chunk]),
+            first: writer.signing.verifying_key().to_bytes(),
+            ledger,
+        }
+        .text();
+        let signature = sign(&statement).map_err(Error::Signing)?;
+        writer.chunk(Kind::Cert, 0, &cert::encode(&statement, &signature))?;
+        let mut cast_line = serde_json::to_string(&cast).map_err(|e| Error::Compression(e.to_string()))?;
+        cast_line.push('\n');
+        writer.preface = Some(cast_line);
+        writer.index_chunk(index::encode(&Opening { meta, cast }, &[])?)?;
+        writer.drain()?;
+        writer.sync()?;
+        Ok(writer)
+    }
+
+    /// Takes an event. Encodes and seals by itself when [`limits::FLUSH_BYTES`] have come together, and then writes.
+    ///
+    /// The first event of a segment must be a [`Payload::Anchor`]; see [`Writer::begin`].
+    ///
+    /// # Errors
+    /// As [`Writer::drain`]; the event has been taken all the same.
+    pub fn push(&mut self, event: &Event) -> Result<(), Error> {
+        let raw = match &event.payload {
+            Payload::Output(bytes) | Payload::ErrorOutput(bytes) | Payload::Input(bytes) => bytes.len(),
+            Payload::Keyframe(text) => text.len(),
+            _ => 0,
+        };
+        let encoder = &mut self.encoder;
+        encoder.encode(event, &mut self.lines);
+        let now = encoder.now();
+        let segment = self.open.get_or_insert_with(|| Segment {
+            tally: Tally::default(),
+            begun: event.time,
+            last: event.time,
+            offset: None,
+        });
+        segment.tally.count(now, &event.payload);
+        if !matches!(event.payload, Payload::Anchor(_) | Payload::Keyframe(_)) {
+            segment.last = event.time;
+        }
+        self.buffered = self.buffered.saturating_add(raw);
+        if self.buffered >= limits::FLUSH_BYTES || self.lines.len() >= limits::FLUSH_BYTES.saturating_mul(4) {
+            self.seal(event.time, Directive::Flush)?;
+            self.drain()?;
+        }
+        Ok(())
+    }
+
+    /// Begins a segment: both clocks, and the screen if there is one to restore. Does nothing inside a segment.
+    ///
+    /// # Errors
+    /// As [`Writer::push`].
+    pub fn begin(&mut self, mut anchor: Anchor, keyframe: Option<String>) -> Result<(), Error> {
+        if self.open.is_some() {
+            return Ok(());
+        }
+        // A segment is read on its own from its anchor: the two ways to its times must agree.
+        anchor.at = anchor.at.max(self.encoder.now());
+        if let Some(preface) = self.preface.take() {
+            self.lines.extend_from_slice(preface.as_bytes());
+        }
+        let time = Duration::from_millis(anchor.at);
+        self.push(&Event::new(time, Payload::Anchor(anchor)))?;
+        match keyframe {
+            Some(screen) => self.push(&Event::new(time, Payload::Keyframe(screen))),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether a segment has begun.
+    pub fn in_segment(&self) -> bool {
+        self.open.is_some()
+    }
+
+    /// Seals and writes what has been taken, signs it if the last signature is older than [`limits::CHECK_EVERY`], and
+    /// makes it durable.
+    ///
+    /// # Errors
+    /// As [`Writer::drain`].
+    pub fn flush(&mut self, now: Duration) -> Result<(), Error> {
+        if !self.lines.is_empty() {
+            self.seal(now, Directive::Flush)?;
+        }
+        if self.unsigned_since.is_some_and(|since| now.saturating_sub(since) >= limits::CHECK_EVERY) {
+            self.checkpoint(0)?;
+        }
+        self.drain()?;
+        self.sync()
+    }
+
+    /// Whether the segment in hand should end now (see [`limits`]).
+    pub fn segment_due(&self, now: Duration) -> bool {
+        let Some(segment) = &self.open else { return false };
+        let raw = segment.tally.raw.saturating_add(segment.tally.input);
+        let age = now.saturating_sub(segment.begun);
+        let idle = now.saturating_sub(segment.last);
+        raw >= limits::SEGMENT_BYTES
+            || (age >= limits::SEGMENT_LONG && raw >= limits::SEGMENT_LONG_BYTES)
+            || (idle >= limits::SEGMENT_IDLE && raw >= limits::SEGMENT_IDLE_BYTES)
+            || (age >= limits::SEGMENT_ANY && raw > 0)
+    }
+
+    /// Ends the segment in hand: its last bytes, its index entry, its checkpoint. The compression window and the keys of
+    /// the segment are wiped. Does nothing outside a segment.
+    ///
+    /// # Errors
+    /// As [`Writer::drain`].
+    pub fn end_segment(&mut self, now: Duration, extras: Extras) -> Result<(), Error> {
+        self.finish_segment(now, extras, frame::CLOSES)?;
+        self.drain()
+    }
+
+    fn finish_segment(&mut self, now: Duration, extras: Extras, flags: u8) -> Result<(), Error> {
+        if self.open.is_none() {
+            if flags & frame::FINAL != 0 {
+                self.checkpoint(frame::FINAL)?;
+            }
+            return Ok(());
+        }
+        self.seal(now, Directive::End)?;
+        let Some(segment) = self.open.take() else { return Ok(()) };
+        let entry = Entry {
+            segment: self.segment,
+            offset: segment.offset.unwrap_or(self.offset),
+            tally: segment.tally.finish(),
+            commands: extras.commands,
+            execs: extras.execs,
+            filter: extras.filter,
+        };
+        let mut plain = index::encode(&entry, &entry.filter)?;
+        if plain.len().saturating_add(limits::PAD).saturating_add(seal::OVERHEAD) > limits::BODY as usize {
+            // An entry must never cost the recording: what is too long to index is looked for inside.
+            let bare = Entry { commands: Vec::new(), execs: Vec::new(), filter: Vec::new(), ..entry };
+            plain = index::encode(&bare, &[])?;
+        }
+        self.index_chunk(plain)?;
+        self.checkpoint(flags)?;
+        self.segment = self.segment.saturating_add(1);
+        self.content = next_segment(&self.content);
+        self.chunks = Chain::of_segment(&self.content);
+        Ok(())
+    }
+
+    /// Ends the recording: last segment, final checkpoint, index copy, table, trailer; synced.
+    ///
+    /// # Errors
+    /// As [`Writer::drain`]; calling again goes on where it failed.
+    pub fn finish(mut self, now: Duration, extras: Extras) -> Result<(Closed, S), (Error, Box<Self>)> {
+        match self.close(now, extras) {
+            Ok(closed) => Ok((closed, self.sink)),
+            Err(error) => Err((error, Box::new(self))),
+        }
+    }
+
+    fn close(&mut self, now: Duration, extras: Extras) -> Result<Closed, Error> {
+        let closed = match self.closed.clone() {
+            Some(closed) => closed,
+            None => self.encode_end(now, extras)?,
+        };
+        self.closed = Some(closed.clone());
+        self.drain()?;
+        self.sync()?;
+        Ok(closed)
+    }
+
+    fn encode_end(&mut self, now: Duration, extras: Extras) -> Result<Closed, Error> {
+        self.finish_segment(now, extras, frame::CLOSES | frame::FINAL)?;
+        let check_len = (frame::FRAME_LEN as u64).saturating_add(check::LEN as u64);
+        let check_at = self.offset.saturating_sub(check_len);
+        let copy_at = self.offset;
+        let copy = std::mem::take(&mut self.index_chunks);
+        self.chunk(Kind::IndexCopy, 0, &copy)?;
+        let table_at = self.offset;
+        let table = std::mem::take(&mut self.table);
+        self.chunk(Kind::Table, 0, &table)?;
+        let mut trailer = Vec::new();
+        for offset in [check_at, copy_at, table_at] {
+            trailer.extend_from_slice(&offset.to_le_bytes());
+        }
+        trailer.extend_from_slice(super::TRAILER_END);
+        let digest = *self.running.closed();
+        self.chunk(Kind::Trailer, 0, &trailer)?;
+        let segments = usize::try_from(self.segment).unwrap_or(usize::MAX);
+        Ok(Closed { length: self.offset, digest, segments })
+    }
+
+    /// Tries again to write what waits in memory.
+    ///
+    /// # Errors
+    /// The sink's. What was not written still waits, in order.
+    pub fn drain(&mut self) -> Result<(), Error> {
+        let mut done = 0usize;
+        let result = loop {
+            let Some(rest) = self.out.get(done..).filter(|rest| !rest.is_empty()) else { break Ok(()) };
+            match self.sink.write(rest) {
+                Ok(0) => break Err(io::Error::from(io::ErrorKind::WriteZero)),
+                Ok(n) => done = done.saturating_add(n),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => break Err(error),
+            }
+        };
+        self.unsynced |= done > 0;
+        self.out.drain(..done);
+        result.map_err(Error::io("write the recording"))
+    }
+
+    fn sync(&mut self) -> Result<(), Error> {
+        if std::mem::take(&mut self.unsynced) {
+            self.sink.sync().map_err(Error::io("make the recording durable"))?;
+        }
+        Ok(())
+    }
+
+    /// Bytes that are encoded and not yet written.
+    pub fn waiting(&self) -> usize {
+        self.out.len()
+    }
+
+    /// Length of the file, with what waits.
+    pub fn length(&self) -> u64 {
+        self.offset
+    }
+
+    /// Time of the last event taken, milliseconds since the start of the session.
+    pub fn now(&self) -> u64 {
+        self.encoder.now()
+    }
+
+    /// The sink, for example to give back space that was held in reserve.
+    pub fn sink(&mut self) -> &mut S {
+        &mut self.sink
+    }
+
+    /// Compresses and seals the pending lines as one chunk.
+    fn seal(&mut self, now: Duration, directive: Directive) -> Result<(), Error> {
+        self.packed.clear();
+        let packed = self.deflate.compress(&self.lines, &mut self.packed, directive);
+        self.lines.zeroize();
+        self.buffered = 0;
+        packed.map_err(|what| Error::Compression(what.to_owned()))?;
+        // Incompressible text can exceed a chunk only if a caller pushes a megabyte in one event; cut it all the same.
+        let packed = std::mem::take(&mut self.packed);
+        let room = (limits::BODY as usize).saturating_sub(seal::OVERHEAD.saturating_add(limits::PAD));
+        for part in packed.chunks(room) {
+            let first = self.open.as_ref().is_some_and(|s| s.offset.is_none());
+            let kind = if first { Kind::Seg } else { Kind::Data };
+            let offset = self.offset;
+            let key = self.chunks.key();
+            self.sealed_chunk(kind, &key, part.to_vec())?;
+            if let Some(segment) = &mut self.open {
+                segment.offset.get_or_insert(offset);
+            }
+        }
+        self.packed = packed;
+        self.packed.zeroize();
+        self.unsigned_since.get_or_insert(now);
+        Ok(())
+    }
+
+    fn index_chunk(&mut self, plain: Vec<u8>) -> Result<(), Error> {
+        let key = self.index.key();
+        let chunk = self.sealed_chunk(Kind::Index, &key, plain)?;
+        self.index_chunks.extend_from_slice(&chunk);
+        Ok(())
+    }
+
+    fn sealed_chunk(&mut self, kind: Kind, key: &Key, mut plain: Vec<u8>) -> Result<Vec<u8>, Error> {
+        pad(&mut plain);
+        let len = u32::try_from(plain.len().saturating_add(seal::OVERHEAD)).unwrap_or(u32::MAX);
+        let bound = frame::bound(kind, 0, len, self.seq);
+        let mut body = Vec::with_capacity(plain.len().saturating_add(seal::OVERHEAD));
+        let sealed = seal::seal(key, &[&self.file, &bound], &plain, &mut body);
+        plain.zeroize();
+        sealed?;
+        self.chunk(kind, 0, &body)
+    }
+
+    fn checkpoint(&mut self, flags: u8) -> Result<(), Error> {
+        let next = check::fresh_key()?;
+        let last = flags & frame::FINAL != 0;
+        let announced = if last { [0; 32] } else { next.verifying_key().to_bytes() };
+        let body = Signed {
+            file: &self.file,
+            epoch: self.epoch,
+            seq: self.seq,
+            flags,
+            closed: self.running.closed(),
+            running: &self.running.digest(),
+            next: &announced,
+        }
+        .sign(&self.signing);
+        // The old key is wiped as it is dropped: it has signed its one checkpoint.
+        self.signing = next;
+        self.epoch = self.epoch.saturating_add(1);
+        self.unsigned_since = None;
+        self.chunk(Kind::Check, flags, &body)?;
+        if flags & frame::CLOSES != 0 {
+            let digest = self.running.close();
+            self.table.extend_from_slice(&self.segment_offset.to_le_bytes());
+            self.table.extend_from_slice(&self.offset.saturating_sub(self.segment_offset).to_le_bytes());
+            self.table.extend_from_slice(&digest);
+            self.segment_offset = self.offset;
+        }
+        Ok(())
+    }
+
+    /// Frames a body, counts it into the digest and appends it to `out`; gives back the whole chunk.
+    fn chunk(&mut self, kind: Kind, flags: u8, body: &[u8]) -> Result<Vec<u8>, Error> {
+        let len = u32::try_from(body.len()).unwrap_or(u32::MAX);
+        if len > kind.limit() {
+            return Err(Error::format(
+                self.offset,
+                self.seq,
+                format!("a chunk of {len} bytes is over the format's limit"),
+            ));
+        }
+        let bound = frame::bound(kind, flags, len, self.seq);
+        let mut chunk = Vec::with_capacity(body.len().saturating_add(frame::FRAME_LEN));
+        chunk.extend_from_slice(&bound);
+        chunk.extend_from_slice(&frame::crc(&bound, body).to_le_bytes());
+        chunk.extend_from_slice(body);
+        self.running.update(&chunk);
+        self.offset = self.offset.saturating_add(chunk.len() as u64);
+        self.seq = self.seq.checked_add(1).ok_or_else(|| {
+            Error::format(self.offset, self.seq, "the recording has as many chunks as the format allows")
+        })?;
+        self.out.extend_from_slice(&chunk);
+        Ok(chunk)
+    }
+
+    #[cfg(test)]
+    pub(super) fn epoch(&self) -> u32 {
+        self.epoch
+    }
+
+    #[cfg(test)]
+    pub(super) fn running_digest(&self) -> [u8; 32] {
+        self.running.digest()
+    }
+
+    #[cfg(test)]
+    pub(super) fn file_id(&self) -> &[u8; 32] {
+        &self.file
+    }
+
+    #[cfg(test)]
+    pub(super) fn signing_key(&self) -> &SigningKey {
+        &self.signing
+    }
+}
