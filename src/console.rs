@@ -1,1 +1,583 @@
-//! The only writer to stdout and stderr.
+//! The only writer to standard output and standard error.
+//!
+//! Everything said through [`Console::line`], [`Console::note`] and [`Table`] has its control and deceptive characters
+//! made visible, so text that came out of a recording cannot act on the terminal that shows it. Bytes as they are go
+//! out by [`Console::raw`] alone. For a terminal there are colour, tables folded to its width, and progress; for a pipe
+//! plain lines with tabs. Refuses to panic or complain when whoever was reading has gone: that is [`WriteError::Closed`].
+
+use crate::text::{Escaped, is_deceptive};
+use std::fmt::{self, Display, Write as _};
+use std::io::{self, IsTerminal as _, Write};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// How often progress is drawn at most.
+const REDRAW: Duration = Duration::from_millis(100);
+/// Columns of a terminal that does not tell.
+const DEFAULT_WIDTH: usize = 80;
+
+/// Why something could not be said.
+#[derive(Debug)]
+pub enum WriteError {
+    /// The reader has gone (a closed pipe): no fault of anyone's.
+    Closed,
+    /// Writing failed.
+    Io(io::Error),
+}
+
+impl Display for WriteError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Closed => f.write_str("whoever was reading the output has gone"),
+            Self::Io(_) => f.write_str("cannot write to standard output"),
+        }
+    }
+}
+
+impl std::error::Error for WriteError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Closed => None,
+            Self::Io(source) => Some(source),
+        }
+    }
+}
+
+impl From<io::Error> for WriteError {
+    fn from(error: io::Error) -> Self {
+        if error.kind() == io::ErrorKind::BrokenPipe { Self::Closed } else { Self::Io(error) }
+    }
+}
+
+/// Result of saying something.
+pub type Result<T> = std::result::Result<T, WriteError>;
+
+/// How a piece of text is set off, on a terminal with colour.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Style {
+    /// As it is.
+    #[default]
+    Plain,
+    /// Headings.
+    Bold,
+    /// Less important.
+    Dim,
+    /// Something is wrong.
+    Red,
+    /// All is well.
+    Green,
+    /// Look here.
+    Yellow,
+}
+
+impl Style {
+    fn code(self) -> &'static str {
+        match self {
+            Self::Plain => "",
+            Self::Bold => "\x1b[1m",
+            Self::Dim => "\x1b[2m",
+            Self::Red => "\x1b[31m",
+            Self::Green => "\x1b[32m",
+            Self::Yellow => "\x1b[33m",
+        }
+    }
+}
+
+/// What the two streams can do.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Abilities {
+    /// Standard output is a terminal.
+    pub out_terminal: bool,
+    /// Standard error is a terminal.
+    pub err_terminal: bool,
+    /// Colour may be used where there is a terminal.
+    pub colour: bool,
+    /// Columns of the terminal; 0 for a usual number.
+    pub width: usize,
+}
+
+/// Standard output and standard error.
+pub struct Console {
+    abilities: Abilities,
+    streams: Mutex<Streams>,
+}
+
+struct Streams {
+    out: Box<dyn Write + Send>,
+    err: Box<dyn Write + Send>,
+    /// A line of progress stands on the terminal and must go before anything else is said.
+    progress: bool,
+}
+
+impl Console {
+    /// The process's own streams. Colour is used on terminals when `colour` is given (`NO_COLOR` is not set).
+    pub fn of_process(colour: bool) -> Self {
+        let width = crossterm::terminal::size().map_or(0, |(columns, _)| usize::from(columns));
+        let abilities = Abilities {
+            out_terminal: io::stdout().is_terminal(),
+            err_terminal: io::stderr().is_terminal(),
+            colour,
+            width,
+        };
+        // One buffer for all of the output: a table of ten thousand lines must not be ten thousand writes.
+        let out = io::BufWriter::with_capacity(64 << 10, io::stdout());
+        Self::new(abilities, Box::new(out), Box::new(io::stderr()))
+    }
+
+    /// Streams of one's own.
+    pub fn new(abilities: Abilities, out: Box<dyn Write + Send>, err: Box<dyn Write + Send>) -> Self {
+        Self { abilities, streams: Mutex::new(Streams { out, err, progress: false }) }
+    }
+
+    fn streams(&self) -> MutexGuard<'_, Streams> {
+        self.streams.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether standard output is a terminal.
+    pub fn is_terminal(&self) -> bool {
+        self.abilities.out_terminal
+    }
+
+    /// Columns of the terminal.
+    pub fn width(&self) -> usize {
+        if self.abilities.width == 0 { DEFAULT_WIDTH } else { self.abilities.width }
+    }
+
+    /// Says one line on standard output.
+    ///
+    /// # Errors
+    /// [`WriteError`].
+    pub fn line(&self, text: impl Display) -> Result<()> {
+        self.styled(Style::Plain, text)
+    }
+
+    /// Says one line on standard output, set off.
+    ///
+    /// # Errors
+    /// [`WriteError`].
+    pub fn styled(&self, style: Style, text: impl Display) -> Result<()> {
+        let line = safe(&text);
+        let mut streams = self.streams();
+        streams.clear_progress()?;
+        let painted = paint(style, &line, self.abilities.out_terminal && self.abilities.colour);
+        writeln!(streams.out, "{painted}")?;
+        if self.abilities.out_terminal {
+            streams.out.flush()?;
+        }
+        Ok(())
+    }
+
+    /// Says one line on standard error: what is no result. Never fails: there is nowhere to say so.
+    pub fn note(&self, text: impl Display) {
+        self.note_after("", Style::Plain, &text);
+    }
+
+    /// [`Console::note`] that begins with a word of warning, such as `error` or `hint`, and a colon.
+    pub fn remark(&self, word: &str, style: Style, text: impl Display) {
+        self.note_after(word, style, &text);
+    }
+
+    fn note_after(&self, word: &str, style: Style, text: &dyn Display) {
+        let line = safe(text);
+        let mut streams = self.streams();
+        // What was printed before must appear before; a closed pipe is told of by the next line of output.
+        let _ = streams.out.flush();
+        let _ = streams.clear_progress();
+        let word = if word.is_empty() { String::new() } else { format!("{word}: ") };
+        let painted = paint(style, &word, self.abilities.err_terminal && self.abilities.colour);
+        let _ = writeln!(streams.err, "{painted}{line}");
+        let _ = streams.err.flush();
+    }
+
+    /// One line of JSON on standard output. Deceptive characters (C1 controls, bidirectional controls, …) are written
+    /// as `\uXXXX`, which means the same and does nothing to a terminal.
+    ///
+    /// # Errors
+    /// [`WriteError`].
+    pub fn json(&self, value: &impl serde::Serialize) -> Result<()> {
+        let text = serde_json::to_string(value).map_err(io::Error::from)?;
+        let mut streams = self.streams();
+        streams.clear_progress()?;
+        writeln!(streams.out, "{}", json_safe(&text))?;
+        if self.abilities.out_terminal {
+            streams.out.flush()?;
+        }
+        Ok(())
+    }
+
+    /// Prints a table: folded to the width of a terminal, with a heading; in a pipe one line a row, cells separated by
+    /// tabs, nothing shortened and no heading.
+    ///
+    /// # Errors
+    /// [`WriteError`].
+    pub fn table(&self, table: &Table) -> Result<()> {
+        let text = if self.abilities.out_terminal {
+            table.folded(self.width(), self.abilities.colour)
+        } else {
+            table.plain()
+        };
+        let mut streams = self.streams();
+        streams.clear_progress()?;
+        streams.out.write_all(text.as_bytes())?;
+        if self.abilities.out_terminal {
+            streams.out.flush()?;
+        }
+        Ok(())
+    }
+
+    /// Standard output for bytes as they are: the caller vouches for them.
+    pub fn raw(&self) -> Raw<'_> {
+        Raw(self)
+    }
+
+    /// Hands on everything that is still in the buffer.
+    ///
+    /// # Errors
+    /// [`WriteError`].
+    pub fn flush(&self) -> Result<()> {
+        Ok(self.streams().out.flush()?)
+    }
+
+    /// Progress of something long, on standard error when that is a terminal. `total` is in any unit; 0 when unknown.
+    pub fn progress(&self, label: &str, total: u64) -> Progress<'_> {
+        Progress { console: self, label: safe(&label), total, done: 0, drawn: None }
+    }
+}
+
+impl Streams {
+    fn clear_progress(&mut self) -> io::Result<()> {
+        if std::mem::take(&mut self.progress) {
+            self.err.write_all(b"\r\x1b[K")?;
+            self.err.flush()?;
+        }
+        Ok(())
+    }
+}
+
+/// Control and deceptive characters made visible.
+fn safe(text: &dyn Display) -> String {
+    let text = text.to_string();
+    Escaped(text.as_bytes()).to_string()
+}
+
+fn paint(style: Style, text: &str, colour: bool) -> String {
+    if !colour || style == Style::Plain || text.is_empty() {
+        return text.to_owned();
+    }
+    format!("{}{text}\x1b[0m", style.code())
+}
+
+/// JSON text without a character that could act on a terminal. Those characters stand inside strings only.
+pub fn json_safe(json: &str) -> String {
+    let mut out = String::with_capacity(json.len());
+    for c in json.chars() {
+        if is_deceptive(c) || c == '\x7f' {
+            let mut units = [0u16; 2];
+            for unit in c.encode_utf16(&mut units) {
+                let _ = write!(out, "\\u{unit:04x}");
+            }
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}
+
+/// Standard output as a [`Write`].
+pub struct Raw<'a>(&'a Console);
+
+impl Write for Raw<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let mut streams = self.0.streams();
+        streams.clear_progress()?;
+        streams.out.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.streams().out.flush()
+    }
+}
+
+/// A line of progress, gone when dropped.
+pub struct Progress<'a> {
+    console: &'a Console,
+    label: String,
+    total: u64,
+    done: u64,
+    drawn: Option<Instant>,
+}
+
+impl Progress<'_> {
+    /// `done` of the total is done.
+    pub fn at(&mut self, done: u64) {
+        self.done = done;
+        if !self.console.abilities.err_terminal || self.drawn.is_some_and(|at| at.elapsed() < REDRAW) {
+            return;
+        }
+        self.drawn = Some(Instant::now());
+        let text = match self.total {
+            0 => format!("{} {done}", self.label),
+            total => format!("{} {} %", self.label, done.min(total).saturating_mul(100) / total),
+        };
+        let shown: String = text.chars().take(self.console.width().saturating_sub(1)).collect();
+        let mut streams = self.console.streams();
+        let _ = write!(streams.err, "\r{shown}\x1b[K");
+        let _ = streams.err.flush();
+        streams.progress = true;
+    }
+
+    /// `more` is done.
+    pub fn advance(&mut self, more: u64) {
+        self.at(self.done.saturating_add(more));
+    }
+}
+
+impl Drop for Progress<'_> {
+    fn drop(&mut self) {
+        let _ = self.console.streams().clear_progress();
+    }
+}
+
+/// How a column gives way when the terminal is narrow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Column {
+    /// Keeps its width; text to the left.
+    Left,
+    /// Keeps its width; text to the right.
+    Right,
+    /// Is shortened, with `…`; text to the left.
+    Flexible,
+}
+
+/// A table.
+pub struct Table {
+    columns: Vec<(String, Column)>,
+    rows: Vec<Vec<(Style, String)>>,
+}
+
+/// A flexible column is not made narrower than this.
+const NARROWEST: usize = 8;
+
+impl Table {
+    /// A table with these headings.
+    pub fn new(columns: &[(&str, Column)]) -> Self {
+        Self {
+            columns: columns.iter().map(|(name, kind)| ((*name).to_owned(), *kind)).collect(),
+            rows: Vec::new(),
+        }
+    }
+
+    /// Adds a row; cells beyond the columns are left out, missing ones are empty.
+    pub fn row(&mut self, cells: &[&dyn Display]) {
+        self.styled_row(&cells.iter().map(|cell| (Style::Plain, *cell)).collect::<Vec<_>>());
+    }
+
+    /// [`Table::row`] with a style for each cell.
+    pub fn styled_row(&mut self, cells: &[(Style, &dyn Display)]) {
+        let cells = cells.iter().take(self.columns.len()).map(|(style, cell)| (*style, safe(cell)));
+        self.rows.push(cells.collect());
+    }
+
+    /// Whether there is no row.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    fn plain(&self) -> String {
+        let lines = self.rows.iter().map(|row| {
+            let mut line = row.iter().map(|(_, cell)| cell.as_str()).collect::<Vec<_>>().join("\t");
+            line.push('\n');
+            line
+        });
+        lines.collect()
+    }
+
+    fn folded(&self, width: usize, colour: bool) -> String {
+        let mut widths: Vec<usize> = self.columns.iter().map(|(name, _)| cells(name)).collect();
+        for row in &self.rows {
+            for (width, (_, cell)) in widths.iter_mut().zip(row) {
+                *width = (*width).max(cells(cell));
+            }
+        }
+        // The widest flexible column gives way first.
+        let gaps = 2 * self.columns.len().saturating_sub(1);
+        while widths.iter().sum::<usize>() + gaps > width {
+            let flexible =
+                self.columns.iter().zip(&mut widths).filter(|((_, kind), _)| *kind == Column::Flexible);
+            match flexible
+                .map(|(_, width)| width)
+                .filter(|width| **width > NARROWEST)
+                .max_by_key(|width| **width)
+            {
+                Some(widest) => *widest -= 1,
+                None => break,
+            }
+        }
+        let heading: Vec<_> = self.columns.iter().map(|(name, _)| (Style::Bold, name.clone())).collect();
+        let mut out = String::new();
+        for row in std::iter::once(&heading).chain(&self.rows) {
+            self.fold_row(row, &widths, colour, &mut out);
+        }
+        out
+    }
+
+    fn fold_row(&self, row: &[(Style, String)], widths: &[usize], colour: bool, out: &mut String) {
+        let mut line = String::new();
+        let mut owed = 0;
+        for (((_, kind), width), (style, cell)) in self.columns.iter().zip(widths).zip(row) {
+            let cell = shorten(cell, *width);
+            let missing = width.saturating_sub(cells(&cell));
+            let before = if *kind == Column::Right { missing } else { 0 };
+            let _ = write!(line, "{:owed$}{:before$}{}", "", "", paint(*style, &cell, colour));
+            owed = missing - before + 2;
+        }
+        // No blanks at the end: they would wrap on a narrow terminal, and nobody sees them on a wide one.
+        out.push_str(line.trim_end());
+        out.push('\n');
+    }
+}
+
+fn cells(text: &str) -> usize {
+    unicode_width::UnicodeWidthStr::width(text)
+}
+
+/// At most `width` cells of `text`, the last of them `…` when something was left out.
+pub fn shorten(text: &str, width: usize) -> String {
+    if cells(text) <= width {
+        return text.to_owned();
+    }
+    let mut short = String::new();
+    let mut used = 1;
+    for c in text.chars() {
+        used += unicode_width::UnicodeWidthChar::width(c).unwrap_or(0);
+        if used > width {
+            break;
+        }
+        short.push(c);
+    }
+    if width > 0 {
+        short.push('…');
+    }
+    short
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+
+    #[derive(Clone, Default)]
+    struct Heard(Arc<Mutex<Vec<u8>>>);
+
+    impl Heard {
+        fn text(&self) -> String {
+            String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+        }
+    }
+
+    impl Write for Heard {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    struct Gone;
+
+    impl Write for Gone {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(io::ErrorKind::BrokenPipe.into())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn console(abilities: Abilities) -> (Console, Heard, Heard) {
+        let (out, err) = (Heard::default(), Heard::default());
+        (Console::new(abilities, Box::new(out.clone()), Box::new(err.clone())), out, err)
+    }
+
+    const TERMINAL: Abilities = Abilities { out_terminal: true, err_terminal: true, colour: true, width: 40 };
+
+    fn table() -> Table {
+        let mut table = Table::new(&[("WHO", Column::Left), ("N", Column::Right), ("WHY", Column::Flexible)]);
+        table.row(&[&"alice", &1, &"a reason that is much too long for this terminal"]);
+        table.row(&[&"ボブ", &1000, &"evil\x1b[2J\n"]);
+        table
+    }
+
+    #[test]
+    fn nothing_that_is_said_can_act_on_the_terminal() {
+        let (console, out, err) = console(TERMINAL);
+        console.line("a\x1b]52;c;x\x07\u{202e}").unwrap();
+        console.note("b\r\nc");
+        console.remark("error", Style::Red, "d\x08");
+        console.json(&"e\u{9b}\x1b\u{e0001}").unwrap();
+        assert_eq!(out.text(), "a\\x1b]52;c;x\\x07\\u{202e}\n\"e\\u009b\\u001b\\udb40\\udc01\"\n");
+        assert_eq!(err.text(), "b\\r\\nc\n\x1b[31merror: \x1b[0md\\x08\n");
+        assert_eq!(
+            serde_json::from_str::<String>(out.text().lines().last().unwrap()).unwrap(),
+            "e\u{9b}\x1b\u{e0001}"
+        );
+    }
+
+    #[test]
+    fn a_table_folds_to_the_terminal_and_is_plain_in_a_pipe() {
+        let (terminal, out, _) = console(Abilities { colour: false, ..TERMINAL });
+        terminal.table(&table()).unwrap();
+        let lines: Vec<String> = out.text().lines().map(str::to_owned).collect();
+        assert_eq!(lines[0], "WHO       N  WHY");
+        assert_eq!(lines[1], "alice     1  a reason that is much too …");
+        assert_eq!(lines[2], "ボブ   1000  evil\\x1b[2J\\n");
+        assert!(lines.iter().all(|line| cells(line) <= 40), "{lines:?}");
+
+        let (pipe, out, _) = console(Abilities::default());
+        pipe.table(&table()).unwrap();
+        assert_eq!(
+            out.text(),
+            "alice\t1\ta reason that is much too long for this terminal\nボブ\t1000\tevil\\x1b[2J\\n\n"
+        );
+    }
+
+    #[test]
+    fn colour_is_for_terminals_that_want_it() {
+        for (abilities, wanted) in [
+            (TERMINAL, "\x1b[32mgood\x1b[0m\n"),
+            (Abilities { colour: false, ..TERMINAL }, "good\n"),
+            (Abilities { out_terminal: false, ..TERMINAL }, "good\n"),
+        ] {
+            let (console, out, _) = console(abilities);
+            console.styled(Style::Green, "good").unwrap();
+            assert_eq!(out.text(), wanted);
+        }
+    }
+
+    #[test]
+    fn progress_is_for_terminals_and_leaves_nothing_behind() {
+        let (terminal, out, err) = console(TERMINAL);
+        let mut progress = terminal.progress("verifying", 200);
+        progress.at(50);
+        progress.at(51);
+        terminal.line("found").unwrap();
+        drop(progress);
+        assert_eq!(err.text(), "\rverifying 25 %\x1b[K\r\x1b[K");
+        assert_eq!(out.text(), "found\n");
+
+        let (pipe, _, err) = console(Abilities::default());
+        pipe.progress("verifying", 200).at(50);
+        assert_eq!(err.text(), "");
+    }
+
+    #[test]
+    fn a_reader_who_has_gone_is_told_from_a_failure() {
+        let console = Console::new(Abilities::default(), Box::new(Gone), Box::new(Gone));
+        assert!(matches!(console.line("x"), Err(WriteError::Closed)));
+        console.note("nobody hears this, and nothing breaks");
+    }
+}

@@ -8,6 +8,8 @@ pub mod cast;
 pub mod console;
 pub mod container;
 pub mod crypto;
+pub mod error;
 pub mod shell;
+pub mod store;
 pub mod sys;
 pub mod text;

@@ -1,0 +1,334 @@
+//! What went wrong, as the person at the keyboard is told: the kind, the exit code, one line, and what to do next.
+//!
+//! The rooms below have small errors of their own; here they become an [`Error`] with the chain of their causes and a
+//! hint. Refuses to print in two ways: [`Error::print`] is the only printer (`error: …`, causes joined by `: `, then
+//! `hint: …`).
+
+use crate::console::{Console, Style, WriteError};
+use crate::crypto::{identity, known_keys, recipient, sshsig};
+use crate::store::personal;
+use std::fmt::{self, Display};
+
+/// What kind of failure it is; decides the exit code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// The answer is no: nothing found, altered. Exit code 1.
+    No,
+    /// The command line asks for something that makes no sense. Exit code 2.
+    Usage,
+    /// A file is not what it should be. Exit code 2.
+    Input,
+    /// A key is missing or does not fit. Exit code 2.
+    Key,
+    /// The system refused. Exit code 2.
+    System,
+    /// The command to be recorded is there, but cannot be executed. Exit code 126.
+    NotExecutable,
+    /// The command to be recorded was not found. Exit code 127.
+    CommandNotFound,
+    /// Whoever read our output has gone. Exit code 0, without a word.
+    Closed,
+}
+
+/// A failure, ready to be told.
+#[derive(Debug)]
+pub struct Error {
+    kind: Kind,
+    /// What happened, then its causes.
+    causes: Vec<String>,
+    hints: Vec<String>,
+}
+
+/// Result of everything a command does.
+pub type Result<T> = std::result::Result<T, Error>;
+
+impl Error {
+    /// A failure of this kind; `what` happened, in lower case and without a full stop.
+    pub fn new(kind: Kind, what: impl Into<String>) -> Self {
+        Self { kind, causes: vec![what.into()], hints: Vec::new() }
+    }
+
+    /// A failure of this kind with the causes of `error`.
+    pub fn from_source(kind: Kind, error: &(dyn std::error::Error + 'static)) -> Self {
+        let mut causes: Vec<String> = Vec::new();
+        let mut next = Some(error);
+        while let Some(cause) = next {
+            let text = cause.to_string();
+            // Some libraries repeat their source in their own text.
+            if causes.last().is_none_or(|last| !last.ends_with(&text)) {
+                causes.push(text);
+            }
+            next = cause.source();
+        }
+        Self { kind, causes, hints: Vec::new() }
+    }
+
+    /// Says what was being done when this happened.
+    #[must_use]
+    pub fn while_doing(mut self, what: impl Into<String>) -> Self {
+        self.causes.insert(0, what.into());
+        self
+    }
+
+    /// Says what to do next.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hints.push(hint.into());
+        self
+    }
+
+    /// The kind.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// What to do next.
+    pub fn hints(&self) -> &[String] {
+        &self.hints
+    }
+
+    /// The exit code of a command that fails so. `run` stands in for another program: its own failures are 125.
+    pub fn exit_code(&self, of_run: bool) -> u8 {
+        match self.kind {
+            Kind::Closed => 0,
+            Kind::NotExecutable => 126,
+            Kind::CommandNotFound => 127,
+            _ if of_run => 125,
+            Kind::No => 1,
+            Kind::Usage | Kind::Input | Kind::Key | Kind::System => 2,
+        }
+    }
+
+    /// Tells it on standard error.
+    pub fn print(&self, console: &Console) {
+        if self.kind == Kind::Closed {
+            return;
+        }
+        console.remark("error", Style::Red, self);
+        for hint in &self.hints {
+            console.remark("hint", Style::Yellow, hint);
+        }
+    }
+}
+
+impl Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.causes.join(": "))
+    }
+}
+
+/// Adds what was being done, and hints, on the way up.
+pub trait Context<T> {
+    /// What was being done, such as `cannot read recipients file /etc/x`.
+    ///
+    /// # Errors
+    /// The failure itself.
+    fn or_say(self, what: impl FnOnce() -> String) -> Result<T>;
+
+    /// What to do next.
+    ///
+    /// # Errors
+    /// The failure itself.
+    fn or_hint(self, hint: impl FnOnce() -> String) -> Result<T>;
+}
+
+impl<T, E: Into<Error>> Context<T> for std::result::Result<T, E> {
+    fn or_say(self, what: impl FnOnce() -> String) -> Result<T> {
+        self.map_err(|error| error.into().while_doing(what()))
+    }
+
+    fn or_hint(self, hint: impl FnOnce() -> String) -> Result<T> {
+        self.map_err(|error| error.into().hint(hint()))
+    }
+}
+
+impl From<WriteError> for Error {
+    fn from(error: WriteError) -> Self {
+        match error {
+            WriteError::Closed => Self::new(Kind::Closed, error.to_string()),
+            WriteError::Io(_) => Self::from_source(Kind::System, &error),
+        }
+    }
+}
+
+impl From<crate::sys::Error> for Error {
+    fn from(error: crate::sys::Error) -> Self {
+        use std::io::ErrorKind as Io;
+        let told = Self::from_source(Kind::System, &error);
+        match error.kind() {
+            Io::ReadOnlyFilesystem => told.hint("the file system is mounted read-only; choose another place"),
+            Io::StorageFull | Io::QuotaExceeded => told.hint("make room, or choose another place"),
+            Io::AlreadyExists => told.hint("choose another name, or move the old one away"),
+            _ => told,
+        }
+    }
+}
+
+impl From<recipient::ParseError> for Error {
+    fn from(error: recipient::ParseError) -> Self {
+        let told = Self::from_source(Kind::Usage, &error);
+        match error {
+            recipient::ParseError::SecretKey => {
+                told.hint("`age-keygen -y FILE` shows the recipient of an identity")
+            }
+            _ => told,
+        }
+    }
+}
+
+impl From<recipient::FileError> for Error {
+    fn from(error: recipient::FileError) -> Self {
+        let told = Self::from_source(Kind::Input, &error);
+        match error {
+            recipient::FileError::Line { error: recipient::ParseError::SecretKey, .. } => told.hint(
+                "a secret key lies where public ones belong: move it away, and replace it if others saw it",
+            ),
+            recipient::FileError::Line { .. } | recipient::FileError::Empty => {
+                told.hint("a recipients file has one `age1…` or `ssh-…` public key a line")
+            }
+            _ => told,
+        }
+    }
+}
+
+impl From<recipient::WrapError> for Error {
+    fn from(error: recipient::WrapError) -> Self {
+        let told = Self::from_source(Kind::Key, &error);
+        match error {
+            recipient::WrapError::NeedsPlugin { .. } => {
+                told.hint("`sealcast keys new --period` makes a key for which plugins may run now, once")
+            }
+            recipient::WrapError::PluginMissing(program) => told.hint(format!("install `{program}`")),
+            recipient::WrapError::NoRecipients => {
+                told.hint("`sealcast keys new` makes an identity and its recipient")
+            }
+            _ => told,
+        }
+    }
+}
+
+impl From<identity::LoadError> for Error {
+    fn from(error: identity::LoadError) -> Self {
+        let told = Self::from_source(Kind::Key, &error);
+        match &error {
+            identity::LoadError::Read { source, .. }
+                if source.kind() == std::io::ErrorKind::PermissionDenied =>
+            {
+                told.hint("an identity belongs to one person; run this as its owner")
+            }
+            _ => told,
+        }
+    }
+}
+
+impl From<identity::UnwrapError> for Error {
+    fn from(error: identity::UnwrapError) -> Self {
+        use identity::{UnwrapError as U, Why};
+        match &error {
+            U::NoIdentity { tried, .. } => {
+                let told = Self::from_source(Kind::Key, &error);
+                if tried.is_empty() {
+                    return told.hint("give an identity file with -i FILE");
+                }
+                if tried.iter().any(|t| t.why == Why::WrongPassphrase) {
+                    return told.hint("try again with the right passphrase");
+                }
+                match tried
+                    .iter()
+                    .find_map(|t| if let Why::PluginMissing(p) = &t.why { Some(p) } else { None })
+                {
+                    Some(program) => told.hint(format!("install `{program}`")),
+                    None => told.hint("give the identity of one of its recipients with -i FILE"),
+                }
+            }
+            _ => Self::from_source(Kind::Input, &error),
+        }
+    }
+}
+
+impl From<sshsig::Error> for Error {
+    fn from(error: sshsig::Error) -> Self {
+        let told = Self::from_source(Kind::Key, &error);
+        match error {
+            sshsig::Error::Locked => told.hint("`ssh-keygen -p -N '' -f FILE` takes the passphrase away"),
+            sshsig::Error::KeyType(_) => told.hint("`ssh-keygen -t ed25519 -f FILE` makes an Ed25519 key"),
+            _ => told,
+        }
+    }
+}
+
+impl From<known_keys::LineError> for Error {
+    fn from(error: known_keys::LineError) -> Self {
+        Self::from_source(Kind::Input, &error)
+            .hint("lines are those of known_hosts, of allowed_signers, or public keys; `ssh-keyscan HOST` writes them")
+    }
+}
+
+impl From<personal::Error> for Error {
+    fn from(error: personal::Error) -> Self {
+        use personal::Error as P;
+        match error {
+            P::System(error) => Self::from(error).while_doing("cannot prepare the keys"),
+            P::Recipients { path, source } => {
+                Self::from(source).while_doing(format!("recipients file {}", path.display()))
+            }
+            P::Signer { path, source } => {
+                Self::from(source).while_doing(format!("signing key {}", path.display()))
+            }
+            P::Identity(error) => error.into(),
+            P::Wrap(error) => error.into(),
+            P::NoHome => Self::from_source(Kind::System, &error).hint("set HOME to your home directory"),
+            P::Open { ref path, .. } => {
+                Self::from_source(Kind::Key, &error).hint(format!("`chmod 600 {}`", path.display()))
+            }
+            P::NoRecipients { .. } => {
+                Self::from_source(Kind::Key, &error).hint("write its recipient into recipients.txt beside it")
+            }
+            P::Period(_) => {
+                Self::from_source(Kind::Key, &error).hint("`sealcast keys new --period` makes a new pair")
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io;
+
+    #[test]
+    fn causes_are_joined_and_not_repeated() {
+        let source = io::Error::from_raw_os_error(30);
+        let error: Error = crate::sys::Error::new("create", "/x", source).into();
+        assert_eq!(error.to_string(), "cannot create /x: Read-only file system (os error 30)");
+        assert_eq!(error.hints(), ["the file system is mounted read-only; choose another place"]);
+        let error = error.while_doing("cannot make keys");
+        assert_eq!(
+            error.to_string(),
+            "cannot make keys: cannot create /x: Read-only file system (os error 30)"
+        );
+    }
+
+    #[test]
+    fn every_kind_has_its_exit_code() {
+        let code = |kind, run| Error::new(kind, "x").exit_code(run);
+        assert_eq!(
+            [Kind::No, Kind::Usage, Kind::Input, Kind::Key, Kind::System].map(|k| code(k, false)),
+            [1, 2, 2, 2, 2]
+        );
+        assert_eq!(
+            [Kind::No, Kind::Usage, Kind::Input, Kind::Key, Kind::System].map(|k| code(k, true)),
+            [125; 5]
+        );
+        assert_eq!(
+            [Kind::NotExecutable, Kind::CommandNotFound, Kind::Closed].map(|k| code(k, true)),
+            [126, 127, 0]
+        );
+    }
+
+    #[test]
+    fn a_closed_pipe_is_no_word_and_no_failure() {
+        let error: Error = WriteError::from(io::Error::from(io::ErrorKind::BrokenPipe)).into();
+        assert_eq!((error.kind(), error.exit_code(false)), (Kind::Closed, 0));
+    }
+}
