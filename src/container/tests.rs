@@ -200,7 +200,7 @@ impl std::io::Seek for Growing {
             std::io::SeekFrom::End(n) => {
                 self.visible.checked_add_signed(isize::try_from(n).unwrap()).unwrap()
             }
-            std::io::SeekFrom::Current(_) => unimplemented!(),
+            std::io::SeekFrom::Current(n) => self.at.checked_add_signed(isize::try_from(n).unwrap()).unwrap(),
         };
         Ok(self.at as u64)
     }

@@ -1,4 +1,306 @@
-//! A directory of recordings, and the keys that belong to it.
+//! A directory of recordings: how they are named, made, found and told apart from running ones.
+//!
+//! Names are `<UTC start>-<id>.scast`, so a plain listing is in order of time and needs no index. A recording gets its
+//! final name at once and is locked (`flock`) while it is written: what is locked is running, what is not and has no
+//! close is torn. Refuses to overwrite, to follow symbolic links inside the store, and to delete anything.
 
+mod file;
+mod name;
 pub mod period;
 pub mod personal;
+
+pub use file::RecordingFile;
+pub use name::{ID_LEN, Name, id_text, parse_id};
+
+use crate::sys;
+use std::fmt;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+/// Ending of a recording's file name.
+pub const EXTENSION: &str = "scast";
+
+/// A directory of recordings.
+#[derive(Clone, Debug)]
+pub struct Store {
+    dir: PathBuf,
+}
+
+/// A recording in a store, or one given by its path.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Found {
+    /// When it began, and its id, as its name says; `None` for a file with another name.
+    pub name: Option<Name>,
+    /// Where it is.
+    pub path: PathBuf,
+}
+
+/// Why a recording could not be made or found.
+#[derive(Debug)]
+pub enum Error {
+    /// A system call failed.
+    System(sys::Error),
+    /// The store has no recordings.
+    Empty(PathBuf),
+    /// There are fewer recordings than were counted back.
+    TooFewBack {
+        /// How many back were asked for.
+        back: usize,
+        /// How many recordings there are.
+        of: usize,
+    },
+    /// Neither a file nor the beginning of an id.
+    NotFound {
+        /// What was asked for.
+        wanted: String,
+        /// Where it was looked for.
+        dir: PathBuf,
+    },
+    /// Several ids begin like this.
+    Ambiguous {
+        /// What was asked for.
+        wanted: String,
+        /// The ids, shortened.
+        ids: Vec<String>,
+    },
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        use crate::text::escaped;
+        match self {
+            Self::System(error) => write!(f, "{error}"),
+            Self::Empty(dir) => write!(f, "there are no recordings in {}", dir.display()),
+            Self::TooFewBack { back, of } => {
+                write!(f, "there is no recording {back} back; the store has {of}")
+            }
+            Self::NotFound { wanted, dir } => {
+                write!(
+                    f,
+                    "`{}` is neither a file nor the id of a recording in {}",
+                    escaped(wanted),
+                    dir.display()
+                )
+            }
+            Self::Ambiguous { wanted, ids } => {
+                write!(
+                    f,
+                    "`{}` is the beginning of {} recordings: {}",
+                    escaped(wanted),
+                    ids.len(),
+                    ids.join(", ")
+                )
+            }
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            // The display of a system error leaves its reason to its source.
+            Self::System(error) => error.source(),
+            _ => None,
+        }
+    }
+}
+
+impl From<sys::Error> for Error {
+    fn from(error: sys::Error) -> Self {
+        Self::System(error)
+    }
+}
+
+impl Store {
+    /// The store in `dir`, which need not exist yet.
+    pub fn new(dir: impl Into<PathBuf>) -> Self {
+        Self { dir: dir.into() }
+    }
+
+    /// Its directory.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Makes the file of a new recording: mode 0600, locked, open for appending. Makes the directory, mode 0700, when it is
+    /// missing. `start` is milliseconds since 1970-01-01T00:00:00Z.
+    ///
+    /// # Errors
+    /// The directory cannot be used or the file cannot be made; a name that is taken is an error, never overwritten.
+    pub fn create(&self, start: i64, id: &[u8; 16]) -> Result<RecordingFile, Error> {
+        sys::file::create_private_dir(&self.dir)?;
+        let path = self.dir.join(Name { start, id: id_text(id) }.file_name());
+        let file = sys::file::create_new(&path)?;
+        file.try_lock().map_err(|e| sys::Error::at("lock", &path, e.into()))?;
+        // The name must survive a loss of power as the content does.
+        sys::file::sync_dir(&self.dir)?;
+        Ok(RecordingFile::new(path, file))
+    }
+
+    /// Every recording, oldest first. A store that does not exist has none. Names that are not ours are passed over.
+    ///
+    /// # Errors
+    /// The directory cannot be read.
+    pub fn list(&self) -> Result<Vec<Found>, Error> {
+        let entries = match std::fs::read_dir(&self.dir) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(sys::Error::at("read the store", &self.dir, error).into()),
+        };
+        let mut found = Vec::new();
+        for entry in entries {
+            let entry = entry.map_err(|e| sys::Error::at("read the store", &self.dir, e))?;
+            if let Some(name) = entry.file_name().to_str().and_then(Name::parse) {
+                found.push(Found { name: Some(name), path: entry.path() });
+            }
+        }
+        found.sort();
+        Ok(found)
+    }
+
+    /// The recording that a person means: a path, the beginning of an id (four characters at least, case does not matter),
+    /// `last`, or `last~N` for the N-th before the last.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Ambiguous`], [`Error::Empty`], [`Error::TooFewBack`].
+    pub fn find(&self, wanted: &str) -> Result<Found, Error> {
+        let back = match wanted.strip_prefix("last") {
+            Some("") => Some(0),
+            Some(rest) => rest.strip_prefix('~').and_then(|n| n.parse::<usize>().ok()),
+            None => None,
+        };
+        if let Some(back) = back {
+            let mut all = self.list()?;
+            let of = all.len();
+            if of == 0 {
+                return Err(Error::Empty(self.dir.clone()));
+            }
+            return of
+                .checked_sub(back.saturating_add(1))
+                .map(|at| all.swap_remove(at))
+                .ok_or(Error::TooFewBack { back, of });
+        }
+        let path = Path::new(wanted);
+        if path.components().count() > 1 || path.extension().is_some() || path.exists() {
+            let name = path.file_name().and_then(|n| n.to_str()).and_then(Name::parse);
+            if path.exists() || name.is_none() || path.components().count() > 1 {
+                return Ok(Found { name, path: path.to_path_buf() });
+            }
+        }
+        self.find_id(wanted)
+    }
+
+    fn find_id(&self, wanted: &str) -> Result<Found, Error> {
+        const SHORTEST: usize = 4;
+        let prefix = wanted.to_ascii_uppercase();
+        let mut matching = Vec::new();
+        if prefix.len() >= SHORTEST {
+            matching = self.list()?;
+            matching.retain(|f| f.name.as_ref().is_some_and(|n| n.id.starts_with(&prefix)));
+        }
+        match matching.len() {
+            0 => Err(Error::NotFound { wanted: wanted.to_owned(), dir: self.dir.clone() }),
+            1 => Ok(matching.swap_remove(0)),
+            _ => {
+                let ids = matching
+                    .iter()
+                    .filter_map(|f| f.name.as_ref())
+                    .map(|n| n.short_at(prefix.len() + 4))
+                    .collect();
+                Err(Error::Ambiguous { wanted: wanted.to_owned(), ids })
+            }
+        }
+    }
+}
+
+impl Found {
+    /// Opens the file for reading; nothing but a regular file is opened.
+    ///
+    /// # Errors
+    /// The system's, with the path.
+    pub fn open(&self) -> Result<File, Error> {
+        Ok(match self.name {
+            Some(_) => sys::file::open_read_nofollow(&self.path)?,
+            None => sys::file::open_read(&self.path)?,
+        })
+    }
+}
+
+/// Whether somebody is still writing this recording (its lock is held).
+pub fn is_running(file: &File) -> bool {
+    match file.try_lock_shared() {
+        Ok(()) => {
+            // Releasing our own lock cannot fail in a way that matters: it ends with the descriptor.
+            let _ = file.unlock();
+            false
+        }
+        Err(std::fs::TryLockError::WouldBlock) => true,
+        Err(std::fs::TryLockError::Error(_)) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn store() -> (tempfile::TempDir, Store) {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::new(dir.path().join("recordings"));
+        (dir, store)
+    }
+
+    #[test]
+    fn recordings_are_found_by_path_prefix_and_age() {
+        let (_dir, store) = store();
+        assert!(matches!(store.find("last"), Err(Error::Empty(_))));
+        let mut ids = [[1u8; 16], [2; 16], [2; 16]];
+        ids[2][15] = 9;
+        for (n, id) in ids.iter().enumerate() {
+            store.create(1_700_000_000_000 + i64::try_from(n).unwrap() * 1000, id).unwrap();
+        }
+        let id = |n: usize| store.find(&format!("last~{n}")).unwrap().name.unwrap().id;
+        assert_eq!([id(2), id(1), id(0)], ids.map(|i| id_text(&i)));
+        assert!(matches!(store.find("last~3"), Err(Error::TooFewBack { back: 3, of: 3 })));
+        let whole = id_text(&ids[0]);
+        for wanted in [&whole[..8], &whole.to_lowercase()[..5], &whole] {
+            assert_eq!(store.find(wanted).unwrap().name.unwrap().id, whole);
+        }
+        assert!(matches!(store.find(&id_text(&ids[1])[..8]), Err(Error::Ambiguous { .. })));
+        assert!(matches!(store.find("zzzz"), Err(Error::NotFound { .. })));
+        assert!(
+            matches!(store.find(&whole[..3]), Err(Error::NotFound { .. })),
+            "three characters are too few"
+        );
+        let path = store.find("last").unwrap().path;
+        assert_eq!(store.find(path.to_str().unwrap()).unwrap().path, path);
+    }
+
+    #[test]
+    fn a_taken_name_is_refused_and_a_recording_is_private_and_locked() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let (_dir, store) = store();
+        let file = store.create(0, &[7; 16]).unwrap();
+        let again = store.create(0, &[7; 16]).err().unwrap();
+        assert!(again.to_string().starts_with("cannot create "), "{again}");
+        let mode = |p: &Path| std::fs::metadata(p).unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode(store.dir()), mode(file.path())), (0o700, 0o600));
+        let reader = store.find("last").unwrap().open().unwrap();
+        assert!(is_running(&reader));
+        drop(file);
+        assert!(!is_running(&reader));
+    }
+
+    #[test]
+    fn a_symbolic_link_in_the_store_is_not_followed() {
+        let (dir, store) = store();
+        std::fs::create_dir_all(store.dir()).unwrap();
+        let secret = dir.path().join("secret");
+        std::fs::write(&secret, "x").unwrap();
+        std::os::unix::fs::symlink(
+            &secret,
+            store.dir().join(Name { start: 0, id: id_text(&[1; 16]) }.file_name()),
+        )
+        .unwrap();
+        assert!(store.find("last").unwrap().open().is_err());
+    }
+}
