@@ -1,6 +1,5 @@
 //! The layers of `doc/ARCHITECTURE.md`, enforced: a module uses only rows below its own.
 #![allow(clippy::unwrap_used)]
-
 #![allow(clippy::unwrap_used)]
 
 use std::path::{Path, PathBuf};
