@@ -268,7 +268,7 @@ impl From<personal::Error> for Error {
     fn from(error: personal::Error) -> Self {
         use personal::Error as P;
         match error {
-            P::System(error) => Self::from(error).while_doing("cannot prepare the keys"),
+            P::System(error) => Self::from(error).while_doing("cannot use the keys"),
             P::Recipients { path, source } => {
                 Self::from(source).while_doing(format!("recipients file {}", path.display()))
             }

@@ -5,6 +5,8 @@
 //! the layers below them (see `doc/ARCHITECTURE.md`; `tests/architecture.rs` enforces it).
 
 pub mod cast;
+pub mod cli;
+pub mod commands;
 pub mod console;
 pub mod container;
 pub mod crypto;

@@ -211,11 +211,19 @@ impl Identities {
     /// # Errors
     /// [`UnwrapError`]; for each identity file it says why that one did not do.
     pub fn unwrap(&self, age_file: &[u8]) -> Result<Zeroizing<Vec<u8>>, UnwrapError> {
+        self.unwrap_by(age_file).map(|(_, secret)| secret)
+    }
+
+    /// [`Identities::unwrap`] that also tells which file opened it.
+    ///
+    /// # Errors
+    /// As [`Identities::unwrap`].
+    pub fn unwrap_by(&self, age_file: &[u8]) -> Result<(&Path, Zeroizing<Vec<u8>>), UnwrapError> {
         let slots = checked_slots(age_file)?;
         let mut tried = Vec::new();
         for file in &self.files {
             match file.open(age_file, &slots, &self.prompt) {
-                Ok(secret) => return Ok(secret),
+                Ok(secret) => return Ok((&file.path, secret)),
                 Err(Outcome::Fatal(error)) => return Err(error),
                 Err(Outcome::Not(why)) => tried.push(Tried { path: file.path.clone(), why }),
             }

@@ -75,7 +75,7 @@ impl fmt::Display for Error {
             Self::NoHome => {
                 f.write_str("cannot tell where your data directory is: neither HOME nor XDG_DATA_HOME is set")
             }
-            Self::System(_) => f.write_str("cannot prepare the keys"),
+            Self::System(_) => f.write_str("cannot use the keys"),
             Self::Recipients { path, .. } => write!(f, "recipients file {}", path.display()),
             Self::Signer { path, .. } => write!(f, "signing key {}", path.display()),
             Self::Open { path, mode } => {

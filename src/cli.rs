@@ -1,0 +1,117 @@
+//! The command line: what there is, and who does it.
+
+use crate::commands::{self, Context, Environment};
+use crate::console::Console;
+use crate::error::{Error, Kind, Result};
+use clap::{CommandFactory as _, Parser, Subcommand};
+use std::ffi::OsString;
+use std::io::Write as _;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+/// A body camera for privileged shells: sealed, signed recordings of what was done with root
+#[derive(Debug, Parser)]
+#[command(name = "sealcast", version, max_term_width = 100, disable_help_subcommand = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Keys(commands::keys::Args),
+    Completions(commands::completions::Args),
+}
+
+impl Command {
+    fn run(&self, context: &Context) -> Result<()> {
+        match self {
+            Self::Keys(args) => commands::keys::run(context, args),
+            Self::Completions(args) => commands::completions::run(context, args, &mut description()),
+        }
+    }
+}
+
+/// The description of the whole command line, for completions and for the test that holds the man pages to it.
+pub fn description() -> clap::Command {
+    Cli::command()
+}
+
+/// The whole program: arguments (the program's own name first) and environment in, exit code out.
+pub fn main(arguments: impl IntoIterator<Item = OsString>, environment: Environment) -> ExitCode {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let console = Arc::new(Console::of_process(!environment.no_color));
+    let of_run = arguments.get(1).is_some_and(|word| word == "run");
+    let context = Context { console: Arc::clone(&console), environment };
+    let done = match Cli::try_parse_from(&arguments) {
+        Ok(cli) => cli.command.run(&context),
+        Err(error) => usage(&console, &error),
+    };
+    let done = done.and_then(|()| Ok(console.flush()?));
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            error.print(&console);
+            // What was printed before it failed is still owed.
+            let _ = console.flush();
+            ExitCode::from(error.exit_code(of_run))
+        }
+    }
+}
+
+/// Help and version are answers; anything else that the parser says becomes an error of ours.
+fn usage(console: &Console, error: &clap::Error) -> Result<()> {
+    use clap::error::ErrorKind as K;
+    let text = error.render().to_string();
+    match error.kind() {
+        K::DisplayHelp | K::DisplayVersion => {
+            console.raw().write_all(text.as_bytes()).map_err(crate::console::WriteError::from)?;
+            return Ok(());
+        }
+        K::DisplayHelpOnMissingArgumentOrSubcommand => {
+            let asked =
+                text.lines().find(|line| line.starts_with("Usage:")).unwrap_or("Usage: sealcast COMMAND");
+            return Err(Error::new(Kind::Usage, "no command was given")
+                .hint(asked.to_owned())
+                .hint("try --help"));
+        }
+        _ => {}
+    }
+    let mut paragraphs = text.split("\n\n");
+    let what = paragraphs.next().unwrap_or_default().trim_start_matches("error: ");
+    let what: Vec<&str> = what.split_whitespace().collect();
+    let mut told = Error::new(Kind::Usage, what.join(" "));
+    for line in text.lines() {
+        if let Some(tip) = line.trim_start().strip_prefix("tip: ") {
+            told = told.hint(tip);
+        }
+        if let Some(usage) = line.strip_prefix("Usage: ") {
+            told = told.hint(format!("usage: {usage}"));
+        }
+    }
+    Err(told)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_description_holds_together() {
+        description().debug_assert();
+    }
+
+    #[test]
+    fn a_wrong_option_is_one_line_with_hints() {
+        let console = Console::new(Default::default(), Box::new(Vec::new()), Box::new(Vec::new()));
+        let parsed = Cli::try_parse_from(["sealcast", "keys", "new", "--pasphrase"]).unwrap_err();
+        let error = usage(&console, &parsed).unwrap_err();
+        assert_eq!(error.to_string(), "unexpected argument '--pasphrase' found");
+        assert!(error.hints().iter().any(|hint| hint.contains("'--passphrase'")), "{:?}", error.hints());
+        assert!(
+            error.hints().iter().any(|hint| hint.starts_with("usage: sealcast keys new")),
+            "{:?}",
+            error.hints()
+        );
+    }
+}

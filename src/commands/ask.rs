@@ -1,0 +1,138 @@
+//! Questions to the person at the controlling terminal, without echo where the answer is secret.
+//!
+//! Standard input is never read for an answer: it may be a pipe with something else in it. Refuses to ask where there
+//! is no terminal.
+
+use crate::console::Console;
+use crate::crypto::prompt::{Prompt, PromptError};
+use crate::text::escaped;
+use std::fs::File;
+use std::io::{BufRead as _, Read as _, Write as _};
+use std::sync::{Arc, Mutex, PoisonError};
+use zeroize::{Zeroize as _, Zeroizing};
+
+/// The longest answer, in bytes.
+const MAX_ANSWER: usize = 1024;
+
+/// Asks on `/dev/tty`.
+pub(super) struct Terminal {
+    console: Arc<Console>,
+    /// One question at a time.
+    asking: Mutex<()>,
+}
+
+impl Terminal {
+    pub(super) fn new(console: Arc<Console>) -> Self {
+        Self { console, asking: Mutex::new(()) }
+    }
+
+    fn open(&self) -> Result<File, PromptError> {
+        // What was said before must stand before the question.
+        let _ = self.console.flush();
+        let tty = File::options().read(true).write(true).open("/dev/tty");
+        tty.map_err(|_| PromptError("there is no terminal to ask on".into()))
+    }
+}
+
+/// The terminal in raw mode; as it was before when dropped.
+struct NoEcho;
+
+impl NoEcho {
+    fn begin() -> Result<Self, PromptError> {
+        crossterm::terminal::enable_raw_mode()
+            .map(|()| Self)
+            .map_err(|error| PromptError(format!("the terminal's echo cannot be turned off: {error}")))
+    }
+}
+
+impl Drop for NoEcho {
+    fn drop(&mut self) {
+        let _ = crossterm::terminal::disable_raw_mode();
+    }
+}
+
+fn lost(error: std::io::Error) -> PromptError {
+    PromptError(format!("the terminal cannot be read: {error}"))
+}
+
+impl Prompt for Terminal {
+    fn passphrase(&self, question: &str) -> Result<Zeroizing<String>, PromptError> {
+        let _one = self.asking.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut tty = self.open()?;
+        let silent = NoEcho::begin()?;
+        write!(tty, "{}", escaped(question)).map_err(lost)?;
+        let answer = read_secret(&mut tty);
+        drop(silent);
+        let _ = writeln!(tty);
+        answer
+    }
+
+    fn line(&self, question: &str) -> Result<String, PromptError> {
+        let _one = self.asking.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut tty = self.open()?;
+        write!(tty, "{} ", escaped(question)).map_err(lost)?;
+        let mut line = String::new();
+        let mut reader = std::io::BufReader::new(tty.take(MAX_ANSWER as u64));
+        match reader.read_line(&mut line).map_err(lost)? {
+            0 => Err(PromptError("no answer was given".into())),
+            _ => Ok(line.trim_end_matches(['\r', '\n']).to_owned()),
+        }
+    }
+
+    fn tell(&self, message: &str) {
+        self.console.note(message);
+    }
+}
+
+/// Reads up to Enter from a terminal in raw mode, with the editing keys people use blindly: backspace, ^U, ^C, ^D.
+fn read_secret(tty: &mut impl std::io::Read) -> Result<Zeroizing<String>, PromptError> {
+    // Reserved whole, so that growing leaves no copy behind.
+    let mut typed = Zeroizing::new(String::with_capacity(MAX_ANSWER));
+    let mut character = Zeroizing::new(Vec::with_capacity(4));
+    for byte in tty.bytes() {
+        match byte.map_err(lost)? {
+            b'\r' | b'\n' => return Ok(typed),
+            0x03 => return Err(PromptError("it was interrupted".into())),
+            0x04 if typed.is_empty() => return Err(PromptError("no passphrase was given".into())),
+            0x04 => return Ok(typed),
+            0x15 => typed.zeroize(),
+            0x08 | 0x7f => drop(typed.pop()),
+            byte => {
+                character.push(byte);
+                if let Ok(whole) = std::str::from_utf8(&character) {
+                    typed.push_str(whole);
+                    character.clear();
+                } else if character.len() >= 4 {
+                    return Err(PromptError("what was typed is no UTF-8 text".into()));
+                }
+            }
+        }
+        if typed.len() > MAX_ANSWER - 4 {
+            return Err(PromptError("the passphrase is too long".into()));
+        }
+    }
+    Err(PromptError("the terminal has gone".into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn typed(keys: &[u8]) -> Result<String, String> {
+        read_secret(&mut &keys[..]).map(|secret| secret.as_str().to_owned()).map_err(|error| error.0)
+    }
+
+    #[test]
+    fn a_secret_is_typed_blindly_with_the_usual_editing_keys() {
+        assert_eq!(typed(b"open sesame\rrest").unwrap(), "open sesame");
+        assert_eq!(typed("añ\u{7f}n\u{7f}ñox\x08\r".as_bytes()).unwrap(), "año");
+        assert_eq!(typed(b"wrong\x15right\n").unwrap(), "right");
+        assert_eq!(typed(b"ab\x04").unwrap(), "ab");
+        assert_eq!(typed(b"\r").unwrap(), "");
+        assert!(typed(b"ab\x03").unwrap_err().contains("interrupted"));
+        assert!(typed(b"\x04").is_err());
+        assert!(typed(b"ab").unwrap_err().contains("gone"));
+        assert!(typed(b"\xff\xff\xff\xff\r").is_err());
+        assert!(typed(&[b'a'; 2000]).unwrap_err().contains("too long"));
+    }
+}

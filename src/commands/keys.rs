@@ -1,0 +1,393 @@
+//! `sealcast keys new | list | check`
+
+use super::Context;
+use crate::console::{Column, Style, Table};
+use crate::crypto::identity::{self, Identities};
+use crate::crypto::recipient::{self, Recipient};
+use crate::error::{Context as _, Error, Kind, Result};
+use crate::store::period;
+use crate::store::personal::{self, Personal};
+use crate::sys;
+use serde_json::json;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use zeroize::Zeroizing;
+
+/// Make, list and check keys
+///
+/// A recording is sealed to recipients (public keys) and opened with an identity (a secret key) of one of them. A
+/// signing key proves where it was made.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Make keys
+    ///
+    /// Without options: your own identity, recipients file and signing key, where there are none yet.
+    New(New),
+    /// Show the keys there are
+    List(List),
+    /// Check that every recipient can be sealed to, and what opens it
+    Check(Check),
+}
+
+#[derive(Debug, clap::Args)]
+struct New {
+    /// Protect the new identity with a passphrase
+    #[arg(long, conflicts_with = "period")]
+    passphrase: bool,
+    /// Write the new identity to FILE, and its recipient to standard output
+    #[arg(short, long, value_name = "FILE", conflicts_with = "period")]
+    output: Option<PathBuf>,
+    /// Make a key of a longer period, sealed to the recipients
+    ///
+    /// Recordings are then sealed to this key: one unwrapping serves many of them, and recipients that need a plugin
+    /// can be used, because plugins run now and never while something is recorded.
+    #[arg(long)]
+    period: bool,
+}
+
+#[derive(Debug, clap::Args)]
+struct List {
+    /// Print JSON lines
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+struct Check {
+    /// An identity file to try; may be given several times
+    #[arg(short, long, value_name = "FILE")]
+    identity: Vec<PathBuf>,
+    /// The recipients file to check, instead of your own
+    #[arg(short, long, value_name = "FILE")]
+    recipients: Option<PathBuf>,
+    /// Print JSON lines
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs it.
+///
+/// # Errors
+/// What cannot be made, read or checked; for `check`, a finding (exit code 1).
+pub fn run(context: &Context, args: &Args) -> Result<()> {
+    match &args.command {
+        Command::New(args) if args.period => new_period(context),
+        Command::New(args) => match &args.output {
+            Some(path) => new_identity(context, path, args.passphrase),
+            None => new_personal(context, args.passphrase),
+        },
+        Command::List(args) => list(context, args.json),
+        Command::Check(args) => check(context, args),
+    }
+}
+
+/// Names a signing key after its owner: `alice@web-3`.
+fn comment() -> String {
+    let user = sys::ids::user_by_uid(sys::ids::effective_uid()).ok().flatten();
+    format!("{}@{}", user.map_or_else(|| "sealcast".to_owned(), |user| user.name), sys::ids::hostname())
+}
+
+fn new_passphrase(context: &Context) -> Result<Zeroizing<String>> {
+    let asked = |question: &str| context.prompt().passphrase(question);
+    let refused = |error: crate::crypto::prompt::PromptError| {
+        Error::new(Kind::Usage, "a passphrase is needed")
+            .hint(format!("run this where it can be typed: {error}"))
+    };
+    let first = asked("New passphrase: ").map_err(refused)?;
+    if first.is_empty() {
+        return Err(Error::new(Kind::Usage, "an empty passphrase protects nothing"));
+    }
+    if *first != *asked("The same again: ").map_err(refused)? {
+        return Err(Error::new(Kind::Usage, "the two passphrases differ"));
+    }
+    Ok(first)
+}
+
+fn new_personal(context: &Context, passphrase: bool) -> Result<()> {
+    let personal = context.personal()?;
+    if personal.recipients().exists() && personal.signing_key().exists() {
+        return Err(Error::new(
+            Kind::Usage,
+            format!("there are keys in {} already", personal.keys().display()),
+        )
+        .hint("`sealcast keys list` shows them, `sealcast keys new -o FILE` makes another identity"));
+    }
+    let passphrase = if passphrase { Some(new_passphrase(context)?) } else { None };
+    if let Some(made) = personal.ensure(&comment(), passphrase)? {
+        context.console.note(made);
+    }
+    for recipient in personal.read_recipients()? {
+        context.console.line(recipient)?;
+    }
+    Ok(())
+}
+
+fn new_identity(context: &Context, path: &Path, passphrase: bool) -> Result<()> {
+    if path.symlink_metadata().is_ok() {
+        return Err(Error::new(Kind::Usage, format!("{} is there already", path.display()))
+            .hint("an identity is never overwritten: choose another name"));
+    }
+    let (text, recipient) = personal::identity_file();
+    let text = match passphrase {
+        true => Zeroizing::new(identity::lock(&text, new_passphrase(context)?)?),
+        false => text,
+    };
+    sys::file::write_new(path, text.as_bytes())?;
+    context.console.note(format!(
+        "made the identity {}: whoever has it opens what is sealed to its recipient",
+        path.display()
+    ));
+    context.console.line(recipient)?;
+    Ok(())
+}
+
+fn new_period(context: &Context) -> Result<()> {
+    let personal = context.personal()?;
+    if let Some(made) = personal.ensure(&comment(), None)? {
+        context.console.note(made);
+    }
+    let recipients = personal.read_recipients()?;
+    let made = period::make(&personal.keys(), &recipients, &context.prompt())?;
+    let names: Vec<String> = recipients.iter().map(Recipient::label).collect();
+    context
+        .console
+        .note(format!("made a period key for {}; new recordings are sealed to it", names.join(", ")));
+    context.console.line(made.recipient)?;
+    Ok(())
+}
+
+fn list(context: &Context, as_json: bool) -> Result<()> {
+    let personal = context.personal()?;
+    let mut rows: Vec<[String; 4]> = Vec::new();
+    if personal.recipients().exists() {
+        for recipient in personal.read_recipients()? {
+            rows.push(row("recipient", recipient.kind(), &recipient.label(), &personal.recipients()));
+        }
+    }
+    if personal.identity().exists() {
+        let kind = match std::fs::read_to_string(personal.identity()) {
+            Ok(text) if text.starts_with("-----BEGIN AGE") => "with passphrase",
+            _ => "without passphrase",
+        };
+        rows.push(row("identity", kind, "", &personal.identity()));
+    }
+    if personal.signing_key().exists() {
+        let key = personal.read_signer()?.host_key();
+        rows.push(row("signing key", "SSH Ed25519", &key.fingerprint(), &personal.signing_key()));
+    }
+    if let Some(period) = period::read(&personal.keys())? {
+        let path = period::sealed_path(&personal.keys());
+        rows.push(row("period key", "X25519", &period.recipient.label(), &path));
+    }
+    if rows.is_empty() {
+        context.console.note(format!(
+            "there are no keys in {}; `sealcast keys new` makes them",
+            personal.keys().display()
+        ));
+        return Ok(());
+    }
+    if as_json {
+        for [what, kind, key, file] in rows {
+            context.console.json(&json!({"what": what, "kind": kind, "key": key, "file": file}))?;
+        }
+        return Ok(());
+    }
+    let mut table = Table::new(&[
+        ("WHAT", Column::Left),
+        ("KIND", Column::Left),
+        ("KEY", Column::Flexible),
+        ("FILE", Column::Flexible),
+    ]);
+    for [what, kind, key, file] in &rows {
+        table.row(&[what, kind, key, file]);
+    }
+    context.console.table(&table)?;
+    Ok(())
+}
+
+fn row(what: &str, kind: &str, key: &str, file: &Path) -> [String; 4] {
+    [what.to_owned(), kind.to_owned(), key.to_owned(), file.display().to_string()]
+}
+
+/// What `check` found about one key.
+struct Finding {
+    what: &'static str,
+    name: String,
+    kind: String,
+    /// Why it cannot be used; `None` when it can.
+    wrong: Option<String>,
+    /// What opens what is sealed to it, or why nothing here does.
+    opened_by: Option<String>,
+}
+
+/// What is sealed to each recipient to see whether it opens again.
+const PROBE: &[u8] = b"sealcast keys check";
+
+fn check(context: &Context, args: &Check) -> Result<()> {
+    let personal = context.personal()?;
+    let recipients = match &args.recipients {
+        Some(path) => read_recipients(path)?,
+        None => personal.read_recipients().or_hint(|| "`sealcast keys new` makes keys".into())?,
+    };
+    let identities = context.identities(&args.identity)?;
+    let mut found: Vec<Finding> =
+        recipients.iter().map(|recipient| check_recipient(context, recipient, &identities)).collect();
+    if args.recipients.is_none() {
+        found.extend(check_period(&personal, &identities));
+        found.extend(check_signing_key(&personal));
+        found.extend(check_permissions(&personal));
+    }
+    report(context, &found, args.json)?;
+    if !args.json {
+        explain(context, &found, &identities);
+    }
+    match found.iter().filter(|finding| finding.wrong.is_some()).count() {
+        0 => Ok(()),
+        1 => Err(Error::new(Kind::No, "one key cannot be used as it is")),
+        n => Err(Error::new(Kind::No, format!("{n} keys cannot be used as they are"))),
+    }
+}
+
+fn read_recipients(path: &Path) -> Result<Vec<Recipient>> {
+    use std::io::Read as _;
+    let mut text = String::new();
+    let file = sys::file::open_read(path)?;
+    let limit = recipient::MAX_FILE as u64 + 1;
+    file.take(limit).read_to_string(&mut text).map_err(|e| sys::Error::at("read", path, e))?;
+    recipient::parse_file(&text).or_say(|| format!("recipients file {}", path.display()))
+}
+
+fn check_recipient(context: &Context, recipient: &Recipient, identities: &Identities) -> Finding {
+    let sealed = recipient::wrap_with_plugins(std::slice::from_ref(recipient), PROBE, &context.prompt());
+    let (wrong, opened_by) = match sealed {
+        Ok(sealed) => (None, opened_by(identities, &sealed)),
+        Err(error) => (Some(error.to_string()), None),
+    };
+    Finding { what: "recipient", name: recipient.label(), kind: recipient.kind().into(), wrong, opened_by }
+}
+
+/// The identity file that opens it.
+fn opened_by(identities: &Identities, sealed: &[u8]) -> Option<String> {
+    identities.unwrap_by(sealed).ok().map(|(path, _)| path.display().to_string())
+}
+
+fn check_period(personal: &Personal, identities: &Identities) -> Option<Finding> {
+    let (name, wrong, opened_by) = match period::read(&personal.keys()) {
+        Ok(None) => return None,
+        Ok(Some(period)) => (period.recipient.label(), None, opened_by(identities, &period.sealed)),
+        Err(error) => (String::new(), Some(Error::from(error).to_string()), None),
+    };
+    Some(Finding { what: "period key", name, kind: "X25519".into(), wrong, opened_by })
+}
+
+fn check_signing_key(personal: &Personal) -> Option<Finding> {
+    if !personal.signing_key().exists() {
+        return None;
+    }
+    let (name, wrong) = match personal.read_signer() {
+        Ok(signer) => (signer.host_key().fingerprint(), None),
+        Err(error) => (personal.signing_key().display().to_string(), Some(Error::from(error).to_string())),
+    };
+    Some(Finding { what: "signing key", name, kind: "SSH Ed25519".into(), wrong, opened_by: None })
+}
+
+fn check_permissions(personal: &Personal) -> Vec<Finding> {
+    let places = [
+        personal.root().to_owned(),
+        personal.keys(),
+        personal.identity(),
+        period::sealed_path(&personal.keys()),
+    ];
+    let open = places.into_iter().filter_map(|path| {
+        let mode = std::fs::metadata(&path).ok()?.mode() & 0o777;
+        (mode & 0o077 != 0).then(|| Finding {
+            what: "permissions",
+            name: path.display().to_string(),
+            kind: format!("{mode:04o}"),
+            wrong: Some("others can reach it".into()),
+            opened_by: None,
+        })
+    });
+    open.collect()
+}
+
+fn report(context: &Context, found: &[Finding], as_json: bool) -> Result<()> {
+    if as_json {
+        for finding in found {
+            context.console.json(&json!({
+                "what": finding.what, "name": finding.name, "kind": finding.kind, "good": finding.wrong.is_none(),
+                "wrong": finding.wrong, "opened_by": finding.opened_by,
+            }))?;
+        }
+        return Ok(());
+    }
+    let mut table = Table::new(&[
+        ("WHAT", Column::Left),
+        ("KEY", Column::Flexible),
+        ("KIND", Column::Left),
+        ("STATE", Column::Flexible),
+        ("OPENED BY", Column::Flexible),
+    ]);
+    for finding in found {
+        let (style, state) = match &finding.wrong {
+            None => (Style::Green, "good"),
+            Some(why) => (Style::Red, why.as_str()),
+        };
+        let sealed_to = finding.what == "recipient" || finding.what == "period key";
+        let opened = match (&finding.opened_by, sealed_to && finding.wrong.is_none()) {
+            (Some(path), _) => path.as_str(),
+            (None, true) => "no identity here",
+            (None, false) => "",
+        };
+        let plain = Style::Plain;
+        table.styled_row(&[
+            (plain, &finding.what),
+            (plain, &finding.name),
+            (plain, &finding.kind),
+            (style, &state),
+            (plain, &opened),
+        ]);
+    }
+    context.console.table(&table)?;
+    Ok(())
+}
+
+/// Says what the findings mean.
+fn explain(context: &Context, found: &[Finding], identities: &Identities) {
+    let console = &context.console;
+    let recipients = found.iter().filter(|finding| finding.what == "recipient");
+    let opened: Vec<&str> = recipients.filter_map(|finding| finding.opened_by.as_deref()).collect();
+    if opened.is_empty() {
+        let tried: Vec<String> = identities.paths().map(|path| path.display().to_string()).collect();
+        let tried =
+            if tried.is_empty() { "none was tried".into() } else { format!("tried: {}", tried.join(", ")) };
+        console.remark("note", Style::Yellow, format!("no identity here opens new recordings ({tried})"));
+        console.remark(
+            "hint",
+            Style::Yellow,
+            "good, if the identities are kept elsewhere; check them there with -i FILE",
+        );
+    } else {
+        console.remark(
+            "note",
+            Style::Plain,
+            format!("who loses {} cannot open recordings any more", opened.join(" and ")),
+        );
+        if found.iter().filter(|finding| finding.what == "recipient").count() == 1 {
+            console.remark(
+                "hint",
+                Style::Yellow,
+                "there is one recipient only: keep a copy of its identity in a safe place",
+            );
+        }
+    }
+    if found.iter().any(|finding| finding.what == "permissions") {
+        console.remark("hint", Style::Yellow, "`chmod go= FILE` keeps others out");
+    }
+}

@@ -1,0 +1,74 @@
+//! One file per subcommand: its arguments as typed, and its body.
+//!
+//! Here, and nowhere below, the environment is read and a person is asked. Engines get arguments as meant.
+
+mod ask;
+pub mod completions;
+pub mod keys;
+
+use crate::console::Console;
+use crate::crypto::identity::Identities;
+use crate::crypto::prompt::Prompt;
+use crate::error::Result;
+use crate::store::personal::Personal;
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// What the process was given besides its arguments.
+#[derive(Clone, Debug, Default)]
+pub struct Environment {
+    /// `$HOME`.
+    pub home: Option<OsString>,
+    /// `$XDG_DATA_HOME`.
+    pub xdg_data_home: Option<OsString>,
+    /// `$NO_COLOR` is set and not empty (<https://no-color.org>).
+    pub no_color: bool,
+}
+
+impl Environment {
+    /// The environment of this process.
+    pub fn of_process() -> Self {
+        Self {
+            home: std::env::var_os("HOME"),
+            xdg_data_home: std::env::var_os("XDG_DATA_HOME"),
+            no_color: std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()),
+        }
+    }
+}
+
+/// What every command works with.
+pub struct Context {
+    /// Where it speaks.
+    pub console: Arc<Console>,
+    /// Where it is.
+    pub environment: Environment,
+}
+
+impl Context {
+    /// Personal mode of whoever runs us.
+    ///
+    /// # Errors
+    /// When there is no home directory.
+    pub fn personal(&self) -> Result<Personal> {
+        let environment = &self.environment;
+        Ok(Personal::from_environment(environment.home.as_deref(), environment.xdg_data_home.as_deref())?)
+    }
+
+    /// Asks on the controlling terminal.
+    pub fn prompt(&self) -> Arc<dyn Prompt> {
+        Arc::new(ask::Terminal::new(Arc::clone(&self.console)))
+    }
+
+    /// The identity files that were named, or else the personal one where there is one.
+    ///
+    /// # Errors
+    /// When a named one cannot be read.
+    pub fn identities(&self, named: &[PathBuf]) -> Result<Identities> {
+        let paths = match (named, self.personal()) {
+            ([], Ok(personal)) if personal.identity().exists() => vec![personal.identity()],
+            (named, _) => named.to_vec(),
+        };
+        Ok(Identities::load(&paths, self.prompt())?)
+    }
+}
