@@ -14,4 +14,5 @@ pub mod error;
 pub mod shell;
 pub mod store;
 pub mod sys;
+pub mod terminal;
 pub mod text;

@@ -1,0 +1,182 @@
+//! The recorded sessions of `fixtures/screens`, for tests.
+
+use crate::cast::line::Decoder;
+use crate::cast::{Event, Header, Payload};
+use std::path::PathBuf;
+
+/// A recorded session.
+pub(crate) struct Session {
+    pub(crate) name: String,
+    pub(crate) cols: u16,
+    pub(crate) rows: u16,
+    pub(crate) events: Vec<Event>,
+}
+
+/// All of them, by name.
+pub(crate) fn sessions() -> Vec<Session> {
+    let dir = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("fixtures/screens");
+    let mut paths: Vec<PathBuf> = std::fs::read_dir(&dir)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|e| e == "zst"))
+        .collect();
+    paths.sort();
+    assert!(paths.len() >= 20, "only {} sessions in {}", paths.len(), dir.display());
+    paths
+        .iter()
+        .map(|path| {
+            let packed = std::fs::read(path).unwrap();
+            let text = zstd::bulk::decompress(&packed, 4 << 20).unwrap();
+            let header: Header = serde_json::from_slice(text.split(|b| *b == b'\n').next().unwrap()).unwrap();
+            let mut decoder = Decoder::default();
+            let events =
+                text.split(|b| *b == b'\n').filter_map(|line| decoder.decode(line).unwrap()).collect();
+            Session {
+                name: path.file_name().unwrap().to_string_lossy().trim_end_matches(".cast.zst").to_string(),
+                cols: header.term.cols,
+                rows: header.term.rows,
+                events,
+            }
+        })
+        .collect()
+}
+
+impl Session {
+    /// Feeds the events from `from` on to a terminal.
+    pub(crate) fn play(&self, terminal: &mut super::Terminal, from: usize) {
+        for event in &self.events[from..] {
+            step(terminal, &event.payload);
+        }
+    }
+}
+
+/// What one event does to a terminal.
+pub(crate) fn step(terminal: &mut super::Terminal, payload: &Payload) {
+    match payload {
+        Payload::Output(bytes) => terminal.feed(bytes),
+        Payload::Resize { cols, rows } => terminal.resize(*cols, *rows),
+        _ => {}
+    }
+}
+
+mod tests {
+    use super::*;
+    use crate::terminal::{Kind, Terminal, Transcript};
+    use std::time::Duration;
+
+    /// A small generator, so that cuts are the same on every run.
+    struct Dice(u64);
+    impl Dice {
+        fn below(&mut self, n: usize) -> usize {
+            self.0 = self.0.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            (self.0 >> 33) as usize % n.max(1)
+        }
+    }
+
+    #[test]
+    fn two_hundred_cuts_in_every_session_restore_and_the_rest_are_the_whole() {
+        for session in sessions() {
+            let mut whole = Terminal::new(session.cols, session.rows);
+            session.play(&mut whole, 0);
+            let want = whole.snapshot();
+            let mut dice = Dice(7);
+            let (mut done, mut tries) = (0, 0);
+            // A cut inside a sequence gives no keyframe: then it is taken a little later, as the recorder does.
+            while done < 200 && tries < 2000 {
+                tries += 1;
+                let event = dice.below(session.events.len());
+                let Payload::Output(bytes) = &session.events[event].payload else { continue };
+                let mut terminal = Terminal::new(session.cols, session.rows);
+                for before in &session.events[..event] {
+                    step(&mut terminal, &before.payload);
+                }
+                let mut cut = dice.below(bytes.len() + 1);
+                terminal.feed(&bytes[..cut]);
+                while terminal.snapshot().is_none() && cut < bytes.len() {
+                    terminal.feed(&bytes[cut..=cut]);
+                    cut += 1;
+                }
+                let Some(keyframe) = terminal.snapshot() else { continue };
+                done += 1;
+                let (cols, rows) = terminal.size();
+                let mut restored = Terminal::restored(cols, rows, &keyframe);
+                restored.feed(&bytes[cut..]);
+                session.play(&mut restored, event + 1);
+                assert_eq!(restored.snapshot(), want, "{}: event {event}, byte {cut}", session.name);
+                assert_eq!(restored.text(), whole.text(), "{}: event {event}, byte {cut}", session.name);
+            }
+            assert!(done == 200, "{}: only {done} cuts of {tries}", session.name);
+        }
+    }
+
+    #[test]
+    fn every_session_is_the_same_byte_by_byte() {
+        for session in sessions() {
+            let mut whole = Terminal::new(session.cols, session.rows);
+            session.play(&mut whole, 0);
+            let mut bytewise = Terminal::new(session.cols, session.rows);
+            for event in &session.events {
+                match &event.payload {
+                    Payload::Output(bytes) => bytes.iter().for_each(|byte| bytewise.feed(&[*byte])),
+                    payload => step(&mut bytewise, payload),
+                }
+            }
+            assert_eq!(whole.snapshot(), bytewise.snapshot(), "{}", session.name);
+        }
+    }
+
+    /// Lines of the whole transcript, with settling time zero: everything that stood between two events.
+    fn transcript(session: &Session, settle: Duration) -> Vec<crate::terminal::Line> {
+        let mut lines = Vec::new();
+        let mut told = |line| lines.push(line);
+        let mut transcript = Transcript::new(session.cols, session.rows).settling(settle);
+        for event in &session.events {
+            match &event.payload {
+                Payload::Output(bytes) => transcript.feed(event.time, bytes, &mut told),
+                Payload::Resize { cols, rows } => transcript.resize(event.time, *cols, *rows, &mut told),
+                _ => {}
+            }
+        }
+        assert_eq!(transcript.terminal().fault(), None, "{}", session.name);
+        transcript.finish(session.events.last().map_or(Duration::ZERO, |event| event.time), &mut told);
+        lines
+    }
+
+    #[test]
+    fn whatever_stood_on_the_screen_after_an_event_is_in_the_transcript() {
+        for session in sessions() {
+            let lines = transcript(&session, Duration::ZERO);
+            let all: String = lines.iter().map(|line| line.text.as_str()).collect::<Vec<_>>().join("\n");
+            let mut terminal = Terminal::new(session.cols, session.rows);
+            for (index, event) in session.events.iter().enumerate() {
+                step(&mut terminal, &event.payload);
+                if matches!(event.payload, Payload::Resize { .. }) {
+                    continue;
+                }
+                for row in 0..terminal.size().1 {
+                    let text = terminal.row_text(row);
+                    assert!(
+                        all.contains(text.trim_end()),
+                        "{}: row {row} after event {index} is missing: {text:?}\n{all}",
+                        session.name
+                    );
+                }
+            }
+            for line in &lines {
+                assert!(line.first <= line.last, "{}: {line:?}", session.name);
+            }
+        }
+    }
+
+    #[test]
+    fn no_page_of_a_full_screen_program_is_told_twice() {
+        for session in sessions() {
+            let lines = transcript(&session, Duration::from_millis(100));
+            let pages: Vec<_> = lines.iter().filter(|line| matches!(line.kind, Kind::Page(_))).collect();
+            let mut seen = std::collections::HashSet::new();
+            for line in pages {
+                assert!(seen.insert((line.kind, &line.text)), "{}: {line:?}", session.name);
+            }
+        }
+    }
+}

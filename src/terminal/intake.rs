@@ -1,0 +1,127 @@
+//! Hands bytes to the parser: bounded, independent of where the chunks are cut, and aware of when a sequence is open.
+//!
+//! The parser behind it (vte) keeps the payload of a control string without limit, loses a character when a chunk ends
+//! inside the one before it, and does not tell whether it is in its ground state. All three are mended here.
+
+use super::screen::Screen;
+use crate::text;
+use memchr::memchr;
+
+/// Longest payload of a control string (OSC, DCS, APC, PM, SOS) that is looked at, in bytes. What is longer is cut:
+/// the recording has the bytes, the emulator does not need them.
+pub(super) const MAX_STRING: usize = 64 << 10;
+
+const ESC: u8 = 0x1b;
+const CAN: u8 = 0x18;
+const SUB: u8 = 0x1a;
+const BEL: u8 = 0x07;
+const ST: u8 = 0x9c;
+
+/// Kinds of control string, which differ in what ends them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Osc,
+    Dcs,
+    /// APC, PM and SOS: nobody listens.
+    Unheard,
+}
+
+impl Kind {
+    fn ended_by(self, byte: u8) -> bool {
+        matches!(byte, ESC | CAN | SUB)
+            || (self == Kind::Osc && byte == BEL)
+            || (self == Kind::Dcs && byte == ST)
+    }
+}
+
+/// Where the stream stands, as far as bounds need to know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    /// Text or a sequence without payload.
+    Plain,
+    /// After ESC: the next byte decides.
+    Escape,
+    /// Inside a control string, this many bytes into its payload.
+    Payload(Kind, usize),
+}
+
+/// The parser and what it does not tell about itself.
+pub(super) struct Intake {
+    parser: vte::Parser,
+    place: Place,
+    /// The beginning of a character whose rest has not come yet.
+    held: Vec<u8>,
+}
+
+impl Intake {
+    pub(super) fn new() -> Self {
+        Self { parser: vte::Parser::new(), place: Place::Plain, held: Vec::new() }
+    }
+
+    /// Whether no sequence and no character is open. May say no for a moment longer than needed (after a sequence that
+    /// the parser ignored), never yes too early.
+    pub(super) fn at_rest(&self, screen: &Screen) -> bool {
+        self.place == Place::Plain && screen.settled && self.held.is_empty()
+    }
+
+    pub(super) fn feed(&mut self, screen: &mut Screen, bytes: &[u8]) {
+        if self.held.is_empty() {
+            return self.whole_characters(screen, bytes);
+        }
+        let mut joined = std::mem::take(&mut self.held);
+        joined.extend_from_slice(bytes);
+        self.whole_characters(screen, &joined);
+    }
+
+    fn whole_characters(&mut self, screen: &mut Screen, bytes: &[u8]) {
+        let (whole, tail) = bytes.split_at(bytes.len() - text::incomplete_tail(bytes));
+        self.held.extend_from_slice(tail);
+        let mut rest = whole;
+        while let Some(&first) = rest.first() {
+            match self.place {
+                Place::Plain => {
+                    let end = match memchr(ESC, rest) {
+                        Some(at) => at + 1,
+                        None => rest.len(),
+                    };
+                    self.parser.advance(screen, &rest[..end]);
+                    if rest[end - 1] == ESC {
+                        screen.settled = false;
+                        self.place = Place::Escape;
+                    }
+                    rest = &rest[end..];
+                }
+                Place::Escape => {
+                    self.parser.advance(screen, &rest[..1]);
+                    if first == ESC {
+                        screen.settled = false;
+                    }
+                    self.place = match first {
+                        b']' => Place::Payload(Kind::Osc, 0),
+                        b'P' => Place::Payload(Kind::Dcs, 0),
+                        b'X' | b'^' | b'_' => Place::Payload(Kind::Unheard, 0),
+                        CAN | SUB => Place::Plain,
+                        // Executed or ignored in place: the sequence is still to come.
+                        0..=0x1f | 0x7f..=0xff => Place::Escape,
+                        _ => Place::Plain,
+                    };
+                    rest = &rest[1..];
+                }
+                Place::Payload(kind, seen) => {
+                    let end = rest.iter().position(|byte| kind.ended_by(*byte)).unwrap_or(rest.len());
+                    let room = MAX_STRING.saturating_sub(seen).min(end);
+                    self.parser.advance(screen, &rest[..room]);
+                    self.place = Place::Payload(kind, seen.saturating_add(end));
+                    if let Some(&last) = rest.get(end) {
+                        self.parser.advance(screen, &[last]);
+                        self.place = if last == ESC { Place::Escape } else { Place::Plain };
+                        if last == ESC {
+                            screen.settled = false;
+                        }
+                    }
+                    rest = &rest[(end + 1).min(rest.len())..];
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,250 @@
+//! The text of a session as a person would have read it.
+//!
+//! Lines come in the order in which they went: rows that left the top of the screen (wrapped ones joined), rows that were
+//! overwritten after they had *settled*, screens that were cleared, pages of full-screen programs, and at the end what
+//! still stood. A row has settled when the next output comes at least the settling time later. This is what "shown on the
+//! screen" means everywhere: to filters, search, export and the player.
+
+use super::Terminal;
+use super::tape::Tape;
+use std::time::Duration;
+
+/// How long a row stands unchanged before it counts as readable, unless another time is asked for.
+pub(crate) const SETTLE: Duration = Duration::from_millis(100);
+
+/// Bytes after which lines are handed on.
+const PIECE: usize = 16 << 10;
+
+/// How a line went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// It left the top of the screen.
+    Scrolled,
+    /// It stood on the main screen at the end.
+    Final,
+    /// Something else was written in its place, or its row was deleted.
+    Overwritten,
+    /// It was erased with the screen.
+    Cleared,
+    /// It stood on the alternate screen, during this visit (counted from 1); told once per visit.
+    Page(u32),
+}
+
+/// A line of the transcript.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// On the main screen: rows that had left before it, plus its row; lines that came to stand in the same place have the
+    /// same number. On the alternate screen: its row.
+    pub number: u64,
+    /// How it went.
+    pub kind: Kind,
+    /// When its place was first written, since the start of the session.
+    pub first: Duration,
+    /// When it went.
+    pub last: Duration,
+    /// The text, without blanks at its end. It comes from the recording: it may hold characters that deceive.
+    pub text: String,
+}
+
+/// Reads along and tells lines.
+pub struct Transcript {
+    terminal: Terminal,
+    settle: Duration,
+    last: Duration,
+}
+
+impl Transcript {
+    /// For a reset terminal of this size; see [`Terminal::new`].
+    pub fn new(cols: u16, rows: u16) -> Self {
+        Self::over(Terminal::new(cols, rows), Duration::ZERO)
+    }
+
+    /// From a keyframe taken at `time`. What it shows counts as standing since then.
+    pub fn restored(cols: u16, rows: u16, keyframe: &str, time: Duration) -> Self {
+        Self::over(Terminal::restored(cols, rows, keyframe), time)
+    }
+
+    fn over(mut terminal: Terminal, time: Duration) -> Self {
+        let rows = terminal.screen.rows;
+        terminal.screen.tape = Some(Box::new(Tape::new(rows, terminal.screen.on_alt, time, 0)));
+        Self { terminal, settle: SETTLE, last: time }
+    }
+
+    /// With another settling time. Zero keeps everything that stood at the end of any output event: more lines, none
+    /// missed.
+    pub fn settling(self, settle: Duration) -> Self {
+        Self { settle, ..self }
+    }
+
+    /// The terminal as it stands, for keyframes and for looking at.
+    pub fn terminal(&self) -> &Terminal {
+        &self.terminal
+    }
+
+    /// Events of the terminal; see [`Terminal::take_events`].
+    pub fn take_events(&mut self) -> (Vec<super::Event>, u64) {
+        self.terminal.take_events()
+    }
+
+    /// Takes what the program wrote at `time` (since the start of the session) and tells the lines that went.
+    pub fn feed(&mut self, time: Duration, bytes: &[u8], told: &mut impl FnMut(Line)) {
+        self.arrive(time);
+        for piece in bytes.chunks(PIECE) {
+            self.terminal.feed_guarded(piece);
+            self.drain(told);
+        }
+    }
+
+    /// The terminal got a new size at `time`.
+    pub fn resize(&mut self, time: Duration, cols: u16, rows: u16, told: &mut impl FnMut(Line)) {
+        self.arrive(time);
+        self.terminal.resize(cols, rows);
+        self.drain(told);
+    }
+
+    /// Tells what still stands at `time`, the end.
+    pub fn finish(mut self, time: Duration, told: &mut impl FnMut(Line)) {
+        self.last = time;
+        let screen = &mut self.terminal.screen;
+        if let Some(tape) = &mut screen.tape {
+            tape.now = tape.now.max(time);
+            tape.finish(&screen.grid, &screen.other);
+        }
+        self.drain(told);
+    }
+
+    fn arrive(&mut self, time: Duration) {
+        let screen = &mut self.terminal.screen;
+        if let Some(tape) = &mut screen.tape {
+            if time.saturating_sub(self.last) >= self.settle {
+                tape.settle(&screen.grid);
+            }
+            tape.now = tape.now.max(time);
+        }
+        self.last = self.last.max(time);
+    }
+
+    fn drain(&mut self, told: &mut impl FnMut(Line)) {
+        if let Some(tape) = &mut self.terminal.screen.tape {
+            tape.out.drain(..).for_each(told);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Feeds pieces at milliseconds and gives the lines as `Kind number text`.
+    fn told(cols: u16, rows: u16, pieces: &[(u64, &str)]) -> Vec<String> {
+        let mut lines = Vec::new();
+        let mut sink = |line: Line| lines.push(format!("{:?} {} {}", line.kind, line.number, line.text));
+        let mut transcript = Transcript::new(cols, rows);
+        for (ms, text) in pieces {
+            transcript.feed(Duration::from_millis(*ms), text.as_bytes(), &mut sink);
+        }
+        transcript.finish(Duration::from_secs(60), &mut sink);
+        lines
+    }
+
+    #[test]
+    fn lines_leave_the_top_in_order_and_the_rest_stands_at_the_end() {
+        let lines = told(20, 3, &[(0, "one\r\ntwo\r\n\r\nfour\r\n$ ")]);
+        assert_eq!(lines, ["Scrolled 0 one", "Scrolled 1 two", "Final 3 four", "Final 4 $"]);
+    }
+
+    #[test]
+    fn wrapped_rows_are_one_line_with_one_number() {
+        let lines = told(5, 2, &[(0, "abcdefghijkl\r\nx\r\ny\r\nz")]);
+        assert_eq!(lines, ["Scrolled 0 abcdefghijkl", "Scrolled 3 x", "Final 4 y", "Final 5 z"]);
+    }
+
+    #[test]
+    fn a_settled_row_that_is_overwritten_is_told_and_one_that_grows_is_not() {
+        let lines =
+            told(40, 3, &[(0, "$ l"), (200, "s -la"), (400, "\x08\x08\x08\x08\x08\x1b[K"), (700, "pwd")]);
+        assert_eq!(lines, ["Overwritten 0 $ ls -la", "Final 0 $ lpwd"]);
+    }
+
+    #[test]
+    fn what_was_replaced_at_once_could_not_be_read() {
+        let lines = told(40, 3, &[(0, "10%"), (10, "\r20%"), (20, "\r30%"), (500, "\rdone")]);
+        assert_eq!(lines, ["Overwritten 0 30%", "Final 0 done"]);
+    }
+
+    #[test]
+    fn a_cleared_screen_is_told_before_it_goes() {
+        let lines = told(40, 3, &[(0, "secret\r\n$ clear"), (300, "\x1b[H\x1b[2J$ ")]);
+        assert_eq!(lines, ["Cleared 0 secret", "Cleared 1 $ clear", "Final 0 $"]);
+    }
+
+    #[test]
+    fn a_reset_tells_what_stood_there() {
+        assert_eq!(told(40, 3, &[(0, "before\x1bcafter")]), ["Cleared 0 before", "Final 0 after"]);
+    }
+
+    #[test]
+    fn pages_are_grouped_by_visit_and_told_once_each() {
+        let open = "\x1b[?1049h\x1b[Hfile line 1\r\nfile line 2";
+        let lines = told(
+            40,
+            3,
+            &[
+                (0, "$ vim"),
+                (200, open),
+                (400, "\x1b[Hfile line 9"),
+                (600, "\x1b[Hfile line 1"),
+                (800, "\x1b[?1049l"),
+                (900, open),
+                (1100, "\x1b[?1049l"),
+            ],
+        );
+        assert_eq!(
+            lines,
+            [
+                "Page(1) 0 file line 1",
+                "Page(1) 0 file line 9",
+                "Page(1) 1 file line 2",
+                "Page(2) 0 file line 1",
+                "Page(2) 1 file line 2",
+                "Final 0 $ vim"
+            ]
+        );
+    }
+
+    #[test]
+    fn times_say_when_a_line_came_and_when_it_went() {
+        let mut lines = Vec::new();
+        let mut sink = |line: Line| lines.push((line.text, line.first.as_millis(), line.last.as_millis()));
+        let mut transcript = Transcript::new(20, 2);
+        for (ms, text) in [(100, "a\r\n"), (250, "b"), (900, "\r\nc")] {
+            transcript.feed(Duration::from_millis(ms), text.as_bytes(), &mut sink);
+        }
+        transcript.finish(Duration::from_millis(2000), &mut sink);
+        assert_eq!(lines, [("a".into(), 100, 900), ("b".into(), 250, 2000), ("c".into(), 900, 2000)]);
+    }
+
+    #[test]
+    fn rows_pushed_out_by_a_resize_are_told() {
+        let mut lines = Vec::new();
+        let mut sink = |line: Line| lines.push(line.text);
+        let mut transcript = Transcript::new(20, 4);
+        transcript.feed(Duration::ZERO, b"one\r\ntwo\r\nthree\r\nfour", &mut sink);
+        transcript.resize(Duration::from_secs(1), 20, 2, &mut sink);
+        transcript.finish(Duration::from_secs(2), &mut sink);
+        assert_eq!(lines, ["one", "two", "three", "four"]);
+    }
+
+    #[test]
+    fn from_a_keyframe_the_standing_text_is_known() {
+        let mut terminal = Terminal::new(20, 3);
+        terminal.feed(b"standing\r\n$ ");
+        let mut lines = Vec::new();
+        let mut sink = |line: Line| lines.push(line);
+        let at = Duration::from_secs(5);
+        let mut transcript = Transcript::restored(20, 3, &terminal.snapshot().unwrap(), at);
+        transcript.feed(Duration::from_secs(6), b"\x1b[2J", &mut sink);
+        transcript.finish(Duration::from_secs(7), &mut sink);
+        assert_eq!((lines[0].text.as_str(), lines[0].first, lines[0].kind), ("standing", at, Kind::Cleared));
+    }
+}
