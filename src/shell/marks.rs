@@ -6,8 +6,8 @@
 //! |---|---|
 //! | `I;SHELL;VERSION;PID` | the integration is in force in this shell |
 //! | `A;WRITING;CWD` | a prompt begins |
-//! | `B` | the prompt ends, typing begins |
-//! | `C;NUMBER;BEFORE;LENGTH;WRITING;TEXT` | a command starts: history number now and at the prompt, length of what stands in TEXT (with a `+` when it was shortened), the text |
+//! | `B;STATUS;NUMBER` | the prompt ends, typing begins: status of the last command, number the next line gets in the history |
+//! | `C;NUMBER;BEFORE;LENGTH;WRITING;TEXT` | a command starts: history number now and as the prompt had it, length of what stands in TEXT (with a `+` when it was shortened), the text |
 //! | `D;STATUS;PIPE` | a command ended (or, in shells without `C`, a prompt comes up): status, statuses of the pipeline; `D;;cancel` when the line was given up |
 //!
 //! `WRITING` is how the text after it is quoted: `q` as bash and zsh do, `u` in percent writing, `r` raw.
@@ -75,7 +75,12 @@ pub enum Mark {
         cwd: Option<String>,
     },
     /// The prompt ends; what follows is being typed.
-    Typing,
+    Typing {
+        /// Status of the last command.
+        status: Option<i32>,
+        /// The number that the next line gets in the history.
+        number: Option<u64>,
+    },
     /// A command starts.
     Start(Start),
     /// A command ended, or a prompt came up.
@@ -94,8 +99,11 @@ pub enum Mark {
 pub struct Start {
     /// The command line, where the shell can tell.
     pub text: Option<String>,
-    /// The shell's text is the text of an earlier line: this one did not enter the history.
-    pub stale: bool,
+    /// Number of the last line in the history.
+    pub number: Option<u64>,
+    /// The number this line was to have, as it stood at the prompt. A smaller [`Start::number`] tells that the line
+    /// did not enter the history, so that the text is another one's.
+    pub before: Option<u64>,
     /// Only the beginning of the text was sent.
     pub cut: bool,
     /// Other bytes got into the text on its way.
@@ -387,7 +395,11 @@ fn parse(payload: &[u8]) -> Option<Mark> {
             let cwd = decode(fields.next()?, fields.next()?)?;
             Some(Mark::Prompt { cwd: (!cwd.is_empty()).then(|| as_text(&cwd)) })
         }
-        b"B" => Some(Mark::Typing),
+        b"B" => {
+            let mut fields = rest.split(|b| *b == b';');
+            let status = optional(fields.next().unwrap_or_default())?;
+            Some(Mark::Typing { status, number: optional(fields.next().unwrap_or_default())? })
+        }
         b"C" => start(rest).map(Mark::Start),
         b"D" => {
             let mut fields = rest.splitn(2, |b| *b == b';');
@@ -397,7 +409,7 @@ fn parse(payload: &[u8]) -> Option<Mark> {
             let statuses =
                 |text: &[u8]| text.split(|b| *b == b' ').map(integer).collect::<Option<Vec<i32>>>();
             Some(Mark::End {
-                status: if status.is_empty() { None } else { Some(integer(status)?) },
+                status: optional(status)?,
                 pipe: if cancelled || pipe.is_empty() { Vec::new() } else { statuses(pipe)? },
                 cancelled,
             })
@@ -422,9 +434,13 @@ fn start(rest: &[u8]) -> Option<Start> {
         None => (length, false),
     };
     let mangled = text.len() != integer::<usize>(length)?;
-    // The history did not move on since the prompt: its last line is not this one. Shells without numbers send none.
-    let stale = number != before;
-    Some(Start { text: Some(as_text(&decode(writing, text)?)), stale, cut, mangled })
+    let text = Some(as_text(&decode(writing, text)?));
+    Some(Start { text, number: optional(number)?, before: optional(before)?, cut, mangled })
+}
+
+/// A number, or nothing where there is none.
+fn optional<T: std::str::FromStr>(digits: &[u8]) -> Option<Option<T>> {
+    if digits.is_empty() { Some(None) } else { integer(digits).map(Some) }
 }
 
 fn integer<T: std::str::FromStr>(digits: &[u8]) -> Option<T> {

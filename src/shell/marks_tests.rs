@@ -43,13 +43,13 @@ fn marks_are_taken_out_and_everything_else_stays() {
     stream.extend(b"file\r\n");
     let (bytes, found) = run(&[&stream]);
     assert_eq!(bytes, b"one\r\n\x1b[1m$ \x1b[0mls\r\nfile\r\n");
-    let text = Start { text: Some("ls".into()), ..Start::default() };
+    let text = Start { text: Some("ls".into()), number: Some(4), before: Some(4), ..Start::default() };
     assert_eq!(
         found,
         [
             (5, Found::Mark(Mark::End { status: Some(1), pipe: vec![0, 1], cancelled: false })),
             (5, Found::Mark(Mark::Prompt { cwd: Some("/tmp/a\nb".into()) })),
-            (15, Found::Mark(Mark::Typing)),
+            (15, Found::Mark(Mark::Typing { status: None, number: None })),
             (19, Found::Mark(Mark::Start(text))),
         ]
     );
@@ -61,8 +61,9 @@ fn every_kind_of_mark_is_read() {
         ("I;zsh;5.9;42", Mark::Integration { shell: "zsh".into(), version: "5.9".into(), pid: 42 }),
         ("A;u;/a%20b", Mark::Prompt { cwd: Some("/a b".into()) }),
         ("A;r;/a;b", Mark::Prompt { cwd: Some("/a;b".into()) }),
-        ("B", Mark::Typing),
-        ("C;7;8;2;q;ls", Mark::Start(Start { text: Some("ls".into()), stale: true, ..Start::default() })),
+        ("B", Mark::Typing { status: None, number: None }),
+        ("B;2;17", Mark::Typing { status: Some(2), number: Some(17) }),
+        ("C;7;8;2;q;ls", Mark::Start(Start { text: Some("ls".into()), number: Some(7), before: Some(8), ..Start::default() })),
         (
             "C;;;4+;u;ls%3b",
             Mark::Start(Start { text: Some("ls;".into()), cut: true, mangled: true, ..Start::default() }),
@@ -173,7 +174,7 @@ fn a_c1_byte_inside_a_character_ends_no_mark() {
     // U+271C is E2 9C 9C, U+DC is C3 9C: 0x9C is the C1 string terminator where characters are bytes.
     let (bytes, found) = run(&[&mark("C;1;1;10;r;echo ✜Ü")]);
     assert_eq!(bytes, b"");
-    let text = Start { text: Some("echo ✜Ü".into()), ..Start::default() };
+    let text = Start { text: Some("echo ✜Ü".into()), number: Some(1), before: Some(1), ..Start::default() };
     assert_eq!(found, [(0, Found::Mark(Mark::Start(text)))]);
 }
 

@@ -1,0 +1,300 @@
+//! Starting a shell so that it tells, by marks, what it is given to do: without touching anybody's files.
+//!
+//! Each shell has one door for a file of ours: `--rcfile` and, for login shells, `ENV` in posix mode (bash), `ZDOTDIR`
+//! (zsh), `-C` (fish), `ENV` (dash, busybox, ksh, mksh). Ours lets the user's own start-up files run first, unchanged and
+//! in their order, and then adds its hooks beside theirs. What each line is good for stands in the files themselves, in
+//! `src/shell/integration/`.
+//!
+//! Refuses restricted shells (they may not write to the terminal themselves) and shells it does not know: they are
+//! started as they are, and their commands are inferred from the screen. The files hold the session's nonce, so they
+//! are written for the shell's user alone; whoever can read them can forge marks, and root always can.
+
+use super::marks::Nonce;
+use std::ffi::{OsStr, OsString};
+use std::fs::OpenOptions;
+use std::io::Write as _;
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+/// Which door is used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// GNU bash.
+    Bash,
+    /// zsh.
+    Zsh,
+    /// fish, 3.1 or later.
+    Fish,
+    /// A POSIX shell that reads `ENV`: dash, busybox ash, ksh93, mksh, or whatever is called `sh`.
+    Posix,
+    /// None: commands are inferred from the screen.
+    Unmarked,
+}
+
+impl Kind {
+    /// As the header of a recording names it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Bash => "bash",
+            Self::Zsh => "zsh",
+            Self::Fish => "fish",
+            Self::Posix => "posix",
+            Self::Unmarked => "none",
+        }
+    }
+
+    /// The kind of the shell at `path`, by its name.
+    pub fn of(path: &Path) -> Self {
+        match path.file_name().map(OsStr::as_bytes).unwrap_or_default() {
+            b"bash" => Self::Bash,
+            b"zsh" => Self::Zsh,
+            b"fish" => Self::Fish,
+            b"sh" | b"dash" | b"ash" | b"ksh" | b"ksh93" | b"mksh" | b"lksh" | b"pdksh" | b"oksh" => Self::Posix,
+            _ => Self::Unmarked,
+        }
+    }
+}
+
+/// How to start a shell: nothing is done until the caller does it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// Which door is used.
+    pub kind: Kind,
+    /// The arguments, `argv[0]` first (a login shell's begins with `-`). The program is the shell's path.
+    pub argv: Vec<OsString>,
+    /// Variables to set in the shell's environment.
+    pub env_set: Vec<(OsString, OsString)>,
+    /// Variables to remove from it.
+    pub env_remove: Vec<OsString>,
+    /// Files to write before the shell starts, with their content.
+    pub files: Vec<(PathBuf, Vec<u8>)>,
+}
+
+/// A start-up file could not be written.
+#[derive(Debug)]
+pub struct WriteError {
+    /// The file.
+    pub path: PathBuf,
+    /// Why.
+    pub source: std::io::Error,
+}
+
+impl std::fmt::Display for WriteError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "cannot write {}: {}", crate::text::Escaped(self.path.as_os_str().as_bytes()), self.source)
+    }
+}
+
+impl std::error::Error for WriteError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.source)
+    }
+}
+
+impl Plan {
+    /// Writes the files, readable by their owner alone; `owner` is the user and group the shell will run as, where
+    /// that is not the caller. Nothing that is already there is overwritten.
+    ///
+    /// # Errors
+    /// When a file exists, or cannot be created, written or given to its owner.
+    pub fn write(&self, owner: Option<(u32, u32)>) -> Result<(), WriteError> {
+        for (path, content) in &self.files {
+            let write = || -> std::io::Result<()> {
+                let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+                file.write_all(content)?;
+                if let Some((uid, gid)) = owner {
+                    std::os::unix::fs::fchown(&file, Some(uid), Some(gid))?;
+                }
+                Ok(())
+            };
+            write().map_err(|source| WriteError { path: path.clone(), source })?;
+        }
+        Ok(())
+    }
+}
+
+/// Plans the start of the shell at `shell`, as a login shell or not. `env` gives the variables the shell would see
+/// without us. `dir` is an absolute path of a directory of this session, which only the shell's user can read, and
+/// which the caller removes when the session is over.
+pub fn prepare(
+    shell: &Path,
+    login: bool,
+    env: impl Fn(&str) -> Option<OsString>,
+    dir: &Path,
+    nonce: &Nonce,
+) -> Plan {
+    let kind = Kind::of(shell);
+    let name = shell.file_name().unwrap_or(shell.as_os_str());
+    let mut argv0 = OsString::from(if login { "-" } else { "" });
+    argv0.push(name);
+    let mut plan =
+        Plan { kind, argv: vec![argv0], env_set: Vec::new(), env_remove: Vec::new(), files: Vec::new() };
+    let filled = |template: &str, place: &str, with: Vec<u8>| {
+        let text = template.replace("@NONCE@", nonce.as_str());
+        match text.split_once(place) {
+            Some((before, after)) => [before.as_bytes(), &with, after.as_bytes()].concat(),
+            None => text.into_bytes(),
+        }
+    };
+    match kind {
+        Kind::Bash => {
+            let file = dir.join("start.bash");
+            let mut first = Vec::new();
+            if login {
+                // In posix mode ENV is the one start-up file of an interactive shell; ours leaves posix mode again.
+                plan.argv.push("--posix".into());
+                first.extend(restore("ENV", env("ENV")));
+                first.extend_from_slice(BASH_LOGIN.as_bytes());
+                plan.env_set.push(("ENV".into(), file.clone().into()));
+                if env("HISTFILE").is_none()
+                    && let Some(mut history) = env("HOME")
+                {
+                    // Posix mode would name another history file.
+                    history.push("/.bash_history");
+                    plan.env_set.push(("HISTFILE".into(), history));
+                    first.extend_from_slice(b"\n  export -n HISTFILE");
+                }
+                first.extend_from_slice(BASH_LOGIN_FILES.as_bytes());
+            } else {
+                plan.argv.extend(["--rcfile".into(), file.clone().into()]);
+                first.extend_from_slice(b"[ -r ~/.bashrc ] && . ~/.bashrc");
+            }
+            plan.files.push((file, filled(include_str!("integration/start.bash"), "@STARTUP@", first)));
+        }
+        Kind::Zsh => {
+            let first = match env("ZDOTDIR") {
+                Some(dir) => [b"'builtin' 'export' ZDOTDIR=".to_vec(), quoted(&dir)].concat(),
+                None => b"'builtin' 'unset' ZDOTDIR".to_vec(),
+            };
+            plan.env_set.push(("ZDOTDIR".into(), dir.into()));
+            plan.files.push((dir.join(".zshenv"), filled(include_str!("integration/start.zsh"), "@ZDOTDIR@", first)));
+        }
+        Kind::Fish => {
+            let file = dir.join("start.fish");
+            let source = [b"source ".to_vec(), quoted_for_fish(file.as_os_str())].concat();
+            plan.argv.extend(["-C".into(), OsString::from_vec(source)]);
+            plan.files.push((file, filled(include_str!("integration/start.fish"), "@NOTHING@", Vec::new())));
+        }
+        Kind::Posix => {
+            let file = dir.join("start.sh");
+            let template = include_str!("integration/start.sh")
+                .replace("@ESC@", "\x1b")
+                .replace("@BEL@", "\x07")
+                .replace("@SOH@", "\x01")
+                .replace("@CR@", "\r");
+            let own = match env("ENV") {
+                Some(_) => [restore("ENV", env("ENV")), b"\n  [ -r \"$ENV\" ] && . \"$ENV\"".to_vec()].concat(),
+                None => Vec::new(),
+            };
+            plan.env_set.push(("ENV".into(), file.clone().into()));
+            plan.files.push((file, filled(&template, "@ENV@", own)));
+        }
+        Kind::Unmarked => {}
+    }
+    plan
+}
+
+/// Leaves posix mode, and what it turned on.
+const BASH_LOGIN: &str = "\n  set +o posix; shopt -u inherit_errexit 2>/dev/null";
+/// The start-up files of a login shell, as bash's manual has them.
+const BASH_LOGIN_FILES: &str = "
+  [ -r /etc/profile ] && . /etc/profile
+  if   [ -r ~/.bash_profile ]; then . ~/.bash_profile
+  elif [ -r ~/.bash_login   ]; then . ~/.bash_login
+  elif [ -r ~/.profile      ]; then . ~/.profile; fi";
+
+/// A line that gives a variable back the value it had, exported.
+fn restore(name: &str, value: Option<OsString>) -> Vec<u8> {
+    match value {
+        Some(value) => [format!("export {name}=").into_bytes(), quoted(&value)].concat(),
+        None => format!("unset {name}").into_bytes(),
+    }
+}
+
+/// In single quotes, for bash, zsh and POSIX shells.
+fn quoted(value: &OsStr) -> Vec<u8> {
+    let mut out = vec![b'\''];
+    for byte in value.as_bytes() {
+        match byte {
+            b'\'' => out.extend_from_slice(b"'\\''"),
+            other => out.push(*other),
+        }
+    }
+    out.push(b'\'');
+    out
+}
+
+/// In single quotes, where fish also reads `\`.
+fn quoted_for_fish(value: &OsStr) -> Vec<u8> {
+    let mut out = vec![b'\''];
+    for byte in value.as_bytes() {
+        if matches!(byte, b'\'' | b'\\') {
+            out.push(b'\\');
+        }
+        out.push(*byte);
+    }
+    out.push(b'\'');
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plan(shell: &str, login: bool, env: &[(&str, &str)]) -> Plan {
+        let env: Vec<(String, OsString)> = env.iter().map(|(n, v)| ((*n).into(), (*v).into())).collect();
+        let look = |name: &str| env.iter().find(|(n, _)| n == name).map(|(_, v)| v.clone());
+        prepare(Path::new(shell), login, look, Path::new("/run/s"), &Nonce::new([1; 16]))
+    }
+
+    fn args(plan: &Plan) -> Vec<&str> {
+        plan.argv.iter().map(|a| a.to_str().unwrap()).collect()
+    }
+
+    #[test]
+    fn each_shell_is_started_through_its_own_door() {
+        assert_eq!(args(&plan("/bin/bash", false, &[])), ["bash", "--rcfile", "/run/s/start.bash"]);
+        assert_eq!(args(&plan("/bin/bash", true, &[])), ["-bash", "--posix"]);
+        assert_eq!(args(&plan("/usr/bin/fish", true, &[])), ["-fish", "-C", "source '/run/s/start.fish'"]);
+        let zsh = plan("/bin/zsh", true, &[("ZDOTDIR", "/home/o'neil")]);
+        assert_eq!((args(&zsh), &zsh.env_set), (vec!["-zsh"], &vec![("ZDOTDIR".into(), "/run/s".into())]));
+        assert!(String::from_utf8_lossy(&zsh.files[0].1).contains("ZDOTDIR='/home/o'\\''neil'\n"));
+        assert_eq!(plan("/bin/dash", false, &[]).env_set, [("ENV".into(), "/run/s/start.sh".into())]);
+    }
+
+    #[test]
+    fn an_unknown_or_restricted_shell_is_started_as_it_is() {
+        for shell in ["/bin/rbash", "/bin/tcsh", "/usr/bin/nu", "/bin/busybox"] {
+            let plan = plan(shell, false, &[("ENV", "/x")]);
+            assert_eq!((plan.kind, plan.argv.len(), plan.files.len()), (Kind::Unmarked, 1, 0), "{shell}");
+            assert!(plan.env_set.is_empty() && plan.env_remove.is_empty());
+        }
+    }
+
+    #[test]
+    fn no_placeholder_is_left_in_a_file() {
+        for shell in ["/bin/bash", "/bin/zsh", "/bin/fish", "/bin/sh"] {
+            for login in [true, false] {
+                for env in [&[][..], &[("ENV", "/e"), ("ZDOTDIR", "/z"), ("HOME", "/root")]] {
+                    let plan = plan(shell, login, env);
+                    let (path, content) = &plan.files[0];
+                    let text = std::str::from_utf8(content).unwrap();
+                    assert!(!text.replace("@a}", "").replace("@Q}", "").contains('@'), "{}: {text}", path.display());
+                    assert!(text.contains(&"01".repeat(16)));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn files_are_private_and_nothing_is_overwritten() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let dir = tempfile::tempdir().unwrap();
+        let plan = prepare(Path::new("/bin/bash"), false, |_| None, dir.path(), &Nonce::new([1; 16]));
+        plan.write(None).unwrap();
+        assert_eq!(std::fs::metadata(&plan.files[0].0).unwrap().permissions().mode() & 0o777, 0o600);
+        let error = plan.write(None).unwrap_err();
+        assert!(error.to_string().starts_with("cannot write "), "{error}");
+    }
+}

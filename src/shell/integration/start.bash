@@ -1,0 +1,88 @@
+# Session recording: shell integration for bash. Made for one session, removed with it. Nothing here is exported.
+# In every line: never fail (the user may have `set -e`), never expand what is unset (`set -u`), never print on
+# descriptors 1 and 2, rely on no option, no IFS and no locale.
+case $- in *i*) ;; *) return 0 ;; esac
+if [[ -z ${__sealcast_o-} ]]; then
+  @STARTUP@
+
+  # The user's files may have left `set -eux` on: parked while the hooks are defined, set again at the end.
+  { __sealcast_opt=$-; set +eux; } 2>/dev/null
+  __sealcast_o=$'\e]7717;@NONCE@;'
+  # $? in PS1 is always the true status of the last command; \! tells the number the next line gets in the history.
+  __sealcast_b='\[\e]7717;@NONCE@;B;$?;\!\a\]'
+  __sealcast_h=
+
+  if (( BASH_VERSINFO[0]*100+BASH_VERSINFO[1] < 404 )); then
+    # No PS0, no ${x@Q}, no `local -`: marks that stand in PS1, as in a POSIX shell.
+    case ${PS1-} in '') ;; *) PS1='\[\e]7717;@NONCE@;D;$?;\a\e]7717;@NONCE@;A;r;$PWD\a\]'$PS1$__sealcast_b ;; esac
+    builtin printf '%sI;bash-old;%s;%s\a' "$__sealcast_o" "$BASH_VERSION" "$$" >/dev/tty 2>/dev/null
+  else
+    # Sends the command line that is about to run: read from the history, in one write, so that nothing gets between.
+    # $1 is the history number now. `local -` gives the user's options back on return. From 5.3 on the caller and the
+    # `history` below need no fork. HISTTIMEFORMAT readonly: then the history cannot be read apart, and no text is sent.
+    __sealcast_take='t=$(HISTTIMEFORMAT= builtin history 1)'
+    (( BASH_VERSINFO[0]*100+BASH_VERSINFO[1] >= 503 )) && __sealcast_take='t=${ HISTTIMEFORMAT= builtin history 1; }'
+    eval '__sealcast_pre() {
+      local IFS=" " LC_ALL=C t= c= -; set +eux
+      case ${HISTTIMEFORMAT@a} in *r*) ;; *) if [[ -o history ]]; then '"$__sealcast_take"'; fi ;; esac
+      if [[ -n $t ]]; then
+        t=${t#"${t%%[! ]*}"}; t=${t#"${t%%[!0-9]*}"}; t=${t#[\*]}; t=${t# }; t=${t# }
+        if (( ${#t} > 4096 )); then t=${t:0:4096} c=+; fi
+        builtin printf -v t %q "$t"
+        builtin printf "%sC;%s;%s;%s;q;%s\a" "$__sealcast_o" "$1" "$__sealcast_h" "${#t}$c" "$t"
+      else builtin printf "%sC;;;;;\a" "$__sealcast_o"; fi
+    }'
+    # The prompt hook. The status is saved first, and 0 returned: under `set -e` anything else would end the shell.
+    # With an argument, the status is not known here: another hook ran before us in the same string.
+    __sealcast_cmd() {
+      local s=$? p="${BP_PIPESTATUS[*]-${PIPESTATUS[*]}}" IFS=' ' -; set +eux
+      __sealcast_h=$HISTCMD
+      if [[ -n ${1-} ]]; then s= p=; fi
+      {
+        builtin printf '%sD;%s;%s\a%sA;q;%s\a' "$__sealcast_o" "$s" "$p" "$__sealcast_o" "${PWD@Q}"
+        # Themes write PS1 and PS0 anew: ours is added again wherever it went missing. Never to a readonly variable (it
+        # would print an error), nor to an exported one (children would show it), nor where prompts are not expanded.
+        if shopt -q promptvars; then
+          case ${PS1@a} in *r*|*x*) ;; *) case ${PS1-} in *"$__sealcast_b"*) ;; *) PS1=${PS1-}$__sealcast_b ;; esac ;; esac
+          case ${PS0@a} in *r*|*x*) ;; *) case ${PS0-} in *__sealcast_pre*) ;; *) PS0=${PS0-}$__sealcast_c ;; esac ;; esac
+        else
+          case ${PS1@a} in *r*|*x*) ;; *) PS1=${PS1//"$__sealcast_b"/} ;; esac
+          case ${PS0@a} in *r*|*x*) ;; *) PS0=${PS0//"$__sealcast_c"/} ;; esac
+        fi
+      } >/dev/tty
+      return 0
+    }
+    __sealcast_init() {
+      # PS0 is expanded in the shell itself; the marks go to the terminal even when 1 and 2 are redirected.
+      if (( BASH_VERSINFO[0]*100+BASH_VERSINFO[1] >= 503 )); then __sealcast_c='${ { __sealcast_pre \! >/dev/tty; } 2>/dev/null; }'
+      else __sealcast_c='$({ __sealcast_pre \! >/dev/tty; } 2>/dev/null)'; fi
+      # Exported strings reach child shells that have no such function: the test keeps their not-found handler quiet,
+      # and is a `case` because that leaves $? and PIPESTATUS alone. The braces keep `set -x` from showing the hook.
+      local hook='{ case ${__sealcast_o-} in ?*) __sealcast_cmd ;; esac; } 2>/dev/null' v=bash
+      local late='{ case ${__sealcast_o-} in ?*) __sealcast_cmd late ;; esac; } 2>/dev/null'
+      if [[ -n ${bash_preexec_imported-}${__bp_imported-} ]]; then
+        precmd_functions+=(__sealcast_cmd); v=bash-preexec
+      elif [[ ${PROMPT_COMMAND@a} == *r* ]]; then
+        # A hook cannot be added: the marks stand in PS1 alone.
+        v=bash-readonly
+        case ${PS1@a} in
+          *r*|*x*) ;;
+          *) PS1='\[\e]7717;@NONCE@;D;$?;\a\e]7717;@NONCE@;A;q;${PWD@Q}\a\]'${PS1-}$__sealcast_b ;;
+        esac
+        case ${PS0@a} in *r*|*x*) ;; *) PS0=${PS0-}$__sealcast_c ;; esac
+      elif [[ ${PROMPT_COMMAND@a} == *x* ]] || (( BASH_VERSINFO[0]*100+BASH_VERSINFO[1] < 501 )); then
+        # One string: bash restores $? for each element of an array, but not inside a string.
+        if [[ -n ${PROMPT_COMMAND-} ]]; then PROMPT_COMMAND+=$'\n'$late; else PROMPT_COMMAND=$hook; fi
+      elif [[ -z ${PROMPT_COMMAND[*]-} ]]; then PROMPT_COMMAND=("$hook")
+      else PROMPT_COMMAND+=("$hook"); fi
+      builtin printf '%sI;%s;%s;%s\a' "$__sealcast_o" "$v" "$BASH_VERSION" "$$" >/dev/tty
+      return 0
+    }
+    __sealcast_init 2>/dev/null
+    unset -f __sealcast_init
+    unset __sealcast_take
+  fi
+  { case $__sealcast_opt in *u*) set -u ;; esac
+    case $__sealcast_opt in *e*) set -e ;; esac
+    case $__sealcast_opt in *x*) unset __sealcast_opt; set -x ;; *) unset __sealcast_opt ;; esac; } 2>/dev/null
+fi

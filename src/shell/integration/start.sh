@@ -1,0 +1,34 @@
+# Session recording: shell integration for POSIX shells, read because ENV points here. Made for one session, removed with
+# it. There is no hook in these shells: the marks stand in PS1, where $? and $PWD are expanded at every prompt.
+# First the user's own ENV again, and their file.
+case $- in
+*i*)
+  unset ENV
+  @ENV@
+  if [ -z "${__sealcast_o-}" ]; then
+    __sealcast_o='@ESC@]7717;@NONCE@;' __sealcast_g='@BEL@'
+    # An exported PS1 would show our marks in every child shell: left alone, and the session is read from the screen.
+    case $(export -p) in
+    *"export PS1="* | *" PS1="*) ;;
+    *)
+      if [ -n "${BASH_VERSION-}${BB_ASH_VERSION-}" ]; then
+        PS1="\\[${__sealcast_o}D;\$?;$__sealcast_g${__sealcast_o}A;r;\$PWD$__sealcast_g\\]${PS1-}\\[${__sealcast_o}B;\$?;$__sealcast_g\\]"
+      else
+        case ${KSH_VERSION-} in
+        *MIRBSD* | *LEGACY*)
+          # mksh: a prompt that begins with a character and a carriage return has that character around what has no width.
+          __sealcast_d='@SOH@'
+          PS1="$__sealcast_d@CR@$__sealcast_d${__sealcast_o}D;\$?;$__sealcast_g${__sealcast_o}A;r;\$PWD$__sealcast_g$__sealcast_d${PS1-}$__sealcast_d${__sealcast_o}B;\$?;$__sealcast_g$__sealcast_d"
+          ;;
+        *)
+          PS1="${__sealcast_o}D;\$?;$__sealcast_g${__sealcast_o}A;r;\$PWD$__sealcast_g${PS1-}${__sealcast_o}B;\$?;$__sealcast_g"
+          ;;
+        esac
+      fi
+      # The terminal it goes to is the one that shows the prompt.
+      if [ -w /dev/tty ]; then printf '%s' "${__sealcast_o}I;sh;${KSH_VERSION-}${BB_ASH_VERSION-}${BASH_VERSION-};$$$__sealcast_g" >/dev/tty; fi
+      ;;
+    esac
+  fi
+  ;;
+esac

@@ -1,0 +1,38 @@
+# Session recording: shell integration for zsh. Made for one session, removed with it; read because ZDOTDIR points here.
+# Words are quoted against aliases that the system's files may have defined.
+# First the user's own ZDOTDIR again, then their .zshenv: the other start-up files are then found where they belong.
+@ZDOTDIR@
+{
+  [[ ! -r "${ZDOTDIR-$HOME}/.zshenv" ]] || 'builtin' 'source' '--' "${ZDOTDIR-$HOME}/.zshenv"
+} always {
+  if [[ -o interactive && -z "${__sealcast_o-}" ]]; then
+    'builtin' 'typeset' -g __sealcast_o=$'\e]7717;@NONCE@;'
+    # Hooks are placed at the first prompt, when every start-up file has been read: ours goes first, to see the true $?.
+    __sealcast_init() {
+      'builtin' 'emulate' -L zsh -o no_aliases
+      precmd_functions=(__sealcast_precmd ${precmd_functions:#__sealcast_init})
+      preexec_functions+=(__sealcast_preexec)
+      'builtin' 'zmodload' zsh/system 2>/dev/null
+      'builtin' 'typeset' -gi __sealcast_fd=0
+      # The terminal itself, closed in children: 1 and 2 may be redirected.
+      'builtin' 'sysopen' -o cloexec -wu __sealcast_fd -- "${TTY:-/dev/tty}" 2>/dev/null || __sealcast_fd=2
+      'builtin' 'print' -rnu $__sealcast_fd -- "${__sealcast_o}I;zsh;$ZSH_VERSION;$$"$'\a'
+      'builtin' 'unfunction' __sealcast_init
+      __sealcast_mark 0
+    }
+    # Sticky emulation: inside, every option (xtrace, ksh_arrays, errexit, nounset…) is zsh's default; outside, the user's.
+    # Lengths are bytes (no_multibyte). A precmd that zle calls (reset-prompt) is no new prompt.
+    'builtin' 'emulate' -R zsh -o no_aliases -o no_multibyte -c '
+      __sealcast_mark() { builtin print -rnu $__sealcast_fd -- "${__sealcast_o}D;$1;$2"$'\''\a'\''"${__sealcast_o}A;q;${(qqqq)PWD}"$'\''\a'\''; }
+      __sealcast_precmd() { builtin local -i s=$?; builtin local p="$pipestatus"; builtin zle || __sealcast_mark $s "$p"; builtin return $s; }
+      __sealcast_preexec() {
+        builtin local t="${1:-$3}" c=
+        (( ${#t} > 4096 )) && { t="${t[1,4096]}"; c=+; }
+        t="${(qqqq)t}"
+        builtin print -rnu $__sealcast_fd -- "${__sealcast_o}C;;;${#t}$c;q;$t"$'\''\a'\''
+      }
+    '
+    'builtin' 'typeset' -ag precmd_functions preexec_functions
+    precmd_functions+=(__sealcast_init)
+  fi
+}
