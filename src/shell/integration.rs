@@ -50,7 +50,9 @@ impl Kind {
             b"bash" => Self::Bash,
             b"zsh" => Self::Zsh,
             b"fish" => Self::Fish,
-            b"sh" | b"dash" | b"ash" | b"ksh" | b"ksh93" | b"mksh" | b"lksh" | b"pdksh" | b"oksh" => Self::Posix,
+            b"sh" | b"dash" | b"ash" | b"ksh" | b"ksh93" | b"mksh" | b"lksh" | b"pdksh" | b"oksh" => {
+                Self::Posix
+            }
             _ => Self::Unmarked,
         }
     }
@@ -168,7 +170,10 @@ pub fn prepare(
                 None => b"'builtin' 'unset' ZDOTDIR".to_vec(),
             };
             plan.env_set.push(("ZDOTDIR".into(), dir.into()));
-            plan.files.push((dir.join(".zshenv"), filled(include_str!("integration/start.zsh"), "@ZDOTDIR@", first)));
+            plan.files.push((
+                dir.join(".zshenv"),
+                filled(include_str!("integration/start.zsh"), "@ZDOTDIR@", first),
+            ));
         }
         Kind::Fish => {
             let file = dir.join("start.fish");
@@ -184,7 +189,9 @@ pub fn prepare(
                 .replace("@SOH@", "\x01")
                 .replace("@CR@", "\r");
             let own = match env("ENV") {
-                Some(_) => [restore("ENV", env("ENV")), b"\n  [ -r \"$ENV\" ] && . \"$ENV\"".to_vec()].concat(),
+                Some(_) => {
+                    [restore("ENV", env("ENV")), b"\n  [ -r \"$ENV\" ] && . \"$ENV\"".to_vec()].concat()
+                }
                 None => Vec::new(),
             };
             plan.env_set.push(("ENV".into(), file.clone().into()));
@@ -280,7 +287,11 @@ mod tests {
                     let plan = plan(shell, login, env);
                     let (path, content) = &plan.files[0];
                     let text = std::str::from_utf8(content).unwrap();
-                    assert!(!text.replace("@a}", "").replace("@Q}", "").contains('@'), "{}: {text}", path.display());
+                    assert!(
+                        !text.replace("@a}", "").replace("@Q}", "").contains('@'),
+                        "{}: {text}",
+                        path.display()
+                    );
                     assert!(text.contains(&"01".repeat(16)));
                 }
             }

@@ -63,7 +63,15 @@ fn every_kind_of_mark_is_read() {
         ("A;r;/a;b", Mark::Prompt { cwd: Some("/a;b".into()) }),
         ("B", Mark::Typing { status: None, number: None }),
         ("B;2;17", Mark::Typing { status: Some(2), number: Some(17) }),
-        ("C;7;8;2;q;ls", Mark::Start(Start { text: Some("ls".into()), number: Some(7), before: Some(8), ..Start::default() })),
+        (
+            "C;7;8;2;q;ls",
+            Mark::Start(Start {
+                text: Some("ls".into()),
+                number: Some(7),
+                before: Some(8),
+                ..Start::default()
+            }),
+        ),
         (
             "C;;;4+;u;ls%3b",
             Mark::Start(Start { text: Some("ls;".into()), cut: true, mangled: true, ..Start::default() }),
@@ -174,7 +182,8 @@ fn a_c1_byte_inside_a_character_ends_no_mark() {
     // U+271C is E2 9C 9C, U+DC is C3 9C: 0x9C is the C1 string terminator where characters are bytes.
     let (bytes, found) = run(&[&mark("C;1;1;10;r;echo ✜Ü")]);
     assert_eq!(bytes, b"");
-    let text = Start { text: Some("echo ✜Ü".into()), number: Some(1), before: Some(1), ..Start::default() };
+    let text =
+        Start { text: Some("echo ✜Ü".into()), number: Some(1), before: Some(1), ..Start::default() };
     assert_eq!(found, [(0, Found::Mark(Mark::Start(text)))]);
 }
 

@@ -1,4 +1,4 @@
-# Session recording: shell integration for bash. Made for one session, removed with it. Nothing here is exported.
+# Session recording: shell integration for bash. Made for one session, removed with it.
 # In every line: never fail (the user may have `set -e`), never expand what is unset (`set -u`), never print on
 # descriptors 1 and 2, rely on no option, no IFS and no locale.
 case $- in *i*) ;; *) return 0 ;; esac
@@ -19,23 +19,24 @@ if [[ -z ${__sealcast_o-} ]]; then
   else
     # Sends the command line that is about to run: read from the history, in one write, so that nothing gets between.
     # $1 is the history number now. `local -` gives the user's options back on return. From 5.3 on the caller and the
-    # `history` below need no fork. HISTTIMEFORMAT readonly: then the history cannot be read apart, and no text is sent.
-    __sealcast_take='t=$(HISTTIMEFORMAT= builtin history 1)'
-    (( BASH_VERSINFO[0]*100+BASH_VERSINFO[1] >= 503 )) && __sealcast_take='t=${ HISTTIMEFORMAT= builtin history 1; }'
+    # `history` below need no fork. HISTTIMEFORMAT readonly: then the history cannot be read apart, and no text is sent. What is inside
+    # `eval` is read after the user's files: the backslashes keep their aliases out.
+    __sealcast_take='t=$(HISTTIMEFORMAT= \builtin history 1)'
+    (( BASH_VERSINFO[0]*100+BASH_VERSINFO[1] >= 503 )) && __sealcast_take='t=${ HISTTIMEFORMAT= \builtin history 1; }'
     eval '__sealcast_pre() {
-      local IFS=" " LC_ALL=C t= c= -; set +eux
+      \local IFS=" " LC_ALL=C t= c= -; \set +eux
       case ${HISTTIMEFORMAT@a} in *r*) ;; *) if [[ -o history ]]; then '"$__sealcast_take"'; fi ;; esac
       if [[ -n $t ]]; then
         t=${t#"${t%%[! ]*}"}; t=${t#"${t%%[!0-9]*}"}; t=${t#[\*]}; t=${t# }; t=${t# }
         if (( ${#t} > 4096 )); then t=${t:0:4096} c=+; fi
-        builtin printf -v t %q "$t"
-        builtin printf "%sC;%s;%s;%s;q;%s\a" "$__sealcast_o" "$1" "$__sealcast_h" "${#t}$c" "$t"
-      else builtin printf "%sC;;;;;\a" "$__sealcast_o"; fi
+        \builtin printf -v t %q "$t"
+        \builtin printf "%sC;%s;%s;%s;q;%s\a" "$__sealcast_o" "$1" "$__sealcast_h" "${#t}$c" "$t"
+      else \builtin printf "%sC;;;;;\a" "$__sealcast_o"; fi
     }'
     # The prompt hook. The status is saved first, and 0 returned: under `set -e` anything else would end the shell.
     # With an argument, the status is not known here: another hook ran before us in the same string.
     __sealcast_cmd() {
-      local s=$? p="${BP_PIPESTATUS[*]-${PIPESTATUS[*]}}" IFS=' ' -; set +eux
+      local s=$? p="${BP_PIPESTATUS[@]-${PIPESTATUS[@]}}" IFS=' ' -; set +eux
       __sealcast_h=$HISTCMD
       if [[ -n ${1-} ]]; then s= p=; fi
       {

@@ -1,0 +1,4 @@
+//! Real shells in real terminals: what the integration tells, and that it changes nothing.
+
+mod pty;
+mod unchanged;

@@ -1,0 +1,234 @@
+//! A shell in a real PTY, with or without our integration, in a home of its own.
+#![allow(unsafe_code)]
+
+use sealcast::shell::integration::{self, Plan};
+use sealcast::shell::marks::{Filter, Found, Hint, Mark, Nonce};
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::{Duration, Instant};
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What to start, and in what home.
+#[derive(Clone, Default)]
+pub struct Setup<'a> {
+    pub shell: &'a str,
+    pub login: bool,
+    /// Files of the home directory.
+    pub files: &'a [(&'a str, &'a str)],
+    pub env: &'a [(&'a str, &'a str)],
+    /// Started without us, for comparison.
+    pub bare: bool,
+}
+
+pub enum Seen {
+    Mark(Mark),
+    Hint(Hint),
+}
+
+pub struct Session {
+    pub home: tempfile::TempDir,
+    pub plan: Plan,
+    pub nonce: Nonce,
+    leader: File,
+    child: Child,
+    output: Receiver<Vec<u8>>,
+    filter: Filter,
+    /// Every byte, marks included.
+    pub raw: Vec<u8>,
+    /// Without the marks.
+    pub visible: Vec<u8>,
+    /// Where in `visible` each mark and hint stood, and when it came.
+    pub seen: Vec<(usize, Duration, Seen)>,
+    taken: usize,
+    begin: Instant,
+}
+
+/// A path by which the shell has the name under test (`ash` is busybox).
+pub fn find(shell: &str, home: &Path) -> Option<PathBuf> {
+    let look = |name: &str| {
+        ["/bin", "/usr/bin", "/usr/local/bin"]
+            .iter()
+            .map(|d| Path::new(d).join(name))
+            .find(|path| path.exists())
+    };
+    if shell == "ash" {
+        let link = home.join("ash");
+        std::os::unix::fs::symlink(look("busybox")?, &link).unwrap();
+        return Some(link);
+    }
+    look(shell)
+}
+
+impl Session {
+    /// `None` when the shell is not installed.
+    pub fn start(setup: &Setup) -> Option<Self> {
+        let home = tempfile::tempdir().unwrap();
+        let program = find(setup.shell, home.path())?;
+        let dir = home.path().join("session");
+        std::fs::create_dir(&dir).unwrap();
+        let user = home.path().join("home");
+        std::fs::create_dir(&user).unwrap();
+        for (name, content) in setup.files {
+            let path = user.join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, content).unwrap();
+        }
+        let mut env: Vec<(OsString, OsString)> = vec![
+            ("PATH".into(), "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin".into()),
+            ("HOME".into(), user.clone().into()),
+            ("TERM".into(), "xterm-256color".into()),
+            ("LANG".into(), "C.UTF-8".into()),
+            ("USER".into(), "root".into()),
+            ("SHELL".into(), program.clone().into()),
+        ];
+        let full = |value: &str| value.replace("~", user.to_str().unwrap());
+        env.extend(setup.env.iter().map(|(n, v)| (OsString::from(n), OsString::from(full(v)))));
+        let nonce = Nonce::new([0x5c; 16]);
+        let look = |name: &str| env.iter().find(|(n, _)| n == name).map(|(_, v)| v.clone());
+        let plan = integration::prepare(&program, setup.login, look, &dir, &nonce);
+        let mut command = Command::new(&program);
+        command.env_clear().envs(env.iter().map(|(n, v)| (n, v))).current_dir(&user);
+        if setup.bare {
+            command.arg0(&plan.argv[0]);
+        } else {
+            plan.write(None).unwrap();
+            command.arg0(&plan.argv[0]).args(&plan.argv[1..]);
+            command.envs(plan.env_set.iter().map(|(n, v)| (n, v)));
+            plan.env_remove.iter().for_each(|name| {
+                command.env_remove(name);
+            });
+        }
+        let (leader, follower) = open(200, 40);
+        let stdio = || Stdio::from(follower.try_clone().unwrap());
+        command.stdin(stdio()).stdout(stdio()).stderr(stdio());
+        // SAFETY: setsid and ioctl are async-signal-safe and touch no memory of ours.
+        unsafe {
+            command.pre_exec(|| {
+                if libc::setsid() < 0 || libc::ioctl(0, libc::TIOCSCTTY, 0) < 0 {
+                    return Err(std::io::Error::last_os_error());
+                }
+                Ok(())
+            });
+        }
+        let child = command.spawn().unwrap();
+        drop(follower);
+        let (sender, output) = channel();
+        let mut reader = leader.try_clone().unwrap();
+        std::thread::spawn(move || {
+            let mut buffer = [0; 16 << 10];
+            // EIO is the end: nobody holds the follower any more.
+            while let Ok(n) = reader.read(&mut buffer) {
+                if n == 0 || sender.send(buffer[..n].to_vec()).is_err() {
+                    break;
+                }
+            }
+        });
+        let filter = Filter::new(&nonce);
+        let (raw, visible, seen) = (vec![], vec![], vec![]);
+        let begin = Instant::now();
+        Some(Self { home, plan, nonce, leader, child, output, filter, raw, visible, seen, taken: 0, begin })
+    }
+
+    pub fn type_in(&mut self, text: &str) {
+        self.leader.write_all(text.as_bytes()).unwrap();
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub fn elapsed(&self) -> Duration {
+        self.begin.elapsed()
+    }
+
+    fn receive(&mut self, until: Instant) -> Result<(), RecvTimeoutError> {
+        let bytes = self.output.recv_timeout(until.saturating_duration_since(Instant::now()))?;
+        let (visible, seen, now) = (&mut self.visible, &mut self.seen, self.begin.elapsed());
+        self.filter.feed(&bytes, |found| match found {
+            Found::Bytes(piece) => visible.extend_from_slice(piece),
+            Found::Mark(mark) => seen.push((visible.len(), now, Seen::Mark(mark))),
+            Found::Hint(hint) => seen.push((visible.len(), now, Seen::Hint(hint))),
+        });
+        self.raw.extend_from_slice(&bytes);
+        Ok(())
+    }
+
+    /// Waits until `done` holds; the failure shows everything that came.
+    pub fn wait(&mut self, what: &str, mut done: impl FnMut(&Self) -> bool) {
+        let until = Instant::now() + PATIENCE;
+        while !done(self) {
+            if let Err(error) = self.receive(until) {
+                panic!("waiting for {what}: {error}; everything that came:\n{}", self.transcript());
+            }
+        }
+    }
+
+    /// Waits until `text` appears after what was taken before, and takes it; gives the visible bytes up to its end.
+    pub fn expect(&mut self, text: &str) -> Vec<u8> {
+        let found =
+            |s: &Self| memchr::memmem::find(&s.visible[s.taken..], text.as_bytes()).map(|at| at + text.len());
+        self.wait(&format!("{text:?}"), |s| found(s).is_some());
+        let end = self.taken + found(self).unwrap();
+        let piece = self.visible[self.taken..end].to_vec();
+        self.taken = end;
+        piece
+    }
+
+    /// Waits until the shell and its terminal are gone; gives the rest of the visible bytes and the exit code.
+    pub fn end(&mut self) -> (Vec<u8>, Option<i32>) {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            match self.receive(until) {
+                Ok(()) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+                Err(error) => {
+                    panic!("waiting for the end: {error}; everything that came:\n{}", self.transcript())
+                }
+            }
+        }
+        let rest = self.visible[self.taken..].to_vec();
+        self.taken = self.visible.len();
+        (rest, self.child.wait().unwrap().code())
+    }
+
+    pub fn marks(&self) -> Vec<&Mark> {
+        self.seen
+            .iter()
+            .filter_map(|(_, _, s)| if let Seen::Mark(mark) = s { Some(mark) } else { None })
+            .collect()
+    }
+
+    pub fn transcript(&self) -> String {
+        sealcast::text::Escaped(&self.raw).to_string().replace("\\r\\n", "\\r\\n\n")
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn open(cols: u16, rows: u16) -> (File, OwnedFd) {
+    let (mut leader, mut follower) = (-1, -1);
+    let size = libc::winsize { ws_row: rows, ws_col: cols, ws_xpixel: 0, ws_ypixel: 0 };
+    // SAFETY: the pointers are to live locals; name and termios may be null.
+    let rc =
+        unsafe { libc::openpty(&mut leader, &mut follower, std::ptr::null_mut(), std::ptr::null(), &size) };
+    assert_eq!(rc, 0, "openpty: {}", std::io::Error::last_os_error());
+    // SAFETY: openpty gave us two descriptors that nobody else owns.
+    let (leader, follower) = unsafe { (File::from_raw_fd(leader), OwnedFd::from_raw_fd(follower)) };
+    for fd in [leader.as_raw_fd(), follower.as_raw_fd()] {
+        // SAFETY: fcntl on a descriptor we own. The child must not inherit the leader: it would never see its end.
+        unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) };
+    }
+    (leader, follower)
+}
