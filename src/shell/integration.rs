@@ -187,7 +187,8 @@ pub fn prepare(
                 .replace("@ESC@", "\x1b")
                 .replace("@BEL@", "\x07")
                 .replace("@SOH@", "\x01")
-                .replace("@CR@", "\r");
+                .replace("@CR@", "\r")
+                .replace("@BUSYBOX@", if is_busybox(shell) { "busybox " } else { "" });
             let own = match env("ENV") {
                 Some(_) => {
                     [restore("ENV", env("ENV")), b"\n  [ -r \"$ENV\" ] && . \"$ENV\"".to_vec()].concat()
@@ -200,6 +201,12 @@ pub fn prepare(
         Kind::Unmarked => {}
     }
     plan
+}
+
+/// Whether the name leads to busybox: its `sh` and `ash` are links.
+fn is_busybox(shell: &Path) -> bool {
+    let resolved = std::fs::canonicalize(shell);
+    resolved.is_ok_and(|path| path.file_name().is_some_and(|name| name.as_bytes().starts_with(b"busybox")))
 }
 
 /// Leaves posix mode, and what it turned on.

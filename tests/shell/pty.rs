@@ -36,6 +36,7 @@ pub struct Session {
     pub home: tempfile::TempDir,
     pub plan: Plan,
     pub nonce: Nonce,
+    shell: String,
     leader: File,
     child: Child,
     output: Receiver<Vec<u8>>,
@@ -133,7 +134,48 @@ impl Session {
         let filter = Filter::new(&nonce);
         let (raw, visible, seen) = (vec![], vec![], vec![]);
         let begin = Instant::now();
-        Some(Self { home, plan, nonce, leader, child, output, filter, raw, visible, seen, taken: 0, begin })
+        let shell = setup.shell.to_string();
+        Some(Self {
+            shell,
+            home,
+            plan,
+            nonce,
+            leader,
+            child,
+            output,
+            filter,
+            raw,
+            visible,
+            seen,
+            taken: 0,
+            begin,
+        })
+    }
+
+    /// Waits until the shell's line editor has the terminal: what is typed earlier is echoed by the kernel as well.
+    /// dash has none.
+    pub fn editing(&mut self) {
+        if matches!(self.shell.as_str(), "dash" | "sh") {
+            return;
+        }
+        let until = Instant::now() + PATIENCE;
+        while self.is_canonical() {
+            assert!(
+                Instant::now() < until,
+                "no line editor came; everything that came:\n{}",
+                self.transcript()
+            );
+            let _ = self.receive(Instant::now() + Duration::from_millis(2));
+        }
+    }
+
+    fn is_canonical(&self) -> bool {
+        // SAFETY: termios is plain data, and tcgetattr fills it through a pointer to a live local.
+        let (rc, flags) = unsafe {
+            let mut flags: libc::termios = std::mem::zeroed();
+            (libc::tcgetattr(self.leader.as_raw_fd(), &mut flags), flags)
+        };
+        rc == 0 && flags.c_lflag & libc::ICANON != 0
     }
 
     pub fn type_in(&mut self, text: &str) {

@@ -14,14 +14,24 @@ fn same(name: &str, setup: Setup, lines: &[&str]) -> Option<Session> {
         let mut session = Session::start(&Setup { bare, ..setup.clone() })?;
         let mut seen = vec![(session.expect(PROMPT), None)];
         for (at, line) in lines.iter().enumerate() {
+            session.editing();
             session.type_in(line);
             session.type_in("\r");
             seen.push(if at + 1 == lines.len() { session.end() } else { (session.expect(PROMPT), None) });
         }
         // Temporary directories differ; nothing else may.
         let home = session.home.path().to_str().unwrap().as_bytes().to_vec();
-        let same_home = |bytes: &[u8]| replace(bytes, &home, b"HOME");
-        steps.push(seen.iter().map(|(bytes, code)| (same_home(bytes), *code)).collect());
+        // The other shells echo (and colour) a line when they come to it, sometimes twice: what comes after it is compared.
+        let after_echo = |bytes: &[u8], line: &str| match setup.shell {
+            "bash" => 0,
+            "fish" => memchr::memmem::find(bytes, b"\r\n").unwrap_or(0),
+            _ => memchr::memmem::rfind(bytes, format!("{line}\r\n").as_bytes()).unwrap_or(0),
+        };
+        let line_of = |at: usize| if at == 0 { "" } else { lines[at - 1] };
+        let compared = |(at, (bytes, code)): (usize, &(Vec<u8>, Option<i32>))| {
+            (replace(&bytes[after_echo(bytes, line_of(at))..], &home, b"HOME"), *code)
+        };
+        steps.push(seen.iter().enumerate().map(compared).collect());
         recorded = Some(session);
     }
     let recorded = recorded.unwrap();
@@ -167,5 +177,143 @@ fn strict_modes_in_start_up_files_are_survived_and_kept() {
     ] {
         let files = [(".bashrc", rc)];
         same(rc, Setup { shell: "bash", files: &files, ..Setup::default() }, lines);
+    }
+}
+
+#[test]
+fn a_recorded_zsh_behaves_as_an_unrecorded_one() {
+    let probes = &[
+        "",
+        "(exit 3)",
+        "echo $?",
+        "true | false | (exit 4)",
+        "echo $pipestatus $?",
+        "setopt; echo $- $0 $ZDOTDIR ${+ZDOTDIR}",
+        "env | sort | grep -v ^_=",
+        "alias; trap; echo $HISTCMD $HISTFILE",
+        "ls /proc/self/fd",
+        "fc -l 1",
+        "for i in 1 2",
+        "do echo $i",
+        "done",
+        "nonexistent-command",
+        "echo $?",
+        "print -l ${(k)functions:#__sealcast*}",
+        "echo $funcstack $options[xtrace]",
+        "exit 7",
+    ];
+    let base = "PS1='@@ ' PS2='@@ '; unsetopt prompt_sp; unsetopt zle_bracketed_paste 2>/dev/null\n";
+    for (name, rc) in [
+        ("plain", ""),
+        ("hooks", "precmd() { echo pre $? }; preexec() { echo exec $1 }\n"),
+        ("hook lists", "p() { echo pre $?; false }; precmd_functions=(p); preexec_functions=(p)\n"),
+        ("ksh arrays and sh word split", "setopt ksh_arrays sh_word_split\n"),
+        ("nounset", "setopt no_unset\n"),
+        ("prompt of their own", "setopt prompt_subst; precmd() { PS1=\"[$? $pipestatus] @@ \" }\n"),
+        ("history options", "HISTSIZE=100 SAVEHIST=100; setopt hist_ignore_space hist_ignore_all_dups\n"),
+        ("aliases", "alias print=false builtin=false typeset=false\n"),
+        ("functions", "print() { false }\n"),
+    ] {
+        for (login, file) in [(false, ".zshrc"), (true, ".zprofile"), (false, "dot/.zshrc")] {
+            let rc = format!("{base}{rc}");
+            let zshenv = "echo env\n";
+            let files = [
+                (file, rc.as_str()),
+                (".zshenv", zshenv),
+                ("dot/.zshenv", zshenv),
+                (".zlogin", "echo login\n"),
+            ];
+            let env: &[_] = if file.starts_with("dot") { &[("ZDOTDIR", "~/dot")] } else { &[] };
+            // Without a .zshrc zsh asks its questions of a new user.
+            let mut all = files.to_vec();
+            if login {
+                all.push((".zshrc", "echo rc\n"));
+            }
+            let Some(session) =
+                same(name, Setup { shell: "zsh", login, files: &all, env, bare: false }, probes)
+            else {
+                return;
+            };
+            let last = session.marks().iter().rev().find_map(|m| match m {
+                Mark::Start(start) => start.text.clone(),
+                _ => None,
+            });
+            assert_eq!(last.as_deref(), Some("exit 7"), "{name}\n{}", session.transcript());
+        }
+    }
+    for (rc, lines) in
+        [("set -e", &["echo $-", "true", "false"][..]), ("set -x", &["echo $-", "false", "exit"])]
+    {
+        let rc = format!("{base}PS4='+ '; {rc}\n");
+        same(&rc, Setup { shell: "zsh", files: &[(".zshrc", &rc)], ..Setup::default() }, lines);
+    }
+}
+
+#[test]
+fn a_recorded_fish_behaves_as_an_unrecorded_one() {
+    let config = "function fish_prompt; echo -n \"$status @@ \"; end\nset fish_greeting\n\
+        function fish_title; end\nset -g fish_autosuggestion_enabled 0\n";
+    for (name, more) in [
+        ("plain", ""),
+        (
+            "hooks",
+            "function h --on-event fish_preexec; echo pre $argv; end\nfunction i --on-event fish_postexec; echo post $status; end\n",
+        ),
+        ("right prompt", "function fish_right_prompt; echo right; end\n"),
+    ] {
+        let config = format!("{config}{more}");
+        let files = [(".config/fish/config.fish", config.as_str())];
+        for login in [true, false] {
+            let lines = &[
+                "false",
+                "true | false",
+                "echo $pipestatus $status",
+                "env | sort | grep -v ^_=",
+                "ls /proc/self/fd",
+                "status is-login; echo $status",
+                "functions --names | string match -v '__sealcast*' | wc -l",
+                "nonexistent-command",
+                "echo $status",
+                "exit 7",
+            ];
+            same(name, Setup { shell: "fish", login, files: &files, ..Setup::default() }, lines);
+        }
+    }
+}
+
+#[test]
+fn recorded_posix_shells_behave_as_unrecorded_ones() {
+    // Not ksh93: it draws its prompt a varying number of times. What it does is compared in `entries`.
+    for shell in ["dash", "ash", "mksh", "sh"] {
+        let lines = &[
+            "",
+            "(exit 3)",
+            "echo $?",
+            "echo $- $0 $ENV",
+            "env | sort | grep -v ^_=",
+            "alias",
+            "ls /proc/self/fd",
+            "for i in 1 2",
+            "do echo $i",
+            "done",
+            "nonexistent-command",
+            "echo $?",
+            "cd /; cd - >/dev/null",
+            "set -u; echo $?",
+            "exit 7",
+        ];
+        let ps = "PS1='@@ '; PS2='@@ '\n";
+        for (login, files, env) in [
+            (false, &[(".shrc", ps)][..], &[("ENV", "~/.shrc")][..]),
+            (true, &[(".profile", ps)], &[]),
+            (false, &[(".shrc", "PS1='@@ '; PS2='@@ '; set -u\n")], &[("ENV", "~/.shrc")]),
+            (
+                false,
+                &[(".shrc", "PS1='[$? $PWD] @@ '; PS2='@@ '; alias ll='ls -l'\n")],
+                &[("ENV", "~/.shrc")],
+            ),
+        ] {
+            same(shell, Setup { shell, login, files, env, bare: false }, lines);
+        }
     }
 }

@@ -11,7 +11,8 @@ case $- in
     case $(export -p) in
     *"export PS1="* | *" PS1="*) ;;
     *)
-      if [ -n "${BASH_VERSION-}${BB_ASH_VERSION-}" ]; then
+      # bash (as sh) and busybox count what stands between \[ and \] as no width. Not every busybox tells its version.
+      if [ -n "@BUSYBOX@${BASH_VERSION-}${BB_ASH_VERSION-}" ]; then
         PS1="\\[${__sealcast_o}D;\$?;$__sealcast_g${__sealcast_o}A;r;\$PWD$__sealcast_g\\]${PS1-}\\[${__sealcast_o}B;\$?;$__sealcast_g\\]"
       else
         case ${KSH_VERSION-} in
@@ -26,7 +27,10 @@ case $- in
         esac
       fi
       # The terminal it goes to is the one that shows the prompt.
-      if [ -w /dev/tty ]; then printf '%s' "${__sealcast_o}I;sh;${KSH_VERSION-}${BB_ASH_VERSION-}${BASH_VERSION-};$$$__sealcast_g" >/dev/tty; fi
+      __sealcast_i="${__sealcast_o}I;sh;@BUSYBOX@${KSH_VERSION-}${BB_ASH_VERSION-}${BASH_VERSION-};$$$__sealcast_g"
+      # mksh has no printf of its own.
+      if [ -w /dev/tty ]; then case ${KSH_VERSION-} in ?*) print -rn -- "$__sealcast_i" ;; *) printf %s "$__sealcast_i" ;; esac >/dev/tty; fi
+      unset __sealcast_i
       ;;
     esac
   fi

@@ -7,32 +7,41 @@
 } always {
   if [[ -o interactive && -z "${__sealcast_o-}" ]]; then
     'builtin' 'typeset' -g __sealcast_o=$'\e]7717;@NONCE@;'
-    # Hooks are placed at the first prompt, when every start-up file has been read: ours goes first, to see the true $?.
-    __sealcast_init() {
-      'builtin' 'emulate' -L zsh -o no_aliases
-      precmd_functions=(__sealcast_precmd ${precmd_functions:#__sealcast_init})
-      preexec_functions+=(__sealcast_preexec)
-      'builtin' 'zmodload' zsh/system 2>/dev/null
-      'builtin' 'typeset' -gi __sealcast_fd=0
-      # The terminal itself, closed in children: 1 and 2 may be redirected.
-      'builtin' 'sysopen' -o cloexec -wu __sealcast_fd -- "${TTY:-/dev/tty}" 2>/dev/null || __sealcast_fd=2
-      'builtin' 'print' -rnu $__sealcast_fd -- "${__sealcast_o}I;zsh;$ZSH_VERSION;$$"$'\a'
-      'builtin' 'unfunction' __sealcast_init
-      __sealcast_mark 0
-    }
+    'builtin' 'typeset' -g __sealcast_g=$'\a'
     # Sticky emulation: inside, every option (xtrace, ksh_arrays, errexit, nounset…) is zsh's default; outside, the user's.
-    # Lengths are bytes (no_multibyte). A precmd that zle calls (reset-prompt) is no new prompt.
+    # Lengths are bytes (no_multibyte).
     'builtin' 'emulate' -R zsh -o no_aliases -o no_multibyte -c '
-      __sealcast_mark() { builtin print -rnu $__sealcast_fd -- "${__sealcast_o}D;$1;$2"$'\''\a'\''"${__sealcast_o}A;q;${(qqqq)PWD}"$'\''\a'\''; }
+      # Hooks are placed at the first prompt, when every start-up file has been read: ours goes first, to see the true $?.
+      # A .zshrc may assign the list of hooks anew; then it happens when the first line has been typed.
+      __sealcast_init() {
+        precmd_functions=(__sealcast_precmd ${precmd_functions:#__sealcast_init})
+        preexec_functions+=(__sealcast_preexec)
+        zshaddhistory_functions=(${zshaddhistory_functions:#__sealcast_init})
+        (( $#zshaddhistory_functions )) || builtin unset zshaddhistory_functions
+        builtin zmodload zsh/system 2>/dev/null
+        builtin typeset -gi __sealcast_fd=0
+        # The terminal itself, closed in children: 1 and 2 may be redirected.
+        builtin sysopen -o cloexec -wu __sealcast_fd -- "${TTY:-/dev/tty}" 2>/dev/null || __sealcast_fd=2
+        builtin print -rnu $__sealcast_fd -- "${__sealcast_o}I;zsh;$ZSH_VERSION;$$$__sealcast_g"
+        builtin unfunction __sealcast_init
+        # With an argument we were called for a line: its start follows, and there is nothing to end.
+        (( $# )) || __sealcast_mark 0
+        builtin return 0
+      }
+      __sealcast_mark() {
+        builtin print -rnu $__sealcast_fd -- "${__sealcast_o}D;$1;$2$__sealcast_g${__sealcast_o}A;q;${(qqqq)PWD}$__sealcast_g"
+      }
+      # A precmd that zle calls (reset-prompt) is no new prompt.
       __sealcast_precmd() { builtin local -i s=$?; builtin local p="$pipestatus"; builtin zle || __sealcast_mark $s "$p"; builtin return $s; }
       __sealcast_preexec() {
         builtin local t="${1:-$3}" c=
         (( ${#t} > 4096 )) && { t="${t[1,4096]}"; c=+; }
         t="${(qqqq)t}"
-        builtin print -rnu $__sealcast_fd -- "${__sealcast_o}C;;;${#t}$c;q;$t"$'\''\a'\''
+        builtin print -rnu $__sealcast_fd -- "${__sealcast_o}C;;;${#t}$c;q;$t$__sealcast_g"
       }
     '
-    'builtin' 'typeset' -ag precmd_functions preexec_functions
+    'builtin' 'typeset' -ag precmd_functions preexec_functions zshaddhistory_functions
     precmd_functions+=(__sealcast_init)
+    zshaddhistory_functions+=(__sealcast_init)
   fi
 }
