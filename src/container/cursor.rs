@@ -12,7 +12,10 @@ use std::io::{Read, Seek};
 use std::time::Duration;
 use zstd::stream::raw::{DParameter, Decoder, InBuffer, Operation as _, OutBuffer};
 
-/// A place in a recording. Holds one chunk's events at most.
+/// How much is decompressed at a time: a small chunk can hold very much text.
+const STEP: usize = 128 << 10;
+
+/// A place in a recording. Holds what fits into 128 KiB of text, and one line.
 pub struct Cursor {
     offset: u64,
     content: Key,
@@ -21,12 +24,19 @@ pub struct Cursor {
     ready: VecDeque<Event>,
     until: Option<usize>,
     header: Option<String>,
+    /// What stopped the decompression, until the events before it have been given out.
+    fault: Option<Error>,
 }
 
 struct Inside {
     chunks: Chain,
     inflate: Decoder<'static>,
     decoder: line::Decoder,
+    /// What has been opened and not yet decompressed, up to `taken`; and where it stood.
+    packed: Vec<u8>,
+    taken: usize,
+    more: bool,
+    place: (u64, u32),
     rest: Vec<u8>,
     plain: u64,
     anchored: bool,
@@ -39,7 +49,16 @@ impl Cursor {
     /// [`Error::Locked`], [`Error::NoSegment`].
     pub fn new<R: Read + Seek>(reader: &Reader<R>, segment: usize) -> Result<Self, Error> {
         let (offset, content) = reader.segment_start(segment)?;
-        Ok(Self { offset, content, segment, inside: None, ready: VecDeque::new(), until: None, header: None })
+        Ok(Self {
+            offset,
+            content,
+            segment,
+            inside: None,
+            ready: VecDeque::new(),
+            until: None,
+            header: None,
+            fault: None,
+        })
     }
 
     /// At the start of `segment`, to its end.
@@ -75,6 +94,19 @@ impl Cursor {
             if let Some(event) = self.ready.pop_front() {
                 return Ok(Some(event));
             }
+            if let Some(inside) = self.inside.as_mut().filter(|inside| inside.more) {
+                let (offset, chunk) = inside.place;
+                if let Err(what) = inside.step(&mut self.ready, &mut self.header) {
+                    self.fault = Some(Error::format(offset, chunk, what));
+                    inside.more = false;
+                }
+                continue;
+            }
+            if let Some(fault) = self.fault.take() {
+                // Nothing after it can be read: the text before it is missing.
+                self.until = Some(0);
+                return Err(fault);
+            }
             if self.until.is_some_and(|until| self.segment >= until) {
                 return Ok(None);
             }
@@ -96,10 +128,9 @@ impl Cursor {
                     };
                     let key = inside.chunks.key();
                     let fault = Error::NotAuthentic { offset: self.offset, chunk: chunk.frame.seq };
-                    let plain = chunk.open(&key, reader.file_id()).ok_or(fault)?;
-                    inside
-                        .take(&plain, &mut self.ready, &mut self.header)
-                        .map_err(|what| Error::format(self.offset, chunk.frame.seq, what))?;
+                    inside.packed = chunk.open(&key, reader.file_id()).ok_or(fault)?;
+                    (inside.taken, inside.more) = (0, true);
+                    inside.place = (self.offset, chunk.frame.seq);
                 }
                 Some(Kind::Check) if chunk.frame.flags & frame::CLOSES != 0 => {
                     self.content = next_segment(&self.content);
@@ -123,39 +154,35 @@ impl Inside {
             chunks: Chain::of_segment(content),
             inflate,
             decoder: line::Decoder::default(),
+            packed: Vec::new(),
+            taken: 0,
+            more: false,
+            place: (0, 0),
             rest: Vec::new(),
             plain: 0,
             anchored: false,
         })
     }
 
-    fn take(
-        &mut self,
-        packed: &[u8],
-        ready: &mut VecDeque<Event>,
-        header: &mut Option<String>,
-    ) -> Result<(), String> {
-        let mut input = InBuffer::around(packed);
-        let mut buffer = vec![0; 128 << 10];
-        loop {
-            let mut output = OutBuffer::around(buffer.as_mut_slice());
-            let before = input.pos();
-            self.inflate
-                .run(&mut input, &mut output)
-                .map_err(|e| format!("the sealed text does not decompress: {e}"))?;
-            let produced = output.pos();
-            self.plain = self.plain.saturating_add(produced as u64);
-            if self.plain > limits::SEGMENT_PLAIN {
-                return Err(format!("a segment of more than {} bytes", limits::SEGMENT_PLAIN));
-            }
-            self.lines(buffer.get(..produced).unwrap_or_default(), ready, header)?;
-            if input.pos() == packed.len() && produced < buffer.len() {
-                return Ok(());
-            }
-            if produced == 0 && input.pos() == before {
-                return Err("bytes after the end of the sealed text".to_owned());
-            }
+    /// Decompresses the next piece of the chunk in hand.
+    fn step(&mut self, ready: &mut VecDeque<Event>, header: &mut Option<String>) -> Result<(), String> {
+        let mut buffer = vec![0; STEP];
+        let left = self.packed.get(self.taken..).unwrap_or_default();
+        let (mut input, mut output) = (InBuffer::around(left), OutBuffer::around(buffer.as_mut_slice()));
+        self.inflate
+            .run(&mut input, &mut output)
+            .map_err(|e| format!("the sealed text does not decompress: {e}"))?;
+        let (taken, produced) = (input.pos(), output.pos());
+        if taken == 0 && produced == 0 && !left.is_empty() {
+            return Err("bytes after the end of the sealed text".to_owned());
         }
+        self.taken = self.taken.saturating_add(taken);
+        self.more = self.taken < self.packed.len() || produced == buffer.len();
+        self.plain = self.plain.saturating_add(produced as u64);
+        if self.plain > limits::SEGMENT_PLAIN {
+            return Err(format!("a segment of more than {} bytes", limits::SEGMENT_PLAIN));
+        }
+        self.lines(buffer.get(..produced).unwrap_or_default(), ready, header)
     }
 
     fn lines(

@@ -45,9 +45,9 @@ pub enum Kind {
     Rekey = 0x13,
     /// Signed checkpoint.
     Check = 0x20,
-    /// Copy of all INDEX chunks.
+    /// Copy of all INDEX chunks, in pieces.
     IndexCopy = 0x30,
-    /// Segment table.
+    /// Segment table, in pieces.
     Table = 0x31,
     /// Offsets of the three above; ends the file.
     Trailer = 0x3F,
@@ -68,13 +68,6 @@ impl Kind {
             0x3F => Self::Trailer,
             _ => return None,
         })
-    }
-
-    pub(crate) fn limit(self) -> u32 {
-        match self {
-            Self::IndexCopy | Self::Table => limits::COPY,
-            _ => limits::BODY,
-        }
     }
 }
 
@@ -140,7 +133,7 @@ impl Frame {
     /// Reads a frame that stands at `offset`. The CRC is checked later, with the body.
     ///
     /// # Errors
-    /// [`Error::Format`]: no mark, an unknown type or flag, or a length over the type's limit.
+    /// [`Error::Format`]: no mark, an unknown type or flag, or a length over [`limits::BODY`].
     pub fn parse(bytes: &[u8; FRAME_LEN], offset: u64) -> Result<Self, Error> {
         let [m0, m1, kind, flags, l0, l1, l2, l3, s0, s1, s2, s3, c0, c1, c2, c3] = *bytes;
         if [m0, m1] != MARK {
@@ -156,13 +149,9 @@ impl Frame {
         if flags & !allowed != 0 {
             return Err(Error::format(offset, seq, format!("unknown chunk flags {flags:#04x}")));
         }
-        let limit = known.map_or(limits::BODY, Kind::limit);
-        if len > limit {
-            return Err(Error::format(
-                offset,
-                seq,
-                format!("chunk of {len} bytes; at most {limit} are allowed"),
-            ));
+        if len > limits::BODY {
+            let what = format!("chunk of {len} bytes; at most {} are allowed", limits::BODY);
+            return Err(Error::format(offset, seq, what));
         }
         Ok(Self { kind: known, flags, len, seq, crc: u32::from_le_bytes([c0, c1, c2, c3]) })
     }
@@ -227,8 +216,7 @@ mod tests {
         assert!(with(0x13, 0, 1).is_err(), "REKEY is reserved");
         assert!(with(0x11, 1, 1).is_err());
         assert!(with(0x11, 0, limits::BODY + 1).is_err());
-        assert!(with(0x30, 0, limits::BODY + 1).is_ok());
-        assert!(with(0x30, 0, limits::COPY + 1).is_err());
+        assert!(with(0xC4, 0, u32::MAX).is_err());
     }
 
     #[test]

@@ -3,10 +3,12 @@
 
 use std::time::Duration;
 
-/// Largest body of an ordinary chunk.
+/// Largest body of a chunk. The index copy and the segment table come in pieces of exactly this size, but for the last.
 pub const BODY: u32 = 1 << 20;
-/// Largest body of the index copy and of the segment table.
-pub const COPY: u32 = 64 << 20;
+/// Most bytes of INDEX chunks in a file.
+pub const INDEX: u64 = 1 << 30;
+/// Bytes of INDEX chunks after which a writer only counts, so that [`INDEX`] is never reached.
+pub const INDEX_FULL: u64 = 256 << 20;
 /// Largest public header (JSON).
 pub const HEADER: usize = 64 << 10;
 /// Most slots in a KEYS chunk.

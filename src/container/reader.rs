@@ -16,6 +16,7 @@ use crate::crypto::chain::Key;
 use crate::crypto::digest::sha256;
 use crate::crypto::seal;
 use std::io::{Read, Seek, SeekFrom};
+use std::ops::Range;
 
 /// A recording, open for reading.
 pub struct Reader<R> {
@@ -42,6 +43,8 @@ pub struct Reader<R> {
 struct Walk {
     offset: u64,
     seq: u32,
+    /// Bytes of INDEX chunks so far.
+    index: u64,
     /// The last closing checkpoint has been passed and no segment has begun since.
     between: bool,
     ended: bool,
@@ -99,7 +102,7 @@ impl<R: Read + Seek> Reader<R> {
             segments: Vec::new(),
             index_chunks: Vec::new(),
             closed: false,
-            walk: Walk { offset, seq: 3, between: true, ended: false },
+            walk: Walk { offset, seq: 3, index: 0, between: true, ended: false },
             keys: None,
             index_chain: None,
             opening: None,
@@ -256,19 +259,14 @@ impl<R: Read + Seek> Reader<R> {
         if ascending.windows(2).any(|pair| matches!(pair, [a, b] if a > b)) {
             return Ok(false);
         }
-        let (Ok(Some(copy)), Ok(Some(table))) = (
-            read_chunk(&mut self.source, copy_at, table_at),
-            read_chunk(&mut self.source, table_at, trailer_at),
+        let (Some(copy), Some(table)) = (
+            pieces(&mut self.source, copy_at..table_at, Kind::IndexCopy),
+            pieces(&mut self.source, table_at..trailer_at, Kind::Table),
         ) else {
             return Ok(false);
         };
-        if copy.frame.kind != Some(Kind::IndexCopy) || table.frame.kind != Some(Kind::Table) {
-            return Ok(false);
-        }
-        let Some(rows) = table_rows(table.body()) else { return Ok(false) };
-        let Some(chunks) = split_chunks(copy.body(), copy_at.saturating_add(FRAME_LEN as u64)) else {
-            return Ok(false);
-        };
+        let Some(rows) = table_rows(&table) else { return Ok(false) };
+        let Some(chunks) = split_chunks(&copy, copy_at) else { return Ok(false) };
         if chunks.len() != rows.len().saturating_add(1) {
             return Ok(false);
         }
@@ -299,7 +297,17 @@ impl<R: Read + Seek> Reader<R> {
                     self.segments.push(at);
                     self.walk.between = false;
                 }
-                Some(Kind::Index) => self.index_chunks.push((at, chunk.bytes)),
+                Some(Kind::Index) => {
+                    self.walk.index = self.walk.index.saturating_add(chunk.frame.total());
+                    if self.walk.index > limits::INDEX {
+                        return Err(Error::format(
+                            at,
+                            chunk.frame.seq,
+                            "a longer index than the format allows",
+                        ));
+                    }
+                    self.index_chunks.push((at, chunk.bytes));
+                }
                 Some(Kind::Check) if chunk.frame.flags & frame::CLOSES != 0 => self.walk.between = true,
                 Some(Kind::Trailer) => self.walk.ended = true,
                 _ => {}
@@ -435,7 +443,15 @@ pub(crate) struct Row {
     pub(crate) digest: [u8; 32],
 }
 
-pub(crate) fn table_rows(body: &[u8]) -> Option<Vec<Row>> {
+impl Row {
+    pub(crate) fn encode(&self, to: &mut Vec<u8>) {
+        to.extend_from_slice(&self.offset.to_le_bytes());
+        to.extend_from_slice(&self.length.to_le_bytes());
+        to.extend_from_slice(&self.digest);
+    }
+}
+
+fn table_rows(body: &[u8]) -> Option<Vec<Row>> {
     let mut fields = Fields(body);
     let mut rows = Vec::new();
     while !fields.0.is_empty() {
@@ -444,15 +460,33 @@ pub(crate) fn table_rows(body: &[u8]) -> Option<Vec<Row>> {
     (rows.len() <= limits::SEGMENTS).then_some(rows)
 }
 
-/// The chunks that stand one after the other in `bytes`.
-fn split_chunks(mut bytes: &[u8], mut offset: u64) -> Option<Vec<(u64, Vec<u8>)>> {
+/// The bodies of the chunks of one kind that fill `range`, joined. `None` when anything else stands there.
+fn pieces<R: Read + Seek>(source: &mut R, range: Range<u64>, kind: Kind) -> Option<Vec<u8>> {
+    let (mut joined, mut at) = (Vec::new(), range.start);
+    while at < range.end {
+        let chunk = read_chunk(source, at, range.end).ok()?.filter(|c| c.frame.kind == Some(kind))?;
+        joined.extend_from_slice(chunk.body());
+        at = at.saturating_add(chunk.frame.total());
+        if joined.len() as u64 > limits::INDEX {
+            return None;
+        }
+    }
+    Some(joined)
+}
+
+/// The INDEX chunks that stand one after the other in the joined pieces of the index copy at `copy_at`.
+fn split_chunks(joined: &[u8], copy_at: u64) -> Option<Vec<(u64, Vec<u8>)>> {
     let mut chunks = Vec::new();
+    let mut bytes = joined;
     while !bytes.is_empty() {
+        let from = (joined.len() as u64).checked_sub(bytes.len() as u64)?;
+        // Every piece before this place has a frame of its own.
+        let frames = from.checked_div(u64::from(limits::BODY))?.checked_add(1)?;
+        let offset = copy_at.checked_add(from)?.checked_add(frames.checked_mul(FRAME_LEN as u64)?)?;
         let head: [u8; FRAME_LEN] = bytes.get(..FRAME_LEN)?.try_into().ok()?;
         let frame = Frame::parse(&head, offset).ok().filter(|f| f.kind == Some(Kind::Index))?;
         let (chunk, rest) = bytes.split_at_checked(FRAME_LEN.checked_add(frame.len as usize)?)?;
         chunks.push((offset, chunk.to_vec()));
-        offset = offset.checked_add(frame.total())?;
         bytes = rest;
     }
     Some(chunks)

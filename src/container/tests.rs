@@ -220,6 +220,59 @@ fn zeros_after_a_loss_of_power_are_torn_and_say_so() {
 }
 
 #[test]
+fn zeros_are_known_as_a_loss_of_power_wherever_in_a_chunk_they_begin() {
+    let recorded = session(9, 100, false).bytes;
+    let report = judge(&recorded);
+    let last = (0..recorded.len()).rev().find(|at| recorded[*at..].starts_with(&frame::MARK)).unwrap();
+    assert_eq!(report.verdict, Verdict::Torn { at: recorded.len() as u64, how: Tear::Border });
+    for from in last..recorded.len() - 64 {
+        let mut hole = recorded.clone();
+        hole[from..].fill(0);
+        let verdict = judge(&hole).verdict;
+        assert!(
+            matches!(verdict, Verdict::Torn { how: Tear::Zeros, at } if at == last as u64),
+            "from {from}: {verdict:?}"
+        );
+    }
+    // A changed chunk in the middle is no loss of power, whatever the end of the file looks like.
+    let mut both = recorded.clone();
+    both[last - 10] ^= 1;
+    both.extend_from_slice(&[0; 4096]);
+    assert!(matches!(judge(&both).verdict, Verdict::Altered { .. }));
+}
+
+#[test]
+fn an_index_longer_than_a_chunk_is_copied_in_pieces_and_every_piece_counts() {
+    let (mut writer, root, _) = writer();
+    for n in 0..5u64 {
+        writer.begin(anchor(n * 1000), None).unwrap();
+        writer.push(&Event::new(ms(n * 1000), Payload::Output(b"x".to_vec()))).unwrap();
+        let filter = (0..700_000u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 9) as u8).collect();
+        writer.end_segment(ms(n * 1000), Extras { filter, ..Extras::default() }).unwrap();
+    }
+    let (_, bytes) = writer.finish(ms(9000), Extras::default()).map_err(|(e, _)| e).unwrap();
+    assert_eq!(judge(&bytes).verdict, Verdict::Intact);
+    let mut reader = Reader::open(Bytes::new(bytes.clone())).unwrap();
+    assert!(reader.is_closed());
+    reader.unlock(root).unwrap();
+    assert_eq!((reader.entries().len(), reader.entries()[4].filter.len()), (5, 700_000));
+    let mut pieces = Vec::new();
+    for (at, _) in bytes.windows(4).enumerate().filter(|(_, w)| *w == [0xA7, 0x5E, 0x30, 0]) {
+        let head: [u8; frame::FRAME_LEN] = bytes[at..at + frame::FRAME_LEN].try_into().unwrap();
+        pieces.push((at, frame::Frame::parse(&head, 0).unwrap()));
+    }
+    assert_eq!(pieces.len(), 4);
+    for (at, piece) in pieces {
+        let end = at + usize::try_from(piece.total()).unwrap();
+        let mut changed = bytes.clone();
+        changed[end - 1] ^= 1;
+        let crc = frame::crc(&changed[at..at + frame::BOUND_LEN], &changed[at + frame::FRAME_LEN..end]);
+        changed[at + frame::BOUND_LEN..at + frame::FRAME_LEN].copy_from_slice(&crc.to_le_bytes());
+        assert!(matches!(judge(&changed).verdict, Verdict::Altered { .. }), "piece at {at}");
+    }
+}
+
+#[test]
 fn a_failed_write_loses_nothing() {
     /// Takes `room` bytes, then says the disk is full.
     struct Full {

@@ -11,7 +11,8 @@ use super::error::Error;
 use super::frame::{self, FRAME_LEN, Frame, Kind};
 use super::header::Header;
 use super::index;
-use super::reader::{Chunk, Reader, Row, read_at, read_chunk, table_rows, trailer_offsets};
+use super::limits;
+use super::reader::{Chunk, Reader, Row, read_at, read_chunk, trailer_offsets};
 use super::slots;
 use crate::crypto::digest::{Digest as _, Sha256, sha256, unhex};
 use std::io::{Read, Seek, SeekFrom};
@@ -110,18 +111,26 @@ pub fn verify<R: Read + Seek>(
         if have == 0 || !ours.starts_with(found.get(..have).unwrap_or_default()) {
             return Err(Error::NotARecording);
         }
-        let mut pass = Pass::new(length);
+        let mut pass = Pass::new(length, ours);
         pass.whole = length;
         return Ok(pass.report(Verdict::Torn { at: length, how: Tear::Inside }));
     }
-    let mut pass = Pass::new(length);
-    let verdict = pass.run(&mut source, &certify, &mut progress)?;
-    if found == ours {
-        return Ok(pass.report(verdict));
+    let readable = frame::check_prologue(&found);
+    if readable.is_ok() {
+        // A later minor version is signed with its own prologue.
+        let mut pass = Pass::new(length, found);
+        let verdict = pass.run(&mut source, &certify, &mut progress)?;
+        if found == ours || pass.checkpoints > 0 {
+            return Ok(pass.report(verdict));
+        }
     }
     // The signatures know the prologue. Where the file verifies with ours, its own was changed.
-    if matches!(verdict, Verdict::Altered { .. }) || pass.checkpoints == 0 {
-        frame::check_prologue(&found)?;
+    let mut pass = Pass::new(length, ours);
+    let verdict = pass.run(&mut source, &certify, &mut progress)?;
+    if pass.checkpoints == 0 {
+        // Nothing speaks for ours: a file of another kind, or one that ends too early to tell.
+        readable?;
+        return Ok(pass.report(verdict));
     }
     let offset = found.iter().zip(&ours).position(|(a, b)| a != b).unwrap_or(0) as u64;
     let what = "the prologue is not the one that was signed".to_owned();
@@ -181,6 +190,7 @@ enum Expect {
 
 struct Pass {
     length: u64,
+    prologue: [u8; frame::PROLOGUE_LEN],
     at: u64,
     seq: u32,
     expect: Expect,
@@ -190,9 +200,16 @@ struct Pass {
     keys_digest: [u8; 32],
     next_key: [u8; 32],
     running: Running,
-    rows: Vec<Row>,
+    /// The segment table as it must stand at the end, and how much of it has been seen.
+    table: Vec<u8>,
+    tabled: usize,
+    segments: usize,
     segment_at: u64,
+    /// Digest and length of all INDEX chunks; then digest and length of the copy seen so far.
     index: Sha256,
+    index_len: u64,
+    copy: Sha256,
+    copied: u64,
     last_check: u64,
     copy_at: u64,
     table_at: u64,
@@ -206,9 +223,10 @@ struct Pass {
 struct Fault(String);
 
 impl Pass {
-    fn new(length: u64) -> Self {
+    fn new(length: u64, prologue: [u8; frame::PROLOGUE_LEN]) -> Self {
         Self {
             length,
+            prologue,
             at: frame::PROLOGUE_LEN as u64,
             seq: 0,
             expect: Expect::Header,
@@ -218,9 +236,14 @@ impl Pass {
             keys_digest: [0; 32],
             next_key: [0; 32],
             running: Running::new(),
-            rows: Vec::new(),
+            table: Vec::new(),
+            tabled: 0,
+            segments: 0,
             segment_at: frame::PROLOGUE_LEN as u64,
             index: Sha256::new(),
+            index_len: 0,
+            copy: Sha256::new(),
+            copied: 0,
             last_check: 0,
             copy_at: 0,
             table_at: 0,
@@ -238,7 +261,7 @@ impl Pass {
             signed: self.signed,
             whole: self.whole,
             chunks: self.seq,
-            segments: self.rows.len(),
+            segments: self.segments,
             checkpoints: self.checkpoints,
             origin: self.origin,
             digest: *self.running.closed(),
@@ -353,7 +376,7 @@ impl Pass {
         self.running.update(&chunk.bytes);
         self.expect = match (self.expect, kind) {
             (Expect::Header, Kind::Header) => {
-                self.file = sha256(&[&frame::prologue(), &chunk.bytes]);
+                self.file = sha256(&[&self.prologue, &chunk.bytes]);
                 self.header_digest = sha256(&[&chunk.bytes]);
                 self.header = Some(Header::parse(chunk.body(), self.at).map_err(|e| Fault(e.to_string()))?);
                 Expect::Keys
@@ -364,30 +387,11 @@ impl Pass {
                 Expect::Cert
             }
             (Expect::Cert, Kind::Cert) => self.certificate(chunk, certify)?,
-            (Expect::Opening, Kind::Index) => {
-                self.index.update(&chunk.bytes);
-                Expect::Segment
-            }
+            (Expect::Opening, Kind::Index) => self.indexed(chunk, Expect::Segment),
             (Expect::Segment, Kind::Seg) | (Expect::More, Kind::Data) => Expect::More,
-            (Expect::More, Kind::Index) => {
-                self.index.update(&chunk.bytes);
-                Expect::Closing
-            }
-            (Expect::Copy, Kind::IndexCopy) => {
-                let inline: [u8; 32] = std::mem::take(&mut self.index).finalize().into();
-                if sha256(&[chunk.body()]) != inline {
-                    return fault("the index copy is not the index");
-                }
-                self.copy_at = self.at;
-                Expect::Table
-            }
-            (Expect::Table, Kind::Table) => {
-                if table_rows(chunk.body()).as_deref() != Some(&self.rows) {
-                    return fault("the segment table does not match the segments");
-                }
-                self.table_at = self.at;
-                Expect::Trailer
-            }
+            (Expect::More, Kind::Index) => self.indexed(chunk, Expect::Closing),
+            (Expect::Copy, Kind::IndexCopy) => self.index_copy(chunk.body())?,
+            (Expect::Table, Kind::Table) => self.segment_table(chunk.body())?,
             (Expect::Trailer, Kind::Trailer) => {
                 if trailer_offsets(chunk.body()) != Some([self.last_check, self.copy_at, self.table_at]) {
                     return fault("the trailer does not point where it should");
@@ -397,6 +401,45 @@ impl Pass {
             _ => return Err(Fault(format!("a {kind:?} chunk does not belong here"))),
         };
         Ok(())
+    }
+
+    fn indexed(&mut self, chunk: &Chunk, then: Expect) -> Expect {
+        self.index.update(&chunk.bytes);
+        self.index_len = self.index_len.saturating_add(chunk.bytes.len() as u64);
+        then
+    }
+
+    /// A piece of the copy of all INDEX chunks; every piece but the last is as long as a body may be.
+    fn index_copy(&mut self, piece: &[u8]) -> Result<Expect, Fault> {
+        if self.copied == 0 {
+            self.copy_at = self.at;
+        }
+        self.copy.update(piece);
+        self.copied = self.copied.saturating_add(piece.len() as u64);
+        if self.copied < self.index_len && piece.len() == limits::BODY as usize {
+            return Ok(Expect::Copy);
+        }
+        if self.copied != self.index_len || self.index.clone().finalize() != self.copy.clone().finalize() {
+            return Err(Fault("the index copy is not the index".to_owned()));
+        }
+        Ok(Expect::Table)
+    }
+
+    /// A piece of the segment table, likewise.
+    fn segment_table(&mut self, piece: &[u8]) -> Result<Expect, Fault> {
+        if self.tabled == 0 {
+            self.table_at = self.at;
+        }
+        let end = self.tabled.saturating_add(piece.len());
+        if self.table.get(self.tabled..end) != Some(piece) {
+            return Err(Fault("the segment table does not match the segments".to_owned()));
+        }
+        self.tabled = end;
+        match self.table.len().saturating_sub(end) {
+            0 => Ok(Expect::Trailer),
+            _ if piece.len() == limits::BODY as usize => Ok(Expect::Table),
+            _ => Err(Fault("the segment table is shorter than the segments".to_owned())),
+        }
     }
 
     fn certificate(
@@ -478,7 +521,8 @@ impl Pass {
         if closes {
             let digest = self.running.close();
             let length = end.saturating_sub(self.segment_at);
-            self.rows.push(Row { offset: self.segment_at, length, digest });
+            Row { offset: self.segment_at, length, digest }.encode(&mut self.table);
+            self.segments = self.segments.saturating_add(1);
             self.segment_at = end;
             self.expect = Expect::Segment;
         }
@@ -501,36 +545,36 @@ fn has_trailer<R: Read + Seek>(source: &mut R, length: u64) -> Result<bool, Erro
     }
 }
 
-/// Whether the chunk at `at` is the last thing in the file and ends in zeros, as after a loss of power.
+/// Whether everything from some place in the chunk at `at` on is zeros, as after a loss of power: data that had been
+/// given to the system but had not reached the disk.
 fn zero_tail<R: Read + Seek>(source: &mut R, at: u64, length: u64) -> Result<bool, Error> {
-    const FEWEST: usize = 64;
-    let mut head = [0; FRAME_LEN];
+    const FEWEST: u64 = 64;
+    let (mut head, mut buffer) = ([0; FRAME_LEN], vec![0; 64 << 10]);
     if length.saturating_sub(at) < FRAME_LEN as u64 {
         return Ok(false);
     }
     read_at(source, at, &mut head)?;
-    let from = if head == [0; FRAME_LEN] {
-        at
-    } else {
-        match Frame::parse(&head, at) {
-            Ok(frame) if at.saturating_add(frame.total()) <= length => {
-                // Zeros may begin anywhere inside the chunk; they must then reach to the end of the file.
-                length.saturating_sub(FEWEST as u64).max(at)
-            }
-            _ => return Ok(false),
-        }
-    };
-    source.seek(SeekFrom::Start(from)).map_err(Error::io("read the recording"))?;
-    let mut buffer = vec![0; 64 << 10];
-    let mut zeros = 0usize;
+    source.seek(SeekFrom::Start(at)).map_err(Error::io("read the recording"))?;
+    // Where the last byte that is not zero ends.
+    let (mut place, mut end) = (at, at);
     loop {
         let n = source.read(&mut buffer).map_err(Error::io("read the recording"))?;
-        if n == 0 {
-            return Ok(zeros >= FEWEST || from == at);
+        let part = buffer.get(..n).unwrap_or_default();
+        if part.is_empty() {
+            break;
         }
-        if buffer.get(..n).unwrap_or_default().iter().any(|b| *b != 0) {
-            return Ok(false);
+        if let Some(last) = part.iter().rposition(|b| *b != 0) {
+            end = place.saturating_add(last as u64).saturating_add(1);
         }
-        zeros = zeros.saturating_add(n);
+        place = place.saturating_add(n as u64);
     }
+    if length.saturating_sub(end) < FEWEST && end != at {
+        return Ok(false);
+    }
+    // What stands before the zeros must be the beginning of one chunk, and of no second one.
+    let written = usize::try_from(end.saturating_sub(at)).unwrap_or(usize::MAX);
+    if written < FRAME_LEN {
+        return Ok(head.iter().zip(&frame::MARK).take(written).all(|(a, b)| a == b));
+    }
+    Ok(Frame::parse(&head, at).is_ok_and(|frame| end <= at.saturating_add(frame.total())))
 }

@@ -13,6 +13,7 @@ use super::header::{Header, Meta};
 use super::index::{self, Entry, Opening, Tally};
 use super::keys::{Chain, SessionKeys, next_segment, pad};
 use super::limits;
+use super::reader::Row;
 use super::slots::{self, Slot};
 use crate::cast::{Anchor, Command, Event, Exec, Header as CastHeader, Payload, line};
 use crate::crypto::chain::Key;
@@ -141,6 +142,9 @@ impl<S: Sink> Writer<S> {
         let header_json = serde_json::to_vec(&header).map_err(|e| Error::Compression(e.to_string()))?;
         if header_json.len() > limits::HEADER {
             return Err(Error::format(16, 0, "the public header is over its limit"));
+        }
+        if slots.len() > limits::SLOTS {
+            return Err(Error::format(16, 1, format!("more than {} key slots", limits::SLOTS)));
         }
         let content = keys.content();
         let mut writer = Self {
@@ -310,7 +314,9 @@ impl<S: Sink> Writer<S> {
             filter: extras.filter,
         };
         let mut plain = index::encode(&entry, &entry.filter)?;
-        if plain.len().saturating_add(limits::PAD).saturating_add(seal::OVERHEAD) > limits::BODY as usize {
+        if plain.len().saturating_add(limits::PAD).saturating_add(seal::OVERHEAD) > limits::BODY as usize
+            || self.index_chunks.len() as u64 > limits::INDEX_FULL
+        {
             // An entry must never cost the recording: what is too long to index is looked for inside.
             let bare = Entry { commands: Vec::new(), execs: Vec::new(), filter: Vec::new(), ..entry };
             plain = index::encode(&bare, &[])?;
@@ -351,10 +357,10 @@ impl<S: Sink> Writer<S> {
         let check_at = self.offset.saturating_sub(check_len);
         let copy_at = self.offset;
         let copy = std::mem::take(&mut self.index_chunks);
-        self.chunk(Kind::IndexCopy, 0, &copy)?;
+        self.pieces(Kind::IndexCopy, &copy)?;
         let table_at = self.offset;
         let table = std::mem::take(&mut self.table);
-        self.chunk(Kind::Table, 0, &table)?;
+        self.pieces(Kind::Table, &table)?;
         let mut trailer = Vec::new();
         for offset in [check_at, copy_at, table_at] {
             trailer.extend_from_slice(&offset.to_le_bytes());
@@ -477,11 +483,21 @@ impl<S: Sink> Writer<S> {
         self.unsigned_since = None;
         self.chunk(Kind::Check, flags, &body)?;
         if flags & frame::CLOSES != 0 {
-            let digest = self.running.close();
-            self.table.extend_from_slice(&self.segment_offset.to_le_bytes());
-            self.table.extend_from_slice(&self.offset.saturating_sub(self.segment_offset).to_le_bytes());
-            self.table.extend_from_slice(&digest);
+            let length = self.offset.saturating_sub(self.segment_offset);
+            Row { offset: self.segment_offset, length, digest: self.running.close() }.encode(&mut self.table);
             self.segment_offset = self.offset;
+        }
+        Ok(())
+    }
+
+    /// Frames what may be longer than a chunk.
+    fn pieces(&mut self, kind: Kind, bytes: &[u8]) -> Result<(), Error> {
+        let (first, mut rest) = bytes.split_at(bytes.len().min(limits::BODY as usize));
+        self.chunk(kind, 0, first)?;
+        while !rest.is_empty() {
+            let (piece, after) = rest.split_at(rest.len().min(limits::BODY as usize));
+            self.chunk(kind, 0, piece)?;
+            rest = after;
         }
         Ok(())
     }
@@ -489,7 +505,7 @@ impl<S: Sink> Writer<S> {
     /// Frames a body, counts it into the digest and appends it to `out`; gives back the whole chunk.
     fn chunk(&mut self, kind: Kind, flags: u8, body: &[u8]) -> Result<Vec<u8>, Error> {
         let len = u32::try_from(body.len()).unwrap_or(u32::MAX);
-        if len > kind.limit() {
+        if len > limits::BODY {
             return Err(Error::format(
                 self.offset,
                 self.seq,
