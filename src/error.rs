@@ -5,8 +5,9 @@
 //! `hint: …`).
 
 use crate::console::{Console, Style, WriteError};
+use crate::container;
 use crate::crypto::{identity, known_keys, recipient, sshsig};
-use crate::store::personal;
+use crate::store::{self, personal};
 use std::fmt::{self, Display};
 
 /// What kind of failure it is; decides the exit code.
@@ -160,6 +161,55 @@ impl From<crate::sys::Error> for Error {
             Io::StorageFull | Io::QuotaExceeded => told.hint("make room, or choose another place"),
             Io::AlreadyExists => told.hint("choose another name, or move the old one away"),
             _ => told,
+        }
+    }
+}
+
+impl From<container::Error> for Error {
+    fn from(error: container::Error) -> Self {
+        use container::Error as C;
+        let kind = match error {
+            C::WrongKey | C::Locked => Kind::Key,
+            C::Io { .. } | C::Random(_) => Kind::System,
+            _ => Kind::Input,
+        };
+        let told = Self::from_source(kind, &error);
+        match error {
+            C::NotARecording => told.hint("recordings end in .scast; `sealcast import` reads other formats"),
+            C::Version { .. } => told.hint("open it with the newer version that made it"),
+            C::Truncated { .. } | C::Format { .. } | C::NotAuthentic { .. } => {
+                told.hint("`sealcast verify` says how much of it is good")
+            }
+            C::Locked => told.hint("name your identity file with --identity"),
+            _ => told,
+        }
+    }
+}
+
+impl From<store::Error> for Error {
+    fn from(error: store::Error) -> Self {
+        match error {
+            store::Error::System(error) => error.into(),
+            store::Error::Empty(_) => {
+                Self::from_source(Kind::Input, &error).hint("`sealcast run` makes the first one")
+            }
+            store::Error::Ambiguous { .. } => {
+                Self::from_source(Kind::Usage, &error).hint("type more of the id")
+            }
+            store::Error::NotFound { .. } | store::Error::TooFewBack { .. } => {
+                Self::from_source(Kind::Input, &error).hint("`sealcast ls` shows what there is")
+            }
+        }
+    }
+}
+
+impl From<store::seal::UnlockError> for Error {
+    fn from(error: store::seal::UnlockError) -> Self {
+        use store::seal::UnlockError as U;
+        match error {
+            U::Container(error) => error.into(),
+            U::Unwrap { .. } => Self::from_source(Kind::Key, &error)
+                .hint("name the identity file of one of them with --identity"),
         }
     }
 }

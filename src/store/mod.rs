@@ -8,6 +8,7 @@ mod file;
 mod name;
 pub mod period;
 pub mod personal;
+pub mod seal;
 
 pub use file::RecordingFile;
 pub use name::{ID_LEN, Name, id_text, parse_id};

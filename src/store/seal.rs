@@ -1,0 +1,251 @@
+//! Keys and recordings brought together: to whom a recording is sealed, who opens one, whose signature it bears.
+
+use super::period::Period;
+use crate::container::cert::NAMESPACE;
+use crate::container::verify::Origin;
+use crate::container::{self, Certificate, Reader, SessionKeys, Slot, SlotKind};
+use crate::crypto::identity::{self, Identities, UnwrapError};
+use crate::crypto::known_keys::{KnownKeys, Trust};
+use crate::crypto::recipient::{self, Recipient, WrapError};
+use crate::crypto::sshsig;
+use std::fmt;
+use std::io::{Read, Seek};
+use zeroize::Zeroizing;
+
+/// Seals the keys of a session: to the period key when there is one (its recipients open it then), or else to the
+/// recipients themselves.
+///
+/// # Errors
+/// No recipients, or one that needs a plugin: plugins never run in a recorder.
+pub fn slots(
+    keys: &SessionKeys,
+    recipients: &[Recipient],
+    period: Option<&Period>,
+) -> Result<Vec<Slot>, WrapError> {
+    let Some(period) = period else {
+        return Ok(vec![Slot { kind: SlotKind::Root, age: recipient::wrap(recipients, keys.root())? }]);
+    };
+    let root = recipient::wrap(std::slice::from_ref(&period.recipient), keys.root())?;
+    Ok(vec![
+        Slot { kind: SlotKind::Period, age: period.sealed.clone() },
+        Slot { kind: SlotKind::Root, age: root },
+    ])
+}
+
+/// How much an identity opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Everything.
+    Content,
+    /// Metadata and index.
+    Index,
+}
+
+/// Why a recording could not be opened.
+#[derive(Debug)]
+pub enum UnlockError {
+    /// No identity opens it.
+    Unwrap {
+        /// To whom it is sealed, as its header says.
+        recipients: Vec<String>,
+        /// Which identity files were tried, and why each did not do.
+        source: UnwrapError,
+    },
+    /// An identity opened a slot, but what was in it does not open the recording, or the index is damaged.
+    Container(container::Error),
+}
+
+impl fmt::Display for UnlockError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unwrap { recipients, .. } => {
+                let shown: Vec<String> =
+                    recipients.iter().map(|r| crate::text::escaped(r).to_string()).collect();
+                write!(f, "cannot open the recording, which is sealed to {}", shown.join(" and to "))
+            }
+            Self::Container(error) => write!(f, "{error}"),
+        }
+    }
+}
+
+impl std::error::Error for UnlockError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Unwrap { source, .. } => Some(source),
+            Self::Container(error) => error.source(),
+        }
+    }
+}
+
+/// Opens a recording with the first slot that the identities open: the root key, directly or through a period key, or
+/// else the index key alone.
+///
+/// # Errors
+/// [`UnlockError`].
+pub fn unlock<R: Read + Seek>(
+    reader: &mut Reader<R>,
+    identities: &Identities,
+) -> Result<Access, UnlockError> {
+    let slots = reader.slots().to_vec();
+    let of = |kind| slots.iter().filter(move |slot| slot.kind == kind);
+    let mut failure = None;
+    let mut keep = |error| {
+        // A slot that is damaged says more than one that is sealed to others.
+        if failure.is_none() || !matches!(error, UnwrapError::NoIdentity { .. }) {
+            failure = Some(error);
+        }
+    };
+    let has_period = of(SlotKind::Period).next().is_some();
+    for period in of(SlotKind::Period) {
+        match identities.unwrap(&period.age) {
+            Ok(text) => {
+                let Ok(text) = std::str::from_utf8(&text) else { continue };
+                for root in of(SlotKind::Root) {
+                    match identity::unwrap_with(text, &root.age) {
+                        Ok(key) => return open_root(reader, &key),
+                        Err(error) => keep(error),
+                    }
+                }
+            }
+            Err(error) => keep(error),
+        }
+    }
+    for root in of(SlotKind::Root) {
+        match identities.unwrap(&root.age) {
+            Ok(key) => return open_root(reader, &key),
+            // Sealed to the period key, which is nobody's identity: what the period slot said is the better answer.
+            Err(UnwrapError::NoIdentity { .. }) if has_period => {}
+            Err(error) => keep(error),
+        }
+    }
+    for index in of(SlotKind::Index) {
+        match identities.unwrap(&index.age) {
+            Ok(key) => {
+                reader.unlock_index(key_of(&key)?).map_err(UnlockError::Container)?;
+                return Ok(Access::Index);
+            }
+            Err(error) => keep(error),
+        }
+    }
+    let source = failure.unwrap_or(UnwrapError::NoIdentity { slots: Vec::new(), tried: Vec::new() });
+    Err(UnlockError::Unwrap { recipients: reader.header().recipients.clone(), source })
+}
+
+fn open_root<R: Read + Seek>(
+    reader: &mut Reader<R>,
+    key: &Zeroizing<Vec<u8>>,
+) -> Result<Access, UnlockError> {
+    reader.unlock(key_of(key)?).map_err(UnlockError::Container)?;
+    Ok(Access::Content)
+}
+
+fn key_of(bytes: &[u8]) -> Result<[u8; 32], UnlockError> {
+    bytes.try_into().map_err(|_| UnlockError::Container(container::Error::WrongKey))
+}
+
+/// Checks the signature of a certificate, and whose it is, against the keys that are known.
+pub fn certify(known: &KnownKeys, certificate: &Certificate) -> Origin {
+    let key = match sshsig::verify(&certificate.signature, NAMESPACE, certificate.text.as_bytes()) {
+        Ok(key) => key,
+        Err(error) => return Origin::Bad(error.to_string()),
+    };
+    let fingerprint = key.fingerprint();
+    match known.trust(&certificate.statement.host, NAMESPACE, &key) {
+        Trust::Trusted => Origin::Trusted(fingerprint),
+        Trust::Revoked => Origin::Bad(format!("the key {fingerprint} is revoked")),
+        Trust::OtherHost(hosts) => Origin::Unknown(format!("{fingerprint} (known for {})", hosts.join(", "))),
+        Trust::OtherPurpose => Origin::Unknown(format!("{fingerprint} (known, but not for recordings)")),
+        Trust::Unknown => Origin::Unknown(fingerprint),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cast::Header as CastHeader;
+    use crate::container::verify::{Verdict, verify};
+    use crate::container::{Extras, Header, Meta, Setup, Writer};
+    use crate::crypto::prompt::Nobody;
+    use crate::crypto::sshsig::Signer;
+    use std::io::Cursor;
+    use std::path::Path;
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    fn recorded(slots_of: impl FnOnce(&SessionKeys) -> Vec<Slot>, signer: &Signer) -> Vec<u8> {
+        let keys = SessionKeys::generate().unwrap();
+        let setup = Setup {
+            slots: slots_of(&keys),
+            header: Header {
+                host: "web-3".into(),
+                recipients: vec!["age1somebody".into()],
+                ..Header::default()
+            },
+            meta: Meta::default(),
+            cast: CastHeader::new(80, 24),
+            ledger: String::new(),
+        };
+        let writer =
+            Writer::create(Vec::new(), keys, setup, |text| Ok(signer.sign(NAMESPACE, text.as_bytes())?))
+                .unwrap();
+        writer.finish(Duration::ZERO, Extras::default()).map_err(|(e, _)| e).unwrap().1
+    }
+
+    fn identities(text: &str) -> Identities {
+        Identities::from_text(Path::new("mine.txt"), text.as_bytes(), Arc::new(Nobody)).unwrap()
+    }
+
+    #[test]
+    fn a_recipient_opens_everything_a_searcher_the_index_and_a_stranger_is_told_whose_it_is() {
+        let signer = Signer::generate("test").unwrap();
+        let (mine, recipient) = identity::generate();
+        let (searcher, search_recipient) = identity::generate();
+        let (stranger, _) = identity::generate();
+        let bytes = recorded(
+            |keys| {
+                let mut slots = slots(keys, &[recipient], None).unwrap();
+                let age = recipient::wrap(&[search_recipient], &keys.index()).unwrap();
+                slots.push(Slot { kind: SlotKind::Index, age });
+                slots
+            },
+            &signer,
+        );
+        let open = |text: &str| {
+            let mut reader = Reader::open(Cursor::new(bytes.clone())).unwrap();
+            unlock(&mut reader, &identities(text))
+        };
+        assert_eq!(open(&mine).unwrap(), Access::Content);
+        assert_eq!(open(&searcher).unwrap(), Access::Index);
+        let error = open(&stranger).unwrap_err();
+        let told = format!("{error}: {}", std::error::Error::source(&error).unwrap());
+        assert!(told.contains("age1somebody") && told.contains("mine.txt"), "{told}");
+    }
+
+    #[test]
+    fn a_period_key_opens_for_the_recipients_it_was_made_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let signer = Signer::generate("test").unwrap();
+        let (mine, recipient) = identity::generate();
+        let prompt: Arc<dyn crate::crypto::prompt::Prompt> = Arc::new(Nobody);
+        let period = super::super::period::make(dir.path(), &[recipient.clone()], &prompt).unwrap();
+        let bytes = recorded(|keys| slots(keys, &[recipient], Some(&period)).unwrap(), &signer);
+        let mut reader = Reader::open(Cursor::new(bytes.clone())).unwrap();
+        assert_eq!(unlock(&mut reader, &identities(&mine)).unwrap(), Access::Content);
+        let mut reader = Reader::open(Cursor::new(bytes)).unwrap();
+        assert!(unlock(&mut reader, &identities(&identity::generate().0)).is_err());
+    }
+
+    #[test]
+    fn a_recording_is_intact_for_who_knows_its_host_and_foreign_for_others() {
+        let signer = Signer::generate("test").unwrap();
+        let (_, recipient) = identity::generate();
+        let bytes = recorded(|keys| slots(keys, &[recipient], None).unwrap(), &signer);
+        let judge =
+            |known: &KnownKeys| verify(Cursor::new(&bytes), |c| certify(known, c), |_| ()).unwrap().verdict;
+        let known = KnownKeys::parse(&format!("web-3 {}\n", signer.host_key())).unwrap();
+        assert_eq!(judge(&known), Verdict::Intact);
+        let other = KnownKeys::parse(&format!("db-1 {}\n", signer.host_key())).unwrap();
+        assert!(matches!(judge(&other), Verdict::Foreign { .. }));
+        assert!(matches!(judge(&KnownKeys::default()), Verdict::Foreign { .. }));
+    }
+}
