@@ -1,0 +1,225 @@
+//! asciicast, versions 3 and 2.
+//!
+//! Times come from the recording's own clock, whole milliseconds; events that are left out leave their time behind. A
+//! character that was cut between two events appears when it is whole. Each maximal run of bytes that begin no character
+//! becomes one U+FFFD (as the Unicode standard recommends and most decoders do).
+
+use super::Losses;
+use crate::cast::line::{self, push_seconds, push_string};
+use crate::cast::{Event, Gap, Header, Payload};
+use crate::container::Opening;
+use std::io::{self, Write};
+use std::time::Duration;
+
+/// Which version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Version {
+    V2,
+    V3,
+}
+
+/// Writes a cast.
+pub(super) struct Cast {
+    version: Version,
+    /// There was no terminal to put a carriage return before a line feed.
+    bare: bool,
+    encoder: line::Encoder,
+    last: Duration,
+    output: Stream,
+    error_output: Stream,
+    input: Stream,
+    lines: Vec<u8>,
+}
+
+/// What is left of a stream from the event before.
+#[derive(Default)]
+struct Stream {
+    /// The beginning of a character.
+    tail: Vec<u8>,
+    /// The last character was a carriage return.
+    after_cr: bool,
+}
+
+impl Cast {
+    pub(super) fn begin(version: Version, opening: &Opening, out: &mut impl Write) -> io::Result<Self> {
+        let mut header = opening.cast.clone();
+        header.version = 3;
+        let bare = opening.meta.cols == 0 || opening.meta.rows == 0;
+        if header.term.cols == 0 || header.term.rows == 0 {
+            (header.term.cols, header.term.rows) = (80, 24);
+        }
+        match version {
+            Version::V3 => serde_json::to_writer(&mut *out, &header)?,
+            Version::V2 => serde_json::to_writer(&mut *out, &v2(&header))?,
+        }
+        out.write_all(b"\n")?;
+        Ok(Self {
+            version,
+            bare,
+            encoder: line::Encoder::default(),
+            last: Duration::ZERO,
+            output: Stream::default(),
+            error_output: Stream::default(),
+            input: Stream::default(),
+            lines: Vec::new(),
+        })
+    }
+
+    pub(super) fn event(
+        &mut self,
+        event: &Event,
+        losses: &mut Losses,
+        out: &mut impl Write,
+    ) -> io::Result<()> {
+        let time = event.time;
+        self.last = time;
+        match &event.payload {
+            Payload::Output(bytes) => {
+                let text = self.output.text(bytes, self.bare, losses);
+                self.text(time, "o", &text);
+            }
+            Payload::ErrorOutput(bytes) => {
+                losses.error_output += bytes.len() as u64;
+                let text = self.error_output.text(bytes, self.bare, losses);
+                self.text(time, "o", &text);
+            }
+            Payload::Input(bytes) => {
+                let text = self.input.text(bytes, false, losses);
+                self.text(time, "i", &text);
+            }
+            Payload::Resize { cols: 0, .. } | Payload::Resize { rows: 0, .. } => losses.resizes += 1,
+            Payload::Resize { cols, rows } => self.line(time, "r", &format!("{cols}x{rows}")),
+            Payload::Marker(label) => self.line(time, "m", label),
+            Payload::Gap(gap) => {
+                losses.gaps += 1;
+                self.line(time, "m", &gap_label(gap));
+            }
+            Payload::Exit(status) if self.version == Version::V3 => self.line(time, "x", &status.to_string()),
+            Payload::Exit(status) => losses.exit = Some(*status),
+            Payload::Withheld(count) => losses.withheld += u64::from(*count),
+            Payload::Other { .. } => losses.unknown += 1,
+            Payload::Keyframe(_) | Payload::Anchor(_) => {}
+        }
+        out.write_all(&self.lines)?;
+        self.lines.clear();
+        Ok(())
+    }
+
+    pub(super) fn finish(mut self, losses: &mut Losses, out: &mut impl Write) -> io::Result<()> {
+        let rests = [(&mut self.output, "o"), (&mut self.error_output, "o"), (&mut self.input, "i")];
+        let rests = rests.map(|(stream, code)| (stream.rest(losses), code));
+        for (rest, code) in rests {
+            self.text(self.last, code, &rest);
+        }
+        out.write_all(&self.lines)
+    }
+
+    fn text(&mut self, time: Duration, code: &str, text: &str) {
+        if !text.is_empty() {
+            self.line(time, code, text);
+        }
+    }
+
+    fn line(&mut self, time: Duration, code: &str, data: &str) {
+        match self.version {
+            Version::V3 => {
+                let payload = Payload::Other { code: code.to_owned(), data: data.to_owned() };
+                self.encoder.encode(&Event::new(time, payload), &mut self.lines);
+            }
+            Version::V2 => {
+                self.lines.push(b'[');
+                push_seconds(
+                    u64::try_from((time.as_micros() + 500) / 1000).unwrap_or(u64::MAX),
+                    &mut self.lines,
+                );
+                self.lines.push(b',');
+                push_string(code, &mut self.lines);
+                self.lines.push(b',');
+                push_string(data, &mut self.lines);
+                self.lines.extend_from_slice(b"]\n");
+            }
+        }
+    }
+}
+
+impl Stream {
+    /// The text of `bytes`, with what was left from before, without what is still incomplete.
+    fn text(&mut self, bytes: &[u8], bare: bool, losses: &mut Losses) -> String {
+        let mut all = std::mem::take(&mut self.tail);
+        all.extend_from_slice(bytes);
+        let whole = all.len().saturating_sub(crate::text::incomplete_tail(&all));
+        self.tail = all.split_off(whole);
+        let text = replaced(&all, losses);
+        if bare { self.with_carriage_returns(&text, losses) } else { text }
+    }
+
+    fn with_carriage_returns(&mut self, text: &str, losses: &mut Losses) -> String {
+        let mut out = String::with_capacity(text.len() + 16);
+        for c in text.chars() {
+            if c == '\n' && !self.after_cr {
+                out.push('\r');
+                losses.carriage_returns += 1;
+            }
+            self.after_cr = c == '\r';
+            out.push(c);
+        }
+        out
+    }
+
+    /// What never became a character.
+    fn rest(&mut self, losses: &mut Losses) -> String {
+        replaced(&std::mem::take(&mut self.tail), losses)
+    }
+}
+
+fn replaced(bytes: &[u8], losses: &mut Losses) -> String {
+    let mut text = String::with_capacity(bytes.len());
+    for piece in bytes.utf8_chunks() {
+        text.push_str(piece.valid());
+        if !piece.invalid().is_empty() {
+            text.push('\u{fffd}');
+            losses.replaced += piece.invalid().len() as u64;
+        }
+    }
+    text
+}
+
+/// The marker that stands for a gap.
+pub(super) fn gap_label(gap: &Gap) -> String {
+    let mut label = format!("gap: {}", gap.why);
+    if !gap.of.is_empty() {
+        label.push_str(&format!(" ({})", gap.of));
+    }
+    if gap.count > 0 {
+        label.push_str(&format!(", {} missing", gap.count));
+    }
+    if !gap.note.is_empty() {
+        label.push_str(&format!(": {}", gap.note));
+    }
+    label
+}
+
+/// Header of version 2.
+fn v2(header: &Header) -> serde_json::Value {
+    let mut old = serde_json::Map::new();
+    old.insert("version".into(), 2.into());
+    old.insert("width".into(), header.term.cols.into());
+    old.insert("height".into(), header.term.rows.into());
+    if let Some(timestamp) = header.timestamp {
+        old.insert("timestamp".into(), timestamp.into());
+    }
+    for (name, value) in [("command", &header.command), ("title", &header.title)] {
+        if let Some(value) = value {
+            old.insert(name.into(), value.clone().into());
+        }
+    }
+    let mut env: serde_json::Map<String, serde_json::Value> =
+        header.env.iter().map(|(name, value)| (name.clone(), value.clone().into())).collect();
+    if let Some(kind) = &header.term.kind {
+        env.insert("TERM".into(), kind.clone().into());
+    }
+    if !env.is_empty() {
+        old.insert("env".into(), env.into());
+    }
+    old.into()
+}

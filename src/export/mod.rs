@@ -1,0 +1,195 @@
+//! A recording in the formats of others: asciicast 3 and 2, raw output, plain text, JSON lines.
+//!
+//! Takes events in order and writes to whatever it is given; knows no paths and no keys. Refuses to lose anything
+//! silently: what a format cannot carry is counted in [`Losses`].
+
+mod cast;
+mod json;
+pub mod plain;
+
+use crate::cast::{Event, Payload};
+use crate::container::Opening;
+use std::fmt;
+use std::io::{self, Write};
+
+/// A format to export to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// asciicast v3 (<https://docs.asciinema.org/manual/asciicast/v3/>).
+    Cast,
+    /// asciicast v2 (<https://docs.asciinema.org/manual/asciicast/v2/>).
+    Cast2,
+    /// The bytes that were shown, and nothing else.
+    Raw,
+    /// What could be read, line by line, without control sequences.
+    Text,
+    /// Every event as a line of JSON; nothing is lost.
+    Json,
+}
+
+/// What the format could not carry.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Losses {
+    /// Bytes that are no UTF-8, replaced by U+FFFD.
+    pub replaced: u64,
+    /// Times that input was withheld from the recording: the format has no word for it.
+    pub withheld: u64,
+    /// Gaps: a marker in a cast, nothing in raw output and text.
+    pub gaps: u64,
+    /// Bytes of standard error that are mixed into the output.
+    pub error_output: u64,
+    /// Bytes of input left out.
+    pub input: u64,
+    /// Resizes left out, because the format has no place for them or because a side is zero.
+    pub resizes: u64,
+    /// Markers left out.
+    pub markers: u64,
+    /// The exit status was left out.
+    pub exit: Option<i32>,
+    /// Line feeds that got a carriage return before them, because nothing but a terminal adds it.
+    pub carriage_returns: u64,
+    /// Events of unknown codes left out.
+    pub unknown: u64,
+}
+
+impl Losses {
+    /// Whether everything was carried.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl fmt::Display for Losses {
+    /// One line: `12 bytes that are no UTF-8 became U+FFFD; …`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let some = |n: u64, one: &str, many: &str| match n {
+            0 => None,
+            1 => Some(format!("1 {one}")),
+            n => Some(format!("{n} {many}")),
+        };
+        let parts = [
+            some(
+                self.replaced,
+                "byte that is no UTF-8 became U+FFFD",
+                "bytes that are no UTF-8 became U+FFFD",
+            ),
+            some(self.withheld, "time input was withheld", "times input was withheld"),
+            some(self.gaps, "gap in the recording", "gaps in the recording"),
+            some(self.error_output, "byte of standard error mixed in", "bytes of standard error mixed in"),
+            some(self.input, "byte of input left out", "bytes of input left out"),
+            some(self.resizes, "resize left out", "resizes left out"),
+            some(self.markers, "marker left out", "markers left out"),
+            self.exit.map(|status| format!("exit status {status} left out")),
+            some(self.carriage_returns, "carriage return added", "carriage returns added"),
+            some(self.unknown, "event of an unknown code left out", "events of unknown codes left out"),
+        ];
+        f.write_str(&parts.into_iter().flatten().collect::<Vec<_>>().join("; "))
+    }
+}
+
+/// Writes one recording in one format.
+pub struct Exporter<W: Write> {
+    out: W,
+    inner: Inner,
+    losses: Losses,
+}
+
+enum Inner {
+    Cast(cast::Cast),
+    Raw,
+    Text(Box<plain::Plain>),
+    Json,
+}
+
+impl<W: Write> Exporter<W> {
+    /// Begins: writes what the format has at its head.
+    ///
+    /// # Errors
+    /// The writer's.
+    pub fn begin(
+        format: Format,
+        header: &crate::container::Header,
+        opening: &Opening,
+        mut out: W,
+    ) -> io::Result<Self> {
+        let inner = match format {
+            Format::Cast => Inner::Cast(cast::Cast::begin(cast::Version::V3, opening, &mut out)?),
+            Format::Cast2 => Inner::Cast(cast::Cast::begin(cast::Version::V2, opening, &mut out)?),
+            Format::Raw => Inner::Raw,
+            Format::Text => Inner::Text(Box::default()),
+            Format::Json => {
+                json::begin(header, opening, &mut out)?;
+                Inner::Json
+            }
+        };
+        Ok(Self { out, inner, losses: Losses::default() })
+    }
+
+    /// Takes the next event.
+    ///
+    /// # Errors
+    /// The writer's.
+    pub fn event(&mut self, event: &Event) -> io::Result<()> {
+        match &mut self.inner {
+            Inner::Cast(cast) => cast.event(event, &mut self.losses, &mut self.out),
+            Inner::Raw => {
+                if let Some(bytes) = shown(event, &mut self.losses) {
+                    self.out.write_all(bytes)?;
+                }
+                Ok(())
+            }
+            Inner::Text(plain) => {
+                if let Some(bytes) = shown(event, &mut self.losses) {
+                    for line in plain.feed(bytes) {
+                        writeln!(self.out, "{line}")?;
+                    }
+                }
+                Ok(())
+            }
+            Inner::Json => json::event(event, &mut self.out),
+        }
+    }
+
+    /// Ends, and tells what could not be carried.
+    ///
+    /// # Errors
+    /// The writer's.
+    pub fn finish(mut self) -> io::Result<(Losses, W)> {
+        match self.inner {
+            Inner::Cast(cast) => cast.finish(&mut self.losses, &mut self.out)?,
+            Inner::Text(mut plain) => {
+                if let Some(line) = plain.finish() {
+                    writeln!(self.out, "{line}")?;
+                }
+                self.losses.replaced = plain.replaced();
+            }
+            Inner::Raw | Inner::Json => {}
+        }
+        self.out.flush()?;
+        Ok((self.losses, self.out))
+    }
+}
+
+/// The bytes of an event that were shown; anything else is counted as lost.
+fn shown<'a>(event: &'a Event, losses: &mut Losses) -> Option<&'a [u8]> {
+    match &event.payload {
+        Payload::Output(bytes) => return Some(bytes),
+        Payload::ErrorOutput(bytes) => {
+            losses.error_output += bytes.len() as u64;
+            return Some(bytes);
+        }
+        Payload::Input(bytes) => losses.input += bytes.len() as u64,
+        Payload::Resize { .. } => losses.resizes += 1,
+        Payload::Marker(_) => losses.markers += 1,
+        Payload::Exit(status) => losses.exit = Some(*status),
+        Payload::Withheld(count) => losses.withheld += u64::from(*count),
+        Payload::Gap(_) => losses.gaps += 1,
+        Payload::Other { .. } => losses.unknown += 1,
+        // The reader's own bookkeeping: every format is whole without it.
+        Payload::Keyframe(_) | Payload::Anchor(_) => {}
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,363 @@
+//! Output as lines of plain text: what could be read, without what the terminal was told.
+//!
+//! Follows what line editing and progress bars do within a line (carriage return, backspace, tab, erasing, moving to a
+//! column) and drops every other control sequence, whatever its length. What a full-screen program drew is left out, one
+//! line stands for it. Refuses to let anything through that could act on a terminal: what remains is printable, and
+//! deceptive characters are made visible. Not an emulator: text placed by moving between lines comes in the order it
+//! was written.
+
+use crate::text::is_deceptive;
+
+/// The longest line, in columns; longer ones are cut into several.
+const MAX_COLUMNS: usize = 32 << 10;
+/// How far a control sequence can move the cursor: no terminal is wider, and a few bytes must not make a long line.
+const MAX_MOVE: usize = 1024;
+/// The most parameter bytes of a control sequence that are looked at.
+const MAX_PARAMETERS: usize = 64;
+
+/// Turns output into lines. Holds one line.
+#[derive(Default)]
+pub struct Plain {
+    state: State,
+    parameters: Vec<u8>,
+    /// The beginning of a character that was cut.
+    tail: Vec<u8>,
+    /// The line in hand, a character a column; the second column of a wide character holds [`FILLER`].
+    line: Vec<char>,
+    column: usize,
+    full_screen: bool,
+    done: Vec<String>,
+    replaced: u64,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum State {
+    #[default]
+    Ground,
+    Escape,
+    /// After an intermediate byte of an escape sequence.
+    Intermediate,
+    Control,
+    /// A string that goes on to its terminator: title, clipboard, image, …
+    Text,
+    /// In such a string, after an escape.
+    TextEscape,
+}
+
+/// Second column of a wide character.
+const FILLER: char = '\0';
+
+impl Plain {
+    /// Takes output; gives the lines that were finished.
+    pub fn feed(&mut self, bytes: &[u8]) -> Vec<String> {
+        let mut all = std::mem::take(&mut self.tail);
+        all.extend_from_slice(bytes);
+        let whole = all.len().saturating_sub(crate::text::incomplete_tail(&all));
+        self.tail = all.split_off(whole);
+        self.take(&all);
+        std::mem::take(&mut self.done)
+    }
+
+    fn take(&mut self, bytes: &[u8]) {
+        for piece in bytes.utf8_chunks() {
+            piece.valid().chars().for_each(|c| self.character(c));
+            if !piece.invalid().is_empty() {
+                self.replaced += piece.invalid().len() as u64;
+                self.character('\u{fffd}');
+            }
+        }
+    }
+
+    /// The line in hand, as far as it goes.
+    pub fn unfinished(&self) -> String {
+        text_of(&self.line)
+    }
+
+    /// Ends: the line in hand, if there is anything in it.
+    pub fn finish(&mut self) -> Option<String> {
+        let tail = std::mem::take(&mut self.tail);
+        self.take(&tail);
+        let line = text_of(&std::mem::take(&mut self.line));
+        (!line.is_empty()).then_some(line)
+    }
+
+    /// Bytes that are no UTF-8, shown as U+FFFD.
+    pub fn replaced(&self) -> u64 {
+        self.replaced
+    }
+
+    fn character(&mut self, c: char) {
+        match (self.state, c) {
+            // Cancel and substitute end any sequence.
+            (_, '\x18' | '\x1a') => self.state = State::Ground,
+            (State::Ground, '\x1b') => self.state = State::Escape,
+            (State::Ground, c) => self.ground(c),
+
+            (State::Escape | State::Control | State::Intermediate, '\x1b') => self.state = State::Escape,
+            (State::Escape, '[') => {
+                self.parameters.clear();
+                self.state = State::Control;
+            }
+            (State::Escape, ']' | 'P' | 'X' | '^' | '_') => self.state = State::Text,
+            (State::Escape | State::Intermediate, ' '..='/') => self.state = State::Intermediate,
+            (State::Escape, c) => {
+                self.state = State::Ground;
+                match c {
+                    'D' | 'E' => self.end_line(),
+                    c if c.is_control() => self.ground(c),
+                    _ => {}
+                }
+            }
+            (State::Intermediate, _) => self.state = State::Ground,
+
+            (State::Control, '\x40'..='\x7e') => {
+                self.state = State::Ground;
+                self.control(c);
+            }
+            (State::Control, ' '..='?') => {
+                if self.parameters.len() < MAX_PARAMETERS {
+                    self.parameters.push(u8::try_from(c).unwrap_or(b'?'));
+                }
+            }
+            (State::Control, c) if c.is_control() => self.ground(c),
+            // Nothing that a sequence may hold: it was none.
+            (State::Control, c) => {
+                self.state = State::Ground;
+                self.ground(c);
+            }
+
+            (State::Text, '\x07' | '\u{9c}') => self.state = State::Ground,
+            (State::Text, '\x1b') => self.state = State::TextEscape,
+            (State::Text, _) => {}
+            (State::TextEscape, '\\') => self.state = State::Ground,
+            (State::TextEscape, c) => {
+                self.state = State::Escape;
+                self.character(c);
+            }
+        }
+    }
+
+    fn ground(&mut self, c: char) {
+        match c {
+            '\n' | '\x0b' | '\x0c' => self.end_line(),
+            '\r' => self.column = 0,
+            '\x08' => self.column = self.column.saturating_sub(1),
+            '\t' => {
+                let to = (self.column / 8 + 1) * 8;
+                while self.column < to && !self.full_screen {
+                    self.put(' ');
+                }
+            }
+            c if c.is_ascii_control() => {}
+            c if is_deceptive(c) => c.escape_unicode().for_each(|c| self.put(c)),
+            c => self.put(c),
+        }
+    }
+
+    fn put(&mut self, c: char) {
+        if self.full_screen {
+            return;
+        }
+        let width = unicode_width::UnicodeWidthChar::width(c).unwrap_or(1);
+        if self.column + width > MAX_COLUMNS {
+            self.end_line();
+        }
+        if width == 0 {
+            // A combining character belongs to the one before it; it takes no column of its own on a terminal, but
+            // losing it would be worse than a shifted column.
+            let at = self.column.min(self.line.len());
+            self.line.insert(at, c);
+            self.column = at + 1;
+            return;
+        }
+        self.blank_to(self.column + width);
+        self.line[self.column] = c;
+        self.line[self.column + 1..self.column + width].fill(FILLER);
+        self.column += width;
+        // Half of a wide character that was written over is gone.
+        if self.line.get(self.column) == Some(&FILLER) {
+            self.line[self.column] = ' ';
+        }
+    }
+
+    fn blank_to(&mut self, columns: usize) {
+        if self.line.len() < columns {
+            self.line.resize(columns, ' ');
+        }
+    }
+
+    fn end_line(&mut self) {
+        self.column = 0;
+        if !self.full_screen {
+            self.done.push(text_of(&std::mem::take(&mut self.line)));
+        }
+    }
+
+    /// Ends the line if there is something in it: the cursor goes elsewhere.
+    fn leave_line(&mut self) {
+        if self.line.iter().any(|c| !c.is_whitespace()) {
+            self.end_line();
+        }
+        self.line.clear();
+    }
+
+    fn control(&mut self, last: char) {
+        let parameters = std::mem::take(&mut self.parameters);
+        let text = std::str::from_utf8(&parameters).unwrap_or_default();
+        let first = text.split(';').next().and_then(|n| n.parse::<usize>().ok());
+        let count = first.unwrap_or(1).clamp(1, MAX_COLUMNS);
+        let end = self.line.len();
+        match last {
+            'C' | 'a' => self.column = (self.column + count).min(MAX_MOVE.max(self.column)),
+            'D' => self.column = self.column.saturating_sub(count),
+            'G' | '`' => self.column = (count - 1).min(MAX_MOVE),
+            'K' => match first.unwrap_or(0) {
+                0 => self.line.truncate(self.column),
+                1 => self.line[..(self.column + 1).min(end)].fill(' '),
+                _ => self.line.clear(),
+            },
+            'P' => {
+                let from = self.column.min(end);
+                self.line.drain(from..(from + count).min(end));
+            }
+            'X' => {
+                let from = self.column.min(end);
+                self.line[from..(from + count).min(end)].fill(' ');
+            }
+            '@' if self.column < end => {
+                let blanks = count.min(MAX_MOVE.saturating_sub(end));
+                self.line.splice(self.column..self.column, std::iter::repeat_n(' ', blanks));
+            }
+            'A' | 'B' | 'd' | 'E' | 'F' | 'H' | 'f' => {
+                self.leave_line();
+                if last != 'A' && last != 'B' && last != 'd' {
+                    self.column = 0;
+                }
+            }
+            'J' if first.unwrap_or(0) >= 2 => self.leave_line(),
+            'h' | 'l' if text.starts_with('?') => {
+                let alternate = text[1..].split(';').any(|mode| matches!(mode, "47" | "1047" | "1049"));
+                if alternate && (last == 'h') != self.full_screen {
+                    self.switch(last == 'h');
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn switch(&mut self, full_screen: bool) {
+        if full_screen {
+            self.leave_line();
+            self.done.push("[full-screen program]".to_owned());
+        }
+        self.line.clear();
+        self.column = 0;
+        self.full_screen = full_screen;
+    }
+}
+
+fn text_of(line: &[char]) -> String {
+    let text: String = line.iter().filter(|c| **c != FILLER).collect();
+    text.trim_end().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn lines(output: &[u8]) -> Vec<String> {
+        let mut plain = Plain::default();
+        let mut lines = plain.feed(output);
+        lines.extend(plain.finish());
+        lines
+    }
+
+    #[test]
+    fn colours_titles_and_the_clipboard_disappear_and_the_text_stays() {
+        let output = b"\x1b]0;title\x07\x1b[1;32mroot@web\x1b[0m:\x1b[34m~\x1b[m# ls\r\n\x1b]52;c;QUJD\x1b\\a  b\r\n\x1bP1q~~\x1b\\c\x1b(B\r\n";
+        assert_eq!(lines(output), ["root@web:~# ls", "a  b", "c"]);
+    }
+
+    #[test]
+    fn corrections_within_a_line_end_as_they_stood() {
+        assert_eq!(lines(b"lx\x08s -l\r\n"), ["ls -l"]);
+        assert_eq!(lines(b" 10%\r 50%\r100%\x1b[K done\n"), ["100% done"]);
+        assert_eq!(lines(b"abcdef\x1b[3D\x1b[K\x1b[1Gx\n"), ["xbc"]);
+        assert_eq!(lines(b"abc\x1b[2Gx\x1b[1P\n"), ["ax"]);
+        assert_eq!(lines(b"a\tb\n"), ["a       b"]);
+        assert_eq!(lines("日本\x08\x08x\n".as_bytes()), ["日x"]);
+        assert_eq!(lines("日本\rx\n".as_bytes()), ["x 本"]);
+    }
+
+    #[test]
+    fn a_full_screen_program_is_one_line() {
+        assert_eq!(
+            lines(b"$ vim\r\n\x1b[?1049h\x1b[2J\x1b[Hlots\r\nof\r\ntext\x1b[?1049l$ exit\r\n"),
+            ["$ vim", "[full-screen program]", "$ exit"]
+        );
+    }
+
+    #[test]
+    fn invalid_and_cut_bytes_are_shown_as_such_and_counted() {
+        let mut plain = Plain::default();
+        let crab = "🦀".as_bytes();
+        assert!(plain.feed(&crab[..2]).is_empty());
+        assert_eq!(plain.feed(&[&crab[2..], b"\xff\n\xe2"].concat()), ["🦀\u{fffd}"]);
+        assert_eq!(plain.finish().unwrap(), "\u{fffd}");
+        assert_eq!(plain.replaced(), 2);
+        assert_eq!(lines("a\u{202e}b\u{9b}\n".as_bytes()), ["a\\u{202e}b\\u{9b}"]);
+    }
+
+    #[test]
+    fn endless_sequences_and_lines_take_bounded_memory() {
+        let mut plain = Plain::default();
+        plain.feed(b"\x1b]");
+        plain.feed(b"\x1b[");
+        for _ in 0..1000 {
+            assert!(plain.feed(&[b'1'; 1000]).is_empty());
+        }
+        assert!(plain.parameters.len() <= MAX_PARAMETERS);
+        let long = plain.feed(&[b"\x18".as_slice(), &vec![b'x'; MAX_COLUMNS * 3]].concat());
+        assert_eq!(long.len(), 2);
+        let moved = lines(b"\x1b[99999999999C\x1b[999999999@\x1b[32760Cxx\n");
+        assert_eq!(moved, [" ".repeat(MAX_MOVE) + "xx"]);
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_but_printable_text_comes_out_of_anything(
+            chunks in proptest::collection::vec(
+                prop_oneof![
+                    proptest::collection::vec(any::<u8>(), 0..40),
+                    "(\u{1b}\\[[0-9;?]{0,6}[@-~]|\u{1b}[@-_]|[\u{0}-\u{a0}]|日){0,20}".prop_map(String::into_bytes),
+                ],
+                0..20,
+            )
+        ) {
+            let mut plain = Plain::default();
+            let mut all = Vec::new();
+            for chunk in &chunks {
+                all.extend(plain.feed(chunk));
+                all.push(plain.unfinished());
+            }
+            all.extend(plain.finish());
+            for line in all {
+                prop_assert!(!line.chars().any(|c| c.is_control() || is_deceptive(c)), "{line:?}");
+            }
+        }
+
+        #[test]
+        fn how_the_output_was_cut_makes_no_difference(
+            bytes in "(\u{1b}\\[[0-9;?]{0,6}[@-~]|\u{1b}[@-_]|[\u{0}-\u{a0}]|日){0,40}", cut in 0usize..200
+        ) {
+            let bytes = bytes.as_bytes();
+            let cut = cut.min(bytes.len());
+            let mut plain = Plain::default();
+            let mut split = plain.feed(&bytes[..cut]);
+            split.extend(plain.feed(&bytes[cut..]));
+            split.extend(plain.finish());
+            prop_assert_eq!(split, lines(bytes));
+        }
+    }
+}

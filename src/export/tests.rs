@@ -1,0 +1,141 @@
+use super::*;
+use crate::cast::{Anchor, Gap, Header as CastHeader};
+use crate::container::{Header, Meta};
+use std::time::Duration;
+
+fn opening(terminal: bool) -> Opening {
+    let (cols, rows) = if terminal { (80, 24) } else { (0, 0) };
+    let mut cast = CastHeader::new(cols, rows);
+    cast.timestamp = Some(1_700_000_000);
+    cast.term.kind = Some("xterm".into());
+    Opening { meta: Meta { cols, rows, ..Meta::default() }, cast }
+}
+
+fn export(format: Format, terminal: bool, events: &[(u64, Payload)]) -> (String, Losses) {
+    let mut exporter = Exporter::begin(format, &Header::default(), &opening(terminal), Vec::new()).unwrap();
+    for (ms, payload) in events {
+        exporter.event(&Event::new(Duration::from_millis(*ms), payload.clone())).unwrap();
+    }
+    let (losses, bytes) = exporter.finish().unwrap();
+    (String::from_utf8(bytes).unwrap(), losses)
+}
+
+fn output(bytes: &[u8]) -> Payload {
+    Payload::Output(bytes.to_vec())
+}
+
+fn everything() -> Vec<(u64, Payload)> {
+    vec![
+        (0, Payload::Anchor(Anchor { at: 0, utc: 1, boot: 0 })),
+        (0, Payload::Keyframe("\x1bc".into())),
+        (500, output(b"a\xffb\n")),
+        (600, Payload::Withheld(3)),
+        (1500, Payload::Input(b"ls\r".to_vec())),
+        (1500, output(&"🦀".as_bytes()[..1])),
+        (1600, Payload::Resize { cols: 100, rows: 40 }),
+        (1700, output(&"🦀".as_bytes()[1..])),
+        (1800, Payload::Resize { cols: 0, rows: 0 }),
+        (
+            2000,
+            Payload::Gap(Gap {
+                why: "capped".into(),
+                of: "stdout".into(),
+                count: 7,
+                note: "too much".into(),
+                sha256: String::new(),
+            }),
+        ),
+        (2100, Payload::Marker("here".into())),
+        (2200, Payload::ErrorOutput(b"oops\n".to_vec())),
+        (2300, Payload::Other { code: "z".into(), data: "?".into() }),
+        (2400, output(b"\xe2\x82")),
+        (2500, Payload::Exit(3)),
+    ]
+}
+
+#[test]
+fn a_cast_of_version_3_keeps_the_time_and_tells_what_it_lost() {
+    let (text, losses) = export(Format::Cast, true, &everything());
+    let expected = [
+        r#"{"version":3,"term":{"cols":80,"rows":24,"type":"xterm"},"timestamp":1700000000}"#,
+        "[0.5,\"o\",\"a\u{fffd}b\\n\"]",
+        r#"[1,"i","ls\r"]"#,
+        r#"[0.1,"r","100x40"]"#,
+        r#"[0.1,"o","🦀"]"#,
+        r#"[0.3,"m","gap: capped (stdout), 7 missing: too much"]"#,
+        r#"[0.1,"m","here"]"#,
+        r#"[0.1,"o","oops\n"]"#,
+        r#"[0.3,"x","3"]"#,
+        "[0,\"o\",\"\u{fffd}\"]",
+    ];
+    assert_eq!(text.lines().collect::<Vec<_>>(), expected);
+    let told = Losses {
+        replaced: 3,
+        withheld: 3,
+        gaps: 1,
+        error_output: 5,
+        resizes: 1,
+        unknown: 1,
+        ..Losses::default()
+    };
+    assert_eq!(losses, told);
+    assert_eq!(
+        losses.to_string(),
+        "3 bytes that are no UTF-8 became U+FFFD; 3 times input was withheld; 1 gap in the recording; \
+         5 bytes of standard error mixed in; 1 resize left out; 1 event of an unknown code left out"
+    );
+}
+
+#[test]
+fn without_a_terminal_a_bare_line_feed_gets_its_carriage_return() {
+    let events = [(0, output(b"a\nb\r")), (1, output(b"\nc\n")), (2, Payload::ErrorOutput(b"\n".to_vec()))];
+    let (text, losses) = export(Format::Cast, false, &events);
+    assert!(text.starts_with(r#"{"version":3,"term":{"cols":80,"rows":24"#), "{text}");
+    let data: Vec<String> =
+        text.lines().skip(1).map(|l| serde_json::from_str::<(f64, String, String)>(l).unwrap().2).collect();
+    assert_eq!(data, ["a\r\nb\r", "\nc\r\n", "\r\n"]);
+    assert_eq!(losses.carriage_returns, 3);
+}
+
+#[test]
+fn a_cast_of_version_2_has_absolute_times_and_no_exit() {
+    let (text, losses) = export(Format::Cast2, true, &everything());
+    let lines: Vec<&str> = text.lines().collect();
+    let header: serde_json::Value = serde_json::from_str(lines[0]).unwrap();
+    assert_eq!((header["version"].as_u64(), header["width"].as_u64()), (Some(2), Some(80)));
+    assert_eq!(header["env"]["TERM"], "xterm");
+    assert_eq!(lines[1], "[0.5,\"o\",\"a\u{fffd}b\\n\"]");
+    assert_eq!(lines[5], r#"[2,"m","gap: capped (stdout), 7 missing: too much"]"#);
+    assert_eq!(losses.exit, Some(3));
+}
+
+#[test]
+fn raw_output_is_byte_for_byte_what_was_shown() {
+    let events = everything();
+    let mut exporter = Exporter::begin(Format::Raw, &Header::default(), &opening(true), Vec::new()).unwrap();
+    for (ms, payload) in &events {
+        exporter.event(&Event::new(Duration::from_millis(*ms), payload.clone())).unwrap();
+    }
+    let (losses, bytes) = exporter.finish().unwrap();
+    assert_eq!(bytes, [b"a\xffb\n".as_slice(), "🦀".as_bytes(), b"oops\n\xe2\x82"].concat());
+    assert_eq!((losses.input, losses.withheld, losses.gaps, losses.exit), (3, 3, 1, Some(3)));
+}
+
+#[test]
+fn text_is_lines_without_control_sequences() {
+    let (text, losses) = export(Format::Text, true, &everything());
+    assert_eq!(text, "a\u{fffd}b\n🦀oops\n\u{fffd}\n");
+    assert_eq!(losses.replaced, 3);
+}
+
+#[test]
+fn json_lines_lose_nothing() {
+    let (text, losses) = export(Format::Json, true, &everything());
+    assert!(losses.is_empty(), "{losses}");
+    let lines: Vec<serde_json::Value> = text.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+    assert_eq!(lines.len(), everything().len() + 1);
+    assert_eq!(lines[0]["kind"], "recording");
+    assert_eq!(lines[3], serde_json::json!({"ms": 500, "kind": "output", "base64": "Yf9iCg=="}));
+    assert_eq!(lines[5], serde_json::json!({"ms": 1500, "kind": "input", "text": "ls\r"}));
+    assert_eq!(lines[15], serde_json::json!({"ms": 2500, "kind": "exit", "status": 3}));
+}
