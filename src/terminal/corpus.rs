@@ -98,8 +98,7 @@ mod tests {
                 }
                 let Some(keyframe) = terminal.snapshot() else { continue };
                 done += 1;
-                let (cols, rows) = terminal.size();
-                let mut restored = Terminal::restored(cols, rows, &keyframe);
+                let mut restored = Terminal::restored(&keyframe).unwrap();
                 restored.feed(&bytes[cut..]);
                 session.play(&mut restored, event + 1);
                 assert_eq!(restored.snapshot(), want, "{}: event {event}, byte {cut}", session.name);

@@ -2,8 +2,8 @@
 //!
 //! A [`Terminal`] eats bytes and has a screen. It answers nothing (a query in a recording was a question to somebody
 //! else's terminal; it is told as an [`Event`]), knows no clock, and keeps to bounds whatever it is fed: sizes, payloads,
-//! marks per cell, repeat counts and the cost of a byte are all limited. [`Terminal::snapshot`] writes a keyframe; feeding
-//! it to a new terminal of that size recreates everything. A [`Transcript`] reads along and tells the text as a person
+//! marks per cell, repeat counts and the cost of a byte are all limited. [`Terminal::snapshot`] writes a keyframe; giving
+//! its text to [`Terminal::restored`] recreates everything. A [`Transcript`] reads along and tells the text as a person
 //! would have read it.
 //!
 //! Behind it: the grid of `alacritty_terminal` and the parser `vte`, neither of which is visible from outside.
@@ -116,12 +116,14 @@ impl Terminal {
         Self { intake: Intake::new(), screen: Screen::new(cols.into(), rows.into()), fault: None }
     }
 
-    /// A terminal of this size that a keyframe is fed to. Events that this raises are dropped.
-    pub fn restored(cols: u16, rows: u16, keyframe: &str) -> Self {
+    /// The terminal that a keyframe recreates, size included; `None` when the text is not a keyframe of ours. Events that
+    /// this raises are dropped.
+    pub fn restored(keyframe: &str) -> Option<Self> {
+        let (cols, rows) = snapshot::size(keyframe)?;
         let mut terminal = Self::new(cols, rows);
         terminal.feed_guarded(keyframe.as_bytes());
         terminal.take_events();
-        terminal
+        Some(terminal)
     }
 
     /// Takes what the program wrote. Where it is cut into pieces makes no difference.

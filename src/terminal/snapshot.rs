@@ -18,12 +18,22 @@ pub(super) const PRIVATE: u16 = 5379;
 /// Rows that one control string of row marks names at most: the parser keeps 16 parameters.
 const ROWS_AT_ONCE: usize = 12;
 
+/// What every keyframe begins with: the size follows.
+const SIZE: &str = "\x1b]5379;size;";
+
+/// The size of the terminal that a keyframe recreates: columns and rows. `None` when it is no keyframe of ours.
+pub(super) fn size(keyframe: &str) -> Option<(u16, u16)> {
+    let (size, _) = keyframe.strip_prefix(SIZE)?.split_once('\x1b')?;
+    let (cols, rows) = size.split_once(';')?;
+    Some((cols.parse().ok()?, rows.parse().ok()?))
+}
+
 /// Writes the keyframe. The parser must be at rest.
 pub(super) fn write(screen: &Screen) -> String {
     let mut out = String::with_capacity(4 << 10);
     let (main, alt) =
         if screen.on_alt { (&screen.other, &screen.grid) } else { (&screen.grid, &screen.other) };
-    out.push_str("\x1bc\x1b[?7l");
+    let _ = write!(out, "{SIZE}{};{}\x1b\\\x1bc\x1b[?7l", screen.cols, screen.rows);
     for title in &screen.titles {
         let _ = write!(out, "\x1b]2;{title}\x1b\\\x1b[22;2t");
     }

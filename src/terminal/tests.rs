@@ -332,7 +332,7 @@ proptest! {
         let keyframe = whole.snapshot();
         prop_assert!(keyframe.is_some());
         let keyframe = keyframe.unwrap_or_default();
-        let mut restored = Terminal::restored(20, 6, &keyframe);
+        let mut restored = Terminal::restored(&keyframe).unwrap();
         prop_assert_eq!(restored.snapshot().unwrap_or_default(), keyframe);
         sized(&mut whole, &sizes, &rest);
         sized(&mut restored, &sizes, &rest);

@@ -59,9 +59,9 @@ impl Transcript {
         Self::over(Terminal::new(cols, rows), Duration::ZERO)
     }
 
-    /// From a keyframe taken at `time`. What it shows counts as standing since then.
-    pub fn restored(cols: u16, rows: u16, keyframe: &str, time: Duration) -> Self {
-        Self::over(Terminal::restored(cols, rows, keyframe), time)
+    /// From a keyframe taken at `time`; `None` when it is not one. What it shows counts as standing since then.
+    pub fn restored(keyframe: &str, time: Duration) -> Option<Self> {
+        Terminal::restored(keyframe).map(|terminal| Self::over(terminal, time))
     }
 
     fn over(mut terminal: Terminal, time: Duration) -> Self {
@@ -242,7 +242,7 @@ mod tests {
         let mut lines = Vec::new();
         let mut sink = |line: Line| lines.push(line);
         let at = Duration::from_secs(5);
-        let mut transcript = Transcript::restored(20, 3, &terminal.snapshot().unwrap(), at);
+        let mut transcript = Transcript::restored(&terminal.snapshot().unwrap(), at).unwrap();
         transcript.feed(Duration::from_secs(6), b"\x1b[2J", &mut sink);
         transcript.finish(Duration::from_secs(7), &mut sink);
         assert_eq!((lines[0].text.as_str(), lines[0].first, lines[0].kind), ("standing", at, Kind::Cleared));
