@@ -12,8 +12,18 @@ fn log() -> String {
     let mut text = String::new();
     for n in 0..40_000 {
         let level = if n % 7 == 0 { "\x1b[33mWARN\x1b[0m" } else { "INFO" };
-        let _ = write!(text, "2026-11-25T14:03:{:02}Z {level} worker-{} request {n} took {} ms", n % 60, n % 16, n * 7 % 311);
-        text.push_str(if n % 11 == 0 { " and was followed by a rather long explanation that goes on past the margin\r\n" } else { "\r\n" });
+        let _ = write!(
+            text,
+            "2026-11-25T14:03:{:02}Z {level} worker-{} request {n} took {} ms",
+            n % 60,
+            n % 16,
+            n * 7 % 311
+        );
+        text.push_str(if n % 11 == 0 {
+            " and was followed by a rather long explanation that goes on past the margin\r\n"
+        } else {
+            "\r\n"
+        });
     }
     text
 }
@@ -44,7 +54,9 @@ fn speed(c: &mut Criterion) {
                     let mut transcript = Transcript::new(120, 40).settling(Duration::from_millis(settle));
                     let mut lines = 0;
                     for (n, chunk) in text.as_bytes().chunks(4096).enumerate() {
-                        transcript.feed(Duration::from_millis(n as u64), chunk, &mut |line| lines += line.text.len());
+                        transcript.feed(Duration::from_millis(n as u64), chunk, &mut |line| {
+                            lines += line.text.len()
+                        });
                     }
                     black_box(lines);
                 });

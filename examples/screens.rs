@@ -13,7 +13,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let wanted: usize = args.next().ok_or("how many screens?")?.parse()?;
     for path in args {
         let text = zstd::bulk::decompress(&std::fs::read(&path)?, 64 << 20)?;
-        let header: Header = serde_json::from_slice(text.split(|byte| *byte == b'\n').next().unwrap_or_default())?;
+        let header: Header =
+            serde_json::from_slice(text.split(|byte| *byte == b'\n').next().unwrap_or_default())?;
         let mut decoder = Decoder::default();
         let mut events = Vec::new();
         for line in text.split(|byte| *byte == b'\n') {
