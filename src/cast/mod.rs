@@ -9,7 +9,7 @@ mod header;
 pub mod line;
 
 pub use command::{Command, Exec, Source, Trust};
-pub use header::Header;
+pub use header::{Header, Term};
 
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
