@@ -12,6 +12,7 @@ pub mod container;
 pub mod crypto;
 pub mod error;
 pub mod export;
+pub mod replay;
 pub mod shell;
 pub mod store;
 pub mod sys;

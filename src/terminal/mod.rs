@@ -126,6 +126,11 @@ impl Terminal {
         Some(terminal)
     }
 
+    /// Whether the text is a keyframe of ours, without reading all of it.
+    pub fn is_keyframe(text: &str) -> bool {
+        snapshot::size(text).is_some()
+    }
+
     /// Takes what the program wrote. Where it is cut into pieces makes no difference.
     ///
     /// May panic if the grid behind it has a fault; [`Terminal::feed_guarded`] does not.

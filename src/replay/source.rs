@@ -1,0 +1,281 @@
+//! Where the events come from: segments, each readable on its own, and an outline of all of them.
+
+use crate::cast::{Anchor, Command, Event, Gap, Payload};
+use std::fmt;
+use std::time::Duration;
+
+/// Why a source could not be read, in words for people. Text from the file is escaped already.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Error(pub String);
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// The events of one segment, as far as they can be read.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Segment {
+    /// In order of time.
+    pub events: Vec<Event>,
+    /// What made the rest unreadable, if something did.
+    pub fault: Option<Error>,
+}
+
+/// What is known of a segment without reading it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Span {
+    /// Time of its first event.
+    pub start: Duration,
+    /// Time of its last event.
+    pub end: Duration,
+    /// Output over time: each value is the bit length of the bytes in one `step`.
+    pub activity: Vec<u8>,
+    /// Length of one step of `activity`.
+    pub step: Duration,
+    /// Whether there may be a keyframe inside.
+    pub keyframe: bool,
+}
+
+/// What is known of a recording without reading its segments.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Outline {
+    /// Columns and rows at the start; 0 without a terminal.
+    pub size: (u16, u16),
+    /// Start, milliseconds since 1970-01-01T00:00:00Z; `None` when it is not known.
+    pub utc: Option<i64>,
+    /// The segments, in order.
+    pub spans: Vec<Span>,
+    /// Commands, by start.
+    pub commands: Vec<Command>,
+    /// Resizes: time, columns, rows.
+    pub resizes: Vec<(Duration, u16, u16)>,
+    /// Marks of the recording itself.
+    pub marks: Vec<(Duration, String)>,
+    /// Gaps.
+    pub gaps: Vec<(Duration, Gap)>,
+    /// Both clocks, read together: at least one per segment.
+    pub anchors: Vec<Anchor>,
+    /// How often input was withheld.
+    pub withheld: u64,
+    /// Bytes of input that were kept.
+    pub input: u64,
+    /// Bytes or things that are missing.
+    pub lost: u64,
+    /// Exit status, when the session ended.
+    pub exit: Option<i32>,
+}
+
+impl Outline {
+    /// Time of the last event.
+    pub fn duration(&self) -> Duration {
+        self.spans.iter().map(|span| span.end).max().unwrap_or_default()
+    }
+
+    /// The segment to read for a time: the last one that begins at or before it.
+    pub fn segment_at(&self, time: Duration) -> usize {
+        self.spans.partition_point(|span| span.start <= time).saturating_sub(1)
+    }
+
+    /// The wall clock at a time of the session, milliseconds since 1970-01-01T00:00:00Z.
+    pub fn wall(&self, time: Duration) -> Option<i64> {
+        let ms = millis(time);
+        let before = self.anchors.partition_point(|anchor| anchor.at <= ms);
+        match self.anchors.get(before.saturating_sub(1)) {
+            Some(anchor) => {
+                let since = i64::try_from(ms).ok()?.checked_sub(i64::try_from(anchor.at).ok()?)?;
+                anchor.utc.checked_add(since)
+            }
+            None => self.utc?.checked_add(i64::try_from(ms).ok()?),
+        }
+    }
+
+    /// The time of the session at a wall clock; the start for what is before it.
+    pub fn at_wall(&self, utc: i64) -> Option<Duration> {
+        let before = self.anchors.partition_point(|anchor| anchor.utc <= utc);
+        let (at, from) = match self.anchors.get(before.saturating_sub(1)) {
+            Some(anchor) => (anchor.at, anchor.utc),
+            None => (0, self.utc?),
+        };
+        let since = u64::try_from(utc.saturating_sub(from)).unwrap_or(0);
+        Some(Duration::from_millis(at.saturating_add(since)).min(self.duration()))
+    }
+
+    /// Counts a segment's events into the outline, as its number `spans.len()`.
+    pub fn count(&mut self, events: &[Event]) {
+        const STEP: Duration = Duration::from_secs(1);
+        /// Steps kept for a segment; the rest of a longer one is one step.
+        const STEPS: u64 = 4096;
+        let (Some(first), Some(last)) = (events.first(), events.last()) else {
+            let at = self.duration();
+            return self.spans.push(Span { start: at, end: at, step: STEP, ..Span::default() });
+        };
+        let mut bytes: Vec<u64> = Vec::new();
+        for event in events {
+            match &event.payload {
+                Payload::Output(data) | Payload::ErrorOutput(data) => {
+                    let at = event.time.saturating_sub(first.time).as_secs().min(STEPS);
+                    let at = usize::try_from(at).unwrap_or(0);
+                    if bytes.len() <= at {
+                        bytes.resize(at + 1, 0);
+                    }
+                    bytes[at] += data.len() as u64;
+                }
+                Payload::Input(data) => self.input += data.len() as u64,
+                Payload::Withheld(count) => self.withheld += u64::from(*count),
+                Payload::Resize { cols, rows } => self.resizes.push((event.time, *cols, *rows)),
+                Payload::Marker(label) => self.marks.push((event.time, label.clone())),
+                Payload::Gap(gap) => {
+                    self.lost = self.lost.saturating_add(gap.count);
+                    self.gaps.push((event.time, gap.clone()));
+                }
+                Payload::Anchor(anchor) => self.anchors.push(anchor.clone()),
+                Payload::Exit(status) => self.exit = Some(*status),
+                Payload::Keyframe(_) | Payload::Other { .. } => {}
+            }
+        }
+        let activity = bytes.iter().map(|n| (u64::BITS - n.leading_zeros()) as u8).collect();
+        let keyframe = events.iter().any(|event| matches!(event.payload, Payload::Keyframe(_)));
+        self.spans.push(Span { start: first.time, end: last.time, activity, step: STEP, keyframe });
+    }
+}
+
+/// A recording as replay reads it.
+pub trait Source {
+    /// What is known of all of it.
+    fn outline(&self) -> &Outline;
+
+    /// Reads one segment. What can be read of a damaged one is given, with its fault.
+    ///
+    /// # Errors
+    /// Nothing of the segment can be read at all.
+    fn segment(&mut self, number: usize) -> Result<Segment, Error>;
+
+    /// Takes in what was written since, for a session that runs. Gives whether anything was; segments from the last one
+    /// known may have changed.
+    ///
+    /// # Errors
+    /// The file cannot be read any more.
+    fn refresh(&mut self) -> Result<bool, Error>;
+}
+
+/// A recording that is in memory: for imports and tests.
+#[derive(Clone, Debug, Default)]
+pub struct Memory {
+    outline: Outline,
+    segments: Vec<Vec<Event>>,
+}
+
+impl Memory {
+    /// From events for a terminal of this size, cut into segments of at least `bytes` bytes of output each.
+    pub fn new(size: (u16, u16), utc: Option<i64>, events: Vec<Event>, bytes: usize) -> Self {
+        let mut memory = Self { outline: Outline { size, utc, ..Outline::default() }, segments: Vec::new() };
+        let mut segment = Vec::new();
+        let mut held = 0;
+        for event in events {
+            if let Payload::Output(data) = &event.payload {
+                held += data.len();
+            }
+            segment.push(event);
+            if held >= bytes {
+                held = 0;
+                memory.push(std::mem::take(&mut segment));
+            }
+        }
+        if !segment.is_empty() || memory.segments.is_empty() {
+            memory.push(segment);
+        }
+        memory
+    }
+
+    /// Adds a segment, as a running session does.
+    pub fn push(&mut self, events: Vec<Event>) {
+        self.outline.count(&events);
+        self.segments.push(events);
+    }
+
+    /// Gives the commands, which no event tells.
+    pub fn with_commands(mut self, commands: Vec<Command>) -> Self {
+        self.outline.commands = commands;
+        self
+    }
+}
+
+impl Source for Memory {
+    fn outline(&self) -> &Outline {
+        &self.outline
+    }
+
+    fn segment(&mut self, number: usize) -> Result<Segment, Error> {
+        let events =
+            self.segments.get(number).ok_or_else(|| Error(format!("there is no segment {number}")))?;
+        Ok(Segment { events: events.clone(), fault: None })
+    }
+
+    fn refresh(&mut self) -> Result<bool, Error> {
+        Ok(false)
+    }
+}
+
+/// Whole milliseconds.
+pub fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn anchored() -> Outline {
+        let anchors = [(0, 1_000_000), (10_000, 1_010_000), (20_000, 2_000_000)];
+        Outline {
+            anchors: anchors.iter().map(|(at, utc)| Anchor { at: *at, utc: *utc, boot: 0 }).collect(),
+            spans: vec![Span { end: Duration::from_secs(30), ..Span::default() }],
+            ..Outline::default()
+        }
+    }
+
+    #[test]
+    fn the_wall_clock_follows_the_nearest_anchor_before() {
+        let outline = anchored();
+        for (secs, utc) in [(0, 1_000_000), (5, 1_005_000), (15, 1_015_000), (25, 2_005_000)] {
+            assert_eq!(outline.wall(Duration::from_secs(secs)), Some(utc));
+            assert_eq!(outline.at_wall(utc), Some(Duration::from_secs(secs)));
+        }
+        assert_eq!(outline.at_wall(0), Some(Duration::ZERO));
+        assert_eq!(outline.at_wall(i64::MAX), Some(Duration::from_secs(30)));
+        assert_eq!(Outline::default().wall(Duration::ZERO), None);
+    }
+
+    #[test]
+    fn an_outline_counts_what_it_is_given() {
+        let event = |ms, payload| Event::new(Duration::from_millis(ms), payload);
+        let memory = Memory::new(
+            (80, 24),
+            None,
+            vec![
+                event(0, Payload::Output(vec![0; 100])),
+                event(2500, Payload::Output(vec![0; 3])),
+                event(2600, Payload::Withheld(2)),
+                event(3000, Payload::Resize { cols: 9, rows: 9 }),
+                event(4000, Payload::Exit(3)),
+            ],
+            100,
+        );
+        let outline = memory.outline();
+        assert_eq!(outline.spans.len(), 2);
+        assert_eq!(
+            (outline.spans[0].activity.as_slice(), outline.spans[1].activity.as_slice()),
+            (&[7u8][..], &[2u8][..])
+        );
+        assert_eq!(
+            (outline.withheld, outline.exit, outline.duration()),
+            (2, Some(3), Duration::from_secs(4))
+        );
+        assert_eq!(outline.segment_at(Duration::from_millis(2499)), 0);
+        assert_eq!(outline.segment_at(Duration::from_millis(2500)), 1);
+    }
+}
