@@ -7,8 +7,16 @@ pub mod clock;
 pub mod deflate;
 pub mod fd;
 pub mod file;
+pub mod harden;
 pub mod ids;
 pub mod memory;
+pub mod pipe;
+pub mod poll;
+pub mod privileges;
+pub mod pty;
+pub mod signals;
+pub mod stage;
+pub mod tty;
 
 use std::fmt;
 use std::io;

@@ -1,0 +1,259 @@
+//! The bounded queue between the loop that copies and the thread that seals.
+//!
+//! It never drops an event and never grows: when it is full the loop is told so and waits, which slows the session
+//! down and nothing else. Neither side makes a system call unless the other one sleeps. It carries the way back too:
+//! the recorder's words to the operator, and its order to stop.
+
+use crate::cast::{Event, Payload};
+use crate::sys::poll::Bell;
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// What the recorder has to say to the loop.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Word {
+    /// Tell the operator, and go on.
+    Tell(String),
+    /// Tell the operator, take no more input, and hang up the child.
+    Stop(String),
+}
+
+/// The end of the loop.
+#[derive(Debug)]
+pub struct Feed {
+    shared: Arc<Shared>,
+    limit: usize,
+}
+
+/// The end of the recorder.
+#[derive(Debug)]
+pub struct Intake {
+    shared: Arc<Shared>,
+}
+
+/// Why nothing was received.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Nothing {
+    /// The time is over.
+    Yet,
+    /// The session is over and everything was received.
+    Ever,
+}
+
+#[derive(Debug)]
+struct Shared {
+    state: Mutex<State>,
+    arrived: Condvar,
+    bell: Bell,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    batches: VecDeque<Vec<Event>>,
+    bytes: usize,
+    words: Vec<Word>,
+    intake_sleeps: bool,
+    feed_waits: bool,
+    feed_gone: bool,
+    intake_gone: bool,
+}
+
+/// A queue that holds about `limit` bytes: at least one batch always fits.
+///
+/// # Errors
+/// When there are no descriptors left.
+pub fn bounded(limit: usize) -> crate::sys::Result<(Feed, Intake)> {
+    let shared = Arc::new(Shared { state: Mutex::default(), arrived: Condvar::new(), bell: Bell::new()? });
+    Ok((Feed { shared: Arc::clone(&shared), limit }, Intake { shared }))
+}
+
+/// What an event costs in memory, about.
+fn weight(event: &Event) -> usize {
+    let data = match &event.payload {
+        Payload::Output(bytes) | Payload::ErrorOutput(bytes) | Payload::Input(bytes) => bytes.capacity(),
+        _ => 64,
+    };
+    data.saturating_add(std::mem::size_of::<Event>())
+}
+
+fn weights(batch: &[Event]) -> usize {
+    batch.iter().map(weight).fold(0, usize::saturating_add)
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // A panic of the other side leaves the state whole: nothing below panics while it changes it.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Feed {
+    /// Hands on a batch. Full, it gives the batch back: [`Feed::bell`] rings when there is room. Once the recorder is
+    /// gone everything is taken and nothing kept.
+    ///
+    /// # Errors
+    /// The batch itself, when there is no room for it now.
+    pub fn send(&self, batch: Vec<Event>) -> Result<(), Vec<Event>> {
+        if batch.is_empty() {
+            return Ok(());
+        }
+        let bytes = weights(&batch);
+        let mut state = self.shared.lock();
+        if state.intake_gone {
+            return Ok(());
+        }
+        if state.bytes > 0 && state.bytes.saturating_add(bytes) > self.limit {
+            state.feed_waits = true;
+            return Err(batch);
+        }
+        state.bytes = state.bytes.saturating_add(bytes);
+        state.batches.push_back(batch);
+        if std::mem::take(&mut state.intake_sleeps) {
+            drop(state);
+            self.shared.arrived.notify_one();
+        }
+        Ok(())
+    }
+
+    /// Rings when there is room again, and when the recorder has something to say.
+    pub fn bell(&self) -> &Bell {
+        &self.shared.bell
+    }
+
+    /// What the recorder had to say since the last time.
+    pub fn words(&self) -> Vec<Word> {
+        std::mem::take(&mut self.shared.lock().words)
+    }
+
+    /// Whether the recorder is gone: whatever is sent from now on is lost.
+    pub fn is_lost(&self) -> bool {
+        self.shared.lock().intake_gone
+    }
+}
+
+impl Drop for Feed {
+    fn drop(&mut self) {
+        self.shared.lock().feed_gone = true;
+        self.shared.arrived.notify_one();
+    }
+}
+
+impl Intake {
+    /// The next batch, in the order it was sent; waits for it up to `timeout`.
+    ///
+    /// # Errors
+    /// [`Nothing`], when the time or the session is over.
+    pub fn receive(&self, timeout: Duration) -> Result<Vec<Event>, Nothing> {
+        let mut state = self.shared.lock();
+        loop {
+            if let Some(batch) = state.batches.pop_front() {
+                state.bytes = state.bytes.saturating_sub(weights(&batch));
+                // Half empty: ringing at every batch would wake the loop for each one it can send.
+                if state.feed_waits && state.batches.len() <= 1 {
+                    state.feed_waits = false;
+                    drop(state);
+                    self.shared.bell.ring();
+                }
+                return Ok(batch);
+            }
+            if state.feed_gone {
+                return Err(Nothing::Ever);
+            }
+            state.intake_sleeps = true;
+            let (back, result) =
+                self.shared.arrived.wait_timeout(state, timeout).unwrap_or_else(PoisonError::into_inner);
+            state = back;
+            if result.timed_out() && state.batches.is_empty() && !state.feed_gone {
+                state.intake_sleeps = false;
+                return Err(Nothing::Yet);
+            }
+        }
+    }
+
+    /// Says something to the loop, which passes it to the operator.
+    pub fn say(&self, word: Word) {
+        self.shared.lock().words.push(word);
+        self.shared.bell.ring();
+    }
+}
+
+impl Drop for Intake {
+    fn drop(&mut self) {
+        let mut state = self.shared.lock();
+        state.intake_gone = true;
+        state.batches.clear();
+        drop(state);
+        self.shared.bell.ring();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn batch(n: u8, size: usize) -> Vec<Event> {
+        vec![Event::new(Duration::from_millis(n.into()), Payload::Output(vec![n; size]))]
+    }
+
+    const SOON: Duration = Duration::from_secs(20);
+
+    #[test]
+    fn batches_arrive_in_order_and_the_end_is_told() {
+        let (feed, intake) = bounded(1 << 20).unwrap();
+        let thread = std::thread::spawn(move || {
+            let mut got = Vec::new();
+            loop {
+                match intake.receive(SOON) {
+                    Ok(events) => got.extend(events),
+                    Err(nothing) => return (got, nothing),
+                }
+            }
+        });
+        for n in 0..100 {
+            feed.send(batch(n, 10)).unwrap();
+        }
+        drop(feed);
+        let (got, nothing) = thread.join().unwrap();
+        let sent: Vec<Event> = (0..100).flat_map(|n| batch(n, 10)).collect();
+        assert_eq!((got, nothing), (sent, Nothing::Ever));
+    }
+
+    #[test]
+    fn a_full_queue_gives_the_batch_back_and_rings_when_there_is_room() {
+        let (feed, intake) = bounded(1000).unwrap();
+        feed.send(batch(1, 600)).unwrap();
+        let back = feed.send(batch(2, 600)).unwrap_err();
+        assert_eq!(back, batch(2, 600));
+        assert_eq!(intake.receive(SOON).unwrap(), batch(1, 600));
+        let mut set = crate::sys::poll::Set::default();
+        let slot = set.add(feed.bell(), true, false);
+        set.wait(Some(SOON)).unwrap();
+        assert!(set.ready(slot).read);
+        feed.send(back).unwrap();
+    }
+
+    #[test]
+    fn one_batch_always_fits_however_large() {
+        let (feed, _intake) = bounded(10).unwrap();
+        feed.send(batch(1, 1000)).unwrap();
+        assert!(feed.send(batch(2, 1)).is_err());
+    }
+
+    #[test]
+    fn a_recorder_that_is_gone_is_noticed_and_never_waited_for() {
+        let (feed, intake) = bounded(10).unwrap();
+        feed.send(batch(1, 1000)).unwrap();
+        intake.say(Word::Stop("disk full".into()));
+        drop(intake);
+        assert!(feed.is_lost());
+        assert_eq!(feed.words(), [Word::Stop("disk full".into())]);
+        feed.send(batch(2, 1000)).unwrap();
+    }
+
+    #[test]
+    fn an_empty_queue_says_not_yet() {
+        let (_feed, intake) = bounded(10).unwrap();
+        assert_eq!(intake.receive(Duration::from_millis(1)), Err(Nothing::Yet));
+    }
+}

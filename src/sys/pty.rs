@@ -1,0 +1,146 @@
+//! A pseudo-terminal of our own. The leader is ours, the follower is the child's.
+//!
+//! Opened by portable-pty, which also sets its size. Its writer is never taken: when dropped it types newline and end
+//! of file into the child, and a half-typed line was seen to be executed. We write through our own duplicate.
+
+use super::tty::{Settings, Size};
+use super::{Error, Result};
+use portable_pty::{MasterPty, PtySize};
+use std::io;
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd};
+use std::path::PathBuf;
+
+/// Our side of a PTY.
+pub struct Leader {
+    pair: Box<dyn MasterPty + Send>,
+    fd: OwnedFd,
+}
+
+/// A new PTY of this size: the leader, non-blocking, and the follower, to be handed to a child and then closed here.
+/// Neither passes through an exec.
+///
+/// # Errors
+/// When no PTY can be had.
+pub fn open(size: Size) -> Result<(Leader, OwnedFd)> {
+    let failed = |error: io::Error| Error::new("open a pseudo-terminal", "", error);
+    let pair = portable_pty::native_pty_system()
+        .openpty(in_cells(size))
+        .map_err(|e| failed(io::Error::other(e.to_string())))?;
+    let raw = pair.master.as_raw_fd().ok_or_else(|| failed(io::ErrorKind::Unsupported.into()))?;
+    // SAFETY: `pair.master` keeps the descriptor open for the time of this borrow.
+    let borrowed = unsafe { BorrowedFd::borrow_raw(raw) };
+    let fd = borrowed.try_clone_to_owned().map_err(failed)?;
+    super::fd::set_nonblocking(&fd, true).map_err(failed)?;
+    // The follower through the leader, not by name: /dev/pts may be another one here (a mount namespace).
+    // SAFETY: TIOCGPTPEER takes open flags and gives a new descriptor.
+    let peer = unsafe {
+        libc::ioctl(fd.as_raw_fd(), libc::TIOCGPTPEER, libc::O_RDWR | libc::O_NOCTTY | libc::O_CLOEXEC)
+    };
+    if peer < 0 {
+        return Err(Error::last("open a pseudo-terminal", ""));
+    }
+    // SAFETY: the kernel has just given us this descriptor; nobody else owns it.
+    let follower = unsafe { OwnedFd::from_raw_fd(peer) };
+    Ok((Leader { pair: pair.master, fd }, follower))
+}
+
+fn in_cells(size: Size) -> PtySize {
+    PtySize { rows: size.rows, cols: size.cols, pixel_width: size.width, pixel_height: size.height }
+}
+
+impl Leader {
+    /// Gives the PTY a new size; the kernel tells the foreground of the follower (SIGWINCH) when it changed.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn resize(&self, size: Size) -> Result<()> {
+        self.pair
+            .resize(in_cells(size))
+            .map_err(|e| Error::new("resize the pseudo-terminal", "", io::Error::other(e.to_string())))
+    }
+
+    /// The follower's settings.
+    ///
+    /// # Errors
+    /// When the follower is gone.
+    pub fn settings(&self) -> Result<Settings> {
+        Settings::of(&self.fd)
+    }
+
+    /// The follower's name.
+    pub fn follower_name(&self) -> Option<PathBuf> {
+        self.pair.tty_name()
+    }
+
+    /// The process group in the foreground of the follower.
+    pub fn foreground(&self) -> Option<u32> {
+        // SAFETY: takes an open descriptor; on a leader it tells the follower's foreground group.
+        let group = unsafe { libc::tcgetpgrp(self.fd.as_raw_fd()) };
+        u32::try_from(group).ok().filter(|group| *group > 0)
+    }
+}
+
+impl AsFd for Leader {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+/// Gives a follower to the user who will work on it, as a terminal is given at login: mode 0620, the group unchanged.
+///
+/// # Errors
+/// When we may not.
+pub fn give_to(follower: BorrowedFd<'_>, uid: u32) -> Result<()> {
+    // SAFETY: takes an open descriptor and numbers; -1 leaves the group alone.
+    if unsafe { libc::fchown(follower.as_raw_fd(), uid, libc::gid_t::MAX) } != 0 {
+        return Err(Error::last("give the pseudo-terminal to user", uid.to_string()));
+    }
+    // SAFETY: takes an open descriptor and a mode.
+    if unsafe { libc::fchmod(follower.as_raw_fd(), 0o620) } != 0 {
+        return Err(Error::last("set the mode of the pseudo-terminal", ""));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::File;
+    use std::io::{Read as _, Write as _};
+
+    #[test]
+    fn what_the_follower_writes_arrives_and_the_size_is_the_one_asked_for() {
+        let size = Size { cols: 1, rows: 1, width: 0, height: 0 };
+        let (leader, follower) = open(size).unwrap();
+        assert_eq!(super::super::tty::size(&follower).unwrap(), size);
+        leader.resize(Size::default()).unwrap();
+        assert_eq!(super::super::tty::size(&follower).unwrap(), Size::default());
+        assert!(leader.follower_name().unwrap().starts_with("/dev/pts"));
+        File::from(follower.try_clone().unwrap()).write_all(b"hello\n").unwrap();
+        let mut reader = File::from(leader.as_fd().try_clone_to_owned().unwrap());
+        let mut got = [0; 100];
+        let n = loop {
+            match reader.read(&mut got) {
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => std::thread::yield_now(),
+                other => break other.unwrap(),
+            }
+        };
+        assert_eq!(&got[..n], b"hello\r\n");
+        drop(follower);
+        let end = reader.read(&mut got).unwrap_err();
+        assert_eq!(end.raw_os_error(), Some(libc::EIO));
+    }
+
+    #[test]
+    fn the_leader_tells_the_settings_of_the_follower() {
+        let (leader, follower) = open(Size::default()).unwrap();
+        let found = leader.settings().unwrap();
+        assert!(found.echoes() && found.is_canonical() && !found.reads_secret());
+        let mut silent = Settings::of(&follower).unwrap();
+        silent.0.c_lflag &= !libc::ECHO;
+        silent.apply(&follower).unwrap();
+        assert!(leader.settings().unwrap().reads_secret());
+        silent.raw().apply(&follower).unwrap();
+        assert!(!leader.settings().unwrap().reads_secret());
+    }
+}

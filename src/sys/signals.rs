@@ -1,0 +1,260 @@
+//! Signals as something to read, and death by one.
+//!
+//! Signals are blocked and read from a `signalfd` in the poll loop: no handler runs anywhere, so nothing is
+//! interrupted half-way. They must be taken before any other thread exists: a thread that does not block them would
+//! die of them. SIGTTIN and SIGTTOU are never taken: their default, stopping us, is what they are for.
+
+use super::{Error, Result};
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd};
+
+pub use libc::{
+    SIGALRM, SIGCHLD, SIGCONT, SIGHUP, SIGINT, SIGIO, SIGKILL, SIGPIPE, SIGPROF, SIGPWR, SIGQUIT, SIGSTOP, SIGTERM,
+    SIGTSTP, SIGTTIN, SIGTTOU, SIGUSR1, SIGUSR2, SIGVTALRM, SIGWINCH, SIGXCPU, SIGXFSZ,
+};
+
+/// A signal's number.
+pub type Signal = libc::c_int;
+
+/// Signals that are read instead of acting. Dropped, the mask that was found comes back.
+#[derive(Debug)]
+pub struct Signals {
+    fd: OwnedFd,
+    found: libc::sigset_t,
+}
+
+/// A signal that arrived.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Arrived {
+    /// Which.
+    pub signal: Signal,
+    /// Process that sent it; 0 for the kernel.
+    pub sender: u32,
+}
+
+impl Signals {
+    /// Takes these signals for this thread and all threads it will start.
+    ///
+    /// # Errors
+    /// When there are no descriptors left.
+    pub fn take(signals: &[Signal]) -> Result<Self> {
+        let set = set_of(signals);
+        let found = mask(libc::SIG_BLOCK, &set);
+        // SAFETY: `set` is an initialised signal set; -1 asks for a new descriptor.
+        let fd = unsafe { libc::signalfd(-1, &set, libc::SFD_CLOEXEC | libc::SFD_NONBLOCK) };
+        if fd < 0 {
+            let error = Error::last("make a signalfd", "");
+            mask(libc::SIG_SETMASK, &found);
+            return Err(error);
+        }
+        // SAFETY: the kernel has just given us this descriptor; nobody else owns it.
+        Ok(Self { fd: unsafe { OwnedFd::from_raw_fd(fd) }, found })
+    }
+
+    /// The next signal that arrived, if any.
+    pub fn next(&self) -> Option<Arrived> {
+        let mut facts = MaybeUninit::<libc::signalfd_siginfo>::uninit();
+        let size = std::mem::size_of::<libc::signalfd_siginfo>();
+        // SAFETY: `size` bytes are written to a place of that size.
+        let got = unsafe { libc::read(self.fd.as_raw_fd(), facts.as_mut_ptr().cast(), size) };
+        if usize::try_from(got) != Ok(size) {
+            return None;
+        }
+        // SAFETY: the kernel has filled it whole.
+        let facts = unsafe { facts.assume_init() };
+        Some(Arrived { signal: Signal::try_from(facts.ssi_signo).ok()?, sender: facts.ssi_pid })
+    }
+}
+
+impl AsFd for Signals {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+impl Drop for Signals {
+    fn drop(&mut self) {
+        mask(libc::SIG_SETMASK, &self.found);
+    }
+}
+
+/// Changes the signal mask of this thread and gives the one before.
+fn mask(how: libc::c_int, set: &libc::sigset_t) -> libc::sigset_t {
+    let mut before = set_of(&[]);
+    // SAFETY: both sets are initialised. It fails only for an unknown `how`.
+    unsafe { libc::pthread_sigmask(how, set, &mut before) };
+    before
+}
+
+fn set_of(signals: &[Signal]) -> libc::sigset_t {
+    let mut set = MaybeUninit::<libc::sigset_t>::uninit();
+    // SAFETY: sigemptyset initialises the set it is given.
+    let mut set = unsafe {
+        libc::sigemptyset(set.as_mut_ptr());
+        set.assume_init()
+    };
+    for signal in signals {
+        // SAFETY: an initialised set; an unknown number is refused and changes nothing.
+        unsafe { libc::sigaddset(&mut set, *signal) };
+    }
+    set
+}
+
+/// Blocks every signal that can be blocked, for this thread.
+pub(super) fn block_all() {
+    let mut set = set_of(&[]);
+    // SAFETY: an initialised set.
+    unsafe { libc::sigfillset(&mut set) };
+    mask(libc::SIG_BLOCK, &set);
+}
+
+/// Unblocks every signal. Safe between fork and exec.
+pub(super) fn unblock_all() {
+    mask(libc::SIG_SETMASK, &set_of(&[]));
+}
+
+/// Every signal acts as it does by default, ignored ones included. Safe between fork and exec.
+pub(super) fn reset_all() {
+    for signal in 1..=64 {
+        act(signal, libc::SIG_DFL);
+    }
+}
+
+fn act(signal: Signal, how: libc::sighandler_t) {
+    // SAFETY: SIG_DFL and SIG_IGN run no code of ours. SIGKILL, SIGSTOP and the two that glibc keeps are refused.
+    unsafe { libc::signal(signal, how) };
+}
+
+/// This signal does nothing from now on, in this process and in children that do not reset it.
+pub fn ignore(signal: Signal) {
+    act(signal, libc::SIG_IGN);
+}
+
+/// This signal acts as it does by default.
+pub(super) fn default(signal: Signal) {
+    act(signal, libc::SIG_DFL);
+}
+
+/// Sends a signal to a process group. That nobody is left in it is no error.
+///
+/// # Errors
+/// When we may not.
+pub fn send_to_group(group: u32, signal: Signal) -> Result<()> {
+    let Ok(group_id) = libc::pid_t::try_from(group) else { return Ok(()) };
+    if group_id <= 1 {
+        return Ok(());
+    }
+    // SAFETY: takes numbers only; the group is neither 0 (ours) nor 1.
+    if unsafe { libc::killpg(group_id, signal) } != 0 {
+        let error = io::Error::last_os_error();
+        if error.raw_os_error() != Some(libc::ESRCH) {
+            return Err(Error::new("signal process group", group.to_string(), error));
+        }
+    }
+    Ok(())
+}
+
+/// Sends a signal to one process. That it is gone is no error.
+///
+/// # Errors
+/// When we may not.
+pub fn send(pid: u32, signal: Signal) -> Result<()> {
+    let Ok(id) = libc::pid_t::try_from(pid) else { return Ok(()) };
+    if id <= 1 {
+        return Ok(());
+    }
+    // SAFETY: takes numbers only; the process is neither a group nor init.
+    if unsafe { libc::kill(id, signal) } != 0 {
+        let error = io::Error::last_os_error();
+        if error.raw_os_error() != Some(libc::ESRCH) {
+            return Err(Error::new("signal process", pid.to_string(), error));
+        }
+    }
+    Ok(())
+}
+
+/// Stops our whole process group, as ^Z on the terminal would, and returns when we are continued. Where nobody could
+/// continue us (an orphaned group) the kernel does not stop us, and this returns at once.
+pub fn stop_ourselves() {
+    let set = set_of(&[SIGTSTP]);
+    // The others of our group first (a sudo or doas above us waits for our stop to stop itself): blocked, the signal
+    // waits for us until the mask is opened.
+    mask(libc::SIG_BLOCK, &set);
+    default(SIGTSTP);
+    // SAFETY: takes numbers only; 0 means our own group.
+    unsafe { libc::kill(0, SIGTSTP) };
+    let before = mask(libc::SIG_UNBLOCK, &set);
+    mask(libc::SIG_SETMASK, &before);
+}
+
+/// Ends this process by a signal, so that whoever waits for us sees what became of the child. No core is dumped: it
+/// would hold what was recorded. Returns only if the signal does not end a process.
+pub fn die_of(signal: Signal) {
+    super::harden::forbid_core_dumps();
+    default(signal);
+    // SAFETY: takes nothing and cannot fail.
+    let me = unsafe { libc::getpid() };
+    // SAFETY: takes numbers only.
+    unsafe { libc::kill(me, signal) };
+    mask(libc::SIG_UNBLOCK, &set_of(&[signal]));
+}
+
+/// A signal's name without `SIG`; `None` for one that has no common name.
+pub fn name(signal: Signal) -> Option<&'static str> {
+    Some(match signal {
+        libc::SIGHUP => "HUP",
+        libc::SIGINT => "INT",
+        libc::SIGQUIT => "QUIT",
+        libc::SIGILL => "ILL",
+        libc::SIGTRAP => "TRAP",
+        libc::SIGABRT => "ABRT",
+        libc::SIGBUS => "BUS",
+        libc::SIGFPE => "FPE",
+        libc::SIGKILL => "KILL",
+        libc::SIGUSR1 => "USR1",
+        libc::SIGSEGV => "SEGV",
+        libc::SIGUSR2 => "USR2",
+        libc::SIGPIPE => "PIPE",
+        libc::SIGALRM => "ALRM",
+        libc::SIGTERM => "TERM",
+        libc::SIGCHLD => "CHLD",
+        libc::SIGCONT => "CONT",
+        libc::SIGSTOP => "STOP",
+        libc::SIGTSTP => "TSTP",
+        libc::SIGTTIN => "TTIN",
+        libc::SIGTTOU => "TTOU",
+        libc::SIGXCPU => "XCPU",
+        libc::SIGXFSZ => "XFSZ",
+        libc::SIGVTALRM => "VTALRM",
+        libc::SIGPROF => "PROF",
+        libc::SIGWINCH => "WINCH",
+        libc::SIGIO => "IO",
+        libc::SIGPWR => "PWR",
+        libc::SIGSYS => "SYS",
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_taken_signal_is_read_once_and_does_not_act() {
+        let signals = Signals::take(&[SIGUSR1]).unwrap();
+        assert_eq!(signals.next(), None);
+        // SAFETY: sends a signal to this very thread, which blocks it.
+        unsafe { libc::pthread_kill(libc::pthread_self(), SIGUSR1) };
+        let arrived = signals.next().unwrap();
+        assert_eq!((arrived.signal, arrived.sender), (SIGUSR1, std::process::id()));
+        assert_eq!(signals.next(), None);
+    }
+
+    #[test]
+    fn nobody_is_signalled_by_a_group_of_zero_or_one() {
+        send_to_group(0, SIGTERM).unwrap();
+        send_to_group(1, SIGTERM).unwrap();
+        send(0, SIGTERM).unwrap();
+    }
+}

@@ -1,0 +1,465 @@
+//! Where the child is set up, started and waited for: a process between us and it.
+//!
+//! The stage is forked off before any key exists, so that neither it nor the child ever holds one in memory, and waits
+//! for the word to go: until then nothing of the child's runs. With a terminal it leads the session of the PTY, and
+//! the child gets a process group of its own in that session. That is what makes ^Z work for any program: the kernel
+//! does not stop a process whose group has no parent in its session, as a child directly below us would be. It stays
+//! until it is dismissed, so that background jobs of the child keep their terminal while the last output is fetched.
+//!
+//! When we die the stage is killed by the kernel, and with it the child loses both its terminal and, by SIGHUP, its
+//! peace. The stage does nothing but wait: it reads and writes three small pipes and calls `waitpid`.
+
+use super::harden;
+use super::pipe;
+use super::privileges::{self, Identity};
+use super::signals::{self, Signal};
+use super::{Error, Result};
+use std::ffi::{CString, OsString};
+use std::fs::File;
+use std::io::{self, Read as _, Write as _};
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd, RawFd};
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::process::CommandExt as _;
+use std::path::PathBuf;
+use std::process::Command;
+
+/// What to run, and as whom.
+#[derive(Clone, Debug, Default)]
+pub struct Program {
+    /// A path, or a name to be looked for in the `PATH` of [`Program::env`].
+    pub path: OsString,
+    /// What it is told to be called (`-bash` for a login shell); [`Program::path`] when absent.
+    pub arg0: Option<OsString>,
+    /// Its arguments, its own name not included.
+    pub args: Vec<OsString>,
+    /// Its whole environment; ours when absent.
+    pub env: Option<Vec<(OsString, OsString)>>,
+    /// Where it starts, entered as the user it runs as; where we are when absent.
+    pub dir: Option<PathBuf>,
+    /// Whom it runs as; as us when absent.
+    pub identity: Option<Identity>,
+    /// Its file mode mask; ours when absent.
+    pub umask: Option<u32>,
+}
+
+/// How a child ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// With this exit code.
+    Exited(i32),
+    /// By this signal.
+    Killed(Signal),
+}
+
+impl Ended {
+    /// As a shell tells it: the exit code, or 128 + n for signal n.
+    pub fn status(self) -> i32 {
+        match self {
+            Self::Exited(code) => code,
+            Self::Killed(signal) => signal.saturating_add(128),
+        }
+    }
+}
+
+/// What a child could not be started at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Step {
+    /// Taking the terminal.
+    Terminal = 1,
+    /// Becoming the user.
+    Identity = 2,
+    /// Entering the directory.
+    Directory = 3,
+    /// Running the program.
+    Exec = 4,
+}
+
+/// What the stage tells.
+#[derive(Debug)]
+pub enum Report {
+    /// The child runs; its process id, which is its process group's too when there is a terminal.
+    Started(u32),
+    /// The child could not be started. Nothing of it ran.
+    Refused(Step, io::Error),
+    /// The child was stopped by this signal.
+    Stopped(Signal),
+    /// The child goes on.
+    Continued,
+    /// The child ended.
+    Ended(Ended),
+    /// The stage itself was killed by someone.
+    Gone,
+}
+
+/// The process that waits for the word to start the child.
+#[derive(Debug)]
+pub struct Stage {
+    pid: libc::pid_t,
+    control: Option<File>,
+    reports: File,
+}
+
+/// Size of a report on its pipe: a kind and two numbers.
+const REPORT: usize = 9;
+
+impl Stage {
+    /// Sets the stage: forks, and returns with the child not started yet. `streams` become its standard input, output
+    /// and error; `terminal` (the follower of a PTY) its controlling terminal.
+    ///
+    /// # Errors
+    /// When there is more than one thread (a fork would copy locks that nobody opens), or no process can be had.
+    pub fn set(program: &Program, streams: [OwnedFd; 3], terminal: Option<OwnedFd>) -> Result<Self> {
+        let threads = std::fs::read_dir("/proc/self/task").map_or(1, Iterator::count);
+        if threads > 1 {
+            let why = format!("{threads} threads exist already");
+            return Err(Error::new("set the stage for the child", "", io::Error::other(why)));
+        }
+        let (control_out, control_in) = pipe::open()?;
+        let (report_out, report_in) = pipe::open()?;
+        // SAFETY: takes nothing and cannot fail.
+        let recorder = unsafe { libc::getpid() };
+        // SAFETY: there is one thread, so no lock is held by one that does not exist on the other side. The child
+        // never returns from `wait_for_word`.
+        match unsafe { libc::fork() } {
+            -1 => Err(Error::last("fork", "")),
+            0 => {
+                let scene = Scene { control: control_out, reports: report_in.into(), terminal, recorder };
+                drop((control_in, report_out));
+                scene.play(program, streams)
+            }
+            pid => {
+                drop((control_out, report_in, streams, terminal));
+                super::fd::set_nonblocking(&report_out, true)
+                    .map_err(|e| Error::new("set the stage for the child", "", e))?;
+                Ok(Self { pid, control: Some(control_in.into()), reports: report_out.into() })
+            }
+        }
+    }
+
+    /// Process id of the stage: the parent of the child to come, and the leader of its session when there is a
+    /// terminal.
+    pub fn pid(&self) -> u32 {
+        u32::try_from(self.pid).unwrap_or(0)
+    }
+
+    /// Gives the word: the child is started, and the first report tells how that went.
+    ///
+    /// # Errors
+    /// When the stage is gone.
+    pub fn go(&mut self) -> Result<()> {
+        match &mut self.control {
+            Some(control) => control.write_all(b"g").map_err(|e| Error::new("start the child", "", e)),
+            None => Ok(()),
+        }
+    }
+
+    /// The next report, if one is there. To be waited for with [`AsFd`].
+    pub fn next(&mut self) -> Option<Report> {
+        let mut bytes = [0; REPORT];
+        loop {
+            match self.reports.read(&mut bytes) {
+                // A report is written at once and is small enough to arrive whole.
+                Ok(REPORT) => return Some(decode(bytes)),
+                Ok(_) => return Some(Report::Gone),
+                Err(e) if super::interrupted(&e) => {}
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return None,
+                Err(_) => return Some(Report::Gone),
+            }
+        }
+    }
+
+    /// Lets the stage go and waits until it is gone. A child that still runs loses its parent, and by that gets
+    /// SIGHUP.
+    pub fn dismiss(self) {}
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        // Whether it waits for the word, for a child or for this: what it had left to tell is of no interest now.
+        drop(self.control.take());
+        // SAFETY: takes numbers only. The process is ours and was not waited for, so its id is still its own.
+        unsafe { libc::kill(self.pid, libc::SIGKILL) };
+        let mut status = 0;
+        // SAFETY: a valid place to write to.
+        while unsafe { libc::waitpid(self.pid, &mut status, 0) } < 0
+            && super::interrupted(&io::Error::last_os_error())
+        {}
+    }
+}
+
+impl AsFd for Stage {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.reports.as_fd()
+    }
+}
+
+fn encode(kind: u8, a: i32, b: i32) -> [u8; REPORT] {
+    let mut bytes = [kind; REPORT];
+    bytes[1..5].copy_from_slice(&a.to_ne_bytes());
+    bytes[5..].copy_from_slice(&b.to_ne_bytes());
+    bytes
+}
+
+fn decode(bytes: [u8; REPORT]) -> Report {
+    let [kind, a0, a1, a2, a3, b0, b1, b2, b3] = bytes;
+    let a = i32::from_ne_bytes([a0, a1, a2, a3]);
+    let b = i32::from_ne_bytes([b0, b1, b2, b3]);
+    match kind {
+        b's' => Report::Started(u32::try_from(a).unwrap_or(0)),
+        b'r' => Report::Refused(step(a), io::Error::from_raw_os_error(b)),
+        b't' => Report::Stopped(a),
+        b'c' => Report::Continued,
+        b'e' => Report::Ended(Ended::Exited(a)),
+        b'k' => Report::Ended(Ended::Killed(a)),
+        _ => Report::Gone,
+    }
+}
+
+fn step(number: i32) -> Step {
+    match number {
+        1 => Step::Terminal,
+        2 => Step::Identity,
+        3 => Step::Directory,
+        _ => Step::Exec,
+    }
+}
+
+/// The other side of the fork.
+struct Scene {
+    control: OwnedFd,
+    reports: File,
+    terminal: Option<OwnedFd>,
+    recorder: libc::pid_t,
+}
+
+impl Scene {
+    /// Everything the stage does. Leaves by `_exit`, so that nothing of the recorder's is cleaned up twice.
+    fn play(self, program: &Program, streams: [OwnedFd; 3]) -> ! {
+        let code = match std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.acts(program, streams))) {
+            Ok(Ok(())) => 0,
+            Ok(Err(_)) | Err(_) => 1,
+        };
+        // SAFETY: ends the process without running anything else.
+        unsafe { libc::_exit(code) }
+    }
+
+    fn acts(mut self, program: &Program, streams: [OwnedFd; 3]) -> io::Result<()> {
+        // Nobody can stop or end the stage by accident; the kernel still can, and does when the recorder dies.
+        signals::block_all();
+        signals::default(signals::SIGCHLD);
+        die_with(self.recorder, signals::SIGKILL)?;
+        if let Some(terminal) = &self.terminal {
+            // SAFETY: takes nothing. We were just forked, so we lead no group yet and it succeeds.
+            check(unsafe { libc::setsid() })?;
+            // SAFETY: takes an open terminal that is nobody's controlling terminal, and a number.
+            check(unsafe { libc::ioctl(terminal.as_raw_fd(), libc::TIOCSCTTY, 0) })?;
+        }
+        self.close_all_but_ours(&streams)?;
+        let mut word = [0];
+        if read_all(&self.control, &mut word)? == 0 {
+            return Ok(());
+        }
+        let child = match self.start(program, streams) {
+            Ok(pid) => pid,
+            Err((step, error)) => {
+                let errno = error.raw_os_error().unwrap_or(libc::EIO);
+                return self.reports.write_all(&encode(b'r', step as i32, errno));
+            }
+        };
+        self.reports.write_all(&encode(b's', child, 0))?;
+        self.wait_for(child)?;
+        // Stay until dismissed: the end of a session leader takes the terminal from what the child left behind.
+        read_all(&self.control, &mut word)?;
+        Ok(())
+    }
+
+    /// The recorder's descriptors are not the stage's: a copy of the leader would keep the PTY alive, a copy of
+    /// standard output would keep a reader waiting.
+    fn close_all_but_ours(&self, streams: &[OwnedFd; 3]) -> io::Result<()> {
+        let null = File::options().read(true).write(true).open("/dev/null")?;
+        for fd in 0..3 {
+            // SAFETY: takes numbers. Descriptors 0 to 2 are owned by nobody on this side of the fork: all of ours
+            // were made while those were taken.
+            check(unsafe { libc::dup2(null.as_raw_fd(), fd) })?;
+        }
+        let mut ours: Vec<RawFd> = streams.iter().map(|s| s.as_raw_fd()).collect();
+        ours.extend([self.control.as_raw_fd(), self.reports.as_raw_fd()]);
+        ours.extend(self.terminal.iter().map(|t| t.as_raw_fd()));
+        ours.sort_unstable();
+        let mut from: RawFd = 3;
+        for fd in ours {
+            if from < fd {
+                close_range(from, fd - 1, 0)?;
+            }
+            from = from.max(fd.saturating_add(1));
+        }
+        // `null` goes with the rest.
+        std::mem::forget(null);
+        close_range(from, RawFd::MAX, 0)
+    }
+
+    fn start(&self, program: &Program, streams: [OwnedFd; 3]) -> std::result::Result<libc::pid_t, (Step, io::Error)> {
+        let failed = |error: io::Error| (Step::Exec, error);
+        let [stdin, stdout, stderr] = streams;
+        let mut command = Command::new(&program.path);
+        command.args(&program.args).stdin(stdin).stdout(stdout).stderr(stderr);
+        if let Some(name) = &program.arg0 {
+            command.arg0(name);
+        }
+        if let Some(env) = &program.env {
+            command.env_clear().envs(env.iter().map(|(name, value)| (name, value)));
+        }
+        let dir = match &program.dir {
+            Some(dir) => {
+                let nul = |_| (Step::Directory, io::Error::from_raw_os_error(libc::ENOENT));
+                Some(CString::new(dir.as_os_str().as_bytes()).map_err(nul)?)
+            }
+            None => None,
+        };
+        let (steps_out, steps_in) = pipe::open().map_err(|e| failed(e.source))?;
+        let (identity, umask) = (program.identity.clone(), program.umask);
+        let terminal = self.terminal.as_ref().map(|t| t.as_raw_fd());
+        let steps = steps_in.as_raw_fd();
+        // SAFETY: takes nothing and cannot fail.
+        let stage = unsafe { libc::getpid() };
+        let act = move || {
+            let at = |step: Step| {
+                let byte = [step as u8];
+                // SAFETY: one byte from a valid place. If it fails, a failure is told as one of another step.
+                unsafe { libc::write(steps, byte.as_ptr().cast(), 1) };
+            };
+            // Taking the foreground from the background would stop us otherwise.
+            signals::block_all();
+            at(Step::Terminal);
+            if let Some(terminal) = terminal {
+                // SAFETY: takes numbers only.
+                check(unsafe { libc::setpgid(0, 0) })?;
+                // SAFETY: the terminal is still open here; takes numbers only.
+                check(unsafe { libc::tcsetpgrp(terminal, libc::getpid()) })?;
+                // An interactive session starts afresh; without a terminal what was ignored above us (nohup) stays so.
+                signals::reset_all();
+            } else {
+                // Rust ignores SIGPIPE in every program; nobody above us asked for it.
+                signals::default(signals::SIGPIPE);
+                signals::default(signals::SIGCHLD);
+            }
+            harden::restore_core_limit();
+            at(Step::Identity);
+            if let Some(identity) = &identity {
+                privileges::change(identity)?;
+            }
+            at(Step::Directory);
+            if let Some(dir) = &dir {
+                // SAFETY: a NUL-terminated string.
+                check(unsafe { libc::chdir(dir.as_ptr()) })?;
+            }
+            if let Some(umask) = umask {
+                // SAFETY: takes a number only.
+                unsafe { libc::umask(umask) };
+            }
+            at(Step::Exec);
+            // After the change of user, which forgets it.
+            die_with(stage, signals::SIGHUP)?;
+            // Not closed but marked: one of them tells the stage that the exec failed.
+            close_range(3, RawFd::MAX, libc::CLOSE_RANGE_CLOEXEC)?;
+            signals::unblock_all();
+            Ok(())
+        };
+        // SAFETY: `act` makes system calls on data made before the fork; it allocates nothing and takes no lock.
+        unsafe { command.pre_exec(act) };
+        match command.spawn() {
+            Ok(child) => Ok(libc::pid_t::try_from(child.id()).unwrap_or(0)),
+            Err(error) => {
+                drop(steps_in);
+                let mut done = Vec::new();
+                let _ = File::from(steps_out).read_to_end(&mut done);
+                Err((step(i32::from(done.last().copied().unwrap_or(0))), error))
+            }
+        }
+    }
+
+    fn wait_for(&mut self, child: libc::pid_t) -> io::Result<()> {
+        loop {
+            let mut status = 0;
+            // SAFETY: a valid place to write to.
+            if unsafe { libc::waitpid(child, &mut status, libc::WUNTRACED | libc::WCONTINUED) } < 0 {
+                let error = io::Error::last_os_error();
+                if super::interrupted(&error) {
+                    continue;
+                }
+                return Err(error);
+            }
+            if libc::WIFSTOPPED(status) {
+                self.reports.write_all(&encode(b't', libc::WSTOPSIG(status), 0))?;
+            } else if libc::WIFCONTINUED(status) {
+                self.reports.write_all(&encode(b'c', 0, 0))?;
+            } else {
+                self.leave_terminal();
+                let report = if libc::WIFSIGNALED(status) {
+                    encode(b'k', libc::WTERMSIG(status), 0)
+                } else {
+                    encode(b'e', libc::WEXITSTATUS(status), 0)
+                };
+                return self.reports.write_all(&report);
+            }
+        }
+    }
+
+    /// Takes the foreground, so that our end hangs up nobody but us: jobs the child left in its group live on, as
+    /// they would without us. Then closes the terminal, so that the last output is followed by its end.
+    fn leave_terminal(&mut self) {
+        if let Some(terminal) = self.terminal.take() {
+            // SAFETY: takes numbers and an open descriptor; SIGTTOU is blocked. If the terminal was hung up there is
+            // no foreground to take.
+            unsafe { libc::tcsetpgrp(terminal.as_raw_fd(), libc::getpgrp()) };
+        }
+    }
+}
+
+/// This process gets `signal` when its parent dies, which must be `parent`: had it died already, nobody would tell.
+fn die_with(parent: libc::pid_t, signal: Signal) -> io::Result<()> {
+    // SAFETY: takes numbers only.
+    check(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, signal, 0, 0, 0) })?;
+    // SAFETY: takes nothing and cannot fail.
+    if unsafe { libc::getppid() } == parent { Ok(()) } else { Err(io::Error::from_raw_os_error(libc::ESRCH)) }
+}
+
+fn close_range(from: RawFd, to: RawFd, flags: libc::c_uint) -> io::Result<()> {
+    let (Ok(from), Ok(to)) = (libc::c_uint::try_from(from), libc::c_uint::try_from(to)) else { return Ok(()) };
+    let flags = libc::c_int::try_from(flags).unwrap_or(0);
+    // SAFETY: takes numbers only; the caller owns what is closed.
+    check(unsafe { libc::close_range(from, to, flags) })
+}
+
+fn check(code: libc::c_int) -> io::Result<()> {
+    if code >= 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Reads until the buffer is full or the end.
+fn read_all(fd: &OwnedFd, into: &mut [u8]) -> io::Result<usize> {
+    loop {
+        // SAFETY: as many bytes as the buffer has are written to it.
+        let got = unsafe { libc::read(fd.as_raw_fd(), into.as_mut_ptr().cast(), into.len()) };
+        match usize::try_from(got) {
+            Ok(got) => return Ok(got),
+            Err(_) => {
+                let error = io::Error::last_os_error();
+                if !super::interrupted(&error) {
+                    return Err(error);
+                }
+            }
+        }
+    }
+}
+
+/// A copy of a standard stream of ours, to be handed to a child as it is.
+///
+/// # Errors
+/// When it is closed, or there are no descriptors left.
+pub fn standard(stream: RawFd) -> Result<OwnedFd> {
+    // SAFETY: only borrowed for the time of the call; a closed descriptor is an error of `dup`, not a fault.
+    let fd = unsafe { BorrowedFd::borrow_raw(stream) };
+    fd.try_clone_to_owned().map_err(|e| Error::new("duplicate standard stream", stream.to_string(), e))
+}
+

@@ -1,0 +1,251 @@
+//! Terminals: settings, sizes, the foreground, and the way back to the settings that were found.
+//!
+//! Refuses to query the terminal itself: a terminal that does not answer would make everyone wait. Refuses to change
+//! the settings of a terminal whose foreground has gone to someone else.
+
+use super::{Error, Result};
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::PathBuf;
+
+/// A terminal's size.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Size {
+    /// Columns; 0 when nobody told the kernel.
+    pub cols: u16,
+    /// Rows; 0 when nobody told the kernel.
+    pub rows: u16,
+    /// Width in pixels, mostly 0.
+    pub width: u16,
+    /// Height in pixels, mostly 0.
+    pub height: u16,
+}
+
+/// The size of the terminal behind `fd`.
+///
+/// # Errors
+/// When it is not a terminal, or gone.
+pub fn size(fd: impl AsFd) -> Result<Size> {
+    let mut size = libc::winsize { ws_row: 0, ws_col: 0, ws_xpixel: 0, ws_ypixel: 0 };
+    // SAFETY: TIOCGWINSZ writes a winsize, and `size` is one.
+    if unsafe { libc::ioctl(fd.as_fd().as_raw_fd(), libc::TIOCGWINSZ, &mut size) } != 0 {
+        return Err(Error::last("read the size of the terminal", ""));
+    }
+    Ok(Size { cols: size.ws_col, rows: size.ws_row, width: size.ws_xpixel, height: size.ws_ypixel })
+}
+
+/// The settings of a terminal, as `tcgetattr` gives them.
+#[derive(Clone, Copy)]
+pub struct Settings(pub(super) libc::termios);
+
+impl Settings {
+    /// The settings of the terminal behind `fd`. On the leader of a PTY these are the follower's.
+    ///
+    /// # Errors
+    /// When it is not a terminal, or gone.
+    pub fn of(fd: impl AsFd) -> Result<Self> {
+        // SAFETY: an all-zero termios is a valid value of that plain C struct.
+        let mut settings: libc::termios = unsafe { std::mem::zeroed() };
+        // SAFETY: a valid place to write to; the descriptor is open while it is borrowed.
+        if unsafe { libc::tcgetattr(fd.as_fd().as_raw_fd(), &mut settings) } != 0 {
+            return Err(Error::last("read the settings of the terminal", ""));
+        }
+        Ok(Self(settings))
+    }
+
+    /// These settings in raw mode: every byte passes as it is, both ways.
+    #[must_use]
+    pub fn raw(mut self) -> Self {
+        // SAFETY: changes the flags of a termios we own, nothing else.
+        unsafe { libc::cfmakeraw(&mut self.0) };
+        self
+    }
+
+    /// Puts these settings in force once all output so far has been sent (`TCSADRAIN`); input is kept. From the
+    /// background this stops the process with SIGTTOU until it is brought to the foreground, unless that signal is
+    /// blocked or ignored.
+    ///
+    /// # Errors
+    /// When it is not a terminal, or gone.
+    pub fn apply(&self, fd: impl AsFd) -> Result<()> {
+        loop {
+            // SAFETY: reads a termios; the descriptor is open while it is borrowed.
+            if unsafe { libc::tcsetattr(fd.as_fd().as_raw_fd(), libc::TCSADRAIN, &self.0) } == 0 {
+                return Ok(());
+            }
+            let error = io::Error::last_os_error();
+            if !super::interrupted(&error) {
+                return Err(Error::new("change the settings of the terminal", "", error));
+            }
+        }
+    }
+
+    /// Whether typed characters are shown by the kernel.
+    pub fn echoes(&self) -> bool {
+        self.0.c_lflag & libc::ECHO != 0
+    }
+
+    /// Whether the kernel hands on whole lines.
+    pub fn is_canonical(&self) -> bool {
+        self.0.c_lflag & libc::ICANON != 0
+    }
+
+    /// Whether a secret is being read: whole lines, and not shown. (A line editor such as readline, which shows what
+    /// it likes itself, has both off.)
+    pub fn reads_secret(&self) -> bool {
+        self.is_canonical() && !self.echoes()
+    }
+
+    /// The character that means end of file at the start of a line (mostly ^D), if there is one.
+    pub fn end_of_file(&self) -> Option<u8> {
+        let byte = self.0.c_cc[libc::VEOF];
+        // _POSIX_VDISABLE is 0 on Linux.
+        (byte != 0).then_some(byte)
+    }
+}
+
+/// The controlling terminal of this process.
+#[derive(Debug)]
+pub struct Terminal {
+    file: File,
+}
+
+impl Terminal {
+    /// Opens the controlling terminal, if there is one: it, and not standard input, tells whether a session is
+    /// interactive. The open file is our own, so that it can be non-blocking without anyone else noticing.
+    pub fn controlling() -> Option<Self> {
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .custom_flags(libc::O_NOCTTY | libc::O_CLOEXEC | libc::O_NONBLOCK)
+            .open("/dev/tty")
+            .ok()?;
+        Some(Self { file })
+    }
+
+    /// Its real name (`/dev/pts/3`), not `/dev/tty`, where the kernel tells.
+    pub fn name(&self) -> Option<PathBuf> {
+        let mut device: libc::c_uint = 0;
+        // SAFETY: TIOCGDEV writes an unsigned int, and `device` is one.
+        if unsafe { libc::ioctl(self.file.as_raw_fd(), libc::TIOCGDEV as _, &mut device) } != 0 {
+            return None;
+        }
+        let (major, minor) = (libc::major(device.into()), libc::minor(device.into()));
+        // Documentation/admin-guide/devices.txt: majors 136 to 143 are the followers of Unix98 PTYs, 256 minors each.
+        if (136..=143).contains(&major) {
+            return Some(format!("/dev/pts/{}", (major - 136) * 256 + minor).into());
+        }
+        let facts = std::fs::read_to_string(format!("/sys/dev/char/{major}:{minor}/uevent")).ok()?;
+        let name = facts.lines().find_map(|line| line.strip_prefix("DEVNAME="))?;
+        Some(format!("/dev/{name}").into())
+    }
+
+    /// Whether our process group is the one in the foreground.
+    pub fn is_foreground(&self) -> bool {
+        // SAFETY: takes a descriptor that is open; fails with -1, which is no process group.
+        let foreground = unsafe { libc::tcgetpgrp(self.file.as_raw_fd()) };
+        // SAFETY: takes nothing and cannot fail.
+        foreground == unsafe { libc::getpgrp() }
+    }
+
+    /// Whether `fd` is this same terminal.
+    pub fn is(&self, fd: impl AsFd) -> bool {
+        // SAFETY: fails with -1 for whatever is not the controlling terminal of our session.
+        let session = unsafe { libc::tcgetsid(fd.as_fd().as_raw_fd()) };
+        // SAFETY: 0 means this process.
+        session > 0 && session == unsafe { libc::getsid(0) }
+    }
+
+    /// Whether it still answers: a terminal that was hung up does not.
+    pub fn is_alive(&self) -> bool {
+        Settings::of(&self.file).is_ok()
+    }
+}
+
+impl AsFd for Terminal {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+}
+
+pub use raw::RawMode;
+
+/// Raw mode, and the way back from it on every way out.
+mod raw {
+    use super::{Settings, Terminal};
+    use crate::sys::Result;
+    use std::os::fd::{AsFd, OwnedFd};
+    use std::sync::{Mutex, Once, PoisonError};
+    use std::thread::ThreadId;
+
+    /// What the panic hook needs to restore the terminal before the message is written.
+    struct Saved {
+        terminal: OwnedFd,
+        found: Settings,
+        thread: ThreadId,
+    }
+
+    // The terminal is one for the whole process, and so is the panic hook.
+    static SAVED: Mutex<Option<Saved>> = Mutex::new(None);
+    static HOOK: Once = Once::new();
+
+    /// The terminal in raw mode for as long as this lives. Dropped, also by a panic, the settings that were found come
+    /// back, if the terminal is still ours. (Death by SIGKILL leaves it raw: `reset` is then the operator's remedy.)
+    #[derive(Debug)]
+    pub struct RawMode {
+        _private: (),
+    }
+
+    impl RawMode {
+        /// Puts the terminal in raw mode. `found` are the settings to come back to.
+        ///
+        /// # Errors
+        /// When the terminal is gone.
+        pub fn enter(terminal: &Terminal, found: Settings) -> Result<Self> {
+            HOOK.call_once(|| {
+                let before = std::panic::take_hook();
+                std::panic::set_hook(Box::new(move |panic| {
+                    restore(Some(std::thread::current().id()));
+                    before(panic);
+                }));
+            });
+            let copy = terminal
+                .as_fd()
+                .try_clone_to_owned()
+                .map_err(|e| crate::sys::Error::new("duplicate the terminal", "", e))?;
+            let saved = Saved { terminal: copy, found, thread: std::thread::current().id() };
+            *SAVED.lock().unwrap_or_else(PoisonError::into_inner) = Some(saved);
+            let mode = Self { _private: () };
+            found.raw().apply(terminal)?;
+            Ok(mode)
+        }
+    }
+
+    impl Drop for RawMode {
+        fn drop(&mut self) {
+            restore(None);
+        }
+    }
+
+    /// Restores the terminal once; `thread` restricts it to the thread that entered raw mode.
+    fn restore(thread: Option<ThreadId>) {
+        // try_lock: a panic while the lock is held must not wait for itself.
+        let mut saved = match SAVED.try_lock() {
+            Ok(saved) => saved,
+            Err(std::sync::TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(std::sync::TryLockError::WouldBlock) => return,
+        };
+        if let Some(inner) = saved.as_ref()
+            && thread.is_none_or(|id| id == inner.thread)
+            && let Some(Saved { terminal, found, .. }) = saved.take()
+        {
+            let terminal = Terminal { file: terminal.into() };
+            if terminal.is_foreground() {
+                // The terminal may be gone: then there is nothing to restore.
+                let _ = found.apply(&terminal);
+            }
+        }
+    }
+}
