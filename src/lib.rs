@@ -13,6 +13,7 @@ pub mod crypto;
 pub mod error;
 pub mod export;
 pub mod replay;
+pub mod record;
 pub mod shell;
 pub mod store;
 pub mod sys;

@@ -1,7 +1,92 @@
 //! What can be asked of, and done to, any descriptor. Nothing here closes a descriptor it was lent.
 
+use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+
+/// What a descriptor is open on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A regular file.
+    File,
+    /// A pipe or a FIFO.
+    Pipe,
+    /// A socket.
+    Socket,
+    /// A device, a directory, something else.
+    Other,
+}
+
+/// What `fd` is open on.
+pub fn kind(fd: impl AsFd) -> Kind {
+    // SAFETY: an all-zero stat is a valid value of that plain C struct.
+    let mut facts: libc::stat = unsafe { std::mem::zeroed() };
+    // SAFETY: a valid place to write to; the descriptor is open while it is borrowed.
+    if unsafe { libc::fstat(fd.as_fd().as_raw_fd(), &mut facts) } != 0 {
+        return Kind::Other;
+    }
+    match facts.st_mode & libc::S_IFMT {
+        libc::S_IFREG => Kind::File,
+        libc::S_IFIFO => Kind::Pipe,
+        libc::S_IFSOCK => Kind::Socket,
+        _ => Kind::Other,
+    }
+}
+
+/// Reads what is there, up to the size of `into`; 0 is the end. Made again when a signal interrupts it.
+///
+/// # Errors
+/// What the kernel says; `WouldBlock` when nothing is there and the descriptor does not wait.
+pub fn read(fd: impl AsFd, into: &mut [u8]) -> io::Result<usize> {
+    loop {
+        // SAFETY: as many bytes as `into` has may be written to it; the descriptor is open while it is borrowed.
+        let got = unsafe { libc::read(fd.as_fd().as_raw_fd(), into.as_mut_ptr().cast(), into.len()) };
+        if let Ok(got) = usize::try_from(got) {
+            return Ok(got);
+        }
+        let error = io::Error::last_os_error();
+        if !super::interrupted(&error) {
+            return Err(error);
+        }
+    }
+}
+
+/// Writes what there is room for. Made again when a signal interrupts it.
+///
+/// # Errors
+/// What the kernel says; `WouldBlock` when there is no room and the descriptor does not wait.
+pub fn write(fd: impl AsFd, bytes: &[u8]) -> io::Result<usize> {
+    loop {
+        // SAFETY: as many bytes as `bytes` has are read from it; the descriptor is open while it is borrowed.
+        let put = unsafe { libc::write(fd.as_fd().as_raw_fd(), bytes.as_ptr().cast(), bytes.len()) };
+        if let Ok(put) = usize::try_from(put) {
+            return Ok(put);
+        }
+        let error = io::Error::last_os_error();
+        if !super::interrupted(&error) {
+            return Err(error);
+        }
+    }
+}
+
+/// Writes to a socket what there is room for, without waiting, whatever its own setting.
+///
+/// # Errors
+/// What the kernel says; `WouldBlock` when there is no room.
+pub fn send(socket: impl AsFd, bytes: &[u8]) -> io::Result<usize> {
+    let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
+    // SAFETY: as many bytes as `bytes` has are read from it; the descriptor is open while it is borrowed.
+    let put = unsafe { libc::send(socket.as_fd().as_raw_fd(), bytes.as_ptr().cast(), bytes.len(), flags) };
+    usize::try_from(put).map_err(|_| io::Error::last_os_error())
+}
+
+/// The same pipe, opened anew to write without waiting: the setting of the one we were given is shared with others
+/// and must stay. `None` where that cannot be had.
+pub fn reopen_to_write(pipe: impl AsFd) -> Option<File> {
+    let name = format!("/proc/self/fd/{}", pipe.as_fd().as_raw_fd());
+    OpenOptions::new().write(true).custom_flags(libc::O_NONBLOCK | libc::O_CLOEXEC).open(name).ok()
+}
 
 /// Sets or clears `O_NONBLOCK`, a property of the open file that everyone who shares it sees: only for descriptors
 /// that we opened ourselves.

@@ -236,10 +236,11 @@ struct Scene {
 impl Scene {
     /// Everything the stage does. Leaves by `_exit`, so that nothing of the recorder's is cleaned up twice.
     fn play(self, program: &Program, streams: [OwnedFd; 3]) -> ! {
-        let code = match std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.acts(program, streams))) {
-            Ok(Ok(())) => 0,
-            Ok(Err(_)) | Err(_) => 1,
-        };
+        let code =
+            match std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.acts(program, streams))) {
+                Ok(Ok(())) => 0,
+                Ok(Err(_)) | Err(_) => 1,
+            };
         // SAFETY: ends the process without running anything else.
         unsafe { libc::_exit(code) }
     }
@@ -257,7 +258,7 @@ impl Scene {
         }
         self.close_all_but_ours(&streams)?;
         let mut word = [0];
-        if read_all(&self.control, &mut word)? == 0 {
+        if super::fd::read(&self.control, &mut word)? == 0 {
             return Ok(());
         }
         let child = match self.start(program, streams) {
@@ -270,7 +271,7 @@ impl Scene {
         self.reports.write_all(&encode(b's', child, 0))?;
         self.wait_for(child)?;
         // Stay until dismissed: the end of a session leader takes the terminal from what the child left behind.
-        read_all(&self.control, &mut word)?;
+        super::fd::read(&self.control, &mut word)?;
         Ok(())
     }
 
@@ -299,7 +300,11 @@ impl Scene {
         close_range(from, RawFd::MAX, 0)
     }
 
-    fn start(&self, program: &Program, streams: [OwnedFd; 3]) -> std::result::Result<libc::pid_t, (Step, io::Error)> {
+    fn start(
+        &self,
+        program: &Program,
+        streams: [OwnedFd; 3],
+    ) -> std::result::Result<libc::pid_t, (Step, io::Error)> {
         let failed = |error: io::Error| (Step::Exec, error);
         let [stdin, stdout, stderr] = streams;
         let mut command = Command::new(&program.path);
@@ -426,7 +431,9 @@ fn die_with(parent: libc::pid_t, signal: Signal) -> io::Result<()> {
 }
 
 fn close_range(from: RawFd, to: RawFd, flags: libc::c_uint) -> io::Result<()> {
-    let (Ok(from), Ok(to)) = (libc::c_uint::try_from(from), libc::c_uint::try_from(to)) else { return Ok(()) };
+    let (Ok(from), Ok(to)) = (libc::c_uint::try_from(from), libc::c_uint::try_from(to)) else {
+        return Ok(());
+    };
     let flags = libc::c_int::try_from(flags).unwrap_or(0);
     // SAFETY: takes numbers only; the caller owns what is closed.
     check(unsafe { libc::close_range(from, to, flags) })
@@ -434,23 +441,6 @@ fn close_range(from: RawFd, to: RawFd, flags: libc::c_uint) -> io::Result<()> {
 
 fn check(code: libc::c_int) -> io::Result<()> {
     if code >= 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
-}
-
-/// Reads until the buffer is full or the end.
-fn read_all(fd: &OwnedFd, into: &mut [u8]) -> io::Result<usize> {
-    loop {
-        // SAFETY: as many bytes as the buffer has are written to it.
-        let got = unsafe { libc::read(fd.as_raw_fd(), into.as_mut_ptr().cast(), into.len()) };
-        match usize::try_from(got) {
-            Ok(got) => return Ok(got),
-            Err(_) => {
-                let error = io::Error::last_os_error();
-                if !super::interrupted(&error) {
-                    return Err(error);
-                }
-            }
-        }
-    }
 }
 
 /// A copy of a standard stream of ours, to be handed to a child as it is.
@@ -462,4 +452,3 @@ pub fn standard(stream: RawFd) -> Result<OwnedFd> {
     let fd = unsafe { BorrowedFd::borrow_raw(stream) };
     fd.try_clone_to_owned().map_err(|e| Error::new("duplicate standard stream", stream.to_string(), e))
 }
-

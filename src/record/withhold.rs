@@ -1,0 +1,276 @@
+//! What of the typed input may be stored. Pure: the clock and the terminal's flags are given by the caller.
+//!
+//! Two rules, together:
+//!
+//! 1. While the terminal reads a line without showing it (ECHO off, ICANON on), everything typed is a secret and is
+//!    dropped at once.
+//! 2. Everything else is held, in memory that is wiped, until Enter, a pause or a limit, and is stored only if at
+//!    least four fifths of it came back in the output: in order, after it was typed, before the line it ended was
+//!    left, and not merely somewhere in a flood of other text. What is stored was on the screen anyway.
+//!
+//! (The wiping is complete only under the allocator of `sys::memory`, which also wipes what a growing buffer leaves.)
+//!
+//! In doubt it withholds. Withheld input is counted, one for each line: neither its length nor its timing is told.
+//! A secret that the program shows is in the output of the recording, which is not this room's to change.
+
+mod echo;
+mod keys;
+
+use echo::Output;
+use keys::{Keys, Kind};
+use std::collections::VecDeque;
+use std::time::Duration;
+use zeroize::Zeroizing;
+
+/// A pause of this length ends a run of keys.
+const PAUSE: Duration = Duration::from_millis(500);
+/// A run of keys is not held longer than this.
+const LONGEST: Duration = Duration::from_secs(2);
+/// How long after the end of a run its echo is waited for.
+const ECHO: Duration = Duration::from_millis(120);
+/// A run of keys is not longer than this, in bytes; a paste is many runs.
+const LARGEST: usize = 1024;
+/// At most this many runs are held; older ones are decided early, with what was seen. Bounds memory.
+const MOST_RUNS: usize = 4096;
+/// A line that was withheld is reported after this time at the latest, though its Enter is still to come.
+const REPORT: Duration = Duration::from_secs(5);
+
+/// What is stored of what was typed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Policy {
+    /// What was shown.
+    #[default]
+    Echoed,
+    /// Nothing.
+    None,
+    /// Everything, secrets included.
+    All,
+}
+
+/// What comes of what was typed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Typed {
+    /// It may be stored.
+    Input(Vec<u8>),
+    /// This many lines (or parts of lines) were withheld.
+    Withheld(u32),
+}
+
+/// Holds back what is typed until it is known whether it may be stored.
+#[derive(Debug)]
+pub struct Withhold {
+    policy: Policy,
+    runs: VecDeque<Run>,
+    keys: Keys,
+    output: Output,
+    /// When the first part of a line was withheld that is not reported yet.
+    unreported: Option<Duration>,
+}
+
+/// Keys that are stored or withheld together.
+#[derive(Debug)]
+struct Run {
+    bytes: Zeroizing<Vec<u8>>,
+    /// The characters of it that an echo would show, and how many of them came back.
+    echo: echo::Match,
+    first: Duration,
+    last: Duration,
+    /// When it was closed; nothing is added then.
+    closed: Option<Duration>,
+    /// It was closed by Enter: it ends a line.
+    line: bool,
+}
+
+impl Withhold {
+    /// Nothing typed yet.
+    pub fn new(policy: Policy) -> Self {
+        Self {
+            policy,
+            runs: VecDeque::new(),
+            keys: Keys::default(),
+            output: Output::default(),
+            unreported: None,
+        }
+    }
+
+    /// `bytes` were typed at `now`. `secret`: the terminal's settings say that a secret is being read, looked at
+    /// before the bytes are handed on.
+    pub fn typed(&mut self, now: Duration, bytes: &[u8], secret: bool, out: &mut Vec<Typed>) {
+        if self.policy == Policy::All {
+            if !bytes.is_empty() {
+                out.push(Typed::Input(bytes.to_vec()));
+            }
+            return;
+        }
+        self.tick(now, out);
+        if secret || self.policy == Policy::None {
+            self.drop_at_once(now, bytes, out);
+            return;
+        }
+        self.keys.start();
+        for &byte in bytes {
+            let kind = self.keys.next(byte);
+            let run = self.open_run(now);
+            run.bytes.push(byte);
+            run.last = now;
+            match kind {
+                Kind::Shown => run.echo.expect(byte),
+                Kind::Enter => {
+                    run.closed = Some(now);
+                    run.line = true;
+                }
+                Kind::Ends => run.closed = Some(now),
+                Kind::Control => {}
+            }
+            if run.bytes.len() >= LARGEST && kind != Kind::Control {
+                run.closed = run.closed.or(Some(now));
+            }
+        }
+        while self.runs.len() > MOST_RUNS {
+            self.decide(now, out);
+        }
+        self.settle(now, out);
+    }
+
+    /// `bytes` were shown at `now`. Cheap while nothing is held.
+    pub fn shown(&mut self, now: Duration, bytes: &[u8], out: &mut Vec<Typed>) {
+        if self.runs.is_empty() {
+            return;
+        }
+        self.tick(now, out);
+        for &byte in bytes {
+            let Some(run) = self.runs.front_mut() else { return };
+            match self.output.next(byte) {
+                echo::Piece::Nothing => {}
+                echo::Piece::Shown => run.echo.see(byte),
+                // The line is left: what comes now is no echo of it.
+                echo::Piece::NextLine if run.line => self.decide(now, out),
+                echo::Piece::NextLine => {}
+            }
+        }
+        self.settle(now, out);
+    }
+
+    /// When [`Withhold::tick`] has something to do, if ever.
+    pub fn deadline(&self) -> Option<Duration> {
+        let run = self.runs.front().map(|run| match run.closed {
+            Some(closed) => closed.saturating_add(ECHO),
+            None => run.last.saturating_add(PAUSE).min(run.first.saturating_add(LONGEST)),
+        });
+        let report = self.unreported.map(|since| since.saturating_add(REPORT));
+        match (run, report) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        }
+    }
+
+    /// Closes and decides what is due at `now`.
+    pub fn tick(&mut self, now: Duration, out: &mut Vec<Typed>) {
+        if let Some(run) = self.runs.back_mut()
+            && run.closed.is_none()
+        {
+            let due = run.last.saturating_add(PAUSE).min(run.first.saturating_add(LONGEST));
+            if now >= due {
+                run.closed = Some(due);
+            }
+        }
+        while let Some(run) = self.runs.front()
+            && run.closed.is_some_and(|closed| now >= closed.saturating_add(ECHO))
+        {
+            self.decide(now, out);
+        }
+        if self.unreported.is_some_and(|since| now >= since.saturating_add(REPORT)) {
+            self.report(out);
+        }
+    }
+
+    /// The session is over: decides everything with what was seen.
+    pub fn finish(&mut self, now: Duration, out: &mut Vec<Typed>) {
+        while !self.runs.is_empty() {
+            self.decide(now, out);
+        }
+        self.report(out);
+    }
+
+    /// Rule 1: nothing is held, nothing remembered but that it happened.
+    fn drop_at_once(&mut self, now: Duration, bytes: &[u8], out: &mut Vec<Typed>) {
+        // What was typed before and is still open ends here; it was typed to someone else.
+        while !self.runs.is_empty() {
+            self.decide(now, out);
+        }
+        self.unreported.get_or_insert(now);
+        if bytes.iter().any(|byte| keys::is_enter(*byte)) {
+            self.report(out);
+        }
+    }
+
+    fn open_run(&mut self, now: Duration) -> &mut Run {
+        let open = self.runs.back().is_some_and(|run| run.closed.is_none());
+        if !open {
+            if self.runs.is_empty() {
+                self.output = Output::default();
+            }
+            self.runs.push_back(Run {
+                bytes: Zeroizing::default(),
+                echo: echo::Match::default(),
+                first: now,
+                last: now,
+                closed: None,
+                line: false,
+            });
+        }
+        let at = self.runs.len().saturating_sub(1);
+        &mut self.runs[at]
+    }
+
+    /// Decides at the front whatever needs no more waiting: keys that no echo would show, and lines that came back
+    /// whole.
+    fn settle(&mut self, now: Duration, out: &mut Vec<Typed>) {
+        while let Some(run) = self.runs.front()
+            && run.closed.is_some()
+            && (run.echo.is_complete() || run.echo.expects_nothing())
+        {
+            self.decide(now, out);
+        }
+    }
+
+    /// Decides the run at the front.
+    fn decide(&mut self, now: Duration, out: &mut Vec<Typed>) {
+        let Some(mut run) = self.runs.pop_front() else { return };
+        // In a line of which something was withheld, keys without an echo (a backspace, say) would tell of it.
+        let hidden = self.unreported.is_some() && run.echo.expects_nothing() && !run.line;
+        if run.echo.was_shown() && !hidden {
+            self.report(out);
+            return input(out, std::mem::take(&mut *run.bytes));
+        }
+        self.unreported.get_or_insert(now);
+        if run.line {
+            self.report(out);
+            // That a line ended is plain to see in the output.
+            let enter = run.bytes.last().copied().filter(|byte| keys::is_enter(*byte));
+            if let Some(byte) = enter {
+                input(out, vec![byte]);
+            }
+        }
+    }
+
+    fn report(&mut self, out: &mut Vec<Typed>) {
+        if self.unreported.take().is_some() && self.policy == Policy::Echoed {
+            match out.last_mut() {
+                Some(Typed::Withheld(count)) => *count = count.saturating_add(1),
+                _ => out.push(Typed::Withheld(1)),
+            }
+        }
+    }
+}
+
+/// Adds input to what comes out, in as few pieces as can be.
+fn input(out: &mut Vec<Typed>, more: Vec<u8>) {
+    match out.last_mut() {
+        Some(Typed::Input(bytes)) => bytes.extend_from_slice(&more),
+        _ => out.push(Typed::Input(more)),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,119 @@
+//! Whether typed characters came back in the output.
+
+use zeroize::Zeroizing;
+
+/// Text of others that may stand between the echoes, for each typed character. A line editor that colours the word
+/// being typed writes it again at every key; a status line adds a few digits.
+const NOISE: usize = 8;
+/// How many typed characters that were not shown may be passed over at once: keys that are commands (`i` in vi).
+const PASSED_OVER: usize = 3;
+
+/// What a byte of output is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Piece {
+    /// Part of a control sequence.
+    Nothing,
+    /// Part of a character on the screen.
+    Shown,
+    /// The cursor goes to the next line.
+    NextLine,
+}
+
+/// Tells apart text and control sequences in the output.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Output {
+    #[default]
+    Ground,
+    Escape,
+    /// `ESC (` and the like: one byte more.
+    One,
+    Parameters,
+    Text,
+    TextEscape,
+}
+
+impl Output {
+    /// What the next byte is.
+    pub(super) fn next(&mut self, byte: u8) -> Piece {
+        let (state, piece) = match (*self, byte) {
+            (_, 0x18 | 0x1a) => (Self::Ground, Piece::Nothing),
+            (Self::Text, 0x1b) => (Self::TextEscape, Piece::Nothing),
+            (_, 0x1b) => (Self::Escape, Piece::Nothing),
+            (Self::Text, 0x07) => (Self::Ground, Piece::Nothing),
+            (Self::Text, _) => (Self::Text, Piece::Nothing),
+            (Self::TextEscape | Self::Escape, b'\\') => (Self::Ground, Piece::Nothing),
+            (Self::TextEscape | Self::Escape, b'[') => (Self::Parameters, Piece::Nothing),
+            (Self::TextEscape | Self::Escape, b']' | b'P' | b'X' | b'^' | b'_') => {
+                (Self::Text, Piece::Nothing)
+            }
+            (Self::TextEscape | Self::Escape, 0x20..=0x2f) => (Self::One, Piece::Nothing),
+            (Self::TextEscape | Self::Escape, b'D' | b'E') => (Self::Ground, Piece::NextLine),
+            (Self::TextEscape | Self::Escape | Self::One, _) => (Self::Ground, Piece::Nothing),
+            (state, b'\n') => (state, Piece::NextLine),
+            (Self::Parameters, 0x40..=0x7e) => (Self::Ground, Piece::Nothing),
+            (Self::Parameters, _) => (Self::Parameters, Piece::Nothing),
+            (Self::Ground, 0x00..=0x1f | 0x7f) => (Self::Ground, Piece::Nothing),
+            (Self::Ground, _) => (Self::Ground, Piece::Shown),
+        };
+        *self = state;
+        piece
+    }
+}
+
+/// Typed characters, and how far the output has shown them.
+#[derive(Debug, Default)]
+pub(super) struct Match {
+    typed: Zeroizing<Vec<u8>>,
+    /// The next character to be seen.
+    next: usize,
+    /// How many were seen.
+    seen: usize,
+    /// Bytes shown since the last one that was seen, and before: up to it.
+    since: usize,
+    noise: usize,
+}
+
+impl Match {
+    /// A byte was typed that an echo would show.
+    pub(super) fn expect(&mut self, byte: u8) {
+        // What was shown before this key is no echo of it.
+        if self.next == self.typed.len() {
+            self.since = 0;
+        }
+        self.typed.push(byte);
+    }
+
+    /// A byte was shown.
+    pub(super) fn see(&mut self, byte: u8) {
+        let rest = self.typed.get(self.next..).unwrap_or_default();
+        if rest.is_empty() {
+            return;
+        }
+        let ahead = rest.len().min(PASSED_OVER.saturating_add(1));
+        match rest.iter().take(ahead).position(|typed| *typed == byte) {
+            Some(passed_over) => {
+                self.next = self.next.saturating_add(passed_over).saturating_add(1);
+                self.seen = self.seen.saturating_add(1);
+                self.noise = self.noise.saturating_add(std::mem::take(&mut self.since));
+            }
+            None => self.since = self.since.saturating_add(1),
+        }
+    }
+
+    /// Whether no echo is to be expected at all.
+    pub(super) fn expects_nothing(&self) -> bool {
+        self.typed.is_empty()
+    }
+
+    /// Whether every character was seen.
+    pub(super) fn is_complete(&self) -> bool {
+        self.next >= self.typed.len() && self.was_shown()
+    }
+
+    /// Whether it counts as shown: at least four fifths of it were seen, without much other text in between.
+    pub(super) fn was_shown(&self) -> bool {
+        let length = self.typed.len();
+        let enough = self.seen.saturating_mul(5) >= length.saturating_mul(4);
+        enough && self.noise <= NOISE.saturating_mul(length.saturating_add(1))
+    }
+}

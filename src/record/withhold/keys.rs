@@ -1,0 +1,127 @@
+//! Which typed bytes an echo would show, and which are commands to a line editor or answers of the terminal.
+
+/// What a typed byte is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Part of a character that would be shown.
+    Shown,
+    /// The end of a line.
+    Enter,
+    /// A key after which the line is another one (^C, ^D, ^U, ^Z, Tab…): what follows is looked at by itself.
+    Ends,
+    /// Another key, or part of one: cursor keys, Escape, Backspace, an answer of the terminal.
+    Control,
+}
+
+/// Whether a byte ends a line.
+pub(super) fn is_enter(byte: u8) -> bool {
+    matches!(byte, b'\r' | b'\n')
+}
+
+/// Tells apart the keys in a stream of typed bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Keys {
+    state: State,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum State {
+    #[default]
+    Ground,
+    /// After ESC.
+    Escape,
+    /// After `ESC [`; the byte is the first after it.
+    First,
+    /// In the parameters of `ESC [`.
+    Parameters,
+    /// After `ESC O`.
+    Single,
+    /// In the three bytes of an old mouse report (`ESC [ M`); the number is how many are to come.
+    Mouse(u8),
+    /// In a string (`ESC ]`, `ESC P`, `ESC _`, `ESC ^`): an answer of the terminal.
+    Text,
+    /// In a string, after ESC.
+    TextEscape,
+}
+
+impl Keys {
+    /// New bytes arrived at once. An Escape that ended the ones before was the key itself.
+    pub(super) fn start(&mut self) {
+        if self.state == State::Escape {
+            self.state = State::Ground;
+        }
+    }
+
+    /// What the next byte is.
+    pub(super) fn next(&mut self, byte: u8) -> Kind {
+        use State::{Escape, First, Ground, Mouse, Parameters, Single, Text, TextEscape};
+        let (state, kind) = match (self.state, byte) {
+            (Ground, 0x1b) => (Escape, Kind::Control),
+            (Ground, b'\r' | b'\n') => (Ground, Kind::Enter),
+            // ^C ^D ^G ^L ^Q ^R ^S ^U ^X ^Y ^Z ^\ and Tab: the line is redrawn, left or completed.
+            (Ground, 0x03 | 0x04 | 0x07 | 0x09 | 0x0c | 0x11..=0x13 | 0x15 | 0x18..=0x1a | 0x1c) => {
+                (Ground, Kind::Ends)
+            }
+            (Ground, 0x00..=0x1f | 0x7f) => (Ground, Kind::Control),
+            (Ground, _) => (Ground, Kind::Shown),
+            (Escape, b'[') => (First, Kind::Control),
+            (Escape, b'O') => (Single, Kind::Control),
+            (Escape, b']' | b'P' | b'_' | b'^') => (Text, Kind::Control),
+            (Escape, 0x1b) => (Escape, Kind::Control),
+            (Escape, b'\r' | b'\n') => (Ground, Kind::Enter),
+            // Alt and a key.
+            (Escape, _) => (Ground, Kind::Control),
+            (First, b'M') => (Mouse(3), Kind::Control),
+            (First | Parameters, 0x40..=0x7e) => (Ground, Kind::Control),
+            (First | Parameters, 0x20..=0x3f) => (Parameters, Kind::Control),
+            (Single, 0x20..=0x7e) => (Ground, Kind::Control),
+            // Not a sequence after all: whatever this byte is, it stands for itself.
+            (First | Parameters | Single, _) => {
+                self.state = Ground;
+                return self.next(byte);
+            }
+            (Mouse(1), _) => (Ground, Kind::Control),
+            (Mouse(n), _) => (Mouse(n - 1), Kind::Control),
+            (Text, 0x07) | (TextEscape, b'\\') => (Ground, Kind::Control),
+            (Text, 0x1b) => (TextEscape, Kind::Control),
+            // A string that never ends would hide everything that follows: Enter ends it.
+            (Text | TextEscape, b'\r' | b'\n') => (Ground, Kind::Enter),
+            (Text | TextEscape, _) => (Text, Kind::Control),
+        };
+        self.state = state;
+        kind
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(bytes: &[u8]) -> String {
+        let mut keys = Keys::default();
+        keys.start();
+        let shown = bytes.iter().filter(|byte| keys.next(**byte) == Kind::Shown).copied().collect();
+        String::from_utf8(shown).unwrap()
+    }
+
+    #[test]
+    fn cursor_keys_mouse_reports_and_answers_are_not_characters() {
+        assert_eq!(shown(b"a\x1b[Ab\x1bOPc\x1b[1;5Cd\x1b[<0;10;20Me\x1b[M !!f"), "abcdef");
+        assert_eq!(shown(b"a\x1b]11;rgb:0/0/0\x1b\\b\x1bP1$r0m\x1b\\c\x1b[200~paste\x1b[201~"), "abcpaste");
+        assert_eq!(shown(b"\x1bbx\x7fy"), "xy");
+    }
+
+    #[test]
+    fn an_escape_by_itself_is_a_key_by_itself() {
+        let mut keys = Keys::default();
+        keys.start();
+        assert_eq!(keys.next(0x1b), Kind::Control);
+        keys.start();
+        assert_eq!(keys.next(b'j'), Kind::Shown);
+    }
+
+    #[test]
+    fn nothing_that_begins_like_a_string_hides_the_lines_after_it() {
+        assert_eq!(shown(b"\x1b]never ends\rsecret"), "secret");
+    }
+}

@@ -1,0 +1,308 @@
+use super::*;
+use proptest::prelude::*;
+
+/// A scene in milliseconds: what is typed, what is shown, how the terminal stands.
+enum Step<'a> {
+    Type(u64, &'a str),
+    Show(u64, &'a str),
+    /// ECHO off and ICANON on from here (true), or not.
+    Secret(bool),
+}
+use Step::{Secret, Show, Type};
+
+fn play(policy: Policy, steps: &[Step<'_>]) -> Vec<Typed> {
+    let (mut withhold, mut out, mut secret, mut now) =
+        (Withhold::new(policy), Vec::new(), false, Duration::ZERO);
+    let advance = |withhold: &mut Withhold, to: u64, out: &mut Vec<Typed>| {
+        let to = Duration::from_millis(to);
+        while let Some(due) = withhold.deadline().filter(|due| *due <= to) {
+            withhold.tick(due, out);
+        }
+        to
+    };
+    for step in steps {
+        match step {
+            Secret(on) => secret = *on,
+            Type(at, text) => {
+                now = advance(&mut withhold, *at, &mut out);
+                withhold.typed(now, text.as_bytes(), secret, &mut out);
+            }
+            Show(at, text) => {
+                now = advance(&mut withhold, *at, &mut out);
+                withhold.shown(now, text.as_bytes(), &mut out);
+            }
+        }
+    }
+    withhold.finish(now, &mut out);
+    out
+}
+
+/// Keys typed one by one, 80 ms apart, each answered after 20 ms by `echo` of it.
+fn keys(from: u64, text: &str, echo: impl Fn(char) -> String) -> Vec<(u64, String, String)> {
+    text.chars().zip(0..).map(|(c, n): (char, u64)| (from + n * 80, c.to_string(), echo(c))).collect()
+}
+
+fn play_keys(before: &[Step<'_>], typed: &[(u64, String, String)], after: &[Step<'_>]) -> Vec<Typed> {
+    let mut steps: Vec<Step<'_>> = Vec::new();
+    for step in before.iter().chain(after) {
+        match step {
+            Type(at, text) => steps.push(Type(*at, text)),
+            Show(at, text) => steps.push(Show(*at, text)),
+            Secret(on) => steps.push(Secret(*on)),
+        }
+    }
+    let tail = steps.split_off(before.len());
+    for (at, key, echo) in typed {
+        steps.push(Type(*at, key));
+        if !echo.is_empty() {
+            steps.push(Show(at + 20, echo));
+        }
+    }
+    steps.extend(tail);
+    play(Policy::Echoed, &steps)
+}
+
+fn stored(out: &[Typed]) -> String {
+    let bytes = out.iter().flat_map(|typed| match typed {
+        Typed::Input(bytes) => bytes.clone(),
+        Typed::Withheld(_) => Vec::new(),
+    });
+    String::from_utf8(bytes.collect()).unwrap()
+}
+
+fn withheld(out: &[Typed]) -> u32 {
+    out.iter().map(|typed| if let Typed::Withheld(n) = typed { *n } else { 0 }).sum()
+}
+
+const SECRET: &str = "hunter2!Kx9";
+
+/// What must hold wherever a secret is typed, whole line, at a prompt that does not show it.
+fn is_withheld(out: &[Typed]) {
+    let text = stored(out);
+    assert!(!text.chars().any(|c| SECRET.contains(c)), "stored {text:?} of {SECRET:?}: {out:?}");
+    assert_eq!(withheld(out), 1, "{out:?}");
+}
+
+#[test]
+fn a_command_that_the_shell_echoes_is_stored() {
+    let typed = keys(0, "ls -la /etc\r", |c| if c == '\r' { "\r\ntotal 4\r\n".into() } else { c.into() });
+    assert_eq!(play_keys(&[], &typed, &[]), [Typed::Input(b"ls -la /etc\r".to_vec())]);
+}
+
+#[test]
+fn a_getpass_prompt_is_withheld_by_the_flags_alone() {
+    let typed = keys(100, &format!("{SECRET}\r"), |c| if c == '\r' { "\r\n".into() } else { String::new() });
+    let out = play_keys(&[Show(0, "Password: "), Secret(true)], &typed, &[Secret(false)]);
+    assert_eq!(out, [Typed::Withheld(1)]);
+}
+
+#[test]
+fn a_secret_read_in_raw_mode_without_an_echo_is_withheld() {
+    let typed = keys(0, &format!("{SECRET}\r"), |c| if c == '\r' { "\r\n".into() } else { String::new() });
+    is_withheld(&play_keys(&[Show(0, "alice@host's password: ")], &typed, &[]));
+}
+
+#[test]
+fn stars_are_no_echo() {
+    let typed = keys(0, &format!("{SECRET}\r"), |c| if c == '\r' { "\r\n".into() } else { "*".into() });
+    is_withheld(&play_keys(&[], &typed, &[]));
+}
+
+#[test]
+fn a_dialog_that_moves_its_cursor_at_every_key_is_no_echo() {
+    let typed = keys(0, &format!("{SECRET}\r"), |_| {
+        "\x1b[12;30H\x1b[0;10;7m*\x1b[K\x1b(B\x1b]0;hunter2!Kx9\x07".into()
+    });
+    is_withheld(&play_keys(&[], &typed, &[]));
+}
+
+#[test]
+fn a_prompt_written_in_two_pieces_changes_nothing() {
+    let typed = keys(50, &format!("{SECRET}\r"), |c| if c == '\r' { "\r\n".into() } else { String::new() });
+    is_withheld(&play_keys(&[Show(0, "Pass"), Show(40, "phrase for key: ")], &typed, &[]));
+}
+
+#[test]
+fn output_between_the_keys_is_no_echo() {
+    let log = "Nov 25 14:03:12 host kernel: unrelated text of another job that uses the terminal\r\n";
+    let typed = keys(0, "password\r", |c| if c == '\r' { "\r\n".into() } else { log.into() });
+    let out = play_keys(&[], &typed, &[]);
+    assert_eq!((stored(&out).trim_end(), withheld(&out)), ("", 1), "{out:?}");
+}
+
+#[test]
+fn a_word_of_the_answer_is_no_echo_of_the_secret() {
+    let typed =
+        keys(0, "sorry\r", |c| if c == '\r' { "\r\nsorry, try again\r\n".into() } else { String::new() });
+    let out = play_keys(&[], &typed, &[]);
+    assert_eq!(out, [Typed::Withheld(1), Typed::Input(b"\r".to_vec())]);
+}
+
+#[test]
+fn two_secrets_pasted_at_once_are_two_lines_withheld() {
+    let paste = format!("{SECRET}\rswordfish\r");
+    let out = play(Policy::Echoed, &[Type(0, &paste), Show(10, "\r\nAgain: "), Show(20, "\r\nok\r\n$ ")]);
+    assert_eq!(withheld(&out), 2, "{out:?}");
+    assert_eq!(stored(&out), "\r\r");
+    let out = play(Policy::Echoed, &[Secret(true), Type(0, &paste), Show(10, "\r\nAgain: \r\n")]);
+    assert_eq!(out, [Typed::Withheld(1)]);
+}
+
+#[test]
+fn a_name_that_is_shown_is_stored_and_the_secret_pasted_after_it_is_not() {
+    let paste = format!("alice\r{SECRET}\r");
+    let out =
+        play(Policy::Echoed, &[Type(0, &paste), Show(5, "alice\r\nPassword: "), Show(9, "\r\nwelcome\r\n")]);
+    assert_eq!(out, [Typed::Input(b"alice\r".to_vec()), Typed::Withheld(1), Typed::Input(b"\r".to_vec()),]);
+}
+
+#[test]
+fn a_secret_typed_with_pauses_is_withheld_once_and_its_pauses_are_not_told() {
+    let mut steps = Vec::new();
+    let letters: Vec<String> = SECRET.chars().map(String::from).collect();
+    for (letter, n) in letters.iter().zip(0..) {
+        steps.push(Type(n * 400, letter));
+    }
+    steps.push(Type(5000, "\r"));
+    steps.push(Show(5010, "\r\n"));
+    is_withheld(&play(Policy::Echoed, &steps));
+}
+
+#[test]
+fn corrections_inside_a_withheld_line_are_withheld_too() {
+    let out = play(
+        Policy::Echoed,
+        &[Type(0, "hunter3"), Type(900, "\x7f"), Type(1800, "2"), Type(2000, "\r"), Show(2010, "\r\n")],
+    );
+    assert_eq!(out, [Typed::Withheld(1), Typed::Input(b"\r".to_vec())]);
+}
+
+#[test]
+fn type_ahead_that_the_terminal_echoes_at_once_is_stored() {
+    let typed = keys(0, "make install\r", |c| if c == '\r' { "\r\n".into() } else { c.into() });
+    let out = play_keys(&[], &typed, &[Show(3000, "$ make install\r\n")]);
+    assert_eq!(stored(&out), "make install\r");
+}
+
+#[test]
+fn type_ahead_into_a_prompt_that_shows_nothing_is_withheld() {
+    // ssh has the terminal raw and the far side has not asked yet.
+    let typed = keys(0, &format!("{SECRET}\r"), |_| String::new());
+    is_withheld(&play_keys(&[], &typed, &[Show(2000, "Password: \r\nWelcome hunter2!Kx9\r\n")]));
+}
+
+#[test]
+fn an_echo_over_a_slow_line_still_counts() {
+    let mut steps = Vec::new();
+    let letters: Vec<String> = "systemctl restart nginx".chars().map(String::from).collect();
+    let mut moments: Vec<(u64, bool, &str)> = Vec::new();
+    for (letter, n) in letters.iter().zip(0..) {
+        moments.push((n * 90, true, letter));
+        moments.push((n * 90 + 250, false, letter));
+    }
+    moments.push((letters.len() as u64 * 90, true, "\r"));
+    moments.sort_by_key(|m| m.0);
+    for (at, typed, text) in moments {
+        steps.push(if typed { Type(at, text) } else { Show(at, text) });
+    }
+    assert_eq!(stored(&play(Policy::Echoed, &steps)), "systemctl restart nginx\r");
+}
+
+#[test]
+fn a_line_editor_that_colours_the_word_being_typed_echoes_it() {
+    // zsh with syntax highlighting writes the whole word again at every key.
+    let word = "systemctl";
+    let mut steps = vec![];
+    let echoes: Vec<(String, String)> = (1..=word.len())
+        .map(|n| {
+            (word[n - 1..n].to_string(), format!("{}\x1b[31m{}\x1b[39m", "\x08".repeat(n - 1), &word[..n]))
+        })
+        .collect();
+    for ((key, echo), n) in echoes.iter().zip(0..) {
+        steps.push(Type(n * 100, key));
+        steps.push(Show(n * 100 + 10, echo));
+    }
+    assert_eq!(stored(&play(Policy::Echoed, &steps)), word);
+}
+
+#[test]
+fn insert_mode_of_vi_with_a_ruler_is_stored() {
+    let typed = keys(0, "hello world", |c| format!("{c}\x1b[24;63H5\x1b[1;6H"));
+    assert_eq!(stored(&play_keys(&[], &typed, &[])), "hello world");
+}
+
+#[test]
+fn cursor_keys_and_control_keys_alone_are_stored() {
+    let out =
+        play(Policy::Echoed, &[Type(0, "\x1b[A"), Show(5, "\rls"), Type(300, "\x03"), Type(900, "\x1bOB")]);
+    assert_eq!(stored(&out), "\x1b[A\x03\x1bOB");
+    assert_eq!(withheld(&out), 0);
+}
+
+#[test]
+fn a_completion_list_after_tab_does_not_hide_what_was_typed_before_it() {
+    let out = play(
+        Policy::Echoed,
+        &[
+            Type(0, "sys"),
+            Show(10, "sys"),
+            Type(200, "\t"),
+            Show(210, "\r\nsystemctl   systemd-run  systemd-analyze   systemd-cat\r\n$ sys"),
+        ],
+    );
+    assert_eq!(stored(&out), "sys\t");
+}
+
+#[test]
+fn a_large_paste_that_is_echoed_is_stored_whole_and_in_order() {
+    let text: String = (0..4000).map(|n| format!("line {n}\r")).collect();
+    let echo = text.replace('\r', "\r\n");
+    let out = play(Policy::Echoed, &[Type(0, &text), Show(10, &echo)]);
+    assert_eq!((withheld(&out), stored(&out)), (0, text));
+}
+
+#[test]
+fn with_the_policy_none_nothing_is_stored_nor_counted() {
+    assert_eq!(play(Policy::None, &[Type(0, "ls\r"), Show(1, "ls\r\n")]), []);
+}
+
+#[test]
+fn with_the_policy_all_everything_is_stored_at_once() {
+    let out = play(Policy::All, &[Secret(true), Type(0, "pw\r")]);
+    assert_eq!(out, [Typed::Input(b"pw\r".to_vec())]);
+}
+
+#[test]
+fn nothing_is_pending_when_nothing_was_typed() {
+    let mut withhold = Withhold::new(Policy::Echoed);
+    let mut out = Vec::new();
+    withhold.shown(Duration::ZERO, b"output", &mut out);
+    assert_eq!((withhold.deadline(), out.len()), (None, 0));
+}
+
+proptest! {
+    #[test]
+    fn what_is_stored_is_what_was_typed_in_order(
+        parts in proptest::collection::vec(("[a-z\r ]{1,8}", any::<bool>(), 0..900u64), 0..20)
+    ) {
+        let (mut steps, mut now) = (Vec::new(), 0);
+        for (text, echoed, pause) in &parts {
+            steps.push(Type(now, text));
+            if *echoed { steps.push(Show(now + 1, text)); }
+            now += pause;
+        }
+        let typed: String = parts.iter().map(|p| p.0.as_str()).collect();
+        let kept = stored(&play(Policy::Echoed, &steps));
+        // A subsequence.
+        let mut rest = typed.chars();
+        prop_assert!(kept.chars().all(|c| rest.any(|t| t == c)), "{kept:?} of {typed:?}");
+    }
+
+    #[test]
+    fn a_line_without_any_output_is_never_stored(line in "[ -~]{1,60}") {
+        let steps = [Type(0, line.as_str()), Type(10, "\r"), Show(20, "\r\n")];
+        let out = play(Policy::Echoed, &steps);
+        prop_assert_eq!(stored(&out), "\r");
+        prop_assert_eq!(withheld(&out), 1);
+    }
+}
