@@ -3,6 +3,11 @@
 //! The loop never waits for a disk, a cipher or an emulator: it copies to the operator first and hands events to a
 //! bounded [`queue`], behind which a recorder seals them.
 
+mod batch;
 pub mod capture;
+mod keyboard;
+mod lane;
+mod pump;
 pub mod queue;
+pub mod session;
 pub mod withhold;

@@ -57,7 +57,7 @@ pub enum Typed {
 }
 
 /// Holds back what is typed until it is known whether it may be stored.
-#[derive(Debug)]
+// No Debug: it would show what was typed.
 pub struct Withhold {
     policy: Policy,
     runs: VecDeque<Run>,
@@ -68,7 +68,6 @@ pub struct Withhold {
 }
 
 /// Keys that are stored or withheld together.
-#[derive(Debug)]
 struct Run {
     bytes: Zeroizing<Vec<u8>>,
     /// The characters of it that an echo would show, and how many of them came back.

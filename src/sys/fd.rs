@@ -107,3 +107,13 @@ pub fn set_nonblocking(fd: impl AsFd, on: bool) -> io::Result<()> {
     }
     Ok(())
 }
+
+/// Moves the offset of a file back by `bytes`, so that they are read again. A wish: what has no offset stays.
+pub fn back(file: impl AsFd, bytes: usize) {
+    if let Ok(bytes) = libc::off_t::try_from(bytes)
+        && bytes > 0
+    {
+        // SAFETY: takes numbers only; the descriptor is open while it is borrowed.
+        unsafe { libc::lseek(file.as_fd().as_raw_fd(), -bytes, libc::SEEK_CUR) };
+    }
+}

@@ -155,7 +155,7 @@ impl Stage {
     }
 
     /// The next report, if one is there. To be waited for with [`AsFd`].
-    pub fn next(&mut self) -> Option<Report> {
+    pub fn report(&mut self) -> Option<Report> {
         let mut bytes = [0; REPORT];
         loop {
             match self.reports.read(&mut bytes) {

@@ -170,6 +170,11 @@ impl AsFd for Terminal {
     }
 }
 
+/// Whether `fd` is a terminal, controlling or not.
+pub fn is_terminal(fd: impl AsFd) -> bool {
+    Settings::of(fd).is_ok()
+}
+
 pub use raw::RawMode;
 
 /// Raw mode, and the way back from it on every way out.
@@ -220,6 +225,18 @@ mod raw {
             let mode = Self { _private: () };
             found.raw().apply(terminal)?;
             Ok(mode)
+        }
+    }
+
+    impl RawMode {
+        /// Raw mode again, after someone else had the terminal.
+        ///
+        /// # Errors
+        /// When the terminal is gone.
+        pub fn renew(&self, terminal: &Terminal) -> Result<()> {
+            let found =
+                SAVED.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(|saved| saved.found);
+            found.map_or(Ok(()), |found| found.raw().apply(terminal))
         }
     }
 

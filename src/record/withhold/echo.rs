@@ -61,7 +61,7 @@ impl Output {
 }
 
 /// Typed characters, and how far the output has shown them.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Match {
     typed: Zeroizing<Vec<u8>>,
     /// The next character to be seen.

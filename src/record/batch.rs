@@ -1,0 +1,265 @@
+//! What the loop has for the recorder: events in the order they happened, handed on in batches.
+//!
+//! A batch waits a moment for company, so that somebody typing does not wake another thread at every key, and is
+//! handed on at once when it is large. When the queue is full it is kept here, and the loop reads no more.
+
+use super::capture::{Capture, Stream};
+use super::queue::{Feed, Word};
+use super::withhold::{Policy, Typed, Withhold};
+use crate::cast::{Event, Gap, Payload};
+use crate::sys::clock;
+use crate::sys::poll::{Bell, Set};
+use std::time::Duration;
+
+/// A batch of this size is handed on at once.
+const FULL: usize = 16 << 10;
+/// A batch of this many events is handed on at once.
+const MANY: usize = 128;
+/// A batch waits this long for more.
+const COMPANY: Duration = Duration::from_millis(50);
+/// While the queue is full, typed input is taken up to this size, so that ^C still passes.
+const MOST_INPUT: usize = 64 << 10;
+
+/// Events on their way to the recorder.
+pub(super) struct Batch {
+    feed: Feed,
+    start: Duration,
+    events: Vec<Event>,
+    bytes: usize,
+    since: Duration,
+    /// The queue was full, from this time.
+    stuck: Option<Duration>,
+    stalls: u64,
+    stalled: Duration,
+    capture: Capture,
+    withhold: Withhold,
+    typed: Vec<Typed>,
+    kept: [Kept; 3],
+    keep: Option<u64>,
+}
+
+/// How much of a stream was stored.
+#[derive(Clone, Copy, Default)]
+struct Kept {
+    stored: u64,
+    left_out: u64,
+}
+
+impl Batch {
+    pub(super) fn new(feed: Feed, start: Duration, input: Policy, keep: Option<u64>) -> Self {
+        Self {
+            feed,
+            start,
+            events: Vec::new(),
+            bytes: 0,
+            since: start,
+            stuck: None,
+            stalls: 0,
+            stalled: Duration::ZERO,
+            capture: Capture::default(),
+            withhold: Withhold::new(input),
+            typed: Vec::new(),
+            kept: [Kept::default(); 3],
+            keep,
+        }
+    }
+
+    fn elapsed(&self) -> Duration {
+        clock::monotonic().saturating_sub(self.start)
+    }
+
+    /// Bytes that the operator was shown, or that went to standard output or error.
+    pub(super) fn shown(&mut self, stream: Stream, bytes: &[u8]) {
+        let now = self.elapsed();
+        self.withhold.shown(now, bytes, &mut self.typed);
+        self.push_typed(now);
+        self.push_bytes(stream, now, bytes);
+    }
+
+    /// Bytes that were typed on the terminal.
+    pub(super) fn typed(&mut self, bytes: &[u8], secret: bool) {
+        let now = self.elapsed();
+        self.withhold.typed(now, bytes, secret, &mut self.typed);
+        self.push_typed(now);
+        self.send_if_full();
+    }
+
+    /// Bytes of standard input that the child was given, where it is not the terminal.
+    pub(super) fn input(&mut self, bytes: &[u8]) {
+        self.push_bytes(Stream::Input, self.elapsed(), bytes);
+    }
+
+    /// Anything else.
+    pub(super) fn event(&mut self, payload: Payload) {
+        let event = Event::new(self.elapsed(), payload);
+        self.push(event, 64);
+        self.send_if_full();
+    }
+
+    fn push_bytes(&mut self, stream: Stream, now: Duration, bytes: &[u8]) {
+        let bytes = self.within_limit(stream, bytes);
+        if let Some(event) = self.capture.bytes(stream, now, bytes.to_vec()) {
+            self.push(event, bytes.len());
+        }
+        self.send_if_full();
+    }
+
+    /// As much of `bytes` as may still be stored of this stream.
+    fn within_limit<'b>(&mut self, stream: Stream, bytes: &'b [u8]) -> &'b [u8] {
+        let (Some(keep), Some(kept)) = (self.keep, self.kept.get_mut(stream as usize)) else { return bytes };
+        let room = usize::try_from(keep.saturating_sub(kept.stored)).unwrap_or(usize::MAX);
+        let (stored, left_out) = bytes.split_at(room.min(bytes.len()));
+        kept.stored = kept.stored.saturating_add(stored.len() as u64);
+        kept.left_out = kept.left_out.saturating_add(left_out.len() as u64);
+        stored
+    }
+
+    fn push_typed(&mut self, now: Duration) {
+        for typed in std::mem::take(&mut self.typed) {
+            match typed {
+                Typed::Input(bytes) => {
+                    let count = bytes.len();
+                    if let Some(event) = self.capture.bytes(Stream::Input, now, bytes) {
+                        self.push(event, count);
+                    }
+                }
+                Typed::Withheld(count) => self.push(Event::new(now, Payload::Withheld(count)), 64),
+            }
+        }
+    }
+
+    fn push(&mut self, event: Event, bytes: usize) {
+        if self.events.is_empty() {
+            self.since = clock::monotonic();
+        }
+        self.bytes = self.bytes.saturating_add(bytes);
+        self.events.push(event);
+    }
+
+    fn send_if_full(&mut self) {
+        if self.bytes >= FULL || self.events.len() >= MANY {
+            self.flush();
+        }
+    }
+
+    /// Hands the batch on, if there is room.
+    pub(super) fn flush(&mut self) {
+        if self.stuck.is_none() {
+            self.hand_on();
+        }
+    }
+
+    /// There may be room again.
+    pub(super) fn retry(&mut self) {
+        if self.stuck.is_some() {
+            self.hand_on();
+        }
+    }
+
+    fn hand_on(&mut self) {
+        match self.feed.send(std::mem::take(&mut self.events)) {
+            Ok(()) => {
+                self.bytes = 0;
+                if let Some(since) = self.stuck.take() {
+                    self.stalled = self.stalled.saturating_add(clock::monotonic().saturating_sub(since));
+                }
+            }
+            Err(back) => {
+                self.events = back;
+                if self.stuck.is_none() {
+                    self.stuck = Some(clock::monotonic());
+                    self.stalls = self.stalls.saturating_add(1);
+                }
+            }
+        }
+    }
+
+    /// Whether the queue is full: nothing more is to be read then.
+    pub(super) fn is_stuck(&self) -> bool {
+        self.stuck.is_some()
+    }
+
+    /// Whether keys may still be taken.
+    pub(super) fn takes_input(&self) -> bool {
+        self.stuck.is_none() || self.bytes < MOST_INPUT
+    }
+
+    /// How often, and how long, the queue was full.
+    pub(super) fn stalls(&self) -> (u64, Duration) {
+        (self.stalls, self.stalled)
+    }
+
+    /// Whether the recorder is gone.
+    pub(super) fn is_lost(&self) -> bool {
+        self.feed.is_lost()
+    }
+
+    /// Rings for [`Batch::words`] and [`Batch::retry`].
+    pub(super) fn bell(&self) -> &Bell {
+        self.feed.bell()
+    }
+
+    /// What the recorder has to say.
+    pub(super) fn words(&self) -> Vec<Word> {
+        self.feed.words()
+    }
+
+    /// When [`Batch::tick`] has something to do.
+    pub(super) fn deadline(&self) -> Option<Duration> {
+        let typed = self.withhold.deadline().map(|due| due.saturating_add(self.start));
+        let company =
+            (!self.events.is_empty() && self.stuck.is_none()).then(|| self.since.saturating_add(COMPANY));
+        typed.into_iter().chain(company).min()
+    }
+
+    /// Does what is due.
+    pub(super) fn tick(&mut self) {
+        let Some(due) = self.deadline() else { return };
+        let now = clock::monotonic();
+        if now < due {
+            return;
+        }
+        let elapsed = now.saturating_sub(self.start);
+        self.withhold.tick(elapsed, &mut self.typed);
+        self.push_typed(elapsed);
+        if now >= self.since.saturating_add(COMPANY) {
+            self.flush();
+        }
+    }
+
+    /// The session is over: everything that was held back, what was left out, and the exit status. Waits until the
+    /// recorder has room for it.
+    pub(super) fn finish(&mut self, status: i32) {
+        let now = self.elapsed();
+        self.withhold.finish(now, &mut self.typed);
+        self.push_typed(now);
+        for event in self.capture.rest(now) {
+            self.push(event, 64);
+        }
+        for (kept, of) in self.kept.into_iter().zip(["stdout", "stderr", "stdin"]) {
+            if kept.left_out > 0 {
+                let note = format!("only the first {} bytes of it are stored", kept.stored);
+                let gap = Gap {
+                    why: "capped".into(),
+                    of: of.into(),
+                    count: kept.left_out,
+                    note,
+                    sha256: String::new(),
+                };
+                self.push(Event::new(now, Payload::Gap(gap)), 64);
+            }
+        }
+        self.push(Event::new(now, Payload::Exit(status)), 64);
+        self.hand_on();
+        let mut set = Set::default();
+        while self.stuck.is_some() {
+            set.clear();
+            set.add(self.bell(), true, false);
+            if set.wait(None).is_err() {
+                return;
+            }
+            self.bell().silence();
+            self.retry();
+        }
+    }
+}

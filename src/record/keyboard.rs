@@ -1,0 +1,110 @@
+//! Whose the keyboard is.
+//!
+//! When both standard input and output are the terminal, and we are in the foreground, it is ours: raw mode from the
+//! start to the end. In a pipeline (`sealcast run -- dmesg | less`) it is shared with other programs, whose raw mode
+//! we must not undo and whose keys we must not take. Then it is taken only for as long as the child wants it: when
+//! the child changes its own terminal from plain lines to something else.
+
+use crate::sys::pty::Leader;
+use crate::sys::tty::{RawMode, Settings, Terminal};
+use crate::sys::{Error, clock};
+use std::time::Duration;
+
+/// How often the child's terminal is looked at while the keyboard is shared.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// The operator's keyboard.
+pub(super) struct Keyboard {
+    raw: Option<RawMode>,
+    /// It is ours from start to end, unless we are in the background.
+    whole: bool,
+    /// Standard input is the terminal, so lines typed in a shared terminal are for the child.
+    lines: bool,
+    exists: bool,
+    next_look: Duration,
+}
+
+impl Keyboard {
+    /// The keyboard of a terminal: `(terminal, both input and output are it, input is it)`.
+    pub(super) fn new(terminal: Option<(&Terminal, bool, bool)>) -> Self {
+        let (whole, lines) = terminal.map_or((false, false), |(_, whole, lines)| (whole, lines));
+        Self { raw: None, whole, lines, exists: terminal.is_some(), next_look: Duration::ZERO }
+    }
+
+    /// Takes it, if it is ours.
+    pub(super) fn begin(&mut self, terminal: &Terminal) -> Result<(), Error> {
+        if self.whole && terminal.is_foreground() { self.take(terminal) } else { Ok(()) }
+    }
+
+    fn take(&mut self, terminal: &Terminal) -> Result<(), Error> {
+        if self.raw.is_none() {
+            let found = Settings::of(terminal)?;
+            self.raw = Some(RawMode::enter(terminal, found)?);
+        }
+        Ok(())
+    }
+
+    /// Gives it back as it was found.
+    pub(super) fn leave(&mut self) {
+        self.raw = None;
+    }
+
+    /// Somebody else reads from it now.
+    pub(super) fn lost(&mut self) {
+        self.next_look = clock::monotonic().saturating_add(LOOK);
+    }
+
+    /// We were continued, perhaps in the foreground, perhaps after someone else changed the settings.
+    pub(super) fn resume(&mut self, terminal: &Terminal) -> Result<(), Error> {
+        if !terminal.is_foreground() {
+            return Ok(());
+        }
+        match &self.raw {
+            Some(raw) => raw.renew(terminal),
+            None => self.begin(terminal),
+        }
+    }
+
+    pub(super) fn is_raw(&self) -> bool {
+        self.raw.is_some()
+    }
+
+    /// Whether keys are for the child now.
+    pub(super) fn reads(&self, terminal: &Terminal) -> bool {
+        match self.raw {
+            Some(_) => true,
+            // Not in the background (it would stop us), and not while another program has it raw.
+            None => {
+                self.lines
+                    && terminal.is_foreground()
+                    && Settings::of(terminal).is_ok_and(|s| s.is_canonical())
+            }
+        }
+    }
+
+    /// When [`Keyboard::watch`] is due.
+    pub(super) fn deadline(&self) -> Option<Duration> {
+        (self.exists && !(self.whole && self.is_raw())).then_some(self.next_look)
+    }
+
+    /// While it is shared: takes it when the child wants it, gives it back when not. In the background this stops us,
+    /// as it would stop the child.
+    pub(super) fn watch(&mut self, terminal: &Terminal, leader: &Leader) -> Result<(), Error> {
+        let now = clock::monotonic();
+        if self.deadline().is_none_or(|due| now < due) {
+            return Ok(());
+        }
+        self.next_look = now.saturating_add(LOOK);
+        let Ok(theirs) = leader.settings() else { return Ok(()) };
+        let plain = theirs.is_canonical() && theirs.echoes();
+        match (plain, self.is_raw()) {
+            (false, false) => self.take(terminal),
+            (true, true) if !self.whole => {
+                self.leave();
+                Ok(())
+            }
+            (true, false) if self.whole => self.begin(terminal),
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,319 @@
+//! One direction of copying: a source, a sink, and one buffer between them.
+//!
+//! Nothing is read while the buffer holds something that was not written: that is the whole of back-pressure. Sinks
+//! that are shared with others are never made non-blocking; they are written in pieces that cannot wait instead.
+
+use crate::sys::fd::{self, Kind};
+use crate::sys::pipe;
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+/// A pipe that polls as writable takes this much without waiting (`PIPE_BUF`, POSIX).
+const PIPE_BUF: usize = 4096;
+
+/// Where bytes go.
+pub(super) struct Sink {
+    fd: OwnedFd,
+    how: How,
+}
+
+enum How {
+    /// The descriptor is our own and does not wait.
+    Ours,
+    /// A socket, asked not to wait at every call.
+    Socket,
+    /// Shared with others: at most [`PIPE_BUF`] bytes at once.
+    Shared,
+}
+
+impl Sink {
+    /// A descriptor that is our own; it must be non-blocking.
+    pub(super) fn ours(fd: OwnedFd) -> Self {
+        Self { fd, how: How::Ours }
+    }
+
+    /// A descriptor that we were given and that others may share.
+    pub(super) fn shared(fd: OwnedFd) -> Self {
+        match fd::kind(&fd) {
+            Kind::Pipe => match fd::reopen_to_write(&fd) {
+                Some(own) => Self { fd: own.into(), how: How::Ours },
+                None => Self { fd, how: How::Shared },
+            },
+            Kind::Socket => Self { fd, how: How::Socket },
+            Kind::File | Kind::Other => Self { fd, how: How::Shared },
+        }
+    }
+
+    /// Whether a write may wait although none is wanted: only after poll said that there is room.
+    fn needs_poll(&self) -> bool {
+        matches!(self.how, How::Shared)
+    }
+
+    fn write(&self, bytes: &[u8]) -> io::Result<usize> {
+        match self.how {
+            How::Ours => fd::write(&self.fd, bytes),
+            How::Socket => fd::send(&self.fd, bytes),
+            How::Shared => fd::write(&self.fd, bytes.get(..PIPE_BUF).unwrap_or(bytes)),
+        }
+    }
+}
+
+impl AsFd for Sink {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+/// Bytes on their way to a sink. One buffer, refilled only when it is empty.
+pub(super) struct Buffer {
+    bytes: Box<[u8]>,
+    from: usize,
+    to: usize,
+}
+
+/// What became of a write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Written {
+    /// Everything.
+    All,
+    /// The sink takes no more now.
+    Waits,
+    /// The sink is gone.
+    Gone,
+}
+
+impl Buffer {
+    pub(super) fn new(size: usize) -> Self {
+        Self { bytes: vec![0; size].into_boxed_slice(), from: 0, to: 0 }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.from == self.to
+    }
+
+    /// Everything that was read into it, whether it was written already or not.
+    pub(super) fn whole(&self) -> &[u8] {
+        self.bytes.get(..self.to).unwrap_or_default()
+    }
+
+    /// Room behind what is in it.
+    pub(super) fn room(&mut self) -> &mut [u8] {
+        self.bytes.get_mut(self.to..).unwrap_or_default()
+    }
+
+    /// `count` bytes of the room were filled.
+    pub(super) fn filled(&mut self, count: usize) {
+        self.to = self.to.saturating_add(count).min(self.bytes.len());
+    }
+
+    /// Replaces what is in it.
+    pub(super) fn put(&mut self, bytes: &[u8]) {
+        self.forget();
+        let count = bytes.len().min(self.bytes.len());
+        if let (Some(into), Some(from)) = (self.bytes.get_mut(..count), bytes.get(..count)) {
+            into.copy_from_slice(from);
+        }
+        self.to = count;
+    }
+
+    /// Replaces what is in it, however long.
+    pub(super) fn replace(&mut self, bytes: Vec<u8>) {
+        if bytes.len() > self.bytes.len() {
+            self.to = bytes.len();
+            self.bytes = bytes.into_boxed_slice();
+            self.from = 0;
+        } else {
+            self.put(&bytes);
+        }
+    }
+
+    /// Forgets what is in it.
+    pub(super) fn forget(&mut self) {
+        (self.from, self.to) = (0, 0);
+    }
+
+    /// Forgets what is in it and wipes it: it was typed.
+    pub(super) fn wipe(&mut self) {
+        use zeroize::Zeroize as _;
+        self.bytes.get_mut(..self.to).unwrap_or_default().zeroize();
+        self.forget();
+    }
+
+    /// Writes what is left to a descriptor of our own, which does not wait.
+    pub(super) fn write_to(&mut self, fd: impl AsFd) -> Written {
+        self.write_with(|bytes| fd::write(&fd, bytes), || true)
+    }
+
+    /// Writes what is left. `ready`: poll said that the sink has room.
+    pub(super) fn write(&mut self, sink: &Sink, ready: bool) -> Written {
+        let mut ready = ready;
+        let may = || !sink.needs_poll() || std::mem::take(&mut ready);
+        self.write_with(|bytes| sink.write(bytes), may)
+    }
+
+    fn write_with(
+        &mut self,
+        write: impl Fn(&[u8]) -> io::Result<usize>,
+        mut may: impl FnMut() -> bool,
+    ) -> Written {
+        while self.from < self.to {
+            if !may() {
+                return Written::Waits;
+            }
+            match write(self.bytes.get(self.from..self.to).unwrap_or_default()) {
+                Ok(0) => return Written::Waits,
+                Ok(count) => self.from = self.from.saturating_add(count),
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Written::Waits,
+                Err(_) => return Written::Gone,
+            }
+        }
+        Written::All
+    }
+}
+
+/// Standard input that is not the terminal, on its way to the child's.
+///
+/// The child must not be robbed of what it does not read: `while read host; do sealcast run -- check "$host"; done`
+/// shares its standard input with the loop around it. From a pipe, bytes are copied to the child by `tee` and taken
+/// only once the child has read them; in a file, the offset goes back at the end over what the child left unread.
+pub(super) struct Feeding {
+    source: OwnedFd,
+    kind: Kind,
+    /// Our end of the child's pipe; `None` once closed.
+    sink: Option<File>,
+    buffer: Buffer,
+    /// From a pipe: bytes that were copied to the child and not taken from the source yet.
+    copied: usize,
+}
+
+/// What a turn of [`Feeding`] wants to wait for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Wants {
+    pub(super) read: bool,
+    pub(super) write: bool,
+}
+
+impl Feeding {
+    /// From `source` to `sink`, which becomes non-blocking and as small as a pipe can be: what is in it counts as not
+    /// read.
+    pub(super) fn new(source: OwnedFd, sink: OwnedFd) -> io::Result<Self> {
+        let kind = fd::kind(&source);
+        fd::set_nonblocking(&sink, true)?;
+        if kind == Kind::Pipe {
+            pipe::set_capacity(&sink, PIPE_BUF);
+        }
+        let size = if kind == Kind::Pipe { PIPE_BUF } else { 16 << 10 };
+        Ok(Self { source, kind, sink: Some(sink.into()), buffer: Buffer::new(size), copied: 0 })
+    }
+
+    pub(super) fn source(&self) -> BorrowedFd<'_> {
+        self.source.as_fd()
+    }
+
+    pub(super) fn sink(&self) -> Option<&File> {
+        self.sink.as_ref()
+    }
+
+    pub(super) fn wants(&self) -> Wants {
+        let pending = self.copied > 0 || !self.buffer.is_empty();
+        Wants { read: !pending, write: pending }
+    }
+
+    /// Copies what can be copied now; hands what the child was given to `record`. False when it is over.
+    pub(super) fn turn(&mut self, gone: bool, record: &mut dyn FnMut(&[u8])) -> bool {
+        if gone {
+            self.settle(record);
+            self.sink = None;
+            return false;
+        }
+        let goes_on = if self.kind == Kind::Pipe { self.turn_pipe(record) } else { self.turn_other(record) };
+        if !goes_on {
+            // The end of the child's standard input.
+            self.sink = None;
+        }
+        goes_on
+    }
+
+    fn turn_pipe(&mut self, record: &mut dyn FnMut(&[u8])) -> bool {
+        if self.copied > 0 {
+            // Small as it is, the child's pipe has room only when the child has read it all.
+            match self.sink.as_ref().map(pipe::unread) {
+                Some(Ok(0)) => self.take(self.copied, record),
+                Some(Ok(_)) => return true,
+                Some(Err(_)) | None => return false,
+            }
+        }
+        let Some(sink) = &self.sink else { return false };
+        match pipe::tee(&self.source, sink, PIPE_BUF) {
+            Ok(0) => false,
+            Ok(count) => {
+                self.copied = count;
+                true
+            }
+            Err(e) => e.kind() == io::ErrorKind::WouldBlock,
+        }
+    }
+
+    fn turn_other(&mut self, record: &mut dyn FnMut(&[u8])) -> bool {
+        let Some(sink) = &self.sink else { return false };
+        if self.buffer.is_empty() {
+            self.buffer.forget();
+            match fd::read(&self.source, self.buffer.room()) {
+                Ok(0) => return false,
+                Ok(count) => self.buffer.filled(count),
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return true,
+                Err(_) => return false,
+            }
+            record(self.buffer.whole());
+        }
+        while !self.buffer.is_empty() {
+            let rest = self.buffer.bytes.get(self.buffer.from..self.buffer.to).unwrap_or_default();
+            match fd::write(sink, rest) {
+                Ok(count) => self.buffer.from = self.buffer.from.saturating_add(count),
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return true,
+                Err(_) => return false,
+            }
+        }
+        true
+    }
+
+    /// The child is done reading: takes from the source what it read, and leaves what it did not.
+    pub(super) fn settle(&mut self, record: &mut dyn FnMut(&[u8])) {
+        let Some(sink) = &self.sink else { return };
+        let unread = pipe::unread(sink).unwrap_or(0);
+        match self.kind {
+            Kind::Pipe => {
+                let read = self.copied.saturating_sub(unread);
+                self.take(read, record);
+                self.copied = 0;
+            }
+            Kind::File => {
+                let left = unread.saturating_add(self.buffer.to.saturating_sub(self.buffer.from));
+                fd::back(&self.source, left);
+                self.buffer.forget();
+            }
+            Kind::Socket | Kind::Other => {}
+        }
+    }
+
+    /// Takes `count` bytes, which are there, from the source.
+    fn take(&mut self, count: usize, record: &mut dyn FnMut(&[u8])) {
+        let mut left = count;
+        while left > 0 {
+            self.buffer.forget();
+            let room = self.buffer.room();
+            let most = left.min(room.len());
+            match fd::read(&self.source, room.get_mut(..most).unwrap_or_default()) {
+                Ok(0) | Err(_) => break,
+                Ok(got) => {
+                    self.buffer.filled(got);
+                    record(self.buffer.whole());
+                    left = left.saturating_sub(got);
+                }
+            }
+        }
+        self.buffer.forget();
+        self.copied = self.copied.saturating_sub(count);
+    }
+}

@@ -1,0 +1,307 @@
+//! A session from its preparation to its end.
+//!
+//! The order is part of the safety: [`prepare`] takes the signals, opens the PTY with the user's own settings and
+//! size, and sets the stage, all before any thread or key exists. Then the recording is made by the caller, header
+//! written and synced. Only then [`Session::run`] starts the child and copies until it is over.
+//!
+//! The controlling terminal, not standard input, decides: where there is one the child gets a PTY, and those standard
+//! streams that are the terminal become it; the others, and all of them where there is none, pass through pipes,
+//! byte for byte.
+
+use super::lane::{Feeding, Sink};
+use super::pump::Pump;
+use super::queue::Feed;
+use super::withhold::Policy;
+use crate::cast::Payload;
+use crate::sys::fd::Kind;
+use crate::sys::pty::Leader;
+use crate::sys::signals::{self, Signal, Signals};
+use crate::sys::stage::{Ended, Program, Stage, Step, standard};
+use crate::sys::tty::{Settings, Size, Terminal};
+use crate::sys::{self, pipe, pty};
+use std::ffi::OsString;
+use std::fmt;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// What is done when the recorder is lost without a word (it panicked).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnLoss {
+    /// Input stops, the operator is told, the child is hung up.
+    #[default]
+    Stop,
+    /// The operator is told, and the session goes on unrecorded.
+    Warn,
+}
+
+/// A session as it is meant.
+#[derive(Clone, Debug, Default)]
+pub struct Spec {
+    /// What to run, and as whom.
+    pub program: Program,
+    /// What is stored of what is typed.
+    pub input: Policy,
+    /// What is done when the recorder is lost.
+    pub on_loss: OnLoss,
+    /// How many bytes of each stream that is not the terminal are stored; the rest is counted. No limit when absent.
+    pub keep: Option<u64>,
+}
+
+/// Something that stands in the way of the output, before it reaches the terminal and the recording: it can take
+/// bytes out (the marks of a shell integration) and put events in. Called from the loop: it must be quick and must
+/// not wait.
+pub trait Watch {
+    /// Passes `bytes` on, in order, to `pass`; what is held back must come out later or be an event.
+    fn output(&mut self, bytes: &[u8], pass: &mut dyn FnMut(Piece<'_>));
+    /// The output is over: passes on what was held back.
+    fn finish(&mut self, pass: &mut dyn FnMut(Piece<'_>));
+}
+
+/// What a [`Watch`] passes on.
+#[derive(Debug)]
+pub enum Piece<'a> {
+    /// Bytes for the terminal and for the recording.
+    Bytes(&'a [u8]),
+    /// An event for the recording alone.
+    Event(Payload),
+}
+
+/// Why a session could not be held.
+#[derive(Debug)]
+pub enum Error {
+    /// The system refused something.
+    System(sys::Error),
+    /// The program could not be started; nothing of it ran.
+    Start {
+        /// Its name as it was given.
+        program: OsString,
+        /// What could not be done.
+        step: Step,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+impl Error {
+    /// The exit code for it: 127 when the program was not found, 126 when it could not be executed, 125 otherwise.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Start { step: Step::Exec, source, .. } if source.kind() == io::ErrorKind::NotFound => 127,
+            Self::Start { step: Step::Exec, .. } => 126,
+            _ => 125,
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::System(error) => error.fmt(f),
+            Self::Start { program, step, .. } => {
+                let what = match step {
+                    Step::Terminal => "give the terminal to",
+                    Step::Identity => "change the user for",
+                    Step::Directory => "enter the directory for",
+                    Step::Exec => "run",
+                };
+                write!(f, "cannot {what} {}", crate::text::escaped(&program.to_string_lossy()))
+            }
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::System(error) => error.source(),
+            Self::Start { source, .. } => Some(source),
+        }
+    }
+}
+
+impl From<sys::Error> for Error {
+    fn from(error: sys::Error) -> Self {
+        Self::System(error)
+    }
+}
+
+/// How a session went.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// How the child ended.
+    pub ended: Ended,
+    /// The operator's terminal went away, and the child was hung up.
+    pub hung_up: bool,
+    /// The recorder ordered the end, and said why.
+    pub stopped: Option<String>,
+    /// How often the loop had to wait for the recorder.
+    pub stalls: u64,
+    /// How long, together.
+    pub stalled: Duration,
+}
+
+/// Signals that are handed on to the child: whatever would end us, and those a program may have a use for.
+const HANDED_ON: [Signal; 12] = [
+    signals::SIGHUP,
+    signals::SIGINT,
+    signals::SIGQUIT,
+    signals::SIGTERM,
+    signals::SIGALRM,
+    signals::SIGUSR1,
+    signals::SIGUSR2,
+    signals::SIGIO,
+    signals::SIGPROF,
+    signals::SIGVTALRM,
+    signals::SIGXCPU,
+    signals::SIGPWR,
+];
+
+/// Whether a signal is handed on to the child.
+pub(super) fn is_handed_on(signal: Signal) -> bool {
+    HANDED_ON.contains(&signal)
+}
+
+/// The terminal of a session, and the PTY that stands in for it.
+pub(super) struct Screen {
+    pub(super) terminal: Terminal,
+    pub(super) leader: Leader,
+    /// Both standard input and output are the terminal: the keyboard is ours from the start.
+    pub(super) whole: bool,
+    /// Standard input is the terminal.
+    pub(super) keyboard: bool,
+}
+
+/// The streams that pass through pipes.
+#[derive(Default)]
+pub(super) struct Streams {
+    pub(super) input: Option<Feeding>,
+    /// Standard output and standard error: the child's pipe, and ours.
+    pub(super) outputs: [Option<(OwnedFd, Sink)>; 2],
+}
+
+/// A session that is ready to begin. Keep it until the recording is closed: it holds the signals, and a signal that
+/// ends the process would leave the recording open.
+pub struct Session {
+    pub(super) spec: Spec,
+    pub(super) signals: Signals,
+    pub(super) screen: Option<Screen>,
+    pub(super) streams: Streams,
+    pub(super) stage: Option<Stage>,
+    pub(super) size: Option<Size>,
+    pub(super) watch: Option<Box<dyn Watch>>,
+    stage_pid: u32,
+}
+
+/// Prepares a session: nothing of the child's runs yet. Must be called before there is a second thread or a key.
+///
+/// # Errors
+/// When the system refuses a PTY, a pipe or a process.
+pub fn prepare(spec: Spec) -> Result<Session, Error> {
+    let mut taken = HANDED_ON.to_vec();
+    taken.extend([signals::SIGTSTP, signals::SIGCONT, signals::SIGWINCH]);
+    let signals = Signals::take(&taken)?;
+    let (screen, follower) = match Terminal::controlling() {
+        Some(terminal) => {
+            let (screen, follower) = stand_in(terminal, &spec)?;
+            (Some(screen), Some(follower))
+        }
+        None => (None, None),
+    };
+    let size = screen.as_ref().and_then(|s| sys::tty::size(&s.terminal).ok());
+    let (streams, theirs) = connect(screen.as_ref(), follower.as_ref())?;
+    let stage = Stage::set(&spec.program, theirs, follower)?;
+    // A file size limit must be an error that is told, not our death.
+    signals::ignore(signals::SIGXFSZ);
+    let stage_pid = stage.pid();
+    Ok(Session { spec, signals, screen, streams, stage: Some(stage), size, watch: None, stage_pid })
+}
+
+/// A PTY with the settings and the size of the terminal it stands in for.
+fn stand_in(terminal: Terminal, spec: &Spec) -> Result<(Screen, OwnedFd), Error> {
+    let (leader, follower) = pty::open(sys::tty::size(&terminal)?)?;
+    Settings::of(&terminal)?.apply(&follower)?;
+    if let Some(identity) = &spec.program.identity {
+        pty::give_to(std::os::fd::AsFd::as_fd(&follower), identity.uid)?;
+    }
+    let is_terminal = |stream| standard(stream).is_ok_and(|fd| terminal.is(&fd));
+    let keyboard = is_terminal(0);
+    let whole = keyboard && is_terminal(1);
+    Ok((Screen { terminal, leader, whole, keyboard }, follower))
+}
+
+/// Our side and the child's side of the three standard streams.
+fn connect(screen: Option<&Screen>, follower: Option<&OwnedFd>) -> Result<(Streams, [OwnedFd; 3]), Error> {
+    let duplicate =
+        |fd: &OwnedFd| fd.try_clone().map_err(|e| sys::Error::new("duplicate the terminal", "", e));
+    let as_terminal = |fd: &OwnedFd| match (screen, follower) {
+        (Some(screen), Some(follower)) if screen.terminal.is(fd) => Some(duplicate(follower)),
+        _ => None,
+    };
+    let mut streams = Streams::default();
+    let ours = standard(0)?;
+    let stdin = match as_terminal(&ours) {
+        Some(follower) => follower?,
+        // A device such as /dev/null has nothing to relay, and a directory must stay the error it is.
+        None if sys::fd::kind(&ours) == Kind::Other && !sys::tty::is_terminal(&ours) => ours,
+        None => {
+            let (theirs, sink) = pipe::open()?;
+            let feeding =
+                Feeding::new(ours, sink).map_err(|e| sys::Error::new("relay standard input", "", e))?;
+            streams.input = Some(feeding);
+            theirs
+        }
+    };
+    let mut output = |stream: usize, number| -> Result<OwnedFd, Error> {
+        let ours = standard(number)?;
+        match as_terminal(&ours) {
+            Some(follower) => Ok(follower?),
+            None => {
+                let (source, theirs) = pipe::open()?;
+                sys::fd::set_nonblocking(&source, true)
+                    .map_err(|e| sys::Error::new("relay an output", "", e))?;
+                streams.outputs[stream] = Some((source, Sink::shared(ours)));
+                Ok(theirs)
+            }
+        }
+    };
+    let (stdout, stderr) = (output(0, 1)?, output(1, 2)?);
+    Ok((streams, [stdin, stdout, stderr]))
+}
+
+impl Session {
+    /// The size of the terminal at the start, in cells; `None` where there is no terminal.
+    pub fn size(&self) -> Option<(u16, u16)> {
+        self.size.map(|size| (size.cols, size.rows))
+    }
+
+    /// The name of the operator's terminal.
+    pub fn terminal_name(&self) -> Option<PathBuf> {
+        self.screen.as_ref().and_then(|screen| screen.terminal.name())
+    }
+
+    /// The name of the terminal that the child gets.
+    pub fn follower_name(&self) -> Option<PathBuf> {
+        self.screen.as_ref().and_then(|screen| screen.leader.follower_name())
+    }
+
+    /// The process that will be the child's parent: everything of the session descends from it.
+    pub fn root_pid(&self) -> u32 {
+        self.stage_pid
+    }
+
+    /// Puts something in the way of the terminal's output.
+    pub fn watch(&mut self, watch: Box<dyn Watch>) {
+        self.watch = Some(watch);
+    }
+
+    /// Starts the child and copies until it is over. The operator's terminal is restored on return, whatever
+    /// happened, and [`Feed`] is at its end: the recorder learns from that that it was all.
+    ///
+    /// # Errors
+    /// When the child cannot be started, or the loop cannot go on; the child is then hung up.
+    pub fn run(&mut self, feed: Feed) -> Result<Outcome, Error> {
+        Pump::new(self, feed)?.run()
+    }
+}
