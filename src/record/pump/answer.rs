@@ -1,0 +1,211 @@
+//! What the loop does when something happens: a signal, a word of the recorder, news of the child, a hang-up.
+
+use super::{Phase, Pump};
+use crate::cast::Payload;
+use crate::record::queue::Word;
+use crate::record::session::{Error, OnLoss, Streams, is_handed_on};
+use crate::sys::signals::{self, Arrived};
+use crate::sys::stage::{Ended, Report};
+use crate::sys::{clock, fd, tty};
+use std::io;
+
+impl Pump<'_> {
+    pub(super) fn signal(&mut self, arrived: Arrived) -> Result<(), Error> {
+        match arrived.signal {
+            signals::SIGWINCH => self.resize(),
+            signals::SIGCONT => self.resume()?,
+            signals::SIGTSTP => self.to_child(signals::SIGTSTP),
+            signals::SIGHUP if self.screen.as_ref().is_some_and(|s| !s.terminal.is_alive()) => self.hang_up(),
+            // The child signals its own group, and we may be in it.
+            signal if is_handed_on(signal) && (arrived.sender == 0 || Some(arrived.sender) != self.child) => {
+                match self.phase {
+                    Phase::Running if self.child.is_none() => self.early.push(arrived),
+                    Phase::Running | Phase::HungUp { .. } => {
+                        self.to_child(signal);
+                        if signal == signals::SIGHUP {
+                            // Stopped, it would not hear it.
+                            self.to_child(signals::SIGCONT);
+                        }
+                    }
+                    // Whoever asks us to end now need not wait for what the child left behind.
+                    Phase::Ended { .. } => self.give_up_output(),
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn give_up_output(&mut self) {
+        self.output.ended = true;
+        self.record_output();
+        self.streams.outputs = [None, None];
+        for buffer in &mut self.stream_buffers {
+            buffer.forget();
+        }
+    }
+
+    /// To the child: its whole group where it has one of its own, itself where it shares ours.
+    pub(super) fn to_child(&self, signal: signals::Signal) {
+        let Some(child) = self.child else { return };
+        // That we may not signal it (it changed its user) is nothing we could mend.
+        let _ = match &self.screen {
+            Some(_) => signals::send_to_group(child, signal),
+            None if self.hung_up || self.stopped.is_some() => {
+                signals::send_to_group(child, signal).and_then(|()| signals::send(child, signal))
+            }
+            None => signals::send(child, signal),
+        };
+    }
+
+    fn resize(&mut self) {
+        let Some(screen) = &self.screen else { return };
+        let Ok(size) = tty::size(&screen.terminal) else { return };
+        if self.size == Some(size) {
+            return;
+        }
+        self.size = Some(size);
+        // It fails only for a PTY that is gone, which its end tells by itself.
+        let _ = screen.leader.resize(size);
+        self.batch.event(Payload::Resize { cols: size.cols, rows: size.rows });
+    }
+
+    /// The child was stopped: so are we, until somebody continues us.
+    fn suspend(&mut self) -> Result<(), Error> {
+        if self.screen.is_none() {
+            return Ok(());
+        }
+        self.keyboard.leave();
+        self.batch.flush();
+        signals::stop_ourselves();
+        self.resume()
+    }
+
+    /// We were continued: the terminal again, if it is ours, its size, and the child.
+    fn resume(&mut self) -> Result<(), Error> {
+        if let Some(screen) = &self.screen {
+            if !screen.terminal.is_alive() {
+                self.hang_up();
+                return Ok(());
+            }
+            if matches!(self.phase, Phase::Running) {
+                self.keyboard.resume(&screen.terminal)?;
+            }
+        }
+        self.resize();
+        self.to_child(signals::SIGCONT);
+        Ok(())
+    }
+
+    /// What the recorder has to say.
+    pub(super) fn words(&mut self) {
+        self.batch.bell().silence();
+        for word in self.batch.words() {
+            match word {
+                Word::Tell(text) => self.tell(&text),
+                Word::Stop(text) => self.stop(text),
+            }
+        }
+        if self.batch.is_lost() && !self.lost_told {
+            self.lost_told = true;
+            match self.on_loss {
+                _ if self.stopped.is_some() => {}
+                OnLoss::Stop => self.stop("the recorder failed: the session ends".into()),
+                OnLoss::Warn => self.tell("the recorder failed: this session is not recorded any more"),
+            }
+        }
+        self.batch.retry();
+    }
+
+    fn stop(&mut self, text: String) {
+        if self.stopped.is_none() {
+            self.tell(&text);
+            self.stopped = Some(text);
+            self.hang_up();
+            // That was our doing, not the terminal's.
+            self.hung_up = false;
+        }
+    }
+
+    /// A line for the operator, on the terminal or, where there is none, on standard error.
+    fn tell(&self, text: &str) {
+        let text = crate::text::escaped(text);
+        // In raw mode a newline alone would not return the carriage. What cannot be told cannot be told.
+        let _ = match &self.screen {
+            Some(screen) => fd::write(&screen.terminal, format!("\r\nsealcast: {text}\r\n").as_bytes()),
+            None => fd::write(io::stderr(), format!("sealcast: {text}\n").as_bytes()),
+        };
+    }
+
+    /// What became of the child.
+    pub(super) fn reports(&mut self) -> Result<(), Error> {
+        while let Some(report) = self.stage.report() {
+            match report {
+                Report::Started(pid) => {
+                    self.child = Some(pid);
+                    for arrived in std::mem::take(&mut self.early) {
+                        self.signal(arrived)?;
+                    }
+                }
+                Report::Refused(step, source) => {
+                    return Err(Error::Start { program: self.program.clone(), step, source });
+                }
+                Report::Stopped(_) if matches!(self.phase, Phase::Running) => self.suspend()?,
+                // A child that is to end does not rest first.
+                Report::Stopped(_) => self.to_child(signals::SIGCONT),
+                Report::Continued => {}
+                Report::Ended(how) => {
+                    self.ended(how);
+                    return Ok(());
+                }
+                Report::Gone => {
+                    // Somebody killed the stage. The child is hung up by that already; make sure.
+                    self.hang_up();
+                    self.to_child(signals::SIGKILL);
+                    self.ended(Ended::Killed(signals::SIGKILL));
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn ended(&mut self, how: Ended) {
+        let now = clock::monotonic();
+        self.phase = Phase::Ended { how, since: now };
+        self.last_byte = now;
+        self.keys.wipe();
+        if let Some(input) = &mut self.streams.input {
+            let batch = &mut self.batch;
+            input.turn(true, &mut |bytes| batch.input(bytes));
+        }
+        self.streams.input = None;
+    }
+
+    /// The terminal is gone, or the session must end: the child loses its terminal, and its life if it clings to it.
+    pub(super) fn hang_up(&mut self) {
+        if self.phase != Phase::Running {
+            return;
+        }
+        self.hung_up = true;
+        self.phase = Phase::HungUp { since: clock::monotonic(), killed: false };
+        if let Some(screen) = &self.screen
+            && let Some(group) = screen.leader.foreground()
+        {
+            for signal in [signals::SIGHUP, signals::SIGCONT] {
+                // It may be gone, or not ours to signal: the closing of the leader tells it too.
+                let _ = signals::send_to_group(group, signal);
+            }
+        }
+        self.to_child(signals::SIGHUP);
+        self.to_child(signals::SIGCONT);
+        self.record_output();
+        self.output.ended = true;
+        self.keys.wipe();
+        self.keyboard.leave();
+        // Both of our descriptors of the leader go with it: the kernel hangs up the follower.
+        self.screen = None;
+        self.terminal_out = None;
+        self.streams = Streams::default();
+    }
+}

@@ -1,0 +1,225 @@
+//! The copying itself, one direction after the other.
+
+use super::{BUFFER, Output, Phase, Pump, Recorded, SHORT, TURNS};
+use crate::record::capture::Stream;
+use crate::record::lane::Written;
+use crate::record::session::Piece;
+use crate::sys::poll::Ready;
+use crate::sys::{clock, fd};
+use std::io;
+
+impl Pump<'_> {
+    pub(super) fn copy_keys(&mut self, terminal: Ready) {
+        let Some(screen) = &self.screen else { return };
+        if self.keys.is_empty() && terminal.read && self.takes_keys() {
+            self.keys.forget();
+            match fd::read(&screen.terminal, self.keys.room()) {
+                // In raw mode an end is a hang-up; otherwise somebody typed the end of file.
+                Ok(0) if self.keyboard.is_raw() || terminal.gone => return self.hang_up(),
+                Ok(0) => {
+                    let end = screen.leader.settings().ok().and_then(|s| s.end_of_file());
+                    self.keys.put(end.as_slice());
+                }
+                Ok(count) => {
+                    self.keys.filled(count);
+                    let secret = screen.leader.settings().is_ok_and(|s| s.reads_secret());
+                    self.batch.typed(self.keys.whole(), secret);
+                }
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
+                Err(_) if screen.terminal.is_alive() => self.keyboard.lost(),
+                Err(_) => return self.hang_up(),
+            }
+        } else if self.keys.is_empty() && terminal.gone && !screen.terminal.is_alive() {
+            return self.hang_up();
+        }
+        if !self.keys.is_empty() {
+            match self.keys.write_to(&screen.leader) {
+                Written::All => self.keys.wipe(),
+                Written::Waits => {}
+                // The follower is gone: its end is told by the reading side.
+                Written::Gone => self.keys.wipe(),
+            }
+        }
+    }
+
+    pub(super) fn copy_output(&mut self, terminal: Ready, leader: Ready) {
+        if !self.output.buffer.is_empty() && terminal.write {
+            self.show();
+        }
+        if !leader.read {
+            return;
+        }
+        for _ in 0..TURNS {
+            let Some(screen) = &self.screen else { return };
+            if !self.output.buffer.is_empty() || self.output.ended || self.batch.is_stuck() {
+                return;
+            }
+            self.output.buffer.forget();
+            let mut more = true;
+            let mut dry = false;
+            while more {
+                let room = self.output.buffer.room();
+                if room.len() < BUFFER / 4 {
+                    break;
+                }
+                match fd::read(&screen.leader, room) {
+                    Ok(0) => (more, self.output.ended) = (false, true),
+                    Ok(count) => {
+                        self.output.buffer.filled(count);
+                        more = count >= SHORT;
+                    }
+                    Err(e) if e.kind() == io::ErrorKind::WouldBlock => (more, dry) = (false, true),
+                    // EIO: nobody has the follower open any more.
+                    Err(_) => (more, self.output.ended) = (false, true),
+                }
+            }
+            let count = self.output.buffer.whole().len();
+            if count > 0 {
+                self.count(count);
+                self.output.pass_watch();
+                self.show();
+            }
+            if dry || count < SHORT {
+                return;
+            }
+        }
+    }
+
+    fn count(&mut self, bytes: usize) {
+        if let Phase::Ended { .. } = self.phase {
+            self.last_byte = clock::monotonic();
+            self.bytes_since_end = self.bytes_since_end.saturating_add(bytes);
+        }
+    }
+
+    /// Writes to the operator's terminal, and records what was written whole.
+    fn show(&mut self) {
+        let Some(sink) = &self.terminal_out else { return };
+        match self.output.buffer.write(sink, true) {
+            Written::All => self.record_output(),
+            Written::Waits => {}
+            Written::Gone => {
+                self.record_output();
+                self.hang_up();
+            }
+        }
+    }
+
+    /// Records what is in the output buffer, shown or (at a hang-up) not, and forgets it.
+    pub(super) fn record_output(&mut self) {
+        let pieces = std::mem::take(&mut self.output.pieces);
+        let mut rest = self.output.buffer.whole();
+        if pieces.is_empty() && !rest.is_empty() {
+            self.batch.shown(Stream::Output, rest);
+        }
+        for piece in pieces {
+            match piece {
+                Recorded::Bytes(count) => {
+                    let (bytes, after) = rest.split_at(count.min(rest.len()));
+                    rest = after;
+                    self.batch.shown(Stream::Output, bytes);
+                }
+                Recorded::Event(payload) => self.batch.event(payload),
+            }
+        }
+        self.output.buffer.forget();
+    }
+
+    /// What a watch held back to the end.
+    pub(super) fn last_output(&mut self) {
+        self.output.finish_watch();
+        if let Some(sink) = &self.terminal_out {
+            // The terminal has taken all before: this little more either fits or is recorded only.
+            let _ = self.output.buffer.write(sink, true);
+        }
+        self.record_output();
+    }
+
+    pub(super) fn copy_streams(
+        &mut self,
+        input: Ready,
+        input_sink: Ready,
+        sources: [Ready; 2],
+        sinks: [Ready; 2],
+    ) {
+        if let Some(lane) = &mut self.streams.input
+            && (input.read || input_sink.write || input_sink.gone)
+        {
+            let batch = &mut self.batch;
+            if !lane.turn(input_sink.gone, &mut |bytes| batch.input(bytes)) {
+                self.streams.input = None;
+            }
+        }
+        for (n, stream) in [Stream::Output, Stream::Error].into_iter().enumerate() {
+            self.copy_stream(n, stream, sources[n], sinks[n]);
+        }
+    }
+
+    fn copy_stream(&mut self, n: usize, stream: Stream, source: Ready, sink: Ready) {
+        let (Some((from, _)), Some(buffer)) = (&self.streams.outputs[n], self.stream_buffers.get_mut(n))
+        else {
+            return;
+        };
+        let mut room = sink.write || sink.gone;
+        if buffer.is_empty() {
+            if !source.read {
+                return;
+            }
+            buffer.forget();
+            match fd::read(from, buffer.room()) {
+                Ok(0) => self.streams.outputs[n] = None,
+                Ok(count) => {
+                    buffer.filled(count);
+                    self.count(count);
+                }
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return,
+                Err(_) => self.streams.outputs[n] = None,
+            }
+            room = false;
+        }
+        let (Some((_, to)), Some(buffer)) = (&self.streams.outputs[n], self.stream_buffers.get_mut(n)) else {
+            return;
+        };
+        match buffer.write(to, room) {
+            Written::All => {
+                self.batch.shown(stream, buffer.whole());
+                buffer.forget();
+            }
+            Written::Waits => {}
+            Written::Gone => {
+                // Nobody reads: closing our end tells the child, with SIGPIPE, as it would be told without us.
+                self.batch.shown(stream, buffer.whole());
+                buffer.forget();
+                self.streams.outputs[n] = None;
+            }
+        }
+    }
+}
+
+impl Output<'_> {
+    /// Lets a watch look at what was read; its bytes take the place of those.
+    fn pass_watch(&mut self) {
+        let Some(watch) = &mut self.watch else { return };
+        let read = self.buffer.whole().to_vec();
+        let (mut bytes, pieces) = (Vec::with_capacity(read.len()), &mut self.pieces);
+        watch.output(&read, &mut |piece| keep(piece, &mut bytes, pieces));
+        self.buffer.replace(bytes);
+    }
+
+    fn finish_watch(&mut self) {
+        let Some(watch) = &mut self.watch else { return };
+        let (mut bytes, pieces) = (Vec::new(), &mut self.pieces);
+        watch.finish(&mut |piece| keep(piece, &mut bytes, pieces));
+        self.buffer.replace(bytes);
+    }
+}
+
+fn keep(piece: Piece<'_>, bytes: &mut Vec<u8>, pieces: &mut Vec<Recorded>) {
+    match piece {
+        Piece::Bytes(more) => {
+            bytes.extend_from_slice(more);
+            pieces.push(Recorded::Bytes(more.len()));
+        }
+        Piece::Event(payload) => pieces.push(Recorded::Event(payload)),
+    }
+}
