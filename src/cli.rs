@@ -20,6 +20,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Keys(commands::keys::Args),
+    Config(commands::config::Args),
     Completions(commands::completions::Args),
 }
 
@@ -27,6 +28,7 @@ impl Command {
     fn run(&self, context: &Context) -> Result<()> {
         match self {
             Self::Keys(args) => commands::keys::run(context, args),
+            Self::Config(args) => commands::config::run(context, args),
             Self::Completions(args) => commands::completions::run(context, args, &mut description()),
         }
     }

@@ -7,6 +7,7 @@
 use crate::console::{Console, Style, WriteError};
 use crate::container;
 use crate::crypto::{identity, known_keys, recipient, sshsig};
+use crate::policy;
 use crate::store::{self, personal};
 use std::fmt::{self, Display};
 
@@ -336,6 +337,37 @@ impl From<personal::Error> for Error {
             }
             P::Period(_) => {
                 Self::from_source(Kind::Key, &error).hint("`sealcast keys new --period` makes a new pair")
+            }
+        }
+    }
+}
+
+impl From<policy::Error> for Error {
+    fn from(error: policy::Error) -> Self {
+        use policy::Error as P;
+        let mend = "`sealcast config check` tells everything that is wrong with it";
+        match &error {
+            P::System(cause) if cause.operation == "trust" => Self::from_source(Kind::Input, &error)
+                .hint("it and every directory above it must belong to root and be writable by root alone"),
+            P::System(_) => Self::from_source(Kind::System, &error),
+            P::File { problems, .. } => {
+                let told = Self::from_source(Kind::Input, &error);
+                match problems.first().and_then(|problem| problem.hint.clone()) {
+                    Some(hint) if problems.len() == 1 => told.hint(hint),
+                    Some(hint) => told.hint(hint).hint(mend),
+                    None => told.hint(mend),
+                }
+            }
+            P::NoRecipients { .. } => Self::from_source(Kind::Key, &error)
+                .hint("give `default` in [recipients] the public keys of those who may read recordings"),
+            P::NeedsPlugin { .. } => Self::from_source(Kind::Key, &error)
+                .hint("`sealcast keys new --period` makes a key for which plugins may run now, once")
+                .hint("name its directory as `period` in [recipients]"),
+            P::Signer { .. } => Self::from_source(Kind::Key, &error).hint(
+                "`ssh-keygen -t ed25519 -N '' -f FILE` makes such a key; name it as `key` in [signing]",
+            ),
+            P::OpenKey { path, .. } => {
+                Self::from_source(Kind::Key, &error).hint(format!("`chmod 600 {}`", path.display()))
             }
         }
     }

@@ -12,6 +12,7 @@ pub mod container;
 pub mod crypto;
 pub mod error;
 pub mod export;
+pub mod policy;
 pub mod record;
 pub mod replay;
 pub mod shell;

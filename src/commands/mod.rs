@@ -4,6 +4,7 @@
 
 mod ask;
 pub mod completions;
+pub mod config;
 pub mod keys;
 
 use crate::console::Console;

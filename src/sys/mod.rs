@@ -7,6 +7,7 @@ pub mod clock;
 pub mod deflate;
 pub mod fd;
 pub mod file;
+pub mod guard;
 pub mod harden;
 pub mod ids;
 pub mod memory;

@@ -1,0 +1,184 @@
+//! `sealcast config check | show`
+
+use super::Context;
+use crate::console::{Column, Style, Table};
+use crate::error::{Error, Kind, Result};
+use crate::policy::{self, Policy, Profile};
+use crate::store::period;
+use crate::sys;
+use serde_json::json;
+use std::path::{Path, PathBuf};
+
+/// Check and show the configuration
+///
+/// On a host with /etc/sealcast/config.toml that file alone decides what is recorded; elsewhere there is personal mode,
+/// which needs none.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Tell everything that is wrong with a configuration
+    Check {
+        /// The file to check, instead of /etc/sealcast/config.toml
+        #[arg(value_name = "FILE")]
+        file: Option<PathBuf>,
+    },
+    /// Show the values in force
+    Show {
+        /// Print JSON lines
+        #[arg(long)]
+        json: bool,
+        /// Show what this file would put in force
+        #[arg(value_name = "FILE")]
+        file: Option<PathBuf>,
+    },
+}
+
+/// Runs it.
+///
+/// # Errors
+/// What is wrong with the configuration (exit code 1 for `check`).
+pub fn run(context: &Context, args: &Args) -> Result<()> {
+    match &args.command {
+        Command::Check { file } => check(context, file.as_deref()),
+        Command::Show { json, file } => show(context, file.as_deref(), *json),
+    }
+}
+
+/// The policy of this host; `None` where there is no system mode. Nothing but root's file is looked at.
+///
+/// # Errors
+/// The file is there, but cannot be used.
+pub fn of_host() -> Result<Option<Policy>> {
+    Ok(Policy::load(Path::new(policy::SYSTEM_FILE), 0)?)
+}
+
+/// Reads a file that was named; a draft may belong to whoever checks it.
+fn named(path: &Path) -> std::result::Result<Option<Policy>, policy::Error> {
+    Policy::load(path, sys::ids::effective_uid())
+}
+
+fn check(context: &Context, file: Option<&Path>) -> Result<()> {
+    let path = file.unwrap_or(Path::new(policy::SYSTEM_FILE));
+    let loaded = match file {
+        Some(path) => named(path),
+        None => Policy::load(path, 0),
+    };
+    let policy = match loaded {
+        Ok(Some(policy)) => policy,
+        Ok(None) => {
+            return Err(Error::new(Kind::Input, format!("there is no {}", path.display()))
+                .hint("without it there is personal mode; DEPLOY.md has an example"));
+        }
+        Err(policy::Error::File { path, problems }) => {
+            for problem in &problems {
+                context.console.remark("error", Style::Red, format!("{}: {problem}", path.display()));
+                if let Some(hint) = &problem.hint {
+                    context.console.remark("hint", Style::Yellow, hint);
+                }
+            }
+            return Err(Error::new(Kind::No, count(problems.len())));
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let findings = surroundings(&policy);
+    for (serious, what) in &findings {
+        let (word, style) = if *serious { ("error", Style::Red) } else { ("note", Style::Yellow) };
+        context.console.remark(word, style, what);
+    }
+    match findings.iter().filter(|(serious, _)| *serious).count() {
+        0 => {
+            context.console.line(format!("{}: good ({})", path.display(), policy.digest))?;
+            Ok(())
+        }
+        n => Err(Error::new(Kind::No, count(n))),
+    }
+}
+
+fn count(problems: usize) -> String {
+    match problems {
+        1 => "the configuration cannot be used: one thing is wrong".to_owned(),
+        n => format!("the configuration cannot be used: {n} things are wrong"),
+    }
+}
+
+/// What the file speaks of, as it is on this host: whether that keeps it from working, and what it is.
+fn surroundings(policy: &Policy) -> Vec<(bool, String)> {
+    let mut found = Vec::new();
+    let mut note = |serious: bool, what: String| found.push((serious, what));
+    let root = sys::ids::effective_uid() == 0;
+    if root {
+        if let Err(error) = policy.read_signer(0) {
+            note(true, Error::from(error).to_string());
+        }
+        match &policy.recipients.period {
+            None => {}
+            Some(dir) => match period::read(dir) {
+                Ok(Some(_)) => {}
+                Ok(None) => note(true, format!("there is no period key in {}", dir.display())),
+                Err(error) => note(true, Error::from(error).to_string()),
+            },
+        }
+    } else {
+        note(false, "the signing key and the store were not looked at: only root can".to_owned());
+    }
+    if let Some(shell) = &policy.shell
+        && !shell.is_file()
+    {
+        note(true, format!("`run.shell`: there is no {}", shell.display()));
+    }
+    if policy.guard.profile == Profile::Hardened {
+        let abi = sys::guard::landlock_abi().unwrap_or(0);
+        for (wanted, name, needed) in [
+            (policy.guard.landlock, "landlock", sys::guard::ABI_PATHS),
+            (policy.guard.scope, "scope", sys::guard::ABI_SIGNALS),
+        ] {
+            if wanted && abi < needed {
+                note(true, format!("`guard.{name}` needs landlock {needed}; this kernel has {abi}"));
+            }
+        }
+    }
+    if policy.recipients.default.len() == 1 && policy.recipients.period.is_none() {
+        note(false, "there is one recipient only: without its key nobody can read the recordings".to_owned());
+    }
+    if policy.input == policy::Input::All {
+        note(false, "`record.input` is \"all\": passwords that are typed are recorded".to_owned());
+    }
+    found
+}
+
+fn show(context: &Context, file: Option<&Path>, as_json: bool) -> Result<()> {
+    let policy = match file {
+        Some(path) => named(path)?,
+        None => of_host()?,
+    };
+    let policy = match policy {
+        Some(policy) => policy,
+        None if file.is_some() => {
+            return Err(Error::new(Kind::Input, "there is no such file"));
+        }
+        None => {
+            let personal = context.personal()?;
+            let recipients =
+                if personal.recipients().exists() { personal.read_recipients()? } else { Vec::new() };
+            Policy::personal(personal.recordings(), personal.signing_key(), recipients, personal.keys())
+        }
+    };
+    let values = policy.values();
+    if as_json {
+        for (key, value) in values {
+            context.console.json(&json!({"key": key, "value": value}))?;
+        }
+        return Ok(());
+    }
+    let mut table = Table::new(&[("KEY", Column::Left), ("VALUE", Column::Flexible)]);
+    for (key, value) in &values {
+        table.row(&[key, value]);
+    }
+    context.console.table(&table)?;
+    Ok(())
+}

@@ -1,0 +1,435 @@
+//! The policy file: TOML, with every key known.
+//!
+//! All problems are collected, so that one look at the messages is enough to mend a file.
+
+use super::error::Problem;
+use super::nearest::nearest;
+use super::{Banner, ExecTrace, Input, Names, OnFailure, Policy, Profile, Redactions, units};
+use crate::crypto::recipient::{MAX_RECIPIENTS, Recipient};
+use crate::sys::guard::Capability;
+use crate::text::escaped;
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::path::PathBuf;
+use std::time::Duration;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+/// Longest label name, label value, retention label and banner, in bytes.
+const MAX_TEXT: usize = 256;
+
+/// Reads a policy; what the file does not say stays as `policy` has it.
+///
+/// # Errors
+/// Everything that is wrong with it, in the order of the file.
+pub(super) fn read(text: &str, policy: Policy) -> Result<Policy, Vec<Problem>> {
+    let notes = Notes { text, problems: RefCell::default() };
+    let table = match DeTable::parse(text) {
+        Ok(table) => table,
+        Err(error) => {
+            notes.add(error.span().unwrap_or(0..0), error.message().replace('\n', ", "), None);
+            return Err(notes.problems.into_inner());
+        }
+    };
+    let policy = fill(policy, table.get_ref(), &notes);
+    let mut problems = notes.problems.into_inner();
+    problems.sort_by_key(|problem| problem.line);
+    if problems.is_empty() { Ok(policy) } else { Err(problems) }
+}
+
+fn fill(mut policy: Policy, table: &DeTable<'_>, notes: &Notes<'_>) -> Policy {
+    let root = Section::new("", table, notes);
+    if let Some(section) = root.section("store") {
+        section.path("path", &mut policy.store.path);
+        section.size("reserve", &mut policy.store.reserve);
+        section.size("low-space", &mut policy.store.low_space);
+        section.text("retention", &mut policy.store.retention);
+    }
+    if let Some(section) = root.section("recipients") {
+        section.recipients("default", &mut policy.recipients.default);
+        policy.recipients.period = section.optional_path("period");
+        if let Some(labels) = section.section("label") {
+            for (written, group) in labels.sections() {
+                let mut also = Vec::new();
+                group.recipients("also", &mut also);
+                match label(written.get_ref()) {
+                    Some(label) => drop(policy.recipients.by_label.insert(label, also)),
+                    None => notes.add(
+                        written.span(),
+                        format!("`{}` is no label", escaped(written.get_ref())),
+                        Some("a label is written \"name=value\"".into()),
+                    ),
+                }
+            }
+        }
+    }
+    if let Some(section) = root.section("signing") {
+        section.path("key", &mut policy.signing_key);
+    }
+    if let Some(section) = root.section("record") {
+        let inputs = [("echoed", Input::Echoed), ("none", Input::None), ("all", Input::All)];
+        section.choice("input", &inputs, &mut policy.input);
+        section.duration("flush", Duration::from_millis(100)..Duration::from_secs(11), &mut policy.flush);
+        let failures = [("stop", OnFailure::Stop), ("warn", OnFailure::Warn)];
+        section.choice("on-failure", &failures, &mut policy.on_failure);
+        section.redactions("redact", &mut policy.redact);
+    }
+    if let Some(section) = root.section("run") {
+        run(&mut policy, &section);
+    }
+    if let Some(section) = root.section("index") {
+        section.flag("shell-integration", &mut policy.shell_integration);
+        let traces = [("auto", ExecTrace::Auto), ("strict", ExecTrace::Strict), ("off", ExecTrace::Off)];
+        section.choice("exec-trace", &traces, &mut policy.exec_trace);
+    }
+    if let Some(section) = root.section("guard") {
+        let profiles =
+            [("none", Profile::None), ("guarded", Profile::Guarded), ("hardened", Profile::Hardened)];
+        section.choice("profile", &profiles, &mut policy.guard.profile);
+        section.capabilities("capabilities", &mut policy.guard.capabilities);
+        section.flag("landlock", &mut policy.guard.landlock);
+        section.flag("scope", &mut policy.guard.scope);
+        let beats = Duration::from_secs(1)..Duration::from_secs(3601);
+        section.duration("heartbeat", beats, &mut policy.guard.heartbeat);
+    }
+    policy
+}
+
+fn run(policy: &mut Policy, section: &Section<'_>) {
+    if let Some((span, words)) = section.strings("elevator") {
+        if words.first().is_none_or(|(_, program)| program.is_empty()) {
+            section.notes.add(
+                span,
+                "`elevator` names no program".into(),
+                Some("for example elevator = [\"sudo\", \"--\"]".into()),
+            );
+        } else {
+            policy.elevator = words.into_iter().map(|(_, word)| word).collect();
+        }
+    }
+    section.flag("require-reason", &mut policy.require_reason);
+    let mut banner = String::new();
+    if section.text("banner", &mut banner) {
+        policy.banner = if banner.is_empty() { Banner::Silent } else { Banner::Text(banner) };
+    }
+    policy.shell = section.optional_path("shell");
+    if let Some(labels) = section.section("labels") {
+        policy.labels = labels.texts();
+    }
+    if let Some(env) = section.section("env") {
+        env.names("keep", &mut policy.keep);
+        env.names("withhold", &mut policy.withhold);
+    }
+}
+
+/// `name=value`, both of them not empty.
+fn label(text: &str) -> Option<(String, String)> {
+    let (name, value) = text.split_once('=')?;
+    (!name.is_empty() && !value.is_empty()).then(|| (name.to_owned(), value.to_owned()))
+}
+
+/// Where problems are collected.
+struct Notes<'a> {
+    text: &'a str,
+    problems: RefCell<Vec<Problem>>,
+}
+
+impl Notes<'_> {
+    fn add(&self, span: Range<usize>, what: String, hint: Option<String>) {
+        let before = self.text.as_bytes().get(..span.start.min(self.text.len())).unwrap_or_default();
+        let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+        self.problems.borrow_mut().push(Problem { line, what, hint });
+    }
+}
+
+/// A text of the file and where it stands.
+type Placed = (Range<usize>, String);
+
+/// A table of the file. Whatever is in it and was never asked for is an unknown key, told when it is dropped.
+struct Section<'a> {
+    name: String,
+    table: &'a DeTable<'a>,
+    notes: &'a Notes<'a>,
+    asked: RefCell<Vec<&'static str>>,
+    /// Whether any key is good, as in a table of labels.
+    open: Cell<bool>,
+}
+
+impl<'a> Section<'a> {
+    fn new(name: &str, table: &'a DeTable<'a>, notes: &'a Notes<'a>) -> Self {
+        Self { name: name.to_owned(), table, notes, asked: RefCell::default(), open: Cell::new(false) }
+    }
+
+    fn get(&self, key: &'static str) -> Option<&'a Spanned<DeValue<'a>>> {
+        self.asked.borrow_mut().push(key);
+        self.table.iter().find(|(name, _)| name.get_ref() == key).map(|(_, value)| value)
+    }
+
+    fn inner_name(&self, key: &str) -> String {
+        if self.name.is_empty() { key.to_owned() } else { format!("{}.{key}", self.name) }
+    }
+
+    fn wrong(&self, key: &str, value: &Spanned<DeValue<'_>>, expected: &str) {
+        self.notes.add(value.span(), format!("`{}`: {expected}", escaped(&self.inner_name(key))), None);
+    }
+
+    fn section(&self, key: &'static str) -> Option<Self> {
+        let value = self.get(key)?;
+        match value.get_ref().as_table() {
+            Some(table) => Some(Self::new(&self.inner_name(key), table, self.notes)),
+            None => {
+                self.wrong(key, value, &format!("a table is expected, not {}", article(value.get_ref())));
+                None
+            }
+        }
+    }
+
+    /// Every table in here, whatever its name.
+    fn sections(&self) -> Vec<(&'a Spanned<std::borrow::Cow<'a, str>>, Self)> {
+        self.open.set(true);
+        let mut found = Vec::new();
+        for (name, value) in self.table {
+            match value.get_ref().as_table() {
+                Some(table) => {
+                    found.push((name, Self::new(&self.inner_name(name.get_ref()), table, self.notes)));
+                }
+                None => self.wrong(name.get_ref(), value, "a table with the key `also` is expected"),
+            }
+        }
+        found
+    }
+
+    /// Every text in here, whatever its name.
+    fn texts(&self) -> BTreeMap<String, String> {
+        self.open.set(true);
+        let mut found = BTreeMap::new();
+        for (name, value) in self.table {
+            match value.get_ref().as_str() {
+                Some(text) if text.len() <= MAX_TEXT && name.get_ref().len() <= MAX_TEXT => {
+                    found.insert(name.get_ref().clone().into_owned(), text.to_owned());
+                }
+                _ => self.wrong(
+                    name.get_ref(),
+                    value,
+                    &format!("a text of at most {MAX_TEXT} bytes is expected"),
+                ),
+            }
+        }
+        found
+    }
+
+    fn string(&self, key: &'static str) -> Option<(&'a Spanned<DeValue<'a>>, &'a str)> {
+        let value = self.get(key)?;
+        let text = value.get_ref().as_str();
+        if text.is_none() {
+            self.wrong(
+                key,
+                value,
+                &format!("a text in quotes is expected, not {}", article(value.get_ref())),
+            );
+        }
+        text.map(|text| (value, text))
+    }
+
+    fn text(&self, key: &'static str, place: &mut String) -> bool {
+        match self.string(key) {
+            Some((_, text)) if text.len() <= MAX_TEXT => {
+                text.clone_into(place);
+                true
+            }
+            Some((value, _)) => {
+                self.wrong(key, value, &format!("at most {MAX_TEXT} bytes are allowed"));
+                false
+            }
+            None => false,
+        }
+    }
+
+    fn flag(&self, key: &'static str, place: &mut bool) {
+        if let Some(value) = self.get(key) {
+            match value.get_ref().as_bool() {
+                Some(flag) => *place = flag,
+                None => self.wrong(
+                    key,
+                    value,
+                    &format!("true or false is expected, not {}", article(value.get_ref())),
+                ),
+            }
+        }
+    }
+
+    fn optional_path(&self, key: &'static str) -> Option<PathBuf> {
+        let (value, text) = self.string(key)?;
+        let path = PathBuf::from(text);
+        if path.is_absolute() {
+            return Some(path);
+        }
+        self.wrong(key, value, "a path from the root (with a `/` at its beginning) is expected");
+        None
+    }
+
+    fn path(&self, key: &'static str, place: &mut PathBuf) {
+        if let Some(path) = self.optional_path(key) {
+            *place = path;
+        }
+    }
+
+    fn size(&self, key: &'static str, place: &mut u64) {
+        if let Some(value) = self.get(key) {
+            let text = match value.get_ref() {
+                DeValue::String(text) => text.as_ref(),
+                DeValue::Integer(number) if number.radix() == 10 => number.as_str(),
+                _ => "?",
+            };
+            match units::size(text) {
+                Ok(size) => *place = size,
+                Err(expected) => self.wrong(key, value, &expected),
+            }
+        }
+    }
+
+    fn duration(&self, key: &'static str, allowed: Range<Duration>, place: &mut Duration) {
+        let Some((value, text)) = self.string(key) else { return };
+        match units::duration(text) {
+            Ok(duration) if allowed.contains(&duration) => *place = duration,
+            Ok(_) => {
+                let most = allowed.end.saturating_sub(Duration::from_secs(1));
+                let (least, most) = (units::duration_text(allowed.start), units::duration_text(most));
+                self.wrong(key, value, &format!("it must lie between {least} and {most}"));
+            }
+            Err(expected) => self.wrong(key, value, &expected),
+        }
+    }
+
+    fn choice<T: Copy>(&self, key: &'static str, choices: &[(&str, T)], place: &mut T) {
+        let Some((value, text)) = self.string(key) else { return };
+        match choices.iter().find(|(name, _)| *name == text) {
+            Some((_, choice)) => *place = *choice,
+            None => {
+                let names: Vec<String> = choices.iter().map(|(name, _)| format!("\"{name}\"")).collect();
+                self.wrong(key, value, &format!("one of {} is expected", names.join(", ")));
+            }
+        }
+    }
+
+    fn strings(&self, key: &'static str) -> Option<(Range<usize>, Vec<Placed>)> {
+        let value = self.get(key)?;
+        let Some(array) = value.get_ref().as_array() else {
+            self.wrong(
+                key,
+                value,
+                &format!("a list in brackets is expected, not {}", article(value.get_ref())),
+            );
+            return None;
+        };
+        let mut found = Vec::new();
+        for item in array {
+            match item.get_ref().as_str() {
+                Some(text) => found.push((item.span(), text.to_owned())),
+                None => self.wrong(key, item, "every item must be a text in quotes"),
+            }
+        }
+        Some((value.span(), found))
+    }
+
+    fn names(&self, key: &'static str, place: &mut Names) {
+        if let Some((_, names)) = self.strings(key) {
+            *place = Names::new(names.into_iter().map(|(_, name)| name));
+        }
+    }
+
+    fn recipients(&self, key: &'static str, place: &mut Vec<Recipient>) {
+        let Some((span, lines)) = self.strings(key) else { return };
+        let mut found: Vec<Recipient> = Vec::new();
+        for (span, line) in lines {
+            match line.parse::<Recipient>() {
+                Ok(recipient) if found.contains(&recipient) => {}
+                Ok(recipient) => found.push(recipient),
+                Err(error) => self.notes.add(
+                    span,
+                    format!("`{}`: {error}", escaped(&self.inner_name(key))),
+                    Some("recipients are public keys: `age1…`, `ssh-ed25519 …` or `ssh-rsa …`".into()),
+                ),
+            }
+        }
+        if found.len() > MAX_RECIPIENTS {
+            self.notes.add(
+                span,
+                format!("{} recipients; at most {MAX_RECIPIENTS} are possible", found.len()),
+                None,
+            );
+        }
+        *place = found;
+    }
+
+    fn redactions(&self, key: &'static str, place: &mut Redactions) {
+        let Some((_, entries)) = self.strings(key) else { return };
+        let texts: Vec<&str> = entries.iter().map(|(_, text)| text.as_str()).collect();
+        match Redactions::parse(&texts) {
+            Ok(redactions) => *place = redactions,
+            Err((n, why)) => {
+                let (span, text) = entries.get(n).cloned().unwrap_or_default();
+                self.notes.add(
+                    span,
+                    format!("`{}`: `{}`: {why}", self.inner_name(key), escaped(&text)),
+                    Some("for example \"--password=*\", \"--token *\" or \"mysql -p*\"".into()),
+                );
+            }
+        }
+    }
+
+    fn capabilities(&self, key: &'static str, place: &mut Vec<Capability>) {
+        let Some((_, names)) = self.strings(key) else { return };
+        place.clear();
+        for (span, name) in names {
+            match Capability::from_name(&name) {
+                Some(capability) => place.push(capability),
+                None => {
+                    let meant = nearest(&name, Capability::names());
+                    self.notes.add(
+                        span,
+                        format!("`{}` is no capability", escaped(&name)),
+                        meant.map(|meant| format!("did you mean `{meant}`?")),
+                    );
+                }
+            }
+        }
+    }
+}
+
+impl Drop for Section<'_> {
+    fn drop(&mut self) {
+        if self.open.get() {
+            return;
+        }
+        let asked = self.asked.borrow();
+        for name in self.table.keys() {
+            let key = name.get_ref().as_ref();
+            if asked.contains(&key) {
+                continue;
+            }
+            let place = match self.name.as_str() {
+                "" => "at the top of the file".to_owned(),
+                section => format!("in [{}]", escaped(section)),
+            };
+            let hint = match nearest(key, asked.iter().copied()) {
+                Some(meant) => format!("did you mean `{meant}`?"),
+                None => format!("known {place}: {}", asked.join(", ")),
+            };
+            self.notes.add(name.span(), format!("unknown key `{}` {place}", escaped(key)), Some(hint));
+        }
+    }
+}
+
+fn article(value: &DeValue<'_>) -> &'static str {
+    match value {
+        DeValue::String(_) => "a text",
+        DeValue::Integer(_) => "a whole number",
+        DeValue::Float(_) => "a number",
+        DeValue::Boolean(_) => "true or false",
+        DeValue::Datetime(_) => "a date",
+        DeValue::Array(_) => "a list",
+        DeValue::Table(_) => "a table",
+    }
+}

@@ -1,0 +1,245 @@
+use super::*;
+use std::os::unix::fs::PermissionsExt;
+
+const AGE: &str = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p";
+const OTHER: &str = "age1lggyhqrw2nlhcxprm67z43rta597azn8gknawjehu9d9dl0jq3yqqvfafg";
+
+fn parse(text: &str) -> Result<Policy, Error> {
+    Policy::parse(Path::new("/etc/x.toml"), text)
+}
+
+fn minimal(more: &str) -> String {
+    format!("[recipients]\ndefault = [\"{AGE}\"]\n{more}")
+}
+
+/// Every problem of a file, as it is told.
+fn problems(text: &str) -> Vec<(String, Option<String>)> {
+    match parse(text) {
+        Err(Error::File { problems, .. }) => problems.into_iter().map(|p| (p.to_string(), p.hint)).collect(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn the_shipped_example_is_a_policy_and_says_what_the_defaults_are() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("doc/examples/config.toml");
+    let text = std::fs::read_to_string(path).unwrap();
+    let example = parse(&text).unwrap();
+    let mut plain = parse(&minimal("")).unwrap();
+    // Every value it shows is the default, so that uncommenting a line changes nothing by itself.
+    plain.recipients.clone_from(&example.recipients);
+    plain.digest.clone_from(&example.digest);
+    assert_eq!(example, plain);
+    // Every key is in it, the commented ones too.
+    let uncommented: String = text
+        .lines()
+        .map(|line| match line.strip_prefix("#: ") {
+            Some(key) => format!("{key}\n"),
+            None => format!("{line}\n"),
+        })
+        .collect();
+    parse(&uncommented).unwrap_or_else(|error| panic!("{error:?}"));
+    for (key, _) in plain.values() {
+        let last = key.rsplit('.').next().unwrap();
+        let computed = ["mode", "file", "digest"].contains(&last);
+        assert!(computed || uncommented.contains(last), "the example does not explain `{key}`");
+    }
+    for key in ["also", "labels", "capabilities", "landlock", "scope", "heartbeat"] {
+        assert!(uncommented.contains(key), "the example does not explain `{key}`");
+    }
+}
+
+#[test]
+fn every_key_is_read() {
+    let policy = parse(&format!(
+        r#"
+        [store]
+        path = "/srv/rec"
+        reserve = "1MiB"
+        low-space = 0
+        retention = "7y"
+        [recipients]
+        default = ["{AGE}", "{AGE}"]
+        period = "/etc/sealcast/period"
+        [recipients.label."env=prod"]
+        also = ["{OTHER}"]
+        [signing]
+        key = "/etc/k"
+        [record]
+        input = "none"
+        flush = "250ms"
+        on-failure = "warn"
+        redact = ["-x*"]
+        [run]
+        elevator = ["doas"]
+        require-reason = true
+        banner = ""
+        shell = "/bin/bash"
+        labels = {{ site = "berlin" }}
+        env = {{ keep = ["A*"], withhold = [] }}
+        [index]
+        shell-integration = false
+        exec-trace = "off"
+        [guard]
+        profile = "hardened"
+        capabilities = ["CAP_SYS_PTRACE", "cap_sys_admin"]
+        landlock = true
+        scope = true
+        heartbeat = "1m"
+        "#
+    ))
+    .unwrap();
+    assert_eq!(policy.store.path, Path::new("/srv/rec"));
+    assert_eq!((policy.store.reserve, policy.store.low_space), (1 << 20, 0));
+    assert_eq!(policy.store.retention, "7y");
+    assert_eq!(policy.recipients.default.len(), 1, "said twice, sealed to once");
+    assert_eq!(policy.recipients.period.as_deref(), Some(Path::new("/etc/sealcast/period")));
+    assert_eq!(policy.signing_key, Path::new("/etc/k"));
+    assert_eq!((policy.input, policy.on_failure), (Input::None, OnFailure::Warn));
+    assert_eq!(policy.flush, Duration::from_millis(250));
+    assert_eq!(policy.redact.entries(), ["-x*"]);
+    assert_eq!(policy.elevator, ["doas"]);
+    assert!(policy.require_reason && policy.banner == Banner::Silent);
+    assert_eq!(policy.shell.as_deref(), Some(Path::new("/bin/bash")));
+    assert_eq!(policy.labels["site"], "berlin");
+    assert!(policy.keep.contains("ABC") && !policy.withhold.contains("TOKEN"));
+    assert!(!policy.shell_integration && policy.exec_trace == ExecTrace::Off);
+    let names: Vec<_> = policy.guard.capabilities.iter().map(|c| c.name()).collect();
+    assert_eq!(names, ["cap_sys_ptrace", "cap_sys_admin"]);
+    assert!(policy.guard.landlock && policy.guard.scope && policy.guard.profile == Profile::Hardened);
+    assert_eq!(policy.guard.heartbeat, Duration::from_secs(60));
+    assert_eq!(policy.digest.len(), 64);
+    assert!(policy.is_system());
+}
+
+#[test]
+fn everything_wrong_is_told_at_once_with_its_line_and_what_was_meant() {
+    let told = problems(&minimal(
+        "[store]\nrserve = \"1MiB\"\npath = \"relative\"\n[record]\ninput = \"echo\"\nflush = \"1 fortnight\"\n\
+         [guards]\n[run]\nenv = { keep = \"LANG\" }\nbanner = 7\n[guard]\ncapabilities = [\"cap_sys_ptrac\"]\n",
+    ));
+    let lines: Vec<&str> = told.iter().map(|(line, _)| line.as_str()).collect();
+    assert_eq!(
+        lines,
+        [
+            "line 4: unknown key `rserve` in [store]",
+            "line 5: `store.path`: a path from the root (with a `/` at its beginning) is expected",
+            "line 7: `record.input`: one of \"echoed\", \"none\", \"all\" is expected",
+            "line 8: `record.flush`: a duration such as \"1s\" or \"250ms\" is expected",
+            "line 9: unknown key `guards` at the top of the file",
+            "line 11: `run.env.keep`: a list in brackets is expected, not a text",
+            "line 12: `run.banner`: a text in quotes is expected, not a whole number",
+            "line 14: `cap_sys_ptrac` is no capability",
+        ]
+    );
+    let hint = |n: usize| told[n].1.as_deref().unwrap_or_default();
+    assert_eq!(hint(0), "did you mean `reserve`?");
+    assert_eq!(hint(4), "did you mean `guard`?");
+    assert_eq!(hint(7), "did you mean `cap_sys_ptrace`?");
+}
+
+#[test]
+fn what_is_no_toml_is_told_with_its_line() {
+    let told = problems("[store]\npath = /var\n");
+    assert!(told[0].0.starts_with("line 2: "), "{told:?}");
+    let told = problems("[store]\n[store]\n");
+    assert!(told[0].0.starts_with("line 2: "), "{told:?}");
+}
+
+#[test]
+fn a_secret_key_among_the_recipients_is_told_but_never_shown() {
+    let secret = "AGE-SECRET-KEY-1QQPQYSYGKXY8Y3MXG2K0XJ3RJ6X2C4JN0TD4QYJ9YQYSZQGPQYQSZQGPQYQSZQGP";
+    let told = problems(&format!("[recipients]\ndefault = [\"{AGE}\",\n\"{secret}\"]\n"));
+    assert!(told[0].0.starts_with("line 3: ") && !format!("{told:?}").contains("QQPQ"), "{told:?}");
+}
+
+#[test]
+fn without_recipients_there_is_no_policy() {
+    for text in ["", "[recipients]\n", "[recipients]\ndefault = []\n"] {
+        assert!(matches!(parse(text), Err(Error::NoRecipients { .. })), "{text}");
+    }
+}
+
+#[test]
+fn labels_add_readers_and_never_take_one_away() {
+    let policy =
+        parse(&minimal(&format!("[recipients.label.\"env=prod\"]\nalso = [\"{OTHER}\", \"{AGE}\"]\n")))
+            .unwrap();
+    let labels = |pairs: &[(&str, &str)]| {
+        pairs.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect::<BTreeMap<_, _>>()
+    };
+    let keys = |pairs: &[(&str, &str)]| {
+        policy.recipients_for(&labels(pairs)).iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    assert_eq!(keys(&[]), [AGE]);
+    assert_eq!(keys(&[("env", "test")]), [AGE]);
+    assert_eq!(keys(&[("env", "prod"), ("x", "y")]), [AGE, OTHER]);
+}
+
+#[test]
+fn an_operator_cannot_change_a_label_of_the_policy() {
+    let policy = parse(&minimal("[run.labels]\nenv = \"prod\"\n")).unwrap();
+    let mine = BTreeMap::from([("env".to_owned(), "test".to_owned()), ("a".to_owned(), "b".to_owned())]);
+    let labels = policy.labels_with(&mine);
+    assert_eq!((labels["env"].as_str(), labels["a"].as_str()), ("prod", "b"));
+}
+
+#[test]
+fn a_recipient_that_needs_a_plugin_is_refused_unless_there_is_a_period_key() {
+    let plugin = plugin_recipient();
+    let text = format!("[recipients]\ndefault = [\"{plugin}\"]\n");
+    match parse(&text) {
+        Err(Error::NeedsPlugin { program, .. }) => assert_eq!(program, "age-plugin-yubikey"),
+        other => panic!("{other:?}"),
+    }
+    parse(&format!("{text}period = \"/etc/sealcast/period\"\n")).unwrap();
+}
+
+/// A recipient of `age-plugin-yubikey`: Bech32 of 33 bytes.
+fn plugin_recipient() -> String {
+    let name = bech32::Hrp::parse("age1yubikey").unwrap();
+    bech32::encode::<bech32::Bech32>(name, &[2; 33]).unwrap()
+}
+
+#[test]
+fn a_policy_that_others_could_have_written_is_not_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("config.toml");
+    let me = crate::sys::ids::effective_uid();
+    assert!(Policy::load(&path, me).unwrap().is_none());
+    std::fs::write(&path, minimal("")).unwrap();
+    let mode = |mode| std::fs::set_permissions(&path, PermissionsExt::from_mode(mode)).unwrap();
+    mode(0o644);
+    assert_eq!(Policy::load(&path, me).unwrap().unwrap().file.as_deref(), Some(path.as_path()));
+    mode(0o664);
+    assert!(matches!(Policy::load(&path, me), Err(Error::System(_))));
+    mode(0o644);
+    std::fs::set_permissions(dir.path(), PermissionsExt::from_mode(0o777)).unwrap();
+    assert!(matches!(Policy::load(&path, me), Err(Error::System(_))));
+    std::fs::remove_file(&path).unwrap();
+    std::os::unix::fs::symlink("/nowhere/at/all", &path).unwrap();
+    assert!(Policy::load(&path, me).is_err(), "a dangling link is no absence");
+}
+
+#[test]
+fn a_signing_key_that_others_can_read_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let me = crate::sys::ids::effective_uid();
+    let mut policy = parse(&minimal("")).unwrap();
+    policy.signing_key = dir.path().join("key");
+    assert!(matches!(policy.read_signer(me), Err(Error::System(_))));
+    let key = Signer::generate("x").unwrap();
+    std::fs::write(&policy.signing_key, key.to_openssh().unwrap().as_bytes()).unwrap();
+    let mode = |mode| std::fs::set_permissions(&policy.signing_key, PermissionsExt::from_mode(mode)).unwrap();
+    mode(0o640);
+    assert!(matches!(policy.read_signer(me), Err(Error::OpenKey { mode: 0o640, .. })));
+    mode(0o600);
+    assert_eq!(policy.read_signer(me).unwrap().host_key(), key.host_key());
+    std::fs::write(&policy.signing_key, "no key").unwrap();
+    assert!(matches!(policy.read_signer(me), Err(Error::Signer { .. })));
+}
+
+#[test]
+fn the_built_in_redactions_are_well_formed() {
+    assert_eq!(parse(&minimal("")).unwrap().redact.entries(), REDACT);
+}

@@ -1,0 +1,407 @@
+//! What a hardened session does not get: capabilities by name, and by landlock the right to write below one directory
+//! and to signal processes outside the session.
+//!
+//! Everything is prepared in an ordinary process ([`Restrictions::prepare`]) and takes effect between fork and exec
+//! ([`Prepared::apply`]), where nothing may be allocated. `no_new_privs` is never set: set-user-id programs work as
+//! before. Refuses to pretend: what this kernel cannot do is said by [`landlock_abi`] beforehand, what fails is an error.
+//! None of this contains uid 0, which keeps raw disks, the core pattern, cgroups, cron and unit files.
+//!
+//! Sources: capabilities(7), landlock(7), `linux/capability.h`, `linux/landlock.h`.
+
+use super::{Error, Result};
+use std::ffi::CString;
+use std::io;
+use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+
+/// The names of capabilities, by their number.
+const NAMES: [&str; 41] = [
+    "cap_chown",
+    "cap_dac_override",
+    "cap_dac_read_search",
+    "cap_fowner",
+    "cap_fsetid",
+    "cap_kill",
+    "cap_setgid",
+    "cap_setuid",
+    "cap_setpcap",
+    "cap_linux_immutable",
+    "cap_net_bind_service",
+    "cap_net_broadcast",
+    "cap_net_admin",
+    "cap_net_raw",
+    "cap_ipc_lock",
+    "cap_ipc_owner",
+    "cap_sys_module",
+    "cap_sys_rawio",
+    "cap_sys_chroot",
+    "cap_sys_ptrace",
+    "cap_sys_pacct",
+    "cap_sys_admin",
+    "cap_sys_boot",
+    "cap_sys_nice",
+    "cap_sys_resource",
+    "cap_sys_time",
+    "cap_sys_tty_config",
+    "cap_mknod",
+    "cap_lease",
+    "cap_audit_write",
+    "cap_audit_control",
+    "cap_setfcap",
+    "cap_mac_override",
+    "cap_mac_admin",
+    "cap_syslog",
+    "cap_wake_alarm",
+    "cap_block_suspend",
+    "cap_audit_read",
+    "cap_perfmon",
+    "cap_bpf",
+    "cap_checkpoint_restore",
+];
+
+/// One capability.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Capability(u8);
+
+/// What a hardened session does without unless told otherwise: `sys_ptrace`, `linux_immutable`, `sys_module`,
+/// `sys_rawio`, `bpf`, `perfmon`. Without these the recorder's memory, the append-only attribute and the kernel itself are
+/// out of reach of the ordinary tools.
+pub const HARDENED: [Capability; 6] =
+    [Capability(19), Capability(9), Capability(16), Capability(17), Capability(39), Capability(38)];
+
+impl Capability {
+    /// The capability of that name: `CAP_SYS_PTRACE`, `cap_sys_ptrace`, `sys-ptrace`.
+    pub fn from_name(name: &str) -> Option<Self> {
+        let name = name.to_ascii_lowercase().replace('-', "_");
+        let bare = name.strip_prefix("cap_").unwrap_or(&name);
+        let number = NAMES.iter().position(|known| known.strip_prefix("cap_") == Some(bare))?;
+        u8::try_from(number).ok().map(Self)
+    }
+
+    /// Its name as `capsh` writes it: `cap_sys_ptrace`.
+    pub fn name(self) -> &'static str {
+        NAMES.get(usize::from(self.0)).copied().unwrap_or("cap_unknown")
+    }
+
+    /// All names there are.
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        NAMES.into_iter()
+    }
+}
+
+/// What a session is kept from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Restrictions {
+    /// Capabilities it does not have, and cannot get back.
+    pub capabilities: Vec<Capability>,
+    /// A directory below which it cannot write, remove, make or truncate anything. It must exist. Mounting becomes
+    /// impossible, and so do new entries in the directories above it and moves out of them.
+    pub no_writing_below: Option<PathBuf>,
+    /// Whether processes outside the session are beyond its signals.
+    pub no_signals_outside: bool,
+}
+
+/// [`Restrictions`], ready to take effect.
+#[derive(Debug, Default)]
+pub struct Prepared {
+    capabilities: Vec<Capability>,
+    ruleset: Option<OwnedFd>,
+}
+
+/// Version of landlock in this kernel; `None` when it has none. Paths need 3 (truncation), signals need 6.
+pub fn landlock_abi() -> Option<u32> {
+    // SAFETY: with this flag the call takes no structure and returns the version.
+    let version = unsafe { libc::syscall(CREATE_RULESET, std::ptr::null::<u8>(), 0_usize, 1_u32) };
+    u32::try_from(version).ok().filter(|version| *version > 0)
+}
+
+/// Version of landlock from which writing below a directory can be forbidden, truncation included.
+pub const ABI_PATHS: u32 = 3;
+/// Version of landlock from which signals can be kept inside.
+pub const ABI_SIGNALS: u32 = 6;
+
+const CREATE_RULESET: libc::c_long = 444;
+const ADD_RULE: libc::c_long = 445;
+const RESTRICT_SELF: libc::c_long = 446;
+/// `LANDLOCK_RULE_PATH_BENEATH`.
+const PATH_BENEATH: libc::c_int = 1;
+/// `LANDLOCK_SCOPE_SIGNAL`.
+const SCOPE_SIGNAL: u64 = 1 << 1;
+/// Rights that files have: write and truncate.
+const OF_FILES: u64 = (1 << 1) | (1 << 14);
+/// Rights that change a file system: write, remove (directory, file), make (character device, directory, file, socket,
+/// FIFO, block device, symbolic link), move between directories, truncate. Reading and executing stay free.
+const OF_WRITERS: u64 = OF_FILES | (0b11 << 4) | (0b111_1111 << 6) | (1 << 13);
+
+/// `struct landlock_ruleset_attr`.
+#[repr(C)]
+struct Ruleset {
+    handled_access_fs: u64,
+    handled_access_net: u64,
+    scoped: u64,
+}
+
+/// `struct landlock_path_beneath_attr`.
+#[repr(C, packed)]
+struct Beneath {
+    allowed_access: u64,
+    parent_fd: libc::c_int,
+}
+
+impl Restrictions {
+    /// Whether there is nothing to restrict.
+    pub fn is_empty(&self) -> bool {
+        self.capabilities.is_empty() && self.no_writing_below.is_none() && !self.no_signals_outside
+    }
+
+    /// Makes everything ready. Only a process with `CAP_SYS_ADMIN` can let a landlock take effect.
+    ///
+    /// # Errors
+    /// When the kernel has no landlock of the version that is needed (see [`landlock_abi`]), or a directory on the way to
+    /// the forbidden one cannot be read.
+    pub fn prepare(&self) -> Result<Prepared> {
+        let ruleset = match (&self.no_writing_below, self.no_signals_outside) {
+            (None, false) => None,
+            (below, signals) => Some(ruleset(below.as_deref(), signals)?),
+        };
+        Ok(Prepared { capabilities: self.capabilities.clone(), ruleset })
+    }
+}
+
+impl Prepared {
+    /// Takes effect on this process and everything it will ever start; cannot be undone. Makes system calls only: safe
+    /// between fork and exec. To be called before a change of user.
+    ///
+    /// The capabilities leave the bounding, inheritable and ambient sets at once, the permitted one with the next exec.
+    ///
+    /// # Errors
+    /// What the kernel says; the process must then not go on.
+    pub fn apply(&self) -> io::Result<()> {
+        if let Some(ruleset) = &self.ruleset {
+            // SAFETY: takes an open descriptor and no flags.
+            if unsafe { libc::syscall(RESTRICT_SELF, ruleset.as_raw_fd(), 0_u32) } != 0 {
+                return Err(io::Error::last_os_error());
+            }
+        }
+        if self.capabilities.is_empty() {
+            return Ok(());
+        }
+        for Capability(number) in &self.capabilities {
+            // SAFETY: takes numbers only.
+            if unsafe { libc::prctl(libc::PR_CAPBSET_DROP, libc::c_ulong::from(*number), 0, 0, 0) } != 0 {
+                let error = io::Error::last_os_error();
+                // A kernel that does not know a capability cannot give it.
+                if error.raw_os_error() != Some(libc::EINVAL) {
+                    return Err(error);
+                }
+            }
+        }
+        // SAFETY: takes numbers only.
+        if unsafe { libc::prctl(libc::PR_CAP_AMBIENT, libc::PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) } != 0 {
+            return Err(io::Error::last_os_error());
+        }
+        self.leave_inheritable()
+    }
+
+    /// For uid 0 an exec gives the bounding *and* the inheritable set.
+    fn leave_inheritable(&self) -> io::Result<()> {
+        // `struct __user_cap_header_struct` and two `struct __user_cap_data_struct` of version 3: effective, permitted,
+        // inheritable, for the lower and the upper 32 capabilities.
+        let header: [u32; 2] = [0x2008_0522, 0];
+        let mut sets = [0_u32; 6];
+        // SAFETY: the sizes are those of version 3; the kernel reads the first and writes the second.
+        if unsafe { libc::syscall(libc::SYS_capget, header.as_ptr(), sets.as_mut_ptr()) } != 0 {
+            return Err(io::Error::last_os_error());
+        }
+        for Capability(number) in &self.capabilities {
+            let bit = 1_u32 << (number % 32);
+            if let Some(inheritable) = sets.get_mut(if *number < 32 { 2 } else { 5 }) {
+                *inheritable &= !bit;
+            }
+        }
+        // SAFETY: the sizes are those of version 3; the kernel reads both.
+        if unsafe { libc::syscall(libc::SYS_capset, header.as_ptr(), sets.as_ptr()) } != 0 {
+            return Err(io::Error::last_os_error());
+        }
+        Ok(())
+    }
+}
+
+/// A landlock that allows every way of writing beside the path to `below`, and none below it.
+fn ruleset(below: Option<&Path>, signals: bool) -> Result<OwnedFd> {
+    let needed = if signals { ABI_SIGNALS } else { ABI_PATHS };
+    let found = landlock_abi();
+    if found.is_none_or(|abi| abi < needed) {
+        let what = match found {
+            None => "this kernel has no landlock".to_owned(),
+            Some(abi) => format!("landlock version {needed} is needed, this kernel has {abi}"),
+        };
+        return Err(Error::new("restrict the session", "", io::Error::new(io::ErrorKind::Unsupported, what)));
+    }
+    let attributes = Ruleset {
+        handled_access_fs: if below.is_some() { OF_WRITERS } else { 0 },
+        handled_access_net: 0,
+        scoped: if signals { SCOPE_SIGNAL } else { 0 },
+    };
+    // Older kernels know a shorter structure, and refuse a longer one unless the rest is zero.
+    let size = std::mem::size_of::<Ruleset>();
+    // SAFETY: the structure lives through the call, and its size is given.
+    let fd = unsafe { libc::syscall(CREATE_RULESET, &raw const attributes, size, 0_u32) };
+    let Ok(fd) = libc::c_int::try_from(fd) else { return Err(Error::last("restrict the session", "")) };
+    if fd < 0 {
+        return Err(Error::last("restrict the session", ""));
+    }
+    // SAFETY: the kernel just gave us this descriptor; nobody else owns it.
+    let ruleset = unsafe { OwnedFd::from_raw_fd(fd) };
+    if let Some(below) = below {
+        let below = std::fs::canonicalize(below).map_err(|e| Error::at("open", below, e))?;
+        for dir in below.ancestors().skip(1) {
+            allow_beside(&ruleset, dir, &below)?;
+        }
+    }
+    Ok(ruleset)
+}
+
+/// Allows everything in `dir` except what lies on the way to `below`.
+fn allow_beside(ruleset: &OwnedFd, dir: &Path, below: &Path) -> Result<()> {
+    let entries = std::fs::read_dir(dir).map_err(|e| Error::at("read", dir, e))?;
+    for entry in entries {
+        let entry = entry.map_err(|e| Error::at("read", dir, e))?;
+        let path = entry.path();
+        // What a symbolic link leads to is allowed or not where it lies.
+        let is_link = entry.file_type().is_ok_and(|kind| kind.is_symlink());
+        if is_link || below.starts_with(&path) {
+            continue;
+        }
+        match allow(ruleset, &path) {
+            // Gone since it was listed, or of a kind that has no rules.
+            Err(e) if matches!(e.source.raw_os_error(), Some(libc::ENOENT | libc::EBADFD)) => {}
+            result => result?,
+        }
+    }
+    Ok(())
+}
+
+fn allow(ruleset: &OwnedFd, path: &Path) -> Result<()> {
+    let failed = |error| Error::at("allow writing to", path, error);
+    let name = CString::new(path.as_os_str().as_bytes())
+        .map_err(|_| failed(io::Error::from_raw_os_error(libc::ENOENT)))?;
+    let flags = libc::O_PATH | libc::O_CLOEXEC | libc::O_NOFOLLOW;
+    // SAFETY: a NUL-terminated string that outlives the call.
+    let fd = unsafe { libc::open(name.as_ptr(), flags) };
+    if fd < 0 {
+        return Err(failed(io::Error::last_os_error()));
+    }
+    // SAFETY: the kernel just gave us this descriptor; nobody else owns it.
+    let opened = std::fs::File::from(unsafe { OwnedFd::from_raw_fd(fd) });
+    let is_dir = opened.metadata().map_err(failed)?.is_dir();
+    let rule = Beneath { allowed_access: if is_dir { OF_WRITERS } else { OF_FILES }, parent_fd: fd };
+    // SAFETY: the structure lives through the call and has the layout of this type of rule.
+    let added = unsafe { libc::syscall(ADD_RULE, ruleset.as_raw_fd(), PATH_BENEATH, &raw const rule, 0_u32) };
+    if added == 0 { Ok(()) } else { Err(failed(io::Error::last_os_error())) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::process::CommandExt as _;
+
+    /// What `script` says when it is run by a shell with these restrictions.
+    fn under(restrictions: &Restrictions, script: &str) -> String {
+        let prepared = restrictions.prepare().unwrap();
+        let mut command = std::process::Command::new("/bin/sh");
+        command.args(["-c", script]);
+        // SAFETY: `apply` makes system calls only.
+        unsafe { command.pre_exec(move || prepared.apply()) };
+        let output = command.output().unwrap();
+        String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap()
+    }
+
+    fn can_restrict() -> bool {
+        let root = super::super::ids::effective_uid() == 0;
+        if !root {
+            println!("skipped: only root can restrict without no_new_privs");
+        }
+        root
+    }
+
+    #[test]
+    fn capabilities_are_known_by_their_names() {
+        for name in ["CAP_SYS_PTRACE", "cap_sys_ptrace", "sys-ptrace", "SYS_PTRACE"] {
+            assert_eq!(Capability::from_name(name), Some(Capability(19)), "{name}");
+        }
+        assert_eq!(Capability::from_name("sys-trace"), None);
+        assert_eq!(Capability::from_name("cap_cap_kill"), None);
+        let named = HARDENED.map(Capability::name).join(" ");
+        let expected = "cap_sys_ptrace cap_linux_immutable cap_sys_module cap_sys_rawio cap_bpf cap_perfmon";
+        assert_eq!(named, expected);
+    }
+
+    #[test]
+    fn a_root_without_capabilities_cannot_get_them_back_by_an_exec() {
+        if !can_restrict() {
+            return;
+        }
+        // Someone else's process: to look into it needs CAP_SYS_PTRACE.
+        let mut other = std::process::Command::new("sleep").arg("60").uid(65_534).spawn().unwrap();
+        let script =
+            format!("sh -c 'cat /proc/self/status; exec </proc/{}/mem && echo opened' 2>&1", other.id());
+        let none = under(&Restrictions::default(), &script);
+        let some =
+            under(&Restrictions { capabilities: HARDENED.to_vec(), ..Restrictions::default() }, &script);
+        other.kill().unwrap();
+        other.wait().unwrap();
+        let bits = |text: &str, set: &str| {
+            let line = text.lines().find_map(|l| l.strip_prefix(set)).unwrap_or_else(|| panic!("{text}"));
+            u64::from_str_radix(line.trim(), 16).unwrap()
+        };
+        let gone = HARDENED.iter().fold(0, |bits, c| bits | (1_u64 << c.0));
+        assert_eq!(bits(&none, "CapPrm:") & !gone, bits(&some, "CapPrm:"), "{none}\n{some}");
+        for set in ["CapPrm:", "CapBnd:", "CapInh:", "CapAmb:"] {
+            assert_eq!(bits(&some, set) & gone, 0, "{set} {some}");
+        }
+        assert!(none.contains("\nopened"), "an unrestricted root can look: {none}");
+        assert!(!some.contains("\nopened") && some.contains("Permission denied"), "{some}");
+    }
+
+    #[test]
+    fn nothing_can_be_written_below_the_forbidden_directory_but_beside_it() {
+        if !can_restrict() || landlock_abi().is_none_or(|abi| abi < ABI_PATHS) {
+            println!("skipped: landlock {:?}", landlock_abi());
+            return;
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let store = dir.path().join("store");
+        std::fs::create_dir(&store).unwrap();
+        std::fs::create_dir(dir.path().join("beside")).unwrap();
+        std::fs::write(store.join("old"), "old").unwrap();
+        let script = format!(
+            "cd {}; for c in 'echo x >>store/old' 'rm store/old' 'echo x >store/new' 'truncate -s0 store/old' \
+             'mv store/old beside/' 'mount --bind beside store' 'mv store gone'; do \
+             sh -c \"$c\" 2>/dev/null && echo \"worked: $c\"; done; \
+             cat store/old && echo y >beside/new && rm beside/new && echo y >/dev/shm/$$ && rm /dev/shm/$$ && echo fine",
+            dir.path().display()
+        );
+        let restrictions = Restrictions { no_writing_below: Some(store), ..Restrictions::default() };
+        assert_eq!(under(&restrictions, &script), "oldfine\n");
+        // And without: the script itself can do these things, so the test can fail.
+        let free = under(&Restrictions::default(), &script);
+        assert!(free.contains("worked: echo x >>store/old"), "{free}");
+    }
+
+    #[test]
+    fn processes_outside_cannot_be_signalled_and_those_inside_can() {
+        if !can_restrict() || landlock_abi().is_none_or(|abi| abi < ABI_SIGNALS) {
+            println!("skipped: landlock {:?}", landlock_abi());
+            return;
+        }
+        let script = format!(
+            "kill -0 {} 2>/dev/null && echo outside; sleep 9 & kill $! && echo inside",
+            std::process::id()
+        );
+        let restrictions = Restrictions { no_signals_outside: true, ..Restrictions::default() };
+        assert_eq!(under(&restrictions, &script), "inside\n");
+        assert_eq!(under(&Restrictions::default(), &script), "outside\ninside\n");
+    }
+}
