@@ -295,7 +295,7 @@ mod tests {
                     let (path, content) = &plan.files[0];
                     let text = std::str::from_utf8(content).unwrap();
                     assert!(
-                        !text.replace("@a}", "").replace("@Q}", "").contains('@'),
+                        !text.replace("@a}", "").replace("@Q}", "").replace("[@]", "").contains('@'),
                         "{}: {text}",
                         path.display()
                     );

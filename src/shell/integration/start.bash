@@ -33,24 +33,30 @@ if [[ -z ${__sealcast_o-} ]]; then
         \builtin printf "%sC;%s;%s;%s;q;%s\a" "$__sealcast_o" "$1" "$__sealcast_h" "${#t}$c" "$t"
       else \builtin printf "%sC;;;;;\a" "$__sealcast_o"; fi
     }'
-    # The prompt hook. The status is saved first, and 0 returned: under `set -e` anything else would end the shell.
-    # With an argument, the status is not known here: another hook ran before us in the same string.
+    # The prompt hook, before all others: what those run belongs to no command. The status is saved first, and 0 returned:
+    # under `set -e` anything else would end the shell. With an argument, the status is not known here: another hook ran
+    # before us in the same string.
     __sealcast_cmd() {
       local s=$? p="${BP_PIPESTATUS[@]-${PIPESTATUS[@]}}" IFS=' ' -; set +eux
-      __sealcast_h=$HISTCMD
+      __sealcast_h=$HISTCMD __sealcast_ran=1
       if [[ -n ${1-} ]]; then s= p=; fi
-      {
-        builtin printf '%sD;%s;%s\a%sA;q;%s\a' "$__sealcast_o" "$s" "$p" "$__sealcast_o" "${PWD@Q}"
-        # Themes write PS1 and PS0 anew: ours is added again wherever it went missing. Never to a readonly variable (it
-        # would print an error), nor to an exported one (children would show it), nor where prompts are not expanded.
-        if shopt -q promptvars; then
-          case ${PS1@a} in *r*|*x*) ;; *) case ${PS1-} in *"$__sealcast_b"*) ;; *) PS1=${PS1-}$__sealcast_b ;; esac ;; esac
-          case ${PS0@a} in *r*|*x*) ;; *) case ${PS0-} in *__sealcast_pre*) ;; *) PS0=${PS0-}$__sealcast_c ;; esac ;; esac
-        else
-          case ${PS1@a} in *r*|*x*) ;; *) PS1=${PS1//"$__sealcast_b"/} ;; esac
-          case ${PS0@a} in *r*|*x*) ;; *) PS0=${PS0//"$__sealcast_c"/} ;; esac
-        fi
-      } >/dev/tty
+      builtin printf '%sD;%s;%s\a%sA;q;%s\a' "$__sealcast_o" "$s" "$p" "$__sealcast_o" "${PWD@Q}" >/dev/tty
+      return 0
+    }
+    # After all others: themes write PS1 and PS0 anew, and ours is added again wherever it went missing. Never to a
+    # readonly variable (it would print an error), nor to an exported one (children would show it), nor where prompts are
+    # not expanded. Somebody may have written over the first hook: then this one does its work.
+    __sealcast_mend() {
+      local -; set +eux
+      case ${__sealcast_ran-} in '') __sealcast_cmd late ;; esac
+      __sealcast_ran=
+      if shopt -q promptvars; then
+        case ${PS1@a} in *r*|*x*) ;; *) case ${PS1-} in *"$__sealcast_b"*) ;; *) PS1=${PS1-}$__sealcast_b ;; esac ;; esac
+        case ${PS0@a} in *r*|*x*) ;; *) case ${PS0-} in *__sealcast_pre*) ;; *) PS0=${PS0-}$__sealcast_c ;; esac ;; esac
+      else
+        case ${PS1@a} in *r*|*x*) ;; *) PS1=${PS1//"$__sealcast_b"/} ;; esac
+        case ${PS0@a} in *r*|*x*) ;; *) PS0=${PS0//"$__sealcast_c"/} ;; esac
+      fi
       return 0
     }
     __sealcast_init() {
@@ -59,10 +65,11 @@ if [[ -z ${__sealcast_o-} ]]; then
       else __sealcast_c='$({ __sealcast_pre \! >/dev/tty; } 2>/dev/null)'; fi
       # Exported strings reach child shells that have no such function: the test keeps their not-found handler quiet,
       # and is a `case` because that leaves $? and PIPESTATUS alone. The braces keep `set -x` from showing the hook.
-      local hook='{ case ${__sealcast_o-} in ?*) __sealcast_cmd ;; esac; } 2>/dev/null' v=bash
+      local hook='{ case ${__sealcast_o-} in ?*) __sealcast_cmd ;; esac; } 2>/dev/null'
       local late='{ case ${__sealcast_o-} in ?*) __sealcast_cmd late ;; esac; } 2>/dev/null'
+      local mend='{ case ${__sealcast_o-} in ?*) __sealcast_mend ;; esac; } 2>/dev/null' v=bash
       if [[ -n ${bash_preexec_imported-}${__bp_imported-} ]]; then
-        precmd_functions+=(__sealcast_cmd); v=bash-preexec
+        precmd_functions=(__sealcast_cmd "${precmd_functions[@]}" __sealcast_mend); v=bash-preexec
       elif [[ ${PROMPT_COMMAND@a} == *r* ]]; then
         # A hook cannot be added: the marks stand in PS1 alone.
         v=bash-readonly
@@ -73,9 +80,9 @@ if [[ -z ${__sealcast_o-} ]]; then
         case ${PS0@a} in *r*|*x*) ;; *) PS0=${PS0-}$__sealcast_c ;; esac
       elif [[ ${PROMPT_COMMAND@a} == *x* ]] || (( BASH_VERSINFO[0]*100+BASH_VERSINFO[1] < 501 )); then
         # One string: bash restores $? for each element of an array, but not inside a string.
-        if [[ -n ${PROMPT_COMMAND-} ]]; then PROMPT_COMMAND+=$'\n'$late; else PROMPT_COMMAND=$hook; fi
-      elif [[ -z ${PROMPT_COMMAND[*]-} ]]; then PROMPT_COMMAND=("$hook")
-      else PROMPT_COMMAND+=("$hook"); fi
+        if [[ -n ${PROMPT_COMMAND-} ]]; then PROMPT_COMMAND+=$'\n'$late$'\n'$mend; else PROMPT_COMMAND=$hook$'\n'$mend; fi
+      elif [[ -z ${PROMPT_COMMAND[*]-} ]]; then PROMPT_COMMAND=("$hook" "$mend")
+      else PROMPT_COMMAND=("$hook" "${PROMPT_COMMAND[@]}" "$mend"); fi
       builtin printf '%sI;%s;%s;%s\a' "$__sealcast_o" "$v" "$BASH_VERSION" "$$" >/dev/tty
       return 0
     }

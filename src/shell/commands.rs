@@ -1,0 +1,482 @@
+//! Command entries, made of what the shell says, of what stood on the screen at Enter, and of what the kernel ran.
+//!
+//! The [`Tracker`] is fed the events of a session in their order and gives [`Command`]s. It believes each witness as far
+//! as its trust goes and no further: a mark with the nonce is the shell's word, a line on the screen is an inference,
+//! marks of others are hearsay and are read only where the shell has said nothing itself. Where witnesses differ, the
+//! entry says so in its flags; nothing is ever made to agree.
+//!
+//! Times are milliseconds since the start of the session. Memory is bounded: entries leave a moment after they end, the
+//! list of processes and the programs of one entry have limits.
+
+use super::differences;
+use super::join::Processes;
+use super::marks::{Hint, Mark, Start};
+use super::screen::Screen;
+use crate::cast::{Command, Exec, Source, Trust};
+
+/// How long an ended entry waits for what the kernel still has to tell of it.
+pub const SETTLE: u64 = 300;
+/// How long what the kernel tells waits for marks that were written before it, but are read after it.
+const LAG: u64 = 60;
+/// Programs kept with one entry; a longer list goes on in a further entry.
+const MAX_EXECS: usize = 1_000;
+/// Lines of one command that are kept from the screen.
+const MAX_LINES: usize = 200;
+/// Entries that may be open at once. More are closed, oldest first.
+const MAX_ENTRIES: usize = 256;
+
+/// What [`Tracker::drain`] gives.
+#[derive(Debug, Default, PartialEq)]
+pub struct Settled {
+    /// Commands that ended, or are the continuation of one.
+    pub commands: Vec<Command>,
+    /// Programs that no command explains, such as those a prompt starts.
+    pub execs: Vec<Exec>,
+    /// Something about the marks themselves, for people, with its time.
+    pub notes: Vec<(u64, String)>,
+}
+
+/// An entry that has not left yet.
+pub(super) struct Entry {
+    pub(super) id: u64,
+    pub(super) command: Command,
+    /// When the line was entered: the shell knows of it from then on.
+    pub(super) begin: u64,
+    pub(super) closed: Option<u64>,
+    /// The lines as they stood on the screen.
+    pub(super) shown: Vec<String>,
+    /// Not yet confirmed by a mark: Enter was pressed at a prompt, and no more is known.
+    guess: bool,
+}
+
+/// Where the shell stands, as its marks tell.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// No marks, or no more: a shell without integration, or whatever runs there.
+    Unknown,
+    /// At a prompt.
+    Prompt,
+    /// This entry runs.
+    Running(u64),
+}
+
+/// What is being typed.
+#[derive(Default)]
+struct Typing {
+    /// What stood before the cursor when typing began: the prompt.
+    prompt: Option<String>,
+    /// The prompt of the line before.
+    last: String,
+    /// Enters whose lines have not been left yet.
+    enters: u32,
+    /// Time of the first of them.
+    at: u64,
+    /// Lines of the command so far.
+    lines: Vec<String>,
+    /// Number that the next line gets in the history.
+    number: Option<u64>,
+}
+
+/// Follows one session.
+pub struct Tracker {
+    place: Place,
+    /// The integration said that it is there.
+    told: bool,
+    /// The shell sends a mark when a command starts, so that a line without one ran nothing.
+    sends_start: bool,
+    cwd: Option<String>,
+    typing: Typing,
+    pub(super) entries: Vec<Entry>,
+    next: u64,
+    /// The line last inferred while something else ran.
+    inner: Option<u64>,
+    /// The entry that the last prompt ended.
+    ended: Option<u64>,
+    pub(super) processes: Processes,
+    settled: Settled,
+}
+
+impl Tracker {
+    /// A tracker for a session whose shell has this process id, where it is known.
+    pub fn new(shell: Option<u32>) -> Self {
+        Self {
+            place: Place::Unknown,
+            told: false,
+            sends_start: false,
+            cwd: None,
+            typing: Typing::default(),
+            entries: Vec::new(),
+            next: 0,
+            inner: None,
+            ended: None,
+            processes: Processes::new(shell),
+            settled: Settled::default(),
+        }
+    }
+
+    /// Output, without the marks, on its way to the screen: this feeds it.
+    pub fn output(&mut self, time: u64, bytes: &[u8], screen: &mut impl Screen) {
+        let mut rest = bytes;
+        while self.typing.enters > 0
+            && let Some((line, after)) = memchr::memchr(b'\n', rest).and_then(|at| rest.split_at_checked(at))
+        {
+            screen.feed(line);
+            self.line_left(time, screen);
+            let (newline, after) = after.split_at_checked(1).unwrap_or((after, &[]));
+            screen.feed(newline);
+            rest = after;
+        }
+        screen.feed(rest);
+    }
+
+    /// Keys that were typed. Only whether and where lines are ended is looked at; nothing of them is kept.
+    pub fn input(&mut self, time: u64, bytes: &[u8], screen: &impl Screen) {
+        for byte in bytes {
+            match byte {
+                b'\r' | b'\n' => {
+                    if self.typing.enters == 0 {
+                        self.typing.at = time;
+                        if self.typing.prompt.is_none() {
+                            self.typing.prompt = screen.line().map(|line| line.before);
+                        }
+                    }
+                    self.typing.enters = self.typing.enters.saturating_add(1);
+                }
+                // ^C gives the line up.
+                3 => {
+                    self.typing = Typing {
+                        last: std::mem::take(&mut self.typing.last),
+                        number: self.typing.number,
+                        ..Typing::default()
+                    }
+                }
+                _ if self.typing.prompt.is_none() && self.typing.enters == 0 => {
+                    self.typing.prompt = Some(screen.line().map(|line| line.before).unwrap_or_default());
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Input was withheld from the recording: something was typed that the screen did not show.
+    pub fn withheld(&mut self) {
+        self.flag_current("echo-off: input was typed that the screen did not show");
+    }
+
+    /// A mark with the session's nonce.
+    pub fn mark(&mut self, time: u64, mark: Mark, screen: &impl Screen) {
+        match mark {
+            Mark::Integration { shell, .. } => {
+                self.told = true;
+                self.sends_start = matches!(shell.as_str(), "bash" | "bash-preexec" | "zsh" | "fish");
+            }
+            Mark::Prompt { cwd } => {
+                self.cwd = cwd.or(self.cwd.take());
+                if self.place == Place::Unknown {
+                    self.place = Place::Prompt;
+                }
+            }
+            Mark::Typing { status, number } => {
+                // Of all that the shell tells, this status is the one no hook of the user's can have changed.
+                if let (Some(status), Some(id)) = (status, self.ended.take())
+                    && let Some(entry) = self.entry(id)
+                {
+                    entry.command.exit = Some(status);
+                }
+                self.typing.number = number;
+                if self.typing.enters == 0 {
+                    self.typing.prompt = screen.line().map(|line| line.before);
+                }
+            }
+            Mark::Start(start) => {
+                self.sends_start = true;
+                self.start(time, start, Source::Shell, Trust::Told);
+            }
+            Mark::End { status, pipe, cancelled } => {
+                self.end(time, status, pipe, cancelled);
+                self.place = Place::Prompt;
+            }
+        }
+    }
+
+    /// What anybody may have printed. Read only where the shell itself tells nothing.
+    pub fn hint(&mut self, time: u64, hint: Hint) {
+        match hint {
+            Hint::Forged => self.flag_current("forged-mark: the output held a mark with a wrong nonce"),
+            Hint::Broken => {
+                self.flag_current("broken-mark: the output held a mark that is broken or too long")
+            }
+            _ if self.told => {}
+            Hint::Prompt | Hint::Typing => {}
+            Hint::Text(text) => self.typing.lines = vec![text],
+            Hint::Cwd(cwd) => self.cwd = Some(cwd),
+            Hint::Start(text) => {
+                let start = Start { text, ..Start::default() };
+                self.start(time, start, Source::Hint, Trust::Untrusted);
+            }
+            Hint::End(status) => {
+                if let Place::Running(id) = self.place
+                    && self.entry(id).is_some_and(|entry| entry.command.source == Source::Hint)
+                {
+                    self.end(time, status, Vec::new(), false);
+                }
+                self.place = Place::Unknown;
+            }
+        }
+    }
+
+    /// Entries that have settled at `now`.
+    pub fn drain(&mut self, now: u64) -> Settled {
+        self.run_processes(now.saturating_sub(LAG));
+        let horizon = now.saturating_sub(SETTLE);
+        self.leave(|entry| !entry.guess && entry.closed.is_some_and(|closed| closed <= horizon));
+        std::mem::take(&mut self.settled)
+    }
+
+    /// The session is over: everything that is left. `status` is that of the shell itself.
+    pub fn finish(&mut self, now: u64, status: Option<i32>) -> Settled {
+        self.run_processes(u64::MAX);
+        let last = match self.place {
+            Place::Running(id) => Some(id),
+            // The line that ended a shell which marks no starts (`exit`).
+            Place::Prompt if !self.sends_start => self.entries.iter().rev().find(|e| e.guess).map(|e| e.id),
+            _ => None,
+        };
+        if let Some(entry) = last.and_then(|id| self.entry(id)) {
+            entry.guess = false;
+            entry.command.end = Some(now);
+            entry.command.exit = status;
+        }
+        self.leave(|entry| !entry.guess);
+        std::mem::take(&mut self.settled)
+    }
+
+    /// The cursor is about to leave a line at whose end Enter was pressed.
+    fn line_left(&mut self, time: u64, screen: &impl Screen) {
+        self.typing.enters = self.typing.enters.saturating_sub(1);
+        let prompt = self.typing.prompt.take();
+        let Some(line) = screen.line() else { return };
+        let begin = std::mem::replace(&mut self.typing.at, time);
+        // Lines that were typed ahead have no prompt of their own: the last one may stand before them again.
+        let known = prompt.filter(|p| !p.is_empty() && line.text.starts_with(p.trim_end()));
+        let prompt = known.unwrap_or_else(|| self.typing.last.clone());
+        let text = match line.text.strip_prefix(prompt.trim_end()) {
+            Some(text) if !prompt.is_empty() => text.strip_prefix(' ').unwrap_or(text).to_string(),
+            _ => line.text,
+        };
+        let continues = prompt.trim_end() == ">" && !self.typing.lines.is_empty();
+        let open = match self.place {
+            Place::Prompt => self.entries.iter().rev().find(|e| e.guess).map(|e| e.id),
+            _ => self.inner,
+        };
+        if self.place != Place::Prompt && !is_prompt(&prompt) {
+            return;
+        }
+        self.typing.last.clone_from(&prompt);
+        if self.place != Place::Prompt && !continues {
+            self.typing.lines.clear();
+        }
+        if self.typing.lines.len() < MAX_LINES {
+            self.typing.lines.push(text.clone());
+        }
+        if continues && let Some(entry) = open.and_then(|id| self.entry(id)) {
+            entry.command.text.push('\n');
+            entry.command.text.push_str(&text);
+            return;
+        }
+        let guess = self.place == Place::Prompt;
+        if text.trim().is_empty() || text.starts_with('#') || (guess && open.is_some()) {
+            return;
+        }
+        let cwd = if guess { self.cwd.clone() } else { None };
+        let (source, trust) = (Source::Screen, Trust::Inferred);
+        let command = Command { text, cwd, start: begin, source, trust, ..Command::default() };
+        if !guess {
+            self.close_inner(begin);
+        }
+        let id = self.open(command, begin, guess);
+        if !guess {
+            self.inner = Some(id);
+        }
+    }
+
+    fn start(&mut self, time: u64, start: Start, source: Source, trust: Trust) {
+        let typing = &mut self.typing;
+        let shown = std::mem::take(&mut typing.lines);
+        let begin = if typing.at > 0 && !shown.is_empty() { typing.at.min(time) } else { time };
+        let number = start.before.or(typing.number);
+        // The history did not take this line (a leading blank, a rule of the user's): its last line is another one.
+        let unlisted = start.number.zip(number).is_some_and(|(now, before)| now < before);
+        let screen_text = shown.join("\n");
+        let told = start
+            .text
+            .filter(|text| !unlisted || screen_text.trim().is_empty() || text.trim() == screen_text.trim());
+        let mut command = Command { start: time, cwd: self.cwd.clone(), source, trust, ..Command::default() };
+        match told {
+            Some(text) => command.text = text,
+            None => {
+                command.text.clone_from(&screen_text);
+                if source == Source::Shell {
+                    (command.source, command.trust) = (Source::Screen, Trust::Inferred);
+                    if unlisted {
+                        command.flags.push("unlisted: the line was kept out of the shell's history".into());
+                    }
+                }
+            }
+        }
+        if start.cut {
+            command.flags.push("cut: only the beginning of the line is kept".into());
+        }
+        if start.mangled {
+            command.flags.push("mangled: something else was written into the shell's words".into());
+        }
+        if let Place::Running(id) = self.place {
+            if self.entry(id).is_some_and(|e| e.command.text == command.text && start.number.is_some()) {
+                // One line of the history that holds several commands, run one after the other: one entry.
+                return;
+            }
+            self.end(time, None, Vec::new(), false);
+        }
+        self.close_inner(time);
+        // The guess made at Enter is confirmed: it keeps its identity, since programs may hang on it already.
+        let id = match self.entries.iter_mut().find(|e| e.guess) {
+            Some(entry) => {
+                entry.guess = false;
+                entry.command = command;
+                entry.id
+            }
+            None => self.open(command, begin, false),
+        };
+        if let Some(entry) = self.entry(id) {
+            entry.shown = shown;
+        }
+        self.place = Place::Running(id);
+        self.ended = None;
+    }
+
+    fn end(&mut self, time: u64, status: Option<i32>, pipe: Vec<i32>, cancelled: bool) {
+        self.close_inner(time);
+        let ended = match self.place {
+            Place::Running(id) => Some(id),
+            _ if self.sends_start || cancelled => None,
+            _ => self.entries.iter().find(|e| e.guess).map(|e| e.id),
+        };
+        if let Some(entry) = ended.and_then(|id| self.entry(id)) {
+            entry.guess = false;
+            entry.closed = Some(time);
+            entry.command.end = Some(time);
+            entry.command.exit = status;
+            entry.command.pipe = if pipe.len() > 1 { pipe } else { Vec::new() };
+        }
+        // What is still a guess ran nothing: a comment, a line given up, a line the shell could not parse.
+        self.entries.retain(|entry| !entry.guess);
+        self.ended = ended;
+        self.typing.lines.clear();
+    }
+
+    fn close_inner(&mut self, time: u64) {
+        if let Some(entry) = self.inner.take().and_then(|id| self.entry(id)) {
+            entry.closed = Some(time);
+        }
+    }
+
+    /// The marks of the shell have ended, though it goes on: seen from the kernel, or because it became another program.
+    pub(super) fn marks_ended(&mut self, time: u64, flag: &str) {
+        if let Place::Running(id) = self.place {
+            if let Some(entry) = self.entry(id) {
+                push_flag(&mut entry.command, flag);
+                entry.closed = Some(time);
+            }
+            self.settled.notes.push((time, flag.to_string()));
+        }
+        self.place = Place::Unknown;
+    }
+
+    /// Whether something else than the shell's own prompt was typed at while an entry ran, before `time`.
+    pub(super) fn inner_began_before(&self, time: u64) -> bool {
+        let began = |id: u64| self.entries.iter().any(|e| e.id == id && e.begin <= time);
+        matches!(self.place, Place::Running(_)) && self.inner.is_some_and(began)
+    }
+
+    pub(super) fn open(&mut self, command: Command, begin: u64, guess: bool) -> u64 {
+        if self.entries.len() >= MAX_ENTRIES {
+            let first = self.entries.first().map(|e| e.id);
+            self.leave(|entry| Some(entry.id) == first);
+        }
+        let id = self.next;
+        self.next = self.next.saturating_add(1);
+        self.entries.push(Entry { id, command, begin, closed: None, shown: Vec::new(), guess });
+        id
+    }
+
+    pub(super) fn entry(&mut self, id: u64) -> Option<&mut Entry> {
+        self.entries.iter_mut().find(|entry| entry.id == id)
+    }
+
+    /// The entry to which the shell's own doings at `time` belong: the latest that had begun and not ended.
+    pub(super) fn at(&self, time: u64) -> Option<u64> {
+        let running = |e: &&Entry| e.begin <= time && e.closed.is_none_or(|closed| closed >= time);
+        self.entries.iter().filter(running).max_by_key(|e| (e.begin, e.id)).map(|e| e.id)
+    }
+
+    /// Gives an entry one more program, and sends a part ahead when there are too many.
+    pub(super) fn give(&mut self, id: u64, exec: Exec) {
+        let Some(entry) = self.entry(id) else { return };
+        entry.command.execs.push(exec);
+        if entry.command.execs.len() >= MAX_EXECS {
+            let mut part = entry.command.clone();
+            entry.command.execs.clear();
+            part.source = Source::Exec;
+            part.trust = Trust::Witnessed;
+            part.flags = vec!["part: more programs of a command whose entry follows".into()];
+            self.settled.commands.push(part);
+        }
+    }
+
+    pub(super) fn loose(&mut self, exec: Exec) {
+        self.settled.execs.push(exec);
+    }
+
+    /// The programs among those that no command explains.
+    pub(super) fn loose_mut(&mut self) -> &mut Vec<Exec> {
+        &mut self.settled.execs
+    }
+
+    fn flag_current(&mut self, flag: &str) {
+        let id = match (self.inner, self.place) {
+            (Some(id), _) | (None, Place::Running(id)) => Some(id),
+            _ => self.entries.last().map(|e| e.id),
+        };
+        if let Some(entry) = id.and_then(|id| self.entry(id)) {
+            push_flag(&mut entry.command, flag);
+        }
+    }
+
+    fn leave(&mut self, mut goes: impl FnMut(&Entry) -> bool) {
+        let shell = self.processes.shell();
+        let (gone, stay): (Vec<Entry>, Vec<Entry>) = self.entries.drain(..).partition(&mut goes);
+        self.entries = stay;
+        for mut entry in gone {
+            self.processes.left(entry.id, &entry.command.text);
+            differences::flag(&mut entry.command, &entry.shown, shell);
+            self.settled.commands.push(entry.command);
+        }
+    }
+}
+
+/// Adds a flag once.
+pub(super) fn push_flag(command: &mut Command, flag: &str) {
+    if !command.flags.iter().any(|known| known == flag) {
+        command.flags.push(flag.to_string());
+    }
+}
+
+/// Whether this looks like what programs show before they read a command: shells, but also `mysql> ` and `>>> `. What
+/// asks a question (`Password:`, `Continue? `) does not.
+fn is_prompt(text: &str) -> bool {
+    text.trim_end().ends_with(['$', '#', '%', '>', '❯', '➜', 'λ', '»', '›'])
+}
+
+#[cfg(test)]
+#[path = "commands_tests.rs"]
+mod tests;

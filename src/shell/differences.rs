@@ -1,0 +1,336 @@
+//! Where typed, shown and executed are not the same: what an investigator should look at, as flags with a reason.
+//!
+//! A flag is a stable word, a colon and a sentence. None of them is an accusation: an alias differs as well.
+
+use super::commands::push_flag;
+use crate::cast::{Command, Exec, Source};
+use std::collections::HashSet;
+
+/// Programs that read their commands from a file or from their input.
+const INTERPRETERS: &[&str] = &[
+    "sh", "bash", "dash", "ash", "zsh", "fish", "ksh", "ksh93", "mksh", "busybox", "python", "python2",
+    "python3", "perl", "ruby", "node", "php", "lua",
+];
+
+/// Words at the start of a line that no program is expected for.
+const BUILTINS: &[&str] = &[
+    ".",
+    ":",
+    "[",
+    "[[",
+    "{",
+    "(",
+    "((",
+    "!",
+    "alias",
+    "and",
+    "autoload",
+    "begin",
+    "bg",
+    "bind",
+    "bindkey",
+    "break",
+    "builtin",
+    "caller",
+    "case",
+    "cd",
+    "command",
+    "compgen",
+    "complete",
+    "continue",
+    "coproc",
+    "declare",
+    "dirs",
+    "disown",
+    "do",
+    "done",
+    "echo",
+    "emulate",
+    "enable",
+    "eval",
+    "exec",
+    "exit",
+    "export",
+    "false",
+    "fc",
+    "fg",
+    "for",
+    "function",
+    "functions",
+    "getopts",
+    "hash",
+    "help",
+    "history",
+    "if",
+    "jobs",
+    "kill",
+    "let",
+    "local",
+    "logout",
+    "mapfile",
+    "noglob",
+    "not",
+    "or",
+    "popd",
+    "print",
+    "printf",
+    "pushd",
+    "pwd",
+    "read",
+    "readarray",
+    "readonly",
+    "rehash",
+    "repeat",
+    "return",
+    "select",
+    "set",
+    "setopt",
+    "shift",
+    "shopt",
+    "source",
+    "status",
+    "string",
+    "suspend",
+    "switch",
+    "test",
+    "time",
+    "times",
+    "trap",
+    "true",
+    "type",
+    "typeset",
+    "ulimit",
+    "umask",
+    "unalias",
+    "unset",
+    "unsetopt",
+    "until",
+    "wait",
+    "whence",
+    "where",
+    "which",
+    "while",
+    "nocorrect",
+];
+
+/// Names of programs listed in a flag.
+const MAX_NAMES: usize = 8;
+
+/// Adds the flags of an entry that is complete: `shown` are the lines as they stood on the screen, `shell` is the process
+/// id of the session's shell.
+pub(super) fn flag(command: &mut Command, shown: &[String], shell: Option<u32>) {
+    let mut flags = Vec::new();
+    if command.source == Source::Shell {
+        flags.extend(typed_and_told(
+            &command.text,
+            shown,
+            command.flags.iter().any(|f| f.starts_with("cut:")),
+        ));
+    }
+    if command.source != Source::Exec {
+        flags.extend(named_and_run(&command.text, &command.execs, shell));
+    }
+    flags.extend(bodies(&command.text, &command.execs));
+    for flag in flags {
+        push_flag(command, &flag);
+    }
+}
+
+/// The line on the screen against the line that the shell says it runs.
+fn typed_and_told(told: &str, shown: &[String], cut: bool) -> Option<String> {
+    // Several lines are joined by shells in their own ways: only one line is compared.
+    let [shown] = shown else { return None };
+    let squeezed = |text: &str| text.chars().filter(|c| !c.is_whitespace()).collect::<String>();
+    let (seen, said) = (squeezed(shown), squeezed(told));
+    // A prompt on the right, or a hint of the line editor, may stand beside it.
+    if seen.is_empty()
+        || seen.contains(&said)
+        || (cut && seen.starts_with(said.get(..1_000).unwrap_or(&said)))
+    {
+        return None;
+    }
+    // Control characters are drawn as ^X, and what the terminal cannot draw otherwise: no telling.
+    if said.chars().any(char::is_control) || told.contains('\n') {
+        return None;
+    }
+    if shown.contains('!') || shown.starts_with('^') {
+        return Some(format!("expanded: typed as `{}`", shown.trim()));
+    }
+    Some(format!("shown: the screen had `{}`", shown.trim()))
+}
+
+/// The first word of the line against the programs that ran.
+fn named_and_run(text: &str, execs: &[Exec], shell: Option<u32>) -> Option<String> {
+    let word = text.split_whitespace().find(|word| !is_assignment(word))?;
+    let word = word.trim_end_matches([';', '&', '|']);
+    if BUILTINS.contains(&word)
+        || word.starts_with(['(', '{', '"', '\'', '$', '`', '\\', '<', '>', '~', '#'])
+        || word.contains(['(', '*', '?', '/'])
+    {
+        return None;
+    }
+    let direct = |e: &&Exec| shell.is_none_or(|shell| e.ppid == shell || e.pid == shell);
+    let first = execs.iter().find(direct).or(execs.first())?;
+    let name = basename(word);
+    // A script is named by its interpreter's first operand.
+    let names =
+        |e: &Exec| basename(&e.path) == name || e.argv.iter().take(3).any(|arg| basename(arg) == name);
+    if execs.iter().any(names) {
+        return None;
+    }
+    Some(format!("alias: `{word}` is an alias or a function; it ran `{}`", first.argv.join(" ")))
+}
+
+/// Programs whose commands did not stand on the line: scripts, and interpreters that read a pipe.
+fn bodies(text: &str, execs: &[Exec]) -> Vec<String> {
+    let mut flags = Vec::new();
+    for exec in execs {
+        if exec.path.starts_with("/memfd:") || exec.path.ends_with(" (deleted)") {
+            flags.push(format!("fileless: {} ran from memory or from a file that is gone", exec.path));
+        }
+        if !INTERPRETERS.contains(&basename(&exec.path)) {
+            continue;
+        }
+        let operands: Vec<&str> = exec.argv.iter().skip(1).map(String::as_str).collect();
+        if operands.iter().any(|arg| arg.starts_with("-c") || arg.starts_with("-e") || arg.starts_with("-m"))
+        {
+            continue;
+        }
+        let body = operands.iter().find(|arg| !arg.starts_with('-') && !arg.starts_with('+'));
+        let ran = || ran_below(exec, execs);
+        match body {
+            Some(script) => {
+                if let Some(ran) = ran() {
+                    flags.push(format!("script: {script} ran {ran}"));
+                }
+            }
+            None if reads_a_pipe(exec, text, execs) => {
+                let ran = ran().unwrap_or_else(|| "no program".into());
+                flags.push(format!(
+                    "piped: {} read its commands from a pipe; it ran {ran}",
+                    basename(&exec.path)
+                ));
+            }
+            None => {}
+        }
+    }
+    flags
+}
+
+/// An interpreter without a file beside another program of the same parent, started in the same moment: a pipeline.
+fn reads_a_pipe(exec: &Exec, text: &str, execs: &[Exec]) -> bool {
+    let beside = |e: &Exec| e.pid != exec.pid && e.ppid == exec.ppid && e.time.abs_diff(exec.time) <= 100;
+    let name = basename(&exec.path);
+    let named =
+        text.split('|').skip(1).any(|part| part.split_whitespace().any(|word| basename(word) == name));
+    named || execs.iter().any(beside) || text.contains("<(") || text.contains("<<")
+}
+
+/// The names of what ran below a process; `None` when nothing did.
+fn ran_below(top: &Exec, execs: &[Exec]) -> Option<String> {
+    let mut below: HashSet<u32> = HashSet::from([top.pid]);
+    let mut names: Vec<&str> = Vec::new();
+    let mut count = 0_usize;
+    for exec in execs.iter().filter(|e| e.time >= top.time && !std::ptr::eq(*e, top)) {
+        if below.contains(&exec.ppid) || (exec.pid == top.pid) {
+            below.insert(exec.pid);
+            count = count.saturating_add(1);
+            let name = basename(&exec.path);
+            if names.len() <= MAX_NAMES && !names.contains(&name) {
+                names.push(name);
+            }
+        }
+    }
+    let more = if names.len() > MAX_NAMES { ", …" } else { "" };
+    names.truncate(MAX_NAMES);
+    let programs = if count == 1 { "program" } else { "programs" };
+    (count > 0).then(|| format!("{count} {programs}: {}{more}", names.join(", ")))
+}
+
+fn basename(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path).trim_start_matches('-')
+}
+
+/// `NAME=value` before a command.
+fn is_assignment(word: &str) -> bool {
+    word.split_once('=').is_some_and(|(name, _)| {
+        name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+            && name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn exec(pid: u32, ppid: u32, argv: &[&str]) -> Exec {
+        let argv: Vec<String> = argv.iter().map(|a| (*a).to_string()).collect();
+        Exec {
+            time: u64::from(pid),
+            pid,
+            ppid,
+            path: format!("/usr/bin/{}", basename(&argv[0])),
+            argv,
+            ..Exec::default()
+        }
+    }
+
+    fn flags(text: &str, shown: &[&str], execs: Vec<Exec>) -> Vec<String> {
+        let mut command = Command { text: text.into(), source: Source::Shell, execs, ..Command::default() };
+        let shown: Vec<String> = shown.iter().map(|s| (*s).to_string()).collect();
+        flag(&mut command, &shown, Some(1));
+        command.flags
+    }
+
+    #[test]
+    fn an_alias_is_told_with_what_it_ran() {
+        let ran = || vec![exec(10, 1, &["ls", "--color", "-l"])];
+        assert_eq!(
+            flags("ll /tmp", &[], ran()),
+            ["alias: `ll` is an alias or a function; it ran `ls --color -l`"]
+        );
+        assert_eq!(flags("ls /tmp", &["ls /tmp"], ran()), [""; 0]);
+        assert_eq!(flags("LANG=C /bin/ls", &[], ran()), [""; 0]);
+        assert_eq!(flags("for i in 1; do ls; done", &[], ran()), [""; 0]);
+        assert_eq!(flags("ll", &[], vec![]), [""; 0]);
+    }
+
+    #[test]
+    fn a_script_is_told_with_what_was_in_it() {
+        let ran = vec![
+            exec(10, 1, &["bash", "./x.sh"]),
+            exec(11, 10, &["id"]),
+            exec(12, 10, &["curl", "x"]),
+            exec(13, 12, &["id"]),
+        ];
+        assert_eq!(flags("./x.sh", &[], ran), ["script: ./x.sh ran 3 programs: id, curl"]);
+    }
+
+    #[test]
+    fn a_shell_that_reads_a_pipe_is_told_with_what_it_ran() {
+        let ran = vec![exec(10, 1, &["base64", "-d"]), exec(11, 1, &["sh"]), exec(12, 11, &["id", "-u"])];
+        let flag = "piped: sh read its commands from a pipe; it ran 1 program: id";
+        assert_eq!(flags("echo aWQgLXUK | base64 -d | sh", &[], ran.clone()), [flag]);
+        assert_eq!(flags("echo aWQgLXUK | base64 -d | $S", &[], ran), [flag]);
+        assert_eq!(flags("sh", &[], vec![exec(11, 1, &["sh"]), exec(500, 11, &["id"])]), [""; 0]);
+    }
+
+    #[test]
+    fn what_the_screen_had_is_told_when_the_shell_says_something_else() {
+        assert_eq!(flags("sudo rm x", &["sudo !!"], vec![]), ["expanded: typed as `sudo !!`"]);
+        assert_eq!(flags("ls", &["rm -rf /srv"], vec![]), ["shown: the screen had `rm -rf /srv`"]);
+        assert_eq!(flags("ls -l", &["ls -l                 12:30:01"], vec![]), [""; 0]);
+        assert_eq!(flags("for i in 1; do echo; done", &["for i in 1", "do echo", "done"], vec![]), [""; 0]);
+        assert_eq!(flags("ls", &[], vec![]), [""; 0]);
+    }
+
+    #[test]
+    fn a_program_in_memory_is_told() {
+        let mut ran = exec(10, 1, &["x"]);
+        ran.path = "/memfd:x (deleted)".into();
+        assert_eq!(
+            flags("./y x", &[], vec![ran]),
+            ["fileless: /memfd:x (deleted) ran from memory or from a file that is gone"]
+        );
+    }
+}

@@ -1,0 +1,168 @@
+//! Which program belongs to which command: what the kernel saw, joined with what the shell and the screen told.
+//!
+//! A process belongs to the command that its parent belonged to when it was forked; a child of the shell itself belongs to
+//! the command that was running (or had been entered) at that time. What the kernel tells is looked at a moment later than
+//! it happened, because the marks of the shell take the longer way, through the terminal.
+
+use super::commands::{Tracker, push_flag};
+use crate::cast::{Command, Exec, Source, Trust};
+use std::collections::{HashMap, VecDeque};
+
+/// Processes that are remembered at once; the kernel's own limit is usually lower.
+const MAX_PROCESSES: usize = 65_536;
+/// Events of processes that may wait for their marks.
+const MAX_WAITING: usize = 65_536;
+
+/// What the kernel told of a process.
+enum Told {
+    Forked { pid: u32, parent: u32 },
+    Ran(Exec),
+    Ended { pid: u32, status: i32 },
+}
+
+/// Who belongs where.
+pub(super) struct Processes {
+    shell: Option<u32>,
+    /// Process to entry.
+    owner: HashMap<u32, u64>,
+    /// Texts of entries that have left while processes of theirs may live on.
+    texts: HashMap<u64, String>,
+    waiting: VecDeque<(u64, Told)>,
+}
+
+impl Processes {
+    pub(super) fn new(shell: Option<u32>) -> Self {
+        Self { shell, owner: HashMap::new(), texts: HashMap::new(), waiting: VecDeque::new() }
+    }
+
+    pub(super) fn shell(&self) -> Option<u32> {
+        self.shell
+    }
+
+    /// An entry has left; what its processes run from now on is told separately.
+    pub(super) fn left(&mut self, id: u64, text: &str) {
+        if self.owner.values().any(|owner| *owner == id) {
+            self.texts.insert(id, text.to_string());
+        }
+    }
+
+    fn wait(&mut self, time: u64, told: Told) {
+        if self.waiting.len() < MAX_WAITING {
+            self.waiting.push_back((time, told));
+        }
+    }
+
+    fn own(&mut self, pid: u32, id: u64) {
+        if self.owner.len() < MAX_PROCESSES || self.owner.contains_key(&pid) {
+            self.owner.insert(pid, id);
+        }
+    }
+}
+
+impl Tracker {
+    /// The kernel saw a fork below the session's shell.
+    pub fn forked(&mut self, time: u64, pid: u32, parent: u32) {
+        self.processes.wait(time, Told::Forked { pid, parent });
+    }
+
+    /// The kernel saw a program being executed; its end is told by [`Tracker::ended`].
+    pub fn executed(&mut self, exec: Exec) {
+        self.processes.wait(exec.time, Told::Ran(exec));
+    }
+
+    /// The kernel saw a process end; `status` is 128 + n for signal n.
+    pub fn ended(&mut self, time: u64, pid: u32, status: i32) {
+        self.processes.wait(time, Told::Ended { pid, status });
+    }
+
+    /// Takes what was told of processes up to a time.
+    pub(super) fn run_processes(&mut self, until: u64) {
+        while self.processes.waiting.front().is_some_and(|(time, _)| *time <= until) {
+            let Some((time, told)) = self.processes.waiting.pop_front() else { return };
+            match told {
+                Told::Forked { pid, parent } => {
+                    if let Some(id) = self.owner_at(time, parent) {
+                        self.processes.own(pid, id);
+                    }
+                }
+                Told::Ran(exec) => self.ran(time, exec),
+                Told::Ended { pid, status } => self.process_ended(time, pid, status),
+            }
+        }
+    }
+
+    /// The entry to which a new child of `parent` belongs.
+    fn owner_at(&mut self, time: u64, parent: u32) -> Option<u64> {
+        if Some(parent) == self.processes.shell {
+            if self.inner_began_before(time) {
+                // The shell reads commands itself again, and says nothing of it.
+                self.marks_ended(time, "marks-ended: the shell goes on, but no longer tells what it runs");
+            }
+            return self.at(time);
+        }
+        let id = *self.processes.owner.get(&parent)?;
+        // A shell inside the session: what it runs belongs to the line that was entered in it.
+        let inner = self
+            .at(time)
+            .filter(|at| *at > id && self.entry(*at).is_some_and(|e| e.command.source == Source::Screen));
+        Some(inner.unwrap_or(id))
+    }
+
+    fn ran(&mut self, time: u64, exec: Exec) {
+        if Some(exec.pid) == self.processes.shell {
+            let flag = format!("replaced: the shell became {}, which tells nothing", exec.path);
+            let id = self.at(time);
+            if let Some(id) = id {
+                self.marks_ended(time, &flag);
+                self.give(id, exec);
+            } else {
+                self.loose(exec);
+            }
+            return;
+        }
+        let known = self.processes.owner.get(&exec.pid).copied();
+        let Some(id) = known.or_else(|| self.owner_at(time, exec.ppid)) else {
+            self.loose(exec);
+            return;
+        };
+        self.processes.own(exec.pid, id);
+        if self.entry(id).is_some() {
+            self.give(id, exec);
+            return;
+        }
+        // The entry has left: a job in the background. What it runs later gets an entry of its own.
+        let text = self.processes.texts.get(&id).cloned().unwrap_or_default();
+        let mut command = Command {
+            text: exec.argv.join(" "),
+            cwd: (!exec.cwd.is_empty()).then(|| exec.cwd.clone()),
+            start: time,
+            source: Source::Exec,
+            trust: Trust::Witnessed,
+            ..Command::default()
+        };
+        push_flag(&mut command, &format!("background: of `{text}`"));
+        let late = self.open(command, time, false);
+        if let Some(entry) = self.entry(late) {
+            entry.closed = Some(time);
+        }
+        self.processes.own(exec.pid, late);
+        self.processes.texts.insert(late, text);
+        self.give(late, exec);
+    }
+
+    fn process_ended(&mut self, time: u64, pid: u32, status: i32) {
+        let owner = self.processes.owner.remove(&pid);
+        let last = |execs: &mut Vec<Exec>| {
+            if let Some(exec) = execs.iter_mut().rev().find(|e| e.pid == pid && e.end.is_none()) {
+                exec.end = Some(time);
+                exec.exit = Some(status);
+            }
+        };
+        let Some(id) = owner else { return last(self.loose_mut()) };
+        if let Some(entry) = self.entry(id) {
+            last(&mut entry.command.execs);
+        } else if !self.processes.owner.values().any(|other| *other == id) {
+            self.processes.texts.remove(&id);
+        }
+    }
+}

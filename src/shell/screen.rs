@@ -1,0 +1,99 @@
+//! The line on which the cursor stands: what a person saw when they pressed Enter.
+
+use crate::terminal::Terminal;
+
+/// One logical line of the screen: rows that wrap into one another count as one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Line {
+    /// All of it, without blanks at the end.
+    pub text: String,
+    /// The part before the cursor, blanks included.
+    pub before: String,
+}
+
+/// Whatever shows the output. A recording does it with an emulator; tests may do it with less.
+pub trait Screen {
+    /// Takes output.
+    fn feed(&mut self, bytes: &[u8]);
+    /// The line with the cursor; `None` when there is no telling, or a full-screen program has the terminal.
+    fn line(&self) -> Option<Line>;
+}
+
+/// No screen: nothing can be inferred.
+impl Screen for () {
+    fn feed(&mut self, _: &[u8]) {}
+    fn line(&self) -> Option<Line> {
+        None
+    }
+}
+
+impl Screen for Terminal {
+    fn feed(&mut self, bytes: &[u8]) {
+        self.feed_guarded(bytes);
+    }
+
+    fn line(&self) -> Option<Line> {
+        if self.is_alternate() || self.fault().is_some() {
+            return None;
+        }
+        let cursor = self.cursor();
+        let mut first = cursor.row;
+        while first.checked_sub(1).is_some_and(|above| self.row_wraps(above)) {
+            first = first.saturating_sub(1);
+        }
+        let mut line = Line::default();
+        let mut row = first;
+        loop {
+            let taken = usize::from(cursor.col).saturating_add(usize::from(cursor.pending_wrap));
+            for (col, cell) in self.cells(row).enumerate() {
+                if cell.width == 0 {
+                    continue;
+                }
+                for c in std::iter::once(cell.c).chain(cell.marks.iter().copied()) {
+                    line.text.push(c);
+                    if row < cursor.row || (row == cursor.row && col < taken) {
+                        line.before.push(c);
+                    }
+                }
+            }
+            if !self.row_wraps(row) {
+                break;
+            }
+            row = row.saturating_add(1);
+        }
+        line.text.truncate(line.text.trim_end().len());
+        Some(line)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(bytes: &str) -> Line {
+        let mut terminal = Terminal::new(10, 4);
+        Screen::feed(&mut terminal, bytes.as_bytes());
+        Screen::line(&terminal).unwrap()
+    }
+
+    #[test]
+    fn the_blank_after_a_prompt_counts_as_before_the_cursor() {
+        assert_eq!(line("old\r\n$ "), Line { text: "$".into(), before: "$ ".into() });
+        assert_eq!(line("$ ls\x08"), Line { text: "$ ls".into(), before: "$ l".into() });
+    }
+
+    #[test]
+    fn wrapped_rows_and_wide_characters_are_one_line() {
+        let wrapped = line("$ 日本語 0123456789\x1b[2D");
+        assert_eq!(wrapped.text, "$ 日本語 0123456789");
+        assert_eq!(wrapped.before, "$ 日本語 01234567");
+        assert_eq!(line("$ 01234567").before, "$ 01234567");
+    }
+
+    #[test]
+    fn a_full_screen_program_shows_no_line() {
+        let mut terminal = Terminal::new(10, 4);
+        Screen::feed(&mut terminal, b"\x1b[?1049h$ vim");
+        assert_eq!(Screen::line(&terminal), None);
+    }
+}
