@@ -153,10 +153,12 @@ fn typed_and_told(told: &str, shown: &[String], cut: bool) -> Option<String> {
     if said.chars().any(char::is_control) || told.contains('\n') {
         return None;
     }
+    // A prompt on the right stands far from the line.
+    let shown = shown.split_whitespace().collect::<Vec<_>>().join(" ");
     if shown.contains('!') || shown.starts_with('^') {
-        return Some(format!("expanded: typed as `{}`", shown.trim()));
+        return Some(format!("expanded: typed as `{shown}`"));
     }
-    Some(format!("shown: the screen had `{}`", shown.trim()))
+    Some(format!("shown: the screen had `{shown}`"))
 }
 
 /// The first word of the line against the programs that ran.

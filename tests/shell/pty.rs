@@ -1,8 +1,11 @@
 //! A shell in a real PTY, with or without our integration, in a home of its own.
 #![allow(unsafe_code)]
 
+use sealcast::cast;
+use sealcast::shell::commands::{Settled, Tracker};
 use sealcast::shell::integration::{self, Plan};
 use sealcast::shell::marks::{Filter, Found, Hint, Mark, Nonce};
+use sealcast::terminal::Terminal;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{Read, Write};
@@ -45,8 +48,11 @@ pub struct Session {
     pub raw: Vec<u8>,
     /// Without the marks.
     pub visible: Vec<u8>,
-    /// Where in `visible` each mark and hint stood, and when it came.
-    pub seen: Vec<(usize, Duration, Seen)>,
+    pub seen: Vec<Seen>,
+    pub tracker: Tracker,
+    screen: Terminal,
+    pub commands: Vec<cast::Command>,
+    pub notes: Vec<String>,
     taken: usize,
     begin: Instant,
 }
@@ -135,7 +141,13 @@ impl Session {
         let (raw, visible, seen) = (vec![], vec![], vec![]);
         let begin = Instant::now();
         let shell = setup.shell.to_string();
+        let tracker = Tracker::new(Some(child.id()));
+        let (screen, commands, notes) = (Terminal::new(200, 40), vec![], vec![]);
         Some(Self {
+            tracker,
+            screen,
+            commands,
+            notes,
             shell,
             home,
             plan,
@@ -169,6 +181,11 @@ impl Session {
         }
     }
 
+    /// Waits until the shell has nothing more to say, so that an interrupt meets it waiting for a key.
+    pub fn quiet(&mut self) {
+        while self.receive(Instant::now() + Duration::from_millis(150)).is_ok() {}
+    }
+
     fn is_canonical(&self) -> bool {
         // SAFETY: termios is plain data, and tcgetattr fills it through a pointer to a live local.
         let (rc, flags) = unsafe {
@@ -179,6 +196,8 @@ impl Session {
     }
 
     pub fn type_in(&mut self, text: &str) {
+        let now = self.now();
+        self.tracker.input(now, text.as_bytes(), &self.screen);
         self.leader.write_all(text.as_bytes()).unwrap();
     }
 
@@ -186,18 +205,36 @@ impl Session {
         self.child.id()
     }
 
-    pub fn elapsed(&self) -> Duration {
-        self.begin.elapsed()
+    /// Milliseconds since the start.
+    pub fn now(&self) -> u64 {
+        self.begin.elapsed().as_millis().try_into().unwrap()
+    }
+
+    fn keep(&mut self, settled: Settled) {
+        self.commands.extend(settled.commands);
+        self.notes.extend(settled.notes.into_iter().map(|(_, note)| note));
     }
 
     fn receive(&mut self, until: Instant) -> Result<(), RecvTimeoutError> {
         let bytes = self.output.recv_timeout(until.saturating_duration_since(Instant::now()))?;
-        let (visible, seen, now) = (&mut self.visible, &mut self.seen, self.begin.elapsed());
-        self.filter.feed(&bytes, |found| match found {
-            Found::Bytes(piece) => visible.extend_from_slice(piece),
-            Found::Mark(mark) => seen.push((visible.len(), now, Seen::Mark(mark))),
-            Found::Hint(hint) => seen.push((visible.len(), now, Seen::Hint(hint))),
+        let now = self.now();
+        let Self { visible, seen, tracker, screen, filter, .. } = self;
+        filter.feed(&bytes, |found| match found {
+            Found::Bytes(piece) => {
+                visible.extend_from_slice(piece);
+                tracker.output(now, piece, screen);
+            }
+            Found::Mark(mark) => {
+                seen.push(Seen::Mark(mark.clone()));
+                tracker.mark(now, mark, screen);
+            }
+            Found::Hint(hint) => {
+                seen.push(Seen::Hint(hint.clone()));
+                tracker.hint(now, hint);
+            }
         });
+        let settled = self.tracker.drain(now);
+        self.keep(settled);
         self.raw.extend_from_slice(&bytes);
         Ok(())
     }
@@ -237,14 +274,14 @@ impl Session {
         }
         let rest = self.visible[self.taken..].to_vec();
         self.taken = self.visible.len();
-        (rest, self.child.wait().unwrap().code())
+        let code = self.child.wait().unwrap().code();
+        let settled = self.tracker.finish(self.now(), code);
+        self.keep(settled);
+        (rest, code)
     }
 
     pub fn marks(&self) -> Vec<&Mark> {
-        self.seen
-            .iter()
-            .filter_map(|(_, _, s)| if let Seen::Mark(mark) = s { Some(mark) } else { None })
-            .collect()
+        self.seen.iter().filter_map(|s| if let Seen::Mark(mark) = s { Some(mark) } else { None }).collect()
     }
 
     pub fn transcript(&self) -> String {

@@ -32,7 +32,7 @@
         builtin print -rnu $__sealcast_fd -- "${__sealcast_o}D;$1;$2$__sealcast_g${__sealcast_o}A;q;${(qqqq)PWD}$__sealcast_g"
       }
       # A precmd that zle calls (reset-prompt) is no new prompt.
-      __sealcast_precmd() { builtin local -i s=$?; builtin local p="$pipestatus"; builtin zle || __sealcast_mark $s "$p"; builtin return $s; }
+      __sealcast_precmd() { builtin local s=$? p="$pipestatus"; builtin zle || __sealcast_mark $s "$p"; builtin return $s; }
       __sealcast_preexec() {
         builtin local t="${1:-$3}" c=
         (( ${#t} > 4096 )) && { t="${t[1,4096]}"; c=+; }

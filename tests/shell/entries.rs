@@ -1,0 +1,318 @@
+//! Scripts of real interaction, and exactly the entries that come of them.
+
+use crate::pty::{Session, Setup};
+use sealcast::cast::{Command, Source, Trust};
+
+const PROMPT: &str = "@@ ";
+const MORE: &str = "> ";
+
+/// What is typed, and what is waited for after it. Enter is added unless the text ends in a control key.
+type Step<'a> = (&'a str, &'a str);
+
+/// Types everything and ends with `exit 7`.
+fn run(setup: Setup, steps: &[Step]) -> Option<Session> {
+    let mut session = Session::start(&setup)?;
+    session.expect(PROMPT);
+    for (text, then) in steps {
+        // A ^C alone is for a program that runs.
+        if *text != "\x03" {
+            session.editing();
+        }
+        if let Some(line) = text.strip_suffix('\x03').filter(|line| !line.is_empty()) {
+            // An interrupt throws away what is on its way: the line has to be there first.
+            session.type_in(line);
+            session.expect(line.rsplit(' ').next().unwrap());
+            session.quiet();
+            session.type_in("\x03");
+        } else {
+            session.type_in(text);
+        }
+        if !text.ends_with(['\x03', '\x04']) {
+            session.type_in("\r");
+        }
+        session.expect(then);
+    }
+    session.editing();
+    session.type_in("exit 7\r");
+    assert_eq!(session.end().1, Some(7), "{}", session.transcript());
+    Some(session)
+}
+
+/// An entry in one line: how it is known, its text, its status, the pipeline, its flags.
+fn shown(command: &Command) -> String {
+    let by = match (command.source, command.trust) {
+        (Source::Shell, Trust::Told) => "told",
+        (Source::Screen, Trust::Inferred) => "seen",
+        (Source::Hint, Trust::Untrusted) => "hint",
+        (Source::Exec, Trust::Witnessed) => "exec",
+        other => panic!("{other:?}: {command:?}"),
+    };
+    let exit = command.exit.map_or("-".into(), |exit| exit.to_string());
+    let pipe: Vec<String> = command.pipe.iter().map(ToString::to_string).collect();
+    let mut line = format!("{by} {exit} {:?}", command.text);
+    if !pipe.is_empty() {
+        line.push_str(&format!(" [{}]", pipe.join(" ")));
+    }
+    for flag in &command.flags {
+        line.push_str(&format!(" ({flag})"));
+    }
+    line
+}
+
+fn check(session: &Session, expected: &[&str]) {
+    let entries: Vec<String> = session.commands.iter().map(shown).collect();
+    assert_eq!(entries, expected, "\n{}", session.transcript());
+    for command in &session.commands {
+        assert!(command.end.is_none_or(|end| end >= command.start), "{command:?}");
+    }
+}
+
+fn find<'a>(session: &'a Session, text: &str) -> &'a Command {
+    session
+        .commands
+        .iter()
+        .find(|c| c.text == text)
+        .unwrap_or_else(|| panic!("no `{text}`\n{}", session.transcript()))
+}
+
+const BASH: &[Step] = &[
+    ("true", PROMPT),
+    ("(exit 3)", PROMPT),
+    ("", PROMPT),
+    ("# a comment", PROMPT),
+    ("true | false | (exit 4)", PROMPT),
+    ("echo año 日本", PROMPT),
+    ("echo 'a\x16\x01b'", PROMPT),
+    ("for i in 1 2", MORE),
+    ("do echo $i", MORE),
+    ("done", PROMPT),
+    ("cat <<E", MORE),
+    ("hello  there", MORE),
+    ("E", PROMPT),
+    ("echo first", PROMPT),
+    ("!!", PROMPT),
+    (" echo hidden", PROMPT),
+    ("fi", PROMPT),
+    ("echo given up\x03", PROMPT),
+    ("sh -c 'echo go; exec sleep 30'", "go\r\n"),
+    ("\x03", PROMPT),
+    ("sleep 0.3", PROMPT),
+    ("sleep 0.01 &", PROMPT),
+    ("cd /", PROMPT),
+    ("pwd", PROMPT),
+    ("nonexistent-command", PROMPT),
+    ("set -e; true", PROMPT),
+    ("set +e -u", PROMPT),
+];
+
+#[test]
+fn entries_of_bash_are_what_was_run() {
+    for rc in [
+        "",
+        "PROMPT_COMMAND='history -a; (exit 9)'\n",
+        "PROMPT_COMMAND=('true' 'false')\n",
+        "export PROMPT_COMMAND='(exit 9)'\n",
+        "p() { PS1=\"[$?] @@ \"; }; PROMPT_COMMAND=p\n",
+        "readonly PROMPT_COMMAND='(exit 9)'\n",
+        "PS0='started\\n'\n",
+        "shopt -s histverify; shopt -u histverify; bind 'set enable-bracketed-paste off'\n",
+        "trap 'x=1' DEBUG; set -T\n",
+        "set -o vi\n",
+    ] {
+        let rc = format!("PS1='@@ '; HISTCONTROL=ignorespace\n{rc}");
+        let files = [(".bashrc", rc.as_str())];
+        // A failing hook and `set -e` end any bash.
+        let strict = !rc.contains("exit 9") && !rc.contains("false");
+        let steps: Vec<Step> =
+            BASH.iter().filter(|step| strict || step.0 != "set -e; true").copied().collect();
+        let Some(session) = run(Setup { shell: "bash", files: &files, ..Setup::default() }, &steps) else {
+            return;
+        };
+        let pipe = if rc.contains("port PROMPT_COMMAND") || rc.contains("only PROMPT_COMMAND") {
+            ""
+        } else {
+            " [0 1 4]"
+        };
+        let pipeline = format!("told 4 \"true | false | (exit 4)\"{pipe}");
+        let mut expected = vec![
+            "told 0 \"true\"",
+            "told 3 \"(exit 3)\"",
+            &pipeline,
+            "told 0 \"echo año 日本\"",
+            "told 0 \"echo 'a\\u{1}b'\"",
+            "told 0 \"for i in 1 2; do echo $i; done\"",
+            "told 0 \"cat <<E\\nhello  there\\nE\"",
+            "told 0 \"echo first\"",
+            "told 0 \"echo first\" (expanded: typed as `!!`)",
+            "seen 0 \" echo hidden\" (unlisted: the line was kept out of the shell's history)",
+            "told 130 \"sh -c 'echo go; exec sleep 30'\"",
+            "told 0 \"sleep 0.3\"",
+            "told 0 \"sleep 0.01 &\"",
+            "told 0 \"cd /\"",
+            "told 0 \"pwd\"",
+            "told 127 \"nonexistent-command\"",
+            "told 0 \"set -e; true\"",
+            "told 0 \"set +e -u\"",
+            "told 7 \"exit 7\"",
+        ];
+        expected.retain(|line| strict || !line.contains("set -e; true"));
+        check(&session, &expected);
+        let slept = find(&session, "sleep 0.3");
+        let took = slept.end.unwrap() - slept.start;
+        assert!((290..3_000).contains(&took), "{took} ms");
+        let home = session.home.path().join("home");
+        assert_eq!(find(&session, "cd /").cwd.as_deref(), home.to_str());
+        assert_eq!(find(&session, "pwd").cwd.as_deref(), Some("/"));
+    }
+}
+
+#[test]
+fn entries_of_zsh_are_what_was_run() {
+    let steps: &[Step] = &[
+        ("true", PROMPT),
+        ("(exit 3)", PROMPT),
+        ("", PROMPT),
+        ("true | false | (exit 4)", PROMPT),
+        ("echo año 日本", PROMPT),
+        ("for i in 1 2", MORE),
+        ("do echo $i", MORE),
+        ("done", PROMPT),
+        ("cat <<E", MORE),
+        ("hello  there", MORE),
+        ("E", PROMPT),
+        ("echo first", PROMPT),
+        ("!!", PROMPT),
+        (" echo hidden", PROMPT),
+        ("fi", PROMPT),
+        ("echo given up\x03", PROMPT),
+        ("sh -c 'echo go; exec sleep 30'", "go\r\n"),
+        ("\x03", PROMPT),
+        ("sleep 0.3", PROMPT),
+        ("sleep 0.01 &!", PROMPT),
+        ("cd /", PROMPT),
+        ("pwd", PROMPT),
+        ("alias ll=true", PROMPT),
+        ("ll", PROMPT),
+    ];
+    for rc in [
+        "",
+        "precmd() { (exit 9) }; preexec() { true }\n",
+        "precmd_functions=(true)\n",
+        "setopt prompt_subst; RPROMPT='right'\n",
+    ] {
+        let rc = format!("PS1='@@ '; PS2='> '; setopt hist_ignore_space; unsetopt prompt_sp\n{rc}");
+        let files = [(".zshrc", rc.as_str())];
+        let Some(session) = run(Setup { shell: "zsh", files: &files, ..Setup::default() }, steps) else {
+            return;
+        };
+        let right = if rc.contains("RPROMPT") { " right" } else { "" };
+        let repeated = format!("told 0 \"echo first\" (expanded: typed as `!!{right}`)");
+        check(
+            &session,
+            &[
+                "told 0 \"true\"",
+                "told 3 \"(exit 3)\"",
+                "told 4 \"true | false | (exit 4)\" [0 1 4]",
+                "told 0 \"echo año 日本\"",
+                "told 0 \"for i in 1 2\\ndo echo $i\\ndone\"",
+                "told 0 \"cat <<E\\nhello  there\\nE\"",
+                "told 0 \"echo first\"",
+                &repeated,
+                "told 0 \" echo hidden\"",
+                "told 130 \"sh -c 'echo go; exec sleep 30'\"",
+                "told 0 \"sleep 0.3\"",
+                "told 0 \"sleep 0.01 &!\"",
+                "told 0 \"cd /\"",
+                "told 0 \"pwd\"",
+                "told 0 \"alias ll=true\"",
+                "told 0 \"ll\"",
+                "told 7 \"exit 7\"",
+            ],
+        );
+        assert_eq!(find(&session, "pwd").cwd.as_deref(), Some("/"));
+    }
+}
+
+#[test]
+fn entries_of_fish_are_what_was_run() {
+    let config = "function fish_prompt; echo -n '@@ '; end\nset fish_greeting\nfunction fish_title; end\n";
+    let files = [(".config/fish/config.fish", config)];
+    let steps: &[Step] = &[
+        ("true", PROMPT),
+        ("false", PROMPT),
+        ("", PROMPT),
+        ("# a comment", PROMPT),
+        ("true | false", PROMPT),
+        ("echo año 日本 %41", PROMPT),
+        ("begin\r echo one\r echo two\rend", PROMPT),
+        ("echo given up\x03", PROMPT),
+        ("sh -c 'echo go; exec sleep 30'", "go\r\n"),
+        ("\x03", PROMPT),
+        ("cd /", PROMPT),
+        ("pwd", PROMPT),
+    ];
+    let Some(session) = run(Setup { shell: "fish", files: &files, ..Setup::default() }, steps) else {
+        return;
+    };
+    check(
+        &session,
+        &[
+            "told 0 \"true\"",
+            "told 1 \"false\"",
+            // To fish a comment is a command that does nothing.
+            "told 1 \"# a comment\"",
+            "told 1 \"true | false\" [0 1]",
+            "told 0 \"echo año 日本 %41\"",
+            "told 0 \"begin\\n echo one\\n echo two\\nend\"",
+            "told 130 \"sh -c 'echo go; exec sleep 30'\"",
+            "told 0 \"cd /\"",
+            "told 0 \"pwd\"",
+            "told 7 \"exit 7\"",
+        ],
+    );
+    assert_eq!(find(&session, "pwd").cwd.as_deref(), Some("/"));
+}
+
+#[test]
+fn entries_of_posix_shells_are_inferred_from_the_screen() {
+    for shell in ["dash", "ash", "mksh", "ksh93"] {
+        let files = [(".shrc", "PS1='@@ '\n")];
+        let steps: &[Step] = &[
+            ("true", PROMPT),
+            ("(exit 3)", PROMPT),
+            ("", PROMPT),
+            ("# a comment", PROMPT),
+            ("true | false", PROMPT),
+            ("for i in 1 2", MORE),
+            ("do echo $i", MORE),
+            ("done", PROMPT),
+            ("cat <<E", MORE),
+            ("hello  there", MORE),
+            ("E", PROMPT),
+            ("echo given up\x03", PROMPT),
+            ("sh -c 'echo go; exec sleep 30'", "go\r\n"),
+            ("\x03", PROMPT),
+            ("cd /", PROMPT),
+            ("pwd", PROMPT),
+        ];
+        let setup = Setup { shell, files: &files, env: &[("ENV", "~/.shrc")], ..Setup::default() };
+        let Some(session) = run(setup, steps) else { continue };
+        // ksh has 256 + n for signal n.
+        let interrupted = if shell == "ksh93" { "seen 258" } else { "seen 130" };
+        check(
+            &session,
+            &[
+                "seen 0 \"true\"",
+                "seen 3 \"(exit 3)\"",
+                "seen 1 \"true | false\"",
+                "seen 0 \"for i in 1 2\\ndo echo $i\\ndone\"",
+                "seen 0 \"cat <<E\\nhello  there\\nE\"",
+                &format!("{interrupted} \"sh -c 'echo go; exec sleep 30'\""),
+                "seen 0 \"cd /\"",
+                "seen 0 \"pwd\"",
+                "seen 7 \"exit 7\"",
+            ],
+        );
+        assert_eq!(find(&session, "pwd").cwd.as_deref(), Some("/"), "{shell}");
+    }
+}
