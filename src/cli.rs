@@ -19,6 +19,11 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Ls(commands::ls::Args),
+    Show(commands::show::Args),
+    Play(commands::play::Args),
+    Verify(commands::verify::Args),
+    Export(commands::export::Args),
     Keys(commands::keys::Args),
     Config(commands::config::Args),
     Completions(commands::completions::Args),
@@ -27,6 +32,11 @@ enum Command {
 impl Command {
     fn run(&self, context: &Context) -> Result<()> {
         match self {
+            Self::Ls(args) => commands::ls::run(context, args),
+            Self::Show(args) => commands::show::run(context, args),
+            Self::Play(args) => commands::play::run(context, args),
+            Self::Verify(args) => commands::verify::run(context, args),
+            Self::Export(args) => commands::export::run(context, args),
             Self::Keys(args) => commands::keys::run(context, args),
             Self::Config(args) => commands::config::run(context, args),
             Self::Completions(args) => commands::completions::run(context, args, &mut description()),
@@ -90,6 +100,9 @@ fn usage(console: &Console, error: &clap::Error) -> Result<()> {
         if let Some(usage) = line.strip_prefix("Usage: ") {
             told = told.hint(format!("usage: {usage}"));
         }
+    }
+    if told.hints().is_empty() {
+        told = told.hint("--help tells what is possible");
     }
     Err(told)
 }

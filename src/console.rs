@@ -347,12 +347,15 @@ pub enum Column {
     Right,
     /// Is shortened, with `…`; text to the left.
     Flexible,
+    /// The last one: as long as it is, on further lines if need be.
+    Whole,
 }
 
 /// A table.
 pub struct Table {
     columns: Vec<(String, Column)>,
     rows: Vec<Vec<(Style, String)>>,
+    heading: bool,
 }
 
 /// A flexible column is not made narrower than this.
@@ -364,7 +367,15 @@ impl Table {
         Self {
             columns: columns.iter().map(|(name, kind)| ((*name).to_owned(), *kind)).collect(),
             rows: Vec::new(),
+            heading: true,
         }
+    }
+
+    /// The table without its line of headings.
+    #[must_use]
+    pub fn without_heading(mut self) -> Self {
+        self.heading = false;
+        self
     }
 
     /// Adds a row; cells beyond the columns are left out, missing ones are empty.
@@ -399,6 +410,11 @@ impl Table {
                 *width = (*width).max(cells(cell));
             }
         }
+        for ((_, kind), width) in self.columns.iter().zip(&mut widths) {
+            if *kind == Column::Whole {
+                *width = 0;
+            }
+        }
         // The widest flexible column gives way first.
         let gaps = 2 * self.columns.len().saturating_sub(1);
         while widths.iter().sum::<usize>() + gaps > width {
@@ -415,7 +431,7 @@ impl Table {
         }
         let heading: Vec<_> = self.columns.iter().map(|(name, _)| (Style::Bold, name.clone())).collect();
         let mut out = String::new();
-        for row in std::iter::once(&heading).chain(&self.rows) {
+        for row in self.heading.then_some(&heading).into_iter().chain(&self.rows) {
             self.fold_row(row, &widths, colour, &mut out);
         }
         out
@@ -425,7 +441,7 @@ impl Table {
         let mut line = String::new();
         let mut owed = 0;
         for (((_, kind), width), (style, cell)) in self.columns.iter().zip(widths).zip(row) {
-            let cell = shorten(cell, *width);
+            let cell = if *kind == Column::Whole { cell.clone() } else { shorten(cell, *width) };
             let missing = width.saturating_sub(cells(&cell));
             let before = if *kind == Column::Right { missing } else { 0 };
             let _ = write!(line, "{:owed$}{:before$}{}", "", "", paint(*style, &cell, colour));

@@ -161,6 +161,10 @@ impl From<crate::sys::Error> for Error {
             Io::ReadOnlyFilesystem => told.hint("the file system is mounted read-only; choose another place"),
             Io::StorageFull | Io::QuotaExceeded => told.hint("make room, or choose another place"),
             Io::AlreadyExists => told.hint("choose another name, or move the old one away"),
+            Io::NotFound | Io::NotADirectory => told.hint("check the name"),
+            Io::PermissionDenied => told.hint("only its owner can do this; `ls -ld` shows who that is"),
+            Io::IsADirectory | Io::InvalidInput => told.hint("name a file"),
+            Io::NotSeekable | Io::Unsupported => told.hint("use a file on an ordinary file system"),
             _ => told,
         }
     }
@@ -267,7 +271,10 @@ impl From<identity::LoadError> for Error {
             {
                 told.hint("an identity belongs to one person; run this as its owner")
             }
-            _ => told,
+            identity::LoadError::Read { .. } => told.hint("check the name"),
+            identity::LoadError::Content { .. } => told.hint(
+                "an identity is what `sealcast keys new` or `age-keygen` makes, or an OpenSSH private key",
+            ),
         }
     }
 }

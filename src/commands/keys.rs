@@ -247,11 +247,12 @@ fn check(context: &Context, args: &Check) -> Result<()> {
     if !args.json {
         explain(context, &found, &identities);
     }
-    match found.iter().filter(|finding| finding.wrong.is_some()).count() {
-        0 => Ok(()),
-        1 => Err(Error::new(Kind::No, "one key cannot be used as it is")),
-        n => Err(Error::new(Kind::No, format!("{n} keys cannot be used as they are"))),
-    }
+    let wrong = match found.iter().filter(|finding| finding.wrong.is_some()).count() {
+        0 => return Ok(()),
+        1 => "one key cannot be used as it is".to_owned(),
+        n => format!("{n} keys cannot be used as they are"),
+    };
+    Err(Error::new(Kind::No, wrong).hint("the list says why; nothing was changed"))
 }
 
 fn read_recipients(path: &Path) -> Result<Vec<Recipient>> {

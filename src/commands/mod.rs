@@ -5,7 +5,14 @@
 mod ask;
 pub mod completions;
 pub mod config;
+pub mod export;
 pub mod keys;
+pub mod ls;
+pub mod play;
+mod recordings;
+pub mod show;
+pub mod verify;
+mod when;
 
 use crate::console::Console;
 use crate::crypto::identity::Identities;

@@ -201,6 +201,17 @@ impl Identities {
         self.files.is_empty()
     }
 
+    /// Whether using them may mean to ask for a passphrase, or to run a plugin.
+    pub fn is_locked(&self) -> bool {
+        self.files.iter().any(|file| match &file.content {
+            Content::Lines(text) => {
+                lines(text).any(|(_, line)| age::x25519::Identity::from_str(line).is_err())
+            }
+            Content::Locked(_) => true,
+            Content::Ssh { key, .. } => matches!(key.as_ref(), age::ssh::Identity::Encrypted(_)),
+        })
+    }
+
     /// The files, in the order they are tried.
     pub fn paths(&self) -> impl Iterator<Item = &Path> {
         self.files.iter().map(|file| file.path.as_path())

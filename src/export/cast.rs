@@ -8,6 +8,7 @@ use super::Losses;
 use crate::cast::line::{self, push_seconds, push_string};
 use crate::cast::{Event, Gap, Header, Payload};
 use crate::container::Opening;
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::time::Duration;
 
@@ -200,26 +201,34 @@ pub(super) fn gap_label(gap: &Gap) -> String {
 }
 
 /// Header of version 2.
-fn v2(header: &Header) -> serde_json::Value {
-    let mut old = serde_json::Map::new();
-    old.insert("version".into(), 2.into());
-    old.insert("width".into(), header.term.cols.into());
-    old.insert("height".into(), header.term.rows.into());
-    if let Some(timestamp) = header.timestamp {
-        old.insert("timestamp".into(), timestamp.into());
-    }
-    for (name, value) in [("command", &header.command), ("title", &header.title)] {
-        if let Some(value) = value {
-            old.insert(name.into(), value.clone().into());
-        }
-    }
-    let mut env: serde_json::Map<String, serde_json::Value> =
-        header.env.iter().map(|(name, value)| (name.clone(), value.clone().into())).collect();
+#[derive(serde::Serialize)]
+struct HeaderV2<'a> {
+    version: u8,
+    width: u16,
+    height: u16,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    timestamp: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    command: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    title: Option<&'a str>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    env: BTreeMap<&'a str, &'a str>,
+}
+
+fn v2(header: &Header) -> HeaderV2<'_> {
+    let mut env: BTreeMap<&str, &str> =
+        header.env.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
     if let Some(kind) = &header.term.kind {
-        env.insert("TERM".into(), kind.clone().into());
+        env.insert("TERM", kind);
     }
-    if !env.is_empty() {
-        old.insert("env".into(), env.into());
+    HeaderV2 {
+        version: 2,
+        width: header.term.cols,
+        height: header.term.rows,
+        timestamp: header.timestamp,
+        command: header.command.as_deref(),
+        title: header.title.as_deref(),
+        env,
     }
-    old.into()
 }

@@ -1,0 +1,179 @@
+//! `sealcast export REC --format …`
+
+use super::Context;
+use super::recordings::{Reading, clock, ms, shown};
+use crate::console::{Style, WriteError, json_safe};
+use crate::container::Cursor;
+use crate::error::{Context as _, Error, Kind, Result};
+use crate::export::{Exporter, Format, Losses};
+use crate::sys;
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+/// Convert a recording to a format of others
+///
+/// What the format cannot carry is said on standard error.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The recording: a path, the beginning of an id, `last`, `last~2`
+    #[arg(value_name = "REC")]
+    recording: String,
+    /// The format
+    #[arg(short, long, value_enum, default_value_t = Wanted::Cast)]
+    format: Wanted,
+    /// Write to FILE instead of standard output
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    #[command(flatten)]
+    reading: Reading,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Wanted {
+    /// asciicast v3, for asciinema 3 and later
+    Cast,
+    /// asciicast v2, for older players
+    Cast2,
+    /// The bytes that were shown, and nothing else
+    Raw,
+    /// What could be read, line by line
+    Text,
+    /// Every event as a line of JSON
+    Json,
+}
+
+impl From<Wanted> for Format {
+    fn from(wanted: Wanted) -> Self {
+        match wanted {
+            Wanted::Cast => Self::Cast,
+            Wanted::Cast2 => Self::Cast2,
+            Wanted::Raw => Self::Raw,
+            Wanted::Text => Self::Text,
+            Wanted::Json => Self::Json,
+        }
+    }
+}
+
+/// Runs it.
+///
+/// # Errors
+/// The recording cannot be opened or read on, or the output cannot be written.
+pub fn run(context: &Context, args: &Args) -> Result<()> {
+    let console = &context.console;
+    if matches!(args.format, Wanted::Raw) && args.output.is_none() && console.is_terminal() {
+        return Err(Error::new(Kind::Usage, "recorded bytes could act on your terminal")
+            .hint("write them to a file with -o FILE, or use --format text"));
+    }
+    let losses = match &args.output {
+        None if console.is_terminal() => {
+            export(context, args, LineSafe { out: console.raw(), line: Vec::new() }, "standard output")?
+        }
+        None => export(context, args, BufWriter::new(console.raw()), "standard output")?,
+        Some(path) => {
+            let losses = to_file(context, args, path)?;
+            console.note(format!("wrote {}", shown(path)));
+            losses
+        }
+    };
+    if !losses.is_empty() {
+        console.remark("note", Style::Yellow, losses);
+    }
+    Ok(())
+}
+
+fn to_file(context: &Context, args: &Args, path: &Path) -> Result<Losses> {
+    // Opened only when the recording can be: a failure must leave no empty file behind.
+    args.reading.open_content(context, &args.recording)?;
+    let file = sys::file::create_new(path)?;
+    let written = export(context, args, BufWriter::new(&file), &shown(path));
+    let written = written.and_then(|losses| {
+        file.sync_all().map_err(|e| sys::Error::at("sync", path, e))?;
+        Ok(losses)
+    });
+    if written.as_ref().is_err_and(|error| error.kind() == Kind::System) {
+        // Nothing that could not be written whole; what a damaged recording still gave is kept.
+        let _ = std::fs::remove_file(path);
+    }
+    written
+}
+
+fn export(context: &Context, args: &Args, out: impl Write, name: &str) -> Result<Losses> {
+    let mut opened = args.reading.open_content(context, &args.recording)?;
+    let wrote = |error: io::Error| match error.kind() {
+        io::ErrorKind::BrokenPipe => WriteError::Closed.into(),
+        _ => Error::from(sys::Error::new("write to", name, error)),
+    };
+    let reader = &mut opened.reader;
+    let opening = reader.opening().or_say(|| shown(&opened.found.path))?.clone();
+    let mut exporter = Exporter::begin(args.format.into(), reader.header(), &opening, out).map_err(wrote)?;
+    let mut progress = context.console.progress("exporting", reader.length());
+    let mut last = 0;
+    let mut fault = None;
+    if reader.segments() > 0 {
+        let mut cursor = Cursor::new(reader, 0)?;
+        loop {
+            match cursor.next(reader) {
+                Ok(Some(event)) => {
+                    last = ms(event.time);
+                    exporter.event(&event).map_err(wrote)?;
+                    progress.at(cursor.offset());
+                }
+                Ok(None) => break,
+                Err(error) => {
+                    fault = Some(error);
+                    break;
+                }
+            }
+        }
+    }
+    drop(progress);
+    let (losses, _) = exporter.finish().map_err(wrote)?;
+    match fault {
+        None => Ok(losses),
+        Some(error) => {
+            if !losses.is_empty() {
+                context.console.remark("note", Style::Yellow, losses);
+            }
+            let said = format!("{}: exported to {} only", shown(&opened.found.path), clock(last));
+            Err(Error::from(error).while_doing(said))
+        }
+    }
+}
+
+/// Lines of JSON or text for a terminal: nothing in them acts on it.
+struct LineSafe<W: Write> {
+    out: W,
+    line: Vec<u8>,
+}
+
+impl<W: Write> Write for LineSafe<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
+            self.line.extend_from_slice(piece);
+            if piece.ends_with(b"\n") {
+                let text = String::from_utf8_lossy(&self.line);
+                self.out.write_all(json_safe(&text).as_bytes())?;
+                self.line.clear();
+            }
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_goes_to_a_terminal_cannot_act_on_it() {
+        let mut safe = LineSafe { out: Vec::new(), line: Vec::new() };
+        for piece in ["[1,\"o\",\"\u{9b}3", "1m\u{202e}\"]\n[2", "]\n"] {
+            safe.write_all(piece.as_bytes()).unwrap();
+        }
+        assert_eq!(safe.out, b"[1,\"o\",\"\\u009b31m\\u202e\"]\n[2]\n");
+    }
+}

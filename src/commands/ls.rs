@@ -1,0 +1,183 @@
+//! `sealcast ls`
+
+use super::Context;
+use super::recordings::{self, Opened, Reading, clock, moment, shown, who};
+use crate::console::{Column, Style, Table};
+use crate::crypto::identity::Identities;
+use crate::error::{Error, Kind, Result};
+use crate::store::seal;
+use serde_json::json;
+
+/// List recordings
+///
+/// Newest first. Needs no identity; with one, length, commands, exit status and reason are shown as well.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Only what this user did
+    #[arg(long, value_name = "USER")]
+    user: Option<String>,
+    /// Only what was done as this user
+    #[arg(long = "as", value_name = "USER")]
+    target: Option<String>,
+    /// Only from this host
+    #[arg(long, value_name = "HOST")]
+    host: Option<String>,
+    /// Only what began at or after TIME: `2026-11-22`, `2026-11-22 14:03`, `14:03`, `yesterday`, `2h ago` (UTC)
+    #[arg(long, value_name = "TIME", value_parser = super::when::parse)]
+    since: Option<i64>,
+    /// Only what began before TIME
+    #[arg(long, value_name = "TIME", value_parser = super::when::parse)]
+    until: Option<i64>,
+    /// Print JSON lines
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    reading: Reading,
+}
+
+/// What is known of a recording without opening its content.
+struct Row {
+    opened: Opened,
+    /// Length so far, milliseconds.
+    length: Option<u64>,
+    commands: Option<usize>,
+    exit: Option<i32>,
+    why: Option<String>,
+}
+
+/// Runs it.
+///
+/// # Errors
+/// The store cannot be read; recordings that cannot be read are named, and the exit code is 2.
+pub fn run(context: &Context, args: &Args) -> Result<()> {
+    let store = args.reading.store(context)?;
+    let identities = args.reading.quiet_identities(context)?;
+    let (mut listed, mut unreadable) = (0, 0);
+    let mut table = Table::new(&[
+        ("WHEN (UTC)", Column::Left),
+        ("WHO", Column::Flexible),
+        ("HOST", Column::Flexible),
+        ("LENGTH", Column::Right),
+        ("CMDS", Column::Right),
+        ("EXIT", Column::Right),
+        ("STATE", Column::Left),
+        ("ID", Column::Left),
+        ("WHY", Column::Flexible),
+    ]);
+    for found in store.list()?.into_iter().rev() {
+        let opened = match recordings::open(found) {
+            Ok(opened) => opened,
+            Err(error) => {
+                unreadable += 1;
+                error.print(&context.console);
+                continue;
+            }
+        };
+        if !args.wants(&opened) {
+            continue;
+        }
+        listed += 1;
+        let row = Row::read(opened, &identities);
+        if args.json {
+            context.console.json(&row.json())?;
+        } else {
+            row.add_to(&mut table);
+        }
+    }
+    if !table.is_empty() {
+        context.console.table(&table)?;
+    } else if listed == 0 && unreadable == 0 {
+        context.console.note(format!("no recordings in {}", shown(store.dir())));
+    }
+    match unreadable {
+        0 => Ok(()),
+        1 => Err(Error::new(Kind::Input, "1 recording could not be read")),
+        n => Err(Error::new(Kind::Input, format!("{n} recordings could not be read"))),
+    }
+}
+
+impl Args {
+    fn wants(&self, opened: &Opened) -> bool {
+        let header = opened.reader.header();
+        let is = |wanted: &Option<String>, found: &str| wanted.as_ref().is_none_or(|wanted| wanted == found);
+        is(&self.user, &header.user)
+            && is(&self.target, &header.target)
+            && is(&self.host, &header.host)
+            && self.since.is_none_or(|since| header.start >= since)
+            && self.until.is_none_or(|until| header.start < until)
+    }
+}
+
+impl Row {
+    fn read(mut opened: Opened, identities: &Identities) -> Self {
+        let unlocked = !identities.is_empty() && seal::unlock(&mut opened.reader, identities).is_ok();
+        let (mut length, mut commands, mut exit, mut why) = (None, None, None, None);
+        if unlocked {
+            let entries = opened.reader.entries();
+            length = entries.last().map(|entry| entry.tally.end);
+            commands = Some(entries.iter().map(|entry| entry.commands.len()).sum());
+            exit = entries.iter().rev().find_map(|entry| entry.tally.exit);
+            why = opened.reader.opening().ok().map(|opening| {
+                let meta = &opening.meta;
+                [meta.ticket.as_str(), meta.reason.as_str()]
+                    .into_iter()
+                    .filter(|text| !text.is_empty())
+                    .collect::<Vec<_>>()
+                    .join(" ")
+            });
+        }
+        Self { opened, length, commands, exit, why }
+    }
+
+    fn add_to(&self, table: &mut Table) {
+        fn known(value: Option<impl ToString>) -> String {
+            value.map_or_else(|| "-".to_owned(), |value| value.to_string())
+        }
+        let header = self.opened.reader.header();
+        let state = self.opened.state();
+        let style = match state {
+            "torn" => Style::Red,
+            "running" => Style::Green,
+            _ => Style::Plain,
+        };
+        // The last segment of a recording that was not closed is in no index.
+        let length = match (self.length, state) {
+            (Some(length), "sealed") => clock(length),
+            (Some(length), _) => format!("{}+", clock(length)),
+            (None, _) => "-".into(),
+        };
+        table.styled_row(&[
+            (Style::Plain, &moment(header.start)),
+            (Style::Plain, &who(header)),
+            (Style::Plain, &header.host),
+            (Style::Plain, &length),
+            (Style::Plain, &known(self.commands)),
+            (Style::Plain, &known(self.exit)),
+            (style, &state),
+            (Style::Plain, &self.opened.name()),
+            (Style::Plain, &self.why.as_deref().unwrap_or("")),
+        ]);
+    }
+
+    fn json(&self) -> serde_json::Value {
+        let header = self.opened.reader.header();
+        let meta = self.opened.reader.opening().ok().map(|opening| &opening.meta);
+        json!({
+            "id": self.opened.found.name.as_ref().map(|name| &name.id),
+            "path": self.opened.found.path.to_string_lossy(),
+            "start_ms": header.start,
+            "user": header.user,
+            "target": header.target,
+            "host": header.host,
+            "state": self.opened.state(),
+            "size": self.opened.reader.length(),
+            "length_ms": self.length,
+            "commands": self.commands,
+            "exit": self.exit,
+            "reason": meta.map(|meta| &meta.reason),
+            "ticket": meta.map(|meta| &meta.ticket),
+            "labels": meta.map(|meta| &meta.labels),
+            "recipients": header.recipients,
+        })
+    }
+}

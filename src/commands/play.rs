@@ -1,0 +1,252 @@
+//! `sealcast play --plain REC`: the text of a session at its own pace.
+//!
+//! Recorded bytes never reach the viewer's terminal: what is printed is the text that [`Plain`] makes of them, and the
+//! few control characters that redraw the line in hand are our own.
+
+use super::Context;
+use super::recordings::{Reading, clock, ms, shown};
+use crate::cast::Payload;
+use crate::console::{Console, WriteError, shorten};
+use crate::container::Cursor;
+use crate::error::{Context as _, Error, Kind, Result};
+use crate::export::plain::Plain;
+use std::io::Write as _;
+use std::time::{Duration, Instant};
+
+/// The shortest skipped stretch that is worth a word.
+const WORTH_TELLING: Duration = Duration::from_secs(5);
+
+/// Replay a recording
+///
+/// With --plain: its text at its own pace, line by line, without control sequences; what a full-screen program drew is
+/// left out. Recorded bytes never reach your terminal.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The recording: a path, the beginning of an id, `last`, `last~2`; with `@6:39` from that time on
+    #[arg(value_name = "REC", default_value = "last")]
+    recording: String,
+    /// As plain text
+    #[arg(long)]
+    plain: bool,
+    /// So many times faster (or slower, below 1)
+    #[arg(long, value_name = "N", default_value = "1", value_parser = speed)]
+    speed: f64,
+    /// Make pauses no longer than SECONDS
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    idle_limit: Option<Duration>,
+    #[command(flatten)]
+    reading: Reading,
+}
+
+fn speed(text: &str) -> std::result::Result<f64, String> {
+    let speed: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
+    if (0.01..=10_000.0).contains(&speed) { Ok(speed) } else { Err("not between 0.01 and 10000".into()) }
+}
+
+fn seconds(text: &str) -> std::result::Result<Duration, String> {
+    let seconds: f64 = text.parse().map_err(|_| "not a number of seconds".to_owned())?;
+    Duration::try_from_secs_f64(seconds).map_err(|_| "not a time that can pass".to_owned())
+}
+
+/// Runs it.
+///
+/// # Errors
+/// The recording cannot be opened or read on.
+pub fn run(context: &Context, args: &Args) -> Result<()> {
+    let (wanted, from) = place(&args.recording)?;
+    let mut opened = args.reading.open_content(context, wanted)?;
+    let name = shown(&opened.found.path);
+    let reader = &mut opened.reader;
+    if reader.segments() == 0 {
+        return Ok(());
+    }
+    let mut pace = Pace::new(args.speed, args.idle_limit);
+    let mut sheet = Sheet::new(&context.console);
+    let mut cursor = Cursor::new(reader, reader.segment_at(ms(from)))?;
+    let mut last = Duration::ZERO;
+    while let Some(event) = cursor.next(reader).or_say(|| format!("{name}: played to {}", clock(ms(last))))? {
+        last = event.time;
+        let early = event.time < from;
+        if !early {
+            let skipped = pace.wait_for(event.time.saturating_sub(from), || sheet.flush())?;
+            if skipped >= WORTH_TELLING {
+                sheet.aside(&format!("[{} without output skipped]", clock(ms(skipped))))?;
+            }
+        }
+        match &event.payload {
+            Payload::Output(bytes) | Payload::ErrorOutput(bytes) => sheet.output(bytes, early)?,
+            Payload::Gap(gap) if !early => sheet.aside(&format!("[gap: {} {}]", gap.why, gap.note))?,
+            Payload::Marker(label) if !early => sheet.aside(&format!("[mark: {label}]"))?,
+            Payload::Exit(status) if !early => sheet.aside(&format!("[exit status {status}]"))?,
+            _ => {}
+        }
+    }
+    sheet.finish()?;
+    Ok(())
+}
+
+/// A recording and a time in it: `last@6:39`.
+fn place(wanted: &str) -> Result<(&str, Duration)> {
+    let Some((recording, time)) = wanted.rsplit_once('@') else { return Ok((wanted, Duration::ZERO)) };
+    if std::path::Path::new(wanted).exists() {
+        return Ok((wanted, Duration::ZERO));
+    }
+    match offset(time) {
+        Some(time) => Ok((recording, time)),
+        None => Err(Error::new(Kind::Usage, format!("`{time}` is not a time in a recording"))
+            .hint("write it as `6:39`, `1:02:03` or `12.5`")),
+    }
+}
+
+/// `6:39`, `1:02:03`, `12.5`.
+fn offset(text: &str) -> Option<Duration> {
+    let mut parts = text.split(':').rev();
+    let mut total = Duration::try_from_secs_f64(parts.next()?.parse().ok()?).ok()?;
+    for unit in [60u64, 3600] {
+        let Some(part) = parts.next() else { break };
+        total = total.checked_add(Duration::from_secs(part.parse::<u64>().ok()?.checked_mul(unit)?))?;
+    }
+    parts.next().is_none().then_some(total)
+}
+
+/// When to show what.
+struct Pace {
+    speed: f64,
+    idle_limit: Option<Duration>,
+    began: Instant,
+    /// Time of the session that has been shown.
+    shown: Duration,
+    /// Time that was left out of it.
+    skipped: Duration,
+}
+
+impl Pace {
+    fn new(speed: f64, idle_limit: Option<Duration>) -> Self {
+        Self { speed, idle_limit, began: Instant::now(), shown: Duration::ZERO, skipped: Duration::ZERO }
+    }
+
+    /// Waits until the moment for what happened at `time`; calls `idle` before it waits at all. Gives how much of the
+    /// pause was left out.
+    fn wait_for(&mut self, time: Duration, idle: impl FnOnce() -> Result<()>) -> Result<Duration> {
+        let pause = time.saturating_sub(self.shown);
+        let left_out = self.idle_limit.map_or(Duration::ZERO, |limit| pause.saturating_sub(limit));
+        self.skipped += left_out;
+        self.shown = self.shown.max(time);
+        let due = self.shown.saturating_sub(self.skipped).as_secs_f64() / self.speed;
+        let due = Duration::try_from_secs_f64(due).unwrap_or(Duration::MAX);
+        if due > self.began.elapsed() {
+            idle()?;
+        }
+        while let Some(rest) = due.checked_sub(self.began.elapsed()).filter(|rest| !rest.is_zero()) {
+            std::thread::park_timeout(rest);
+        }
+        Ok(left_out)
+    }
+}
+
+/// Where the text goes: on a terminal the line in hand is shown as it grows, in a pipe only whole lines are.
+struct Sheet<'a> {
+    console: &'a Console,
+    plain: Plain,
+    /// What of the line in hand stands on the terminal.
+    drawn: String,
+}
+
+impl<'a> Sheet<'a> {
+    fn new(console: &'a Console) -> Self {
+        Self { console, plain: Plain::default(), drawn: String::new() }
+    }
+
+    fn write(&self, text: &str) -> Result<()> {
+        self.console.raw().write_all(text.as_bytes()).map_err(WriteError::from)?;
+        Ok(())
+    }
+
+    fn output(&mut self, bytes: &[u8], early: bool) -> Result<()> {
+        let lines = self.plain.feed(bytes);
+        if early {
+            return Ok(());
+        }
+        for line in lines {
+            self.draw(&line)?;
+            self.write("\n")?;
+            self.drawn.clear();
+        }
+        if self.console.is_terminal() {
+            let line = shorten(&self.plain.unfinished(), self.console.width().saturating_sub(1));
+            self.draw(&line)?;
+        }
+        Ok(())
+    }
+
+    /// Makes the terminal's line read `line`.
+    fn draw(&mut self, line: &str) -> Result<()> {
+        match line.strip_prefix(self.drawn.as_str()) {
+            Some(more) => self.write(more)?,
+            None => self.write(&format!("\r\x1b[K{line}"))?,
+        }
+        self.drawn = line.to_owned();
+        Ok(())
+    }
+
+    /// A line of our own between those of the recording.
+    fn aside(&mut self, text: &str) -> Result<()> {
+        if !self.drawn.is_empty() {
+            self.write("\n")?;
+            self.drawn.clear();
+        }
+        self.console.styled(crate::console::Style::Dim, text)?;
+        Ok(())
+    }
+
+    fn flush(&self) -> Result<()> {
+        Ok(self.console.flush()?)
+    }
+
+    fn finish(mut self) -> Result<()> {
+        if let Some(line) = self.plain.finish() {
+            self.draw(&line)?;
+        }
+        if !self.drawn.is_empty() {
+            self.write("\n")?;
+        }
+        self.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_in_a_recording_is_read() {
+        let seconds = |text: &str| offset(text).map(|time| time.as_secs_f64());
+        assert_eq!(seconds("12.5"), Some(12.5));
+        assert_eq!(seconds("6:39"), Some(399.0));
+        assert_eq!(seconds("1:02:03"), Some(3723.0));
+        for bad in ["", "x", "1:2:3:4", "-1", "1:-2", "1e400", "99999999999999999999:0"] {
+            assert_eq!(offset(bad), None, "{bad}");
+        }
+        assert_eq!(place("last@0:02").unwrap(), ("last", Duration::from_secs(2)));
+        assert_eq!(place("last").unwrap(), ("last", Duration::ZERO));
+        assert!(place("last@noon").is_err());
+    }
+
+    #[test]
+    fn pauses_are_limited_and_the_rest_keeps_its_pace() {
+        let mut pace = Pace::new(1000.0, Some(Duration::from_secs(2)));
+        let wait = |pace: &mut Pace, seconds| pace.wait_for(Duration::from_secs(seconds), || Ok(())).unwrap();
+        assert_eq!(wait(&mut pace, 1), Duration::ZERO);
+        assert_eq!(wait(&mut pace, 3600), Duration::from_secs(3597));
+        assert_eq!(wait(&mut pace, 3602), Duration::ZERO);
+        assert!(pace.began.elapsed() >= Duration::from_millis(5));
+        assert_eq!(pace.shown.saturating_sub(pace.skipped), Duration::from_secs(5));
+    }
+
+    #[test]
+    fn numbers_that_make_no_sense_are_refused() {
+        assert!(["0", "-1", "nan", "inf", "x"].iter().all(|text| speed(text).is_err()));
+        assert!(["-1", "nan", "1e400", "x"].iter().all(|text| seconds(text).is_err()));
+        assert_eq!(seconds("0.5").unwrap(), Duration::from_millis(500));
+    }
+}

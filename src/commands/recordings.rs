@@ -1,0 +1,232 @@
+//! What every reading command shares: which store, which identities, which keys are trusted, and how things are named.
+
+use super::Context;
+use crate::container::Reader;
+use crate::crypto::identity::Identities;
+use crate::crypto::known_keys::{self, KnownKeys};
+use crate::error::{Context as _, Error, Kind, Result};
+use crate::store::seal::{self, Access};
+use crate::store::{Found, Store, is_running};
+use crate::sys;
+use std::fs::File;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// The public key of this host's SSH server: recordings of this host are signed with it in system mode.
+const HOST_KEY: &str = "/etc/ssh/ssh_host_ed25519_key.pub";
+
+/// Where to look and with which key.
+#[derive(Debug, clap::Args)]
+pub(super) struct Reading {
+    /// An identity file to open recordings with; may be given several times
+    ///
+    /// Without it, your own identity is used where there is one.
+    #[arg(short, long, value_name = "FILE")]
+    identity: Vec<PathBuf>,
+    /// The directory of the recordings, instead of your own
+    #[arg(long, value_name = "DIR")]
+    store: Option<PathBuf>,
+}
+
+/// A recording, open.
+pub(super) struct Opened {
+    /// Which.
+    pub(super) found: Found,
+    /// Its reader.
+    pub(super) reader: Reader<File>,
+    /// Somebody is writing it.
+    pub(super) running: bool,
+}
+
+impl Reading {
+    /// The store.
+    pub(super) fn store(&self, context: &Context) -> Result<Store> {
+        match &self.store {
+            Some(dir) if dir.is_dir() => Ok(Store::new(dir)),
+            Some(dir) => Err(Error::new(Kind::Usage, format!("{} is not a directory", dir.display()))
+                .hint("--store names the directory that holds the recordings")),
+            None => Ok(Store::new(context.personal()?.recordings())),
+        }
+    }
+
+    /// The recording that is meant, without opening it. A path needs no store.
+    pub(super) fn find(&self, context: &Context, wanted: &str) -> Result<Found> {
+        match self.store(context) {
+            Ok(store) => Ok(store.find(wanted)?),
+            Err(error) if Path::new(wanted).exists() => {
+                // No home, but the recording itself was named.
+                let _ = error;
+                Ok(Store::new(".").find(wanted)?)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The recording that is meant, open, not unlocked.
+    pub(super) fn open(&self, context: &Context, wanted: &str) -> Result<Opened> {
+        open(self.find(context, wanted)?)
+    }
+
+    /// The identities that were named, or one's own.
+    pub(super) fn identities(&self, context: &Context) -> Result<Identities> {
+        context.identities(&self.identity)
+    }
+
+    /// [`Reading::identities`] for commands that can do without: nobody is asked for a passphrase unless the identity
+    /// was named.
+    pub(super) fn quiet_identities(&self, context: &Context) -> Result<Identities> {
+        let identities = self.identities(context)?;
+        if self.identity.is_empty() && identities.is_locked() {
+            return Ok(Identities::load::<&Path>(&[], context.prompt())?);
+        }
+        Ok(identities)
+    }
+
+    /// Whether an identity was named.
+    pub(super) fn names_identity(&self) -> bool {
+        !self.identity.is_empty()
+    }
+
+    /// The recording that is meant, its content unlocked.
+    pub(super) fn open_content(&self, context: &Context, wanted: &str) -> Result<Opened> {
+        let mut opened = self.open(context, wanted)?;
+        let identities = self.identities(context)?;
+        let access = seal::unlock(&mut opened.reader, &identities).or_say(|| opened.name())?;
+        match access {
+            Access::Content => Ok(opened),
+            Access::Index => {
+                Err(Error::new(Kind::Key, format!("{}: your key opens its index only", opened.name())).hint(
+                    "`sealcast show` and `sealcast ls` work with it; to watch, ask one of its recipients",
+                ))
+            }
+        }
+    }
+}
+
+/// Opens a recording that was found.
+pub(super) fn open(found: Found) -> Result<Opened> {
+    let file = found.open()?;
+    let running = is_running(&file);
+    let reader = Reader::open(file).or_say(|| shown(&found.path))?;
+    Ok(Opened { found, reader, running })
+}
+
+impl Opened {
+    /// How it is named in messages.
+    pub(super) fn name(&self) -> String {
+        name(&self.found)
+    }
+
+    /// Its state, in a word.
+    pub(super) fn state(&self) -> &'static str {
+        match (self.running, self.reader.is_closed()) {
+            (_, true) => "sealed",
+            (true, false) => "running",
+            (false, false) => "torn",
+        }
+    }
+}
+
+/// The short id of a recording, or else its path.
+pub(super) fn name(found: &Found) -> String {
+    found.name.as_ref().map_or_else(|| shown(&found.path), |name| name.short())
+}
+
+/// A path as it is shown.
+pub(super) fn shown(path: &Path) -> String {
+    path.display().to_string()
+}
+
+/// The keys that recordings may be signed with: those in `files`, one's own, and this host's.
+pub(super) fn known_keys(context: &Context, files: &[PathBuf]) -> Result<KnownKeys> {
+    let mut known = KnownKeys::default();
+    for path in files {
+        let text = read(path, known_keys::MAX_FILE as u64)?;
+        known.extend(KnownKeys::parse(&text).or_say(|| shown(path))?);
+    }
+    if let Ok(personal) = context.personal()
+        && let Ok(text) = read(&personal.signing_key_pub(), 4096)
+    {
+        known.extend(KnownKeys::parse(&text).or_say(|| shown(&personal.signing_key_pub()))?);
+    }
+    if let Ok(text) = read(Path::new(HOST_KEY), 4096) {
+        // A host key of another kind signs nothing; a damaged one is not ours to complain of here.
+        if let Ok(own) = KnownKeys::parse(&format!("{} {text}", sys::ids::hostname())) {
+            known.extend(own);
+        }
+    }
+    Ok(known)
+}
+
+fn read(path: &Path, limit: u64) -> Result<String> {
+    let file = sys::file::open_read(path)?;
+    let mut text = String::new();
+    file.take(limit + 1).read_to_string(&mut text).map_err(|e| sys::Error::at("read", path, e))?;
+    Ok(text)
+}
+
+/// Milliseconds as `12:34`, `1:02:03`; with tenths of a second under a minute: `0:12.3`.
+pub(super) fn clock(ms: u64) -> String {
+    let (hours, minutes, seconds) = (ms / 3_600_000, ms / 60_000 % 60, ms / 1000 % 60);
+    match (hours, minutes) {
+        (0, 0) => format!("0:{seconds:02}.{}", ms % 1000 / 100),
+        (0, minutes) => format!("{minutes}:{seconds:02}"),
+        (hours, minutes) => format!("{hours}:{minutes:02}:{seconds:02}"),
+    }
+}
+
+/// Bytes as people count them.
+pub(super) fn size(bytes: u64) -> String {
+    let mut value = bytes;
+    let mut tenths = 0;
+    for unit in ["B", "KiB", "MiB", "GiB", "TiB"] {
+        if value < 1024 {
+            return if unit == "B" { format!("{value} B") } else { format!("{value}.{tenths} {unit}") };
+        }
+        tenths = value % 1024 * 10 / 1024;
+        value /= 1024;
+    }
+    format!("{value}.{tenths} PiB")
+}
+
+/// Milliseconds of a duration.
+pub(super) fn ms(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// A moment (milliseconds since 1970-01-01T00:00:00Z) as `2026-11-22 14:03:12`, UTC.
+pub(super) fn moment(utc: i64) -> String {
+    match jiff::Timestamp::from_millisecond(utc) {
+        Ok(time) => time.strftime("%Y-%m-%d %H:%M:%S").to_string(),
+        Err(_) => "?".into(),
+    }
+}
+
+/// Who did it as whom: `alice → root`.
+pub(super) fn who(header: &crate::container::Header) -> String {
+    match (header.user.as_str(), header.target.as_str()) {
+        (user, target) if user == target || target.is_empty() => user.to_owned(),
+        ("", target) => target.to_owned(),
+        (user, target) => format!("{user} → {target}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_and_sizes_are_written_as_people_read_them() {
+        assert_eq!(
+            [0, 12_345, 59_999, 60_000, 3_599_999, 3_723_000].map(clock),
+            ["0:00.0", "0:12.3", "0:59.9", "1:00", "59:59", "1:02:03"]
+        );
+        assert_eq!(
+            [0, 1023, 1024, 1536, 52_428_800, u64::MAX].map(size),
+            ["0 B", "1023 B", "1.0 KiB", "1.5 KiB", "50.0 MiB", "16383.9 PiB"]
+        );
+        assert_eq!(moment(1_795_356_192_000), "2026-11-22 14:03:12");
+        assert_eq!(moment(i64::MAX), "?");
+    }
+}

@@ -1,0 +1,248 @@
+//! `sealcast show REC`
+
+use super::Context;
+use super::recordings::{Opened, Reading, clock, known_keys, moment, shown, size, who};
+use super::verify::{Judged, judge};
+use crate::cast::{Command, Trust};
+use crate::console::{Column, Style, Table};
+use crate::container::Opening;
+use crate::crypto::recipient::Recipient;
+use crate::error::{Error, Result};
+use crate::store::seal;
+use serde_json::json;
+use std::path::PathBuf;
+
+/// Tell the story of a recording
+///
+/// Who, when, where and why, whether it is intact, and what was run. Without an identity: what is public.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The recording: a path, the beginning of an id, `last`, `last~2`
+    #[arg(value_name = "REC", default_value = "last")]
+    recording: String,
+    /// Only the commands
+    #[arg(long)]
+    commands: bool,
+    /// Keys that recordings may be signed with; may be given several times
+    #[arg(short, long, value_name = "FILE")]
+    known_keys: Vec<PathBuf>,
+    /// Print JSON lines
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    reading: Reading,
+}
+
+/// Runs it.
+///
+/// # Errors
+/// The recording cannot be read; a named identity does not open it.
+pub fn run(context: &Context, args: &Args) -> Result<()> {
+    let mut opened = args.reading.open(context, &args.recording)?;
+    let must_open = args.reading.names_identity() || args.commands;
+    let identities =
+        if must_open { args.reading.identities(context)? } else { args.reading.quiet_identities(context)? };
+    let locked = match seal::unlock(&mut opened.reader, &identities) {
+        Ok(_) => None,
+        Err(error) => Some(Error::from(error)),
+    };
+    match locked {
+        Some(error) if must_open => Err(error.while_doing(opened.name())),
+        _ if args.commands => commands(context, &opened, args.json),
+        locked => {
+            let known = known_keys(context, &args.known_keys)?;
+            // Whether the content fits its index is asked of `verify`; here the signatures are enough.
+            let none = crate::crypto::identity::Identities::load::<PathBuf>(&[], context.prompt())?;
+            let judged = judge(context, &opened.found, &known, &none, false)?;
+            if args.json {
+                whole_json(context, &opened, &judged)
+            } else {
+                story(context, &opened, &judged, locked)
+            }
+        }
+    }
+}
+
+fn all_commands(opened: &Opened) -> impl Iterator<Item = &Command> {
+    opened.reader.entries().iter().flat_map(|entry| &entry.commands)
+}
+
+/// What is counted over all segments.
+#[derive(Default)]
+struct Sums {
+    length: u64,
+    raw: u64,
+    input: u64,
+    withheld: u64,
+    lost: u64,
+    gaps: usize,
+    marks: usize,
+    exit: Option<i32>,
+}
+
+impl Sums {
+    fn of(opened: &Opened) -> Self {
+        let mut sums = Self::default();
+        for entry in opened.reader.entries() {
+            let tally = &entry.tally;
+            sums.length = sums.length.max(tally.end);
+            sums.raw += tally.raw;
+            sums.input += tally.input;
+            sums.withheld += tally.withheld;
+            sums.lost += tally.lost;
+            sums.gaps += tally.gaps.len();
+            sums.marks += tally.marks.len();
+            sums.exit = tally.exit.or(sums.exit);
+        }
+        sums
+    }
+}
+
+fn story(context: &Context, opened: &Opened, judged: &Judged, locked: Option<Error>) -> Result<()> {
+    let console = &context.console;
+    let header = opened.reader.header();
+    let opening = opened.reader.opening().ok();
+    let mut told = Table::new(&[("", Column::Left), ("", Column::Whole)]);
+    let mut tell = |name: &str, value: &str| {
+        if !value.is_empty() {
+            told.styled_row(&[(Style::Dim, &name), (Style::Plain, &value)]);
+        }
+    };
+    tell("recording", opened.found.name.as_ref().map_or("", |name| name.id.as_str()));
+    tell("file", &shown(&opened.found.path));
+    tell("who", &who(header));
+    tell("host", &header.host);
+    let sums = Sums::of(opened);
+    let began = moment(header.start);
+    if opening.is_some() {
+        let open = if opened.state() == "sealed" { "" } else { " or more" };
+        tell("when", &format!("{began} UTC, for {}{open}", clock(sums.length)));
+    } else {
+        tell("when", &format!("{began} UTC"));
+    }
+    if let Some(opening) = opening {
+        tell_meta(opening, &mut tell);
+        tell("exit status", &sums.exit.map_or_else(String::new, |status| status.to_string()));
+        tell("held", &held(opened, &sums));
+    }
+    let recipients = header.recipients.iter();
+    let names = recipients.map(|text| text.parse::<Recipient>().map_or_else(|_| text.clone(), |r| r.label()));
+    tell("sealed to", &names.collect::<Vec<_>>().join(", "));
+    tell("made by", &header.tool);
+    tell("retention", &header.retention);
+    tell("policy", &header.policy);
+    console.table(&told.without_heading())?;
+    console.styled(judged.style(), format!("{}: {}", judged.word, judged.detail))?;
+    if let Some(error) = locked {
+        console.note(format!("the rest is sealed: {error}"));
+        return Ok(());
+    }
+    if all_commands(opened).next().is_some() {
+        console.line("")?;
+        commands(context, opened, false)?;
+    }
+    Ok(())
+}
+
+fn tell_meta(opening: &Opening, tell: &mut impl FnMut(&str, &str)) {
+    let meta = &opening.meta;
+    tell("ticket", &meta.ticket);
+    tell("reason", &meta.reason);
+    let pairs = |map: &std::collections::BTreeMap<String, String>| {
+        map.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(" ")
+    };
+    tell("labels", &pairs(&meta.labels));
+    tell("command", &meta.argv.join(" "));
+    tell("directory", &meta.cwd);
+    let terminal = match (meta.cols, meta.rows) {
+        (0, _) | (_, 0) => "none".to_owned(),
+        (cols, rows) => format!("{cols}x{rows} {} {}", meta.term, meta.tty),
+    };
+    tell("terminal", terminal.trim_end());
+    tell("came from", &meta.origin);
+    tell("identity", &pairs(&meta.identity));
+    tell("in force", &pairs(&meta.in_force));
+}
+
+fn held(opened: &Opened, sums: &Sums) -> String {
+    let segments = opened.reader.segments();
+    let mut parts = vec![format!("{} of output in {segments} segments", size(sums.raw))];
+    if sums.input > 0 {
+        parts.push(format!("{} of input", size(sums.input)));
+    }
+    if sums.withheld > 0 {
+        parts.push(format!("input withheld {} times", sums.withheld));
+    }
+    if sums.marks > 0 {
+        parts.push(format!("{} marks", sums.marks));
+    }
+    if sums.gaps > 0 {
+        parts.push(format!("{} gaps, {} missing", sums.gaps, sums.lost));
+    }
+    parts.join(", ")
+}
+
+fn commands(context: &Context, opened: &Opened, as_json: bool) -> Result<()> {
+    if as_json {
+        for command in all_commands(opened) {
+            context.console.json(command)?;
+        }
+        return Ok(());
+    }
+    let mut table = Table::new(&[
+        ("AT", Column::Right),
+        ("LENGTH", Column::Right),
+        ("EXIT", Column::Right),
+        ("COMMAND", Column::Whole),
+    ]);
+    for command in all_commands(opened) {
+        let length =
+            command.end.map_or_else(|| "-".to_owned(), |end| clock(end.saturating_sub(command.start)));
+        let exit = command.exit.map_or_else(|| "-".to_owned(), |status| status.to_string());
+        let style = match command.exit {
+            Some(0) | None => Style::Plain,
+            Some(_) => Style::Red,
+        };
+        let doubt = match command.trust {
+            Trust::Witnessed | Trust::Told => "",
+            Trust::Inferred => "  [inferred]",
+            Trust::Untrusted => "  [untrusted]",
+        };
+        let flags = command.flags.iter().map(|flag| format!("  [{flag}]")).collect::<String>();
+        table.styled_row(&[
+            (Style::Plain, &clock(command.start)),
+            (Style::Plain, &length),
+            (style, &exit),
+            (Style::Plain, &format!("{}{doubt}{flags}", command.text)),
+        ]);
+    }
+    if table.is_empty() {
+        context.console.note("no commands were noticed");
+    }
+    context.console.table(&table)?;
+    Ok(())
+}
+
+fn whole_json(context: &Context, opened: &Opened, judged: &Judged) -> Result<()> {
+    let opening = opened.reader.opening().ok();
+    let sums = Sums::of(opened);
+    let known = opening.is_some();
+    context.console.json(&json!({
+        "id": opened.found.name.as_ref().map(|name| &name.id),
+        "path": opened.found.path.to_string_lossy(),
+        "state": opened.state(),
+        "verdict": judged.word,
+        "detail": judged.detail,
+        "size": opened.reader.length(),
+        "header": opened.reader.header(),
+        "meta": opening.map(|opening| &opening.meta),
+        "length_ms": known.then_some(sums.length),
+        "output_bytes": known.then_some(sums.raw),
+        "input_bytes": known.then_some(sums.input),
+        "withheld": known.then_some(sums.withheld),
+        "gaps": known.then_some(sums.gaps),
+        "exit": sums.exit,
+        "commands": known.then(|| all_commands(opened).collect::<Vec<_>>()),
+    }))?;
+    Ok(())
+}

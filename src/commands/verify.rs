@@ -1,0 +1,256 @@
+//! `sealcast verify [REC…]`
+
+use super::Context;
+use super::recordings::{Reading, clock, known_keys, ms, name, shown, size};
+use crate::console::{Column, Style, Table};
+use crate::container::verify::{Origin, Report, Tear, Verdict, verify, verify_content};
+use crate::container::{Cursor, Reader};
+use crate::crypto::identity::Identities;
+use crate::crypto::known_keys::KnownKeys;
+use crate::error::{Context as _, Error, Kind, Result};
+use crate::store::{Found, is_running, seal};
+use serde_json::json;
+use std::fs::File;
+use std::path::PathBuf;
+
+/// Check that recordings are what was written
+///
+/// Needs no identity: signatures cover every byte. With one, the content is checked as well. Without REC, all recordings
+/// of the store. Exit status: 0 all intact (or still running), 1 altered or incomplete, 2 could not be checked.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The recordings: paths, beginnings of ids, `last`, `last~2`
+    #[arg(value_name = "REC")]
+    recordings: Vec<String>,
+    /// Keys that recordings may be signed with: known_hosts, allowed_signers or public keys; may be given several times
+    ///
+    /// Your own signing key and this host's key are trusted without it.
+    #[arg(short, long, value_name = "FILE")]
+    known_keys: Vec<PathBuf>,
+    /// Print JSON lines
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    reading: Reading,
+}
+
+/// What came out for one recording, for people and programs.
+pub(super) struct Judged {
+    /// `intact`, `running`, `torn`, `altered`, `foreign`.
+    pub(super) word: &'static str,
+    /// Why, and what is still good.
+    pub(super) detail: String,
+    /// Whether the content was checked, too.
+    content: bool,
+    report: Report,
+}
+
+impl Judged {
+    /// Whether nothing is wrong.
+    pub(super) fn is_good(&self) -> bool {
+        matches!(self.word, "intact" | "running")
+    }
+
+    /// How it is set off.
+    pub(super) fn style(&self) -> Style {
+        match self.word {
+            "intact" => Style::Green,
+            "running" | "torn" => Style::Yellow,
+            _ => Style::Red,
+        }
+    }
+}
+
+/// Runs it.
+///
+/// # Errors
+/// A recording that is not intact (exit code 1), or could not be checked (2).
+pub fn run(context: &Context, args: &Args) -> Result<()> {
+    let found: Vec<Found> = match &args.recordings[..] {
+        [] => args.reading.store(context)?.list()?,
+        wanted => wanted.iter().map(|wanted| args.reading.find(context, wanted)).collect::<Result<_>>()?,
+    };
+    let known = known_keys(context, &args.known_keys)?;
+    let identities = args.reading.quiet_identities(context)?;
+    let must_open = args.reading.names_identity();
+    let (mut bad, mut unchecked) = (0, 0);
+    let mut table = Table::new(&[("ID", Column::Left), ("VERDICT", Column::Left), ("WHY", Column::Whole)]);
+    for recording in &found {
+        match judge(context, recording, &known, &identities, must_open) {
+            Ok(judged) => {
+                bad += usize::from(!judged.is_good());
+                if args.json {
+                    context.console.json(&json_of(recording, &judged))?;
+                } else {
+                    table.styled_row(&[
+                        (Style::Plain, &name(recording)),
+                        (judged.style(), &judged.word),
+                        (Style::Plain, &judged.detail),
+                    ]);
+                }
+            }
+            Err(error) if found.len() == 1 => return Err(error),
+            Err(error) => {
+                unchecked += 1;
+                error.print(&context.console);
+            }
+        }
+    }
+    if found.is_empty() {
+        context.console.note("there is nothing to verify");
+    }
+    if !table.is_empty() {
+        context.console.table(&table)?;
+    }
+    let of = found.len();
+    let not_intact = || match of {
+        1 => "the recording is not intact".to_owned(),
+        of => format!("{bad} of {of} recordings are not intact"),
+    };
+    match (bad, unchecked) {
+        (0, 0) => Ok(()),
+        (0, n) => Err(Error::new(Kind::Input, format!("{n} of {of} recordings could not be checked"))),
+        (_, 0) => Err(Error::new(Kind::No, not_intact())),
+        (_, n) => Err(Error::new(Kind::No, format!("{}, {n} could not be checked", not_intact()))),
+    }
+}
+
+/// Verifies one recording: signatures, and the content where `identities` open it (`must_open`: or else it is an error).
+pub(super) fn judge(
+    context: &Context,
+    found: &Found,
+    known: &KnownKeys,
+    identities: &Identities,
+    must_open: bool,
+) -> Result<Judged> {
+    let file = found.open()?;
+    let running = is_running(&file);
+    let length = file.metadata().map_or(0, |facts| facts.len());
+    let mut progress = context.console.progress(&format!("verifying {}", name(found)), length);
+    let report = verify(&file, |certificate| seal::certify(known, certificate), |done| progress.at(done))
+        .or_say(|| shown(&found.path))?;
+    drop(progress);
+    let mut judged = describe(report, running);
+    if identities.is_empty() || matches!(judged.word, "altered" | "foreign") {
+        return Ok(judged);
+    }
+    let mut reader = Reader::open(&file).or_say(|| shown(&found.path))?;
+    match seal::unlock(&mut reader, identities) {
+        Ok(seal::Access::Content) => check_content(context, &mut reader, &mut judged),
+        Ok(seal::Access::Index) => {
+            judged.detail.push_str("; content not checked: the key opens the index only")
+        }
+        Err(seal::UnlockError::Container(error)) => judged.alter(&error),
+        Err(error) if must_open => return Err(Error::from(error).while_doing(name(found))),
+        Err(_) => {}
+    }
+    Ok(judged)
+}
+
+fn check_content(context: &Context, reader: &mut Reader<&File>, judged: &mut Judged) {
+    let mut progress = context.console.progress("checking the content", reader.length());
+    let checked = verify_content(reader, |done| progress.at(done));
+    drop(progress);
+    match checked {
+        Ok(events) => {
+            judged.content = true;
+            judged.detail.push_str(&format!("; content checked, {events} events"));
+            if judged.word != "intact"
+                && let Some(last) = last_time(reader)
+            {
+                judged.detail.push_str(&format!(", the last at {}", clock(last)));
+            }
+        }
+        Err(error) => judged.alter(&error),
+    }
+}
+
+/// Time of the last event that can be read, milliseconds.
+fn last_time(reader: &mut Reader<&File>) -> Option<u64> {
+    let mut cursor = Cursor::new(reader, reader.segments().checked_sub(1)?).ok()?;
+    let mut last = None;
+    while let Ok(Some(event)) = cursor.next(reader) {
+        last = Some(ms(event.time));
+    }
+    last
+}
+
+impl Judged {
+    /// The signatures are good, and yet the content is not what it should be: whoever could open it made it so.
+    fn alter(&mut self, error: &crate::container::Error) {
+        self.word = "altered";
+        self.detail = format!("signed, but the content is wrong: {error}");
+    }
+}
+
+fn describe(report: Report, running: bool) -> Judged {
+    let signer = match &report.origin {
+        Some(Origin::Trusted(print)) => format!("signed by {print}"),
+        Some(Origin::Unknown(print)) => format!("signed by {print}, which is not known"),
+        Some(Origin::Bad(_)) | None => "not signed".to_owned(),
+    };
+    let good = |report: &Report| match report.signed {
+        0 => "nothing before it is signed".to_owned(),
+        signed => format!("good up to byte {signed}"),
+    };
+    let (word, detail) = match &report.verdict {
+        Verdict::Intact => ("intact", format!("{}, {}", signer, extent(&report))),
+        Verdict::Torn { how: Tear::Border | Tear::Inside, .. } if running => {
+            ("running", format!("{signer}, {} so far", extent(&report)))
+        }
+        Verdict::Torn { at, how } => {
+            let why = match how {
+                Tear::Border => "the recorder was killed, or the end was cut off",
+                Tear::Inside => {
+                    "the recorder was killed while it wrote, the disk was full, or the end was cut off"
+                }
+                Tear::Zeros => "zeros follow: power was lost before the data reached the disk",
+                Tear::Closing => "everything is there and signed, only the index at the end is missing",
+            };
+            ("torn", format!("ends at byte {at} without a close: {why}; {}", good(&report)))
+        }
+        Verdict::Altered { offset, chunk, what } => {
+            let place = chunk.map_or_else(String::new, |chunk| format!(" (chunk {chunk})"));
+            ("altered", format!("at byte {offset}{place}: {what}; {}", good(&report)))
+        }
+        Verdict::Foreign { signer } => (
+            "foreign",
+            format!("consistent, but signed by {signer}: not a key that is trusted for this host"),
+        ),
+    };
+    Judged { word, detail, content: false, report }
+}
+
+fn extent(report: &Report) -> String {
+    format!("{} in {} segments", size(report.length), report.segments)
+}
+
+fn json_of(found: &Found, judged: &Judged) -> serde_json::Value {
+    let report = &judged.report;
+    let (offset, chunk) = match &report.verdict {
+        Verdict::Altered { offset, chunk, .. } => (Some(*offset), *chunk),
+        Verdict::Torn { at, .. } => (Some(*at), None),
+        Verdict::Intact | Verdict::Foreign { .. } => (None, None),
+    };
+    let (signer, trusted) = match &report.origin {
+        Some(Origin::Trusted(print)) => (Some(print.as_str()), true),
+        Some(Origin::Unknown(print)) => (Some(print.as_str()), false),
+        Some(Origin::Bad(_)) | None => (None, false),
+    };
+    json!({
+        "id": found.name.as_ref().map(|name| &name.id),
+        "path": found.path.to_string_lossy(),
+        "verdict": judged.word,
+        "detail": judged.detail,
+        "offset": offset,
+        "chunk": chunk,
+        "length": report.length,
+        "signed": report.signed,
+        "chunks": report.chunks,
+        "segments": report.segments,
+        "checkpoints": report.checkpoints,
+        "signer": signer,
+        "trusted": trusted,
+        "content_checked": judged.content,
+    })
+}

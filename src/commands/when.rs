@@ -1,0 +1,106 @@
+//! Moments as people write them, for `--since` and `--until`.
+
+use jiff::civil::{Date, DateTime, Time};
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+
+/// Reads a moment; gives milliseconds since 1970-01-01T00:00:00Z. UTC throughout, as recordings are named.
+pub(super) fn parse(text: &str) -> Result<i64, String> {
+    parse_at(text, Timestamp::now())
+}
+
+fn parse_at(text: &str, now: Timestamp) -> Result<i64, String> {
+    let text = text.trim();
+    let today = TimeZone::UTC.to_datetime(now).date();
+    let utc = |at: DateTime| TimeZone::UTC.to_timestamp(at).ok();
+    let midnight = |day: Date| utc(day.to_datetime(Time::midnight()));
+    let moment = match text {
+        "now" => Some(now),
+        "today" => midnight(today),
+        "yesterday" => today.yesterday().ok().and_then(midnight),
+        text => ago(text, now)
+            .or_else(|| text.parse::<Timestamp>().ok())
+            .or_else(|| datetime(text).and_then(utc))
+            .or_else(|| text.parse::<Date>().ok().and_then(midnight))
+            .or_else(|| time(text).and_then(|time| utc(today.to_datetime(time)))),
+    };
+    moment.map(Timestamp::as_millisecond).ok_or_else(|| {
+        "not a time: write `2026-11-22`, `2026-11-22 14:03`, `14:03`, `today`, `yesterday`, `2h ago` or `30d`".to_owned()
+    })
+}
+
+/// `2h ago`, `30d`, `1w`.
+fn ago(text: &str, now: Timestamp) -> Option<Timestamp> {
+    let text = text.strip_suffix("ago").unwrap_or(text).trim();
+    let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+    let (number, unit) = text.split_at_checked(digits)?;
+    let seconds = match unit.trim() {
+        "s" | "sec" | "second" | "seconds" => 1,
+        "m" | "min" | "minute" | "minutes" => 60,
+        "h" | "hour" | "hours" => 3600,
+        "d" | "day" | "days" => 86_400,
+        "w" | "week" | "weeks" => 604_800,
+        _ => return None,
+    };
+    let seconds = number.parse::<i64>().ok()?.checked_mul(seconds)?;
+    now.checked_sub(SignedDuration::from_secs(seconds)).ok()
+}
+
+fn datetime(text: &str) -> Option<DateTime> {
+    let (date, clock) = text.split_once([' ', 'T'])?;
+    Some(date.parse::<Date>().ok()?.to_datetime(time(clock.trim_end_matches('Z'))?))
+}
+
+/// `14:03` or `14:03:12`.
+fn time(text: &str) -> Option<Time> {
+    let mut parts = text.split(':').map(|part| part.parse::<i8>().ok());
+    let (hour, minute) = (parts.next()??, parts.next()??);
+    let second = match parts.next() {
+        None => 0,
+        Some(second) => second?,
+    };
+    if parts.next().is_some() {
+        return None;
+    }
+    Time::new(hour, minute, second, 0).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moments_are_read_as_people_write_them() {
+        let now: Timestamp = "2026-11-22T14:03:12Z".parse().unwrap();
+        for (text, means) in [
+            ("now", "2026-11-22T14:03:12Z"),
+            ("2026-11-20", "2026-11-20T00:00:00Z"),
+            ("2026-11-20 07:30", "2026-11-20T07:30:00Z"),
+            ("2026-11-20T07:30:05Z", "2026-11-20T07:30:05Z"),
+            ("2026-11-20T07:30:05+02:00", "2026-11-20T05:30:05Z"),
+            ("09:15", "2026-11-22T09:15:00Z"),
+            ("today", "2026-11-22T00:00:00Z"),
+            ("yesterday", "2026-11-21T00:00:00Z"),
+            ("2h ago", "2026-11-22T12:03:12Z"),
+            ("30 minutes ago", "2026-11-22T13:33:12Z"),
+            ("30d", "2026-10-23T14:03:12Z"),
+            ("1w", "2026-11-15T14:03:12Z"),
+        ] {
+            let means = means.parse::<Timestamp>().unwrap().as_millisecond();
+            assert_eq!(parse_at(text, now), Ok(means), "{text}");
+        }
+        for text in [
+            "",
+            "soon",
+            "25:00",
+            "2026-13-01",
+            "99999999999999999h",
+            "-2h",
+            "h",
+            "1:2:3:4",
+            "9223372036854775807w",
+        ] {
+            assert!(parse_at(text, now).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,90 @@
+use crate::sandbox::{Recording, Sandbox, ran, write};
+
+#[test]
+fn what_is_no_recording_is_one_line_and_a_hint() {
+    let home = Sandbox::new();
+    let (path, _) = home.record(&Recording::default());
+    let whole = std::fs::read(&path).unwrap();
+    let mut newer = whole.clone();
+    newer[8] = 9;
+    let mut wrong_header = whole.clone();
+    wrong_header[40] ^= 0xff;
+    let cases: [(&str, &[u8], &str); 6] = [
+        ("empty.scast", b"", "not a sealcast recording"),
+        ("hello.scast", b"hello, I am a text", "not a sealcast recording"),
+        ("start.scast", &whole[..10], "inside the prologue"),
+        ("header.scast", &whole[..60], "inside the header"),
+        ("newer.scast", &newer, "newer sealcast"),
+        ("wrong.scast", &wrong_header, "at byte 16"),
+    ];
+    for (name, bytes, said) in cases {
+        write(&home.path(name), bytes);
+        for command in [&["show", name][..], &["export", name], &["play", "--plain", name]] {
+            let ran = home.run(command).exits(2).complains(said);
+            assert!(ran.err.contains(name) && ran.out.is_empty(), "{ran}");
+        }
+    }
+}
+
+#[test]
+fn every_cut_and_a_thousand_flips_end_in_a_message_and_never_in_a_panic() {
+    let home = Sandbox::new();
+    let (path, _) = home.record(&Recording::default());
+    let whole = std::fs::read(&path).unwrap();
+    let step = whole.len() / 60;
+    for n in 0..60 {
+        let cut = whole[..n * step].to_vec();
+        let mut flipped = whole.clone();
+        flipped[n * step] ^= 0x55;
+        for bytes in [cut, flipped] {
+            std::fs::write(&path, bytes).unwrap();
+            for command in [&["export", "last"][..], &["verify", "last"], &["show", "last"]] {
+                let ran = home.run(command);
+                assert!(matches!(ran.code, Some(0..=2)) && !ran.err.contains("panicked"), "{ran}");
+            }
+        }
+    }
+}
+
+#[test]
+fn directories_missing_files_and_fifos_are_refused_at_once() {
+    let home = Sandbox::new();
+    home.run(&["keys", "new"]).exits(0);
+    std::fs::create_dir(home.path("dir.scast")).unwrap();
+    home.run(&["show", "./dir.scast"]).exits(2).complains("it is a directory");
+    home.run(&["show", "./nowhere.scast"]).exits(2).complains("No such file");
+    let fifo = home.path("fifo.scast");
+    assert!(std::process::Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+    home.run(&["verify", "./fifo.scast"]).exits(2).complains("not a regular file");
+    home.run(&["ls", "--store", "nowhere"]).exits(2).complains("not a directory");
+}
+
+#[test]
+fn without_a_home_a_recording_can_still_be_verified_by_path() {
+    let home = Sandbox::new();
+    let (path, _) = home.record(&Recording::default());
+    let args = ["verify", path.to_str().unwrap(), "-k", "signer.pub"];
+    std::fs::copy(home.personal().signing_key_pub(), home.path("signer.pub")).unwrap();
+    let mut command = home.command(&args);
+    command.env_remove("HOME");
+    ran(&mut command, &args).exits(0);
+    let mut command = home.command(&["ls"]);
+    command.env_remove("HOME");
+    ran(&mut command, &["ls"]).exits(2).complains("neither HOME nor XDG_DATA_HOME");
+    let mut command = home.command(&["keys", "new"]);
+    command.env("HOME", "/proc/nowhere");
+    ran(&mut command, &["keys", "new"]).exits(2);
+}
+
+#[test]
+fn wrong_arguments_are_one_line_with_hints() {
+    let home = Sandbox::new();
+    home.run(&[]).exits(2).complains("no command was given");
+    home.run(&["keys"]).exits(2).complains("no command was given");
+    home.run(&["exprot", "last"]).exits(2).complains("unrecognized subcommand 'exprot'");
+    home.run(&["export", "last", "--format", "gif"]).exits(2).complains("invalid value 'gif'");
+    home.run(&["export"]).exits(2).complains("required arguments");
+    assert!(home.run(&["--version"]).exits(0).text().starts_with("sealcast "));
+    assert!(home.run(&["verify", "--help"]).exits(0).text().contains("Exit status"));
+    assert!(home.run(&["completions", "zsh"]).exits(0).text().contains("#compdef sealcast"));
+}

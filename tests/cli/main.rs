@@ -1,0 +1,7 @@
+//! The binary from outside: what people type and see, exit codes, and what happens to bad input.
+#![allow(clippy::unwrap_used)]
+
+mod bad_input;
+mod keys;
+mod reading;
+mod sandbox;

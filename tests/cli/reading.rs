@@ -1,0 +1,285 @@
+use crate::sandbox::{Recording, Sandbox};
+use sealcast::crypto::identity;
+use serde_json::Value;
+use std::io::Read as _;
+use std::process::Stdio;
+
+fn json(text: &str) -> Vec<Value> {
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[test]
+fn ls_lists_newest_first_with_and_without_an_identity() {
+    let home = Sandbox::new();
+    let (_, old) = home.record(&Recording::default());
+    let later = Recording {
+        start: Recording::default().start + 3_600_000,
+        close: false,
+        user: "bob",
+        ..Recording::default()
+    };
+    let (_, new) = home.record(&later);
+    let listed = home.run(&["ls"]).exits(0);
+    let rows: Vec<Vec<String>> =
+        listed.text().lines().map(|line| line.split('\t').map(str::to_owned).collect()).collect();
+    assert_eq!(
+        rows[1],
+        [
+            "2026-11-22 14:03:12",
+            "alice → root",
+            "web-3",
+            "1:02",
+            "1",
+            "3",
+            "sealed",
+            &old,
+            "OPS-4411 rotate certs"
+        ],
+        "{listed}"
+    );
+    assert_eq!(
+        (rows[0][1].as_str(), rows[0][6].as_str(), rows[0][7].as_str()),
+        ("bob → root", "torn", new.as_str()),
+        "{listed}"
+    );
+
+    std::fs::rename(home.personal().identity(), home.path("away.txt")).unwrap();
+    let public = json(&home.run(&["ls", "--json"]).exits(0).text());
+    assert_eq!(
+        (&public[1]["user"], &public[1]["state"], &public[1]["reason"]),
+        (&"alice".into(), &"sealed".into(), &Value::Null)
+    );
+    let named = json(&home.run(&["ls", "--json", "-i", "away.txt"]).exits(0).text());
+    assert_eq!(named[1]["reason"], "rotate certs");
+
+    let only = |args: &[&str]| home.run(&[&["ls"], args].concat()).exits(0).text().lines().count();
+    assert_eq!(only(&["--user", "bob"]), 1);
+    assert_eq!(only(&["--as", "root", "--host", "web-3"]), 2);
+    assert_eq!(only(&["--since", "2026-11-22 15:00"]), 1);
+    assert_eq!(only(&["--until", "2026-11-22"]), 0);
+    home.run(&["ls", "--since", "soon"]).exits(2).complains("not a time");
+}
+
+#[test]
+fn an_unreadable_recording_is_named_and_the_others_are_listed() {
+    let home = Sandbox::new();
+    home.record(&Recording::default());
+    let (bad, _) = home.record(&Recording { start: 1_795_000_000_000, ..Recording::default() });
+    std::fs::write(&bad, b"hello").unwrap();
+    let listed = home.run(&["ls"]).exits(2);
+    assert_eq!(listed.text().lines().count(), 1, "{listed}");
+    assert!(
+        listed.err.contains(bad.to_str().unwrap()) && listed.err.contains("not a sealcast recording"),
+        "{listed}"
+    );
+}
+
+#[test]
+fn recordings_are_named_by_path_prefix_and_last() {
+    let home = Sandbox::new();
+    let (path, id) = home.record(&Recording::default());
+    let (_, newer) = home.record(&Recording { start: 1_795_400_000_000, ..Recording::default() });
+    for (wanted, expected) in [
+        (path.to_str().unwrap(), &id),
+        (&id[..6], &id),
+        (&id.to_lowercase(), &id),
+        ("last", &newer),
+        ("last~1", &id),
+    ] {
+        let shown = json(&home.run(&["show", wanted, "--json"]).exits(0).text());
+        assert!(shown[0]["id"].as_str().unwrap().starts_with(expected.as_str()), "{wanted}");
+    }
+    home.run(&["show", "last~2"]).exits(2).complains("there is no recording 2 back");
+    home.run(&["show", "ZZZZZZ"]).exits(2).complains("neither a file nor the id");
+}
+
+#[test]
+fn show_tells_the_story_and_what_is_public_without_a_key() {
+    let home = Sandbox::new();
+    home.record(&Recording::default());
+    let told = home.run(&["show"]).exits(0);
+    for part in [
+        "alice → root",
+        "web-3",
+        "OPS-4411",
+        "rotate certs",
+        "intact: signed by SHA256:",
+        "withheld 2 times",
+        "\tls",
+    ] {
+        assert!(told.text().contains(part), "{part:?} is missing\n{told}");
+    }
+    std::fs::remove_file(home.personal().identity()).unwrap();
+    let public = home.run(&["show"]).exits(0);
+    assert!(public.text().contains("alice → root") && !public.text().contains("rotate certs"), "{public}");
+    assert!(public.err.contains("no identity file was given"), "{public}");
+    home.run(&["show", "--commands"]).exits(2).complains("sealed to");
+}
+
+#[test]
+fn verify_has_the_right_word_and_exit_code_for_each_state() {
+    let home = Sandbox::new();
+    let (path, _) = home.record(&Recording::default());
+    let verdict = |args: &[&str], code| {
+        json(&home.run(&[&["verify", "--json"], args].concat()).exits(code).text())[0].clone()
+    };
+    let intact = verdict(&["last"], 0);
+    assert_eq!((&intact["verdict"], &intact["content_checked"]), (&"intact".into(), &true.into()));
+    assert_eq!(intact["trusted"], true);
+
+    let whole = std::fs::read(&path).unwrap();
+    std::fs::write(&path, &whole[..whole.len() - 1]).unwrap();
+    assert_eq!(verdict(&["last"], 1)["verdict"], "torn");
+    let mut altered = whole.clone();
+    altered[whole.len() / 2] ^= 1;
+    std::fs::write(&path, &altered).unwrap();
+    let found = verdict(&["last"], 1);
+    assert_eq!(found["verdict"], "altered");
+    assert!(found["offset"].as_u64().unwrap() <= whole.len() as u64 / 2, "{found}");
+    home.run(&["verify", "last"]).exits(1);
+    std::fs::write(&path, &whole).unwrap();
+
+    // Without any key it is the same, but for the content.
+    std::fs::rename(home.personal().identity(), home.path("away.txt")).unwrap();
+    assert_eq!(verdict(&["last"], 0)["content_checked"], false);
+    std::fs::rename(home.personal().signing_key_pub(), home.path("signer.pub")).unwrap();
+    assert_eq!(verdict(&["last"], 1)["verdict"], "foreign");
+    assert_eq!(verdict(&["last", "-k", "signer.pub"], 0)["verdict"], "intact");
+    let other_host = format!("db-1 {}", std::fs::read_to_string(home.path("signer.pub")).unwrap());
+    std::fs::write(home.path("hosts"), other_host).unwrap();
+    assert_eq!(verdict(&["last", "-k", "hosts"], 1)["verdict"], "foreign");
+    home.run(&["verify", "last", "-k", "signer.pub", "-i", "nowhere.txt"]).exits(2).complains("nowhere.txt");
+}
+
+#[test]
+fn verify_goes_through_the_whole_store_and_counts() {
+    let home = Sandbox::new();
+    home.run(&["verify"]).exits(0);
+    home.record(&Recording::default());
+    home.record(&Recording { start: 1_795_400_000_000, close: false, ..Recording::default() });
+    let (bad, _) = home.record(&Recording { start: 1_795_500_000_000, ..Recording::default() });
+    std::fs::write(&bad, b"hello").unwrap();
+    let all = home.run(&["verify"]).exits(1);
+    let words: Vec<String> =
+        all.text().lines().map(|line| line.split('\t').nth(1).unwrap().to_owned()).collect();
+    assert_eq!(words, ["intact", "torn"], "{all}");
+    assert!(all.err.contains("1 of 3 recordings are not intact, 1 could not be checked"), "{all}");
+}
+
+#[test]
+fn a_recording_that_is_being_written_is_running_and_not_a_finding() {
+    let home = Sandbox::new();
+    let (path, _) = home.record(&Recording { close: false, ..Recording::default() });
+    let file = std::fs::File::open(&path).unwrap();
+    file.lock().unwrap();
+    let listed = home.run(&["ls"]).exits(0);
+    assert!(listed.text().contains("\trunning\t"), "{listed}");
+    let verdict = home.run(&["verify", "last"]).exits(0);
+    assert!(verdict.text().contains("\trunning\t"), "{verdict}");
+    drop(file);
+    home.run(&["verify", "last"]).exits(1);
+}
+
+#[test]
+fn export_writes_every_format_and_says_what_it_lost() {
+    let home = Sandbox::new();
+    home.record(&Recording::default());
+    let cast = home.run(&["export", "last"]).exits(0);
+    let lines: Vec<String> = cast.text().lines().map(str::to_owned).collect();
+    assert_eq!(serde_json::from_str::<Value>(&lines[0]).unwrap()["version"], 3);
+    assert_eq!(lines.last().unwrap(), "[1.5,\"x\",\"3\"]", "{cast}");
+    assert!(
+        cast.err.contains("2 bytes that are no UTF-8 became U+FFFD; 2 times input was withheld"),
+        "{cast}"
+    );
+    let raw = home.run(&["export", "last", "--format", "raw"]).exits(0);
+    let shown: Vec<u8> = Recording::default()
+        .events
+        .iter()
+        .filter_map(|(_, payload)| match payload {
+            sealcast::cast::Payload::Output(bytes) => Some(bytes.clone()),
+            _ => None,
+        })
+        .flatten()
+        .collect();
+    assert_eq!(raw.out, shown, "{raw}");
+    let text = home.run(&["export", "last", "--format", "text"]).exits(0).text();
+    assert_eq!(text, "root@web-3:~# ls\na  b\nbad \\u{202e}text\n\u{fffd}\u{fffd}\nafter a minute\n");
+    let events = json(&home.run(&["export", "last", "--format", "json"]).exits(0).text());
+    assert_eq!((events.len(), &events[0]["kind"]), (9, &"recording".into()));
+    let old = home.run(&["export", "last", "-f", "cast2", "-o", "old.cast"]).exits(0);
+    assert!(old.out.is_empty() && old.err.contains("exit status 3 left out"), "{old}");
+    assert!(std::fs::read_to_string(home.path("old.cast")).unwrap().starts_with("{\"version\":2"));
+    home.run(&["export", "last", "-o", "old.cast"]).exits(2).complains("old.cast");
+}
+
+#[test]
+fn exports_of_a_damaged_recording_keep_what_is_good() {
+    let home = Sandbox::new();
+    let output =
+        |n: u64| (n * 1000, sealcast::cast::Payload::Output(format!("{n:0>20000}\r\n").into_bytes()));
+    let (path, _) =
+        home.record(&Recording { events: (0..300).map(output).collect(), ..Recording::default() });
+    let mut bytes = std::fs::read(&path).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(&path, bytes).unwrap();
+    let damaged =
+        home.run(&["export", "last", "-f", "text", "-o", "out.txt"]).exits(2).complains("exported to");
+    let kept = std::fs::read_to_string(home.path("out.txt")).unwrap();
+    let lines = kept.lines().count();
+    assert!(lines > 50 && lines < 300, "{lines} lines\n{damaged}");
+}
+
+#[test]
+fn plain_play_shows_the_text_at_its_pace_and_no_recorded_byte_acts_on_the_terminal() {
+    let home = Sandbox::new();
+    home.record(&Recording::default());
+    let began = std::time::Instant::now();
+    let played = home.run(&["play", "--plain", "--speed", "2", "--idle-limit", "0.2"]).exits(0);
+    let took = began.elapsed().as_secs_f64();
+    assert_eq!(
+        played.text(),
+        "root@web-3:~# ls\na  b\nbad \\u{202e}text\n\u{fffd}\u{fffd}\n[58.0 without output skipped]\nafter a minute\n[exit status 3]\n"
+            .replace("58.0", "0:58.4"),
+        "{played}"
+    );
+    // Pauses of 0.1, 0.2 five times and 0.2 at double speed.
+    assert!((0.5..5.0).contains(&took), "took {took} s\n{played}");
+    let from = home.run(&["play", "--plain", "last@0:50", "--idle-limit", "0"]).exits(0).text();
+    assert!(from.ends_with("after a minute\n[exit status 3]\n") && !from.contains("ls"), "{from}");
+    home.run(&["play", "--plain", "last@noon"]).exits(2).complains("not a time in a recording");
+    home.run(&["play", "--plain", "--speed", "0"]).exits(2).complains("invalid value");
+}
+
+#[test]
+fn a_reader_who_goes_away_is_no_failure() {
+    let home = Sandbox::new();
+    let output = |n: u64| (n, sealcast::cast::Payload::Output(vec![b'x'; 10_000]));
+    home.record(&Recording { events: (0..200).map(output).collect(), ..Recording::default() });
+    let mut child =
+        home.command(&["export", "last"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut first = [0; 10];
+    child.stdout.take().unwrap().read_exact(&mut first).unwrap();
+    let mut said = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+    assert_eq!((child.wait().unwrap().code(), said.as_str()), (Some(0), ""));
+}
+
+#[test]
+fn a_recording_for_somebody_else_says_for_whom_and_which_identities_were_tried() {
+    let home = Sandbox::new();
+    let (_, somebody) = identity::generate();
+    home.record(&Recording { recipients: Some(vec![somebody.clone()]), ..Recording::default() });
+    let mine = home.personal().identity();
+    for command in
+        [vec!["export", "last"], vec!["play", "--plain", "last"], vec!["show", "--commands", "last"]]
+    {
+        let ran = home.run(&command).exits(2).complains("sealed to");
+        assert!(ran.err.contains(&somebody.label()[..12]), "{ran}");
+        assert!(ran.err.contains(&format!("{} (not a recipient)", mine.display())), "{ran}");
+    }
+    home.run(&["ls"]).exits(0);
+    home.run(&["verify", "last"]).exits(0);
+    home.run(&["verify", "last", "-i", mine.to_str().unwrap()]).exits(2).complains("sealed to");
+}
