@@ -10,6 +10,7 @@ pub mod cert;
 mod check;
 mod cursor;
 mod error;
+pub mod filter;
 pub mod frame;
 mod header;
 pub mod index;

@@ -1,0 +1,289 @@
+//! The filter of a segment: which texts cannot have stood on the screen.
+//!
+//! A Bloom filter (Bloom 1970) over the trigrams of the rendered text. It may say "perhaps" too often; it never says no
+//! wrongly. Refuses to grow: built in 128 KiB, it is folded to what its content needs and left out when even that is too
+//! small.
+//!
+//! # Bytes
+//!
+//! ```text
+//! byte 0      version and number of hashes: 0x11 = version 1, one hash; anything else = look inside
+//! byte 1      b, 9 to 20: the filter has 2^b bits
+//! the rest    2^b / 8 bytes; bit i is bit (i mod 8), counted from the least significant, of byte (i / 8)
+//! ```
+//!
+//! A *trigram* is three neighbouring Unicode scalar values of one line, each folded ([`fold`]). A line of fewer than three has
+//! none. With `x = first | second << 21 | third << 42` (64 bits) its hash is the finaliser of MurmurHash3
+//! (<https://github.com/aappleby/smhasher>, `fmix64`), arithmetic modulo 2^64:
+//!
+//! ```text
+//! x ^= x >> 33;  x *= 0xff51afd7ed558ccd;  x ^= x >> 33;  x *= 0xc4ceb9fe1a85ec53;  x ^= x >> 33
+//! ```
+//!
+//! and its bit is `x mod 2^b`. So a filter of half the size is the OR of the two halves: the writer builds the largest and
+//! halves it for as long as at most [`MOST_FULL`] of its bits are set. A text may be in the segment when the bits of all its
+//! trigrams are set; a text of fewer than three scalar values always may.
+//!
+//! One hash, not more, because what is looked for is known by many trigrams at once: at the same size, more hashes fill the
+//! filter faster than they sharpen it (figures in the test `figures`).
+
+/// Version 1 and one hash.
+const KIND: u8 = 0x11;
+/// Smallest and largest size, log2 of bits.
+const LEAST: u32 = 9;
+/// See [`LEAST`].
+const MOST: u32 = 20;
+/// Share of bits that may be set, in thousandths.
+pub const MOST_FULL: u64 = 300;
+/// Output, in bytes, below which a segment has no filter: reading it costs less than its filter would.
+pub const LEAST_RAW: u64 = 64 << 10;
+/// Largest filter, bytes.
+pub const MAX_LEN: usize = 2 + (1 << MOST) / 8;
+
+/// What a character counts as, so that upper and lower case are one.
+///
+/// Its upper-case mapping if that is one scalar value (else itself), and of that the lower-case mapping if that is one
+/// (else itself). Four characters whose simple case folding (Unicode `CaseFolding.txt`, status S) is not reached so are
+/// folded by name. Characters that a case-insensitive search takes for each other count as the same.
+pub fn fold(c: char) -> char {
+    if c.is_ascii() {
+        return c.to_ascii_lowercase();
+    }
+    match c {
+        '\u{1fd3}' => return '\u{390}',
+        '\u{1fe3}' => return '\u{3b0}',
+        '\u{fb05}' => return '\u{fb06}',
+        '\u{1e9e}' => return '\u{df}',
+        _ => {}
+    }
+    let upper = single(c.to_uppercase()).unwrap_or(c);
+    single(upper.to_lowercase()).unwrap_or(upper)
+}
+
+fn single(mut mapped: impl Iterator<Item = char>) -> Option<char> {
+    let first = mapped.next()?;
+    mapped.next().is_none().then_some(first)
+}
+
+/// The hashes of a line's trigrams, in order, repeated ones too.
+pub fn trigrams(line: &str) -> impl Iterator<Item = u64> + '_ {
+    let mut chars = line.chars().map(|c| u64::from(u32::from(fold(c))));
+    let mut last = chars.next().zip(chars.next());
+    std::iter::from_fn(move || {
+        let (first, second) = last?;
+        let third = chars.next()?;
+        last = Some((second, third));
+        Some(hash(first, second, third))
+    })
+}
+
+fn hash(first: u64, second: u64, third: u64) -> u64 {
+    let mut x = first | (second << 21) | (third << 42);
+    x ^= x >> 33;
+    x = x.wrapping_mul(0xff51_afd7_ed55_8ccd);
+    x ^= x >> 33;
+    x = x.wrapping_mul(0xc4ce_b9fe_1a85_ec53);
+    x ^ (x >> 33)
+}
+
+/// A filter in the making: 128 KiB.
+#[derive(Debug)]
+pub struct Builder {
+    words: Vec<u64>,
+}
+
+impl Default for Builder {
+    fn default() -> Self {
+        Self { words: vec![0; (1 << MOST) / 64] }
+    }
+}
+
+impl Builder {
+    /// Takes in a line of rendered text.
+    pub fn add(&mut self, line: &str) {
+        for hash in trigrams(line) {
+            // Both are below 2^20.
+            let (word, bit) = ((hash >> 6) as usize & ((1 << (MOST - 6)) - 1), hash & 63);
+            if let Some(word) = self.words.get_mut(word) {
+                *word |= 1 << bit;
+            }
+        }
+    }
+
+    /// Forgets everything.
+    pub fn clear(&mut self) {
+        self.words.fill(0);
+    }
+
+    /// The filter, folded; empty (look inside) when more bits are set than [`MOST_FULL`] allows. Forgets everything.
+    pub fn finish(&mut self) -> Vec<u8> {
+        let set = |words: &[u64]| words.iter().map(|word| u64::from(word.count_ones())).sum::<u64>();
+        let fits = |set: u64, size: u32| set.saturating_mul(1000) <= MOST_FULL << size;
+        let mut size = MOST;
+        let mut out = Vec::new();
+        if fits(set(&self.words), size) {
+            while size > LEAST {
+                let half = (1_usize << size) / 128;
+                let (low, high) = self.words.split_at_mut(half);
+                let union = low.iter().zip(high.iter()).map(|(a, b)| u64::from((a | b).count_ones())).sum();
+                if !fits(union, size.saturating_sub(1)) {
+                    break;
+                }
+                for (a, b) in low.iter_mut().zip(high.iter()) {
+                    *a |= b;
+                }
+                size = size.saturating_sub(1);
+            }
+            let words = (1_usize << size) / 64;
+            out.reserve_exact(words.saturating_mul(8).saturating_add(2));
+            out.extend_from_slice(&[KIND, u8::try_from(size).unwrap_or(0)]);
+            for word in self.words.iter().take(words) {
+                out.extend_from_slice(&word.to_le_bytes());
+            }
+        }
+        self.clear();
+        out
+    }
+}
+
+/// A filter as it was stored.
+#[derive(Clone, Copy, Debug)]
+pub struct Filter<'a> {
+    bits: &'a [u8],
+    mask: u64,
+}
+
+impl<'a> Filter<'a> {
+    /// Reads a filter; `None` when there is none, or none that this version understands: then the segment must be looked
+    /// into.
+    pub fn read(bytes: &'a [u8]) -> Option<Self> {
+        let ([KIND, size], bits) = bytes.split_first_chunk::<2>()? else { return None };
+        let size = u32::from(*size);
+        if !(LEAST..=MOST).contains(&size) || bits.len() != (1 << size) / 8 {
+            return None;
+        }
+        Some(Self { bits, mask: (1_u64 << size).wrapping_sub(1) })
+    }
+
+    /// Whether a trigram with this hash (see [`trigrams`]) may be in it.
+    pub fn may_hold(&self, hash: u64) -> bool {
+        let at = hash & self.mask;
+        self.bits.get((at >> 3) as usize).is_none_or(|byte| byte & (1 << (at & 7)) != 0)
+    }
+
+    /// Whether a line that holds this text may be in it.
+    pub fn may_hold_text(&self, text: &str) -> bool {
+        trigrams(text).all(|hash| self.may_hold(hash))
+    }
+
+    /// How many of a thousand bits are set.
+    pub fn fullness(&self) -> u64 {
+        let set: u64 = self.bits.iter().map(|byte| u64::from(byte.count_ones())).sum();
+        set.saturating_mul(1000).checked_div(self.mask.saturating_add(1)).unwrap_or(0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn filter(lines: &[String]) -> Vec<u8> {
+        let mut builder = Builder::default();
+        lines.iter().for_each(|line| builder.add(line));
+        builder.finish()
+    }
+
+    #[test]
+    fn the_bytes_are_what_the_module_head_says() {
+        // Computed once with a second implementation of a dozen lines of Python.
+        let bytes = filter(&["aBc".to_owned()]);
+        assert_eq!(bytes.len(), 2 + 64);
+        assert_eq!(bytes[..2], [0x11, 9]);
+        let set: Vec<usize> = (0..512).filter(|i| bytes[2 + i / 8] & (1 << (i % 8)) != 0).collect();
+        assert_eq!(set, [usize::try_from(hash(97, 98, 99) % 512).unwrap()]);
+        assert_eq!(hash(97, 98, 99), 0xfe1e_6591_cf9b_c0b1);
+    }
+
+    #[test]
+    fn characters_that_a_search_without_case_takes_for_each_other_count_as_the_same() {
+        use regex_syntax::hir::{ClassUnicode, ClassUnicodeRange};
+        for c in '\0'..=char::MAX {
+            let mut class = ClassUnicode::new([ClassUnicodeRange::new(c, c)]);
+            class.case_fold_simple();
+            for range in class.iter() {
+                for other in range.start()..=range.end() {
+                    assert_eq!(fold(other), fold(c), "{c:?} {other:?}");
+                }
+            }
+            assert_eq!(fold(fold(c)), fold(c), "{c:?}");
+        }
+    }
+
+    #[test]
+    fn damaged_and_unknown_filters_deny_nothing() {
+        let good = filter(&["some text".to_owned()]);
+        for cut in 0..good.len() {
+            assert!(Filter::read(&good[..cut]).is_none(), "{cut}");
+        }
+        let mut longer = good.clone();
+        longer.push(0);
+        assert!(Filter::read(&longer).is_none());
+        for (at, value) in [(0, 0x21), (0, 0x12), (1, 8), (1, 21), (1, 255)] {
+            let mut other = good.clone();
+            other[at] = value;
+            assert!(Filter::read(&other).is_none(), "{at} {value}");
+        }
+    }
+
+    #[test]
+    fn too_many_trigrams_give_no_filter_rather_than_one_that_denies_nothing() {
+        let mut x = 1u64;
+        let noise: Vec<String> = (0..4000)
+            .map(|_| {
+                (0..250)
+                    .map(|_| {
+                        x = x.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                        char::from_u32(0x4e00 + (x >> 40) as u32 % 20000).unwrap()
+                    })
+                    .collect()
+            })
+            .collect();
+        assert!(filter(&noise).is_empty());
+        let some = filter(&noise[..200]);
+        let read = Filter::read(&some).unwrap();
+        assert!((100..=300).contains(&read.fullness()), "{}", read.fullness());
+    }
+
+    proptest! {
+        #[test]
+        fn no_part_of_a_line_is_denied_whatever_its_case(
+            lines in proptest::collection::vec("\\PC{0,40}", 0..40), at in any::<proptest::sample::Index>(),
+            from in 0usize..40, len in 0usize..40, how in 0u8..3,
+        ) {
+            let bytes = filter(&lines);
+            let read = Filter::read(&bytes).unwrap();
+            prop_assert!(bytes.len() == 2 + 64 || read.fullness() >= 150 - 5, "{}", read.fullness());
+            prop_assert!(read.fullness() <= 300);
+            if !lines.is_empty() {
+                let part: String = at.get(&lines).chars().skip(from).take(len).collect();
+                prop_assert!(read.may_hold_text(&part));
+                let simple = |c: char| match how {
+                    1 => single(c.to_uppercase()).unwrap_or(c),
+                    2 => single(c.to_lowercase()).unwrap_or(c),
+                    _ => c,
+                };
+                let other: String = part.chars().map(simple).collect();
+                let same = other.chars().map(fold).eq(part.chars().map(fold));
+                prop_assert!(!same || read.may_hold_text(&other));
+            }
+        }
+
+        #[test]
+        fn no_bytes_panic(bytes in proptest::collection::vec(any::<u8>(), 0..600), text in "\\PC{0,9}") {
+            if let Some(filter) = Filter::read(&bytes) {
+                filter.may_hold_text(&text);
+            }
+        }
+    }
+}
