@@ -89,8 +89,10 @@ fn read_secret(tty: &mut impl std::io::Read) -> Result<Zeroizing<String>, Prompt
     // Reserved whole, so that growing leaves no copy behind.
     let mut typed = Zeroizing::new(String::with_capacity(MAX_ANSWER));
     let mut character = Zeroizing::new(Vec::with_capacity(4));
-    for byte in tty.bytes() {
-        match byte.map_err(lost)? {
+    let mut byte = [0];
+    // A byte at a time: what is typed behind Enter belongs to whoever reads the terminal next.
+    while read_one(tty, &mut byte)? {
+        match byte[0] {
             b'\r' | b'\n' => return Ok(typed),
             0x03 => return Err(PromptError("it was interrupted".into())),
             0x04 if typed.is_empty() => return Err(PromptError("no passphrase was given".into())),
@@ -112,6 +114,17 @@ fn read_secret(tty: &mut impl std::io::Read) -> Result<Zeroizing<String>, Prompt
         }
     }
     Err(PromptError("the terminal has gone".into()))
+}
+
+/// Whether there was a byte.
+fn read_one(tty: &mut impl std::io::Read, byte: &mut [u8; 1]) -> Result<bool, PromptError> {
+    loop {
+        match tty.read(byte) {
+            Ok(n) => return Ok(n == 1),
+            Err(error) if crate::sys::interrupted(&error) => {}
+            Err(error) => return Err(lost(error)),
+        }
+    }
 }
 
 #[cfg(test)]

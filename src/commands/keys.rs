@@ -1,8 +1,8 @@
 //! `sealcast keys new | list | check`
 
-use super::Context;
+use super::{Context, config};
 use crate::console::{Column, Style, Table};
-use crate::crypto::identity::{self, Identities};
+use crate::crypto::identity::{self, Identities, UnwrapError, Why};
 use crate::crypto::recipient::{self, Recipient};
 use crate::error::{Context as _, Error, Kind, Result};
 use crate::store::period;
@@ -148,12 +148,27 @@ fn new_identity(context: &Context, path: &Path, passphrase: bool) -> Result<()> 
 }
 
 fn new_period(context: &Context) -> Result<()> {
-    let personal = context.personal()?;
-    if let Some(made) = personal.ensure(&comment(), None)? {
-        context.console.note(made);
-    }
-    let recipients = personal.read_recipients()?;
-    let made = period::make(&personal.keys(), &recipients, &context.prompt())?;
+    let (directory, recipients) = match config::of_host()? {
+        // Root makes the key of the host; everybody else their own.
+        Some(policy) if sys::ids::effective_uid() == 0 => match policy.recipients.period {
+            Some(directory) => (directory, policy.recipients.default),
+            None => {
+                return Err(Error::new(
+                    Kind::Usage,
+                    "the host's configuration names no directory for a period key",
+                )
+                .hint("set `period = \"/etc/sealcast/period\"` under [recipients]"));
+            }
+        },
+        _ => {
+            let personal = context.personal()?;
+            if let Some(made) = personal.ensure(&comment(), None)? {
+                context.console.note(made);
+            }
+            (personal.keys(), personal.read_recipients()?)
+        }
+    };
+    let made = period::make(&directory, &recipients, &context.prompt())?;
     let names: Vec<String> = recipients.iter().map(Recipient::label).collect();
     context
         .console
@@ -205,7 +220,7 @@ fn list(context: &Context, as_json: bool) -> Result<()> {
         ("FILE", Column::Flexible),
     ]);
     for [what, kind, key, file] in &rows {
-        table.row(&[what, kind, key, file]);
+        table.row(&[what, kind, key, &context.short_path(Path::new(file))]);
     }
     context.console.table(&table)?;
     Ok(())
@@ -222,8 +237,32 @@ struct Finding {
     kind: String,
     /// Why it cannot be used; `None` when it can.
     wrong: Option<String>,
-    /// What opens what is sealed to it, or why nothing here does.
-    opened_by: Option<String>,
+    /// The file that opens what is sealed to it.
+    opened_by: Option<PathBuf>,
+    /// Why nothing here does.
+    not_opened: Option<String>,
+}
+
+impl Finding {
+    /// Something good, until `wrong` is said of it.
+    fn new(what: &'static str, name: String, kind: &str, wrong: Option<String>) -> Self {
+        Self { what, name, kind: kind.to_owned(), wrong, opened_by: None, not_opened: None }
+    }
+
+    /// Tries to open what is sealed to it.
+    fn opened(mut self, identities: &Identities, sealed: &[u8]) -> Self {
+        match identities.unwrap_by(sealed) {
+            Ok((path, _)) => self.opened_by = Some(path.to_owned()),
+            Err(UnwrapError::NoIdentity { tried, .. }) => {
+                let telling = tried.iter().find(|tried| tried.why != Why::NoMatch);
+                let why =
+                    telling.map_or_else(|| "no identity here".to_owned(), |tried| tried.why.to_string());
+                self.not_opened = Some(why);
+            }
+            Err(error) => self.not_opened = Some(error.to_string()),
+        }
+        self
+    }
 }
 
 /// What is sealed to each recipient to see whether it opens again.
@@ -265,37 +304,30 @@ fn read_recipients(path: &Path) -> Result<Vec<Recipient>> {
 }
 
 fn check_recipient(context: &Context, recipient: &Recipient, identities: &Identities) -> Finding {
-    let sealed = recipient::wrap_with_plugins(std::slice::from_ref(recipient), PROBE, &context.prompt());
-    let (wrong, opened_by) = match sealed {
-        Ok(sealed) => (None, opened_by(identities, &sealed)),
-        Err(error) => (Some(error.to_string()), None),
-    };
-    Finding { what: "recipient", name: recipient.label(), kind: recipient.kind().into(), wrong, opened_by }
-}
-
-/// The identity file that opens it.
-fn opened_by(identities: &Identities, sealed: &[u8]) -> Option<String> {
-    identities.unwrap_by(sealed).ok().map(|(path, _)| path.display().to_string())
+    let found = |wrong| Finding::new("recipient", recipient.label(), recipient.kind(), wrong);
+    match recipient::wrap_with_plugins(std::slice::from_ref(recipient), PROBE, &context.prompt()) {
+        Ok(sealed) => found(None).opened(identities, &sealed),
+        Err(error) => found(Some(error.to_string())),
+    }
 }
 
 fn check_period(personal: &Personal, identities: &Identities) -> Option<Finding> {
-    let (name, wrong, opened_by) = match period::read(&personal.keys()) {
-        Ok(None) => return None,
-        Ok(Some(period)) => (period.recipient.label(), None, opened_by(identities, &period.sealed)),
-        Err(error) => (String::new(), Some(Error::from(error).to_string()), None),
-    };
-    Some(Finding { what: "period key", name, kind: "X25519".into(), wrong, opened_by })
+    let found = |name, wrong| Finding::new("period key", name, "X25519", wrong);
+    match period::read(&personal.keys()) {
+        Ok(None) => None,
+        Ok(Some(period)) => Some(found(period.recipient.label(), None).opened(identities, &period.sealed)),
+        Err(error) => Some(found(String::new(), Some(Error::from(error).to_string()))),
+    }
 }
 
 fn check_signing_key(personal: &Personal) -> Option<Finding> {
-    if !personal.signing_key().exists() {
-        return None;
+    let path = personal.signing_key();
+    let found = |name, wrong| Finding::new("signing key", name, "SSH Ed25519", wrong);
+    match personal.read_signer() {
+        _ if !path.exists() => None,
+        Ok(signer) => Some(found(signer.host_key().fingerprint(), None)),
+        Err(error) => Some(found(path.display().to_string(), Some(Error::from(error).to_string()))),
     }
-    let (name, wrong) = match personal.read_signer() {
-        Ok(signer) => (signer.host_key().fingerprint(), None),
-        Err(error) => (personal.signing_key().display().to_string(), Some(Error::from(error).to_string())),
-    };
-    Some(Finding { what: "signing key", name, kind: "SSH Ed25519".into(), wrong, opened_by: None })
 }
 
 fn check_permissions(personal: &Personal) -> Vec<Finding> {
@@ -307,12 +339,9 @@ fn check_permissions(personal: &Personal) -> Vec<Finding> {
     ];
     let open = places.into_iter().filter_map(|path| {
         let mode = std::fs::metadata(&path).ok()?.mode() & 0o777;
-        (mode & 0o077 != 0).then(|| Finding {
-            what: "permissions",
-            name: path.display().to_string(),
-            kind: format!("{mode:04o}"),
-            wrong: Some("others can reach it".into()),
-            opened_by: None,
+        let wrong = (mode & 0o077 != 0).then(|| "others can reach it".to_owned());
+        wrong.map(|wrong| {
+            Finding::new("permissions", path.display().to_string(), &format!("{mode:04o}"), Some(wrong))
         })
     });
     open.collect()
@@ -323,7 +352,9 @@ fn report(context: &Context, found: &[Finding], as_json: bool) -> Result<()> {
         for finding in found {
             context.console.json(&json!({
                 "what": finding.what, "name": finding.name, "kind": finding.kind, "good": finding.wrong.is_none(),
-                "wrong": finding.wrong, "opened_by": finding.opened_by,
+                "wrong": finding.wrong,
+                "opened_by": finding.opened_by.as_ref().map(|path| path.to_string_lossy()),
+                "not_opened": finding.not_opened,
             }))?;
         }
         return Ok(());
@@ -340,11 +371,9 @@ fn report(context: &Context, found: &[Finding], as_json: bool) -> Result<()> {
             None => (Style::Green, "good"),
             Some(why) => (Style::Red, why.as_str()),
         };
-        let sealed_to = finding.what == "recipient" || finding.what == "period key";
-        let opened = match (&finding.opened_by, sealed_to && finding.wrong.is_none()) {
-            (Some(path), _) => path.as_str(),
-            (None, true) => "no identity here",
-            (None, false) => "",
+        let opened = match &finding.opened_by {
+            Some(path) => context.short_path(path),
+            None => finding.not_opened.clone().unwrap_or_default(),
         };
         let plain = Style::Plain;
         table.styled_row(&[
@@ -363,9 +392,10 @@ fn report(context: &Context, found: &[Finding], as_json: bool) -> Result<()> {
 fn explain(context: &Context, found: &[Finding], identities: &Identities) {
     let console = &context.console;
     let recipients = found.iter().filter(|finding| finding.what == "recipient");
-    let opened: Vec<&str> = recipients.filter_map(|finding| finding.opened_by.as_deref()).collect();
+    let opened: Vec<String> =
+        recipients.filter_map(|finding| Some(context.short_path(finding.opened_by.as_ref()?))).collect();
     if opened.is_empty() {
-        let tried: Vec<String> = identities.paths().map(|path| path.display().to_string()).collect();
+        let tried: Vec<String> = identities.paths().map(|path| context.short_path(path)).collect();
         let tried =
             if tried.is_empty() { "none was tried".into() } else { format!("tried: {}", tried.join(", ")) };
         console.remark("note", Style::Yellow, format!("no identity here opens new recordings ({tried})"));

@@ -20,7 +20,7 @@ use crate::crypto::prompt::Prompt;
 use crate::error::Result;
 use crate::store::personal::Personal;
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// What the process was given besides its arguments.
@@ -61,6 +61,15 @@ impl Context {
     pub fn personal(&self) -> Result<Personal> {
         let environment = &self.environment;
         Ok(Personal::from_environment(environment.home.as_deref(), environment.xdg_data_home.as_deref())?)
+    }
+
+    /// A path as it is shown: on a terminal with `~` for the home directory, in a pipe whole.
+    pub(crate) fn short_path(&self, path: &Path) -> String {
+        let home = self.environment.home.as_deref().map(Path::new).filter(|home| home.is_absolute());
+        match home.and_then(|home| path.strip_prefix(home).ok()) {
+            Some(rest) if self.console.is_terminal() => format!("~/{}", rest.display()),
+            _ => path.display().to_string(),
+        }
     }
 
     /// Asks on the controlling terminal.

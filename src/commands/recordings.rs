@@ -1,10 +1,12 @@
 //! What every reading command shares: which store, which identities, which keys are trusted, and how things are named.
 
-use super::Context;
+use super::{Context, config};
+use crate::console::Style;
 use crate::container::Reader;
 use crate::crypto::identity::Identities;
 use crate::crypto::known_keys::{self, KnownKeys};
 use crate::error::{Context as _, Error, Kind, Result};
+use crate::policy::Policy;
 use crate::store::seal::{self, Access};
 use crate::store::{Found, Store, is_running};
 use crate::sys;
@@ -24,7 +26,9 @@ pub(super) struct Reading {
     /// Without it, your own identity is used where there is one.
     #[arg(short, long, value_name = "FILE")]
     identity: Vec<PathBuf>,
-    /// The directory of the recordings, instead of your own
+    /// The directory of the recordings
+    ///
+    /// Without it: that of the host's configuration where you can read it, or else your own.
     #[arg(long, value_name = "DIR")]
     store: Option<PathBuf>,
 }
@@ -46,7 +50,12 @@ impl Reading {
             Some(dir) if dir.is_dir() => Ok(Store::new(dir)),
             Some(dir) => Err(Error::new(Kind::Usage, format!("{} is not a directory", dir.display()))
                 .hint("--store names the directory that holds the recordings")),
-            None => Ok(Store::new(context.personal()?.recordings())),
+            None => match system_policy(context) {
+                Some(policy) if std::fs::read_dir(&policy.store.path).is_ok() => {
+                    Ok(Store::new(policy.store.path))
+                }
+                _ => Ok(Store::new(context.personal()?.recordings())),
+            },
         }
     }
 
@@ -138,6 +147,18 @@ pub(super) fn shown(path: &Path) -> String {
     path.display().to_string()
 }
 
+/// The host's policy where there is one that can be read. One that is broken must not keep anybody from reading.
+fn system_policy(context: &Context) -> Option<Policy> {
+    config::of_host().unwrap_or_else(|error| {
+        context.console.remark(
+            "warning",
+            Style::Yellow,
+            format!("the host's configuration is passed over: {error}"),
+        );
+        None
+    })
+}
+
 /// The keys that recordings may be signed with: those in `files`, one's own, and this host's.
 pub(super) fn known_keys(context: &Context, files: &[PathBuf]) -> Result<KnownKeys> {
     let mut known = KnownKeys::default();
@@ -150,9 +171,17 @@ pub(super) fn known_keys(context: &Context, files: &[PathBuf]) -> Result<KnownKe
     {
         known.extend(KnownKeys::parse(&text).or_say(|| shown(&personal.signing_key_pub()))?);
     }
-    if let Ok(text) = read(Path::new(HOST_KEY), 4096) {
+    let mut of_host = vec![PathBuf::from(HOST_KEY)];
+    if let Some(policy) = system_policy(context) {
+        let mut public = policy.signing_key.into_os_string();
+        public.push(".pub");
+        of_host.push(public.into());
+    }
+    for path in of_host {
         // A host key of another kind signs nothing; a damaged one is not ours to complain of here.
-        if let Ok(own) = KnownKeys::parse(&format!("{} {text}", sys::ids::hostname())) {
+        if let Ok(text) = read(&path, 4096)
+            && let Ok(own) = KnownKeys::parse(&format!("{} {text}", sys::ids::hostname()))
+        {
             known.extend(own);
         }
     }
