@@ -19,6 +19,8 @@ mod modes;
 mod perform;
 mod screen;
 mod sgr;
+mod shown;
+mod skim;
 mod snapshot;
 mod tape;
 #[cfg(test)]
@@ -27,6 +29,7 @@ mod transcript;
 mod work;
 
 pub use cell::{Cell, Color, Style, Underline};
+pub use shown::{NO_TERMINAL, Shown};
 pub use transcript::{Kind, Line, Transcript};
 
 use alacritty_terminal::index::Line as Row;

@@ -81,6 +81,12 @@ impl Transcript {
         &self.terminal
     }
 
+    /// The terminal alone, from now on without a transcript.
+    pub fn into_terminal(mut self) -> Terminal {
+        self.terminal.screen.tape = None;
+        self.terminal
+    }
+
     /// Events of the terminal; see [`Terminal::take_events`].
     pub fn take_events(&mut self) -> (Vec<super::Event>, u64) {
         self.terminal.take_events()

@@ -1,0 +1,185 @@
+//! What the events of a recording showed: the one reading that filters, search and verification share.
+//!
+//! Lines are told as by [`Transcript`], with a settling time of one millisecond: whatever stood on the screen at any time of
+//! the recording is told. Times are whole milliseconds, as they are stored, so that the recorder and a reader see the same
+//! whatever an event was cut into. A session without a terminal is shown on one of 80 columns, where a line feed begins a
+//! new line.
+
+use super::{Line, Terminal, Transcript};
+use crate::cast::{Event, Payload};
+use std::time::Duration;
+
+/// Size of the screen where the recording has no terminal.
+pub const NO_TERMINAL: (u16, u16) = (80, 24);
+
+/// Bytes that are skimmed at once.
+const SKIM: usize = 64 << 10;
+
+/// Reads events and tells lines.
+pub struct Shown {
+    reading: Reading,
+    bare: bool,
+    last: Duration,
+}
+
+enum Reading {
+    Lines(Box<Transcript>),
+    /// Only the screen is followed, and what has not been fed to it.
+    Screen(Box<Terminal>, Vec<u8>),
+}
+
+/// A time as a recording stores it: rounded to milliseconds.
+fn stored(time: Duration) -> Duration {
+    Duration::from_millis(u64::try_from(time.as_micros().saturating_add(500) / 1000).unwrap_or(u64::MAX))
+}
+
+impl Shown {
+    /// From the start of a recording, whose terminal has this many columns and rows (0 without a terminal).
+    pub fn new(size: (u16, u16)) -> Self {
+        let bare = size.0 == 0 || size.1 == 0;
+        let (cols, rows) = if bare { NO_TERMINAL } else { size };
+        Self::over(Transcript::new(cols, rows), bare, Duration::ZERO)
+    }
+
+    /// From a keyframe at `time`. `size` is that of [`Shown::new`], at the start of the recording. `None` when it is no
+    /// keyframe.
+    pub fn restored(size: (u16, u16), keyframe: &str, time: Duration) -> Option<Self> {
+        let time = stored(time);
+        let bare = size.0 == 0 || size.1 == 0;
+        Some(Self::over(Transcript::restored(keyframe, time)?, bare, time))
+    }
+
+    fn over(transcript: Transcript, bare: bool, last: Duration) -> Self {
+        let transcript = transcript.settling(Duration::from_millis(1));
+        Self { reading: Reading::Lines(Box::new(transcript)), bare, last }
+    }
+
+    /// Takes an event and tells the lines that went with it.
+    pub fn event(&mut self, event: &Event, told: &mut impl FnMut(Line)) {
+        self.last = self.last.max(stored(event.time));
+        match &event.payload {
+            Payload::Output(bytes) | Payload::ErrorOutput(bytes) if self.bare => {
+                let mut with_returns = Vec::with_capacity(bytes.len() + bytes.len() / 32);
+                for line in bytes.split_inclusive(|byte| *byte == b'\n') {
+                    let text = line.strip_suffix(b"\n").unwrap_or(line);
+                    with_returns.extend_from_slice(text);
+                    if text.len() < line.len() {
+                        with_returns.extend_from_slice(b"\r\n");
+                    }
+                }
+                self.output(&with_returns, told);
+            }
+            Payload::Output(bytes) | Payload::ErrorOutput(bytes) => self.output(bytes, told),
+            Payload::Resize { cols, rows } => match &mut self.reading {
+                Reading::Lines(transcript) => transcript.resize(self.last, *cols, *rows, told),
+                Reading::Screen(terminal, waiting) => {
+                    terminal.skim(&std::mem::take(waiting));
+                    terminal.resize(*cols, *rows);
+                }
+            },
+            _ => {}
+        }
+    }
+
+    fn output(&mut self, bytes: &[u8], told: &mut impl FnMut(Line)) {
+        match &mut self.reading {
+            Reading::Lines(transcript) => {
+                transcript.feed(self.last, bytes, told);
+                // Nobody asks for the terminal's events.
+                transcript.take_events();
+            }
+            Reading::Screen(terminal, waiting) => {
+                waiting.extend_from_slice(bytes);
+                if waiting.len() >= SKIM {
+                    terminal.skim(waiting);
+                    terminal.take_events();
+                    waiting.clear();
+                }
+            }
+        }
+    }
+
+    /// From here on tells nothing, follows the screen only, and passes over what scrolls through: a tenth of the work.
+    pub fn skim(self) -> Self {
+        let reading = match self.reading {
+            Reading::Lines(transcript) => Reading::Screen(Box::new(transcript.into_terminal()), Vec::new()),
+            screen @ Reading::Screen(..) => screen,
+        };
+        Self { reading, ..self }
+    }
+
+    /// Whether it tells nothing any more; see [`Shown::skim`].
+    pub fn is_skimming(&self) -> bool {
+        matches!(self.reading, Reading::Screen(..))
+    }
+
+    /// The terminal as it stands.
+    pub fn terminal(&mut self) -> &Terminal {
+        match &mut self.reading {
+            Reading::Lines(transcript) => transcript.terminal(),
+            Reading::Screen(terminal, waiting) => {
+                if !waiting.is_empty() {
+                    terminal.skim(&std::mem::take(waiting));
+                    terminal.take_events();
+                }
+                terminal
+            }
+        }
+    }
+
+    /// Tells what still stands at the time of the last event: the end.
+    pub fn finish(self, told: &mut impl FnMut(Line)) {
+        if let Reading::Lines(transcript) = self.reading {
+            transcript.finish(self.last, told);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines(size: (u16, u16), events: &[(u64, Payload)]) -> Vec<String> {
+        let mut lines = Vec::new();
+        let mut told = |line: Line| lines.push(line.text);
+        let mut shown = Shown::new(size);
+        for (micros, payload) in events {
+            shown.event(&Event::new(Duration::from_micros(*micros), payload.clone()), &mut told);
+        }
+        shown.finish(&mut told);
+        lines
+    }
+
+    fn output(text: &str) -> Payload {
+        Payload::Output(text.as_bytes().to_vec())
+    }
+
+    #[test]
+    fn without_a_terminal_a_line_feed_begins_a_new_line_and_standard_error_is_shown_too() {
+        let told = lines((0, 0), &[(0, output("one\ntwo\r\n")), (9, Payload::ErrorOutput(b"bad\n".to_vec()))]);
+        assert_eq!(told, ["one", "two", "bad"]);
+    }
+
+    #[test]
+    fn what_stood_for_a_millisecond_is_told_and_how_an_event_was_cut_makes_no_difference() {
+        assert_eq!(lines((20, 2), &[(0, output("10%")), (1000, output("\r20%"))]), ["10%", "20%"]);
+        let whole = lines((20, 2), &[(0, output("10%\r20%"))]);
+        assert_eq!(whole, ["20%"]);
+        assert_eq!(lines((20, 2), &[(0, output("10%")), (400, output("\r20%"))]), whole);
+    }
+
+    #[test]
+    fn skimming_follows_the_screen_and_tells_nothing() {
+        let text: String = (0..9000).map(|n| format!("line {n}\r\n")).collect();
+        let event = Event::new(Duration::ZERO, output(&text));
+        let mut told = 0;
+        let (mut drawn, mut skimmed) = (Shown::new((80, 24)), Shown::new((80, 24)).skim());
+        for shown in [&mut drawn, &mut skimmed] {
+            shown.event(&event, &mut |_| told += 1);
+            shown.event(&Event::new(Duration::ZERO, output("$ ")), &mut |_| told += 1);
+        }
+        assert_eq!(told, 9000 - 23);
+        assert!(skimmed.is_skimming() && !drawn.is_skimming());
+        assert_eq!(skimmed.terminal().snapshot(), drawn.terminal().snapshot());
+    }
+}

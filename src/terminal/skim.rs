@@ -1,0 +1,158 @@
+//! Text that scrolls through too fast to be read, without drawing it.
+//!
+//! A flood of plain lines leaves on the screen only its end. [`Terminal::skim`] draws that end and remembers the colours set
+//! before it; the screen is afterwards exactly what [`Terminal::feed`] would have made (a test compares the two). Whatever is
+//! more than lines and colours is fed.
+
+use super::Terminal;
+use super::screen::Screen;
+
+impl Terminal {
+    /// [`Terminal::feed_guarded`] for large pieces of which only the screen at the end matters. Events of what is passed over
+    /// are not raised: there are none in plain text.
+    pub fn skim(&mut self, bytes: &[u8]) {
+        let (plain, rest) = bytes.split_at(plain_len(bytes));
+        if self.intake.at_rest(&self.screen) && scrolls_whole(&self.screen) {
+            let (colours, from) = end_of(plain, self.screen.rows);
+            self.feed_guarded(&colours);
+            self.feed_guarded(&plain[from..]);
+        } else {
+            self.feed_guarded(plain);
+        }
+        self.feed_guarded(rest);
+    }
+}
+
+/// A line feed on the last row pushes the whole screen up.
+fn scrolls_whole(screen: &Screen) -> bool {
+    !screen.on_alt
+        && (screen.top, screen.bottom) == (0, screen.rows - 1)
+        && (screen.left, screen.right) == (0, screen.cols - 1)
+        && screen.single.is_none()
+}
+
+/// How far there is nothing but printed text, tabs, line ends and colours (SGR). Bytes of UTF-8 count as text, but C1
+/// controls do not.
+fn plain_len(bytes: &[u8]) -> usize {
+    let mut at = 0;
+    while let Some(&byte) = bytes.get(at) {
+        at += match byte {
+            0x1b => match colour_len(&bytes[at..]) {
+                Some(len) => len,
+                None => return at,
+            },
+            b'\t' | b'\r' | b'\n' | 0x20..=0x7e => 1,
+            0..=0x1f | 0x7f => return at,
+            // What could be the beginning of a C1 control, whole or cut off by the end, or half of a character.
+            0xc2 if !matches!(bytes.get(at + 1), Some(0xa0..=0xbf)) => return at,
+            0x80.. => 1,
+        };
+    }
+    at
+}
+
+/// Length of the SGR sequence at the start.
+fn colour_len(bytes: &[u8]) -> Option<usize> {
+    let body = bytes.strip_prefix(b"\x1b[")?;
+    let parameters = body.iter().take_while(|byte| matches!(byte, b'0'..=b'9' | b';' | b':')).count();
+    (body.get(parameters) == Some(&b'm')).then_some(parameters + 3)
+}
+
+/// Where the part begins that decides what stands on a screen of `rows` rows, and the colours set before it.
+///
+/// The first `rows` line feeds from there bring the cursor to the last row, wherever it was; the next ones push up every row
+/// that held something else.
+fn end_of(plain: &[u8], rows: usize) -> (Vec<u8>, usize) {
+    let mut feeds = 0;
+    for at in memchr::memrchr_iter(b'\n', plain) {
+        feeds += 1;
+        if feeds <= 2 * rows || at == 0 || plain[at - 1] != b'\r' {
+            continue;
+        }
+        let (before, kept) = plain.split_at(at + 1);
+        // The last character printed must be among what is kept: it can be repeated (REP).
+        if !prints(kept) {
+            continue;
+        }
+        let mut colours = Vec::new();
+        let mut rest = before;
+        while let Some(escape) = memchr::memchr(0x1b, rest) {
+            let (_, from) = rest.split_at(escape);
+            let Some(len) = colour_len(from) else { return (Vec::new(), 0) };
+            let (colour, after) = from.split_at(len);
+            if matches!(colour, b"\x1b[m" | b"\x1b[0m") {
+                colours.clear();
+            }
+            colours.extend_from_slice(colour);
+            rest = after;
+        }
+        return (colours, at + 1);
+    }
+    (Vec::new(), 0)
+}
+
+fn prints(plain: &[u8]) -> bool {
+    let mut at = 0;
+    while let Some(&byte) = plain.get(at) {
+        match byte {
+            0x1b => at += colour_len(&plain[at..]).unwrap_or(1),
+            0x21..=0x7e => return true,
+            _ => at += 1,
+        }
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn line() -> impl Strategy<Value = String> {
+        prop_oneof![
+            20 => "[ -~]{0,30}",
+            5 => "\\PC{0,20}",
+            5 => (0..120u8, "[a-z ]{0,9}").prop_map(|(n, text)| format!("\x1b[{n}m{text}\t|")),
+            2 => Just("\x1b[0mback to normal".to_owned()),
+            2 => Just("\x1b[38;5;9;48:2::1:2:3mcolours\x1b[m".to_owned()),
+            1 => Just(String::new()),
+            1 => Just("\u{9b}2J".to_owned()),
+            1 => prop_oneof![
+                Just("\x1b[2;4r"), Just("\x1b[r"), Just("\x1b[?1049h"), Just("\x1b[?1049l"), Just("\x1b[5b"),
+                Just("\x1b[H"), Just("\x1b[4h"), Just("\x1b(0qqq"), Just("\x1b[?7l"), Just("\x1bN"), Just("\x1b7"),
+                Just("\x07"), Just("\x1b]0;title\x07"), Just("\x1b[?69h\x1b[3;9s"), Just("\x0e"), Just("a\x08b"),
+            ].prop_map(str::to_owned),
+        ]
+    }
+
+    fn text() -> impl Strategy<Value = String> {
+        let end = prop_oneof![20 => Just("\r\n"), 1 => Just("\n"), 1 => Just("\r"), 1 => Just("")];
+        proptest::collection::vec((line(), end), 0..90)
+            .prop_map(|lines| lines.into_iter().map(|(line, end)| line + end).collect())
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(600))]
+        #[test]
+        fn a_skimmed_screen_is_the_drawn_one(texts in proptest::collection::vec(text(), 1..4), cut in 0usize..5, rows in 1u16..9) {
+            let (mut skimmed, mut drawn) = (Terminal::new(20, rows), Terminal::new(20, rows));
+            for text in &texts {
+                // Cut anywhere, also inside a sequence or a character.
+                let bytes = &text.as_bytes()[..text.len().saturating_sub(cut)];
+                skimmed.skim(bytes);
+                drawn.feed_guarded(bytes);
+                prop_assert_eq!(skimmed.text(), drawn.text());
+                prop_assert_eq!(skimmed.snapshot(), drawn.snapshot());
+            }
+        }
+    }
+
+    #[test]
+    fn most_of_a_flood_is_passed_over() {
+        let flood: String = (0..1000).map(|n| format!("\x1b[32mline {n}\x1b[0m of a build\r\n")).collect();
+        assert_eq!(plain_len(flood.as_bytes()), flood.len());
+        let (colours, from) = end_of(flood.as_bytes(), 24);
+        assert!(flood.len() - from < 60 * 30, "{from} of {}", flood.len());
+        assert_eq!(colours, b"\x1b[0m");
+    }
+}
