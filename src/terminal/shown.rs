@@ -156,7 +156,8 @@ mod tests {
 
     #[test]
     fn without_a_terminal_a_line_feed_begins_a_new_line_and_standard_error_is_shown_too() {
-        let told = lines((0, 0), &[(0, output("one\ntwo\r\n")), (9, Payload::ErrorOutput(b"bad\n".to_vec()))]);
+        let told =
+            lines((0, 0), &[(0, output("one\ntwo\r\n")), (9, Payload::ErrorOutput(b"bad\n".to_vec()))]);
         assert_eq!(told, ["one", "two", "bad"]);
     }
 
