@@ -19,6 +19,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Run(commands::run::Args),
     Ls(commands::ls::Args),
     Show(commands::show::Args),
     Play(commands::play::Args),
@@ -30,8 +31,10 @@ enum Command {
 }
 
 impl Command {
-    fn run(&self, context: &Context) -> Result<()> {
+    /// Gives the exit code.
+    fn run(&self, context: &Context) -> Result<u8> {
         match self {
+            Self::Run(args) => return commands::run::run(context, args),
             Self::Ls(args) => commands::ls::run(context, args),
             Self::Show(args) => commands::show::run(context, args),
             Self::Play(args) => commands::play::run(context, args),
@@ -41,6 +44,7 @@ impl Command {
             Self::Config(args) => commands::config::run(context, args),
             Self::Completions(args) => commands::completions::run(context, args, &mut description()),
         }
+        .map(|()| 0)
     }
 }
 
@@ -57,11 +61,11 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>, environment: Environm
     let context = Context { console: Arc::clone(&console), environment };
     let done = match Cli::try_parse_from(&arguments) {
         Ok(cli) => cli.command.run(&context),
-        Err(error) => usage(&console, &error),
+        Err(error) => usage(&console, &error).map(|()| 0),
     };
-    let done = done.and_then(|()| Ok(console.flush()?));
+    let done = done.and_then(|code| Ok(console.flush().map(|()| code)?));
     match done {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => ExitCode::from(code),
         Err(error) => {
             error.print(&console);
             // What was printed before it failed is still owed.

@@ -219,6 +219,22 @@ impl From<store::seal::UnlockError> for Error {
     }
 }
 
+impl From<crate::record::Error> for Error {
+    fn from(error: crate::record::Error) -> Self {
+        use crate::record::Error as R;
+        match error {
+            R::Wrap(error) => error.into(),
+            R::Store(error) => error.into(),
+            R::Container(error) => error.into(),
+            R::Session(_) => Self::from_source(Kind::System, &error),
+            R::NoRoom(_) => {
+                Self::from_source(Kind::System, &error).hint("make room on the file system of the store")
+            }
+        }
+        .while_doing("nothing was run, because recording could not begin")
+    }
+}
+
 impl From<recipient::ParseError> for Error {
     fn from(error: recipient::ParseError) -> Self {
         let told = Self::from_source(Kind::Usage, &error);

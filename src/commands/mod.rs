@@ -10,6 +10,7 @@ pub mod keys;
 pub mod ls;
 pub mod play;
 mod recordings;
+pub mod run;
 pub mod show;
 pub mod verify;
 mod when;
@@ -30,6 +31,8 @@ pub struct Environment {
     pub home: Option<OsString>,
     /// `$XDG_DATA_HOME`.
     pub xdg_data_home: Option<OsString>,
+    /// `$TERM`.
+    pub term: Option<OsString>,
     /// `$NO_COLOR` is set and not empty (<https://no-color.org>).
     pub no_color: bool,
 }
@@ -40,6 +43,7 @@ impl Environment {
         Self {
             home: std::env::var_os("HOME"),
             xdg_data_home: std::env::var_os("XDG_DATA_HOME"),
+            term: std::env::var_os("TERM"),
             no_color: std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()),
         }
     }

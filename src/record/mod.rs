@@ -9,5 +9,10 @@ mod keyboard;
 mod lane;
 mod pump;
 pub mod queue;
+pub mod recorder;
 pub mod session;
+pub mod take;
 pub mod withhold;
+
+pub use recorder::{Disk, Indexer, NoIndex, OnFailure, Policy, Recorded};
+pub use take::{Error, Fit, Order, Taken, take};

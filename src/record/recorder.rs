@@ -1,0 +1,672 @@
+//! The recorder: takes events from the queue, seals them, and decides what happens when they cannot be written.
+//!
+//! Runs on a thread of its own. The copying loop never waits for the disk but through the full queue; this thread never
+//! touches the terminal but through words. Policy `stop`: the moment space runs short the session is told to end, and the
+//! reserve that was held back from the start pays for the rest of it and for the close. Policy `warn`: what cannot be
+//! written is counted, the operator is told, and the count is an event as soon as writing works again.
+
+use super::queue::{Intake, Nothing, Word};
+use crate::cast::{Anchor, Event, Gap, Payload};
+use crate::container::{self, Closed, Extras, Sink, Writer, limits};
+use crate::store::RecordingFile;
+use crate::sys;
+use std::time::Duration;
+
+/// What happens when the recording cannot be written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnFailure {
+    /// The session ends.
+    #[default]
+    Stop,
+    /// The session goes on, the operator is told, the gap is recorded.
+    Warn,
+}
+
+/// How a recording is kept going.
+#[derive(Clone, Copy, Debug)]
+pub struct Policy {
+    /// What happens on failure.
+    pub on_failure: OnFailure,
+    /// Bytes held in reserve for the close; 0 holds none.
+    pub reserve: u64,
+    /// Free space, in bytes, below which the operator is warned once.
+    pub low_space: u64,
+    /// Longest time without an event before both clocks are recorded; `None` for never.
+    pub heartbeat: Option<Duration>,
+}
+
+/// Smallest reserve that is worth holding: it closes a segment and writes index and trailer.
+pub const LEAST_RESERVE: u64 = 64 << 10;
+
+/// A sink on a disk that can run full.
+pub trait Disk: Sink {
+    /// Holds `bytes` behind the end of the file; `false` when the file system cannot.
+    ///
+    /// # Errors
+    /// There is no room.
+    fn reserve(&self, bytes: u64) -> Result<bool, sys::Error>;
+    /// Gives the reserve back.
+    ///
+    /// # Errors
+    /// The system's.
+    fn release_reserve(&self) -> Result<(), sys::Error>;
+    /// Free space, bytes.
+    ///
+    /// # Errors
+    /// The system's.
+    fn free_space(&self) -> Result<u64, sys::Error>;
+}
+
+impl Disk for RecordingFile {
+    fn reserve(&self, bytes: u64) -> Result<bool, sys::Error> {
+        RecordingFile::reserve(self, bytes)
+    }
+
+    fn release_reserve(&self) -> Result<(), sys::Error> {
+        RecordingFile::release_reserve(self)
+    }
+
+    fn free_space(&self) -> Result<u64, sys::Error> {
+        RecordingFile::free_space(self)
+    }
+}
+
+/// What the index is made of: fed with every event in order, asked at the borders of segments. Its failure costs an index
+/// entry, never an event; it must not wait.
+pub trait Indexer: Send {
+    /// An event was recorded.
+    fn event(&mut self, event: &Event);
+    /// The segment ends here: what its index entry holds.
+    fn end_segment(&mut self) -> Extras;
+    /// Escape sequences that recreate the screen as it stands now.
+    fn keyframe(&mut self) -> Option<String>;
+}
+
+/// No index beyond what the writer counts.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoIndex;
+
+impl Indexer for NoIndex {
+    fn event(&mut self, _: &Event) {}
+
+    fn end_segment(&mut self) -> Extras {
+        Extras::default()
+    }
+
+    fn keyframe(&mut self) -> Option<String> {
+        None
+    }
+}
+
+/// How a recording ended.
+#[derive(Debug)]
+pub struct Recorded {
+    /// What was closed; `None` when even the close could not be written.
+    pub closed: Option<Closed>,
+    /// Bytes of the session that are not in the recording.
+    pub lost: u64,
+    /// The failure that stopped or interrupted it, in words.
+    pub failure: Option<String>,
+}
+
+/// Holds a reserve of `bytes`, or of half, a quarter… of it on a small file system. Gives what is held; 0 where the file
+/// system has no such thing.
+///
+/// # Errors
+/// There is not even room for [`LEAST_RESERVE`].
+pub fn hold_reserve(disk: &impl Disk, bytes: u64) -> Result<u64, sys::Error> {
+    let mut wanted = bytes;
+    loop {
+        match disk.reserve(wanted) {
+            Ok(true) => return Ok(wanted),
+            Ok(false) => return Ok(0),
+            Err(error) if wanted / 2 < LEAST_RESERVE => return Err(error),
+            Err(_) => wanted /= 2,
+        }
+    }
+}
+
+/// Records until the session is over, then closes. `clock` reads both clocks; the reserve must be held already (see
+/// [`hold_reserve`]; `policy.reserve` is then what it gave).
+pub fn record<S: Disk>(
+    intake: &Intake,
+    writer: Writer<S>,
+    indexer: &mut dyn Indexer,
+    policy: Policy,
+    clock: &dyn Fn() -> Anchor,
+) -> Recorded {
+    let mut recorder = Recorder {
+        writer,
+        indexer,
+        policy,
+        clock,
+        intake,
+        state: State::Writing,
+        lost: 0,
+        lost_now: 0,
+        failure: None,
+        low_space_told: false,
+        last_event: Duration::ZERO,
+        exit: None,
+    };
+    recorder.begin(Duration::ZERO);
+    let mut next_tick = limits::FLUSH_EVERY;
+    loop {
+        let now = recorder.now();
+        match intake.receive(next_tick.saturating_sub(now)) {
+            Ok(events) => {
+                for event in events {
+                    recorder.event(&event);
+                }
+            }
+            Err(Nothing::Yet) => {}
+            Err(Nothing::Ever) => break,
+        }
+        let now = recorder.now();
+        if now >= next_tick {
+            recorder.tick(now);
+            // The grid is fixed: a flush never tells when a key was pressed.
+            while next_tick <= now {
+                next_tick = next_tick.saturating_add(limits::FLUSH_EVERY);
+            }
+        }
+    }
+    recorder.close()
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Writing,
+    /// Policy stop: the session is ending; the reserve pays.
+    Ending,
+    /// Nothing can be written for now; events are counted.
+    Losing,
+}
+
+struct Recorder<'a, S: Disk> {
+    writer: Writer<S>,
+    indexer: &'a mut dyn Indexer,
+    policy: Policy,
+    clock: &'a dyn Fn() -> Anchor,
+    intake: &'a Intake,
+    state: State,
+    lost: u64,
+    /// Lost since the last gap was recorded.
+    lost_now: u64,
+    failure: Option<String>,
+    low_space_told: bool,
+    last_event: Duration,
+    /// The exit status, when it came while nothing could be written.
+    exit: Option<Event>,
+}
+
+impl<S: Disk> Recorder<'_, S> {
+    fn now(&self) -> Duration {
+        Duration::from_millis((self.clock)().at)
+    }
+
+    /// Both clocks as they stood at `time`.
+    fn anchor(&self, time: Duration) -> Anchor {
+        let mut anchor = (self.clock)();
+        let at = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        let since = anchor.at.saturating_sub(at);
+        anchor.at = at;
+        anchor.utc = anchor.utc.saturating_sub_unsigned(since);
+        anchor.boot = anchor.boot.saturating_sub(since);
+        anchor
+    }
+
+    fn begin(&mut self, time: Duration) {
+        let keyframe = self.indexer.keyframe();
+        let begun = self.writer.begin(self.anchor(time), keyframe);
+        self.check(begun);
+    }
+
+    fn event(&mut self, event: &Event) {
+        self.last_event = self.last_event.max(event.time);
+        if self.state == State::Losing {
+            self.count_lost(event);
+            return;
+        }
+        if !self.writer.in_segment() {
+            self.begin(event.time);
+        }
+        self.indexer.event(event);
+        let pushed = self.writer.push(event);
+        self.check(pushed);
+        if self.writer.segment_due(event.time) {
+            self.end_segment(event.time);
+        }
+    }
+
+    fn count_lost(&mut self, event: &Event) {
+        if matches!(event.payload, Payload::Exit(_)) {
+            self.exit = Some(event.clone());
+            return;
+        }
+        let bytes = match &event.payload {
+            Payload::Output(bytes) | Payload::ErrorOutput(bytes) | Payload::Input(bytes) => {
+                bytes.len() as u64
+            }
+            _ => 1,
+        };
+        self.lost = self.lost.saturating_add(bytes);
+        self.lost_now = self.lost_now.saturating_add(bytes);
+    }
+
+    fn end_segment(&mut self, now: Duration) {
+        let extras = self.indexer.end_segment();
+        let ended = self.writer.end_segment(now, extras);
+        self.check(ended);
+    }
+
+    fn tick(&mut self, now: Duration) {
+        if self.state == State::Losing {
+            self.try_again(now);
+            return;
+        }
+        if self.policy.heartbeat.is_some_and(|every| now.saturating_sub(self.last_event) >= every) {
+            self.last_event = now;
+            let anchor = self.anchor(now);
+            let beat = match self.writer.in_segment() {
+                true => self.writer.push(&Event::new(now, Payload::Anchor(anchor))),
+                false => self.writer.begin(anchor, None),
+            };
+            self.check(beat);
+        }
+        let flushed = self.writer.flush(now);
+        self.check(flushed);
+        if self.writer.segment_due(now) {
+            self.end_segment(now);
+        }
+        self.watch_space();
+    }
+
+    /// Renews the reserve behind the new end of the file; that it cannot be had is the first sign of a full disk, and comes
+    /// while there is still room for a proper end.
+    fn watch_space(&mut self) {
+        if self.state != State::Writing {
+            return;
+        }
+        if self.policy.reserve > 0
+            && let Err(error) = self.writer.sink().reserve(self.policy.reserve)
+        {
+            let why = format!("the disk is full ({})", error.source);
+            self.fail(why, false);
+            return;
+        }
+        if self.policy.low_space > 0
+            && !self.low_space_told
+            && self.writer.sink().free_space().is_ok_and(|free| free < self.policy.low_space)
+        {
+            self.low_space_told = true;
+            self.intake.say(Word::Tell("space for recordings is running out on this host".to_owned()));
+        }
+    }
+
+    fn check(&mut self, result: Result<(), container::Error>) {
+        if let Err(error) = result {
+            self.fail(error.to_string(), true);
+        }
+    }
+
+    /// Something failed; `stuck`: bytes are waiting that could not be written.
+    fn fail(&mut self, why: String, stuck: bool) {
+        if self.policy.reserve > 0 {
+            // From here on the reserve is there to be used. Not to be able to give it back changes nothing.
+            let _ = self.writer.sink().release_reserve();
+        }
+        let still_stuck = stuck && self.writer.drain().is_err();
+        match (self.state, self.policy.on_failure) {
+            (State::Writing, OnFailure::Stop) => {
+                self.intake.say(Word::Stop(why.clone()));
+                self.state = if still_stuck { State::Losing } else { State::Ending };
+            }
+            (State::Writing, OnFailure::Warn) if still_stuck => {
+                self.intake.say(Word::Tell(format!("THIS SESSION IS NOT BEING RECORDED: {why}")));
+                self.state = State::Losing;
+            }
+            (State::Writing, OnFailure::Warn) => {
+                // The reserve is used up now; the next failure is the real one.
+                self.intake.say(Word::Tell(format!("space for the recording is running out: {why}")));
+                self.policy.reserve = 0;
+            }
+            (_, _) if still_stuck => self.state = State::Losing,
+            _ => {}
+        }
+        self.failure.get_or_insert(why);
+    }
+
+    fn try_again(&mut self, now: Duration) {
+        if self.writer.drain().is_err() {
+            return;
+        }
+        let was_stopped = self.policy.on_failure == OnFailure::Stop;
+        self.state = if was_stopped { State::Ending } else { State::Writing };
+        self.record_gap(now);
+        let flushed = self.writer.flush(now);
+        self.check(flushed);
+        if self.state == State::Writing {
+            self.intake.say(Word::Tell(format!(
+                "recording again; {} bytes of output and input are missing",
+                self.lost
+            )));
+        }
+    }
+
+    fn record_gap(&mut self, now: Duration) {
+        if self.lost_now == 0 {
+            return;
+        }
+        let gap = Gap {
+            why: "write-failed".to_owned(),
+            of: "session".to_owned(),
+            count: std::mem::take(&mut self.lost_now),
+            note: self.failure.clone().unwrap_or_default(),
+            sha256: String::new(),
+        };
+        if !self.writer.in_segment() {
+            self.begin(now);
+        }
+        let pushed = self.writer.push(&Event::new(now, Payload::Gap(gap)));
+        self.check(pushed);
+    }
+
+    fn close(mut self) -> Recorded {
+        let now = self.now().max(self.last_event);
+        if self.policy.reserve > 0 {
+            let _ = self.writer.sink().release_reserve();
+        }
+        if self.state == State::Losing {
+            // One more try: the reserve has just been given back. Whether it works shows when the file is closed.
+            let _ = self.writer.drain();
+        }
+        if let Some(why) = self.failure.clone()
+            && self.policy.on_failure == OnFailure::Stop
+            && self.lost_now == 0
+        {
+            let gap = Gap {
+                why: "stopped".into(),
+                of: "session".into(),
+                count: 0,
+                note: why,
+                sha256: String::new(),
+            };
+            if !self.writer.in_segment() {
+                self.begin(now);
+            }
+            let pushed = self.writer.push(&Event::new(now, Payload::Gap(gap)));
+            self.check(pushed);
+        }
+        self.record_gap(now);
+        if let Some(exit) = self.exit.take() {
+            let pushed = self.writer.push(&exit);
+            self.check(pushed);
+        }
+        let extras = self.indexer.end_segment();
+        match self.writer.finish(now, extras) {
+            Ok((closed, _)) => Recorded { closed: Some(closed), lost: self.lost, failure: self.failure },
+            Err((error, _)) => {
+                let failure = self.failure.unwrap_or_else(|| error.to_string());
+                Recorded { closed: None, lost: self.lost, failure: Some(failure) }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::queue::{Feed, bounded};
+    use super::*;
+    use crate::cast::Header as CastHeader;
+    use crate::container::verify::{Origin, Verdict, verify, verify_content};
+    use crate::container::{Cursor, Header, Meta, Reader, SessionKeys, Setup, Slot, SlotKind};
+    use std::cell::Cell;
+    use std::io::{self, Write};
+    use std::sync::atomic::{AtomicU64, Ordering};
+    use std::sync::{Arc, Mutex};
+
+    /// A disk of which the test holds the other end.
+    #[derive(Clone, Default)]
+    struct Tape {
+        bytes: Arc<Mutex<Vec<u8>>>,
+        room: Arc<AtomicU64>,
+        reserve: Arc<AtomicU64>,
+    }
+
+    impl Tape {
+        fn with_room(room: u64) -> Self {
+            let tape = Self::default();
+            tape.room.store(room, Ordering::SeqCst);
+            tape
+        }
+
+        fn bytes(&self) -> Vec<u8> {
+            self.bytes.lock().unwrap().clone()
+        }
+    }
+
+    impl Write for Tape {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let room = self.room.load(Ordering::SeqCst).saturating_sub(self.reserve.load(Ordering::SeqCst));
+            let n = usize::try_from(room).unwrap().min(bytes.len());
+            if n == 0 {
+                return Err(io::ErrorKind::StorageFull.into());
+            }
+            self.room.fetch_sub(n as u64, Ordering::SeqCst);
+            self.bytes.lock().unwrap().extend_from_slice(&bytes[..n]);
+            Ok(n)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Sink for Tape {
+        fn sync(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Disk for Tape {
+        fn reserve(&self, bytes: u64) -> Result<bool, sys::Error> {
+            if self.room.load(Ordering::SeqCst) < bytes {
+                return Err(sys::Error::new("reserve space", "", io::ErrorKind::StorageFull.into()));
+            }
+            self.reserve.store(bytes, Ordering::SeqCst);
+            Ok(true)
+        }
+
+        fn release_reserve(&self) -> Result<(), sys::Error> {
+            self.reserve.store(0, Ordering::SeqCst);
+            Ok(())
+        }
+
+        fn free_space(&self) -> Result<u64, sys::Error> {
+            Ok(self.room.load(Ordering::SeqCst))
+        }
+    }
+
+    fn writer(tape: &Tape) -> (Writer<Tape>, [u8; 32]) {
+        let keys = SessionKeys::generate().unwrap();
+        let root = *keys.root();
+        let setup = Setup {
+            header: Header::default(),
+            meta: Meta::default(),
+            cast: CastHeader::new(80, 24),
+            slots: vec![Slot { kind: SlotKind::Root, age: Vec::new() }],
+            ledger: String::new(),
+        };
+        (Writer::create(tape.clone(), keys, setup, |_| Ok("SIG".into())).unwrap(), root)
+    }
+
+    fn events(tape: &Tape, root: [u8; 32]) -> Vec<Payload> {
+        let report =
+            verify(io::Cursor::new(tape.bytes()), |_| Origin::Trusted(String::new()), |_| ()).unwrap();
+        assert_eq!(report.verdict, Verdict::Intact);
+        let mut reader = Reader::open(io::Cursor::new(tape.bytes())).unwrap();
+        reader.unlock(root).unwrap();
+        verify_content(&mut reader, |_| ()).unwrap();
+        let mut cursor = Cursor::new(&reader, 0).unwrap();
+        let mut all = Vec::new();
+        while let Some(event) = cursor.next(&mut reader).unwrap() {
+            if !matches!(event.payload, Payload::Anchor(_)) {
+                all.push(event.payload);
+            }
+        }
+        all
+    }
+
+    /// A clock that moves on by 100 ms at every look.
+    fn clock() -> impl Fn() -> Anchor {
+        let at = Cell::new(0);
+        move || {
+            at.set(at.get() + 100);
+            Anchor { at: at.get(), utc: 1_000_000 + i64::try_from(at.get()).unwrap(), boot: at.get() }
+        }
+    }
+
+    fn output(ms: u64, size: usize) -> Event {
+        // Text that does not compress to nothing.
+        let mut state = ms.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        let mut letter = || {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            char::from(b'!' + u8::try_from(state % 90).unwrap())
+        };
+        let text: String = (0..size).map(|_| letter()).collect();
+        Event::new(Duration::from_millis(ms), Payload::Output(text.into_bytes()))
+    }
+
+    const POLICY: Policy =
+        Policy { on_failure: OnFailure::Stop, reserve: 100_000, low_space: 0, heartbeat: None };
+
+    fn feed_all(feed: Feed, events: Vec<Event>) {
+        for event in events {
+            feed.send(vec![event]).unwrap();
+        }
+    }
+
+    #[test]
+    fn what_goes_in_comes_out_and_the_exit_is_last() {
+        let tape = Tape::with_room(1 << 30);
+        let (writer, root) = writer(&tape);
+        let (feed, intake) = bounded(64 << 20).unwrap();
+        let sent: Vec<Event> = (0..200).map(|n| output(n * 50, 9000)).collect();
+        let mut all = sent.clone();
+        all.push(Event::new(Duration::from_secs(20), Payload::Exit(3)));
+        feed_all(feed, all.clone());
+        let recorded = record(&intake, writer, &mut NoIndex, POLICY, &clock());
+        assert_eq!((recorded.lost, recorded.failure), (0, None));
+        assert!(recorded.closed.unwrap().segments >= 2, "a megabyte ends a segment");
+        let expected: Vec<Payload> = all.into_iter().map(|e| e.payload).collect();
+        assert_eq!(events(&tape, root), expected);
+    }
+
+    #[test]
+    fn a_disk_that_fills_up_stops_the_session_and_loses_nothing_of_it() {
+        let tape = Tape::with_room(340_000);
+        let (writer, root) = writer(&tape);
+        let held = hold_reserve(&tape, POLICY.reserve).unwrap();
+        let (feed, intake) = bounded(64 << 20).unwrap();
+        feed_all(
+            feed,
+            (0..40)
+                .map(|n| output(n * 400, 9000))
+                .chain([Event::new(Duration::from_secs(17), Payload::Exit(129))])
+                .collect(),
+        );
+        let recorded = record(&intake, writer, &mut NoIndex, Policy { reserve: held, ..POLICY }, &clock());
+        let failure = recorded.failure.unwrap();
+        assert!(
+            failure.contains("disk is full") || failure.contains("cannot write the recording"),
+            "{failure}"
+        );
+        assert_eq!(recorded.lost, 0, "the reserve paid for the rest");
+        let all = events(&tape, root);
+        assert_eq!(all.iter().filter(|p| matches!(p, Payload::Output(_))).count(), 40);
+        assert!(all.iter().any(|p| matches!(p, Payload::Gap(gap) if gap.why == "stopped")));
+    }
+
+    #[test]
+    fn with_warn_the_gap_is_counted_to_the_byte_and_recording_goes_on() {
+        let tape = Tape::with_room(60_000);
+        let (writer, root) = writer(&tape);
+        let policy = Policy { on_failure: OnFailure::Warn, reserve: 0, ..POLICY };
+        let (feed, intake) = bounded(64 << 20).unwrap();
+        let clock = clock();
+        let room = Arc::clone(&tape.room);
+        let looks = Cell::new(0);
+        let looked = || {
+            looks.set(looks.get() + 1);
+            // Somebody makes room after a while.
+            if looks.get() == 150 {
+                room.store(1 << 20, Ordering::SeqCst);
+            }
+            clock()
+        };
+        feed_all(
+            feed,
+            (0..200)
+                .map(|n| output(n * 100, 3000))
+                .chain([Event::new(Duration::from_secs(25), Payload::Exit(0))])
+                .collect(),
+        );
+        let recorded = record(&intake, writer, &mut NoIndex, policy, &looked);
+        assert!(recorded.lost > 0);
+        let all = events(&tape, root);
+        let kept: u64 = all.iter().map(|p| if let Payload::Output(b) = p { b.len() as u64 } else { 0 }).sum();
+        let gaps: u64 = all.iter().map(|p| if let Payload::Gap(g) = p { g.count } else { 0 }).sum();
+        assert_eq!(kept + gaps, 200 * 3000, "every byte is recorded or counted");
+        assert_eq!(gaps, recorded.lost);
+        assert_eq!(all.last(), Some(&Payload::Exit(0)));
+    }
+
+    #[test]
+    fn a_disk_that_stays_full_leaves_what_was_sealed() {
+        let tape = Tape::with_room(30_000);
+        let (writer, _) = writer(&tape);
+        let (feed, intake) = bounded(64 << 20).unwrap();
+        feed_all(feed, (0..60).map(|n| output(n * 300, 9000)).collect());
+        let recorded = record(&intake, writer, &mut NoIndex, Policy { reserve: 0, ..POLICY }, &clock());
+        assert!(recorded.closed.is_none() && recorded.lost > 0);
+        let report =
+            verify(io::Cursor::new(tape.bytes()), |_| Origin::Trusted(String::new()), |_| ()).unwrap();
+        assert!(matches!(report.verdict, Verdict::Torn { .. }), "{:?}", report.verdict);
+    }
+
+    #[test]
+    fn a_small_disk_gets_a_small_reserve_and_one_without_any_room_is_refused() {
+        assert_eq!(hold_reserve(&Tape::with_room(300_000), 1 << 20).unwrap(), 262_144);
+        assert!(hold_reserve(&Tape::with_room(10_000), 1 << 20).is_err());
+    }
+
+    #[test]
+    fn a_silent_session_has_a_heartbeat() {
+        let tape = Tape::with_room(1 << 20);
+        let (writer, root) = writer(&tape);
+        let (feed, intake) = bounded(1 << 20).unwrap();
+        let policy = Policy { heartbeat: Some(Duration::from_secs(10)), ..POLICY };
+        let looks = Cell::new(0u64);
+        let mut feed = Some(feed);
+        let feed_cell = std::cell::RefCell::new(&mut feed);
+        let clock = || {
+            looks.set(looks.get() + 1);
+            if looks.get() == 30 {
+                feed_cell.borrow_mut().take();
+            }
+            Anchor { at: looks.get() * 2000, utc: 5, boot: 9 }
+        };
+        record(&intake, writer, &mut NoIndex, policy, &clock);
+        let mut reader = Reader::open(io::Cursor::new(tape.bytes())).unwrap();
+        reader.unlock(root).unwrap();
+        let mut cursor = Cursor::new(&reader, 0).unwrap();
+        let mut beats = 0;
+        while let Some(event) = cursor.next(&mut reader).unwrap() {
+            beats += u32::from(matches!(event.payload, Payload::Anchor(_)));
+        }
+        assert!((4..=10).contains(&beats), "{beats} beats in about a minute");
+    }
+}

@@ -1,0 +1,198 @@
+//! One recording from its order to its close: the steps, and why they stand in this order.
+//!
+//! 1. The session is prepared: terminal, signals, and the process that will start the child. No key exists yet, so no
+//!    child can have inherited one.
+//! 2. Keys are made and sealed to the recipients, the file is created, header and certificate are written and synced. What
+//!    fails up to here fails before anything of the child's has run.
+//! 3. The recorder thread starts; then the child; then bytes are copied until it is over.
+//! 4. The queue ends, the recorder closes the file, and only then do we go.
+
+use super::queue::{self, Word};
+use super::recorder::{self, Indexer, Policy, Recorded};
+use super::session::{self, Outcome, Session};
+use crate::cast::{Anchor, Header as CastHeader, Term};
+use crate::container::cert::NAMESPACE;
+use crate::container::{self, Header, Meta, SessionKeys, Setup, Writer};
+use crate::crypto::recipient::{Recipient, WrapError};
+use crate::crypto::sshsig::Signer;
+use crate::store::period::Period;
+use crate::store::{self, RecordingFile, Store};
+use crate::sys;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Bytes that may wait between the copying loop and the recorder.
+const QUEUE: usize = 4 << 20;
+
+/// Everything a recording needs to begin.
+pub struct Order {
+    /// What to run, and how.
+    pub session: session::Spec,
+    /// Where the recording goes.
+    pub store: Store,
+    /// To whom it is sealed.
+    pub recipients: Vec<Recipient>,
+    /// The key of a longer period, when there is one.
+    pub period: Option<Period>,
+    /// The host's signing key.
+    pub signer: Signer,
+    /// How it is kept going.
+    pub policy: Policy,
+    /// The public facts; start, recipients and tool are filled in.
+    pub header: Header,
+    /// The sealed facts; terminal and size are filled in.
+    pub meta: Meta,
+}
+
+/// What is added once the session is prepared and before its child runs: what stands in the way of the output, what makes
+/// the index, and what the header should say of them.
+pub type Fit<'a> = dyn FnOnce(&mut Session, &mut Meta) -> Box<dyn Indexer> + 'a;
+
+/// A recording that was made.
+#[derive(Debug)]
+pub struct Taken {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Its id as text.
+    pub id: String,
+    /// How the session went.
+    pub session: Result<Outcome, session::Error>,
+    /// How the recording went.
+    pub recorded: Recorded,
+}
+
+/// Why a recording could not even begin. Nothing of the child's has run.
+#[derive(Debug)]
+pub enum Error {
+    /// The terminal, a pipe or a process could not be had.
+    Session(session::Error),
+    /// The keys could not be sealed to the recipients.
+    Wrap(WrapError),
+    /// The file could not be made.
+    Store(store::Error),
+    /// Its beginning could not be written.
+    Container(container::Error),
+    /// There is no room for a recording.
+    NoRoom(sys::Error),
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Session(error) => error.fmt(f),
+            Self::Wrap(error) => error.fmt(f),
+            Self::Store(error) => error.fmt(f),
+            Self::Container(error) => error.fmt(f),
+            Self::NoRoom(_) => f.write_str("there is no room for a recording"),
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Session(error) => error.source(),
+            Self::Wrap(error) => error.source(),
+            Self::Store(error) => error.source(),
+            Self::Container(error) => error.source(),
+            Self::NoRoom(error) => Some(error),
+        }
+    }
+}
+
+/// Records a session. Returns when the child has ended and the file is closed.
+///
+/// # Errors
+/// [`Error`]: it could not begin. What goes wrong later is in [`Taken`].
+pub fn take(order: Order, fit: Box<Fit<'_>>) -> Result<Taken, Error> {
+    let Order { session, store, recipients, period, signer, policy, header, meta } = order;
+    let mut session = session::prepare(session).map_err(Error::Session)?;
+    let (header, mut meta) = (header, meta);
+    let indexer = fit(&mut session, &mut meta);
+    let start = sys::clock::realtime();
+    let begun = begin(&store, &recipients, period.as_ref(), &signer, header, meta, &session, start, policy);
+    let (writer, path, id, policy) = begun?;
+    // Neither the secret half of the signing key nor what the start left behind is needed any more.
+    drop((signer, recipients, period));
+    sys::memory::trim();
+    // The loop starts its own clock within a millisecond of this.
+    let origin = sys::clock::monotonic();
+    let (feed, intake) = queue::bounded(QUEUE).map_err(|e| Error::Session(e.into()))?;
+    let recorder = std::thread::Builder::new()
+        .name("recorder".to_owned())
+        .spawn(move || {
+            let mut indexer = indexer;
+            let clock = || clock(origin);
+            let recorded = catch_unwind(AssertUnwindSafe(|| {
+                recorder::record(&intake, writer, indexer.as_mut(), policy, &clock)
+            }));
+            recorded.unwrap_or_else(|_| {
+                // What was sealed stays good; the loop learns that nobody records any more when the queue is dropped.
+                let why = "the recorder failed unexpectedly".to_owned();
+                intake.say(Word::Tell(why.clone()));
+                Recorded { closed: None, lost: 0, failure: Some(why) }
+            })
+        })
+        .map_err(|e| Error::Session(sys::Error::new("start the recorder thread", "", e).into()))?;
+    let outcome = session.run(feed);
+    let recorded = recorder.join().unwrap_or(Recorded {
+        closed: None,
+        lost: 0,
+        failure: Some("the recorder failed unexpectedly".to_owned()),
+    });
+    Ok(Taken { path, id, session: outcome, recorded })
+}
+
+/// Both clocks, and the time since `origin` on the monotonic one.
+fn clock(origin: Duration) -> Anchor {
+    let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    Anchor {
+        at: ms(sys::clock::monotonic().saturating_sub(origin)),
+        utc: i64::try_from(sys::clock::realtime().as_millis()).unwrap_or(i64::MAX),
+        boot: ms(sys::clock::boottime()),
+    }
+}
+
+type Begun = (Writer<RecordingFile>, PathBuf, String, Policy);
+
+#[allow(clippy::too_many_arguments)]
+fn begin(
+    store: &Store,
+    recipients: &[Recipient],
+    period: Option<&Period>,
+    signer: &Signer,
+    mut header: Header,
+    mut meta: Meta,
+    session: &Session,
+    start: Duration,
+    mut policy: Policy,
+) -> Result<Begun, Error> {
+    let keys = SessionKeys::generate().map_err(Error::Container)?;
+    let slots = store::seal::slots(&keys, recipients, period).map_err(Error::Wrap)?;
+    header.start = i64::try_from(start.as_millis()).unwrap_or(i64::MAX);
+    header.recipients = recipients.iter().map(Recipient::to_string).collect();
+    header.tool = format!("sealcast {}", env!("CARGO_PKG_VERSION"));
+    let (cols, rows) = session.size().unwrap_or((0, 0));
+    (meta.cols, meta.rows) = (cols, rows);
+    meta.tty = session.terminal_name().map(|p| p.display().to_string()).unwrap_or_default();
+    let cast = CastHeader {
+        version: 3,
+        term: Term { cols, rows, kind: Some(meta.term.clone()).filter(|t| !t.is_empty()) },
+        timestamp: Some(header.start.div_euclid(1000)),
+        command: Some(meta.argv.join(" ")).filter(|c| !c.is_empty()),
+        ..CastHeader::default()
+    };
+    let file = store.create(header.start, keys.session()).map_err(Error::Store)?;
+    policy.reserve = match policy.reserve {
+        0 => 0,
+        wanted => recorder::hold_reserve(&file, wanted).map_err(Error::NoRoom)?,
+    };
+    let path = file.path().to_path_buf();
+    let id = store::id_text(keys.session());
+    let setup = Setup { header, meta, cast, slots, ledger: String::new() };
+    let sign = |text: &str| Ok(signer.sign(NAMESPACE, text.as_bytes())?);
+    let writer = Writer::create(file, keys, setup, sign).map_err(Error::Container)?;
+    Ok((writer, path, id, policy))
+}
