@@ -5,6 +5,8 @@
 
 mod batch;
 pub mod capture;
+pub mod elevate;
+pub mod facts;
 mod keyboard;
 mod lane;
 mod pump;

@@ -16,6 +16,8 @@ const UNSET: u32 = u32::MAX;
 const MAX_ENTRY: usize = 1 << 20;
 /// Most ancestors that [`ancestry`] follows.
 const MAX_ANCESTORS: usize = 64;
+/// Longest environment of another process that is looked through, in bytes.
+const MAX_ENVIRONMENT: u64 = 1 << 20;
 /// Longest command line of an ancestor that is kept, in bytes.
 const MAX_CMDLINE: usize = 4096;
 
@@ -300,6 +302,18 @@ pub fn ancestry() -> Vec<Ancestor> {
     found
 }
 
+/// The value of a variable in the environment that a process was started with (it can have overwritten it since);
+/// `None` when it has none, or may not be looked at.
+pub fn variable_of(pid: u32, name: &str) -> Option<Vec<u8>> {
+    use std::io::Read as _;
+    let mut environment = Vec::new();
+    let file = fs::File::open(format!("/proc/{pid}/environ")).ok()?;
+    file.take(MAX_ENVIRONMENT).read_to_end(&mut environment).ok()?;
+    let mut variables = environment.split(|byte| *byte == 0);
+    let value = variables.find_map(|v| v.strip_prefix(name.as_bytes())?.strip_prefix(b"="));
+    value.map(<[u8]>::to_vec)
+}
+
 /// A process and its parent's id.
 fn ancestor(pid: u32) -> Option<(Ancestor, u32)> {
     let status = fs::read(format!("/proc/{pid}/status")).ok()?;
@@ -356,6 +370,22 @@ mod tests {
         assert!(!hostname().is_empty());
         assert!(kernel().starts_with("Linux "), "{}", kernel());
         assert_eq!(boot_id().unwrap().len(), 36);
+    }
+
+    #[test]
+    fn a_variable_of_another_process_is_found_by_its_whole_name() {
+        let mut child = std::process::Command::new("sleep")
+            .arg("60")
+            .env_clear()
+            .env("XPATH", "no")
+            .env("PATH", "/bin:/usr/bin")
+            .env("EMPTY", "")
+            .spawn()
+            .unwrap();
+        let found = ["PATH", "EMPTY", "XPAT", "HOME"].map(|name| variable_of(child.id(), name));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert_eq!(found, [Some(b"/bin:/usr/bin".to_vec()), Some(Vec::new()), None, None]);
     }
 
     #[test]

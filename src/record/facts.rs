@@ -1,0 +1,400 @@
+//! Who, what, when, where and why: what a recording says of its session.
+//!
+//! [`Observed::here`] asks the kernel and the user database; [`tell`] makes of it the little that is public
+//! ([`Header`]) and the rest that is sealed ([`Meta`]). What a person's environment says (`SUDO_USER`, `SSH_CONNECTION`) is
+//! recorded as a claim beside what the kernel says, and decides nothing here. When they disagree both stand there as they
+//! are. Refuses to record the value of a variable that the policy does not name, and secrets in arguments.
+
+use super::elevate::{Target, Variables, What, Wish};
+use crate::container::{Header, Meta};
+use crate::policy::{Policy, Profile};
+use crate::sys::ids::{self, Ancestor};
+use crate::text::Escaped;
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
+
+/// Longest claim and longest argument that is kept, in bytes.
+const MAX_TEXT: usize = 4096;
+/// Longest command line that is kept, in bytes.
+const MAX_ARGV: usize = 64 << 10;
+/// Claims of elevators and of sshd about the caller.
+const CLAIMS: &[(&str, &str)] = &[
+    ("SUDO_USER", "sudo-user"),
+    ("SUDO_UID", "sudo-uid"),
+    ("SUDO_GID", "sudo-gid"),
+    ("DOAS_USER", "doas-user"),
+];
+
+/// What the system tells of the moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Observed {
+    /// Host name.
+    pub host: String,
+    /// Machine id.
+    pub machine: String,
+    /// Boot id.
+    pub boot: String,
+    /// Kernel name and release.
+    pub kernel: String,
+    /// Login uid, and its name: the kernel's word for who logged in.
+    pub login: Option<(u32, String)>,
+    /// Audit session id.
+    pub audit_session: Option<u32>,
+    /// Our real user id, and its name.
+    pub user: (u32, String),
+    /// Names or numbers of our groups.
+    pub groups: Vec<String>,
+    /// The processes above us, the nearest first.
+    pub ancestors: Vec<Ancestor>,
+    /// `SSH_CONNECTION` in the outermost process above us that has one and may be looked at, and that process.
+    pub origin: Option<(String, Ancestor)>,
+    /// Working directory.
+    pub cwd: String,
+}
+
+impl Observed {
+    /// What the system tells now. Whatever it does not tell stays empty.
+    pub fn here() -> Self {
+        let name = |uid: u32| {
+            let known = ids::user_by_uid(uid).ok().flatten();
+            known.map_or_else(|| format!("uid {uid}"), |user| user.name)
+        };
+        let group = |gid: &u32| {
+            let known = ids::group_by_gid(*gid).ok().flatten();
+            known.map_or_else(|| gid.to_string(), |group| group.name)
+        };
+        let ancestors = ids::ancestry();
+        let claimed = |ancestor: &Ancestor| {
+            let value = ids::variable_of(ancestor.pid, "SSH_CONNECTION")?;
+            Some((shortened(OsStr::from_bytes(&value)), ancestor.clone()))
+        };
+        let uid = ids::real_uid();
+        Self {
+            host: ids::hostname(),
+            machine: ids::machine_id().unwrap_or_default(),
+            boot: ids::boot_id().unwrap_or_default(),
+            kernel: ids::kernel(),
+            login: ids::login_uid().map(|uid| (uid, name(uid))),
+            audit_session: ids::audit_session(),
+            user: (uid, name(uid)),
+            groups: ids::current().map(|ids| ids.groups.iter().map(group).collect()).unwrap_or_default(),
+            // The outermost is nearest to sshd; what lies nearer to us was started by the person.
+            origin: ancestors.iter().rev().find_map(claimed),
+            ancestors,
+            cwd: std::env::current_dir().map(|path| shortened(path.as_os_str())).unwrap_or_default(),
+        }
+    }
+}
+
+/// Everything that a recording says of its session, before the session has begun. `caller` is who called (see
+/// [`super::elevate::caller`]). Time, session id, terminal and recipients are filled in by whoever writes the recording.
+pub fn tell(
+    observed: &Observed,
+    wish: &Wish,
+    target: &Target,
+    caller: &str,
+    policy: &Policy,
+    variables: &Variables,
+) -> (Header, Meta) {
+    let variable = |name: &str| variables.get(OsStr::new(name)).map(|value| shortened(value));
+    let (argv, redacted) = argv(wish, target, policy);
+    let header = Header {
+        host: observed.host.clone(),
+        machine: observed.machine.clone(),
+        user: observed.login.as_ref().map_or_else(|| caller.to_owned(), |(_, name)| name.clone()),
+        target: target.user.name.clone(),
+        retention: policy.store.retention.clone(),
+        policy: policy.digest.clone(),
+        ..Header::default()
+    };
+    let cwd = match (&wish.dir, wish.login) {
+        (Some(dir), _) => shortened(dir.as_os_str()),
+        (None, true) => shortened(target.user.home.as_os_str()),
+        (None, false) => observed.cwd.clone(),
+    };
+    let origin = observed.origin.as_ref().map(|(origin, _)| origin.clone());
+    let meta = Meta {
+        argv,
+        cwd,
+        reason: wish.reason.clone().unwrap_or_default(),
+        ticket: wish.ticket.clone().unwrap_or_default(),
+        labels: policy.labels_with(&wish.labels),
+        env: environment(policy, variables),
+        term: variable("TERM").unwrap_or_default(),
+        origin: origin
+            .or_else(|| variable("SSH_CONNECTION"))
+            .or_else(|| variable("SSH_CLIENT"))
+            .unwrap_or_default(),
+        identity: identity(observed, target, caller, variables),
+        ancestry: observed.ancestors.iter().map(|a| format!("{} {}", a.pid, a.name)).collect(),
+        kernel: observed.kernel.clone(),
+        boot: observed.boot.clone(),
+        in_force: in_force(policy, redacted),
+        ..Meta::default()
+    };
+    (header, meta)
+}
+
+/// The command line without its secrets, and how many there were.
+fn argv(wish: &Wish, target: &Target, policy: &Policy) -> (Vec<String>, u32) {
+    let words: Vec<String> = match &wish.what {
+        What::Shell => vec![shortened(target.shell.as_os_str())],
+        What::Line(line) => vec![shortened(target.shell.as_os_str()), "-c".to_owned(), readable(line)],
+        What::Command(words) => words.iter().map(|word| readable(word)).collect(),
+    };
+    let (words, redacted) = policy.redact.apply(&words);
+    let mut room = MAX_ARGV;
+    let mut kept = Vec::new();
+    for word in words {
+        // After the redaction: what was cut off could have shown where a secret begins.
+        let word = cut(word);
+        match room.checked_sub(word.len()) {
+            Some(left) => room = left,
+            None => {
+                kept.push("…".to_owned());
+                break;
+            }
+        }
+        kept.push(word);
+    }
+    (kept, redacted)
+}
+
+/// The variables that the policy keeps, except the values it withholds: of those, that they were there.
+fn environment(policy: &Policy, variables: &Variables) -> BTreeMap<String, String> {
+    let named = variables.iter().filter_map(|(name, value)| Some((name.to_str()?, value)));
+    let kept = named.filter(|(name, _)| policy.keep.contains(name) && name.len() <= MAX_TEXT);
+    kept.map(|(name, value)| {
+        let value = if policy.withhold.contains(name) { "[withheld]".to_owned() } else { shortened(value) };
+        (name.to_owned(), value)
+    })
+    .collect()
+}
+
+fn identity(
+    observed: &Observed,
+    target: &Target,
+    caller: &str,
+    variables: &Variables,
+) -> BTreeMap<String, String> {
+    let mut told = BTreeMap::new();
+    let mut add = |key: &str, value: String| drop(told.insert(key.to_owned(), value));
+    if let Some((uid, name)) = &observed.login {
+        add("login-uid", uid.to_string());
+        add("login-user", name.clone());
+    }
+    if let Some(session) = observed.audit_session {
+        add("audit-session", session.to_string());
+    }
+    add("uid", observed.user.0.to_string());
+    add("user", observed.user.1.clone());
+    add("groups", observed.groups.join(" "));
+    add("caller", caller.to_owned());
+    for (variable, key) in CLAIMS {
+        if let Some(value) = variables.get(OsStr::new(variable)) {
+            add(key, shortened(value));
+        }
+    }
+    add("target-user", target.user.name.clone());
+    add("target-uid", target.identity.uid.to_string());
+    add("target-gid", target.identity.gid.to_string());
+    if let Some(group) = &target.group {
+        add("target-group", group.clone());
+    }
+    if let Some((_, ancestor)) = &observed.origin {
+        add("origin-from", format!("environment of {} {}", ancestor.pid, ancestor.name));
+    }
+    told
+}
+
+/// What the policy asks for. What is known only later (what the kernel granted) is added by whoever learns it.
+fn in_force(policy: &Policy, redacted: u32) -> BTreeMap<String, String> {
+    let yes = |on: bool| if on { "yes" } else { "no" }.to_owned();
+    let mut told = BTreeMap::from([
+        ("mode".to_owned(), if policy.is_system() { "system" } else { "personal" }.to_owned()),
+        ("input".to_owned(), policy.input.to_string()),
+        ("on-failure".to_owned(), policy.on_failure.to_string()),
+        ("guard".to_owned(), policy.guard.profile.to_string()),
+        ("redacted-arguments".to_owned(), redacted.to_string()),
+        ("require-reason".to_owned(), yes(policy.require_reason)),
+    ]);
+    if policy.guard.profile != Profile::None {
+        told.insert("heartbeat".to_owned(), format!("{}s", policy.guard.heartbeat.as_secs()));
+    }
+    told
+}
+
+/// Bytes as text that can be shown; what is not UTF-8 stays readable.
+fn readable(text: &OsStr) -> String {
+    match text.to_str() {
+        Some(text) => text.to_owned(),
+        None => Escaped(text.as_bytes()).to_string(),
+    }
+}
+
+fn shortened(text: &OsStr) -> String {
+    cut(readable(text))
+}
+
+/// At most [`MAX_TEXT`] bytes of a text; that something is missing shows.
+fn cut(mut text: String) -> String {
+    if text.len() > MAX_TEXT {
+        let end = (0..=MAX_TEXT).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+        text.truncate(end);
+        text.push('…');
+    }
+    text
+}
+
+/// Our own program, from the root.
+///
+/// # Errors
+/// When the kernel does not tell.
+pub fn own_program() -> std::io::Result<std::path::PathBuf> {
+    std::env::current_exe().map(|path| {
+        // A program that was replaced while it runs is the new one from now on.
+        let bytes = path.as_os_str().as_bytes();
+        let bare = bytes.strip_suffix(b" (deleted)").unwrap_or(bytes);
+        Path::new(OsStr::from_bytes(bare)).to_owned()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::ids::User;
+    use crate::sys::privileges::Identity;
+
+    fn target() -> Target {
+        Target {
+            user: User {
+                name: "deploy".into(),
+                uid: 900,
+                gid: 900,
+                home: "/srv/deploy".into(),
+                shell: "/bin/sh".into(),
+            },
+            group: Some("web".into()),
+            identity: Identity { uid: 900, gid: 33, groups: vec![900, 33] },
+            shell: "/bin/bash".into(),
+        }
+    }
+
+    fn observed() -> Observed {
+        let sshd = Ancestor { pid: 11, uid: 0, name: "sshd".into(), cmdline: "sshd: alice".into() };
+        let bash = Ancestor { pid: 12, uid: 1000, name: "bash".into(), cmdline: "-bash".into() };
+        Observed {
+            host: "web-3".into(),
+            machine: "0".repeat(32),
+            boot: "b".into(),
+            kernel: "Linux 6".into(),
+            login: Some((1000, "alice".into())),
+            audit_session: Some(7),
+            user: (0, "root".into()),
+            groups: vec!["root".into()],
+            origin: Some(("192.0.2.1 40000 192.0.2.9 22".into(), bash.clone())),
+            ancestors: vec![bash, sshd],
+            cwd: "/home/alice".into(),
+        }
+    }
+
+    fn policy(more: &str) -> Policy {
+        let key = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p";
+        let text = format!("[recipients]\ndefault = [\"{key}\"]\n{more}");
+        Policy::parse(Path::new("/etc/x.toml"), &text).unwrap()
+    }
+
+    fn variables(pairs: &[(&str, &str)]) -> Variables {
+        pairs.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect()
+    }
+
+    #[test]
+    fn the_kernel_and_the_claims_stand_side_by_side_and_the_kernel_names_the_user() {
+        let claims = variables(&[("SUDO_USER", "mallory"), ("SUDO_UID", "1001"), ("TERM", "xterm")]);
+        let wish = Wish { reason: Some("why".into()), ticket: Some("T-1".into()), ..Wish::default() };
+        let (header, meta) = tell(&observed(), &wish, &target(), "mallory", &policy(""), &claims);
+        assert_eq!((header.user.as_str(), header.target.as_str()), ("alice", "deploy"));
+        let identity = |key: &str| meta.identity.get(key).map(String::as_str);
+        assert_eq!(identity("login-uid"), Some("1000"));
+        assert_eq!((identity("sudo-user"), identity("caller")), (Some("mallory"), Some("mallory")));
+        assert_eq!((identity("uid"), identity("target-gid")), (Some("0"), Some("33")));
+        assert_eq!((identity("target-group"), identity("audit-session")), (Some("web"), Some("7")));
+        assert_eq!((meta.reason.as_str(), meta.ticket.as_str()), ("why", "T-1"));
+        assert_eq!(meta.ancestry, ["12 bash", "11 sshd"]);
+        assert_eq!(meta.origin, "192.0.2.1 40000 192.0.2.9 22");
+        assert_eq!(identity("origin-from"), Some("environment of 12 bash"));
+        assert_eq!((meta.cwd.as_str(), meta.term.as_str()), ("/home/alice", "xterm"));
+        assert_eq!(header.policy.len(), 64);
+    }
+
+    #[test]
+    fn without_a_login_uid_the_caller_is_named() {
+        let mut seen = observed();
+        (seen.login, seen.origin) = (None, None);
+        let claims = variables(&[("SSH_CLIENT", "192.0.2.7 1 22")]);
+        let (header, meta) = tell(&seen, &Wish::default(), &target(), "bob", &policy(""), &claims);
+        assert_eq!(header.user, "bob");
+        assert!(!meta.identity.contains_key("login-uid"));
+        assert_eq!(meta.origin, "192.0.2.7 1 22");
+    }
+
+    #[test]
+    fn nothing_but_the_named_facts_is_public() {
+        let wish = Wish {
+            reason: Some("SEALED1".into()),
+            ticket: Some("SEALED2".into()),
+            labels: BTreeMap::from([("SEALED3".into(), "SEALED4".into())]),
+            what: What::Command(vec!["SEALED5".into()]),
+            dir: Some("/SEALED6".into()),
+            ..Wish::default()
+        };
+        let claims = variables(&[("SUDO_USER", "SEALED7"), ("LANG", "SEALED8"), ("TERM", "SEALED9")]);
+        let (header, meta) = tell(&observed(), &wish, &target(), "alice", &policy(""), &claims);
+        let public = serde_json::to_string(&header).unwrap();
+        assert!(!public.contains("SEALED") && !public.contains("192.0.2.1"), "{public}");
+        let sealed = serde_json::to_string(&meta).unwrap();
+        for n in 1..=9 {
+            assert!(sealed.contains(&format!("SEALED{n}")), "{n}: {sealed}");
+        }
+    }
+
+    #[test]
+    fn secrets_in_arguments_are_left_out_and_counted() {
+        let line = Wish { what: What::Line("mysql -pS3CRET db".into()), ..Wish::default() };
+        let words = ["mysql", "--password=S3CRET", "--token", "S3CRET"].map(Into::into).to_vec();
+        let command = Wish { what: What::Command(words), ..Wish::default() };
+        for (wish, count) in [(line, "1"), (command, "2")] {
+            let (_, meta) = tell(&observed(), &wish, &target(), "alice", &policy(""), &Variables::new());
+            assert!(!format!("{meta:?}").contains("S3CRET"), "{meta:?}");
+            assert_eq!(meta.in_force["redacted-arguments"], count);
+        }
+    }
+
+    #[test]
+    fn only_named_variables_are_recorded_and_withheld_ones_without_their_value() {
+        let policy = policy("[run]\nenv = { keep = [\"GIT_*\", \"LANG\"], withhold = [\"*TOKEN*\"] }\n");
+        let caller =
+            variables(&[("GIT_TOKEN", "S3CRET"), ("GIT_DIR", "/g"), ("LANG", "C"), ("HISTFILE", "/h")]);
+        let (_, meta) = tell(&observed(), &Wish::default(), &target(), "alice", &policy, &caller);
+        let told: Vec<String> = meta.env.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        assert_eq!(told, ["GIT_DIR=/g", "GIT_TOKEN=[withheld]", "LANG=C"]);
+    }
+
+    #[test]
+    fn endless_arguments_are_cut_where_it_shows() {
+        let words = vec!["é".repeat(10_000).into(); 100];
+        let wish = Wish { what: What::Command(words), ..Wish::default() };
+        let (_, meta) = tell(&observed(), &wish, &target(), "a", &policy(""), &Variables::new());
+        assert!(meta.argv.iter().map(String::len).sum::<usize>() < MAX_ARGV + 10);
+        assert!(meta.argv[0].ends_with('…') && meta.argv.last().unwrap() == "…");
+    }
+
+    #[test]
+    fn this_process_can_be_observed() {
+        let here = Observed::here();
+        assert!(!here.host.is_empty() && !here.ancestors.is_empty() && !here.cwd.is_empty());
+        assert_eq!(here.user.0, ids::real_uid());
+    }
+}
