@@ -1,0 +1,110 @@
+//! The man pages, held to the command line: every flag is in its page, and no page tells of a flag that is not there.
+#![allow(clippy::unwrap_used)]
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+fn page(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("man").join(name)
+}
+
+/// The flags that a page names: `.Fl i`, `.It Fl -identity Ar FILE`.
+fn told(text: &str) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for line in text.lines().filter(|line| line.starts_with('.')) {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        for pair in words.windows(2) {
+            if pair[0].trim_start_matches('.') == "Fl" {
+                found.insert(format!("-{}", pair[1].trim_end_matches(['.', ','])));
+            }
+        }
+    }
+    found
+}
+
+/// The flags of a command and of those below it.
+fn flags(command: &clap::Command, found: &mut BTreeSet<String>) {
+    for argument in command.get_arguments().filter(|argument| !argument.is_hide_set()) {
+        found.extend(argument.get_short().map(|short| format!("-{short}")));
+        found.extend(argument.get_long().map(|long| format!("--{long}")));
+    }
+    for below in command.get_subcommands() {
+        flags(below, found);
+    }
+}
+
+#[test]
+fn every_flag_of_every_command_is_in_its_page_and_no_page_tells_of_another() {
+    let mut root = sealcast::cli::description();
+    root.build();
+    let mut wrong = Vec::new();
+    let main = std::fs::read_to_string(page("sealcast.1")).unwrap();
+    for command in root.get_subcommands() {
+        let name = format!("sealcast-{}.1", command.get_name());
+        if !main.contains(&format!(".It Xr sealcast-{} 1", command.get_name())) {
+            wrong.push(format!("man/sealcast.1 does not name {name}"));
+        }
+        let Ok(text) = std::fs::read_to_string(page(&name)) else {
+            wrong.push(format!("man/{name} is missing"));
+            continue;
+        };
+        let mut has = BTreeSet::new();
+        flags(command, &mut has);
+        let told = told(&text);
+        wrong.extend(has.difference(&told).map(|flag| format!("man/{name} does not tell of {flag}")));
+        // Flags of other programs and of other commands may be spoken of, those of ours must exist somewhere.
+        let mut anywhere = BTreeSet::new();
+        flags(&root, &mut anywhere);
+        wrong.extend(
+            told.difference(&anywhere)
+                .map(|flag| format!("man/{name} tells of {flag}, which no command has")),
+        );
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_page_belongs_to_a_command_and_refers_to_pages_that_exist() {
+    let root = sealcast::cli::description();
+    let mut wrong = Vec::new();
+    for entry in std::fs::read_dir(page("")).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+        let text = std::fs::read_to_string(&path).unwrap();
+        if let Some(command) = name.strip_prefix("sealcast-").and_then(|rest| rest.strip_suffix(".1"))
+            && root.find_subcommand(command).is_none()
+        {
+            wrong.push(format!("man/{name} is of no command"));
+        }
+        for line in text.lines() {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            for triple in words.windows(3) {
+                if triple[0].trim_start_matches('.') == "Xr" && triple[1].starts_with("sealcast") {
+                    let section: String = triple[2].chars().filter(char::is_ascii_digit).collect();
+                    let referred = format!("{}.{section}", triple[1]);
+                    if !page(&referred).exists() {
+                        wrong.push(format!("man/{name} refers to {referred}, which does not exist"));
+                    }
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn mandoc_finds_nothing_to_complain_of() {
+    let mut pages: Vec<PathBuf> =
+        std::fs::read_dir(page("")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    pages.sort();
+    let checked =
+        std::process::Command::new("mandoc").args(["-T", "lint", "-W", "warning"]).args(&pages).output();
+    let Ok(checked) = checked else {
+        eprintln!("skipped: no mandoc");
+        return;
+    };
+    let said = String::from_utf8_lossy(&checked.stdout);
+    // Pages of other programs need not be installed.
+    let said: Vec<&str> = said.lines().filter(|line| !line.contains("referenced manual not found")).collect();
+    assert!(said.is_empty(), "{}", said.join("\n"));
+}
