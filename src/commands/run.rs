@@ -3,7 +3,7 @@
 use super::Context;
 use crate::container::{Header, Meta};
 use crate::error::{Error, Kind, Result};
-use crate::record::{self, NoIndex, OnFailure, Order, Taken, session};
+use crate::record::{self, OnFailure, Order, ScreenIndexer, Taken, session};
 use crate::store::{Store, period};
 use crate::sys::stage::{Ended, Program};
 use crate::sys::{self, ids};
@@ -82,7 +82,7 @@ pub fn run(context: &Context, args: &Args) -> Result<u8> {
             heartbeat: None,
         },
     };
-    let taken = record::take(order, Box::new(|_, _| Box::new(NoIndex)))?;
+    let taken = record::take(order, Box::new(|session, _| Box::new(ScreenIndexer::start(session.size().unwrap_or((0, 0))))))?;
     finish(context, &taken)
 }
 

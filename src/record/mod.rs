@@ -7,6 +7,7 @@ mod batch;
 pub mod capture;
 pub mod elevate;
 pub mod facts;
+pub mod indexer;
 mod keyboard;
 mod lane;
 mod pump;
@@ -16,5 +17,6 @@ pub mod session;
 pub mod take;
 pub mod withhold;
 
+pub use indexer::ScreenIndexer;
 pub use recorder::{Disk, Indexer, NoIndex, OnFailure, Policy, Recorded};
 pub use take::{Error, Fit, Order, Taken, take};

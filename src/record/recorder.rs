@@ -270,7 +270,7 @@ impl<S: Disk> Recorder<'_, S> {
             let anchor = self.anchor(now);
             let beat = match self.writer.in_segment() {
                 true => self.writer.push(&Event::new(now, Payload::Anchor(anchor))),
-                false => self.writer.begin(anchor, None),
+                false => self.writer.begin(anchor, self.indexer.keyframe()),
             };
             self.check(beat);
         }

@@ -1,0 +1,358 @@
+//! The screen beside the recording: a keyframe for the start of every segment, a filter over what each one showed.
+//!
+//! The emulator works on a thread of its own, behind a bounded queue. The recorder hands it copies of events in large
+//! pieces and waits for it at the border of a segment only, for [`PATIENCE`] at most. What that costs when it is late, when
+//! it panics, or when a flood is not worth the work, is a filter or a keyframe, counted in [`Missed`]; never an event.
+//!
+//! What is in a filter is exactly what a reader finds: the same reading ([`Shown`]), started anew from the same keyframe. So
+//! where a keyframe was made and not used, there are no filters until one is.
+
+use super::recorder::Indexer;
+use crate::cast::{Event, Payload};
+use crate::container::{Extras, filter};
+use crate::terminal::Shown;
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Longest time that the recorder waits in one segment, all waiting together.
+const PATIENCE: Duration = Duration::from_millis(50);
+/// Bytes that are handed over at once.
+const BATCH: usize = 64 << 10;
+/// Bytes that may wait in the queue.
+const QUEUE: usize = 512 << 10;
+/// What an event costs beside its bytes.
+const EVENT: usize = 96;
+/// Output per second of the session that is read in full: reading costs about thirty times what copying does, and a flood
+/// faster than anybody reads must not take the time of the host.
+const RATE: u64 = 1 << 20;
+/// Output that may come at once.
+const BURST: u64 = 2 << 20;
+/// A keyframe is left out until this many times its length was output since the one before.
+const WORTH: usize = 8;
+
+/// Segments that have less of an index than they could have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Missed {
+    /// Output came too fast to be worth reading: no filter.
+    pub flooded: u64,
+    /// The emulator was late: no filter, perhaps no keyframe.
+    pub late: u64,
+    /// The emulator failed: neither, from then on.
+    pub failed: u64,
+}
+
+/// Makes keyframes and filters.
+pub struct ScreenIndexer {
+    shared: Arc<Shared>,
+    batch: Vec<Event>,
+    batched: usize,
+    credit: u64,
+    refilled: Duration,
+    flooded: bool,
+    patience: Duration,
+    /// Borders so far.
+    borders: u64,
+    /// The last border's keyframe, when it is there and was not taken yet.
+    keyframe: Option<String>,
+    /// The reading began anew where no reader can.
+    astray: bool,
+    missed: Missed,
+}
+
+/// What both threads see.
+#[derive(Default)]
+struct Shared {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    queue: VecDeque<Work>,
+    bytes: usize,
+    answer: Option<Answer>,
+    /// Nothing more will be asked.
+    closed: bool,
+    /// Nothing more will be answered.
+    failed: bool,
+}
+
+enum Work {
+    Events(Vec<Event>, usize),
+    /// The rest of this segment is skimmed.
+    Skim,
+    Border(u64),
+    #[cfg(test)]
+    Panic,
+    #[cfg(test)]
+    Hold(Arc<std::sync::Barrier>),
+}
+
+struct Answer {
+    border: u64,
+    filter: Vec<u8>,
+    keyframe: Option<String>,
+    fault: bool,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Nothing that can panic runs under the lock.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until `ready`, for as long as there is patience.
+    fn wait(&self, patience: &mut Duration, ready: impl Fn(&State) -> bool) -> MutexGuard<'_, State> {
+        let begun = Instant::now();
+        let (state, _) = self
+            .changed
+            .wait_timeout_while(self.lock(), *patience, |state| !(ready(state) || state.failed))
+            .unwrap_or_else(PoisonError::into_inner);
+        *patience = patience.saturating_sub(begun.elapsed());
+        state
+    }
+
+    fn next(&self) -> Option<Work> {
+        let mut state = self
+            .changed
+            .wait_while(self.lock(), |state| state.queue.is_empty() && !state.closed && !state.failed)
+            .unwrap_or_else(PoisonError::into_inner);
+        if state.failed || state.closed {
+            return None;
+        }
+        let work = state.queue.pop_front();
+        if let Some(Work::Events(_, bytes)) = &work {
+            state.bytes -= bytes;
+            self.changed.notify_all();
+        }
+        work
+    }
+
+    fn fail(&self) {
+        let mut state = self.lock();
+        state.failed = true;
+        state.queue = VecDeque::new();
+        self.changed.notify_all();
+    }
+}
+
+impl ScreenIndexer {
+    /// For a terminal of this many columns and rows (0 without one). Without a thread to be had, there is no index.
+    pub fn start(size: (u16, u16)) -> Self {
+        Self::filtering(size, filter::LEAST_RAW)
+    }
+
+    /// Filters for segments with at least this many bytes of output.
+    fn filtering(size: (u16, u16), least: u64) -> Self {
+        let shared = Arc::new(Shared::default());
+        let theirs = Arc::clone(&shared);
+        let thread = std::thread::Builder::new().name("index".to_owned()).spawn(move || {
+            // Nothing of the broken state is looked at again.
+            let _ = catch_unwind(AssertUnwindSafe(|| read(&theirs, size, least)));
+            theirs.fail();
+        });
+        if thread.is_err() {
+            shared.fail();
+        }
+        Self {
+            shared,
+            batch: Vec::new(),
+            batched: 0,
+            credit: BURST,
+            refilled: Duration::ZERO,
+            flooded: false,
+            patience: PATIENCE,
+            borders: 0,
+            keyframe: None,
+            astray: false,
+            missed: Missed::default(),
+        }
+    }
+
+    /// What is missing so far.
+    pub fn missed(&self) -> Missed {
+        self.missed
+    }
+
+    fn hand_over(&mut self) {
+        let (events, bytes) = (std::mem::take(&mut self.batch), std::mem::take(&mut self.batched));
+        if events.is_empty() {
+            return;
+        }
+        let mut state = self.shared.wait(&mut self.patience, |state| state.bytes + bytes <= QUEUE);
+        if state.failed {
+            return;
+        }
+        if state.bytes + bytes > QUEUE {
+            drop(state);
+            // From here on the screen is not known.
+            return self.shared.fail();
+        }
+        state.bytes += bytes;
+        state.queue.push_back(Work::Events(events, bytes));
+        self.shared.changed.notify_all();
+    }
+
+    fn hand(&self, work: Work) {
+        let mut state = self.shared.lock();
+        if !state.failed {
+            state.queue.push_back(work);
+            self.shared.changed.notify_all();
+        }
+    }
+
+    /// Whether this much output is still worth reading.
+    fn afford(&mut self, time: Duration, bytes: usize) -> bool {
+        let since = u64::try_from(time.saturating_sub(self.refilled).as_micros()).unwrap_or(u64::MAX);
+        let earned = since.saturating_mul(RATE) / 1_000_000;
+        if earned > 0 {
+            self.refilled = time;
+            self.credit = self.credit.saturating_add(earned).min(BURST);
+        }
+        match self.credit.checked_sub(bytes as u64) {
+            Some(left) => {
+                self.credit = left;
+                true
+            }
+            None => false,
+        }
+    }
+}
+
+impl Indexer for ScreenIndexer {
+    fn event(&mut self, event: &Event) {
+        // A segment has begun without the screen that was made for it.
+        self.astray |= self.keyframe.take().is_some();
+        let bytes = match &event.payload {
+            Payload::Output(bytes) | Payload::ErrorOutput(bytes) => bytes.len(),
+            Payload::Resize { .. } => 0,
+            _ => return,
+        };
+        if !self.flooded && !self.afford(event.time, bytes) {
+            self.flooded = true;
+            self.hand_over();
+            self.hand(Work::Skim);
+        }
+        self.batch.push(event.clone());
+        self.batched += bytes + EVENT;
+        if self.batched >= BATCH {
+            self.hand_over();
+        }
+    }
+
+    fn end_segment(&mut self) -> Extras {
+        self.astray |= self.keyframe.take().is_some();
+        self.hand_over();
+        self.borders += 1;
+        let border = self.borders;
+        self.hand(Work::Border(border));
+        let mut state = self.shared.wait(&mut self.patience, |state| answers(state, border));
+        let failed = state.failed;
+        let answer = if answers(&state, border) { state.answer.take() } else { None };
+        drop(state);
+        self.patience = PATIENCE;
+        let flooded = std::mem::take(&mut self.flooded);
+        let Some(answer) = answer else {
+            if failed {
+                self.missed.failed += 1;
+            } else {
+                self.missed.late += 1;
+                // It will begin anew where it has told nobody.
+                self.astray = true;
+            }
+            return Extras::default();
+        };
+        self.missed.failed += u64::from(answer.fault);
+        self.missed.flooded += u64::from(flooded && !answer.fault);
+        self.keyframe = answer.keyframe;
+        let filter = if self.astray { Vec::new() } else { answer.filter };
+        Extras { filter, ..Extras::default() }
+    }
+
+    fn keyframe(&mut self) -> Option<String> {
+        if self.keyframe.is_none() {
+            // It may have come after all, and nothing has happened since.
+            let mut state = self.shared.lock();
+            if self.batch.is_empty() && answers(&state, self.borders) {
+                self.keyframe = state.answer.take().and_then(|answer| answer.keyframe);
+            }
+        }
+        let keyframe = self.keyframe.take()?;
+        self.astray = false;
+        Some(keyframe)
+    }
+}
+
+fn answers(state: &State, border: u64) -> bool {
+    state.answer.as_ref().is_some_and(|answer| answer.border == border)
+}
+
+impl Drop for ScreenIndexer {
+    fn drop(&mut self) {
+        let mut state = self.shared.lock();
+        state.closed = true;
+        state.queue = VecDeque::new();
+        self.shared.changed.notify_all();
+    }
+}
+
+/// The thread.
+fn read(shared: &Shared, size: (u16, u16), least: u64) {
+    let mut filter = filter::Builder::default();
+    let mut shown = Shown::new(size);
+    let mut last = Duration::ZERO;
+    // Output of this segment, and since the last keyframe.
+    let (mut raw, mut since) = (0usize, 0usize);
+    // The reading has lines from the start of the segment on.
+    let mut whole = true;
+    while let Some(work) = shared.next() {
+        match work {
+            Work::Events(events, _) => {
+                for event in events {
+                    if let Payload::Output(bytes) | Payload::ErrorOutput(bytes) = &event.payload {
+                        raw += bytes.len();
+                        since += bytes.len();
+                    }
+                    last = event.time;
+                    shown.event(&event, &mut |line| filter.add(&line.text));
+                }
+            }
+            Work::Skim => {
+                whole = false;
+                shown = shown.skim();
+            }
+            Work::Border(border) => {
+                let fault = shown.terminal().fault().is_some();
+                let mut keyframe = shown.terminal().snapshot();
+                if keyframe.as_ref().is_some_and(|text| since < WORTH * text.len() && !shown.is_skimming()) {
+                    keyframe = None;
+                }
+                if let Some(text) = &keyframe
+                    && let Some(new) = Shown::restored(size, text, last)
+                {
+                    std::mem::replace(&mut shown, new).finish(&mut |line| filter.add(&line.text));
+                    since = 0;
+                }
+                let made = filter.finish();
+                let good = whole && !fault && raw as u64 >= least;
+                whole = !shown.is_skimming();
+                raw = 0;
+                let filter = if good { made } else { Vec::new() };
+                let answer = Answer { border, filter, keyframe, fault };
+                let mut state = shared.lock();
+                state.answer = Some(answer);
+                shared.changed.notify_all();
+            }
+            #[cfg(test)]
+            Work::Panic => panic!("asked for by a test"),
+            #[cfg(test)]
+            Work::Hold(barrier) => drop(barrier.wait()),
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "indexer_tests.rs"]
+mod tests;

@@ -1,0 +1,160 @@
+use super::*;
+use crate::container::filter::Filter;
+use crate::terminal::corpus;
+use std::sync::Barrier;
+
+fn output(ms: u64, bytes: &[u8]) -> Event {
+    Event::new(Duration::from_millis(ms), Payload::Output(bytes.to_vec()))
+}
+
+/// A segment as a recorder writes it.
+struct Segment {
+    keyframe: Option<String>,
+    events: Vec<Event>,
+    filter: Vec<u8>,
+}
+
+fn index(indexer: &mut ScreenIndexer, segments: Vec<Vec<Event>>) -> Vec<Segment> {
+    segments
+        .into_iter()
+        .map(|events| {
+            // However busy the machine is, this test is about what is in the index, not about when.
+            indexer.patience = Duration::from_secs(60);
+            let keyframe = indexer.keyframe();
+            events.iter().for_each(|event| indexer.event(event));
+            Segment { keyframe, events, filter: indexer.end_segment().filter }
+        })
+        .collect()
+}
+
+/// The corpus, one session after the other, slowly enough to be read.
+fn long_session(bytes: usize) -> Vec<Vec<Event>> {
+    let (mut segments, mut segment, mut held, mut at) = (Vec::new(), Vec::new(), 0, Duration::ZERO);
+    for session in corpus::sessions() {
+        let start = at + Duration::from_secs(1);
+        segment.push(Event::new(at, Payload::Resize { cols: session.cols, rows: session.rows }));
+        for event in session.events {
+            if let Payload::Output(bytes) = &event.payload {
+                held += bytes.len();
+            }
+            at = start + event.time;
+            segment.push(Event::new(at, event.payload));
+            if held >= bytes {
+                held = 0;
+                segments.push(std::mem::take(&mut segment));
+            }
+        }
+    }
+    segments.push(segment);
+    segments
+}
+
+#[test]
+fn a_filter_denies_no_line_that_reading_from_the_keyframe_finds() {
+    let mut indexer = ScreenIndexer::filtering((80, 24), 1);
+    let segments = index(&mut indexer, long_session(3000));
+    assert!(segments.len() > 30, "{} segments", segments.len());
+    let mut shown = Shown::new((80, 24));
+    let (mut filters, mut keyframes, mut lines) = (0, 0, 0);
+    let mut before = None;
+    for segment in &segments {
+        let filter = Filter::read(&segment.filter);
+        if let Some(keyframe) = &segment.keyframe {
+            keyframes += 1;
+            assert_eq!(shown.terminal().snapshot().as_ref(), Some(keyframe), "the screen after the segment before");
+            let new = Shown::restored((80, 24), keyframe, segment.events[0].time).unwrap();
+            std::mem::replace(&mut shown, new).finish(&mut |line| {
+                lines += 1;
+                let denied = before.flatten().is_some_and(|filter: Filter<'_>| !filter.may_hold_text(&line.text));
+                assert!(!denied, "{line:?}");
+            });
+        }
+        for event in &segment.events {
+            shown.event(event, &mut |line| {
+                lines += 1;
+                assert!(filter.is_none_or(|filter| filter.may_hold_text(&line.text)), "{line:?}");
+            });
+        }
+        filters += u32::from(filter.is_some());
+        before = Some(filter);
+    }
+    assert!(filters > 30 && keyframes > 4 && lines > 2000, "{filters} filters, {keyframes} keyframes, {lines} lines");
+    assert_eq!(indexer.missed().failed + indexer.missed().late, 0);
+}
+
+#[test]
+fn a_flood_has_no_filter_but_the_screen_after_it_is_exact() {
+    let mut indexer = ScreenIndexer::start((80, 24));
+    let flood: Vec<Event> = (0..1000u64)
+        .map(|n| output(n, format!("line {n} of a build that nobody can read\r\n").repeat(100).as_bytes()))
+        .collect();
+    let calm: Vec<Event> = (0..200u64)
+        .map(|n| output(60_000 + n * 50, format!("\x1b[3{}mcalm {n}\r\n", n % 8).repeat(50).as_bytes()))
+        .collect();
+    let whole: Vec<Event> = flood.iter().chain(&calm).cloned().collect();
+    let segments = index(&mut indexer, vec![flood, calm, vec![output(90_000, b"end")]]);
+    assert!(segments[0].filter.is_empty());
+    assert!(Filter::read(&segments[1].filter).unwrap().may_hold_text("calm 199"));
+    assert_eq!(indexer.missed(), Missed { flooded: 1, ..Missed::default() });
+    let mut drawn = crate::terminal::Terminal::new(80, 24);
+    whole.iter().for_each(|event| corpus::step(&mut drawn, &event.payload));
+    assert_eq!(segments[2].keyframe, drawn.snapshot());
+}
+
+#[test]
+fn a_failure_of_the_emulator_costs_the_index_and_nothing_else() {
+    let mut indexer = ScreenIndexer::start((80, 24));
+    indexer.hand(Work::Panic);
+    for round in 1..4 {
+        let events: Vec<Event> = (0..100u64).map(|n| output(n * 100, &[b'x'; 1000])).collect();
+        let segments = index(&mut indexer, vec![events]);
+        assert!(segments[0].filter.is_empty() && segments[0].keyframe.is_none());
+        assert_eq!(indexer.missed(), Missed { failed: round, ..Missed::default() });
+    }
+}
+
+#[test]
+fn a_late_emulator_is_not_waited_for_and_its_keyframe_is_used_if_it_still_comes_in_time() {
+    let mut indexer = ScreenIndexer::start((80, 24));
+    let barrier = Arc::new(Barrier::new(2));
+    indexer.hand(Work::Hold(Arc::clone(&barrier)));
+    let events: Vec<Event> = (0..100u64).map(|n| output(n * 100, &[b'x'; 1000])).collect();
+    events.iter().for_each(|event| indexer.event(event));
+    let begun = Instant::now();
+    assert!(indexer.end_segment().filter.is_empty());
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    assert_eq!(indexer.missed(), Missed { late: 1, ..Missed::default() });
+    barrier.wait();
+    let border = indexer.borders;
+    drop(indexer.shared.wait(&mut Duration::from_secs(60), |state| answers(state, border)));
+    assert!(indexer.keyframe().is_some());
+    let next = index(&mut indexer, vec![events]);
+    assert!(!next[0].filter.is_empty(), "the reading and its readers agree again");
+}
+
+#[test]
+fn a_segment_that_began_without_its_keyframe_has_no_filter() {
+    let mut indexer = ScreenIndexer::start((80, 24));
+    let events = |from: u64| (0..100).map(|n| output(from + n * 100, &[b'x'; 1000])).collect::<Vec<_>>();
+    assert!(!index(&mut indexer, vec![events(0)])[0].filter.is_empty());
+    indexer.patience = Duration::from_secs(60);
+    events(20_000).iter().for_each(|event| indexer.event(event));
+    assert!(indexer.end_segment().filter.is_empty());
+    assert!(!index(&mut indexer, vec![events(40_000)])[0].filter.is_empty());
+}
+
+#[test]
+fn an_emulator_that_stands_still_makes_nobody_wait_for_room_in_the_queue() {
+    let mut indexer = ScreenIndexer::start((80, 24));
+    let barrier = Arc::new(Barrier::new(2));
+    indexer.hand(Work::Hold(Arc::clone(&barrier)));
+    let begun = Instant::now();
+    for n in 0..300 {
+        indexer.event(&output(n, &[b'x'; 10_000]));
+    }
+    assert!(indexer.end_segment().filter.is_empty());
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    assert_eq!(indexer.missed().failed, 1);
+    assert_eq!(indexer.shared.lock().queue.len(), 0, "what waited is dropped");
+    barrier.wait();
+}
