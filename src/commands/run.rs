@@ -82,7 +82,10 @@ pub fn run(context: &Context, args: &Args) -> Result<u8> {
             heartbeat: None,
         },
     };
-    let taken = record::take(order, Box::new(|session, _| Box::new(ScreenIndexer::start(session.size().unwrap_or((0, 0))))))?;
+    let taken = record::take(
+        order,
+        Box::new(|session, _| Box::new(ScreenIndexer::start(session.size().unwrap_or((0, 0))))),
+    )?;
     finish(context, &taken)
 }
 

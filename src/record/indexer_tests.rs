@@ -61,11 +61,16 @@ fn a_filter_denies_no_line_that_reading_from_the_keyframe_finds() {
         let filter = Filter::read(&segment.filter);
         if let Some(keyframe) = &segment.keyframe {
             keyframes += 1;
-            assert_eq!(shown.terminal().snapshot().as_ref(), Some(keyframe), "the screen after the segment before");
+            assert_eq!(
+                shown.terminal().snapshot().as_ref(),
+                Some(keyframe),
+                "the screen after the segment before"
+            );
             let new = Shown::restored((80, 24), keyframe, segment.events[0].time).unwrap();
             std::mem::replace(&mut shown, new).finish(&mut |line| {
                 lines += 1;
-                let denied = before.flatten().is_some_and(|filter: Filter<'_>| !filter.may_hold_text(&line.text));
+                let denied =
+                    before.flatten().is_some_and(|filter: Filter<'_>| !filter.may_hold_text(&line.text));
                 assert!(!denied, "{line:?}");
             });
         }
@@ -78,7 +83,10 @@ fn a_filter_denies_no_line_that_reading_from_the_keyframe_finds() {
         filters += u32::from(filter.is_some());
         before = Some(filter);
     }
-    assert!(filters > 30 && keyframes > 4 && lines > 2000, "{filters} filters, {keyframes} keyframes, {lines} lines");
+    assert!(
+        filters > 30 && keyframes > 4 && lines > 2000,
+        "{filters} filters, {keyframes} keyframes, {lines} lines"
+    );
     assert_eq!(indexer.missed().failed + indexer.missed().late, 0);
 }
 
