@@ -11,6 +11,7 @@ pub mod console;
 pub mod container;
 pub mod crypto;
 pub mod error;
+pub mod exec;
 pub mod export;
 pub mod policy;
 pub mod record;

@@ -44,6 +44,19 @@ pub fn is_deceptive(c: char) -> bool {
         | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
+/// Bytes as text: what is not UTF-8 appears as `\xNN`, everything else is left as it is (also control characters: whoever
+/// shows the text makes them visible).
+pub fn lossless(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len());
+    for piece in bytes.utf8_chunks() {
+        text.push_str(piece.valid());
+        for byte in piece.invalid() {
+            text.push_str(&format!("\\x{byte:02x}"));
+        }
+    }
+    text
+}
+
 /// How many bytes at the end of `bytes` are the beginning of a UTF-8 sequence that more bytes could complete (0 to 3).
 pub fn incomplete_tail(bytes: &[u8]) -> usize {
     match bytes.utf8_chunks().last() {
@@ -64,6 +77,11 @@ mod tests {
     fn control_bidi_and_invalid_bytes_are_made_visible() {
         let shown = Escaped(b"a\x1b]52;c;x\x07\xffb\xe2\x80\xae\n").to_string();
         assert_eq!(shown, "a\\x1b]52;c;x\\x07\\xffb\\u{202e}\\n");
+    }
+
+    #[test]
+    fn bytes_that_are_not_utf8_stay_readable() {
+        assert_eq!(lossless(b"a\xffb\n\xc3\xa9"), "a\\xffb\n\u{e9}");
     }
 
     #[test]

@@ -21,7 +21,8 @@
 //!
 //! This stands on the way of every byte of output: without an `ESC ]` it costs one search for two bytes.
 
-use super::quote::{as_text, decode};
+use super::quote::decode;
+use crate::text::lossless;
 use memchr::memmem;
 
 /// The longest payload of a mark that is accepted, in bytes. The integration shortens command lines to 4,096 bytes,
@@ -385,15 +386,15 @@ fn parse(payload: &[u8]) -> Option<Mark> {
     match kind {
         b"I" => {
             let mut fields = rest.split(|b| *b == b';');
-            let shell = as_text(fields.next()?);
-            let version = as_text(fields.next()?);
+            let shell = lossless(fields.next()?);
+            let version = lossless(fields.next()?);
             let pid = integer(fields.next()?)?;
             Some(Mark::Integration { shell, version, pid })
         }
         b"A" => {
             let mut fields = rest.splitn(2, |b| *b == b';');
             let cwd = decode(fields.next()?, fields.next()?)?;
-            Some(Mark::Prompt { cwd: (!cwd.is_empty()).then(|| as_text(&cwd)) })
+            Some(Mark::Prompt { cwd: (!cwd.is_empty()).then(|| lossless(&cwd)) })
         }
         b"B" => {
             let mut fields = rest.split(|b| *b == b';');
@@ -434,7 +435,7 @@ fn start(rest: &[u8]) -> Option<Start> {
         None => (length, false),
     };
     let mangled = text.len() != integer::<usize>(length)?;
-    let text = Some(as_text(&decode(writing, text)?));
+    let text = Some(lossless(&decode(writing, text)?));
     Some(Start { text, number: optional(number)?, before: optional(before)?, cut, mangled })
 }
 
@@ -457,18 +458,18 @@ fn parse_hint(content: &[u8]) -> Option<Hint> {
             fields
                 .find_map(|field| field.strip_prefix(b"cmdline_url="))
                 .and_then(|t| decode(b"u", t))
-                .map(|t| as_text(&t)),
+                .map(|t| lossless(&t)),
         )),
         (b"133" | b"633", b"D") => Some(Hint::End(fields.next().and_then(integer))),
         // VS Code writes `\\` for a backslash and `\xNN` for what would end a field.
-        (b"633", b"E") => Some(Hint::Text(as_text(&hex_escapes(fields.next()?)))),
+        (b"633", b"E") => Some(Hint::Text(lossless(&hex_escapes(fields.next()?)))),
         (b"633", b"P") => {
-            fields.next()?.strip_prefix(b"Cwd=").map(|cwd| Hint::Cwd(as_text(&hex_escapes(cwd))))
+            fields.next()?.strip_prefix(b"Cwd=").map(|cwd| Hint::Cwd(lossless(&hex_escapes(cwd))))
         }
         (b"7", url) => {
             let rest = url.strip_prefix(b"file://")?;
             let path = rest.get(rest.iter().position(|b| *b == b'/')?..)?;
-            Some(Hint::Cwd(as_text(&decode(b"u", path)?)))
+            Some(Hint::Cwd(lossless(&decode(b"u", path)?)))
         }
         _ => None,
     }

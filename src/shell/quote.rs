@@ -14,19 +14,6 @@ pub(super) fn decode(writing: &[u8], text: &[u8]) -> Option<Vec<u8>> {
     }
 }
 
-/// Bytes as text: what is not UTF-8 appears as `\xNN`, everything else is left as it is (also control characters:
-/// whoever shows the text makes them visible).
-pub(super) fn as_text(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(bytes.len());
-    for piece in bytes.utf8_chunks() {
-        text.push_str(piece.valid());
-        for byte in piece.invalid() {
-            text.push_str(&format!("\\x{byte:02x}"));
-        }
-    }
-    text
-}
-
 fn unquote(text: &[u8]) -> Option<Vec<u8>> {
     let mut out = Vec::with_capacity(text.len());
     let mut rest = text.iter().copied().peekable();
@@ -157,10 +144,5 @@ mod tests {
         ] {
             assert_eq!(decode(writing.as_bytes(), written.as_bytes()), None, "{written}");
         }
-    }
-
-    #[test]
-    fn bytes_that_are_not_utf8_stay_readable() {
-        assert_eq!(as_text(b"a\xffb\n\xc3\xa9"), "a\\xffb\n\u{e9}");
     }
 }

@@ -3,6 +3,7 @@
 //! Every block states what makes it sound. Nothing here knows what a recording is.
 #![allow(unsafe_code)]
 
+pub mod bpf;
 pub mod clock;
 pub mod deflate;
 pub mod fd;
@@ -11,6 +12,7 @@ pub mod guard;
 pub mod harden;
 pub mod ids;
 pub mod memory;
+pub mod netlink;
 pub mod pipe;
 pub mod poll;
 pub mod privileges;

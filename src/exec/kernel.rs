@@ -1,0 +1,119 @@
+//! The trace by programs in the kernel: loaded, attached, and read.
+
+use super::btf::Btf;
+use super::program::{self, Maps};
+use super::record::{self, Event};
+use crate::sys::bpf::{self, Attached, Map, MapType, RingBuffer};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::time::Duration;
+
+/// Where the kernel describes its types.
+const BTF: &str = "/sys/kernel/btf/vmlinux";
+/// Processes that are followed at once: as many as a kernel has by default.
+const FOLLOWED: u32 = 65_536;
+/// Bytes of events that may wait: about 10,000 execs.
+const RING: u32 = 4 << 20;
+
+/// A running trace.
+pub(super) struct KernelTrace {
+    // In this order: nothing is written any more when the rest goes.
+    attached: Vec<Attached>,
+    counts: Map,
+    _followed: Map,
+    _scratch: Map,
+    ring: RingBuffer,
+    zero: Duration,
+    received: u64,
+    dropped: u64,
+}
+
+impl KernelTrace {
+    /// Follows the process `root` and everything below it. After this no process, whatever its rights, can take one off
+    /// the list.
+    ///
+    /// # Errors
+    /// One line that says what the kernel refused.
+    pub(super) fn start(root: u32, zero: Duration) -> Result<Self, String> {
+        // The programs see the numbers of the first pid namespace.
+        match std::fs::read_link("/proc/self/ns/pid") {
+            Ok(link) if link.as_os_str() == "pid:[4026531836]" => {}
+            Ok(_) => return Err("not in the first pid namespace".into()),
+            Err(error) => return Err(format!("cannot read /proc/self/ns/pid: {error}")),
+        }
+        let bytes = std::fs::read(BTF).map_err(|error| format!("cannot read {BTF}: {error}"))?;
+        let btf = Btf::parse(&bytes).map_err(|error| error.to_string())?;
+        let told = |error: crate::sys::Error| format!("{error}: {}", error.source);
+        let scratch_size = u32::try_from(program::SCRATCH).unwrap_or(u32::MAX);
+        let followed = Map::new(MapType::Hash, "sc_followed", 4, 4, FOLLOWED).map_err(told)?;
+        let counts = Map::new(MapType::Array, "sc_counts", 4, 16, 1).map_err(told)?;
+        let scratch = Map::new(MapType::PerCpuArray, "sc_scratch", 4, scratch_size, 1).map_err(told)?;
+        let ring = RingBuffer::new("sc_events", RING).map_err(told)?;
+        let maps = Maps { followed: &followed, counts: &counts, scratch: &scratch, events: &ring };
+        let [fork, exec, exit] = program::write(&btf, &maps).map_err(|error| error.to_string())?;
+        followed.set(&root.to_ne_bytes(), &root.to_ne_bytes()).map_err(told)?;
+        for map in [&followed, &counts, &scratch] {
+            map.freeze().map_err(told)?;
+        }
+        let attached = vec![
+            bpf::attach(c"sched_process_exit", "sc_exit", &exit).map_err(told)?,
+            bpf::attach(c"sched_process_exec", "sc_exec", &exec).map_err(told)?,
+            bpf::attach(c"sched_process_fork", "sc_fork", &fork).map_err(told)?,
+        ];
+        Ok(Self {
+            attached,
+            counts,
+            _followed: followed,
+            _scratch: scratch,
+            ring,
+            zero,
+            received: 0,
+            dropped: 0,
+        })
+    }
+
+    /// Gives everything that has happened to `each`.
+    pub(super) fn read(&mut self, mut each: impl FnMut(Event)) {
+        let (zero, received) = (self.zero, &mut self.received);
+        let sound = self.ring.read(|bytes| {
+            *received += 1;
+            if let Some(event) = record::read(bytes, zero) {
+                each(event);
+            }
+        });
+        let (_, dropped) = self.totals();
+        if dropped > self.dropped {
+            each(Event::Lost { count: dropped - self.dropped, why: "full" });
+            self.dropped = dropped;
+        }
+        if !sound {
+            each(Event::Lost { count: 0, why: "taken" });
+        }
+    }
+
+    /// Stops the programs, reads the rest, and tells when the numbers do not add up.
+    pub(super) fn finish(mut self, mut each: impl FnMut(Event)) {
+        self.attached.clear();
+        self.read(&mut each);
+        let (made, dropped) = self.totals();
+        let missing = made.saturating_sub(dropped).saturating_sub(self.received);
+        if missing > 0 {
+            each(Event::Lost { count: missing, why: "taken" });
+        }
+    }
+
+    /// Events made, and events that did not fit.
+    fn totals(&self) -> (u64, u64) {
+        let mut value = [0; 16];
+        if self.counts.get(&0_u32.to_ne_bytes(), &mut value).is_err() {
+            return (self.received, self.dropped);
+        }
+        let number = |half: &[u8]| half.first_chunk().map_or(0, |n| u64::from_ne_bytes(*n));
+        (number(&value[..8]), number(&value[8..]))
+    }
+}
+
+impl AsFd for KernelTrace {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.ring.as_fd()
+    }
+}

@@ -1,0 +1,197 @@
+//! Every program that is executed below the session, as the kernel sees it, whatever the shell says.
+//!
+//! | mechanism | when |
+//! |---|---|
+//! | programs at the kernel's tracepoints (eBPF), written here instruction by instruction | where the kernel allows it |
+//! | process events connector, completed from `/proc` | else, where allowed |
+//! | nothing | else: [`Availability`] says so, for the header |
+//!
+//! Refuses to hold anything up: it watches, it never decides. It does not see what is started for the session by others
+//! (at, cron, systemd-run, container daemons), nor builtins of shells, nor code loaded into the kernel.
+
+mod assembler;
+mod btf;
+mod connector;
+mod kernel;
+mod program;
+mod record;
+
+pub use record::Event;
+
+use crate::sys::poll::{Bell, Set};
+use connector::ConnectorTrace;
+use kernel::KernelTrace;
+use std::os::fd::AsFd as _;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::time::Duration;
+
+/// Events that may wait for [`Trace::drain`].
+const WAITING: usize = 65_536;
+
+/// Which mechanisms may be used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// The best that works.
+    #[default]
+    Auto,
+    /// Only the process events connector.
+    Connector,
+    /// None.
+    Off,
+}
+
+/// What was available, as the header of the recording tells it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Availability {
+    /// `ebpf`, `connector`, `none` or `off`.
+    pub mechanism: &'static str,
+    /// One sentence for people: what is seen and what is not, and why nothing better was available.
+    pub statement: String,
+}
+
+/// A trace, running on its own thread until it is finished or dropped.
+pub struct Trace {
+    events: Receiver<Event>,
+    running: Option<(Arc<Bell>, std::thread::JoinHandle<()>)>,
+}
+
+enum Witness {
+    Kernel(KernelTrace),
+    Connector(ConnectorTrace),
+}
+
+impl Trace {
+    /// Starts to follow process `root` and all that it starts from now on. Best started before the session's shell, with
+    /// the recorder's own process: then nothing the shell does is missed, its own start included. `zero` is the
+    /// monotonic clock at the start of the session.
+    ///
+    /// Never fails: what was not available is said.
+    pub fn start(mode: Mode, root: u32, zero: Duration) -> (Self, Availability) {
+        let (sender, events) = sync_channel(WAITING);
+        let (witness, availability) = choose(mode, root, zero);
+        let (witness, availability) = match witness {
+            None => (None, availability),
+            Some(witness) => match run(witness, sender) {
+                Ok(running) => (Some(running), availability),
+                Err(error) => (None, none(&[error])),
+            },
+        };
+        (Self { events, running: witness }, availability)
+    }
+
+    /// Gives what has happened since the last call to `each`, without waiting. Events of one processor come in order; those
+    /// of several nearly so.
+    pub fn drain(&self, each: impl FnMut(Event)) {
+        self.events.try_iter().for_each(each);
+    }
+
+    /// Stops, and gives the rest.
+    pub fn finish(mut self, each: impl FnMut(Event)) {
+        self.stop();
+        self.events.try_iter().for_each(each);
+    }
+
+    fn stop(&mut self) {
+        if let Some((bell, thread)) = self.running.take() {
+            bell.ring();
+            // A panic there ends the trace, not the session.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Trace {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+fn choose(mode: Mode, root: u32, zero: Duration) -> (Option<Witness>, Availability) {
+    let mut refused = Vec::new();
+    if mode == Mode::Off {
+        let statement = "executed programs were not watched: switched off".into();
+        return (None, Availability { mechanism: "off", statement });
+    }
+    if mode == Mode::Auto {
+        match KernelTrace::start(root, zero) {
+            Ok(trace) => {
+                let statement =
+                    "every program executed below the session was watched from inside the kernel (eBPF)"
+                        .into();
+                return (Some(Witness::Kernel(trace)), Availability { mechanism: "ebpf", statement });
+            }
+            Err(error) => refused.push(format!("eBPF: {error}")),
+        }
+    }
+    match ConnectorTrace::start(root, zero) {
+        Ok(trace) => {
+            let mut statement = "executed programs were watched through the kernel's process events; \
+                arguments of short-lived ones can be missing"
+                .to_string();
+            if !refused.is_empty() {
+                statement.push_str(&format!(" ({})", refused.join("; ")));
+            }
+            (Some(Witness::Connector(trace)), Availability { mechanism: "connector", statement })
+        }
+        Err(error) => {
+            refused.push(format!("process events: {error}"));
+            (None, none(&refused))
+        }
+    }
+}
+
+fn none(refused: &[String]) -> Availability {
+    let statement = format!("executed programs were not watched: {}", refused.join("; "));
+    Availability { mechanism: "none", statement }
+}
+
+/// Reads the witness on a thread of its own until the bell rings.
+fn run(
+    witness: Witness,
+    sender: SyncSender<Event>,
+) -> Result<(Arc<Bell>, std::thread::JoinHandle<()>), String> {
+    let told = |error: crate::sys::Error| format!("{error}: {}", error.source);
+    let bell = Arc::new(Bell::new().map_err(told)?);
+    let heard = Arc::clone(&bell);
+    let body = move || {
+        let mut witness = witness;
+        let mut slow = 0_u64;
+        let mut give = |event: Event| {
+            // What did not fit before is told as soon as there is room again.
+            if slow > 0 && sender.try_send(Event::Lost { count: slow, why: "slow" }).is_ok() {
+                slow = 0;
+            }
+            if let Err(TrySendError::Full(_)) = sender.try_send(event) {
+                slow = slow.saturating_add(1);
+            }
+        };
+        let mut set = Set::default();
+        loop {
+            set.clear();
+            let fd = match &witness {
+                Witness::Kernel(trace) => trace.as_fd(),
+                Witness::Connector(trace) => trace.as_fd(),
+            };
+            set.add(fd, true, false);
+            let stop = set.add(&*heard, true, false);
+            let failed = set.wait(None).is_err();
+            match &mut witness {
+                Witness::Kernel(trace) => trace.read(&mut give),
+                Witness::Connector(trace) => trace.read(&mut give),
+            }
+            if failed || set.ready(stop).read {
+                break;
+            }
+        }
+        if let Witness::Kernel(trace) = witness {
+            trace.finish(&mut give);
+        }
+    };
+    let thread = std::thread::Builder::new().name("exec-trace".into()).spawn(body);
+    Ok((bell, thread.map_err(|error| format!("cannot start a thread: {error}"))?))
+}
+
+#[cfg(test)]
+#[path = "trace_tests.rs"]
+mod tests;

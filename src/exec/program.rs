@@ -1,0 +1,435 @@
+//! The three programs that watch processes from inside the kernel: at fork, exec and exit.
+//!
+//! They follow every process below one that was named, whatever it does: change its user, its root, its namespaces. Each
+//! event carries a number that counts up without gaps, so that what was lost, or taken away by somebody, is seen.
+//!
+//! An event is [`HEADER`] bytes (see [`super::record`]), then, for an exec, names from the inside out, each ended by a
+//! zero byte: those of the program's path, an empty one, those of the working directory; then the arguments as the new
+//! image holds them. Directory names are followed through mount points to the root of all, so a path tells where a file
+//! really lies, outside of any chroot.
+
+use super::assembler::{Assembler, Cond, Helper, Label, Reg, Reg::*, Size::*};
+use super::btf::{Btf, BtfError};
+use crate::sys::bpf::{Insn, Map, RingBuffer};
+
+/// Bytes before the names.
+pub(super) const HEADER: i32 = 56;
+/// Most bytes of names; a power of two.
+const NAMES: i32 = 8 << 10;
+/// Longest name of a directory entry, with the zero byte.
+const NAME: i32 = 256;
+/// Most directories in one path.
+const DEPTH: usize = 48;
+/// Most bytes of arguments; a power of two.
+pub(super) const ARGUMENTS: i32 = 16 << 10;
+/// Room for an event while it is made.
+pub(super) const SCRATCH: i32 = HEADER + NAMES + ARGUMENTS;
+
+/// What an event tells of.
+pub(super) const FORKED: i32 = 1;
+/// See [`FORKED`].
+pub(super) const EXECUTED: i32 = 2;
+/// See [`FORKED`].
+pub(super) const ENDED: i32 = 3;
+
+/// Bit in the flags: the program's file has no name any more.
+pub(super) const DELETED: i32 = 1;
+/// Bit in the flags: the program's path is longer than what is told.
+pub(super) const PATH_CUT: i32 = 2;
+/// Bit in the flags: the working directory's path is longer than what is told.
+pub(super) const CWD_CUT: i32 = 4;
+
+// Places in the header.
+const SEQUENCE: i16 = 0;
+const TIME: i16 = 8;
+const KIND: i16 = 16;
+const PID: i16 = 20;
+const PPID: i16 = 24;
+const UID: i16 = 28;
+const EUID: i16 = 32;
+const STATUS: i16 = 36;
+const ARGUMENTS_ALL: i16 = 40;
+const ARGUMENTS_KEPT: i16 = 44;
+const NAMES_KEPT: i16 = 48;
+const FLAGS: i16 = 52;
+
+// Places on the stack, below an event that is made there.
+const EVENT: i16 = -64;
+const KEY: i16 = -72;
+const WORD: i16 = -80;
+const MOUNT: i16 = -88;
+const MM: i16 = -96;
+const ROOT: i16 = -104;
+const OUTER: i16 = -112;
+
+/// The maps that the programs share.
+pub(super) struct Maps<'a> {
+    /// Process id to anything: the processes that are followed.
+    pub(super) followed: &'a Map,
+    /// One value: events made so far, events that did not fit (64 bits each).
+    pub(super) counts: &'a Map,
+    /// Where an event is made, for each processor.
+    pub(super) scratch: &'a Map,
+    /// Where events go.
+    pub(super) events: &'a RingBuffer,
+}
+
+/// Offsets of the fields that are read, in the running kernel.
+struct Fields {
+    tgid: i32,
+    pid: i32,
+    real_parent: i32,
+    mm: i32,
+    cred: i32,
+    fs: i32,
+    exit_code: i32,
+    signal: i32,
+    live: i32,
+    signal_flags: i32,
+    group_exit_code: i32,
+    uid: i32,
+    euid: i32,
+    pwd_mount: i32,
+    pwd_dentry: i32,
+    exe: i32,
+    exe_mount: i32,
+    exe_dentry: i32,
+    arg_start: i32,
+    arg_end: i32,
+    parent: i32,
+    name: i32,
+    hashed: i32,
+    mount_root: i32,
+    mount: i32,
+    mount_parent: i32,
+    mount_point: i32,
+}
+
+impl Fields {
+    fn find(btf: &Btf) -> Result<Self, BtfError> {
+        let task = |path| btf.offset("task_struct", path);
+        let signal = |path| btf.offset("signal_struct", path);
+        Ok(Self {
+            tgid: task("tgid")?,
+            pid: task("pid")?,
+            real_parent: task("real_parent")?,
+            mm: task("mm")?,
+            cred: task("cred")?,
+            fs: task("fs")?,
+            exit_code: task("exit_code")?,
+            signal: task("signal")?,
+            live: signal("live")?,
+            signal_flags: signal("flags")?,
+            group_exit_code: signal("group_exit_code")?,
+            uid: btf.offset("cred", "uid")?,
+            euid: btf.offset("cred", "euid")?,
+            pwd_mount: btf.offset("fs_struct", "pwd.mnt")?,
+            pwd_dentry: btf.offset("fs_struct", "pwd.dentry")?,
+            exe: btf.offset("mm_struct", "exe_file")?,
+            exe_mount: btf.offset("file", "f_path.mnt")?,
+            exe_dentry: btf.offset("file", "f_path.dentry")?,
+            arg_start: btf.offset("mm_struct", "arg_start")?,
+            arg_end: btf.offset("mm_struct", "arg_end")?,
+            parent: btf.offset("dentry", "d_parent")?,
+            name: btf.offset("dentry", "d_name.name")?,
+            hashed: btf.offset("dentry", "d_hash.pprev")?,
+            mount_root: btf.offset("vfsmount", "mnt_root")?,
+            mount: btf.offset("mount", "mnt")?,
+            mount_parent: btf.offset("mount", "mnt_parent")?,
+            mount_point: btf.offset("mount", "mnt_mountpoint")?,
+        })
+    }
+}
+
+/// The programs for fork, exec and exit.
+pub(super) fn write(btf: &Btf, maps: &Maps) -> Result<[Vec<Insn>; 3], BtfError> {
+    let fields = Fields::find(btf)?;
+    let new = || Writer { asm: Assembler::default(), fields: &fields, maps };
+    let (mut fork, mut exec, mut exit) = (new(), new(), new());
+    fork.fork();
+    exec.exec();
+    exit.exit();
+    let finished =
+        |writer: Writer| writer.asm.finish().ok_or(BtfError::Malformed("a program does not hold together"));
+    Ok([finished(fork)?, finished(exec)?, finished(exit)?])
+}
+
+struct Writer<'a> {
+    asm: Assembler,
+    fields: &'a Fields,
+    maps: &'a Maps<'a>,
+}
+
+impl Writer<'_> {
+    /// Reads `size` bytes of the kernel's memory at `base + offset` to the stack.
+    fn read(&mut self, to: i16, size: i32, base: Reg, offset: i32) {
+        self.asm.mov(R3, base);
+        self.asm.add_imm(R3, offset);
+        self.asm.mov(R1, R10);
+        self.asm.add_imm(R1, to.into());
+        self.asm.mov_imm(R2, size);
+        self.asm.call(Helper::ProbeReadKernel);
+    }
+
+    /// Reads a pointer at `base + offset` into a register.
+    fn follow(&mut self, into: Reg, base: Reg, offset: i32) {
+        self.read(WORD, 8, base, offset);
+        self.asm.load(Double, into, R10, WORD);
+    }
+
+    /// Reads 32 bits at `base + offset` into a register.
+    fn word(&mut self, into: Reg, base: Reg, offset: i32) {
+        self.read(WORD, 4, base, offset);
+        self.asm.load(Word, into, R10, WORD);
+    }
+
+    /// Calls a function of a map with the key on the stack (and itself as the value).
+    fn map(&mut self, helper: Helper, map: i32) {
+        self.asm.map(R1, map);
+        self.asm.mov(R2, R10);
+        self.asm.add_imm(R2, KEY.into());
+        if matches!(helper, Helper::MapUpdate) {
+            self.asm.mov(R3, R2);
+            self.asm.mov_imm(R4, 0);
+        }
+        self.asm.call(helper);
+    }
+
+    /// Sequence number, time and kind, into the header at `base + at`. Clobbers R0 to R5.
+    fn begin(&mut self, base: Reg, at: i16, kind: i32, out: Label) {
+        self.asm.store_imm(Word, R10, KEY, 0);
+        self.map(Helper::MapLookup, self.maps.counts.number());
+        self.asm.jump_if_imm(Cond::Equal, R0, 0, out);
+        self.asm.mov_imm(R1, 1);
+        self.asm.fetch_add(R0, 0, R1);
+        self.asm.store(Double, base, at + SEQUENCE, R1);
+        self.asm.call(Helper::KtimeGetNs);
+        self.asm.store(Double, base, at + TIME, R0);
+        self.asm.store_imm(Word, base, at + KIND, kind);
+    }
+
+    /// Sends R3 bytes from R2, and counts what does not fit.
+    fn send(&mut self, out: Label) {
+        self.asm.map(R1, self.maps.events.number());
+        self.asm.mov_imm(R4, 0);
+        self.asm.call(Helper::RingbufOutput);
+        self.asm.jump_if_imm(Cond::Equal, R0, 0, out);
+        self.asm.store_imm(Word, R10, KEY, 0);
+        self.map(Helper::MapLookup, self.maps.counts.number());
+        self.asm.jump_if_imm(Cond::Equal, R0, 0, out);
+        self.asm.mov_imm(R1, 1);
+        self.asm.fetch_add(R0, 8, R1);
+    }
+
+    fn end(&mut self, out: Label) {
+        self.asm.place(out);
+        self.asm.mov_imm(R0, 0);
+        self.asm.exit();
+    }
+
+    /// An event on the stack, for what needs no more than the header.
+    fn send_short(&mut self, out: Label) {
+        self.asm.mov(R2, R10);
+        self.asm.add_imm(R2, EVENT.into());
+        self.asm.mov_imm(R3, HEADER);
+        self.send(out);
+    }
+
+    fn clear_short(&mut self) {
+        for place in (0..HEADER / 8).filter_map(|n| i16::try_from(n * 8).ok()) {
+            self.asm.store_imm(Double, R10, EVENT + place, 0);
+        }
+    }
+
+    /// `sched_process_fork(parent, child)`.
+    fn fork(&mut self) {
+        let out = self.asm.label();
+        self.asm.load(Double, R6, R1, 0);
+        self.asm.load(Double, R7, R1, 8);
+        self.word(R8, R7, self.fields.tgid);
+        self.word(R9, R7, self.fields.pid);
+        // A thread, not a process.
+        self.asm.jump_if(Cond::NotEqual, R8, R9, out);
+        self.word(R9, R6, self.fields.tgid);
+        self.asm.store(Word, R10, KEY, R9);
+        self.map(Helper::MapLookup, self.maps.followed.number());
+        self.asm.jump_if_imm(Cond::Equal, R0, 0, out);
+        self.asm.store(Word, R10, KEY, R8);
+        self.map(Helper::MapUpdate, self.maps.followed.number());
+        self.clear_short();
+        self.begin(R10, EVENT, FORKED, out);
+        self.asm.store(Word, R10, EVENT + PID, R8);
+        self.asm.store(Word, R10, EVENT + PPID, R9);
+        self.send_short(out);
+        self.end(out);
+    }
+
+    /// `sched_process_exit(task)`: told once for a process, when its last thread goes.
+    fn exit(&mut self) {
+        let out = self.asm.label();
+        let (alone, known) = (self.asm.label(), self.asm.label());
+        self.asm.load(Double, R6, R1, 0);
+        self.word(R8, R6, self.fields.tgid);
+        self.asm.store(Word, R10, KEY, R8);
+        self.map(Helper::MapLookup, self.maps.followed.number());
+        self.asm.jump_if_imm(Cond::Equal, R0, 0, out);
+        self.follow(R7, R6, self.fields.signal);
+        self.word(R1, R7, self.fields.live);
+        self.asm.jump_if_imm(Cond::NotEqual, R1, 0, out);
+        self.asm.store(Word, R10, KEY, R8);
+        self.map(Helper::MapDelete, self.maps.followed.number());
+        // SIGNAL_GROUP_EXIT: then the status is the group's.
+        self.word(R1, R7, self.fields.signal_flags);
+        self.asm.and_imm(R1, 4);
+        self.asm.jump_if_imm(Cond::Equal, R1, 0, alone);
+        self.word(R9, R7, self.fields.group_exit_code);
+        self.asm.jump(known);
+        self.asm.place(alone);
+        self.word(R9, R6, self.fields.exit_code);
+        self.asm.place(known);
+        self.clear_short();
+        self.begin(R10, EVENT, ENDED, out);
+        self.asm.store(Word, R10, EVENT + PID, R8);
+        self.asm.store(Word, R10, EVENT + STATUS, R9);
+        self.send_short(out);
+        self.end(out);
+    }
+
+    /// `sched_process_exec(task, old pid, binary)`: the new image is in place, its arguments are in its memory.
+    fn exec(&mut self) {
+        let out = self.asm.label();
+        self.asm.load(Double, R6, R1, 0);
+        self.word(R8, R6, self.fields.tgid);
+        self.asm.store(Word, R10, KEY, R8);
+        self.map(Helper::MapLookup, self.maps.followed.number());
+        self.asm.jump_if_imm(Cond::Equal, R0, 0, out);
+        self.asm.store_imm(Word, R10, KEY, 0);
+        self.map(Helper::MapLookup, self.maps.scratch.number());
+        self.asm.jump_if_imm(Cond::Equal, R0, 0, out);
+        self.asm.mov(R7, R0);
+        self.begin(R7, 0, EXECUTED, out);
+        self.asm.store(Word, R7, PID, R8);
+        self.asm.store_imm(Word, R7, STATUS, 0);
+        self.follow(R9, R6, self.fields.real_parent);
+        self.word(R1, R9, self.fields.tgid);
+        self.asm.store(Word, R7, PPID, R1);
+        self.follow(R9, R6, self.fields.cred);
+        self.word(R1, R9, self.fields.uid);
+        self.asm.store(Word, R7, UID, R1);
+        self.word(R1, R9, self.fields.euid);
+        self.asm.store(Word, R7, EUID, R1);
+        self.asm.store_imm(Word, R7, FLAGS, 0);
+        self.follow(R9, R6, self.fields.mm);
+        self.asm.store(Double, R10, MM, R9);
+
+        // R8 is from here on how many bytes of names there are.
+        self.asm.mov_imm(R8, 0);
+        self.follow(R9, R9, self.fields.exe);
+        self.follow(R1, R9, self.fields.exe_mount);
+        self.asm.store(Double, R10, MOUNT, R1);
+        self.follow(R9, R9, self.fields.exe_dentry);
+        let hashed = self.asm.label();
+        self.follow(R1, R9, self.fields.hashed);
+        self.asm.jump_if_imm(Cond::NotEqual, R1, 0, hashed);
+        self.flag(DELETED);
+        self.asm.place(hashed);
+        self.walk(PATH_CUT);
+        self.separate();
+        self.follow(R9, R6, self.fields.fs);
+        self.follow(R1, R9, self.fields.pwd_mount);
+        self.asm.store(Double, R10, MOUNT, R1);
+        self.follow(R9, R9, self.fields.pwd_dentry);
+        self.walk(CWD_CUT);
+        self.asm.store(Word, R7, NAMES_KEPT, R8);
+
+        // Arguments: as many as fit.
+        self.asm.load(Double, R9, R10, MM);
+        self.follow(R6, R9, self.fields.arg_start);
+        self.follow(R9, R9, self.fields.arg_end);
+        self.asm.sub(R9, R6);
+        self.asm.store(Word, R7, ARGUMENTS_ALL, R9);
+        let fits = self.asm.label();
+        self.asm.mov_imm(R1, ARGUMENTS);
+        self.asm.jump_if(Cond::AboveOrEqual, R1, R9, fits);
+        self.asm.mov_imm(R9, ARGUMENTS);
+        self.asm.place(fits);
+        self.asm.jump_if_imm(Cond::Above, R9, ARGUMENTS, out);
+        self.asm.store(Word, R7, ARGUMENTS_KEPT, R9);
+        self.asm.jump_if_imm(Cond::Above, R8, NAMES, out);
+        self.asm.mov(R1, R7);
+        self.asm.add_imm(R1, HEADER);
+        self.asm.add(R1, R8);
+        self.asm.mov(R2, R9);
+        self.asm.mov(R3, R6);
+        self.asm.call(Helper::ProbeReadUser);
+        self.asm.mov(R2, R7);
+        self.asm.mov(R3, R8);
+        self.asm.add(R3, R9);
+        self.asm.add_imm(R3, HEADER);
+        self.send(out);
+        self.end(out);
+    }
+
+    fn flag(&mut self, bit: i32) {
+        self.asm.load(Word, R1, R7, FLAGS);
+        self.asm.add_imm(R1, bit);
+        self.asm.store(Word, R7, FLAGS, R1);
+    }
+
+    /// An empty name.
+    fn separate(&mut self) {
+        self.asm.mov(R1, R7);
+        self.asm.add_imm(R1, HEADER);
+        self.asm.add(R1, R8);
+        self.asm.store_imm_byte(R1, 0, 0);
+        self.asm.add_imm(R8, 1);
+    }
+
+    /// Appends the names from the entry in R9 (in the mount on the stack) up to the root of all. When there is no room
+    /// for more, the flag `cut` is set.
+    fn walk(&mut self, cut: i32) {
+        let (done, full) = (self.asm.label(), self.asm.label());
+        for _ in 0..DEPTH {
+            let (outside, next) = (self.asm.label(), self.asm.label());
+            self.asm.jump_if_imm(Cond::Above, R8, NAMES - NAME - 1, full);
+            self.asm.load(Double, R1, R10, MOUNT);
+            self.read(ROOT, 8, R1, self.fields.mount_root);
+            self.asm.load(Double, R1, R10, ROOT);
+            self.asm.jump_if(Cond::Equal, R9, R1, outside);
+            self.follow(R3, R9, self.fields.name);
+            self.asm.mov(R1, R7);
+            self.asm.add_imm(R1, HEADER);
+            self.asm.add(R1, R8);
+            self.asm.mov_imm(R2, NAME);
+            self.asm.call(Helper::ProbeReadKernelStr);
+            // Between 1 (the zero byte) and the longest; errors are negative and so, without a sign, above.
+            self.asm.jump_if_imm(Cond::Above, R0, NAME, done);
+            self.asm.jump_if_imm(Cond::Equal, R0, 0, done);
+            self.asm.add(R8, R0);
+            // Changes nothing, but makes the verifier forget the lower bound: then it sees that one turn is like another.
+            self.asm.and_imm(R8, NAMES - 1);
+            self.follow(R1, R9, self.fields.parent);
+            // An entry that is its own parent without being a mount's root hangs nowhere (memfd, a detached mount).
+            self.asm.jump_if(Cond::Equal, R1, R9, done);
+            self.asm.mov(R9, R1);
+            self.asm.jump(next);
+            // The root of a mount: go on where it is mounted. A mount that is its own parent is the root of all.
+            self.asm.place(outside);
+            self.asm.load(Double, R1, R10, MOUNT);
+            self.asm.add_imm(R1, -self.fields.mount);
+            self.asm.store(Double, R10, ROOT, R1);
+            self.read(OUTER, 8, R1, self.fields.mount_parent);
+            self.asm.load(Double, R1, R10, ROOT);
+            self.asm.load(Double, R2, R10, OUTER);
+            self.asm.jump_if(Cond::Equal, R1, R2, done);
+            self.follow(R9, R1, self.fields.mount_point);
+            self.asm.load(Double, R1, R10, OUTER);
+            self.asm.add_imm(R1, self.fields.mount);
+            self.asm.store(Double, R10, MOUNT, R1);
+            self.asm.place(next);
+        }
+        self.asm.place(full);
+        self.flag(cut);
+        self.asm.place(done);
+    }
+}

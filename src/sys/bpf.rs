@@ -1,0 +1,345 @@
+//! The kernel's virtual machine: maps, programs, and the ring buffer through which programs speak.
+//!
+//! Interface: bpf(2), `include/uapi/linux/bpf.h`; ring buffer: <https://docs.kernel.org/bpf/ringbuf.html> (Linux 5.8).
+//! Everything needs CAP_BPF and CAP_PERFMON, or CAP_SYS_ADMIN.
+
+use super::{Error, Result};
+use std::ffi::CStr;
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+/// One instruction. Layout: `struct bpf_insn`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct Insn {
+    /// Operation.
+    pub code: u8,
+    /// Destination register in the lower four bits, source in the upper.
+    pub regs: u8,
+    /// Offset of memory or jump.
+    pub off: i16,
+    /// Constant.
+    pub imm: i32,
+}
+
+/// What a map is.
+#[derive(Clone, Copy, Debug)]
+#[repr(u32)]
+pub enum MapType {
+    /// Keys to values.
+    Hash = 1,
+    /// Numbers from 0 to values.
+    Array = 2,
+    /// An array with a value of its own for every processor.
+    PerCpuArray = 6,
+    /// Records from programs to one reader.
+    RingBuffer = 27,
+}
+
+const MAP_CREATE: libc::c_int = 0;
+const MAP_LOOKUP: libc::c_int = 1;
+const MAP_UPDATE: libc::c_int = 2;
+const PROG_LOAD: libc::c_int = 5;
+const RAW_TRACEPOINT_OPEN: libc::c_int = 17;
+const MAP_FREEZE: libc::c_int = 22;
+const RAW_TRACEPOINT: u32 = 17;
+/// Licence of our instructions, as the kernel wants to hear it from users of the functions that read its memory.
+const LICENSE: &CStr = c"Dual MIT/GPL";
+
+/// `union bpf_attr`: every command reads the part it knows; the rest is zero.
+#[repr(C, align(8))]
+struct Attr([u8; 128]);
+
+impl Attr {
+    fn new() -> Self {
+        Self([0; 128])
+    }
+
+    fn word(mut self, at: usize, value: u32) -> Self {
+        self.0[at..at + 4].copy_from_slice(&value.to_ne_bytes());
+        self
+    }
+
+    fn double(mut self, at: usize, value: u64) -> Self {
+        self.0[at..at + 8].copy_from_slice(&value.to_ne_bytes());
+        self
+    }
+
+    fn pointer<T>(self, at: usize, to: *const T) -> Self {
+        self.double(at, to as usize as u64)
+    }
+
+    fn name(mut self, at: usize, name: &str) -> Self {
+        let length = name.len().min(15);
+        self.0[at..at + length].copy_from_slice(&name.as_bytes()[..length]);
+        self
+    }
+}
+
+/// SAFETY of callers: whatever `attr` points to must live, with the lengths that the command takes from it.
+unsafe fn bpf(command: libc::c_int, attr: &Attr) -> i64 {
+    // SAFETY: the kernel reads at most the given size of `attr`; what it points to is the caller's promise.
+    unsafe { libc::syscall(libc::SYS_bpf, command, &raw const attr.0, size_of::<Attr>()) }
+}
+
+fn descriptor(number: i64, operation: &'static str, subject: &str) -> Result<OwnedFd> {
+    match i32::try_from(number) {
+        // SAFETY: the kernel has just given us this descriptor; nobody else owns it. It is closed on exec.
+        Ok(fd) if fd >= 0 => Ok(unsafe { OwnedFd::from_raw_fd(fd) }),
+        _ => Err(Error::last(operation, subject)),
+    }
+}
+
+/// A map.
+#[derive(Debug)]
+pub struct Map {
+    fd: OwnedFd,
+    key: usize,
+    value: usize,
+}
+
+impl Map {
+    /// Makes a map with keys and values of these sizes in bytes (0 and 0 for a ring buffer, whose `entries` are its size in
+    /// bytes: a power of two and a multiple of the page size).
+    ///
+    /// # Errors
+    /// When the kernel has no BPF, does not allow it to us, or does not know the type.
+    pub fn new(kind: MapType, name: &str, key: u32, value: u32, entries: u32) -> Result<Self> {
+        let attr =
+            Attr::new().word(0, kind as u32).word(4, key).word(8, value).word(12, entries).name(28, name);
+        // SAFETY: this command follows no pointer.
+        let fd = descriptor(unsafe { bpf(MAP_CREATE, &attr) }, "make a kernel map", name)?;
+        Ok(Self { fd, key: key as usize, value: value as usize })
+    }
+
+    /// Its descriptor, for programs to name it.
+    pub fn number(&self) -> i32 {
+        self.fd.as_raw_fd()
+    }
+
+    /// Sets the value of a key.
+    ///
+    /// # Errors
+    /// When the map is full or frozen, or the sizes are not the map's.
+    pub fn set(&self, key: &[u8], value: &[u8]) -> Result<()> {
+        if key.len() != self.key || value.len() != self.value {
+            return Err(Error::new(
+                "set a value in a kernel map",
+                "",
+                std::io::ErrorKind::InvalidInput.into(),
+            ));
+        }
+        let attr = Attr::new().word(0, self.fd.as_raw_fd().cast_unsigned());
+        let attr = attr.pointer(8, key.as_ptr()).pointer(16, value.as_ptr());
+        // SAFETY: key and value have the sizes that the map was made with.
+        if unsafe { bpf(MAP_UPDATE, &attr) } < 0 {
+            return Err(Error::last("set a value in a kernel map", ""));
+        }
+        Ok(())
+    }
+
+    /// The value of a key.
+    ///
+    /// # Errors
+    /// When there is none, or the sizes are not the map's. Not for maps with values for each processor.
+    pub fn get(&self, key: &[u8], value: &mut [u8]) -> Result<()> {
+        if key.len() != self.key || value.len() != self.value {
+            return Err(Error::new("read a kernel map", "", std::io::ErrorKind::InvalidInput.into()));
+        }
+        let attr = Attr::new().word(0, self.fd.as_raw_fd().cast_unsigned());
+        let attr = attr.pointer(8, key.as_ptr()).pointer(16, value.as_mut_ptr());
+        // SAFETY: key and value have the sizes that the map was made with, and value may be written to.
+        if unsafe { bpf(MAP_LOOKUP, &attr) } < 0 {
+            return Err(Error::last("read a kernel map", ""));
+        }
+        Ok(())
+    }
+
+    /// From now on only programs write to it: no process can, whatever its rights. Cannot be undone.
+    ///
+    /// # Errors
+    /// When the kernel is older than 5.2.
+    pub fn freeze(&self) -> Result<()> {
+        let attr = Attr::new().word(0, self.fd.as_raw_fd().cast_unsigned());
+        // SAFETY: this command follows no pointer.
+        if unsafe { bpf(MAP_FREEZE, &attr) } < 0 {
+            return Err(Error::last("freeze a kernel map", ""));
+        }
+        Ok(())
+    }
+}
+
+/// A program that runs at a raw tracepoint for as long as this lives.
+#[derive(Debug)]
+pub struct Attached {
+    _program: OwnedFd,
+    _link: OwnedFd,
+}
+
+/// Loads a program and attaches it to a raw tracepoint.
+///
+/// # Errors
+/// When the kernel does not allow it, or its verifier refuses the program: then the end of the verifier's words is the
+/// subject of the error.
+pub fn attach(tracepoint: &CStr, name: &str, code: &[Insn]) -> Result<Attached> {
+    let count = u32::try_from(code.len()).unwrap_or(u32::MAX);
+    let attr = |log: Option<&mut [u8]>| {
+        let attr = Attr::new().word(0, RAW_TRACEPOINT).word(4, count);
+        let attr = attr.pointer(8, code.as_ptr()).pointer(16, LICENSE.as_ptr()).name(48, name);
+        match log {
+            Some(log) => {
+                let size = u32::try_from(log.len()).unwrap_or(u32::MAX);
+                attr.word(24, 1).word(28, size).pointer(32, log.as_mut_ptr())
+            }
+            None => attr,
+        }
+    };
+    // SAFETY: code and licence live, the count is that of the code.
+    let mut number = unsafe { bpf(PROG_LOAD, &attr(None)) };
+    let refused = |error: std::io::Error| {
+        matches!(error.raw_os_error(), Some(libc::EACCES | libc::EINVAL | libc::E2BIG))
+    };
+    if number < 0 && refused(std::io::Error::last_os_error()) {
+        // The verifier said no: ask it why.
+        let mut log = vec![0; 1 << 20];
+        // SAFETY: as above, and the log has the size that is told.
+        number = unsafe { bpf(PROG_LOAD, &attr(Some(&mut log))) };
+        if number < 0 {
+            let error = std::io::Error::last_os_error();
+            let words: Vec<u8> = log.into_iter().take_while(|b| *b != 0).collect();
+            let tail = &words[words.len().saturating_sub(600)..];
+            let why = String::from_utf8_lossy(tail).replace('\n', " | ");
+            return Err(Error::new("load a program into the kernel:", why, error));
+        }
+    }
+    let program = descriptor(number, "load a program into the kernel", name)?;
+    let attr = Attr::new().pointer(0, tracepoint.as_ptr()).word(8, program.as_raw_fd().cast_unsigned());
+    // SAFETY: the name is a string that ends in zero.
+    let link =
+        descriptor(unsafe { bpf(RAW_TRACEPOINT_OPEN, &attr) }, "attach a program to a tracepoint", name)?;
+    Ok(Attached { _program: program, _link: link })
+}
+
+/// The reading end of a ring buffer.
+pub struct RingBuffer {
+    map: Map,
+    size: usize,
+    page: usize,
+    consumer: *mut libc::c_void,
+    producer: *mut libc::c_void,
+}
+
+// SAFETY: the mappings belong to this value alone and are used through atomics or copies; nothing is tied to a thread.
+unsafe impl Send for RingBuffer {}
+
+/// Set in a record's length while it is being written.
+const BUSY: u32 = 1 << 31;
+/// Set when the writer gave the record up.
+const DISCARDED: u32 = 1 << 30;
+/// Length and page offset before each record.
+const RECORD_HEADER: usize = 8;
+
+impl RingBuffer {
+    /// A ring buffer of `size` bytes: a power of two and a multiple of the page size.
+    ///
+    /// # Errors
+    /// As for [`Map::new`], or when there is no memory.
+    pub fn new(name: &str, size: u32) -> Result<Self> {
+        let map = Map::new(MapType::RingBuffer, name, 0, 0, size)?;
+        // SAFETY: takes a number only.
+        let page = usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(4096);
+        let size = size as usize;
+        let mapped = |length: usize, protection: libc::c_int, offset: usize| {
+            let offset = libc::off_t::try_from(offset).unwrap_or(0);
+            let fd = map.fd.as_raw_fd();
+            // SAFETY: the kernel picks a place that is free; the length is what a ring buffer of this size has.
+            let place =
+                unsafe { libc::mmap(std::ptr::null_mut(), length, protection, libc::MAP_SHARED, fd, offset) };
+            if place == libc::MAP_FAILED {
+                Err(Error::last("map a kernel ring buffer", name))
+            } else {
+                Ok(place)
+            }
+        };
+        let consumer = mapped(page, libc::PROT_READ | libc::PROT_WRITE, 0)?;
+        match mapped(page + 2 * size, libc::PROT_READ, page) {
+            Ok(producer) => Ok(Self { map, size, page, consumer, producer }),
+            Err(error) => {
+                // SAFETY: mapped above, and not used any more.
+                unsafe { libc::munmap(consumer, page) };
+                Err(error)
+            }
+        }
+    }
+
+    /// Its descriptor, for programs to name it.
+    pub fn number(&self) -> i32 {
+        self.map.number()
+    }
+
+    fn positions(&self) -> (&AtomicU64, &AtomicU64) {
+        // SAFETY: both pages hold a position of the machine's word size (64 bits on every kernel we run on) at their
+        // start, live as long as `self`, and are changed by others through atomic accesses only.
+        unsafe { (&*self.consumer.cast::<AtomicU64>(), &*self.producer.cast::<AtomicU64>()) }
+    }
+
+    /// Gives every finished record to `each`, copied: another process with rights over the map could change it meanwhile.
+    /// False when the positions make no sense (somebody meddled with them): everything up to now is then skipped.
+    pub fn read(&mut self, mut each: impl FnMut(&[u8])) -> bool {
+        let mut copy = Vec::new();
+        loop {
+            let (consumer, producer) = self.positions();
+            let (begin, end) = (consumer.load(Ordering::Acquire), producer.load(Ordering::Acquire));
+            if begin == end {
+                return true;
+            }
+            let filled = usize::try_from(end.wrapping_sub(begin)).unwrap_or(usize::MAX);
+            if filled > self.size || begin % 8 != 0 {
+                consumer.store(end, Ordering::Release);
+                return false;
+            }
+            let at = usize::try_from(begin).unwrap_or(0) & (self.size - 1);
+            // SAFETY: data begins one page after the producer's; `at` is below its size and a multiple of 8.
+            let record = unsafe { self.producer.cast::<u8>().add(self.page + at) };
+            // SAFETY: aligned, inside the mapping, and written by the kernel atomically.
+            let length = unsafe { &*record.cast::<AtomicU32>() }.load(Ordering::Acquire);
+            if length & BUSY != 0 {
+                return true;
+            }
+            let size = (length & !DISCARDED) as usize;
+            if size + RECORD_HEADER > filled {
+                consumer.store(end, Ordering::Release);
+                return false;
+            }
+            if length & DISCARDED == 0 {
+                copy.clear();
+                copy.reserve(size);
+                // SAFETY: the data is mapped twice in a row, so a record that begins below `size` lies inside even when it
+                // wraps; `copy` has room for it.
+                unsafe {
+                    std::ptr::copy_nonoverlapping(record.add(RECORD_HEADER), copy.as_mut_ptr(), size);
+                    copy.set_len(size);
+                }
+                each(&copy);
+            }
+            let next = (size + RECORD_HEADER).next_multiple_of(8) as u64;
+            self.positions().0.store(begin.wrapping_add(next), Ordering::Release);
+        }
+    }
+}
+
+impl AsFd for RingBuffer {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.map.fd.as_fd()
+    }
+}
+
+impl Drop for RingBuffer {
+    fn drop(&mut self) {
+        // SAFETY: mapped in `new` with these lengths; nothing refers to them after this.
+        unsafe {
+            libc::munmap(self.consumer, self.page);
+            libc::munmap(self.producer, self.page + 2 * self.size);
+        }
+    }
+}
