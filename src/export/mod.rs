@@ -6,6 +6,7 @@
 mod cast;
 mod json;
 pub mod plain;
+mod text;
 
 use crate::cast::{Event, Payload};
 use crate::container::Opening;
@@ -97,7 +98,7 @@ pub struct Exporter<W: Write> {
 enum Inner {
     Cast(cast::Cast),
     Raw,
-    Text(Box<plain::Plain>),
+    Text(Box<text::Text>),
     Json,
 }
 
@@ -116,7 +117,7 @@ impl<W: Write> Exporter<W> {
             Format::Cast => Inner::Cast(cast::Cast::begin(cast::Version::V3, opening, &mut out)?),
             Format::Cast2 => Inner::Cast(cast::Cast::begin(cast::Version::V2, opening, &mut out)?),
             Format::Raw => Inner::Raw,
-            Format::Text => Inner::Text(Box::default()),
+            Format::Text => Inner::Text(Box::new(text::Text::begin(&opening.meta))),
             Format::Json => {
                 json::begin(header, opening, &mut out)?;
                 Inner::Json
@@ -138,14 +139,10 @@ impl<W: Write> Exporter<W> {
                 }
                 Ok(())
             }
-            Inner::Text(plain) => {
-                if let Some(bytes) = shown(event, &mut self.losses) {
-                    for line in plain.feed(bytes) {
-                        writeln!(self.out, "{line}")?;
-                    }
-                }
-                Ok(())
-            }
+            Inner::Text(text) => match shown(event, &mut self.losses) {
+                Some(bytes) => text.output(event.time, bytes, &mut self.out),
+                None => text.event(event, &mut self.out),
+            },
             Inner::Json => json::event(event, &mut self.out),
         }
     }
@@ -157,11 +154,10 @@ impl<W: Write> Exporter<W> {
     pub fn finish(mut self) -> io::Result<(Losses, W)> {
         match self.inner {
             Inner::Cast(cast) => cast.finish(&mut self.losses, &mut self.out)?,
-            Inner::Text(mut plain) => {
-                if let Some(line) = plain.finish() {
-                    writeln!(self.out, "{line}")?;
-                }
-                self.losses.replaced = plain.replaced();
+            Inner::Text(text) => {
+                self.losses.replaced = text.finish(&mut self.out)?;
+                // They were followed: nothing about them is lost but themselves.
+                self.losses.resizes = 0;
             }
             Inner::Raw | Inner::Json => {}
         }

@@ -124,8 +124,17 @@ fn raw_output_is_byte_for_byte_what_was_shown() {
 #[test]
 fn text_is_lines_without_control_sequences() {
     let (text, losses) = export(Format::Text, true, &everything());
-    assert_eq!(text, "a\u{fffd}b\n🦀oops\n\u{fffd}\n");
+    assert_eq!(text, "a\u{fffd}b\n   🦀oops\n", "the staircase of a line feed alone");
     assert_eq!(losses.replaced, 3);
+    let events = [
+        (0, output(b"$ vim\r\n\x1b[?1049h\x1b[H")),
+        (500, output(b"one\x1b]52;c;QUJD\x07\r\ntwo\xe2\x80\xae")),
+        (900, output(b"\x1b[?1049l$ exit\r\n")),
+    ];
+    let (text, _) = export(Format::Text, true, &events);
+    assert_eq!(text, "[full-screen program]\n| one\n| two\\u{202e}\n$ vim\n$ exit\n");
+    let (text, _) = export(Format::Text, false, &[(0, output(b"a\nb\n"))]);
+    assert_eq!(text, "a\nb\n");
 }
 
 #[test]

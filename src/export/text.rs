@@ -1,0 +1,107 @@
+//! The text of a session as a person would have read it, by the emulator's own account: the same text that search finds,
+//! but for what stood too shortly to be read.
+//!
+//! Wrapped rows are one line. What was overwritten or cleared after it could be read is there, in the order in which it
+//! went; the pages of a full-screen program are set off with `| `.
+
+use crate::cast::{Event, Payload};
+use crate::container::Meta;
+use crate::terminal::{Kind, Line, NO_TERMINAL, Transcript};
+use crate::text::{Escaped, incomplete_tail};
+use std::io::{self, Write};
+use std::time::Duration;
+
+/// Writes lines as they go.
+pub(super) struct Text {
+    transcript: Transcript,
+    bare: bool,
+    last: Duration,
+    /// The visit to the alternate screen that was written last.
+    visit: u32,
+    /// What was cut off the last output, to count what is no UTF-8.
+    tail: Vec<u8>,
+    replaced: u64,
+}
+
+impl Text {
+    pub(super) fn begin(meta: &Meta) -> Self {
+        let bare = meta.cols == 0 || meta.rows == 0;
+        let (cols, rows) = if bare { NO_TERMINAL } else { (meta.cols, meta.rows) };
+        let transcript = Transcript::new(cols, rows);
+        Self { transcript, bare, last: Duration::ZERO, visit: 0, tail: Vec::new(), replaced: 0 }
+    }
+
+    pub(super) fn output(&mut self, time: Duration, bytes: &[u8], out: &mut impl Write) -> io::Result<()> {
+        self.last = time;
+        self.count(bytes);
+        let mut told = Vec::new();
+        if self.bare {
+            self.transcript.feed(time, &with_returns(bytes), &mut |line| told.push(line));
+        } else {
+            self.transcript.feed(time, bytes, &mut |line| told.push(line));
+        }
+        // Titles, queries and the clipboard are no text.
+        self.transcript.take_events();
+        self.write(told, out)
+    }
+
+    pub(super) fn event(&mut self, event: &Event, out: &mut impl Write) -> io::Result<()> {
+        self.last = self.last.max(event.time);
+        let Payload::Resize { cols, rows } = event.payload else { return Ok(()) };
+        if cols == 0 || rows == 0 {
+            // A terminal that does not know its size; no screen is that small.
+            return Ok(());
+        }
+        let mut told = Vec::new();
+        self.transcript.resize(event.time, cols, rows, &mut |line| told.push(line));
+        self.write(told, out)
+    }
+
+    /// Writes what still stands; gives how many bytes were no UTF-8.
+    pub(super) fn finish(mut self, out: &mut impl Write) -> io::Result<u64> {
+        let replaced = self.replaced + self.tail.len() as u64;
+        let mut told = Vec::new();
+        let (transcript, last) = (self.transcript, self.last);
+        transcript.finish(last, &mut |line| told.push(line));
+        self.transcript = Transcript::new(2, 1);
+        self.write(told, out)?;
+        Ok(replaced)
+    }
+
+    fn write(&mut self, lines: Vec<Line>, out: &mut impl Write) -> io::Result<()> {
+        for line in lines {
+            let text = Escaped(line.text.as_bytes());
+            match line.kind {
+                Kind::Page(visit) => {
+                    if visit != self.visit {
+                        self.visit = visit;
+                        writeln!(out, "[full-screen program]")?;
+                    }
+                    writeln!(out, "| {text}")?;
+                }
+                Kind::Scrolled | Kind::Final | Kind::Overwritten | Kind::Cleared => writeln!(out, "{text}")?,
+            }
+        }
+        Ok(())
+    }
+
+    fn count(&mut self, bytes: &[u8]) {
+        let mut all = std::mem::take(&mut self.tail);
+        all.extend_from_slice(bytes);
+        let whole = all.len() - incomplete_tail(&all);
+        self.tail = all.split_off(whole);
+        self.replaced += all.utf8_chunks().map(|piece| piece.invalid().len() as u64).sum::<u64>();
+    }
+}
+
+/// Without a terminal nothing put a carriage return before a line feed.
+fn with_returns(bytes: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(bytes.len() + bytes.len() / 32);
+    for byte in bytes {
+        if *byte == b'\n' {
+            out.push(b'\r');
+        }
+        out.push(*byte);
+    }
+    out
+}
