@@ -61,3 +61,212 @@ fn the_kernel_tells_program_arguments_place_and_end() {
     assert_eq!(ended, [0, 3, 1, 0]);
     assert!(events.iter().all(|e| !matches!(e, Event::Lost { .. })));
 }
+
+#[test]
+fn nothing_is_missed_in_a_loop_of_5000_programs() {
+    let script = "i=0; while [ $i -lt 5000 ]; do /bin/true; i=$((i+1)); done";
+    let Some((events, _)) = traced(Mode::Auto, shell(script)) else { return };
+    assert_eq!(execs(&events).len(), 5001, "the shell and its programs");
+    let count = |wanted: fn(&Event) -> bool| events.iter().filter(|e| wanted(e)).count();
+    assert_eq!(count(|e| matches!(e, Event::Forked { .. })), 5000);
+    assert_eq!(count(|e| matches!(e, Event::Ended { .. })), 5001);
+    assert_eq!(count(|e| matches!(e, Event::Lost { .. })), 0);
+}
+
+#[test]
+fn parallel_programs_are_counted_as_strace_counts_them() {
+    if Command::new("strace").arg("-V").output().is_err() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let log = dir.path().join("log");
+    let script = "seq 120 | xargs -P 8 -n 1 sh -c '/bin/true; /bin/echo $0 >/dev/null; exec /bin/true'";
+    let body = || {
+        let mut strace = Command::new("strace");
+        strace.args(["-f", "-qq", "-e", "trace=execve,execveat", "-e", "status=successful", "-o"]).arg(&log);
+        let mut child = strace.args(["sh", "-c", script]).spawn().unwrap();
+        let pid = child.id();
+        child.wait().unwrap();
+        pid
+    };
+    let Some((events, _)) = traced(Mode::Auto, body) else { return };
+    let text = std::fs::read_to_string(log).unwrap();
+    let theirs = text.lines().filter(|line| line.contains("= 0")).count();
+    // strace itself is below our child as well.
+    assert!(theirs > 480, "{theirs}");
+    assert_eq!(execs(&events).len(), theirs + 1);
+}
+
+#[test]
+fn programs_in_memory_scripts_and_pipes_are_seen() {
+    let memfd = r#"perl -e 'use IO::Handle; $n="ghost"; $fd=syscall(319,$n,0); open(F,">&=",$fd); binmode F; open(T,"<","/bin/true");
+        local $/; print F <T>; F->flush; $f="/proc/$$/fd/$fd"; exec {$f} "ghost","arg"'"#;
+    let Some((events, _)) = traced(Mode::Auto, shell(memfd)) else { return };
+    let ghost = execs(&events).into_iter().find(|e| e.argv == ["ghost", "arg"]).cloned();
+    let paths: Vec<&str> = execs(&events).iter().map(|e| e.path.as_str()).collect();
+    assert_eq!(ghost.map(|e| e.path).as_deref(), Some("/memfd:ghost (deleted)"), "{paths:?}");
+
+    let dir = tempfile::tempdir().unwrap();
+    let script = dir.path().join("x.sh");
+    std::fs::write(&script, "#!/bin/sh -e\nid -u >/dev/null\n").unwrap();
+    let run =
+        format!("chmod +x {0}; {0} one; echo aWQgLWcgPi9kZXYvbnVsbAo= | base64 -d | sh", script.display());
+    let (events, _) = traced(Mode::Auto, shell(&run)).unwrap();
+    let argvs: Vec<String> = execs(&events).iter().map(|e| e.argv.join(" ")).collect();
+    assert!(argvs.contains(&format!("/bin/sh -e {} one", script.display())), "{argvs:?}");
+    for wanted in ["id -u", "base64 -d", "sh", "id -g"] {
+        assert!(argvs.iter().any(|a| a == wanted), "{wanted}: {argvs:?}");
+    }
+}
+
+#[test]
+fn other_roots_namespaces_and_users_hide_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path().display();
+    let script = format!(
+        "chmod 755 {at}; cp /bin/true {at}/suid; chmod 4755 {at}/suid; mkdir {at}/root
+        setpriv --reuid 65534 --clear-groups {at}/suid
+        unshare -m sh -c 'mount --bind / {at}/root && chroot {at}/root /bin/true in chroot'
+        unshare -pf --mount-proc sh -c '/bin/true in pid namespace; exit 3'
+        (setsid sh -c '/bin/true double fork &' &); /bin/true last; sleep 0.2"
+    );
+    let Some((events, _)) = traced(Mode::Auto, shell(&script)) else { return };
+    let find = |argv: &str| {
+        let all: Vec<String> = execs(&events).iter().map(|e| e.argv.join(" ")).collect();
+        execs(&events)
+            .into_iter()
+            .find(|e| e.argv.join(" ") == argv)
+            .unwrap_or_else(|| panic!("{argv}: {all:?}"))
+            .clone()
+    };
+    let suid = find(&format!("{at}/suid"));
+    assert_eq!((suid.uid, suid.euid), (65534, 0));
+    assert_eq!(find("/bin/true in chroot").path, format!("{at}/root/usr/bin/true"));
+    let inside = find("/bin/true in pid namespace");
+    assert!(inside.pid > 2, "the number outside of the namespace");
+    find("/bin/true double fork");
+}
+
+#[test]
+fn a_32_bit_program_is_seen() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name).display().to_string();
+    std::fs::write(at("x.s"), ".globl _start\n_start: movl $1, %eax\n movl $5, %ebx\n int $0x80\n").unwrap();
+    let made = Command::new("sh")
+        .arg("-c")
+        .arg(format!("as --32 -o {0}.o {0}.s && ld -m elf_i386 -o {0} {0}.o", at("x")))
+        .status();
+    let runs =
+        made.is_ok_and(|s| s.success()) && Command::new(at("x")).status().is_ok_and(|s| s.code() == Some(5));
+    if !runs {
+        return;
+    }
+    let Some((events, _)) = traced(Mode::Auto, shell(&format!("{} a b", at("x")))) else { return };
+    let seen = execs(&events).into_iter().any(|e| e.path == at("x") && e.argv[1..] == ["a", "b"]);
+    assert!(seen, "{events:?}");
+}
+
+#[test]
+fn what_is_too_long_is_said_to_be_cut() {
+    let dir = tempfile::tempdir().unwrap();
+    let script = format!(
+        "/bin/true $(head -c 30000 /dev/zero | tr '\\0' x); cd {}; i=0
+        while [ $i -lt 60 ]; do mkdir d; cd d; i=$((i+1)); done; /bin/true deep",
+        dir.path().display()
+    );
+    let Some((events, _)) = traced(Mode::Auto, shell(&script)) else { return };
+    let all = execs(&events);
+    let long = all.iter().find(|e| e.argv.get(1).is_some_and(|a| a.starts_with("xxx"))).unwrap();
+    assert_eq!(long.argv.len(), 3);
+    assert!(long.argv[2].starts_with("… ") && long.argv[2].ends_with(" more bytes"), "{}", long.argv[2]);
+    let deep = all.iter().find(|e| e.argv == ["/bin/true", "deep"]).unwrap();
+    assert!(deep.cwd.starts_with("…/d/d/d") && deep.cwd.len() > 80, "{}", deep.cwd);
+}
+
+#[test]
+fn no_process_can_be_taken_off_the_list() {
+    if Command::new("bpftool").arg("version").output().is_err() {
+        return;
+    }
+    let script = "bpftool map delete name sc_followed key hex 01 00 00 00 2>&1; bpftool map update name sc_followed \
+        key hex 01 00 00 00 value hex 01 00 00 00 2>&1; bpftool map delete name sc_counts key 0 0 0 0 2>&1; true";
+    let mut said = String::new();
+    let body = || {
+        let child =
+            Command::new("sh").args(["-c", script]).stdout(std::process::Stdio::piped()).spawn().unwrap();
+        let pid = child.id();
+        said = String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap();
+        pid
+    };
+    if traced(Mode::Auto, body).is_none() {
+        return;
+    }
+    assert!(said.contains("Operation not permitted"), "{said}");
+    assert!(!said.contains("deleted"), "{said}");
+}
+
+#[test]
+fn the_connector_sees_every_process_if_not_every_argument() {
+    let script = "i=0; while [ $i -lt 300 ]; do /bin/true; i=$((i+1)); done; /bin/sleep 0.3";
+    let Some((events, _)) = traced(Mode::Connector, shell(script)) else { return };
+    assert_eq!(execs(&events).len(), 302);
+    let sleep = execs(&events).into_iter().find(|e| e.argv == ["/bin/sleep", "0.3"]).unwrap();
+    assert_eq!((sleep.path.as_str(), sleep.cwd.as_str()), ("/usr/bin/sleep", "/usr"));
+    assert!(events.iter().any(|e| matches!(e, Event::Ended { pid, status: 0, .. } if *pid == sleep.pid)));
+}
+
+#[test]
+fn switched_off_it_says_so_and_sees_nothing() {
+    let (trace, availability) = Trace::start(Mode::Off, std::process::id(), monotonic());
+    assert_eq!(availability.mechanism, "off");
+    shell("true")();
+    trace.finish(|event| panic!("{event:?}"));
+}
+
+/// Run by the test below, without any rights.
+#[test]
+#[ignore = "a part of `without_rights_the_statement_tells_why`"]
+fn says_what_is_available() {
+    let (_trace, availability) = Trace::start(Mode::Auto, std::process::id(), monotonic());
+    std::io::Write::write_fmt(&mut std::io::stderr(), format_args!("said: {availability:?}\n")).unwrap();
+}
+
+#[test]
+fn without_rights_the_statement_tells_why() {
+    let mut child = Command::new("setpriv");
+    child.args(["--inh-caps=-all", "--bounding-set=-all"]).arg(std::env::current_exe().unwrap());
+    child.args(["--ignored", "--exact", "--nocapture", "exec::tests::says_what_is_available"]);
+    let Ok(output) = child.output() else { return };
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    if !said.contains("said: ") {
+        return;
+    }
+    assert!(said.contains("eBPF: cannot make a kernel map sc_followed: Operation not permitted"), "{said}");
+    // Newer kernels let anybody listen to process events.
+    let refused = said
+        .contains("process events: cannot listen to the kernel's process events: Operation not permitted");
+    assert_eq!(refused, said.contains("mechanism: \"none\""), "{said}");
+}
+
+/// Not a test but the measurement: `cargo test --release --lib cost_of_an_exec -- --ignored --nocapture`.
+#[test]
+#[ignore = "a measurement: run it in a release build"]
+fn cost_of_an_exec() {
+    let script = "i=0; while [ $i -lt 3000 ]; do /bin/true; i=$((i+1)); done";
+    let time = |mode: Mode| {
+        let (trace, availability) = Trace::start(mode, std::process::id(), monotonic());
+        let begin = std::time::Instant::now();
+        shell(script)();
+        let took = begin.elapsed();
+        let mut seen = 0;
+        trace.finish(|event| seen += u32::from(matches!(event, Event::Executed(_))));
+        (availability.mechanism, took.as_micros() / 3000, seen)
+    };
+    for _ in 0..3 {
+        for mode in [Mode::Off, Mode::Auto, Mode::Connector] {
+            let (mechanism, each, seen) = time(mode);
+            let line = format!("{mechanism}: {each} µs an exec, {seen} seen\n");
+            std::io::Write::write_all(&mut std::io::stderr(), line.as_bytes()).unwrap();
+        }
+    }
+}
