@@ -1,13 +1,14 @@
 //! The transparent wrapper by itself: runs a command as `sealcast run` does, and records it in the open.
 //!
-//! `relay [--to FILE] [--input echoed|none|all] [--keep BYTES] [--on-loss stop|warn] [--fail-after BYTES] [--] COMMAND [ARG…]`
+//! `relay [--to FILE] [--input echoed|none|all] [--keep BYTES] [--on-loss stop|warn] [--fail-after BYTES] [--panic-at TEXT] [--] COMMAND [ARG…]`
 //!
-//! Without `--to` events are counted and dropped. `--fail-after` is a recorder that fails, as on a full disk. For
-//! tests and measurements; nothing is sealed.
+//! Without `--to` events are counted and dropped. `--fail-after` is a recorder that fails, as on a full disk (after 0
+//! bytes: one that is lost without a word), `--panic-at` a loop that panics when TEXT is shown. For tests and
+//! measurements; nothing is sealed.
 
 use sealcast::cast::{self, Event, Payload};
 use sealcast::record::queue::{self, Intake, Nothing, Word};
-use sealcast::record::session::{self, OnLoss, Outcome, Spec};
+use sealcast::record::session::{self, OnLoss, Outcome, Piece, Spec, Watch};
 use sealcast::record::withhold::Policy;
 use sealcast::sys::signals;
 use sealcast::sys::stage::{Ended, Program};
@@ -25,6 +26,19 @@ struct Options {
     spec: Spec,
     to: Option<PathBuf>,
     fail_after: Option<u64>,
+    panic_at: Option<String>,
+}
+
+/// Panics at a word.
+struct Fuse(String);
+
+impl Watch for Fuse {
+    fn output(&mut self, bytes: &[u8], pass: &mut dyn FnMut(Piece<'_>)) {
+        assert!(memchr::memmem::find(bytes, self.0.as_bytes()).is_none(), "the fuse blew");
+        pass(Piece::Bytes(bytes));
+    }
+
+    fn finish(&mut self, _: &mut dyn FnMut(Piece<'_>)) {}
 }
 
 fn main() -> ExitCode {
@@ -62,6 +76,9 @@ fn usage(message: impl Into<String>) -> Failure {
 fn relay() -> Result<Ended, Failure> {
     let options = options()?;
     let mut session = session::prepare(options.spec)?;
+    if let Some(text) = options.panic_at {
+        session.watch(Box::new(Fuse(text)));
+    }
     let file = match options.to {
         Some(path) => Some(File::create(&path).map_err(|e| usage(format!("{}: {e}", path.display())))?),
         None => None,
@@ -95,6 +112,7 @@ fn options() -> Result<Options, Failure> {
             ("--on-loss", "stop") => options.spec.on_loss = OnLoss::Stop,
             ("--on-loss", "warn") => options.spec.on_loss = OnLoss::Warn,
             ("--keep", _) => options.spec.keep = Some(number()?),
+            ("--panic-at", _) => options.panic_at = Some(text),
             ("--fail-after", _) => options.fail_after = Some(number()?),
             _ => return Err(usage(format!("unknown option {name} {text}"))),
         }

@@ -11,8 +11,8 @@ use crate::sys::clock;
 use crate::sys::poll::{Bell, Set};
 use std::time::Duration;
 
-/// A batch of this size is handed on at once.
-const FULL: usize = 16 << 10;
+/// A batch of this size is handed on at once. Four full buffers: in a flood the recorder is woken every fourth time.
+const FULL: usize = 64 << 10;
 /// A batch of this many events is handed on at once.
 const MANY: usize = 128;
 /// A batch waits this long for more.

@@ -161,9 +161,17 @@ impl Buffer {
             if !may() {
                 return Written::Waits;
             }
-            match write(self.bytes.get(self.from..self.to).unwrap_or_default()) {
+            let rest = self.bytes.get(self.from..self.to).unwrap_or_default();
+            match write(rest) {
                 Ok(0) => return Written::Waits,
-                Ok(count) => self.from = self.from.saturating_add(count),
+                Ok(count) => {
+                    self.from = self.from.saturating_add(count);
+                    // Less than was offered (and not because we offer a shared pipe no more): it is full, and asking
+                    // again would be idle.
+                    if count < rest.len() && count != PIPE_BUF {
+                        return Written::Waits;
+                    }
+                }
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Written::Waits,
                 Err(_) => return Written::Gone,
             }
@@ -185,6 +193,8 @@ pub(super) struct Feeding {
     buffer: Buffer,
     /// From a pipe: bytes that were copied to the child and not taken from the source yet.
     copied: usize,
+    /// From a file: its end was reached.
+    ended: bool,
 }
 
 /// What a turn of [`Feeding`] wants to wait for.
@@ -200,11 +210,11 @@ impl Feeding {
     pub(super) fn new(source: OwnedFd, sink: OwnedFd) -> io::Result<Self> {
         let kind = fd::kind(&source);
         fd::set_nonblocking(&sink, true)?;
-        if kind == Kind::Pipe {
+        if matches!(kind, Kind::Pipe | Kind::File) {
             pipe::set_capacity(&sink, PIPE_BUF);
         }
         let size = if kind == Kind::Pipe { PIPE_BUF } else { 16 << 10 };
-        Ok(Self { source, kind, sink: Some(sink.into()), buffer: Buffer::new(size), copied: 0 })
+        Ok(Self { source, kind, sink: Some(sink.into()), buffer: Buffer::new(size), copied: 0, ended: false })
     }
 
     pub(super) fn source(&self) -> BorrowedFd<'_> {
@@ -216,7 +226,7 @@ impl Feeding {
     }
 
     pub(super) fn wants(&self) -> Wants {
-        let pending = self.copied > 0 || !self.buffer.is_empty();
+        let pending = self.copied > 0 || !self.buffer.is_empty() || self.ended;
         Wants { read: !pending, write: pending }
     }
 
@@ -257,9 +267,17 @@ impl Feeding {
 
     fn turn_other(&mut self, record: &mut dyn FnMut(&[u8])) -> bool {
         let Some(sink) = &self.sink else { return false };
+        if self.ended {
+            // The child's pipe stays open, and what is in it can be given back, until the child has read it all.
+            return pipe::unread(sink).is_ok_and(|unread| unread > 0);
+        }
         if self.buffer.is_empty() {
             self.buffer.forget();
             match fd::read(&self.source, self.buffer.room()) {
+                Ok(0) if self.kind == Kind::File => {
+                    self.ended = true;
+                    return pipe::unread(sink).is_ok_and(|unread| unread > 0);
+                }
                 Ok(0) => return false,
                 Ok(count) => self.buffer.filled(count),
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => return true,

@@ -221,13 +221,16 @@ pub fn prepare(spec: Spec) -> Result<Session, Error> {
 /// A PTY with the settings and the size of the terminal it stands in for.
 fn stand_in(terminal: Terminal, spec: &Spec) -> Result<(Screen, OwnedFd), Error> {
     let (leader, follower) = pty::open(sys::tty::size(&terminal)?)?;
-    Settings::of(&terminal)?.apply(&follower)?;
-    if let Some(identity) = &spec.program.identity {
-        pty::give_to(std::os::fd::AsFd::as_fd(&follower), identity.uid)?;
-    }
     let is_terminal = |stream| standard(stream).is_ok_and(|fd| terminal.is(&fd));
     let keyboard = is_terminal(0);
     let whole = keyboard && is_terminal(1);
+    let found = Settings::of(&terminal)?;
+    // In a pipeline a pager may have it raw already. That is the pager's, not the child's.
+    let ours = if whole || found.is_canonical() { found } else { found.plain() };
+    ours.apply(&follower)?;
+    if let Some(identity) = &spec.program.identity {
+        pty::give_to(std::os::fd::AsFd::as_fd(&follower), identity.uid)?;
+    }
     Ok((Screen { terminal, leader, whole, keyboard }, follower))
 }
 

@@ -26,8 +26,9 @@ use zeroize::Zeroizing;
 const PAUSE: Duration = Duration::from_millis(500);
 /// A run of keys is not held longer than this.
 const LONGEST: Duration = Duration::from_secs(2);
-/// How long after the end of a run its echo is waited for.
-const ECHO: Duration = Duration::from_millis(120);
+/// How long the echo of a run is waited for, after its end and after the last sign of it. An idle host needs a few
+/// milliseconds, a line across an ocean or a busy host most of this.
+const ECHO: Duration = Duration::from_millis(200);
 /// A run of keys is not longer than this, in bytes; a paste is many runs.
 const LARGEST: usize = 1024;
 /// At most this many runs are held; older ones are decided early, with what was seen. Bounds memory.
@@ -63,6 +64,8 @@ pub struct Withhold {
     runs: VecDeque<Run>,
     keys: Keys,
     output: Output,
+    /// When an echo was last seen, or the run at the front became the one that is waited for.
+    echoed: Duration,
     /// When the first part of a line was withheld that is not reported yet.
     unreported: Option<Duration>,
 }
@@ -88,6 +91,7 @@ impl Withhold {
             runs: VecDeque::new(),
             keys: Keys::default(),
             output: Output::default(),
+            echoed: Duration::ZERO,
             unreported: None,
         }
     }
@@ -141,7 +145,11 @@ impl Withhold {
             let Some(run) = self.runs.front_mut() else { return };
             match self.output.next(byte) {
                 echo::Piece::Nothing => {}
-                echo::Piece::Shown => run.echo.see(byte),
+                echo::Piece::Shown => {
+                    if run.echo.see(byte) {
+                        self.echoed = now;
+                    }
+                }
                 // The line is left: what comes now is no echo of it.
                 echo::Piece::NextLine if run.line => self.decide(now, out),
                 echo::Piece::NextLine => {}
@@ -153,7 +161,7 @@ impl Withhold {
     /// When [`Withhold::tick`] has something to do, if ever.
     pub fn deadline(&self) -> Option<Duration> {
         let run = self.runs.front().map(|run| match run.closed {
-            Some(closed) => closed.saturating_add(ECHO),
+            Some(closed) => closed.max(self.echoed).saturating_add(ECHO),
             None => run.last.saturating_add(PAUSE).min(run.first.saturating_add(LONGEST)),
         });
         let report = self.unreported.map(|since| since.saturating_add(REPORT));
@@ -174,7 +182,7 @@ impl Withhold {
             }
         }
         while let Some(run) = self.runs.front()
-            && run.closed.is_some_and(|closed| now >= closed.saturating_add(ECHO))
+            && run.closed.is_some_and(|closed| now >= closed.max(self.echoed).saturating_add(ECHO))
         {
             self.decide(now, out);
         }
@@ -236,6 +244,8 @@ impl Withhold {
     /// Decides the run at the front.
     fn decide(&mut self, now: Duration, out: &mut Vec<Typed>) {
         let Some(mut run) = self.runs.pop_front() else { return };
+        // The echo of the next one was not waited for until now.
+        self.echoed = now;
         // In a line of which something was withheld, keys without an echo (a backspace, say) would tell of it.
         let hidden = self.unreported.is_some() && run.echo.expects_nothing() && !run.line;
         if run.echo.was_shown() && !hidden {

@@ -63,6 +63,17 @@ impl Settings {
         self
     }
 
+    /// These settings as a shell leaves them to a program: whole lines, shown, with keys that signal and line ends
+    /// that are translated. For a terminal that was found in the hands of another program.
+    #[must_use]
+    pub fn plain(mut self) -> Self {
+        self.0.c_lflag |= libc::ICANON | libc::ECHO | libc::ECHOE | libc::ECHOK | libc::ISIG | libc::IEXTEN;
+        self.0.c_iflag |= libc::ICRNL | libc::BRKINT;
+        self.0.c_iflag &= !(libc::INLCR | libc::IGNCR);
+        self.0.c_oflag |= libc::OPOST | libc::ONLCR;
+        self
+    }
+
     /// Puts these settings in force once all output so far has been sent (`TCSADRAIN`); input is kept. From the
     /// background this stops the process with SIGTTOU until it is brought to the foreground, unless that signal is
     /// blocked or ignored.

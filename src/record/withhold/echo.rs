@@ -83,11 +83,11 @@ impl Match {
         self.typed.push(byte);
     }
 
-    /// A byte was shown.
-    pub(super) fn see(&mut self, byte: u8) {
+    /// A byte was shown. True when it is one that was typed.
+    pub(super) fn see(&mut self, byte: u8) -> bool {
         let rest = self.typed.get(self.next..).unwrap_or_default();
         if rest.is_empty() {
-            return;
+            return false;
         }
         let ahead = rest.len().min(PASSED_OVER.saturating_add(1));
         match rest.iter().take(ahead).position(|typed| *typed == byte) {
@@ -95,8 +95,12 @@ impl Match {
                 self.next = self.next.saturating_add(passed_over).saturating_add(1);
                 self.seen = self.seen.saturating_add(1);
                 self.noise = self.noise.saturating_add(std::mem::take(&mut self.since));
+                true
             }
-            None => self.since = self.since.saturating_add(1),
+            None => {
+                self.since = self.since.saturating_add(1);
+                false
+            }
         }
     }
 

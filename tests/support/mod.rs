@@ -1,0 +1,63 @@
+//! What the integration tests stand on: a terminal of our own to run programs in, and a place where nothing of the
+//! host's user leaks in. Waits always have a deadline, and a failure shows the whole transcript.
+#![allow(dead_code, unreachable_pub, missing_docs, clippy::unwrap_used)]
+
+pub mod sandbox;
+pub mod terminal;
+
+use std::time::{Duration, Instant};
+
+/// How long anything may take. Long enough for a loaded machine; a test that passes does not wait for it.
+pub const DEADLINE: Duration = Duration::from_secs(20);
+
+/// Waits until `condition` gives something.
+pub fn until<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
+    let end = Instant::now() + DEADLINE;
+    loop {
+        if let Some(found) = condition() {
+            return found;
+        }
+        assert!(Instant::now() < end, "waited {DEADLINE:?} for {what}");
+        pause(Duration::from_millis(5));
+    }
+}
+
+/// Lets other processes run. Never a way to wait for something: see [`until`].
+pub fn pause(time: Duration) {
+    let mut nothing = sealcast::sys::poll::Set::default();
+    nothing.wait(Some(time)).unwrap();
+}
+
+/// The state letter of a process (`S`, `T`, `Z`…), if it exists.
+pub fn state(pid: u32) -> Option<char> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit(')').next()?.trim_start().chars().next()
+}
+
+/// Whether a process exists and is not a zombie.
+pub fn lives(pid: u32) -> bool {
+    state(pid).is_some_and(|state| state != 'Z' && state != 'X')
+}
+
+/// The direct children of a process.
+pub fn children(pid: u32) -> Vec<u32> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    text.split_whitespace().map(|n| n.parse().unwrap()).collect()
+}
+
+/// All processes below one, in the order of a walk.
+pub fn descendants(pid: u32) -> Vec<u32> {
+    let mut found = Vec::new();
+    for child in children(pid) {
+        found.push(child);
+        found.extend(descendants(child));
+    }
+    found
+}
+
+/// Peak resident memory of a process, in KiB.
+pub fn peak_memory(pid: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse().unwrap()
+}

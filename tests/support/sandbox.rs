@@ -1,0 +1,162 @@
+//! A home, an environment and a recording that belong to one test alone.
+
+use super::terminal::Terminal;
+use sealcast::cast::line::Decoder;
+use sealcast::cast::{Event, Payload};
+use sealcast::sys::tty::Size;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+/// The wrapper under test: true for `sealcast run --`, false for `examples/relay.rs`, which records in the open.
+const SEALED: bool = false;
+
+/// A directory for one test, removed at its end.
+pub struct Sandbox {
+    dir: tempfile::TempDir,
+}
+
+impl Default for Sandbox {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Sandbox {
+    pub fn new() -> Self {
+        let dir = tempfile::Builder::new().prefix("sealcast-test-").tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("home")).unwrap();
+        Self { dir }
+    }
+
+    /// A path in it.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// Writes a file in it and gives its path.
+    pub fn file(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.path(name);
+        std::fs::write(&path, content).unwrap();
+        path
+    }
+
+    /// A command with an environment of its own.
+    pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
+        let mut command = Command::new(program);
+        command
+            .env_clear()
+            .current_dir(self.dir.path())
+            .env("HOME", self.path("home"))
+            .env("PATH", "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin")
+            .env("TERM", "xterm-256color")
+            .env("LANG", "C.UTF-8")
+            .env("LC_ALL", "C.UTF-8")
+            .env("TZ", "UTC")
+            .env("PS1", "PROMPT> ")
+            .env("HISTFILE", "");
+        command
+    }
+
+    /// The wrapper, before the options of its own.
+    fn bare_wrapper(&self) -> Command {
+        if SEALED {
+            let mut command = self.command(env!("CARGO_BIN_EXE_sealcast"));
+            command.arg("run");
+            command
+        } else {
+            let mut command = self.command(relay());
+            command.arg("--to").arg(self.path("recording"));
+            command
+        }
+    }
+
+    /// The wrapper around a command line.
+    pub fn wrapped(&self, words: &[&str]) -> Command {
+        self.wrapped_with(&[], words)
+    }
+
+    /// The wrapper, with options, around a command line.
+    pub fn wrapped_with(&self, options: &[&str], words: &[&str]) -> Command {
+        let mut command = self.bare_wrapper();
+        command.args(options).arg("--").args(words);
+        command
+    }
+
+    /// The wrapper's command line, for use inside a shell.
+    pub fn wrapper_line(&self) -> String {
+        let command = self.bare_wrapper();
+        let words = [command.get_program()].into_iter().chain(command.get_args());
+        let words: Vec<String> = words.map(|word| format!("'{}'", word.to_str().unwrap())).collect();
+        format!("{} --", words.join(" "))
+    }
+
+    /// Runs the wrapper around a command line in a terminal of 80 by 24.
+    pub fn run(&self, words: &[&str]) -> Terminal {
+        Terminal::start(&self.wrapped(words), SIZE)
+    }
+
+    /// A plain shell in a terminal, to run the wrapper from.
+    pub fn shell(&self) -> Terminal {
+        let mut shell = self.command("bash");
+        shell.args(["--norc", "--noprofile"]).env("PS1", "OUTER> ");
+        let mut terminal = Terminal::start(&shell, SIZE);
+        terminal.wait_for("OUTER> ");
+        terminal
+    }
+
+    /// The events that were recorded, once the recording is closed.
+    pub fn events(&self) -> Vec<Event> {
+        let lines = std::fs::read(self.path("recording")).unwrap();
+        let mut decoder = Decoder::default();
+        lines.split(|b| *b == b'\n').filter_map(|line| decoder.decode(line).unwrap()).collect()
+    }
+
+    /// Everything the terminal was given, as recorded.
+    pub fn recorded_output(&self) -> Vec<u8> {
+        self.bytes(|payload| if let Payload::Output(bytes) = payload { Some(bytes) } else { None })
+    }
+
+    /// Everything typed that was recorded.
+    pub fn recorded_input(&self) -> Vec<u8> {
+        self.bytes(|payload| if let Payload::Input(bytes) = payload { Some(bytes) } else { None })
+    }
+
+    /// Everything on standard error, where it was not the terminal.
+    pub fn recorded_errors(&self) -> Vec<u8> {
+        self.bytes(|payload| if let Payload::ErrorOutput(bytes) = payload { Some(bytes) } else { None })
+    }
+
+    fn bytes(&self, of: impl Fn(Payload) -> Option<Vec<u8>>) -> Vec<u8> {
+        self.events().into_iter().filter_map(|event| of(event.payload)).flatten().collect()
+    }
+
+    /// The exit status that was recorded, if the recording was ended.
+    pub fn recorded_exit(&self) -> Option<i32> {
+        self.events().into_iter().find_map(|event| match event.payload {
+            Payload::Exit(status) => Some(status),
+            _ => None,
+        })
+    }
+}
+
+/// An ordinary terminal.
+pub const SIZE: Size = Size { cols: 80, rows: 24, width: 0, height: 0 };
+
+/// `examples/relay.rs`, built.
+fn relay() -> &'static Path {
+    static RELAY: OnceLock<PathBuf> = OnceLock::new();
+    RELAY.get_or_init(|| {
+        // target/debug/deps/transparency-… is where we are.
+        let here = std::env::current_exe().unwrap();
+        let profile = here.parent().unwrap().parent().unwrap();
+        let mut build = Command::new(env!("CARGO"));
+        build.current_dir(env!("CARGO_MANIFEST_DIR")).args(["build", "--quiet", "--example", "relay"]);
+        if profile.ends_with("release") {
+            build.arg("--release");
+        }
+        assert!(build.status().unwrap().success(), "examples/relay.rs does not build");
+        profile.join("examples/relay")
+    })
+}

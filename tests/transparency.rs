@@ -1,0 +1,14 @@
+//! The operator notices nothing: a program behind the wrapper behaves as it does without it.
+//!
+//! Every case drives real programs in a real terminal.
+#![allow(missing_docs, clippy::unwrap_used)]
+
+mod support;
+
+mod transparency {
+    mod ends;
+    mod jobs;
+    mod pipes;
+    mod screen;
+    mod signals;
+}

@@ -1,0 +1,247 @@
+//! How a session ends, and what is left behind.
+
+use crate::support::sandbox::Sandbox;
+use crate::support::{children, descendants, lives, pause, until};
+use std::os::unix::process::ExitStatusExt as _;
+use std::time::{Duration, Instant};
+
+#[test]
+fn the_exit_code_of_the_child_is_ours() {
+    for code in [0, 1, 3, 128, 255] {
+        let sandbox = Sandbox::new();
+        let status = sandbox.run(&["sh", "-c", &format!("exit {code}")]).wait_end();
+        assert_eq!((status.code(), sandbox.recorded_exit()), (Some(code), Some(code)));
+    }
+}
+
+#[test]
+fn the_signal_that_ended_the_child_ends_us_without_a_core() {
+    for (name, signal) in [("TERM", 15), ("KILL", 9), ("HUP", 1), ("SEGV", 11), ("ABRT", 6)] {
+        let sandbox = Sandbox::new();
+        let status = sandbox.run(&["sh", "-c", &format!("kill -{name} $$")]).wait_end();
+        assert_eq!((status.signal(), status.core_dumped()), (Some(signal), false), "{name}: {status}");
+        assert_eq!(sandbox.recorded_exit(), Some(128 + signal));
+    }
+}
+
+#[test]
+fn a_program_that_is_not_there_gives_127_and_one_that_cannot_run_126() {
+    let sandbox = Sandbox::new();
+    let mut terminal = sandbox.run(&["no-such-program"]);
+    terminal.wait_for("cannot run no-such-program: No such file");
+    assert_eq!(terminal.wait_end().code(), Some(127));
+    let script = sandbox.file("script", "#!/bin/sh\n");
+    let mut terminal = sandbox.run(&[script.to_str().unwrap()]);
+    terminal.wait_for("Permission denied");
+    assert_eq!(terminal.wait_end().code(), Some(126));
+    assert!(!terminal.is_raw());
+}
+
+#[test]
+fn the_last_words_of_a_program_are_shown_and_recorded() {
+    let sandbox = Sandbox::new();
+    let mut terminal = sandbox.run(&["sh", "-c", "seq 1 20000; printf LAST"]);
+    assert!(terminal.wait_end().success());
+    terminal.wait_for("20000\r\nLAST");
+    assert_eq!(sandbox.recorded_output(), terminal.transcript());
+}
+
+#[test]
+fn end_of_file_ends_a_program_that_reads() {
+    let sandbox = Sandbox::new();
+    let mut terminal = sandbox.run(&["cat"]);
+    terminal.send("hello\r");
+    terminal.wait_for("hello\r\nhello\r\n");
+    terminal.send("\x04");
+    assert!(terminal.wait_end().success());
+}
+
+#[test]
+fn a_terminal_that_disappears_takes_the_shell_with_it_and_the_recording_is_ended() {
+    let sandbox = Sandbox::new();
+    // A shell that ignores what it is told, and a job of it that does too.
+    let mut terminal =
+        sandbox.run(&["bash", "-c", "trap '' HUP TERM; echo READY; while :; do sleep 1; done"]);
+    terminal.wait_for("READY");
+    let below = descendants(terminal.pid());
+    assert!(below.len() >= 2, "{below:?}");
+    terminal.hang_up();
+    terminal.wait_end();
+    until("the shell's end", || (!below.iter().any(|pid| lives(*pid))).then_some(()));
+    assert!(sandbox.recorded_exit().is_some());
+}
+
+#[test]
+fn an_interactive_shell_ends_at_once_when_its_terminal_disappears() {
+    let sandbox = Sandbox::new();
+    let mut terminal = sandbox.run(&["bash", "--norc", "-i"]);
+    terminal.wait_for("PROMPT> ");
+    let below = descendants(terminal.pid());
+    let start = Instant::now();
+    terminal.hang_up();
+    terminal.wait_end();
+    assert!(start.elapsed() < Duration::from_millis(1500), "{:?}", start.elapsed());
+    until("the shell's end", || (!below.iter().any(|pid| lives(*pid))).then_some(()));
+}
+
+#[test]
+fn a_recorder_that_is_killed_takes_the_shell_with_it() {
+    let sandbox = Sandbox::new();
+    let mut terminal = sandbox.run(&["bash", "--norc", "-i"]);
+    terminal.wait_for("PROMPT> ");
+    let below = descendants(terminal.pid());
+    assert!(below.len() >= 2, "{below:?}");
+    sealcast::sys::signals::send(terminal.pid(), sealcast::sys::signals::SIGKILL).unwrap();
+    until("the shell's end", || (!below.iter().any(|pid| lives(*pid))).then_some(()));
+}
+
+#[test]
+fn a_recorder_that_is_killed_hangs_up_a_child_without_a_terminal_too() {
+    let sandbox = Sandbox::new();
+    let mut command = sandbox.wrapped(&["sleep", "1000"]);
+    let mut child = command.stdin(std::process::Stdio::piped()).spawn().unwrap();
+    let sleep = until("the child", || {
+        let below = descendants(child.id());
+        (below.len() == 2).then(|| below[1])
+    });
+    child.kill().unwrap();
+    child.wait().unwrap();
+    until("its end", || (!lives(sleep)).then_some(()));
+}
+
+#[test]
+fn a_half_typed_line_is_never_executed() {
+    for way in ["hang-up", "kill", "term", "fail"] {
+        let sandbox = Sandbox::new();
+        let (victim, trace) = (sandbox.path("victim"), sandbox.path("trace"));
+        std::fs::write(&victim, "precious").unwrap();
+        let options: &[&str] = if way == "fail" { &["--fail-after", "2000"] } else { &[] };
+        let command = sandbox.wrapped_with(options, &["bash", "--norc", "-i"]);
+        let mut terminal = crate::support::terminal::Terminal::start(&command, crate::support::sandbox::SIZE);
+        terminal.wait_for("PROMPT> ");
+        let below = descendants(terminal.pid());
+        terminal.line(&format!("trap 'echo bye > {}' EXIT", trace.display()), "PROMPT> ");
+        terminal.send(format!("rm -f {}", victim.display()));
+        terminal.wait_for("victim");
+        match way {
+            "hang-up" => terminal.hang_up(),
+            "kill" => sealcast::sys::signals::send(terminal.pid(), 9).unwrap(),
+            // An interactive shell ignores SIGTERM; a hang-up it does not.
+            "term" => sealcast::sys::signals::send(terminal.pid(), 1).unwrap(),
+            // Output makes the recorder fail while the line stands half typed.
+            _ => {
+                let shell = below[1];
+                let tty = std::fs::read_link(format!("/proc/{shell}/fd/0")).unwrap();
+                std::fs::write(tty, "x".repeat(4000)).unwrap();
+            }
+        }
+        terminal.wait_end();
+        until("the shell's end", || (!below.iter().any(|pid| lives(*pid))).then_some(()));
+        assert!(victim.exists(), "{way}: the line was executed");
+    }
+}
+
+#[test]
+fn what_a_program_leaves_running_is_not_waited_for_and_lives_on() {
+    let sandbox = Sandbox::new();
+    let pid_file = sandbox.path("pid");
+    let script = format!("sleep 1000 & echo $! > {}; echo DONE", pid_file.display());
+    let start = Instant::now();
+    let mut terminal = sandbox.run(&["sh", "-c", &script]);
+    terminal.wait_for("DONE");
+    assert!(terminal.wait_end().success());
+    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+    let sleep: u32 = std::fs::read_to_string(pid_file).unwrap().trim().parse().unwrap();
+    // It would die within the blink of an eye, if it did.
+    pause(Duration::from_millis(100));
+    assert!(lives(sleep), "the job was hung up");
+    sealcast::sys::signals::send(sleep, 9).unwrap();
+}
+
+#[test]
+fn what_a_program_leaves_writing_cannot_hold_us() {
+    let sandbox = Sandbox::new();
+    let pid_file = sandbox.path("pid");
+    let script = format!("trap '' HUP; yes flood & echo $! > {}", pid_file.display());
+    let mut terminal = sandbox.run(&["sh", "-c", &script]);
+    assert!(terminal.wait_end().success());
+    let yes: u32 = std::fs::read_to_string(pid_file).unwrap().trim().parse().unwrap();
+    until("the end of the flood", || (!lives(yes)).then_some(()));
+}
+
+#[test]
+fn the_terminal_is_as_it_was_found_after_every_way_out() {
+    let ways: [(&str, &[&str], &[&str]); 4] = [
+        ("exit", &[], &["true"]),
+        ("signal", &[], &["sh", "-c", "kill -KILL $$"]),
+        ("panic", &["--panic-at", "PANIC"], &["sh", "-c", "echo PANIC; sleep 1000"]),
+        ("failure", &["--fail-after", "1000"], &["sh", "-c", "seq 1 1000; sleep 1000"]),
+    ];
+    for (way, options, words) in ways {
+        let sandbox = Sandbox::new();
+        let command = sandbox.wrapped_with(options, words);
+        let mut terminal = crate::support::terminal::Terminal::start(&command, crate::support::sandbox::SIZE);
+        terminal.wait_end();
+        assert!(!terminal.is_raw(), "{way}: the terminal is still raw");
+    }
+    let sandbox = Sandbox::new();
+    let mut terminal = sandbox.run(&["sleep", "1000"]);
+    until("raw mode", || terminal.is_raw().then_some(()));
+    until("the child", || (descendants(terminal.pid()).len() == 2).then_some(()));
+    sealcast::sys::signals::send(terminal.pid(), 15).unwrap();
+    assert_eq!(terminal.wait_end().signal(), Some(15));
+    assert!(!terminal.is_raw());
+}
+
+#[test]
+fn a_panic_leaves_no_child_behind_and_its_message_can_be_read() {
+    let sandbox = Sandbox::new();
+    let command =
+        sandbox.wrapped_with(&["--panic-at", "PANIC"], &["sh", "-c", "read x; echo PANIC; sleep 1000"]);
+    let mut terminal = crate::support::terminal::Terminal::start(&command, crate::support::sandbox::SIZE);
+    let below = until("the child", || Some(descendants(terminal.pid())).filter(|below| below.len() == 2));
+    terminal.send("\r");
+    terminal.wait_for("panicked at");
+    // The terminal was restored before the message: its lines begin at the left.
+    terminal.wait_for("\r\n");
+    terminal.wait_end();
+    until("the child's end", || (!below.iter().any(|pid| lives(*pid))).then_some(()));
+}
+
+#[test]
+fn a_recorder_that_fails_ends_the_session_and_says_why() {
+    let sandbox = Sandbox::new();
+    let command =
+        sandbox.wrapped_with(&["--fail-after", "1000"], &["sh", "-c", "seq 1 1000; exec sleep 1000"]);
+    let mut terminal = crate::support::terminal::Terminal::start(&command, crate::support::sandbox::SIZE);
+    terminal.wait_for("sealcast: the recording cannot be written: no space left\r\n");
+    assert!(!terminal.wait_end().success());
+}
+
+#[test]
+fn a_recorder_that_is_lost_ends_the_session_or_is_told_of_by_policy() {
+    for (policy, ends) in [("stop", true), ("warn", false)] {
+        let sandbox = Sandbox::new();
+        let options = ["--fail-after", "0", "--on-loss", policy];
+        let command = sandbox.wrapped_with(&options, &["sh", "-c", "echo one; read x; echo two; exit 5"]);
+        let mut terminal = crate::support::terminal::Terminal::start(&command, crate::support::sandbox::SIZE);
+        terminal.wait_for("sealcast: the recorder failed");
+        if ends {
+            assert!(terminal.wait_end().signal().is_some());
+        } else {
+            terminal.line("", "two");
+            assert_eq!(terminal.wait_end().code(), Some(5));
+        }
+    }
+}
+
+#[test]
+fn the_stage_is_gone_with_the_session_and_nothing_is_left_open() {
+    let sandbox = Sandbox::new();
+    let mut terminal = sandbox.run(&["sh", "-c", "ls /proc/self/fd; echo; echo END"]);
+    let shown = terminal.wait_for("END");
+    // 0, 1, 2 and the directory itself.
+    assert!(shown.split_whitespace().eq(["0", "1", "2", "3"]), "{shown}");
+    assert!(terminal.wait_end().success());
+    assert!(children(terminal.pid()).is_empty());
+}

@@ -1,0 +1,240 @@
+//! Job control, inside and around the wrapper.
+
+use crate::support::sandbox::{SIZE, Sandbox};
+use crate::support::terminal::Terminal;
+use crate::support::{descendants, lives, state, until};
+use std::time::Duration;
+
+/// Waits until a program of this name runs below a process. A shell that is stopped between its fork and its exec is
+/// stopped for no one to see, with the wrapper as without.
+fn runs(name: &str, below: u32) {
+    until(name, || {
+        let names = descendants(below).into_iter();
+        let mut names =
+            names.map(|pid| std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default());
+        names.any(|comm| comm.trim() == name).then_some(())
+    });
+}
+
+#[test]
+fn interrupting_inside_ends_the_job_and_nothing_else() {
+    let sandbox = Sandbox::new();
+    let mut terminal = sandbox.run(&["bash", "--norc", "-i"]);
+    terminal.wait_for("PROMPT> ");
+    terminal.send("sleep 1000; echo status $?\r");
+    runs("sleep", terminal.pid());
+    terminal.send("\x03");
+    terminal.wait_for("PROMPT> ");
+    terminal.line("echo alive $((40+2))", "alive 42");
+}
+
+#[test]
+fn stopping_inside_a_shell_stops_the_job_of_that_shell() {
+    let sandbox = Sandbox::new();
+    let mut terminal = sandbox.run(&["bash", "--norc", "-i"]);
+    terminal.wait_for("PROMPT> ");
+    terminal.send("sleep 1000\r");
+    runs("sleep", terminal.pid());
+    let sleep = descendants(terminal.pid())[2];
+    terminal.send("\x1a");
+    terminal.wait_for("Stopped");
+    terminal.wait_for("PROMPT> ");
+    until("the job to be stopped", || (state(sleep) == Some('T')).then_some(()));
+    terminal.line("jobs", "Stopped");
+    terminal.send("fg\r");
+    until("the job to go on", || (state(sleep) == Some('S')).then_some(()));
+    terminal.send("\x03");
+    terminal.line("echo status $?", "status 130");
+}
+
+#[test]
+fn stopping_a_program_stops_the_wrapper_and_gives_the_terminal_back() {
+    let sandbox = Sandbox::new();
+    let mut terminal = sandbox.shell();
+    terminal.send(format!("{} sh -c 'echo BEGIN; sleep 1000; echo END'\r", sandbox.wrapper_line()));
+    terminal.wait_for("BEGIN\r\n");
+    assert!(terminal.is_raw());
+    runs("sleep", terminal.pid());
+    terminal.send("\x1a");
+    terminal.wait_for("Stopped");
+    terminal.wait_for("OUTER> ");
+    // The shell's own line editor is at work: what counts is what it gives to a program.
+    terminal.line("stty -a | tr ';' '\\n'", "isig icanon");
+    terminal.wait_for("OUTER> ");
+    terminal.send("fg\r");
+    terminal.wait_for("sleep 1000");
+    until("raw mode", || terminal.is_raw().then_some(()));
+    terminal.send("\x03");
+    terminal.wait_for("OUTER> ");
+    terminal.line("echo back $((40+2))", "back 42");
+}
+
+#[test]
+fn an_editor_can_be_stopped_and_continued() {
+    let sandbox = Sandbox::new();
+    let mut terminal = sandbox.shell();
+    let file = sandbox.path("text");
+    terminal.send(format!("{} vim -u NONE -N {}\r", sandbox.wrapper_line(), file.display()));
+    terminal.wait_for("[New]");
+    terminal.send("ihello\x1b");
+    terminal.send("\x1a");
+    terminal.wait_for("Stopped");
+    terminal.wait_for("OUTER> ");
+    terminal.send("fg\r");
+    terminal.wait_for("hello");
+    terminal.send("a world\x1b:wq\r");
+    terminal.wait_for("OUTER> ");
+    assert_eq!(std::fs::read_to_string(file).unwrap(), "hello world\n");
+}
+
+#[test]
+fn a_shell_that_suspends_itself_suspends_the_wrapper() {
+    let sandbox = Sandbox::new();
+    let mut terminal = sandbox.shell();
+    terminal.line(&format!("{} bash --norc -i", sandbox.wrapper_line()), "OUTER> ");
+    terminal.line("PS1='INNER'; PS1=\"$PS1> \"", "INNER> ");
+    terminal.line("suspend", "Stopped");
+    terminal.wait_for("OUTER> ");
+    terminal.line("fg", "INNER> ");
+    terminal.line("echo in $((40+2))", "in 42");
+    terminal.wait_for("INNER> ");
+    terminal.line("exit 3", "OUTER> ");
+    terminal.line("echo status $?", "status 3");
+}
+
+#[test]
+fn a_stopped_wrapper_that_is_continued_in_the_background_leaves_the_terminal_alone() {
+    let sandbox = Sandbox::new();
+    let mut terminal = sandbox.shell();
+    let done = sandbox.path("done");
+    terminal.send(format!(
+        "{} sh -c 'echo BEGIN; sleep 1; echo > {}; exec sleep 1000'\r",
+        sandbox.wrapper_line(),
+        done.display()
+    ));
+    terminal.wait_for("BEGIN\r\n");
+    runs("sleep", terminal.pid());
+    terminal.send("\x1a");
+    terminal.wait_for("OUTER> ");
+    terminal.line("bg", "OUTER> ");
+    until("the program to go on", || done.exists().then_some(()));
+    terminal.line("stty -a | tr ';' '\\n'", "isig icanon");
+    terminal.wait_for("OUTER> ");
+    terminal.line("kill %1; wait %1; echo status $?", "status 143");
+}
+
+#[test]
+fn started_in_the_background_a_program_that_wants_no_terminal_just_runs() {
+    let sandbox = Sandbox::new();
+    let mut terminal = sandbox.shell();
+    terminal.line(
+        &format!("{} sh -c 'sleep 0.3; exit 9' & wait $!; echo status $?", sandbox.wrapper_line()),
+        "status 9",
+    );
+}
+
+#[test]
+fn started_in_the_background_a_program_that_wants_the_terminal_stops() {
+    let sandbox = Sandbox::new();
+    let mut terminal = sandbox.shell();
+    terminal.line(&format!("{} bash --norc -i &", sandbox.wrapper_line()), "OUTER> ");
+    let pid: u32 = {
+        terminal.send("echo pid=$!=\r");
+        terminal.wait_for("pid=");
+        terminal.wait_for("pid=");
+        terminal.wait_for("=").parse().unwrap()
+    };
+    until("the wrapper to be stopped", || (state(pid) == Some('T')).then_some(()));
+    terminal.line("fg", "bash --norc -i");
+    terminal.line("echo in $((40+2))", "in 42");
+}
+
+#[test]
+fn a_stopped_wrapper_and_its_child_end_when_the_terminal_disappears() {
+    let sandbox = Sandbox::new();
+    let mut terminal = sandbox.shell();
+    terminal.send(format!("{} sh -c 'echo BEGIN; sleep 1000'\r", sandbox.wrapper_line()));
+    terminal.wait_for("BEGIN\r\n");
+    runs("sleep", terminal.pid());
+    let below = descendants(terminal.pid());
+    terminal.send("\x1a");
+    terminal.wait_for("Stopped");
+    terminal.hang_up();
+    until("the end of all", || (!below.iter().any(|pid| lives(*pid))).then_some(()));
+}
+
+#[test]
+fn in_a_pipeline_the_keys_belong_to_the_pager() {
+    let sandbox = Sandbox::new();
+    let mut terminal = sandbox.shell();
+    terminal.send(format!("{} seq 1 1000 | less\r", sandbox.wrapper_line()));
+    terminal.wait_for("23\r");
+    terminal.wait_for(":");
+    for _ in 0..5 {
+        terminal.send("G");
+        terminal.wait_for("1000");
+        terminal.send("g");
+        terminal.wait_for("23\r");
+    }
+    terminal.send("q");
+    terminal.wait_for("OUTER> ");
+    terminal.line("stty -a | tr ';' '\\n'", "isig icanon");
+}
+
+#[test]
+fn a_pager_behind_a_pipe_gets_its_keys() {
+    let sandbox = Sandbox::new();
+    let mut terminal = sandbox.shell();
+    terminal.send(format!("seq 1 1000 | {} less\r", sandbox.wrapper_line()));
+    terminal.wait_for("23\r");
+    terminal.wait_for(":");
+    until("the keyboard", || terminal.is_raw().then_some(()));
+    terminal.send("G");
+    terminal.wait_for("1000");
+    terminal.send("q");
+    terminal.wait_for("OUTER> ");
+    terminal.line("stty -a | tr ';' '\\n'", "isig icanon");
+}
+
+#[test]
+fn interrupting_a_pipeline_interrupts_all_of_it() {
+    let sandbox = Sandbox::new();
+    let mut terminal = sandbox.shell();
+    terminal.send(format!("{} sh -c 'echo BEGIN >&2; sleep 1000' | cat\r", sandbox.wrapper_line()));
+    terminal.wait_for("BEGIN\r");
+    runs("sleep", terminal.pid());
+    terminal.send("\x03");
+    terminal.wait_for("OUTER> ");
+    assert!(descendants(terminal.pid()).is_empty());
+    assert_eq!(sandbox.recorded_exit(), Some(130));
+}
+
+#[test]
+fn a_password_asked_for_inside_a_pipeline_is_not_shown() {
+    let sandbox = Sandbox::new();
+    let mut terminal = sandbox.shell();
+    let script = "import getpass,sys; p=getpass.getpass(); print(len(p), \"letters\")";
+    terminal.send(format!("{} python3 -c '{script}' | cat\r", sandbox.wrapper_line()));
+    terminal.wait_for("Password: ");
+    until("the keyboard", || terminal.is_raw().then_some(()));
+    terminal.send("hunter2\r");
+    let shown = terminal.wait_for("7 letters");
+    assert!(!shown.contains("hunter2"), "{shown}");
+    terminal.wait_for("OUTER> ");
+    assert!(!String::from_utf8_lossy(&sandbox.recorded_input()).contains("hunter2"));
+}
+
+#[test]
+fn stopping_the_wrapper_from_outside_does_not_lose_the_terminal() {
+    let sandbox = Sandbox::new();
+    let mut terminal =
+        Terminal::start(&sandbox.wrapped(&["sh", "-c", "echo BEGIN; read x; echo got $x"]), SIZE);
+    terminal.wait_for("BEGIN");
+    sealcast::sys::signals::send(terminal.pid(), sealcast::sys::signals::SIGSTOP).unwrap();
+    until("the wrapper to be stopped", || (state(terminal.pid()) == Some('T')).then_some(()));
+    terminal.send("abc\r");
+    terminal.stays_silent(Duration::from_millis(100));
+    sealcast::sys::signals::send(terminal.pid(), sealcast::sys::signals::SIGCONT).unwrap();
+    terminal.wait_for("got abc");
+    assert!(terminal.wait_end().success());
+}

@@ -1,0 +1,204 @@
+//! Without a terminal: pipes, byte-clean and separate.
+
+use crate::support::sandbox::Sandbox;
+use crate::support::until;
+use sealcast::cast::Payload;
+use std::io::{Read as _, Write as _};
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+/// A shell line in a session without a terminal; `$W` is the wrapper.
+fn shell(sandbox: &Sandbox, line: &str) -> Command {
+    let mut command = sandbox.command("setsid");
+    let script = line.replace("$W", &sandbox.wrapper_line());
+    command.args(["--wait", "bash", "-c", &script]).stdin(Stdio::null());
+    command
+}
+
+fn output(sandbox: &Sandbox, line: &str) -> Output {
+    let output = shell(sandbox, line).output().unwrap();
+    assert!(output.status.success(), "{line}: {output:?}");
+    output
+}
+
+fn noise(length: usize) -> Vec<u8> {
+    let mut seed = 7u32;
+    let mut next = || {
+        seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (seed >> 24) as u8
+    };
+    (0..length).map(|_| next()).collect()
+}
+
+#[test]
+fn output_and_errors_stay_apart_and_as_they_are() {
+    let sandbox = Sandbox::new();
+    let got = output(&sandbox, r"$W sh -c 'printf \\000out\\377\\n; printf err\\r\\n >&2'");
+    assert_eq!((got.stdout.as_slice(), got.stderr.as_slice()), (&b"\0out\xff\n"[..], &b"err\r\n"[..]));
+    assert_eq!(sandbox.recorded_output(), b"\0out\xff\n");
+    assert_eq!(sandbox.recorded_errors(), b"err\r\n");
+}
+
+#[test]
+fn megabytes_of_anything_pass_through_both_ways() {
+    let sandbox = Sandbox::new();
+    let bytes = noise(5 << 20);
+    let file = sandbox.file("noise", &bytes);
+    let got = output(&sandbox, &format!("cat {} | $W cat | cat", file.display()));
+    assert!(got.stdout == bytes, "{} of {} bytes", got.stdout.len(), bytes.len());
+    assert!(sandbox.recorded_output() == bytes && sandbox.recorded_input() == bytes);
+    let got = output(&sandbox, &format!("$W cat < {} | cat", file.display()));
+    assert!(got.stdout == bytes);
+    let got = output(&sandbox, &format!("$W cat {} > {}", file.display(), sandbox.path("copy").display()));
+    assert!(got.stdout.is_empty() && std::fs::read(sandbox.path("copy")).unwrap() == bytes);
+}
+
+#[test]
+fn the_end_of_standard_input_is_handed_on() {
+    let sandbox = Sandbox::new();
+    assert_eq!(output(&sandbox, "printf abc | $W wc -c").stdout, b"3\n");
+    assert_eq!(output(&sandbox, "$W wc -c < /dev/null").stdout, b"0\n");
+    assert_eq!(output(&sandbox, ": | $W wc -c").stdout, b"0\n");
+}
+
+#[test]
+fn a_reader_that_leaves_is_told_to_the_child() {
+    let sandbox = Sandbox::new();
+    let start = Instant::now();
+    let got = output(&sandbox, "$W yes | head -n 2; echo ${PIPESTATUS[0]}");
+    assert_eq!(got.stdout, b"y\ny\n141\n");
+    assert!(start.elapsed() < Duration::from_secs(10));
+}
+
+#[test]
+fn a_child_that_stops_reading_is_told_to_the_writer() {
+    let sandbox = Sandbox::new();
+    let got = output(&sandbox, "yes | $W head -n 1; echo ${PIPESTATUS[0]}");
+    assert_eq!(got.stdout, b"y\n141\n");
+}
+
+#[test]
+fn a_child_is_not_robbed_of_the_input_it_does_not_read() {
+    let sandbox = Sandbox::new();
+    let list = sandbox.file("list", "one\ntwo\nthree\n");
+    let line = format!("cat {} | while read x; do $W echo got $x; done", list.display());
+    assert_eq!(output(&sandbox, &line).stdout, b"got one\ngot two\ngot three\n");
+    let line = format!("while read x; do $W echo got $x; done < {}", list.display());
+    assert_eq!(output(&sandbox, &line).stdout, b"got one\ngot two\ngot three\n");
+    // Byte by byte, as a shell reads.
+    let line = format!("cat {} | {{ $W sh -c 'read x; echo first $x'; cat; }}", list.display());
+    assert_eq!(output(&sandbox, &line).stdout, b"first one\ntwo\nthree\n");
+    assert_eq!(sandbox.recorded_input(), b"one\n");
+}
+
+#[test]
+fn the_exit_status_and_the_signal_pass() {
+    let sandbox = Sandbox::new();
+    assert_eq!(output(&sandbox, "$W sh -c 'exit 9'; echo $?").stdout, b"9\n");
+    assert_eq!(output(&sandbox, "$W sh -c 'kill -TERM $$'; echo $?").stdout, b"143\n");
+    assert_eq!(output(&sandbox, "$W no-such-program; echo $?").stdout, b"127\n");
+    let status = sandbox.wrapped(&["sh", "-c", "kill -9 $$"]).stdin(Stdio::null()).status().unwrap();
+    assert_eq!(status.signal(), Some(9));
+}
+
+#[test]
+fn a_closed_standard_stream_is_no_reason_to_hang() {
+    let sandbox = Sandbox::new();
+    let start = Instant::now();
+    for line in ["$W cat <&-", "$W echo x >&- || true", "$W sh -c 'echo x >&2' 2>&-", "$W true <&- >&- 2>&-"]
+    {
+        output(&sandbox, line);
+    }
+    assert!(start.elapsed() < Duration::from_secs(10));
+}
+
+#[test]
+fn what_a_child_leaves_running_does_not_hold_its_caller() {
+    let sandbox = Sandbox::new();
+    let start = Instant::now();
+    let file = sandbox.path("out");
+    output(&sandbox, &format!("$W sh -c 'sleep 1000 & echo $!' > {}", file.display()));
+    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+    let sleep: u32 = std::fs::read_to_string(file).unwrap().trim().parse().unwrap();
+    assert!(crate::support::lives(sleep));
+    sealcast::sys::signals::send(sleep, 9).unwrap();
+}
+
+#[test]
+fn sessions_of_a_conversation_are_not_delayed() {
+    let sandbox = Sandbox::new();
+    let wrapped = sandbox.wrapped(&["cat"]);
+    let mut command = sandbox.command("setsid");
+    command.arg("--wait").arg(wrapped.get_program()).args(wrapped.get_args());
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let (mut to, mut from) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+    let start = Instant::now();
+    for n in 0..200u32 {
+        to.write_all(&n.to_le_bytes()).unwrap();
+        let mut back = [0; 4];
+        from.read_exact(&mut back).unwrap();
+        assert_eq!(back, n.to_le_bytes());
+    }
+    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+    drop(to);
+    assert!(until("the end", || child.try_wait().unwrap()).success());
+}
+
+#[test]
+fn in_a_terminal_a_redirected_stream_is_still_byte_clean() {
+    let sandbox = Sandbox::new();
+    let mut terminal = sandbox.shell();
+    let copy = sandbox.path("copy");
+    terminal.line(
+        &format!("{} printf 'a\\nb\\n' > {}; echo done $?", sandbox.wrapper_line(), copy.display()),
+        "done 0",
+    );
+    assert_eq!(std::fs::read(copy).unwrap(), b"a\nb\n");
+    terminal.line(&format!("printf 'x\\ny\\n' | {} wc -c | tee /dev/null", sandbox.wrapper_line()), "4\r\n");
+}
+
+#[test]
+fn only_the_beginning_of_a_long_stream_is_kept_when_that_is_asked_for() {
+    let sandbox = Sandbox::new();
+    let mut command = sandbox.wrapped_with(&["--keep", "1000"], &["head", "-c", "5000", "/dev/zero"]);
+    let got = command.stdin(Stdio::null()).output().unwrap();
+    assert_eq!(got.stdout.len(), 5000);
+    assert_eq!(sandbox.recorded_output().len(), 1000);
+    let gap = sandbox.events().into_iter().find_map(|event| match event.payload {
+        Payload::Gap(gap) => Some((gap.why, gap.of, gap.count)),
+        _ => None,
+    });
+    assert_eq!(gap, Some(("capped".into(), "stdout".into(), 4000)));
+}
+
+#[test]
+fn tar_rsync_and_git_work_through_it() {
+    let sandbox = Sandbox::new();
+    std::fs::create_dir(sandbox.path("tree")).unwrap();
+    for n in 0..50 {
+        sandbox.file(&format!("tree/file{n}"), noise(n * 997));
+    }
+    output(&sandbox, "mkdir copy; $W tar c tree | $W tar x -C copy; diff -r tree copy/tree");
+    // A "remote shell" that is the wrapper on this host.
+    let remote = format!("#!/bin/sh\nshift\nexec {} sh -c \"$*\"\n", sandbox.wrapper_line());
+    let remote = sandbox.file("remote", remote);
+    output(&sandbox, &format!("chmod +x {}", remote.display()));
+    let line = format!(
+        "rsync -a -e {} tree/ host:{}/synced; diff -r tree synced",
+        remote.display(),
+        sandbox.path("").display()
+    );
+    output(&sandbox, &line);
+    output(
+        &sandbox,
+        "git init -q repo && cd repo && git config user.email a@b && git config user.name a && cp -r ../tree . \
+        && git add . && git commit -qm one",
+    );
+    let line = format!(
+        "GIT_SSH_COMMAND={} git clone -q ssh://host{}/repo clone && diff -r repo/tree clone/tree",
+        remote.display(),
+        sandbox.path("").display()
+    );
+    output(&sandbox, &line);
+}

@@ -1,0 +1,225 @@
+//! Sizes, bytes, flow control, floods.
+
+use crate::support::sandbox::{SIZE, Sandbox};
+use crate::support::terminal::Terminal;
+use crate::support::{descendants, peak_memory, until};
+use sealcast::cast::Payload;
+use sealcast::sys::tty::Size;
+use std::time::Duration;
+
+fn resizes(sandbox: &Sandbox) -> Vec<(u16, u16)> {
+    let sizes = sandbox.events().into_iter().filter_map(|event| match event.payload {
+        Payload::Resize { cols, rows } => Some((cols, rows)),
+        _ => None,
+    });
+    sizes.collect()
+}
+
+#[test]
+fn the_child_starts_with_the_size_and_the_settings_of_the_terminal() {
+    for (cols, rows) in [(80, 24), (0, 0), (1, 1), (500, 200)] {
+        let sandbox = Sandbox::new();
+        let command = sandbox.wrapped(&["sh", "-c", "stty size; stty -a"]);
+        let mut terminal = Terminal::start(&command, Size { cols, rows, width: 0, height: 0 });
+        terminal.wait_for(&format!("{rows} {cols}\r\n"));
+        assert!(terminal.wait_end().success());
+    }
+    let sandbox = Sandbox::new();
+    let mut terminal = sandbox.shell();
+    terminal.line("stty erase X -ixon", "OUTER> ");
+    terminal.line(&format!("{} stty -a", sandbox.wrapper_line()), "erase = X");
+    terminal.wait_for("-ixon");
+}
+
+#[test]
+fn a_resize_reaches_the_child_and_the_recording() {
+    let sandbox = Sandbox::new();
+    // One resize at a time: bash loses a signal that arrives while it runs the trap for the same one.
+    let script =
+        "trap 'stty size' WINCH; echo READY; until [ \"$x\" = q ]; do read -t 0.05 x && stty size; done";
+    let mut terminal = sandbox.run(&["bash", "-c", script]);
+    terminal.wait_for("READY");
+    terminal.resize(132, 43);
+    terminal.wait_for("43 132");
+    for (cols, rows) in [(0, 0), (1, 1)] {
+        terminal.resize(cols, rows);
+        until("the size", || {
+            terminal.send("\r");
+            terminal.read_for(Duration::from_millis(50));
+            memchr::memmem::find(terminal.transcript(), format!("{rows} {cols}\r\n").as_bytes())
+        });
+    }
+    terminal.send("q\r");
+    terminal.wait_end();
+    assert_eq!(resizes(&sandbox), [(132, 43), (0, 0), (1, 1)]);
+}
+
+#[test]
+fn after_a_storm_of_resizes_the_last_one_counts() {
+    let sandbox = Sandbox::new();
+    let mut terminal = sandbox.run(&["bash", "-c", "echo READY; read x; stty size"]);
+    terminal.wait_for("READY");
+    for n in 0..500u16 {
+        terminal.resize(50 + n % 100, 20 + n % 30);
+    }
+    terminal.resize(77, 33);
+    until("the last resize", || {
+        let below = descendants(terminal.pid());
+        let tty = std::fs::File::open(format!("/proc/{}/fd/0", below.last()?)).ok()?;
+        (sealcast::sys::tty::size(&tty).ok()?.cols == 77).then_some(())
+    });
+    terminal.send("\r");
+    terminal.wait_for("33 77");
+    assert!(terminal.wait_end().success());
+    assert_eq!(resizes(&sandbox).last(), Some(&(77, 33)));
+}
+
+#[test]
+fn any_bytes_pass_as_they_are_and_are_recorded_as_they_are() {
+    let sandbox = Sandbox::new();
+    // All bytes, text in several scripts, characters cut anywhere, NULs.
+    let mut bytes: Vec<u8> = Vec::new();
+    let mut seed = 1u32;
+    while bytes.len() < 3 << 20 {
+        seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        match seed >> 30 {
+            0 => bytes.extend("日本語 año 🦀 ".as_bytes()),
+            1 => bytes.extend(seed.to_le_bytes()),
+            2 => bytes.extend([0, 0xff, 0xc3, 0x28, 0xe2, 0x82]),
+            _ => bytes.extend(b"plain text\r\n"),
+        }
+    }
+    let file = sandbox.file("bytes", &bytes);
+    let script = format!("stty raw -echo; cat {}", file.display());
+    let mut terminal = sandbox.run(&["sh", "-c", &script]);
+    assert!(terminal.wait_end().success());
+    assert!(terminal.transcript() == bytes, "{} of {} bytes", terminal.transcript().len(), bytes.len());
+    assert!(sandbox.recorded_output() == bytes);
+}
+
+#[test]
+fn a_large_paste_arrives_whole() {
+    let sandbox = Sandbox::new();
+    let file = sandbox.path("pasted");
+    let script = format!("stty -echo; echo READY; exec cat > {}", file.display());
+    let mut terminal = sandbox.run(&["sh", "-c", &script]);
+    terminal.wait_for("READY");
+    let text: String =
+        (0..50_000).map(|n| format!("line {n} of a paste that is longer than any buffer\r")).collect();
+    terminal.send(&text);
+    terminal.send("\x04");
+    assert!(terminal.wait_end().success());
+    let got = std::fs::read_to_string(file).unwrap();
+    assert!(got == text.replace('\r', "\n"), "{} of {} bytes", got.len(), text.len());
+}
+
+#[test]
+fn a_large_paste_that_is_echoed_is_shown_and_recorded_whole() {
+    let sandbox = Sandbox::new();
+    let mut terminal = sandbox.run(&["sh", "-c", "echo READY; exec cat > /dev/null"]);
+    terminal.wait_for("READY\r\n");
+    let text: String = (0..5_000).map(|n| format!("line {n} of a paste\r")).collect();
+    terminal.send(&text);
+    terminal.wait_for("line 4999 of a paste\r\n");
+    terminal.send("\x04");
+    assert!(terminal.wait_end().success());
+    assert!(sandbox.recorded_output() == terminal.transcript());
+    let input = String::from_utf8(sandbox.recorded_input()).unwrap().replace('\r', "\n");
+    assert!(
+        input.trim_end_matches('\x04') == text.replace('\r', "\n"),
+        "{} of {} bytes",
+        input.len(),
+        text.len()
+    );
+}
+
+#[test]
+fn output_can_be_held_and_released_from_the_keyboard() {
+    let sandbox = Sandbox::new();
+    let mut terminal = sandbox.run(&["sh", "-c", "echo READY; exec cat"]);
+    terminal.wait_for("READY\r\n");
+    terminal.send("\x13");
+    terminal.send("hello\r");
+    terminal.stays_silent(Duration::from_millis(300));
+    terminal.send("\x11");
+    terminal.wait_for("hello");
+    terminal.send("\x04");
+    assert!(terminal.wait_end().success());
+}
+
+#[test]
+fn a_terminal_that_does_not_read_slows_the_child_and_lets_an_interrupt_pass() {
+    let sandbox = Sandbox::new();
+    let mark = sandbox.path("mark");
+    let script =
+        format!("trap 'echo > {}; exit 7' INT; echo READY; while :; do echo flood; done", mark.display());
+    let mut terminal = sandbox.run(&["bash", "-c", &script]);
+    terminal.wait_for("READY");
+    // From here on the terminal is not read. The child must come to a stand in a write.
+    let shell = descendants(terminal.pid())[1];
+    until("the child to wait for the terminal", || {
+        let file = format!("/proc/{shell}/wchan");
+        let at = std::fs::read_to_string(file).unwrap_or_default();
+        let written = || std::fs::read_to_string(format!("/proc/{shell}/io")).unwrap_or_default();
+        let before = written();
+        crate::support::pause(Duration::from_millis(100));
+        (before == written()).then_some(at)
+    });
+    assert!(peak_memory(terminal.pid()) < 24 << 10, "{} KiB", peak_memory(terminal.pid()));
+    terminal.send_blindly("\x03");
+    until("the interrupt to arrive", || mark.exists().then_some(()));
+    assert_eq!(terminal.wait_end().code(), Some(7));
+}
+
+#[test]
+fn memory_stays_flat_while_much_is_shown() {
+    let sandbox = Sandbox::new();
+    let mut terminal = sandbox.run(&["sh", "-c", "head -c 60000000 /dev/zero | tr '\\0' x; read x"]);
+    let mut peaks = Vec::new();
+    for part in [10 << 20, 50 << 20] {
+        until("output", || {
+            terminal.read_for(Duration::from_millis(20));
+            (terminal.transcript().len() > part).then_some(())
+        });
+        peaks.push(peak_memory(terminal.pid()));
+    }
+    assert!(peaks[1] < peaks[0] + 4096, "{peaks:?} KiB");
+    terminal.send("\r");
+    assert!(terminal.wait_end().success());
+}
+
+#[test]
+fn nothing_is_asked_of_the_terminal_at_the_start() {
+    let sandbox = Sandbox::new();
+    let mut terminal = sandbox.run(&["sh", "-c", "echo START"]);
+    assert!(terminal.wait_end().success());
+    assert_eq!(terminal.transcript(), b"START\r\n");
+}
+
+#[test]
+fn a_full_screen_program_works_in_a_terminal_of_any_size() {
+    for size in [SIZE, Size { cols: 20, rows: 5, width: 0, height: 0 }] {
+        let sandbox = Sandbox::new();
+        let file = sandbox.file("text", "hello\n");
+        let command = sandbox.wrapped(&["vim", "-u", "NONE", "-N", file.to_str().unwrap()]);
+        let mut terminal = Terminal::start(&command, size);
+        until("vim", || {
+            terminal.read_for(Duration::from_millis(20));
+            terminal.transcript().contains(&b'h').then_some(())
+        });
+        terminal.send("ccbye\x1b:wq\r");
+        assert!(terminal.wait_end().success());
+        assert_eq!(std::fs::read_to_string(file).unwrap(), "bye\n");
+    }
+}
+
+#[test]
+fn tmux_runs_inside() {
+    let sandbox = Sandbox::new();
+    let socket = sandbox.path("tmux");
+    let socket = socket.to_str().unwrap();
+    let mut terminal = sandbox.run(&["tmux", "-f", "/dev/null", "-S", socket, "new", "sh"]);
+    terminal.line("echo in $((40+2))", "in 42");
+    terminal.line("exit", "[exited]");
+    assert!(terminal.wait_end().success());
+}
