@@ -56,6 +56,7 @@ pub fn description() -> clap::Command {
 /// The whole program: arguments (the program's own name first) and environment in, exit code out.
 pub fn main(arguments: impl IntoIterator<Item = OsString>, environment: Environment) -> ExitCode {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let arguments = commands::shell::arguments(&arguments).unwrap_or(arguments);
     let console = Arc::new(Console::of_process(!environment.no_color));
     let of_run = arguments.get(1).is_some_and(|word| word == "run");
     let context = Context { console: Arc::clone(&console), environment };

@@ -8,6 +8,7 @@ use crate::console::{Console, Style, WriteError};
 use crate::container;
 use crate::crypto::{identity, known_keys, recipient, sshsig};
 use crate::policy;
+use crate::record::elevate;
 use crate::store::{self, personal};
 use std::fmt::{self, Display};
 
@@ -361,6 +362,27 @@ impl From<personal::Error> for Error {
             P::Period(_) => {
                 Self::from_source(Kind::Key, &error).hint("`sealcast keys new --period` makes a new pair")
             }
+        }
+    }
+}
+
+impl From<elevate::Error> for Error {
+    fn from(error: elevate::Error) -> Self {
+        use elevate::Error as E;
+        let kind = match error {
+            E::NoUser(_) | E::NoGroup(_) | E::NoReason | E::TooLong(..) => Kind::Usage,
+            _ => Kind::System,
+        };
+        let told = Self::from_source(kind, &error);
+        match error {
+            E::NoReason => told.hint("say why with --reason TEXT"),
+            E::NoElevator(_) => told.hint("run.elevator in the configuration names sudo, doas, su or run0"),
+            E::StillNotRoot(_) => told.hint("it must run the command it is given as root"),
+            E::SetUserId => {
+                told.hint("`chmod u-s` it, and let sudo or doas decide who may be recorded as root")
+            }
+            E::WhoCalled => told.hint("use the elevator of the configuration, and no other around it"),
+            _ => told,
         }
     }
 }

@@ -11,6 +11,7 @@ pub mod ls;
 pub mod play;
 mod recordings;
 pub mod run;
+pub mod shell;
 pub mod show;
 pub mod verify;
 mod when;
@@ -20,6 +21,7 @@ use crate::crypto::identity::Identities;
 use crate::crypto::prompt::Prompt;
 use crate::error::Result;
 use crate::store::personal::Personal;
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -31,8 +33,8 @@ pub struct Environment {
     pub home: Option<OsString>,
     /// `$XDG_DATA_HOME`.
     pub xdg_data_home: Option<OsString>,
-    /// `$TERM`.
-    pub term: Option<OsString>,
+    /// All of them.
+    pub variables: BTreeMap<OsString, OsString>,
     /// `$NO_COLOR` is set and not empty (<https://no-color.org>).
     pub no_color: bool,
 }
@@ -43,7 +45,7 @@ impl Environment {
         Self {
             home: std::env::var_os("HOME"),
             xdg_data_home: std::env::var_os("XDG_DATA_HOME"),
-            term: std::env::var_os("TERM"),
+            variables: std::env::vars_os().collect(),
             no_color: std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()),
         }
     }

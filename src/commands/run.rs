@@ -1,27 +1,44 @@
 //! `sealcast run`: a shell or a command, recorded.
 
-use super::Context;
-use crate::container::{Header, Meta};
+use super::{Context, config};
+use crate::console::Style;
 use crate::error::{Error, Kind, Result};
-use crate::record::{self, OnFailure, Order, ScreenIndexer, Taken, session};
+use crate::policy::{Banner, Input, Policy, Profile};
+use crate::record::elevate::{self, Elevation, What, Wish};
+use crate::record::facts::{self, Observed};
+use crate::record::{self, Guarding, Order, ScreenIndexer, Taken, session, withhold};
 use crate::store::{Store, period};
-use crate::sys::stage::{Ended, Program};
+use crate::sys::guard::Restrictions;
+use crate::sys::stage::Ended;
 use crate::sys::{self, ids};
-use std::collections::BTreeMap;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 /// Run a shell or a command and record it
 ///
-/// Without a command, your login shell is run. The exit status is that of what was run; 125 when recording could not
-/// begin, 126 when the command cannot be executed, 127 when it is not found.
+/// Without a command, a shell is run. On a host with /etc/sealcast/config.toml it runs as root, or as the user given with
+/// -u, and whoever is not root is led through sudo, doas, su or run0, as that file says. Without that file it runs as
+/// yourself. The exit status is that of what was run; 125 when recording could not begin, 126 when the command cannot be
+/// executed, 127 when it is not found.
 #[derive(Debug, clap::Args)]
 pub struct Args {
+    /// Run as this user
+    #[arg(short, long, value_name = "USER")]
+    user: Option<String>,
+    /// Run with this group
+    #[arg(short, long, value_name = "GROUP")]
+    group: Option<String>,
+    /// Run as whoever called, and as nobody else
+    ///
+    /// For rules that let people record their own sessions: with it no other user and no other group is possible.
+    #[arg(long = "self", conflicts_with_all = ["user", "group"])]
+    of_caller: bool,
     /// Start in this directory
     #[arg(short = 'D', long, value_name = "DIR")]
     chdir: Option<PathBuf>,
-    /// Run the shell as a login shell
+    /// Run the shell as a login shell, in the home directory
     #[arg(short = 'i', long)]
     login: bool,
     /// Why: goes into the recording, sealed
@@ -30,9 +47,21 @@ pub struct Args {
     /// Ticket of the work order: goes into the recording, sealed
     #[arg(long, value_name = "ID")]
     ticket: Option<String>,
-    /// A label: goes into the recording, sealed
+    /// A label: goes into the recording, sealed; may be given several times
     #[arg(long = "label", value_name = "KEY=VALUE", value_parser = label)]
     labels: Vec<(String, String)>,
+    /// Run what ssh was asked for
+    ///
+    /// For `ForceCommand sealcast run --ssh` in sshd_config: runs the command of the ssh client, or a login shell, as
+    /// whoever logged in.
+    #[arg(long, conflicts_with_all = ["user", "group", "line", "command"])]
+    ssh: bool,
+    /// Have the shell run this line
+    #[arg(long, value_name = "LINE", conflicts_with = "command")]
+    line: Option<OsString>,
+    /// We come from the elevator of the configuration
+    #[arg(long, hide = true)]
+    elevated: bool,
     /// What to run
     #[arg(last = true, value_name = "COMMAND")]
     command: Vec<OsString>,
@@ -45,43 +74,33 @@ fn label(text: &str) -> std::result::Result<(String, String), String> {
     }
 }
 
-/// Space held back in personal mode for the close of a recording.
-const RESERVE: u64 = 1 << 20;
-
-/// Runs the command. Gives the exit status of what was run; does not return when that died of a signal.
+/// Runs the command. Gives the exit status of what was run; does not return when that died of a signal, or when it takes an
+/// elevator to record.
 ///
 /// # Errors
 /// The recording could not begin, or the command could not be started.
 pub fn run(context: &Context, args: &Args) -> Result<u8> {
-    let personal = context.personal()?;
-    let user = ids::user_by_uid(ids::effective_uid())?;
-    let name = user.as_ref().map_or_else(|| format!("uid {}", ids::effective_uid()), |u| u.name.clone());
-    let host = ids::hostname();
-    if let Some(made) = personal.ensure(&format!("{name}@{host}"), None::<Zeroizing<String>>)? {
-        context.console.note(made);
-    }
-    let program = program(args, user.as_ref());
-    let order = Order {
-        meta: meta(context, args, &program),
-        header: Header {
-            host,
-            machine: ids::machine_id().unwrap_or_default(),
-            user: name.clone(),
-            target: name,
-            ..Header::default()
-        },
-        session: session::Spec { program, ..session::Spec::default() },
-        store: Store::new(personal.recordings()),
-        recipients: personal.read_recipients()?,
-        period: period::read(&personal.keys())?,
-        signer: personal.read_signer()?,
-        policy: record::Policy {
-            on_failure: OnFailure::Stop,
-            reserve: RESERVE,
-            low_space: 0,
-            heartbeat: None,
-        },
+    // Before anything secret is in memory.
+    sys::harden::forbid_core_dumps();
+    let variables = &context.environment.variables;
+    let ourselves =
+        facts::own_program().map_err(|e| Error::from(sys::Error::new("find our own program", "", e)))?;
+    let wish = wish(args, variables);
+    let policy = match config::of_host() {
+        Ok(Some(policy)) => policy,
+        Ok(None) => personal_policy(context)?,
+        Err(error) => return Err(error.while_doing("nothing was run, because recording could not begin")),
     };
+    let users = (ids::real_uid(), ids::effective_uid());
+    if let Some(elevation) = elevate::elevation(&wish, &policy, users, &ourselves, variables)? {
+        return Err(become_root(context, &elevation));
+    }
+    let (order, banner) = order(context, wish, policy, &ourselves)?;
+    if let Some(banner) = banner
+        && sys::tty::is_terminal(std::io::stderr())
+    {
+        context.console.note(banner);
+    }
     let taken = record::take(
         order,
         Box::new(|session, _| Box::new(ScreenIndexer::start(session.size().unwrap_or((0, 0))))),
@@ -89,41 +108,160 @@ pub fn run(context: &Context, args: &Args) -> Result<u8> {
     finish(context, &taken)
 }
 
-/// What to run: the command, or the user's shell.
-fn program(args: &Args, user: Option<&ids::User>) -> Program {
-    let dir = args.chdir.clone();
-    if let Some((path, rest)) = args.command.split_first() {
-        return Program { path: path.clone(), args: rest.to_vec(), dir, ..Program::default() };
+/// The arguments as they are meant.
+fn wish(args: &Args, variables: &elevate::Variables) -> Wish {
+    let original =
+        variables.get(std::ffi::OsStr::new("SSH_ORIGINAL_COMMAND")).filter(|line| !line.is_empty());
+    let what = match (&args.line, original) {
+        (Some(line), _) => What::Line(line.clone()),
+        (None, Some(line)) if args.ssh => What::Line(line.clone()),
+        _ if !args.command.is_empty() => What::Command(args.command.clone()),
+        _ => What::Shell,
+    };
+    Wish {
+        user: args.user.clone(),
+        group: args.group.clone(),
+        of_caller: args.of_caller || args.ssh,
+        login: args.login || (args.ssh && what == What::Shell),
+        dir: args.chdir.clone(),
+        reason: args.reason.clone(),
+        ticket: args.ticket.clone(),
+        labels: args.labels.iter().cloned().collect(),
+        what,
+        elevated: args.elevated,
     }
-    let shell = user.map_or_else(|| PathBuf::from("/bin/sh"), |u| u.shell.clone());
-    let arg0 = args.login.then(|| {
-        let mut dashed = OsString::from("-");
-        dashed.push(shell.file_name().unwrap_or(OsStr::new("sh")));
-        dashed
-    });
-    let dir = dir.or_else(|| user.filter(|_| args.login).map(|u| u.home.clone()));
-    Program { path: shell.into_os_string(), arg0, dir, ..Program::default() }
 }
 
-fn meta(context: &Context, args: &Args, program: &Program) -> Meta {
-    let text = |os: &OsStr| crate::text::Escaped(os.as_encoded_bytes()).to_string();
-    let argv = std::iter::once(program.path.as_os_str()).chain(program.args.iter().map(OsString::as_os_str));
-    let cwd = args.chdir.clone().or_else(|| std::env::current_dir().ok());
-    Meta {
-        argv: argv.map(text).collect(),
-        cwd: cwd.as_deref().map(Path::as_os_str).map(text).unwrap_or_default(),
-        reason: args.reason.clone().unwrap_or_default(),
-        ticket: args.ticket.clone().unwrap_or_default(),
-        labels: args.labels.iter().cloned().collect(),
-        term: context.environment.term.as_deref().map(text).unwrap_or_default(),
-        ancestry: ids::ancestry().iter().map(|a| format!("{} {}", a.pid, a.name)).collect(),
-        kernel: ids::kernel(),
-        boot: ids::boot_id().unwrap_or_default(),
-        in_force: BTreeMap::from([
-            ("input".to_owned(), "echoed".to_owned()),
-            ("on-failure".to_owned(), "stop".to_owned()),
-        ]),
-        ..Meta::default()
+/// Personal mode, its keys not made or read yet.
+fn personal_policy(context: &Context) -> Result<Policy> {
+    let personal = context.personal()?;
+    Ok(Policy::personal(personal.recordings(), personal.signing_key(), Vec::new(), personal.keys()))
+}
+
+/// Runs the elevator in our place. Returns only when that fails.
+fn become_root(context: &Context, elevation: &Elevation) -> Error {
+    // Nothing that was said may be lost, or be said twice.
+    if let Err(error) = context.console.flush() {
+        return error.into();
+    }
+    let mut command = std::process::Command::new(&elevation.program);
+    command.args(&elevation.arguments);
+    if let Some(environment) = &elevation.environment {
+        command.env_clear().envs(environment);
+    }
+    sys::harden::allow_core_dumps();
+    let error = command.exec();
+    sys::Error::at("run", &elevation.program, error).into()
+}
+
+/// Everything a recording needs to begin, and what the operator is told before.
+fn order(
+    context: &Context,
+    mut wish: Wish,
+    policy: Policy,
+    ourselves: &Path,
+) -> Result<(Order, Option<String>)> {
+    let variables = &context.environment.variables;
+    if policy.require_reason && wish.reason.as_deref().is_none_or(|reason| reason.trim().is_empty()) {
+        wish.reason = Some(ask_reason(context)?);
+    }
+    let observed = Observed::here();
+    let called = elevate::caller(&policy, ids::real_uid(), ids::login_uid(), variables);
+    let caller_name = called.as_ref().map_or_else(|_| observed.user.1.clone(), |user| user.name.clone());
+    let target = match (called, wish.of_caller) {
+        (Ok(caller), _) => elevate::target(&wish, &policy, Some(&caller), ourselves)?,
+        (Err(error), true) => return Err(error.into()),
+        (Err(_), false) => elevate::target(&wish, &policy, None, ourselves)?,
+    };
+    let (header, mut meta) = facts::tell(&observed, &wish, &target, &caller_name, &policy, variables);
+    let mut program = elevate::program(&wish, &target, &policy, variables);
+    if policy.guard.profile == Profile::Hardened {
+        program.restrictions = restrictions(&policy);
+        facts::tell_restrictions(&mut meta, &program.restrictions);
+    }
+    let banner = banner(&policy, wish.reason.as_deref());
+    let (recipients, period, signer) = if policy.is_system() {
+        let period = match &policy.recipients.period {
+            Some(dir) => Some(period::read(dir)?.ok_or_else(|| {
+                Error::new(Kind::Key, format!("there is no period key in {}", dir.display()))
+                    .hint("`sealcast keys new --period` makes one")
+            })?),
+            None => None,
+        };
+        (policy.recipients_for(&meta.labels), period, policy.read_signer(0)?)
+    } else {
+        let personal = context.personal()?;
+        let comment = format!("{}@{}", observed.user.1, observed.host);
+        if let Some(made) = personal.ensure(&comment, None::<Zeroizing<String>>)? {
+            context.console.note(made);
+        }
+        (personal.read_recipients()?, period::read(&personal.keys())?, personal.read_signer()?)
+    };
+    let guarded = policy.guard.profile != Profile::None;
+    let order = Order {
+        session: session::Spec {
+            program,
+            input: match policy.input {
+                Input::Echoed => withhold::Policy::Echoed,
+                Input::None => withhold::Policy::None,
+                Input::All => withhold::Policy::All,
+            },
+            on_loss: match policy.on_failure {
+                crate::policy::OnFailure::Stop => session::OnLoss::Stop,
+                crate::policy::OnFailure::Warn => session::OnLoss::Warn,
+            },
+            ..session::Spec::default()
+        },
+        store: Store::new(policy.store.path),
+        recipients,
+        period,
+        signer,
+        policy: record::Policy {
+            on_failure: policy.on_failure,
+            flush: policy.flush,
+            reserve: policy.store.reserve,
+            low_space: policy.store.low_space,
+            heartbeat: guarded.then_some(policy.guard.heartbeat),
+        },
+        header,
+        meta,
+        guard: Guarding { lock_memory: guarded, append_only: guarded },
+    };
+    Ok((order, banner))
+}
+
+/// What a hardened session is kept from, as far as this kernel can do it.
+fn restrictions(policy: &Policy) -> Restrictions {
+    let abi = sys::guard::landlock_abi().unwrap_or(0);
+    Restrictions {
+        capabilities: policy.guard.capabilities.clone(),
+        no_writing_below: (policy.guard.landlock && abi >= sys::guard::ABI_PATHS)
+            .then(|| policy.store.path.clone()),
+        no_signals_outside: policy.guard.scope && abi >= sys::guard::ABI_SIGNALS,
+    }
+}
+
+fn ask_reason(context: &Context) -> Result<String> {
+    let refused = || Error::from(elevate::Error::NoReason);
+    let answer = context
+        .prompt()
+        .line("Reason for this session:")
+        .map_err(|error| refused().hint(format!("{error}: it must be an argument")))?;
+    match answer.trim() {
+        "" => Err(refused()),
+        reason => Ok(reason.to_owned()),
+    }
+}
+
+/// One line before the session.
+fn banner(policy: &Policy, reason: Option<&str>) -> Option<String> {
+    match (&policy.banner, reason) {
+        (Banner::Silent, _) => None,
+        (Banner::Text(text), _) => Some(text.clone()),
+        (Banner::Usual, Some(reason)) => {
+            Some(format!("this session is recorded for security; reason: {reason}"))
+        }
+        (Banner::Usual, None) => Some("this session is recorded for security".to_owned()),
     }
 }
 
@@ -135,15 +273,11 @@ fn finish(context: &Context, taken: &Taken) -> Result<u8> {
             Some(_) => "the recording is closed and good up to that moment",
             None => "the recording is good up to its last flush; `sealcast verify` says how far",
         };
-        console.remark("error", crate::console::Style::Red, format_args!("recording failed: {failure}"));
+        console.remark("error", Style::Red, format_args!("recording failed: {failure}"));
         if taken.recorded.lost > 0 {
             console.note(format_args!("{} bytes of the session are not recorded", taken.recorded.lost));
         }
-        console.remark(
-            "hint",
-            crate::console::Style::Yellow,
-            format_args!("{state}: {}", taken.path.display()),
-        );
+        console.remark("hint", Style::Yellow, format_args!("{state}: {}", taken.path.display()));
     }
     match &taken.session {
         Ok(outcome) => match outcome.ended {

@@ -248,13 +248,14 @@ impl Policy {
         }
     }
 
-    /// Personal mode: no guard, a small reserve, no warning about space.
+    /// Personal mode: no guard, no banner, a small reserve, no warning about space.
     pub fn personal(store: PathBuf, signing_key: PathBuf, recipients: Vec<Recipient>, keys: PathBuf) -> Self {
         let mut policy = Self::defaults(store, signing_key);
         policy.recipients = Recipients { default: recipients, by_label: BTreeMap::new(), period: Some(keys) };
         policy.store.reserve = 1 << 20;
         policy.store.low_space = 0;
         policy.guard.profile = Profile::None;
+        policy.banner = Banner::Silent;
         policy
     }
 

@@ -254,6 +254,10 @@ pub fn elevation(
 /// Our own command line for the elevated instance.
 fn again(wish: &Wish, ourselves: &Path, kind: Elevator) -> Vec<OsString> {
     let mut words: Vec<OsString> = vec![ourselves.into(), "run".into(), "--elevated".into()];
+    // First, where a rule of sudo can ask for it.
+    if wish.of_caller {
+        words.push("--self".into());
+    }
     let mut option = |name: &str, value: &OsStr| {
         // In one word: a value that begins with a dash stays a value.
         let mut word = OsString::from(name);
@@ -286,9 +290,6 @@ fn again(wish: &Wish, ourselves: &Path, kind: Elevator) -> Vec<OsString> {
     }
     if let What::Line(line) = &wish.what {
         option("--line", line);
-    }
-    if wish.of_caller {
-        words.push("--self".into());
     }
     if wish.login {
         words.push("--login".into());
@@ -396,10 +397,15 @@ fn find_group(name: &str) -> Result<ids::Group, Error> {
 /// ourselves in personal mode. `ourselves` is our own program, which is nobody's shell inside a session.
 ///
 /// # Errors
-/// [`Error::NoUser`], [`Error::NoGroup`], [`Error::System`].
-pub fn target(wish: &Wish, policy: &Policy, caller: &User, ourselves: &Path) -> Result<Target, Error> {
+/// [`Error::NoUser`], [`Error::NoGroup`], [`Error::System`]; [`Error::WhoCalled`] when the caller is wished and not known.
+pub fn target(
+    wish: &Wish,
+    policy: &Policy,
+    caller: Option<&User>,
+    ourselves: &Path,
+) -> Result<Target, Error> {
     let user = match &wish.user {
-        _ if wish.of_caller => caller.clone(),
+        _ if wish.of_caller => caller.cloned().ok_or(Error::WhoCalled)?,
         Some(name) => find_user(name)?,
         None if policy.is_system() => find_user("root")?,
         None => find_user(&ids::effective_uid().to_string())?,

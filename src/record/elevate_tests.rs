@@ -159,7 +159,7 @@ fn who_called_is_told_by_the_policys_own_elevator_alone() {
 fn the_target_is_root_unless_someone_else_is_wished() {
     let policy = policy("");
     let nobody = ids::user_by_name("nobody").unwrap().unwrap();
-    let target = |wish: Wish| target(&wish, &policy, &nobody, Path::new("/x"));
+    let target = |wish: Wish| target(&wish, &policy, Some(&nobody), Path::new("/x"));
     assert_eq!(target(Wish::default()).unwrap().user.name, "root");
     let own = target(Wish { of_caller: true, ..Wish::default() }).unwrap();
     assert_eq!((own.user.name.as_str(), own.identity.uid), ("nobody", nobody.uid));
@@ -181,10 +181,10 @@ fn our_own_program_is_nobodys_shell_inside() {
     let mut me = ids::user_by_name("nobody").unwrap().unwrap();
     me.shell = "/bin/cat".into();
     let wish = Wish { of_caller: true, ..Wish::default() };
-    let inside = target(&wish, &policy, &me, &std::fs::canonicalize("/bin/cat").unwrap()).unwrap();
+    let inside = target(&wish, &policy, Some(&me), &std::fs::canonicalize("/bin/cat").unwrap()).unwrap();
     assert!(inside.shell.ends_with("bash") || inside.shell.ends_with("sh"), "{inside:?}");
     let fixed = self::policy("[run]\nshell = \"/bin/dash\"\n");
-    assert_eq!(target(&wish, &fixed, &me, Path::new("/x")).unwrap().shell, Path::new("/bin/dash"));
+    assert_eq!(target(&wish, &fixed, Some(&me), Path::new("/x")).unwrap().shell, Path::new("/bin/dash"));
 }
 
 #[test]
@@ -192,7 +192,7 @@ fn the_environment_of_a_session_is_made_anew() {
     let policy = policy("[run]\nenv = { keep = [\"*\"] }\n");
     let nobody = ids::user_by_name("nobody").unwrap().unwrap();
     let wish = Wish { user: Some("nobody".into()), ..Wish::default() };
-    let target = target(&wish, &policy, &nobody, Path::new("/x")).unwrap();
+    let target = target(&wish, &policy, Some(&nobody), Path::new("/x")).unwrap();
     let hostile = variables(&[
         ("HOME", "/home/evil"),
         ("PATH", "/tmp/evil"),
@@ -233,7 +233,7 @@ fn shells_lines_and_commands_become_programs() {
     let policy = policy("[run]\nshell = \"/bin/bash\"\n");
     let root = ids::user_by_name("root").unwrap().unwrap();
     let build = |wish: Wish| {
-        let target = target(&wish, &policy, &root, Path::new("/x")).unwrap();
+        let target = target(&wish, &policy, Some(&root), Path::new("/x")).unwrap();
         let program = program(&wish, &target, &policy, &Variables::new());
         let mut words = vec![program.path.clone()];
         words.extend(program.args.clone());
@@ -254,7 +254,7 @@ fn shells_lines_and_commands_become_programs() {
 fn in_personal_mode_and_as_oneself_nothing_is_changed() {
     let policy = personal();
     let me = ids::user_by_uid(ids::effective_uid()).unwrap().unwrap();
-    let target = target(&Wish::default(), &policy, &me, Path::new("/x")).unwrap();
+    let target = target(&Wish::default(), &policy, Some(&me), Path::new("/x")).unwrap();
     assert_eq!(target.user, me);
     let program = program(&Wish::default(), &target, &policy, &Variables::new());
     assert_eq!((program.env, program.identity), (None, None));

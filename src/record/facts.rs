@@ -8,6 +8,7 @@
 use super::elevate::{Target, Variables, What, Wish};
 use crate::container::{Header, Meta};
 use crate::policy::{Policy, Profile};
+use crate::sys::guard::Restrictions;
 use crate::sys::ids::{self, Ancestor};
 use crate::text::Escaped;
 use std::collections::BTreeMap;
@@ -224,6 +225,16 @@ fn in_force(policy: &Policy, redacted: u32) -> BTreeMap<String, String> {
         told.insert("heartbeat".to_owned(), format!("{}s", policy.guard.heartbeat.as_secs()));
     }
     told
+}
+
+/// States what a session is kept from.
+pub fn tell_restrictions(meta: &mut Meta, restrictions: &Restrictions) {
+    let mut add = |key: &str, value: String| drop(meta.in_force.insert(key.to_owned(), value));
+    let names: Vec<&str> = restrictions.capabilities.iter().map(|capability| capability.name()).collect();
+    add("without-capabilities", names.join(" "));
+    let below = restrictions.no_writing_below.as_ref();
+    add("landlock", below.map_or_else(|| "no".to_owned(), |path| shortened(path.as_os_str())));
+    add("scope", if restrictions.no_signals_outside { "yes" } else { "no" }.to_owned());
 }
 
 /// Bytes as text that can be shown; what is not UTF-8 stays readable.

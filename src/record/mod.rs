@@ -18,5 +18,5 @@ pub mod take;
 pub mod withhold;
 
 pub use indexer::ScreenIndexer;
-pub use recorder::{Disk, Indexer, NoIndex, OnFailure, Policy, Recorded};
-pub use take::{Error, Fit, Order, Taken, take};
+pub use recorder::{Disk, Indexer, NoIndex, Policy, Recorded};
+pub use take::{Error, Fit, Guarding, Order, Taken, take};

@@ -7,26 +7,19 @@
 
 use super::queue::{Intake, Nothing, Word};
 use crate::cast::{Anchor, Event, Gap, Payload};
-use crate::container::{self, Closed, Extras, Sink, Writer, limits};
+use crate::container::{self, Closed, Extras, Sink, Writer};
+use crate::policy::OnFailure;
 use crate::store::RecordingFile;
 use crate::sys;
 use std::time::Duration;
-
-/// What happens when the recording cannot be written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum OnFailure {
-    /// The session ends.
-    #[default]
-    Stop,
-    /// The session goes on, the operator is told, the gap is recorded.
-    Warn,
-}
 
 /// How a recording is kept going.
 #[derive(Clone, Copy, Debug)]
 pub struct Policy {
     /// What happens on failure.
     pub on_failure: OnFailure,
+    /// How often what happened is sealed and written; not zero.
+    pub flush: Duration,
     /// Bytes held in reserve for the close; 0 holds none.
     pub reserve: u64,
     /// Free space, in bytes, below which the operator is warned once.
@@ -150,7 +143,7 @@ pub fn record<S: Disk>(
         exit: None,
     };
     recorder.begin(Duration::ZERO);
-    let mut next_tick = limits::FLUSH_EVERY;
+    let mut next_tick = policy.flush;
     loop {
         let now = recorder.now();
         match intake.receive(next_tick.saturating_sub(now)) {
@@ -167,7 +160,7 @@ pub fn record<S: Disk>(
             recorder.tick(now);
             // The grid is fixed: a flush never tells when a key was pressed.
             while next_tick <= now {
-                next_tick = next_tick.saturating_add(limits::FLUSH_EVERY);
+                next_tick = next_tick.saturating_add(policy.flush.max(Duration::from_millis(1)));
             }
         }
     }
@@ -540,8 +533,13 @@ mod tests {
         Event::new(Duration::from_millis(ms), Payload::Output(text.into_bytes()))
     }
 
-    const POLICY: Policy =
-        Policy { on_failure: OnFailure::Stop, reserve: 100_000, low_space: 0, heartbeat: None };
+    const POLICY: Policy = Policy {
+        on_failure: OnFailure::Stop,
+        flush: crate::container::limits::FLUSH_EVERY,
+        reserve: 100_000,
+        low_space: 0,
+        heartbeat: None,
+    };
 
     fn feed_all(feed: Feed, events: Vec<Event>) {
         for event in events {

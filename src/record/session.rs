@@ -105,6 +105,7 @@ impl fmt::Display for Error {
                     Step::Identity => "change the user for",
                     Step::Directory => "enter the directory for",
                     Step::Exec => "run",
+                    Step::Guard => "restrict, as the guard profile wants it,",
                 };
                 write!(f, "cannot {what} {}", crate::text::escaped(&program.to_string_lossy()))
             }

@@ -42,8 +42,20 @@ pub struct Order {
     pub policy: Policy,
     /// The public facts; start, recipients and tool are filled in.
     pub header: Header,
-    /// The sealed facts; terminal and size are filled in.
+    /// The sealed facts; terminal, size and what the guard really got are filled in.
     pub meta: Meta,
+    /// How the recorder guards itself.
+    pub guard: Guarding,
+}
+
+/// How the recorder guards itself against accidents and against the person it records. What is asked for and cannot be had
+/// is no failure: the header says what took effect.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Guarding {
+    /// Memory out of swap.
+    pub lock_memory: bool,
+    /// The append-only attribute for the file.
+    pub append_only: bool,
 }
 
 /// What is added once the session is prepared and before its child runs: what stands in the way of the output, what makes
@@ -107,12 +119,17 @@ impl std::error::Error for Error {
 /// # Errors
 /// [`Error`]: it could not begin. What goes wrong later is in [`Taken`].
 pub fn take(order: Order, fit: Box<Fit<'_>>) -> Result<Taken, Error> {
-    let Order { session, store, recipients, period, signer, policy, header, meta } = order;
+    let Order { session, store, recipients, period, signer, policy, header, meta, guard } = order;
     let mut session = session::prepare(session).map_err(Error::Session)?;
     let (header, mut meta) = (header, meta);
     let indexer = fit(&mut session, &mut meta);
+    // After the stage was forked: it, and the child, are not concerned.
+    if guard.lock_memory {
+        in_force(&mut meta, "locked-memory", sys::harden::lock_memory());
+    }
     let start = sys::clock::realtime();
-    let begun = begin(&store, &recipients, period.as_ref(), &signer, header, meta, &session, start, policy);
+    let begun =
+        begin(&store, &recipients, period.as_ref(), &signer, header, meta, &session, start, policy, guard);
     let (writer, path, id, policy) = begun?;
     // Neither the secret half of the signing key nor what the start left behind is needed any more.
     drop((signer, recipients, period));
@@ -155,6 +172,11 @@ fn clock(origin: Duration) -> Anchor {
     }
 }
 
+/// States what took effect.
+fn in_force(meta: &mut Meta, what: &str, is: bool) {
+    meta.in_force.insert(what.to_owned(), if is { "yes" } else { "no" }.to_owned());
+}
+
 type Begun = (Writer<RecordingFile>, PathBuf, String, Policy);
 
 #[allow(clippy::too_many_arguments)]
@@ -168,6 +190,7 @@ fn begin(
     session: &Session,
     start: Duration,
     mut policy: Policy,
+    guard: Guarding,
 ) -> Result<Begun, Error> {
     let keys = SessionKeys::generate().map_err(Error::Container)?;
     let slots = store::seal::slots(&keys, recipients, period).map_err(Error::Wrap)?;
@@ -185,6 +208,10 @@ fn begin(
         ..CastHeader::default()
     };
     let file = store.create(header.start, keys.session()).map_err(Error::Store)?;
+    if guard.append_only {
+        let made = file.make_append_only().unwrap_or(false);
+        in_force(&mut meta, "append-only", made);
+    }
     policy.reserve = match policy.reserve {
         0 => 0,
         wanted => recorder::hold_reserve(&file, wanted).map_err(Error::NoRoom)?,

@@ -5,17 +5,20 @@ use crate::sys;
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// A new recording's file, locked for as long as it is held.
 #[derive(Debug)]
 pub struct RecordingFile {
     path: PathBuf,
     file: File,
+    /// Whether it has the append-only attribute.
+    append_only: AtomicBool,
 }
 
 impl RecordingFile {
     pub(super) fn new(path: PathBuf, file: File) -> Self {
-        Self { path, file }
+        Self { path, file, append_only: AtomicBool::new(false) }
     }
 
     /// Where it is.
@@ -32,12 +35,32 @@ impl RecordingFile {
         sys::file::reserve(&self.file, bytes)
     }
 
+    /// Gives the file the append-only attribute (`chattr +a`), which it keeps: even root must take it away first, and that
+    /// is one more thing to be seen. `false` where the file system has none or we may not.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn make_append_only(&self) -> Result<bool, sys::Error> {
+        let made = sys::file::set_append_only(&self.file, true)?;
+        self.append_only.store(made, Ordering::Relaxed);
+        Ok(made)
+    }
+
     /// Gives the reserve back.
     ///
     /// # Errors
     /// The system's.
     pub fn release_reserve(&self) -> Result<(), sys::Error> {
-        sys::file::release_reserve(&self.file)
+        let append_only = self.append_only.load(Ordering::Relaxed);
+        if append_only {
+            // Cutting a file, even to its own length, is not appending.
+            sys::file::set_append_only(&self.file, false)?;
+        }
+        let released = sys::file::release_reserve(&self.file);
+        if append_only {
+            sys::file::set_append_only(&self.file, true)?;
+        }
+        released
     }
 
     /// Room left on the file system, bytes.

@@ -70,6 +70,20 @@ pub struct Capability(u8);
 pub const HARDENED: [Capability; 6] =
     [Capability(19), Capability(9), Capability(16), Capability(17), Capability(39), Capability(38)];
 
+/// What lets memory be locked beyond any limit.
+pub(super) const IPC_LOCK: Capability = Capability(14);
+
+/// Whether this process has a capability in effect.
+pub(super) fn has(capability: Capability) -> bool {
+    let header: [u32; 2] = [0x2008_0522, 0];
+    let mut sets = [0_u32; 6];
+    // SAFETY: the sizes are those of version 3 (see [`Prepared::leave_inheritable`]).
+    let told = unsafe { libc::syscall(libc::SYS_capget, header.as_ptr(), sets.as_mut_ptr()) } == 0;
+    let [low, _, _, high, ..] = sets;
+    let effective = u64::from(low) | (u64::from(high) << 32);
+    told && effective >> capability.0 & 1 == 1
+}
+
 impl Capability {
     /// The capability of that name: `CAP_SYS_PTRACE`, `cap_sys_ptrace`, `sys-ptrace`.
     pub fn from_name(name: &str) -> Option<Self> {

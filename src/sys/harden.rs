@@ -21,6 +21,11 @@ pub fn forbid_core_dumps() {
     unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 0, 0, 0, 0) };
 }
 
+/// Undoes [`forbid_core_dumps`] in this process, which is about to become another program.
+pub fn allow_core_dumps() {
+    restore_core_limit();
+}
+
 /// Undoes the limit of [`forbid_core_dumps`] in a child. Safe between fork and exec.
 pub(super) fn restore_core_limit() {
     if let Some(found) = FOUND.get() {
@@ -29,9 +34,16 @@ pub(super) fn restore_core_limit() {
     }
 }
 
-/// Keeps all memory of this process, now and later, out of swap. `false` when the limit does not allow it: the
-/// process goes on without.
+/// Keeps all memory of this process, now and later, out of swap. `false` when that is not allowed without a limit: the
+/// process goes on without. Under a limit every later allocation beyond it would fail.
 pub fn lock_memory() -> bool {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: a valid place to write to.
+    let told = unsafe { libc::getrlimit(libc::RLIMIT_MEMLOCK, &mut limit) } == 0;
+    let unlimited = told && limit.rlim_cur == libc::RLIM_INFINITY;
+    if !unlimited && !super::guard::has(super::guard::IPC_LOCK) {
+        return false;
+    }
     // On fault: only what is used is locked, so large reservations do not count.
     // SAFETY: takes numbers only.
     unsafe { libc::mlockall(libc::MCL_CURRENT | libc::MCL_FUTURE | libc::MCL_ONFAULT) == 0 }

@@ -9,6 +9,7 @@
 //! When we die the stage is killed by the kernel, and with it the child loses both its terminal and, by SIGHUP, its
 //! peace. The stage does nothing but wait: it reads and writes three small pipes and calls `waitpid`.
 
+use super::guard::Restrictions;
 use super::harden;
 use super::pipe;
 use super::privileges::{self, Identity};
@@ -40,6 +41,8 @@ pub struct Program {
     pub identity: Option<Identity>,
     /// Its file mode mask; ours when absent.
     pub umask: Option<u32>,
+    /// What it, and all it will ever start, is kept from.
+    pub restrictions: Restrictions,
 }
 
 /// How a child ended.
@@ -73,6 +76,8 @@ pub enum Step {
     Directory = 3,
     /// Running the program.
     Exec = 4,
+    /// Taking away what the guard forbids.
+    Guard = 5,
 }
 
 /// What the stage tells.
@@ -221,6 +226,7 @@ fn step(number: i32) -> Step {
         1 => Step::Terminal,
         2 => Step::Identity,
         3 => Step::Directory,
+        5 => Step::Guard,
         _ => Step::Exec,
     }
 }
@@ -322,6 +328,7 @@ impl Scene {
             }
             None => None,
         };
+        let restrictions = program.restrictions.prepare().map_err(|e| (Step::Guard, e.source))?;
         let (steps_out, steps_in) = pipe::open().map_err(|e| failed(e.source))?;
         let (identity, umask) = (program.identity.clone(), program.umask);
         let terminal = self.terminal.as_ref().map(|t| t.as_raw_fd());
@@ -350,6 +357,9 @@ impl Scene {
                 signals::default(signals::SIGCHLD);
             }
             harden::restore_core_limit();
+            // Before the change of user, which may leave no right to restrict anything.
+            at(Step::Guard);
+            restrictions.apply()?;
             at(Step::Identity);
             if let Some(identity) = &identity {
                 privileges::change(identity)?;

@@ -1,0 +1,91 @@
+//! When we are somebody's login shell: the way a shell is called, turned into `sealcast run`.
+//!
+//! login(1), su(1) and sshd(8) call a login shell by its name with a dash before it; sshd, su and many programs have a
+//! shell run a line with `-c`. Refuses to guess: called in any other way we are the ordinary command.
+
+use crate::record::facts;
+use crate::sys::ids;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
+
+/// The arguments of `sealcast run` that do what a shell called with these would do; `None` when we are not called as a
+/// shell.
+pub fn arguments(called: &[OsString]) -> Option<Vec<OsString>> {
+    let uid = ids::real_uid();
+    let is_login_shell = || {
+        let shell = ids::user_by_uid(uid).ok().flatten()?.shell.canonicalize().ok()?;
+        Some(shell == facts::own_program().ok()?.canonicalize().ok()?)
+    };
+    as_shell(called, uid, || is_login_shell().unwrap_or(false))
+}
+
+fn as_shell(called: &[OsString], uid: u32, is_login_shell: impl FnOnce() -> bool) -> Option<Vec<OsString>> {
+    let (name, rest) = called.split_first()?;
+    let name = Path::new(name).file_name().unwrap_or(name);
+    let dashed = name.as_bytes().starts_with(b"-");
+    let mut login = dashed;
+    let mut rest = rest.iter().map(OsString::as_os_str).peekable();
+    while let Some(word) = rest.peek().and_then(|word| word.to_str()) {
+        match word {
+            "-l" | "--login" => login = true,
+            "-i" if dashed => {}
+            _ => break,
+        }
+        rest.next();
+    }
+    let line = match (rest.next().map(OsStr::as_bytes), rest.next()) {
+        (Some(b"-c"), Some(line)) => Some(line),
+        (Some(b"-lc"), Some(line)) => {
+            login = true;
+            Some(line)
+        }
+        (None, _) if dashed || is_login_shell() => None,
+        _ => return None,
+    };
+    // Root is nobody's caller: what an elevator said long ago must not decide whose shell this is.
+    let own = if uid == 0 { "--user=root" } else { "--self" };
+    let mut words: Vec<OsString> = vec!["sealcast".into(), "run".into(), own.into()];
+    if login {
+        words.push("--login".into());
+    }
+    if let Some(line) = line {
+        let mut word = OsString::from("--line=");
+        word.push(line);
+        words.push(word);
+    }
+    Some(words)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked(called: &[&str], uid: u32, login_shell: bool) -> Option<String> {
+        let called: Vec<OsString> = called.iter().map(OsString::from).collect();
+        let words = as_shell(&called, uid, || login_shell)?;
+        Some(words.iter().map(|word| word.to_str().unwrap()).collect::<Vec<_>>().join("|"))
+    }
+
+    #[test]
+    fn the_ways_in_which_shells_are_called_become_a_recorded_session() {
+        let run = |rest: &str| Some(format!("sealcast|run|{rest}"));
+        assert_eq!(asked(&["-sealcast"], 1000, true), run("--self|--login"));
+        assert_eq!(asked(&["-sealcast"], 0, true), run("--user=root|--login"));
+        assert_eq!(asked(&["sealcast"], 1000, true), run("--self"));
+        assert_eq!(asked(&["/usr/bin/sealcast", "-c", "id -u"], 1000, true), run("--self|--line=id -u"));
+        assert_eq!(asked(&["-sealcast", "-c", "--x"], 1000, true), run("--self|--login|--line=--x"));
+        assert_eq!(asked(&["sealcast", "-l", "-c", "x"], 1000, true), run("--self|--login|--line=x"));
+        assert_eq!(asked(&["sealcast", "-lc", "x"], 1000, true), run("--self|--login|--line=x"));
+    }
+
+    #[test]
+    fn any_other_call_is_the_ordinary_command() {
+        for called in [&["sealcast"][..], &["sealcast", "run"], &["sealcast", "-c"], &["sealcast", "--help"]]
+        {
+            assert_eq!(asked(called, 1000, false), None, "{called:?}");
+        }
+        assert_eq!(asked(&["sealcast", "ls"], 1000, true), None);
+        assert_eq!(asked(&[], 1000, true), None);
+    }
+}
