@@ -13,6 +13,7 @@ pub mod crypto;
 pub mod error;
 pub mod exec;
 pub mod export;
+pub mod player;
 pub mod policy;
 pub mod record;
 pub mod replay;

@@ -341,6 +341,41 @@ impl Tape {
         }
     }
 
+    /// What stands now, as lines: those of the main screen, then those of the alternate one if it is shown.
+    pub(super) fn standing(&self, shown: &Grid<Cell>, hidden: &Grid<Cell>) -> Vec<Line> {
+        let (main, alt) = if self.on_alt { (hidden, Some(shown)) } else { (shown, None) };
+        let mut lines: Vec<Line> = Vec::new();
+        let mut goes_on = false;
+        for (y, state) in self.main.iter().enumerate() {
+            let current = text(main, y);
+            match lines.last_mut() {
+                Some(line) if goes_on => line.text.push_str(&current),
+                _ => lines.push(Line {
+                    number: self.evicted + y as u64,
+                    kind: Kind::Final,
+                    first: state.first,
+                    last: self.now,
+                    text: current,
+                }),
+            }
+            goes_on = wraps(main, Row(y as i32));
+        }
+        for (grid, (y, state)) in
+            alt.into_iter().flat_map(|grid| self.alt.iter().enumerate().map(move |row| (grid, row)))
+        {
+            let kind = Kind::Page(self.page);
+            lines.push(Line {
+                number: y as u64,
+                kind,
+                first: state.first,
+                last: self.now,
+                text: text(grid, y),
+            });
+        }
+        lines.retain(|line| !line.text.is_empty());
+        lines
+    }
+
     /// Tells what stands at the end.
     pub(super) fn finish(&mut self, shown: &Grid<Cell>, hidden: &Grid<Cell>) {
         let main = if self.on_alt {

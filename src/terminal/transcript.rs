@@ -108,6 +108,12 @@ impl Transcript {
         self.drain(told);
     }
 
+    /// What stands now, as lines that have not gone yet; empty ones are left out.
+    pub fn standing(&self) -> Vec<Line> {
+        let screen = &self.terminal.screen;
+        screen.tape.as_ref().map(|tape| tape.standing(&screen.grid, &screen.other)).unwrap_or_default()
+    }
+
     /// Tells what still stands at `time`, the end.
     pub fn finish(mut self, time: Duration, told: &mut impl FnMut(Line)) {
         self.last = time;
@@ -239,6 +245,20 @@ mod tests {
         transcript.resize(Duration::from_secs(1), 20, 2, &mut sink);
         transcript.finish(Duration::from_secs(2), &mut sink);
         assert_eq!(lines, ["one", "two", "three", "four"]);
+    }
+
+    #[test]
+    fn what_stands_can_be_asked_without_ending_it() {
+        let mut transcript = Transcript::new(6, 3);
+        let mut sink = |_| panic!("nothing has gone");
+        transcript.feed(Duration::from_secs(1), b"$ wrapped", &mut sink);
+        transcript.feed(Duration::from_secs(2), b"\x1b[?1049h\x1b[Hpage", &mut sink);
+        let standing: Vec<_> = transcript
+            .standing()
+            .into_iter()
+            .map(|line| (line.text, line.kind, line.first.as_secs()))
+            .collect();
+        assert_eq!(standing, [("$ wrapped".into(), Kind::Final, 1), ("page".into(), Kind::Page(1), 2)]);
     }
 
     #[test]

@@ -1,0 +1,270 @@
+//! The state of the player, what can happen to it, and what it asks of the outside.
+
+use super::browser::Browser;
+use super::find::{Finder, Scope};
+use super::pages::Pages;
+use super::prompt::Prompt;
+use crate::cast::Payload;
+use crate::replay::{Idle, Replay, Source};
+use crate::text::Escaped;
+use crossterm::event::{KeyEvent, MouseEvent};
+use ratatui::layout::Rect;
+use std::time::Duration;
+
+/// Jumps that can be undone.
+pub(super) const UNDO: usize = 100;
+/// Stretches longer than this are skipped, when idle time is skipped.
+pub const IDLE_LIMIT: Duration = Duration::from_secs(2);
+
+/// What can happen.
+#[derive(Clone, Debug)]
+pub enum Message {
+    /// A key.
+    Key(KeyEvent),
+    /// The mouse.
+    Mouse(MouseEvent),
+    /// This much of the viewer's time has passed.
+    Tick(Duration),
+    /// The verdict on the file.
+    Integrity(Integrity),
+    /// Something asked for has been done, or could not be.
+    Told(Result<String, String>),
+    /// Somebody wants the player to end: a signal.
+    Leave,
+}
+
+/// What the player asks of the outside.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Effect {
+    /// It is over.
+    Quit,
+    /// Back to the browser.
+    Close,
+    /// Open the recording in this row of the browser.
+    Open(usize),
+    /// Keep these marks beside the recording.
+    SaveMarks(Vec<Mark>),
+    /// Export a range to a file; without a name, to one of the exporter's choice.
+    Export {
+        /// From this time on.
+        from: Duration,
+        /// Up to this time.
+        to: Duration,
+        /// File name as typed.
+        file: Option<String>,
+    },
+}
+
+/// A mark of the viewer's.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Mark {
+    /// Milliseconds since the start of the session.
+    pub at: u64,
+    /// The viewer's note.
+    pub note: String,
+}
+
+/// How far the recording can be believed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Integrity {
+    /// It is being checked.
+    #[default]
+    Checking,
+    /// Closed and every byte signed.
+    Good(String),
+    /// Something to know: torn, running, signed by an unknown key.
+    Doubtful(String),
+    /// Altered.
+    Bad(String),
+}
+
+/// Colours that the viewer's terminal has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Depth {
+    /// Any.
+    #[default]
+    True,
+    /// 256.
+    Indexed,
+    /// 16.
+    Sixteen,
+    /// None.
+    Mono,
+}
+
+/// Who and what, for the header line. Text from a recording.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Title {
+    /// `alice → root`.
+    pub who: String,
+    /// Host.
+    pub host: String,
+    /// Why: ticket and reason.
+    pub why: String,
+}
+
+/// What lies over the screen, if anything.
+pub(super) enum Over {
+    None,
+    Help(u16),
+    Transcript(Box<Pages>),
+    Hits(usize),
+    Marks(usize),
+    Commands(usize),
+    Events,
+}
+
+/// Where the parts of the view are, for the mouse and for pages of lists.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Places {
+    pub(super) screen: Rect,
+    pub(super) timeline: Rect,
+    pub(super) commands: Rect,
+    /// First command shown.
+    pub(super) first_command: usize,
+    pub(super) list: Rect,
+    /// First row shown of a list.
+    pub(super) first_row: usize,
+}
+
+/// How the screen is panned.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Pan {
+    /// The cursor stays in view.
+    #[default]
+    Cursor,
+    /// The upper left cell in view.
+    At(u16, u16),
+}
+
+/// A recording being watched.
+pub struct App<S> {
+    pub(super) replay: Replay<S>,
+    pub(super) title: Title,
+    pub(super) integrity: Integrity,
+    pub(super) depth: Depth,
+    pub(super) playing: bool,
+    pub(super) speed: f64,
+    pub(super) idle: Idle,
+    /// Pinned to the end.
+    pub(super) follow: bool,
+    /// It may still be written.
+    pub(super) grows: bool,
+    /// Time since the running session was last looked at.
+    pub(super) since_refresh: Duration,
+    pub(super) over: Over,
+    pub(super) prompt: Option<Prompt>,
+    pub(super) scope: Scope,
+    pub(super) finder: Option<Finder>,
+    /// A search has been asked for and its first hit not been shown.
+    pub(super) wanted: bool,
+    pub(super) marks: Vec<Mark>,
+    pub(super) undo: Vec<Duration>,
+    pub(super) pan: Pan,
+    pub(super) reveal: bool,
+    pub(super) keystrokes: bool,
+    pub(super) pane: bool,
+    pub(super) note: Option<(String, bool)>,
+    /// Idle time that was just passed over, and how long that has been shown.
+    pub(super) skipped: Option<(Duration, Duration)>,
+    /// What the program said to the terminal, newest last.
+    pub(super) heard: Vec<(Duration, String)>,
+    pub(super) from_browser: bool,
+    pub(super) places: Places,
+}
+
+impl<S: Source> App<S> {
+    /// Playing from the start. `marks` are the viewer's, kept beside the recording.
+    pub fn new(source: S, title: Title, depth: Depth, marks: Vec<Mark>) -> Self {
+        let mut replay = Replay::new(source);
+        replay.seek(Duration::ZERO);
+        replay.take_events();
+        Self {
+            replay,
+            title,
+            integrity: Integrity::default(),
+            depth,
+            playing: true,
+            speed: 1.0,
+            idle: Idle::Limited(IDLE_LIMIT),
+            follow: false,
+            grows: false,
+            since_refresh: Duration::ZERO,
+            over: Over::None,
+            prompt: None,
+            scope: Scope::default(),
+            finder: None,
+            wanted: false,
+            marks,
+            undo: Vec::new(),
+            pan: Pan::default(),
+            reveal: false,
+            keystrokes: false,
+            pane: true,
+            note: None,
+            skipped: None,
+            heard: Vec::new(),
+            from_browser: false,
+            places: Places::default(),
+        }
+    }
+
+    /// Starts at a time, paused.
+    pub fn at(mut self, time: Duration) -> Self {
+        self.replay.seek(time);
+        self.playing = false;
+        self
+    }
+
+    /// Follows a running session from its end.
+    pub fn following(mut self) -> Self {
+        let end = self.replay.outline().duration();
+        self.replay.seek(end);
+        self.follow = true;
+        self.grows = true;
+        self
+    }
+
+    /// It was opened from the browser: leaving goes back there.
+    pub fn of_browser(mut self) -> Self {
+        self.from_browser = true;
+        self
+    }
+
+    /// Whether time is passing or work is waiting: the loop then comes back soon.
+    pub fn is_busy(&self) -> bool {
+        self.playing || self.replay.underway() || self.finder.as_ref().is_some_and(|finder| !finder.is_done())
+    }
+
+    /// What was typed up to now, the newest at the end, as much as fits into `width` columns.
+    pub(super) fn recent_input(&mut self, width: usize) -> String {
+        let place = self.replay.place();
+        let segment = self.replay.segment(place.segment);
+        let mut typed = String::new();
+        for event in segment.events.iter().take(place.event).rev() {
+            match &event.payload {
+                Payload::Input(bytes) => typed.insert_str(0, &Escaped(bytes).to_string()),
+                Payload::Withheld(count) => typed.insert_str(0, &format!("[{count}× withheld] ")),
+                _ => continue,
+            }
+            if typed.chars().count() >= width {
+                break;
+            }
+        }
+        let skip = typed.chars().count().saturating_sub(width.saturating_sub(10));
+        typed.chars().skip(skip).collect()
+    }
+
+    /// The replay, to look at.
+    pub fn replay(&self) -> &Replay<S> {
+        &self.replay
+    }
+}
+
+/// What is on the viewer's terminal.
+pub enum Scene<S> {
+    /// The store.
+    Browser(Box<Browser>),
+    /// A recording.
+    Watching(Box<App<S>>),
+}

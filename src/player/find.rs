@@ -1,0 +1,352 @@
+//! Searching: in what was shown (the rendered screen, full-screen programs included), run, or typed.
+//!
+//! The transcript is read once from the start, a piece at a time between frames, and hits are kept in order of time. A hit
+//! is a line of the transcript; the moment to show is the first at which the text stands on the screen.
+
+use super::pages::Reading;
+use crate::cast::Payload;
+use crate::replay::{Replay, Source};
+use crate::terminal::{Kind, Terminal};
+use regex::{Regex, RegexBuilder};
+use std::time::Duration;
+
+/// Most hits that are kept; a search that has more says so.
+pub(super) const MOST: usize = 10_000;
+/// Events that are replayed at most to find the first moment of a hit.
+const CLOSER: usize = 20_000;
+
+/// Where to search.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Scope {
+    /// What stood on the screen.
+    #[default]
+    Screen,
+    /// Commands.
+    Commands,
+    /// Typed input, as far as it was recorded.
+    Input,
+}
+
+impl Scope {
+    /// The next one.
+    pub fn next(self) -> Self {
+        match self {
+            Self::Screen => Self::Commands,
+            Self::Commands => Self::Input,
+            Self::Input => Self::Screen,
+        }
+    }
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Screen => "screen",
+            Self::Commands => "commands",
+            Self::Input => "input",
+        }
+    }
+}
+
+/// What is searched: the text itself; letters match in either case unless one of them is a capital.
+#[derive(Clone, Debug)]
+pub struct Pattern {
+    text: String,
+    regex: Regex,
+}
+
+impl Pattern {
+    /// `None` for an empty text, and one that is too long to search.
+    pub fn new(text: &str) -> Option<Self> {
+        let regex = RegexBuilder::new(&regex::escape(text))
+            .case_insensitive(!text.chars().any(char::is_uppercase))
+            .size_limit(1 << 20)
+            .build()
+            .ok()?;
+        (!text.is_empty()).then(|| Self { text: text.to_string(), regex })
+    }
+
+    /// The text.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Whether it stands in a text.
+    pub fn is_in(&self, text: &str) -> bool {
+        self.regex.is_match(text)
+    }
+
+    /// The cells of a screen that match: row, first column, column after the last. Wrapped rows are searched as one line.
+    pub fn on_screen(&self, terminal: &Terminal) -> Vec<(u16, u16, u16)> {
+        let mut found = Vec::new();
+        let (mut text, mut places) = (String::new(), Vec::new());
+        for row in 0..terminal.size().1 {
+            for (col, cell) in (0..).zip(terminal.cells(row)) {
+                if cell.width > 0 {
+                    text.push(cell.c);
+                    text.extend(cell.marks);
+                    places.resize(text.len(), (row, col, col + u16::from(cell.width)));
+                }
+            }
+            if terminal.row_wraps(row) {
+                continue;
+            }
+            for hit in self.regex.find_iter(&text) {
+                for (row, from, to) in places.get(hit.range()).unwrap_or_default() {
+                    match found.last_mut() {
+                        Some((last, _, end)) if last == row && (*end == *from || *end == *to) => *end = *to,
+                        _ => found.push((*row, *from, *to)),
+                    }
+                }
+            }
+            text.clear();
+            places.clear();
+        }
+        found
+    }
+}
+
+/// A place where the pattern was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hit {
+    /// From when on to look.
+    pub first: Duration,
+    /// Until when it may have stood there.
+    pub last: Duration,
+    /// The line, command or input it is in.
+    pub text: String,
+    /// It was in a full-screen program.
+    pub page: bool,
+}
+
+/// A search under way.
+pub struct Finder {
+    /// What is searched.
+    pub pattern: Pattern,
+    /// Where.
+    pub scope: Scope,
+    /// Towards the end.
+    pub forward: bool,
+    /// In order of time.
+    pub hits: Vec<Hit>,
+    /// There were more than [`MOST`].
+    pub more: bool,
+    reading: Reading,
+    next: usize,
+    done: bool,
+}
+
+impl Finder {
+    /// Nothing is read yet.
+    pub fn new(pattern: Pattern, scope: Scope, forward: bool) -> Self {
+        Self {
+            pattern,
+            scope,
+            forward,
+            hits: Vec::new(),
+            more: false,
+            reading: Reading::default(),
+            next: 0,
+            done: false,
+        }
+    }
+
+    /// Whether everything has been read.
+    pub fn is_done(&self) -> bool {
+        self.done
+    }
+
+    /// How much has been read, in percent.
+    pub fn percent<S: Source>(&self, replay: &Replay<S>) -> usize {
+        self.next.saturating_mul(100) / replay.outline().spans.len().max(1)
+    }
+
+    /// Reads the next segment.
+    pub fn step<S: Source>(&mut self, replay: &mut Replay<S>) {
+        if self.done {
+            return;
+        }
+        match self.scope {
+            Scope::Commands => {
+                for command in replay.outline().commands.clone() {
+                    let end = command.end.unwrap_or(command.start);
+                    self.take(
+                        Duration::from_millis(command.start),
+                        Duration::from_millis(end),
+                        &command.text,
+                        false,
+                    );
+                }
+                self.done = true;
+                return;
+            }
+            Scope::Screen => {
+                for line in self.reading.lines(replay, self.next, Duration::ZERO) {
+                    self.take(line.first, line.last, &line.text, matches!(line.kind, Kind::Page(_)));
+                }
+            }
+            Scope::Input => self.typed(replay),
+        }
+        self.next += 1;
+        self.done = self.next >= replay.outline().spans.len();
+    }
+
+    /// Input is searched as it was typed, a line at a time.
+    fn typed<S: Source>(&mut self, replay: &mut Replay<S>) {
+        let (mut line, mut first) = (String::new(), None);
+        for event in &replay.source().segment(self.next).unwrap_or_default().events {
+            let Payload::Input(bytes) = &event.payload else { continue };
+            for piece in bytes.split_inclusive(|byte| matches!(byte, b'\r' | b'\n')) {
+                let from = *first.get_or_insert(event.time);
+                line.push_str(&crate::text::Escaped(piece.trim_ascii_end()).to_string());
+                if piece.ends_with(b"\r") || piece.ends_with(b"\n") {
+                    self.take(from, event.time, &std::mem::take(&mut line), false);
+                    first = None;
+                }
+            }
+        }
+        if let Some(from) = first {
+            self.take(from, from, &line, false);
+        }
+    }
+
+    fn take(&mut self, first: Duration, last: Duration, text: &str, page: bool) {
+        if !self.pattern.is_in(text) {
+            return;
+        }
+        if self.hits.len() >= MOST {
+            self.more = true;
+            return;
+        }
+        let at = self.hits.partition_point(|hit| hit.first <= first);
+        // A line that was rewritten around the match is one hit, not many.
+        let near =
+            self.hits.get(at.saturating_sub(1)).is_some_and(|hit| hit.text == text && hit.last >= first);
+        if !near {
+            self.hits.insert(at, Hit { first, last, text: text.chars().take(500).collect(), page });
+        }
+    }
+
+    /// The hit to go to from a time: after it when `forward`, else before it.
+    pub fn from(&self, time: Duration, forward: bool) -> Option<usize> {
+        if forward {
+            let at = self.hits.partition_point(|hit| hit.first <= time);
+            (at < self.hits.len()).then_some(at)
+        } else {
+            self.hits.partition_point(|hit| hit.first < time).checked_sub(1)
+        }
+    }
+
+    /// Goes to the first moment at which a hit stands on the screen.
+    pub fn show<S: Source>(&mut self, replay: &mut Replay<S>, index: usize) {
+        let Some(hit) = self.hits.get(index).cloned() else { return };
+        replay.seek(hit.first);
+        if self.scope != Scope::Screen {
+            return;
+        }
+        for _ in 0..CLOSER {
+            if !self.pattern.on_screen(replay.terminal()).is_empty() {
+                break;
+            }
+            if !replay.step_forward() || replay.time() > hit.last {
+                replay.seek(hit.last);
+                break;
+            }
+        }
+        // From now on this is where the hit is: going on from here means going past it.
+        let time = replay.time();
+        if let Some(hit) = self.hits.get_mut(index) {
+            hit.first = time;
+        }
+        self.hits.sort_by_key(|hit| hit.first);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cast::Event;
+    use crate::replay::Memory;
+
+    fn replay(pieces: &[(u64, &str)]) -> Replay<Memory> {
+        let events = pieces
+            .iter()
+            .map(|(ms, text)| {
+                Event::new(Duration::from_millis(*ms), Payload::Output(text.as_bytes().to_vec()))
+            })
+            .collect();
+        Replay::new(Memory::new((20, 4), None, events, 10))
+    }
+
+    fn all(replay: &mut Replay<Memory>, text: &str) -> Finder {
+        let mut finder = Finder::new(Pattern::new(text).unwrap(), Scope::Screen, true);
+        while !finder.is_done() {
+            finder.step(replay);
+        }
+        finder
+    }
+
+    #[test]
+    fn small_letters_match_capitals_and_not_the_other_way() {
+        let pattern = |text| Pattern::new(text).unwrap();
+        assert!(pattern("permit").is_in("PermitRootLogin") && !pattern("Permit").is_in("permitrootlogin"));
+        assert!(pattern("a.c").is_in("xa.cx") && !pattern("a.c").is_in("abc"));
+        assert!(Pattern::new("").is_none());
+    }
+
+    #[test]
+    fn what_is_coloured_wrapped_or_composed_is_found_where_it_stands() {
+        let mut replay = replay(&[
+            (0, "\x1b[31mPer\x1b[32mmit and a (long word) unbreakable"),
+            (100, "\x1b[4;1H\x1b[4;6Hyes\x1b[4;5Hd"),
+        ]);
+        replay.seek(Duration::from_millis(100));
+        // The screen is 20 columns wide.
+        let on_screen = |text: &str| Pattern::new(text).unwrap().on_screen(replay.terminal());
+        assert_eq!(on_screen("permit"), [(0, 0, 6)]);
+        assert_eq!(on_screen("long word"), [(0, 14, 20), (1, 0, 3)]);
+        assert_eq!(on_screen("dyes"), [(3, 4, 8)]);
+        assert_eq!(on_screen("31m"), []);
+    }
+
+    #[test]
+    fn a_hit_is_the_first_moment_it_stood_on_the_screen() {
+        let mut replay =
+            replay(&[(0, "$ "), (100, "se"), (200, "cret"), (300, "\r\x1b[K$ "), (900, "gone\r\n")]);
+        let mut finder = all(&mut replay, "secret");
+        assert_eq!(finder.hits.len(), 1);
+        finder.show(&mut replay, 0);
+        assert_eq!(
+            (replay.time(), replay.terminal().row_text(0).as_str()),
+            (Duration::from_millis(200), "$ secret")
+        );
+        assert_eq!(finder.from(replay.time(), true), None);
+        assert_eq!(finder.from(Duration::from_millis(800), false), Some(0));
+    }
+
+    #[test]
+    fn full_screen_programs_are_searched() {
+        let mut replay = replay(&[
+            (0, "$ vim\r\n"),
+            (100, "\x1b[?1049h\x1b[Hneedle here"),
+            (500, "\x1b[?1049l"),
+            (600, "$ "),
+        ]);
+        let finder = all(&mut replay, "needle");
+        assert_eq!(
+            (finder.hits.len(), finder.hits[0].page, finder.hits[0].first),
+            (1, true, Duration::from_millis(100))
+        );
+    }
+
+    #[test]
+    fn typed_input_is_searched_by_the_line() {
+        let events = [(0, "su"), (50, "do ls\r"), (90, "x\x1b[A\r")].map(|(ms, text)| {
+            Event::new(Duration::from_millis(ms), Payload::Input(text.as_bytes().to_vec()))
+        });
+        let mut replay = Replay::new(Memory::new((20, 4), None, events.to_vec(), 10));
+        let mut finder = Finder::new(Pattern::new("sudo").unwrap(), Scope::Input, true);
+        finder.step(&mut replay);
+        assert_eq!((finder.hits[0].text.as_str(), finder.hits[0].first), ("sudo ls", Duration::ZERO));
+        assert!(finder.is_done());
+    }
+}

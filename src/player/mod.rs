@@ -1,0 +1,25 @@
+//! The player: what an investigator sees of a recording, and the browser of the store.
+//!
+//! State ([`App`], [`Browser`]), pure updates that give effects, and a view that draws cells. Recorded bytes never reach the
+//! viewer's terminal: they go through the emulator, and what comes out is drawn cell by cell with deceptive characters left
+//! out. Refuses to change a recording: marks are kept beside it, by whoever gives a [`Host`].
+
+mod app;
+mod browser;
+mod find;
+mod keymap;
+mod pages;
+mod prompt;
+mod stage;
+#[cfg(test)]
+mod tests;
+mod times;
+mod update;
+mod view;
+
+pub use app::{App, Depth, Effect, IDLE_LIMIT, Integrity, Mark, Message, Scene, Title};
+pub use browser::{Browser, Row};
+pub use find::{Finder, Hit, Pattern, Scope};
+pub use keymap::{Action, Binding, TABLE as KEYS};
+pub use stage::{Host, Stage, StageError, run};
+pub use times::parse as parse_time;

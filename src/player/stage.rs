@@ -1,0 +1,224 @@
+//! The viewer's terminal: taken, drawn on, and given back whatever happens.
+//!
+//! Given back after `q`, after a signal, after a fault (by `Drop`) and when the terminal is closed. Nothing but the player's
+//! own drawing is written to it.
+
+use super::app::{App, Effect, Mark, Message, Scene};
+use super::browser::Browser;
+use super::view;
+use crate::replay::Source;
+use crossterm::event::{self, Event, KeyEventKind};
+use crossterm::{execute, terminal as tty};
+use ratatui::Terminal;
+use ratatui::backend::{Backend, CrosstermBackend};
+use std::fmt;
+use std::io::{self, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::Receiver;
+use std::time::{Duration, Instant};
+
+/// Time between two frames while something moves.
+const FRAME: Duration = Duration::from_millis(33);
+/// How often a signal or a word from outside is looked for while nothing moves.
+const REST: Duration = Duration::from_millis(100);
+
+/// Why the player could not go on.
+#[derive(Debug)]
+pub struct StageError(io::Error);
+
+impl fmt::Display for StageError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("cannot use the terminal")
+    }
+}
+
+impl std::error::Error for StageError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.0)
+    }
+}
+
+impl From<io::Error> for StageError {
+    fn from(error: io::Error) -> Self {
+        Self(error)
+    }
+}
+
+/// What the player cannot do itself.
+pub trait Host<S> {
+    /// Opens the recording in a row of the browser.
+    ///
+    /// # Errors
+    /// One line for people.
+    fn open(&mut self, row: usize) -> Result<App<S>, String>;
+
+    /// Keeps the viewer's marks beside the recording that is watched.
+    ///
+    /// # Errors
+    /// One line for people.
+    fn save_marks(&mut self, marks: &[Mark]) -> Result<(), String>;
+
+    /// Exports a range of the recording that is watched; gives one line that says where to.
+    ///
+    /// # Errors
+    /// One line for people.
+    fn export(&mut self, from: Duration, to: Duration, file: Option<&str>) -> Result<String, String>;
+}
+
+/// The viewer's terminal, in raw mode and on its alternate screen, until this is dropped.
+pub struct Stage<W: Write> {
+    terminal: Terminal<CrosstermBackend<W>>,
+}
+
+impl<W: Write> Stage<W> {
+    /// Takes the terminal behind `out`.
+    ///
+    /// # Errors
+    /// It is not a terminal, or it cannot be used.
+    pub fn new(out: W) -> Result<Self, StageError> {
+        tty::enable_raw_mode()?;
+        // From here on `Drop` gives it back.
+        let mut stage = match Terminal::new(CrosstermBackend::new(out)) {
+            Ok(terminal) => Self { terminal },
+            Err(error) => {
+                tty::disable_raw_mode()?;
+                return Err(error.into());
+            }
+        };
+        execute!(stage.terminal.backend_mut(), tty::EnterAlternateScreen, event::EnableMouseCapture)?;
+        stage.terminal.clear()?;
+        Ok(stage)
+    }
+}
+
+impl<W: Write> Drop for Stage<W> {
+    fn drop(&mut self) {
+        // A terminal that is gone needs nothing any more.
+        let _ = execute!(
+            self.terminal.backend_mut(),
+            event::DisableMouseCapture,
+            tty::LeaveAlternateScreen,
+            crossterm::cursor::Show
+        );
+        let _ = tty::disable_raw_mode();
+    }
+}
+
+/// Plays until the viewer leaves. `inbox` brings what others found out (integrity); `stop` is set by signals.
+///
+/// # Errors
+/// The terminal cannot be used any more.
+pub fn run<S: Source, W: Write>(
+    stage: &mut Stage<W>,
+    mut scene: Scene<S>,
+    host: &mut dyn Host<S>,
+    inbox: &Receiver<Message>,
+    stop: &AtomicBool,
+) -> Result<(), StageError> {
+    let mut waiting: Option<Box<Browser>> = None;
+    let mut before = Instant::now();
+    loop {
+        draw(&mut stage.terminal, &mut scene)?;
+        let busy = matches!(&scene, Scene::Watching(app) if app.is_busy());
+        let mut messages = Vec::new();
+        let spent = before.elapsed();
+        let wait = if busy { FRAME.saturating_sub(spent) } else { REST };
+        if event::poll(wait)? {
+            // What has piled up is taken at once: one frame for all of it.
+            loop {
+                match event::read()? {
+                    Event::Key(key) if key.kind != KeyEventKind::Release => messages.push(Message::Key(key)),
+                    Event::Mouse(mouse) => messages.push(Message::Mouse(mouse)),
+                    Event::Resize(..) => stage.terminal.autoresize()?,
+                    _ => {}
+                }
+                if messages.len() >= 256 || !event::poll(Duration::ZERO)? {
+                    break;
+                }
+            }
+        }
+        messages.extend(inbox.try_iter());
+        let now = Instant::now();
+        messages.push(Message::Tick(now.duration_since(before)));
+        before = now;
+        if stop.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        for message in messages {
+            let effects = match &mut scene {
+                Scene::Browser(browser) => match &message {
+                    Message::Key(key) => browser.key(key).into_iter().collect(),
+                    Message::Leave => vec![Effect::Quit],
+                    _ => Vec::new(),
+                },
+                Scene::Watching(app) => app.update(message),
+            };
+            for effect in effects {
+                if !carry_out(effect, &mut scene, &mut waiting, host) {
+                    return Ok(());
+                }
+            }
+        }
+    }
+}
+
+/// Does what was asked; `false` when it is over.
+fn carry_out<S: Source>(
+    effect: Effect,
+    scene: &mut Scene<S>,
+    waiting: &mut Option<Box<Browser>>,
+    host: &mut dyn Host<S>,
+) -> bool {
+    let told = match effect {
+        Effect::Quit => return false,
+        Effect::Close => match waiting.take() {
+            Some(browser) => {
+                *scene = Scene::Browser(browser);
+                return true;
+            }
+            None => return false,
+        },
+        Effect::Open(row) => {
+            match host.open(row) {
+                Ok(app) => {
+                    if let Scene::Browser(browser) =
+                        std::mem::replace(scene, Scene::Watching(Box::new(app.of_browser())))
+                    {
+                        *waiting = Some(browser);
+                    }
+                }
+                Err(error) => {
+                    if let Scene::Browser(browser) = scene {
+                        browser.tell(error);
+                    }
+                }
+            }
+            return true;
+        }
+        Effect::SaveMarks(marks) => {
+            host.save_marks(&marks).map(|()| "marked, beside the recording".to_string())
+        }
+        Effect::Export { from, to, file } => host.export(from, to, file.as_deref()),
+    };
+    if let Scene::Watching(app) = scene {
+        app.update(Message::Told(told));
+    }
+    true
+}
+
+fn draw<S: Source, B: Backend<Error = io::Error>>(
+    terminal: &mut Terminal<B>,
+    scene: &mut Scene<S>,
+) -> Result<(), StageError> {
+    terminal.draw(|frame| {
+        let area = frame.area();
+        let cursor = match scene {
+            Scene::Browser(browser) => view::browser(browser, area, frame.buffer_mut()),
+            Scene::Watching(app) => view::player(app, area, frame.buffer_mut()),
+        };
+        if let Some(cursor) = cursor {
+            frame.set_cursor_position(cursor);
+        }
+    })?;
+    Ok(())
+}

@@ -1,0 +1,156 @@
+//! Times as people read and write them: offsets into the session, and the wall clock in UTC.
+
+use crate::replay::Outline;
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, civil};
+use std::time::Duration;
+
+/// `0:12`, `41:07`, `1:02:03`.
+pub(super) fn short(time: Duration) -> String {
+    let secs = time.as_secs();
+    let (hours, minutes, secs) = (secs / 3600, secs / 60 % 60, secs % 60);
+    if hours > 0 { format!("{hours}:{minutes:02}:{secs:02}") } else { format!("{minutes}:{secs:02}") }
+}
+
+/// [`short`] with tenths.
+pub(super) fn tenths(time: Duration) -> String {
+    format!("{}.{}", short(time), time.subsec_millis() / 100)
+}
+
+/// `14:03:24Z`, from milliseconds since 1970-01-01T00:00:00Z.
+pub(super) fn clock(utc: i64) -> Option<String> {
+    Some(Timestamp::from_millisecond(utc).ok()?.strftime("%H:%M:%SZ").to_string())
+}
+
+/// `2026-11-22 14:03:12Z`.
+pub(super) fn date(utc: i64) -> Option<String> {
+    Some(Timestamp::from_millisecond(utc).ok()?.strftime("%Y-%m-%d %H:%M:%SZ").to_string())
+}
+
+/// A time as typed: an offset (`90`, `90s`, `5m`, `1h`, `6:39`, `1:02:03.5`), a step (`+30`, `-1m`), a part (`50%`), or a
+/// wall clock in UTC (`14:05Z`, `@14:05`, `2026-11-22 14:05:10`).
+///
+/// # Errors
+/// One line that says what can be typed.
+pub fn parse(text: &str, now: Duration, outline: &Outline) -> Result<Duration, String> {
+    let text = text.trim();
+    let wrong = || {
+        format!(
+            "`{}` is no time: 6:39, 90s, +30, 50%, 14:05Z or 2026-11-22 14:05",
+            crate::text::escaped(text)
+        )
+    };
+    let duration = outline.duration();
+    let time = if let Some(step) = text.strip_prefix('+') {
+        now.saturating_add(offset(step).ok_or_else(wrong)?)
+    } else if let Some(step) = text.strip_prefix('-') {
+        now.saturating_sub(offset(step).ok_or_else(wrong)?)
+    } else if let Some(part) = text.strip_suffix('%') {
+        let part: f64 = part.trim().parse().map_err(|_| wrong())?;
+        if !(0.0..=100.0).contains(&part) {
+            return Err(wrong());
+        }
+        duration.mul_f64(part / 100.0)
+    } else if text.starts_with('@') || text.ends_with('Z') || text.contains('-') {
+        let utc = wall(text.trim_start_matches('@').trim_end_matches('Z'), outline).ok_or_else(wrong)?;
+        return outline
+            .at_wall(utc)
+            .ok_or_else(|| "the wall clock of this recording is not known".to_string());
+    } else {
+        offset(text).ok_or_else(wrong)?
+    };
+    Ok(time.min(duration))
+}
+
+/// Seconds, with a unit, or with colons.
+fn offset(text: &str) -> Option<Duration> {
+    let text = text.trim();
+    let (number, unit) = match text.strip_suffix(['s', 'm', 'h']) {
+        Some(number) if text.ends_with('h') => (number, 3600.0),
+        Some(number) if text.ends_with('m') => (number, 60.0),
+        Some(number) => (number, 1.0),
+        None => (text, 1.0),
+    };
+    let mut secs = 0.0;
+    for part in number.split(':') {
+        let part: f64 = part.parse().ok().filter(|part: &f64| part.is_finite() && *part >= 0.0)?;
+        secs = secs * 60.0 + part;
+    }
+    Duration::try_from_secs_f64(secs * unit).ok()
+}
+
+/// Milliseconds since 1970 of a wall clock; a bare time of day is that of the day the recording began, or the next.
+fn wall(text: &str, outline: &Outline) -> Option<i64> {
+    let text = text.trim();
+    let start =
+        Timestamp::from_millisecond(outline.wall(Duration::ZERO)?).ok()?.to_zoned_datetime(TimeZone::UTC);
+    let full = |text: &str| text.parse::<civil::DateTime>().ok();
+    if let Some(at) = full(text).or_else(|| full(&text.replace(' ', "T"))) {
+        return Some(at.to_zoned_datetime(TimeZone::UTC).ok()?.timestamp().as_millisecond());
+    }
+    let padded = if text.split(':').next()?.len() == 1 { format!("0{text}") } else { text.to_string() };
+    let time: civil::Time = padded.parse().ok()?;
+    let at =
+        start.date().to_datetime(time).to_zoned_datetime(TimeZone::UTC).ok()?.timestamp().as_millisecond();
+    let day = 24 * 3600 * 1000;
+    Some(if at < start.timestamp().as_millisecond() - 60_000 { at + day } else { at })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cast::Anchor;
+    use crate::replay::Span;
+
+    fn outline() -> Outline {
+        // 2026-11-22T14:03:12Z.
+        let utc = 1_795_356_192_000;
+        Outline {
+            utc: Some(utc),
+            anchors: vec![Anchor { at: 0, utc, boot: 0 }],
+            spans: vec![Span { end: Duration::from_secs(7200), ..Span::default() }],
+            ..Outline::default()
+        }
+    }
+
+    #[test]
+    fn times_are_read_as_people_write_them() {
+        let now = Duration::from_secs(100);
+        for (text, secs) in [
+            ("90", 90.0),
+            ("90s", 90.0),
+            ("5m", 300.0),
+            ("1h", 3600.0),
+            ("6:39", 399.0),
+            ("1:02:03.5", 3723.5),
+            ("+30", 130.0),
+            ("-1m", 40.0),
+            ("-1h", 0.0),
+            ("50%", 3600.0),
+            ("9:99:99", 7200.0),
+            ("14:05Z", 108.0),
+            ("@14:05:00", 108.0),
+            ("2026-11-22 15:03:12", 3600.0),
+            ("2026-11-22T15:03:12Z", 3600.0),
+        ] {
+            assert_eq!(
+                parse(text, now, &outline()),
+                Ok(Duration::from_millis((secs * 1000.0) as u64)),
+                "{text}"
+            );
+        }
+        for text in ["", "x", "1:-2", "101%", "25:99Z", "1e400", "NaN"] {
+            assert!(parse(text, now, &outline()).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn times_are_written_as_people_read_them() {
+        assert_eq!(short(Duration::from_secs(12)), "0:12");
+        assert_eq!(short(Duration::from_secs(3723)), "1:02:03");
+        assert_eq!(tenths(Duration::from_millis(12_480)), "0:12.4");
+        assert_eq!(clock(1_795_356_192_000).as_deref(), Some("14:03:12Z"));
+        assert_eq!(date(1_795_356_192_000).as_deref(), Some("2026-11-22 14:03:12Z"));
+        assert_eq!(date(i64::MAX), None);
+    }
+}

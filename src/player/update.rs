@@ -1,0 +1,573 @@
+//! What a message makes of the state. No clock, no terminal, no file but what the source reads.
+
+use super::app::{App, Effect, Integrity, Mark, Message, Over, Pan, UNDO};
+use super::find::{Finder, Pattern};
+use super::keymap::{self, Action};
+use super::pages::Pages;
+use super::prompt::{Prompt, Purpose, Typed};
+use super::times;
+use crate::replay::{Idle, Progress, Source, millis, scaled, stepped};
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
+use std::time::Duration;
+
+/// Output replayed in one go, in bytes: about 50 ms.
+const PIECE: usize = 4 << 20;
+/// How often a running session is looked at.
+const REFRESH: Duration = Duration::from_millis(250);
+/// How long it is said that idle time was skipped.
+const SAID: Duration = Duration::from_secs(2);
+/// Things the program said that are kept.
+const HEARD: usize = 500;
+
+impl<S: Source> App<S> {
+    /// Takes a message; gives what is asked of the outside.
+    pub fn update(&mut self, message: Message) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        match message {
+            Message::Key(key) => {
+                self.note = None;
+                self.key(&key, &mut effects);
+            }
+            Message::Mouse(mouse) => self.mouse(&mouse),
+            Message::Tick(elapsed) => self.tick(elapsed),
+            Message::Integrity(integrity) => self.integrity = integrity,
+            Message::Told(Ok(text)) => self.note = Some((text, false)),
+            Message::Told(Err(text)) => self.note = Some((text, true)),
+            Message::Leave => effects.push(Effect::Quit),
+        }
+        effects
+    }
+
+    fn tick(&mut self, elapsed: Duration) {
+        if self.replay.underway() {
+            if self.replay.approach(PIECE) == Progress::Arrived {
+                self.replay.take_events();
+            }
+            return;
+        }
+        self.refresh(elapsed);
+        if let Some(finder) = &mut self.finder
+            && !finder.is_done()
+        {
+            finder.step(&mut self.replay);
+        }
+        self.show_wanted();
+        self.skipped = self
+            .skipped
+            .take()
+            .filter(|(_, since)| *since < SAID)
+            .map(|(time, since)| (time, since + elapsed));
+        if !self.playing {
+            self.replay.prefetch();
+            return;
+        }
+        let played = self.replay.play(scaled(elapsed, self.speed), self.idle);
+        if played.skipped > Duration::ZERO {
+            self.skipped = Some((played.skipped, Duration::ZERO));
+        }
+        if played.ended && !self.follow {
+            self.playing = false;
+        }
+        if played.events == 0 {
+            self.replay.prefetch();
+        }
+        self.hear();
+    }
+
+    /// Notes what the program said to the terminal.
+    fn hear(&mut self) {
+        use crate::terminal::Event;
+        let time = self.replay.time();
+        let (events, missed) = self.replay.take_events();
+        for event in events {
+            let text = match event {
+                Event::Bell => "bell".to_string(),
+                Event::Title(title) => format!("title: {title}"),
+                Event::Clipboard { selection, data } => format!("clipboard {selection}: {data}"),
+                Event::Query(what) => format!("asked: {what}"),
+                Event::Link(address) => format!("link: {address}"),
+                Event::Notification(text) => format!("notification: {text}"),
+                Event::Directory(address) => format!("directory: {address}"),
+                Event::Prompt(_) => continue,
+                Event::Device(text) => format!("device string: {text}"),
+            };
+            self.heard.push((time, text));
+        }
+        if missed > 0 {
+            self.heard.push((time, format!("and {missed} more")));
+        }
+        let over = self.heard.len().saturating_sub(HEARD);
+        self.heard.drain(..over);
+    }
+
+    fn refresh(&mut self, elapsed: Duration) {
+        if !self.grows {
+            return;
+        }
+        self.since_refresh += elapsed;
+        if self.since_refresh < REFRESH {
+            return;
+        }
+        self.since_refresh = Duration::ZERO;
+        match self.replay.refresh() {
+            Ok(true) if self.follow => {
+                let end = self.replay.outline().duration();
+                self.replay.aim(end);
+                self.approach();
+            }
+            Ok(_) => {}
+            Err(error) => {
+                self.grows = false;
+                self.follow = false;
+                self.note = Some((error.to_string(), true));
+            }
+        }
+    }
+
+    fn approach(&mut self) {
+        if self.replay.approach(PIECE) == Progress::Arrived {
+            self.replay.take_events();
+        }
+    }
+
+    /// Goes to a time; it can be undone.
+    pub(super) fn jump(&mut self, time: Duration) {
+        self.remember();
+        self.follow = false;
+        self.replay.aim(time);
+        self.approach();
+    }
+
+    fn remember(&mut self) {
+        let here = self.replay.time();
+        if self.undo.last() != Some(&here) {
+            self.undo.push(here);
+        }
+        let over = self.undo.len().saturating_sub(UNDO);
+        self.undo.drain(..over);
+    }
+
+    // Keys.
+
+    fn key(&mut self, key: &KeyEvent, effects: &mut Vec<Effect>) {
+        if let Some(mut prompt) = self.prompt.take() {
+            match prompt.key(key) {
+                Typed::More => self.prompt = Some(prompt),
+                Typed::Done => self.typed(&prompt, effects),
+                Typed::Cancelled => {}
+            }
+            return;
+        }
+        if self.list_key(key, effects) {
+            return;
+        }
+        let Some(action) = keymap::action(key) else { return };
+        if action == Action::Quit {
+            let control = key.modifiers.contains(KeyModifiers::CONTROL);
+            if !matches!(self.over, Over::None) && !control {
+                self.over = Over::None;
+            } else {
+                effects.push(if self.from_browser && !control { Effect::Close } else { Effect::Quit });
+            }
+            return;
+        }
+        self.act(action);
+    }
+
+    /// Keys of an open list. `false` when the key means what it means elsewhere.
+    fn list_key(&mut self, key: &KeyEvent, effects: &mut Vec<Effect>) -> bool {
+        let page = isize::from(self.places.list.height.max(2) as i16) - 1;
+        let by = match key.code {
+            KeyCode::Down | KeyCode::Char('j') => 1,
+            KeyCode::Up => -1,
+            KeyCode::PageDown | KeyCode::Char(' ') => page,
+            KeyCode::PageUp => -page,
+            KeyCode::Home | KeyCode::Char('g') => isize::MIN / 2,
+            KeyCode::End | KeyCode::Char('G') => isize::MAX / 2,
+            KeyCode::Enter => 0,
+            KeyCode::Delete if matches!(self.over, Over::Marks(_)) => return self.delete_mark(effects),
+            _ => return false,
+        };
+        match std::mem::replace(&mut self.over, Over::None) {
+            Over::None => return false,
+            Over::Events if by == 0 => {}
+            Over::Events => self.over = Over::Events,
+            Over::Help(at) => {
+                if by != 0 {
+                    let last = keymap::TABLE.len().saturating_sub(1) as isize;
+                    self.over = Over::Help((isize::from(at as i16).saturating_add(by)).clamp(0, last) as u16);
+                }
+            }
+            Over::Transcript(mut pages) => {
+                if by == 0 {
+                    if let Some(first) = pages.line().map(|line| line.first) {
+                        self.jump(first);
+                        self.playing = false;
+                    }
+                } else {
+                    pages.go(&mut self.replay, by);
+                    self.over = Over::Transcript(pages);
+                }
+            }
+            Over::Hits(at) => {
+                let count = self.finder.as_ref().map_or(0, |finder| finder.hits.len());
+                if by == 0 {
+                    self.show_hit(at);
+                } else {
+                    self.over = Over::Hits(moved(at, by, count));
+                }
+            }
+            Over::Marks(at) => {
+                let marks = self.all_marks();
+                if by != 0 {
+                    self.over = Over::Marks(moved(at, by, marks.len()));
+                } else if let Some((time, ..)) = marks.get(at) {
+                    self.jump(*time);
+                }
+            }
+            Over::Commands(at) => {
+                let commands = &self.replay.outline().commands;
+                if by != 0 {
+                    self.over = Over::Commands(moved(at, by, commands.len()));
+                } else if let Some(command) = commands.get(at) {
+                    let start = Duration::from_millis(command.start);
+                    self.jump(start);
+                }
+            }
+        }
+        true
+    }
+
+    fn delete_mark(&mut self, effects: &mut Vec<Effect>) -> bool {
+        if let Over::Marks(at) = self.over
+            && let Some((time, note, true)) = self.all_marks().get(at)
+        {
+            self.marks.retain(|mark| mark.at != millis(*time) || mark.note != *note);
+            effects.push(Effect::SaveMarks(self.marks.clone()));
+        }
+        true
+    }
+
+    /// The viewer's marks and those of the recording: time, text, whether the viewer's.
+    pub(super) fn all_marks(&self) -> Vec<(Duration, String, bool)> {
+        let own = self.marks.iter().map(|mark| (Duration::from_millis(mark.at), mark.note.clone(), true));
+        let recorded = self.replay.outline().marks.iter().map(|(at, label)| (*at, label.clone(), false));
+        let mut all: Vec<_> = own.chain(recorded).collect();
+        all.sort_by_key(|(at, ..)| *at);
+        all
+    }
+
+    fn act(&mut self, action: Action) {
+        let (now, duration) = (self.replay.time(), self.replay.outline().duration());
+        match action {
+            Action::Pause => {
+                self.playing = !self.playing;
+                if self.playing && now >= duration && !self.grows {
+                    self.jump(Duration::ZERO);
+                }
+            }
+            Action::Seconds(by) => self.jump(shifted(now, Duration::from_secs(by.unsigned_abs()), by < 0)),
+            Action::Tenth(by) => self.jump(shifted(now, duration / 10, by < 0)),
+            Action::Part(part) => self.jump(duration.mul_f64(f64::from(part) / 10.0)),
+            Action::Start => self.jump(Duration::ZERO),
+            Action::End => self.jump(duration),
+            Action::Goto => self.ask(Purpose::Goto, ""),
+            Action::FrameBack | Action::FrameForward => {
+                self.playing = false;
+                self.follow = false;
+                let forward = action == Action::FrameForward;
+                let moved = if forward { self.replay.step_forward() } else { self.replay.step_back() };
+                if !moved {
+                    self.note = Some((if forward { "the end" } else { "the start" }.to_string(), false));
+                }
+                self.hear();
+            }
+            Action::Slower | Action::Faster => self.speed = stepped(self.speed, action == Action::Faster),
+            Action::Normal => self.speed = 1.0,
+            Action::CommandBefore | Action::CommandAfter => {
+                let to = if action == Action::CommandAfter {
+                    self.replay.command_after()
+                } else {
+                    self.replay.command_before()
+                };
+                match to {
+                    Some(time) => self.jump(time),
+                    None => self.note = Some(("no such command".to_string(), false)),
+                }
+            }
+            Action::Idle => {
+                self.idle = if matches!(self.idle, Idle::Limited(_)) {
+                    Idle::Kept
+                } else {
+                    Idle::Limited(super::app::IDLE_LIMIT)
+                };
+            }
+            Action::Logarithmic => {
+                self.idle = if self.idle == Idle::Logarithmic { Idle::Kept } else { Idle::Logarithmic };
+            }
+            Action::Find => self.ask(Purpose::Find { forward: true }, ""),
+            Action::FindBack => self.ask(Purpose::Find { forward: false }, ""),
+            Action::Next | Action::Previous => self.next_hit(action == Action::Next),
+            Action::Scope => {
+                self.scope = self.scope.next();
+                if let Some(finder) = &self.finder {
+                    self.finder = Some(Finder::new(finder.pattern.clone(), self.scope, finder.forward));
+                }
+                self.note = Some((format!("searching in: {}", self.scope.name()), false));
+            }
+            Action::Hits => self.over = Over::Hits(0),
+            Action::Commands if self.places.commands.width > 0 || !self.pane => self.pane = !self.pane,
+            Action::Commands => {
+                let ms = millis(now);
+                let at = self.replay.outline().commands.partition_point(|command| command.start <= ms);
+                self.over = Over::Commands(at.saturating_sub(1));
+            }
+            Action::Transcript => self.over = Over::Transcript(Box::new(Pages::new(&mut self.replay))),
+            Action::Keystrokes => self.keystrokes = !self.keystrokes,
+            Action::Mark => self.ask(Purpose::Mark, ""),
+            Action::Marks => self.over = Over::Marks(0),
+            Action::Undo => match self.undo.pop() {
+                Some(time) => {
+                    self.replay.aim(time);
+                    self.approach();
+                }
+                None => self.note = Some(("no jump to undo".to_string(), false)),
+            },
+            Action::PanLeft | Action::PanRight | Action::PanUp | Action::PanDown => self.pan_by(action),
+            Action::PanCursor => self.pan = Pan::Cursor,
+            Action::Export => {
+                let from =
+                    self.marks.iter().map(|mark| Duration::from_millis(mark.at)).filter(|at| *at < now).max();
+                let range = format!("{}..{}", times::tenths(from.unwrap_or_default()), times::tenths(now));
+                self.ask(Purpose::Export, &range);
+            }
+            Action::Follow => {
+                self.follow = !self.follow;
+                self.grows |= self.follow;
+                if self.follow {
+                    self.remember();
+                    self.replay.aim(duration);
+                    self.approach();
+                    self.playing = true;
+                    // Looked at on the next tick.
+                    self.since_refresh = REFRESH;
+                }
+            }
+            Action::Reveal => self.reveal = !self.reveal,
+            Action::Events => self.over = Over::Events,
+            Action::Help => self.over = Over::Help(0),
+            // Handled where the key was read.
+            Action::Quit => {}
+        }
+    }
+
+    fn ask(&mut self, purpose: Purpose, text: &str) {
+        self.prompt = Some(Prompt::new(purpose, text));
+    }
+
+    fn pan_by(&mut self, action: Action) {
+        let (cols, rows) = self.replay.terminal().size();
+        let (wide, high) = (self.places.screen.width.max(1), self.places.screen.height.max(1));
+        let (x, y) = self.panned();
+        let (right, down) = (cols.saturating_sub(wide), rows.saturating_sub(high));
+        let (step, jump) = (wide.div_ceil(4), high.div_ceil(4));
+        self.pan = match action {
+            Action::PanLeft => Pan::At(x.saturating_sub(step), y),
+            Action::PanRight => Pan::At((x + step).min(right), y),
+            Action::PanUp => Pan::At(x, y.saturating_sub(jump)),
+            _ => Pan::At(x, (y + jump).min(down)),
+        };
+    }
+
+    /// The upper left cell in view.
+    pub(super) fn panned(&self) -> (u16, u16) {
+        let (cols, rows) = self.replay.terminal().size();
+        let (wide, high) = (self.places.screen.width.max(1), self.places.screen.height.max(1));
+        let (right, down) = (cols.saturating_sub(wide), rows.saturating_sub(high));
+        match self.pan {
+            Pan::At(x, y) => (x.min(right), y.min(down)),
+            Pan::Cursor => {
+                let cursor = self.replay.terminal().cursor();
+                // A little beyond the cursor is shown where there is more.
+                let x = if cursor.col < wide { 0 } else { (cursor.col + wide / 4).saturating_sub(wide - 1) };
+                let y = (cursor.row + 1).saturating_sub(high);
+                (x.min(right), y.min(down))
+            }
+        }
+    }
+
+    fn typed(&mut self, prompt: &Prompt, effects: &mut Vec<Effect>) {
+        let text = prompt.text.trim();
+        let (now, outline) = (self.replay.time(), self.replay.outline());
+        match prompt.purpose {
+            Purpose::Goto => match times::parse(text, now, outline) {
+                Ok(time) => self.jump(time),
+                Err(error) => self.note = Some((error, true)),
+            },
+            Purpose::Find { forward } => {
+                let again = self.finder.as_ref().map(|finder| finder.pattern.clone());
+                let Some(pattern) = Pattern::new(&prompt.text).or(again) else { return };
+                self.finder = Some(Finder::new(pattern, self.scope, forward));
+                self.wanted = true;
+                self.playing = false;
+                self.remember();
+            }
+            Purpose::Mark => {
+                let mark = Mark { at: millis(now), note: text.to_string() };
+                let at = self.marks.partition_point(|other| other.at <= mark.at);
+                self.marks.insert(at, mark);
+                effects.push(Effect::SaveMarks(self.marks.clone()));
+            }
+            Purpose::Export => match range(text, now, outline) {
+                Ok((from, to, file)) => effects.push(Effect::Export { from, to, file }),
+                Err(error) => self.note = Some((error, true)),
+            },
+            Purpose::Filter => {}
+        }
+    }
+
+    // Hits.
+
+    /// Shows the hit that was searched, once it is known.
+    fn show_wanted(&mut self) {
+        let Some(finder) = self.finder.as_ref().filter(|_| self.wanted) else { return };
+        let (now, forward) = (self.replay.time(), finder.forward);
+        let found = finder.from(now, forward);
+        if !finder.is_done() && (found.is_none() || !forward) {
+            return;
+        }
+        self.wanted = false;
+        match found {
+            Some(index) => self.go_to_hit(index),
+            None => self.wrapped(forward),
+        }
+    }
+
+    fn wrapped(&mut self, forward: bool) {
+        let Some(finder) = &self.finder else { return };
+        let text = crate::text::escaped(finder.pattern.text()).to_string();
+        let Some(last) = finder.hits.len().checked_sub(1) else {
+            self.note = Some((format!("“{text}” was not found in: {}", finder.scope.name()), true));
+            return;
+        };
+        self.go_to_hit(if forward { 0 } else { last });
+        self.note = Some((format!("“{text}”: from the other end"), false));
+    }
+
+    fn next_hit(&mut self, same: bool) {
+        let Some(finder) = &self.finder else {
+            self.note = Some(("nothing has been searched: / searches".to_string(), false));
+            return;
+        };
+        let forward = finder.forward == same;
+        self.playing = false;
+        match finder.from(self.replay.time(), forward) {
+            Some(index) => {
+                self.remember();
+                self.go_to_hit(index);
+            }
+            None if finder.is_done() => {
+                self.remember();
+                self.wrapped(forward);
+            }
+            None => self.note = Some(("still searching".to_string(), false)),
+        }
+    }
+
+    fn go_to_hit(&mut self, index: usize) {
+        self.follow = false;
+        if let Some(finder) = &mut self.finder {
+            finder.show(&mut self.replay, index);
+        }
+        self.replay.take_events();
+    }
+
+    fn show_hit(&mut self, index: usize) {
+        self.remember();
+        self.playing = false;
+        self.go_to_hit(index);
+    }
+
+    // The mouse.
+
+    fn mouse(&mut self, mouse: &MouseEvent) {
+        let inside = |area: ratatui::layout::Rect| area.contains((mouse.column, mouse.row).into());
+        match mouse.kind {
+            MouseEventKind::Down(MouseButton::Left) | MouseEventKind::Drag(MouseButton::Left)
+                if inside(self.places.timeline) =>
+            {
+                let area = self.places.timeline;
+                let part = f64::from(mouse.column - area.x) / f64::from((area.width.max(2)) - 1);
+                self.jump(self.replay.outline().duration().mul_f64(part));
+            }
+            MouseEventKind::Down(MouseButton::Left) if !matches!(self.over, Over::None) => {
+                if inside(self.places.list) {
+                    let row = self.places.first_row + usize::from(mouse.row - self.places.list.y);
+                    match &mut self.over {
+                        Over::Hits(at) | Over::Marks(at) | Over::Commands(at) => *at = row,
+                        Over::Transcript(pages) => pages.select(row),
+                        _ => {}
+                    }
+                    self.list_key(&KeyEvent::new(KeyCode::Enter, KeyModifiers::NONE), &mut Vec::new());
+                }
+            }
+            MouseEventKind::Down(MouseButton::Left) if inside(self.places.commands) => {
+                let row = self.places.first_command + usize::from(mouse.row - self.places.commands.y);
+                if let Some(command) = self.replay.outline().commands.get(row) {
+                    let start = Duration::from_millis(command.start);
+                    self.jump(start);
+                }
+            }
+            MouseEventKind::ScrollDown | MouseEventKind::ScrollUp => {
+                let up = mouse.kind == MouseEventKind::ScrollUp;
+                if matches!(self.over, Over::None) {
+                    self.jump(shifted(self.replay.time(), Duration::from_secs(5), up));
+                } else {
+                    for _ in 0..3 {
+                        let code = if up { KeyCode::Up } else { KeyCode::Down };
+                        self.list_key(&KeyEvent::new(code, KeyModifiers::NONE), &mut Vec::new());
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// A list position moved by some rows.
+fn moved(at: usize, by: isize, count: usize) -> usize {
+    at.saturating_add_signed(by).min(count.saturating_sub(1))
+}
+
+fn shifted(now: Duration, by: Duration, back: bool) -> Duration {
+    if back { now.saturating_sub(by) } else { now.saturating_add(by) }
+}
+
+/// `FROM..TO [FILE]`.
+fn range(
+    text: &str,
+    now: Duration,
+    outline: &crate::replay::Outline,
+) -> Result<(Duration, Duration, Option<String>), String> {
+    let (from, rest) =
+        text.split_once("..").ok_or("a range is FROM..TO and a file name: 0:12..6:39 part.cast")?;
+    let (to, file) = match rest.trim().split_once(' ') {
+        Some((to, file)) => (to, Some(file.trim().to_string())),
+        None => (rest, None),
+    };
+    let (from, to) = (times::parse(from, now, outline)?, times::parse(to, now, outline)?);
+    if from > to {
+        return Err(format!("{} comes after {}", times::tenths(from), times::tenths(to)));
+    }
+    Ok((from, to, file))
+}
+
+impl Integrity {
+    /// The words to show.
+    pub fn text(&self) -> &str {
+        match self {
+            Self::Checking => "checking…",
+            Self::Good(text) | Self::Doubtful(text) | Self::Bad(text) => text,
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! The list of recordings.
+
+use super::super::browser::{Browser, Row};
+use super::{bold, dim, prompt_line, reversed, text};
+use crate::text::escaped;
+use ratatui::buffer::Buffer;
+use ratatui::layout::{Position, Rect};
+use ratatui::style::Style;
+
+/// Columns: heading, width, and what stands there. The last one takes the rest.
+type Column = (&'static str, u16, fn(&Row) -> &str);
+const COLUMNS: [Column; 9] = [
+    ("WHEN (UTC)", 16, |row| &row.when),
+    ("WHO", 18, |row| &row.who),
+    ("HOST", 12, |row| &row.host),
+    ("LENGTH", 9, |row| &row.length),
+    ("CMDS", 5, |row| &row.commands),
+    ("EXIT", 5, |row| &row.exit),
+    ("STATE", 9, |row| &row.state),
+    ("ID", 9, |row| &row.id),
+    ("WHY", 200, |row| &row.why),
+];
+
+/// Columns left out of a narrow terminal, first to go first.
+const NARROW: [&str; 3] = ["CMDS", "ID", "EXIT"];
+
+/// Draws the list; gives where the viewer's cursor belongs, if anywhere.
+pub(in crate::player) fn browser(browser: &mut Browser, area: Rect, buffer: &mut Buffer) -> Option<Position> {
+    let row = |y: u16| Rect { y: area.y + y, height: 1, ..area };
+    if area.width < 20 || area.height < 5 {
+        text(buffer, area, 0, 0, "too small", Style::new());
+        return None;
+    }
+    let matching = browser.matching();
+    buffer.set_style(row(0), reversed());
+    let place = escaped(&browser.place).to_string();
+    let count = format!("recordings · {} of {} · {place}", matching.len(), browser.rows.len());
+    text(buffer, row(0), 1, 0, &count, reversed());
+    let dropped = if area.width >= 100 { 0 } else { NARROW.len() };
+    let columns: Vec<&Column> =
+        COLUMNS.iter().filter(|(name, ..)| !NARROW.iter().take(dropped).any(|n| n == name)).collect();
+    let mut line = |area: Rect, cells: &dyn Fn(&Column) -> String, style: Style| {
+        let mut x = 1;
+        for column in &columns {
+            let cell = Rect { width: area.width.min(x + column.1 - 1), ..area };
+            text(buffer, cell, x, 0, &cells(column), style);
+            x += column.1;
+        }
+    };
+    line(row(1), &|column| column.0.to_string(), bold());
+    let height = area.height - 3;
+    browser.page = usize::from(height);
+    let from = browser
+        .selected
+        .saturating_sub(usize::from(height) / 2)
+        .min(matching.len().saturating_sub(height.into()));
+    let mut chosen = None;
+    for (y, (n, index)) in (2..2 + height).zip(matching.iter().enumerate().skip(from)) {
+        let Some(found) = browser.rows.get(*index) else { continue };
+        line(row(y), &|column| escaped((column.2)(found)).to_string(), Style::new());
+        if n == browser.selected {
+            chosen = Some(row(y));
+        }
+    }
+    if let Some(chosen) = chosen {
+        buffer.set_style(chosen, reversed());
+    }
+    if matching.is_empty() {
+        text(buffer, row(2), 1, 0, "no recording matches", dim());
+    }
+    let last = row(area.height - 1);
+    if let Some(prompt) = &browser.prompt {
+        return Some(prompt_line(prompt, last, buffer));
+    }
+    let note = match &browser.note {
+        Some(note) => escaped(note).to_string(),
+        None if browser.filter.is_empty() => "Enter opens · / filters · q leaves".to_string(),
+        None => format!("filter “{}” · Esc shows all", escaped(&browser.filter)),
+    };
+    text(buffer, last, 1, 0, &note, dim());
+    None
+}

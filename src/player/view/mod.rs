@@ -1,0 +1,257 @@
+//! What the viewer sees. Everything that came out of a recording is drawn as cells or escaped first: no recorded byte
+//! reaches the viewer's terminal.
+
+mod browser;
+mod lists;
+mod screen;
+mod timeline;
+
+pub(super) use browser::browser;
+
+use super::app::{App, Depth, Integrity, Over};
+use super::prompt::{Prompt, Purpose};
+use super::times;
+use crate::replay::{Idle, Source};
+use crate::text::escaped;
+use ratatui::buffer::Buffer;
+use ratatui::layout::{Position, Rect};
+use ratatui::style::{Color, Modifier, Style};
+use std::time::Duration;
+
+/// Narrowest terminal in which commands have a pane of their own.
+const PANE_FROM: u16 = 100;
+
+/// Draws the player; gives where the viewer's cursor belongs, if anywhere.
+pub(super) fn player<S: Source>(app: &mut App<S>, area: Rect, buffer: &mut Buffer) -> Option<Position> {
+    if area.width < 10 || area.height < 4 {
+        text(buffer, area, 0, 0, "too small", Style::new());
+        return None;
+    }
+    let row = |y: u16| Rect { y: area.y + y, height: 1, ..area };
+    header(app, row(0), buffer);
+    let keys = u16::from(app.keystrokes && area.height > 8);
+    let body = Rect { y: area.y + 1, height: area.height - 3 - keys, ..area };
+    body_of(app, body, buffer);
+    if keys > 0 {
+        keystrokes(app, row(area.height - 3), buffer);
+    }
+    let line = row(area.height - 2);
+    // The legend stands where there is room for it.
+    let legend = "  ◆ hit ● mark ↕ resize ! gap · idle";
+    let legend_width = if area.width >= 120 { 36 } else { 0 };
+    app.places.timeline = Rect { x: line.x + 1, width: line.width - 2 - legend_width, ..line };
+    timeline::draw(app, app.places.timeline, buffer);
+    if legend_width > 0 {
+        text(buffer, line, line.width - legend_width - 1, 0, legend, dim());
+    }
+    let last = row(area.height - 1);
+    match &app.prompt {
+        Some(prompt) => Some(prompt_line(prompt, last, buffer)),
+        None => {
+            status(app, last, buffer);
+            None
+        }
+    }
+}
+
+pub(super) fn dim() -> Style {
+    Style::new().add_modifier(Modifier::DIM)
+}
+
+pub(super) fn bold() -> Style {
+    Style::new().add_modifier(Modifier::BOLD)
+}
+
+pub(super) fn reversed() -> Style {
+    Style::new().add_modifier(Modifier::REVERSED)
+}
+
+/// A style in a colour, where there are colours.
+pub(super) fn colored(depth: Depth, color: Color) -> Style {
+    if depth == Depth::Mono { bold() } else { Style::new().fg(color) }
+}
+
+/// Writes a line at a place inside an area, cut at its edge; gives the column after it.
+pub(super) fn text(buffer: &mut Buffer, area: Rect, x: u16, y: u16, line: &str, style: Style) -> u16 {
+    if x >= area.width || y >= area.height {
+        return x;
+    }
+    let (end, _) = buffer.set_stringn(area.x + x, area.y + y, line, usize::from(area.width - x), style);
+    end - area.x
+}
+
+/// Writes a line that ends at the right edge; gives the column where it begins.
+fn text_right(buffer: &mut Buffer, area: Rect, line: &str, style: Style) -> u16 {
+    let width = u16::try_from(unicode_width::UnicodeWidthStr::width(line)).unwrap_or(u16::MAX);
+    let x = area.width.saturating_sub(width);
+    text(buffer, area, x, 0, line, style);
+    x
+}
+
+fn header<S: Source>(app: &App<S>, area: Rect, buffer: &mut Buffer) {
+    let outline = app.replay.outline();
+    let counts =
+        [(outline.withheld, "withheld"), (outline.gaps.len() as u64, "gaps"), (outline.lost, "lost")];
+    let mut warnings = String::new();
+    for (count, words) in counts.iter().filter(|(count, _)| *count > 0) {
+        // Where there is little room, a letter must do.
+        let words = if area.width < 80 { words.get(..1).unwrap_or(words) } else { words };
+        warnings.push_str(&format!("{count} {words} · "));
+    }
+    for (is, words) in [
+        (app.replay.terminal().overrun(), "screen may differ"),
+        (app.replay.fault().is_some(), "unreadable parts"),
+    ] {
+        if is {
+            warnings.push_str(&format!("{words} · "));
+        }
+    }
+    if !warnings.is_empty() {
+        warnings.insert_str(0, "⚠ ");
+    }
+    let mut right = warnings.clone();
+    let (sign, style) = match &app.integrity {
+        Integrity::Checking => ("… ", dim()),
+        Integrity::Good(_) => ("✔ ", colored(app.depth, Color::Green)),
+        Integrity::Doubtful(_) => ("⚠ ", colored(app.depth, Color::Yellow)),
+        Integrity::Bad(_) => ("✘ ", colored(app.depth, Color::Red).add_modifier(Modifier::BOLD)),
+    };
+    right.push_str(sign);
+    right.push_str(app.integrity.text());
+    if !outline.commands.is_empty() && area.width >= 60 {
+        right.push_str(&format!(" · {} cmds", outline.commands.len()));
+    }
+    right.push(' ');
+    buffer.set_style(area, reversed());
+    // The verdict is always whole; the title takes what is left.
+    let from = text_right(buffer, area, &right, style.add_modifier(Modifier::REVERSED));
+    if !warnings.is_empty() {
+        let style = colored(app.depth, Color::Yellow).add_modifier(Modifier::REVERSED);
+        text(buffer, area, from, 0, &warnings, style);
+    }
+    let mut title = vec![app.title.who.clone(), app.title.host.clone()];
+    title.extend(outline.wall(Duration::ZERO).and_then(times::date));
+    title.push(app.title.why.clone());
+    title.retain(|part| !part.is_empty());
+    let left = Rect { width: from.saturating_sub(1), ..area };
+    text(buffer, left, 1, 0, &escaped(&title.join(" · ")).to_string(), reversed());
+}
+
+fn body_of<S: Source>(app: &mut App<S>, area: Rect, buffer: &mut Buffer) {
+    app.places.list = Rect::default();
+    if !matches!(app.over, Over::None) {
+        app.places.commands = Rect::default();
+        return lists::draw(app, area, buffer);
+    }
+    let pane = if app.pane && area.width >= PANE_FROM && !app.replay.outline().commands.is_empty() {
+        (area.width / 4).clamp(32, 60)
+    } else {
+        0
+    };
+    let left = Rect { width: area.width - pane, ..area };
+    screen::framed(app, left, buffer);
+    app.places.commands = Rect::default();
+    if pane > 0 {
+        let right = Rect { x: area.x + left.width, width: pane, ..area };
+        lists::command_pane(app, right, buffer);
+    }
+}
+
+/// A frame with a title; gives what is inside.
+pub(super) fn frame(buffer: &mut Buffer, area: Rect, title: &str) -> Rect {
+    if area.width < 2 || area.height < 2 {
+        return area;
+    }
+    let (right, bottom) = (area.width - 1, area.height - 1);
+    for x in 1..right {
+        for y in [0, bottom] {
+            text(buffer, area, x, y, "─", dim());
+        }
+    }
+    for y in 1..bottom {
+        for x in [0, right] {
+            text(buffer, area, x, y, "│", dim());
+        }
+    }
+    for (x, y, corner) in [(0, 0, "┌"), (right, 0, "┐"), (0, bottom, "└"), (right, bottom, "┘")] {
+        text(buffer, area, x, y, corner, dim());
+    }
+    let top = Rect { width: area.width.saturating_sub(2), ..area };
+    text(buffer, top, 2, 0, &format!(" {title} "), bold());
+    Rect { x: area.x + 1, y: area.y + 1, width: area.width - 2, height: area.height - 2 }
+}
+
+fn keystrokes<S: Source>(app: &mut App<S>, area: Rect, buffer: &mut Buffer) {
+    let typed = app.recent_input(usize::from(area.width));
+    let x = text(buffer, area, 0, 0, " typed: ", dim());
+    if typed.is_empty() {
+        text(buffer, area, x, 0, "nothing recorded here", dim());
+    } else {
+        text(buffer, area, x, 0, &typed, bold());
+    }
+}
+
+fn status<S: Source>(app: &App<S>, area: Rect, buffer: &mut Buffer) {
+    let (time, outline) = (app.replay.time(), app.replay.outline());
+    let sign = match () {
+        () if app.replay.underway() => "…",
+        () if app.follow => "⏺",
+        () if app.playing => "⏵",
+        () => "⏸",
+    };
+    let mut parts = vec![format!("{sign} {} / {}", times::tenths(time), times::short(outline.duration()))];
+    parts.extend(outline.wall(time).and_then(times::clock));
+    parts.push(format!("{}x", app.speed));
+    parts.push(match (app.idle, app.skipped) {
+        (_, Some((skipped, _))) => format!("» {} idle skipped", times::short(skipped)),
+        (Idle::Kept, _) => "all idle".to_string(),
+        (Idle::Limited(limit), _) => format!("idle > {}s skipped", limit.as_secs()),
+        (Idle::Logarithmic, _) => "idle squeezed".to_string(),
+    });
+    if app.follow {
+        parts.push("following".to_string());
+    }
+    if app.reveal {
+        parts.push("hidden shown".to_string());
+    }
+    if let Some(finder) = &app.finder {
+        let pattern = escaped(finder.pattern.text()).to_string();
+        let at = finder.hits.iter().rposition(|hit| hit.first <= time).map_or(0, |at| at + 1);
+        let more = if finder.more { "+" } else { "" };
+        let count = finder.hits.len();
+        parts.push(if finder.is_done() {
+            format!("match {at}/{count}{more} “{pattern}”")
+        } else {
+            format!("searching {}% {count} “{pattern}”", finder.percent(&app.replay))
+        });
+    }
+    let help = text_right(buffer, area, "F1 help ", dim());
+    let left = Rect { width: help.saturating_sub(1), ..area };
+    if let Some((note, wrong)) = &app.note {
+        let style = if *wrong { colored(app.depth, Color::Red) } else { bold() };
+        text(buffer, left, 1, 0, &escaped(note).to_string(), style);
+    } else {
+        text(buffer, left, 1, 0, &parts.join("   "), Style::new());
+    }
+}
+
+/// The line that is being typed; gives where the cursor belongs.
+pub(super) fn prompt_line(prompt: &Prompt, area: Rect, buffer: &mut Buffer) -> Position {
+    let label = match prompt.purpose {
+        Purpose::Goto => "go to: ",
+        Purpose::Find { forward: true } => "/",
+        Purpose::Find { forward: false } => "?",
+        Purpose::Mark => "note: ",
+        Purpose::Export => "export: ",
+        Purpose::Filter => "filter: ",
+    };
+    let x = text(buffer, area, 1, 0, label, bold());
+    // A long line is shown from where its cursor is.
+    let room = usize::from(area.width.saturating_sub(x + 1)).max(1);
+    let skip = (prompt.cursor + 1).saturating_sub(room);
+    let shown: String = prompt.text.chars().skip(skip).collect();
+    text(buffer, area, x, 0, &escaped(&shown).to_string(), Style::new());
+    let before: String = prompt.text.chars().skip(skip).take(prompt.cursor - skip).collect();
+    let width = unicode_width::UnicodeWidthStr::width(escaped(&before).to_string().as_str());
+    Position::new((area.x + x).saturating_add(width as u16).min(area.right() - 1), area.y)
+}
