@@ -2,7 +2,7 @@
 
 use crate::cast::Payload;
 use crate::replay::{Replay, Source};
-use crate::terminal::{Line, Terminal, Transcript};
+use crate::terminal::{Line, NO_TERMINAL, Transcript};
 use std::time::Duration;
 
 /// A transcript under way, which goes on where it was left.
@@ -61,6 +61,20 @@ impl Reading {
 
 /// A transcript at the last segment, at or before this one, that begins with a keyframe.
 fn start<S: Source>(replay: &mut Replay<S>, segment: usize, settle: Duration) -> (usize, Transcript) {
+    let (cols, rows) = replay.outline().size;
+    let bare = cols == 0 || rows == 0;
+    let (from, mut transcript, time) = from_keyframe(replay, segment).unwrap_or_else(|| {
+        let (cols, rows) = if bare { NO_TERMINAL } else { (cols, rows) };
+        (0, Transcript::new(cols, rows), Duration::ZERO)
+    });
+    if bare {
+        // Without a terminal, nothing turned a line feed into a new line (LNM).
+        transcript.feed(time, b"\x1b[20h", &mut |_| {});
+    }
+    (from, transcript.settling(settle))
+}
+
+fn from_keyframe<S: Source>(replay: &mut Replay<S>, segment: usize) -> Option<(usize, Transcript, Duration)> {
     for from in (1..=segment).rev() {
         if !replay.outline().spans.get(from).is_some_and(|span| span.keyframe) {
             continue;
@@ -68,9 +82,9 @@ fn start<S: Source>(replay: &mut Replay<S>, segment: usize, settle: Duration) ->
         let read = replay.source().segment(from).unwrap_or_default();
         for event in &read.events {
             match &event.payload {
-                Payload::Keyframe(text) if Terminal::is_keyframe(text) => {
+                Payload::Keyframe(text) => {
                     if let Some(transcript) = Transcript::restored(text, event.time) {
-                        return (from, transcript.settling(settle));
+                        return Some((from, transcript, event.time));
                     }
                 }
                 // A keyframe after the first output is no beginning.
@@ -79,9 +93,7 @@ fn start<S: Source>(replay: &mut Replay<S>, segment: usize, settle: Duration) ->
             }
         }
     }
-    let (cols, rows) = replay.outline().size;
-    let (cols, rows) = if cols == 0 || rows == 0 { (80, 24) } else { (cols, rows) };
-    (0, Transcript::new(cols, rows).settling(settle))
+    None
 }
 
 /// The transcript as it is leafed through: a window of lines around where the viewer is, in the order in which they came to
@@ -221,6 +233,7 @@ mod tests {
     use super::*;
     use crate::cast::Event;
     use crate::replay::Memory;
+    use crate::terminal::Terminal;
 
     fn numbered(count: u64, bytes: usize) -> Replay<Memory> {
         let mut terminal = Terminal::new(40, 5);

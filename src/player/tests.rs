@@ -278,11 +278,9 @@ fn integrity_and_what_is_missing_are_always_in_view() {
             Integrity::Doubtful("torn".into()),
         ] {
             app.update(Message::Integrity(verdict.clone()));
-            for key in ["t", "q", "h", "q", "c", "q"] {
-                if key == "q" && width < 100 || key != "q" {
-                    app.over = super::app::Over::None;
-                    types(&mut app, if key == "q" { "v" } else { key });
-                }
+            for key in ["t", "h", "'", "b", "H", "v"] {
+                app.over = super::app::Over::None;
+                types(&mut app, key);
                 assert!(first(&mut app).contains(verdict.text()), "{width}x{height} {}", first(&mut app));
             }
             app.over = super::app::Over::None;

@@ -500,16 +500,14 @@ impl<S: Source> App<S> {
                 let part = f64::from(mouse.column - area.x) / f64::from((area.width.max(2)) - 1);
                 self.jump(self.replay.outline().duration().mul_f64(part));
             }
-            MouseEventKind::Down(MouseButton::Left) if !matches!(self.over, Over::None) => {
-                if inside(self.places.list) {
-                    let row = self.places.first_row + usize::from(mouse.row - self.places.list.y);
-                    match &mut self.over {
-                        Over::Hits(at) | Over::Marks(at) | Over::Commands(at) => *at = row,
-                        Over::Transcript(pages) => pages.select(row),
-                        _ => {}
-                    }
-                    self.list_key(&KeyEvent::new(KeyCode::Enter, KeyModifiers::NONE), &mut Vec::new());
+            MouseEventKind::Down(MouseButton::Left) if inside(self.places.list) => {
+                let row = self.places.first_row + usize::from(mouse.row - self.places.list.y);
+                match &mut self.over {
+                    Over::Hits(at) | Over::Marks(at) | Over::Commands(at) => *at = row,
+                    Over::Transcript(pages) => pages.select(row),
+                    _ => {}
                 }
+                self.list_key(&KeyEvent::new(KeyCode::Enter, KeyModifiers::NONE), &mut Vec::new());
             }
             MouseEventKind::Down(MouseButton::Left) if inside(self.places.commands) => {
                 let row = self.places.first_command + usize::from(mouse.row - self.places.commands.y);

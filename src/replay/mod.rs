@@ -16,7 +16,7 @@ pub use recording::Recording;
 pub use source::{Error, Memory, Outline, Segment, Source, Span, millis};
 
 use crate::cast::{Event, Payload};
-use crate::terminal::Terminal;
+use crate::terminal::{NO_TERMINAL, Terminal};
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 use std::time::Duration;
@@ -27,8 +27,6 @@ const HELD: usize = 4;
 const OWN_EVERY: usize = 256 << 10;
 /// Keyframes made here that are kept, in bytes.
 const OWN_BYTES: usize = 8 << 20;
-/// Size of the screen where the recording has no terminal.
-const NO_TERMINAL: (u16, u16) = (80, 24);
 
 /// A place between two events.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -238,7 +236,8 @@ impl<S: Source> Replay<S> {
         };
         self.since_keyframe = 0;
         match keyframe.as_deref().and_then(Terminal::restored) {
-            Some(terminal) => {
+            Some(mut terminal) => {
+                new_lines(self.outline().size, &mut terminal);
                 self.terminal = terminal;
                 self.place = place;
             }
@@ -472,11 +471,15 @@ impl<S: Source> Replay<S> {
 fn blank(size: (u16, u16)) -> Terminal {
     let (cols, rows) = if size.0 == 0 || size.1 == 0 { NO_TERMINAL } else { size };
     let mut terminal = Terminal::new(cols, rows);
-    if size.0 == 0 || size.1 == 0 {
-        // Without a terminal, nothing turned a line feed into a new line.
-        terminal.feed(b"\x1b[20h");
-    }
+    new_lines(size, &mut terminal);
     terminal
+}
+
+/// Without a terminal, nothing turned a line feed into a new line: ours does (LNM).
+fn new_lines(size: (u16, u16), terminal: &mut Terminal) {
+    if size.0 == 0 || size.1 == 0 {
+        terminal.feed_guarded(b"\x1b[20h");
+    }
 }
 
 fn changes_screen(payload: &Payload) -> bool {
