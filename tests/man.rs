@@ -14,7 +14,8 @@ fn told(text: &str) -> BTreeSet<String> {
     for line in text.lines().filter(|line| line.starts_with('.')) {
         let words: Vec<&str> = line.split_whitespace().collect();
         for pair in words.windows(2) {
-            if pair[0].trim_start_matches('.') == "Fl" {
+            // `--` alone ends the flags; it is none.
+            if pair[0].trim_start_matches('.') == "Fl" && pair[1] != "-" {
                 found.insert(format!("-{}", pair[1].trim_end_matches(['.', ','])));
             }
         }

@@ -156,6 +156,7 @@ impl Store {
             }
         }
         found.sort();
+        sort_within_seconds(&mut found);
         Ok(found)
     }
 
@@ -227,6 +228,18 @@ impl Found {
     }
 }
 
+/// Names tell the second only; ids are random. Recordings of one second are put in the order in which their files were
+/// made, where the file system tells.
+fn sort_within_seconds(found: &mut [Found]) {
+    let second = |found: &Found| found.name.as_ref().map(|name| name.start);
+    for same in found.chunk_by_mut(|a, b| second(a) == second(b)).filter(|same| same.len() > 1) {
+        same.sort_by_cached_key(|found| {
+            let facts = found.path.symlink_metadata().ok()?;
+            facts.created().or_else(|_| facts.modified()).ok()
+        });
+    }
+}
+
 /// Whether somebody is still writing this recording (its lock is held).
 pub fn is_running(file: &File) -> bool {
     match file.try_lock_shared() {
@@ -274,6 +287,23 @@ mod tests {
         );
         let path = store.find("last").unwrap().path;
         assert_eq!(store.find(path.to_str().unwrap()).unwrap().path, path);
+    }
+
+    #[test]
+    fn recordings_of_the_same_second_are_in_the_order_in_which_they_were_made() {
+        let (_dir, store) = store();
+        let ids: Vec<[u8; 16]> = [9u8, 1, 5, 3, 7].map(|n| [n; 16]).to_vec();
+        for id in &ids {
+            let before = std::time::SystemTime::now();
+            store.create(1_700_000_000_000, id).unwrap();
+            // File times move in steps of the kernel's clock: wait for the next one.
+            let made = |at: std::time::SystemTime| at > before + std::time::Duration::from_millis(20);
+            while !made(std::time::SystemTime::now()) {
+                std::thread::yield_now();
+            }
+        }
+        let listed = store.list().unwrap().into_iter().map(|found| found.name.unwrap().id);
+        assert_eq!(listed.collect::<Vec<_>>(), ids.iter().map(id_text).collect::<Vec<_>>());
     }
 
     #[test]

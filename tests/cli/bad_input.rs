@@ -88,3 +88,50 @@ fn wrong_arguments_are_one_line_with_hints() {
     assert!(home.run(&["verify", "--help"]).exits(0).text().contains("Exit status"));
     assert!(home.run(&["completions", "zsh"]).exits(0).text().contains("#compdef sealcast"));
 }
+
+#[test]
+fn a_full_or_read_only_place_for_the_keys_is_said_and_leaves_nothing_half_made() {
+    let home = Sandbox::new();
+    if std::fs::read_to_string("/proc/self/status").unwrap().contains("CapEff:\t0000000000000000") {
+        eprintln!("skipped: mounting needs root");
+        return;
+    }
+    let place = home.path("place");
+    std::fs::create_dir(&place).unwrap();
+    let mounted = |options: &str| {
+        let mut mount = std::process::Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(&place).status().is_ok_and(|s| s.success())
+    };
+    struct Unmount<'a>(&'a std::path::Path);
+    impl Drop for Unmount<'_> {
+        fn drop(&mut self) {
+            let _ = std::process::Command::new("umount").arg(self.0).status();
+        }
+    }
+    let keys = || {
+        let mut command = home.command(&["keys", "new"]);
+        command.env("XDG_DATA_HOME", &place);
+        ran(&mut command, &["keys", "new"])
+    };
+    if !mounted("size=4k,mode=700") {
+        eprintln!("skipped: tmpfs cannot be mounted here");
+        return;
+    }
+    {
+        let _mount = Unmount(&place);
+        let full = keys().exits(2).complains("No space left");
+        assert!(full.err.contains("make room"), "{full}");
+        // What was made is whole, and with room the rest is made: the same identity, no second one.
+        assert!(mounted("remount,size=1m"));
+        let made = keys().exits(0);
+        let identity = std::fs::read_to_string(place.join("sealcast/keys/identity.txt")).unwrap();
+        assert!(identity.contains(made.text().trim()), "{made}");
+        let names = std::fs::read_dir(place.join("sealcast/keys")).unwrap();
+        let names: Vec<String> =
+            names.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        assert!(!names.iter().any(|name| name.ends_with(".new")), "{names:?}");
+    }
+    assert!(mounted("ro"));
+    let _mount = Unmount(&place);
+    keys().exits(2).complains("Read-only file system");
+}
