@@ -1,7 +1,7 @@
 //! `sealcast export REC --format …`
 
 use super::Context;
-use super::recordings::{Reading, clock, ms, shown};
+use super::recordings::{Opened, Reading, clock, ms, shown};
 use crate::console::{Style, WriteError, json_safe};
 use crate::container::Cursor;
 use crate::error::{Context as _, Error, Kind, Result};
@@ -64,13 +64,16 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
         return Err(Error::new(Kind::Usage, "recorded bytes could act on your terminal")
             .hint("write them to a file with -o FILE, or use --format text"));
     }
+    let opened = args.reading.open_content(context, &args.recording)?;
+    let format = args.format.into();
     let losses = match &args.output {
         None if console.is_terminal() => {
-            export(context, args, LineSafe { out: console.raw(), line: Vec::new() }, "standard output")?
+            let out = LineSafe { out: console.raw(), line: Vec::new() };
+            export(context, opened, format, out, "standard output")?
         }
-        None => export(context, args, BufWriter::new(console.raw()), "standard output")?,
+        None => export(context, opened, format, BufWriter::new(console.raw()), "standard output")?,
         Some(path) => {
-            let losses = to_file(context, args, path)?;
+            let losses = to_file(context, opened, format, path)?;
             console.note(format!("wrote {}", shown(path)));
             losses
         }
@@ -81,11 +84,9 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
     Ok(())
 }
 
-fn to_file(context: &Context, args: &Args, path: &Path) -> Result<Losses> {
-    // Opened only when the recording can be: a failure must leave no empty file behind.
-    args.reading.open_content(context, &args.recording)?;
+fn to_file(context: &Context, opened: Opened, format: Format, path: &Path) -> Result<Losses> {
     let file = sys::file::create_new(path)?;
-    let written = export(context, args, BufWriter::new(&file), &shown(path));
+    let written = export(context, opened, format, BufWriter::new(&file), &shown(path));
     let written = written.and_then(|losses| {
         file.sync_all().map_err(|e| sys::Error::at("sync", path, e))?;
         Ok(losses)
@@ -97,15 +98,20 @@ fn to_file(context: &Context, args: &Args, path: &Path) -> Result<Losses> {
     written
 }
 
-fn export(context: &Context, args: &Args, out: impl Write, name: &str) -> Result<Losses> {
-    let mut opened = args.reading.open_content(context, &args.recording)?;
+fn export(
+    context: &Context,
+    mut opened: Opened,
+    format: Format,
+    out: impl Write,
+    name: &str,
+) -> Result<Losses> {
     let wrote = |error: io::Error| match error.kind() {
         io::ErrorKind::BrokenPipe => WriteError::Closed.into(),
         _ => Error::from(sys::Error::new("write to", name, error)),
     };
     let reader = &mut opened.reader;
     let opening = reader.opening().or_say(|| shown(&opened.found.path))?.clone();
-    let mut exporter = Exporter::begin(args.format.into(), reader.header(), &opening, out).map_err(wrote)?;
+    let mut exporter = Exporter::begin(format, reader.header(), &opening, out).map_err(wrote)?;
     let mut progress = context.console.progress("exporting", reader.length());
     let mut last = 0;
     let mut fault = None;
