@@ -17,6 +17,7 @@ pub mod player;
 pub mod policy;
 pub mod record;
 pub mod replay;
+pub mod search;
 pub mod shell;
 pub mod store;
 pub mod sys;

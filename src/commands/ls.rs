@@ -23,10 +23,10 @@ pub struct Args {
     #[arg(long, value_name = "HOST")]
     host: Option<String>,
     /// Only what began at or after TIME: `2026-11-22`, `2026-11-22 14:03`, `14:03`, `yesterday`, `2h ago` (UTC)
-    #[arg(long, value_name = "TIME", value_parser = super::when::parse)]
+    #[arg(long, value_name = "TIME", value_parser = crate::search::when::parse)]
     since: Option<i64>,
     /// Only what began before TIME
-    #[arg(long, value_name = "TIME", value_parser = super::when::parse)]
+    #[arg(long, value_name = "TIME", value_parser = crate::search::when::parse)]
     until: Option<i64>,
     /// Print JSON lines
     #[arg(long)]

@@ -14,7 +14,6 @@ pub mod run;
 pub mod shell;
 pub mod show;
 pub mod verify;
-mod when;
 
 use crate::console::Console;
 use crate::crypto::identity::Identities;

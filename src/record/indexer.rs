@@ -10,7 +10,7 @@
 use super::recorder::Indexer;
 use crate::cast::{Event, Payload};
 use crate::container::{Extras, filter};
-use crate::terminal::Shown;
+use crate::terminal::{Shown, Typed, TypedLine};
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -228,6 +228,11 @@ impl Indexer for ScreenIndexer {
         let bytes = match &event.payload {
             Payload::Output(bytes) | Payload::ErrorOutput(bytes) => bytes.len(),
             Payload::Resize { .. } => 0,
+            Payload::Input(typed) => {
+                // Typed text is never a flood that is worth passing over.
+                self.batched += typed.len();
+                0
+            }
             _ => return,
         };
         if !self.flooded && !self.afford(event.time, bytes) {
@@ -302,6 +307,7 @@ impl Drop for ScreenIndexer {
 fn read(shared: &Shared, size: (u16, u16), least: u64) {
     let mut filter = filter::Builder::default();
     let mut shown = Shown::new(size);
+    let mut typed = Typed::default();
     let mut last = Duration::ZERO;
     // Output of this segment, and since the last keyframe.
     let (mut raw, mut since) = (0usize, 0usize);
@@ -317,6 +323,7 @@ fn read(shared: &Shared, size: (u16, u16), least: u64) {
                     }
                     last = event.time;
                     shown.event(&event, &mut |line| filter.add(&line.text));
+                    typed.event(&event, &mut |line| add_typed(&mut filter, &line));
                 }
             }
             Work::Skim => {
@@ -335,6 +342,7 @@ fn read(shared: &Shared, size: (u16, u16), least: u64) {
                     std::mem::replace(&mut shown, new).finish(&mut |line| filter.add(&line.text));
                     since = 0;
                 }
+                typed.finish(&mut |line| add_typed(&mut filter, &line));
                 let made = filter.finish();
                 let good = whole && !fault && raw as u64 >= least;
                 whole = !shown.is_skimming();
@@ -350,6 +358,13 @@ fn read(shared: &Shared, size: (u16, u16), least: u64) {
             #[cfg(test)]
             Work::Hold(barrier) => drop(barrier.wait()),
         }
+    }
+}
+
+fn add_typed(filter: &mut filter::Builder, line: &TypedLine) {
+    filter.add(&line.text);
+    if let Some(text) = &line.corrected {
+        filter.add(text);
     }
 }
 

@@ -26,11 +26,13 @@ mod tape;
 #[cfg(test)]
 mod tests;
 mod transcript;
+mod typed;
 mod work;
 
 pub use cell::{Cell, Color, Style, Underline};
 pub use shown::{NO_TERMINAL, Shown};
 pub use transcript::{Kind, Line, Transcript};
+pub use typed::{Typed, TypedLine};
 
 use alacritty_terminal::index::Line as Row;
 use alacritty_terminal::term::cell::Flags;

@@ -5,11 +5,18 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
 /// Reads a moment; gives milliseconds since 1970-01-01T00:00:00Z. UTC throughout, as recordings are named.
-pub(super) fn parse(text: &str) -> Result<i64, String> {
+///
+/// # Errors
+/// In words, with the forms that are understood.
+pub fn parse(text: &str) -> Result<i64, String> {
     parse_at(text, Timestamp::now())
 }
 
-fn parse_at(text: &str, now: Timestamp) -> Result<i64, String> {
+/// [`parse`], counted from `now`.
+///
+/// # Errors
+/// As [`parse`].
+pub fn parse_at(text: &str, now: Timestamp) -> Result<i64, String> {
     let text = text.trim();
     let today = TimeZone::UTC.to_datetime(now).date();
     let utc = |at: DateTime| TimeZone::UTC.to_timestamp(at).ok();

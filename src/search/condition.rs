@@ -1,0 +1,258 @@
+//! Conditions on a recording as a whole: who, as whom, where, when, why, what was run and how it ended.
+//!
+//! Some can be answered from the public header, without a key; the rest from the index. Refuses to look inside.
+
+use super::pattern::{Pattern, Style};
+use super::when;
+use crate::container::{Entry, Header, Opening};
+use jiff::Timestamp;
+
+/// The names of conditions, as they are typed.
+pub const NAMES: [&str; 10] =
+    ["user", "as", "host", "since", "until", "label", "ticket", "command", "exit", "min-duration"];
+
+/// A condition.
+#[derive(Clone, Debug)]
+pub enum Condition {
+    /// Who logged in.
+    User(Glob),
+    /// As whom the session ran.
+    Target(Glob),
+    /// On which host.
+    Host(Glob),
+    /// Began at or after this moment, milliseconds since 1970-01-01T00:00:00Z.
+    Since(i64),
+    /// Began before this moment.
+    Until(i64),
+    /// Has this label, with this value if one is given.
+    Label(Glob, Option<Glob>),
+    /// Ticket of the work order.
+    Ticket(Glob),
+    /// A command or an executed program holds this text.
+    Command(Box<Pattern>),
+    /// The session ended with this exit status, or (`true`) with another.
+    Exit(i32, bool),
+    /// Lasted at least this many milliseconds.
+    MinDuration(u64),
+}
+
+/// A name in which `*` stands for anything and `?` for one character; case does not count.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Glob(Vec<char>);
+
+impl Glob {
+    /// Reads one.
+    pub fn new(text: &str) -> Self {
+        Self(text.chars().flat_map(char::to_lowercase).collect())
+    }
+
+    /// Whether it stands for this name.
+    pub fn matches(&self, name: &str) -> bool {
+        let name: Vec<char> = name.chars().flat_map(char::to_lowercase).collect();
+        let (mut at, mut n) = (0, 0);
+        // Where to go on after the last star, if what follows it does not fit.
+        let mut star: Option<(usize, usize)> = None;
+        loop {
+            match (self.0.get(at), name.get(n)) {
+                (Some('*'), _) => {
+                    star = Some((at + 1, n));
+                    at += 1;
+                }
+                (Some(wanted), Some(found)) if *wanted == '?' || wanted == found => {
+                    at += 1;
+                    n += 1;
+                }
+                (None, None) => return true,
+                _ => match star {
+                    Some((after, from)) if from < name.len() => {
+                        star = Some((after, from + 1));
+                        (at, n) = (after, from + 1);
+                    }
+                    _ => return false,
+                },
+            }
+        }
+    }
+}
+
+impl Condition {
+    /// Reads a condition as people write it: one of [`NAMES`] and its value.
+    ///
+    /// # Errors
+    /// What is wrong with the value, in words.
+    pub fn parse(name: &str, value: &str, now: Timestamp) -> Result<Self, String> {
+        let glob = || Glob::new(value);
+        Ok(match name {
+            _ if value.is_empty() => return Err("nothing is named".to_owned()),
+            "user" => Self::User(glob()),
+            "as" => Self::Target(glob()),
+            "host" => Self::Host(glob()),
+            "since" => Self::Since(when::parse_at(value, now)?),
+            "until" => Self::Until(when::parse_at(value, now)?),
+            "ticket" => Self::Ticket(glob()),
+            "label" => match value.split_once('=') {
+                Some(("", _)) => return Err("a label is KEY or KEY=VALUE".to_owned()),
+                Some((key, value)) => Self::Label(Glob::new(key), Some(Glob::new(value))),
+                None => Self::Label(glob(), None),
+            },
+            "command" => {
+                Self::Command(Box::new(Pattern::new(value, Style::default()).map_err(|error| error.what)?))
+            }
+            "exit" => {
+                let (status, other) = match value.strip_prefix('!') {
+                    Some(status) => (status, true),
+                    None => (value, false),
+                };
+                let status = status.parse().map_err(|_| "an exit status is a number, or `!` and a number".to_owned())?;
+                Self::Exit(status, other)
+            }
+            "min-duration" => Self::MinDuration(duration(value)?),
+            _ => return Err(format!("there is no condition `{}`", crate::text::escaped(name))),
+        })
+    }
+
+    /// The answer of the public header; `None` when it does not tell.
+    pub fn by_header(&self, header: &Header) -> Option<bool> {
+        match self {
+            Self::User(glob) => Some(glob.matches(&header.user)),
+            Self::Target(glob) => Some(glob.matches(&header.target)),
+            Self::Host(glob) => Some(glob.matches(&header.host)),
+            Self::Since(moment) => Some(header.start >= *moment),
+            Self::Until(moment) => Some(header.start < *moment),
+            _ => None,
+        }
+    }
+
+    /// The answer of header and index.
+    pub fn by_index(&self, header: &Header, opening: &Opening, entries: &[Entry]) -> bool {
+        let meta = &opening.meta;
+        if let Some(answer) = self.by_header(header) {
+            return answer;
+        }
+        match self {
+            Self::Label(key, value) => meta.labels.iter().any(|(k, v)| {
+                key.matches(k) && value.as_ref().is_none_or(|value| value.matches(v))
+            }),
+            Self::Ticket(glob) => glob.matches(&meta.ticket),
+            Self::Command(pattern) => {
+                pattern.is_in(&meta.argv.join(" "))
+                    || entries.iter().any(|entry| {
+                        entry.commands.iter().any(|command| pattern.is_in(&command.text))
+                            || entry
+                                .execs
+                                .iter()
+                                .chain(entry.commands.iter().flat_map(|command| &command.execs))
+                                .any(|exec| pattern.is_in(&exec.argv.join(" ")) || pattern.is_in(&exec.path))
+                    })
+            }
+            Self::Exit(status, other) => entries
+                .iter()
+                .rev()
+                .find_map(|entry| entry.tally.exit)
+                .is_some_and(|exit| (exit == *status) != *other),
+            Self::MinDuration(ms) => entries.last().is_some_and(|entry| entry.tally.end >= *ms),
+            _ => false,
+        }
+    }
+}
+
+/// A duration as people write it, in milliseconds: `90`, `90s`, `5m`, `1h30m`.
+fn duration(text: &str) -> Result<u64, String> {
+    let wrong = || "not a duration: write `90s`, `5m`, `1h30m`".to_owned();
+    if let Ok(seconds) = text.parse::<u64>() {
+        return seconds.checked_mul(1000).ok_or_else(wrong);
+    }
+    let (mut sum, mut rest) = (0u64, text);
+    while !rest.is_empty() {
+        let digits = rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+        let (number, after) = rest.split_at(digits);
+        let unit = after.chars().next().ok_or_else(wrong)?;
+        let ms = match unit {
+            's' => 1000,
+            'm' => 60_000,
+            'h' => 3_600_000,
+            'd' => 86_400_000,
+            _ => return Err(wrong()),
+        };
+        let part = number.parse::<u64>().ok().and_then(|n| n.checked_mul(ms)).ok_or_else(wrong)?;
+        sum = sum.checked_add(part).ok_or_else(wrong)?;
+        rest = &after[unit.len_utf8()..];
+    }
+    Ok(sum)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cast::Command;
+
+    fn condition(name: &str, value: &str) -> Condition {
+        Condition::parse(name, value, "2026-11-22T14:03:12Z".parse().unwrap()).unwrap()
+    }
+
+    #[test]
+    fn globs_match_whole_names_whatever_the_case() {
+        for (glob, yes, no) in [
+            ("web-*", "web-3", "db-1"),
+            ("*", "", "\0never"),
+            ("WEB-?", "web-3", "web-33"),
+            ("*a*b*c", "xxaxbxbc", "abcd"),
+            ("root", "Root", "root2"),
+            ("", "", "x"),
+        ] {
+            assert!(Glob::new(glob).matches(yes), "{glob} {yes}");
+            assert!(glob == "*" || !Glob::new(glob).matches(no), "{glob} {no}");
+        }
+        let evil = Glob::new(&"*a".repeat(500));
+        assert!(!evil.matches(&"a".repeat(499)));
+    }
+
+    #[test]
+    fn the_header_answers_what_is_public_and_the_index_the_rest() {
+        let header = Header { user: "alice".into(), host: "web-3".into(), start: 1_795_356_192_000, ..Header::default() };
+        for (name, value, answer) in [
+            ("user", "al*", Some(true)),
+            ("user", "bob", Some(false)),
+            ("since", "yesterday", Some(true)),
+            ("until", "2026-11-22", Some(false)),
+            ("ticket", "OPS-1", None),
+            ("exit", "0", None),
+        ] {
+            assert_eq!(condition(name, value).by_header(&header), answer, "{name} {value}");
+        }
+        let mut opening = Opening::default();
+        opening.meta.ticket = "OPS-1".into();
+        opening.meta.labels.insert("env".into(), "prod".into());
+        let mut entry = Entry::default();
+        (entry.tally.end, entry.tally.exit) = (61_000, Some(2));
+        entry.commands.push(Command { text: "vim /etc/hosts".into(), ..Command::default() });
+        for (name, value, answer) in [
+            ("ticket", "ops-?", true),
+            ("label", "env", true),
+            ("label", "env=prod", true),
+            ("label", "env=dev", false),
+            ("exit", "2", true),
+            ("exit", "!0", true),
+            ("exit", "!2", false),
+            ("min-duration", "1m", true),
+            ("min-duration", "1m2s", false),
+            ("command", "/etc/hosts", true),
+            ("command", "passwd", false),
+        ] {
+            let entries = std::slice::from_ref(&entry);
+            assert_eq!(condition(name, value).by_index(&header, &opening, entries), answer, "{name} {value}");
+        }
+    }
+
+    #[test]
+    fn wrong_values_are_told() {
+        let now = Timestamp::UNIX_EPOCH;
+        for (name, value) in [
+            ("since", "soon"), ("exit", "x"), ("exit", "!"), ("label", "=x"), ("min-duration", "5 years"),
+            ("min-duration", "99999999999999999999s"), ("min-duration", "5"), ("user", ""), ("nobody", "x"),
+        ] {
+            let parsed = Condition::parse(name, value, now);
+            assert_eq!(parsed.is_err(), value != "5", "{name} {value}");
+        }
+    }
+}

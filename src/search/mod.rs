@@ -1,0 +1,7 @@
+//! Search over recordings.
+
+pub mod condition;
+mod literals;
+pub mod pattern;
+pub mod query;
+pub mod when;

@@ -1,0 +1,258 @@
+//! A pattern that is looked for in lines: compiled, bounded, and with what filters can say about it.
+
+use super::literals::{self, Need};
+use regex::Regex;
+use regex_syntax::ast::{self, Ast};
+use std::fmt;
+use std::ops::Range;
+
+/// Longest pattern, in bytes.
+pub const MAX_PATTERN: usize = 4096;
+/// Most memory of a compiled pattern, in bytes.
+const COMPILED: usize = 2 << 20;
+/// Deepest nesting of a regular expression.
+const NESTING: u32 = 100;
+
+/// How a pattern is meant.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Style {
+    /// A regular expression; else literal text.
+    pub regex: bool,
+    /// Whole words only.
+    pub word: bool,
+    /// Case never counts. Otherwise it counts when the pattern has a capital letter.
+    pub ignore_case: bool,
+}
+
+/// What is wrong with a pattern or a query, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QueryError {
+    /// The pattern or query.
+    pub text: String,
+    /// Bytes of it that are wrong.
+    pub at: Range<usize>,
+    /// What is wrong.
+    pub what: String,
+    /// What to write instead, if there is something to say.
+    pub hint: Option<String>,
+}
+
+impl QueryError {
+    pub(super) fn new(text: &str, at: Range<usize>, what: impl Into<String>) -> Self {
+        Self { text: text.to_owned(), at, what: what.into(), hint: None }
+    }
+
+    pub(super) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// The part of the text around the place, and how many columns into it the place begins and how many it is wide.
+    /// Control characters are replaced by blanks.
+    pub fn place(&self) -> (String, usize, usize) {
+        const AROUND: usize = 32;
+        let before = self.text.get(..self.at.start).unwrap_or_default();
+        let skipped = before.chars().count().saturating_sub(AROUND);
+        let shown = |text: &str, most: usize| -> String {
+            text.chars()
+                .take(most)
+                .map(|c| if c.is_control() || crate::text::is_deceptive(c) { ' ' } else { c })
+                .collect()
+        };
+        let before: String = shown(&before.chars().skip(skipped).collect::<String>(), AROUND);
+        let wrong = shown(self.text.get(self.at.clone()).unwrap_or_default(), AROUND);
+        let after = shown(self.text.get(self.at.end..).unwrap_or_default(), AROUND);
+        let cells = |text: &str| unicode_width::UnicodeWidthStr::width(text);
+        let (from, width) = (cells(&before), cells(&wrong).max(1));
+        (format!("{before}{wrong}{after}"), from, width)
+    }
+}
+
+impl fmt::Display for QueryError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.what)
+    }
+}
+
+impl std::error::Error for QueryError {}
+
+/// A compiled pattern.
+#[derive(Clone, Debug)]
+pub struct Pattern {
+    regex: Regex,
+    need: Need,
+}
+
+impl Pattern {
+    /// Compiles a pattern.
+    ///
+    /// # Errors
+    /// It is empty, too long, spans lines, is no regular expression, matches everything, or would take too much memory.
+    pub fn new(pattern: &str, style: Style) -> Result<Self, QueryError> {
+        let wrong = |at: Range<usize>, what: String| QueryError::new(pattern, at, what);
+        let whole = 0..pattern.len();
+        if pattern.is_empty() {
+            return Err(wrong(whole, "the pattern is empty".to_owned()).hint("name something to look for"));
+        }
+        if pattern.len() > MAX_PATTERN {
+            let what = format!("the pattern is {} bytes long; at most {MAX_PATTERN} are searched for", pattern.len());
+            return Err(wrong(0..0, what));
+        }
+        if let Some(at) = pattern.find(['\n', '\r']) {
+            let what = "a pattern is looked for within lines and cannot hold a line break".to_owned();
+            return Err(wrong(at..at + 1, what));
+        }
+        let (inner, capital) = if style.regex {
+            let ast = ast::parse::ParserBuilder::new().nest_limit(NESTING).build().parse(pattern).map_err(|error| {
+                let span = error.span();
+                wrong(span.start.offset..span.end.offset, format!("no regular expression: {}", error.kind()))
+            })?;
+            (format!("(?:{pattern})"), has_capital(&ast))
+        } else {
+            (regex::escape(pattern), pattern.chars().any(char::is_uppercase))
+        };
+        let inner = if style.word { format!(r"\b{{start-half}}(?:{inner})\b{{end-half}}") } else { inner };
+        let insensitive = style.ignore_case || !capital;
+        let hir = regex_syntax::ParserBuilder::new()
+            .case_insensitive(insensitive)
+            .nest_limit(NESTING + 8)
+            .build()
+            .parse(&inner)
+            .map_err(|error| match &error {
+                // What the pattern is wrapped in stands before it.
+                regex_syntax::Error::Translate(error) => {
+                    let before = inner.find(pattern).unwrap_or(0);
+                    let of = |offset: usize| offset.saturating_sub(before).min(pattern.len());
+                    wrong(of(error.span().start.offset)..of(error.span().end.offset), error.kind().to_string())
+                }
+                _ => wrong(whole.clone(), "no regular expression".to_owned()),
+            })?;
+        let regex = regex::RegexBuilder::new(&inner)
+            .case_insensitive(insensitive)
+            .size_limit(COMPILED)
+            .dfa_size_limit(COMPILED)
+            .nest_limit(NESTING + 8)
+            .build()
+            .map_err(|error| match error {
+                regex::Error::CompiledTooBig(_) => {
+                    wrong(whole.clone(), "the regular expression would take too much memory".to_owned())
+                        .hint("repeat less: {1000} inside another repetition multiplies")
+                }
+                error => wrong(whole.clone(), format!("no regular expression: {error}")),
+            })?;
+        if regex.is_match("") {
+            return Err(wrong(whole, "the pattern matches an empty line, so every line".to_owned())
+                .hint("`+` asks for at least one where `*` is content with none"));
+        }
+        Ok(Self { regex, need: literals::need(&hir) })
+    }
+
+    /// Where it first matches in a line.
+    pub fn find(&self, line: &str) -> Option<Range<usize>> {
+        self.regex.find(line).map(|found| found.range())
+    }
+
+    /// Whether it matches in a line.
+    pub fn is_in(&self, line: &str) -> bool {
+        self.regex.is_match(line)
+    }
+
+    /// Whether a segment with this filter (see [`crate::container::Entry`]) may have shown it.
+    pub fn may_be_in(&self, filter: &[u8]) -> bool {
+        use crate::container::filter::Filter;
+        Filter::read(filter).is_none_or(|filter| self.need.may_be_in(&filter))
+    }
+
+    /// Whether filters can say anything about it: it has a part of at least three known characters.
+    pub fn can_be_denied(&self) -> bool {
+        self.need != Need::Anything
+    }
+}
+
+/// Whether there is a capital letter among the literal characters of a regular expression.
+fn has_capital(ast: &Ast) -> bool {
+    struct Capitals(bool);
+    impl ast::Visitor for Capitals {
+        type Output = bool;
+        type Err = std::convert::Infallible;
+
+        fn finish(self) -> Result<bool, Self::Err> {
+            Ok(self.0)
+        }
+
+        fn visit_pre(&mut self, ast: &Ast) -> Result<(), Self::Err> {
+            if let Ast::Literal(literal) = ast {
+                self.0 |= literal.c.is_uppercase();
+            }
+            Ok(())
+        }
+
+        fn visit_class_set_item_pre(&mut self, item: &ast::ClassSetItem) -> Result<(), Self::Err> {
+            match item {
+                ast::ClassSetItem::Literal(literal) => self.0 |= literal.c.is_uppercase(),
+                ast::ClassSetItem::Range(range) => {
+                    self.0 |= range.start.c.is_uppercase() || range.end.c.is_uppercase();
+                }
+                _ => {}
+            }
+            Ok(())
+        }
+    }
+    match ast::visit(ast, Capitals(false)) {
+        Ok(capital) => capital,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pattern(text: &str, regex: bool, word: bool, ignore_case: bool) -> Pattern {
+        Pattern::new(text, Style { regex, word, ignore_case }).unwrap()
+    }
+
+    #[test]
+    fn case_counts_when_there_is_a_capital() {
+        assert!(pattern("root", false, false, false).is_in("ROOT"));
+        assert!(!pattern("Root", false, false, false).is_in("root"));
+        assert!(pattern("Root", false, false, true).is_in("rOOT"));
+        assert!(pattern(r"\Sroot", true, false, false).is_in("aROOT"), "the S of an escape is no capital letter");
+        assert!(!pattern("[A-C]root", true, false, false).is_in("aroot"));
+    }
+
+    #[test]
+    fn literal_text_is_literal_and_words_are_whole() {
+        assert!(pattern("a.b*(c", false, false, false).is_in("xa.b*(cx"));
+        assert!(!pattern("a.b", false, false, false).is_in("axb"));
+        let word = pattern("-rf", false, true, false);
+        assert!(word.is_in("rm -rf /") && !word.is_in("rm -rfv /"));
+        assert_eq!(pattern("o+", true, true, false).find("foo oo"), Some(4..6));
+    }
+
+    #[test]
+    fn hostile_patterns_end_with_a_clear_error_that_points_at_the_place() {
+        let regex = Style { regex: true, ..Style::default() };
+        let error = |text: &str, style| Pattern::new(text, style).unwrap_err();
+        assert_eq!(error("", Style::default()).what, "the pattern is empty");
+        let long = error(&"x".repeat(1 << 20), Style::default());
+        assert_eq!(long.what, "the pattern is 1048576 bytes long; at most 4096 are searched for");
+        assert!(long.place().0.len() < 100);
+        assert_eq!(error("a\nb", Style::default()).at, 1..2);
+        let open = error("foo(bar", regex);
+        assert_eq!((open.at.clone(), open.place()), (3..4, ("foo(bar".to_owned(), 3, 1)));
+        assert_eq!(error("x{2,1}", regex).at, 1..6);
+        assert_eq!(error(r"ab\p{Nonsense}", regex).at, 2..14);
+        assert!(error("(((((a{100}){100}){100}){100}){100})", regex).what.contains("too much memory"));
+        assert!(error(&"(".repeat(2000), regex).what.contains("no regular expression"));
+        assert!(error("x*", regex).what.contains("every line"));
+        assert!(error("^", regex).what.contains("every line"));
+    }
+
+    #[test]
+    fn a_regex_that_makes_others_explode_is_quick() {
+        let evil = pattern("(a+)+(a|aa)+(a*)*b", true, false, false);
+        let begun = std::time::Instant::now();
+        assert!(!evil.is_in(&"a".repeat(20_000)));
+        assert!(begun.elapsed() < std::time::Duration::from_secs(5), "{:?}", begun.elapsed());
+    }
+}
