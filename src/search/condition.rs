@@ -103,7 +103,9 @@ impl Condition {
                     Some(status) => (status, true),
                     None => (value, false),
                 };
-                let status = status.parse().map_err(|_| "an exit status is a number, or `!` and a number".to_owned())?;
+                let status = status
+                    .parse()
+                    .map_err(|_| "an exit status is a number, or `!` and a number".to_owned())?;
                 Self::Exit(status, other)
             }
             "min-duration" => Self::MinDuration(duration(value)?),
@@ -130,9 +132,10 @@ impl Condition {
             return answer;
         }
         match self {
-            Self::Label(key, value) => meta.labels.iter().any(|(k, v)| {
-                key.matches(k) && value.as_ref().is_none_or(|value| value.matches(v))
-            }),
+            Self::Label(key, value) => meta
+                .labels
+                .iter()
+                .any(|(k, v)| key.matches(k) && value.as_ref().is_none_or(|value| value.matches(v))),
             Self::Ticket(glob) => glob.matches(&meta.ticket),
             Self::Command(pattern) => {
                 pattern.is_in(&meta.argv.join(" "))
@@ -209,7 +212,12 @@ mod tests {
 
     #[test]
     fn the_header_answers_what_is_public_and_the_index_the_rest() {
-        let header = Header { user: "alice".into(), host: "web-3".into(), start: 1_795_356_192_000, ..Header::default() };
+        let header = Header {
+            user: "alice".into(),
+            host: "web-3".into(),
+            start: 1_795_356_192_000,
+            ..Header::default()
+        };
         for (name, value, answer) in [
             ("user", "al*", Some(true)),
             ("user", "bob", Some(false)),
@@ -248,8 +256,15 @@ mod tests {
     fn wrong_values_are_told() {
         let now = Timestamp::UNIX_EPOCH;
         for (name, value) in [
-            ("since", "soon"), ("exit", "x"), ("exit", "!"), ("label", "=x"), ("min-duration", "5 years"),
-            ("min-duration", "99999999999999999999s"), ("min-duration", "5"), ("user", ""), ("nobody", "x"),
+            ("since", "soon"),
+            ("exit", "x"),
+            ("exit", "!"),
+            ("label", "=x"),
+            ("min-duration", "5 years"),
+            ("min-duration", "99999999999999999999s"),
+            ("min-duration", "5"),
+            ("user", ""),
+            ("nobody", "x"),
         ] {
             let parsed = Condition::parse(name, value, now);
             assert_eq!(parsed.is_err(), value != "5", "{name} {value}");

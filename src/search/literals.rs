@@ -212,14 +212,22 @@ mod tests {
 
     fn pattern() -> impl Strategy<Value = String> {
         let leaf = prop_oneof![
-            "[a-cA-C ]{1,4}", Just(".".to_owned()), Just("[a-b]".to_owned()), Just("[^c]".to_owned()), Just(r"\b".to_owned()),
-            Just("[k\u{212a}]".to_owned()), Just("é".to_owned()), Just("(?i)bs".to_owned()),
+            "[a-cA-C ]{1,4}",
+            Just(".".to_owned()),
+            Just("[a-b]".to_owned()),
+            Just("[^c]".to_owned()),
+            Just(r"\b".to_owned()),
+            Just("[k\u{212a}]".to_owned()),
+            Just("é".to_owned()),
+            Just("(?i)bs".to_owned()),
         ];
         leaf.prop_recursive(4, 24, 4, |inner| {
             prop_oneof![
                 proptest::collection::vec(inner.clone(), 1..5).prop_map(|parts| parts.concat()),
-                proptest::collection::vec(inner.clone(), 1..4).prop_map(|parts| format!("(?:{})", parts.join("|"))),
-                (inner.clone(), 0..4u8).prop_map(|(part, n)| format!("(?:{part}){}", ["*", "+", "?", "{2}"][usize::from(n)])),
+                proptest::collection::vec(inner.clone(), 1..4)
+                    .prop_map(|parts| format!("(?:{})", parts.join("|"))),
+                (inner.clone(), 0..4u8)
+                    .prop_map(|(part, n)| format!("(?:{part}){}", ["*", "+", "?", "{2}"][usize::from(n)])),
                 inner.prop_map(|part| format!("(?i:{part})")),
             ]
         })

@@ -95,7 +95,10 @@ impl Pattern {
             return Err(wrong(whole, "the pattern is empty".to_owned()).hint("name something to look for"));
         }
         if pattern.len() > MAX_PATTERN {
-            let what = format!("the pattern is {} bytes long; at most {MAX_PATTERN} are searched for", pattern.len());
+            let what = format!(
+                "the pattern is {} bytes long; at most {MAX_PATTERN} are searched for",
+                pattern.len()
+            );
             return Err(wrong(0..0, what));
         }
         if let Some(at) = pattern.find(['\n', '\r']) {
@@ -103,10 +106,15 @@ impl Pattern {
             return Err(wrong(at..at + 1, what));
         }
         let (inner, capital) = if style.regex {
-            let ast = ast::parse::ParserBuilder::new().nest_limit(NESTING).build().parse(pattern).map_err(|error| {
-                let span = error.span();
-                wrong(span.start.offset..span.end.offset, format!("no regular expression: {}", error.kind()))
-            })?;
+            let ast = ast::parse::ParserBuilder::new().nest_limit(NESTING).build().parse(pattern).map_err(
+                |error| {
+                    let span = error.span();
+                    wrong(
+                        span.start.offset..span.end.offset,
+                        format!("no regular expression: {}", error.kind()),
+                    )
+                },
+            )?;
             (format!("(?:{pattern})"), has_capital(&ast))
         } else {
             (regex::escape(pattern), pattern.chars().any(char::is_uppercase))
@@ -123,7 +131,10 @@ impl Pattern {
                 regex_syntax::Error::Translate(error) => {
                     let before = inner.find(pattern).unwrap_or(0);
                     let of = |offset: usize| offset.saturating_sub(before).min(pattern.len());
-                    wrong(of(error.span().start.offset)..of(error.span().end.offset), error.kind().to_string())
+                    wrong(
+                        of(error.span().start.offset)..of(error.span().end.offset),
+                        error.kind().to_string(),
+                    )
                 }
                 _ => wrong(whole.clone(), "no regular expression".to_owned()),
             })?;
@@ -216,7 +227,10 @@ mod tests {
         assert!(pattern("root", false, false, false).is_in("ROOT"));
         assert!(!pattern("Root", false, false, false).is_in("root"));
         assert!(pattern("Root", false, false, true).is_in("rOOT"));
-        assert!(pattern(r"\Sroot", true, false, false).is_in("aROOT"), "the S of an escape is no capital letter");
+        assert!(
+            pattern(r"\Sroot", true, false, false).is_in("aROOT"),
+            "the S of an escape is no capital letter"
+        );
         assert!(!pattern("[A-C]root", true, false, false).is_in("aroot"));
     }
 

@@ -226,7 +226,12 @@ enum Kind {
     Or,
     Not,
     /// A name before a colon, if there is one, and what follows; where that stands; whether it is a regular expression.
-    Leaf { name: Option<String>, value: String, value_at: Range<usize>, regex: bool },
+    Leaf {
+        name: Option<String>,
+        value: String,
+        value_at: Range<usize>,
+        regex: bool,
+    },
 }
 
 struct Parser<'a> {
@@ -286,7 +291,9 @@ impl Parser<'_> {
                     None => return Err(self.wrong(token.at, "this is never closed")),
                 }
             }
-            Kind::Leaf { name, value, value_at, regex } => self.leaf(token.at, name, &value, value_at, regex)?,
+            Kind::Leaf { name, value, value_at, regex } => {
+                self.leaf(token.at, name, &value, value_at, regex)?
+            }
             Kind::And | Kind::Or | Kind::Close => {
                 return Err(self
                     .wrong(token.at, "a text or a condition should stand here")
@@ -309,7 +316,8 @@ impl Parser<'_> {
         if self.leaves > MAX_LEAVES {
             return Err(self.wrong(at, format!("more than {MAX_LEAVES} texts and conditions")));
         }
-        let field = name.as_deref().and_then(|name| Field::ALL.into_iter().find(|field| field.name() == name));
+        let field =
+            name.as_deref().and_then(|name| Field::ALL.into_iter().find(|field| field.name() == name));
         let fields = match (&name, field) {
             (None, _) => self.fields,
             (Some(_), Some(field)) => Fields::of(&[field]),
@@ -324,8 +332,14 @@ impl Parser<'_> {
             (Some(name), None) => {
                 let fields = Field::ALL.map(Field::name).join(", ");
                 return Err(self
-                    .wrong(at.start..at.start + name.len(), "there is neither a field nor a condition of this name")
-                    .hint(format!("fields are {fields}; conditions are {}; text with a colon goes into quotes", NAMES.join(", "))));
+                    .wrong(
+                        at.start..at.start + name.len(),
+                        "there is neither a field nor a condition of this name",
+                    )
+                    .hint(format!(
+                        "fields are {fields}; conditions are {}; text with a colon goes into quotes",
+                        NAMES.join(", ")
+                    )));
             }
         };
         let style = Style { regex: regex || self.style.regex, ..self.style };
@@ -360,7 +374,8 @@ impl Parser<'_> {
             return Ok(Some(Token { at: start..self.at, kind }));
         }
         // A name and a colon may stand before the value.
-        let name_len = rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '-' || c == '_')).unwrap_or(rest.len());
+        let name_len =
+            rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '-' || c == '_')).unwrap_or(rest.len());
         let name = (name_len > 0 && rest[name_len..].starts_with(':')).then(|| rest[..name_len].to_owned());
         let value_start = start + name.as_ref().map_or(0, |_| name_len + 1);
         let (value, end, quote) = self.value(value_start)?;
@@ -371,7 +386,12 @@ impl Parser<'_> {
             (None, Some("not")) => Kind::Not,
             _ => {
                 let inner = usize::from(quote.is_some());
-                Kind::Leaf { name, value, value_at: value_start + inner..end - inner, regex: quote == Some('/') }
+                Kind::Leaf {
+                    name,
+                    value,
+                    value_at: value_start + inner..end - inner,
+                    regex: quote == Some('/'),
+                }
             }
         };
         Ok(Some(Token { at: start..end, kind }))

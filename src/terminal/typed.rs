@@ -82,7 +82,9 @@ mod tests {
     fn lines_are_told_as_typed_and_as_corrected() {
         let mut lines = Vec::new();
         let mut typed = Typed::default();
-        for (ms, bytes) in [(5, &b"cta\x7f\x7fat x"[..]), (9, b"\rls ab\x17-l\x1b[A\n"), (20, b"\r\xffwho\x15ami")] {
+        for (ms, bytes) in
+            [(5, &b"cta\x7f\x7fat x"[..]), (9, b"\rls ab\x17-l\x1b[A\n"), (20, b"\r\xffwho\x15ami")]
+        {
             let event = Event::new(Duration::from_millis(ms), Payload::Input(bytes.to_vec()));
             typed.event(&event, &mut |line| lines.push(line));
         }
