@@ -1,0 +1,332 @@
+//! The container from outside: what is written comes back, and nothing that was changed passes for intact.
+
+#[path = "support/damage.rs"]
+mod damage;
+#[path = "support/forge.rs"]
+mod forge;
+#[path = "support/sample.rs"]
+mod sample;
+
+use damage::verdict;
+use sample::{Fleet, busy, judge, record};
+use sealcast::cast::{Event, Header as CastHeader, Payload};
+use sealcast::container::verify::{Tear, Verdict, verify_content};
+use sealcast::container::{Cursor, Error, Reader, SlotKind, cert, frame};
+use sealcast::crypto::chain::Key;
+use sealcast::crypto::digest::sha256;
+use sealcast::crypto::seal;
+use std::io::{Cursor as Bytes, Write as _};
+use std::process::{Command, Stdio};
+
+fn fleet() -> Fleet {
+    Fleet::new("web-3")
+}
+
+/// A closed recording of at least 20 KB.
+fn long(fleet: &Fleet) -> sample::Recorded {
+    let kinds = [SlotKind::Root, SlotKind::Index];
+    let recorded = record(fleet, &kinds, CastHeader::new(80, 24), &busy(11, 235, 400), true);
+    assert!(recorded.bytes.len() >= 20_000, "{} bytes", recorded.bytes.len());
+    recorded
+}
+
+/// What can be relied on to come back: every event, but bytes that are not UTF-8 may be cut in other places.
+fn joined(events: &[Event]) -> Vec<(u128, Payload)> {
+    let mut all: Vec<(u128, Payload)> = Vec::new();
+    for event in events {
+        let ms = event.time.as_millis();
+        match (all.last_mut(), &event.payload) {
+            (Some((at, Payload::Output(before))), Payload::Output(bytes)) if *at == ms => {
+                before.extend_from_slice(bytes);
+            }
+            _ => all.push((ms, event.payload.clone())),
+        }
+    }
+    all
+}
+
+fn unlocked(bytes: &[u8], root: [u8; 32]) -> Option<Reader<Bytes<&[u8]>>> {
+    let mut reader = Reader::open(Bytes::new(bytes)).ok()?;
+    reader.unlock(root).ok()?;
+    Some(reader)
+}
+
+/// Runs `check` for every number below `n`, on all processors; gives back what it complained of.
+fn for_all(n: usize, check: impl Fn(usize) -> Option<String> + Sync) -> Vec<String> {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let check = &check;
+    std::thread::scope(|scope| {
+        let parts: Vec<_> = (0..threads)
+            .map(|part| scope.spawn(move || (part..n).step_by(threads).filter_map(check).collect::<Vec<_>>()))
+            .collect();
+        parts.into_iter().flat_map(|part| part.join().unwrap()).collect()
+    })
+}
+
+#[test]
+fn an_untouched_recording_is_intact_and_its_content_is_what_was_written() {
+    let fleet = fleet();
+    let recorded = long(&fleet);
+    let report = judge(&recorded.bytes, &fleet.known()).unwrap();
+    assert_eq!(report.verdict, Verdict::Intact);
+    assert_eq!((report.signed, report.whole), (report.length, report.length));
+    let mut reader = unlocked(&recorded.bytes, recorded.root).unwrap();
+    assert!(verify_content(&mut reader, |_| ()).unwrap() > 235);
+    let (events, fault) = sample::events_of(&mut reader);
+    assert!(fault.is_none(), "{fault:?}");
+    assert_eq!(joined(&events), joined(&recorded.events));
+}
+
+#[test]
+fn every_kind_of_damage_gets_the_verdict_it_must_get_with_its_place() {
+    let (fleet, other) = (fleet(), Fleet::new("db-1"));
+    let mut wrong = Vec::new();
+    for case in damage::cases(&fleet, &other) {
+        let found = verdict(&judge(&case.bytes, &fleet.known()));
+        let placed = case.expect == "refused" || case.expect == "foreign" || found.contains(" at byte ");
+        if !found.starts_with(case.expect) || !placed {
+            wrong.push(format!("{} ({}): {found}, not {}", case.name, case.what, case.expect));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_changed_byte_is_found_where_it_is() {
+    let fleet = fleet();
+    let (bytes, known) = (long(&fleet).bytes, fleet.known());
+    let places = damage::places(&bytes);
+    let trailer = places.last().unwrap().0;
+    let wrong = for_all(bytes.len(), |at| {
+        let (start, _) = *places.iter().rfind(|(start, _)| *start <= at).unwrap();
+        let mut changed = bytes.clone();
+        changed[at] ^= 1 << (at % 8);
+        let place = if start == 0 { at } else { start } as u64;
+        match judge(&changed, &known).map(|report| report.verdict) {
+            Ok(Verdict::Altered { offset, .. }) if offset == place => None,
+            // A trailer that claims to be longer than the file looks like one that was not written to its end.
+            Ok(Verdict::Torn { at, how: Tear::Closing }) if at == place && start == trailer => None,
+            other => Some(format!("byte {at}: {other:?}")),
+        }
+    });
+    assert!(wrong.is_empty(), "{} of {}\n{}", wrong.len(), bytes.len(), wrong.join("\n"));
+}
+
+#[test]
+fn every_changed_byte_is_found_by_the_next_signature_when_checksums_are_repaired() {
+    let fleet = fleet();
+    let recorded = long(&fleet);
+    let (bytes, known) = (&recorded.bytes, fleet.known());
+    let places = damage::places(bytes);
+    let wrong = for_all(bytes.len(), |at| {
+        let n = places.iter().rposition(|(start, _)| *start <= at).unwrap();
+        let (start, end) = places[n];
+        if (start + frame::BOUND_LEN..start + frame::FRAME_LEN).contains(&at) && start > 0 {
+            // The checksum itself: repairing it is what changes nothing.
+            return None;
+        }
+        let mut changed = bytes.clone();
+        changed[at] = changed[at].wrapping_add(u8::try_from(1 + at * 7 % 255).unwrap());
+        if start > 0 {
+            damage::mend(&mut changed[start..end]);
+        }
+        // The signature that covers it: the certificate or the next checkpoint; after the last one, the chunk itself.
+        let signed =
+            |(start, _): &&(usize, usize)| *start > 0 && matches!(bytes[start + 2], 3 | forge::CHECK);
+        let latest = places[n..].iter().find(signed).map_or(start, |(start, _)| *start);
+        let range = start as u64..=latest.max(at) as u64;
+        match judge(&changed, &known) {
+            Ok(report) if matches!(&report.verdict, Verdict::Altered { offset, .. } if range.contains(offset)) =>
+                {}
+            other => return Some(format!("byte {at} ({range:?}): {}", verdict(&other))),
+        }
+        // Whoever reads it all the same gets a prefix of what was written, never anything else.
+        if at % 11 == 0
+            && let Some(mut reader) = unlocked(&changed, recorded.root)
+        {
+            let (events, _) = sample::events_of(&mut reader);
+            if !joined(&recorded.events).starts_with(&joined(&events)) {
+                return Some(format!("byte {at}: an event that was never written"));
+            }
+        }
+        None
+    });
+    assert!(wrong.is_empty(), "{} of {}\n{}", wrong.len(), bytes.len(), wrong.join("\n"));
+}
+
+#[test]
+fn every_shorter_file_is_torn_and_plays_a_prefix() {
+    let fleet = fleet();
+    let recorded = long(&fleet);
+    let (bytes, known) = (&recorded.bytes, fleet.known());
+    let whole = joined(&recorded.events);
+    let wrong = for_all(bytes.len(), |length| {
+        let cut = &bytes[..length];
+        match judge(cut, &known) {
+            Err(Error::NotARecording) if length == 0 => return None,
+            Ok(report)
+                if matches!(report.verdict, Verdict::Torn { at, .. } if at <= length.max(16) as u64)
+                    && report.signed <= length as u64 => {}
+            other => return Some(format!("length {length}: {}", verdict(&other))),
+        }
+        if length % 13 == 0
+            && let Some(mut reader) = unlocked(cut, recorded.root)
+        {
+            let (events, fault) = sample::events_of(&mut reader);
+            if fault.is_some() || !whole.starts_with(&joined(&events)) {
+                return Some(format!("length {length}: not a prefix, {fault:?}"));
+            }
+        }
+        None
+    });
+    assert!(wrong.is_empty(), "{} of {}\n{}", wrong.len(), bytes.len(), wrong.join("\n"));
+}
+
+#[test]
+fn a_growing_file_is_followed_to_its_close() {
+    let fleet = fleet();
+    let recorded = long(&fleet);
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    let (first, mut rest) = recorded.bytes.split_at(2500);
+    file.write_all(first).unwrap();
+    let mut reader = Reader::open(std::fs::File::open(file.path()).unwrap()).unwrap();
+    reader.unlock(recorded.root).unwrap();
+    let mut cursor = Cursor::new(&reader, 0).unwrap();
+    let mut seen = Vec::new();
+    loop {
+        while let Some(event) = cursor.next(&mut reader).unwrap() {
+            if !matches!(event.payload, Payload::Anchor(_)) {
+                seen.push(event);
+            }
+        }
+        if rest.is_empty() {
+            break;
+        }
+        assert!(!reader.is_closed());
+        let (more, after) = rest.split_at(rest.len().min(331));
+        file.write_all(more).unwrap();
+        rest = after;
+        reader.refresh().unwrap();
+    }
+    assert!(reader.is_closed());
+    assert_eq!(joined(&seen), joined(&recorded.events));
+    assert_eq!(reader.entries().len(), reader.segments());
+}
+
+/// Whether a program is there; says so when it is not.
+fn have(program: &str) -> bool {
+    let there =
+        Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok();
+    if !there {
+        eprintln!("skipped: {program} is not installed");
+    }
+    there
+}
+
+/// Runs a program on `input`; panics with everything it said unless it succeeds.
+fn run(program: &str, arguments: &[&str], input: &[u8]) -> Vec<u8> {
+    let mut child = Command::new(program)
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let input = input.to_vec();
+    let feeder = std::thread::spawn(move || stdin.write_all(&input));
+    let output = child.wait_with_output().unwrap();
+    let _ = feeder.join().unwrap();
+    let said = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{program} {arguments:?}: {} {said:?}", output.status);
+    output.stdout
+}
+
+#[test]
+fn stock_ssh_keygen_accepts_the_certificate() {
+    if !have("ssh-keygen") {
+        return;
+    }
+    let fleet = fleet();
+    let recorded = long(&fleet);
+    let reader = Reader::open(Bytes::new(&recorded.bytes)).unwrap();
+    let certificate = reader.certificate();
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    std::fs::write(path("signers"), format!("web-3 {}\n", fleet.host.host_key())).unwrap();
+    std::fs::write(path("signature"), &certificate.signature).unwrap();
+    let verify = [
+        "-Y",
+        "verify",
+        "-f",
+        &path("signers"),
+        "-I",
+        "web-3",
+        "-n",
+        cert::NAMESPACE,
+        "-s",
+        &path("signature"),
+    ];
+    let said = run("ssh-keygen", &verify, certificate.text.as_bytes());
+    assert!(
+        String::from_utf8_lossy(&said).contains("Good \"sealcast-session@v1\" signature for web-3"),
+        "{said:?}"
+    );
+}
+
+#[test]
+fn stock_age_opens_a_slot() {
+    if !have("age") {
+        return;
+    }
+    let fleet = fleet();
+    let recorded = long(&fleet);
+    let reader = Reader::open(Bytes::new(&recorded.bytes)).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("identity");
+    for (slot, identity, key) in [(0, &fleet.identity, &recorded.root), (1, &fleet.searcher, &recorded.index)]
+    {
+        std::fs::write(&path, format!("{}\n", identity.as_str())).unwrap();
+        let found = run("age", &["-d", "-i", path.to_str().unwrap()], &reader.slots()[slot].age);
+        assert_eq!(found, key, "slot {slot}");
+    }
+}
+
+#[test]
+fn stock_zstd_opens_a_decrypted_segment() {
+    if !have("zstd") {
+        return;
+    }
+    let fleet = fleet();
+    let recorded = long(&fleet);
+    let chunks = damage::split(&recorded.bytes);
+    let file = sha256(&[&frame::prologue(), &chunks[0]]);
+    let session = Reader::open(Bytes::new(&recorded.bytes)).unwrap().header().session_bytes().unwrap();
+    let mut content = Key::from_bytes(recorded.root).derive(&session, b"content");
+    let mut chain = content.step(b"seg");
+    let (mut packed, mut segments) = (Vec::new(), Vec::new());
+    for chunk in &chunks {
+        match chunk[2] {
+            forge::SEG | forge::DATA => {
+                let (bound, body) = (&chunk[..frame::BOUND_LEN], &chunk[frame::FRAME_LEN..]);
+                let mut plain = seal::open(&chain.step(b"key"), &[&file, bound], body).unwrap();
+                chain = chain.step(b"next");
+                plain.truncate(plain.iter().rposition(|byte| *byte == 0x80).unwrap());
+                packed.extend(plain);
+            }
+            forge::CHECK if chunk[3] & forge::CLOSES != 0 => {
+                segments.push(run("zstd", &["-d", "-c"], &std::mem::take(&mut packed)));
+                content = content.step(b"next");
+                chain = content.step(b"seg");
+            }
+            _ => {}
+        }
+    }
+    assert!(segments.len() > 2);
+    let cast = String::from_utf8(segments.concat()).unwrap();
+    assert!(cast.starts_with(&format!("{}\n[0,\"t\",", recorded.cast_header)), "{}", &cast[..200]);
+    for line in cast.lines().skip(1) {
+        let fields: (f64, String, String) = serde_json::from_str(line).unwrap();
+        assert_eq!(fields.1.len(), 1, "{line}");
+    }
+}

@@ -1,0 +1,53 @@
+//! The fuzz targets' seeds, and some thousands of changed ones, as part of every test run.
+
+#[path = "support/damage.rs"]
+mod damage;
+#[path = "support/forge.rs"]
+mod forge;
+#[path = "support/fuzz_targets.rs"]
+mod fuzz_targets;
+#[path = "support/sample.rs"]
+mod sample;
+
+use fuzz_targets::{TARGETS, Target, mutate};
+
+const MUTATED: usize = 3000;
+
+fn drive(name: &str) {
+    let target: &Target = TARGETS.iter().find(|target| target.name == name).unwrap();
+    let seeds = (target.seeds)();
+    for seed in &seeds {
+        (target.run)(seed);
+    }
+    let mut rng = sample::Rng(0x5EA1_CA57);
+    for n in 0..MUTATED {
+        let input = mutate(&mut rng, &seeds, 1 << 16);
+        let outcome = std::panic::catch_unwind(|| (target.run)(&input));
+        assert!(outcome.is_ok(), "input {n}: {}", sealcast::crypto::digest::hex(&input));
+    }
+}
+
+#[test]
+fn any_file_is_judged_and_read_without_a_panic() {
+    drive("container");
+}
+
+#[test]
+fn any_header_slots_and_certificate_are_read_without_a_panic() {
+    drive("header");
+}
+
+#[test]
+fn anything_sealed_is_read_without_a_panic() {
+    drive("sealed");
+}
+
+#[test]
+fn any_cast_line_is_read_without_a_panic_and_comes_back() {
+    drive("cast_lines");
+}
+
+#[test]
+fn any_key_text_is_read_without_a_panic() {
+    drive("keys");
+}

@@ -1,0 +1,279 @@
+//! Sample recordings, made through the library as a recorder makes them: real age recipients, a real SSH host key.
+// Each test binary and example uses a part of it.
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
+
+use sealcast::cast::{Anchor, Event, Gap, Header as CastHeader, Payload, line};
+use sealcast::container::verify::{Origin, Report, verify};
+use sealcast::container::{
+    Certificate, Cursor, Error, Extras, Header, Meta, Reader, SessionKeys, Setup, Slot, SlotKind, Writer,
+    cert,
+};
+use sealcast::crypto::identity;
+use sealcast::crypto::known_keys::{KnownKeys, Trust};
+use sealcast::crypto::recipient::{self, Recipient};
+use sealcast::crypto::sshsig::{self, Signer};
+use std::io::{Cursor as Bytes, Read, Seek};
+use std::time::Duration;
+
+/// Start of every sample: 2026-01-02T03:04:05Z.
+pub const START: i64 = 1_767_323_045_000;
+
+/// The host that records and the people who may read.
+pub struct Fleet {
+    /// Text of the age identity that opens everything.
+    pub identity: String,
+    /// Its recipient, and any others.
+    pub recipients: Vec<Recipient>,
+    /// Text of the age identity of those who may search only.
+    pub searcher: String,
+    pub search_recipient: Recipient,
+    pub host: Signer,
+    pub name: String,
+}
+
+impl Fleet {
+    pub fn new(name: &str) -> Self {
+        let (identity, recipient) = identity::generate();
+        let (searcher, search_recipient) = identity::generate();
+        Self {
+            identity: identity.to_string(),
+            recipients: vec![recipient],
+            searcher: searcher.to_string(),
+            search_recipient,
+            host: Signer::generate("host").unwrap(),
+            name: name.to_owned(),
+        }
+    }
+
+    /// A line of `known_hosts` for the host.
+    pub fn known(&self) -> KnownKeys {
+        KnownKeys::parse(&format!("{} {}\n", self.name, self.host.host_key())).unwrap()
+    }
+
+    /// The age files of a recording for these keys.
+    pub fn slots(&self, keys: &SessionKeys, kinds: &[SlotKind]) -> Vec<Slot> {
+        let mut slots = Vec::new();
+        for kind in kinds {
+            let age = match kind {
+                SlotKind::Index => {
+                    recipient::wrap(std::slice::from_ref(&self.search_recipient), &keys.index())
+                }
+                SlotKind::Period => {
+                    let (period, to_period) = identity::generate();
+                    let root = recipient::wrap(&[to_period], keys.root()).unwrap();
+                    slots.push(Slot { kind: SlotKind::Root, age: root });
+                    recipient::wrap(&self.recipients, period.as_bytes())
+                }
+                _ => recipient::wrap(&self.recipients, keys.root()),
+            };
+            slots.push(Slot { kind: *kind, age: age.unwrap() });
+        }
+        slots
+    }
+}
+
+/// Checks a certificate as a reader with these keys does.
+pub fn certify(known: &KnownKeys, certificate: &Certificate) -> Origin {
+    match sshsig::verify(&certificate.signature, cert::NAMESPACE, certificate.text.as_bytes()) {
+        Err(error) => Origin::Bad(error.to_string()),
+        Ok(key) => match known.trust(&certificate.statement.host, cert::NAMESPACE, &key) {
+            Trust::Trusted => Origin::Trusted(certificate.statement.host.clone()),
+            _ => Origin::Unknown(key.fingerprint()),
+        },
+    }
+}
+
+/// Verifies without a decryption key.
+pub fn judge(bytes: &[u8], known: &KnownKeys) -> Result<Report, Error> {
+    verify(Bytes::new(bytes), |certificate| certify(known, certificate), |_| ())
+}
+
+/// What happens in a sample session.
+#[derive(Clone, Debug)]
+pub enum Step {
+    /// At this many milliseconds.
+    At(u64, Payload),
+    /// Segment ends.
+    Cut(u64),
+}
+
+/// Shorthand for output at `ms`.
+pub fn out(ms: u64, bytes: impl AsRef<[u8]>) -> Step {
+    Step::At(ms, Payload::Output(bytes.as_ref().to_vec()))
+}
+
+/// A recording, and what went into it.
+pub struct Recorded {
+    pub bytes: Vec<u8>,
+    pub root: [u8; 32],
+    pub index: [u8; 32],
+    /// All events but the anchors.
+    pub events: Vec<Event>,
+    /// The first line of the cast inside.
+    pub cast_header: String,
+}
+
+/// Records `steps`, flushing every second as a recorder does; `close` ends the recording properly.
+pub fn record(fleet: &Fleet, kinds: &[SlotKind], cast: CastHeader, steps: &[Step], close: bool) -> Recorded {
+    let keys = SessionKeys::generate().unwrap();
+    let (root, index) = (*keys.root(), keys.index());
+    let slots = fleet.slots(&keys, kinds);
+    let mut readers: Vec<String> = fleet.recipients.iter().map(Recipient::to_string).collect();
+    if kinds.contains(&SlotKind::Index) {
+        readers.push(fleet.search_recipient.to_string());
+    }
+    let header = Header {
+        recipients: readers,
+        start: START,
+        host: fleet.name.clone(),
+        machine: "0123456789abcdef0123456789abcdef".into(),
+        user: "alice".into(),
+        target: "root".into(),
+        tool: env!("CARGO_PKG_VERSION").into(),
+        ..Header::default()
+    };
+    let meta = Meta {
+        argv: vec!["/bin/bash".into(), "-l".into()],
+        cwd: "/root".into(),
+        reason: "changing a disk".into(),
+        ticket: "OPS-4711".into(),
+        cols: cast.term.cols,
+        rows: cast.term.rows,
+        ..Meta::default()
+    };
+    let cast_header = serde_json::to_string(&cast).unwrap();
+    let setup = Setup { header, meta, cast, slots, ledger: String::new() };
+    let sign = |text: &str| fleet.host.sign(cert::NAMESPACE, text.as_bytes()).map_err(Into::into);
+    let mut writer = Writer::create(Vec::new(), keys, setup, sign).unwrap();
+    let (mut events, mut grid, mut end) = (Vec::new(), 0, 0);
+    for step in steps {
+        let (Step::At(ms, _) | Step::Cut(ms)) = step;
+        // One flush is enough for any number of idle seconds.
+        if ms / 1000 > grid {
+            writer.flush(Duration::from_millis((grid + 1) * 1000)).unwrap();
+            grid = ms / 1000;
+        }
+        end = *ms;
+        match step {
+            Step::Cut(ms) => writer.end_segment(Duration::from_millis(*ms), Extras::default()).unwrap(),
+            Step::At(ms, payload) => {
+                let at = Anchor { at: *ms, utc: START + i64::try_from(*ms).unwrap(), boot: 9_000_000 + ms };
+                writer.begin(at, None).unwrap();
+                let event = Event::new(Duration::from_millis(*ms), payload.clone());
+                writer.push(&event).unwrap();
+                events.push(event);
+            }
+        }
+    }
+    let end = Duration::from_millis(end);
+    let bytes = if close {
+        writer.finish(end, Extras::default()).map_err(|(error, _)| error).unwrap().1
+    } else {
+        writer.flush(end).unwrap();
+        writer.sink().clone()
+    };
+    Recorded { bytes, root, index, events, cast_header }
+}
+
+/// Every event of an unlocked recording but the anchors, and the fault that stopped it, if any.
+pub fn events_of<R: Read + Seek>(reader: &mut Reader<R>) -> (Vec<Event>, Option<Error>) {
+    let mut all = Vec::new();
+    if reader.segments() == 0 {
+        return (all, None);
+    }
+    let mut cursor = match Cursor::new(reader, 0) {
+        Ok(cursor) => cursor,
+        Err(error) => return (all, Some(error)),
+    };
+    loop {
+        match cursor.next(reader) {
+            Ok(Some(event)) if matches!(event.payload, Payload::Anchor(_)) => {}
+            Ok(Some(event)) => all.push(event),
+            Ok(None) => return (all, None),
+            Err(error) => return (all, Some(error)),
+        }
+    }
+}
+
+/// The cast that an export gives for these events: our own codes are left out, gaps become markers, bytes become text.
+pub fn cast_of(header: &str, events: &[Event]) -> Vec<u8> {
+    let mut encoder = line::Encoder::default();
+    let mut cast = format!("{header}\n").into_bytes();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned().into_bytes();
+    for event in events {
+        let payload = match &event.payload {
+            Payload::Keyframe(_) | Payload::Anchor(_) | Payload::Withheld(_) => continue,
+            Payload::Output(bytes) => Payload::Output(text(bytes)),
+            Payload::ErrorOutput(bytes) => Payload::ErrorOutput(text(bytes)),
+            Payload::Input(bytes) => Payload::Input(text(bytes)),
+            Payload::Gap(gap) => {
+                let of = if gap.of.is_empty() { String::new() } else { format!(" {}", gap.of) };
+                Payload::Marker(format!("gap: {}{of} {}", gap.why, gap.count))
+            }
+            other => other.clone(),
+        };
+        encoder.encode(&Event::new(event.time, payload), &mut cast);
+    }
+    cast
+}
+
+/// A gap as recorders write it.
+pub fn gap(why: &str, of: &str, count: u64) -> Payload {
+    Payload::Gap(Gap {
+        why: why.into(),
+        of: of.into(),
+        count,
+        note: "said in one sentence".into(),
+        sha256: String::new(),
+    })
+}
+
+/// Numbers that look random and are the same every time (xorshift64*).
+pub struct Rng(pub u64);
+
+impl Rng {
+    pub fn next(&mut self) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        self.0.wrapping_mul(0x2545_F491_4F6C_DD1D)
+    }
+
+    pub fn below(&mut self, n: usize) -> usize {
+        usize::try_from(self.next() % n.max(1) as u64).unwrap()
+    }
+
+    pub fn bytes(&mut self, n: usize) -> Vec<u8> {
+        (0..n).map(|_| self.next().to_le_bytes()[7]).collect()
+    }
+}
+
+/// A session of many kinds of output, in segments of 15 seconds. `lines` is how many times something is printed, `pace` the
+/// longest pause between two, in milliseconds.
+pub fn busy(seed: u64, lines: usize, pace: u64) -> Vec<Step> {
+    let mut rng = Rng(seed | 1);
+    let mut steps = vec![Step::At(0, Payload::Resize { cols: 80, rows: 24 })];
+    let (mut ms, mut segment) = (0, 0);
+    for n in 0..lines {
+        ms += rng.next() % pace;
+        if ms / 15_000 > segment {
+            segment = ms / 15_000;
+            steps.push(Step::Cut(ms));
+        }
+        steps.push(match rng.below(12) {
+            0 => out(ms, rng.bytes(60)),
+            1 => out(ms, format!("\u{1b}[1;3{}m行 {n} 🦀\u{1b}[0m\r\n", rng.below(8))),
+            2 => Step::At(ms, Payload::Marker(format!("step {n}"))),
+            3 => Step::At(ms, Payload::Resize { cols: 80 + u16::try_from(rng.below(60)).unwrap(), rows: 30 }),
+            4 => Step::At(ms, Payload::Withheld(3)),
+            5 => Step::At(ms, Payload::Input(b"ls -l\r".to_vec())),
+            _ => {
+                let words: Vec<String> =
+                    (0..rng.below(14)).map(|_| format!("{:x}", rng.next() % 65_521)).collect();
+                out(ms, format!("{n} {}\r\n", words.join(" ")))
+            }
+        });
+    }
+    steps.push(Step::At(ms + 10, Payload::Exit(0)));
+    steps
+}
