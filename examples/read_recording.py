@@ -9,9 +9,11 @@ authentic as a whole, and who signed it, is another question (`sealcast verify`)
 """
 import argparse
 import base64
+import codecs
 import hashlib
 import hmac
 import json
+import re
 import struct
 import subprocess
 import sys
@@ -25,7 +27,7 @@ from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 MAGIC, MARK, BODY_LIMIT = b"\x89SC1\r\n\x1a\n", b"\xa7\x5e", 1 << 20
-HEADER, KEYS, SEG, DATA, CHECK, COPY = 0x01, 0x02, 0x10, 0x11, 0x20, 0x30
+KEYS, SEG, DATA, INDEX, CHECK, COPY = 0x02, 0x10, 0x11, 0x12, 0x20, 0x30
 ROOT_SLOT, PERIOD_SLOT = 1, 2
 CLOSES = 1
 
@@ -80,30 +82,38 @@ def step(key, label):
     return hmac.digest(key, label, hashlib.sha256)
 
 
-def texts(data, root):
-    """The decompressed text of the recording, in the pieces in which it was sealed."""
+def opened(key, file_id, number, framing, body):
+    """The plaintext of a sealed chunk."""
+    try:
+        padded = ChaCha20Poly1305(key).decrypt(body[:12], body[12:], file_id + framing)
+    except InvalidTag:
+        sys.exit(f"error: chunk {number} is not what was sealed")
+    packed = padded.rstrip(b"\0")
+    if packed[-1:] != b"\x80":
+        sys.exit(f"error: chunk {number} is not padded as it should be")
+    return packed[:-1]
+
+
+def read(data, root):
+    """First the sealed metadata, then the text of the recording, in the pieces in which it was sealed."""
     found = list(chunks(data))
-    kind, _, framing, body = found[0]
-    header = json.loads(body)
-    file_id = hashlib.sha256(data[: 16 + 16 + len(body)]).digest()
-    session = bytes.fromhex(header["session"])
-    content = HKDF(hashes.SHA256(), 32, salt=session, info=b"content").derive(root)
+    header, file_id = json.loads(found[0][3]), hashlib.sha256(data[: 32 + len(found[0][3])]).digest()
+    start = lambda info: HKDF(hashes.SHA256(), 32, salt=bytes.fromhex(header["session"]), info=info).derive(root)
+    content = start(b"content")
     if step(content, b"commitment").hex() != header["content"]:
         sys.exit("error: the key does not belong to this recording")
-    chain, inflate = step(content, b"seg"), None
+    chain, inflate, opening = step(content, b"seg"), None, None
     for number, (kind, flags, framing, body) in enumerate(found):
-        if kind in (SEG, DATA):
+        if kind == INDEX and opening is None:
+            plain = opened(step(start(b"index"), b"key"), file_id, number, framing, body)
+            packed = plain[4 : 4 + struct.unpack_from("<I", plain)[0]]
+            opening = json.loads(zstandard.ZstdDecompressor().decompress(packed, max_output_size=16 << 20))
+            yield opening
+        elif kind in (SEG, DATA):
             key, chain = step(chain, b"key"), step(chain, b"next")
-            try:
-                padded = ChaCha20Poly1305(key).decrypt(body[:12], body[12:], file_id + framing)
-            except InvalidTag:
-                sys.exit(f"error: chunk {number} is not what was sealed")
-            packed = padded.rstrip(b"\0")
-            if packed[-1:] != b"\x80":
-                sys.exit(f"error: chunk {number} is not padded as it should be")
             if kind == SEG:
                 inflate = zstandard.ZstdDecompressor(max_window_size=1 << 23).decompressobj()
-            yield inflate.decompress(packed[:-1])
+            yield inflate.decompress(opened(key, file_id, number, framing, body))
         elif kind == CHECK and flags & CLOSES:
             content = step(content, b"next")
             chain = step(content, b"seg")
@@ -117,26 +127,57 @@ def seconds(ms):
     return str(whole) if rest == 0 else f"{whole}.{rest:03}".rstrip("0")
 
 
-def cast(lines):
-    """The lines of an asciicast v3: what is ours alone is left out, and its interval goes to the next event."""
-    waited = 0
+def marker(gap):
+    """The label of the marker that stands for a gap."""
+    of, count, note = gap.get("of"), gap.get("count"), gap.get("note")
+    parts = [f"gap: {gap['why']}", of and f" ({of})", count and f", {count} missing", note and f": {note}"]
+    return "".join(part for part in parts if part)
+
+
+class Stream:
+    """Bytes to text: a character cut between two events appears when it is whole, what is none becomes U+FFFD."""
+
+    def __init__(self, bare):
+        self.decoder, self.bare, self.after_cr = codecs.getincrementaldecoder("utf-8")("replace"), bare, False
+
+    def text(self, data, final=False):
+        text = self.decoder.decode(data, final)
+        if self.bare and text and not final:  # no terminal has put a carriage return before a line feed
+            joined = ("\r" if self.after_cr else "") + text
+            self.after_cr = text[-1] == "\r"
+            text = re.sub("(?<!\r)\n", "\r\n", joined)[len(joined) - len(text) :]
+        return text
+
+
+def cast(header, bare, lines):
+    """The lines of an asciicast v3: what is ours alone is left out, and its time goes to the next event."""
+    dump = lambda value: json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    yield dump(header)
+    streams, waited = {code: Stream(bare and code != "i") for code in "oei"}, 0
+    event = lambda code, text: f"[{seconds(waited)},{dump(code)},{dump(text)}]"
     for line in lines:
         if line.startswith("{"):
-            yield line
             continue
         interval, code, text = json.loads(line)
         waited += round(interval * 1000)
-        if code in "ktw":
-            continue
+        raw = text.encode("utf-8")
         if code == "b":
             code, _, encoded = text.partition(":")
-            text = base64.b64decode(encoded).decode("utf-8", "replace")
+            raw = base64.b64decode(encoded)
+        if code in streams:
+            text = streams[code].text(raw)
+            code = code.replace("e", "o")
         elif code == "g":
-            gap = json.loads(text)
-            code = "m"
-            text = " ".join(filter(None, ["gap:", gap["why"], gap.get("of", ""), str(gap.get("count", 0))]))
-        yield f"[{seconds(waited)},{json.dumps(code)},{json.dumps(text, ensure_ascii=False)}]"
-        waited = 0
+            code, text = "m", marker(json.loads(text))
+        elif code not in "mrx" or (code == "r" and "0" in text.split("x")):
+            continue
+        if text or code not in "oi":
+            yield event(code, text)
+            waited = 0
+    for code, stream in streams.items():
+        if text := stream.text(b"", final=True):
+            yield event(code.replace("e", "o"), text)
+            waited = 0
 
 
 def main():
@@ -152,8 +193,16 @@ def main():
     slots = [body for kind, _, _, body in chunks(data) if kind == KEYS]
     if not slots:
         sys.exit("error: the recording ends before its key slots")
-    text = b"".join(texts(data, root_key(slots[0], options.identities)))
-    for line in cast(text.decode("utf-8").split("\n")[:-1]):
+    pieces = read(data, root_key(slots[0], options.identities))
+    opening = next(pieces, None)
+    if opening is None:
+        sys.exit("error: the recording ends before its sealed metadata")
+    header, meta = opening["cast"], opening["meta"]
+    bare = not (meta["cols"] and meta["rows"])
+    if not (header["term"]["cols"] and header["term"]["rows"]):
+        header["term"].update(cols=80, rows=24)
+    text = b"".join(pieces).decode("utf-8")
+    for line in cast(header, bare, text.split("\n")[:-1]):
         sys.stdout.buffer.write(line.encode("utf-8") + b"\n")
 
 

@@ -398,7 +398,7 @@ impl Pass {
                 }
                 Expect::Nothing
             }
-            _ => return Err(Fault(format!("a {kind:?} chunk does not belong here"))),
+            _ => return Err(Fault(format!("a chunk of type {kind:?} does not belong here"))),
         };
         Ok(())
     }

@@ -338,7 +338,7 @@ fn cuts(cases: &mut Vec<Case>, base: &Recorded, open: &Recorded, chunks: &[Vec<u
         until(find(chunks, forge::CHECK, 1) + 1),
     );
     add(cases, "cut-after-last-checkpoint", "cut after the last checkpoint", "torn", until(last));
-    add(cases, "cut-in-slots", "cut inside the key slots", "torn", base.bytes[..800].to_vec());
+    add(cases, "cut-in-slots", "cut inside the key slots", "torn", base.bytes[..700].to_vec());
     add(cases, "cut-in-prologue", "cut inside the prologue", "torn", base.bytes[..9].to_vec());
     add(cases, "empty", "an empty file", "refused", Vec::new());
     add(cases, "never-closed", "a recorder that was killed", "torn", open.bytes.clone());

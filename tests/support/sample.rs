@@ -2,17 +2,19 @@
 // Each test binary and example uses a part of it.
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
 
-use sealcast::cast::{Anchor, Event, Gap, Header as CastHeader, Payload, line};
+use sealcast::cast::{Anchor, Event, Gap, Header as CastHeader, Payload};
 use sealcast::container::verify::{Origin, Report, verify};
 use sealcast::container::{
     Certificate, Cursor, Error, Extras, Header, Meta, Reader, SessionKeys, Setup, Slot, SlotKind, Writer,
     cert,
 };
-use sealcast::crypto::identity;
+use sealcast::crypto::identity::{self, Identities};
 use sealcast::crypto::known_keys::{KnownKeys, Trust};
 use sealcast::crypto::recipient::{self, Recipient};
 use sealcast::crypto::sshsig::{self, Signer};
+use sealcast::export::{Exporter, Format};
 use std::io::{Cursor as Bytes, Read, Seek};
+use std::path::Path;
 use std::time::Duration;
 
 /// Start of every sample: 2026-01-02T03:04:05Z.
@@ -195,26 +197,35 @@ pub fn events_of<R: Read + Seek>(reader: &mut Reader<R>) -> (Vec<Event>, Option<
     }
 }
 
-/// The cast that an export gives for these events: our own codes are left out, gaps become markers, bytes become text.
-pub fn cast_of(header: &str, events: &[Event]) -> Vec<u8> {
-    let mut encoder = line::Encoder::default();
-    let mut cast = format!("{header}\n").into_bytes();
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned().into_bytes();
-    for event in events {
-        let payload = match &event.payload {
-            Payload::Keyframe(_) | Payload::Anchor(_) | Payload::Withheld(_) => continue,
-            Payload::Output(bytes) => Payload::Output(text(bytes)),
-            Payload::ErrorOutput(bytes) => Payload::ErrorOutput(text(bytes)),
-            Payload::Input(bytes) => Payload::Input(text(bytes)),
-            Payload::Gap(gap) => {
-                let of = if gap.of.is_empty() { String::new() } else { format!(" {}", gap.of) };
-                Payload::Marker(format!("gap: {}{of} {}", gap.why, gap.count))
-            }
-            other => other.clone(),
-        };
-        encoder.encode(&Event::new(event.time, payload), &mut cast);
+/// The cast that `sealcast export` gives of an unlocked recording, as far as it can be read.
+pub fn cast_of<R: Read + Seek>(reader: &mut Reader<R>) -> Vec<u8> {
+    let opening = reader.opening().unwrap().clone();
+    let mut exporter = Exporter::begin(Format::Cast, reader.header(), &opening, Vec::new()).unwrap();
+    let (events, _) = events_of(reader);
+    for event in &events {
+        exporter.event(event).unwrap();
     }
-    cast
+    exporter.finish().unwrap().1
+}
+
+/// The root key of a recording, as a reader with this identity file gets it.
+pub fn root_key<R: Read + Seek>(reader: &Reader<R>, identity: &[u8]) -> Option<[u8; 32]> {
+    let nobody = std::sync::Arc::new(sealcast::crypto::prompt::Nobody);
+    let identities = Identities::from_text(Path::new("identity"), identity, nobody).unwrap();
+    let slots = || reader.slots().iter();
+    let periods: Vec<_> = slots()
+        .filter(|slot| slot.kind == SlotKind::Period)
+        .filter_map(|slot| identities.unwrap(&slot.age).ok())
+        .collect();
+    slots().filter(|slot| slot.kind == SlotKind::Root).find_map(|slot| {
+        let direct = identities.unwrap(&slot.age).ok();
+        let root = direct.or_else(|| {
+            periods.iter().find_map(|period| {
+                identity::unwrap_with(std::str::from_utf8(period).unwrap(), &slot.age).ok()
+            })
+        });
+        root?.as_slice().try_into().ok()
+    })
 }
 
 /// A gap as recorders write it.

@@ -1,0 +1,123 @@
+//! Damages a recording in every way of the format's description and prints what `verify` says of each.
+//!
+//! `cargo run --release --example damage` prints the table, then tries all 255 other values of every byte of a recording
+//! of 20 KB and every shorter length (some minutes). `-- --quick` prints the table alone. `-- --write DIR` writes the
+//! damaged files and the table: that is how `fixtures/damaged` was made.
+#![allow(clippy::print_stdout, clippy::unwrap_used)]
+
+#[path = "../tests/support/damage.rs"]
+mod damage;
+#[path = "../tests/support/forge.rs"]
+mod forge;
+#[path = "../tests/support/sample.rs"]
+mod sample;
+
+use damage::verdict;
+use sample::{Fleet, busy, judge, record};
+use sealcast::cast::Header as CastHeader;
+use sealcast::container::verify::Verdict;
+use sealcast::container::{Error, SlotKind, frame};
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Instant;
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args().skip(1);
+    let option = arguments.next();
+    let (fleet, other) = (Fleet::new("web-3"), Fleet::new("db-1"));
+    let mut table = String::from("# name\tverdict\twhat was done\n");
+    let mut wrong = 0;
+    for case in damage::cases(&fleet, &other) {
+        let found = verdict(&judge(&case.bytes, &fleet.known()));
+        wrong += u64::from(!found.starts_with(case.expect));
+        table.push_str(&format!("{}\t{found}\t{}\n", case.name, case.what));
+        println!("{:<32} {found}\n{:<32}   ({})", case.name, "", case.what);
+        if let (Some("--write"), Some(folder)) = (option.as_deref(), std::env::args().nth(2)) {
+            std::fs::write(Path::new(&folder).join(format!("{}.scast", case.name)), &case.bytes).unwrap();
+        }
+    }
+    match (option.as_deref(), arguments.next()) {
+        (Some("--write"), Some(folder)) => {
+            let folder = Path::new(&folder);
+            std::fs::write(folder.join("verdicts.tsv"), table).unwrap();
+            std::fs::write(folder.join("known_hosts"), format!("web-3 {}\n", fleet.host.host_key())).unwrap();
+        }
+        (Some("--quick"), _) => {}
+        _ => wrong += exhaustive(&fleet),
+    }
+    ExitCode::from(u8::from(wrong > 0))
+}
+
+/// Every byte, every value, every length. Gives the number of verdicts that are not what they must be.
+fn exhaustive(fleet: &Fleet) -> u64 {
+    let kinds = [SlotKind::Root];
+    let bytes = record(fleet, &kinds, CastHeader::new(80, 24), &busy(11, 260, 200), true).bytes;
+    let known = fleet.known();
+    let places = damage::places(&bytes);
+    println!("\na recording of {} bytes, {} chunks", bytes.len(), places.len() - 1);
+    let untouched = judge(&bytes, &known).unwrap().verdict;
+    println!("untouched: {untouched:?}");
+    let begun = Instant::now();
+    let flips = sweep(bytes.len(), |at, changed: &mut Vec<u8>| {
+        changed.clone_from(&bytes);
+        let mut passed = 0;
+        for value in 1..=255u8 {
+            changed[at] = bytes[at] ^ value;
+            passed += u64::from(!found_out(&judge(changed, &known)));
+        }
+        passed
+    });
+    println!(
+        "{} single changed bytes, passed as intact or without a place: {flips} ({:?})",
+        bytes.len() * 255,
+        begun.elapsed()
+    );
+    let begun = Instant::now();
+    let mended = sweep(bytes.len(), |at, changed: &mut Vec<u8>| {
+        let (start, end) = *places.iter().rfind(|(start, _)| *start <= at).unwrap();
+        if start == 0 || (start + frame::BOUND_LEN..start + frame::FRAME_LEN).contains(&at) {
+            return 0;
+        }
+        changed.clone_from(&bytes);
+        let mut passed = 0;
+        for bit in 0..8 {
+            changed[at] = bytes[at] ^ (1 << bit);
+            damage::mend(&mut changed[start..end]);
+            passed += u64::from(!found_out(&judge(changed, &known)));
+        }
+        passed
+    });
+    println!("{} flipped bits, checksum repaired: {mended} ({:?})", bytes.len() * 8, begun.elapsed());
+    let begun = Instant::now();
+    let cuts = sweep(bytes.len(), |at, cut: &mut Vec<u8>| {
+        cut.clone_from(&bytes);
+        cut.truncate(at);
+        u64::from(!matches!(judge(cut, &known), Err(Error::NotARecording) if at == 0) && !torn(cut, &known))
+    });
+    println!("{} shorter lengths, not reported as torn: {cuts} ({:?})", bytes.len(), begun.elapsed());
+    u64::from(untouched != Verdict::Intact) + flips + mended + cuts
+}
+
+fn found_out(result: &Result<sealcast::container::verify::Report, Error>) -> bool {
+    matches!(result, Ok(report) if matches!(report.verdict, Verdict::Altered { .. } | Verdict::Torn { .. }))
+}
+
+fn torn(cut: &[u8], known: &sealcast::crypto::known_keys::KnownKeys) -> bool {
+    matches!(judge(cut, known), Ok(report) if matches!(report.verdict, Verdict::Torn { .. }))
+}
+
+fn sweep(n: usize, check: impl Fn(usize, &mut Vec<u8>) -> u64 + Sync) -> u64 {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let check = &check;
+    std::thread::scope(|scope| {
+        let parts: Vec<_> = (0..threads)
+            .map(|part| {
+                scope.spawn(move || {
+                    let mut buffer = Vec::new();
+                    (part..n).step_by(threads).map(|at| check(at, &mut buffer)).sum::<u64>()
+                })
+            })
+            .collect();
+        parts.into_iter().map(|part| part.join().unwrap()).sum()
+    })
+}
