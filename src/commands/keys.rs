@@ -315,7 +315,12 @@ fn check_period(personal: &Personal, identities: &Identities) -> Option<Finding>
     let found = |name, wrong| Finding::new("period key", name, "X25519", wrong);
     match period::read(&personal.keys()) {
         Ok(None) => None,
-        Ok(Some(period)) => Some(found(period.recipient.label(), None).opened(identities, &period.sealed)),
+        Ok(Some(period)) => {
+            let current = personal.read_recipients().is_ok_and(|recipients| period.is_for(&recipients));
+            let stale = "made for other recipients than there are now; `keys new --period` makes a new one";
+            let wrong = (!current).then(|| stale.to_owned());
+            Some(found(period.recipient.label(), wrong).opened(identities, &period.sealed))
+        }
         Err(error) => Some(found(String::new(), Some(Error::from(error).to_string()))),
     }
 }

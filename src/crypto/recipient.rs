@@ -251,6 +251,11 @@ impl Recipient {
         }
     }
 
+    /// The key alone, without a comment.
+    pub fn key_text(&self) -> String {
+        self.text.clone()
+    }
+
     /// What kind of key it is, for people.
     pub fn kind(&self) -> &'static str {
         match &self.key {

@@ -18,6 +18,8 @@ use std::sync::Arc;
 const MAX_PUB: u64 = 64 << 10;
 /// What stands before the digest in `period.pub`.
 const DIGEST: &str = "# sha256 of period.age: ";
+/// What stands before the digest of the recipients.
+const RECIPIENTS: &str = "# sha256 of its recipients: ";
 
 /// A period key as a recorder needs it.
 #[derive(Clone, Debug)]
@@ -26,6 +28,24 @@ pub struct Period {
     pub sealed: Vec<u8>,
     /// To this the root keys of recordings are sealed (KEYS slot of kind 1).
     pub recipient: Recipient,
+    /// Digest of the recipients it was made for.
+    made_for: String,
+}
+
+impl Period {
+    /// Whether it was made for exactly these recipients: one that was added since could not open what is sealed to it,
+    /// and one that was taken away still could.
+    pub fn is_for(&self, recipients: &[Recipient]) -> bool {
+        self.made_for == digest_of(recipients)
+    }
+}
+
+/// Whatever the order, and whatever their comments.
+fn digest_of(recipients: &[Recipient]) -> String {
+    let mut keys: Vec<String> = recipients.iter().map(Recipient::key_text).collect();
+    keys.sort();
+    keys.dedup();
+    digest(keys.join("\n").as_bytes())
 }
 
 /// Where the sealed half lies in a directory of keys.
@@ -50,7 +70,8 @@ pub fn make(keys: &Path, recipients: &[Recipient], prompt: &Arc<dyn Prompt>) -> 
     for recipient in recipients {
         public.push_str(&format!("#   {}\n", crate::text::escaped(&recipient.label())));
     }
-    public.push_str(&format!("{DIGEST}{}\n{recipient}\n", digest(&sealed)));
+    let made_for = digest_of(recipients);
+    public.push_str(&format!("{RECIPIENTS}{made_for}\n{DIGEST}{}\n{recipient}\n", digest(&sealed)));
     sys::file::create_private_dir(keys)?;
     let _lock = lock(keys)?;
     let (sealed_path, public_path) = (sealed_path(keys), public_path(keys));
@@ -59,7 +80,7 @@ pub fn make(keys: &Path, recipients: &[Recipient], prompt: &Arc<dyn Prompt>) -> 
         std::fs::rename(&from, &to).map_err(|e| sys::Error::at("rename", &from, e))?;
     }
     sys::file::sync_dir(keys)?;
-    Ok(Period { sealed, recipient })
+    Ok(Period { sealed, recipient, made_for })
 }
 
 /// The period key in the directory `keys`; `None` when there is none.
@@ -87,7 +108,10 @@ pub fn read(keys: &Path) -> Result<Option<Period>, Error> {
     let mut recipients = recipient::parse_file(&public)
         .map_err(|source| Error::Recipients { path: public_path.clone(), source })?;
     match (recipients.pop(), recipients.is_empty()) {
-        (Some(recipient), true) => Ok(Some(Period { sealed, recipient })),
+        (Some(recipient), true) => {
+            let made_for = public.lines().find_map(|line| line.strip_prefix(RECIPIENTS)).unwrap_or_default();
+            Ok(Some(Period { sealed, recipient, made_for: made_for.to_owned() }))
+        }
         _ => Err(Error::Period(public_path)),
     }
 }
@@ -116,6 +140,19 @@ mod tests {
         let mine = Identities::from_text(Path::new("me"), secret.as_bytes(), Arc::clone(&prompt)).unwrap();
         let opened = mine.unwrap(&period.sealed).unwrap();
         assert_eq!(unwrap_with(std::str::from_utf8(&opened).unwrap(), &slot).unwrap().as_slice(), b"root");
+    }
+
+    #[test]
+    fn it_is_for_its_recipients_in_any_order_and_for_nobody_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let prompt: Arc<dyn Prompt> = Arc::new(Nobody);
+        let [a, b, c] = [0; 3].map(|_| identity::generate().1);
+        make(dir.path(), &[a.clone(), b.clone()], &prompt).unwrap();
+        let period = read(dir.path()).unwrap().unwrap();
+        assert!(period.is_for(&[a.clone(), b.clone()]) && period.is_for(&[b.clone(), a.clone(), b.clone()]));
+        assert!(
+            !period.is_for(std::slice::from_ref(&a)) && !period.is_for(&[a, b, c]) && !period.is_for(&[])
+        );
     }
 
     #[test]

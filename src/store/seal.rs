@@ -12,8 +12,9 @@ use std::fmt;
 use std::io::{Read, Seek};
 use zeroize::Zeroizing;
 
-/// Seals the keys of a session: to the period key when there is one (its recipients open it then), or else to the
-/// recipients themselves.
+/// Seals the keys of a session: to the period key when there is one that was made for these recipients (they open it
+/// then), or else to the recipients themselves. A period key made for others is never used: somebody would be missing, or
+/// somebody would read who should not.
 ///
 /// # Errors
 /// No recipients, or one that needs a plugin: plugins never run in a recorder.
@@ -22,7 +23,7 @@ pub fn slots(
     recipients: &[Recipient],
     period: Option<&Period>,
 ) -> Result<Vec<Slot>, WrapError> {
-    let Some(period) = period else {
+    let Some(period) = period.filter(|period| period.is_for(recipients)) else {
         return Ok(vec![Slot { kind: SlotKind::Root, age: recipient::wrap(recipients, keys.root())? }]);
     };
     let root = recipient::wrap(std::slice::from_ref(&period.recipient), keys.root())?;
@@ -233,6 +234,20 @@ mod tests {
         assert_eq!(unlock(&mut reader, &identities(&mine)).unwrap(), Access::Content);
         let mut reader = Reader::open(Cursor::new(bytes)).unwrap();
         assert!(unlock(&mut reader, &identities(&identity::generate().0)).is_err());
+    }
+
+    #[test]
+    fn a_period_key_made_before_a_recipient_was_added_is_not_used() {
+        let dir = tempfile::tempdir().unwrap();
+        let (_, old) = identity::generate();
+        let (added, recipient) = identity::generate();
+        let prompt: Arc<dyn crate::crypto::prompt::Prompt> = Arc::new(Nobody);
+        let period = super::super::period::make(dir.path(), std::slice::from_ref(&old), &prompt).unwrap();
+        let recipients = [old, recipient];
+        let signer = Signer::generate("test").unwrap();
+        let bytes = recorded(|keys| slots(keys, &recipients, Some(&period)).unwrap(), &signer);
+        let mut reader = Reader::open(Cursor::new(bytes)).unwrap();
+        assert_eq!(unlock(&mut reader, &identities(&added)).unwrap(), Access::Content);
     }
 
     #[test]

@@ -57,6 +57,12 @@ fn a_period_key_is_made_for_the_recipients() {
     let checked = home.run(&["keys", "check"]).exits(0);
     let line = checked.text().lines().find(|line| line.starts_with("period key")).map(str::to_owned);
     assert!(line.is_some_and(|line| line.ends_with("identity.txt")), "{checked}");
+    let other = home.run(&["keys", "new", "-o", "other.txt"]).exits(0).text();
+    let recipients = std::fs::read_to_string(home.personal().recipients()).unwrap();
+    std::fs::write(home.personal().recipients(), recipients + &other).unwrap();
+    assert!(home.run(&["keys", "check"]).exits(1).text().contains("made for other recipients"));
+    home.run(&["keys", "new", "--period"]).exits(0);
+    home.run(&["keys", "check"]).exits(0);
 }
 
 #[test]
