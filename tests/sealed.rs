@@ -3,9 +3,9 @@
 
 mod support;
 
+use sealcast::cast::Payload;
 use sealcast::container::verify::{Tear, Verdict, verify};
 use sealcast::container::{Cursor, Reader};
-use sealcast::cast::Payload;
 use sealcast::crypto::identity::Identities;
 use sealcast::crypto::known_keys::KnownKeys;
 use sealcast::crypto::prompt::Nobody;
@@ -100,7 +100,8 @@ fn fifty_megabytes_of_anything_come_back_byte_for_byte() {
 }
 
 /// Writes a numbered line with the time it was written, about every 2 ms.
-const BUSY: &str = r#"use Time::HiRes qw(time sleep); $|=1; while (1) { printf "line %d %.3f\n", ++$n, time; sleep 0.002 }"#;
+const BUSY: &str =
+    r#"use Time::HiRes qw(time sleep); $|=1; while (1) { printf "line %d %.3f\n", ++$n, time; sleep 0.002 }"#;
 
 /// The time that the last whole line of `text` carries.
 fn last_time(text: &[u8]) -> Option<f64> {
@@ -161,7 +162,10 @@ fn kill_one(sandbox: &Sandbox, personal: &Personal, n: usize) -> f64 {
         "killed after {moment:?}: {verdict:?}"
     );
     let kept = output(&mine, &path);
-    assert!(shown.starts_with(&kept), "killed after {moment:?}: the recording is not a prefix of what was shown");
+    assert!(
+        shown.starts_with(&kept),
+        "killed after {moment:?}: the recording is not a prefix of what was shown"
+    );
     let since = last_time(&kept).or_else(|| last_time(&shown[..memchr::memchr(b'\n', shown).unwrap() + 1]));
     last_time(shown).unwrap() - since.unwrap()
 }
@@ -205,8 +209,13 @@ fn an_export_plays_in_asciinema_3() {
     let mut terminal = Terminal::start(&run(&sandbox, &["sh", "-c", script]), SIZE);
     assert_eq!(terminal.wait_end().code(), Some(3));
     let cast = sandbox.path("session.cast");
-    let exported =
-        sandbox.command(SEALCAST).args(["export", "--format", "cast", "-o"]).arg(&cast).arg(last(&personal)).output().unwrap();
+    let exported = sandbox
+        .command(SEALCAST)
+        .args(["export", "--format", "cast", "-o"])
+        .arg(&cast)
+        .arg(last(&personal))
+        .output()
+        .unwrap();
     assert!(exported.status.success(), "{}", String::from_utf8_lossy(&exported.stderr));
     let asciinema = |args: &[&str]| {
         let path = std::env::var_os("PATH").unwrap();
