@@ -6,7 +6,8 @@
 //!    dropped at once.
 //! 2. Everything else is held, in memory that is wiped, until Enter, a pause or a limit, and is stored only if at
 //!    least four fifths of it came back in the output: in order, after it was typed, before the line it ended was
-//!    left, and not merely somewhere in a flood of other text. What is stored was on the screen anyway.
+//!    left, and not merely somewhere in a flood of other text; or if all of it is shown a little later as the end of a line.
+//!    What is stored was on the screen anyway.
 //!
 //! (The wiping is complete only under the allocator of `sys::memory`, which also wipes what a growing buffer leaves.)
 //!
@@ -142,17 +143,42 @@ impl Withhold {
         }
         self.tick(now, out);
         for &byte in bytes {
-            let Some(run) = self.runs.front_mut() else { return };
             match self.output.next(byte) {
                 echo::Piece::Nothing => {}
-                echo::Piece::Shown => {
-                    if run.echo.see(byte) {
-                        self.echoed = now;
-                    }
-                }
-                // The line is left: what comes now is no echo of it.
-                echo::Piece::NextLine if run.line => self.decide(now, out),
-                echo::Piece::NextLine => {}
+                echo::Piece::Shown => self.see(now, byte),
+                echo::Piece::NextLine => self.next_line(now, out),
+            }
+            if self.runs.is_empty() {
+                return;
+            }
+        }
+        self.settle(now, out);
+    }
+
+    /// A byte of a character on the screen: looked for in the run at the front, and behind it as long as the ones
+    /// before were left without an echo.
+    fn see(&mut self, now: Duration, byte: u8) {
+        for (at, run) in self.runs.iter_mut().enumerate() {
+            if run.echo.see(byte) && at == 0 {
+                self.echoed = now;
+            }
+            if !run.echo.was_left() {
+                return;
+            }
+        }
+    }
+
+    /// The cursor went to the next line. A line that was shown is over with that. One that was not may still come,
+    /// whole, when a shell shows what was typed before it was ready; whatever else comes now is no echo of it.
+    fn next_line(&mut self, now: Duration, out: &mut Vec<Typed>) {
+        for run in &mut self.runs {
+            let was_left = run.echo.was_left();
+            if run.line {
+                run.echo.leave();
+            }
+            // A line that is still not shown is passed by; any other one took the new line.
+            if !was_left || !run.echo.was_left() {
+                break;
             }
         }
         self.settle(now, out);
@@ -235,7 +261,7 @@ impl Withhold {
     fn settle(&mut self, now: Duration, out: &mut Vec<Typed>) {
         while let Some(run) = self.runs.front()
             && run.closed.is_some()
-            && (run.echo.is_complete() || run.echo.expects_nothing())
+            && (run.echo.is_settled() || run.echo.expects_nothing())
         {
             self.decide(now, out);
         }

@@ -71,7 +71,22 @@ pub(super) struct Match {
     /// Bytes shown since the last one that was seen, and before: up to it.
     since: usize,
     noise: usize,
+    state: State,
 }
+
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum State {
+    /// Its echo is being looked for.
+    #[default]
+    Open,
+    /// Its line was left after it was shown.
+    Shown,
+    /// Its line was left and it was not shown: only all of it as the end of another line counts from now on.
+    Left,
+}
+
+/// The shortest text that counts when it is shown after its line was left.
+const PIECE: usize = 3;
 
 impl Match {
     /// A byte was typed that an echo would show.
@@ -85,6 +100,9 @@ impl Match {
 
     /// A byte was shown. True when it is one that was typed.
     pub(super) fn see(&mut self, byte: u8) -> bool {
+        if self.state == State::Left {
+            return self.see_in_one_piece(byte);
+        }
         let rest = self.typed.get(self.next..).unwrap_or_default();
         if rest.is_empty() {
             return false;
@@ -104,20 +122,61 @@ impl Match {
         }
     }
 
+    /// Looks for the whole text, without anything in between or behind.
+    fn see_in_one_piece(&mut self, byte: u8) -> bool {
+        loop {
+            if self.typed.get(self.next) == Some(&byte) {
+                self.next = self.next.saturating_add(1);
+                return true;
+            }
+            if self.next == 0 {
+                return false;
+            }
+            // The longest beginning that the text so far also ends with (texts are short and this is rare).
+            let so_far = self.typed.get(..self.next).unwrap_or_default();
+            let shorter =
+                (1..so_far.len()).rev().find(|n| so_far.ends_with(so_far.get(..*n).unwrap_or_default()));
+            self.next = shorter.unwrap_or(0);
+        }
+    }
+
+    /// The line was left. What was seen of it so far counts only if it is enough. Afterwards it counts only if it
+    /// stands at the end of a line, as a shell shows it: the word `root` in `root@host` is no echo of a password.
+    pub(super) fn leave(&mut self) {
+        let whole = self.typed.len() >= PIECE && self.next == self.typed.len();
+        self.state = match self.state {
+            State::Open if !self.was_shown() => State::Left,
+            State::Left if !whole => State::Left,
+            State::Open | State::Left | State::Shown => State::Shown,
+        };
+        self.next = 0;
+    }
+
+    /// Whether the line was left before it was shown.
+    pub(super) fn was_left(&self) -> bool {
+        self.state == State::Left
+    }
+
     /// Whether no echo is to be expected at all.
     pub(super) fn expects_nothing(&self) -> bool {
         self.typed.is_empty()
     }
 
-    /// Whether every character was seen.
-    pub(super) fn is_complete(&self) -> bool {
-        self.next >= self.typed.len() && self.was_shown()
+    /// Whether it is known already that it counts as shown.
+    pub(super) fn is_settled(&self) -> bool {
+        self.was_shown() && (self.state != State::Open || self.next >= self.typed.len())
     }
 
     /// Whether it counts as shown: at least four fifths of it were seen, without much other text in between.
     pub(super) fn was_shown(&self) -> bool {
         let length = self.typed.len();
-        let enough = self.seen.saturating_mul(5) >= length.saturating_mul(4);
-        enough && self.noise <= NOISE.saturating_mul(length.saturating_add(1))
+        match self.state {
+            State::Open => {
+                let enough = self.seen.saturating_mul(5) >= length.saturating_mul(4);
+                enough && self.noise <= NOISE.saturating_mul(length.saturating_add(1))
+            }
+            State::Shown => true,
+            State::Left => false,
+        }
     }
 }

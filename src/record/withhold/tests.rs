@@ -185,6 +185,35 @@ fn type_ahead_that_the_terminal_echoes_at_once_is_stored() {
 }
 
 #[test]
+fn type_ahead_that_the_shell_shows_after_other_output_is_stored() {
+    // The line editor has the terminal raw; the second line is shown when the first one was run.
+    let out = play(
+        Policy::Echoed,
+        &[
+            Type(0, "echo one\r"),
+            Show(1, "echo one"),
+            Type(2, "read -s -p Word: x\r"),
+            Show(3, "\r\none\r\n\x1b[?2004hPROMPT> read -s -p Word: x"),
+            Show(5, "\r\nWord: "),
+            Type(300, "hunter2"),
+            Type(600, "\r"),
+            Show(601, "\r\n"),
+        ],
+    );
+    assert_eq!(stored(&out), "echo one\rread -s -p Word: x\r\r");
+    assert_eq!(withheld(&out), 1);
+}
+
+#[test]
+fn a_line_typed_after_a_secret_is_not_lost_with_it() {
+    let out = play(
+        Policy::Echoed,
+        &[Type(0, "hunter2\r"), Type(10, "ls\r"), Show(20, "\r\n$ "), Show(21, "ls\r\nfile\r\n")],
+    );
+    assert_eq!((stored(&out).as_str(), withheld(&out)), ("\rls\r", 1));
+}
+
+#[test]
 fn type_ahead_into_a_prompt_that_shows_nothing_is_withheld() {
     // ssh has the terminal raw and the far side has not asked yet.
     let typed = keys(0, &format!("{SECRET}\r"), |_| String::new());

@@ -1,0 +1,439 @@
+//! Typed secrets, with the programs that ask for them: no byte of a secret is in the recording, and what is typed in
+//! the open is.
+//!
+//! Each case types something innocent first, then a secret where the program asks, then something innocent again.
+#![allow(missing_docs, clippy::unwrap_used)]
+
+mod support;
+
+use sealcast::cast::Payload;
+use std::path::Path;
+use support::sandbox::{SIZE, Sandbox};
+use support::terminal::Terminal;
+
+/// Letters and digits that nothing else in these sessions shows together.
+const SECRET: &str = "Zq7vXw9KjU";
+
+/// A shell behind the wrapper.
+struct Session {
+    sandbox: Sandbox,
+    terminal: Terminal,
+}
+
+impl Session {
+    fn start(shell: &[&str]) -> Self {
+        let sandbox = Sandbox::new();
+        let terminal = Terminal::start(&sandbox.wrapped(shell), SIZE);
+        Self { sandbox, terminal }
+    }
+
+    fn bash() -> Self {
+        let mut session = Self::start(&["bash", "--norc", "-i"]);
+        session.terminal.wait_for("PROMPT> ");
+        session
+    }
+
+    /// Types key by key, as fast as a quick typist and without waiting for an echo.
+    #[track_caller]
+    fn type_slowly(&mut self, text: &str) {
+        for key in text.chars() {
+            self.terminal.send(key.to_string());
+            self.terminal.read_for(std::time::Duration::from_millis(30));
+        }
+    }
+
+    /// Types a line in the open and waits for what comes of it.
+    #[track_caller]
+    fn line(&mut self, line: &str, text: &str) {
+        self.terminal.line(line, text);
+    }
+
+    /// Ends the shell and checks the recording: `open` are all lines that were typed in the open; nothing else but
+    /// Enter and `exit` may be in the input.
+    #[track_caller]
+    fn check(mut self, open: &[&str], least: u32) {
+        self.terminal.send("exit\r");
+        self.terminal.wait_end();
+        let shown =
+            String::from_utf8_lossy(&std::fs::read(self.sandbox.path("recording")).unwrap()).into_owned();
+        let input = String::from_utf8(self.sandbox.recorded_input()).unwrap();
+        let output = self.sandbox.recorded_output();
+        assert!(memchr::memmem::find(&output, SECRET.as_bytes()).is_none(), "the secret was shown\n{shown}");
+        let mut rest = input.clone();
+        for line in open {
+            assert!(rest.contains(line), "{line:?} is missing in the input {input:?}\n{shown}");
+            rest = rest.replacen(line, "", 1);
+        }
+        let rest = rest.replace("exit\r", "").replace('\r', "");
+        assert!(rest.is_empty() || least == 0, "{rest:?} is left of the input {input:?}\n{shown}");
+        let count = |e: &sealcast::cast::Event| if let Payload::Withheld(n) = e.payload { n } else { 0 };
+        let withheld: u32 = self.sandbox.events().iter().map(count).sum();
+        assert!(withheld >= least, "{withheld} withheld, at least {least} expected\n{shown}");
+    }
+}
+
+/// Whether a program is there; a test of one that is not says so and passes.
+fn there(program: &str) -> bool {
+    let places = ["/usr/local/bin", "/usr/bin", "/bin", "/usr/sbin", "/sbin"];
+    let found = places.iter().any(|dir| Path::new(dir).join(program).exists());
+    if !found {
+        eprintln!("skipped: {program} is not installed");
+    }
+    found
+}
+
+/// In bash: a command that asks, the secret, and what shows that it was taken.
+#[track_caller]
+fn asked(command: &str, prompt: &str, taken: &str) {
+    let mut session = Session::bash();
+    session.line("echo open one", "PROMPT> ");
+    session.terminal.send(format!("{command}\r"));
+    // The end of the line, so that the prompt is not found in the command itself.
+    session.terminal.wait_for("\r\n");
+    session.terminal.wait_for(prompt);
+    // Some programs ask before they stop the terminal from showing what is typed.
+    session.terminal.read_for(std::time::Duration::from_millis(100));
+    session.type_slowly(SECRET);
+    session.terminal.send("\r");
+    session.terminal.wait_for(taken);
+    session.terminal.wait_for("PROMPT> ");
+    session.line("echo open two", "PROMPT> ");
+    session.check(&["echo open one\r", command, "echo open two\r"], 1);
+}
+
+#[test]
+fn read_s_of_bash() {
+    asked("read -rsp 'Name it: ' x; echo; echo ${#x} letters", "Name it: ", "10 letters");
+}
+
+#[test]
+fn read_e_s_of_bash_which_shows_nothing_in_raw_mode() {
+    asked("read -er -s -p 'Word: ' x; echo; echo ${#x} letters", "Word: ", "10 letters");
+}
+
+#[test]
+fn read_s_of_zsh() {
+    if there("zsh") {
+        asked("zsh -fc 'read -s \"x?Word: \"; echo; echo ${#x} letters'", "Word: ", "10 letters");
+    }
+}
+
+#[test]
+fn read_s_of_fish() {
+    if there("fish") {
+        asked("fish --no-config -c 'read -s -P Word: x; string length $x'", "Word:", "10\r\n");
+    }
+}
+
+#[test]
+fn echo_off_in_a_plain_shell() {
+    asked(
+        "sh -c 'stty -echo; printf Word:; read x; stty echo; echo; echo ${#x} letters'",
+        "Word:",
+        "10 letters",
+    );
+}
+
+#[test]
+fn getpass_of_python() {
+    asked("python3 -c 'import getpass; x = getpass.getpass(); print(len(x), 10)'", "Password: ", "10 10");
+}
+
+#[test]
+fn a_prompt_with_stars_in_raw_mode() {
+    let sandbox = Sandbox::new();
+    let script = r#"
+import os, sys, termios, tty
+found = termios.tcgetattr(0)
+tty.setraw(0)
+sys.stdout.write("Word: "); sys.stdout.flush()
+got = b""
+while True:
+    key = os.read(0, 1)
+    if key in (b"\r", b"\n"): break
+    got += key
+    sys.stdout.write("*"); sys.stdout.flush()
+termios.tcsetattr(0, termios.TCSADRAIN, found)
+print(); print(len(got), "letters")
+"#;
+    let file = sandbox.file("stars.py", script);
+    asked(&format!("python3 {}", file.display()), "Word: ", "10 letters");
+}
+
+#[test]
+fn a_prompt_written_in_two_pieces() {
+    asked(
+        "sh -c 'stty -echo; printf Pass; sleep 0.1; printf word:; read x; stty echo; echo ${#x} letters'",
+        "word:",
+        "10 letters",
+    );
+}
+
+#[test]
+fn output_between_the_keys() {
+    let command = "sh -c 'stty -echo; (for n in 1 2 3 4 5 6 7 8; do echo job at work Zq7 $n; sleep 0.05; done) & \
+                   printf Word:; read x; stty echo; echo ${#x} letters'";
+    let mut session = Session::bash();
+    session.terminal.send(format!("{command}\r"));
+    session.terminal.wait_for("letters'");
+    session.terminal.wait_for("Word:");
+    session.type_slowly(SECRET);
+    session.terminal.send("\r");
+    session.terminal.wait_for("10 letters");
+    session.terminal.wait_for("PROMPT> ");
+    session.terminal.send("exit\r");
+    session.terminal.wait_end();
+    let input = String::from_utf8(session.sandbox.recorded_input()).unwrap();
+    let tail = input.split("letters'\r").last().unwrap();
+    assert!(!tail.chars().any(|c| SECRET.contains(c)), "{input:?}");
+}
+
+#[test]
+fn output_between_the_keys_of_a_prompt_in_raw_mode() {
+    let sandbox = Sandbox::new();
+    let script = r#"
+import os, sys, termios, tty
+found = termios.tcgetattr(0)
+tty.setraw(0)
+sys.stdout.write("Word: "); sys.stdout.flush()
+got = b""
+while True:
+    key = os.read(0, 1)
+    if key in (b"\r", b"\n"): break
+    got += key
+    sys.stdout.write("another job says something about this and that, quite a lot\r\n"); sys.stdout.flush()
+termios.tcsetattr(0, termios.TCSADRAIN, found)
+print(); print(len(got), "letters")
+"#;
+    let file = sandbox.file("noise.py", script);
+    asked(&format!("python3 {}", file.display()), "Word: ", "10 letters");
+}
+
+#[test]
+fn two_secrets_pasted_at_once() {
+    let mut session = Session::bash();
+    session.line("echo open one", "PROMPT> ");
+    let command = "read -rs x; read -rs y; echo ${#x} and ${#y}";
+    session.terminal.send(format!("{command}\r"));
+    session.terminal.wait_for("${#y}\r\n");
+    // bash has the terminal as it wants it once it waits for input.
+    support::until("the prompt", || {
+        let below = support::descendants(session.terminal.pid());
+        let tty = std::fs::File::open(format!("/proc/{}/fd/0", below.last()?)).ok()?;
+        sealcast::sys::tty::Settings::of(&tty).ok()?.reads_secret().then_some(())
+    });
+    session.terminal.send(format!("{SECRET}\r{SECRET}\r"));
+    session.terminal.wait_for("10 and 10");
+    session.terminal.wait_for("PROMPT> ");
+    session.line("echo open two", "PROMPT> ");
+    session.check(&["echo open one\r", command, "echo open two\r"], 1);
+}
+
+#[test]
+fn a_passphrase_for_a_key() {
+    let mut session = Session::bash();
+    let key = session.sandbox.path("key");
+    let line = format!("ssh-keygen -q -t ed25519 -f {}\r", key.display());
+    session.terminal.send(&line);
+    for prompt in ["no passphrase): ", "again: "] {
+        session.terminal.wait_for(prompt);
+        session.type_slowly(SECRET);
+        session.terminal.send("\r");
+    }
+    session.terminal.wait_for("PROMPT> ");
+    assert!(key.exists());
+    session.check(&[&line], 2);
+}
+
+#[test]
+fn a_passphrase_for_age() {
+    if there("age") {
+        let mut session = Session::bash();
+        let command = "echo x | age -p -o /dev/null";
+        session.terminal.send(format!("{command}\r"));
+        for prompt in ["Enter passphrase", "Confirm passphrase"] {
+            session.terminal.wait_for(prompt);
+            session.type_slowly(SECRET);
+            session.terminal.send("\r");
+        }
+        session.terminal.wait_for("PROMPT> ");
+        session.check(&[command], 2);
+    }
+}
+
+#[test]
+fn a_password_for_openssl() {
+    asked("openssl passwd -1 -noverify | cut -c1-3", "Password: ", "$1$");
+}
+
+#[test]
+fn a_password_box_of_whiptail() {
+    if there("whiptail") {
+        boxed("whiptail --passwordbox Word 10 40 2>/dev/null; clear; echo taken", "Word");
+    }
+}
+
+#[test]
+fn a_password_box_of_dialog() {
+    if there("dialog") {
+        boxed("dialog --passwordbox Word 10 40 2>/dev/null; clear; echo taken", "Word");
+        boxed("dialog --insecure --passwordbox Word 10 40 2>/dev/null; clear; echo taken", "Word");
+    }
+}
+
+#[track_caller]
+fn boxed(command: &str, prompt: &str) {
+    let mut session = Session::bash();
+    session.terminal.send(format!("{command}\r"));
+    session.terminal.wait_for("taken\r\n");
+    session.terminal.wait_for(prompt);
+    session.terminal.wait_for("ancel");
+    session.type_slowly(SECRET);
+    session.terminal.send("\r");
+    session.terminal.wait_for("taken");
+    session.terminal.wait_for("PROMPT> ");
+    session.line("echo open two", "PROMPT> ");
+    session.check(&[command, "echo open two\r"], 1);
+}
+
+#[test]
+fn su_to_another_user_and_passwd() {
+    // As root su asks nothing: ask as somebody else, from inside.
+    if sealcast::sys::ids::effective_uid() != 0 || !there("setpriv") {
+        return;
+    }
+    let mut session = Session::bash();
+    let su = "setpriv --reuid 65534 --clear-groups su root -c id\r";
+    session.terminal.send(su);
+    session.terminal.wait_for("Password: ");
+    session.type_slowly(SECRET);
+    session.terminal.send("\r");
+    session.terminal.wait_for("Authentication failure");
+    session.terminal.wait_for("PROMPT> ");
+    session.line("echo open two", "PROMPT> ");
+    session.check(&[su, "echo open two\r"], 1);
+}
+
+/// ssh to this host, as this user, with a key; the far side has a terminal of its own and ours is raw all the time.
+struct Far {
+    daemon: std::process::Child,
+    line: String,
+}
+
+impl Far {
+    fn start(sandbox: &Sandbox) -> Option<Self> {
+        let sshd = Path::new("/usr/sbin/sshd");
+        if !sshd.exists() {
+            eprintln!("skipped: sshd is not installed");
+            return None;
+        }
+        for name in ["host_key", "user_key"] {
+            let mut keygen = sandbox.command("ssh-keygen");
+            keygen.args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(sandbox.path(name));
+            assert!(keygen.status().unwrap().success());
+        }
+        std::fs::copy(sandbox.path("user_key.pub"), sandbox.path("authorized")).unwrap();
+        let _ = std::fs::create_dir("/run/sshd");
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let at = |name: &str| sandbox.path(name).display().to_string();
+        let config = format!(
+            "Port {port}\nListenAddress 127.0.0.1\nHostKey {}\nAuthorizedKeysFile {}\nStrictModes no\nUsePAM no\n\
+             PidFile none\nPermitRootLogin yes\nPrintMotd no\nPrintLastLog no\n",
+            at("host_key"),
+            at("authorized")
+        );
+        let config = sandbox.file("sshd_config", config);
+        let daemon = sandbox.command(sshd).arg("-D").arg("-f").arg(config).spawn().unwrap();
+        support::until("sshd", || std::net::TcpStream::connect(("127.0.0.1", port)).ok());
+        let line = format!(
+            "ssh -q -tt -F none -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -i {} -p {port} 127.0.0.1",
+            at("user_key")
+        );
+        Some(Self { daemon, line })
+    }
+}
+
+impl Drop for Far {
+    fn drop(&mut self) {
+        let _ = self.daemon.kill();
+        let _ = self.daemon.wait();
+    }
+}
+
+#[test]
+fn a_secret_typed_through_ssh() {
+    let mut session = Session::bash();
+    let Some(far) = Far::start(&session.sandbox) else { return };
+    let ssh = format!("{} bash --norc -i\r", far.line);
+    session.terminal.send(&ssh);
+    session.terminal.wait_for("# ");
+    let prompt = "PS1='FAR'; PS1=\"$PS1> \"";
+    session.line(prompt, "FAR> ");
+    session.type_slowly("echo open far");
+    session.line("", "open far\r\n");
+    session.terminal.wait_for("FAR> ");
+    let read = "read -rsp Word: x; echo; echo ${#x} letters";
+    session.line(read, "\r\n");
+    session.terminal.wait_for("Word:");
+    session.type_slowly(SECRET);
+    session.line("", "10 letters");
+    session.terminal.wait_for("FAR> ");
+    let su = "setpriv --reuid 65534 --clear-groups su root -c id";
+    session.line(su, "Password: ");
+    session.type_slowly(SECRET);
+    session.line("", "failure");
+    session.terminal.wait_for("FAR> ");
+    session.line("exit", "PROMPT> ");
+    session.check(&[&ssh, prompt, "echo open far\r", read, su], 2);
+}
+
+#[test]
+fn a_password_for_ssh_itself() {
+    let mut session = Session::bash();
+    let Some(far) = Far::start(&session.sandbox) else { return };
+    let line = far.line.replace("-i ", "-o PubkeyAuthentication=no -o NumberOfPasswordPrompts=1 -i ");
+    session.terminal.send(format!("{line}\r"));
+    session.terminal.wait_for("password: ");
+    session.type_slowly(SECRET);
+    session.line("", "PROMPT> ");
+    session.line("echo open two", "PROMPT> ");
+    session.check(&[&line, "echo open two\r"], 1);
+}
+
+#[test]
+fn what_is_typed_in_the_open_is_recorded() {
+    for shell in [&["bash", "--norc", "-i"][..], &["zsh", "-f"], &["fish", "--no-config"], &["dash", "-i"]] {
+        if !there(shell[0]) {
+            continue;
+        }
+        let mut session = Session::start(shell);
+        session.terminal.read_for(std::time::Duration::from_secs(1));
+        // fish asks the terminal who it is; nobody answers, and it goes on.
+        for line in ["echo one two three", "ls -la /etc/hostname"] {
+            session.type_slowly(line);
+            session.line("", "\r\n");
+            session.terminal.wait_for(line.split(' ').next_back().unwrap());
+            session.terminal.read_for(std::time::Duration::from_millis(300));
+        }
+        session.check(&["echo one two three\r", "ls -la /etc/hostname\r"], 0);
+    }
+}
+
+#[test]
+fn text_typed_into_an_editor_and_a_search_are_recorded() {
+    let mut session = Session::bash();
+    let file = session.sandbox.path("text");
+    session.line(&format!("vim -u NONE -N {}", file.display()), "[New]");
+    session.type_slowly("i");
+    session.type_slowly("some words typed into a file");
+    session.terminal.send("\x1b");
+    session.terminal.read_for(std::time::Duration::from_millis(300));
+    session.type_slowly(":wq");
+    session.line("", "PROMPT> ");
+    session.line("seq 1 500 | less", ":");
+    session.type_slowly("/321");
+    session.line("", "321");
+    session.terminal.send("q");
+    session.terminal.wait_for("PROMPT> ");
+    session.check(&["some words typed into a file", ":wq\r", "/321\r"], 0);
+}
