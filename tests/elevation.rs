@@ -1,0 +1,395 @@
+//! System mode, for real: temporary users, real sudo, doas, su and sshd, on a host within this host.
+//!
+//! Needs root; says so and passes where there is none.
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use serde_json::Value;
+use support::host::{self, Host, ROOT_PASSWORD, SEALCAST, STORE, has, text};
+
+/// A text in what `show` tells, by its path.
+fn at<'a>(shown: &'a Value, path: &str) -> &'a str {
+    shown.pointer(path).and_then(Value::as_str).unwrap_or_else(|| panic!("no {path} in {shown}"))
+}
+
+/// `alice` asks for root through an elevator, and gets it recorded.
+fn alice_becomes_root(elevator: &str, claim: (&str, &str)) {
+    let Some(host) = Host::start() else { return };
+    if !has(elevator) {
+        return;
+    }
+    host.configure(&format!("[run]\nelevator = [\"{elevator}\"]\n"));
+    let words = [
+        SEALCAST,
+        "run",
+        "--reason",
+        "it's \"due\"; $(id)",
+        "--ticket=-OPS-1",
+        "--label",
+        "env=prod",
+        "--",
+        "sh",
+        "-c",
+        "id; exit 7",
+    ];
+    let ran = host.run("alice", &words);
+    assert!(text(&ran).contains("uid=0(root) gid=0(root)"), "{}", text(&ran));
+    assert_eq!(ran.status.code(), Some(7), "{}", text(&ran));
+
+    // She can neither see nor read nor add anything.
+    for script in
+        ["ls /srv/sealcast", "cat /srv/sealcast/*", "cat /etc/sealcast/signing", "touch /srv/sealcast/x"]
+    {
+        assert!(!host.run("alice", &["sh", "-c", script]).status.success(), "{script}");
+    }
+    assert_eq!(host.recordings(), 1);
+    let shown = host.last();
+    assert_eq!((at(&shown, "/verdict"), at(&shown, "/state")), ("intact", "sealed"), "{shown}");
+    assert_eq!((at(&shown, "/header/user"), at(&shown, "/header/target")), ("alice", "root"));
+    assert_eq!(at(&shown, "/meta/reason"), "it's \"due\"; $(id)");
+    assert_eq!((at(&shown, "/meta/ticket"), at(&shown, "/meta/labels/env")), ("-OPS-1", "prod"));
+    assert_eq!(at(&shown, &format!("/meta/identity/{}", claim.0)), claim.1);
+    assert_eq!(at(&shown, "/meta/identity/caller"), "alice");
+    assert_eq!(at(&shown, "/meta/in_force/guard"), "guarded");
+    assert_eq!(at(&shown, "/meta/in_force/mode"), "system");
+    assert_eq!(at(&shown, "/header/policy").len(), 64);
+    assert!(host.last_output().contains("uid=0(root)"));
+
+    // The kernel's word for who logged in is there, and comes first.
+    if std::path::Path::new("/proc/self/loginuid").exists() {
+        let words = [SEALCAST, "run", "--", "true"];
+        let ran = host::output(host.command_of("alice", true, &words));
+        assert!(ran.status.success(), "{}", text(&ran));
+        let shown = host.last();
+        assert_eq!(at(&shown, "/meta/identity/login-uid"), "61001");
+        assert_eq!(at(&shown, "/meta/identity/login-user"), "alice");
+    }
+}
+
+#[test]
+fn alice_becomes_root_through_sudo_and_is_recorded() {
+    alice_becomes_root("sudo", ("sudo-user", "alice"));
+}
+
+#[test]
+fn alice_becomes_root_through_doas_and_is_recorded() {
+    alice_becomes_root("doas", ("doas-user", "alice"));
+}
+
+#[test]
+fn su_asks_for_its_password_and_the_session_behind_it_is_recorded() {
+    let Some(host) = Host::start() else { return };
+    host.configure("[run]\nelevator = [\"su\", \"root\", \"-c\"]\n");
+    let mut terminal =
+        host.terminal("alice", &[SEALCAST, "run", "--reason", "it's \\ due", "--", "sh", "-c", "id; tty"]);
+    terminal.wait_for("assword");
+    terminal.line(ROOT_PASSWORD, "uid=0(root)");
+    assert!(terminal.wait_end().success());
+    let shown = host.last();
+    assert_eq!(at(&shown, "/meta/reason"), "it's \\ due");
+    assert!(!host.last_output().contains(ROOT_PASSWORD));
+    // And who does not know it gets nothing.
+    let mut terminal = host.terminal("bob", &[SEALCAST, "run", "--", "id"]);
+    terminal.wait_for("assword");
+    terminal.line("wrong", "uthentication failure");
+    assert!(!terminal.wait_end().success());
+    assert_eq!(host.recordings(), 1);
+}
+
+#[test]
+fn who_may_not_is_refused_by_the_elevator_and_nothing_runs() {
+    let Some(host) = Host::start() else { return };
+    for elevator in ["sudo", "doas"] {
+        if !has(elevator) {
+            continue;
+        }
+        host.configure(&format!("[run]\nelevator = [\"{elevator}\"]\n"));
+        let ran = host.run("bob", &[SEALCAST, "run", "--", "touch", "/tmp/sealcast-bob-was-here"]);
+        assert!(!ran.status.success(), "{}", text(&ran));
+        assert!(!std::path::Path::new("/tmp/sealcast-bob-was-here").exists());
+        assert_eq!(host.recordings(), 0);
+    }
+    host.configure("[run]\nelevator = [\"no-such-program\"]\n");
+    let ran = host.run("alice", &[SEALCAST, "run", "--", "id"]);
+    assert_eq!(ran.status.code(), Some(125), "{}", text(&ran));
+    assert!(text(&ran).contains("`no-such-program` of run.elevator"), "{}", text(&ran));
+    // An elevator that elevates nobody is found out, instead of being run for ever.
+    host.configure("[run]\nelevator = [\"env\"]\n");
+    let ran = host.run("alice", &[SEALCAST, "run", "--", "id"]);
+    assert_eq!(ran.status.code(), Some(125), "{}", text(&ran));
+    assert!(text(&ran).contains("did not make us root"), "{}", text(&ran));
+}
+
+#[test]
+fn a_required_reason_is_asked_for_on_the_terminal() {
+    let Some(host) = Host::start() else { return };
+    host.configure("[run]\nrequire-reason = true\n");
+    let mut terminal = host.terminal("alice", &[SEALCAST, "run", "--", "id"]);
+    terminal.wait_for("Reason for this session:");
+    terminal.line("disk is full", "uid=0(root)");
+    assert!(terminal.wait_end().success());
+    assert_eq!(at(&host.last(), "/meta/reason"), "disk is full");
+    // No answer, no session.
+    let mut terminal = host.terminal("alice", &[SEALCAST, "run", "--", "id"]);
+    terminal.wait_for("Reason for this session:");
+    terminal.line("  ", "a reason is required");
+    assert_eq!(terminal.wait_end().code(), Some(125));
+    // Nobody to ask, no session; a given one is enough.
+    let ran = host.run("alice", &[SEALCAST, "run", "--", "id"]);
+    assert_eq!(ran.status.code(), Some(125), "{}", text(&ran));
+    assert!(text(&ran).contains("--reason TEXT") && !text(&ran).contains("uid="), "{}", text(&ran));
+    assert!(host.run("alice", &[SEALCAST, "run", "--reason", "x", "--", "id"]).status.success());
+    assert_eq!(host.recordings(), 2);
+}
+
+#[test]
+fn nothing_in_the_callers_environment_changes_anything() {
+    let Some(host) = Host::start() else { return };
+    let plant = "mkdir -p ~/bin ~/x && printf '#!/bin/sh\\necho FAKE\\n' >~/bin/sudo && cp ~/bin/sudo ~/bin/id \
+                 && chmod +x ~/bin/* && echo 'echo FAKE' >~/x/env";
+    assert!(host.run("alice", &["sh", "-c", plant]).status.success());
+    for elevator in ["sudo", "doas"] {
+        if !has(elevator) {
+            continue;
+        }
+        host.configure(&format!("[run]\nelevator = [\"{elevator}\"]\n"));
+        let before = host.recordings();
+        // The doas rule keeps the whole environment: what reaches us then is all hers.
+        let mut command =
+            host.command("alice", &[SEALCAST, "run", "-D", "/", "--", "sh", "-c", "id -u; env"]);
+        for (name, value) in [
+            ("PATH", "/home/alice/bin:/usr/bin:/bin"),
+            ("HOME", "/home/alice/x"),
+            ("XDG_DATA_HOME", "/home/alice/x"),
+            ("XDG_CONFIG_HOME", "/home/alice/x"),
+            ("SHELL", "/home/alice/bin/sudo"),
+            ("SUDO_USER", "root"),
+            ("SUDO_UID", "0"),
+            ("ENV", "/home/alice/x/env"),
+            ("BASH_ENV", "/home/alice/x/env"),
+            ("LD_PRELOAD", "/home/alice/x/evil.so"),
+            ("SEALCAST_STORE", "/home/alice/x"),
+            ("SEALCAST_CONFIG", "/home/alice/x"),
+            ("TERM", "../../x"),
+        ] {
+            command.env(name, value);
+        }
+        let ran = host::output(command);
+        let told = String::from_utf8(ran.stdout.clone()).unwrap();
+        assert!(ran.status.success() && told.starts_with("0\n"), "{}", text(&ran));
+        assert!(!told.contains("alice") && !told.contains("FAKE") && !told.contains("../"), "{told}");
+        assert!(told.contains("HOME=/root\n") && told.contains("USER=root\n"), "{told}");
+        assert_eq!(host.recordings(), before + 1);
+        assert_eq!(
+            host.run("alice", &["find", "/home/alice/x", "-type", "f"]).stdout,
+            b"/home/alice/x/env\n"
+        );
+    }
+}
+
+#[test]
+fn a_rule_for_ones_own_sessions_gives_nobody_elses() {
+    let Some(host) = Host::start() else { return };
+    let ran = host.run(
+        "carol",
+        &[SEALCAST, "run", "--self", "--", "sh", "-c", "id -un; id -Gn; grep CapEff /proc/self/status"],
+    );
+    assert_eq!(text(&ran), "carol\ncarol\nCapEff:\t0000000000000000\n");
+    let shown = host.last();
+    assert_eq!((at(&shown, "/header/user"), at(&shown, "/header/target")), ("carol", "carol"));
+    let recorded = host.recordings();
+    // Straight to the elevator with anything else: refused by it or by us, never root.
+    for words in [
+        &["sudo", "-n", SEALCAST, "run", "--", "id"][..],
+        &["sudo", "-n", SEALCAST, "run", "--elevated", "--", "id"],
+        &["sudo", "-n", SEALCAST, "run", "--elevated", "--self", "-u", "root", "--", "id"],
+        &["sudo", "-n", SEALCAST, "run", "--elevated", "--self", "--group=root", "--", "id"],
+        &["sudo", "-n", SEALCAST, "keys", "list"],
+    ] {
+        let ran = host.run("carol", words);
+        assert!(!ran.status.success() && !text(&ran).contains("uid="), "{words:?}: {}", text(&ran));
+    }
+    assert_eq!(host.recordings(), recorded);
+    let mut forged =
+        host.command("carol", &["sudo", "-n", SEALCAST, "run", "--elevated", "--self", "--", "id", "-un"]);
+    forged.env("SUDO_UID", "0").env("SUDO_USER", "root").env("DOAS_USER", "root");
+    assert_eq!(text(&host::output(forged)), "carol\n");
+}
+
+#[test]
+fn root_becomes_the_target_completely() {
+    let Some(host) = Host::start() else { return };
+    let script =
+        "id -u; id -g; id -Gn; grep -E '^(Uid|Gid|CapPrm|CapEff|CapInh)' /proc/self/status; pwd; env | sort";
+    let ran = host
+        .run("alice", &[SEALCAST, "run", "-u", "bob", "-g", "daemon", "-D", "/", "--", "sh", "-c", script]);
+    let daemon = sealcast::sys::ids::group_by_name("daemon").unwrap().unwrap().gid;
+    let expected = format!(
+        "61002\n{daemon}\ndaemon bob\nUid:\t61002\t61002\t61002\t61002\nGid:\t{daemon}\t{daemon}\t{daemon}\t{daemon}\n\
+         CapInh:\t0000000000000000\nCapPrm:\t0000000000000000\nCapEff:\t0000000000000000\n/\n\
+         HOME=/home/bob\nLANG=C.UTF-8\nLOGNAME=bob\nPATH=/usr/local/bin:/usr/bin:/bin\nPWD=/\nSHELL=/bin/bash\nTERM=xterm\nUSER=bob\n"
+    );
+    assert_eq!(text(&ran), expected);
+    // Where the user may not go is no place to start.
+    let ran = host.run("alice", &[SEALCAST, "run", "-u", "bob", "-D", "/root", "--", "id"]);
+    assert_eq!(ran.status.code(), Some(125), "{}", text(&ran));
+    assert!(text(&ran).contains("cannot enter the directory"), "{}", text(&ran));
+    for who in [["-u", "nosuch"], ["-g", "nosuch"]] {
+        let ran = host.run("alice", &[SEALCAST, "run", who[0], who[1], "--", "id"]);
+        assert_eq!(ran.status.code(), Some(125), "{}", text(&ran));
+    }
+}
+
+#[test]
+fn as_a_login_shell_it_records_su_and_every_line_for_a_shell() {
+    let Some(host) = Host::start() else { return };
+    let ran = host.run("root", &["su", "-", "dave", "-c", "id -un; pwd; shopt -q login_shell && echo login"]);
+    assert_eq!(text(&ran), "dave\n/home/dave\nlogin\n");
+    let shown = host.last();
+    assert_eq!((at(&shown, "/header/target"), at(&shown, "/meta/identity/caller")), ("dave", "dave"));
+    assert_eq!(at(&shown, "/meta/argv/2"), "id -un; pwd; shopt -q login_shell && echo login");
+    let ran = host.run("root", &["su", "dave", "-c", "id -un; exit 9"]);
+    assert_eq!((text(&ran).as_str(), ran.status.code()), ("dave\n", Some(9)));
+
+    let mut terminal = host.terminal("root", &["su", "-", "dave"]);
+    terminal.wait_for("$ ");
+    terminal.line("echo in-$SHELL-$0", "in-/usr/bin/bash--bash");
+    // A shell in the shell is the real one, not a recording in the recording.
+    terminal.line("$SHELL -c 'echo deep-$PPID'", "deep-");
+    terminal.send("exit\r");
+    assert!(terminal.wait_end().success());
+    assert_eq!(host.recordings(), 3);
+    assert!(host.last_output().contains("in-/usr/bin/bash--bash"));
+}
+
+#[test]
+fn as_a_forced_command_it_records_what_ssh_was_asked_for() {
+    if !has("sshd") || !has("ssh") {
+        return;
+    }
+    let Some(host) = Host::start() else { return };
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let script = format!(
+        "ssh-keygen -q -t ed25519 -N '' -f /etc/ssh/carol && mkdir /etc/ssh/authorized && cp /etc/ssh/carol.pub /etc/ssh/authorized/carol
+         cat >/etc/ssh/test <<'END'
+Port {port}
+ListenAddress 127.0.0.1
+HostKey /etc/sealcast/signing
+AuthorizedKeysFile /etc/ssh/authorized/%u
+PasswordAuthentication no
+KbdInteractiveAuthentication no
+UsePAM no
+PidFile none
+ForceCommand {SEALCAST} run --ssh
+END
+         exec /usr/sbin/sshd -D -e -f /etc/ssh/test"
+    );
+    let mut server = host.command("root", &["sh", "-c", &script]);
+    let log = std::fs::File::create(host.etc("sshd.log")).unwrap();
+    let mut server = server
+        .stdin(std::process::Stdio::null())
+        .stdout(log.try_clone().unwrap())
+        .stderr(log)
+        .spawn()
+        .unwrap();
+    support::until("sshd", || std::net::TcpStream::connect(("127.0.0.1", port)).ok());
+    let port = port.to_string();
+    let ssh = |options: &[&str], line: &[&str]| {
+        let mut words =
+            vec!["ssh", "-F", "none", "-p", &port, "-i", "/etc/ssh/carol", "-o", "StrictHostKeyChecking=no"];
+        words.extend(["-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR"]);
+        words.extend(options);
+        words.push("carol@127.0.0.1");
+        words.extend(line);
+        host.command("root", &words)
+    };
+    let ran = host::output(ssh(&[], &["id -un; echo err >&2; exit 3"]));
+    let told = format!("{}\n{}", text(&ran), std::fs::read_to_string(host.etc("sshd.log")).unwrap());
+    assert_eq!((ran.stdout.as_slice(), ran.status.code()), (&b"carol\n"[..], Some(3)), "{told}");
+    assert_eq!(ran.stderr, b"err\n", "{told}");
+    let shown = host.last();
+    assert_eq!(at(&shown, "/meta/argv/2"), "id -un; echo err >&2; exit 3");
+    assert!(at(&shown, "/meta/origin").starts_with("127.0.0.1 "), "{shown}");
+    assert!(at(&shown, "/meta/origin").ends_with(&format!("127.0.0.1 {port}")), "{shown}");
+
+    let mut terminal = support::terminal::Terminal::start(&ssh(&["-t"], &[]), support::sandbox::SIZE);
+    terminal.wait_for("$ ");
+    terminal.line("id -un; pwd", "carol");
+    terminal.wait_for("/home/carol");
+    terminal.send("exit 5\r");
+    assert_eq!(terminal.wait_end().code(), Some(5));
+    assert_eq!(host.recordings(), 2);
+    server.kill().unwrap();
+    server.wait().unwrap();
+}
+
+#[test]
+fn a_configuration_that_others_can_write_stops_everything() {
+    use std::os::unix::fs::PermissionsExt;
+    let Some(host) = Host::start() else { return };
+    let config = host.etc("sealcast/config.toml");
+    std::fs::set_permissions(&config, PermissionsExt::from_mode(0o646)).unwrap();
+    for user in ["alice", "root"] {
+        let ran = host.run(user, &[SEALCAST, "run", "--", "id"]);
+        assert_eq!(ran.status.code(), Some(125), "{}", text(&ran));
+        assert!(
+            text(&ran).contains("can be written by everyone") && !text(&ran).contains("uid="),
+            "{}",
+            text(&ran)
+        );
+    }
+    std::fs::set_permissions(&config, PermissionsExt::from_mode(0o644)).unwrap();
+    host.configure("[recrod]\n");
+    let ran = host.run("root", &[SEALCAST, "run", "--", "id"]);
+    assert!(text(&ran).contains("did you mean `record`?") && !text(&ran).contains("uid="), "{}", text(&ran));
+    assert_eq!(host.recordings(), 0);
+}
+
+#[test]
+fn a_set_user_id_copy_refuses_to_work() {
+    let Some(host) = Host::start() else { return };
+    assert!(
+        host.run("root", &["sh", "-c", "cp /opt/bin/sealcast /opt/bin/suid && chmod 4755 /opt/bin/suid"])
+            .status
+            .success()
+    );
+    let ran = host.run("bob", &["/opt/bin/suid", "run", "--", "id"]);
+    assert_eq!(ran.status.code(), Some(125), "{}", text(&ran));
+    assert!(text(&ran).contains("set-user-id"), "{}", text(&ran));
+}
+
+#[test]
+fn a_hardened_session_is_without_its_capabilities_and_cannot_write_into_the_store() {
+    use sealcast::sys::guard;
+    let Some(host) = Host::start() else { return };
+    if guard::landlock_abi().is_none_or(|abi| abi < guard::ABI_SIGNALS) {
+        println!("skipped: landlock {:?}", guard::landlock_abi());
+        return;
+    }
+    let script = "grep CapBnd /proc/self/status; cd /srv; \
+                  kill -0 1 2>/dev/null && echo did kill; chattr -a sealcast/*.scast 2>/dev/null && echo did chattr; \
+                  sh -c ': >sealcast/new' 2>/dev/null && echo did write; rm -f sealcast/*.scast 2>/dev/null && echo did rm; \
+                  mount -t tmpfs none sealcast 2>/dev/null && echo did mount && umount sealcast; \
+                  echo fine >/home/fine && cat /home/fine; su bob -c 'id -un'";
+    let run = || text(&host.run("alice", &[SEALCAST, "run", "--", "sh", "-c", script]));
+    let did =
+        |told: &str| told.lines().filter_map(|line| line.strip_prefix("did ")).collect::<Vec<_>>().join(" ");
+    // Unguarded, root can do all of it, so the test can fail.
+    let free = run();
+    assert_eq!(did(&free), "kill chattr write rm mount", "{free}");
+    assert!(free.ends_with("fine\nbob\n"), "{free}");
+    host.configure("[guard]\nprofile = \"hardened\"\nlandlock = true\nscope = true\n");
+    let held = run();
+    assert_eq!(did(&held), "", "{held}");
+    assert!(held.ends_with("fine\nbob\n"), "{held}");
+    let bits = held.lines().find_map(|line| line.strip_prefix("CapBnd:")).unwrap();
+    let bounding = u64::from_str_radix(bits.trim(), 16).unwrap();
+    // sys_ptrace, linux_immutable, sys_module, sys_rawio, bpf, perfmon.
+    assert_eq!(bounding & (1 << 19 | 1 << 9 | 1 << 16 | 1 << 17 | 1 << 39 | 1 << 38), 0, "{held}");
+    let shown = host.last();
+    assert_eq!(at(&shown, "/verdict"), "intact");
+    assert_eq!(at(&shown, "/meta/in_force/landlock"), STORE);
+    assert_eq!(at(&shown, "/meta/in_force/scope"), "yes");
+    assert!(at(&shown, "/meta/in_force/without-capabilities").contains("cap_sys_ptrace"));
+}
