@@ -346,6 +346,11 @@ impl<R: Read + Seek> Reader<R> {
         read_chunk(&mut self.source, offset, self.length)
     }
 
+    /// Start of the index chain, once the recording has been unlocked: it opens metadata and index, never the content.
+    pub(crate) fn index_key(&self) -> Option<[u8; 32]> {
+        self.keys.as_ref().map(|keys| *keys.index.bytes())
+    }
+
     pub(crate) fn file_id(&self) -> &[u8; 32] {
         &self.file
     }

@@ -52,6 +52,8 @@ pub struct ScreenIndexer {
     refilled: Duration,
     flooded: bool,
     patience: Duration,
+    most_patience: Duration,
+    rate: u64,
     /// Borders so far.
     borders: u64,
     /// The last border's keyframe, when it is there and was not taken yet.
@@ -144,6 +146,14 @@ impl ScreenIndexer {
         Self::filtering(size, filter::LEAST_RAW)
     }
 
+    /// For an import, which has time: waits until the work is done, and reads everything.
+    pub fn unhurried(size: (u16, u16)) -> Self {
+        let most = Duration::from_secs(3600);
+        let mut indexer = Self::start(size);
+        (indexer.patience, indexer.most_patience, indexer.rate) = (most, most, u64::MAX);
+        indexer
+    }
+
     /// Filters for segments with at least this many bytes of output.
     fn filtering(size: (u16, u16), least: u64) -> Self {
         let shared = Arc::new(Shared::default());
@@ -164,6 +174,8 @@ impl ScreenIndexer {
             refilled: Duration::ZERO,
             flooded: false,
             patience: PATIENCE,
+            most_patience: PATIENCE,
+            rate: RATE,
             borders: 0,
             keyframe: None,
             astray: false,
@@ -205,8 +217,11 @@ impl ScreenIndexer {
 
     /// Whether this much output is still worth reading.
     fn afford(&mut self, time: Duration, bytes: usize) -> bool {
+        if self.rate == u64::MAX {
+            return true;
+        }
         let since = u64::try_from(time.saturating_sub(self.refilled).as_micros()).unwrap_or(u64::MAX);
-        let earned = since.saturating_mul(RATE) / 1_000_000;
+        let earned = since.saturating_mul(self.rate) / 1_000_000;
         if earned > 0 {
             self.refilled = time;
             self.credit = self.credit.saturating_add(earned).min(BURST);
@@ -257,7 +272,7 @@ impl Indexer for ScreenIndexer {
         let failed = state.failed;
         let answer = if answers(&state, border) { state.answer.take() } else { None };
         drop(state);
-        self.patience = PATIENCE;
+        self.patience = self.most_patience;
         let flooded = std::mem::take(&mut self.flooded);
         let Some(answer) = answer else {
             if failed {

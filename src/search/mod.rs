@@ -1,7 +1,29 @@
-//! Search over recordings.
+//! Batch search over recordings: queries, what filters say of them, and the engine that goes through a store.
+//!
+//! What is found is what stood on the screen (also inside full-screen programs, also put together by cursor movement), what
+//! was run, what was typed, and what a recording says of itself. Bytes that never became text on the screen are not found.
 
 pub mod condition;
+pub mod engine;
 mod literals;
 pub mod pattern;
 pub mod query;
+mod reading;
 pub mod when;
+
+pub use condition::Condition;
+pub use engine::{Answer, Hit, Match, Options, search};
+pub use pattern::{Pattern, QueryError, Style};
+pub use query::{Field, Fields, Query};
+
+/// An error and its causes in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        next = cause.source();
+    }
+    text
+}

@@ -7,9 +7,14 @@ use crate::container::{self, Certificate, Reader, SessionKeys, Slot, SlotKind};
 use crate::crypto::identity::{self, Identities, UnwrapError};
 use crate::crypto::known_keys::{KnownKeys, Trust};
 use crate::crypto::recipient::{self, Recipient, WrapError};
+use crate::crypto::chain::Key;
+use crate::crypto::digest::sha256;
 use crate::crypto::sshsig;
+use std::collections::HashMap;
 use std::fmt;
 use std::io::{Read, Seek};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use zeroize::Zeroizing;
 
 /// Seals the keys of a session: to the period key when there is one that was made for these recipients (they open it
@@ -87,6 +92,81 @@ pub fn unlock<R: Read + Seek>(
     reader: &mut Reader<R>,
     identities: &Identities,
 ) -> Result<Access, UnlockError> {
+    unlock_by(reader, identities, &|period| identities.unwrap(period))
+}
+
+/// Opens many recordings, from many threads. A period key is unwrapped once, whatever number of recordings carries it, and
+/// index keys that are known already are not unwrapped at all.
+pub struct Opener {
+    identities: Identities,
+    periods: Mutex<HashMap<[u8; 32], Zeroizing<Vec<u8>>>>,
+    /// By file id.
+    known: Mutex<HashMap<[u8; 32], Key>>,
+    learned: AtomicUsize,
+}
+
+impl Opener {
+    /// With these identities.
+    pub fn new(identities: Identities) -> Self {
+        Self {
+            identities,
+            periods: Mutex::default(),
+            known: Mutex::default(),
+            learned: AtomicUsize::new(0),
+        }
+    }
+
+    /// The identities.
+    pub fn identities(&self) -> &Identities {
+        &self.identities
+    }
+
+    /// Opens metadata and index, and the content where that comes with it.
+    ///
+    /// # Errors
+    /// [`UnlockError`].
+    pub fn open_index<R: Read + Seek>(&self, reader: &mut Reader<R>) -> Result<Access, UnlockError> {
+        let known = lock(&self.known).get(reader.file_id()).map(|key| *key.bytes());
+        // A wrong key in a cache costs a moment, nothing else: what it opens is authenticated.
+        if let Some(key) = known
+            && reader.unlock_index(key).is_ok()
+        {
+            return Ok(Access::Index);
+        }
+        self.open_content(reader)
+    }
+
+    /// Opens everything that the identities open.
+    ///
+    /// # Errors
+    /// [`UnlockError`].
+    pub fn open_content<R: Read + Seek>(&self, reader: &mut Reader<R>) -> Result<Access, UnlockError> {
+        let access = unlock_by(reader, &self.identities, &|period| {
+            let digest = sha256(&[period]);
+            if let Some(text) = lock(&self.periods).get(&digest) {
+                return Ok(text.clone());
+            }
+            let text = self.identities.unwrap(period)?;
+            lock(&self.periods).insert(digest, text.clone());
+            Ok(text)
+        })?;
+        if let Some(key) = reader.index_key() {
+            let before = lock(&self.known).insert(*reader.file_id(), Key::from_bytes(key));
+            self.learned.fetch_add(usize::from(before.is_none()), Ordering::Relaxed);
+        }
+        Ok(access)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn unlock_by<R: Read + Seek>(
+    reader: &mut Reader<R>,
+    identities: &Identities,
+    unwrap_period: &dyn Fn(&[u8]) -> Result<Zeroizing<Vec<u8>>, UnwrapError>,
+) -> Result<Access, UnlockError> {
     let slots = reader.slots().to_vec();
     let of = |kind| slots.iter().filter(move |slot| slot.kind == kind);
     let mut failure = None;
@@ -98,7 +178,7 @@ pub fn unlock<R: Read + Seek>(
     };
     let has_period = of(SlotKind::Period).next().is_some();
     for period in of(SlotKind::Period) {
-        match identities.unwrap(&period.age) {
+        match unwrap_period(&period.age) {
             Ok(text) => {
                 let Ok(text) = std::str::from_utf8(&text) else { continue };
                 for root in of(SlotKind::Root) {

@@ -1,0 +1,402 @@
+//! Goes through recordings: headers first, then indexes, then filters, and inside only where something may be.
+//!
+//! Worker threads take one recording at a time; answers come in the order of the recordings. Memory is bounded by the
+//! number of workers and [`Options::most`], not by the store. What cannot be read is an answer as well. Refuses to know
+//! directories, keys' files and output.
+
+use super::condition::Condition;
+use super::query::{Facts, Field, Query, Term};
+use super::reading::{Found as Inside, Scan, Seen, ranges};
+use crate::cast::{Command, Exec};
+use crate::container::{Entry, Header, Opening, Reader};
+use crate::store::seal::{Access, Opener};
+use crate::store::{Found, Name};
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::ops::{ControlFlow, Range};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Condvar, Mutex, PoisonError};
+use std::time::Duration;
+
+/// Answers that may wait for an earlier one, per worker.
+const AHEAD: usize = 4;
+/// Stack of a worker, bytes.
+const STACK: usize = 1 << 20;
+
+/// How a search is done.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Lines of context around a hit on the screen.
+    pub context: usize,
+    /// Most hits kept of one recording; more are counted.
+    pub most: usize,
+    /// Only which recordings match is asked.
+    pub first_only: bool,
+    /// Worker threads.
+    pub workers: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        let workers = std::thread::available_parallelism().map_or(1, usize::from).min(16);
+        Self { context: 0, most: 10_000, first_only: false, workers }
+    }
+}
+
+/// Something that was looked for, found.
+#[derive(Clone, Debug)]
+pub struct Hit {
+    /// Number of the term in the query.
+    pub term: usize,
+    /// Where.
+    pub field: Field,
+    /// When it first stood on the screen, was run or was typed, since the start of the session. `None` for facts of the
+    /// whole recording.
+    pub time: Option<Duration>,
+    /// How long it stood there, or ran; `None` when that is not known.
+    pub stood: Option<Duration>,
+    /// The line.
+    pub text: String,
+    /// Where in the line.
+    pub at: Range<usize>,
+    /// Exit status, of a command or program.
+    pub exit: Option<i32>,
+    /// The command during which it happened.
+    pub command: Option<String>,
+    /// Lines before it.
+    pub before: Vec<String>,
+    /// Lines after it.
+    pub after: Vec<String>,
+}
+
+/// A recording that matches.
+#[derive(Clone, Debug)]
+pub struct Match {
+    /// Its public header.
+    pub header: Header,
+    /// The hits, in order of time.
+    pub hits: Vec<Hit>,
+    /// Hits beyond [`Options::most`].
+    pub more: u64,
+}
+
+/// The answer about one recording.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// The match, if there is one.
+    pub found: Option<Match>,
+    /// What could not be read, if something could not. What was found is still good.
+    pub fault: Option<String>,
+    /// Segments it has.
+    pub segments: usize,
+    /// Segments that were read.
+    pub read: usize,
+    /// Whether it was passed over on account of what is public alone, without a key.
+    pub by_header: bool,
+}
+
+impl Answer {
+    fn no(segments: usize, read: usize, by_header: bool) -> Self {
+        Self { found: None, fault: None, segments, read, by_header }
+    }
+
+    fn unreadable(why: impl ToString) -> Self {
+        Self { fault: Some(why.to_string()), ..Self::no(0, 0, false) }
+    }
+}
+
+/// Searches `recordings` and tells the answers in their order, until `told` breaks off. Gives how many were told.
+pub fn search(
+    recordings: &[Found],
+    opener: &Opener,
+    query: &Query,
+    options: &Options,
+    told: &mut dyn FnMut(&Found, Answer) -> ControlFlow<()>,
+) -> usize {
+    struct Line {
+        answers: BTreeMap<usize, Answer>,
+        told: usize,
+        workers: usize,
+    }
+    let cancel = AtomicBool::new(false);
+    let next = AtomicUsize::new(0);
+    let workers = options.workers.clamp(1, recordings.len().max(1));
+    let line = Mutex::new(Line { answers: BTreeMap::new(), told: 0, workers: 0 });
+    let moved = Condvar::new();
+    let lock = || line.lock().unwrap_or_else(PoisonError::into_inner);
+    let work = || {
+        loop {
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            let Some(recording) = recordings.get(number) else { break };
+            // Far ahead of what has been told nobody works: answers would pile up.
+            let waited = moved
+                .wait_while(lock(), |line| {
+                    number >= line.told + AHEAD * workers && !cancel.load(Ordering::Relaxed)
+                })
+                .unwrap_or_else(PoisonError::into_inner);
+            drop(waited);
+            if cancel.load(Ordering::Relaxed) {
+                break;
+            }
+            // A fault in one recording must not end the search.
+            let answer = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+                look(recording, opener, query, options, &|| cancel.load(Ordering::Relaxed))
+            }))
+            .unwrap_or_else(|_| Answer::unreadable("reading it failed unexpectedly"));
+            lock().answers.insert(number, answer);
+            moved.notify_all();
+        }
+        lock().workers -= 1;
+        moved.notify_all();
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..workers {
+            lock().workers += 1;
+            let builder = std::thread::Builder::new().name("search".to_owned()).stack_size(STACK);
+            if builder.spawn_scoped(scope, work).is_err() {
+                lock().workers -= 1;
+            }
+        }
+        let mut number = 0;
+        while let Some(recording) = recordings.get(number) {
+            let mut waited = moved
+                .wait_while(lock(), |line| !line.answers.contains_key(&number) && line.workers > 0)
+                .unwrap_or_else(PoisonError::into_inner);
+            let answer = waited.answers.remove(&number);
+            drop(waited);
+            // Without a single worker the work is done here.
+            let answer = answer.unwrap_or_else(|| look(recording, opener, query, options, &|| false));
+            let flow = told(recording, answer);
+            number += 1;
+            lock().told = number;
+            if flow.is_break() {
+                cancel.store(true, Ordering::Relaxed);
+            }
+            moved.notify_all();
+            if flow.is_break() {
+                break;
+            }
+        }
+        number
+    })
+}
+
+/// Whether these conditions hold of what is public, as far as it tells.
+pub fn header_allows(conditions: &[Condition], header: &Header) -> bool {
+    conditions.iter().all(|condition| condition.by_header(header) != Some(false))
+}
+
+/// Whether a recording of this name may satisfy conditions on its start: its name tells the second it began in.
+pub fn name_allows(conditions: &[Condition], name: &Name) -> bool {
+    conditions.iter().all(|condition| match condition {
+        Condition::Since(moment) => name.start.saturating_add(1000) > *moment,
+        Condition::Until(moment) => name.start < *moment,
+        _ => true,
+    })
+}
+
+fn look(
+    recording: &Found,
+    opener: &Opener,
+    query: &Query,
+    options: &Options,
+    cancelled: &dyn Fn() -> bool,
+) -> Answer {
+    let file = match recording.open() {
+        Ok(file) => file,
+        Err(error) => return Answer::unreadable(error),
+    };
+    let mut reader = match Reader::open(file) {
+        Ok(reader) => reader,
+        Err(error) => return Answer::unreadable(error),
+    };
+    let mut terms = vec![None; query.terms().len()];
+    let segments = reader.segments();
+    if query.truth(Facts::Header(reader.header()), &terms) == Some(false) {
+        return Answer::no(segments, 0, true);
+    }
+    let access = match opener.open_index(&mut reader) {
+        Ok(access) => access,
+        Err(error) => return Answer::unreadable(crate::search::chain(&error)),
+    };
+    let opening = match reader.opening() {
+        Ok(opening) => opening.clone(),
+        Err(error) => return Answer::unreadable(error),
+    };
+    let header = reader.header().clone();
+    let mut hits: Vec<Hit> = Vec::new();
+    for (number, term) in query.terms().iter().enumerate() {
+        let before = hits.len();
+        in_index(number, term, &header, &opening, reader.entries(), &mut hits);
+        if hits.len() > before {
+            terms[number] = Some(true);
+        }
+    }
+    // Where each term may be, inside.
+    let mut wanted = vec![false; segments];
+    let mut inside: Vec<Option<&Term>> = vec![None; terms.len()];
+    for (number, term) in query.terms().iter().enumerate() {
+        let decided = terms[number] == Some(true);
+        if decided && (options.first_only || !term.told) {
+            continue;
+        }
+        let places: Vec<usize> =
+            (0..segments).filter(|segment| may_hold(term, reader.entries().get(*segment))).collect();
+        if places.is_empty() {
+            terms[number].get_or_insert(false);
+        } else {
+            inside[number] = Some(term);
+            places.into_iter().for_each(|segment| wanted[segment] = true);
+        }
+    }
+    let facts = Facts::Index(&header, &opening, reader.entries());
+    let so_far = query.truth(facts, &terms);
+    if so_far == Some(false) {
+        return Answer::no(segments, 0, false);
+    }
+    let mut found = Inside::default();
+    let mut read = 0;
+    let asked = inside.iter().any(Option::is_some) && !(so_far == Some(true) && options.first_only);
+    if asked {
+        if access == Access::Index {
+            match content(recording, opener) {
+                Ok(open) => reader = open,
+                Err(why) => found.fault = Some(why),
+            }
+        }
+        if found.fault.is_none() {
+            let size = (opening.cast.term.cols, opening.cast.term.rows);
+            let scan = Scan {
+                terms: &inside,
+                size,
+                context: options.context,
+                most: options.most,
+                first_only: options.first_only,
+            };
+            for range in ranges(&wanted, reader.entries()) {
+                read += range.len();
+                scan.range(&mut reader, range, &mut found, cancelled);
+                if cancelled() {
+                    break;
+                }
+            }
+        }
+        for (number, term) in terms.iter_mut().enumerate() {
+            let seen = found.hits.iter().any(|hit| hit.term == number);
+            // What could not be read might have held it.
+            if seen {
+                *term = Some(true);
+            } else if term.is_none() && found.fault.is_none() {
+                *term = Some(false);
+            }
+        }
+    }
+    let fault = found.fault.take();
+    let more = found.more;
+    let truth = query.truth(Facts::Index(&header, &opening, reader.entries()), &terms);
+    if truth != Some(true) {
+        return Answer { fault, ..Answer::no(segments, read, false) };
+    }
+    let commands = commands(reader.entries());
+    hits.extend(found.hits.into_iter().filter(|hit| query.terms()[hit.term].told).map(|seen| of_seen(seen, &commands)));
+    hits.retain(|hit| query.terms()[hit.term].told);
+    hits.sort_by_key(|hit| (hit.time, hit.field));
+    let over = hits.len().saturating_sub(options.most);
+    hits.truncate(options.most);
+    Answer { found: Some(Match { header, hits, more: more + over as u64 }), fault, segments, read, by_header: false }
+}
+
+/// The recording, opened anew with a key to its content.
+fn content(recording: &Found, opener: &Opener) -> Result<Reader<File>, String> {
+    let file = recording.open().map_err(|error| error.to_string())?;
+    let mut reader = Reader::open(file).map_err(|error| error.to_string())?;
+    match opener.open_content(&mut reader) {
+        Ok(Access::Content) => Ok(reader),
+        Ok(Access::Index) => Err("the key opens its index only: what it showed was not searched".to_owned()),
+        Err(error) => Err(crate::search::chain(&error)),
+    }
+}
+
+/// Whether a segment with this index entry (`None`: it has none yet) may have shown or been typed the term.
+fn may_hold(term: &Term, entry: Option<&Entry>) -> bool {
+    let Some(entry) = entry else {
+        return term.fields.has(Field::Screen) || term.fields.has(Field::Input);
+    };
+    let shown = term.fields.has(Field::Screen) && (entry.tally.raw > 0 || !entry.tally.resizes.is_empty());
+    let typed = term.fields.has(Field::Input) && entry.tally.input > 0;
+    (shown || typed) && term.pattern.may_be_in(&entry.filter)
+}
+
+fn of_seen(seen: Seen, commands: &[&Command]) -> Hit {
+    let ms = u64::try_from(seen.time.as_millis()).unwrap_or(u64::MAX);
+    let command = commands
+        .iter()
+        .rev()
+        .find(|command| command.start <= ms && command.end.is_none_or(|end| ms <= end))
+        .map(|command| command.text.clone());
+    Hit {
+        term: seen.term,
+        field: seen.field,
+        time: Some(seen.time),
+        stood: Some(seen.until.saturating_sub(seen.time)),
+        text: seen.text,
+        at: seen.at,
+        exit: None,
+        command,
+        before: seen.before,
+        after: seen.after,
+    }
+}
+
+/// All commands, by start.
+fn commands(entries: &[Entry]) -> Vec<&Command> {
+    let mut commands: Vec<&Command> = entries.iter().flat_map(|entry| &entry.commands).collect();
+    commands.sort_by_key(|command| command.start);
+    commands
+}
+
+/// Finds a term in header and index.
+fn in_index(number: usize, term: &Term, header: &Header, opening: &Opening, entries: &[Entry], hits: &mut Vec<Hit>) {
+    let mut hit = |field, text: &str, start: Option<u64>, end: Option<u64>, exit, command: Option<&Command>| {
+        if let Some(at) = term.pattern.find(text) {
+            let time = start.map(Duration::from_millis);
+            let stood = start.zip(end).map(|(start, end)| Duration::from_millis(end.saturating_sub(start)));
+            let command = command.map(|command| command.text.clone());
+            let (before, after) = (Vec::new(), Vec::new());
+            hits.push(Hit { term: number, field, time, stood, text: text.to_owned(), at, exit, command, before, after });
+        }
+    };
+    if term.fields.has(Field::Meta) {
+        let meta = &opening.meta;
+        let argv = meta.argv.join(" ");
+        let facts = [
+            &header.host, &header.user, &header.target, &argv, &meta.cwd, &meta.reason, &meta.ticket, &meta.tty, &meta.origin,
+        ];
+        facts.into_iter().for_each(|fact| hit(Field::Meta, fact, None, None, None, None));
+        for (key, value) in meta.labels.iter().chain(&meta.env).chain(&meta.identity) {
+            hit(Field::Meta, &format!("{key}={value}"), None, None, None, None);
+        }
+        for (at, label) in entries.iter().flat_map(|entry| &entry.tally.marks) {
+            hit(Field::Meta, label, Some(*at), None, None, None);
+        }
+    }
+    let mut exec = |exec: &Exec, command: Option<&Command>| {
+        let text = if exec.argv.is_empty() { exec.path.clone() } else { exec.argv.join(" ") };
+        let text = if term.pattern.is_in(&text) { text } else { exec.path.clone() };
+        hit(Field::Exec, &text, Some(exec.time), exec.end, exec.exit, command);
+    };
+    if term.fields.has(Field::Exec) {
+        for entry in entries {
+            entry.execs.iter().for_each(|program| exec(program, None));
+            for command in &entry.commands {
+                command.execs.iter().for_each(|program| exec(program, Some(command)));
+            }
+        }
+    }
+    if term.fields.has(Field::Command) {
+        for command in commands(entries) {
+            hit(Field::Command, &command.text, Some(command.start), command.end, command.exit, None);
+        }
+    }
+}
+

@@ -1,0 +1,385 @@
+//! Reads segments of one recording: lines that were shown and typed, and when a text first stood on the screen.
+//!
+//! Holds what a screen holds and a few lines, however long the recording is.
+
+use super::query::{Field, Term};
+use crate::cast::{Event, Payload};
+use crate::container::{Cursor, Entry, Error, Reader};
+use crate::terminal::{Kind, Line, Shown, Terminal, Typed};
+use std::collections::VecDeque;
+use std::io::{Read, Seek};
+use std::ops::Range;
+use std::time::Duration;
+
+/// A text that comes again so soon is a redraw, not another hit.
+const REDRAW: Duration = Duration::from_secs(1);
+/// Longest text of a hit, in bytes; a longer line is cut around what was found.
+const MAX_TEXT: usize = 4096;
+
+/// A place where a term was found.
+#[derive(Clone, Debug)]
+pub(super) struct Seen {
+    /// Number of the term in the query.
+    pub term: usize,
+    /// Screen or input.
+    pub field: Field,
+    /// When it first stood there.
+    pub time: Duration,
+    /// When it went.
+    pub until: Duration,
+    /// The line.
+    pub text: String,
+    /// Where in the line.
+    pub at: Range<usize>,
+    /// Lines before it, oldest first.
+    pub before: Vec<String>,
+    /// Lines after it.
+    pub after: Vec<String>,
+    kind: Option<Kind>,
+    number: u64,
+    /// Counts readings that began anew: numbers of lines are those of one reading.
+    reading: u32,
+}
+
+/// Whether a segment begins with a keyframe, as its index says.
+fn begins_anew(entry: &Entry) -> bool {
+    entry.tally.keyframes.first() == Some(&entry.tally.start)
+}
+
+/// The ranges of segments to read so that every segment in `wanted` is read from a keyframe on, or from the start.
+pub(super) fn ranges(wanted: &[bool], entries: &[Entry]) -> Vec<Range<usize>> {
+    let mut ranges: Vec<Range<usize>> = Vec::new();
+    for segment in (0..wanted.len()).filter(|segment| wanted.get(*segment) == Some(&true)) {
+        let start = (0..=segment).rev().find(|at| *at == 0 || entries.get(*at).is_some_and(begins_anew)).unwrap_or(0);
+        match ranges.last_mut() {
+            Some(last) if start <= last.end => last.end = segment + 1,
+            _ => ranges.push(start..segment + 1),
+        }
+    }
+    ranges
+}
+
+/// Goes through the events of a range of segments. `anew` is told when the screen is restored from a keyframe.
+fn events<R: Read + Seek>(
+    reader: &mut Reader<R>,
+    range: &Range<usize>,
+    mut each: impl FnMut(Step<'_>) -> bool,
+) -> Result<(), Error> {
+    let mut cursor = Cursor::new(reader, range.start)?;
+    let mut segment = None;
+    let mut fresh = true;
+    while let Some(event) = cursor.next(reader)? {
+        if cursor.segment() >= range.end {
+            break;
+        }
+        if segment.replace(cursor.segment()) != Some(cursor.segment()) {
+            fresh = true;
+            if !each(Step::Segment) {
+                break;
+            }
+        }
+        match &event.payload {
+            Payload::Anchor(_) => continue,
+            Payload::Keyframe(text) if fresh => {
+                if !each(Step::Keyframe(text, event.time)) {
+                    break;
+                }
+            }
+            _ => {
+                if !each(Step::Event(&event)) {
+                    break;
+                }
+            }
+        }
+        fresh = false;
+    }
+    Ok(())
+}
+
+enum Step<'a> {
+    Segment,
+    Keyframe(&'a str, Duration),
+    Event(&'a Event),
+}
+
+/// What is looked for in a range.
+pub(super) struct Scan<'a> {
+    /// The terms; those that are `None` are not looked for.
+    pub(super) terms: &'a [Option<&'a Term>],
+    /// Columns and rows at the start of the recording.
+    pub(super) size: (u16, u16),
+    /// Lines kept around a hit.
+    pub(super) context: usize,
+    /// Most hits kept.
+    pub(super) most: usize,
+    /// The first hit of every term is enough.
+    pub(super) first_only: bool,
+}
+
+/// What was found.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    pub(super) hits: Vec<Seen>,
+    /// Hits that were not kept.
+    pub(super) more: u64,
+    /// Why not everything was read.
+    pub(super) fault: Option<String>,
+    before: VecDeque<String>,
+    reading: u32,
+    cancelled: bool,
+}
+
+impl Scan<'_> {
+    /// Reads a range and adds what it finds.
+    pub(super) fn range<R: Read + Seek>(
+        &self,
+        reader: &mut Reader<R>,
+        range: Range<usize>,
+        found: &mut Found,
+        cancelled: &dyn Fn() -> bool,
+    ) {
+        let from = found.hits.len();
+        found.reading += 1;
+        found.before.clear();
+        let mut shown = Shown::new(self.size);
+        let mut typed = Typed::default();
+        let mut blank = range.start == 0;
+        let mut fault = None;
+        let mut steps = 0_u32;
+        let read = events(reader, &range, |step| {
+            match step {
+                Step::Segment => typed.finish(&mut |line| self.typed(line, found)),
+                Step::Keyframe(text, time) => match Shown::restored(self.size, text, time) {
+                    Some(new) => {
+                        let old = std::mem::replace(&mut shown, new);
+                        if blank {
+                            old.finish(&mut |line| self.line(line, found));
+                        }
+                        blank = true;
+                        found.reading += 1;
+                    }
+                    None => {
+                        fault = Some("a keyframe is not one".to_owned());
+                        return false;
+                    }
+                },
+                Step::Event(event) => {
+                    if !blank {
+                        fault = Some("the screen at the start of a segment is missing".to_owned());
+                        return false;
+                    }
+                    shown.event(event, &mut |line| self.line(line, found));
+                    typed.event(event, &mut |line| self.typed(line, found));
+                }
+            }
+            steps = steps.wrapping_add(1);
+            if steps.is_multiple_of(256) && cancelled() {
+                found.cancelled = true;
+            }
+            !found.cancelled && !self.has_enough(found)
+        });
+        typed.finish(&mut |line| self.typed(line, found));
+        if let Some(why) = shown.terminal().fault() {
+            fault.get_or_insert(format!("the screen could not be drawn: {why}"));
+        }
+        if blank {
+            shown.finish(&mut |line| self.line(line, found));
+        }
+        if let Err(error) = read {
+            fault.get_or_insert(error.to_string());
+        }
+        if found.fault.is_none() {
+            found.fault = fault;
+        }
+        self.moments(reader, range, found, from);
+    }
+
+    fn has_enough(&self, found: &Found) -> bool {
+        self.first_only
+            && self.terms.iter().enumerate().all(|(number, term)| {
+                term.is_none() || found.hits.iter().any(|hit| hit.term == number)
+            })
+    }
+
+    fn line(&self, line: Line, found: &mut Found) {
+        for hit in found.hits.iter_mut().rev().take(64) {
+            if hit.after.len() < self.context && hit.reading == found.reading && hit.field == Field::Screen {
+                hit.after.push(clip(&line.text, &(0..0)).0);
+            }
+        }
+        for (number, term) in self.terms.iter().enumerate() {
+            let Some(term) = term.filter(|term| term.fields.has(Field::Screen)) else { continue };
+            let Some(at) = term.pattern.find(&line.text) else { continue };
+            if found.same(number, &line, &at) {
+                continue;
+            }
+            if found.hits.len() >= self.most {
+                found.more += 1;
+                continue;
+            }
+            let (text, at) = clip(&line.text, &at);
+            found.hits.push(Seen {
+                term: number,
+                field: Field::Screen,
+                time: line.first,
+                until: line.last,
+                text,
+                at,
+                before: found.before.iter().cloned().collect(),
+                after: Vec::new(),
+                kind: Some(line.kind),
+                number: line.number,
+                reading: found.reading,
+            });
+        }
+        if self.context > 0 {
+            if found.before.len() >= self.context {
+                found.before.pop_front();
+            }
+            found.before.push_back(clip(&line.text, &(0..0)).0);
+        }
+    }
+
+    fn typed(&self, line: crate::terminal::TypedLine, found: &mut Found) {
+        for (number, term) in self.terms.iter().enumerate() {
+            let Some(term) = term.filter(|term| term.fields.has(Field::Input)) else { continue };
+            let texts = line.corrected.iter().chain([&line.text]);
+            let Some((text, at)) = texts.into_iter().find_map(|text| Some((text, term.pattern.find(text)?))) else {
+                continue;
+            };
+            if found.hits.len() >= self.most {
+                found.more += 1;
+                continue;
+            }
+            let (text, at) = clip(text, &at);
+            found.hits.push(Seen {
+                term: number,
+                field: Field::Input,
+                time: line.first,
+                until: line.last,
+                text,
+                at,
+                before: Vec::new(),
+                after: Vec::new(),
+                kind: None,
+                number: 0,
+                reading: found.reading,
+            });
+        }
+    }
+
+    /// Finds for the hits from number `from` on when their text first stood on the screen: not the line, but what was found
+    /// in it.
+    fn moments<R: Read + Seek>(&self, reader: &mut Reader<R>, range: Range<usize>, found: &mut Found, from: usize) {
+        if self.first_only {
+            return;
+        }
+        let mut waiting: Vec<usize> = (from..found.hits.len())
+            .filter(|at| found.hits.get(*at).is_some_and(|hit| hit.field == Field::Screen && hit.time < hit.until))
+            .collect();
+        waiting.sort_by_key(|at| found.hits.get(*at).map(|hit| hit.time));
+        let hits = &mut found.hits;
+        // Looks at the screen as it stands at `time`; gives whether there is more to wait for.
+        let mut look = |terminal: &Terminal, time: Duration| {
+            waiting.retain(|at| hits.get(*at).is_some_and(|hit| time <= hit.until));
+            let due = waiting.iter().take_while(|at| hits.get(**at).is_some_and(|hit| hit.time <= time)).count();
+            if due > 0 {
+                let screen = screen(terminal);
+                let mut place = 0;
+                waiting.retain(|at| {
+                    place += 1;
+                    let Some(hit) = hits.get_mut(*at).filter(|_| place <= due) else { return true };
+                    let stands = hit.text.get(hit.at.clone()).is_some_and(|text| screen.contains(text));
+                    if stands {
+                        hit.time = time;
+                    }
+                    !stands
+                });
+            }
+            !waiting.is_empty()
+        };
+        let mut shown = Shown::new(self.size);
+        let mut last = None;
+        // What cannot be read has been told of already.
+        let _ = events(reader, &range, |step| match step {
+            Step::Segment => true,
+            Step::Keyframe(text, time) => {
+                if let Some(new) = Shown::restored(self.size, text, time) {
+                    shown = new;
+                }
+                last = Some(time);
+                true
+            }
+            Step::Event(event) => {
+                // Events of one millisecond are one: a replay shows them together.
+                let more = match last.replace(event.time) {
+                    Some(before) if before < event.time => look(shown.terminal(), before),
+                    _ => true,
+                };
+                shown.event(event, &mut |_| ());
+                more
+            }
+        });
+        if let Some(time) = last {
+            look(shown.terminal(), time);
+        }
+    }
+}
+
+impl Found {
+    /// Whether this line goes on with, or redraws, one that was found before; it is then part of that hit.
+    fn same(&mut self, term: usize, line: &Line, at: &Range<usize>) -> bool {
+        let reading = self.reading;
+        let hit = self.hits.iter_mut().rev().take(256).find(|hit| {
+            hit.term == term
+                && hit.field == Field::Screen
+                && line.first <= hit.until.saturating_add(REDRAW)
+                && line.last.saturating_add(REDRAW) >= hit.time
+                && (hit.text == clip(&line.text, at).0 && matches!(hit.kind, Some(Kind::Page(_))) == matches!(line.kind, Kind::Page(_))
+                    && (line.kind != Kind::Scrolled || hit.kind != Some(Kind::Scrolled))
+                    || hit.reading == reading
+                        && hit.number == line.number
+                        && hit.kind == Some(Kind::Overwritten)
+                        && alike(&hit.text, &line.text))
+        });
+        let Some(hit) = hit else { return false };
+        let stood = |from: Duration, until: Duration| until.saturating_sub(from);
+        if hit.text != line.text && stood(line.first, line.last) > stood(hit.time, hit.until) {
+            (hit.text, hit.at) = clip(&line.text, at);
+        }
+        hit.until = hit.until.max(line.last);
+        hit.time = hit.time.min(line.first);
+        hit.kind = Some(line.kind);
+        true
+    }
+}
+
+/// Whether one text is an edit of the other: four fifths of the shorter one are the beginning of both.
+fn alike(one: &str, other: &str) -> bool {
+    let shorter = one.chars().count().min(other.chars().count());
+    let same = one.chars().zip(other.chars()).take_while(|(a, b)| a == b).count();
+    same * 5 >= shorter * 4
+}
+
+/// The text around a place, not longer than [`MAX_TEXT`], and the place in it.
+fn clip(text: &str, at: &Range<usize>) -> (String, Range<usize>) {
+    if text.len() <= MAX_TEXT {
+        return (text.to_owned(), at.clone());
+    }
+    let start = text.floor_char_boundary(at.start.saturating_sub(MAX_TEXT / 4));
+    let end = text.floor_char_boundary((start + MAX_TEXT).min(text.len()));
+    let of = |place: usize| place.clamp(start, end) - start;
+    (text.get(start..end).unwrap_or_default().to_owned(), of(at.start)..of(at.end))
+}
+
+/// The text of the screen, wrapped rows joined.
+fn screen(terminal: &Terminal) -> String {
+    let mut out = String::new();
+    for row in 0..terminal.size().1 {
+        out.push_str(&terminal.row_text(row));
+        if !terminal.row_wraps(row) {
+            out.push('\n');
+        }
+    }
+    out
+}

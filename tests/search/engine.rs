@@ -1,0 +1,313 @@
+use crate::corpus::{Session, sessions};
+use crate::made::{Made, Plan, output};
+use sealcast::cast::{Command, Event, Payload};
+use sealcast::container::{Header, Meta, Reader};
+use sealcast::search::{Field, Fields, Options, Query, Style};
+use sealcast::terminal::Terminal;
+use std::time::Duration;
+
+/// A small generator, so that every run takes the same strings.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, n: usize) -> usize {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(self.0 >> 33).unwrap() % n.max(1)
+    }
+}
+
+fn step(terminal: &mut Terminal, payload: &Payload) {
+    match payload {
+        Payload::Output(bytes) => terminal.feed(bytes),
+        Payload::Resize { cols, rows } => terminal.resize(*cols, *rows),
+        _ => {}
+    }
+}
+
+/// The screen as it stands at a time, wrapped rows joined, as a replay shows it.
+fn screen_at(size: (u16, u16), events: &[Event], time: Duration) -> String {
+    let mut terminal = Terminal::new(size.0, size.1);
+    let ms = |time: Duration| (time.as_micros() + 500) / 1000;
+    events.iter().take_while(|e| ms(e.time) <= ms(time)).for_each(|e| step(&mut terminal, &e.payload));
+    joined(&terminal)
+}
+
+fn joined(terminal: &Terminal) -> String {
+    let mut text = String::new();
+    for row in 0..terminal.size().1 {
+        text.push_str(&terminal.row_text(row));
+        if !terminal.row_wraps(row) {
+            text.push('\n');
+        }
+    }
+    text
+}
+
+/// All sessions one after the other, often enough that segments have filters.
+fn long_session() -> Session {
+    let (mut events, mut at) = (Vec::new(), Duration::ZERO);
+    for session in (0..3).flat_map(|_| sessions()) {
+        let start = at + Duration::from_secs(3);
+        events.push(Event::new(at, Payload::Resize { cols: session.size.0, rows: session.size.1 }));
+        for event in session.events {
+            at = start + event.time;
+            events.push(Event::new(at, event.payload));
+        }
+    }
+    Session { name: "all".into(), size: (80, 24), events }
+}
+
+/// Strings that stood on the screen of a session, with the time at which they were seen.
+fn strings(session: &Session, count: usize, dice: &mut Dice) -> Vec<String> {
+    let mut moments: Vec<usize> = (0..count).map(|_| dice.below(session.events.len())).collect();
+    moments.sort_unstable();
+    let mut terminal = Terminal::new(session.size.0, session.size.1);
+    let mut strings = Vec::new();
+    let mut done = 0;
+    for moment in moments {
+        while done <= moment {
+            step(&mut terminal, &session.events[done].payload);
+            done += 1;
+        }
+        // Only what stands for a millisecond at least can be shown by a replay.
+        let next = session.events.get(done).map(|event| event.time);
+        let this = session.events[done - 1].time;
+        let ms = |time: Duration| (time.as_micros() + 500) / 1000;
+        if next.is_some_and(|next| ms(next) == ms(this)) {
+            continue;
+        }
+        let screen = joined(&terminal);
+        let lines: Vec<Vec<char>> = screen
+            .lines()
+            .map(|line| line.trim().chars().collect::<Vec<_>>())
+            .filter(|line| line.len() >= 3)
+            .collect();
+        if lines.is_empty() {
+            continue;
+        }
+        let line = &lines[dice.below(lines.len())];
+        let from = dice.below(line.len() - 2);
+        let len = (3 + dice.below(20)).min(line.len() - from);
+        let text: String = line[from..from + len].iter().collect();
+        if !text.trim().is_empty() {
+            strings.push(text);
+        }
+    }
+    strings
+}
+
+#[test]
+fn a_thousand_strings_from_rendered_screens_are_found_where_a_replay_shows_them() {
+    let made = Made::new();
+    let mut dice = Dice(11);
+    let mut tried = 0;
+    let mut all: Vec<(Session, usize)> = sessions().into_iter().map(|session| (session, 95)).collect();
+    all.push((long_session(), 10));
+    for (session, count) in all {
+        let recording = made.add(Plan::new(session.size, &session.events));
+        for text in strings(&session, count, &mut dice) {
+            tried += 1;
+            let hits = made.hits(&recording, &text, Fields::of(&[Field::Screen]));
+            assert!(!hits.is_empty(), "{}: {text:?} is not found", session.name);
+            let lower = text.to_lowercase();
+            let shown = hits.iter().any(|hit| {
+                let screen = screen_at(session.size, &session.events, hit.time.unwrap());
+                screen.contains(&text) || screen.to_lowercase().contains(&lower)
+            });
+            assert!(shown, "{}: {text:?} is not shown at any of {hits:#?}", session.name);
+        }
+    }
+    assert!(tried >= 1000, "only {tried} strings");
+}
+
+#[test]
+fn filters_are_there_and_pass_over_what_they_deny() {
+    let made = Made::new();
+    let session = long_session();
+    let recording = made.add(Plan::new(session.size, &session.events));
+    let query = Query::text("xyzzyplugh", Style::default(), Fields::EVERYWHERE).unwrap();
+    let answer = made.answers(&[recording], &query, &Options::default()).remove(0);
+    assert!(answer.found.is_none() && answer.segments >= 5, "{answer:?}");
+    assert!(answer.read <= 2, "{answer:?}");
+}
+
+#[test]
+fn what_grep_on_raw_bytes_cannot_find_is_found_and_what_was_never_visible_is_not() {
+    let made = Made::new();
+    let events = [
+        output(0, "Perm\x1b[31mitRoot\x1b[0mLogin yes\r\n"),
+        output(500, "\x1b[75Cwrapped at the margin\r\n"),
+        output(1000, "$ pasw"),
+        output(1300, "\x08\x08ssw"),
+        output(1500, "d alice\r\n"),
+        output(2000, "\x1b[?1049h\x1b[Hinside\x1b[2;1Hthe editor\x1b[1;8Hvim\x1b[3;4Hlate"),
+        output(2500, "\x1b[3;1Hcol"),
+        output(3000, "\x1b[?1049l"),
+        output(3500, "\x1b]0;titlesecret\x07\x1b]8;;http://linksecret\x1b\\click\x1b]8;;\x1b\\\x1bPdcssecret\x1b\\\r\n"),
+        output(4000, "overdrawnsecret\rnothing to see   \r\n"),
+        output(4500, "\x1b[8mconcealed\x1b[0m end\r\n"),
+    ];
+    let recording = made.add(Plan::new((80, 24), &events));
+    let raw: Vec<u8> = events
+        .iter()
+        .flat_map(|e| if let Payload::Output(bytes) = &e.payload { bytes.clone() } else { Vec::new() })
+        .collect();
+    let raw = String::from_utf8(raw).unwrap();
+    for (text, ms) in [
+        ("PermitRootLogin", 0),
+        ("wrapped at the margin", 500),
+        ("passwd alice", 1500),
+        ("inside vim", 2000),
+        ("collate", 2500),
+        ("nothing to see", 4000),
+    ] {
+        let hits = made.hits(&recording, text, Fields::of(&[Field::Screen]));
+        assert_eq!(hits.len(), 1, "{text}: {hits:#?}");
+        assert_eq!(hits[0].time, Some(Duration::from_millis(ms)), "{text}: {hits:#?}");
+        assert_eq!(&hits[0].text[hits[0].at.clone()], text);
+        assert!(text.starts_with("nothing") || text.starts_with("wrapped") || !raw.contains(text), "{text} is in the raw bytes");
+    }
+    for text in ["titlesecret", "linksecret", "dcssecret", "overdrawnsecret", "1049", "[31m"] {
+        assert!(raw.contains(text));
+        assert!(made.hits(&recording, text, Fields::EVERYWHERE).is_empty(), "{text}");
+    }
+    let vim = made.hits(&recording, "the editor", Fields::of(&[Field::Screen]));
+    assert_eq!(vim[0].stood, Some(Duration::from_millis(1000)));
+}
+
+#[test]
+fn redraws_are_one_hit_and_a_text_that_comes_again_later_is_another() {
+    let made = Made::new();
+    let mut events = Vec::new();
+    for n in 0..20 {
+        events.push(output(n * 500, &format!("\x1b[H\x1b[2Jload {n}\r\nneedle stands here\r\n")));
+    }
+    events.push(output(60_000, "\x1b[H\x1b[2J"));
+    events.push(output(90_000, "needle stands here\r\n"));
+    events.push(output(95_000, "end"));
+    let recording = made.add(Plan::new((80, 24), &events));
+    let hits = made.hits(&recording, "needle", Fields::of(&[Field::Screen]));
+    let times: Vec<_> = hits.iter().map(|h| (h.time.unwrap().as_millis(), h.stood.unwrap().as_millis())).collect();
+    assert_eq!(times, [(0, 60_000), (90_000, 5000)], "{hits:#?}");
+}
+
+#[test]
+fn a_text_that_stands_across_segments_is_one_hit() {
+    let made = Made::new();
+    let mut events = vec![output(0, "needle\r\n")];
+    for n in 1..30 {
+        events.push(output(n * 1000, &format!("\x1b[5;1H{}", "filling ".repeat(2000))));
+    }
+    let mut plan = Plan::new((80, 24), &events);
+    plan.segment = 100_000;
+    let recording = made.add(plan);
+    let hits = made.hits(&recording, "needle", Fields::of(&[Field::Screen]));
+    assert_eq!(hits.len(), 1, "{hits:#?}");
+    assert_eq!((hits[0].time, hits[0].stood.unwrap().as_secs()), (Some(Duration::ZERO), 1), "it scrolls away");
+}
+
+#[test]
+fn commands_input_and_facts_are_fields_of_their_own() {
+    let made = Made::new();
+    let events = [
+        output(0, "$ vim /etc/hosts\r\n"),
+        Event::new(Duration::from_millis(900), Payload::Input(b"typedd\x7f text\r".to_vec())),
+        output(1000, "127.0.0.1 localhost\r\n"),
+        output(5000, "$ "),
+    ];
+    let mut plan = Plan::new((80, 24), &events);
+    plan.commands = vec![Command {
+        text: "vim /etc/hosts".into(),
+        start: 100,
+        end: Some(4000),
+        exit: Some(3),
+        ..Command::default()
+    }];
+    plan.meta = Meta { reason: "rotate hosts".into(), ticket: "OPS-7".into(), ..Meta::default() };
+    let recording = made.add(plan);
+    let found = |text: &str, fields: &[Field]| {
+        let hits = made.hits(&recording, text, Fields::of(fields));
+        hits.iter().map(|h| (h.field, h.text.clone(), h.exit)).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        found("hosts", &Field::ALL),
+        [
+            (Field::Meta, "rotate hosts".to_owned(), None),
+            (Field::Screen, "$ vim /etc/hosts".to_owned(), None),
+            (Field::Command, "vim /etc/hosts".to_owned(), Some(3)),
+        ]
+    );
+    assert_eq!(found("typed text", &[Field::Input]).len(), 1);
+    assert!(found("typed text", &[Field::Screen]).is_empty());
+    let hit = made.hits(&recording, "localhost", Fields::EVERYWHERE).remove(0);
+    assert_eq!(hit.command.as_deref(), Some("vim /etc/hosts"));
+    assert_eq!((hit.time, hit.stood), (Some(Duration::from_secs(1)), Some(Duration::from_secs(4))));
+}
+
+#[test]
+fn conditions_and_texts_combine_and_what_cannot_be_read_is_told() {
+    let made = Made::new();
+    for (n, (user, text)) in [("alice", "apple pear"), ("bob", "apple"), ("alice", "pear")].into_iter().enumerate() {
+        let events = [output(0, text), output(3000, "\r\n")];
+        let mut plan = Plan::new((80, 24), &events);
+        plan.header = Header { user: user.into(), host: "web-3".into(), start: i64::try_from(n).unwrap() * 5000, ..Header::default() };
+        made.add(plan);
+    }
+    let other = Made::new();
+    let foreign = other.add(Plan::new((80, 24), &[output(0, "apple"), output(2000, "x")]));
+    let mut recordings = made.store.list().unwrap();
+    recordings.push(foreign);
+    let search = |text: &str| {
+        let now = "2026-11-22T14:03:12Z".parse().unwrap();
+        let query = Query::parse(text, Style::default(), Fields::EVERYWHERE, now).unwrap();
+        let answers = made.answers(&recordings, &query, &Options { workers: 2, ..Options::default() });
+        assert!(answers[3].fault.as_ref().is_none_or(|why| why.contains("sealed to")), "{answers:?}");
+        let found: Vec<bool> = answers.iter().map(|answer| answer.found.is_some()).collect();
+        (found[..3].to_vec(), answers[3].fault.is_some())
+    };
+    assert_eq!(search("apple"), (vec![true, true, false], true));
+    assert_eq!(search("apple and pear"), (vec![true, false, false], true));
+    assert_eq!(search("apple not pear"), (vec![false, true, false], true));
+    assert_eq!(search("apple user:bob"), (vec![false, true, false], false));
+    assert_eq!(search("user:alice min-duration:2s"), (vec![true, false, true], true));
+    assert_eq!(search("pear or user:bob"), (vec![true, true, true], true));
+}
+
+#[test]
+fn a_damaged_segment_is_told_and_the_rest_is_searched() {
+    let made = Made::new();
+    let mut events = vec![output(0, "needle one\r\n")];
+    for n in 1..40 {
+        events.push(output(n * 1000, &format!("{n} {}\r\n", "filling ".repeat(1000))));
+    }
+    events.push(output(50_000, "needle two\r\n"));
+    let recording = made.add(Plan::new((80, 24), &events));
+    let mut bytes = std::fs::read(&recording.path).unwrap();
+    let reader = Reader::open(std::io::Cursor::new(bytes.clone())).unwrap();
+    assert!(reader.segments() >= 3);
+    // Somewhere in the middle, inside a sealed chunk.
+    let at = bytes.len() / 3;
+    bytes[at] ^= 1;
+    std::fs::write(&recording.path, bytes).unwrap();
+    let query = Query::text("needle", Style::default(), Fields::EVERYWHERE).unwrap();
+    let answer = made.answers(&[recording], &query, &Options::default()).remove(0);
+    let found = answer.found.unwrap();
+    assert!(answer.fault.is_some());
+    assert!(!found.hits.is_empty());
+}
+
+#[test]
+fn hits_can_be_limited_counted_and_given_context() {
+    let made = Made::new();
+    let text: String = (0..500).map(|n| format!("line {n} of many\r\n")).collect();
+    let recording = made.add(Plan::new((80, 24), &[output(0, &text), output(1000, "end")]));
+    let query = Query::text("of many", Style::default(), Fields::of(&[Field::Screen])).unwrap();
+    let options = Options { most: 10, context: 2, ..Options::default() };
+    let found = made.answers(&[recording.clone()], &query, &options).remove(0).found.unwrap();
+    assert_eq!((found.hits.len(), found.more), (10, 490));
+    assert_eq!(found.hits[5].before, ["line 3 of many", "line 4 of many"]);
+    assert_eq!(found.hits[5].after, ["line 6 of many", "line 7 of many"]);
+    let options = Options { first_only: true, ..Options::default() };
+    let answer = made.answers(&[recording], &query, &options).remove(0);
+    assert!(answer.found.is_some());
+}

@@ -1,0 +1,118 @@
+//! A store of recordings made from events, as the recorder makes them.
+
+use sealcast::cast::{Anchor, Command, Event, Header as CastHeader, Payload};
+use sealcast::container::cert::NAMESPACE;
+use sealcast::container::{Header, Meta, SessionKeys, Setup, Writer};
+use sealcast::crypto::identity::{self, Identities};
+use sealcast::crypto::prompt::Nobody;
+use sealcast::crypto::recipient::Recipient;
+use sealcast::crypto::sshsig::Signer;
+use sealcast::record::{Indexer as _, ScreenIndexer};
+use sealcast::search::{Answer, Fields, Hit, Options, Query, Style, search};
+use sealcast::store::seal::{self, Opener};
+use sealcast::store::{Found, Store};
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub(crate) struct Made {
+    pub(crate) store: Store,
+    pub(crate) opener: Opener,
+    recipient: Recipient,
+    signer: Signer,
+    _dir: tempfile::TempDir,
+}
+
+/// What a recording is made of.
+pub(crate) struct Plan<'a> {
+    pub(crate) size: (u16, u16),
+    pub(crate) events: &'a [Event],
+    /// Output after which a segment ends, bytes.
+    pub(crate) segment: usize,
+    pub(crate) commands: Vec<Command>,
+    pub(crate) header: Header,
+    pub(crate) meta: Meta,
+}
+
+impl<'a> Plan<'a> {
+    pub(crate) fn new(size: (u16, u16), events: &'a [Event]) -> Self {
+        let header = Header { host: "web-3".into(), user: "alice".into(), target: "root".into(), ..Header::default() };
+        Self { size, events, segment: 100_000, commands: Vec::new(), header, meta: Meta::default() }
+    }
+}
+
+impl Made {
+    pub(crate) fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let (secret, recipient) = identity::generate();
+        let identities = Identities::from_text(Path::new("mine"), secret.as_bytes(), Arc::new(Nobody)).unwrap();
+        Self {
+            store: Store::new(dir.path().join("store")),
+            opener: Opener::new(identities),
+            recipient,
+            signer: Signer::generate("test").unwrap(),
+            _dir: dir,
+        }
+    }
+
+    pub(crate) fn add(&self, plan: Plan<'_>) -> Found {
+        let keys = SessionKeys::generate().unwrap();
+        let slots = seal::slots(&keys, &[self.recipient.clone()], None).unwrap();
+        let file = self.store.create(plan.header.start, keys.session()).unwrap();
+        let path = file.path().to_path_buf();
+        let cast = CastHeader::new(plan.size.0, plan.size.1);
+        let setup = Setup { header: plan.header, meta: plan.meta, cast, slots, ledger: String::new() };
+        let sign = |text: &str| Ok(self.signer.sign(NAMESPACE, text.as_bytes())?);
+        let mut writer = Writer::create(file, keys, setup, sign).unwrap();
+        let mut indexer = ScreenIndexer::unhurried(plan.size);
+        let mut commands = plan.commands;
+        let mut held = 0;
+        let mut last = Duration::ZERO;
+        for event in plan.events {
+            if !writer.in_segment() {
+                let at = u64::try_from(event.time.as_millis()).unwrap();
+                writer.begin(Anchor { at, utc: 1, boot: 1 }, indexer.keyframe()).unwrap();
+            }
+            indexer.event(event);
+            writer.push(event).unwrap();
+            last = event.time;
+            if let Payload::Output(bytes) = &event.payload {
+                held += bytes.len();
+            }
+            if held >= plan.segment {
+                held = 0;
+                let mut extras = indexer.end_segment();
+                extras.commands = std::mem::take(&mut commands);
+                writer.end_segment(last, extras).unwrap();
+            }
+        }
+        let mut extras = indexer.end_segment();
+        extras.commands = commands;
+        writer.finish(last, extras).map_err(|(error, _)| error).unwrap();
+        assert_eq!(indexer.missed().failed, 0);
+        let all = self.store.list().unwrap();
+        all.into_iter().find(|found| found.path == path).unwrap()
+    }
+
+    pub(crate) fn answers(&self, recordings: &[Found], query: &Query, options: &Options) -> Vec<Answer> {
+        let mut answers = Vec::new();
+        search(recordings, &self.opener, query, options, &mut |_, answer| {
+            answers.push(answer);
+            ControlFlow::Continue(())
+        });
+        answers
+    }
+
+    /// The hits of a literal text in one recording.
+    pub(crate) fn hits(&self, recording: &Found, text: &str, fields: Fields) -> Vec<Hit> {
+        let query = Query::text(text, Style::default(), fields).unwrap();
+        let mut answers = self.answers(std::slice::from_ref(recording), &query, &Options::default());
+        assert_eq!(answers[0].fault, None);
+        answers.remove(0).found.map(|found| found.hits).unwrap_or_default()
+    }
+}
+
+pub(crate) fn output(ms: u64, text: &str) -> Event {
+    Event::new(Duration::from_millis(ms), Payload::Output(text.as_bytes().to_vec()))
+}

@@ -1,0 +1,6 @@
+//! Search over recordings that were written as the recorder writes them.
+#![allow(clippy::unwrap_used)]
+
+mod corpus;
+mod engine;
+mod made;
