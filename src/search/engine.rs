@@ -298,12 +298,24 @@ fn look(
         return Answer { fault, ..Answer::no(segments, read, false) };
     }
     let commands = commands(reader.entries());
-    hits.extend(found.hits.into_iter().filter(|hit| query.terms()[hit.term].told).map(|seen| of_seen(seen, &commands)));
+    hits.extend(
+        found
+            .hits
+            .into_iter()
+            .filter(|hit| query.terms()[hit.term].told)
+            .map(|seen| of_seen(seen, &commands)),
+    );
     hits.retain(|hit| query.terms()[hit.term].told);
     hits.sort_by_key(|hit| (hit.time, hit.field));
     let over = hits.len().saturating_sub(options.most);
     hits.truncate(options.most);
-    Answer { found: Some(Match { header, hits, more: more + over as u64 }), fault, segments, read, by_header: false }
+    Answer {
+        found: Some(Match { header, hits, more: more + over as u64 }),
+        fault,
+        segments,
+        read,
+        by_header: false,
+    }
 }
 
 /// The recording, opened anew with a key to its content.
@@ -356,21 +368,49 @@ fn commands(entries: &[Entry]) -> Vec<&Command> {
 }
 
 /// Finds a term in header and index.
-fn in_index(number: usize, term: &Term, header: &Header, opening: &Opening, entries: &[Entry], hits: &mut Vec<Hit>) {
-    let mut hit = |field, text: &str, start: Option<u64>, end: Option<u64>, exit, command: Option<&Command>| {
-        if let Some(at) = term.pattern.find(text) {
-            let time = start.map(Duration::from_millis);
-            let stood = start.zip(end).map(|(start, end)| Duration::from_millis(end.saturating_sub(start)));
-            let command = command.map(|command| command.text.clone());
-            let (before, after) = (Vec::new(), Vec::new());
-            hits.push(Hit { term: number, field, time, stood, text: text.to_owned(), at, exit, command, before, after });
-        }
-    };
+fn in_index(
+    number: usize,
+    term: &Term,
+    header: &Header,
+    opening: &Opening,
+    entries: &[Entry],
+    hits: &mut Vec<Hit>,
+) {
+    let mut hit =
+        |field, text: &str, start: Option<u64>, end: Option<u64>, exit, command: Option<&Command>| {
+            if let Some(at) = term.pattern.find(text) {
+                let time = start.map(Duration::from_millis);
+                let stood =
+                    start.zip(end).map(|(start, end)| Duration::from_millis(end.saturating_sub(start)));
+                let command = command.map(|command| command.text.clone());
+                let (before, after) = (Vec::new(), Vec::new());
+                hits.push(Hit {
+                    term: number,
+                    field,
+                    time,
+                    stood,
+                    text: text.to_owned(),
+                    at,
+                    exit,
+                    command,
+                    before,
+                    after,
+                });
+            }
+        };
     if term.fields.has(Field::Meta) {
         let meta = &opening.meta;
         let argv = meta.argv.join(" ");
         let facts = [
-            &header.host, &header.user, &header.target, &argv, &meta.cwd, &meta.reason, &meta.ticket, &meta.tty, &meta.origin,
+            &header.host,
+            &header.user,
+            &header.target,
+            &argv,
+            &meta.cwd,
+            &meta.reason,
+            &meta.ticket,
+            &meta.tty,
+            &meta.origin,
         ];
         facts.into_iter().for_each(|fact| hit(Field::Meta, fact, None, None, None, None));
         for (key, value) in meta.labels.iter().chain(&meta.env).chain(&meta.identity) {
@@ -399,4 +439,3 @@ fn in_index(number: usize, term: &Term, header: &Header, opening: &Opening, entr
         }
     }
 }
-

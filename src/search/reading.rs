@@ -50,7 +50,8 @@ fn begins_anew(entry: &Entry) -> bool {
 pub(super) fn ranges(wanted: &[bool], entries: &[Entry]) -> Vec<Range<usize>> {
     let mut ranges: Vec<Range<usize>> = Vec::new();
     for segment in (0..wanted.len()).filter(|segment| wanted.get(*segment) == Some(&true)) {
-        let start = (0..=segment).rev().find(|at| *at == 0 || entries.get(*at).is_some_and(begins_anew)).unwrap_or(0);
+        let start =
+            (0..=segment).rev().find(|at| *at == 0 || entries.get(*at).is_some_and(begins_anew)).unwrap_or(0);
         match ranges.last_mut() {
             Some(last) if start <= last.end => last.end = segment + 1,
             _ => ranges.push(start..segment + 1),
@@ -196,9 +197,11 @@ impl Scan<'_> {
 
     fn has_enough(&self, found: &Found) -> bool {
         self.first_only
-            && self.terms.iter().enumerate().all(|(number, term)| {
-                term.is_none() || found.hits.iter().any(|hit| hit.term == number)
-            })
+            && self
+                .terms
+                .iter()
+                .enumerate()
+                .all(|(number, term)| term.is_none() || found.hits.iter().any(|hit| hit.term == number))
     }
 
     fn line(&self, line: Line, found: &mut Found) {
@@ -244,7 +247,8 @@ impl Scan<'_> {
         for (number, term) in self.terms.iter().enumerate() {
             let Some(term) = term.filter(|term| term.fields.has(Field::Input)) else { continue };
             let texts = line.corrected.iter().chain([&line.text]);
-            let Some((text, at)) = texts.into_iter().find_map(|text| Some((text, term.pattern.find(text)?))) else {
+            let Some((text, at)) = texts.into_iter().find_map(|text| Some((text, term.pattern.find(text)?)))
+            else {
                 continue;
             };
             if found.hits.len() >= self.most {
@@ -270,19 +274,28 @@ impl Scan<'_> {
 
     /// Finds for the hits from number `from` on when their text first stood on the screen: not the line, but what was found
     /// in it.
-    fn moments<R: Read + Seek>(&self, reader: &mut Reader<R>, range: Range<usize>, found: &mut Found, from: usize) {
+    fn moments<R: Read + Seek>(
+        &self,
+        reader: &mut Reader<R>,
+        range: Range<usize>,
+        found: &mut Found,
+        from: usize,
+    ) {
         if self.first_only {
             return;
         }
         let mut waiting: Vec<usize> = (from..found.hits.len())
-            .filter(|at| found.hits.get(*at).is_some_and(|hit| hit.field == Field::Screen && hit.time < hit.until))
+            .filter(|at| {
+                found.hits.get(*at).is_some_and(|hit| hit.field == Field::Screen && hit.time < hit.until)
+            })
             .collect();
         waiting.sort_by_key(|at| found.hits.get(*at).map(|hit| hit.time));
         let hits = &mut found.hits;
         // Looks at the screen as it stands at `time`; gives whether there is more to wait for.
         let mut look = |terminal: &Terminal, time: Duration| {
             waiting.retain(|at| hits.get(*at).is_some_and(|hit| time <= hit.until));
-            let due = waiting.iter().take_while(|at| hits.get(**at).is_some_and(|hit| hit.time <= time)).count();
+            let due =
+                waiting.iter().take_while(|at| hits.get(**at).is_some_and(|hit| hit.time <= time)).count();
             if due > 0 {
                 let screen = screen(terminal);
                 let mut place = 0;
@@ -335,7 +348,8 @@ impl Found {
                 && hit.field == Field::Screen
                 && line.first <= hit.until.saturating_add(REDRAW)
                 && line.last.saturating_add(REDRAW) >= hit.time
-                && (hit.text == clip(&line.text, at).0 && matches!(hit.kind, Some(Kind::Page(_))) == matches!(line.kind, Kind::Page(_))
+                && (hit.text == clip(&line.text, at).0
+                    && matches!(hit.kind, Some(Kind::Page(_))) == matches!(line.kind, Kind::Page(_))
                     && (line.kind != Kind::Scrolled || hit.kind != Some(Kind::Scrolled))
                     || hit.reading == reading
                         && hit.number == line.number

@@ -4,11 +4,11 @@ use super::period::Period;
 use crate::container::cert::NAMESPACE;
 use crate::container::verify::Origin;
 use crate::container::{self, Certificate, Reader, SessionKeys, Slot, SlotKind};
+use crate::crypto::chain::Key;
+use crate::crypto::digest::sha256;
 use crate::crypto::identity::{self, Identities, UnwrapError};
 use crate::crypto::known_keys::{KnownKeys, Trust};
 use crate::crypto::recipient::{self, Recipient, WrapError};
-use crate::crypto::chain::Key;
-use crate::crypto::digest::sha256;
 use crate::crypto::sshsig;
 use std::collections::HashMap;
 use std::fmt;
@@ -108,12 +108,7 @@ pub struct Opener {
 impl Opener {
     /// With these identities.
     pub fn new(identities: Identities) -> Self {
-        Self {
-            identities,
-            periods: Mutex::default(),
-            known: Mutex::default(),
-            learned: AtomicUsize::new(0),
-        }
+        Self { identities, periods: Mutex::default(), known: Mutex::default(), learned: AtomicUsize::new(0) }
     }
 
     /// The identities.

@@ -25,7 +25,8 @@ pub(crate) fn sessions() -> Vec<Session> {
             let text = zstd::bulk::decompress(&std::fs::read(path).unwrap(), 4 << 20).unwrap();
             let header: Header = serde_json::from_slice(text.split(|b| *b == b'\n').next().unwrap()).unwrap();
             let mut decoder = Decoder::default();
-            let events = text.split(|b| *b == b'\n').filter_map(|line| decoder.decode(line).unwrap()).collect();
+            let events =
+                text.split(|b| *b == b'\n').filter_map(|line| decoder.decode(line).unwrap()).collect();
             Session {
                 name: path.file_name().unwrap().to_string_lossy().trim_end_matches(".cast.zst").to_string(),
                 size: (header.term.cols, header.term.rows),

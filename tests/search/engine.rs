@@ -143,7 +143,10 @@ fn what_grep_on_raw_bytes_cannot_find_is_found_and_what_was_never_visible_is_not
         output(2000, "\x1b[?1049h\x1b[Hinside\x1b[2;1Hthe editor\x1b[1;8Hvim\x1b[3;4Hlate"),
         output(2500, "\x1b[3;1Hcol"),
         output(3000, "\x1b[?1049l"),
-        output(3500, "\x1b]0;titlesecret\x07\x1b]8;;http://linksecret\x1b\\click\x1b]8;;\x1b\\\x1bPdcssecret\x1b\\\r\n"),
+        output(
+            3500,
+            "\x1b]0;titlesecret\x07\x1b]8;;http://linksecret\x1b\\click\x1b]8;;\x1b\\\x1bPdcssecret\x1b\\\r\n",
+        ),
         output(4000, "overdrawnsecret\rnothing to see   \r\n"),
         output(4500, "\x1b[8mconcealed\x1b[0m end\r\n"),
     ];
@@ -165,7 +168,10 @@ fn what_grep_on_raw_bytes_cannot_find_is_found_and_what_was_never_visible_is_not
         assert_eq!(hits.len(), 1, "{text}: {hits:#?}");
         assert_eq!(hits[0].time, Some(Duration::from_millis(ms)), "{text}: {hits:#?}");
         assert_eq!(&hits[0].text[hits[0].at.clone()], text);
-        assert!(text.starts_with("nothing") || text.starts_with("wrapped") || !raw.contains(text), "{text} is in the raw bytes");
+        assert!(
+            text.starts_with("nothing") || text.starts_with("wrapped") || !raw.contains(text),
+            "{text} is in the raw bytes"
+        );
     }
     for text in ["titlesecret", "linksecret", "dcssecret", "overdrawnsecret", "1049", "[31m"] {
         assert!(raw.contains(text));
@@ -187,7 +193,8 @@ fn redraws_are_one_hit_and_a_text_that_comes_again_later_is_another() {
     events.push(output(95_000, "end"));
     let recording = made.add(Plan::new((80, 24), &events));
     let hits = made.hits(&recording, "needle", Fields::of(&[Field::Screen]));
-    let times: Vec<_> = hits.iter().map(|h| (h.time.unwrap().as_millis(), h.stood.unwrap().as_millis())).collect();
+    let times: Vec<_> =
+        hits.iter().map(|h| (h.time.unwrap().as_millis(), h.stood.unwrap().as_millis())).collect();
     assert_eq!(times, [(0, 60_000), (90_000, 5000)], "{hits:#?}");
 }
 
@@ -203,7 +210,11 @@ fn a_text_that_stands_across_segments_is_one_hit() {
     let recording = made.add(plan);
     let hits = made.hits(&recording, "needle", Fields::of(&[Field::Screen]));
     assert_eq!(hits.len(), 1, "{hits:#?}");
-    assert_eq!((hits[0].time, hits[0].stood.unwrap().as_secs()), (Some(Duration::ZERO), 1), "it scrolls away");
+    assert_eq!(
+        (hits[0].time, hits[0].stood.unwrap().as_secs()),
+        (Some(Duration::ZERO), 1),
+        "it scrolls away"
+    );
 }
 
 #[test]
@@ -247,10 +258,17 @@ fn commands_input_and_facts_are_fields_of_their_own() {
 #[test]
 fn conditions_and_texts_combine_and_what_cannot_be_read_is_told() {
     let made = Made::new();
-    for (n, (user, text)) in [("alice", "apple pear"), ("bob", "apple"), ("alice", "pear")].into_iter().enumerate() {
+    for (n, (user, text)) in
+        [("alice", "apple pear"), ("bob", "apple"), ("alice", "pear")].into_iter().enumerate()
+    {
         let events = [output(0, text), output(3000, "\r\n")];
         let mut plan = Plan::new((80, 24), &events);
-        plan.header = Header { user: user.into(), host: "web-3".into(), start: i64::try_from(n).unwrap() * 5000, ..Header::default() };
+        plan.header = Header {
+            user: user.into(),
+            host: "web-3".into(),
+            start: i64::try_from(n).unwrap() * 5000,
+            ..Header::default()
+        };
         made.add(plan);
     }
     let other = Made::new();

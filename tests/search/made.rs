@@ -37,7 +37,8 @@ pub(crate) struct Plan<'a> {
 
 impl<'a> Plan<'a> {
     pub(crate) fn new(size: (u16, u16), events: &'a [Event]) -> Self {
-        let header = Header { host: "web-3".into(), user: "alice".into(), target: "root".into(), ..Header::default() };
+        let header =
+            Header { host: "web-3".into(), user: "alice".into(), target: "root".into(), ..Header::default() };
         Self { size, events, segment: 100_000, commands: Vec::new(), header, meta: Meta::default() }
     }
 }
@@ -46,7 +47,8 @@ impl Made {
     pub(crate) fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let (secret, recipient) = identity::generate();
-        let identities = Identities::from_text(Path::new("mine"), secret.as_bytes(), Arc::new(Nobody)).unwrap();
+        let identities =
+            Identities::from_text(Path::new("mine"), secret.as_bytes(), Arc::new(Nobody)).unwrap();
         Self {
             store: Store::new(dir.path().join("store")),
             opener: Opener::new(identities),
