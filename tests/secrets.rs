@@ -42,6 +42,17 @@ impl Session {
         }
     }
 
+    /// Waits until a prompt was shown and the terminal shows no keys: some programs ask first.
+    #[track_caller]
+    fn asked(&mut self, prompt: &str) {
+        self.terminal.wait_for(prompt);
+        let below = support::descendants(self.terminal.pid());
+        let tty = std::fs::File::open(format!("/proc/{}/fd/0", below[1])).unwrap();
+        support::until("the terminal to show no keys", || {
+            (!sealcast::sys::tty::Settings::of(&tty).unwrap().echoes()).then_some(())
+        });
+    }
+
     /// Types a line in the open and waits for what comes of it.
     #[track_caller]
     fn line(&mut self, line: &str, text: &str) {
@@ -90,9 +101,7 @@ fn asked(command: &str, prompt: &str, taken: &str) {
     session.terminal.send(format!("{command}\r"));
     // The end of the line, so that the prompt is not found in the command itself.
     session.terminal.wait_for("\r\n");
-    session.terminal.wait_for(prompt);
-    // Some programs ask before they stop the terminal from showing what is typed.
-    session.terminal.read_for(std::time::Duration::from_millis(100));
+    session.asked(prompt);
     session.type_slowly(SECRET);
     session.terminal.send("\r");
     session.terminal.wait_for(taken);
@@ -176,7 +185,7 @@ fn output_between_the_keys() {
     let mut session = Session::bash();
     session.terminal.send(format!("{command}\r"));
     session.terminal.wait_for("letters'");
-    session.terminal.wait_for("Word:");
+    session.asked("Word:");
     session.type_slowly(SECRET);
     session.terminal.send("\r");
     session.terminal.wait_for("10 letters");
@@ -215,13 +224,7 @@ fn two_secrets_pasted_at_once() {
     session.line("echo open one", "PROMPT> ");
     let command = "read -rs x; read -rs y; echo ${#x} and ${#y}";
     session.terminal.send(format!("{command}\r"));
-    session.terminal.wait_for("${#y}\r\n");
-    // bash has the terminal as it wants it once it waits for input.
-    support::until("the prompt", || {
-        let below = support::descendants(session.terminal.pid());
-        let tty = std::fs::File::open(format!("/proc/{}/fd/0", below.last()?)).ok()?;
-        sealcast::sys::tty::Settings::of(&tty).ok()?.reads_secret().then_some(())
-    });
+    session.asked("${#y}\r\n");
     session.terminal.send(format!("{SECRET}\r{SECRET}\r"));
     session.terminal.wait_for("10 and 10");
     session.terminal.wait_for("PROMPT> ");
@@ -236,7 +239,7 @@ fn a_passphrase_for_a_key() {
     let line = format!("ssh-keygen -q -t ed25519 -f {}\r", key.display());
     session.terminal.send(&line);
     for prompt in ["no passphrase): ", "again: "] {
-        session.terminal.wait_for(prompt);
+        session.asked(prompt);
         session.type_slowly(SECRET);
         session.terminal.send("\r");
     }
@@ -252,7 +255,7 @@ fn a_passphrase_for_age() {
         let command = "echo x | age -p -o /dev/null";
         session.terminal.send(format!("{command}\r"));
         for prompt in ["Enter passphrase", "Confirm passphrase"] {
-            session.terminal.wait_for(prompt);
+            session.asked(prompt);
             session.type_slowly(SECRET);
             session.terminal.send("\r");
         }
@@ -305,7 +308,7 @@ fn su_to_another_user_and_passwd() {
     let mut session = Session::bash();
     let su = "setpriv --reuid 65534 --clear-groups su root -c id\r";
     session.terminal.send(su);
-    session.terminal.wait_for("Password: ");
+    session.asked("Password: ");
     session.type_slowly(SECRET);
     session.terminal.send("\r");
     session.terminal.wait_for("Authentication failure");
@@ -393,7 +396,7 @@ fn a_password_for_ssh_itself() {
     let Some(far) = Far::start(&session.sandbox) else { return };
     let line = far.line.replace("-i ", "-o PubkeyAuthentication=no -o NumberOfPasswordPrompts=1 -i ");
     session.terminal.send(format!("{line}\r"));
-    session.terminal.wait_for("password: ");
+    session.asked("password: ");
     session.type_slowly(SECRET);
     session.line("", "PROMPT> ");
     session.line("echo open two", "PROMPT> ");

@@ -5,6 +5,9 @@ use zeroize::Zeroizing;
 /// Text of others that may stand between the echoes, for each typed character. A line editor that colours the word
 /// being typed writes it again at every key; a status line adds a few digits.
 const NOISE: usize = 8;
+/// From this length on, one stretch of other text, however long, is passed over, and half as much of the rest: a program
+/// that still draws its screen while its user types already.
+const LONG: usize = 6;
 /// How many typed characters that were not shown may be passed over at once: keys that are commands (`i` in vi).
 const PASSED_OVER: usize = 3;
 
@@ -71,6 +74,8 @@ pub(super) struct Match {
     /// Bytes shown since the last one that was seen, and before: up to it.
     since: usize,
     noise: usize,
+    /// The longest stretch of `noise`.
+    longest: usize,
     state: State,
 }
 
@@ -112,7 +117,9 @@ impl Match {
             Some(passed_over) => {
                 self.next = self.next.saturating_add(passed_over).saturating_add(1);
                 self.seen = self.seen.saturating_add(1);
-                self.noise = self.noise.saturating_add(std::mem::take(&mut self.since));
+                let since = std::mem::take(&mut self.since);
+                self.noise = self.noise.saturating_add(since);
+                self.longest = self.longest.max(since);
                 true
             }
             None => {
@@ -173,7 +180,9 @@ impl Match {
         match self.state {
             State::Open => {
                 let enough = self.seen.saturating_mul(5) >= length.saturating_mul(4);
-                enough && self.noise <= NOISE.saturating_mul(length.saturating_add(1))
+                let much = NOISE.saturating_mul(length.saturating_add(1));
+                let but_one = self.noise.saturating_sub(self.longest);
+                enough && (self.noise <= much || length >= LONG && but_one <= much / 2)
             }
             State::Shown => true,
             State::Left => false,

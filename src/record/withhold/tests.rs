@@ -261,6 +261,14 @@ fn insert_mode_of_vi_with_a_ruler_is_stored() {
 }
 
 #[test]
+fn text_typed_while_the_screen_is_still_drawn_is_stored() {
+    let screen = format!("\x1b[H{}", "~                                         \r\n".repeat(24));
+    let typed = keys(10, "some words", |c| format!("\x1b[?25l{c}\x1b[?25h"));
+    let out = play_keys(&[Type(0, "i"), Show(5, &screen)], &typed, &[]);
+    assert_eq!(stored(&out), "isome words");
+}
+
+#[test]
 fn cursor_keys_and_control_keys_alone_are_stored() {
     let out =
         play(Policy::Echoed, &[Type(0, "\x1b[A"), Show(5, "\rls"), Type(300, "\x03"), Type(900, "\x1bOB")]);
