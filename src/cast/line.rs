@@ -17,6 +17,8 @@ pub const MAX_LINE: usize = 8 << 20;
 const MAX_INTERVAL: f64 = 1e9;
 /// A valid run shorter than this between invalid bytes travels with them: a line of its own would cost more.
 const SHORTEST_TEXT: usize = 24;
+/// After this many invalid pieces, and when they are as dense as one in this many bytes, the rest is taken for bytes.
+const HOPELESS: usize = 32;
 
 /// Why a line could not be read.
 #[derive(Debug)]
@@ -162,12 +164,19 @@ enum Run<'a> {
     Bytes(&'a [u8]),
 }
 
-/// Cuts bytes into runs of text and of bytes that are not; a short text between invalid bytes stays with them.
+/// Cuts bytes into runs of text and of bytes that are not; a short text between invalid bytes stays with them. What turns
+/// out to be no text at all (every 32nd byte invalid, or more) is not looked at to its end: finding crumbs of text in random
+/// bytes took an eighth of a recorder's time.
 fn runs(bytes: &[u8]) -> Vec<Run<'_>> {
     let mut found: Vec<Run<'_>> = Vec::new();
     let mut raw_from: Option<usize> = None;
     let mut at = 0usize;
+    let mut invalid = 0usize;
     for piece in bytes.utf8_chunks() {
+        if invalid >= HOPELESS && at < invalid.saturating_mul(HOPELESS) {
+            raw_from.get_or_insert(at);
+            break;
+        }
         let text = piece.valid();
         let text_end = at.saturating_add(text.len());
         if text.len() >= SHORTEST_TEXT {
@@ -178,8 +187,9 @@ fn runs(bytes: &[u8]) -> Vec<Run<'_>> {
         } else if !text.is_empty() && raw_from.is_none() {
             raw_from = Some(at);
         }
-        if !piece.invalid().is_empty() && raw_from.is_none() {
-            raw_from = Some(text_end);
+        if !piece.invalid().is_empty() {
+            invalid = invalid.saturating_add(1);
+            raw_from.get_or_insert(text_end);
         }
         at = text_end.saturating_add(piece.invalid().len());
     }

@@ -46,6 +46,6 @@ pub const SEGMENT_ANY: Duration = Duration::from_secs(600);
 /// Compression level of zstd.
 pub const LEVEL: i32 = 3;
 /// Compression window, log2 of bytes.
-pub const WINDOW_LOG: u32 = 18;
+pub const WINDOW_LOG: u32 = 20;
 /// Largest window a reader accepts, log2 of bytes.
 pub const WINDOW_LOG_MAX: u32 = 23;

@@ -20,10 +20,10 @@ use crate::crypto::chain::Key;
 use crate::crypto::digest::sha256;
 use crate::crypto::seal;
 use crate::sys::deflate::{Deflate, Directive};
+use crate::sys::memory::wipe;
 use ed25519_dalek::SigningKey;
 use std::io::{self, Write};
 use std::time::Duration;
-use zeroize::Zeroize as _;
 
 /// Where a recording goes: bytes, and a way to make them durable.
 pub trait Sink: Write {
@@ -423,7 +423,7 @@ impl<S: Sink> Writer<S> {
     fn seal(&mut self, now: Duration, directive: Directive) -> Result<(), Error> {
         self.packed.clear();
         let packed = self.deflate.compress(&self.lines, &mut self.packed, directive);
-        self.lines.zeroize();
+        wipe(&mut self.lines);
         self.buffered = 0;
         packed.map_err(|what| Error::Compression(what.to_owned()))?;
         // Incompressible text can exceed a chunk only if a caller pushes a megabyte in one event; cut it all the same.
@@ -440,7 +440,7 @@ impl<S: Sink> Writer<S> {
             }
         }
         self.packed = packed;
-        self.packed.zeroize();
+        wipe(&mut self.packed);
         self.unsigned_since.get_or_insert(now);
         Ok(())
     }
@@ -458,7 +458,7 @@ impl<S: Sink> Writer<S> {
         let bound = frame::bound(kind, 0, len, self.seq);
         let mut body = Vec::with_capacity(plain.len().saturating_add(seal::OVERHEAD));
         let sealed = seal::seal(key, &[&self.file, &bound], &plain, &mut body);
-        plain.zeroize();
+        wipe(&mut plain);
         sealed?;
         self.chunk(kind, 0, &body)
     }
