@@ -6,6 +6,7 @@ mod ask;
 pub mod completions;
 pub mod config;
 pub mod export;
+pub mod follow;
 pub mod keys;
 pub mod ls;
 pub mod play;
@@ -14,6 +15,8 @@ pub mod run;
 pub mod shell;
 pub mod show;
 pub mod verify;
+mod watch;
+mod when;
 
 use crate::console::Console;
 use crate::crypto::identity::Identities;

@@ -1,10 +1,11 @@
-//! `sealcast play --plain REC`: the text of a session at its own pace.
+//! `sealcast play [REC]`: the player; with `--plain`, or without a terminal, the text of a session at its own pace.
 //!
-//! Recorded bytes never reach the viewer's terminal: what is printed is the text that [`Plain`] makes of them, and the
-//! few control characters that redraw the line in hand are our own.
+//! Recorded bytes never reach the viewer's terminal: the player draws cells, and what is printed as plain text is what
+//! [`Plain`] makes of them; the few control characters that redraw the line in hand are our own.
 
 use super::Context;
 use super::recordings::{Reading, clock, ms, shown};
+use super::watch::{self, Start};
 use crate::cast::Payload;
 use crate::console::{Console, WriteError, shorten};
 use crate::container::Cursor;
@@ -18,16 +19,20 @@ const WORTH_TELLING: Duration = Duration::from_secs(5);
 
 /// Replay a recording
 ///
-/// With --plain: its text at its own pace, line by line, without control sequences; what a full-screen program drew is
-/// left out. Recorded bytes never reach your terminal.
+/// On a terminal: the player; F1 tells its keys. Without REC, a list of all recordings to choose from. With --plain: the
+/// text at its own pace, line by line, without control sequences; what a full-screen program drew is left out. Recorded
+/// bytes never reach your terminal.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The recording: a path, the beginning of an id, `last`, `last~2`; with `@6:39` from that time on
-    #[arg(value_name = "REC", default_value = "last")]
-    recording: String,
+    #[arg(value_name = "REC")]
+    recording: Option<String>,
     /// As plain text
     #[arg(long)]
     plain: bool,
+    /// Begin at the end, and follow what is still being recorded
+    #[arg(short = 'F', long, conflicts_with = "plain")]
+    follow: bool,
     /// So many times faster (or slower, below 1)
     #[arg(long, value_name = "N", default_value = "1", value_parser = speed)]
     speed: f64,
@@ -53,7 +58,18 @@ fn seconds(text: &str) -> std::result::Result<Duration, String> {
 /// # Errors
 /// The recording cannot be opened or read on.
 pub fn run(context: &Context, args: &Args) -> Result<()> {
-    let (wanted, from) = place(&args.recording)?;
+    let (wanted, from) = place(args.recording.as_deref().unwrap_or("last"))?;
+    if !args.plain && context.console.is_terminal() {
+        let recording = (args.recording.is_some() || args.follow).then(|| wanted.to_owned());
+        let start = Start {
+            recording,
+            at: (!from.is_zero()).then_some(from),
+            follow: args.follow,
+            speed: args.speed,
+            idle_limit: args.idle_limit,
+        };
+        return watch::watch(context, &args.reading, &start);
+    }
     let mut opened = args.reading.open_content(context, wanted)?;
     let name = shown(&opened.found.path);
     let reader = &mut opened.reader;

@@ -183,7 +183,8 @@ impl Judged {
     }
 }
 
-fn describe(report: Report, running: bool) -> Judged {
+/// Puts a verdict in words.
+pub(super) fn describe(report: Report, running: bool) -> Judged {
     let signer = match &report.origin {
         Some(Origin::Trusted(print)) => format!("signed by {print}"),
         Some(Origin::Unknown(print)) => format!("signed by {print}, which is not known"),

@@ -118,6 +118,8 @@ pub(super) enum Over {
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Places {
     pub(super) screen: Rect,
+    /// The screen has a frame, which tells its size.
+    pub(super) framed: bool,
     pub(super) timeline: Rect,
     pub(super) commands: Rect,
     /// First command shown.
@@ -207,6 +209,15 @@ impl<S: Source> App<S> {
             from_browser: false,
             places: Places::default(),
         }
+    }
+
+    /// At this speed, and with this limit of idle stretches instead of the usual one.
+    pub fn paced(mut self, speed: f64, limit: Option<Duration>) -> Self {
+        self.speed = speed;
+        if let Some(limit) = limit {
+            self.idle = Idle::Limited(limit);
+        }
+        self
     }
 
     /// Starts at a time, paused.

@@ -207,6 +207,16 @@ mod tests {
     }
 
     #[test]
+    fn the_manual_tells_every_key() {
+        let page = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("man/sealcast-play.1");
+        let page = std::fs::read_to_string(page).unwrap();
+        let lines: Vec<&str> = page.lines().collect();
+        for row in TABLE {
+            assert!(lines.contains(&row.help), "the manual does not tell: {} {}", row.keys, row.help);
+        }
+    }
+
+    #[test]
     fn control_c_leaves_and_other_control_keys_do_nothing() {
         let control = |c| KeyEvent::new(KeyCode::Char(c), KeyModifiers::CONTROL);
         assert_eq!(action(&control('c')), Some(Action::Quit));

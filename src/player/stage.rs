@@ -7,13 +7,14 @@ use super::app::{App, Effect, Mark, Message, Scene};
 use super::browser::Browser;
 use super::view;
 use crate::replay::Source;
+use crate::sys::poll::Set;
 use crossterm::event::{self, Event, KeyEventKind};
 use crossterm::{execute, terminal as tty};
 use ratatui::Terminal;
 use ratatui::backend::{Backend, CrosstermBackend};
 use std::fmt;
-use std::io::{self, Write};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::fs::File;
+use std::io::{self, IsTerminal as _, Write};
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
@@ -65,9 +66,35 @@ pub trait Host<S> {
     fn export(&mut self, from: Duration, to: Duration, file: Option<&str>) -> Result<String, String>;
 }
 
+/// Where keys come from: looked at before crossterm reads, which never returns from a terminal that was closed.
+enum Input {
+    Stdin(io::Stdin),
+    /// Standard input is something else.
+    Tty(File),
+}
+
+impl Input {
+    fn new() -> io::Result<Self> {
+        let stdin = io::stdin();
+        if stdin.is_terminal() { Ok(Self::Stdin(stdin)) } else { Ok(Self::Tty(File::open("/dev/tty")?)) }
+    }
+
+    /// Waits until a key was pressed, or for this long. `true` when the terminal is gone.
+    fn is_gone_after(&self, time: Duration) -> io::Result<bool> {
+        let mut set = Set::default();
+        let slot = match self {
+            Self::Stdin(stdin) => set.add(stdin, true, false),
+            Self::Tty(tty) => set.add(tty, true, false),
+        };
+        set.wait(Some(time)).map_err(|error| io::Error::other(error.to_string()))?;
+        Ok(set.ready(slot).gone)
+    }
+}
+
 /// The viewer's terminal, in raw mode and on its alternate screen, until this is dropped.
 pub struct Stage<W: Write> {
     terminal: Terminal<CrosstermBackend<W>>,
+    input: Input,
 }
 
 impl<W: Write> Stage<W> {
@@ -76,17 +103,23 @@ impl<W: Write> Stage<W> {
     /// # Errors
     /// It is not a terminal, or it cannot be used.
     pub fn new(out: W) -> Result<Self, StageError> {
+        let input = Input::new()?;
         tty::enable_raw_mode()?;
         // From here on `Drop` gives it back.
         let mut stage = match Terminal::new(CrosstermBackend::new(out)) {
-            Ok(terminal) => Self { terminal },
+            Ok(terminal) => Self { terminal, input },
             Err(error) => {
                 tty::disable_raw_mode()?;
                 return Err(error.into());
             }
         };
-        execute!(stage.terminal.backend_mut(), tty::EnterAlternateScreen, event::EnableMouseCapture)?;
-        stage.terminal.clear()?;
+        // Not `Terminal::clear`: that asks the terminal where its cursor is, and not every terminal answers.
+        execute!(
+            stage.terminal.backend_mut(),
+            tty::EnterAlternateScreen,
+            tty::Clear(tty::ClearType::All),
+            event::EnableMouseCapture
+        )?;
         Ok(stage)
     }
 }
@@ -104,7 +137,8 @@ impl<W: Write> Drop for Stage<W> {
     }
 }
 
-/// Plays until the viewer leaves. `inbox` brings what others found out (integrity); `stop` is set by signals.
+/// Plays until the viewer leaves. `inbox` brings what others found out (integrity); `stopped` tells
+/// that a signal asks for the end.
 ///
 /// # Errors
 /// The terminal cannot be used any more.
@@ -113,7 +147,7 @@ pub fn run<S: Source, W: Write>(
     mut scene: Scene<S>,
     host: &mut dyn Host<S>,
     inbox: &Receiver<Message>,
-    stop: &AtomicBool,
+    stopped: &dyn Fn() -> bool,
 ) -> Result<(), StageError> {
     let mut waiting: Option<Box<Browser>> = None;
     let mut before = Instant::now();
@@ -123,27 +157,22 @@ pub fn run<S: Source, W: Write>(
         let mut messages = Vec::new();
         let spent = before.elapsed();
         let wait = if busy { FRAME.saturating_sub(spent) } else { REST };
-        if event::poll(wait)? {
-            // What has piled up is taken at once: one frame for all of it.
-            loop {
-                match event::read()? {
-                    Event::Key(key) if key.kind != KeyEventKind::Release => messages.push(Message::Key(key)),
-                    Event::Mouse(mouse) => messages.push(Message::Mouse(mouse)),
-                    Event::Resize(..) => stage.terminal.autoresize()?,
-                    _ => {}
-                }
-                if messages.len() >= 256 || !event::poll(Duration::ZERO)? {
-                    break;
-                }
+        if stage.input.is_gone_after(wait)? || stopped() {
+            return Ok(());
+        }
+        // What has piled up is taken at once: one frame for all of it.
+        while messages.len() < 256 && event::poll(Duration::ZERO)? {
+            match event::read()? {
+                Event::Key(key) if key.kind != KeyEventKind::Release => messages.push(Message::Key(key)),
+                Event::Mouse(mouse) => messages.push(Message::Mouse(mouse)),
+                Event::Resize(..) => stage.terminal.autoresize()?,
+                _ => {}
             }
         }
         messages.extend(inbox.try_iter());
         let now = Instant::now();
         messages.push(Message::Tick(now.duration_since(before)));
         before = now;
-        if stop.load(Ordering::Relaxed) {
-            return Ok(());
-        }
         for message in messages {
             let effects = match &mut scene {
                 Scene::Browser(browser) => match &message {

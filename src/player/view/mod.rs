@@ -199,20 +199,12 @@ fn status<S: Source>(app: &App<S>, area: Rect, buffer: &mut Buffer) {
         () if app.playing => "⏵",
         () => "⏸",
     };
+    let narrow = area.width < 100;
     let mut parts = vec![format!("{sign} {} / {}", times::tenths(time), times::short(outline.duration()))];
     parts.extend(outline.wall(time).and_then(times::clock));
-    parts.push(format!("{}x", app.speed));
-    parts.push(match (app.idle, app.skipped) {
-        (_, Some((skipped, _))) => format!("» {} idle skipped", times::short(skipped)),
-        (Idle::Kept, _) => "all idle".to_string(),
-        (Idle::Limited(limit), _) => format!("idle > {}s skipped", limit.as_secs()),
-        (Idle::Logarithmic, _) => "idle squeezed".to_string(),
-    });
-    if app.follow {
-        parts.push("following".to_string());
-    }
-    if app.reveal {
-        parts.push("hidden shown".to_string());
+    // What is as usual needs no words where there is little room for them.
+    if !(narrow && app.speed == 1.0) {
+        parts.push(format!("{}x", app.speed));
     }
     if let Some(finder) = &app.finder {
         let pattern = escaped(finder.pattern.text()).to_string();
@@ -225,13 +217,35 @@ fn status<S: Source>(app: &App<S>, area: Rect, buffer: &mut Buffer) {
             format!("searching {}% {count} “{pattern}”", finder.percent(&app.replay))
         });
     }
-    let help = text_right(buffer, area, "F1 help ", dim());
-    let left = Rect { width: help.saturating_sub(1), ..area };
-    if let Some((note, wrong)) = &app.note {
-        let style = if *wrong { colored(app.depth, Color::Red) } else { bold() };
-        text(buffer, left, 1, 0, &escaped(note).to_string(), style);
-    } else {
-        text(buffer, left, 1, 0, &parts.join("   "), Style::new());
+    if app.follow {
+        parts.push("following".to_string());
+    }
+    if app.reveal {
+        parts.push("hidden shown".to_string());
+    }
+    match (app.idle, app.skipped) {
+        (_, Some((skipped, _))) => parts.push(format!("» {} idle skipped", times::short(skipped))),
+        (Idle::Kept, _) => parts.push("all idle".to_string()),
+        (Idle::Limited(super::app::IDLE_LIMIT), _) if narrow => {}
+        (Idle::Limited(limit), _) => parts.push(format!("idle > {}s skipped", limit.as_secs())),
+        (Idle::Logarithmic, _) => parts.push("idle squeezed".to_string()),
+    }
+    let (words, style) = match &app.note {
+        Some((note, true)) => (escaped(note).to_string(), colored(app.depth, Color::Red)),
+        Some((note, false)) => (escaped(note).to_string(), bold()),
+        None => (parts.join("   "), Style::new()),
+    };
+    // On the right stands what there is room for.
+    let mut right = vec!["F1 help ".to_string()];
+    if !app.places.framed && matches!(app.over, Over::None) {
+        right.insert(0, screen::geometry(app, app.places.screen) + "   F1 help ");
+    }
+    let end = text(buffer, area, 1, 0, &words, style);
+    let width = |line: &String| unicode_width::UnicodeWidthStr::width(line.as_str());
+    if let Some(line) =
+        right.iter().find(|line| usize::from(end) + 2 + width(line) <= usize::from(area.width))
+    {
+        text_right(buffer, area, line, dim());
     }
 }
 

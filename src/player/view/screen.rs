@@ -13,18 +13,14 @@ use std::num::NonZeroU16;
 /// Draws the screen into an area, in a frame that tells its size where there is room for one.
 pub(super) fn framed<S: Source>(app: &mut App<S>, area: Rect, buffer: &mut Buffer) {
     let (cols, rows) = app.replay.terminal().size();
+    // Where the screen does not fit, a frame would only cost more of it: the status line tells the size then.
     let fits = area.width >= cols.saturating_add(2) && area.height >= rows.saturating_add(2);
-    // Where the screen does not fit anyway, a frame would only cost more of it, unless there is plenty of room.
-    let roomy = area.width >= 110 && area.height >= 34;
+    app.places.framed = fits;
     app.places.screen = area;
     let mut inner = area;
-    if fits || roomy {
-        let outer = Rect {
-            width: area.width.min(cols.saturating_add(2)),
-            height: area.height.min(rows.saturating_add(2)),
-            ..area
-        };
-        inner = Rect { x: outer.x + 1, y: outer.y + 1, width: outer.width - 2, height: outer.height - 2 };
+    if fits {
+        let outer = Rect { width: cols + 2, height: rows + 2, ..area };
+        inner = Rect { x: outer.x + 1, y: outer.y + 1, width: cols, height: rows };
         app.places.screen = inner;
         let title = geometry(app, inner);
         frame(buffer, outer, &title);
@@ -36,10 +32,12 @@ pub(super) fn framed<S: Source>(app: &mut App<S>, area: Rect, buffer: &mut Buffe
 pub(super) fn geometry<S: Source>(app: &App<S>, inner: Rect) -> String {
     let (cols, rows) = app.replay.terminal().size();
     let mut title = format!("{cols}x{rows}");
-    if cols > inner.width || rows > inner.height {
-        let (x, y) = app.panned();
-        let (right, down) = ((x + inner.width).min(cols), (y + inner.height).min(rows));
-        title.push_str(&format!(" · columns {}–{right}, rows {}–{down}", x + 1, y + 1));
+    let (x, y) = app.panned();
+    if cols > inner.width {
+        title.push_str(&format!(" columns {}–{}", x + 1, (x + inner.width).min(cols)));
+    }
+    if rows > inner.height {
+        title.push_str(&format!(" rows {}–{}", y + 1, (y + inner.height).min(rows)));
     }
     if app.replay.terminal().is_alternate() {
         title.push_str(" · full screen");

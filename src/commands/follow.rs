@@ -1,0 +1,38 @@
+//! `sealcast follow [REC]`: the player at the end of a session that is still running.
+
+use super::Context;
+use super::recordings::Reading;
+use super::watch::{self, Start};
+use crate::error::{Error, Kind, Result};
+
+/// Watch a session while it is recorded
+///
+/// Opens the player at the end of the recording and shows what is written as it comes; it can be rewound meanwhile. What is
+/// shown is behind the session by the recorder's flush interval.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The recording: a path, the beginning of an id, `last`, `last~2`
+    #[arg(value_name = "REC", default_value = "last")]
+    recording: String,
+    #[command(flatten)]
+    reading: Reading,
+}
+
+/// Runs it.
+///
+/// # Errors
+/// There is no terminal, or the recording cannot be opened.
+pub fn run(context: &Context, args: &Args) -> Result<()> {
+    if !context.console.is_terminal() {
+        return Err(Error::new(Kind::Usage, "following needs a terminal")
+            .hint("`sealcast play --plain` prints what has been recorded so far"));
+    }
+    let start = Start {
+        recording: Some(args.recording.clone()),
+        at: None,
+        follow: true,
+        speed: 1.0,
+        idle_limit: None,
+    };
+    watch::watch(context, &args.reading, &start)
+}

@@ -1,0 +1,343 @@
+//! What opens the player: recordings, verdicts, marks and exports for it.
+//!
+//! Everything that might ask for a passphrase is done before the terminal is taken. The verdict on the file is found on a
+//! thread of its own. Marks are kept beside the recording, in `NAME.scast.marks.json`, never in it.
+
+use super::recordings::{self, Opened, Reading, clock, known_keys, moment, ms, name, shown, who};
+use super::verify::describe;
+use super::{Context, verify};
+use crate::cast::{Event, Payload};
+use crate::container::verify::verify as verify_file;
+use crate::crypto::identity::Identities;
+use crate::crypto::known_keys::KnownKeys;
+use crate::error::{Context as _, Error, Kind, Result};
+use crate::export::{Exporter, Format};
+use crate::player::{App, Browser, Depth, Host, Integrity, Mark, Message, Row, Scene, Stage, Title, run};
+use crate::replay::{Recording, Replay};
+use crate::store::{Found, seal};
+use crate::sys;
+use crate::sys::signals::Signals;
+use std::fs::File;
+use std::io::{BufWriter, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::{Sender, channel};
+use std::time::Duration;
+
+/// Longest file of marks that is read.
+const MAX_MARKS: u64 = 1 << 20;
+
+/// How the player starts.
+#[derive(Clone, Debug)]
+pub(super) struct Start {
+    /// The recording that is meant; without one, the store is shown.
+    pub(super) recording: Option<String>,
+    /// From this time on, paused.
+    pub(super) at: Option<Duration>,
+    /// At the end, following what is still being written.
+    pub(super) follow: bool,
+    /// So many times faster.
+    pub(super) speed: f64,
+    /// Longer stretches without events are skipped; otherwise the player's own limit holds.
+    pub(super) idle_limit: Option<Duration>,
+}
+
+type Watched = Recording<File>;
+
+/// Opens the player on the terminal and returns when the viewer leaves.
+///
+/// # Errors
+/// The recording cannot be opened, or the terminal cannot be used.
+pub(super) fn watch(context: &Context, reading: &Reading, start: &Start) -> Result<()> {
+    let (verdicts, inbox) = channel();
+    let mut desk = Desk {
+        context,
+        identities: reading.identities(context)?,
+        known: Arc::new(known_keys(context, &[])?),
+        rows: Vec::new(),
+        current: None,
+        verdicts,
+    };
+    let scene = match &start.recording {
+        Some(wanted) => {
+            let found = reading.find(context, wanted)?;
+            let mut app = desk.open_found(found)?.paced(start.speed, start.idle_limit);
+            if start.follow {
+                app = app.following();
+            } else if let Some(at) = start.at {
+                app = app.at(at);
+            }
+            Scene::Watching(Box::new(app))
+        }
+        None => Scene::Browser(Box::new(desk.browser(reading)?)),
+    };
+    let signals = Signals::take(&[libc::SIGTERM, libc::SIGHUP, libc::SIGINT, libc::SIGQUIT])?;
+    let mut stage = Stage::new(context.console.raw()).map_err(stage_error)?;
+    let ended = run(&mut stage, scene, &mut desk, &inbox, &|| signals.next().is_some());
+    drop(stage);
+    ended.map_err(stage_error)
+}
+
+fn stage_error(error: crate::player::StageError) -> Error {
+    let mut text = error.to_string();
+    if let Some(source) = std::error::Error::source(&error) {
+        text.push_str(&format!(": {source}"));
+    }
+    Error::new(Kind::System, text).hint("--plain prints the text without a terminal")
+}
+
+/// Opens recordings for the player, and does what it cannot do itself.
+struct Desk<'a> {
+    context: &'a Context,
+    identities: Identities,
+    known: Arc<KnownKeys>,
+    rows: Vec<Found>,
+    /// The recording that is watched.
+    current: Option<Found>,
+    verdicts: Sender<Message>,
+}
+
+impl Desk<'_> {
+    fn unlocked(&self, found: Found) -> Result<(Opened, Watched)> {
+        let Opened { found, mut reader, running } = recordings::open(found)?;
+        let access = seal::unlock(&mut reader, &self.identities).or_say(|| name(&found))?;
+        if access == seal::Access::Index {
+            return Err(Error::new(Kind::Key, format!("{}: your key opens its index only", name(&found)))
+                .hint("to watch, ask one of its recipients"));
+        }
+        let again = recordings::open(found)?;
+        let watched = Recording::new(reader)
+            .map_err(|error| Error::new(Kind::Input, format!("{}: {error}", again.name())))?;
+        Ok((Opened { running, ..again }, watched))
+    }
+
+    fn open_found(&mut self, found: Found) -> Result<App<Watched>> {
+        let (opened, watched) = self.unlocked(found)?;
+        let header = watched.header();
+        let why = watched.opening().map(|opening| {
+            [opening.meta.ticket.as_str(), opening.meta.reason.as_str()].join(" ").trim().to_string()
+        });
+        let title = Title { who: who(header), host: header.host.clone(), why: why.unwrap_or_default() };
+        let marks = read_marks(&marks_path(&opened.found.path))?;
+        let app = App::new(watched, title, depth(self.context), marks);
+        self.judge(&opened);
+        self.current = Some(opened.found);
+        Ok(app)
+    }
+
+    /// Finds the verdict on a thread of its own and sends it to the player.
+    fn judge(&self, opened: &Opened) {
+        let (known, verdicts) = (Arc::clone(&self.known), self.verdicts.clone());
+        let running = opened.running;
+        let file = opened.found.open();
+        // A thread that could not be started leaves the verdict open, and the header says so.
+        let _ = std::thread::Builder::new().name("verdict".into()).spawn(move || {
+            let judged = file.map_err(|error| error.to_string()).and_then(|file| {
+                verify_file(&file, |certificate| seal::certify(&known, certificate), |_| {})
+                    .map(|report| describe(report, running))
+                    .map_err(|error| error.to_string())
+            });
+            let integrity = match judged {
+                Ok(judged) => verdict(&judged),
+                Err(error) => Integrity::Bad(format!("not checked: {error}")),
+            };
+            // The player may have been left already.
+            let _ = verdicts.send(Message::Integrity(integrity));
+        });
+    }
+
+    /// The list of the store. One recording is opened at once, so that a passphrase is asked for now and not later.
+    fn browser(&mut self, reading: &Reading) -> Result<Browser> {
+        let store = reading.store(self.context)?;
+        let mut rows = Vec::new();
+        for found in store.list()?.into_iter().rev() {
+            rows.push(match recordings::open(found.clone()) {
+                Ok(opened) => self.row(opened),
+                Err(error) => {
+                    let id = name(&found);
+                    Row { id, state: "damaged".into(), why: error.to_string(), ..Row::default() }
+                }
+            });
+            self.rows.push(found);
+        }
+        Ok(Browser::new(rows, shown(store.dir())))
+    }
+
+    fn row(&self, mut opened: Opened) -> Row {
+        let unlocked =
+            !self.identities.is_empty() && seal::unlock(&mut opened.reader, &self.identities).is_ok();
+        let header = opened.reader.header();
+        let mut row = Row {
+            when: moment(header.start).get(5..).unwrap_or_default().to_string(),
+            who: who(header),
+            host: header.host.clone(),
+            state: opened.state().to_string(),
+            id: opened.name(),
+            ..Row::default()
+        };
+        if unlocked {
+            let entries = opened.reader.entries();
+            row.length = entries.last().map_or("-".into(), |entry| clock(entry.tally.end));
+            row.commands = entries.iter().map(|entry| entry.commands.len()).sum::<usize>().to_string();
+            row.exit =
+                entries.iter().rev().find_map(|e| e.tally.exit).map_or("-".into(), |exit| exit.to_string());
+            if let Ok(opening) = opened.reader.opening() {
+                row.why =
+                    [opening.meta.ticket.as_str(), opening.meta.reason.as_str()].join(" ").trim().to_string();
+            }
+        } else {
+            row.state.push_str(" 🔒");
+        }
+        row
+    }
+
+    fn exported(&self, from: Duration, to: Duration, file: Option<&str>) -> Result<String> {
+        let found = self.current.clone().ok_or_else(|| Error::new(Kind::Usage, "no recording is open"))?;
+        let id = name(&found);
+        let (_, watched) = self.unlocked(found)?;
+        let path = match file.filter(|file| !file.is_empty()) {
+            Some(file) => PathBuf::from(file),
+            None => {
+                let part = |time: Duration| clock(ms(time)).replace(':', ".");
+                PathBuf::from(format!("{}-{}-{}.cast", id.replace('/', "_"), part(from), part(to)))
+            }
+        };
+        let format = match path.extension().and_then(|e| e.to_str()) {
+            Some("txt") => Format::Text,
+            Some("json" | "jsonl") => Format::Json,
+            Some("raw") => Format::Raw,
+            _ => Format::Cast,
+        };
+        let out = sys::file::create_new(&path)?;
+        let wrote = |error| Error::from(sys::Error::at("write", &path, error));
+        let mut header = watched.header().clone();
+        header.start = header.start.saturating_add(i64::try_from(ms(from)).unwrap_or(i64::MAX));
+        let mut opening =
+            watched.opening().map_err(|error| Error::new(Kind::Input, format!("{id}: {error}")))?.clone();
+        let mut replay = Replay::new(watched);
+        let events = part_of(&mut replay, from, to);
+        let (cols, rows) = replay.terminal().size();
+        (opening.meta.cols, opening.meta.rows) = (cols, rows);
+        (opening.cast.term.cols, opening.cast.term.rows) = (cols, rows);
+        if let Some(start) = &mut opening.cast.timestamp {
+            *start = start.saturating_add(i64::try_from(from.as_secs()).unwrap_or(i64::MAX));
+        }
+        let mut exporter = Exporter::begin(format, &header, &opening, BufWriter::new(&out)).map_err(wrote)?;
+        for event in &events {
+            exporter.event(event).map_err(wrote)?;
+        }
+        let (_, mut out) = exporter.finish().map_err(wrote)?;
+        out.flush().map_err(wrote)?;
+        out.get_ref().sync_all().map_err(wrote)?;
+        Ok(format!("{} to {} written to {}", clock(ms(from)), clock(ms(to)), shown(&path)))
+    }
+}
+
+/// The events of a range, counted from its start, after the screen as it stood there. Leaves the replay at the start of the
+/// range.
+fn part_of<S: crate::replay::Source>(replay: &mut Replay<S>, from: Duration, to: Duration) -> Vec<Event> {
+    replay.seek(from);
+    // A keyframe is not possible inside a sequence: then the part begins a little later.
+    for _ in 0..1000 {
+        if replay.terminal().snapshot().is_some() || !replay.step_forward() {
+            break;
+        }
+    }
+    let mut events = Vec::new();
+    if let Some(screen) = replay.terminal().snapshot() {
+        events.push(Event::new(Duration::ZERO, Payload::Output(screen.into_bytes())));
+    }
+    let place = replay.place();
+    let last = replay.outline().segment_at(to);
+    for number in place.segment..=last {
+        let skip = if number == place.segment { place.event } else { 0 };
+        for event in replay.segment(number).events.iter().skip(skip).take_while(|event| event.time <= to) {
+            if !matches!(event.payload, Payload::Keyframe(_)) {
+                events.push(Event::new(event.time.saturating_sub(from), event.payload.clone()));
+            }
+        }
+    }
+    events
+}
+
+impl Host<Watched> for Desk<'_> {
+    fn open(&mut self, row: usize) -> std::result::Result<App<Watched>, String> {
+        let found = self.rows.get(row).cloned().ok_or("there is no such row")?;
+        self.open_found(found).map_err(|error| error.to_string())
+    }
+
+    fn save_marks(&mut self, marks: &[Mark]) -> std::result::Result<(), String> {
+        let Some(found) = &self.current else { return Err("no recording is open".into()) };
+        write_marks(&marks_path(&found.path), marks).map_err(|error| format!("the mark is not kept: {error}"))
+    }
+
+    fn export(
+        &mut self,
+        from: Duration,
+        to: Duration,
+        file: Option<&str>,
+    ) -> std::result::Result<String, String> {
+        self.exported(from, to, file).map_err(|error| error.to_string())
+    }
+}
+
+/// Where the marks of a recording are kept.
+fn marks_path(recording: &Path) -> PathBuf {
+    let mut name = recording.as_os_str().to_os_string();
+    name.push(".marks.json");
+    name.into()
+}
+
+fn read_marks(path: &Path) -> Result<Vec<Mark>> {
+    use std::io::Read as _;
+    if !path.exists() {
+        return Ok(Vec::new());
+    }
+    let mut text = String::new();
+    let file = sys::file::open_read_nofollow(path)?;
+    file.take(MAX_MARKS).read_to_string(&mut text).map_err(|e| sys::Error::at("read", path, e))?;
+    serde_json::from_str(&text).map_err(|error| {
+        Error::new(Kind::Input, format!("{}: {error}", shown(path)))
+            .hint("it holds marks that were set in the player; move it away to watch without them")
+    })
+}
+
+/// Whole or not at all: written beside it first.
+fn write_marks(path: &Path, marks: &[Mark]) -> Result<()> {
+    let mut new = path.as_os_str().to_os_string();
+    new.push(".new");
+    let new = PathBuf::from(new);
+    // One that a crash left behind.
+    let _ = std::fs::remove_file(&new);
+    let text =
+        serde_json::to_vec_pretty(marks).map_err(|error| Error::new(Kind::System, error.to_string()))?;
+    sys::file::write_new(&new, &text)?;
+    std::fs::rename(&new, path).map_err(|e| sys::Error::at("rename", &new, e))?;
+    Ok(())
+}
+
+/// The verdict in the words of the header line.
+fn verdict(judged: &verify::Judged) -> Integrity {
+    match judged.word {
+        "intact" => Integrity::Good("sealed · intact".into()),
+        "running" => Integrity::Doubtful("running".into()),
+        "torn" => Integrity::Doubtful("torn".into()),
+        "foreign" => Integrity::Bad("signed by an unknown key".into()),
+        word => Integrity::Bad(word.to_uppercase()),
+    }
+}
+
+/// The colours of the viewer's terminal, as far as the environment tells.
+fn depth(context: &Context) -> Depth {
+    let of = |name: &str| {
+        let found = context.environment.variables.iter().find(|(key, _)| key.to_str() == Some(name));
+        found.map(|(_, value)| value.to_string_lossy().into_owned()).unwrap_or_default()
+    };
+    let (term, color) = (of("TERM"), of("COLORTERM"));
+    match () {
+        () if context.environment.no_color || term == "dumb" => Depth::Mono,
+        () if matches!(color.as_str(), "truecolor" | "24bit") || term.contains("direct") => Depth::True,
+        () if term.contains("256") => Depth::Indexed,
+        () => Depth::Sixteen,
+    }
+}

@@ -1,0 +1,244 @@
+//! The player from outside: driven by keys in a real terminal, at three sizes; what it writes; and what it leaves behind.
+#![allow(missing_docs, dead_code, unreachable_pub, clippy::unwrap_used)]
+
+#[path = "cli/sandbox.rs"]
+mod sandbox;
+mod support;
+
+use sandbox::{Recording, Sandbox};
+use sealcast::cast::{Command as Entry, Payload};
+use sealcast::sys::tty::Size;
+use sealcast::terminal::Terminal as Screen;
+use std::time::{Duration, Instant};
+use support::terminal::Terminal;
+
+/// An hour of work, with a look into vim at its end, and with everything in it that could act on a viewer's terminal.
+fn hour() -> Recording {
+    let output = |text: &str| Payload::Output(text.as_bytes().to_vec());
+    let mut events = vec![
+        (100, output("\x1b]0;evil title\x07\x1b]52;c;ZXZpbA==\x07\x1b[6n\x1b[c\x1bP$qm\x1b\\\x1b[?1000h")),
+        (
+            200,
+            output(
+                "\u{202e}desrever\u{202c} \u{200b}hidden \x1b]8;;http://evil.example\x1b\\link\x1b]8;;\x1b\\\r\n",
+            ),
+        ),
+    ];
+    for minute in 1..60u64 {
+        events.push((minute * 60_000, output(&format!("\x1b[3{}mminute {minute}\x1b[m\r\n", minute % 8))));
+    }
+    events.push((3_600_000, output("$ vim sshd_config\r\n\x1b[?1049h\x1b[H\x1b[2JPort 22\r\n\x1b[33mPermit\x1b[32mRootLogin\x1b[m yes")));
+    events.push((3_660_000, output("\x1b[?1049l$ exit\r\n")));
+    events.push((3_661_000, Payload::Exit(0)));
+    let command = |text: &str, start| Entry {
+        text: text.into(),
+        start,
+        end: Some(start + 10),
+        exit: Some(0),
+        ..Entry::default()
+    };
+    Recording {
+        events,
+        commands: vec![command("make all", 60_000), command("vim sshd_config", 3_599_000)],
+        ..Recording::default()
+    }
+}
+
+struct Viewer {
+    terminal: Terminal,
+    size: (u16, u16),
+}
+
+impl Viewer {
+    fn start(home: &Sandbox, args: &[&str], (cols, rows): (u16, u16)) -> Self {
+        let mut command = home.command(args);
+        command.env("TERM", "xterm-256color").env("LANG", "C.UTF-8");
+        let size = Size { cols, rows, width: 0, height: 0 };
+        Self { terminal: Terminal::start(&command, size), size: (cols, rows) }
+    }
+
+    /// What stands on the viewer's terminal.
+    fn screen(&self) -> String {
+        let mut screen = Screen::new(self.size.0, self.size.1);
+        screen.feed(self.terminal.transcript());
+        screen.text()
+    }
+
+    /// Waits until the screen shows something.
+    #[track_caller]
+    fn shows(&mut self, text: &str) -> String {
+        let end = Instant::now() + Duration::from_secs(20);
+        loop {
+            let screen = self.screen();
+            if screen.contains(text) {
+                return screen;
+            }
+            assert!(Instant::now() < end, "waited for {text:?}; the screen is\n{screen}");
+            self.terminal.read_for(Duration::from_millis(50));
+        }
+    }
+
+    /// Types, and waits until the screen shows something.
+    #[track_caller]
+    fn types(&mut self, keys: &str, text: &str) -> String {
+        self.terminal.send(keys);
+        self.shows(text)
+    }
+
+    /// The terminal is as it was before.
+    #[track_caller]
+    fn is_given_back(&mut self) {
+        let transcript = String::from_utf8_lossy(self.terminal.transcript()).into_owned();
+        let (entered, left) = (transcript.find("\x1b[?1049h"), transcript.rfind("\x1b[?1049l"));
+        assert!(entered.is_some() && left > entered, "the alternate screen was not left");
+        assert!(transcript.rfind("\x1b[?25h") > transcript.rfind("\x1b[?25l"), "the cursor is hidden");
+        assert!(transcript.rfind("\x1b[?1000l") > transcript.rfind("\x1b[?1000h"), "the mouse is captured");
+        assert!(!self.terminal.is_raw(), "the terminal is raw");
+    }
+}
+
+/// Everything but what a drawing needs.
+#[derive(Default)]
+struct Forbidden(Vec<String>);
+
+impl vte::Perform for Forbidden {
+    fn print(&mut self, c: char) {
+        if sealcast::text::is_deceptive(c) {
+            self.0.push(format!("printed {c:?}"));
+        }
+    }
+    fn execute(&mut self, byte: u8) {
+        if !matches!(byte, b'\r' | b'\n') {
+            self.0.push(format!("control {byte:02x}"));
+        }
+    }
+    fn hook(&mut self, _: &vte::Params, _: &[u8], _: bool, action: char) {
+        self.0.push(format!("DCS {action}"));
+    }
+    fn osc_dispatch(&mut self, params: &[&[u8]], _: bool) {
+        self.0.push(format!("OSC {params:?}"));
+    }
+    fn esc_dispatch(&mut self, _: &[u8], _: bool, byte: u8) {
+        self.0.push(format!("ESC {}", char::from(byte)));
+    }
+    fn csi_dispatch(&mut self, params: &vte::Params, intermediates: &[u8], _: bool, action: char) {
+        let allowed = match (intermediates, action) {
+            ([], 'H' | 'm' | 'J') => true,
+            ([b'?'], 'h' | 'l') => {
+                params.iter().all(|n| matches!(n, [25 | 1000 | 1002 | 1003 | 1006 | 1015 | 1049]))
+            }
+            _ => false,
+        };
+        if !allowed {
+            self.0.push(format!("CSI {intermediates:?} {params:?} {action}"));
+        }
+    }
+}
+
+#[track_caller]
+fn draws_only(transcript: &[u8]) {
+    let mut forbidden = Forbidden::default();
+    vte::Parser::new().advance(&mut forbidden, transcript);
+    assert!(forbidden.0.is_empty(), "written to the viewer's terminal: {:?}", forbidden.0);
+}
+
+#[test]
+fn an_investigator_finds_marks_and_exports_at_every_size() {
+    for size in [(80, 24), (120, 40), (200, 60)] {
+        let home = Sandbox::new();
+        let (path, id) = home.record(&hour());
+        let mut viewer = Viewer::start(&home, &["play", &id], size);
+        viewer.shows("intact");
+        // What only stood inside vim, an hour in, in two colours.
+        let found = viewer.types("/permitrootlogin yes\r", "match 1/1");
+        assert!(found.contains("PermitRootLogin yes") && found.contains("1:00:00"), "{size:?}\n{found}");
+        // The command before it; a mark; and the part up to vim.
+        viewer.types("[", "1:00.0 / 1:01:0");
+        viewer.types("mhere it began\r", "marked, beside the recording");
+        viewer.types("]", "59:59.0 /");
+        viewer.types("e part.cast\r", "written to part.cast");
+        viewer.types("'", "here it began");
+        viewer.terminal.send("qq");
+        assert!(viewer.terminal.wait_end().success());
+        viewer.is_given_back();
+        draws_only(viewer.terminal.transcript());
+
+        let part = std::fs::read_to_string(home.path("part.cast")).unwrap();
+        assert!(part.contains("minute 30") && !part.contains("PermitRootLogin"), "{part}");
+        let marks = std::fs::read_to_string(format!("{}.marks.json", path.display())).unwrap();
+        assert!(marks.contains("here it began") && marks.contains("60000"), "{marks}");
+        // The evidence is what it was.
+        assert!(home.run(&["verify", &id]).exits(0).text().contains("intact"));
+    }
+}
+
+#[test]
+fn the_terminal_is_given_back_however_it_ends() {
+    let home = Sandbox::new();
+    home.record(&hour());
+    for (name, signal) in
+        [("q", None), ("^C", None), ("TERM", Some(libc::SIGTERM)), ("HUP", Some(libc::SIGHUP))]
+    {
+        let mut viewer = Viewer::start(&home, &["play", "last"], (80, 24));
+        viewer.shows("intact");
+        match (name, signal) {
+            ("^C", _) => viewer.terminal.send("\x03"),
+            (_, Some(signal)) => sealcast::sys::signals::send(viewer.terminal.pid(), signal).unwrap(),
+            _ => viewer.terminal.send("q"),
+        }
+        let status = viewer.terminal.wait_end();
+        assert!(status.success(), "{name}: {status}");
+        viewer.is_given_back();
+    }
+    // A window that is closed takes the player with it.
+    let mut viewer = Viewer::start(&home, &["play", "last"], (80, 24));
+    viewer.shows("intact");
+    viewer.terminal.hang_up();
+    viewer.terminal.wait_end();
+}
+
+#[test]
+fn the_browser_opens_a_recording_and_takes_the_viewer_back() {
+    let home = Sandbox::new();
+    home.record(&hour());
+    home.record(&Recording { user: "bob", start: 1_795_000_000_000, ..Recording::default() });
+    let mut viewer = Viewer::start(&home, &["play"], (100, 30));
+    let list = viewer.shows("Enter opens");
+    assert!(list.contains("alice → root") && list.contains("bob → root"), "{list}");
+    viewer.types("/bob\r", "1 of 2");
+    viewer.types("\r", "F1 help");
+    viewer.types("q", "1 of 2");
+    viewer.terminal.send("\x1b");
+    viewer.shows("2 of 2");
+    viewer.terminal.send("q");
+    assert!(viewer.terminal.wait_end().success());
+    viewer.is_given_back();
+    draws_only(viewer.terminal.transcript());
+}
+
+#[test]
+fn hidden_characters_are_shown_on_demand_and_never_written() {
+    let home = Sandbox::new();
+    home.record(&hour());
+    let mut viewer = Viewer::start(&home, &["play", "last@0:01"], (80, 24));
+    viewer.shows("desrever hidden link");
+    viewer.types("v", "hidden shown");
+    for keys in ["t", "q", "b", "q", "k", "H", "q", "c", "q"] {
+        viewer.terminal.send(keys);
+        viewer.terminal.read_for(Duration::from_millis(200));
+    }
+    viewer.terminal.send("q");
+    viewer.terminal.wait_end();
+    draws_only(viewer.terminal.transcript());
+}
+
+#[test]
+fn a_recording_that_nobody_closed_plays_and_says_so() {
+    let home = Sandbox::new();
+    home.record(&Recording { close: false, ..hour() });
+    let mut viewer = Viewer::start(&home, &["play", "last@59:30"], (80, 24));
+    let screen = viewer.shows("torn");
+    assert!(screen.contains("minute 59"), "{screen}");
+    viewer.terminal.send("q");
+    viewer.terminal.wait_end();
+}
