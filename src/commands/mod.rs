@@ -16,7 +16,6 @@ pub mod shell;
 pub mod show;
 pub mod verify;
 mod watch;
-mod when;
 
 use crate::console::Console;
 use crate::crypto::identity::Identities;
