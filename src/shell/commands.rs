@@ -25,6 +25,9 @@ const MAX_LINES: usize = 200;
 /// Entries that may be open at once. More are closed, oldest first.
 const MAX_ENTRIES: usize = 256;
 
+/// What prompts end in.
+const PROMPT_SIGNS: [char; 9] = ['$', '#', '%', '>', '❯', '➜', 'λ', '»', '›'];
+
 /// What [`Tracker::drain`] gives.
 #[derive(Debug, Default, PartialEq)]
 pub struct Settled {
@@ -114,6 +117,28 @@ impl Tracker {
         }
     }
 
+    /// Follows the programs below this process: its first child is the session's shell, or the command of
+    /// [`Tracker::command`].
+    pub fn below(&mut self, root: u32) {
+        self.processes.set_root(root);
+    }
+
+    /// The session is one command, not a shell: everything belongs to it.
+    pub fn command(&mut self, text: String, cwd: Option<String>) {
+        let command =
+            Command { text, cwd, source: Source::Argv, trust: Trust::Witnessed, ..Command::default() };
+        let id = self.open(command, 0, false);
+        self.place = Place::Running(id);
+    }
+
+    /// Events of the exec trace are missing, and why.
+    pub fn lost(&mut self, time: u64, count: u64, why: &str) {
+        let flag = format!("lost-execs: {count} events of the exec trace are missing ({why})");
+        let (source, trust) = (Source::Exec, Trust::Witnessed);
+        let command = Command { start: time, source, trust, flags: vec![flag], ..Command::default() };
+        self.settled.commands.push(command);
+    }
+
     /// Output, without the marks, on its way to the screen: this feeds it.
     pub fn output(&mut self, time: u64, bytes: &[u8], screen: &mut impl Screen) {
         let mut rest = bytes;
@@ -129,26 +154,21 @@ impl Tracker {
         screen.feed(rest);
     }
 
-    /// Keys that were typed. Only whether and where lines are ended is looked at; nothing of them is kept.
-    pub fn input(&mut self, time: u64, bytes: &[u8], screen: &impl Screen) {
+    /// Keys that were typed. Only whether and where lines are ended is looked at; nothing of them is kept. Whoever has no
+    /// keys, only the times at which lines were ended, calls [`Tracker::entered`] instead.
+    pub fn input(&mut self, time: u64, bytes: &[u8], screen: &mut impl Screen) {
         for byte in bytes {
             match byte {
                 b'\r' | b'\n' => {
-                    if self.typing.enters == 0 {
-                        self.typing.at = time;
-                        if self.typing.prompt.is_none() {
-                            self.typing.prompt = screen.line().map(|line| line.before);
-                        }
+                    if self.typing.enters == 0 && self.typing.prompt.is_none() {
+                        self.typing.prompt = screen.line().map(|line| line.before);
                     }
-                    self.typing.enters = self.typing.enters.saturating_add(1);
+                    self.entered(time);
                 }
                 // ^C gives the line up.
                 3 => {
-                    self.typing = Typing {
-                        last: std::mem::take(&mut self.typing.last),
-                        number: self.typing.number,
-                        ..Typing::default()
-                    }
+                    let last = std::mem::take(&mut self.typing.last);
+                    self.typing = Typing { last, number: self.typing.number, ..Typing::default() };
                 }
                 _ if self.typing.prompt.is_none() && self.typing.enters == 0 => {
                     self.typing.prompt = Some(screen.line().map(|line| line.before).unwrap_or_default());
@@ -158,13 +178,26 @@ impl Tracker {
         }
     }
 
+    /// A line was ended by the operator.
+    pub fn entered(&mut self, time: u64) {
+        if self.typing.enters == 0 {
+            self.typing.at = time;
+        }
+        self.typing.enters = self.typing.enters.saturating_add(1);
+    }
+
+    /// Whether the line that the cursor leaves next is of interest: then [`Tracker::output`] must be given the output.
+    pub fn awaits_line(&self) -> bool {
+        self.typing.enters > 0
+    }
+
     /// Input was withheld from the recording: something was typed that the screen did not show.
     pub fn withheld(&mut self) {
         self.flag_current("echo-off: input was typed that the screen did not show");
     }
 
     /// A mark with the session's nonce.
-    pub fn mark(&mut self, time: u64, mark: Mark, screen: &impl Screen) {
+    pub fn mark(&mut self, time: u64, mark: Mark, screen: &mut impl Screen) {
         match mark {
             Mark::Integration { shell, .. } => {
                 self.told = true;
@@ -252,14 +285,16 @@ impl Tracker {
     }
 
     /// The cursor is about to leave a line at whose end Enter was pressed.
-    fn line_left(&mut self, time: u64, screen: &impl Screen) {
+    fn line_left(&mut self, time: u64, screen: &mut impl Screen) {
         self.typing.enters = self.typing.enters.saturating_sub(1);
         let prompt = self.typing.prompt.take();
         let Some(line) = screen.line() else { return };
         let begin = std::mem::replace(&mut self.typing.at, time);
         // Lines that were typed ahead have no prompt of their own: the last one may stand before them again.
-        let known = prompt.filter(|p| !p.is_empty() && line.text.starts_with(p.trim_end()));
-        let prompt = known.unwrap_or_else(|| self.typing.last.clone());
+        let stands = |p: &str| !p.trim().is_empty() && line.text.starts_with(p.trim_end());
+        let known =
+            prompt.filter(|p| stands(p)).or_else(|| Some(self.typing.last.clone()).filter(|p| stands(p)));
+        let prompt = known.unwrap_or_else(|| prompt_of(&line.text).to_string());
         let text = match line.text.strip_prefix(prompt.trim_end()) {
             Some(text) if !prompt.is_empty() => text.strip_prefix(' ').unwrap_or(text).to_string(),
             _ => line.text,
@@ -392,10 +427,17 @@ impl Tracker {
         self.place = Place::Unknown;
     }
 
+    /// The shell executed something else in its own place.
+    pub(super) fn shell_replaced(&mut self, time: u64, flag: &str) {
+        if self.told {
+            self.marks_ended(time, flag);
+        }
+    }
+
     /// Whether something else than the shell's own prompt was typed at while an entry ran, before `time`.
     pub(super) fn inner_began_before(&self, time: u64) -> bool {
         let began = |id: u64| self.entries.iter().any(|e| e.id == id && e.begin <= time);
-        matches!(self.place, Place::Running(_)) && self.inner.is_some_and(began)
+        self.told && matches!(self.place, Place::Running(_)) && self.inner.is_some_and(began)
     }
 
     pub(super) fn open(&mut self, command: Command, begin: u64, guess: bool) -> u64 {
@@ -471,10 +513,19 @@ pub(super) fn push_flag(command: &mut Command, flag: &str) {
     }
 }
 
+/// The part of a line that looks like a prompt: up to the first prompt sign with a blank after it.
+fn prompt_of(line: &str) -> &str {
+    let end = line.char_indices().find_map(|(at, c)| {
+        let after = at.checked_add(c.len_utf8())?;
+        (PROMPT_SIGNS.contains(&c) && line.get(after..)?.starts_with(' ')).then_some(after)
+    });
+    end.and_then(|end| line.get(..end)).unwrap_or_default()
+}
+
 /// Whether this looks like what programs show before they read a command: shells, but also `mysql> ` and `>>> `. What
 /// asks a question (`Password:`, `Continue? `) does not.
 fn is_prompt(text: &str) -> bool {
-    text.trim_end().ends_with(['$', '#', '%', '>', '❯', '➜', 'λ', '»', '›'])
+    text.trim_end().ends_with(PROMPT_SIGNS)
 }
 
 #[cfg(test)]

@@ -22,7 +22,11 @@ enum Told {
 
 /// Who belongs where.
 pub(super) struct Processes {
+    /// The process whose first child is the shell.
+    root: Option<u32>,
     shell: Option<u32>,
+    /// The shell has been executed: what it executes now replaces it.
+    started: bool,
     /// Process to entry.
     owner: HashMap<u32, u64>,
     /// Texts of entries that have left while processes of theirs may live on.
@@ -32,7 +36,18 @@ pub(super) struct Processes {
 
 impl Processes {
     pub(super) fn new(shell: Option<u32>) -> Self {
-        Self { shell, owner: HashMap::new(), texts: HashMap::new(), waiting: VecDeque::new() }
+        Self {
+            root: None,
+            shell,
+            started: shell.is_some(),
+            owner: HashMap::new(),
+            texts: HashMap::new(),
+            waiting: VecDeque::new(),
+        }
+    }
+
+    pub(super) fn set_root(&mut self, root: u32) {
+        self.root = Some(root);
     }
 
     pub(super) fn shell(&self) -> Option<u32> {
@@ -80,6 +95,9 @@ impl Tracker {
         while self.processes.waiting.front().is_some_and(|(time, _)| *time <= until) {
             let Some((time, told)) = self.processes.waiting.pop_front() else { return };
             match told {
+                Told::Forked { pid, parent } if Some(parent) == self.processes.root => {
+                    self.processes.shell.get_or_insert(pid);
+                }
                 Told::Forked { pid, parent } => {
                     if let Some(id) = self.owner_at(time, parent) {
                         self.processes.own(pid, id);
@@ -110,15 +128,16 @@ impl Tracker {
 
     fn ran(&mut self, time: u64, exec: Exec) {
         if Some(exec.pid) == self.processes.shell {
-            let flag = format!("replaced: the shell became {}, which tells nothing", exec.path);
+            let replaced = std::mem::replace(&mut self.processes.started, true);
             let id = self.at(time);
-            if let Some(id) = id {
-                self.marks_ended(time, &flag);
-                self.give(id, exec);
-            } else {
-                self.loose(exec);
+            if replaced && id.is_some() {
+                let flag = format!("replaced: the shell became {}, which tells nothing", exec.path);
+                self.shell_replaced(time, &flag);
             }
-            return;
+            return match id {
+                Some(id) => self.give(id, exec),
+                None => self.loose(exec),
+            };
         }
         let known = self.processes.owner.get(&exec.pid).copied();
         let Some(id) = known.or_else(|| self.owner_at(time, exec.ppid)) else {

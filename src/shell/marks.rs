@@ -24,6 +24,7 @@
 use super::quote::decode;
 use crate::text::lossless;
 use memchr::memmem;
+use serde::{Deserialize, Serialize};
 
 /// The longest payload of a mark that is accepted, in bytes. The integration shortens command lines to 4,096 bytes,
 /// which quoting can make four times as long.
@@ -59,7 +60,8 @@ impl std::fmt::Debug for Nonce {
 }
 
 /// A mark with the session's nonce.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Mark {
     /// The integration is in force.
     Integration {
@@ -96,7 +98,8 @@ pub enum Mark {
 }
 
 /// What a shell says when a command starts.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Start {
     /// The command line, where the shell can tell.
     pub text: Option<String>,
@@ -112,7 +115,8 @@ pub struct Start {
 }
 
 /// Something anyone can print. Never more than a hint.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Hint {
     /// A prompt begins (`133;A`).
     Prompt,

@@ -10,4 +10,5 @@ pub mod integration;
 mod join;
 pub mod marks;
 mod quote;
+pub mod said;
 pub mod screen;

@@ -16,13 +16,13 @@ pub trait Screen {
     /// Takes output.
     fn feed(&mut self, bytes: &[u8]);
     /// The line with the cursor; `None` when there is no telling, or a full-screen program has the terminal.
-    fn line(&self) -> Option<Line>;
+    fn line(&mut self) -> Option<Line>;
 }
 
 /// No screen: nothing can be inferred.
 impl Screen for () {
     fn feed(&mut self, _: &[u8]) {}
-    fn line(&self) -> Option<Line> {
+    fn line(&mut self) -> Option<Line> {
         None
     }
 }
@@ -32,38 +32,43 @@ impl Screen for Terminal {
         self.feed_guarded(bytes);
     }
 
-    fn line(&self) -> Option<Line> {
-        if self.is_alternate() || self.fault().is_some() {
-            return None;
-        }
-        let cursor = self.cursor();
-        let mut first = cursor.row;
-        while first.checked_sub(1).is_some_and(|above| self.row_wraps(above)) {
-            first = first.saturating_sub(1);
-        }
-        let mut line = Line::default();
-        let mut row = first;
-        loop {
-            let taken = usize::from(cursor.col).saturating_add(usize::from(cursor.pending_wrap));
-            for (col, cell) in self.cells(row).enumerate() {
-                if cell.width == 0 {
-                    continue;
-                }
-                for c in std::iter::once(cell.c).chain(cell.marks.iter().copied()) {
-                    line.text.push(c);
-                    if row < cursor.row || (row == cursor.row && col < taken) {
-                        line.before.push(c);
-                    }
-                }
-            }
-            if !self.row_wraps(row) {
-                break;
-            }
-            row = row.saturating_add(1);
-        }
-        line.text.truncate(line.text.trim_end().len());
-        Some(line)
+    fn line(&mut self) -> Option<Line> {
+        of(self)
     }
+}
+
+/// The line with the cursor on this terminal; `None` in full-screen programs and after a fault.
+pub fn of(terminal: &Terminal) -> Option<Line> {
+    if terminal.is_alternate() || terminal.fault().is_some() {
+        return None;
+    }
+    let cursor = terminal.cursor();
+    let mut first = cursor.row;
+    while first.checked_sub(1).is_some_and(|above| terminal.row_wraps(above)) {
+        first = first.saturating_sub(1);
+    }
+    let mut line = Line::default();
+    let mut row = first;
+    loop {
+        let taken = usize::from(cursor.col).saturating_add(usize::from(cursor.pending_wrap));
+        for (col, cell) in terminal.cells(row).enumerate() {
+            if cell.width == 0 {
+                continue;
+            }
+            for c in std::iter::once(cell.c).chain(cell.marks.iter().copied()) {
+                line.text.push(c);
+                if row < cursor.row || (row == cursor.row && col < taken) {
+                    line.before.push(c);
+                }
+            }
+        }
+        if !terminal.row_wraps(row) {
+            break;
+        }
+        row = row.saturating_add(1);
+    }
+    line.text.truncate(line.text.trim_end().len());
+    Some(line)
 }
 
 #[cfg(test)]
@@ -73,7 +78,7 @@ mod tests {
     fn line(bytes: &str) -> Line {
         let mut terminal = Terminal::new(10, 4);
         Screen::feed(&mut terminal, bytes.as_bytes());
-        Screen::line(&terminal).unwrap()
+        Screen::line(&mut terminal).unwrap()
     }
 
     #[test]
@@ -94,6 +99,6 @@ mod tests {
     fn a_full_screen_program_shows_no_line() {
         let mut terminal = Terminal::new(10, 4);
         Screen::feed(&mut terminal, b"\x1b[?1049h$ vim");
-        assert_eq!(Screen::line(&terminal), None);
+        assert_eq!(Screen::line(&mut terminal), None);
     }
 }

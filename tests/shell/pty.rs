@@ -197,7 +197,7 @@ impl Session {
 
     pub fn type_in(&mut self, text: &str) {
         let now = self.now();
-        self.tracker.input(now, text.as_bytes(), &self.screen);
+        self.tracker.input(now, text.as_bytes(), &mut self.screen);
         self.leader.write_all(text.as_bytes()).unwrap();
     }
 

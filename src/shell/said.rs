@@ -1,0 +1,65 @@
+//! What was said about commands, as an event of the recording: marks taken out of the output keep their place in time.
+//!
+//! Event code `c`; the data is JSON. A reader that does not know it passes over it, as over every code it does not know.
+
+use super::marks::{Hint, Mark};
+use crate::cast::Payload;
+use serde::{Deserialize, Serialize};
+
+/// The event code.
+pub const CODE: &str = "c";
+
+/// What was said.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Said {
+    /// By the shell, with the session's nonce.
+    Mark(Mark),
+    /// By anyone.
+    Hint(Hint),
+    /// By the operator: a line was ended (nothing of the line is in it).
+    Entered,
+}
+
+impl Said {
+    /// As an event's payload.
+    pub fn payload(&self) -> Payload {
+        // Strings and numbers only: this always serialises.
+        let data = serde_json::to_string(self).unwrap_or_default();
+        Payload::Other { code: CODE.into(), data }
+    }
+
+    /// Read from a payload; `None` when it is something else.
+    pub fn of(payload: &Payload) -> Option<Self> {
+        match payload {
+            Payload::Other { code, data } if code == CODE => serde_json::from_str(data).ok(),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::shell::marks::Start;
+
+    #[test]
+    fn what_was_said_comes_back_from_the_event() {
+        for said in [
+            Said::Mark(Mark::Start(Start {
+                text: Some("ls \x1b\n".into()),
+                number: Some(4),
+                ..Start::default()
+            })),
+            Said::Mark(Mark::End { status: Some(1), pipe: vec![0, 1], cancelled: false }),
+            Said::Mark(Mark::Typing { status: None, number: None }),
+            Said::Hint(Hint::Forged),
+            Said::Hint(Hint::Start(Some("x".into()))),
+            Said::Entered,
+        ] {
+            assert_eq!(Said::of(&said.payload()), Some(said));
+        }
+        assert_eq!(Said::of(&Payload::Marker("\"entered\"".into())), None);
+        assert_eq!(Said::of(&Payload::Other { code: "c".into(), data: "?".into() }), None);
+    }
+}
