@@ -92,7 +92,8 @@ impl Trace {
         self.events.try_iter().for_each(each);
     }
 
-    fn stop(&mut self) {
+    /// Stops; what was seen until now can still be drained.
+    pub fn stop(&mut self) {
         if let Some((bell, thread)) = self.running.take() {
             bell.ring();
             // A panic there ends the trace, not the session.

@@ -7,6 +7,7 @@ use super::capture::{Capture, Stream};
 use super::queue::{Feed, Word};
 use super::withhold::{Policy, Typed, Withhold};
 use crate::cast::{Event, Gap, Payload};
+use crate::shell::said::Said;
 use crate::sys::clock;
 use crate::sys::poll::{Bell, Set};
 use std::time::Duration;
@@ -19,6 +20,9 @@ const MANY: usize = 128;
 const COMPANY: Duration = Duration::from_millis(50);
 /// While the queue is full, typed input is taken up to this size, so that ^C still passes.
 const MOST_INPUT: usize = 64 << 10;
+
+/// Ends of lines that are told of one read: a large paste is not typed line by line.
+const MOST_LINES: usize = 64;
 
 /// Events on their way to the recorder.
 pub(super) struct Batch {
@@ -79,6 +83,11 @@ impl Batch {
     /// Bytes that were typed on the terminal.
     pub(super) fn typed(&mut self, bytes: &[u8], secret: bool) {
         let now = self.elapsed();
+        // That a line was ended shows on the screen; what was typed does not follow from it.
+        let lines = if secret { 0 } else { bytes.iter().filter(|b| matches!(b, b'\r' | b'\n')).count() };
+        for _ in 0..lines.min(MOST_LINES) {
+            self.push(Event::new(now, Said::Entered.payload()), 64);
+        }
         self.withhold.typed(now, bytes, secret, &mut self.typed);
         self.push_typed(now);
         self.send_if_full();

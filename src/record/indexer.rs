@@ -7,7 +7,9 @@
 //! What is in a filter is exactly what a reader finds: the same reading ([`Shown`]), started anew from the same keyframe. So
 //! where a keyframe was made and not used, there are no filters until one is.
 
+use super::indexer_commands::{Commands, Harvest};
 use super::recorder::Indexer;
+use super::witness::Heard;
 use crate::cast::{Event, Payload};
 use crate::container::{Extras, filter};
 use crate::terminal::{Shown, Typed, TypedLine};
@@ -29,6 +31,10 @@ const EVENT: usize = 96;
 const RATE: u64 = 1 << 20;
 /// Output that may come at once.
 const BURST: u64 = 2 << 20;
+/// Longest wait for the index of the last segment: the trace is stopped for it.
+const LAST_PATIENCE: Duration = Duration::from_secs(3);
+/// How often the kernel's trace is looked at while nothing happens on the screen.
+const LOOK: Duration = Duration::from_millis(250);
 /// A keyframe is left out until this many times its length was output since the one before.
 const WORTH: usize = 8;
 
@@ -43,9 +49,13 @@ pub struct Missed {
     pub failed: u64,
 }
 
-/// Makes keyframes and filters.
+/// Makes keyframes and filters, and commands where there are witnesses.
 pub struct ScreenIndexer {
     shared: Arc<Shared>,
+    /// The witnesses, until the session begins.
+    heard: Option<Heard>,
+    /// The session's exit status came by.
+    over: bool,
     batch: Vec<Event>,
     batched: usize,
     credit: u64,
@@ -75,6 +85,8 @@ struct State {
     queue: VecDeque<Work>,
     bytes: usize,
     answer: Option<Answer>,
+    /// Commands that have settled; a segment takes what is there.
+    harvest: Harvest,
     /// Nothing more will be asked.
     closed: bool,
     /// Nothing more will be answered.
@@ -82,7 +94,11 @@ struct State {
 }
 
 enum Work {
+    /// The session begins, with witnesses.
+    Begin(Box<Commands>),
     Events(Vec<Event>, usize),
+    /// Nothing happens on the screen: the kernel's trace is looked at.
+    Look,
     /// The rest of this segment is skimmed.
     Skim,
     Border(u64),
@@ -116,13 +132,21 @@ impl Shared {
         state
     }
 
-    fn next(&self) -> Option<Work> {
-        let mut state = self
-            .changed
-            .wait_while(self.lock(), |state| state.queue.is_empty() && !state.closed && !state.failed)
-            .unwrap_or_else(PoisonError::into_inner);
+    /// The next piece of work; [`Work::Look`] when `every` has passed without one.
+    fn next(&self, every: Option<Duration>) -> Option<Work> {
+        let idle = |state: &mut State| state.queue.is_empty() && !state.closed && !state.failed;
+        let mut state = match every {
+            None => self.changed.wait_while(self.lock(), idle).unwrap_or_else(PoisonError::into_inner),
+            Some(every) => {
+                let waited = self.changed.wait_timeout_while(self.lock(), every, idle);
+                waited.unwrap_or_else(PoisonError::into_inner).0
+            }
+        };
         if state.failed || state.closed {
             return None;
+        }
+        if state.queue.is_empty() {
+            return Some(Work::Look);
         }
         let work = state.queue.pop_front();
         if let Some(Work::Events(_, bytes)) = &work {
@@ -168,6 +192,8 @@ impl ScreenIndexer {
         }
         Self {
             shared,
+            heard: None,
+            over: false,
             batch: Vec::new(),
             batched: 0,
             credit: BURST,
@@ -181,6 +207,12 @@ impl ScreenIndexer {
             astray: false,
             missed: Missed::default(),
         }
+    }
+
+    /// With witnesses, who tell of commands.
+    pub fn hearing(mut self, heard: Heard) -> Self {
+        self.heard = Some(heard);
+        self
     }
 
     /// What is missing so far.
@@ -237,17 +269,28 @@ impl ScreenIndexer {
 }
 
 impl Indexer for ScreenIndexer {
+    fn begin(&mut self, origin: Duration) {
+        if let Some(heard) = self.heard.take() {
+            self.hand(Work::Begin(Box::new(Commands::new(heard, origin))));
+        }
+    }
+
     fn event(&mut self, event: &Event) {
         // A segment has begun without the screen that was made for it.
         self.astray |= self.keyframe.take().is_some();
         let bytes = match &event.payload {
             Payload::Output(bytes) | Payload::ErrorOutput(bytes) => bytes.len(),
-            Payload::Resize { .. } => 0,
+            Payload::Resize { .. } | Payload::Withheld(_) => 0,
             Payload::Input(typed) => {
                 // Typed text is never a flood that is worth passing over.
                 self.batched += typed.len();
                 0
             }
+            Payload::Exit(_) => {
+                self.over = true;
+                0
+            }
+            Payload::Other { data, .. } => data.len(),
             _ => return,
         };
         if !self.flooded && !self.afford(event.time, bytes) {
@@ -268,9 +311,14 @@ impl Indexer for ScreenIndexer {
         self.borders += 1;
         let border = self.borders;
         self.hand(Work::Border(border));
+        if self.over {
+            self.patience = self.patience.max(LAST_PATIENCE);
+        }
         let mut state = self.shared.wait(&mut self.patience, |state| answers(state, border));
         let failed = state.failed;
         let answer = if answers(&state, border) { state.answer.take() } else { None };
+        // Whether the screen was in time or not: what has been told is told.
+        let (commands, execs) = state.harvest.take();
         drop(state);
         self.patience = self.most_patience;
         let flooded = std::mem::take(&mut self.flooded);
@@ -282,13 +330,13 @@ impl Indexer for ScreenIndexer {
                 // It will begin anew where it has told nobody.
                 self.astray = true;
             }
-            return Extras::default();
+            return Extras { commands, execs, ..Extras::default() };
         };
         self.missed.failed += u64::from(answer.fault);
         self.missed.flooded += u64::from(flooded && !answer.fault);
         self.keyframe = answer.keyframe;
         let filter = if self.astray { Vec::new() } else { answer.filter };
-        Extras { filter, ..Extras::default() }
+        Extras { commands, execs, filter }
     }
 
     fn keyframe(&mut self) -> Option<String> {
@@ -318,6 +366,14 @@ impl Drop for ScreenIndexer {
     }
 }
 
+/// Puts what the witnesses have told so far where the next segment finds it.
+fn settle(commands: &mut Option<Box<Commands>>, shared: &Shared) {
+    let Some(commands) = commands else { return };
+    let mut harvest = std::mem::take(&mut shared.lock().harvest);
+    commands.settle(&mut harvest);
+    shared.lock().harvest = harvest;
+}
+
 /// The thread.
 fn read(shared: &Shared, size: (u16, u16), least: u64) {
     let mut filter = filter::Builder::default();
@@ -328,8 +384,11 @@ fn read(shared: &Shared, size: (u16, u16), least: u64) {
     let (mut raw, mut since) = (0usize, 0usize);
     // The reading has lines from the start of the segment on.
     let mut whole = true;
-    while let Some(work) = shared.next() {
+    let mut commands: Option<Box<Commands>> = None;
+    while let Some(work) = shared.next(commands.as_ref().map(|_| LOOK)) {
         match work {
+            Work::Begin(begun) => commands = Some(begun),
+            Work::Look => settle(&mut commands, shared),
             Work::Events(events, _) => {
                 for event in events {
                     if let Payload::Output(bytes) | Payload::ErrorOutput(bytes) = &event.payload {
@@ -337,15 +396,21 @@ fn read(shared: &Shared, size: (u16, u16), least: u64) {
                         since += bytes.len();
                     }
                     last = event.time;
-                    shown.event(&event, &mut |line| filter.add(&line.text));
+                    let told = &mut |line: crate::terminal::Line| filter.add(&line.text);
+                    match &mut commands {
+                        Some(commands) => commands.event(&event, &mut shown, told),
+                        None => shown.event(&event, told),
+                    }
                     typed.event(&event, &mut |line| add_typed(&mut filter, &line));
                 }
+                settle(&mut commands, shared);
             }
             Work::Skim => {
                 whole = false;
                 shown = shown.skim();
             }
             Work::Border(border) => {
+                settle(&mut commands, shared);
                 let fault = shown.terminal().fault().is_some();
                 let mut keyframe = shown.terminal().snapshot();
                 if keyframe.as_ref().is_some_and(|text| since < WORTH * text.len() && !shown.is_skimming()) {

@@ -8,6 +8,7 @@ pub mod capture;
 pub mod elevate;
 pub mod facts;
 pub mod indexer;
+mod indexer_commands;
 mod keyboard;
 mod lane;
 mod pump;
@@ -16,6 +17,7 @@ pub mod recorder;
 pub mod session;
 pub mod take;
 pub mod withhold;
+pub mod witness;
 
 pub use indexer::ScreenIndexer;
 pub use recorder::{Disk, Indexer, NoIndex, Policy, Recorded};

@@ -67,6 +67,8 @@ impl Disk for RecordingFile {
 /// What the index is made of: fed with every event in order, asked at the borders of segments. Its failure costs an index
 /// entry, never an event; it must not wait.
 pub trait Indexer: Send {
+    /// The session begins: the monotonic clock reads `origin`.
+    fn begin(&mut self, _origin: Duration) {}
     /// An event was recorded.
     fn event(&mut self, event: &Event);
     /// The segment ends here: what its index entry holds.

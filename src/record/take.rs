@@ -141,6 +141,7 @@ pub fn take(order: Order, fit: Box<Fit<'_>>) -> Result<Taken, Error> {
         .name("recorder".to_owned())
         .spawn(move || {
             let mut indexer = indexer;
+            indexer.begin(origin);
             let clock = || clock(origin);
             let recorded = catch_unwind(AssertUnwindSafe(|| {
                 recorder::record(&intake, writer, indexer.as_mut(), policy, &clock)

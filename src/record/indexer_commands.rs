@@ -1,0 +1,184 @@
+//! Commands in the index: what the witnesses tell, put together on the index thread.
+
+use super::witness::Heard;
+use crate::cast::{Command, Event, Exec, Payload, Source, Trust};
+use crate::exec;
+use crate::shell::commands::Settled;
+use crate::shell::said::Said;
+use crate::shell::screen::{self, Line, Screen};
+use crate::terminal::{self, Shown};
+use std::time::Duration;
+
+/// Bytes of commands and programs that one index entry takes, about; the format's own limit is twice that.
+const MAX_BYTES: usize = 8 << 20;
+
+/// What has settled and waits for the end of its segment.
+#[derive(Debug, Default)]
+pub(super) struct Harvest {
+    pub(super) commands: Vec<Command>,
+    pub(super) execs: Vec<Exec>,
+    bytes: usize,
+    left_out: u64,
+}
+
+impl Harvest {
+    fn add(&mut self, settled: Settled) {
+        for command in settled.commands {
+            let size = size_of_command(&command);
+            if self.fits(size) {
+                self.commands.push(command);
+            }
+        }
+        for exec in settled.execs {
+            let size = size_of_exec(&exec);
+            if self.fits(size) {
+                self.execs.push(exec);
+            }
+        }
+    }
+
+    fn fits(&mut self, size: usize) -> bool {
+        let after = self.bytes.saturating_add(size);
+        if after > MAX_BYTES {
+            self.left_out = self.left_out.saturating_add(1);
+            return false;
+        }
+        self.bytes = after;
+        true
+    }
+
+    /// Takes everything; that something did not fit is an entry of its own.
+    pub(super) fn take(&mut self) -> (Vec<Command>, Vec<Exec>) {
+        let Self { mut commands, execs, left_out, .. } = std::mem::take(self);
+        if left_out > 0 {
+            let flags = vec![format!("left-out: {left_out} entries did not fit into the index")];
+            let (source, trust) = (Source::Exec, Trust::Witnessed);
+            let start = commands.last().map_or(0, |last| last.start);
+            commands.push(Command { start, source, trust, flags, ..Command::default() });
+        }
+        (commands, execs)
+    }
+}
+
+fn size_of_exec(exec: &Exec) -> usize {
+    let argv: usize = exec.argv.iter().map(|arg| arg.len() + 4).sum();
+    160 + exec.path.len() + exec.cwd.len() + argv
+}
+
+fn size_of_command(command: &Command) -> usize {
+    let execs: usize = command.execs.iter().map(size_of_exec).sum();
+    200 + 2 * command.text.len() + command.flags.iter().map(String::len).sum::<usize>() + execs
+}
+
+/// Makes commands of the events of one session.
+pub(super) struct Commands {
+    heard: Heard,
+    /// The monotonic clock at the start of the session.
+    origin: Duration,
+    now: u64,
+    exit: Option<i32>,
+    finished: bool,
+}
+
+impl Commands {
+    pub(super) fn new(heard: Heard, origin: Duration) -> Self {
+        Self { heard, origin, now: 0, exit: None, finished: false }
+    }
+
+    /// Takes an event on its way to the screen.
+    pub(super) fn event(&mut self, event: &Event, shown: &mut Shown, told: &mut impl FnMut(terminal::Line)) {
+        self.now = self.now.max(ms(event.time));
+        let now = self.now;
+        let tracker = &mut self.heard.tracker;
+        match &event.payload {
+            Payload::Output(bytes) if tracker.awaits_line() => {
+                tracker.output(now, bytes, &mut Watched { shown, time: event.time, told });
+            }
+            Payload::Other { .. } => {
+                let mut screen = Watched { shown, time: event.time, told };
+                match Said::of(&event.payload) {
+                    Some(Said::Mark(mark)) => tracker.mark(now, mark, &mut screen),
+                    Some(Said::Hint(hint)) => tracker.hint(now, hint),
+                    Some(Said::Entered) => tracker.entered(now),
+                    None => {}
+                }
+            }
+            Payload::Withheld(_) => tracker.withheld(),
+            Payload::Exit(status) => self.exit = Some(*status),
+            _ => shown.event(event, told),
+        }
+    }
+
+    /// Fetches what the kernel has told, and what has settled.
+    pub(super) fn settle(&mut self, harvest: &mut Harvest) {
+        if self.finished {
+            return;
+        }
+        let Self { heard: Heard { tracker, trace }, origin, .. } = self;
+        let origin = *origin;
+        trace.drain(|event| hear(tracker, event, origin));
+        let clock = ms(crate::sys::clock::monotonic().saturating_sub(origin));
+        self.now = self.now.max(clock);
+        if let Some(status) = self.exit {
+            self.finished = true;
+            trace.stop();
+            trace.drain(|event| hear(tracker, event, origin));
+            harvest.add(tracker.finish(self.now, Some(status)));
+        } else {
+            harvest.add(tracker.drain(self.now));
+        }
+    }
+}
+
+/// The trace counts from the start of the clock, commands from the start of the session.
+fn hear(tracker: &mut crate::shell::commands::Tracker, event: exec::Event, origin: Duration) {
+    let at = |time: u64| time.saturating_sub(ms(origin));
+    match event {
+        exec::Event::Forked { time, pid, parent } => tracker.forked(at(time), pid, parent),
+        exec::Event::Executed(exec) => tracker.executed(Exec { time: at(exec.time), ..exec }),
+        exec::Event::Ended { time, pid, status } => tracker.ended(at(time), pid, status),
+        exec::Event::Lost { count, why } => {
+            tracker.lost(ms(crate::sys::clock::monotonic().saturating_sub(origin)), count, why)
+        }
+    }
+}
+
+fn ms(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// The reading that the index makes of the screen, as the tracker sees it.
+struct Watched<'a, F: FnMut(terminal::Line)> {
+    shown: &'a mut Shown,
+    time: Duration,
+    told: &'a mut F,
+}
+
+impl<F: FnMut(terminal::Line)> Screen for Watched<'_, F> {
+    fn feed(&mut self, bytes: &[u8]) {
+        if !bytes.is_empty() {
+            self.shown.event(&Event::new(self.time, Payload::Output(bytes.to_vec())), self.told);
+        }
+    }
+
+    fn line(&mut self) -> Option<Line> {
+        if self.shown.is_skimming() { None } else { screen::of(self.shown.terminal()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_does_not_fit_is_counted_and_told() {
+        let mut harvest = Harvest::default();
+        let exec = Exec { argv: vec!["x".repeat(1 << 20)], ..Exec::default() };
+        let settled = Settled { execs: vec![exec; 9], ..Settled::default() };
+        harvest.add(settled);
+        let (commands, execs) = harvest.take();
+        assert_eq!((execs.len(), commands.len()), (7, 1));
+        assert_eq!(commands[0].flags, ["left-out: 2 entries did not fit into the index"]);
+        assert_eq!(harvest.take(), (vec![], vec![]));
+    }
+}

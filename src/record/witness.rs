@@ -1,0 +1,250 @@
+//! The witnesses of a session beside its screen: the shell, which tells by marks what it runs, and the kernel, which tells
+//! what was executed.
+//!
+//! Both are optional and neither can hold a session up: what could not be had is said in the recording's sealed facts. The
+//! marks are taken out before anything is shown or stored, and stored as events of their own.
+
+use super::session::{Piece, Session, Watch};
+use crate::container::Meta;
+use crate::exec;
+use crate::shell::commands::Tracker;
+use crate::shell::integration::{self, Kind};
+use crate::shell::marks::{Filter, Found, Hint, Nonce};
+use crate::shell::said::Said;
+use crate::sys::stage::Program;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::fs::{DirBuilderExt as _, chown};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Hints that are stored at most: anyone can print them, and each costs more than its bytes.
+const MAX_HINTS: u32 = 10_000;
+
+/// Which witnesses are wanted.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted {
+    /// The shell's marks.
+    pub integration: bool,
+    /// The kernel's trace.
+    pub trace: exec::Mode,
+}
+
+/// The witnesses, ready to be called. Keep it until the session is over: it holds the shell's start-up files.
+pub struct Witnesses {
+    wanted: Wanted,
+    filter: Option<Filter>,
+    told: String,
+    /// The command of a session that is not a shell's.
+    command: Option<String>,
+    dir: Option<PathBuf>,
+}
+
+impl Witnesses {
+    /// Makes `program` tell what it runs, where it is a shell that can: its arguments and environment are changed, and its
+    /// start-up files are written into a new directory in `place`, owned by whom it runs as. `random` is fresh randomness:
+    /// the nonce, and the directory's name.
+    pub fn enlist(wanted: Wanted, program: &mut Program, place: &Path, random: [u8; 32]) -> Self {
+        let (nonce, name) = random.split_at(16);
+        let nonce = Nonce::new(nonce.try_into().unwrap_or_default());
+        let name: String = name.iter().map(|byte| format!("{byte:02x}")).collect();
+        let path = Path::new(&program.path);
+        let kind = if program.args.is_empty() { Kind::of(path) } else { Kind::Unmarked };
+        let mut witnesses = Self { wanted, filter: None, told: String::new(), command: None, dir: None };
+        if !program.args.is_empty() {
+            let words = std::iter::once(&program.path).chain(&program.args);
+            let words: Vec<_> = words.map(|w| crate::text::lossless(w.as_encoded_bytes())).collect();
+            witnesses.command = Some(words.join(" "));
+        }
+        witnesses.told = match kind {
+            _ if !wanted.integration => "off".into(),
+            Kind::Unmarked if witnesses.command.is_some() => "none: the session is a command".into(),
+            Kind::Unmarked => "none: commands are inferred from the screen".into(),
+            kind => match witnesses.integrate(program, &nonce, &place.join(format!("sealcast-{name}"))) {
+                Ok(()) => kind.as_str().into(),
+                Err(error) => format!("none: {error}"),
+            },
+        };
+        witnesses
+    }
+
+    fn integrate(&mut self, program: &mut Program, nonce: &Nonce, dir: &Path) -> Result<(), String> {
+        let told = |error: std::io::Error| {
+            format!("cannot make {}: {error}", crate::text::escaped(&dir.to_string_lossy()))
+        };
+        let login = program.arg0.as_ref().is_some_and(|arg0| arg0.as_encoded_bytes().starts_with(b"-"));
+        let mut env = program.env.clone().unwrap_or_else(|| std::env::vars_os().collect());
+        let look = |name: &str| env.iter().find(|(n, _)| n == name).map(|(_, value)| value.clone());
+        let plan = integration::prepare(Path::new(&program.path), login, look, dir, nonce);
+        std::fs::DirBuilder::new().mode(0o700).create(dir).map_err(told)?;
+        self.dir = Some(dir.to_path_buf());
+        let owner = program.identity.as_ref().map(|identity| (identity.uid, identity.gid));
+        plan.write(owner).map_err(|error| error.to_string())?;
+        if let Some((uid, gid)) = owner {
+            chown(dir, Some(uid), Some(gid)).map_err(told)?;
+        }
+        env.retain(|(name, _)| {
+            !plan.env_remove.contains(name) && !plan.env_set.iter().any(|(set, _)| set == name)
+        });
+        env.extend(plan.env_set);
+        let mut argv = plan.argv.into_iter();
+        program.arg0 = argv.next().or(program.arg0.take());
+        program.args = argv.collect();
+        program.env = Some(env);
+        self.filter = Some(Filter::new(nonce));
+        Ok(())
+    }
+
+    /// Starts to watch and to follow, and says in `meta` what there is. Nothing of the child's has run yet.
+    pub fn call(&mut self, session: &mut Session, meta: &mut Meta) -> Heard {
+        // Without integration there is no nonce that could be right; what others print is heard all the same.
+        let filter = self.filter.take().unwrap_or_else(|| Filter::new(&Nonce::new([0; 16])));
+        if session.size().is_some() {
+            session.watch(Box::new(MarkWatch { filter, hints: 0, last: None }));
+        }
+        let root = session.root_pid();
+        let (trace, availability) = exec::Trace::start(self.wanted.trace, root, Duration::ZERO);
+        meta.in_force.insert("shell-integration".into(), self.told.clone());
+        meta.in_force.insert("exec-trace".into(), availability.mechanism.into());
+        meta.in_force.insert("exec-trace-note".into(), availability.statement);
+        let mut tracker = Tracker::new(None);
+        tracker.below(root);
+        if let Some(command) = self.command.take() {
+            tracker.command(command, Some(meta.cwd.clone()).filter(|cwd| !cwd.is_empty()));
+        }
+        Heard { tracker, trace }
+    }
+}
+
+impl Drop for Witnesses {
+    fn drop(&mut self) {
+        if let Some(dir) = &self.dir {
+            // It holds only our own few files; a file left behind is worth nothing once the session is over.
+            let _ = std::fs::remove_dir_all(dir);
+        }
+    }
+}
+
+/// What the index makes commands of.
+pub struct Heard {
+    /// Who makes them.
+    pub tracker: Tracker,
+    /// The kernel's trace; its times are those of the monotonic clock.
+    pub trace: exec::Trace,
+}
+
+/// A place for start-up files that goes away with the next start of the host.
+pub fn place() -> PathBuf {
+    let runtime = std::env::var_os("XDG_RUNTIME_DIR")
+        .map(PathBuf::from)
+        .filter(|dir| dir.is_absolute() && dir.is_dir());
+    let run = Path::new("/run");
+    match runtime {
+        _ if crate::sys::ids::effective_uid() == 0 && run.is_dir() => run.to_path_buf(),
+        Some(dir) => dir,
+        None => std::env::temp_dir(),
+    }
+}
+
+/// Takes the marks out of the output.
+struct MarkWatch {
+    filter: Filter,
+    hints: u32,
+    last: Option<Hint>,
+}
+
+impl Watch for MarkWatch {
+    fn output(&mut self, bytes: &[u8], pass: &mut dyn FnMut(Piece<'_>)) {
+        let Self { filter, hints, last } = self;
+        filter.feed(bytes, |found| tell(found, hints, last, pass));
+    }
+
+    fn finish(&mut self, pass: &mut dyn FnMut(Piece<'_>)) {
+        let Self { filter, hints, last } = self;
+        filter.finish(|found| tell(found, hints, last, pass));
+    }
+}
+
+fn tell(found: Found<'_>, hints: &mut u32, last: &mut Option<Hint>, pass: &mut dyn FnMut(Piece<'_>)) {
+    match found {
+        Found::Bytes(bytes) => pass(Piece::Bytes(bytes)),
+        Found::Mark(mark) => {
+            *last = None;
+            pass(Piece::Event(Said::Mark(mark).payload()));
+        }
+        // The same again says nothing new; a program that prints nothing else would fill the recording.
+        Found::Hint(hint) if last.as_ref() == Some(&hint) || *hints >= MAX_HINTS => {}
+        Found::Hint(hint) => {
+            *hints = hints.saturating_add(1);
+            *last = Some(hint.clone());
+            pass(Piece::Event(Said::Hint(hint).payload()));
+        }
+    }
+}
+
+/// A login shell's name, as `argv[0]` has it.
+pub fn dashed(shell: &Path) -> OsString {
+    let mut name = OsString::from("-");
+    name.push(shell.file_name().unwrap_or(OsStr::new("sh")));
+    name
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn enlisted(path: &str, args: &[&str], place: &Path) -> (Witnesses, Program) {
+        let args = args.iter().map(Into::into).collect();
+        let mut program = Program {
+            path: path.into(),
+            args,
+            env: Some(vec![("HOME".into(), "/h".into())]),
+            ..Program::default()
+        };
+        let wanted = Wanted { integration: true, trace: exec::Mode::Off };
+        (Witnesses::enlist(wanted, &mut program, place, [7; 32]), program)
+    }
+
+    #[test]
+    fn a_shell_is_enlisted_and_its_files_go_with_it() {
+        let place = tempfile::tempdir().unwrap();
+        let (witnesses, program) = enlisted("/bin/bash", &[], place.path());
+        let dir = place.path().join(format!("sealcast-{}", "07".repeat(16)));
+        assert_eq!(program.args, [OsString::from("--rcfile"), dir.join("start.bash").into()]);
+        assert!(dir.join("start.bash").is_file() && witnesses.filter.is_some());
+        assert_eq!(witnesses.told, "bash");
+        drop(witnesses);
+        assert!(!dir.exists());
+    }
+
+    #[test]
+    fn a_command_is_left_as_it_is() {
+        let place = tempfile::tempdir().unwrap();
+        let (witnesses, program) = enlisted("/bin/bash", &["-c", "id"], place.path());
+        assert_eq!((program.args.len(), witnesses.command.as_deref()), (2, Some("/bin/bash -c id")));
+        assert!(program.arg0.is_none() && std::fs::read_dir(place.path()).unwrap().next().is_none());
+    }
+
+    #[test]
+    fn where_no_file_can_be_written_the_shell_starts_without() {
+        let (witnesses, program) = enlisted("/bin/bash", &[], Path::new("/nonexistent"));
+        assert!(program.args.is_empty() && witnesses.filter.is_none());
+        assert!(witnesses.told.starts_with("none: cannot make /nonexistent/"), "{}", witnesses.told);
+    }
+
+    #[test]
+    fn marks_become_events_and_repeated_hints_are_told_once() {
+        let nonce = Nonce::new([9; 16]);
+        let mut watch = MarkWatch { filter: Filter::new(&nonce), hints: 0, last: None };
+        let mark = format!("a\x1b]7717;{};B\x07b", nonce.as_str());
+        let hints = "\x1b]133;A\x07".repeat(3);
+        let (mut bytes, mut events) = (Vec::new(), 0);
+        let mut pass = |piece: Piece<'_>| match piece {
+            Piece::Bytes(piece) => bytes.extend_from_slice(piece),
+            Piece::Event(_) => events += 1,
+        };
+        watch.output(mark.as_bytes(), &mut pass);
+        watch.output(hints.as_bytes(), &mut pass);
+        watch.finish(&mut pass);
+        assert_eq!((bytes, events), (format!("ab{hints}").into_bytes(), 2));
+    }
+}
