@@ -3,9 +3,11 @@
 use super::{Context, config};
 use crate::console::Style;
 use crate::error::{Error, Kind, Result};
-use crate::policy::{Banner, Input, Policy, Profile};
+use crate::exec;
+use crate::policy::{Banner, ExecTrace, Input, Policy, Profile};
 use crate::record::elevate::{self, Elevation, What, Wish};
 use crate::record::facts::{self, Observed};
+use crate::record::witness::{self, Wanted, Witnesses};
 use crate::record::{self, Guarding, Order, ScreenIndexer, Taken, session, withhold};
 use crate::store::{Store, period};
 use crate::sys::guard::Restrictions;
@@ -95,15 +97,35 @@ pub fn run(context: &Context, args: &Args) -> Result<u8> {
     if let Some(elevation) = elevate::elevation(&wish, &policy, users, &ourselves, variables)? {
         return Err(become_root(context, &elevation));
     }
-    let (order, banner) = order(context, wish, policy, &ourselves)?;
+    let wanted = Wanted {
+        integration: policy.shell_integration,
+        trace: match policy.exec_trace {
+            ExecTrace::Off => exec::Mode::Off,
+            ExecTrace::Auto => exec::Mode::Auto,
+            // It is asked for where nothing may start unseen: then nothing starts.
+            ExecTrace::Strict => {
+                let why = "this version cannot trace executed programs in the way `strict` asks for";
+                return Err(Error::new(Kind::System, why).hint("set exec-trace = \"auto\""));
+            }
+        },
+    };
+    let (mut order, banner) = order(context, wish, policy, &ourselves)?;
     if let Some(banner) = banner
         && sys::tty::is_terminal(std::io::stderr())
     {
         context.console.note(banner);
     }
+    let mut random = [0; 32];
+    getrandom::fill(&mut random)
+        .map_err(|error| Error::new(Kind::System, format!("cannot get randomness: {error}")))?;
+    let program = &mut order.session.program;
+    let mut witnesses = Witnesses::enlist(wanted, program, &witness::place(), random);
     let taken = record::take(
         order,
-        Box::new(|session, _| Box::new(ScreenIndexer::start(session.size().unwrap_or((0, 0))))),
+        Box::new(|session, meta| {
+            let heard = witnesses.call(session, meta);
+            Box::new(ScreenIndexer::start(session.size().unwrap_or((0, 0))).hearing(heard))
+        }),
     )?;
     finish(context, &taken)
 }

@@ -367,10 +367,10 @@ impl Drop for ScreenIndexer {
 }
 
 /// Puts what the witnesses have told so far where the next segment finds it.
-fn settle(commands: &mut Option<Box<Commands>>, shared: &Shared) {
+fn settle(commands: &mut Option<Box<Commands>>, all: bool, shared: &Shared) {
     let Some(commands) = commands else { return };
     let mut harvest = std::mem::take(&mut shared.lock().harvest);
-    commands.settle(&mut harvest);
+    commands.settle(all, &mut harvest);
     shared.lock().harvest = harvest;
 }
 
@@ -388,7 +388,11 @@ fn read(shared: &Shared, size: (u16, u16), least: u64) {
     while let Some(work) = shared.next(commands.as_ref().map(|_| LOOK)) {
         match work {
             Work::Begin(begun) => commands = Some(begun),
-            Work::Look => settle(&mut commands, shared),
+            Work::Look => {
+                if let Some(commands) = &mut commands {
+                    commands.listen();
+                }
+            }
             Work::Events(events, _) => {
                 for event in events {
                     if let Payload::Output(bytes) | Payload::ErrorOutput(bytes) = &event.payload {
@@ -403,14 +407,14 @@ fn read(shared: &Shared, size: (u16, u16), least: u64) {
                     }
                     typed.event(&event, &mut |line| add_typed(&mut filter, &line));
                 }
-                settle(&mut commands, shared);
+                settle(&mut commands, false, shared);
             }
             Work::Skim => {
                 whole = false;
                 shown = shown.skim();
             }
             Work::Border(border) => {
-                settle(&mut commands, shared);
+                settle(&mut commands, true, shared);
                 let fault = shown.terminal().fault().is_some();
                 let mut keyframe = shown.terminal().snapshot();
                 if keyframe.as_ref().is_some_and(|text| since < WORTH * text.len() && !shown.is_skimming()) {

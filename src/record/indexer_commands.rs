@@ -75,20 +75,21 @@ pub(super) struct Commands {
     heard: Heard,
     /// The monotonic clock at the start of the session.
     origin: Duration,
-    now: u64,
+    /// Time of the last event.
+    last: u64,
     exit: Option<i32>,
     finished: bool,
 }
 
 impl Commands {
     pub(super) fn new(heard: Heard, origin: Duration) -> Self {
-        Self { heard, origin, now: 0, exit: None, finished: false }
+        Self { heard, origin, last: 0, exit: None, finished: false }
     }
 
     /// Takes an event on its way to the screen.
     pub(super) fn event(&mut self, event: &Event, shown: &mut Shown, told: &mut impl FnMut(terminal::Line)) {
-        self.now = self.now.max(ms(event.time));
-        let now = self.now;
+        let now = ms(event.time);
+        self.last = self.last.max(now);
         let tracker = &mut self.heard.tracker;
         match &event.payload {
             Payload::Output(bytes) if tracker.awaits_line() => {
@@ -109,23 +110,27 @@ impl Commands {
         }
     }
 
-    /// Fetches what the kernel has told, and what has settled.
-    pub(super) fn settle(&mut self, harvest: &mut Harvest) {
+    /// Fetches what the kernel has told. It is not looked at before the events of the same time have come: they wait to be
+    /// handed over in larger pieces.
+    pub(super) fn listen(&mut self) {
+        let Self { heard: Heard { tracker, trace }, origin, .. } = self;
+        trace.drain(|event| hear(tracker, event, *origin));
+    }
+
+    /// Fetches what has settled. `all`: every event up to now has come.
+    pub(super) fn settle(&mut self, all: bool, harvest: &mut Harvest) {
         if self.finished {
             return;
         }
-        let Self { heard: Heard { tracker, trace }, origin, .. } = self;
-        let origin = *origin;
-        trace.drain(|event| hear(tracker, event, origin));
-        let clock = ms(crate::sys::clock::monotonic().saturating_sub(origin));
-        self.now = self.now.max(clock);
+        self.listen();
+        let clock = ms(crate::sys::clock::monotonic().saturating_sub(self.origin));
         if let Some(status) = self.exit {
             self.finished = true;
-            trace.stop();
-            trace.drain(|event| hear(tracker, event, origin));
-            harvest.add(tracker.finish(self.now, Some(status)));
+            self.heard.trace.stop();
+            self.listen();
+            harvest.add(self.heard.tracker.finish(self.last, Some(status)));
         } else {
-            harvest.add(tracker.drain(self.now));
+            harvest.add(self.heard.tracker.drain(if all { clock.max(self.last) } else { self.last }));
         }
     }
 }

@@ -61,10 +61,11 @@ impl Processes {
         }
     }
 
-    fn wait(&mut self, time: u64, told: Told) {
-        if self.waiting.len() < MAX_WAITING {
-            self.waiting.push_back((time, told));
-        }
+    /// Adds one; when too many wait, gives the time up to which they cannot wait any longer.
+    fn wait(&mut self, time: u64, told: Told) -> Option<u64> {
+        self.waiting.push_back((time, told));
+        let half = self.waiting.len() / 2;
+        (self.waiting.len() > MAX_WAITING).then(|| self.waiting.get(half).map_or(0, |(time, _)| *time))
     }
 
     fn own(&mut self, pid: u32, id: u64) {
@@ -77,17 +78,23 @@ impl Processes {
 impl Tracker {
     /// The kernel saw a fork below the session's shell.
     pub fn forked(&mut self, time: u64, pid: u32, parent: u32) {
-        self.processes.wait(time, Told::Forked { pid, parent });
+        self.wait(time, Told::Forked { pid, parent });
     }
 
     /// The kernel saw a program being executed; its end is told by [`Tracker::ended`].
     pub fn executed(&mut self, exec: Exec) {
-        self.processes.wait(exec.time, Told::Ran(exec));
+        self.wait(exec.time, Told::Ran(exec));
     }
 
     /// The kernel saw a process end; `status` is 128 + n for signal n.
     pub fn ended(&mut self, time: u64, pid: u32, status: i32) {
-        self.processes.wait(time, Told::Ended { pid, status });
+        self.wait(time, Told::Ended { pid, status });
+    }
+
+    fn wait(&mut self, time: u64, told: Told) {
+        if let Some(until) = self.processes.wait(time, told) {
+            self.run_processes(until);
+        }
     }
 
     /// Takes what was told of processes up to a time.

@@ -4,7 +4,7 @@
 use sealcast::cast;
 use sealcast::shell::commands::{Settled, Tracker};
 use sealcast::shell::integration::{self, Plan};
-use sealcast::shell::marks::{Filter, Found, Hint, Mark, Nonce};
+use sealcast::shell::marks::{Filter, Found, Mark, Nonce};
 use sealcast::terminal::Terminal;
 use std::ffi::OsString;
 use std::fs::File;
@@ -20,45 +20,45 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What to start, and in what home.
 #[derive(Clone, Default)]
-pub struct Setup<'a> {
-    pub shell: &'a str,
-    pub login: bool,
+pub(crate) struct Setup<'a> {
+    pub(crate) shell: &'a str,
+    pub(crate) login: bool,
     /// Files of the home directory.
-    pub files: &'a [(&'a str, &'a str)],
-    pub env: &'a [(&'a str, &'a str)],
+    pub(crate) files: &'a [(&'a str, &'a str)],
+    pub(crate) env: &'a [(&'a str, &'a str)],
     /// Started without us, for comparison.
-    pub bare: bool,
+    pub(crate) bare: bool,
 }
 
-pub enum Seen {
+pub(crate) enum Seen {
     Mark(Mark),
-    Hint(Hint),
+    Hint,
 }
 
-pub struct Session {
-    pub home: tempfile::TempDir,
-    pub plan: Plan,
-    pub nonce: Nonce,
+pub(crate) struct Session {
+    pub(crate) home: tempfile::TempDir,
+    pub(crate) plan: Plan,
+    pub(crate) nonce: Nonce,
     shell: String,
     leader: File,
     child: Child,
     output: Receiver<Vec<u8>>,
     filter: Filter,
     /// Every byte, marks included.
-    pub raw: Vec<u8>,
+    pub(crate) raw: Vec<u8>,
     /// Without the marks.
-    pub visible: Vec<u8>,
-    pub seen: Vec<Seen>,
-    pub tracker: Tracker,
+    pub(crate) visible: Vec<u8>,
+    pub(crate) seen: Vec<Seen>,
+    pub(crate) tracker: Tracker,
     screen: Terminal,
-    pub commands: Vec<cast::Command>,
-    pub notes: Vec<String>,
+    pub(crate) commands: Vec<cast::Command>,
+    pub(crate) notes: Vec<String>,
     taken: usize,
     begin: Instant,
 }
 
 /// A path by which the shell has the name under test (`ash` is busybox).
-pub fn find(shell: &str, home: &Path) -> Option<PathBuf> {
+pub(crate) fn find(shell: &str, home: &Path) -> Option<PathBuf> {
     let look = |name: &str| {
         ["/bin", "/usr/bin", "/usr/local/bin"]
             .iter()
@@ -75,7 +75,7 @@ pub fn find(shell: &str, home: &Path) -> Option<PathBuf> {
 
 impl Session {
     /// `None` when the shell is not installed.
-    pub fn start(setup: &Setup) -> Option<Self> {
+    pub(crate) fn start(setup: &Setup) -> Option<Self> {
         let home = tempfile::tempdir().unwrap();
         let program = find(setup.shell, home.path())?;
         let dir = home.path().join("session");
@@ -166,7 +166,7 @@ impl Session {
 
     /// Waits until the shell's line editor has the terminal: what is typed earlier is echoed by the kernel as well.
     /// dash has none.
-    pub fn editing(&mut self) {
+    pub(crate) fn editing(&mut self) {
         if matches!(self.shell.as_str(), "dash" | "sh") {
             return;
         }
@@ -182,7 +182,7 @@ impl Session {
     }
 
     /// Waits until the shell has nothing more to say, so that an interrupt meets it waiting for a key.
-    pub fn quiet(&mut self) {
+    pub(crate) fn quiet(&mut self) {
         while self.receive(Instant::now() + Duration::from_millis(150)).is_ok() {}
     }
 
@@ -195,18 +195,18 @@ impl Session {
         rc == 0 && flags.c_lflag & libc::ICANON != 0
     }
 
-    pub fn type_in(&mut self, text: &str) {
+    pub(crate) fn type_in(&mut self, text: &str) {
         let now = self.now();
         self.tracker.input(now, text.as_bytes(), &mut self.screen);
         self.leader.write_all(text.as_bytes()).unwrap();
     }
 
-    pub fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
 
     /// Milliseconds since the start.
-    pub fn now(&self) -> u64 {
+    pub(crate) fn now(&self) -> u64 {
         self.begin.elapsed().as_millis().try_into().unwrap()
     }
 
@@ -229,7 +229,7 @@ impl Session {
                 tracker.mark(now, mark, screen);
             }
             Found::Hint(hint) => {
-                seen.push(Seen::Hint(hint.clone()));
+                seen.push(Seen::Hint);
                 tracker.hint(now, hint);
             }
         });
@@ -240,7 +240,7 @@ impl Session {
     }
 
     /// Waits until `done` holds; the failure shows everything that came.
-    pub fn wait(&mut self, what: &str, mut done: impl FnMut(&Self) -> bool) {
+    pub(crate) fn wait(&mut self, what: &str, mut done: impl FnMut(&Self) -> bool) {
         let until = Instant::now() + PATIENCE;
         while !done(self) {
             if let Err(error) = self.receive(until) {
@@ -250,7 +250,7 @@ impl Session {
     }
 
     /// Waits until `text` appears after what was taken before, and takes it; gives the visible bytes up to its end.
-    pub fn expect(&mut self, text: &str) -> Vec<u8> {
+    pub(crate) fn expect(&mut self, text: &str) -> Vec<u8> {
         let found =
             |s: &Self| memchr::memmem::find(&s.visible[s.taken..], text.as_bytes()).map(|at| at + text.len());
         self.wait(&format!("{text:?}"), |s| found(s).is_some());
@@ -261,7 +261,7 @@ impl Session {
     }
 
     /// Waits until the shell and its terminal are gone; gives the rest of the visible bytes and the exit code.
-    pub fn end(&mut self) -> (Vec<u8>, Option<i32>) {
+    pub(crate) fn end(&mut self) -> (Vec<u8>, Option<i32>) {
         let until = Instant::now() + PATIENCE;
         loop {
             match self.receive(until) {
@@ -280,11 +280,11 @@ impl Session {
         (rest, code)
     }
 
-    pub fn marks(&self) -> Vec<&Mark> {
+    pub(crate) fn marks(&self) -> Vec<&Mark> {
         self.seen.iter().filter_map(|s| if let Seen::Mark(mark) = s { Some(mark) } else { None }).collect()
     }
 
-    pub fn transcript(&self) -> String {
+    pub(crate) fn transcript(&self) -> String {
         sealcast::text::Escaped(&self.raw).to_string().replace("\\r\\n", "\\r\\n\n")
     }
 }
