@@ -394,6 +394,10 @@ impl From<policy::Error> for Error {
         match &error {
             P::System(cause) if cause.operation == "trust" => Self::from_source(Kind::Input, &error)
                 .hint("it and every directory above it must belong to root and be writable by root alone"),
+            P::System(cause) if cause.kind() == std::io::ErrorKind::NotFound => {
+                Self::from_source(Kind::System, &error)
+                    .hint("name an SSH Ed25519 key as `key` in [signing]; `ssh-keygen -t ed25519 -N '' -f FILE` makes one")
+            }
             P::System(_) => Self::from_source(Kind::System, &error),
             P::File { problems, .. } => {
                 let told = Self::from_source(Kind::Input, &error);

@@ -1,7 +1,7 @@
 //! System mode, for real: temporary users, real sudo, doas, su and sshd, on a host within this host.
 //!
 //! Needs root; says so and passes where there is none.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 mod support;
 

@@ -43,6 +43,8 @@ pub trait Disk: Sink {
     /// # Errors
     /// The system's.
     fn release_reserve(&self) -> Result<(), sys::Error>;
+    /// Gives back what is held for the close alone, if anything is.
+    fn drop_ballast(&self) {}
     /// Free space, bytes.
     ///
     /// # Errors
@@ -57,6 +59,10 @@ impl Disk for RecordingFile {
 
     fn release_reserve(&self) -> Result<(), sys::Error> {
         RecordingFile::release_reserve(self)
+    }
+
+    fn drop_ballast(&self) {
+        RecordingFile::drop_ballast(self);
     }
 
     fn free_space(&self) -> Result<u64, sys::Error> {
@@ -372,8 +378,9 @@ impl<S: Disk> Recorder<'_, S> {
         if self.policy.reserve > 0 {
             let _ = self.writer.sink().release_reserve();
         }
+        self.writer.sink().drop_ballast();
         if self.state == State::Losing {
-            // One more try: the reserve has just been given back. Whether it works shows when the file is closed.
+            // One more try: what was held has just been given back. Whether it works shows when the file is closed.
             let _ = self.writer.drain();
         }
         if let Some(why) = self.failure.clone()

@@ -23,6 +23,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::time::Duration;
 
+/// What is held for the close alone, at most, in bytes: its index is that of the last segment.
+const MOST_BALLAST: u64 = 4 << 20;
 /// Bytes that may wait between the copying loop and the recorder.
 const QUEUE: usize = 4 << 20;
 
@@ -209,18 +211,31 @@ fn begin(
         ..CastHeader::default()
     };
     let file = store.create(header.start, keys.session()).map_err(Error::Store)?;
-    if guard.append_only {
-        let made = file.make_append_only().unwrap_or(false);
-        in_force(&mut meta, "append-only", made);
-    }
-    policy.reserve = match policy.reserve {
-        0 => 0,
-        wanted => recorder::hold_reserve(&file, wanted).map_err(Error::NoRoom)?,
-    };
     let path = file.path().to_path_buf();
     let id = store::id_text(keys.session());
+    let append_only = guard.append_only && file.can_be_append_only();
+    if guard.append_only {
+        in_force(&mut meta, "append-only", append_only);
+    }
     let setup = Setup { header, meta, cast, slots, ledger: String::new() };
     let sign = |text: &str| Ok(signer.sign(NAMESPACE, text.as_bytes())?);
-    let writer = Writer::create(file, keys, setup, sign).map_err(Error::Container)?;
+    let written = hold_room(&file, &mut policy)
+        .and_then(|()| Writer::create(file, keys, setup, sign).map_err(Error::Container));
+    // What has no beginning is no recording.
+    let mut writer = written.inspect_err(|_| drop(std::fs::remove_file(&path)))?;
+    if append_only {
+        // It worked a moment ago. Should it not work now, the recording is as good without.
+        let _ = writer.sink().make_append_only();
+    }
     Ok((writer, path, id, policy))
+}
+
+/// Holds the reserve, and a part of it apart for the close.
+fn hold_room(file: &RecordingFile, policy: &mut Policy) -> Result<(), Error> {
+    if policy.reserve > 0 {
+        let apart = (policy.reserve / 4).clamp(recorder::LEAST_RESERVE, MOST_BALLAST);
+        file.hold_ballast(apart).map_err(Error::NoRoom)?;
+        policy.reserve = recorder::hold_reserve(file, policy.reserve).map_err(Error::NoRoom)?;
+    }
+    Ok(())
 }

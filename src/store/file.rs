@@ -5,6 +5,8 @@ use crate::sys;
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::PoisonError;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// A new recording's file, locked for as long as it is held.
@@ -14,11 +16,13 @@ pub struct RecordingFile {
     file: File,
     /// Whether it has the append-only attribute.
     append_only: AtomicBool,
+    /// Space for the close, held where our own writes cannot use it up.
+    ballast: Mutex<Option<File>>,
 }
 
 impl RecordingFile {
     pub(super) fn new(path: PathBuf, file: File) -> Self {
-        Self { path, file, append_only: AtomicBool::new(false) }
+        Self { path, file, append_only: AtomicBool::new(false), ballast: Mutex::new(None) }
     }
 
     /// Where it is.
@@ -35,6 +39,12 @@ impl RecordingFile {
         sys::file::reserve(&self.file, bytes)
     }
 
+    /// Whether [`RecordingFile::make_append_only`] will work.
+    pub fn can_be_append_only(&self) -> bool {
+        let made = sys::file::set_append_only(&self.file, true);
+        matches!(made, Ok(true)) && matches!(sys::file::set_append_only(&self.file, false), Ok(true))
+    }
+
     /// Gives the file the append-only attribute (`chattr +a`), which it keeps: even root must take it away first, and that
     /// is one more thing to be seen. `false` where the file system has none or we may not.
     ///
@@ -44,6 +54,23 @@ impl RecordingFile {
         let made = sys::file::set_append_only(&self.file, true)?;
         self.append_only.store(made, Ordering::Relaxed);
         Ok(made)
+    }
+
+    /// Holds `bytes` for the close, apart from the reserve behind the end, which our own writes use up. `false` when the
+    /// file system cannot.
+    ///
+    /// # Errors
+    /// There is no room, or the system's.
+    pub fn hold_ballast(&self, bytes: u64) -> Result<bool, sys::Error> {
+        let held = sys::file::ballast(self.path.parent().unwrap_or(Path::new("/")), bytes)?;
+        let mut ballast = self.ballast.lock().unwrap_or_else(PoisonError::into_inner);
+        *ballast = held;
+        Ok(ballast.is_some())
+    }
+
+    /// Gives the ballast back: the close begins.
+    pub fn drop_ballast(&self) {
+        self.ballast.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 
     /// Gives the reserve back.

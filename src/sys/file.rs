@@ -237,6 +237,25 @@ pub fn release_reserve(file: &File) -> Result<()> {
     end.map_err(|e| Error::new("release reserved space", "", e))
 }
 
+/// Holds `bytes` of the file system of `dir` in a file without a name (`O_TMPFILE`), given back when it is dropped. `None`
+/// where the file system has no such thing.
+///
+/// # Errors
+/// `StorageFull` when there is no room; whatever else the kernel says.
+pub fn ballast(dir: &Path, bytes: u64) -> Result<Option<File>> {
+    let nothing = |error: &io::Error| {
+        // EISDIR and ENOENT: a kernel or file system that does not know O_TMPFILE.
+        matches!(error.raw_os_error(), Some(libc::EOPNOTSUPP | libc::EISDIR | libc::ENOENT | libc::EINVAL))
+    };
+    let flags = libc::O_TMPFILE | libc::O_CLOEXEC;
+    let file = match OpenOptions::new().write(true).mode(FILE_MODE).custom_flags(flags).open(dir) {
+        Ok(file) => file,
+        Err(error) if nothing(&error) => return Ok(None),
+        Err(error) => return Err(Error::at("reserve space in", dir, error)),
+    };
+    Ok(reserve(&file, bytes)?.then_some(file))
+}
+
 /// Room on a file system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Space {
@@ -306,6 +325,22 @@ mod tests {
 
     fn mode(path: &Path) -> u32 {
         fs::metadata(path).unwrap().permissions().mode() & 0o777
+    }
+
+    #[test]
+    fn ballast_takes_room_until_it_is_dropped_and_has_no_name() {
+        let dir = tempfile::tempdir_in("/dev/shm").unwrap();
+        let before = free_space(dir.path()).unwrap().available;
+        let Some(ballast) = ballast(dir.path(), 8 << 20).unwrap() else {
+            println!("skipped: this file system cannot");
+            return;
+        };
+        let held = before.saturating_sub(free_space(dir.path()).unwrap().available);
+        assert_eq!(ballast.metadata().unwrap().mode() & 0o777, 0o600);
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+        drop(ballast);
+        let after = before.saturating_sub(free_space(dir.path()).unwrap().available);
+        assert!(held >= 4 << 20 && after < held, "held {held}, then {after}");
     }
 
     #[test]

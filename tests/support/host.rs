@@ -4,6 +4,8 @@
 //! host as it is are not disturbed. It is gone when its holder is: that reads from a pipe of ours, and ends with us
 //! whatever happens.
 
+#![allow(clippy::print_stdout)]
+
 use super::terminal::Terminal;
 use super::{sandbox, until};
 use serde_json::Value;

@@ -1,0 +1,194 @@
+//! What happens when a recording cannot be written, on a host within this host: full, read-only and missing stores, no
+//! recipients, no home, and a recorder that is killed.
+//!
+//! Needs root; says so and passes where there is none.
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
+
+mod support;
+
+use serde_json::Value;
+use support::host::{Host, SEALCAST, STORE, text};
+use support::{lives, until};
+
+/// 12 MB of text that does not compress to nothing, slowly enough that several flushes happen.
+const FLOOD: &str = "for n in 1 2 3 4 5 6 7 8 9 10 11 12; do head -c 750000 /dev/urandom | base64; sleep 0.3; done; echo REACHED-THE-END";
+
+/// A host whose store has 4 MiB.
+fn small() -> Option<Host> {
+    let host = Host::start()?;
+    let mounted = host.run(
+        "root",
+        &["sh", "-c", "mkdir -m 700 /srv/sealcast && mount -t tmpfs -o size=4m,mode=700 none /srv/sealcast"],
+    );
+    assert!(mounted.status.success(), "{}", text(&mounted));
+    Some(host)
+}
+
+/// What the terminal showed, without the flood.
+fn said(terminal: &support::terminal::Terminal) -> String {
+    let all = String::from_utf8_lossy(terminal.transcript()).replace('\r', "");
+    all.lines().filter(|line| line.len() < 70 || line.contains(' ')).map(|line| format!("{line}\n")).collect()
+}
+
+/// The gaps of the last recording, as they were recorded.
+fn gaps(host: &Host) -> Vec<Value> {
+    let last = host.last_id();
+    let exported =
+        host.run("root", &[SEALCAST, "export", "-f", "json", "-i", "/etc/sealcast/identity", &last]);
+    let lines = text(&exported);
+    let events = lines.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    events.filter(|event| event.to_string().contains("\"gap\"")).collect()
+}
+
+#[test]
+fn on_a_full_store_stop_ends_the_session_and_the_recording_is_whole() {
+    let Some(host) = small() else { return };
+    let mut terminal = host.terminal("root", &[SEALCAST, "run", "--", "sh", "-c", FLOOD]);
+    let status = terminal.wait_end();
+    let shown = said(&terminal);
+    assert!(!status.success(), "{status} {shown}");
+    assert!(!shown.contains("REACHED-THE-END"), "the session went on");
+    assert!(shown.contains("recording failed: the disk is full"), "{shown}");
+    let told = host.last();
+    assert_eq!(told["verdict"], "intact", "{told}");
+    assert_eq!(told["state"], "sealed", "{told}");
+    let gaps = gaps(&host);
+    // Either everything that came before the end is there, or how much of it is not.
+    let [gap] = gaps.as_slice() else { panic!("{gaps:?}") };
+    assert!(gap["note"].as_str().unwrap().contains("the disk is full"), "{gap}");
+    let counted = gap["why"] == "write-failed" && gap["count"].as_u64().unwrap() > 0;
+    assert!(gap["why"] == "stopped" || counted, "{gap}");
+}
+
+#[test]
+fn on_a_full_store_warn_goes_on_and_the_gap_is_an_event_with_a_count() {
+    let Some(host) = small() else { return };
+    host.configure("[record]\non-failure = \"warn\"\n");
+    let mut terminal = host.terminal("root", &[SEALCAST, "run", "--", "sh", "-c", FLOOD]);
+    let status = terminal.wait_end();
+    let shown = said(&terminal);
+    assert!(status.success() && shown.contains("REACHED-THE-END"), "{status} {shown}");
+    assert!(shown.contains("THIS SESSION IS NOT BEING RECORDED"), "{shown}");
+    let told = host.last();
+    assert_eq!(told["verdict"], "intact", "{told}");
+    let gaps = gaps(&host);
+    let [gap] = gaps.as_slice() else { panic!("{gaps:?}") };
+    assert_eq!(gap["why"], "write-failed", "{gap}");
+    // Nothing that was shown is unaccounted for: it is recorded, or counted. Events other than output count one each.
+    let [recorded, lost] = [host.last_output().len() as u64, gap["count"].as_u64().unwrap()];
+    let passed = terminal.transcript().len() as u64;
+    assert!(
+        recorded < passed && recorded + lost >= passed - 1000 && recorded + lost <= passed + 1000,
+        "{recorded} {lost} {passed}"
+    );
+}
+
+#[test]
+fn on_a_store_that_is_emptied_meanwhile_recording_begins_again() {
+    let Some(host) = small() else { return };
+    host.configure("[record]\non-failure = \"warn\"\nflush = \"200ms\"\n");
+    assert!(host.run("root", &["sh", "-c", "head -c 2M /dev/zero >/srv/sealcast/ballast"]).status.success());
+    let script = format!("{FLOOD}; read line; head -c 1000 /dev/urandom | base64; echo AGAIN");
+    let mut terminal = host.terminal("root", &[SEALCAST, "run", "--", "sh", "-c", &script]);
+    terminal.wait_for("THIS SESSION IS NOT BEING RECORDED");
+    terminal.wait_for("REACHED-THE-END");
+    assert!(host.run("root", &["rm", "/srv/sealcast/ballast"]).status.success());
+    terminal.wait_for("recording again");
+    terminal.line("", "AGAIN");
+    assert!(terminal.wait_end().success());
+    assert_eq!(host.last()["verdict"], "intact");
+    assert!(host.last_output().contains("AGAIN"));
+    assert_eq!(gaps(&host).len(), 1);
+}
+
+/// Nothing runs, the exit code is 125, and every one of `words` is in the message.
+#[track_caller]
+fn refused(host: &Host, words: &[&str]) {
+    let ran = host.run("root", &[SEALCAST, "run", "--", "touch", "/srv/it-ran"]);
+    let told = text(&ran);
+    assert_eq!(ran.status.code(), Some(125), "{told}");
+    assert!(words.iter().all(|word| told.contains(word)), "{told}");
+    assert!(told.starts_with("error: ") && told.contains("\nhint: "), "{told}");
+    assert!(!host.run("root", &["test", "-e", "/srv/it-ran"]).status.success(), "it ran");
+}
+
+#[test]
+fn a_store_that_cannot_be_written_lets_nothing_start() {
+    let Some(host) = Host::start() else { return };
+    let sh = |script: &str| assert!(host.run("root", &["sh", "-c", script]).status.success(), "{script}");
+    sh("touch /srv/sealcast");
+    refused(&host, &["/srv/sealcast"]);
+    sh("rm /srv/sealcast; mkdir -m 700 /srv/sealcast; chown alice /srv/sealcast");
+    refused(&host, &["/srv/sealcast", "belongs to user 61001"]);
+    sh("chown root /srv/sealcast; chmod 777 /srv/sealcast");
+    refused(&host, &["/srv/sealcast", "can be written by everyone"]);
+    sh("chmod 700 /srv/sealcast; mount -t tmpfs -o ro,mode=700 none /srv/sealcast");
+    refused(&host, &["Read-only file system"]);
+    sh("umount /srv/sealcast; mount -t tmpfs -o size=32k,mode=700 none /srv/sealcast");
+    refused(&host, &["no room"]);
+    assert_eq!(host.recordings(), 0, "a recording that could not begin leaves no file");
+    sh("umount /srv/sealcast");
+    assert!(host.run("root", &[SEALCAST, "run", "--", "true"]).status.success());
+}
+
+#[test]
+fn without_recipients_a_signing_key_or_a_home_nothing_starts() {
+    let Some(host) = Host::start() else { return };
+    let config = host.etc("sealcast/config.toml");
+    let text = std::fs::read_to_string(&config).unwrap();
+    let without = text.lines().filter(|line| !line.starts_with("default")).collect::<Vec<_>>().join("\n");
+    std::fs::write(&config, without).unwrap();
+    refused(&host, &["names no recipients"]);
+    std::fs::write(&config, &text).unwrap();
+    std::fs::rename(host.etc("sealcast/signing"), host.etc("sealcast/moved")).unwrap();
+    refused(&host, &["/etc/sealcast/signing"]);
+    std::fs::rename(host.etc("sealcast/moved"), host.etc("sealcast/signing")).unwrap();
+    // Personal mode, in an environment without a home.
+    std::fs::remove_file(&config).unwrap();
+    let ran = host.run("root", &["env", "-u", "HOME", SEALCAST, "run", "--", "id"]);
+    let told = support::host::text(&ran);
+    assert_eq!(ran.status.code(), Some(125), "{told}");
+    assert!(
+        told.contains("neither HOME nor XDG_DATA_HOME") && told.contains("hint: ") && !told.contains("uid="),
+        "{told}"
+    );
+}
+
+#[test]
+fn a_recorder_that_is_killed_takes_the_shell_with_it_and_what_was_sealed_stays_good() {
+    let Some(host) = Host::start() else { return };
+    host.configure("[record]\nflush = \"100ms\"\n");
+    let mut terminal = host.terminal("root", &[SEALCAST, "run", "--", "bash", "--norc"]);
+    terminal.wait_for("# ");
+    terminal.line("echo shell-$$-", "shell-");
+    // The echo of the line itself comes first, then what it printed.
+    let pid: u32 = loop {
+        let before = terminal.wait_for("-");
+        if let Ok(pid) = before.parse() {
+            break pid;
+        }
+    };
+    until("the first flush", || host.last_output().contains(&format!("shell-{pid}-")).then_some(()));
+    let recorder = terminal.pid();
+    assert!(
+        std::fs::read_to_string(format!("/proc/{recorder}/comm")).unwrap().contains("sealcast"),
+        "not the recorder"
+    );
+    assert!(lives(pid));
+    assert_eq!(host.last()["state"], "running");
+    let begin = std::time::Instant::now();
+    // SIGKILL, as nothing else ends it at once.
+    assert!(
+        std::process::Command::new("kill").args(["-9", &recorder.to_string()]).status().unwrap().success()
+    );
+    until("the end of the shell", || (!lives(pid)).then_some(()));
+    let took = begin.elapsed();
+    assert!(took < std::time::Duration::from_secs(2), "{took:?}");
+    let told = host.last();
+    assert_eq!((&told["verdict"], &told["state"]), (&Value::from("torn"), &Value::from("torn")), "{told}");
+    assert!(host.last_output().contains(&format!("shell-{pid}-")));
+    // The next one works as if nothing had been.
+    assert!(host.run("root", &[SEALCAST, "run", "--", "true"]).status.success());
+    assert_eq!(host.last()["verdict"], "intact");
+    println!("the shell was gone after {took:?}; the store is {STORE}");
+}
