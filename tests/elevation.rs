@@ -347,6 +347,17 @@ fn a_configuration_that_others_can_write_stops_everything() {
 }
 
 #[test]
+fn the_example_rules_are_ones_that_sudo_and_doas_accept() {
+    for (checker, option, name) in [("visudo", "-cf", "sudoers"), ("doas", "-C", "doas.conf")] {
+        if has(checker) {
+            let file = format!("{}/doc/examples/{name}", env!("CARGO_MANIFEST_DIR"));
+            let ran = std::process::Command::new(checker).args([option, &file]).output().unwrap();
+            assert!(ran.status.success(), "{}", text(&ran));
+        }
+    }
+}
+
+#[test]
 fn a_set_user_id_copy_refuses_to_work() {
     let Some(host) = Host::start() else { return };
     assert!(
@@ -379,10 +390,20 @@ fn a_hardened_session_is_without_its_capabilities_and_cannot_write_into_the_stor
     let free = run();
     assert_eq!(did(&free), "kill chattr write rm mount", "{free}");
     assert!(free.ends_with("fine\nbob\n"), "{free}");
-    host.configure("[guard]\nprofile = \"hardened\"\nlandlock = true\nscope = true\n");
+    // Column by column, the table of doc/DEPLOY.md.
+    for (more, still) in [
+        ("", "kill write mount"),
+        ("landlock = true\n", "kill"),
+        ("scope = true\n", "write mount"),
+        ("landlock = true\nscope = true\n", ""),
+    ] {
+        host.run("root", &["rm", "-f", "/srv/sealcast/new"]);
+        host.configure(&format!("[guard]\nprofile = \"hardened\"\n{more}"));
+        let held = run();
+        assert_eq!(did(&held), still, "{more}{held}");
+        assert!(held.ends_with("fine\nbob\n"), "{held}");
+    }
     let held = run();
-    assert_eq!(did(&held), "", "{held}");
-    assert!(held.ends_with("fine\nbob\n"), "{held}");
     let bits = held.lines().find_map(|line| line.strip_prefix("CapBnd:")).unwrap();
     let bounding = u64::from_str_radix(bits.trim(), 16).unwrap();
     // sys_ptrace, linux_immutable, sys_module, sys_rawio, bpf, perfmon.

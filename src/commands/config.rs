@@ -4,6 +4,7 @@ use super::Context;
 use crate::console::{Column, Style, Table};
 use crate::error::{Error, Kind, Result};
 use crate::policy::{self, Policy, Profile};
+use crate::record::elevate::find_program;
 use crate::store::period;
 use crate::sys;
 use serde_json::json;
@@ -125,6 +126,11 @@ fn surroundings(policy: &Policy) -> Vec<(bool, String)> {
         }
     } else {
         note(false, "the signing key and the store were not looked at: only root can".to_owned());
+    }
+    if let Some(elevator) = policy.elevator.first()
+        && find_program(elevator).is_none()
+    {
+        note(true, format!("`run.elevator`: there is no `{elevator}` in the directories of the system"));
     }
     if let Some(shell) = &policy.shell
         && !shell.is_file()
