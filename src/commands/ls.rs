@@ -1,11 +1,14 @@
 //! `sealcast ls`
 
 use super::Context;
+use super::filter::Filters;
 use super::recordings::{self, Opened, Reading, clock, moment, shown, who};
 use crate::console::{Column, Style, Table};
-use crate::crypto::identity::Identities;
+use crate::container::Header;
 use crate::error::{Error, Kind, Result};
-use crate::store::seal;
+use crate::search::Condition;
+use crate::search::engine::{header_allows, name_allows};
+use crate::store::seal::Opener;
 use serde_json::json;
 
 /// List recordings
@@ -13,24 +16,11 @@ use serde_json::json;
 /// Newest first. Needs no identity; with one, length, commands, exit status and reason are shown as well.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Only what this user did
-    #[arg(long, value_name = "USER")]
-    user: Option<String>,
-    /// Only what was done as this user
-    #[arg(long = "as", value_name = "USER")]
-    target: Option<String>,
-    /// Only from this host
-    #[arg(long, value_name = "HOST")]
-    host: Option<String>,
-    /// Only what began at or after TIME: `2026-11-22`, `2026-11-22 14:03`, `14:03`, `yesterday`, `2h ago` (UTC)
-    #[arg(long, value_name = "TIME", value_parser = crate::search::when::parse)]
-    since: Option<i64>,
-    /// Only what began before TIME
-    #[arg(long, value_name = "TIME", value_parser = crate::search::when::parse)]
-    until: Option<i64>,
     /// Print JSON lines
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    filters: Filters,
     #[command(flatten)]
     reading: Reading,
 }
@@ -51,7 +41,14 @@ struct Row {
 /// The store cannot be read; recordings that cannot be read are named, and the exit code is 2.
 pub fn run(context: &Context, args: &Args) -> Result<()> {
     let store = args.reading.store(context)?;
-    let identities = args.reading.quiet_identities(context)?;
+    let conditions = args.filters.conditions()?;
+    let opener = Opener::new(args.reading.quiet_identities(context)?);
+    let nothing = Header::default();
+    let sealed = conditions.iter().any(|condition| condition.by_header(&nothing).is_none());
+    if sealed && opener.identities().is_empty() {
+        return Err(Error::new(Kind::Key, "labels, tickets, commands, exit statuses and lengths are sealed, and there is no identity to open them with")
+            .hint("name an identity file with -i FILE"));
+    }
     let (mut listed, mut unreadable) = (0, 0);
     let mut table = Table::new(&[
         ("WHEN (UTC)", Column::Left),
@@ -65,6 +62,9 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
         ("WHY", Column::Flexible),
     ]);
     for found in store.list()?.into_iter().rev() {
+        if found.name.as_ref().is_some_and(|name| !name_allows(&conditions, name)) {
+            continue;
+        }
         let opened = match recordings::open(found) {
             Ok(opened) => opened,
             Err(error) => {
@@ -73,11 +73,22 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
                 continue;
             }
         };
-        if !args.wants(&opened) {
+        if !header_allows(&conditions, opened.reader.header()) {
             continue;
         }
+        let row = Row::read(opened, &opener);
+        match row.satisfies(&conditions) {
+            _ if !sealed => {}
+            Some(true) => {}
+            Some(false) => continue,
+            None => {
+                unreadable += 1;
+                let what = format!("{} is sealed: whether it is meant cannot be told", row.opened.name());
+                Error::new(Kind::Key, what).print(&context.console);
+                continue;
+            }
+        }
         listed += 1;
-        let row = Row::read(opened, &identities);
         if args.json {
             context.console.json(&row.json())?;
         } else {
@@ -87,7 +98,7 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
     if !table.is_empty() {
         context.console.table(&table)?;
     } else if listed == 0 && unreadable == 0 {
-        context.console.note(format!("no recordings in {}", shown(store.dir())));
+        context.console.note(format!("no recordings{} in {}", if conditions.is_empty() { "" } else { " like that" }, shown(store.dir())));
     }
     match unreadable {
         0 => Ok(()),
@@ -96,21 +107,9 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
     }
 }
 
-impl Args {
-    fn wants(&self, opened: &Opened) -> bool {
-        let header = opened.reader.header();
-        let is = |wanted: &Option<String>, found: &str| wanted.as_ref().is_none_or(|wanted| wanted == found);
-        is(&self.user, &header.user)
-            && is(&self.target, &header.target)
-            && is(&self.host, &header.host)
-            && self.since.is_none_or(|since| header.start >= since)
-            && self.until.is_none_or(|until| header.start < until)
-    }
-}
-
 impl Row {
-    fn read(mut opened: Opened, identities: &Identities) -> Self {
-        let unlocked = !identities.is_empty() && seal::unlock(&mut opened.reader, identities).is_ok();
+    fn read(mut opened: Opened, opener: &Opener) -> Self {
+        let unlocked = !opener.identities().is_empty() && opener.open_index(&mut opened.reader).is_ok();
         let (mut length, mut commands, mut exit, mut why) = (None, None, None, None);
         if unlocked {
             let entries = opened.reader.entries();
@@ -127,6 +126,13 @@ impl Row {
             });
         }
         Self { opened, length, commands, exit, why }
+    }
+
+    /// Whether the conditions hold; `None` when the index cannot be read.
+    fn satisfies(&self, conditions: &[Condition]) -> Option<bool> {
+        let reader = &self.opened.reader;
+        let opening = reader.opening().ok()?;
+        Some(conditions.iter().all(|condition| condition.by_index(reader.header(), opening, reader.entries())))
     }
 
     fn add_to(&self, table: &mut Table) {

@@ -44,6 +44,11 @@ pub(super) struct Opened {
 }
 
 impl Reading {
+    /// With these identity files and this directory, as they were named.
+    pub(super) fn new(identity: &[PathBuf], store: Option<&Path>) -> Self {
+        Self { identity: identity.to_vec(), store: store.map(Path::to_path_buf) }
+    }
+
     /// The store.
     pub(super) fn store(&self, context: &Context) -> Result<Store> {
         match &self.store {

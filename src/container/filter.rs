@@ -21,7 +21,7 @@
 //! ```
 //!
 //! and its bit is `x mod 2^b`. So a filter of half the size is the OR of the two halves: the writer builds the largest and
-//! halves it for as long as at most [`MOST_FULL`] of its bits are set. A text may be in the segment when the bits of all its
+//! halves it for as long as at most [`MOST_FULL`] ([`MOST_FULL_SMALL`]) of its bits are set. A text may be in the segment when the bits of all its
 //! trigrams are set; a text of fewer than three scalar values always may.
 //!
 //! Measured on 1 MiB of text each (a log, source code, a listing of packages, a system call trace), 3,000 words of 6 to 16
@@ -46,8 +46,12 @@ const LEAST: u32 = 9;
 const MOST: u32 = 20;
 /// Share of bits that may be set, in thousandths.
 pub const MOST_FULL: u64 = 300;
-/// Output, in bytes, below which a segment has no filter: reading it costs less than its filter would.
-pub const LEAST_RAW: u64 = 64 << 10;
+/// The same in a segment of less than [`SMALL_RAW`] bytes of output, where the filter weighs more.
+pub const MOST_FULL_SMALL: u64 = 500;
+/// See [`MOST_FULL_SMALL`].
+pub const SMALL_RAW: u64 = 64 << 10;
+/// Output, in bytes, below which a segment has no filter: reading it costs hardly more than asking its filter would.
+pub const LEAST_RAW: u64 = 8 << 10;
 /// Largest filter, bytes.
 pub const MAX_LEN: usize = 2 + (1 << MOST) / 8;
 
@@ -126,10 +130,16 @@ impl Builder {
         self.words.fill(0);
     }
 
-    /// The filter, folded; empty (look inside) when more bits are set than [`MOST_FULL`] allows. Forgets everything.
-    pub fn finish(&mut self) -> Vec<u8> {
+    /// The filter of a segment with this many bytes of output, folded; empty (look inside) when the segment is too small or
+    /// more bits are set than may be. Forgets everything.
+    pub fn finish(&mut self, raw: u64) -> Vec<u8> {
+        let most = if raw < SMALL_RAW { MOST_FULL_SMALL } else { MOST_FULL };
+        if raw < LEAST_RAW {
+            self.clear();
+            return Vec::new();
+        }
         let set = |words: &[u64]| words.iter().map(|word| u64::from(word.count_ones())).sum::<u64>();
-        let fits = |set: u64, size: u32| set.saturating_mul(1000) <= MOST_FULL << size;
+        let fits = |set: u64, size: u32| set.saturating_mul(1000) <= most << size;
         let mut size = MOST;
         let mut out = Vec::new();
         if fits(set(&self.words), size) {
@@ -202,7 +212,7 @@ mod tests {
     fn filter(lines: &[String]) -> Vec<u8> {
         let mut builder = Builder::default();
         lines.iter().for_each(|line| builder.add(line));
-        builder.finish()
+        builder.finish(SMALL_RAW)
     }
 
     #[test]
@@ -264,6 +274,20 @@ mod tests {
         let some = filter(&noise[..200]);
         let read = Filter::read(&some).unwrap();
         assert!((100..=300).contains(&read.fullness()), "{}", read.fullness());
+    }
+
+    #[test]
+    fn a_small_segment_has_a_fuller_filter_and_a_tiny_one_none() {
+        let lines: Vec<String> = (0..200).map(|n| format!("{n} {}", n * 7919)).collect();
+        let of = |raw| {
+            let mut builder = Builder::default();
+            lines.iter().for_each(|line| builder.add(line));
+            builder.finish(raw)
+        };
+        assert!(of(LEAST_RAW - 1).is_empty());
+        assert!(of(LEAST_RAW).len() <= of(SMALL_RAW).len());
+        assert!(Filter::read(&of(LEAST_RAW)).unwrap().fullness() <= MOST_FULL_SMALL);
+        assert!(Filter::read(&of(SMALL_RAW)).unwrap().fullness() <= MOST_FULL);
     }
 
     proptest! {

@@ -167,24 +167,32 @@ impl Shared {
 impl ScreenIndexer {
     /// For a terminal of this many columns and rows (0 without one). Without a thread to be had, there is no index.
     pub fn start(size: (u16, u16)) -> Self {
-        Self::filtering(size, filter::LEAST_RAW)
+        Self::begin(size, false)
     }
 
-    /// For an import, which has time: waits until the work is done, and reads everything.
-    pub fn unhurried(size: (u16, u16)) -> Self {
+    /// Makes the same index, but waits for it however long it takes: for sessions that are written from what was recorded
+    /// before.
+    pub fn patient(size: (u16, u16)) -> Self {
+        let mut indexer = Self::begin(size, false);
         let most = Duration::from_secs(3600);
-        let mut indexer = Self::start(size);
-        (indexer.patience, indexer.most_patience, indexer.rate) = (most, most, u64::MAX);
+        (indexer.patience, indexer.most_patience) = (most, most);
         indexer
     }
 
-    /// Filters for segments with at least this many bytes of output.
-    fn filtering(size: (u16, u16), least: u64) -> Self {
+    /// For an import, which has time: waits, and reads floods too.
+    pub fn unhurried(size: (u16, u16)) -> Self {
+        let mut indexer = Self::patient(size);
+        indexer.rate = u64::MAX;
+        indexer
+    }
+
+    /// With `always`, every segment has a filter, however small.
+    fn begin(size: (u16, u16), always: bool) -> Self {
         let shared = Arc::new(Shared::default());
         let theirs = Arc::clone(&shared);
         let thread = std::thread::Builder::new().name("index".to_owned()).spawn(move || {
             // Nothing of the broken state is looked at again.
-            let _ = catch_unwind(AssertUnwindSafe(|| read(&theirs, size, least)));
+            let _ = catch_unwind(AssertUnwindSafe(|| read(&theirs, size, always)));
             theirs.fail();
         });
         if thread.is_err() {
@@ -375,7 +383,7 @@ fn settle(commands: &mut Option<Box<Commands>>, all: bool, shared: &Shared) {
 }
 
 /// The thread.
-fn read(shared: &Shared, size: (u16, u16), least: u64) {
+fn read(shared: &Shared, size: (u16, u16), always: bool) {
     let mut filter = filter::Builder::default();
     let mut shown = Shown::new(size);
     let mut typed = Typed::default();
@@ -427,8 +435,8 @@ fn read(shared: &Shared, size: (u16, u16), least: u64) {
                     since = 0;
                 }
                 typed.finish(&mut |line| add_typed(&mut filter, &line));
-                let made = filter.finish();
-                let good = whole && !fault && raw as u64 >= least;
+                let made = filter.finish(if always { filter::SMALL_RAW } else { raw as u64 });
+                let good = whole && !fault;
                 whole = !shown.is_skimming();
                 raw = 0;
                 let filter = if good { made } else { Vec::new() };

@@ -51,7 +51,7 @@ fn long_session(bytes: usize) -> Vec<Vec<Event>> {
 
 #[test]
 fn a_filter_denies_no_line_that_reading_from_the_keyframe_finds() {
-    let mut indexer = ScreenIndexer::filtering((80, 24), 1);
+    let mut indexer = ScreenIndexer::begin((80, 24), true);
     let segments = index(&mut indexer, long_session(3000));
     assert!(segments.len() > 30, "{} segments", segments.len());
     let mut shown = Shown::new((80, 24));

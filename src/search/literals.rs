@@ -186,7 +186,7 @@ mod tests {
     fn denies(pattern: &str, text: &str) -> bool {
         let mut builder = Builder::default();
         builder.add(text);
-        let bytes = builder.finish();
+        let bytes = builder.finish(1 << 20);
         !need(&parse(pattern).unwrap()).may_be_in(&Filter::read(&bytes).unwrap())
     }
 

@@ -4,6 +4,7 @@
 //! final name at once and is locked (`flock`) while it is written: what is locked is running, what is not and has no
 //! close is torn. Refuses to overwrite, to follow symbolic links inside the store, and to delete anything.
 
+pub mod cache;
 mod file;
 mod name;
 pub mod period;

@@ -116,6 +116,26 @@ impl Opener {
         &self.identities
     }
 
+    /// Takes in an index key that was known before; `file` is the SHA-256 of the recording's beginning.
+    pub(super) fn know(&self, file: [u8; 32], key: [u8; 32]) {
+        lock(&self.known).insert(file, Key::from_bytes(key));
+    }
+
+    pub(super) fn learn(&self, file: [u8; 32], key: [u8; 32]) {
+        let before = lock(&self.known).insert(file, Key::from_bytes(key));
+        self.learned.fetch_add(usize::from(before.is_none()), Ordering::Relaxed);
+    }
+
+    /// Index keys by recording.
+    pub(super) fn known(&self) -> Vec<([u8; 32], Key)> {
+        lock(&self.known).iter().map(|(file, key)| (*file, key.clone())).collect()
+    }
+
+    /// How many index keys were unwrapped that were not known.
+    pub fn learned(&self) -> usize {
+        self.learned.load(Ordering::Relaxed)
+    }
+
     /// Opens metadata and index, and the content where that comes with it.
     ///
     /// # Errors
@@ -146,8 +166,7 @@ impl Opener {
             Ok(text)
         })?;
         if let Some(key) = reader.index_key() {
-            let before = lock(&self.known).insert(*reader.file_id(), Key::from_bytes(key));
-            self.learned.fetch_add(usize::from(before.is_none()), Ordering::Relaxed);
+            self.learn(*reader.file_id(), key);
         }
         Ok(access)
     }

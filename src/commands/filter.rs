@@ -1,0 +1,86 @@
+//! Which recordings are meant: the conditions that several commands share.
+
+use super::Context;
+use crate::error::{Error, Kind, Result};
+use crate::search::{Condition, QueryError};
+use jiff::Timestamp;
+
+/// Conditions as they are typed.
+#[derive(Debug, Default, clap::Args)]
+pub(super) struct Filters {
+    /// Only what this user did; `*` stands for anything, here and below
+    #[arg(long, value_name = "USER")]
+    user: Option<String>,
+    /// Only what was done as this user
+    #[arg(long = "as", value_name = "USER")]
+    target: Option<String>,
+    /// Only from this host
+    #[arg(long, value_name = "HOST")]
+    host: Option<String>,
+    /// Only what began at or after TIME: `2026-11-22`, `2026-11-22 14:03`, `14:03`, `yesterday`, `2h ago` (UTC)
+    #[arg(long, value_name = "TIME")]
+    since: Option<String>,
+    /// Only what began before TIME
+    #[arg(long, value_name = "TIME")]
+    until: Option<String>,
+    /// Only with this label: KEY or KEY=VALUE; may be given several times
+    #[arg(long, value_name = "LABEL")]
+    label: Vec<String>,
+    /// Only with this ticket
+    #[arg(long, value_name = "ID")]
+    ticket: Option<String>,
+    /// Only where a command or program holds this text; may be given several times
+    #[arg(long, value_name = "TEXT")]
+    command: Vec<String>,
+    /// Only what ended with this exit status, or with `!STATUS` any other
+    #[arg(long, value_name = "STATUS")]
+    exit: Option<String>,
+    /// Only what lasted at least this long: `90s`, `5m`, `1h30m`
+    #[arg(long, value_name = "TIME")]
+    min_duration: Option<String>,
+}
+
+impl Filters {
+    /// The conditions as they are meant.
+    ///
+    /// # Errors
+    /// Names the flag whose value is not understood.
+    pub(super) fn conditions(&self) -> Result<Vec<Condition>> {
+        let now = Timestamp::now();
+        let one = [
+            ("user", &self.user),
+            ("as", &self.target),
+            ("host", &self.host),
+            ("since", &self.since),
+            ("until", &self.until),
+            ("ticket", &self.ticket),
+            ("exit", &self.exit),
+            ("min-duration", &self.min_duration),
+        ];
+        let several = self.label.iter().map(|v| ("label", v)).chain(self.command.iter().map(|v| ("command", v)));
+        one.into_iter()
+            .filter_map(|(name, value)| Some((name, value.as_ref()?)))
+            .chain(several)
+            .map(|(name, value)| {
+                Condition::parse(name, value, now).map_err(|why| {
+                    let value = crate::text::escaped(value);
+                    Error::new(Kind::Usage, format!("--{name} `{value}`: {why}"))
+                })
+            })
+            .collect()
+    }
+}
+
+/// Shows where in a query something is wrong, and gives the error to end with.
+pub(super) fn wrong_query(context: &Context, error: &QueryError) -> Error {
+    let (text, from, width) = error.place();
+    if !text.is_empty() && !error.at.is_empty() {
+        context.console.note(format_args!("    {text}"));
+        context.console.note(format_args!("    {}{}", " ".repeat(from), "^".repeat(width)));
+    }
+    let told = Error::new(Kind::Usage, error.what.clone());
+    match &error.hint {
+        Some(hint) => told.hint(hint.clone()),
+        None => told,
+    }
+}

@@ -1,0 +1,302 @@
+//! `sealcast search`
+
+use super::Context;
+use super::filter::{self, Filters};
+use super::recordings::{Reading, clock, ms, name};
+use crate::console::Style as Ink;
+use crate::error::{Error, Kind, Result};
+use crate::search::engine::name_allows;
+use crate::search::{Answer, Field, Fields, Hit, Match, Options, Query, Style, search};
+use crate::store::seal::Opener;
+use crate::store::{Found, cache};
+use jiff::Timestamp;
+use serde_json::json;
+use std::ffi::OsString;
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+use std::time::Instant;
+
+/// Search what was shown, run and typed
+///
+/// Looks in what stood on the screen (also inside editors and pagers), in commands and executed programs, in what was
+/// typed, and in who, where and why. Exit status 0 with a hit, 1 without, 2 when something could not be searched.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// What to look for: literal text; capital letters count only when there are some
+    #[arg(value_name = "PATTERN")]
+    pattern: OsString,
+    /// PATTERN is a regular expression
+    #[arg(short = 'e', long)]
+    regex: bool,
+    /// PATTERN is a query: texts, `"quoted texts"`, `/regexes/`, `field:text` and `condition:value` with and, or, not, ( )
+    #[arg(short = 'q', long, conflicts_with = "regex")]
+    query: bool,
+    /// Whole words only
+    #[arg(short = 'w', long)]
+    word: bool,
+    /// Capital letters never count
+    #[arg(short = 'i', long)]
+    ignore_case: bool,
+    /// Where to look: screen, command, exec, input, meta, with commas between them
+    #[arg(long = "in", value_name = "FIELDS", value_parser = Fields::parse)]
+    fields: Option<Fields>,
+    /// Show this many lines before and after a hit on the screen
+    #[arg(short = 'C', long, value_name = "LINES", default_value_t = 0)]
+    context: u8,
+    /// Stop after this many hits
+    #[arg(long, value_name = "N")]
+    limit: Option<u64>,
+    /// Only how many hits each recording has
+    #[arg(short = 'c', long, conflicts_with_all = ["files", "context"])]
+    count: bool,
+    /// Only the files of the recordings that match
+    #[arg(short = 'l', long, conflicts_with = "context")]
+    files: bool,
+    /// Print JSON lines
+    #[arg(long)]
+    json: bool,
+    /// Neither use nor keep index keys in the cache
+    #[arg(long)]
+    no_cache: bool,
+    /// An identity file to open recordings with; may be given several times
+    ///
+    /// Without it, your own identity is used where there is one.
+    #[arg(long, value_name = "FILE")]
+    identity: Vec<PathBuf>,
+    /// The directory of the recordings
+    ///
+    /// Without it: that of the host's configuration where you can read it, or else your own.
+    #[arg(long, value_name = "DIR")]
+    store: Option<PathBuf>,
+    #[command(flatten)]
+    filters: Filters,
+}
+
+/// What is counted over all recordings.
+#[derive(Default)]
+struct Sums {
+    hits: u64,
+    more: u64,
+    matching: usize,
+    /// Recordings of which no segment was read.
+    unread: usize,
+    unreadable: usize,
+    segments: usize,
+    read: usize,
+}
+
+/// Runs it. Gives the exit status.
+///
+/// # Errors
+/// The query is wrong, or there is nothing to search with.
+pub fn run(context: &Context, args: &Args) -> Result<u8> {
+    let begun = Instant::now();
+    let conditions = args.filters.conditions()?;
+    let query = args.query(context)?.and(conditions.iter().cloned());
+    let reading = Reading::new(&args.identity, args.store.as_deref());
+    let store = reading.store(context)?;
+    let all = store.list()?;
+    let of = all.len();
+    let recordings: Vec<Found> = all
+        .into_iter()
+        .filter(|found| found.name.as_ref().is_none_or(|name| name_allows(&conditions, name)))
+        .collect();
+    if recordings.is_empty() {
+        context.console.note(match of {
+            0 => format!("no recordings in {}", store.dir().display()),
+            of => format!("none of {of} recordings lies in that time"),
+        });
+        return Ok(1);
+    }
+    let identities = reading.identities(context)?;
+    if identities.is_empty() {
+        return Err(Error::new(Kind::Key, "recordings are sealed, and there is no identity to open them with")
+            .hint("name an identity file with --identity FILE"));
+    }
+    let opener = Opener::new(identities);
+    let cached = context.personal().ok().map(|personal| personal.root().join("cache").join("index-keys"));
+    let cached = cached.filter(|_| !args.no_cache);
+    if let Some(path) = &cached {
+        cache::load(path, &opener);
+    }
+    let options = Options {
+        context: args.context.into(),
+        first_only: args.files,
+        most: args.limit.map_or(Options::default().most, |limit| usize::try_from(limit).unwrap_or(usize::MAX))
+            .clamp(1, Options::default().most),
+        ..Options::default()
+    };
+    let mut sums = Sums::default();
+    let mut failure = None;
+    let mut progress = context.console.progress("searching", recordings.len() as u64);
+    let told = search(&recordings, &opener, &query, &options, &mut |found, answer| {
+        progress.advance(1);
+        match report(context, args, found, answer, &mut sums) {
+            Ok(()) if args.limit.is_some_and(|limit| sums.hits >= limit) => ControlFlow::Break(()),
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => {
+                failure = Some(error);
+                ControlFlow::Break(())
+            }
+        }
+    });
+    drop(progress);
+    if let Some(error) = failure {
+        return Err(error);
+    }
+    if let Some(path) = &cached
+        && let Err(error) = cache::save(path, &opener)
+    {
+        context.console.note(format_args!("index keys are not kept for the next search: {error}"));
+    }
+    context.console.flush()?;
+    context.console.note(sums.line(told, of, recordings.len(), begun));
+    Ok(match sums {
+        Sums { unreadable: 1.., .. } => 2,
+        Sums { matching: 1.., .. } => 0,
+        _ => 1,
+    })
+}
+
+impl Args {
+    fn query(&self, context: &Context) -> Result<Query> {
+        let Some(pattern) = self.pattern.to_str() else {
+            let shown = crate::text::Escaped(self.pattern.as_encoded_bytes());
+            return Err(Error::new(Kind::Usage, format!("the pattern is no UTF-8: {shown}"))
+                .hint("what stood on a screen is text; bytes that are none were never shown"));
+        };
+        let style = Style { regex: self.regex, word: self.word, ignore_case: self.ignore_case };
+        let fields = self.fields.unwrap_or(Fields::EVERYWHERE);
+        let query = match self.query {
+            true => Query::parse(pattern, style, fields, Timestamp::now()),
+            false => Query::text(pattern, style, fields),
+        };
+        query.map_err(|error| filter::wrong_query(context, &error))
+    }
+}
+
+fn report(context: &Context, args: &Args, found: &Found, answer: Answer, sums: &mut Sums) -> Result<()> {
+    sums.segments += answer.segments;
+    sums.read += answer.read;
+    sums.unread += usize::from(answer.read == 0);
+    if let Some(why) = &answer.fault {
+        sums.unreadable += 1;
+        let what = if answer.found.is_some() { "only in part" } else { "not" };
+        context.console.remark("error", Ink::Red, format_args!("{} could {what} be searched: {why}", name(found)));
+    }
+    let Some(mut matched) = answer.found else { return Ok(()) };
+    sums.matching += 1;
+    if let Some(limit) = args.limit {
+        let left = usize::try_from(limit.saturating_sub(sums.hits)).unwrap_or(usize::MAX);
+        if matched.hits.len() > left {
+            matched.hits.truncate(left);
+            matched.more = 0;
+        }
+    }
+    sums.hits += matched.hits.len() as u64;
+    sums.more += matched.more;
+    if args.files {
+        context.console.line(found.path.display())?;
+    } else if args.count {
+        let count = matched.hits.len() as u64 + matched.more;
+        match args.json {
+            true => context.console.json(&json!({ "path": found.path.to_string_lossy(), "hits": count }))?,
+            false => context.console.line(format_args!("{}  {count}", name(found)))?,
+        }
+    } else {
+        for hit in &matched.hits {
+            match args.json {
+                true => context.console.json(&hit_json(found, &matched, hit))?,
+                false => print(context, args, found, &matched, hit)?,
+            }
+        }
+        if matched.hits.is_empty() && !args.json {
+            // Conditions alone: the recording itself is the hit.
+            context.console.line(format_args!("{}  {}", name(found), who(&matched)))?;
+        }
+    }
+    Ok(context.console.flush()?)
+}
+
+impl Sums {
+    fn line(&self, told: usize, of: usize, asked: usize, begun: Instant) -> String {
+        let plural = |n: u64, what: &str| if n == 1 { format!("1 {what}") } else { format!("{n} {what}s") };
+        let mut line = plural(self.hits, "hit");
+        if self.more > 0 {
+            line.push_str(&format!(" ({} more not shown)", self.more));
+        }
+        line.push_str(&format!(" in {} of {}", self.matching, plural(of as u64, "recording")));
+        let skipped = of - asked + self.unread;
+        let read = self.segments.saturating_sub(self.read);
+        line.push_str(&format!(" ({skipped} skipped by index; {read} of {} not read)", plural(self.segments as u64, "segment")));
+        if self.unreadable > 0 {
+            line.push_str(&format!(" · {} could not be searched", self.unreadable));
+        }
+        if told < asked {
+            line.push_str(" · stopped at the limit");
+        }
+        line.push_str(&format!(" · {:.2} s", begun.elapsed().as_secs_f64()));
+        line
+    }
+}
+
+fn who(matched: &Match) -> String {
+    let header = &matched.header;
+    match (header.user.as_str(), header.target.as_str()) {
+        (user, target) if user == target || target.is_empty() => format!("{} {user}", header.host),
+        (user, target) => format!("{} {user}→{target}", header.host),
+    }
+}
+
+fn utc(matched: &Match, hit: &Hit) -> i64 {
+    let since = hit.time.map_or(0, |time| i64::try_from(ms(time)).unwrap_or(i64::MAX));
+    matched.header.start.saturating_add(since)
+}
+
+fn print(context: &Context, args: &Args, found: &Found, matched: &Match, hit: &Hit) -> Result<()> {
+    let around = |line: &String| context.console.line(format_args!("    {line}"));
+    if args.context > 0 && hit.field == Field::Screen {
+        hit.before.iter().try_for_each(around)?;
+    }
+    let when = Timestamp::from_millisecond(utc(matched, hit))
+        .map_or_else(|_| "?".to_owned(), |time| time.strftime("%m-%d %H:%M:%SZ").to_string());
+    let offset = hit.time.map_or_else(|| "-".to_owned(), |time| format!("+{}", clock(ms(time))));
+    let exit = hit.exit.map(|exit| format!("  [{exit}]")).unwrap_or_default();
+    context.console.line(format_args!(
+        "{}  {when} {offset}  {}  {:<7}  {}{exit}",
+        name(found),
+        who(matched),
+        hit.field.name(),
+        hit.text
+    ))?;
+    if args.context > 0 && hit.field == Field::Screen {
+        hit.after.iter().try_for_each(around)?;
+        context.console.line("--")?;
+    }
+    Ok(())
+}
+
+fn hit_json(found: &Found, matched: &Match, hit: &Hit) -> serde_json::Value {
+    let id = found.name.as_ref().map(|name| name.id.clone());
+    let at = hit.time.map(|time| format!("{}@{}", name(found), clock(ms(time))));
+    json!({
+        "id": id,
+        "path": found.path.to_string_lossy(),
+        "host": matched.header.host,
+        "user": matched.header.user,
+        "target": matched.header.target,
+        "start_ms": matched.header.start,
+        "field": hit.field.name(),
+        "time_ms": hit.time.map(ms),
+        "utc_ms": utc(matched, hit),
+        "stood_ms": hit.stood.map(ms),
+        "play": at,
+        "text": hit.text,
+        "from": hit.at.start,
+        "to": hit.at.end,
+        "exit": hit.exit,
+        "command": hit.command,
+        "before": hit.before,
+        "after": hit.after,
+    })
+}
