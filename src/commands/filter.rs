@@ -57,7 +57,8 @@ impl Filters {
             ("exit", &self.exit),
             ("min-duration", &self.min_duration),
         ];
-        let several = self.label.iter().map(|v| ("label", v)).chain(self.command.iter().map(|v| ("command", v)));
+        let several =
+            self.label.iter().map(|v| ("label", v)).chain(self.command.iter().map(|v| ("command", v)));
         one.into_iter()
             .filter_map(|(name, value)| Some((name, value.as_ref()?)))
             .chain(several)

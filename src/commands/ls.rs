@@ -98,7 +98,11 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
     if !table.is_empty() {
         context.console.table(&table)?;
     } else if listed == 0 && unreadable == 0 {
-        context.console.note(format!("no recordings{} in {}", if conditions.is_empty() { "" } else { " like that" }, shown(store.dir())));
+        context.console.note(format!(
+            "no recordings{} in {}",
+            if conditions.is_empty() { "" } else { " like that" },
+            shown(store.dir())
+        ));
     }
     match unreadable {
         0 => Ok(()),
@@ -132,7 +136,9 @@ impl Row {
     fn satisfies(&self, conditions: &[Condition]) -> Option<bool> {
         let reader = &self.opened.reader;
         let opening = reader.opening().ok()?;
-        Some(conditions.iter().all(|condition| condition.by_index(reader.header(), opening, reader.entries())))
+        Some(
+            conditions.iter().all(|condition| condition.by_index(reader.header(), opening, reader.entries())),
+        )
     }
 
     fn add_to(&self, table: &mut Table) {

@@ -110,8 +110,11 @@ pub fn run(context: &Context, args: &Args) -> Result<u8> {
     }
     let identities = reading.identities(context)?;
     if identities.is_empty() {
-        return Err(Error::new(Kind::Key, "recordings are sealed, and there is no identity to open them with")
-            .hint("name an identity file with --identity FILE"));
+        return Err(Error::new(
+            Kind::Key,
+            "recordings are sealed, and there is no identity to open them with",
+        )
+        .hint("name an identity file with --identity FILE"));
     }
     let opener = Opener::new(identities);
     let cached = context.personal().ok().map(|personal| personal.root().join("cache").join("index-keys"));
@@ -122,7 +125,9 @@ pub fn run(context: &Context, args: &Args) -> Result<u8> {
     let options = Options {
         context: args.context.into(),
         first_only: args.files,
-        most: args.limit.map_or(Options::default().most, |limit| usize::try_from(limit).unwrap_or(usize::MAX))
+        most: args
+            .limit
+            .map_or(Options::default().most, |limit| usize::try_from(limit).unwrap_or(usize::MAX))
             .clamp(1, Options::default().most),
         ..Options::default()
     };
@@ -182,7 +187,11 @@ fn report(context: &Context, args: &Args, found: &Found, answer: Answer, sums: &
     if let Some(why) = &answer.fault {
         sums.unreadable += 1;
         let what = if answer.found.is_some() { "only in part" } else { "not" };
-        context.console.remark("error", Ink::Red, format_args!("{} could {what} be searched: {why}", name(found)));
+        context.console.remark(
+            "error",
+            Ink::Red,
+            format_args!("{} could {what} be searched: {why}", name(found)),
+        );
     }
     let Some(mut matched) = answer.found else { return Ok(()) };
     sums.matching += 1;
@@ -228,7 +237,10 @@ impl Sums {
         line.push_str(&format!(" in {} of {}", self.matching, plural(of as u64, "recording")));
         let skipped = of - asked + self.unread;
         let read = self.segments.saturating_sub(self.read);
-        line.push_str(&format!(" ({skipped} skipped by index; {read} of {} not read)", plural(self.segments as u64, "segment")));
+        line.push_str(&format!(
+            " ({skipped} skipped by index; {read} of {} not read)",
+            plural(self.segments as u64, "segment")
+        ));
         if self.unreadable > 0 {
             line.push_str(&format!(" · {} could not be searched", self.unreadable));
         }

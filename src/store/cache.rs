@@ -64,7 +64,8 @@ pub fn save(path: &Path, opener: &Opener) -> Result<(), Error> {
         .flatten()
         .filter(|recipient| recipient.needs_plugin().is_none())
         .collect();
-    let key = Key::random().map_err(|error| sys::Error::at("make a key for", path, std::io::Error::other(error)))?;
+    let key = Key::random()
+        .map_err(|error| sys::Error::at("make a key for", path, std::io::Error::other(error)))?;
     let wrapped = recipient::wrap(&recipients, key.bytes()).map_err(Error::Wrap)?;
     let mut plain = Zeroizing::new(Vec::new());
     for (file, key) in opener.known().into_iter().take(MOST) {
@@ -106,7 +107,8 @@ mod tests {
         save(&path, &first).unwrap();
         let second = opener(&mine);
         load(&path, &second);
-        let mut known: Vec<_> = second.known().into_iter().map(|(file, key)| (file[0], key.bytes()[0])).collect();
+        let mut known: Vec<_> =
+            second.known().into_iter().map(|(file, key)| (file[0], key.bytes()[0])).collect();
         known.sort_unstable();
         assert_eq!((known, second.learned()), (vec![(1, 2), (3, 4)], 0));
         let stranger = opener(&other);
