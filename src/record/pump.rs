@@ -27,8 +27,9 @@ use std::time::Duration;
 const BUFFER: usize = 16 << 10;
 /// Size of the buffers of streams that pass through pipes: as much as a pipe holds.
 const STREAM_BUFFER: usize = 64 << 10;
-/// A read shorter than this is somebody typing: it is shown without looking for more.
-const SHORT: usize = 512;
+/// A PTY gives at most this much at once (`N_TTY_BUF_SIZE` - 1 in the kernel). A shorter read has emptied it: it is
+/// shown without looking for more.
+const SHORT: usize = 4095;
 /// How often one direction is served before all others are looked at.
 const TURNS: usize = 16;
 /// After the child's end: how long silence is waited for before what holds the output open is left behind.

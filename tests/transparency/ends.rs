@@ -1,6 +1,7 @@
 //! How a session ends, and what is left behind.
 
-use crate::support::sandbox::Sandbox;
+use crate::support::sandbox::{SIZE, Sandbox};
+use crate::support::terminal::Terminal;
 use crate::support::{children, descendants, lives, pause, until};
 use std::os::unix::process::ExitStatusExt as _;
 use std::time::{Duration, Instant};
@@ -18,7 +19,13 @@ fn the_exit_code_of_the_child_is_ours() {
 fn the_signal_that_ended_the_child_ends_us_without_a_core() {
     for (name, signal) in [("TERM", 15), ("KILL", 9), ("HUP", 1), ("SEGV", 11), ("ABRT", 6)] {
         let sandbox = Sandbox::new();
-        let status = sandbox.run(&["sh", "-c", &format!("kill -{name} $$")]).wait_end();
+        // Cores are allowed, so that one that is dumped is seen. (Not of the child: that is its own affair.)
+        let script = format!("ulimit -c 0; kill -{name} $$");
+        let wrapped = sandbox.wrapped(&["sh", "-c", &script]);
+        let mut command = sandbox.command("bash");
+        command.args(["-c", "ulimit -c unlimited; exec \"$0\" \"$@\""]);
+        command.arg(wrapped.get_program()).args(wrapped.get_args());
+        let status = Terminal::start(&command, SIZE).wait_end();
         assert_eq!((status.signal(), status.core_dumped()), (Some(signal), false), "{name}: {status}");
         assert_eq!(sandbox.recorded_exit(), Some(128 + signal));
     }
@@ -117,7 +124,7 @@ fn a_half_typed_line_is_never_executed() {
         std::fs::write(&victim, "precious").unwrap();
         let options: &[&str] = if way == "fail" { &["--fail-after", "2000"] } else { &[] };
         let command = sandbox.wrapped_with(options, &["bash", "--norc", "-i"]);
-        let mut terminal = crate::support::terminal::Terminal::start(&command, crate::support::sandbox::SIZE);
+        let mut terminal = Terminal::start(&command, SIZE);
         terminal.wait_for("PROMPT> ");
         let below = descendants(terminal.pid());
         terminal.line(&format!("trap 'echo bye > {}' EXIT", trace.display()), "PROMPT> ");
@@ -180,7 +187,7 @@ fn the_terminal_is_as_it_was_found_after_every_way_out() {
     for (way, options, words) in ways {
         let sandbox = Sandbox::new();
         let command = sandbox.wrapped_with(options, words);
-        let mut terminal = crate::support::terminal::Terminal::start(&command, crate::support::sandbox::SIZE);
+        let mut terminal = Terminal::start(&command, SIZE);
         terminal.wait_end();
         assert!(!terminal.is_raw(), "{way}: the terminal is still raw");
     }
@@ -198,7 +205,7 @@ fn a_panic_leaves_no_child_behind_and_its_message_can_be_read() {
     let sandbox = Sandbox::new();
     let command =
         sandbox.wrapped_with(&["--panic-at", "PANIC"], &["sh", "-c", "read x; echo PANIC; sleep 1000"]);
-    let mut terminal = crate::support::terminal::Terminal::start(&command, crate::support::sandbox::SIZE);
+    let mut terminal = Terminal::start(&command, SIZE);
     let below = until("the child", || Some(descendants(terminal.pid())).filter(|below| below.len() == 2));
     terminal.send("\r");
     terminal.wait_for("panicked at");
@@ -213,7 +220,7 @@ fn a_recorder_that_fails_ends_the_session_and_says_why() {
     let sandbox = Sandbox::new();
     let command =
         sandbox.wrapped_with(&["--fail-after", "1000"], &["sh", "-c", "seq 1 1000; exec sleep 1000"]);
-    let mut terminal = crate::support::terminal::Terminal::start(&command, crate::support::sandbox::SIZE);
+    let mut terminal = Terminal::start(&command, SIZE);
     terminal.wait_for("sealcast: the recording cannot be written: no space left\r\n");
     assert!(!terminal.wait_end().success());
 }
@@ -224,7 +231,7 @@ fn a_recorder_that_is_lost_ends_the_session_or_is_told_of_by_policy() {
         let sandbox = Sandbox::new();
         let options = ["--fail-after", "0", "--on-loss", policy];
         let command = sandbox.wrapped_with(&options, &["sh", "-c", "echo one; read x; echo two; exit 5"]);
-        let mut terminal = crate::support::terminal::Terminal::start(&command, crate::support::sandbox::SIZE);
+        let mut terminal = Terminal::start(&command, SIZE);
         terminal.wait_for("sealcast: the recorder failed");
         if ends {
             assert!(terminal.wait_end().signal().is_some());
