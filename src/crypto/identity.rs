@@ -9,7 +9,7 @@ use super::prompt::{Callbacks, Prompt, PromptError, secret};
 use super::recipient::{self, Recipient, Slot};
 use age::secrecy::ExposeSecret as _;
 use std::fmt;
-use std::io::Read as _;
+use std::io::{BufRead as _, Read as _};
 use std::path::{Path, PathBuf};
 use std::str::FromStr as _;
 use std::sync::{Arc, OnceLock};
@@ -17,6 +17,8 @@ use zeroize::Zeroizing;
 
 /// The longest identity file that is read, in bytes.
 pub const MAX_FILE: u64 = 256 << 10;
+/// The longest SSH private key that is read, in bytes: RSA with 16384 bits has 12,000.
+const MAX_SSH: usize = 32 << 10;
 /// The most identities in one file.
 const MAX_IDENTITIES: usize = 256;
 /// The longest secret that is unwrapped, in bytes: an identity file of a longer period is the longest we make.
@@ -289,7 +291,10 @@ fn checked_slots(age_file: &[u8]) -> Result<Vec<Slot>, UnwrapError> {
     if age_file.len() > recipient::MAX_AGE_FILE {
         return Err(UnwrapError::TooLong);
     }
-    recipient::slots(age_file).ok_or_else(|| UnwrapError::NotAge("its header is not one".into()))
+    let slots =
+        recipient::slots(age_file).ok_or_else(|| UnwrapError::NotAge("its header is not one".into()))?;
+    // Every slot costs every identity a multiplication on a curve.
+    if slots.len() > recipient::MAX_RECIPIENTS { Err(UnwrapError::TooLong) } else { Ok(slots) }
 }
 
 enum Outcome {
@@ -301,8 +306,9 @@ enum Outcome {
 
 fn open_with(identities: &[Unwrapper], age_file: &[u8]) -> Result<Zeroizing<Vec<u8>>, Outcome> {
     use age::DecryptError as E;
-    // The unbuffered reader is quadratic in the number of recipients.
-    let decryptor = age::Decryptor::new_buffered(age_file)
+    let (_, header) = recipient::scan(age_file).unwrap_or_default();
+    let (header, rest) = age_file.split_at_checked(header).unwrap_or((&[], age_file));
+    let decryptor = age::Decryptor::new_buffered(AgeFile { header, rest })
         .map_err(|error| Outcome::Fatal(UnwrapError::NotAge(recipient::one_line(&error.to_string()))))?;
     let reader =
         decryptor.decrypt(identities.iter().map(|i| i.as_ref() as &dyn age::Identity)).map_err(|error| {
@@ -321,6 +327,39 @@ fn open_with(identities: &[Unwrapper], age_file: &[u8]) -> Result<Zeroizing<Vec<
             }
         })?;
     bounded(reader).map_err(Outcome::Fatal)
+}
+
+/// An age file whose header is handed over in one piece. The age library's readers begin to parse anew after every byte
+/// or, buffered, after every line: they take minutes over a header of a megabyte.
+struct AgeFile<'a> {
+    header: &'a [u8],
+    rest: &'a [u8],
+}
+
+impl std::io::Read for AgeFile<'_> {
+    fn read(&mut self, to: &mut [u8]) -> std::io::Result<usize> {
+        if self.header.is_empty() { self.rest.read(to) } else { self.header.read(to) }
+    }
+}
+
+impl std::io::BufRead for AgeFile<'_> {
+    fn fill_buf(&mut self) -> std::io::Result<&[u8]> {
+        Ok(if self.header.is_empty() { self.rest } else { self.header })
+    }
+
+    fn consume(&mut self, amount: usize) {
+        if self.header.is_empty() { self.rest.consume(amount) } else { self.header.consume(amount) }
+    }
+
+    /// As much as asked for and, at the start, more: the whole header.
+    fn read_until(&mut self, end: u8, to: &mut Vec<u8>) -> std::io::Result<usize> {
+        if self.header.is_empty() {
+            return self.rest.read_until(end, to);
+        }
+        let header = std::mem::take(&mut self.header);
+        to.extend_from_slice(header);
+        Ok(header.len())
+    }
 }
 
 /// Reads at most [`MAX_SECRET`] bytes. The buffer is reserved whole, so that no copy is left behind by growing.
@@ -504,6 +543,9 @@ impl Content {
     }
 
     fn ssh(text: &str) -> Result<Self, String> {
+        if text.len() > MAX_SSH {
+            return Err(format!("{} bytes, an SSH private key has at most {MAX_SSH}", text.len()));
+        }
         if let Ok(key) = ssh_key::PrivateKey::from_openssh(text.trim_end())
             && let ssh_key::Kdf::Bcrypt { rounds, .. } = key.kdf()
             && *rounds > MAX_BCRYPT
@@ -511,6 +553,7 @@ impl Content {
             return Err(format!("{rounds} bcrypt rounds, at most {MAX_BCRYPT} are accepted"));
         }
         let damaged = |_| "it is no private key we can read (OpenSSH format, Ed25519 or RSA)".to_owned();
+        let text = unwrapped_pem(text)?;
         let key = age::ssh::Identity::from_buffer(text.as_bytes(), None).map_err(damaged)?;
         if let age::ssh::Identity::Unsupported(why) = &key {
             use age::ssh::UnsupportedKey as U;
@@ -535,6 +578,25 @@ impl Content {
         let public = public.to_string().parse().map_err(|error: recipient::ParseError| error.to_string())?;
         Ok(Self::Ssh { key: Box::new(key), public: Box::new(public) })
     }
+}
+
+/// The same key with its base64 in one line: the parser of the age library begins anew at every line, and takes minutes
+/// over a short file with many of them.
+fn unwrapped_pem(text: &str) -> Result<Zeroizing<String>, String> {
+    let mut whole = Zeroizing::new(String::with_capacity(text.len() + 2));
+    for line in text.lines().map(str::trim_end) {
+        if line.starts_with("Proc-Type:") {
+            return Err("its old PEM encryption is weak; `ssh-keygen -p -f FILE` converts it".into());
+        }
+        if line.starts_with("-----END") {
+            whole.push('\n');
+        }
+        whole.push_str(line);
+        if line.starts_with("-----") {
+            whole.push('\n');
+        }
+    }
+    Ok(whole)
 }
 
 #[cfg(test)]

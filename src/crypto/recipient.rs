@@ -448,18 +448,26 @@ pub(super) fn ssh_tag(blob: &[u8]) -> String {
 /// To whom an age file is sealed, from its public header. Nothing is authenticated: for messages to people only.
 /// `None` when it is no age file.
 pub fn slots(age_file: &[u8]) -> Option<Vec<Slot>> {
+    scan(age_file).map(|(slots, _)| slots)
+}
+
+/// The slots, and the length of the header in bytes.
+pub(super) fn scan(age_file: &[u8]) -> Option<(Vec<Slot>, usize)> {
     let head = age_file.get(..age_file.len().min(MAX_AGE_FILE))?;
-    let mut lines = head.split(|byte| *byte == b'\n');
-    if lines.next()? != b"age-encryption.org/v1" {
+    let mut lines = head.split_inclusive(|byte| *byte == b'\n');
+    let first = lines.next()?;
+    if first != b"age-encryption.org/v1\n" {
         return None;
     }
+    let mut length = first.len();
     let mut found = Vec::new();
     for line in lines {
+        length += line.len();
         if line.starts_with(b"---") {
-            return Some(found);
+            return Some((found, length));
         }
         let Some(stanza) = line.strip_prefix(b"-> ") else { continue };
-        let mut words = std::str::from_utf8(stanza).ok()?.split(' ');
+        let mut words = std::str::from_utf8(stanza).ok()?.trim_end_matches('\n').split(' ');
         let kind = words.next()?.to_owned();
         // Stanzas of random types keep readers honest about unknown ones; they are nobody's.
         if kind.ends_with("-grease") {

@@ -3,5 +3,6 @@
 
 mod bad_input;
 mod keys;
+mod players;
 mod reading;
 mod sandbox;
