@@ -9,7 +9,7 @@ use super::prompt::{Callbacks, Prompt, PromptError, secret};
 use super::recipient::{self, Recipient, Slot};
 use age::secrecy::ExposeSecret as _;
 use std::fmt;
-use std::io::{BufRead as _, Read as _};
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::str::FromStr as _;
 use std::sync::{Arc, OnceLock};
