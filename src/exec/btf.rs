@@ -95,7 +95,7 @@ impl<'a> Btf<'a> {
             bits = bits.checked_add(member.bits).ok_or_else(missing)?;
             kind = member.kind;
         }
-        if bits % 8 != 0 {
+        if !bits.is_multiple_of(8) {
             return Err(missing());
         }
         i32::try_from(bits / 8).map_err(|_| missing())

@@ -18,6 +18,8 @@ use crate::cast::{Command, Exec, Source, Trust};
 pub const SETTLE: u64 = 300;
 /// How long what the kernel tells waits for marks that were written before it, but are read after it.
 const LAG: u64 = 60;
+/// How far the times of the kernel's trace and those of the session may lie apart.
+const SLACK: u64 = 3;
 /// Programs kept with one entry; a longer list goes on in a further entry.
 const MAX_EXECS: usize = 1_000;
 /// Lines of one command that are kept from the screen.
@@ -436,8 +438,10 @@ impl Tracker {
 
     /// Whether something else than the shell's own prompt was typed at while an entry ran, before `time`.
     pub(super) fn inner_began_before(&self, time: u64) -> bool {
-        let began = |id: u64| self.entries.iter().any(|e| e.id == id && e.begin <= time);
-        self.told && matches!(self.place, Place::Running(_)) && self.inner.is_some_and(began)
+        let latest = time.saturating_add(SLACK);
+        let Place::Running(running) = self.place else { return false };
+        let inner = |e: &Entry| e.id > running && e.command.source == Source::Screen && !e.guess;
+        self.told && self.entries.iter().any(|e| inner(e) && e.begin <= latest)
     }
 
     pub(super) fn open(&mut self, command: Command, begin: u64, guess: bool) -> u64 {
@@ -457,7 +461,9 @@ impl Tracker {
 
     /// The entry to which the shell's own doings at `time` belong: the latest that had begun and not ended.
     pub(super) fn at(&self, time: u64) -> Option<u64> {
-        let running = |e: &&Entry| e.begin <= time && e.closed.is_none_or(|closed| closed >= time);
+        // The two clocks begin within a few milliseconds of one another.
+        let latest = time.saturating_add(SLACK);
+        let running = |e: &&Entry| e.begin <= latest && e.closed.is_none_or(|closed| closed >= time);
         self.entries.iter().filter(running).max_by_key(|e| (e.begin, e.id)).map(|e| e.id)
     }
 

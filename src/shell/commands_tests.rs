@@ -1,1 +1,239 @@
+use super::*;
+use crate::shell::screen::Line;
 
+/// A screen of one line, enough for a shell without an editor.
+#[derive(Default)]
+struct OneLine(String);
+
+impl Screen for OneLine {
+    fn feed(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            match byte {
+                b'\n' => self.0.clear(),
+                b'\r' => {}
+                other => self.0.push(char::from(*other)),
+            }
+        }
+    }
+
+    fn line(&mut self) -> Option<Line> {
+        Some(Line { text: self.0.trim_end().into(), before: self.0.clone() })
+    }
+}
+
+/// A session driven by hand; every step takes a second.
+struct Hand {
+    tracker: Tracker,
+    screen: OneLine,
+    time: u64,
+}
+
+impl Hand {
+    fn new() -> Self {
+        Self { tracker: Tracker::new(Some(10)), screen: OneLine::default(), time: 0 }
+    }
+
+    fn prompt(&mut self, status: i32) -> &mut Self {
+        self.time += 1_000;
+        let (time, screen) = (self.time, &mut self.screen);
+        self.tracker.mark(time, Mark::End { status: Some(status), pipe: vec![], cancelled: false }, screen);
+        self.tracker.mark(time, Mark::Prompt { cwd: Some("/srv".into()) }, screen);
+        self.shows("# ")
+    }
+
+    fn shows(&mut self, text: &str) -> &mut Self {
+        self.tracker.output(self.time, text.as_bytes(), &mut self.screen);
+        self
+    }
+
+    /// Typed and echoed, Enter included.
+    fn types(&mut self, line: &str) -> &mut Self {
+        self.time += 1_000;
+        self.tracker.input(self.time, &line.as_bytes()[..1.min(line.len())], &mut self.screen);
+        self.shows(line);
+        self.tracker.input(self.time, b"\r", &mut self.screen);
+        self.shows("\r\n")
+    }
+
+    fn starts(&mut self, start: Start) -> &mut Self {
+        self.tracker.mark(self.time, Mark::Start(start), &mut self.screen);
+        self
+    }
+
+    fn told(&mut self, text: &str) -> &mut Self {
+        self.starts(Start { text: Some(text.into()), ..Start::default() })
+    }
+
+    fn integrated(&mut self, shell: &str) -> &mut Self {
+        let mark = Mark::Integration { shell: shell.into(), version: "1".into(), pid: 10 };
+        self.tracker.mark(self.time, mark, &mut self.screen);
+        self
+    }
+
+    fn hints(&mut self, hint: Hint) -> &mut Self {
+        self.time += 1_000;
+        self.tracker.hint(self.time, hint);
+        self
+    }
+
+    fn done(&mut self) -> Vec<Command> {
+        self.tracker.finish(self.time, Some(0)).commands
+    }
+}
+
+fn exec(time: u64, pid: u32, ppid: u32, argv: &[&str]) -> Exec {
+    let argv: Vec<String> = argv.iter().map(|a| (*a).to_string()).collect();
+    Exec { time, pid, ppid, path: format!("/bin/{}", argv[0]), argv, ..Exec::default() }
+}
+
+#[test]
+fn hints_make_untrusted_entries_where_the_shell_says_nothing() {
+    let commands = Hand::new()
+        .hints(Hint::Cwd("/tmp".into()))
+        .hints(Hint::Text("make".into()))
+        .hints(Hint::Start(None))
+        .hints(Hint::End(Some(2)))
+        .hints(Hint::Start(Some("ls".into())))
+        .hints(Hint::End(None))
+        .done();
+    let seen: Vec<_> = commands.iter().map(|c| (c.text.as_str(), c.exit, c.source, c.trust)).collect();
+    let by = (Source::Hint, Trust::Untrusted);
+    assert_eq!(seen, [("make", Some(2), by.0, by.1), ("ls", None, by.0, by.1)]);
+    assert_eq!(commands[0].cwd.as_deref(), Some("/tmp"));
+}
+
+#[test]
+fn hints_are_not_heard_where_the_shell_speaks() {
+    let mut hand = Hand::new();
+    hand.integrated("bash").prompt(0).types("cat x").told("cat x");
+    hand.hints(Hint::Start(Some("rm".into()))).hints(Hint::End(Some(9))).hints(Hint::Cwd("/evil".into()));
+    let commands = hand.prompt(0).done();
+    let seen: Vec<_> = commands.iter().map(|c| (c.text.as_str(), c.exit, c.cwd.as_deref())).collect();
+    assert_eq!(seen, [("cat x", Some(0), Some("/srv"))]);
+}
+
+#[test]
+fn a_line_that_did_not_enter_the_history_is_taken_from_the_screen() {
+    let stale = Start { text: Some("ls".into()), number: Some(4), before: Some(5), ..Start::default() };
+    let commands = Hand::new().integrated("bash").prompt(0).types(" rm x").starts(stale).prompt(0).done();
+    assert_eq!((commands[0].text.as_str(), commands[0].trust), (" rm x", Trust::Inferred));
+    assert!(commands[0].flags[0].starts_with("unlisted: "));
+}
+
+#[test]
+fn what_the_shell_says_and_the_screen_does_not_show_is_flagged() {
+    let commands = Hand::new().integrated("bash").prompt(0).types("rm -rf x").told("ls").prompt(0).done();
+    assert_eq!(commands[0].flags, ["shown: the screen had `rm -rf x`"]);
+    let cut = Start { text: Some("ls".into()), cut: true, mangled: true, ..Start::default() };
+    let commands = Hand::new().integrated("bash").prompt(0).types("ls").starts(cut).prompt(0).done();
+    assert_eq!(commands[0].flags.len(), 2, "{:?}", commands[0].flags);
+}
+
+#[test]
+fn typed_input_that_the_screen_did_not_show_is_flagged() {
+    let mut hand = Hand::new();
+    hand.integrated("bash").prompt(0).types("passwd").told("passwd");
+    hand.tracker.withheld();
+    hand.tracker.withheld();
+    let commands = hand.prompt(0).done();
+    assert_eq!(commands[0].flags, ["echo-off: input was typed that the screen did not show"]);
+}
+
+#[test]
+fn answers_to_questions_are_no_commands() {
+    let mut hand = Hand::new();
+    hand.integrated("bash").prompt(0).types("apt install x").told("apt install x");
+    hand.shows("Do you want to continue? [Y/n] ").types("y").shows("Password: ").types("hunter2");
+    hand.shows("mysql> ").types("drop table t;");
+    let commands = hand.prompt(0).done();
+    let texts: Vec<&str> = commands.iter().map(|c| c.text.as_str()).collect();
+    assert_eq!(texts, ["apt install x", "drop table t;"]);
+}
+
+#[test]
+fn without_keys_the_prompt_is_recognised_by_its_sign() {
+    let mut hand = Hand::new();
+    for line in ["root@web:~# echo a > b", "no prompt here", "user@web /srv> ls"] {
+        hand.time += 1_000;
+        hand.shows(line);
+        hand.tracker.entered(hand.time);
+        hand.shows("\r\n");
+    }
+    let texts: Vec<String> = hand.done().into_iter().map(|c| c.text).collect();
+    assert_eq!(texts, ["echo a > b", "ls"]);
+}
+
+#[test]
+fn programs_belong_to_the_command_that_was_entered_before_them() {
+    let mut hand = Hand::new();
+    hand.integrated("bash").prompt(0).types("one");
+    // The kernel is faster than the mark.
+    let entered = hand.time;
+    hand.tracker.forked(entered, 20, 10);
+    hand.tracker.executed(exec(entered, 20, 10, &["one"]));
+    hand.time += 2;
+    hand.told("one");
+    hand.tracker.forked(hand.time + 5, 21, 20);
+    hand.tracker.executed(exec(hand.time + 6, 21, 20, &["child"]));
+    hand.tracker.ended(hand.time + 9, 20, 3);
+    let settled = {
+        hand.prompt(3);
+        hand.time += 5_000;
+        hand.tracker.executed(exec(hand.time, 30, 10, &["prompt"]));
+        hand.tracker.finish(hand.time, None)
+    };
+    let [one] = settled.commands.as_slice() else { panic!("{settled:?}") };
+    let ran: Vec<_> = one.execs.iter().map(|e| (e.argv[0].as_str(), e.exit)).collect();
+    assert_eq!(ran, [("one", Some(3)), ("child", None)]);
+    assert_eq!(settled.execs.len(), 1);
+}
+
+#[test]
+fn a_command_with_very_many_programs_comes_in_parts() {
+    let mut hand = Hand::new();
+    hand.integrated("bash").prompt(0).types("make").told("make");
+    for n in 0..2_500 {
+        hand.tracker.executed(exec(hand.time, 100 + n, 10, &["cc"]));
+    }
+    let commands = hand.prompt(0).done();
+    let counts: Vec<usize> = commands.iter().map(|c| c.execs.len()).collect();
+    assert_eq!(counts, [1_000, 1_000, 500]);
+    assert!(commands[..2].iter().all(|c| c.source == Source::Exec && c.flags[0].starts_with("part: ")));
+}
+
+#[test]
+fn what_is_missing_in_the_trace_is_an_entry() {
+    let mut hand = Hand::new();
+    hand.tracker.lost(5, 12, "full");
+    let commands = hand.done();
+    assert_eq!(commands[0].flags, ["lost-execs: 12 events of the exec trace are missing (full)"]);
+}
+
+#[test]
+fn a_session_of_one_command_is_one_entry_with_all_its_programs() {
+    let mut tracker = Tracker::new(None);
+    tracker.below(5);
+    tracker.command("make all".into(), Some("/src".into()));
+    tracker.forked(1, 6, 5);
+    tracker.executed(exec(2, 6, 5, &["make"]));
+    tracker.forked(3, 7, 6);
+    tracker.executed(exec(4, 7, 6, &["cc"]));
+    tracker.ended(5, 7, 0);
+    let commands = tracker.finish(9, Some(2)).commands;
+    let [make] = commands.as_slice() else { panic!("{commands:?}") };
+    assert_eq!((make.source, make.exit, make.end, make.execs.len()), (Source::Argv, Some(2), Some(9), 2));
+}
+
+#[test]
+fn open_entries_and_waiting_events_are_bounded() {
+    let mut hand = Hand::new();
+    for n in 0..1_000 {
+        hand.shows("$ ").types(&format!("command {n}"));
+        // Nothing ever ends and nothing is drained.
+    }
+    assert!(hand.tracker.entries.len() <= MAX_ENTRIES, "{}", hand.tracker.entries.len());
+    for n in 0..200_000_u32 {
+        hand.tracker.forked(u64::from(n), n, 10);
+    }
+    assert!(hand.tracker.processes.waiting() <= 65_537, "{}", hand.tracker.processes.waiting());
+}

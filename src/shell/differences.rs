@@ -208,10 +208,8 @@ fn bodies(text: &str, execs: &[Exec]) -> Vec<String> {
             }
             None if reads_a_pipe(exec, text, execs) => {
                 let ran = ran().unwrap_or_else(|| "no program".into());
-                flags.push(format!(
-                    "piped: {} read its commands from a pipe; it ran {ran}",
-                    basename(&exec.path)
-                ));
+                let called = basename(exec.argv.first().unwrap_or(&exec.path));
+                flags.push(format!("piped: {called} read its commands from a pipe; it ran {ran}"));
             }
             None => {}
         }

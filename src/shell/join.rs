@@ -68,6 +68,11 @@ impl Processes {
         (self.waiting.len() > MAX_WAITING).then(|| self.waiting.get(half).map_or(0, |(time, _)| *time))
     }
 
+    #[cfg(test)]
+    pub(super) fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
     fn own(&mut self, pid: u32, id: u64) {
         if self.owner.len() < MAX_PROCESSES || self.owner.contains_key(&pid) {
             self.owner.insert(pid, id);

@@ -294,7 +294,7 @@ impl RingBuffer {
                 return true;
             }
             let filled = usize::try_from(end.wrapping_sub(begin)).unwrap_or(usize::MAX);
-            if filled > self.size || begin % 8 != 0 {
+            if filled > self.size || !begin.is_multiple_of(8) {
                 consumer.store(end, Ordering::Release);
                 return false;
             }

@@ -3,20 +3,25 @@
 use crate::pty::{Session, Setup};
 use sealcast::cast::{Command, Source, Trust};
 
-const PROMPT: &str = "@@ ";
+pub(crate) const PROMPT: &str = "@@ ";
 const MORE: &str = "> ";
 
 /// What is typed, and what is waited for after it. Enter is added unless the text ends in a control key.
-type Step<'a> = (&'a str, &'a str);
+pub(crate) type Step<'a> = (&'a str, &'a str);
 
 /// Types everything and ends with `exit 7`.
-fn run(setup: Setup, steps: &[Step]) -> Option<Session> {
+pub(crate) fn run(setup: Setup, steps: &[Step]) -> Option<Session> {
     let mut session = Session::start(&setup)?;
     session.expect(PROMPT);
+    let mut before = PROMPT;
     for (text, then) in steps {
-        // A ^C alone is for a program that runs.
-        if *text != "\x03" {
+        // What is not typed at a prompt is for a program that runs.
+        if std::mem::replace(&mut before, then).ends_with(' ') {
             session.editing();
+        }
+        // Where times are compared, nobody types within the millisecond.
+        if setup.traced {
+            session.quiet();
         }
         if let Some(line) = text.strip_suffix('\x03').filter(|line| !line.is_empty()) {
             // An interrupt throws away what is on its way: the line has to be there first.
@@ -33,6 +38,9 @@ fn run(setup: Setup, steps: &[Step]) -> Option<Session> {
         session.expect(then);
     }
     session.editing();
+    if setup.traced {
+        session.quiet();
+    }
     session.type_in("exit 7\r");
     assert_eq!(session.end().1, Some(7), "{}", session.transcript());
     Some(session)
@@ -59,15 +67,18 @@ fn shown(command: &Command) -> String {
     line
 }
 
-fn check(session: &Session, expected: &[&str]) {
-    let entries: Vec<String> = session.commands.iter().map(shown).collect();
+pub(crate) fn check(session: &Session, expected: &[&str]) {
+    // They come as they settle; a command that holds others settles after them.
+    let mut commands: Vec<&Command> = session.commands.iter().collect();
+    commands.sort_by_key(|command| command.start);
+    let entries: Vec<String> = commands.into_iter().map(shown).collect();
     assert_eq!(entries, expected, "\n{}", session.transcript());
     for command in &session.commands {
         assert!(command.end.is_none_or(|end| end >= command.start), "{command:?}");
     }
 }
 
-fn find<'a>(session: &'a Session, text: &str) -> &'a Command {
+pub(crate) fn find<'a>(session: &'a Session, text: &str) -> &'a Command {
     session
         .commands
         .iter()

@@ -4,3 +4,4 @@
 mod entries;
 mod pty;
 mod unchanged;
+mod witnesses;

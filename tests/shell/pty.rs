@@ -2,6 +2,7 @@
 #![allow(unsafe_code)]
 
 use sealcast::cast;
+use sealcast::exec;
 use sealcast::shell::commands::{Settled, Tracker};
 use sealcast::shell::integration::{self, Plan};
 use sealcast::shell::marks::{Filter, Found, Mark, Nonce};
@@ -28,6 +29,8 @@ pub(crate) struct Setup<'a> {
     pub(crate) env: &'a [(&'a str, &'a str)],
     /// Started without us, for comparison.
     pub(crate) bare: bool,
+    /// With the kernel's trace.
+    pub(crate) traced: bool,
 }
 
 pub(crate) enum Seen {
@@ -53,6 +56,7 @@ pub(crate) struct Session {
     screen: Terminal,
     pub(crate) commands: Vec<cast::Command>,
     pub(crate) notes: Vec<String>,
+    trace: Option<exec::Trace>,
     taken: usize,
     begin: Instant,
 }
@@ -124,6 +128,21 @@ impl Session {
                 Ok(())
             });
         }
+        let begin = Instant::now();
+        let trace = setup.traced.then(|| {
+            let zero = sealcast::sys::clock::monotonic();
+            let (trace, availability) = exec::Trace::start(exec::Mode::Auto, std::process::id(), zero);
+            (trace, availability)
+        });
+        let trace = match trace {
+            Some((trace, availability)) if availability.mechanism == "ebpf" => Some(trace),
+            Some((_, availability)) => {
+                let text = format!("skipped: {}\n", availability.statement);
+                std::io::stderr().write_all(text.as_bytes()).unwrap();
+                return None;
+            }
+            None => None,
+        };
         let child = command.spawn().unwrap();
         drop(follower);
         let (sender, output) = channel();
@@ -139,12 +158,12 @@ impl Session {
         });
         let filter = Filter::new(&nonce);
         let (raw, visible, seen) = (vec![], vec![], vec![]);
-        let begin = Instant::now();
         let shell = setup.shell.to_string();
         let tracker = Tracker::new(Some(child.id()));
         let (screen, commands, notes) = (Terminal::new(200, 40), vec![], vec![]);
         Some(Self {
             tracker,
+            trace,
             screen,
             commands,
             notes,
@@ -210,6 +229,16 @@ impl Session {
         self.begin.elapsed().as_millis().try_into().unwrap()
     }
 
+    fn hear(&mut self) {
+        let Self { trace: Some(trace), tracker, .. } = self else { return };
+        trace.drain(|event| match event {
+            exec::Event::Forked { time, pid, parent } => tracker.forked(time, pid, parent),
+            exec::Event::Executed(exec) => tracker.executed(exec),
+            exec::Event::Ended { time, pid, status } => tracker.ended(time, pid, status),
+            exec::Event::Lost { count, why } => panic!("{count} events lost: {why}"),
+        });
+    }
+
     fn keep(&mut self, settled: Settled) {
         self.commands.extend(settled.commands);
         self.notes.extend(settled.notes.into_iter().map(|(_, note)| note));
@@ -233,6 +262,7 @@ impl Session {
                 tracker.hint(now, hint);
             }
         });
+        self.hear();
         let settled = self.tracker.drain(now);
         self.keep(settled);
         self.raw.extend_from_slice(&bytes);
@@ -275,6 +305,10 @@ impl Session {
         let rest = self.visible[self.taken..].to_vec();
         self.taken = self.visible.len();
         let code = self.child.wait().unwrap().code();
+        if let Some(trace) = &mut self.trace {
+            trace.stop();
+        }
+        self.hear();
         let settled = self.tracker.finish(self.now(), code);
         self.keep(settled);
         (rest, code)

@@ -158,7 +158,7 @@ fn a_login_bash_reads_its_files_in_order_and_leaves_posix_mode() {
         &[(".profile", profile)],
     ] {
         for env in [&[][..], &[("ENV", "~/.shrc"), ("HISTFILE", "~/own")]] {
-            let setup = Setup { shell: "bash", login: true, files, env, bare: false };
+            let setup = Setup { shell: "bash", login: true, files, env, ..Setup::default() };
             let mut probes = BASH_PROBES.to_vec();
             probes.insert(1, "shopt -q login_shell; echo $? $ENV $POSIXLY_CORRECT");
             same("login", setup, &probes);
@@ -230,7 +230,7 @@ fn a_recorded_zsh_behaves_as_an_unrecorded_one() {
                 all.push((".zshrc", "echo rc\n"));
             }
             let Some(session) =
-                same(name, Setup { shell: "zsh", login, files: &all, env, bare: false }, probes)
+                same(name, Setup { shell: "zsh", login, files: &all, env, ..Setup::default() }, probes)
             else {
                 return;
             };
@@ -313,7 +313,7 @@ fn recorded_posix_shells_behave_as_unrecorded_ones() {
                 &[("ENV", "~/.shrc")],
             ),
         ] {
-            same(shell, Setup { shell, login, files, env, bare: false }, lines);
+            same(shell, Setup { shell, login, files, env, ..Setup::default() }, lines);
         }
     }
 }
