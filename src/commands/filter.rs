@@ -1,6 +1,7 @@
 //! Which recordings are meant: the conditions that several commands share.
 
 use super::Context;
+use crate::console::Style;
 use crate::error::{Error, Kind, Result};
 use crate::search::{Condition, QueryError};
 use jiff::Timestamp;
@@ -65,7 +66,12 @@ impl Filters {
             .map(|(name, value)| {
                 Condition::parse(name, value, now).map_err(|why| {
                     let value = crate::text::escaped(value);
-                    Error::new(Kind::Usage, format!("--{name} `{value}`: {why}"))
+                    let (what, hint) = why.split_once(": write ").unwrap_or((&why, ""));
+                    let told = Error::new(Kind::Usage, format!("--{name} `{value}`: {what}"));
+                    match hint {
+                        "" => told.hint("`--help` tells what can be written"),
+                        hint => told.hint(format!("write {hint}")),
+                    }
                 })
             })
             .collect()
@@ -76,12 +82,9 @@ impl Filters {
 pub(super) fn wrong_query(context: &Context, error: &QueryError) -> Error {
     let (text, from, width) = error.place();
     if !text.is_empty() && !error.at.is_empty() {
-        context.console.note(format_args!("    {text}"));
-        context.console.note(format_args!("    {}{}", " ".repeat(from), "^".repeat(width)));
+        context.console.remark("in", Style::Plain, text);
+        context.console.remark("at", Style::Plain, format_args!("{}{}", " ".repeat(from), "^".repeat(width)));
     }
     let told = Error::new(Kind::Usage, error.what.clone());
-    match &error.hint {
-        Some(hint) => told.hint(hint.clone()),
-        None => told,
-    }
+    told.hint(error.hint.as_deref().unwrap_or("without -e a pattern is literal text; `sealcast search --help` tells more"))
 }

@@ -125,6 +125,7 @@ pub fn run(context: &Context, args: &Args) -> Result<u8> {
     let options = Options {
         context: args.context.into(),
         first_only: args.files,
+        stop: args.limit.is_some() && !args.count,
         most: args
             .limit
             .map_or(Options::default().most, |limit| usize::try_from(limit).unwrap_or(usize::MAX))

@@ -32,6 +32,8 @@ pub struct Options {
     pub most: usize,
     /// Only which recordings match is asked.
     pub first_only: bool,
+    /// Hits beyond `most` need not be counted: a recording is left as soon as it has so many.
+    pub stop: bool,
     /// Worker threads.
     pub workers: usize,
 }
@@ -39,7 +41,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         let workers = std::thread::available_parallelism().map_or(1, usize::from).min(16);
-        Self { context: 0, most: 10_000, first_only: false, workers }
+        Self { context: 0, most: 10_000, first_only: false, stop: false, workers }
     }
 }
 
@@ -272,11 +274,13 @@ fn look(
                 context: options.context,
                 most: options.most,
                 first_only: options.first_only,
+                // With several terms what is further on may decide.
+                stop: options.stop && terms.len() == 1,
             };
             for range in ranges(&wanted, reader.entries()) {
                 read += range.len();
                 scan.range(&mut reader, range, &mut found, cancelled);
-                if cancelled() {
+                if cancelled() || scan.has_enough(&found) {
                     break;
                 }
             }

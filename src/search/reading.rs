@@ -115,6 +115,8 @@ pub(super) struct Scan<'a> {
     pub(super) most: usize,
     /// The first hit of every term is enough.
     pub(super) first_only: bool,
+    /// Hits beyond `most` need not be counted.
+    pub(super) stop: bool,
 }
 
 /// What was found.
@@ -195,7 +197,11 @@ impl Scan<'_> {
         self.moments(reader, range, found, from);
     }
 
-    fn has_enough(&self, found: &Found) -> bool {
+    /// Whether reading on makes no difference.
+    pub(super) fn has_enough(&self, found: &Found) -> bool {
+        if self.stop && found.hits.len() >= self.most {
+            return true;
+        }
         self.first_only
             && self
                 .terms

@@ -6,3 +6,4 @@ mod keys;
 mod players;
 mod reading;
 mod sandbox;
+mod searching;

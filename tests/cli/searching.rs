@@ -1,0 +1,108 @@
+use crate::sandbox::{Recording, Sandbox};
+use serde_json::Value;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
+
+fn json(text: &str) -> Vec<Value> {
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[test]
+fn a_hit_says_who_where_and_when_and_opens_in_the_player() {
+    let home = Sandbox::new();
+    let (_, id) = home.record(&Recording::default());
+    let found = home.run(&["search", "after a minute"]).exits(0);
+    assert_eq!(
+        found.text(),
+        format!("{id}  11-22 14:04:13Z +1:01  web-3 alice→root  screen   after a minute\n"),
+        "{found}"
+    );
+    assert!(found.err.starts_with("1 hit in 1 of 1 recording ("), "{found}");
+    let hits = json(&home.run(&["search", "--json", "ls"]).exits(0).text());
+    let fields: Vec<&str> = hits.iter().map(|hit| hit["field"].as_str().unwrap()).collect();
+    assert_eq!(fields, ["screen", "command"]);
+    assert_eq!((&hits[0]["text"], &hits[0]["time_ms"]), (&"root@web-3:~# ls".into(), &100.into()));
+    assert_eq!((&hits[1]["exit"], &hits[1]["stood_ms"]), (&0.into(), &300.into()));
+    assert_eq!(hits[0]["play"], format!("{id}@0:00.1"));
+}
+
+#[test]
+fn the_exit_status_is_that_of_grep_and_what_cannot_be_read_is_named() {
+    let home = Sandbox::new();
+    home.record(&Recording::default());
+    home.run(&["search", "nothing like this"]).exits(1);
+    home.run(&["search", "--since", "2030-01-01", "minute"]).exits(1);
+    let (bad, id) = home.record(&Recording { start: 1_795_000_000_000, ..Recording::default() });
+    std::fs::write(&bad, b"hello").unwrap();
+    let found = home.run(&["search", "minute"]).exits(2);
+    assert_eq!(found.text().lines().count(), 1, "{found}");
+    assert!(found.err.contains(&format!("error: {id} could not be searched")), "{found}");
+    assert!(found.err.contains("1 could not be searched"), "{found}");
+}
+
+#[test]
+fn texts_fields_and_conditions_narrow_the_search() {
+    let home = Sandbox::new();
+    let (path, _) = home.record(&Recording::default());
+    home.record(&Recording { start: 1_795_400_000_000, user: "bob", reason: "look around", ..Recording::default() });
+    let lines = |args: &[&str]| home.run(&[&["search"], args].concat()).text().lines().count();
+    assert_eq!(lines(&["minute"]), 2);
+    assert_eq!(lines(&["minute", "--user", "b*"]), 1);
+    assert_eq!(lines(&["minute", "--in", "command,meta"]), 0);
+    assert_eq!(lines(&["rotate", "--in", "meta"]), 1);
+    assert_eq!(lines(&["-w", "minut"]), 0);
+    assert_eq!(lines(&["Minute"]), 0);
+    assert_eq!(lines(&["-i", "Minute"]), 2);
+    assert_eq!(lines(&["-e", "m.n[u-z]te$"]), 2);
+    assert_eq!(lines(&["-q", "minute not rotate"]), 1);
+    // Every text that is there is told, whichever branch made the recording match.
+    assert_eq!(lines(&["-q", "minute user:alice label:none or meta:around"]), 2);
+    assert_eq!(lines(&["minute", "--exit", "3", "--command", "ls", "--min-duration", "1m", "--ticket", "OPS-*"]), 2);
+    assert_eq!(lines(&["minute", "--exit", "!3"]), 0);
+    assert_eq!(lines(&["minute", "--limit", "1"]), 1);
+    let files = home.run(&["search", "-l", "rotate"]).exits(0);
+    assert_eq!(files.text().trim_end(), path.to_str().unwrap());
+    let counted = home.run(&["search", "-c", "-e", "[a-z]+"]).exits(0);
+    assert_eq!(counted.text().lines().count(), 2, "{counted}");
+    let listed = home.run(&["ls", "--exit", "3", "--ticket", "ops-4411", "--user", "bob"]).exits(0);
+    assert_eq!(listed.text().lines().count(), 1, "{listed}");
+}
+
+#[test]
+fn the_cache_changes_no_answer_and_is_not_kept_when_it_is_not_wanted() {
+    let home = Sandbox::new();
+    home.record(&Recording::default());
+    let cache = home.path(".local/share/sealcast/cache/index-keys");
+    let first = home.run(&["search", "--no-cache", "minute"]).exits(0).text();
+    assert!(!cache.exists());
+    for _ in 0..2 {
+        assert_eq!(home.run(&["search", "minute"]).exits(0).text(), first);
+        assert!(cache.exists());
+    }
+    std::fs::write(&cache, b"no cache at all").unwrap();
+    assert_eq!(home.run(&["search", "minute"]).exits(0).text(), first);
+}
+
+#[test]
+fn hostile_queries_end_with_a_clear_error() {
+    let home = Sandbox::new();
+    home.record(&Recording::default());
+    for (args, what) in [
+        (&["search", ""][..], "the pattern is empty"),
+        (&["search", "-e", "foo(bar"], "no regular expression"),
+        (&["search", "-e", "(((a{100}){100}){100}){100}"], "too much memory"),
+        (&["search", "-e", "x*"], "matches an empty line"),
+        (&["search", "-q", "foo and"], "the query ends where"),
+        (&["search", "-q", "colour:red"], "neither a field nor a condition"),
+        (&["search", "x", "--since", "soon"], "not a time"),
+        (&["search", "x", "--exit", "bad"], "an exit status is a number"),
+        (&["search", &"x".repeat(100_000)], "at most 4096 are searched for"),
+    ] {
+        home.run(args).exits(2).complains(what);
+    }
+    let place = home.run(&["search", "-e", "foo(bar"]);
+    assert!(place.err.contains("in: foo(bar\nat:    ^\n"), "{place}");
+    let mut command = home.command(&["search"]);
+    command.arg(OsStr::from_bytes(b"abc\xff"));
+    crate::sandbox::ran(&mut command, &["search", "abc\\xff"]).exits(2).complains("no UTF-8");
+}
