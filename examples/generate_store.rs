@@ -72,7 +72,15 @@ const SCRIPTS: &[Script] = &[
         name: "less",
         share: 8,
         repeats: 1,
-        keys: &[(300, "less /etc/services\r"), (400, "     "), (400, "/http\r"), (300, "nnn"), (300, "G"), (300, "bbb"), (200, "q")],
+        keys: &[
+            (300, "less /etc/services\r"),
+            (400, "     "),
+            (400, "/http\r"),
+            (300, "nnn"),
+            (300, "G"),
+            (300, "bbb"),
+            (200, "q"),
+        ],
     },
     Script {
         name: "top",
@@ -85,8 +93,14 @@ const SCRIPTS: &[Script] = &[
         share: 14,
         repeats: 3,
         keys: &[
-            (300, "for i in $(seq 300); do printf '#include <stdio.h>\\nint f%d(int a,int unused){unsigned x=a;if(x<a)printf(\"%%s\",x);return 1;}\\n' $i > f$i.c; done\r"),
-            (1500, "for i in $(seq 300); do echo \"[$i/300] CC f$i.o\"; cc -Wall -Wextra -c f$i.c -o f$i.o; done\r"),
+            (
+                300,
+                "for i in $(seq 300); do printf '#include <stdio.h>\\nint f%d(int a,int unused){unsigned x=a;if(x<a)printf(\"%%s\",x);return 1;}\\n' $i > f$i.c; done\r",
+            ),
+            (
+                1500,
+                "for i in $(seq 300); do echo \"[$i/300] CC f$i.o\"; cc -Wall -Wextra -c f$i.c -o f$i.o; done\r",
+            ),
             (30000, "ls -l *.o | tail -n 300\r"),
             (800, "nm *.o | head -n 900\r"),
         ],
@@ -111,10 +125,13 @@ const SCRIPTS: &[Script] = &[
         name: "log",
         share: 20,
         repeats: 5,
-        keys: &[(
-            300,
-            "awk 'BEGIN{srand(7);split(\"accepted connection from|rejected request for /api/v2/orders/|worker finished job|timeout while waiting for|cache miss on key|user alice logged in from|GET /static/app.js HTTP/1.1 200|disk /dev/sda1 at|error: upstream closed\",m,\"|\");for(i=0;i<40000;i++){printf \"Nov 25 15:%02d:%02d web-%d app[%d]: %s %d.%d.%d.%d id=%08x\\n\",i/600%60,i/10%60,i%9,1000+i%777,m[1+int(rand()*9)],rand()*255,rand()*255,rand()*255,rand()*255,rand()*2^31;if(i%1500==0){fflush();system(\"sleep 0.2\")}}}'\r",
-        ), (9000, "")],
+        keys: &[
+            (
+                300,
+                "awk 'BEGIN{srand(7);split(\"accepted connection from|rejected request for /api/v2/orders/|worker finished job|timeout while waiting for|cache miss on key|user alice logged in from|GET /static/app.js HTTP/1.1 200|disk /dev/sda1 at|error: upstream closed\",m,\"|\");for(i=0;i<40000;i++){printf \"Nov 25 15:%02d:%02d web-%d app[%d]: %s %d.%d.%d.%d id=%08x\\n\",i/600%60,i/10%60,i%9,1000+i%777,m[1+int(rand()*9)],rand()*255,rand()*255,rand()*255,rand()*255,rand()*2^31;if(i%1500==0){fflush();system(\"sleep 0.2\")}}}'\r",
+            ),
+            (9000, ""),
+        ],
     },
 ];
 
@@ -144,7 +161,9 @@ fn main() -> Result<()> {
     let period = period::make(&personal.keys(), &recipients, &prompt)?;
     let maker = Maker { out, personal: &personal, recipients, period };
     // Large sessions are repeated as often as it takes to come to the size that was asked for.
-    let once: u64 = seeds.iter().map(|(script, _, bytes)| bytes * script.repeats * script.share as u64).sum::<u64>() / 100;
+    let once: u64 =
+        seeds.iter().map(|(script, _, bytes)| bytes * script.repeats * script.share as u64).sum::<u64>()
+            / 100;
     let scale = ((megabytes << 20) as f64 / (once * recordings).max(1) as f64).max(0.0);
     let (next, written) = (AtomicU64::new(0), AtomicU64::new(0));
     let failed = AtomicUsize::new(0);
@@ -165,7 +184,8 @@ fn main() -> Result<()> {
                             here
                         })
                         .unwrap();
-                    let repeats = if script.repeats == 1 { 1 } else { (script.repeats as f64 * scale).ceil() as u64 };
+                    let repeats =
+                        if script.repeats == 1 { 1 } else { (script.repeats as f64 * scale).ceil() as u64 };
                     match maker.make(n, events, commands, repeats) {
                         Ok(bytes) => drop(written.fetch_add(bytes, Ordering::Relaxed)),
                         Err(error) => {
@@ -226,7 +246,10 @@ fn seed(sealcast: &Path, out: &Path, personal: &Personal, script: &Script) -> Re
     let mut cursor = Cursor::new(&reader, 0)?;
     let mut events = Vec::new();
     while let Some(event) = cursor.next(&mut reader)? {
-        if !matches!(event.payload, Payload::Anchor(_) | Payload::Keyframe(_) | Payload::Exit(_) | Payload::Gap(_)) {
+        if !matches!(
+            event.payload,
+            Payload::Anchor(_) | Payload::Keyframe(_) | Payload::Exit(_) | Payload::Gap(_)
+        ) {
             events.push(event);
         }
     }
@@ -270,12 +293,19 @@ impl Maker<'_> {
             ..Header::default()
         };
         let meta = Meta { ticket: format!("OPS-{}", n % 400), reason: "generated".into(), ..Meta::default() };
-        let size = events.iter().find_map(|e| if let Payload::Resize { cols, rows } = e.payload { Some((cols, rows)) } else { None });
+        let size = events.iter().find_map(|e| {
+            if let Payload::Resize { cols, rows } = e.payload { Some((cols, rows)) } else { None }
+        });
         let size = size.unwrap_or((120, 40));
-        let setup = Setup { header, meta, cast: CastHeader::new(size.0, size.1), slots, ledger: String::new() };
-        let mut writer = Writer::create(file, keys, setup, |text| Ok(signer.sign(NAMESPACE, text.as_bytes())?))?;
+        let setup =
+            Setup { header, meta, cast: CastHeader::new(size.0, size.1), slots, ledger: String::new() };
+        let mut writer =
+            Writer::create(file, keys, setup, |text| Ok(signer.sign(NAMESPACE, text.as_bytes())?))?;
         let mut indexer = ScreenIndexer::patient(size);
-        let mut plain = zstd::Encoder::new(std::fs::File::create(self.out.join("plain").join(format!("{n:06}.zst")))?, 3)?;
+        let mut plain = zstd::Encoder::new(
+            std::fs::File::create(self.out.join("plain").join(format!("{n:06}.zst")))?,
+            3,
+        )?;
         let span = events.last().map_or(Duration::ZERO, |event| event.time) + Duration::from_secs(1);
         let canary = (n % 1000 == 500).then(|| dice.next() % repeats);
         let (mut written, mut now) = (0, Duration::ZERO);
@@ -307,7 +337,8 @@ impl Maker<'_> {
                 writer.push(&event)?;
                 if writer.segment_due(now) {
                     let mut extras = indexer.end_segment();
-                    let (done, later) = waiting.into_iter().partition(|ran| ran.end.is_some_and(|end| end <= ms(now)));
+                    let (done, later) =
+                        waiting.into_iter().partition(|ran| ran.end.is_some_and(|end| end <= ms(now)));
                     (extras.commands, waiting) = (done, later);
                     writer.end_segment(now, extras)?;
                 }

@@ -86,5 +86,10 @@ pub(super) fn wrong_query(context: &Context, error: &QueryError) -> Error {
         context.console.remark("at", Style::Plain, format_args!("{}{}", " ".repeat(from), "^".repeat(width)));
     }
     let told = Error::new(Kind::Usage, error.what.clone());
-    told.hint(error.hint.as_deref().unwrap_or("without -e a pattern is literal text; `sealcast search --help` tells more"))
+    told.hint(
+        error
+            .hint
+            .as_deref()
+            .unwrap_or("without -e a pattern is literal text; `sealcast search --help` tells more"),
+    )
 }

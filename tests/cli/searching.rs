@@ -44,7 +44,12 @@ fn the_exit_status_is_that_of_grep_and_what_cannot_be_read_is_named() {
 fn texts_fields_and_conditions_narrow_the_search() {
     let home = Sandbox::new();
     let (path, _) = home.record(&Recording::default());
-    home.record(&Recording { start: 1_795_400_000_000, user: "bob", reason: "look around", ..Recording::default() });
+    home.record(&Recording {
+        start: 1_795_400_000_000,
+        user: "bob",
+        reason: "look around",
+        ..Recording::default()
+    });
     let lines = |args: &[&str]| home.run(&[&["search"], args].concat()).text().lines().count();
     assert_eq!(lines(&["minute"]), 2);
     assert_eq!(lines(&["minute", "--user", "b*"]), 1);
@@ -57,7 +62,10 @@ fn texts_fields_and_conditions_narrow_the_search() {
     assert_eq!(lines(&["-q", "minute not rotate"]), 1);
     // Every text that is there is told, whichever branch made the recording match.
     assert_eq!(lines(&["-q", "minute user:alice label:none or meta:around"]), 2);
-    assert_eq!(lines(&["minute", "--exit", "3", "--command", "ls", "--min-duration", "1m", "--ticket", "OPS-*"]), 2);
+    assert_eq!(
+        lines(&["minute", "--exit", "3", "--command", "ls", "--min-duration", "1m", "--ticket", "OPS-*"]),
+        2
+    );
     assert_eq!(lines(&["minute", "--exit", "!3"]), 0);
     assert_eq!(lines(&["minute", "--limit", "1"]), 1);
     let files = home.run(&["search", "-l", "rotate"]).exits(0);
