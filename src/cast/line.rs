@@ -42,7 +42,7 @@ impl std::fmt::Display for LineError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Syntax(error) => write!(f, "not an asciicast event: {error}"),
-            Self::Interval(value) => write!(f, "interval {value} is not between 0 and {MAX_INTERVAL} s"),
+            Self::Interval(value) => write!(f, "interval {value:?} is not between 0 and {MAX_INTERVAL} s"),
             Self::Data { code, what } => write!(f, "event `{}`: {what}", crate::text::escaped(code)),
             Self::TooLong(n) => write!(f, "line of {n} bytes; at most {MAX_LINE} are allowed"),
         }

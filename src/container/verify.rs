@@ -222,6 +222,16 @@ struct Pass {
 /// A fault in the chunk at hand.
 struct Fault(String);
 
+impl From<Error> for Fault {
+    /// The place is the chunk's; the verdict names it.
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Format { what, .. } => Self(what),
+            other => Self(other.to_string()),
+        }
+    }
+}
+
 impl Pass {
     fn new(length: u64, prologue: [u8; frame::PROLOGUE_LEN]) -> Self {
         Self {
@@ -378,11 +388,11 @@ impl Pass {
             (Expect::Header, Kind::Header) => {
                 self.file = sha256(&[&self.prologue, &chunk.bytes]);
                 self.header_digest = sha256(&[&chunk.bytes]);
-                self.header = Some(Header::parse(chunk.body(), self.at).map_err(|e| Fault(e.to_string()))?);
+                self.header = Some(Header::parse(chunk.body(), self.at).map_err(Fault::from)?);
                 Expect::Keys
             }
             (Expect::Keys, Kind::Keys) => {
-                slots::parse(chunk.body(), self.at).map_err(|e| Fault(e.to_string()))?;
+                slots::parse(chunk.body(), self.at).map_err(Fault::from)?;
                 self.keys_digest = sha256(&[&chunk.bytes]);
                 Expect::Cert
             }
@@ -447,7 +457,7 @@ impl Pass {
         chunk: &Chunk,
         certify: &impl Fn(&Certificate) -> Origin,
     ) -> Result<Expect, Fault> {
-        let certificate = cert::parse(chunk.body(), self.at).map_err(|e| Fault(e.to_string()))?;
+        let certificate = cert::parse(chunk.body(), self.at).map_err(Fault::from)?;
         let origin = certify(&certificate);
         let bad = match &origin {
             Origin::Bad(why) => Some(format!("the certificate is not signed as it should be: {why}")),

@@ -1,0 +1,268 @@
+//! Hostile lengths and hostile text: an error in words, at once, and without the memory that was asked for.
+//!
+//! One test in its own process: it measures the peak of the memory in use (`VmHWM`), which Linux lets a process set back.
+
+#[path = "support/forge.rs"]
+mod forge;
+
+use forge::{CLOSES, DATA, FINAL, Forge, SEG, TABLE, TRAILER, packed};
+use sealcast::cast::Payload;
+use sealcast::container::verify::{Origin, Verdict, verify, verify_content};
+use sealcast::container::{Cursor, Error, Reader, frame};
+use sealcast::crypto::sshsig::Signer;
+use std::io::{Cursor as Bytes, Write as _};
+use std::time::{Duration, Instant};
+
+const ROOT: [u8; 32] = [5; 32];
+const ANCHOR: &str = "[0,\"t\",\"{\\\"at\\\":0,\\\"utc\\\":5}\"]\n";
+/// More than this much more memory is a failure.
+const ROOM: u64 = 40 << 20;
+/// Longer than this is a failure, on a slow and busy machine.
+const TIME: Duration = Duration::from_secs(60);
+
+/// Memory in use now (`VmRSS`) or at most since it was set back (`VmHWM`), bytes.
+fn memory(which: &str) -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix(which)).unwrap();
+    line.trim_matches(|c: char| !c.is_ascii_digit()).parse::<u64>().unwrap() << 10
+}
+
+/// Sets `VmHWM` back to what is in use now.
+fn forget_peak() {
+    std::fs::write("/proc/self/clear_refs", "5").unwrap();
+}
+
+fn zstd(text: &[u8]) -> Vec<u8> {
+    zstd::bulk::compress(text, 3).unwrap()
+}
+
+/// Compresses without holding the text.
+fn zstd_of(parts: impl Iterator<Item = Vec<u8>>) -> Vec<u8> {
+    let mut encoder = zstd::stream::write::Encoder::new(Vec::new(), 3).unwrap();
+    parts.for_each(|part| encoder.write_all(&part).unwrap());
+    encoder.finish().unwrap()
+}
+
+/// Everything that is done with a file: what stopped it.
+fn read(bytes: &[u8]) -> Result<u64, Error> {
+    let report = verify(Bytes::new(bytes), |_| Origin::Trusted(String::new()), |_| ())?;
+    if let Verdict::Altered { offset, chunk, what } = report.verdict {
+        return Err(Error::Format { offset, chunk, what });
+    }
+    let mut reader = Reader::open(Bytes::new(bytes))?;
+    reader.unlock(ROOT)?;
+    let mut count = 0;
+    let mut cursor = Cursor::new(&reader, 0)?;
+    while cursor.next(&mut reader)?.is_some() {
+        count += 1;
+    }
+    verify_content(&mut reader, |_| ())?;
+    Ok(count)
+}
+
+struct Hostile {
+    host: Signer,
+    cases: Vec<(&'static str, Vec<u8>, &'static str)>,
+}
+
+impl Hostile {
+    fn begin(&self) -> Forge {
+        Forge::begin(ROOT, &self.host, "web-3", &[])
+    }
+
+    fn add(&mut self, name: &'static str, bytes: Vec<u8>, expected: &'static str) {
+        self.cases.push((name, bytes, expected));
+    }
+
+    /// A recording whose first segment is this packed text.
+    fn segment(&mut self, name: &'static str, text: &[u8], expected: &'static str) {
+        let mut forge = self.begin();
+        forge.data(SEG, text);
+        self.add(name, forge.bytes, expected);
+    }
+
+    /// A recording whose first segment has this plaintext as its index entry.
+    fn entry(&mut self, name: &'static str, plain: &[u8], expected: &'static str) {
+        let mut forge = self.begin();
+        forge.data(SEG, &zstd(ANCHOR.as_bytes()));
+        forge.index(plain);
+        self.add(name, forge.bytes, expected);
+    }
+
+    /// A beginning with one chunk replaced.
+    fn first(&mut self, name: &'static str, number: u32, body: &[u8], expected: &'static str) {
+        let whole = self.begin().bytes;
+        let mut bytes = whole[..frame::PROLOGUE_LEN].to_vec();
+        let mut at = frame::PROLOGUE_LEN;
+        for seq in 0..3 {
+            let length = u32::from_le_bytes(whole[at + 4..at + 8].try_into().unwrap());
+            let end = at + frame::FRAME_LEN + usize::try_from(length).unwrap();
+            if seq == number {
+                bytes.extend(forge::chunk(whole[at + 2], 0, seq, body));
+            } else {
+                bytes.extend(&whole[at..end]);
+            }
+            at = end;
+        }
+        self.add(name, bytes, expected);
+    }
+}
+
+#[test]
+fn hostile_lengths_are_errors_at_once_and_without_the_memory_they_ask_for() {
+    forged_without_a_fault();
+    let mut hostile = Hostile { host: Signer::generate("host").unwrap(), cases: Vec::new() };
+    of_the_beginning(&mut hostile);
+    of_the_end(&mut hostile);
+    of_segments(&mut hostile);
+    of_the_index(&mut hostile);
+    // The measure works: a case that used this much would be found.
+    forget_peak();
+    let used = memory("VmRSS:");
+    drop(std::hint::black_box(vec![1u8; usize::try_from(2 * ROOM).unwrap()]));
+    assert!(memory("VmHWM:") - used > ROOM);
+    for (name, bytes, expected) in &hostile.cases {
+        forget_peak();
+        let (start, used) = (Instant::now(), memory("VmRSS:"));
+        let said = match read(bytes) {
+            Ok(count) => format!("{count} events, no error"),
+            Err(error) => error.to_string(),
+        };
+        let (took, grew) = (start.elapsed(), memory("VmHWM:").saturating_sub(used));
+        println!("{name}: {said} ({took:?}, {} KiB more)", grew >> 10);
+        assert!(said.contains(expected), "{name}: {said}, expected {expected}");
+        assert!(took < TIME, "{name}: {took:?}");
+        assert!(grew < ROOM, "{name}: {} MiB more", grew >> 20);
+    }
+    assert!(hostile.cases.len() >= 25);
+}
+
+fn of_the_beginning(hostile: &mut Hostile) {
+    let long_header = format!("{{\"session\":\"{}\"}}", "0".repeat(65 << 10));
+    hostile.first("a header over its limit", 0, long_header.as_bytes(), "at most 65536 are allowed");
+    hostile.first("a header of brackets", 0, &[b'['; 60_000], "the header:");
+    hostile.first("a header of nothing", 0, b"", "the header:");
+    let twice = br#"{"session":"a","session":"b"}"#;
+    hostile.first("a header that says a thing twice", 0, twice, "duplicate field");
+    let slots: Vec<u8> = (0..65).flat_map(|_| [1, 0, 0, 0, 0]).collect();
+    hostile.first("65 key slots", 1, &slots, "more than 64 key slots");
+    hostile.first("a slot of 4 GiB", 1, &[1, 255, 255, 255, 255, 0], "longer than its chunk");
+    hostile.first("a statement of 4 GiB", 2, &[255; 64], "not a statement and a signature");
+    let mut body = (20u32 << 10).to_le_bytes().to_vec();
+    body.resize(30 << 10, b'a');
+    hostile.first("a statement over its limit", 2, &body, "not a statement and a signature");
+    let mut huge = hostile.begin().bytes;
+    let at = frame::PROLOGUE_LEN + 4;
+    huge[at..at + 4].copy_from_slice(&u32::MAX.to_le_bytes());
+    hostile.add("a header chunk of 4 GiB", huge, "at most 1048576 are allowed");
+}
+
+fn of_the_end(hostile: &mut Hostile) {
+    let mut closed = hostile.begin();
+    closed.segment(0, "text", CLOSES | FINAL);
+    let end = closed.clone();
+    let mut with = |name, parts: &[(u8, Vec<u8>)], expected| {
+        let mut forge = end.clone();
+        for (kind, body) in parts {
+            forge.chunk(*kind, 0, body);
+        }
+        hostile.add(name, forge.bytes, expected);
+    };
+    let trailer = |offsets: [u64; 3]| {
+        let mut body: Vec<u8> = offsets.iter().flat_map(|offset| offset.to_le_bytes()).collect();
+        body.extend(b"SC1END");
+        (TRAILER, body)
+    };
+    with("a trailer into nowhere", &[trailer([u64::MAX; 3])], "does not belong here");
+    with("a trailer of zeros", &[trailer([0; 3])], "does not belong here");
+    with("a table of 20,000 segments", &[(TABLE, vec![0xFF; 48 * 20_000])], "does not belong here");
+    with(
+        "an index copy of another length",
+        &[(forge::COPY, vec![0; 1 << 20])],
+        "the index copy is not the index",
+    );
+    // The reader alone, which does not check signatures, must stand them as well.
+    for offsets in [[u64::MAX; 3], [0; 3], [1, u64::MAX, 2], [16, 17, 18]] {
+        let mut forge = end.clone();
+        forge.chunk(TABLE, 0, &vec![0xFF; 48 * 20_000]);
+        let (kind, body) = trailer(offsets);
+        forge.chunk(kind, 0, &body);
+        let mut reader = Reader::open(Bytes::new(&forge.bytes)).unwrap();
+        assert!(!reader.is_closed());
+        reader.unlock(ROOT).unwrap();
+        assert_eq!(reader.segments(), 1);
+    }
+}
+
+fn of_segments(hostile: &mut Hostile) {
+    let comments = |n: usize| (0..n).map(|_| [vec![b'#'; (1 << 20) - 1], vec![b'\n']].concat());
+    let bomb = zstd_of(std::iter::once(ANCHOR.as_bytes().to_vec()).chain(comments(257)));
+    assert!(bomb.len() < 100_000, "{}", bomb.len());
+    hostile.segment("a segment of 257 MiB in one chunk", &bomb, "a segment of more than");
+    let long =
+        zstd_of(std::iter::once(ANCHOR.as_bytes().to_vec()).chain((0..20).map(|_| vec![b'a'; 1 << 20])));
+    hostile.segment("a line of 20 MiB", &long, "a line of more than 8388608 bytes");
+    let mut wide = zstd::stream::write::Encoder::new(Vec::new(), 3).unwrap();
+    wide.window_log(27).unwrap();
+    wide.write_all(ANCHOR.as_bytes()).unwrap();
+    hostile.segment("a window of 128 MiB", &wide.finish().unwrap(), "does not decompress");
+    hostile.segment("no zstd at all", &[7; 1000], "does not decompress");
+    let after = [zstd(ANCHOR.as_bytes()), vec![9; 50]].concat();
+    hostile.segment("bytes after the compressed text", &after, "does not decompress");
+    hostile.segment("no clocks", &zstd(b"[0,\"o\",\"a\"]\n"), "a segment without its clocks");
+    hostile.segment("no events", &zstd(b"not a cast\n"), "not an asciicast event");
+    let deep = [ANCHOR.as_bytes(), &[b'['; 100_000], b"\n"].concat();
+    hostile.segment("100,000 brackets", &zstd(&deep), "not an asciicast event");
+    let endless = format!("{ANCHOR}[1e300,\"o\",\"a\"]\n");
+    hostile.segment("an endless interval", &zstd(endless.as_bytes()), "interval");
+    // Many events in a small chunk: all of them come out, and never all at once.
+    let many = zstd_of(
+        std::iter::once(ANCHOR.as_bytes().to_vec()).chain((0..200).map(|_| b"[0,\"o\",\"\"]\n".repeat(1000))),
+    );
+    assert!(many.len() < 50_000, "{}", many.len());
+    let mut forge = hostile.begin();
+    forge.data(SEG, &many);
+    hostile.add("200,000 events in one chunk", forge.bytes, "200001 events");
+    let mut forge = hostile.begin();
+    forge.data(DATA, &zstd(ANCHOR.as_bytes()));
+    hostile.add("a segment that does not begin", forge.bytes, "does not belong here");
+    let mut forge = hostile.begin();
+    forge.data(SEG, &zstd(ANCHOR.as_bytes()));
+    forge.data(SEG, &zstd(ANCHOR.as_bytes()));
+    hostile.add("a segment that begins twice", forge.bytes, "does not belong here");
+}
+
+fn of_the_index(hostile: &mut Hostile) {
+    let bomb = zstd_of((0..64).map(|_| vec![b' '; 1 << 20]));
+    let plain = [&u32::try_from(bomb.len()).unwrap().to_le_bytes(), bomb.as_slice()].concat();
+    hostile.entry("an index entry of 64 MiB", &plain, "the index entry is malformed");
+    hostile.entry("an index entry longer than itself", &[255; 64], "the index entry is malformed");
+    hostile.entry("an index entry of nothing", b"", "the index entry is malformed");
+    hostile.entry(
+        "an index entry of brackets",
+        &packed(&[b'['; 100_000], &[]),
+        "the index entry is malformed",
+    );
+    let lie = br#"{"segment":0,"start":0,"end":0,"utc":5,"raw":99,"step":1000,"activity":""}"#;
+    hostile.entry("an index entry that lies", &packed(lie, &[]), "does not match its content");
+    let mut forge = Forge::bare(ROOT, &hostile.host, "web-3", &[]);
+    forge.index(&packed(b"{}", &[]));
+    hostile.add("metadata of nothing", forge.bytes, "the index entry is malformed");
+}
+
+/// What is forged without a fault passes: the cases fail for their own fault and for no other.
+fn forged_without_a_fault() {
+    let mut forge = Forge::begin(ROOT, &Signer::generate("host").unwrap(), "web-3", &[]);
+    forge.segment(0, "one", CLOSES);
+    forge.segment(1, "two", CLOSES | FINAL);
+    forge.finish();
+    let report = verify(Bytes::new(&forge.bytes), |_| Origin::Trusted(String::new()), |_| ()).unwrap();
+    assert_eq!((report.verdict, report.segments), (Verdict::Intact, 2));
+    let mut reader = Reader::open(Bytes::new(&forge.bytes)).unwrap();
+    reader.unlock(ROOT).unwrap();
+    assert_eq!(verify_content(&mut reader, |_| ()).unwrap(), 4);
+    let mut cursor = Cursor::of_segment(&reader, 1).unwrap();
+    cursor.next(&mut reader).unwrap();
+    let event = cursor.next(&mut reader).unwrap().unwrap();
+    assert_eq!((event.time, event.payload), (Duration::from_secs(1), Payload::Output(b"two".to_vec())));
+}
