@@ -1,0 +1,151 @@
+"""The measuring part of compare.sh: compare.py SEALCAST ROUNDS"""
+import fcntl
+import glob
+import os
+import pty
+import random
+import select
+import shutil
+import statistics
+import struct
+import subprocess
+import sys
+import tempfile
+import termios
+import time
+
+FOLDER = tempfile.mkdtemp(prefix="compare-")
+KEY = 0.03
+
+
+def peak_memory(pid):
+    """KiB. What `wait4` tells would count this script, which the process was forked from."""
+    try:
+        if os.readlink(f"/proc/{pid}/exe") == os.readlink("/proc/self/exe"):
+            return 0
+        with open(f"/proc/{pid}/status") as status:
+            return next((int(line.split()[1]) for line in status if line.startswith("VmHWM")), 0)
+    except OSError:
+        return 0
+
+
+def run(command, env, keys=()):
+    """Runs a command in a terminal of 80 x 24 and reads what it prints. CPU (s), time (s), peak memory (KiB), bytes printed.
+
+    CPU is that of the command and of all it waited for; memory that of the command alone, as the kernel shows it while it runs.
+    """
+    start, memory = time.monotonic(), 0
+    pid, leader = pty.fork()
+    if pid == 0:
+        os.execvpe(command[0], command, env)
+    fcntl.ioctl(leader, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+    printed, keys, due = 0, list(keys), start + 2.5
+    while True:
+        memory = max(memory, peak_memory(pid))
+        if time.monotonic() > start + 600:
+            sys.exit(f"error: {command} does not end")
+        wait = min(0.02, max(0, due - time.monotonic())) if keys else 0.02
+        if select.select([leader], [], [], wait)[0]:
+            try:
+                data = os.read(leader, 1 << 16)
+            except OSError:
+                break
+            if not data:
+                break
+            printed += len(data)
+        if keys and time.monotonic() >= due:
+            key, pause = keys.pop(0)
+            os.write(leader, key)
+            due = time.monotonic() + pause
+            if not keys:
+                # What is typed while a program ends can be lost: the last line is typed until it is heard.
+                keys.append((b"\rexit\r", 5.0))
+                due = time.monotonic() + 5.0
+    _, status, usage = os.wait4(pid, 0)
+    os.close(leader)
+    if status != 0:
+        sys.exit(f"error: {command} ended with status {status}")
+    return usage.ru_utime + usage.ru_stime, time.monotonic() - start, memory, printed
+
+
+def typed():
+    """A short session: some commands, an edit in vim, the end."""
+    lines = ["ls -la /etc | head -50", "cat /etc/services | head -60", "ps aux | head", "df", "grep -n root /etc/passwd"]
+    for line in lines:
+        yield from ((c.encode(), KEY) for c in line)
+        yield b"\r", 0.5
+    if shutil.which("vim"):
+        yield from ((c.encode(), KEY) for c in "vim -u NONE -N /etc/services")
+        yield b"\r", 2.0
+        yield from ((c.encode(), KEY) for c in "/tcp\x1b" + "jjjjjjjjjjjjjjjjjjjjoa new line, typed by hand\x1b\x06\x06\x02dd:q!")
+        yield b"\r", 2.0
+    yield from ((c.encode(), KEY) for c in "exit\r")
+
+
+def workloads():
+    """Name, command, keys."""
+    random.seed(3)
+    mixed = os.path.join(FOLDER, "mixed")
+    words = ["über", "日本語", "kernel:", "\x1b[32mok\x1b[0m", "/usr/lib/x86_64-linux-gnu", "error", "🦀", "0x7f"]
+    with open(mixed, "wb") as out:
+        while out.tell() < 50 << 20:
+            block = b"".join(
+                (" ".join(random.choices(words, k=9)) + f" {random.random()}\n").encode() for _ in range(2000)
+            )
+            out.write(block + bytes(random.choices(range(256), k=300)))
+    noise = os.path.join(FOLDER, "noise")
+    with open(noise, "wb") as out:
+        out.write(os.urandom(10 << 20))
+    yield "seq 3000000", ["seq", "3000000"], ()
+    yield "50 MB of mixed text", ["cat", mixed], ()
+    yield "10 MB of random bytes", ["cat", noise], ()
+    yield "typing in bash and vim", ["bash", "--norc", "-i"], tuple(typed())
+
+
+def recorders(sealcast):
+    """Name; command around a command; where the recording is. `quoted` is the command for a shell."""
+    out = os.path.join(FOLDER, "out")
+    yield "bare", lambda command: command, None
+    yield "script", lambda command: ["script", "-q", "-c", " ".join(command), out], out
+    for program in dict.fromkeys(filter(None, ["/opt/asciinema3/bin/asciinema", shutil.which("asciinema")])):
+        if os.path.exists(program):
+            version = subprocess.run([program, "--version"], capture_output=True, text=True).stdout.split()[-1]
+            quiet = ["rec", "-q", "--overwrite", "-c"]
+            yield f"asciinema {version}", lambda command, program=program: [program, *quiet, " ".join(command), out], out
+    yield "sealcast", lambda command: [sealcast, "run", "--", *command], "**/*.scast"
+
+
+def main():
+    sealcast, rounds = sys.argv[1], int(sys.argv[2])
+    for name, command, keys in workloads():
+        print(f"\n{name}, median of {rounds}\n")
+        print("| | CPU s | time s | peak MiB | size | CPU to script | time to script |")
+        print("|---|---|---|---|---|---|---|")
+        script = None
+        for recorder, around, where in recorders(sealcast):
+            if shutil.which(around(["true"])[0]) is None:
+                print(f"| {recorder} | not installed |")
+                continue
+            taken, size = [], 0
+            for _ in range(rounds):
+                home = tempfile.mkdtemp(dir=FOLDER)
+                env = {"HOME": home, "PATH": os.environ["PATH"], "TERM": "xterm-256color", "LANG": "C.UTF-8", "PS1": "$ "}
+                taken.append(run(around(command), env, keys))
+                if where:
+                    found = glob.glob(os.path.join(home, where), recursive=True, include_hidden=True)
+                    size = sum(os.path.getsize(path) for path in found)
+                shutil.rmtree(home)
+            cpu, wall, memory = (statistics.median(values) for values in list(zip(*taken))[:3])
+            if recorder == "script":
+                script = cpu, wall
+            ratios = f"{cpu / script[0]:.2f} | {wall / script[1]:.2f}" if script else " | "
+            print(f"| {recorder} | {cpu:.2f} | {wall:.2f} | {memory / 1024:.1f} | {size} | {ratios} |", flush=True)
+        if not keys:
+            raw = subprocess.run(command, capture_output=True).stdout.replace(b"\n", b"\r\n")
+            packed = subprocess.run(["zstd", "-3", "-c"], input=raw, capture_output=True).stdout
+            print(f"| zstd -3 of the raw output | | | | {len(packed)} | | |")
+    shutil.rmtree(FOLDER)
+
+
+if __name__ == "__main__":
+    main()
