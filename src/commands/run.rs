@@ -99,6 +99,7 @@ pub fn run(context: &Context, args: &Args) -> Result<u8> {
     }
     let wanted = Wanted {
         integration: policy.shell_integration,
+        redact: policy.redact.clone(),
         trace: match policy.exec_trace {
             ExecTrace::Off => exec::Mode::Off,
             ExecTrace::Auto => exec::Mode::Auto,

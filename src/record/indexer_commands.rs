@@ -3,7 +3,8 @@
 use super::witness::Heard;
 use crate::cast::{Command, Event, Exec, Payload, Source, Trust};
 use crate::exec;
-use crate::shell::commands::Settled;
+use crate::policy::Redactions;
+use crate::shell::commands::{Settled, Tracker};
 use crate::shell::said::Said;
 use crate::shell::screen::{self, Line, Screen};
 use crate::terminal::{self, Shown};
@@ -113,8 +114,8 @@ impl Commands {
     /// Fetches what the kernel has told. It is not looked at before the events of the same time have come: they wait to be
     /// handed over in larger pieces.
     pub(super) fn listen(&mut self) {
-        let Self { heard: Heard { tracker, trace }, origin, .. } = self;
-        trace.drain(|event| hear(tracker, event, *origin));
+        let Self { heard: Heard { tracker, trace, redact }, origin, .. } = self;
+        trace.drain(|event| hear(tracker, event, *origin, redact));
     }
 
     /// Fetches what has settled. `all`: every event up to now has come.
@@ -136,11 +137,14 @@ impl Commands {
 }
 
 /// The trace counts from the start of the clock, commands from the start of the session.
-fn hear(tracker: &mut crate::shell::commands::Tracker, event: exec::Event, origin: Duration) {
+fn hear(tracker: &mut Tracker, event: exec::Event, origin: Duration, redact: &Redactions) {
     let at = |time: u64| time.saturating_sub(ms(origin));
     match event {
         exec::Event::Forked { time, pid, parent } => tracker.forked(at(time), pid, parent),
-        exec::Event::Executed(exec) => tracker.executed(Exec { time: at(exec.time), ..exec }),
+        exec::Event::Executed(exec) => {
+            let (argv, _) = redact.apply(&exec.argv);
+            tracker.executed(Exec { time: at(exec.time), argv, ..exec });
+        }
         exec::Event::Ended { time, pid, status } => tracker.ended(at(time), pid, status),
         exec::Event::Lost { count, why } => {
             tracker.lost(ms(crate::sys::clock::monotonic().saturating_sub(origin)), count, why)
@@ -185,5 +189,23 @@ mod tests {
         assert_eq!((execs.len(), commands.len()), (7, 1));
         assert_eq!(commands[0].flags, ["left-out: 2 entries did not fit into the index"]);
         assert_eq!(harvest.take(), (vec![], vec![]));
+    }
+
+    #[test]
+    fn secrets_in_arguments_of_executed_programs_are_left_out() {
+        let mut tracker = Tracker::new(None);
+        tracker.below(1);
+        tracker.command("mysql".into(), None);
+        let argv = ["mysql", "-pS3CRET", "db"].map(str::to_owned).to_vec();
+        let executed =
+            |pid, argv| exec::Event::Executed(Exec { time: 5, pid, ppid: 1, argv, ..Exec::default() });
+        let redact = Redactions::parse(&["mysql -p*"]).unwrap();
+        hear(&mut tracker, executed(2, argv.clone()), Duration::ZERO, &redact);
+        let kept = |tracker: &mut Tracker| {
+            let settled = tracker.finish(9, Some(0));
+            let of_commands = settled.commands.into_iter().flat_map(|command| command.execs);
+            of_commands.chain(settled.execs).map(|exec| exec.argv.join(" ")).collect::<Vec<_>>()
+        };
+        assert_eq!(kept(&mut tracker), ["mysql -p[redacted] db"]);
     }
 }

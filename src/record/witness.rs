@@ -7,6 +7,7 @@
 use super::session::{Piece, Session, Watch};
 use crate::container::Meta;
 use crate::exec;
+use crate::policy::Redactions;
 use crate::shell::commands::Tracker;
 use crate::shell::integration::{self, Kind};
 use crate::shell::marks::{Filter, Found, Hint, Nonce};
@@ -21,12 +22,14 @@ use std::time::Duration;
 const MAX_HINTS: u32 = 10_000;
 
 /// Which witnesses are wanted.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Wanted {
     /// The shell's marks.
     pub integration: bool,
     /// The kernel's trace.
     pub trace: exec::Mode,
+    /// Secrets in arguments, left out of what the trace tells.
+    pub redact: Redactions,
 }
 
 /// The witnesses, ready to be called. Keep it until the session is over: it holds the shell's start-up files.
@@ -35,7 +38,7 @@ pub struct Witnesses {
     filter: Option<Filter>,
     told: String,
     /// The command of a session that is not a shell's.
-    command: Option<String>,
+    is_command: bool,
     dir: Option<PathBuf>,
 }
 
@@ -49,15 +52,16 @@ impl Witnesses {
         let name: String = name.iter().map(|byte| format!("{byte:02x}")).collect();
         let path = Path::new(&program.path);
         let kind = if program.args.is_empty() { Kind::of(path) } else { Kind::Unmarked };
-        let mut witnesses = Self { wanted, filter: None, told: String::new(), command: None, dir: None };
-        if !program.args.is_empty() {
-            let words = std::iter::once(&program.path).chain(&program.args);
-            let words: Vec<_> = words.map(|w| crate::text::lossless(w.as_encoded_bytes())).collect();
-            witnesses.command = Some(words.join(" "));
-        }
+        let mut witnesses = Self {
+            wanted,
+            filter: None,
+            told: String::new(),
+            is_command: !program.args.is_empty(),
+            dir: None,
+        };
         witnesses.told = match kind {
-            _ if !wanted.integration => "off".into(),
-            Kind::Unmarked if witnesses.command.is_some() => "none: the session is a command".into(),
+            _ if !witnesses.wanted.integration => "off".into(),
+            Kind::Unmarked if witnesses.is_command => "none: the session is a command".into(),
             Kind::Unmarked => "none: commands are inferred from the screen".into(),
             kind => match witnesses.integrate(program, &nonce, &place.join(format!("sealcast-{name}"))) {
                 Ok(()) => kind.as_str().into(),
@@ -108,10 +112,11 @@ impl Witnesses {
         meta.in_force.insert("exec-trace-note".into(), availability.statement);
         let mut tracker = Tracker::new(None);
         tracker.below(root);
-        if let Some(command) = self.command.take() {
-            tracker.command(command, Some(meta.cwd.clone()).filter(|cwd| !cwd.is_empty()));
+        if self.is_command {
+            // As the header has it: without its secrets.
+            tracker.command(meta.argv.join(" "), Some(meta.cwd.clone()).filter(|cwd| !cwd.is_empty()));
         }
-        Heard { tracker, trace }
+        Heard { tracker, trace, redact: self.wanted.redact.clone() }
     }
 }
 
@@ -130,6 +135,8 @@ pub struct Heard {
     pub tracker: Tracker,
     /// The kernel's trace; its times are those of the monotonic clock.
     pub trace: exec::Trace,
+    /// Secrets in arguments, left out of what the trace tells.
+    pub redact: Redactions,
 }
 
 /// A place for start-up files that goes away with the next start of the host.
@@ -200,7 +207,7 @@ mod tests {
             env: Some(vec![("HOME".into(), "/h".into())]),
             ..Program::default()
         };
-        let wanted = Wanted { integration: true, trace: exec::Mode::Off };
+        let wanted = Wanted { integration: true, trace: exec::Mode::Off, redact: Redactions::default() };
         (Witnesses::enlist(wanted, &mut program, place, [7; 32]), program)
     }
 
@@ -220,7 +227,7 @@ mod tests {
     fn a_command_is_left_as_it_is() {
         let place = tempfile::tempdir().unwrap();
         let (witnesses, program) = enlisted("/bin/bash", &["-c", "id"], place.path());
-        assert_eq!((program.args.len(), witnesses.command.as_deref()), (2, Some("/bin/bash -c id")));
+        assert_eq!((program.args.len(), witnesses.is_command), (2, true));
         assert!(program.arg0.is_none() && std::fs::read_dir(place.path()).unwrap().next().is_none());
     }
 
