@@ -1,4 +1,5 @@
 //! The container from outside: what is written comes back, and nothing that was changed passes for intact.
+#![allow(clippy::unwrap_used, clippy::print_stderr)]
 
 #[path = "support/damage.rs"]
 mod damage;

@@ -1,5 +1,5 @@
 //! Whoever takes the recorder's memory gets the segment in hand and the screen, and nothing older: measured, by reading it.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::print_stdout, clippy::unwrap_used)]
 
 mod support;
 

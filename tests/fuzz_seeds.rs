@@ -1,4 +1,5 @@
 //! The fuzz targets' seeds, and some thousands of changed ones, as part of every test run.
+#![allow(clippy::unwrap_used)]
 
 #[path = "support/damage.rs"]
 mod damage;

@@ -1,4 +1,5 @@
 //! The golden recordings of version 1 and the kit of damaged ones: what was written once is read today as it was then.
+#![allow(clippy::unwrap_used, clippy::print_stderr)]
 
 #[path = "support/damage.rs"]
 mod damage;

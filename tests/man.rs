@@ -1,5 +1,5 @@
 //! The man pages, held to the command line: every flag is in its page, and no page tells of a flag that is not there.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::print_stderr, clippy::unwrap_used)]
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

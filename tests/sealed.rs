@@ -1,5 +1,5 @@
 //! Sessions of the real binary, sealed and read back: every byte, also after a kill, also in other people's players.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::print_stdout, clippy::unwrap_used)]
 
 mod support;
 

@@ -2,7 +2,7 @@
 //! the open is.
 //!
 //! Each case types something innocent first, then a secret where the program asks, then something innocent again.
-#![allow(missing_docs, clippy::unwrap_used)]
+#![allow(clippy::print_stderr, missing_docs, clippy::unwrap_used)]
 
 mod support;
 

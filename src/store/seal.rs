@@ -176,10 +176,13 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Opens the age file of a period slot.
+type Unwrap<'a> = dyn Fn(&[u8]) -> Result<Zeroizing<Vec<u8>>, UnwrapError> + 'a;
+
 fn unlock_by<R: Read + Seek>(
     reader: &mut Reader<R>,
     identities: &Identities,
-    unwrap_period: &dyn Fn(&[u8]) -> Result<Zeroizing<Vec<u8>>, UnwrapError>,
+    unwrap_period: &Unwrap<'_>,
 ) -> Result<Access, UnlockError> {
     let slots = reader.slots().to_vec();
     let of = |kind| slots.iter().filter(move |slot| slot.kind == kind);
@@ -322,7 +325,8 @@ mod tests {
         let signer = Signer::generate("test").unwrap();
         let (mine, recipient) = identity::generate();
         let prompt: Arc<dyn crate::crypto::prompt::Prompt> = Arc::new(Nobody);
-        let period = super::super::period::make(dir.path(), &[recipient.clone()], &prompt).unwrap();
+        let period =
+            super::super::period::make(dir.path(), std::slice::from_ref(&recipient), &prompt).unwrap();
         let bytes = recorded(|keys| slots(keys, &[recipient], Some(&period)).unwrap(), &signer);
         let mut reader = Reader::open(Cursor::new(bytes.clone())).unwrap();
         assert_eq!(unlock(&mut reader, &identities(&mine)).unwrap(), Access::Content);

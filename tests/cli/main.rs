@@ -1,5 +1,5 @@
 //! The binary from outside: what people type and see, exit codes, and what happens to bad input.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::print_stderr, clippy::unwrap_used)]
 
 mod bad_input;
 mod keys;

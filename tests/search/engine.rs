@@ -321,7 +321,7 @@ fn hits_can_be_limited_counted_and_given_context() {
     let recording = made.add(Plan::new((80, 24), &[output(0, &text), output(1000, "end")]));
     let query = Query::text("of many", Style::default(), Fields::of(&[Field::Screen])).unwrap();
     let options = Options { most: 10, context: 2, ..Options::default() };
-    let found = made.answers(&[recording.clone()], &query, &options).remove(0).found.unwrap();
+    let found = made.answers(std::slice::from_ref(&recording), &query, &options).remove(0).found.unwrap();
     assert_eq!((found.hits.len(), found.more), (10, 490));
     assert_eq!(found.hits[5].before, ["line 3 of many", "line 4 of many"]);
     assert_eq!(found.hits[5].after, ["line 6 of many", "line 7 of many"]);

@@ -60,7 +60,7 @@ impl Made {
 
     pub(crate) fn add(&self, plan: Plan<'_>) -> Found {
         let keys = SessionKeys::generate().unwrap();
-        let slots = seal::slots(&keys, &[self.recipient.clone()], None).unwrap();
+        let slots = seal::slots(&keys, std::slice::from_ref(&self.recipient), None).unwrap();
         let file = self.store.create(plan.header.start, keys.session()).unwrap();
         let path = file.path().to_path_buf();
         let cast = CastHeader::new(plan.size.0, plan.size.1);

@@ -1,5 +1,5 @@
 //! A shell in a real PTY, with or without our integration, in a home of its own.
-#![allow(unsafe_code)]
+#![allow(unsafe_code, dead_code)]
 
 use sealcast::cast;
 use sealcast::exec;
