@@ -1,13 +1,14 @@
 //! Searching: in what was shown (the rendered screen, full-screen programs included), run, or typed.
 //!
-//! The transcript is read once from the start, a piece at a time between frames, and hits are kept in order of time. A hit
-//! is a line of the transcript; the moment to show is the first at which the text stands on the screen.
+//! The transcript is read once from the start, a piece at a time between frames; segments whose filter denies the text are
+//! passed over. A hit is a line of the transcript; the moment to show is the first at which the text stands on the screen.
 
 use super::pages::Reading;
 use crate::cast::Payload;
 use crate::replay::{Replay, Source};
+use crate::search::{self, Style};
 use crate::terminal::{Kind, Terminal};
-use regex::{Regex, RegexBuilder};
+use std::ops::Range;
 use std::time::Duration;
 
 /// Most hits that are kept; a search that has more says so.
@@ -47,22 +48,19 @@ impl Scope {
     }
 }
 
-/// What is searched: the text itself; letters match in either case unless one of them is a capital.
+/// What is searched: the text itself, as batch search takes it; letters match in either case unless one is a capital.
 #[derive(Clone, Debug)]
 pub struct Pattern {
     text: String,
-    regex: Regex,
+    inner: search::Pattern,
 }
 
 impl Pattern {
-    /// `None` for an empty text, and one that is too long to search.
-    pub fn new(text: &str) -> Option<Self> {
-        let regex = RegexBuilder::new(&regex::escape(text))
-            .case_insensitive(!text.chars().any(char::is_uppercase))
-            .size_limit(1 << 20)
-            .build()
-            .ok()?;
-        (!text.is_empty()).then(|| Self { text: text.to_string(), regex })
+    /// # Errors
+    /// One line for people: it is empty, or too long.
+    pub fn new(text: &str) -> Result<Self, String> {
+        let inner = search::Pattern::new(text, Style::default()).map_err(|error| error.to_string())?;
+        Ok(Self { text: text.to_string(), inner })
     }
 
     /// The text.
@@ -72,7 +70,17 @@ impl Pattern {
 
     /// Whether it stands in a text.
     pub fn is_in(&self, text: &str) -> bool {
-        self.regex.is_match(text)
+        self.inner.is_in(text)
+    }
+
+    /// Every place in a text.
+    fn all(&self, text: &str) -> Vec<Range<usize>> {
+        let (mut found, mut from) = (Vec::new(), 0);
+        while let Some(at) = text.get(from..).and_then(|rest| self.inner.find(rest)) {
+            found.push(from + at.start..from + at.end);
+            from += at.end.max(1);
+        }
+        found
     }
 
     /// The cells of a screen that match: row, first column, column after the last. Wrapped rows are searched as one line.
@@ -90,8 +98,8 @@ impl Pattern {
             if terminal.row_wraps(row) {
                 continue;
             }
-            for hit in self.regex.find_iter(&text) {
-                for (row, from, to) in places.get(hit.range()).unwrap_or_default() {
+            for hit in self.all(&text) {
+                for (row, from, to) in places.get(hit).unwrap_or_default() {
                     match found.last_mut() {
                         Some((last, _, end)) if last == row && (*end == *from || *end == *to) => *end = *to,
                         _ => found.push((*row, *from, *to)),
@@ -179,15 +187,29 @@ impl Finder {
                 self.done = true;
                 return;
             }
-            Scope::Screen => {
-                for line in self.reading.lines(replay, self.next, Duration::ZERO) {
-                    self.take(line.first, line.last, &line.text, matches!(line.kind, Kind::Page(_)));
-                }
-            }
+            Scope::Screen => self.shown(replay),
             Scope::Input => self.typed(replay),
         }
         self.next += 1;
         self.done = self.next >= replay.outline().spans.len();
+    }
+
+    /// Reads the next segment that may have shown it.
+    fn shown<S: Source>(&mut self, replay: &mut Replay<S>) {
+        let count = replay.outline().spans.len();
+        let may = |n: usize| self.pattern.inner.may_be_in(replay.source_ref().filter(n));
+        let skipped = (self.next..count).take_while(|n| !may(*n)).count();
+        let mut lines = Vec::new();
+        if skipped > 0 {
+            lines.extend(self.reading.close(replay));
+            self.next += skipped;
+        }
+        if self.next < count {
+            lines.extend(self.reading.lines(replay, self.next, Duration::ZERO));
+        }
+        for line in lines {
+            self.take(line.first, line.last, &line.text, matches!(line.kind, Kind::Page(_)));
+        }
     }
 
     /// Input is searched as it was typed, a line at a time.
@@ -290,7 +312,7 @@ mod tests {
         let pattern = |text| Pattern::new(text).unwrap();
         assert!(pattern("permit").is_in("PermitRootLogin") && !pattern("Permit").is_in("permitrootlogin"));
         assert!(pattern("a.c").is_in("xa.cx") && !pattern("a.c").is_in("abc"));
-        assert!(Pattern::new("").is_none());
+        assert!(Pattern::new("").is_err());
     }
 
     #[test]
@@ -336,6 +358,52 @@ mod tests {
             (finder.hits.len(), finder.hits[0].page, finder.hits[0].first),
             (1, true, Duration::from_millis(100))
         );
+    }
+
+    #[test]
+    fn segments_whose_filter_denies_it_are_not_read() {
+        use crate::container::filter::Builder;
+        use crate::replay::{Error, Outline, Segment};
+        /// Tells filters, and fails the test when a denied segment is read.
+        struct Filtered(Memory, Vec<Vec<u8>>, std::rc::Rc<std::cell::RefCell<Vec<usize>>>);
+        impl Source for Filtered {
+            fn outline(&self) -> &Outline {
+                self.0.outline()
+            }
+            fn segment(&mut self, number: usize) -> Result<Segment, Error> {
+                self.2.borrow_mut().push(number);
+                self.0.segment(number)
+            }
+            fn filter(&self, number: usize) -> &[u8] {
+                &self.1[number]
+            }
+            fn refresh(&mut self) -> Result<bool, Error> {
+                Ok(false)
+            }
+        }
+        let texts = ["apples and pears", "oranges", "a needle in hay", "bananas"];
+        let (mut events, mut filters, mut terminal) = (Vec::new(), Vec::new(), Terminal::new(40, 5));
+        for (n, text) in (0..).zip(texts) {
+            let time = Duration::from_secs(n);
+            events.push(Event::new(time, Payload::Keyframe(terminal.snapshot().unwrap())));
+            let text = format!("\x1b[2J\x1b[H{text}");
+            terminal.feed(text.as_bytes());
+            events.push(Event::new(time, Payload::Output(text.clone().into_bytes())));
+            let mut builder = Builder::default();
+            builder.add(&text);
+            filters.push(builder.finish());
+        }
+        let read = std::rc::Rc::default();
+        let source = Filtered(Memory::new((40, 5), None, events, 1), filters, std::rc::Rc::clone(&read));
+        let mut replay = Replay::new(source);
+        let mut finder = Finder::new(Pattern::new("needle").unwrap(), Scope::Screen, true);
+        read.borrow_mut().clear();
+        while !finder.is_done() {
+            finder.step(&mut replay);
+        }
+        assert_eq!(finder.hits.len(), 1);
+        assert_eq!(finder.hits[0].first, Duration::from_secs(2));
+        assert!(read.borrow().iter().all(|segment| *segment == 2), "{:?}", read.borrow());
     }
 
     #[test]

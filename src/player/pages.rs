@@ -53,6 +53,16 @@ impl Reading {
 }
 
 impl Reading {
+    /// Ends here; gives the lines that still stand.
+    pub(super) fn close<S: Source>(&mut self, replay: &Replay<S>) -> Vec<Line> {
+        let mut lines = Vec::new();
+        if let Some((next, transcript)) = self.under_way.take() {
+            let span = next.checked_sub(1).and_then(|last| replay.outline().spans.get(last));
+            transcript.finish(span.map_or(Duration::ZERO, |span| span.end), &mut |line| lines.push(line));
+        }
+        lines
+    }
+
     /// What stands after the segments that have been read.
     fn standing(&self) -> Vec<Line> {
         self.under_way.as_ref().map(|(_, transcript)| transcript.standing()).unwrap_or_default()

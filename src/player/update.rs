@@ -406,7 +406,11 @@ impl<S: Source> App<S> {
             },
             Purpose::Find { forward } => {
                 let again = self.finder.as_ref().map(|finder| finder.pattern.clone());
-                let Some(pattern) = Pattern::new(&prompt.text).or(again) else { return };
+                let pattern = match (Pattern::new(&prompt.text), again) {
+                    (Ok(pattern), _) => pattern,
+                    (Err(_), Some(again)) if prompt.text.is_empty() => again,
+                    (Err(error), _) => return self.note = Some((error, true)),
+                };
                 self.finder = Some(Finder::new(pattern, self.scope, forward));
                 self.wanted = true;
                 self.playing = false;

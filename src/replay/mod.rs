@@ -123,6 +123,11 @@ impl<S: Source> Replay<S> {
         self.source.outline()
     }
 
+    /// The source, to look at.
+    pub fn source_ref(&self) -> &S {
+        &self.source
+    }
+
     /// The source.
     pub fn source(&mut self) -> &mut S {
         &mut self.source

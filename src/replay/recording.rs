@@ -130,6 +130,10 @@ impl<R: Read + Seek> Source for Recording<R> {
         }
     }
 
+    fn filter(&self, number: usize) -> &[u8] {
+        self.reader.entries().get(number).map(|entry| entry.filter.as_slice()).unwrap_or_default()
+    }
+
     fn refresh(&mut self) -> Result<bool, Error> {
         let more = self.reader.refresh().map_err(|e| told(&e))?;
         if more {

@@ -154,6 +154,11 @@ pub trait Source {
     /// Nothing of the segment can be read at all.
     fn segment(&mut self, number: usize) -> Result<Segment, Error>;
 
+    /// The filter over what a segment showed, as its index has it; empty when there is none: then look inside.
+    fn filter(&self, _number: usize) -> &[u8] {
+        &[]
+    }
+
     /// Takes in what was written since, for a session that runs. Gives whether anything was; segments from the last one
     /// known may have changed.
     ///
