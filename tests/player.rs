@@ -242,3 +242,47 @@ fn a_recording_that_nobody_closed_plays_and_says_so() {
     viewer.terminal.send("q");
     viewer.terminal.wait_end();
 }
+
+#[test]
+fn a_running_session_is_followed_rewound_and_followed_again() {
+    let home = Sandbox::new();
+    let mut command =
+        home.command(&["run", "--", "sh", "-c", "echo first; read x; echo second; read y; echo third"]);
+    command.env("TERM", "xterm-256color").env("LANG", "C.UTF-8");
+    let mut session = Terminal::start(&command, Size { cols: 80, rows: 24, width: 0, height: 0 });
+    session.wait_for("first");
+    let mut viewer = Viewer::start(&home, &["follow", "last"], (100, 30));
+    let screen = viewer.shows("first");
+    assert!(screen.contains("following") && screen.contains("running"), "{screen}");
+    session.send("\r");
+    viewer.shows("second");
+    // Rewound, it stays where it is while the session goes on.
+    viewer.terminal.send("g");
+    session.send("\r");
+    session.wait_end();
+    let rewound = viewer.types("F", "third");
+    assert!(rewound.contains("following"), "{rewound}");
+    viewer.terminal.send("q");
+    assert!(viewer.terminal.wait_end().success());
+    viewer.is_given_back();
+}
+
+#[test]
+fn the_viewers_terminal_may_change_its_size() {
+    let home = Sandbox::new();
+    home.record(&hour());
+    let mut viewer = Viewer::start(&home, &["play", "last@59:30"], (80, 24));
+    viewer.shows("minute 59");
+    for size in [(200, 60), (40, 10), (120, 40)] {
+        viewer.terminal.resize(size.0, size.1);
+        viewer.size = size;
+        // What was drawn for the old size lies before; a new frame begins by clearing.
+        viewer.terminal.send("H");
+        viewer.shows("help · sealcast");
+        viewer.terminal.send("q");
+        viewer.shows("intact");
+    }
+    viewer.terminal.send("q");
+    assert!(viewer.terminal.wait_end().success());
+    draws_only(viewer.terminal.transcript());
+}

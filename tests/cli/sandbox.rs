@@ -89,6 +89,15 @@ impl Sandbox {
 
     /// Makes a recording with personal keys; gives its path and its short id.
     pub(crate) fn record(&self, recording: &Recording) -> (PathBuf, String) {
+        self.record_with(recording, |_, _| {})
+    }
+
+    /// [`Sandbox::record`], to which `more` adds what it likes; it is given the start.
+    pub(crate) fn record_with(
+        &self,
+        recording: &Recording,
+        more: impl FnOnce(&mut Writer<RecordingFile>, i64),
+    ) -> (PathBuf, String) {
         let personal = self.personal();
         personal.ensure("me@web-3", None).unwrap();
         let recipients = match &recording.recipients {
@@ -98,7 +107,7 @@ impl Sandbox {
         let keys = SessionKeys::generate().unwrap();
         let file = self.store().create(recording.start, keys.session()).unwrap();
         let path = file.path().to_owned();
-        recording.write(file, keys, &recipients, &personal);
+        recording.write(file, keys, &recipients, &personal, more);
         let name = path.file_name().unwrap().to_str().unwrap();
         let id = name.split('-').nth(1).unwrap()[..8].to_owned();
         (path, id)
@@ -161,7 +170,14 @@ impl Default for Recording {
 }
 
 impl Recording {
-    fn write(&self, file: RecordingFile, keys: SessionKeys, recipients: &[Recipient], personal: &Personal) {
+    fn write(
+        &self,
+        file: RecordingFile,
+        keys: SessionKeys,
+        recipients: &[Recipient],
+        personal: &Personal,
+        more: impl FnOnce(&mut Writer<RecordingFile>, i64),
+    ) {
         let signer = personal.read_signer().unwrap();
         let setup = Setup {
             slots: seal::slots(&keys, recipients, None).unwrap(),
@@ -198,6 +214,7 @@ impl Recording {
                 .unwrap();
             writer.push(&Event::new(last, payload.clone())).unwrap();
         }
+        more(&mut writer, self.start);
         if self.close {
             let extras = Extras { commands: self.commands.clone(), ..Extras::default() };
             writer.finish(last, extras).map_err(|(error, _)| error).unwrap();

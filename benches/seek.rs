@@ -1,0 +1,135 @@
+//! How long a recording takes to open and to be seen at any moment, whatever its length: one of 1 GB of output, one of 24
+//! hours. Prints a table; the recordings are made in a temporary directory first (the large one takes about 150 MB).
+//!
+//! `cargo bench --bench seek`
+#![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout, dead_code)]
+
+#[path = "../tests/cli/sandbox.rs"]
+mod sandbox;
+
+use sandbox::{Recording as Spec, Sandbox};
+use sealcast::cast::{Anchor, Event, Payload};
+use sealcast::container::Reader;
+use sealcast::crypto::identity::Identities;
+use sealcast::crypto::prompt::Nobody;
+use sealcast::replay::{Recording, Replay, Source as _};
+use sealcast::store::seal;
+use sealcast::terminal::Terminal;
+use std::fmt::Write as _;
+use std::fs::File;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Highest memory so far, KiB.
+fn peak() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+/// Forgets the highest memory so far.
+fn forget_peak() {
+    std::fs::write("/proc/self/clear_refs", "5").unwrap();
+}
+
+/// Events one by one, so that a gigabyte need not be in memory.
+fn write(home: &Sandbox, events: impl Iterator<Item = (u64, String)>) -> std::path::PathBuf {
+    let (path, ..) = home.record_with(&Spec { events: Vec::new(), ..Spec::default() }, |writer, start| {
+        let mut terminal = Terminal::new(80, 24);
+        for (ms, text) in events {
+            let time = Duration::from_millis(ms);
+            if writer.segment_due(time) {
+                writer.end_segment(time, sealcast::container::Extras::default()).unwrap();
+            }
+            let anchor = Anchor { at: ms, utc: start + i64::try_from(ms).unwrap(), boot: 0 };
+            if !writer.in_segment() {
+                writer.begin(anchor, terminal.snapshot()).unwrap();
+            }
+            terminal.skim(text.as_bytes());
+            writer.push(&Event::new(time, Payload::Output(text.into_bytes()))).unwrap();
+        }
+    });
+    path
+}
+
+fn open(home: &Sandbox, path: &Path) -> Recording<File> {
+    let identity = home.personal().identity();
+    let identities = Identities::load(&[identity], Arc::new(Nobody)).unwrap();
+    let mut reader = Reader::open(File::open(path).unwrap()).unwrap();
+    seal::unlock(&mut reader, &identities).unwrap();
+    Recording::new(reader).unwrap()
+}
+
+fn measure(name: &str, home: &Sandbox, path: &Path) {
+    forget_peak();
+    let before = peak();
+    let start = Instant::now();
+    let mut replay = Replay::new(open(home, path));
+    replay.seek(Duration::ZERO);
+    let first = start.elapsed();
+    let duration = replay.outline().duration();
+    let segments = replay.outline().spans.len();
+    let mut times = Vec::new();
+    let mut dice = 1u64;
+    for _ in 0..300 {
+        dice = dice.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        let to = duration.mul_f64((dice >> 11) as f64 / (1u64 << 53) as f64);
+        let start = Instant::now();
+        replay.seek(to);
+        times.push(start.elapsed());
+        assert!(!replay.terminal().text().trim().is_empty());
+    }
+    let mut back = Vec::new();
+    for _ in 0..100 {
+        let start = Instant::now();
+        replay.step_back();
+        back.push(start.elapsed());
+    }
+    times.sort();
+    back.sort();
+    let ms = |time: Duration| time.as_secs_f64() * 1e3;
+    println!(
+        "| {name} | {:.0} MB, {segments} segments | {:.1} | {:.1} | {:.1} | {:.1} | {:.1} | {:.1} |",
+        std::fs::metadata(path).unwrap().len() as f64 / 1e6,
+        ms(first),
+        ms(times[150]),
+        ms(times[285]),
+        ms(times[299]),
+        ms(back[95]),
+        (peak() - before) as f64 / 1024.0
+    );
+}
+
+fn main() {
+    println!(
+        "| recording | file | first screen, ms | seek p50 | p95 | worst | step back p95 | memory, MiB |"
+    );
+    println!("|---|---|---|---|---|---|---|---|");
+    let home = Sandbox::new();
+    let day = (0..43_200u64).map(|n| {
+        let text = match n % 10 {
+            0 => format!("\x1b[2J\x1b[Hscreen {n}\r\n"),
+            _ => format!("\x1b[{};{}H\x1b[3{}mfield {n}\x1b[m", n % 24 + 1, n % 60 + 1, n % 8),
+        };
+        (n * 2000, text)
+    });
+    measure("24 hours", &home, &write(&home, day));
+    let mut line = 0u64;
+    let large = (0..250_000u64).map(|n| {
+        let mut text = String::with_capacity(4096);
+        while text.len() < 4000 {
+            line += 1;
+            let _ = write!(
+                text,
+                "2026-11-25T14:03:{:02}Z \x1b[3{}mworker-{}\x1b[m request {line} took {} ms\r\n",
+                n % 60,
+                line % 8,
+                line % 16,
+                line * 7919 % 311
+            );
+        }
+        (n * 4, text)
+    });
+    measure("1 GB of log", &home, &write(&home, large));
+}
