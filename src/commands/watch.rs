@@ -120,13 +120,13 @@ impl Desk<'_> {
         let title = Title { who: who(header), host: header.host.clone(), why: why.unwrap_or_default() };
         let marks = read_marks(&marks_path(&opened.found.path))?;
         let app = App::new(watched, title, depth(self.context), marks);
-        self.judge(&opened);
+        self.judge_on_a_thread(&opened);
         self.current = Some(opened.found);
         Ok(app)
     }
 
     /// Finds the verdict on a thread of its own and sends it to the player.
-    fn judge(&self, opened: &Opened) {
+    fn judge_on_a_thread(&self, opened: &Opened) {
         let (known, verdicts) = (Arc::clone(&self.known), self.verdicts.clone());
         let running = opened.running;
         let file = opened.found.open();
@@ -264,6 +264,13 @@ impl Host<Watched> for Desk<'_> {
     fn open(&mut self, row: usize) -> std::result::Result<App<Watched>, String> {
         let found = self.rows.get(row).cloned().ok_or("there is no such row")?;
         self.open_found(found).map_err(|error| error.to_string())
+    }
+
+    fn judge(&mut self) {
+        // A recording that cannot be opened any more keeps the verdict it had.
+        if let Some(opened) = self.current.clone().and_then(|found| recordings::open(found).ok()) {
+            self.judge_on_a_thread(&opened);
+        }
     }
 
     fn save_marks(&mut self, marks: &[Mark]) -> std::result::Result<(), String> {

@@ -44,6 +44,8 @@ pub enum Effect {
     Open(usize),
     /// Keep these marks beside the recording.
     SaveMarks(Vec<Mark>),
+    /// The recording that was running has been closed: judge it anew.
+    Judge,
     /// Export a range to a file; without a name, to one of the exporter's choice.
     Export {
         /// From this time on.

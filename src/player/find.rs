@@ -391,7 +391,7 @@ mod tests {
             events.push(Event::new(time, Payload::Output(text.clone().into_bytes())));
             let mut builder = Builder::default();
             builder.add(&text);
-            filters.push(builder.finish());
+            filters.push(builder.finish(1 << 20));
         }
         let read = std::rc::Rc::default();
         let source = Filtered(Memory::new((40, 5), None, events, 1), filters, std::rc::Rc::clone(&read));

@@ -59,6 +59,9 @@ pub trait Host<S> {
     /// One line for people.
     fn save_marks(&mut self, marks: &[Mark]) -> Result<(), String>;
 
+    /// Finds the verdict on the recording that is watched anew, and sends it as a message.
+    fn judge(&mut self);
+
     /// Exports a range of the recording that is watched; gives one line that says where to.
     ///
     /// # Errors
@@ -222,6 +225,10 @@ fn carry_out<S: Source>(
                     }
                 }
             }
+            return true;
+        }
+        Effect::Judge => {
+            host.judge();
             return true;
         }
         Effect::SaveMarks(marks) => {

@@ -29,7 +29,7 @@ impl<S: Source> App<S> {
                 self.key(&key, &mut effects);
             }
             Message::Mouse(mouse) => self.mouse(&mouse),
-            Message::Tick(elapsed) => self.tick(elapsed),
+            Message::Tick(elapsed) => self.tick(elapsed, &mut effects),
             Message::Integrity(integrity) => self.integrity = integrity,
             Message::Told(Ok(text)) => self.note = Some((text, false)),
             Message::Told(Err(text)) => self.note = Some((text, true)),
@@ -38,14 +38,14 @@ impl<S: Source> App<S> {
         effects
     }
 
-    fn tick(&mut self, elapsed: Duration) {
+    fn tick(&mut self, elapsed: Duration, effects: &mut Vec<Effect>) {
         if self.replay.underway() {
             if self.replay.approach(PIECE) == Progress::Arrived {
                 self.replay.take_events();
             }
             return;
         }
-        self.refresh(elapsed);
+        self.refresh(elapsed, effects);
         if let Some(finder) = &mut self.finder
             && !finder.is_done()
         {
@@ -100,7 +100,7 @@ impl<S: Source> App<S> {
         self.heard.drain(..over);
     }
 
-    fn refresh(&mut self, elapsed: Duration) {
+    fn refresh(&mut self, elapsed: Duration, effects: &mut Vec<Effect>) {
         if !self.grows {
             return;
         }
@@ -121,6 +121,11 @@ impl<S: Source> App<S> {
                 self.follow = false;
                 self.note = Some((error.to_string(), true));
             }
+        }
+        if self.grows && self.replay.source_ref().is_ended() {
+            // Nothing more will come, and what is there can be judged as a whole.
+            self.grows = false;
+            effects.push(Effect::Judge);
         }
     }
 

@@ -23,6 +23,8 @@ use std::time::Duration;
 
 /// Segments kept in memory.
 const HELD: usize = 4;
+/// Bytes that are skimmed at once.
+const SKIM: usize = 64 << 10;
 /// Output bytes replayed between keyframes that are made here.
 const OWN_EVERY: usize = 256 << 10;
 /// Keyframes made here that are kept, in bytes.
@@ -184,18 +186,35 @@ impl<S: Source> Replay<S> {
             }
         }
         let mut left = bytes;
+        // Of what is only passed, the end decides: it is skimmed in large pieces.
+        let mut passed = Vec::new();
         while self.place < target {
             let segment = self.segment(self.place.segment);
             let until =
                 if self.place.segment == target.segment { target.event } else { segment.events.len() };
             while let Some(event) = segment.events.get(self.place.event).filter(|_| self.place.event < until)
             {
-                let size = self.apply(event);
+                let size = match &event.payload {
+                    Payload::Output(bytes) | Payload::ErrorOutput(bytes) => {
+                        passed.extend_from_slice(bytes);
+                        self.passed(event, bytes.len());
+                        if passed.len() >= SKIM || self.since_keyframe >= OWN_EVERY {
+                            self.skim(&mut passed);
+                        }
+                        bytes.len()
+                    }
+                    _ => {
+                        self.skim(&mut passed);
+                        self.apply(event)
+                    }
+                };
                 left = left.saturating_sub(size.max(1));
                 if left == 0 && self.place < target {
+                    self.skim(&mut passed);
                     return Progress::Underway(self.time);
                 }
             }
+            self.skim(&mut passed);
             if self.place.segment == target.segment {
                 break;
             }
@@ -264,11 +283,27 @@ impl<S: Source> Replay<S> {
         before.map_or(Duration::ZERO, |span| span.end)
     }
 
-    /// Lets one event happen; gives the bytes it had.
-    fn apply(&mut self, event: &Event) -> usize {
+    /// An event has happened that had this many bytes.
+    fn passed(&mut self, event: &Event, size: usize) {
         self.place.event += 1;
         self.base = self.base.max(event.time);
         self.time = self.base;
+        self.since_keyframe += size;
+    }
+
+    /// Shows what was only passed.
+    fn skim(&mut self, passed: &mut Vec<u8>) {
+        if !passed.is_empty() {
+            self.terminal.skim(passed);
+            passed.clear();
+        }
+        if self.since_keyframe >= OWN_EVERY {
+            self.keep();
+        }
+    }
+
+    /// Lets one event happen; gives the bytes it had.
+    fn apply(&mut self, event: &Event) -> usize {
         let size = match &event.payload {
             Payload::Output(bytes) | Payload::ErrorOutput(bytes) => {
                 self.terminal.feed_guarded(bytes);
@@ -291,7 +326,7 @@ impl<S: Source> Replay<S> {
             }
             _ => 0,
         };
-        self.since_keyframe += size;
+        self.passed(event, size);
         if self.since_keyframe >= OWN_EVERY {
             self.keep();
         }

@@ -130,6 +130,10 @@ impl<R: Read + Seek> Source for Recording<R> {
         }
     }
 
+    fn is_ended(&self) -> bool {
+        self.reader.is_closed()
+    }
+
     fn filter(&self, number: usize) -> &[u8] {
         self.reader.entries().get(number).map(|entry| entry.filter.as_slice()).unwrap_or_default()
     }

@@ -159,6 +159,11 @@ pub trait Source {
         &[]
     }
 
+    /// Whether nothing more can come: the recording was closed in order.
+    fn is_ended(&self) -> bool {
+        true
+    }
+
     /// Takes in what was written since, for a session that runs. Gives whether anything was; segments from the last one
     /// known may have changed.
     ///
