@@ -12,7 +12,7 @@ use sealcast::cast::{Anchor, Event, Payload};
 use sealcast::container::Reader;
 use sealcast::crypto::identity::Identities;
 use sealcast::crypto::prompt::Nobody;
-use sealcast::replay::{Recording, Replay, Source as _};
+use sealcast::replay::{Recording, Replay};
 use sealcast::store::seal;
 use sealcast::terminal::Terminal;
 use std::fmt::Write as _;
