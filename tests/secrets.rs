@@ -65,8 +65,7 @@ impl Session {
     fn check(mut self, open: &[&str], least: u32) {
         self.terminal.send("exit\r");
         self.terminal.wait_end();
-        let shown =
-            String::from_utf8_lossy(&std::fs::read(self.sandbox.path("recording")).unwrap()).into_owned();
+        let shown = self.sandbox.described();
         let input = String::from_utf8(self.sandbox.recorded_input()).unwrap();
         let output = self.sandbox.recorded_output();
         assert!(memchr::memmem::find(&output, SECRET.as_bytes()).is_none(), "the secret was shown\n{shown}");

@@ -74,6 +74,9 @@ pub(super) struct Pump<'a> {
     phase: Phase,
     last_byte: Duration,
     bytes_since_end: usize,
+    /// The last look at everything that can give output found nothing. Time alone does not tell: on a busy host we may
+    /// be late ourselves.
+    quiet: bool,
     hung_up: bool,
     stopped: Option<String>,
     lost_told: bool,
@@ -147,6 +150,7 @@ impl<'a> Pump<'a> {
             phase: Phase::Running,
             last_byte: start,
             bytes_since_end: 0,
+            quiet: false,
             hung_up: false,
             stopped: None,
             lost_told: false,
@@ -179,6 +183,8 @@ impl<'a> Pump<'a> {
             if let Some(ended) = self.time_is_over() {
                 return Ok(ended);
             }
+            // Only then is everything that can give output in the set.
+            let looks = !self.batch.is_stuck() && !self.is_showing();
             let slots = self.fill(&mut set);
             set.wait(self.timeout())?;
             let ready = |slot: Option<Slot>| slot.map_or(Ready::default(), |slot| set.ready(slot));
@@ -193,6 +199,8 @@ impl<'a> Pump<'a> {
             if ready(slots.stage).read {
                 self.reports()?;
             }
+            self.quiet =
+                looks && !ready(slots.leader).read && !slots.sources.iter().any(|slot| ready(*slot).read);
             // Keys before output: in a flood ^C must not stand in the line.
             let (terminal, leader) = (ready(slots.terminal), ready(slots.leader));
             self.copy_keys(terminal);
@@ -272,6 +280,11 @@ impl<'a> Pump<'a> {
         due.into_iter().flatten().min().map(|due| due.saturating_sub(now))
     }
 
+    /// Whether something was read that was not written yet.
+    fn is_showing(&self) -> bool {
+        !self.output.buffer.is_empty() || self.stream_buffers.iter().any(|buffer| !buffer.is_empty())
+    }
+
     /// Whether there is nothing more to wait for.
     fn time_is_over(&mut self) -> Option<Ended> {
         let now = clock::monotonic();
@@ -293,7 +306,7 @@ impl<'a> Pump<'a> {
                 let pending =
                     !self.output.buffer.is_empty() || self.stream_buffers.iter().any(|b| !b.is_empty());
                 let open = !self.output.ended || self.streams.outputs.iter().any(Option::is_some);
-                let silent = now >= self.last_byte.max(since).saturating_add(SILENCE);
+                let silent = self.quiet && now >= self.last_byte.max(since).saturating_add(SILENCE);
                 let linger = now >= since.saturating_add(LINGER) && self.bytes_since_end >= LINGER_BYTES;
                 let stuck = pending || self.batch.is_stuck();
                 (!stuck && (!open || silent || linger)).then_some(how)

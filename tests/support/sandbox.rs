@@ -1,16 +1,19 @@
 //! A home, an environment and a recording that belong to one test alone.
 
 use super::terminal::Terminal;
+use base64::Engine as _;
 use sealcast::cast::line::Decoder;
 use sealcast::cast::{Event, Payload};
 use sealcast::sys::tty::Size;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::OnceLock;
+use std::time::Duration;
 
-/// The wrapper under test: true for `sealcast run --`, false for `examples/relay.rs`, which records in the open.
-const SEALED: bool = false;
+/// The wrapper under test: true for `sealcast run --`, false for `examples/relay.rs`, which records in the open. (What
+/// only the example can do, such as a loop that panics, is done with the example either way.)
+const SEALED: bool = true;
 
 /// A directory for one test, removed at its end.
 pub struct Sandbox {
@@ -59,37 +62,48 @@ impl Sandbox {
         command
     }
 
-    /// The wrapper, before the options of its own.
-    fn bare_wrapper(&self) -> Command {
-        if SEALED {
-            let mut command = self.command(env!("CARGO_BIN_EXE_sealcast"));
-            command.arg("run");
-            command
-        } else {
-            let mut command = self.command(relay());
-            command.arg("--to").arg(self.path("recording"));
-            command
-        }
-    }
-
     /// The wrapper around a command line.
     pub fn wrapped(&self, words: &[&str]) -> Command {
-        self.wrapped_with(&[], words)
+        let mut command = if SEALED { self.sealcast() } else { self.relay() };
+        command.arg("--").args(words);
+        command
     }
 
-    /// The wrapper, with options, around a command line.
+    /// `sealcast run`, its keys made: it says so when it makes them.
+    fn sealcast(&self) -> Command {
+        let program = env!("CARGO_BIN_EXE_sealcast");
+        if !self.path("home/.local").exists() {
+            let made =
+                self.command(program).args(["run", "--", "true"]).stdin(Stdio::null()).output().unwrap();
+            assert!(made.status.success(), "{made:?}");
+        }
+        let mut command = self.command(program);
+        command.arg("run");
+        command
+    }
+
+    fn relay(&self) -> Command {
+        let mut command = self.command(relay());
+        command.arg("--to").arg(self.path("recording"));
+        command
+    }
+
+    /// The wrapper around a command line; with options that only the example has, the example.
     pub fn wrapped_with(&self, options: &[&str], words: &[&str]) -> Command {
-        let mut command = self.bare_wrapper();
+        if options.is_empty() {
+            return self.wrapped(words);
+        }
+        let mut command = self.relay();
         command.args(options).arg("--").args(words);
         command
     }
 
     /// The wrapper's command line, for use inside a shell.
     pub fn wrapper_line(&self) -> String {
-        let command = self.bare_wrapper();
+        let command = self.wrapped(&[]);
         let words = [command.get_program()].into_iter().chain(command.get_args());
         let words: Vec<String> = words.map(|word| format!("'{}'", word.to_str().unwrap())).collect();
-        format!("{} --", words.join(" "))
+        words.join(" ")
     }
 
     /// Runs the wrapper around a command line in a terminal of 80 by 24.
@@ -106,11 +120,29 @@ impl Sandbox {
         terminal
     }
 
-    /// The events that were recorded, once the recording is closed.
+    /// The events that were recorded last, once the recording is closed.
     pub fn events(&self) -> Vec<Event> {
-        let lines = std::fs::read(self.path("recording")).unwrap();
-        let mut decoder = Decoder::default();
-        lines.split(|b| *b == b'\n').filter_map(|line| decoder.decode(line).unwrap()).collect()
+        if let Ok(lines) = std::fs::read(self.path("recording")) {
+            let mut decoder = Decoder::default();
+            return lines.split(|b| *b == b'\n').filter_map(|line| decoder.decode(line).unwrap()).collect();
+        }
+        self.exported().lines().filter_map(event).collect()
+    }
+
+    /// The last recording as lines of JSON.
+    fn exported(&self) -> String {
+        let mut export = self.command(env!("CARGO_BIN_EXE_sealcast"));
+        let output =
+            export.args(["export", "last", "--format", "json"]).stdin(Stdio::null()).output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// The recording, for the message of a failure.
+    pub fn described(&self) -> String {
+        match std::fs::read(self.path("recording")) {
+            Ok(lines) => String::from_utf8_lossy(&lines).into_owned(),
+            Err(_) => self.exported(),
+        }
     }
 
     /// Everything the terminal was given, as recorded.
@@ -143,6 +175,29 @@ impl Sandbox {
 
 /// An ordinary terminal.
 pub const SIZE: Size = Size { cols: 80, rows: 24, width: 0, height: 0 };
+
+/// An event of a line of JSON; `None` for what no test asks for.
+fn event(line: &str) -> Option<Event> {
+    let value: serde_json::Value = serde_json::from_str(line).unwrap();
+    let bytes = || match (value["text"].as_str(), value["base64"].as_str()) {
+        (Some(text), _) => text.as_bytes().to_vec(),
+        (None, data) => base64::engine::general_purpose::STANDARD.decode(data.unwrap()).unwrap(),
+    };
+    let number = |name: &str| value[name].as_i64().unwrap();
+    let payload = match value["kind"].as_str().unwrap() {
+        "output" => Payload::Output(bytes()),
+        "error-output" => Payload::ErrorOutput(bytes()),
+        "input" => Payload::Input(bytes()),
+        "resize" => Payload::Resize {
+            cols: u16::try_from(number("cols")).unwrap(),
+            rows: u16::try_from(number("rows")).unwrap(),
+        },
+        "exit" => Payload::Exit(i32::try_from(number("status")).unwrap()),
+        "withheld" => Payload::Withheld(u32::try_from(number("count")).unwrap()),
+        _ => return None,
+    };
+    Some(Event::new(Duration::from_millis(u64::try_from(number("ms")).unwrap()), payload))
+}
 
 /// `examples/relay.rs`, built.
 fn relay() -> &'static Path {

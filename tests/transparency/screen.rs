@@ -161,6 +161,7 @@ fn a_terminal_that_does_not_read_slows_the_child_and_lets_an_interrupt_pass() {
     let mut terminal = sandbox.run(&["bash", "-c", &script]);
     terminal.wait_for("READY");
     // From here on the terminal is not read. The child must come to a stand in a write.
+    let before = peak_memory(terminal.pid());
     let shell = descendants(terminal.pid())[1];
     until("the child to wait for the terminal", || {
         let file = format!("/proc/{shell}/wchan");
@@ -170,7 +171,9 @@ fn a_terminal_that_does_not_read_slows_the_child_and_lets_an_interrupt_pass() {
         crate::support::pause(Duration::from_millis(100));
         (before == written()).then_some(at)
     });
-    assert!(peak_memory(terminal.pid()) < 24 << 10, "{} KiB", peak_memory(terminal.pid()));
+    // The queue to the recorder is the largest thing that can fill up.
+    let grown = peak_memory(terminal.pid()).saturating_sub(before);
+    assert!(grown < 12 << 10, "grown by {grown} KiB");
     terminal.send_blindly("\x03");
     until("the interrupt to arrive", || mark.exists().then_some(()));
     assert_eq!(terminal.wait_end().code(), Some(7));
@@ -179,9 +182,9 @@ fn a_terminal_that_does_not_read_slows_the_child_and_lets_an_interrupt_pass() {
 #[test]
 fn memory_stays_flat_while_much_is_shown() {
     let sandbox = Sandbox::new();
-    let mut terminal = sandbox.run(&["sh", "-c", "head -c 60000000 /dev/zero | tr '\\0' x; read x"]);
+    let mut terminal = sandbox.run(&["sh", "-c", "head -c 22000000 /dev/zero | tr '\\0' x; read x"]);
     let mut peaks = Vec::new();
-    for part in [10 << 20, 50 << 20] {
+    for part in [7 << 20, 20 << 20] {
         until("output", || {
             terminal.read_for(Duration::from_millis(20));
             (terminal.transcript().len() > part).then_some(())
