@@ -6,6 +6,7 @@ use crate::console::{Style, WriteError, json_safe};
 use crate::container::Cursor;
 use crate::error::{Context as _, Error, Kind, Result};
 use crate::export::{Exporter, Format, Losses};
+use crate::store::seal;
 use crate::sys;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -40,16 +41,20 @@ enum Wanted {
     Text,
     /// Every event as a line of JSON
     Json,
+    /// Every command of the index as a line of JSON
+    Commands,
 }
 
-impl From<Wanted> for Format {
-    fn from(wanted: Wanted) -> Self {
-        match wanted {
-            Wanted::Cast => Self::Cast,
-            Wanted::Cast2 => Self::Cast2,
-            Wanted::Raw => Self::Raw,
-            Wanted::Text => Self::Text,
-            Wanted::Json => Self::Json,
+impl Wanted {
+    /// The format of the content; `None` for what comes from the index alone.
+    fn of_content(self) -> Option<Format> {
+        match self {
+            Self::Cast => Some(Format::Cast),
+            Self::Cast2 => Some(Format::Cast2),
+            Self::Raw => Some(Format::Raw),
+            Self::Text => Some(Format::Text),
+            Self::Json => Some(Format::Json),
+            Self::Commands => None,
         }
     }
 }
@@ -64,8 +69,8 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
         return Err(Error::new(Kind::Usage, "recorded bytes could act on your terminal")
             .hint("write them to a file with -o FILE, or use --format text"));
     }
+    let Some(format) = args.format.of_content() else { return commands(context, args) };
     let opened = args.reading.open_content(context, &args.recording)?;
-    let format = args.format.into();
     let losses = match &args.output {
         None if console.is_terminal() => {
             let out = LineSafe { out: console.raw(), line: Vec::new() };
@@ -81,6 +86,28 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
     if !losses.is_empty() {
         console.remark("note", Style::Yellow, losses);
     }
+    Ok(())
+}
+
+/// The commands of the index; a key that opens the index only is enough.
+fn commands(context: &Context, args: &Args) -> Result<()> {
+    let mut opened = args.reading.open(context, &args.recording)?;
+    let identities = args.reading.identities(context)?;
+    seal::unlock(&mut opened.reader, &identities).or_say(|| opened.name())?;
+    let commands = opened.reader.entries().iter().flat_map(|entry| &entry.commands);
+    let Some(path) = &args.output else {
+        for command in commands {
+            context.console.json(command)?;
+        }
+        return Ok(());
+    };
+    let mut lines = Vec::new();
+    for command in commands {
+        serde_json::to_writer(&mut lines, command).map_err(|e| sys::Error::at("write", path, e.into()))?;
+        lines.push(b'\n');
+    }
+    sys::file::write_new(path, &lines)?;
+    context.console.note(format!("wrote {}", shown(path)));
     Ok(())
 }
 

@@ -207,6 +207,10 @@ fn export_writes_every_format_and_says_what_it_lost() {
     assert_eq!(text, "root@web-3:~# ls\na  b\nbad \\u{202e}text\n\u{fffd}\u{fffd}\nafter a minute\n");
     let events = json(&home.run(&["export", "last", "--format", "json"]).exits(0).text());
     assert_eq!((events.len(), &events[0]["kind"]), (9, &"recording".into()));
+    let commands = json(&home.run(&["export", "last", "-f", "commands"]).exits(0).text());
+    assert_eq!((commands.len(), &commands[0]["text"], &commands[0]["exit"]), (1, &"ls".into(), &0.into()));
+    home.run(&["export", "last", "-f", "commands", "-o", "commands.json"]).exits(0);
+    assert_eq!(json(&std::fs::read_to_string(home.path("commands.json")).unwrap()), commands);
     let old = home.run(&["export", "last", "-f", "cast2", "-o", "old.cast"]).exits(0);
     assert!(old.out.is_empty() && old.err.contains("exit status 3 left out"), "{old}");
     assert!(std::fs::read_to_string(home.path("old.cast")).unwrap().starts_with("{\"version\":2"));
