@@ -10,3 +10,6 @@ pub mod prompt;
 pub mod recipient;
 pub mod seal;
 pub mod sshsig;
+
+#[cfg(test)]
+mod hostile_tests;
