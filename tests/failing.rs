@@ -154,6 +154,22 @@ fn without_recipients_a_signing_key_or_a_home_nothing_starts() {
     );
 }
 
+/// The default profile is in force as the header says it is.
+fn guarded(host: &Host, told: &Value, recorder: u32) {
+    let of = |name: &str| std::fs::read_to_string(format!("/proc/{recorder}/{name}")).unwrap();
+    let cores = of("limits").lines().find(|line| line.starts_with("Max core file size")).unwrap().to_owned();
+    assert_eq!(cores.split_whitespace().nth(4), Some("0"), "{cores}");
+    let in_force = &told["meta"]["in_force"];
+    assert_eq!(in_force["guard"], "guarded", "{told}");
+    let status = of("status");
+    let locked = status.lines().find_map(|line| line.strip_prefix("VmLck:")).unwrap().trim();
+    assert_eq!(in_force["locked-memory"] == "yes", locked != "0 kB", "{in_force} {locked}");
+    // What was written cannot be cut without a step more, where the file system has the attribute.
+    let cut = host.run("root", &["sh", "-c", "truncate -s 0 /srv/sealcast/*.scast"]);
+    assert_eq!(in_force["append-only"] == "yes", !cut.status.success(), "{in_force} {}", text(&cut));
+    assert_eq!(in_force["append-only"], "yes", "this file system has it");
+}
+
 #[test]
 fn a_recorder_that_is_killed_takes_the_shell_with_it_and_what_was_sealed_stays_good() {
     let Some(host) = Host::start() else { return };
@@ -175,7 +191,9 @@ fn a_recorder_that_is_killed_takes_the_shell_with_it_and_what_was_sealed_stays_g
         "not the recorder"
     );
     assert!(lives(pid));
-    assert_eq!(host.last()["state"], "running");
+    let told = host.last();
+    assert_eq!(told["state"], "running");
+    guarded(&host, &told, recorder);
     let begin = std::time::Instant::now();
     // SIGKILL, as nothing else ends it at once.
     assert!(
