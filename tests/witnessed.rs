@@ -1,0 +1,110 @@
+//! `sealcast run` from outside: what the shell told and the kernel saw is in the recording, and nothing of it is on the
+//! terminal.
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use serde_json::Value;
+use std::process::Command;
+use support::sandbox::{SIZE, Sandbox};
+use support::terminal::Terminal;
+
+fn sealcast(sandbox: &Sandbox, args: &[&str]) -> Command {
+    let mut command = sandbox.command(env!("CARGO_BIN_EXE_sealcast"));
+    command.args(args);
+    command
+}
+
+/// The commands of the last recording.
+fn commands(sandbox: &Sandbox) -> Vec<Value> {
+    let output = sealcast(sandbox, &["show", "--commands", "--json"]).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).unwrap();
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+fn traced(sandbox: &Sandbox) -> bool {
+    let output = sealcast(sandbox, &["show"]).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let traced = text.contains("exec-trace=ebpf");
+    if !traced {
+        let why = text.lines().find(|line| line.contains("exec-trace")).unwrap_or("no word of a trace");
+        std::io::Write::write_all(&mut std::io::stderr(), format!("skipped: {why}\n").as_bytes()).unwrap();
+    }
+    traced
+}
+
+fn argvs(command: &Value) -> Vec<String> {
+    let execs = command["execs"].as_array().cloned().unwrap_or_default();
+    let argv = |exec: &Value| {
+        exec["argv"].as_array().unwrap().iter().map(|a| a.as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    execs.iter().map(|exec| argv(exec).join(" ")).collect()
+}
+
+#[test]
+fn the_commands_of_a_recorded_shell_are_in_its_index() {
+    let sandbox = Sandbox::new();
+    sandbox.file("home/.bashrc", "PS1='@@ '\nalias ll='ls -d'\n");
+    let mut terminal = Terminal::start(&sealcast(&sandbox, &["run", "--", "bash"]), SIZE);
+    for line in ["ll /", "echo aWQgLWcK | base64 -d | sh", "cd /usr", "(exit 4)", "exit 3"] {
+        terminal.wait_for("@@ ");
+        // Nobody types within the millisecond in which the prompt comes.
+        terminal.read_for(std::time::Duration::from_millis(100));
+        terminal.send(format!("{line}\r"));
+    }
+    assert_eq!(terminal.wait_end().code(), Some(3));
+    let shown = terminal.transcript();
+    assert!(memchr::memmem::find(shown, b"7717").is_none(), "{}", shown.escape_ascii());
+
+    let commands = commands(&sandbox);
+    let told: Vec<(&str, i64)> =
+        commands.iter().map(|c| (c["text"].as_str().unwrap(), c["exit"].as_i64().unwrap())).collect();
+    assert_eq!(
+        told,
+        [("ll /", 0), ("echo aWQgLWcK | base64 -d | sh", 0), ("cd /usr", 0), ("(exit 4)", 4), ("exit 3", 3)],
+        "{}",
+        shown.escape_ascii()
+    );
+    assert!(commands.iter().all(|c| c["source"] == "shell" && c["trust"] == "told"));
+    assert_eq!(commands[3]["cwd"], "/usr");
+    if traced(&sandbox) {
+        assert_eq!(argvs(&commands[0]), ["ls -d /"]);
+        let piped = "piped: sh read its commands from a pipe; it ran 1 program: id";
+        assert_eq!(commands[1]["flags"], serde_json::json!([piped]));
+    }
+    let text = sealcast(&sandbox, &["export", "--format", "raw", "last"]).output().unwrap().stdout;
+    assert!(!text.is_empty() && memchr::memmem::find(&text, b"7717").is_none(), "{}", text.escape_ascii());
+}
+
+#[test]
+fn a_recorded_command_is_one_entry_with_its_programs() {
+    let sandbox = Sandbox::new();
+    let output =
+        sealcast(&sandbox, &["run", "--", "sh", "-c", "/bin/true one; /bin/false; exit 5"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(5));
+    let commands = commands(&sandbox);
+    assert_eq!(commands.len(), 1, "{commands:?}");
+    assert_eq!(commands[0]["text"], "sh -c /bin/true one; /bin/false; exit 5");
+    assert_eq!((commands[0]["source"].as_str(), commands[0]["exit"].as_i64()), (Some("argv"), Some(5)));
+    if traced(&sandbox) {
+        assert_eq!(argvs(&commands[0])[1..], ["/bin/true one", "/bin/false"]);
+    }
+}
+
+#[test]
+fn start_up_files_are_gone_when_the_session_is_over() {
+    let sandbox = Sandbox::new();
+    sandbox.file("home/.bashrc", "PS1='@@ '\n");
+    let mut terminal = Terminal::start(&sealcast(&sandbox, &["run", "--", "bash"]), SIZE);
+    terminal.wait_for("@@ ");
+    terminal.send("tr '\\0' '\\n' </proc/$$/cmdline | grep start.bash; echo END\r");
+    terminal.wait_for("\n");
+    let path = terminal.wait_for("/start.bash");
+    let dir = path.rsplit(['\n', '\r']).next().unwrap().to_owned();
+    terminal.wait_for("@@ ");
+    assert!(std::path::Path::new(&dir).is_dir(), "{dir}");
+    terminal.send("exit\r");
+    terminal.wait_end();
+    assert!(!std::path::Path::new(&dir).exists(), "{dir}");
+}
