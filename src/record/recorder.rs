@@ -9,6 +9,7 @@ use super::queue::{Intake, Nothing, Word};
 use crate::cast::{Anchor, Event, Gap, Payload};
 use crate::container::{self, Closed, Extras, Sink, Writer};
 use crate::policy::OnFailure;
+use crate::shell::said::Said;
 use crate::store::RecordingFile;
 use crate::sys;
 use std::time::Duration;
@@ -233,6 +234,9 @@ impl<S: Disk> Recorder<'_, S> {
             self.begin(event.time);
         }
         self.indexer.event(event);
+        if Said::of(&event.payload).is_some_and(|said| !said.is_kept()) {
+            return;
+        }
         let pushed = self.writer.push(event);
         self.check(pushed);
         if self.writer.segment_due(event.time) {

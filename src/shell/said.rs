@@ -29,6 +29,16 @@ impl Said {
         Payload::Other { code: CODE.into(), data }
     }
 
+    /// Whether a recording keeps it. The rest is of use to the index alone, and can be told again from the output: it would
+    /// cost more than it says.
+    pub fn is_kept(&self) -> bool {
+        match self {
+            Self::Mark(mark) => matches!(mark, Mark::Integration { .. } | Mark::Start(_) | Mark::End { .. }),
+            Self::Hint(hint) => matches!(hint, Hint::Forged | Hint::Broken),
+            Self::Entered => false,
+        }
+    }
+
     /// Read from a payload; `None` when it is something else.
     pub fn of(payload: &Payload) -> Option<Self> {
         match payload {
@@ -59,6 +69,7 @@ mod tests {
         ] {
             assert_eq!(Said::of(&said.payload()), Some(said));
         }
+        assert!(Said::Mark(Mark::Start(Start::default())).is_kept() && !Said::Entered.is_kept());
         assert_eq!(Said::of(&Payload::Marker("\"entered\"".into())), None);
         assert_eq!(Said::of(&Payload::Other { code: "c".into(), data: "?".into() }), None);
     }
