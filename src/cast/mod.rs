@@ -1,7 +1,7 @@
 //! The one vocabulary of the house: what happened in a session, and when.
 //!
 //! An [`Event`] is a time since the start of the session and a [`Payload`]. Stored and exchanged, it is one line of
-//! asciicast v3 ([`line`]). Refuses to lose anything: bytes that are not UTF-8, withheld input and gaps all have a
+//! asciicast v3 ([`mod@line`]). Refuses to lose anything: bytes that are not UTF-8, withheld input and gaps all have a
 //! line of their own.
 
 mod command;

@@ -11,7 +11,7 @@ use crate::cast::{Command, Exec, Gap, Header as CastHeader, Payload};
 use serde::{Deserialize, Serialize};
 use std::io::Read as _;
 
-/// Most resizes, marks or gaps listed for one segment; more are counted in [`Entry::unlisted`].
+/// Most resizes, marks or gaps listed for one segment; more are counted in [`Tally::unlisted`].
 pub const LISTED: usize = 1000;
 /// Buckets of the activity histogram; when they run out, two become one.
 const BUCKETS: usize = 256;
