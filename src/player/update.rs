@@ -10,8 +10,8 @@ use crate::replay::{Idle, Progress, Source, millis, scaled, stepped};
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 use std::time::Duration;
 
-/// Output replayed in one go, in bytes: about 50 ms.
-const PIECE: usize = 4 << 20;
+/// Output replayed in one go, in bytes: some 20 ms.
+const PIECE: usize = 1 << 20;
 /// How often a running session is looked at.
 const REFRESH: Duration = Duration::from_millis(250);
 /// How long it is said that idle time was skipped.

@@ -402,9 +402,10 @@ impl<S: Source> Replay<S> {
     pub fn play(&mut self, elapsed: Duration, idle: Idle) -> Played {
         let mut played = Played::default();
         let mut left = elapsed;
-        /// Events at a time: a viewer must be able to stop what comes too fast.
-        const MOST: usize = 100_000;
-        while played.events < MOST {
+        /// Events and bytes at a time: a viewer must be able to stop what comes too fast.
+        const MOST: (usize, usize) = (100_000, 1 << 20);
+        let mut bytes = 0;
+        while played.events < MOST.0 && bytes < MOST.1 {
             let Some(event) = self.next_event() else {
                 played.ended = true;
                 break;
@@ -421,7 +422,7 @@ impl<S: Source> Replay<S> {
                 played.skipped += gap.saturating_sub(idle.shown(gap));
             }
             self.enter_next();
-            self.apply(&event);
+            bytes += self.apply(&event);
             played.events += 1;
         }
         played

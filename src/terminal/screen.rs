@@ -191,7 +191,7 @@ impl Screen {
     pub(super) fn reverse_line_feed(&mut self) {
         let (x, y) = (self.x(), self.y());
         if y == self.top {
-            if (self.left..=self.right).contains(&x) && self.afford(self.cols) {
+            if (self.left..=self.right).contains(&x) {
                 self.scroll_down(self.top, self.bottom, 1);
             }
         } else if y > 0 {
@@ -285,7 +285,8 @@ impl Screen {
         let Some(c) = self.last else { return };
         let width = c.width().unwrap_or(1).clamp(1, 2);
         let n = n.min(self.cols * self.rows);
-        if self.afford(n) {
+        // A printed cell costs about four erased ones.
+        if self.afford(4 * n) {
             for _ in 0..n {
                 self.glyph(c, width);
             }
@@ -332,7 +333,7 @@ impl Screen {
             }
             self.wrap();
         }
-        if self.modes.has(Mode::Insert) {
+        if self.modes.has(Mode::Insert) && self.afford(self.cols / 4) {
             self.insert_cells(width);
         }
         let (end, y) = (self.line_end(), self.y());
@@ -404,6 +405,17 @@ impl Screen {
         self.work.afford(cells)
     }
 
+    /// Whether rows may be scrolled. The whole screen costs nothing; a part of it a little for each row; one between left
+    /// and right margins is copied, which must stay cheap for the panes of a window and dear for a thousand columns.
+    fn afford_scroll(&mut self, top: usize, bottom: usize) -> bool {
+        let rows = bottom + 1 - top;
+        if self.full_width() {
+            return rows == self.rows || self.afford(rows);
+        }
+        let area = rows * (self.right + 1 - self.left);
+        self.afford(area.saturating_mul(area) / 40_000)
+    }
+
     fn full_width(&self) -> bool {
         self.left == 0 && self.right == self.cols - 1
     }
@@ -411,7 +423,7 @@ impl Screen {
     /// Moves rows `top..=bottom` up by `n`, inside the left and right margins.
     pub(super) fn scroll_up(&mut self, top: usize, bottom: usize, n: usize) {
         let n = n.min(bottom + 1 - top);
-        if n == 0 {
+        if n == 0 || !self.afford_scroll(top, bottom) {
             return;
         }
         if self.full_width() {
@@ -427,7 +439,7 @@ impl Screen {
     /// Moves rows `top..=bottom` down by `n`, inside the left and right margins.
     pub(super) fn scroll_down(&mut self, top: usize, bottom: usize, n: usize) {
         let n = n.min(bottom + 1 - top);
-        if n == 0 {
+        if n == 0 || !self.afford_scroll(top, bottom) {
             return;
         }
         if self.full_width() {

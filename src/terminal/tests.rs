@@ -186,9 +186,32 @@ fn a_million_erases_are_refused_and_it_is_said() {
     }
     assert!(terminal.overrun());
     // Ordinary work goes on, and big work again once it has been earned.
-    terminal.feed(&b"x".repeat(10_000));
+    terminal.feed(&b"x".repeat(20_000));
     terminal.feed(b"\x1b[m\x1b[2J\x1b[Hstill here");
     assert_eq!(terminal.row_text(0), "still here");
+}
+
+#[test]
+fn no_sequence_makes_a_megabyte_dear() {
+    // Debug builds are some thirty times slower than what is shipped; without the budget each of these takes minutes.
+    let limit = std::time::Duration::from_secs(30);
+    for (what, before, again) in [
+        ("erasing the screen in colours", "", "\x1b[41m\x1b[2J\x1b[42m\x1b[2J"),
+        ("filling it", "", "\x1b#8\x1b[2J"),
+        ("repeating a character", "x", "\x1b[65535b"),
+        ("scrolling between margins", "\x1b[?69h\x1b[2;999s\x1b[1000;5H", "\n"),
+        ("scrolling a region", "\x1b[2;1000r\x1b[1000;1H", "\n"),
+        ("inserting lines", "\x1b[1;1H", "\x1b[L"),
+        ("copying rectangles", "", "\x1b[1;1;999;999;1;2;2;1$v"),
+        ("inserting columns", "", "\x1b[999'}"),
+    ] {
+        let mut terminal = Terminal::new(1000, 1000);
+        terminal.feed(before.as_bytes());
+        let bytes = again.repeat((64 << 10) / again.len());
+        let start = std::time::Instant::now();
+        terminal.feed(bytes.as_bytes());
+        assert!(start.elapsed() < limit, "{what}: {:?} for {} bytes", start.elapsed(), bytes.len());
+    }
 }
 
 #[test]

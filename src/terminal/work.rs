@@ -5,9 +5,9 @@
 //! every machine and in every cut.
 
 /// Cells that one character or sequence earns.
-const EARNED: u64 = 512;
-/// Credit that can be saved up, in cells: about a third of a second of erasing.
-const CREDIT: u64 = 128 << 20;
+const EARNED: u64 = 64;
+/// Credit that can be saved up, in cells: a few tenths of a second of erasing, five thousand full screens of 200 by 60.
+const CREDIT: u64 = 64 << 20;
 
 /// The account.
 #[derive(Clone, Copy, Debug)]
