@@ -263,6 +263,16 @@ fn as_a_login_shell_it_records_su_and_every_line_for_a_shell() {
     assert!(host.last_output().contains("in-/usr/bin/bash--bash"));
 }
 
+/// A server that ends with the test, also with one that fails.
+struct Server(std::process::Child);
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 #[test]
 fn as_a_forced_command_it_records_what_ssh_was_asked_for() {
     if !has("sshd") || !has("ssh") {
@@ -287,12 +297,14 @@ END
     );
     let mut server = host.command("root", &["sh", "-c", &script]);
     let log = std::fs::File::create(host.etc("sshd.log")).unwrap();
-    let mut server = server
-        .stdin(std::process::Stdio::null())
-        .stdout(log.try_clone().unwrap())
-        .stderr(log)
-        .spawn()
-        .unwrap();
+    let _server = Server(
+        server
+            .stdin(std::process::Stdio::null())
+            .stdout(log.try_clone().unwrap())
+            .stderr(log)
+            .spawn()
+            .unwrap(),
+    );
     support::until("sshd", || std::net::TcpStream::connect(("127.0.0.1", port)).ok());
     let port = port.to_string();
     let ssh = |options: &[&str], line: &[&str]| {
@@ -320,8 +332,6 @@ END
     terminal.send("exit 5\r");
     assert_eq!(terminal.wait_end().code(), Some(5));
     assert_eq!(host.recordings(), 2);
-    server.kill().unwrap();
-    server.wait().unwrap();
 }
 
 #[test]
