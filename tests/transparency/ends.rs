@@ -245,7 +245,12 @@ fn a_recorder_that_is_lost_ends_the_session_or_is_told_of_by_policy() {
 #[test]
 fn the_stage_is_gone_with_the_session_and_nothing_is_left_open() {
     let sandbox = Sandbox::new();
-    let mut terminal = sandbox.run(&["sh", "-c", "ls /proc/self/fd; echo; echo END"]);
+    let wrapped = sandbox.wrapped(&["sh", "-c", "ls /proc/self/fd; echo; echo END"]);
+    // A descriptor that whoever called left open is not the child's either.
+    let mut command = sandbox.command("bash");
+    command.args(["-c", "exec 7</dev/null; exec \"$0\" \"$@\""]);
+    command.arg(wrapped.get_program()).args(wrapped.get_args());
+    let mut terminal = Terminal::start(&command, SIZE);
     let shown = terminal.wait_for("END");
     // 0, 1, 2 and the directory itself.
     assert!(shown.split_whitespace().eq(["0", "1", "2", "3"]), "{shown}");

@@ -70,6 +70,45 @@ fn stopping_a_program_stops_the_wrapper_and_gives_the_terminal_back() {
 }
 
 #[test]
+fn a_stopped_wrapper_has_given_the_terminal_back_itself() {
+    let sandbox = Sandbox::new();
+    // A shell would put its own settings in force and hide what we left. This parent does only what it must.
+    let script = r#"
+import os, signal, subprocess, sys
+signal.signal(signal.SIGTTOU, signal.SIG_IGN)
+def group():
+    os.setpgid(0, 0)
+    os.tcsetpgrp(0, os.getpid())
+child = subprocess.Popen(sys.argv[1:], preexec_fn=group)
+os.waitpid(child.pid, os.WUNTRACED)
+os.tcsetpgrp(0, os.getpgrp())
+print("STOPPED", flush=True)
+os.system("stty -a")
+os.tcsetpgrp(0, child.pid)
+os.kill(child.pid, signal.SIGCONT)
+os.waitpid(child.pid, 0)
+print("OVER", flush=True)
+"#;
+    let script = sandbox.file("parent.py", script);
+    let wrapped = sandbox.wrapped(&["sh", "-c", "echo BEGIN; sleep 1000; exit 0"]);
+    let mut command = sandbox.command("python3");
+    command.arg(script).arg(wrapped.get_program()).args(wrapped.get_args());
+    let mut terminal = Terminal::start(&command, SIZE);
+    terminal.wait_for("BEGIN");
+    runs("sleep", terminal.pid());
+    terminal.send("\x1a");
+    terminal.wait_for("STOPPED");
+    terminal.wait_for("\r\nopost");
+    terminal.wait_for("isig icanon");
+    until("raw mode", || {
+        terminal.read_for(Duration::from_millis(10));
+        terminal.is_raw().then_some(())
+    });
+    terminal.send("\x03");
+    terminal.wait_for("OVER");
+}
+
+#[test]
 fn an_editor_can_be_stopped_and_continued() {
     let sandbox = Sandbox::new();
     let mut terminal = sandbox.shell();
