@@ -270,3 +270,61 @@ fn cost_of_an_exec() {
         }
     }
 }
+
+/// As the documentation says of at, cron, systemd-run and container daemons: what somebody else starts is not seen.
+#[test]
+fn what_a_daemon_starts_on_request_escapes() {
+    let dir = tempfile::tempdir().unwrap();
+    let (fifo, done) = (dir.path().join("fifo"), dir.path().join("done"));
+    let script = format!(
+        "mkfifo {0}; read order <{0}; /bin/true by daemon; echo >{1}",
+        fifo.display(),
+        done.display()
+    );
+    let mut daemon = Command::new("sh").args(["-c", &script]).spawn().unwrap();
+    let asks = format!(
+        "read start; /bin/echo please >{0}; while ! [ -e {1} ]; do /bin/sleep 0.02; done",
+        fifo.display(),
+        done.display()
+    );
+    let mut client =
+        Command::new("sh").args(["-c", &asks]).stdin(std::process::Stdio::piped()).spawn().unwrap();
+    let (trace, availability) = Trace::start(Mode::Auto, client.id(), monotonic());
+    let until = std::time::Instant::now() + Duration::from_secs(20);
+    while !fifo.exists() && std::time::Instant::now() < until {
+        std::thread::yield_now();
+    }
+    std::io::Write::write_all(client.stdin.as_mut().unwrap(), b"go\n").unwrap();
+    client.wait().unwrap();
+    daemon.wait().unwrap();
+    let mut events = Vec::new();
+    trace.finish(|event| events.push(event));
+    if availability.mechanism != "ebpf" {
+        return;
+    }
+    let argvs: Vec<String> = execs(&events).iter().map(|e| e.argv.join(" ")).collect();
+    assert!(argvs.contains(&"/bin/echo please".to_string()), "{argvs:?}");
+    assert!(!argvs.contains(&"/bin/true by daemon".to_string()), "{argvs:?}");
+}
+
+/// One build of a real program: as many programs as strace counts.
+#[test]
+fn a_build_with_make_is_seen_whole() {
+    let dir = tempfile::tempdir().unwrap();
+    let rules: String =
+        (0..40).map(|n| format!("t{n}: ; @/bin/sh -c '/bin/true {n}; /bin/true again'\n")).collect();
+    let all: String = (0..40).map(|n| format!(" t{n}")).collect();
+    std::fs::write(dir.path().join("Makefile"), format!("all:{all}\n{rules}")).unwrap();
+    if Command::new("make").arg("-v").output().is_err() {
+        return;
+    }
+    let run = format!("exec make -s -j4 -C {}", dir.path().display());
+    let Some((events, _)) = traced(Mode::Auto, shell(&run)) else { return };
+    let trues = execs(&events).iter().filter(|e| e.argv[0] == "/bin/true").count();
+    let shells = execs(&events).iter().filter(|e| e.argv[0] == "/bin/sh").count();
+    assert_eq!(
+        (trues, shells),
+        (80, 41),
+        "forty rules of two programs, each in a shell, and the shell that became make"
+    );
+}
