@@ -185,6 +185,44 @@ fn every_shorter_file_is_torn_and_plays_a_prefix() {
 }
 
 #[test]
+fn a_segment_or_an_index_that_lies_is_found_by_who_has_a_key() {
+    let fleet = fleet();
+    let begin = || forge::Forge::begin([5; 32], &fleet.host, "web-3", &[]);
+    let anchor = "[0,\"t\",\"{\\\"at\\\":0,\\\"utc\\\":5}\"]\n";
+    let whole = zstd::bulk::compress(anchor.as_bytes(), 3).unwrap();
+    let entry = |offset: usize| {
+        let json = format!(r#"{{"segment":0,"offset":{offset},"utc":5,"step":1000,"activity":""}}"#);
+        forge::packed(json.as_bytes(), &[])
+    };
+    let check = |packed: &[u8], shift: usize| {
+        let mut forged = begin();
+        let offset = forged.bytes.len() + shift;
+        forged.data(forge::SEG, packed);
+        forged.index(&entry(offset));
+        forged.check(forge::CLOSES | forge::FINAL);
+        forged.finish();
+        assert_eq!(judge(&forged.bytes, &fleet.known()).unwrap().verdict, Verdict::Intact);
+        let mut reader = unlocked(&forged.bytes, [5; 32]).unwrap();
+        verify_content(&mut reader, |_| ()).map_err(|error| error.to_string())
+    };
+    assert_eq!(check(&whole, 0), Ok(1));
+    assert!(check(&whole, 1).unwrap_err().contains("does not match its content"));
+    // Text that ends exactly where the reader's buffer does.
+    for length in [128 << 10, 256 << 10] {
+        let filled = format!("{anchor}{}\n", "#".repeat(length - anchor.len() - 1));
+        assert_eq!(filled.len(), length);
+        assert_eq!(check(&zstd::bulk::compress(filled.as_bytes(), 3).unwrap(), 0), Ok(1));
+    }
+    let mut encoder = zstd::stream::write::Encoder::new(Vec::new(), 3).unwrap();
+    encoder.write_all(anchor.as_bytes()).unwrap();
+    encoder.flush().unwrap();
+    let unended = encoder.get_ref().clone();
+    assert!(check(&unended, 0).unwrap_err().contains("closed in the middle of its text"));
+    let half_a_line = zstd::bulk::compress(&[anchor.as_bytes(), b"[0,\"o\""].concat(), 3).unwrap();
+    assert!(check(&half_a_line, 0).unwrap_err().contains("closed in the middle of its text"));
+}
+
+#[test]
 fn a_growing_file_is_followed_to_its_close() {
     let fleet = fleet();
     let recorded = long(&fleet);

@@ -24,6 +24,8 @@ pub struct Cursor {
     ready: VecDeque<Event>,
     until: Option<usize>,
     header: Option<String>,
+    /// Where the segment's first sealed chunk was.
+    began: u64,
     /// What stopped the decompression, until the events before it have been given out.
     fault: Option<Error>,
 }
@@ -36,6 +38,8 @@ struct Inside {
     packed: Vec<u8>,
     taken: usize,
     more: bool,
+    /// The compressed text has come to its end.
+    ended: bool,
     place: (u64, u32),
     rest: Vec<u8>,
     plain: u64,
@@ -57,6 +61,7 @@ impl Cursor {
             ready: VecDeque::new(),
             until: None,
             header: None,
+            began: offset,
             fault: None,
         })
     }
@@ -67,6 +72,16 @@ impl Cursor {
     /// As [`Cursor::new`].
     pub fn of_segment<R: Read + Seek>(reader: &Reader<R>, segment: usize) -> Result<Self, Error> {
         Ok(Self { until: Some(segment.saturating_add(1)), ..Self::new(reader, segment)? })
+    }
+
+    /// Goes on after the end of a segment, to the end of the next one.
+    pub(crate) fn go_on(&mut self) {
+        self.until = Some(self.segment.saturating_add(1));
+    }
+
+    /// Byte offset of the first sealed chunk of the segment that was read last.
+    pub(crate) fn began(&self) -> u64 {
+        self.began
     }
 
     /// Number of the segment that is being read.
@@ -128,11 +143,18 @@ impl Cursor {
                     };
                     let key = inside.chunks.key();
                     let fault = Error::NotAuthentic { offset: self.offset, chunk: chunk.frame.seq };
+                    if first {
+                        self.began = self.offset;
+                    }
                     inside.packed = chunk.open(&key, reader.file_id()).ok_or(fault)?;
                     (inside.taken, inside.more) = (0, true);
                     inside.place = (self.offset, chunk.frame.seq);
                 }
                 Some(Kind::Check) if chunk.frame.flags & frame::CLOSES != 0 => {
+                    if self.inside.as_ref().is_some_and(|inside| !inside.ended || !inside.rest.is_empty()) {
+                        let what = "the segment is closed in the middle of its text";
+                        return Err(Error::format(self.offset, chunk.frame.seq, what));
+                    }
                     self.content = next_segment(&self.content);
                     self.segment = self.segment.saturating_add(1);
                     self.inside = None;
@@ -157,6 +179,7 @@ impl Inside {
             packed: Vec::new(),
             taken: 0,
             more: false,
+            ended: false,
             place: (0, 0),
             rest: Vec::new(),
             plain: 0,
@@ -169,15 +192,17 @@ impl Inside {
         let mut buffer = vec![0; STEP];
         let left = self.packed.get(self.taken..).unwrap_or_default();
         let (mut input, mut output) = (InBuffer::around(left), OutBuffer::around(buffer.as_mut_slice()));
-        self.inflate
+        let hint = self
+            .inflate
             .run(&mut input, &mut output)
             .map_err(|e| format!("the sealed text does not decompress: {e}"))?;
         let (taken, produced) = (input.pos(), output.pos());
         if taken == 0 && produced == 0 && !left.is_empty() {
             return Err("bytes after the end of the sealed text".to_owned());
         }
+        self.ended = hint == 0;
         self.taken = self.taken.saturating_add(taken);
-        self.more = self.taken < self.packed.len() || produced == buffer.len();
+        self.more = self.taken < self.packed.len() || (produced == buffer.len() && !self.ended);
         self.plain = self.plain.saturating_add(produced as u64);
         if self.plain > limits::SEGMENT_PLAIN {
             return Err(format!("a segment of more than {} bytes", limits::SEGMENT_PLAIN));

@@ -148,8 +148,15 @@ pub fn verify_content<R: Read + Seek>(
 ) -> Result<u64, Error> {
     reader.opening()?;
     let mut count = 0u64;
+    if reader.segments() == 0 {
+        return Ok(count);
+    }
+    let mut cursor = Cursor::of_segment(reader, 0)?;
     for segment in 0..reader.segments() {
-        let mut cursor = Cursor::of_segment(reader, segment)?;
+        // One cursor all the way: the chain is followed once, not from its start for every segment.
+        if segment > 0 {
+            cursor.go_on();
+        }
         let offset = cursor.offset();
         let mut tally = index::Tally::default();
         while let Some(event) = cursor.next(reader)? {
@@ -158,7 +165,8 @@ pub fn verify_content<R: Read + Seek>(
         }
         progress(cursor.offset());
         let Some(entry) = reader.entries().get(segment) else { continue };
-        if usize::try_from(entry.segment) != Ok(segment) || entry.tally != tally.finish() {
+        let placed = usize::try_from(entry.segment) == Ok(segment) && entry.offset == cursor.began();
+        if !placed || entry.tally != tally.finish() {
             return Err(Error::format(
                 offset,
                 None,
