@@ -1,4 +1,4 @@
-//! Names of recordings: `20261122T140312Z-01JD4K7QW….scast`.
+//! Names of recordings: `20261122T140312.345Z-01JD4K7QW….scast`.
 
 use super::EXTENSION;
 use jiff::Timestamp;
@@ -11,7 +11,7 @@ const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 /// When a recording began, and its id.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Name {
-    /// Start, milliseconds since 1970-01-01T00:00:00Z; to the second when it comes from a file name.
+    /// Start, milliseconds since 1970-01-01T00:00:00Z.
     pub start: i64,
     /// The id, [`ID_LEN`] characters.
     pub id: String,
@@ -21,15 +21,22 @@ impl Name {
     /// The file's name.
     pub fn file_name(&self) -> String {
         let start = Timestamp::from_millisecond(self.start).unwrap_or(Timestamp::UNIX_EPOCH);
-        format!("{}-{}.{EXTENSION}", start.strftime("%Y%m%dT%H%M%SZ"), self.id)
+        // Milliseconds: two recordings of one second must stand in the order in which they began.
+        let millisecond = self.start.rem_euclid(1000);
+        format!("{}.{millisecond:03}Z-{}.{EXTENSION}", start.strftime("%Y%m%dT%H%M%S"), self.id)
     }
 
     /// Reads a file's name; `None` when it is not one of ours.
     pub fn parse(file_name: &str) -> Option<Self> {
         let (start, id) = file_name.strip_suffix(EXTENSION)?.strip_suffix('.')?.split_once('-')?;
         parse_id(id)?;
-        let start = jiff::civil::DateTime::strptime("%Y%m%dT%H%M%SZ", start).ok()?;
-        let start = jiff::tz::TimeZone::UTC.to_timestamp(start).ok()?.as_millisecond();
+        let (second, millisecond) = start.strip_suffix('Z')?.split_once('.')?;
+        if millisecond.len() != 3 || !millisecond.bytes().all(|b| b.is_ascii_digit()) {
+            return None;
+        }
+        let second = jiff::civil::DateTime::strptime("%Y%m%dT%H%M%S", second).ok()?;
+        let second = jiff::tz::TimeZone::UTC.to_timestamp(second).ok()?.as_second();
+        let start = second.checked_mul(1000)?.checked_add(millisecond.parse().ok()?)?;
         Some(Self { start, id: id.to_owned() })
     }
 
@@ -81,13 +88,14 @@ mod tests {
         for id in [[0; 16], [255; 16], *b"0123456789abcdef"] {
             assert_eq!(parse_id(&id_text(&id)), Some(id));
         }
-        let name = Name { start: 1_795_356_192_000, id: id_text(&[9; 16]) };
-        assert!(name.file_name().starts_with("20261122T"), "{}", name.file_name());
+        let name = Name { start: 1_795_356_192_045, id: id_text(&[9; 16]) };
+        assert!(name.file_name().starts_with("20261122T140312.045Z-"), "{}", name.file_name());
         assert_eq!(Name::parse(&name.file_name()), Some(name.clone()));
         for other in [
             "x",
             "20261122T140312Z-.scast",
             "20261122T140312Z-0.scast",
+            "20261122T140312.0450Z-09144S2H648H2JCKJRJ0918G4.scast",
             "a.scast",
             "20261122T140312Z-ÄÄ.scast",
         ] {
