@@ -227,6 +227,8 @@ impl From<crate::record::Error> for Error {
             R::Wrap(error) => error.into(),
             R::Store(error) => error.into(),
             R::Container(error) => error.into(),
+            R::Signer(_) => Self::from_source(Kind::Key, &error)
+                .hint("an Ed25519 key without a passphrase, readable by its owner alone: `sealcast keys check` looks at it"),
             R::Session(_) => Self::from_source(Kind::System, &error),
             R::NoRoom(_) => {
                 Self::from_source(Kind::System, &error).hint("make room on the file system of the store")

@@ -1,6 +1,7 @@
 //! Hostile lengths and hostile text: an error in words, at once, and without the memory that was asked for.
 //!
 //! One test in its own process: it measures the peak of the memory in use (`VmHWM`), which Linux lets a process set back.
+#![allow(clippy::unwrap_used)]
 
 #[path = "support/forge.rs"]
 mod forge;

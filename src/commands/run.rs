@@ -203,7 +203,7 @@ fn order(
         facts::tell_restrictions(&mut meta, &program.restrictions);
     }
     let banner = banner(&policy, wish.reason.as_deref());
-    let (recipients, period, signer) = if policy.is_system() {
+    let (recipients, period, signer): (_, _, record::ReadSigner) = if policy.is_system() {
         let period = match &policy.recipients.period {
             Some(dir) => Some(period::read(dir)?.ok_or_else(|| {
                 Error::new(Kind::Key, format!("there is no period key in {}", dir.display()))
@@ -211,14 +211,16 @@ fn order(
             })?),
             None => None,
         };
-        (policy.recipients_for(&meta.labels), period, policy.read_signer(0)?)
+        let reader = policy.clone();
+        (policy.recipients_for(&meta.labels), period, Box::new(move || Ok(reader.read_signer(0)?)))
     } else {
         let personal = context.personal()?;
         let comment = format!("{}@{}", observed.user.1, observed.host);
         if let Some(made) = personal.ensure(&comment, None::<Zeroizing<String>>)? {
             context.console.note(made);
         }
-        (personal.read_recipients()?, period::read(&personal.keys())?, personal.read_signer()?)
+        let (recipients, period) = (personal.read_recipients()?, period::read(&personal.keys())?);
+        (recipients, period, Box::new(move || Ok(personal.read_signer()?)))
     };
     let guarded = policy.guard.profile != Profile::None;
     let order = Order {

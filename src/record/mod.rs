@@ -21,4 +21,4 @@ pub mod witness;
 
 pub use indexer::ScreenIndexer;
 pub use recorder::{Disk, Indexer, NoIndex, Policy, Recorded};
-pub use take::{Error, Fit, Guarding, Order, Taken, take};
+pub use take::{Error, Fit, Guarding, Order, ReadSigner, Taken, take};

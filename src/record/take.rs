@@ -39,7 +39,9 @@ pub struct Order {
     /// The key of a longer period, when there is one.
     pub period: Option<Period>,
     /// The host's signing key.
-    pub signer: Signer,
+    /// Reads the host's signing key. Called once the session is prepared: the process that will start the child is forked
+    /// off before, and must not hold a copy.
+    pub signer: ReadSigner,
     /// How it is kept going.
     pub policy: Policy,
     /// The public facts; start, recipients and tool are filled in.
@@ -77,6 +79,9 @@ pub struct Taken {
     pub recorded: Recorded,
 }
 
+/// Reads the host's signing key when it is needed.
+pub type ReadSigner = Box<dyn FnOnce() -> Result<Signer, Box<dyn std::error::Error + Send + Sync>>>;
+
 /// Why a recording could not even begin. Nothing of the child's has run.
 #[derive(Debug)]
 pub enum Error {
@@ -84,6 +89,8 @@ pub enum Error {
     Session(session::Error),
     /// The keys could not be sealed to the recipients.
     Wrap(WrapError),
+    /// The signing key could not be read.
+    Signer(Box<dyn std::error::Error + Send + Sync>),
     /// The file could not be made.
     Store(store::Error),
     /// Its beginning could not be written.
@@ -97,6 +104,7 @@ impl fmt::Display for Error {
         match self {
             Self::Session(error) => error.fmt(f),
             Self::Wrap(error) => error.fmt(f),
+            Self::Signer(error) => error.fmt(f),
             Self::Store(error) => error.fmt(f),
             Self::Container(error) => error.fmt(f),
             Self::NoRoom(_) => f.write_str("there is no room for a recording"),
@@ -109,6 +117,7 @@ impl std::error::Error for Error {
         match self {
             Self::Session(error) => error.source(),
             Self::Wrap(error) => error.source(),
+            Self::Signer(error) => error.source(),
             Self::Store(error) => error.source(),
             Self::Container(error) => error.source(),
             Self::NoRoom(error) => Some(error),
@@ -131,10 +140,10 @@ pub fn take(order: Order, fit: Box<Fit<'_>>) -> Result<Taken, Error> {
     }
     let start = sys::clock::realtime();
     let begun =
-        begin(&store, &recipients, period.as_ref(), &signer, header, meta, &session, start, policy, guard);
+        begin(&store, &recipients, period.as_ref(), signer, header, meta, &session, start, policy, guard);
     let (writer, path, id, policy) = begun?;
     // Neither the secret half of the signing key nor what the start left behind is needed any more.
-    drop((signer, recipients, period));
+    drop((recipients, period));
     sys::memory::trim();
     // The loop starts its own clock within a millisecond of this.
     let origin = sys::clock::monotonic();
@@ -187,7 +196,7 @@ fn begin(
     store: &Store,
     recipients: &[Recipient],
     period: Option<&Period>,
-    signer: &Signer,
+    signer: ReadSigner,
     mut header: Header,
     mut meta: Meta,
     session: &Session,
@@ -218,6 +227,7 @@ fn begin(
         in_force(&mut meta, "append-only", append_only);
     }
     let setup = Setup { header, meta, cast, slots, ledger: String::new() };
+    let signer = signer().map_err(Error::Signer)?;
     let sign = |text: &str| Ok(signer.sign(NAMESPACE, text.as_bytes())?);
     let written = hold_room(&file, &mut policy)
         .and_then(|()| Writer::create(file, keys, setup, sign).map_err(Error::Container));
