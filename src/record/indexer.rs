@@ -20,6 +20,8 @@ use std::time::{Duration, Instant};
 
 /// Longest time that the recorder waits in one segment, all waiting together.
 const PATIENCE: Duration = Duration::from_millis(50);
+/// Stack of the thread, bytes. Pages may be locked, so a large one would be paid for whole.
+const STACK: usize = 512 << 10;
 /// Bytes that are handed over at once.
 const BATCH: usize = 64 << 10;
 /// Bytes that may wait in the queue.
@@ -190,7 +192,7 @@ impl ScreenIndexer {
     fn begin(size: (u16, u16), always: bool) -> Self {
         let shared = Arc::new(Shared::default());
         let theirs = Arc::clone(&shared);
-        let thread = std::thread::Builder::new().name("index".to_owned()).spawn(move || {
+        let thread = std::thread::Builder::new().name("index".to_owned()).stack_size(STACK).spawn(move || {
             // Nothing of the broken state is looked at again.
             let _ = catch_unwind(AssertUnwindSafe(|| read(&theirs, size, always)));
             theirs.fail();
