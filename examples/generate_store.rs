@@ -110,7 +110,7 @@ const SCRIPTS: &[Script] = &[
         share: 10,
         repeats: 3,
         keys: &[
-            (300, "dpkg -l\r"),
+            (300, "dpkg -l | cat\r"),
             (1500, "find /usr/share/doc -maxdepth 2 | head -n 6000\r"),
             (1500, "cat /var/log/dpkg.log | head -n 12000\r"),
         ],
@@ -165,7 +165,8 @@ fn main() -> Result<()> {
         seeds.iter().map(|(script, _, bytes)| bytes * script.repeats * script.share as u64).sum::<u64>()
             / 100;
     let scale = ((megabytes << 20) as f64 / (once * recordings).max(1) as f64).max(0.0);
-    let (next, written) = (AtomicU64::new(0), AtomicU64::new(0));
+    let next = AtomicU64::new(0);
+    let sums: Vec<[AtomicU64; 3]> = SCRIPTS.iter().map(|_| Default::default()).collect();
     let failed = AtomicUsize::new(0);
     std::thread::scope(|scope| {
         for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
@@ -187,7 +188,12 @@ fn main() -> Result<()> {
                     let repeats =
                         if script.repeats == 1 { 1 } else { (script.repeats as f64 * scale).ceil() as u64 };
                     match maker.make(n, events, commands, repeats) {
-                        Ok(bytes) => drop(written.fetch_add(bytes, Ordering::Relaxed)),
+                        Ok(made) => {
+                            let kind = SCRIPTS.iter().position(|other| other.name == script.name).unwrap_or(0);
+                            for (sum, more) in sums[kind].iter().zip(made) {
+                                sum.fetch_add(more, Ordering::Relaxed);
+                            }
+                        }
                         Err(error) => {
                             println!("recording {n}: {error}");
                             failed.fetch_add(1, Ordering::Relaxed);
@@ -197,7 +203,14 @@ fn main() -> Result<()> {
             });
         }
     });
-    println!("{recordings} recordings, {} bytes of output", written.load(Ordering::Relaxed));
+    let mut output = 0;
+    for (script, sums) in SCRIPTS.iter().zip(&sums) {
+        let [written, length, filters] = [0, 1, 2].map(|at| sums[at].load(Ordering::Relaxed));
+        output += written;
+        let share = 100.0 * filters as f64 / (length - filters).max(1) as f64;
+        println!("{:9} {written:11} bytes of output, {length:10} in files, filters {filters:9}: {share:.1} % more", script.name);
+    }
+    println!("{recordings} recordings, {output} bytes of output");
     if failed.load(Ordering::Relaxed) > 0 { Err("some were not written".into()) } else { Ok(()) }
 }
 
@@ -274,7 +287,8 @@ impl Dice {
 }
 
 impl Maker<'_> {
-    fn make(&self, n: u64, events: &[Event], commands: &[Ran], repeats: u64) -> Result<u64> {
+    fn make(&self, n: u64, events: &[Event], commands: &[Ran], repeats: u64) -> Result<[u64; 3]> {
+        let mut filters = 0;
         let mut dice = Dice(n.wrapping_mul(0x9e37_79b9).wrapping_add(77));
         let users = ["alice", "bob", "carol", "dave", "erin"];
         let host = ["web-1", "web-2", "web-3", "db-1", "db-2", "mail", "build-7"][dice.next() as usize % 7];
@@ -309,14 +323,15 @@ impl Maker<'_> {
         let span = events.last().map_or(Duration::ZERO, |event| event.time) + Duration::from_secs(1);
         let canary = (n % 1000 == 500).then(|| dice.next() % repeats);
         let (mut written, mut now) = (0, Duration::ZERO);
+        let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(0);
+        let mut waiting: Vec<Ran> = Vec::new();
         for repeat in 0..repeats {
             let shift = span * u32::try_from(repeat)?;
-            let mut waiting: Vec<Ran> = commands.to_vec();
-            let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(0);
-            waiting.iter_mut().for_each(|ran| {
+            waiting.extend(commands.iter().cloned().map(|mut ran| {
                 ran.start += ms(shift);
                 ran.end = ran.end.map(|end| end + ms(shift));
-            });
+                ran
+            }));
             for (at, event) in events.iter().enumerate() {
                 let mut event = event.clone();
                 event.time += shift;
@@ -337,6 +352,7 @@ impl Maker<'_> {
                 writer.push(&event)?;
                 if writer.segment_due(now) {
                     let mut extras = indexer.end_segment();
+                    filters += extras.filter.len() as u64;
                     let (done, later) =
                         waiting.into_iter().partition(|ran| ran.end.is_some_and(|end| end <= ms(now)));
                     (extras.commands, waiting) = (done, later);
@@ -345,9 +361,12 @@ impl Maker<'_> {
             }
         }
         writer.push(&Event::new(now, Payload::Exit(0)))?;
-        writer.finish(now, indexer.end_segment()).map_err(|(error, _)| error)?;
+        let mut extras = indexer.end_segment();
+        extras.commands = waiting;
+        filters += extras.filter.len() as u64;
+        let (closed, _) = writer.finish(now, extras).map_err(|(error, _)| error)?;
         plain.finish()?;
-        Ok(written)
+        Ok([written, closed.length, filters])
     }
 }
 

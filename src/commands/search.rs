@@ -126,6 +126,7 @@ pub fn run(context: &Context, args: &Args) -> Result<u8> {
         context: args.context.into(),
         first_only: args.files,
         stop: args.limit.is_some() && !args.count,
+        moments: !args.count,
         most: args
             .limit
             .map_or(Options::default().most, |limit| usize::try_from(limit).unwrap_or(usize::MAX))

@@ -435,6 +435,9 @@ fn read(shared: &Shared, size: (u16, u16), always: bool) {
                 {
                     std::mem::replace(&mut shown, new).finish(&mut |line| filter.add(&line.text));
                     since = 0;
+                } else {
+                    // Nobody may read on from here: what stands belongs to this segment as well.
+                    shown.finishing(&mut |line| filter.add(&line.text));
                 }
                 typed.finish(&mut |line| add_typed(&mut filter, &line));
                 let made = filter.finish(if always { filter::SMALL_RAW } else { raw as u64 });

@@ -34,6 +34,8 @@ pub struct Options {
     pub first_only: bool,
     /// Hits beyond `most` need not be counted: a recording is left as soon as it has so many.
     pub stop: bool,
+    /// When a text first stood on the screen is asked, which takes a second reading; else the time of its line will do.
+    pub moments: bool,
     /// Worker threads.
     pub workers: usize,
 }
@@ -41,7 +43,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         let workers = std::thread::available_parallelism().map_or(1, usize::from).min(16);
-        Self { context: 0, most: 10_000, first_only: false, stop: false, workers }
+        Self { context: 0, most: 10_000, first_only: false, stop: false, moments: true, workers }
     }
 }
 
@@ -257,7 +259,6 @@ fn look(
         return Answer::no(segments, 0, false);
     }
     let mut found = Inside::default();
-    let mut read = 0;
     let asked = inside.iter().any(Option::is_some) && !(so_far == Some(true) && options.first_only);
     if asked {
         if access == Access::Index {
@@ -276,9 +277,9 @@ fn look(
                 first_only: options.first_only,
                 // With several terms what is further on may decide.
                 stop: options.stop && terms.len() == 1,
+                moments: options.moments,
             };
             for range in ranges(&wanted, reader.entries()) {
-                read += range.len();
                 scan.range(&mut reader, range, &mut found, cancelled);
                 if cancelled() || scan.has_enough(&found) {
                     break;
@@ -295,7 +296,7 @@ fn look(
             }
         }
     }
-    let fault = found.fault.take();
+    let (fault, read) = (found.fault.take(), found.read);
     let more = found.more;
     let truth = query.truth(Facts::Index(&header, &opening, reader.entries()), &terms);
     if truth != Some(true) {

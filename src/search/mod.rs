@@ -3,6 +3,7 @@
 //! What is found is what stood on the screen (also inside full-screen programs, also put together by cursor movement), what
 //! was run, what was typed, and what a recording says of itself. Bytes that never became text on the screen are not found.
 
+pub mod audit;
 pub mod condition;
 pub mod engine;
 mod literals;

@@ -60,8 +60,8 @@ pub(super) fn ranges(wanted: &[bool], entries: &[Entry]) -> Vec<Range<usize>> {
     ranges
 }
 
-/// Goes through the events of a range of segments. `anew` is told when the screen is restored from a keyframe.
-fn events<R: Read + Seek>(
+/// Goes through the events of a range of segments, for as long as it is wanted.
+pub(super) fn events<R: Read + Seek>(
     reader: &mut Reader<R>,
     range: &Range<usize>,
     mut each: impl FnMut(Step<'_>) -> bool,
@@ -97,7 +97,8 @@ fn events<R: Read + Seek>(
     Ok(())
 }
 
-enum Step<'a> {
+/// What comes next.
+pub(super) enum Step<'a> {
     Segment,
     Keyframe(&'a str, Duration),
     Event(&'a Event),
@@ -117,6 +118,8 @@ pub(super) struct Scan<'a> {
     pub(super) first_only: bool,
     /// Hits beyond `most` need not be counted.
     pub(super) stop: bool,
+    /// When a text first stood on the screen is asked; else the time of its line will do.
+    pub(super) moments: bool,
 }
 
 /// What was found.
@@ -125,6 +128,8 @@ pub(super) struct Found {
     pub(super) hits: Vec<Seen>,
     /// Hits that were not kept.
     pub(super) more: u64,
+    /// Segments that were read.
+    pub(super) read: usize,
     /// Why not everything was read.
     pub(super) fault: Option<String>,
     before: VecDeque<String>,
@@ -151,7 +156,10 @@ impl Scan<'_> {
         let mut steps = 0_u32;
         let read = events(reader, &range, |step| {
             match step {
-                Step::Segment => typed.finish(&mut |line| self.typed(line, found)),
+                Step::Segment => {
+                    found.read += 1;
+                    typed.finish(&mut |line| self.typed(line, found));
+                }
                 Step::Keyframe(text, time) => match Shown::restored(self.size, text, time) {
                     Some(new) => {
                         let old = std::mem::replace(&mut shown, new);
@@ -287,7 +295,7 @@ impl Scan<'_> {
         found: &mut Found,
         from: usize,
     ) {
-        if self.first_only {
+        if self.first_only || !self.moments {
             return;
         }
         let mut waiting: Vec<usize> = (from..found.hits.len())
@@ -349,13 +357,17 @@ impl Found {
     /// Whether this line goes on with, or redraws, one that was found before; it is then part of that hit.
     fn same(&mut self, term: usize, line: &Line, at: &Range<usize>) -> bool {
         let reading = self.reading;
+        let paged = matches!(line.kind, Kind::Page(_));
+        let whole = line.text.len() <= MAX_TEXT;
+        let (clipped, _) = if whole { (String::new(), 0..0) } else { clip(&line.text, at) };
+        let text = if whole { line.text.as_str() } else { clipped.as_str() };
         let hit = self.hits.iter_mut().rev().take(256).find(|hit| {
             hit.term == term
                 && hit.field == Field::Screen
                 && line.first <= hit.until.saturating_add(REDRAW)
                 && line.last.saturating_add(REDRAW) >= hit.time
-                && (hit.text == clip(&line.text, at).0
-                    && matches!(hit.kind, Some(Kind::Page(_))) == matches!(line.kind, Kind::Page(_))
+                && (hit.text == text
+                    && matches!(hit.kind, Some(Kind::Page(_))) == paged
                     && (line.kind != Kind::Scrolled || hit.kind != Some(Kind::Scrolled))
                     || hit.reading == reading
                         && hit.number == line.number
@@ -364,7 +376,7 @@ impl Found {
         });
         let Some(hit) = hit else { return false };
         let stood = |from: Duration, until: Duration| until.saturating_sub(from);
-        if hit.text != line.text && stood(line.first, line.last) > stood(hit.time, hit.until) {
+        if hit.text != text && stood(line.first, line.last) > stood(hit.time, hit.until) {
             (hit.text, hit.at) = clip(&line.text, at);
         }
         hit.until = hit.until.max(line.last);

@@ -127,6 +127,13 @@ impl Shown {
         }
     }
 
+    /// Tells what [`Shown::finish`] would tell now, and goes on.
+    pub fn finishing(&self, told: &mut impl FnMut(Line)) {
+        if let Reading::Lines(transcript) = &self.reading {
+            transcript.finishing(told);
+        }
+    }
+
     /// Tells what still stands at the time of the last event: the end.
     pub fn finish(self, told: &mut impl FnMut(Line)) {
         if let Reading::Lines(transcript) = self.reading {

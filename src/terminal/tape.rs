@@ -43,6 +43,7 @@ impl State {
 }
 
 /// A line whose rows have left only in part.
+#[derive(Clone)]
 struct Partial {
     number: u64,
     first: Duration,
@@ -50,6 +51,7 @@ struct Partial {
 }
 
 /// The rows of both screens.
+#[derive(Clone)]
 pub(super) struct Tape {
     pub(super) now: Duration,
     pub(super) out: Vec<Line>,

@@ -114,6 +114,16 @@ impl Transcript {
         screen.tape.as_ref().map(|tape| tape.standing(&screen.grid, &screen.other)).unwrap_or_default()
     }
 
+    /// Tells what [`Transcript::finish`] would tell now, and goes on.
+    pub fn finishing(&self, told: &mut impl FnMut(Line)) {
+        let screen = &self.terminal.screen;
+        if let Some(tape) = &screen.tape {
+            let mut tape = tape.clone();
+            tape.finish(&screen.grid, &screen.other);
+            tape.out.drain(..).for_each(told);
+        }
+    }
+
     /// Tells what still stands at `time`, the end.
     pub fn finish(mut self, time: Duration, told: &mut impl FnMut(Line)) {
         self.last = time;

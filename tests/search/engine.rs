@@ -329,3 +329,24 @@ fn hits_can_be_limited_counted_and_given_context() {
     let answer = made.answers(&[recording], &query, &options).remove(0);
     assert!(answer.found.is_some());
 }
+
+#[test]
+fn filters_and_keyframes_that_lie_are_found_and_honest_ones_are_not() {
+    use sealcast::search::audit::{Lie, audit};
+    let made = Made::new();
+    let session = long_session();
+    let lies = |plan: Plan<'_>| {
+        let recording = made.add(plan);
+        let mut reader = Reader::open(recording.open().unwrap()).unwrap();
+        made.opener.open_content(&mut reader).unwrap();
+        audit(&mut reader, 100).unwrap()
+    };
+    assert_eq!(lies(Plan::new(session.size, &session.events)), []);
+    // A filter that denies everything.
+    let mut filter = vec![0; 2 + 64];
+    (filter[0], filter[1]) = (0x11, 9);
+    let found = lies(Plan { filter: Some(filter), ..Plan::new(session.size, &session.events) });
+    assert!(found.len() >= 3 && found.iter().all(|lie| matches!(lie, Lie::Filter { .. })), "{found:?}");
+    let found = lies(Plan { drawn: "forged", ..Plan::new(session.size, &session.events) });
+    assert!(found.iter().any(|lie| matches!(lie, Lie::Keyframe { .. })), "{found:?}");
+}

@@ -31,6 +31,10 @@ pub(crate) struct Plan<'a> {
     /// Output after which a segment ends, bytes.
     pub(crate) segment: usize,
     pub(crate) commands: Vec<Command>,
+    /// Put in the place of every filter that is made.
+    pub(crate) filter: Option<Vec<u8>>,
+    /// Put at the end of every keyframe.
+    pub(crate) drawn: &'static str,
     pub(crate) header: Header,
     pub(crate) meta: Meta,
 }
@@ -39,7 +43,7 @@ impl<'a> Plan<'a> {
     pub(crate) fn new(size: (u16, u16), events: &'a [Event]) -> Self {
         let header =
             Header { host: "web-3".into(), user: "alice".into(), target: "root".into(), ..Header::default() };
-        Self { size, events, segment: 100_000, commands: Vec::new(), header, meta: Meta::default() }
+        Self { size, events, segment: 100_000, commands: Vec::new(), filter: None, drawn: "", header, meta: Meta::default() }
     }
 }
 
@@ -74,7 +78,8 @@ impl Made {
         for event in plan.events {
             if !writer.in_segment() {
                 let at = u64::try_from(event.time.as_millis()).unwrap();
-                writer.begin(Anchor { at, utc: 1, boot: 1 }, indexer.keyframe()).unwrap();
+                let keyframe = indexer.keyframe().map(|text| text + plan.drawn);
+                writer.begin(Anchor { at, utc: 1, boot: 1 }, keyframe).unwrap();
             }
             indexer.event(event);
             writer.push(event).unwrap();
@@ -86,6 +91,9 @@ impl Made {
                 held = 0;
                 let mut extras = indexer.end_segment();
                 extras.commands = std::mem::take(&mut commands);
+                if let Some(filter) = plan.filter.as_ref().filter(|_| !extras.filter.is_empty()) {
+                    extras.filter.clone_from(filter);
+                }
                 writer.end_segment(last, extras).unwrap();
             }
         }
