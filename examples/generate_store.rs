@@ -189,7 +189,8 @@ fn main() -> Result<()> {
                         if script.repeats == 1 { 1 } else { (script.repeats as f64 * scale).ceil() as u64 };
                     match maker.make(n, events, commands, repeats) {
                         Ok(made) => {
-                            let kind = SCRIPTS.iter().position(|other| other.name == script.name).unwrap_or(0);
+                            let kind =
+                                SCRIPTS.iter().position(|other| other.name == script.name).unwrap_or(0);
                             for (sum, more) in sums[kind].iter().zip(made) {
                                 sum.fetch_add(more, Ordering::Relaxed);
                             }
@@ -208,7 +209,10 @@ fn main() -> Result<()> {
         let [written, length, filters] = [0, 1, 2].map(|at| sums[at].load(Ordering::Relaxed));
         output += written;
         let share = 100.0 * filters as f64 / (length - filters).max(1) as f64;
-        println!("{:9} {written:11} bytes of output, {length:10} in files, filters {filters:9}: {share:.1} % more", script.name);
+        println!(
+            "{:9} {written:11} bytes of output, {length:10} in files, filters {filters:9}: {share:.1} % more",
+            script.name
+        );
     }
     println!("{recordings} recordings, {output} bytes of output");
     if failed.load(Ordering::Relaxed) > 0 { Err("some were not written".into()) } else { Ok(()) }

@@ -192,11 +192,12 @@ impl ScreenIndexer {
     fn begin(size: (u16, u16), always: bool) -> Self {
         let shared = Arc::new(Shared::default());
         let theirs = Arc::clone(&shared);
-        let thread = std::thread::Builder::new().name("index".to_owned()).stack_size(STACK).spawn(move || {
-            // Nothing of the broken state is looked at again.
-            let _ = catch_unwind(AssertUnwindSafe(|| read(&theirs, size, always)));
-            theirs.fail();
-        });
+        let thread =
+            std::thread::Builder::new().name("index".to_owned()).stack_size(STACK).spawn(move || {
+                // Nothing of the broken state is looked at again.
+                let _ = catch_unwind(AssertUnwindSafe(|| read(&theirs, size, always)));
+                theirs.fail();
+            });
         if thread.is_err() {
             shared.fail();
         }

@@ -40,7 +40,8 @@ pub fn audit<R: Read + Seek>(reader: &mut Reader<R>, most: usize) -> Result<Vec<
             .get(segment)
             .and_then(|bytes| Filter::read(bytes))
             .is_some_and(|filter| !filter.may_hold_text(line));
-        let told = lies.iter().rev().any(|lie| matches!(lie, Lie::Filter { segment: of, .. } if *of == segment));
+        let told =
+            lies.iter().rev().any(|lie| matches!(lie, Lie::Filter { segment: of, .. } if *of == segment));
         if denied && !told {
             lies.push(Lie::Filter { segment, line: line.to_owned() });
         }

@@ -43,7 +43,16 @@ impl<'a> Plan<'a> {
     pub(crate) fn new(size: (u16, u16), events: &'a [Event]) -> Self {
         let header =
             Header { host: "web-3".into(), user: "alice".into(), target: "root".into(), ..Header::default() };
-        Self { size, events, segment: 100_000, commands: Vec::new(), filter: None, drawn: "", header, meta: Meta::default() }
+        Self {
+            size,
+            events,
+            segment: 100_000,
+            commands: Vec::new(),
+            filter: None,
+            drawn: "",
+            header,
+            meta: Meta::default(),
+        }
     }
 }
 
