@@ -107,7 +107,7 @@ def recorders(sealcast):
     out = os.path.join(FOLDER, "out")
     yield "bare", lambda command: command, None
     yield "script", lambda command: ["script", "-q", "-c", " ".join(command), out], out
-    for program in dict.fromkeys(filter(None, ["/opt/asciinema3/bin/asciinema", shutil.which("asciinema")])):
+    for program in dict.fromkeys(filter(None, [shutil.which("asciinema")])):
         if os.path.exists(program):
             version = subprocess.run([program, "--version"], capture_output=True, text=True).stdout.split()[-1]
             quiet = ["rec", "-q", "--overwrite", "-c"]

@@ -26,7 +26,7 @@ use std::time::Duration;
 /// What is held for the close alone, at most, in bytes: its index is that of the last segment.
 const MOST_BALLAST: u64 = 4 << 20;
 /// Bytes that may wait between the copying loop and the recorder.
-const QUEUE: usize = 4 << 20;
+const QUEUE: usize = 1 << 20;
 
 /// Everything a recording needs to begin.
 pub struct Order {
@@ -131,6 +131,7 @@ impl std::error::Error for Error {
 /// [`Error`]: it could not begin. What goes wrong later is in [`Taken`].
 pub fn take(order: Order, fit: Box<Fit<'_>>) -> Result<Taken, Error> {
     let Order { session, store, recipients, period, signer, policy, header, meta, guard } = order;
+    sys::memory::one_arena();
     let mut session = session::prepare(session).map_err(Error::Session)?;
     let (header, mut meta) = (header, meta);
     let indexer = fit(&mut session, &mut meta);

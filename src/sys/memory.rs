@@ -41,6 +41,17 @@ pub fn wipe(buffer: &mut Vec<u8>) {
     unsafe { libc::explicit_bzero(spare.as_mut_ptr().cast(), spare.len()) };
 }
 
+/// Makes all threads share one arena of the C allocator, and large blocks go back to the kernel when they are freed: a
+/// recorder's three threads would otherwise keep a heap each. To be called before there is a second thread.
+pub fn one_arena() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: sets two parameters of the allocator; a value it does not take is refused, not used.
+    unsafe {
+        libc::mallopt(libc::M_ARENA_MAX, 1);
+        libc::mallopt(libc::M_MMAP_THRESHOLD, 128 << 10);
+    }
+}
+
 /// Hands free memory of the C allocator back to the kernel. Used after the start-up work of a recorder.
 pub fn trim() {
     #[cfg(target_env = "gnu")]

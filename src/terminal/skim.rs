@@ -10,16 +10,21 @@ use super::screen::Screen;
 impl Terminal {
     /// [`Terminal::feed_guarded`] for large pieces of which only the screen at the end matters. Events of what is passed over
     /// are not raised: there are none in plain text.
-    pub fn skim(&mut self, bytes: &[u8]) {
-        let (plain, rest) = bytes.split_at(plain_len(bytes));
-        if self.intake.at_rest(&self.screen) && scrolls_whole(&self.screen) {
-            let (colours, from) = end_of(plain, self.screen.rows);
-            self.feed_guarded(&colours);
-            self.feed_guarded(&plain[from..]);
-        } else {
-            self.feed_guarded(plain);
+    pub fn skim(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            let (plain, rest) = bytes.split_at(plain_len(bytes));
+            if self.intake.at_rest(&self.screen) && scrolls_whole(&self.screen) {
+                let (colours, from) = end_of(plain, self.screen.rows);
+                self.feed_guarded(&colours);
+                self.feed_guarded(&plain[from..]);
+            } else {
+                self.feed_guarded(plain);
+            }
+            // What is more than lines and colours seldom goes on beyond its line.
+            let (other, after) = rest.split_at(memchr::memchr(b'\n', rest).map_or(rest.len(), |at| at + 1));
+            self.feed_guarded(other);
+            bytes = after;
         }
-        self.feed_guarded(rest);
     }
 }
 
