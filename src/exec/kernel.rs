@@ -11,8 +11,8 @@ use std::time::Duration;
 const BTF: &str = "/sys/kernel/btf/vmlinux";
 /// Processes that are followed at once: as many as a kernel has by default.
 const FOLLOWED: u32 = 65_536;
-/// Bytes of events that may wait: about 10,000 execs.
-const RING: u32 = 4 << 20;
+/// Bytes of events that may wait for the thread that does nothing but fetch them: about 2,500 execs.
+const RING: u32 = 1 << 20;
 
 /// A running trace.
 pub(super) struct KernelTrace {

@@ -23,7 +23,8 @@ use connector::ConnectorTrace;
 use kernel::KernelTrace;
 use std::os::fd::AsFd as _;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
 /// Events that may wait for [`Trace::drain`].
@@ -53,6 +54,8 @@ pub struct Availability {
 /// A trace, running on its own thread until it is finished or dropped.
 pub struct Trace {
     events: Receiver<Event>,
+    /// How many of them wait.
+    waiting: Arc<AtomicUsize>,
     running: Option<(Arc<Bell>, std::thread::JoinHandle<()>)>,
 }
 
@@ -68,28 +71,33 @@ impl Trace {
     ///
     /// Never fails: what was not available is said.
     pub fn start(mode: Mode, root: u32, zero: Duration) -> (Self, Availability) {
-        let (sender, events) = sync_channel(WAITING);
+        // Bounded by a count and not by its room: a bounded channel takes all of its room (8 MiB) at once.
+        let (sender, events) = channel();
+        let waiting = Arc::new(AtomicUsize::new(0));
         let (witness, availability) = choose(mode, root, zero);
         let (witness, availability) = match witness {
             None => (None, availability),
-            Some(witness) => match run(witness, sender) {
+            Some(witness) => match run(witness, sender, Arc::clone(&waiting)) {
                 Ok(running) => (Some(running), availability),
                 Err(error) => (None, none(&[error])),
             },
         };
-        (Self { events, running: witness }, availability)
+        (Self { events, waiting, running: witness }, availability)
     }
 
     /// Gives what has happened since the last call to `each`, without waiting. Events of one processor come in order; those
     /// of several nearly so.
-    pub fn drain(&self, each: impl FnMut(Event)) {
-        self.events.try_iter().for_each(each);
+    pub fn drain(&self, mut each: impl FnMut(Event)) {
+        for event in self.events.try_iter() {
+            self.waiting.fetch_sub(1, Ordering::Relaxed);
+            each(event);
+        }
     }
 
     /// Stops, and gives the rest.
     pub fn finish(mut self, each: impl FnMut(Event)) {
         self.stop();
-        self.events.try_iter().for_each(each);
+        self.drain(each);
     }
 
     /// Stops; what was seen until now can still be drained.
@@ -150,7 +158,8 @@ fn none(refused: &[String]) -> Availability {
 /// Reads the witness on a thread of its own until the bell rings.
 fn run(
     witness: Witness,
-    sender: SyncSender<Event>,
+    sender: Sender<Event>,
+    waiting: Arc<AtomicUsize>,
 ) -> Result<(Arc<Bell>, std::thread::JoinHandle<()>), String> {
     let told = |error: crate::sys::Error| format!("{error}: {}", error.source);
     let bell = Arc::new(Bell::new().map_err(told)?);
@@ -158,12 +167,20 @@ fn run(
     let body = move || {
         let mut witness = witness;
         let mut slow = 0_u64;
+        // Whether there was room. A receiver that is gone needs none.
+        let send = |event: Event| {
+            let room = waiting.load(Ordering::Relaxed) < WAITING;
+            if room && sender.send(event).is_ok() {
+                waiting.fetch_add(1, Ordering::Relaxed);
+            }
+            room
+        };
         let mut give = |event: Event| {
             // What did not fit before is told as soon as there is room again.
-            if slow > 0 && sender.try_send(Event::Lost { count: slow, why: "slow" }).is_ok() {
+            if slow > 0 && send(Event::Lost { count: slow, why: "slow" }) {
                 slow = 0;
             }
-            if let Err(TrySendError::Full(_)) = sender.try_send(event) {
+            if !send(event) {
                 slow = slow.saturating_add(1);
             }
         };

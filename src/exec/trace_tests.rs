@@ -188,8 +188,10 @@ fn no_process_can_be_taken_off_the_list() {
     if Command::new("bpftool").arg("version").output().is_err() {
         return;
     }
-    let script = "bpftool map delete name sc_followed key hex 01 00 00 00 2>&1; bpftool map update name sc_followed \
-        key hex 01 00 00 00 value hex 01 00 00 00 2>&1; bpftool map delete name sc_counts key 0 0 0 0 2>&1; true";
+    // By number: other tests of this program have maps of the same names at the same time.
+    let script = "for id in $(bpftool map list | sed -n 's/^\\([0-9]*\\):.*name sc_[fc].*/\\1/p'); do \
+        bpftool map delete id $id key hex 01 00 00 00 2>&1; \
+        bpftool map update id $id key hex 01 00 00 00 value hex 01 00 00 00 2>&1; done; true";
     let mut said = String::new();
     let body = || {
         let child =

@@ -310,9 +310,16 @@ impl<S: Disk> Recorder<'_, S> {
     }
 
     fn check(&mut self, result: Result<(), container::Error>) {
-        if let Err(error) = result {
-            self.fail(error.to_string(), true);
-        }
+        let Err(error) = result else { return };
+        let full = |kind| matches!(kind, std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded);
+        let why = match &error {
+            // The same words as where it is seen coming.
+            container::Error::Io { source, .. } if full(source.kind()) => {
+                format!("the disk is full ({source})")
+            }
+            other => other.to_string(),
+        };
+        self.fail(why, true);
     }
 
     /// Something failed; `stuck`: bytes are waiting that could not be written.
