@@ -4,6 +4,7 @@ use crate::support::sandbox::{SIZE, Sandbox};
 use crate::support::terminal::Terminal;
 use crate::support::{children, descendants, lives, pause, until};
 use std::os::unix::process::ExitStatusExt as _;
+use std::time::Duration;
 use std::time::{Duration, Instant};
 
 #[test]
@@ -134,7 +135,12 @@ fn a_half_typed_line_is_never_executed() {
             "hang-up" => terminal.hang_up(),
             "kill" => sealcast::sys::signals::send(terminal.pid(), 9).unwrap(),
             // An interactive shell ignores SIGTERM; a hang-up it does not.
-            "term" => sealcast::sys::signals::send(terminal.pid(), 1).unwrap(),
+            // Told again until it listens: bash may miss one that comes just before it reads the next key.
+            "term" => until("the wrapper's end", || {
+                let _ = sealcast::sys::signals::send(terminal.pid(), 1);
+                terminal.read_for(Duration::from_millis(300));
+                (!lives(terminal.pid())).then_some(())
+            }),
             // Output makes the recorder fail while the line stands half typed.
             _ => {
                 let shell = below[1];
