@@ -4,7 +4,6 @@ use crate::support::sandbox::{SIZE, Sandbox};
 use crate::support::terminal::Terminal;
 use crate::support::{children, descendants, lives, pause, until};
 use std::os::unix::process::ExitStatusExt as _;
-use std::time::Duration;
 use std::time::{Duration, Instant};
 
 #[test]
