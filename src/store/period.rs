@@ -5,11 +5,10 @@
 //! could not be opened. A recording carries its own copy (KEYS, kind 2): replacing the pair loses nothing.
 
 use super::personal::{Error, draft, lock, read_trusted};
-use crate::crypto::identity;
 use crate::crypto::prompt::Prompt;
 use crate::crypto::recipient::{self, Recipient};
+use crate::crypto::{digest, identity};
 use crate::sys;
-use sha2::{Digest as _, Sha256};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -117,7 +116,7 @@ pub fn read(keys: &Path) -> Result<Option<Period>, Error> {
 }
 
 fn digest(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    digest::hex(&digest::sha256(&[bytes]))
 }
 
 #[cfg(test)]
