@@ -147,10 +147,9 @@ fn getpass_of_python() {
     asked("python3 -c 'import getpass; x = getpass.getpass(); print(len(x), 10)'", "Password: ", "10 10");
 }
 
-#[test]
-fn a_prompt_with_stars_in_raw_mode() {
-    let sandbox = Sandbox::new();
-    let script = r#"
+/// A prompt that reads key by key in raw mode and writes `answer` (a string of Python) after each.
+fn raw_prompt(answer: &str) -> String {
+    r#"
 import os, sys, termios, tty
 found = termios.tcgetattr(0)
 tty.setraw(0)
@@ -160,10 +159,17 @@ while True:
     key = os.read(0, 1)
     if key in (b"\r", b"\n"): break
     got += key
-    sys.stdout.write("*"); sys.stdout.flush()
+    sys.stdout.write("ANSWER"); sys.stdout.flush()
 termios.tcsetattr(0, termios.TCSADRAIN, found)
 print(); print(len(got), "letters")
-"#;
+"#
+    .replace("ANSWER", answer)
+}
+
+#[test]
+fn a_prompt_with_stars_in_raw_mode() {
+    let sandbox = Sandbox::new();
+    let script = raw_prompt("*");
     let file = sandbox.file("stars.py", script);
     asked(&format!("python3 {}", file.display()), "Word: ", "10 letters");
 }
@@ -199,20 +205,7 @@ fn output_between_the_keys() {
 #[test]
 fn output_between_the_keys_of_a_prompt_in_raw_mode() {
     let sandbox = Sandbox::new();
-    let script = r#"
-import os, sys, termios, tty
-found = termios.tcgetattr(0)
-tty.setraw(0)
-sys.stdout.write("Word: "); sys.stdout.flush()
-got = b""
-while True:
-    key = os.read(0, 1)
-    if key in (b"\r", b"\n"): break
-    got += key
-    sys.stdout.write("another job says something about this and that, quite a lot\r\n"); sys.stdout.flush()
-termios.tcsetattr(0, termios.TCSADRAIN, found)
-print(); print(len(got), "letters")
-"#;
+    let script = raw_prompt(r"another job says something about this and that, quite a lot\r\n");
     let file = sandbox.file("noise.py", script);
     asked(&format!("python3 {}", file.display()), "Word: ", "10 letters");
 }
