@@ -37,8 +37,14 @@ fn same(name: &str, setup: Setup, lines: &[&str]) -> Option<Session> {
     let recorded = recorded.unwrap();
     for (at, (bare, ours)) in steps[0].iter().zip(&steps[1]).enumerate() {
         let line = if at == 0 { "start" } else { lines[at - 1] };
+        // When a session's leader ends, Linux hangs its terminal up and discards what the other side has not been given
+        // yet (pty_flush_buffer): of the last line, either run may have lost a tail.
+        let alike = match at == lines.len() {
+            true => (bare.0.starts_with(&ours.0) || ours.0.starts_with(&bare.0)) && bare.1 == ours.1,
+            false => bare == ours,
+        };
         assert!(
-            bare == ours,
+            alike,
             "{name}: after `{line}`\nunrecorded: {} {:?}\nrecorded:   {} {:?}\neverything:\n{}",
             sealcast::text::Escaped(&bare.0),
             bare.1,
