@@ -31,6 +31,7 @@ impl Screen {
         if from >= to {
             return;
         }
+        self.work.note(to - from);
         self.touch(y);
         self.part_wide(y, from);
         self.part_wide(y, to);
@@ -132,6 +133,7 @@ impl Screen {
     fn shift_right(&mut self, y: usize, x: usize, n: usize) {
         let end = self.right + 1;
         let n = n.min(end - x);
+        self.work.note(end - x);
         self.touch(y);
         self.part_wide(y, x);
         self.part_wide(y, end - n);
@@ -146,6 +148,7 @@ impl Screen {
     fn shift_left(&mut self, y: usize, x: usize, n: usize) {
         let end = self.right + 1;
         let n = n.min(end - x);
+        self.work.note(end - x);
         self.touch(y);
         self.part_wide(y, x);
         self.part_wide(y, x + n);

@@ -40,11 +40,19 @@ use intake::Intake;
 use modes::Mode;
 use screen::Screen;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use work::Work;
 
 /// Smallest and largest number of columns; others are clamped.
 pub const COLUMNS: std::ops::RangeInclusive<u16> = 2..=1000;
 /// Smallest and largest number of rows; others are clamped.
 pub const ROWS: std::ops::RangeInclusive<u16> = 1..=1000;
+
+/// Longest keyframe that is read, in bytes: some thirty times the largest that a recorder keeps.
+pub const MAX_KEYFRAME: usize = 4 << 20;
+/// Work that recreating the largest screen takes, with something to spare (see [`Terminal::spent`]).
+const RECREATION: u64 = 32 << 20;
+/// Bytes of a keyframe between two looks at what it has cost.
+const RECREATED_AT_ONCE: usize = 16 << 10;
 
 /// A size within the bounds.
 pub(crate) fn clamp_size(cols: u16, rows: u16) -> (u16, u16) {
@@ -121,12 +129,19 @@ impl Terminal {
         Self { intake: Intake::new(), screen: Screen::new(cols.into(), rows.into()), fault: None }
     }
 
-    /// The terminal that a keyframe recreates, size included; `None` when the text is not a keyframe of ours. Events that
-    /// this raises are dropped.
+    /// The terminal that a keyframe recreates, size included; `None` when the text is not a keyframe of ours: it is longer
+    /// than [`MAX_KEYFRAME`], or costs more than recreating a screen does. Events that this raises are dropped.
     pub fn restored(keyframe: &str) -> Option<Self> {
         let (cols, rows) = snapshot::size(keyframe)?;
         let mut terminal = Self::new(cols, rows);
-        terminal.feed_guarded(keyframe.as_bytes());
+        terminal.screen.work = Work::with_credit(RECREATION);
+        for piece in keyframe.as_bytes().chunks(RECREATED_AT_ONCE) {
+            terminal.feed_guarded(piece);
+            if terminal.overrun() || terminal.spent() > RECREATION {
+                return None;
+            }
+        }
+        terminal.screen.work = Work::default();
         terminal.take_events();
         Some(terminal)
     }
@@ -149,9 +164,13 @@ impl Terminal {
         self.guarded(|terminal| terminal.feed(bytes));
     }
 
-    /// A new size, in cells, clamped as in [`Terminal::new`]. The main screen is wrapped anew, the alternate one is cut. A
-    /// panic is treated as in [`Terminal::feed_guarded`].
+    /// A new size, in cells, clamped as in [`Terminal::new`]. The main screen is wrapped anew, the alternate one is cut. No
+    /// columns or no rows mean that the size was not known: what stands there stays as it is. A panic is treated as in
+    /// [`Terminal::feed_guarded`].
     pub fn resize(&mut self, cols: u16, rows: u16) {
+        if cols == 0 || rows == 0 {
+            return;
+        }
         let (cols, rows) = clamp_size(cols, rows);
         self.guarded(|terminal| terminal.screen.resize(cols.into(), rows.into()));
     }
@@ -181,6 +200,12 @@ impl Terminal {
     /// Whether something was not drawn because it would have cost too much: the screen may differ from the operator's.
     pub fn overrun(&self) -> bool {
         self.screen.work.overrun()
+    }
+
+    /// All work so far, counted in cells that could have been erased meanwhile: the same on every machine. For those who
+    /// work in slices. A piece of 16 KiB may cost some 70 million, a tenth of a second or two.
+    pub fn spent(&self) -> u64 {
+        self.screen.work.spent()
     }
 
     /// Columns and rows.

@@ -125,21 +125,25 @@ impl Screen {
     pub(super) fn set_mode(&mut self, number: u16, private: bool, on: bool) {
         if private {
             match number {
-                47 => return self.switch(on),
+                47 => {
+                    self.switch(on);
+                    return;
+                }
                 1047 => {
                     if !on && self.on_alt {
                         self.erase_screen();
                     }
-                    return self.switch(on);
+                    self.switch(on);
+                    return;
                 }
                 1048 => return if on { self.save_cursor() } else { self.restore_cursor() },
                 1049 => {
                     if on {
                         self.save_cursor();
-                        self.switch(true);
-                        self.erase_screen();
-                    } else {
-                        self.switch(false);
+                        if self.switch(true) {
+                            self.erase_screen();
+                        }
+                    } else if self.switch(false) {
                         self.restore_cursor();
                     }
                     return;

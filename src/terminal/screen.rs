@@ -251,8 +251,17 @@ impl Screen {
 
     // The two screens.
 
-    /// Shows the alternate screen or the main one. The cursor is one for both.
-    pub(super) fn switch(&mut self, to_alt: bool) {
+    /// Shows the alternate screen or the main one. The cursor is one for both. `false` when that is not within the budget.
+    pub(super) fn switch(&mut self, to_alt: bool) -> bool {
+        // The transcript reads the whole screen that goes.
+        if to_alt != self.on_alt && !self.afford(self.rows * self.cols) {
+            return false;
+        }
+        self.turn(to_alt);
+        true
+    }
+
+    fn turn(&mut self, to_alt: bool) {
         if to_alt == self.on_alt {
             return;
         }
@@ -427,6 +436,7 @@ impl Screen {
             return;
         }
         if self.full_width() {
+            self.work.note(n * self.cols);
             if let Some(tape) = &mut self.tape {
                 tape.scroll_up(&self.grid, top, bottom, n);
             }
@@ -443,6 +453,7 @@ impl Screen {
             return;
         }
         if self.full_width() {
+            self.work.note(n * self.cols);
             if let Some(tape) = &mut self.tape {
                 tape.scroll_down(&self.grid, top, bottom, n);
             }
@@ -499,6 +510,8 @@ impl Screen {
         if (cols, rows) == (self.cols, self.rows) {
             return;
         }
+        // Both screens are gone through several times.
+        self.work.note(4 * (self.cols * self.rows).max(cols * rows));
         let mut tape = self.tape.take();
         if let Some(tape) = &mut tape {
             tape.before_resize(&self.grid, &self.other, rows);
@@ -543,7 +556,10 @@ impl Screen {
 
     /// RIS: as new, but for what was told and what was spent.
     pub(super) fn reset(&mut self) {
-        self.switch(false);
+        if !self.afford(3 * self.rows * self.cols) {
+            return;
+        }
+        self.turn(false);
         if let Some(tape) = &mut self.tape {
             tape.cleared(&self.grid, 0, self.rows - 1);
         }

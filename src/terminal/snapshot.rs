@@ -23,6 +23,9 @@ const SIZE: &str = "\x1b]5379;size;";
 
 /// The size of the terminal that a keyframe recreates: columns and rows. `None` when it is no keyframe of ours.
 pub(super) fn size(keyframe: &str) -> Option<(u16, u16)> {
+    if keyframe.len() > super::MAX_KEYFRAME {
+        return None;
+    }
     let (size, _) = keyframe.strip_prefix(SIZE)?.split_once('\x1b')?;
     let (cols, rows) = size.split_once(';')?;
     Some((cols.parse().ok()?, rows.parse().ok()?))

@@ -7,7 +7,9 @@
 /// Cells that one character or sequence earns.
 const EARNED: u64 = 64;
 /// Credit that can be saved up, in cells: a few tenths of a second of erasing, five thousand full screens of 200 by 60.
-const CREDIT: u64 = 64 << 20;
+pub(super) const CREDIT: u64 = 64 << 20;
+/// Cells that could be erased while one character is printed.
+const CHARACTER: u64 = 4;
 
 /// The account.
 #[derive(Clone, Copy, Debug)]
@@ -16,22 +18,32 @@ pub(super) struct Work {
     pub(super) done: u64,
     credit: u64,
     overrun: bool,
+    /// Everything up to the last settlement, in erased cells; for those who work in slices. Nothing is refused for it.
+    spent: u64,
 }
 
 impl Default for Work {
     fn default() -> Self {
-        Self { done: 0, credit: CREDIT, overrun: false }
+        Self::with_credit(CREDIT)
     }
 }
 
 impl Work {
+    /// With this much credit saved up.
+    pub(super) fn with_credit(credit: u64) -> Self {
+        Self { done: 0, credit, overrun: false, spent: 0 }
+    }
+
     /// Whether an operation on `cells` cells may be done; spends the credit if so.
     pub(super) fn afford(&mut self, cells: usize) -> bool {
-        let earned = std::mem::take(&mut self.done).saturating_mul(EARNED);
+        let done = std::mem::take(&mut self.done);
+        self.spent = self.spent.saturating_add(done.saturating_mul(CHARACTER));
+        let earned = done.saturating_mul(EARNED);
         self.credit = self.credit.saturating_add(earned).min(CREDIT);
         match self.credit.checked_sub(cells as u64) {
             Some(left) => {
                 self.credit = left;
+                self.note(cells);
                 true
             }
             None => {
@@ -44,5 +56,16 @@ impl Work {
     /// Whether something was refused.
     pub(super) fn overrun(&self) -> bool {
         self.overrun
+    }
+
+    /// Work that is served in any case.
+    #[inline]
+    pub(super) fn note(&mut self, cells: usize) {
+        self.spent = self.spent.saturating_add(cells as u64);
+    }
+
+    /// All work so far, in erased cells.
+    pub(super) fn spent(&self) -> u64 {
+        self.spent.saturating_add(self.done.saturating_mul(CHARACTER))
     }
 }
