@@ -6,7 +6,11 @@
 
 mod support;
 
-use sealcast::cast::Payload;
+mod secrets {
+    mod prompts;
+}
+
+use sealcast::cast::{Event, Payload};
 use std::path::Path;
 use support::sandbox::{SIZE, Sandbox};
 use support::terminal::Terminal;
@@ -46,11 +50,7 @@ impl Session {
     #[track_caller]
     fn asked(&mut self, prompt: &str) {
         self.terminal.wait_for(prompt);
-        let below = support::descendants(self.terminal.pid());
-        let tty = std::fs::File::open(format!("/proc/{}/fd/0", below[1])).unwrap();
-        support::until("the terminal to show no keys", || {
-            (!sealcast::sys::tty::Settings::of(&tty).unwrap().echoes()).then_some(())
-        });
+        until_no_echo(&self.terminal);
     }
 
     /// Types a line in the open and waits for what comes of it.
@@ -65,21 +65,45 @@ impl Session {
     fn check(mut self, open: &[&str], least: u32) {
         self.terminal.send("exit\r");
         self.terminal.wait_end();
-        let shown = self.sandbox.described();
-        let input = String::from_utf8(self.sandbox.recorded_input()).unwrap();
-        let output = self.sandbox.recorded_output();
-        assert!(memchr::memmem::find(&output, SECRET.as_bytes()).is_none(), "the secret was shown\n{shown}");
-        let mut rest = input.clone();
-        for line in open {
-            assert!(rest.contains(line), "{line:?} is missing in the input {input:?}\n{shown}");
-            rest = rest.replacen(line, "", 1);
-        }
-        let rest = rest.replace("exit\r", "").replace('\r', "");
-        assert!(rest.is_empty() || least == 0, "{rest:?} is left of the input {input:?}\n{shown}");
-        let count = |e: &sealcast::cast::Event| if let Payload::Withheld(n) = e.payload { n } else { 0 };
-        let withheld: u32 = self.sandbox.events().iter().map(count).sum();
-        assert!(withheld >= least, "{withheld} withheld, at least {least} expected\n{shown}");
+        check(&self.sandbox.events(), &[SECRET], open, least, &self.sandbox.described());
     }
+}
+
+/// Waits until the terminal of the shell below the wrapper shows no keys.
+#[track_caller]
+fn until_no_echo(terminal: &Terminal) {
+    let below = support::descendants(terminal.pid());
+    let tty = std::fs::File::open(format!("/proc/{}/fd/0", below[1])).unwrap();
+    support::until("the terminal to show no keys", || {
+        (!sealcast::sys::tty::Settings::of(&tty).unwrap().echoes()).then_some(())
+    });
+}
+
+/// Checks what was recorded: the secrets nowhere, all lines of `open` in the input, nothing else but Enter and `exit`
+/// there, and at least so many lines withheld. `shown`: the recording, for the message.
+#[track_caller]
+fn check(events: &[Event], secrets: &[&str], open: &[&str], least: u32, shown: &str) {
+    let (mut input, mut output, mut withheld) = (Vec::new(), Vec::new(), 0);
+    for event in events {
+        match &event.payload {
+            Payload::Input(bytes) => input.extend_from_slice(bytes),
+            Payload::Output(bytes) | Payload::ErrorOutput(bytes) => output.extend_from_slice(bytes),
+            Payload::Withheld(count) => withheld += count,
+            _ => {}
+        }
+    }
+    for secret in secrets {
+        assert!(memchr::memmem::find(&output, secret.as_bytes()).is_none(), "a secret was shown\n{shown}");
+    }
+    let input = String::from_utf8(input).unwrap();
+    let mut rest = input.clone();
+    for line in open {
+        assert!(rest.contains(line), "{line:?} is missing in the input {input:?}\n{shown}");
+        rest = rest.replacen(line, "", 1);
+    }
+    let rest = rest.replace("exit\r", "").replace('\r', "");
+    assert!(rest.is_empty() || least == 0, "{rest:?} is left of the input {input:?}\n{shown}");
+    assert!(withheld >= least, "{withheld} withheld, at least {least} expected\n{shown}");
 }
 
 /// Whether a program is there; a test of one that is not says so and passes.

@@ -126,7 +126,7 @@ impl Sandbox {
             let mut decoder = Decoder::default();
             return lines.split(|b| *b == b'\n').filter_map(|line| decoder.decode(line).unwrap()).collect();
         }
-        self.exported().lines().filter_map(event).collect()
+        events_of(&self.exported())
     }
 
     /// The last recording as lines of JSON.
@@ -175,6 +175,11 @@ impl Sandbox {
 
 /// An ordinary terminal.
 pub const SIZE: Size = Size { cols: 80, rows: 24, width: 0, height: 0 };
+
+/// The events of a recording that was exported as lines of JSON.
+pub fn events_of(exported: &str) -> Vec<Event> {
+    exported.lines().filter_map(event).collect()
+}
 
 /// An event of a line of JSON; `None` for what no test asks for.
 fn event(line: &str) -> Option<Event> {

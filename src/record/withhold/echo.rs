@@ -24,12 +24,21 @@ pub(super) enum Piece {
 
 /// Tells apart text and control sequences in the output.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Output {
+pub(super) struct Output {
+    state: Sequence,
+    /// Letters are drawn as lines and corners: the `q` of a box is no echo of a `q`.
+    drawing: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Sequence {
     #[default]
     Ground,
     Escape,
-    /// `ESC (` and the like: one byte more.
+    /// `ESC #` and the like: one byte more.
     One,
+    /// `ESC (`: the next byte names a set of characters.
+    Charset,
     Parameters,
     Text,
     TextEscape,
@@ -38,27 +47,36 @@ pub(super) enum Output {
 impl Output {
     /// What the next byte is.
     pub(super) fn next(&mut self, byte: u8) -> Piece {
-        let (state, piece) = match (*self, byte) {
-            (_, 0x18 | 0x1a) => (Self::Ground, Piece::Nothing),
-            (Self::Text, 0x1b) => (Self::TextEscape, Piece::Nothing),
-            (_, 0x1b) => (Self::Escape, Piece::Nothing),
-            (Self::Text, 0x07) => (Self::Ground, Piece::Nothing),
-            (Self::Text, _) => (Self::Text, Piece::Nothing),
-            (Self::TextEscape | Self::Escape, b'\\') => (Self::Ground, Piece::Nothing),
-            (Self::TextEscape | Self::Escape, b'[') => (Self::Parameters, Piece::Nothing),
-            (Self::TextEscape | Self::Escape, b']' | b'P' | b'X' | b'^' | b'_') => {
-                (Self::Text, Piece::Nothing)
+        use Sequence::{Charset, Escape, Ground, One, Parameters, Text, TextEscape};
+        let (state, piece) = match (self.state, byte) {
+            (_, 0x18 | 0x1a) => (Ground, Piece::Nothing),
+            (Text, 0x1b) => (TextEscape, Piece::Nothing),
+            (_, 0x1b) => (Escape, Piece::Nothing),
+            (Text, 0x07) => (Ground, Piece::Nothing),
+            (Text, _) => (Text, Piece::Nothing),
+            (TextEscape | Escape, b'\\') => (Ground, Piece::Nothing),
+            (TextEscape | Escape, b'[') => (Parameters, Piece::Nothing),
+            (TextEscape | Escape, b']' | b'P' | b'X' | b'^' | b'_') => (Text, Piece::Nothing),
+            (TextEscape | Escape, b'(') => (Charset, Piece::Nothing),
+            (TextEscape | Escape, 0x20..=0x2f) => (One, Piece::Nothing),
+            (TextEscape | Escape, b'D' | b'E') => (Ground, Piece::NextLine),
+            (Charset, set) => {
+                self.drawing = set == b'0';
+                (Ground, Piece::Nothing)
             }
-            (Self::TextEscape | Self::Escape, 0x20..=0x2f) => (Self::One, Piece::Nothing),
-            (Self::TextEscape | Self::Escape, b'D' | b'E') => (Self::Ground, Piece::NextLine),
-            (Self::TextEscape | Self::Escape | Self::One, _) => (Self::Ground, Piece::Nothing),
+            (TextEscape | Escape | One, _) => (Ground, Piece::Nothing),
             (state, b'\n') => (state, Piece::NextLine),
-            (Self::Parameters, 0x40..=0x7e) => (Self::Ground, Piece::Nothing),
-            (Self::Parameters, _) => (Self::Parameters, Piece::Nothing),
-            (Self::Ground, 0x00..=0x1f | 0x7f) => (Self::Ground, Piece::Nothing),
-            (Self::Ground, _) => (Self::Ground, Piece::Shown),
+            (Parameters, 0x40..=0x7e) => (Ground, Piece::Nothing),
+            (Parameters, _) => (Parameters, Piece::Nothing),
+            (Ground, 0x0e | 0x0f) => {
+                self.drawing = byte == 0x0e;
+                (Ground, Piece::Nothing)
+            }
+            (Ground, 0x00..=0x1f | 0x7f) => (Ground, Piece::Nothing),
+            (Ground, _) if self.drawing => (Ground, Piece::Nothing),
+            (Ground, _) => (Ground, Piece::Shown),
         };
-        *self = state;
+        self.state = state;
         piece
     }
 }
@@ -71,6 +89,9 @@ pub(super) struct Match {
     next: usize,
     /// How many were seen.
     seen: usize,
+    /// A line editor is drawing again what it has shown: the next character of that, and how many it has drawn.
+    again: usize,
+    drawn: usize,
     /// Bytes shown since the last one that was seen, and before: up to it.
     since: usize,
     noise: usize,
@@ -98,7 +119,7 @@ impl Match {
     pub(super) fn expect(&mut self, byte: u8) {
         // What was shown before this key is no echo of it.
         if self.next == self.typed.len() {
-            self.since = 0;
+            (self.since, self.drawn) = (0, 0);
         }
         self.typed.push(byte);
     }
@@ -112,21 +133,44 @@ impl Match {
         if rest.is_empty() {
             return false;
         }
-        let ahead = rest.len().min(PASSED_OVER.saturating_add(1));
-        match rest.iter().take(ahead).position(|typed| *typed == byte) {
-            Some(passed_over) => {
-                self.next = self.next.saturating_add(passed_over).saturating_add(1);
-                self.seen = self.seen.saturating_add(1);
-                let since = std::mem::take(&mut self.since);
-                self.noise = self.noise.saturating_add(since);
-                self.longest = self.longest.max(since);
-                true
-            }
-            None => {
-                self.since = self.since.saturating_add(1);
-                false
-            }
+        if rest.first() == Some(&byte) {
+            self.hit(0);
+            return true;
         }
+        let ahead = rest.len().min(PASSED_OVER.saturating_add(1));
+        let passed_over = rest.iter().take(ahead).position(|typed| *typed == byte);
+        if self.draws_again(byte) {
+            return false;
+        }
+        match passed_over {
+            Some(passed_over) => self.hit(passed_over),
+            None => self.since = self.since.saturating_add(1),
+        }
+        passed_over.is_some()
+    }
+
+    /// A typed character was seen, `passed_over` of them were not.
+    fn hit(&mut self, passed_over: usize) {
+        self.next = self.next.saturating_add(passed_over).saturating_add(1);
+        self.seen = self.seen.saturating_add(1);
+        let since = std::mem::take(&mut self.since).saturating_add(std::mem::take(&mut self.drawn));
+        self.noise = self.noise.saturating_add(since);
+        self.longest = self.longest.max(since);
+    }
+
+    /// Whether a byte belongs to what was seen already, drawn again from its beginning: no text of others. (Its first
+    /// keys may have been commands.) What does not come back whole was text of others after all.
+    fn draws_again(&mut self, byte: u8) -> bool {
+        let seen = self.typed.get(..self.next).unwrap_or_default();
+        if self.drawn == 0 || seen.get(self.again) != Some(&byte) {
+            self.since = self.since.saturating_add(std::mem::take(&mut self.drawn));
+            let begin = seen.iter().take(PASSED_OVER.saturating_add(1)).position(|typed| *typed == byte);
+            let Some(begin) = begin else { return false };
+            self.again = begin;
+        }
+        self.again = self.again.saturating_add(1);
+        self.drawn = if self.again == self.next { 0 } else { self.drawn.saturating_add(1) };
+        true
     }
 
     /// Looks for the whole text, without anything in between or behind.

@@ -255,6 +255,40 @@ fn a_line_editor_that_colours_the_word_being_typed_echoes_it() {
 }
 
 #[test]
+fn a_line_that_is_written_again_at_every_key_is_stored_however_long() {
+    // `top`, and everything that asks with a simple line editor: after a key that is a command.
+    let line = "COMMAND=a-program-of-that-name,or-another-one";
+    let echoes: Vec<(String, String)> = (1..=line.len())
+        .map(|n| (line[n - 1..n].to_string(), format!("\x1b[6;46H\x1b[K{}\x1b[6;{}H", &line[..n], 46 + n)))
+        .collect();
+    let mut steps = vec![Type(0, "o"), Show(5, "\x1b[1madd filter #1 (ignoring case) as: [!]FLD?VAL ")];
+    for ((key, echo), n) in echoes.iter().zip(1..) {
+        steps.push(Type(n * 40, key));
+        steps.push(Show(n * 40 + 10, echo));
+    }
+    assert_eq!(stored(&play(Policy::Echoed, &steps)), format!("o{line}"));
+}
+
+#[test]
+fn the_first_letters_of_a_secret_in_other_text_make_it_no_echo() {
+    // Text that begins like what was typed, again and again, and never comes to its end.
+    let typed = keys(0, "passport-5\r", |c| if c == '\r' { "\r\n".into() } else { "password: pass ".into() });
+    let out = play_keys(&[], &typed, &[]);
+    assert_eq!((stored(&out).trim_end(), withheld(&out)), ("", 1), "{out:?}");
+}
+
+#[test]
+fn the_lines_of_a_box_are_no_echo() {
+    // Typed ahead, over ssh; then the box is drawn, of letters that the terminal shows as lines.
+    for on in ["\x1b(0", "\x0e"] {
+        let bar = format!("{on}lqqqqqqqqqqqqqk\x1b(B\x0f Word \x1b[10;68H{on}xqmj\x1b(B\x0f");
+        let out =
+            play(Policy::Echoed, &[Type(0, "qqxqmj"), Show(50, &bar), Type(400, "\r"), Show(420, "\r\n")]);
+        assert_eq!((stored(&out).trim_end(), withheld(&out)), ("", 1), "{out:?}");
+    }
+}
+
+#[test]
 fn insert_mode_of_vi_with_a_ruler_is_stored() {
     let typed = keys(0, "hello world", |c| format!("{c}\x1b[24;63H5\x1b[1;6H"));
     assert_eq!(stored(&play_keys(&[], &typed, &[])), "hello world");

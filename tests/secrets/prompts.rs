@@ -1,0 +1,235 @@
+//! The prompts of programs that people really meet: gpg with each of its ways to ask, passwd, sudo, doas,
+//! systemd-ask-password; and full-screen programs whose commands and searches are typed in the open.
+
+use crate::support::host::{Host, ROOT_PASSWORD, SEALCAST, has};
+use crate::support::sandbox::events_of;
+use crate::support::terminal::Terminal;
+use crate::{SECRET, Session, asked, check, there};
+use std::time::Duration;
+
+/// gpg, which asks through an agent; `pinentry` is the program that does it, none: gpg itself.
+#[track_caller]
+fn gpg(pinentry: Option<&str>, prompts: &[&str]) {
+    if !there("gpg") || !pinentry.is_none_or(there) {
+        return;
+    }
+    let mut session = Session::bash();
+    let home = session.sandbox.path("home/.gnupg");
+    std::fs::create_dir(&home).unwrap();
+    std::fs::set_permissions(&home, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+    if let Some(pinentry) = pinentry {
+        let line = format!("pinentry-program /usr/bin/{pinentry}\n");
+        std::fs::write(home.join("gpg-agent.conf"), line).unwrap();
+    }
+    session.line("export GPG_TTY=$(tty)", "PROMPT> ");
+    let loopback = if pinentry.is_none() { " --pinentry-mode loopback" } else { "" };
+    let command = format!("echo open one | gpg -q{loopback} --symmetric -o sealed; clear; echo taken $?");
+    session.terminal.send(format!("{command}\r"));
+    session.terminal.wait_for("taken $?\r\n");
+    for prompt in prompts {
+        // A box is drawn to its end before its reader is ready, which the terminal's settings do not tell.
+        session.asked(prompt);
+        session.terminal.read_for(Duration::from_millis(300));
+        session.type_slowly(SECRET);
+        session.terminal.send("\r");
+    }
+    session.terminal.wait_for("taken 0");
+    session.terminal.wait_for("PROMPT> ");
+    let _ = session.sandbox.command("gpgconf").args(["--kill", "gpg-agent"]).status();
+    assert!(session.sandbox.path("sealed").exists());
+    let times = u32::try_from(prompts.len()).unwrap();
+    session.check(&["export GPG_TTY=$(tty)\r", &command], times);
+}
+
+#[test]
+fn a_passphrase_for_gpg_on_a_plain_terminal() {
+    gpg(Some("pinentry-tty"), &["Passphrase: ", "Repeat: "]);
+}
+
+#[test]
+fn a_passphrase_for_gpg_in_a_box() {
+    gpg(Some("pinentry-curses"), &["<Cancel>", "<Cancel>"]);
+}
+
+#[test]
+fn a_passphrase_for_gpg_without_an_agent() {
+    gpg(None, &["Enter passphrase: "]);
+}
+
+#[test]
+fn systemd_asks_with_stars_and_without() {
+    if there("systemd-ask-password") {
+        asked("systemd-ask-password Word: | wc -c", "Word:", "11\r\n");
+        asked("systemd-ask-password --echo=no Word: | wc -c", "Word:", "11\r\n");
+    }
+}
+
+/// A session of root on a host of its own, in which bob has a password and is asked for it.
+struct Bob {
+    host: Host,
+    terminal: Terminal,
+}
+
+/// His password before `passwd`.
+const OLD: &str = "Wp4-nHt8sYc2";
+/// What bob is run with.
+const AS_BOB: &str = "setpriv --reuid bob --regid bob --init-groups";
+
+impl Bob {
+    fn start(rules: &str) -> Option<Self> {
+        let host = Host::start()?;
+        let script = format!("set -e; echo 'bob:{OLD}' | chpasswd\n{rules}");
+        let ran = host.run("root", &["sh", "-c", &script]);
+        assert!(ran.status.success(), "{ran:?}");
+        let mut terminal = host.terminal("root", &[SEALCAST, "run", "--", "bash", "--norc", "-i"]);
+        terminal.wait_for("# ");
+        let mut bob = Self { host, terminal };
+        bob.line("PS1='IN'; PS1=\"$PS1> \"", "IN> ");
+        Some(bob)
+    }
+
+    #[track_caller]
+    fn line(&mut self, line: &str, text: &str) {
+        self.terminal.line(line, text);
+    }
+
+    /// Waits for a prompt that shows no keys and types a secret.
+    #[track_caller]
+    fn answer(&mut self, prompt: &str, secret: &str) {
+        self.terminal.wait_for(prompt);
+        crate::until_no_echo(&self.terminal);
+        for key in secret.chars() {
+            self.terminal.send(key.to_string());
+            self.terminal.read_for(Duration::from_millis(30));
+        }
+        self.terminal.send("\r");
+    }
+
+    #[track_caller]
+    fn check(mut self, secrets: &[&str], open: &[&str], least: u32) {
+        self.terminal.send("exit\r");
+        self.terminal.wait_end();
+        let last = self.host.last_id();
+        let words = [SEALCAST, "export", "-f", "json", "-i", "/etc/sealcast/identity", &last];
+        let shown = String::from_utf8(self.host.run("root", &words).stdout).unwrap();
+        check(&events_of(&shown), secrets, &[&["PS1='IN'; PS1=\"$PS1> \"\r"], open].concat(), least, &shown);
+    }
+}
+
+#[test]
+fn passwd_asks_three_times() {
+    if !has("passwd") {
+        return;
+    }
+    let Some(mut bob) = Bob::start("") else { return };
+    let passwd = format!("{AS_BOB} passwd");
+    bob.terminal.send(format!("{passwd}\r"));
+    bob.answer("Current password: ", OLD);
+    bob.answer("New password: ", SECRET);
+    bob.answer("Retype new password: ", SECRET);
+    bob.terminal.wait_for("updated successfully");
+    bob.terminal.wait_for("IN> ");
+    bob.line("echo open two", "IN> ");
+    bob.check(&[OLD, SECRET], &[&passwd, "echo open two\r"], 3);
+}
+
+#[test]
+fn sudo_asks_for_a_password_with_stars_and_without() {
+    if !has("sudo") {
+        return;
+    }
+    for feedback in ["!pwfeedback", "pwfeedback"] {
+        let rules = format!(
+            "printf 'Defaults:bob {feedback}, lecture=never\\nbob ALL=(root) /usr/bin/id\\n' >/etc/sudoers.d/bob; chmod 440 /etc/sudoers.d/bob"
+        );
+        let Some(mut bob) = Bob::start(&rules) else { return };
+        let sudo = format!("{AS_BOB} sudo -k id");
+        bob.terminal.send(format!("{sudo}\r"));
+        // Once wrong, once right.
+        bob.answer("password for bob: ", SECRET);
+        bob.answer("password for bob: ", OLD);
+        bob.terminal.wait_for("uid=0(root)");
+        bob.terminal.wait_for("IN> ");
+        bob.line("echo open two", "IN> ");
+        bob.check(&[OLD, SECRET], &[&sudo, "echo open two\r"], 2);
+    }
+}
+
+#[test]
+fn doas_asks_for_a_password() {
+    if !has("doas") {
+        return;
+    }
+    let rules = "echo 'permit bob as root cmd id' >>/etc/doas.conf";
+    let Some(mut bob) = Bob::start(rules) else { return };
+    let doas = format!("{AS_BOB} doas id");
+    bob.terminal.send(format!("{doas}\r"));
+    bob.answer("password: ", OLD);
+    bob.terminal.wait_for("uid=0(root)");
+    bob.terminal.wait_for("IN> ");
+    bob.line("echo open two", "IN> ");
+    bob.check(&[OLD], &[&doas, "echo open two\r"], 1);
+}
+
+#[test]
+fn su_asks_for_roots_password() {
+    let Some(mut bob) = Bob::start("") else { return };
+    let su = format!("{AS_BOB} su root -c id");
+    bob.terminal.send(format!("{su}\r"));
+    bob.answer("Password: ", ROOT_PASSWORD);
+    bob.terminal.wait_for("uid=0(root)");
+    bob.terminal.wait_for("IN> ");
+    bob.line("echo open two", "IN> ");
+    bob.check(&[ROOT_PASSWORD], &[&su, "echo open two\r"], 1);
+}
+
+#[test]
+fn a_filter_typed_into_top_and_a_search_in_htop_are_recorded() {
+    let mut session = Session::bash();
+    let mut open = Vec::new();
+    if there("top") {
+        session.line("top -d 60", "PID USER");
+        session.terminal.send("o");
+        session.terminal.wait_for("FLD?VAL");
+        // It writes the whole line again at every key.
+        session.type_slowly("COMMAND=a-program-of-that-name");
+        session.line("", "PID USER");
+        session.terminal.send("q");
+        session.terminal.wait_for("PROMPT> ");
+        open.extend(["top -d 60\r", "COMMAND=a-program-of-that-name\r"]);
+    }
+    if there("htop") {
+        session.line("htop -d 100", "Quit");
+        session.terminal.send("/");
+        session.terminal.wait_for("Search");
+        // Nothing begins like that: the screen behind it is not drawn again, which would be other text without end.
+        session.type_slowly("~of-that-name");
+        session.line("", "Quit");
+        session.terminal.send("q");
+        session.terminal.wait_for("PROMPT> ");
+        open.extend(["htop -d 100\r", "~of-that-name\r"]);
+    }
+    session.check(&open, 0);
+}
+
+#[test]
+fn a_secret_asked_for_inside_tmux_is_withheld() {
+    if !there("tmux") {
+        return;
+    }
+    let mut session = Session::bash();
+    let socket = session.sandbox.path("tmux");
+    let tmux = format!("tmux -f /dev/null -S {} new \"PS1='PROMPT> ' bash --norc -i\"", socket.display());
+    session.line(&tmux, "PROMPT> ");
+    session.type_slowly("echo open one");
+    session.line("", "open one");
+    session.terminal.wait_for("PROMPT> ");
+    let read = "read -rsp Word: x; echo; echo ${#x} letters";
+    session.line(read, "Word:");
+    session.terminal.wait_for("Word:");
+    session.type_slowly(SECRET);
+    session.line("", "10 letters");
+    session.line("exit", "[exited]");
+    session.terminal.wait_for("PROMPT> ");
+    session.check(&[&tmux, "echo open one\r", read], 1);
+}
