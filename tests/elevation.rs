@@ -98,6 +98,50 @@ fn su_asks_for_its_password_and_the_session_behind_it_is_recorded() {
 }
 
 #[test]
+fn run0_gets_the_directory_and_every_word_and_names_the_caller() {
+    // The real one needs systemd as the first process. This one keeps its promises: the command after `--`, from another
+    // directory, with SUDO_USER and SUDO_UID; and it notes what it was given.
+    let Some(host) = Host::start() else { return };
+    if !has("sudo") {
+        return;
+    }
+    let fake = "#!/bin/sh\nfor word; do printf '<%s>\\n' \"$word\"; done >/home/alice/given\n\
+                [ \"$1\" = -- ] && shift\ncd / && exec sudo -n -- \"$@\"\n";
+    let script =
+        format!("cat >/opt/bin/run0 <<'END'\n{fake}END\nchmod 755 /opt/bin/run0; mkdir -p /srv/work");
+    assert!(host.run("root", &["sh", "-c", &script]).status.success());
+    host.configure("[run]\nelevator = [\"/opt/bin/run0\", \"--\"]\n");
+    let line = "cd /srv/work && exec \"$@\"";
+    let words = [
+        "--reason",
+        "it's \"due\"; $(id)",
+        "--ticket=-OPS-1",
+        "--label",
+        "env=a b",
+        "--",
+        "sh",
+        "-c",
+        "id -u; pwd; exit 7",
+    ];
+    let ran = host.run("alice", &[&["sh", "-c", line, "sh", SEALCAST, "run"][..], &words].concat());
+    assert_eq!(
+        (ran.stdout.as_slice(), ran.status.code()),
+        (&b"0\n/srv/work\n"[..], Some(7)),
+        "{}",
+        text(&ran)
+    );
+    let given = text(&host.run("alice", &["cat", "/home/alice/given"]));
+    let expected = "<-->\n</opt/bin/sealcast>\n<run>\n<--elevated>\n<--chdir=/srv/work>\n<--reason=it's \"due\"; $(id)>\n\
+                    <--ticket=-OPS-1>\n<--label=env=a b>\n<-->\n<sh>\n<-c>\n<id -u; pwd; exit 7>\n";
+    assert_eq!(given, expected);
+    let shown = host.last();
+    assert_eq!((at(&shown, "/header/user"), at(&shown, "/header/target")), ("alice", "root"));
+    assert_eq!(at(&shown, "/meta/reason"), "it's \"due\"; $(id)");
+    assert_eq!((at(&shown, "/meta/ticket"), at(&shown, "/meta/labels/env")), ("-OPS-1", "a b"));
+    assert_eq!(at(&shown, "/meta/cwd"), "/srv/work");
+}
+
+#[test]
 fn who_may_not_is_refused_by_the_elevator_and_nothing_runs() {
     let Some(host) = Host::start() else { return };
     for elevator in ["sudo", "doas"] {

@@ -62,6 +62,43 @@ fn what_was_wished_travels_as_arguments_of_the_elevator() {
 }
 
 #[test]
+fn every_elevator_gets_the_words_in_its_own_way() {
+    let dir = tempfile::tempdir().unwrap();
+    let here = format!("--chdir={}", std::env::current_dir().unwrap().display());
+    let wish = Wish {
+        reason: Some("it's due".into()),
+        ticket: Some("OPS-1".into()),
+        labels: BTreeMap::from([("env".into(), "prod".into())]),
+        what: What::Command(vec!["id".into(), "-u".into()]),
+        ..Wish::default()
+    };
+    let told = ["--reason=it's due", "--ticket=OPS-1", "--label=env=prod", "--", "id", "-u"];
+    let us = ["/usr/bin/sealcast", "run", "--elevated"];
+    let line =
+        "/usr/bin/sealcast run --elevated '--reason=it'\\''s due' --ticket=OPS-1 --label=env=prod -- id -u";
+    // Arguments of the policy; whether the environment is ours to clean; what follows the policy's arguments.
+    let table: [(&str, &[&str], bool, Vec<&str>); 6] = [
+        ("sudo", &["--"], false, [&us[..], &told].concat()),
+        ("sudo", &["-n", "--"], false, [&us[..], &told].concat()),
+        ("doas", &["--"], false, [&us[..], &told].concat()),
+        // It starts in the home directory otherwise.
+        ("run0", &["--"], false, [&us[..], &[&here], &told].concat()),
+        ("su", &["root"], true, vec!["-c", line]),
+        ("su", &["root", "-c"], true, vec![line]),
+    ];
+    for (name, arguments, cleaned, rest) in table {
+        let program = dir.path().join(name);
+        std::fs::write(&program, "").unwrap();
+        let mut elevator = vec![program.to_str().unwrap()];
+        elevator.extend(arguments);
+        let elevation = through(&format!("{elevator:?}"), &wish);
+        assert_eq!(elevation.program, program);
+        assert_eq!(texts(&elevation.arguments), [arguments, &rest].concat(), "{name}");
+        assert_eq!(elevation.environment.is_some(), cleaned, "{name}");
+    }
+}
+
+#[test]
 fn su_gets_one_line_that_shells_read_back_word_for_word() {
     for elevator in ["[\"su\", \"-c\"]", "[\"su\", \"root\"]"] {
         let elevation = through(elevator, &wish());
