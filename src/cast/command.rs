@@ -33,6 +33,27 @@ pub struct Command {
     pub execs: Vec<Exec>,
 }
 
+impl Command {
+    /// Bytes that it takes with its programs, about: what bounds the index of a segment.
+    pub fn size(&self) -> usize {
+        let flags: usize = self.flags.iter().map(String::len).sum();
+        let own = self.text.len().saturating_add(self.cwd.as_ref().map_or(0, String::len));
+        let execs = self.execs.iter().map(Exec::size).fold(0, usize::saturating_add);
+        own.saturating_add(flags)
+            .saturating_add(self.pipe.len().saturating_mul(4))
+            .saturating_add(200)
+            .saturating_add(execs)
+    }
+}
+
+impl Exec {
+    /// Bytes that it takes, about.
+    pub fn size(&self) -> usize {
+        let argv: usize = self.argv.iter().map(|arg| arg.len().saturating_add(24)).sum();
+        160_usize.saturating_add(self.path.len()).saturating_add(self.cwd.len()).saturating_add(argv)
+    }
+}
+
 /// Who told of a command.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

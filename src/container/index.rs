@@ -6,9 +6,10 @@
 use super::error::Error;
 use super::frame::Fields;
 use super::header::Meta;
-use super::limits;
+use super::{limits, told};
 use crate::cast::{Command, Exec, Gap, Header as CastHeader, Payload};
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::io::Read as _;
 
 /// Most resizes, marks or gaps listed for one segment; more are counted in [`Tally::unlisted`].
@@ -25,26 +26,63 @@ pub struct Opening {
     pub cast: CastHeader,
 }
 
-/// Index entry of one segment.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
+/// Index entry of one segment. Written as JSON it has its commands and programs by columns.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(try_from = "Wire")]
 pub struct Entry {
     /// Number of the segment, from 0.
     pub segment: u32,
     /// Byte offset of its first chunk in the file.
     pub offset: u64,
     /// What is counted from the events.
-    #[serde(flatten)]
     pub tally: Tally,
     /// Commands that ended in this segment, or were running when the recording did.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub commands: Vec<Command>,
     /// Executed programs that belong to no command.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub execs: Vec<Exec>,
     /// Bloom filter over what the segment showed; empty = not made, look inside.
-    #[serde(skip)]
     pub filter: Vec<u8>,
+}
+
+/// The JSON of an [`Entry`].
+#[derive(Default, Serialize, Deserialize)]
+#[serde(default)]
+struct Wire<'a> {
+    segment: u32,
+    offset: u64,
+    #[serde(flatten)]
+    tally: Cow<'a, Tally>,
+    #[serde(skip_serializing_if = "told::Commands::is_empty")]
+    commands: told::Commands<'a>,
+    #[serde(skip_serializing_if = "told::Programs::is_empty")]
+    programs: told::Programs<'a>,
+}
+
+impl Serialize for Entry {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let (commands, programs) = told::pack(&self.commands, &self.execs);
+        let tally = Cow::Borrowed(&self.tally);
+        Wire { segment: self.segment, offset: self.offset, tally, commands, programs }.serialize(serializer)
+    }
+}
+
+impl TryFrom<Wire<'_>> for Entry {
+    type Error = &'static str;
+
+    fn try_from(wire: Wire<'_>) -> Result<Self, Self::Error> {
+        let told = told::spread(wire.commands, wire.programs);
+        let (commands, execs) = told.ok_or("the columns of the commands do not fit together")?;
+        let Wire { segment, offset, tally, .. } = wire;
+        Ok(Self { segment, offset, tally: tally.into_owned(), commands, execs, filter: Vec::new() })
+    }
+}
+
+impl Entry {
+    /// Whether a reader would take the commands: they are within [`limits::TOLD`].
+    pub(super) fn is_readable(&self) -> bool {
+        let commands = self.commands.iter().map(Command::size).fold(0, usize::saturating_add);
+        self.execs.iter().map(Exec::size).fold(commands, usize::saturating_add) <= limits::TOLD
+    }
 }
 
 /// What an index entry counts.
@@ -188,7 +226,8 @@ fn listed<T>(list: &[T], unlisted: &mut u64) -> bool {
 /// Plaintext of an INDEX chunk: length of the packed JSON, the packed JSON, the filter.
 pub(crate) fn encode(value: &impl Serialize, filter: &[u8]) -> Result<Vec<u8>, Error> {
     let json = serde_json::to_vec(value).map_err(|e| Error::Compression(e.to_string()))?;
-    let packed = zstd::bulk::compress(&json, limits::LEVEL).map_err(|e| Error::Compression(e.to_string()))?;
+    let level = if json.len() > limits::INDEX_SHORT { limits::LEVEL } else { limits::INDEX_LEVEL };
+    let packed = zstd::bulk::compress(&json, level).map_err(|e| Error::Compression(e.to_string()))?;
     let mut plain = u32::try_from(packed.len()).unwrap_or(u32::MAX).to_le_bytes().to_vec();
     plain.extend_from_slice(&packed);
     plain.extend_from_slice(filter);

@@ -17,6 +17,9 @@ pub const SLOTS: usize = 64;
 pub const STATEMENT: usize = 16 << 10;
 /// Largest index entry, decompressed.
 pub const ENTRY: usize = 16 << 20;
+/// Most that the commands and programs of one entry may take once they are spread out, as [`crate::cast::Command::size`]
+/// counts it.
+pub const TOLD: usize = 32 << 20;
 /// Largest plaintext of one segment, decompressed: 1 MiB of raw output can grow sixfold as JSON, and keyframes come on top.
 pub const SEGMENT_PLAIN: u64 = 256 << 20;
 /// Most segments in a file.
@@ -45,6 +48,11 @@ pub const SEGMENT_ANY: Duration = Duration::from_secs(600);
 
 /// Compression level of zstd.
 pub const LEVEL: i32 = 3;
+/// The same for the JSON of an index entry, which is short…
+pub const INDEX_LEVEL: i32 = 15;
+/// …where it is not longer than this; above, it is [`LEVEL`] (83 KB take 9 ms, 1 ms at level 9, and become 5.5 instead of
+/// 6.2 KB).
+pub const INDEX_SHORT: usize = 256 << 10;
 /// Compression window, log2 of bytes.
 pub const WINDOW_LOG: u32 = 20;
 /// Largest window a reader accepts, log2 of bytes.

@@ -20,6 +20,7 @@ mod reader;
 mod slots;
 #[cfg(test)]
 mod tests;
+mod told;
 pub mod verify;
 mod writer;
 

@@ -316,6 +316,7 @@ impl<S: Sink> Writer<S> {
         let mut plain = index::encode(&entry, &entry.filter)?;
         if plain.len().saturating_add(limits::PAD).saturating_add(seal::OVERHEAD) > limits::BODY as usize
             || self.index_chunks.len() as u64 > limits::INDEX_FULL
+            || !entry.is_readable()
         {
             // An entry must never cost the recording: what is too long to index is looked for inside.
             let bare = Entry { commands: Vec::new(), execs: Vec::new(), filter: Vec::new(), ..entry };

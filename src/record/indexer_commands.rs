@@ -10,7 +10,7 @@ use crate::shell::screen::{self, Line, Screen};
 use crate::terminal::{self, Shown};
 use std::time::Duration;
 
-/// Bytes of commands and programs that one index entry takes, about; the format's own limit is twice that.
+/// Bytes of commands and programs that one index entry takes; the format's own limit is four times that.
 const MAX_BYTES: usize = 8 << 20;
 
 /// What has settled and waits for the end of its segment.
@@ -25,13 +25,13 @@ pub(super) struct Harvest {
 impl Harvest {
     fn add(&mut self, settled: Settled) {
         for command in settled.commands {
-            let size = size_of_command(&command);
+            let size = command.size();
             if self.fits(size) {
                 self.commands.push(command);
             }
         }
         for exec in settled.execs {
-            let size = size_of_exec(&exec);
+            let size = exec.size();
             if self.fits(size) {
                 self.execs.push(exec);
             }
@@ -59,16 +59,6 @@ impl Harvest {
         }
         (commands, execs)
     }
-}
-
-fn size_of_exec(exec: &Exec) -> usize {
-    let argv: usize = exec.argv.iter().map(|arg| arg.len() + 4).sum();
-    160 + exec.path.len() + exec.cwd.len() + argv
-}
-
-fn size_of_command(command: &Command) -> usize {
-    let execs: usize = command.execs.iter().map(size_of_exec).sum();
-    200 + 2 * command.text.len() + command.flags.iter().map(String::len).sum::<usize>() + execs
 }
 
 /// Makes commands of the events of one session.
