@@ -12,7 +12,7 @@ mod forge;
 mod sample;
 
 use sample::{Fleet, Step, gap, out, record};
-use sealcast::cast::{Header as CastHeader, Payload};
+use sealcast::cast::{Command, Exec, Header as CastHeader, Payload, Source, Trust};
 use sealcast::container::{Reader, SlotKind};
 use sealcast::crypto::sshsig::Signer;
 use std::io::Cursor as Bytes;
@@ -58,6 +58,10 @@ fn main() {
         let cast = sample::cast_of(&mut reader);
         write(&format!("{name}.scast"), &recorded.bytes);
         write(&format!("{name}.cast"), &cast);
+        let told = sample::told_of(&reader);
+        if !told.is_empty() {
+            write(&format!("{name}.commands"), told.as_bytes());
+        }
         let verdict = damage::verdict(&sample::judge(&recorded.bytes, &fleet.known()));
         table.push_str(&format!("{name}\t{identity}\t{verdict}\t{what}\n"));
     };
@@ -84,6 +88,7 @@ fn main() {
     );
     add(&fleet, "period-slot", "the key of a longer period", &[period], screen(), &terminal(), None);
     add(&by_ssh, "ssh-recipient", "sealed to an SSH key", &[root], screen(), &terminal(), None);
+    add(&fleet, "commands", "commands and programs in the index", &[root], screen(), &commands(), None);
     add(&fleet, "empty", "nothing happened", &[root], screen(), &[], None);
     add(
         &fleet,
@@ -172,5 +177,71 @@ fn gaps() -> Vec<Step> {
         ),
         out(901, "after"),
         Step::At(902, Payload::Exit(1)),
+    ]
+}
+
+fn exec(times: (u64, Option<u64>), pids: (u32, u32), path: &str, argv: &[&str]) -> Exec {
+    let argv = argv.iter().map(|arg| (*arg).to_owned()).collect();
+    let (time, end) = times;
+    let exit = end.map(|_| 0);
+    Exec {
+        time,
+        pid: pids.0,
+        ppid: pids.1,
+        path: path.into(),
+        argv,
+        cwd: "/etc".into(),
+        end,
+        exit,
+        ..Exec::default()
+    }
+}
+
+/// Every column of the index, and every way in which a value is left out of it.
+fn commands() -> Vec<Step> {
+    let told = |text: &str, start, end, exit, execs| Command {
+        text: text.into(),
+        cwd: Some("/etc".into()),
+        start,
+        end,
+        exit,
+        source: Source::Shell,
+        trust: Trust::Told,
+        execs,
+        ..Command::default()
+    };
+    let ls = exec((105, Some(109)), (900, 800), "/usr/bin/ls", &["ls", "-l", "/a b"]);
+    let make = exec((2_004, Some(2_900)), (910, 800), "/usr/bin/make", &["make", "-s"]);
+    let cc = exec((2_010, Some(2_050)), (911, 910), "/usr/bin/x86_64-linux-gnu-gcc-12", &["gcc", "x.c"]);
+    let cc1 = exec((2_012, Some(2_040)), (912, 911), "/usr/lib/gcc/cc1", &["/usr/lib/gcc/cc1", "x.c"]);
+    let cp =
+        Exec { cwd: "/tmp".into(), ..exec((2_060, None), (913, 910), "/usr/bin/cp", &["cp", "", "日本"]) };
+    let sudo = Exec {
+        uid: 1000,
+        exit: Some(137),
+        ..exec((2_003, Some(2_800)), (914, 1), "/usr/bin/sudo", &["sudo", "x"])
+    };
+    let of_none = exec((1_999, Some(2_001)), (909, 800), "/usr/bin/git", &["git", "status"]);
+    let memory = exec((2_070, Some(2_071)), (915, 911), "/memfd:x (deleted)", &[]);
+    let pipe = Command { pipe: vec![0, 1], ..told("ls -l '/a b' | x", 100, Some(120), Some(1), vec![ls]) };
+    let flags = vec!["script: make ran 2 programs: gcc, cc1".to_owned()];
+    let make = Command {
+        flags,
+        ..told("make -s\n  # 二", 2_000, Some(2_950), Some(0), vec![make, cc, cc1, cp, memory])
+    };
+    let seen = Command {
+        cwd: None,
+        source: Source::Screen,
+        trust: Trust::Inferred,
+        ..told("vi x", 3_000, None, None, vec![])
+    };
+    let other = Command { cwd: Some("/tmp".into()), ..told("false", 4_000, Some(4_000), Some(1), vec![]) };
+    vec![
+        out(3, "root@web-3:~# "),
+        Step::Told(vec![pipe, make], vec![of_none, sudo]),
+        Step::Cut(2_960),
+        out(3_000, "bye"),
+        Step::Told(vec![seen, other], vec![]),
+        Step::At(4_100, Payload::Exit(1)),
     ]
 }

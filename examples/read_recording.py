@@ -2,8 +2,10 @@
 """Reads a sealcast recording without sealcast: a second implementation of doc/FORMAT.md.
 
     read_recording.py -i IDENTITY [-i IDENTITY ...] RECORDING > session.cast
+    read_recording.py -i IDENTITY --commands RECORDING > commands.jsonl
 
-Decrypts a recording, closed or torn, to an asciicast v3 document on standard output. Needs the stock `age` command and
+Decrypts a recording, closed or torn, to an asciicast v3 document on standard output, or the commands of its index to JSON
+lines (and, after those of each segment, the programs that belong to none). Needs the stock `age` command and
 the Python packages `cryptography` and `zstandard`. It checks that what it reads is what was sealed; whether the file is
 authentic as a whole, and who signed it, is another question (`sealcast verify`).
 """
@@ -12,6 +14,7 @@ import base64
 import codecs
 import hashlib
 import hmac
+import itertools
 import json
 import re
 import struct
@@ -27,7 +30,7 @@ from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 MAGIC, MARK, BODY_LIMIT = b"\x89SC1\r\n\x1a\n", b"\xa7\x5e", 1 << 20
-KEYS, SEG, DATA, INDEX, CHECK, COPY = 0x02, 0x10, 0x11, 0x12, 0x20, 0x30
+KEYS, SEG, DATA, INDEX, CHECK, TABLE = 0x02, 0x10, 0x11, 0x12, 0x20, 0x31
 ROOT_SLOT, PERIOD_SLOT = 1, 2
 CLOSES = 1
 
@@ -94,21 +97,26 @@ def opened(key, file_id, number, framing, body):
     return packed[:-1]
 
 
-def read(data, root):
-    """First the sealed metadata, then the text of the recording, in the pieces in which it was sealed."""
+def read(data, root, entries):
+    """First the sealed metadata, then the text of the recording, in the pieces in which it was sealed. The index goes to
+    `entries`."""
     found = list(chunks(data))
     header, file_id = json.loads(found[0][3]), hashlib.sha256(data[: 32 + len(found[0][3])]).digest()
     start = lambda info: HKDF(hashes.SHA256(), 32, salt=bytes.fromhex(header["session"]), info=info).derive(root)
     content = start(b"content")
     if step(content, b"commitment").hex() != header["content"]:
         sys.exit("error: the key does not belong to this recording")
-    chain, inflate, opening = step(content, b"seg"), None, None
+    chain, inflate, index = step(content, b"seg"), None, start(b"index")
     for number, (kind, flags, framing, body) in enumerate(found):
-        if kind == INDEX and opening is None:
-            plain = opened(step(start(b"index"), b"key"), file_id, number, framing, body)
+        if kind == INDEX:
+            plain = opened(step(index, b"key"), file_id, number, framing, body)
             packed = plain[4 : 4 + struct.unpack_from("<I", plain)[0]]
-            opening = json.loads(zstandard.ZstdDecompressor().decompress(packed, max_output_size=16 << 20))
-            yield opening
+            entry = json.loads(zstandard.ZstdDecompressor().decompress(packed, max_output_size=16 << 20))
+            if "meta" in entry:
+                yield entry
+            else:
+                entries.append(entry)
+            index = step(index, b"next")
         elif kind in (SEG, DATA):
             key, chain = step(chain, b"key"), step(chain, b"next")
             if kind == SEG:
@@ -117,8 +125,62 @@ def read(data, root):
         elif kind == CHECK and flags & CLOSES:
             content = step(content, b"next")
             chain = step(content, b"seg")
-        elif kind == COPY:
+        elif kind == TABLE:
             return
+
+
+def programs(columns):
+    """The rows of the columns, each as a function of where its list begins: (time, directory) -> program."""
+    listed = {name: {row: rest for row, *rest in columns.get(name, [])} for name in ("exit", "cwd", "user")}
+    parents, pid, user = {}, 0, [0, 0]
+    rows = zip(*(columns.get(name, []) for name in ("file", "args", "start", "took", "pid", "parent")))
+    for number, (file, args, start, took, step_to, relation) in enumerate(rows):
+        argv = args.split(" ") if isinstance(args, str) else args
+        parent = -1 - relation if relation < 0 else pid
+        for _ in range(max(relation, 0)):
+            parent = parents[parent]
+        pid += step_to
+        parents[pid] = parent
+        user = listed["user"].get(number, [user])[0]
+        path = columns["files"][file] if file >= 0 else columns["files"][-1 - file] + "/" + argv[0]
+
+        def row(time, cwd, number=number, start=start, took=took, path=path, argv=argv, pid=pid, parent=parent, user=user):
+            time, cwd = time + start, listed["cwd"].get(number, [cwd])[0]
+            ids = {"pid": pid, "ppid": parent, "uid": user[0], "euid": user[1]}
+            return {"time": time, **ids, "path": path, "argv": argv, "cwd": cwd, **ended(time, took, listed["exit"].get(number))}
+
+        yield row
+
+
+def ended(start, took, exit):
+    """End and status, where they are known: 0 unless listed."""
+    status = exit[0] if exit else None if took is None else 0
+    known = {"end": None if took is None else start + took, "exit": status}
+    return {name: value for name, value in known.items() if value is not None}
+
+
+def commands(entry):
+    """The commands of an index entry, and the programs of none."""
+    columns, table = entry.get("commands", {}), programs(entry.get("programs", {}))
+    listed = {name: {row: rest for row, *rest in columns.get(name, [])} for name in ("exit", "cwd", "pipe", "flags", "by")}
+    time, cwd, by = 0, None, ["shell", "told"]
+
+    def those(rows, time, cwd):
+        for row in rows:
+            program = row(time, cwd)
+            time, cwd = program["time"], program["cwd"]
+            yield {name: value for name, value in program.items() if (name, value) != ("cwd", "")}
+
+    rows = zip(*(columns.get(name, []) for name in ("text", "start", "took", "programs")))
+    for number, (text, start, took, count) in enumerate(rows):
+        time += start
+        cwd, by = listed["cwd"].get(number, [cwd])[0], listed["by"].get(number, [by])[0]
+        command = {"text": text, "cwd": cwd, "start": time, **ended(time, took, listed["exit"].get(number))}
+        command |= {"pipe": listed["pipe"].get(number, [[]])[0], "source": by[0], "trust": by[1]}
+        command |= {"flags": listed["flags"].get(number, [[]])[0]}
+        command |= {"execs": list(those(itertools.islice(table, count), time, cwd or ""))}
+        yield {name: value for name, value in command.items() if value not in (None, [])}
+    yield from those(table, 0, "")
 
 
 def seconds(ms):
@@ -183,6 +245,7 @@ def cast(header, bare, lines):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("-i", dest="identities", metavar="IDENTITY", action="append", required=True)
+    parser.add_argument("--commands", action="store_true", help="the commands of the index, as JSON lines")
     parser.add_argument("recording")
     options = parser.parse_args()
     with open(options.recording, "rb") as file:
@@ -193,7 +256,8 @@ def main():
     slots = [body for kind, _, _, body in chunks(data) if kind == KEYS]
     if not slots:
         sys.exit("error: the recording ends before its key slots")
-    pieces = read(data, root_key(slots[0], options.identities))
+    entries = []
+    pieces = read(data, root_key(slots[0], options.identities), entries)
     opening = next(pieces, None)
     if opening is None:
         sys.exit("error: the recording ends before its sealed metadata")
@@ -202,6 +266,10 @@ def main():
     if not (header["term"]["cols"] and header["term"]["rows"]):
         header["term"].update(cols=80, rows=24)
     text = b"".join(pieces).decode("utf-8")
+    if options.commands:
+        for line in itertools.chain.from_iterable(map(commands, entries)):
+            print(json.dumps(line, ensure_ascii=False))
+        return
     for line in cast(header, bare, text.split("\n")[:-1]):
         sys.stdout.buffer.write(line.encode("utf-8") + b"\n")
 

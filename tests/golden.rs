@@ -65,6 +65,7 @@ fn golden_recordings_are_verified_opened_and_exported_as_when_they_were_written(
         assert_eq!(reader.opening().unwrap().meta.ticket, "OPS-4711");
         let expected = read(&v1, &format!("{name}.cast"));
         assert_eq!(text(&sample::cast_of(&mut reader)), text(&expected), "{name}");
+        assert_eq!(sample::told_of(&reader), told(&v1, name), "{name}");
     }
 }
 
@@ -98,12 +99,17 @@ fn damaged_recordings_get_exactly_the_verdicts_of_their_table() {
     }
 }
 
+/// The commands that a golden recording has in its index.
+fn told(folder: &Path, name: &str) -> String {
+    std::fs::read_to_string(folder.join(format!("{name}.commands"))).unwrap_or_default()
+}
+
 fn text(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).unwrap()
 }
 
 /// Runs the Python reader; `None` when what it needs is not installed.
-fn second_reader(recording: &Path, identity: &Path) -> Option<Vec<u8>> {
+fn second_reader(recording: &Path, identity: &Path, options: &[&str]) -> Option<Vec<u8>> {
     let needs = "import zstandard, cryptography.hazmat.primitives.ciphers.aead";
     let there = |program: &str, arguments: &[&str]| {
         Command::new(program).args(arguments).output().is_ok_and(|output| output.status.success())
@@ -113,7 +119,14 @@ fn second_reader(recording: &Path, identity: &Path) -> Option<Vec<u8>> {
         return None;
     }
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/read_recording.py");
-    let output = Command::new("python3").arg(script).arg("-i").arg(identity).arg(recording).output().unwrap();
+    let output = Command::new("python3")
+        .arg(script)
+        .args(options)
+        .arg("-i")
+        .arg(identity)
+        .arg(recording)
+        .output()
+        .unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{}: {said}", recording.display());
     Some(output.stdout)
@@ -124,9 +137,26 @@ fn the_second_implementation_reads_every_golden_recording_byte_for_byte() {
     let v1 = folder("v1");
     for line in table(&v1) {
         let path = v1.join(format!("{}.scast", line[0]));
-        let Some(found) = second_reader(&path, &v1.join(&line[1])) else { return };
+        let Some(found) = second_reader(&path, &v1.join(&line[1]), &[]) else { return };
         assert_eq!(text(&found), text(&read(&v1, &format!("{}.cast", line[0]))), "{}", line[0]);
     }
+}
+
+#[test]
+fn the_second_implementation_reads_the_commands_of_golden_recordings() {
+    let v1 = folder("v1");
+    let values = |text: &str| -> Vec<serde_json::Value> {
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    };
+    let mut lines = 0;
+    for line in table(&v1) {
+        let path = v1.join(format!("{}.scast", line[0]));
+        let Some(found) = second_reader(&path, &v1.join(&line[1]), &["--commands"]) else { return };
+        let expected = values(&told(&v1, &line[0]));
+        assert_eq!(values(text(&found)), expected, "{}", line[0]);
+        lines += expected.len();
+    }
+    assert_eq!(lines, 6);
 }
 
 #[test]
@@ -140,7 +170,7 @@ fn the_second_implementation_and_the_export_agree_on_long_sessions_closed_or_cut
         for length in [whole.bytes.len(), whole.bytes.len() / 2, whole.bytes.len() / 7] {
             let bytes = &whole.bytes[..length];
             std::fs::write(&path, bytes).unwrap();
-            let Some(found) = second_reader(&path, &identity) else { return };
+            let Some(found) = second_reader(&path, &identity, &[]) else { return };
             let mut reader = Reader::open(Bytes::new(bytes)).unwrap();
             reader.unlock(whole.root).unwrap();
             let ours = sample::cast_of(&mut reader);

@@ -115,6 +115,7 @@ fn hostile_lengths_are_errors_at_once_and_without_the_memory_they_ask_for() {
     let mut hostile = Hostile { host: Signer::generate("host").unwrap(), cases: Vec::new() };
     of_the_beginning(&mut hostile);
     of_the_end(&mut hostile);
+    of_the_table(&mut hostile);
     of_segments(&mut hostile);
     of_the_index(&mut hostile);
     // The measure works: a case that used this much would be found.
@@ -169,23 +170,24 @@ fn of_the_end(hostile: &mut Hostile) {
         }
         hostile.add(name, forge.bytes, expected);
     };
-    let trailer = |offsets: [u64; 3]| {
+    let trailer = |offsets: [u64; 2]| {
         let mut body: Vec<u8> = offsets.iter().flat_map(|offset| offset.to_le_bytes()).collect();
         body.extend(b"SC1END");
         (TRAILER, body)
     };
-    with("a trailer into nowhere", &[trailer([u64::MAX; 3])], "does not belong here");
-    with("a trailer of zeros", &[trailer([0; 3])], "does not belong here");
-    with("a table of 20,000 segments", &[(TABLE, vec![0xFF; 48 * 20_000])], "does not belong here");
+    with("a trailer into nowhere", &[trailer([u64::MAX; 2])], "does not belong here");
+    with("a trailer of zeros", &[trailer([0; 2])], "does not belong here");
     with(
-        "an index copy of another length",
-        &[(forge::COPY, vec![0; 1 << 20])],
-        "the index copy is not the index",
+        "a table of 20,000 segments",
+        &[(TABLE, vec![0xFF; 52 * 20_000])],
+        "the segment table does not match",
     );
+    let zeros = vec![0; 1 << 20];
+    with("a copy of the index, as there was", &[(0x30, zeros)], "unknown");
     // The reader alone, which does not check signatures, must stand them as well.
-    for offsets in [[u64::MAX; 3], [0; 3], [1, u64::MAX, 2], [16, 17, 18]] {
+    for offsets in [[u64::MAX; 2], [0; 2], [u64::MAX, 2], [17, 18]] {
         let mut forge = end.clone();
-        forge.chunk(TABLE, 0, &vec![0xFF; 48 * 20_000]);
+        forge.chunk(TABLE, 0, &vec![0xFF; 52 * 20_000]);
         let (kind, body) = trailer(offsets);
         forge.chunk(kind, 0, &body);
         let mut reader = Reader::open(Bytes::new(&forge.bytes)).unwrap();
@@ -193,6 +195,36 @@ fn of_the_end(hostile: &mut Hostile) {
         reader.unlock(ROOT).unwrap();
         assert_eq!(reader.segments(), 1);
     }
+}
+
+/// Entries that a table puts where none is: the reader walks instead, and takes no memory for what it is told.
+fn of_the_table(hostile: &mut Hostile) {
+    let mut closed = hostile.begin();
+    closed.segment(0, "text", CLOSES | FINAL);
+    let check_at = closed.bytes.len() as u64 - 116;
+    for (offset, length, entry) in [
+        (16, u64::MAX, 400),
+        (u64::MAX, u64::MAX, u32::MAX),
+        (16, check_at + 100, u32::MAX),
+        (16, check_at + 100, 0),
+        (16, 116, 0),
+        (0, 0, 0),
+    ] {
+        let mut forge = closed.clone();
+        let table_at = forge.bytes.len() as u64;
+        let row = [&offset_of(offset)[..], &offset_of(length), &u32::to_le_bytes(entry), &[0; 32]].concat();
+        forge.chunk(TABLE, 0, &row);
+        forge.chunk(TRAILER, 0, &[&offset_of(check_at)[..], &offset_of(table_at), b"SC1END"].concat());
+        let mut reader = Reader::open(Bytes::new(&forge.bytes)).unwrap();
+        assert!(!reader.is_closed(), "{offset} {length} {entry}");
+        reader.unlock(ROOT).unwrap();
+        assert_eq!((reader.segments(), reader.entries().len()), (1, 1));
+        hostile.add("a table that points elsewhere", forge.bytes, "the segment table does not match");
+    }
+}
+
+fn offset_of(offset: u64) -> [u8; 8] {
+    offset.to_le_bytes()
 }
 
 fn of_segments(hostile: &mut Hostile) {
@@ -242,6 +274,17 @@ fn of_the_index(hostile: &mut Hostile) {
     hostile.entry(
         "an index entry of brackets",
         &packed(&[b'['; 100_000], &[]),
+        "the index entry is malformed",
+    );
+    let long = "d".repeat(1 << 20);
+    let many = |text: &str, n: usize| std::iter::repeat_n(text, n).collect::<Vec<_>>().join(",");
+    let (args, zeros, ones) = (many("\"a\"", 100_000), many("0", 100_000), many("-1", 100_000));
+    let bomb = format!(
+        r#"{{"programs":{{"files":["/{long}"],"file":[{zeros}],"args":[{args}],"start":[{zeros}],"took":[{zeros}],"pid":[{zeros}],"parent":[{ones}]}}}}"#
+    );
+    hostile.entry(
+        "100,000 programs of 1 MiB each",
+        &packed(bomb.as_bytes(), &[]),
         "the index entry is malformed",
     );
     let lie = br#"{"segment":0,"start":0,"end":0,"utc":5,"raw":99,"step":1000,"activity":""}"#;

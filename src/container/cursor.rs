@@ -159,7 +159,7 @@ impl Cursor {
                     self.segment = self.segment.saturating_add(1);
                     self.inside = None;
                 }
-                Some(Kind::IndexCopy | Kind::Table | Kind::Trailer) => return Ok(None),
+                Some(Kind::Table | Kind::Trailer) => return Ok(None),
                 _ => {}
             }
             self.offset = after;

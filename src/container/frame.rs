@@ -45,11 +45,9 @@ pub enum Kind {
     Rekey = 0x13,
     /// Signed checkpoint.
     Check = 0x20,
-    /// Copy of all INDEX chunks, in pieces.
-    IndexCopy = 0x30,
     /// Segment table, in pieces.
     Table = 0x31,
-    /// Offsets of the three above; ends the file.
+    /// Offsets of the last CHECK and of the table; ends the file.
     Trailer = 0x3F,
 }
 
@@ -63,7 +61,6 @@ impl Kind {
             0x11 => Self::Data,
             0x12 => Self::Index,
             0x20 => Self::Check,
-            0x30 => Self::IndexCopy,
             0x31 => Self::Table,
             0x3F => Self::Trailer,
             _ => return None,

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-/// Largest body of a chunk. The index copy and the segment table come in pieces of exactly this size, but for the last.
+/// Largest body of a chunk. The segment table comes in pieces of exactly this size, but for the last.
 pub const BODY: u32 = 1 << 20;
 /// Most bytes of INDEX chunks in a file.
 pub const INDEX: u64 = 1 << 30;

@@ -37,4 +37,4 @@ pub use writer::{Closed, Extras, Setup, Sink, Writer};
 /// Last bytes of a closed recording.
 pub const TRAILER_END: &[u8; 6] = b"SC1END";
 /// Length of the trailer chunk, frame included.
-pub const TRAILER_LEN: u64 = 16 + 30;
+pub const TRAILER_LEN: u64 = 16 + 22;

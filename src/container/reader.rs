@@ -1,10 +1,12 @@
 //! Opens a recording: from the end when it was closed, from the start when it was not, and again while it grows.
 //!
-//! Opening costs two reads at the end of a closed file, or one walk over the frames of an open or torn one. Refuses to
+//! Opening costs two reads at the end of a closed file and one for each segment, or one walk over the frames of an open or
+//! torn one. Refuses to
 //! decide whether a file is *authentic as a whole*: that is [`super::verify`]. What is read here is authenticated chunk by
 //! chunk, with the keys of those who can open it.
 
 use super::cert::{self, Certificate};
+use super::check;
 use super::error::Error;
 use super::frame::{self, BOUND_LEN, FRAME_LEN, Fields, Frame, Kind};
 use super::header::Header;
@@ -240,7 +242,7 @@ impl<R: Read + Seek> Reader<R> {
         &mut self.source
     }
 
-    /// Two reads: the trailer, then everything from the final checkpoint on. `false` when the end is not that of a closed
+    /// The trailer, the table, then the index entries where they stand. `false` when the end is not that of a closed
     /// recording.
     fn open_from_end(&mut self) -> Result<bool, Error> {
         let Some(trailer_at) =
@@ -254,20 +256,32 @@ impl<R: Read + Seek> Reader<R> {
         if trailer.frame.kind != Some(Kind::Trailer) {
             return Ok(false);
         }
-        let Some([check_at, copy_at, table_at]) = trailer_offsets(trailer.body()) else { return Ok(false) };
-        let ascending = [self.walk.offset, check_at, copy_at, table_at, trailer_at];
+        let Some([check_at, table_at]) = trailer_offsets(trailer.body()) else { return Ok(false) };
+        let ascending = [self.walk.offset, check_at, table_at, trailer_at];
         if ascending.windows(2).any(|pair| matches!(pair, [a, b] if a > b)) {
             return Ok(false);
         }
-        let (Some(copy), Some(table)) = (
-            pieces(&mut self.source, copy_at..table_at, Kind::IndexCopy),
-            pieces(&mut self.source, table_at..trailer_at, Kind::Table),
-        ) else {
+        let table = pieces(&mut self.source, table_at..trailer_at, Kind::Table);
+        let Some(rows) = table.as_deref().and_then(table_rows) else { return Ok(false) };
+        let Ok(Some(opening)) = read_chunk(&mut self.source, self.walk.offset, table_at) else {
             return Ok(false);
         };
-        let Some(rows) = table_rows(&table) else { return Ok(false) };
-        let Some(chunks) = split_chunks(&copy, copy_at) else { return Ok(false) };
-        if chunks.len() != rows.len().saturating_add(1) {
+        let mut chunks = vec![(self.walk.offset, opening.bytes)];
+        let mut left = limits::INDEX;
+        for row in &rows {
+            let Some(at) = row.entry_at() else { return Ok(false) };
+            // A chunk of another length than the row says is not the entry, or the row is not to be trusted.
+            let length = u64::from(row.entry);
+            let (Some(end), Some(after)) = (at.checked_add(length), left.checked_sub(length)) else {
+                return Ok(false);
+            };
+            match read_chunk(&mut self.source, at, end.min(table_at)) {
+                Ok(Some(chunk)) if chunk.frame.total() == length => chunks.push((at, chunk.bytes)),
+                _ => return Ok(false),
+            }
+            left = after;
+        }
+        if chunks.iter().any(|(_, bytes)| bytes.get(2) != Some(&(Kind::Index as u8))) {
             return Ok(false);
         }
         self.segments = rows.iter().map(|row| row.offset).collect();
@@ -433,10 +447,10 @@ pub(crate) fn read_chunk<R: Read + Seek>(
     Ok(Some(chunk))
 }
 
-/// The three offsets of a trailer body.
-pub(crate) fn trailer_offsets(body: &[u8]) -> Option<[u64; 3]> {
+/// The offsets of the final checkpoint and of the table, from a trailer's body.
+pub(crate) fn trailer_offsets(body: &[u8]) -> Option<[u64; 2]> {
     let mut fields = Fields(body);
-    let offsets = [fields.u64()?, fields.u64()?, fields.u64()?];
+    let offsets = [fields.u64()?, fields.u64()?];
     (fields.0 == super::TRAILER_END).then_some(offsets)
 }
 
@@ -445,13 +459,23 @@ pub(crate) fn trailer_offsets(body: &[u8]) -> Option<[u64; 3]> {
 pub(crate) struct Row {
     pub(crate) offset: u64,
     pub(crate) length: u64,
+    /// Length of its INDEX chunk, which ends where its closing CHECK begins.
+    pub(crate) entry: u32,
     pub(crate) digest: [u8; 32],
 }
 
 impl Row {
+    /// Where its INDEX chunk begins.
+    fn entry_at(&self) -> Option<u64> {
+        let check = (FRAME_LEN as u64).checked_add(check::LEN as u64)?;
+        let before = self.length.checked_sub(check)?.checked_sub(u64::from(self.entry))?;
+        self.offset.checked_add(before)
+    }
+
     pub(crate) fn encode(&self, to: &mut Vec<u8>) {
         to.extend_from_slice(&self.offset.to_le_bytes());
         to.extend_from_slice(&self.length.to_le_bytes());
+        to.extend_from_slice(&self.entry.to_le_bytes());
         to.extend_from_slice(&self.digest);
     }
 }
@@ -460,7 +484,8 @@ fn table_rows(body: &[u8]) -> Option<Vec<Row>> {
     let mut fields = Fields(body);
     let mut rows = Vec::new();
     while !fields.0.is_empty() {
-        rows.push(Row { offset: fields.u64()?, length: fields.u64()?, digest: fields.array()? });
+        let (offset, length, entry) = (fields.u64()?, fields.u64()?, fields.u32()?);
+        rows.push(Row { offset, length, entry, digest: fields.array()? });
     }
     (rows.len() <= limits::SEGMENTS).then_some(rows)
 }
@@ -477,22 +502,4 @@ fn pieces<R: Read + Seek>(source: &mut R, range: Range<u64>, kind: Kind) -> Opti
         }
     }
     Some(joined)
-}
-
-/// The INDEX chunks that stand one after the other in the joined pieces of the index copy at `copy_at`.
-fn split_chunks(joined: &[u8], copy_at: u64) -> Option<Vec<(u64, Vec<u8>)>> {
-    let mut chunks = Vec::new();
-    let mut bytes = joined;
-    while !bytes.is_empty() {
-        let from = (joined.len() as u64).checked_sub(bytes.len() as u64)?;
-        // Every piece before this place has a frame of its own.
-        let frames = from.checked_div(u64::from(limits::BODY))?.checked_add(1)?;
-        let offset = copy_at.checked_add(from)?.checked_add(frames.checked_mul(FRAME_LEN as u64)?)?;
-        let head: [u8; FRAME_LEN] = bytes.get(..FRAME_LEN)?.try_into().ok()?;
-        let frame = Frame::parse(&head, offset).ok().filter(|f| f.kind == Some(Kind::Index))?;
-        let (chunk, rest) = bytes.split_at_checked(FRAME_LEN.checked_add(frame.len as usize)?)?;
-        chunks.push((offset, chunk.to_vec()));
-        bytes = rest;
-    }
-    Some(chunks)
 }

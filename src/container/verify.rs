@@ -14,7 +14,7 @@ use super::index;
 use super::limits;
 use super::reader::{Chunk, Reader, Row, read_at, read_chunk, trailer_offsets};
 use super::slots;
-use crate::crypto::digest::{Digest as _, Sha256, sha256, unhex};
+use crate::crypto::digest::{sha256, unhex};
 use std::io::{Read, Seek, SeekFrom};
 
 /// What is known of the key that signed the certificate.
@@ -190,7 +190,6 @@ enum Expect {
     More,
     /// The checkpoint that closes the segment.
     Closing,
-    Copy,
     Table,
     Trailer,
     Nothing,
@@ -213,13 +212,9 @@ struct Pass {
     tabled: usize,
     segments: usize,
     segment_at: u64,
-    /// Digest and length of all INDEX chunks; then digest and length of the copy seen so far.
-    index: Sha256,
-    index_len: u64,
-    copy: Sha256,
-    copied: u64,
+    /// Length of the last INDEX chunk.
+    entry: u32,
     last_check: u64,
-    copy_at: u64,
     table_at: u64,
     signed: u64,
     whole: u64,
@@ -258,12 +253,8 @@ impl Pass {
             tabled: 0,
             segments: 0,
             segment_at: frame::PROLOGUE_LEN as u64,
-            index: Sha256::new(),
-            index_len: 0,
-            copy: Sha256::new(),
-            copied: 0,
+            entry: 0,
             last_check: 0,
-            copy_at: 0,
             table_at: 0,
             signed: 0,
             whole: 0,
@@ -343,7 +334,7 @@ impl Pass {
             return Ok(altered("the chunk reaches past the end, but the recording was closed"));
         }
         let how = match self.expect {
-            Expect::Copy | Expect::Table | Expect::Trailer => Tear::Closing,
+            Expect::Table | Expect::Trailer => Tear::Closing,
             _ if zeros => Tear::Zeros,
             _ if left == 0 => Tear::Border,
             _ => Tear::Inside,
@@ -408,10 +399,9 @@ impl Pass {
             (Expect::Opening, Kind::Index) => self.indexed(chunk, Expect::Segment),
             (Expect::Segment, Kind::Seg) | (Expect::More, Kind::Data) => Expect::More,
             (Expect::More, Kind::Index) => self.indexed(chunk, Expect::Closing),
-            (Expect::Copy, Kind::IndexCopy) => self.index_copy(chunk.body())?,
             (Expect::Table, Kind::Table) => self.segment_table(chunk.body())?,
             (Expect::Trailer, Kind::Trailer) => {
-                if trailer_offsets(chunk.body()) != Some([self.last_check, self.copy_at, self.table_at]) {
+                if trailer_offsets(chunk.body()) != Some([self.last_check, self.table_at]) {
                     return fault("the trailer does not point where it should");
                 }
                 Expect::Nothing
@@ -422,28 +412,11 @@ impl Pass {
     }
 
     fn indexed(&mut self, chunk: &Chunk, then: Expect) -> Expect {
-        self.index.update(&chunk.bytes);
-        self.index_len = self.index_len.saturating_add(chunk.bytes.len() as u64);
+        self.entry = u32::try_from(chunk.bytes.len()).unwrap_or(u32::MAX);
         then
     }
 
-    /// A piece of the copy of all INDEX chunks; every piece but the last is as long as a body may be.
-    fn index_copy(&mut self, piece: &[u8]) -> Result<Expect, Fault> {
-        if self.copied == 0 {
-            self.copy_at = self.at;
-        }
-        self.copy.update(piece);
-        self.copied = self.copied.saturating_add(piece.len() as u64);
-        if self.copied < self.index_len && piece.len() == limits::BODY as usize {
-            return Ok(Expect::Copy);
-        }
-        if self.copied != self.index_len || self.index.clone().finalize() != self.copy.clone().finalize() {
-            return Err(Fault("the index copy is not the index".to_owned()));
-        }
-        Ok(Expect::Table)
-    }
-
-    /// A piece of the segment table, likewise.
+    /// A piece of the segment table; every piece but the last is as long as a body may be.
     fn segment_table(&mut self, piece: &[u8]) -> Result<Expect, Fault> {
         if self.tabled == 0 {
             self.table_at = self.at;
@@ -539,13 +512,13 @@ impl Pass {
         if closes {
             let digest = self.running.close();
             let length = end.saturating_sub(self.segment_at);
-            Row { offset: self.segment_at, length, digest }.encode(&mut self.table);
+            Row { offset: self.segment_at, length, entry: self.entry, digest }.encode(&mut self.table);
             self.segments = self.segments.saturating_add(1);
             self.segment_at = end;
             self.expect = Expect::Segment;
         }
         if last {
-            self.expect = Expect::Copy;
+            self.expect = Expect::Table;
         }
         Ok(())
     }

@@ -108,7 +108,9 @@ pub struct Writer<S: Sink> {
     open: Option<Segment>,
     /// First lines of the next segment.
     preface: Option<String>,
-    index_chunks: Vec<u8>,
+    /// Bytes of INDEX chunks so far, and of the last one.
+    indexed: u64,
+    entry_length: u32,
     table: Vec<u8>,
     segment_offset: u64,
     /// Set once the end has been encoded: only writing is left.
@@ -170,7 +172,8 @@ impl<S: Sink> Writer<S> {
             segment: 0,
             open: None,
             preface: None,
-            index_chunks: Vec::new(),
+            indexed: 0,
+            entry_length: 0,
             table: Vec::new(),
             segment_offset: frame::PROLOGUE_LEN as u64,
             closed: None,
@@ -315,7 +318,7 @@ impl<S: Sink> Writer<S> {
         };
         let mut plain = index::encode(&entry, &entry.filter)?;
         if plain.len().saturating_add(limits::PAD).saturating_add(seal::OVERHEAD) > limits::BODY as usize
-            || self.index_chunks.len() as u64 > limits::INDEX_FULL
+            || self.indexed > limits::INDEX_FULL
             || !entry.is_readable()
         {
             // An entry must never cost the recording: what is too long to index is looked for inside.
@@ -330,7 +333,7 @@ impl<S: Sink> Writer<S> {
         Ok(())
     }
 
-    /// Ends the recording: last segment, final checkpoint, index copy, table, trailer; synced.
+    /// Ends the recording: last segment, final checkpoint, table, trailer; synced.
     ///
     /// # Errors
     /// As [`Writer::drain`]; calling again goes on where it failed.
@@ -356,14 +359,11 @@ impl<S: Sink> Writer<S> {
         self.finish_segment(now, extras, frame::CLOSES | frame::FINAL)?;
         let check_len = (frame::FRAME_LEN as u64).saturating_add(check::LEN as u64);
         let check_at = self.offset.saturating_sub(check_len);
-        let copy_at = self.offset;
-        let copy = std::mem::take(&mut self.index_chunks);
-        self.pieces(Kind::IndexCopy, &copy)?;
         let table_at = self.offset;
         let table = std::mem::take(&mut self.table);
         self.pieces(Kind::Table, &table)?;
         let mut trailer = Vec::new();
-        for offset in [check_at, copy_at, table_at] {
+        for offset in [check_at, table_at] {
             trailer.extend_from_slice(&offset.to_le_bytes());
         }
         trailer.extend_from_slice(super::TRAILER_END);
@@ -449,7 +449,8 @@ impl<S: Sink> Writer<S> {
     fn index_chunk(&mut self, plain: Vec<u8>) -> Result<(), Error> {
         let key = self.index.key();
         let chunk = self.sealed_chunk(Kind::Index, &key, plain)?;
-        self.index_chunks.extend_from_slice(&chunk);
+        self.entry_length = u32::try_from(chunk.len()).unwrap_or(u32::MAX);
+        self.indexed = self.indexed.saturating_add(chunk.len() as u64);
         Ok(())
     }
 
@@ -485,7 +486,8 @@ impl<S: Sink> Writer<S> {
         self.chunk(Kind::Check, flags, &body)?;
         if flags & frame::CLOSES != 0 {
             let length = self.offset.saturating_sub(self.segment_offset);
-            Row { offset: self.segment_offset, length, digest: self.running.close() }.encode(&mut self.table);
+            let (offset, digest) = (self.segment_offset, self.running.close());
+            Row { offset, length, entry: self.entry_length, digest }.encode(&mut self.table);
             self.segment_offset = self.offset;
         }
         Ok(())

@@ -206,7 +206,7 @@ fn of_segments(cases: &mut Vec<Case>, chunks: &[Vec<u8>], other: &[Vec<u8>]) {
     list.extend_from_slice(&chunks[start(1)..]);
     add_both(cases, "segment-first-removed", "the first segment taken out", &list);
     let mut list = chunks[..start(3)].to_vec();
-    list.extend_from_slice(&chunks[find(chunks, forge::COPY, 0)..]);
+    list.extend_from_slice(&chunks[find(chunks, forge::TABLE, 0)..]);
     add_both(cases, "segment-last-removed", "the last segment taken out, the end kept", &list);
     let mut list = chunks[..start(1)].to_vec();
     for range in [start(2)..start(3), start(1)..start(2), start(3)..chunks.len()] {
@@ -267,8 +267,7 @@ fn of_the_beginning(
 }
 
 fn of_the_end(cases: &mut Vec<Case>, base: &Recorded, second: &Recorded, chunks: &[Vec<u8>]) {
-    let [copy, table, trailer] =
-        [forge::COPY, forge::TABLE, forge::TRAILER].map(|kind| find(chunks, kind, 0));
+    let [table, trailer] = [forge::TABLE, forge::TRAILER].map(|kind| find(chunks, kind, 0));
     let index = find(chunks, forge::INDEX, 2);
     let replaced = |at: usize, body: &[u8]| {
         let mut list = chunks.to_vec();
@@ -278,26 +277,17 @@ fn of_the_end(cases: &mut Vec<Case>, base: &Recorded, second: &Recorded, chunks:
     let body = |at: usize| chunks[at][frame::FRAME_LEN..].to_vec();
     let list = edited(chunks, index, |c| c[50] ^= 1);
     add(cases, "index-inline", "an index entry changed where it stands", "altered", join(&list));
-    let shorter: Vec<u8> =
-        body(copy)[..body(copy).len() - chunks[find(chunks, forge::INDEX, 4)].len()].to_vec();
-    add(
-        cases,
-        "index-copy-shortened",
-        "an entry missing in the index copy",
-        "altered",
-        replaced(copy, &shorter),
-    );
-    let list = edited(chunks, copy, |c| *c.last_mut().unwrap() ^= 1);
-    add(cases, "index-copy-changed", "a byte of the index copy changed", "altered", join(&list));
     add(
         cases,
         "table-row-removed",
         "a segment missing in the table",
         "altered",
-        replaced(table, &body(table)[48..]),
+        replaced(table, &body(table)[52..]),
     );
     let list = edited(chunks, table, |c| c[16] ^= 1);
     add(cases, "table-changed", "another offset in the table", "altered", join(&list));
+    let list = edited(chunks, table, |c| c[32] ^= 1);
+    add(cases, "table-entry", "another length of an index entry in the table", "altered", join(&list));
     let list = edited(chunks, trailer, |c| c[16] ^= 1);
     add(cases, "trailer-changed", "another offset in the trailer", "altered", join(&list));
     let list = edited(chunks, trailer, |c| *c.last_mut().unwrap() ^= 1);
@@ -306,8 +296,8 @@ fn of_the_end(cases: &mut Vec<Case>, base: &Recorded, second: &Recorded, chunks:
     list.remove(trailer);
     add(cases, "trailer-missing", "the trailer cut off", "torn", join(&list));
     let mut list = chunks.to_vec();
-    list.swap(copy, table);
-    add_both(cases, "end-parts-exchanged", "index copy and table exchanged", &list);
+    list.swap(table, trailer);
+    add_both(cases, "end-parts-exchanged", "table and trailer exchanged", &list);
     let with = |tail: &[u8]| [&base.bytes, tail].concat();
     add(cases, "garbage-after", "bytes after the end", "altered", with(b"\nmore"));
     add(cases, "zeros-after", "zeros after the end", "altered", with(&[0; 512]));
@@ -324,7 +314,7 @@ fn of_the_end(cases: &mut Vec<Case>, base: &Recorded, second: &Recorded, chunks:
 fn cuts(cases: &mut Vec<Case>, base: &Recorded, open: &Recorded, chunks: &[Vec<u8>]) {
     let until = |n: usize| join(&chunks[..n]);
     let data = find(chunks, forge::DATA, 1);
-    let last = find(chunks, forge::COPY, 0);
+    let last = find(chunks, forge::TABLE, 0);
     add(cases, "cut-at-border", "cut between two chunks", "torn", until(data));
     let inside = [until(data), chunks[data][..30].to_vec()].concat();
     add(cases, "cut-inside", "cut inside a chunk", "torn", inside);

@@ -13,7 +13,6 @@ pub const SEG: u8 = 0x10;
 pub const DATA: u8 = 0x11;
 pub const INDEX: u8 = 0x12;
 pub const CHECK: u8 = 0x20;
-pub const COPY: u8 = 0x30;
 pub const TABLE: u8 = 0x31;
 pub const TRAILER: u8 = 0x3F;
 pub const CLOSES: u8 = 1;
@@ -33,7 +32,8 @@ pub struct Forge {
     closed: [u8; 32],
     segment_at: u64,
     check_at: u64,
-    index_chunks: Vec<u8>,
+    /// Length of the last INDEX chunk.
+    entry: usize,
     table: Vec<u8>,
 }
 
@@ -93,7 +93,7 @@ impl Forge {
             closed: [0; 32],
             segment_at: 16,
             check_at: 0,
-            index_chunks: Vec::new(),
+            entry: 0,
             table: Vec::new(),
         };
         let head = forge.chunk(0x01, 0, &serde_json::to_vec(&header).unwrap());
@@ -145,8 +145,7 @@ impl Forge {
     pub fn index(&mut self, plain: &[u8]) {
         let key = self.index.step(b"key");
         self.index = self.index.step(b"next");
-        let chunk = self.sealed(INDEX, &key, plain);
-        self.index_chunks.extend(chunk);
+        self.entry = self.sealed(INDEX, &key, plain).len();
     }
 
     /// A checkpoint as it should be.
@@ -176,6 +175,7 @@ impl Forge {
             self.closed = sha256(&[&[1], &self.closed, &digest]);
             self.table.extend(self.segment_at.to_le_bytes());
             self.table.extend((self.bytes.len() as u64 - self.segment_at).to_le_bytes());
+            self.table.extend(u32::try_from(self.entry).unwrap().to_le_bytes());
             self.table.extend(digest);
             self.segment_at = self.bytes.len() as u64;
             self.content = self.content.step(b"next");
@@ -201,16 +201,13 @@ impl Forge {
         self.check(flags);
     }
 
-    /// Index copy, table, trailer.
+    /// Table, trailer.
     pub fn finish(&mut self) {
-        let copy_at = self.bytes.len() as u64;
-        let copy = self.index_chunks.clone();
-        self.pieces(COPY, &copy);
         let table_at = self.bytes.len() as u64;
         let table = self.table.clone();
         self.pieces(TABLE, &table);
         let mut trailer = Vec::new();
-        for offset in [self.check_at, copy_at, table_at] {
+        for offset in [self.check_at, table_at] {
             trailer.extend(offset.to_le_bytes());
         }
         trailer.extend(b"SC1END");

@@ -2,7 +2,7 @@
 // Each test binary and example uses a part of it.
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
 
-use sealcast::cast::{Anchor, Event, Gap, Header as CastHeader, Payload};
+use sealcast::cast::{Anchor, Command, Event, Exec, Gap, Header as CastHeader, Payload};
 use sealcast::container::verify::{Origin, Report, verify};
 use sealcast::container::{
     Certificate, Cursor, Error, Extras, Header, Meta, Reader, SessionKeys, Setup, Slot, SlotKind, Writer,
@@ -97,6 +97,19 @@ pub enum Step {
     At(u64, Payload),
     /// Segment ends.
     Cut(u64),
+    /// The index of the segment has these commands, and programs of none.
+    Told(Vec<Command>, Vec<Exec>),
+}
+
+/// The commands in the index of a recording, and the programs of none, as JSON lines.
+pub fn told_of(reader: &Reader<impl Read + Seek>) -> String {
+    let mut lines = String::new();
+    for entry in reader.entries() {
+        let commands = entry.commands.iter().map(|command| serde_json::to_string(command).unwrap());
+        let execs = entry.execs.iter().map(|exec| serde_json::to_string(exec).unwrap());
+        commands.chain(execs).for_each(|line| lines.extend([line.as_str(), "\n"]));
+    }
+    lines
 }
 
 /// Shorthand for output at `ms`.
@@ -148,8 +161,15 @@ pub fn record(fleet: &Fleet, kinds: &[SlotKind], cast: CastHeader, steps: &[Step
     let sign = |text: &str| fleet.host.sign(cert::NAMESPACE, text.as_bytes()).map_err(Into::into);
     let mut writer = Writer::create(Vec::new(), keys, setup, sign).unwrap();
     let (mut events, mut grid, mut end) = (Vec::new(), 0, 0);
+    let mut told = Extras::default();
     for step in steps {
-        let (Step::At(ms, _) | Step::Cut(ms)) = step;
+        let ms = match step {
+            Step::At(ms, _) | Step::Cut(ms) => ms,
+            Step::Told(commands, execs) => {
+                (told.commands, told.execs) = (commands.clone(), execs.clone());
+                continue;
+            }
+        };
         // One flush is enough for any number of idle seconds.
         if ms / 1000 > grid {
             writer.flush(Duration::from_millis((grid + 1) * 1000)).unwrap();
@@ -157,7 +177,10 @@ pub fn record(fleet: &Fleet, kinds: &[SlotKind], cast: CastHeader, steps: &[Step
         }
         end = *ms;
         match step {
-            Step::Cut(ms) => writer.end_segment(Duration::from_millis(*ms), Extras::default()).unwrap(),
+            Step::Told(..) => {}
+            Step::Cut(ms) => {
+                writer.end_segment(Duration::from_millis(*ms), std::mem::take(&mut told)).unwrap()
+            }
             Step::At(ms, payload) => {
                 let at = Anchor { at: *ms, utc: START + i64::try_from(*ms).unwrap(), boot: 9_000_000 + ms };
                 writer.begin(at, None).unwrap();
@@ -169,7 +192,7 @@ pub fn record(fleet: &Fleet, kinds: &[SlotKind], cast: CastHeader, steps: &[Step
     }
     let end = Duration::from_millis(end);
     let bytes = if close {
-        writer.finish(end, Extras::default()).map_err(|(error, _)| error).unwrap().1
+        writer.finish(end, told).map_err(|(error, _)| error).unwrap().1
     } else {
         writer.flush(end).unwrap();
         writer.sink().clone()
