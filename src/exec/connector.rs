@@ -3,7 +3,7 @@
 //! An announcement carries process ids only; the rest is read from `/proc` a moment later. A process that is gone by then
 //! is told without its arguments: about one in a hundred on an idle host, many more on a busy one.
 
-use super::record::{self, Event, exit_status, session_time};
+use super::record::{self, Event, exit_status, session_micros, session_time};
 use crate::cast::Exec;
 use crate::sys::netlink::ProcEvents;
 use crate::text::lossless;
@@ -64,12 +64,12 @@ fn understood(bytes: &[u8], followed: &mut HashSet<u32>, zero: Duration) -> Opti
     let word =
         |at: usize| bytes.get(at..).and_then(|rest| rest.first_chunk()).map(|w| u32::from_ne_bytes(*w));
     let time = bytes.get(8..).and_then(|rest| rest.first_chunk()).map(|w| u64::from_ne_bytes(*w))?;
-    let time = session_time(time, zero);
+    let (time, micros) = (session_time(time, zero), session_micros(time, zero));
     match word(0)? {
         FORK => {
             let (parent, thread, pid) = (word(DATA + 4)?, word(DATA + 8)?, word(DATA + 12)?);
             let ours = thread == pid && followed.contains(&parent) && followed.len() < MAX_FOLLOWED;
-            (ours && followed.insert(pid)).then_some(Event::Forked { time, pid, parent })
+            (ours && followed.insert(pid)).then_some(Event::Forked { micros, pid, parent })
         }
         EXEC => {
             let pid = word(DATA + 4)?;
@@ -134,7 +134,7 @@ mod tests {
             |kind, words: &[u32]| understood(&announcement(kind, words), &mut followed, Duration::ZERO);
         assert_eq!(told(FORK, &[9, 9, 20, 20]), None);
         assert_eq!(told(FORK, &[10, 10, 11, 10]), None, "a thread");
-        assert_eq!(told(FORK, &[10, 10, 11, 11]), Some(Event::Forked { time: 3, pid: 11, parent: 10 }));
+        assert_eq!(told(FORK, &[10, 10, 11, 11]), Some(Event::Forked { micros: 3_000, pid: 11, parent: 10 }));
         assert_eq!(told(EXIT, &[20, 20, 0, 17]), None);
         assert_eq!(told(EXIT, &[11, 11, 0x0300, 17]), Some(Event::Ended { time: 3, pid: 11, status: 3 }));
         assert_eq!(told(EXIT, &[11, 11, 0x0300, 17]), None);

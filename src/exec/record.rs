@@ -4,13 +4,13 @@ use super::program;
 use crate::cast::Exec;
 use crate::text::lossless;
 
-/// What was seen of a process, with the time in milliseconds since the start of the session.
+/// What was seen of a process, with its time since the start of the session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
     /// A process was forked.
     Forked {
-        /// Milliseconds since the start of the session.
-        time: u64,
+        /// Microseconds since the start of the session: which command it belongs to can hang on less than a millisecond.
+        micros: u64,
         /// The new process.
         pid: u32,
         /// Who forked it.
@@ -38,8 +38,13 @@ pub enum Event {
 
 /// Time of an event as the kernel has it (nanoseconds of the monotonic clock), made milliseconds of the session.
 pub(super) fn session_time(kernel: u64, zero: std::time::Duration) -> u64 {
+    session_micros(kernel, zero) / 1_000
+}
+
+/// The same in microseconds.
+pub(super) fn session_micros(kernel: u64, zero: std::time::Duration) -> u64 {
     let zero = u64::try_from(zero.as_nanos()).unwrap_or(u64::MAX);
-    kernel.saturating_sub(zero) / 1_000_000
+    kernel.saturating_sub(zero) / 1_000
 }
 
 /// The status that wait(2) gives, as shells count it.
@@ -62,10 +67,10 @@ pub(super) fn read(bytes: &[u8], zero: std::time::Duration) -> Option<Event> {
     let word =
         |at: usize| bytes.get(at..).and_then(|rest| rest.first_chunk()).map(|w| u32::from_ne_bytes(*w));
     let time = bytes.get(8..).and_then(|rest| rest.first_chunk()).map(|w| u64::from_ne_bytes(*w))?;
-    let time = session_time(time, zero);
+    let (time, micros) = (session_time(time, zero), session_micros(time, zero));
     let (kind, pid, ppid) = (i32::try_from(word(16)?).ok()?, word(20)?, word(24)?);
     match kind {
-        program::FORKED => Some(Event::Forked { time, pid, parent: ppid }),
+        program::FORKED => Some(Event::Forked { micros, pid, parent: ppid }),
         program::ENDED => Some(Event::Ended { time, pid, status: exit_status(word(36)?) }),
         program::EXECUTED => {
             let header = usize::try_from(program::HEADER).ok()?;

@@ -81,7 +81,7 @@ impl Commands {
     pub(super) fn event(&mut self, event: &Event, shown: &mut Shown, told: &mut impl FnMut(terminal::Line)) {
         let now = ms(event.time);
         self.last = self.last.max(now);
-        let tracker = &mut self.heard.tracker;
+        let Self { heard: Heard { tracker, .. }, origin, .. } = self;
         match &event.payload {
             Payload::Output(bytes) if tracker.awaits_line() => {
                 tracker.output(now, bytes, &mut Watched { shown, time: event.time, told });
@@ -91,6 +91,7 @@ impl Commands {
                 match Said::of(&event.payload) {
                     Some(Said::Mark(mark)) => tracker.mark(now, mark, &mut screen),
                     Some(Said::Hint(hint)) => tracker.hint(now, hint),
+                    Some(Said::Clock(at)) => tracker.clock(at.saturating_sub(micros(*origin))),
                     Some(Said::Entered) => tracker.entered(now),
                     None => {}
                 }
@@ -130,7 +131,9 @@ impl Commands {
 fn hear(tracker: &mut Tracker, event: exec::Event, origin: Duration, redact: &Redactions) {
     let at = |time: u64| time.saturating_sub(ms(origin));
     match event {
-        exec::Event::Forked { time, pid, parent } => tracker.forked(at(time), pid, parent),
+        exec::Event::Forked { micros: time, pid, parent } => {
+            tracker.forked(time.saturating_sub(micros(origin)), pid, parent);
+        }
         exec::Event::Executed(exec) => {
             let (argv, _) = redact.apply(&exec.argv);
             tracker.executed(Exec { time: at(exec.time), argv, ..exec });
@@ -144,6 +147,10 @@ fn hear(tracker: &mut Tracker, event: exec::Event, origin: Duration, redact: &Re
 
 fn ms(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 
 /// The reading that the index makes of the screen, as the tracker sees it.

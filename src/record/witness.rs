@@ -10,8 +10,9 @@ use crate::exec;
 use crate::policy::Redactions;
 use crate::shell::commands::Tracker;
 use crate::shell::integration::{self, Kind};
-use crate::shell::marks::{Filter, Found, Hint, Nonce};
+use crate::shell::marks::{Filter, Found, Hint, Mark, Nonce};
 use crate::shell::said::Said;
+use crate::sys::clock;
 use crate::sys::stage::Program;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::fs::{DirBuilderExt as _, chown};
@@ -174,6 +175,11 @@ impl Watch for MarkWatch {
 fn tell(found: Found<'_>, hints: &mut u32, last: &mut Option<Hint>, pass: &mut dyn FnMut(Piece<'_>)) {
     match found {
         Found::Bytes(bytes) => pass(Piece::Bytes(bytes)),
+        Found::Mark(Mark::Clock(shell)) => {
+            if let Some(at) = sent_at(shell, clock::realtime(), clock::monotonic()) {
+                pass(Piece::Event(Said::Clock(at).payload()));
+            }
+        }
         Found::Mark(mark) => {
             *last = None;
             pass(Piece::Event(Said::Mark(mark).payload()));
@@ -186,6 +192,16 @@ fn tell(found: Found<'_>, hints: &mut u32, last: &mut Option<Hint>, pass: &mut d
             pass(Piece::Event(Said::Hint(hint).payload()));
         }
     }
+}
+
+/// Longest way of a mark from the shell to us that is believed: the terminal was stopped, or the host busy.
+const LONGEST_WAY: Duration = Duration::from_secs(60);
+
+/// When a mark was sent that carries this time of the wall clock (microseconds since 1970), by the monotonic clock, in
+/// microseconds. `None` when it cannot be: it lies ahead, or too far back, as after the wall clock was set.
+fn sent_at(shell: u64, wall: Duration, monotonic: Duration) -> Option<u64> {
+    let ago = wall.checked_sub(Duration::from_micros(shell)).filter(|ago| *ago <= LONGEST_WAY)?;
+    u64::try_from(monotonic.checked_sub(ago)?.as_micros()).ok()
 }
 
 /// A login shell's name, as `argv[0]` has it.
@@ -236,6 +252,20 @@ mod tests {
         let (witnesses, program) = enlisted("/bin/bash", &[], Path::new("/nonexistent"));
         assert!(program.args.is_empty() && witnesses.filter.is_none());
         assert!(witnesses.told.starts_with("none: cannot make /nonexistent/"), "{}", witnesses.told);
+    }
+
+    #[test]
+    fn a_shells_clock_is_believed_within_what_ours_allows() {
+        let (wall, monotonic) = (Duration::from_secs(1_800_000_000), Duration::from_secs(70));
+        let sent = |micros: u64| sent_at(micros, wall, monotonic);
+        let now = 1_800_000_000_000_000;
+        assert_eq!(sent(now), Some(70_000_000));
+        assert_eq!(sent(now - 1_500), Some(69_998_500));
+        assert_eq!(
+            (sent(now + 1), sent(now - 61_000_000), sent(0), sent(u64::MAX)),
+            (None, None, None, None)
+        );
+        assert_eq!(sent_at(now - 2_000_000, wall, Duration::from_secs(1)), None);
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //! marks of others are hearsay and are read only where the shell has said nothing itself. Where witnesses differ, the
 //! entry says so in its flags; nothing is ever made to agree.
 //!
-//! Times are milliseconds since the start of the session. Memory is bounded: entries leave a moment after they end, the
+//! Times are milliseconds since the start of the session, but where they decide what belongs together, microseconds. Memory is bounded: entries leave a moment after they end, the
 //! list of processes and the programs of one entry have limits.
 
 use super::differences;
@@ -18,8 +18,8 @@ use crate::cast::{Command, Exec, Source, Trust};
 pub const SETTLE: u64 = 300;
 /// How long what the kernel tells waits for marks that were written before it, but are read after it.
 const LAG: u64 = 60;
-/// How far the times of the kernel's trace and those of the session may lie apart.
-const SLACK: u64 = 3;
+/// How far the times of the kernel's trace and those of the session may lie apart, microseconds.
+const SLACK: u64 = 3_000;
 /// Programs kept with one entry; a longer list goes on in a further entry.
 const MAX_EXECS: usize = 1_000;
 /// Lines of one command that are kept from the screen.
@@ -45,8 +45,9 @@ pub struct Settled {
 pub(super) struct Entry {
     pub(super) id: u64,
     pub(super) command: Command,
-    /// When the line was entered: the shell knows of it from then on.
+    /// When the line was entered: the shell knows of it from then on. Microseconds.
     pub(super) begin: u64,
+    /// When it ended, microseconds.
     pub(super) closed: Option<u64>,
     /// The lines as they stood on the screen.
     pub(super) shown: Vec<String>,
@@ -63,6 +64,24 @@ enum Place {
     Prompt,
     /// This entry runs.
     Running(u64),
+}
+
+/// When something happened, microseconds: exactly, or within the millisecond in which it was read.
+#[derive(Clone, Copy)]
+struct Span {
+    first: u64,
+    last: u64,
+}
+
+impl Span {
+    fn of(ms: u64) -> Self {
+        let first = ms.saturating_mul(1_000);
+        Self { first, last: first.saturating_add(999) }
+    }
+
+    fn is_exact(self) -> bool {
+        self.first == self.last
+    }
 }
 
 /// What is being typed.
@@ -97,6 +116,10 @@ pub struct Tracker {
     inner: Option<u64>,
     /// The entry that the last prompt ended.
     ended: Option<u64>,
+    /// When the next mark was sent, where the shell's clock tells: microseconds.
+    sent: Option<u64>,
+    /// When the last command ended. The next one has not begun before, whenever its line was typed.
+    last_end: Span,
     pub(super) processes: Processes,
     settled: Settled,
 }
@@ -114,6 +137,8 @@ impl Tracker {
             next: 0,
             inner: None,
             ended: None,
+            sent: None,
+            last_end: Span::of(0),
             processes: Processes::new(shell),
             settled: Settled::default(),
         }
@@ -198,9 +223,23 @@ impl Tracker {
         self.flag_current("echo-off: input was typed that the screen did not show");
     }
 
+    /// When the mark that follows was sent, microseconds since the start of the session: by the shell's clock, so a hint. It
+    /// is believed as far as it lies between the end of the last command and the moment the mark was read.
+    pub fn clock(&mut self, micros: u64) {
+        self.sent = Some(micros);
+    }
+
     /// A mark with the session's nonce.
     pub fn mark(&mut self, time: u64, mark: Mark, screen: &mut impl Screen) {
+        let read = Span::of(time);
+        let at = match self.sent.take() {
+            Some(sent) if (self.last_end.first..=read.last).contains(&sent) => {
+                Span { first: sent, last: sent }
+            }
+            _ => read,
+        };
         match mark {
+            Mark::Clock(_) => {}
             Mark::Integration { shell, .. } => {
                 self.told = true;
                 self.sends_start = matches!(shell.as_str(), "bash" | "bash-preexec" | "zsh" | "fish");
@@ -225,10 +264,10 @@ impl Tracker {
             }
             Mark::Start(start) => {
                 self.sends_start = true;
-                self.start(time, start, Source::Shell, Trust::Told);
+                self.start(at, start, Source::Shell, Trust::Told);
             }
             Mark::End { status, pipe, cancelled } => {
-                self.end(time, status, pipe, cancelled);
+                self.end(at, status, pipe, cancelled);
                 self.place = Place::Prompt;
             }
         }
@@ -247,13 +286,13 @@ impl Tracker {
             Hint::Cwd(cwd) => self.cwd = Some(cwd),
             Hint::Start(text) => {
                 let start = Start { text, ..Start::default() };
-                self.start(time, start, Source::Hint, Trust::Untrusted);
+                self.start(Span::of(time), start, Source::Hint, Trust::Untrusted);
             }
             Hint::End(status) => {
                 if let Place::Running(id) = self.place
                     && self.entry(id).is_some_and(|entry| entry.command.source == Source::Hint)
                 {
-                    self.end(time, status, Vec::new(), false);
+                    self.end(Span::of(time), status, Vec::new(), false);
                 }
                 self.place = Place::Unknown;
             }
@@ -263,7 +302,7 @@ impl Tracker {
     /// Entries that have settled at `now`.
     pub fn drain(&mut self, now: u64) -> Settled {
         self.run_processes(now.saturating_sub(LAG));
-        let horizon = now.saturating_sub(SETTLE);
+        let horizon = now.saturating_sub(SETTLE).saturating_mul(1_000);
         self.leave(|entry| !entry.guess && entry.closed.is_some_and(|closed| closed <= horizon));
         std::mem::take(&mut self.settled)
     }
@@ -328,19 +367,24 @@ impl Tracker {
         let cwd = if guess { self.cwd.clone() } else { None };
         let (source, trust) = (Source::Screen, Trust::Inferred);
         let command = Command { text, cwd, start: begin, source, trust, ..Command::default() };
+        let micros = begin.saturating_mul(1_000).max(self.last_end.first);
         if !guess {
-            self.close_inner(begin);
+            self.close_inner(micros);
         }
-        let id = self.open(command, begin, guess);
+        let id = self.open(command, micros, guess);
         if !guess {
             self.inner = Some(id);
         }
     }
 
-    fn start(&mut self, time: u64, start: Start, source: Source, trust: Trust) {
+    fn start(&mut self, at: Span, start: Start, source: Source, trust: Trust) {
+        let time = at.first / 1_000;
         let typing = &mut self.typing;
         let shown = std::mem::take(&mut typing.lines);
-        let begin = if typing.at > 0 && !shown.is_empty() { typing.at.min(time) } else { time };
+        // Without the shell's clock, it has begun when the line was entered rather than when its mark was read.
+        let entered = typing.at > 0 && !shown.is_empty() && !at.is_exact();
+        let begin = if entered { typing.at.saturating_mul(1_000).min(at.first) } else { at.first };
+        let begin = begin.max(self.last_end.first);
         let number = start.before.or(typing.number);
         // The history did not take this line (a leading blank, a rule of the user's): its last line is another one.
         let unlisted = start.number.zip(number).is_some_and(|(now, before)| now < before);
@@ -372,14 +416,15 @@ impl Tracker {
                 // One line of the history that holds several commands, run one after the other: one entry.
                 return;
             }
-            self.end(time, None, Vec::new(), false);
+            self.end(at, None, Vec::new(), false);
         }
-        self.close_inner(time);
+        self.close_inner(at.last);
         // The guess made at Enter is confirmed: it keeps its identity, since programs may hang on it already.
         let id = match self.entries.iter_mut().find(|e| e.guess) {
             Some(entry) => {
                 entry.guess = false;
                 entry.command = command;
+                entry.begin = begin;
                 entry.id
             }
             None => self.open(command, begin, false),
@@ -391,8 +436,9 @@ impl Tracker {
         self.ended = None;
     }
 
-    fn end(&mut self, time: u64, status: Option<i32>, pipe: Vec<i32>, cancelled: bool) {
-        self.close_inner(time);
+    fn end(&mut self, at: Span, status: Option<i32>, pipe: Vec<i32>, cancelled: bool) {
+        self.close_inner(at.last);
+        self.last_end = at;
         let ended = match self.place {
             Place::Running(id) => Some(id),
             _ if self.sends_start || cancelled => None,
@@ -400,8 +446,8 @@ impl Tracker {
         };
         if let Some(entry) = ended.and_then(|id| self.entry(id)) {
             entry.guess = false;
-            entry.closed = Some(time);
-            entry.command.end = Some(time);
+            entry.closed = Some(at.last);
+            entry.command.end = Some((at.first / 1_000).max(entry.command.start));
             entry.command.exit = status;
             entry.command.pipe = if pipe.len() > 1 { pipe } else { Vec::new() };
         }
@@ -411,9 +457,14 @@ impl Tracker {
         self.typing.lines.clear();
     }
 
-    fn close_inner(&mut self, time: u64) {
+    /// Whether the shell told by its clock when the last command ended.
+    pub(super) fn ended_exactly(&self) -> bool {
+        self.last_end.is_exact()
+    }
+
+    fn close_inner(&mut self, micros: u64) {
         if let Some(entry) = self.inner.take().and_then(|id| self.entry(id)) {
-            entry.closed = Some(time);
+            entry.closed = Some(micros);
         }
     }
 
@@ -422,7 +473,7 @@ impl Tracker {
         if let Place::Running(id) = self.place {
             if let Some(entry) = self.entry(id) {
                 push_flag(&mut entry.command, flag);
-                entry.closed = Some(time);
+                entry.closed = Some(Span::of(time).last);
             }
             self.settled.notes.push((time, flag.to_string()));
         }
@@ -436,7 +487,7 @@ impl Tracker {
         }
     }
 
-    /// Whether something else than the shell's own prompt was typed at while an entry ran, before `time`.
+    /// Whether something else than the shell's own prompt was typed at while an entry ran, before `time` (microseconds).
     pub(super) fn inner_began_before(&self, time: u64) -> bool {
         let latest = time.saturating_add(SLACK);
         let Place::Running(running) = self.place else { return false };
@@ -459,12 +510,14 @@ impl Tracker {
         self.entries.iter_mut().find(|entry| entry.id == id)
     }
 
-    /// The entry to which the shell's own doings at `time` belong: the latest that had begun and not ended.
+    /// The entry to which the shell's own doings at `time` (microseconds) belong: the latest that had begun and not ended.
     pub(super) fn at(&self, time: u64) -> Option<u64> {
-        // The two clocks begin within a few milliseconds of one another.
-        let latest = time.saturating_add(SLACK);
-        let running = |e: &&Entry| e.begin <= latest && e.closed.is_none_or(|closed| closed >= time);
-        self.entries.iter().filter(running).max_by_key(|e| (e.begin, e.id)).map(|e| e.id)
+        let begun_by = |latest: u64| {
+            let running = |e: &&Entry| e.begin <= latest && e.closed.is_none_or(|closed| closed >= time);
+            self.entries.iter().filter(running).max_by_key(|e| (e.begin, e.id)).map(|e| e.id)
+        };
+        // A line can be read a moment after the shell had it. What certainly had begun comes first.
+        begun_by(time).or_else(|| begun_by(time.saturating_add(SLACK)))
     }
 
     /// Gives an entry one more program, and sends a part ahead when there are too many.

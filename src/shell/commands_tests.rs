@@ -169,11 +169,11 @@ fn programs_belong_to_the_command_that_was_entered_before_them() {
     hand.integrated("bash").prompt(0).types("one");
     // The kernel is faster than the mark.
     let entered = hand.time;
-    hand.tracker.forked(entered, 20, 10);
+    hand.tracker.forked(entered * 1_000, 20, 10);
     hand.tracker.executed(exec(entered, 20, 10, &["one"]));
     hand.time += 2;
     hand.told("one");
-    hand.tracker.forked(hand.time + 5, 21, 20);
+    hand.tracker.forked((hand.time + 5) * 1_000, 21, 20);
     hand.tracker.executed(exec(hand.time + 6, 21, 20, &["child"]));
     hand.tracker.ended(hand.time + 9, 20, 3);
     let settled = {
@@ -186,6 +186,79 @@ fn programs_belong_to_the_command_that_was_entered_before_them() {
     let ran: Vec<_> = one.execs.iter().map(|e| (e.argv[0].as_str(), e.exit)).collect();
     assert_eq!(ran, [("one", Some(3)), ("child", None)]);
     assert_eq!(settled.execs.len(), 1);
+}
+
+/// The prompt, its mark sent at `micros`.
+fn ends(hand: &mut Hand, micros: u64) {
+    hand.tracker.clock(micros);
+    let end = Mark::End { status: Some(0), pipe: vec![], cancelled: false };
+    hand.tracker.mark(hand.time, end, &mut hand.screen);
+}
+
+fn argvs(execs: &[Exec]) -> Vec<&str> {
+    execs.iter().map(|exec| exec.argv[0].as_str()).collect()
+}
+
+#[test]
+fn what_a_prompt_runs_in_the_millisecond_in_which_a_command_ends_belongs_to_nobody() {
+    let mut hand = Hand::new();
+    hand.integrated("bash").prompt(0).types("one").told("one");
+    let at = hand.time + 4;
+    for (micros, pid, name) in [(at * 1_000 + 200, 20, "one"), (at * 1_000 + 700, 21, "hook")] {
+        hand.tracker.forked(micros, pid, 10);
+        hand.tracker.executed(exec(at, pid, 10, &[name]));
+    }
+    // The mark is read long after it was sent.
+    hand.time = at + 90;
+    ends(&mut hand, at * 1_000 + 500);
+    let settled = hand.tracker.finish(hand.time, None);
+    assert_eq!(argvs(&settled.commands[0].execs), ["one"]);
+    assert_eq!(argvs(&settled.execs), ["hook"]);
+    assert_eq!(settled.commands[0].end, Some(at));
+}
+
+#[test]
+fn programs_of_a_command_that_runs_are_its_own_though_the_next_line_has_been_typed() {
+    for clock in [true, false] {
+        let mut hand = Hand::new();
+        hand.integrated("bash").prompt(0).types("one").told("one");
+        hand.types("two");
+        hand.time += 1_000;
+        hand.tracker.forked(hand.time * 1_000, 20, 10);
+        hand.tracker.executed(exec(hand.time, 20, 10, &["late"]));
+        hand.time += 1_000;
+        if clock {
+            let micros = hand.time * 1_000;
+            ends(&mut hand, micros - 300);
+            hand.tracker.clock(hand.time * 1_000 - 100);
+        } else {
+            hand.tracker.mark(
+                hand.time,
+                Mark::End { status: Some(0), pipe: vec![], cancelled: false },
+                &mut hand.screen,
+            );
+        }
+        hand.told("two");
+        hand.tracker.forked(hand.time * 1_000 + 400, 21, 10);
+        hand.tracker.executed(exec(hand.time, 21, 10, &["two"]));
+        let commands = hand.prompt(0).done();
+        let ran: Vec<_> = commands.iter().map(|c| (c.text.as_str(), argvs(&c.execs))).collect();
+        assert_eq!(ran, [("one", vec!["late"]), ("two", vec!["two"])], "{clock}");
+    }
+}
+
+#[test]
+fn a_clock_that_cannot_be_right_is_not_believed() {
+    // Ahead of the moment the mark was read; before the command before ended.
+    for lie in [u64::MAX, 9_000_000_000, 1_500_000, 0] {
+        let mut hand = Hand::new();
+        hand.integrated("bash").prompt(0).types("one").told("one").prompt(0).types("two").told("two");
+        hand.time += 1_000;
+        ends(&mut hand, lie);
+        let (time, commands) = (hand.time, hand.done());
+        assert_eq!(commands[1].end, Some(time), "{lie}");
+        assert_eq!(commands[1].start, 4_000, "{lie}");
+    }
 }
 
 #[test]

@@ -15,7 +15,7 @@ const MAX_WAITING: usize = 65_536;
 
 /// What the kernel told of a process.
 enum Told {
-    Forked { pid: u32, parent: u32 },
+    Forked { micros: u64, pid: u32, parent: u32 },
     Ran(Exec),
     Ended { pid: u32, status: i32 },
 }
@@ -27,8 +27,8 @@ pub(super) struct Processes {
     shell: Option<u32>,
     /// The shell has been executed: what it executes now replaces it.
     started: bool,
-    /// Process to entry.
-    owner: HashMap<u32, u64>,
+    /// Process to entry; none where it certainly belongs to no command.
+    owner: HashMap<u32, Option<u64>>,
     /// Texts of entries that have left while processes of theirs may live on.
     texts: HashMap<u64, String>,
     waiting: VecDeque<(u64, Told)>,
@@ -56,7 +56,7 @@ impl Processes {
 
     /// An entry has left; what its processes run from now on is told separately.
     pub(super) fn left(&mut self, id: u64, text: &str) {
-        if self.owner.values().any(|owner| *owner == id) {
+        if self.owner.values().any(|owner| *owner == Some(id)) {
             self.texts.insert(id, text.to_string());
         }
     }
@@ -73,7 +73,7 @@ impl Processes {
         self.waiting.len()
     }
 
-    fn own(&mut self, pid: u32, id: u64) {
+    fn own(&mut self, pid: u32, id: Option<u64>) {
         if self.owner.len() < MAX_PROCESSES || self.owner.contains_key(&pid) {
             self.owner.insert(pid, id);
         }
@@ -81,9 +81,9 @@ impl Processes {
 }
 
 impl Tracker {
-    /// The kernel saw a fork below the session's shell.
-    pub fn forked(&mut self, time: u64, pid: u32, parent: u32) {
-        self.wait(time, Told::Forked { pid, parent });
+    /// The kernel saw a fork below the session's shell. `micros`: microseconds since the start of the session.
+    pub fn forked(&mut self, micros: u64, pid: u32, parent: u32) {
+        self.wait(micros / 1_000, Told::Forked { micros, pid, parent });
     }
 
     /// The kernel saw a program being executed; its end is told by [`Tracker::ended`].
@@ -107,11 +107,13 @@ impl Tracker {
         while self.processes.waiting.front().is_some_and(|(time, _)| *time <= until) {
             let Some((time, told)) = self.processes.waiting.pop_front() else { return };
             match told {
-                Told::Forked { pid, parent } if Some(parent) == self.processes.root => {
+                Told::Forked { pid, parent, .. } if Some(parent) == self.processes.root => {
                     self.processes.shell.get_or_insert(pid);
                 }
-                Told::Forked { pid, parent } => {
-                    if let Some(id) = self.owner_at(time, parent) {
+                Told::Forked { micros, pid, parent } => {
+                    let id = self.owner_at(micros, parent);
+                    // Where the times of the commands are known, that there is none is an answer.
+                    if id.is_some() || self.ended_exactly() {
                         self.processes.own(pid, id);
                     }
                 }
@@ -121,16 +123,19 @@ impl Tracker {
         }
     }
 
-    /// The entry to which a new child of `parent` belongs.
+    /// The entry to which a new child of `parent` belongs; `time` in microseconds.
     fn owner_at(&mut self, time: u64, parent: u32) -> Option<u64> {
         if Some(parent) == self.processes.shell {
             if self.inner_began_before(time) {
                 // The shell reads commands itself again, and says nothing of it.
-                self.marks_ended(time, "marks-ended: the shell goes on, but no longer tells what it runs");
+                self.marks_ended(
+                    time / 1_000,
+                    "marks-ended: the shell goes on, but no longer tells what it runs",
+                );
             }
             return self.at(time);
         }
-        let id = *self.processes.owner.get(&parent)?;
+        let id = (*self.processes.owner.get(&parent)?)?;
         // A shell inside the session: what it runs belongs to the line that was entered in it.
         let inner = self
             .at(time)
@@ -141,7 +146,7 @@ impl Tracker {
     fn ran(&mut self, time: u64, exec: Exec) {
         if Some(exec.pid) == self.processes.shell {
             let replaced = std::mem::replace(&mut self.processes.started, true);
-            let id = self.at(time);
+            let id = self.at(time.saturating_mul(1_000));
             if replaced && id.is_some() {
                 let flag = format!("replaced: the shell became {}, which tells nothing", exec.path);
                 self.shell_replaced(time, &flag);
@@ -152,11 +157,11 @@ impl Tracker {
             };
         }
         let known = self.processes.owner.get(&exec.pid).copied();
-        let Some(id) = known.or_else(|| self.owner_at(time, exec.ppid)) else {
+        let Some(id) = known.unwrap_or_else(|| self.owner_at(time.saturating_mul(1_000), exec.ppid)) else {
             self.loose(exec);
             return;
         };
-        self.processes.own(exec.pid, id);
+        self.processes.own(exec.pid, Some(id));
         if self.entry(id).is_some() {
             self.give(id, exec);
             return;
@@ -172,11 +177,12 @@ impl Tracker {
             ..Command::default()
         };
         push_flag(&mut command, &format!("background: of `{text}`"));
-        let late = self.open(command, time, false);
+        let micros = time.saturating_mul(1_000);
+        let late = self.open(command, micros, false);
         if let Some(entry) = self.entry(late) {
-            entry.closed = Some(time);
+            entry.closed = Some(micros);
         }
-        self.processes.own(exec.pid, late);
+        self.processes.own(exec.pid, Some(late));
         self.processes.texts.insert(late, text);
         self.give(late, exec);
     }
@@ -189,10 +195,10 @@ impl Tracker {
                 exec.exit = Some(status);
             }
         };
-        let Some(id) = owner else { return last(self.loose_mut()) };
+        let Some(id) = owner.flatten() else { return last(self.loose_mut()) };
         if let Some(entry) = self.entry(id) {
             last(&mut entry.command.execs);
-        } else if !self.processes.owner.values().any(|other| *other == id) {
+        } else if !self.processes.owner.values().any(|other| *other == Some(id)) {
             self.processes.texts.remove(&id);
         }
     }

@@ -8,6 +8,7 @@
 //! | `A;WRITING;CWD` | a prompt begins |
 //! | `B;STATUS;NUMBER` | the prompt ends, typing begins: status of the last command, number the next line gets in the history |
 //! | `C;NUMBER;BEFORE;LENGTH;WRITING;TEXT` | a command starts: history number now and as the prompt had it, length of what stands in TEXT (with a `+` when it was shortened), the text |
+//! | `T;CLOCK` | when the shell sent the `C` or `D` that follows: seconds since 1970 with six decimals, after a point or a comma |
 //! | `D;STATUS;PIPE` | a command ended (or, in shells without `C`, a prompt comes up): status, statuses of the pipeline; `D;;cancel` when the line was given up |
 //!
 //! `WRITING` is how the text after it is quoted: `q` as bash and zsh do, `u` in percent writing, `r` raw.
@@ -84,15 +85,20 @@ pub enum Mark {
         /// The number that the next line gets in the history.
         number: Option<u64>,
     },
+    /// When the shell sent the mark that follows, by the wall clock: microseconds since 1970-01-01T00:00:00Z. The mark itself
+    /// is read later, on a busy host much later.
+    Clock(u64),
     /// A command starts.
     Start(Start),
     /// A command ended, or a prompt came up.
     End {
         /// Exit status.
         status: Option<i32>,
-        /// Statuses of the parts of a pipeline, empty where the shell does not tell.
+        /// Statuses of the parts of a pipeline, empty where the shell does not tell or there was one part.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
         pipe: Vec<i32>,
         /// The line was given up (`^C`): no command ran.
+        #[serde(default, skip_serializing_if = "is_false")]
         cancelled: bool,
     },
 }
@@ -102,16 +108,25 @@ pub enum Mark {
 #[serde(default)]
 pub struct Start {
     /// The command line, where the shell can tell.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
     /// Number of the last line in the history.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub number: Option<u64>,
     /// The number this line was to have, as it stood at the prompt. A smaller [`Start::number`] tells that the line
     /// did not enter the history, so that the text is another one's.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub before: Option<u64>,
     /// Only the beginning of the text was sent.
+    #[serde(skip_serializing_if = "is_false")]
     pub cut: bool,
     /// Other bytes got into the text on its way.
+    #[serde(skip_serializing_if = "is_false")]
     pub mangled: bool,
+}
+
+fn is_false(is: &bool) -> bool {
+    !is
 }
 
 /// Something anyone can print. Never more than a hint.
@@ -413,14 +428,24 @@ fn parse(payload: &[u8]) -> Option<Mark> {
             let cancelled = pipe == b"cancel";
             let statuses =
                 |text: &[u8]| text.split(|b| *b == b' ').map(integer).collect::<Option<Vec<i32>>>();
-            Some(Mark::End {
-                status: optional(status)?,
-                pipe: if cancelled || pipe.is_empty() { Vec::new() } else { statuses(pipe)? },
-                cancelled,
-            })
+            let pipe = if cancelled || pipe.is_empty() { Vec::new() } else { statuses(pipe)? };
+            let pipe = if pipe.len() > 1 { pipe } else { Vec::new() };
+            Some(Mark::End { status: optional(status)?, pipe, cancelled })
         }
+        b"T" => clock(rest).map(Mark::Clock),
         _ => None,
     }
+}
+
+/// Seconds, a point (in some languages a comma), six decimals.
+fn clock(text: &[u8]) -> Option<u64> {
+    let at = text.iter().position(|b| matches!(b, b'.' | b','))?;
+    let (seconds, decimals) = (text.get(..at)?, text.get(at.checked_add(1)?..)?);
+    let digits = |text: &[u8]| text.iter().all(u8::is_ascii_digit);
+    if !(1..=12).contains(&seconds.len()) || decimals.len() != 6 || !digits(seconds) || !digits(decimals) {
+        return None;
+    }
+    integer::<u64>(seconds)?.checked_mul(1_000_000)?.checked_add(integer(decimals)?)
 }
 
 /// `NUMBER;BEFORE;LENGTH;WRITING;TEXT`. Without a length there is no text: the shell keeps no history.

@@ -79,6 +79,9 @@ fn every_kind_of_mark_is_read() {
         ("C;;;;;", Mark::Start(Start::default())),
         ("D;;cancel", Mark::End { status: None, pipe: vec![], cancelled: true }),
         ("D;130;", Mark::End { status: Some(130), pipe: vec![], cancelled: false }),
+        ("T;1764092270.000123", Mark::Clock(1_764_092_270_000_123)),
+        ("T;1764092270,999999", Mark::Clock(1_764_092_270_999_999)),
+        ("D;1;1", Mark::End { status: Some(1), pipe: vec![], cancelled: false }),
         ("D;130", Mark::End { status: Some(130), pipe: vec![], cancelled: false }),
     ] {
         let (bytes, found) = run(&[&mark(body)]);
@@ -115,6 +118,15 @@ fn broken_and_overlong_marks_are_refused_whole() {
         "D;0\n;",
         "D;0\u{7f};",
         "C;1;1;x;q;ls",
+        "T;",
+        "T;1764092270",
+        "T;1764092270.12345",
+        "T;1764092270.1234567",
+        "T;1764092270.12345+",
+        "T;-764092270.123456",
+        "T;.123456",
+        "T;1764092270000.123456",
+        "T;1.2.123456",
         &long,
     ] {
         let stream = mark(body);

@@ -17,6 +17,8 @@ pub enum Said {
     Mark(Mark),
     /// By anyone.
     Hint(Hint),
+    /// When the mark that follows was sent, as far as the shell's clock is to be believed: microseconds of the monotonic clock.
+    Clock(u64),
     /// By the operator: a line was ended (nothing of the line is in it).
     Entered,
 }
@@ -35,7 +37,7 @@ impl Said {
         match self {
             Self::Mark(mark) => matches!(mark, Mark::Integration { .. } | Mark::Start(_) | Mark::End { .. }),
             Self::Hint(hint) => matches!(hint, Hint::Forged | Hint::Broken),
-            Self::Entered => false,
+            Self::Clock(_) | Self::Entered => false,
         }
     }
 
@@ -65,10 +67,16 @@ mod tests {
             Said::Mark(Mark::Typing { status: None, number: None }),
             Said::Hint(Hint::Forged),
             Said::Hint(Hint::Start(Some("x".into()))),
+            Said::Clock(17),
             Said::Entered,
         ] {
             assert_eq!(Said::of(&said.payload()), Some(said));
         }
+        let start = Said::Mark(Mark::Start(Start { text: Some("ls".into()), ..Start::default() }));
+        assert_eq!(
+            start.payload(),
+            Payload::Other { code: "c".into(), data: r#"{"mark":{"start":{"text":"ls"}}}"#.into() }
+        );
         assert!(Said::Mark(Mark::Start(Start::default())).is_kept() && !Said::Entered.is_kept());
         assert_eq!(Said::of(&Payload::Marker("\"entered\"".into())), None);
         assert_eq!(Said::of(&Payload::Other { code: "c".into(), data: "?".into() }), None);

@@ -52,6 +52,8 @@ pub(crate) struct Session {
     /// Without the marks.
     pub(crate) visible: Vec<u8>,
     pub(crate) seen: Vec<Seen>,
+    /// Clocks that came with marks, microseconds since 1970.
+    pub(crate) clocks: Vec<u64>,
     pub(crate) tracker: Tracker,
     screen: Terminal,
     pub(crate) commands: Vec<cast::Command>,
@@ -178,6 +180,7 @@ impl Session {
             raw,
             visible,
             seen,
+            clocks: vec![],
             taken: 0,
             begin,
         })
@@ -232,7 +235,7 @@ impl Session {
     fn hear(&mut self) {
         let Self { trace: Some(trace), tracker, .. } = self else { return };
         trace.drain(|event| match event {
-            exec::Event::Forked { time, pid, parent } => tracker.forked(time, pid, parent),
+            exec::Event::Forked { micros, pid, parent } => tracker.forked(micros, pid, parent),
             exec::Event::Executed(exec) => tracker.executed(exec),
             exec::Event::Ended { time, pid, status } => tracker.ended(time, pid, status),
             exec::Event::Lost { count, why } => panic!("{count} events lost: {why}"),
@@ -247,11 +250,17 @@ impl Session {
     fn receive(&mut self, until: Instant) -> Result<(), RecvTimeoutError> {
         let bytes = self.output.recv_timeout(until.saturating_duration_since(Instant::now()))?;
         let now = self.now();
-        let Self { visible, seen, tracker, screen, filter, .. } = self;
+        let Self { visible, seen, clocks, tracker, screen, filter, begin, .. } = self;
         filter.feed(&bytes, |found| match found {
             Found::Bytes(piece) => {
                 visible.extend_from_slice(piece);
                 tracker.output(now, piece, screen);
+            }
+            Found::Mark(Mark::Clock(sent)) => {
+                clocks.push(sent);
+                let wall = sealcast::sys::clock::realtime();
+                let ago = wall.saturating_sub(Duration::from_micros(sent));
+                tracker.clock(begin.elapsed().saturating_sub(ago).as_micros().try_into().unwrap());
             }
             Found::Mark(mark) => {
                 seen.push(Seen::Mark(mark.clone()));

@@ -24,23 +24,36 @@ if [[ -z ${__sealcast_o-} ]]; then
     __sealcast_take='t=$(HISTTIMEFORMAT= \builtin history 1)'
     (( BASH_VERSINFO[0]*100+BASH_VERSINFO[1] >= 503 )) && __sealcast_take='t=${ HISTTIMEFORMAT= \builtin history 1; }'
     eval '__sealcast_pre() {
-      \local IFS=" " LC_ALL=C t= c= -; \set +eux
+      \local IFS=" " LC_ALL=C t= c= __sealcast_t= -; \set +eux; \__sealcast_clock
       case ${HISTTIMEFORMAT@a} in *r*) ;; *) if [[ -o history ]]; then '"$__sealcast_take"'; fi ;; esac
       if [[ -n $t ]]; then
         t=${t#"${t%%[! ]*}"}; t=${t#"${t%%[!0-9]*}"}; t=${t#[\*]}; t=${t# }; t=${t# }
         if (( ${#t} > 4096 )); then t=${t:0:4096} c=+; fi
         \builtin printf -v t %q "$t"
-        \builtin printf "%sC;%s;%s;%s;q;%s\a" "$__sealcast_o" "$1" "$__sealcast_h" "${#t}$c" "$t"
-      else \builtin printf "%sC;;;;;\a" "$__sealcast_o"; fi
+        \builtin printf "%s%sC;%s;%s;%s;q;%s\a" "$__sealcast_t" "$__sealcast_o" "$1" "$__sealcast_h" "${#t}$c" "$t"
+      else \builtin printf "%s%sC;;;;;\a" "$__sealcast_t" "$__sealcast_o"; fi
     }'
+    # When the mark that follows is sent, as a mark of its own into __sealcast_t: the prompt and its hooks start programs within
+    # the millisecond in which a command ends. Bash has the clock from 5.0 on; who unsets it and sets it anew has another
+    # value in it. Some languages write a comma.
+    __sealcast_clock() {
+      __sealcast_t=${EPOCHREALTIME-}
+      case $__sealcast_t in
+        *[!0-9.,]*) __sealcast_t= ;;
+        *[.,]??????) __sealcast_t=${__sealcast_o}T\;$__sealcast_t$'\a' ;;
+        *) __sealcast_t= ;;
+      esac
+    }
+    (( BASH_VERSINFO[0] >= 5 )) || __sealcast_clock() { __sealcast_t=; }
     # The prompt hook, before all others: what those run belongs to no command. The status is saved first, and 0 returned:
     # under `set -e` anything else would end the shell. With an argument, the status is not known here: another hook ran
     # before us in the same string.
     __sealcast_cmd() {
       local s=$? p="${BP_PIPESTATUS[@]-${PIPESTATUS[@]}}" IFS=' ' -; set +eux
+      local __sealcast_t; __sealcast_clock
       __sealcast_h=$HISTCMD __sealcast_ran=1
       if [[ -n ${1-} ]]; then s= p=; fi
-      builtin printf '%sD;%s;%s\a%sA;q;%s\a' "$__sealcast_o" "$s" "$p" "$__sealcast_o" "${PWD@Q}" >/dev/tty
+      builtin printf '%s%sD;%s;%s\a%sA;q;%s\a' "$__sealcast_t" "$__sealcast_o" "$s" "$p" "$__sealcast_o" "${PWD@Q}" >/dev/tty
       return 0
     }
     # After all others: themes write PS1 and PS0 anew, and ours is added again wherever it went missing. Never to a

@@ -28,16 +28,18 @@
         (( $# )) || __sealcast_mark 0
         builtin return 0
       }
+      # The clock comes from the prompt escapes: the module that has it as a parameter would show.
       __sealcast_mark() {
-        builtin print -rnu $__sealcast_fd -- "${__sealcast_o}D;$1;$2$__sealcast_g${__sealcast_o}A;q;${(qqqq)PWD}$__sealcast_g"
+        builtin local d="%D{%s.%6.}"
+        builtin print -rnu $__sealcast_fd -- "${__sealcast_o}T;${(%)d}$__sealcast_g${__sealcast_o}D;$1;$2$__sealcast_g${__sealcast_o}A;q;${(qqqq)PWD}$__sealcast_g"
       }
       # A precmd that zle calls (reset-prompt) is no new prompt.
       __sealcast_precmd() { builtin local s=$? p="$pipestatus"; builtin zle || __sealcast_mark $s "$p"; builtin return $s; }
       __sealcast_preexec() {
-        builtin local t="${1:-$3}" c=
+        builtin local t="${1:-$3}" c= d="%D{%s.%6.}"
         (( ${#t} > 4096 )) && { t="${t[1,4096]}"; c=+; }
         t="${(qqqq)t}"
-        builtin print -rnu $__sealcast_fd -- "${__sealcast_o}C;;;${#t}$c;q;$t$__sealcast_g"
+        builtin print -rnu $__sealcast_fd -- "${__sealcast_o}T;${(%)d}$__sealcast_g${__sealcast_o}C;;;${#t}$c;q;$t$__sealcast_g"
       }
     '
     'builtin' 'typeset' -ag precmd_functions preexec_functions zshaddhistory_functions
