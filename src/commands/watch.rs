@@ -13,7 +13,7 @@ use crate::crypto::known_keys::KnownKeys;
 use crate::error::{Context as _, Error, Kind, Result};
 use crate::export::{Exporter, Format};
 use crate::player::{App, Browser, Depth, Host, Integrity, Mark, Message, Row, Scene, Stage, Title, run};
-use crate::replay::{Recording, Replay};
+use crate::replay::{Recording, Replay, Source};
 use crate::store::{Found, seal};
 use crate::sys;
 use crate::sys::signals::Signals;
@@ -22,6 +22,7 @@ use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 /// Longest file of marks that is read.
@@ -57,6 +58,7 @@ pub(super) fn watch(context: &Context, reading: &Reading, start: &Start) -> Resu
         rows: Vec::new(),
         current: None,
         verdicts,
+        exports: Vec::new(),
     };
     let scene = match &start.recording {
         Some(wanted) => {
@@ -75,6 +77,7 @@ pub(super) fn watch(context: &Context, reading: &Reading, start: &Start) -> Resu
     let mut stage = Stage::new(context.console.raw()).map_err(stage_error)?;
     let ended = run(&mut stage, scene, &mut desk, &inbox, &|| signals.next().is_some());
     drop(stage);
+    desk.finish_exports();
     ended.map_err(stage_error)
 }
 
@@ -95,9 +98,22 @@ struct Desk<'a> {
     /// The recording that is watched.
     current: Option<Found>,
     verdicts: Sender<Message>,
+    /// Exports under way.
+    exports: Vec<JoinHandle<()>>,
 }
 
 impl Desk<'_> {
+    /// What is being exported when the viewer leaves is brought to its end.
+    fn finish_exports(&mut self) {
+        for export in self.exports.drain(..) {
+            if !export.is_finished() {
+                self.context.console.note("finishing the export");
+            }
+            // Its own failure has been told as far as anybody listens.
+            let _ = export.join();
+        }
+    }
+
     fn unlocked(&self, found: Found) -> Result<(Opened, Watched)> {
         let Opened { found, mut reader, running } = recordings::open(found)?;
         let access = seal::unlock(&mut reader, &self.identities).or_say(|| name(&found))?;
@@ -191,7 +207,8 @@ impl Desk<'_> {
         row
     }
 
-    fn exported(&self, from: Duration, to: Duration, file: Option<&str>) -> Result<String> {
+    /// Begins an export on a thread of its own, which tells how it ended.
+    fn begin_export(&mut self, from: Duration, to: Duration, file: Option<&str>) -> Result<String> {
         let found = self.current.clone().ok_or_else(|| Error::new(Kind::Usage, "no recording is open"))?;
         let id = name(&found);
         let (_, watched) = self.unlocked(found)?;
@@ -202,40 +219,60 @@ impl Desk<'_> {
                 PathBuf::from(format!("{}-{}-{}.cast", id.replace('/', "_"), part(from), part(to)))
             }
         };
-        let format = match path.extension().and_then(|e| e.to_str()) {
-            Some("txt") => Format::Text,
-            Some("json" | "jsonl") => Format::Json,
-            Some("raw") => Format::Raw,
-            _ => Format::Cast,
-        };
         let out = sys::file::create_new(&path)?;
-        let wrote = |error| Error::from(sys::Error::at("write", &path, error));
-        let mut header = watched.header().clone();
-        header.start = header.start.saturating_add(i64::try_from(ms(from)).unwrap_or(i64::MAX));
-        let mut opening =
-            watched.opening().map_err(|error| Error::new(Kind::Input, format!("{id}: {error}")))?.clone();
-        let mut replay = Replay::new(watched);
-        let events = part_of(&mut replay, from, to);
-        let (cols, rows) = replay.terminal().size();
-        (opening.meta.cols, opening.meta.rows) = (cols, rows);
-        (opening.cast.term.cols, opening.cast.term.rows) = (cols, rows);
-        if let Some(start) = &mut opening.cast.timestamp {
-            *start = start.saturating_add(i64::try_from(from.as_secs()).unwrap_or(i64::MAX));
-        }
-        let mut exporter = Exporter::begin(format, &header, &opening, BufWriter::new(&out)).map_err(wrote)?;
-        for event in &events {
-            exporter.event(event).map_err(wrote)?;
-        }
-        let (_, mut out) = exporter.finish().map_err(wrote)?;
-        out.flush().map_err(wrote)?;
-        out.get_ref().sync_all().map_err(wrote)?;
-        Ok(format!("{} to {} written to {}", clock(ms(from)), clock(ms(to)), shown(&path)))
+        let said = format!("exporting to {}", shown(&path));
+        let verdicts = self.verdicts.clone();
+        let export = std::thread::Builder::new().name("export".into()).spawn(move || {
+            let told = export(watched, &id, from, to, &path, out).map_err(|error| error.to_string());
+            let _ = verdicts.send(Message::Told(told));
+        });
+        self.exports
+            .push(export.map_err(|e| Error::new(Kind::System, format!("cannot start a thread: {e}")))?);
+        Ok(said)
     }
 }
 
-/// The events of a range, counted from its start, after the screen as it stood there. Leaves the replay at the start of the
-/// range.
-fn part_of<S: crate::replay::Source>(replay: &mut Replay<S>, from: Duration, to: Duration) -> Vec<Event> {
+/// Writes a range of a recording, a segment at a time; gives the line that says so.
+fn export(
+    watched: Watched,
+    id: &str,
+    from: Duration,
+    to: Duration,
+    path: &Path,
+    out: File,
+) -> Result<String> {
+    let format = match path.extension().and_then(|e| e.to_str()) {
+        Some("txt") => Format::Text,
+        Some("json" | "jsonl") => Format::Json,
+        Some("raw") => Format::Raw,
+        _ => Format::Cast,
+    };
+    let wrote = |error| Error::from(sys::Error::at("write", path, error));
+    let mut header = watched.header().clone();
+    header.start = header.start.saturating_add(i64::try_from(ms(from)).unwrap_or(i64::MAX));
+    let mut opening =
+        watched.opening().map_err(|error| Error::new(Kind::Input, format!("{id}: {error}")))?.clone();
+    let mut replay = Replay::new(watched);
+    let screen = screen_at(&mut replay, from);
+    let (cols, rows) = replay.terminal().size();
+    (opening.meta.cols, opening.meta.rows) = (cols, rows);
+    (opening.cast.term.cols, opening.cast.term.rows) = (cols, rows);
+    if let Some(start) = &mut opening.cast.timestamp {
+        *start = start.saturating_add(i64::try_from(from.as_secs()).unwrap_or(i64::MAX));
+    }
+    let mut exporter = Exporter::begin(format, &header, &opening, BufWriter::new(&out)).map_err(wrote)?;
+    if let Some(screen) = screen {
+        exporter.event(&screen).map_err(wrote)?;
+    }
+    part_of(&mut replay, from, to, &mut |event| exporter.event(event).map_err(wrote))?;
+    let (_, mut out) = exporter.finish().map_err(wrote)?;
+    out.flush().map_err(wrote)?;
+    out.get_ref().sync_all().map_err(wrote)?;
+    Ok(format!("{} to {} written to {}", clock(ms(from)), clock(ms(to)), shown(path)))
+}
+
+/// Goes to where a range begins; gives the screen as it stood there.
+fn screen_at<S: Source>(replay: &mut Replay<S>, from: Duration) -> Option<Event> {
     replay.seek(from);
     // A keyframe is not possible inside a sequence: then the part begins a little later.
     for _ in 0..1000 {
@@ -243,21 +280,28 @@ fn part_of<S: crate::replay::Source>(replay: &mut Replay<S>, from: Duration, to:
             break;
         }
     }
-    let mut events = Vec::new();
-    if let Some(screen) = replay.terminal().snapshot() {
-        events.push(Event::new(Duration::ZERO, Payload::Output(screen.into_bytes())));
-    }
+    let screen = replay.terminal().snapshot()?;
+    Some(Event::new(Duration::ZERO, Payload::Output(screen.into_bytes())))
+}
+
+/// The events from where the replay stands up to the end of a range, counted from its start. One segment is held at a time.
+fn part_of<S: Source>(
+    replay: &mut Replay<S>,
+    from: Duration,
+    to: Duration,
+    each: &mut impl FnMut(&Event) -> Result<()>,
+) -> Result<()> {
     let place = replay.place();
     let last = replay.outline().segment_at(to);
     for number in place.segment..=last {
         let skip = if number == place.segment { place.event } else { 0 };
         for event in replay.segment(number).events.iter().skip(skip).take_while(|event| event.time <= to) {
             if !matches!(event.payload, Payload::Keyframe(_)) {
-                events.push(Event::new(event.time.saturating_sub(from), event.payload.clone()));
+                each(&Event::new(event.time.saturating_sub(from), event.payload.clone()))?;
             }
         }
     }
-    events
+    Ok(())
 }
 
 impl Host<Watched> for Desk<'_> {
@@ -284,7 +328,7 @@ impl Host<Watched> for Desk<'_> {
         to: Duration,
         file: Option<&str>,
     ) -> std::result::Result<String, String> {
-        self.exported(from, to, file).map_err(|error| error.to_string())
+        self.begin_export(from, to, file).map_err(|error| error.to_string())
     }
 }
 

@@ -5,7 +5,7 @@ use super::find::{Finder, Scope};
 use super::pages::Pages;
 use super::prompt::Prompt;
 use crate::cast::Payload;
-use crate::replay::{Idle, Replay, Source};
+use crate::replay::{Budget, Idle, Replay, Source};
 use crate::text::Escaped;
 use crossterm::event::{KeyEvent, MouseEvent};
 use ratatui::layout::Rect;
@@ -13,6 +13,9 @@ use std::time::Duration;
 
 /// Jumps that can be undone.
 pub(super) const UNDO: usize = 100;
+/// What one message may cost, in the units of [`Budget`]: some milliseconds. What takes longer is done in slices, so that a
+/// key is answered whatever a recording holds.
+pub(super) const SLICE: u64 = 4 << 20;
 /// Stretches longer than this are skipped, when idle time is skipped.
 pub const IDLE_LIMIT: Duration = Duration::from_secs(2);
 
@@ -25,6 +28,8 @@ pub enum Message {
     Mouse(MouseEvent),
     /// This much of the viewer's time has passed.
     Tick(Duration),
+    /// There is time to go on with what takes long (see [`App::is_working`]).
+    Work,
     /// The verdict on the file.
     Integrity(Integrity),
     /// Something asked for has been done, or could not be.
@@ -175,13 +180,17 @@ pub struct App<S> {
     pub(super) heard: Vec<(Duration, String)>,
     pub(super) from_browser: bool,
     pub(super) places: Places,
+    /// What may be done before the next message; each is given [`SLICE`] anew.
+    pub(super) budget: Budget,
 }
 
 impl<S: Source> App<S> {
     /// Playing from the start. `marks` are the viewer's, kept beside the recording.
     pub fn new(source: S, title: Title, depth: Depth, marks: Vec<Mark>) -> Self {
         let mut replay = Replay::new(source);
-        replay.seek(Duration::ZERO);
+        replay.aim(Duration::ZERO);
+        let mut budget = Budget::new(SLICE);
+        replay.approach(&mut budget);
         replay.take_events();
         Self {
             replay,
@@ -210,6 +219,7 @@ impl<S: Source> App<S> {
             heard: Vec::new(),
             from_browser: false,
             places: Places::default(),
+            budget,
         }
     }
 
@@ -224,15 +234,22 @@ impl<S: Source> App<S> {
 
     /// Starts at a time, paused.
     pub fn at(mut self, time: Duration) -> Self {
-        self.replay.seek(time);
+        self.begin_at(time);
         self.playing = false;
         self
+    }
+
+    /// Sets out for a time; the first slice of the way is gone at once.
+    fn begin_at(&mut self, time: Duration) {
+        self.budget = Budget::new(SLICE);
+        self.replay.aim(time);
+        self.replay.approach(&mut self.budget);
     }
 
     /// Follows a running session from its end.
     pub fn following(mut self) -> Self {
         let end = self.replay.outline().duration();
-        self.replay.seek(end);
+        self.begin_at(end);
         self.follow = true;
         self.grows = true;
         self
@@ -246,7 +263,14 @@ impl<S: Source> App<S> {
 
     /// Whether time is passing or work is waiting: the loop then comes back soon.
     pub fn is_busy(&self) -> bool {
-        self.playing || self.replay.underway() || self.finder.as_ref().is_some_and(|finder| !finder.is_done())
+        self.playing || self.is_working()
+    }
+
+    /// Whether something waits to be gone on with: a seek, a search, a transcript.
+    pub fn is_working(&self) -> bool {
+        self.replay.underway()
+            || self.finder.as_ref().is_some_and(|finder| !finder.is_done() || finder.is_showing())
+            || matches!(&self.over, Over::Transcript(pages) if pages.is_reading())
     }
 
     /// What was typed up to now, the newest at the end, as much as fits into `width` columns.
@@ -256,7 +280,11 @@ impl<S: Source> App<S> {
         let mut typed = String::new();
         for event in segment.events.iter().take(place.event).rev() {
             match &event.payload {
-                Payload::Input(bytes) => typed.insert_str(0, &Escaped(bytes).to_string()),
+                Payload::Input(bytes) => {
+                    // Of a large paste the end is enough: a character has at most four bytes.
+                    let end = bytes.get(bytes.len().saturating_sub(4 * width)..).unwrap_or_default();
+                    typed.insert_str(0, &Escaped(end).to_string());
+                }
                 Payload::Withheld(count) => typed.insert_str(0, &format!("[{count}× withheld] ")),
                 _ => continue,
             }

@@ -1,13 +1,14 @@
 //! Searching: in what was shown (the rendered screen, full-screen programs included), run, or typed.
 //!
-//! The transcript is read once from the start, a piece at a time between frames; segments whose filter denies the text are
-//! passed over. A hit is a line of the transcript; the moment to show is the first at which the text stands on the screen.
+//! The transcript is read once from the start, a slice at a time between frames; segments whose filter denies the text are
+//! passed over. A hit is a line of the transcript; the moment to show is the first at which the text stands on the screen,
+//! which is looked for in slices as well.
 
 use super::pages::Reading;
 use crate::cast::Payload;
-use crate::replay::{Replay, Source};
+use crate::replay::{Budget, Replay, Source};
 use crate::search::{self, Style};
-use crate::terminal::{Kind, Terminal};
+use crate::terminal::{Kind, Line, Terminal};
 use std::ops::Range;
 use std::time::Duration;
 
@@ -141,6 +142,14 @@ pub struct Finder {
     reading: Reading,
     next: usize,
     done: bool,
+    showing: Option<Showing>,
+}
+
+/// A hit that is being gone to.
+struct Showing {
+    hit: Hit,
+    /// Steps that may still be taken to find the first moment.
+    steps: usize,
 }
 
 impl Finder {
@@ -152,9 +161,10 @@ impl Finder {
             forward,
             hits: Vec::new(),
             more: false,
-            reading: Reading::default(),
+            reading: Reading::new(Duration::ZERO),
             next: 0,
             done: false,
+            showing: None,
         }
     }
 
@@ -168,54 +178,58 @@ impl Finder {
         self.next.saturating_mul(100) / replay.outline().spans.len().max(1)
     }
 
-    /// Reads the next segment.
-    pub fn step<S: Source>(&mut self, replay: &mut Replay<S>) {
-        if self.done {
-            return;
-        }
-        match self.scope {
-            Scope::Commands => {
-                for command in replay.outline().commands.clone() {
-                    let end = command.end.unwrap_or(command.start);
-                    self.take(
-                        Duration::from_millis(command.start),
-                        Duration::from_millis(end),
-                        &command.text,
-                        false,
-                    );
+    /// Reads on, as far as the budget reaches.
+    pub fn step<S: Source>(&mut self, replay: &mut Replay<S>, budget: &mut Budget) {
+        while !self.done && !budget.is_spent() {
+            let read = match self.scope {
+                Scope::Commands => {
+                    for command in replay.outline().commands.clone() {
+                        let end = command.end.unwrap_or(command.start);
+                        self.take(
+                            Duration::from_millis(command.start),
+                            Duration::from_millis(end),
+                            &command.text,
+                            false,
+                        );
+                    }
+                    self.done = true;
+                    return;
                 }
-                self.done = true;
-                return;
+                Scope::Screen => self.shown(replay, budget),
+                Scope::Input => {
+                    self.typed(replay, budget);
+                    true
+                }
+            };
+            if read {
+                self.next += 1;
+                self.done = self.next >= replay.outline().spans.len();
             }
-            Scope::Screen => self.shown(replay),
-            Scope::Input => self.typed(replay),
         }
-        self.next += 1;
-        self.done = self.next >= replay.outline().spans.len();
     }
 
-    /// Reads the next segment that may have shown it.
-    fn shown<S: Source>(&mut self, replay: &mut Replay<S>) {
+    /// Reads on in the next segment that may have shown it; `true` when it has been read to its end.
+    fn shown<S: Source>(&mut self, replay: &mut Replay<S>, budget: &mut Budget) -> bool {
         let count = replay.outline().spans.len();
         let may = |n: usize| self.pattern.inner.may_be_in(replay.source_ref().filter(n));
         let skipped = (self.next..count).take_while(|n| !may(*n)).count();
-        let mut lines = Vec::new();
+        let Self { pattern, hits, more, reading, .. } = self;
+        let mut told = |line: Line| {
+            let page = matches!(line.kind, Kind::Page(_));
+            take(pattern, hits, more, line.first, line.last, &line.text, page);
+        };
         if skipped > 0 {
-            lines.extend(self.reading.close(replay));
+            budget.charge(skipped as u64);
+            reading.finish(replay, &mut told);
             self.next += skipped;
         }
-        if self.next < count {
-            lines.extend(self.reading.lines(replay, self.next, Duration::ZERO));
-        }
-        for line in lines {
-            self.take(line.first, line.last, &line.text, matches!(line.kind, Kind::Page(_)));
-        }
+        self.next >= count || reading.read(replay, self.next, budget, &mut told)
     }
 
     /// Input is searched as it was typed, a line at a time.
-    fn typed<S: Source>(&mut self, replay: &mut Replay<S>) {
+    fn typed<S: Source>(&mut self, replay: &mut Replay<S>, budget: &mut Budget) {
         let (mut line, mut first) = (String::new(), None);
-        for event in &replay.source().segment(self.next).unwrap_or_default().events {
+        for event in &replay.load(self.next, budget).events {
             let Payload::Input(bytes) = &event.payload else { continue };
             for piece in bytes.split_inclusive(|byte| matches!(byte, b'\r' | b'\n')) {
                 let from = *first.get_or_insert(event.time);
@@ -232,20 +246,7 @@ impl Finder {
     }
 
     fn take(&mut self, first: Duration, last: Duration, text: &str, page: bool) {
-        if !self.pattern.is_in(text) {
-            return;
-        }
-        if self.hits.len() >= MOST {
-            self.more = true;
-            return;
-        }
-        let at = self.hits.partition_point(|hit| hit.first <= first);
-        // A line that was rewritten around the match is one hit, not many.
-        let near =
-            self.hits.get(at.saturating_sub(1)).is_some_and(|hit| hit.text == text && hit.last >= first);
-        if !near {
-            self.hits.insert(at, Hit { first, last, text: text.chars().take(500).collect(), page });
-        }
+        take(&self.pattern, &mut self.hits, &mut self.more, first, last, text, page);
     }
 
     /// The hit to go to from a time: after it when `forward`, else before it.
@@ -258,28 +259,86 @@ impl Finder {
         }
     }
 
-    /// Goes to the first moment at which a hit stands on the screen.
+    /// Sets out for the first moment at which a hit stands on the screen; [`Finder::look`] goes there.
     pub fn show<S: Source>(&mut self, replay: &mut Replay<S>, index: usize) {
-        let Some(hit) = self.hits.get(index).cloned() else { return };
-        replay.seek(hit.first);
+        self.showing = self.hits.get(index).map(|hit| {
+            replay.aim(hit.first);
+            Showing { hit: hit.clone(), steps: if self.scope == Scope::Screen { CLOSER } else { 0 } }
+        });
+    }
+
+    /// Whether a hit is being gone to.
+    pub fn is_showing(&self) -> bool {
+        self.showing.is_some()
+    }
+
+    /// The viewer went elsewhere.
+    pub fn leave(&mut self) {
+        self.showing = None;
+    }
+
+    /// Goes on towards the hit that is to be shown, as far as the budget reaches. Nothing while the replay is on its way.
+    pub fn look<S: Source>(&mut self, replay: &mut Replay<S>, budget: &mut Budget) {
+        while let Some(showing) = &mut self.showing {
+            if replay.underway() {
+                replay.approach(budget);
+            }
+            if replay.underway() || budget.is_spent() {
+                return;
+            }
+            let (cols, rows) = replay.terminal().size();
+            budget.charge(u64::from(cols) * u64::from(rows));
+            if showing.steps == 0 || !self.pattern.on_screen(replay.terminal()).is_empty() {
+                return self.shown_at(replay.time());
+            }
+            if showing.steps < CLOSER && (!replay.is_changed() || replay.time() > showing.hit.last) {
+                // Nothing nearer was found.
+                showing.steps = 0;
+                replay.aim(showing.hit.last);
+                continue;
+            }
+            showing.steps -= 1;
+            replay.aim_forward();
+        }
+    }
+
+    /// From now on this is where the hit is: going on from here means going past it.
+    fn shown_at(&mut self, time: Duration) {
+        let Some(showing) = self.showing.take() else { return };
         if self.scope != Scope::Screen {
             return;
         }
-        for _ in 0..CLOSER {
-            if !self.pattern.on_screen(replay.terminal()).is_empty() {
-                break;
-            }
-            if !replay.step_forward() || replay.time() > hit.last {
-                replay.seek(hit.last);
-                break;
-            }
-        }
-        // From now on this is where the hit is: going on from here means going past it.
-        let time = replay.time();
-        if let Some(hit) = self.hits.get_mut(index) {
+        // It may stand at another place in the list by now: the search goes on meanwhile.
+        if let Some(hit) = self.hits.iter_mut().find(|hit| **hit == showing.hit) {
             hit.first = time;
         }
         self.hits.sort_by_key(|hit| hit.first);
+    }
+}
+
+/// Keeps a hit, if the text is one.
+fn take(
+    pattern: &Pattern,
+    hits: &mut Vec<Hit>,
+    more: &mut bool,
+    first: Duration,
+    last: Duration,
+    text: &str,
+    page: bool,
+) {
+    if !pattern.is_in(text) {
+        return;
+    }
+    if hits.len() >= MOST {
+        *more = true;
+        return;
+    }
+    let text: String = text.chars().take(500).collect();
+    let at = hits.partition_point(|hit| hit.first <= first);
+    // A line that was rewritten around the match is one hit, not many.
+    let near = hits.get(at.saturating_sub(1)).is_some_and(|hit| hit.text == text && hit.last >= first);
+    if !near {
+        hits.insert(at, Hit { first, last, text, page });
     }
 }
 
@@ -302,7 +361,7 @@ mod tests {
     fn all(replay: &mut Replay<Memory>, text: &str) -> Finder {
         let mut finder = Finder::new(Pattern::new(text).unwrap(), Scope::Screen, true);
         while !finder.is_done() {
-            finder.step(replay);
+            finder.step(replay, &mut Budget::new(50));
         }
         finder
     }
@@ -337,6 +396,9 @@ mod tests {
         let mut finder = all(&mut replay, "secret");
         assert_eq!(finder.hits.len(), 1);
         finder.show(&mut replay, 0);
+        while finder.is_showing() {
+            finder.look(&mut replay, &mut Budget::new(50));
+        }
         assert_eq!(
             (replay.time(), replay.terminal().row_text(0).as_str()),
             (Duration::from_millis(200), "$ secret")
@@ -399,7 +461,7 @@ mod tests {
         let mut finder = Finder::new(Pattern::new("needle").unwrap(), Scope::Screen, true);
         read.borrow_mut().clear();
         while !finder.is_done() {
-            finder.step(&mut replay);
+            finder.step(&mut replay, &mut Budget::new(50));
         }
         assert_eq!(finder.hits.len(), 1);
         assert_eq!(finder.hits[0].first, Duration::from_secs(2));
@@ -413,7 +475,7 @@ mod tests {
         });
         let mut replay = Replay::new(Memory::new((20, 4), None, events.to_vec(), 10));
         let mut finder = Finder::new(Pattern::new("sudo").unwrap(), Scope::Input, true);
-        finder.step(&mut replay);
+        finder.step(&mut replay, &mut Budget::new(50));
         assert_eq!((finder.hits[0].text.as_str(), finder.hits[0].first), ("sudo ls", Duration::ZERO));
         assert!(finder.is_done());
     }

@@ -7,7 +7,10 @@
 mod app;
 mod browser;
 mod find;
+#[cfg(test)]
+mod hostile_tests;
 mod keymap;
+mod mouse;
 mod pages;
 mod prompt;
 mod stage;

@@ -1,113 +1,227 @@
-//! Reads a recording as text: lines of the transcript, segment by segment.
+//! Reads a recording as text: lines of the transcript, in slices.
 
-use crate::cast::Payload;
-use crate::replay::{Replay, Source};
+use crate::cast::{Event, Payload};
+use crate::replay::{Budget, Replay, Segment, Source};
 use crate::terminal::{Line, NO_TERMINAL, Transcript};
+use std::rc::Rc;
 use std::time::Duration;
 
+/// Bytes that are read at once.
+const PIECE: usize = 16 << 10;
+/// What a line costs besides its bytes, and what each of its bytes costs.
+const LINE: (u64, u64) = (64, 4);
+
 /// A transcript under way, which goes on where it was left.
-#[derive(Default)]
 pub(super) struct Reading {
-    /// The transcript, and the segment it would read next.
-    under_way: Option<(usize, Transcript)>,
+    settle: Duration,
+    state: State,
+}
+
+enum State {
+    /// Nothing has been read that leads on.
+    Nowhere,
+    /// To read this segment, a keyframe is looked for at the start of that one.
+    Looking { wanted: usize, at: usize },
+    /// Inside a recording.
+    At(Box<At>),
+}
+
+struct At {
+    transcript: Transcript,
+    /// The segment that is read, or would be next.
+    number: usize,
+    segment: Option<Rc<Segment>>,
+    /// The event in it, and how many of its bytes have been read.
+    event: usize,
+    within: usize,
 }
 
 impl Reading {
-    /// The lines that went during a segment; at the last one, those that still stand as well. `settle` as in
-    /// [`Transcript::settling`].
-    pub(super) fn lines<S: Source>(
+    /// Nothing is read yet. `settle` as in [`Transcript::settling`].
+    pub(super) fn new(settle: Duration) -> Self {
+        Self { settle, state: State::Nowhere }
+    }
+
+    /// Reads a segment as far as the budget reaches, and tells the lines that went during it; at the last one, those that
+    /// still stand as well. `true` when the segment has been read to its end.
+    pub(super) fn read<S: Source>(
         &mut self,
         replay: &mut Replay<S>,
-        segment: usize,
-        settle: Duration,
-    ) -> Vec<Line> {
-        let (mut from, mut transcript) = match self.under_way.take() {
-            Some((next, transcript)) if next == segment => (next, transcript),
-            _ => start(replay, segment, settle),
-        };
-        let last = segment + 1 >= replay.outline().spans.len();
-        let mut lines = Vec::new();
-        while from <= segment {
-            lines.clear();
-            let mut told = |line| lines.push(line);
-            let read = replay.source().segment(from).unwrap_or_default();
-            for event in &read.events {
-                match &event.payload {
-                    Payload::Output(bytes) | Payload::ErrorOutput(bytes) => {
-                        transcript.feed(event.time, bytes, &mut told)
+        wanted: usize,
+        budget: &mut Budget,
+        told: &mut impl FnMut(Line),
+    ) -> bool {
+        loop {
+            match &mut self.state {
+                State::At(at) if at.number == wanted || (at.segment.is_some() && at.number < wanted) => {
+                    let before = at.number < wanted;
+                    let done = at.read(replay, budget, &mut |line| {
+                        // What went before the segment that is wanted is somebody else's.
+                        if !before {
+                            told(line);
+                        }
+                    });
+                    if !done {
+                        return false;
                     }
-                    Payload::Resize { cols, rows } => transcript.resize(event.time, *cols, *rows, &mut told),
-                    _ => {}
+                    if !before {
+                        if at.number >= replay.outline().spans.len() {
+                            self.finish(replay, told);
+                        }
+                        return true;
+                    }
+                    if at.number < wanted {
+                        // On to the next one, without looking for a keyframe.
+                        at.open(replay, budget);
+                    }
                 }
+                State::Looking { wanted: of, at } if *of == wanted => {
+                    let from = *at;
+                    match keyframe(replay, from, budget) {
+                        Some((transcript, _)) => self.begin(transcript, from, replay, budget),
+                        None if from == 0 => {
+                            let transcript = blank(replay);
+                            self.begin(transcript, 0, replay, budget);
+                        }
+                        None => *at = from - 1,
+                    }
+                }
+                _ => self.state = State::Looking { wanted, at: wanted },
             }
-            from += 1;
+            if budget.is_spent() {
+                return false;
+            }
         }
-        if last {
-            let end = replay.outline().duration();
-            transcript.finish(end, &mut |line| lines.push(line));
-        } else {
-            self.under_way = Some((from, transcript));
-        }
-        lines
     }
-}
 
-impl Reading {
-    /// Ends here; gives the lines that still stand.
-    pub(super) fn close<S: Source>(&mut self, replay: &Replay<S>) -> Vec<Line> {
-        let mut lines = Vec::new();
-        if let Some((next, transcript)) = self.under_way.take() {
-            let span = next.checked_sub(1).and_then(|last| replay.outline().spans.get(last));
-            transcript.finish(span.map_or(Duration::ZERO, |span| span.end), &mut |line| lines.push(line));
+    fn begin<S: Source>(
+        &mut self,
+        mut transcript: Transcript,
+        number: usize,
+        replay: &mut Replay<S>,
+        budget: &mut Budget,
+    ) {
+        let (cols, rows) = replay.outline().size;
+        if cols == 0 || rows == 0 {
+            // Without a terminal, nothing turned a line feed into a new line (LNM).
+            transcript.feed(Duration::ZERO, b"\x1b[20h", &mut |_| {});
         }
-        lines
+        let transcript = transcript.settling(self.settle);
+        let mut at = At { transcript, number, segment: None, event: 0, within: 0 };
+        at.open(replay, budget);
+        self.state = State::At(Box::new(at));
+    }
+
+    /// Ends here; tells the lines that still stand.
+    pub(super) fn finish<S: Source>(&mut self, replay: &Replay<S>, told: &mut impl FnMut(Line)) {
+        if let State::At(at) = std::mem::replace(&mut self.state, State::Nowhere) {
+            let span = at.number.checked_sub(1).and_then(|last| replay.outline().spans.get(last));
+            at.transcript.finish(span.map_or(Duration::ZERO, |span| span.end), told);
+        }
     }
 
     /// What stands after the segments that have been read.
     fn standing(&self) -> Vec<Line> {
-        self.under_way.as_ref().map(|(_, transcript)| transcript.standing()).unwrap_or_default()
-    }
-}
-
-/// A transcript at the last segment, at or before this one, that begins with a keyframe.
-fn start<S: Source>(replay: &mut Replay<S>, segment: usize, settle: Duration) -> (usize, Transcript) {
-    let (cols, rows) = replay.outline().size;
-    let bare = cols == 0 || rows == 0;
-    let (from, mut transcript, time) = from_keyframe(replay, segment).unwrap_or_else(|| {
-        let (cols, rows) = if bare { NO_TERMINAL } else { (cols, rows) };
-        (0, Transcript::new(cols, rows), Duration::ZERO)
-    });
-    if bare {
-        // Without a terminal, nothing turned a line feed into a new line (LNM).
-        transcript.feed(time, b"\x1b[20h", &mut |_| {});
-    }
-    (from, transcript.settling(settle))
-}
-
-fn from_keyframe<S: Source>(replay: &mut Replay<S>, segment: usize) -> Option<(usize, Transcript, Duration)> {
-    for from in (1..=segment).rev() {
-        if !replay.outline().spans.get(from).is_some_and(|span| span.keyframe) {
-            continue;
+        match &self.state {
+            State::At(at) => at.transcript.standing(),
+            _ => Vec::new(),
         }
-        let read = replay.source().segment(from).unwrap_or_default();
-        for event in &read.events {
-            match &event.payload {
-                Payload::Keyframe(text) => {
-                    if let Some(transcript) = Transcript::restored(text, event.time) {
-                        return Some((from, transcript, event.time));
-                    }
-                }
-                // A keyframe after the first output is no beginning.
-                Payload::Output(_) | Payload::ErrorOutput(_) | Payload::Resize { .. } => break,
-                _ => {}
+    }
+}
+
+impl At {
+    fn open<S: Source>(&mut self, replay: &mut Replay<S>, budget: &mut Budget) {
+        self.segment = Some(replay.load(self.number, budget));
+        (self.event, self.within) = (0, 0);
+    }
+
+    /// Reads on in the segment; `true` at its end: the next one is then the one to read.
+    fn read<S: Source>(
+        &mut self,
+        replay: &mut Replay<S>,
+        budget: &mut Budget,
+        told: &mut impl FnMut(Line),
+    ) -> bool {
+        if self.segment.is_none() {
+            self.open(replay, budget);
+        }
+        let Some(segment) = self.segment.clone() else { return true };
+        while let Some(event) = segment.events.get(self.event) {
+            if budget.is_spent() {
+                return false;
             }
+            let before = self.transcript.terminal().spent();
+            let mut lines = 0u64;
+            let mut counted = |line: Line| {
+                lines = lines.saturating_add(LINE.0).saturating_add(LINE.1 * line.text.len() as u64);
+                told(line);
+            };
+            self.one(event, &mut counted);
+            let spent = self.transcript.terminal().spent().saturating_sub(before);
+            budget.charge(spent.saturating_add(lines).saturating_add(LINE.0));
+        }
+        self.number = self.number.saturating_add(1);
+        self.segment = None;
+        true
+    }
+
+    /// Reads an event, or a piece of it when it is large.
+    fn one(&mut self, event: &Event, told: &mut impl FnMut(Line)) {
+        match &event.payload {
+            Payload::Output(bytes) | Payload::ErrorOutput(bytes) => {
+                let rest = bytes.get(self.within..).unwrap_or_default();
+                let piece = rest.get(..PIECE).unwrap_or(rest);
+                self.transcript.feed(event.time, piece, told);
+                // Nobody asks for the terminal's events.
+                self.transcript.take_events();
+                self.within = self.within.saturating_add(piece.len());
+                if self.within < bytes.len() {
+                    return;
+                }
+            }
+            Payload::Resize { cols, rows } => self.transcript.resize(event.time, *cols, *rows, told),
+            _ => {}
+        }
+        (self.event, self.within) = (self.event.saturating_add(1), 0);
+    }
+}
+
+fn blank<S: Source>(replay: &Replay<S>) -> Transcript {
+    let (cols, rows) = replay.outline().size;
+    let (cols, rows) = if cols == 0 || rows == 0 { NO_TERMINAL } else { (cols, rows) };
+    Transcript::new(cols, rows)
+}
+
+/// The keyframe that a segment begins with, and its time.
+fn keyframe<S: Source>(
+    replay: &mut Replay<S>,
+    number: usize,
+    budget: &mut Budget,
+) -> Option<(Transcript, Duration)> {
+    /// What a keyframe may cost that is none.
+    const TRIED: u64 = 32 << 20;
+    budget.charge(1);
+    if number == 0 || !replay.outline().spans.get(number).is_some_and(|span| span.keyframe) {
+        return None;
+    }
+    let segment = replay.load(number, budget);
+    for event in &segment.events {
+        match &event.payload {
+            Payload::Keyframe(text) => {
+                let transcript = Transcript::restored(text, event.time);
+                budget.charge(if transcript.is_some() { 8 * text.len() as u64 } else { TRIED });
+                return transcript.map(|transcript| (transcript, event.time));
+            }
+            // A keyframe after the first output is no beginning.
+            Payload::Output(_) | Payload::ErrorOutput(_) | Payload::Resize { .. } => break,
+            _ => {}
         }
     }
     None
 }
 
 /// The transcript as it is leafed through: a window of lines around where the viewer is, in the order in which they came to
-/// stand.
+/// stand. What it takes to go somewhere is read in slices ([`Pages::work`]).
 pub(super) struct Pages {
     reading: Reading,
     /// Lines of the segments `first..next`, each with the segment during which it went.
@@ -116,10 +230,28 @@ pub(super) struct Pages {
     next: usize,
     /// The selected line.
     pub(super) selected: usize,
+    errand: Option<Errand>,
+    /// The segment before, while it is read.
+    before: Reading,
+    /// Lines of the segment that is being read, and their size in bytes.
+    gathered: (Vec<Line>, usize),
+}
+
+/// Where to go.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Errand {
+    /// To the line that stood there at a time.
+    Time(Duration),
+    /// So many lines on.
+    Move(isize),
+    /// To the last line.
+    End,
 }
 
 /// Lines kept; more are forgotten at the other end, a segment at a time.
 const KEPT: usize = 20_000;
+/// Most bytes of lines that are kept of a segment.
+const GATHERED: usize = 32 << 20;
 /// How long a row must have stood to be shown among the lines.
 const SETTLE: Duration = Duration::from_millis(100);
 /// The segment of lines that have not gone yet.
@@ -128,25 +260,22 @@ const STANDING: usize = usize::MAX;
 const FAR: isize = isize::MAX / 4;
 
 impl Pages {
-    /// Opened where the replay stands.
-    pub(super) fn new<S: Source>(replay: &mut Replay<S>) -> Self {
-        let mut pages = Self::at(replay, replay.place().segment);
-        let time = replay.time();
-        pages.selected = pages.lines.iter().rposition(|(_, line)| line.first <= time).unwrap_or(0);
-        pages
+    /// To be opened where the replay stands.
+    pub(super) fn new<S: Source>(replay: &Replay<S>) -> Self {
+        Self::at(replay.place().segment, Errand::Time(replay.time()))
     }
 
-    fn at<S: Source>(replay: &mut Replay<S>, segment: usize) -> Self {
-        let mut pages = Self {
-            reading: Reading::default(),
+    fn at(segment: usize, errand: Errand) -> Self {
+        Self {
+            reading: Reading::new(SETTLE),
             lines: Vec::new(),
             first: segment,
             next: segment,
             selected: 0,
-        };
-        pages.after(replay);
-        pages.selected = 0;
-        pages
+            errand: Some(errand),
+            before: Reading::new(SETTLE),
+            gathered: (Vec::new(), 0),
+        }
     }
 
     /// The lines in memory.
@@ -164,32 +293,76 @@ impl Pages {
         self.selected = line.min(self.lines.len().saturating_sub(1));
     }
 
-    /// Moves the selection, reading on where the lines end.
-    pub(super) fn go<S: Source>(&mut self, replay: &mut Replay<S>, by: isize) {
-        let count = replay.outline().spans.len();
+    /// Whether it still reads to come where it was sent.
+    pub(super) fn is_reading(&self) -> bool {
+        self.errand.is_some()
+    }
+
+    /// Sends the selection somewhere.
+    pub(super) fn go<S: Source>(&mut self, replay: &Replay<S>, by: isize) {
         if by <= -FAR {
-            *self = Self::at(replay, 0);
-            return;
+            *self = Self::at(0, Errand::Move(0));
+        } else if by >= FAR {
+            *self = Self::at(replay.outline().spans.len().saturating_sub(1), Errand::End);
+        } else {
+            self.errand = Some(match self.errand {
+                Some(Errand::Move(before)) => Errand::Move(before.saturating_add(by)),
+                // First things first: it has not come to where it was sent before.
+                Some(errand) => errand,
+                None => Errand::Move(by),
+            });
         }
-        if by >= FAR {
-            *self = Self::at(replay, count.saturating_sub(1));
-            return self.select(usize::MAX);
-        }
-        loop {
-            match self.selected.checked_add_signed(by) {
-                None if self.first > 0 => self.before(replay),
-                Some(wanted) if wanted >= self.lines.len() && self.next < count => self.after(replay),
-                wanted => return self.select(wanted.unwrap_or(0)),
+    }
+
+    /// Goes on, as far as the budget reaches.
+    pub(super) fn work<S: Source>(&mut self, replay: &mut Replay<S>, budget: &mut Budget) {
+        let count = replay.outline().spans.len().max(1);
+        while let Some(errand) = self.errand {
+            let unread = self.next == self.first;
+            let done = match errand {
+                _ if unread => {
+                    let read = self.after(replay, budget);
+                    self.selected = 0;
+                    read
+                }
+                Errand::Time(time) => {
+                    self.select(self.lines.iter().rposition(|(_, line)| line.first <= time).unwrap_or(0));
+                    self.errand = None;
+                    true
+                }
+                Errand::End => {
+                    self.select(usize::MAX);
+                    self.errand = None;
+                    true
+                }
+                Errand::Move(by) => match self.selected.checked_add_signed(by) {
+                    None if self.first > 0 => self.before(replay, budget),
+                    Some(wanted) if wanted >= self.lines.len() && self.next < count => {
+                        self.after(replay, budget)
+                    }
+                    wanted => {
+                        self.select(wanted.unwrap_or(0));
+                        self.errand = None;
+                        true
+                    }
+                },
+            };
+            if !done || budget.is_spent() {
+                return;
             }
         }
     }
 
-    /// Reads the next segment.
-    fn after<S: Source>(&mut self, replay: &mut Replay<S>) {
+    /// Reads the next segment; `true` when it has been read to its end.
+    fn after<S: Source>(&mut self, replay: &mut Replay<S>, budget: &mut Budget) -> bool {
+        let gathered = &mut self.gathered;
+        if !self.reading.read(replay, self.next, budget, &mut |line| gather(gathered, line)) {
+            return false;
+        }
         // What stood at the end of the window goes later, or still stands later: it is shown, and told anew.
         let selected = self.lines.get(self.selected).cloned();
         self.forget(STANDING);
-        let lines = self.reading.lines(replay, self.next, SETTLE);
+        let lines = std::mem::take(&mut self.gathered).0;
         self.insert(self.next, lines);
         let standing = self.reading.standing();
         self.insert(STANDING, standing);
@@ -199,19 +372,26 @@ impl Pages {
             self.forget(self.first);
             self.first += 1;
         }
+        true
     }
 
-    /// Reads the segment before.
-    fn before<S: Source>(&mut self, replay: &mut Replay<S>) {
+    /// Reads the segment before; `true` when it has been read to its end.
+    fn before<S: Source>(&mut self, replay: &mut Replay<S>, budget: &mut Budget) -> bool {
+        let gathered = &mut self.gathered;
+        if !self.before.read(replay, self.first - 1, budget, &mut |line| gather(gathered, line)) {
+            return false;
+        }
+        self.before = Reading::new(SETTLE);
+        let lines = std::mem::take(&mut self.gathered).0;
         self.first -= 1;
-        let lines = Reading::default().lines(replay, self.first, SETTLE);
         self.insert(self.first, lines);
         while self.lines.len() > KEPT && self.next > self.first + 1 {
             self.next -= 1;
             self.forget(self.next);
             self.forget(STANDING);
-            self.reading = Reading::default();
+            self.reading = Reading::new(SETTLE);
         }
+        true
     }
 
     /// Puts lines where they belong; what is selected stays selected.
@@ -238,6 +418,19 @@ impl Pages {
     }
 }
 
+/// Keeps a line, unless there are more of a segment than anybody can look at: then it is said.
+fn gather(gathered: &mut (Vec<Line>, usize), mut line: Line) {
+    let (lines, size) = gathered;
+    if *size > GATHERED {
+        return;
+    }
+    *size = size.saturating_add(size_of::<Line>()).saturating_add(line.text.len());
+    if *size > GATHERED {
+        line.text = "[more lines than can be shown; sealcast export --format text has them]".to_owned();
+    }
+    lines.push(line);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -260,29 +453,43 @@ mod tests {
         Replay::new(Memory::new((40, 5), None, events, bytes))
     }
 
+    /// Goes, in small slices.
+    fn go(pages: &mut Pages, replay: &mut Replay<Memory>, by: isize) {
+        pages.go(replay, by);
+        while pages.is_reading() {
+            pages.work(replay, &mut Budget::new(100));
+        }
+    }
+
+    fn opened(replay: &mut Replay<Memory>) -> Pages {
+        let mut pages = Pages::new(replay);
+        pages.work(replay, &mut Budget::endless());
+        pages
+    }
+
     #[test]
     fn every_line_is_met_once_going_down_and_going_up() {
         let mut replay = numbered(200, 100);
-        let mut pages = Pages::new(&mut replay);
+        let mut pages = opened(&mut replay);
         let mut down = vec![pages.line().unwrap().text.clone()];
         for _ in 0..199 {
-            pages.go(&mut replay, 1);
+            go(&mut pages, &mut replay, 1);
             down.push(pages.line().unwrap().text.clone());
         }
         let want: Vec<String> = (0..200).map(|n| format!("line {n}")).collect();
         assert_eq!(down, want);
         replay.seek(Duration::from_millis(150 * 200));
-        let mut pages = Pages::new(&mut replay);
+        let mut pages = opened(&mut replay);
         assert!(pages.line().unwrap().first <= Duration::from_millis(150 * 200));
         for _ in 0..200 {
-            pages.go(&mut replay, -1);
+            go(&mut pages, &mut replay, -1);
         }
         assert_eq!(pages.line().unwrap().text, "line 0");
-        pages.go(&mut replay, 1000);
+        go(&mut pages, &mut replay, 1000);
         assert_eq!(pages.line().unwrap().text, "line 199");
-        pages.go(&mut replay, isize::MIN / 2);
+        go(&mut pages, &mut replay, isize::MIN / 2);
         assert_eq!(pages.line().unwrap().text, "line 0");
-        pages.go(&mut replay, isize::MAX / 2);
+        go(&mut pages, &mut replay, isize::MAX / 2);
         assert_eq!(pages.line().unwrap().text, "line 199");
     }
 }

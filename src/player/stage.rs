@@ -20,6 +20,8 @@ use std::time::{Duration, Instant};
 
 /// Time between two frames while something moves.
 const FRAME: Duration = Duration::from_millis(33);
+/// How much of it is spent on what takes long.
+const WORK: Duration = Duration::from_millis(25);
 /// How often a signal or a word from outside is looked for while nothing moves.
 const REST: Duration = Duration::from_millis(100);
 
@@ -62,7 +64,8 @@ pub trait Host<S> {
     /// Finds the verdict on the recording that is watched anew, and sends it as a message.
     fn judge(&mut self);
 
-    /// Exports a range of the recording that is watched; gives one line that says where to.
+    /// Begins to export a range of the recording that is watched; gives one line that says so. How it ended comes as a
+    /// message.
     ///
     /// # Errors
     /// One line for people.
@@ -189,6 +192,12 @@ pub fn run<S: Source, W: Write>(
                 if !carry_out(effect, &mut scene, &mut waiting, host) {
                     return Ok(());
                 }
+            }
+        }
+        // What takes long goes on until the next frame is due, or somebody wants something.
+        if let Scene::Watching(app) = &mut scene {
+            while app.is_working() && before.elapsed() < WORK && !event::poll(Duration::ZERO)? {
+                app.update(Message::Work);
             }
         }
     }

@@ -1,17 +1,15 @@
 //! What a message makes of the state. No clock, no terminal, no file but what the source reads.
 
-use super::app::{App, Effect, Integrity, Mark, Message, Over, Pan, UNDO};
+use super::app::{App, Effect, Integrity, Mark, Message, Over, Pan, SLICE, UNDO};
 use super::find::{Finder, Pattern};
 use super::keymap::{self, Action};
 use super::pages::Pages;
 use super::prompt::{Prompt, Purpose, Typed};
 use super::times;
-use crate::replay::{Idle, Progress, Source, millis, scaled, stepped};
-use crossterm::event::{KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
+use crate::replay::{Budget, Idle, Progress, Source, millis, scaled, stepped};
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use std::time::Duration;
 
-/// Output replayed in one go, in bytes: some 20 ms.
-const PIECE: usize = 1 << 20;
 /// How often a running session is looked at.
 const REFRESH: Duration = Duration::from_millis(250);
 /// How long it is said that idle time was skipped.
@@ -23,7 +21,9 @@ impl<S: Source> App<S> {
     /// Takes a message; gives what is asked of the outside.
     pub fn update(&mut self, message: Message) -> Vec<Effect> {
         let mut effects = Vec::new();
+        self.budget = Budget::new(SLICE);
         match message {
+            Message::Work => self.work(),
             Message::Key(key) => {
                 self.note = None;
                 self.key(&key, &mut effects);
@@ -39,29 +39,28 @@ impl<S: Source> App<S> {
     }
 
     fn tick(&mut self, elapsed: Duration, effects: &mut Vec<Effect>) {
+        if !self.replay.underway() {
+            self.refresh(elapsed, effects);
+        }
+        self.work();
         if self.replay.underway() {
-            if self.replay.approach(PIECE) == Progress::Arrived {
-                self.replay.take_events();
-            }
             return;
         }
-        self.refresh(elapsed, effects);
-        if let Some(finder) = &mut self.finder
-            && !finder.is_done()
-        {
-            finder.step(&mut self.replay);
-        }
-        self.show_wanted();
         self.skipped = self
             .skipped
             .take()
             .filter(|(_, since)| *since < SAID)
-            .map(|(time, since)| (time, since + elapsed));
+            .map(|(time, since)| (time, since.saturating_add(elapsed)));
         if !self.playing {
-            self.replay.prefetch();
+            if !self.is_working() {
+                self.replay.prefetch();
+            }
             return;
         }
-        let played = self.replay.play(scaled(elapsed, self.speed), self.idle);
+        // What is searched meanwhile does not hold up the playing.
+        let mut budget = Budget::new(SLICE);
+        let played = self.replay.play_within(scaled(elapsed, self.speed), self.idle, &mut budget);
+        self.budget.charge(budget.spent());
         if played.skipped > Duration::ZERO {
             self.skipped = Some((played.skipped, Duration::ZERO));
         }
@@ -72,6 +71,28 @@ impl<S: Source> App<S> {
             self.replay.prefetch();
         }
         self.hear();
+    }
+
+    /// Goes on with what takes long: first with the way to where the viewer wants to be.
+    fn work(&mut self) {
+        if self.finder.as_ref().is_some_and(Finder::is_showing) {
+            if let Some(finder) = &mut self.finder {
+                finder.look(&mut self.replay, &mut self.budget);
+            }
+            self.replay.take_events();
+        } else if self.replay.underway() {
+            self.approach();
+        }
+        if self.replay.underway() || self.budget.is_spent() {
+            return;
+        }
+        if let Over::Transcript(pages) = &mut self.over {
+            pages.work(&mut self.replay, &mut self.budget);
+        }
+        if let Some(finder) = &mut self.finder {
+            finder.step(&mut self.replay, &mut self.budget);
+        }
+        self.show_wanted();
     }
 
     /// Notes what the program said to the terminal.
@@ -112,8 +133,7 @@ impl<S: Source> App<S> {
         match self.replay.refresh() {
             Ok(true) if self.follow => {
                 let end = self.replay.outline().duration();
-                self.replay.aim(end);
-                self.approach();
+                self.set_out(end);
             }
             Ok(_) => {}
             Err(error) => {
@@ -130,7 +150,7 @@ impl<S: Source> App<S> {
     }
 
     fn approach(&mut self) {
-        if self.replay.approach(PIECE) == Progress::Arrived {
+        if self.replay.approach(&mut self.budget) == Progress::Arrived {
             self.replay.take_events();
         }
     }
@@ -139,8 +159,20 @@ impl<S: Source> App<S> {
     pub(super) fn jump(&mut self, time: Duration) {
         self.remember();
         self.follow = false;
+        self.set_out(time);
+    }
+
+    /// Sets out for a time, and forgets where else it was going.
+    fn set_out(&mut self, time: Duration) {
+        self.leave_hit();
         self.replay.aim(time);
         self.approach();
+    }
+
+    fn leave_hit(&mut self) {
+        if let Some(finder) = &mut self.finder {
+            finder.leave();
+        }
     }
 
     fn remember(&mut self) {
@@ -180,7 +212,7 @@ impl<S: Source> App<S> {
     }
 
     /// Keys of an open list. `false` when the key means what it means elsewhere.
-    fn list_key(&mut self, key: &KeyEvent, effects: &mut Vec<Effect>) -> bool {
+    pub(super) fn list_key(&mut self, key: &KeyEvent, effects: &mut Vec<Effect>) -> bool {
         let page = isize::from(self.places.list.height.max(2) as i16) - 1;
         let by = match key.code {
             KeyCode::Down | KeyCode::Char('j') => 1,
@@ -210,7 +242,8 @@ impl<S: Source> App<S> {
                         self.playing = false;
                     }
                 } else {
-                    pages.go(&mut self.replay, by);
+                    pages.go(&self.replay, by);
+                    pages.work(&mut self.replay, &mut self.budget);
                     self.over = Over::Transcript(pages);
                 }
             }
@@ -280,12 +313,19 @@ impl<S: Source> App<S> {
             Action::FrameBack | Action::FrameForward => {
                 self.playing = false;
                 self.follow = false;
+                self.leave_hit();
                 let forward = action == Action::FrameForward;
-                let moved = if forward { self.replay.step_forward() } else { self.replay.step_back() };
-                if !moved {
-                    self.note = Some((if forward { "the end" } else { "the start" }.to_string(), false));
+                if forward {
+                    self.replay.aim_forward();
+                } else {
+                    self.replay.aim_back();
                 }
-                self.hear();
+                if self.replay.approach(&mut self.budget) == Progress::Arrived {
+                    if !self.replay.is_changed() {
+                        self.note = Some((if forward { "the end" } else { "the start" }.to_string(), false));
+                    }
+                    self.hear();
+                }
             }
             Action::Slower | Action::Faster => self.speed = stepped(self.speed, action == Action::Faster),
             Action::Normal => self.speed = 1.0,
@@ -327,15 +367,16 @@ impl<S: Source> App<S> {
                 let at = self.replay.outline().commands.partition_point(|command| command.start <= ms);
                 self.over = Over::Commands(at.saturating_sub(1));
             }
-            Action::Transcript => self.over = Over::Transcript(Box::new(Pages::new(&mut self.replay))),
+            Action::Transcript => {
+                let mut pages = Pages::new(&self.replay);
+                pages.work(&mut self.replay, &mut self.budget);
+                self.over = Over::Transcript(Box::new(pages));
+            }
             Action::Keystrokes => self.keystrokes = !self.keystrokes,
             Action::Mark => self.ask(Purpose::Mark, ""),
             Action::Marks => self.over = Over::Marks(0),
             Action::Undo => match self.undo.pop() {
-                Some(time) => {
-                    self.replay.aim(time);
-                    self.approach();
-                }
+                Some(time) => self.set_out(time),
                 None => self.note = Some(("no jump to undo".to_string(), false)),
             },
             Action::PanLeft | Action::PanRight | Action::PanUp | Action::PanDown => self.pan_by(action),
@@ -351,8 +392,7 @@ impl<S: Source> App<S> {
                 self.grows |= self.follow;
                 if self.follow {
                     self.remember();
-                    self.replay.aim(duration);
-                    self.approach();
+                    self.set_out(duration);
                     self.playing = true;
                     // Looked at on the next tick.
                     self.since_refresh = REFRESH;
@@ -487,6 +527,7 @@ impl<S: Source> App<S> {
         self.follow = false;
         if let Some(finder) = &mut self.finder {
             finder.show(&mut self.replay, index);
+            finder.look(&mut self.replay, &mut self.budget);
         }
         self.replay.take_events();
     }
@@ -496,49 +537,6 @@ impl<S: Source> App<S> {
         self.playing = false;
         self.go_to_hit(index);
     }
-
-    // The mouse.
-
-    fn mouse(&mut self, mouse: &MouseEvent) {
-        let inside = |area: ratatui::layout::Rect| area.contains((mouse.column, mouse.row).into());
-        match mouse.kind {
-            MouseEventKind::Down(MouseButton::Left) | MouseEventKind::Drag(MouseButton::Left)
-                if inside(self.places.timeline) =>
-            {
-                let area = self.places.timeline;
-                let part = f64::from(mouse.column - area.x) / f64::from((area.width.max(2)) - 1);
-                self.jump(self.replay.outline().duration().mul_f64(part));
-            }
-            MouseEventKind::Down(MouseButton::Left) if inside(self.places.list) => {
-                let row = self.places.first_row + usize::from(mouse.row - self.places.list.y);
-                match &mut self.over {
-                    Over::Hits(at) | Over::Marks(at) | Over::Commands(at) => *at = row,
-                    Over::Transcript(pages) => pages.select(row),
-                    _ => {}
-                }
-                self.list_key(&KeyEvent::new(KeyCode::Enter, KeyModifiers::NONE), &mut Vec::new());
-            }
-            MouseEventKind::Down(MouseButton::Left) if inside(self.places.commands) => {
-                let row = self.places.first_command + usize::from(mouse.row - self.places.commands.y);
-                if let Some(command) = self.replay.outline().commands.get(row) {
-                    let start = Duration::from_millis(command.start);
-                    self.jump(start);
-                }
-            }
-            MouseEventKind::ScrollDown | MouseEventKind::ScrollUp => {
-                let up = mouse.kind == MouseEventKind::ScrollUp;
-                if matches!(self.over, Over::None) {
-                    self.jump(shifted(self.replay.time(), Duration::from_secs(5), up));
-                } else {
-                    for _ in 0..3 {
-                        let code = if up { KeyCode::Up } else { KeyCode::Down };
-                        self.list_key(&KeyEvent::new(code, KeyModifiers::NONE), &mut Vec::new());
-                    }
-                }
-            }
-            _ => {}
-        }
-    }
 }
 
 /// A list position moved by some rows.
@@ -546,7 +544,7 @@ fn moved(at: usize, by: isize, count: usize) -> usize {
     at.saturating_add_signed(by).min(count.saturating_sub(1))
 }
 
-fn shifted(now: Duration, by: Duration, back: bool) -> Duration {
+pub(super) fn shifted(now: Duration, by: Duration, back: bool) -> Duration {
     if back { now.saturating_sub(by) } else { now.saturating_add(by) }
 }
 

@@ -1,10 +1,27 @@
 //! A recording file as a source: the index tells the outline, a segment is opened when it is looked at.
 
-use super::source::{Error, Outline, Segment, Source, Span};
+use super::source::{Error, Outline, Segment, Source, Span, label_of, size_of_event};
 use crate::cast::Anchor;
 use crate::container::{self, Cursor, Entry, Header, Opening, Reader};
 use std::io::{Read, Seek};
 use std::time::Duration;
+
+/// Most that is read of a segment, in bytes of memory. A recorder ends a segment at 1 MiB of output, whose events take a few
+/// times that: what is larger was not made by one.
+const SEGMENT: usize = 64 << 20;
+/// How much is read, in bytes of memory, to count segments that have no index entry; of the rest only the first event is
+/// looked at.
+const COUNTED: usize = 64 << 20;
+/// What looking at a segment costs at least, in the same measure.
+const GLANCE: usize = 4 << 10;
+/// Most segments that are looked at for that; those beyond are taken to be where the last one was.
+const GLANCED: usize = 4096;
+/// Most steps of activity that are kept of a segment; a writer makes 256.
+const STEPS: usize = 4096;
+/// Longest time that is believed, the longest interval of a cast: about 31 years.
+const LONGEST: u64 = 1_000_000_000_000;
+/// Most marks, gaps, resizes and clocks that are kept; more of a recording are left out of the timeline and of lists.
+const LISTED: usize = 100_000;
 
 /// A recording that has been unlocked.
 pub struct Recording<R> {
@@ -76,38 +93,58 @@ impl<R: Read + Seek> Recording<R> {
         }
         self.entries = self.reader.entries().len();
         self.outline = self.indexed.clone();
+        let mut left = COUNTED;
         for number in self.entries..self.reader.segments() {
-            // What cannot be read is an empty span; looking at it tells why.
-            let events = self.segment(number).map(|segment| segment.events).unwrap_or_default();
-            self.outline.count(&events);
+            if left > 0 {
+                // What cannot be read is an empty span; looking at it tells why.
+                let segment = self.segment(number).unwrap_or_default();
+                left = left.saturating_sub(segment.size().saturating_add(GLANCE));
+                self.outline.count(&segment.events);
+            } else {
+                let glanced = number.saturating_sub(self.entries) < GLANCED;
+                let start = if glanced { self.first_time(number) } else { None };
+                self.outline.pass(start);
+            }
         }
         self.outline.commands.sort_by_key(|command| command.start);
+    }
+
+    /// The time of a segment's first event.
+    fn first_time(&mut self, number: usize) -> Option<Duration> {
+        let mut cursor = Cursor::of_segment(&self.reader, number).ok()?;
+        Some(cursor.next(&mut self.reader).ok()??.time)
     }
 }
 
 /// Adds what an index entry tells.
 fn add(outline: &mut Outline, entry: &Entry) {
     let tally = &entry.tally;
-    let ms = Duration::from_millis;
+    // Times may be anything: whoever wrote the file may have lied. They are kept small enough to be reckoned with.
+    let ms = |at: u64| Duration::from_millis(at.min(LONGEST));
     outline.spans.push(Span {
         start: ms(tally.start),
         end: ms(tally.end),
-        activity: tally.activity.chars().map(|c| c.to_digit(36).unwrap_or(0) as u8).collect(),
+        activity: tally.activity.chars().take(STEPS).map(|c| c.to_digit(36).unwrap_or(0) as u8).collect(),
         step: ms(tally.step.max(1)),
         // Of what is not listed, anything may be there.
         keyframe: !tally.keyframes.is_empty() || tally.unlisted > 0,
     });
     outline.commands.extend(entry.commands.iter().cloned());
-    outline.resizes.extend(tally.resizes.iter().map(|(at, cols, rows)| (ms(*at), *cols, *rows)));
-    outline.marks.extend(tally.marks.iter().map(|(at, label)| (ms(*at), label.clone())));
-    outline.gaps.extend(tally.gaps.iter().map(|(at, gap)| (ms(*at), gap.clone())));
+    list(&mut outline.resizes, tally.resizes.iter().map(|(at, cols, rows)| (ms(*at), *cols, *rows)));
+    list(&mut outline.marks, tally.marks.iter().map(|(at, label)| (ms(*at), label_of(label))));
+    list(&mut outline.gaps, tally.gaps.iter().map(|(at, gap)| (ms(*at), gap.clone())));
     if tally.utc != 0 {
-        outline.anchors.push(Anchor { at: tally.start, utc: tally.utc, boot: 0 });
+        list(&mut outline.anchors, [Anchor { at: tally.start, utc: tally.utc, boot: 0 }].into_iter());
     }
     outline.withheld = outline.withheld.saturating_add(tally.withheld);
     outline.input = outline.input.saturating_add(tally.input);
     outline.lost = outline.lost.saturating_add(tally.lost);
     outline.exit = tally.exit.or(outline.exit);
+}
+
+/// Adds as much to a list as it may hold.
+fn list<T>(list: &mut Vec<T>, more: impl Iterator<Item = T>) {
+    list.extend(more.take(LISTED.saturating_sub(list.len())));
 }
 
 impl<R: Read + Seek> Source for Recording<R> {
@@ -118,9 +155,20 @@ impl<R: Read + Seek> Source for Recording<R> {
     fn segment(&mut self, number: usize) -> Result<Segment, Error> {
         let mut cursor = Cursor::of_segment(&self.reader, number).map_err(|e| told(&e))?;
         let mut segment = Segment::default();
+        let mut size = 0usize;
         loop {
             match cursor.next(&mut self.reader) {
-                Ok(Some(event)) => segment.events.push(event),
+                Ok(Some(event)) => {
+                    size = size.saturating_add(size_of_event(&event));
+                    if size > SEGMENT {
+                        let mib = SEGMENT >> 20;
+                        segment.fault = Some(Error(format!(
+                            "segment {number} is larger than {mib} MiB: its end is not shown"
+                        )));
+                        return Ok(segment);
+                    }
+                    segment.events.push(event);
+                }
                 Ok(None) => return Ok(segment),
                 Err(error) => {
                     segment.fault = Some(told(&error));
@@ -144,5 +192,26 @@ impl<R: Read + Seek> Source for Recording<R> {
             self.survey();
         }
         Ok(more)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::container::Tally;
+
+    #[test]
+    fn an_index_that_lies_is_kept_within_bounds() {
+        let mut tally = Tally::default();
+        (tally.start, tally.end, tally.step) = (u64::MAX, u64::MAX, u64::MAX);
+        tally.activity = "z".repeat(2 * STEPS);
+        tally.marks = vec![(u64::MAX, "m".repeat(1 << 20))];
+        tally.resizes = vec![(u64::MAX, 0, 0); LISTED + 5];
+        let mut outline = Outline::default();
+        add(&mut outline, &Entry { tally, ..Entry::default() });
+        let span = &outline.spans[0];
+        assert_eq!((span.activity.len(), outline.resizes.len()), (STEPS, LISTED));
+        assert!(span.step.checked_mul(STEPS as u32).and_then(|far| far.checked_add(span.start)).is_some());
+        assert!(outline.marks[0].1.len() < 1000 && outline.duration() <= Duration::from_millis(LONGEST));
     }
 }

@@ -25,6 +25,25 @@ pub struct Segment {
     pub fault: Option<Error>,
 }
 
+impl Segment {
+    /// What it takes in memory, about, in bytes.
+    pub fn size(&self) -> usize {
+        self.events.iter().map(size_of_event).fold(0, usize::saturating_add)
+    }
+}
+
+/// What an event takes in memory, about, in bytes.
+pub(super) fn size_of_event(event: &Event) -> usize {
+    let more = match &event.payload {
+        Payload::Output(bytes) | Payload::ErrorOutput(bytes) | Payload::Input(bytes) => bytes.len(),
+        Payload::Marker(text) | Payload::Keyframe(text) => text.len(),
+        Payload::Other { code, data } => code.len().saturating_add(data.len()),
+        Payload::Gap(gap) => gap.why.len().saturating_add(gap.note.len()).saturating_add(gap.of.len()),
+        Payload::Resize { .. } | Payload::Exit(_) | Payload::Anchor(_) | Payload::Withheld(_) => 0,
+    };
+    size_of::<Event>().saturating_add(more)
+}
+
 /// What is known of a segment without reading it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Span {
@@ -104,13 +123,27 @@ impl Outline {
         Some(Duration::from_millis(at.saturating_add(since)).min(self.duration()))
     }
 
+    /// A segment that is there and was not looked into, as number `spans.len()`; `start` is the time of its first event,
+    /// where that is known.
+    pub fn pass(&mut self, start: Option<Duration>) {
+        let end = self.spans.last().map_or(Duration::ZERO, |span| span.end);
+        let start = start.unwrap_or(end).max(end);
+        self.spans.push(Span {
+            start,
+            end: start,
+            step: Duration::from_secs(1),
+            keyframe: true,
+            ..Span::default()
+        });
+    }
+
     /// Counts a segment's events into the outline, as its number `spans.len()`.
     pub fn count(&mut self, events: &[Event]) {
         const STEP: Duration = Duration::from_secs(1);
         /// Steps kept for a segment; the rest of a longer one is one step.
         const STEPS: u64 = 4096;
         let (Some(first), Some(last)) = (events.first(), events.last()) else {
-            let at = self.duration();
+            let at = self.spans.last().map_or(Duration::ZERO, |span| span.end);
             return self.spans.push(Span { start: at, end: at, step: STEP, ..Span::default() });
         };
         let mut bytes: Vec<u64> = Vec::new();
@@ -127,7 +160,7 @@ impl Outline {
                 Payload::Input(data) => self.input += data.len() as u64,
                 Payload::Withheld(count) => self.withheld += u64::from(*count),
                 Payload::Resize { cols, rows } => self.resizes.push((event.time, *cols, *rows)),
-                Payload::Marker(label) => self.marks.push((event.time, label.clone())),
+                Payload::Marker(label) => self.marks.push((event.time, label_of(label))),
                 Payload::Gap(gap) => {
                     self.lost = self.lost.saturating_add(gap.count);
                     self.gaps.push((event.time, gap.clone()));
@@ -140,6 +173,15 @@ impl Outline {
         let activity = bytes.iter().map(|n| (u64::BITS - n.leading_zeros()) as u8).collect();
         let keyframe = events.iter().any(|event| matches!(event.payload, Payload::Keyframe(_)));
         self.spans.push(Span { start: first.time, end: last.time, activity, step: STEP, keyframe });
+    }
+}
+
+/// As much of a mark's label as is looked at.
+pub(super) fn label_of(label: &str) -> String {
+    const LONGEST: usize = 500;
+    match label.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", label.get(..end).unwrap_or_default()),
+        None => label.to_owned(),
     }
 }
 

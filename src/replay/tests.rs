@@ -1,7 +1,7 @@
 //! The screen by seek is the screen by replay from zero; time passes as it should.
 
 use super::*;
-use crate::cast::{Anchor, Command};
+use crate::cast::{Anchor, Command, Event, Payload};
 use crate::terminal::corpus::{Session, sessions, step};
 use proptest::prelude::*;
 
@@ -87,7 +87,7 @@ fn a_long_way_is_gone_in_pieces() {
     let mut replay = Replay::new(Memory::new((80, 24), None, events, 4096));
     replay.aim(ms(49_990));
     let mut pieces = 0;
-    while let Progress::Underway(at) = replay.approach(2000) {
+    while let Progress::Underway(at) = replay.approach(&mut Budget::new(2000)) {
         assert!(at < ms(49_990) && replay.underway());
         pieces += 1;
     }
@@ -104,7 +104,7 @@ fn without_keyframes_the_way_is_gone_once() {
     // Now there are keyframes of our own near every place.
     replay.aim(ms(100_000));
     let mut work = 1;
-    while replay.approach(OWN_EVERY / 8) != Progress::Arrived {
+    while replay.approach(&mut Budget::new(going::OWN_EVERY as u64 / 4)) != Progress::Arrived {
         work += 1;
     }
     assert!(work <= 9, "{work}");

@@ -1,7 +1,7 @@
 //! The list of recordings.
 
 use super::super::browser::{Browser, Row};
-use super::{bold, dim, prompt_line, reversed, text};
+use super::{beginning, bold, dim, prompt_line, reversed, text};
 use crate::text::escaped;
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
@@ -57,7 +57,7 @@ pub(in crate::player) fn browser(browser: &mut Browser, area: Rect, buffer: &mut
     let mut chosen = None;
     for (y, (n, index)) in (2..2 + height).zip(matching.iter().enumerate().skip(from)) {
         let Some(found) = browser.rows.get(*index) else { continue };
-        line(row(y), &|column| escaped((column.2)(found)).to_string(), Style::new());
+        line(row(y), &|column| escaped(beginning((column.2)(found))).to_string(), Style::new());
         if n == browser.selected {
             chosen = Some(row(y));
         }

@@ -3,7 +3,7 @@
 use super::super::app::{App, Over};
 use super::super::keymap;
 use super::super::times;
-use super::{bold, colored, dim, frame, reversed, text};
+use super::{beginning, bold, colored, dim, frame, reversed, text};
 use crate::replay::{Source, millis};
 use crate::terminal::Kind;
 use crate::text::escaped;
@@ -32,7 +32,8 @@ pub(super) fn draw<S: Source>(app: &mut App<S>, area: Rect, buffer: &mut Buffer)
     app.places.list = inner;
     app.places.first_row = first(selected.unwrap_or(0), count, inner.height);
     if count == 0 {
-        text(buffer, inner, 1, 0, "nothing here", dim());
+        let reading = matches!(&app.over, Over::Transcript(pages) if pages.is_reading());
+        text(buffer, inner, 1, 0, if reading { "reading…" } else { "nothing here" }, dim());
     }
     for (y, entry) in (0..inner.height).zip(entries) {
         let chosen = selected == Some(app.places.first_row + usize::from(y));
@@ -41,7 +42,7 @@ pub(super) fn draw<S: Source>(app: &mut App<S>, area: Rect, buffer: &mut Buffer)
             x = text(buffer, inner, x, y, &format!("{:>9}  ", times::tenths(time)), dim());
         }
         x = text(buffer, inner, x, y, &entry.tag, dim());
-        text(buffer, inner, x, y, &escaped(&entry.text).to_string(), entry.style);
+        text(buffer, inner, x, y, &escaped(beginning(&entry.text)).to_string(), entry.style);
         if chosen {
             buffer.set_style(Rect { y: inner.y + y, height: 1, ..inner }, reversed());
         }
@@ -80,7 +81,7 @@ fn contents<S: Source>(app: &App<S>, area: Rect) -> (String, Vec<Entry>, Option<
                     Kind::Cleared => "× ".to_string(),
                     Kind::Page(_) => "▣ ".to_string(),
                 },
-                text: line.text.clone(),
+                text: beginning(&line.text).to_string(),
                 style: match &app.finder {
                     Some(finder) if finder.pattern.is_in(&line.text) => colored(app.depth, Color::Yellow),
                     _ => plain,
@@ -94,7 +95,7 @@ fn contents<S: Source>(app: &App<S>, area: Rect) -> (String, Vec<Entry>, Option<
             let rows = hits.get(window(*selected, hits.len())).unwrap_or_default().iter().map(|hit| Entry {
                 time: Some(hit.first),
                 tag: if hit.page { "▣ ".to_string() } else { "  ".to_string() },
-                text: hit.text.clone(),
+                text: beginning(&hit.text).to_string(),
                 style: plain,
             });
             (
@@ -110,7 +111,7 @@ fn contents<S: Source>(app: &App<S>, area: Rect) -> (String, Vec<Entry>, Option<
                 |(time, note, own)| Entry {
                     time: Some(*time),
                     tag: if *own { "● ".to_string() } else { "recorded ".to_string() },
-                    text: note.clone(),
+                    text: beginning(note).to_string(),
                     style: plain,
                 },
             );
@@ -128,7 +129,7 @@ fn contents<S: Source>(app: &App<S>, area: Rect) -> (String, Vec<Entry>, Option<
                     Entry {
                         time: Some(Duration::from_millis(command.start)),
                         tag: exit_of(command.exit),
-                        text: command.text.clone(),
+                        text: beginning(&command.text).to_string(),
                         style: plain,
                     }
                 });
@@ -186,7 +187,7 @@ pub(super) fn command_pane<S: Source>(app: &mut App<S>, area: Rect, buffer: &mut
         );
         let flag = if command.flags.is_empty() { "" } else { "⚠ " };
         let x = text(buffer, inner, x, y, flag, colored(app.depth, Color::Yellow));
-        text(buffer, inner, x, y, &escaped(&command.text).to_string(), style);
+        text(buffer, inner, x, y, &escaped(beginning(&command.text)).to_string(), style);
     }
     app.places.commands = inner;
     app.places.first_command = from;

@@ -71,6 +71,13 @@ pub(super) fn colored(depth: Depth, color: Color) -> Style {
     if depth == Depth::Mono { bold() } else { Style::new().fg(color) }
 }
 
+/// As much of a text as can be in view at all: what a recording holds may be megabytes long.
+pub(super) fn beginning(text: &str) -> &str {
+    const LONGEST: usize = 4000;
+    let end = (0..=LONGEST.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
+    text.get(..end.unwrap_or(0)).unwrap_or_default()
+}
+
 /// Writes a line at a place inside an area, cut at its edge; gives the column after it.
 pub(super) fn text(buffer: &mut Buffer, area: Rect, x: u16, y: u16, line: &str, style: Style) -> u16 {
     if x >= area.width || y >= area.height {
@@ -134,7 +141,7 @@ fn header<S: Source>(app: &App<S>, area: Rect, buffer: &mut Buffer) {
     title.push(app.title.why.clone());
     title.retain(|part| !part.is_empty());
     let left = Rect { width: from.saturating_sub(1), ..area };
-    text(buffer, left, 1, 0, &escaped(&title.join(" · ")).to_string(), reversed());
+    text(buffer, left, 1, 0, &escaped(beginning(&title.join(" · "))).to_string(), reversed());
 }
 
 fn body_of<S: Source>(app: &mut App<S>, area: Rect, buffer: &mut Buffer) {
@@ -231,8 +238,8 @@ fn status<S: Source>(app: &App<S>, area: Rect, buffer: &mut Buffer) {
         (Idle::Logarithmic, _) => parts.push("idle squeezed".to_string()),
     }
     let (words, style) = match &app.note {
-        Some((note, true)) => (escaped(note).to_string(), colored(app.depth, Color::Red)),
-        Some((note, false)) => (escaped(note).to_string(), bold()),
+        Some((note, true)) => (escaped(beginning(note)).to_string(), colored(app.depth, Color::Red)),
+        Some((note, false)) => (escaped(beginning(note)).to_string(), bold()),
         None => (parts.join("   "), Style::new()),
     };
     // On the right stands what there is room for.

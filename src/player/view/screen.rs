@@ -48,7 +48,7 @@ pub(super) fn geometry<S: Source>(app: &App<S>, inner: Rect) -> String {
 fn draw<S: Source>(app: &App<S>, area: Rect, buffer: &mut Buffer) {
     let terminal = app.replay.terminal();
     if let Some(fault) = terminal.fault() {
-        let fault = crate::text::escaped(fault);
+        let fault = crate::text::escaped(super::beginning(fault));
         text(buffer, area, 0, 0, &format!("the emulator failed: {fault}"), Style::new());
         text(
             buffer,

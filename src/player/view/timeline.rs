@@ -29,7 +29,8 @@ pub(super) fn draw<S: Source>(app: &App<S>, area: Rect, buffer: &mut Buffer) {
     let mut activity = vec![0u8; area.width.into()];
     for span in &outline.spans {
         for (n, bits) in (0..).zip(&span.activity).filter(|(_, bits)| **bits > 0) {
-            let at = column(span.start + span.step * n, duration, area.width);
+            let at = span.step.saturating_mul(n).saturating_add(span.start);
+            let at = column(at, duration, area.width);
             if let Some(most) = activity.get_mut(usize::from(at)) {
                 *most = (*most).max(*bits);
             }
@@ -60,7 +61,8 @@ pub(super) fn draw<S: Source>(app: &App<S>, area: Rect, buffer: &mut Buffer) {
     for hit in app.finder.iter().flat_map(|finder| &finder.hits) {
         put(at(hit.first), "◆", colored(app.depth, Color::Yellow));
     }
-    for (time, ..) in app.all_marks() {
+    let own = app.marks.iter().map(|mark| Duration::from_millis(mark.at));
+    for time in outline.marks.iter().map(|(time, _)| *time).chain(own) {
         put(at(time), "●", colored(app.depth, Color::Green));
     }
     let here = at(app.replay.time());
