@@ -2,18 +2,35 @@
 //!
 //! Format: BTF, <https://docs.kernel.org/bpf/btf.html>. Only what is needed to find the offset of a member by name is
 //! understood. The bytes come from the kernel, but every length is checked all the same.
+//!
+//! They are several megabytes, of which a few hundred bytes are wanted, and a recorder is to be small: so they are read
+//! twice from end to end through a small buffer, once for the names and once for the types, and what is kept is where the
+//! wanted names are and where every sixty-fourth type is.
 
 use std::collections::HashMap;
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 
 const MAGIC: u16 = 0xeb9f;
+/// Bytes of the file's header that are read.
+const HEADER: usize = 24;
 const STRUCT: u32 = 4;
 const UNION: u32 = 5;
+/// Bytes of a type before what its kind adds.
+const COMMON: usize = 12;
+/// Bytes of a member of a structure.
+const MEMBER: usize = 12;
 /// Members inside members inside members: no kernel nests them deeper.
 const MAX_DEPTH: u32 = 8;
+/// Of how many types the place of one is kept.
+const STRIDE: u32 = 64;
+/// The kernel gives no more than a page at once.
+const BUFFER: usize = 4096;
 
 /// Why an offset is not known.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum BtfError {
+    /// It cannot be read, and why.
+    Unreadable(String),
     /// Not BTF, or cut short.
     Malformed(&'static str),
     /// The kernel has no such member, or keeps it in a way that is not understood.
@@ -23,6 +40,7 @@ pub(super) enum BtfError {
 impl std::fmt::Display for BtfError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
+            Self::Unreadable(why) => write!(f, "cannot read the kernel's type information: {why}"),
             Self::Malformed(what) => write!(f, "the kernel's type information is not readable: {what}"),
             Self::Missing(what) => write!(f, "this kernel has no `{what}`"),
         }
@@ -31,67 +49,103 @@ impl std::fmt::Display for BtfError {
 
 impl std::error::Error for BtfError {}
 
-/// The kernel's types.
-pub(super) struct Btf<'a> {
-    strings: &'a [u8],
-    /// Each type's bytes from its header on; index 0 is `void`.
-    types: Vec<&'a [u8]>,
-    structs: HashMap<&'a [u8], u32>,
+impl From<io::Error> for BtfError {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::UnexpectedEof => Self::Malformed("cut short"),
+            _ => Self::Unreadable(error.to_string()),
+        }
+    }
 }
 
-struct Member<'a> {
-    name: &'a [u8],
+/// Offsets in bytes of members, each given as its structure and `member` or `member.member`; unnamed structures and unions
+/// are looked into. `source` is the whole of the type information, from its beginning.
+///
+/// # Errors
+/// The first member that is not known, or what is wrong with the type information.
+pub(super) fn offsets<const N: usize>(
+    source: impl Read + Seek,
+    wanted: [(&str, &str); N],
+) -> Result<[i32; N], BtfError> {
+    let mut btf = Btf::read(source, &wanted)?;
+    let mut found = [0; N];
+    for (offset, (name, path)) in found.iter_mut().zip(wanted) {
+        *offset = btf.offset(name, path)?;
+    }
+    Ok(found)
+}
+
+/// The kernel's types, as far as they are kept.
+struct Btf<'a, R> {
+    source: BufReader<R>,
+    /// The wanted names, by where they are among the strings.
+    names: HashMap<u32, &'a str>,
+    /// Where in the source the first of every [`STRIDE`] types begins; types are numbered from 1.
+    places: Vec<u64>,
+    /// How many types there are, `void` included, which has the number 0 and no bytes.
+    count: u32,
+    /// The wanted structures, by their names.
+    structs: HashMap<&'a str, u32>,
+}
+
+/// A type's name, what it is, and how long.
+struct Head {
+    name: u32,
+    info: u32,
+    /// Bytes that follow.
+    more: usize,
+    /// What it refers to, or its size.
+    kind: u32,
+}
+
+struct Member {
     kind: u32,
     bits: u32,
 }
 
-impl<'a> Btf<'a> {
-    pub(super) fn parse(bytes: &'a [u8]) -> Result<Self, BtfError> {
-        let short = BtfError::Malformed("cut short");
-        let magic = bytes.get(..2).ok_or(short.clone())?;
-        if magic != MAGIC.to_ne_bytes() {
+impl<'a, R: Read + Seek> Btf<'a, R> {
+    fn read(source: R, wanted: &[(&'a str, &'a str)]) -> Result<Self, BtfError> {
+        let mut source = BufReader::with_capacity(BUFFER, source);
+        let mut header = [0; HEADER];
+        source.read_exact(&mut header)?;
+        if header[..2] != MAGIC.to_ne_bytes() {
             return Err(BtfError::Malformed("no BTF header"));
         }
-        let header = word(bytes, 4).ok_or(short.clone())? as usize;
-        let section = |offset: usize, length: usize| -> Option<&'a [u8]> {
-            let begin = header.checked_add(word(bytes, offset)? as usize)?;
-            bytes.get(begin..begin.checked_add(word(bytes, length)? as usize)?)
-        };
-        let all = section(8, 12).ok_or(short.clone())?;
-        let strings = section(16, 20).ok_or(short.clone())?;
-        let mut btf = Self { strings, types: vec![&[]], structs: HashMap::new() };
-        let mut rest = all;
-        while !rest.is_empty() {
-            let info = word(rest, 4).ok_or(short.clone())?;
-            let count = (info & 0xffff) as usize;
-            let more = match (info >> 24) & 0x1f {
-                1 | 14 | 17 => 4,
-                3 => 12,
-                STRUCT | UNION | 15 | 19 => count * 12,
-                6 | 13 => count * 8,
-                2 | 7..=12 | 16 | 18 => 0,
-                _ => return Err(BtfError::Malformed("a type of an unknown kind")),
-            };
-            let size = 12 + more;
-            let this = rest.get(..size).ok_or(short.clone())?;
-            let number = u32::try_from(btf.types.len()).map_err(|_| BtfError::Malformed("too many types"))?;
-            if (info >> 24) & 0x1f == STRUCT && count > 0 {
-                let name = btf.string(word(this, 0).unwrap_or_default());
-                btf.structs.entry(name).or_insert(number);
+        let at = |place| u64::from(word(&header, place));
+        let (types, strings) = ((at(4) + at(8), at(12)), (at(4) + at(16), at(20)));
+
+        source.seek(SeekFrom::Start(strings.0))?;
+        let names = find_names(&mut source, strings.1, wanted)?;
+        source.seek(SeekFrom::Start(types.0))?;
+        let mut btf = Self { source, names, places: Vec::new(), count: 1, structs: HashMap::new() };
+        let (mut place, end) = (types.0, types.0 + types.1);
+        while place < end {
+            if (btf.count - 1).is_multiple_of(STRIDE) {
+                btf.places.push(place);
             }
-            btf.types.push(this);
-            rest = rest.get(size..).unwrap_or_default();
+            let head = btf.head()?;
+            if head.is(STRUCT)
+                && head.members() > 0
+                && let Some(name) = btf.names.get(&head.name)
+            {
+                btf.structs.entry(name).or_insert(btf.count);
+            }
+            btf.skip(head.more)?;
+            place += (COMMON + head.more) as u64;
+            btf.count = btf.count.checked_add(1).ok_or(BtfError::Malformed("too many types"))?;
+        }
+        if place > end {
+            return Err(BtfError::Malformed("cut short"));
         }
         Ok(btf)
     }
 
-    /// Offset in bytes of a member, as `struct` and `member.member`; unnamed structures and unions are looked into.
-    pub(super) fn offset(&self, name: &str, path: &str) -> Result<i32, BtfError> {
+    fn offset(&mut self, name: &str, path: &str) -> Result<i32, BtfError> {
         let missing = || BtfError::Missing(format!("{name}.{path}"));
-        let mut kind = *self.structs.get(name.as_bytes()).ok_or_else(missing)?;
+        let mut kind = *self.structs.get(name).ok_or_else(missing)?;
         let mut bits = 0_u32;
         for part in path.split('.') {
-            let member = self.member(kind, part.as_bytes(), 0).ok_or_else(missing)?;
+            let member = self.member(kind, part, 0)?.ok_or_else(missing)?;
             bits = bits.checked_add(member.bits).ok_or_else(missing)?;
             kind = member.kind;
         }
@@ -101,51 +155,126 @@ impl<'a> Btf<'a> {
         i32::try_from(bits / 8).map_err(|_| missing())
     }
 
-    fn member(&self, kind: u32, name: &[u8], depth: u32) -> Option<Member<'a>> {
-        let this = self.types.get(self.resolve(kind)? as usize)?;
-        let info = word(this, 4)?;
-        if depth > MAX_DEPTH || !matches!((info >> 24) & 0x1f, STRUCT | UNION) {
-            return None;
+    fn member(&mut self, kind: u32, name: &str, depth: u32) -> Result<Option<Member>, BtfError> {
+        let Some(head) = self.resolved(kind)? else { return Ok(None) };
+        if depth > MAX_DEPTH || !(head.is(STRUCT) || head.is(UNION)) {
+            return Ok(None);
         }
-        for index in 0..(info & 0xffff) as usize {
-            let at = 12 + index * 12;
+        // At most 65,535 members.
+        let mut members = vec![0; head.more];
+        self.source.read_exact(&mut members)?;
+        for this in members.chunks_exact(MEMBER) {
             // With the kind flag the upper eight bits are the width of a bit field.
-            let raw = word(this, at + 8)?;
-            let bits = if info >> 31 == 1 { raw & 0x00ff_ffff } else { raw };
-            let member = Member { name: self.string(word(this, at)?), kind: word(this, at + 4)?, bits };
-            if member.name == name {
-                return Some(member);
+            let raw = word(this, 8);
+            let bits = if head.info >> 31 == 1 { raw & 0x00ff_ffff } else { raw };
+            let (named, kind) = (word(this, 0), word(this, 4));
+            if self.names.get(&named) == Some(&name) {
+                return Ok(Some(Member { kind, bits }));
             }
-            if member.name.is_empty()
-                && let Some(inner) = self.member(member.kind, name, depth + 1)
+            // The first string is the empty one.
+            if named == 0
+                && let Some(inner) = self.member(kind, name, depth + 1)?
             {
-                return Some(Member { bits: inner.bits.checked_add(bits)?, ..inner });
+                return Ok(inner.bits.checked_add(bits).map(|bits| Member { bits, ..inner }));
             }
         }
-        None
+        Ok(None)
     }
 
-    /// Through names and qualifiers to what they stand for.
-    fn resolve(&self, kind: u32) -> Option<u32> {
+    /// Through names and qualifiers to what they stand for; the source is then behind its head.
+    fn resolved(&mut self, kind: u32) -> Result<Option<Head>, BtfError> {
         let mut kind = kind;
         for _ in 0..MAX_DEPTH {
-            let this = self.types.get(kind as usize)?;
-            match (word(this, 4)? >> 24) & 0x1f {
-                8..=11 | 18 => kind = word(this, 8)?,
-                _ => return Some(kind),
+            let Some(head) = self.go_to(kind)? else { return Ok(None) };
+            match head.info >> 24 & 0x1f {
+                8..=11 | 18 => kind = head.kind,
+                _ => return Ok(Some(head)),
             }
         }
-        None
+        Ok(None)
     }
 
-    fn string(&self, offset: u32) -> &'a [u8] {
-        let rest = self.strings.get(offset as usize..).unwrap_or_default();
-        rest.split(|b| *b == 0).next().unwrap_or_default()
+    /// The head of a type; the source is then behind it.
+    fn go_to(&mut self, number: u32) -> Result<Option<Head>, BtfError> {
+        let Some(before) = number.checked_sub(1).filter(|_| number < self.count) else { return Ok(None) };
+        let Some(place) = self.places.get((before / STRIDE) as usize) else { return Ok(None) };
+        self.source.seek(SeekFrom::Start(*place))?;
+        for _ in 0..before % STRIDE {
+            let head = self.head()?;
+            self.skip(head.more)?;
+        }
+        Ok(Some(self.head()?))
+    }
+
+    fn head(&mut self) -> Result<Head, BtfError> {
+        let mut bytes = [0; COMMON];
+        self.source.read_exact(&mut bytes)?;
+        let info = word(&bytes, 4);
+        let count = (info & 0xffff) as usize;
+        let more = match info >> 24 & 0x1f {
+            1 | 14 | 17 => 4,
+            3 => 12,
+            STRUCT | UNION | 15 | 19 => count * MEMBER,
+            6 | 13 => count * 8,
+            2 | 7..=12 | 16 | 18 => 0,
+            _ => return Err(BtfError::Malformed("a type of an unknown kind")),
+        };
+        Ok(Head { name: word(&bytes, 0), info, more, kind: word(&bytes, 8) })
+    }
+
+    fn skip(&mut self, bytes: usize) -> Result<(), BtfError> {
+        let skipped = io::copy(&mut (&mut self.source).take(bytes as u64), &mut io::sink())?;
+        if skipped == bytes as u64 { Ok(()) } else { Err(BtfError::Malformed("cut short")) }
     }
 }
 
-fn word(bytes: &[u8], at: usize) -> Option<u32> {
-    bytes.get(at..)?.first_chunk().map(|word| u32::from_ne_bytes(*word))
+impl Head {
+    fn is(&self, kind: u32) -> bool {
+        self.info >> 24 & 0x1f == kind
+    }
+
+    fn members(&self) -> u32 {
+        self.info & 0xffff
+    }
+}
+
+/// Where among the strings, `length` bytes from here on, the wanted names are.
+fn find_names<'a>(
+    source: &mut impl BufRead,
+    length: u64,
+    wanted: &[(&'a str, &'a str)],
+) -> Result<HashMap<u32, &'a str>, BtfError> {
+    let mut words: Vec<&str> =
+        wanted.iter().flat_map(|(name, path)| path.split('.').chain([*name])).collect();
+    words.sort_unstable();
+    words.dedup();
+    let mut names = HashMap::new();
+    let mut source = source.take(length);
+    let (mut place, mut string) = (0_u64, Vec::new());
+    loop {
+        string.clear();
+        let taken = source.read_until(0, &mut string)?;
+        if taken == 0 {
+            break;
+        }
+        // Every string ends in a zero byte.
+        if string.pop() != Some(0) {
+            return Err(BtfError::Malformed("cut short"));
+        }
+        if let Ok(index) = words.binary_search_by(|word| word.as_bytes().cmp(&string)) {
+            names.insert(
+                u32::try_from(place).map_err(|_| BtfError::Malformed("too many names"))?,
+                words[index],
+            );
+        }
+        place += taken as u64;
+    }
+    if place < length { Err(BtfError::Malformed("cut short")) } else { Ok(names) }
+}
+
+/// The word at a place; 0 behind the end, which no caller looks at.
+fn word(bytes: &[u8], at: usize) -> u32 {
+    bytes.get(at..).and_then(|rest| rest.first_chunk()).map_or(0, |word| u32::from_ne_bytes(*word))
 }
 
 #[cfg(test)]
@@ -154,6 +283,11 @@ mod tests {
 
     /// struct dentry { int a; union { struct { long name; } q; const struct q d_name; }; } and struct q { long len, name; }
     fn sample() -> Vec<u8> {
+        behind(0)
+    }
+
+    /// The same behind as many other types.
+    fn behind(others: u32) -> Vec<u8> {
         let strings = b"\0dentry\0a\0q\0name\0d_name\0len\0";
         let at = |name: &str| {
             let all = format!("\0{name}\0");
@@ -161,11 +295,15 @@ mod tests {
         };
         let mut types: Vec<u32> = Vec::new();
         let head = |kind: u32, members: u32| kind << 24 | members;
+        for _ in 0..others {
+            types.extend([0, head(1, 0), 4, 32]);
+        }
+        let kind = |number: u32| number + others;
         types.extend([0, head(1, 0), 8, 64]); // 1: long
-        types.extend([at("q"), head(STRUCT, 2), 16, at("len"), 1, 0, at("name"), 1, 64]); // 2: struct q
-        types.extend([0, head(10, 0), 2]); // 3: const struct q
-        types.extend([0, head(UNION, 1), 16, at("d_name"), 3, 0]); // 4: the union
-        types.extend([at("dentry"), head(STRUCT, 2), 24, at("a"), 1, 0, 0, 4, 64]); // 5
+        types.extend([at("q"), head(STRUCT, 2), 16, at("len"), kind(1), 0, at("name"), kind(1), 64]); // 2: struct q
+        types.extend([0, head(10, 0), kind(2)]); // 3: const struct q
+        types.extend([0, head(UNION, 1), 16, at("d_name"), kind(3), 0]); // 4: the union
+        types.extend([at("dentry"), head(STRUCT, 2), 24, at("a"), kind(1), 0, 0, kind(4), 64]); // 5
         let body: Vec<u8> = types.iter().flat_map(|w| w.to_ne_bytes()).collect();
         let length = u32::try_from(body.len()).unwrap();
         let mut out = MAGIC.to_ne_bytes().to_vec();
@@ -178,30 +316,55 @@ mod tests {
         out
     }
 
+    fn offset(bytes: &[u8], name: &str, path: &str) -> Result<i32, BtfError> {
+        offsets(io::Cursor::new(bytes), [(name, path)]).map(|[offset]| offset)
+    }
+
     #[test]
     fn members_are_found_through_unnamed_unions_and_qualifiers() {
         let bytes = sample();
-        let btf = Btf::parse(&bytes).unwrap();
-        assert_eq!(btf.offset("dentry", "a"), Ok(0));
-        assert_eq!(btf.offset("dentry", "d_name.name"), Ok(16));
-        assert_eq!(btf.offset("dentry", "no"), Err(BtfError::Missing("dentry.no".into())));
-        assert_eq!(btf.offset("no", "a"), Err(BtfError::Missing("no.a".into())));
+        let wanted = [("dentry", "a"), ("dentry", "d_name.name"), ("q", "name")];
+        assert_eq!(offsets(io::Cursor::new(&bytes), wanted), Ok([0, 16, 8]));
+        assert_eq!(offset(&bytes, "dentry", "no"), Err(BtfError::Missing("dentry.no".into())));
+        assert_eq!(offset(&bytes, "no", "a"), Err(BtfError::Missing("no.a".into())));
+        // A name that is there, but is no structure's.
+        assert_eq!(offset(&bytes, "len", "a"), Err(BtfError::Missing("len.a".into())));
+    }
+
+    #[test]
+    fn a_type_behind_many_others_is_found() {
+        for others in [0, 1, 62, 63, 64, 65, 200] {
+            let bytes = behind(others);
+            assert_eq!(offset(&bytes, "dentry", "d_name.name"), Ok(16), "behind {others}");
+        }
     }
 
     #[test]
     fn what_is_cut_short_is_refused_wherever_it_is_cut() {
         let bytes = sample();
         for length in 0..bytes.len() {
-            assert!(Btf::parse(&bytes[..length]).is_err(), "{length}");
+            assert!(offset(&bytes[..length], "dentry", "a").is_err(), "{length}");
+        }
+    }
+
+    #[test]
+    fn no_changed_byte_makes_it_fail_unexpectedly() {
+        let bytes = behind(100);
+        for place in 0..bytes.len() {
+            for value in [0, 1, 4, 10, 0x7f, 0xff] {
+                let mut bytes = bytes.clone();
+                bytes[place] = value;
+                // Whatever it says, it says it, and soon.
+                let _ = offset(&bytes, "dentry", "d_name.name");
+            }
         }
     }
 
     #[test]
     fn the_running_kernel_is_understood() {
-        let Ok(bytes) = std::fs::read("/sys/kernel/btf/vmlinux") else { return };
-        let btf = Btf::parse(&bytes).unwrap();
-        for (name, path) in [("task_struct", "tgid"), ("mm_struct", "arg_start"), ("dentry", "d_name.name")] {
-            assert!(btf.offset(name, path).unwrap() > 0, "{name}.{path}");
-        }
+        let Ok(file) = std::fs::File::open("/sys/kernel/btf/vmlinux") else { return };
+        let wanted = [("task_struct", "tgid"), ("mm_struct", "arg_start"), ("dentry", "d_name.name")];
+        let found = offsets(file, wanted).unwrap();
+        assert!(found.iter().all(|offset| *offset > 0), "{found:?}");
     }
 }

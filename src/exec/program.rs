@@ -9,8 +9,9 @@
 //! really lies, outside of any chroot.
 
 use super::assembler::{Assembler, Cond, Helper, Label, Reg, Reg::*, Size::*};
-use super::btf::{Btf, BtfError};
+use super::btf::{self, BtfError};
 use crate::sys::bpf::{Insn, Map, RingBuffer};
+use std::io::{Read, Seek};
 
 /// Bytes before the names.
 pub(super) const HEADER: i32 = 56;
@@ -75,6 +76,7 @@ pub(super) struct Maps<'a> {
 }
 
 /// Offsets of the fields that are read, in the running kernel.
+#[derive(Default)]
 struct Fields {
     tgid: i32,
     pid: i32,
@@ -106,44 +108,53 @@ struct Fields {
 }
 
 impl Fields {
-    fn find(btf: &Btf) -> Result<Self, BtfError> {
-        let task = |path| btf.offset("task_struct", path);
-        let signal = |path| btf.offset("signal_struct", path);
-        Ok(Self {
-            tgid: task("tgid")?,
-            pid: task("pid")?,
-            real_parent: task("real_parent")?,
-            mm: task("mm")?,
-            cred: task("cred")?,
-            fs: task("fs")?,
-            exit_code: task("exit_code")?,
-            signal: task("signal")?,
-            live: signal("live")?,
-            signal_flags: signal("flags")?,
-            group_exit_code: signal("group_exit_code")?,
-            uid: btf.offset("cred", "uid")?,
-            euid: btf.offset("cred", "euid")?,
-            pwd_mount: btf.offset("fs_struct", "pwd.mnt")?,
-            pwd_dentry: btf.offset("fs_struct", "pwd.dentry")?,
-            exe: btf.offset("mm_struct", "exe_file")?,
-            exe_mount: btf.offset("file", "f_path.mnt")?,
-            exe_dentry: btf.offset("file", "f_path.dentry")?,
-            arg_start: btf.offset("mm_struct", "arg_start")?,
-            arg_end: btf.offset("mm_struct", "arg_end")?,
-            parent: btf.offset("dentry", "d_parent")?,
-            name: btf.offset("dentry", "d_name.name")?,
-            hashed: btf.offset("dentry", "d_hash.pprev")?,
-            mount_root: btf.offset("vfsmount", "mnt_root")?,
-            mount: btf.offset("mount", "mnt")?,
-            mount_parent: btf.offset("mount", "mnt_parent")?,
-            mount_point: btf.offset("mount", "mnt_mountpoint")?,
-        })
+    fn find(types: impl Read + Seek) -> Result<Self, BtfError> {
+        let mut fields = Self::default();
+        let wanted = fields.table();
+        let found = btf::offsets(types, wanted.each_ref().map(|(name, path, _)| (*name, *path)))?;
+        for ((_, _, field), offset) in wanted.into_iter().zip(found) {
+            *field = offset;
+        }
+        Ok(fields)
+    }
+
+    /// Every field with the structure it is in and its path there.
+    fn table(&mut self) -> [(&'static str, &'static str, &mut i32); 27] {
+        [
+            ("task_struct", "tgid", &mut self.tgid),
+            ("task_struct", "pid", &mut self.pid),
+            ("task_struct", "real_parent", &mut self.real_parent),
+            ("task_struct", "mm", &mut self.mm),
+            ("task_struct", "cred", &mut self.cred),
+            ("task_struct", "fs", &mut self.fs),
+            ("task_struct", "exit_code", &mut self.exit_code),
+            ("task_struct", "signal", &mut self.signal),
+            ("signal_struct", "live", &mut self.live),
+            ("signal_struct", "flags", &mut self.signal_flags),
+            ("signal_struct", "group_exit_code", &mut self.group_exit_code),
+            ("cred", "uid", &mut self.uid),
+            ("cred", "euid", &mut self.euid),
+            ("fs_struct", "pwd.mnt", &mut self.pwd_mount),
+            ("fs_struct", "pwd.dentry", &mut self.pwd_dentry),
+            ("mm_struct", "exe_file", &mut self.exe),
+            ("file", "f_path.mnt", &mut self.exe_mount),
+            ("file", "f_path.dentry", &mut self.exe_dentry),
+            ("mm_struct", "arg_start", &mut self.arg_start),
+            ("mm_struct", "arg_end", &mut self.arg_end),
+            ("dentry", "d_parent", &mut self.parent),
+            ("dentry", "d_name.name", &mut self.name),
+            ("dentry", "d_hash.pprev", &mut self.hashed),
+            ("vfsmount", "mnt_root", &mut self.mount_root),
+            ("mount", "mnt", &mut self.mount),
+            ("mount", "mnt_parent", &mut self.mount_parent),
+            ("mount", "mnt_mountpoint", &mut self.mount_point),
+        ]
     }
 }
 
-/// The programs for fork, exec and exit.
-pub(super) fn write(btf: &Btf, maps: &Maps) -> Result<[Vec<Insn>; 3], BtfError> {
-    let fields = Fields::find(btf)?;
+/// The programs for fork, exec and exit, for the kernel whose types are given (see [`btf::offsets`]).
+pub(super) fn write(types: impl Read + Seek, maps: &Maps) -> Result<[Vec<Insn>; 3], BtfError> {
+    let fields = Fields::find(types)?;
     let new = || Writer { asm: Assembler::default(), fields: &fields, maps };
     let (mut fork, mut exec, mut exit) = (new(), new(), new());
     fork.fork();

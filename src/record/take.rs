@@ -146,6 +146,7 @@ pub fn take(order: Order, fit: Box<Fit<'_>>) -> Result<Taken, Error> {
     // Neither the secret half of the signing key nor what the start left behind is needed any more.
     drop((recipients, period));
     sys::memory::trim();
+    sys::memory::release_code();
     // The loop starts its own clock within a millisecond of this.
     let origin = sys::clock::monotonic();
     let (feed, intake) = queue::bounded(QUEUE).map_err(|e| Error::Session(e.into()))?;

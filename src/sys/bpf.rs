@@ -221,6 +221,9 @@ pub fn attach(tracepoint: &CStr, name: &str, code: &[Insn]) -> Result<Attached> 
 }
 
 /// The reading end of a ring buffer.
+///
+/// The kernel offers the data twice in a row, so that no record is cut in two. It is mapped once here, and a record that
+/// goes over the end is put together from both: what is mapped counts as our memory, used or not.
 pub struct RingBuffer {
     map: Map,
     size: usize,
@@ -262,7 +265,7 @@ impl RingBuffer {
             }
         };
         let consumer = mapped(page, libc::PROT_READ | libc::PROT_WRITE, 0)?;
-        match mapped(page + 2 * size, libc::PROT_READ, page) {
+        match mapped(page + size, libc::PROT_READ, page) {
             Ok(producer) => Ok(Self { map, size, page, consumer, producer }),
             Err(error) => {
                 // SAFETY: mapped above, and not used any more.
@@ -283,6 +286,26 @@ impl RingBuffer {
         unsafe { (&*self.consumer.cast::<AtomicU64>(), &*self.producer.cast::<AtomicU64>()) }
     }
 
+    /// Where the data begins.
+    fn data(&self) -> *const u8 {
+        // SAFETY: one page after the producer's beginning, still inside that mapping.
+        unsafe { self.producer.cast::<u8>().add(self.page) }
+    }
+
+    /// Appends `length` bytes from `at` on, going on at the beginning where the data ends.
+    fn copy(&self, at: usize, length: usize, to: &mut Vec<u8>) {
+        for (from, count) in pieces(at, length, self.size) {
+            to.reserve(count);
+            // SAFETY: the range ends inside the data, `size` bytes that are mapped as long as `self` lives, and there is room
+            // for it. The kernel writes elsewhere; whoever else does can make the bytes wrong, not more.
+            unsafe {
+                let end = to.as_mut_ptr().add(to.len());
+                std::ptr::copy_nonoverlapping(self.data().add(from), end, count);
+                to.set_len(to.len() + count);
+            }
+        }
+    }
+
     /// Gives every finished record to `each`, copied: another process with rights over the map could change it meanwhile.
     /// False when the positions make no sense (somebody meddled with them): everything up to now is then skipped.
     pub fn read(&mut self, mut each: impl FnMut(&[u8])) -> bool {
@@ -299,10 +322,9 @@ impl RingBuffer {
                 return false;
             }
             let at = usize::try_from(begin).unwrap_or(0) & (self.size - 1);
-            // SAFETY: data begins one page after the producer's; `at` is below its size and a multiple of 8.
-            let record = unsafe { self.producer.cast::<u8>().add(self.page + at) };
-            // SAFETY: aligned, inside the mapping, and written by the kernel atomically.
-            let length = unsafe { &*record.cast::<AtomicU32>() }.load(Ordering::Acquire);
+            // SAFETY: data begins one page after the producer's and is `size` long; `at` is below that and a multiple of 8.
+            // The length is aligned, and written by the kernel atomically.
+            let length = unsafe { &*self.data().add(at).cast::<AtomicU32>() }.load(Ordering::Acquire);
             if length & BUSY != 0 {
                 return true;
             }
@@ -313,19 +335,21 @@ impl RingBuffer {
             }
             if length & DISCARDED == 0 {
                 copy.clear();
-                copy.reserve(size);
-                // SAFETY: the data is mapped twice in a row, so a record that begins below `size` lies inside even when it
-                // wraps; `copy` has room for it.
-                unsafe {
-                    std::ptr::copy_nonoverlapping(record.add(RECORD_HEADER), copy.as_mut_ptr(), size);
-                    copy.set_len(size);
-                }
+                self.copy((at + RECORD_HEADER) & (self.size - 1), size, &mut copy);
                 each(&copy);
             }
             let next = (size + RECORD_HEADER).next_multiple_of(8) as u64;
             self.positions().0.store(begin.wrapping_add(next), Ordering::Release);
         }
     }
+}
+
+/// Where `length` bytes from `at` on lie in a ring of `size` bytes: place and length before and after its end. Never more than
+/// the ring holds.
+fn pieces(at: usize, length: usize, size: usize) -> [(usize, usize); 2] {
+    let at = at.min(size);
+    let before = length.min(size - at);
+    [(at, before), (0, (length - before).min(at))]
 }
 
 impl AsFd for RingBuffer {
@@ -339,7 +363,25 @@ impl Drop for RingBuffer {
         // SAFETY: mapped in `new` with these lengths; nothing refers to them after this.
         unsafe {
             libc::munmap(self.consumer, self.page);
-            libc::munmap(self.producer, self.page + 2 * self.size);
+            libc::munmap(self.producer, self.page + self.size);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::pieces;
+
+    #[test]
+    fn what_goes_over_the_end_of_a_ring_goes_on_at_its_beginning() {
+        assert_eq!(pieces(8, 8, 32), [(8, 8), (0, 0)]);
+        assert_eq!(pieces(24, 8, 32), [(24, 8), (0, 0)]);
+        assert_eq!(pieces(24, 20, 32), [(24, 8), (0, 12)]);
+        assert_eq!(pieces(0, 32, 32), [(0, 32), (0, 0)]);
+        // Nothing that is asked for leads out of it.
+        for (at, length) in [(24, 64), (32, 64), (99, 64), (0, usize::MAX)] {
+            let found = pieces(at, length, 32);
+            assert!(found.iter().all(|(from, count)| from + count <= 32), "{at}, {length}: {found:?}");
         }
     }
 }

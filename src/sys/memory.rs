@@ -61,6 +61,46 @@ pub fn trim() {
     }
 }
 
+/// Lets go of the program's own code and constants: what is used from now on is read in again from the kernel's cache, the
+/// rest is no longer counted as ours. A recorder's start runs through most of the program, a session through little of it.
+///
+/// What a debugger has put into the code is lost, as is any lock on it (it is never written to swap).
+pub fn release_code() {
+    // SAFETY: the callback is called with valid entries, during this call only, and takes what is documented.
+    unsafe { libc::dl_iterate_phdr(Some(release_segments), std::ptr::null_mut()) };
+}
+
+/// For [`release_code`]: the first entry is the program itself, and there it stops.
+unsafe extern "C" fn release_segments(
+    entry: *mut libc::dl_phdr_info,
+    _: libc::size_t,
+    _: *mut libc::c_void,
+) -> libc::c_int {
+    // SAFETY: the caller, `dl_iterate_phdr`, gives a valid entry with that many program headers.
+    let (base, headers) = unsafe {
+        let entry = &*entry;
+        (entry.dlpi_addr as usize, std::slice::from_raw_parts(entry.dlpi_phdr, entry.dlpi_phnum.into()))
+    };
+    // SAFETY: takes a number only.
+    let page = usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(4096);
+    for header in headers.iter().filter(|header| header.p_type == libc::PT_LOAD) {
+        if header.p_flags & libc::PF_W != 0 {
+            continue;
+        }
+        let begin = (base + header.p_vaddr as usize).next_multiple_of(page);
+        let end = (base + header.p_vaddr as usize + header.p_memsz as usize) / page * page;
+        if begin < end {
+            // SAFETY: the pages belong to a segment that is mapped from the program's file and never written to: what they
+            // hold is there again at the next access.
+            unsafe {
+                libc::munlock(begin as *const libc::c_void, end - begin);
+                libc::madvise(begin as *mut libc::c_void, end - begin, libc::MADV_DONTNEED);
+            }
+        }
+    }
+    1
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -74,6 +114,15 @@ mod tests {
         // SAFETY: the capacity is at least six, and was just filled with zeros.
         unsafe { buffer.set_len(6) };
         assert_eq!(buffer, [0; 6]);
+    }
+
+    #[test]
+    fn code_that_was_let_go_still_runs() {
+        let text = "constants are there again, too".repeat(3);
+        for _ in 0..3 {
+            release_code();
+            assert_eq!("constants are there again, too".repeat(3), text);
+        }
     }
 
     #[test]
