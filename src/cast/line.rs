@@ -13,6 +13,9 @@ use std::time::Duration;
 
 /// The longest line that is read: a keyframe of the largest screen is far below it.
 pub const MAX_LINE: usize = 8 << 20;
+/// The most bytes of output or input that one line holds; more are cut into lines of the same time. A control character
+/// takes six bytes in JSON, so a line of nothing else still is below [`MAX_LINE`].
+pub const MAX_BYTES: usize = 1 << 20;
 /// The longest interval that is read, in seconds (about 31 years).
 const MAX_INTERVAL: f64 = 1e9;
 /// A valid run shorter than this between invalid bytes travels with them: a line of its own would cost more.
@@ -75,8 +78,10 @@ impl Encoder {
         self.written
     }
 
-    /// Appends the lines of `event`, each ended by `\n`. Time never goes backwards: an earlier event is written at
-    /// the time of the one before it.
+    /// Appends the lines of `event`, each ended by `\n`: one, or several where output or input is not all UTF-8 or has more
+    /// than [`MAX_BYTES`]. Time never goes backwards: an earlier event is written at the time of the one before it.
+    ///
+    /// Text that is not output or input is never cut: a marker or a keyframe of more than [`MAX_LINE`] would not be read.
     pub fn encode(&mut self, event: &Event, out: &mut Vec<u8>) {
         match &event.payload {
             Payload::Output(bytes) => self.bytes(event.time, 'o', bytes, out),
@@ -102,6 +107,17 @@ impl Encoder {
     fn bytes(&mut self, time: Duration, code: char, bytes: &[u8], out: &mut Vec<u8>) {
         let mut buffer = [0; 4];
         let code_text: &str = code.encode_utf8(&mut buffer);
+        let mut rest = bytes;
+        while rest.len() > MAX_BYTES {
+            let (piece, after) = rest.split_at(border(rest, MAX_BYTES));
+            self.piece(time, code_text, piece, out);
+            rest = after;
+        }
+        self.piece(time, code_text, rest, out);
+    }
+
+    /// At most [`MAX_BYTES`].
+    fn piece(&mut self, time: Duration, code_text: &str, bytes: &[u8], out: &mut Vec<u8>) {
         if let Ok(text) = std::str::from_utf8(bytes) {
             return self.text(time, code_text, text, out);
         }
@@ -157,6 +173,12 @@ pub fn push_seconds(ms: u64, out: &mut Vec<u8>) {
 pub fn push_string(text: &str, out: &mut Vec<u8>) {
     // Writing a string to a Vec cannot fail.
     let _ = serde_json::to_writer(&mut *out, text);
+}
+
+/// Where to cut so that at most `most` bytes come before, and no character is cut in two; what is no UTF-8 is cut anywhere.
+fn border(bytes: &[u8], most: usize) -> usize {
+    let begins = |at: &usize| bytes.get(*at).is_none_or(|byte| byte & 0xc0 != 0x80);
+    (most.saturating_sub(3)..=most).rev().find(begins).unwrap_or(most)
 }
 
 enum Run<'a> {
@@ -344,6 +366,24 @@ mod tests {
             String::from_utf8(text).unwrap(),
             "[1.5,\"o\",\"a\\\"\\u001b\"]\n[0.012,\"b\",\"o:/w==\"]\n[0,\"x\",\"3\"]\n"
         );
+    }
+
+    #[test]
+    fn what_is_too_long_for_a_line_is_several_of_the_same_time() {
+        let marks = "é€🦀".repeat(MAX_BYTES / 4);
+        for bytes in [vec![0x1b; MAX_BYTES * 2 + 1], marks.into_bytes(), vec![0xbf; MAX_BYTES + 1]] {
+            let (first, last) = (Payload::Output(bytes.clone()), Payload::Output(b"!".to_vec()));
+            let time = Duration::from_millis(1500);
+            let text = lines(&[Event::new(time, first), Event::new(time * 2, last)]);
+            let events = read(&text);
+            let longest = text.split(|b| *b == b'\n').map(<[u8]>::len).max().unwrap();
+            assert!(events.len() > 2 && longest < MAX_LINE, "{} lines, {longest} bytes", events.len());
+            assert_eq!(output_of(&events), [&bytes[..], b"!"].concat());
+            assert!(events[..events.len() - 1].iter().all(|event| event.time == time));
+            assert_eq!(events.last().unwrap().time, time * 2);
+            // No character of a text is cut in two: there are no lines of bytes.
+            assert!(bytes[0] == 0xbf || !text.windows(4).any(|four| four == b",\"b\""));
+        }
     }
 
     #[test]
