@@ -8,15 +8,20 @@ use crate::container::{Cursor, Reader};
 use crate::crypto::identity::Identities;
 use crate::crypto::known_keys::KnownKeys;
 use crate::error::{Context as _, Error, Kind, Result};
+use crate::search::audit::{Lie, audit};
 use crate::store::{Found, is_running, seal};
 use serde_json::json;
+use std::fmt;
 use std::fs::File;
 use std::path::PathBuf;
 
+/// Most differences between index and content that are told of one recording.
+const MOST_LIES: usize = 100;
+
 /// Check that recordings are what was written
 ///
-/// Needs no identity: signatures cover every byte. With one, the content is checked as well. Without REC, all recordings
-/// of the store. Exit status: 0 all intact (or still running), 1 altered or incomplete, 2 could not be checked.
+/// Needs no identity: signatures cover every byte. With one, the content is read as well, and index, filters and keyframes
+/// are compared with what it showed. Without REC, all recordings of the store. Exit status: 0 all intact (or still running), 1 altered or incomplete, 2 could not be checked.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The recordings: paths, beginnings of ids, `last`, `last~2`
@@ -42,6 +47,8 @@ pub(super) struct Judged {
     pub(super) detail: String,
     /// Whether the content was checked, too.
     content: bool,
+    /// What the index says and the content does not, in words.
+    lies: Vec<String>,
     report: Report,
 }
 
@@ -140,7 +147,7 @@ pub(super) fn judge(
         Ok(seal::Access::Index) => {
             judged.detail.push_str("; content not checked: the key opens the index only")
         }
-        Err(seal::UnlockError::Container(error)) => judged.alter(&error),
+        Err(seal::UnlockError::Container(error)) => judged.alter(error),
         Err(error) if must_open => return Err(Error::from(error).while_doing(name(found))),
         Err(_) => {}
     }
@@ -160,8 +167,27 @@ fn check_content(context: &Context, reader: &mut Reader<&File>, judged: &mut Jud
             {
                 judged.detail.push_str(&format!(", the last at {}", clock(last)));
             }
+            check_index(context, reader, judged);
         }
-        Err(error) => judged.alter(&error),
+        Err(error) => judged.alter(error),
+    }
+}
+
+/// Draws everything as the recorder did, and compares index, filters and keyframes with what was shown.
+fn check_index(context: &Context, reader: &mut Reader<&File>, judged: &mut Judged) {
+    let mut progress = context.console.progress("checking the index", reader.segments() as u64);
+    let lies = audit(reader, MOST_LIES, |segment| progress.at(segment as u64));
+    drop(progress);
+    match lies {
+        Ok(lies) => {
+            judged.lies = lies.iter().map(Lie::to_string).collect();
+            match lies.as_slice() {
+                [] => {}
+                [lie] => judged.alter(lie),
+                [lie, more @ ..] => judged.alter(format!("{lie} (and {} more)", more.len())),
+            }
+        }
+        Err(error) => judged.alter(error),
     }
 }
 
@@ -177,9 +203,9 @@ fn last_time(reader: &mut Reader<&File>) -> Option<u64> {
 
 impl Judged {
     /// The signatures are good, and yet the content is not what it should be: whoever could open it made it so.
-    fn alter(&mut self, error: &crate::container::Error) {
+    fn alter(&mut self, what: impl fmt::Display) {
         self.word = "altered";
-        self.detail = format!("signed, but the content is wrong: {error}");
+        self.detail = format!("signed, but the content is wrong: {what}");
     }
 }
 
@@ -219,7 +245,7 @@ pub(super) fn describe(report: Report, running: bool) -> Judged {
             format!("consistent, but signed by {signer}: not a key that is trusted for this host"),
         ),
     };
-    Judged { word, detail, content: false, report }
+    Judged { word, detail, content: false, lies: Vec::new(), report }
 }
 
 fn extent(report: &Report) -> String {
@@ -253,5 +279,6 @@ fn json_of(found: &Found, judged: &Judged) -> serde_json::Value {
         "signer": signer,
         "trusted": trusted,
         "content_checked": judged.content,
+        "index_lies": judged.lies,
     })
 }

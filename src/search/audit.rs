@@ -1,13 +1,26 @@
-//! Whether filters and keyframes say what the content says.
+//! Whether filters, keyframes and commands say what the content says.
 //!
 //! A reader believes them to save work; who checks a recording does not. Everything is read from the start, as the recorder
-//! read it: a filter that denies what was shown, or a keyframe that is another screen than the one before it, is found.
+//! read it: a filter that denies what was shown, or a keyframe that is another screen than the one before it, is found. So is
+//! a command that the index has from the shell and the shell did not tell of, or the other way about: what the shell tells
+//! stands among the events. Refuses to judge what the content cannot tell: the kernel's trace, and lines that were inferred
+//! from the screen.
 
 use super::reading::{Step, events};
+use crate::cast::{Command, Source};
 use crate::container::filter::Filter;
-use crate::container::{Error, Reader};
+use crate::container::{Entry, Error, Reader};
+use crate::shell::marks::Mark;
+use crate::shell::said::Said;
 use crate::terminal::{Line, Shown, Typed};
+use std::collections::BTreeMap;
+use std::fmt;
 use std::io::{Read, Seek};
+use std::time::Duration;
+
+/// How far a command's time and that of the event that told of it may lie apart, milliseconds: one is cut off, the other
+/// rounded so that the sum is right.
+const SLACK: u64 = 3;
 
 /// Something that the index or a keyframe says and the content does not.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,25 +37,65 @@ pub enum Lie {
         /// Number of the segment.
         segment: usize,
     },
+    /// The index has a command from the shell, of which the shell did not tell.
+    Command {
+        /// Its start, milliseconds since the start of the session.
+        start: u64,
+        /// Its text, from the recording.
+        text: String,
+    },
+    /// The shell told of a command, and the index has none.
+    NoCommand {
+        /// When, milliseconds since the start of the session.
+        start: u64,
+        /// Its text, from the recording.
+        text: String,
+    },
 }
 
-/// Reads a recording whose content is unlocked and tells the first lie of each segment, at most `most`.
+impl fmt::Display for Lie {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = |text: &str| crate::text::escaped(&text.chars().take(60).collect::<String>()).to_string();
+        match self {
+            Self::Filter { segment, line } => {
+                write!(f, "the filter of segment {segment} denies what it showed: {}", text(line))
+            }
+            Self::Keyframe { segment } => {
+                write!(f, "the keyframe of segment {segment} is not the screen that stood there")
+            }
+            Self::Command { text: of, .. } => {
+                write!(f, "the index has a command that was not run: {}", text(of))
+            }
+            Self::NoCommand { text: of, .. } => {
+                write!(f, "the index does not have a command that was run: {}", text(of))
+            }
+        }
+    }
+}
+
+/// Reads a recording whose content is unlocked and tells the first lie of each segment, then those about commands, at most
+/// `most`. `progress` is given the number of the segment that is begun.
 ///
 /// # Errors
 /// The content cannot be read.
-pub fn audit<R: Read + Seek>(reader: &mut Reader<R>, most: usize) -> Result<Vec<Lie>, Error> {
+pub fn audit<R: Read + Seek>(
+    reader: &mut Reader<R>,
+    most: usize,
+    mut progress: impl FnMut(usize),
+) -> Result<Vec<Lie>, Error> {
     let cast = &reader.opening()?.cast;
     let size = (cast.term.cols, cast.term.rows);
     let filters: Vec<Vec<u8>> = reader.entries().iter().map(|entry| entry.filter.clone()).collect();
+    let mut told = Told::default();
     let mut lies: Vec<Lie> = Vec::new();
     let mut check = |segment: usize, line: &str| {
         let denied = filters
             .get(segment)
             .and_then(|bytes| Filter::read(bytes))
             .is_some_and(|filter| !filter.may_hold_text(line));
-        let told =
+        let known =
             lies.iter().rev().any(|lie| matches!(lie, Lie::Filter { segment: of, .. } if *of == segment));
-        if denied && !told {
+        if denied && !known {
             lies.push(Lie::Filter { segment, line: line.to_owned() });
         }
     };
@@ -56,6 +109,7 @@ pub fn audit<R: Read + Seek>(reader: &mut Reader<R>, most: usize) -> Result<Vec<
             Step::Segment => {
                 typed.finish(&mut |line| check(segment.unwrap_or(0), &line.text));
                 segment = Some(segment.map_or(0, |number| number + 1));
+                progress(segment.unwrap_or(0));
             }
             Step::Keyframe(text, time) => {
                 let number = segment.unwrap_or(0);
@@ -70,6 +124,9 @@ pub fn audit<R: Read + Seek>(reader: &mut Reader<R>, most: usize) -> Result<Vec<
             }
             Step::Event(event) => {
                 let number = segment.unwrap_or(0);
+                if let Some(said) = Said::of(&event.payload) {
+                    told.hear(event.time, said);
+                }
                 shown.event(event, &mut |line| check(number, &line.text));
                 typed.event(event, &mut |line| check(number, &line.text));
             }
@@ -78,6 +135,62 @@ pub fn audit<R: Read + Seek>(reader: &mut Reader<R>, most: usize) -> Result<Vec<
     })?;
     shown.finish(&mut |line| check(segment.unwrap_or(0), &line.text));
     lies.extend(keyframes);
+    let integration = reader.opening()?.meta.in_force.get("shell-integration");
+    let marks = integration.is_some_and(|shell| shell != "off" && !shell.starts_with("none"));
+    lies.extend(told.compare(reader.entries(), marks && reader.is_closed()));
     lies.truncate(most);
     Ok(lies)
+}
+
+/// The commands of which the shell told, by time.
+#[derive(Default)]
+struct Told {
+    starts: BTreeMap<u64, Vec<String>>,
+}
+
+impl Told {
+    fn hear(&mut self, time: Duration, said: Said) {
+        if let Said::Mark(Mark::Start(start)) = said
+            && let Some(text) = start.text
+        {
+            let ms = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+            self.starts.entry(ms).or_default().push(text);
+        }
+    }
+
+    /// `whole`: whatever the shell told of should be in the index.
+    fn compare(self, entries: &[Entry], whole: bool) -> Vec<Lie> {
+        let commands = || entries.iter().flat_map(|entry| &entry.commands);
+        let forged = commands().filter(|command| command.source == Source::Shell && !self.has(command));
+        let mut lies: Vec<Lie> = forged
+            .map(|command| Lie::Command { start: command.start, text: command.text.clone() })
+            .collect();
+        // What did not fit says so.
+        if whole && !commands().any(|c| c.flags.iter().any(|flag| flag.starts_with("left-out:"))) {
+            let mut starts: Vec<u64> = commands().map(|command| command.start).collect();
+            starts.sort_unstable();
+            let begins = |ms: u64| {
+                let from = starts.partition_point(|start| *start < ms.saturating_sub(SLACK));
+                starts.get(from).is_some_and(|start| *start <= ms.saturating_add(SLACK))
+            };
+            // One line that holds several commands is one entry, under the text of the line.
+            let runs = |ms: u64, text: &str| {
+                let until = ms.saturating_add(SLACK);
+                let spans = |c: &&Command| c.start <= until && c.end.is_none_or(|end| end >= ms);
+                commands().filter(spans).any(|command| command.text == text)
+            };
+            for (ms, texts) in &self.starts {
+                let missing = texts.iter().filter(|text| !begins(*ms) && !runs(*ms, text));
+                lies.extend(missing.map(|text| Lie::NoCommand { start: *ms, text: text.clone() }));
+            }
+        }
+        lies
+    }
+
+    /// Whether the shell told of this command when it began.
+    fn has(&self, command: &Command) -> bool {
+        self.starts
+            .range(command.start.saturating_sub(SLACK)..=command.start.saturating_add(SLACK))
+            .any(|(_, texts)| texts.contains(&command.text))
+    }
 }

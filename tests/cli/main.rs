@@ -2,6 +2,7 @@
 #![allow(clippy::print_stderr, clippy::unwrap_used)]
 
 mod bad_input;
+mod forged;
 mod keys;
 mod players;
 mod reading;

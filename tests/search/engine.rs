@@ -1,8 +1,10 @@
 use crate::corpus::{Session, sessions};
 use crate::made::{Made, Plan, output};
-use sealcast::cast::{Command, Event, Payload};
+use sealcast::cast::{Command, Event, Payload, Source};
 use sealcast::container::{Header, Meta, Reader};
 use sealcast::search::{Field, Fields, Options, Query, Style};
+use sealcast::shell::marks::{Mark, Start};
+use sealcast::shell::said::Said;
 use sealcast::terminal::Terminal;
 use std::time::Duration;
 
@@ -339,7 +341,7 @@ fn filters_and_keyframes_that_lie_are_found_and_honest_ones_are_not() {
         let recording = made.add(plan);
         let mut reader = Reader::open(recording.open().unwrap()).unwrap();
         made.opener.open_content(&mut reader).unwrap();
-        audit(&mut reader, 100).unwrap()
+        audit(&mut reader, 100, |_| ()).unwrap()
     };
     assert_eq!(lies(Plan::new(session.size, &session.events)), []);
     // A filter that denies everything.
@@ -349,4 +351,31 @@ fn filters_and_keyframes_that_lie_are_found_and_honest_ones_are_not() {
     assert!(found.len() >= 3 && found.iter().all(|lie| matches!(lie, Lie::Filter { .. })), "{found:?}");
     let found = lies(Plan { drawn: "forged", ..Plan::new(session.size, &session.events) });
     assert!(found.iter().any(|lie| matches!(lie, Lie::Keyframe { .. })), "{found:?}");
+    // Commands of which the shell told, with integration in force.
+    let start = |ms, text: &str| {
+        let mark = Mark::Start(Start { text: Some(text.into()), ..Start::default() });
+        Event::new(Duration::from_millis(ms), Said::Mark(mark).payload())
+    };
+    let events = [output(0, "$ "), start(1000, "ls"), start(2000, "id"), output(3000, "end")];
+    let ran = |start, text: &str| Command {
+        text: text.into(),
+        start,
+        end: Some(start + 900),
+        source: Source::Shell,
+        ..Command::default()
+    };
+    for (commands, shell, expected) in [
+        (vec![ran(1000, "ls"), ran(1999, "id")], "bash", vec![]),
+        (vec![ran(1000, "ls")], "bash", vec![Lie::NoCommand { start: 2000, text: "id".into() }]),
+        (vec![ran(1000, "ls")], "none: commands are inferred from the screen", vec![]),
+        (
+            vec![ran(1000, "rm"), ran(2000, "id")],
+            "bash",
+            vec![Lie::Command { start: 1000, text: "rm".into() }],
+        ),
+    ] {
+        let in_force = [("shell-integration".to_owned(), shell.to_owned())].into();
+        let meta = Meta { in_force, ..Meta::default() };
+        assert_eq!(lies(Plan { commands, meta, ..Plan::new((80, 24), &events) }), expected);
+    }
 }

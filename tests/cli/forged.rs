@@ -1,0 +1,68 @@
+//! Recordings that are signed as they should be, by whoever could open them, and whose index lies.
+
+use crate::sandbox::{Recording, Sandbox};
+use sealcast::cast::{Command, Payload, Source, Trust};
+use sealcast::container::Extras;
+use sealcast::container::filter::{Builder, SMALL_RAW};
+use sealcast::shell::marks::{Mark, Start};
+use sealcast::shell::said::Said;
+use serde_json::Value;
+use std::time::Duration;
+
+/// A recording whose one segment has this filter and these commands; gives what `verify` says of it, with the exit status.
+fn verified(recording: &Recording, filter: Vec<u8>, commands: Vec<Command>) -> (Value, String) {
+    let home = Sandbox::new();
+    home.record_with(recording, |writer, _| {
+        let extras = Extras { filter, commands, ..Extras::default() };
+        writer.end_segment(Duration::from_secs(63), extras).unwrap();
+    });
+    let ran = home.run(&["verify", "--json", "last"]);
+    let verdict: Value = serde_json::from_str(&ran.text()).unwrap_or_else(|_| panic!("{ran}"));
+    let expected = if verdict["verdict"] == "intact" { 0 } else { 1 };
+    let text = ran.exits(expected).to_string();
+    (verdict, text)
+}
+
+fn filter(lines: &[&str]) -> Vec<u8> {
+    let mut builder = Builder::default();
+    lines.iter().for_each(|line| builder.add(line));
+    builder.finish(SMALL_RAW)
+}
+
+fn ran(text: &str, source: Source) -> Command {
+    Command { text: text.into(), start: 1000, end: Some(1300), source, trust: Trust::Told, ..Command::default() }
+}
+
+#[test]
+fn a_filter_that_denies_what_was_shown_makes_a_recording_altered() {
+    let lines =
+        ["root@web-3:~# ls", "a  b", "bad \u{202e}text", "bad text", "\u{fffd}\u{fffd}", "after a minute"];
+    let (verdict, text) = verified(&Recording::default(), filter(&lines), Vec::new());
+    assert_eq!((&verdict["verdict"], &verdict["content_checked"]), (&"intact".into(), &true.into()), "{text}");
+    let without = &lines[..5];
+    let (verdict, text) = verified(&Recording::default(), filter(without), Vec::new());
+    assert_eq!(verdict["verdict"], "altered", "{text}");
+    let told = "the filter of segment 0 denies what it showed: after a minute";
+    assert_eq!(verdict["index_lies"], serde_json::json!([told]), "{text}");
+    assert_eq!(verdict["detail"], format!("signed, but the content is wrong: {told}"), "{text}");
+}
+
+#[test]
+fn a_command_of_which_the_shell_did_not_tell_makes_a_recording_altered() {
+    let start = |text: &str| {
+        let start = Start { text: Some(text.into()), ..Start::default() };
+        (1000, Said::Mark(Mark::Start(start)).payload())
+    };
+    let mut recording = Recording::default();
+    recording.events.insert(1, start("ls"));
+    let (verdict, text) = verified(&recording, Vec::new(), vec![ran("ls", Source::Shell)]);
+    assert_eq!(verdict["verdict"], "intact", "{text}");
+    // What the kernel or the screen told is not among the events.
+    let (verdict, text) = verified(&recording, Vec::new(), vec![ran("vi", Source::Screen)]);
+    assert_eq!(verdict["verdict"], "intact", "{text}");
+    let (verdict, text) = verified(&recording, Vec::new(), vec![ran("uptime", Source::Shell)]);
+    assert_eq!(verdict["verdict"], "altered", "{text}");
+    let told = "the index has a command that was not run: uptime";
+    assert_eq!(verdict["index_lies"], serde_json::json!([told]), "{text}");
+    assert!(matches!(recording.events[1].1, Payload::Other { .. }));
+}
