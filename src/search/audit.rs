@@ -12,7 +12,8 @@ use crate::container::filter::Filter;
 use crate::container::{Entry, Error, Reader};
 use crate::shell::marks::Mark;
 use crate::shell::said::Said;
-use crate::terminal::{Line, Shown, Typed};
+use crate::terminal::{Line, Shown, Sieve, Typed};
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{Read, Seek};
@@ -87,53 +88,63 @@ pub fn audit<R: Read + Seek>(
     let size = (cast.term.cols, cast.term.rows);
     let filters: Vec<Vec<u8>> = reader.entries().iter().map(|entry| entry.filter.clone()).collect();
     let mut told = Told::default();
-    let mut lies: Vec<Lie> = Vec::new();
-    let mut check = |segment: usize, line: &str| {
+    let lies: RefCell<Vec<Lie>> = RefCell::default();
+    let check = |segment: usize, line: &str| {
         let denied = filters
             .get(segment)
             .and_then(|bytes| Filter::read(bytes))
             .is_some_and(|filter| !filter.may_hold_text(line));
-        let known =
-            lies.iter().rev().any(|lie| matches!(lie, Lie::Filter { segment: of, .. } if *of == segment));
-        if denied && !known {
-            lies.push(Lie::Filter { segment, line: line.to_owned() });
+        let same = |lie: &Lie| matches!(lie, Lie::Filter { segment: of, .. } if *of == segment);
+        if denied && !lies.borrow().iter().rev().any(same) {
+            lies.borrow_mut().push(Lie::Filter { segment, line: line.to_owned() });
+        }
+    };
+    // A plain line need not be drawn to be checked.
+    let looked_at = |segment: usize| {
+        let check = &check;
+        move |line: &str| {
+            check(segment, line);
+            false
         }
     };
     let mut keyframes = Vec::new();
-    let mut shown = Shown::new(size);
+    let mut shown = Sieve::new(Shown::new(size));
     let mut typed = Typed::default();
     let mut segment: Option<usize> = None;
     let range = 0..reader.segments();
     events(reader, &range, |step| {
+        let number = segment.unwrap_or(0);
         match step {
             Step::Segment => {
-                typed.finish(&mut |line| check(segment.unwrap_or(0), &line.text));
+                shown.drain(&mut looked_at(number), &mut |line| check(number, &line.text));
+                typed.finish(&mut |line| check(number, &line.text));
                 segment = Some(segment.map_or(0, |number| number + 1));
                 progress(segment.unwrap_or(0));
             }
             Step::Keyframe(text, time) => {
-                let number = segment.unwrap_or(0);
-                let before = shown.terminal().snapshot();
+                let before = shown.shown().terminal().snapshot();
                 match Shown::restored(size, text, time) {
                     Some(new) if before.as_deref() == Some(text) => {
-                        let mut line = |line: Line| check(number.saturating_sub(1), &line.text);
-                        std::mem::replace(&mut shown, new).finish(&mut line);
+                        let old = std::mem::replace(&mut shown, Sieve::new(new)).into_shown();
+                        old.finish(&mut |line: Line| check(number.saturating_sub(1), &line.text));
                     }
                     _ => keyframes.push(Lie::Keyframe { segment: number }),
                 }
             }
             Step::Event(event) => {
-                let number = segment.unwrap_or(0);
                 if let Some(said) = Said::of(&event.payload) {
                     told.hear(event.time, said);
                 }
-                shown.event(event, &mut |line| check(number, &line.text));
+                shown.event(event, &mut looked_at(number), &mut |line| check(number, &line.text));
                 typed.event(event, &mut |line| check(number, &line.text));
             }
         }
         true
     })?;
-    shown.finish(&mut |line| check(segment.unwrap_or(0), &line.text));
+    let number = segment.unwrap_or(0);
+    shown.drain(&mut looked_at(number), &mut |line| check(number, &line.text));
+    shown.into_shown().finish(&mut |line| check(number, &line.text));
+    let mut lies = lies.into_inner();
     lies.extend(keyframes);
     let integration = reader.opening()?.meta.in_force.get("shell-integration");
     let marks = integration.is_some_and(|shell| shell != "off" && !shell.starts_with("none"));

@@ -11,6 +11,10 @@ use regex_syntax::hir::{Class, Hir, HirKind};
 const STRINGS: usize = 16;
 /// Longest string followed, in characters.
 const LENGTH: usize = 256;
+/// Shortest piece that is worth looking for, in bytes.
+const PIECE: usize = 3;
+/// Most memory of a search for pieces, in bytes.
+const STORED: usize = 1 << 20;
 /// Most characters of a class that are looked at.
 const CLASS: usize = 400;
 
@@ -19,8 +23,8 @@ const CLASS: usize = 400;
 pub(super) enum Need {
     /// Nothing that could be named.
     Anything,
-    /// These trigrams (their hashes), all of them.
-    Trigrams(Vec<u64>),
+    /// These trigrams (their hashes), all of them; and this piece of the text, see [`Need::pieces`].
+    Text(Vec<u64>, String),
     /// All of these.
     All(Vec<Need>),
     /// At least one of these.
@@ -32,7 +36,7 @@ impl Need {
     pub(super) fn may_be_in(&self, filter: &Filter<'_>) -> bool {
         match self {
             Self::Anything => true,
-            Self::Trigrams(hashes) => hashes.iter().all(|hash| filter.may_hold(*hash)),
+            Self::Text(hashes, _) => hashes.iter().all(|hash| filter.may_hold(*hash)),
             Self::All(needs) => needs.iter().all(|need| need.may_be_in(filter)),
             Self::OneOf(needs) => needs.iter().any(|need| need.may_be_in(filter)),
         }
@@ -42,7 +46,44 @@ impl Need {
         let mut hashes: Vec<u64> = trigrams(text).collect();
         hashes.sort_unstable();
         hashes.dedup();
-        if hashes.is_empty() { Self::Anything } else { Self::Trigrams(hashes) }
+        let piece = text.split(|c| !is_kept(c)).max_by_key(|piece| piece.len()).unwrap_or_default();
+        if hashes.is_empty() { Self::Anything } else { Self::Text(hashes, piece.to_owned()) }
+    }
+
+    /// Pieces, folded, of which every match holds at least one. They are of characters that stand in the text of an index
+    /// entry as they are: neither those that JSON escapes, nor those at which arguments and paths are taken apart. `None`
+    /// when there are no such.
+    fn pieces(&self) -> Option<Vec<&str>> {
+        match self {
+            Self::Anything => None,
+            Self::Text(_, piece) => (piece.len() >= PIECE).then(|| vec![piece.as_str()]),
+            Self::All(needs) => {
+                let shortest = |pieces: &Vec<&str>| pieces.iter().map(|piece| piece.len()).min();
+                needs.iter().filter_map(Self::pieces).max_by_key(shortest)
+            }
+            Self::OneOf(needs) => {
+                let pieces: Option<Vec<Vec<&str>>> = needs.iter().map(Self::pieces).collect();
+                pieces.map(|pieces| pieces.concat())
+            }
+        }
+    }
+
+    /// A search for one of [`Need::pieces`], whatever its case. `None` when there are none, or too many.
+    pub(super) fn stored(&self) -> Option<regex::bytes::Regex> {
+        let pieces = self.pieces()?;
+        let any_case = |c: char| match c {
+            // A dotless i counts as an i to filters, but not to a search without case.
+            'i' => "[i\u{131}]".to_owned(),
+            c => regex::escape(c.encode_utf8(&mut [0; 4])),
+        };
+        let pieces: Vec<String> = pieces.iter().map(|piece| piece.chars().map(any_case).collect()).collect();
+        let search = regex::bytes::RegexBuilder::new(&pieces.join("|"))
+            .case_insensitive(true)
+            .size_limit(STORED)
+            .dfa_size_limit(STORED)
+            .build();
+        // Without it, everything is read.
+        search.ok()
     }
 
     fn all(needs: Vec<Self>) -> Self {
@@ -60,6 +101,11 @@ impl Need {
         }
         if needs.len() == 1 { needs.swap_remove(0) } else { Self::OneOf(needs) }
     }
+}
+
+/// See [`Need::pieces`].
+fn is_kept(c: char) -> bool {
+    c.is_ascii_graphic() && !matches!(c, '"' | '\\' | '/')
 }
 
 /// What is known of a part of a pattern: every match is one of these strings, or else every match has this need.
@@ -210,6 +256,38 @@ mod tests {
         }
     }
 
+    #[test]
+    fn the_pieces_of_a_pattern_stand_in_a_stored_text_however_it_is_written() {
+        for (pattern, pieces) in [
+            ("PermitRootLogin yes", Some(vec!["permitrootlogin"])),
+            (r"sed -i.* /etc/(passwd|shadow)$", Some(vec!["passwd", "shadow"])),
+            (r"\w \d", None),
+            (r#"say "x\y""#, Some(vec!["say"])),
+            ("abc|.", None),
+            ("ünïcode", Some(vec!["code"])),
+        ] {
+            let need = need(&parse(pattern).unwrap());
+            assert_eq!(need.pieces(), pieces, "{pattern}");
+        }
+        let search = need(&parse("INSIDE").unwrap()).stored().unwrap();
+        assert!(search.is_match(b"x inside") && search.is_match("x \u{131}n\u{17f}IDE".as_bytes()));
+    }
+
+    #[test]
+    fn whatever_counts_as_a_letter_is_found_where_the_letter_is_looked_for() {
+        let stored = |c: char| {
+            let hashes = Vec::new();
+            let piece = String::from_iter([c; PIECE]);
+            Need::Text(hashes, piece).stored().unwrap()
+        };
+        let searches: Vec<_> = ('!'..='~').map(|c| (fold(c), stored(fold(c)))).collect();
+        for c in '\0'..=char::MAX {
+            if let Some((_, search)) = searches.iter().find(|(folded, _)| *folded == fold(c)) {
+                assert!(search.is_match(String::from_iter([c; PIECE]).as_bytes()), "{c:?}");
+            }
+        }
+    }
+
     fn pattern() -> impl Strategy<Value = String> {
         let leaf = prop_oneof![
             "[a-cA-C ]{1,4}",
@@ -240,7 +318,11 @@ mod tests {
             if let Ok(regex) = regex::Regex::new(&pattern)
                 && regex.is_match(&text)
             {
-                prop_assert!(!denies(&pattern, &text), "{pattern:?} {text:?} {:?}", need(&parse(&pattern).unwrap()));
+                let need = need(&parse(&pattern).unwrap());
+                prop_assert!(!denies(&pattern, &text), "{pattern:?} {text:?} {need:?}");
+                let stored = serde_json::to_vec(&text.split([' ', '/']).collect::<Vec<_>>()).unwrap();
+                let passed = need.stored().is_some_and(|search| !search.is_match(&stored));
+                prop_assert!(!passed, "{pattern:?} {text:?} {need:?}");
             }
         }
     }

@@ -81,6 +81,8 @@ impl std::error::Error for QueryError {}
 pub struct Pattern {
     regex: Regex,
     need: Need,
+    /// Finds what is in every index entry that holds a match; `None` when nothing is known of that.
+    stored: Option<regex::bytes::Regex>,
 }
 
 impl Pattern {
@@ -155,7 +157,9 @@ impl Pattern {
             return Err(wrong(whole, "the pattern matches an empty line, so every line".to_owned())
                 .hint("`+` asks for at least one where `*` is content with none"));
         }
-        Ok(Self { regex, need: literals::need(&hir) })
+        let need = literals::need(&hir);
+        let stored = need.stored();
+        Ok(Self { regex, need, stored })
     }
 
     /// Where it first matches in a line.
@@ -172,6 +176,11 @@ impl Pattern {
     pub fn may_be_in(&self, filter: &[u8]) -> bool {
         use crate::container::filter::Filter;
         Filter::read(filter).is_none_or(|filter| self.need.may_be_in(&filter))
+    }
+
+    /// Whether a command or a program may match whose index entry is kept as this JSON.
+    pub fn may_be_stored_in(&self, json: &[u8]) -> bool {
+        self.stored.as_ref().is_none_or(|search| search.is_match(json))
     }
 
     /// Whether filters can say anything about it: it has a part of at least three known characters.

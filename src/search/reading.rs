@@ -5,7 +5,7 @@
 use super::query::{Field, Term};
 use crate::cast::{Event, Payload};
 use crate::container::{Cursor, Entry, Error, Reader};
-use crate::terminal::{Kind, Line, Shown, Terminal, Typed};
+use crate::terminal::{Kind, Line, Shown, Sieve, Terminal, Typed};
 use std::collections::VecDeque;
 use std::io::{Read, Seek};
 use std::ops::Range;
@@ -37,6 +37,8 @@ pub(super) struct Seen {
     pub after: Vec<String>,
     kind: Option<Kind>,
     number: u64,
+    /// Since when it stands as it was told; later than `time`, a second reading must find out.
+    complete: Duration,
     /// Counts readings that began anew: numbers of lines are those of one reading.
     reading: u32,
 }
@@ -149,7 +151,9 @@ impl Scan<'_> {
         let from = found.hits.len();
         found.reading += 1;
         found.before.clear();
-        let mut shown = Shown::new(self.size);
+        // With context every line is needed; without, only those that match.
+        let mut wanted = |text: &str| self.context > 0 || self.matches(text);
+        let mut shown = Sieve::new(Shown::new(self.size));
         let mut typed = Typed::default();
         let mut blank = range.start == 0;
         let mut fault = None;
@@ -162,7 +166,10 @@ impl Scan<'_> {
                 }
                 Step::Keyframe(text, time) => match Shown::restored(self.size, text, time) {
                     Some(new) => {
-                        let old = std::mem::replace(&mut shown, new);
+                        if blank {
+                            shown.drain(&mut wanted, &mut |line| self.line(line, found));
+                        }
+                        let old = std::mem::replace(&mut shown, Sieve::new(new)).into_shown();
                         if blank {
                             old.finish(&mut |line| self.line(line, found));
                         }
@@ -179,7 +186,7 @@ impl Scan<'_> {
                         fault = Some("the screen at the start of a segment is missing".to_owned());
                         return false;
                     }
-                    shown.event(event, &mut |line| self.line(line, found));
+                    shown.event(event, &mut wanted, &mut |line| self.line(line, found));
                     typed.event(event, &mut |line| self.typed(line, found));
                 }
             }
@@ -190,6 +197,8 @@ impl Scan<'_> {
             !found.cancelled && !self.has_enough(found)
         });
         typed.finish(&mut |line| self.typed(line, found));
+        shown.drain(&mut wanted, &mut |line| self.line(line, found));
+        let mut shown = shown.into_shown();
         if let Some(why) = shown.terminal().fault() {
             fault.get_or_insert(format!("the screen could not be drawn: {why}"));
         }
@@ -203,6 +212,12 @@ impl Scan<'_> {
             found.fault = fault;
         }
         self.moments(reader, range, found, from);
+    }
+
+    /// Whether a line on the screen holds what is looked for.
+    fn matches(&self, line: &str) -> bool {
+        let mut terms = self.terms.iter().flatten().filter(|term| term.fields.has(Field::Screen));
+        terms.any(|term| term.pattern.is_in(line))
     }
 
     /// Whether reading on makes no difference.
@@ -246,6 +261,7 @@ impl Scan<'_> {
                 after: Vec::new(),
                 kind: Some(line.kind),
                 number: line.number,
+                complete: line.complete,
                 reading: found.reading,
             });
         }
@@ -281,6 +297,7 @@ impl Scan<'_> {
                 after: Vec::new(),
                 kind: None,
                 number: 0,
+                complete: line.first,
                 reading: found.reading,
             });
         }
@@ -300,9 +317,13 @@ impl Scan<'_> {
         }
         let mut waiting: Vec<usize> = (from..found.hits.len())
             .filter(|at| {
-                found.hits.get(*at).is_some_and(|hit| hit.field == Field::Screen && hit.time < hit.until)
+                let of_screen = |hit: &&Seen| hit.field == Field::Screen && hit.time < hit.until;
+                found.hits.get(*at).filter(of_screen).is_some_and(|hit| hit.time < hit.complete)
             })
             .collect();
+        if waiting.is_empty() {
+            return;
+        }
         waiting.sort_by_key(|at| found.hits.get(*at).map(|hit| hit.time));
         let hits = &mut found.hits;
         // Looks at the screen as it stands at `time`; gives whether there is more to wait for.
@@ -376,8 +397,14 @@ impl Found {
         });
         let Some(hit) = hit else { return false };
         let stood = |from: Duration, until: Duration| until.saturating_sub(from);
-        if hit.text != text && stood(line.first, line.last) > stood(hit.time, hit.until) {
-            (hit.text, hit.at) = clip(&line.text, at);
+        if hit.text != text {
+            // Which of the two had what was found when?
+            hit.complete = hit.complete.max(line.complete);
+            if stood(line.first, line.last) > stood(hit.time, hit.until) {
+                (hit.text, hit.at) = clip(&line.text, at);
+            }
+        } else if line.first < hit.time {
+            hit.complete = line.complete;
         }
         hit.until = hit.until.max(line.last);
         hit.time = hit.time.min(line.first);

@@ -20,6 +20,7 @@ mod perform;
 mod screen;
 mod sgr;
 mod shown;
+mod sieve;
 mod skim;
 mod snapshot;
 mod tape;
@@ -31,6 +32,7 @@ mod work;
 
 pub use cell::{Cell, Color, Style, Underline};
 pub use shown::{NO_TERMINAL, Shown};
+pub use sieve::Sieve;
 pub use transcript::{Kind, Line, Transcript};
 pub use typed::{Typed, TypedLine};
 
@@ -173,6 +175,11 @@ impl Terminal {
         }
         let (cols, rows) = clamp_size(cols, rows);
         self.guarded(|terminal| terminal.screen.resize(cols.into(), rows.into()));
+    }
+
+    /// The screen, when no sequence and no character is open and nothing is broken.
+    fn screen_at_rest(&self) -> Option<&Screen> {
+        (self.fault.is_none() && self.intake.at_rest(&self.screen)).then_some(&self.screen)
     }
 
     fn guarded(&mut self, work: impl FnOnce(&mut Self)) {

@@ -5,6 +5,7 @@
 //! whatever an event was cut into. A session without a terminal is shown on one of 80 columns, where a line feed begins a
 //! new line.
 
+use super::screen::Screen;
 use super::{Line, Terminal, Transcript};
 use crate::cast::{Event, Payload};
 use std::time::Duration;
@@ -78,6 +79,37 @@ impl Shown {
                 }
             },
             _ => {}
+        }
+    }
+
+    /// Whether output is drawn as it comes, and lines are told.
+    pub(super) fn can_be_sieved(&self) -> bool {
+        !self.bare && !self.is_skimming()
+    }
+
+    /// [`Shown::event`] for output, without an event. Only where [`Shown::can_be_sieved`].
+    pub(super) fn output_at(&mut self, time: Duration, bytes: &[u8], told: &mut impl FnMut(Line)) {
+        self.reach(time);
+        self.output(bytes, told);
+    }
+
+    /// It is at least so late.
+    pub(super) fn reach(&mut self, time: Duration) {
+        self.last = self.last.max(stored(time));
+    }
+
+    /// The screen, where lines are told and no sequence is open.
+    pub(super) fn screen(&self) -> Option<&Screen> {
+        match &self.reading {
+            Reading::Lines(transcript) => transcript.terminal().screen_at_rest(),
+            Reading::Screen(..) => None,
+        }
+    }
+
+    pub(super) fn screen_mut(&mut self) -> Option<&mut Screen> {
+        match &mut self.reading {
+            Reading::Lines(transcript) => Some(transcript.screen_mut()),
+            Reading::Screen(..) => None,
         }
     }
 

@@ -28,8 +28,10 @@ struct State {
     blank: bool,
     /// Since when its text stands there.
     first: Duration,
-    /// The settled text that was changed, and when.
-    saved: Option<(String, Duration)>,
+    /// When it was last changed.
+    changed: Duration,
+    /// The settled text that was changed, since when it had stood so, and when that was.
+    saved: Option<(String, Duration, Duration)>,
 }
 
 impl State {
@@ -38,7 +40,7 @@ impl State {
     }
 
     fn unknown(first: Duration) -> Self {
-        Self { first, ..Self::default() }
+        Self { first, changed: first, ..Self::default() }
     }
 }
 
@@ -47,6 +49,7 @@ impl State {
 struct Partial {
     number: u64,
     first: Duration,
+    complete: Duration,
     text: String,
 }
 
@@ -115,11 +118,12 @@ impl Tape {
         self.stirred = true;
         let Some(state) = self.states().get_mut(y) else { return };
         state.dirty = true;
+        let before = std::mem::replace(&mut state.changed, now);
         let old = if std::mem::take(&mut state.blank) { String::new() } else { text(grid, y) };
         if old.is_empty() {
             state.first = now;
         } else {
-            state.saved = Some((old, now));
+            state.saved = Some((old, before, now));
         }
     }
 
@@ -128,17 +132,18 @@ impl Tape {
         let kind = if self.on_alt { Kind::Page(self.page) } else { Kind::Overwritten };
         let number = self.number(y);
         let Some(state) = self.states().get_mut(y) else { return };
-        if let Some((old, at)) = state.saved.take()
+        if let Some((old, complete, at)) = state.saved.take()
             && !current.starts_with(&old)
         {
             let first = std::mem::replace(&mut state.first, at);
-            self.tell(Line { number, kind, first, last: at, text: old });
+            self.tell(Line { number, kind, first, complete, last: at, text: old });
         }
     }
 
-    fn first(&self, y: usize) -> Duration {
+    /// Since when there is text in a row, and since when it is as it stands.
+    fn since(&self, y: usize) -> (Duration, Duration) {
         let states = if self.on_alt { &self.alt } else { &self.main };
-        states.get(y).map_or(self.now, |state| state.first)
+        states.get(y).map_or((self.now, self.now), |state| (state.first, state.changed))
     }
 
     fn number(&self, y: usize) -> u64 {
@@ -204,28 +209,28 @@ impl Tape {
             let mut current = text(grid, y);
             self.weigh(y, &current);
             let number = self.number(y);
-            let first = self.first(y);
+            let (first, complete) = self.since(y);
             // The states are those of the main screen whenever this is called.
-            let (number, first) = match self.partial.take() {
+            let (number, first, complete) = match self.partial.take() {
                 Some(mut partial) => {
                     partial.text.push_str(&current);
                     current = partial.text;
-                    (partial.number, partial.first)
+                    (partial.number, partial.first, complete.max(partial.complete))
                 }
-                None => (number, first),
+                None => (number, first, complete),
             };
             if wraps(grid, Row(y as i32)) && current.len() < MAX_LINE {
-                self.partial = Some(Partial { number, first, text: current });
+                self.partial = Some(Partial { number, first, complete, text: current });
             } else if kind == Kind::Scrolled || !current.is_empty() {
-                self.tell(Line { number, kind, first, last: self.now, text: current });
+                self.tell(Line { number, kind, first, complete, last: self.now, text: current });
             }
         }
     }
 
     /// Ends a line that waits for rows which will not come.
     fn flush(&mut self, kind: Kind) {
-        if let Some(Partial { number, first, text }) = self.partial.take() {
-            self.tell(Line { number, kind, first, last: self.now, text });
+        if let Some(Partial { number, first, complete, text }) = self.partial.take() {
+            self.tell(Line { number, kind, first, complete, last: self.now, text });
         }
     }
 
@@ -239,8 +244,9 @@ impl Tape {
         self.weigh(y, &current);
         if !current.is_empty() {
             let kind = if self.on_alt { Kind::Page(self.page) } else { Kind::Overwritten };
-            let first = self.first(y);
-            self.tell(Line { number: self.number(y), kind, first, last: self.now, text: current });
+            let (first, complete) = self.since(y);
+            let (number, last) = (self.number(y), self.now);
+            self.tell(Line { number, kind, first, complete, last, text: current });
         }
     }
 
@@ -312,6 +318,7 @@ impl Tape {
     pub(super) fn squeezed_out(&mut self, main: &Grid<Cell>) {
         let rows = main.history_size();
         let first = self.main.front().map_or(self.now, |state| state.first);
+        let (kind, complete, last) = (Kind::Scrolled, self.now, self.now);
         for offset in 0..rows {
             let line = Row(offset as i32 - rows as i32);
             let mut current = String::new();
@@ -322,9 +329,9 @@ impl Tape {
                 None => (number, first, current),
             };
             if wraps(main, line) && current.len() < MAX_LINE {
-                self.partial = Some(Partial { number, first, text: current });
+                self.partial = Some(Partial { number, first, complete, text: current });
             } else {
-                self.tell(Line { number, kind: Kind::Scrolled, first, last: self.now, text: current });
+                self.tell(Line { number, kind, first, complete, last, text: current });
             }
         }
         self.evicted += rows as u64;
@@ -338,7 +345,7 @@ impl Tape {
         for states in [&mut self.main, &mut self.alt] {
             states.resize(rows, State::unknown(now));
             for state in states.iter_mut() {
-                *state = State::unknown(state.first);
+                *state = State { changed: now, ..State::unknown(state.first) };
             }
         }
     }
@@ -351,11 +358,15 @@ impl Tape {
         for (y, state) in self.main.iter().enumerate() {
             let current = text(main, y);
             match lines.last_mut() {
-                Some(line) if goes_on => line.text.push_str(&current),
+                Some(line) if goes_on => {
+                    line.text.push_str(&current);
+                    line.complete = line.complete.max(state.changed);
+                }
                 _ => lines.push(Line {
                     number: self.evicted + y as u64,
                     kind: Kind::Final,
                     first: state.first,
+                    complete: state.changed,
                     last: self.now,
                     text: current,
                 }),
@@ -370,6 +381,7 @@ impl Tape {
                 number: y as u64,
                 kind,
                 first: state.first,
+                complete: state.changed,
                 last: self.now,
                 text: text(grid, y),
             });

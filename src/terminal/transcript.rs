@@ -40,6 +40,8 @@ pub struct Line {
     pub kind: Kind,
     /// When its place was first written, since the start of the session.
     pub first: Duration,
+    /// When its text was last written to: since then it stands as it is told.
+    pub complete: Duration,
     /// When it went.
     pub last: Duration,
     /// The text, without blanks at its end. It comes from the recording: it may hold characters that deceive.
@@ -79,6 +81,10 @@ impl Transcript {
     /// The terminal as it stands, for keyframes and for looking at.
     pub fn terminal(&self) -> &Terminal {
         &self.terminal
+    }
+
+    pub(super) fn screen_mut(&mut self) -> &mut super::screen::Screen {
+        &mut self.terminal.screen
     }
 
     /// The terminal alone, from now on without a transcript.

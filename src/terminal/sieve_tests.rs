@@ -1,0 +1,132 @@
+use super::*;
+use crate::terminal::corpus::sessions;
+
+/// A small generator, so that every run is the same.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, n: usize) -> usize {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) as usize % n.max(1)
+    }
+}
+
+fn is_wanted(text: &str) -> bool {
+    text.contains("needle") || text.ends_with('7')
+}
+
+/// What is told of wanted lines, in order of time and text; the screen at the end; and how many lines were told at all.
+fn read(
+    size: (u16, u16),
+    events: &[Event],
+    sieved: bool,
+) -> (Vec<(Duration, Duration, String)>, Option<String>, usize) {
+    let (mut lines, mut all) = (Vec::new(), 0);
+    let mut told = |line: Line| {
+        all += 1;
+        if is_wanted(&line.text) {
+            lines.push((line.first, line.complete, line.text));
+        }
+    };
+    let mut shown = Shown::new(size);
+    if sieved {
+        let mut sieve = Sieve::new(shown);
+        for event in events {
+            sieve.event(event, &mut is_wanted, &mut told);
+        }
+        sieve.drain(&mut is_wanted, &mut told);
+        shown = sieve.into_shown();
+    } else {
+        events.iter().for_each(|event| shown.event(event, &mut told));
+    }
+    let screen = shown.terminal().snapshot();
+    shown.finish(&mut told);
+    lines.sort();
+    (lines, screen, all)
+}
+
+fn compare(size: (u16, u16), events: &[Event], what: &str) -> (usize, usize) {
+    let (told, screen, all) = read(size, events, false);
+    let (sieved, same, fewer) = read(size, events, true);
+    assert_eq!(sieved, told, "{what}");
+    assert_eq!(same, screen, "{what}");
+    (all, fewer)
+}
+
+/// A flood with interruptions, in events that cut it anywhere.
+fn flood(dice: &mut Dice) -> Vec<Event> {
+    let mut bytes = Vec::new();
+    for _ in 0..12 {
+        for _ in 0..dice.below(700) {
+            let line = match dice.below(12) {
+                0 => String::new(),
+                1 => format!("\x1b[3{}m{} needle\x1b[0m", dice.below(8), dice.below(99)),
+                2 => format!("\x1b[4{};1m{} long {}", dice.below(8), dice.below(99), "x".repeat(dice.below(300))),
+                3 if dice.below(9) == 0 => format!("tab\tneedle {}", dice.below(9)),
+                4 if dice.below(9) == 0 => format!("ünïcode needle {}", dice.below(9)),
+                5 => format!("  trailing {}   ", dice.below(9)),
+                _ => format!("line {} of a log", dice.below(10_000)),
+            };
+            bytes.extend_from_slice(line.as_bytes());
+            bytes.extend_from_slice(if dice.below(200) == 0 { b"\n" } else { b"\r\n" });
+        }
+        let interruption = [
+            "$ prompt ",
+            "\x1b[H\x1b[2J",
+            "\x1b[5;10r",
+            "\x1b[r\x1b[24;1H",
+            "\x1b(0",
+            "\x1b(B",
+            "\x1b[4h",
+            "\x1b[4l",
+            "\x1b[?7l",
+            "\x1b[?7h",
+            "\x1b[?1049h",
+            "\x1b[?1049l",
+            "\x1b[3;7Hneedle in the middle",
+            "\x1b[3b",
+            "over\rneedle\r\n",
+            "\x1b[1;31",
+        ];
+        bytes.extend_from_slice(interruption[dice.below(interruption.len())].as_bytes());
+    }
+    let mut events = Vec::new();
+    let (mut rest, mut ms) = (bytes.as_slice(), 0);
+    while !rest.is_empty() {
+        let (part, after) = rest.split_at((1 + dice.below(6000)).min(rest.len()));
+        ms += [0, 0, 1, 1, 5, 400][dice.below(6)];
+        events.push(Event::new(Duration::from_millis(ms), Payload::Output(part.to_vec())));
+        rest = after;
+    }
+    events
+}
+
+#[test]
+fn wanted_lines_their_times_and_the_screen_are_those_of_a_full_reading() {
+    let mut dice = Dice(5);
+    let (mut all, mut fewer) = (0, 0);
+    for round in 0..24 {
+        let size = [(80, 24), (20, 3), (132, 50), (7, 1)][round % 4];
+        let (drawn, sieved) = compare(size, &flood(&mut dice), &format!("round {round}"));
+        (all, fewer) = (all + drawn, fewer + sieved);
+    }
+    assert!(fewer * 10 < all * 8, "{fewer} of {all} lines were told");
+}
+
+#[test]
+fn recorded_sessions_are_read_as_they_were() {
+    for session in sessions() {
+        compare((session.cols, session.rows), &session.events, &session.name);
+    }
+}
+
+#[test]
+fn nearly_nothing_of_a_flood_is_drawn() {
+    let text: String = (0..20_000).map(|n| format!("{n} lines of a log, in which one is a needle or ends so\r\n")).collect();
+    let event = Event::new(Duration::ZERO, Payload::Output(text.into_bytes()));
+    let mut told = 0;
+    let mut sieve = Sieve::new(Shown::new((80, 24)));
+    sieve.event(&event, &mut |text| text.starts_with("77 "), &mut |_| told += 1);
+    sieve.drain(&mut |_| false, &mut |_| told += 1);
+    assert!((20..120).contains(&told), "{told} of 20,000 lines were drawn");
+}
