@@ -8,8 +8,10 @@ use super::frame::Fields;
 use super::header::Meta;
 use super::{limits, told};
 use crate::cast::{Command, Exec, Gap, Header as CastHeader, Payload};
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
+use std::cell::RefCell;
 use std::io::Read as _;
 
 /// Most resizes, marks or gaps listed for one segment; more are counted in [`Tally::unlisted`].
@@ -236,19 +238,66 @@ pub(crate) fn encode(value: &impl Serialize, filter: &[u8]) -> Result<Vec<u8>, E
 
 /// Reads what [`encode`] made: the JSON and the filter. `None` when it is malformed or over the limits.
 pub(crate) fn decode<T: serde::de::DeserializeOwned>(plain: &[u8]) -> Option<(T, Vec<u8>)> {
+    let (json, filter) = unpack(plain)?;
+    Some((serde_json::from_slice(&json).ok()?, filter))
+}
+
+/// Reads an entry; without its commands and programs where `wanted` says no to the JSON. Gives whether they were read.
+pub(crate) fn decode_entry(plain: &[u8], wanted: impl Fn(&[u8]) -> bool) -> Option<(Entry, bool)> {
+    let (json, filter) = unpack(plain)?;
+    if wanted(&json) {
+        let entry: Entry = serde_json::from_slice(&json).ok()?;
+        return Some((Entry { filter, ..entry }, true));
+    }
+    let Bare { segment, offset, tally, commands, programs } = serde_json::from_slice(&json).ok()?;
+    let all = commands.is_none() && programs.is_none();
+    Some((Entry { segment, offset, tally, filter, ..Entry::default() }, all))
+}
+
+/// The JSON of an [`Entry`], of which nothing is made but what is counted.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Bare {
+    segment: u32,
+    offset: u64,
+    #[serde(flatten)]
+    tally: Tally,
+    commands: Option<IgnoredAny>,
+    programs: Option<IgnoredAny>,
+}
+
+thread_local! {
+    /// Kept, because one takes longer to make than most entries to decompress.
+    static DECOMPRESSOR: RefCell<Option<zstd::bulk::Decompressor<'static>>> =
+        RefCell::new(zstd::bulk::Decompressor::new().ok());
+}
+
+/// The JSON and the filter.
+fn unpack(plain: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
     let mut fields = Fields(plain);
     let len = usize::try_from(fields.u32()?).ok()?;
     let packed = fields.bytes(len)?;
-    let mut json = Vec::new();
-    let mut decoder = zstd::stream::read::Decoder::new(packed).ok()?;
-    decoder.window_log_max(limits::WINDOW_LOG_MAX).ok()?;
-    decoder.take(limits::ENTRY as u64).read_to_end(&mut json).ok()?;
-    Some((serde_json::from_slice(&json).ok()?, fields.0.to_vec()))
+    let json = match zstd::zstd_safe::get_frame_content_size(packed) {
+        Ok(Some(size)) => {
+            let size = usize::try_from(size).ok().filter(|size| *size <= limits::ENTRY)?;
+            DECOMPRESSOR.with_borrow_mut(|zstd| zstd.as_mut()?.decompress(packed, size).ok())?
+        }
+        // Another writer may not have known the length when it began.
+        _ => {
+            let mut json = Vec::new();
+            let mut decoder = zstd::stream::read::Decoder::new(packed).ok()?;
+            decoder.window_log_max(limits::WINDOW_LOG_MAX).ok()?;
+            decoder.take(limits::ENTRY as u64).read_to_end(&mut json).ok()?;
+            json
+        }
+    };
+    Some((json, fields.0.to_vec()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::Write as _;
 
     fn tally(events: impl IntoIterator<Item = (u64, Payload)>) -> Tally {
         let mut tally = Tally::default();
@@ -271,6 +320,33 @@ mod tests {
         for cut in 0..plain.len() - 3 {
             assert!(decode::<Entry>(&plain[..cut]).is_none(), "cut at {cut}");
         }
+    }
+
+    #[test]
+    fn commands_that_are_not_wanted_are_left_out_and_nothing_else() {
+        let commands = vec![Command { text: "uptime".into(), ..Command::default() }];
+        let tally = tally([(5, Payload::Output(b"hello".to_vec())), (2500, Payload::Exit(0))]);
+        let entry = Entry { segment: 3, offset: 99, tally, commands, filter: vec![1, 2], ..Entry::default() };
+        let plain = encode(&entry, &entry.filter).unwrap();
+        let has = |text: &str, json: &[u8]| String::from_utf8_lossy(json).contains(text);
+        assert_eq!(decode_entry(&plain, |json| has("uptime", json)), Some((entry.clone(), true)));
+        let bare = Entry { commands: Vec::new(), ..entry };
+        assert_eq!(decode_entry(&plain, |json| has("downtime", json)), Some((bare.clone(), false)));
+        let plain = encode(&bare, &bare.filter).unwrap();
+        assert_eq!(decode_entry(&plain, |_| false), Some((bare, true)), "there was nothing to leave out");
+    }
+
+    #[test]
+    fn an_entry_whose_length_is_not_told_is_read_as_well() {
+        let entry = Entry { segment: 7, ..Entry::default() };
+        let mut encoder = zstd::stream::Encoder::new(Vec::new(), 3).unwrap();
+        encoder.write_all(&serde_json::to_vec(&entry).unwrap()).unwrap();
+        encoder.flush().unwrap();
+        let packed = encoder.finish().unwrap();
+        assert!(matches!(zstd::zstd_safe::get_frame_content_size(&packed), Ok(None)));
+        let mut plain = u32::try_from(packed.len()).unwrap().to_le_bytes().to_vec();
+        plain.extend_from_slice(&packed);
+        assert_eq!(decode::<Entry>(&plain).unwrap().0, entry);
     }
 
     #[test]

@@ -30,7 +30,7 @@ pub use error::Error;
 pub use header::{Header, Meta};
 pub use index::{Entry, Opening, Tally};
 pub use keys::SessionKeys;
-pub use reader::Reader;
+pub use reader::{Reader, Wanted};
 pub use slots::{Slot, SlotKind};
 pub use writer::{Closed, Extras, Setup, Sink, Writer};
 

@@ -19,6 +19,7 @@ use crate::crypto::digest::sha256;
 use crate::crypto::seal;
 use std::io::{Read, Seek, SeekFrom};
 use std::ops::Range;
+use std::sync::Arc;
 
 /// A recording, open for reading.
 pub struct Reader<R> {
@@ -38,7 +39,13 @@ pub struct Reader<R> {
     index_chain: Option<Chain>,
     opening: Option<Opening>,
     entries: Vec<Entry>,
+    wanted: Option<Wanted>,
+    /// No entry was read without its commands.
+    whole: bool,
 }
+
+/// Says of the JSON of an index entry whether its commands and programs are wanted.
+pub type Wanted = Arc<dyn Fn(&[u8]) -> bool + Send + Sync>;
 
 /// How far the frames of an open file have been followed.
 #[derive(Clone, Copy, Debug)]
@@ -109,6 +116,8 @@ impl<R: Read + Seek> Reader<R> {
             index_chain: None,
             opening: None,
             entries: Vec::new(),
+            wanted: None,
+            whole: true,
         };
         if !reader.open_from_end()? {
             reader.follow()?;
@@ -188,6 +197,18 @@ impl<R: Read + Seek> Reader<R> {
             return Err(Error::Locked);
         }
         self.opening.as_ref().ok_or(Error::Truncated { length: self.length, what: "sealed metadata" })
+    }
+
+    /// From now on index entries are read without their commands and programs where `wanted` says no: making them takes most
+    /// of the time of opening an index. The JSON has the texts of commands and the arguments and paths of programs as strings,
+    /// paths perhaps without their last part, arguments perhaps each by itself.
+    pub fn only_if(&mut self, wanted: Wanted) {
+        self.wanted = Some(wanted);
+    }
+
+    /// Whether all entries have the commands and programs that they should have; see [`Reader::only_if`].
+    pub fn has_all_commands(&self) -> bool {
+        self.whole
     }
 
     /// Index entries of the segments that were ended; one less than [`Reader::segments`] when the last one was not.
@@ -347,9 +368,10 @@ impl<R: Read + Seek> Reader<R> {
             if self.opening.is_none() {
                 self.opening = Some(index::decode::<Opening>(&plain).ok_or_else(malformed)?.0);
             } else {
-                let (mut entry, filter) = index::decode::<Entry>(&plain).ok_or_else(malformed)?;
-                entry.filter = filter;
+                let wanted = |json: &[u8]| self.wanted.as_ref().is_none_or(|wanted| wanted(json));
+                let (entry, whole) = index::decode_entry(&plain, wanted).ok_or_else(malformed)?;
                 self.entries.push(entry);
+                self.whole &= whole;
             }
         }
         Ok(())

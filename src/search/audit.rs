@@ -173,9 +173,8 @@ impl Told {
     fn compare(self, entries: &[Entry], whole: bool) -> Vec<Lie> {
         let commands = || entries.iter().flat_map(|entry| &entry.commands);
         let forged = commands().filter(|command| command.source == Source::Shell && !self.has(command));
-        let mut lies: Vec<Lie> = forged
-            .map(|command| Lie::Command { start: command.start, text: command.text.clone() })
-            .collect();
+        let mut lies: Vec<Lie> =
+            forged.map(|command| Lie::Command { start: command.start, text: command.text.clone() }).collect();
         // What did not fit says so.
         if whole && !commands().any(|c| c.flags.iter().any(|flag| flag.starts_with("left-out:"))) {
             let mut starts: Vec<u64> = commands().map(|command| command.start).collect();

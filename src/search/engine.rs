@@ -8,14 +8,14 @@ use super::condition::Condition;
 use super::query::{Facts, Field, Query, Term};
 use super::reading::{Found as Inside, Scan, Seen, ranges};
 use crate::cast::{Command, Exec};
-use crate::container::{Entry, Header, Opening, Reader};
+use crate::container::{Entry, Header, Opening, Reader, Wanted};
 use crate::store::seal::{Access, Opener};
 use crate::store::{Found, Name};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::ops::{ControlFlow, Range};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 /// Answers that may wait for an earlier one, per worker.
@@ -122,6 +122,7 @@ pub fn search(
         told: usize,
         workers: usize,
     }
+    let asks = query.asks_for();
     let cancel = AtomicBool::new(false);
     let next = AtomicUsize::new(0);
     let workers = options.workers.clamp(1, recordings.len().max(1));
@@ -144,7 +145,8 @@ pub fn search(
             }
             // A fault in one recording must not end the search.
             let answer = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-                look(recording, opener, query, options, &|| cancel.load(Ordering::Relaxed))
+                let cancelled = || cancel.load(Ordering::Relaxed);
+                look(recording, opener, query, &asks, options, &cancelled)
             }))
             .unwrap_or_else(|_| Answer::unreadable("reading it failed unexpectedly"));
             lock().answers.insert(number, answer);
@@ -169,7 +171,7 @@ pub fn search(
             let answer = waited.answers.remove(&number);
             drop(waited);
             // Without a single worker the work is done here.
-            let answer = answer.unwrap_or_else(|| look(recording, opener, query, options, &|| false));
+            let answer = answer.unwrap_or_else(|| look(recording, opener, query, &asks, options, &|| false));
             let flow = told(recording, answer);
             number += 1;
             lock().told = number;
@@ -203,6 +205,7 @@ fn look(
     recording: &Found,
     opener: &Opener,
     query: &Query,
+    asks: &Wanted,
     options: &Options,
     cancelled: &dyn Fn() -> bool,
 ) -> Answer {
@@ -214,6 +217,7 @@ fn look(
         Ok(reader) => reader,
         Err(error) => return Answer::unreadable(error),
     };
+    reader.only_if(Arc::clone(asks));
     let mut terms = vec![None; query.terms().len()];
     let segments = reader.segments();
     if query.truth(Facts::Header(reader.header()), &terms) == Some(false) {
@@ -262,7 +266,7 @@ fn look(
     let asked = inside.iter().any(Option::is_some) && !(so_far == Some(true) && options.first_only);
     if asked {
         if access == Access::Index {
-            match content(recording, opener) {
+            match content(recording, opener, asks) {
                 Ok(open) => reader = open,
                 Err(why) => found.fault = Some(why),
             }
@@ -302,7 +306,16 @@ fn look(
     if truth != Some(true) {
         return Answer { fault, ..Answer::no(segments, read, false) };
     }
-    let commands = commands(reader.entries());
+    let whole;
+    let mut entries = reader.entries();
+    if !found.hits.is_empty() && !reader.has_all_commands() {
+        // Only now it is of interest during which command it was seen.
+        if let Some(again) = with_commands(recording, opener) {
+            whole = again;
+            entries = whole.entries();
+        }
+    }
+    let commands = commands(entries);
     hits.extend(
         found
             .hits
@@ -324,14 +337,22 @@ fn look(
 }
 
 /// The recording, opened anew with a key to its content.
-fn content(recording: &Found, opener: &Opener) -> Result<Reader<File>, String> {
+fn content(recording: &Found, opener: &Opener, asks: &Wanted) -> Result<Reader<File>, String> {
     let file = recording.open().map_err(|error| error.to_string())?;
     let mut reader = Reader::open(file).map_err(|error| error.to_string())?;
+    reader.only_if(Arc::clone(asks));
     match opener.open_content(&mut reader) {
         Ok(Access::Content) => Ok(reader),
         Ok(Access::Index) => Err("the key opens its index only: what it showed was not searched".to_owned()),
         Err(error) => Err(crate::search::chain(&error)),
     }
+}
+
+/// The recording, opened anew with its whole index. `None` when that fails now, though it did not before.
+fn with_commands(recording: &Found, opener: &Opener) -> Option<Reader<File>> {
+    let mut reader = Reader::open(recording.open().ok()?).ok()?;
+    opener.open_index(&mut reader).ok()?;
+    Some(reader)
 }
 
 /// Whether a segment with this index entry (`None`: it has none yet) may have shown or been typed the term.

@@ -10,9 +10,10 @@
 
 use super::condition::{Condition, NAMES};
 use super::pattern::{Pattern, QueryError, Style};
-use crate::container::{Entry, Header, Opening};
+use crate::container::{Entry, Header, Opening, Wanted};
 use jiff::Timestamp;
 use std::ops::Range;
+use std::sync::Arc;
 
 /// Longest query, in bytes.
 const MAX_QUERY: usize = 16 << 10;
@@ -168,9 +169,29 @@ impl Query {
         &self.terms
     }
 
+    /// Whether commands and programs must be read from an index entry that is kept as this JSON (see
+    /// [`crate::container::Reader::only_if`]): a text or a condition may be about them.
+    pub fn asks_for(&self) -> Wanted {
+        let asks = |term: &&Term| term.fields.has(Field::Command) || term.fields.has(Field::Exec);
+        let mut patterns: Vec<Pattern> =
+            self.terms.iter().filter(asks).map(|term| term.pattern.clone()).collect();
+        commands(&self.expr, &mut patterns);
+        Arc::new(move |json| patterns.iter().any(|pattern| pattern.may_be_stored_in(json)))
+    }
+
     /// Whether it is true, as far as the facts and the terms that have been decided tell.
     pub fn truth(&self, facts: Facts<'_>, terms: &[Option<bool>]) -> Option<bool> {
         truth(&self.expr, facts, terms)
+    }
+}
+
+/// The patterns of conditions on commands.
+fn commands(expr: &Expr, patterns: &mut Vec<Pattern>) {
+    match expr {
+        Expr::All(parts) | Expr::Any(parts) => parts.iter().for_each(|part| commands(part, patterns)),
+        Expr::Not(part) => commands(part, patterns),
+        Expr::Is(Condition::Command(pattern)) => patterns.push(pattern.as_ref().clone()),
+        Expr::Is(_) | Expr::Term(_) => {}
     }
 }
 

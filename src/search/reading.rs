@@ -157,7 +157,6 @@ impl Scan<'_> {
         let mut typed = Typed::default();
         let mut blank = range.start == 0;
         let mut fault = None;
-        let mut steps = 0_u32;
         let read = events(reader, &range, |step| {
             match step {
                 Step::Segment => {
@@ -190,10 +189,7 @@ impl Scan<'_> {
                     typed.event(event, &mut |line| self.typed(line, found));
                 }
             }
-            steps = steps.wrapping_add(1);
-            if steps.is_multiple_of(256) && cancelled() {
-                found.cancelled = true;
-            }
+            found.cancelled = cancelled();
             !found.cancelled && !self.has_enough(found)
         });
         typed.finish(&mut |line| self.typed(line, found));

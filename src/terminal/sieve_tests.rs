@@ -61,7 +61,12 @@ fn flood(dice: &mut Dice) -> Vec<Event> {
             let line = match dice.below(12) {
                 0 => String::new(),
                 1 => format!("\x1b[3{}m{} needle\x1b[0m", dice.below(8), dice.below(99)),
-                2 => format!("\x1b[4{};1m{} long {}", dice.below(8), dice.below(99), "x".repeat(dice.below(300))),
+                2 => format!(
+                    "\x1b[4{};1m{} long {}",
+                    dice.below(8),
+                    dice.below(99),
+                    "x".repeat(dice.below(300))
+                ),
                 3 if dice.below(9) == 0 => format!("tab\tneedle {}", dice.below(9)),
                 4 if dice.below(9) == 0 => format!("ünïcode needle {}", dice.below(9)),
                 5 => format!("  trailing {}   ", dice.below(9)),
@@ -122,7 +127,8 @@ fn recorded_sessions_are_read_as_they_were() {
 
 #[test]
 fn nearly_nothing_of_a_flood_is_drawn() {
-    let text: String = (0..20_000).map(|n| format!("{n} lines of a log, in which one is a needle or ends so\r\n")).collect();
+    let text: String =
+        (0..20_000).map(|n| format!("{n} lines of a log, in which one is a needle or ends so\r\n")).collect();
     let event = Event::new(Duration::ZERO, Payload::Output(text.into_bytes()));
     let mut told = 0;
     let mut sieve = Sieve::new(Shown::new((80, 24)));

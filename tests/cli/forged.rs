@@ -30,7 +30,14 @@ fn filter(lines: &[&str]) -> Vec<u8> {
 }
 
 fn ran(text: &str, source: Source) -> Command {
-    Command { text: text.into(), start: 1000, end: Some(1300), source, trust: Trust::Told, ..Command::default() }
+    Command {
+        text: text.into(),
+        start: 1000,
+        end: Some(1300),
+        source,
+        trust: Trust::Told,
+        ..Command::default()
+    }
 }
 
 #[test]
@@ -38,7 +45,11 @@ fn a_filter_that_denies_what_was_shown_makes_a_recording_altered() {
     let lines =
         ["root@web-3:~# ls", "a  b", "bad \u{202e}text", "bad text", "\u{fffd}\u{fffd}", "after a minute"];
     let (verdict, text) = verified(&Recording::default(), filter(&lines), Vec::new());
-    assert_eq!((&verdict["verdict"], &verdict["content_checked"]), (&"intact".into(), &true.into()), "{text}");
+    assert_eq!(
+        (&verdict["verdict"], &verdict["content_checked"]),
+        (&"intact".into(), &true.into()),
+        "{text}"
+    );
     let without = &lines[..5];
     let (verdict, text) = verified(&Recording::default(), filter(without), Vec::new());
     assert_eq!(verdict["verdict"], "altered", "{text}");
