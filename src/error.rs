@@ -181,7 +181,7 @@ impl From<container::Error> for Error {
         };
         let told = Self::from_source(kind, &error);
         match error {
-            C::NotARecording => told.hint("recordings end in .scast; `sealcast import` reads other formats"),
+            C::NotARecording => told.hint("recordings end in .scast; `sealcast ls` shows which there are"),
             C::Version { .. } => told.hint("open it with the newer version that made it"),
             C::Truncated { .. } | C::Format { .. } | C::NotAuthentic { .. } => {
                 told.hint("`sealcast verify` says how much of it is good")
@@ -214,6 +214,9 @@ impl From<store::seal::UnlockError> for Error {
         use store::seal::UnlockError as U;
         match error {
             U::Container(error) => error.into(),
+            U::Unwrap { source: identity::UnwrapError::NoIdentity { ref tried, .. }, .. } => {
+                Self::from_source(Kind::Key, &error).hint(what_opens(tried))
+            }
             U::Unwrap { .. } => Self::from_source(Kind::Key, &error)
                 .hint("name the identity file of one of them with --identity"),
         }
@@ -272,7 +275,8 @@ impl From<recipient::WrapError> for Error {
             recipient::WrapError::NeedsPlugin { .. } => {
                 told.hint("`sealcast keys new --period` makes a key for which plugins may run now, once")
             }
-            recipient::WrapError::PluginMissing(program) => told.hint(format!("install `{program}`")),
+            recipient::WrapError::PluginMissing(program) => told.hint(install(&program)),
+            recipient::WrapError::Plugin { .. } => told.hint(PLUGIN_SPEAKS),
             recipient::WrapError::NoRecipients => {
                 told.hint("`sealcast keys new` makes an identity and its recipient")
             }
@@ -300,26 +304,34 @@ impl From<identity::LoadError> for Error {
 
 impl From<identity::UnwrapError> for Error {
     fn from(error: identity::UnwrapError) -> Self {
-        use identity::{UnwrapError as U, Why};
+        use identity::UnwrapError as U;
         match &error {
-            U::NoIdentity { tried, .. } => {
-                let told = Self::from_source(Kind::Key, &error);
-                if tried.is_empty() {
-                    return told.hint("give an identity file with -i FILE");
-                }
-                if tried.iter().any(|t| t.why == Why::WrongPassphrase) {
-                    return told.hint("try again with the right passphrase");
-                }
-                match tried
-                    .iter()
-                    .find_map(|t| if let Why::PluginMissing(p) = &t.why { Some(p) } else { None })
-                {
-                    Some(program) => told.hint(format!("install `{program}`")),
-                    None => told.hint("give the identity of one of its recipients with -i FILE"),
-                }
-            }
+            U::NoIdentity { tried, .. } => Self::from_source(Kind::Key, &error).hint(what_opens(tried)),
             _ => Self::from_source(Kind::Input, &error),
         }
+    }
+}
+
+/// What to do about a plugin that failed.
+const PLUGIN_SPEAKS: &str = "that is what the plugin says; its documentation says what it needs";
+
+/// What to do about a plugin that is missing.
+fn install(program: &str) -> String {
+    format!("install `{program}`, and see that it is in $PATH")
+}
+
+/// What to do when none of these opened it.
+fn what_opens(tried: &[identity::Tried]) -> String {
+    use identity::Why;
+    let missing = tried.iter().find_map(|t| if let Why::PluginMissing(p) = &t.why { Some(p) } else { None });
+    if tried.iter().any(|t| t.why == Why::WrongPassphrase) {
+        "try again with the right passphrase".to_owned()
+    } else if let Some(program) = missing {
+        install(program)
+    } else if tried.iter().any(|t| matches!(t.why, Why::Plugin(_))) {
+        PLUGIN_SPEAKS.to_owned()
+    } else {
+        "name the identity file of one of its recipients with --identity".to_owned()
     }
 }
 

@@ -318,7 +318,7 @@ fn open_with(identities: &[Unwrapper], age_file: &[u8]) -> Result<Zeroizing<Vec<
                 E::ExcessiveWork { .. } => Outcome::Not(Why::TooMuchWork),
                 E::Plugin(errors) => Outcome::Not(Why::Plugin(recipient::plugin_words(&errors))),
                 E::PluginResolve(_) => Outcome::Not(Why::PluginMissing("age-plugin-…".into())),
-                E::Io(error) => Outcome::Not(Why::Plugin(error.to_string())),
+                E::Io(error) => Outcome::Not(Why::Plugin(recipient::one_line(&error.to_string()))),
                 // A stanza that is meant for us and does not open, or a header whose MAC is wrong.
                 E::DecryptionFailed | E::InvalidMac | E::InvalidHeader => {
                     Outcome::Fatal(UnwrapError::Damaged)

@@ -120,8 +120,13 @@ pub enum WrapError {
     },
     /// The plugin's program is not in `$PATH`.
     PluginMissing(String),
-    /// The plugin failed; its own words.
-    Plugin(String),
+    /// A plugin failed.
+    Plugin {
+        /// The programs that were run, in backquotes.
+        programs: String,
+        /// The words of the one that failed (foreign text).
+        words: String,
+    },
     /// Post-quantum and ordinary recipients do not mix: age refuses, because the weakest decides.
     Mixed,
     /// The age library failed.
@@ -137,7 +142,9 @@ impl fmt::Display for WrapError {
                 write!(f, "recipient {recipient} needs `{program}`, and a recorder runs no plugins")
             }
             Self::PluginMissing(program) => write!(f, "`{program}` is not in $PATH"),
-            Self::Plugin(words) => write!(f, "plugin: {}", crate::text::escaped(words)),
+            Self::Plugin { programs, words } => {
+                write!(f, "{programs} failed: {}", crate::text::escaped(words))
+            }
             Self::Mixed => f.write_str("post-quantum recipients cannot be mixed with others in one file"),
             Self::Age(words) => f.write_str(words),
         }
@@ -358,18 +365,18 @@ pub fn wrap_with_plugins(
     let mut names: Vec<&str> = keys.iter().map(|key| key.plugin()).collect();
     names.sort_unstable();
     names.dedup();
-    let mut plugins: Vec<Box<dyn age::Recipient>> = Vec::new();
+    let mut plugins: Vec<(String, Box<dyn age::Recipient>)> = Vec::new();
     for name in names {
         let plugin = age::plugin::RecipientPluginV1::new(name, &keys, &[], Callbacks(Arc::clone(prompt)))
             .map_err(|_| WrapError::PluginMissing(format!("age-plugin-{name}")))?;
-        plugins.push(Box::new(plugin));
+        plugins.push((format!("`age-plugin-{name}`"), Box::new(plugin)));
     }
     seal(recipients, plugins, secret)
 }
 
 fn seal(
     recipients: &[Recipient],
-    plugins: Vec<Box<dyn age::Recipient>>,
+    plugins: Vec<(String, Box<dyn age::Recipient>)>,
     secret: &[u8],
 ) -> Result<Vec<u8>, WrapError> {
     if recipients.len() > MAX_RECIPIENTS {
@@ -382,11 +389,17 @@ fn seal(
         Key::Ssh(key) => Some(key.as_ref() as _),
         Key::Plugin(_) => None,
     });
-    let all = native.chain(plugins.iter().map(AsRef::as_ref));
+    let all = native.chain(plugins.iter().map(|(_, plugin)| plugin.as_ref()));
+    let failed = |words| {
+        let programs: Vec<&str> = plugins.iter().map(|(program, _)| program.as_str()).collect();
+        WrapError::Plugin { programs: programs.join(" or "), words }
+    };
     let encryptor = age::Encryptor::with_recipients(all).map_err(|error| match error {
         age::EncryptError::MissingRecipients => WrapError::NoRecipients,
         age::EncryptError::IncompatibleRecipients { .. } => WrapError::Mixed,
-        age::EncryptError::Plugin(errors) => WrapError::Plugin(plugin_words(&errors)),
+        age::EncryptError::Plugin(errors) => failed(plugin_words(&errors)),
+        // Only a plugin reads and writes anything here: it died, or does not speak as plugins do.
+        age::EncryptError::Io(error) => failed(one_line(&error.to_string())),
         other => WrapError::Age(one_line(&other.to_string())),
     })?;
     let io = |error: std::io::Error| WrapError::Age(error.to_string());

@@ -5,6 +5,7 @@ mod bad_input;
 mod forged;
 mod keys;
 mod players;
+mod plugin;
 mod reading;
 mod sandbox;
 mod searching;
