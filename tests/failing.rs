@@ -101,6 +101,30 @@ fn on_a_store_that_is_emptied_meanwhile_recording_begins_again() {
     assert_eq!(gaps(&host).len(), 1);
 }
 
+#[test]
+fn a_stream_beyond_its_limit_is_counted_and_its_digest_recorded() {
+    let Some(host) = Host::start() else { return };
+    host.configure("[record]\nstream-limit = \"1kB\"\n");
+    let ran =
+        host.run("root", &[SEALCAST, "run", "--", "sh", "-c", "yes ñ | head -c 5000; printf short >&2"]);
+    assert_eq!(
+        (ran.stdout.len(), ran.stderr.as_slice()),
+        (5000, &b"short"[..]),
+        "the streams themselves are whole"
+    );
+    let digest = sealcast::crypto::digest::hex(&sealcast::crypto::digest::sha256(&[&ran.stdout]));
+    let gaps = gaps(&host);
+    let [gap] = gaps.as_slice() else { panic!("{gaps:?}") };
+    assert_eq!(
+        (&gap["why"], &gap["of"], &gap["count"]),
+        (&"capped".into(), &"stdout".into(), &4000.into()),
+        "{gap}"
+    );
+    assert_eq!(gap["sha256"], digest, "{gap}");
+    // The first 1,000 bytes: 333 lines of three.
+    assert_eq!(host.last_output().matches("ñ\n").count(), 333);
+}
+
 /// Nothing runs, the exit code is 125, and every one of `words` is in the message.
 #[track_caller]
 fn refused(host: &Host, words: &[&str]) {

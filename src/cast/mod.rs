@@ -86,7 +86,7 @@ pub struct Gap {
     /// One sentence for people.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub note: String,
-    /// SHA-256 of what was left out, in hexadecimal, where it is known.
+    /// SHA-256, in hexadecimal, of the whole stream of which a part was left out (`capped`); empty where it is not known.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub sha256: String,
 }

@@ -235,7 +235,7 @@ fn order(
                 crate::policy::OnFailure::Stop => session::OnLoss::Stop,
                 crate::policy::OnFailure::Warn => session::OnLoss::Warn,
             },
-            ..session::Spec::default()
+            keep: policy.stream_limit,
         },
         store: Store::new(policy.store.path),
         recipients,

@@ -73,6 +73,10 @@ fn fill(mut policy: Policy, table: &DeTable<'_>, notes: &Notes<'_>) -> Policy {
         section.duration("flush", Duration::from_millis(100)..Duration::from_secs(11), &mut policy.flush);
         let failures = [("stop", OnFailure::Stop), ("warn", OnFailure::Warn)];
         section.choice("on-failure", &failures, &mut policy.on_failure);
+        let mut limit = 0;
+        if section.size("stream-limit", &mut limit) {
+            policy.stream_limit = Some(limit);
+        }
         section.redactions("redact", &mut policy.redact);
     }
     if let Some(section) = root.section("run") {
@@ -275,7 +279,8 @@ impl<'a> Section<'a> {
         }
     }
 
-    fn size(&self, key: &'static str, place: &mut u64) {
+    /// True when it was there and is a size.
+    fn size(&self, key: &'static str, place: &mut u64) -> bool {
         if let Some(value) = self.get(key) {
             let text = match value.get_ref() {
                 DeValue::String(text) => text.as_ref(),
@@ -283,10 +288,14 @@ impl<'a> Section<'a> {
                 _ => "?",
             };
             match units::size(text) {
-                Ok(size) => *place = size,
+                Ok(size) => {
+                    *place = size;
+                    return true;
+                }
                 Err(expected) => self.wrong(key, value, &expected),
             }
         }
+        false
     }
 
     fn duration(&self, key: &'static str, allowed: Range<Duration>, place: &mut Duration) {

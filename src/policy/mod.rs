@@ -147,6 +147,8 @@ pub struct Policy {
     pub input: Input,
     /// How often what was recorded is sealed and written.
     pub flush: Duration,
+    /// How many bytes of each stream that is not the terminal are stored; everything when absent.
+    pub stream_limit: Option<u64>,
     /// What happens when that fails.
     pub on_failure: OnFailure,
     /// Secrets in arguments.
@@ -226,6 +228,7 @@ impl Policy {
             signing_key,
             input: Input::Echoed,
             flush: Duration::from_secs(1),
+            stream_limit: None,
             on_failure: OnFailure::Stop,
             // The list is ours and its test reads it: it cannot fail.
             redact: Redactions::parse(REDACT).unwrap_or_default(),

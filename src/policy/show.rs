@@ -46,6 +46,7 @@ impl Policy {
         add("record.input", self.input.to_string());
         add("record.flush", duration_text(self.flush));
         add("record.on-failure", self.on_failure.to_string());
+        add("record.stream-limit", self.stream_limit.map_or_else(|| "none".to_owned(), size_text));
         add("record.redact", self.redact.to_string());
         add("run.elevator", self.elevator.join(" "));
         add("run.require-reason", self.require_reason.to_string());

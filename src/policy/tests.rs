@@ -69,6 +69,7 @@ fn every_key_is_read() {
         input = "none"
         flush = "250ms"
         on-failure = "warn"
+        stream-limit = "1MiB"
         redact = ["-x*"]
         [run]
         elevator = ["doas"]
@@ -96,7 +97,7 @@ fn every_key_is_read() {
     assert_eq!(policy.recipients.period.as_deref(), Some(Path::new("/etc/sealcast/period")));
     assert_eq!(policy.signing_key, Path::new("/etc/k"));
     assert_eq!((policy.input, policy.on_failure), (Input::None, OnFailure::Warn));
-    assert_eq!(policy.flush, Duration::from_millis(250));
+    assert_eq!((policy.flush, policy.stream_limit), (Duration::from_millis(250), Some(1 << 20)));
     assert_eq!(policy.redact.entries(), ["-x*"]);
     assert_eq!(policy.elevator, ["doas"]);
     assert!(policy.require_reason && policy.banner == Banner::Silent);

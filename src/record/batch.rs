@@ -7,6 +7,7 @@ use super::capture::{Capture, Stream};
 use super::queue::{Feed, Word};
 use super::withhold::{Policy, Typed, Withhold};
 use crate::cast::{Event, Gap, Payload};
+use crate::crypto::digest::{self, Digest as _, Sha256};
 use crate::shell::said::Said;
 use crate::sys::clock;
 use crate::sys::poll::{Bell, Set};
@@ -42,11 +43,12 @@ pub(super) struct Batch {
     keep: Option<u64>,
 }
 
-/// How much of a stream was stored.
-#[derive(Clone, Copy, Default)]
+/// How much of a stream was stored, and the digest of all of it.
+#[derive(Default)]
 struct Kept {
     stored: u64,
     left_out: u64,
+    whole: Sha256,
 }
 
 impl Batch {
@@ -63,7 +65,7 @@ impl Batch {
             capture: Capture::default(),
             withhold: Withhold::new(input),
             typed: Vec::new(),
-            kept: [Kept::default(); 3],
+            kept: Default::default(),
             keep,
         }
     }
@@ -72,12 +74,18 @@ impl Batch {
         clock::monotonic().saturating_sub(self.start)
     }
 
-    /// Bytes that the operator was shown, or that went to standard output or error.
+    /// Bytes that the operator was shown. All of them are stored.
     pub(super) fn shown(&mut self, stream: Stream, bytes: &[u8]) {
         let now = self.elapsed();
         self.withhold.shown(now, bytes, &mut self.typed);
         self.push_typed(now);
         self.push_bytes(stream, now, bytes);
+    }
+
+    /// Bytes that went to standard output or error, where it is not the terminal: stored up to the limit.
+    pub(super) fn streamed(&mut self, stream: Stream, bytes: &[u8]) {
+        let bytes = self.within_limit(stream, bytes);
+        self.shown(stream, bytes);
     }
 
     /// Bytes that were typed on the terminal.
@@ -95,6 +103,7 @@ impl Batch {
 
     /// Bytes of standard input that the child was given, where it is not the terminal.
     pub(super) fn input(&mut self, bytes: &[u8]) {
+        let bytes = self.within_limit(Stream::Input, bytes);
         self.push_bytes(Stream::Input, self.elapsed(), bytes);
     }
 
@@ -106,16 +115,17 @@ impl Batch {
     }
 
     fn push_bytes(&mut self, stream: Stream, now: Duration, bytes: &[u8]) {
-        let bytes = self.within_limit(stream, bytes);
         if let Some(event) = self.capture.bytes(stream, now, bytes.to_vec()) {
             self.push(event, bytes.len());
         }
         self.send_if_full();
     }
 
-    /// As much of `bytes` as may still be stored of this stream.
+    /// As much of `bytes` as may still be stored of this stream. Where there is a limit all of it goes into the digest,
+    /// at once and at the speed of memory: what is left out is not handed to anybody who could do it later.
     fn within_limit<'b>(&mut self, stream: Stream, bytes: &'b [u8]) -> &'b [u8] {
         let (Some(keep), Some(kept)) = (self.keep, self.kept.get_mut(stream as usize)) else { return bytes };
+        kept.whole.update(bytes);
         let room = usize::try_from(keep.saturating_sub(kept.stored)).unwrap_or(usize::MAX);
         let (stored, left_out) = bytes.split_at(room.min(bytes.len()));
         kept.stored = kept.stored.saturating_add(stored.len() as u64);
@@ -245,7 +255,7 @@ impl Batch {
         for event in self.capture.rest(now) {
             self.push(event, 64);
         }
-        for (kept, of) in self.kept.into_iter().zip(["stdout", "stderr", "stdin"]) {
+        for (kept, of) in std::mem::take(&mut self.kept).into_iter().zip(["stdout", "stderr", "stdin"]) {
             if kept.left_out > 0 {
                 let note = format!("only the first {} bytes of it are stored", kept.stored);
                 let gap = Gap {
@@ -253,7 +263,7 @@ impl Batch {
                     of: of.into(),
                     count: kept.left_out,
                     note,
-                    sha256: String::new(),
+                    sha256: digest::hex(&kept.whole.finalize()),
                 };
                 self.push(Event::new(now, Payload::Gap(gap)), 64);
             }

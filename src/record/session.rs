@@ -45,7 +45,8 @@ pub struct Spec {
     pub input: Policy,
     /// What is done when the recorder is lost.
     pub on_loss: OnLoss,
-    /// How many bytes of each stream that is not the terminal are stored; the rest is counted. No limit when absent.
+    /// How many bytes of each stream that is not the terminal are stored; the rest is counted, and the SHA-256 of the
+    /// whole stream recorded. No limit when absent.
     pub keep: Option<u64>,
 }
 

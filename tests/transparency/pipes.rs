@@ -166,10 +166,17 @@ fn only_the_beginning_of_a_long_stream_is_kept_when_that_is_asked_for() {
     assert_eq!(got.stdout.len(), 5000);
     assert_eq!(sandbox.recorded_output().len(), 1000);
     let gap = sandbox.events().into_iter().find_map(|event| match event.payload {
-        Payload::Gap(gap) => Some((gap.why, gap.of, gap.count)),
+        Payload::Gap(gap) => Some((gap.why, gap.of, gap.count, gap.sha256)),
         _ => None,
     });
-    assert_eq!(gap, Some(("capped".into(), "stdout".into(), 4000)));
+    // Of all 5,000 bytes, so that it can be compared with that of a file.
+    let digest = sealcast::crypto::digest::hex(&sealcast::crypto::digest::sha256(&[&[0; 5000]]));
+    assert_eq!(gap, Some(("capped".into(), "stdout".into(), 4000, digest)));
+    // What is shown on a terminal is no such stream.
+    let command = sandbox.wrapped_with(&["--keep", "1000"], &["seq", "1000"]);
+    let mut terminal = crate::support::terminal::Terminal::start(&command, crate::support::sandbox::SIZE);
+    assert!(terminal.wait_end().success());
+    assert_eq!(sandbox.recorded_output(), terminal.transcript());
 }
 
 #[test]

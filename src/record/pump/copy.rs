@@ -182,13 +182,13 @@ impl Pump<'_> {
         };
         match buffer.write(to, room) {
             Written::All => {
-                self.batch.shown(stream, buffer.whole());
+                self.batch.streamed(stream, buffer.whole());
                 buffer.forget();
             }
             Written::Waits => {}
             Written::Gone => {
                 // Nobody reads: closing our end tells the child, with SIGPIPE, as it would be told without us.
-                self.batch.shown(stream, buffer.whole());
+                self.batch.streamed(stream, buffer.whole());
                 buffer.forget();
                 self.streams.outputs[n] = None;
             }
