@@ -167,6 +167,21 @@ fn echo_off_in_a_plain_shell() {
 }
 
 #[test]
+fn what_is_read_without_an_echo_is_withheld_although_the_program_shows_it() {
+    // The settings alone tell that it is a secret here: all of it comes back at once, as an echo would.
+    let mut session = Session::bash();
+    let command = "sh -c 'stty -echo; printf Word:; read x; printf %s- $x; stty echo'";
+    session.terminal.send(format!("{command}\r"));
+    session.terminal.wait_for("stty echo'");
+    session.asked("Word:");
+    session.terminal.send("pineapple\r");
+    session.terminal.wait_for("pineapple-");
+    session.terminal.wait_for("PROMPT> ");
+    session.line("echo open two", "PROMPT> ");
+    session.check(&[command, "echo open two\r"], 1);
+}
+
+#[test]
 fn getpass_of_python() {
     asked("python3 -c 'import getpass; x = getpass.getpass(); print(len(x), 10)'", "Password: ", "10 10");
 }
