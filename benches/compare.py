@@ -21,8 +21,10 @@ KEY = 0.03
 def peak_memory(pid):
     """KiB. What `wait4` tells would count this script, which the process was forked from."""
     try:
-        if os.readlink(f"/proc/{pid}/exe") == os.readlink("/proc/self/exe"):
-            return 0
+        # Between fork and exec it is still this script. (Not told by the program: asciinema 2 is python too.)
+        with open(f"/proc/{pid}/cmdline", "rb") as theirs, open("/proc/self/cmdline", "rb") as ours:
+            if theirs.read() == ours.read():
+                return 0
         with open(f"/proc/{pid}/status") as status:
             return next((int(line.split()[1]) for line in status if line.startswith("VmHWM")), 0)
     except OSError:
@@ -104,14 +106,17 @@ def workloads():
 
 def recorders(sealcast):
     """Name; command around a command; where the recording is. `quoted` is the command for a shell."""
-    out = os.path.join(FOLDER, "out")
+    def out(name):
+        return os.path.join(FOLDER, f"out-{name}")
+
     yield "bare", lambda command: command, None
-    yield "script", lambda command: ["script", "-q", "-c", " ".join(command), out], out
-    for program in dict.fromkeys(filter(None, [shutil.which("asciinema")])):
+    yield "script", lambda command: ["script", "-q", "-c", " ".join(command), out("script")], out("script")
+    for program in dict.fromkeys(filter(None, [shutil.which("asciinema"), os.environ.get("ASCIINEMA")])):
         if os.path.exists(program):
             version = subprocess.run([program, "--version"], capture_output=True, text=True).stdout.split()[-1]
             quiet = ["rec", "-q", "--overwrite", "-c"]
-            yield f"asciinema {version}", lambda command, program=program: [program, *quiet, " ".join(command), out], out
+            cast = out(version)
+            yield f"asciinema {version}", lambda command, program=program, cast=cast: [program, *quiet, " ".join(command), cast], cast
     yield "sealcast", lambda command: [sealcast, "run", "--", *command], "**/*.scast"
 
 

@@ -4,6 +4,8 @@
 #
 #     benches/compare.sh [ROUNDS]            builds the release binary first; SEALCAST=/path/to/binary skips that
 #
+# ASCIINEMA=/path/to/another measures that one beside the installed one.
+#
 # Needs python3 and zstd. Prints a table per workload, and ratios to script.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
