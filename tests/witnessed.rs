@@ -108,3 +108,31 @@ fn start_up_files_are_gone_when_the_session_is_over() {
     terminal.wait_end();
     assert!(!std::path::Path::new(&dir).exists(), "{dir}");
 }
+
+#[test]
+fn a_shell_that_was_silenced_is_seen_by_whoever_lists_or_shows_the_recording() {
+    let sandbox = Sandbox::new();
+    sandbox.file("home/.bashrc", "PS1='@@ '\n");
+    let mut terminal = Terminal::start(&sealcast(&sandbox, &["run", "--", "bash"]), SIZE);
+    let steps =
+        [("@@ ", "unset PROMPT_COMMAND PS0; PS1='o''ff> '"), ("off> ", "/bin/uname -s"), ("off> ", "exit 3")];
+    for (prompt, line) in steps {
+        terminal.wait_for(prompt);
+        terminal.read_for(std::time::Duration::from_millis(100));
+        terminal.send(format!("{line}\r"));
+    }
+    assert_eq!(terminal.wait_end().code(), Some(3));
+    if !traced(&sandbox) {
+        return;
+    }
+    let said = |args: &[&str]| String::from_utf8(sealcast(&sandbox, args).output().unwrap().stdout).unwrap();
+    let shown = said(&["show"]);
+    let notice = "on: marks-ended: the shell goes on, but no longer tells what it runs\n";
+    let (before, after) = shown.split_once(notice).unwrap_or_else(|| panic!("{shown}"));
+    assert!(before.contains("told by") && after.contains("/bin/uname -s  [inferred]"), "{shown}");
+    let listed = said(&["ls"]);
+    assert!(listed.contains("3!"), "{listed}");
+    let listed: Value = serde_json::from_str(said(&["ls", "--json"]).lines().next().unwrap()).unwrap();
+    assert_eq!((listed["commands"].as_u64(), listed["notices"].as_u64()), (Some(3), Some(1)));
+    assert_eq!(argvs(&commands(&sandbox)[1]), ["/bin/uname -s"]);
+}

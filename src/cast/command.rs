@@ -33,7 +33,17 @@ pub struct Command {
     pub execs: Vec<Exec>,
 }
 
+/// Flags that say that a witness tells no more, or that something is missing: who looks at nothing else must see them.
+const NOTICES: [&str; 4] = ["marks-ended", "replaced", "lost-execs", "left-out"];
+
 impl Command {
+    /// Its flags that are more than a remark on one command: from here on a witness is silent, or entries are missing.
+    pub fn notices(&self) -> impl Iterator<Item = &str> {
+        let word = |flag: &str| flag.split_once(':').map_or(flag.len(), |(word, _)| word.len());
+        let is = move |flag: &&str| flag.get(..word(flag)).is_some_and(|word| NOTICES.contains(&word));
+        self.flags.iter().map(String::as_str).filter(is)
+    }
+
     /// Bytes that it takes with its programs, about: what bounds the index of a segment.
     pub fn size(&self) -> usize {
         let flags: usize = self.flags.iter().map(String::len).sum();
@@ -112,4 +122,17 @@ pub struct Exec {
     /// Exit status; 128 + n for signal n.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exit: Option<i32>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_silence_of_a_witness_is_a_notice_and_a_remark_is_none() {
+        let flags = ["alias: x", "marks-ended: y", "replaced: z", "lost-execs", "unlisted: marks-ended: no"];
+        let command =
+            Command { flags: flags.iter().map(|flag| (*flag).to_owned()).collect(), ..Command::default() };
+        assert_eq!(command.notices().collect::<Vec<_>>(), ["marks-ended: y", "replaced: z", "lost-execs"]);
+    }
 }

@@ -31,6 +31,8 @@ struct Row {
     /// Length so far, milliseconds.
     length: Option<u64>,
     commands: Option<usize>,
+    /// How often a witness fell silent, or entries are missing.
+    notices: Option<usize>,
     exit: Option<i32>,
     why: Option<String>,
 }
@@ -115,10 +117,13 @@ impl Row {
     fn read(mut opened: Opened, opener: &Opener) -> Self {
         let unlocked = !opener.identities().is_empty() && opener.open_index(&mut opened.reader).is_ok();
         let (mut length, mut commands, mut exit, mut why) = (None, None, None, None);
+        let mut notices = None;
         if unlocked {
             let entries = opened.reader.entries();
             length = entries.last().map(|entry| entry.tally.end);
             commands = Some(entries.iter().map(|entry| entry.commands.len()).sum());
+            let all = entries.iter().flat_map(|entry| &entry.commands);
+            notices = Some(all.map(|command| command.notices().count()).sum());
             exit = entries.iter().rev().find_map(|entry| entry.tally.exit);
             why = opened.reader.opening().ok().map(|opening| {
                 let meta = &opening.meta;
@@ -129,7 +134,7 @@ impl Row {
                     .join(" ")
             });
         }
-        Self { opened, length, commands, exit, why }
+        Self { opened, length, commands, notices, exit, why }
     }
 
     /// Whether the conditions hold; `None` when the index cannot be read.
@@ -158,12 +163,18 @@ impl Row {
             (Some(length), _) => format!("{}+", clock(length)),
             (None, _) => "-".into(),
         };
+        let commands = known(self.commands);
+        let marked = format!("{commands}!");
         table.styled_row(&[
             (Style::Plain, &moment(header.start)),
             (Style::Plain, &who(header)),
             (Style::Plain, &header.host),
             (Style::Plain, &length),
-            (Style::Plain, &known(self.commands)),
+            if self.notices.is_some_and(|notices| notices > 0) {
+                (Style::Yellow, &marked)
+            } else {
+                (Style::Plain, &commands)
+            },
             (Style::Plain, &known(self.exit)),
             (style, &state),
             (Style::Plain, &self.opened.name()),
@@ -185,6 +196,7 @@ impl Row {
             "size": self.opened.reader.length(),
             "length_ms": self.length,
             "commands": self.commands,
+            "notices": self.notices,
             "exit": self.exit,
             "reason": meta.map(|meta| &meta.reason),
             "ticket": meta.map(|meta| &meta.ticket),

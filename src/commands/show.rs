@@ -3,7 +3,7 @@
 use super::Context;
 use super::recordings::{Opened, Reading, clock, known_keys, moment, shown, size, who};
 use super::verify::{Judged, judge};
-use crate::cast::{Command, Trust};
+use crate::cast::{Command, Source, Trust};
 use crate::console::{Column, Style, Table};
 use crate::container::Opening;
 use crate::crypto::recipient::Recipient;
@@ -67,6 +67,35 @@ fn all_commands(opened: &Opened) -> impl Iterator<Item = &Command> {
     opened.reader.entries().iter().flat_map(|entry| &entry.commands)
 }
 
+/// Notices that are told one by one.
+const MOST_NOTICES: usize = 5;
+
+/// Where a witness fell silent, or entries are missing: time in milliseconds, and what.
+fn notices(opened: &Opened) -> impl Iterator<Item = (u64, &str)> {
+    let in_force = opened.reader.opening().ok().and_then(|o| o.meta.in_force.get("shell-integration"));
+    let expected = in_force.is_some_and(|kind| ["bash", "zsh", "fish", "posix"].contains(&kind.as_str()));
+    let of = |source| all_commands(opened).any(|command| command.source == source);
+    let never = expected && of(Source::Screen) && !of(Source::Shell);
+    let never = never.then_some((0, "silent: the shell was to tell what it runs, and never did"));
+    never
+        .into_iter()
+        .chain(all_commands(opened).flat_map(|command| command.notices().map(|text| (command.start, text))))
+}
+
+/// How many commands are known from whom.
+fn told_by(opened: &Opened) -> String {
+    let words = [
+        (Source::Argv, "its arguments"),
+        (Source::Shell, "the shell"),
+        (Source::Screen, "the screen"),
+        (Source::Exec, "the kernel alone"),
+        (Source::Hint, "marks of others"),
+    ];
+    let of = |source| all_commands(opened).filter(|command| command.source == source).count();
+    let counted = words.into_iter().map(|(source, who)| (of(source), who)).filter(|(count, _)| *count > 0);
+    counted.map(|(count, who)| format!("{who} {count}")).collect::<Vec<_>>().join(", ")
+}
+
 /// What is counted over all segments.
 #[derive(Default)]
 struct Sums {
@@ -124,6 +153,7 @@ fn story(context: &Context, opened: &Opened, judged: &Judged, locked: Option<Err
         tell_meta(opening, &mut tell);
         tell("exit status", &sums.exit.map_or_else(String::new, |status| status.to_string()));
         tell("held", &held(opened, &sums));
+        tell("told by", &told_by(opened));
     }
     let recipients = header.recipients.iter();
     let names = recipients.map(|text| text.parse::<Recipient>().map_or_else(|_| text.clone(), |r| r.label()));
@@ -136,6 +166,13 @@ fn story(context: &Context, opened: &Opened, judged: &Judged, locked: Option<Err
     if let Some(error) = locked {
         console.note(format!("the rest is sealed: {error}"));
         return Ok(());
+    }
+    let notices: Vec<(u64, &str)> = notices(opened).collect();
+    for (at, text) in notices.iter().take(MOST_NOTICES) {
+        console.styled(Style::Yellow, format!("from {} on: {}", clock(*at), text))?;
+    }
+    if let Some(more) = notices.len().checked_sub(MOST_NOTICES).filter(|more| *more > 0) {
+        console.styled(Style::Yellow, format!("and {more} more like that"))?;
     }
     if all_commands(opened).next().is_some() {
         console.line("")?;
@@ -242,6 +279,9 @@ fn whole_json(context: &Context, opened: &Opened, judged: &Judged) -> Result<()>
         "withheld": known.then_some(sums.withheld),
         "gaps": known.then_some(sums.gaps),
         "exit": sums.exit,
+        "notices": known.then(|| {
+            notices(opened).map(|(at, text)| json!({"at_ms": at, "text": text})).collect::<Vec<_>>()
+        }),
         "commands": known.then(|| all_commands(opened).collect::<Vec<_>>()),
     }))?;
     Ok(())

@@ -290,7 +290,13 @@ impl<S: Source> App<S> {
     pub(super) fn all_marks(&self) -> Vec<(Duration, String, bool)> {
         let own = self.marks.iter().map(|mark| (Duration::from_millis(mark.at), mark.note.clone(), true));
         let recorded = self.replay.outline().marks.iter().map(|(at, label)| (*at, label.clone(), false));
-        let mut all: Vec<_> = own.chain(recorded).collect();
+        // Where a witness fell silent is to be seen by whoever looks at marks only.
+        let commands = self.replay.outline().commands.iter();
+        let notices = commands.flat_map(|command| {
+            let at = Duration::from_millis(command.start);
+            command.notices().map(move |text| (at, text.to_owned(), false))
+        });
+        let mut all: Vec<_> = own.chain(recorded).chain(notices).collect();
         all.sort_by_key(|(at, ..)| *at);
         all
     }

@@ -4,6 +4,7 @@ use super::super::app::{App, Over};
 use super::super::keymap;
 use super::super::times;
 use super::{beginning, bold, colored, dim, frame, reversed, text};
+use crate::cast::Command;
 use crate::replay::{Source, millis};
 use crate::terminal::Kind;
 use crate::text::escaped;
@@ -129,7 +130,7 @@ fn contents<S: Source>(app: &App<S>, area: Rect) -> (String, Vec<Entry>, Option<
                     Entry {
                         time: Some(Duration::from_millis(command.start)),
                         tag: exit_of(command.exit),
-                        text: beginning(&command.text).to_string(),
+                        text: with_flags(command),
                         style: plain,
                     }
                 });
@@ -191,4 +192,10 @@ pub(super) fn command_pane<S: Source>(app: &mut App<S>, area: Rect, buffer: &mut
     }
     app.places.commands = inner;
     app.places.first_command = from;
+}
+
+/// The line, and what there is to say of it.
+fn with_flags(command: &Command) -> String {
+    let flags: String = command.flags.iter().map(|flag| format!("  ⚠ {flag}")).collect();
+    format!("{}{flags}", beginning(&command.text))
 }
