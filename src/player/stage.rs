@@ -1,7 +1,7 @@
 //! The viewer's terminal: taken, drawn on, and given back whatever happens.
 //!
-//! Given back after `q`, after a signal, after a fault (by `Drop`) and when the terminal is closed. Nothing but the player's
-//! own drawing is written to it.
+//! Given back after `q`, after a signal, after a panic (by `Drop`) and when the terminal is closed. Nothing but the player's
+//! own drawing is written to it: what a panic has to say waits until the terminal is as it was.
 
 use super::app::{App, Effect, Mark, Message, Scene};
 use super::browser::Browser;
@@ -15,7 +15,9 @@ use ratatui::backend::{Backend, CrosstermBackend};
 use std::fmt;
 use std::fs::File;
 use std::io::{self, IsTerminal as _, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Receiver;
+use std::sync::{Mutex, Once, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Time between two frames while something moves.
@@ -97,6 +99,38 @@ impl Input {
     }
 }
 
+/// Whether a stage is taken, and what the last panic meanwhile said.
+static PANICS: Panics = Panics { staged: AtomicBool::new(false), said: Mutex::new(None) };
+
+struct Panics {
+    staged: AtomicBool,
+    said: Mutex<Option<String>>,
+}
+
+impl Panics {
+    /// From now on a panic says nothing on the stage, be it caught, on another thread, or the end.
+    fn keep_quiet(&'static self) {
+        static HOOK: Once = Once::new();
+        HOOK.call_once(|| {
+            let before = std::panic::take_hook();
+            std::panic::set_hook(Box::new(move |panic| {
+                if self.staged.load(Ordering::Relaxed) {
+                    *self.said.lock().unwrap_or_else(PoisonError::into_inner) = Some(panic.to_string());
+                } else {
+                    before(panic);
+                }
+            }));
+        });
+        self.staged.store(true, Ordering::Relaxed);
+    }
+
+    /// What the last panic said; from now on panics speak for themselves.
+    fn heard(&self) -> Option<String> {
+        self.staged.store(false, Ordering::Relaxed);
+        self.said.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
 /// The viewer's terminal, in raw mode and on its alternate screen, until this is dropped.
 pub struct Stage<W: Write> {
     terminal: Terminal<CrosstermBackend<W>>,
@@ -111,10 +145,12 @@ impl<W: Write> Stage<W> {
     pub fn new(out: W) -> Result<Self, StageError> {
         let input = Input::new()?;
         tty::enable_raw_mode()?;
+        PANICS.keep_quiet();
         // From here on `Drop` gives it back.
         let mut stage = match Terminal::new(CrosstermBackend::new(out)) {
             Ok(terminal) => Self { terminal, input },
             Err(error) => {
+                PANICS.heard();
                 tty::disable_raw_mode()?;
                 return Err(error.into());
             }
@@ -140,6 +176,14 @@ impl<W: Write> Drop for Stage<W> {
             crossterm::cursor::Show
         );
         let _ = tty::disable_raw_mode();
+        if let Some(said) = PANICS.heard().filter(|_| std::thread::panicking()) {
+            let said = crate::text::escaped(&said);
+            let _ = writeln!(
+                self.terminal.backend_mut(),
+                "error: the player failed: {said}\nhint: the recording is not concerned; please report this"
+            );
+            let _ = Write::flush(self.terminal.backend_mut());
+        }
     }
 }
 

@@ -1,0 +1,326 @@
+//! The player as an investigator has it: the shipped binary in a real terminal. How long until its first frame is complete,
+//! until a seek is shown, and until a key is answered while it works through a recording that was made to hold it up; and how
+//! much memory it took. The recordings are made in a temporary directory first (the largest takes about 200 MB).
+//!
+//! `cargo bench --bench viewer [-- NAME…]`
+//!
+//! Wall time is what a viewer waits; on a busy machine most of it may be others' work, so the player's own time on a
+//! processor is printed beside it.
+#![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout, dead_code, unreachable_pub)]
+
+#[path = "../tests/cli/sandbox.rs"]
+mod sandbox;
+#[path = "../tests/support/mod.rs"]
+mod support;
+
+use sandbox::{Recording as Spec, Sandbox};
+use sealcast::cast::{Anchor, Event, Payload};
+use sealcast::sys::tty::Size;
+use sealcast::terminal::Terminal as Screen;
+use std::fmt::Write as _;
+use std::time::{Duration, Instant};
+use support::terminal::Terminal;
+
+const COLS: u16 = 120;
+const ROWS: u16 = 40;
+
+/// The player in a terminal, and what stands there.
+struct Viewer {
+    terminal: Terminal,
+    screen: Screen,
+    fed: usize,
+}
+
+/// Wall time and time on a processor.
+#[derive(Clone, Copy, Default, PartialEq, PartialOrd)]
+struct Took {
+    wall: f64,
+    own: f64,
+}
+
+impl Viewer {
+    fn start(home: &Sandbox, args: &[&str]) -> Self {
+        let mut command = home.command(args);
+        command.env("TERM", "xterm-256color").env("LANG", "C.UTF-8");
+        let terminal = Terminal::start(&command, Size { cols: COLS, rows: ROWS, width: 0, height: 0 });
+        Self { terminal, screen: Screen::new(COLS, ROWS), fed: 0 }
+    }
+
+    fn read(&mut self) {
+        self.terminal.read_for(Duration::from_millis(20));
+        let transcript = self.terminal.transcript();
+        self.screen.feed(&transcript[self.fed..]);
+        self.fed = transcript.len();
+    }
+
+    /// Waits until a row says something; what it took since `from`.
+    fn waits(&mut self, from: (Instant, f64), row: u16, says: impl Fn(&str) -> bool) -> Took {
+        let end = Instant::now() + Duration::from_secs(120);
+        while !says(&self.screen.row_text(row)) {
+            assert!(Instant::now() < end, "waited for row {row} of\n{}", self.screen.text());
+            self.read();
+        }
+        Took { wall: from.0.elapsed().as_secs_f64() * 1e3, own: self.on_processor() - from.1 }
+    }
+
+    fn now(&self) -> (Instant, f64) {
+        (Instant::now(), self.on_processor())
+    }
+
+    /// Milliseconds that the player's main thread has been on a processor.
+    fn on_processor(&self) -> f64 {
+        let pid = self.terminal.pid();
+        let text = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/schedstat")).unwrap();
+        text.split(' ').next().unwrap().parse::<f64>().unwrap() / 1e6
+    }
+
+    /// Highest memory so far, MiB.
+    fn memory(&self) -> f64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.terminal.pid())).unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse::<f64>().unwrap() / 1024.0
+    }
+
+    fn last_row(&self) -> String {
+        self.screen.row_text(ROWS - 1)
+    }
+}
+
+/// Events one by one, so that a gigabyte need not be in memory. `keyframes` as a recorder makes them.
+fn write(home: &Sandbox, events: impl Iterator<Item = (u64, Payload)>, keyframes: bool) -> String {
+    let (_, id) = home.record_with(&Spec { events: Vec::new(), ..Spec::default() }, |writer, start| {
+        let mut terminal = Screen::new(80, 24);
+        for (ms, payload) in events {
+            let time = Duration::from_millis(ms);
+            if writer.segment_due(time) {
+                writer.end_segment(time, sealcast::container::Extras::default()).unwrap();
+            }
+            let anchor = Anchor { at: ms, utc: start + i64::try_from(ms).unwrap(), boot: 0 };
+            if !writer.in_segment() {
+                writer.begin(anchor, if keyframes { terminal.snapshot() } else { None }).unwrap();
+            }
+            if let (true, Payload::Output(bytes)) = (keyframes, &payload) {
+                terminal.skim(bytes);
+            }
+            writer.push(&Event::new(time, payload)).unwrap();
+        }
+    });
+    id
+}
+
+fn output(text: String) -> Payload {
+    Payload::Output(text.into_bytes())
+}
+
+fn day() -> impl Iterator<Item = (u64, Payload)> {
+    (0..43_200u64).map(|n| {
+        let text = match n % 10 {
+            0 => format!("\x1b[2J\x1b[Hscreen {n}\r\n"),
+            _ => format!("\x1b[{};{}H\x1b[3{}mfield {n}\x1b[m", n % 24 + 1, n % 60 + 1, n % 8),
+        };
+        (n * 2000, output(text))
+    })
+}
+
+fn log() -> impl Iterator<Item = (u64, Payload)> {
+    let mut line = 0u64;
+    (0..250_000u64).map(move |n| {
+        let mut text = String::with_capacity(4096);
+        while text.len() < 4000 {
+            line += 1;
+            let _ = write!(
+                text,
+                "2026-11-25T14:03:{:02}Z \x1b[3{}mworker-{}\x1b[m request {line} took {} ms\r\n",
+                n % 60,
+                line % 8,
+                line % 16,
+                line * 7919 % 311
+            );
+        }
+        (n * 4, output(text))
+    })
+}
+
+struct Dice(u64);
+
+impl Dice {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        self.0 >> 11
+    }
+}
+
+/// 200 MB of one kind of trouble, in events of 4 KB; the screen as large as it gets, but for what is random.
+fn hostile(kind: &'static str) -> impl Iterator<Item = (u64, Payload)> {
+    const PIECE: usize = 4096;
+    let largest = Payload::Resize { cols: 65535, rows: 65535 };
+    let first = (kind != "random bytes").then_some((0, largest));
+    let mut dice = Dice(5);
+    let again = match kind {
+        "erasing" => "\x1b[41m\x1b[2J\x1b#8\x1b[42m\x1b[2J",
+        "resetting" => "x\x1bc",
+        "screens" => "\x1b[?1049h\x1b#8\x1b[?1049l\x1b[?47hx\x1b[?47l",
+        "scrolling" => {
+            "\x1b[41m\n\x1b[42m\n\x1b[2;999r\x1b[999;1H\n\x1b[9L\x1b[9M\x1b[9S\x1b[9T\x1b[?69h\x1b[2;999s\n\x1b[?69l\x1b[r"
+        }
+        "parameters" => {
+            "x\x1b[4000000000b\x1b[65535;65535H\x1b[65535P\x1b[65535@\x1b[65535X\x1b[1;1;65535;65535;1;2;2;1$v\x1b[65535'}"
+        }
+        "links and marks" => {
+            "\x1b]8;id=ABCDEFGH;http://evil.example/ABCDEFGHIJKLMNOPQRSTUVWXYZABCDEFGHIJKLMNOPQRSTUVWXYZ\x07l\u{301}\u{302}\u{303}\u{304}\u{305}\u{306}\u{307}\u{308}"
+        }
+        _ => "",
+    };
+    first.into_iter().chain((0..(200 << 20) / PIECE as u64).map(move |n| {
+        let mut bytes = Vec::with_capacity(PIECE + 200);
+        while bytes.len() < PIECE {
+            match kind {
+                "random bytes" => bytes.extend_from_slice(&dice.next().to_le_bytes()[..6]),
+                "links and marks" => {
+                    let id = format!("{:08x}", dice.next() as u32);
+                    bytes.extend_from_slice(again.replace("ABCDEFGH", &id).as_bytes());
+                }
+                "sizes" => bytes.extend_from_slice(b"some text that wraps \xe6\x97\xa5\r\n"),
+                _ => bytes.extend_from_slice(again.as_bytes()),
+            }
+        }
+        if kind == "sizes" && n % 2 == 1 {
+            let sizes = [(65535, 65535), (0, 0), (1, 1), (65535, 1), (1, 65535), (80, 24), (2, 1000)];
+            let (cols, rows) = sizes[(n / 2) as usize % sizes.len()];
+            return (n, Payload::Resize { cols, rows });
+        }
+        if kind == "marks" && n % 2 == 1 {
+            return (n, Payload::Marker("\x1b[2J\u{202e}\x1b]52;c;ZXZpbA==\x07".repeat(200)));
+        }
+        (n, Payload::Output(bytes))
+    }))
+}
+
+const HOSTILE: [&str; 9] = [
+    "random bytes",
+    "erasing",
+    "resetting",
+    "screens",
+    "scrolling",
+    "parameters",
+    "links and marks",
+    "sizes",
+    "marks",
+];
+
+fn at(times: &[Took], part: f64) -> Took {
+    let mut wall: Vec<f64> = times.iter().map(|took| took.wall).collect();
+    let mut own: Vec<f64> = times.iter().map(|took| took.own).collect();
+    wall.sort_by(f64::total_cmp);
+    own.sort_by(f64::total_cmp);
+    let index = ((times.len() - 1) as f64 * part) as usize;
+    Took { wall: wall[index], own: own[index] }
+}
+
+/// As the player writes a time.
+fn tenths(tenths: u64) -> String {
+    let (hours, minutes, secs) = (tenths / 36_000, tenths / 600 % 60, tenths / 10 % 60);
+    let short =
+        if hours > 0 { format!("{hours}:{minutes:02}:{secs:02}") } else { format!("{minutes}:{secs:02}") };
+    format!("{short}.{}", tenths % 10)
+}
+
+fn honest(name: &str, home: &Sandbox, id: &str) {
+    let mut first = Vec::new();
+    for _ in 0..10 {
+        let start = Instant::now();
+        let mut viewer = Viewer::start(home, &["play", id]);
+        first.push(viewer.waits((start, 0.0), ROWS - 1, |row| row.contains("F1 help")));
+        viewer.terminal.send("q");
+        viewer.terminal.wait_end();
+    }
+    let mut viewer = Viewer::start(home, &["play", id]);
+    // The verdict has been found, and what it takes is in the figure.
+    viewer.waits(viewer.now(), 0, |row| row.contains("intact"));
+    let row = viewer.last_row();
+    let end = row.split(" / ").nth(1).unwrap().split_whitespace().next().unwrap();
+    let seconds = end.split(':').fold(0u64, |sum, part| sum * 60 + part.parse::<u64>().unwrap());
+    viewer.terminal.send(" ");
+    let (mut seeks, mut dice) = (Vec::new(), Dice(3));
+    for _ in 0..200 {
+        let to = tenths(dice.next() % (seconds * 10));
+        let from = viewer.now();
+        viewer.terminal.send(format!(":{to}\r"));
+        seeks.push(viewer.waits(from, ROWS - 1, |row| row.contains(&format!("⏸ {to} /"))));
+    }
+    println!(
+        "| {name} | {:.0} ({:.0}) | {:.0} ({:.0}) | {:.0} ({:.0}) | {:.0} ({:.0}) | {:.0} ({:.0}) | {:.0} |",
+        at(&first, 0.5).wall,
+        at(&first, 0.5).own,
+        at(&first, 1.0).wall,
+        at(&first, 1.0).own,
+        at(&seeks, 0.5).wall,
+        at(&seeks, 0.5).own,
+        at(&seeks, 0.95).wall,
+        at(&seeks, 0.95).own,
+        at(&seeks, 1.0).wall,
+        at(&seeks, 1.0).own,
+        viewer.memory()
+    );
+    viewer.terminal.send("q");
+    assert!(viewer.terminal.wait_end().success());
+}
+
+/// Asks for help and closes it while the player is busy with what was asked before.
+fn troubled(kind: &str, home: &Sandbox, id: &str) {
+    let start = Instant::now();
+    let mut viewer = Viewer::start(home, &["play", id]);
+    let first = viewer.waits((start, 0.0), ROWS - 1, |row| row.contains("F1 help"));
+    let mut answers = Vec::new();
+    for keys in ["", "G", "g", "5", "/not to be found\r", "t", "G", ",", "..", "G", "N"] {
+        viewer.terminal.send(keys);
+        for _ in 0..12 {
+            let from = viewer.now();
+            viewer.terminal.send("H");
+            answers.push(viewer.waits(from, 1, |row| row.contains("help · sealcast")));
+            let from = viewer.now();
+            viewer.terminal.send("q");
+            answers.push(viewer.waits(from, 1, |row| !row.contains("help · sealcast")));
+        }
+    }
+    let memory = viewer.memory();
+    let from = viewer.now();
+    viewer.terminal.send("\x03");
+    assert!(viewer.terminal.wait_end().success());
+    println!(
+        "| {kind} | {:.0} ({:.0}) | {:.0} ({:.0}) | {:.0} ({:.0}) | {:.0} ({:.0}) | {:.0} | {memory:.0} |",
+        first.wall,
+        first.own,
+        at(&answers, 0.5).wall,
+        at(&answers, 0.5).own,
+        at(&answers, 0.95).wall,
+        at(&answers, 0.95).own,
+        at(&answers, 1.0).wall,
+        at(&answers, 1.0).own,
+        from.0.elapsed().as_secs_f64() * 1e3,
+    );
+}
+
+fn main() {
+    // Cargo adds `--bench`.
+    let wanted: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with("--")).collect();
+    let is = |name: &str| wanted.is_empty() || wanted.iter().any(|wanted| name.contains(wanted.as_str()));
+    let home = Sandbox::new();
+    println!("Milliseconds of wall time (of the player's own time on a processor).\n");
+    println!("| recording | first frame p50 | worst of 10 | seek p50 | p95 | worst of 200 | memory, MiB |");
+    println!("|---|---|---|---|---|---|---|");
+    if is("24 hours") {
+        honest("24 hours", &home, &write(&home, day(), true));
+    }
+    if is("1 GB of log") {
+        honest("1 GB of log", &home, &write(&home, log(), true));
+    }
+    println!(
+        "\n| 200 MB of | first frame | a key is answered, p50 | p95 | worst of 264 | leaving | memory, MiB |"
+    );
+    println!("|---|---|---|---|---|---|---|");
+    for kind in HOSTILE.into_iter().filter(|kind| is(kind)) {
+        let home = Sandbox::new();
+        troubled(kind, &home, &write(&home, hostile(kind), false));
+    }
+}
