@@ -234,10 +234,13 @@ impl<S: Disk> Recorder<'_, S> {
             self.begin(event.time);
         }
         self.indexer.event(event);
-        if Said::of(&event.payload).is_some_and(|said| !said.is_kept()) {
-            return;
-        }
-        let pushed = self.writer.push(event);
+        let pushed = match Said::of(&event.payload) {
+            None => self.writer.push(event),
+            Some(said) => match said.kept() {
+                Some(payload) => self.writer.push(&Event::new(event.time, payload)),
+                None => return,
+            },
+        };
         self.check(pushed);
         if self.writer.segment_due(event.time) {
             self.end_segment(event.time);

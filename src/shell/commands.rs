@@ -224,7 +224,8 @@ impl Tracker {
     }
 
     /// When the mark that follows was sent, microseconds since the start of the session: by the shell's clock, so a hint. It
-    /// is believed as far as it lies between the end of the last command and the moment the mark was read.
+    /// is believed as far as it lies between the end of the last command and the moment the mark was read, and only decides
+    /// what belongs to which command: the times of an entry are those of the recording.
     pub fn clock(&mut self, micros: u64) {
         self.sent = Some(micros);
     }
@@ -264,10 +265,10 @@ impl Tracker {
             }
             Mark::Start(start) => {
                 self.sends_start = true;
-                self.start(at, start, Source::Shell, Trust::Told);
+                self.start(time, at, start, Source::Shell, Trust::Told);
             }
             Mark::End { status, pipe, cancelled } => {
-                self.end(at, status, pipe, cancelled);
+                self.end(time, at, status, pipe, cancelled);
                 self.place = Place::Prompt;
             }
         }
@@ -286,13 +287,13 @@ impl Tracker {
             Hint::Cwd(cwd) => self.cwd = Some(cwd),
             Hint::Start(text) => {
                 let start = Start { text, ..Start::default() };
-                self.start(Span::of(time), start, Source::Hint, Trust::Untrusted);
+                self.start(time, Span::of(time), start, Source::Hint, Trust::Untrusted);
             }
             Hint::End(status) => {
                 if let Place::Running(id) = self.place
                     && self.entry(id).is_some_and(|entry| entry.command.source == Source::Hint)
                 {
-                    self.end(Span::of(time), status, Vec::new(), false);
+                    self.end(time, Span::of(time), status, Vec::new(), false);
                 }
                 self.place = Place::Unknown;
             }
@@ -377,8 +378,8 @@ impl Tracker {
         }
     }
 
-    fn start(&mut self, at: Span, start: Start, source: Source, trust: Trust) {
-        let time = at.first / 1_000;
+    /// `time`: when the mark was read, milliseconds, as the event of the recording has it; `at`: when it happened.
+    fn start(&mut self, time: u64, at: Span, start: Start, source: Source, trust: Trust) {
         let typing = &mut self.typing;
         let shown = std::mem::take(&mut typing.lines);
         // Without the shell's clock, it has begun when the line was entered rather than when its mark was read.
@@ -416,7 +417,7 @@ impl Tracker {
                 // One line of the history that holds several commands, run one after the other: one entry.
                 return;
             }
-            self.end(at, None, Vec::new(), false);
+            self.end(time, at, None, Vec::new(), false);
         }
         self.close_inner(at.last);
         // The guess made at Enter is confirmed: it keeps its identity, since programs may hang on it already.
@@ -436,7 +437,7 @@ impl Tracker {
         self.ended = None;
     }
 
-    fn end(&mut self, at: Span, status: Option<i32>, pipe: Vec<i32>, cancelled: bool) {
+    fn end(&mut self, time: u64, at: Span, status: Option<i32>, pipe: Vec<i32>, cancelled: bool) {
         self.close_inner(at.last);
         self.last_end = at;
         let ended = match self.place {
@@ -447,7 +448,7 @@ impl Tracker {
         if let Some(entry) = ended.and_then(|id| self.entry(id)) {
             entry.guess = false;
             entry.closed = Some(at.last);
-            entry.command.end = Some((at.first / 1_000).max(entry.command.start));
+            entry.command.end = Some(time);
             entry.command.exit = status;
             entry.command.pipe = if pipe.len() > 1 { pipe } else { Vec::new() };
         }

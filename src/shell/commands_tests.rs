@@ -214,7 +214,7 @@ fn what_a_prompt_runs_in_the_millisecond_in_which_a_command_ends_belongs_to_nobo
     let settled = hand.tracker.finish(hand.time, None);
     assert_eq!(argvs(&settled.commands[0].execs), ["one"]);
     assert_eq!(argvs(&settled.execs), ["hook"]);
-    assert_eq!(settled.commands[0].end, Some(at));
+    assert_eq!(settled.commands[0].end, Some(at + 90));
 }
 
 #[test]
@@ -250,14 +250,19 @@ fn programs_of_a_command_that_runs_are_its_own_though_the_next_line_has_been_typ
 #[test]
 fn a_clock_that_cannot_be_right_is_not_believed() {
     // Ahead of the moment the mark was read; before the command before ended.
-    for lie in [u64::MAX, 9_000_000_000, 1_500_000, 0] {
+    for (lie, believed) in
+        [(u64::MAX, false), (9_000_000_000, false), (1_500_000, false), (0, false), (4_500_000, true)]
+    {
         let mut hand = Hand::new();
         hand.integrated("bash").prompt(0).types("one").told("one").prompt(0).types("two").told("two");
         hand.time += 1_000;
+        hand.tracker.forked(4_600_000, 20, 10);
+        hand.tracker.executed(exec(4_600, 20, 10, &["late"]));
         ends(&mut hand, lie);
-        let (time, commands) = (hand.time, hand.done());
-        assert_eq!(commands[1].end, Some(time), "{lie}");
-        assert_eq!(commands[1].start, 4_000, "{lie}");
+        let settled = hand.tracker.finish(hand.time, None);
+        let (ours, nobodys) = (settled.commands[1].execs.len(), settled.execs.len());
+        assert_eq!((ours, nobodys), if believed { (0, 1) } else { (1, 0) }, "{lie}");
+        assert_eq!((settled.commands[1].start, settled.commands[1].end), (4_000, Some(hand.time)));
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Event code `c`; the data is JSON. A reader that does not know it passes over it, as over every code it does not know.
 
-use super::marks::{Hint, Mark};
+use super::marks::{Hint, Mark, Start};
 use crate::cast::Payload;
 use serde::{Deserialize, Serialize};
 
@@ -31,14 +31,21 @@ impl Said {
         Payload::Other { code: CODE.into(), data }
     }
 
-    /// Whether a recording keeps it. The rest is of use to the index alone, and can be told again from the output: it would
+    /// What of it a recording keeps, as an event's payload. The rest is of use to the index alone, and can be told again from the output: it would
     /// cost more than it says.
-    pub fn is_kept(&self) -> bool {
-        match self {
-            Self::Mark(mark) => matches!(mark, Mark::Integration { .. } | Mark::Start(_) | Mark::End { .. }),
+    pub fn kept(&self) -> Option<Payload> {
+        let kept = match self {
+            // The numbers of the history tell which line the text is of: that has been judged when it was told.
+            Self::Mark(Mark::Start(start)) => {
+                return Some(
+                    Self::Mark(Mark::Start(Start { number: None, before: None, ..start.clone() })).payload(),
+                );
+            }
+            Self::Mark(mark) => matches!(mark, Mark::Integration { .. } | Mark::End { .. }),
             Self::Hint(hint) => matches!(hint, Hint::Forged | Hint::Broken),
             Self::Clock(_) | Self::Entered => false,
-        }
+        };
+        kept.then(|| self.payload())
     }
 
     /// Read from a payload; `None` when it is something else.
@@ -53,7 +60,6 @@ impl Said {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::shell::marks::Start;
 
     #[test]
     fn what_was_said_comes_back_from_the_event() {
@@ -72,12 +78,10 @@ mod tests {
         ] {
             assert_eq!(Said::of(&said.payload()), Some(said));
         }
-        let start = Said::Mark(Mark::Start(Start { text: Some("ls".into()), ..Start::default() }));
-        assert_eq!(
-            start.payload(),
-            Payload::Other { code: "c".into(), data: r#"{"mark":{"start":{"text":"ls"}}}"#.into() }
-        );
-        assert!(Said::Mark(Mark::Start(Start::default())).is_kept() && !Said::Entered.is_kept());
+        let start = Start { text: Some("ls".into()), number: Some(4), before: Some(4), ..Start::default() };
+        let kept = Payload::Other { code: "c".into(), data: r#"{"mark":{"start":{"text":"ls"}}}"#.into() };
+        assert_eq!(Said::Mark(Mark::Start(start)).kept(), Some(kept));
+        assert_eq!((Said::Entered.kept(), Said::Clock(4).kept()), (None, None));
         assert_eq!(Said::of(&Payload::Marker("\"entered\"".into())), None);
         assert_eq!(Said::of(&Payload::Other { code: "c".into(), data: "?".into() }), None);
     }

@@ -1,0 +1,128 @@
+#!/bin/sh
+# What the trace of executed programs sees and costs: a loop of 5,000 programs, a make of a small tree, a cargo build of a small
+# crate. Each is run recorded with the trace and without, in turn; and once under strace, whose count of successful execve
+# is what the index must have.
+#
+#     benches/exec.sh [ROUNDS]               builds the release binary first; SEALCAST=/path/to/binary skips that
+#
+# Needs root (a mount namespace with an /etc of its own, and the trace), strace, make, gcc, cargo, python3. Tells of the medians
+# of the rounds (9): CPU is user and system time of everything, the recorder included.
+set -eu
+if [ "${1:-}" != inside ]; then
+    here=$(cd "$(dirname "$0")" && pwd)
+    if [ -z "${SEALCAST:-}" ]; then
+        cargo build --release --manifest-path "$here/../Cargo.toml"
+        SEALCAST=$(cd "$here/.." && pwd)/target/release/sealcast
+    fi
+    [ "$(id -u)" = 0 ] || { echo "error: only root can trace what is executed" >&2; exit 2; }
+    for tool in strace make gcc cargo python3 unshare; do
+        command -v $tool >/dev/null || { echo "error: $tool is not installed" >&2; exit 2; }
+    done
+    SEALCAST=$(readlink -f "$SEALCAST")
+    export SEALCAST
+    exec unshare --mount --propagation private sh "$here/exec.sh" inside "${1:-9}"
+fi
+
+rounds=$2
+work=$(mktemp -d)
+# Recordings can only be appended to.
+trap 'chattr -R -a "$work/store" 2>/dev/null; umount /etc; rm -rf "$work"' EXIT
+mkdir "$work/etc" && cp -a /etc/. "$work/etc" 2>/dev/null || true
+mount --bind "$work/etc" /etc
+mkdir -p /etc/sealcast
+ssh-keygen -q -t ed25519 -N '' -f /etc/sealcast/signing
+recipient=$("$SEALCAST" keys new -o "$work/identity" | tail -n 1)
+configure() {
+    cat >/etc/sealcast/config.toml <<END
+[store]
+path = "$work/store"
+low-space = 0
+[signing]
+key = "/etc/sealcast/signing"
+[recipients]
+default = ["$recipient"]
+[index]
+exec-trace = "$1"
+END
+}
+
+# The three workloads; each is a command for sh.
+mkdir -p "$work/make" "$work/crate/src"
+(
+    echo "all: all.bin"
+    printf 'all.bin:'; for n in $(seq 60); do printf ' f%s.o' "$n"; done; printf '\n\tgcc -o $@ $^\n'
+    for n in $(seq 60); do
+        printf 'f%s.o: f%s.c\n\tgcc -c -o $@ $<\n' "$n" "$n"
+        if [ "$n" = 1 ]; then echo 'int main(void) { return 0; }'; else echo "int f$n(int x) { return x * $n; }"; fi >"$work/make/f$n.c"
+    done
+) >"$work/make/Makefile"
+cat >"$work/crate/Cargo.toml" <<'END'
+[package]
+name = "small"
+version = "0.1.0"
+edition = "2021"
+END
+echo 'fn main() { println!("{}", std::env::args().count()); }' >"$work/crate/src/main.rs"
+loop='i=0; while [ $i -lt 5000 ]; do /bin/true; i=$((i+1)); done'
+make="cd $work/make; rm -f *.o all.bin; make -s -j2"
+# The toolchain itself, not the proxy before it.
+bin=$(dirname "$(rustup which cargo 2>/dev/null || command -v cargo)")
+cargo="cd $work/crate; rm -rf target; PATH=$bin:\$PATH; exec cargo build --quiet --offline"
+
+cat >"$work/run.py" <<'END'
+import json, os, resource, statistics, subprocess, sys, time
+
+work, rounds = sys.argv[1], int(sys.argv[2])
+sealcast, configure = os.environ["SEALCAST"], sys.argv[3]
+workloads = list(zip(["loop of 5,000", "make", "cargo build"], sys.argv[4:7]))
+quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
+
+
+def run(command):
+    """CPU and time, seconds."""
+    before, begun = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
+    done = subprocess.run(command, **quiet)
+    if done.returncode != 0:
+        sys.exit(f"error: {command} ended with {done.returncode}: {done.stderr.decode()}")
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, time.monotonic() - begun
+
+
+def trace(mode):
+    with open("/etc/sealcast/config.toml", "w") as file:
+        file.write(configure.replace("@MODE@", mode))
+
+
+def recorded():
+    """Programs in the index of the last recording, and what is said of the trace."""
+    show = [sealcast, "show", "--store", f"{work}/store", "-i", f"{work}/identity", "last", "--json"]
+    story = json.loads(subprocess.run(show, capture_output=True, check=True).stdout)
+    commands = story["commands"]
+    lost = [n["text"] for n in story.get("notices", [])]
+    return sum(len(command.get("execs", [])) for command in commands), lost, story["size"], story["meta"]["in_force"]["exec-trace"]
+
+
+print("| | programs, strace | in the index | CPU s, off | on | ratio | time s, off | on | ratio | µs CPU per program | size, off | on |")
+print("|---|---|---|---|---|---|---|---|---|---|---|---|")
+for name, command in workloads:
+    log = f"{work}/strace"
+    subprocess.run(["strace", "-f", "-qq", "-e", "trace=execve,execveat", "-e", "status=successful", "-o", log,
+                    "sh", "-c", command], check=True, **quiet)
+    # strace writes a line for every call that succeeded, in one piece or resumed.
+    counted = sum(line.rstrip().endswith("= 0") for line in open(log, errors="replace"))
+    taken, sizes, seen = {"off": [], "auto": []}, {}, set()
+    for _ in range(rounds):
+        for mode in taken:
+            trace(mode)
+            taken[mode].append(run([sealcast, "run", "--", "sh", "-c", command]))
+            programs, lost, sizes[mode], mechanism = recorded()
+            if mode == "auto":
+                seen.add((programs, mechanism, *lost))
+    (off, off_time), (on, on_time) = ([statistics.median(v) for v in zip(*taken[mode])] for mode in taken)
+    found = "; ".join(f"{programs} ({', '.join(map(str, rest))})" for programs, *rest in sorted(seen))
+    each = 1e6 * (on - off) / counted
+    print(f"| {name} | {counted} | {found} | {off:.3f} | {on:.3f} | {on / off:.3f} | {off_time:.3f} | {on_time:.3f} "
+          f"| {on_time / off_time:.3f} | {each:.0f} | {sizes['off']} | {sizes['auto']} |", flush=True)
+END
+configure @MODE@
+python3 "$work/run.py" "$work" "$rounds" "$(cat /etc/sealcast/config.toml)" "$loop" "$make" "$cargo"
