@@ -352,7 +352,7 @@ impl Maker<'_> {
                     let utc = start + i64::try_from(ms(now))?;
                     writer.begin(Anchor { at: ms(now), utc, boot: 1 }, indexer.keyframe())?;
                 }
-                indexer.event(&event);
+                indexer.event(event.clone());
                 writer.push(&event)?;
                 if writer.segment_due(now) {
                     let mut extras = indexer.end_segment();

@@ -223,7 +223,7 @@ fn write(events: &[Event]) -> (u64, usize) {
         if !writer.in_segment() {
             writer.begin(at(event.time), indexer.keyframe()).unwrap();
         }
-        indexer.event(event);
+        indexer.event(event.clone());
         writer.push(event).unwrap();
         if writer.segment_due(event.time) {
             let extras = indexer.end_segment();

@@ -99,7 +99,10 @@ pub struct Writer<S: Sink> {
     deflate: Deflate,
     encoder: line::Encoder,
     lines: Vec<u8>,
+    /// Compressed and not yet sealed.
     packed: Vec<u8>,
+    /// The compressor holds text that it has not given out.
+    holds: bool,
     /// Raw bytes in `lines`.
     buffered: usize,
 
@@ -123,6 +126,8 @@ struct Segment {
     last: Duration,
     /// Its SEG chunk's offset, once written.
     offset: Option<u64>,
+    /// Raw output up to the last keyframe asked for.
+    framed: u64,
 }
 
 impl<S: Sink> Writer<S> {
@@ -163,11 +168,12 @@ impl<S: Sink> Writer<S> {
             epoch: 0,
             running: Running::new(),
             unsigned_since: None,
-            deflate: Deflate::new(limits::LEVEL, limits::WINDOW_LOG)
+            deflate: Deflate::new(limits::LEVEL, limits::WINDOW_LOG, limits::MIN_MATCH)
                 .ok_or_else(|| Error::Compression("the workspace could not be made".to_owned()))?,
             encoder: line::Encoder::default(),
             lines: Vec::new(),
             packed: Vec::new(),
+            holds: false,
             buffered: 0,
             segment: 0,
             open: None,
@@ -202,7 +208,8 @@ impl<S: Sink> Writer<S> {
         Ok(writer)
     }
 
-    /// Takes an event. Encodes and seals by itself when [`limits::FLUSH_BYTES`] have come together, and then writes.
+    /// Takes an event. Compresses by itself when [`limits::FLUSH_BYTES`] have come together, and seals and writes at
+    /// [`limits::CHUNK_BYTES`].
     ///
     /// The first event of a segment must be a [`Payload::Anchor`]; see [`Writer::begin`].
     ///
@@ -222,6 +229,7 @@ impl<S: Sink> Writer<S> {
             begun: event.time,
             last: event.time,
             offset: None,
+            framed: 0,
         });
         segment.tally.count(now, &event.payload);
         if !matches!(event.payload, Payload::Anchor(_) | Payload::Keyframe(_)) {
@@ -229,10 +237,23 @@ impl<S: Sink> Writer<S> {
         }
         self.buffered = self.buffered.saturating_add(raw);
         if self.buffered >= limits::FLUSH_BYTES || self.lines.len() >= limits::FLUSH_BYTES.saturating_mul(4) {
-            self.seal(event.time, Directive::Flush)?;
-            self.drain()?;
+            self.pack(Directive::Continue)?;
+            if self.packed.len() >= limits::CHUNK_BYTES {
+                self.seal(event.time)?;
+                self.drain()?;
+            }
         }
         Ok(())
+    }
+
+    /// Whether there should be a keyframe now, inside the segment in hand: tells so once.
+    pub fn keyframe_due(&mut self) -> bool {
+        let Some(segment) = &mut self.open else { return false };
+        let due = segment.tally.raw.saturating_sub(segment.framed) >= limits::KEYFRAME_BYTES;
+        if due {
+            segment.framed = segment.tally.raw;
+        }
+        due
     }
 
     /// Begins a segment: both clocks, and the screen if there is one to restore. Does nothing inside a segment.
@@ -267,8 +288,11 @@ impl<S: Sink> Writer<S> {
     /// # Errors
     /// As [`Writer::drain`].
     pub fn flush(&mut self, now: Duration) -> Result<(), Error> {
-        if !self.lines.is_empty() {
-            self.seal(now, Directive::Flush)?;
+        if !self.lines.is_empty() || self.holds {
+            self.pack(Directive::Flush)?;
+        }
+        if !self.packed.is_empty() {
+            self.seal(now)?;
         }
         if self.unsigned_since.is_some_and(|since| now.saturating_sub(since) >= limits::CHECK_EVERY) {
             self.checkpoint(0)?;
@@ -306,7 +330,8 @@ impl<S: Sink> Writer<S> {
             }
             return Ok(());
         }
-        self.seal(now, Directive::End)?;
+        self.pack(Directive::End)?;
+        self.seal(now)?;
         let Some(segment) = self.open.take() else { return Ok(()) };
         let entry = Entry {
             segment: self.segment,
@@ -420,13 +445,17 @@ impl<S: Sink> Writer<S> {
         &mut self.sink
     }
 
-    /// Compresses and seals the pending lines as one chunk.
-    fn seal(&mut self, now: Duration, directive: Directive) -> Result<(), Error> {
-        self.packed.clear();
+    /// Compresses the pending lines.
+    fn pack(&mut self, directive: Directive) -> Result<(), Error> {
         let packed = self.deflate.compress(&self.lines, &mut self.packed, directive);
         wipe(&mut self.lines);
         self.buffered = 0;
-        packed.map_err(|what| Error::Compression(what.to_owned()))?;
+        self.holds = directive == Directive::Continue;
+        packed.map_err(|what| Error::Compression(what.to_owned()))
+    }
+
+    /// Seals what is compressed, as one chunk.
+    fn seal(&mut self, now: Duration) -> Result<(), Error> {
         // Incompressible text can exceed a chunk only if a caller pushes a megabyte in one event; cut it all the same.
         let packed = std::mem::take(&mut self.packed);
         let room = (limits::BODY as usize).saturating_sub(seal::OVERHEAD.saturating_add(limits::PAD));

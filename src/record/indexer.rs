@@ -11,7 +11,7 @@ use super::indexer_commands::{Commands, Harvest};
 use super::recorder::Indexer;
 use super::witness::Heard;
 use crate::cast::{Event, Payload};
-use crate::container::{Extras, filter};
+use crate::container::{Extras, filter, limits};
 use crate::terminal::{Shown, Typed, TypedLine};
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -30,9 +30,9 @@ const QUEUE: usize = 512 << 10;
 const EVENT: usize = 96;
 /// Output per second of the session that is read in full: reading costs about thirty times what copying does, and a flood
 /// faster than anybody reads must not take the time of the host.
-const RATE: u64 = 1 << 20;
+const RATE: u64 = 256 << 10;
 /// Output that may come at once.
-const BURST: u64 = 2 << 20;
+const BURST: u64 = 1 << 20;
 /// Longest wait for the index of the last segment: the trace is stopped for it.
 const LAST_PATIENCE: Duration = Duration::from_secs(3);
 /// How often the kernel's trace is looked at while nothing happens on the screen.
@@ -104,6 +104,8 @@ enum Work {
     /// The rest of this segment is skimmed.
     Skim,
     Border(u64),
+    /// Asks for the screen alone, numbered like a border.
+    Screen(u64),
     #[cfg(test)]
     Panic,
     #[cfg(test)]
@@ -286,7 +288,7 @@ impl Indexer for ScreenIndexer {
         }
     }
 
-    fn event(&mut self, event: &Event) {
+    fn event(&mut self, event: Event) {
         // A segment has begun without the screen that was made for it.
         self.astray |= self.keyframe.take().is_some();
         let bytes = match &event.payload {
@@ -309,7 +311,7 @@ impl Indexer for ScreenIndexer {
             self.hand_over();
             self.hand(Work::Skim);
         }
-        self.batch.push(event.clone());
+        self.batch.push(event);
         self.batched += bytes + EVENT;
         if self.batched >= BATCH {
             self.hand_over();
@@ -348,6 +350,18 @@ impl Indexer for ScreenIndexer {
         self.keyframe = answer.keyframe;
         let filter = if self.astray { Vec::new() } else { answer.filter };
         Extras { commands, execs, filter }
+    }
+
+    fn keyframe_inside(&mut self) -> Option<String> {
+        self.hand_over();
+        self.borders += 1;
+        let border = self.borders;
+        self.hand(Work::Screen(border));
+        let mut state = self.shared.wait(&mut self.patience, |state| answers(state, border));
+        if !answers(&state, border) {
+            return None;
+        }
+        state.answer.take()?.keyframe
     }
 
     fn keyframe(&mut self) -> Option<String> {
@@ -449,6 +463,15 @@ fn read(shared: &Shared, size: (u16, u16), always: bool) {
                 let answer = Answer { border, filter, keyframe, fault };
                 let mut state = shared.lock();
                 state.answer = Some(answer);
+                shared.changed.notify_all();
+            }
+            Work::Screen(border) => {
+                let mut keyframe = shown.terminal().snapshot();
+                if keyframe.as_ref().is_some_and(|text| limits::KEYFRAME_BYTES < (WORTH * text.len()) as u64) {
+                    keyframe = None;
+                }
+                let answer = Answer { border, filter: Vec::new(), keyframe, fault: false };
+                shared.lock().answer = Some(answer);
                 shared.changed.notify_all();
             }
             #[cfg(test)]

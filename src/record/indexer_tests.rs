@@ -21,7 +21,7 @@ fn index(indexer: &mut ScreenIndexer, segments: Vec<Vec<Event>>) -> Vec<Segment>
             // However busy the machine is, this test is about what is in the index, not about when.
             indexer.patience = Duration::from_secs(60);
             let keyframe = indexer.keyframe();
-            events.iter().for_each(|event| indexer.event(event));
+            events.iter().cloned().for_each(|event| indexer.event(event));
             Segment { keyframe, events, filter: indexer.end_segment().filter }
         })
         .collect()
@@ -127,7 +127,7 @@ fn a_late_emulator_is_not_waited_for_and_its_keyframe_is_used_if_it_still_comes_
     let barrier = Arc::new(Barrier::new(2));
     indexer.hand(Work::Hold(Arc::clone(&barrier)));
     let events: Vec<Event> = (0..100u64).map(|n| output(n * 100, &[b'x'; 1000])).collect();
-    events.iter().for_each(|event| indexer.event(event));
+    events.iter().cloned().for_each(|event| indexer.event(event));
     let begun = Instant::now();
     assert!(indexer.end_segment().filter.is_empty());
     assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
@@ -146,7 +146,7 @@ fn a_segment_that_began_without_its_keyframe_has_no_filter() {
     let events = |from: u64| (0..100).map(|n| output(from + n * 100, &[b'x'; 1000])).collect::<Vec<_>>();
     assert!(!index(&mut indexer, vec![events(0)])[0].filter.is_empty());
     indexer.patience = Duration::from_secs(60);
-    events(20_000).iter().for_each(|event| indexer.event(event));
+    events(20_000).into_iter().for_each(|event| indexer.event(event));
     assert!(indexer.end_segment().filter.is_empty());
     assert!(!index(&mut indexer, vec![events(40_000)])[0].filter.is_empty());
 }
@@ -158,7 +158,7 @@ fn an_emulator_that_stands_still_makes_nobody_wait_for_room_in_the_queue() {
     indexer.hand(Work::Hold(Arc::clone(&barrier)));
     let begun = Instant::now();
     for n in 0..300 {
-        indexer.event(&output(n, &[b'x'; 10_000]));
+        indexer.event(output(n, &[b'x'; 10_000]));
     }
     assert!(indexer.end_segment().filter.is_empty());
     assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());

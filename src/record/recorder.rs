@@ -77,11 +77,15 @@ pub trait Indexer: Send {
     /// The session begins: the monotonic clock reads `origin`.
     fn begin(&mut self, _origin: Duration) {}
     /// An event was recorded.
-    fn event(&mut self, event: &Event);
+    fn event(&mut self, event: Event);
     /// The segment ends here: what its index entry holds.
     fn end_segment(&mut self) -> Extras;
-    /// Escape sequences that recreate the screen as it stands now.
+    /// Escape sequences that recreate the screen as it stands now, at a border.
     fn keyframe(&mut self) -> Option<String>;
+    /// The same inside a segment.
+    fn keyframe_inside(&mut self) -> Option<String> {
+        None
+    }
 }
 
 /// No index beyond what the writer counts.
@@ -89,7 +93,7 @@ pub trait Indexer: Send {
 pub struct NoIndex;
 
 impl Indexer for NoIndex {
-    fn event(&mut self, _: &Event) {}
+    fn event(&mut self, _: Event) {}
 
     fn end_segment(&mut self) -> Extras {
         Extras::default()
@@ -158,7 +162,7 @@ pub fn record<S: Disk>(
         match intake.receive(next_tick.saturating_sub(now)) {
             Ok(events) => {
                 for event in events {
-                    recorder.event(&event);
+                    recorder.event(event);
                 }
             }
             Err(Nothing::Yet) => {}
@@ -224,26 +228,35 @@ impl<S: Disk> Recorder<'_, S> {
         self.check(begun);
     }
 
-    fn event(&mut self, event: &Event) {
-        self.last_event = self.last_event.max(event.time);
+    fn event(&mut self, event: Event) {
+        let time = event.time;
+        self.last_event = self.last_event.max(time);
         if self.state == State::Losing {
-            self.count_lost(event);
+            self.count_lost(&event);
             return;
         }
         if !self.writer.in_segment() {
-            self.begin(event.time);
+            self.begin(time);
         }
-        self.indexer.event(event);
         let pushed = match Said::of(&event.payload) {
-            None => self.writer.push(event),
+            None => self.writer.push(&event),
             Some(said) => match said.kept() {
-                Some(payload) => self.writer.push(&Event::new(event.time, payload)),
-                None => return,
+                Some(payload) => self.writer.push(&Event::new(time, payload)),
+                None => {
+                    self.indexer.event(event);
+                    return;
+                }
             },
         };
         self.check(pushed);
-        if self.writer.segment_due(event.time) {
-            self.end_segment(event.time);
+        self.indexer.event(event);
+        if self.writer.segment_due(time) {
+            self.end_segment(time);
+        } else if self.writer.keyframe_due()
+            && let Some(screen) = self.indexer.keyframe_inside()
+        {
+            let pushed = self.writer.push(&Event::new(time, Payload::Keyframe(screen)));
+            self.check(pushed);
         }
     }
 

@@ -29,12 +29,13 @@ pub struct Deflate {
 unsafe impl Send for Deflate {}
 
 impl Deflate {
-    /// A compressor of this level and window (log2 of bytes). `None` when zstd refuses the parameters.
-    pub fn new(level: i32, window_log: u32) -> Option<Self> {
+    /// A compressor of this level, window (log2 of bytes) and shortest match (bytes). `None` when zstd refuses the parameters.
+    pub fn new(level: i32, window_log: u32, min_match: u32) -> Option<Self> {
         // SAFETY: plain functions of numbers; they return a struct and a size.
         let (params, size) = unsafe {
             let mut params = zstd::ZSTD_getCParams(level, 0, 0);
             params.windowLog = window_log;
+            params.minMatch = min_match;
             params.hashLog = params.hashLog.min(window_log);
             params.chainLog = params.chainLog.min(window_log);
             (params, zstd::ZSTD_estimateCStreamSize_usingCParams(params))
@@ -142,7 +143,7 @@ mod tests {
 
     #[test]
     fn frames_come_back_and_the_stream_can_be_used_again() {
-        let mut deflate = Deflate::new(3, 18).unwrap();
+        let mut deflate = Deflate::new(3, 18, 6).unwrap();
         for round in 0..3u8 {
             let text: Vec<u8> = (0..300_000u32).map(|n| (n / 7) as u8 ^ round).collect();
             let mut out = Vec::new();
@@ -158,7 +159,7 @@ mod tests {
 
     #[test]
     fn the_workspace_forgets_at_the_end_of_a_frame() {
-        let mut deflate = Deflate::new(3, 18).unwrap();
+        let mut deflate = Deflate::new(3, 18, 6).unwrap();
         let secret = b"correct horse battery staple";
         let mut out = Vec::new();
         deflate.compress(&secret.repeat(1000), &mut out, Directive::Flush).unwrap();

@@ -13,9 +13,6 @@ use std::time::Duration;
 /// Size of the screen where the recording has no terminal.
 pub const NO_TERMINAL: (u16, u16) = (80, 24);
 
-/// Bytes that are skimmed at once.
-const SKIM: usize = 64 << 10;
-
 /// Reads events and tells lines.
 pub struct Shown {
     reading: Reading,
@@ -121,12 +118,8 @@ impl Shown {
                 transcript.take_events();
             }
             Reading::Screen(terminal, waiting) => {
-                waiting.extend_from_slice(bytes);
-                if waiting.len() >= SKIM {
-                    terminal.skim(waiting);
-                    terminal.take_events();
-                    waiting.clear();
-                }
+                terminal.skim_on(waiting, bytes);
+                terminal.take_events();
             }
         }
     }

@@ -7,7 +7,32 @@
 use super::Terminal;
 use super::screen::Screen;
 
+/// How much of a flood is looked at together.
+const TOGETHER: usize = 64 << 10;
+
 impl Terminal {
+    /// [`Terminal::skim`] for pieces of a flood that come one after the other: `waiting` holds what has not been fed yet, at
+    /// most about 64 KiB more than `bytes`. While nothing but plain lines come, all but the last of them are forgotten without
+    /// being drawn. To see the screen, feed it what is waiting with [`Terminal::skim`].
+    pub(super) fn skim_on(&mut self, waiting: &mut Vec<u8>, bytes: &[u8]) {
+        waiting.extend_from_slice(bytes);
+        if waiting.len() < TOGETHER {
+            return;
+        }
+        if self.intake.at_rest(&self.screen)
+            && scrolls_whole(&self.screen)
+            && plain_len(waiting) == waiting.len()
+        {
+            let (colours, from) = end_of(waiting, self.screen.rows);
+            if colours.len() + waiting.len() - from < TOGETHER / 2 {
+                waiting.splice(..from, colours);
+                return;
+            }
+        }
+        self.skim(waiting);
+        waiting.clear();
+    }
+
     /// [`Terminal::feed_guarded`] for large pieces of which only the screen at the end matters. Events of what is passed over
     /// are not raised: there are none in plain text.
     pub fn skim(&mut self, mut bytes: &[u8]) {
@@ -41,6 +66,12 @@ fn scrolls_whole(screen: &Screen) -> bool {
 fn plain_len(bytes: &[u8]) -> usize {
     let mut at = 0;
     while let Some(&byte) = bytes.get(at) {
+        if let Some((block, _)) = bytes[at..].split_first_chunk::<64>()
+            && !block.iter().fold(false, |special, byte| special | is_special(*byte))
+        {
+            at += block.len();
+            continue;
+        }
         at += match byte {
             0x1b => match colour_len(&bytes[at..]) {
                 Some(len) => len,
@@ -54,6 +85,12 @@ fn plain_len(bytes: &[u8]) -> usize {
         };
     }
     at
+}
+
+/// Whether a byte needs a look of its own. Written so that the compiler looks at many at once.
+fn is_special(byte: u8) -> bool {
+    let control = (byte < 0x20) & (byte != b'\t') & (byte != b'\r') & (byte != b'\n');
+    control | (byte == 0x7f) | (byte == 0xc2)
 }
 
 /// Length of the SGR sequence at the start.
@@ -150,6 +187,33 @@ mod tests {
                 prop_assert_eq!(skimmed.snapshot(), drawn.snapshot());
             }
         }
+    }
+
+    #[test]
+    fn a_flood_in_pieces_ends_in_the_same_screen_and_most_of_it_is_never_drawn() {
+        let (mut skimmed, mut drawn) = (Terminal::new(80, 24), Terminal::new(80, 24));
+        let mut waiting = Vec::new();
+        let mut most = 0;
+        for n in 0..40 {
+            let mut text: String =
+                (0..200).map(|m| format!("\x1b[3{}mline {n} {m} of a log of some length\r\n", m % 8)).collect();
+            if n % 16 == 9 {
+                text.push_str("a\x08b\x1b[2;10r\x1b[5;5Hin the middle\x1b[r\x1b[24;1H");
+            }
+            skimmed.skim_on(&mut waiting, text.as_bytes());
+            most = most.max(waiting.len());
+            drawn.feed_guarded(text.as_bytes());
+            if n == 8 {
+                assert_eq!(skimmed.text().trim(), "", "over 64 KiB of lines and nothing was drawn");
+            }
+            if n % 7 == 3 && n > 8 {
+                skimmed.skim(&std::mem::take(&mut waiting));
+                assert_eq!(skimmed.snapshot(), drawn.snapshot(), "{n}");
+            }
+        }
+        skimmed.skim(&waiting);
+        assert_eq!(skimmed.snapshot(), drawn.snapshot());
+        assert!(most < TOGETHER, "{most} bytes waited");
     }
 
     #[test]

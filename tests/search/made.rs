@@ -90,7 +90,7 @@ impl Made {
                 let keyframe = indexer.keyframe().map(|text| text + plan.drawn);
                 writer.begin(Anchor { at, utc: 1, boot: 1 }, keyframe).unwrap();
             }
-            indexer.event(event);
+            indexer.event(event.clone());
             writer.push(event).unwrap();
             last = event.time;
             if let Payload::Output(bytes) = &event.payload {
