@@ -467,7 +467,8 @@ fn read(shared: &Shared, size: (u16, u16), always: bool) {
             }
             Work::Screen(border) => {
                 let mut keyframe = shown.terminal().snapshot();
-                if keyframe.as_ref().is_some_and(|text| limits::KEYFRAME_BYTES < (WORTH * text.len()) as u64) {
+                if keyframe.as_ref().is_some_and(|text| limits::KEYFRAME_BYTES < (WORTH * text.len()) as u64)
+                {
                     keyframe = None;
                 }
                 let answer = Answer { border, filter: Vec::new(), keyframe, fault: false };

@@ -195,8 +195,9 @@ mod tests {
         let mut waiting = Vec::new();
         let mut most = 0;
         for n in 0..40 {
-            let mut text: String =
-                (0..200).map(|m| format!("\x1b[3{}mline {n} {m} of a log of some length\r\n", m % 8)).collect();
+            let mut text: String = (0..200)
+                .map(|m| format!("\x1b[3{}mline {n} {m} of a log of some length\r\n", m % 8))
+                .collect();
             if n % 16 == 9 {
                 text.push_str("a\x08b\x1b[2;10r\x1b[5;5Hin the middle\x1b[r\x1b[24;1H");
             }
