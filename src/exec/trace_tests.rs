@@ -147,22 +147,83 @@ fn other_roots_namespaces_and_users_hide_nothing() {
     find("/bin/true double fork");
 }
 
+/// A program made of a few instructions: it ends with status 5.
+fn made(dir: &std::path::Path, assemble: &str, link: &str, source: &str) -> Option<String> {
+    let at = dir.join("x").display().to_string();
+    std::fs::write(format!("{at}.s"), source).unwrap();
+    let script = format!("as {assemble} -o {at}.o {at}.s && ld {link} -o {at} {at}.o");
+    let made = Command::new("sh").arg("-c").arg(script).status().is_ok_and(|status| status.success());
+    (made && Command::new(&at).status().is_ok_and(|s| s.code() == Some(5))).then_some(at)
+}
+
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn a_static_program_is_seen() {
+    let dir = tempfile::tempdir().unwrap();
+    let source = ".globl _start\n_start: movl $60, %eax\n movl $5, %edi\n syscall\n";
+    let Some(program) = made(dir.path(), "--64", "-m elf_x86_64 -static", source) else { return };
+    let Some((events, _)) = traced(Mode::Auto, shell(&format!("{program} a b; true"))) else { return };
+    let seen = execs(&events).into_iter().find(|e| e.path == program).unwrap();
+    assert_eq!(seen.argv[1..], ["a", "b"]);
+    let ended = |e: &Event| matches!(e, Event::Ended { pid, status: 5, .. } if *pid == seen.pid);
+    assert!(events.iter().any(ended), "{events:?}");
+}
+
+/// A filter of its own, as containers and browsers set one; and all namespaces new, as a container has them.
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn programs_under_a_seccomp_filter_and_in_a_container_are_seen() {
+    // prctl(PR_SET_NO_NEW_PRIVS), prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, { BPF_RET: SECCOMP_RET_ALLOW })
+    let filter = r#"perl -e '$f=pack("SCCL",6,0,0,0x7fff0000); $p=pack("Sx6P",1,$f); $z=0;
+        syscall(157,38,1,0,0,0)==0 && syscall(157,22,2,$p)==0 or die $!; exec "/bin/true","under seccomp"'"#;
+    let container =
+        "unshare -Urmpfiun --mount-proc sh -c '/bin/true in container; exec /bin/true last of it'";
+    let script = format!("{filter}; grep Seccomp /proc/self/status >/dev/null; {container}; true");
+    let Some((events, _)) = traced(Mode::Auto, shell(&script)) else { return };
+    let all: Vec<String> = execs(&events).iter().map(|e| e.argv.join(" ")).collect();
+    let mut wanted = vec!["/bin/true under seccomp"];
+    if Command::new("unshare").args(["-Ur", "true"]).status().is_ok_and(|status| status.success()) {
+        wanted.extend(["/bin/true in container", "/bin/true last of it"]);
+    }
+    for wanted in wanted {
+        assert!(all.iter().any(|argv| argv == wanted), "{wanted}: {all:?}");
+    }
+}
+
+/// With the supervisor of a seccomp notification every exec would fail from then on. This trace only watches.
+#[test]
+fn the_death_of_the_tracer_hinders_nobody() {
+    let dir = tempfile::tempdir().unwrap();
+    let (fifo, done) = (dir.path().join("fifo"), dir.path().join("done"));
+    let script = format!(
+        "mkfifo {0}; read go <{0}; /bin/true after && echo well >{1}",
+        fifo.display(),
+        done.display()
+    );
+    let mut child = Command::new("sh").args(["-c", &script]).spawn().unwrap();
+    let (trace, availability) = Trace::start(Mode::Auto, child.id(), monotonic());
+    if availability.mechanism != "ebpf" {
+        child.kill().unwrap();
+        child.wait().unwrap();
+        return;
+    }
+    drop(trace);
+    let until = std::time::Instant::now() + Duration::from_secs(20);
+    while !fifo.exists() && std::time::Instant::now() < until {
+        std::thread::yield_now();
+    }
+    std::fs::write(&fifo, "go\n").unwrap();
+    assert!(child.wait().unwrap().success());
+    assert_eq!(std::fs::read_to_string(done).unwrap(), "well\n");
+}
+
 #[test]
 fn a_32_bit_program_is_seen() {
     let dir = tempfile::tempdir().unwrap();
-    let at = |name: &str| dir.path().join(name).display().to_string();
-    std::fs::write(at("x.s"), ".globl _start\n_start: movl $1, %eax\n movl $5, %ebx\n int $0x80\n").unwrap();
-    let made = Command::new("sh")
-        .arg("-c")
-        .arg(format!("as --32 -o {0}.o {0}.s && ld -m elf_i386 -o {0} {0}.o", at("x")))
-        .status();
-    let runs =
-        made.is_ok_and(|s| s.success()) && Command::new(at("x")).status().is_ok_and(|s| s.code() == Some(5));
-    if !runs {
-        return;
-    }
-    let Some((events, _)) = traced(Mode::Auto, shell(&format!("{} a b", at("x")))) else { return };
-    let seen = execs(&events).into_iter().any(|e| e.path == at("x") && e.argv[1..] == ["a", "b"]);
+    let source = ".globl _start\n_start: movl $1, %eax\n movl $5, %ebx\n int $0x80\n";
+    let Some(program) = made(dir.path(), "--32", "-m elf_i386", source) else { return };
+    let Some((events, _)) = traced(Mode::Auto, shell(&format!("{program} a b"))) else { return };
+    let seen = execs(&events).into_iter().any(|e| e.path == program && e.argv[1..] == ["a", "b"]);
     assert!(seen, "{events:?}");
 }
 

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod entries;
+mod nested;
 mod pty;
 mod unchanged;
 mod witnesses;

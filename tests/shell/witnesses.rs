@@ -279,3 +279,50 @@ fn a_shell_without_integration_is_read_from_the_screen_and_the_kernel() {
     assert_eq!(ran(find(&session, "/bin/uname -s")), ["/bin/uname -s"]);
     assert_eq!(ran(find(&session, "true | /bin/cat > /dev/null")), ["/bin/cat"]);
 }
+
+/// bash-preexec (fixtures/bash-preexec) has the user's hooks in lists of its own, and sets the DEBUG trap.
+#[test]
+fn where_the_user_has_bash_preexec_ours_is_one_more_of_its_hooks() {
+    let rc = "PS1='@@ '; HISTCONTROL=; . ~/bash-preexec.sh\n\
+        precmd_functions+=(mine); mine() { echo precmd $?; }\n\
+        preexec_functions+=(theirs); theirs() { echo \"preexec $1\"; }\n";
+    let files =
+        [(".bashrc", rc), ("bash-preexec.sh", include_str!("../../fixtures/bash-preexec/bash-preexec.sh"))];
+    let steps: &[Step] = &[
+        ("(exit 3)", PROMPT),
+        ("", PROMPT),
+        ("true | false | (exit 4)", PROMPT),
+        ("for i in 1 2; do /bin/true $i; done", PROMPT),
+        ("cd /usr", PROMPT),
+    ];
+    for traced in [false, true] {
+        let setup = Setup { shell: "bash", files: &files, traced, ..Setup::default() };
+        let Some(session) = run(setup, steps) else { continue };
+        check(
+            &session,
+            &[
+                "told 3 \"(exit 3)\"",
+                "told 4 \"true | false | (exit 4)\" [0 1 4]",
+                "told 0 \"for i in 1 2; do /bin/true $i; done\"",
+                "told 0 \"cd /usr\"",
+                "told 7 \"exit 7\"",
+            ],
+        );
+        let by = session.marks().into_iter().find_map(|mark| match mark {
+            sealcast::shell::marks::Mark::Integration { shell, .. } => Some(shell.clone()),
+            _ => None,
+        });
+        assert_eq!(by.as_deref(), Some("bash-preexec"));
+        for said in ["precmd 3\r\n", "precmd 4\r\n", "preexec cd /usr\r\n"] {
+            assert!(
+                memchr::memmem::find(&session.visible, said.as_bytes()).is_some(),
+                "{said}: {}",
+                session.transcript()
+            );
+        }
+        if traced {
+            let looped = find(&session, "for i in 1 2; do /bin/true $i; done");
+            assert_eq!(ran(looped), ["/bin/true 1", "/bin/true 2"]);
+        }
+    }
+}

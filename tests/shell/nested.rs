@@ -1,0 +1,162 @@
+//! Shells inside the recorded shell, which tell nothing: what they are given is inferred, with its programs as far as they
+//! run below the session.
+
+use crate::entries::{PROMPT, Step, find, run};
+use crate::pty::{Session, Setup};
+use sealcast::cast::{Command as Told, Source, Trust};
+use std::net::{TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+const FILES: &[(&str, &str)] = &[(".bashrc", "PS1='@@ '\n")];
+
+/// The prompt of a bash without start-up files.
+fn inner() -> String {
+    let version = Command::new("bash").arg("-c").arg("echo ${BASH_VERSION%.*}").output().unwrap().stdout;
+    format!("bash-{}# ", String::from_utf8(version).unwrap().trim())
+}
+
+fn works(words: &[&str]) -> bool {
+    let status = Command::new(words[0]).args(&words[1..]).stdin(Stdio::null()).output();
+    let works = status.is_ok_and(|output| output.status.success());
+    if !works {
+        let said = format!("skipped: `{}` does not work here\n", words.join(" "));
+        std::io::Write::write_all(&mut std::io::stderr(), said.as_bytes()).unwrap();
+    }
+    works
+}
+
+fn ran(command: &Told) -> Vec<String> {
+    command.execs.iter().map(|e| e.argv.join(" ")).collect()
+}
+
+/// A bash that `outer` starts, and a command in it.
+fn nested(outer: &str) -> Option<Session> {
+    let inner = inner();
+    let steps: &[Step] =
+        &[(outer, &inner), ("/bin/uname -s", &inner), ("exit", PROMPT), ("/bin/true after", PROMPT)];
+    let setup = Setup { shell: "bash", files: FILES, traced: true, ..Setup::default() };
+    let session = run(setup, steps)?;
+    // Not the flags: the start-up files of this host's root may run anything.
+    let mut commands: Vec<&Told> = session.commands.iter().collect();
+    commands.sort_by_key(|command| command.start);
+    let seen: Vec<_> = commands.iter().map(|c| (c.text.as_str(), c.source, c.trust)).collect();
+    let (told, inferred) = ((Source::Shell, Trust::Told), (Source::Screen, Trust::Inferred));
+    assert_eq!(
+        seen,
+        [
+            (outer, told.0, told.1),
+            ("/bin/uname -s", inferred.0, inferred.1),
+            ("exit", inferred.0, inferred.1),
+            ("/bin/true after", told.0, told.1),
+            ("exit 7", told.0, told.1),
+        ],
+        "{}",
+        session.transcript()
+    );
+    assert_eq!(ran(find(&session, "/bin/true after")), ["/bin/true after"]);
+    Some(session)
+}
+
+#[test]
+fn a_shell_of_su_is_inferred_with_its_programs() {
+    if works(&["su", "root", "-c", "true"])
+        && let Some(session) = nested("su root --session-command='bash --norc -i'")
+    {
+        assert_eq!(ran(find(&session, "/bin/uname -s")), ["/bin/uname -s"]);
+    }
+}
+
+#[test]
+fn a_shell_of_sudo_is_inferred_with_its_programs() {
+    if works(&["sudo", "-n", "true"])
+        && let Some(session) = nested("sudo -i bash --norc -i")
+    {
+        assert_eq!(ran(find(&session, "/bin/uname -s")), ["/bin/uname -s"]);
+    }
+}
+
+/// An sshd with keys of its own, in a place of its own.
+struct Server {
+    dir: tempfile::TempDir,
+    daemon: Child,
+    port: u16,
+}
+
+impl Server {
+    fn start() -> Option<Self> {
+        if !works(&["unshare", "--mount", "sh", "-c", "mount -t tmpfs none /run && [ -x /usr/sbin/sshd ]"]) {
+            return None;
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let at = dir.path().display();
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        for name in ["host", "user"] {
+            let key = format!("{at}/{name}");
+            let made =
+                Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-f", &key]).status();
+            assert!(made.unwrap().success());
+        }
+        let config = format!(
+            "Port {port}\nListenAddress 127.0.0.1\nHostKey {at}/host\nAuthorizedKeysFile {at}/user.pub\n\
+             StrictModes no\nUsePAM no\nPidFile none\nPermitRootLogin yes\n"
+        );
+        std::fs::write(dir.path().join("config"), config).unwrap();
+        let script =
+            format!("mount -t tmpfs none /run && mkdir /run/sshd && exec /usr/sbin/sshd -D -f {at}/config");
+        let daemon = Command::new("unshare")
+            .args(["--mount", "--propagation", "private", "sh", "-c", &script])
+            .stdin(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let server = Self { dir, daemon, port };
+        let until = Instant::now() + Duration::from_secs(20);
+        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+            assert!(Instant::now() < until, "sshd does not listen");
+            std::thread::yield_now();
+        }
+        let command = server.command("true");
+        works(&["sh", "-c", &command]).then_some(server)
+    }
+
+    fn command(&self, remote: &str) -> String {
+        let at = self.dir.path().display();
+        format!(
+            "ssh -ttqF /dev/null -p {} -i {at}/user -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null 127.0.0.1 {remote}",
+            self.port
+        )
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.daemon.kill();
+        let _ = self.daemon.wait();
+    }
+}
+
+#[test]
+fn a_shell_behind_ssh_is_inferred_and_its_programs_are_not_seen() {
+    let Some(server) = Server::start() else { return };
+    let Some(session) = nested(&server.command("bash --norc -i")) else { return };
+    assert_eq!(ran(find(&session, "/bin/uname -s")), [""; 0]);
+}
+
+/// Its lines are not inferred: tmux draws them itself, and leaves none with a line feed.
+#[test]
+fn programs_of_a_shell_in_tmux_are_seen() {
+    if !works(&["tmux", "-V"]) {
+        return;
+    }
+    let name = format!("sealcast-{}", std::process::id());
+    let outer = format!("tmux -L {name} -f /dev/null new bash --norc -i");
+    let inner = inner();
+    let steps: &[Step] =
+        &[(&outer, &inner), ("/bin/uname -s", "Linux"), ("exit", PROMPT), ("/bin/true after", PROMPT)];
+    let setup = Setup { shell: "bash", files: FILES, traced: true, ..Setup::default() };
+    let Some(session) = run(setup, steps) else { return };
+    let all: Vec<String> = session.commands.iter().flat_map(ran).collect();
+    assert!(all.contains(&"/bin/uname -s".to_string()), "{all:?}\n{}", session.transcript());
+    assert_eq!(ran(find(&session, "/bin/true after")), ["/bin/true after"]);
+}
