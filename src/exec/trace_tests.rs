@@ -370,6 +370,48 @@ fn what_a_daemon_starts_on_request_escapes() {
     assert!(!argvs.contains(&"/bin/true by daemon".to_string()), "{argvs:?}");
 }
 
+/// The same with `at`, where it is installed: the job is no descendant of the session.
+#[test]
+fn what_at_starts_escapes() {
+    let there = |program: &str| std::path::Path::new(program).exists();
+    if !there("/usr/bin/at") || !there("/usr/sbin/atd") {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let (job, done) = (dir.path().join("job"), dir.path().join("done"));
+    std::fs::write(&job, format!("/bin/true by at; echo >{}\n", done.display())).unwrap();
+    // A daemon of our own, which tells its number in a place of its own.
+    let script = "mount -t tmpfs none /run && exec /usr/sbin/atd -f";
+    let mut daemon = Command::new("unshare")
+        .args(["--mount", "--propagation", "private", "sh", "-c", script])
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let until = std::time::Instant::now() + Duration::from_secs(20);
+    let ready = format!("/proc/{}/root/run/atd.pid", daemon.id());
+    while !there(&ready) {
+        if daemon.try_wait().unwrap().is_some() || std::time::Instant::now() > until {
+            return;
+        }
+        std::thread::yield_now();
+    }
+    let asks = format!(
+        "nsenter --mount=/proc/{}/ns/mnt at now <{} 2>/dev/null; i=0
+        while ! [ -e {} ] && [ $i -lt 1000 ]; do /bin/sleep 0.02; i=$((i+1)); done",
+        daemon.id(),
+        job.display(),
+        done.display()
+    );
+    let seen = traced(Mode::Auto, shell(&asks));
+    daemon.kill().unwrap();
+    daemon.wait().unwrap();
+    let Some((events, _)) = seen else { return };
+    assert!(done.exists(), "the job did not run");
+    let argvs: Vec<String> = execs(&events).iter().map(|e| e.argv.join(" ")).collect();
+    assert!(argvs.contains(&"at now".to_string()), "{argvs:?}");
+    assert!(!argvs.contains(&"/bin/true by at".to_string()), "{argvs:?}");
+}
+
 /// One build of a real program: as many programs as strace counts.
 #[test]
 fn a_build_with_make_is_seen_whole() {

@@ -55,7 +55,7 @@ fn commands_carry_the_programs_that_ran_for_them() {
     let late = find(&session, "/bin/echo late");
     assert_eq!(ran(late), ["/bin/echo late"]);
     let waited = find(&session, "sleep 1");
-    assert!((900..3_000).contains(&(waited.execs[0].end.unwrap() - waited.execs[0].time)));
+    assert!(waited.execs[0].end.unwrap() - waited.execs[0].time >= 900);
 }
 
 #[test]
