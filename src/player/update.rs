@@ -390,7 +390,9 @@ impl<S: Source> App<S> {
             Action::Export => {
                 let from =
                     self.marks.iter().map(|mark| Duration::from_millis(mark.at)).filter(|at| *at < now).max();
-                let range = format!("{}..{}", times::tenths(from.unwrap_or_default()), times::tenths(now));
+                // To the next tenth: what is in view belongs to it.
+                let to = now.saturating_add(Duration::from_millis(99));
+                let range = format!("{}..{}", times::tenths(from.unwrap_or_default()), times::tenths(to));
                 self.ask(Purpose::Export, &range);
             }
             Action::Follow => {
