@@ -1,7 +1,7 @@
 #!/bin/sh
 # What the trace of executed programs sees and costs: a loop of 5,000 programs, a make of a small tree, a cargo build of a small
 # crate. Each is run recorded with the trace and without, in turn; and once under strace, whose count of successful execve
-# is what the index must have.
+# is what the index must have. Then what all witnesses together (marks of the shell, trace) cost in a shell that prints much.
 #
 #     benches/exec.sh [ROUNDS]               builds the release binary first; SEALCAST=/path/to/binary skips that
 #
@@ -43,6 +43,7 @@ key = "/etc/sealcast/signing"
 default = ["$recipient"]
 [index]
 exec-trace = "$1"
+shell-integration = $2
 END
 }
 
@@ -70,7 +71,7 @@ bin=$(dirname "$(rustup which cargo 2>/dev/null || command -v cargo)")
 cargo="cd $work/crate; rm -rf target; PATH=$bin:\$PATH; exec cargo build --quiet --offline"
 
 cat >"$work/run.py" <<'END'
-import json, os, resource, statistics, subprocess, sys, time
+import json, os, pty, resource, statistics, subprocess, sys, time
 
 work, rounds = sys.argv[1], int(sys.argv[2])
 sealcast, configure = os.environ["SEALCAST"], sys.argv[3]
@@ -88,9 +89,28 @@ def run(command):
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, time.monotonic() - begun
 
 
-def trace(mode):
+def trace(mode, marks="true"):
     with open("/etc/sealcast/config.toml", "w") as file:
-        file.write(configure.replace("@MODE@", mode))
+        file.write(configure.replace("@MODE@", mode).replace("@MARKS@", marks))
+
+
+def typed(line):
+    """CPU and time of a recorded shell in a terminal that is given this line, and ends with it."""
+    before, begun = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
+    pid, leader = pty.fork()
+    if pid == 0:
+        os.execvp(sealcast, [sealcast, "run", "--", "bash"])
+    time.sleep(1)
+    os.write(leader, line.encode() + b"; exit\r")
+    try:
+        while os.read(leader, 1 << 16):
+            pass
+    except OSError:
+        pass
+    os.waitpid(pid, 0)
+    os.close(leader)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, time.monotonic() - begun - 1
 
 
 def recorded():
@@ -123,6 +143,16 @@ for name, command in workloads:
     each = 1e6 * (on - off) / counted
     print(f"| {name} | {counted} | {found} | {off:.3f} | {on:.3f} | {on / off:.3f} | {off_time:.3f} | {on_time:.3f} "
           f"| {on_time / off_time:.3f} | {each:.0f} | {sizes['off']} | {sizes['auto']} |", flush=True)
+print("\n| in a recorded bash | CPU s, no witnesses | all | ratio | time s, no witnesses | all | ratio |")
+print("|---|---|---|---|---|---|---|")
+for line in ["seq 3000000", "find / -xdev -ls 2>/dev/null | head -c 50000000", "for i in $(seq 300); do ls -l /etc; done"]:
+    taken = {"off": [], "auto": []}
+    for _ in range(rounds):
+        for mode, marks in [("off", "false"), ("auto", "true")]:
+            trace(mode, marks)
+            taken[mode].append(typed(line))
+    (off, off_time), (on, on_time) = ([statistics.median(v) for v in zip(*taken[mode])] for mode in taken)
+    print(f"| `{line}` | {off:.2f} | {on:.2f} | {on / off:.3f} | {off_time:.2f} | {on_time:.2f} | {on_time / off_time:.3f} |", flush=True)
 END
-configure @MODE@
+configure @MODE@ @MARKS@
 python3 "$work/run.py" "$work" "$rounds" "$(cat /etc/sealcast/config.toml)" "$loop" "$make" "$cargo"

@@ -101,7 +101,7 @@ const BASH_PROBES: &[&str] = &[
     "echo $?",
     "# a comment",
     "echo $?",
-    "compgen -v | grep -v __sealcast | grep -v -e ^PS0 -e ^PROMPT_COMMAND -e ^BASH_ | sort | tr '\\n' ' '",
+    "compgen -v | grep -v __sealcast | grep -v -e ^PS0 -e ^PROMPT_COMMAND -e ^BASH_ -e ^FUNCNAME | sort | tr '\\n' ' '",
     "compgen -A function | grep -v __sealcast",
     "exit 7",
 ];
