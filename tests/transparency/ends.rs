@@ -79,6 +79,24 @@ fn a_terminal_that_disappears_takes_the_shell_with_it_and_the_recording_is_ended
 }
 
 #[test]
+fn a_terminal_that_disappears_is_noticed_when_nothing_is_read_from_it_or_shown() {
+    let sandbox = Sandbox::new();
+    // Keys belong to nobody here, so that the signal is the only news of it; and the program does not care for signals.
+    let script = "trap '' HUP TERM; echo READY; while :; do sleep 1; done";
+    let line = format!("sleep 1000 | {} sh -c \"{script}\"", sandbox.wrapper_line());
+    let mut command = sandbox.command("sh");
+    command.args(["-c", &line]);
+    let mut terminal = Terminal::start(&command, SIZE);
+    terminal.wait_for("READY");
+    let below = descendants(terminal.pid());
+    assert!(below.len() >= 3, "{below:?}");
+    terminal.hang_up();
+    terminal.wait_end();
+    until("the end of all", || (!below.iter().any(|pid| lives(*pid))).then_some(()));
+    assert!(sandbox.recorded_exit().is_some());
+}
+
+#[test]
 fn an_interactive_shell_ends_at_once_when_its_terminal_disappears() {
     let sandbox = Sandbox::new();
     let mut terminal = sandbox.run(&["bash", "--norc", "-i"]);

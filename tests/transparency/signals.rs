@@ -93,6 +93,16 @@ fn a_child_that_was_stopped_hears_the_hang_up() {
     assert!(!lives(shell));
 }
 
+#[test]
+fn a_signal_that_a_child_sends_to_its_group_does_not_come_back_to_it() {
+    let sandbox = Sandbox::new();
+    // Without a terminal it shares our group. The trap would count a second one.
+    let script =
+        "n=0; trap 'n=$((n+1))' USR1; kill -USR1 0; for i in 1 2 3 4 5 6; do sleep 0.1; done; exit $((40+n))";
+    let mut child = in_a_session_without_terminal(&sandbox, &["sh", "-c", script]).spawn().unwrap();
+    assert_eq!(until("the end", || child.try_wait().unwrap()).code(), Some(41));
+}
+
 /// The wrapper around a command line, with pipes and without a controlling terminal.
 fn in_a_session_without_terminal(sandbox: &Sandbox, words: &[&str]) -> std::process::Command {
     let wrapped = sandbox.wrapped(words);
