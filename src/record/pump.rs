@@ -13,6 +13,7 @@ use super::lane::{Buffer, Sink};
 use super::queue::Feed;
 use super::session::{Error, OnLoss, Outcome, Screen, Session, Streams, Watch};
 use crate::cast::Payload;
+use crate::sys::alarm::Alarm;
 use crate::sys::clock;
 use crate::sys::poll::{Ready, Set, Slot};
 use crate::sys::signals::{self, Arrived, Signals};
@@ -72,6 +73,8 @@ pub(super) struct Pump<'a> {
     /// Signals that came before the child was there.
     early: Vec<Arrived>,
     phase: Phase,
+    /// Wakes the loop when something is due although nothing happens.
+    alarm: Alarm,
     last_byte: Duration,
     bytes_since_end: usize,
     /// The last look at everything that can give output found nothing. Time alone does not tell: on a busy host we may
@@ -102,6 +105,7 @@ struct Slots {
     signals: Option<Slot>,
     stage: Option<Slot>,
     bell: Option<Slot>,
+    alarm: Option<Slot>,
     terminal: Option<Slot>,
     leader: Option<Slot>,
     input: Option<Slot>,
@@ -148,6 +152,7 @@ impl<'a> Pump<'a> {
             child: None,
             early: Vec::new(),
             phase: Phase::Running,
+            alarm: Alarm::new()?,
             last_byte: start,
             bytes_since_end: 0,
             quiet: false,
@@ -186,12 +191,16 @@ impl<'a> Pump<'a> {
             // Only then is everything that can give output in the set.
             let looks = !self.batch.is_stuck() && !self.is_showing();
             let slots = self.fill(&mut set);
-            set.wait(self.timeout())?;
+            self.alarm.ring_by(self.due())?;
+            set.wait(None)?;
             let ready = |slot: Option<Slot>| slot.map_or(Ready::default(), |slot| set.ready(slot));
             if ready(slots.signals).read {
                 while let Some(arrived) = self.signals.next() {
                     self.signal(arrived)?;
                 }
+            }
+            if ready(slots.alarm).read {
+                self.alarm.silence();
             }
             if ready(slots.bell).read {
                 self.words();
@@ -227,6 +236,7 @@ impl<'a> Pump<'a> {
         slots.signals = Some(set.add(self.signals, true, false));
         slots.stage = (!matches!(self.phase, Phase::Ended { .. })).then(|| set.add(&self.stage, true, false));
         slots.bell = Some(set.add(self.batch.bell(), true, false));
+        slots.alarm = Some(set.add(&self.alarm, true, false));
         if let Some(screen) = &self.screen {
             let keys = self.keys.is_empty() && self.takes_keys();
             let show = !self.output.buffer.is_empty();
@@ -265,19 +275,22 @@ impl<'a> Pump<'a> {
     }
 
     /// When the loop must wake although nothing happens.
-    fn timeout(&self) -> Option<Duration> {
-        let now = clock::monotonic();
-        let mut due = [self.batch.deadline(), self.keyboard.deadline(), None];
-        due[2] = match self.phase {
-            Phase::Running => None,
+    fn due(&self) -> Option<Duration> {
+        let phase = match self.phase {
+            // Only a child that runs wants a keyboard, and only where there is one is it looked after.
+            Phase::Running => self.screen.as_ref().and_then(|_| self.keyboard.deadline()),
             Phase::HungUp { since, killed } => {
                 Some(since.saturating_add(HANG_UP * if killed { 2 } else { 1 }))
             }
-            Phase::Ended { since, .. } => Some(
-                self.last_byte.max(since).saturating_add(SILENCE).min(since.saturating_add(LINGER).max(now)),
-            ),
+            // It is not time that is waited for, but the terminal, or the recorder.
+            Phase::Ended { .. } if self.is_showing() || self.batch.is_stuck() => None,
+            Phase::Ended { since, .. } => {
+                let (silence, linger) =
+                    (self.last_byte.max(since).saturating_add(SILENCE), since.saturating_add(LINGER));
+                Some(if clock::monotonic() < linger { silence.min(linger) } else { silence })
+            }
         };
-        due.into_iter().flatten().min().map(|due| due.saturating_sub(now))
+        self.batch.deadline().into_iter().chain(phase).min()
     }
 
     /// Whether something was read that was not written yet.
@@ -303,12 +316,10 @@ impl<'a> Pump<'a> {
                 None
             }
             Phase::Ended { how, since } => {
-                let pending =
-                    !self.output.buffer.is_empty() || self.stream_buffers.iter().any(|b| !b.is_empty());
                 let open = !self.output.ended || self.streams.outputs.iter().any(Option::is_some);
                 let silent = self.quiet && now >= self.last_byte.max(since).saturating_add(SILENCE);
                 let linger = now >= since.saturating_add(LINGER) && self.bytes_since_end >= LINGER_BYTES;
-                let stuck = pending || self.batch.is_stuck();
+                let stuck = self.is_showing() || self.batch.is_stuck();
                 (!stuck && (!open || silent || linger)).then_some(how)
             }
         }

@@ -3,6 +3,7 @@
 //! Every block states what makes it sound. Nothing here knows what a recording is.
 #![allow(unsafe_code)]
 
+pub mod alarm;
 pub mod bpf;
 pub mod clock;
 pub mod deflate;

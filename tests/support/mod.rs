@@ -56,6 +56,14 @@ pub fn descendants(pid: u32) -> Vec<u32> {
     found
 }
 
+/// Time of processors that a process has used, itself and in the kernel; none when it is gone.
+pub fn cpu_time(pid: u32) -> Option<Duration> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let ticks = stat.rsplit(')').next()?.split_whitespace().skip(11).take(2);
+    // A hundred to the second, everywhere.
+    Some(Duration::from_millis(ticks.map(|n| n.parse::<u64>().unwrap() * 10).sum()))
+}
+
 /// Peak resident memory of a process, in KiB.
 pub fn peak_memory(pid: u32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();

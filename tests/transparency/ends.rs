@@ -2,7 +2,7 @@
 
 use crate::support::sandbox::{SIZE, Sandbox};
 use crate::support::terminal::Terminal;
-use crate::support::{children, descendants, lives, pause, until};
+use crate::support::{children, cpu_time, descendants, lives, pause, until};
 use std::os::unix::process::ExitStatusExt as _;
 use std::time::{Duration, Instant};
 
@@ -94,6 +94,40 @@ fn a_terminal_that_disappears_is_noticed_when_nothing_is_read_from_it_or_shown()
     terminal.wait_end();
     until("the end of all", || (!below.iter().any(|pid| lives(*pid))).then_some(()));
     assert!(sandbox.recorded_exit().is_some());
+}
+
+#[test]
+fn waiting_for_the_end_is_no_work() {
+    // Both ask for seconds of waiting. A loop that does not sleep would use most of them.
+    let little = Duration::from_millis(200);
+    let sandbox = Sandbox::new();
+    let mut terminal = sandbox.run(&[
+        "bash",
+        "-c",
+        "trap '' HUP TERM; echo READY; while :; do read -t 60 < <(sleep 60); done",
+    ]);
+    terminal.wait_for("READY");
+    let (pid, before) = (terminal.pid(), cpu_time(terminal.pid()).unwrap());
+    let mut after = before;
+    terminal.hang_up();
+    until("the end of a program that clings to its life", || {
+        after = cpu_time(pid).unwrap_or(after);
+        (!lives(pid)).then_some(())
+    });
+    assert!(after - before < little, "{:?} for a program that was hung up", after - before);
+
+    // A terminal that is not read, and a program that has written its last.
+    let mut terminal = sandbox.run(&["sh", "-c", "echo READY; read x; seq 1 3000"]);
+    terminal.wait_for("READY");
+    let child = descendants(terminal.pid())[1];
+    terminal.send_blindly("\r");
+    until("the program's end", || (!lives(child)).then_some(()));
+    let before = cpu_time(terminal.pid()).unwrap();
+    pause(Duration::from_millis(500));
+    let after = cpu_time(terminal.pid()).unwrap();
+    assert!(after - before < little, "{:?} for a terminal that is not read", after - before);
+    terminal.wait_for("2999\r\n3000\r\n");
+    assert!(terminal.wait_end().success());
 }
 
 #[test]
