@@ -1,9 +1,11 @@
 """The measuring part of compare.sh: compare.py SEALCAST ROUNDS"""
+import ctypes
 import fcntl
 import glob
 import os
 import pty
 import random
+import resource
 import select
 import shutil
 import statistics
@@ -31,12 +33,23 @@ def peak_memory(pid):
         return 0
 
 
+# What a program leaves behind without waiting for it (sudo does so with the one that ran the command) is ours to wait for.
+PR_SET_CHILD_SUBREAPER = 36
+ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def cpu_time():
+    """Seconds, of all that was waited for."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 def run(command, env, keys=()):
     """Runs a command in a terminal of 80 x 24 and reads what it prints. CPU (s), time (s), peak memory (KiB), bytes printed.
 
-    CPU is that of the command and of all it waited for; memory that of the command alone, as the kernel shows it while it runs.
+    CPU is that of the command and of all it started; memory that of the command alone, as the kernel shows it while it runs.
     """
-    start, memory = time.monotonic(), 0
+    start, memory, before = time.monotonic(), 0, cpu_time()
     pid, leader = pty.fork()
     if pid == 0:
         os.execvpe(command[0], command, env)
@@ -63,11 +76,16 @@ def run(command, env, keys=()):
                 # What is typed while a program ends can be lost: the last line is typed until it is heard.
                 keys.append((b"\rexit\r", 5.0))
                 due = time.monotonic() + 5.0
-    _, status, usage = os.wait4(pid, 0)
+    _, status = os.waitpid(pid, 0)
+    took = time.monotonic() - start
     os.close(leader)
     if status != 0:
         sys.exit(f"error: {command} ended with status {status}")
-    return usage.ru_utime + usage.ru_stime, time.monotonic() - start, memory, printed
+    try:
+        while True:
+            os.waitpid(-1, 0)
+    except ChildProcessError:
+        return cpu_time() - before, took, memory, printed
 
 
 def typed():
