@@ -1,15 +1,18 @@
 //! `sealcast export REC --format …`
 
-use super::Context;
+use super::excerpt::Excerpt;
 use super::recordings::{Opened, Reading, clock, ms, shown};
-use crate::console::{Style, WriteError, json_safe};
+use super::{Context, filter};
+use crate::console::{Style as Ink, WriteError, json_safe};
 use crate::container::Cursor;
 use crate::error::{Context as _, Error, Kind, Result};
 use crate::export::{Exporter, Format, Losses};
+use crate::search::{Fields, Query, Style};
 use crate::store::seal;
 use crate::sys;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Convert a recording to a format of others
 ///
@@ -25,6 +28,17 @@ pub struct Args {
     /// Write to FILE instead of standard output
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
+    /// Only the parts in which PATTERN is found: literal text, as `search` takes it
+    ///
+    /// The parts follow one another, each with the screen as it stood at its start and a mark that says what was found.
+    #[arg(long, value_name = "PATTERN")]
+    hits: Option<String>,
+    /// PATTERN is a regular expression
+    #[arg(short = 'e', long, requires = "hits")]
+    regex: bool,
+    /// Seconds that are kept before and after a hit
+    #[arg(long, value_name = "SECONDS", default_value_t = 5, requires = "hits")]
+    around: u16,
     #[command(flatten)]
     reading: Reading,
 }
@@ -69,8 +83,21 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
         return Err(Error::new(Kind::Usage, "recorded bytes could act on your terminal")
             .hint("write them to a file with -o FILE, or use --format text"));
     }
-    let Some(format) = args.format.of_content() else { return commands(context, args) };
+    let Some(format) = args.format.of_content() else {
+        if args.hits.is_some() {
+            return Err(Error::new(
+                Kind::Usage,
+                "--hits takes parts of what was shown, not of the list of commands",
+            )
+            .hint("`sealcast search --in command --json` lists the commands that match"));
+        }
+        return commands(context, args);
+    };
     let opened = args.reading.open_content(context, &args.recording)?;
+    let opened = match &args.hits {
+        Some(pattern) => What::Parts(find(context, args, pattern, &opened)?, opened),
+        None => What::Whole(opened),
+    };
     let losses = match &args.output {
         None if console.is_terminal() => {
             let out = LineSafe { out: console.raw(), line: Vec::new() };
@@ -84,9 +111,35 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
         }
     };
     if !losses.is_empty() {
-        console.remark("note", Style::Yellow, losses);
+        console.remark("note", Ink::Yellow, losses);
     }
     Ok(())
+}
+
+/// What is exported.
+enum What {
+    Whole(Opened),
+    Parts(Excerpt, Opened),
+}
+
+/// Looks for the parts of a recording that are meant, and says how many there are.
+fn find(context: &Context, args: &Args, pattern: &str, opened: &Opened) -> Result<Excerpt> {
+    let style = Style { regex: args.regex, ..Style::default() };
+    let query = Query::text(pattern, style, Fields::EVERYWHERE)
+        .map_err(|error| filter::wrong_query(context, &error))?;
+    let around = Duration::from_secs(args.around.into());
+    let excerpt = Excerpt::find(&opened.found, args.reading.identities(context)?, &query, around)?;
+    let more = match excerpt.more {
+        0 => String::new(),
+        more => format!("; {more} further hits are left out"),
+    };
+    let count = |n: usize, what: &str| if n == 1 { format!("1 {what}") } else { format!("{n} {what}s") };
+    context.console.note(format_args!(
+        "{} in {}{more}",
+        count(excerpt.hits, "hit"),
+        count(excerpt.parts(), "part")
+    ));
+    Ok(excerpt)
 }
 
 /// The commands of the index; a key that opens the index only is enough.
@@ -111,7 +164,7 @@ fn commands(context: &Context, args: &Args) -> Result<()> {
     Ok(())
 }
 
-fn to_file(context: &Context, opened: Opened, format: Format, path: &Path) -> Result<Losses> {
+fn to_file(context: &Context, opened: What, format: Format, path: &Path) -> Result<Losses> {
     let file = sys::file::create_new(path)?;
     let written = export(context, opened, format, BufWriter::new(&file), &shown(path));
     let written = written.and_then(|losses| {
@@ -125,16 +178,18 @@ fn to_file(context: &Context, opened: Opened, format: Format, path: &Path) -> Re
     written
 }
 
-fn export(
-    context: &Context,
-    mut opened: Opened,
-    format: Format,
-    out: impl Write,
-    name: &str,
-) -> Result<Losses> {
+fn export(context: &Context, what: What, format: Format, mut out: impl Write, name: &str) -> Result<Losses> {
     let wrote = |error: io::Error| match error.kind() {
         io::ErrorKind::BrokenPipe => WriteError::Closed.into(),
         _ => Error::from(sys::Error::new("write to", name, error)),
+    };
+    let mut opened = match what {
+        What::Whole(opened) => opened,
+        What::Parts(excerpt, opened) => {
+            let losses = excerpt.write(opened, format, &mut out, &wrote)?;
+            out.flush().map_err(wrote)?;
+            return Ok(losses);
+        }
     };
     let reader = &mut opened.reader;
     let opening = reader.opening().or_say(|| shown(&opened.found.path))?.clone();
@@ -165,7 +220,7 @@ fn export(
         None => Ok(losses),
         Some(error) => {
             if !losses.is_empty() {
-                context.console.remark("note", Style::Yellow, losses);
+                context.console.remark("note", Ink::Yellow, losses);
             }
             let said = format!("{}: exported to {} only", shown(&opened.found.path), clock(last));
             Err(Error::from(error).while_doing(said))

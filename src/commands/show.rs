@@ -5,11 +5,12 @@ use super::recordings::{Opened, Reading, clock, known_keys, moment, shown, size,
 use super::verify::{Judged, judge};
 use crate::cast::{Command, Source, Trust};
 use crate::console::{Column, Style, Table};
-use crate::container::Opening;
+use crate::container::{GivenUp, Opening};
 use crate::crypto::recipient::Recipient;
 use crate::error::{Error, Result};
 use crate::store::seal;
 use serde_json::json;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// Tell the story of a recording
@@ -107,6 +108,8 @@ struct Sums {
     gaps: usize,
     marks: usize,
     exit: Option<i32>,
+    /// Segments that have less of an index than they could have, by reason.
+    given_up: BTreeMap<GivenUp, usize>,
 }
 
 impl Sums {
@@ -122,6 +125,9 @@ impl Sums {
             sums.gaps += tally.gaps.len();
             sums.marks += tally.marks.len();
             sums.exit = tally.exit.or(sums.exit);
+            if let Some(reason) = entry.given_up {
+                *sums.given_up.entry(reason).or_default() += 1;
+            }
         }
         sums
     }
@@ -216,6 +222,12 @@ fn held(opened: &Opened, sums: &Sums) -> String {
     if sums.gaps > 0 {
         parts.push(format!("{} gaps, {} missing", sums.gaps, sums.lost));
     }
+    if !sums.given_up.is_empty() {
+        let reasons: Vec<String> =
+            sums.given_up.iter().map(|(reason, n)| format!("{} {n}", reason.word())).collect();
+        let of: usize = sums.given_up.values().sum();
+        parts.push(format!("{of} without a full index ({})", reasons.join(", ")));
+    }
     parts.join(", ")
 }
 
@@ -282,6 +294,7 @@ fn whole_json(context: &Context, opened: &Opened, judged: &Judged) -> Result<()>
         "notices": known.then(|| {
             notices(opened).map(|(at, text)| json!({"at_ms": at, "text": text})).collect::<Vec<_>>()
         }),
+        "index_given_up": known.then_some(&sums.given_up),
         "commands": known.then(|| all_commands(opened).collect::<Vec<_>>()),
     }))?;
     Ok(())

@@ -272,7 +272,7 @@ fn export(
 }
 
 /// Goes to where a range begins; gives the screen as it stood there.
-fn screen_at<S: Source>(replay: &mut Replay<S>, from: Duration) -> Option<Event> {
+pub(super) fn screen_at<S: Source>(replay: &mut Replay<S>, from: Duration) -> Option<Event> {
     replay.seek(from);
     // A keyframe is not possible inside a sequence: then the part begins a little later.
     for _ in 0..1000 {
@@ -285,7 +285,7 @@ fn screen_at<S: Source>(replay: &mut Replay<S>, from: Duration) -> Option<Event>
 }
 
 /// The events from where the replay stands up to the end of a range, counted from its start. One segment is held at a time.
-fn part_of<S: Source>(
+pub(super) fn part_of<S: Source>(
     replay: &mut Replay<S>,
     from: Duration,
     to: Duration,

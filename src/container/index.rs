@@ -42,8 +42,45 @@ pub struct Entry {
     pub commands: Vec<Command>,
     /// Executed programs that belong to no command.
     pub execs: Vec<Exec>,
+    /// Why there is less here than there could be, if there is.
+    pub given_up: Option<GivenUp>,
     /// Bloom filter over what the segment showed; empty = not made, look inside.
     pub filter: Vec<u8>,
+}
+
+/// Why a segment has no filter, though one could have been made, or not all of its commands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum GivenUp {
+    /// Output came faster than it was worth reading.
+    Flood,
+    /// What reads the output was late.
+    Late,
+    /// What reads the output failed: commands may be missing, from then on.
+    Failed,
+    /// The entry would have been longer than may be: commands are missing.
+    TooLong,
+    /// For a reason that this version does not know.
+    #[serde(other)]
+    Other,
+}
+
+impl GivenUp {
+    /// Its word.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Flood => "flood",
+            Self::Late => "late",
+            Self::Failed => "failed",
+            Self::TooLong => "too-long",
+            Self::Other => "other",
+        }
+    }
+
+    /// Whether commands may be missing, too.
+    pub fn lacks_commands(self) -> bool {
+        !matches!(self, Self::Flood | Self::Late)
+    }
 }
 
 /// The JSON of an [`Entry`].
@@ -58,13 +95,16 @@ struct Wire<'a> {
     commands: told::Commands<'a>,
     #[serde(skip_serializing_if = "told::Programs::is_empty")]
     programs: told::Programs<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    given_up: Option<GivenUp>,
 }
 
 impl Serialize for Entry {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let (commands, programs) = told::pack(&self.commands, &self.execs);
         let tally = Cow::Borrowed(&self.tally);
-        Wire { segment: self.segment, offset: self.offset, tally, commands, programs }.serialize(serializer)
+        let Self { segment, offset, given_up, .. } = *self;
+        Wire { segment, offset, tally, commands, programs, given_up }.serialize(serializer)
     }
 }
 
@@ -74,8 +114,9 @@ impl TryFrom<Wire<'_>> for Entry {
     fn try_from(wire: Wire<'_>) -> Result<Self, Self::Error> {
         let told = told::spread(wire.commands, wire.programs);
         let (commands, execs) = told.ok_or("the columns of the commands do not fit together")?;
-        let Wire { segment, offset, tally, .. } = wire;
-        Ok(Self { segment, offset, tally: tally.into_owned(), commands, execs, filter: Vec::new() })
+        let Wire { segment, offset, tally, given_up, .. } = wire;
+        let (tally, filter) = (tally.into_owned(), Vec::new());
+        Ok(Self { segment, offset, tally, commands, execs, given_up, filter })
     }
 }
 
@@ -249,9 +290,9 @@ pub(crate) fn decode_entry(plain: &[u8], wanted: impl Fn(&[u8]) -> bool) -> Opti
         let entry: Entry = serde_json::from_slice(&json).ok()?;
         return Some((Entry { filter, ..entry }, true));
     }
-    let Bare { segment, offset, tally, commands, programs } = serde_json::from_slice(&json).ok()?;
+    let Bare { segment, offset, tally, commands, programs, given_up } = serde_json::from_slice(&json).ok()?;
     let all = commands.is_none() && programs.is_none();
-    Some((Entry { segment, offset, tally, filter, ..Entry::default() }, all))
+    Some((Entry { segment, offset, tally, given_up, filter, ..Entry::default() }, all))
 }
 
 /// The JSON of an [`Entry`], of which nothing is made but what is counted.
@@ -264,6 +305,7 @@ struct Bare {
     tally: Tally,
     commands: Option<IgnoredAny>,
     programs: Option<IgnoredAny>,
+    given_up: Option<GivenUp>,
 }
 
 thread_local! {
@@ -326,7 +368,9 @@ mod tests {
     fn commands_that_are_not_wanted_are_left_out_and_nothing_else() {
         let commands = vec![Command { text: "uptime".into(), ..Command::default() }];
         let tally = tally([(5, Payload::Output(b"hello".to_vec())), (2500, Payload::Exit(0))]);
-        let entry = Entry { segment: 3, offset: 99, tally, commands, filter: vec![1, 2], ..Entry::default() };
+        let given_up = Some(GivenUp::Flood);
+        let filter = vec![1, 2];
+        let entry = Entry { segment: 3, offset: 99, tally, commands, given_up, filter, ..Entry::default() };
         let plain = encode(&entry, &entry.filter).unwrap();
         let has = |text: &str, json: &[u8]| String::from_utf8_lossy(json).contains(text);
         assert_eq!(decode_entry(&plain, |json| has("uptime", json)), Some((entry.clone(), true)));
@@ -334,6 +378,15 @@ mod tests {
         assert_eq!(decode_entry(&plain, |json| has("downtime", json)), Some((bare.clone(), false)));
         let plain = encode(&bare, &bare.filter).unwrap();
         assert_eq!(decode_entry(&plain, |_| false), Some((bare, true)), "there was nothing to leave out");
+    }
+
+    #[test]
+    fn a_reason_of_a_later_version_is_read() {
+        let entry: Entry = serde_json::from_str(r#"{"given_up":"too-tired"}"#).unwrap();
+        assert_eq!(entry.given_up, Some(GivenUp::Other));
+        for reason in [GivenUp::Flood, GivenUp::Late, GivenUp::Failed, GivenUp::TooLong] {
+            assert_eq!(serde_json::to_value(reason).unwrap(), reason.word());
+        }
     }
 
     #[test]

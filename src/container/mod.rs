@@ -28,7 +28,7 @@ pub use cert::Certificate;
 pub use cursor::Cursor;
 pub use error::Error;
 pub use header::{Header, Meta};
-pub use index::{Entry, Opening, Tally};
+pub use index::{Entry, GivenUp, Opening, Tally};
 pub use keys::SessionKeys;
 pub use reader::{Reader, Wanted};
 pub use slots::{Slot, SlotKind};

@@ -10,7 +10,7 @@ use super::check::{self, Running, Signed};
 use super::error::Error;
 use super::frame::{self, Kind};
 use super::header::{Header, Meta};
-use super::index::{self, Entry, Opening, Tally};
+use super::index::{self, Entry, GivenUp, Opening, Tally};
 use super::keys::{Chain, SessionKeys, next_segment, pad};
 use super::limits;
 use super::reader::Row;
@@ -63,6 +63,8 @@ pub struct Extras {
     pub execs: Vec<Exec>,
     /// Filter over what the segment showed; empty when it was not made.
     pub filter: Vec<u8>,
+    /// Why something of this is missing, if it is.
+    pub given_up: Option<GivenUp>,
 }
 
 /// What a closed recording came to.
@@ -339,6 +341,7 @@ impl<S: Sink> Writer<S> {
             tally: segment.tally.finish(),
             commands: extras.commands,
             execs: extras.execs,
+            given_up: extras.given_up,
             filter: extras.filter,
         };
         let mut plain = index::encode(&entry, &entry.filter)?;
@@ -347,7 +350,9 @@ impl<S: Sink> Writer<S> {
             || !entry.is_readable()
         {
             // An entry must never cost the recording: what is too long to index is looked for inside.
-            let bare = Entry { commands: Vec::new(), execs: Vec::new(), filter: Vec::new(), ..entry };
+            let given_up = Some(GivenUp::TooLong);
+            let (commands, execs, filter) = (Vec::new(), Vec::new(), Vec::new());
+            let bare = Entry { commands, execs, given_up, filter, ..entry };
             plain = index::encode(&bare, &[])?;
         }
         self.index_chunk(plain)?;

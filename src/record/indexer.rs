@@ -11,7 +11,7 @@ use super::indexer_commands::{Commands, Harvest};
 use super::recorder::Indexer;
 use super::witness::Heard;
 use crate::cast::{Event, Payload};
-use crate::container::{Extras, filter, limits};
+use crate::container::{Extras, GivenUp, filter, limits};
 use crate::terminal::{Shown, Typed, TypedLine};
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -343,13 +343,20 @@ impl Indexer for ScreenIndexer {
                 // It will begin anew where it has told nobody.
                 self.astray = true;
             }
-            return Extras { commands, execs, ..Extras::default() };
+            let given_up = Some(if failed { GivenUp::Failed } else { GivenUp::Late });
+            return Extras { commands, execs, given_up, ..Extras::default() };
         };
         self.missed.failed += u64::from(answer.fault);
         self.missed.flooded += u64::from(flooded && !answer.fault);
         self.keyframe = answer.keyframe;
         let filter = if self.astray { Vec::new() } else { answer.filter };
-        Extras { commands, execs, filter }
+        let given_up = match () {
+            () if answer.fault => Some(GivenUp::Failed),
+            () if flooded => Some(GivenUp::Flood),
+            () if self.astray => Some(GivenUp::Late),
+            () => None,
+        };
+        Extras { commands, execs, filter, given_up }
     }
 
     fn keyframe_inside(&mut self) -> Option<String> {

@@ -12,6 +12,7 @@ struct Segment {
     keyframe: Option<String>,
     events: Vec<Event>,
     filter: Vec<u8>,
+    given_up: Option<GivenUp>,
 }
 
 fn index(indexer: &mut ScreenIndexer, segments: Vec<Vec<Event>>) -> Vec<Segment> {
@@ -22,7 +23,8 @@ fn index(indexer: &mut ScreenIndexer, segments: Vec<Vec<Event>>) -> Vec<Segment>
             indexer.patience = Duration::from_secs(60);
             let keyframe = indexer.keyframe();
             events.iter().cloned().for_each(|event| indexer.event(event));
-            Segment { keyframe, events, filter: indexer.end_segment().filter }
+            let Extras { filter, given_up, .. } = indexer.end_segment();
+            Segment { keyframe, events, filter, given_up }
         })
         .collect()
 }
@@ -101,7 +103,8 @@ fn a_flood_has_no_filter_but_the_screen_after_it_is_exact() {
         .collect();
     let whole: Vec<Event> = flood.iter().chain(&calm).cloned().collect();
     let segments = index(&mut indexer, vec![flood, calm, vec![output(90_000, b"end")]]);
-    assert!(segments[0].filter.is_empty());
+    assert_eq!((segments[0].filter.len(), segments[0].given_up), (0, Some(GivenUp::Flood)));
+    assert_eq!(segments[1].given_up, None);
     assert!(Filter::read(&segments[1].filter).unwrap().may_hold_text("calm 199"));
     assert_eq!(indexer.missed(), Missed { flooded: 1, ..Missed::default() });
     let mut drawn = crate::terminal::Terminal::new(80, 24);
@@ -129,7 +132,8 @@ fn a_late_emulator_is_not_waited_for_and_its_keyframe_is_used_if_it_still_comes_
     let events: Vec<Event> = (0..100u64).map(|n| output(n * 100, &[b'x'; 1000])).collect();
     events.iter().cloned().for_each(|event| indexer.event(event));
     let begun = Instant::now();
-    assert!(indexer.end_segment().filter.is_empty());
+    let late = indexer.end_segment();
+    assert_eq!((late.filter.len(), late.given_up), (0, Some(GivenUp::Late)));
     assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
     assert_eq!(indexer.missed(), Missed { late: 1, ..Missed::default() });
     barrier.wait();
@@ -160,7 +164,8 @@ fn an_emulator_that_stands_still_makes_nobody_wait_for_room_in_the_queue() {
     for n in 0..300 {
         indexer.event(output(n, &[b'x'; 10_000]));
     }
-    assert!(indexer.end_segment().filter.is_empty());
+    let failed = indexer.end_segment();
+    assert_eq!((failed.filter.len(), failed.given_up), (0, Some(GivenUp::Failed)));
     assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
     assert_eq!(indexer.missed().failed, 1);
     assert_eq!(indexer.shared.lock().queue.len(), 0, "what waited is dropped");

@@ -9,7 +9,7 @@
 use super::reading::{Step, events};
 use crate::cast::{Command, Source};
 use crate::container::filter::Filter;
-use crate::container::{Entry, Error, Reader};
+use crate::container::{Entry, Error, GivenUp, Reader};
 use crate::shell::marks::Mark;
 use crate::shell::said::Said;
 use crate::terminal::{Line, Shown, Sieve, Typed};
@@ -175,7 +175,9 @@ impl Told {
         let forged = commands().filter(|command| command.source == Source::Shell && !self.has(command));
         let mut lies: Vec<Lie> =
             forged.map(|command| Lie::Command { start: command.start, text: command.text.clone() }).collect();
-        // What did not fit says so.
+        // What did not fit says so, and so does what was late or failed.
+        let waived = |entry: &Entry| entry.given_up.is_some_and(|reason| reason != GivenUp::Flood);
+        let whole = whole && !entries.iter().any(waived);
         if whole && !commands().any(|c| c.flags.iter().any(|flag| flag.starts_with("left-out:"))) {
             let mut starts: Vec<u64> = commands().map(|command| command.start).collect();
             starts.sort_unstable();

@@ -8,7 +8,7 @@ use super::condition::Condition;
 use super::query::{Facts, Field, Query, Term};
 use super::reading::{Found as Inside, Scan, Seen, ranges};
 use crate::cast::{Command, Exec};
-use crate::container::{Entry, Header, Opening, Reader, Wanted};
+use crate::container::{Entry, GivenUp, Header, Opening, Reader, Wanted};
 use crate::store::seal::{Access, Opener};
 use crate::store::{Found, Name};
 use std::collections::BTreeMap;
@@ -240,6 +240,11 @@ fn look(
             terms[number] = Some(true);
         }
     }
+    // Where commands may be missing, nobody can say that there were none.
+    let lacking = reader.entries().iter().filter(|entry| entry.given_up.is_some_and(GivenUp::lacks_commands));
+    let lacking = lacking.count();
+    let may_lack =
+        |term: &Term| lacking > 0 && (term.fields.has(Field::Command) || term.fields.has(Field::Exec));
     // Where each term may be, inside.
     let mut wanted = vec![false; segments];
     let mut inside: Vec<Option<&Term>> = vec![None; terms.len()];
@@ -251,7 +256,9 @@ fn look(
         let places: Vec<usize> =
             (0..segments).filter(|segment| may_hold(term, reader.entries().get(*segment))).collect();
         if places.is_empty() {
-            terms[number].get_or_insert(false);
+            if !may_lack(term) {
+                terms[number].get_or_insert(false);
+            }
         } else {
             inside[number] = Some(term);
             places.into_iter().for_each(|segment| wanted[segment] = true);
@@ -295,14 +302,18 @@ fn look(
             // What could not be read might have held it.
             if seen {
                 *term = Some(true);
-            } else if term.is_none() && found.fault.is_none() {
+            } else if term.is_none() && found.fault.is_none() && !may_lack(&query.terms()[number]) {
                 *term = Some(false);
             }
         }
     }
+    let truth = query.truth(Facts::Index(&header, &opening, reader.entries()), &terms);
+    let incomplete = query.terms().iter().any(may_lack) && (truth.is_none() || !options.first_only);
+    if incomplete && found.fault.is_none() {
+        found.fault = Some(format!("its index lacks commands, in {lacking} of {segments} segments"));
+    }
     let (fault, read) = (found.fault.take(), found.read);
     let more = found.more;
-    let truth = query.truth(Facts::Index(&header, &opening, reader.entries()), &terms);
     if truth != Some(true) {
         return Answer { fault, ..Answer::no(segments, read, false) };
     }

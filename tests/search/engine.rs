@@ -1,10 +1,11 @@
 use crate::corpus::{Session, sessions};
 use crate::made::{Made, Plan, output};
 use sealcast::cast::{Command, Event, Payload, Source};
-use sealcast::container::{Header, Meta, Reader};
+use sealcast::container::{GivenUp, Header, Meta, Reader};
 use sealcast::search::{Field, Fields, Options, Query, Style};
 use sealcast::shell::marks::{Mark, Start};
 use sealcast::shell::said::Said;
+use sealcast::store::Found;
 use sealcast::terminal::Terminal;
 use std::time::Duration;
 
@@ -330,6 +331,37 @@ fn hits_can_be_limited_counted_and_given_context() {
     let options = Options { first_only: true, ..Options::default() };
     let answer = made.answers(&[recording], &query, &options).remove(0);
     assert!(answer.found.is_some());
+}
+
+#[test]
+fn where_the_index_was_given_up_nothing_is_denied() {
+    let made = Made::new();
+    let session = long_session();
+    let text = strings(&session, 20, &mut Dice(3)).remove(0);
+    let honest = made.add(Plan::new(session.size, &session.events));
+    let times = |recording: &Found| {
+        let hits = made.hits(recording, &text, Fields::of(&[Field::Screen]));
+        hits.iter().map(|hit| hit.time).collect::<Vec<_>>()
+    };
+    let query =
+        |text: &str, fields: &[Field]| Query::text(text, Style::default(), Fields::of(fields)).unwrap();
+    let expected = times(&honest);
+    assert!(!expected.is_empty());
+    for (reason, fault) in [(GivenUp::Flood, false), (GivenUp::Late, false), (GivenUp::Failed, true)] {
+        let plan = Plan { given_up: Some(reason), ..Plan::new(session.size, &session.events) };
+        let recording = made.add(plan);
+        let mut reader = Reader::open(recording.open().unwrap()).unwrap();
+        made.opener.open_index(&mut reader).unwrap();
+        assert!(reader.entries().iter().all(|entry| entry.given_up == Some(reason)));
+        assert_eq!(times(&recording), expected, "{reason:?}");
+        let answer = |query: &Query| {
+            made.answers(std::slice::from_ref(&recording), query, &Options::default()).remove(0)
+        };
+        // A command may have been run of which nothing is known.
+        let told = answer(&query("xyzzyplugh", &[Field::Command]));
+        assert_eq!((told.fault.is_some(), told.found.is_some()), (fault, false), "{told:?}");
+        assert_eq!(answer(&query("xyzzyplugh", &[Field::Screen])).fault, None);
+    }
 }
 
 #[test]

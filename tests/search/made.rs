@@ -2,7 +2,7 @@
 
 use sealcast::cast::{Anchor, Command, Event, Header as CastHeader, Payload};
 use sealcast::container::cert::NAMESPACE;
-use sealcast::container::{Header, Meta, SessionKeys, Setup, Writer};
+use sealcast::container::{Extras, GivenUp, Header, Meta, SessionKeys, Setup, Writer};
 use sealcast::crypto::identity::{self, Identities};
 use sealcast::crypto::prompt::Nobody;
 use sealcast::crypto::recipient::Recipient;
@@ -33,6 +33,8 @@ pub(crate) struct Plan<'a> {
     pub(crate) commands: Vec<Command>,
     /// Put in the place of every filter that is made.
     pub(crate) filter: Option<Vec<u8>>,
+    /// Every segment has no filter, and says why.
+    pub(crate) given_up: Option<GivenUp>,
     /// Put at the end of every keyframe.
     pub(crate) drawn: &'static str,
     pub(crate) header: Header,
@@ -49,6 +51,7 @@ impl<'a> Plan<'a> {
             segment: 100_000,
             commands: Vec::new(),
             filter: None,
+            given_up: None,
             drawn: "",
             header,
             meta: Meta::default(),
@@ -103,11 +106,13 @@ impl Made {
                 if let Some(filter) = plan.filter.as_ref().filter(|_| !extras.filter.is_empty()) {
                     extras.filter.clone_from(filter);
                 }
+                give_up(&mut extras, plan.given_up);
                 writer.end_segment(last, extras).unwrap();
             }
         }
         let mut extras = indexer.end_segment();
         extras.commands = commands;
+        give_up(&mut extras, plan.given_up);
         writer.finish(last, extras).map_err(|(error, _)| error).unwrap();
         assert_eq!(indexer.missed().failed, 0);
         let all = self.store.list().unwrap();
@@ -129,6 +134,13 @@ impl Made {
         let mut answers = self.answers(std::slice::from_ref(recording), &query, &Options::default());
         assert_eq!(answers[0].fault, None);
         answers.remove(0).found.map(|found| found.hits).unwrap_or_default()
+    }
+}
+
+fn give_up(extras: &mut Extras, reason: Option<GivenUp>) {
+    if reason.is_some() {
+        extras.given_up = reason;
+        extras.filter.clear();
     }
 }
 

@@ -1,0 +1,189 @@
+//! The parts of a recording in which something is found, for `export --hits`.
+//!
+//! Each part begins with the screen as it stood there, so that it plays by itself; a mark says what was found and when.
+
+use super::recordings::{Opened, clock, ms, name};
+use super::watch::{part_of, screen_at};
+use crate::cast::{Event, Payload};
+use crate::crypto::identity::Identities;
+use crate::error::{Error, Kind, Result};
+use crate::export::{Exporter, Format, Losses};
+use crate::replay::{Recording, Replay};
+use crate::search::{Hit, Options, Query, search};
+use crate::store::Found;
+use crate::store::seal::Opener;
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Write};
+use std::ops::{ControlFlow, Range};
+use std::time::Duration;
+
+/// Longest text of a mark, in characters.
+const LABEL: usize = 120;
+
+/// A part, and the hits in it.
+struct Part {
+    range: Range<Duration>,
+    label: String,
+}
+
+/// What is written and what it came to.
+pub(super) struct Excerpt {
+    parts: Vec<Part>,
+    /// Hits in them.
+    pub(super) hits: usize,
+    /// Hits that were counted and not kept.
+    pub(super) more: u64,
+}
+
+impl Excerpt {
+    /// Looks for a query in a recording; every hit with a time is shown for `around` before and after it.
+    ///
+    /// # Errors
+    /// Nothing is found, or it cannot be searched.
+    pub(super) fn find(
+        found: &Found,
+        identities: Identities,
+        query: &Query,
+        around: Duration,
+    ) -> Result<Self> {
+        let (opener, mut answer) = (Opener::new(identities), None);
+        search(std::slice::from_ref(found), &opener, query, &Options::default(), &mut |_, told| {
+            answer = Some(told);
+            ControlFlow::Continue(())
+        });
+        let answer = answer.ok_or_else(|| Error::new(Kind::System, "nothing was searched"))?;
+        if let Some(fault) = answer.fault {
+            return Err(Error::new(Kind::Input, format!("{} could not be searched: {fault}", name(found))));
+        }
+        let (hits, more) = answer.found.map(|found| (found.hits, found.more)).unwrap_or_default();
+        let parts = parts(&hits, around);
+        if parts.is_empty() {
+            let what = match hits.len() {
+                0 => "nothing like that is in the recording",
+                _ => "it is found in what the recording says of itself, and at no time",
+            };
+            return Err(Error::new(Kind::No, what));
+        }
+        Ok(Self { parts, hits: hits.iter().filter(|hit| hit.time.is_some()).count(), more })
+    }
+
+    /// How many parts it has.
+    pub(super) fn parts(&self) -> usize {
+        self.parts.len()
+    }
+
+    /// Writes the parts one after the other, each with its marks at its start. `wrote` puts a failure to write in words.
+    ///
+    /// # Errors
+    /// The recording cannot be read, or the output cannot be written.
+    pub(super) fn write(
+        self,
+        opened: Opened,
+        format: Format,
+        out: impl Write,
+        wrote: &dyn Fn(io::Error) -> Error,
+    ) -> Result<Losses> {
+        let Opened { found, reader, .. } = opened;
+        let failed = |why: &dyn fmt::Display| Error::new(Kind::Input, format!("{}: {why}", name(&found)));
+        let mut header = reader.header().clone();
+        let mut opening = reader.opening().map_err(|error| failed(&error))?.clone();
+        let watched = Recording::new(reader).map_err(|error| failed(&error))?;
+        let mut replay: Replay<Recording<File>> = Replay::new(watched);
+        let first = self.parts.first().map_or(Duration::ZERO, |part| part.range.start);
+        let start = i64::try_from(ms(first)).unwrap_or(i64::MAX);
+        header.start = header.start.saturating_add(start);
+        if let Some(stamp) = &mut opening.cast.timestamp {
+            *stamp = stamp.saturating_add(start / 1000);
+        }
+        let mut screen = screen_at(&mut replay, first);
+        let mut size = replay.terminal().size();
+        (opening.meta.cols, opening.meta.rows) = size;
+        (opening.cast.term.cols, opening.cast.term.rows) = size;
+        let mut exporter = Exporter::begin(format, &header, &opening, out).map_err(wrote)?;
+        let mut begins = Duration::ZERO;
+        for (number, Part { range, label }) in self.parts.into_iter().enumerate() {
+            let mut tell = |event: &Event| {
+                let time = event.time.saturating_add(begins);
+                exporter.event(&Event::new(time, event.payload.clone())).map_err(wrote)
+            };
+            if number > 0 {
+                screen = screen_at(&mut replay, range.start);
+                let (cols, rows) = replay.terminal().size();
+                if (cols, rows) != std::mem::replace(&mut size, (cols, rows)) {
+                    tell(&Event::new(Duration::ZERO, Payload::Resize { cols, rows }))?;
+                }
+            }
+            tell(&Event::new(Duration::ZERO, Payload::Marker(label)))?;
+            if let Some(screen) = screen.take() {
+                tell(&screen)?;
+            }
+            part_of(&mut replay, range.start, range.end, &mut |event| {
+                if let Payload::Resize { cols, rows } = event.payload {
+                    size = (cols, rows);
+                }
+                // The session does not end where a part does.
+                if matches!(event.payload, Payload::Exit(_)) { Ok(()) } else { tell(event) }
+            })?;
+            if let Some(fault) = replay.fault() {
+                return Err(failed(fault));
+            }
+            begins = begins.saturating_add(range.end.saturating_sub(range.start));
+        }
+        let (losses, _) = exporter.finish().map_err(wrote)?;
+        Ok(losses)
+    }
+}
+
+/// The parts around hits, those that overlap as one.
+fn parts(hits: &[Hit], around: Duration) -> Vec<Part> {
+    let mut parts: Vec<Part> = Vec::new();
+    let mut timed: Vec<(Duration, &Hit)> = hits.iter().filter_map(|hit| Some((hit.time?, hit))).collect();
+    timed.sort_by_key(|(time, _)| *time);
+    for (time, hit) in timed {
+        let range = time.saturating_sub(around)..time.saturating_add(around);
+        match parts.last_mut() {
+            Some(last) if range.start <= last.range.end => last.range.end = range.end,
+            _ => {
+                let text: String = hit.text.chars().take(LABEL).collect();
+                let label = format!("{} {}: {text}", clock(ms(time)), hit.field.name());
+                parts.push(Part { range, label });
+            }
+        }
+    }
+    parts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::search::Field;
+
+    fn hit(seconds: Option<u64>) -> Hit {
+        Hit {
+            term: 0,
+            field: Field::Screen,
+            time: seconds.map(Duration::from_secs),
+            stood: None,
+            text: "needle".into(),
+            at: 0..6,
+            exit: None,
+            command: None,
+            before: Vec::new(),
+            after: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn parts_that_overlap_are_one_and_none_begins_before_the_recording() {
+        let hits = [hit(None), hit(Some(70)), hit(Some(2)), hit(Some(11)), hit(Some(60))];
+        let told = |around| {
+            let seconds = |part: &Part| (part.range.start.as_secs(), part.range.end.as_secs());
+            parts(&hits, Duration::from_secs(around)).iter().map(seconds).collect::<Vec<_>>()
+        };
+        assert_eq!(told(5), [(0, 16), (55, 75)]);
+        assert_eq!(told(1), [(1, 3), (10, 12), (59, 61), (69, 71)]);
+        assert_eq!(parts(&hits, Duration::ZERO)[0].label, "0:02.0 screen: needle");
+        assert!(parts(&hits[..1], Duration::from_secs(9)).is_empty());
+    }
+}
