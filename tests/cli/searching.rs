@@ -1,5 +1,6 @@
 use crate::sandbox::{Recording, Sandbox};
 use sealcast::cast::Payload;
+use sealcast::terminal::Terminal;
 use serde_json::Value;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
@@ -121,7 +122,8 @@ fn the_parts_around_hits_are_exported_and_play_by_themselves() {
     let home = Sandbox::new();
     let output = |text: &str| Payload::Output(text.as_bytes().to_vec());
     let mut events = vec![(0, output("$ vim\r\n\x1b[?1049h\x1b[2J\x1b[Hfirst page"))];
-    events.extend((1..60).map(|n| (n * 10_000, output(&format!("\x1b[Hpage {n}   \x1b[3;1Hwhat stands")))));
+    events
+        .extend((1..60).map(|n| (n * 10_000, output(&format!("\x1b[Hpage {n}\x1b[K\x1b[3;1Hwhat stands")))));
     events.push((600_000, output("\x1b[?1049l$ the needle\r\n")));
     events.push((630_000, Payload::Exit(0)));
     home.record(&Recording { events, ..Recording::default() });
@@ -132,10 +134,16 @@ fn the_parts_around_hits_are_exported_and_play_by_themselves() {
     assert_eq!(lines[0]["version"], 3, "{cast}");
     assert_eq!((&lines[1][1], &lines[1][2]), (&"m".into(), &"1:10 screen: page 7".into()), "{cast}");
     // The screen as it stood five seconds before, then what was written.
-    let all: String = lines[2..].iter().filter_map(|line| line[2].as_str()).collect();
-    assert!(all.contains("page 6") && all.contains("what stands") && all.contains("page 7"), "{cast}");
-    assert!(!all.contains("page 8") && !all.contains("needle"), "{cast}");
-    let two = export(&["-e", "page 7|needle", "--around", "1"]).exits(0);
+    let mut terminal = Terminal::new(80, 24);
+    let mut screens = Vec::new();
+    for line in lines.iter().filter(|line| line[1] == "o") {
+        terminal.feed(line[2].as_str().unwrap().as_bytes());
+        screens.push(terminal.text());
+    }
+    let begins = |screen: &str, page: &str| screen.starts_with(&format!("{page}\n\nwhat stands\n"));
+    assert!(begins(&screens[0], "page 6") && begins(&screens[screens.len() - 1], "page 7"), "{cast}");
+    assert!(!cast.text().contains("page 8") && !cast.text().contains("needle"), "{cast}");
+    let two = export(&["page 7|needle", "-e", "--around", "1"]).exits(0);
     let marks: Vec<String> = json(&two.text())
         .iter()
         .filter(|line| line[1] == "m")
@@ -145,6 +153,6 @@ fn the_parts_around_hits_are_exported_and_play_by_themselves() {
     let text = export(&["needle", "--format", "text"]).exits(0).text();
     assert!(text.contains("$ the needle"), "{text}");
     export(&["nothing like it"]).exits(1);
-    export(&["-e", "foo(bar"]).exits(2).complains("no regular expression");
+    export(&["foo(bar", "-e"]).exits(2).complains("no regular expression");
     export(&["needle", "--format", "commands"]).exits(2).complains("--hits takes parts of what was shown");
 }
