@@ -4,63 +4,96 @@
 #
 #   benches/search.sh OUT [RECORDINGS] [MEGABYTES]
 #
-# Needs cargo, zstd, rg, script and GNU time.
+# Needs cargo, zstd, script, GNU time, and rg or grep. SEALCAST and GENERATE_STORE name binaries that are built already; ROUNDS
+# is how often each is run (3); RARE is looked for instead of the word that the generator puts into a thousandth of the
+# recordings. The two are run in turn, and the best of each counts: seconds, and seconds of processor time, which on a busy
+# machine are what can be compared. Nothing of our own is kept from before (--no-cache): every key is unwrapped anew. The files
+# are in the system's cache for both.
 set -eu
 out=${1:?usage: benches/search.sh OUT [RECORDINGS] [MEGABYTES]}
 recordings=${2:-2000}
-megabytes=${3:-5200}
+megabytes=${3:-4850}
 target=${CARGO_TARGET_DIR:-target}/release
-export TIMEFORMAT=%R
+sealcast=${SEALCAST:-$target/sealcast}
+generate=${GENERATE_STORE:-$target/examples/generate_store}
+rounds=${ROUNDS:-3}
 
-cargo build --release --quiet
-sealcast=$target/sealcast
+if [ -z "${SEALCAST:-}" ]; then cargo build --release --quiet; fi
 if [ ! -d "$out/store" ]; then
-    cargo build --release --quiet --example generate_store
-    "$target/examples/generate_store" "$sealcast" "$out" "$recordings" "$megabytes"
+    if [ -z "${GENERATE_STORE:-}" ]; then cargo build --release --quiet --example generate_store; fi
+    "$generate" "$sealcast" "$out" "$recordings" "$megabytes" | tee "$out.log"
 fi
-printf 'store: %s recordings, %s; plaintext compressed: %s\n' "$(ls "$out/store" | wc -l)" \
-    "$(du -sh "$out/store" | cut -f1)" "$(du -sh "$out/plain" | cut -f1)"
+if command -v rg >/dev/null; then grep='rg -a'; else grep='grep -a'; fi
+printf 'store: %s recordings, %s; plaintext compressed: %s; compared with %s\n' "$(ls "$out/store" | wc -l)" \
+    "$(du -sh "$out/store" | cut -f1)" "$(du -sh "$out/plain" | cut -f1)" "$grep"
 
-# The best of five, in seconds; peak memory in KiB; the last line that was said.
-measure() {
-    label=$1
+# once NAME COMMAND…: appends seconds, seconds of processor time and KiB to $out/NAME; leaves output and the last words.
+once() {
+    name=$1
     shift
-    best=
-    for _ in 1 2 3 4 5; do
-        /usr/bin/time -o "$out/time" -f '%e %U %S %M' "$@" >"$out/found" 2>"$out/said" || true
-        now=$(tail -n 1 "$out/time")
-        if [ -z "$best" ] || [ "$(printf '%s\n%s\n' "$now" "$best" | sort -n | head -n 1)" = "$now" ]; then best=$now; fi
-    done
-    set -- $best
-    printf '%-34s %6s s  (user %s, system %s)  %6s KiB  %s lines\n' "$label" "$1" "$2" "$3" "$4" "$(wc -l <"$out/found")"
-    if [ -s "$out/said" ]; then printf '%-34s %s\n' '' "$(tail -n 1 "$out/said")"; fi
+    /usr/bin/time -o "$out/time" -f '%e %U %S %M' "$@" >"$out/$name.found" 2>"$out/$name.said" || true
+    tail -n 1 "$out/time" | awk '{ print $1, $2 + $3, $4 }' >>"$out/$name"
 }
-search() { label=$1; shift; measure "$label" env HOME="$out/home" "$sealcast" search --store "$out/store" "$@"; }
 
-for text in marigold-canary-7q4z zyzzyva-nowhere; do
-    echo "rare: $text"
-    measure '  zstd -dc | rg' sh -c "zstd -dcq '$out'/plain/*.zst | rg -a -F '$text'"
-    search '  sealcast search --no-cache' --no-cache "$text"
-    search '  sealcast search' "$text"
+# The best of a column of $out/NAME; the last one is the worst: peak memory.
+best() { awk -v c="$2" 'NR == 1 || $c < b { b = $c } END { printf "%.3f", b }' "$out/$1"; }
+worst() { awk -v c="$2" '$c > b { b = $c } END { print b + 0 }' "$out/$1"; }
+
+# compare LABEL PIPE ARGUMENT…: the pipe and a search with these arguments, in turn.
+compare() {
+    label=$1 pipe=$2
+    shift 2
+    rm -f "$out/pipe" "$out/search"
+    for _ in $(seq "$rounds"); do
+        once pipe sh -c "$pipe"
+        once search env HOME="$out/home" "$sealcast" search --no-cache --store "$out/store" "$@"
+    done
+    awk -v label="$label" -v ps="$(best pipe 1)" -v pc="$(best pipe 2)" -v pl="$(wc -l <"$out/pipe.found")" \
+        -v ss="$(best search 1)" -v sc="$(best search 2)" -v sl="$(wc -l <"$out/search.found")" \
+        -v mem="$(worst search 3)" 'BEGIN {
+            printf "%-44s pipe %8.3f s (cpu %7.3f) %6d lines   sealcast %7.3f s (cpu %6.3f) %6d lines %5.0f MiB   %5.1f times faster (cpu %5.1f)\n",
+                label, ps, pc, pl, ss, sc, sl, mem / 1024, ps / (ss + 0.0001), pc / (sc + 0.0001)
+        }'
+    printf '%44s %s\n' '' "$(tail -n 1 "$out/search.said")"
+}
+
+cat="zstd -dcq '$out'/plain/*.zst"
+for text in ${RARE:-marigold-canary-7q4z} zyzzyva-nowhere; do
+    compare "rare: $text" "$cat | $grep -F '$text'" "$text"
 done
-echo "common, the first 100 hits"
-measure '  zstd -dc | rg | head' sh -c "zstd -dcq '$out'/plain/*.zst | rg -a -F error | head -n 100"
-search '  sealcast search --limit 100' --no-cache --in screen --limit 100 error
-echo "common, in how many recordings"
-measure '  zstd -dc | rg -c, every file' sh -c "for f in '$out'/plain/*.zst; do zstd -dcq \$f | rg -a -q -F 'upstream closed' && echo \$f; done"
-search '  sealcast search --files' --no-cache --in screen --files 'upstream closed'
-echo "indexes only"
-search '  ticket, exit, commands' --no-cache -q 'ticket:NOSUCH and exit:99'
-echo "headers only, 10,000 recordings"
+# In every session of one kind, and in no other: most of the store is passed over.
+for text in PermitRootLogin https uptime; do
+    compare "common, first 100: $text" "$cat | $grep -F '$text' | head -n 100" --limit 100 "$text"
+done
+# In every other line of the first sessions: whatever reads anything finds a hundred at once.
+for text in root error 'upstream closed'; do
+    compare "in every line, first 100: $text" "$cat | $grep -F '$text' | head -n 100" --in screen --limit 100 "$text"
+done
+compare 'in how many recordings: upstream closed' \
+    "for f in '$out'/plain/*.zst; do zstd -dcq \$f | $grep -q -F 'upstream closed' && echo \$f; done" \
+    --in screen --files 'upstream closed'
+compare 'index only: ticket and exit status' true -q 'ticket:NOSUCH and exit:99'
+
+echo 'headers only, 10,000 recordings'
 if [ ! -d "$out/many" ]; then
     mkdir "$out/many"
-    n=0
     ls "$out/store" | head -n 2000 | while read -r name; do
         for copy in A B C D E; do
             # Another id, the same file.
             ln "$out/store/$name" "$out/many/$(printf '%s' "$name" | sed "s/.\{7\}$/$copy.scast/")"
         done
-        n=$((n + 1))
     done
 fi
-measure '  sealcast ls --host' env HOME="$out/nobody" "$sealcast" ls --store "$out/many" --host nowhere
+rm -f "$out/many.times"
+for _ in $(seq "$rounds"); do
+    once many.times env HOME="$out/nobody" "$sealcast" ls --store "$out/many" --host nowhere
+done
+printf '%-44s %s s (cpu %s) for %s recordings\n' 'ls --host' "$(best many.times 1)" "$(best many.times 2)" \
+    "$(ls "$out/many" | wc -l)"
+rm -f "$out/many.times"
+for _ in $(seq "$rounds"); do
+    once many.times env HOME="$out/home" "$sealcast" ls --json --store "$out/store" --ticket NOSUCH
+done
+printf '%-44s %s s (cpu %s) for %s recordings: %s ms of processor time each\n' 'ls --ticket: every index opened, key and all' \
+    "$(best many.times 1)" "$(best many.times 2)" "$(ls "$out/store" | wc -l)" \
+    "$(awk -v c="$(best many.times 2)" -v n="$(ls "$out/store" | wc -l)" 'BEGIN { printf "%.2f", 1000 * c / n }')"

@@ -311,20 +311,22 @@ impl Maker<'_> {
             ..Header::default()
         };
         let meta = Meta { ticket: format!("OPS-{}", n % 400), reason: "generated".into(), ..Meta::default() };
-        let size = events.iter().find_map(|e| {
+        let shape = events.iter().find_map(|e| {
             if let Payload::Resize { cols, rows } = e.payload { Some((cols, rows)) } else { None }
         });
-        let size = size.unwrap_or((120, 40));
+        let shape = shape.unwrap_or((120, 40));
         let setup =
-            Setup { header, meta, cast: CastHeader::new(size.0, size.1), slots, ledger: String::new() };
+            Setup { header, meta, cast: CastHeader::new(shape.0, shape.1), slots, ledger: String::new() };
         let mut writer =
             Writer::create(file, keys, setup, |text| Ok(signer.sign(NAMESPACE, text.as_bytes())?))?;
-        let mut indexer = ScreenIndexer::patient(size);
+        let mut indexer = ScreenIndexer::patient(shape);
         let mut plain = zstd::Encoder::new(
             std::fs::File::create(self.out.join("plain").join(format!("{n:06}.zst")))?,
             3,
         )?;
         let span = events.last().map_or(Duration::ZERO, |event| event.time) + Duration::from_secs(1);
+        let is_output = |at: &usize| events.get(*at).is_some_and(|event| size(&event.payload) > 0);
+        let middle = (events.len() / 2..events.len()).find(is_output).unwrap_or(0);
         let canary = (n % 1000 == 500).then(|| dice.next() % repeats);
         let (mut written, mut now) = (0, Duration::ZERO);
         let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(0);
@@ -342,7 +344,7 @@ impl Maker<'_> {
                 now = event.time;
                 if let Payload::Output(bytes) = &mut event.payload {
                     vary(bytes, host, &mut dice);
-                    if canary == Some(repeat) && at == events.len() / 2 {
+                    if canary == Some(repeat) && at == middle {
                         bytes.extend_from_slice(format!("\r\n{CANARY}\r\n").as_bytes());
                     }
                     plain.write_all(bytes)?;

@@ -7,7 +7,7 @@
 //! from the screen.
 
 use super::reading::{Step, events};
-use crate::cast::{Command, Source};
+use crate::cast::{Command, Payload, Source};
 use crate::container::filter::Filter;
 use crate::container::{Entry, Error, GivenUp, Reader};
 use crate::shell::marks::Mark;
@@ -33,7 +33,7 @@ pub enum Lie {
         /// The line, from the recording.
         line: String,
     },
-    /// The keyframe at the start of this segment is not the screen that stood there.
+    /// A keyframe of this segment is not the screen that stood there.
     Keyframe {
         /// Number of the segment.
         segment: usize,
@@ -62,7 +62,7 @@ impl fmt::Display for Lie {
                 write!(f, "the filter of segment {segment} denies what it showed: {}", text(line))
             }
             Self::Keyframe { segment } => {
-                write!(f, "the keyframe of segment {segment} is not the screen that stood there")
+                write!(f, "a keyframe of segment {segment} is not the screen that stood there")
             }
             Self::Command { text: of, .. } => {
                 write!(f, "the index has a command that was not run: {}", text(of))
@@ -134,6 +134,12 @@ pub fn audit<R: Read + Seek>(
             Step::Event(event) => {
                 if let Some(said) = Said::of(&event.payload) {
                     told.hear(event.time, said);
+                }
+                if let Payload::Keyframe(text) = &event.payload {
+                    shown.drain(&mut looked_at(number), &mut |line| check(number, &line.text));
+                    if shown.shown().terminal().snapshot().as_deref() != Some(text) {
+                        keyframes.push(Lie::Keyframe { segment: number });
+                    }
                 }
                 shown.event(event, &mut looked_at(number), &mut |line| check(number, &line.text));
                 typed.event(event, &mut |line| check(number, &line.text));
