@@ -220,21 +220,48 @@ pub fn attach(tracepoint: &CStr, name: &str, code: &[Insn]) -> Result<Attached> 
     Ok(Attached { _program: program, _link: link })
 }
 
+/// A part of a map, mapped into our memory.
+struct Mapping {
+    place: *mut libc::c_void,
+    length: usize,
+}
+
+impl Mapping {
+    /// `None` when the kernel refuses.
+    fn new(map: &Map, length: usize, protection: libc::c_int, offset: usize) -> Option<Self> {
+        let (nowhere, fd) = (std::ptr::null_mut(), map.fd.as_raw_fd());
+        let offset = libc::off_t::try_from(offset).ok()?;
+        // SAFETY: the kernel picks a place that is free, and refuses what lies outside of the map.
+        let place = unsafe { libc::mmap(nowhere, length, protection, libc::MAP_SHARED, fd, offset) };
+        (place != libc::MAP_FAILED).then_some(Self { place, length })
+    }
+}
+
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        // SAFETY: mapped in `new` with this length; whoever held a reference into it held one to `self`.
+        unsafe { libc::munmap(self.place, self.length) };
+    }
+}
+
 /// The reading end of a ring buffer.
 ///
-/// The kernel offers the data twice in a row, so that no record is cut in two. It is mapped once here, and a record that
-/// goes over the end is put together from both: what is mapped counts as our memory, used or not.
+/// What is mapped counts as our memory, used or not. So of the data only a window is mapped, which follows what is read.
 pub struct RingBuffer {
     map: Map,
     size: usize,
     page: usize,
-    consumer: *mut libc::c_void,
-    producer: *mut libc::c_void,
+    consumer: Mapping,
+    producer: Mapping,
+    /// Where in the data it begins, and the window itself.
+    window: Option<(usize, Mapping)>,
 }
 
 // SAFETY: the mappings belong to this value alone and are used through atomics or copies; nothing is tied to a thread.
 unsafe impl Send for RingBuffer {}
 
+/// Bytes of the window: several times the largest record.
+const WINDOW: usize = 128 << 10;
 /// Set in a record's length while it is being written.
 const BUSY: u32 = 1 << 31;
 /// Set when the writer gave the record up.
@@ -243,7 +270,8 @@ const DISCARDED: u32 = 1 << 30;
 const RECORD_HEADER: usize = 8;
 
 impl RingBuffer {
-    /// A ring buffer of `size` bytes: a power of two and a multiple of the page size.
+    /// A ring buffer of `size` bytes: a power of two and a multiple of the page size, and at least 128 KiB. Records may have
+    /// up to half of that.
     ///
     /// # Errors
     /// As for [`Map::new`], or when there is no memory.
@@ -252,27 +280,35 @@ impl RingBuffer {
         // SAFETY: takes a number only.
         let page = usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(4096);
         let size = size as usize;
-        let mapped = |length: usize, protection: libc::c_int, offset: usize| {
-            let offset = libc::off_t::try_from(offset).unwrap_or(0);
-            let fd = map.fd.as_raw_fd();
-            // SAFETY: the kernel picks a place that is free; the length is what a ring buffer of this size has.
-            let place =
-                unsafe { libc::mmap(std::ptr::null_mut(), length, protection, libc::MAP_SHARED, fd, offset) };
-            if place == libc::MAP_FAILED {
-                Err(Error::last("map a kernel ring buffer", name))
-            } else {
-                Ok(place)
-            }
-        };
-        let consumer = mapped(page, libc::PROT_READ | libc::PROT_WRITE, 0)?;
-        match mapped(page + size, libc::PROT_READ, page) {
-            Ok(producer) => Ok(Self { map, size, page, consumer, producer }),
-            Err(error) => {
-                // SAFETY: mapped above, and not used any more.
-                unsafe { libc::munmap(consumer, page) };
-                Err(error)
-            }
+        if size < WINDOW {
+            let why = std::io::ErrorKind::InvalidInput.into();
+            return Err(Error::new("make so small a kernel ring buffer", name, why));
         }
+        // The consumer's page, the producer's, then the data, twice in a row so that no record is cut in two.
+        let (write, failed) =
+            (libc::PROT_READ | libc::PROT_WRITE, || Error::last("map a kernel ring buffer", name));
+        let consumer = Mapping::new(&map, page, write, 0).ok_or_else(failed)?;
+        let producer = Mapping::new(&map, page, libc::PROT_READ, page).ok_or_else(failed)?;
+        let window = Mapping::new(&map, WINDOW, libc::PROT_READ, 2 * page).ok_or_else(failed)?;
+        Ok(Self { map, size, page, consumer, producer, window: Some((0, window)) })
+    }
+
+    /// Where `length` bytes from `at` on (below the size) can be read. `None` when they are more than half the window, or it
+    /// cannot be moved there.
+    fn look(&mut self, at: usize, length: usize) -> Option<*const u8> {
+        if length > WINDOW / 2 {
+            return None;
+        }
+        let inside = |begin: usize| begin <= at && at + length <= begin + WINDOW;
+        if !self.window.as_ref().is_some_and(|(begin, _)| inside(*begin)) {
+            let begin = at / self.page * self.page;
+            self.window = None;
+            let window = Mapping::new(&self.map, WINDOW, libc::PROT_READ, 2 * self.page + begin);
+            self.window = window.map(|window| (begin, window));
+        }
+        let (begin, window) = self.window.as_ref().filter(|(begin, _)| inside(*begin))?;
+        // SAFETY: inside the window, by the check.
+        Some(unsafe { window.place.cast::<u8>().cast_const().add(at - begin) })
     }
 
     /// Its descriptor, for programs to name it.
@@ -283,27 +319,7 @@ impl RingBuffer {
     fn positions(&self) -> (&AtomicU64, &AtomicU64) {
         // SAFETY: both pages hold a position of the machine's word size (64 bits on every kernel we run on) at their
         // start, live as long as `self`, and are changed by others through atomic accesses only.
-        unsafe { (&*self.consumer.cast::<AtomicU64>(), &*self.producer.cast::<AtomicU64>()) }
-    }
-
-    /// Where the data begins.
-    fn data(&self) -> *const u8 {
-        // SAFETY: one page after the producer's beginning, still inside that mapping.
-        unsafe { self.producer.cast::<u8>().add(self.page) }
-    }
-
-    /// Appends `length` bytes from `at` on, going on at the beginning where the data ends.
-    fn copy(&self, at: usize, length: usize, to: &mut Vec<u8>) {
-        for (from, count) in pieces(at, length, self.size) {
-            to.reserve(count);
-            // SAFETY: the range ends inside the data, `size` bytes that are mapped as long as `self` lives, and there is room
-            // for it. The kernel writes elsewhere; whoever else does can make the bytes wrong, not more.
-            unsafe {
-                let end = to.as_mut_ptr().add(to.len());
-                std::ptr::copy_nonoverlapping(self.data().add(from), end, count);
-                to.set_len(to.len() + count);
-            }
-        }
+        unsafe { (&*self.consumer.place.cast::<AtomicU64>(), &*self.producer.place.cast::<AtomicU64>()) }
     }
 
     /// Gives every finished record to `each`, copied: another process with rights over the map could change it meanwhile.
@@ -322,20 +338,30 @@ impl RingBuffer {
                 return false;
             }
             let at = usize::try_from(begin).unwrap_or(0) & (self.size - 1);
-            // SAFETY: data begins one page after the producer's and is `size` long; `at` is below that and a multiple of 8.
-            // The length is aligned, and written by the kernel atomically.
-            let length = unsafe { &*self.data().add(at).cast::<AtomicU32>() }.load(Ordering::Acquire);
+            let Some(head) = self.look(at, RECORD_HEADER) else {
+                self.positions().0.store(end, Ordering::Release);
+                return false;
+            };
+            // SAFETY: mapped, aligned as `begin` is, and written by the kernel atomically.
+            let length = unsafe { &*head.cast::<AtomicU32>() }.load(Ordering::Acquire);
             if length & BUSY != 0 {
                 return true;
             }
             let size = (length & !DISCARDED) as usize;
-            if size + RECORD_HEADER > filled {
-                consumer.store(end, Ordering::Release);
+            let record = self.look(at, size + RECORD_HEADER).filter(|_| size + RECORD_HEADER <= filled);
+            let Some(record) = record else {
+                self.positions().0.store(end, Ordering::Release);
                 return false;
-            }
+            };
             if length & DISCARDED == 0 {
                 copy.clear();
-                self.copy((at + RECORD_HEADER) & (self.size - 1), size, &mut copy);
+                copy.reserve(size);
+                // SAFETY: the record is mapped to its end, and `copy` has room for it. Whoever else may write there can make
+                // the bytes wrong, not more.
+                unsafe {
+                    std::ptr::copy_nonoverlapping(record.add(RECORD_HEADER), copy.as_mut_ptr(), size);
+                    copy.set_len(size);
+                }
                 each(&copy);
             }
             let next = (size + RECORD_HEADER).next_multiple_of(8) as u64;
@@ -344,44 +370,8 @@ impl RingBuffer {
     }
 }
 
-/// Where `length` bytes from `at` on lie in a ring of `size` bytes: place and length before and after its end. Never more than
-/// the ring holds.
-fn pieces(at: usize, length: usize, size: usize) -> [(usize, usize); 2] {
-    let at = at.min(size);
-    let before = length.min(size - at);
-    [(at, before), (0, (length - before).min(at))]
-}
-
 impl AsFd for RingBuffer {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.map.fd.as_fd()
-    }
-}
-
-impl Drop for RingBuffer {
-    fn drop(&mut self) {
-        // SAFETY: mapped in `new` with these lengths; nothing refers to them after this.
-        unsafe {
-            libc::munmap(self.consumer, self.page);
-            libc::munmap(self.producer, self.page + self.size);
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::pieces;
-
-    #[test]
-    fn what_goes_over_the_end_of_a_ring_goes_on_at_its_beginning() {
-        assert_eq!(pieces(8, 8, 32), [(8, 8), (0, 0)]);
-        assert_eq!(pieces(24, 8, 32), [(24, 8), (0, 0)]);
-        assert_eq!(pieces(24, 20, 32), [(24, 8), (0, 12)]);
-        assert_eq!(pieces(0, 32, 32), [(0, 32), (0, 0)]);
-        // Nothing that is asked for leads out of it.
-        for (at, length) in [(24, 64), (32, 64), (99, 64), (0, usize::MAX)] {
-            let found = pieces(at, length, 32);
-            assert!(found.iter().all(|(from, count)| from + count <= 32), "{at}, {length}: {found:?}");
-        }
     }
 }

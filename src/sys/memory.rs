@@ -61,8 +61,9 @@ pub fn trim() {
     }
 }
 
-/// Lets go of the program's own code and constants: what is used from now on is read in again from the kernel's cache, the
-/// rest is no longer counted as ours. A recorder's start runs through most of the program, a session through little of it.
+/// Lets go of the code and the constants of the program and its libraries: what is used from now on comes back from the
+/// kernel's cache, the rest is no longer counted as ours. A recorder's start runs through most of the program, a session
+/// through little of it.
 ///
 /// What a debugger has put into the code is lost, as is any lock on it (it is never written to swap).
 pub fn release_code() {
@@ -70,35 +71,66 @@ pub fn release_code() {
     unsafe { libc::dl_iterate_phdr(Some(release_segments), std::ptr::null_mut()) };
 }
 
-/// For [`release_code`]: the first entry is the program itself, and there it stops.
+/// For [`release_code`]: the code of one loaded object.
 unsafe extern "C" fn release_segments(
-    entry: *mut libc::dl_phdr_info,
+    object: *mut libc::dl_phdr_info,
     _: libc::size_t,
     _: *mut libc::c_void,
 ) -> libc::c_int {
-    // SAFETY: the caller, `dl_iterate_phdr`, gives a valid entry with that many program headers.
-    let (base, headers) = unsafe {
-        let entry = &*entry;
-        (entry.dlpi_addr as usize, std::slice::from_raw_parts(entry.dlpi_phdr, entry.dlpi_phnum.into()))
+    // SAFETY: the caller, `dl_iterate_phdr`, gives a valid entry with that many program headers, and its name.
+    let (base, headers, name) = unsafe {
+        let object = &*object;
+        let headers = std::slice::from_raw_parts(object.dlpi_phdr, object.dlpi_phnum.into());
+        let name = if object.dlpi_name.is_null() { c"" } else { std::ffi::CStr::from_ptr(object.dlpi_name) };
+        (object.dlpi_addr as usize, headers, name.to_bytes())
     };
+    // The program has no name here. What has one that is no path is made by the kernel and comes from no file.
+    if !(name.is_empty() || name.contains(&b'/')) {
+        return 0;
+    }
     // SAFETY: takes a number only.
     let page = usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(4096);
-    for header in headers.iter().filter(|header| header.p_type == libc::PT_LOAD) {
-        if header.p_flags & libc::PF_W != 0 {
-            continue;
+    let place = |header: &Header| base.wrapping_add(header.p_vaddr as usize);
+    for header in headers.iter().filter(|header| header.p_type == libc::PT_DYNAMIC) {
+        // SAFETY: the loader has mapped this table and read it to its end before.
+        if unsafe { changes_code(place(header) as *const usize, header.p_memsz as usize) } {
+            return 0;
         }
-        let begin = (base + header.p_vaddr as usize).next_multiple_of(page);
-        let end = (base + header.p_vaddr as usize + header.p_memsz as usize) / page * page;
+    }
+    let fixed = |header: &&Header| header.p_type == libc::PT_LOAD && header.p_flags & libc::PF_W == 0;
+    for header in headers.iter().filter(fixed) {
+        let begin = place(header).next_multiple_of(page);
+        let end = place(header).wrapping_add(header.p_memsz as usize) / page * page;
         if begin < end {
-            // SAFETY: the pages belong to a segment that is mapped from the program's file and never written to: what they
-            // hold is there again at the next access.
+            // SAFETY: the pages belong to a segment that is mapped from a file and never written to, the loader's own changes
+            // included: what they hold is there again at the next access.
             unsafe {
                 libc::munlock(begin as *const libc::c_void, end - begin);
                 libc::madvise(begin as *mut libc::c_void, end - begin, libc::MADV_DONTNEED);
             }
         }
     }
-    1
+    0
+}
+
+#[cfg(target_pointer_width = "64")]
+type Header = libc::Elf64_Phdr;
+#[cfg(target_pointer_width = "32")]
+type Header = libc::Elf32_Phdr;
+
+/// Whether the loader has written addresses into the code of an object, as its dynamic table says: pairs of a tag and a
+/// value (ELF, "Dynamic Section"). Nobody builds such objects for 64 bits; the changes would be lost.
+///
+/// SAFETY of callers: `table` holds `length` bytes, aligned.
+unsafe fn changes_code(table: *const usize, length: usize) -> bool {
+    const TEXTREL: usize = 22;
+    const FLAGS: usize = 30;
+    const FLAG_TEXTREL: usize = 4;
+    // SAFETY: the caller's promise.
+    let words = unsafe { std::slice::from_raw_parts(table, length / size_of::<usize>()) };
+    let pairs = words.as_chunks::<2>().0;
+    let mut used = pairs.iter().take_while(|[tag, _]| *tag != 0);
+    used.any(|[tag, value]| *tag == TEXTREL || (*tag == FLAGS && value & FLAG_TEXTREL != 0))
 }
 
 #[cfg(test)]
@@ -114,6 +146,18 @@ mod tests {
         // SAFETY: the capacity is at least six, and was just filled with zeros.
         unsafe { buffer.set_len(6) };
         assert_eq!(buffer, [0; 6]);
+    }
+
+    #[test]
+    fn an_object_whose_code_was_changed_by_the_loader_is_told() {
+        let (needed, flags, textrel, end) = ([1_usize, 5], [30, 8], [22, 0], [0, 0]);
+        let says = |table: &[[usize; 2]]| {
+            let words = table.as_flattened();
+            // SAFETY: a whole slice.
+            unsafe { changes_code(words.as_ptr(), size_of_val(words)) }
+        };
+        assert!(!says(&[needed, flags, end, textrel]) && !says(&[]));
+        assert!(says(&[needed, textrel, end]) && says(&[[30, 12]]));
     }
 
     #[test]
