@@ -4,7 +4,7 @@ use crate::support::sandbox::{SIZE, Sandbox};
 use crate::support::terminal::Terminal;
 use crate::support::{children, cpu_time, descendants, lives, pause, until};
 use std::os::unix::process::ExitStatusExt as _;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 #[test]
 fn the_exit_code_of_the_child_is_ours() {
@@ -136,11 +136,11 @@ fn an_interactive_shell_ends_at_once_when_its_terminal_disappears() {
     let mut terminal = sandbox.run(&["bash", "--norc", "-i"]);
     terminal.wait_for("PROMPT> ");
     let below = descendants(terminal.pid());
-    let start = Instant::now();
     terminal.hang_up();
     terminal.wait_end();
-    assert!(start.elapsed() < Duration::from_millis(1500), "{:?}", start.elapsed());
     until("the shell's end", || (!below.iter().any(|pid| lives(*pid))).then_some(()));
+    // Of the hang-up, not killed after the time it is given.
+    assert_eq!(sandbox.recorded_exit(), Some(129));
 }
 
 #[test]
@@ -210,11 +210,9 @@ fn what_a_program_leaves_running_is_not_waited_for_and_lives_on() {
     let sandbox = Sandbox::new();
     let pid_file = sandbox.path("pid");
     let script = format!("sleep 1000 & echo $! > {}; echo DONE", pid_file.display());
-    let start = Instant::now();
     let mut terminal = sandbox.run(&["sh", "-c", &script]);
     terminal.wait_for("DONE");
     assert!(terminal.wait_end().success());
-    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
     let sleep: u32 = std::fs::read_to_string(pid_file).unwrap().trim().parse().unwrap();
     // It would die within the blink of an eye, if it did.
     pause(Duration::from_millis(100));
