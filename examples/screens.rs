@@ -12,7 +12,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut args = std::env::args().skip(1);
     let wanted: usize = args.next().ok_or("how many screens?")?.parse()?;
     for path in args {
-        let text = zstd::bulk::decompress(&std::fs::read(&path)?, 64 << 20)?;
+        let text = zstd::bulk::decompress(&std::fs::read(&path)?, 256 << 20)?;
         let header: Header =
             serde_json::from_slice(text.split(|byte| *byte == b'\n').next().unwrap_or_default())?;
         let mut decoder = Decoder::default();

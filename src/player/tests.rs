@@ -419,3 +419,34 @@ fn the_screens_are_as_they_were_found_good() {
         assert_eq!(all.trim_end(), want.trim_end(), "{name} now looks like this:\n{all}");
     }
 }
+
+/// A screen as a literal display of a manual page.
+fn mdoc(screen: &str) -> String {
+    let line = |line: &str| {
+        let guard = if line.starts_with(['.', '\'']) { "\\&" } else { "" };
+        format!("{guard}{}", line.replace('\\', "\\e"))
+    };
+    screen.lines().map(line).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn the_screens_of_readme_and_manual_are_those_that_are_drawn() {
+    let mut missing = Vec::new();
+    for (file, width, height) in [("README.md", 110, 16), ("man/sealcast-play.1", 72, 16)] {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
+        let text = std::fs::read_to_string(path).unwrap();
+        let mut app = app();
+        types(&mut app, "/PermitRootLogin\n");
+        rest(&mut app);
+        let (watching, _) = drawn(&mut app, width, height);
+        types(&mut app, "t");
+        let (transcript, _) = drawn(&mut app, width, height);
+        for screen in [watching, transcript] {
+            let screen = if file.starts_with("man") { mdoc(&screen) } else { screen };
+            if !text.contains(&screen) {
+                missing.push(format!("##### {file} should show\n{screen}"));
+            }
+        }
+    }
+    assert!(missing.is_empty(), "{}\n#####", missing.join("\n"));
+}
