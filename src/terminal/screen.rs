@@ -556,7 +556,8 @@ impl Screen {
 
     /// RIS: as new, but for what was told and what was spent.
     pub(super) fn reset(&mut self) {
-        if !self.afford(3 * self.rows * self.cols) {
+        // Both screens are made anew, which takes longer than erasing them.
+        if !self.afford(8 * self.rows * self.cols) {
             return;
         }
         self.turn(false);
