@@ -382,7 +382,6 @@ impl Tracker {
     fn start(&mut self, time: u64, at: Span, start: Start, source: Source, trust: Trust) {
         let typing = &mut self.typing;
         let shown = std::mem::take(&mut typing.lines);
-        // Without the shell's clock, it has begun when the line was entered rather than when its mark was read.
         let entered = typing.at > 0 && !shown.is_empty() && !at.is_exact();
         let begin = if entered { typing.at.saturating_mul(1_000).min(at.first) } else { at.first };
         let begin = begin.max(self.last_end.first);
@@ -425,7 +424,10 @@ impl Tracker {
             Some(entry) => {
                 entry.guess = false;
                 entry.command = command;
-                entry.begin = begin;
+                // Without the shell's clock, it has begun when Enter was pressed: that is known from the guess.
+                if at.is_exact() {
+                    entry.begin = begin;
+                }
                 entry.id
             }
             None => self.open(command, begin, false),

@@ -248,6 +248,20 @@ fn programs_of_a_command_that_runs_are_its_own_though_the_next_line_has_been_typ
 }
 
 #[test]
+fn without_a_clock_a_command_begins_when_its_line_was_entered() {
+    let mut hand = Hand::new();
+    hand.integrated("bash").prompt(0).types("one");
+    let entered = hand.time;
+    // The line is left, and the mark read, long after.
+    hand.time += 40;
+    hand.told("one");
+    hand.tracker.forked((entered + 10) * 1_000, 20, 10);
+    hand.tracker.executed(exec(entered + 10, 20, 10, &["one"]));
+    let commands = hand.prompt(0).done();
+    assert_eq!(argvs(&commands[0].execs), ["one"]);
+}
+
+#[test]
 fn a_clock_that_cannot_be_right_is_not_believed() {
     // Ahead of the moment the mark was read; before the command before ended.
     for (lie, believed) in

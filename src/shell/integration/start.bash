@@ -24,13 +24,15 @@ if [[ -z ${__sealcast_o-} ]]; then
     __sealcast_take='t=$(HISTTIMEFORMAT= \builtin history 1)'
     (( BASH_VERSINFO[0]*100+BASH_VERSINFO[1] >= 503 )) && __sealcast_take='t=${ HISTTIMEFORMAT= \builtin history 1; }'
     eval '__sealcast_pre() {
-      \local IFS=" " LC_ALL=C t= c= __sealcast_t= -; \set +eux; \__sealcast_clock
+      \local IFS=" " LC_ALL=C t= c= n=$1 __sealcast_t= -; \set +eux; \__sealcast_clock
+      # Before 5.0, the number in PS0 is that of the line after this one.
+      (( BASH_VERSINFO[0] >= 5 )) || n=$((n-1))
       case ${HISTTIMEFORMAT@a} in *r*) ;; *) if [[ -o history ]]; then '"$__sealcast_take"'; fi ;; esac
       if [[ -n $t ]]; then
         t=${t#"${t%%[! ]*}"}; t=${t#"${t%%[!0-9]*}"}; t=${t#[\*]}; t=${t# }; t=${t# }
         if (( ${#t} > 4096 )); then t=${t:0:4096} c=+; fi
         \builtin printf -v t %q "$t"
-        \builtin printf "%s%sC;%s;%s;%s;q;%s\a" "$__sealcast_t" "$__sealcast_o" "$1" "$__sealcast_h" "${#t}$c" "$t"
+        \builtin printf "%s%sC;%s;%s;%s;q;%s\a" "$__sealcast_t" "$__sealcast_o" "$n" "$__sealcast_h" "${#t}$c" "$t"
       else \builtin printf "%s%sC;;;;;\a" "$__sealcast_t" "$__sealcast_o"; fi
     }'
     # When the mark that follows is sent, as a mark of its own into __sealcast_t: the prompt and its hooks start programs within
@@ -92,8 +94,15 @@ if [[ -z ${__sealcast_o-} ]]; then
         esac
         case ${PS0@a} in *r*|*x*) ;; *) PS0=${PS0-}$__sealcast_c ;; esac
       elif [[ ${PROMPT_COMMAND@a} == *x* ]] || (( BASH_VERSINFO[0]*100+BASH_VERSINFO[1] < 501 )); then
-        # One string: bash restores $? for each element of an array, but not inside a string.
-        if [[ -n ${PROMPT_COMMAND-} ]]; then PROMPT_COMMAND+=$'\n'$late$'\n'$mend; else PROMPT_COMMAND=$hook$'\n'$mend; fi
+        # One string: bash restores $? for each element of an array, but not inside a string. Before 5.1, what follows a
+        # newline in it enters the history: there ours stands on the user's last line, but where it cannot (a comment, a
+        # here-document, an escaped semicolon).
+        local user=${PROMPT_COMMAND-} nl=$'\n'
+        user=${user%"${user##*[![:space:];]}"}
+        (( BASH_VERSINFO[0]*100+BASH_VERSINFO[1] >= 501 )) || case $user in *$'\n'*|*'#'*|*'\') ;; *'&') nl=' ' ;; *) nl='; ' ;; esac
+        if [[ -z $user ]]; then PROMPT_COMMAND=$hook$nl$mend
+        elif [[ $nl == $'\n' ]]; then PROMPT_COMMAND+=$nl$late$nl$mend
+        else PROMPT_COMMAND="$user$nl$late; $mend"; fi
       elif [[ -z ${PROMPT_COMMAND[*]-} ]]; then PROMPT_COMMAND=("$hook" "$mend")
       else PROMPT_COMMAND=("$hook" "${PROMPT_COMMAND[@]}" "$mend"); fi
       builtin printf '%sI;%s;%s;%s\a' "$__sealcast_o" "$v" "$BASH_VERSION" "$$" >/dev/tty
