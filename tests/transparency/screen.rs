@@ -191,7 +191,8 @@ fn memory_stays_flat_while_much_is_shown() {
         });
         peaks.push(peak_memory(terminal.pid()));
     }
-    assert!(peaks[1] < peaks[0] + 4096, "{peaks:?} KiB");
+    // 13 MB came in between; what is kept for good must be less. (A recorder that lags fills its queue only later.)
+    assert!(peaks[1] < peaks[0] + 8192, "{peaks:?} KiB");
     terminal.send("\r");
     assert!(terminal.wait_end().success());
 }
