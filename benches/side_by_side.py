@@ -176,14 +176,17 @@ def memory(sealcast, _):
     """Peak memory of a recorder after 100 MB, 500 MB and 1 GB of output, and behind a terminal that reads 100 KB/s."""
     marks = [100 * MIB, 500 * MIB, 1000 * MIB]
     print("\npeak memory in MiB\n\n| | " + " | ".join(f"{mark // MIB} MiB shown" for mark in marks) + " | 100 KB/s for 60 s |\n|---|---|---|---|---|")
-    text = "sh -c 'while :; do cat /usr/share/dict/words /etc/services /etc/passwd 2>/dev/null; done'"
+    text = os.path.join(compare.FOLDER, "text")
+    with open(text, "w") as out:
+        for n in range(200_000):
+            out.write(f"{n} {random.random()} of a text that is different in every line {random.random()}\n")
     for recorder, around in recorders(sealcast):
         if recorder not in ("script", "sealcast"):
             continue
         home, env = prepare(sealcast)
         script = os.path.join(home, "flood")
         with open(script, "w") as out:
-            out.write(f"#!/bin/sh\nexec {text}\n")
+            out.write(f"#!/bin/sh\nwhile :; do cat {text}; done\n")
         os.chmod(script, 0o755)
         peaks = []
         session, shown = Session(around([script]), env), 0
