@@ -5,6 +5,7 @@
 //! out by [`Console::raw`] alone. For a terminal there are colour, tables folded to its width, and progress; for a pipe
 //! plain lines with tabs. Refuses to panic or complain when whoever was reading has gone: that is [`WriteError::Closed`].
 
+use crate::sys::{self, tty};
 use crate::text::{Escaped, is_deceptive};
 use std::fmt::{self, Display, Write as _};
 use std::io::{self, IsTerminal as _, Write};
@@ -112,7 +113,10 @@ struct Streams {
 impl Console {
     /// The process's own streams. Colour is used on terminals when `colour` is given (`NO_COLOR` is not set).
     pub fn of_process(colour: bool) -> Self {
-        let width = crossterm::terminal::size().map_or(0, |(columns, _)| usize::from(columns));
+        // Asked of the kernel and of nobody else: where there is no terminal, crossterm runs the first `tput` in `$PATH`.
+        let columns = |size: sys::Result<tty::Size>| size.ok().map(|size| size.cols).filter(|cols| *cols > 0);
+        let width = columns(tty::size(io::stdout())).or_else(|| columns(tty::size(io::stderr())));
+        let width = width.map_or(0, usize::from);
         let abilities = Abilities {
             out_terminal: io::stdout().is_terminal(),
             err_terminal: io::stderr().is_terminal(),
