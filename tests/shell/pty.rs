@@ -15,9 +15,12 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 const PATIENCE: Duration = Duration::from_secs(20);
+/// Held while a terminal is opened and its shell started.
+static STARTING: Mutex<()> = Mutex::new(());
 
 /// What to start, and in what home.
 #[derive(Clone, Default)]
@@ -118,6 +121,8 @@ impl Session {
                 command.env_remove(name);
             });
         }
+        // Another test's shell must not inherit what has not been marked as ours yet.
+        let alone = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
         let (leader, follower) = open(200, 40);
         let stdio = || Stdio::from(follower.try_clone().unwrap());
         command.stdin(stdio()).stdout(stdio()).stderr(stdio());
@@ -147,6 +152,7 @@ impl Session {
         };
         let child = command.spawn().unwrap();
         drop(follower);
+        drop(alone);
         let (sender, output) = channel();
         let mut reader = leader.try_clone().unwrap();
         std::thread::spawn(move || {

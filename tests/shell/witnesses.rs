@@ -26,9 +26,9 @@ fn commands_carry_the_programs_that_ran_for_them() {
         ("sh ./x.sh", PROMPT),
         ("cd /usr", PROMPT),
         ("/bin/false", PROMPT),
-        ("sleep 1.2 && /bin/echo late >/dev/null &", PROMPT),
+        ("sleep 3 && /bin/echo late >/dev/null &", PROMPT),
         ("sleep 0.5", PROMPT),
-        ("sleep 1", PROMPT),
+        ("sleep 4", PROMPT),
     ];
     let Some(session) = bash(true, &[("x.sh", script)], steps) else { return };
     check(
@@ -39,10 +39,10 @@ fn commands_carry_the_programs_that_ran_for_them() {
             "told 0 \"sh ./x.sh\" (script: ./x.sh ran 2 programs: id, true)",
             "told 0 \"cd /usr\"",
             "told 1 \"/bin/false\"",
-            "told 0 \"sleep 1.2 && /bin/echo late >/dev/null &\"",
+            "told 0 \"sleep 3 && /bin/echo late >/dev/null &\"",
             "told 0 \"sleep 0.5\"",
-            "told 0 \"sleep 1\"",
-            "exec - \"/bin/echo late\" (background: of `sleep 1.2 && /bin/echo late >/dev/null &`)",
+            "told 0 \"sleep 4\"",
+            "exec - \"/bin/echo late\" (background: of `sleep 3 && /bin/echo late >/dev/null &`)",
             "told 7 \"exit 7\"",
         ],
     );
@@ -54,8 +54,8 @@ fn commands_carry_the_programs_that_ran_for_them() {
     );
     let late = find(&session, "/bin/echo late");
     assert_eq!(ran(late), ["/bin/echo late"]);
-    let waited = find(&session, "sleep 1");
-    assert!(waited.execs[0].end.unwrap() - waited.execs[0].time >= 900);
+    let waited = find(&session, "sleep 4");
+    assert!(waited.execs[0].end.unwrap() - waited.execs[0].time >= 3_900);
 }
 
 #[test]
