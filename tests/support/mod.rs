@@ -56,9 +56,9 @@ pub fn descendants(pid: u32) -> Vec<u32> {
     found
 }
 
-/// Time of processors that a process has used, itself and in the kernel; none when it is gone.
+/// Time of processors that the first thread of a process has used, itself and in the kernel; none when it is gone.
 pub fn cpu_time(pid: u32) -> Option<Duration> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/stat")).ok()?;
     let ticks = stat.rsplit(')').next()?.split_whitespace().skip(11).take(2);
     // A hundred to the second, everywhere.
     Some(Duration::from_millis(ticks.map(|n| n.parse::<u64>().unwrap() * 10).sum()))

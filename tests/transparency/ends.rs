@@ -99,7 +99,7 @@ fn a_terminal_that_disappears_is_noticed_when_nothing_is_read_from_it_or_shown()
 #[test]
 fn waiting_for_the_end_is_no_work() {
     // Both ask for seconds of waiting. A loop that does not sleep would use most of them.
-    let little = Duration::from_millis(200);
+    let little = Duration::from_millis(50);
     let sandbox = Sandbox::new();
     let mut terminal = sandbox.run(&[
         "bash",
@@ -124,7 +124,7 @@ fn waiting_for_the_end_is_no_work() {
     terminal.send_blindly("\r");
     until("the program's end", || (!lives(child)).then_some(()));
     let before = cpu_time(terminal.pid()).unwrap();
-    pause(Duration::from_millis(500));
+    pause(Duration::from_secs(1));
     let after = cpu_time(terminal.pid()).unwrap();
     assert!(after - before < little, "{:?} for a terminal that is not read", after - before);
     assert_eq!(terminal.wait_end().code(), Some(6));
