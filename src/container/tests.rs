@@ -87,6 +87,19 @@ fn events_of(reader: &mut Reader<Bytes<Vec<u8>>>, from: usize) -> Vec<Event> {
 }
 
 #[test]
+fn the_last_segment_that_a_file_can_have_stays_open() {
+    let most = u32::try_from(limits::SEGMENTS).unwrap();
+    for (closed, due) in [(0, true), (most - 2, true), (most - 1, false), (u32::MAX, false)] {
+        let (mut writer, ..) = writer();
+        writer.pretend_closed(closed);
+        writer.begin(anchor(0), None).unwrap();
+        let bytes = vec![b'x'; usize::try_from(limits::SEGMENT_BYTES).unwrap()];
+        writer.push(&Event::new(ms(1), Payload::Output(bytes))).unwrap();
+        assert_eq!(writer.segment_due(ms(2)), due, "after {closed} segments");
+    }
+}
+
+#[test]
 fn a_closed_recording_is_intact_and_gives_back_every_event() {
     let recorded = session(40, 7, true);
     let report = judge(&recorded.bytes);

@@ -303,9 +303,13 @@ impl<S: Sink> Writer<S> {
         self.sync()
     }
 
-    /// Whether the segment in hand should end now (see [`limits`]).
+    /// Whether the segment in hand should end now (see [`limits`]). The last that a file can have ([`limits::SEGMENTS`]: after
+    /// two terabytes of output) stays open to the end: a reader would refuse one more.
     pub fn segment_due(&self, now: Duration) -> bool {
         let Some(segment) = &self.open else { return false };
+        if (self.segment as usize).saturating_add(1) >= limits::SEGMENTS {
+            return false;
+        }
         let raw = segment.tally.raw.saturating_add(segment.tally.input);
         let age = now.saturating_sub(segment.begun);
         let idle = now.saturating_sub(segment.last);
@@ -561,6 +565,12 @@ impl<S: Sink> Writer<S> {
         })?;
         self.out.extend_from_slice(&chunk);
         Ok(chunk)
+    }
+
+    /// As if so many segments had been closed.
+    #[cfg(test)]
+    pub(super) fn pretend_closed(&mut self, segments: u32) {
+        self.segment = segments;
     }
 
     #[cfg(test)]
