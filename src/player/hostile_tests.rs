@@ -13,7 +13,7 @@ use std::time::Duration;
 
 /// The dearest piece that is done whole: what an emulator may have saved up (see `terminal::work`), twice, and what a
 /// keyframe costs that is given up. A quarter of a second or less in what is shipped.
-const PIECE: u64 = 200 << 20;
+const PIECE: u64 = 120 << 20;
 
 /// A small generator, so that the bytes are the same on every run.
 struct Dice(u64);

@@ -6,8 +6,8 @@ use crate::container::{self, Cursor, Entry, Header, Opening, Reader};
 use std::io::{Read, Seek};
 use std::time::Duration;
 
-/// Most that is read of a segment, in bytes of memory. A recorder ends a segment at 1 MiB of output, whose events take a few
-/// times that: what is larger was not made by one.
+/// Most that is read of a segment, in bytes of memory. A recorder ends a segment after a few MiB of output, whose events take a
+/// few times that: what is larger was not made by one.
 const SEGMENT: usize = 64 << 20;
 /// How much is read, in bytes of memory, to count segments that have no index entry; of the rest only the first event is
 /// looked at.

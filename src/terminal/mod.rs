@@ -210,7 +210,7 @@ impl Terminal {
     }
 
     /// All work so far, counted in cells that could have been erased meanwhile: the same on every machine. For those who
-    /// work in slices. A piece of 16 KiB may cost some 70 million, a tenth of a second or two.
+    /// work in slices. A piece of 16 KiB may cost some 35 million, a tenth of a second or two.
     pub fn spent(&self) -> u64 {
         self.screen.work.spent()
     }

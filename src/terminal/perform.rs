@@ -6,15 +6,21 @@
 use super::Event;
 use super::charset::Charset;
 use super::modes::Mode;
-use super::screen::Screen;
+use super::screen::{Links, Screen};
 use super::snapshot;
 use crate::text;
+use alacritty_terminal::index::Line;
 use alacritty_terminal::term::cell::Hyperlink;
 
 /// Longest title, clipboard text, address or query that is told, in bytes; more is cut.
 pub(super) const MAX_TOLD: usize = 4 << 10;
 /// Longest address of a link, in bytes (the limit of VTE); longer ones are no links.
 const MAX_LINK: usize = 2083;
+/// Most text of links on the screens, in bytes; when it is used up, text stands there without its link. A screen full of
+/// links of an ordinary length is far below it.
+pub(super) const MAX_LINKS: usize = 16 << 20;
+/// What a link takes besides its text.
+const LINK: usize = 128;
 /// Titles kept by XTWINOPS 22, as in xterm.
 const MAX_TITLES: usize = 10;
 
@@ -189,7 +195,40 @@ impl Screen {
             params.split(|byte| *byte == b':').find_map(|pair| pair.strip_prefix(b"id=")).unwrap_or_default();
         let (id, address) = (told(if id.len() > 250 { b"" } else { id }), told(&address));
         self.tell(Event::Link(address.clone()));
-        self.grid.cursor.template.set_hyperlink(Some(Hyperlink::new(Some(id), address)));
+        let link = self.has_room_for(id.len() + address.len()).then(|| Hyperlink::new(Some(id), address));
+        self.grid.cursor.template.set_hyperlink(link);
+    }
+
+    /// Whether a link of so many bytes may stand on the screen. What stands there is counted now and then: links go with
+    /// the text that they are on, and nobody says so.
+    fn has_room_for(&mut self, bytes: usize) -> bool {
+        self.links.since += bytes + LINK;
+        if self.links.since >= MAX_LINKS / 4 {
+            self.work.note(2 * self.cols * self.rows);
+            self.links = Links { standing: self.standing_links(), since: bytes + LINK };
+        }
+        let fits = self.links.standing + self.links.since <= MAX_LINKS;
+        if !fits {
+            self.work.refuse();
+        }
+        fits
+    }
+
+    pub(super) fn standing_links(&self) -> usize {
+        let mut bytes = 0;
+        for grid in [&self.grid, &self.other] {
+            let mut before = None;
+            for cell in
+                (0..self.rows).flat_map(|y| &grid[Line(y as i32)][..]).filter(|cell| cell.extra.is_some())
+            {
+                let link = cell.hyperlink();
+                if let Some(link) = link.as_ref().filter(|_| link != before) {
+                    bytes += link.id().len() + link.uri().len() + LINK;
+                }
+                before = link;
+            }
+        }
+        bytes
     }
 
     pub(super) fn push_title(&mut self) {

@@ -31,6 +31,15 @@ pub(super) struct Saved {
     pub(super) origin: bool,
 }
 
+/// How much text of links is on the screens, in bytes.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Links {
+    /// When it was last counted.
+    pub(super) standing: usize,
+    /// What has come since.
+    pub(super) since: usize,
+}
+
 /// Everything but the parser.
 pub(super) struct Screen {
     pub(super) cols: usize,
@@ -69,6 +78,7 @@ pub(super) struct Screen {
     /// The beginning of a device control string, to name the query.
     pub(super) device: String,
     pub(super) tape: Option<Box<Tape>>,
+    pub(super) links: Links,
 }
 
 impl Screen {
@@ -99,6 +109,7 @@ impl Screen {
             settled: true,
             device: String::new(),
             tape: None,
+            links: Links::default(),
         }
     }
 
@@ -294,8 +305,8 @@ impl Screen {
         let Some(c) = self.last else { return };
         let width = c.width().unwrap_or(1).clamp(1, 2);
         let n = n.min(self.cols * self.rows);
-        // A printed cell costs about four erased ones.
-        if self.afford(4 * n) {
+        // A printed cell costs about four erased ones, and as much again where lines scroll away.
+        if self.afford(8 * n) {
             for _ in 0..n {
                 self.glyph(c, width);
             }

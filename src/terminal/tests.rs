@@ -203,6 +203,22 @@ fn an_endless_control_string_is_cut_and_ends_where_it_ends() {
 }
 
 #[test]
+fn links_on_the_screen_are_bounded_and_have_room_again_when_they_are_gone() {
+    let mut terminal = Terminal::new(1000, 100);
+    let link = |n: u32| format!("\x1b]8;;http://e.org/{n}/{}\x1b\\l", "x".repeat(1900));
+    let many: String = (0..15_000).map(link).collect();
+    terminal.feed(many.as_bytes());
+    assert!(terminal.overrun());
+    let standing = terminal.screen.standing_links();
+    assert!(standing > perform::MAX_LINKS / 2 && standing <= perform::MAX_LINKS, "{standing}");
+    assert!(terminal.link(0, 0).is_some() && terminal.link(14, 990).is_none());
+    // Gone with the text; after some more have come, that is noticed.
+    terminal.feed(b"\x1b]8;;\x1b\\\x1b[2J\x1b[H");
+    terminal.feed(many.get(..6 << 20).unwrap_or_default().as_bytes());
+    assert!(terminal.link(2, 900).is_some());
+}
+
+#[test]
 fn marks_on_one_cell_are_bounded() {
     let mut terminal = Terminal::new(20, 2);
     terminal.feed(format!("a{}", "\u{301}".repeat(100_000)).as_bytes());

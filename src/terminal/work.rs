@@ -6,8 +6,8 @@
 
 /// Cells that one character or sequence earns.
 const EARNED: u64 = 64;
-/// Credit that can be saved up, in cells: a few tenths of a second of erasing, five thousand full screens of 200 by 60.
-pub(super) const CREDIT: u64 = 64 << 20;
+/// Credit that can be saved up, in cells: a tenth of a second or two of erasing, 2,700 full screens of 200 by 60.
+pub(super) const CREDIT: u64 = 32 << 20;
 /// Cells that could be erased while one character is printed.
 const CHARACTER: u64 = 4;
 
@@ -56,6 +56,11 @@ impl Work {
     /// Whether something was refused.
     pub(super) fn overrun(&self) -> bool {
         self.overrun
+    }
+
+    /// Something else than work was refused, because of the room it would take.
+    pub(super) fn refuse(&mut self) {
+        self.overrun = true;
     }
 
     /// Work that is served in any case.
