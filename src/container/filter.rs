@@ -102,7 +102,10 @@ pub fn trigrams(line: &str) -> impl Iterator<Item = u64> + '_ {
 }
 
 fn hash(first: u64, second: u64, third: u64) -> u64 {
-    let mut x = first | (second << 21) | (third << 42);
+    mixed(first | (second << 21) | (third << 42))
+}
+
+fn mixed(mut x: u64) -> u64 {
     x ^= x >> 33;
     x = x.wrapping_mul(0xff51_afd7_ed55_8ccd);
     x ^= x >> 33;
@@ -125,12 +128,25 @@ impl Default for Builder {
 impl Builder {
     /// Takes in a line of rendered text.
     pub fn add(&mut self, line: &str) {
-        for hash in trigrams(line) {
-            // Both are below 2^20.
-            let (word, bit) = ((hash >> 6) as usize & ((1 << (MOST - 6)) - 1), hash & 63);
-            if let Some(word) = self.words.get_mut(word) {
-                *word |= 1 << bit;
+        if !line.is_ascii() {
+            return trigrams(line).for_each(|hash| self.set(hash));
+        }
+        // The same, a byte for a character.
+        let folded = |byte: &u8| u64::from(byte.to_ascii_lowercase());
+        let mut x = 0;
+        for (n, byte) in line.as_bytes().iter().enumerate() {
+            x = x >> 21 | folded(byte) << 42;
+            if n >= 2 {
+                self.set(mixed(x));
             }
+        }
+    }
+
+    fn set(&mut self, hash: u64) {
+        // Both are below 2^20.
+        let (word, bit) = ((hash >> 6) as usize & ((1 << (MOST - 6)) - 1), hash & 63);
+        if let Some(word) = self.words.get_mut(word) {
+            *word |= 1 << bit;
         }
     }
 

@@ -12,7 +12,8 @@ use super::recorder::Indexer;
 use super::witness::Heard;
 use crate::cast::{Event, Payload};
 use crate::container::{Extras, GivenUp, filter, limits};
-use crate::terminal::{Shown, Typed, TypedLine};
+use crate::terminal::{Line, Shown, Sieve, Typed, TypedLine};
+use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -28,11 +29,11 @@ const BATCH: usize = 64 << 10;
 const QUEUE: usize = 512 << 10;
 /// What an event costs beside its bytes.
 const EVENT: usize = 96;
-/// Output per second of the session that is read in full: reading costs about thirty times what copying does, and a flood
-/// faster than anybody reads must not take the time of the host.
-const RATE: u64 = 256 << 10;
+/// Output per second of the session that is read in full: what is more than plain lines costs thirty times what copying does,
+/// and a flood faster than anybody reads must not take the time of the host.
+const RATE: u64 = 512 << 10;
 /// Output that may come at once.
-const BURST: u64 = 1 << 20;
+const BURST: u64 = 2 << 20;
 /// Longest wait for the index of the last segment: the trace is stopped for it.
 const LAST_PATIENCE: Duration = Duration::from_secs(3);
 /// How often the kernel's trace is looked at while nothing happens on the screen.
@@ -408,8 +409,15 @@ fn settle(commands: &mut Option<Box<Commands>>, all: bool, shared: &Shared) {
 
 /// The thread.
 fn read(shared: &Shared, size: (u16, u16), always: bool) {
-    let mut filter = filter::Builder::default();
-    let mut shown = Shown::new(size);
+    let filter = RefCell::new(filter::Builder::default());
+    let add = |line: &str| filter.borrow_mut().add(line);
+    // Plain lines are taken in without being drawn.
+    let mut wanted = |line: &str| {
+        add(line);
+        false
+    };
+    let mut told = |line: Line| add(&line.text);
+    let mut sieve = Sieve::new(Shown::new(size));
     let mut typed = Typed::default();
     let mut last = Duration::ZERO;
     // Output of this segment, and since the last keyframe.
@@ -432,21 +440,27 @@ fn read(shared: &Shared, size: (u16, u16), always: bool) {
                         since += bytes.len();
                     }
                     last = event.time;
-                    let told = &mut |line: crate::terminal::Line| filter.add(&line.text);
-                    match &mut commands {
-                        Some(commands) => commands.event(&event, &mut shown, told),
-                        None => shown.event(&event, told),
+                    let wants = commands.as_mut().is_some_and(|commands| commands.wants(&event));
+                    match commands.as_mut().filter(|_| wants) {
+                        Some(commands) => {
+                            sieve.drain(&mut wanted, &mut told);
+                            commands.event(&event, sieve.shown(), &mut told);
+                        }
+                        None => sieve.event(&event, &mut wanted, &mut told),
                     }
-                    typed.event(&event, &mut |line| add_typed(&mut filter, &line));
+                    typed.event(&event, &mut |line| add_typed(&add, &line));
                 }
                 settle(&mut commands, false, shared);
             }
             Work::Skim => {
                 whole = false;
-                shown = shown.skim();
+                sieve.drain(&mut wanted, &mut told);
+                sieve = Sieve::new(sieve.into_shown().skim());
             }
             Work::Border(border) => {
                 settle(&mut commands, true, shared);
+                sieve.drain(&mut wanted, &mut told);
+                let shown = sieve.shown();
                 let fault = shown.terminal().fault().is_some();
                 let mut keyframe = shown.terminal().snapshot();
                 if keyframe.as_ref().is_some_and(|text| since < WORTH * text.len() && !shown.is_skimming()) {
@@ -455,16 +469,16 @@ fn read(shared: &Shared, size: (u16, u16), always: bool) {
                 if let Some(text) = &keyframe
                     && let Some(new) = Shown::restored(size, text, last)
                 {
-                    std::mem::replace(&mut shown, new).finish(&mut |line| filter.add(&line.text));
+                    std::mem::replace(&mut sieve, Sieve::new(new)).into_shown().finish(&mut told);
                     since = 0;
                 } else {
                     // Nobody may read on from here: what stands belongs to this segment as well.
-                    shown.finishing(&mut |line| filter.add(&line.text));
+                    shown.finishing(&mut told);
                 }
-                typed.finish(&mut |line| add_typed(&mut filter, &line));
-                let made = filter.finish(if always { filter::SMALL_RAW } else { raw as u64 });
+                typed.finish(&mut |line| add_typed(&add, &line));
+                let made = filter.borrow_mut().finish(if always { filter::SMALL_RAW } else { raw as u64 });
                 let good = whole && !fault;
-                whole = !shown.is_skimming();
+                whole = !sieve.shown().is_skimming();
                 raw = 0;
                 let filter = if good { made } else { Vec::new() };
                 let answer = Answer { border, filter, keyframe, fault };
@@ -473,6 +487,8 @@ fn read(shared: &Shared, size: (u16, u16), always: bool) {
                 shared.changed.notify_all();
             }
             Work::Screen(border) => {
+                sieve.drain(&mut wanted, &mut told);
+                let shown = sieve.shown();
                 let mut keyframe = shown.terminal().snapshot();
                 if keyframe.as_ref().is_some_and(|text| limits::KEYFRAME_BYTES < (WORTH * text.len()) as u64)
                 {
@@ -490,10 +506,10 @@ fn read(shared: &Shared, size: (u16, u16), always: bool) {
     }
 }
 
-fn add_typed(filter: &mut filter::Builder, line: &TypedLine) {
-    filter.add(&line.text);
+fn add_typed(add: &impl Fn(&str), line: &TypedLine) {
+    add(&line.text);
     if let Some(text) = &line.corrected {
-        filter.add(text);
+        add(text);
     }
 }
 

@@ -77,10 +77,19 @@ impl Commands {
         Self { heard, origin, last: 0, exit: None, finished: false }
     }
 
+    /// Whether [`Commands::event`] must have this event. Others need only go to the screen.
+    pub(super) fn wants(&mut self, event: &Event) -> bool {
+        self.last = self.last.max(ms(event.time));
+        match &event.payload {
+            Payload::Output(_) => self.heard.tracker.awaits_line(),
+            Payload::ErrorOutput(_) => false,
+            _ => true,
+        }
+    }
+
     /// Takes an event on its way to the screen.
     pub(super) fn event(&mut self, event: &Event, shown: &mut Shown, told: &mut impl FnMut(terminal::Line)) {
         let now = ms(event.time);
-        self.last = self.last.max(now);
         let Self { heard: Heard { tracker, .. }, origin, .. } = self;
         match &event.payload {
             Payload::Output(bytes) if tracker.awaits_line() => {
