@@ -68,6 +68,10 @@ impl Sieve {
 
     /// Reads what is waiting; afterwards everything has been told that [`Shown`] would have.
     pub fn drain(&mut self, wanted: &mut impl FnMut(&str) -> bool, told: &mut impl FnMut(Line)) {
+        if self.waiting.is_empty() {
+            // Where everything is skimmed, looking at the screen would draw what waits there.
+            return self.shown.reach(self.last);
+        }
         let (bytes, marks) = (std::mem::take(&mut self.waiting), std::mem::take(&mut self.marks));
         let mut feeder = Feeder { shown: &mut self.shown, bytes: &bytes, marks: &marks, told };
         let rows = usize::from(feeder.shown.terminal().size().1);
