@@ -42,7 +42,10 @@ impl vte::Perform for Screen {
     fn print(&mut self, c: char) {
         self.settled = true;
         self.work.done += 1;
-        self.put(c);
+        // The parser takes DEL for a character; terminals pass over it.
+        if c != '\x7f' {
+            self.put(c);
+        }
     }
 
     #[inline]

@@ -377,6 +377,14 @@ fn sized(terminal: &mut Terminal, sizes: &[(u16, u16)], bytes: &[u8]) {
     }
 }
 
+#[test]
+fn a_delete_character_is_passed_over() {
+    let mut terminal = Terminal::new(20, 6);
+    terminal.feed(b"a\x7fb\x1b[b");
+    assert_eq!(terminal.text().trim_end(), "abb");
+    assert_eq!(Terminal::restored(&terminal.snapshot().unwrap()).unwrap().snapshot(), terminal.snapshot());
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
 
