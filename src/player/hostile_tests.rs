@@ -1,5 +1,5 @@
 //! Recordings made by somebody who wants the player to hang, to fail, or to do something. Counted in units of work, never
-//! timed: `benches/player.py` prints the times of recordings of 200 MB.
+//! timed: `benches/viewer.rs` prints the times of recordings of 200 MB.
 
 use super::app::{App, Depth, Mark, Message, Over, SLICE, Title};
 use super::view;

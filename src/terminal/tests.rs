@@ -254,7 +254,7 @@ fn no_sequence_makes_a_megabyte_dear() {
     ] {
         let mut terminal = Terminal::new(1000, 1000);
         terminal.feed(before.as_bytes());
-        // Nothing has been saved up: what is done must be earned. Counted, not timed (`tests/hostile.rs` prints the times).
+        // Nothing has been saved up: what is done must be earned. Counted, not timed (`benches/viewer.rs` prints the times).
         terminal.screen.work = work::Work::with_credit(0);
         let bytes = again.repeat((16 << 10) / again.len());
         terminal.feed(bytes.as_bytes());
