@@ -132,7 +132,9 @@ fn a_plugin_that_is_missing_or_fails_is_named_and_quoted_in_one_line() {
         .complains("`age-plugin-sealtest` failed: (internal) the token is not plugged in");
 
     token.mode("die");
-    token.run(&export).exits(2).complains("plugin: ").complains("unexpectedly died");
+    let dead = token.run(&export).exits(2).complains("plugin: ");
+    // Whether it is still there when it is written to is a matter of chance.
+    assert!(["unexpectedly died", "Broken pipe"].iter().any(|words| dead.err.contains(words)), "{dead}");
     token.run(&["keys", "new", "--period"]).exits(2).complains("`age-plugin-sealtest` failed: ");
 
     // It asks for a PIN where nobody can be asked.

@@ -1,0 +1,253 @@
+use super::super::queue::{Feed, bounded};
+use super::*;
+use crate::cast::Header as CastHeader;
+use crate::container::verify::{Origin, Verdict, verify, verify_content};
+use crate::container::{Cursor, Header, Meta, Reader, SessionKeys, Setup, Slot, SlotKind};
+use std::cell::Cell;
+use std::io::{self, Write};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+/// A disk of which the test holds the other end.
+#[derive(Clone, Default)]
+struct Tape {
+    bytes: Arc<Mutex<Vec<u8>>>,
+    room: Arc<AtomicU64>,
+    reserve: Arc<AtomicU64>,
+}
+
+impl Tape {
+    fn with_room(room: u64) -> Self {
+        let tape = Self::default();
+        tape.room.store(room, Ordering::SeqCst);
+        tape
+    }
+
+    fn bytes(&self) -> Vec<u8> {
+        self.bytes.lock().unwrap().clone()
+    }
+}
+
+impl Write for Tape {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let room = self.room.load(Ordering::SeqCst).saturating_sub(self.reserve.load(Ordering::SeqCst));
+        let n = usize::try_from(room).unwrap().min(bytes.len());
+        if n == 0 {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        self.room.fetch_sub(n as u64, Ordering::SeqCst);
+        self.bytes.lock().unwrap().extend_from_slice(&bytes[..n]);
+        Ok(n)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Sink for Tape {
+    fn sync(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Disk for Tape {
+    fn reserve(&self, bytes: u64) -> Result<bool, sys::Error> {
+        if self.room.load(Ordering::SeqCst) < bytes {
+            return Err(sys::Error::new("reserve space", "", io::ErrorKind::StorageFull.into()));
+        }
+        self.reserve.store(bytes, Ordering::SeqCst);
+        Ok(true)
+    }
+
+    fn release_reserve(&self) -> Result<(), sys::Error> {
+        self.reserve.store(0, Ordering::SeqCst);
+        Ok(())
+    }
+
+    fn free_space(&self) -> Result<u64, sys::Error> {
+        Ok(self.room.load(Ordering::SeqCst))
+    }
+}
+
+fn writer(tape: &Tape) -> (Writer<Tape>, [u8; 32]) {
+    let keys = SessionKeys::generate().unwrap();
+    let root = *keys.root();
+    let setup = Setup {
+        header: Header::default(),
+        meta: Meta::default(),
+        cast: CastHeader::new(80, 24),
+        slots: vec![Slot { kind: SlotKind::Root, age: Vec::new() }],
+        ledger: String::new(),
+    };
+    (Writer::create(tape.clone(), keys, setup, |_| Ok("SIG".into())).unwrap(), root)
+}
+
+fn events(tape: &Tape, root: [u8; 32]) -> Vec<Payload> {
+    let report = verify(io::Cursor::new(tape.bytes()), |_| Origin::Trusted(String::new()), |_| ()).unwrap();
+    assert_eq!(report.verdict, Verdict::Intact);
+    let mut reader = Reader::open(io::Cursor::new(tape.bytes())).unwrap();
+    reader.unlock(root).unwrap();
+    verify_content(&mut reader, |_| ()).unwrap();
+    let mut cursor = Cursor::new(&reader, 0).unwrap();
+    let mut all = Vec::new();
+    while let Some(event) = cursor.next(&mut reader).unwrap() {
+        if !matches!(event.payload, Payload::Anchor(_)) {
+            all.push(event.payload);
+        }
+    }
+    all
+}
+
+/// A clock that moves on by 100 ms at every look.
+fn clock() -> impl Fn() -> Anchor {
+    let at = Cell::new(0);
+    move || {
+        at.set(at.get() + 100);
+        Anchor { at: at.get(), utc: 1_000_000 + i64::try_from(at.get()).unwrap(), boot: at.get() }
+    }
+}
+
+fn output(ms: u64, size: usize) -> Event {
+    // Text that does not compress to nothing.
+    let mut state = ms.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    let mut letter = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        char::from(b'!' + u8::try_from(state % 90).unwrap())
+    };
+    let text: String = (0..size).map(|_| letter()).collect();
+    Event::new(Duration::from_millis(ms), Payload::Output(text.into_bytes()))
+}
+
+const POLICY: Policy = Policy {
+    on_failure: OnFailure::Stop,
+    flush: crate::container::limits::FLUSH_EVERY,
+    reserve: 100_000,
+    low_space: 0,
+    heartbeat: None,
+};
+
+fn feed_all(feed: Feed, events: Vec<Event>) {
+    for event in events {
+        feed.send(vec![event]).unwrap();
+    }
+}
+
+#[test]
+fn what_goes_in_comes_out_and_the_exit_is_last() {
+    let tape = Tape::with_room(1 << 30);
+    let (writer, root) = writer(&tape);
+    let (feed, intake) = bounded(64 << 20).unwrap();
+    let sent: Vec<Event> = (0..200).map(|n| output(n * 50, 9000)).collect();
+    let mut all = sent.clone();
+    all.push(Event::new(Duration::from_secs(20), Payload::Exit(3)));
+    feed_all(feed, all.clone());
+    let recorded = record(&intake, writer, &mut NoIndex, POLICY, &clock());
+    assert_eq!((recorded.lost, recorded.failure), (0, None));
+    assert!(recorded.closed.unwrap().segments >= 2, "a megabyte ends a segment");
+    let expected: Vec<Payload> = all.into_iter().map(|e| e.payload).collect();
+    assert_eq!(events(&tape, root), expected);
+}
+
+#[test]
+fn a_disk_that_fills_up_stops_the_session_and_loses_nothing_of_it() {
+    let tape = Tape::with_room(340_000);
+    let (writer, root) = writer(&tape);
+    let held = hold_reserve(&tape, POLICY.reserve).unwrap();
+    let (feed, intake) = bounded(64 << 20).unwrap();
+    feed_all(
+        feed,
+        (0..40)
+            .map(|n| output(n * 400, 9000))
+            .chain([Event::new(Duration::from_secs(17), Payload::Exit(129))])
+            .collect(),
+    );
+    let recorded = record(&intake, writer, &mut NoIndex, Policy { reserve: held, ..POLICY }, &clock());
+    let failure = recorded.failure.unwrap();
+    assert!(failure.contains("disk is full") || failure.contains("cannot write the recording"), "{failure}");
+    assert_eq!(recorded.lost, 0, "the reserve paid for the rest");
+    let all = events(&tape, root);
+    assert_eq!(all.iter().filter(|p| matches!(p, Payload::Output(_))).count(), 40);
+    assert!(all.iter().any(|p| matches!(p, Payload::Gap(gap) if gap.why == "stopped")));
+}
+
+#[test]
+fn with_warn_the_gap_is_counted_to_the_byte_and_recording_goes_on() {
+    let tape = Tape::with_room(60_000);
+    let (writer, root) = writer(&tape);
+    let policy = Policy { on_failure: OnFailure::Warn, reserve: 0, ..POLICY };
+    let (feed, intake) = bounded(64 << 20).unwrap();
+    let clock = clock();
+    let room = Arc::clone(&tape.room);
+    let looks = Cell::new(0);
+    let looked = || {
+        looks.set(looks.get() + 1);
+        // Somebody makes room after a while.
+        if looks.get() == 150 {
+            room.store(1 << 20, Ordering::SeqCst);
+        }
+        clock()
+    };
+    feed_all(
+        feed,
+        (0..200)
+            .map(|n| output(n * 100, 3000))
+            .chain([Event::new(Duration::from_secs(25), Payload::Exit(0))])
+            .collect(),
+    );
+    let recorded = record(&intake, writer, &mut NoIndex, policy, &looked);
+    assert!(recorded.lost > 0);
+    let all = events(&tape, root);
+    let kept: u64 = all.iter().map(|p| if let Payload::Output(b) = p { b.len() as u64 } else { 0 }).sum();
+    let gaps: u64 = all.iter().map(|p| if let Payload::Gap(g) = p { g.count } else { 0 }).sum();
+    assert_eq!(kept + gaps, 200 * 3000, "every byte is recorded or counted");
+    assert_eq!(gaps, recorded.lost);
+    assert_eq!(all.last(), Some(&Payload::Exit(0)));
+}
+
+#[test]
+fn a_disk_that_stays_full_leaves_what_was_sealed() {
+    let tape = Tape::with_room(30_000);
+    let (writer, _) = writer(&tape);
+    let (feed, intake) = bounded(64 << 20).unwrap();
+    feed_all(feed, (0..60).map(|n| output(n * 300, 9000)).collect());
+    let recorded = record(&intake, writer, &mut NoIndex, Policy { reserve: 0, ..POLICY }, &clock());
+    assert!(recorded.closed.is_none() && recorded.lost > 0);
+    let report = verify(io::Cursor::new(tape.bytes()), |_| Origin::Trusted(String::new()), |_| ()).unwrap();
+    assert!(matches!(report.verdict, Verdict::Torn { .. }), "{:?}", report.verdict);
+}
+
+#[test]
+fn a_small_disk_gets_a_small_reserve_and_one_without_any_room_is_refused() {
+    assert_eq!(hold_reserve(&Tape::with_room(300_000), 1 << 20).unwrap(), 262_144);
+    assert!(hold_reserve(&Tape::with_room(10_000), 1 << 20).is_err());
+}
+
+#[test]
+fn a_silent_session_has_a_heartbeat() {
+    let tape = Tape::with_room(1 << 20);
+    let (writer, root) = writer(&tape);
+    let (feed, intake) = bounded(1 << 20).unwrap();
+    let policy = Policy { heartbeat: Some(Duration::from_secs(10)), ..POLICY };
+    let looks = Cell::new(0u64);
+    let mut feed = Some(feed);
+    let feed_cell = std::cell::RefCell::new(&mut feed);
+    let clock = || {
+        looks.set(looks.get() + 1);
+        if looks.get() == 30 {
+            feed_cell.borrow_mut().take();
+        }
+        Anchor { at: looks.get() * 2000, utc: 5, boot: 9 }
+    };
+    record(&intake, writer, &mut NoIndex, policy, &clock);
+    let mut reader = Reader::open(io::Cursor::new(tape.bytes())).unwrap();
+    reader.unlock(root).unwrap();
+    let mut cursor = Cursor::new(&reader, 0).unwrap();
+    let mut beats = 0;
+    while let Some(event) = cursor.next(&mut reader).unwrap() {
+        beats += u32::from(matches!(event.payload, Payload::Anchor(_)));
+    }
+    assert!((4..=10).contains(&beats), "{beats} beats in about a minute");
+}
