@@ -453,6 +453,16 @@ fn check(code: libc::c_int) -> io::Result<()> {
     if code >= 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
+/// Lets go of a standard stream of ours: it is `/dev/null` from here on. Whoever is at its other end learns that nothing
+/// more comes, or is taken, while we still run.
+pub fn let_go(stream: RawFd) {
+    // Without it everything is as it was: the other end learns it when we end.
+    if let Ok(null) = File::options().read(true).write(true).open("/dev/null") {
+        // SAFETY: takes numbers. Standard streams are owned by nobody in particular, and stay open.
+        unsafe { libc::dup2(null.as_raw_fd(), stream) };
+    }
+}
+
 /// A copy of a standard stream of ours, to be handed to a child as it is.
 ///
 /// # Errors

@@ -77,6 +77,15 @@ fn a_child_that_stops_reading_is_told_to_the_writer() {
 }
 
 #[test]
+fn a_child_that_closes_its_input_and_goes_on_is_told_to_the_writer_too() {
+    let sandbox = Sandbox::new();
+    // The writer is told while the child still runs, which waits for just that.
+    let line =
+        "{ yes; echo >told; } | $W sh -c 'exec <&-; until [ -e told ]; do sleep 0.05; done; echo heard'";
+    assert_eq!(output(&sandbox, line).stdout, b"heard\n");
+}
+
+#[test]
 fn a_child_is_not_robbed_of_the_input_it_does_not_read() {
     let sandbox = Sandbox::new();
     let list = sandbox.file("list", "one\ntwo\nthree\n");

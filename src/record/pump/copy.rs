@@ -148,6 +148,8 @@ impl Pump<'_> {
             let batch = &mut self.batch;
             if !lane.turn(input_sink.gone, &mut |bytes| batch.input(bytes)) {
                 self.streams.input = None;
+                // The child reads no more: so do we, and whoever writes is told.
+                crate::sys::stage::let_go(0);
             }
         }
         for (n, stream) in [Stream::Output, Stream::Error].into_iter().enumerate() {
