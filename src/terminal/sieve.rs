@@ -9,6 +9,7 @@
 use super::charset::Charset;
 use super::modes::Mode;
 use super::screen::Screen;
+use super::skim::{collect_colours, colour_len};
 use super::{Line, Shown};
 use crate::cast::{Event, Payload};
 use std::ops::Range;
@@ -217,13 +218,6 @@ fn plain_line(bytes: &[u8]) -> Option<usize> {
     Some(feed + 1)
 }
 
-/// Length of the SGR sequence at the start.
-fn colour_len(bytes: &[u8]) -> Option<usize> {
-    let body = bytes.strip_prefix(b"\x1b[")?;
-    let parameters = body.iter().take_while(|byte| matches!(byte, b'0'..=b'9' | b';' | b':')).count();
-    (body.get(parameters) == Some(&b'm')).then_some(parameters + 3)
-}
-
 /// The text of plain lines: without colours, and without the end of the last one.
 fn strip(lines: &[u8], text: &mut String) {
     text.clear();
@@ -236,19 +230,6 @@ fn strip(lines: &[u8], text: &mut String) {
         rest = &from[colour_len(from).unwrap_or(from.len())..];
     }
     text.push_str(std::str::from_utf8(rest).unwrap_or_default());
-}
-
-fn collect_colours(line: &[u8], colours: &mut Vec<u8>) {
-    let mut rest = line;
-    while let Some(escape) = memchr::memchr(0x1b, rest) {
-        let from = &rest[escape..];
-        let (colour, after) = from.split_at(colour_len(from).unwrap_or(from.len()));
-        if matches!(colour, b"\x1b[m" | b"\x1b[0m") {
-            colours.clear();
-        }
-        colours.extend_from_slice(colour);
-        rest = after;
-    }
 }
 
 #[cfg(test)]

@@ -94,10 +94,24 @@ fn is_special(byte: u8) -> bool {
 }
 
 /// Length of the SGR sequence at the start.
-fn colour_len(bytes: &[u8]) -> Option<usize> {
+pub(super) fn colour_len(bytes: &[u8]) -> Option<usize> {
     let body = bytes.strip_prefix(b"\x1b[")?;
     let parameters = body.iter().take_while(|byte| matches!(byte, b'0'..=b'9' | b';' | b':')).count();
     (body.get(parameters) == Some(&b'm')).then_some(parameters + 3)
+}
+
+/// Appends the colours set in plain lines, from the last reset on: nothing before it matters.
+pub(super) fn collect_colours(plain: &[u8], colours: &mut Vec<u8>) {
+    let mut rest = plain;
+    while let Some(escape) = memchr::memchr(0x1b, rest) {
+        let from = &rest[escape..];
+        let (colour, after) = from.split_at(colour_len(from).unwrap_or(from.len()));
+        if matches!(colour, b"\x1b[m" | b"\x1b[0m") {
+            colours.clear();
+        }
+        colours.extend_from_slice(colour);
+        rest = after;
+    }
 }
 
 /// Where the part begins that decides what stands on a screen of `rows` rows, and the colours set before it.
@@ -117,17 +131,7 @@ fn end_of(plain: &[u8], rows: usize) -> (Vec<u8>, usize) {
             continue;
         }
         let mut colours = Vec::new();
-        let mut rest = before;
-        while let Some(escape) = memchr::memchr(0x1b, rest) {
-            let (_, from) = rest.split_at(escape);
-            let Some(len) = colour_len(from) else { return (Vec::new(), 0) };
-            let (colour, after) = from.split_at(len);
-            if matches!(colour, b"\x1b[m" | b"\x1b[0m") {
-                colours.clear();
-            }
-            colours.extend_from_slice(colour);
-            rest = after;
-        }
+        collect_colours(before, &mut colours);
         return (colours, at + 1);
     }
     (Vec::new(), 0)
