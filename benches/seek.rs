@@ -6,6 +6,7 @@
 
 #[path = "../tests/cli/sandbox.rs"]
 mod sandbox;
+mod sessions;
 
 use sandbox::{Recording as Spec, Sandbox};
 use sealcast::cast::{Anchor, Event, Payload};
@@ -15,7 +16,6 @@ use sealcast::crypto::prompt::Nobody;
 use sealcast::replay::{Recording, Replay};
 use sealcast::store::seal;
 use sealcast::terminal::Terminal;
-use std::fmt::Write as _;
 use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
@@ -107,29 +107,6 @@ fn main() {
     );
     println!("|---|---|---|---|---|---|---|---|");
     let home = Sandbox::new();
-    let day = (0..43_200u64).map(|n| {
-        let text = match n % 10 {
-            0 => format!("\x1b[2J\x1b[Hscreen {n}\r\n"),
-            _ => format!("\x1b[{};{}H\x1b[3{}mfield {n}\x1b[m", n % 24 + 1, n % 60 + 1, n % 8),
-        };
-        (n * 2000, text)
-    });
-    measure("24 hours", &home, &write(&home, day));
-    let mut line = 0u64;
-    let large = (0..250_000u64).map(|n| {
-        let mut text = String::with_capacity(4096);
-        while text.len() < 4000 {
-            line += 1;
-            let _ = write!(
-                text,
-                "2026-11-25T14:03:{:02}Z \x1b[3{}mworker-{}\x1b[m request {line} took {} ms\r\n",
-                n % 60,
-                line % 8,
-                line % 16,
-                line * 7919 % 311
-            );
-        }
-        (n * 4, text)
-    });
-    measure("1 GB of log", &home, &write(&home, large));
+    measure("24 hours", &home, &write(&home, sessions::day()));
+    measure("1 GB of log", &home, &write(&home, sessions::log()));
 }

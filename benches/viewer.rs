@@ -10,6 +10,7 @@
 
 #[path = "../tests/cli/sandbox.rs"]
 mod sandbox;
+mod sessions;
 #[path = "../tests/support/mod.rs"]
 mod support;
 
@@ -17,7 +18,6 @@ use sandbox::{Recording as Spec, Sandbox};
 use sealcast::cast::{Anchor, Event, Payload};
 use sealcast::sys::tty::Size;
 use sealcast::terminal::Terminal as Screen;
-use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 use support::terminal::Terminal;
 
@@ -36,6 +36,12 @@ struct Viewer {
 struct Took {
     wall: f64,
     own: f64,
+}
+
+impl std::fmt::Display for Took {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:.0} ({:.0})", self.wall, self.own)
+    }
 }
 
 impl Viewer {
@@ -108,37 +114,8 @@ fn write(home: &Sandbox, events: impl Iterator<Item = (u64, Payload)>, keyframes
     id
 }
 
-fn output(text: String) -> Payload {
-    Payload::Output(text.into_bytes())
-}
-
-fn day() -> impl Iterator<Item = (u64, Payload)> {
-    (0..43_200u64).map(|n| {
-        let text = match n % 10 {
-            0 => format!("\x1b[2J\x1b[Hscreen {n}\r\n"),
-            _ => format!("\x1b[{};{}H\x1b[3{}mfield {n}\x1b[m", n % 24 + 1, n % 60 + 1, n % 8),
-        };
-        (n * 2000, output(text))
-    })
-}
-
-fn log() -> impl Iterator<Item = (u64, Payload)> {
-    let mut line = 0u64;
-    (0..250_000u64).map(move |n| {
-        let mut text = String::with_capacity(4096);
-        while text.len() < 4000 {
-            line += 1;
-            let _ = write!(
-                text,
-                "2026-11-25T14:03:{:02}Z \x1b[3{}mworker-{}\x1b[m request {line} took {} ms\r\n",
-                n % 60,
-                line % 8,
-                line % 16,
-                line * 7919 % 311
-            );
-        }
-        (n * 4, output(text))
-    })
+fn shown(session: impl Iterator<Item = (u64, String)>) -> impl Iterator<Item = (u64, Payload)> {
+    session.map(|(at, text)| (at, Payload::Output(text.into_bytes())))
 }
 
 struct Dice(u64);
@@ -249,17 +226,12 @@ fn honest(name: &str, home: &Sandbox, id: &str) {
         seeks.push(viewer.waits(from, ROWS - 1, |row| row.contains(&format!("⏸ {to} /"))));
     }
     println!(
-        "| {name} | {:.0} ({:.0}) | {:.0} ({:.0}) | {:.0} ({:.0}) | {:.0} ({:.0}) | {:.0} ({:.0}) | {:.0} |",
-        at(&first, 0.5).wall,
-        at(&first, 0.5).own,
-        at(&first, 1.0).wall,
-        at(&first, 1.0).own,
-        at(&seeks, 0.5).wall,
-        at(&seeks, 0.5).own,
-        at(&seeks, 0.95).wall,
-        at(&seeks, 0.95).own,
-        at(&seeks, 1.0).wall,
-        at(&seeks, 1.0).own,
+        "| {name} | {} | {} | {} | {} | {} | {:.0} |",
+        at(&first, 0.5),
+        at(&first, 1.0),
+        at(&seeks, 0.5),
+        at(&seeks, 0.95),
+        at(&seeks, 1.0),
         viewer.memory()
     );
     viewer.terminal.send("q");
@@ -288,15 +260,10 @@ fn troubled(kind: &str, home: &Sandbox, id: &str) {
     viewer.terminal.send("\x03");
     assert!(viewer.terminal.wait_end().success());
     println!(
-        "| {kind} | {:.0} ({:.0}) | {:.0} ({:.0}) | {:.0} ({:.0}) | {:.0} ({:.0}) | {:.0} | {memory:.0} |",
-        first.wall,
-        first.own,
-        at(&answers, 0.5).wall,
-        at(&answers, 0.5).own,
-        at(&answers, 0.95).wall,
-        at(&answers, 0.95).own,
-        at(&answers, 1.0).wall,
-        at(&answers, 1.0).own,
+        "| {kind} | {first} | {} | {} | {} | {:.0} | {memory:.0} |",
+        at(&answers, 0.5),
+        at(&answers, 0.95),
+        at(&answers, 1.0),
         from.0.elapsed().as_secs_f64() * 1e3,
     );
 }
@@ -310,10 +277,10 @@ fn main() {
     println!("| recording | first frame p50 | worst of 10 | seek p50 | p95 | worst of 200 | memory, MiB |");
     println!("|---|---|---|---|---|---|---|");
     if is("24 hours") {
-        honest("24 hours", &home, &write(&home, day(), true));
+        honest("24 hours", &home, &write(&home, shown(sessions::day()), true));
     }
     if is("1 GB of log") {
-        honest("1 GB of log", &home, &write(&home, log(), true));
+        honest("1 GB of log", &home, &write(&home, shown(sessions::log()), true));
     }
     println!(
         "\n| 200 MB of | first frame | a key is answered, p50 | p95 | worst of 264 | leaving | memory, MiB |"
