@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Records the sessions of workloads.py live, with everything on, in real time: live.py SEALCAST DIR [SESSION...]
 
-Shell and build are typed into a recorded bash with its integration, vim is started from one; the other two of workloads.py
-have no commands. Recordings and their key stay in DIR, for `examples/sizes.rs`, which tells what their parts cost. Takes
-about two (shell), six (build) and nine minutes (vim), all at once.
+Shell and build are typed into a recorded bash with its integration, vim and `tail -f` (of a log that grows meanwhile) are
+started from one; the bulk of workloads.py has no commands. Recordings and their key stay in DIR, for `examples/sizes.rs`, which
+tells what their parts cost. Takes about two (shell), six (build), nine (tail) and eleven minutes (vim), all at once.
 """
 import os
 import shutil
@@ -43,7 +43,14 @@ class Live:
     type = workloads.Session.type
     line = workloads.Session.line
 
+    def put(self, data):
+        """A line of the log that a program in the session reads."""
+        with open(self.log, "ab") as log:
+            log.write(data)
+
     def end(self):
+        if hasattr(self, "log"):
+            self.child.send("\x03")
         while self.child.isalive():
             self.child.send("\rexit\r")
             self.gather(2.0)
@@ -51,7 +58,7 @@ class Live:
 
 def main():
     sealcast, folder = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
-    wanted = sys.argv[3:] or ["shell", "build", "vim"]
+    wanted = sys.argv[3:] or ["shell", "build", "vim", "tail"]
     pids = []
     for name in wanted:
         if name == "vim" and not shutil.which("vim"):
@@ -72,7 +79,11 @@ def main():
 
         def session(path, command, **options):
             live = start()
-            if command[0] != "bash":
+            if name == "tail":
+                live.log = os.path.join(home, "auth.log")
+                open(live.log, "w").close()
+                live.line("tail -f " + live.log)
+            elif command[0] != "bash":
                 live.line(" ".join(f"'{word}'" if " " in word else word for word in command))
             return live
 

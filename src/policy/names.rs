@@ -42,9 +42,32 @@ pub(super) fn matches(pattern: &str, text: &str) -> bool {
     rest.ends_with(last)
 }
 
+/// Length of the shortest beginning of `text` that is what `pattern` means: each piece is taken where it comes first. Takes time
+/// proportional to the length of the text for each piece, at most.
+pub(super) fn shortest_match(pattern: &str, text: &str) -> Option<usize> {
+    let mut pieces = pattern.split('*');
+    let mut end = pieces.next().filter(|first| text.starts_with(first))?.len();
+    for piece in pieces {
+        end = end.checked_add(text.get(end..)?.find(piece)?)?.checked_add(piece.len())?;
+    }
+    Some(end)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_shortest_match_is_the_first_beginning_that_matches() {
+        let texts = ["", "A", "AxByBzC", "x_PASSWORD=y_PASSWORD=z", "añb=ñ=", "--password=--password="];
+        for pattern in ["", "A", "A*", "*", "**", "A*B", "A*B*C", "*_PASSWORD=", "--password=", "*=", "ñ*"] {
+            for text in texts {
+                let ends = text.char_indices().map(|(at, _)| at).chain([text.len()]);
+                let first = ends.into_iter().find(|end| matches(pattern, &text[..*end]));
+                assert_eq!(shortest_match(pattern, text), first, "{pattern} {text}");
+            }
+        }
+    }
 
     #[test]
     fn a_star_stands_for_anything() {

@@ -14,7 +14,7 @@
 //! when one of them holds a secret everything from there to the end of the argument is left out, since only a shell knows
 //! where the secret ends.
 
-use super::names::matches;
+use super::names::{matches, shortest_match};
 use std::fmt;
 
 /// What stands in place of a secret.
@@ -50,12 +50,14 @@ impl Redactions {
         let mut count = 0;
         let mut next_is_secret = false;
         let mut told = Vec::with_capacity(arguments.len());
-        for (n, argument) in arguments.iter().enumerate() {
-            let before = arguments.get(..n).unwrap_or_default();
+        let mut named = self.named();
+        for argument in arguments {
+            let before = named.clone();
+            self.name(&mut named, argument);
             let shown = if std::mem::take(&mut next_is_secret) {
                 INSTEAD.to_owned()
             } else {
-                match self.look(argument, before.iter().map(String::as_str)) {
+                match self.look(argument, &before) {
                     Look::Plain => match self.inside(argument, before) {
                         Some(shown) => shown,
                         None => {
@@ -78,8 +80,7 @@ impl Redactions {
     }
 
     /// An argument that is itself a command line: what is left of it, when there is a secret in it.
-    fn inside(&self, argument: &str, before: &[String]) -> Option<String> {
-        let mut words: Vec<&str> = Vec::new();
+    fn inside(&self, argument: &str, mut named: Vec<bool>) -> Option<String> {
         let mut from = 0;
         let mut next_is_secret = false;
         if !argument.contains(char::is_whitespace) {
@@ -93,28 +94,32 @@ impl Redactions {
             if next_is_secret {
                 return Some(format!("{}{INSTEAD}", argument.get(..at)?));
             }
-            match self.look(bare, before.iter().map(String::as_str).chain(words.iter().copied())) {
+            match self.look(bare, &named) {
                 Look::Plain => {}
                 Look::Next => next_is_secret = true,
                 Look::From(offset) => return Some(format!("{}{INSTEAD}", argument.get(..start + offset)?)),
             }
-            words.push(bare);
+            self.name(&mut named, bare);
         }
         None
     }
 
-    fn look<'a>(&self, argument: &str, before: impl Iterator<Item = &'a str> + Clone) -> Look {
+    /// For each entry, whether its program has been named: at first where it has none.
+    fn named(&self) -> Vec<bool> {
+        self.0.iter().map(|entry| entry.program.is_none()).collect()
+    }
+
+    /// Notes the programs that this word names.
+    fn name(&self, named: &mut [bool], word: &str) {
+        let word = word.rsplit('/').next().unwrap_or(word);
+        for (entry, named) in self.0.iter().zip(named) {
+            *named = *named || entry.program.as_ref().is_some_and(|program| matches(program, word));
+        }
+    }
+
+    fn look(&self, argument: &str, named: &[bool]) -> Look {
         let mut found = Look::Plain;
-        for entry in &self.0 {
-            let named = |word: &str| {
-                entry
-                    .program
-                    .as_ref()
-                    .is_none_or(|program| matches(program, word.rsplit('/').next().unwrap_or(word)))
-            };
-            if entry.program.is_some() && !before.clone().any(named) {
-                continue;
-            }
+        for (entry, _) in self.0.iter().zip(named).filter(|(_, named)| **named) {
             if entry.next {
                 if matches(&entry.before, argument) {
                     found = Look::Next;
@@ -122,10 +127,7 @@ impl Redactions {
                 continue;
             }
             // The shortest beginning that fits leaves the longest secret. One that leaves nothing holds none.
-            let ends = argument.char_indices().map(|(at, _)| at);
-            if let Some(at) =
-                ends.into_iter().find(|at| matches(&entry.before, argument.get(..*at).unwrap_or_default()))
-            {
+            if let Some(at) = shortest_match(&entry.before, argument).filter(|at| *at < argument.len()) {
                 return Look::From(at);
             }
         }
