@@ -92,6 +92,41 @@ fn a_recorded_command_is_one_entry_with_its_programs() {
     }
 }
 
+/// Escape characters take six times their room in the index: what 8 MB of arguments come to is more than a reader takes.
+#[test]
+fn programs_with_more_arguments_than_fit_are_all_there_or_counted() {
+    let sandbox = Sandbox::new();
+    let script = "a=$(head -c 8000 /dev/zero | tr '\\0' '\\033'); i=0
+        while [ $i -lt 600 ]; do /bin/true $i $a; i=$((i+1)); done";
+    let output = sealcast(&sandbox, &["run", "--", "sh", "-c", script]).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    if !traced(&sandbox) {
+        return;
+    }
+    let told = |args: &[&str]| {
+        let output = sealcast(&sandbox, args).output().unwrap();
+        assert!(output.status.success(), "{args:?}: {output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let story: Value = serde_json::from_str(&told(&["show", "--json"])).unwrap();
+    let commands = story["commands"].as_array().unwrap();
+    let kept: Vec<String> = commands.iter().flat_map(argvs).collect();
+    let left = |name: &str| story["left_out"][name].as_u64().unwrap_or(0);
+    // The shell, head, tr and those of the loop.
+    assert_eq!(kept.len() as u64 + left("programs"), 603, "{}", story["left_out"]);
+    assert!(left("shortened") > 0 && left("commands") == 0, "{}", story["left_out"]);
+    assert!(
+        kept.iter().any(|argv| argv.starts_with("/bin/true 0 ") && argv.ends_with(" more bytes")),
+        "{kept:?}"
+    );
+    let listed = told(&["ls", "--json"]);
+    let listed: Value = serde_json::from_str(listed.lines().next_back().unwrap()).unwrap();
+    assert_eq!((&listed["left_out"], listed["notices"].as_u64()), (&story["left_out"], Some(1)));
+    assert!(story["notices"][0]["text"].as_str().unwrap().starts_with("left-out: "), "{}", story["notices"]);
+    assert!(told(&["show"]).contains("programs are shortened"));
+    told(&["verify", "last"]);
+}
+
 #[test]
 fn start_up_files_are_gone_when_the_session_is_over() {
     let sandbox = Sandbox::new();

@@ -5,6 +5,7 @@ use super::filter::Filters;
 use super::recordings::{self, Opened, Reading, clock, moment, shown, who};
 use crate::console::{Column, Style, Table};
 use crate::container::Header;
+use crate::container::LeftOut;
 use crate::error::{Error, Kind, Result};
 use crate::search::Condition;
 use crate::search::engine::{header_allows, name_allows};
@@ -33,6 +34,8 @@ struct Row {
     commands: Option<usize>,
     /// How often a witness fell silent, or entries are missing.
     notices: Option<usize>,
+    /// Commands and programs for which there was no room.
+    left_out: LeftOut,
     exit: Option<i32>,
     why: Option<String>,
 }
@@ -117,13 +120,16 @@ impl Row {
     fn read(mut opened: Opened, opener: &Opener) -> Self {
         let unlocked = !opener.identities().is_empty() && opener.open_index(&mut opened.reader).is_ok();
         let (mut length, mut commands, mut exit, mut why) = (None, None, None, None);
-        let mut notices = None;
+        let (mut notices, mut left_out) = (None, LeftOut::default());
         if unlocked {
             let entries = opened.reader.entries();
             length = entries.last().map(|entry| entry.tally.end);
             commands = Some(entries.iter().map(|entry| entry.commands.len()).sum());
             let all = entries.iter().flat_map(|entry| &entry.commands);
-            notices = Some(all.map(|command| command.notices().count()).sum());
+            let told: usize = all.map(|command| command.notices().count()).sum();
+            let short = entries.iter().filter(|entry| !entry.left_out.is_nothing());
+            entries.iter().for_each(|entry| left_out.add(entry.left_out));
+            notices = Some(told.saturating_add(short.count()));
             exit = entries.iter().rev().find_map(|entry| entry.tally.exit);
             why = opened.reader.opening().ok().map(|opening| {
                 let meta = &opening.meta;
@@ -134,7 +140,7 @@ impl Row {
                     .join(" ")
             });
         }
-        Self { opened, length, commands, notices, exit, why }
+        Self { opened, length, commands, notices, left_out, exit, why }
     }
 
     /// Whether the conditions hold; `None` when the index cannot be read.
@@ -197,6 +203,7 @@ impl Row {
             "length_ms": self.length,
             "commands": self.commands,
             "notices": self.notices,
+            "left_out": self.notices.map(|_| &self.left_out),
             "exit": self.exit,
             "reason": meta.map(|meta| &meta.reason),
             "ticket": meta.map(|meta| &meta.ticket),

@@ -5,7 +5,7 @@ use super::recordings::{Opened, Reading, clock, known_keys, moment, shown, size,
 use super::verify::{Judged, judge};
 use crate::cast::{Command, Source, Trust};
 use crate::console::{Column, Style, Table};
-use crate::container::{GivenUp, Opening};
+use crate::container::{Entry, GivenUp, LeftOut, Opening};
 use crate::crypto::recipient::Recipient;
 use crate::error::{Error, Result};
 use crate::store::seal;
@@ -72,15 +72,18 @@ fn all_commands(opened: &Opened) -> impl Iterator<Item = &Command> {
 const MOST_NOTICES: usize = 5;
 
 /// Where a witness fell silent, or entries are missing: time in milliseconds, and what.
-fn notices(opened: &Opened) -> impl Iterator<Item = (u64, &str)> {
+fn notices(opened: &Opened) -> Vec<(u64, String)> {
     let in_force = opened.reader.opening().ok().and_then(|o| o.meta.in_force.get("shell-integration"));
     let expected = in_force.is_some_and(|kind| ["bash", "zsh", "fish", "posix"].contains(&kind.as_str()));
     let of = |source| all_commands(opened).any(|command| command.source == source);
     let never = expected && of(Source::Screen) && !of(Source::Shell);
-    let never = never.then_some((0, "silent: the shell was to tell what it runs, and never did"));
-    never
-        .into_iter()
-        .chain(all_commands(opened).flat_map(|command| command.notices().map(|text| (command.start, text))))
+    let never = never.then_some("silent: the shell was to tell what it runs, and never did");
+    let told = all_commands(opened).flat_map(|command| command.notices().map(|text| (command.start, text)));
+    let told = never.map(|text| (0, text)).into_iter().chain(told);
+    let left_out = opened.reader.entries().iter().filter_map(Entry::left_out_notice);
+    let mut all: Vec<_> = told.map(|(at, text)| (at, text.to_owned())).chain(left_out).collect();
+    all.sort_by_key(|(at, _)| *at);
+    all
 }
 
 /// How many commands are known from whom.
@@ -110,6 +113,8 @@ struct Sums {
     exit: Option<i32>,
     /// Segments that have less of an index than they could have, by reason.
     given_up: BTreeMap<GivenUp, usize>,
+    /// Commands and programs for which there was no room.
+    left_out: LeftOut,
 }
 
 impl Sums {
@@ -125,6 +130,7 @@ impl Sums {
             sums.gaps += tally.gaps.len();
             sums.marks += tally.marks.len();
             sums.exit = tally.exit.or(sums.exit);
+            sums.left_out.add(entry.left_out);
             if let Some(reason) = entry.given_up {
                 *sums.given_up.entry(reason).or_default() += 1;
             }
@@ -173,7 +179,7 @@ fn story(context: &Context, opened: &Opened, judged: &Judged, locked: Option<Err
         console.note(format!("the rest is sealed: {error}"));
         return Ok(());
     }
-    let notices: Vec<(u64, &str)> = notices(opened).collect();
+    let notices = notices(opened);
     for (at, text) in notices.iter().take(MOST_NOTICES) {
         console.styled(Style::Yellow, format!("from {} on: {}", clock(*at), text))?;
     }
@@ -244,6 +250,8 @@ fn commands(context: &Context, opened: &Opened, as_json: bool) -> Result<()> {
         ("EXIT", Column::Right),
         ("COMMAND", Column::Whole),
     ]);
+    let mut left_out = LeftOut::default();
+    opened.reader.entries().iter().for_each(|entry| left_out.add(entry.left_out));
     for command in all_commands(opened) {
         let length =
             command.end.map_or_else(|| "-".to_owned(), |end| clock(end.saturating_sub(command.start)));
@@ -265,8 +273,10 @@ fn commands(context: &Context, opened: &Opened, as_json: bool) -> Result<()> {
             (Style::Plain, &format!("{}{doubt}{flags}", command.text)),
         ]);
     }
-    if table.is_empty() {
-        context.console.note("no commands were noticed");
+    match left_out.notice() {
+        Some(text) => context.console.note(text),
+        None if table.is_empty() => context.console.note("no commands were noticed"),
+        None => {}
     }
     context.console.table(&table)?;
     Ok(())
@@ -292,9 +302,11 @@ fn whole_json(context: &Context, opened: &Opened, judged: &Judged) -> Result<()>
         "gaps": known.then_some(sums.gaps),
         "exit": sums.exit,
         "notices": known.then(|| {
-            notices(opened).map(|(at, text)| json!({"at_ms": at, "text": text})).collect::<Vec<_>>()
+            let told = notices(opened).into_iter();
+            told.map(|(at, text)| json!({"at_ms": at, "text": text})).collect::<Vec<_>>()
         }),
         "index_given_up": known.then_some(&sums.given_up),
+        "left_out": known.then_some(&sums.left_out),
         "commands": known.then(|| all_commands(opened).collect::<Vec<_>>()),
     }))?;
     Ok(())

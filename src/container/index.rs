@@ -4,10 +4,12 @@
 //! index that says something else than its content is found out (the systemd journal's was not: CVE-2023-31437).
 
 use super::error::Error;
+use super::fit::LeftOut;
 use super::frame::Fields;
 use super::header::Meta;
 use super::{limits, told};
 use crate::cast::{Command, Exec, Gap, Header as CastHeader, Payload};
+use crate::crypto::seal;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -44,6 +46,8 @@ pub struct Entry {
     pub execs: Vec<Exec>,
     /// Why there is less here than there could be, if there is.
     pub given_up: Option<GivenUp>,
+    /// Commands and programs for which there was no room.
+    pub left_out: LeftOut,
     /// Bloom filter over what the segment showed; empty = not made, look inside.
     pub filter: Vec<u8>,
 }
@@ -97,14 +101,16 @@ struct Wire<'a> {
     programs: told::Programs<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     given_up: Option<GivenUp>,
+    #[serde(skip_serializing_if = "LeftOut::is_nothing")]
+    left_out: LeftOut,
 }
 
 impl Serialize for Entry {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let (commands, programs) = told::pack(&self.commands, &self.execs);
         let tally = Cow::Borrowed(&self.tally);
-        let Self { segment, offset, given_up, .. } = *self;
-        Wire { segment, offset, tally, commands, programs, given_up }.serialize(serializer)
+        let Self { segment, offset, given_up, left_out, .. } = *self;
+        Wire { segment, offset, tally, commands, programs, given_up, left_out }.serialize(serializer)
     }
 }
 
@@ -114,15 +120,15 @@ impl TryFrom<Wire<'_>> for Entry {
     fn try_from(wire: Wire<'_>) -> Result<Self, Self::Error> {
         let told = told::spread(wire.commands, wire.programs);
         let (commands, execs) = told.ok_or("the columns of the commands do not fit together")?;
-        let Wire { segment, offset, tally, given_up, .. } = wire;
+        let Wire { segment, offset, tally, given_up, left_out, .. } = wire;
         let (tally, filter) = (tally.into_owned(), Vec::new());
-        Ok(Self { segment, offset, tally, commands, execs, given_up, filter })
+        Ok(Self { segment, offset, tally, commands, execs, given_up, left_out, filter })
     }
 }
 
 impl Entry {
     /// Whether a reader would take the commands: they are within [`limits::TOLD`].
-    pub(super) fn is_readable(&self) -> bool {
+    fn is_readable(&self) -> bool {
         let commands = self.commands.iter().map(Command::size).fold(0, usize::saturating_add);
         self.execs.iter().map(Exec::size).fold(commands, usize::saturating_add) <= limits::TOLD
     }
@@ -268,9 +274,30 @@ fn listed<T>(list: &[T], unlisted: &mut u64) -> bool {
 
 /// Plaintext of an INDEX chunk: length of the packed JSON, the packed JSON, the filter.
 pub(crate) fn encode(value: &impl Serialize, filter: &[u8]) -> Result<Vec<u8>, Error> {
-    let json = serde_json::to_vec(value).map_err(|e| Error::Compression(e.to_string()))?;
+    pack(&json_of(value)?, filter)
+}
+
+/// The same for an entry; `None` where a reader would not take it, because it is too long in one way or another.
+pub(super) fn encode_entry(entry: &Entry) -> Result<Option<Vec<u8>>, Error> {
+    if !entry.is_readable() {
+        return Ok(None);
+    }
+    let json = json_of(entry)?;
+    if json.len() > limits::ENTRY {
+        return Ok(None);
+    }
+    let plain = pack(&json, &entry.filter)?;
+    let sealed = plain.len().saturating_add(limits::PAD).saturating_add(seal::OVERHEAD);
+    Ok((sealed <= limits::BODY as usize).then_some(plain))
+}
+
+fn json_of(value: &impl Serialize) -> Result<Vec<u8>, Error> {
+    serde_json::to_vec(value).map_err(|e| Error::Compression(e.to_string()))
+}
+
+fn pack(json: &[u8], filter: &[u8]) -> Result<Vec<u8>, Error> {
     let level = if json.len() > limits::INDEX_SHORT { limits::LEVEL } else { limits::INDEX_LEVEL };
-    let packed = zstd::bulk::compress(&json, level).map_err(|e| Error::Compression(e.to_string()))?;
+    let packed = zstd::bulk::compress(json, level).map_err(|e| Error::Compression(e.to_string()))?;
     let mut plain = u32::try_from(packed.len()).unwrap_or(u32::MAX).to_le_bytes().to_vec();
     plain.extend_from_slice(&packed);
     plain.extend_from_slice(filter);
@@ -290,9 +317,10 @@ pub(crate) fn decode_entry(plain: &[u8], wanted: impl Fn(&[u8]) -> bool) -> Opti
         let entry: Entry = serde_json::from_slice(&json).ok()?;
         return Some((Entry { filter, ..entry }, true));
     }
-    let Bare { segment, offset, tally, commands, programs, given_up } = serde_json::from_slice(&json).ok()?;
+    let bare: Bare = serde_json::from_slice(&json).ok()?;
+    let Bare { segment, offset, tally, commands, programs, given_up, left_out } = bare;
     let all = commands.is_none() && programs.is_none();
-    Some((Entry { segment, offset, tally, given_up, filter, ..Entry::default() }, all))
+    Some((Entry { segment, offset, tally, given_up, left_out, filter, ..Entry::default() }, all))
 }
 
 /// The JSON of an [`Entry`], of which nothing is made but what is counted.
@@ -306,6 +334,7 @@ struct Bare {
     commands: Option<IgnoredAny>,
     programs: Option<IgnoredAny>,
     given_up: Option<GivenUp>,
+    left_out: LeftOut,
 }
 
 thread_local! {

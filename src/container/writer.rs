@@ -8,6 +8,7 @@
 use super::cert::{self, Statement};
 use super::check::{self, Running, Signed};
 use super::error::Error;
+use super::fit::LeftOut;
 use super::frame::{self, Kind};
 use super::header::{Header, Meta};
 use super::index::{self, Entry, GivenUp, Opening, Tally};
@@ -65,6 +66,8 @@ pub struct Extras {
     pub filter: Vec<u8>,
     /// Why something of this is missing, if it is.
     pub given_up: Option<GivenUp>,
+    /// Commands and programs that were seen and are missing here.
+    pub left_out: LeftOut,
 }
 
 /// What a closed recording came to.
@@ -339,26 +342,17 @@ impl<S: Sink> Writer<S> {
         self.pack(Directive::End)?;
         self.seal(now)?;
         let Some(segment) = self.open.take() else { return Ok(()) };
-        let entry = Entry {
+        let mut entry = Entry {
             segment: self.segment,
             offset: segment.offset.unwrap_or(self.offset),
             tally: segment.tally.finish(),
             commands: extras.commands,
             execs: extras.execs,
             given_up: extras.given_up,
+            left_out: extras.left_out,
             filter: extras.filter,
         };
-        let mut plain = index::encode(&entry, &entry.filter)?;
-        if plain.len().saturating_add(limits::PAD).saturating_add(seal::OVERHEAD) > limits::BODY as usize
-            || self.indexed > limits::INDEX_FULL
-            || !entry.is_readable()
-        {
-            // An entry must never cost the recording: what is too long to index is looked for inside.
-            let given_up = Some(GivenUp::TooLong);
-            let (commands, execs, filter) = (Vec::new(), Vec::new(), Vec::new());
-            let bare = Entry { commands, execs, given_up, filter, ..entry };
-            plain = index::encode(&bare, &[])?;
-        }
+        let plain = entry.fit(self.indexed > limits::INDEX_FULL)?;
         self.index_chunk(plain)?;
         self.checkpoint(flags)?;
         self.segment = self.segment.saturating_add(1);

@@ -23,12 +23,14 @@ use connector::ConnectorTrace;
 use kernel::KernelTrace;
 use std::os::fd::AsFd as _;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
-/// Events that may wait for [`Trace::drain`].
+/// Events that may wait for [`Trace::drain`]…
 const WAITING: usize = 65_536;
+/// …and bytes of them: who does not fetch them for long must not take the memory of the host.
+const WAITING_BYTES: usize = 16 << 20;
 
 /// Which mechanisms may be used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -54,9 +56,39 @@ pub struct Availability {
 /// A trace, running on its own thread until it is finished or dropped.
 pub struct Trace {
     events: Receiver<Event>,
-    /// How many of them wait.
-    waiting: Arc<AtomicUsize>,
+    waiting: Arc<Waiting>,
     running: Option<(Arc<Bell>, std::thread::JoinHandle<()>)>,
+}
+
+/// What was sent and not yet fetched.
+#[derive(Default)]
+struct Waiting {
+    events: AtomicUsize,
+    bytes: AtomicUsize,
+    /// Programs that were sent, fetched or not.
+    executed: Arc<AtomicU64>,
+}
+
+impl Waiting {
+    fn has_room(&self) -> bool {
+        self.events.load(Ordering::Relaxed) < WAITING && self.bytes.load(Ordering::Relaxed) < WAITING_BYTES
+    }
+
+    fn sent(&self, size: usize, is_program: bool) {
+        self.events.fetch_add(1, Ordering::Relaxed);
+        self.bytes.fetch_add(size, Ordering::Relaxed);
+        self.executed.fetch_add(u64::from(is_program), Ordering::Relaxed);
+    }
+
+    fn fetched(&self, size: usize) {
+        self.events.fetch_sub(1, Ordering::Relaxed);
+        self.bytes.fetch_sub(size, Ordering::Relaxed);
+    }
+}
+
+/// Bytes that an event takes, about.
+fn size(event: &Event) -> usize {
+    size_of::<Event>().saturating_add(if let Event::Executed(exec) = event { exec.size() } else { 0 })
 }
 
 enum Witness {
@@ -73,7 +105,7 @@ impl Trace {
     pub fn start(mode: Mode, root: u32, zero: Duration) -> (Self, Availability) {
         // Bounded by a count and not by its room: a bounded channel takes all of its room (8 MiB) at once.
         let (sender, events) = channel();
-        let waiting = Arc::new(AtomicUsize::new(0));
+        let waiting = Arc::new(Waiting::default());
         let (witness, availability) = choose(mode, root, zero);
         let (witness, availability) = match witness {
             None => (None, availability),
@@ -85,11 +117,16 @@ impl Trace {
         (Self { events, waiting, running: witness }, availability)
     }
 
+    /// How many executed programs were told of so far, fetched or not; goes on to count.
+    pub fn executed(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.waiting.executed)
+    }
+
     /// Gives what has happened since the last call to `each`, without waiting. Events of one processor come in order; those
     /// of several nearly so.
     pub fn drain(&self, mut each: impl FnMut(Event)) {
         for event in self.events.try_iter() {
-            self.waiting.fetch_sub(1, Ordering::Relaxed);
+            self.waiting.fetched(size(&event));
             each(event);
         }
     }
@@ -159,7 +196,7 @@ fn none(refused: &[String]) -> Availability {
 fn run(
     witness: Witness,
     sender: Sender<Event>,
-    waiting: Arc<AtomicUsize>,
+    waiting: Arc<Waiting>,
 ) -> Result<(Arc<Bell>, std::thread::JoinHandle<()>), String> {
     let told = |error: crate::sys::Error| format!("{error}: {}", error.source);
     let bell = Arc::new(Bell::new().map_err(told)?);
@@ -169,9 +206,15 @@ fn run(
         let mut slow = 0_u64;
         // Whether there was room. A receiver that is gone needs none.
         let send = |event: Event| {
-            let room = waiting.load(Ordering::Relaxed) < WAITING;
-            if room && sender.send(event).is_ok() {
-                waiting.fetch_add(1, Ordering::Relaxed);
+            let room = waiting.has_room();
+            let (size, is_program) = (size(&event), matches!(event, Event::Executed(_)));
+            if room {
+                // Counted before it can be fetched.
+                waiting.sent(size, is_program);
+                // Nobody is there any more: nothing waits.
+                if sender.send(event).is_err() {
+                    waiting.fetched(size);
+                }
             }
             room
         };

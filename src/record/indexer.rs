@@ -10,12 +10,13 @@
 use super::indexer_commands::{Commands, Harvest};
 use super::recorder::Indexer;
 use super::witness::Heard;
-use crate::cast::{Event, Payload};
-use crate::container::{Extras, GivenUp, filter, limits};
+use crate::cast::{Command, Event, Exec, Payload};
+use crate::container::{Extras, GivenUp, LeftOut, filter, limits};
 use crate::terminal::{Line, Shown, Sieve, Typed, TypedLine};
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -59,6 +60,10 @@ pub struct ScreenIndexer {
     heard: Option<Heard>,
     /// The session's exit status came by.
     over: bool,
+    /// Programs that the trace has told of.
+    executed: Option<Arc<AtomicU64>>,
+    /// What of that, and of the commands, stands in the index or is counted there.
+    accounted: LeftOut,
     batch: Vec<Event>,
     batched: usize,
     credit: u64,
@@ -90,6 +95,8 @@ struct State {
     answer: Option<Answer>,
     /// Commands that have settled; a segment takes what is there.
     harvest: Harvest,
+    /// Commands that there have been.
+    commands: u64,
     /// Nothing more will be asked.
     closed: bool,
     /// Nothing more will be answered.
@@ -208,6 +215,8 @@ impl ScreenIndexer {
             shared,
             heard: None,
             over: false,
+            executed: None,
+            accounted: LeftOut::default(),
             batch: Vec::new(),
             batched: 0,
             credit: BURST,
@@ -225,6 +234,7 @@ impl ScreenIndexer {
 
     /// With witnesses, who tell of commands.
     pub fn hearing(mut self, heard: Heard) -> Self {
+        self.executed = Some(heard.trace.executed());
         self.heard = Some(heard);
         self
     }
@@ -259,6 +269,27 @@ impl ScreenIndexer {
             state.queue.push_back(work);
             self.shared.changed.notify_all();
         }
+    }
+
+    /// What is missing of the commands and programs of this segment: at the end of the session also what was seen and never
+    /// came, because it was late or failed.
+    fn account(&mut self, commands: &[Command], execs: &[Exec], mut left_out: LeftOut, seen: u64) -> LeftOut {
+        let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
+        let of_commands: usize = commands.iter().map(|command| command.execs.len()).sum();
+        let all = &mut self.accounted;
+        all.add(left_out);
+        all.add(LeftOut {
+            commands: count(commands.len()),
+            programs: count(of_commands + execs.len()),
+            shortened: 0,
+        });
+        if self.over {
+            let executed = self.executed.as_ref().map_or(0, |executed| executed.load(Ordering::Relaxed));
+            left_out.programs += executed.saturating_sub(all.programs);
+            left_out.commands += seen.saturating_sub(all.commands);
+            (all.programs, all.commands) = (all.programs.max(executed), all.commands.max(seen));
+        }
+        left_out
     }
 
     /// Whether this much output is still worth reading.
@@ -332,8 +363,10 @@ impl Indexer for ScreenIndexer {
         let failed = state.failed;
         let answer = if answers(&state, border) { state.answer.take() } else { None };
         // Whether the screen was in time or not: what has been told is told.
-        let (commands, execs) = state.harvest.take();
+        let Harvest { commands, execs, left_out, .. } = std::mem::take(&mut state.harvest);
+        let seen = state.commands;
         drop(state);
+        let left_out = self.account(&commands, &execs, left_out, seen);
         self.patience = self.most_patience;
         let flooded = std::mem::take(&mut self.flooded);
         let Some(answer) = answer else {
@@ -345,7 +378,7 @@ impl Indexer for ScreenIndexer {
                 self.astray = true;
             }
             let given_up = Some(if failed { GivenUp::Failed } else { GivenUp::Late });
-            return Extras { commands, execs, given_up, ..Extras::default() };
+            return Extras { commands, execs, given_up, left_out, ..Extras::default() };
         };
         self.missed.failed += u64::from(answer.fault);
         self.missed.flooded += u64::from(flooded && !answer.fault);
@@ -357,7 +390,7 @@ impl Indexer for ScreenIndexer {
             () if self.astray => Some(GivenUp::Late),
             () => None,
         };
-        Extras { commands, execs, filter, given_up }
+        Extras { commands, execs, filter, given_up, left_out }
     }
 
     fn keyframe_inside(&mut self) -> Option<String> {
@@ -404,7 +437,8 @@ fn settle(commands: &mut Option<Box<Commands>>, all: bool, shared: &Shared) {
     let Some(commands) = commands else { return };
     let mut harvest = std::mem::take(&mut shared.lock().harvest);
     commands.settle(all, &mut harvest);
-    shared.lock().harvest = harvest;
+    let mut state = shared.lock();
+    (state.harvest, state.commands) = (harvest, commands.seen());
 }
 
 /// The thread.
@@ -427,12 +461,12 @@ fn read(shared: &Shared, size: (u16, u16), always: bool) {
     let mut commands: Option<Box<Commands>> = None;
     while let Some(work) = shared.next(commands.as_ref().map(|_| LOOK)) {
         match work {
-            Work::Begin(begun) => commands = Some(begun),
-            Work::Look => {
-                if let Some(commands) = &mut commands {
-                    commands.listen();
-                }
+            Work::Begin(begun) => {
+                shared.lock().commands = begun.seen();
+                commands = Some(begun);
             }
+            // Long lists of programs do not wait for something to happen on the screen.
+            Work::Look => settle(&mut commands, false, shared),
             Work::Events(events, _) => {
                 for event in events {
                     if let Payload::Output(bytes) | Payload::ErrorOutput(bytes) = &event.payload {

@@ -1,7 +1,8 @@
 //! Commands in the index: what the witnesses tell, put together on the index thread.
 
 use super::witness::Heard;
-use crate::cast::{Command, Event, Exec, Payload, Source, Trust};
+use crate::cast::{Command, Event, Exec, Payload};
+use crate::container::{LeftOut, fit};
 use crate::exec;
 use crate::policy::Redactions;
 use crate::shell::commands::{Settled, Tracker};
@@ -10,54 +11,78 @@ use crate::shell::screen::{self, Line, Screen};
 use crate::terminal::{self, Shown};
 use std::time::Duration;
 
-/// Bytes of commands and programs that one index entry takes; the format's own limit is four times that.
+/// Bytes of commands and programs that one index entry takes; the format's own limit is four times that…
 const MAX_BYTES: usize = 8 << 20;
+/// …of which this much is kept for commands: programs must not push them out.
+const FOR_COMMANDS: usize = 1 << 20;
+/// Longest arguments of a program, bytes, once it gets tight; halved until everything fits, down to the last one.
+const LONGEST: usize = 16 << 10;
+const LEAST: usize = 64;
 
 /// What has settled and waits for the end of its segment.
 #[derive(Debug, Default)]
 pub(super) struct Harvest {
     pub(super) commands: Vec<Command>,
     pub(super) execs: Vec<Exec>,
+    pub(super) left_out: LeftOut,
     bytes: usize,
-    left_out: u64,
+    /// To how many bytes arguments are shortened, where not everything fits otherwise.
+    most: Option<usize>,
 }
 
 impl Harvest {
     fn add(&mut self, settled: Settled) {
-        for command in settled.commands {
+        for mut command in settled.commands {
+            let execs = std::mem::take(&mut command.execs);
             let size = command.size();
-            if self.fits(size) {
-                self.commands.push(command);
+            if self.bytes.saturating_add(size) > MAX_BYTES {
+                let programs = u64::try_from(execs.len()).unwrap_or(u64::MAX);
+                self.left_out.add(LeftOut { commands: 1, programs, shortened: 0 });
+                continue;
+            }
+            self.bytes = self.bytes.saturating_add(size);
+            self.commands.push(command);
+            for exec in execs {
+                let fitting = self.fitting(exec);
+                if let (Some(exec), Some(command)) = (fitting, self.commands.last_mut()) {
+                    command.execs.push(exec);
+                }
             }
         }
         for exec in settled.execs {
-            let size = exec.size();
-            if self.fits(size) {
-                self.execs.push(exec);
+            let fitting = self.fitting(exec);
+            self.execs.extend(fitting);
+        }
+    }
+
+    /// Makes room for a program, if there is any to be made; else counts it.
+    fn fitting(&mut self, mut exec: Exec) -> Option<Exec> {
+        self.shorten(&mut exec);
+        while self.bytes.saturating_add(exec.size()) > MAX_BYTES - FOR_COMMANDS {
+            let most = self.most.map_or(LONGEST, |most| most / 2);
+            if most < LEAST {
+                self.left_out.programs = self.left_out.programs.saturating_add(1);
+                return None;
             }
+            self.most = Some(most);
+            self.shorten(&mut exec);
+            let mut all = std::mem::take(self);
+            let of_commands = all.commands.iter_mut().flat_map(|command| &mut command.execs);
+            of_commands
+                .chain(&mut all.execs)
+                .for_each(|exec| all.left_out.shortened += u64::from(fit::shorten(exec, most)));
+            let commands = all.commands.iter().map(Command::size);
+            all.bytes = commands.chain(all.execs.iter().map(Exec::size)).fold(0, usize::saturating_add);
+            *self = all;
         }
+        self.bytes = self.bytes.saturating_add(exec.size());
+        Some(exec)
     }
 
-    fn fits(&mut self, size: usize) -> bool {
-        let after = self.bytes.saturating_add(size);
-        if after > MAX_BYTES {
-            self.left_out = self.left_out.saturating_add(1);
-            return false;
+    fn shorten(&mut self, exec: &mut Exec) {
+        if self.most.is_some_and(|most| fit::shorten(exec, most)) {
+            self.left_out.shortened = self.left_out.shortened.saturating_add(1);
         }
-        self.bytes = after;
-        true
-    }
-
-    /// Takes everything; that something did not fit is an entry of its own.
-    pub(super) fn take(&mut self) -> (Vec<Command>, Vec<Exec>) {
-        let Self { mut commands, execs, left_out, .. } = std::mem::take(self);
-        if left_out > 0 {
-            let flags = vec![format!("left-out: {left_out} entries did not fit into the index")];
-            let (source, trust) = (Source::Exec, Trust::Witnessed);
-            let start = commands.last().map_or(0, |last| last.start);
-            commands.push(Command { start, source, trust, flags, ..Command::default() });
-        }
-        (commands, execs)
     }
 }
 
@@ -70,11 +95,13 @@ pub(super) struct Commands {
     last: u64,
     exit: Option<i32>,
     finished: bool,
+    /// Commands that have settled.
+    settled: u64,
 }
 
 impl Commands {
     pub(super) fn new(heard: Heard, origin: Duration) -> Self {
-        Self { heard, origin, last: 0, exit: None, finished: false }
+        Self { heard, origin, last: 0, exit: None, finished: false, settled: 0 }
     }
 
     /// Whether [`Commands::event`] must have this event. Others need only go to the screen.
@@ -118,6 +145,11 @@ impl Commands {
         trace.drain(|event| hear(tracker, event, *origin, redact));
     }
 
+    /// Commands that there have been, as far as is known.
+    pub(super) fn seen(&self) -> u64 {
+        self.settled.saturating_add(u64::try_from(self.heard.tracker.running()).unwrap_or(u64::MAX))
+    }
+
     /// Fetches what has settled. `all`: every event up to now has come.
     pub(super) fn settle(&mut self, all: bool, harvest: &mut Harvest) {
         if self.finished {
@@ -125,14 +157,17 @@ impl Commands {
         }
         self.listen();
         let clock = ms(crate::sys::clock::monotonic().saturating_sub(self.origin));
-        if let Some(status) = self.exit {
+        let settled = if let Some(status) = self.exit {
             self.finished = true;
             self.heard.trace.stop();
             self.listen();
-            harvest.add(self.heard.tracker.finish(self.last, Some(status)));
+            self.heard.tracker.finish(self.last, Some(status))
         } else {
-            harvest.add(self.heard.tracker.drain(if all { clock.max(self.last) } else { self.last }));
-        }
+            self.heard.tracker.drain(if all { clock.max(self.last) } else { self.last })
+        };
+        let commands = u64::try_from(settled.commands.len()).unwrap_or(u64::MAX);
+        self.settled = self.settled.saturating_add(commands);
+        harvest.add(settled);
     }
 }
 
@@ -185,16 +220,47 @@ impl<F: FnMut(terminal::Line)> Screen for Watched<'_, F> {
 mod tests {
     use super::*;
 
+    /// 3,200 programs with 8 KB of arguments each: what a build with long lists, or somebody who means to fill the index, runs.
     #[test]
-    fn what_does_not_fit_is_counted_and_told() {
+    fn arguments_are_shortened_before_a_program_is_left_out() {
         let mut harvest = Harvest::default();
-        let exec = Exec { argv: vec!["x".repeat(1 << 20)], ..Exec::default() };
-        let settled = Settled { execs: vec![exec; 9], ..Settled::default() };
-        harvest.add(settled);
-        let (commands, execs) = harvest.take();
-        assert_eq!((execs.len(), commands.len()), (7, 1));
-        assert_eq!(commands[0].flags, ["left-out: 2 entries did not fit into the index"]);
-        assert_eq!(harvest.take(), (vec![], vec![]));
+        let exec = |n: usize| Exec {
+            argv: vec!["/bin/true".into(), n.to_string(), "x".repeat(8 << 10)],
+            ..Exec::default()
+        };
+        let command = |n: usize| Command { execs: (n..n + 400).map(exec).collect(), ..Command::default() };
+        let execs = vec![exec(0)];
+        harvest.add(Settled {
+            commands: (0..8).map(|n| command(n * 400)).collect(),
+            execs,
+            ..Settled::default()
+        });
+        let of_commands = harvest.commands.iter().map(|command| command.execs.len()).sum::<usize>();
+        assert_eq!((harvest.commands.len(), of_commands, harvest.execs.len()), (8, 3_200, 1));
+        assert_eq!(harvest.left_out, LeftOut { shortened: 3_201, ..LeftOut::default() });
+        let (first, last) = (&harvest.commands[0].execs[0].argv, &harvest.commands[7].execs[399].argv);
+        assert_eq!((first[1].as_str(), last[1].as_str()), ("0", "3199"));
+        assert!(last[2].len() > 1_000 && last[3].ends_with(" more bytes"), "{last:?}");
+        let size = |harvest: &Harvest| {
+            let commands = harvest.commands.iter().map(Command::size);
+            commands.chain(harvest.execs.iter().map(Exec::size)).sum::<usize>()
+        };
+        assert!(size(&harvest) == harvest.bytes && harvest.bytes <= MAX_BYTES);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_counted_and_commands_keep_their_place() {
+        let mut harvest = Harvest::default();
+        let execs = vec![Exec { path: "/x".repeat(1 << 10), ..Exec::default() }; 10_000];
+        harvest.add(Settled { execs, ..Settled::default() });
+        let kept = harvest.execs.len();
+        assert!((3_000..4_000).contains(&kept), "{kept}");
+        assert_eq!(harvest.left_out, LeftOut { programs: 10_000 - kept as u64, ..LeftOut::default() });
+        let command =
+            Command { text: "x".repeat(400_000), execs: vec![Exec::default()], ..Command::default() };
+        harvest.add(Settled { commands: vec![command; 3], ..Settled::default() });
+        assert_eq!(harvest.commands.len(), 2);
+        assert_eq!((harvest.left_out.commands, harvest.left_out.programs), (1, 10_000 - kept as u64 + 3));
     }
 
     #[test]

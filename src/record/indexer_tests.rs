@@ -145,6 +145,35 @@ fn a_late_emulator_is_not_waited_for_and_its_keyframe_is_used_if_it_still_comes_
 }
 
 #[test]
+fn what_comes_too_late_at_the_end_is_counted() {
+    use crate::exec::{Mode, Trace};
+    let mut tracker = crate::shell::commands::Tracker::new(None);
+    tracker.command("make".into(), None);
+    let (trace, _) = Trace::start(Mode::Off, 0, Duration::ZERO);
+    let executed = trace.executed();
+    let mut indexer =
+        ScreenIndexer::start((80, 24)).hearing(Heard { tracker, trace, redact: Default::default() });
+    Indexer::begin(&mut indexer, Duration::ZERO);
+    let barrier = Arc::new(Barrier::new(2));
+    // Twice: when it has come to the first one, it knows of the command; at the second one it stands.
+    indexer.hand(Work::Hold(Arc::clone(&barrier)));
+    indexer.hand(Work::Hold(Arc::clone(&barrier)));
+    barrier.wait();
+    let late = indexer.end_segment();
+    assert_eq!(
+        (late.given_up, late.left_out),
+        (Some(GivenUp::Late), LeftOut::default()),
+        "it may still come"
+    );
+    executed.fetch_add(7, Ordering::Relaxed);
+    indexer.event(Event::new(Duration::from_secs(1), Payload::Exit(0)));
+    let last = indexer.end_segment();
+    assert_eq!(last.given_up, Some(GivenUp::Late));
+    assert_eq!(last.left_out, LeftOut { commands: 1, programs: 7, shortened: 0 });
+    barrier.wait();
+}
+
+#[test]
 fn a_segment_that_began_without_its_keyframe_has_no_filter() {
     let mut indexer = ScreenIndexer::start((80, 24));
     let events = |from: u64| (0..100).map(|n| output(from + n * 100, &[b'x'; 1000])).collect::<Vec<_>>();

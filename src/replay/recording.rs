@@ -130,6 +130,8 @@ fn add(outline: &mut Outline, entry: &Entry) {
         keyframe: !tally.keyframes.is_empty() || tally.unlisted > 0,
     });
     outline.commands.extend(entry.commands.iter().cloned());
+    // Whoever looks at the list of commands must see that it is not whole.
+    list(&mut outline.marks, entry.left_out_notice().into_iter().map(|(at, text)| (ms(at), text)));
     list(&mut outline.resizes, tally.resizes.iter().map(|(at, cols, rows)| (ms(*at), *cols, *rows)));
     list(&mut outline.marks, tally.marks.iter().map(|(at, label)| (ms(*at), label_of(label))));
     list(&mut outline.gaps, tally.gaps.iter().map(|(at, gap)| (ms(*at), gap.clone())));

@@ -182,7 +182,9 @@ impl Told {
         let mut lies: Vec<Lie> =
             forged.map(|command| Lie::Command { start: command.start, text: command.text.clone() }).collect();
         // What did not fit says so, and so does what was late or failed.
-        let waived = |entry: &Entry| entry.given_up.is_some_and(|reason| reason != GivenUp::Flood);
+        let waived = |entry: &Entry| {
+            entry.left_out.commands > 0 || entry.given_up.is_some_and(|reason| reason != GivenUp::Flood)
+        };
         let whole = whole && !entries.iter().any(waived);
         if whole && !commands().any(|c| c.flags.iter().any(|flag| flag.starts_with("left-out:"))) {
             let mut starts: Vec<u64> = commands().map(|command| command.start).collect();

@@ -241,7 +241,9 @@ fn look(
         }
     }
     // Where commands may be missing, nobody can say that there were none.
-    let lacking = reader.entries().iter().filter(|entry| entry.given_up.is_some_and(GivenUp::lacks_commands));
+    let lacks =
+        |entry: &&Entry| entry.given_up.is_some_and(GivenUp::lacks_commands) || !entry.left_out.is_nothing();
+    let lacking = reader.entries().iter().filter(lacks);
     let lacking = lacking.count();
     let may_lack =
         |term: &Term| lacking > 0 && (term.fields.has(Field::Command) || term.fields.has(Field::Exec));
@@ -310,7 +312,8 @@ fn look(
     let truth = query.truth(Facts::Index(&header, &opening, reader.entries()), &terms);
     let incomplete = query.terms().iter().any(may_lack) && (truth.is_none() || !options.first_only);
     if incomplete && found.fault.is_none() {
-        found.fault = Some(format!("its index lacks commands, in {lacking} of {segments} segments"));
+        found.fault =
+            Some(format!("its index lacks commands or arguments, in {lacking} of {segments} segments"));
     }
     let (fault, read) = (found.fault.take(), found.read);
     let more = found.more;

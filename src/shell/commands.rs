@@ -20,8 +20,9 @@ pub const SETTLE: u64 = 300;
 const LAG: u64 = 60;
 /// How far the times of the kernel's trace and those of the session may lie apart, microseconds.
 const SLACK: u64 = 3_000;
-/// Programs kept with one entry; a longer list goes on in a further entry.
+/// Programs kept with one entry, and bytes of them; a longer list goes on in a further entry.
 const MAX_EXECS: usize = 1_000;
+const MAX_BYTES: usize = 1 << 20;
 /// Lines of one command that are kept from the screen.
 const MAX_LINES: usize = 200;
 /// Entries that may be open at once. More are closed, oldest first.
@@ -51,6 +52,8 @@ pub(super) struct Entry {
     pub(super) closed: Option<u64>,
     /// The lines as they stood on the screen.
     pub(super) shown: Vec<String>,
+    /// Of its programs.
+    bytes: usize,
     /// Not yet confirmed by a mark: Enter was pressed at a prompt, and no more is known.
     guess: bool,
 }
@@ -300,6 +303,11 @@ impl Tracker {
         }
     }
 
+    /// Commands that are known of and have not settled.
+    pub fn running(&self) -> usize {
+        self.entries.iter().filter(|entry| !entry.guess).count()
+    }
+
     /// Entries that have settled at `now`.
     pub fn drain(&mut self, now: u64) -> Settled {
         self.run_processes(now.saturating_sub(LAG));
@@ -505,7 +513,7 @@ impl Tracker {
         }
         let id = self.next;
         self.next = self.next.saturating_add(1);
-        self.entries.push(Entry { id, command, begin, closed: None, shown: Vec::new(), guess });
+        self.entries.push(Entry { id, command, begin, closed: None, shown: Vec::new(), bytes: 0, guess });
         id
     }
 
@@ -526,8 +534,10 @@ impl Tracker {
     /// Gives an entry one more program, and sends a part ahead when there are too many.
     pub(super) fn give(&mut self, id: u64, exec: Exec) {
         let Some(entry) = self.entry(id) else { return };
+        entry.bytes = entry.bytes.saturating_add(exec.size());
         entry.command.execs.push(exec);
-        if entry.command.execs.len() >= MAX_EXECS {
+        if entry.command.execs.len() >= MAX_EXECS || entry.bytes >= MAX_BYTES {
+            entry.bytes = 0;
             let mut part = entry.command.clone();
             entry.command.execs.clear();
             part.source = Source::Exec;

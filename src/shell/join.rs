@@ -10,8 +10,10 @@ use std::collections::{HashMap, VecDeque};
 
 /// Processes that are remembered at once; the kernel's own limit is usually lower.
 const MAX_PROCESSES: usize = 65_536;
-/// Events of processes that may wait for their marks.
+/// Events of processes that may wait for their marks…
 const MAX_WAITING: usize = 65_536;
+/// …and bytes of the programs among them.
+const MAX_WAITING_BYTES: usize = 4 << 20;
 
 /// What the kernel told of a process.
 enum Told {
@@ -32,6 +34,13 @@ pub(super) struct Processes {
     /// Texts of entries that have left while processes of theirs may live on.
     texts: HashMap<u64, String>,
     waiting: VecDeque<(u64, Told)>,
+    waiting_bytes: usize,
+}
+
+impl Told {
+    fn size(&self) -> usize {
+        if let Self::Ran(exec) = self { exec.size() } else { 0 }
+    }
 }
 
 impl Processes {
@@ -43,6 +52,7 @@ impl Processes {
             owner: HashMap::new(),
             texts: HashMap::new(),
             waiting: VecDeque::new(),
+            waiting_bytes: 0,
         }
     }
 
@@ -63,9 +73,11 @@ impl Processes {
 
     /// Adds one; when too many wait, gives the time up to which they cannot wait any longer.
     fn wait(&mut self, time: u64, told: Told) -> Option<u64> {
+        self.waiting_bytes = self.waiting_bytes.saturating_add(told.size());
         self.waiting.push_back((time, told));
         let half = self.waiting.len() / 2;
-        (self.waiting.len() > MAX_WAITING).then(|| self.waiting.get(half).map_or(0, |(time, _)| *time))
+        let too_many = self.waiting.len() > MAX_WAITING || self.waiting_bytes > MAX_WAITING_BYTES;
+        too_many.then(|| self.waiting.get(half).map_or(0, |(time, _)| *time))
     }
 
     #[cfg(test)]
@@ -106,6 +118,7 @@ impl Tracker {
     pub(super) fn run_processes(&mut self, until: u64) {
         while self.processes.waiting.front().is_some_and(|(time, _)| *time <= until) {
             let Some((time, told)) = self.processes.waiting.pop_front() else { return };
+            self.processes.waiting_bytes = self.processes.waiting_bytes.saturating_sub(told.size());
             match told {
                 Told::Forked { pid, parent, .. } if Some(parent) == self.processes.root => {
                     self.processes.shell.get_or_insert(pid);

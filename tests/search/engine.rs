@@ -1,7 +1,7 @@
 use crate::corpus::{Session, sessions};
 use crate::made::{Made, Plan, output};
 use sealcast::cast::{Command, Event, Payload, Source};
-use sealcast::container::{GivenUp, Header, Meta, Reader};
+use sealcast::container::{GivenUp, Header, LeftOut, Meta, Reader};
 use sealcast::search::{Field, Fields, Options, Query, Style};
 use sealcast::shell::marks::{Mark, Start};
 use sealcast::shell::said::Said;
@@ -365,6 +365,28 @@ fn where_the_index_was_given_up_nothing_is_denied() {
 }
 
 #[test]
+fn where_programs_or_arguments_were_left_out_nothing_is_denied() {
+    let made = Made::new();
+    let events = [output(0, "hello\r\n"), output(1000, "end")];
+    let query = |field| Query::text("xyzzyplugh", Style::default(), Fields::of(&[field])).unwrap();
+    for (left_out, fault) in [
+        (LeftOut::default(), false),
+        (LeftOut { programs: 1, ..LeftOut::default() }, true),
+        (LeftOut { shortened: 1, ..LeftOut::default() }, true),
+        (LeftOut { commands: 1, ..LeftOut::default() }, true),
+    ] {
+        let recording = made.add(Plan { left_out, ..Plan::new((80, 24), &events) });
+        let answer = |field| {
+            made.answers(std::slice::from_ref(&recording), &query(field), &Options::default()).remove(0)
+        };
+        for field in [Field::Command, Field::Exec] {
+            assert_eq!(answer(field).fault.is_some(), fault, "{left_out:?}");
+        }
+        assert_eq!(answer(Field::Screen).fault, None, "{left_out:?}");
+    }
+}
+
+#[test]
 fn filters_and_keyframes_that_lie_are_found_and_honest_ones_are_not() {
     use sealcast::search::audit::{Lie, audit};
     let made = Made::new();
@@ -409,5 +431,15 @@ fn filters_and_keyframes_that_lie_are_found_and_honest_ones_are_not() {
         let in_force = [("shell-integration".to_owned(), shell.to_owned())].into();
         let meta = Meta { in_force, ..Meta::default() };
         assert_eq!(lies(Plan { commands, meta, ..Plan::new((80, 24), &events) }), expected);
+    }
+    // A command that the index counts as left out is not one that it hides. One that was not run is a lie all the same.
+    let meta = Meta { in_force: [("shell-integration".into(), "bash".into())].into(), ..Meta::default() };
+    let left_out = LeftOut { commands: 1, ..LeftOut::default() };
+    for (commands, expected) in [
+        (vec![ran(1000, "ls")], vec![]),
+        (vec![ran(1000, "rm")], vec![Lie::Command { start: 1000, text: "rm".into() }]),
+    ] {
+        let plan = Plan { commands, meta: meta.clone(), left_out, ..Plan::new((80, 24), &events) };
+        assert_eq!(lies(plan), expected);
     }
 }

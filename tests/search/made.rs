@@ -2,7 +2,7 @@
 
 use sealcast::cast::{Anchor, Command, Event, Header as CastHeader, Payload};
 use sealcast::container::cert::NAMESPACE;
-use sealcast::container::{Extras, GivenUp, Header, Meta, SessionKeys, Setup, Writer};
+use sealcast::container::{Extras, GivenUp, Header, LeftOut, Meta, SessionKeys, Setup, Writer};
 use sealcast::crypto::identity::{self, Identities};
 use sealcast::crypto::prompt::Nobody;
 use sealcast::crypto::recipient::Recipient;
@@ -35,6 +35,8 @@ pub(crate) struct Plan<'a> {
     pub(crate) filter: Option<Vec<u8>>,
     /// Every segment has no filter, and says why.
     pub(crate) given_up: Option<GivenUp>,
+    /// What every segment says is missing of its commands.
+    pub(crate) left_out: LeftOut,
     /// Put at the end of every keyframe.
     pub(crate) drawn: &'static str,
     pub(crate) header: Header,
@@ -52,6 +54,7 @@ impl<'a> Plan<'a> {
             commands: Vec::new(),
             filter: None,
             given_up: None,
+            left_out: LeftOut::default(),
             drawn: "",
             header,
             meta: Meta::default(),
@@ -107,12 +110,14 @@ impl Made {
                     extras.filter.clone_from(filter);
                 }
                 give_up(&mut extras, plan.given_up);
+                extras.left_out = plan.left_out;
                 writer.end_segment(last, extras).unwrap();
             }
         }
         let mut extras = indexer.end_segment();
         extras.commands = commands;
         give_up(&mut extras, plan.given_up);
+        extras.left_out = plan.left_out;
         writer.finish(last, extras).map_err(|(error, _)| error).unwrap();
         assert_eq!(indexer.missed().failed, 0);
         let all = self.store.list().unwrap();

@@ -1,0 +1,280 @@
+//! What is kept of the commands and programs of a segment where not all of them fit: as many as do, and a count of the rest.
+//!
+//! Arguments are shortened first, the longest ones first; then programs are left out, the last ones first; the commands
+//! themselves go last. Refuses to be silent about any of it: [`LeftOut`] stands in the index entry.
+
+use super::error::Error;
+use super::index::{self, Entry, GivenUp};
+use crate::cast::Exec;
+use serde::{Deserialize, Serialize};
+
+/// To how many bytes the arguments of a program are shortened, one after the other, before any program is left out.
+const SHORTER: [usize; 4] = [4096, 1024, 256, 64];
+/// What an argument costs beside its bytes, as [`Exec::size`] counts it.
+const ARGUMENT: usize = 24;
+
+/// What was seen and is not in the index, because there was no room for it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct LeftOut {
+    /// Commands that are missing.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub commands: u64,
+    /// Programs that are missing.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub programs: u64,
+    /// Programs that are there, of whose arguments the end is missing: their last one says how much.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub shortened: u64,
+}
+
+fn is_zero(n: &u64) -> bool {
+    *n == 0
+}
+
+fn count(n: usize) -> u64 {
+    u64::try_from(n).unwrap_or(u64::MAX)
+}
+
+impl LeftOut {
+    /// Whether all is there.
+    pub fn is_nothing(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Adds what is missing elsewhere.
+    pub fn add(&mut self, other: Self) {
+        self.commands = self.commands.saturating_add(other.commands);
+        self.programs = self.programs.saturating_add(other.programs);
+        self.shortened = self.shortened.saturating_add(other.shortened);
+    }
+
+    /// For people, as a flag: a word, and what it means here. `None` where nothing is missing.
+    pub fn notice(&self) -> Option<String> {
+        let of = |n: u64, what: &str| match n {
+            0 => None,
+            1 => Some(format!("1 {what}")),
+            n => Some(format!("{n} {what}s")),
+        };
+        let missing = [of(self.commands, "command"), of(self.programs, "program")];
+        let missing = missing.into_iter().flatten().collect::<Vec<_>>().join(" and ");
+        let missing = (!missing.is_empty()).then(|| format!("{missing} did not fit into the index"));
+        let shortened =
+            of(self.shortened, "program").map(|which| format!("the arguments of {which} are shortened"));
+        let parts: Vec<String> = missing.into_iter().chain(shortened).collect();
+        (!parts.is_empty()).then(|| format!("left-out: {}", parts.join("; ")))
+    }
+}
+
+/// What stands in the place of arguments that are not kept.
+pub fn more_bytes(count: usize) -> String {
+    format!("… {count} more bytes")
+}
+
+/// Shortens the arguments of a program to about `most` bytes, and says in a last one how many are missing. True when nothing
+/// had been missing before.
+pub fn shorten(exec: &mut Exec, most: usize) -> bool {
+    let known =
+        exec.argv.last().and_then(|last| last.strip_prefix("… ")?.strip_suffix(" more bytes")?.parse().ok());
+    let kept = exec.argv.len().saturating_sub(usize::from(known.is_some()));
+    let (mut room, mut missing) = (most, 0usize);
+    let mut whole = 0usize;
+    for (n, argument) in exec.argv.iter_mut().take(kept).enumerate() {
+        let cost = argument.len().saturating_add(ARGUMENT);
+        if missing == 0 && cost <= room {
+            (room, whole) = (room.saturating_sub(cost), n.saturating_add(1));
+            continue;
+        }
+        // Each argument ended by a zero byte, as the kernel counts them.
+        let end = if missing == 0 { argument.floor_char_boundary(room.saturating_sub(ARGUMENT)) } else { 0 };
+        missing = missing.saturating_add(argument.len().saturating_sub(end)).saturating_add(1);
+        if end > 0 {
+            argument.truncate(end);
+            whole = n.saturating_add(1);
+        }
+        room = 0;
+    }
+    if missing == 0 {
+        return false;
+    }
+    exec.argv.truncate(whole);
+    exec.argv.push(more_bytes(missing.saturating_add(known.unwrap_or(0))));
+    known.is_none()
+}
+
+impl Entry {
+    /// What was left out, for people: when the segment began (milliseconds since the start of the session), and what.
+    pub fn left_out_notice(&self) -> Option<(u64, String)> {
+        self.left_out.notice().map(|text| (self.tally.start, text))
+    }
+
+    /// Plaintext of the INDEX chunk, with as much as fits; what does not is taken out and counted. With `counts_only`,
+    /// nothing of it is kept.
+    ///
+    /// # Errors
+    /// It cannot be compressed.
+    pub(super) fn fit(&mut self, counts_only: bool) -> Result<Vec<u8>, Error> {
+        if !counts_only {
+            if let Some(plain) = index::encode_entry(self)? {
+                return Ok(plain);
+            }
+            for most in SHORTER {
+                let execs = self.commands.iter_mut().flat_map(|command| &mut command.execs);
+                let shortened =
+                    execs.chain(&mut self.execs).filter_map(|exec| shorten(exec, most).then_some(()));
+                self.left_out.shortened = self.left_out.shortened.saturating_add(count(shortened.count()));
+                if let Some(plain) = index::encode_entry(self)? {
+                    return Ok(plain);
+                }
+            }
+            let mut programs = self.programs();
+            while programs > 0 {
+                programs /= 2;
+                self.keep_programs(programs);
+                if let Some(plain) = index::encode_entry(self)? {
+                    return Ok(plain);
+                }
+            }
+            while !self.commands.is_empty() {
+                self.keep_commands(self.commands.len() / 2);
+                if let Some(plain) = index::encode_entry(self)? {
+                    return Ok(plain);
+                }
+            }
+        }
+        // An entry must never cost the recording: what is too long to index is looked for inside.
+        self.keep_programs(0);
+        self.keep_commands(0);
+        self.filter = Vec::new();
+        self.given_up = Some(GivenUp::TooLong);
+        index::encode(self, &[])
+    }
+
+    /// Leaves out all commands but the first `most`; they have no programs any more.
+    fn keep_commands(&mut self, most: usize) {
+        let gone = count(self.commands.len().saturating_sub(most));
+        self.commands.truncate(most);
+        self.left_out.commands = self.left_out.commands.saturating_add(gone);
+        self.given_up.get_or_insert(GivenUp::TooLong);
+    }
+
+    fn programs(&self) -> usize {
+        let of_commands = self.commands.iter().map(|command| command.execs.len());
+        of_commands.fold(self.execs.len(), usize::saturating_add)
+    }
+
+    /// Leaves out all programs but the first `most`.
+    fn keep_programs(&mut self, most: usize) {
+        let before = self.programs();
+        let mut left = most;
+        for execs in self.commands.iter_mut().map(|command| &mut command.execs).chain([&mut self.execs]) {
+            execs.truncate(left);
+            left = left.saturating_sub(execs.len());
+        }
+        let gone = count(before.saturating_sub(self.programs()));
+        self.left_out.programs = self.left_out.programs.saturating_add(gone);
+        if gone > 0 {
+            self.given_up.get_or_insert(GivenUp::TooLong);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cast::Command;
+    use crate::container::limits;
+
+    fn exec(argv: &[&str]) -> Exec {
+        Exec { argv: argv.iter().map(|arg| (*arg).to_owned()).collect(), ..Exec::default() }
+    }
+
+    #[test]
+    fn arguments_are_cut_at_the_end_and_the_last_one_says_how_much_is_missing() {
+        let long = "x".repeat(100);
+        for (argv, most, expected, newly) in [
+            (vec!["a", "b"], 50, vec!["a", "b"], false),
+            (vec!["a", "b"], 49, vec!["a", "… 2 more bytes"], true),
+            (vec!["a", &long, "b"], 59, vec!["a", "xxxxxxxxxx", "… 93 more bytes"], true),
+            (vec!["a", "añb"], 51, vec!["a", "a", "… 4 more bytes"], true),
+            (vec!["a", &long], 0, vec!["… 103 more bytes"], true),
+            (vec!["a", &long, "… 5 more bytes"], 59, vec!["a", "xxxxxxxxxx", "… 96 more bytes"], false),
+            (vec!["a", "… 5 more bytes"], 25, vec!["a", "… 5 more bytes"], false),
+            (vec![], 0, vec![], false),
+        ] {
+            let mut exec = exec(&argv);
+            assert_eq!(
+                (shorten(&mut exec, most), &exec.argv),
+                (newly, &expected.iter().map(|s| (*s).to_owned()).collect())
+            );
+        }
+    }
+
+    /// Hexadecimal digits that no compression makes less than half as long.
+    fn noise(mut seed: u64, length: usize) -> String {
+        let digit = |_| {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            char::from_digit((seed >> 60) as u32, 16).unwrap()
+        };
+        (0..length).map(digit).collect()
+    }
+
+    fn commands(count: usize, programs: usize, argument: impl Fn(u64) -> String) -> Entry {
+        let exec = |n: usize| exec(&["/bin/true", &argument(n as u64)]);
+        let command = |n: usize| Command {
+            text: format!("line {n}"),
+            execs: (n * programs..(n + 1) * programs).map(exec).collect(),
+            ..Command::default()
+        };
+        Entry { commands: (0..count).map(command).collect(), filter: vec![7; 100], ..Entry::default() }
+    }
+
+    #[test]
+    fn of_what_does_not_fit_as_much_is_kept_as_does_and_the_rest_is_counted() {
+        for (name, mut entry) in [
+            ("noise", commands(2, 400, |n| noise(n, 8192))),
+            ("escapes", commands(3, 140, |_| "\x1b".repeat(8192))),
+            ("short noise, many", commands(2, 15_000, |n| noise(n, 64))),
+            ("more than a reader takes", commands(1, 2_100, |_| "x".repeat(16_000))),
+        ] {
+            let before = entry.clone();
+            let plain = entry.fit(false).unwrap();
+            assert!(plain.len() < limits::BODY as usize, "{name}");
+            let (read, whole) = index::decode_entry(&plain, |_| true).expect(name);
+            assert!(whole && read == entry && read.filter == before.filter, "{name}");
+            let left = read.left_out;
+            assert_eq!(read.commands.len(), before.commands.len(), "{name}");
+            assert_eq!(read.programs() as u64 + left.programs, before.programs() as u64, "{name}");
+            assert!(read.programs() > 0 && (left.programs > 0 || left.shortened > 0), "{name}: {left:?}");
+            assert_eq!(read.given_up, (left.programs > 0).then_some(GivenUp::TooLong), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_kept_at_all_is_counted() {
+        let mut entry = commands(3, 5, |_| String::new());
+        let plain = entry.fit(true).unwrap();
+        let (read, _) = index::decode_entry(&plain, |_| true).unwrap();
+        assert_eq!(read.left_out, LeftOut { commands: 3, programs: 15, shortened: 0 });
+        assert_eq!((read.given_up, read.commands.len(), read.filter.len()), (Some(GivenUp::TooLong), 0, 0));
+        let mut entry = commands(80, 1, |_| String::new());
+        for (n, command) in entry.commands.iter_mut().enumerate() {
+            command.text = noise(n as u64, 60_000);
+        }
+        let (read, _) = index::decode_entry(&entry.fit(false).unwrap(), |_| true).unwrap();
+        let kept = read.commands.len() as u64;
+        assert!(kept > 0 && kept < 80, "{kept}");
+        assert_eq!(read.left_out, LeftOut { commands: 80 - kept, programs: 80, shortened: 0 });
+    }
+
+    #[test]
+    fn what_is_left_out_is_told_in_one_line() {
+        let notice = |commands, programs, shortened| LeftOut { commands, programs, shortened }.notice();
+        assert_eq!(notice(0, 0, 0), None);
+        assert_eq!(notice(0, 1, 0).unwrap(), "left-out: 1 program did not fit into the index");
+        assert_eq!(
+            notice(2, 30, 400).unwrap(),
+            "left-out: 2 commands and 30 programs did not fit into the index; the arguments of 400 programs are shortened"
+        );
+    }
+}
