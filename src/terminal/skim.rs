@@ -9,6 +9,8 @@ use super::screen::Screen;
 
 /// How much of a flood is looked at together.
 const TOGETHER: usize = 64 << 10;
+/// How many bytes are looked at at once.
+const BLOCK: usize = 32;
 
 impl Terminal {
     /// [`Terminal::skim`] for pieces of a flood that come one after the other: `waiting` holds what has not been fed yet, at
@@ -65,26 +67,26 @@ fn scrolls_whole(screen: &Screen) -> bool {
 /// controls do not.
 fn plain_len(bytes: &[u8]) -> usize {
     let mut at = 0;
-    while let Some(&byte) = bytes.get(at) {
-        if let Some((block, _)) = bytes[at..].split_first_chunk::<64>()
-            && !block.iter().fold(false, |special, byte| special | is_special(*byte))
-        {
-            at += block.len();
-            continue;
-        }
-        at += match byte {
-            0x1b => match colour_len(&bytes[at..]) {
+    loop {
+        at += ordinary_len(&bytes[at..]);
+        at += match bytes.get(at) {
+            Some(0x1b) => match colour_len(&bytes[at..]) {
                 Some(len) => len,
                 None => return at,
             },
-            b'\t' | b'\r' | b'\n' | 0x20..=0x7e => 1,
-            0..=0x1f | 0x7f => return at,
             // What could be the beginning of a C1 control, whole or cut off by the end, or half of a character.
-            0xc2 if !matches!(bytes.get(at + 1), Some(0xa0..=0xbf)) => return at,
-            0x80.. => 1,
+            Some(0xc2) if matches!(bytes.get(at + 1), Some(0xa0..=0xbf)) => 2,
+            _ => return at,
         };
     }
-    at
+}
+
+/// How far no byte needs a look of its own.
+fn ordinary_len(bytes: &[u8]) -> usize {
+    let special = |block: &[u8; BLOCK]| block.iter().fold(false, |special, byte| special | is_special(*byte));
+    let (blocks, _) = bytes.as_chunks::<BLOCK>();
+    let at = blocks.iter().take_while(|block| !special(block)).count() * BLOCK;
+    at + bytes[at..].iter().take_while(|byte| !is_special(**byte)).count()
 }
 
 /// Whether a byte needs a look of its own. Written so that the compiler looks at many at once.
