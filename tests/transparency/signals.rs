@@ -1,7 +1,7 @@
 //! Signals that are sent to the wrapper.
 
 use crate::support::sandbox::Sandbox;
-use crate::support::{descendants, lives, state, until};
+use crate::support::{descendants, lives, pause, state, until};
 use sealcast::sys::signals;
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::Stdio;
@@ -110,4 +110,62 @@ fn in_a_session_without_terminal(sandbox: &Sandbox, words: &[&str]) -> std::proc
     command.arg(wrapped.get_program()).args(wrapped.get_args());
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
+}
+
+#[test]
+fn a_child_ignores_and_blocks_what_it_would_without_us() {
+    // Rust programs ignore SIGPIPE; what is started by one must not: `yes | head` would go on for ever.
+    let script = "grep -E 'Sig(Ign|Blk)' /proc/self/status";
+    let sandbox = Sandbox::new();
+    let mut terminal = sandbox.run(&["sh", "-c", script]);
+    assert!(terminal.wait_end().success());
+    assert_eq!(blocked_and_ignored(terminal.transcript()), [0, 0]);
+
+    let output = in_a_session_without_terminal(&sandbox, &["sh", "-c", script]).output().unwrap();
+    assert_eq!(blocked_and_ignored(&output.stdout), [0, 0]);
+
+    // Without a terminal what is ignored above us stays ignored, as with nohup.
+    let wrapped = in_a_session_without_terminal(&sandbox, &["sh", "-c", script]);
+    let mut command = sandbox.command("bash");
+    command
+        .args(["-c", "trap '' HUP; exec \"$0\" \"$@\""])
+        .arg(wrapped.get_program())
+        .args(wrapped.get_args());
+    let output = command.stdin(Stdio::null()).output().unwrap();
+    assert_eq!(blocked_and_ignored(&output.stdout), [0, 1]);
+}
+
+/// Of the signals that have names (1 to 31): what runs the tests may ignore others.
+fn blocked_and_ignored(status: &[u8]) -> [u64; 2] {
+    let text = String::from_utf8_lossy(status);
+    ["SigBlk:", "SigIgn:"].map(|name| {
+        let line = text.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_else(|| panic!("{text}"));
+        u64::from_str_radix(line.trim(), 16).unwrap() & 0x7fff_ffff
+    })
+}
+
+#[test]
+fn a_request_to_end_that_comes_during_the_start_ends_everything() {
+    for (step, terminal) in (0..24).flat_map(|step| [(step, true), (step, false)]) {
+        let sandbox = Sandbox::new();
+        let words = ["sleep", "1000"];
+        let moment = std::time::Duration::from_millis(3 * step);
+        let (status, below) = if terminal {
+            let mut terminal = sandbox.run(&words);
+            pause(moment);
+            let below = descendants(terminal.pid());
+            signals::send(terminal.pid(), signals::SIGTERM).unwrap();
+            let status = terminal.wait_end();
+            assert!(!terminal.is_raw(), "{moment:?}");
+            (status, below)
+        } else {
+            let mut child = in_a_session_without_terminal(&sandbox, &words).spawn().unwrap();
+            pause(moment);
+            let below = descendants(child.id());
+            signals::send(child.id(), signals::SIGTERM).unwrap();
+            (until("the end", || child.try_wait().unwrap()), below)
+        };
+        assert_eq!(status.signal(), Some(15), "{moment:?}, with a terminal: {terminal}");
+        until("the end of what was started", || (!below.iter().any(|pid| lives(*pid))).then_some(()));
+    }
 }
