@@ -122,16 +122,15 @@ pub fn run(context: &Context, args: &Args) -> Result<u8> {
     if let Some(path) = &cached {
         cache::load(path, &opener);
     }
+    let limit = args.limit.map(|limit| usize::try_from(limit).unwrap_or(usize::MAX));
+    let usual = Options::default();
     let options = Options {
         context: args.context.into(),
         first_only: args.files,
-        stop: args.limit.is_some() && !args.count,
+        limit: limit.filter(|_| !args.count),
         moments: !args.count,
-        most: args
-            .limit
-            .map_or(Options::default().most, |limit| usize::try_from(limit).unwrap_or(usize::MAX))
-            .clamp(1, Options::default().most),
-        ..Options::default()
+        most: limit.map_or(usual.most, |limit| limit.clamp(1, usual.most)),
+        ..usual
     };
     let mut sums = Sums::default();
     let mut failure = None;

@@ -41,6 +41,8 @@ struct Inside {
     /// The compressed text has come to its end.
     ended: bool,
     place: (u64, u32),
+    /// Room for what is decompressed at a time.
+    buffer: Vec<u8>,
     rest: Vec<u8>,
     plain: u64,
     anchored: bool,
@@ -181,6 +183,7 @@ impl Inside {
             more: false,
             ended: false,
             place: (0, 0),
+            buffer: vec![0; STEP],
             rest: Vec::new(),
             plain: 0,
             anchored: false,
@@ -189,7 +192,7 @@ impl Inside {
 
     /// Decompresses the next piece of the chunk in hand.
     fn step(&mut self, ready: &mut VecDeque<Event>, header: &mut Option<String>) -> Result<(), String> {
-        let mut buffer = vec![0; STEP];
+        let mut buffer = std::mem::take(&mut self.buffer);
         let left = self.packed.get(self.taken..).unwrap_or_default();
         let (mut input, mut output) = (InBuffer::around(left), OutBuffer::around(buffer.as_mut_slice()));
         let hint = self
@@ -207,7 +210,9 @@ impl Inside {
         if self.plain > limits::SEGMENT_PLAIN {
             return Err(format!("a segment of more than {} bytes", limits::SEGMENT_PLAIN));
         }
-        self.lines(buffer.get(..produced).unwrap_or_default(), ready, header)
+        let read = self.lines(buffer.get(..produced).unwrap_or_default(), ready, header);
+        self.buffer = buffer;
+        read
     }
 
     fn lines(

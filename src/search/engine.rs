@@ -32,8 +32,9 @@ pub struct Options {
     pub most: usize,
     /// Only which recordings match is asked.
     pub first_only: bool,
-    /// Hits beyond `most` need not be counted: a recording is left as soon as it has so many.
-    pub stop: bool,
+    /// After this many hits the search ends; more need not be counted, and a recording is left as soon as it has so many. The
+    /// recording that brings the last of them may bring more.
+    pub limit: Option<usize>,
     /// When a text first stood on the screen is asked, which takes a second reading; else the time of its line will do.
     pub moments: bool,
     /// Worker threads.
@@ -43,7 +44,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         let workers = std::thread::available_parallelism().map_or(1, usize::from).min(16);
-        Self { context: 0, most: 10_000, first_only: false, stop: false, moments: true, workers }
+        Self { context: 0, most: 10_000, first_only: false, limit: None, moments: true, workers }
     }
 }
 
@@ -124,6 +125,8 @@ pub fn search(
     }
     let asks = query.asks_for();
     let cancel = AtomicBool::new(false);
+    // Hits that are still asked for.
+    let left = AtomicUsize::new(options.limit.unwrap_or(usize::MAX));
     let next = AtomicUsize::new(0);
     let workers = options.workers.clamp(1, recordings.len().max(1));
     let line = Mutex::new(Line { answers: BTreeMap::new(), told: 0, workers: 0 });
@@ -136,7 +139,11 @@ pub fn search(
             // Far ahead of what has been told nobody works: answers would pile up.
             let waited = moved
                 .wait_while(lock(), |line| {
-                    number >= line.told + AHEAD * workers && !cancel.load(Ordering::Relaxed)
+                    // Where the first recordings may bring all that is asked for, nobody hurries ahead of them.
+                    let most = AHEAD * workers;
+                    let ahead =
+                        if options.limit.is_some() { (workers + line.told / 2).min(most) } else { most };
+                    number >= line.told + ahead && !cancel.load(Ordering::Relaxed)
                 })
                 .unwrap_or_else(PoisonError::into_inner);
             drop(waited);
@@ -146,7 +153,7 @@ pub fn search(
             // A fault in one recording must not end the search.
             let answer = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
                 let cancelled = || cancel.load(Ordering::Relaxed);
-                look(recording, opener, query, &asks, options, &cancelled)
+                look(recording, opener, query, &asks, options, &left, &cancelled)
             }))
             .unwrap_or_else(|_| Answer::unreadable("reading it failed unexpectedly"));
             lock().answers.insert(number, answer);
@@ -171,15 +178,23 @@ pub fn search(
             let answer = waited.answers.remove(&number);
             drop(waited);
             // Without a single worker the work is done here.
-            let answer = answer.unwrap_or_else(|| look(recording, opener, query, &asks, options, &|| false));
+            let answer =
+                answer.unwrap_or_else(|| look(recording, opener, query, &asks, options, &left, &|| false));
+            let hits = answer.found.as_ref().map_or(0, |found| found.hits.len());
+            let still = left.load(Ordering::Relaxed).saturating_sub(hits);
+            left.store(still, Ordering::Relaxed);
+            if still == 0 {
+                cancel.store(true, Ordering::Relaxed);
+            }
             let flow = told(recording, answer);
             number += 1;
             lock().told = number;
-            if flow.is_break() {
+            let over = flow.is_break() || still == 0;
+            if over {
                 cancel.store(true, Ordering::Relaxed);
             }
             moved.notify_all();
-            if flow.is_break() {
+            if over {
                 break;
             }
         }
@@ -207,6 +222,7 @@ fn look(
     query: &Query,
     asks: &Wanted,
     options: &Options,
+    left: &AtomicUsize,
     cancelled: &dyn Fn() -> bool,
 ) -> Answer {
     let file = match recording.open() {
@@ -272,7 +288,10 @@ fn look(
         return Answer::no(segments, 0, false);
     }
     let mut found = Inside::default();
-    let asked = inside.iter().any(Option::is_some) && !(so_far == Some(true) && options.first_only);
+    // Facts of the whole recording come first.
+    let facts = hits.iter().filter(|hit| hit.time.is_none() && query.terms()[hit.term].told).count();
+    let enough = options.first_only || (options.limit.is_some() && facts >= left.load(Ordering::Relaxed));
+    let asked = inside.iter().any(Option::is_some) && !(so_far == Some(true) && enough);
     if asked {
         if access == Access::Index {
             match content(recording, opener, asks) {
@@ -289,7 +308,7 @@ fn look(
                 most: options.most,
                 first_only: options.first_only,
                 // With several terms what is further on may decide.
-                stop: options.stop && terms.len() == 1,
+                stop: (options.limit.is_some() && terms.len() == 1).then_some(left),
                 moments: options.moments,
             };
             for range in ranges(&wanted, reader.entries()) {

@@ -83,6 +83,8 @@ pub struct Pattern {
     need: Need,
     /// Finds what is in every index entry that holds a match; `None` when nothing is known of that.
     stored: Option<regex::bytes::Regex>,
+    /// Asks for the beginning or the end of a line.
+    anchored: bool,
 }
 
 impl Pattern {
@@ -159,7 +161,16 @@ impl Pattern {
         }
         let need = literals::need(&hir);
         let stored = need.stored();
-        Ok(Self { regex, need, stored })
+        let looks = hir.properties().look_set();
+        let anchored = looks.contains_anchor();
+        Ok(Self { regex, need, stored, anchored })
+    }
+
+    /// In many lines, each ended by `\r\n`: where, from the byte `from` on, the next one may be that it matches in. `None`
+    /// when there is none.
+    pub fn next_in(&self, lines: &str, from: usize) -> Option<usize> {
+        // A match within a line is one here as well, unless it asks where the line begins or ends.
+        if self.anchored { Some(from) } else { self.regex.find_at(lines, from).map(|found| found.start()) }
     }
 
     /// Where it first matches in a line.
@@ -250,6 +261,40 @@ mod tests {
         let word = pattern("-rf", false, true, false);
         assert!(word.is_in("rm -rf /") && !word.is_in("rm -rfv /"));
         assert_eq!(pattern("o+", true, true, false).find("foo oo"), Some(4..6));
+    }
+
+    #[test]
+    fn in_many_lines_none_is_passed_over_that_matches() {
+        let lines =
+            ["", "one", "  two ones", "end", "the end  ", "END", "a-b", "b", "x one-two", "ünï one", "one"];
+        let many: String = lines.iter().map(|line| format!("{line}\r\n")).collect();
+        for (text, word) in [
+            ("one", false),
+            ("^one", false),
+            ("one$", false),
+            ("end$", false),
+            (r"\Aone|end\z", false),
+            ("one", true),
+            ("a-b|(?m:^b)", false),
+            (r"[^x]one.*", false),
+            (r"\B[no]", false),
+            ("nothing", false),
+        ] {
+            let pattern = pattern(text, true, word, false);
+            let (mut from, mut found) = (0, Vec::new());
+            while let Some(at) = pattern.next_in(&many, from).filter(|at| *at < many.len()) {
+                let start = many[..at].rfind('\n').map_or(0, |feed| feed + 1);
+                let end = at + many[at..].find('\n').unwrap() + 1;
+                let line = many[start..end].trim_end();
+                if pattern.is_in(line) {
+                    found.push(line);
+                }
+                from = end;
+            }
+            let matching: Vec<&str> =
+                lines.iter().map(|line| line.trim_end()).filter(|line| pattern.is_in(line)).collect();
+            assert_eq!(found, matching, "{text}");
+        }
     }
 
     #[test]

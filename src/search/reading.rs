@@ -5,10 +5,12 @@
 use super::query::{Field, Term};
 use crate::cast::{Event, Payload};
 use crate::container::{Cursor, Entry, Error, Reader};
-use crate::terminal::{Kind, Line, Shown, Sieve, Terminal, Typed};
+use crate::terminal::{Kind, Line, Shown, Sieve, Terminal, Typed, Wanted};
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::io::{Read, Seek};
 use std::ops::Range;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 /// A text that comes again so soon is a redraw, not another hit.
@@ -118,10 +120,41 @@ pub(super) struct Scan<'a> {
     pub(super) most: usize,
     /// The first hit of every term is enough.
     pub(super) first_only: bool,
-    /// Hits beyond `most` need not be counted.
-    pub(super) stop: bool,
+    /// Hits beyond `most` need not be counted, nor beyond this many, which may become fewer meanwhile.
+    pub(super) stop: Option<&'a AtomicUsize>,
     /// When a text first stood on the screen is asked; else the time of its line will do.
     pub(super) moments: bool,
+}
+
+/// Which plain lines are wanted: with context every one; without, only those that match.
+struct Wants<'a> {
+    scan: &'a Scan<'a>,
+    enough: &'a Cell<bool>,
+}
+
+impl Wanted for Wants<'_> {
+    fn line(&mut self, text: &str) -> Option<usize> {
+        if self.enough.get() {
+            return None;
+        }
+        let mut matches = self.scan.on_screen().filter_map(|term| term.pattern.find(text));
+        match matches.next() {
+            // When the text stood there that is looked for; of several, each may have stood at another time.
+            Some(at) if matches.next().is_none() => Some(at.end),
+            Some(_) => Some(0),
+            None => (self.scan.context > 0).then_some(0),
+        }
+    }
+
+    fn next(&mut self, lines: &str, from: usize) -> Option<usize> {
+        if self.enough.get() {
+            return None;
+        }
+        if self.scan.context > 0 {
+            return Some(from);
+        }
+        self.scan.on_screen().filter_map(|term| term.pattern.next_in(lines, from)).min()
+    }
 }
 
 /// What was found.
@@ -151,8 +184,8 @@ impl Scan<'_> {
         let from = found.hits.len();
         found.reading += 1;
         found.before.clear();
-        // With context every line is needed; without, only those that match.
-        let mut wanted = |text: &str| self.context > 0 || self.matches(text);
+        let enough = Cell::new(self.has_enough(found));
+        let mut wanted = Wants { scan: self, enough: &enough };
         let mut shown = Sieve::new(Shown::new(self.size));
         let mut typed = Typed::default();
         let mut blank = range.start == 0;
@@ -166,11 +199,11 @@ impl Scan<'_> {
                 Step::Keyframe(text, time) => match Shown::restored(self.size, text, time) {
                     Some(new) => {
                         if blank {
-                            shown.drain(&mut wanted, &mut |line| self.line(line, found));
+                            shown.drain(&mut wanted, &mut |line| self.line(line, found, &enough));
                         }
                         let old = std::mem::replace(&mut shown, Sieve::new(new)).into_shown();
                         if blank {
-                            old.finish(&mut |line| self.line(line, found));
+                            old.finish(&mut |line| self.line(line, found, &enough));
                         }
                         blank = true;
                         found.reading += 1;
@@ -185,7 +218,7 @@ impl Scan<'_> {
                         fault = Some("the screen at the start of a segment is missing".to_owned());
                         return false;
                     }
-                    shown.event(event, &mut wanted, &mut |line| self.line(line, found));
+                    shown.event(event, &mut wanted, &mut |line| self.line(line, found, &enough));
                     typed.event(event, &mut |line| self.typed(line, found));
                 }
             }
@@ -193,13 +226,16 @@ impl Scan<'_> {
             !found.cancelled && !self.has_enough(found)
         });
         typed.finish(&mut |line| self.typed(line, found));
-        shown.drain(&mut wanted, &mut |line| self.line(line, found));
+        let over = found.cancelled || self.has_enough(found);
+        if !over {
+            shown.drain(&mut wanted, &mut |line| self.line(line, found, &enough));
+        }
         let mut shown = shown.into_shown();
         if let Some(why) = shown.terminal().fault() {
             fault.get_or_insert(format!("the screen could not be drawn: {why}"));
         }
-        if blank {
-            shown.finish(&mut |line| self.line(line, found));
+        if blank && !over {
+            shown.finish(&mut |line| self.line(line, found, &enough));
         }
         if let Err(error) = read {
             fault.get_or_insert(error.to_string());
@@ -207,18 +243,19 @@ impl Scan<'_> {
         if found.fault.is_none() {
             found.fault = fault;
         }
-        self.moments(reader, range, found, from);
+        if !found.cancelled {
+            self.moments(reader, range, found, from);
+        }
     }
 
-    /// Whether a line on the screen holds what is looked for.
-    fn matches(&self, line: &str) -> bool {
-        let mut terms = self.terms.iter().flatten().filter(|term| term.fields.has(Field::Screen));
-        terms.any(|term| term.pattern.is_in(line))
+    /// The terms that are looked for on the screen.
+    fn on_screen(&self) -> impl Iterator<Item = &Term> {
+        self.terms.iter().flatten().copied().filter(|term| term.fields.has(Field::Screen))
     }
 
     /// Whether reading on makes no difference.
     pub(super) fn has_enough(&self, found: &Found) -> bool {
-        if self.stop && found.hits.len() >= self.most {
+        if self.stop.is_some_and(|left| found.hits.len() >= self.most.min(left.load(Ordering::Relaxed))) {
             return true;
         }
         self.first_only
@@ -229,7 +266,7 @@ impl Scan<'_> {
                 .all(|(number, term)| term.is_none() || found.hits.iter().any(|hit| hit.term == number))
     }
 
-    fn line(&self, line: Line, found: &mut Found) {
+    fn line(&self, line: Line, found: &mut Found, enough: &Cell<bool>) {
         for hit in found.hits.iter_mut().rev().take(64) {
             if hit.after.len() < self.context && hit.reading == found.reading && hit.field == Field::Screen {
                 hit.after.push(clip(&line.text, &(0..0)).0);
@@ -260,6 +297,7 @@ impl Scan<'_> {
                 complete: line.complete,
                 reading: found.reading,
             });
+            enough.set(self.has_enough(found));
         }
         if self.context > 0 {
             if found.before.len() >= self.context {
@@ -322,18 +360,25 @@ impl Scan<'_> {
         }
         waiting.sort_by_key(|at| found.hits.get(*at).map(|hit| hit.time));
         let hits = &mut found.hits;
+        // From the last segment that begins with a screen before the first of them came.
+        let first = waiting.first().and_then(|at| hits.get(*at)).map_or(Duration::ZERO, |hit| hit.time);
+        let before = |entry: &Entry| begins_anew(entry) && Duration::from_millis(entry.tally.start) <= first;
+        let entries = reader.entries();
+        let start = range.clone().rev().find(|segment| entries.get(*segment).is_some_and(before));
+        let range = start.unwrap_or(range.start)..range.end;
+        let mut text = String::new();
         // Looks at the screen as it stands at `time`; gives whether there is more to wait for.
-        let mut look = |terminal: &Terminal, time: Duration| {
+        let mut look = |shown: &mut Shown, time: Duration| {
             waiting.retain(|at| hits.get(*at).is_some_and(|hit| time <= hit.until));
             let due =
                 waiting.iter().take_while(|at| hits.get(**at).is_some_and(|hit| hit.time <= time)).count();
             if due > 0 {
-                let screen = screen(terminal);
+                screen(shown.terminal(), &mut text);
                 let mut place = 0;
                 waiting.retain(|at| {
                     place += 1;
                     let Some(hit) = hits.get_mut(*at).filter(|_| place <= due) else { return true };
-                    let stands = hit.text.get(hit.at.clone()).is_some_and(|text| screen.contains(text));
+                    let stands = hit.text.get(hit.at.clone()).is_some_and(|part| text.contains(part));
                     if stands {
                         hit.time = time;
                     }
@@ -342,14 +387,15 @@ impl Scan<'_> {
             }
             !waiting.is_empty()
         };
-        let mut shown = Shown::new(self.size);
+        // Only the screen is followed: what scrolls through while nothing is waited for is not drawn.
+        let mut shown = Shown::new(self.size).skim();
         let mut last = None;
         // What cannot be read has been told of already.
         let _ = events(reader, &range, |step| match step {
             Step::Segment => true,
             Step::Keyframe(text, time) => {
                 if let Some(new) = Shown::restored(self.size, text, time) {
-                    shown = new;
+                    shown = new.skim();
                 }
                 last = Some(time);
                 true
@@ -357,7 +403,7 @@ impl Scan<'_> {
             Step::Event(event) => {
                 // Events of one millisecond are one: a replay shows them together.
                 let more = match last.replace(event.time) {
-                    Some(before) if before < event.time => look(shown.terminal(), before),
+                    Some(before) if before < event.time => look(&mut shown, before),
                     _ => true,
                 };
                 shown.event(event, &mut |_| ());
@@ -365,7 +411,7 @@ impl Scan<'_> {
             }
         });
         if let Some(time) = last {
-            look(shown.terminal(), time);
+            look(&mut shown, time);
         }
     }
 }
@@ -427,14 +473,13 @@ fn clip(text: &str, at: &Range<usize>) -> (String, Range<usize>) {
     (text.get(start..end).unwrap_or_default().to_owned(), of(at.start)..of(at.end))
 }
 
-/// The text of the screen, wrapped rows joined.
-fn screen(terminal: &Terminal) -> String {
-    let mut out = String::new();
+/// The text of the screen, wrapped rows joined, in place of what `out` held.
+fn screen(terminal: &Terminal, out: &mut String) {
+    out.clear();
     for row in 0..terminal.size().1 {
-        out.push_str(&terminal.row_text(row));
+        terminal.row_text_to(row, out);
         if !terminal.row_wraps(row) {
             out.push('\n');
         }
     }
-    out
 }

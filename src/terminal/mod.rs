@@ -16,6 +16,7 @@ mod csi;
 mod edit;
 mod intake;
 mod modes;
+mod pass;
 mod perform;
 mod screen;
 mod sgr;
@@ -32,7 +33,7 @@ mod work;
 
 pub use cell::{Cell, Color, Style, Underline};
 pub use shown::{NO_TERMINAL, Shown};
-pub use sieve::Sieve;
+pub use sieve::{NO_NUMBER, Sieve, Wanted};
 pub use transcript::{Kind, Line, Transcript};
 pub use typed::{Typed, TypedLine};
 
@@ -242,8 +243,13 @@ impl Terminal {
     /// The text of a row, without blanks at its end (unless [`Terminal::row_wraps`]); empty outside the screen.
     pub fn row_text(&self, row: u16) -> String {
         let mut out = String::new();
-        cell::text(self.inner(row), &mut out);
+        self.row_text_to(row, &mut out);
         out
+    }
+
+    /// Appends [`Terminal::row_text`].
+    pub fn row_text_to(&self, row: u16, out: &mut String) {
+        cell::text(self.inner(row), out);
     }
 
     /// Whether a row goes on in the next one: one long line, wrapped at the margin.

@@ -27,7 +27,7 @@ enum Reading {
 }
 
 /// A time as a recording stores it: rounded to milliseconds.
-fn stored(time: Duration) -> Duration {
+pub(super) fn stored(time: Duration) -> Duration {
     Duration::from_millis(u64::try_from(time.as_micros().saturating_add(500) / 1000).unwrap_or(u64::MAX))
 }
 
@@ -107,6 +107,13 @@ impl Shown {
         match &mut self.reading {
             Reading::Lines(transcript) => Some(transcript.screen_mut()),
             Reading::Screen(..) => None,
+        }
+    }
+
+    /// From now on, until it is taken back, what leaves the screen is not told.
+    pub(super) fn mute(&mut self, muted: bool) {
+        if let Some(tape) = self.screen_mut().and_then(|screen| screen.tape.as_mut()) {
+            tape.muted = muted;
         }
     }
 

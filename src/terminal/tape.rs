@@ -69,6 +69,8 @@ pub(super) struct Tape {
     seen: HashSet<u64>,
     order: VecDeque<u64>,
     partial: Option<Partial>,
+    /// Lines that go now have been told already.
+    pub(super) muted: bool,
 }
 
 fn text(grid: &Grid<Cell>, y: usize) -> String {
@@ -97,7 +99,13 @@ impl Tape {
             seen: HashSet::new(),
             order: VecDeque::new(),
             partial: None,
+            muted: false,
         }
+    }
+
+    /// The rows of a line have left in part.
+    pub(super) fn is_within_line(&self) -> bool {
+        self.partial.is_some()
     }
 
     fn states(&mut self) -> &mut VecDeque<State> {
@@ -151,6 +159,9 @@ impl Tape {
     }
 
     fn tell(&mut self, line: Line) {
+        if self.muted {
+            return;
+        }
         if let Kind::Page(_) = line.kind {
             let mut hasher = DefaultHasher::new();
             line.text.hash(&mut hasher);
