@@ -222,6 +222,8 @@ impl Source for Breaks {
 }
 
 impl Host<Breaks> for () {
+    fn narrow(&mut self, _: u64, _: &str, _: bool) {}
+
     fn open(&mut self, _: usize) -> Result<App<Breaks>, String> {
         Err("there is no other".into())
     }
@@ -360,6 +362,27 @@ fn the_browser_opens_a_recording_and_takes_the_viewer_back() {
     viewer.terminal.send("q");
     assert!(viewer.terminal.wait_end().success());
     viewer.is_given_back();
+    draws_only(viewer.terminal.transcript());
+}
+
+#[test]
+fn the_browsers_filter_is_a_query_and_a_bad_one_is_said_where_it_is_typed() {
+    let home = Sandbox::new();
+    home.record(&hour());
+    home.record(&Recording { user: "bob", start: 1_795_000_000_000, ..Recording::default() });
+    let mut viewer = Viewer::start(&home, &["play"], (100, 30));
+    viewer.shows("Enter opens");
+    viewer.types("/colour:red", "▾ there is neither a field nor a condition of this name");
+    viewer.terminal.send("\x15");
+    viewer.types("not user:b*", "1 of 2");
+    viewer.terminal.send("\x15");
+    // What stood on a screen, in one of them.
+    viewer.types("\"minute 59\" user:alice\r", "1 of 2");
+    viewer.shows("alice → root");
+    viewer.terminal.send("\x1b");
+    viewer.shows("2 of 2");
+    viewer.terminal.send("q");
+    assert!(viewer.terminal.wait_end().success());
     draws_only(viewer.terminal.transcript());
 }
 

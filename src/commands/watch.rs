@@ -8,19 +8,24 @@ use super::verify::describe;
 use super::{Context, verify};
 use crate::cast::{Event, Payload};
 use crate::container::verify::verify as verify_file;
-use crate::crypto::identity::Identities;
 use crate::crypto::known_keys::KnownKeys;
 use crate::error::{Context as _, Error, Kind, Result};
 use crate::export::{Exporter, Format};
-use crate::player::{App, Browser, Depth, Host, Integrity, Mark, Message, Row, Scene, Stage, Title, run};
+use crate::player::{
+    self, App, Browser, Depth, Host, Integrity, Mark, Message, Row, Scene, Stage, Title, run,
+};
 use crate::replay::{Recording, Replay, Source};
+use crate::search::{Options, search_until};
+use crate::store::seal::Opener;
 use crate::store::{Found, seal};
 use crate::sys;
 use crate::sys::signals::Signals;
 use std::fs::File;
 use std::io::{BufWriter, Write as _};
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -53,9 +58,10 @@ pub(super) fn watch(context: &Context, reading: &Reading, start: &Start) -> Resu
     let (verdicts, inbox) = channel();
     let mut desk = Desk {
         context,
-        identities: reading.identities(context)?,
+        opener: Arc::new(Opener::new(reading.identities(context)?)),
         known: Arc::new(known_keys(context, &[])?),
-        rows: Vec::new(),
+        rows: Arc::default(),
+        asked: Arc::default(),
         current: None,
         verdicts,
         exports: Vec::new(),
@@ -92,9 +98,11 @@ fn stage_error(error: crate::player::StageError) -> Error {
 /// Opens recordings for the player, and does what it cannot do itself.
 struct Desk<'a> {
     context: &'a Context,
-    identities: Identities,
+    opener: Arc<Opener>,
     known: Arc<KnownKeys>,
-    rows: Vec<Found>,
+    rows: Arc<Vec<Found>>,
+    /// Number of the search of the browser's that counts.
+    asked: Arc<AtomicU64>,
     /// The recording that is watched.
     current: Option<Found>,
     verdicts: Sender<Message>,
@@ -116,7 +124,7 @@ impl Desk<'_> {
 
     fn unlocked(&self, found: Found) -> Result<(Opened, Watched)> {
         let Opened { found, mut reader, running } = recordings::open(found)?;
-        let access = seal::unlock(&mut reader, &self.identities).or_say(|| name(&found))?;
+        let access = self.opener.open_content(&mut reader).or_say(|| name(&found))?;
         if access == seal::Access::Index {
             return Err(Error::new(Kind::Key, format!("{}: your key opens its index only", name(&found)))
                 .hint("to watch, ask one of its recipients"));
@@ -165,7 +173,7 @@ impl Desk<'_> {
     /// The list of the store. One recording is opened at once, so that a passphrase is asked for now and not later.
     fn browser(&mut self, reading: &Reading) -> Result<Browser> {
         let store = reading.store(self.context)?;
-        let mut rows = Vec::new();
+        let (mut rows, mut all) = (Vec::new(), Vec::new());
         for found in store.list()?.into_iter().rev() {
             rows.push(match recordings::open(found.clone()) {
                 Ok(opened) => self.row(opened),
@@ -174,14 +182,15 @@ impl Desk<'_> {
                     Row { id, state: "damaged".into(), why: error.to_string(), ..Row::default() }
                 }
             });
-            self.rows.push(found);
+            all.push(found);
         }
+        self.rows = Arc::new(all);
         Ok(Browser::new(rows, shown(store.dir())))
     }
 
     fn row(&self, mut opened: Opened) -> Row {
         let unlocked =
-            !self.identities.is_empty() && seal::unlock(&mut opened.reader, &self.identities).is_ok();
+            !self.opener.identities().is_empty() && self.opener.open_index(&mut opened.reader).is_ok();
         let header = opened.reader.header();
         let mut row = Row {
             when: moment(header.start).get(5..).unwrap_or_default().to_string(),
@@ -308,6 +317,40 @@ impl Host<Watched> for Desk<'_> {
     fn open(&mut self, row: usize) -> std::result::Result<App<Watched>, String> {
         let found = self.rows.get(row).cloned().ok_or("there is no such row")?;
         self.open_found(found).map_err(|error| error.to_string())
+    }
+
+    fn narrow(&mut self, asked: u64, filter: &str, inside: bool) {
+        // Whoever searches for an earlier question ends.
+        self.asked.store(asked, Ordering::Relaxed);
+        // The browser asks only for what is understood.
+        let Ok(query) = player::query(filter, inside) else { return };
+        let (rows, opener, current) =
+            (Arc::clone(&self.rows), Arc::clone(&self.opener), Arc::clone(&self.asked));
+        let answers = self.verdicts.clone();
+        let usual = Options::default();
+        let options = Options {
+            first_only: true,
+            moments: false,
+            most: 1,
+            // One is left to the player.
+            workers: usual.workers.saturating_sub(1).max(1),
+            ..usual
+        };
+        // A thread that could not be started leaves what stands in the columns.
+        let _ = std::thread::Builder::new().name("filter".into()).spawn(move || {
+            let stopped = || current.load(Ordering::Relaxed) != asked;
+            let (mut row, mut unsearched) = (0, 0);
+            search_until(&rows, &opener, &query, &options, &stopped, &mut |_, answer| {
+                unsearched += usize::from(answer.fault.is_some());
+                let told = answer.found.is_none() || answers.send(Message::Matches(asked, row)).is_ok();
+                row += 1;
+                // The player may have been left already.
+                if told { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+            });
+            if !stopped() {
+                let _ = answers.send(Message::Searched(asked, unsearched));
+            }
+        });
     }
 
     fn judge(&mut self) {

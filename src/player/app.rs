@@ -34,6 +34,10 @@ pub enum Message {
     Integrity(Integrity),
     /// Something asked for has been done, or could not be.
     Told(Result<String, String>),
+    /// Of what the browser asked for under this number: the recording in this row matches.
+    Matches(u64, usize),
+    /// Of what the browser asked for under this number, everything has been searched but so many recordings.
+    Searched(u64, usize),
     /// Somebody wants the player to end: a signal.
     Leave,
 }
@@ -47,6 +51,15 @@ pub enum Effect {
     Close,
     /// Open the recording in this row of the browser.
     Open(usize),
+    /// Search the recordings of the browser; a search that was asked for before is not wanted any more.
+    Narrow {
+        /// A number for the answers.
+        asked: u64,
+        /// What for, see [`super::query`]; empty for nothing.
+        filter: String,
+        /// Also in what was shown and typed.
+        inside: bool,
+    },
     /// Keep these marks beside the recording.
     SaveMarks(Vec<Mark>),
     /// The recording that was running has been closed: judge it anew.

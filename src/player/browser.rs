@@ -1,8 +1,25 @@
 //! The store, to choose a recording from.
+//!
+//! Its filter is a query as `sealcast search -q` takes it. While it is typed, headers and indexes are asked; after Enter also
+//! what was shown and typed. What stands in the columns of the list counts as well. Searching is somebody else's work: see
+//! [`Effect::Narrow`].
 
-use super::app::Effect;
+use super::app::{Effect, Message};
 use super::prompt::{Prompt, Purpose, Typed};
+use crate::search::{Field, Fields, Query, QueryError, Style};
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use jiff::Timestamp;
+use std::collections::BTreeSet;
+
+/// What the browser's filter asks for; `inside`: also in what was shown and typed.
+///
+/// # Errors
+/// Where it is not understood, and why.
+pub fn query(filter: &str, inside: bool) -> Result<Query, QueryError> {
+    let quick = Fields::of(&[Field::Meta, Field::Command, Field::Exec]);
+    let fields = if inside { Fields::EVERYWHERE } else { quick };
+    Query::parse(filter, Style::default(), fields, Timestamp::now())
+}
 
 /// A recording in the list. Text from recordings and file names.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -40,7 +57,18 @@ impl Row {
 /// The list, newest first as it is given.
 pub struct Browser {
     pub(super) rows: Vec<Row>,
+    /// The filter as it is typed.
     pub(super) filter: String,
+    /// The filter that holds: the last one that was understood.
+    pub(super) good: String,
+    /// Why what is typed is not understood.
+    pub(super) wrong: Option<QueryError>,
+    /// Rows that a search has found for it, and the number of that search.
+    found: BTreeSet<usize>,
+    asked: u64,
+    pub(super) searching: bool,
+    /// Recordings that could not be searched.
+    pub(super) unsearched: usize,
     pub(super) prompt: Option<Prompt>,
     /// Selected among the rows that match.
     pub(super) selected: usize,
@@ -53,7 +81,21 @@ pub struct Browser {
 impl Browser {
     /// Over these rows; `place` says where they are from.
     pub fn new(rows: Vec<Row>, place: String) -> Self {
-        Self { rows, filter: String::new(), prompt: None, selected: 0, page: 10, note: None, place }
+        Self {
+            rows,
+            filter: String::new(),
+            good: String::new(),
+            wrong: None,
+            found: BTreeSet::new(),
+            asked: 0,
+            searching: false,
+            unsearched: 0,
+            prompt: None,
+            selected: 0,
+            page: 10,
+            note: None,
+            place,
+        }
     }
 
     /// Says something below the list.
@@ -63,9 +105,42 @@ impl Browser {
 
     /// Indices of the rows that match.
     pub fn matching(&self) -> Vec<usize> {
+        let matches = |row: &Row| row.matches(&self.good);
         (0..self.rows.len())
-            .filter(|n| self.rows.get(*n).is_some_and(|row| row.matches(&self.filter)))
+            .filter(|n| self.found.contains(n) || self.rows.get(*n).is_some_and(matches))
             .collect()
+    }
+
+    /// Takes in what a search has found. What is selected stays selected.
+    pub fn hear(&mut self, message: &Message) {
+        match message {
+            Message::Matches(asked, row) if *asked == self.asked => {
+                let before = self.matching().get(self.selected).copied();
+                self.found.insert(*row);
+                let after = self.matching();
+                let place = before.and_then(|row| after.iter().position(|other| *other == row));
+                self.selected = place.unwrap_or(self.selected);
+            }
+            Message::Searched(asked, unsearched) if *asked == self.asked => {
+                (self.searching, self.unsearched) = (false, *unsearched);
+            }
+            _ => {}
+        }
+    }
+
+    /// The filter has changed, or is done (`inside`): asks for what it means, if it can be understood.
+    fn narrow(&mut self, inside: bool) -> Option<Effect> {
+        let empty = self.filter.trim().is_empty();
+        self.wrong = if empty { None } else { query(&self.filter, inside).err() };
+        if self.wrong.is_some() {
+            return None;
+        }
+        self.good.clone_from(&self.filter);
+        self.found.clear();
+        self.asked += 1;
+        (self.searching, self.unsearched) = (!empty, 0);
+        self.selected = self.selected.min(self.matching().len().saturating_sub(1));
+        Some(Effect::Narrow { asked: self.asked, filter: self.good.trim().to_owned(), inside })
     }
 
     /// Takes a key.
@@ -73,15 +148,18 @@ impl Browser {
         self.note = None;
         if let Some(prompt) = &mut self.prompt {
             match prompt.key(key) {
+                Typed::More if prompt.text == self.filter => return None,
                 Typed::More => self.filter.clone_from(&prompt.text),
-                Typed::Done => self.prompt = None,
+                Typed::Done => {
+                    self.prompt = None;
+                    return self.narrow(true);
+                }
                 Typed::Cancelled => {
                     self.prompt = None;
                     self.filter.clear();
                 }
             }
-            self.selected = self.selected.min(self.matching().len().saturating_sub(1));
-            return None;
+            return self.narrow(false);
         }
         let matching = self.matching();
         let last = matching.len().saturating_sub(1);
@@ -89,7 +167,10 @@ impl Browser {
             KeyCode::Char('c') if key.modifiers.contains(KeyModifiers::CONTROL) => return Some(Effect::Quit),
             KeyCode::Char('q') => return Some(Effect::Quit),
             KeyCode::Esc if self.filter.is_empty() => return Some(Effect::Quit),
-            KeyCode::Esc => self.filter.clear(),
+            KeyCode::Esc => {
+                self.filter.clear();
+                return self.narrow(false);
+            }
             KeyCode::Char('/') => self.prompt = Some(Prompt::new(Purpose::Filter, &self.filter)),
             KeyCode::Down | KeyCode::Char('j') => self.selected = (self.selected + 1).min(last),
             KeyCode::Up | KeyCode::Char('k') => self.selected = self.selected.saturating_sub(1),
@@ -149,8 +230,45 @@ mod tests {
         assert_eq!(press(&mut browser, "\n"), Some(Effect::Open(2)));
         press(&mut browser, "/x\n");
         assert_eq!((browser.matching(), press(&mut browser, "\n")), (vec![], None));
-        assert_eq!(browser.key(&KeyEvent::new(KeyCode::Esc, KeyModifiers::NONE)), None);
+        let esc = KeyEvent::new(KeyCode::Esc, KeyModifiers::NONE);
+        assert!(matches!(browser.key(&esc), Some(Effect::Narrow { filter, .. }) if filter.is_empty()));
         assert_eq!(browser.matching().len(), 3);
         assert_eq!(press(&mut browser, "q"), Some(Effect::Quit));
+    }
+
+    #[test]
+    fn what_is_typed_is_asked_of_the_index_and_after_enter_of_everything() {
+        let mut browser = browser();
+        let asked = press(&mut browser, "/exit:!0 o");
+        let narrow = |asked, inside| Effect::Narrow { asked, filter: "exit:!0 o".into(), inside };
+        let Some(Effect::Narrow { asked: number, .. }) = asked.clone() else { panic!("{asked:?}") };
+        assert_eq!(asked, Some(narrow(number, false)));
+        assert!(browser.searching && browser.matching().is_empty());
+        assert_eq!(press(&mut browser, "\n"), Some(narrow(number + 1, true)));
+        // An answer to the first question comes too late.
+        browser.hear(&Message::Matches(number, 0));
+        browser.hear(&Message::Searched(number, 0));
+        assert!(browser.searching && browser.matching().is_empty());
+        for row in [1, 2] {
+            browser.hear(&Message::Matches(number + 1, row));
+        }
+        press(&mut browser, "j");
+        browser.hear(&Message::Matches(number + 1, 0));
+        browser.hear(&Message::Searched(number + 1, 1));
+        assert_eq!((browser.matching(), browser.selected), (vec![0, 1, 2], 2), "what was selected stays so");
+        assert!(!browser.searching && browser.unsearched == 1);
+    }
+
+    #[test]
+    fn what_is_not_understood_is_said_and_the_list_stays_as_it_was() {
+        let mut browser = browser();
+        press(&mut browser, "/bob ");
+        assert_eq!(press(&mut browser, "colour:red"), None);
+        assert_eq!(browser.wrong.as_ref().map(|error| error.at.clone()), Some(4..10));
+        assert_eq!(browser.good, "bob colour", "what was understood last holds");
+        assert_eq!(press(&mut browser, "\n"), None);
+        assert!(browser.wrong.is_some());
+        browser.key(&KeyEvent::new(KeyCode::Esc, KeyModifiers::NONE));
+        assert!(browser.wrong.is_none() && browser.matching().len() == 3);
     }
 }

@@ -21,7 +21,7 @@ mod update;
 mod view;
 
 pub use app::{App, Depth, Effect, IDLE_LIMIT, Integrity, Mark, Message, Scene, Title};
-pub use browser::{Browser, Row};
+pub use browser::{Browser, Row, query};
 pub use find::{Finder, Hit, Pattern, Scope};
 pub use keymap::{Action, Binding, TABLE as KEYS};
 pub use stage::{Host, Stage, StageError, run};

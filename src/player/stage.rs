@@ -57,6 +57,10 @@ pub trait Host<S> {
     /// One line for people.
     fn open(&mut self, row: usize) -> Result<App<S>, String>;
 
+    /// Begins to search the recordings of the browser, as [`Effect::Narrow`] says, and ends an earlier search; answers come as
+    /// [`Message::Matches`] and [`Message::Searched`].
+    fn narrow(&mut self, asked: u64, filter: &str, inside: bool);
+
     /// Keeps the viewer's marks beside the recording that is watched.
     ///
     /// # Errors
@@ -224,6 +228,15 @@ pub fn run<S: Source, W: Write>(
         messages.push(Message::Tick(now.duration_since(before)));
         before = now;
         for message in messages {
+            if let Message::Matches(..) | Message::Searched(..) = &message {
+                // The browser takes them also while it waits behind a recording.
+                if let Scene::Browser(browser) = &mut scene {
+                    browser.hear(&message);
+                } else if let Some(browser) = &mut waiting {
+                    browser.hear(&message);
+                }
+                continue;
+            }
             let effects = match &mut scene {
                 Scene::Browser(browser) => match &message {
                     Message::Key(key) => browser.key(key).into_iter().collect(),
@@ -278,6 +291,10 @@ fn carry_out<S: Source>(
                     }
                 }
             }
+            return true;
+        }
+        Effect::Narrow { asked, filter, inside } => {
+            host.narrow(asked, &filter, inside);
             return true;
         }
         Effect::Judge => {

@@ -34,6 +34,8 @@ impl<S: Source> App<S> {
             Message::Told(Ok(text)) => self.note = Some((text, false)),
             Message::Told(Err(text)) => self.note = Some((text, true)),
             Message::Leave => effects.push(Effect::Quit),
+            // The browser's.
+            Message::Matches(..) | Message::Searched(..) => {}
         }
         effects
     }

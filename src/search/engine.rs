@@ -118,6 +118,18 @@ pub fn search(
     options: &Options,
     told: &mut dyn FnMut(&Found, Answer) -> ControlFlow<()>,
 ) -> usize {
+    search_until(recordings, opener, query, options, &|| false, told)
+}
+
+/// [`search`], which also ends soon after `stopped` says so, wherever it is: nothing more is told then.
+pub fn search_until(
+    recordings: &[Found],
+    opener: &Opener,
+    query: &Query,
+    options: &Options,
+    stopped: &(dyn Fn() -> bool + Sync),
+    told: &mut dyn FnMut(&Found, Answer) -> ControlFlow<()>,
+) -> usize {
     struct Line {
         answers: BTreeMap<usize, Answer>,
         told: usize,
@@ -152,7 +164,7 @@ pub fn search(
             }
             // A fault in one recording must not end the search.
             let answer = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-                let cancelled = || cancel.load(Ordering::Relaxed);
+                let cancelled = || cancel.load(Ordering::Relaxed) || stopped();
                 look(recording, opener, query, &asks, options, &left, &cancelled)
             }))
             .unwrap_or_else(|_| Answer::unreadable("reading it failed unexpectedly"));
@@ -179,7 +191,13 @@ pub fn search(
             drop(waited);
             // Without a single worker the work is done here.
             let answer =
-                answer.unwrap_or_else(|| look(recording, opener, query, &asks, options, &left, &|| false));
+                answer.unwrap_or_else(|| look(recording, opener, query, &asks, options, &left, &stopped));
+            if stopped() {
+                // It may have been cut short.
+                cancel.store(true, Ordering::Relaxed);
+                moved.notify_all();
+                break;
+            }
             let hits = answer.found.as_ref().map_or(0, |found| found.hits.len());
             let still = left.load(Ordering::Relaxed).saturating_sub(hits);
             left.store(still, Ordering::Relaxed);

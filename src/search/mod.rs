@@ -13,7 +13,7 @@ mod reading;
 pub mod when;
 
 pub use condition::Condition;
-pub use engine::{Answer, Hit, Match, Options, search};
+pub use engine::{Answer, Hit, Match, Options, search, search_until};
 pub use pattern::{Pattern, QueryError, Style};
 pub use query::{Field, Fields, Query};
 

@@ -24,6 +24,9 @@ const COLUMNS: [Column; 9] = [
 /// Columns left out of a narrow terminal, first to go first.
 const NARROW: [&str; 3] = ["CMDS", "ID", "EXIT"];
 
+/// Columns before a filter that is typed: its label.
+const LABEL: usize = 9;
+
 /// Draws the list; gives where the viewer's cursor belongs, if anywhere.
 pub(in crate::player) fn browser(browser: &mut Browser, area: Rect, buffer: &mut Buffer) -> Option<Position> {
     let row = |y: u16| Rect { y: area.y + y, height: 1, ..area };
@@ -70,12 +73,34 @@ pub(in crate::player) fn browser(browser: &mut Browser, area: Rect, buffer: &mut
     }
     let last = row(area.height - 1);
     if let Some(prompt) = &browser.prompt {
+        if let Some(wrong) = &browser.wrong {
+            // Above the place that is meant.
+            let before = browser.filter.get(..wrong.at.start).unwrap_or_default().chars().count();
+            let told = format!("▾ {}", escaped(&wrong.to_string()));
+            let width = told.chars().count();
+            let from = LABEL + before;
+            let from = if from + width < usize::from(area.width) { from } else { LABEL };
+            let above = row(area.height - 2);
+            text(buffer, above, 0, 0, &" ".repeat(area.width.into()), Style::new());
+            text(buffer, above, u16::try_from(from).unwrap_or(0), 0, &told, bold());
+        }
         return Some(prompt_line(prompt, last, buffer));
     }
-    let note = match &browser.note {
-        Some(note) => escaped(note).to_string(),
-        None if browser.filter.is_empty() => "Enter opens · / filters · q leaves".to_string(),
-        None => format!("filter “{}” · Esc shows all", escaped(&browser.filter)),
+    let note = match (&browser.note, &browser.wrong) {
+        (Some(note), _) => escaped(note).to_string(),
+        (None, Some(wrong)) => {
+            let hint = wrong.hint.as_ref().map(|hint| format!(": {}", escaped(hint))).unwrap_or_default();
+            format!("filter “{}”: {}{hint}", escaped(&browser.filter), escaped(&wrong.to_string()))
+        }
+        (None, None) if browser.filter.is_empty() => "Enter opens · / filters · q leaves".to_string(),
+        (None, None) => {
+            let state = match (browser.searching, browser.unsearched) {
+                (true, _) => " · searching".to_string(),
+                (false, 0) => String::new(),
+                (false, n) => format!(" · {n} could not be searched"),
+            };
+            format!("filter “{}”{state} · Esc shows all", escaped(&browser.filter))
+        }
     };
     text(buffer, last, 1, 0, &note, dim());
     None
