@@ -48,12 +48,12 @@ fn host() -> Option<Host> {
     Some(host)
 }
 
-/// Shell code that waits until there is a file, doing `poke` once a second, and gives up after about so many seconds.
+/// Shell code that waits until there is a file, doing `poke` now and then, and gives up after about so many seconds.
 fn wait_for(file: &str, poke: &str, seconds: u32) -> String {
     let turns = seconds * 20;
     format!(
         "n=0; until [ -s {file} ]; do n=$((n+1)); [ $n -lt {turns} ] || exit 99
-         [ $((n%20)) != 0 ] || {poke}; /bin/sleep 0.05; done"
+         [ $((n%4)) != 0 ] || {poke}; /bin/sleep 0.05; done"
     )
 }
 

@@ -223,8 +223,16 @@ impl<'a, R: Read + Seek> Btf<'a, R> {
     }
 
     fn skip(&mut self, bytes: usize) -> Result<(), BtfError> {
-        let skipped = io::copy(&mut (&mut self.source).take(bytes as u64), &mut io::sink())?;
-        if skipped == bytes as u64 { Ok(()) } else { Err(BtfError::Malformed("cut short")) }
+        let mut left = bytes;
+        while left > 0 {
+            let here = self.source.fill_buf()?.len().min(left);
+            if here == 0 {
+                return Err(BtfError::Malformed("cut short"));
+            }
+            self.source.consume(here);
+            left -= here;
+        }
+        Ok(())
     }
 }
 
@@ -248,6 +256,13 @@ fn find_names<'a>(
         wanted.iter().flat_map(|(name, path)| path.split('.').chain([*name])).collect();
     words.sort_unstable();
     words.dedup();
+    // Nearly all of a hundred thousand strings are known by their length and first letter not to be wanted.
+    let mut lengths = [0_u64; 256];
+    let shape =
+        |string: &[u8]| Some((usize::from(*string.first()?), 1_u64.checked_shl(string.len() as u32)?));
+    for (first, length) in words.iter().filter_map(|word| shape(word.as_bytes())) {
+        lengths[first] |= length;
+    }
     let mut names = HashMap::new();
     let mut source = source.take(length);
     let (mut place, mut string) = (0_u64, Vec::new());
@@ -261,7 +276,9 @@ fn find_names<'a>(
         if string.pop() != Some(0) {
             return Err(BtfError::Malformed("cut short"));
         }
-        if let Ok(index) = words.binary_search_by(|word| word.as_bytes().cmp(&string)) {
+        if shape(&string).is_some_and(|(first, length)| lengths[first] & length != 0)
+            && let Ok(index) = words.binary_search_by(|word| word.as_bytes().cmp(&string))
+        {
             names.insert(
                 u32::try_from(place).map_err(|_| BtfError::Malformed("too many names"))?,
                 words[index],
