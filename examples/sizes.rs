@@ -3,7 +3,7 @@
 //! Takes asciicast files (version 2 or 3; `benches/workloads.py DIR` makes five), writes each as a recorder does, on its clock, with a flush
 //! every second, keyframes and filters, and prints its size beside that of `zstd -3` of the raw output.
 //!
-//! Takes recordings too (`benches/live.py SEALCAST DIR` makes three; the identity is looked for where the store of a person has it),
+//! Takes recordings too (`benches/live.py SEALCAST DIR` makes four; the identity is looked for where the store of a person has it),
 //! and says what the marks of the shell, the index of commands, and the filters cost: each is written anew with and without them.
 #![allow(clippy::print_stdout, clippy::unwrap_used)]
 
@@ -105,6 +105,9 @@ fn of_recordings(paths: &[String]) {
         "together",
         "raw zstd"
     );
+    // Without anything, and what each adds.
+    let mut all = [0_u64; 5];
+    let (mut all_commands, mut all_execs) = (0, 0);
     for path in paths {
         let (segments, entries) = parts(path);
         let execs: usize = entries
@@ -121,21 +124,36 @@ fn of_recordings(paths: &[String]) {
             .concat();
         let size = |marks, commands, filters| again(&segments, &entries, Parts { marks, commands, filters });
         let bare = size(false, false, false);
-        let percent = |size: u64| 100.0 * (size as f64 / bare as f64 - 1.0);
+        let with = [
+            bare,
+            size(true, false, false),
+            size(false, true, false),
+            size(false, false, true),
+            size(true, true, true),
+        ];
+        let commands = entries.iter().map(|entry| entry.commands.len()).sum::<usize>();
+        all.iter_mut().zip(with).for_each(|(all, with)| *all += with);
+        (all_commands, all_execs) = (all_commands + commands, all_execs + execs);
         // Folders of `live.py`: SESSION/.local/share/sealcast/recordings/NAME.
         let name = Path::new(path).ancestors().nth(5).and_then(Path::file_name).unwrap_or_default();
-        println!(
-            "{:<10} {:>7} {:>8} {execs:>6} {bare:>8} {:>7.1}% {:>6.1}% {:>8.1}% {:>7.1}% {:>9}",
-            name.to_string_lossy(),
-            segments.last().and_then(|s| s.last()).map_or(0, |event| event.time.as_secs()),
-            entries.iter().map(|entry| entry.commands.len()).sum::<usize>(),
-            percent(size(true, false, false)),
-            percent(size(false, true, false)),
-            percent(size(false, false, true)),
-            percent(size(true, true, true)),
-            zstd::bulk::compress(&raw, 3).unwrap().len(),
-        );
+        let seconds = segments.last().and_then(|s| s.last()).map_or(0, |event| event.time.as_secs());
+        let packed = zstd::bulk::compress(&raw, 3).unwrap().len();
+        row(&name.to_string_lossy(), &seconds.to_string(), (commands, execs), with, &packed.to_string());
     }
+    row("all", "", (all_commands, all_execs), all, "");
+}
+
+/// A line of the table; `with`: without anything, with marks, index, filters, all of it.
+fn row(name: &str, seconds: &str, (commands, execs): (usize, usize), with: [u64; 5], packed: &str) {
+    let [bare, marks, index, filters, together] = with;
+    let percent = |size: u64| 100.0 * (size as f64 / bare as f64 - 1.0);
+    println!(
+        "{name:<10} {seconds:>7} {commands:>8} {execs:>6} {bare:>8} {:>7.1}% {:>6.1}% {:>8.1}% {:>7.1}% {packed:>9}",
+        percent(marks),
+        percent(index),
+        percent(filters),
+        percent(together)
+    );
 }
 
 /// The events of each segment, and the index.
