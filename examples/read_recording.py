@@ -120,13 +120,22 @@ def read(data, root, entries):
         elif kind in (SEG, DATA):
             key, chain = step(chain, b"key"), step(chain, b"next")
             if kind == SEG:
-                inflate = zstandard.ZstdDecompressor(max_window_size=1 << 23).decompressobj()
-            yield inflate.decompress(opened(key, file_id, number, framing, body))
+                inflate = new_frame()
+            packed = opened(key, file_id, number, framing, body)
+            while packed:
+                if inflate.eof:
+                    inflate = new_frame()
+                yield inflate.decompress(packed)
+                packed = inflate.unused_data
         elif kind == CHECK and flags & CLOSES:
             content = step(content, b"next")
             chain = step(content, b"seg")
         elif kind == TABLE:
             return
+
+
+def new_frame():
+    return zstandard.ZstdDecompressor(max_window_size=1 << 23).decompressobj()
 
 
 def programs(columns):

@@ -345,12 +345,30 @@ fn stock_zstd_opens_a_decrypted_segment() {
     }
     let fleet = fleet();
     let recorded = long(&fleet);
+    assert!(stock_zstd(&recorded).len() > 2);
+}
+
+#[test]
+fn a_flood_begins_a_frame_of_its_own_in_the_middle_of_a_segment() {
+    if !have("zstd") {
+        return;
+    }
+    let recorded = record(&fleet(), &[SlotKind::Root], CastHeader::new(80, 24), &sample::flooded(), true);
+    assert_eq!(stock_zstd(&recorded), [2]);
+    let mut reader = unlocked(&recorded.bytes, recorded.root).unwrap();
+    let (events, fault) = sample::events_of(&mut reader);
+    assert!(fault.is_none(), "{fault:?}");
+    assert_eq!(joined(&events), joined(&recorded.events));
+}
+
+/// Opens every segment with stock `zstd` and looks at the cast; gives of how many frames each consists.
+fn stock_zstd(recorded: &sample::Recorded) -> Vec<usize> {
     let chunks = damage::split(&recorded.bytes);
     let file = sha256(&[&frame::prologue(), &chunks[0]]);
     let session = Reader::open(Bytes::new(&recorded.bytes)).unwrap().header().session_bytes().unwrap();
     let mut content = Key::from_bytes(recorded.root).derive(&session, b"content");
     let mut chain = content.step(b"seg");
-    let (mut packed, mut segments) = (Vec::new(), Vec::new());
+    let (mut packed, mut segments, mut frames) = (Vec::new(), Vec::new(), Vec::new());
     for chunk in &chunks {
         match chunk[2] {
             forge::SEG | forge::DATA => {
@@ -361,6 +379,7 @@ fn stock_zstd_opens_a_decrypted_segment() {
                 packed.extend(plain);
             }
             forge::CHECK if chunk[3] & forge::CLOSES != 0 => {
+                frames.push(memchr::memmem::find_iter(&packed, &[0x28, 0xb5, 0x2f, 0xfd]).count());
                 segments.push(run("zstd", &["-d", "-c"], &std::mem::take(&mut packed)));
                 content = content.step(b"next");
                 chain = content.step(b"seg");
@@ -368,11 +387,11 @@ fn stock_zstd_opens_a_decrypted_segment() {
             _ => {}
         }
     }
-    assert!(segments.len() > 2);
     let cast = String::from_utf8(segments.concat()).unwrap();
     assert!(cast.starts_with(&format!("{}\n[0,\"t\",", recorded.cast_header)), "{}", &cast[..200]);
     for line in cast.lines().skip(1) {
         let fields: (f64, String, String) = serde_json::from_str(line).unwrap();
         assert_eq!(fields.1.len(), 1, "{line}");
     }
+    frames
 }

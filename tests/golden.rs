@@ -8,7 +8,7 @@ mod forge;
 #[path = "support/sample.rs"]
 mod sample;
 
-use sample::{Fleet, busy, record};
+use sample::{Fleet, busy, flooded, record};
 use sealcast::cast::Header as CastHeader;
 use sealcast::container::verify::verify_content;
 use sealcast::container::{Error, Reader, SlotKind};
@@ -140,6 +140,21 @@ fn the_second_implementation_reads_every_golden_recording_byte_for_byte() {
         let Some(found) = second_reader(&path, &v1.join(&line[1]), &[]) else { return };
         assert_eq!(text(&found), text(&read(&v1, &format!("{}.cast", line[0]))), "{}", line[0]);
     }
+}
+
+#[test]
+fn the_second_implementation_reads_a_segment_that_is_compressed_in_two_ways() {
+    let fleet = Fleet::new("web-3");
+    let recorded = record(&fleet, &[SlotKind::Root], CastHeader::new(80, 24), &flooded(), true);
+    let folder = tempfile::tempdir().unwrap();
+    let (path, identity) = (folder.path().join("flood.scast"), folder.path().join("identity"));
+    std::fs::write(&path, &recorded.bytes).unwrap();
+    std::fs::write(&identity, format!("{}\n", fleet.identity)).unwrap();
+    let Some(found) = second_reader(&path, &identity, &[]) else { return };
+    let mut reader = Reader::open(Bytes::new(&recorded.bytes)).unwrap();
+    reader.unlock(recorded.root).unwrap();
+    assert_eq!(text(&found), text(&sample::cast_of(&mut reader)));
+    assert!(found.len() > 300 << 10, "{} bytes", found.len());
 }
 
 #[test]

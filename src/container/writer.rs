@@ -20,7 +20,7 @@ use crate::cast::{Anchor, Command, Event, Exec, Header as CastHeader, Payload, l
 use crate::crypto::chain::Key;
 use crate::crypto::digest::sha256;
 use crate::crypto::seal;
-use crate::sys::deflate::{Deflate, Directive};
+use crate::sys::deflate::{Deflate, Directive, Settings};
 use crate::sys::memory::wipe;
 use ed25519_dalek::SigningKey;
 use std::io::{self, Write};
@@ -102,6 +102,8 @@ pub struct Writer<S: Sink> {
     unsigned_since: Option<Duration>,
 
     deflate: Deflate,
+    /// This segment holds a flood: it is compressed faster.
+    flood: bool,
     encoder: line::Encoder,
     lines: Vec<u8>,
     /// Compressed and not yet sealed.
@@ -173,8 +175,9 @@ impl<S: Sink> Writer<S> {
             epoch: 0,
             running: Running::new(),
             unsigned_since: None,
-            deflate: Deflate::new(limits::LEVEL, limits::WINDOW_LOG, limits::MIN_MATCH)
+            deflate: Deflate::new(limits::CALM, &[limits::FLOOD])
                 .ok_or_else(|| Error::Compression("the workspace could not be made".to_owned()))?,
+            flood: false,
             encoder: line::Encoder::default(),
             lines: Vec::new(),
             packed: Vec::new(),
@@ -242,6 +245,9 @@ impl<S: Sink> Writer<S> {
         }
         self.buffered = self.buffered.saturating_add(raw);
         if self.buffered >= limits::FLUSH_BYTES || self.lines.len() >= limits::FLUSH_BYTES.saturating_mul(4) {
+            if !std::mem::replace(&mut self.flood, true) {
+                self.settings(limits::FLOOD)?;
+            }
             self.pack(Directive::Continue)?;
             if self.packed.len() >= limits::CHUNK_BYTES {
                 self.seal(event.time)?;
@@ -340,6 +346,9 @@ impl<S: Sink> Writer<S> {
             return Ok(());
         }
         self.pack(Directive::End)?;
+        if std::mem::take(&mut self.flood) {
+            self.settings(limits::CALM)?;
+        }
         self.seal(now)?;
         let Some(segment) = self.open.take() else { return Ok(()) };
         let mut entry = Entry {
@@ -455,6 +464,12 @@ impl<S: Sink> Writer<S> {
         self.buffered = 0;
         self.holds = directive == Directive::Continue;
         packed.map_err(|what| Error::Compression(what.to_owned()))
+    }
+
+    /// Ends the zstd frame in hand, if one has begun, and compresses otherwise from here on.
+    fn settings(&mut self, settings: Settings) -> Result<(), Error> {
+        let switched = self.deflate.switch(settings, &mut self.packed);
+        switched.map_err(|what| Error::Compression(what.to_owned()))
     }
 
     /// Seals what is compressed, as one chunk.

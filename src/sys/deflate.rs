@@ -18,34 +18,80 @@ pub enum Directive {
     End,
 }
 
+/// How the text of a frame is compressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Level of zstd.
+    pub level: i32,
+    /// Window, log2 of bytes.
+    pub window_log: u32,
+    /// Largest tables in which matches are looked up, log2 of their rows of four bytes.
+    pub table_log: u32,
+    /// Shortest match, bytes.
+    pub min_match: u32,
+}
+
+impl Settings {
+    /// What zstd makes of them, and the workspace it needs, bytes. `None` when zstd refuses them.
+    fn sized(self) -> Option<(zstd::ZSTD_compressionParameters, usize)> {
+        // SAFETY: plain functions of numbers; they return a struct and a size.
+        let (params, size) = unsafe {
+            let mut params = zstd::ZSTD_getCParams(self.level, 0, 0);
+            params.windowLog = self.window_log;
+            params.minMatch = self.min_match;
+            params.hashLog = params.hashLog.min(self.table_log);
+            params.chainLog = params.chainLog.min(self.table_log);
+            (params, zstd::ZSTD_estimateCStreamSize_usingCParams(params))
+        };
+        error(size).is_none().then_some((params, size))
+    }
+}
+
 /// A compressor in a workspace of fixed size.
 pub struct Deflate {
     workspace: Box<[u64]>,
     stream: NonNull<zstd::ZSTD_CCtx>,
     params: zstd::ZSTD_compressionParameters,
+    /// The frame has taken something.
+    begun: bool,
 }
 
 // SAFETY: the stream points into `workspace`, which moves with it (a Box keeps its address), and nothing else does.
 unsafe impl Send for Deflate {}
 
 impl Deflate {
-    /// A compressor of this level, window (log2 of bytes) and shortest match (bytes). `None` when zstd refuses the parameters.
-    pub fn new(level: i32, window_log: u32, min_match: u32) -> Option<Self> {
-        // SAFETY: plain functions of numbers; they return a struct and a size.
-        let (params, size) = unsafe {
-            let mut params = zstd::ZSTD_getCParams(level, 0, 0);
-            params.windowLog = window_log;
-            params.minMatch = min_match;
-            params.hashLog = params.hashLog.min(window_log);
-            params.chainLog = params.chainLog.min(window_log);
-            (params, zstd::ZSTD_estimateCStreamSize_usingCParams(params))
-        };
-        if error(size).is_some() {
-            return None;
+    /// A compressor with room for frames of either settings; the first ones hold until [`Deflate::switch`]. `None` when zstd
+    /// refuses them.
+    pub fn new(first: Settings, others: &[Settings]) -> Option<Self> {
+        let (params, mut most) = first.sized()?;
+        for other in others {
+            most = most.max(other.sized()?.1);
         }
-        let mut workspace = vec![0u64; size.div_ceil(8).checked_add(1)?].into_boxed_slice();
+        let mut workspace = vec![0u64; most.div_ceil(8).checked_add(1)?].into_boxed_slice();
         let stream = start(&mut workspace, params)?;
-        Some(Self { workspace, stream, params })
+        Some(Self { workspace, stream, params, begun: false })
+    }
+
+    /// Other settings from here on. A frame that has begun is ended first, as by [`Directive::End`].
+    ///
+    /// # Errors
+    /// zstd's own words, also where the settings are none of those that [`Deflate::new`] was given and need more room.
+    pub fn switch(&mut self, settings: Settings, out: &mut Vec<u8>) -> Result<(), &'static str> {
+        if self.begun {
+            self.compress(&[], out, Directive::End)?;
+        }
+        let (params, size) = settings.sized().ok_or("settings that zstd does not have")?;
+        if size > std::mem::size_of_val(&*self.workspace) {
+            return Err("settings that need a larger workspace");
+        }
+        self.params = params;
+        self.start()
+    }
+
+    fn start(&mut self) -> Result<(), &'static str> {
+        self.stream =
+            start(&mut self.workspace, self.params).ok_or("the workspace could not be started again")?;
+        Ok(())
     }
 
     /// Takes all of `input` and appends what comes out to `out`.
@@ -63,6 +109,7 @@ impl Deflate {
             Directive::Flush => ZSTD_EndDirective::ZSTD_e_flush,
             Directive::End => ZSTD_EndDirective::ZSTD_e_end,
         };
+        self.begun |= !input.is_empty();
         let mut source = zstd::ZSTD_inBuffer { src: input.as_ptr().cast(), size: input.len(), pos: 0 };
         loop {
             out.reserve(16 << 10);
@@ -86,8 +133,8 @@ impl Deflate {
         }
         if directive == Directive::End {
             self.wipe();
-            self.stream =
-                start(&mut self.workspace, self.params).ok_or("the workspace could not be started again")?;
+            self.begun = false;
+            self.start()?;
         }
         Ok(())
     }
@@ -135,6 +182,9 @@ mod tests {
     use super::*;
     use std::io::Read;
 
+    const SMALL: Settings = Settings { level: 3, window_log: 18, table_log: 17, min_match: 6 };
+    const THOROUGH: Settings = Settings { level: 19, window_log: 17, table_log: 16, min_match: 3 };
+
     fn inflate(bytes: &[u8]) -> Vec<u8> {
         let mut all = Vec::new();
         let _ = ::zstd::stream::read::Decoder::new(bytes).unwrap().read_to_end(&mut all);
@@ -143,7 +193,7 @@ mod tests {
 
     #[test]
     fn frames_come_back_and_the_stream_can_be_used_again() {
-        let mut deflate = Deflate::new(3, 18, 6).unwrap();
+        let mut deflate = Deflate::new(SMALL, &[]).unwrap();
         for round in 0..3u8 {
             let text: Vec<u8> = (0..300_000u32).map(|n| (n / 7) as u8 ^ round).collect();
             let mut out = Vec::new();
@@ -158,8 +208,27 @@ mod tests {
     }
 
     #[test]
+    fn settings_change_between_frames_and_not_beyond_the_workspace() {
+        let mut deflate = Deflate::new(THOROUGH, &[SMALL]).unwrap();
+        let mut out = Vec::new();
+        let mut whole = Vec::new();
+        for (round, settings) in [THOROUGH, SMALL, SMALL, THOROUGH, SMALL].into_iter().enumerate() {
+            deflate.switch(settings, &mut out).unwrap();
+            let part = format!("round {round} of a text that is compressed in several ways, ").repeat(500);
+            // The first frame of all is ended by the change itself.
+            let directive = if round == 0 { Directive::Flush } else { Directive::End };
+            deflate.compress(part.as_bytes(), &mut out, directive).unwrap();
+            whole.extend_from_slice(part.as_bytes());
+        }
+        assert_eq!(inflate(&out), whole);
+        let larger = Settings { window_log: 24, ..SMALL };
+        assert!(deflate.switch(larger, &mut out).is_err());
+        assert!(deflate.switch(Settings { window_log: 99, ..SMALL }, &mut out).is_err());
+    }
+
+    #[test]
     fn the_workspace_forgets_at_the_end_of_a_frame() {
-        let mut deflate = Deflate::new(3, 18, 6).unwrap();
+        let mut deflate = Deflate::new(SMALL, &[]).unwrap();
         let secret = b"correct horse battery staple";
         let mut out = Vec::new();
         deflate.compress(&secret.repeat(1000), &mut out, Directive::Flush).unwrap();

@@ -311,3 +311,11 @@ pub fn busy(seed: u64, lines: usize, pace: u64) -> Vec<Step> {
     steps.push(Step::At(ms + 10, Payload::Exit(0)));
     steps
 }
+
+/// A session in which a flood begins in the middle of a second, after what a person could follow: 300 KB of lines.
+pub fn flooded() -> Vec<Step> {
+    let flood: String =
+        (0..9000).map(|n| format!("{n} {} of a flood of many lines\r\n", n * 7919 % 10_007)).collect();
+    let calm = |ms: u64| out(ms, format!("at {ms} it is calm\r\n"));
+    vec![calm(0), calm(700), calm(1400), calm(2100), out(2200, &flood), calm(2300), calm(5000)]
+}
