@@ -203,6 +203,17 @@ mod tests {
     use crate::container::Tally;
 
     #[test]
+    fn what_was_left_out_of_the_index_is_among_the_marks() {
+        let mut tally = Tally::default();
+        (tally.start, tally.marks) = (5_000, vec![(6_000, "mine".into())]);
+        let left_out = crate::container::LeftOut { programs: 3, ..Default::default() };
+        let mut outline = Outline::default();
+        add(&mut outline, &Entry { tally, left_out, ..Entry::default() });
+        let marks: Vec<_> = outline.marks.iter().map(|(at, text)| (at.as_secs(), text.as_str())).collect();
+        assert_eq!(marks, [(5, "left-out: 3 programs did not fit into the index"), (6, "mine")]);
+    }
+
+    #[test]
     fn an_index_that_lies_is_kept_within_bounds() {
         let mut tally = Tally::default();
         (tally.start, tally.end, tally.step) = (u64::MAX, u64::MAX, u64::MAX);
