@@ -17,6 +17,8 @@ use std::time::Duration;
 const FULL: usize = 64 << 10;
 /// A batch of this many events is handed on at once.
 const MANY: usize = 128;
+/// Output of one millisecond is one event up to this size.
+const TOGETHER: usize = 32 << 10;
 /// A batch waits this long for more.
 const COMPANY: Duration = Duration::from_millis(50);
 /// While the queue is full, typed input is taken up to this size, so that ^C still passes.
@@ -44,19 +46,23 @@ pub(super) struct Batch {
 }
 
 /// Adds output to the event before where a recording could not tell the two apart: the same stream in the same
-/// millisecond. A flood is so kept in a tenth of the events, which is less to write and less to read. Gives the event back
-/// where it stands on its own.
+/// millisecond, up to [`TOGETHER`]. A flood is so kept in a tenth of the events, which is less to write and less to read.
+/// Gives the event back where it stands on its own.
 fn joined(last: Option<&mut Event>, event: Event) -> Option<Event> {
     let Some(last) = last.filter(|last| last.time.as_millis() == event.time.as_millis()) else {
         return Some(event);
     };
-    match (&mut last.payload, event.payload) {
+    match (&mut last.payload, &event.payload) {
         (Payload::Output(bytes), Payload::Output(more))
-        | (Payload::ErrorOutput(bytes), Payload::ErrorOutput(more)) => {
-            bytes.extend_from_slice(&more);
+        | (Payload::ErrorOutput(bytes), Payload::ErrorOutput(more))
+            if bytes.len().saturating_add(more.len()) <= TOGETHER =>
+        {
+            // A vector that doubles would take up to twice the room.
+            bytes.reserve_exact(more.len());
+            bytes.extend_from_slice(more);
             None
         }
-        (_, payload) => Some(Event::new(event.time, payload)),
+        _ => Some(event),
     }
 }
 
