@@ -4,7 +4,7 @@ use super::excerpt::Excerpt;
 use super::recordings::{Opened, Reading, clock, ms, shown};
 use super::{Context, filter};
 use crate::console::{Style as Ink, WriteError, json_safe};
-use crate::container::Cursor;
+use crate::container::{Cursor, LeftOut};
 use crate::error::{Context as _, Error, Kind, Result};
 use crate::export::{Exporter, Format, Losses};
 use crate::search::{Fields, Query, Style};
@@ -147,6 +147,11 @@ fn commands(context: &Context, args: &Args) -> Result<()> {
     let mut opened = args.reading.open(context, &args.recording)?;
     let identities = args.reading.identities(context)?;
     seal::unlock(&mut opened.reader, &identities).or_say(|| opened.name())?;
+    let mut left_out = LeftOut::default();
+    opened.reader.entries().iter().for_each(|entry| left_out.add(entry.left_out));
+    if let Some(text) = left_out.notice() {
+        context.console.note(text);
+    }
     let commands = opened.reader.entries().iter().flat_map(|entry| &entry.commands);
     let Some(path) = &args.output else {
         for command in commands {

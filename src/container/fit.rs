@@ -90,6 +90,8 @@ pub fn shorten(exec: &mut Exec, most: usize) -> bool {
         missing = missing.saturating_add(argument.len().saturating_sub(end)).saturating_add(1);
         if end > 0 {
             argument.truncate(end);
+            // Memory is what this is about.
+            argument.shrink_to_fit();
             whole = n.saturating_add(1);
         }
         room = 0;

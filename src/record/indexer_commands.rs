@@ -241,6 +241,7 @@ mod tests {
         let (first, last) = (&harvest.commands[0].execs[0].argv, &harvest.commands[7].execs[399].argv);
         assert_eq!((first[1].as_str(), last[1].as_str()), ("0", "3199"));
         assert!(last[2].len() > 1_000 && last[3].ends_with(" more bytes"), "{last:?}");
+        assert!(first[2].capacity() < 8 << 10, "what is cut off is given back");
         let size = |harvest: &Harvest| {
             let commands = harvest.commands.iter().map(Command::size);
             commands.chain(harvest.execs.iter().map(Exec::size)).sum::<usize>()
