@@ -9,7 +9,8 @@
 //! ```text
 //! byte 0      version and number of hashes: 0x11 = version 1, one hash; anything else = look inside
 //! byte 1      b, 9 to 20: the filter has 2^b bits
-//! the rest    2^b / 8 bytes; bit i is bit (i mod 8), counted from the least significant, of byte (i / 8)
+//! 2^b / 8     bytes; bit i is bit (i mod 8), counted from the least significant, of byte (i / 8)
+//! the rest    nothing, or a second filter
 //! ```
 //!
 //! A *trigram* is three neighbouring Unicode scalar values of one line, each folded ([`fold`]). A line of fewer than three has
@@ -46,6 +47,11 @@
 //!
 //! A word has many trigrams, so a second hash buys little, and a third nothing. Sequences of four would deny three times as
 //! many words and take four times the room: 11 to 14 % of the compressed segment instead of 4 to 5 %.
+//!
+//! What is made of digits is different: all trigrams of digits stand in any log. So after the first filter there may be a
+//! second one, over hexadecimal digits in a row: see [`super::ids`].
+
+use super::ids;
 
 /// Version 1 and one hash.
 const KIND: u8 = 0x11;
@@ -62,7 +68,7 @@ pub const SMALL_RAW: u64 = 64 << 10;
 /// Output, in bytes, below which a segment has no filter: reading it costs hardly more than asking its filter would.
 pub const LEAST_RAW: u64 = 8 << 10;
 /// Largest filter, bytes.
-pub const MAX_LEN: usize = 2 + (1 << MOST) / 8;
+pub const MAX_LEN: usize = 2 + (1 << MOST) / 8 + ids::MAX_LEN;
 
 /// What a character counts as, so that upper and lower case are one.
 ///
@@ -105,7 +111,7 @@ fn hash(first: u64, second: u64, third: u64) -> u64 {
     mixed(first | (second << 21) | (third << 42))
 }
 
-fn mixed(mut x: u64) -> u64 {
+pub(super) fn mixed(mut x: u64) -> u64 {
     x ^= x >> 33;
     x = x.wrapping_mul(0xff51_afd7_ed55_8ccd);
     x ^= x >> 33;
@@ -113,21 +119,23 @@ fn mixed(mut x: u64) -> u64 {
     x ^ (x >> 33)
 }
 
-/// A filter in the making: 128 KiB.
+/// A filter in the making: 256 KiB.
 #[derive(Debug)]
 pub struct Builder {
     words: Vec<u64>,
+    ids: ids::Builder,
 }
 
 impl Default for Builder {
     fn default() -> Self {
-        Self { words: vec![0; (1 << MOST) / 64] }
+        Self { words: vec![0; (1 << MOST) / 64], ids: ids::Builder::default() }
     }
 }
 
 impl Builder {
     /// Takes in a line of rendered text.
     pub fn add(&mut self, line: &str) {
+        self.ids.add(line);
         if !line.is_ascii() {
             return trigrams(line).for_each(|hash| self.set(hash));
         }
@@ -153,6 +161,7 @@ impl Builder {
     /// Forgets everything.
     pub fn clear(&mut self) {
         self.words.fill(0);
+        self.ids.clear();
     }
 
     /// The filter of a segment with this many bytes of output, folded; empty (look inside) when the segment is too small or
@@ -186,6 +195,7 @@ impl Builder {
             for word in self.words.iter().take(words) {
                 out.extend_from_slice(&word.to_le_bytes());
             }
+            self.ids.finish(&mut out);
         }
         self.clear();
         out
@@ -197,18 +207,44 @@ impl Builder {
 pub struct Filter<'a> {
     bits: &'a [u8],
     mask: u64,
+    ids: Option<ids::Filter<'a>>,
+}
+
+/// Length of the first filter of these bytes.
+fn first_len(bytes: &[u8]) -> Option<usize> {
+    let [KIND, size, ..] = bytes else { return None };
+    let size = u32::from(*size);
+    (LEAST..=MOST).contains(&size).then(|| ((1_usize << size) / 8).saturating_add(2))
+}
+
+/// The same filter, with a second one that takes no more than a part of the `stored` bytes of its segment, of which `beside`
+/// are taken by other things that are not its content: halved until it does, or left out.
+pub fn fitted(mut bytes: Vec<u8>, stored: u64, beside: u64) -> Vec<u8> {
+    let Some(first) = first_len(&bytes) else { return bytes };
+    if bytes.len() > first {
+        let room = (stored / ids::SHARE).saturating_sub(beside).saturating_sub(first as u64);
+        let second = ids::fitted(bytes.split_off(first), room);
+        bytes.extend_from_slice(&second);
+    }
+    bytes
 }
 
 impl<'a> Filter<'a> {
     /// Reads a filter; `None` when there is none, or none that this version understands: then the segment must be looked
     /// into.
     pub fn read(bytes: &'a [u8]) -> Option<Self> {
-        let ([KIND, size], bits) = bytes.split_first_chunk::<2>()? else { return None };
-        let size = u32::from(*size);
-        if !(LEAST..=MOST).contains(&size) || bits.len() != (1 << size) / 8 {
-            return None;
-        }
-        Some(Self { bits, mask: (1_u64 << size).wrapping_sub(1) })
+        let (first, second) = bytes.split_at_checked(first_len(bytes)?)?;
+        let bits = first.get(2..)?;
+        let ids = match second {
+            [] => None,
+            second => Some(ids::Filter::read(second)?),
+        };
+        Some(Self { bits, mask: (bits.len() as u64).saturating_mul(8).wrapping_sub(1), ids })
+    }
+
+    /// Whether a piece of hexadecimal digits with this hash (see [`super::ids::pieces`]) may be in it.
+    pub fn may_hold_piece(&self, hash: u64) -> bool {
+        self.ids.is_none_or(|ids| ids.may_hold(hash))
     }
 
     /// Whether a trigram with this hash (see [`trigrams`]) may be in it.
@@ -220,6 +256,7 @@ impl<'a> Filter<'a> {
     /// Whether a line that holds this text may be in it.
     pub fn may_hold_text(&self, text: &str) -> bool {
         trigrams(text).all(|hash| self.may_hold(hash))
+            && ids::pieces(text).all(|hash| self.may_hold_piece(hash))
     }
 
     /// How many of a thousand bits are set.
@@ -237,7 +274,10 @@ mod tests {
     fn filter(lines: &[String]) -> Vec<u8> {
         let mut builder = Builder::default();
         lines.iter().for_each(|line| builder.add(line));
-        builder.finish(SMALL_RAW)
+        let mut bytes = builder.finish(SMALL_RAW);
+        // The second one has tests of its own.
+        bytes.truncate(first_len(&bytes).unwrap_or(0));
+        bytes
     }
 
     #[test]

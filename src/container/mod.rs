@@ -14,6 +14,7 @@ pub mod filter;
 pub mod fit;
 pub mod frame;
 mod header;
+pub mod ids;
 pub mod index;
 mod keys;
 pub mod limits;

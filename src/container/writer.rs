@@ -8,6 +8,7 @@
 use super::cert::{self, Statement};
 use super::check::{self, Running, Signed};
 use super::error::Error;
+use super::filter;
 use super::fit::LeftOut;
 use super::frame::{self, Kind};
 use super::header::{Header, Meta};
@@ -361,7 +362,11 @@ impl<S: Sink> Writer<S> {
             left_out: extras.left_out,
             filter: extras.filter,
         };
-        let plain = entry.fit(self.indexed > limits::INDEX_FULL)?;
+        let stored = self.offset.saturating_sub(entry.offset);
+        let mut plain = entry.fit(self.indexed > limits::INDEX_FULL)?;
+        // What is not the filter of the entry weighs as well.
+        let filter = plain.split_off(plain.len().saturating_sub(entry.filter.len()));
+        plain.extend_from_slice(&filter::fitted(filter, stored, plain.len() as u64));
         self.index_chunk(plain)?;
         self.checkpoint(flags)?;
         self.segment = self.segment.saturating_add(1);

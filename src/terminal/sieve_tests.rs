@@ -15,12 +15,11 @@ fn is_wanted(text: &str) -> bool {
     text.contains("needle") || text.ends_with('7')
 }
 
+/// When a line began, was complete and left, and its text.
+type Told = ([Duration; 3], String);
+
 /// What is told of wanted lines, in order of time and text; the screen at the end; and how many lines were told at all.
-fn read(
-    size: (u16, u16),
-    events: &[Event],
-    sieved: bool,
-) -> (Vec<([Duration; 3], String)>, Option<String>, usize) {
+fn read(size: (u16, u16), events: &[Event], sieved: bool) -> (Vec<Told>, Option<String>, usize) {
     let (mut lines, mut all) = (Vec::new(), 0);
     let mut told = |line: Line| {
         all += 1;
