@@ -92,6 +92,9 @@ fn in_a_row(sandbox: &Sandbox, count: usize) -> f64 {
     terminal.send(format!(". {}\r", script.display()));
     until_shown(&mut terminal, "ALL 42");
     let took = begin.elapsed().as_secs_f64();
+    // What is typed before the shell's prompt is echoed twice.
+    terminal.wait_for("ALL 42");
+    terminal.wait_for("OUTER> ");
     let after = (settings(&mut terminal), descriptors(terminal.pid()), until_few(sandbox, before.2));
     assert_eq!(before, after);
     assert_eq!(entries(sandbox.path("tmp")), [""; 0], "temporary files");
