@@ -4,7 +4,7 @@
 #
 #   benches/search.sh OUT [RECORDINGS] [MEGABYTES]
 #
-# Needs cargo, zstd, script, GNU time, and rg or grep. SEALCAST and GENERATE_STORE name binaries that are built already; ROUNDS
+# Needs cargo, zstd, script, python3, and rg or grep. SEALCAST and GENERATE_STORE name binaries that are built already; ROUNDS
 # is how often each is run (3); RARE is looked for instead of the word that the generator puts into a thousandth of the
 # recordings. The two are run in turn, and the best of each counts: seconds, and seconds of processor time, which on a busy
 # machine are what can be compared. Nothing of our own is kept from before (--no-cache): every key is unwrapped anew. The files
@@ -31,8 +31,7 @@ printf 'store: %s recordings, %s; plaintext compressed: %s; compared with %s\n' 
 once() {
     name=$1
     shift
-    /usr/bin/time -o "$out/time" -f '%e %U %S %M' "$@" >"$out/$name.found" 2>"$out/$name.said" || true
-    tail -n 1 "$out/time" | awk '{ print $1, $2 + $3, $4 }' >>"$out/$name"
+    python3 "$(dirname "$0")/timed.py" "$out/$name" "$out/$name.found" "$out/$name.said" "$@"
 }
 
 # The best of a column of $out/NAME; the last one is the worst: peak memory.
@@ -61,9 +60,13 @@ cat="zstd -dcq '$out'/plain/*.zst"
 for text in ${RARE:-marigold-canary-7q4z} zyzzyva-nowhere; do
     compare "rare: $text" "$cat | $grep -F '$text'" "$text"
 done
-# In every session of one kind, and in no other: most of the store is passed over.
-for text in PermitRootLogin https uptime; do
-    compare "common, first 100: $text" "$cat | $grep -F '$text' | head -n 100" --limit 100 "$text"
+# An id as logs have them: its trigrams are everywhere. An address: no filter can tell, all logs are read.
+for text in id=0a1b2c3d 203.0.113.77; do
+    compare "of digits: $text" "$cat | $grep -F '$text'" "$text"
+done
+# In every session of one or two kinds, and in no other: most of the store is passed over.
+for text in PermitRootLogin uptime install; do
+    compare "common, first 100: $text" "$cat | $grep -F '$text' | head -n 100" --in screen --limit 100 "$text"
 done
 # In every other line of the first sessions: whatever reads anything finds a hundred at once.
 for text in root error 'upstream closed'; do

@@ -7,8 +7,9 @@ use crate::console::{Column, Style, Table};
 use crate::container::Header;
 use crate::container::LeftOut;
 use crate::error::{Error, Kind, Result};
-use crate::search::Condition;
+use crate::search::Query;
 use crate::search::engine::{header_allows, name_allows};
+use crate::search::query::Facts;
 use crate::store::seal::Opener;
 use serde_json::json;
 
@@ -48,6 +49,7 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
     let store = args.reading.store(context)?;
     let conditions = args.filters.conditions()?;
     let opener = Opener::new(args.reading.quiet_identities(context)?);
+    let query = Query::conditions(conditions.iter().cloned());
     let nothing = Header::default();
     let sealed = conditions.iter().any(|condition| condition.by_header(&nothing).is_none());
     if sealed && opener.identities().is_empty() {
@@ -70,7 +72,7 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
         if found.name.as_ref().is_some_and(|name| !name_allows(&conditions, name)) {
             continue;
         }
-        let opened = match recordings::open(found) {
+        let mut opened = match recordings::open(found) {
             Ok(opened) => opened,
             Err(error) => {
                 unreadable += 1;
@@ -81,18 +83,23 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
         if !header_allows(&conditions, opened.reader.header()) {
             continue;
         }
-        let row = Row::read(opened, &opener);
-        match row.satisfies(&conditions) {
-            _ if !sealed => {}
-            Some(true) => {}
-            Some(false) => continue,
-            None => {
-                unreadable += 1;
-                let what = format!("{} is sealed: whether it is meant cannot be told", row.opened.name());
-                Error::new(Kind::Key, what).print(&context.console);
-                continue;
+        if sealed {
+            match satisfies(&mut opened, &opener, &query) {
+                Some(true) => {}
+                Some(false) => continue,
+                None => {
+                    unreadable += 1;
+                    let what = format!("{} is sealed: whether it is meant cannot be told", opened.name());
+                    Error::new(Kind::Key, what).print(&context.console);
+                    continue;
+                }
             }
         }
+        let row = match opened.reader.has_all_commands() {
+            true => Row::read(opened, &opener),
+            // Only of those that are listed everything is read.
+            false => Row::read(recordings::open(opened.found)?, &opener),
+        };
         listed += 1;
         if args.json {
             context.console.json(&row.json())?;
@@ -116,9 +123,19 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
     }
 }
 
+/// Whether the conditions hold; `None` when the index cannot be read.
+fn satisfies(opened: &mut Opened, opener: &Opener, query: &Query) -> Option<bool> {
+    let reader = &mut opened.reader;
+    reader.only_if(query.asks_for());
+    opener.open_index(reader).ok()?;
+    query.truth(Facts::Index(reader.header(), reader.opening().ok()?, reader.entries()), &[])
+}
+
 impl Row {
     fn read(mut opened: Opened, opener: &Opener) -> Self {
-        let unlocked = !opener.identities().is_empty() && opener.open_index(&mut opened.reader).is_ok();
+        let open = opened.reader.opening().is_ok();
+        let unlocked =
+            open || !opener.identities().is_empty() && opener.open_index(&mut opened.reader).is_ok();
         let (mut length, mut commands, mut exit, mut why) = (None, None, None, None);
         let (mut notices, mut left_out) = (None, LeftOut::default());
         if unlocked {
@@ -141,15 +158,6 @@ impl Row {
             });
         }
         Self { opened, length, commands, notices, left_out, exit, why }
-    }
-
-    /// Whether the conditions hold; `None` when the index cannot be read.
-    fn satisfies(&self, conditions: &[Condition]) -> Option<bool> {
-        let reader = &self.opened.reader;
-        let opening = reader.opening().ok()?;
-        Some(
-            conditions.iter().all(|condition| condition.by_index(reader.header(), opening, reader.entries())),
-        )
     }
 
     fn add_to(&self, table: &mut Table) {

@@ -28,11 +28,34 @@ pub struct Cursor {
     began: u64,
     /// What stopped the decompression, until the events before it have been given out.
     fault: Option<Error>,
+    /// The room that the segment before took.
+    spare: Option<Room>,
+}
+
+/// What a segment is decompressed in: some megabytes, which are taken over by the next one.
+struct Room {
+    inflate: Decoder<'static>,
+    buffer: Vec<u8>,
+}
+
+impl Room {
+    fn new() -> Result<Self, Error> {
+        let fail = |e: std::io::Error| Error::Compression(e.to_string());
+        let mut inflate = Decoder::new().map_err(fail)?;
+        inflate.set_parameter(DParameter::WindowLogMax(limits::WINDOW_LOG_MAX)).map_err(fail)?;
+        Ok(Self { inflate, buffer: vec![0; STEP] })
+    }
+
+    /// For another text. The parameters stay.
+    fn again(mut self) -> Result<Self, Error> {
+        self.inflate.reinit().map_err(|e| Error::Compression(e.to_string()))?;
+        Ok(self)
+    }
 }
 
 struct Inside {
     chunks: Chain,
-    inflate: Decoder<'static>,
+    room: Room,
     decoder: line::Decoder,
     /// What has been opened and not yet decompressed, up to `taken`; and where it stood.
     packed: Vec<u8>,
@@ -41,8 +64,6 @@ struct Inside {
     /// The compressed text has come to its end.
     ended: bool,
     place: (u64, u32),
-    /// Room for what is decompressed at a time.
-    buffer: Vec<u8>,
     rest: Vec<u8>,
     plain: u64,
     anchored: bool,
@@ -65,6 +86,7 @@ impl Cursor {
             header: None,
             began: offset,
             fault: None,
+            spare: None,
         })
     }
 
@@ -141,7 +163,10 @@ impl Cursor {
                     }
                     let inside = match self.inside.take() {
                         Some(inside) => self.inside.insert(inside),
-                        None => self.inside.insert(Inside::new(&self.content)?),
+                        None => {
+                            let room = self.spare.take().map_or_else(Room::new, Room::again)?;
+                            self.inside.insert(Inside::new(&self.content, room))
+                        }
                     };
                     let key = inside.chunks.key();
                     let fault = Error::NotAuthentic { offset: self.offset, chunk: chunk.frame.seq };
@@ -159,7 +184,7 @@ impl Cursor {
                     }
                     self.content = next_segment(&self.content);
                     self.segment = self.segment.saturating_add(1);
-                    self.inside = None;
+                    self.spare = self.inside.take().map(|inside| inside.room);
                 }
                 Some(Kind::Table | Kind::Trailer) => return Ok(None),
                 _ => {}
@@ -170,32 +195,29 @@ impl Cursor {
 }
 
 impl Inside {
-    fn new(content: &Key) -> Result<Self, Error> {
-        let fail = |e: std::io::Error| Error::Compression(e.to_string());
-        let mut inflate = Decoder::new().map_err(fail)?;
-        inflate.set_parameter(DParameter::WindowLogMax(limits::WINDOW_LOG_MAX)).map_err(fail)?;
-        Ok(Self {
+    fn new(content: &Key, room: Room) -> Self {
+        Self {
             chunks: Chain::of_segment(content),
-            inflate,
+            room,
             decoder: line::Decoder::default(),
             packed: Vec::new(),
             taken: 0,
             more: false,
             ended: false,
             place: (0, 0),
-            buffer: vec![0; STEP],
             rest: Vec::new(),
             plain: 0,
             anchored: false,
-        })
+        }
     }
 
     /// Decompresses the next piece of the chunk in hand.
     fn step(&mut self, ready: &mut VecDeque<Event>, header: &mut Option<String>) -> Result<(), String> {
-        let mut buffer = std::mem::take(&mut self.buffer);
+        let mut buffer = std::mem::take(&mut self.room.buffer);
         let left = self.packed.get(self.taken..).unwrap_or_default();
         let (mut input, mut output) = (InBuffer::around(left), OutBuffer::around(buffer.as_mut_slice()));
         let hint = self
+            .room
             .inflate
             .run(&mut input, &mut output)
             .map_err(|e| format!("the sealed text does not decompress: {e}"))?;
@@ -211,7 +233,7 @@ impl Inside {
             return Err(format!("a segment of more than {} bytes", limits::SEGMENT_PLAIN));
         }
         let read = self.lines(buffer.get(..produced).unwrap_or_default(), ready, header);
-        self.buffer = buffer;
+        self.room.buffer = buffer;
         read
     }
 

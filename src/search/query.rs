@@ -134,6 +134,11 @@ impl Query {
         Ok(Self { expr: Expr::Term(0), terms: vec![term] })
     }
 
+    /// Conditions alone, all of them.
+    pub fn conditions(conditions: impl IntoIterator<Item = Condition>) -> Self {
+        Self { expr: Expr::All(conditions.into_iter().map(Expr::Is).collect()), terms: Vec::new() }
+    }
+
     /// Reads a query. `style` and `fields` are those of texts that say nothing else; `now` is what times are counted from.
     ///
     /// # Errors
