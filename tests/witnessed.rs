@@ -92,6 +92,38 @@ fn a_recorded_command_is_one_entry_with_its_programs() {
     }
 }
 
+/// Random bytes come faster than any emulator can follow them. That must not be a way to blind the other witnesses.
+#[test]
+fn a_flood_that_the_screen_cannot_follow_does_not_silence_the_shell_or_the_kernel() {
+    let sandbox = Sandbox::new();
+    sandbox.file("home/.bashrc", "PS1='@@ '\n");
+    let mut x = 1u64;
+    let noise: Vec<u8> = std::iter::repeat_with(|| {
+        x = x.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        // Nothing that looks like a prompt.
+        if (x >> 56) as u8 == b'@' { b'A' } else { (x >> 56) as u8 }
+    })
+    .take(8 << 20)
+    .collect();
+    sandbox.file("home/noise", noise);
+    let mut terminal = Terminal::start(&sealcast(&sandbox, &["run", "--", "bash"]), SIZE);
+    for line in ["/bin/true before", "cat ~/noise; printf '\\033c'", "/bin/true after", "exit 3"] {
+        terminal.wait_for("@@ ");
+        terminal.read_for(std::time::Duration::from_millis(100));
+        terminal.send(format!("{line}\r"));
+    }
+    assert_eq!(terminal.wait_end().code(), Some(3));
+    let commands = commands(&sandbox);
+    let told: Vec<&str> = commands.iter().map(|c| c["text"].as_str().unwrap()).collect();
+    assert_eq!(told, ["/bin/true before", "cat ~/noise; printf '\\033c'", "/bin/true after", "exit 3"]);
+    if traced(&sandbox) {
+        assert_eq!(argvs(&commands[0]), ["/bin/true before"]);
+        assert_eq!(argvs(&commands[2]), ["/bin/true after"]);
+    }
+    let verdict = sealcast(&sandbox, &["verify", "last"]).output().unwrap();
+    assert!(verdict.status.success(), "{verdict:?}");
+}
+
 /// Escape characters take six times their room in the index: what 8 MB of arguments come to is more than a reader takes.
 #[test]
 fn programs_with_more_arguments_than_fit_are_all_there_or_counted() {

@@ -2,12 +2,15 @@
 //!
 //! The emulator works on a thread of its own, behind a bounded queue. The recorder hands it copies of events in large
 //! pieces and waits for it at the border of a segment only, for [`PATIENCE`] at most. What that costs when it is late, when
-//! it panics, or when a flood is not worth the work, is a filter or a keyframe, counted in [`Missed`]; never an event.
+//! it panics, or when a flood is not worth the work, is a filter or a keyframe, counted in [`Missed`]; never an event. Output that
+//! it cannot follow at all (random bytes, at the speed of a pipe) is left out of its reading: then the screen is not known until
+//! the terminal is reset, and there are no filters and keyframes, but commands and programs are heard on.
 //!
 //! What is in a filter is exactly what a reader finds: the same reading ([`Shown`]), started anew from the same keyframe. So
 //! where a keyframe was made and not used, there are no filters until one is.
 
 use super::indexer_commands::{Commands, Harvest};
+use super::indexer_queue::{Answer, QUEUE, Shared, State, Work, weight};
 use super::recorder::Indexer;
 use super::witness::Heard;
 use crate::cast::{Command, Event, Exec, Payload};
@@ -17,8 +20,8 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, MutexGuard};
+use std::time::Duration;
 
 /// Longest time that the recorder waits in one segment, all waiting together.
 const PATIENCE: Duration = Duration::from_millis(50);
@@ -26,10 +29,6 @@ const PATIENCE: Duration = Duration::from_millis(50);
 const STACK: usize = 512 << 10;
 /// Bytes that are handed over at once.
 const BATCH: usize = 64 << 10;
-/// Bytes that may wait in the queue.
-const QUEUE: usize = 512 << 10;
-/// What an event costs beside its bytes.
-const EVENT: usize = 96;
 /// Output per second of the session that is read in full: what is more than plain lines costs thirty times what copying does,
 /// and a flood faster than anybody reads must not take the time of the host.
 const RATE: u64 = 512 << 10;
@@ -79,101 +78,6 @@ pub struct ScreenIndexer {
     /// The reading began anew where no reader can.
     astray: bool,
     missed: Missed,
-}
-
-/// What both threads see.
-#[derive(Default)]
-struct Shared {
-    state: Mutex<State>,
-    changed: Condvar,
-}
-
-#[derive(Default)]
-struct State {
-    queue: VecDeque<Work>,
-    bytes: usize,
-    answer: Option<Answer>,
-    /// Commands that have settled; a segment takes what is there.
-    harvest: Harvest,
-    /// Commands that there have been.
-    commands: u64,
-    /// Nothing more will be asked.
-    closed: bool,
-    /// Nothing more will be answered.
-    failed: bool,
-}
-
-enum Work {
-    /// The session begins, with witnesses.
-    Begin(Box<Commands>),
-    Events(Vec<Event>, usize),
-    /// Nothing happens on the screen: the kernel's trace is looked at.
-    Look,
-    /// The rest of this segment is skimmed.
-    Skim,
-    Border(u64),
-    /// Asks for the screen alone, numbered like a border.
-    Screen(u64),
-    #[cfg(test)]
-    Panic,
-    #[cfg(test)]
-    Hold(Arc<std::sync::Barrier>),
-}
-
-struct Answer {
-    border: u64,
-    filter: Vec<u8>,
-    keyframe: Option<String>,
-    fault: bool,
-}
-
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        // Nothing that can panic runs under the lock.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Waits until `ready`, for as long as there is patience.
-    fn wait(&self, patience: &mut Duration, ready: impl Fn(&State) -> bool) -> MutexGuard<'_, State> {
-        let begun = Instant::now();
-        let (state, _) = self
-            .changed
-            .wait_timeout_while(self.lock(), *patience, |state| !(ready(state) || state.failed))
-            .unwrap_or_else(PoisonError::into_inner);
-        *patience = patience.saturating_sub(begun.elapsed());
-        state
-    }
-
-    /// The next piece of work; [`Work::Look`] when `every` has passed without one.
-    fn next(&self, every: Option<Duration>) -> Option<Work> {
-        let idle = |state: &mut State| state.queue.is_empty() && !state.closed && !state.failed;
-        let mut state = match every {
-            None => self.changed.wait_while(self.lock(), idle).unwrap_or_else(PoisonError::into_inner),
-            Some(every) => {
-                let waited = self.changed.wait_timeout_while(self.lock(), every, idle);
-                waited.unwrap_or_else(PoisonError::into_inner).0
-            }
-        };
-        if state.failed || state.closed {
-            return None;
-        }
-        if state.queue.is_empty() {
-            return Some(Work::Look);
-        }
-        let work = state.queue.pop_front();
-        if let Some(Work::Events(_, bytes)) = &work {
-            state.bytes -= bytes;
-            self.changed.notify_all();
-        }
-        work
-    }
-
-    fn fail(&self) {
-        let mut state = self.lock();
-        state.failed = true;
-        state.queue = VecDeque::new();
-        self.changed.notify_all();
-    }
 }
 
 impl ScreenIndexer {
@@ -253,22 +157,32 @@ impl ScreenIndexer {
         if state.failed {
             return;
         }
-        if state.bytes + bytes > QUEUE {
+        if state.bytes + bytes <= QUEUE {
+            state.bytes += bytes;
+            state.queue.push_back(Work::Events(events, bytes));
+        } else if !state.leave_out_output(events) {
             drop(state);
-            // From here on the screen is not known.
             return self.shared.fail();
         }
-        state.bytes += bytes;
-        state.queue.push_back(Work::Events(events, bytes));
         self.shared.changed.notify_all();
     }
 
     fn hand(&self, work: Work) {
-        let mut state = self.shared.lock();
-        if !state.failed {
-            state.queue.push_back(work);
-            self.shared.changed.notify_all();
-        }
+        self.shared.hand(work);
+    }
+
+    /// Hands on a question, numbered, and waits for the answer while there is patience.
+    fn ask<'s>(
+        shared: &'s Shared,
+        borders: &mut u64,
+        patience: &mut Duration,
+        question: fn(u64) -> Work,
+    ) -> (MutexGuard<'s, State>, Option<Answer>) {
+        *borders += 1;
+        shared.hand(question(*borders));
+        let mut state = shared.wait(patience, |state| state.has_answer(*borders));
+        let answer = state.take_answer(*borders);
+        (state, answer)
     }
 
     /// What is missing of the commands and programs of this segment: at the end of the session also what was seen and never
@@ -326,11 +240,8 @@ impl Indexer for ScreenIndexer {
         let bytes = match &event.payload {
             Payload::Output(bytes) | Payload::ErrorOutput(bytes) => bytes.len(),
             Payload::Resize { .. } | Payload::Withheld(_) => 0,
-            Payload::Input(typed) => {
-                // Typed text is never a flood that is worth passing over.
-                self.batched += typed.len();
-                0
-            }
+            // Typed text is never a flood that is worth passing over.
+            Payload::Input(_) => 0,
             Payload::Exit(_) => {
                 self.over = true;
                 0
@@ -343,8 +254,8 @@ impl Indexer for ScreenIndexer {
             self.hand_over();
             self.hand(Work::Skim);
         }
+        self.batched += weight(&event);
         self.batch.push(event);
-        self.batched += bytes + EVENT;
         if self.batched >= BATCH {
             self.hand_over();
         }
@@ -353,15 +264,12 @@ impl Indexer for ScreenIndexer {
     fn end_segment(&mut self) -> Extras {
         self.astray |= self.keyframe.take().is_some();
         self.hand_over();
-        self.borders += 1;
-        let border = self.borders;
-        self.hand(Work::Border(border));
         if self.over {
             self.patience = self.patience.max(LAST_PATIENCE);
         }
-        let mut state = self.shared.wait(&mut self.patience, |state| answers(state, border));
+        let (mut state, answer) =
+            Self::ask(&self.shared, &mut self.borders, &mut self.patience, Work::Border);
         let failed = state.failed;
-        let answer = if answers(&state, border) { state.answer.take() } else { None };
         // Whether the screen was in time or not: what has been told is told.
         let Harvest { commands, execs, left_out, .. } = std::mem::take(&mut state.harvest);
         let seen = state.commands;
@@ -381,11 +289,13 @@ impl Indexer for ScreenIndexer {
             return Extras { commands, execs, given_up, left_out, ..Extras::default() };
         };
         self.missed.failed += u64::from(answer.fault);
-        self.missed.flooded += u64::from(flooded && !answer.fault);
+        self.missed.late += u64::from(answer.unknown);
+        self.missed.flooded += u64::from(flooded && !answer.fault && !answer.unknown);
         self.keyframe = answer.keyframe;
         let filter = if self.astray { Vec::new() } else { answer.filter };
         let given_up = match () {
             () if answer.fault => Some(GivenUp::Failed),
+            () if answer.unknown => Some(GivenUp::Late),
             () if flooded => Some(GivenUp::Flood),
             () if self.astray => Some(GivenUp::Late),
             () => None,
@@ -395,32 +305,21 @@ impl Indexer for ScreenIndexer {
 
     fn keyframe_inside(&mut self) -> Option<String> {
         self.hand_over();
-        self.borders += 1;
-        let border = self.borders;
-        self.hand(Work::Screen(border));
-        let mut state = self.shared.wait(&mut self.patience, |state| answers(state, border));
-        if !answers(&state, border) {
-            return None;
-        }
-        state.answer.take()?.keyframe
+        Self::ask(&self.shared, &mut self.borders, &mut self.patience, Work::Screen).1?.keyframe
     }
 
     fn keyframe(&mut self) -> Option<String> {
         if self.keyframe.is_none() {
             // It may have come after all, and nothing has happened since.
             let mut state = self.shared.lock();
-            if self.batch.is_empty() && answers(&state, self.borders) {
-                self.keyframe = state.answer.take().and_then(|answer| answer.keyframe);
+            if self.batch.is_empty() {
+                self.keyframe = state.take_answer(self.borders).and_then(|answer| answer.keyframe);
             }
         }
         let keyframe = self.keyframe.take()?;
         self.astray = false;
         Some(keyframe)
     }
-}
-
-fn answers(state: &State, border: u64) -> bool {
-    state.answer.as_ref().is_some_and(|answer| answer.border == border)
 }
 
 impl Drop for ScreenIndexer {
@@ -458,6 +357,8 @@ fn read(shared: &Shared, size: (u16, u16), always: bool) {
     let (mut raw, mut since) = (0usize, 0usize);
     // The reading has lines from the start of the segment on.
     let mut whole = true;
+    // Output of this segment was left out, or stood on a screen that is not known.
+    let mut unknown = false;
     let mut commands: Option<Box<Commands>> = None;
     while let Some(work) = shared.next(commands.as_ref().map(|_| LOOK)) {
         match work {
@@ -491,12 +392,18 @@ fn read(shared: &Shared, size: (u16, u16), always: bool) {
                 sieve.drain(&mut wanted, &mut told);
                 sieve = Sieve::new(sieve.into_shown().skim());
             }
+            Work::Unknown => {
+                (whole, unknown) = (false, true);
+                sieve.drain(&mut wanted, &mut told);
+                sieve = Sieve::new(sieve.into_shown().unknown());
+            }
             Work::Border(border) => {
                 settle(&mut commands, true, shared);
                 sieve.drain(&mut wanted, &mut told);
                 let shown = sieve.shown();
-                let fault = shown.terminal().fault().is_some();
-                let mut keyframe = shown.terminal().snapshot();
+                let known = shown.is_known();
+                let fault = known && shown.terminal().fault().is_some();
+                let mut keyframe = known.then(|| shown.terminal().snapshot()).flatten();
                 if keyframe.as_ref().is_some_and(|text| since < WORTH * text.len() && !shown.is_skimming()) {
                     keyframe = None;
                 }
@@ -515,7 +422,8 @@ fn read(shared: &Shared, size: (u16, u16), always: bool) {
                 whole = !sieve.shown().is_skimming();
                 raw = 0;
                 let filter = if good { made } else { Vec::new() };
-                let answer = Answer { border, filter, keyframe, fault };
+                let answer = Answer { border, unknown, filter, keyframe, fault };
+                unknown = !known;
                 let mut state = shared.lock();
                 state.answer = Some(answer);
                 shared.changed.notify_all();
@@ -523,12 +431,12 @@ fn read(shared: &Shared, size: (u16, u16), always: bool) {
             Work::Screen(border) => {
                 sieve.drain(&mut wanted, &mut told);
                 let shown = sieve.shown();
-                let mut keyframe = shown.terminal().snapshot();
+                let mut keyframe = shown.is_known().then(|| shown.terminal().snapshot()).flatten();
                 if keyframe.as_ref().is_some_and(|text| limits::KEYFRAME_BYTES < (WORTH * text.len()) as u64)
                 {
                     keyframe = None;
                 }
-                let answer = Answer { border, filter: Vec::new(), keyframe, fault: false };
+                let answer = Answer { border, unknown, filter: Vec::new(), keyframe, fault: false };
                 shared.lock().answer = Some(answer);
                 shared.changed.notify_all();
             }

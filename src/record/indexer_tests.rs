@@ -1,7 +1,9 @@
 use super::*;
 use crate::container::filter::Filter;
+use crate::shell::said::Said;
 use crate::terminal::corpus;
 use std::sync::Barrier;
+use std::time::Instant;
 
 fn output(ms: u64, bytes: &[u8]) -> Event {
     Event::new(Duration::from_millis(ms), Payload::Output(bytes.to_vec()))
@@ -138,7 +140,7 @@ fn a_late_emulator_is_not_waited_for_and_its_keyframe_is_used_if_it_still_comes_
     assert_eq!(indexer.missed(), Missed { late: 1, ..Missed::default() });
     barrier.wait();
     let border = indexer.borders;
-    drop(indexer.shared.wait(&mut Duration::from_secs(60), |state| answers(state, border)));
+    drop(indexer.shared.wait(&mut Duration::from_secs(60), |state| state.has_answer(border)));
     assert!(indexer.keyframe().is_some());
     let next = index(&mut indexer, vec![events]);
     assert!(!next[0].filter.is_empty(), "the reading and its readers agree again");
@@ -185,17 +187,64 @@ fn a_segment_that_began_without_its_keyframe_has_no_filter() {
 }
 
 #[test]
-fn an_emulator_that_stands_still_makes_nobody_wait_for_room_in_the_queue() {
+fn an_emulator_that_stands_still_makes_nobody_wait_and_knows_the_screen_again_after_a_reset() {
     let mut indexer = ScreenIndexer::start((80, 24));
     let barrier = Arc::new(Barrier::new(2));
     indexer.hand(Work::Hold(Arc::clone(&barrier)));
     let begun = Instant::now();
     for n in 0..300 {
         indexer.event(output(n, &[b'x'; 10_000]));
+        indexer.event(Event::new(Duration::from_millis(n), Payload::Withheld(1)));
+        let forged = Said::Hint(crate::shell::marks::Hint::Text("x".repeat(4000)));
+        indexer.event(Event::new(Duration::from_millis(n), forged.payload()));
     }
-    let failed = indexer.end_segment();
-    assert_eq!((failed.filter.len(), failed.given_up), (0, Some(GivenUp::Failed)));
+    let late = indexer.end_segment();
+    assert_eq!((late.filter.len(), late.given_up), (0, Some(GivenUp::Late)));
     assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    assert_eq!((indexer.missed().late, indexer.missed().failed), (1, 0));
+    {
+        let state = indexer.shared.lock();
+        assert!(state.queue.len() < 20 && state.bytes <= QUEUE, "{} bytes", state.bytes);
+        let events = state
+            .queue
+            .iter()
+            .flat_map(|work| if let Work::Events(events, _) = work { events.as_slice() } else { &[] });
+        let withheld = events.filter(|event| matches!(event.payload, Payload::Withheld(_))).count();
+        assert_eq!(withheld, 300, "everything but output");
+    }
+    barrier.wait();
+    let line = |ms: u64, text: &str| output(ms, text.repeat(2000).as_bytes());
+    let segments = vec![
+        vec![line(1000, "the screen is not known\r\n")],
+        vec![
+            line(2000, "still not\r\n"),
+            output(2001, b"\x1bc"),
+            line(2002, "again, but not from the start\r\n"),
+        ],
+        vec![line(3000, "all of this\r\n")],
+        vec![output(4000, b"end")],
+    ];
+    let segments = index(&mut indexer, segments);
+    let given_up: Vec<_> = segments.iter().map(|segment| segment.given_up).collect();
+    assert_eq!(given_up, [Some(GivenUp::Late), Some(GivenUp::Late), None, None]);
+    assert!(segments.iter().take(2).all(|segment| segment.filter.is_empty()));
+    let keyframes: Vec<_> = segments.iter().map(|segment| segment.keyframe.is_some()).collect();
+    assert_eq!(keyframes, [false, false, true, true]);
+    assert!(Filter::read(&segments[2].filter).unwrap().may_hold_text("all of this"));
+    let mut drawn = crate::terminal::Terminal::new(80, 24);
+    segments[1].events.iter().for_each(|event| corpus::step(&mut drawn, &event.payload));
+    assert_eq!(segments[2].keyframe, drawn.snapshot());
+}
+
+#[test]
+fn a_flood_of_what_is_not_output_ends_the_index() {
+    let mut indexer = ScreenIndexer::start((80, 24));
+    let barrier = Arc::new(Barrier::new(2));
+    indexer.hand(Work::Hold(Arc::clone(&barrier)));
+    for n in 0..20_000 {
+        indexer.event(Event::new(Duration::from_millis(n), Payload::Withheld(1)));
+    }
+    assert_eq!(indexer.end_segment().given_up, Some(GivenUp::Failed));
     assert_eq!(indexer.missed().failed, 1);
     assert_eq!(indexer.shared.lock().queue.len(), 0, "what waited is dropped");
     barrier.wait();

@@ -9,6 +9,7 @@ pub mod elevate;
 pub mod facts;
 pub mod indexer;
 mod indexer_commands;
+mod indexer_queue;
 mod keyboard;
 mod lane;
 mod pump;

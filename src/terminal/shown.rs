@@ -24,7 +24,12 @@ enum Reading {
     Lines(Box<Transcript>),
     /// Only the screen is followed, and what has not been fed to it.
     Screen(Box<Terminal>, Vec<u8>),
+    /// Output was left out. The terminal has the right size, and whether the last byte was an ESC.
+    Unknown(Box<Terminal>, bool),
 }
+
+/// Full reset (RIS): whatever stood there, and in the middle of whatever sequence, the terminal is as new.
+const RESET: &[u8] = b"\x1bc";
 
 /// A time as a recording stores it: rounded to milliseconds.
 pub(super) fn stored(time: Duration) -> Duration {
@@ -74,6 +79,7 @@ impl Shown {
                     terminal.skim(&std::mem::take(waiting));
                     terminal.resize(*cols, *rows);
                 }
+                Reading::Unknown(terminal, _) => terminal.resize(*cols, *rows),
             },
             _ => {}
         }
@@ -99,14 +105,14 @@ impl Shown {
     pub(super) fn screen(&self) -> Option<&Screen> {
         match &self.reading {
             Reading::Lines(transcript) => transcript.terminal().screen_at_rest(),
-            Reading::Screen(..) => None,
+            Reading::Screen(..) | Reading::Unknown(..) => None,
         }
     }
 
     pub(super) fn screen_mut(&mut self) -> Option<&mut Screen> {
         match &mut self.reading {
             Reading::Lines(transcript) => Some(transcript.screen_mut()),
-            Reading::Screen(..) => None,
+            Reading::Screen(..) | Reading::Unknown(..) => None,
         }
     }
 
@@ -128,6 +134,18 @@ impl Shown {
                 terminal.skim_on(waiting, bytes);
                 terminal.take_events();
             }
+            Reading::Unknown(terminal, escape) => {
+                let after = match memchr::memmem::rfind(bytes, RESET) {
+                    Some(at) => Some(at + RESET.len()),
+                    None => (*escape && bytes.starts_with(b"c")).then_some(1),
+                };
+                *escape = bytes.last().map_or(*escape, |byte| *byte == RESET[0]);
+                if let Some(after) = after {
+                    let (cols, rows) = terminal.size();
+                    self.reading = Reading::Screen(Box::new(Terminal::new(cols, rows)), Vec::new());
+                    self.output(&bytes[after..], told);
+                }
+            }
         }
     }
 
@@ -135,17 +153,32 @@ impl Shown {
     pub fn skim(self) -> Self {
         let reading = match self.reading {
             Reading::Lines(transcript) => Reading::Screen(Box::new(transcript.into_terminal()), Vec::new()),
-            screen @ Reading::Screen(..) => screen,
+            other => other,
         };
         Self { reading, ..self }
     }
 
-    /// Whether it tells nothing any more; see [`Shown::skim`].
-    pub fn is_skimming(&self) -> bool {
-        matches!(self.reading, Reading::Screen(..))
+    /// Output is left out here. From here on tells nothing and does not know the screen, until a full reset makes it anew:
+    /// then it skims.
+    pub fn unknown(self) -> Self {
+        let terminal = match self.reading {
+            Reading::Lines(transcript) => Box::new(transcript.into_terminal()),
+            Reading::Screen(terminal, _) | Reading::Unknown(terminal, _) => terminal,
+        };
+        Self { reading: Reading::Unknown(terminal, false), ..self }
     }
 
-    /// The terminal as it stands.
+    /// Whether [`Shown::terminal`] is what a reader sees; see [`Shown::unknown`].
+    pub fn is_known(&self) -> bool {
+        !matches!(self.reading, Reading::Unknown(..))
+    }
+
+    /// Whether it tells nothing any more; see [`Shown::skim`].
+    pub fn is_skimming(&self) -> bool {
+        matches!(self.reading, Reading::Screen(..) | Reading::Unknown(..))
+    }
+
+    /// The terminal as it stands, where it is known.
     pub fn terminal(&mut self) -> &Terminal {
         match &mut self.reading {
             Reading::Lines(transcript) => transcript.terminal(),
@@ -156,6 +189,7 @@ impl Shown {
                 }
                 terminal
             }
+            Reading::Unknown(terminal, _) => terminal,
         }
     }
 
@@ -206,6 +240,37 @@ mod tests {
         let whole = lines((20, 2), &[(0, output("10%\r20%"))]);
         assert_eq!(whole, ["20%"]);
         assert_eq!(lines((20, 2), &[(0, output("10%")), (400, output("\r20%"))]), whole);
+    }
+
+    #[test]
+    fn after_a_gap_the_screen_is_known_again_from_a_full_reset_on() {
+        let event = |text: &str| Event::new(Duration::ZERO, output(text));
+        let mut drawn = Shown::new((80, 24));
+        // In the middle of a title, on the alternate screen, with margins.
+        drawn.event(&event("one\x1b[?1049h\x1b[3;9r\x1b]0;a tit"), &mut |_| ());
+        let mut left = Shown::new((80, 24)).unknown();
+        let after = [
+            "le\x1b[4h\x1b(0qqq \x1b",
+            "[c\x1b",
+            "c\x1b[31mtwo\r\n",
+            "three\x1b[",
+            "2;5Hfour \x1bc\x1b",
+            "c five",
+        ];
+        for (number, text) in after.into_iter().enumerate() {
+            drawn.event(&event(text), &mut |_| ());
+            left.event(&event(text), &mut |_| panic!("{text:?} is told"));
+            assert_eq!((left.is_known(), left.is_skimming()), (number >= 2, true), "{text:?}");
+            if left.is_known() {
+                assert_eq!(left.terminal().snapshot(), drawn.terminal().snapshot(), "{text:?}");
+                assert_eq!(left.terminal().text(), drawn.terminal().text(), "{text:?}");
+            }
+        }
+        let mut left = left.unknown();
+        assert!(!left.is_known());
+        left.event(&Event::new(Duration::ZERO, Payload::Resize { cols: 30, rows: 7 }), &mut |_| ());
+        left.event(&event("\x1bc"), &mut |_| ());
+        assert_eq!((left.is_known(), left.terminal().size()), (true, (30, 7)));
     }
 
     #[test]

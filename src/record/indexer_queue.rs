@@ -1,0 +1,178 @@
+//! What stands between the recorder and the thread that makes the index: work, in order and bounded, and answers.
+//!
+//! When the thread cannot follow, output is left out; never what the shell, the operator or the kernel has told.
+
+use super::indexer_commands::{Commands, Harvest};
+use crate::cast::{Event, Payload};
+use crate::shell::said::Said;
+use std::collections::VecDeque;
+#[cfg(test)]
+use std::sync::Arc;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Bytes that may wait.
+pub(super) const QUEUE: usize = 512 << 10;
+/// What an event costs beside its bytes.
+const EVENT: usize = 96;
+
+/// What both threads see.
+#[derive(Default)]
+pub(super) struct Shared {
+    state: Mutex<State>,
+    pub(super) changed: Condvar,
+}
+
+#[derive(Default)]
+pub(super) struct State {
+    pub(super) queue: VecDeque<Work>,
+    pub(super) bytes: usize,
+    pub(super) answer: Option<Answer>,
+    /// Commands that have settled; a segment takes what is there.
+    pub(super) harvest: Harvest,
+    /// Commands that there have been.
+    pub(super) commands: u64,
+    /// Nothing more will be asked.
+    pub(super) closed: bool,
+    /// Nothing more will be answered.
+    pub(super) failed: bool,
+}
+
+/// What the thread is given to do.
+pub(super) enum Work {
+    /// The session begins, with witnesses.
+    Begin(Box<Commands>),
+    Events(Vec<Event>, usize),
+    /// Nothing happens on the screen: the kernel's trace is looked at.
+    Look,
+    /// The rest of this segment is skimmed.
+    Skim,
+    /// Output was left out.
+    Unknown,
+    Border(u64),
+    /// Asks for the screen alone, numbered like a border.
+    Screen(u64),
+    #[cfg(test)]
+    Panic,
+    #[cfg(test)]
+    Hold(Arc<std::sync::Barrier>),
+}
+
+/// Whether this is, or comes from, output that nobody answers for.
+fn can_be_left_out(payload: &Payload) -> bool {
+    matches!(payload, Payload::Output(_) | Payload::ErrorOutput(_))
+        || matches!(Said::of(payload), Some(Said::Hint(_)))
+}
+
+/// What an event counts for in the queue.
+pub(super) fn weight(event: &Event) -> usize {
+    let data = match &event.payload {
+        Payload::Output(bytes) | Payload::ErrorOutput(bytes) | Payload::Input(bytes) => bytes.len(),
+        Payload::Other { data, .. } => data.len(),
+        _ => 0,
+    };
+    data.saturating_add(EVENT)
+}
+
+/// What the thread has to say at a border.
+pub(super) struct Answer {
+    pub(super) border: u64,
+    /// Output was left out, or the screen is not known since it was.
+    pub(super) unknown: bool,
+    pub(super) filter: Vec<u8>,
+    pub(super) keyframe: Option<String>,
+    pub(super) fault: bool,
+}
+
+impl State {
+    /// Whether the thread has come to this border.
+    pub(super) fn has_answer(&self, border: u64) -> bool {
+        self.answer.as_ref().is_some_and(|answer| answer.border == border)
+    }
+
+    pub(super) fn take_answer(&mut self, border: u64) -> Option<Answer> {
+        if self.has_answer(border) { self.answer.take() } else { None }
+    }
+
+    /// Queues these events without the output among them, and without what anyone can say by output; leaves out what waits
+    /// there as well, back to the last border. Gives whether there is room for the rest.
+    pub(super) fn leave_out_output(&mut self, events: Vec<Event>) -> bool {
+        let here = |work: &Work| !matches!(work, Work::Events(..) | Work::Skim | Work::Unknown);
+        let border = self.queue.iter().rposition(here).map_or(0, |at| at + 1);
+        let mut rest = Vec::new();
+        for work in self.queue.split_off(border) {
+            if let Work::Events(events, bytes) = work {
+                self.bytes -= bytes;
+                rest.extend(events);
+            }
+        }
+        rest.extend(events);
+        rest.retain(|event| !can_be_left_out(&event.payload));
+        let bytes = rest.iter().map(weight).sum();
+        self.bytes += bytes;
+        self.queue.push_back(Work::Unknown);
+        self.queue.push_back(Work::Events(rest, bytes));
+        self.bytes <= QUEUE
+    }
+}
+
+impl Shared {
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+        // Nothing that can panic runs under the lock.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until `ready`, for as long as there is patience.
+    pub(super) fn wait(
+        &self,
+        patience: &mut Duration,
+        ready: impl Fn(&State) -> bool,
+    ) -> MutexGuard<'_, State> {
+        let begun = Instant::now();
+        let (state, _) = self
+            .changed
+            .wait_timeout_while(self.lock(), *patience, |state| !(ready(state) || state.failed))
+            .unwrap_or_else(PoisonError::into_inner);
+        *patience = patience.saturating_sub(begun.elapsed());
+        state
+    }
+
+    /// The next piece of work; [`Work::Look`] when `every` has passed without one.
+    pub(super) fn next(&self, every: Option<Duration>) -> Option<Work> {
+        let idle = |state: &mut State| state.queue.is_empty() && !state.closed && !state.failed;
+        let mut state = match every {
+            None => self.changed.wait_while(self.lock(), idle).unwrap_or_else(PoisonError::into_inner),
+            Some(every) => {
+                let waited = self.changed.wait_timeout_while(self.lock(), every, idle);
+                waited.unwrap_or_else(PoisonError::into_inner).0
+            }
+        };
+        if state.failed || state.closed {
+            return None;
+        }
+        if state.queue.is_empty() {
+            return Some(Work::Look);
+        }
+        let work = state.queue.pop_front();
+        if let Some(Work::Events(_, bytes)) = &work {
+            state.bytes -= bytes;
+            self.changed.notify_all();
+        }
+        work
+    }
+
+    pub(super) fn hand(&self, work: Work) {
+        let mut state = self.lock();
+        if !state.failed {
+            state.queue.push_back(work);
+            self.changed.notify_all();
+        }
+    }
+
+    pub(super) fn fail(&self) {
+        let mut state = self.lock();
+        state.failed = true;
+        state.queue = VecDeque::new();
+        self.changed.notify_all();
+    }
+}
