@@ -135,6 +135,34 @@ fn filters_are_there_and_pass_over_what_they_deny() {
 }
 
 #[test]
+fn of_the_segments_of_a_log_only_that_is_read_which_showed_an_id() {
+    let made = Made::new();
+    let mixed = |n: u64| (n + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
+    let id = |n: u64| format!("{:08x}", mixed(n));
+    let line = |n: u64| {
+        let [a, b, c] = [3, 5, 7].map(|by| mixed(n * by) % 100_000);
+        format!("Nov 25 15:{:02}:01 app[{a}]: {b} bytes in {c} ms, id={}\r\n", n / 60 % 60, id(n))
+    };
+    let events: Vec<Event> = (0..30)
+        .map(|n| output(n * 1000, &(n * 1000..(n + 1) * 1000).map(line).collect::<String>()))
+        .collect();
+    let mut plan = Plan::new((80, 24), &events);
+    plan.segment = 300_000;
+    let recording = made.add(plan);
+    let answer = |text: &str| {
+        let query = Query::text(text, Style::default(), Fields::EVERYWHERE).unwrap();
+        made.answers(std::slice::from_ref(&recording), &query, &Options::default()).remove(0)
+    };
+    for (text, hits) in
+        [(format!("id={}", id(15_500)), 1), (format!("ID={}", id(15_500)), 0), (id(60_000), 0)]
+    {
+        let answer = answer(&text);
+        assert_eq!(answer.found.as_ref().map_or(0, |found| found.hits.len()), hits, "{text}: {answer:?}");
+        assert!(answer.segments >= 5 && answer.read * 2 < answer.segments, "{text}: {answer:?}");
+    }
+}
+
+#[test]
 fn what_grep_on_raw_bytes_cannot_find_is_found_and_what_was_never_visible_is_not() {
     let made = Made::new();
     let events = [
@@ -403,6 +431,14 @@ fn filters_and_keyframes_that_lie_are_found_and_honest_ones_are_not() {
     (filter[0], filter[1]) = (0x11, 9);
     let found = lies(Plan { filter: Some(filter), ..Plan::new(session.size, &session.events) });
     assert!(found.len() >= 3 && found.iter().all(|lie| matches!(lie, Lie::Filter { .. })), "{found:?}");
+    // One that denies every row of digits, and nothing else.
+    let mut filter = vec![0xff; 2 + 64];
+    (filter[0], filter[1]) = (0x11, 9);
+    filter.extend([0x22, 0]);
+    let filling = "filling the rest of a line\r\n".repeat(1000);
+    let events = [output(0, "id=0a1b2c3d\r\n"), output(1000, &filling), output(2000, &filling)];
+    let found = lies(Plan { filter: Some(filter), segment: 20_000, ..Plan::new((80, 24), &events) });
+    assert!(matches!(found.as_slice(), [Lie::Filter { line, .. }] if line == "id=0a1b2c3d"), "{found:?}");
     let found = lies(Plan { drawn: "forged", ..Plan::new(session.size, &session.events) });
     assert!(found.iter().any(|lie| matches!(lie, Lie::Keyframe { .. })), "{found:?}");
     // Commands of which the shell told, with integration in force.
