@@ -63,14 +63,14 @@ fn scrolls_whole(screen: &Screen) -> bool {
         && screen.single.is_none()
 }
 
-/// How far there is nothing but printed text, tabs, line ends and colours (SGR). Bytes of UTF-8 count as text, but C1
-/// controls do not.
+/// How far there is nothing but printed text, tabs, line ends, colours (SGR) and erasing within the line (EL: `grep --color` and
+/// compilers). Bytes of UTF-8 count as text, but C1 controls do not.
 fn plain_len(bytes: &[u8]) -> usize {
     let mut at = 0;
     loop {
         at += ordinary_len(&bytes[at..]);
         at += match bytes.get(at) {
-            Some(0x1b) => match colour_len(&bytes[at..]) {
+            Some(0x1b) => match passing_len(&bytes[at..]) {
                 Some(len) => len,
                 None => return at,
             },
@@ -102,12 +102,25 @@ pub(super) fn colour_len(bytes: &[u8]) -> Option<usize> {
     (body.get(parameters) == Some(&b'm')).then_some(parameters + 3)
 }
 
+/// The same, or of one that erases in its line: both leave nothing behind once the line has scrolled away, but the pen.
+fn passing_len(bytes: &[u8]) -> Option<usize> {
+    colour_len(bytes).or_else(|| {
+        let body = bytes.strip_prefix(b"\x1b[")?;
+        let parameter = usize::from(matches!(body.first(), Some(b'0'..=b'2')));
+        (body.get(parameter) == Some(&b'K')).then_some(parameter + 3)
+    })
+}
+
 /// Appends the colours set in plain lines, from the last reset on: nothing before it matters.
 pub(super) fn collect_colours(plain: &[u8], colours: &mut Vec<u8>) {
     let mut rest = plain;
     while let Some(escape) = memchr::memchr(0x1b, rest) {
         let from = &rest[escape..];
-        let (colour, after) = from.split_at(colour_len(from).unwrap_or(from.len()));
+        let (colour, after) = from.split_at(passing_len(from).unwrap_or(from.len()));
+        if colour.ends_with(b"K") {
+            rest = after;
+            continue;
+        }
         if matches!(colour, b"\x1b[m" | b"\x1b[0m") {
             colours.clear();
         }
@@ -143,7 +156,7 @@ fn prints(plain: &[u8]) -> bool {
     let mut at = 0;
     while let Some(&byte) = plain.get(at) {
         match byte {
-            0x1b => at += colour_len(&plain[at..]).unwrap_or(1),
+            0x1b => at += passing_len(&plain[at..]).unwrap_or(1),
             0x21..=0x7e => return true,
             _ => at += 1,
         }
@@ -161,6 +174,8 @@ mod tests {
             20 => "[ -~]{0,30}",
             5 => "\\PC{0,20}",
             5 => (0..120u8, "[a-z ]{0,9}").prop_map(|(n, text)| format!("\x1b[{n}m{text}\t|")),
+            5 => ("[a-z ]{0,9}", 0..4usize, "[a-z ]{0,15}")
+                .prop_map(|(one, n, two)| format!("{one}\x1b[41m\x1b[{}K{two}", ["", "0", "1", "2"][n])),
             2 => Just("\x1b[0mback to normal".to_owned()),
             2 => Just("\x1b[38;5;9;48:2::1:2:3mcolours\x1b[m".to_owned()),
             1 => Just(String::new()),
@@ -225,7 +240,8 @@ mod tests {
 
     #[test]
     fn most_of_a_flood_is_passed_over() {
-        let flood: String = (0..1000).map(|n| format!("\x1b[32mline {n}\x1b[0m of a build\r\n")).collect();
+        let flood: String =
+            (0..1000).map(|n| format!("\x1b[32m\x1b[Kline {n}\x1b[0m\x1b[K of a build\r\n")).collect();
         assert_eq!(plain_len(flood.as_bytes()), flood.len());
         let (colours, from) = end_of(flood.as_bytes(), 24);
         assert!(flood.len() - from < 60 * 30, "{from} of {}", flood.len());
