@@ -90,6 +90,24 @@ impl Viewer {
         }
     }
 
+    /// Gives the terminal another size and waits until the player has cleared it: a key that arrives at the same moment is
+    /// read by crossterm only with the next one.
+    #[track_caller]
+    fn resizes(&mut self, size: (u16, u16)) {
+        let cleared = |viewer: &Self| {
+            let transcript = viewer.terminal.transcript();
+            transcript.windows(4).filter(|bytes| bytes == b"\x1b[2J").count()
+        };
+        let before = cleared(self);
+        self.terminal.resize(size.0, size.1);
+        self.size = size;
+        let end = Instant::now() + Duration::from_secs(20);
+        while cleared(self) == before {
+            assert!(Instant::now() < end, "not cleared after a resize; the screen is\n{}", self.screen());
+            self.terminal.read_for(Duration::from_millis(50));
+        }
+    }
+
     /// Types, and waits until the screen shows something.
     #[track_caller]
     fn types(&mut self, keys: &str, text: &str) -> String {
@@ -455,9 +473,7 @@ fn the_viewers_terminal_may_change_its_size() {
     let mut viewer = Viewer::start(&home, &["play", "last@59:30"], (80, 24));
     viewer.shows("minute 59");
     for size in [(200, 60), (40, 10), (120, 40)] {
-        viewer.terminal.resize(size.0, size.1);
-        viewer.size = size;
-        // What was drawn for the old size lies before; a new frame begins by clearing.
+        viewer.resizes(size);
         viewer.terminal.send("H");
         viewer.shows("help · sealcast");
         viewer.terminal.send("q");
