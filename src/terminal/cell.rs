@@ -125,8 +125,10 @@ impl<'a> Cell<'a> {
 /// The text of a row, without blanks at its end unless it goes on in the next row.
 pub(super) fn text(row: &[Inner], out: &mut String) {
     let whole = row.last().is_some_and(|cell| cell.flags.contains(Flags::WRAPLINE));
-    let mut end = out.len();
-    for cell in row {
+    // Blanks at the end are most of most rows.
+    let end = row.iter().rposition(|cell| whole || cell.c != ' ').map_or(0, |at| at + 1);
+    out.reserve(end);
+    for cell in row.get(..end).unwrap_or_default() {
         if cell.flags.intersects(Flags::WIDE_CHAR_SPACER | Flags::LEADING_WIDE_CHAR_SPACER) {
             continue;
         }
@@ -134,9 +136,5 @@ pub(super) fn text(row: &[Inner], out: &mut String) {
         if let Some(marks) = cell.zerowidth() {
             out.extend(marks);
         }
-        if cell.c != ' ' || whole {
-            end = out.len();
-        }
     }
-    out.truncate(end);
 }
