@@ -4,7 +4,7 @@
 //! less its colours; so it can be looked at without an emulator, many at once, and told without being drawn when it is
 //! *wanted*. What is told of the wanted lines, and the screen afterwards, are those of [`Shown`] (a test compares the two);
 //! only the numbers of lines count what was drawn, and a line that was not has none ([`NO_NUMBER`]). Whatever is more than
-//! ASCII text and colours is drawn, and so is everything near it: a screenful before and a screenful after.
+//! ASCII text and colours is drawn, and so is everything near it: a screenful before and two screenfuls after.
 
 use super::charset::Charset;
 use super::modes::Mode;
@@ -126,7 +126,7 @@ impl Sieve {
                 continue;
             }
             let end = if self.begins_line { at + plain_lines(&bytes[at..]) } else { at };
-            let enough = 2 * rows + 1 + WORTH;
+            let enough = 3 * rows + 1 + WORTH;
             let feeds = memchr::memchr_iter(b'\n', &bytes[at..end]);
             let ends: Vec<usize> = feeds.map(|feed| at + feed + 1).take(enough).collect();
             let from = at;
@@ -136,11 +136,12 @@ impl Sieve {
                 self.begins_line = bytes[..at].ends_with(b"\r\n");
                 continue;
             }
-            // After as many lines as there are rows, nothing stands on the screen but these.
-            at = ends[rows - 1];
+            // After as many lines as there are rows the cursor is in the last one, wherever it was; after as many again nothing
+            // stands on the screen but these, in rows that were blank.
+            at = ends[2 * rows - 1];
             feeder.feed(from..at);
             if feeder.shown.screen().is_some_and(takes_lines) {
-                passing = Passing::begin(&bytes, from..at, (cols, rows));
+                passing = Passing::begin(&bytes, ends[rows - 1]..at, (cols, rows));
             }
             if passing.is_none() {
                 feeder.feed(at..end);

@@ -66,6 +66,21 @@ fn scrolls_whole(screen: &Screen) -> bool {
 /// How far there is nothing but printed text, tabs, line ends, colours (SGR) and erasing within the line (EL: `grep --color` and
 /// compilers). Bytes of UTF-8 count as text, but C1 controls do not.
 fn plain_len(bytes: &[u8]) -> usize {
+    let len = marked_len(bytes);
+    // A byte of 0x80 to 0x9f that belongs to no character is a C1 control, too.
+    let mut at = 0;
+    for chunk in bytes[..len].utf8_chunks() {
+        at += chunk.valid().len();
+        if matches!(chunk.invalid(), [0x80..=0x9f]) {
+            return at;
+        }
+        at += chunk.invalid().len();
+    }
+    len
+}
+
+/// The same, as far as single bytes tell.
+fn marked_len(bytes: &[u8]) -> usize {
     let mut at = 0;
     loop {
         at += ordinary_len(&bytes[at..]);
@@ -197,17 +212,34 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(600))]
         #[test]
-        fn a_skimmed_screen_is_the_drawn_one(texts in proptest::collection::vec(text(), 1..4), cut in 0usize..5, rows in 1u16..9) {
+        fn a_skimmed_screen_is_the_drawn_one(texts in proptest::collection::vec(text(), 1..4), cut in 0usize..5, rows in 1u16..9,
+            stray in proptest::option::of(0x80u8..=0xff)) {
             let (mut skimmed, mut drawn) = (Terminal::new(20, rows), Terminal::new(20, rows));
             for text in &texts {
-                // Cut anywhere, also inside a sequence or a character.
-                let bytes = &text.as_bytes()[..text.len().saturating_sub(cut)];
+                // Cut anywhere, also inside a sequence or a character; and not all of it text.
+                let mut bytes = text.as_bytes()[..text.len().saturating_sub(cut)].to_vec();
+                if let Some(byte) = stray.filter(|_| !bytes.is_empty()) {
+                    let at = usize::from(byte) * 31 % bytes.len();
+                    bytes.insert(at, byte);
+                }
+                let bytes = bytes.as_slice();
                 skimmed.skim(bytes);
                 drawn.feed_guarded(bytes);
                 prop_assert_eq!(skimmed.text(), drawn.text());
                 prop_assert_eq!(skimmed.snapshot(), drawn.snapshot());
             }
         }
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_do_what_they_do_when_they_are_drawn() {
+        // CP437: 0x88 is an ê, and sets a tab stop.
+        let mut text = b"abcde\x88te\r\n".to_vec();
+        (0..400).for_each(|n| text.extend_from_slice(format!("line {n}\r\n").as_bytes()));
+        let (mut skimmed, mut drawn) = (Terminal::new(80, 24), Terminal::new(80, 24));
+        skimmed.skim(&text);
+        drawn.feed_guarded(&text);
+        assert_eq!(skimmed.snapshot(), drawn.snapshot());
     }
 
     #[test]
