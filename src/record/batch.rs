@@ -45,11 +45,16 @@ pub(super) struct Batch {
     keep: Option<u64>,
 }
 
+/// The time of an event as it is stored: to the nearest millisecond.
+fn stored(time: Duration) -> u128 {
+    time.as_micros().saturating_add(500) / 1000
+}
+
 /// Adds output to the event before where a recording could not tell the two apart: the same stream in the same
 /// millisecond, up to [`TOGETHER`]. A flood is so kept in a tenth of the events, which is less to write and less to read.
 /// Gives the event back where it stands on its own.
 fn joined(last: Option<&mut Event>, event: Event) -> Option<Event> {
-    let Some(last) = last.filter(|last| last.time.as_millis() == event.time.as_millis()) else {
+    let Some(last) = last.filter(|last| stored(last.time) == stored(event.time)) else {
         return Some(event);
     };
     match (&mut last.payload, &event.payload) {
@@ -316,30 +321,30 @@ mod tests {
     fn output_of_one_stream_in_one_millisecond_is_one_event_and_nothing_else_is_joined() {
         let at = |micros, payload| Event::new(Duration::from_micros(micros), payload);
         let out = |text: &str| Payload::Output(text.into());
-        let mut events = vec![at(5_100, out("a"))];
+        let mut events = vec![at(5_500, out("a"))];
         for event in [
-            at(5_900, out("b")),
-            at(6_000, out("c")),
-            at(6_001, Payload::ErrorOutput("d".into())),
-            at(6_002, Payload::ErrorOutput("e".into())),
-            at(6_003, out("f")),
-            at(6_004, Payload::Input("g".into())),
-            at(6_005, Payload::Input("h".into())),
-            at(6_006, Payload::Resize { cols: 1, rows: 1 }),
-            at(6_007, out("i")),
+            at(6_499, out("b")),
+            at(6_500, out("c")),
+            at(6_601, Payload::ErrorOutput("d".into())),
+            at(6_602, Payload::ErrorOutput("e".into())),
+            at(6_603, out("f")),
+            at(6_604, Payload::Input("g".into())),
+            at(6_605, Payload::Input("h".into())),
+            at(6_606, Payload::Resize { cols: 1, rows: 1 }),
+            at(6_607, out("i")),
         ] {
             let alone = joined(events.last_mut(), event);
             events.extend(alone);
         }
         let expected = [
-            at(5_100, out("ab")),
-            at(6_000, out("c")),
-            at(6_001, Payload::ErrorOutput("de".into())),
-            at(6_003, out("f")),
-            at(6_004, Payload::Input("g".into())),
-            at(6_005, Payload::Input("h".into())),
-            at(6_006, Payload::Resize { cols: 1, rows: 1 }),
-            at(6_007, out("i")),
+            at(5_500, out("ab")),
+            at(6_500, out("c")),
+            at(6_601, Payload::ErrorOutput("de".into())),
+            at(6_603, out("f")),
+            at(6_604, Payload::Input("g".into())),
+            at(6_605, Payload::Input("h".into())),
+            at(6_606, Payload::Resize { cols: 1, rows: 1 }),
+            at(6_607, out("i")),
         ];
         assert_eq!(events, expected);
     }

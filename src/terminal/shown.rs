@@ -24,7 +24,7 @@ enum Reading {
     Lines(Box<Transcript>),
     /// Only the screen is followed, and what has not been fed to it.
     Screen(Box<Terminal>, Vec<u8>),
-    /// Output was left out. The terminal has the right size, and whether the last byte was an ESC.
+    /// Output was left out. A terminal of the right size, and whether the last byte was an ESC.
     Unknown(Box<Terminal>, bool),
 }
 
@@ -161,11 +161,12 @@ impl Shown {
     /// Output is left out here. From here on tells nothing and does not know the screen, until a full reset makes it anew:
     /// then it skims.
     pub fn unknown(self) -> Self {
-        let terminal = match self.reading {
-            Reading::Lines(transcript) => Box::new(transcript.into_terminal()),
-            Reading::Screen(terminal, _) | Reading::Unknown(terminal, _) => terminal,
+        let (cols, rows) = match &self.reading {
+            Reading::Lines(transcript) => transcript.terminal().size(),
+            Reading::Screen(terminal, _) | Reading::Unknown(terminal, _) => terminal.size(),
         };
-        Self { reading: Reading::Unknown(terminal, false), ..self }
+        // What stood on the old screen is forgotten: it may be a long time until the next one.
+        Self { reading: Reading::Unknown(Box::new(Terminal::new(cols, rows)), false), ..self }
     }
 
     /// Whether [`Shown::terminal`] is what a reader sees; see [`Shown::unknown`].

@@ -441,6 +441,13 @@ fn filters_and_keyframes_that_lie_are_found_and_honest_ones_are_not() {
     assert!(matches!(found.as_slice(), [Lie::Filter { line, .. }] if line == "id=0a1b2c3d"), "{found:?}");
     let found = lies(Plan { drawn: "forged", ..Plan::new(session.size, &session.events) });
     assert!(found.iter().any(|lie| matches!(lie, Lie::Keyframe { .. })), "{found:?}");
+    // Nor is it a lie where the screen itself depends on what an emulator is ready to do.
+    let erased = "\x1b[2J".repeat(40_000);
+    let events = [output(0, &erased), output(1000, &filling), output(2000, &filling)];
+    let plan = || Plan { drawn: "forged", segment: 20_000, ..Plan::new((80, 24), &events[1..]) };
+    let first = |lie: &Lie| matches!(lie, Lie::Keyframe { segment: 1 });
+    assert!(lies(plan()).iter().any(first));
+    assert!(!lies(Plan { events: &events, ..plan() }).iter().any(first));
     // Commands of which the shell told, with integration in force.
     let start = |ms, text: &str| {
         let mark = Mark::Start(Start { text: Some(text.into()), ..Start::default() });
