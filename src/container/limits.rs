@@ -52,9 +52,10 @@ pub const SEGMENT_IDLE_BYTES: u64 = 4 << 10;
 pub const SEGMENT_ANY: Duration = Duration::from_secs(600);
 
 /// How what a person can follow is compressed: as well as zstd can, since there is little of it. Against level 3 this is 20 % less
-/// of a log, 17 % of a build and of vim, 5 % of a shell, for 0.3 ms of processor time for each second of the session.
+/// of a log, 17 % of a build and of vim, 5 % of a shell, for 0.3 ms of processor time for each second of such sessions (and about
+/// 20 ms of a second that is just not a flood).
 pub const CALM: Settings = Settings { level: 19, window_log: 18, table_log: 17, min_match: 3 };
-/// How a flood is compressed, from the first [`FLUSH_BYTES`] between two flushes to the end of the segment. Level 3 alone looks
+/// How a flood is compressed: [`FLUSH_BYTES`] within a second, and what follows to the end of the segment. Level 3 alone looks
 /// for matches of 5: with 6, text takes half the time and within 1 % of the space, and numbered lines a fifth less.
 pub const FLOOD: Settings = Settings { level: 3, window_log: 21, table_log: 17, min_match: 6 };
 /// Compression level of the JSON of an index entry, which is short…

@@ -105,6 +105,9 @@ pub struct Writer<S: Sink> {
     deflate: Deflate,
     /// This segment holds a flood: it is compressed faster.
     flood: bool,
+    /// The second of the last event, and the bytes of output and input in it.
+    second: u64,
+    in_second: usize,
     encoder: line::Encoder,
     lines: Vec<u8>,
     /// Compressed and not yet sealed.
@@ -179,6 +182,8 @@ impl<S: Sink> Writer<S> {
             deflate: Deflate::new(limits::CALM, &[limits::FLOOD])
                 .ok_or_else(|| Error::Compression("the workspace could not be made".to_owned()))?,
             flood: false,
+            second: 0,
+            in_second: 0,
             encoder: line::Encoder::default(),
             lines: Vec::new(),
             packed: Vec::new(),
@@ -225,10 +230,12 @@ impl<S: Sink> Writer<S> {
     /// # Errors
     /// As [`Writer::drain`]; the event has been taken all the same.
     pub fn push(&mut self, event: &Event) -> Result<(), Error> {
-        let raw = match &event.payload {
-            Payload::Output(bytes) | Payload::ErrorOutput(bytes) | Payload::Input(bytes) => bytes.len(),
-            Payload::Keyframe(text) => text.len(),
-            _ => 0,
+        let (shown, raw) = match &event.payload {
+            Payload::Output(bytes) | Payload::ErrorOutput(bytes) | Payload::Input(bytes) => {
+                (bytes.len(), bytes.len())
+            }
+            Payload::Keyframe(text) => (0, text.len()),
+            _ => (0, 0),
         };
         let encoder = &mut self.encoder;
         encoder.encode(event, &mut self.lines);
@@ -244,11 +251,15 @@ impl<S: Sink> Writer<S> {
         if !matches!(event.payload, Payload::Anchor(_) | Payload::Keyframe(_)) {
             segment.last = event.time;
         }
+        if self.second != event.time.as_secs() {
+            (self.second, self.in_second) = (event.time.as_secs(), 0);
+        }
+        self.in_second = self.in_second.saturating_add(shown);
+        if self.in_second >= limits::FLUSH_BYTES && !std::mem::replace(&mut self.flood, true) {
+            self.settings(limits::FLOOD)?;
+        }
         self.buffered = self.buffered.saturating_add(raw);
         if self.buffered >= limits::FLUSH_BYTES || self.lines.len() >= limits::FLUSH_BYTES.saturating_mul(4) {
-            if !std::mem::replace(&mut self.flood, true) {
-                self.settings(limits::FLOOD)?;
-            }
             self.pack(Directive::Continue)?;
             if self.packed.len() >= limits::CHUNK_BYTES {
                 self.seal(event.time)?;

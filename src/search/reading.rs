@@ -130,6 +130,8 @@ pub(super) struct Scan<'a> {
 struct Wants<'a> {
     scan: &'a Scan<'a>,
     enough: &'a Cell<bool>,
+    /// Where each term may match next in the lines that are being looked at.
+    ahead: Vec<Option<usize>>,
 }
 
 impl Wanted for Wants<'_> {
@@ -153,7 +155,18 @@ impl Wanted for Wants<'_> {
         if self.scan.context > 0 {
             return Some(from);
         }
-        self.scan.on_screen().filter_map(|term| term.pattern.next_in(lines, from)).min()
+        if from == 0 {
+            self.ahead.clear();
+        }
+        // Only terms that were passed look again: one that is nowhere would go to the end each time.
+        for (number, term) in self.scan.on_screen().enumerate() {
+            match self.ahead.get_mut(number) {
+                None => self.ahead.push(term.pattern.next_in(lines, from)),
+                Some(Some(at)) if *at < from => self.ahead[number] = term.pattern.next_in(lines, from),
+                Some(_) => {}
+            }
+        }
+        self.ahead.iter().flatten().min().copied()
     }
 }
 
@@ -185,7 +198,7 @@ impl Scan<'_> {
         found.reading += 1;
         found.before.clear();
         let enough = Cell::new(self.has_enough(found));
-        let mut wanted = Wants { scan: self, enough: &enough };
+        let mut wanted = Wants { scan: self, enough: &enough, ahead: Vec::new() };
         let mut shown = Sieve::new(Shown::new(self.size));
         let mut typed = Typed::default();
         let mut blank = range.start == 0;
