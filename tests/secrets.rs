@@ -253,9 +253,11 @@ fn output_between_the_keys_of_a_prompt_in_raw_mode() {
 fn two_secrets_pasted_at_once() {
     let mut session = Session::bash();
     session.line("echo open one", "PROMPT> ");
-    let command = "read -rs x; read -rs y; echo ${#x} and ${#y}";
+    // The prompt tells that it is `read` that has switched the echo off, and no longer the shell.
+    let command = "read -rsp 'Two: ' x; read -rs y; echo ${#x} and ${#y}";
     session.terminal.send(format!("{command}\r"));
-    session.asked("${#y}\r\n");
+    session.terminal.wait_for("\r\n");
+    session.asked("Two: ");
     session.terminal.send(format!("{SECRET}\r{SECRET}\r"));
     session.terminal.wait_for("10 and 10");
     session.terminal.wait_for("PROMPT> ");

@@ -219,11 +219,12 @@ fn a_secret_asked_for_inside_tmux_is_withheld() {
     }
     let mut session = Session::bash();
     let socket = session.sandbox.path("tmux");
-    let tmux = format!("tmux -f /dev/null -S {} new \"PS1='PROMPT> ' bash --norc -i\"", socket.display());
-    session.line(&tmux, "PROMPT> ");
+    // The prompt inside must not be found in the line that starts it.
+    let tmux = format!("tmux -f /dev/null -S {} new \"PS1='INNER''> ' bash --norc -i\"", socket.display());
+    session.line(&tmux, "INNER> ");
     session.type_slowly("echo open one");
     session.line("", "open one");
-    session.terminal.wait_for("PROMPT> ");
+    session.terminal.wait_for("INNER> ");
     let read = "read -rsp Word: x; echo; echo ${#x} letters";
     session.line(read, "Word:");
     session.terminal.wait_for("Word:");
