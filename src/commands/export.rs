@@ -4,7 +4,7 @@ use super::excerpt::Excerpt;
 use super::recordings::{Opened, Reading, clock, ms, shown};
 use super::{Context, filter};
 use crate::console::{Style as Ink, WriteError, json_safe};
-use crate::container::{Cursor, LeftOut};
+use crate::container::{self, Cursor, LeftOut};
 use crate::error::{Context as _, Error, Kind, Result};
 use crate::export::{Exporter, Format, Losses};
 use crate::search::{Fields, Query, Style};
@@ -152,7 +152,7 @@ fn commands(context: &Context, args: &Args) -> Result<()> {
     if let Some(text) = left_out.notice() {
         context.console.note(text);
     }
-    let commands = opened.reader.entries().iter().flat_map(|entry| &entry.commands);
+    let commands = container::commands(opened.reader.entries());
     let Some(path) = &args.output else {
         for command in commands {
             context.console.json(command)?;

@@ -5,7 +5,7 @@ use super::recordings::{Opened, Reading, clock, known_keys, moment, shown, size,
 use super::verify::{Judged, judge};
 use crate::cast::{Command, Source, Trust};
 use crate::console::{Column, Style, Table};
-use crate::container::{Entry, GivenUp, LeftOut, Opening};
+use crate::container::{self, Entry, GivenUp, LeftOut, Opening};
 use crate::crypto::recipient::Recipient;
 use crate::error::{Error, Result};
 use crate::store::seal;
@@ -65,7 +65,7 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
 }
 
 fn all_commands(opened: &Opened) -> impl Iterator<Item = &Command> {
-    opened.reader.entries().iter().flat_map(|entry| &entry.commands)
+    container::commands(opened.reader.entries()).into_iter()
 }
 
 /// Notices that are told one by one.

@@ -87,6 +87,13 @@ impl GivenUp {
     }
 }
 
+/// The commands of these entries, by start: one that runs long is in the entry of the segment in which it ended.
+pub fn commands(entries: &[Entry]) -> Vec<&Command> {
+    let mut commands: Vec<&Command> = entries.iter().flat_map(|entry| &entry.commands).collect();
+    commands.sort_by_key(|command| command.start);
+    commands
+}
+
 /// The JSON of an [`Entry`].
 #[derive(Default, Serialize, Deserialize)]
 #[serde(default)]
@@ -368,6 +375,17 @@ fn unpack(plain: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn commands_are_in_the_order_in_which_they_began() {
+        let of = |starts: &[u64]| Entry {
+            commands: starts.iter().map(|start| Command { start: *start, ..Command::default() }).collect(),
+            ..Entry::default()
+        };
+        let entries = [of(&[2, 5]), of(&[]), of(&[0, 3])];
+        let starts: Vec<u64> = commands(&entries).iter().map(|command| command.start).collect();
+        assert_eq!(starts, [0, 2, 3, 5]);
+    }
     use std::io::Write as _;
 
     fn tally(events: impl IntoIterator<Item = (u64, Payload)>) -> Tally {

@@ -31,7 +31,7 @@ pub use cursor::Cursor;
 pub use error::Error;
 pub use fit::LeftOut;
 pub use header::{Header, Meta};
-pub use index::{Entry, GivenUp, Opening, Tally};
+pub use index::{Entry, GivenUp, Opening, Tally, commands};
 pub use keys::SessionKeys;
 pub use reader::{Reader, Wanted};
 pub use slots::{Slot, SlotKind};

@@ -8,7 +8,7 @@ use super::condition::Condition;
 use super::query::{Facts, Field, Query, Term};
 use super::reading::{Found as Inside, Scan, Seen, ranges};
 use crate::cast::{Command, Exec};
-use crate::container::{Entry, GivenUp, Header, Opening, Reader, Wanted};
+use crate::container::{self, Entry, GivenUp, Header, Opening, Reader, Wanted};
 use crate::store::seal::{Access, Opener};
 use crate::store::{Found, Name};
 use std::collections::BTreeMap;
@@ -366,7 +366,7 @@ fn look(
             entries = whole.entries();
         }
     }
-    let commands = commands(entries);
+    let commands = container::commands(entries);
     hits.extend(
         found
             .hits
@@ -437,13 +437,6 @@ fn of_seen(seen: Seen, commands: &[&Command]) -> Hit {
     }
 }
 
-/// All commands, by start.
-fn commands(entries: &[Entry]) -> Vec<&Command> {
-    let mut commands: Vec<&Command> = entries.iter().flat_map(|entry| &entry.commands).collect();
-    commands.sort_by_key(|command| command.start);
-    commands
-}
-
 /// Finds a term in header and index.
 fn in_index(
     number: usize,
@@ -511,7 +504,7 @@ fn in_index(
         }
     }
     if term.fields.has(Field::Command) {
-        for command in commands(entries) {
+        for command in container::commands(entries) {
             hit(Field::Command, &command.text, Some(command.start), command.end, command.exit, None);
         }
     }
