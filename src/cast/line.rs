@@ -61,6 +61,11 @@ impl std::error::Error for LineError {
     }
 }
 
+/// The time of an event as lines keep it: to the nearest millisecond.
+pub fn stored(time: Duration) -> u64 {
+    u64::try_from(time.as_micros().saturating_add(500) / 1000).unwrap_or(u64::MAX)
+}
+
 /// Turns events into lines. Holds the time written so far, in milliseconds.
 #[derive(Clone, Debug, Default)]
 pub struct Encoder {
@@ -146,7 +151,7 @@ impl Encoder {
     }
 
     fn interval(&mut self, time: Duration, out: &mut Vec<u8>) {
-        let now = u64::try_from((time.as_micros().saturating_add(500)) / 1000).unwrap_or(u64::MAX);
+        let now = stored(time);
         let interval = now.saturating_sub(self.written);
         self.written = self.written.max(now);
         out.push(b'[');

@@ -147,9 +147,7 @@ fn commands(context: &Context, args: &Args) -> Result<()> {
     let mut opened = args.reading.open(context, &args.recording)?;
     let identities = args.reading.identities(context)?;
     seal::unlock(&mut opened.reader, &identities).or_say(|| opened.name())?;
-    let mut left_out = LeftOut::default();
-    opened.reader.entries().iter().for_each(|entry| left_out.add(entry.left_out));
-    if let Some(text) = left_out.notice() {
+    if let Some(text) = LeftOut::of(opened.reader.entries()).notice() {
         context.console.note(text);
     }
     let commands = container::commands(opened.reader.entries());

@@ -4,8 +4,7 @@ use super::Context;
 use super::filter::Filters;
 use super::recordings::{self, Opened, Reading, clock, moment, shown, who};
 use crate::console::{Column, Style, Table};
-use crate::container::Header;
-use crate::container::LeftOut;
+use crate::container::{Header, LeftOut};
 use crate::error::{Error, Kind, Result};
 use crate::search::Query;
 use crate::search::engine::{header_allows, name_allows};
@@ -145,7 +144,7 @@ impl Row {
             let all = entries.iter().flat_map(|entry| &entry.commands);
             let told: usize = all.map(|command| command.notices().count()).sum();
             let short = entries.iter().filter(|entry| !entry.left_out.is_nothing());
-            entries.iter().for_each(|entry| left_out.add(entry.left_out));
+            left_out = LeftOut::of(entries);
             notices = Some(told.saturating_add(short.count()));
             exit = entries.iter().rev().find_map(|entry| entry.tally.exit);
             why = opened.reader.opening().ok().map(|opening| {

@@ -64,8 +64,8 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
     }
 }
 
-fn all_commands(opened: &Opened) -> impl Iterator<Item = &Command> {
-    container::commands(opened.reader.entries()).into_iter()
+fn all_commands(opened: &Opened) -> Vec<&Command> {
+    container::commands(opened.reader.entries())
 }
 
 /// Notices that are told one by one.
@@ -75,10 +75,11 @@ const MOST_NOTICES: usize = 5;
 fn notices(opened: &Opened) -> Vec<(u64, String)> {
     let in_force = opened.reader.opening().ok().and_then(|o| o.meta.in_force.get("shell-integration"));
     let expected = in_force.is_some_and(|kind| ["bash", "zsh", "fish", "posix"].contains(&kind.as_str()));
-    let of = |source| all_commands(opened).any(|command| command.source == source);
+    let commands = all_commands(opened);
+    let of = |source| commands.iter().any(|command| command.source == source);
     let never = expected && of(Source::Screen) && !of(Source::Shell);
     let never = never.then_some("silent: the shell was to tell what it runs, and never did");
-    let told = all_commands(opened).flat_map(|command| command.notices().map(|text| (command.start, text)));
+    let told = commands.iter().flat_map(|command| command.notices().map(|text| (command.start, text)));
     let told = never.map(|text| (0, text)).into_iter().chain(told);
     let left_out = opened.reader.entries().iter().filter_map(Entry::left_out_notice);
     let mut all: Vec<_> = told.map(|(at, text)| (at, text.to_owned())).chain(left_out).collect();
@@ -95,7 +96,8 @@ fn told_by(opened: &Opened) -> String {
         (Source::Exec, "the kernel alone"),
         (Source::Hint, "marks of others"),
     ];
-    let of = |source| all_commands(opened).filter(|command| command.source == source).count();
+    let commands = all_commands(opened);
+    let of = |source| commands.iter().filter(|command| command.source == source).count();
     let counted = words.into_iter().map(|(source, who)| (of(source), who)).filter(|(count, _)| *count > 0);
     counted.map(|(count, who)| format!("{who} {count}")).collect::<Vec<_>>().join(", ")
 }
@@ -186,7 +188,7 @@ fn story(context: &Context, opened: &Opened, judged: &Judged, locked: Option<Err
     if let Some(more) = notices.len().checked_sub(MOST_NOTICES).filter(|more| *more > 0) {
         console.styled(Style::Yellow, format!("and {more} more like that"))?;
     }
-    if all_commands(opened).next().is_some() {
+    if opened.reader.entries().iter().any(|entry| !entry.commands.is_empty()) {
         console.line("")?;
         commands(context, opened, false)?;
     }
@@ -250,8 +252,6 @@ fn commands(context: &Context, opened: &Opened, as_json: bool) -> Result<()> {
         ("EXIT", Column::Right),
         ("COMMAND", Column::Whole),
     ]);
-    let mut left_out = LeftOut::default();
-    opened.reader.entries().iter().for_each(|entry| left_out.add(entry.left_out));
     for command in all_commands(opened) {
         let length =
             command.end.map_or_else(|| "-".to_owned(), |end| clock(end.saturating_sub(command.start)));
@@ -273,7 +273,7 @@ fn commands(context: &Context, opened: &Opened, as_json: bool) -> Result<()> {
             (Style::Plain, &format!("{}{doubt}{flags}", command.text)),
         ]);
     }
-    match left_out.notice() {
+    match LeftOut::of(opened.reader.entries()).notice() {
         Some(text) => context.console.note(text),
         None if table.is_empty() => context.console.note("no commands were noticed"),
         None => {}
@@ -307,7 +307,7 @@ fn whole_json(context: &Context, opened: &Opened, judged: &Judged) -> Result<()>
         }),
         "index_given_up": known.then_some(&sums.given_up),
         "left_out": known.then_some(&sums.left_out),
-        "commands": known.then(|| all_commands(opened).collect::<Vec<_>>()),
+        "commands": known.then(|| all_commands(opened)),
     }))?;
     Ok(())
 }

@@ -210,6 +210,12 @@ pub struct Filter<'a> {
     ids: Option<ids::Filter<'a>>,
 }
 
+/// How many of a thousand bits are set; of none, all.
+pub(super) fn fullness(bits: &[u8]) -> u64 {
+    let set: u64 = bits.iter().map(|byte| u64::from(byte.count_ones())).sum();
+    set.saturating_mul(125).checked_div(bits.len() as u64).unwrap_or(1000)
+}
+
 /// Length of the first filter of these bytes.
 fn first_len(bytes: &[u8]) -> Option<usize> {
     let [KIND, size, ..] = bytes else { return None };
@@ -261,8 +267,7 @@ impl<'a> Filter<'a> {
 
     /// How many of a thousand bits are set.
     pub fn fullness(&self) -> u64 {
-        let set: u64 = self.bits.iter().map(|byte| u64::from(byte.count_ones())).sum();
-        set.saturating_mul(1000).checked_div(self.mask.saturating_add(1)).unwrap_or(0)
+        fullness(self.bits)
     }
 }
 

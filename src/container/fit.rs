@@ -42,6 +42,13 @@ impl LeftOut {
         *self == Self::default()
     }
 
+    /// All that is missing in these entries.
+    pub fn of(entries: &[Entry]) -> Self {
+        let mut all = Self::default();
+        entries.iter().for_each(|entry| all.add(entry.left_out));
+        all
+    }
+
     /// Adds what is missing elsewhere.
     pub fn add(&mut self, other: Self) {
         self.commands = self.commands.saturating_add(other.commands);

@@ -32,7 +32,7 @@
 //! Addresses and times would take all the room that there is and more: 70,687 pieces in 5 % of the segment are 2.5 bits each,
 //! of which 30 % are not denied.
 
-use super::filter::mixed;
+use super::filter::{fullness, mixed};
 
 /// Version 2 and two hashes.
 const KIND: u8 = 0x22;
@@ -151,12 +151,6 @@ impl Builder {
 fn halved(bits: &[u8]) -> Vec<u8> {
     let (low, high) = bits.split_at(bits.len() / 2);
     low.iter().zip(high).map(|(low, high)| low | high).collect()
-}
-
-/// How many of a thousand bits are set.
-fn fullness(bits: &[u8]) -> u64 {
-    let set: u64 = bits.iter().map(|byte| u64::from(byte.count_ones())).sum();
-    set.saturating_mul(125).checked_div(bits.len() as u64).unwrap_or(1000)
 }
 
 /// The same filter in `room` bytes; empty when it would be too full there.

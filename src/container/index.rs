@@ -375,6 +375,7 @@ fn unpack(plain: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::Write as _;
 
     #[test]
     fn commands_are_in_the_order_in_which_they_began() {
@@ -386,7 +387,6 @@ mod tests {
         let starts: Vec<u64> = commands(&entries).iter().map(|command| command.start).collect();
         assert_eq!(starts, [0, 2, 3, 5]);
     }
-    use std::io::Write as _;
 
     fn tally(events: impl IntoIterator<Item = (u64, Payload)>) -> Tally {
         let mut tally = Tally::default();

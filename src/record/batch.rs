@@ -6,7 +6,7 @@
 use super::capture::{Capture, Stream};
 use super::queue::{Feed, Word};
 use super::withhold::{Policy, Typed, Withhold};
-use crate::cast::{Event, Gap, Payload};
+use crate::cast::{Event, Gap, Payload, line};
 use crate::crypto::digest::{self, Digest as _, Sha256};
 use crate::shell::said::Said;
 use crate::sys::clock;
@@ -45,16 +45,11 @@ pub(super) struct Batch {
     keep: Option<u64>,
 }
 
-/// The time of an event as it is stored: to the nearest millisecond.
-fn stored(time: Duration) -> u128 {
-    time.as_micros().saturating_add(500) / 1000
-}
-
 /// Adds output to the event before where a recording could not tell the two apart: the same stream in the same
 /// millisecond, up to [`TOGETHER`]. A flood is so kept in a tenth of the events, which is less to write and less to read.
 /// Gives the event back where it stands on its own.
 fn joined(last: Option<&mut Event>, event: Event) -> Option<Event> {
-    let Some(last) = last.filter(|last| stored(last.time) == stored(event.time)) else {
+    let Some(last) = last.filter(|last| line::stored(last.time) == line::stored(event.time)) else {
         return Some(event);
     };
     match (&mut last.payload, &event.payload) {

@@ -167,10 +167,6 @@ impl ScreenIndexer {
         self.shared.changed.notify_all();
     }
 
-    fn hand(&self, work: Work) {
-        self.shared.hand(work);
-    }
-
     /// Hands on a question, numbered, and waits for the answer while there is patience.
     fn ask<'s>(
         shared: &'s Shared,
@@ -230,7 +226,7 @@ impl ScreenIndexer {
 impl Indexer for ScreenIndexer {
     fn begin(&mut self, origin: Duration) {
         if let Some(heard) = self.heard.take() {
-            self.hand(Work::Begin(Box::new(Commands::new(heard, origin))));
+            self.shared.hand(Work::Begin(Box::new(Commands::new(heard, origin))));
         }
     }
 
@@ -239,9 +235,8 @@ impl Indexer for ScreenIndexer {
         self.astray |= self.keyframe.take().is_some();
         let bytes = match &event.payload {
             Payload::Output(bytes) | Payload::ErrorOutput(bytes) => bytes.len(),
-            Payload::Resize { .. } | Payload::Withheld(_) => 0,
             // Typed text is never a flood that is worth passing over.
-            Payload::Input(_) => 0,
+            Payload::Resize { .. } | Payload::Withheld(_) | Payload::Input(_) => 0,
             Payload::Exit(_) => {
                 self.over = true;
                 0
@@ -252,7 +247,7 @@ impl Indexer for ScreenIndexer {
         if !self.flooded && !self.afford(event.time, bytes) {
             self.flooded = true;
             self.hand_over();
-            self.hand(Work::Skim);
+            self.shared.hand(Work::Skim);
         }
         self.batched += weight(&event);
         self.batch.push(event);

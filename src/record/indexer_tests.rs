@@ -117,7 +117,7 @@ fn a_flood_has_no_filter_but_the_screen_after_it_is_exact() {
 #[test]
 fn a_failure_of_the_emulator_costs_the_index_and_nothing_else() {
     let mut indexer = ScreenIndexer::start((80, 24));
-    indexer.hand(Work::Panic);
+    indexer.shared.hand(Work::Panic);
     for round in 1..4 {
         let events: Vec<Event> = (0..100u64).map(|n| output(n * 100, &[b'x'; 1000])).collect();
         let segments = index(&mut indexer, vec![events]);
@@ -130,7 +130,7 @@ fn a_failure_of_the_emulator_costs_the_index_and_nothing_else() {
 fn a_late_emulator_is_not_waited_for_and_its_keyframe_is_used_if_it_still_comes_in_time() {
     let mut indexer = ScreenIndexer::start((80, 24));
     let barrier = Arc::new(Barrier::new(2));
-    indexer.hand(Work::Hold(Arc::clone(&barrier)));
+    indexer.shared.hand(Work::Hold(Arc::clone(&barrier)));
     let events: Vec<Event> = (0..100u64).map(|n| output(n * 100, &[b'x'; 1000])).collect();
     events.iter().cloned().for_each(|event| indexer.event(event));
     let begun = Instant::now();
@@ -158,8 +158,8 @@ fn what_comes_too_late_at_the_end_is_counted() {
     Indexer::begin(&mut indexer, Duration::ZERO);
     let barrier = Arc::new(Barrier::new(2));
     // Twice: when it has come to the first one, it knows of the command; at the second one it stands.
-    indexer.hand(Work::Hold(Arc::clone(&barrier)));
-    indexer.hand(Work::Hold(Arc::clone(&barrier)));
+    indexer.shared.hand(Work::Hold(Arc::clone(&barrier)));
+    indexer.shared.hand(Work::Hold(Arc::clone(&barrier)));
     barrier.wait();
     let late = indexer.end_segment();
     assert_eq!(
@@ -190,7 +190,7 @@ fn a_segment_that_began_without_its_keyframe_has_no_filter() {
 fn an_emulator_that_stands_still_makes_nobody_wait_and_knows_the_screen_again_after_a_reset() {
     let mut indexer = ScreenIndexer::start((80, 24));
     let barrier = Arc::new(Barrier::new(2));
-    indexer.hand(Work::Hold(Arc::clone(&barrier)));
+    indexer.shared.hand(Work::Hold(Arc::clone(&barrier)));
     let begun = Instant::now();
     for n in 0..300 {
         indexer.event(output(n, &[b'x'; 10_000]));
@@ -240,7 +240,7 @@ fn an_emulator_that_stands_still_makes_nobody_wait_and_knows_the_screen_again_af
 fn a_flood_of_what_is_not_output_ends_the_index() {
     let mut indexer = ScreenIndexer::start((80, 24));
     let barrier = Arc::new(Barrier::new(2));
-    indexer.hand(Work::Hold(Arc::clone(&barrier)));
+    indexer.shared.hand(Work::Hold(Arc::clone(&barrier)));
     for n in 0..20_000 {
         indexer.event(Event::new(Duration::from_millis(n), Payload::Withheld(1)));
     }

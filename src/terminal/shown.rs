@@ -7,7 +7,7 @@
 
 use super::screen::Screen;
 use super::{Line, Terminal, Transcript};
-use crate::cast::{Event, Payload};
+use crate::cast::{Event, Payload, line};
 use std::time::Duration;
 
 /// Size of the screen where the recording has no terminal.
@@ -33,7 +33,7 @@ const RESET: &[u8] = b"\x1bc";
 
 /// A time as a recording stores it: rounded to milliseconds.
 pub(super) fn stored(time: Duration) -> Duration {
-    Duration::from_millis(u64::try_from(time.as_micros().saturating_add(500) / 1000).unwrap_or(u64::MAX))
+    Duration::from_millis(line::stored(time))
 }
 
 impl Shown {
