@@ -115,10 +115,10 @@ def workloads():
             out.write(block + bytes(random.choices(range(256), k=300)))
     noise = os.path.join(FOLDER, "noise")
     with open(noise, "wb") as out:
-        out.write(os.urandom(10 << 20))
+        out.write(os.urandom(50 << 20))
     yield "seq 3000000", ["seq", "3000000"], ()
     yield "50 MB of mixed text", ["cat", mixed], ()
-    yield "10 MB of random bytes", ["cat", noise], ()
+    yield "50 MB of random bytes", ["cat", noise], ()
     yield "typing in bash and vim", ["bash", "--norc", "-i"], tuple(typed())
 
 

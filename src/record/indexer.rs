@@ -2,8 +2,8 @@
 //!
 //! The emulator works on a thread of its own, behind a bounded queue. The recorder hands it copies of events in large
 //! pieces and waits for it at the border of a segment only, for [`PATIENCE`] at most. What that costs when it is late, when
-//! it panics, or when a flood is not worth the work, is a filter or a keyframe, counted in [`Missed`]; never an event. Output that
-//! it cannot follow at all (random bytes, at the speed of a pipe) is left out of its reading: then the screen is not known until
+//! it panics, or when a flood is not worth the work, is a filter or a keyframe, counted in [`Missed`]; never an event. A flood of
+//! binary data, and output that the emulator cannot follow, are left out of its reading: then the screen is not known until
 //! the terminal is reset, and there are no filters and keyframes, but commands and programs are heard on.
 //!
 //! What is in a filter is exactly what a reader finds: the same reading ([`Shown`]), started anew from the same keyframe. So
@@ -38,6 +38,11 @@ const BURST: u64 = 2 << 20;
 const LAST_PATIENCE: Duration = Duration::from_secs(3);
 /// How often the kernel's trace is looked at while nothing happens on the screen.
 const LOOK: Duration = Duration::from_millis(250);
+/// Output with more than one odd control character in this many bytes is noise: random bytes have two.
+const NOISE: usize = 25;
+/// Noise counts for this many times its length in a flood, and is then not read at all: it costs forty times what copying does,
+/// and shows nothing.
+const NOISE_COST: usize = 4;
 /// A keyframe is left out until this many times its length was output since the one before.
 const WORTH: usize = 8;
 
@@ -65,6 +70,8 @@ pub struct ScreenIndexer {
     accounted: LeftOut,
     batch: Vec<Event>,
     batched: usize,
+    /// Of these, noise.
+    noise: usize,
     credit: u64,
     refilled: Duration,
     flooded: bool,
@@ -123,6 +130,7 @@ impl ScreenIndexer {
             accounted: LeftOut::default(),
             batch: Vec::new(),
             batched: 0,
+            noise: 0,
             credit: BURST,
             refilled: Duration::ZERO,
             flooded: false,
@@ -153,11 +161,14 @@ impl ScreenIndexer {
         if events.is_empty() {
             return;
         }
-        let mut state = self.shared.wait(&mut self.patience, |state| state.bytes + bytes <= QUEUE);
+        // Noise in a flood is left out, and not waited for.
+        let noise = std::mem::take(&mut self.noise) > bytes / 2 && self.flooded;
+        let room = |state: &State| noise || state.bytes + bytes <= QUEUE;
+        let mut state = self.shared.wait(&mut self.patience, room);
         if state.failed {
             return;
         }
-        if state.bytes + bytes <= QUEUE {
+        if !noise && state.bytes + bytes <= QUEUE {
             state.bytes += bytes;
             state.queue.push_back(Work::Events(events, bytes));
         } else if !state.leave_out_output(events) {
@@ -233,8 +244,12 @@ impl Indexer for ScreenIndexer {
     fn event(&mut self, event: Event) {
         // A segment has begun without the screen that was made for it.
         self.astray |= self.keyframe.take().is_some();
+        let mut noise = false;
         let bytes = match &event.payload {
-            Payload::Output(bytes) | Payload::ErrorOutput(bytes) => bytes.len(),
+            Payload::Output(bytes) | Payload::ErrorOutput(bytes) => {
+                noise = is_noise(bytes);
+                bytes.len()
+            }
             // Typed text is never a flood that is worth passing over.
             Payload::Resize { .. } | Payload::Withheld(_) | Payload::Input(_) => 0,
             Payload::Exit(_) => {
@@ -244,12 +259,14 @@ impl Indexer for ScreenIndexer {
             Payload::Other { data, .. } => data.len(),
             _ => return,
         };
-        if !self.flooded && !self.afford(event.time, bytes) {
+        let cost = if noise { bytes * NOISE_COST } else { bytes };
+        if !self.flooded && !self.afford(event.time, cost) {
             self.flooded = true;
             self.hand_over();
             self.shared.hand(Work::Skim);
         }
         self.batched += weight(&event);
+        self.noise += if noise { bytes } else { 0 };
         self.batch.push(event);
         if self.batched >= BATCH {
             self.hand_over();
@@ -333,6 +350,15 @@ fn settle(commands: &mut Option<Box<Commands>>, all: bool, shared: &Shared) {
     commands.settle(all, &mut harvest);
     let mut state = shared.lock();
     (state.harvest, state.commands) = (harvest, commands.seen());
+}
+
+/// Whether output is the contents of a binary file, as far as its beginning shows: where one byte in [`NOISE`] is a control
+/// character that neither text nor a program for the screen has.
+fn is_noise(output: &[u8]) -> bool {
+    // NUL to ACK, DLE to SUB, FS to US: not BEL to SI, nor ESC.
+    let odd = |byte: &&u8| matches!(byte, 0..=6 | 0x10..=0x1a | 0x1c..=0x1f);
+    let beginning = &output[..output.len().min(512)];
+    beginning.iter().filter(odd).count() > beginning.len() / NOISE
 }
 
 /// The thread.

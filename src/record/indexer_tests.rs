@@ -114,6 +114,47 @@ fn a_flood_has_no_filter_but_the_screen_after_it_is_exact() {
     assert_eq!(segments[2].keyframe, drawn.snapshot());
 }
 
+/// Bytes of no meaning, as a compressed file has them.
+fn noise(length: usize) -> Vec<u8> {
+    let mut state = 7u64;
+    let next = std::iter::repeat_with(|| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (state >> 40) as u8
+    });
+    // A reset among them would make the screen known again.
+    next.filter(|byte| *byte != 0x1b).take(length).collect()
+}
+
+#[test]
+fn a_small_binary_file_is_read_and_a_large_one_is_left_out_at_once() {
+    let mut indexer = ScreenIndexer::start((80, 24));
+    let small: Vec<Event> = noise(300_000).chunks(3000).map(|bytes| output(5, bytes)).collect();
+    let large: Vec<Event> = noise(3_000_000).chunks(30_000).map(|bytes| output(60_000, bytes)).collect();
+    let mut drawn = crate::terminal::Terminal::new(80, 24);
+    small.iter().for_each(|event| corpus::step(&mut drawn, &event.payload));
+    // As long as it takes: not one waits for what nobody reads.
+    (indexer.patience, indexer.most_patience) = (Duration::from_secs(60), Duration::from_secs(60));
+    let rest = vec![output(70_000, b"\x1bc"), output(71_000, b"known again")];
+    let segments = index(&mut indexer, vec![small, large, rest, vec![output(90_000, b"end")]]);
+    let given_up: Vec<_> = segments.iter().map(|segment| segment.given_up).collect();
+    assert_eq!(given_up, [None, Some(GivenUp::Late), Some(GivenUp::Late), None]);
+    assert_eq!(segments[1].keyframe, drawn.snapshot());
+    let keyframes: Vec<_> = segments.iter().map(|segment| segment.keyframe.is_some()).collect();
+    assert_eq!(keyframes, [false, true, false, true]);
+}
+
+#[test]
+fn text_of_any_kind_is_no_noise() {
+    let latin = "Gr\u{fc}\u{df}e\tan\talle\r\n".chars().map(|c| c as u8).collect::<Vec<_>>();
+    let colours = b"\x1b[38;5;1mA\x1b[0m\x0e\x0fqqq\x08\x07\x0c\x0b";
+    let shift_jis = b"\x93\xfa\x96\x7b\x8c\xea\r\n";
+    for text in [&latin[..], colours, shift_jis, b""] {
+        assert!(!is_noise(&text.repeat(200)), "{text:?}");
+    }
+    assert!(is_noise(&noise(4096)));
+    assert!(is_noise(&b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0".repeat(9)));
+}
+
 #[test]
 fn a_failure_of_the_emulator_costs_the_index_and_nothing_else() {
     let mut indexer = ScreenIndexer::start((80, 24));
