@@ -221,6 +221,19 @@ fn of_the_table(hostile: &mut Hostile) {
         assert_eq!((reader.segments(), reader.entries().len()), (1, 1));
         hostile.add("a table that points elsewhere", forge.bytes, "the segment table does not match");
     }
+    // Each row by itself is as it should be; together they are more than the file: its one entry, again and again.
+    let row = [&offset_of(16)[..], &offset_of(check_at + 100), &u32::to_le_bytes(closed.entry()), &[0; 32]]
+        .concat();
+    for (count, fine) in [(1, true), (2, false), (1000, false)] {
+        let mut forge = closed.clone();
+        let table_at = forge.bytes.len() as u64;
+        forge.chunk(TABLE, 0, &row.repeat(count));
+        forge.chunk(TRAILER, 0, &[&offset_of(check_at)[..], &offset_of(table_at), b"SC1END"].concat());
+        let mut reader = Reader::open(Bytes::new(&forge.bytes)).unwrap();
+        assert_eq!(reader.is_closed(), fine, "{count} rows");
+        reader.unlock(ROOT).unwrap();
+        assert_eq!((reader.segments(), reader.entries().len()), (1, 1));
+    }
 }
 
 fn offset_of(offset: u64) -> [u8; 8] {
@@ -276,6 +289,13 @@ fn of_the_index(hostile: &mut Hostile) {
         &packed(&[b'['; 100_000], &[]),
         "the index entry is malformed",
     );
+    for (name, item) in [("resizes", "[0,0,0],"), ("keyframes", "0,"), ("gaps", r#"[0,{"why":""}],"#)] {
+        let items = item.repeat((16 << 20) / item.len() - 10);
+        let bomb = format!(r#"{{"segment":0,"{name}":[{}]}}"#, items.trim_end_matches(','));
+        let plain = packed(bomb.as_bytes(), &[]);
+        assert!(plain.len() < 4096, "{}", plain.len());
+        hostile.entry("16 MiB of a list in a few hundred bytes", &plain, "the index entry is malformed");
+    }
     let long = "d".repeat(1 << 20);
     let many = |text: &str, n: usize| std::iter::repeat_n(text, n).collect::<Vec<_>>().join(",");
     let (args, zeros, ones) = (many("\"a\"", 100_000), many("0", 100_000), many("-1", 100_000));

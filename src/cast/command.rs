@@ -46,7 +46,7 @@ impl Command {
 
     /// Bytes that it takes with its programs, about: what bounds the index of a segment.
     pub fn size(&self) -> usize {
-        let flags: usize = self.flags.iter().map(String::len).sum();
+        let flags: usize = self.flags.iter().map(|flag| flag.len().saturating_add(24)).sum();
         let own = self.text.len().saturating_add(self.cwd.as_ref().map_or(0, String::len));
         let execs = self.execs.iter().map(Exec::size).fold(0, usize::saturating_add);
         own.saturating_add(flags)

@@ -4,7 +4,7 @@
 //! themselves go last. Refuses to be silent about any of it: [`LeftOut`] stands in the index entry.
 
 use super::error::Error;
-use super::index::{self, Entry, GivenUp};
+use super::index::{self, Entry, GivenUp, Packed};
 use crate::cast::Exec;
 use serde::{Deserialize, Serialize};
 
@@ -122,32 +122,32 @@ impl Entry {
     ///
     /// # Errors
     /// It cannot be compressed.
-    pub(super) fn fit(&mut self, counts_only: bool) -> Result<Vec<u8>, Error> {
+    pub(super) fn fit(&mut self, counts_only: bool) -> Result<Packed, Error> {
         if !counts_only {
-            if let Some(plain) = index::encode_entry(self)? {
-                return Ok(plain);
+            if let Some(packed) = index::encode_entry(self)? {
+                return Ok(packed);
             }
             for most in SHORTER {
                 let execs = self.commands.iter_mut().flat_map(|command| &mut command.execs);
                 let shortened =
                     execs.chain(&mut self.execs).filter_map(|exec| shorten(exec, most).then_some(()));
                 self.left_out.shortened = self.left_out.shortened.saturating_add(count(shortened.count()));
-                if let Some(plain) = index::encode_entry(self)? {
-                    return Ok(plain);
+                if let Some(packed) = index::encode_entry(self)? {
+                    return Ok(packed);
                 }
             }
             let mut programs = self.programs();
             while programs > 0 {
                 programs /= 2;
                 self.keep_programs(programs);
-                if let Some(plain) = index::encode_entry(self)? {
-                    return Ok(plain);
+                if let Some(packed) = index::encode_entry(self)? {
+                    return Ok(packed);
                 }
             }
             while !self.commands.is_empty() {
                 self.keep_commands(self.commands.len() / 2);
-                if let Some(plain) = index::encode_entry(self)? {
-                    return Ok(plain);
+                if let Some(packed) = index::encode_entry(self)? {
+                    return Ok(packed);
                 }
             }
         }
@@ -156,7 +156,7 @@ impl Entry {
         self.keep_commands(0);
         self.filter = Vec::new();
         self.given_up = Some(GivenUp::TooLong);
-        index::encode(self, &[])
+        index::encode_counts(self)
     }
 
     /// Leaves out all commands but the first `most`; they have no programs any more.
@@ -247,9 +247,10 @@ mod tests {
             ("more than a reader takes", commands(1, 2_100, |_| "x".repeat(16_000))),
         ] {
             let before = entry.clone();
-            let plain = entry.fit(false).unwrap();
+            let plain = entry.fit(false).unwrap().plain;
             assert!(plain.len() < limits::BODY as usize, "{name}");
-            let (read, whole) = index::decode_entry(&plain, |_| true).expect(name);
+            let index::Decoded { entry: read, whole, .. } =
+                index::decode_entry(&plain, |_| true).expect(name);
             assert!(whole && read == entry && read.filter == before.filter, "{name}");
             let left = read.left_out;
             assert_eq!(read.commands.len(), before.commands.len(), "{name}");
@@ -262,15 +263,15 @@ mod tests {
     #[test]
     fn what_cannot_be_kept_at_all_is_counted() {
         let mut entry = commands(3, 5, |_| String::new());
-        let plain = entry.fit(true).unwrap();
-        let (read, _) = index::decode_entry(&plain, |_| true).unwrap();
+        let plain = entry.fit(true).unwrap().plain;
+        let read = index::decode_entry(&plain, |_| true).unwrap().entry;
         assert_eq!(read.left_out, LeftOut { commands: 3, programs: 15, shortened: 0 });
         assert_eq!((read.given_up, read.commands.len(), read.filter.len()), (Some(GivenUp::TooLong), 0, 0));
         let mut entry = commands(80, 1, |_| String::new());
         for (n, command) in entry.commands.iter_mut().enumerate() {
             command.text = noise(n as u64, 60_000);
         }
-        let (read, _) = index::decode_entry(&entry.fit(false).unwrap(), |_| true).unwrap();
+        let read = index::decode_entry(&entry.fit(false).unwrap().plain, |_| true).unwrap().entry;
         let kept = read.commands.len() as u64;
         assert!(kept > 0 && kept < 80, "{kept}");
         assert_eq!(read.left_out, LeftOut { commands: 80 - kept, programs: 80, shortened: 0 });

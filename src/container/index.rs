@@ -10,11 +10,12 @@ use super::header::Meta;
 use super::{limits, told};
 use crate::cast::{Command, Exec, Gap, Header as CastHeader, Payload};
 use crate::crypto::seal;
-use serde::de::IgnoredAny;
-use serde::{Deserialize, Serialize};
-use std::borrow::Cow;
+use serde::de::{Error as _, IgnoredAny, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 use std::cell::RefCell;
+use std::fmt;
 use std::io::Read as _;
+use std::marker::PhantomData;
 
 /// Most resizes, marks or gaps listed for one segment; more are counted in [`Tally::unlisted`].
 pub const LISTED: usize = 1000;
@@ -31,8 +32,7 @@ pub struct Opening {
 }
 
 /// Index entry of one segment. Written as JSON it has its commands and programs by columns.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-#[serde(try_from = "Wire")]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Entry {
     /// Number of the segment, from 0.
     pub segment: u32,
@@ -95,13 +95,12 @@ pub fn commands(entries: &[Entry]) -> Vec<&Command> {
 }
 
 /// The JSON of an [`Entry`].
-#[derive(Default, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Serialize)]
 struct Wire<'a> {
     segment: u32,
     offset: u64,
     #[serde(flatten)]
-    tally: Cow<'a, Tally>,
+    tally: &'a Tally,
     #[serde(skip_serializing_if = "told::Commands::is_empty")]
     commands: told::Commands<'a>,
     #[serde(skip_serializing_if = "told::Programs::is_empty")]
@@ -115,29 +114,45 @@ struct Wire<'a> {
 impl Serialize for Entry {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let (commands, programs) = told::pack(&self.commands, &self.execs);
-        let tally = Cow::Borrowed(&self.tally);
-        let Self { segment, offset, given_up, left_out, .. } = *self;
+        let Self { segment, offset, ref tally, given_up, left_out, .. } = *self;
         Wire { segment, offset, tally, commands, programs, given_up, left_out }.serialize(serializer)
     }
 }
 
-impl TryFrom<Wire<'_>> for Entry {
-    type Error = &'static str;
-
-    fn try_from(wire: Wire<'_>) -> Result<Self, Self::Error> {
-        let told = told::spread(wire.commands, wire.programs);
-        let (commands, execs) = told.ok_or("the columns of the commands do not fit together")?;
-        let Wire { segment, offset, tally, given_up, left_out, .. } = wire;
-        let (tally, filter) = (tally.into_owned(), Vec::new());
-        Ok(Self { segment, offset, tally, commands, execs, given_up, left_out, filter })
-    }
+/// The JSON of an [`Entry`] again, but for its [`Tally`]: that is read by itself, because what is flattened is first kept
+/// in memory as it comes, however much it is.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Unwired<C, P> {
+    segment: u32,
+    offset: u64,
+    commands: C,
+    programs: P,
+    given_up: Option<GivenUp>,
+    left_out: LeftOut,
 }
 
+/// With its commands and programs.
+type Told = Unwired<told::Commands<'static>, told::Programs<'static>>;
+/// Of which nothing is made but what is counted.
+type Bare = Unwired<Option<IgnoredAny>, Option<IgnoredAny>>;
+
 impl Entry {
+    /// Bytes that the commands and programs take, about.
+    fn told_size(&self) -> usize {
+        let commands = self.commands.iter().map(Command::size).fold(0, usize::saturating_add);
+        self.execs.iter().map(Exec::size).fold(commands, usize::saturating_add)
+    }
+
     /// Whether a reader would take the commands: they are within [`limits::TOLD`].
     fn is_readable(&self) -> bool {
-        let commands = self.commands.iter().map(Command::size).fold(0, usize::saturating_add);
-        self.execs.iter().map(Exec::size).fold(commands, usize::saturating_add) <= limits::TOLD
+        self.told_size() <= limits::TOLD
+    }
+
+    /// What it counts for [`limits::UNPACKED`], with `json` bytes of JSON.
+    fn unpacked(&self, json: usize) -> u64 {
+        let bytes = json.saturating_add(self.told_size()).saturating_add(self.tally.size());
+        (bytes as u64).saturating_sub(limits::UNPACKED_FREE)
     }
 }
 
@@ -163,19 +178,19 @@ pub struct Tally {
     #[serde(skip_serializing_if = "is_zero")]
     pub lost: u64,
     /// Resizes: time, columns, rows.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "only_listed")]
     pub resizes: Vec<(u64, u16, u16)>,
     /// Marks: time and label.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "only_listed")]
     pub marks: Vec<(u64, String)>,
     /// Gaps: time and reason.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "only_listed")]
     pub gaps: Vec<(u64, Gap)>,
     /// Resizes, marks and gaps beyond the first [`LISTED`] of each.
     #[serde(skip_serializing_if = "is_zero")]
     pub unlisted: u64,
     /// Times of the keyframes inside.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "only_listed")]
     pub keyframes: Vec<u64>,
     /// Exit status of the session, if it ended here.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -256,6 +271,15 @@ impl Tally {
         }
     }
 
+    /// Bytes that the lists take, about.
+    fn size(&self) -> usize {
+        let marks = self.marks.iter().map(|(_, label)| label.len().saturating_add(32));
+        let gaps = self.gaps.iter().map(|(_, gap)| gap.note.len().saturating_add(120));
+        let numbers =
+            self.resizes.len().saturating_mul(16).saturating_add(self.keyframes.len().saturating_mul(8));
+        marks.chain(gaps).fold(numbers, usize::saturating_add)
+    }
+
     /// The finished count.
     pub fn finish(mut self) -> Self {
         self.activity = self
@@ -271,6 +295,36 @@ impl Tally {
     }
 }
 
+/// Reads a list, and refuses more than [`LISTED`] as soon as they come.
+fn only_listed<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    struct Listing<T>(PhantomData<T>);
+
+    impl<'de, T: Deserialize<'de>> Visitor<'de> for Listing<T> {
+        type Value = Vec<T>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write!(f, "a list of at most {LISTED}")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Vec<T>, A::Error> {
+            let mut list = Vec::new();
+            while let Some(next) = seq.next_element()? {
+                if list.len() >= LISTED {
+                    return Err(A::Error::invalid_length(list.len().saturating_add(1), &self));
+                }
+                list.push(next);
+            }
+            Ok(list)
+        }
+    }
+
+    deserializer.deserialize_seq(Listing(PhantomData))
+}
+
 fn listed<T>(list: &[T], unlisted: &mut u64) -> bool {
     let room = list.len() < LISTED;
     if !room {
@@ -284,8 +338,14 @@ pub(crate) fn encode(value: &impl Serialize, filter: &[u8]) -> Result<Vec<u8>, E
     pack(&json_of(value)?, filter)
 }
 
-/// The same for an entry; `None` where a reader would not take it, because it is too long in one way or another.
-pub(super) fn encode_entry(entry: &Entry) -> Result<Option<Vec<u8>>, Error> {
+/// The plaintext of an INDEX chunk, and what it counts for [`limits::UNPACKED`].
+pub(super) struct Packed {
+    pub(super) plain: Vec<u8>,
+    pub(super) unpacked: u64,
+}
+
+/// [`encode`] for an entry; `None` where a reader would not take it, because it is too long in one way or another.
+pub(super) fn encode_entry(entry: &Entry) -> Result<Option<Packed>, Error> {
     if !entry.is_readable() {
         return Ok(None);
     }
@@ -295,7 +355,14 @@ pub(super) fn encode_entry(entry: &Entry) -> Result<Option<Vec<u8>>, Error> {
     }
     let plain = pack(&json, &entry.filter)?;
     let sealed = plain.len().saturating_add(limits::PAD).saturating_add(seal::OVERHEAD);
-    Ok((sealed <= limits::BODY as usize).then_some(plain))
+    let unpacked = entry.unpacked(json.len());
+    Ok((sealed <= limits::BODY as usize).then_some(Packed { plain, unpacked }))
+}
+
+/// The same for an entry of which there is nothing but the counts, however long it is.
+pub(super) fn encode_counts(entry: &Entry) -> Result<Packed, Error> {
+    let json = json_of(entry)?;
+    Ok(Packed { plain: pack(&json, &[])?, unpacked: entry.unpacked(json.len()) })
 }
 
 fn json_of(value: &impl Serialize) -> Result<Vec<u8>, Error> {
@@ -317,31 +384,38 @@ pub(crate) fn decode<T: serde::de::DeserializeOwned>(plain: &[u8]) -> Option<(T,
     Some((serde_json::from_slice(&json).ok()?, filter))
 }
 
-/// Reads an entry; without its commands and programs where `wanted` says no to the JSON. Gives whether they were read.
-pub(crate) fn decode_entry(plain: &[u8], wanted: impl Fn(&[u8]) -> bool) -> Option<(Entry, bool)> {
-    let (json, filter) = unpack(plain)?;
-    if wanted(&json) {
-        let entry: Entry = serde_json::from_slice(&json).ok()?;
-        return Some((Entry { filter, ..entry }, true));
-    }
-    let bare: Bare = serde_json::from_slice(&json).ok()?;
-    let Bare { segment, offset, tally, commands, programs, given_up, left_out } = bare;
-    let all = commands.is_none() && programs.is_none();
-    Some((Entry { segment, offset, tally, given_up, left_out, filter, ..Entry::default() }, all))
+/// An entry as it was read.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Decoded {
+    pub(crate) entry: Entry,
+    /// Nothing of it was left out, because it was not wanted.
+    pub(crate) whole: bool,
+    /// What it counts for [`limits::UNPACKED`].
+    pub(crate) unpacked: u64,
 }
 
-/// The JSON of an [`Entry`], of which nothing is made but what is counted.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Bare {
-    segment: u32,
-    offset: u64,
-    #[serde(flatten)]
-    tally: Tally,
-    commands: Option<IgnoredAny>,
-    programs: Option<IgnoredAny>,
-    given_up: Option<GivenUp>,
-    left_out: LeftOut,
+/// Reads an entry; without its commands and programs where `wanted` says no to the JSON.
+pub(crate) fn decode_entry(plain: &[u8], wanted: impl Fn(&[u8]) -> bool) -> Option<Decoded> {
+    let (json, filter) = unpack(plain)?;
+    let (entry, whole) = read_entry(&json, wanted(&json))?;
+    let unpacked = entry.unpacked(json.len());
+    Some(Decoded { entry: Entry { filter, ..entry }, whole, unpacked })
+}
+
+/// The entry that is told by this JSON, with no filter, and whether all of it was read.
+fn read_entry(json: &[u8], wanted: bool) -> Option<(Entry, bool)> {
+    let tally = serde_json::from_slice(json).ok()?;
+    let all = Entry { tally, ..Entry::default() };
+    if wanted {
+        let told: Told = serde_json::from_slice(json).ok()?;
+        let Told { segment, offset, commands, programs, given_up, left_out } = told;
+        let (commands, execs) = told::spread(commands, programs)?;
+        return Some((Entry { segment, offset, commands, execs, given_up, left_out, ..all }, true));
+    }
+    let bare: Bare = serde_json::from_slice(json).ok()?;
+    let Bare { segment, offset, commands, programs, given_up, left_out } = bare;
+    let whole = commands.is_none() && programs.is_none();
+    Some((Entry { segment, offset, given_up, left_out, ..all }, whole))
 }
 
 thread_local! {
@@ -388,6 +462,14 @@ mod tests {
         assert_eq!(starts, [0, 2, 3, 5]);
     }
 
+    fn decoded(plain: &[u8], wanted: impl Fn(&[u8]) -> bool) -> Option<(Entry, bool)> {
+        decode_entry(plain, wanted).map(|decoded| (decoded.entry, decoded.whole))
+    }
+
+    fn decode_all(plain: &[u8]) -> Option<(Entry, bool)> {
+        decoded(plain, |_| true)
+    }
+
     fn tally(events: impl IntoIterator<Item = (u64, Payload)>) -> Tally {
         let mut tally = Tally::default();
         for (ms, payload) in events {
@@ -403,11 +485,9 @@ mod tests {
         assert_eq!(tally.activity, "3");
         let entry = Entry { segment: 3, offset: 99, tally, filter: vec![1, 2, 3], ..Entry::default() };
         let plain = encode(&entry, &entry.filter).unwrap();
-        let (mut read, filter) = decode::<Entry>(&plain).unwrap();
-        read.filter = filter;
-        assert_eq!(read, entry);
+        assert_eq!(decode_all(&plain), Some((entry, true)));
         for cut in 0..plain.len() - 3 {
-            assert!(decode::<Entry>(&plain[..cut]).is_none(), "cut at {cut}");
+            assert!(decode_all(&plain[..cut]).is_none(), "cut at {cut}");
         }
     }
 
@@ -420,16 +500,16 @@ mod tests {
         let entry = Entry { segment: 3, offset: 99, tally, commands, given_up, filter, ..Entry::default() };
         let plain = encode(&entry, &entry.filter).unwrap();
         let has = |text: &str, json: &[u8]| String::from_utf8_lossy(json).contains(text);
-        assert_eq!(decode_entry(&plain, |json| has("uptime", json)), Some((entry.clone(), true)));
+        assert_eq!(decoded(&plain, |json| has("uptime", json)), Some((entry.clone(), true)));
         let bare = Entry { commands: Vec::new(), ..entry };
-        assert_eq!(decode_entry(&plain, |json| has("downtime", json)), Some((bare.clone(), false)));
+        assert_eq!(decoded(&plain, |json| has("downtime", json)), Some((bare.clone(), false)));
         let plain = encode(&bare, &bare.filter).unwrap();
-        assert_eq!(decode_entry(&plain, |_| false), Some((bare, true)), "there was nothing to leave out");
+        assert_eq!(decoded(&plain, |_| false), Some((bare, true)), "there was nothing to leave out");
     }
 
     #[test]
     fn a_reason_of_a_later_version_is_read() {
-        let entry: Entry = serde_json::from_str(r#"{"given_up":"too-tired"}"#).unwrap();
+        let (entry, _) = read_entry(br#"{"given_up":"too-tired"}"#, true).unwrap();
         assert_eq!(entry.given_up, Some(GivenUp::Other));
         for reason in [GivenUp::Flood, GivenUp::Late, GivenUp::Failed, GivenUp::TooLong] {
             assert_eq!(serde_json::to_value(reason).unwrap(), reason.word());
@@ -446,7 +526,7 @@ mod tests {
         assert!(matches!(zstd::zstd_safe::get_frame_content_size(&packed), Ok(None)));
         let mut plain = u32::try_from(packed.len()).unwrap().to_le_bytes().to_vec();
         plain.extend_from_slice(&packed);
-        assert_eq!(decode::<Entry>(&plain).unwrap().0, entry);
+        assert_eq!(decode_all(&plain), Some((entry, true)));
     }
 
     #[test]
@@ -464,5 +544,41 @@ mod tests {
     fn a_storm_of_resizes_is_counted_not_listed() {
         let tally = tally((0..5000).map(|n| (n, Payload::Resize { cols: 80, rows: 24 })));
         assert_eq!((tally.resizes.len(), tally.unlisted), (LISTED, 4000));
+    }
+
+    #[test]
+    fn a_list_that_no_writer_would_write_is_refused_wanted_or_not() {
+        for (list, item) in [
+            ("resizes", "[0,0,0]"),
+            ("marks", r#"[0,""]"#),
+            ("gaps", r#"[0,{"why":""}]"#),
+            ("keyframes", "0"),
+        ] {
+            for (count, fine) in [(LISTED, true), (LISTED + 1, false)] {
+                let items = vec![item; count].join(",");
+                let json = format!(r#"{{"segment":0,"{list}":[{items}]}}"#);
+                for wanted in [true, false] {
+                    assert_eq!(
+                        read_entry(json.as_bytes(), wanted).is_some(),
+                        fine,
+                        "{count} {list}, {wanted}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn reader_and_writer_count_the_same_for_an_entry_and_what_is_not_made_is_not_counted() {
+        let tally = tally((0..300).map(|n| (n, Payload::Marker("a label".into()))));
+        let exec = Exec { argv: vec!["x".repeat(3000)], ..Exec::default() };
+        let commands = vec![Command { execs: vec![exec; 10], ..Command::default() }];
+        let entry = Entry { tally, commands, ..Entry::default() };
+        let packed = encode_entry(&entry).unwrap().unwrap();
+        let (all, bare) =
+            [true, false].map(|wanted| decode_entry(&packed.plain, |_| wanted).unwrap().unpacked).into();
+        assert_eq!(packed.unpacked, all);
+        assert!(all > 60_000 && bare > 30_000 && bare < all - 30_000, "{all} {bare}");
+        assert_eq!(encode_counts(&Entry::default()).unwrap().unpacked, 0);
     }
 }

@@ -10,6 +10,14 @@ pub const BODY: u32 = 1 << 20;
 pub const INDEX: u64 = 1 << 30;
 /// Bytes of INDEX chunks after which a writer only counts, so that [`INDEX`] is never reached.
 pub const INDEX_FULL: u64 = 256 << 20;
+/// Most that the entries of a file may come to once they are unpacked: their JSON, and what is made of it. Each has [`UNPACKED_FREE`]
+/// for nothing.
+pub const UNPACKED: u64 = 512 << 20;
+/// Unpacked bytes after which a writer only counts, so that [`UNPACKED`] is never reached: nobody can make the recording of
+/// themselves unreadable by running many programs.
+pub const UNPACKED_FULL: u64 = 256 << 20;
+/// What of an unpacked entry is not counted: its segment is about as long in the file.
+pub const UNPACKED_FREE: u64 = 1 << 10;
 /// Largest public header (JSON).
 pub const HEADER: usize = 64 << 10;
 /// Most slots in a KEYS chunk.

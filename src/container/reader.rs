@@ -42,6 +42,8 @@ pub struct Reader<R> {
     wanted: Option<Wanted>,
     /// No entry was read without its commands.
     whole: bool,
+    /// What the entries came to; see [`limits::UNPACKED`].
+    unpacked: u64,
 }
 
 /// Says of the JSON of an index entry whether its commands and programs are wanted.
@@ -118,6 +120,7 @@ impl<R: Read + Seek> Reader<R> {
             entries: Vec::new(),
             wanted: None,
             whole: true,
+            unpacked: 0,
         };
         if !reader.open_from_end()? {
             reader.follow()?;
@@ -258,6 +261,12 @@ impl<R: Read + Seek> Reader<R> {
         self.source
     }
 
+    /// As if the index entries so far had come to so much.
+    #[cfg(test)]
+    pub(super) fn pretend_unpacked(&mut self, bytes: u64) {
+        self.unpacked = bytes;
+    }
+
     #[cfg(test)]
     pub(super) fn source_mut(&mut self) -> &mut R {
         &mut self.source
@@ -289,8 +298,16 @@ impl<R: Read + Seek> Reader<R> {
         };
         let mut chunks = vec![(self.walk.offset, opening.bytes)];
         let mut left = limits::INDEX;
+        // Segments follow each other. Rows that all point to one long entry would otherwise fill memory from a short file.
+        let mut begins = frame::PROLOGUE_LEN as u64;
         for row in &rows {
-            let Some(at) = row.entry_at() else { return Ok(false) };
+            let (Some(at), Some(next)) = (row.entry_at(), row.offset.checked_add(row.length)) else {
+                return Ok(false);
+            };
+            if row.offset != begins || next > table_at {
+                return Ok(false);
+            }
+            begins = next;
             // A chunk of another length than the row says is not the entry, or the row is not to be trusted.
             let length = u64::from(row.entry);
             let (Some(end), Some(after)) = (at.checked_add(length), left.checked_sub(length)) else {
@@ -369,9 +386,16 @@ impl<R: Read + Seek> Reader<R> {
                 self.opening = Some(index::decode::<Opening>(&plain).ok_or_else(malformed)?.0);
             } else {
                 let wanted = |json: &[u8]| self.wanted.as_ref().is_none_or(|wanted| wanted(json));
-                let (entry, whole) = index::decode_entry(&plain, wanted).ok_or_else(malformed)?;
-                self.entries.push(entry);
-                self.whole &= whole;
+                let read = index::decode_entry(&plain, wanted).ok_or_else(malformed)?;
+                // A few bytes of compressed text can be many megabytes, in one entry after the other.
+                self.unpacked = self.unpacked.saturating_add(read.unpacked);
+                if self.unpacked > limits::UNPACKED {
+                    let most = limits::UNPACKED;
+                    let what = format!("the index comes to more than {most} bytes, which no recorder writes");
+                    return Err(Error::format(offset, seq, what));
+                }
+                self.entries.push(read.entry);
+                self.whole &= read.whole;
             }
         }
         Ok(())

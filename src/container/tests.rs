@@ -4,7 +4,7 @@ use super::check::Signed;
 use super::frame::{self, Kind};
 use super::verify::{Origin, Tear, Verdict, verify, verify_content};
 use super::*;
-use crate::cast::{Anchor, Event, Header as CastHeader, Payload};
+use crate::cast::{Anchor, Command, Event, Header as CastHeader, Payload};
 use std::io::Cursor as Bytes;
 use std::time::Duration;
 
@@ -97,6 +97,33 @@ fn the_last_segment_that_a_file_can_have_stays_open() {
         writer.push(&Event::new(ms(1), Payload::Output(bytes))).unwrap();
         assert_eq!(writer.segment_due(ms(2)), due, "after {closed} segments");
     }
+}
+
+#[test]
+fn an_index_that_comes_to_more_than_any_recorder_writes_is_refused_and_a_recorder_stops_before() {
+    let recorded = |before: u64| {
+        let (mut writer, root, _) = writer();
+        writer.pretend_unpacked(before);
+        writer.begin(anchor(0), None).unwrap();
+        let commands = vec![Command { text: "long ".repeat(1000), ..Command::default() }];
+        let extras = Extras { commands, filter: vec![1], ..Extras::default() };
+        (writer.finish(ms(1), extras).map_err(|(e, _)| e).unwrap().1, root)
+    };
+    let opened = |(bytes, root): (Vec<u8>, [u8; 32]), before: u64| {
+        let mut reader = Reader::open(Bytes::new(bytes)).unwrap();
+        reader.pretend_unpacked(before);
+        reader.unlock(root).map(|()| reader.entries().to_vec())
+    };
+    let [entry] = &opened(recorded(limits::UNPACKED_FULL), 0).unwrap()[..] else { panic!() };
+    assert_eq!((entry.commands.len(), entry.given_up, entry.filter.len()), (1, None, 1));
+    let [entry] = &opened(recorded(limits::UNPACKED_FULL + 1), 0).unwrap()[..] else { panic!() };
+    assert_eq!((entry.commands.len(), entry.left_out.commands), (0, 1));
+    assert_eq!((entry.given_up, entry.filter.len()), (Some(GivenUp::TooLong), 0));
+    assert!(opened(recorded(0), limits::UNPACKED - 16_384).is_ok());
+    let error = opened(recorded(0), limits::UNPACKED - 4096).unwrap_err().to_string();
+    assert!(error.contains("the index comes to more than 536870912 bytes"), "{error}");
+    // Counts alone are paid for by their segment, so that a session of any length stays readable.
+    assert!(opened(recorded(limits::UNPACKED_FULL + 1), limits::UNPACKED).is_ok());
 }
 
 #[test]

@@ -12,7 +12,7 @@ use super::filter;
 use super::fit::LeftOut;
 use super::frame::{self, Kind};
 use super::header::{Header, Meta};
-use super::index::{self, Entry, GivenUp, Opening, Tally};
+use super::index::{self, Entry, GivenUp, Opening, Packed, Tally};
 use super::keys::{Chain, SessionKeys, next_segment, pad};
 use super::limits;
 use super::reader::Row;
@@ -125,6 +125,8 @@ pub struct Writer<S: Sink> {
     /// Bytes of INDEX chunks so far, and of the last one.
     indexed: u64,
     entry_length: u32,
+    /// What the index entries come to once they are unpacked; see [`limits::UNPACKED`].
+    unpacked: u64,
     table: Vec<u8>,
     segment_offset: u64,
     /// Set once the end has been encoded: only writing is left.
@@ -194,6 +196,7 @@ impl<S: Sink> Writer<S> {
             preface: None,
             indexed: 0,
             entry_length: 0,
+            unpacked: 0,
             table: Vec::new(),
             segment_offset: frame::PROLOGUE_LEN as u64,
             closed: None,
@@ -374,7 +377,9 @@ impl<S: Sink> Writer<S> {
             filter: extras.filter,
         };
         let stored = self.offset.saturating_sub(entry.offset);
-        let mut plain = entry.fit(self.indexed > limits::INDEX_FULL)?;
+        let full = self.indexed > limits::INDEX_FULL || self.unpacked > limits::UNPACKED_FULL;
+        let Packed { mut plain, unpacked } = entry.fit(full)?;
+        self.unpacked = self.unpacked.saturating_add(unpacked);
         // What is not the filter of the entry weighs as well.
         let filter = plain.split_off(plain.len().saturating_sub(entry.filter.len()));
         plain.extend_from_slice(&filter::fitted(filter, stored, plain.len() as u64));
@@ -596,6 +601,12 @@ impl<S: Sink> Writer<S> {
     #[cfg(test)]
     pub(super) fn pretend_closed(&mut self, segments: u32) {
         self.segment = segments;
+    }
+
+    /// As if the index entries so far came to so much.
+    #[cfg(test)]
+    pub(super) fn pretend_unpacked(&mut self, bytes: u64) {
+        self.unpacked = bytes;
     }
 
     #[cfg(test)]

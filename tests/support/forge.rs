@@ -148,6 +148,11 @@ impl Forge {
         self.entry = self.sealed(INDEX, &key, plain).len();
     }
 
+    /// Length of the last INDEX chunk, as a row of the table tells it.
+    pub fn entry(&self) -> u32 {
+        u32::try_from(self.entry).unwrap()
+    }
+
     /// A checkpoint as it should be.
     pub fn check(&mut self, flags: u8) {
         let epoch = self.epoch;
