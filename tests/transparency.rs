@@ -9,6 +9,7 @@ mod transparency {
     mod ends;
     mod jobs;
     mod pipes;
+    mod readers;
     mod screen;
     mod signals;
 }

@@ -162,23 +162,30 @@ impl<'a> Pump<'a> {
         })
     }
 
-    /// Starts the child and copies until it is over.
+    /// Starts the child and copies until it is over. However that goes, what happened is recorded to its end, and with
+    /// which status: a program that could not be started, or a loop that could not go on, is no reason to say nothing.
     pub(super) fn run(mut self) -> Result<Outcome, Error> {
+        let ended = self.begin().and_then(|()| self.copy());
+        let status = match &ended {
+            Ok(ended) => ended.status(),
+            Err(error) => {
+                self.hang_up();
+                i32::from(error.exit_code())
+            }
+        };
+        self.last_output();
+        self.keyboard.leave();
+        self.batch.finish(status);
+        let (stalls, stalled) = self.batch.stalls();
+        Ok(Outcome { ended: ended?, hung_up: self.hung_up, stopped: self.stopped.take(), stalls, stalled })
+    }
+
+    fn begin(&mut self) -> Result<(), Error> {
         // The terminal first: started in the background, this is where we are stopped like any other program.
         if let Some(screen) = &self.screen {
             self.keyboard.begin(&screen.terminal)?;
         }
-        self.stage.go()?;
-        let ended = self.copy()?;
-        self.last_output();
-        self.keyboard.leave();
-        if let Some(input) = &mut self.streams.input {
-            let batch = &mut self.batch;
-            input.settle(&mut |bytes| batch.input(bytes));
-        }
-        self.batch.finish(ended.status());
-        let (stalls, stalled) = self.batch.stalls();
-        Ok(Outcome { ended, hung_up: self.hung_up, stopped: self.stopped.take(), stalls, stalled })
+        Ok(self.stage.go()?)
     }
 
     fn copy(&mut self) -> Result<Ended, Error> {

@@ -9,14 +9,14 @@ use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 /// A shell line in a session without a terminal; `$W` is the wrapper. What hangs is ended, and is then no success.
-fn shell(sandbox: &Sandbox, line: &str) -> Command {
+pub(super) fn shell(sandbox: &Sandbox, line: &str) -> Command {
     let mut command = sandbox.command("setsid");
     let script = line.replace("$W", &sandbox.wrapper_line());
     command.args(["--wait", "timeout", "--kill-after=1", "60", "bash", "-c", &script]).stdin(Stdio::null());
     command
 }
 
-fn output(sandbox: &Sandbox, line: &str) -> Output {
+pub(super) fn output(sandbox: &Sandbox, line: &str) -> Output {
     let output = shell(sandbox, line).output().unwrap();
     assert!(output.status.success(), "{line}: {output:?}");
     output

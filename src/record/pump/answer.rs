@@ -39,10 +39,8 @@ impl Pump<'_> {
     fn give_up_output(&mut self) {
         self.output.ended = true;
         self.record_output();
+        self.record_streams();
         self.streams.outputs = [None, None];
-        for buffer in &mut self.stream_buffers {
-            buffer.forget();
-        }
     }
 
     /// To the child: its whole group where it has one of its own, itself where it shares ours.
@@ -175,11 +173,16 @@ impl Pump<'_> {
         self.phase = Phase::Ended { how, since: now };
         self.last_byte = now;
         self.keys.wipe();
+        self.settle_input();
+        self.streams.input = None;
+    }
+
+    /// The child reads no more: takes from standard input what it has read, and records it.
+    fn settle_input(&mut self) {
         if let Some(input) = &mut self.streams.input {
             let batch = &mut self.batch;
-            input.turn(true, &mut |bytes| batch.input(bytes));
+            input.settle(&mut |bytes| batch.input(bytes));
         }
-        self.streams.input = None;
     }
 
     /// The terminal is gone, or the session must end: the child loses its terminal, and its life if it clings to it.
@@ -200,12 +203,14 @@ impl Pump<'_> {
         self.to_child(signals::SIGHUP);
         self.to_child(signals::SIGCONT);
         self.record_output();
+        self.record_streams();
         self.output.ended = true;
         self.keys.wipe();
         self.keyboard.leave();
         // Both of our descriptors of the leader go with it: the kernel hangs up the follower.
         self.screen = None;
         self.terminal_out = None;
+        self.settle_input();
         self.streams = Streams::default();
     }
 }

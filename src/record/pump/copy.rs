@@ -125,6 +125,17 @@ impl Pump<'_> {
         self.output.buffer.forget();
     }
 
+    /// Records what is in the buffers of the streams, handed on whole, in part or (when nobody takes it any more) not at
+    /// all, and forgets it.
+    pub(super) fn record_streams(&mut self) {
+        for (buffer, stream) in self.stream_buffers.iter_mut().zip([Stream::Output, Stream::Error]) {
+            if !buffer.is_empty() {
+                self.batch.streamed(stream, buffer.whole());
+                buffer.forget();
+            }
+        }
+    }
+
     /// What a watch held back to the end.
     pub(super) fn last_output(&mut self) {
         self.output.finish_watch();

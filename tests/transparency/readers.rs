@@ -1,0 +1,68 @@
+//! Pipes whose other end is slow, stands still, or is shared with somebody.
+
+use super::pipes::output;
+use crate::support::sandbox::Sandbox;
+use crate::support::{descendants, lives, until};
+use sealcast::sys::{pipe, signals};
+use std::io::Read as _;
+use std::process::{Child, Command, Stdio};
+
+/// A command in a session without a terminal: the wrapper's own process, so that it can be signalled.
+fn alone(sandbox: &Sandbox, command: &Command) -> Command {
+    let mut alone = sandbox.command("setsid");
+    alone.arg(command.get_program()).args(command.get_args());
+    alone.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    alone
+}
+
+/// Asks a wrapper to end until it has ended: what comes while the end of the child is on its way is for the child.
+fn end(mut wrapper: Child) {
+    until("the wrapper's end", || {
+        let _ = signals::send(wrapper.id(), signals::SIGTERM);
+        wrapper.try_wait().unwrap()
+    });
+}
+
+#[test]
+fn a_session_that_must_end_does_not_wait_for_a_reader_that_stands_still() {
+    let sandbox = Sandbox::new();
+    let wrapped = sandbox.wrapped_with(&["--fail-after", "1000"], &["yes"]);
+    let line: Vec<_> = [wrapped.get_program()].into_iter().chain(wrapped.get_args()).collect();
+    let line = line.iter().map(|word| format!("'{}'", word.to_str().unwrap())).collect::<Vec<_>>().join(" ");
+    // The reader reads nothing before the session is over.
+    let got = output(
+        &sandbox,
+        &format!("{{ {line}; echo >over; }} | {{ until [ -e over ]; do sleep 0.05; done; cat; }}"),
+    );
+    let recorded = sandbox.recorded_output();
+    assert!(!got.stdout.is_empty() && got.stdout.len().is_multiple_of(2), "{}", got.stdout.len());
+    assert!(
+        recorded.starts_with(&got.stdout),
+        "{} bytes were handed on, {} recorded",
+        got.stdout.len(),
+        recorded.len()
+    );
+    assert!(sandbox.recorded_exit().is_some());
+}
+
+#[test]
+fn what_was_handed_on_is_recorded_when_the_rest_is_given_up() {
+    let sandbox = Sandbox::new();
+    // One byte first, so that what follows does not fill our pipe evenly.
+    let script = "printf x; until [ -e go ]; do sleep 0.02; done; head -c 100000 /dev/zero; exit 3";
+    let (reader, writer) = pipe::open().unwrap();
+    let mut command = alone(&sandbox, &sandbox.wrapped(&["sh", "-c", script]));
+    let wrapper = command.stdout(writer).spawn().unwrap();
+    drop(command);
+    until("the first byte", || (pipe::unread(&reader).unwrap() == 1).then_some(()));
+    let below = descendants(wrapper.id());
+    sandbox.file("go", "");
+    until("the program's end", || (!lives(below[1])).then_some(()));
+    // Nobody reads, and whoever asks for the end gets it.
+    end(wrapper);
+    let mut got = Vec::new();
+    std::fs::File::from(reader).read_to_end(&mut got).unwrap();
+    let recorded = sandbox.recorded_output();
+    assert!(got.len() > 4096 && recorded.starts_with(&got), "{} {}", got.len(), recorded.len());
+    assert_eq!(sandbox.recorded_exit(), Some(3));
+}
