@@ -54,14 +54,14 @@ impl Keyboard {
         self.next_look = clock::monotonic().saturating_add(LOOK);
     }
 
-    /// We were continued, perhaps in the foreground, perhaps after someone else changed the settings.
-    pub(super) fn resume(&mut self, terminal: &Terminal) -> Result<(), Error> {
-        if !terminal.is_foreground() {
-            return Ok(());
-        }
-        match &self.raw {
-            Some(raw) => raw.renew(terminal),
-            None => self.begin(terminal),
+    /// We were continued, perhaps in the foreground, perhaps after someone else changed the settings. As in
+    /// [`Keyboard::watch`], what cannot be had is left.
+    pub(super) fn resume(&mut self, terminal: &Terminal) {
+        if terminal.is_foreground() {
+            let _ = match &self.raw {
+                Some(raw) => raw.renew(terminal),
+                None => self.begin(terminal),
+            };
         }
     }
 
@@ -88,16 +88,17 @@ impl Keyboard {
     }
 
     /// While it is shared: takes it when the child wants it, gives it back when not. In the background this stops us,
-    /// as it would stop the child.
-    pub(super) fn watch(&mut self, terminal: &Terminal, leader: &Leader) -> Result<(), Error> {
+    /// as it would stop the child. Where nobody could continue us (our group is orphaned) the kernel refuses instead: the
+    /// session goes on without a keyboard, and asks for it again at the next look.
+    pub(super) fn watch(&mut self, terminal: &Terminal, leader: &Leader) {
         let now = clock::monotonic();
         if self.deadline().is_none_or(|due| now < due) {
-            return Ok(());
+            return;
         }
         self.next_look = now.saturating_add(LOOK);
-        let Ok(theirs) = leader.settings() else { return Ok(()) };
+        let Ok(theirs) = leader.settings() else { return };
         let plain = theirs.is_canonical() && theirs.echoes();
-        match (plain, self.is_raw()) {
+        let _ = match (plain, self.is_raw()) {
             (false, false) => self.take(terminal),
             (true, true) if !self.whole => {
                 self.leave();
@@ -105,6 +106,6 @@ impl Keyboard {
             }
             (true, false) if self.whole => self.begin(terminal),
             _ => Ok(()),
-        }
+        };
     }
 }

@@ -203,7 +203,7 @@ impl<'a> Pump<'a> {
             let ready = |slot: Option<Slot>| slot.map_or(Ready::default(), |slot| set.ready(slot));
             if ready(slots.signals).read {
                 while let Some(arrived) = self.signals.next() {
-                    self.signal(arrived)?;
+                    self.signal(arrived);
                 }
             }
             if ready(slots.alarm).read {
@@ -230,7 +230,7 @@ impl<'a> Pump<'a> {
             if let Some(screen) = &self.screen
                 && matches!(self.phase, Phase::Running)
             {
-                self.keyboard.watch(&screen.terminal, &screen.leader)?;
+                self.keyboard.watch(&screen.terminal, &screen.leader);
             }
         }
     }

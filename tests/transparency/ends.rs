@@ -37,10 +37,13 @@ fn a_program_that_is_not_there_gives_127_and_one_that_cannot_run_126() {
     let mut terminal = sandbox.run(&["no-such-program"]);
     terminal.wait_for("cannot run no-such-program: No such file");
     assert_eq!(terminal.wait_end().code(), Some(127));
+    // That nothing ran is to be seen in the recording too.
+    assert_eq!(sandbox.recorded_exit(), Some(127));
     let script = sandbox.file("script", "#!/bin/sh\n");
     let mut terminal = sandbox.run(&[script.to_str().unwrap()]);
     terminal.wait_for("Permission denied");
     assert_eq!(terminal.wait_end().code(), Some(126));
+    assert_eq!(sandbox.recorded_exit(), Some(126));
     assert!(!terminal.is_raw());
 }
 

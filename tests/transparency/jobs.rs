@@ -189,6 +189,21 @@ fn started_in_the_background_a_program_that_wants_the_terminal_stops() {
 }
 
 #[test]
+fn a_program_that_nobody_can_bring_to_the_foreground_runs_on_when_it_wants_the_keyboard() {
+    let sandbox = Sandbox::new();
+    let mut terminal = sandbox.shell();
+    let line = "stty raw </dev/tty; echo WAN\"\"TED >/dev/tty; sleep 0.3; echo LA\"\"ST >/dev/tty; exit 5";
+    // The subshell is gone at once, and with it whoever could continue the job.
+    terminal.send(format!("({} sh -c '{line}' &)\r", sandbox.wrapper_line()));
+    terminal.wait_for("WANTED");
+    terminal.wait_for("LAST");
+    until("the end of the recording", || (sandbox.recorded_exit() == Some(5)).then_some(()));
+    let recorded = sandbox.recorded_output();
+    assert!(recorded.ends_with(b"LAST\n"), "{}", recorded.escape_ascii());
+    terminal.line("stty -a | tr ';' '\\n'", "isig icanon");
+}
+
+#[test]
 fn a_stopped_wrapper_and_its_child_end_when_the_terminal_disappears() {
     let sandbox = Sandbox::new();
     let mut terminal = sandbox.shell();

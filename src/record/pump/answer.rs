@@ -10,10 +10,10 @@ use crate::sys::{clock, fd, tty};
 use std::io;
 
 impl Pump<'_> {
-    pub(super) fn signal(&mut self, arrived: Arrived) -> Result<(), Error> {
+    pub(super) fn signal(&mut self, arrived: Arrived) {
         match arrived.signal {
             signals::SIGWINCH => self.resize(),
-            signals::SIGCONT => self.resume()?,
+            signals::SIGCONT => self.resume(),
             signals::SIGTSTP => self.to_child(signals::SIGTSTP),
             signals::SIGHUP if self.screen.as_ref().is_some_and(|s| !s.terminal.is_alive()) => self.hang_up(),
             // The child signals its own group, and we may be in it.
@@ -33,7 +33,6 @@ impl Pump<'_> {
             }
             _ => {}
         }
-        Ok(())
     }
 
     fn give_up_output(&mut self) {
@@ -69,30 +68,29 @@ impl Pump<'_> {
     }
 
     /// The child was stopped: so are we, until somebody continues us.
-    fn suspend(&mut self) -> Result<(), Error> {
+    fn suspend(&mut self) {
         if self.screen.is_none() {
-            return Ok(());
+            return;
         }
         self.keyboard.leave();
         self.batch.flush();
         signals::stop_ourselves();
-        self.resume()
+        self.resume();
     }
 
     /// We were continued: the terminal again, if it is ours, its size, and the child.
-    fn resume(&mut self) -> Result<(), Error> {
+    fn resume(&mut self) {
         if let Some(screen) = &self.screen {
             if !screen.terminal.is_alive() {
                 self.hang_up();
-                return Ok(());
+                return;
             }
             if matches!(self.phase, Phase::Running) {
-                self.keyboard.resume(&screen.terminal)?;
+                self.keyboard.resume(&screen.terminal);
             }
         }
         self.resize();
         self.to_child(signals::SIGCONT);
-        Ok(())
     }
 
     /// What the recorder has to say.
@@ -142,13 +140,13 @@ impl Pump<'_> {
                 Report::Started(pid) => {
                     self.child = Some(pid);
                     for arrived in std::mem::take(&mut self.early) {
-                        self.signal(arrived)?;
+                        self.signal(arrived);
                     }
                 }
                 Report::Refused(step, source) => {
                     return Err(Error::Start { program: self.program.clone(), step, source });
                 }
-                Report::Stopped(_) if matches!(self.phase, Phase::Running) => self.suspend()?,
+                Report::Stopped(_) if matches!(self.phase, Phase::Running) => self.suspend(),
                 // A child that is to end does not rest first.
                 Report::Stopped(_) => self.to_child(signals::SIGCONT),
                 Report::Continued => {}
