@@ -166,7 +166,10 @@ fn without_recipients_a_signing_key_or_a_home_nothing_starts() {
     std::fs::write(&config, &text).unwrap();
     std::fs::rename(host.etc("sealcast/signing"), host.etc("sealcast/moved")).unwrap();
     refused(&host, &["/etc/sealcast/signing"]);
+    std::fs::write(host.etc("sealcast/signing"), "no key").unwrap();
+    refused(&host, &["/etc/sealcast/signing"]);
     std::fs::rename(host.etc("sealcast/moved"), host.etc("sealcast/signing")).unwrap();
+    assert_eq!(host.recordings(), 0, "a recording that could not begin leaves no file");
     // Personal mode, in an environment without a home.
     std::fs::remove_file(&config).unwrap();
     let ran = host.run("root", &["env", "-u", "HOME", SEALCAST, "run", "--", "id"]);

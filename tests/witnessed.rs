@@ -5,6 +5,7 @@
 mod support;
 
 use serde_json::Value;
+use std::os::unix::process::ExitStatusExt as _;
 use std::process::Command;
 use support::sandbox::{SIZE, Sandbox};
 use support::terminal::Terminal;
@@ -161,19 +162,22 @@ fn programs_with_more_arguments_than_fit_are_all_there_or_counted() {
 
 #[test]
 fn start_up_files_are_gone_when_the_session_is_over() {
-    let sandbox = Sandbox::new();
-    sandbox.file("home/.bashrc", "PS1='@@ '\n");
-    let mut terminal = Terminal::start(&sealcast(&sandbox, &["run", "--", "bash"]), SIZE);
-    terminal.wait_for("@@ ");
-    terminal.send("tr '\\0' '\\n' </proc/$$/cmdline | grep start.bash; echo END\r");
-    terminal.wait_for("\n");
-    let path = terminal.wait_for("/start.bash");
-    let dir = path.rsplit(['\n', '\r']).next().unwrap().to_owned();
-    terminal.wait_for("@@ ");
-    assert!(std::path::Path::new(&dir).is_dir(), "{dir}");
-    terminal.send("exit\r");
-    terminal.wait_end();
-    assert!(!std::path::Path::new(&dir).exists(), "{dir}");
+    // Also when the shell dies of a signal, and we of the same.
+    for (last, signal) in [("exit", None), ("kill -9 $$", Some(9))] {
+        let sandbox = Sandbox::new();
+        sandbox.file("home/.bashrc", "PS1='@@ '\n");
+        let mut terminal = Terminal::start(&sealcast(&sandbox, &["run", "--", "bash"]), SIZE);
+        terminal.wait_for("@@ ");
+        terminal.send("tr '\\0' '\\n' </proc/$$/cmdline | grep start.bash; echo END\r");
+        terminal.wait_for("\n");
+        let path = terminal.wait_for("/start.bash");
+        let dir = path.rsplit(['\n', '\r']).next().unwrap().to_owned();
+        terminal.wait_for("@@ ");
+        assert!(std::path::Path::new(&dir).is_dir(), "{dir}");
+        terminal.send(format!("{last}\r"));
+        assert_eq!(terminal.wait_end().signal(), signal);
+        assert!(!std::path::Path::new(&dir).exists(), "{last}: {dir}");
+    }
 }
 
 #[test]

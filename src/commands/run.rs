@@ -128,6 +128,8 @@ pub fn run(context: &Context, args: &Args) -> Result<u8> {
             Box::new(ScreenIndexer::start(session.size().unwrap_or((0, 0))).hearing(heard))
         }),
     )?;
+    // What they left on the disk goes now: we may be about to die of the child's signal.
+    drop(witnesses);
     finish(context, &taken)
 }
 

@@ -38,7 +38,6 @@ pub struct Order {
     pub recipients: Vec<Recipient>,
     /// The key of a longer period, when there is one.
     pub period: Option<Period>,
-    /// The host's signing key.
     /// Reads the host's signing key. Called once the session is prepared: the process that will start the child is forked
     /// off before, and must not hold a copy.
     pub signer: ReadSigner,
@@ -221,6 +220,8 @@ fn begin(
         command: Some(meta.argv.join(" ")).filter(|c| !c.is_empty()),
         ..CastHeader::default()
     };
+    // Before the file: a key that cannot be read leaves none behind.
+    let signer = signer().map_err(Error::Signer)?;
     let file = store.create(header.start, keys.session()).map_err(Error::Store)?;
     let path = file.path().to_path_buf();
     let id = store::id_text(keys.session());
@@ -229,7 +230,6 @@ fn begin(
         in_force(&mut meta, "append-only", append_only);
     }
     let setup = Setup { header, meta, cast, slots, ledger: String::new() };
-    let signer = signer().map_err(Error::Signer)?;
     let sign = |text: &str| Ok(signer.sign(NAMESPACE, text.as_bytes())?);
     let written = hold_room(&file, &mut policy)
         .and_then(|()| Writer::create(file, keys, setup, sign).map_err(Error::Container));
