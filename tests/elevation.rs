@@ -188,6 +188,26 @@ fn a_required_reason_is_asked_for_on_the_terminal() {
 }
 
 #[test]
+fn what_is_pasted_behind_the_reason_is_no_input_of_the_session() {
+    let Some(host) = Host::start() else { return };
+    host.configure("[run]\nrequire-reason = true\n");
+    let words = [SEALCAST, "run", "--", "sh", "-c", "echo REA''DY; read line; echo \"got <$line>\""];
+    let mut terminal = host.terminal("alice", &words);
+    terminal.wait_for("Reason for this session:");
+    terminal.send("disk is full\rtouch /srv/pasted\rtouch /srv/pas");
+    terminal.wait_for("READY");
+    terminal.line("typed", "got <typed>");
+    assert!(terminal.wait_end().success());
+    assert_eq!(at(&host.last(), "/meta/reason"), "disk is full");
+    // One that is cut is no answer, and the rest of it is not typed either.
+    let mut terminal = host.terminal("alice", &words);
+    terminal.wait_for("Reason for this session:");
+    terminal.line(&"x".repeat(2000), "longer than 1024 bytes");
+    assert_eq!(terminal.wait_end().code(), Some(125));
+    assert_eq!(host.recordings(), 1);
+}
+
+#[test]
 fn nothing_in_the_callers_environment_changes_anything() {
     let Some(host) = Host::start() else { return };
     let plant = "mkdir -p ~/bin ~/x && printf '#!/bin/sh\\necho FAKE\\n' >~/bin/sudo && cp ~/bin/sudo ~/bin/id \

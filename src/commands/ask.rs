@@ -5,14 +5,20 @@
 
 use crate::console::Console;
 use crate::crypto::prompt::{Prompt, PromptError};
+use crate::sys::poll::Set;
+use crate::sys::tty::forget_typed;
 use crate::text::escaped;
 use std::fs::File;
-use std::io::{BufRead as _, Read as _, Write as _};
+use std::io::{BufRead as _, Write as _};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use zeroize::{Zeroize as _, Zeroizing};
 
 /// The longest answer, in bytes.
 const MAX_ANSWER: usize = 1024;
+/// What was pasted behind an answer has come when nothing more came for this long. (More than the kernel takes at once
+/// arrives in parts.)
+const QUIET: Duration = Duration::from_millis(100);
 
 /// Asks on `/dev/tty`.
 pub(super) struct Terminal {
@@ -71,16 +77,41 @@ impl Prompt for Terminal {
         let _one = self.asking.lock().unwrap_or_else(PoisonError::into_inner);
         let mut tty = self.open()?;
         write!(tty, "{} ", escaped(question)).map_err(lost)?;
-        let mut line = String::new();
-        let mut reader = std::io::BufReader::new(tty.take(MAX_ANSWER as u64));
-        match reader.read_line(&mut line).map_err(lost)? {
-            0 => Err(PromptError("no answer was given".into())),
-            _ => Ok(line.trim_end_matches(['\r', '\n']).to_owned()),
-        }
+        let answer = read_answer(&tty);
+        // Whoever reads the terminal next may be a shell of root's.
+        forget_the_rest(&tty);
+        answer
     }
 
     fn tell(&self, message: &str) {
         self.console.note(message);
+    }
+}
+
+/// Reads a line from a terminal that gives whole ones.
+fn read_answer(tty: impl std::io::Read) -> Result<String, PromptError> {
+    let mut line = String::new();
+    let mut reader = std::io::BufReader::new(tty.take(MAX_ANSWER as u64));
+    match reader.read_line(&mut line).map_err(lost)? {
+        0 => Err(PromptError("no answer was given".into())),
+        _ if line.ends_with('\n') => Ok(line.trim_end_matches(['\r', '\n']).to_owned()),
+        MAX_ANSWER => Err(PromptError(format!("the answer is longer than {MAX_ANSWER} bytes"))),
+        _ => Err(PromptError("the answer was not ended with Enter".into())),
+    }
+}
+
+/// Forgets what was typed or pasted behind an answer.
+fn forget_the_rest(tty: &File) {
+    let mut set = Set::default();
+    loop {
+        forget_typed(tty);
+        set.clear();
+        let more = set.add(tty, true, false);
+        let waited = set.wait(Some(QUIET));
+        if waited.is_err() || !set.ready(more).read || set.ready(more).gone {
+            // What is there now is no whole line: it did not wake us.
+            return forget_typed(tty);
+        }
     }
 }
 
@@ -133,6 +164,16 @@ mod tests {
 
     fn typed(keys: &[u8]) -> Result<String, String> {
         read_secret(&mut &keys[..]).map(|secret| secret.as_str().to_owned()).map_err(|error| error.0)
+    }
+
+    #[test]
+    fn an_answer_is_a_whole_line_or_none() {
+        let answer = |bytes: &[u8]| read_answer(bytes).map_err(|error| error.0);
+        assert_eq!(answer(b"disk is full\nrest").unwrap(), "disk is full");
+        assert_eq!(answer(&[&[b'x'; MAX_ANSWER - 1][..], b"\n"].concat()).unwrap().len(), MAX_ANSWER - 1);
+        assert!(answer(&[&[b'x'; MAX_ANSWER][..], b"\n"].concat()).unwrap_err().contains("longer than 1024"));
+        assert!(answer(b"disk is").unwrap_err().contains("Enter"));
+        assert!(answer(b"").unwrap_err().contains("no answer"));
     }
 
     #[test]

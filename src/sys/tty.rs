@@ -181,6 +181,12 @@ impl AsFd for Terminal {
     }
 }
 
+/// Forgets what was typed on a terminal and not read yet (`TCIFLUSH`). A wish: what is no terminal has nothing typed on it.
+pub fn forget_typed(terminal: impl AsFd) {
+    // SAFETY: takes numbers only; the descriptor is open while it is borrowed.
+    unsafe { libc::tcflush(terminal.as_fd().as_raw_fd(), libc::TCIFLUSH) };
+}
+
 /// Whether `fd` is a terminal, controlling or not.
 pub fn is_terminal(fd: impl AsFd) -> bool {
     Settings::of(fd).is_ok()
