@@ -24,6 +24,16 @@ fn end(mut wrapper: Child) {
 }
 
 #[test]
+fn the_end_of_standard_output_is_told_while_the_child_goes_on() {
+    let sandbox = Sandbox::new();
+    // The child waits for the reader to have seen the end.
+    let line = "$W sh -c 'echo first; exec >&-; until [ -e told ]; do sleep 0.05; done; echo last >&2' | { cat; echo >told; }";
+    let got = output(&sandbox, line);
+    assert_eq!((got.stdout.as_slice(), got.stderr.as_slice()), (&b"first\n"[..], &b"last\n"[..]));
+    assert_eq!(sandbox.recorded_errors(), b"last\n");
+}
+
+#[test]
 fn a_session_that_must_end_does_not_wait_for_a_reader_that_stands_still() {
     let sandbox = Sandbox::new();
     let wrapped = sandbox.wrapped_with(&["--fail-after", "1000"], &["yes"]);

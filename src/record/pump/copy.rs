@@ -180,13 +180,19 @@ impl Pump<'_> {
             }
             buffer.forget();
             match fd::read(from, buffer.room()) {
-                Ok(0) => self.streams.outputs[n] = None,
-                Ok(count) => {
+                Ok(count) if count > 0 => {
                     buffer.filled(count);
                     self.count(count);
                 }
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => return,
-                Err(_) => self.streams.outputs[n] = None,
+                Ok(_) | Err(_) => {
+                    self.streams.outputs[n] = None;
+                    // The child writes no more: whoever reads is told. Standard error stays ours, for what we have to say
+                    // ourselves: that a recording fails must not go nowhere.
+                    if stream == Stream::Output {
+                        crate::sys::stage::let_go(1);
+                    }
+                }
             }
             room = false;
         }
