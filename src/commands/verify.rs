@@ -45,6 +45,8 @@ pub(super) struct Judged {
     pub(super) word: &'static str,
     /// Why, and what is still good.
     pub(super) detail: String,
+    /// It ends before its close and is not being written, whoever signed it.
+    pub(super) cut: bool,
     /// Whether the content was checked, too.
     content: bool,
     /// What the index says and the content does not, in words.
@@ -138,7 +140,7 @@ pub(super) fn judge(
         .or_say(|| shown(&found.path))?;
     drop(progress);
     let mut judged = describe(report, running);
-    if identities.is_empty() || matches!(judged.word, "altered" | "foreign") {
+    if identities.is_empty() || judged.word == "altered" {
         return Ok(judged);
     }
     let mut reader = Reader::open(&file).or_say(|| shown(&found.path))?;
@@ -162,7 +164,7 @@ fn check_content(context: &Context, reader: &mut Reader<&File>, judged: &mut Jud
         Ok(events) => {
             judged.content = true;
             judged.detail.push_str(&format!("; content checked, {events} events"));
-            if judged.word != "intact"
+            if judged.report.verdict.tear().is_some()
                 && let Some(last) = last_time(reader)
             {
                 judged.detail.push_str(&format!(", the last at {}", clock(last)));
@@ -204,8 +206,12 @@ fn last_time(reader: &mut Reader<&File>) -> Option<u64> {
 impl Judged {
     /// The signatures are good, and yet the content is not what it should be: whoever could open it made it so.
     fn alter(&mut self, what: impl fmt::Display) {
+        let by = match &self.report.origin {
+            Some(Origin::Unknown(print)) => format!("signed by {print}, which is not known, and"),
+            _ => "signed, but".to_owned(),
+        };
         self.word = "altered";
-        self.detail = format!("signed, but the content is wrong: {what}");
+        self.detail = format!("{by} the content is wrong: {what}");
     }
 }
 
@@ -220,32 +226,40 @@ pub(super) fn describe(report: Report, running: bool) -> Judged {
         0 => "nothing before it is signed".to_owned(),
         signed => format!("good up to byte {signed}"),
     };
+    let so_far = || format!("{} so far", extent(&report));
+    let grows = |how: Tear| running && matches!(how, Tear::Border | Tear::Inside);
+    let ends = |at: u64, how| format!("ends at byte {at} without a close: {}; {}", cause(how), good(&report));
     let (word, detail) = match &report.verdict {
         Verdict::Intact => ("intact", format!("{}, {}", signer, extent(&report))),
-        Verdict::Torn { how: Tear::Border | Tear::Inside, .. } if running => {
-            ("running", format!("{signer}, {} so far", extent(&report)))
-        }
-        Verdict::Torn { at, how } => {
-            let why = match how {
-                Tear::Border => "the recorder was killed, or the end was cut off",
-                Tear::Inside => {
-                    "the recorder was killed while it wrote, the disk was full, or the end was cut off"
-                }
-                Tear::Zeros => "zeros follow: power was lost before the data reached the disk",
-                Tear::Closing => "everything is there and signed, only the index at the end is missing",
-            };
-            ("torn", format!("ends at byte {at} without a close: {why}; {}", good(&report)))
-        }
+        Verdict::Torn { how, .. } if grows(*how) => ("running", format!("{signer}, {}", so_far())),
+        Verdict::Torn { at, how } => ("torn", ends(*at, *how)),
         Verdict::Altered { offset, chunk, what } => {
             let place = chunk.map_or_else(String::new, |chunk| format!(" (chunk {chunk})"));
             ("altered", format!("at byte {offset}{place}: {what}; {}", good(&report)))
         }
-        Verdict::Foreign { signer } => (
-            "foreign",
-            format!("consistent, but signed by {signer}: not a key that is trusted for this host"),
-        ),
+        Verdict::Foreign { signer, torn } => {
+            let whose =
+                format!("consistent, but signed by {signer}: not a key that is trusted for this host");
+            let detail = match torn {
+                None => whose,
+                Some((_, how)) if grows(*how) => format!("{whose}; still being written, {}", so_far()),
+                Some((at, how)) => format!("{whose}; and torn: {}", ends(*at, *how)),
+            };
+            ("foreign", detail)
+        }
     };
-    Judged { word, detail, content: false, lies: Vec::new(), report }
+    let cut = report.verdict.tear().is_some_and(|(_, how)| !grows(how));
+    Judged { word, detail, cut, content: false, lies: Vec::new(), report }
+}
+
+/// What may have made a recording end so.
+fn cause(how: Tear) -> &'static str {
+    match how {
+        Tear::Border => "the recorder was killed, or the end was cut off",
+        Tear::Inside => "the recorder was killed while it wrote, the disk was full, or the end was cut off",
+        Tear::Zeros => "zeros follow: power was lost before the data reached the disk",
+        Tear::Closing => "everything is there and signed, only the index at the end is missing",
+    }
 }
 
 fn extent(report: &Report) -> String {
@@ -256,8 +270,7 @@ fn json_of(found: &Found, judged: &Judged) -> serde_json::Value {
     let report = &judged.report;
     let (offset, chunk) = match &report.verdict {
         Verdict::Altered { offset, chunk, .. } => (Some(*offset), *chunk),
-        Verdict::Torn { at, .. } => (Some(*at), None),
-        Verdict::Intact | Verdict::Foreign { .. } => (None, None),
+        verdict => (verdict.tear().map(|(at, _)| at), None),
     };
     let (signer, trusted) = match &report.origin {
         Some(Origin::Trusted(print)) => (Some(print.as_str()), true),

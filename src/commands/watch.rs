@@ -416,6 +416,7 @@ fn verdict(judged: &verify::Judged) -> Integrity {
         "intact" => Integrity::Good("sealed · intact".into()),
         "running" => Integrity::Doubtful("running".into()),
         "torn" => Integrity::Doubtful("torn".into()),
+        "foreign" if judged.cut => Integrity::Bad("signed by an unknown key · torn".into()),
         "foreign" => Integrity::Bad("signed by an unknown key".into()),
         word => Integrity::Bad(word.to_uppercase()),
     }

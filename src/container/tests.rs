@@ -418,7 +418,15 @@ fn a_key_that_is_not_trusted_makes_a_recording_foreign_and_a_bad_signature_makes
     let recorded = session(5, 100, true);
     let with =
         |origin: Origin| verify(Bytes::new(&recorded.bytes), |_| origin.clone(), |_| ()).unwrap().verdict;
-    assert_eq!(with(Origin::Unknown("SHA256:x".into())), Verdict::Foreign { signer: "SHA256:x".into() });
+    let foreign = |torn| Verdict::Foreign { signer: "SHA256:x".into(), torn };
+    let unknown = || Origin::Unknown("SHA256:x".into());
+    assert_eq!(with(unknown()), foreign(None));
+    for cut in 1..400 {
+        let cut = &recorded.bytes[..recorded.bytes.len() - cut];
+        let Verdict::Torn { at, how } = judge(cut).verdict else { panic!("{} bytes", cut.len()) };
+        let verdict = verify(Bytes::new(cut), |_| unknown(), |_| ()).unwrap().verdict;
+        assert_eq!(verdict, foreign(Some((at, how))), "{} bytes", cut.len());
+    }
     assert!(matches!(with(Origin::Bad("no".into())), Verdict::Altered { chunk: Some(2), .. }));
 }
 

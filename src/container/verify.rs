@@ -66,7 +66,20 @@ pub enum Verdict {
     Foreign {
         /// Fingerprint of the key.
         signer: String,
+        /// Byte offset where what is whole ends, and how, where it ends before its close.
+        torn: Option<(u64, Tear)>,
     },
+}
+
+impl Verdict {
+    /// Byte offset where what is whole ends, and how, of one that ends before its close, whoever signed it.
+    pub fn tear(&self) -> Option<(u64, Tear)> {
+        match self {
+            Self::Torn { at, how } => Some((*at, *how)),
+            Self::Foreign { torn, .. } => *torn,
+            Self::Intact | Self::Altered { .. } => None,
+        }
+    }
 }
 
 /// The verdict and what stands behind it.
@@ -308,10 +321,7 @@ impl Pass {
             }
         }
         progress(self.length);
-        Ok(match &self.origin {
-            Some(Origin::Unknown(signer)) => Verdict::Foreign { signer: signer.clone() },
-            _ => Verdict::Intact,
-        })
+        Ok(self.consistent(None))
     }
 
     /// The file ends inside the chunk at hand, or before it.
@@ -343,9 +353,15 @@ impl Pass {
     }
 
     fn torn(&self, how: Tear) -> Verdict {
-        match &self.origin {
-            Some(Origin::Unknown(signer)) => Verdict::Foreign { signer: signer.clone() },
-            _ => Verdict::Torn { at: self.whole.max(frame::PROLOGUE_LEN as u64), how },
+        self.consistent(Some((self.whole.max(frame::PROLOGUE_LEN as u64), how)))
+    }
+
+    /// The verdict where nothing is wrong but who signed it, perhaps, and where it ends.
+    fn consistent(&self, torn: Option<(u64, Tear)>) -> Verdict {
+        match (&self.origin, torn) {
+            (Some(Origin::Unknown(signer)), torn) => Verdict::Foreign { signer: signer.clone(), torn },
+            (_, Some((at, how))) => Verdict::Torn { at, how },
+            (_, None) => Verdict::Intact,
         }
     }
 

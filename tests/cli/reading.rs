@@ -148,6 +148,24 @@ fn verify_has_the_right_word_and_exit_code_for_each_state() {
     let other_host = format!("db-1 {}", std::fs::read_to_string(home.path("signer.pub")).unwrap());
     std::fs::write(home.path("hosts"), other_host).unwrap();
     assert_eq!(verdict(&["last", "-k", "hosts"], 1)["verdict"], "foreign");
+    // A foreign one is looked at no less: where it ends, and what it holds.
+    let away = ["last", "-i", "away.txt"];
+    assert_eq!(verdict(&away, 1)["content_checked"], true);
+    let cut = &whole[..whole.len() - 300];
+    std::fs::write(&path, cut).unwrap();
+    let found = verdict(&away, 1);
+    assert_eq!((&found["verdict"], found["offset"].is_u64()), (&"foreign".into(), true), "{found}");
+    let detail = found["detail"].as_str().unwrap();
+    let torn = format!("; and torn: ends at byte {} without a close: ", found["offset"]);
+    assert!(detail.contains("signed by SHA256:") && detail.contains(&torn), "{detail}");
+    assert!(detail.contains("; content checked, "), "{detail}");
+    assert!(home.run(&["show"]).exits(0).text().contains(&torn));
+    let file = std::fs::File::open(&path).unwrap();
+    file.lock().unwrap();
+    let detail = verdict(&away, 1)["detail"].to_string();
+    assert!(detail.contains("still being written") && !detail.contains("torn"), "{detail}");
+    drop(file);
+    std::fs::write(&path, &whole).unwrap();
     home.run(&["verify", "last", "-k", "signer.pub", "-i", "nowhere.txt"]).exits(2).complains("nowhere.txt");
 }
 

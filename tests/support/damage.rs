@@ -34,7 +34,10 @@ pub fn verdict(result: &Result<Report, Error>) -> String {
             format!("altered at byte {offset} (chunk {chunk}): {what}")
         }
         Verdict::Altered { offset, chunk: None, what } => format!("altered at byte {offset}: {what}"),
-        Verdict::Foreign { signer } => format!("foreign, signed by {signer}"),
+        Verdict::Foreign { signer, torn: None } => format!("foreign, signed by {signer}"),
+        Verdict::Foreign { signer, torn: Some((at, how)) } => {
+            format!("foreign, signed by {signer}, torn at byte {at}: {}", tear(*how))
+        }
     }
 }
 
