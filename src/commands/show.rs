@@ -120,15 +120,16 @@ struct Sums {
 }
 
 impl Sums {
-    fn of(opened: &Opened) -> Self {
+    /// Whoever may seal may say any number, so that none is added to overflow.
+    fn of(entries: &[Entry]) -> Self {
         let mut sums = Self::default();
-        for entry in opened.reader.entries() {
+        for entry in entries {
             let tally = &entry.tally;
             sums.length = sums.length.max(tally.end);
-            sums.raw += tally.raw;
-            sums.input += tally.input;
-            sums.withheld += tally.withheld;
-            sums.lost += tally.lost;
+            sums.raw = sums.raw.saturating_add(tally.raw);
+            sums.input = sums.input.saturating_add(tally.input);
+            sums.withheld = sums.withheld.saturating_add(tally.withheld);
+            sums.lost = sums.lost.saturating_add(tally.lost);
             sums.gaps += tally.gaps.len();
             sums.marks += tally.marks.len();
             sums.exit = tally.exit.or(sums.exit);
@@ -155,7 +156,7 @@ fn story(context: &Context, opened: &Opened, judged: &Judged, locked: Option<Err
     tell("file", &shown(&opened.found.path));
     tell("who", &who(header));
     tell("host", &header.host);
-    let sums = Sums::of(opened);
+    let sums = Sums::of(opened.reader.entries());
     let began = moment(header.start);
     if opening.is_some() {
         let open = if opened.state() == "sealed" { "" } else { " or more" };
@@ -284,7 +285,7 @@ fn commands(context: &Context, opened: &Opened, as_json: bool) -> Result<()> {
 
 fn whole_json(context: &Context, opened: &Opened, judged: &Judged) -> Result<()> {
     let opening = opened.reader.opening().ok();
-    let sums = Sums::of(opened);
+    let sums = Sums::of(opened.reader.entries());
     let known = opening.is_some();
     context.console.json(&json!({
         "id": opened.found.name.as_ref().map(|name| &name.id),
@@ -310,4 +311,22 @@ fn whole_json(context: &Context, opened: &Opened, judged: &Judged) -> Result<()>
         "commands": known.then(|| all_commands(opened)),
     }))?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::container::Tally;
+
+    #[test]
+    fn counts_that_no_recorder_writes_add_up_to_no_panic() {
+        let most = u64::MAX;
+        let mut tally = Tally::default();
+        (tally.raw, tally.input, tally.withheld, tally.lost, tally.end) = (most, most, most, most, most);
+        let left_out = LeftOut { commands: most, programs: most, shortened: most };
+        let entry = Entry { tally, left_out, ..Entry::default() };
+        let sums = Sums::of(&[entry.clone(), entry]);
+        assert_eq!([sums.raw, sums.input, sums.withheld, sums.lost, sums.length], [most; 5]);
+        assert!(sums.left_out.notice().is_some());
+    }
 }
