@@ -75,43 +75,46 @@ impl Judged {
 /// # Errors
 /// A recording that is not intact (exit code 1), or could not be checked (2).
 pub fn run(context: &Context, args: &Args) -> Result<()> {
-    let found: Vec<Found> = match &args.recordings[..] {
-        [] => args.reading.store(context)?.list()?,
-        wanted => wanted.iter().map(|wanted| args.reading.find(context, wanted)).collect::<Result<_>>()?,
+    let found: Vec<Result<Found>> = match &args.recordings[..] {
+        [] => args.reading.store(context)?.list()?.into_iter().map(Ok).collect(),
+        wanted => wanted.iter().map(|wanted| args.reading.find(context, wanted)).collect(),
     };
     let known = known_keys(context, &args.known_keys)?;
     let identities = args.reading.quiet_identities(context)?;
     let must_open = args.reading.names_identity();
     let (mut bad, mut unchecked) = (0, 0);
     let mut table = Table::new(&[("ID", Column::Left), ("VERDICT", Column::Left), ("WHY", Column::Whole)]);
-    for recording in &found {
-        match judge(context, recording, &known, &identities, must_open) {
-            Ok(judged) => {
+    let of = found.len();
+    for recording in found {
+        let judged = recording.and_then(|found| {
+            judge(context, &found, &known, &identities, must_open).map(|judged| (found, judged))
+        });
+        match judged {
+            Ok((recording, judged)) => {
                 bad += usize::from(!judged.is_good());
                 if args.json {
-                    context.console.json(&json_of(recording, &judged))?;
+                    context.console.json(&json_of(&recording, &judged))?;
                 } else {
                     table.styled_row(&[
-                        (Style::Plain, &name(recording)),
+                        (Style::Plain, &name(&recording)),
                         (judged.style(), &judged.word),
                         (Style::Plain, &judged.detail),
                     ]);
                 }
             }
-            Err(error) if found.len() == 1 => return Err(error),
+            Err(error) if of == 1 => return Err(error),
             Err(error) => {
                 unchecked += 1;
                 error.print(&context.console);
             }
         }
     }
-    if found.is_empty() {
+    if of == 0 {
         context.console.note("there is nothing to verify");
     }
     if !table.is_empty() {
         context.console.table(&table)?;
     }
-    let of = found.len();
     let not_intact = || match of {
         1 => "the recording is not intact".to_owned(),
         of => format!("{bad} of {of} recordings are not intact"),

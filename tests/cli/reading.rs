@@ -182,6 +182,11 @@ fn verify_goes_through_the_whole_store_and_counts() {
         all.text().lines().map(|line| line.split('\t').nth(1).unwrap().to_owned()).collect();
     assert_eq!(words, ["intact", "torn"], "{all}");
     assert!(all.err.contains("1 of 3 recordings are not intact, 1 could not be checked"), "{all}");
+    // A name that is not found keeps nothing else from being checked.
+    let some = home.run(&["verify", "nosuch", "last~2", "missing.scast"]).exits(2);
+    assert!(some.text().contains("\tintact\t") && some.err.contains("nosuch"), "{some}");
+    assert!(some.err.contains("2 of 3 recordings could not be checked"), "{some}");
+    home.run(&["verify", "nosuch"]).exits(2).complains("nosuch");
 }
 
 #[test]
