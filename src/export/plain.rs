@@ -10,6 +10,9 @@ use crate::text::is_deceptive;
 
 /// The longest line, in columns; longer ones are cut into several.
 const MAX_COLUMNS: usize = 32 << 10;
+/// The most combining characters in a line; one with more is cut into several. They make it longer than its columns, and
+/// each is put into its place by moving all that stands behind.
+const MAX_COMBINING: usize = 4096;
 /// How far a control sequence can move the cursor: no terminal is wider, and a few bytes must not make a long line.
 const MAX_MOVE: usize = 1024;
 /// The most parameter bytes of a control sequence that are looked at.
@@ -25,6 +28,8 @@ pub struct Plain {
     /// The line in hand, a character a column; the second column of a wide character holds [`FILLER`].
     line: Vec<char>,
     column: usize,
+    /// How many combining characters it was given.
+    combining: usize,
     full_screen: bool,
     done: Vec<String>,
     replaced: u64,
@@ -159,10 +164,11 @@ impl Plain {
             return;
         }
         let width = unicode_width::UnicodeWidthChar::width(c).unwrap_or(1);
-        if self.column + width > MAX_COLUMNS {
+        if self.column + width > MAX_COLUMNS || (width == 0 && self.combining >= MAX_COMBINING) {
             self.end_line();
         }
         if width == 0 {
+            self.combining += 1;
             // A combining character belongs to the one before it; it takes no column of its own on a terminal, but
             // losing it would be worse than a shifted column.
             let at = self.column.min(self.line.len());
@@ -187,7 +193,7 @@ impl Plain {
     }
 
     fn end_line(&mut self) {
-        self.column = 0;
+        (self.column, self.combining) = (0, 0);
         if !self.full_screen {
             self.done.push(text_of(&std::mem::take(&mut self.line)));
         }
@@ -322,6 +328,9 @@ mod tests {
         assert_eq!(long.len(), 2);
         let moved = lines(b"\x1b[99999999999C\x1b[999999999@\x1b[32760Cxx\n");
         assert_eq!(moved, [" ".repeat(MAX_MOVE) + "xx"]);
+        // Characters without a column, from the start of the line again and again: all are kept, in lines that end.
+        let marks = lines("\r\u{301}".repeat(MAX_COMBINING * 3).as_bytes());
+        assert_eq!(marks, vec!["\u{301}".repeat(MAX_COMBINING); 3]);
     }
 
     proptest! {
