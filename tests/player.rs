@@ -203,6 +203,32 @@ fn an_investigator_finds_marks_and_exports_at_every_size() {
 }
 
 #[test]
+fn what_is_missing_in_an_exported_part_is_said() {
+    let home = Sandbox::new();
+    let output = |n: u64| (n * 1000, Payload::Output(format!("{n:0>20000}\r\n").into_bytes()));
+    let events = (0..300).map(output).collect();
+    let (path, _) = home.record(&Recording { events, ..Recording::default() });
+    let mut viewer = Viewer::start(&home, &["play", "last"], (160, 24));
+    viewer.shows("intact");
+    viewer.types("G", "4:59.0 / ");
+    viewer.types("e whole.txt\r", "0:00.0 to 4:59 written to whole.txt");
+    viewer.terminal.send("q");
+    assert!(viewer.terminal.wait_end().success());
+
+    let mut bytes = std::fs::read(&path).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(&path, bytes).unwrap();
+    let mut viewer = Viewer::start(&home, &["play", "last"], (160, 24));
+    viewer.shows("ALTERED");
+    viewer.types("G", " / ");
+    viewer.types("e part.txt\r", "written to part.txt: ");
+    assert!(viewer.screen().contains("not all of 0:00.0 to "), "{}", viewer.screen());
+    let lines = |file| std::fs::read_to_string(home.path(file)).unwrap().lines().count();
+    assert!(lines("part.txt") > 0 && lines("part.txt") < lines("whole.txt"), "{}", lines("part.txt"));
+}
+
+#[test]
 fn the_terminal_is_given_back_however_it_ends() {
     let home = Sandbox::new();
     home.record(&hour());

@@ -241,7 +241,7 @@ impl Desk<'_> {
     }
 }
 
-/// Writes a range of a recording, a segment at a time; gives the line that says so.
+/// Writes a range of a recording, a segment at a time; gives the line that says so, and what is missing.
 fn export(
     watched: Watched,
     id: &str,
@@ -274,10 +274,18 @@ fn export(
         exporter.event(&screen).map_err(wrote)?;
     }
     part_of(&mut replay, from, to, &mut |event| exporter.event(event).map_err(wrote))?;
-    let (_, mut out) = exporter.finish().map_err(wrote)?;
+    let (losses, mut out) = exporter.finish().map_err(wrote)?;
     out.flush().map_err(wrote)?;
     out.get_ref().sync_all().map_err(wrote)?;
-    Ok(format!("{} to {} written to {}", clock(ms(from)), clock(ms(to)), shown(path)))
+    let mut said = format!("{} to {} written to {}", clock(ms(from)), clock(ms(to)), shown(path));
+    if !losses.is_empty() {
+        said.push_str(&format!("; {losses}"));
+    }
+    // What a damaged recording still gave is kept, and is not passed off for the whole.
+    match replay.fault() {
+        Some(fault) => Err(Error::new(Kind::Input, format!("not all of {said}: {fault}"))),
+        None => Ok(said),
+    }
 }
 
 /// Goes to where a range begins; gives the screen as it stood there.
