@@ -5,9 +5,11 @@
 
 use crate::sys::fd::{self, Kind};
 use crate::sys::pipe;
+use crate::sys::poll::Set;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
 
 /// A pipe that polls as writable takes this much without waiting (`PIPE_BUF`, POSIX).
 const PIPE_BUF: usize = 4096;
@@ -48,6 +50,16 @@ impl Sink {
     /// Whether a write may wait although none is wanted: only after poll said that there is room.
     fn needs_poll(&self) -> bool {
         matches!(self.how, How::Shared)
+    }
+
+    /// Writes what there is room for now. What there is no room for is not written: nobody waits for it.
+    pub(super) fn offer(&self, bytes: &[u8]) {
+        let mut set = Set::default();
+        let slot = set.add(self, false, true);
+        let ready = !self.needs_poll() || (set.wait(Some(Duration::ZERO)).is_ok() && set.ready(slot).write);
+        if ready {
+            let _ = self.write(bytes);
+        }
     }
 
     fn write(&self, bytes: &[u8]) -> io::Result<usize> {
@@ -214,6 +226,10 @@ impl Feeding {
             pipe::set_capacity(&sink, PIPE_BUF);
         }
         let size = if kind == Kind::Pipe { PIPE_BUF } else { 16 << 10 };
+        // Somebody else may read from the same pipe, and take what was there a moment ago: that must not be waited for,
+        // wherever a description of our own can be had.
+        let own = if kind == Kind::Pipe { fd::reopen_to_read(&source) } else { None };
+        let source = own.map_or(source, OwnedFd::from);
         Ok(Self { source, kind, sink: Some(sink.into()), buffer: Buffer::new(size), copied: 0, ended: false })
     }
 

@@ -84,8 +84,17 @@ pub fn send(socket: impl AsFd, bytes: &[u8]) -> io::Result<usize> {
 /// The same pipe, opened anew to write without waiting: the setting of the one we were given is shared with others
 /// and must stay. `None` where that cannot be had.
 pub fn reopen_to_write(pipe: impl AsFd) -> Option<File> {
+    reopen(pipe, OpenOptions::new().write(true))
+}
+
+/// The same pipe, opened anew to read without waiting; see [`reopen_to_write`].
+pub fn reopen_to_read(pipe: impl AsFd) -> Option<File> {
+    reopen(pipe, OpenOptions::new().read(true))
+}
+
+fn reopen(pipe: impl AsFd, options: &mut OpenOptions) -> Option<File> {
     let name = format!("/proc/self/fd/{}", pipe.as_fd().as_raw_fd());
-    OpenOptions::new().write(true).custom_flags(libc::O_NONBLOCK | libc::O_CLOEXEC).open(name).ok()
+    options.custom_flags(libc::O_NONBLOCK | libc::O_CLOEXEC).open(name).ok()
 }
 
 /// Sets or clears `O_NONBLOCK`, a property of the open file that everyone who shares it sees: only for descriptors

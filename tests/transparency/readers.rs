@@ -3,9 +3,10 @@
 use super::pipes::output;
 use crate::support::sandbox::Sandbox;
 use crate::support::{descendants, lives, until};
-use sealcast::sys::{pipe, signals};
-use std::io::Read as _;
-use std::process::{Child, Command, Stdio};
+use sealcast::sys::{fd, pipe, signals};
+use std::io::{Read as _, Write as _};
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::{Child, Command, ExitStatus, Stdio};
 
 /// A command in a session without a terminal: the wrapper's own process, so that it can be signalled.
 fn alone(sandbox: &Sandbox, command: &Command) -> Command {
@@ -16,11 +17,11 @@ fn alone(sandbox: &Sandbox, command: &Command) -> Command {
 }
 
 /// Asks a wrapper to end until it has ended: what comes while the end of the child is on its way is for the child.
-fn end(mut wrapper: Child) {
+fn end(mut wrapper: Child) -> ExitStatus {
     until("the wrapper's end", || {
         let _ = signals::send(wrapper.id(), signals::SIGTERM);
         wrapper.try_wait().unwrap()
-    });
+    })
 }
 
 #[test]
@@ -75,4 +76,47 @@ fn what_was_handed_on_is_recorded_when_the_rest_is_given_up() {
     let recorded = sandbox.recorded_output();
     assert!(got.len() > 4096 && recorded.starts_with(&got), "{} {}", got.len(), recorded.len());
     assert_eq!(sandbox.recorded_exit(), Some(3));
+}
+
+#[test]
+fn a_session_that_must_end_does_not_wait_for_a_reader_of_its_messages() {
+    let sandbox = Sandbox::new();
+    let (reader, writer) = pipe::open().unwrap();
+    let mut full = fd::reopen_to_write(&writer).unwrap();
+    while full.write(&[b'.'; 4096]).is_ok() {}
+    let wrapped = sandbox.wrapped_with(&["--fail-after", "1000"], &["sh", "-c", "seq 1 1000; exec sleep 1000"]);
+    let mut wrapper = alone(&sandbox, &wrapped).stderr(writer).spawn().unwrap();
+    let status = until("the wrapper's end", || wrapper.try_wait().unwrap());
+    assert_eq!(status.signal(), Some(1), "{status}");
+    assert_eq!(sandbox.recorded_exit(), Some(129));
+    drop(reader);
+}
+
+#[test]
+fn two_sessions_on_one_standard_input_hold_each_other_in_nothing() {
+    let sandbox = Sandbox::new();
+    let (reader, writer) = pipe::open().unwrap();
+    let script = "until [ -e go ]; do sleep 0.02; done; read line; echo >$0; exec sleep 1000";
+    let wrappers = ["a", "b"].map(|name| {
+        let mut command = alone(&sandbox, &sandbox.wrapped(&["sh", "-c", script, name]));
+        command.stdin(reader.try_clone().unwrap()).spawn().unwrap()
+    });
+    std::fs::File::from(writer.try_clone().unwrap()).write_all(b"line\n").unwrap();
+    // Both have looked at the line before either takes it.
+    for wrapper in &wrappers {
+        until("the line to be handed on", || {
+            let child = *descendants(wrapper.id()).get(1)?;
+            let input = std::fs::File::open(format!("/proc/{child}/fd/0")).ok()?;
+            (pipe::unread(input).ok()? == 5).then_some(())
+        });
+    }
+    sandbox.file("go", "");
+    for name in ["a", "b"] {
+        until("the line to be read", || sandbox.path(name).exists().then_some(()));
+    }
+    // Whichever came second found nothing to take. It still hears.
+    for wrapper in wrappers {
+        assert_eq!(end(wrapper).signal(), Some(15));
+    }
+    drop(writer);
 }

@@ -2,12 +2,12 @@
 
 use super::{Phase, Pump};
 use crate::cast::Payload;
+use crate::record::lane::Sink;
 use crate::record::queue::Word;
 use crate::record::session::{Error, OnLoss, Streams, is_handed_on};
 use crate::sys::signals::{self, Arrived};
-use crate::sys::stage::{Ended, Report};
+use crate::sys::stage::{Ended, Report, standard};
 use crate::sys::{clock, fd, tty};
-use std::io;
 
 impl Pump<'_> {
     pub(super) fn signal(&mut self, arrived: Arrived) {
@@ -123,14 +123,19 @@ impl Pump<'_> {
         }
     }
 
-    /// A line for the operator, on the terminal or, where there is none, on standard error.
+    /// A line for the operator, on the terminal or, where there is none, on standard error. It is not waited for: who
+    /// does not read what he is told must not hold up a session that has to end.
     fn tell(&self, text: &str) {
         let text = crate::text::escaped(text);
-        // In raw mode a newline alone would not return the carriage. What cannot be told cannot be told.
-        let _ = match &self.screen {
-            Some(screen) => fd::write(&screen.terminal, format!("\r\nsealcast: {text}\r\n").as_bytes()),
-            None => fd::write(io::stderr(), format!("sealcast: {text}\n").as_bytes()),
-        };
+        match &self.screen {
+            // In raw mode a newline alone would not return the carriage. What cannot be told cannot be told.
+            Some(screen) => drop(fd::write(&screen.terminal, format!("\r\nsealcast: {text}\r\n").as_bytes())),
+            None => {
+                if let Ok(stderr) = standard(2) {
+                    Sink::shared(stderr).offer(format!("sealcast: {text}\n").as_bytes());
+                }
+            }
+        }
     }
 
     /// What became of the child.
