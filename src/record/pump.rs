@@ -59,8 +59,12 @@ pub(super) struct Pump<'a> {
     stage: Stage,
     program: OsString,
     on_loss: OnLoss,
-    /// Gone once the child was hung up.
+    /// Gone once the child was hung up, or the terminal of a session that goes on without it.
     screen: Option<Screen>,
+    /// There was a terminal at the start: the child leads a process group of its own.
+    leads: bool,
+    /// The session goes on without its terminal.
+    outlives: bool,
     terminal_out: Option<Sink>,
     size: Option<Size>,
     keyboard: Keyboard,
@@ -138,6 +142,8 @@ impl<'a> Pump<'a> {
             keyboard: Keyboard::new(screen.as_ref().map(|s| (&s.terminal, s.whole, s.keyboard))),
             terminal_out,
             size: session.size,
+            leads: screen.is_some(),
+            outlives: session.outlives,
             keys: Buffer::new(4 << 10),
             output: Output {
                 buffer: Buffer::new(BUFFER),

@@ -193,6 +193,8 @@ pub struct Session {
     pub(super) stage: Option<Stage>,
     pub(super) size: Option<Size>,
     pub(super) watch: Option<Box<dyn Watch>>,
+    /// Whoever started us wants the session to go on without its terminal (`nohup`).
+    pub(super) outlives: bool,
     stage_pid: u32,
 }
 
@@ -217,7 +219,9 @@ pub fn prepare(spec: Spec) -> Result<Session, Error> {
     // A file size limit must be an error that is told, not our death.
     signals::ignore(signals::SIGXFSZ);
     let stage_pid = stage.pid();
-    Ok(Session { spec, signals, screen, streams, stage: Some(stage), size, watch: None, stage_pid })
+    // Ignored or not, a signal that is taken is read: that it is to be ignored we must see to ourselves.
+    let outlives = signals::is_ignored(signals::SIGHUP);
+    Ok(Session { spec, signals, screen, streams, stage: Some(stage), size, watch: None, outlives, stage_pid })
 }
 
 /// A PTY with the settings and the size of the terminal it stands in for.

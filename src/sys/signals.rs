@@ -131,6 +131,15 @@ pub fn ignore(signal: Signal) {
     act(signal, libc::SIG_IGN);
 }
 
+/// Whether this signal is ignored in this process, be it by its own wish or by that of whoever started it (`nohup`).
+pub fn is_ignored(signal: Signal) -> bool {
+    // SAFETY: an all-zero sigaction is a valid value of that plain C struct.
+    let mut found: libc::sigaction = unsafe { std::mem::zeroed() };
+    // SAFETY: nothing is set; a valid place to write to. An unknown number is refused and leaves the default.
+    unsafe { libc::sigaction(signal, std::ptr::null(), &mut found) };
+    found.sa_sigaction == libc::SIG_IGN
+}
+
 /// This signal acts as it does by default.
 pub(super) fn default(signal: Signal) {
     act(signal, libc::SIG_DFL);
@@ -249,6 +258,12 @@ mod tests {
         let arrived = signals.next().unwrap();
         assert_eq!((arrived.signal, arrived.sender), (SIGUSR1, std::process::id()));
         assert_eq!(signals.next(), None);
+    }
+
+    #[test]
+    fn an_ignored_signal_is_known_as_such() {
+        // Rust ignores SIGPIPE in every program. SIGWINCH does nothing by default, and that is not the same.
+        assert!(is_ignored(SIGPIPE) && !is_ignored(SIGWINCH) && !is_ignored(0));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use crate::support::sandbox::{SIZE, Sandbox};
 use crate::support::terminal::Terminal;
-use crate::support::{descendants, lives, state, until};
+use crate::support::{children, descendants, lives, state, until};
 use std::time::Duration;
 
 /// Waits until a program of this name runs below a process. A shell that is stopped between its fork and its exec is
@@ -215,6 +215,32 @@ fn a_stopped_wrapper_and_its_child_end_when_the_terminal_disappears() {
     terminal.wait_for("Stopped");
     terminal.hang_up();
     until("the end of all", || (!below.iter().any(|pid| lives(*pid))).then_some(()));
+}
+
+#[test]
+fn a_job_that_is_to_survive_the_terminal_does_and_is_recorded_to_its_end() {
+    let sandbox = Sandbox::new();
+    let mut terminal = sandbox.shell();
+    let script = "echo FIRST; until [ -e go ]; do sleep 0.05; done; echo LAST; exit 5";
+    terminal.send(format!("nohup {} sh -c '{script}' >log 2>&1 &\r", sandbox.wrapper_line()));
+    let log = || std::fs::read_to_string(sandbox.path("log")).unwrap_or_default();
+    until("the program", || log().contains("FIRST").then_some(()));
+    let wrapper = children(terminal.pid())[0];
+    let has_terminal = || {
+        let open = std::fs::read_dir(format!("/proc/{wrapper}/fd")).into_iter().flatten().flatten();
+        open.filter_map(|fd| std::fs::read_link(fd.path()).ok()).any(|path| path.ends_with("ptmx"))
+    };
+    assert!(has_terminal());
+    // The shell is hung up, and hangs up its jobs.
+    terminal.hang_up();
+    terminal.wait_end();
+    until("the terminal to be let go", || (!has_terminal()).then_some(()));
+    assert!(lives(wrapper), "{}", log());
+    sandbox.file("go", "");
+    until("the end", || (!lives(wrapper)).then_some(()));
+    assert!(log().ends_with("LAST\n"), "{}", log());
+    assert_eq!(sandbox.recorded_output(), b"FIRST\nLAST\n");
+    assert_eq!(sandbox.recorded_exit(), Some(5));
 }
 
 #[test]

@@ -84,7 +84,8 @@ fn a_session_that_must_end_does_not_wait_for_a_reader_of_its_messages() {
     let (reader, writer) = pipe::open().unwrap();
     let mut full = fd::reopen_to_write(&writer).unwrap();
     while full.write(&[b'.'; 4096]).is_ok() {}
-    let wrapped = sandbox.wrapped_with(&["--fail-after", "1000"], &["sh", "-c", "seq 1 1000; exec sleep 1000"]);
+    let wrapped =
+        sandbox.wrapped_with(&["--fail-after", "1000"], &["sh", "-c", "seq 1 1000; exec sleep 1000"]);
     let mut wrapper = alone(&sandbox, &wrapped).stderr(writer).spawn().unwrap();
     let status = until("the wrapper's end", || wrapper.try_wait().unwrap());
     assert_eq!(status.signal(), Some(1), "{status}");

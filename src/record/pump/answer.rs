@@ -15,7 +15,11 @@ impl Pump<'_> {
             signals::SIGWINCH => self.resize(),
             signals::SIGCONT => self.resume(),
             signals::SIGTSTP => self.to_child(signals::SIGTSTP),
-            signals::SIGHUP if self.screen.as_ref().is_some_and(|s| !s.terminal.is_alive()) => self.hang_up(),
+            signals::SIGHUP if self.screen.as_ref().is_some_and(|s| !s.terminal.is_alive()) => {
+                self.terminal_gone();
+            }
+            // Started without us the child would ignore it too. (Without a terminal it does.)
+            signals::SIGHUP if self.outlives && self.leads => {}
             // The child signals its own group, and we may be in it.
             signal if is_handed_on(signal) && (arrived.sender == 0 || Some(arrived.sender) != self.child) => {
                 match self.phase {
@@ -51,6 +55,7 @@ impl Pump<'_> {
             None if self.hung_up || self.stopped.is_some() => {
                 signals::send_to_group(child, signal).and_then(|()| signals::send(child, signal))
             }
+            None if self.leads => signals::send_to_group(child, signal),
             None => signals::send(child, signal),
         };
     }
@@ -82,10 +87,8 @@ impl Pump<'_> {
     fn resume(&mut self) {
         if let Some(screen) = &self.screen {
             if !screen.terminal.is_alive() {
-                self.hang_up();
-                return;
-            }
-            if matches!(self.phase, Phase::Running) {
+                self.terminal_gone();
+            } else if matches!(self.phase, Phase::Running) {
                 self.keyboard.resume(&screen.terminal);
             }
         }
@@ -188,7 +191,28 @@ impl Pump<'_> {
         }
     }
 
-    /// The terminal is gone, or the session must end: the child loses its terminal, and its life if it clings to it.
+    /// The terminal is gone: that is the end of the session, unless it is to go on without.
+    pub(super) fn terminal_gone(&mut self) {
+        if self.outlives && self.phase == Phase::Running {
+            self.let_terminal_go();
+        } else {
+            self.hang_up();
+        }
+    }
+
+    /// The child loses its terminal, as it would without us: whoever reads from it or writes to it is told, and nobody
+    /// is signalled. What passes through pipes goes on.
+    fn let_terminal_go(&mut self) {
+        self.record_output();
+        self.output.ended = true;
+        self.keys.wipe();
+        self.keyboard.leave();
+        // Both of our descriptors of the leader go with it: the kernel hangs up the follower.
+        self.screen = None;
+        self.terminal_out = None;
+    }
+
+    /// The session must end: the child loses its terminal, and its life if it clings to it.
     pub(super) fn hang_up(&mut self) {
         if self.phase != Phase::Running {
             return;
@@ -205,14 +229,8 @@ impl Pump<'_> {
         }
         self.to_child(signals::SIGHUP);
         self.to_child(signals::SIGCONT);
-        self.record_output();
+        self.let_terminal_go();
         self.record_streams();
-        self.output.ended = true;
-        self.keys.wipe();
-        self.keyboard.leave();
-        // Both of our descriptors of the leader go with it: the kernel hangs up the follower.
-        self.screen = None;
-        self.terminal_out = None;
         self.settle_input();
         self.streams = Streams::default();
     }

@@ -15,7 +15,7 @@ impl Pump<'_> {
             self.keys.forget();
             match fd::read(&screen.terminal, self.keys.room()) {
                 // In raw mode an end is a hang-up; otherwise somebody typed the end of file.
-                Ok(0) if self.keyboard.is_raw() || terminal.gone => return self.hang_up(),
+                Ok(0) if self.keyboard.is_raw() || terminal.gone => return self.terminal_gone(),
                 Ok(0) => {
                     let end = screen.leader.settings().ok().and_then(|s| s.end_of_file());
                     self.keys.put(end.as_slice());
@@ -27,10 +27,10 @@ impl Pump<'_> {
                 }
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
                 Err(_) if screen.terminal.is_alive() => self.keyboard.lost(),
-                Err(_) => return self.hang_up(),
+                Err(_) => return self.terminal_gone(),
             }
         } else if self.keys.is_empty() && terminal.gone && !screen.terminal.is_alive() {
-            return self.hang_up();
+            return self.terminal_gone();
         }
         if !self.keys.is_empty() {
             match self.keys.write_to(&screen.leader) {
@@ -100,7 +100,7 @@ impl Pump<'_> {
             Written::Waits => {}
             Written::Gone => {
                 self.record_output();
-                self.hang_up();
+                self.terminal_gone();
             }
         }
     }
