@@ -5,7 +5,6 @@
 use super::recordings::{Opened, clock, ms, name};
 use super::watch::{part_of, screen_at};
 use crate::cast::{Event, Payload};
-use crate::crypto::identity::Identities;
 use crate::error::{Error, Kind, Result};
 use crate::export::{Exporter, Format, Losses};
 use crate::replay::{Recording, Replay};
@@ -41,14 +40,9 @@ impl Excerpt {
     ///
     /// # Errors
     /// Nothing is found, or it cannot be searched.
-    pub(super) fn find(
-        found: &Found,
-        identities: Identities,
-        query: &Query,
-        around: Duration,
-    ) -> Result<Self> {
-        let (opener, mut answer) = (Opener::new(identities), None);
-        search(std::slice::from_ref(found), &opener, query, &Options::default(), &mut |_, told| {
+    pub(super) fn find(found: &Found, opener: &Opener, query: &Query, around: Duration) -> Result<Self> {
+        let mut answer = None;
+        search(std::slice::from_ref(found), opener, query, &Options::default(), &mut |_, told| {
             answer = Some(told);
             ControlFlow::Continue(())
         });

@@ -8,7 +8,7 @@ use crate::container::{self, Cursor, LeftOut};
 use crate::error::{Context as _, Error, Kind, Result};
 use crate::export::{Exporter, Format, Losses};
 use crate::search::{Fields, Query, Style};
-use crate::store::seal;
+use crate::store::seal::{self, Opener};
 use crate::sys;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -93,9 +93,9 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
         }
         return commands(context, args);
     };
-    let opened = args.reading.open_content(context, &args.recording)?;
+    let (opened, opener) = args.reading.open_content(context, &args.recording)?;
     let opened = match &args.hits {
-        Some(pattern) => What::Parts(find(context, args, pattern, &opened)?, opened),
+        Some(pattern) => What::Parts(find(context, args, pattern, &opened, &opener)?, opened),
         None => What::Whole(opened),
     };
     let losses = match &args.output {
@@ -123,12 +123,12 @@ enum What {
 }
 
 /// Looks for the parts of a recording that are meant, and says how many there are.
-fn find(context: &Context, args: &Args, pattern: &str, opened: &Opened) -> Result<Excerpt> {
+fn find(context: &Context, args: &Args, pattern: &str, opened: &Opened, opener: &Opener) -> Result<Excerpt> {
     let style = Style { regex: args.regex, ..Style::default() };
     let query = Query::text(pattern, style, Fields::EVERYWHERE)
         .map_err(|error| filter::wrong_query(context, &error))?;
     let around = Duration::from_secs(args.around.into());
-    let excerpt = Excerpt::find(&opened.found, args.reading.identities(context)?, &query, around)?;
+    let excerpt = Excerpt::find(&opened.found, opener, &query, around)?;
     let more = match excerpt.more {
         0 => String::new(),
         more => format!("; {more} further hits are left out"),

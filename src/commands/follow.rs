@@ -3,7 +3,7 @@
 use super::Context;
 use super::recordings::Reading;
 use super::watch::{self, Start};
-use crate::error::{Error, Kind, Result};
+use crate::error::Result;
 
 /// Watch a session while it is recorded
 ///
@@ -23,10 +23,6 @@ pub struct Args {
 /// # Errors
 /// There is no terminal, or the recording cannot be opened.
 pub fn run(context: &Context, args: &Args) -> Result<()> {
-    if !context.console.is_terminal() {
-        return Err(Error::new(Kind::Usage, "following needs a terminal")
-            .hint("`sealcast play --plain` prints what has been recorded so far"));
-    }
     let start = Start {
         recording: Some(args.recording.clone()),
         at: None,

@@ -9,7 +9,7 @@ use super::watch::{self, Start};
 use crate::cast::Payload;
 use crate::console::{Console, WriteError, shorten};
 use crate::container::Cursor;
-use crate::error::{Context as _, Error, Kind, Result};
+use crate::error::{Error, Kind, Result};
 use crate::export::plain::Plain;
 use std::io::Write as _;
 use std::time::{Duration, Instant};
@@ -59,7 +59,7 @@ fn seconds(text: &str) -> std::result::Result<Duration, String> {
 /// The recording cannot be opened or read on.
 pub fn run(context: &Context, args: &Args) -> Result<()> {
     let (wanted, from) = place(args.recording.as_deref().unwrap_or("last"))?;
-    if !args.plain && context.console.is_terminal() {
+    if args.follow || !args.plain && context.console.is_terminal() {
         let recording = (args.recording.is_some() || args.follow).then(|| wanted.to_owned());
         let start = Start {
             recording,
@@ -70,7 +70,7 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
         };
         return watch::watch(context, &args.reading, &start);
     }
-    let mut opened = args.reading.open_content(context, wanted)?;
+    let (mut opened, _) = args.reading.open_content(context, wanted)?;
     let name = shown(&opened.found.path);
     let reader = &mut opened.reader;
     if reader.segments() == 0 {
@@ -80,7 +80,12 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
     let mut sheet = Sheet::new(&context.console);
     let mut cursor = Cursor::new(reader, reader.segment_at(ms(from)))?;
     let mut last = Duration::ZERO;
-    while let Some(event) = cursor.next(reader).or_say(|| format!("{name}: played to {}", clock(ms(last))))? {
+    let fault = loop {
+        let event = match cursor.next(reader) {
+            Ok(Some(event)) => event,
+            Ok(None) => break None,
+            Err(fault) => break Some(fault),
+        };
         last = event.time;
         let early = event.time < from;
         if !early {
@@ -96,9 +101,13 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
             Payload::Exit(status) if !early => sheet.aside(&format!("[exit status {status}]"))?,
             _ => {}
         }
-    }
+    };
+    // What came before a damaged place is shown to its last character.
     sheet.finish()?;
-    Ok(())
+    match fault {
+        None => Ok(()),
+        Some(fault) => Err(Error::from(fault).while_doing(format!("{name}: played to {}", clock(ms(last))))),
+    }
 }
 
 /// A recording and a time in it: `last@6:39`.

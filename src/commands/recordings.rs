@@ -7,7 +7,7 @@ use crate::crypto::identity::Identities;
 use crate::crypto::known_keys::{self, KnownKeys};
 use crate::error::{Context as _, Error, Kind, Result};
 use crate::policy::Policy;
-use crate::store::seal::{self, Access};
+use crate::store::seal::{Access, Opener};
 use crate::store::{Found, Store, is_running};
 use crate::sys;
 use std::fs::File;
@@ -102,13 +102,13 @@ impl Reading {
         !self.identity.is_empty()
     }
 
-    /// The recording that is meant, its content unlocked.
-    pub(super) fn open_content(&self, context: &Context, wanted: &str) -> Result<Opened> {
+    /// The recording that is meant, its content unlocked, and what opened it: whoever needs it again asks nobody twice.
+    pub(super) fn open_content(&self, context: &Context, wanted: &str) -> Result<(Opened, Opener)> {
         let mut opened = self.open(context, wanted)?;
-        let identities = self.identities(context)?;
-        let access = seal::unlock(&mut opened.reader, &identities).or_say(|| opened.name())?;
+        let opener = Opener::new(self.identities(context)?);
+        let access = opener.open_content(&mut opened.reader).or_say(|| opened.name())?;
         match access {
-            Access::Content => Ok(opened),
+            Access::Content => Ok((opened, opener)),
             Access::Index => {
                 Err(Error::new(Kind::Key, format!("{}: your key opens its index only", opened.name())).hint(
                     "`sealcast show` and `sealcast ls` work with it; to watch, ask one of its recipients",

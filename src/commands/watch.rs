@@ -55,6 +55,10 @@ type Watched = Recording<File>;
 /// # Errors
 /// The recording cannot be opened, or the terminal cannot be used.
 pub(super) fn watch(context: &Context, reading: &Reading, start: &Start) -> Result<()> {
+    if start.follow && !context.console.is_terminal() {
+        return Err(Error::new(Kind::Usage, "following needs a terminal")
+            .hint("`sealcast play --plain` prints what has been recorded so far"));
+    }
     let (verdicts, inbox) = channel();
     let mut desk = Desk {
         context,

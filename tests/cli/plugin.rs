@@ -86,7 +86,9 @@ fn a_session_is_sealed_to_a_token_without_running_its_plugin_and_read_with_it() 
     assert_eq!(token.ran(), [""; 0]);
 
     token.mode("");
-    for args in [&["play", "--plain", "--speed", "1000", "last"][..], &["export", "--format", "text", "last"]]
+    let hits = ["export", "--format", "text", "--hits", "token", "last"];
+    for args in
+        [&["play", "--plain", "--speed", "1000", "last"][..], &["export", "--format", "text", "last"], &hits]
     {
         let read = token.run(args).exits(0);
         assert!(read.text().contains("for the token"), "{read}");

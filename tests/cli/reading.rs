@@ -241,10 +241,21 @@ fn export_writes_every_format_and_says_what_it_lost() {
 }
 
 #[test]
+fn following_needs_a_terminal_however_it_is_asked_for() {
+    let home = Sandbox::new();
+    home.record(&Recording::default());
+    for args in [&["follow"][..], &["play", "-F", "last"]] {
+        let refused = home.run(args).exits(2).complains("following needs a terminal");
+        assert!(refused.out.is_empty(), "{refused}");
+    }
+}
+
+#[test]
 fn exports_of_a_damaged_recording_keep_what_is_good() {
     let home = Sandbox::new();
-    let output =
-        |n: u64| (n * 1000, sealcast::cast::Payload::Output(format!("{n:0>20000}\r\n").into_bytes()));
+    let output = |n: u64| {
+        (n * 1000, sealcast::cast::Payload::Output(format!("{n:0>20000}\r\nprompt{n}$ ").into_bytes()))
+    };
     let (path, _) =
         home.record(&Recording { events: (0..300).map(output).collect(), ..Recording::default() });
     let mut bytes = std::fs::read(&path).unwrap();
@@ -256,6 +267,9 @@ fn exports_of_a_damaged_recording_keep_what_is_good() {
     let kept = std::fs::read_to_string(home.path("out.txt")).unwrap();
     let lines = kept.lines().count();
     assert!(lines > 50 && lines < 300, "{lines} lines\n{damaged}");
+    // Played, it is the same, to the unfinished line before the damage.
+    let played = home.run(&["play", "--plain", "--speed", "10000", "last"]).exits(2).complains("played to");
+    assert!(kept.lines().last().unwrap().starts_with("prompt") && played.text() == kept, "{}", played.err);
 }
 
 #[test]
