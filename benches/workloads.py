@@ -5,9 +5,11 @@ The programs are real and run in a real terminal (80 x 24); the clock is not. Wh
 (about seven keys a second, pauses to read), and output as it comes, so that a session of minutes is made in seconds and comes out
 much the same on any machine.
 """
+import argparse
 import json
 import os
 import random
+import re
 import shutil
 import subprocess
 import sys
@@ -67,49 +69,63 @@ def bash(path):
 
 
 def shell(path):
+    """Four minutes of looking around; 39 KB."""
     session = bash(path)
     for text in ["ls", "ls -la ssh", "df -h", "cat /etc/os-release", "uptime", "who", "ps aux | head -40", "ip addr || ifconfig",
                  "cd /var/log", "ls -lt | head", "tail -30 dpkg.log", "grep -c installed dpkg.log", "cd /etc", "grep -r Port ssh",
-                 "cat fstab", "mount | head -20", "free -m", "id", "history | tail -5", "env | sort", "ls /usr/bin | head -80"]:
+                 "cat fstab", "mount | head -20", "free -m", "id", "history | tail -5", "env | sort", "ls /usr/bin | head -80",
+                 "cat passwd", "getent group | tail -30", "dpkg -l | tail -40", "cat services | head -60", "ls -la /etc | head -70",
+                 "find /etc -newer /etc/passwd | head -30", "cat /proc/meminfo | head -30", "cat /proc/cpuinfo | head -28",
+                 "cat login.defs | head -90", "cat bash.bashrc", "du -sh /var/* 2>/dev/null", "cat hosts", "cat resolv.conf",
+                 "grep -v '^#' ssh/sshd_config | head -40", "tail -50 /var/log/dpkg.log", "ls -la /usr/lib | head -60",
+                 "date"]:
         session.line(text)
     session.end()
 
 
 def vim(path):
-    folder = tempfile.mkdtemp()
-    file = os.path.join(folder, "main.c")
-    with open(file, "w") as out:
-        for n in range(300):
-            out.write(f"/* step {n} */\nstatic int step_{n}(struct job *job, int value)\n{{\n\treturn job->total += value * {n};\n}}\n\n")
-    session = Session(path, ["vim", "-u", "NONE", "-N", "+syntax on", file], env=dict(os.environ, TERM="xterm-256color"))
-    for n in range(22):
-        session.type("/step_%d\r" % random.randrange(300))
-        session.type("jjA // looked at by hand, see the ticket\x1b")
-        session.type("oint more = value + %d;\x1b" % n)
+    """A source file is read and changed; 310 KB."""
+    file = os.path.join(tempfile.mkdtemp(), "argparse.py")
+    shutil.copy(argparse.__file__, file)
+    with open(file) as source:
+        words = sorted(set(re.findall(r"[a-z_]{7,}", source.read())))
+    session = Session(path, ["vim", "-u", "NONE", "-N", "+syntax on", "+set incsearch hlsearch ruler", file],
+                      env=dict(os.environ, TERM="xterm-256color"))
+    for n in range(12):
+        session.type("/%s\r" % random.choice(words))
+        session.type("jjA  # looked at by hand, see the ticket\x1b")
+        session.type("nnn", key=1.0)
+        session.type("omore = value + %d\x1b" % n)
         session.type("jjjjjjkkkk", key=0.1)
-        session.type("\x06" * 12 + "\x02" * 9, key=0.4)
+        session.type("\x06" * 9 + "\x02" * 6, key=1.0)
         session.clock += random.uniform(1, READ)
     session.type(":w\r:q\r")
     session.end()
 
 
 def build(path):
+    """Changes are made, looked at, committed and compiled; 736 KB."""
     session = bash(path)
     source = tempfile.mkdtemp()
+    library = os.path.dirname(argparse.__file__)
     scripts = {
-        "change": 'for i in $(seq 40); do echo "int f${i}_$1(int x) { return x * $i + $1; }" >> file$i.c; done',
-        "make": 'for i in $(seq 40); do echo "cc -O2 -Wall -c file$i.c -o file$i.o"; gcc -O0 -c -w file$i.c -o file$i.o; done',
+        "take": f'cp -r {library}/{{json,email,http,unittest,asyncio,logging,xml,ctypes,concurrent,html,urllib}} .; find . -name __pycache__ | xargs rm -r',
+        "change": 'for f in $(find . -name "*.py" | sort | awk "NR % 9 == $1"); do sed -i "s/^\\(def [a-z]*\\)/# change $1\\n\\1/; s/self/this/" $f; done',
+        "make": 'for i in $(seq 25); do echo "int f$i(int x) { return x * $i + $1; }" > f$i.c; echo "cc -O2 -Wall -c f$i.c -o f$i.o"; gcc -O0 -c -w f$i.c -o f$i.o; done',
     }
     for name, text in scripts.items():
         with open(os.path.join(source, name), "w") as out:
             out.write(text + "\n")
-    for text in [f"cd {source}", "git init -q .", "git config user.email a@b.c", "git config user.name a"]:
+    for text in [f"cd {source}", "git init -q .", "git config user.email a@b.c", "git config user.name a", "bash take",
+                 "git add -A; git commit -m 'As it was' | tail -5"]:
         session.line(text)
-    for n in range(12):
-        session.line(f"sh change {n}")
-        session.line(f"git add -A; git commit -m {n}")
-        session.line("git --no-pager log -p -1 --color=always")
-        session.line("sh make")
+    for n in range(9):
+        session.line(f"bash change {n}")
+        session.line("git status | head -30")
+        session.line("git --no-pager diff --color=always | head -2000")
+        session.line(f"git add -A; git commit -m 'Change {n}'")
+        session.line("git --no-pager log --stat -1")
+        session.line(f"python3 -m compileall -f json http email unittest | tail -60; bash make {n}")
     session.end()
 
 
