@@ -3,7 +3,8 @@
 //! The screen calls in *before* it changes something. A row that has *settled* (see [`super::Transcript`]) and is then
 //! changed is copied first; when it settles again and the new text does not extend the old, the old one is told. Rows that
 //! leave, are erased or deleted are told at once. What cannot have been read is not kept: text that was drawn and replaced
-//! before it settled.
+//! before it settled. A row that goes is told together with those that it was wrapped from or into, as they stood before: a
+//! word across the margin is a word.
 
 use super::cell;
 use super::transcript::{Kind, Line};
@@ -12,10 +13,14 @@ use alacritty_terminal::index::Line as Row;
 use alacritty_terminal::term::cell::{Cell, Flags};
 use std::collections::{HashSet, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::ops::Range;
 use std::time::Duration;
 
 /// Longest line, in bytes; a longer one is told in pieces.
 const MAX_LINE: usize = 64 << 10;
+/// Longest line of rows that are not scrolled away together, in bytes: of a longer one each row is told with this much around
+/// it.
+const MAX_JOINED: usize = 16 << 10;
 /// Rows remembered per visit of the alternate screen, so that none is told twice.
 const WINDOW: usize = 8192;
 
@@ -30,8 +35,36 @@ struct State {
     first: Duration,
     /// When it was last changed.
     changed: Duration,
-    /// The settled text that was changed, since when it had stood so, and when that was.
-    saved: Option<(String, Duration, Duration)>,
+    /// The settled text that was changed.
+    saved: Option<Saved>,
+    /// The line that its text has been told with, if it is not the row that went; 0 for none.
+    told: u64,
+}
+
+/// The text of a row as it stood before it was changed.
+#[derive(Clone, Debug)]
+struct Saved {
+    text: String,
+    /// It went on in the next row.
+    wraps: bool,
+    /// Since when there was text, and since when it stood so.
+    first: Duration,
+    complete: Duration,
+    /// When it was changed.
+    at: Duration,
+    told: u64,
+}
+
+/// A row as it stood, for the line that it is a part of.
+struct Part {
+    y: usize,
+    text: String,
+    first: Duration,
+    complete: Duration,
+    last: Duration,
+    told: u64,
+    /// The row shows something else now.
+    replaced: bool,
 }
 
 impl State {
@@ -69,6 +102,8 @@ pub(super) struct Tape {
     seen: HashSet<u64>,
     order: VecDeque<u64>,
     partial: Option<Partial>,
+    /// Lines of rows that did not all go, so far.
+    joined: u64,
     /// Lines that go now have been told already.
     pub(super) muted: bool,
 }
@@ -81,6 +116,11 @@ fn text(grid: &Grid<Cell>, y: usize) -> String {
 
 fn wraps(grid: &Grid<Cell>, line: Row) -> bool {
     grid[line].last().is_some_and(|cell| cell.flags.contains(Flags::WRAPLINE))
+}
+
+/// Whether a row went on in the next one, and does not any more.
+fn is_cut(grid: &Grid<Cell>, y: usize, saved: &Saved) -> bool {
+    saved.wraps && !wraps(grid, Row(y as i32))
 }
 
 impl Tape {
@@ -99,6 +139,7 @@ impl Tape {
             seen: HashSet::new(),
             order: VecDeque::new(),
             partial: None,
+            joined: 0,
             muted: false,
         }
     }
@@ -110,6 +151,10 @@ impl Tape {
 
     fn states(&mut self) -> &mut VecDeque<State> {
         if self.on_alt { &mut self.alt } else { &mut self.main }
+    }
+
+    fn states_ref(&self) -> &VecDeque<State> {
+        if self.on_alt { &self.alt } else { &self.main }
     }
 
     /// A row is about to change.
@@ -126,25 +171,151 @@ impl Tape {
         self.stirred = true;
         let Some(state) = self.states().get_mut(y) else { return };
         state.dirty = true;
-        let before = std::mem::replace(&mut state.changed, now);
-        let old = if std::mem::take(&mut state.blank) { String::new() } else { text(grid, y) };
-        if old.is_empty() {
+        let told = std::mem::take(&mut state.told);
+        let complete = std::mem::replace(&mut state.changed, now);
+        let text = if std::mem::take(&mut state.blank) { String::new() } else { text(grid, y) };
+        if text.is_empty() {
             state.first = now;
         } else {
-            state.saved = Some((old, before, now));
+            let (wraps, first) = (wraps(grid, Row(y as i32)), state.first);
+            state.saved = Some(Saved { text, wraps, first, complete, at: now, told });
         }
     }
 
-    /// Tells the text that stood in a row before it was changed, unless the row still begins with it.
-    fn weigh(&mut self, y: usize, current: &str) {
-        let kind = if self.on_alt { Kind::Page(self.page) } else { Kind::Overwritten };
-        let number = self.number(y);
-        let Some(state) = self.states().get_mut(y) else { return };
-        if let Some((old, complete, at)) = state.saved.take()
-            && !current.starts_with(&old)
-        {
-            let first = std::mem::replace(&mut state.first, at);
-            self.tell(Line { number, kind, first, complete, last: at, text: old });
+    /// Tells the text that stood in these rows before they were changed, unless a row still begins with it. `stays` says of a
+    /// row whether what it shows now counts.
+    fn weigh(&mut self, grid: &Grid<Cell>, rows: Range<usize>, stays: impl Fn(&State) -> bool) {
+        let mut changed = Vec::new();
+        for y in rows {
+            let Some(state) = self.states_ref().get(y) else { break };
+            let Some(saved) = &state.saved else { continue };
+            let now = if stays(state) { text(grid, y) } else { String::new() };
+            let goes = !now.starts_with(&saved.text);
+            changed.push((y, goes, now.len() == saved.text.len()));
+            if goes || is_cut(grid, y, saved) {
+                let line = self.around(grid, y, |tape, y| tape.before(grid, y));
+                self.tell_joined(line, Kind::Overwritten);
+            }
+        }
+        // Only now: a row may be part of what its neighbours were part of.
+        for (y, goes, same) in changed {
+            let Some(state) = self.states().get_mut(y) else { break };
+            match state.saved.take() {
+                Some(saved) if goes => state.first = saved.at,
+                Some(saved) => state.told = if same { saved.told } else { 0 },
+                None => {}
+            }
+        }
+    }
+
+    /// What stood in a row before it was changed, and whether it went on in the next one. `None` when nothing could be read.
+    fn before(&self, grid: &Grid<Cell>, y: usize) -> Option<(Part, bool)> {
+        let state = self.states_ref().get(y)?;
+        match &state.saved {
+            Some(saved) => {
+                let Saved { text, wraps, first, complete, at, told } = saved;
+                let (text, first, complete, last, told) = (text.clone(), *first, *complete, *at, *told);
+                let replaced = is_cut(grid, y, saved) || !self::text(grid, y).starts_with(text.as_str());
+                Some((Part { y, text, first, complete, last, told, replaced }, *wraps))
+            }
+            None if state.dirty => None,
+            None => self.current(grid, y),
+        }
+    }
+
+    /// What stands in a row, and whether it goes on in the next one. `None` when nothing can be read.
+    fn current(&self, grid: &Grid<Cell>, y: usize) -> Option<(Part, bool)> {
+        let state = self.states_ref().get(y)?;
+        if state.blank || (state.dirty && self.on_alt) {
+            return None;
+        }
+        let (first, complete, last, told) = (state.first, state.changed, self.now, state.told);
+        let (text, replaced) = (text(grid, y), false);
+        Some((Part { y, text, first, complete, last, told, replaced }, wraps(grid, Row(y as i32))))
+    }
+
+    /// The rows of the line that row `y` is a part of, as `look` sees them, in order; and whether it is cut at either end.
+    fn around(
+        &self,
+        grid: &Grid<Cell>,
+        y: usize,
+        look: impl Fn(&Self, usize) -> Option<(Part, bool)>,
+    ) -> (Vec<Part>, [bool; 2]) {
+        let mut line = VecDeque::new();
+        let mut cut = [false; 2];
+        let Some((part, mut goes_on)) = look(self, y) else { return (Vec::new(), cut) };
+        let mut length = part.text.len();
+        line.push_back(part);
+        let mut at = y;
+        while let Some(above) = at.checked_sub(1) {
+            // Most rows stand alone: what tells that is looked at before the text is.
+            if !self.may_wrap(grid, above) {
+                break;
+            }
+            let Some((part, true)) = look(self, above) else { break };
+            length += part.text.len();
+            if length > MAX_JOINED {
+                cut[0] = true;
+                break;
+            }
+            line.push_front(part);
+            at = above;
+        }
+        length = line.back().map_or(0, |part| part.text.len());
+        at = y;
+        while goes_on {
+            at += 1;
+            let Some((part, wraps)) = look(self, at) else { break };
+            length += part.text.len();
+            if length > MAX_JOINED {
+                cut[1] = true;
+                break;
+            }
+            line.push_back(part);
+            goes_on = wraps;
+        }
+        (line.into(), cut)
+    }
+
+    fn may_wrap(&self, grid: &Grid<Cell>, y: usize) -> bool {
+        let saved = self.states_ref().get(y).and_then(|state| state.saved.as_ref());
+        saved.map_or_else(|| wraps(grid, Row(y as i32)), |saved| saved.wraps)
+    }
+
+    /// Tells a line that goes, unless all of it has been told, and remembers that of its rows; not of one at which it is cut,
+    /// whose neighbour it may be told with.
+    fn tell_joined(&mut self, (line, cut): (Vec<Part>, [bool; 2]), kind: Kind) {
+        let Some(first_row) = line.first().map(|part| part.y) else { return };
+        let told = line.first().map_or(0, |part| part.told);
+        let has_left = first_row == 0 && !self.on_alt && self.partial.is_some();
+        if told > 0 && !has_left && line.iter().all(|part| part.told == told) {
+            return;
+        }
+        self.joined += 1;
+        let id = self.joined;
+        let kind = if self.on_alt { Kind::Page(self.page) } else { kind };
+        let (mut number, mut text) = (self.number(first_row), String::new());
+        let (mut first, mut complete, mut last) = (Duration::MAX, Duration::ZERO, Duration::MAX);
+        if has_left && let Some(partial) = &self.partial {
+            (number, first, complete) = (partial.number, partial.first, partial.complete);
+            text.clone_from(&partial.text);
+        }
+        let rows = line.len();
+        for (n, part) in line.into_iter().enumerate() {
+            text.push_str(&part.text);
+            (first, complete) = (first.min(part.first), complete.max(part.complete));
+            last = last.min(part.last);
+            let whole = !(n == 0 && cut[0] || n + 1 == rows && cut[1]);
+            if let Some(state) = self.states().get_mut(part.y) {
+                match &mut state.saved {
+                    Some(saved) if whole => saved.told = id,
+                    None if whole && !state.dirty => state.told = id,
+                    _ => {}
+                }
+            }
+        }
+        if !text.is_empty() {
+            self.tell(Line { number, kind, first, complete, last, text });
         }
     }
 
@@ -184,16 +355,8 @@ impl Tape {
         if !std::mem::take(&mut self.stirred) {
             return;
         }
-        for y in 0..self.states().len() {
-            let Some(state) = self.states().get_mut(y) else { break };
-            if !std::mem::take(&mut state.dirty) {
-                continue;
-            }
-            if state.saved.is_some() {
-                let current = text(grid, y);
-                self.weigh(y, &current);
-            }
-        }
+        self.weigh(grid, 0..self.states_ref().len(), |_| true);
+        self.states().iter_mut().for_each(|state| state.dirty = false);
     }
 
     /// The screens are about to have `rows` rows: tells what will be cut off.
@@ -203,22 +366,22 @@ impl Tape {
         if shows_alt {
             self.stirred = true;
             self.settle(alt);
-            (0..self.alt.len()).for_each(|y| self.vanish(alt, y));
+            self.vanish(alt, 0..self.alt.len(), Kind::Overwritten);
         }
         self.on_alt = false;
         self.stirred = true;
         self.settle(main);
         // The cursor's row stays on the screen; what stands below the new last row goes.
         let moved = (main.cursor.point.line.0.max(0) as usize + 1).saturating_sub(rows);
-        (rows + moved..self.main.len()).for_each(|y| self.vanish(main, y));
+        self.vanish(main, rows + moved..self.main.len(), Kind::Overwritten);
         self.on_alt = shows_alt;
     }
 
     /// Tells rows of the main screen as lines, wrapped rows joined, blank ones too.
     fn lines(&mut self, grid: &Grid<Cell>, rows: impl Iterator<Item = usize>, kind: Kind) {
         for y in rows {
+            self.weigh(grid, y..y + 1, |_| true);
             let mut current = text(grid, y);
-            self.weigh(y, &current);
             let number = self.number(y);
             let (first, complete) = self.since(y);
             // The states are those of the main screen whenever this is called.
@@ -245,33 +408,68 @@ impl Tape {
         }
     }
 
-    /// A row is deleted or erased: tells what could be read in it.
-    fn vanish(&mut self, grid: &Grid<Cell>, y: usize) {
-        let settled = self.states().get(y).is_some_and(|state| !state.dirty && !state.blank);
-        if !settled && self.on_alt {
-            return self.weigh(y, "");
+    /// Rows are deleted or erased: tells what could be read in them.
+    fn vanish(&mut self, grid: &Grid<Cell>, rows: Range<usize>, kind: Kind) {
+        let on_alt = self.on_alt;
+        self.part(grid, rows.start, kind);
+        self.part(grid, rows.end, kind);
+        // On the alternate screen what has not settled does not count; on the main one what stands now does as well.
+        self.tell_lines(grid, rows.clone(), kind, |tape, y| tape.before(grid, y), on_alt);
+        self.weigh(grid, rows.clone(), |_| !on_alt);
+        if !on_alt {
+            self.tell_lines(grid, rows, kind, |tape, y| tape.current(grid, y), true);
         }
-        let current = text(grid, y);
-        self.weigh(y, &current);
-        if !current.is_empty() {
-            let kind = if self.on_alt { Kind::Page(self.page) } else { Kind::Overwritten };
-            let (first, complete) = self.since(y);
-            let (number, last) = (self.number(y), self.now);
-            self.tell(Line { number, kind, first, complete, last, text: current });
+    }
+
+    /// Tells the lines that rows are a part of; unless `all`, only those of which something has been replaced.
+    fn tell_lines(
+        &mut self,
+        grid: &Grid<Cell>,
+        rows: Range<usize>,
+        kind: Kind,
+        look: impl Fn(&Self, usize) -> Option<(Part, bool)>,
+        all: bool,
+    ) {
+        let mut next = rows.start;
+        for y in rows {
+            if y >= next {
+                let (line, cut) = self.around(grid, y, &look);
+                next = line.last().map_or(y, |part| part.y) + usize::from(!cut[1]);
+                if all || line.iter().any(|part| part.replaced) {
+                    self.tell_joined((line, cut), kind);
+                }
+            }
+        }
+    }
+
+    /// Row `y` and the one above are about to be parted: tells the line that goes from one into the other. Above row 0 are those
+    /// that have left.
+    fn part(&mut self, grid: &Grid<Cell>, y: usize, kind: Kind) {
+        let goes_on = match y.checked_sub(1) {
+            Some(above) => y < self.states_ref().len() && self.may_wrap(grid, above),
+            None => !self.on_alt && self.partial.is_some(),
+        };
+        if !goes_on {
+            return;
+        }
+        let on_alt = self.on_alt;
+        self.tell_lines(grid, y..y + 1, kind, |tape, y| tape.before(grid, y), on_alt);
+        if on_alt {
+            return;
+        }
+        self.weigh(grid, y.saturating_sub(1)..y + 1, |_| true);
+        self.tell_lines(grid, y..y + 1, kind, |tape, y| tape.current(grid, y), true);
+        if y == 0 {
+            match self.current(grid, 0) {
+                Some((part, _)) if !part.text.is_empty() => self.partial = None,
+                _ => self.flush(kind),
+            }
         }
     }
 
     /// Rows `from..=to` are about to be erased whole.
     pub(super) fn cleared(&mut self, grid: &Grid<Cell>, from: usize, to: usize) {
-        if self.on_alt {
-            (from..=to).for_each(|y| self.vanish(grid, y));
-        } else {
-            // A row known to be blank costs nothing.
-            let rows: Vec<usize> =
-                (from..=to).filter(|y| self.main.get(*y).is_some_and(|state| !state.blank)).collect();
-            self.lines(grid, rows.into_iter(), Kind::Cleared);
-            self.flush(Kind::Cleared);
-        }
+        self.vanish(grid, from..to + 1, Kind::Cleared);
         for y in from..=to {
             if let Some(state) = self.states().get_mut(y) {
                 *state = State::blank();
@@ -282,11 +480,15 @@ impl Tape {
     /// Rows `top..=bottom` are about to move up by `n`.
     pub(super) fn scroll_up(&mut self, grid: &Grid<Cell>, top: usize, bottom: usize, n: usize) {
         if top == 0 && !self.on_alt {
+            if (0..n).any(|y| self.may_wrap(grid, y)) {
+                self.tell_lines(grid, 0..n, Kind::Overwritten, |tape, y| tape.before(grid, y), false);
+            }
             self.lines(grid, 0..n, Kind::Scrolled);
             self.evicted += n as u64;
         } else {
-            (top..top + n).for_each(|y| self.vanish(grid, y));
+            self.vanish(grid, top..top + n, Kind::Overwritten);
         }
+        self.part(grid, bottom + 1, Kind::Overwritten);
         let states = self.states();
         for _ in 0..n {
             if top == 0 && bottom + 1 == states.len() {
@@ -300,7 +502,8 @@ impl Tape {
 
     /// Rows `top..=bottom` are about to move down by `n`.
     pub(super) fn scroll_down(&mut self, grid: &Grid<Cell>, top: usize, bottom: usize, n: usize) {
-        (bottom + 1 - n..=bottom).for_each(|y| self.vanish(grid, y));
+        self.vanish(grid, bottom + 1 - n..bottom + 1, Kind::Overwritten);
+        self.part(grid, top, Kind::Overwritten);
         let states = self.states();
         for _ in 0..n {
             if states.remove(bottom).is_some() {
@@ -319,7 +522,7 @@ impl Tape {
             let first = self.now;
             self.alt.iter_mut().for_each(|state| *state = State::unknown(first));
         } else {
-            (0..self.alt.len()).for_each(|y| self.vanish(grid, y));
+            self.vanish(grid, 0..self.alt.len(), Kind::Overwritten);
         }
         self.on_alt = to_alt;
         self.stirred = true;
@@ -363,39 +566,37 @@ impl Tape {
 
     /// What stands now, as lines: those of the main screen, then those of the alternate one if it is shown.
     pub(super) fn standing(&self, shown: &Grid<Cell>, hidden: &Grid<Cell>) -> Vec<Line> {
-        let (main, alt) = if self.on_alt { (hidden, Some(shown)) } else { (shown, None) };
+        let main = if self.on_alt { hidden } else { shown };
+        let mut lines = Self::stand(main, &self.main, self.evicted, Kind::Final, self.now);
+        if self.on_alt {
+            lines.extend(Self::stand(shown, &self.alt, 0, Kind::Page(self.page), self.now));
+        }
+        lines
+    }
+
+    /// What stands on one screen, whose first row has the number `base`.
+    fn stand(
+        grid: &Grid<Cell>,
+        states: &VecDeque<State>,
+        base: u64,
+        kind: Kind,
+        last: Duration,
+    ) -> Vec<Line> {
         let mut lines: Vec<Line> = Vec::new();
         let mut goes_on = false;
-        for (y, state) in self.main.iter().enumerate() {
-            let current = text(main, y);
+        for (y, state) in states.iter().enumerate() {
+            let current = text(grid, y);
             match lines.last_mut() {
                 Some(line) if goes_on => {
                     line.text.push_str(&current);
                     line.complete = line.complete.max(state.changed);
                 }
-                _ => lines.push(Line {
-                    number: self.evicted + y as u64,
-                    kind: Kind::Final,
-                    first: state.first,
-                    complete: state.changed,
-                    last: self.now,
-                    text: current,
-                }),
+                _ => {
+                    let (number, first, complete) = (base + y as u64, state.first, state.changed);
+                    lines.push(Line { number, kind, first, complete, last, text: current });
+                }
             }
-            goes_on = wraps(main, Row(y as i32));
-        }
-        for (grid, (y, state)) in
-            alt.into_iter().flat_map(|grid| self.alt.iter().enumerate().map(move |row| (grid, row)))
-        {
-            let kind = Kind::Page(self.page);
-            lines.push(Line {
-                number: y as u64,
-                kind,
-                first: state.first,
-                complete: state.changed,
-                last: self.now,
-                text: text(grid, y),
-            });
+            goes_on = wraps(grid, Row(y as i32));
         }
         lines.retain(|line| !line.text.is_empty());
         lines

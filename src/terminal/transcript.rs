@@ -162,6 +162,7 @@ impl Transcript {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     /// Feeds pieces at milliseconds and gives the lines as `Kind number text`.
     fn told(cols: u16, rows: u16, pieces: &[(u64, &str)]) -> Vec<String> {
@@ -238,6 +239,61 @@ mod tests {
                 "Final 0 $ vim"
             ]
         );
+    }
+
+    #[test]
+    fn wrapped_rows_that_do_not_scroll_away_are_told_as_one_line() {
+        let page = |more: &[(u64, &str)]| {
+            told(8, 4, &[&[(0, "\x1b[?1049h\x1b[Habcdefghijkl\r\nxy")], more].concat())
+        };
+        // Left, redrawn, one row of it changed, pushed out row by row, deleted, and parted by a line between.
+        assert_eq!(page(&[(200, "\x1b[?1049l")]), ["Page(1) 0 abcdefghijkl", "Page(1) 2 xy"]);
+        assert_eq!(page(&[(200, "\x1b[HABCDEFGHIJKL")])[..1], ["Page(1) 0 abcdefghijkl"]);
+        assert_eq!(
+            page(&[(200, "\x1b[2HZ")]),
+            ["Page(1) 0 abcdefghijkl", "Page(1) 0 abcdefghZjkl", "Page(1) 2 xy"]
+        );
+        assert_eq!(
+            page(&[(200, "\x1b[4H\n"), (400, "\n")]),
+            ["Page(1) 0 abcdefghijkl", "Page(1) 0 xy"],
+            "and not once more when the rest of it goes"
+        );
+        assert_eq!(page(&[(200, "\x1b[2H\x1b[M")])[..1], ["Page(1) 0 abcdefghijkl"]);
+        assert_eq!(page(&[(200, "\x1b[2H\x1b[L"), (400, "new")])[..1], ["Page(1) 0 abcdefghijkl"]);
+        assert_eq!(page(&[(200, "\x1b[1;1r\x1b[1H\n")])[..1], ["Page(1) 0 abcdefghijkl"]);
+        let main = |more: &str| told(8, 4, &[(0, "abcdefghijkl\r\nxy"), (200, more)]);
+        assert_eq!(main("\x1b[HABCDEFGHIJKL")[..1], ["Overwritten 0 abcdefghijkl"]);
+        assert_eq!(main("\x1b[2H\x1b[J")[..2], ["Cleared 2 xy", "Overwritten 0 abcdefghijkl"]);
+        assert_eq!(main("\x1b[2H\x1b[2K")[..1], ["Overwritten 0 abcdefghijkl"]);
+        // What is cut by the end of the memory of lines, in windows that overlap.
+        let long: String = (10_000..14_000).map(|n| n.to_string()).collect();
+        let lines = told(400, 60, &[(0, "\x1b[?1049h\x1b[H"), (1, &long), (200, "\x1b[?1049l")]);
+        let stood = |from: usize| lines.iter().any(|line| line.contains(&long[from..from + 300]));
+        assert!(lines.len() > 1 && (0..19_700).step_by(100).all(stood));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(500))]
+        #[test]
+        fn whatever_line_stood_is_told_as_it_stood(
+            pieces in proptest::collection::vec(prop_oneof![
+                4 => "[a-z]{1,20}",
+                2 => "\r\n|\n|\x1b\\[[1-4];[1-9]H|\x1b\\[H",
+                1 => "\x1b\\[[012]?J|\x1b\\[[012]?K|\x08|\x1bM|\x1b\\[\\?1049[hl]",
+            ], 1..60)
+        ) {
+            let mut lines: Vec<String> = Vec::new();
+            let mut stood: Vec<String> = Vec::new();
+            let mut transcript = Transcript::new(9, 4);
+            for (n, piece) in pieces.iter().enumerate() {
+                transcript.feed(Duration::from_secs(n as u64), piece.as_bytes(), &mut |line| lines.push(line.text));
+                stood.extend(transcript.standing().iter().map(|line| line.text.trim().to_owned()));
+            }
+            transcript.finish(Duration::from_secs(1000), &mut |line| lines.push(line.text));
+            for line in stood {
+                prop_assert!(lines.iter().any(|told| told.contains(&line)), "{line:?} of {lines:?} after {pieces:?}");
+            }
+        }
     }
 
     #[test]

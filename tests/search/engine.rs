@@ -213,6 +213,27 @@ fn what_grep_on_raw_bytes_cannot_find_is_found_and_what_was_never_visible_is_not
 }
 
 #[test]
+fn a_word_across_the_margin_is_found_in_a_pager_and_where_it_is_drawn_over() {
+    let made = Made::new();
+    let (page, line) = ("y".repeat(75), "q".repeat(75));
+    let mut events = vec![
+        output(500, &format!("\x1b[?1049h\x1b[H{page}pagerneedle and more\r\n:")),
+        output(900, "\x1b[24;1Hhelp"),
+        output(1500, "\x1b[?1049l"),
+        output(2000, &format!("\x1b[5;1H{line}mainneedle")),
+        output(3000, "\x1b[5;1Hsomething else\x1b[K"),
+    ];
+    events.extend((0..90).map(|n| output(4000 + n * 100, &format!("\x1b[9;1H{}", "filling ".repeat(100)))));
+    let recording = made.add(Plan::new((80, 24), &events));
+    for (text, came, stood) in [("pagerneedle", 500, 1000), ("mainneedle", 2000, 1000)] {
+        let hits = made.hits(&recording, text, Fields::of(&[Field::Screen]));
+        let times: Vec<_> =
+            hits.iter().map(|h| (h.time.unwrap().as_millis(), h.stood.unwrap().as_millis())).collect();
+        assert_eq!(times, [(came, stood)], "{text}: {hits:#?}");
+    }
+}
+
+#[test]
 fn redraws_are_one_hit_and_a_text_that_comes_again_later_is_another() {
     let made = Made::new();
     let mut events = Vec::new();
