@@ -441,6 +441,21 @@ fn the_browsers_filter_is_a_query_and_a_bad_one_is_said_where_it_is_typed() {
 }
 
 #[test]
+fn the_moment_of_a_hit_shows_it() {
+    let home = Sandbox::new();
+    let at = |ms: u64, text: &str| (ms, Payload::Output(text.into()));
+    let events =
+        vec![at(100, "$ \r\n"), at(61_256, "needle\r\n"), at(61_257, "\x1b[H\x1b[2J"), at(90_000, "end")];
+    home.record(&Recording { events, ..Recording::default() });
+    let hit: serde_json::Value =
+        serde_json::from_str(&home.run(&["search", "--json", "needle"]).exits(0).text()).unwrap();
+    let mut viewer = Viewer::start(&home, &["play", hit["play"].as_str().unwrap()], (80, 24));
+    viewer.shows("needle");
+    viewer.terminal.send("q");
+    viewer.terminal.wait_end();
+}
+
+#[test]
 fn hidden_characters_are_shown_on_demand_and_never_written() {
     let home = Sandbox::new();
     home.record(&hour());

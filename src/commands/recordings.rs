@@ -210,6 +210,19 @@ pub(super) fn clock(ms: u64) -> String {
     }
 }
 
+/// A moment to go to, to the millisecond: `6:39.413`, `1:02:03`. Rounded, what came at it would not be there yet.
+pub(super) fn offset(ms: u64) -> String {
+    let (hours, minutes, seconds) = (ms / 3_600_000, ms / 60_000 % 60, ms / 1000 % 60);
+    let whole = match hours {
+        0 => format!("{minutes}:{seconds:02}"),
+        hours => format!("{hours}:{minutes:02}:{seconds:02}"),
+    };
+    match ms % 1000 {
+        0 => whole,
+        part => format!("{whole}.{part:03}").trim_end_matches('0').to_owned(),
+    }
+}
+
 /// Bytes as people count them.
 pub(super) fn size(bytes: u64) -> String {
     let mut value = bytes;
@@ -249,6 +262,14 @@ pub(super) fn who(header: &crate::container::Header) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_offset_is_neither_early_nor_late() {
+        assert_eq!(
+            [0, 7, 1_256, 12_340, 61_700, 3_599_999, 3_723_000].map(offset),
+            ["0:00", "0:00.007", "0:01.256", "0:12.34", "1:01.7", "59:59.999", "1:02:03"]
+        );
+    }
 
     #[test]
     fn times_and_sizes_are_written_as_people_read_them() {

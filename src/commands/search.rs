@@ -2,7 +2,7 @@
 
 use super::Context;
 use super::filter::{self, Filters};
-use super::recordings::{Reading, clock, ms, name};
+use super::recordings::{Reading, ms, name, offset};
 use crate::console::Style as Ink;
 use crate::error::{Error, Kind, Result};
 use crate::search::engine::name_allows;
@@ -273,7 +273,7 @@ fn print(context: &Context, args: &Args, found: &Found, matched: &Match, hit: &H
     }
     let when = Timestamp::from_millisecond(utc(matched, hit))
         .map_or_else(|_| "?".to_owned(), |time| time.strftime("%m-%d %H:%M:%SZ").to_string());
-    let offset = hit.time.map_or_else(|| "-".to_owned(), |time| format!("+{}", clock(ms(time))));
+    let offset = hit.time.map_or_else(|| "-".to_owned(), |time| format!("+{}", offset(ms(time))));
     let exit = hit.exit.map(|exit| format!("  [{exit}]")).unwrap_or_default();
     context.console.line(format_args!(
         "{}  {when} {offset}  {}  {:<7}  {}{exit}",
@@ -291,7 +291,7 @@ fn print(context: &Context, args: &Args, found: &Found, matched: &Match, hit: &H
 
 fn hit_json(found: &Found, matched: &Match, hit: &Hit) -> serde_json::Value {
     let id = found.name.as_ref().map(|name| name.id.clone());
-    let at = hit.time.map(|time| format!("{}@{}", name(found), clock(ms(time))));
+    let at = hit.time.map(|time| format!("{}@{}", name(found), offset(ms(time))));
     json!({
         "id": id,
         "path": found.path.to_string_lossy(),
