@@ -452,8 +452,9 @@ impl<S: Sink> Writer<S> {
     }
 
     fn sync(&mut self) -> Result<(), Error> {
-        if std::mem::take(&mut self.unsynced) {
+        if self.unsynced {
             self.sink.sync().map_err(Error::io("make the recording durable"))?;
+            self.unsynced = false;
         }
         Ok(())
     }

@@ -151,6 +151,7 @@ pub fn record<S: Disk>(
         lost: 0,
         lost_now: 0,
         failure: None,
+        warned: None,
         low_space_told: false,
         last_event: Duration::ZERO,
         exit: None,
@@ -189,6 +190,15 @@ enum State {
     Losing,
 }
 
+/// What a failure is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Failure {
+    /// Space on the disk.
+    NoSpace,
+    /// Anything else.
+    Other,
+}
+
 struct Recorder<'a, S: Disk> {
     writer: Writer<S>,
     indexer: &'a mut dyn Indexer,
@@ -200,6 +210,8 @@ struct Recorder<'a, S: Disk> {
     /// Lost since the last gap was recorded.
     lost_now: u64,
     failure: Option<String>,
+    /// What the operator was warned of last.
+    warned: Option<String>,
     low_space_told: bool,
     last_event: Duration,
     /// The exit status, when it came while nothing could be written.
@@ -269,6 +281,8 @@ impl<S: Disk> Recorder<'_, S> {
             Payload::Output(bytes) | Payload::ErrorOutput(bytes) | Payload::Input(bytes) => {
                 bytes.len() as u64
             }
+            // For the index alone: it would not have been recorded.
+            payload if Said::of(payload).is_some_and(|said| said.kept().is_none()) => return,
             _ => 1,
         };
         self.lost = self.lost.saturating_add(bytes);
@@ -313,7 +327,7 @@ impl<S: Disk> Recorder<'_, S> {
             && let Err(error) = self.writer.sink().reserve(self.policy.reserve)
         {
             let why = format!("the disk is full ({})", error.source);
-            self.fail(why, false);
+            self.fail(why, Failure::NoSpace, false);
             return;
         }
         if self.policy.low_space > 0
@@ -328,18 +342,17 @@ impl<S: Disk> Recorder<'_, S> {
     fn check(&mut self, result: Result<(), container::Error>) {
         let Err(error) = result else { return };
         let full = |kind| matches!(kind, std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded);
-        let why = match &error {
+        match &error {
             // The same words as where it is seen coming.
             container::Error::Io { source, .. } if full(source.kind()) => {
-                format!("the disk is full ({source})")
+                self.fail(format!("the disk is full ({source})"), Failure::NoSpace, true);
             }
-            other => other.to_string(),
-        };
-        self.fail(why, true);
+            other => self.fail(other.to_string(), Failure::Other, true),
+        }
     }
 
-    /// Something failed; `stuck`: bytes are waiting that could not be written.
-    fn fail(&mut self, why: String, stuck: bool) {
+    /// Something failed; `stuck`: bytes may be waiting that could not be written.
+    fn fail(&mut self, why: String, failure: Failure, stuck: bool) {
         if self.policy.reserve > 0 {
             // From here on the reserve is there to be used. Not to be able to give it back changes nothing.
             let _ = self.writer.sink().release_reserve();
@@ -354,11 +367,20 @@ impl<S: Disk> Recorder<'_, S> {
                 self.intake.say(Word::Tell(format!("THIS SESSION IS NOT BEING RECORDED: {why}")));
                 self.state = State::Losing;
             }
-            (State::Writing, OnFailure::Warn) => {
-                // The reserve is used up now; the next failure is the real one.
-                self.intake.say(Word::Tell(format!("space for the recording is running out: {why}")));
-                self.policy.reserve = 0;
-            }
+            (State::Writing, OnFailure::Warn) => match failure {
+                Failure::NoSpace => {
+                    // The reserve is used up now; the next failure is the real one.
+                    self.intake.say(Word::Tell(format!("space for the recording is running out: {why}")));
+                    self.policy.reserve = 0;
+                }
+                // Everything is written; it is tried again at every flush, and not told at every one.
+                Failure::Other => {
+                    if self.warned.as_ref() != Some(&why) {
+                        self.intake.say(Word::Tell(format!("the recording may be lost: {why}")));
+                        self.warned = Some(why.clone());
+                    }
+                }
+            },
             (_, _) if still_stuck => self.state = State::Losing,
             _ => {}
         }

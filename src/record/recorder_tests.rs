@@ -5,7 +5,7 @@ use crate::container::verify::{Origin, Verdict, verify, verify_content};
 use crate::container::{Cursor, Header, Meta, Reader, SessionKeys, Setup, Slot, SlotKind};
 use std::cell::Cell;
 use std::io::{self, Write};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 /// A disk of which the test holds the other end.
@@ -14,6 +14,9 @@ struct Tape {
     bytes: Arc<Mutex<Vec<u8>>>,
     room: Arc<AtomicU64>,
     reserve: Arc<AtomicU64>,
+    /// It cannot make anything durable.
+    sick: Arc<AtomicBool>,
+    durable: Arc<AtomicUsize>,
 }
 
 impl Tape {
@@ -47,6 +50,10 @@ impl Write for Tape {
 
 impl Sink for Tape {
     fn sync(&mut self) -> io::Result<()> {
+        if self.sick.load(Ordering::SeqCst) {
+            return Err(io::Error::from_raw_os_error(libc::EIO));
+        }
+        self.durable.store(self.bytes().len(), Ordering::SeqCst);
         Ok(())
     }
 }
@@ -190,10 +197,12 @@ fn with_warn_the_gap_is_counted_to_the_byte_and_recording_goes_on() {
         }
         clock()
     };
+    // What is for the index alone is never recorded, so it is not missing either.
+    let entered = |n| Event::new(Duration::from_millis(n * 100), Said::Entered.payload());
     feed_all(
         feed,
         (0..200)
-            .map(|n| output(n * 100, 3000))
+            .flat_map(|n| [output(n * 100, 3000), entered(n)])
             .chain([Event::new(Duration::from_secs(25), Payload::Exit(0))])
             .collect(),
     );
@@ -205,6 +214,43 @@ fn with_warn_the_gap_is_counted_to_the_byte_and_recording_goes_on() {
     assert_eq!(kept + gaps, 200 * 3000, "every byte is recorded or counted");
     assert_eq!(gaps, recorded.lost);
     assert_eq!(all.last(), Some(&Payload::Exit(0)));
+}
+
+#[test]
+fn a_disk_that_cannot_make_anything_durable_is_told_of_once_and_asked_again() {
+    let tape = Tape::with_room(1 << 30);
+    let (writer, root) = writer(&tape);
+    tape.sick.store(true, Ordering::SeqCst);
+    let policy = Policy { on_failure: OnFailure::Warn, flush: Duration::from_millis(200), ..POLICY };
+    let (feed, intake) = bounded(64 << 20).unwrap();
+    let feed = std::cell::RefCell::new(Some(feed));
+    let (clock, looks, words) = (clock(), Cell::new(0), std::cell::RefCell::new(Vec::new()));
+    let looked = || {
+        looks.set(looks.get() + 1);
+        let mut feed = feed.borrow_mut();
+        if let Some(feed) = &*feed {
+            words.borrow_mut().extend(feed.words());
+            if looks.get() <= 10 {
+                feed.send(vec![output(looks.get() * 100, 100)]).unwrap();
+            }
+        }
+        match looks.get() {
+            // All was flushed meanwhile, and nothing new comes: not even a signature is due.
+            50 => tape.sick.store(false, Ordering::SeqCst),
+            80 => {
+                assert_eq!(tape.durable.load(Ordering::SeqCst), tape.bytes().len(), "it was not asked again");
+                feed.take();
+            }
+            _ => {}
+        }
+        clock()
+    };
+    let recorded = record(&intake, writer, &mut NoIndex, policy, &looked);
+    let [Word::Tell(told)] = &words.borrow()[..] else { panic!("{:?}", words.borrow()) };
+    assert!(told.contains("cannot make the recording durable") && !told.contains("space"), "{told}");
+    assert_eq!(recorded.lost, 0);
+    assert!(recorded.closed.is_some() && recorded.failure.unwrap().contains("durable"));
+    assert_eq!(events(&tape, root).len(), 10);
 }
 
 #[test]
