@@ -23,6 +23,8 @@ const MAX_SSH: usize = 32 << 10;
 const MAX_IDENTITIES: usize = 256;
 /// The longest secret that is unwrapped, in bytes: an identity file of a longer period is the longest we make.
 pub const MAX_SECRET: u64 = 64 << 10;
+/// What a buffer has more than is read into it: the end is found without a detour over the stack, and without growing.
+const SPARE: usize = 64;
 /// The largest scrypt work factor that is accepted: 2^20 needs 1 GiB and some seconds. `age -p` uses 18.
 const MAX_SCRYPT: u8 = 20;
 /// The most bcrypt rounds that are accepted (about half a minute). `ssh-keygen` uses 16.
@@ -326,7 +328,7 @@ fn open_with(identities: &[Unwrapper], age_file: &[u8]) -> Result<Zeroizing<Vec<
                 other => Outcome::Fatal(UnwrapError::NotAge(recipient::one_line(&other.to_string()))),
             }
         })?;
-    bounded(reader).map_err(Outcome::Fatal)
+    bounded(reader, age_file.len()).map_err(Outcome::Fatal)
 }
 
 /// An age file whose header is handed over in one piece. The age library's readers begin to parse anew after every byte
@@ -362,9 +364,10 @@ impl std::io::BufRead for AgeFile<'_> {
     }
 }
 
-/// Reads at most [`MAX_SECRET`] bytes. The buffer is reserved whole, so that no copy is left behind by growing.
-fn bounded(reader: impl std::io::Read) -> Result<Zeroizing<Vec<u8>>, UnwrapError> {
-    let mut plain = Zeroizing::new(Vec::with_capacity(MAX_SECRET as usize + 1));
+/// Reads at most [`MAX_SECRET`] bytes, and not more than the `sealed` ones they were in. The buffer is reserved whole, so that
+/// no copy is left behind by growing; not larger than it must be, since all of it is wiped.
+fn bounded(reader: impl std::io::Read, sealed: usize) -> Result<Zeroizing<Vec<u8>>, UnwrapError> {
+    let mut plain = Zeroizing::new(Vec::with_capacity(sealed.min(MAX_SECRET as usize) + SPARE));
     reader.take(MAX_SECRET + 1).read_to_end(&mut plain).map_err(|_| UnwrapError::Damaged)?;
     if plain.len() as u64 > MAX_SECRET {
         return Err(UnwrapError::TooLong);
@@ -376,7 +379,10 @@ impl File {
     fn read(path: &Path) -> Result<Self, LoadError> {
         let failed = |source| LoadError::Read { path: path.to_owned(), source };
         let file = std::fs::File::open(path).map_err(failed)?;
-        let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_FILE as usize + 1));
+        // Reserved whole, see `bounded`. What is no file (a pipe) has no length to tell.
+        let length =
+            file.metadata().ok().filter(std::fs::Metadata::is_file).map_or(MAX_FILE, |facts| facts.len());
+        let mut bytes = Zeroizing::new(Vec::with_capacity(length.min(MAX_FILE) as usize + SPARE));
         file.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(failed)?;
         Self::parse(path, &bytes)
     }

@@ -144,19 +144,23 @@ impl Store {
     /// # Errors
     /// The directory cannot be read.
     pub fn list(&self) -> Result<Vec<Found>, Error> {
-        let entries = match std::fs::read_dir(&self.dir) {
-            Ok(entries) => entries,
+        let mut found = Vec::new();
+        let listed = sys::dir::names(&self.dir, &mut |file_name| {
+            let Ok(file_name) = std::str::from_utf8(file_name) else { return };
+            if let Some(name) = Name::parse(file_name) {
+                // In one piece, not grown: there may be very many.
+                let mut path = PathBuf::with_capacity(self.dir.as_os_str().len() + file_name.len() + 1);
+                path.push(&self.dir);
+                path.push(file_name);
+                found.push(Found { name: Some(name), path });
+            }
+        });
+        match listed {
+            Ok(()) => {}
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
             Err(error) => return Err(sys::Error::at("read the store", &self.dir, error).into()),
-        };
-        let mut found = Vec::new();
-        for entry in entries {
-            let entry = entry.map_err(|e| sys::Error::at("read the store", &self.dir, e))?;
-            if let Some(name) = entry.file_name().to_str().and_then(Name::parse) {
-                found.push(Found { name: Some(name), path: entry.path() });
-            }
         }
-        found.sort();
+        found.sort_unstable();
         sort_within_seconds(&mut found);
         Ok(found)
     }

@@ -31,12 +31,15 @@ impl Name {
         let (start, id) = file_name.strip_suffix(EXTENSION)?.strip_suffix('.')?.split_once('-')?;
         parse_id(id)?;
         let (second, millisecond) = start.strip_suffix('Z')?.split_once('.')?;
-        if millisecond.len() != 3 || !millisecond.bytes().all(|b| b.is_ascii_digit()) {
-            return None;
-        }
-        let second = jiff::civil::DateTime::strptime("%Y%m%dT%H%M%S", second).ok()?;
-        let second = jiff::tz::TimeZone::UTC.to_timestamp(second).ok()?.as_second();
-        let start = second.checked_mul(1000)?.checked_add(millisecond.parse().ok()?)?;
+        let (day, clock) = second.split_once('T')?;
+        let [year, month, day] = digits([4, 2, 2], day)?;
+        let [hour, minute, second] = digits([2, 2, 2], clock)?;
+        let [millisecond] = digits([3], millisecond)?;
+        let small = |number: i16| i8::try_from(number).ok();
+        let date = jiff::civil::Date::new(year, small(month)?, small(day)?).ok()?;
+        let time = jiff::civil::Time::new(small(hour)?, small(minute)?, small(second)?, 0).ok()?;
+        let second = jiff::tz::Offset::UTC.to_timestamp(date.to_datetime(time)).ok()?.as_second();
+        let start = second.checked_mul(1000)?.checked_add(millisecond.into())?;
         Some(Self { start, id: id.to_owned() })
     }
 
@@ -62,6 +65,33 @@ pub fn id_text(id: &[u8; 16]) -> String {
         .collect()
 }
 
+/// Numbers of so many decimal digits each, next to each other, and nothing else.
+fn digits<const N: usize>(lengths: [usize; N], mut text: &str) -> Option<[i16; N]> {
+    let mut numbers = [0_i16; N];
+    for (number, length) in numbers.iter_mut().zip(lengths) {
+        let (here, after) = text.split_at_checked(length)?;
+        text = after;
+        for byte in here.bytes() {
+            let digit = byte.is_ascii_digit().then_some(i16::from(byte) - i16::from(b'0'))?;
+            *number = i16::checked_mul(*number, 10)?.checked_add(digit)?;
+        }
+    }
+    text.is_empty().then_some(numbers)
+}
+
+/// The value of each character of [`ALPHABET`]; [`NO_DIGIT`] of all others.
+const DIGITS: [u8; 256] = {
+    let mut digits = [NO_DIGIT; 256];
+    let mut value = 0;
+    while value < ALPHABET.len() {
+        digits[ALPHABET[value] as usize] = value as u8;
+        value += 1;
+    }
+    digits
+};
+/// See [`DIGITS`].
+const NO_DIGIT: u8 = 0xff;
+
 /// The bytes of an id; `None` when the text is not exactly one.
 pub fn parse_id(text: &str) -> Option<[u8; 16]> {
     if text.len() != ID_LEN {
@@ -69,12 +99,15 @@ pub fn parse_id(text: &str) -> Option<[u8; 16]> {
     }
     let mut number: u128 = 0;
     for (n, c) in text.bytes().enumerate() {
-        let digit = ALPHABET.iter().position(|a| *a == c)?;
+        let digit = DIGITS[usize::from(c)];
+        if digit == NO_DIGIT {
+            return None;
+        }
         // 26 characters hold 130 bits; the first must leave the two that do not fit empty.
         if n == 0 && digit > 7 {
             return None;
         }
-        number = (number << 5) | u128::try_from(digit).ok()?;
+        number = (number << 5) | u128::from(digit);
     }
     Some(number.to_be_bytes())
 }
@@ -98,9 +131,23 @@ mod tests {
             "20261122T140312.0450Z-09144S2H648H2JCKJRJ0918G4.scast",
             "a.scast",
             "20261122T140312Z-ÄÄ.scast",
+            "20261322T140312.045Z-09144S2H648H2JCKJRJ0918G4R.scast",
+            "20260229T140312.045Z-09144S2H648H2JCKJRJ0918G4R.scast",
+            "20261122T240312.045Z-09144S2H648H2JCKJRJ0918G4R.scast",
+            "20261122T140360.045Z-09144S2H648H2JCKJRJ0918G4R.scast",
+            "20261122T1403125.045Z-09144S2H648H2JCKJRJ0918G4R.scast",
+            "2026112T2140312.045Z-09144S2H648H2JCKJRJ0918G4R.scast",
+            "+0261122T140312.045Z-09144S2H648H2JCKJRJ0918G4R.scast",
+            "20261122T140312.-45Z-09144S2H648H2JCKJRJ0918G4R.scast",
         ] {
             assert_eq!(Name::parse(other), None, "{other}");
         }
+        let good = "20261122T140312.045Z-09144S2H648H2JCKJRJ0918G4R.scast";
+        assert_eq!(
+            Name::parse(good).map(|name| name.file_name()).as_deref(),
+            Some(good),
+            "what is wrong above is not the id"
+        );
         assert_eq!(Name::parse(&name.file_name().replace("scast", "cast")), None);
         assert_eq!(parse_id(&"Z".repeat(26)), None, "more than 128 bits");
     }

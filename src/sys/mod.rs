@@ -7,6 +7,7 @@ pub mod alarm;
 pub mod bpf;
 pub mod clock;
 pub mod deflate;
+pub mod dir;
 pub mod fd;
 pub mod file;
 pub mod guard;
