@@ -346,7 +346,12 @@ fn unescaped(text: &[u8]) -> Option<Vec<u8>> {
     std::str::from_utf8(text).ok()?;
     let mut out = Vec::with_capacity(text.len());
     let mut rest = text;
-    while let Some(at) = memchr::memchr2(b'\\', b'"', rest) {
+    // One seldom comes alone: lines end with two.
+    let next = |rest: &[u8]| match rest.first() {
+        Some(b'\\') => Some(0),
+        _ => memchr::memchr2(b'\\', b'"', rest),
+    };
+    while let Some(at) = next(rest) {
         let (plain, after) = rest.split_at_checked(at)?;
         out.extend_from_slice(plain);
         let (byte, len) = match after.get(..2)? {

@@ -14,6 +14,8 @@ use zstd::stream::raw::{DParameter, Decoder, InBuffer, Operation as _, OutBuffer
 
 /// How much is decompressed at a time: a small chunk can hold very much text.
 const STEP: usize = 128 << 10;
+/// The same as long as chunks hold less: most recordings are small.
+const SMALL_STEP: usize = 16 << 10;
 
 /// A place in a recording. Holds what fits into 128 KiB of text, and one line.
 pub struct Cursor {
@@ -43,7 +45,7 @@ impl Room {
         let fail = |e: std::io::Error| Error::Compression(e.to_string());
         let mut inflate = Decoder::new().map_err(fail)?;
         inflate.set_parameter(DParameter::WindowLogMax(limits::WINDOW_LOG_MAX)).map_err(fail)?;
-        Ok(Self { inflate, buffer: vec![0; STEP] })
+        Ok(Self { inflate, buffer: vec![0; SMALL_STEP] })
     }
 
     /// For another text. The parameters stay.
@@ -121,6 +123,33 @@ impl Cursor {
     /// The header line of the cast inside, once the first segment's first chunk has been read.
     pub fn cast_header(&self) -> Option<&str> {
         self.header.as_deref()
+    }
+
+    /// Reads on until about `most` bytes of events wait to be given out, or the end is reached, or it is `stopped`. Then
+    /// [`Cursor::segment`] may be ahead of the event that is given out next.
+    ///
+    /// # Errors
+    /// As [`Cursor::next`]; what was read before is lost then.
+    pub fn read_ahead<R: Read + Seek>(
+        &mut self,
+        reader: &mut Reader<R>,
+        most: usize,
+        stopped: &dyn Fn() -> bool,
+    ) -> Result<(), Error> {
+        let (mut read, mut bytes) = (VecDeque::new(), 0_usize);
+        while bytes < most && !stopped() {
+            let Some(event) = self.next(reader)? else { break };
+            let length = match &event.payload {
+                Payload::Output(bytes) | Payload::ErrorOutput(bytes) | Payload::Input(bytes) => bytes.len(),
+                Payload::Keyframe(text) => text.len(),
+                _ => 0,
+            };
+            bytes = bytes.saturating_add(length).saturating_add(size_of::<Event>());
+            read.push_back(event);
+        }
+        read.append(&mut self.ready);
+        self.ready = read;
+        Ok(())
     }
 
     /// The next event. `None` at the end of what is there; after [`Reader::refresh`] there may be more.
@@ -233,6 +262,10 @@ impl Inside {
             return Err(format!("a segment of more than {} bytes", limits::SEGMENT_PLAIN));
         }
         let read = self.lines(buffer.get(..produced).unwrap_or_default(), ready, header);
+        if produced == buffer.len() && produced < STEP {
+            buffer.clear();
+            buffer.resize(STEP, 0);
+        }
         self.room.buffer = buffer;
         read
     }

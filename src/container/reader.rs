@@ -256,6 +256,35 @@ impl<R: Read + Seek> Reader<R> {
         }
     }
 
+    /// What it reads from.
+    pub fn source(&self) -> &R {
+        &self.source
+    }
+
+    /// A reader of the same recording, as far as it is known now, that reads the same bytes from another `source`. It opens what
+    /// this one opens, but the index entries do not come along.
+    pub fn beside<S: Read + Seek>(&self, source: S) -> Reader<S> {
+        Reader {
+            source,
+            length: self.length,
+            file: self.file,
+            header: self.header.clone(),
+            slots: self.slots.clone(),
+            certificate: self.certificate.clone(),
+            segments: self.segments.clone(),
+            index_chunks: Vec::new(),
+            closed: self.closed,
+            walk: self.walk,
+            keys: self.keys.clone(),
+            index_chain: None,
+            opening: self.opening.clone(),
+            entries: Vec::new(),
+            wanted: None,
+            whole: false,
+            unpacked: self.unpacked,
+        }
+    }
+
     /// The source back.
     pub fn into_inner(self) -> R {
         self.source

@@ -127,6 +127,45 @@ fn an_index_that_comes_to_more_than_any_recorder_writes_is_refused_and_a_recorde
 }
 
 #[test]
+fn a_segment_that_was_read_ahead_beside_gives_the_same_events() {
+    let recorded = session(40, 7, true);
+    let mut reader = Reader::open(Bytes::new(recorded.bytes.clone())).unwrap();
+    reader.unlock(recorded.root).unwrap();
+    let rest = |reader: &mut Reader<_>, mut cursor: Cursor| {
+        let mut all = Vec::new();
+        while let Some(event) = cursor.next(reader).unwrap() {
+            all.push(event);
+        }
+        all
+    };
+    for segment in 0..reader.segments() {
+        let cursor = Cursor::of_segment(&reader, segment).unwrap();
+        let expected = rest(&mut reader, cursor);
+        assert!(expected.len() > 1, "{segment}");
+        for most in [0, 1, 100, 1 << 20] {
+            let mut beside = reader.beside(Bytes::new(recorded.bytes.clone()));
+            let mut cursor = Cursor::of_segment(&beside, segment).unwrap();
+            cursor.read_ahead(&mut beside, most, &|| false).unwrap();
+            drop(beside);
+            assert_eq!(rest(&mut reader, cursor), expected, "{segment} {most}");
+        }
+        let mut cursor = Cursor::of_segment(&reader, segment).unwrap();
+        cursor.read_ahead(&mut reader, 1 << 20, &|| true).unwrap();
+        assert_eq!(rest(&mut reader, cursor), expected, "{segment}, stopped at once");
+    }
+    // What cannot be read is said by whoever reads ahead.
+    let mut damaged = recorded.bytes.clone();
+    let middle = damaged.len() / 2;
+    damaged[middle] ^= 1;
+    let mut beside = reader.beside(Bytes::new(damaged));
+    let fails = (0..beside.segments()).filter(|segment| {
+        let mut cursor = Cursor::of_segment(&beside, *segment).unwrap();
+        cursor.read_ahead(&mut beside, 1 << 20, &|| false).is_err()
+    });
+    assert_eq!(fails.count(), 1);
+}
+
+#[test]
 fn a_closed_recording_is_intact_and_gives_back_every_event() {
     let recorded = session(40, 7, true);
     let report = judge(&recorded.bytes);

@@ -6,6 +6,7 @@
 //! stands among the events. Refuses to judge what the content cannot tell: the kernel's trace, and lines that were inferred
 //! from the screen.
 
+use super::queue::Segments;
 use super::reading::{Step, events};
 use crate::cast::{Command, Payload, Source};
 use crate::container::filter::Filter;
@@ -112,7 +113,7 @@ pub fn audit<R: Read + Seek>(
     let mut typed = Typed::default();
     let mut segment: Option<usize> = None;
     let range = 0..reader.segments();
-    events(reader, &range, |step| {
+    events(reader, Segments::alone(&range), |step| {
         let number = segment.unwrap_or(0);
         match step {
             Step::Segment => {

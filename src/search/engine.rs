@@ -6,20 +6,24 @@
 
 use super::condition::Condition;
 use super::query::{Facts, Field, Query, Term};
+use super::queue::{Queue, Work};
 use super::reading::{Found as Inside, Scan, Seen, ranges};
 use crate::cast::{Command, Exec};
 use crate::container::{self, Entry, GivenUp, Header, Opening, Reader, Wanted};
 use crate::store::seal::{Access, Opener};
 use crate::store::{Found, Name};
-use std::collections::BTreeMap;
+use crate::sys::file::SharedFile;
+use std::cell::Cell;
 use std::fs::File;
 use std::ops::{ControlFlow, Range};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Answers that may wait for an earlier one, per worker.
 const AHEAD: usize = 4;
+/// How long a search for a few hits goes on without workers.
+const ALONE: Duration = Duration::from_millis(2);
 /// Stack of a worker, bytes.
 const STACK: usize = 1 << 20;
 
@@ -105,7 +109,7 @@ impl Answer {
         Self { found: None, fault: None, segments, read, by_header }
     }
 
-    fn unreadable(why: impl ToString) -> Self {
+    pub(super) fn unreadable(why: impl ToString) -> Self {
         Self { fault: Some(why.to_string()), ..Self::no(0, 0, false) }
     }
 }
@@ -130,92 +134,76 @@ pub fn search_until(
     stopped: &(dyn Fn() -> bool + Sync),
     told: &mut dyn FnMut(&Found, Answer) -> ControlFlow<()>,
 ) -> usize {
-    struct Line {
-        answers: BTreeMap<usize, Answer>,
-        told: usize,
-        workers: usize,
-    }
     let asks = query.asks_for();
     let cancel = AtomicBool::new(false);
+    let cancelled = || cancel.load(Ordering::Relaxed) || stopped();
     // Hits that are still asked for.
     let left = AtomicUsize::new(options.limit.unwrap_or(usize::MAX));
-    let next = AtomicUsize::new(0);
     let workers = options.workers.clamp(1, recordings.len().max(1));
-    let line = Mutex::new(Line { answers: BTreeMap::new(), told: 0, workers: 0 });
-    let moved = Condvar::new();
-    let lock = || line.lock().unwrap_or_else(PoisonError::into_inner);
+    let queue = Queue::new(recordings.len(), AHEAD * workers);
+    let looking = Looking { opener, query, asks: &asks, options, left: &left, queue: &queue };
     let work = || {
-        loop {
-            let number = next.fetch_add(1, Ordering::Relaxed);
-            let Some(recording) = recordings.get(number) else { break };
-            // Far ahead of what has been told nobody works: answers would pile up.
-            let waited = moved
-                .wait_while(lock(), |line| {
-                    // Where the first recordings may bring all that is asked for, nobody hurries ahead of them.
-                    let most = AHEAD * workers;
-                    let ahead =
-                        if options.limit.is_some() { (workers + line.told / 2).min(most) } else { most };
-                    number >= line.told + ahead && !cancel.load(Ordering::Relaxed)
-                })
-                .unwrap_or_else(PoisonError::into_inner);
-            drop(waited);
-            if cancel.load(Ordering::Relaxed) {
-                break;
+        while let Some(work) = queue.next(&cancelled) {
+            match work {
+                Work::Recording(number) => {
+                    let answer =
+                        recordings.get(number).map(|recording| looking.answer(recording, &cancelled));
+                    queue.answered(number, answer.unwrap_or_else(|| Answer::no(0, 0, false)));
+                }
+                Work::Segment(ticket, segment) => {
+                    let decode = std::panic::AssertUnwindSafe(|| segment.decode(&cancelled));
+                    queue.decoded(ticket, std::panic::catch_unwind(decode).ok().flatten());
+                }
             }
-            // A fault in one recording must not end the search.
-            let answer = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-                let cancelled = || cancel.load(Ordering::Relaxed) || stopped();
-                look(recording, opener, query, &asks, options, &left, &cancelled)
-            }))
-            .unwrap_or_else(|_| Answer::unreadable("reading it failed unexpectedly"));
-            lock().answers.insert(number, answer);
-            moved.notify_all();
         }
-        lock().workers -= 1;
-        moved.notify_all();
+        queue.leave();
     };
     std::thread::scope(|scope| {
-        for _ in 0..workers {
-            lock().workers += 1;
-            let builder = std::thread::Builder::new().name("search".to_owned()).stack_size(STACK);
-            if builder.spawn_scoped(scope, work).is_err() {
-                lock().workers -= 1;
+        let begun = Instant::now();
+        let hired = Cell::new(0);
+        // Where a few hits are enough, the first recordings often bring them: nobody is called to help before that has taken
+        // longer than calling.
+        let hire = |most: usize| {
+            if hired.get() >= most || (options.limit.is_some() && begun.elapsed() < ALONE) {
+                return;
             }
-        }
+            for _ in hired.replace(most)..most {
+                queue.enter();
+                let builder = std::thread::Builder::new().name("search".to_owned()).stack_size(STACK);
+                if builder.spawn_scoped(scope, work).is_err() {
+                    queue.leave();
+                }
+            }
+        };
         let mut number = 0;
         while let Some(recording) = recordings.get(number) {
-            let mut waited = moved
-                .wait_while(lock(), |line| !line.answers.contains_key(&number) && line.workers > 0)
-                .unwrap_or_else(PoisonError::into_inner);
-            let answer = waited.answers.remove(&number);
-            drop(waited);
-            // Without a single worker the work is done here.
-            let answer =
-                answer.unwrap_or_else(|| look(recording, opener, query, &asks, options, &left, &stopped));
+            hire(workers);
+            if queue.take(number) {
+                let answer = looking.answer(recording, &|| {
+                    hire(workers - 1);
+                    stopped()
+                });
+                queue.answered(number, answer);
+            }
+            // Without one, whoever took it has stopped.
+            let Some(answer) = queue.answer(number) else { break };
             if stopped() {
                 // It may have been cut short.
-                cancel.store(true, Ordering::Relaxed);
-                moved.notify_all();
                 break;
             }
             let hits = answer.found.as_ref().map_or(0, |found| found.hits.len());
             let still = left.load(Ordering::Relaxed).saturating_sub(hits);
+            // At zero, the others stop by themselves.
             left.store(still, Ordering::Relaxed);
-            if still == 0 {
-                cancel.store(true, Ordering::Relaxed);
-            }
             let flow = told(recording, answer);
             number += 1;
-            lock().told = number;
-            let over = flow.is_break() || still == 0;
-            if over {
-                cancel.store(true, Ordering::Relaxed);
-            }
-            moved.notify_all();
-            if over {
+            queue.told(number);
+            if flow.is_break() || still == 0 {
                 break;
             }
         }
+        cancel.store(true, Ordering::Relaxed);
+        queue.wake();
         number
     })
 }
@@ -234,20 +222,31 @@ pub fn name_allows(conditions: &[Condition], name: &Name) -> bool {
     })
 }
 
-fn look(
-    recording: &Found,
-    opener: &Opener,
-    query: &Query,
-    asks: &Wanted,
-    options: &Options,
-    left: &AtomicUsize,
-    cancelled: &dyn Fn() -> bool,
-) -> Answer {
+/// What all recordings are looked at with.
+struct Looking<'a> {
+    opener: &'a Opener,
+    query: &'a Query,
+    asks: &'a Wanted,
+    options: &'a Options,
+    left: &'a AtomicUsize,
+    queue: &'a Queue,
+}
+
+impl Looking<'_> {
+    fn answer(&self, recording: &Found, cancelled: &dyn Fn() -> bool) -> Answer {
+        // A fault in one recording must not end the search.
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| look(recording, self, cancelled)))
+            .unwrap_or_else(|_| Answer::unreadable("reading it failed unexpectedly"))
+    }
+}
+
+fn look(recording: &Found, looking: &Looking<'_>, cancelled: &dyn Fn() -> bool) -> Answer {
+    let Looking { opener, query, asks, options, left, queue } = *looking;
     let file = match recording.open() {
         Ok(file) => file,
         Err(error) => return Answer::unreadable(error),
     };
-    let mut reader = match Reader::open(file) {
+    let mut reader = match Reader::open(SharedFile::new(file)) {
         Ok(reader) => reader,
         Err(error) => return Answer::unreadable(error),
     };
@@ -328,6 +327,7 @@ fn look(
                 // With several terms what is further on may decide.
                 stop: (options.limit.is_some() && terms.len() == 1).then_some(left),
                 moments: options.moments,
+                queue,
             };
             for range in ranges(&wanted, reader.entries()) {
                 scan.range(&mut reader, range, &mut found, cancelled);
@@ -388,9 +388,9 @@ fn look(
 }
 
 /// The recording, opened anew with a key to its content.
-fn content(recording: &Found, opener: &Opener, asks: &Wanted) -> Result<Reader<File>, String> {
+fn content(recording: &Found, opener: &Opener, asks: &Wanted) -> Result<Reader<SharedFile>, String> {
     let file = recording.open().map_err(|error| error.to_string())?;
-    let mut reader = Reader::open(file).map_err(|error| error.to_string())?;
+    let mut reader = Reader::open(SharedFile::new(file)).map_err(|error| error.to_string())?;
     reader.only_if(Arc::clone(asks));
     match opener.open_content(&mut reader) {
         Ok(Access::Content) => Ok(reader),

@@ -9,6 +9,7 @@ pub mod engine;
 mod literals;
 pub mod pattern;
 pub mod query;
+mod queue;
 mod reading;
 pub mod when;
 

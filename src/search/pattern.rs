@@ -5,6 +5,7 @@ use regex::Regex;
 use regex_syntax::ast::{self, Ast};
 use std::fmt;
 use std::ops::Range;
+use std::sync::OnceLock;
 
 /// Longest pattern, in bytes.
 pub const MAX_PATTERN: usize = 4096;
@@ -81,8 +82,8 @@ impl std::error::Error for QueryError {}
 pub struct Pattern {
     regex: Regex,
     need: Need,
-    /// Finds what is in every index entry that holds a match; `None` when nothing is known of that.
-    stored: Option<regex::bytes::Regex>,
+    /// Finds what is in every index entry that holds a match; `None` when nothing is known of that. Made when it is asked for.
+    stored: OnceLock<Option<regex::bytes::Regex>>,
     /// Asks for the beginning or the end of a line.
     anchored: bool,
 }
@@ -160,10 +161,9 @@ impl Pattern {
                 .hint("`+` asks for at least one where `*` is content with none"));
         }
         let need = literals::need(&hir);
-        let stored = need.stored();
         let looks = hir.properties().look_set();
         let anchored = looks.contains_anchor();
-        Ok(Self { regex, need, stored, anchored })
+        Ok(Self { regex, need, stored: OnceLock::new(), anchored })
     }
 
     /// In many lines, each ended by `\r\n`: where, from the byte `from` on, the next one may be that it matches in. `None`
@@ -191,7 +191,8 @@ impl Pattern {
 
     /// Whether a command or a program may match whose index entry is kept as this JSON.
     pub fn may_be_stored_in(&self, json: &[u8]) -> bool {
-        self.stored.as_ref().is_none_or(|search| search.is_match(json))
+        let stored = self.stored.get_or_init(|| self.need.stored());
+        stored.as_ref().is_none_or(|search| search.is_match(json))
     }
 
     /// Whether filters can say anything about it: it has a part of at least three known characters.

@@ -3,8 +3,10 @@
 //! Holds what a screen holds and a few lines, however long the recording is.
 
 use super::query::{Field, Term};
+use super::queue::{Queue, Segments};
 use crate::cast::{Event, Payload};
-use crate::container::{Cursor, Entry, Error, Reader};
+use crate::container::{Entry, Error, Reader};
+use crate::sys::file::SharedFile;
 use crate::terminal::{Kind, Line, Shown, Sieve, Terminal, Typed, Wanted};
 use std::cell::Cell;
 use std::collections::VecDeque;
@@ -64,39 +66,28 @@ pub(super) fn ranges(wanted: &[bool], entries: &[Entry]) -> Vec<Range<usize>> {
     ranges
 }
 
-/// Goes through the events of a range of segments, for as long as it is wanted.
+/// Goes through the events of segments, for as long as it is wanted.
 pub(super) fn events<R: Read + Seek>(
     reader: &mut Reader<R>,
-    range: &Range<usize>,
+    mut segments: Segments<'_, R>,
     mut each: impl FnMut(Step<'_>) -> bool,
 ) -> Result<(), Error> {
-    let mut cursor = Cursor::new(reader, range.start)?;
-    let mut segment = None;
-    let mut fresh = true;
-    while let Some(event) = cursor.next(reader)? {
-        if cursor.segment() >= range.end {
-            break;
-        }
-        if segment.replace(cursor.segment()) != Some(cursor.segment()) {
-            fresh = true;
-            if !each(Step::Segment) {
-                break;
+    while let Some(cursor) = segments.next(reader)? {
+        let (mut begun, mut fresh) = (false, true);
+        while let Some(event) = cursor.next(reader)? {
+            if !std::mem::replace(&mut begun, true) && !each(Step::Segment) {
+                return Ok(());
             }
-        }
-        match &event.payload {
-            Payload::Anchor(_) => continue,
-            Payload::Keyframe(text) if fresh => {
-                if !each(Step::Keyframe(text, event.time)) {
-                    break;
-                }
+            let more = match &event.payload {
+                Payload::Anchor(_) => continue,
+                Payload::Keyframe(text) if fresh => each(Step::Keyframe(text, event.time)),
+                _ => each(Step::Event(&event)),
+            };
+            if !more {
+                return Ok(());
             }
-            _ => {
-                if !each(Step::Event(&event)) {
-                    break;
-                }
-            }
+            fresh = false;
         }
-        fresh = false;
     }
     Ok(())
 }
@@ -124,6 +115,8 @@ pub(super) struct Scan<'a> {
     pub(super) stop: Option<&'a AtomicUsize>,
     /// When a text first stood on the screen is asked; else the time of its line will do.
     pub(super) moments: bool,
+    /// Who may decode the next segments meanwhile.
+    pub(super) queue: &'a Queue,
 }
 
 /// Which plain lines are wanted: with context every one; without, only those that match.
@@ -187,9 +180,9 @@ pub(super) struct Found {
 
 impl Scan<'_> {
     /// Reads a range and adds what it finds.
-    pub(super) fn range<R: Read + Seek>(
+    pub(super) fn range(
         &self,
-        reader: &mut Reader<R>,
+        reader: &mut Reader<SharedFile>,
         range: Range<usize>,
         found: &mut Found,
         cancelled: &dyn Fn() -> bool,
@@ -203,7 +196,10 @@ impl Scan<'_> {
         let mut typed = Typed::default();
         let mut blank = range.start == 0;
         let mut fault = None;
-        let read = events(reader, &range, |step| {
+        // Where the first hit of a recording may be the last that is wanted, nobody decodes what comes after it.
+        let segments =
+            if self.first_only { Segments::alone(&range) } else { Segments::shared(self.queue, &range) };
+        let read = events(reader, segments, |step| {
             match step {
                 Step::Segment => {
                     found.read += 1;
@@ -257,7 +253,7 @@ impl Scan<'_> {
             found.fault = fault;
         }
         if !found.cancelled {
-            self.moments(reader, range, found, from);
+            self.moments(reader, range, found, from, cancelled);
         }
     }
 
@@ -352,12 +348,13 @@ impl Scan<'_> {
 
     /// Finds for the hits from number `from` on when their text first stood on the screen: not the line, but what was found
     /// in it.
-    fn moments<R: Read + Seek>(
+    fn moments(
         &self,
-        reader: &mut Reader<R>,
+        reader: &mut Reader<SharedFile>,
         range: Range<usize>,
         found: &mut Found,
         from: usize,
+        cancelled: &dyn Fn() -> bool,
     ) {
         if self.first_only || !self.moments {
             return;
@@ -402,25 +399,31 @@ impl Scan<'_> {
         };
         // Only the screen is followed: what scrolls through while nothing is waited for is not drawn.
         let mut shown = Shown::new(self.size).skim();
-        let mut last = None;
+        let (mut last, mut changed) = (None, true);
         // What cannot be read has been told of already.
-        let _ = events(reader, &range, |step| match step {
+        let _ = events(reader, Segments::alone(&range), |step| match step {
             Step::Segment => true,
             Step::Keyframe(text, time) => {
                 if let Some(new) = Shown::restored(self.size, text, time) {
                     shown = new.skim();
                 }
-                last = Some(time);
+                (last, changed) = (Some(time), true);
                 true
             }
             Step::Event(event) => {
-                // Events of one millisecond are one: a replay shows them together.
+                // Events of one millisecond are one: a replay shows them together. What is typed is no reason to look.
                 let more = match last.replace(event.time) {
-                    Some(before) if before < event.time => look(&mut shown, before),
+                    Some(before) if before < event.time && std::mem::take(&mut changed) => {
+                        look(&mut shown, before)
+                    }
                     _ => true,
                 };
+                changed |= matches!(
+                    event.payload,
+                    Payload::Output(_) | Payload::ErrorOutput(_) | Payload::Resize { .. }
+                );
                 shown.event(event, &mut |_| ());
-                more
+                more && !cancelled()
             }
         });
         if let Some(time) = last {

@@ -79,6 +79,10 @@ impl Sieve {
         match &event.payload {
             Payload::Output(bytes) if self.shown.can_be_sieved() => {
                 self.marks.push((self.waiting.len(), event.time));
+                if self.waiting.capacity() - self.waiting.len() < bytes.len() {
+                    // Not more than will wait: all of it is wiped in the end.
+                    self.waiting.reserve_exact(bytes.len().max(self.together));
+                }
                 self.waiting.extend_from_slice(bytes);
                 if self.waiting.len() >= self.together {
                     self.together = (2 * self.together).min(TOGETHER.end);

@@ -383,6 +383,47 @@ fn hits_can_be_limited_counted_and_given_context() {
 }
 
 #[test]
+fn the_same_is_found_in_the_same_order_however_many_work_and_whatever_the_limit() {
+    let made = Made::new();
+    let log = |number: u64| {
+        let line = |n: u64| match n % 97 {
+            0 => format!("{n} \x1b[1merror\x1b[0m of recording {number}\r\n"),
+            _ => format!("{n} all is well, here as there, and {} times\r\n", n * 7919 % 1000),
+        };
+        let part = |n: u64| output(n * 100, &(n * 500..(n + 1) * 500).map(line).collect::<String>());
+        let events: Vec<Event> = (0..24).map(part).collect();
+        let mut plan = Plan::new((80, 24), &events);
+        plan.segment = 60_000;
+        plan.header.start = i64::try_from(number).unwrap() * 1000;
+        made.add(plan)
+    };
+    let mut recordings: Vec<Found> = (1..=5).map(log).collect();
+    // One that cannot be opened, and one that has nothing.
+    recordings.insert(2, Found { name: None, path: recordings[0].path.with_extension("gone") });
+    recordings.insert(3, made.add(Plan::new((80, 24), &[output(0, "nothing to see")])));
+    let query = Query::text("error", Style::default(), Fields::of(&[Field::Screen])).unwrap();
+    let found = |options: &Options| {
+        let answers = made.answers(&recordings, &query, options);
+        let told = answers.len();
+        let hits = answers.into_iter().filter_map(|answer| answer.found).flat_map(|found| found.hits);
+        (hits.map(|hit| (hit.time, hit.text)).collect::<Vec<_>>(), told)
+    };
+    let (all, told) = found(&Options { workers: 1, ..Options::default() });
+    assert_eq!((all.len(), told), (5 * 124, 7));
+    for workers in [1, 2, 5] {
+        assert_eq!(found(&Options { workers, ..Options::default() }), (all.clone(), told), "{workers}");
+        for (limit, recordings) in [(1, 1), (100, 1), (124, 1), (125, 2), (300, 5), (5 * 124, 7), (9999, 7)] {
+            let (hits, told) = found(&Options { workers, limit: Some(limit), ..Options::default() });
+            assert_eq!(told, recordings, "{workers} for {limit}");
+            assert!(
+                hits.len() >= limit.min(all.len()) && all.starts_with(&hits),
+                "{workers} for {limit}: {hits:?}"
+            );
+        }
+    }
+}
+
+#[test]
 fn where_the_index_was_given_up_nothing_is_denied() {
     let made = Made::new();
     let session = long_session();
