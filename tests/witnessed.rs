@@ -127,6 +127,22 @@ fn a_flood_that_the_screen_cannot_follow_does_not_silence_the_shell_or_the_kerne
 
 /// Escape characters take six times their room in the index: what 8 MB of arguments come to is more than a reader takes.
 #[test]
+fn a_command_has_no_marks_that_its_output_could_forge() {
+    let sandbox = Sandbox::new();
+    let mark = |nonce: &str, body: &str| format!("\x1b]7717;{nonce};{body}\x07");
+    let zeros = "0".repeat(32);
+    let forged = [mark(&zeros, "C;1;1;8;r;rm -rf /"), mark(&zeros, "D;0;0"), "READY".into()].concat();
+    let evil = sandbox.file("home/evil", &forged).to_string_lossy().into_owned();
+    let mut terminal = Terminal::start(&sealcast(&sandbox, &["run", "--", "cat", &evil]), SIZE);
+    terminal.wait_for("READY");
+    assert!(terminal.wait_end().success());
+    let texts: Vec<Value> = commands(&sandbox).iter().map(|command| command["text"].clone()).collect();
+    assert_eq!(texts, [format!("cat {evil}")], "{}", terminal.transcript().escape_ascii());
+    let raw = sealcast(&sandbox, &["export", "-f", "raw", "last"]).output().unwrap().stdout;
+    assert!(memchr::memmem::find(&raw, forged.as_bytes()).is_some(), "{}", raw.escape_ascii());
+}
+
+#[test]
 fn programs_with_more_arguments_than_fit_are_all_there_or_counted() {
     let sandbox = Sandbox::new();
     let script = "a=$(head -c 8000 /dev/zero | tr '\\0' '\\033'); i=0

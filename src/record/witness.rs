@@ -15,7 +15,8 @@ use crate::shell::said::Said;
 use crate::sys::clock;
 use crate::sys::stage::Program;
 use std::ffi::{OsStr, OsString};
-use std::os::unix::fs::{DirBuilderExt as _, chown};
+use std::fs::Permissions;
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -36,7 +37,8 @@ pub struct Wanted {
 /// The witnesses, ready to be called. Keep it until the session is over: it holds the shell's start-up files.
 pub struct Witnesses {
     wanted: Wanted,
-    filter: Option<Filter>,
+    /// Only a shell that was enlisted is given it.
+    nonce: Nonce,
     told: String,
     /// The command of a session that is not a shell's.
     is_command: bool,
@@ -45,7 +47,7 @@ pub struct Witnesses {
 
 impl Witnesses {
     /// Makes `program` tell what it runs, where it is a shell that can: its arguments and environment are changed, and its
-    /// start-up files are written into a new directory in `place`, owned by whom it runs as. `random` is fresh randomness:
+    /// start-up files are written into a new directory in `place`, for whom it runs as to read. `random` is fresh randomness:
     /// the nonce, and the directory's name.
     pub fn enlist(wanted: Wanted, program: &mut Program, place: &Path, random: [u8; 32]) -> Self {
         let (nonce, name) = random.split_at(16);
@@ -53,18 +55,13 @@ impl Witnesses {
         let name: String = name.iter().map(|byte| format!("{byte:02x}")).collect();
         let path = Path::new(&program.path);
         let kind = if program.args.is_empty() { Kind::of(path) } else { Kind::Unmarked };
-        let mut witnesses = Self {
-            wanted,
-            filter: None,
-            told: String::new(),
-            is_command: !program.args.is_empty(),
-            dir: None,
-        };
+        let mut witnesses =
+            Self { wanted, nonce, told: String::new(), is_command: !program.args.is_empty(), dir: None };
         witnesses.told = match kind {
             _ if !witnesses.wanted.integration => "off".into(),
             Kind::Unmarked if witnesses.is_command => "none: the session is a command".into(),
             Kind::Unmarked => "none: commands are inferred from the screen".into(),
-            kind => match witnesses.integrate(program, &nonce, &place.join(format!("sealcast-{name}"))) {
+            kind => match witnesses.integrate(program, &place.join(format!("sealcast-{name}"))) {
                 Ok(()) => kind.as_str().into(),
                 Err(error) => format!("none: {error}"),
             },
@@ -72,20 +69,22 @@ impl Witnesses {
         witnesses
     }
 
-    fn integrate(&mut self, program: &mut Program, nonce: &Nonce, dir: &Path) -> Result<(), String> {
+    fn integrate(&mut self, program: &mut Program, dir: &Path) -> Result<(), String> {
         let told = |error: std::io::Error| {
             format!("cannot make {}: {error}", crate::text::escaped(&dir.to_string_lossy()))
         };
         let login = program.arg0.as_ref().is_some_and(|arg0| arg0.as_encoded_bytes().starts_with(b"-"));
         let mut env = program.env.clone().unwrap_or_else(|| std::env::vars_os().collect());
         let look = |name: &str| env.iter().find(|(n, _)| n == name).map(|(_, value)| value.clone());
-        let plan = integration::prepare(Path::new(&program.path), login, look, dir, nonce);
+        let plan = integration::prepare(Path::new(&program.path), login, look, dir, &self.nonce);
         std::fs::DirBuilder::new().mode(0o700).create(dir).map_err(told)?;
         self.dir = Some(dir.to_path_buf());
-        let owner = program.identity.as_ref().map(|identity| (identity.uid, identity.gid));
-        plan.write(owner).map_err(|error| error.to_string())?;
-        if let Some((uid, gid)) = owner {
-            chown(dir, Some(uid), Some(gid)).map_err(told)?;
+        let reader = program.identity.as_ref().map(|identity| identity.gid);
+        plan.write(reader).map_err(|error| error.to_string())?;
+        if let Some(gid) = reader {
+            // Theirs to read and not to fill: it may lie where the whole host has little room.
+            chown(dir, None, Some(gid)).map_err(told)?;
+            std::fs::set_permissions(dir, Permissions::from_mode(0o710)).map_err(told)?;
         }
         env.retain(|(name, _)| {
             !plan.env_remove.contains(name) && !plan.env_set.iter().any(|(set, _)| set == name)
@@ -95,15 +94,14 @@ impl Witnesses {
         program.arg0 = argv.next().or(program.arg0.take());
         program.args = argv.collect();
         program.env = Some(env);
-        self.filter = Some(Filter::new(nonce));
         Ok(())
     }
 
     /// Starts to watch and to follow, and says in `meta` what there is. Nothing of the child's has run yet.
     pub fn call(&mut self, session: &mut Session, meta: &mut Meta) -> Heard {
-        // Without integration there is no nonce that could be right; what others print is heard all the same.
-        let filter = self.filter.take().unwrap_or_else(|| Filter::new(&Nonce::new([0; 16])));
         if session.size().is_some() {
+            // Where no shell was given the nonce, no mark is believed; what others print is heard all the same.
+            let filter = Filter::new(&self.nonce);
             session.watch(Box::new(MarkWatch { filter, hints: 0, last: None }));
         }
         let root = session.root_pid();
@@ -233,7 +231,7 @@ mod tests {
         let (witnesses, program) = enlisted("/bin/bash", &[], place.path());
         let dir = place.path().join(format!("sealcast-{}", "07".repeat(16)));
         assert_eq!(program.args, [OsString::from("--rcfile"), dir.join("start.bash").into()]);
-        assert!(dir.join("start.bash").is_file() && witnesses.filter.is_some());
+        assert!(dir.join("start.bash").is_file());
         assert_eq!(witnesses.told, "bash");
         drop(witnesses);
         assert!(!dir.exists());
@@ -250,7 +248,7 @@ mod tests {
     #[test]
     fn where_no_file_can_be_written_the_shell_starts_without() {
         let (witnesses, program) = enlisted("/bin/bash", &[], Path::new("/nonexistent"));
-        assert!(program.args.is_empty() && witnesses.filter.is_none());
+        assert!(program.args.is_empty());
         assert!(witnesses.told.starts_with("none: cannot make /nonexistent/"), "{}", witnesses.told);
     }
 

@@ -11,10 +11,10 @@
 
 use super::marks::Nonce;
 use std::ffi::{OsStr, OsString};
-use std::fs::OpenOptions;
+use std::fs::{OpenOptions, Permissions};
 use std::io::Write as _;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 /// Which door is used.
@@ -95,18 +95,19 @@ impl std::error::Error for WriteError {
 }
 
 impl Plan {
-    /// Writes the files, readable by their owner alone; `owner` is the user and group the shell will run as, where
-    /// that is not the caller. Nothing that is already there is overwritten.
+    /// Writes the files, readable by the caller alone; where the shell will run as somebody else, by their group as well, which is
+    /// `reader`. Nothing that is already there is overwritten.
     ///
     /// # Errors
-    /// When a file exists, or cannot be created, written or given to its owner.
-    pub fn write(&self, owner: Option<(u32, u32)>) -> Result<(), WriteError> {
+    /// When a file exists, or cannot be created, written or given to its reader.
+    pub fn write(&self, reader: Option<u32>) -> Result<(), WriteError> {
         for (path, content) in &self.files {
             let write = || -> std::io::Result<()> {
                 let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
                 file.write_all(content)?;
-                if let Some((uid, gid)) = owner {
-                    std::os::unix::fs::fchown(&file, Some(uid), Some(gid))?;
+                if reader.is_some() {
+                    std::os::unix::fs::fchown(&file, None, reader)?;
+                    file.set_permissions(Permissions::from_mode(0o440))?;
                 }
                 Ok(())
             };
