@@ -205,6 +205,8 @@ pub(super) struct Feeding {
     buffer: Buffer,
     /// From a pipe: bytes that were copied to the child and not taken from the source yet.
     copied: usize,
+    /// From a pipe: bytes that the child has read and that were gone from the source when they were to be taken.
+    missing: u64,
     /// From a file: its end was reached.
     ended: bool,
 }
@@ -230,7 +232,8 @@ impl Feeding {
         // wherever a description of our own can be had.
         let own = if kind == Kind::Pipe { fd::reopen_to_read(&source) } else { None };
         let source = own.map_or(source, OwnedFd::from);
-        Ok(Self { source, kind, sink: Some(sink.into()), buffer: Buffer::new(size), copied: 0, ended: false })
+        let (sink, buffer) = (Some(sink.into()), Buffer::new(size));
+        Ok(Self { source, kind, sink, buffer, copied: 0, missing: 0, ended: false })
     }
 
     pub(super) fn source(&self) -> BorrowedFd<'_> {
@@ -239,6 +242,11 @@ impl Feeding {
 
     pub(super) fn sink(&self) -> Option<&File> {
         self.sink.as_ref()
+    }
+
+    /// Bytes that the child has read and that nobody could record: somebody else reads from the same pipe.
+    pub(super) fn missing(&self) -> u64 {
+        self.missing
     }
 
     pub(super) fn wants(&self) -> Wants {
@@ -349,5 +357,6 @@ impl Feeding {
         }
         self.buffer.forget();
         self.copied = self.copied.saturating_sub(count);
+        self.missing = self.missing.saturating_add(left as u64);
     }
 }

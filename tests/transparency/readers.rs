@@ -2,7 +2,9 @@
 
 use super::pipes::output;
 use crate::support::sandbox::Sandbox;
-use crate::support::{descendants, lives, until};
+use crate::support::{children, descendants, lives, until};
+use sealcast::cast::Payload;
+use sealcast::cast::line::Decoder;
 use sealcast::sys::{fd, pipe, signals};
 use std::io::{Read as _, Write as _};
 use std::os::unix::process::ExitStatusExt as _;
@@ -99,8 +101,9 @@ fn two_sessions_on_one_standard_input_hold_each_other_in_nothing() {
     let (reader, writer) = pipe::open().unwrap();
     let script = "until [ -e go ]; do sleep 0.02; done; read line; echo >$0; exec sleep 1000";
     let wrappers = ["a", "b"].map(|name| {
-        let mut command = alone(&sandbox, &sandbox.wrapped(&["sh", "-c", script, name]));
-        command.stdin(reader.try_clone().unwrap()).spawn().unwrap()
+        let to = sandbox.path(&format!("recording-{name}"));
+        let wrapped = sandbox.wrapped_with(&["--to", to.to_str().unwrap()], &["sh", "-c", script, name]);
+        alone(&sandbox, &wrapped).stdin(reader.try_clone().unwrap()).spawn().unwrap()
     });
     std::fs::File::from(writer.try_clone().unwrap()).write_all(b"line\n").unwrap();
     // Both have looked at the line before either takes it.
@@ -119,5 +122,41 @@ fn two_sessions_on_one_standard_input_hold_each_other_in_nothing() {
     for wrapper in wrappers {
         assert_eq!(end(wrapper).signal(), Some(15));
     }
+    // What it could not record it has counted.
+    let recorded = ["a", "b"].map(|name| {
+        let lines = std::fs::read(sandbox.path(&format!("recording-{name}"))).unwrap();
+        let mut decoder = Decoder::default();
+        let events = lines.split(|b| *b == b'\n').filter_map(|line| decoder.decode(line).unwrap());
+        events
+            .filter_map(|event| match event.payload {
+                Payload::Input(bytes) => Some(String::from_utf8(bytes).unwrap()),
+                Payload::Gap(gap) => Some(format!("{} {} {}", gap.why, gap.of, gap.count)),
+                _ => None,
+            })
+            .collect::<Vec<_>>()
+    });
+    let mut recorded = recorded.concat();
+    recorded.sort();
+    assert_eq!(recorded, ["line\n", "shared stdin 5"]);
     drop(writer);
+}
+
+#[test]
+fn a_terminal_that_disappears_ends_the_wait_for_a_reader_that_stands_still() {
+    let sandbox = Sandbox::new();
+    let mut terminal = sandbox.shell();
+    let program = "head -c 100000 /dev/zero; echo >over";
+    let reader = "trap \"\" HUP; until [ -e go ]; do sleep 0.05; done";
+    terminal.send(format!("{} sh -c '{program}' | sh -c '{reader}'\r", sandbox.wrapper_line()));
+    until("the program's last act", || sandbox.path("over").exists().then_some(()));
+    let is_wrapper = |pid: &u32| {
+        std::fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name.trim() == "sealcast")
+    };
+    let wrapper = children(terminal.pid()).into_iter().find(is_wrapper).unwrap();
+    until("the program's end", || (descendants(wrapper).len() == 1).then_some(()));
+    terminal.hang_up();
+    until("the wrapper's end", || (!lives(wrapper)).then_some(()));
+    sandbox.file("go", "");
+    assert!(sandbox.recorded_output().len() > 4096);
+    assert!(sandbox.recorded_exit().is_some());
 }

@@ -1,7 +1,7 @@
 //! What the loop does when something happens: a signal, a word of the recorder, news of the child, a hang-up.
 
 use super::{Phase, Pump};
-use crate::cast::Payload;
+use crate::cast::{Gap, Payload};
 use crate::record::lane::Sink;
 use crate::record::queue::Word;
 use crate::record::session::{Error, OnLoss, Streams, is_handed_on};
@@ -15,7 +15,7 @@ impl Pump<'_> {
             signals::SIGWINCH => self.resize(),
             signals::SIGCONT => self.resume(),
             signals::SIGTSTP => self.to_child(signals::SIGTSTP),
-            signals::SIGHUP if self.screen.as_ref().is_some_and(|s| !s.terminal.is_alive()) => {
+            signals::SIGHUP if self.phase == Phase::Running && self.has_lost_its_terminal() => {
                 self.terminal_gone();
             }
             // Started without us the child would ignore it too. (Without a terminal it does.)
@@ -86,7 +86,7 @@ impl Pump<'_> {
     /// We were continued: the terminal again, if it is ours, its size, and the child.
     fn resume(&mut self) {
         if let Some(screen) = &self.screen {
-            if !screen.terminal.is_alive() {
+            if self.has_lost_its_terminal() {
                 self.terminal_gone();
             } else if matches!(self.phase, Phase::Running) {
                 self.keyboard.resume(&screen.terminal);
@@ -179,16 +179,27 @@ impl Pump<'_> {
         self.phase = Phase::Ended { how, since: now };
         self.last_byte = now;
         self.keys.wipe();
-        self.settle_input();
-        self.streams.input = None;
+        self.end_input();
     }
 
-    /// The child reads no more: takes from standard input what it has read, and records it.
-    fn settle_input(&mut self) {
-        if let Some(input) = &mut self.streams.input {
-            let batch = &mut self.batch;
-            input.settle(&mut |bytes| batch.input(bytes));
+    /// The child reads no more: takes from standard input what it has read, records it, and lets the rest go.
+    pub(super) fn end_input(&mut self) {
+        let Some(mut input) = self.streams.input.take() else { return };
+        let batch = &mut self.batch;
+        input.settle(&mut |bytes| batch.input(bytes));
+        if input.missing() > 0 {
+            batch.event(Payload::Gap(Gap {
+                why: "shared".into(),
+                of: "stdin".into(),
+                count: input.missing(),
+                note: "another program took them from the same pipe".into(),
+                sha256: String::new(),
+            }));
         }
+    }
+
+    fn has_lost_its_terminal(&self) -> bool {
+        self.screen.as_ref().is_some_and(|screen| !screen.terminal.is_alive())
     }
 
     /// The terminal is gone: that is the end of the session, unless it is to go on without.
@@ -231,7 +242,7 @@ impl Pump<'_> {
         self.to_child(signals::SIGCONT);
         self.let_terminal_go();
         self.record_streams();
-        self.settle_input();
+        self.end_input();
         self.streams = Streams::default();
     }
 }

@@ -158,7 +158,7 @@ impl Pump<'_> {
         {
             let batch = &mut self.batch;
             if !lane.turn(input_sink.gone, &mut |bytes| batch.input(bytes)) {
-                self.streams.input = None;
+                self.end_input();
                 // The child reads no more: so do we, and whoever writes is told.
                 crate::sys::stage::let_go(0);
             }
