@@ -150,6 +150,9 @@ fn commands(context: &Context, args: &Args) -> Result<()> {
     if let Some(text) = LeftOut::of(opened.reader.entries()).notice() {
         context.console.note(text);
     }
+    if let Some(text) = opened.open_end() {
+        context.console.note(text);
+    }
     let commands = container::commands(opened.reader.entries());
     let Some(path) = &args.output else {
         for command in commands {

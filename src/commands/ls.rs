@@ -7,6 +7,7 @@ use crate::console::{Column, Style, Table};
 use crate::container::{Header, LeftOut};
 use crate::error::{Error, Kind, Result};
 use crate::search::Query;
+use crate::search::condition::Indexed;
 use crate::search::engine::{header_allows, name_allows};
 use crate::search::query::Facts;
 use crate::store::seal::Opener;
@@ -84,12 +85,12 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
         }
         if sealed {
             match satisfies(&mut opened, &opener, &query) {
-                Some(true) => {}
-                Some(false) => continue,
-                None => {
+                Ok(true) => {}
+                Ok(false) => continue,
+                Err((kind, why)) => {
                     unreadable += 1;
-                    let what = format!("{} is sealed: whether it is meant cannot be told", opened.name());
-                    Error::new(Kind::Key, what).print(&context.console);
+                    let what = format!("{}: whether it is meant cannot be told: {why}", opened.name());
+                    Error::new(kind, what).print(&context.console);
                     continue;
                 }
             }
@@ -122,12 +123,24 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
     }
 }
 
-/// Whether the conditions hold; `None` when the index cannot be read.
-fn satisfies(opened: &mut Opened, opener: &Opener, query: &Query) -> Option<bool> {
+/// Whether the conditions hold, or why that cannot be told.
+fn satisfies(
+    opened: &mut Opened,
+    opener: &Opener,
+    query: &Query,
+) -> std::result::Result<bool, (Kind, String)> {
+    let sealed = || (Kind::Key, "it is sealed".to_owned());
     let reader = &mut opened.reader;
     reader.only_if(query.asks_for());
-    opener.open_index(reader).ok()?;
-    query.truth(Facts::Index(reader.header(), reader.opening().ok()?, reader.entries()), &[])
+    opener.open_index(reader).map_err(|_| sealed())?;
+    let known = Indexed {
+        header: reader.header(),
+        opening: reader.opening().map_err(|_| sealed())?,
+        entries: reader.entries(),
+        complete: reader.is_complete(),
+        running: opened.running,
+    };
+    query.truth(Facts::Index(known), &[]).ok_or_else(|| (Kind::Input, known.lack().unwrap_or_default()))
 }
 
 impl Row {

@@ -132,6 +132,15 @@ impl Opened {
         name(&self.found)
     }
 
+    /// What is said where its commands are listed and the index does not have them all.
+    pub(super) fn open_end(&self) -> Option<&'static str> {
+        match (self.reader.is_complete(), self.running) {
+            (true, _) => None,
+            (false, true) => Some("it is being recorded: commands of its last part are in no index yet"),
+            (false, false) => Some("it was not closed: commands of its last part are in no index"),
+        }
+    }
+
     /// Its state, in a word.
     pub(super) fn state(&self) -> &'static str {
         match (self.running, self.reader.is_closed()) {

@@ -241,6 +241,10 @@ fn held(opened: &Opened, sums: &Sums) -> String {
 }
 
 fn commands(context: &Context, opened: &Opened, as_json: bool) -> Result<()> {
+    let open_end = opened.open_end();
+    if let Some(text) = open_end {
+        context.console.note(text);
+    }
     if as_json {
         for command in all_commands(opened) {
             context.console.json(command)?;
@@ -276,7 +280,7 @@ fn commands(context: &Context, opened: &Opened, as_json: bool) -> Result<()> {
     }
     match LeftOut::of(opened.reader.entries()).notice() {
         Some(text) => context.console.note(text),
-        None if table.is_empty() => context.console.note("no commands were noticed"),
+        None if table.is_empty() && open_end.is_none() => context.console.note("no commands were noticed"),
         None => {}
     }
     context.console.table(&table)?;

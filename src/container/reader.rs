@@ -58,6 +58,8 @@ struct Walk {
     index: u64,
     /// The last closing checkpoint has been passed and no segment has begun since.
     between: bool,
+    /// The final checkpoint has been passed.
+    complete: bool,
     ended: bool,
 }
 
@@ -113,7 +115,7 @@ impl<R: Read + Seek> Reader<R> {
             segments: Vec::new(),
             index_chunks: Vec::new(),
             closed: false,
-            walk: Walk { offset, seq: 3, index: 0, between: true, ended: false },
+            walk: Walk { offset, seq: 3, index: 0, between: true, complete: false, ended: false },
             keys: None,
             index_chain: None,
             opening: None,
@@ -146,6 +148,12 @@ impl<R: Read + Seek> Reader<R> {
     /// Whether the recording was closed: it has its final parts where they belong.
     pub fn is_closed(&self) -> bool {
         self.closed
+    }
+
+    /// Whether all has its place in the index: the session was ended. While it is recorded, and where the recorder was killed,
+    /// the last segment has no entry, and a command that has not ended is in none.
+    pub fn is_complete(&self) -> bool {
+        self.closed || self.walk.complete
     }
 
     /// Length of the file when it was opened or last refreshed, bytes.
@@ -389,7 +397,10 @@ impl<R: Read + Seek> Reader<R> {
                     }
                     self.index_chunks.push((at, chunk.bytes));
                 }
-                Some(Kind::Check) if chunk.frame.flags & frame::CLOSES != 0 => self.walk.between = true,
+                Some(Kind::Check) => {
+                    self.walk.between |= chunk.frame.flags & frame::CLOSES != 0;
+                    self.walk.complete |= chunk.frame.flags & frame::FINAL != 0;
+                }
                 Some(Kind::Trailer) => self.walk.ended = true,
                 _ => {}
             }

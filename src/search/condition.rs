@@ -4,7 +4,7 @@
 
 use super::pattern::{Pattern, Style};
 use super::when;
-use crate::container::{Entry, Header, Opening};
+use crate::container::{Entry, GivenUp, Header, Opening};
 use jiff::Timestamp;
 
 /// The names of conditions, as they are typed.
@@ -34,6 +34,44 @@ pub enum Condition {
     Exit(i32, bool),
     /// Lasted at least this many milliseconds.
     MinDuration(u64),
+}
+
+/// What header and index say of a recording, and whether that is all.
+#[derive(Clone, Copy, Debug)]
+pub struct Indexed<'a> {
+    /// The public header.
+    pub header: &'a Header,
+    /// The sealed facts.
+    pub opening: &'a Opening,
+    /// The entries that there are.
+    pub entries: &'a [Entry],
+    /// Whether there are all; see [`crate::container::Reader::is_complete`].
+    pub complete: bool,
+    /// Somebody is writing it.
+    pub running: bool,
+}
+
+impl Indexed<'_> {
+    /// Entries from which commands or programs are missing.
+    pub fn lacking(&self) -> usize {
+        let lacks = |entry: &&Entry| {
+            entry.given_up.is_some_and(GivenUp::lacks_commands) || !entry.left_out.is_nothing()
+        };
+        self.entries.iter().filter(lacks).count()
+    }
+
+    /// Why what is not found may be there all the same; `None` where the index is whole.
+    pub fn lack(&self) -> Option<String> {
+        match (self.lacking(), self.complete, self.running) {
+            (0, true, _) => None,
+            (0, false, true) => Some("it is being recorded, and its last part is in no index yet".to_owned()),
+            (0, false, false) => Some("it was not closed, and its last part is in no index".to_owned()),
+            (lacking, ..) => {
+                let of = self.entries.len();
+                Some(format!("its index lacks commands or arguments, in {lacking} of {of} segments"))
+            }
+        }
+    }
 }
 
 /// A name in which `*` stands for anything and `?` for one character; case does not count.
@@ -125,20 +163,21 @@ impl Condition {
         }
     }
 
-    /// The answer of header and index.
-    pub fn by_index(&self, header: &Header, opening: &Opening, entries: &[Entry]) -> bool {
+    /// The answer of header and index; `None` where the index lacks what may decide.
+    pub fn by_index(&self, known: Indexed<'_>) -> Option<bool> {
+        let Indexed { header, opening, entries, complete, running } = known;
         let meta = &opening.meta;
         if let Some(answer) = self.by_header(header) {
-            return answer;
+            return Some(answer);
         }
-        match self {
-            Self::Label(key, value) => meta
-                .labels
-                .iter()
-                .any(|(k, v)| key.matches(k) && value.as_ref().is_none_or(|value| value.matches(v))),
-            Self::Ticket(glob) => glob.matches(&meta.ticket),
+        let (found, sure) = match self {
+            Self::Label(key, value) => {
+                let fits = |v: &String| value.as_ref().is_none_or(|value| value.matches(v));
+                (meta.labels.iter().any(|(k, v)| key.matches(k) && fits(v)), true)
+            }
+            Self::Ticket(glob) => (glob.matches(&meta.ticket), true),
             Self::Command(pattern) => {
-                pattern.is_in(&meta.argv.join(" "))
+                let ran = pattern.is_in(&meta.argv.join(" "))
                     || entries.iter().any(|entry| {
                         entry.commands.iter().any(|command| pattern.is_in(&command.text))
                             || entry
@@ -146,16 +185,18 @@ impl Condition {
                                 .iter()
                                 .chain(entry.commands.iter().flat_map(|command| &command.execs))
                                 .any(|exec| pattern.is_in(&exec.argv.join(" ")) || pattern.is_in(&exec.path))
-                    })
+                    });
+                (ran, complete && known.lacking() == 0)
             }
-            Self::Exit(status, other) => entries
-                .iter()
-                .rev()
-                .find_map(|entry| entry.tally.exit)
-                .is_some_and(|exit| (exit == *status) != *other),
-            Self::MinDuration(ms) => entries.last().is_some_and(|entry| entry.tally.end >= *ms),
-            _ => false,
-        }
+            Self::Exit(status, other) => {
+                let exit = entries.iter().rev().find_map(|entry| entry.tally.exit);
+                // Of one that goes on it is known that it has none.
+                (exit.is_some_and(|exit| (exit == *status) != *other), exit.is_some() || complete || running)
+            }
+            Self::MinDuration(ms) => (entries.last().is_some_and(|entry| entry.tally.end >= *ms), complete),
+            _ => (false, true),
+        };
+        (found || sure).then_some(found)
     }
 }
 
@@ -248,8 +289,31 @@ mod tests {
             ("command", "passwd", false),
         ] {
             let entries = std::slice::from_ref(&entry);
-            assert_eq!(condition(name, value).by_index(&header, &opening, entries), answer, "{name} {value}");
+            let whole =
+                Indexed { header: &header, opening: &opening, entries, complete: true, running: false };
+            assert_eq!(condition(name, value).by_index(whole), Some(answer), "{name} {value}");
+            // What is found is found; what is not may be in what has no entry, or in what an entry lacks.
+            let torn = Indexed { complete: false, ..whole };
+            let open = ["command", "min-duration"].contains(&name) && !answer;
+            assert_eq!(
+                condition(name, value).by_index(torn),
+                (!open).then_some(answer),
+                "torn {name} {value}"
+            );
+            let mut less = entry.clone();
+            less.left_out.programs = 1;
+            let lacking = Indexed { entries: std::slice::from_ref(&less), ..whole };
+            let open = name == "command" && !answer;
+            assert_eq!(condition(name, value).by_index(lacking), (!open).then_some(answer), "{name} {value}");
+            assert_eq!(
+                [whole.lack().is_none(), torn.lack().is_none(), lacking.lack().is_none()],
+                [true, false, false]
+            );
         }
+        let torn =
+            Indexed { header: &header, opening: &opening, entries: &[], complete: false, running: false };
+        assert_eq!(condition("exit", "0").by_index(torn), None);
+        assert_eq!(condition("exit", "0").by_index(Indexed { running: true, ..torn }), Some(false));
     }
 
     #[test]

@@ -4,14 +4,14 @@
 //! number of workers and [`Options::most`], not by the store. What cannot be read is an answer as well. Refuses to know
 //! directories, keys' files and output.
 
-use super::condition::Condition;
+use super::condition::{Condition, Indexed};
 use super::query::{Facts, Field, Query, Term};
 use super::queue::{Queue, Work};
 use super::reading::{Found as Inside, Scan, Seen, ranges};
 use crate::cast::{Command, Exec};
-use crate::container::{self, Entry, GivenUp, Header, Opening, Reader, Wanted};
+use crate::container::{self, Entry, Header, Opening, Reader, Wanted};
 use crate::store::seal::{Access, Opener};
-use crate::store::{Found, Name};
+use crate::store::{Found, Name, is_running};
 use crate::sys::file::SharedFile;
 use std::cell::Cell;
 use std::fs::File;
@@ -246,6 +246,7 @@ fn look(recording: &Found, looking: &Looking<'_>, cancelled: &dyn Fn() -> bool) 
         Ok(file) => file,
         Err(error) => return Answer::unreadable(error),
     };
+    let running = is_running(&file);
     let mut reader = match Reader::open(SharedFile::new(file)) {
         Ok(reader) => reader,
         Err(error) => return Answer::unreadable(error),
@@ -273,13 +274,16 @@ fn look(recording: &Found, looking: &Looking<'_>, cancelled: &dyn Fn() -> bool) 
             terms[number] = Some(true);
         }
     }
-    // Where commands may be missing, nobody can say that there were none.
-    let lacks =
-        |entry: &&Entry| entry.given_up.is_some_and(GivenUp::lacks_commands) || !entry.left_out.is_nothing();
-    let lacking = reader.entries().iter().filter(lacks);
-    let lacking = lacking.count();
-    let may_lack =
-        |term: &Term| lacking > 0 && (term.fields.has(Field::Command) || term.fields.has(Field::Exec));
+    let complete = reader.is_complete();
+    let known = Indexed { header: &header, opening: &opening, entries: reader.entries(), complete, running };
+    // Where commands may be missing, nobody can say that there were none. Of a session that goes on the screen is read to
+    // its end: that will do where a text is looked for everywhere.
+    let (lacking, lack) = (known.lacking() > 0, known.lack());
+    let may_lack = |term: &Term| {
+        let asks = term.fields.has(Field::Command) || term.fields.has(Field::Exec);
+        let followed = running && term.fields.has(Field::Screen);
+        asks && (lacking || !(complete || followed))
+    };
     // Where each term may be, inside.
     let mut wanted = vec![false; segments];
     let mut inside: Vec<Option<&Term>> = vec![None; terms.len()];
@@ -299,8 +303,7 @@ fn look(recording: &Found, looking: &Looking<'_>, cancelled: &dyn Fn() -> bool) 
             places.into_iter().for_each(|segment| wanted[segment] = true);
         }
     }
-    let facts = Facts::Index(&header, &opening, reader.entries());
-    let so_far = query.truth(facts, &terms);
+    let so_far = query.truth(Facts::Index(known), &terms);
     if so_far == Some(false) {
         return Answer::no(segments, 0, false);
     }
@@ -346,11 +349,11 @@ fn look(recording: &Found, looking: &Looking<'_>, cancelled: &dyn Fn() -> bool) 
             }
         }
     }
-    let truth = query.truth(Facts::Index(&header, &opening, reader.entries()), &terms);
-    let incomplete = query.terms().iter().any(may_lack) && (truth.is_none() || !options.first_only);
+    let known = Indexed { header: &header, opening: &opening, entries: reader.entries(), complete, running };
+    let truth = query.truth(Facts::Index(known), &terms);
+    let incomplete = truth.is_none() || query.terms().iter().any(may_lack) && !options.first_only;
     if incomplete && found.fault.is_none() {
-        found.fault =
-            Some(format!("its index lacks commands or arguments, in {lacking} of {segments} segments"));
+        found.fault = lack;
     }
     let (fault, read) = (found.fault.take(), found.read);
     let more = found.more;

@@ -8,9 +8,9 @@
 //! A text is true of a recording that holds it; hits are told of the texts that are not under a `not`. Refuses to guess: what
 //! it does not understand is an error that points at the place.
 
-use super::condition::{Condition, NAMES};
+use super::condition::{Condition, Indexed, NAMES};
 use super::pattern::{Pattern, QueryError, Style};
-use crate::container::{Entry, Header, Opening, Wanted};
+use crate::container::{Header, Wanted};
 use jiff::Timestamp;
 use std::ops::Range;
 use std::sync::Arc;
@@ -121,7 +121,7 @@ pub enum Facts<'a> {
     /// Its public header.
     Header(&'a Header),
     /// Header and index.
-    Index(&'a Header, &'a Opening, &'a [Entry]),
+    Index(Indexed<'a>),
 }
 
 impl Query {
@@ -233,7 +233,7 @@ fn truth(expr: &Expr, facts: Facts<'_>, terms: &[Option<bool>]) -> Option<bool> 
         Expr::Term(number) => terms.get(*number).copied().flatten(),
         Expr::Is(condition) => match facts {
             Facts::Header(header) => condition.by_header(header),
-            Facts::Index(header, opening, entries) => Some(condition.by_index(header, opening, entries)),
+            Facts::Index(known) => condition.by_index(known),
         },
     }
 }

@@ -79,6 +79,55 @@ fn texts_fields_and_conditions_narrow_the_search() {
 }
 
 #[test]
+fn of_a_recording_that_was_not_closed_nothing_is_denied() {
+    let home = Sandbox::new();
+    let (path, id) = home.record(&Recording { close: false, ..Recording::default() });
+    // A program that another test starts may hold the lock of its writer for a moment: a new file has never been locked.
+    let bytes = std::fs::read(&path).unwrap();
+    std::fs::remove_file(&path).unwrap();
+    std::fs::write(&path, bytes).unwrap();
+    let torn = "it was not closed, and its last part is in no index";
+    let unsure = |args: &[&str], why: &str| {
+        let ran = home.run(args).exits(2);
+        assert!(ran.out.is_empty() && ran.err.contains(why) && ran.err.contains(&id), "{ran}");
+    };
+    let index: [&[&str]; 8] = [
+        &["search", "nothing", "--in", "command,exec"],
+        &["search", "-q", "not command:ls"],
+        &["search", "minute", "--command", "ls"],
+        &["search", "minute", "--min-duration", "1m"],
+        &["search", "nothing", "-l", "--in", "command"],
+        &["search", "-q", "command:ls or min-duration:1s"],
+        &["ls", "--command", "ls"],
+        &["ls", "--min-duration", "1m"],
+    ];
+    index.iter().for_each(|args| unsure(args, torn));
+    unsure(&["search", "nothing"], torn);
+    unsure(&["ls", "--exit", "3"], torn);
+    // What does not hang on it is told as ever.
+    home.run(&["search", "nothing", "--in", "screen"]).exits(1);
+    home.run(&["search", "minute", "--in", "screen", "--user", "bob"]).exits(1);
+    assert!(home.run(&["ls", "--ticket", "none"]).exits(0).out.is_empty());
+    assert_eq!(home.run(&["search", "minute", "--in", "screen"]).exits(0).text().lines().count(), 1);
+    assert_eq!(home.run(&["search", "-l", "minute"]).exits(0).text().lines().count(), 1);
+    for args in [&["show", "--commands", "last"][..], &["export", "-f", "commands", "last"]] {
+        let listed = home.run(args).exits(0);
+        assert!(listed.err.contains("it was not closed: commands of its last part"), "{listed}");
+        assert!(!listed.err.contains("no commands were noticed"), "{listed}");
+    }
+
+    let file = std::fs::File::open(&path).unwrap();
+    file.lock().unwrap();
+    index.iter().for_each(|args| unsure(args, "it is being recorded, and its last part is in no index yet"));
+    // What is on the screen so far is looked at, and it has not ended.
+    home.run(&["search", "nothing"]).exits(1);
+    home.run(&["search", "minute"]).exits(0);
+    home.run(&["ls", "--exit", "3"]).exits(0);
+    let listed = home.run(&["show", "--commands", "last"]).exits(0);
+    assert!(listed.err.contains("it is being recorded: commands of its last part"), "{listed}");
+}
+
+#[test]
 fn the_cache_changes_no_answer_and_is_not_kept_when_it_is_not_wanted() {
     let home = Sandbox::new();
     home.record(&Recording::default());
