@@ -233,8 +233,12 @@ impl From<crate::record::Error> for Error {
             R::Signer(_) => Self::from_source(Kind::Key, &error)
                 .hint("an Ed25519 key without a passphrase, readable by its owner alone: `sealcast keys check` looks at it"),
             R::Session(_) => Self::from_source(Kind::System, &error),
-            R::NoRoom(_) => {
-                Self::from_source(Kind::System, &error).hint("make room on the file system of the store")
+            R::NoRoom(ref reason) => {
+                let hint = match reason.source.kind() {
+                    std::io::ErrorKind::FileTooLarge => "a limit on the length of files is in the way: raise it (`ulimit -f`)",
+                    _ => "make room on the file system of the store",
+                };
+                Self::from_source(Kind::System, &error).hint(hint)
             }
         }
         .while_doing("nothing was run, because recording could not begin")

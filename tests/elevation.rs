@@ -73,6 +73,18 @@ fn alice_becomes_root_through_sudo_and_is_recorded() {
 }
 
 #[test]
+fn without_any_argument_it_is_a_root_shell() {
+    let Some(host) = Host::start() else { return };
+    let mut terminal = host.terminal("alice", &[SEALCAST, "run"]);
+    terminal.wait_for("# ");
+    terminal.send("echo uid=$((0+$(id -u))); exit 7\r");
+    terminal.wait_for("uid=0");
+    assert_eq!(terminal.wait_end().code(), Some(7));
+    let told = host.last();
+    assert_eq!((at(&told, "/header/user"), at(&told, "/header/target")), ("alice", "root"), "{told}");
+}
+
+#[test]
 fn alice_becomes_root_through_doas_and_is_recorded() {
     alice_becomes_root("doas", ("doas-user", "alice"));
 }

@@ -41,6 +41,25 @@ fn gaps(host: &Host) -> Vec<Value> {
 }
 
 #[test]
+fn limits_of_who_starts_it_hold_for_the_session_and_not_for_the_recording() {
+    let Some(host) = Host::start() else { return };
+    // Soft ones: to lift the others takes a privilege that root may lack, as in a container.
+    let session = "ulimit -f; ulimit -t; head -c 1500000 /dev/urandom | base64; ulimit -n; echo END";
+    let line = format!(
+        "ulimit -S -f 300; ulimit -S -t 777; ulimit -S -n 64; exec {SEALCAST} run -- sh -c '{session}'"
+    );
+    let run = host.run("root", &["sh", "-c", &line]);
+    let said = text(&run);
+    assert!(
+        run.status.success() && said.starts_with("300\n777\n") && said.trim_end().ends_with("64\nEND"),
+        "{said}"
+    );
+    let told = host.last();
+    assert_eq!((&told["verdict"], &told["state"]), (&"intact".into(), &"sealed".into()), "{told}");
+    assert!(told["output_bytes"].as_u64().unwrap_or(0) > 2_000_000, "{told}");
+}
+
+#[test]
 fn on_a_full_store_stop_ends_the_session_and_the_recording_is_whole() {
     let Some(host) = small() else { return };
     let mut terminal = host.terminal("root", &[SEALCAST, "run", "--", "sh", "-c", FLOOD]);

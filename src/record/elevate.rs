@@ -51,6 +51,13 @@ const NEVER: &[&str] = &[
     "LOCALDOMAIN",
     "RES_OPTIONS",
     "TMPDIR",
+    "TMPPREFIX",
+    "ZDOTDIR",
+    "FPATH",
+    "NULLCMD",
+    "READNULLCMD",
+    "GLIBC_TUNABLES",
+    "_JAVA_OPTIONS",
 ];
 
 /// Environment variables.

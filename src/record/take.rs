@@ -135,6 +135,7 @@ pub fn take(order: Order, fit: Box<Fit<'_>>) -> Result<Taken, Error> {
     let (header, mut meta) = (header, meta);
     let indexer = fit(&mut session, &mut meta);
     // After the stage was forked: it, and the child, are not concerned.
+    sys::harden::lift_limits();
     if guard.lock_memory {
         in_force(&mut meta, "locked-memory", sys::harden::lock_memory());
     }

@@ -72,6 +72,8 @@ pub const HARDENED: [Capability; 6] =
 
 /// What lets memory be locked beyond any limit.
 pub(super) const IPC_LOCK: Capability = Capability(14);
+/// Limits may be raised.
+pub(super) const SYS_RESOURCE: Capability = Capability(24);
 
 /// Whether this process has a capability in effect.
 pub(super) fn has(capability: Capability) -> bool {

@@ -34,6 +34,36 @@ pub(super) fn restore_core_limit() {
     }
 }
 
+/// Frees this process of limits that whoever started it has set: on the length of files, on processor time, memory and
+/// descriptors, and of a wish to be the first to be killed when memory runs out. They are a way to end a recording at a chosen
+/// moment, and sudo passes them on. Where it is not allowed to lift them, it takes what there is. Children that are there keep theirs.
+pub fn lift_limits() {
+    const DESCRIPTORS: libc::rlim_t = 4096;
+    let may = super::guard::has(super::guard::SYS_RESOURCE);
+    for resource in
+        [libc::RLIMIT_FSIZE, libc::RLIMIT_CPU, libc::RLIMIT_AS, libc::RLIMIT_DATA, libc::RLIMIT_NOFILE]
+    {
+        let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+        // SAFETY: a valid place to write to.
+        if unsafe { libc::getrlimit(resource, &mut limit) } != 0 {
+            continue;
+        }
+        if may {
+            let enough = if resource == libc::RLIMIT_NOFILE { DESCRIPTORS } else { libc::RLIM_INFINITY };
+            limit.rlim_max = limit.rlim_max.max(enough);
+        }
+        limit.rlim_cur = limit.rlim_max;
+        // SAFETY: a valid place to read from.
+        unsafe { libc::setrlimit(resource, &limit) };
+    }
+    const FIRST: &str = "/proc/self/oom_score_adj";
+    let wished = std::fs::read_to_string(FIRST).ok().and_then(|text| text.trim().parse::<i32>().ok());
+    if wished.is_some_and(|wish| wish > 0) {
+        // Not to be allowed to changes nothing.
+        let _ = std::fs::write(FIRST, "0");
+    }
+}
+
 /// Keeps all memory of this process, now and later, out of swap. `false` when that is not allowed without a limit: the
 /// process goes on without. Under a limit every later allocation beyond it would fail.
 pub fn lock_memory() -> bool {
