@@ -43,11 +43,11 @@ pub struct Args {
     /// Show this many lines before and after a hit on the screen
     #[arg(short = 'C', long, value_name = "LINES", default_value_t = 0)]
     context: u8,
-    /// Stop after this many hits
-    #[arg(long, value_name = "N")]
+    /// Stop after this many hits, or with -l recordings
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     limit: Option<u64>,
     /// Only how many hits each recording has
-    #[arg(short = 'c', long, conflicts_with_all = ["files", "context"])]
+    #[arg(short = 'c', long, conflicts_with_all = ["files", "context", "limit"])]
     count: bool,
     /// Only the files of the recordings that match
     #[arg(short = 'l', long, conflicts_with = "context")]
@@ -77,6 +77,8 @@ pub struct Args {
 struct Sums {
     hits: u64,
     more: u64,
+    /// What counts towards the limit.
+    counted: u64,
     matching: usize,
     /// Recordings of which no segment was read.
     unread: usize,
@@ -127,7 +129,7 @@ pub fn run(context: &Context, args: &Args) -> Result<u8> {
     let options = Options {
         context: args.context.into(),
         first_only: args.files,
-        limit: limit.filter(|_| !args.count),
+        limit,
         moments: !args.count,
         most: limit.map_or(usual.most, |limit| limit.clamp(1, usual.most)),
         ..usual
@@ -138,7 +140,7 @@ pub fn run(context: &Context, args: &Args) -> Result<u8> {
     let told = search(&recordings, &opener, &query, &options, &mut |found, answer| {
         progress.advance(1);
         match report(context, args, found, answer, &mut sums) {
-            Ok(()) if args.limit.is_some_and(|limit| sums.hits >= limit) => ControlFlow::Break(()),
+            Ok(()) if args.limit.is_some_and(|limit| sums.counted >= limit) => ControlFlow::Break(()),
             Ok(()) => ControlFlow::Continue(()),
             Err(error) => {
                 failure = Some(error);
@@ -197,16 +199,20 @@ fn report(context: &Context, args: &Args, found: &Found, answer: Answer, sums: &
     let Some(mut matched) = answer.found else { return Ok(()) };
     sums.matching += 1;
     if let Some(limit) = args.limit {
-        let left = usize::try_from(limit.saturating_sub(sums.hits)).unwrap_or(usize::MAX);
+        let left = usize::try_from(limit.saturating_sub(sums.counted)).unwrap_or(usize::MAX);
         if matched.hits.len() > left {
             matched.hits.truncate(left);
             matched.more = 0;
         }
     }
+    sums.counted += matched.counts(args.files) as u64;
     sums.hits += matched.hits.len() as u64;
     sums.more += matched.more;
     if args.files {
-        context.console.line(found.path.display())?;
+        match args.json {
+            true => context.console.json(&recording_json(found, &matched))?,
+            false => context.console.line(found.path.display())?,
+        }
     } else if args.count {
         let count = matched.hits.len() as u64 + matched.more;
         match args.json {
@@ -220,9 +226,12 @@ fn report(context: &Context, args: &Args, found: &Found, answer: Answer, sums: &
                 false => print(context, args, found, &matched, hit)?,
             }
         }
-        if matched.hits.is_empty() && !args.json {
+        if matched.hits.is_empty() {
             // Conditions alone: the recording itself is the hit.
-            context.console.line(format_args!("{}  {}", name(found), who(&matched)))?;
+            match args.json {
+                true => context.console.json(&recording_json(found, &matched))?,
+                false => context.console.line(format_args!("{}  {}", name(found), who(&matched)))?,
+            }
         }
     }
     Ok(context.console.flush()?)
@@ -287,6 +296,18 @@ fn print(context: &Context, args: &Args, found: &Found, matched: &Match, hit: &H
         context.console.line("--")?;
     }
     Ok(())
+}
+
+/// What of a recording as a whole there is to say, as of each hit.
+fn recording_json(found: &Found, matched: &Match) -> serde_json::Value {
+    json!({
+        "id": found.name.as_ref().map(|name| &name.id),
+        "path": found.path.to_string_lossy(),
+        "host": matched.header.host,
+        "user": matched.header.user,
+        "target": matched.header.target,
+        "start_ms": matched.header.start,
+    })
 }
 
 fn hit_json(found: &Found, matched: &Match, hit: &Hit) -> serde_json::Value {

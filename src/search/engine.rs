@@ -37,7 +37,8 @@ pub struct Options {
     /// Only which recordings match is asked.
     pub first_only: bool,
     /// After this many hits the search ends; more need not be counted, and a recording is left as soon as it has so many. The
-    /// recording that brings the last of them may bring more.
+    /// recording that brings the last of them may bring more. One that matches counts as one where it brings none, and where
+    /// nothing else is asked ([`Options::first_only`]).
     pub limit: Option<usize>,
     /// When a text first stood on the screen is asked, which takes a second reading; else the time of its line will do.
     pub moments: bool,
@@ -87,6 +88,13 @@ pub struct Match {
     pub hits: Vec<Hit>,
     /// Hits beyond [`Options::most`].
     pub more: u64,
+}
+
+impl Match {
+    /// What it counts towards [`Options::limit`].
+    pub fn counts(&self, first_only: bool) -> usize {
+        if first_only { 1 } else { self.hits.len().max(1) }
+    }
 }
 
 /// The answer about one recording.
@@ -191,7 +199,7 @@ pub fn search_until(
                 // It may have been cut short.
                 break;
             }
-            let hits = answer.found.as_ref().map_or(0, |found| found.hits.len());
+            let hits = answer.found.as_ref().map_or(0, |found| found.counts(options.first_only));
             let still = left.load(Ordering::Relaxed).saturating_sub(hits);
             // At zero, the others stop by themselves.
             left.store(still, Ordering::Relaxed);

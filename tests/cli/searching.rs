@@ -79,6 +79,33 @@ fn texts_fields_and_conditions_narrow_the_search() {
 }
 
 #[test]
+fn a_recording_that_matches_without_a_hit_is_one_for_every_form_and_for_the_limit() {
+    let home = Sandbox::new();
+    let recording = |user, start| Recording { user, start, ..Recording::default() };
+    let (first, _) = home.record(&recording("alice", 1_795_300_000_000));
+    for start in [1_795_400_000_000, 1_795_500_000_000] {
+        home.record(&recording("bob", start));
+    }
+    let found = |args: &[&str]| home.run(&[&["search"], args].concat()).exits(0);
+    let lines = |args: &[&str]| found(args).text().lines().count();
+    for conditions in [&["-q", "host:*"][..], &["-q", "not nothingthere"]] {
+        let with = |more: &[&str]| lines(&[conditions, more].concat());
+        assert_eq!([with(&[]), with(&["--limit", "1"]), with(&["--limit", "2"])], [3, 1, 2]);
+        assert_eq!([with(&["--json"]), with(&["--json", "--limit", "2"])], [3, 2]);
+    }
+    let told = json(&found(&["-q", "host:*", "--json"]).text());
+    assert_eq!((&told[0]["path"], &told[0]["user"]), (&first.to_str().into(), &"alice".into()));
+    let files = json(&found(&["minute", "-l", "--json"]).text());
+    assert_eq!(files, told);
+    // Each has one hit on the screen, and two for this.
+    assert_eq!(lines(&["-e", "minute|bad", "--in", "screen", "--limit", "2"]), 2);
+    assert_eq!(lines(&["-e", "minute|bad", "--in", "screen", "-l", "--limit", "2"]), 2);
+    assert_eq!(lines(&["minute", "-l", "--limit", "2", "--json"]), 2);
+    home.run(&["search", "minute", "--limit", "0"]).exits(2).complains("0");
+    home.run(&["search", "minute", "--count", "--limit", "5"]).exits(2).complains("cannot be used with");
+}
+
+#[test]
 fn of_a_recording_that_was_not_closed_nothing_is_denied() {
     let home = Sandbox::new();
     let (path, id) = home.record(&Recording { close: false, ..Recording::default() });
