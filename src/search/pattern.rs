@@ -21,7 +21,8 @@ pub struct Style {
     pub regex: bool,
     /// Whole words only.
     pub word: bool,
-    /// Case never counts. Otherwise it counts when the pattern has a capital letter.
+    /// Case never counts. Otherwise it counts when the pattern has a capital letter, or no letters of its own at all (as
+    /// `\p{Lu}` has none).
     pub ignore_case: bool,
 }
 
@@ -110,22 +111,21 @@ impl Pattern {
             let what = "a pattern is looked for within lines and cannot hold a line break".to_owned();
             return Err(wrong(at..at + 1, what));
         }
-        let (inner, capital) = if style.regex {
-            let ast = ast::parse::ParserBuilder::new().nest_limit(NESTING).build().parse(pattern).map_err(
-                |error| {
-                    let span = error.span();
-                    wrong(
-                        span.start.offset..span.end.offset,
-                        format!("no regular expression: {}", error.kind()),
-                    )
-                },
-            )?;
-            (format!("(?:{pattern})"), has_capital(&ast))
+        let (inner, case_counts) = if style.regex {
+            let mut parser = ast::parse::ParserBuilder::new().nest_limit(NESTING).build();
+            let parsed = parser.parse_with_comments(pattern).map_err(|error| {
+                let span = error.span();
+                wrong(span.start.offset..span.end.offset, format!("no regular expression: {}", error.kind()))
+            })?;
+            // A comment goes on to the end of its line: ours must not be in it.
+            let last = parsed.comments.last();
+            let end = if last.is_some_and(|last| last.span.end.offset == pattern.len()) { "\n" } else { "" };
+            (format!("(?:{pattern}{end})"), case_counts(&parsed.ast))
         } else {
             (regex::escape(pattern), pattern.chars().any(char::is_uppercase))
         };
         let inner = if style.word { format!(r"\b{{start-half}}(?:{inner})\b{{end-half}}") } else { inner };
-        let insensitive = style.ignore_case || !capital;
+        let insensitive = style.ignore_case || !case_counts;
         let hir = regex_syntax::ParserBuilder::new()
             .case_insensitive(insensitive)
             .nest_limit(NESTING + 8)
@@ -201,37 +201,49 @@ impl Pattern {
     }
 }
 
-/// Whether there is a capital letter among the literal characters of a regular expression.
-fn has_capital(ast: &Ast) -> bool {
-    struct Capitals(bool);
-    impl ast::Visitor for Capitals {
+/// Whether case counts in a regular expression of which nothing else is said: there is a capital letter among its literal
+/// characters, or there are none, only classes.
+fn case_counts(ast: &Ast) -> bool {
+    #[derive(Default)]
+    struct Literals {
+        any: bool,
+        capital: bool,
+    }
+    impl Literals {
+        fn take(&mut self, c: char) {
+            self.any = true;
+            self.capital |= c.is_uppercase();
+        }
+    }
+    impl ast::Visitor for Literals {
         type Output = bool;
         type Err = std::convert::Infallible;
 
         fn finish(self) -> Result<bool, Self::Err> {
-            Ok(self.0)
+            Ok(self.capital || !self.any)
         }
 
         fn visit_pre(&mut self, ast: &Ast) -> Result<(), Self::Err> {
             if let Ast::Literal(literal) = ast {
-                self.0 |= literal.c.is_uppercase();
+                self.take(literal.c);
             }
             Ok(())
         }
 
         fn visit_class_set_item_pre(&mut self, item: &ast::ClassSetItem) -> Result<(), Self::Err> {
             match item {
-                ast::ClassSetItem::Literal(literal) => self.0 |= literal.c.is_uppercase(),
+                ast::ClassSetItem::Literal(literal) => self.take(literal.c),
                 ast::ClassSetItem::Range(range) => {
-                    self.0 |= range.start.c.is_uppercase() || range.end.c.is_uppercase();
+                    self.take(range.start.c);
+                    self.take(range.end.c);
                 }
                 _ => {}
             }
             Ok(())
         }
     }
-    match ast::visit(ast, Capitals(false)) {
-        Ok(capital) => capital,
+    match ast::visit(ast, Literals::default()) {
+        Ok(counts) => counts,
     }
 }
 
@@ -253,6 +265,24 @@ mod tests {
             "the S of an escape is no capital letter"
         );
         assert!(!pattern("[A-C]root", true, false, false).is_in("aroot"));
+        // Where there is no letter that could be a capital, a class says itself which are meant.
+        let capitals = pattern(r"\p{Lu}{5}", true, false, false);
+        assert!(capitals.is_in("ABCDE") && !capitals.is_in("abcde"));
+        assert!(pattern(r"\p{Lu}{5}", true, false, true).is_in("abcde"));
+        assert!(pattern(r"[a-c]\d", true, false, false).is_in("B7"));
+    }
+
+    #[test]
+    fn a_comment_in_a_regex_ends_with_it() {
+        for text in ["(?x)needle # c", "(?x) needle#", "(?x)need le # (", "needle", "need[#]le|needle"] {
+            for word in [false, true] {
+                let found = pattern(text, true, word, false).find("a needle.");
+                assert_eq!(found, Some(2..8), "{text} {word}");
+            }
+        }
+        assert!(!pattern("(?x)need le # c", true, true, false).is_in("needles"));
+        // No comment: the blank and the hash are looked for.
+        assert!(!pattern("needle # c", true, false, false).is_in("a needle."));
     }
 
     #[test]
