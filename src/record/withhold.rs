@@ -82,6 +82,8 @@ struct Run {
     closed: Option<Duration>,
     /// It was closed by Enter: it ends a line.
     line: bool,
+    /// It has a string of the terminal that was never ended: perhaps none, but what somebody typed.
+    doubtful: bool,
 }
 
 impl Withhold {
@@ -113,6 +115,7 @@ impl Withhold {
         }
         self.keys.start();
         for &byte in bytes {
+            let within_text = self.keys.is_within_text();
             let kind = self.keys.next(byte);
             let run = self.open_run(now);
             run.bytes.push(byte);
@@ -122,6 +125,7 @@ impl Withhold {
                 Kind::Enter => {
                     run.closed = Some(now);
                     run.line = true;
+                    run.doubtful |= within_text;
                 }
                 Kind::Ends => run.closed = Some(now),
                 Kind::Control => {}
@@ -205,6 +209,8 @@ impl Withhold {
             let due = run.last.saturating_add(PAUSE).min(run.first.saturating_add(LONGEST));
             if now >= due {
                 run.closed = Some(due);
+                run.doubtful |= self.keys.is_within_text();
+                self.keys.give_up();
             }
         }
         while let Some(run) = self.runs.front()
@@ -219,6 +225,9 @@ impl Withhold {
 
     /// The session is over: decides everything with what was seen.
     pub fn finish(&mut self, now: Duration, out: &mut Vec<Typed>) {
+        if let Some(run) = self.runs.back_mut().filter(|run| run.closed.is_none()) {
+            run.doubtful |= self.keys.is_within_text();
+        }
         while !self.runs.is_empty() {
             self.decide(now, out);
         }
@@ -250,6 +259,7 @@ impl Withhold {
                 last: now,
                 closed: None,
                 line: false,
+                doubtful: false,
             });
         }
         let at = self.runs.len().saturating_sub(1);
@@ -261,7 +271,7 @@ impl Withhold {
     fn settle(&mut self, now: Duration, out: &mut Vec<Typed>) {
         while let Some(run) = self.runs.front()
             && run.closed.is_some()
-            && (run.echo.is_settled() || run.echo.expects_nothing())
+            && (run.echo.is_settled() || run.echo.expects_nothing() || run.doubtful)
         {
             self.decide(now, out);
         }
@@ -272,9 +282,10 @@ impl Withhold {
         let Some(mut run) = self.runs.pop_front() else { return };
         // The echo of the next one was not waited for until now.
         self.echoed = now;
-        // In a line of which something was withheld, keys without an echo (a backspace, say) would tell of it.
-        let hidden = self.unreported.is_some() && run.echo.expects_nothing() && !run.line;
-        if run.echo.was_shown() && !hidden {
+        // In a line of which something was withheld, keys without an echo (a backspace, say) would tell of it, and a letter or two are
+        // found anywhere.
+        let hidden = self.unreported.is_some() && run.echo.is_short() && !run.line;
+        if run.echo.was_shown() && !hidden && !run.doubtful {
             self.report(out);
             return input(out, std::mem::take(&mut *run.bytes));
         }

@@ -11,6 +11,10 @@ const LONG: usize = 6;
 /// How many typed characters that were not shown may be passed over at once: keys that are commands (`i` in vi).
 const PASSED_OVER: usize = 3;
 
+/// Up to this length what was typed is the first or the last of what was shown for it: in the text of a prompt that is written
+/// again at every key (`Password: **`) any one letter is found somewhere.
+const FEW: usize = 2;
+
 /// What a byte of output is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Piece {
@@ -95,8 +99,11 @@ pub(super) struct Match {
     /// Bytes shown since the last one that was seen, and before: up to it.
     since: usize,
     noise: usize,
-    /// The longest stretch of `noise`.
+    /// The longest stretch of `noise`, and the first: before anything was seen.
     longest: usize,
+    lead: usize,
+    /// Bytes shown behind the last one, once everything was seen.
+    behind: usize,
     state: State,
 }
 
@@ -121,6 +128,7 @@ impl Match {
         if self.next == self.typed.len() {
             (self.since, self.drawn) = (0, 0);
         }
+        self.behind = 0;
         self.typed.push(byte);
     }
 
@@ -131,6 +139,7 @@ impl Match {
         }
         let rest = self.typed.get(self.next..).unwrap_or_default();
         if rest.is_empty() {
+            self.behind = self.behind.saturating_add(1);
             return false;
         }
         if rest.first() == Some(&byte) {
@@ -154,6 +163,9 @@ impl Match {
         self.next = self.next.saturating_add(passed_over).saturating_add(1);
         self.seen = self.seen.saturating_add(1);
         let since = std::mem::take(&mut self.since).saturating_add(std::mem::take(&mut self.drawn));
+        if self.seen == 1 {
+            self.lead = since;
+        }
         self.noise = self.noise.saturating_add(since);
         self.longest = self.longest.max(since);
     }
@@ -213,6 +225,11 @@ impl Match {
         self.typed.is_empty()
     }
 
+    /// Whether there is little or nothing that an echo would show.
+    pub(super) fn is_short(&self) -> bool {
+        self.typed.len() <= FEW
+    }
+
     /// Whether it is known already that it counts as shown.
     pub(super) fn is_settled(&self) -> bool {
         self.was_shown() && (self.state != State::Open || self.next >= self.typed.len())
@@ -226,7 +243,8 @@ impl Match {
                 let enough = self.seen.saturating_mul(5) >= length.saturating_mul(4);
                 let much = NOISE.saturating_mul(length.saturating_add(1));
                 let but_one = self.noise.saturating_sub(self.longest);
-                enough && (self.noise <= much || length >= LONG && but_one <= much / 2)
+                let apart = length > 0 && length <= FEW && self.lead > 0 && self.behind > 0;
+                enough && !apart && (self.noise <= much || length >= LONG && but_one <= much / 2)
             }
             State::Shown => true,
             State::Left => false,

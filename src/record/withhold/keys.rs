@@ -52,6 +52,16 @@ impl Keys {
         }
     }
 
+    /// Whether a string has begun that has not ended: an answer of the terminal, or Alt and a key with what was typed after it.
+    pub(super) fn is_within_text(&self) -> bool {
+        matches!(self.state, State::Text | State::TextEscape)
+    }
+
+    /// Nothing more comes of what has begun.
+    pub(super) fn give_up(&mut self) {
+        self.state = State::Ground;
+    }
+
     /// What the next byte is.
     pub(super) fn next(&mut self, byte: u8) -> Kind {
         use State::{Escape, First, Ground, Mouse, Parameters, Single, Text, TextEscape};

@@ -169,6 +169,60 @@ fn a_secret_typed_with_pauses_is_withheld_once_and_its_pauses_are_not_told() {
 }
 
 #[test]
+fn a_prompt_that_is_written_again_at_every_key_is_no_echo_however_slowly_one_types() {
+    // The last has every letter in it.
+    for label in ["Password: ", "Enter the secret of hunter2!Kx9: "] {
+        for pause in [800, 2500] {
+            let typed: Vec<_> = (1u64..)
+                .zip(SECRET.chars())
+                .map(|(n, c)| {
+                    let stars = "*".repeat(usize::try_from(n).unwrap());
+                    (n * pause, c.to_string(), format!("\r\x1b[K{label}{stars}"))
+                })
+                .collect();
+            let end = 12 * pause;
+            let out = play_keys(&[], &typed, &[Type(end, "\r"), Show(end + 10, "\r\n")]);
+            // A line of this length is told of before it ends, too.
+            assert!(stored(&out) == "\r" && withheld(&out) >= 1, "{out:?}");
+        }
+    }
+}
+
+#[test]
+fn slow_keys_are_stored_though_a_suggestion_stands_behind_them_or_the_word_is_drawn_again() {
+    let suggests = [
+        Type(0, "l"),
+        Show(20, "l\x1b[90ms -la /tmp\x1b[m\x1b[11D"),
+        Type(900, "s"),
+        Show(920, "s\x1b[90m -la /tmp\x1b[m\x1b[10D"),
+        Type(1800, "\r"),
+        Show(1810, "\x1b[K\r\n"),
+    ];
+    assert_eq!(stored(&play(Policy::Echoed, &suggests)), "ls\r");
+    let colours = [
+        Type(0, "l"),
+        Show(20, "\x1b[31ml\x1b[m"),
+        Type(900, "s"),
+        Show(920, "\x08\x1b[32mls\x1b[m"),
+        Type(1800, "\r"),
+        Show(1810, "\r\n"),
+    ];
+    assert_eq!(stored(&play(Policy::Echoed, &colours)), "ls\r");
+}
+
+#[test]
+fn what_follows_the_beginning_of_a_string_that_never_ends_is_not_stored_unseen() {
+    for ends in [vec![Type(10, "\r")], vec![Type(3000, "x")], vec![]] {
+        let mut steps = vec![Type(0, "\x1b]hunter2")];
+        steps.extend(ends);
+        let out = play(Policy::Echoed, &steps);
+        assert!(!stored(&out).contains("hunter2") && withheld(&out) == 1, "{out:?}");
+    }
+    let answer = play(Policy::Echoed, &[Type(0, "\x1b]11;rgb:0/0/0\x1b\\")]);
+    assert_eq!(stored(&answer), "\x1b]11;rgb:0/0/0\x1b\\");
+}
+
+#[test]
 fn corrections_inside_a_withheld_line_are_withheld_too() {
     let out = play(
         Policy::Echoed,
