@@ -4,7 +4,7 @@ use super::excerpt::Excerpt;
 use super::recordings::{Opened, Reading, clock, ms, shown};
 use super::{Context, filter};
 use crate::console::{Style as Ink, WriteError, json_safe};
-use crate::container::{self, Cursor, LeftOut};
+use crate::container::{Cursor, LeftOut};
 use crate::error::{Context as _, Error, Kind, Result};
 use crate::export::{Exporter, Format, Losses};
 use crate::search::{Fields, Query, Style};
@@ -147,13 +147,14 @@ fn commands(context: &Context, args: &Args) -> Result<()> {
     let mut opened = args.reading.open(context, &args.recording)?;
     let identities = args.reading.identities(context)?;
     seal::unlock(&mut opened.reader, &identities).or_say(|| opened.name())?;
+    opened.retell();
     if let Some(text) = LeftOut::of(opened.reader.entries()).notice() {
         context.console.note(text);
     }
     if let Some(text) = opened.open_end() {
         context.console.note(text);
     }
-    let commands = container::commands(opened.reader.entries());
+    let commands = opened.commands();
     let Some(path) = &args.output else {
         for command in commands {
             context.console.json(command)?;

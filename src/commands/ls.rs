@@ -6,10 +6,10 @@ use super::recordings::{self, Opened, Reading, clock, moment, shown, who};
 use crate::console::{Column, Style, Table};
 use crate::container::{Header, LeftOut};
 use crate::error::{Error, Kind, Result};
-use crate::search::Query;
 use crate::search::condition::Indexed;
 use crate::search::engine::{header_allows, name_allows};
 use crate::search::query::Facts;
+use crate::search::{Query, retold};
 use crate::store::seal::Opener;
 use serde_json::json;
 
@@ -133,10 +133,13 @@ fn satisfies(
     let reader = &mut opened.reader;
     reader.only_if(query.asks_for());
     opener.open_index(reader).map_err(|_| sealed())?;
+    let asks = !reader.is_complete() && query.asks_about_commands();
+    let retold = if asks { retold(reader) } else { Vec::new() };
     let known = Indexed {
         header: reader.header(),
         opening: reader.opening().map_err(|_| sealed())?,
         entries: reader.entries(),
+        retold: &retold,
         complete: reader.is_complete(),
         running: opened.running,
     };

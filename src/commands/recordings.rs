@@ -1,12 +1,14 @@
 //! What every reading command shares: which store, which identities, which keys are trusted, and how things are named.
 
 use super::{Context, config};
+use crate::cast::Command;
 use crate::console::Style;
-use crate::container::Reader;
+use crate::container::{self, Reader};
 use crate::crypto::identity::Identities;
 use crate::crypto::known_keys::{self, KnownKeys};
 use crate::error::{Context as _, Error, Kind, Result};
 use crate::policy::Policy;
+use crate::search;
 use crate::store::seal::{Access, Opener};
 use crate::store::{Found, Store, is_running};
 use crate::sys;
@@ -41,6 +43,8 @@ pub(super) struct Opened {
     pub(super) reader: Reader<File>,
     /// Somebody is writing it.
     pub(super) running: bool,
+    /// Commands that have no index entry; see [`Opened::retell`].
+    retold: Vec<Command>,
 }
 
 impl Reading {
@@ -123,7 +127,7 @@ pub(super) fn open(found: Found) -> Result<Opened> {
     let file = found.open()?;
     let running = is_running(&file);
     let reader = Reader::open(file).or_say(|| shown(&found.path))?;
-    Ok(Opened { found, reader, running })
+    Ok(Opened { found, reader, running, retold: Vec::new() })
 }
 
 impl Opened {
@@ -132,13 +136,32 @@ impl Opened {
         name(&self.found)
     }
 
+    /// Reads, where the content is unlocked, what the shell told in the last part of one that was not closed: there is no
+    /// index entry of that.
+    pub(super) fn retell(&mut self) {
+        self.retold = search::retold(&mut self.reader);
+    }
+
+    /// Its commands, by start.
+    pub(super) fn commands(&self) -> Vec<&Command> {
+        let mut commands = container::commands(self.reader.entries());
+        commands.extend(&self.retold);
+        commands.sort_by_key(|command| command.start);
+        commands
+    }
+
     /// What is said where its commands are listed and the index does not have them all.
-    pub(super) fn open_end(&self) -> Option<&'static str> {
-        match (self.reader.is_complete(), self.running) {
-            (true, _) => None,
-            (false, true) => Some("it is being recorded: commands of its last part are in no index yet"),
-            (false, false) => Some("it was not closed: commands of its last part are in no index"),
-        }
+    pub(super) fn open_end(&self) -> Option<String> {
+        let why = match (self.reader.is_complete(), self.running) {
+            (true, _) => return None,
+            (false, true) => "it is being recorded",
+            (false, false) => "it was not closed",
+        };
+        let what = match self.reader.can_read_content() {
+            true => "only those of which the shell told are listed",
+            false => "your key opens its index only",
+        };
+        Some(format!("{why}: commands of its last part are in no index, and {what}"))
     }
 
     /// Its state, in a word.

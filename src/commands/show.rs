@@ -3,9 +3,9 @@
 use super::Context;
 use super::recordings::{Opened, Reading, clock, known_keys, moment, shown, size, who};
 use super::verify::{Judged, judge};
-use crate::cast::{Command, Source, Trust};
+use crate::cast::{Source, Trust};
 use crate::console::{Column, Style, Table};
-use crate::container::{self, Entry, GivenUp, LeftOut, Opening};
+use crate::container::{Entry, GivenUp, LeftOut, Opening};
 use crate::crypto::recipient::Recipient;
 use crate::error::{Error, Result};
 use crate::store::seal;
@@ -47,6 +47,7 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
         Ok(_) => None,
         Err(error) => Some(Error::from(error)),
     };
+    opened.retell();
     match locked {
         Some(error) if must_open => Err(error.while_doing(opened.name())),
         _ if args.commands => commands(context, &opened, args.json),
@@ -64,10 +65,6 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
     }
 }
 
-fn all_commands(opened: &Opened) -> Vec<&Command> {
-    container::commands(opened.reader.entries())
-}
-
 /// Notices that are told one by one.
 const MOST_NOTICES: usize = 5;
 
@@ -75,7 +72,7 @@ const MOST_NOTICES: usize = 5;
 fn notices(opened: &Opened) -> Vec<(u64, String)> {
     let in_force = opened.reader.opening().ok().and_then(|o| o.meta.in_force.get("shell-integration"));
     let expected = in_force.is_some_and(|kind| ["bash", "zsh", "fish", "posix"].contains(&kind.as_str()));
-    let commands = all_commands(opened);
+    let commands = opened.commands();
     let of = |source| commands.iter().any(|command| command.source == source);
     let never = expected && of(Source::Screen) && !of(Source::Shell);
     let never = never.then_some("silent: the shell was to tell what it runs, and never did");
@@ -96,7 +93,7 @@ fn told_by(opened: &Opened) -> String {
         (Source::Exec, "the kernel alone"),
         (Source::Hint, "marks of others"),
     ];
-    let commands = all_commands(opened);
+    let commands = opened.commands();
     let of = |source| commands.iter().filter(|command| command.source == source).count();
     let counted = words.into_iter().map(|(source, who)| (of(source), who)).filter(|(count, _)| *count > 0);
     counted.map(|(count, who)| format!("{who} {count}")).collect::<Vec<_>>().join(", ")
@@ -189,7 +186,7 @@ fn story(context: &Context, opened: &Opened, judged: &Judged, locked: Option<Err
     if let Some(more) = notices.len().checked_sub(MOST_NOTICES).filter(|more| *more > 0) {
         console.styled(Style::Yellow, format!("and {more} more like that"))?;
     }
-    if opened.reader.entries().iter().any(|entry| !entry.commands.is_empty()) {
+    if !opened.commands().is_empty() {
         console.line("")?;
         commands(context, opened, false)?;
     }
@@ -242,11 +239,11 @@ fn held(opened: &Opened, sums: &Sums) -> String {
 
 fn commands(context: &Context, opened: &Opened, as_json: bool) -> Result<()> {
     let open_end = opened.open_end();
-    if let Some(text) = open_end {
+    if let Some(text) = &open_end {
         context.console.note(text);
     }
     if as_json {
-        for command in all_commands(opened) {
+        for command in opened.commands() {
             context.console.json(command)?;
         }
         return Ok(());
@@ -257,7 +254,7 @@ fn commands(context: &Context, opened: &Opened, as_json: bool) -> Result<()> {
         ("EXIT", Column::Right),
         ("COMMAND", Column::Whole),
     ]);
-    for command in all_commands(opened) {
+    for command in opened.commands() {
         let length =
             command.end.map_or_else(|| "-".to_owned(), |end| clock(end.saturating_sub(command.start)));
         let exit = command.exit.map_or_else(|| "-".to_owned(), |status| status.to_string());
@@ -312,7 +309,7 @@ fn whole_json(context: &Context, opened: &Opened, judged: &Judged) -> Result<()>
         }),
         "index_given_up": known.then_some(&sums.given_up),
         "left_out": known.then_some(&sums.left_out),
-        "commands": known.then(|| all_commands(opened)),
+        "commands": known.then(|| opened.commands()),
     }))?;
     Ok(())
 }

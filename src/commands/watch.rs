@@ -127,16 +127,17 @@ impl Desk<'_> {
     }
 
     fn unlocked(&self, found: Found) -> Result<(Opened, Watched)> {
-        let Opened { found, mut reader, running } = recordings::open(found)?;
+        let Opened { found, mut reader, running, .. } = recordings::open(found)?;
         let access = self.opener.open_content(&mut reader).or_say(|| name(&found))?;
         if access == seal::Access::Index {
             return Err(Error::new(Kind::Key, format!("{}: your key opens its index only", name(&found)))
                 .hint("to watch, ask one of its recipients"));
         }
-        let again = recordings::open(found)?;
+        let mut again = recordings::open(found)?;
+        again.running = running;
         let watched = Recording::new(reader)
             .map_err(|error| Error::new(Kind::Input, format!("{}: {error}", again.name())))?;
-        Ok((Opened { running, ..again }, watched))
+        Ok((again, watched))
     }
 
     fn open_found(&mut self, found: Found) -> Result<App<Watched>> {

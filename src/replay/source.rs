@@ -1,6 +1,7 @@
 //! Where the events come from: segments, each readable on its own, and an outline of all of them.
 
 use crate::cast::{Anchor, Command, Event, Gap, Payload};
+use crate::shell::said::Retold;
 use std::fmt;
 use std::time::Duration;
 
@@ -147,7 +148,9 @@ impl Outline {
             return self.spans.push(Span { start: at, end: at, step: STEP, ..Span::default() });
         };
         let mut bytes: Vec<u64> = Vec::new();
+        let mut retold = Retold::default();
         for event in events {
+            retold.event(event);
             match &event.payload {
                 Payload::Output(data) | Payload::ErrorOutput(data) => {
                     let at = event.time.saturating_sub(first.time).as_secs().min(STEPS);
@@ -170,6 +173,7 @@ impl Outline {
                 Payload::Keyframe(_) | Payload::Other { .. } => {}
             }
         }
+        self.commands.extend(retold.finish());
         let activity = bytes.iter().map(|n| (u64::BITS - n.leading_zeros()) as u8).collect();
         let keyframe = events.iter().any(|event| matches!(event.payload, Payload::Keyframe(_)));
         self.spans.push(Span { start: first.time, end: last.time, activity, step: STEP, keyframe });
@@ -329,5 +333,16 @@ mod tests {
         );
         assert_eq!(outline.segment_at(Duration::from_millis(2499)), 0);
         assert_eq!(outline.segment_at(Duration::from_millis(2500)), 1);
+    }
+
+    #[test]
+    fn what_the_shell_told_is_a_command_where_there_is_no_index() {
+        use crate::shell::marks::{Mark, Start};
+        use crate::shell::said::Said;
+        let mark = Mark::Start(Start { text: Some("uptime".into()), ..Start::default() });
+        let events = vec![Event::new(Duration::from_secs(3), Said::Mark(mark).payload())];
+        let memory = Memory::new((80, 24), None, events, 1);
+        let told: Vec<_> = memory.outline.commands.iter().map(|c| (c.text.as_str(), c.start)).collect();
+        assert_eq!(told, [("uptime", 3000)]);
     }
 }

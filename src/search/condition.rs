@@ -4,6 +4,7 @@
 
 use super::pattern::{Pattern, Style};
 use super::when;
+use crate::cast::Command;
 use crate::container::{Entry, GivenUp, Header, Opening};
 use jiff::Timestamp;
 
@@ -45,6 +46,8 @@ pub struct Indexed<'a> {
     pub opening: &'a Opening,
     /// The entries that there are.
     pub entries: &'a [Entry],
+    /// Commands of what has no entry; see [`crate::search::retold`].
+    pub retold: &'a [Command],
     /// Whether there are all; see [`crate::container::Reader::is_complete`].
     pub complete: bool,
     /// Somebody is writing it.
@@ -165,7 +168,7 @@ impl Condition {
 
     /// The answer of header and index; `None` where the index lacks what may decide.
     pub fn by_index(&self, known: Indexed<'_>) -> Option<bool> {
-        let Indexed { header, opening, entries, complete, running } = known;
+        let Indexed { header, opening, entries, retold, complete, running } = known;
         let meta = &opening.meta;
         if let Some(answer) = self.by_header(header) {
             return Some(answer);
@@ -178,6 +181,7 @@ impl Condition {
             Self::Ticket(glob) => (glob.matches(&meta.ticket), true),
             Self::Command(pattern) => {
                 let ran = pattern.is_in(&meta.argv.join(" "))
+                    || retold.iter().any(|command| pattern.is_in(&command.text))
                     || entries.iter().any(|entry| {
                         entry.commands.iter().any(|command| pattern.is_in(&command.text))
                             || entry
@@ -228,7 +232,6 @@ fn duration(text: &str) -> Result<u64, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cast::Command;
 
     fn condition(name: &str, value: &str) -> Condition {
         Condition::parse(name, value, "2026-11-22T14:03:12Z".parse().unwrap()).unwrap()
@@ -289,8 +292,14 @@ mod tests {
             ("command", "passwd", false),
         ] {
             let entries = std::slice::from_ref(&entry);
-            let whole =
-                Indexed { header: &header, opening: &opening, entries, complete: true, running: false };
+            let whole = Indexed {
+                header: &header,
+                opening: &opening,
+                entries,
+                retold: &[],
+                complete: true,
+                running: false,
+            };
             assert_eq!(condition(name, value).by_index(whole), Some(answer), "{name} {value}");
             // What is found is found; what is not may be in what has no entry, or in what an entry lacks.
             let torn = Indexed { complete: false, ..whole };
@@ -310,9 +319,19 @@ mod tests {
                 [true, false, false]
             );
         }
-        let torn =
-            Indexed { header: &header, opening: &opening, entries: &[], complete: false, running: false };
+        let torn = Indexed {
+            header: &header,
+            opening: &opening,
+            entries: &[],
+            retold: &[],
+            complete: false,
+            running: false,
+        };
         assert_eq!(condition("exit", "0").by_index(torn), None);
+        let retold = [Command { text: "uptime".into(), ..Command::default() }];
+        let retold = Indexed { retold: &retold, ..torn };
+        assert_eq!(condition("command", "uptime").by_index(retold), Some(true));
+        assert_eq!(condition("command", "date").by_index(retold), None);
         assert_eq!(condition("exit", "0").by_index(Indexed { running: true, ..torn }), Some(false));
     }
 

@@ -265,7 +265,7 @@ fn look(recording: &Found, looking: &Looking<'_>, cancelled: &dyn Fn() -> bool) 
     if query.truth(Facts::Header(reader.header()), &terms) == Some(false) {
         return Answer::no(segments, 0, true);
     }
-    let access = match opener.open_index(&mut reader) {
+    let mut access = match opener.open_index(&mut reader) {
         Ok(access) => access,
         Err(error) => return Answer::unreadable(crate::search::chain(&error)),
     };
@@ -274,16 +274,34 @@ fn look(recording: &Found, looking: &Looking<'_>, cancelled: &dyn Fn() -> bool) 
         Err(error) => return Answer::unreadable(error),
     };
     let header = reader.header().clone();
+    let mut retold = Vec::new();
+    if !reader.is_complete() && query.asks_about_commands() {
+        // What the shell told of what has no index entry stands in the content.
+        if access == Access::Index
+            && let Ok(open) = content(recording, opener, asks)
+        {
+            (reader, access) = (open, Access::Content);
+        }
+        retold = crate::search::retold(&mut reader);
+    }
+    let segments = reader.segments();
     let mut hits: Vec<Hit> = Vec::new();
     for (number, term) in query.terms().iter().enumerate() {
         let before = hits.len();
-        in_index(number, term, &header, &opening, reader.entries(), &mut hits);
+        in_index(number, term, &header, &opening, reader.entries(), &retold, &mut hits);
         if hits.len() > before {
             terms[number] = Some(true);
         }
     }
     let complete = reader.is_complete();
-    let known = Indexed { header: &header, opening: &opening, entries: reader.entries(), complete, running };
+    let known = Indexed {
+        header: &header,
+        opening: &opening,
+        entries: reader.entries(),
+        retold: &retold,
+        complete,
+        running,
+    };
     // Where commands may be missing, nobody can say that there were none. Of a session that goes on the screen is read to
     // its end: that will do where a text is looked for everywhere.
     let (lacking, lack) = (known.lacking() > 0, known.lack());
@@ -357,7 +375,14 @@ fn look(recording: &Found, looking: &Looking<'_>, cancelled: &dyn Fn() -> bool) 
             }
         }
     }
-    let known = Indexed { header: &header, opening: &opening, entries: reader.entries(), complete, running };
+    let known = Indexed {
+        header: &header,
+        opening: &opening,
+        entries: reader.entries(),
+        retold: &retold,
+        complete,
+        running,
+    };
     let truth = query.truth(Facts::Index(known), &terms);
     let incomplete = truth.is_none() || query.terms().iter().any(may_lack) && !options.first_only;
     if incomplete && found.fault.is_none() {
@@ -455,6 +480,7 @@ fn in_index(
     header: &Header,
     opening: &Opening,
     entries: &[Entry],
+    retold: &[Command],
     hits: &mut Vec<Hit>,
 ) {
     let mut hit =
@@ -515,7 +541,7 @@ fn in_index(
         }
     }
     if term.fields.has(Field::Command) {
-        for command in container::commands(entries) {
+        for command in container::commands(entries).into_iter().chain(retold) {
             hit(Field::Command, &command.text, Some(command.start), command.end, command.exit, None);
         }
     }

@@ -13,10 +13,32 @@ mod queue;
 mod reading;
 pub mod when;
 
+use crate::cast::Command;
+use crate::container::{Cursor, Reader};
+use crate::shell::said::Retold;
+use std::io::{Read, Seek};
+
 pub use condition::Condition;
 pub use engine::{Answer, Hit, Match, Options, search, search_until};
 pub use pattern::{Pattern, QueryError, Style};
 pub use query::{Field, Fields, Query};
+
+/// The commands of which the shell told in what has no index entry yet, or never will (see
+/// [`crate::container::Reader::is_complete`]), as far as it can be read. None without a key to the content. One segment is read: no
+/// recorder leaves more without an entry.
+pub fn retold<R: Read + Seek>(reader: &mut Reader<R>) -> Vec<Command> {
+    let first = reader.entries().len();
+    let mut retold = Retold::default();
+    if reader.can_read_content()
+        && first < reader.segments()
+        && let Ok(mut cursor) = Cursor::of_segment(reader, first)
+    {
+        while let Ok(Some(event)) = cursor.next(reader) {
+            retold.event(&event);
+        }
+    }
+    retold.finish()
+}
 
 /// An error and its causes in one line.
 fn chain(error: &dyn std::error::Error) -> String {

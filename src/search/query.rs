@@ -184,6 +184,13 @@ impl Query {
         Arc::new(move |json| patterns.iter().any(|pattern| pattern.may_be_stored_in(json)))
     }
 
+    /// Whether a text or a condition may be about commands.
+    pub fn asks_about_commands(&self) -> bool {
+        let mut patterns = Vec::new();
+        commands(&self.expr, &mut patterns);
+        !patterns.is_empty() || self.terms.iter().any(|term| term.fields.has(Field::Command))
+    }
+
     /// Whether it is true, as far as the facts and the terms that have been decided tell.
     pub fn truth(&self, facts: Facts<'_>, terms: &[Option<bool>]) -> Option<bool> {
         truth(&self.expr, facts, terms)

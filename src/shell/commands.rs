@@ -397,6 +397,7 @@ impl Tracker {
         // The history did not take this line (a leading blank, a rule of the user's): its last line is another one.
         let unlisted = start.number.zip(number).is_some_and(|(now, before)| now < before);
         let screen_text = shown.join("\n");
+        let flags = start.flags();
         let told = start
             .text
             .filter(|text| !unlisted || screen_text.trim().is_empty() || text.trim() == screen_text.trim());
@@ -413,12 +414,7 @@ impl Tracker {
                 }
             }
         }
-        if start.cut {
-            command.flags.push("cut: only the beginning of the line is kept".into());
-        }
-        if start.mangled {
-            command.flags.push("mangled: something else was written into the shell's words".into());
-        }
+        command.flags.extend(flags);
         if let Place::Running(id) = self.place {
             if self.entry(id).is_some_and(|e| e.command.text == command.text && start.number.is_some()) {
                 // One line of the history that holds several commands, run one after the other: one entry.

@@ -125,6 +125,15 @@ pub struct Start {
     pub mangled: bool,
 }
 
+impl Start {
+    /// What is wrong with the text, as flags of the command.
+    pub(super) fn flags(&self) -> Vec<String> {
+        let cut = self.cut.then_some("cut: only the beginning of the line is kept");
+        let mangled = self.mangled.then_some("mangled: something else was written into the shell's words");
+        cut.into_iter().chain(mangled).map(str::to_owned).collect()
+    }
+}
+
 fn is_false(is: &bool) -> bool {
     !is
 }

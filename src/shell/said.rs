@@ -3,8 +3,11 @@
 //! Event code `c`; the data is JSON. A reader that does not know it passes over it, as over every code it does not know.
 
 use super::marks::{Hint, Mark, Start};
-use crate::cast::Payload;
+use crate::cast::{Command, Event, Payload, Source, Trust};
 use serde::{Deserialize, Serialize};
+
+/// Most that [`Retold`] keeps, as [`Command::size`] counts it; what comes later is not kept.
+const RETOLD: usize = 8 << 20;
 
 /// The event code.
 pub const CODE: &str = "c";
@@ -57,9 +60,73 @@ impl Said {
     }
 }
 
+/// The commands of which the shell told, made of its words alone, for what has no index entry. Less is known of them than an index
+/// says: neither their directory nor their programs, nor whether their text fits what stood on the screen.
+#[derive(Debug, Default)]
+pub struct Retold {
+    commands: Vec<Command>,
+    bytes: usize,
+    /// The last one runs.
+    runs: bool,
+}
+
+impl Retold {
+    /// Takes the next event.
+    pub fn event(&mut self, event: &Event) {
+        let now = u64::try_from(event.time.as_millis()).unwrap_or(u64::MAX);
+        match Said::of(&event.payload) {
+            Some(Said::Mark(Mark::Start(start))) => {
+                let flags = start.flags();
+                let (source, trust) = (Source::Shell, Trust::Told);
+                let text = start.text.unwrap_or_default();
+                let command = Command { text, start: now, source, trust, flags, ..Command::default() };
+                self.bytes = self.bytes.saturating_add(command.size());
+                self.runs = !command.text.is_empty() && self.bytes <= RETOLD;
+                if self.runs {
+                    self.commands.push(command);
+                }
+            }
+            Some(Said::Mark(Mark::End { status, pipe, .. })) => {
+                let runs = std::mem::take(&mut self.runs);
+                if let Some(command) = self.commands.last_mut().filter(|_| runs) {
+                    (command.end, command.exit, command.pipe) = (Some(now), status, pipe);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// The commands, by start.
+    pub fn finish(self) -> Vec<Command> {
+        self.commands
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn commands_are_made_of_what_the_shell_said_alone() {
+        let start = |text: &str, cut| Mark::Start(Start { text: Some(text.into()), cut, ..Start::default() });
+        let end = |status| Mark::End { status: Some(status), pipe: vec![], cancelled: false };
+        let long = "x".repeat(RETOLD);
+        let mut retold = Retold::default();
+        // The end of one that began before; one that ended; one without a text; one that is too long; one that still runs.
+        let said =
+            [end(9), start("ls", false), end(2), Mark::Start(Start::default()), end(7), start("vi", true)];
+        for (second, mark) in said.into_iter().enumerate() {
+            let payload = Said::Mark(mark).kept().unwrap();
+            retold.event(&Event::new(Duration::from_secs(second as u64), payload));
+        }
+        retold.event(&Event::new(Duration::from_secs(9), Said::Mark(start(&long, false)).payload()));
+        retold.event(&Event::new(Duration::from_secs(10), Said::Mark(end(1)).payload()));
+        let made = retold.finish();
+        let told: Vec<_> = made.iter().map(|c| (c.text.as_str(), c.start, c.end, c.exit)).collect();
+        assert_eq!(told, [("ls", 1000, Some(2000), Some(2)), ("vi", 5000, None, None)]);
+        assert_eq!((made[0].source, made[1].flags.len()), (Source::Shell, 1));
+    }
 
     #[test]
     fn what_was_said_comes_back_from_the_event() {

@@ -1,5 +1,7 @@
 use crate::sandbox::{Recording, Sandbox};
 use sealcast::cast::Payload;
+use sealcast::shell::marks::{Mark, Start};
+use sealcast::shell::said::Said;
 use sealcast::terminal::Terminal;
 use serde_json::Value;
 use std::ffi::OsStr;
@@ -108,7 +110,12 @@ fn a_recording_that_matches_without_a_hit_is_one_for_every_form_and_for_the_limi
 #[test]
 fn of_a_recording_that_was_not_closed_nothing_is_denied() {
     let home = Sandbox::new();
-    let (path, id) = home.record(&Recording { close: false, ..Recording::default() });
+    let mut recording = Recording { close: false, ..Recording::default() };
+    let start = Start { text: Some("uptime -p".into()), ..Start::default() };
+    let end = Mark::End { status: Some(4), pipe: Vec::new(), cancelled: false };
+    recording.events.insert(1, (1000, Said::Mark(Mark::Start(start)).payload()));
+    recording.events.insert(2, (1100, Said::Mark(end).payload()));
+    let (path, id) = home.record(&recording);
     // A program that another test starts may hold the lock of its writer for a moment: a new file has never been locked.
     let bytes = std::fs::read(&path).unwrap();
     std::fs::remove_file(&path).unwrap();
@@ -131,6 +138,14 @@ fn of_a_recording_that_was_not_closed_nothing_is_denied() {
     index.iter().for_each(|args| unsure(args, torn));
     unsure(&["search", "nothing"], torn);
     unsure(&["ls", "--exit", "3"], torn);
+    // What the shell told is found; the programs that ran remain unknown.
+    let found = home.run(&["search", "uptime", "--in", "command"]).exits(2);
+    assert!(found.text().contains("command  uptime -p  [4]"), "{found}");
+    assert!(found.err.contains(&format!("{id} could only in part be searched: {torn}")), "{found}");
+    assert_eq!(home.run(&["search", "-l", "uptime", "--in", "command"]).exits(0).text().lines().count(), 1);
+    home.run(&["search", "minute", "--in", "screen", "--command", "uptime"]).exits(0);
+    assert!(home.run(&["search", "-q", "not command:uptime"]).exits(1).out.is_empty());
+    assert_eq!(home.run(&["ls", "--command", "uptime"]).exits(0).text().lines().count(), 1);
     // What does not hang on it is told as ever.
     home.run(&["search", "nothing", "--in", "screen"]).exits(1);
     home.run(&["search", "minute", "--in", "screen", "--user", "bob"]).exits(1);
@@ -140,8 +155,11 @@ fn of_a_recording_that_was_not_closed_nothing_is_denied() {
     for args in [&["show", "--commands", "last"][..], &["export", "-f", "commands", "last"]] {
         let listed = home.run(args).exits(0);
         assert!(listed.err.contains("it was not closed: commands of its last part"), "{listed}");
-        assert!(!listed.err.contains("no commands were noticed"), "{listed}");
+        // The shell told of this one, and that stands among the events.
+        assert!(listed.text().lines().count() == 1 && listed.text().contains("uptime -p"), "{listed}");
     }
+    let told = json(&home.run(&["show", "--commands", "--json", "last"]).exits(0).text());
+    assert_eq!((&told[0]["end"], &told[0]["exit"]), (&1100.into(), &4.into()));
 
     let file = std::fs::File::open(&path).unwrap();
     file.lock().unwrap();
