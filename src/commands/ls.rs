@@ -192,7 +192,10 @@ impl Row {
             (Some(length), _) => format!("{}+", clock(length)),
             (None, _) => "-".into(),
         };
-        let commands = known(self.commands);
+        let commands = match self.commands {
+            Some(commands) if !self.opened.reader.is_complete() => format!("{commands}+"),
+            commands => known(commands),
+        };
         let marked = format!("{commands}!");
         table.styled_row(&[
             (Style::Plain, &moment(header.start)),

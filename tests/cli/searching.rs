@@ -146,6 +146,8 @@ fn of_a_recording_that_was_not_closed_nothing_is_denied() {
     home.run(&["search", "minute", "--in", "screen", "--command", "uptime"]).exits(0);
     assert!(home.run(&["search", "-q", "not command:uptime"]).exits(1).out.is_empty());
     assert_eq!(home.run(&["ls", "--command", "uptime"]).exits(0).text().lines().count(), 1);
+    let listed = home.run(&["ls"]).exits(0);
+    assert!(listed.text().contains("\t0+\t"), "{listed}");
     // What does not hang on it is told as ever.
     home.run(&["search", "nothing", "--in", "screen"]).exits(1);
     home.run(&["search", "minute", "--in", "screen", "--user", "bob"]).exits(1);
