@@ -1,4 +1,4 @@
-use crate::sandbox::{Recording, Sandbox};
+use crate::sandbox::{Recording, Sandbox, never_locked};
 use sealcast::crypto::identity;
 use serde_json::Value;
 use std::io::Read as _;
@@ -200,6 +200,7 @@ fn a_recording_that_is_being_written_is_running_and_not_a_finding() {
     let verdict = home.run(&["verify", "last"]).exits(0);
     assert!(verdict.text().contains("\trunning\t"), "{verdict}");
     drop(file);
+    never_locked(&path);
     home.run(&["verify", "last"]).exits(1);
 }
 
