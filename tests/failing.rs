@@ -60,6 +60,25 @@ fn limits_of_who_starts_it_hold_for_the_session_and_not_for_the_recording() {
 }
 
 #[test]
+fn what_a_killed_recorder_held_in_reserve_is_there_for_the_next_session() {
+    let Some(host) = small() else { return };
+    let mut terminal = host.terminal("root", &[SEALCAST, "run", "--", "sh", "-c", "echo READY; sleep 1000"]);
+    terminal.wait_for("READY");
+    let kill = |pid: u32| std::process::Command::new("kill").args(["-9", &pid.to_string()]).status();
+    assert!(kill(terminal.pid()).unwrap().success());
+    terminal.wait_end();
+    let torn = host.last_id();
+    // The rest of the store, so that the next one finds no room but this.
+    let fill = "dd if=/dev/zero of=/srv/sealcast/fill bs=4k 2>/dev/null; truncate -s -160k /srv/sealcast/fill; sync; df /srv/sealcast";
+    let filled = host.run("root", &["sh", "-c", fill]);
+    let run = host.run("root", &[SEALCAST, "run", "--", "echo", "recorded"]);
+    assert!(run.status.success(), "{} {}", text(&filled), String::from_utf8_lossy(&run.stderr));
+    assert_ne!(host.last_id(), torn);
+    let verified = host.run("root", &[SEALCAST, "verify", &torn]);
+    assert!(text(&verified).contains("torn"), "{}", text(&verified));
+}
+
+#[test]
 fn on_a_full_store_stop_ends_the_session_and_the_recording_is_whole() {
     let Some(host) = small() else { return };
     let mut terminal = host.terminal("root", &[SEALCAST, "run", "--", "sh", "-c", FLOOD]);

@@ -232,7 +232,7 @@ fn begin(
     }
     let setup = Setup { header, meta, cast, slots, ledger: String::new() };
     let sign = |text: &str| Ok(signer.sign(NAMESPACE, text.as_bytes())?);
-    let written = hold_room(&file, &mut policy)
+    let written = hold_room(store, &file, &mut policy)
         .and_then(|()| Writer::create(file, keys, setup, sign).map_err(Error::Container));
     // What has no beginning is no recording.
     let mut writer = written.inspect_err(|_| drop(std::fs::remove_file(&path)))?;
@@ -244,11 +244,20 @@ fn begin(
 }
 
 /// Holds the reserve, and a part of it apart for the close.
-fn hold_room(file: &RecordingFile, policy: &mut Policy) -> Result<(), Error> {
-    if policy.reserve > 0 {
-        let apart = (policy.reserve / 4).clamp(recorder::LEAST_RESERVE, MOST_BALLAST);
-        file.hold_ballast(apart).map_err(Error::NoRoom)?;
-        policy.reserve = recorder::hold_reserve(file, policy.reserve).map_err(Error::NoRoom)?;
+fn hold_room(store: &Store, file: &RecordingFile, policy: &mut Policy) -> Result<(), Error> {
+    if policy.reserve == 0 {
+        return Ok(());
     }
+    let apart = (policy.reserve / 4).clamp(recorder::LEAST_RESERVE, MOST_BALLAST);
+    let hold = || {
+        file.hold_ballast(apart)?;
+        recorder::hold_reserve(file, policy.reserve)
+    };
+    let held = hold().or_else(|_| {
+        // Recorders that were killed may have left theirs.
+        store.give_back();
+        hold()
+    });
+    policy.reserve = held.map_err(Error::NoRoom)?;
     Ok(())
 }

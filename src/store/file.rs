@@ -78,16 +78,7 @@ impl RecordingFile {
     /// # Errors
     /// The system's.
     pub fn release_reserve(&self) -> Result<(), sys::Error> {
-        let append_only = self.append_only.load(Ordering::Relaxed);
-        if append_only {
-            // Cutting a file, even to its own length, is not appending.
-            sys::file::set_append_only(&self.file, false)?;
-        }
-        let released = sys::file::release_reserve(&self.file);
-        if append_only {
-            sys::file::set_append_only(&self.file, true)?;
-        }
-        released
+        release(&self.file, self.append_only.load(Ordering::Relaxed))
     }
 
     /// Room left on the file system, bytes.
@@ -97,6 +88,19 @@ impl RecordingFile {
     pub fn free_space(&self) -> Result<u64, sys::Error> {
         Ok(sys::file::free_space(&self.path)?.available)
     }
+}
+
+/// Gives the reserve behind the end of a file back; its times stay.
+pub(super) fn release(file: &File, append_only: bool) -> Result<(), sys::Error> {
+    if append_only {
+        // Cutting a file, even to its own length, is not appending.
+        sys::file::set_append_only(file, false)?;
+    }
+    let released = sys::file::release_reserve(file);
+    if append_only {
+        sys::file::set_append_only(file, true)?;
+    }
+    released
 }
 
 impl Write for RecordingFile {

@@ -17,6 +17,7 @@ pub use name::{ID_LEN, Name, id_text, parse_id};
 use crate::sys;
 use std::fmt;
 use std::fs::File;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 /// Ending of a recording's file name.
@@ -107,6 +108,9 @@ impl std::error::Error for Error {
     }
 }
 
+/// Space behind the end of a file that is no more than how a file system rounds, bytes.
+const SLACK: u64 = 256 << 10;
+
 impl From<sys::Error> for Error {
     fn from(error: sys::Error) -> Self {
         Self::System(error)
@@ -137,6 +141,20 @@ impl Store {
         // The name must survive a loss of power as the content does.
         sys::file::sync_dir(&self.dir)?;
         Ok(RecordingFile::new(path, file))
+    }
+
+    /// Gives back the space that recorders who died held in reserve behind their recordings, of which no byte changes. To be done
+    /// when space is short: every file is looked at. What cannot be given back stays.
+    pub fn give_back(&self) {
+        for found in self.list().unwrap_or_default() {
+            let Ok(file) = std::fs::OpenOptions::new().append(true).open(&found.path) else { continue };
+            if file.metadata().is_ok_and(|facts| facts.blocks().saturating_mul(512) > facts.len() + SLACK)
+                && file.try_lock().is_ok()
+            {
+                // What is append-only refuses to be cut.
+                let _ = file::release(&file, false).or_else(|_| file::release(&file, true));
+            }
+        }
     }
 
     /// Every recording, oldest first. A store that does not exist has none. Names that are not ours are passed over.

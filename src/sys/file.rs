@@ -229,12 +229,15 @@ pub fn reserve(file: &File, bytes: u64) -> Result<bool> {
     }
 }
 
-/// Gives back what [`reserve`] reserved behind the end of the file.
+/// Gives back what [`reserve`] reserved behind the end of the file. Its content and its times stay.
 ///
 /// # Errors
 /// When the file cannot be cut to its own length.
 pub fn release_reserve(file: &File) -> Result<()> {
-    let end = file.metadata().and_then(|facts| file.set_len(facts.len()));
+    let end = file.metadata().and_then(|facts| {
+        file.set_len(facts.len())?;
+        file.set_times(std::fs::FileTimes::new().set_modified(facts.modified()?))
+    });
     end.map_err(|e| Error::new("release reserved space", "", e))
 }
 
