@@ -84,6 +84,8 @@ struct Run {
     line: bool,
     /// It has a string of the terminal that was never ended: perhaps none, but what somebody typed.
     doubtful: bool,
+    /// A key was let go that told its number: it is not stored where the key itself is not.
+    released: bool,
 }
 
 impl Withhold {
@@ -122,6 +124,10 @@ impl Withhold {
             run.last = now;
             match kind {
                 Kind::Shown => run.echo.expect(byte),
+                Kind::Numbered(c) => {
+                    c.encode_utf8(&mut [0; 4]).bytes().for_each(|byte| run.echo.expect(byte));
+                }
+                Kind::Released => run.released = true,
                 Kind::Enter => {
                     run.closed = Some(now);
                     run.line = true;
@@ -260,6 +266,7 @@ impl Withhold {
                 closed: None,
                 line: false,
                 doubtful: false,
+                released: false,
             });
         }
         let at = self.runs.len().saturating_sub(1);
@@ -285,7 +292,8 @@ impl Withhold {
         // In a line of which something was withheld, keys without an echo (a backspace, say) would tell of it, and a letter or two are
         // found anywhere.
         let hidden = self.unreported.is_some() && run.echo.is_short() && !run.line;
-        if run.echo.was_shown() && !hidden && !run.doubtful {
+        let alone = run.released && run.echo.expects_nothing();
+        if run.echo.was_shown() && !hidden && !alone && !run.doubtful {
             self.report(out);
             return input(out, std::mem::take(&mut *run.bytes));
         }

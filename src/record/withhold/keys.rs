@@ -5,6 +5,10 @@
 pub(super) enum Kind {
     /// Part of a character that would be shown.
     Shown,
+    /// A character that would be shown, and came as a number: a terminal that was asked for it sends every key so.
+    Numbered(char),
+    /// The same key let go.
+    Released,
     /// The end of a line.
     Enter,
     /// A key after which the line is another one (^C, ^D, ^U, ^Z, Tab…): what follows is looked at by itself.
@@ -22,6 +26,62 @@ pub(super) fn is_enter(byte: u8) -> bool {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Keys {
     state: State,
+    numbers: Numbers,
+}
+
+/// The numbers of `ESC [`, as far as they tell of a key.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Numbers {
+    /// The first ones, between semicolons.
+    of: [u32; 4],
+    at: usize,
+    /// What follows a colon in the second: whether the key was pressed (1), repeated (2) or let go (3).
+    event: u32,
+    after_colon: bool,
+}
+
+impl Numbers {
+    fn take(&mut self, byte: u8) {
+        let grown = |n: u32| n.saturating_mul(10).saturating_add(u32::from(byte.wrapping_sub(b'0')));
+        match byte {
+            b';' => (self.at, self.after_colon) = (self.at.saturating_add(1), false),
+            b':' => self.after_colon = true,
+            b'0'..=b'9' if self.after_colon && self.at == 1 => self.event = grown(self.event),
+            b'0'..=b'9' if self.after_colon => {}
+            b'0'..=b'9' => {
+                if let Some(n) = self.of.get_mut(self.at) {
+                    *n = grown(*n);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// What a sequence that ends like this tells of a key: in the protocol of kitty (`u`), as xterm's `modifyOtherKeys` has it
+    /// (`27 ; modifiers ; code ~`), or in the input mode of Windows (`; ; character ; pressed ; … _`).
+    fn key(self, end: u8) -> Kind {
+        let [first, second, third, fourth] = self.of;
+        let (code, modifiers, released) = match end {
+            b'u' => (first, second, self.event == 3),
+            b'~' if first == 27 => (third, second, false),
+            b'_' => (third, 0, fourth == 0),
+            _ => return Kind::Control,
+        };
+        // Shift, and the two locks: with any other one it is a command.
+        let held = modifiers.saturating_sub(1);
+        if held & !(1 | 64 | 128) != 0 {
+            return Kind::Control;
+        }
+        // The protocol's own keys lie in the private use area of Unicode.
+        match char::from_u32(code).filter(|_| !(57_344..=63_743).contains(&code)) {
+            Some('\r') if !released => Kind::Enter,
+            Some(c) if c.is_control() => Kind::Control,
+            Some(_) if released => Kind::Released,
+            Some(c) if held & 1 == 1 => Kind::Numbered(c.to_uppercase().next().unwrap_or(c)),
+            Some(c) => Kind::Numbered(c),
+            None => Kind::Control,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -74,7 +134,10 @@ impl Keys {
             }
             (Ground, 0x00..=0x1f | 0x7f) => (Ground, Kind::Control),
             (Ground, _) => (Ground, Kind::Shown),
-            (Escape, b'[') => (First, Kind::Control),
+            (Escape, b'[') => {
+                self.numbers = Numbers::default();
+                (First, Kind::Control)
+            }
             (Escape, b'O') => (Single, Kind::Control),
             (Escape, b']' | b'P' | b'_' | b'^') => (Text, Kind::Control),
             (Escape, 0x1b) => (Escape, Kind::Control),
@@ -82,8 +145,11 @@ impl Keys {
             // Alt and a key.
             (Escape, _) => (Ground, Kind::Control),
             (First, b'M') => (Mouse(3), Kind::Control),
-            (First | Parameters, 0x40..=0x7e) => (Ground, Kind::Control),
-            (First | Parameters, 0x20..=0x3f) => (Parameters, Kind::Control),
+            (First | Parameters, 0x40..=0x7e) => (Ground, self.numbers.key(byte)),
+            (First | Parameters, 0x20..=0x3f) => {
+                self.numbers.take(byte);
+                (Parameters, Kind::Control)
+            }
             (Single, 0x20..=0x7e) => (Ground, Kind::Control),
             // Not a sequence after all: whatever this byte is, it stands for itself.
             (First | Parameters | Single, _) => {
@@ -119,6 +185,26 @@ mod tests {
         assert_eq!(shown(b"a\x1b[Ab\x1bOPc\x1b[1;5Cd\x1b[<0;10;20Me\x1b[M !!f"), "abcdef");
         assert_eq!(shown(b"a\x1b]11;rgb:0/0/0\x1b\\b\x1bP1$r0m\x1b\\c\x1b[200~paste\x1b[201~"), "abcpaste");
         assert_eq!(shown(b"\x1bbx\x7fy"), "xy");
+    }
+
+    #[test]
+    fn keys_that_come_as_numbers_are_characters() {
+        let kinds = |bytes: &str| {
+            let mut keys = Keys::default();
+            let all = bytes.bytes().map(|byte| keys.next(byte)).filter(|kind| *kind != Kind::Control);
+            all.collect::<Vec<_>>()
+        };
+        let kitty = "\x1b[115u\x1b[115;1:3u\x1b[97;2u\x1b[252;1:1u\x1b[97;5u\x1b[57441u\x1b[127u\x1b[13u";
+        assert_eq!(
+            kinds(kitty),
+            [Kind::Numbered('s'), Kind::Released, Kind::Numbered('A'), Kind::Numbered('ü'), Kind::Enter]
+        );
+        assert_eq!(kinds("\x1b[27;2;65~\x1b[27;5;65~\x1b[5~\x1b[200~"), [Kind::Numbered('A')]);
+        assert_eq!(
+            kinds("\x1b[83;31;115;1;0;1_\x1b[83;31;115;0;0;1_"),
+            [Kind::Numbered('s'), Kind::Released]
+        );
+        assert_eq!(kinds("\x1b[99999999999999999999;;;;;;1u\x1b[1;1:1:1:1:1u"), []);
     }
 
     #[test]

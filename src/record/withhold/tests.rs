@@ -223,6 +223,17 @@ fn what_follows_the_beginning_of_a_string_that_never_ends_is_not_stored_unseen()
 }
 
 #[test]
+fn a_secret_that_is_typed_in_numbers_is_withheld_and_a_word_that_is_echoed_is_stored() {
+    let numbered = |text: &str| text.chars().map(|c| format!("\x1b[{}u", u32::from(c))).collect::<String>();
+    let secret = numbered(SECRET) + "\x1b[13u";
+    let out = play(Policy::Echoed, &[Type(0, &secret), Type(900, "\x1b[57;1:3u"), Show(910, "\r\n")]);
+    assert!(stored(&out).is_empty() && withheld(&out) > 0, "{out:?}");
+    let word = numbered("hello");
+    let out = play(Policy::Echoed, &[Type(0, &word), Show(20, "hello"), Type(900, "\x1b[97;5u")]);
+    assert_eq!(stored(&out), word + "\x1b[97;5u");
+}
+
+#[test]
 fn corrections_inside_a_withheld_line_are_withheld_too() {
     let out = play(
         Policy::Echoed,
