@@ -4,7 +4,7 @@
 #
 #     benches/side_by_side.sh [ROUNDS] [bulk|echo|memory …]     default: 5 rounds of everything
 #
-# bulk    CPU, time and peak memory of seq, 50 MB of text and 10 MB of random bytes
+# bulk    CPU, time and peak memory of seq, 50 MB of text and 50 MB of random bytes
 # echo    keystroke echo, median and 99th percentile, idle and with a busy loop on every core
 # memory  peak memory at 100 MB, 500 MB and 1 GB of output, and behind a terminal that reads 100 KB/s
 #
