@@ -119,6 +119,13 @@ fn surroundings(policy: &Policy) -> Vec<(bool, String)> {
         match &policy.recipients.period {
             None => {}
             Some(dir) => match period::read(dir) {
+                Ok(Some(period)) if !period.is_for(&policy.recipients.default) => note(
+                    false,
+                    format!(
+                        "the period key in {} was made for other recipients and is not used: `sealcast keys new --period` makes another",
+                        dir.display()
+                    ),
+                ),
                 Ok(Some(_)) => {}
                 Ok(None) => note(true, format!("there is no period key in {}", dir.display())),
                 Err(error) => note(true, Error::from(error).to_string()),

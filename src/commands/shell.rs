@@ -35,14 +35,20 @@ fn as_shell(called: &[OsString], uid: u32, is_login_shell: impl FnOnce() -> bool
         rest.next();
     }
     let line = match (rest.next().map(OsStr::as_bytes), rest.next()) {
-        (Some(b"-c"), Some(line)) => Some(line),
-        (Some(b"-lc"), Some(line)) => {
-            login = true;
+        // `-c`, with or without `l` and `i` before it.
+        (Some([b'-', letters @ .., b'c']), Some(line))
+            if letters.iter().all(|letter| matches!(letter, b'l' | b'i')) =>
+        {
+            login |= letters.contains(&b'l');
             Some(line)
         }
         (None, _) if dashed || is_login_shell() => None,
         _ => return None,
     };
+    if rest.next().is_some() {
+        // Arguments of the line, which would be lost: no session rather than another one than was meant.
+        return None;
+    }
     // Root is nobody's caller: what an elevator said long ago must not decide whose shell this is.
     let own = if uid == 0 { "--user=root" } else { "--self" };
     let mut words: Vec<OsString> = vec!["sealcast".into(), "run".into(), own.into()];
@@ -77,6 +83,8 @@ mod tests {
         assert_eq!(asked(&["-sealcast", "-c", "--x"], 1000, true), run("--self|--login|--line=--x"));
         assert_eq!(asked(&["sealcast", "-l", "-c", "x"], 1000, true), run("--self|--login|--line=x"));
         assert_eq!(asked(&["sealcast", "-lc", "x"], 1000, true), run("--self|--login|--line=x"));
+        assert_eq!(asked(&["sealcast", "-ilc", "x"], 1000, true), run("--self|--login|--line=x"));
+        assert_eq!(asked(&["sealcast", "-ic", "x"], 1000, true), run("--self|--line=x"));
     }
 
     #[test]
@@ -86,6 +94,8 @@ mod tests {
             assert_eq!(asked(called, 1000, false), None, "{called:?}");
         }
         assert_eq!(asked(&["sealcast", "ls"], 1000, true), None);
+        assert_eq!(asked(&["-sealcast", "-c", "echo $1", "sh", "x"], 1000, true), None);
+        assert_eq!(asked(&["-sealcast", "-xc", "id"], 1000, true), None);
         assert_eq!(asked(&[], 1000, true), None);
     }
 }
