@@ -72,7 +72,7 @@ pub struct Anchor {
     pub boot: u64,
 }
 
-/// What is missing, and why. `why` is a stable word: `queue-full`, `write-failed`, `capped`, `shared`, `lost-execs`, `heartbeat`…
+/// What is missing, and why. `why` is a stable word: `queue-full`, `write-failed`, `capped`, `shared`, `device`, `lost-execs`, `heartbeat`…
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Gap {
     /// The reason, as a stable word.

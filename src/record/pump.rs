@@ -12,7 +12,7 @@ use super::keyboard::Keyboard;
 use super::lane::{Buffer, Sink};
 use super::queue::Feed;
 use super::session::{Error, OnLoss, Outcome, Screen, Session, Streams, Watch};
-use crate::cast::Payload;
+use crate::cast::{Gap, Payload};
 use crate::sys::alarm::Alarm;
 use crate::sys::clock;
 use crate::sys::poll::{Ready, Set, Slot};
@@ -190,6 +190,15 @@ impl<'a> Pump<'a> {
         // The terminal first: started in the background, this is where we are stopped like any other program.
         if let Some(screen) = &self.screen {
             self.keyboard.begin(&screen.terminal)?;
+        }
+        if self.streams.device {
+            self.batch.event(Payload::Gap(Gap {
+                why: "device".into(),
+                of: "stdin".into(),
+                count: 0,
+                note: "the program reads it from a device by itself".into(),
+                sha256: String::new(),
+            }));
         }
         Ok(self.stage.go()?)
     }

@@ -179,6 +179,8 @@ pub(super) struct Screen {
 #[derive(Default)]
 pub(super) struct Streams {
     pub(super) input: Option<Feeding>,
+    /// Standard input is a device which the child reads by itself.
+    pub(super) device: bool,
     /// Standard output and standard error: the child's pipe, and ours.
     pub(super) outputs: [Option<(OwnedFd, Sink)>; 2],
 }
@@ -252,8 +254,11 @@ fn connect(screen: Option<&Screen>, follower: Option<&OwnedFd>) -> Result<(Strea
     let ours = standard(0)?;
     let stdin = match as_terminal(&ours) {
         Some(follower) => follower?,
-        // A device such as /dev/null has nothing to relay, and a directory must stay the error it is.
-        None if sys::fd::kind(&ours) == Kind::Other && !sys::tty::is_terminal(&ours) => ours,
+        // A device is asked for things that a pipe does not know, and a directory must stay the error it is.
+        None if sys::fd::kind(&ours) == Kind::Other && !sys::tty::is_terminal(&ours) => {
+            streams.device = !sys::fd::is_null(&ours);
+            ours
+        }
         None => {
             let (theirs, sink) = pipe::open()?;
             let feeding =

@@ -34,6 +34,15 @@ pub fn kind(fd: impl AsFd) -> Kind {
     }
 }
 
+/// Whether `fd` is open on /dev/null.
+pub fn is_null(fd: impl AsFd) -> bool {
+    // SAFETY: an all-zero stat is a valid value of that plain C struct.
+    let mut facts: libc::stat = unsafe { std::mem::zeroed() };
+    // SAFETY: a valid place to write to; the descriptor is open while it is borrowed.
+    let told = unsafe { libc::fstat(fd.as_fd().as_raw_fd(), &mut facts) } == 0;
+    told && facts.st_mode & libc::S_IFMT == libc::S_IFCHR && facts.st_rdev == libc::makedev(1, 3)
+}
+
 /// Reads what is there, up to the size of `into`; 0 is the end. Made again when a signal interrupts it.
 ///
 /// # Errors

@@ -199,6 +199,7 @@ fn event(line: &str) -> Option<Event> {
         },
         "exit" => Payload::Exit(i32::try_from(number("status")).unwrap()),
         "withheld" => Payload::Withheld(u32::try_from(number("count")).unwrap()),
+        "gap" => Payload::Gap(serde_json::from_value(value.clone()).unwrap()),
         _ => return None,
     };
     Some(Event::new(Duration::from_millis(u64::try_from(number("ms")).unwrap()), payload))

@@ -55,6 +55,19 @@ fn megabytes_of_anything_pass_through_both_ways() {
 }
 
 #[test]
+fn input_from_a_device_is_not_recorded_and_the_recording_says_so() {
+    let sandbox = Sandbox::new();
+    let gaps = || {
+        let told = |payload| if let Payload::Gap(gap) = payload { Some((gap.why, gap.of)) } else { None };
+        sandbox.events().into_iter().filter_map(|event| told(event.payload)).collect::<Vec<_>>()
+    };
+    assert_eq!(output(&sandbox, "$W head -c 3 < /dev/zero").stdout, b"\0\0\0");
+    assert_eq!(gaps(), [("device".to_owned(), "stdin".to_owned())]);
+    output(&sandbox, "$W cat < /dev/null");
+    assert_eq!(gaps(), []);
+}
+
+#[test]
 fn the_end_of_standard_input_is_handed_on() {
     let sandbox = Sandbox::new();
     assert_eq!(output(&sandbox, "printf abc | $W wc -c").stdout, b"3\n");
