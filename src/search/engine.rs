@@ -294,14 +294,10 @@ fn look(recording: &Found, looking: &Looking<'_>, cancelled: &dyn Fn() -> bool) 
         }
     }
     let complete = reader.is_complete();
-    let known = Indexed {
-        header: &header,
-        opening: &opening,
-        entries: reader.entries(),
-        retold: &retold,
-        complete,
-        running,
-    };
+    // But for the entries, of which the reader is another one once the content is open.
+    let facts =
+        Indexed { header: &header, opening: &opening, entries: &[], retold: &retold, complete, running };
+    let known = Indexed { entries: reader.entries(), ..facts };
     // Where commands may be missing, nobody can say that there were none. Of a session that goes on the screen is read to
     // its end: that will do where a text is looked for everywhere.
     let (lacking, lack) = (known.lacking() > 0, known.lack());
@@ -335,8 +331,8 @@ fn look(recording: &Found, looking: &Looking<'_>, cancelled: &dyn Fn() -> bool) 
     }
     let mut found = Inside::default();
     // Facts of the whole recording come first.
-    let facts = hits.iter().filter(|hit| hit.time.is_none() && query.terms()[hit.term].told).count();
-    let enough = options.first_only || (options.limit.is_some() && facts >= left.load(Ordering::Relaxed));
+    let of_whole = hits.iter().filter(|hit| hit.time.is_none() && query.terms()[hit.term].told).count();
+    let enough = options.first_only || (options.limit.is_some() && of_whole >= left.load(Ordering::Relaxed));
     let asked = inside.iter().any(Option::is_some) && !(so_far == Some(true) && enough);
     if asked {
         if access == Access::Index {
@@ -375,14 +371,7 @@ fn look(recording: &Found, looking: &Looking<'_>, cancelled: &dyn Fn() -> bool) 
             }
         }
     }
-    let known = Indexed {
-        header: &header,
-        opening: &opening,
-        entries: reader.entries(),
-        retold: &retold,
-        complete,
-        running,
-    };
+    let known = Indexed { entries: reader.entries(), ..facts };
     let truth = query.truth(Facts::Index(known), &terms);
     let incomplete = truth.is_none() || query.terms().iter().any(may_lack) && !options.first_only;
     if incomplete && found.fault.is_none() {

@@ -20,27 +20,28 @@ pub enum Kind {
 
 /// What `fd` is open on.
 pub fn kind(fd: impl AsFd) -> Kind {
-    // SAFETY: an all-zero stat is a valid value of that plain C struct.
-    let mut facts: libc::stat = unsafe { std::mem::zeroed() };
-    // SAFETY: a valid place to write to; the descriptor is open while it is borrowed.
-    if unsafe { libc::fstat(fd.as_fd().as_raw_fd(), &mut facts) } != 0 {
-        return Kind::Other;
-    }
-    match facts.st_mode & libc::S_IFMT {
-        libc::S_IFREG => Kind::File,
-        libc::S_IFIFO => Kind::Pipe,
-        libc::S_IFSOCK => Kind::Socket,
+    match facts(fd).map(|facts| facts.st_mode & libc::S_IFMT) {
+        Some(libc::S_IFREG) => Kind::File,
+        Some(libc::S_IFIFO) => Kind::Pipe,
+        Some(libc::S_IFSOCK) => Kind::Socket,
         _ => Kind::Other,
     }
 }
 
 /// Whether `fd` is open on /dev/null.
 pub fn is_null(fd: impl AsFd) -> bool {
+    let is = |facts: libc::stat| {
+        facts.st_mode & libc::S_IFMT == libc::S_IFCHR && facts.st_rdev == libc::makedev(1, 3)
+    };
+    facts(fd).is_some_and(is)
+}
+
+fn facts(fd: impl AsFd) -> Option<libc::stat> {
     // SAFETY: an all-zero stat is a valid value of that plain C struct.
     let mut facts: libc::stat = unsafe { std::mem::zeroed() };
     // SAFETY: a valid place to write to; the descriptor is open while it is borrowed.
     let told = unsafe { libc::fstat(fd.as_fd().as_raw_fd(), &mut facts) } == 0;
-    told && facts.st_mode & libc::S_IFMT == libc::S_IFCHR && facts.st_rdev == libc::makedev(1, 3)
+    told.then_some(facts)
 }
 
 /// Reads what is there, up to the size of `into`; 0 is the end. Made again when a signal interrupts it.
