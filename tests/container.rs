@@ -92,6 +92,67 @@ fn every_kind_of_damage_gets_the_verdict_it_must_get_with_its_place() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// Nobody signs the end: whatever it says, it must not hide what stands before it from who only reads.
+#[test]
+fn an_end_that_was_edited_hides_nothing_from_who_has_a_key() {
+    let (fleet, other) = (fleet(), Fleet::new("db-1"));
+    let written = damage::small(&fleet, "first recording", true);
+    let tallies = |reader: &Reader<Bytes<&[u8]>>| -> Vec<_> {
+        reader.entries().iter().map(|entry| (entry.segment, entry.tally.clone())).collect()
+    };
+    let untouched = tallies(&unlocked(&written.bytes, written.root).unwrap());
+    let of_the_end =
+        ["table-", "trailer-", "end-parts-", "garbage-after", "zeros-after", "chunk-after", "two-"];
+    let mut seen = 0;
+    for case in damage::cases(&fleet, &other) {
+        if !of_the_end.iter().any(|start| case.name.starts_with(start)) {
+            continue;
+        }
+        let mut reader = Reader::open(Bytes::new(case.bytes.as_slice())).unwrap();
+        reader.unlock(sample::root_key(&reader, fleet.identity.as_bytes()).unwrap()).unwrap();
+        let said = format!("{} ({})", case.name, case.what);
+        assert_eq!(tallies(&reader), untouched, "{said}");
+        assert_eq!(reader.segments(), untouched.len(), "{said}");
+        assert!(reader.is_complete(), "{said}");
+        let (events, fault) = sample::events_of(&mut reader);
+        assert!(fault.is_none(), "{said}: {fault:?}");
+        assert_eq!(joined(&events), joined(&written.events), "{said}");
+        seen += 1;
+    }
+    assert!(seen >= 16, "{seen} cases");
+}
+
+/// Whatever row count and whatever number the parts of the end have: the whole is opened, or it is walked.
+#[test]
+fn an_end_is_believed_in_both_forms_in_which_it_is_written_and_only_with_its_numbers() {
+    let fleet = fleet();
+    let forged = |last: u8, segments: u32, skip: bool| {
+        let mut forge = forge::Forge::begin([5; 32], &fleet.host, "web-3", &[]);
+        for n in 0..segments {
+            let flags = if n + 1 == segments { last } else { forge::CLOSES };
+            forge.segment(n, "text", flags);
+        }
+        if last & forge::FINAL == 0 || segments == 0 {
+            forge.check(forge::FINAL);
+        }
+        forge.seq += u32::from(skip);
+        forge.finish();
+        forge.bytes
+    };
+    let both = forge::CLOSES | forge::FINAL;
+    for (last, segments) in [(both, 3), (forge::CLOSES, 3), (forge::CLOSES, 0)] {
+        let bytes = forged(last, segments, false);
+        assert_eq!(judge(&bytes, &fleet.known()).unwrap().verdict, Verdict::Intact);
+        let reader = unlocked(&bytes, [5; 32]).unwrap();
+        assert!(reader.is_closed(), "{last} {segments}");
+        assert_eq!(reader.entries().len(), segments as usize);
+        let jumped = forged(last, segments, true);
+        let reader = unlocked(&jumped, [5; 32]).unwrap();
+        assert!(!reader.is_closed() && reader.is_complete(), "{last} {segments}");
+        assert_eq!(reader.entries().len(), segments as usize);
+    }
+}
+
 #[test]
 fn every_changed_byte_is_found_where_it_is() {
     let fleet = fleet();

@@ -9,6 +9,7 @@
 pub mod cert;
 mod check;
 mod cursor;
+mod end;
 mod error;
 pub mod filter;
 pub mod fit;

@@ -6,9 +6,9 @@
 //! chunk, with the keys of those who can open it.
 
 use super::cert::{self, Certificate};
-use super::check;
+use super::end;
 use super::error::Error;
-use super::frame::{self, BOUND_LEN, FRAME_LEN, Fields, Frame, Kind};
+use super::frame::{self, BOUND_LEN, FRAME_LEN, Frame, Kind};
 use super::header::Header;
 use super::index::{self, Entry, Opening};
 use super::keys::{Chain, Unlocked, next_segment, unpad};
@@ -18,8 +18,9 @@ use crate::crypto::chain::Key;
 use crate::crypto::digest::sha256;
 use crate::crypto::seal;
 use std::io::{Read, Seek, SeekFrom};
-use std::ops::Range;
 use std::sync::Arc;
+
+pub(super) use super::end::{Row, trailer_offsets};
 
 /// A recording, open for reading.
 pub struct Reader<R> {
@@ -124,7 +125,7 @@ impl<R: Read + Seek> Reader<R> {
             whole: true,
             unpacked: 0,
         };
-        if !reader.open_from_end()? {
+        if !reader.open_from_end() {
             reader.follow()?;
         }
         Ok(reader)
@@ -188,8 +189,22 @@ impl<R: Read + Seek> Reader<R> {
     }
 
     fn unlocked(&mut self, keys: Unlocked) -> Result<(), Error> {
-        self.index_chain = Some(Chain::new(keys.index.clone()));
         self.keys = Some(keys);
+        let before = self.unpacked;
+        match self.read_index_anew() {
+            // Each entry opens in its place only: a table that joins segments into one points past entries.
+            Err(Error::NotAuthentic { .. }) if self.closed && !self.walk.ended => {
+                (self.closed, self.whole, self.unpacked) = (false, true, before);
+                (self.segments, self.index_chunks) = (Vec::new(), Vec::new());
+                self.follow()?;
+                self.read_index_anew()
+            }
+            read => read,
+        }
+    }
+
+    fn read_index_anew(&mut self) -> Result<(), Error> {
+        self.index_chain = self.keys.as_ref().map(|keys| Chain::new(keys.index.clone()));
         (self.opening, self.entries) = (None, Vec::new());
         self.read_index()
     }
@@ -309,60 +324,11 @@ impl<R: Read + Seek> Reader<R> {
         &mut self.source
     }
 
-    /// The trailer, the table, then the index entries where they stand. `false` when the end is not that of a closed
-    /// recording.
-    fn open_from_end(&mut self) -> Result<bool, Error> {
-        let Some(trailer_at) =
-            self.length.checked_sub(super::TRAILER_LEN).filter(|at| *at >= self.walk.offset)
-        else {
-            return Ok(false);
-        };
-        let Ok(Some(trailer)) = read_chunk(&mut self.source, trailer_at, self.length) else {
-            return Ok(false);
-        };
-        if trailer.frame.kind != Some(Kind::Trailer) {
-            return Ok(false);
-        }
-        let Some([check_at, table_at]) = trailer_offsets(trailer.body()) else { return Ok(false) };
-        let ascending = [self.walk.offset, check_at, table_at, trailer_at];
-        if ascending.windows(2).any(|pair| matches!(pair, [a, b] if a > b)) {
-            return Ok(false);
-        }
-        let table = pieces(&mut self.source, table_at..trailer_at, Kind::Table);
-        let Some(rows) = table.as_deref().and_then(table_rows) else { return Ok(false) };
-        let Ok(Some(opening)) = read_chunk(&mut self.source, self.walk.offset, table_at) else {
-            return Ok(false);
-        };
-        let mut chunks = vec![(self.walk.offset, opening.bytes)];
-        let mut left = limits::INDEX;
-        // Segments follow each other. Rows that all point to one long entry would otherwise fill memory from a short file.
-        let mut begins = frame::PROLOGUE_LEN as u64;
-        for row in &rows {
-            let (Some(at), Some(next)) = (row.entry_at(), row.offset.checked_add(row.length)) else {
-                return Ok(false);
-            };
-            if row.offset != begins || next > table_at {
-                return Ok(false);
-            }
-            begins = next;
-            // A chunk of another length than the row says is not the entry, or the row is not to be trusted.
-            let length = u64::from(row.entry);
-            let (Some(end), Some(after)) = (at.checked_add(length), left.checked_sub(length)) else {
-                return Ok(false);
-            };
-            match read_chunk(&mut self.source, at, end.min(table_at)) {
-                Ok(Some(chunk)) if chunk.frame.total() == length => chunks.push((at, chunk.bytes)),
-                _ => return Ok(false),
-            }
-            left = after;
-        }
-        if chunks.iter().any(|(_, bytes)| bytes.get(2) != Some(&(Kind::Index as u8))) {
-            return Ok(false);
-        }
-        self.segments = rows.iter().map(|row| row.offset).collect();
-        self.index_chunks = chunks;
-        self.closed = true;
-        Ok(true)
+    /// By the table at the end. `false` when the end is not that of a closed recording.
+    fn open_from_end(&mut self) -> bool {
+        let Some(indexed) = end::read(&mut self.source, self.walk.offset, self.length) else { return false };
+        (self.segments, self.index_chunks, self.closed) = (indexed.segments, indexed.chunks, true);
+        true
     }
 
     /// Walks the frames from where the last walk ended. Stops, without an error, where no whole chunk follows.
@@ -531,61 +497,4 @@ pub(crate) fn read_chunk<R: Read + Seek>(
         return Err(Error::format(offset, frame.seq, "the chunk's checksum does not match"));
     }
     Ok(Some(chunk))
-}
-
-/// The offsets of the final checkpoint and of the table, from a trailer's body.
-pub(crate) fn trailer_offsets(body: &[u8]) -> Option<[u64; 2]> {
-    let mut fields = Fields(body);
-    let offsets = [fields.u64()?, fields.u64()?];
-    (fields.0 == super::TRAILER_END).then_some(offsets)
-}
-
-/// A row of the segment table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Row {
-    pub(crate) offset: u64,
-    pub(crate) length: u64,
-    /// Length of its INDEX chunk, which ends where its closing CHECK begins.
-    pub(crate) entry: u32,
-    pub(crate) digest: [u8; 32],
-}
-
-impl Row {
-    /// Where its INDEX chunk begins.
-    fn entry_at(&self) -> Option<u64> {
-        let check = (FRAME_LEN as u64).checked_add(check::LEN as u64)?;
-        let before = self.length.checked_sub(check)?.checked_sub(u64::from(self.entry))?;
-        self.offset.checked_add(before)
-    }
-
-    pub(crate) fn encode(&self, to: &mut Vec<u8>) {
-        to.extend_from_slice(&self.offset.to_le_bytes());
-        to.extend_from_slice(&self.length.to_le_bytes());
-        to.extend_from_slice(&self.entry.to_le_bytes());
-        to.extend_from_slice(&self.digest);
-    }
-}
-
-fn table_rows(body: &[u8]) -> Option<Vec<Row>> {
-    let mut fields = Fields(body);
-    let mut rows = Vec::new();
-    while !fields.0.is_empty() {
-        let (offset, length, entry) = (fields.u64()?, fields.u64()?, fields.u32()?);
-        rows.push(Row { offset, length, entry, digest: fields.array()? });
-    }
-    (rows.len() <= limits::SEGMENTS).then_some(rows)
-}
-
-/// The bodies of the chunks of one kind that fill `range`, joined. `None` when anything else stands there.
-fn pieces<R: Read + Seek>(source: &mut R, range: Range<u64>, kind: Kind) -> Option<Vec<u8>> {
-    let (mut joined, mut at) = (Vec::new(), range.start);
-    while at < range.end {
-        let chunk = read_chunk(source, at, range.end).ok()?.filter(|c| c.frame.kind == Some(kind))?;
-        joined.extend_from_slice(chunk.body());
-        at = at.saturating_add(chunk.frame.total());
-        if joined.len() as u64 > limits::INDEX {
-            return None;
-        }
-    }
-    Some(joined)
 }

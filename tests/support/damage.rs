@@ -287,6 +287,29 @@ fn of_the_end(cases: &mut Vec<Case>, base: &Recorded, second: &Recorded, chunks:
         "altered",
         replaced(table, &body(table)[52..]),
     );
+    let rows = body(table);
+    // A row: offset, length, length of the entry, digest.
+    let joined = {
+        let length = |row: usize| u64::from_le_bytes(rows[row * 52 + 8..row * 52 + 16].try_into().unwrap());
+        let both = length(0) + length(1);
+        [&rows[..8], &both.to_le_bytes(), &rows[52 + 16..]].concat()
+    };
+    for (name, what, rows) in [
+        ("table-row-last-removed", "the last segment missing in the table", &rows[..rows.len() - 52]),
+        ("table-emptied", "no segment in the table", &[]),
+        ("table-rows-joined", "the first two segments one in the table", &joined),
+    ] {
+        add(cases, name, what, "altered", replaced(table, rows));
+    }
+    let first = places(&base.bytes)[find(chunks, forge::CHECK, 0) + 1].0 as u64;
+    for (name, what, place, to) in [
+        ("trailer-check", "the trailer points to an early checkpoint", 0, first),
+        ("trailer-table", "the trailer points to an early checkpoint for the table", 8, first),
+    ] {
+        let mut pointers = body(trailer);
+        pointers[place..place + 8].copy_from_slice(&to.to_le_bytes());
+        add(cases, name, what, "altered", replaced(trailer, &pointers));
+    }
     let list = edited(chunks, table, |c| c[16] ^= 1);
     add(cases, "table-changed", "another offset in the table", "altered", join(&list));
     let list = edited(chunks, table, |c| c[32] ^= 1);

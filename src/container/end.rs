@@ -1,0 +1,153 @@
+//! The end of a closed recording: TABLE and TRAILER, which let it be opened without a walk.
+//!
+//! Nobody signs them, so they are believed only where they fit everything else at the end: rows that leave out segments, all of
+//! them or the last ones, would hide what was recorded from everybody who does not verify. Refuses to read past one
+//! thing that does not fit; then the frames are walked from the start.
+
+use super::check;
+use super::frame::{self, FRAME_LEN, Fields, Frame, Kind};
+use super::limits;
+use super::reader::read_chunk;
+use std::io::{Read, Seek};
+use std::ops::Range;
+
+/// What the end says of the rest.
+pub(super) struct Indexed {
+    /// Where each segment's bytes begin.
+    pub(super) segments: Vec<u64>,
+    /// INDEX chunks in order, whole: the metadata, then the entries of the segments.
+    pub(super) chunks: Vec<(u64, Vec<u8>)>,
+}
+
+/// The final checkpoint, the table, then the index entries where they stand; the metadata stands at `opening`. `None` when the
+/// end of the file, of `length` bytes, is not that of a closed recording in every part.
+pub(super) fn read<R: Read + Seek>(source: &mut R, opening: u64, length: u64) -> Option<Indexed> {
+    let end = End::read(source, opening, length)?;
+    let first = end.last.seq.checked_add(1)?;
+    let (rows, after) = table_rows(source, end.table_at..end.trailer_at, first)?;
+    if after != end.trailer.seq {
+        return None;
+    }
+    let meta = read_chunk(source, opening, end.table_at).ok()??;
+    let opened = opening.checked_add(meta.frame.total())?;
+    let mut chunks = vec![(opening, meta.bytes)];
+    let mut left = limits::INDEX;
+    // Segments follow each other. Rows that all point to one long entry would otherwise fill memory from a short file.
+    let mut begins = frame::PROLOGUE_LEN as u64;
+    for row in &rows {
+        let (at, next) = (row.entry_at()?, row.offset.checked_add(row.length)?);
+        if row.offset != begins || next > end.table_at {
+            return None;
+        }
+        begins = next;
+        // A chunk of another length than the row says is not the entry, or the row is not to be trusted.
+        let length = u64::from(row.entry);
+        let until = at.checked_add(length)?;
+        left = left.checked_sub(length)?;
+        let entry = read_chunk(source, at, until.min(end.table_at)).ok()??;
+        if entry.frame.total() != length {
+            return None;
+        }
+        chunks.push((at, entry.bytes));
+    }
+    if chunks.iter().any(|(_, bytes)| bytes.get(2) != Some(&(Kind::Index as u8))) {
+        return None;
+    }
+    // The last segment ends with the final checkpoint, or right before it; without one, the metadata does.
+    let reaches = match (rows.is_empty(), end.last.flags & frame::CLOSES != 0) {
+        (true, closes) => !closes && opened == end.check_at,
+        (false, true) => begins == end.table_at,
+        (false, false) => begins == end.check_at,
+    };
+    reaches.then(|| Indexed { segments: rows.iter().map(|row| row.offset).collect(), chunks })
+}
+
+/// What the trailer points to.
+struct End {
+    /// Frame of the final checkpoint.
+    last: Frame,
+    check_at: u64,
+    table_at: u64,
+    trailer_at: u64,
+    /// Frame of the trailer.
+    trailer: Frame,
+}
+
+impl End {
+    /// `None` where something else stands in one of these places, or behind `opening` there is no room for them.
+    fn read<R: Read + Seek>(source: &mut R, opening: u64, length: u64) -> Option<Self> {
+        let trailer_at = length.checked_sub(super::TRAILER_LEN).filter(|at| *at >= opening)?;
+        let trailer = read_chunk(source, trailer_at, length).ok()??;
+        if trailer.frame.kind != Some(Kind::Trailer) {
+            return None;
+        }
+        let [check_at, table_at] = trailer_offsets(trailer.body())?;
+        let ascending = [opening, check_at, table_at, trailer_at];
+        if ascending.windows(2).any(|pair| matches!(pair, [a, b] if a > b)) {
+            return None;
+        }
+        let last = read_chunk(source, check_at, table_at).ok()??.frame;
+        let fits = last.kind == Some(Kind::Check)
+            && last.flags & frame::FINAL != 0
+            && last.len as usize == check::LEN
+            && check_at.checked_add(last.total()) == Some(table_at);
+        fits.then_some(Self { last, check_at, table_at, trailer_at, trailer: trailer.frame })
+    }
+}
+
+/// The offsets of the final checkpoint and of the table, from a trailer's body.
+pub(super) fn trailer_offsets(body: &[u8]) -> Option<[u64; 2]> {
+    let mut fields = Fields(body);
+    let offsets = [fields.u64()?, fields.u64()?];
+    (fields.0 == super::TRAILER_END).then_some(offsets)
+}
+
+/// A row of the segment table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Row {
+    pub(super) offset: u64,
+    pub(super) length: u64,
+    /// Length of its INDEX chunk, which ends where its closing CHECK begins.
+    pub(super) entry: u32,
+    pub(super) digest: [u8; 32],
+}
+
+impl Row {
+    /// Where its INDEX chunk begins.
+    fn entry_at(&self) -> Option<u64> {
+        let check = (FRAME_LEN as u64).checked_add(check::LEN as u64)?;
+        let before = self.length.checked_sub(check)?.checked_sub(u64::from(self.entry))?;
+        self.offset.checked_add(before)
+    }
+
+    pub(super) fn encode(&self, to: &mut Vec<u8>) {
+        to.extend_from_slice(&self.offset.to_le_bytes());
+        to.extend_from_slice(&self.length.to_le_bytes());
+        to.extend_from_slice(&self.entry.to_le_bytes());
+        to.extend_from_slice(&self.digest);
+    }
+}
+
+/// The rows of the table whose pieces fill `range`, numbered from `seq`; and the number that follows. `None` when anything else
+/// stands there.
+fn table_rows<R: Read + Seek>(source: &mut R, range: Range<u64>, seq: u32) -> Option<(Vec<Row>, u32)> {
+    let (mut joined, mut at, mut seq) = (Vec::new(), range.start, seq);
+    while at < range.end {
+        let piece = read_chunk(source, at, range.end).ok()??;
+        if piece.frame.kind != Some(Kind::Table) || piece.frame.seq != seq {
+            return None;
+        }
+        joined.extend_from_slice(piece.body());
+        (at, seq) = (at.checked_add(piece.frame.total())?, seq.checked_add(1)?);
+        if joined.len() as u64 > limits::INDEX {
+            return None;
+        }
+    }
+    let mut fields = Fields(&joined);
+    let mut rows = Vec::new();
+    while !fields.0.is_empty() {
+        let (offset, length, entry) = (fields.u64()?, fields.u64()?, fields.u32()?);
+        rows.push(Row { offset, length, entry, digest: fields.array()? });
+    }
+    (rows.len() <= limits::SEGMENTS).then_some((rows, seq))
+}
