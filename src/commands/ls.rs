@@ -2,7 +2,7 @@
 
 use super::Context;
 use super::filter::Filters;
-use super::recordings::{self, Opened, Reading, clock, moment, shown, who};
+use super::recordings::{self, Opened, Reading, clock, moment, ms, shown, who};
 use crate::console::{Column, Style, Table};
 use crate::container::{Header, LeftOut};
 use crate::error::{Error, Kind, Result};
@@ -141,7 +141,7 @@ fn satisfies(
         entries: reader.entries(),
         retold: &retold,
         complete: reader.is_complete(),
-        running: opened.running,
+        running: opened.silent.is_some(),
     };
     query.truth(Facts::Index(known), &[]).ok_or_else(|| (Kind::Input, known.lack().unwrap_or_default()))
 }
@@ -208,7 +208,7 @@ impl Row {
                 (Style::Plain, &commands)
             },
             (Style::Plain, &known(self.exit)),
-            (style, &state),
+            (style, &self.opened.state_told()),
             (Style::Plain, &self.opened.name()),
             (Style::Plain, &self.why.as_deref().unwrap_or("")),
         ]);
@@ -225,6 +225,7 @@ impl Row {
             "target": header.target,
             "host": header.host,
             "state": self.opened.state(),
+            "silent_ms": self.opened.silent.map(ms),
             "size": self.opened.reader.length(),
             "length_ms": self.length,
             "commands": self.commands,

@@ -10,7 +10,7 @@ use crate::error::{Context as _, Error, Kind, Result};
 use crate::policy::Policy;
 use crate::search;
 use crate::store::seal::{Access, Opener};
-use crate::store::{Found, Store, is_running};
+use crate::store::{Found, Store, silence};
 use crate::sys;
 use std::fs::File;
 use std::io::Read as _;
@@ -41,8 +41,8 @@ pub(super) struct Opened {
     pub(super) found: Found,
     /// Its reader.
     pub(super) reader: Reader<File>,
-    /// Somebody is writing it.
-    pub(super) running: bool,
+    /// Somebody who may write to it holds it, and it has been silent so long; see [`silence`].
+    pub(super) silent: Option<Duration>,
     /// Commands that have no index entry; see [`Opened::retell`].
     retold: Vec<Command>,
 }
@@ -125,9 +125,9 @@ impl Reading {
 /// Opens a recording that was found.
 pub(super) fn open(found: Found) -> Result<Opened> {
     let file = found.open()?;
-    let running = is_running(&file);
+    let silent = silence(&found, &file);
     let reader = Reader::open(file).or_say(|| shown(&found.path))?;
-    Ok(Opened { found, reader, running, retold: Vec::new() })
+    Ok(Opened { found, reader, silent, retold: Vec::new() })
 }
 
 impl Opened {
@@ -150,13 +150,19 @@ impl Opened {
         commands
     }
 
+    /// Why its end is not that of the session; `None` where it is.
+    pub(super) fn end_missing(&self) -> Option<String> {
+        match (self.reader.is_complete(), self.silent) {
+            (true, _) => None,
+            (false, None) => Some("it was not closed".to_owned()),
+            (false, Some(silent)) if silent < LATELY => Some("it is being recorded".to_owned()),
+            (false, Some(silent)) => Some(format!("it is {}", held(silent))),
+        }
+    }
+
     /// What is said where its commands are listed and the index does not have them all.
     pub(super) fn open_end(&self) -> Option<String> {
-        let why = match (self.reader.is_complete(), self.running) {
-            (true, _) => return None,
-            (false, true) => "it is being recorded",
-            (false, false) => "it was not closed",
-        };
+        let why = self.end_missing()?;
         let what = match self.reader.can_read_content() {
             true => "only those of which the shell told are listed",
             false => "your key opens its index only",
@@ -166,11 +172,38 @@ impl Opened {
 
     /// Its state, in a word.
     pub(super) fn state(&self) -> &'static str {
-        match (self.running, self.reader.is_closed()) {
+        match (self.silent, self.reader.is_closed()) {
             (_, true) => "sealed",
-            (true, false) => "running",
-            (false, false) => "torn",
+            (Some(_), false) => "running",
+            (None, false) => "torn",
         }
+    }
+
+    /// Its state as it is listed, with its silence where it is long.
+    pub(super) fn state_told(&self) -> String {
+        match (self.state(), self.silent) {
+            ("running", Some(silent)) if silent >= LATELY => format!("running, {} silent", span(silent)),
+            (state, _) => state.to_owned(),
+        }
+    }
+}
+
+/// A recorder that has something to write does so within seconds, and one in `guarded` always has. After this long without a
+/// write, that it is being written is told with a doubt.
+pub(super) const LATELY: Duration = Duration::from_secs(120);
+
+/// What is known of a recording that is written, perhaps, and has been silent.
+pub(super) fn held(silent: Duration) -> String {
+    format!("open and locked, last written {} ago", span(silent))
+}
+
+/// About how long: `40 s`, `12 min`, `5 h`, `3 days`.
+pub(super) fn span(time: Duration) -> String {
+    match time.as_secs() {
+        seconds @ 0..120 => format!("{seconds} s"),
+        seconds @ 120..7200 => format!("{} min", seconds / 60),
+        seconds @ 7200..172_800 => format!("{} h", seconds / 3600),
+        seconds => format!("{} days", seconds / 86_400),
     }
 }
 
@@ -301,6 +334,13 @@ mod tests {
             [0, 7, 1_256, 12_340, 61_700, 3_599_999, 3_723_000].map(offset),
             ["0:00", "0:00.007", "0:01.256", "0:12.34", "1:01.7", "59:59.999", "1:02:03"]
         );
+    }
+
+    #[test]
+    fn a_silence_is_told_as_people_count_it() {
+        let told = |seconds: u64| span(Duration::from_secs(seconds));
+        assert_eq!([0, 119, 120, 7199].map(told), ["0 s", "119 s", "2 min", "119 min"]);
+        assert_eq!([7200, 172_799, 172_800].map(told), ["2 h", "47 h", "2 days"]);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! `sealcast verify [REC…]`
 
 use super::Context;
-use super::recordings::{Reading, clock, known_keys, ms, name, shown, size};
+use super::recordings::{LATELY, Reading, clock, held, known_keys, ms, name, shown, size};
 use crate::console::{Column, Style, Table};
 use crate::container::verify::{Origin, Report, Tear, Verdict, verify, verify_content};
 use crate::container::{Cursor, Reader};
@@ -9,14 +9,17 @@ use crate::crypto::identity::Identities;
 use crate::crypto::known_keys::KnownKeys;
 use crate::error::{Context as _, Error, Kind, Result};
 use crate::search::audit::{Lie, audit};
-use crate::store::{Found, is_running, seal};
+use crate::store::{Found, seal, silence};
 use serde_json::json;
 use std::fmt;
 use std::fs::File;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Most differences between index and content that are told of one recording.
 const MOST_LIES: usize = 100;
+/// A recording that has been silent for longer is not taken for one that is being written, whoever holds its lock.
+const LONGEST_SILENCE: Duration = Duration::from_secs(86_400);
 
 /// Check that recordings are what was written
 ///
@@ -136,13 +139,13 @@ pub(super) fn judge(
     must_open: bool,
 ) -> Result<Judged> {
     let file = found.open()?;
-    let running = is_running(&file);
+    let silent = silence(found, &file);
     let length = file.metadata().map_or(0, |facts| facts.len());
     let mut progress = context.console.progress(&format!("verifying {}", name(found)), length);
     let report = verify(&file, |certificate| seal::certify(known, certificate), |done| progress.at(done))
         .or_say(|| shown(&found.path))?;
     drop(progress);
-    let mut judged = describe(report, running);
+    let mut judged = describe(report, silent);
     if identities.is_empty() || judged.word == "altered" {
         return Ok(judged);
     }
@@ -218,8 +221,18 @@ impl Judged {
     }
 }
 
-/// Puts a verdict in words.
-pub(super) fn describe(report: Report, running: bool) -> Judged {
+/// Why a recording that ends before its close and has been silent for so long, held by somebody who may write to it, is taken
+/// for one that is not being written; `None` where it is. Nobody but a recorder can sign, and one that is at work has signed what
+/// it wrote within seconds.
+fn doubt(report: &Report, silent: Duration) -> Option<String> {
+    if silent >= LATELY && report.signed < report.whole {
+        return Some(format!("{} and not signed since", held(silent)));
+    }
+    (silent >= LONGEST_SILENCE).then(|| held(silent))
+}
+
+/// Puts a verdict in words. `silent`: how long it has been silent, of a recording that somebody holds who may write to it.
+pub(super) fn describe(report: Report, silent: Option<Duration>) -> Judged {
     let signer = match &report.origin {
         Some(Origin::Trusted(print)) => format!("signed by {print}"),
         Some(Origin::Unknown(print)) => format!("signed by {print}, which is not known"),
@@ -229,9 +242,20 @@ pub(super) fn describe(report: Report, running: bool) -> Judged {
         0 => "nothing before it is signed".to_owned(),
         signed => format!("good up to byte {signed}"),
     };
-    let so_far = || format!("{} so far", extent(&report));
-    let grows = |how: Tear| running && matches!(how, Tear::Border | Tear::Inside);
-    let ends = |at: u64, how| format!("ends at byte {at} without a close: {}; {}", cause(how), good(&report));
+    let so_far = || match silent.filter(|silent| *silent >= LATELY) {
+        None => format!("{} so far", extent(&report)),
+        Some(silent) => format!("{} so far; {}", extent(&report), held(silent)),
+    };
+    let doubt = silent.and_then(|silent| doubt(&report, silent));
+    let may_grow = |how: Tear| silent.is_some() && matches!(how, Tear::Border | Tear::Inside);
+    let grows = |how: Tear| may_grow(how) && doubt.is_none();
+    let ends = |at: u64, how| {
+        let cause = match doubt.as_deref().filter(|_| may_grow(how)) {
+            Some(held) => format!("{held}: the recorder stands still, or another program holds it"),
+            None => cause(how).to_owned(),
+        };
+        format!("ends at byte {at} without a close: {cause}; {}", good(&report))
+    };
     let (word, detail) = match &report.verdict {
         Verdict::Intact => ("intact", format!("{}, {}", signer, extent(&report))),
         Verdict::Torn { how, .. } if grows(*how) => ("running", format!("{signer}, {}", so_far())),

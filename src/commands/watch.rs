@@ -127,14 +127,14 @@ impl Desk<'_> {
     }
 
     fn unlocked(&self, found: Found) -> Result<(Opened, Watched)> {
-        let Opened { found, mut reader, running, .. } = recordings::open(found)?;
+        let Opened { found, mut reader, silent, .. } = recordings::open(found)?;
         let access = self.opener.open_content(&mut reader).or_say(|| name(&found))?;
         if access == seal::Access::Index {
             return Err(Error::new(Kind::Key, format!("{}: your key opens its index only", name(&found)))
                 .hint("to watch, ask one of its recipients"));
         }
         let mut again = recordings::open(found)?;
-        again.running = running;
+        again.silent = silent;
         let watched = Recording::new(reader)
             .map_err(|error| Error::new(Kind::Input, format!("{}: {error}", again.name())))?;
         Ok((again, watched))
@@ -157,13 +157,13 @@ impl Desk<'_> {
     /// Finds the verdict on a thread of its own and sends it to the player.
     fn judge_on_a_thread(&self, opened: &Opened) {
         let (known, verdicts) = (Arc::clone(&self.known), self.verdicts.clone());
-        let running = opened.running;
+        let silent = opened.silent;
         let file = opened.found.open();
         // A thread that could not be started leaves the verdict open, and the header says so.
         let _ = std::thread::Builder::new().name("verdict".into()).spawn(move || {
             let judged = file.map_err(|error| error.to_string()).and_then(|file| {
                 verify_file(&file, |certificate| seal::certify(&known, certificate), |_| {})
-                    .map(|report| describe(report, running))
+                    .map(|report| describe(report, silent))
                     .map_err(|error| error.to_string())
             });
             let integrity = match judged {
@@ -201,7 +201,7 @@ impl Desk<'_> {
             when: moment(header.start).get(5..).unwrap_or_default().to_string(),
             who: who(header),
             host: header.host.clone(),
-            state: opened.state().to_string(),
+            state: opened.state_told(),
             id: opened.name(),
             ..Row::default()
         };

@@ -50,7 +50,7 @@ pub struct Indexed<'a> {
     pub retold: &'a [Command],
     /// Whether there are all; see [`crate::container::Reader::is_complete`].
     pub complete: bool,
-    /// Somebody is writing it.
+    /// Somebody is writing it, as far as its lock tells; see [`crate::store::silence`].
     pub running: bool,
 }
 

@@ -11,7 +11,7 @@ use super::reading::{Found as Inside, Scan, Seen, ranges};
 use crate::cast::{Command, Exec};
 use crate::container::{self, Entry, Header, Opening, Reader, Wanted};
 use crate::store::seal::{Access, Opener};
-use crate::store::{Found, Name, is_running};
+use crate::store::{Found, Name, silence};
 use crate::sys::file::SharedFile;
 use std::cell::Cell;
 use std::fs::File;
@@ -254,7 +254,7 @@ fn look(recording: &Found, looking: &Looking<'_>, cancelled: &dyn Fn() -> bool) 
         Ok(file) => file,
         Err(error) => return Answer::unreadable(error),
     };
-    let running = is_running(&file);
+    let running = silence(recording, &file).is_some();
     let mut reader = match Reader::open(SharedFile::new(file)) {
         Ok(reader) => reader,
         Err(error) => return Answer::unreadable(error),

@@ -1,22 +1,25 @@
 //! A directory of recordings: how they are named, made, found and told apart from running ones.
 //!
 //! Names are `<UTC start>-<id>.scast`, so a plain listing is in order of time and needs no index. A recording gets its
-//! final name at once and is locked (`flock`) while it is written: what is locked is running, what is not and has no
-//! close is torn. Refuses to overwrite, to follow symbolic links inside the store, and to delete anything.
+//! final name at once and is locked while it is written: what is locked is running ([`silence`] says what that proves), what is
+//! not and has no close is torn. Refuses to overwrite, to follow symbolic links inside the store, and to delete anything.
 
 pub mod cache;
 mod file;
 mod name;
 pub mod period;
 pub mod personal;
+mod pulse;
 pub mod seal;
 
 pub use file::RecordingFile;
 pub use name::{ID_LEN, Name, id_text, parse_id};
+pub use pulse::silence;
 
 use crate::sys;
 use std::fmt;
 use std::fs::File;
+use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
@@ -137,7 +140,11 @@ impl Store {
         sys::file::create_private_dir(&self.dir)?;
         let path = self.dir.join(Name { start, id: id_text(id) }.file_name());
         let file = sys::file::create_new(&path)?;
-        file.try_lock().map_err(|e| sys::Error::at("lock", &path, e.into()))?;
+        match sys::lock::try_exclusive(&file) {
+            Ok(true) => {}
+            Ok(false) => return Err(sys::Error::at("lock", &path, ErrorKind::WouldBlock.into()).into()),
+            Err(error) => return Err(sys::Error::at("lock", &path, error.source).into()),
+        }
         // The name must survive a loss of power as the content does.
         sys::file::sync_dir(&self.dir)?;
         Ok(RecordingFile::new(path, file))
@@ -149,7 +156,7 @@ impl Store {
         for found in self.list().unwrap_or_default() {
             let Ok(file) = std::fs::OpenOptions::new().append(true).open(&found.path) else { continue };
             if file.metadata().is_ok_and(|facts| facts.blocks().saturating_mul(512) > facts.len() + SLACK)
-                && file.try_lock().is_ok()
+                && sys::lock::try_exclusive(&file).unwrap_or(false)
             {
                 // What is append-only refuses to be cut.
                 let _ = file::release(&file, false).or_else(|_| file::release(&file, true));
@@ -175,7 +182,7 @@ impl Store {
         });
         match listed {
             Ok(()) => {}
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
             Err(error) => return Err(sys::Error::at("read the store", &self.dir, error).into()),
         }
         found.sort_unstable();
@@ -263,19 +270,6 @@ fn sort_within_seconds(found: &mut [Found]) {
     }
 }
 
-/// Whether somebody is still writing this recording (its lock is held).
-pub fn is_running(file: &File) -> bool {
-    match file.try_lock_shared() {
-        Ok(()) => {
-            // Releasing our own lock cannot fail in a way that matters: it ends with the descriptor.
-            let _ = file.unlock();
-            false
-        }
-        Err(std::fs::TryLockError::WouldBlock) => true,
-        Err(std::fs::TryLockError::Error(_)) => false,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -338,10 +332,11 @@ mod tests {
         assert!(again.to_string().starts_with("cannot create "), "{again}");
         let mode = |p: &Path| std::fs::metadata(p).unwrap().permissions().mode() & 0o777;
         assert_eq!((mode(store.dir()), mode(file.path())), (0o700, 0o600));
-        let reader = store.find("last").unwrap().open().unwrap();
-        assert!(is_running(&reader));
+        let found = store.find("last").unwrap();
+        let reader = found.open().unwrap();
+        assert!(silence(&found, &reader).is_some());
         drop(file);
-        assert!(!is_running(&reader));
+        assert!(silence(&found, &reader).is_none());
     }
 
     #[test]

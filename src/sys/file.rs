@@ -1,8 +1,8 @@
 //! Files and directories made and opened with care.
 //!
 //! Refuses to follow a symbolic link where a file is made, to open what is not a regular file where one is meant (a
-//! FIFO would hang us, a device would answer us), and to make anything that others can read. Locks are the standard
-//! library's ([`File::lock`], [`File::try_lock`]: `flock`), as is `fdatasync` ([`File::sync_data`]).
+//! FIFO would hang us, a device would answer us), and to make anything that others can read. Locks are in [`super::lock`]
+//! or the standard library's ([`File::lock`]: `flock`), as is `fdatasync` ([`File::sync_data`]).
 
 use super::{Error, Result};
 use std::ffi::CString;

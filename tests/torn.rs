@@ -1,0 +1,129 @@
+//! What is said of recordings that have no proper end: being written, killed, cut, and held by somebody who is no recorder.
+#![allow(clippy::unwrap_used)]
+
+#[path = "support/damage.rs"]
+mod damage;
+#[path = "support/forge.rs"]
+mod forge;
+#[path = "support/sample.rs"]
+mod sample;
+
+use sample::{Fleet, Recorded};
+use sealcast::store::{RecordingFile, Store};
+use std::fs::File;
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::{Command, Output};
+use std::time::{Duration, SystemTime};
+
+/// A store with one recording that was not closed.
+struct Desk {
+    dir: tempfile::TempDir,
+    recording: Recorded,
+    path: PathBuf,
+    /// Held as long as it is being written.
+    writer: Option<RecordingFile>,
+}
+
+impl Desk {
+    /// The first `length` bytes of a recording of three segments and a part of a fourth, or all of it.
+    fn new(length: impl FnOnce(&[u8]) -> usize) -> Self {
+        let fleet = Fleet::new("web-3");
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name: &str| dir.path().join(name);
+        std::fs::write(path("identity"), &*fleet.identity).unwrap();
+        std::fs::write(path("known"), format!("web-3 {}\n", fleet.host.host_key())).unwrap();
+        let recording = damage::small(&fleet, "open recording", false);
+        let mut writer = Store::new(path("store")).create(sample::START, &[7; 16]).unwrap();
+        writer.write_all(&recording.bytes[..length(&recording.bytes)]).unwrap();
+        let path = writer.path().to_owned();
+        Self { dir, recording, path, writer: Some(writer) }
+    }
+
+    /// With an end that is signed, or with one that still waits for its signature.
+    fn cut(signed: bool) -> Self {
+        Self::new(|bytes| {
+            let chunks = damage::split(bytes);
+            let check = chunks.iter().rposition(|chunk| chunk[2] == forge::CHECK).unwrap();
+            damage::places(bytes)[check + 1 + usize::from(!signed)].1
+        })
+    }
+
+    fn sealcast(&self, words: &[&str]) -> Output {
+        Command::new(env!("CARGO_BIN_EXE_sealcast"))
+            .args(words)
+            .env_clear()
+            .env("HOME", self.dir.path())
+            .env("LC_ALL", "C.UTF-8")
+            .current_dir(self.dir.path())
+            .output()
+            .unwrap()
+    }
+
+    /// As if the last write had been so long ago.
+    fn age(&self, age: Duration) {
+        let file = File::options().append(true).open(&self.path).unwrap();
+        file.set_modified(SystemTime::now() - age).unwrap();
+    }
+
+    /// Exit status, and what `verify` says.
+    fn verify(&self, path: &str) -> (i32, String) {
+        let done = self.sealcast(&["verify", "-k", "known", path]);
+        (done.status.code().unwrap(), said(&done))
+    }
+}
+
+fn said(output: &Output) -> String {
+    [&output.stdout[..], &output.stderr].map(String::from_utf8_lossy).concat()
+}
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+#[test]
+fn who_may_only_read_a_torn_recording_cannot_make_it_look_as_if_it_were_running() {
+    let mut desk = Desk::cut(true);
+    desk.writer = None;
+    let path = desk.path.to_str().unwrap().to_owned();
+    let reader = File::open(&desk.path).unwrap();
+    reader.lock().unwrap();
+    let (code, verdict) = desk.verify(&path);
+    assert!(code == 1 && verdict.contains("torn"), "{code} {verdict}");
+    let listed = said(&desk.sealcast(&["ls", "--store", "store", "-i", "identity"]));
+    assert!(listed.contains("torn") && !listed.contains("running"), "{listed}");
+    // Whoever has a copy may write to it, but it is not the recording.
+    let copy = desk.dir.path().join("copy.scast");
+    std::fs::copy(&desk.path, &copy).unwrap();
+    let held = File::options().append(true).open(&copy).unwrap();
+    assert!(sealcast::sys::lock::try_exclusive(&held).unwrap());
+    let (code, verdict) = desk.verify(copy.to_str().unwrap());
+    assert!(code == 1 && verdict.contains("torn"), "{code} {verdict}");
+}
+
+#[test]
+fn a_recording_that_is_held_counts_as_running_as_long_as_a_recorder_could_have_been_silent() {
+    for (signed, minutes, expected, words) in [
+        (true, 0, 0, &["running", "so far"][..]),
+        (false, 0, 0, &["running", "so far"]),
+        (true, 90, 0, &["running", "open and locked, last written 90 min ago"]),
+        (false, 90, 1, &["torn", "open and locked, last written 90 min ago and not signed since"]),
+        (true, 3 * 24 * 60, 1, &["torn", "open and locked, last written 3 days ago"]),
+    ] {
+        let desk = Desk::cut(signed);
+        desk.age(MINUTE * minutes);
+        let (code, verdict) = desk.verify(desk.path.to_str().unwrap());
+        let all = words.iter().all(|word| verdict.contains(word));
+        assert!(code == expected && all, "signed {signed}, {minutes} min: {code} {verdict}");
+        let listed = said(&desk.sealcast(&["ls", "--store", "store", "-i", "identity"]));
+        let silent = format!("running, {minutes} min silent");
+        assert_eq!(listed.contains(&silent), minutes == 90, "{listed}");
+        assert!(listed.contains("running"), "{listed}");
+    }
+    let desk = Desk::cut(true);
+    desk.age(MINUTE * 90);
+    let told = said(&desk.sealcast(&["show", "-i", "identity", "--commands", desk.path.to_str().unwrap()]));
+    assert!(
+        told.contains("it is open and locked, last written 90 min ago: commands of its last part"),
+        "{told}"
+    );
+    assert!(desk.recording.bytes.len() > 1000);
+}
