@@ -32,7 +32,8 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 MAGIC, MARK, BODY_LIMIT = b"\x89SC1\r\n\x1a\n", b"\xa7\x5e", 1 << 20
 KEYS, SEG, DATA, INDEX, CHECK, TABLE = 0x02, 0x10, 0x11, 0x12, 0x20, 0x31
 ROOT_SLOT, PERIOD_SLOT = 1, 2
-CLOSES = 1
+CLOSES, FINAL = 1, 2
+OPEN_END = "not closed: what comes after this is missing, or was not recorded yet"
 
 
 def chunks(data):
@@ -220,7 +221,7 @@ class Stream:
         return text
 
 
-def cast(header, bare, lines):
+def cast(header, bare, lines, closed):
     """The lines of an asciicast v3: what is ours alone is left out, and its time goes to the next event."""
     dump = lambda value: json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     yield dump(header)
@@ -249,6 +250,8 @@ def cast(header, bare, lines):
         if text := stream.text(b"", final=True):
             yield event(code.replace("e", "o"), text)
             waited = 0
+    if not closed:
+        yield event("m", OPEN_END)
 
 
 def main():
@@ -279,7 +282,8 @@ def main():
         for line in itertools.chain.from_iterable(map(commands, entries)):
             print(json.dumps(line, ensure_ascii=False))
         return
-    for line in cast(header, bare, text.split("\n")[:-1]):
+    closed = any(kind == CHECK and flags & FINAL for kind, flags, _, _ in chunks(data))
+    for line in cast(header, bare, text.split("\n")[:-1], closed):
         sys.stdout.buffer.write(line.encode("utf-8") + b"\n")
 
 

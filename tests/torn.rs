@@ -127,3 +127,65 @@ fn a_recording_that_is_held_counts_as_running_as_long_as_a_recorder_could_have_b
     );
     assert!(desk.recording.bytes.len() > 1000);
 }
+
+/// Standard output and standard error of an export or a replay that succeeds.
+fn both(desk: &Desk, words: &[&str]) -> (String, String) {
+    let done = desk.sealcast(words);
+    assert!(done.status.success(), "{words:?}: {}", said(&done));
+    let [out, err] = [&done.stdout, &done.stderr].map(|text| String::from_utf8_lossy(text).into_owned());
+    (out, err)
+}
+
+#[test]
+fn what_is_exported_or_played_of_a_recording_without_an_end_says_that_it_has_none() {
+    for (held, why) in [(true, "it is being recorded"), (false, "it was not closed")] {
+        let mut desk = Desk::cut(false);
+        if !held {
+            desk.writer = None;
+        }
+        let path = desk.path.to_str().unwrap().to_owned();
+        let export = |format: &str| both(&desk, &["export", "-i", "identity", "-f", format, &path]);
+        for (format, end) in [
+            ("cast", "\"m\",\"not closed: what comes after this is missing, or was not recorded yet\"]"),
+            ("cast2", "\"m\",\"not closed: what comes after this is missing, or was not recorded yet\"]"),
+            ("json", "\"kind\":\"open-end\""),
+            ("raw", "open recording 3."),
+            ("text", "open recording 3."),
+        ] {
+            let (out, err) = export(format);
+            let last = out.lines().last().unwrap();
+            assert!(last.contains(end), "{format}: {last}");
+            let told = err.contains(&format!("{why}: exported up to 1:3"));
+            assert!(told, "{format}: {err}");
+        }
+        let (out, _) = both(&desk, &["play", "--plain", "--speed", "10000", "-i", "identity", &path]);
+        let last = out.lines().last().unwrap();
+        assert!(last.starts_with(&format!("[{why}: here, at 1:3")), "{out}");
+        // Of one that was not closed, that is an error: parts of it are in no index.
+        if held {
+            let parts = ["export", "-i", "identity", "--hits", "recording 1", &path];
+            let (_, err) = both(&desk, &parts);
+            assert!(
+                err.contains(&format!("{why}: there may have been more than could be searched")),
+                "{err}"
+            );
+        }
+    }
+}
+
+#[test]
+fn what_is_exported_or_played_of_a_closed_recording_ends_as_it_did() {
+    let fleet = Fleet::new("web-3");
+    let dir = tempfile::tempdir().unwrap();
+    let desk = Desk { path: dir.path().join("closed.scast"), ..Desk::cut(true) };
+    std::fs::write(desk.dir.path().join("identity"), &*fleet.identity).unwrap();
+    std::fs::write(&desk.path, damage::small(&fleet, "whole", true).bytes).unwrap();
+    let path = desk.path.to_str().unwrap();
+    for format in ["cast", "cast2", "json"] {
+        let (out, err) = both(&desk, &["export", "-i", "identity", "-f", format, path]);
+        assert!(out.lines().last().unwrap().contains("whole 3.2"), "{out}");
+        assert!(!err.contains("exported up to"), "{err}");
+    }
+    let (out, _) = both(&desk, &["play", "--plain", "--speed", "10000", "-i", "identity", path]);
+    assert!(out.trim_end().ends_with("whole 3.2"), "{out}");
+}

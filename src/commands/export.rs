@@ -94,6 +94,7 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
         return commands(context, args);
     };
     let (opened, opener) = args.reading.open_content(context, &args.recording)?;
+    let no_end = opened.end_missing();
     let opened = match &args.hits {
         Some(pattern) => What::Parts(find(context, args, pattern, &opened, &opener)?, opened),
         None => What::Whole(opened),
@@ -112,6 +113,10 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
     };
     if !losses.is_empty() {
         console.remark("note", Ink::Yellow, losses);
+    }
+    // What a whole export came to is told where its last time is known.
+    if let Some(why) = no_end.filter(|_| args.hits.is_some()) {
+        console.note(format!("{why}: there may have been more than could be searched"));
     }
     Ok(())
 }
@@ -198,6 +203,7 @@ fn export(context: &Context, what: What, format: Format, mut out: impl Write, na
             return Ok(losses);
         }
     };
+    let no_end = opened.end_missing();
     let reader = &mut opened.reader;
     let opening = reader.opening().or_say(|| shown(&opened.found.path))?.clone();
     let mut exporter = Exporter::begin(format, reader.header(), &opening, out).map_err(wrote)?;
@@ -222,9 +228,17 @@ fn export(context: &Context, what: What, format: Format, mut out: impl Write, na
         }
     }
     drop(progress);
+    if no_end.is_some() {
+        exporter.has_no_end();
+    }
     let (losses, _) = exporter.finish().map_err(wrote)?;
     match fault {
-        None => Ok(losses),
+        None => {
+            if let Some(why) = no_end {
+                context.console.note(format!("{why}: exported up to {}, where it ends", clock(last)));
+            }
+            Ok(losses)
+        }
         Some(error) => {
             if !losses.is_empty() {
                 context.console.remark("note", Ink::Yellow, losses);

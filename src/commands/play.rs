@@ -71,9 +71,12 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
         return watch::watch(context, &args.reading, &start);
     }
     let (mut opened, _) = args.reading.open_content(context, wanted)?;
-    let name = shown(&opened.found.path);
+    let (name, no_end) = (shown(&opened.found.path), opened.end_missing());
     let reader = &mut opened.reader;
     if reader.segments() == 0 {
+        if let Some(why) = no_end {
+            context.console.note(format!("{why}: there is nothing to play"));
+        }
         return Ok(());
     }
     let mut pace = Pace::new(args.speed, args.idle_limit);
@@ -102,8 +105,12 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
             _ => {}
         }
     };
-    // What came before a damaged place is shown to its last character.
-    sheet.finish()?;
+    // What came before a damaged place, or a missing end, is shown to its last character.
+    sheet.rest()?;
+    if let Some(why) = no_end.filter(|_| fault.is_none()) {
+        sheet.aside(&format!("[{why}: here, at {}, it ends]", clock(ms(last))))?;
+    }
+    sheet.flush()?;
     match fault {
         None => Ok(()),
         Some(fault) => Err(Error::from(fault).while_doing(format!("{name}: played to {}", clock(ms(last))))),
@@ -228,14 +235,16 @@ impl<'a> Sheet<'a> {
         Ok(self.console.flush()?)
     }
 
-    fn finish(mut self) -> Result<()> {
-        if let Some(line) = self.plain.finish() {
+    /// What is left of the line in hand.
+    fn rest(&mut self) -> Result<()> {
+        if let Some(line) = std::mem::take(&mut self.plain).finish() {
             self.draw(&line)?;
         }
         if !self.drawn.is_empty() {
             self.write("\n")?;
+            self.drawn.clear();
         }
-        self.flush()
+        Ok(())
     }
 }
 

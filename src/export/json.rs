@@ -3,12 +3,14 @@
 //! The first line describes the recording, every further line is an event: `{"ms":1500,"kind":"output","text":"…"}`.
 //! Bytes that are not UTF-8 travel as `"base64"` instead of `"text"`.
 
+use super::OPEN_END;
 use crate::cast::{Event, Payload};
 use crate::container::{Header, Opening};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::{Value, json};
 use std::io::{self, Write};
+use std::time::Duration;
 
 /// Writes the first line.
 pub(super) fn begin(header: &Header, opening: &Opening, out: &mut impl Write) -> io::Result<()> {
@@ -31,8 +33,17 @@ pub(super) fn event(event: &Event, out: &mut impl Write) -> io::Result<()> {
         Payload::Other { code, data } => ("other", json!({"code": code, "data": data})),
     };
     value["kind"] = kind.into();
-    value["ms"] = u64::try_from((event.time.as_micros() + 500) / 1000).unwrap_or(u64::MAX).into();
+    value["ms"] = millis(event.time).into();
     line(&value, out)
+}
+
+/// Writes the last line where the recording has no end.
+pub(super) fn open_end(last: Duration, out: &mut impl Write) -> io::Result<()> {
+    line(&json!({"kind": "open-end", "ms": millis(last), "note": OPEN_END}), out)
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from((time.as_micros() + 500) / 1000).unwrap_or(u64::MAX)
 }
 
 fn bytes_of(bytes: &[u8]) -> Value {

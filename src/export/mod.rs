@@ -12,6 +12,7 @@ use crate::cast::{Event, Payload};
 use crate::container::Opening;
 use std::fmt;
 use std::io::{self, Write};
+use std::time::Duration;
 
 /// A format to export to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +28,10 @@ pub enum Format {
     /// Every event as a line of JSON; nothing is lost.
     Json,
 }
+
+/// What an export of a recording that was not closed ends with, where the format has a place for it: a marker in a cast, a line of
+/// kind `open-end` in JSON.
+pub const OPEN_END: &str = "not closed: what comes after this is missing, or was not recorded yet";
 
 /// What the format could not carry.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -93,6 +98,10 @@ pub struct Exporter<W: Write> {
     out: W,
     inner: Inner,
     losses: Losses,
+    /// Time of the last event.
+    last: Duration,
+    /// The recording has no end, and that is to be said.
+    open: bool,
 }
 
 enum Inner {
@@ -123,7 +132,7 @@ impl<W: Write> Exporter<W> {
                 Inner::Json
             }
         };
-        Ok(Self { out, inner, losses: Losses::default() })
+        Ok(Self { out, inner, losses: Losses::default(), last: Duration::ZERO, open: false })
     }
 
     /// Takes the next event.
@@ -131,6 +140,7 @@ impl<W: Write> Exporter<W> {
     /// # Errors
     /// The writer's.
     pub fn event(&mut self, event: &Event) -> io::Result<()> {
+        self.last = event.time;
         match &mut self.inner {
             Inner::Cast(cast) => cast.event(event, &mut self.losses, &mut self.out),
             Inner::Raw => {
@@ -147,18 +157,24 @@ impl<W: Write> Exporter<W> {
         }
     }
 
+    /// From now on what is written ends with [`OPEN_END`]: the recording has no end.
+    pub fn has_no_end(&mut self) {
+        self.open = true;
+    }
+
     /// Ends, and tells what could not be carried.
     ///
     /// # Errors
     /// The writer's.
     pub fn finish(mut self) -> io::Result<(Losses, W)> {
         match self.inner {
-            Inner::Cast(cast) => cast.finish(&mut self.losses, &mut self.out)?,
+            Inner::Cast(cast) => cast.finish(self.open, &mut self.losses, &mut self.out)?,
             Inner::Text(text) => {
                 self.losses.replaced = text.finish(&mut self.out)?;
                 // They were followed: nothing about them is lost but themselves.
                 self.losses.resizes = 0;
             }
+            Inner::Json if self.open => json::open_end(self.last, &mut self.out)?,
             Inner::Raw | Inner::Json => {}
         }
         self.out.flush()?;

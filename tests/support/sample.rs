@@ -224,9 +224,14 @@ pub fn events_of<R: Read + Seek>(reader: &mut Reader<R>) -> (Vec<Event>, Option<
 pub fn cast_of<R: Read + Seek>(reader: &mut Reader<R>) -> Vec<u8> {
     let opening = reader.opening().unwrap().clone();
     let mut exporter = Exporter::begin(Format::Cast, reader.header(), &opening, Vec::new()).unwrap();
-    let (events, _) = events_of(reader);
-    for event in &events {
-        exporter.event(event).unwrap();
+    if reader.segments() > 0 {
+        let mut cursor = Cursor::new(reader, 0).unwrap();
+        while let Ok(Some(event)) = cursor.next(reader) {
+            exporter.event(&event).unwrap();
+        }
+    }
+    if !reader.is_complete() {
+        exporter.has_no_end();
     }
     exporter.finish().unwrap().1
 }
