@@ -11,7 +11,6 @@ authentic as a whole, and who signed it, is another question (`sealcast verify`)
 """
 import argparse
 import base64
-import codecs
 import hashlib
 import hmac
 import itertools
@@ -30,7 +29,8 @@ from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 MAGIC, MARK, BODY_LIMIT = b"\x89SC1\r\n\x1a\n", b"\xa7\x5e", 1 << 20
-KEYS, SEG, DATA, INDEX, CHECK, TABLE = 0x02, 0x10, 0x11, 0x12, 0x20, 0x31
+HEADER, KEYS, CERT, SEG, DATA, INDEX, CHECK, TABLE, TRAILER = 0x01, 0x02, 0x03, 0x10, 0x11, 0x12, 0x20, 0x31, 0x3F
+KNOWN, ANCILLARY = {HEADER, KEYS, CERT, SEG, DATA, INDEX, CHECK, TABLE, TRAILER}, 0x80
 ROOT_SLOT, PERIOD_SLOT = 1, 2
 CLOSES, FINAL = 1, 2
 OPEN_END = "not closed: what comes after this is missing, or was not recorded yet"
@@ -46,6 +46,10 @@ def chunks(data):
             return  # torn here
         if zlib.crc32(data[at : at + 12] + body) != crc:
             return
+        if kind not in KNOWN and not kind & ANCILLARY:
+            sys.exit(f"error: chunk {number} is of the unknown type {kind:#04x}: a later version may know it")
+        if flags & ~(CLOSES | FINAL if kind == CHECK else 0):
+            sys.exit(f"error: chunk {number} has the unknown flags {flags:#04x}: a later version may know them")
         yield kind, flags, data[at : at + 12], body
         at, number = at + 16 + length, number + 1
 
@@ -206,14 +210,25 @@ def marker(gap):
     return "".join(part for part in parts if part)
 
 
+# The beginning of a character, at the end of some bytes. (An incremental decoder of Python's holds back the first two bytes of a
+# surrogate as well, which no byte can make a character.)
+BEGUN = re.compile(
+    rb"(?:[\xc2-\xdf]|\xe0[\xa0-\xbf]?|[\xe1-\xec\xee\xef][\x80-\xbf]?|\xed[\x80-\x9f]?"
+    rb"|\xf0(?:[\x90-\xbf][\x80-\xbf]?)?|[\xf1-\xf3][\x80-\xbf]{0,2}|\xf4(?:[\x80-\x8f][\x80-\xbf]?)?)\Z"
+)
+
+
 class Stream:
     """Bytes to text: a character cut between two events appears when it is whole, what is none becomes U+FFFD."""
 
     def __init__(self, bare):
-        self.decoder, self.bare, self.after_cr = codecs.getincrementaldecoder("utf-8")("replace"), bare, False
+        self.begun, self.bare, self.after_cr = b"", bare, False
 
     def text(self, data, final=False):
-        text = self.decoder.decode(data, final)
+        data = self.begun + data
+        begun = None if final else BEGUN.search(data[-3:])
+        whole = len(data) - len(begun[0] if begun else b"")
+        self.begun, text = data[whole:], data[:whole].decode("utf-8", "replace")
         if self.bare and text and not final:  # no terminal has put a carriage return before a line feed
             joined = ("\r" if self.after_cr else "") + text
             self.after_cr = text[-1] == "\r"
@@ -277,7 +292,8 @@ def main():
     bare = not (meta["cols"] and meta["rows"])
     if not (header["term"]["cols"] and header["term"]["rows"]):
         header["term"].update(cols=80, rows=24)
-    text = b"".join(pieces).decode("utf-8")
+    text = b"".join(pieces)
+    text = text[: text.rfind(b"\n") + 1].decode("utf-8")  # a chunk may end anywhere, also inside a character
     if options.commands:
         for line in itertools.chain.from_iterable(map(commands, entries)):
             print(json.dumps(line, ensure_ascii=False))

@@ -16,7 +16,7 @@ use sealcast::crypto::identity::Identities;
 use sealcast::crypto::known_keys::KnownKeys;
 use std::io::Cursor as Bytes;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output};
 
 fn folder(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(name)
@@ -108,8 +108,16 @@ fn text(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).unwrap()
 }
 
-/// Runs the Python reader; `None` when what it needs is not installed.
+/// What the Python reader gives; `None` when what it needs is not installed.
 fn second_reader(recording: &Path, identity: &Path, options: &[&str]) -> Option<Vec<u8>> {
+    let output = second_reader_run(recording, identity, options)?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{}: {said}", recording.display());
+    Some(output.stdout)
+}
+
+/// Runs the Python reader; `None` when what it needs is not installed.
+fn second_reader_run(recording: &Path, identity: &Path, options: &[&str]) -> Option<Output> {
     let needs = "import zstandard, cryptography.hazmat.primitives.ciphers.aead";
     let there = |program: &str, arguments: &[&str]| {
         Command::new(program).args(arguments).output().is_ok_and(|output| output.status.success())
@@ -127,9 +135,7 @@ fn second_reader(recording: &Path, identity: &Path, options: &[&str]) -> Option<
         .arg(recording)
         .output()
         .unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{}: {said}", recording.display());
-    Some(output.stdout)
+    Some(output)
 }
 
 #[test]
@@ -192,5 +198,126 @@ fn the_second_implementation_and_the_export_agree_on_long_sessions_closed_or_cut
             assert!(text(&ours).lines().count() > 20);
             assert_eq!(text(&found), text(&ours), "seed {seed}, {length} bytes");
         }
+    }
+}
+
+/// A recording and the identity that opens it, in a folder of their own, for the Python reader.
+struct Beside {
+    fleet: Fleet,
+    folder: tempfile::TempDir,
+}
+
+impl Beside {
+    fn new() -> Self {
+        let (fleet, folder) = (Fleet::new("web-3"), tempfile::tempdir().unwrap());
+        std::fs::write(folder.path().join("identity"), format!("{}\n", fleet.identity)).unwrap();
+        Self { fleet, folder }
+    }
+
+    fn run(&self, bytes: &[u8]) -> Option<Output> {
+        let path = self.folder.path().join("recording");
+        std::fs::write(&path, bytes).unwrap();
+        second_reader_run(&path, &self.folder.path().join("identity"), &[])
+    }
+
+    /// Whether both readers give the same for these bytes; `None` when one cannot be run.
+    fn agree(&self, bytes: &[u8], root: [u8; 32], what: &str) -> Option<()> {
+        let output = self.run(bytes)?;
+        assert!(output.status.success(), "{what}: {}", String::from_utf8_lossy(&output.stderr));
+        let mut reader = Reader::open(Bytes::new(bytes)).unwrap();
+        reader.unlock(root).unwrap();
+        assert_eq!(text(&output.stdout), text(&sample::cast_of(&mut reader)), "{what}");
+        Some(())
+    }
+}
+
+#[test]
+fn the_second_implementation_reads_a_flood_of_wide_characters_that_is_cut_at_any_chunk() {
+    let beside = Beside::new();
+    // Three bytes each, and hard to compress: chunks of a flood end where the compressor is, not where a line is.
+    let mut rng = sample::Rng(7);
+    let mut flood = String::new();
+    for n in 0..250_000 {
+        flood.push(char::from_u32(0x4e00 + u32::try_from(rng.below(20_000)).unwrap()).unwrap());
+        if n % 60 == 0 {
+            flood.push_str("\r\n");
+        }
+    }
+    let steps: Vec<_> =
+        (0u64..).zip(flood.as_bytes().chunks(4093)).map(|(n, part)| sample::out(n, part)).collect();
+    let recorded = record(&beside.fleet, &[SlotKind::Root], CastHeader::new(80, 24), &steps, true);
+    let cuts: Vec<usize> = damage::places(&recorded.bytes)
+        .into_iter()
+        .filter(|(start, _)| matches!(recorded.bytes.get(start + 2), Some(&(forge::SEG | forge::DATA))))
+        .map(|(_, end)| end)
+        .collect();
+    assert!(cuts.len() > 4, "{} chunks", cuts.len());
+    for cut in cuts {
+        let what = format!("cut at byte {cut}");
+        if beside.agree(&recorded.bytes[..cut], recorded.root, &what).is_none() {
+            return;
+        }
+    }
+}
+
+#[test]
+fn the_second_implementation_takes_the_same_bytes_for_the_beginning_of_a_character() {
+    let beside = Beside::new();
+    // Every way to begin a character, to fail at it, and to be cut: by an event, and by the end.
+    let leads = [0xc1, 0xc2, 0xdf, 0xe0, 0xe1, 0xed, 0xef, 0xf0, 0xf1, 0xf3, 0xf4, 0xf5, 0x80, b'x'];
+    let seconds = [0x7f, 0x80, 0x8f, 0x90, 0x9f, 0xa0, 0xbf, 0xc0];
+    let mut steps = Vec::new();
+    let mut ms = 0;
+    let mut say = |bytes: &[u8]| {
+        ms += 7;
+        steps.push(sample::out(ms, bytes));
+    };
+    for lead in leads {
+        say(&[b'a', lead]);
+        say(b"|");
+        for second in seconds {
+            say(&[b'b', lead, second]);
+            say(&[0x80]);
+            say(&[b'c', lead, second, 0xbf]);
+            say(&[0x80, b'|']);
+        }
+    }
+    for last in [&b"z\xed\xa0"[..], b"z\xed", b"z\xf4\x8f\xbf", b"z\xe2\x82"] {
+        let mut steps = steps.clone();
+        steps.push(sample::out(100_000, last));
+        for (screen, close) in [(CastHeader::new(80, 24), true), (CastHeader::new(0, 0), false)] {
+            let recorded = record(&beside.fleet, &[SlotKind::Root], screen, &steps, close);
+            if beside.agree(&recorded.bytes, recorded.root, &format!("{last:?} {close}")).is_none() {
+                return;
+            }
+        }
+    }
+}
+
+#[test]
+fn the_second_implementation_refuses_what_a_reader_must_know_and_passes_over_the_rest() {
+    let beside = Beside::new();
+    let steps = [sample::out(0, "one\r\n"), sample::out(3000, "two\r\n"), sample::out(6000, "three\r\n")];
+    let open = record(&beside.fleet, &[SlotKind::Root], CastHeader::new(80, 24), &steps, false);
+    let chunks = damage::split(&open.bytes);
+    let number = u32::try_from(chunks.len()).unwrap();
+    let with = |kind: u8, flags: u8| {
+        let more = forge::chunk(kind, flags, number, b"of a later version");
+        [&open.bytes[..], &more].concat()
+    };
+    if beside.agree(&with(0xC4, 0), open.root, "an ancillary chunk").is_none() {
+        return;
+    }
+    for (kind, flags, why) in [
+        (0x44, 0, "is of the unknown type 0x44"),
+        (0x13, 0, "is of the unknown type 0x13"),
+        (forge::DATA, 4, "has the unknown flags 0x04"),
+        (0xC4, 1, "has the unknown flags 0x01"),
+        (forge::CHECK, 8, "has the unknown flags 0x08"),
+    ] {
+        let output = beside.run(&with(kind, flags)).unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success() && said.contains(why), "{kind:#x} {flags}: {said}");
+        assert!(said.lines().count() == 1 && output.stdout.is_empty(), "{kind:#x} {flags}: {said}");
     }
 }
