@@ -59,6 +59,8 @@ pub fn lossless(bytes: &[u8]) -> String {
 
 /// How many bytes at the end of `bytes` are the beginning of a UTF-8 sequence that more bytes could complete (0 to 3).
 pub fn incomplete_tail(bytes: &[u8]) -> usize {
+    // What comes before the last three bytes does not tell.
+    let bytes = bytes.get(bytes.len().saturating_sub(3)..).unwrap_or(bytes);
     match bytes.utf8_chunks().last() {
         // An invalid run that ends the slice and needs more bytes is reported by `from_utf8` as having no error length.
         Some(piece) if !piece.invalid().is_empty() => match std::str::from_utf8(piece.invalid()) {

@@ -123,7 +123,7 @@ impl Encoder {
 
     /// At most [`MAX_BYTES`].
     fn piece(&mut self, time: Duration, code_text: &str, bytes: &[u8], out: &mut Vec<u8>) {
-        if let Ok(text) = std::str::from_utf8(bytes) {
+        if let Ok(text) = simdutf8::basic::from_utf8(bytes) {
             return self.text(time, code_text, text, out);
         }
         for run in runs(bytes) {
@@ -134,7 +134,7 @@ impl Encoder {
                     out.extend_from_slice(b",\"b\",\"");
                     out.extend_from_slice(code_text.as_bytes());
                     out.push(b':');
-                    out.extend_from_slice(BASE64.encode(bytes).as_bytes());
+                    push_base64(bytes, out);
                     out.extend_from_slice(b"\"]\n");
                 }
             }
@@ -157,6 +157,13 @@ impl Encoder {
         out.push(b'[');
         push_seconds(interval, out);
     }
+}
+
+fn push_base64(bytes: &[u8], out: &mut Vec<u8>) {
+    let from = out.len();
+    out.resize(from.saturating_add(bytes.len().div_ceil(3).saturating_mul(4)), b'=');
+    // There is room for exactly as much.
+    let _ = BASE64.encode_slice(bytes, out.get_mut(from..).unwrap_or_default());
 }
 
 /// Milliseconds as seconds, in the shortest decimal form: `0`, `1.5`, `0.012`.

@@ -42,9 +42,7 @@ impl Capture {
         if !held.is_empty() {
             bytes.splice(..0, held.drain(..));
         }
-        // A character is four bytes at most: looking at the last three is enough to see one that is not complete.
-        let last = bytes.len().saturating_sub(3);
-        let tail = incomplete_tail(bytes.get(last..).unwrap_or_default());
+        let tail = incomplete_tail(&bytes);
         if tail > 0 {
             held.extend(bytes.drain(bytes.len().saturating_sub(tail)..));
         }

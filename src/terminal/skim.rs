@@ -69,12 +69,13 @@ fn plain_len(bytes: &[u8]) -> usize {
     let len = marked_len(bytes);
     // A byte of 0x80 to 0x9f that belongs to no character is a C1 control, too.
     let mut at = 0;
-    for chunk in bytes[..len].utf8_chunks() {
-        at += chunk.valid().len();
-        if matches!(chunk.invalid(), [0x80..=0x9f]) {
+    while let Err(error) = simdutf8::compat::from_utf8(&bytes[at..len]) {
+        at += error.valid_up_to();
+        let invalid = error.error_len().unwrap_or(len - at);
+        if matches!(bytes[at..at + invalid], [0x80..=0x9f]) {
             return at;
         }
-        at += chunk.invalid().len();
+        at += invalid;
     }
     len
 }
