@@ -17,7 +17,9 @@ const EXEC: u32 = 2;
 const EXIT: u32 = 0x8000_0000;
 /// Where the data begins in `struct proc_event`: after the kind, the processor and the time.
 const DATA: usize = 16;
-/// Processes that are followed at once.
+/// `PROC_USER_INIT_INO` of the kernel.
+const FIRST_USER_NAMESPACE: u32 = 0xEFFF_FFFD;
+/// Processes that are followed at once. More are not followed, and counted.
 const MAX_FOLLOWED: usize = 65_536;
 /// Most bytes of arguments that are kept.
 const MAX_ARGUMENTS: u64 = 16 << 10;
@@ -31,6 +33,9 @@ pub(super) struct ConnectorTrace {
 
 impl ConnectorTrace {
     pub(super) fn start(root: u32, zero: Duration) -> Result<Self, String> {
+        // Elsewhere the kernel takes the wish to listen, and says nothing.
+        super::in_first_namespace("user", FIRST_USER_NAMESPACE)?;
+        super::in_first_namespace("pid", super::kernel::FIRST_PID_NAMESPACE)?;
         let events = ProcEvents::open().map_err(|error| format!("{error}: {}", error.source))?;
         Ok(Self { events, followed: HashSet::from([root]), zero, buffer: vec![0; 4096] })
     }
@@ -68,7 +73,10 @@ fn understood(bytes: &[u8], followed: &mut HashSet<u32>, zero: Duration) -> Opti
     match word(0)? {
         FORK => {
             let (parent, thread, pid) = (word(DATA + 4)?, word(DATA + 8)?, word(DATA + 12)?);
-            let ours = thread == pid && followed.contains(&parent) && followed.len() < MAX_FOLLOWED;
+            let ours = thread == pid && followed.contains(&parent);
+            if ours && followed.len() >= MAX_FOLLOWED {
+                return Some(Event::Lost { count: 1, why: "full" });
+            }
             (ours && followed.insert(pid)).then_some(Event::Forked { micros, pid, parent })
         }
         EXEC => {

@@ -3,12 +3,15 @@
 use super::program::{self, Maps};
 use super::record::{self, Event};
 use crate::sys::bpf::{self, Attached, Map, MapType, RingBuffer};
+use std::collections::HashMap;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
+/// `PROC_PID_INIT_INO` of the kernel.
+pub(super) const FIRST_PID_NAMESPACE: u32 = 0xEFFF_FFFC;
 /// Where the kernel describes its types.
 const BTF: &str = "/sys/kernel/btf/vmlinux";
-/// Processes that are followed at once: as many as a kernel has by default.
+/// Processes that are followed at once: twice as many as a kernel has by default. More are not followed, and counted.
 const FOLLOWED: u32 = 65_536;
 /// Bytes of events that may wait for the thread that does nothing but fetch them: about 2,500 execs. They count as our memory.
 /// Measured on two processors with far more to do: a loop of 5,000 programs loses none even with a sixteenth of this; eight
@@ -20,27 +23,25 @@ pub(super) struct KernelTrace {
     // In this order: nothing is written any more when the rest goes.
     attached: Vec<Attached>,
     counts: Map,
-    _followed: Map,
+    followed: Map,
     _scratch: Map,
     ring: RingBuffer,
+    /// Processes that must be on the kernel's list, by what was told of them; and whether one was missing at the last look.
+    alive: HashMap<u32, bool>,
     zero: Duration,
     received: u64,
     dropped: u64,
 }
 
 impl KernelTrace {
-    /// Follows the process `root` and everything below it. After this no process, whatever its rights, can take one off
-    /// the list.
+    /// Follows the process `root` and everything below it. After this no process can take one off the list by a system
+    /// call; root can by a program of its own in the kernel, and [`KernelTrace::look`] sees that it is gone.
     ///
     /// # Errors
     /// One line that says what the kernel refused.
     pub(super) fn start(root: u32, zero: Duration) -> Result<Self, String> {
         // The programs see the numbers of the first pid namespace.
-        match std::fs::read_link("/proc/self/ns/pid") {
-            Ok(link) if link.as_os_str() == "pid:[4026531836]" => {}
-            Ok(_) => return Err("not in the first pid namespace".into()),
-            Err(error) => return Err(format!("cannot read /proc/self/ns/pid: {error}")),
-        }
+        super::in_first_namespace("pid", FIRST_PID_NAMESPACE)?;
         let types = std::fs::File::open(BTF).map_err(|error| format!("cannot read {BTF}: {error}"))?;
         let told = |error: crate::sys::Error| format!("{error}: {}", error.source);
         let scratch_size = u32::try_from(program::SCRATCH).unwrap_or(u32::MAX);
@@ -62,9 +63,10 @@ impl KernelTrace {
         Ok(Self {
             attached,
             counts,
-            _followed: followed,
+            followed,
             _scratch: scratch,
             ring,
+            alive: HashMap::from([(root, false)]),
             zero,
             received: 0,
             dropped: 0,
@@ -73,10 +75,15 @@ impl KernelTrace {
 
     /// Gives everything that has happened to `each`.
     pub(super) fn read(&mut self, mut each: impl FnMut(Event)) {
-        let (zero, received) = (self.zero, &mut self.received);
+        let (zero, received, alive) = (self.zero, &mut self.received, &mut self.alive);
         let sound = self.ring.read(|bytes| {
             *received += 1;
             if let Some(event) = record::read(bytes, zero) {
+                match &event {
+                    Event::Forked { pid, .. } => drop(alive.insert(*pid, false)),
+                    Event::Ended { pid, .. } => drop(alive.remove(pid)),
+                    _ => {}
+                }
                 each(event);
             }
         });
@@ -90,10 +97,36 @@ impl KernelTrace {
         }
     }
 
+    /// Compares the kernel's list of followed processes with what was told of them. One that is missing at two looks, and
+    /// whose end was not told in between, was taken off the list by somebody: it is told as lost, once.
+    ///
+    /// Where events were dropped, which is told as well, an end may be among them: then only what still exists counts.
+    pub(super) fn look(&mut self, mut each: impl FnMut(Event)) {
+        self.read(&mut each);
+        let (followed, dropped) = (&self.followed, self.dropped > 0);
+        let mut taken = 0;
+        self.alive.retain(|pid, missing| {
+            let mut value = [0; 4];
+            if followed.get(&pid.to_ne_bytes(), &mut value).is_ok() {
+                *missing = false;
+                return true;
+            }
+            if !std::mem::replace(missing, true) {
+                return true;
+            }
+            taken += u64::from(!dropped || std::path::Path::new(&format!("/proc/{pid}")).exists());
+            false
+        });
+        if taken > 0 {
+            each(Event::Lost { count: taken, why: "taken" });
+        }
+    }
+
     /// Stops the programs, reads the rest, and tells when the numbers do not add up.
     pub(super) fn finish(mut self, mut each: impl FnMut(Event)) {
         self.attached.clear();
-        self.read(&mut each);
+        self.look(&mut each);
+        self.look(&mut each);
         let (made, dropped) = self.totals();
         let missing = made.saturating_sub(dropped).saturating_sub(self.received);
         if missing > 0 {

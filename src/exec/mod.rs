@@ -18,6 +18,7 @@ mod record;
 
 pub use record::Event;
 
+use crate::sys::clock;
 use crate::sys::poll::{Bell, Set};
 use connector::ConnectorTrace;
 use kernel::KernelTrace;
@@ -27,6 +28,8 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
+/// How often the kernel's list of followed processes is compared with what was told of them.
+const LOOK: Duration = Duration::from_secs(1);
 /// Events that may wait for [`Trace::drain`]…
 const WAITING: usize = 65_536;
 /// …and bytes of them: who does not fetch them for long must not take the memory of the host.
@@ -187,6 +190,16 @@ fn choose(mode: Mode, root: u32, zero: Duration) -> (Option<Witness>, Availabili
     }
 }
 
+/// Whether this process is in the first namespace of its kind: `user`, `pid`. The kernel numbers those once for all.
+fn in_first_namespace(kind: &str, number: u32) -> Result<(), String> {
+    let path = format!("/proc/self/ns/{kind}");
+    match std::fs::read_link(&path) {
+        Ok(link) if link.as_os_str() == format!("{kind}:[{number}]").as_str() => Ok(()),
+        Ok(_) => Err(format!("not in the first {kind} namespace")),
+        Err(error) => Err(format!("cannot read {path}: {error}")),
+    }
+}
+
 fn none(refused: &[String]) -> Availability {
     let statement = format!("executed programs were not watched: {}", refused.join("; "));
     Availability { mechanism: "none", statement }
@@ -204,6 +217,7 @@ fn run(
     let body = move || {
         let mut witness = witness;
         let mut slow = 0_u64;
+        let mut looked = clock::monotonic();
         // Whether there was room. A receiver that is gone needs none.
         let send = |event: Event| {
             let room = waiting.has_room();
@@ -236,9 +250,15 @@ fn run(
             };
             set.add(fd, true, false);
             let stop = set.add(&*heard, true, false);
-            let failed = set.wait(None).is_err();
+            let failed = set.wait(matches!(witness, Witness::Kernel(_)).then_some(LOOK)).is_err();
             match &mut witness {
-                Witness::Kernel(trace) => trace.read(&mut give),
+                Witness::Kernel(trace) => {
+                    trace.read(&mut give);
+                    if clock::monotonic() >= looked.saturating_add(LOOK) {
+                        looked = clock::monotonic();
+                        trace.look(&mut give);
+                    }
+                }
                 Witness::Connector(trace) => trace.read(&mut give),
             }
             if failed || set.ready(stop).read {

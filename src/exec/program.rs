@@ -225,6 +225,10 @@ impl Writer<'_> {
         self.asm.mov_imm(R4, 0);
         self.asm.call(Helper::RingbufOutput);
         self.asm.jump_if_imm(Cond::Equal, R0, 0, out);
+        self.count_dropped(out);
+    }
+
+    fn count_dropped(&mut self, out: Label) {
         self.asm.store_imm(Word, R10, KEY, 0);
         self.map(Helper::MapLookup, self.maps.counts.number());
         self.asm.jump_if_imm(Cond::Equal, R0, 0, out);
@@ -265,10 +269,16 @@ impl Writer<'_> {
         self.asm.store(Word, R10, KEY, R9);
         self.map(Helper::MapLookup, self.maps.followed.number());
         self.asm.jump_if_imm(Cond::Equal, R0, 0, out);
-        self.asm.store(Word, R10, KEY, R8);
-        self.map(Helper::MapUpdate, self.maps.followed.number());
         self.clear_short();
         self.begin(R10, EVENT, FORKED, out);
+        let follows = self.asm.label();
+        self.asm.store(Word, R10, KEY, R8);
+        self.map(Helper::MapUpdate, self.maps.followed.number());
+        self.asm.jump_if_imm(Cond::Equal, R0, 0, follows);
+        // No room: what it and its children execute will not be seen. This much is counted.
+        self.count_dropped(out);
+        self.asm.jump(out);
+        self.asm.place(follows);
         self.asm.store(Word, R10, EVENT + PID, R8);
         self.asm.store(Word, R10, EVENT + PPID, R9);
         self.send_short(out);

@@ -245,8 +245,52 @@ fn what_is_too_long_is_said_to_be_cut() {
     assert!(deep.cwd.starts_with("…/d/d/d") && deep.cwd.len() > 80, "{}", deep.cwd);
 }
 
+/// Runs `script` in a shell that waits until a trace follows it and nothing else. `$TAMPER` is the program of
+/// `fixtures/exec/tamper.py`. What the script printed, and what was seen.
+fn tampered(script: &str) -> Option<(String, Vec<Event>)> {
+    let python = Command::new("python3").arg("-V").output().is_ok_and(|output| output.status.success());
+    let mut child = Command::new("sh")
+        .args(["-c", &format!("read go; {script}")])
+        .env("TAMPER", concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/exec/tamper.py"))
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let (trace, availability) = Trace::start(Mode::Auto, child.id(), monotonic());
+    if !python || availability.mechanism != "ebpf" {
+        child.kill().unwrap();
+        child.wait().unwrap();
+        return None;
+    }
+    std::io::Write::write_all(&mut child.stdin.take().unwrap(), b"go\n").unwrap();
+    let said = String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap();
+    let mut events = Vec::new();
+    trace.finish(|event| events.push(event));
+    Some((said, events))
+}
+
 #[test]
-fn no_process_can_be_taken_off_the_list() {
+fn a_process_that_root_takes_off_the_list_from_within_the_kernel_is_missed() {
+    let Some((said, events)) = tampered("python3 $TAMPER take $$; /bin/true unseen") else { return };
+    assert_eq!(said, "gone\n", "{events:?}");
+    assert!(!execs(&events).iter().any(|exec| exec.argv == ["/bin/true", "unseen"]), "{events:?}");
+    let taken = |event: &&Event| matches!(event, Event::Lost { count: 1, why: "taken" });
+    assert_eq!(events.iter().filter(taken).count(), 1, "{events:?}");
+}
+
+#[test]
+fn a_process_for_which_the_list_has_no_room_is_counted() {
+    let sleeps = "for n in 1 2 3 4 5 6 7 8; do /bin/sleep 0.2 & done; wait";
+    let Some((said, events)) = tampered(&format!("python3 $TAMPER fill $$; {sleeps}")) else { return };
+    assert_eq!(said, "full\n", "{events:?}");
+    let seen = execs(&events).iter().filter(|exec| exec.path == "/usr/bin/sleep").count() as u64;
+    let full = |event: &Event| if let Event::Lost { count, why: "full" } = event { *count } else { 0 };
+    let lost: u64 = events.iter().map(full).sum();
+    assert_eq!((lost + seen, lost > 0), (8, true), "{lost} lost, {seen} seen: {events:?}");
+}
+
+#[test]
+fn no_process_can_be_taken_off_the_list_by_a_system_call() {
     if Command::new("bpftool").arg("version").output().is_err() {
         return;
     }
@@ -310,6 +354,24 @@ fn without_rights_the_statement_tells_why() {
     let refused = said
         .contains("process events: cannot listen to the kernel's process events: Operation not permitted");
     assert_eq!(refused, said.contains("mechanism: \"none\""), "{said}");
+}
+
+#[test]
+fn in_another_pid_namespace_nothing_is_claimed() {
+    // There the kernel takes the wish to listen to process events, and never answers.
+    let mut child = Command::new("unshare");
+    child.args(["--pid", "--fork", "--mount-proc"]).arg(std::env::current_exe().unwrap());
+    child.args(["--ignored", "--exact", "--nocapture", "exec::tests::says_what_is_available"]);
+    let Ok(output) = child.output() else { return };
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    if !said.contains("said: ") {
+        return;
+    }
+    assert!(said.contains("mechanism: \"none\""), "{said}");
+    assert!(
+        said.contains("eBPF: not in the first pid namespace; process events: not in the first pid namespace"),
+        "{said}"
+    );
 }
 
 /// Not a test but the measurement: `cargo test --release --lib cost_of_an_exec -- --ignored --nocapture`.
