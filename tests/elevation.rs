@@ -468,13 +468,16 @@ fn a_hardened_session_is_without_its_capabilities_and_cannot_write_into_the_stor
                   kill -0 1 2>/dev/null && echo did kill; chattr -a sealcast/*.scast 2>/dev/null && echo did chattr; \
                   sh -c ': >sealcast/new' 2>/dev/null && echo did write; rm -f sealcast/*.scast 2>/dev/null && echo did rm; \
                   mount -t tmpfs none sealcast 2>/dev/null && echo did mount && umount sealcast; \
+                  recorder=$(ps -o ppid= -p $PPID | tr -d ' '); sh -c \"exec 3</proc/$recorder/mem\" 2>/dev/null && echo did look; \
+                  perl -MErrno -e '$p=0; syscall($ARGV[0],0,0,0); exit !!$!{EPERM}' $BPF && echo did bpf; \
                   echo fine >/home/fine && cat /home/fine; su bob -c 'id -un'";
+    let script = &script.replace("$BPF", if cfg!(target_arch = "aarch64") { "280" } else { "321" });
     let run = || text(&host.run("alice", &[SEALCAST, "run", "--", "sh", "-c", script]));
     let did =
         |told: &str| told.lines().filter_map(|line| line.strip_prefix("did ")).collect::<Vec<_>>().join(" ");
     // Unguarded, root can do all of it, so the test can fail.
     let free = run();
-    assert_eq!(did(&free), "kill chattr write rm mount", "{free}");
+    assert_eq!(did(&free), "kill chattr write rm mount look bpf", "{free}");
     assert!(free.ends_with("fine\nbob\n"), "{free}");
     // Column by column, the table of doc/DEPLOY.md.
     for (more, still) in [
@@ -499,4 +502,5 @@ fn a_hardened_session_is_without_its_capabilities_and_cannot_write_into_the_stor
     assert_eq!(at(&shown, "/meta/in_force/landlock"), STORE);
     assert_eq!(at(&shown, "/meta/in_force/scope"), "yes");
     assert!(at(&shown, "/meta/in_force/without-capabilities").contains("cap_sys_ptrace"));
+    assert_eq!(at(&shown, "/meta/in_force/without-system-calls"), "bpf perf_event_open");
 }

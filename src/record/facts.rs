@@ -232,6 +232,10 @@ pub fn tell_restrictions(meta: &mut Meta, restrictions: &Restrictions) {
     let mut add = |key: &str, value: String| drop(meta.in_force.insert(key.to_owned(), value));
     let names: Vec<&str> = restrictions.capabilities.iter().map(|capability| capability.name()).collect();
     add("without-capabilities", names.join(" "));
+    add(
+        "without-system-calls",
+        if restrictions.refuses_bpf() { "bpf perf_event_open" } else { "" }.to_owned(),
+    );
     let below = restrictions.no_writing_below.as_ref();
     add("landlock", below.map_or_else(|| "no".to_owned(), |path| shortened(path.as_os_str())));
     add("scope", if restrictions.no_signals_outside { "yes" } else { "no" }.to_owned());

@@ -1,5 +1,6 @@
-//! What a hardened session does not get: capabilities by name, and by landlock the right to write below one directory
-//! and to signal processes outside the session.
+//! What a hardened session does not get: capabilities by name (with `bpf` or `perfmon` the system calls as well, see
+//! [`seccomp`](super::seccomp)), and by landlock the right to write below one directory and to signal processes outside the
+//! session.
 //!
 //! Everything is prepared in an ordinary process ([`Restrictions::prepare`]) and takes effect between fork and exec
 //! ([`Prepared::apply`]), where nothing may be allocated. `no_new_privs` is never set: set-user-id programs work as
@@ -8,6 +9,7 @@
 //!
 //! Sources: capabilities(7), landlock(7), `linux/capability.h`, `linux/landlock.h`.
 
+use super::seccomp::{self, Filter};
 use super::{Error, Result};
 use std::ffi::CString;
 use std::io;
@@ -68,8 +70,10 @@ pub struct Capability(u8);
 /// `sys_rawio`, `bpf`, `perfmon`. Without these the recorder's memory, the append-only attribute and the kernel itself are
 /// out of reach of the ordinary tools.
 pub const HARDENED: [Capability; 6] =
-    [Capability(19), Capability(9), Capability(16), Capability(17), Capability(39), Capability(38)];
+    [Capability(19), Capability(9), Capability(16), Capability(17), BPF, PERFMON];
 
+const PERFMON: Capability = Capability(38);
+const BPF: Capability = Capability(39);
 /// What lets memory be locked beyond any limit.
 pub(super) const IPC_LOCK: Capability = Capability(14);
 /// Limits may be raised.
@@ -122,6 +126,7 @@ pub struct Restrictions {
 #[derive(Debug, Default)]
 pub struct Prepared {
     capabilities: Vec<Capability>,
+    filter: Option<Filter>,
     ruleset: Option<OwnedFd>,
 }
 
@@ -171,6 +176,12 @@ impl Restrictions {
         self.capabilities.is_empty() && self.no_writing_below.is_none() && !self.no_signals_outside
     }
 
+    /// Whether the system calls `bpf` and `perf_event_open` are refused: without one of their capabilities, where this
+    /// program knows the machine's calls.
+    pub fn refuses_bpf(&self) -> bool {
+        seccomp::KNOWN && self.capabilities.iter().any(|capability| [BPF, PERFMON].contains(capability))
+    }
+
     /// Makes everything ready. Only a process with `CAP_SYS_ADMIN` can let a landlock take effect.
     ///
     /// # Errors
@@ -181,7 +192,8 @@ impl Restrictions {
             (None, false) => None,
             (below, signals) => Some(ruleset(below.as_deref(), signals)?),
         };
-        Ok(Prepared { capabilities: self.capabilities.clone(), ruleset })
+        let filter = self.refuses_bpf().then(Filter::without_bpf);
+        Ok(Prepared { capabilities: self.capabilities.clone(), filter, ruleset })
     }
 }
 
@@ -199,6 +211,9 @@ impl Prepared {
             if unsafe { libc::syscall(RESTRICT_SELF, ruleset.as_raw_fd(), 0_u32) } != 0 {
                 return Err(io::Error::last_os_error());
             }
+        }
+        if let Some(filter) = &self.filter {
+            filter.apply()?;
         }
         if self.capabilities.is_empty() {
             return Ok(());
@@ -379,6 +394,27 @@ mod tests {
         }
         assert!(none.contains("\nopened"), "an unrestricted root can look: {none}");
         assert!(!some.contains("\nopened") && some.contains("Permission denied"), "{some}");
+    }
+
+    #[test]
+    fn what_admin_stands_in_for_is_refused_and_set_user_id_programs_still_work() {
+        if !can_restrict() {
+            return;
+        }
+        // bpf(BPF_MAP_CREATE) without a structure is EINVAL or EFAULT to who may, perf_event_open likewise.
+        let script = r#"perl -MErrno -e '$p=0; for ([bpf=>$ARGV[0],0,0,0],[perf=>$ARGV[1],0,-1,-1,-1,0])
+            { ($n,$call,@c)=@$_; syscall($call,@c); print "$n ", $!{EPERM} ? "refused" : "passes", "\n" }' $CALLS;
+            chmod 755 $DIR && install -m 4755 $(command -v id) $DIR/id; setpriv --reuid 65534 --clear-groups $DIR/id -u"#;
+        let dir = tempfile::tempdir().unwrap();
+        let calls = if cfg!(target_arch = "aarch64") { "280 241" } else { "321 298" };
+        let script = script.replace("$CALLS", calls).replace("$DIR", &dir.path().display().to_string());
+        let held =
+            under(&Restrictions { capabilities: HARDENED.to_vec(), ..Restrictions::default() }, &script);
+        assert!(held.starts_with("bpf refused\nperf refused\n0\n"), "{held}");
+        let free = under(&Restrictions::default(), &script);
+        assert!(free.starts_with("bpf passes\nperf passes\n0\n"), "{free}");
+        let other = Restrictions { capabilities: vec![Capability(9)], ..Restrictions::default() };
+        assert_eq!(under(&other, &script), free);
     }
 
     #[test]

@@ -20,6 +20,7 @@ pub mod pipe;
 pub mod poll;
 pub mod privileges;
 pub mod pty;
+pub mod seccomp;
 pub mod signals;
 pub mod stage;
 pub mod tty;
