@@ -93,6 +93,23 @@ fn every_page_belongs_to_a_command_and_refers_to_pages_that_exist() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// The codes in the first column of the table in `doc/FORMAT.md`, and the tags of the list in the page.
+#[test]
+fn the_page_of_the_format_lists_every_code_of_an_event_that_the_format_has() {
+    let format = std::fs::read_to_string(page("../doc/FORMAT.md")).unwrap();
+    let rows = format.lines().skip_while(|line| *line != "| code | data |").skip(2);
+    let codes: BTreeSet<&str> = rows
+        .take_while(|line| line.starts_with('|'))
+        .flat_map(|row| row.split('|').nth(1).unwrap().split(',').map(|code| code.trim().trim_matches('`')))
+        .collect();
+    let text = std::fs::read_to_string(page("sealcast-format.5")).unwrap();
+    let list = text.lines().skip_while(|line| *line != ".Ss Content").take_while(|line| *line != ".Ss Index");
+    let tags = list.filter_map(|line| line.strip_prefix(".It Cm "));
+    let told: BTreeSet<&str> = tags.flat_map(|tags| tags.split(" , ")).collect();
+    assert!(codes.len() > 10, "{codes:?}");
+    assert_eq!(told, codes);
+}
+
 #[test]
 fn mandoc_finds_nothing_to_complain_of() {
     let mut pages: Vec<PathBuf> =
