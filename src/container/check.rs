@@ -5,7 +5,9 @@
 //! systemd's journal (CVE-2023-31438); a checkpoint without its number is its CVE-2023-31439.
 
 use super::frame::Fields;
+use crate::crypto::chain::Key;
 use crate::crypto::digest::{Digest as _, Sha256, sha256};
+use crate::sys::stack::{CIPHER, apart};
 use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
 
 const LABEL: &[u8] = b"sealcast checkpoint v1\0";
@@ -43,7 +45,8 @@ impl Signed<'_> {
     pub(crate) fn sign(&self, key: &SigningKey) -> Vec<u8> {
         let mut body = self.epoch.to_le_bytes().to_vec();
         body.extend_from_slice(self.next);
-        body.extend_from_slice(&key.sign(&self.message()).to_bytes());
+        let message = self.message();
+        body.extend_from_slice(&apart(CIPHER, || key.sign(&message)).to_bytes());
         body
     }
 
@@ -68,11 +71,10 @@ pub(crate) fn parse(body: &[u8]) -> Option<Check> {
     fields.0.is_empty().then_some(check)
 }
 
-/// A fresh signing key.
-pub(crate) fn fresh_key() -> Result<SigningKey, getrandom::Error> {
-    let mut seed = zeroize::Zeroizing::new([0; 32]);
-    getrandom::fill(seed.as_mut())?;
-    Ok(SigningKey::from_bytes(&seed))
+/// A fresh signing key, in an allocation: moving it leaves nothing behind.
+pub(crate) fn fresh_key() -> Result<Box<SigningKey>, getrandom::Error> {
+    let seed = Key::random()?;
+    Ok(apart(CIPHER, || Box::new(SigningKey::from_bytes(seed.bytes()))))
 }
 
 /// Digests of a file as it grows: of the segment in hand, and of the closed ones folded together.
@@ -110,4 +112,20 @@ impl Running {
 /// H(1 ‖ previous ‖ segment digest).
 pub(crate) fn fold(closed: &[u8; 32], segment: &[u8; 32]) -> [u8; 32] {
     sha256(&[&[1], closed, segment])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::stack::reached;
+
+    #[test]
+    fn a_signature_and_its_key_reach_no_deeper_than_what_is_overwritten_after_them() {
+        let of = &[1; 32];
+        let signed = Signed { file: of, epoch: 0, seq: 0, flags: 0, closed: of, running: of, next: of };
+        let key = fresh_key().unwrap();
+        for reached in [reached(|| drop(fresh_key().unwrap())), reached(|| drop(signed.sign(&key)))] {
+            assert!(reached < CIPHER + 4096, "{reached}");
+        }
+    }
 }

@@ -35,8 +35,8 @@ impl SessionKeys {
     }
 
     /// The start of the index chain: opens metadata, index and filters only.
-    pub fn index(&self) -> [u8; 32] {
-        *index_start(&self.root, &self.session).bytes()
+    pub fn index(&self) -> Key {
+        index_start(&self.root, &self.session)
     }
 
     pub(crate) fn content(&self) -> Key {
@@ -47,7 +47,7 @@ impl SessionKeys {
     pub(crate) fn commit(&self, header: &mut Header) {
         header.session = hex(&self.session);
         header.content = hex(&self.content().commitment());
-        header.index = hex(&index_start(&self.root, &self.session).commitment());
+        header.index = hex(&self.index().commitment());
     }
 }
 
@@ -157,8 +157,8 @@ mod tests {
         let mut header = Header::default();
         keys.commit(&mut header);
         assert!(Unlocked::with_root(&header, *keys.root()).is_ok());
-        assert!(Unlocked::with_index(&header, keys.index()).is_ok());
-        assert!(Unlocked::with_root(&header, keys.index()).is_err());
+        assert!(Unlocked::with_index(&header, *keys.index().bytes()).is_ok());
+        assert!(Unlocked::with_root(&header, *keys.index().bytes()).is_err());
         assert!(Unlocked::with_index(&header, *keys.root()).is_err());
         let other = SessionKeys::generate().unwrap();
         assert!(Unlocked::with_root(&header, *other.root()).is_err());

@@ -40,7 +40,7 @@ fn setup() -> Setup {
 
 fn writer() -> (Writer<Vec<u8>>, [u8; 32], [u8; 32]) {
     let keys = SessionKeys::generate().unwrap();
-    let (root, index) = (*keys.root(), keys.index());
+    let (root, index) = (*keys.root(), *keys.index().bytes());
     (Writer::create(Vec::new(), keys, setup(), |_| Ok("SIG".into())).unwrap(), root, index)
 }
 

@@ -93,10 +93,12 @@ pub struct Writer<S: Sink> {
     offset: u64,
     unsynced: bool,
 
-    content: Key,
+    // The keys of what comes next, and no others. Each in an allocation of its own: a writer is moved about.
+    /// The place of the next segment in the content chain. That of the segment in hand would open all of it.
+    next_content: Key,
     chunks: Chain,
     index: Chain,
-    signing: SigningKey,
+    signing: Box<SigningKey>,
     epoch: u32,
     running: Running,
     /// Time of the first sealed and not yet signed data.
@@ -175,8 +177,8 @@ impl<S: Sink> Writer<S> {
             offset: frame::PROLOGUE_LEN as u64,
             unsynced: false,
             chunks: Chain::of_segment(&content),
-            content,
-            index: Chain::new(Key::from_bytes(keys.index())),
+            next_content: next_segment(&content),
+            index: Chain::new(keys.index()),
             signing: check::fresh_key()?,
             epoch: 0,
             running: Running::new(),
@@ -201,7 +203,7 @@ impl<S: Sink> Writer<S> {
             segment_offset: frame::PROLOGUE_LEN as u64,
             closed: None,
         };
-        drop(keys);
+        drop((keys, content));
         let header_chunk = writer.chunk(Kind::Header, 0, &header_json)?;
         writer.file = sha256(&[&frame::prologue(), &header_chunk]);
         let keys_chunk = writer.chunk(Kind::Keys, 0, &slots::encode(&slots))?;
@@ -386,8 +388,8 @@ impl<S: Sink> Writer<S> {
         self.index_chunk(plain)?;
         self.checkpoint(flags)?;
         self.segment = self.segment.saturating_add(1);
-        self.content = next_segment(&self.content);
-        self.chunks = Chain::of_segment(&self.content);
+        self.chunks = Chain::of_segment(&self.next_content);
+        self.next_content = next_segment(&self.next_content);
         Ok(())
     }
 

@@ -1,21 +1,37 @@
 //! Keys that only go forward: HKDF for the start of a chain, HMAC-SHA-256 for every step.
 //!
 //! After Schneier & Kelsey, *Cryptographic Support for Secure Logs on Untrusted Machines* (1998): whoever learns a
-//! key learns nothing of the keys before it. Every key is wiped when it is dropped.
+//! key learns nothing of the keys before it. Every key is made in an allocation and stays there, so that moving it copies
+//! nothing and dropping it wipes the only place; what a step leaves on the stack is overwritten after it.
 
+use crate::sys::stack::{DIGEST, apart};
 use hkdf::Hkdf;
+use hmac::digest::FixedOutput as _;
 use hmac::{Hmac, Mac as _};
 use sha2::Sha256;
-use zeroize::{Zeroize, ZeroizeOnDrop};
+use zeroize::Zeroize as _;
 
 /// 32 secret bytes.
-#[derive(Clone, Zeroize, ZeroizeOnDrop)]
-pub struct Key([u8; 32]);
+#[derive(Clone)]
+pub struct Key(Box<[u8; 32]>);
+
+impl Drop for Key {
+    fn drop(&mut self) {
+        self.0.zeroize();
+    }
+}
 
 impl Key {
-    /// A key from bytes that are already secret.
+    /// A key from bytes that are already secret. Where they were is for the caller to wipe.
     pub fn from_bytes(bytes: [u8; 32]) -> Self {
-        Self(bytes)
+        Self(Box::new(bytes))
+    }
+
+    /// A key that `write` makes in its place.
+    fn made(write: impl FnOnce(&mut [u8; 32])) -> Self {
+        let mut key = Self(Box::new([0; 32]));
+        apart(DIGEST, || write(&mut key.0));
+        key
     }
 
     /// A fresh key from the system's random number generator.
@@ -23,35 +39,37 @@ impl Key {
     /// # Errors
     /// When the system has no randomness to give.
     pub fn random() -> Result<Self, getrandom::Error> {
-        let mut bytes = [0; 32];
-        getrandom::fill(&mut bytes)?;
-        Ok(Self(bytes))
+        let mut key = Self(Box::new([0; 32]));
+        getrandom::fill(key.0.as_mut_slice())?;
+        Ok(key)
     }
 
     /// The start of a chain: HKDF-SHA256 with this key as input key material.
     pub fn derive(&self, salt: &[u8], info: &[u8]) -> Self {
-        let mut bytes = [0; 32];
-        // 32 bytes is within what HKDF-SHA256 can give (255 × 32), so this cannot fail.
-        let _ = Hkdf::<Sha256>::new(Some(salt), &self.0).expand(info, &mut bytes);
-        Self(bytes)
+        Self::made(|key| {
+            // 32 bytes is within what HKDF-SHA256 can give (255 × 32), so this cannot fail.
+            let _ = Hkdf::<Sha256>::new(Some(salt), self.bytes()).expand(info, key);
+        })
     }
 
     /// The key that follows under `label`: HMAC-SHA-256(self, label).
     pub fn step(&self, label: &[u8]) -> Self {
-        Self(self.mac(label))
+        Self::made(|key| self.mac(label, key))
     }
 
     /// A public value that proves knowledge of this key without giving it away.
     pub fn commitment(&self) -> [u8; 32] {
-        self.mac(b"commitment")
+        let mut value = [0; 32];
+        apart(DIGEST, || self.mac(b"commitment", &mut value));
+        value
     }
 
-    fn mac(&self, label: &[u8]) -> [u8; 32] {
+    fn mac(&self, label: &[u8], out: &mut [u8; 32]) {
         // HMAC takes a key of any length, so this cannot fail.
-        match Hmac::<Sha256>::new_from_slice(&self.0) {
+        match Hmac::<Sha256>::new_from_slice(self.bytes()) {
             Ok(mut mac) => {
                 mac.update(label);
-                mac.finalize().into_bytes().into()
+                mac.finalize_into(out.into());
             }
             Err(_) => unreachable!("HMAC takes a key of any length"),
         }
@@ -73,6 +91,7 @@ impl std::fmt::Debug for Key {
 mod tests {
     use super::*;
     use crate::crypto::digest::hex;
+    use crate::sys::stack::reached;
 
     #[test]
     fn derivation_is_rfc_5869_and_steps_are_rfc_4231() {
@@ -86,6 +105,19 @@ mod tests {
             hex(key.step(b"next").bytes()),
             "da8d92982995cfc695d5bf0aee71e67be0d4b328f6a11d8231635d2ca8a7496f"
         );
+    }
+
+    #[test]
+    fn a_step_reaches_no_deeper_than_what_is_overwritten_after_it() {
+        let key = Key::from_bytes([7; 32]);
+        let steps: [&dyn Fn(); 3] =
+            [&|| drop(key.step(b"next")), &|| drop(key.derive(b"salt", b"content")), &|| {
+                std::hint::black_box(key.commitment());
+            }];
+        for step in steps {
+            let reached = reached(step);
+            assert!(reached < DIGEST + 4096, "{reached}");
+        }
     }
 
     #[test]

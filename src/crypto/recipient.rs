@@ -4,6 +4,7 @@
 //! a plugin unless asked by name ([`wrap_with_plugins`]): the recorder never does, a plugin is foreign code.
 
 use super::prompt::{Callbacks, Prompt};
+use crate::sys::stack::{DEEP, apart};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD as BASE64, STANDARD_NO_PAD as BASE64_BARE};
 use sha2::{Digest as _, Sha256};
@@ -346,7 +347,7 @@ pub fn wrap(recipients: &[Recipient], secret: &[u8]) -> Result<Vec<u8>, WrapErro
     if let Some((recipient, program)) = recipients.iter().find_map(|r| Some((r.label(), r.needs_plugin()?))) {
         return Err(WrapError::NeedsPlugin { recipient, program });
     }
-    seal(recipients, Vec::new(), secret)
+    apart(DEEP, || seal(recipients, Vec::new(), secret))
 }
 
 /// [`wrap`], and runs the plugins that recipients need; `prompt` carries their questions.

@@ -114,3 +114,12 @@ fn an_age_file_tells_whom_it_is_sealed_to_as_far_as_it_can() {
     assert_eq!(super::slots(b"hello"), None);
     assert_eq!(super::slots(&sealed[..60]), None);
 }
+
+#[test]
+fn wrapping_reaches_no_deeper_than_what_is_overwritten_after_it() {
+    for line in [X25519, TAG, SSH] {
+        let recipient = [line.parse().unwrap()];
+        let reached = crate::sys::stack::reached(|| drop(wrap(&recipient, &[7; 32]).unwrap()));
+        assert!(reached < DEEP + 4096, "{reached} for {line}");
+    }
+}

@@ -4,6 +4,7 @@
 //! middle of a session, where both copies would seal different text under the same key.
 
 use super::chain::Key;
+use crate::sys::stack::{CIPHER, apart};
 use chacha20poly1305::aead::AeadInPlace as _;
 use chacha20poly1305::{ChaCha20Poly1305, KeyInit as _, Nonce, Tag};
 
@@ -27,9 +28,13 @@ pub fn seal(
     out.extend_from_slice(&nonce);
     let start = out.len();
     out.extend_from_slice(plaintext);
-    let cipher = ChaCha20Poly1305::new(key.bytes().into());
     let body = out.get_mut(start..).unwrap_or_default();
-    match cipher.encrypt_in_place_detached(Nonce::from_slice(&nonce), &associated.concat(), body) {
+    let (nonce, associated) = (Nonce::from_slice(&nonce), associated.concat());
+    // The cipher holds the key, and leaves more of it on the stack.
+    let sealed = apart(CIPHER, || {
+        ChaCha20Poly1305::new(key.bytes().into()).encrypt_in_place_detached(nonce, &associated, body)
+    });
+    match sealed {
         Ok(tag) => out.extend_from_slice(&tag),
         // Only a text of 256 GiB is refused; chunks are a million times smaller.
         Err(_) => unreachable!("a chunk is far below the cipher's limit"),
@@ -56,6 +61,14 @@ pub fn open(key: &Key, associated: &[&[u8]], sealed: &[u8]) -> Option<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sealing_reaches_no_deeper_than_what_is_overwritten_after_it() {
+        let key = Key::from_bytes([3; 32]);
+        let text = vec![1; 1 << 16];
+        let reached = crate::sys::stack::reached(|| seal(&key, &[b"file"], &text, &mut Vec::new()).unwrap());
+        assert!(reached < CIPHER + 4096, "{reached}");
+    }
 
     #[test]
     fn any_changed_bit_is_refused() {

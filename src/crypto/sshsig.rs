@@ -3,6 +3,7 @@
 //! Refuses what it does not need: other key types, hashes other than SHA-256 and SHA-512, another namespace than the
 //! one asked for, and any armor but the one OpenSSH writes: one signature has one text.
 
+use crate::sys::stack::{DEEP, apart};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD as BASE64, STANDARD_NO_PAD as BASE64_BARE};
 use sha2::{Digest as _, Sha256};
@@ -123,7 +124,8 @@ pub(super) fn is_key_type(word: &str) -> bool {
 
 /// A private Ed25519 key that signs. Wiped when dropped.
 pub struct Signer {
-    key: PrivateKey,
+    /// In an allocation: moving it leaves nothing behind.
+    key: Box<PrivateKey>,
     public: HostKey,
 }
 
@@ -156,7 +158,7 @@ impl Signer {
 
     fn from_key(key: PrivateKey) -> Result<Self, Error> {
         match key.key_data() {
-            KeypairData::Ed25519(pair) => Ok(Self { public: HostKey(pair.public.0), key }),
+            KeypairData::Ed25519(pair) => Ok(Self { public: HostKey(pair.public.0), key: Box::new(key) }),
             other => Err(Error::KeyType(
                 other.algorithm().map_or_else(|_| "unknown".into(), |kind| kind.to_string()),
             )),
@@ -193,10 +195,8 @@ impl Signer {
     /// [`Error::Namespace`] for an empty namespace.
     pub fn sign(&self, namespace: &str, message: &[u8]) -> Result<String, Error> {
         let refused = |_| Error::Namespace(namespace.to_owned());
-        self.key
-            .sign(namespace, HashAlg::Sha512, message)
-            .and_then(|sig| sig.to_pem(LineEnding::LF))
-            .map_err(refused)
+        let sign = || self.key.sign(namespace, HashAlg::Sha512, message);
+        apart(DEEP, sign).and_then(|signature| signature.to_pem(LineEnding::LF)).map_err(refused)
     }
 }
 

@@ -126,3 +126,14 @@ fn only_an_unlocked_ed25519_key_becomes_a_signer() {
     let public = std::fs::read_to_string(dir.path().join("rsa.pub")).unwrap();
     assert_eq!(HostKey::from_openssh(&public), Err(Error::KeyType("ssh-rsa".into())));
 }
+
+#[test]
+fn reading_a_key_and_signing_reach_no_deeper_than_what_is_overwritten_after_them() {
+    let signer = Signer::generate("me").unwrap();
+    let text = signer.to_openssh().unwrap();
+    let reading = crate::sys::stack::reached(|| drop(apart(DEEP, || Signer::from_openssh(&text)).unwrap()));
+    let signing = crate::sys::stack::reached(|| drop(signer.sign("test", b"message").unwrap()));
+    for reached in [reading, signing] {
+        assert!(reached < DEEP + 4096, "{reached}");
+    }
+}

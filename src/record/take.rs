@@ -18,6 +18,7 @@ use crate::crypto::sshsig::Signer;
 use crate::store::period::Period;
 use crate::store::{self, RecordingFile, Store};
 use crate::sys;
+use crate::sys::stack::{DEEP, apart};
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
@@ -222,7 +223,7 @@ fn begin(
         ..CastHeader::default()
     };
     // Before the file: a key that cannot be read leaves none behind.
-    let signer = signer().map_err(Error::Signer)?;
+    let signer = apart(DEEP, signer).map_err(Error::Signer)?;
     let file = store.create(header.start, keys.session()).map_err(Error::Store)?;
     let path = file.path().to_path_buf();
     let id = store::id_text(keys.session());

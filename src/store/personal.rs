@@ -17,6 +17,7 @@ use crate::crypto::prompt::Nobody;
 use crate::crypto::recipient::{self, FileError, Recipient, WrapError};
 use crate::crypto::sshsig::{self, Signer};
 use crate::sys;
+use crate::sys::stack::{DEEP, apart};
 use std::ffi::OsStr;
 use std::fmt;
 use std::fs::File;
@@ -215,11 +216,14 @@ impl Personal {
         if [self.recipients(), self.signing_key(), self.signing_key_pub()].iter().all(|path| path.exists()) {
             return Ok(None);
         }
-        let _lock = lock(&self.keys())?;
-        let had_recipients = self.recipients().exists();
-        let identity = self.ensure_recipients(passphrase)?;
-        let signing = self.ensure_signing_key(comment)?;
-        Ok((!had_recipients || signing).then(|| Made { directory: self.keys(), identity }))
+        // Whoever goes on to record must not have them in memory, nor must a process that is forked off then.
+        apart(DEEP, || {
+            let _lock = lock(&self.keys())?;
+            let had_recipients = self.recipients().exists();
+            let identity = self.ensure_recipients(passphrase)?;
+            let signing = self.ensure_signing_key(comment)?;
+            Ok((!had_recipients || signing).then(|| Made { directory: self.keys(), identity }))
+        })
     }
 
     /// Whether an identity was made.

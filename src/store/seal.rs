@@ -302,7 +302,7 @@ mod tests {
         let bytes = recorded(
             |keys| {
                 let mut slots = slots(keys, &[recipient], None).unwrap();
-                let age = recipient::wrap(&[search_recipient], &keys.index()).unwrap();
+                let age = recipient::wrap(&[search_recipient], keys.index().bytes()).unwrap();
                 slots.push(Slot { kind: SlotKind::Index, age });
                 slots
             },

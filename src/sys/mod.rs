@@ -22,6 +22,7 @@ pub mod privileges;
 pub mod pty;
 pub mod seccomp;
 pub mod signals;
+pub mod stack;
 pub mod stage;
 pub mod tty;
 

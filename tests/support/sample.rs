@@ -58,7 +58,7 @@ impl Fleet {
         for kind in kinds {
             let age = match kind {
                 SlotKind::Index => {
-                    recipient::wrap(std::slice::from_ref(&self.search_recipient), &keys.index())
+                    recipient::wrap(std::slice::from_ref(&self.search_recipient), keys.index().bytes())
                 }
                 SlotKind::Period => {
                     let (period, to_period) = identity::generate();
@@ -131,7 +131,7 @@ pub struct Recorded {
 /// Records `steps`, flushing every second as a recorder does; `close` ends the recording properly.
 pub fn record(fleet: &Fleet, kinds: &[SlotKind], cast: CastHeader, steps: &[Step], close: bool) -> Recorded {
     let keys = SessionKeys::generate().unwrap();
-    let (root, index) = (*keys.root(), keys.index());
+    let (root, index) = (*keys.root(), *keys.index().bytes());
     let slots = fleet.slots(&keys, kinds);
     let mut readers: Vec<String> = fleet.recipients.iter().map(Recipient::to_string).collect();
     if kinds.contains(&SlotKind::Index) {

@@ -1,0 +1,150 @@
+//! Stacks that forget: work with secrets is done in frames of its own, and what they leave behind is overwritten.
+//!
+//! A key that is wiped when it is dropped is wiped in one place. Where it was moved from, and what a digest, a cipher or a
+//! signature kept of it on the way, stays on the stack until something else happens to run over it; measured, that was
+//! never for the first keys of a session. So keys live in allocations, and whatever computes with them does it inside
+//! [`apart`]. What `work` gives back must not hold a secret inline: it is handed up into the caller's frame.
+
+use std::hint::black_box;
+use std::mem::MaybeUninit;
+
+/// Bytes of stack that are overwritten after a digest under a key: readers take millions of such steps. Tests tell, here as
+/// below, when the work reaches deeper than this; without optimisation it was seen to use 5 KiB.
+pub const DIGEST: usize = FRAME;
+/// Bytes of stack that are overwritten after a chunk was sealed (seen: 20 KiB), or a checkpoint signed (5 KiB).
+pub const CIPHER: usize = 3 * FRAME;
+/// Bytes of stack that are overwritten after what goes through other people's formats: a key sealed to recipients of any
+/// kind, a signing key made, read from its file or used. The deepest, a post-quantum recipient, was seen to use 128 KiB, and
+/// the ordinary ones 45 KiB.
+pub const DEEP: usize = 16 * FRAME;
+/// What one call of [`wipe`] overwrites.
+const FRAME: usize = 16 << 10;
+
+/// Does `work` below a frame of its own, and overwrites `depth` bytes of the stack it ran on, also when it panics.
+#[inline(never)]
+pub fn apart<T>(depth: usize, work: impl FnOnce() -> T) -> T {
+    let _wiped = Wiped(depth);
+    below(work)
+}
+
+/// Not to be merged into its caller, whose frame is not overwritten.
+#[inline(never)]
+fn below<T>(work: impl FnOnce() -> T) -> T {
+    work()
+}
+
+struct Wiped(usize);
+
+impl Drop for Wiped {
+    fn drop(&mut self) {
+        wipe(self.0);
+    }
+}
+
+/// Overwrites at least `depth` bytes below the caller's frame with zeros.
+#[inline(never)]
+fn wipe(depth: usize) {
+    let mut frame = [const { MaybeUninit::<u8>::uninit() }; FRAME];
+    // SAFETY: the whole of an array of ours, whose elements may hold anything. Not removed by the optimiser although nobody
+    // reads the array.
+    unsafe { libc::explicit_bzero(frame.as_mut_ptr().cast(), FRAME) };
+    if depth > FRAME {
+        wipe(depth - FRAME);
+    }
+    // The frame is in use until here: the call above cannot take its place.
+    black_box(&mut frame);
+}
+
+/// How deep `work` reaches into the stack, in bytes, up to a MiB; what it overwrites at its end counts.
+#[cfg(test)]
+pub(crate) fn reached(work: impl FnOnce()) -> usize {
+    traced(work).0
+}
+
+/// How deep `work` reaches, and how many bytes above that it passed over.
+#[cfg(test)]
+fn traced(work: impl FnOnce()) -> (usize, usize) {
+    use std::os::unix::fs::FileExt as _;
+    const PAINT: u8 = 0xa5;
+    const BLOCK: usize = 512;
+
+    /// Paints this many frames, and gives the address where the last one begins.
+    #[inline(never)]
+    fn painted(frames: usize) -> usize {
+        let mut frame = [PAINT; FRAME];
+        let begin = black_box(&mut frame).as_ptr() as usize;
+        let lowest = if frames > 1 { painted(frames - 1) } else { begin };
+        black_box(&mut frame);
+        lowest
+    }
+
+    let mut bytes = vec![0; 1 << 20];
+    let top = (&raw const bytes) as usize;
+    // Our own memory, as the kernel sees it: nobody may look through a pointer at frames that are gone.
+    let memory = std::fs::File::open("/proc/self/mem").unwrap();
+    let lowest = painted(bytes.len() / FRAME);
+    below(work);
+    memory.read_exact_at(&mut bytes, lowest as u64).unwrap();
+    let is_painted = |block: &[u8]| block.iter().filter(|byte| **byte == PAINT).count() > BLOCK / 2;
+    let intact = bytes.chunks(BLOCK).take_while(|block| is_painted(block)).count() * BLOCK;
+    assert!(intact > 0, "the stack was used to the end of the paint");
+    let reached = top - lowest - intact;
+    let above = bytes.get(intact..top - lowest).unwrap_or(&bytes[intact..]);
+    (reached, above.iter().filter(|byte| **byte == PAINT).count())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::Cell;
+    use std::os::unix::fs::FileExt as _;
+
+    /// Leaves a word on the stack all over 8 KiB, and says where.
+    fn careless(word: u64, place: &Cell<usize>) {
+        let mut words = [word; 1 << 10];
+        place.set(black_box(&mut words).as_ptr() as usize);
+    }
+
+    /// How often the word stands there now.
+    fn left(memory: &std::fs::File, bytes: &mut [u8], word: u64, place: usize) -> usize {
+        memory.read_exact_at(bytes, place as u64).unwrap();
+        bytes.as_chunks().0.iter().filter(|chunk| u64::from_ne_bytes(**chunk) == word).count()
+    }
+
+    #[test]
+    fn what_work_left_on_the_stack_is_gone_also_when_it_panicked() {
+        let memory = std::fs::File::open("/proc/self/mem").unwrap();
+        let mut bytes = vec![0; 8 << 10];
+        let (word, place) = (black_box(0x5ec2_e7ab_1e5e_c2e7), Cell::new(0));
+        below(|| careless(word, &place));
+        // Else nothing would be shown.
+        assert!(left(&memory, &mut bytes, word, place.get()) > 100);
+        apart(CIPHER, || careless(word, &place));
+        assert_eq!(left(&memory, &mut bytes, word, place.get()), 0);
+        let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            apart(CIPHER, || {
+                careless(word, &place);
+                // Without the message, whose making would run over it.
+                std::panic::resume_unwind(Box::new(()));
+            });
+        }));
+        assert!(panicked.is_err());
+        assert_eq!(left(&memory, &mut bytes, word, place.get()), 0);
+    }
+
+    #[test]
+    fn as_much_is_overwritten_as_was_asked_for() {
+        for depth in [DIGEST, CIPHER, DEEP] {
+            let (reached, left) = traced(|| apart(depth, || ()));
+            assert!((depth..depth + 4096).contains(&reached), "{reached} of {depth}");
+            // The lowest block may be painted in half; between two frames there may be some bytes.
+            assert!(left < 512, "{left} of {depth} were left");
+        }
+        let deeper = reached(|| {
+            apart(CIPHER, || {
+                black_box(&mut [1_u8; CIPHER + (8 << 10)]);
+            })
+        });
+        assert!(deeper > CIPHER + 4096, "{deeper}");
+    }
+}
