@@ -2,10 +2,14 @@
 //!
 //! Nothing is read while the buffer holds something that was not written: that is the whole of back-pressure. Sinks
 //! that are shared with others are never made non-blocking; they are written in pieces that cannot wait instead.
+//!
+//! What we were given is used in the stead of who the child runs as, where that is not us: without us the child would read
+//! and write it itself, and nothing must come of it that the child could not have.
 
 use crate::sys::fd::{self, Kind};
 use crate::sys::pipe;
 use crate::sys::poll::Set;
+use crate::sys::privileges::Stead;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -18,6 +22,9 @@ const PIPE_BUF: usize = 4096;
 pub(super) struct Sink {
     fd: OwnedFd,
     how: How,
+    stead: Option<Stead>,
+    /// The process whose output it is.
+    writer: Option<u32>,
 }
 
 enum How {
@@ -25,6 +32,10 @@ enum How {
     Ours,
     /// A socket, asked not to wait at every call.
     Socket,
+    /// A socket of this host, asked not to wait either, and told who writes.
+    Local,
+    /// A file, which always has room, or an error.
+    File,
     /// Shared with others: at most [`PIPE_BUF`] bytes at once.
     Shared,
 }
@@ -32,19 +43,27 @@ enum How {
 impl Sink {
     /// A descriptor that is our own; it must be non-blocking.
     pub(super) fn ours(fd: OwnedFd) -> Self {
-        Self { fd, how: How::Ours }
+        Self { fd, how: How::Ours, stead: None, writer: None }
     }
 
-    /// A descriptor that we were given and that others may share.
-    pub(super) fn shared(fd: OwnedFd) -> Self {
-        match fd::kind(&fd) {
+    /// A descriptor that we were given and that others may share, to be written in somebody's `stead`.
+    pub(super) fn shared(fd: OwnedFd, stead: Option<Stead>) -> Self {
+        let (fd, how) = match fd::kind(&fd) {
             Kind::Pipe => match fd::reopen_to_write(&fd) {
-                Some(own) => Self { fd: own.into(), how: How::Ours },
-                None => Self { fd, how: How::Shared },
+                Some(own) => (own.into(), How::Ours),
+                None => (fd, How::Shared),
             },
-            Kind::Socket => Self { fd, how: How::Socket },
-            Kind::File | Kind::Other => Self { fd, how: How::Shared },
-        }
+            Kind::Socket => (fd, How::Socket),
+            Kind::Local => (fd, How::Local),
+            Kind::File => (fd, How::File),
+            Kind::Other => (fd, How::Shared),
+        };
+        Self { fd, how, stead, writer: None }
+    }
+
+    /// Which process writes what is to be written.
+    pub(super) fn written_by(&mut self, process: u32) {
+        self.writer = Some(process);
     }
 
     /// Whether a write may wait although none is wanted: only after poll said that there is room.
@@ -63,11 +82,24 @@ impl Sink {
     }
 
     fn write(&self, bytes: &[u8]) -> io::Result<usize> {
-        match self.how {
-            How::Ours => fd::write(&self.fd, bytes),
-            How::Socket => fd::send(&self.fd, bytes),
-            How::Shared => fd::write(&self.fd, bytes.get(..PIPE_BUF).unwrap_or(bytes)),
+        match (&self.how, &self.stead) {
+            // Of a pipe and of the network nobody can tell who wrote.
+            (How::Ours, _) => fd::write(&self.fd, bytes),
+            (How::Local, Some(stead)) => fd::send_in_stead(&self.fd, bytes, stead, self.writer),
+            (How::Socket | How::Local, _) => fd::send(&self.fd, bytes),
+            (How::File, stead) => in_stead(stead.as_ref(), || fd::write(&self.fd, bytes)),
+            (How::Shared, stead) => {
+                let piece = bytes.get(..PIPE_BUF).unwrap_or(bytes);
+                in_stead(stead.as_ref(), || fd::write(&self.fd, piece))
+            }
         }
+    }
+}
+
+fn in_stead<T>(stead: Option<&Stead>, act: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+    match stead {
+        Some(stead) => stead.act(act),
+        None => act(),
     }
 }
 
@@ -200,6 +232,7 @@ impl Buffer {
 pub(super) struct Feeding {
     source: OwnedFd,
     kind: Kind,
+    stead: Option<Stead>,
     /// Our end of the child's pipe; `None` once closed.
     sink: Option<File>,
     buffer: Buffer,
@@ -219,9 +252,9 @@ pub(super) struct Wants {
 }
 
 impl Feeding {
-    /// From `source` to `sink`, which becomes non-blocking and as small as a pipe can be: what is in it counts as not
-    /// read.
-    pub(super) fn new(source: OwnedFd, sink: OwnedFd) -> io::Result<Self> {
+    /// From `source`, which is read in somebody's `stead`, to `sink`, which becomes non-blocking and as small as a pipe can
+    /// be: what is in it counts as not read.
+    pub(super) fn new(source: OwnedFd, sink: OwnedFd, stead: Option<Stead>) -> io::Result<Self> {
         let kind = fd::kind(&source);
         fd::set_nonblocking(&sink, true)?;
         if matches!(kind, Kind::Pipe | Kind::File) {
@@ -233,7 +266,7 @@ impl Feeding {
         let own = if kind == Kind::Pipe { fd::reopen_to_read(&source) } else { None };
         let source = own.map_or(source, OwnedFd::from);
         let (sink, buffer) = (Some(sink.into()), Buffer::new(size));
-        Ok(Self { source, kind, sink, buffer, copied: 0, missing: 0, ended: false })
+        Ok(Self { source, kind, stead, sink, buffer, copied: 0, missing: 0, ended: false })
     }
 
     pub(super) fn source(&self) -> BorrowedFd<'_> {
@@ -297,7 +330,8 @@ impl Feeding {
         }
         if self.buffer.is_empty() {
             self.buffer.forget();
-            match fd::read(&self.source, self.buffer.room()) {
+            let (source, room) = (&self.source, self.buffer.room());
+            match in_stead(self.stead.as_ref(), || fd::read(source, room)) {
                 Ok(0) if self.kind == Kind::File => {
                     self.ended = true;
                     return pipe::unread(sink).is_ok_and(|unread| unread > 0);
@@ -335,7 +369,7 @@ impl Feeding {
                 fd::back(&self.source, left);
                 self.buffer.forget();
             }
-            Kind::Socket | Kind::Other => {}
+            Kind::Socket | Kind::Local | Kind::Other => {}
         }
     }
 

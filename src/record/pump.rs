@@ -191,12 +191,13 @@ impl<'a> Pump<'a> {
         if let Some(screen) = &self.screen {
             self.keyboard.begin(&screen.terminal)?;
         }
-        if self.streams.device {
+        for of in std::mem::take(&mut self.streams.handed) {
+            let what = if of == "stdin" { "reads" } else { "writes" };
             self.batch.event(Payload::Gap(Gap {
                 why: "device".into(),
-                of: "stdin".into(),
+                of: of.into(),
                 count: 0,
-                note: "the program reads it from a device by itself".into(),
+                note: format!("the program {what} it by itself: it is neither a file nor a pipe"),
                 sha256: String::new(),
             }));
         }

@@ -13,7 +13,8 @@ use super::pump::Pump;
 use super::queue::Feed;
 use super::withhold::Policy;
 use crate::cast::Payload;
-use crate::sys::fd::Kind;
+use crate::sys::fd::{Access, Kind};
+use crate::sys::privileges::Stead;
 use crate::sys::pty::Leader;
 use crate::sys::signals::{self, Signal, Signals};
 use crate::sys::stage::{Ended, Program, Stage, Step, standard};
@@ -179,8 +180,10 @@ pub(super) struct Screen {
 #[derive(Default)]
 pub(super) struct Streams {
     pub(super) input: Option<Feeding>,
-    /// Standard input is a device which the child reads by itself.
-    pub(super) device: bool,
+    /// Names of those that the child has as they are: nothing of them is recorded.
+    pub(super) handed: Vec<&'static str>,
+    /// Whom we stand in for towards those we were given.
+    pub(super) stead: Option<Stead>,
     /// Standard output and standard error: the child's pipe, and ours.
     pub(super) outputs: [Option<(OwnedFd, Sink)>; 2],
 }
@@ -216,7 +219,8 @@ pub fn prepare(spec: Spec) -> Result<Session, Error> {
         None => (None, None),
     };
     let size = screen.as_ref().and_then(|s| sys::tty::size(&s.terminal).ok());
-    let (streams, theirs) = connect(screen.as_ref(), follower.as_ref())?;
+    let (streams, theirs) =
+        connect(screen.as_ref(), follower.as_ref(), Stead::of(spec.program.identity.as_ref())?)?;
     let stage = Stage::set(&spec.program, theirs, follower)?;
     // A file size limit must be an error that is told, not our death.
     signals::ignore(signals::SIGXFSZ);
@@ -242,45 +246,74 @@ fn stand_in(terminal: Terminal, spec: &Spec) -> Result<(Screen, OwnedFd), Error>
     Ok((Screen { terminal, leader, whole, keyboard }, follower))
 }
 
+/// What becomes of a standard stream that is not the terminal of the session.
+enum Way {
+    /// It passes through a pipe of ours.
+    Through,
+    /// The child has it as it is: it is asked for things that a pipe does not know, or it matters who reads or writes it.
+    AsItIs,
+    /// The same, and nothing can be missed by it: it is `/dev/null`, or not open in this direction, which must stay the
+    /// error it is.
+    Mute,
+}
+
+fn way(fd: &OwnedFd, access: Access) -> Way {
+    match sys::fd::kind(fd) {
+        _ if !sys::fd::allows(fd, access) => Way::Mute,
+        Kind::File | Kind::Pipe | Kind::Socket | Kind::Local => Way::Through,
+        Kind::Other if sys::fd::is_null(fd) && access == Access::Read => Way::Mute,
+        Kind::Other if sys::fd::is_null(fd) || sys::tty::is_terminal(fd) => Way::Through,
+        Kind::Other => Way::AsItIs,
+    }
+}
+
 /// Our side and the child's side of the three standard streams.
-fn connect(screen: Option<&Screen>, follower: Option<&OwnedFd>) -> Result<(Streams, [OwnedFd; 3]), Error> {
+fn connect(
+    screen: Option<&Screen>,
+    follower: Option<&OwnedFd>,
+    stead: Option<Stead>,
+) -> Result<(Streams, [OwnedFd; 3]), Error> {
     let duplicate =
         |fd: &OwnedFd| fd.try_clone().map_err(|e| sys::Error::new("duplicate the terminal", "", e));
     let as_terminal = |fd: &OwnedFd| match (screen, follower) {
         (Some(screen), Some(follower)) if screen.terminal.is(fd) => Some(duplicate(follower)),
         _ => None,
     };
-    let mut streams = Streams::default();
+    let mut streams = Streams { stead, ..Streams::default() };
     let ours = standard(0)?;
-    let stdin = match as_terminal(&ours) {
-        Some(follower) => follower?,
-        // A device is asked for things that a pipe does not know, and a directory must stay the error it is.
-        None if sys::fd::kind(&ours) == Kind::Other && !sys::tty::is_terminal(&ours) => {
-            streams.device = !sys::fd::is_null(&ours);
-            ours
-        }
-        None => {
+    let stdin = match (as_terminal(&ours), way(&ours, Access::Read)) {
+        (Some(follower), _) => follower?,
+        (None, Way::Through) => {
             let (theirs, sink) = pipe::open()?;
-            let feeding =
-                Feeding::new(ours, sink).map_err(|e| sys::Error::new("relay standard input", "", e))?;
-            streams.input = Some(feeding);
+            let feeding = Feeding::new(ours, sink, streams.stead.clone());
+            streams.input = Some(feeding.map_err(|e| sys::Error::new("relay standard input", "", e))?);
             theirs
         }
+        (None, Way::AsItIs) => {
+            streams.handed.push("stdin");
+            ours
+        }
+        (None, Way::Mute) => ours,
     };
-    let mut output = |stream: usize, number| -> Result<OwnedFd, Error> {
+    let mut output = |stream: usize, number, name| -> Result<OwnedFd, Error> {
         let ours = standard(number)?;
-        match as_terminal(&ours) {
-            Some(follower) => Ok(follower?),
-            None => {
+        match (as_terminal(&ours), way(&ours, Access::Write)) {
+            (Some(follower), _) => Ok(follower?),
+            (None, Way::Through) => {
                 let (source, theirs) = pipe::open()?;
                 sys::fd::set_nonblocking(&source, true)
                     .map_err(|e| sys::Error::new("relay an output", "", e))?;
-                streams.outputs[stream] = Some((source, Sink::shared(ours)));
+                streams.outputs[stream] = Some((source, Sink::shared(ours, streams.stead.clone())));
                 Ok(theirs)
             }
+            (None, Way::AsItIs) => {
+                streams.handed.push(name);
+                Ok(ours)
+            }
+            (None, Way::Mute) => Ok(ours),
         }
     };
-    let (stdout, stderr) = (output(0, 1)?, output(1, 2)?);
+    let (stdout, stderr) = (output(0, 1, "stdout")?, output(1, 2, "stderr")?);
     Ok((streams, [stdin, stdout, stderr]))
 }
 

@@ -1,5 +1,6 @@
 //! Becoming another user, completely: groups, group ids, user ids, and with them the capabilities; then the proof that
-//! there is no way back.
+//! there is no way back. And, for the length of one call, acting in the stead of another user: what is done with a
+//! descriptor that somebody lent us must not be done with more rights than theirs.
 
 use super::ids::{self, User};
 use super::{Error, Result};
@@ -102,6 +103,77 @@ fn prove(uid: u32, gid: u32) -> io::Result<()> {
     Ok(())
 }
 
+/// Who a root process acts for when it reads or writes what that somebody could have read or written without it.
+#[derive(Clone, Debug)]
+pub struct Stead {
+    identity: Identity,
+    ours: Identity,
+}
+
+impl Stead {
+    /// Somebody's stead; `None` where there is nothing to change: for root, and where we have no rights to lend.
+    ///
+    /// # Errors
+    /// When our own ids cannot be read.
+    pub fn of(identity: Option<&Identity>) -> Result<Option<Self>> {
+        let Some(identity) = identity.filter(|identity| identity.uid != 0) else { return Ok(None) };
+        let ours = ids::current()?;
+        let [[_, uid, _], [_, gid, _]] = [ours.uid, ours.gid];
+        let ours = Identity { uid, gid, groups: ours.groups };
+        Ok((uid == 0).then(|| Self { identity: identity.clone(), ours }))
+    }
+
+    #[cfg(test)]
+    pub(super) fn as_told(uid: u32, gid: u32) -> Self {
+        let identity = Identity { uid, gid, groups: vec![gid] };
+        Self { ours: identity.clone(), identity }
+    }
+
+    /// User and group id.
+    pub fn ids(&self) -> (u32, u32) {
+        (self.identity.uid, self.identity.gid)
+    }
+
+    /// Does something with the effective ids, the groups and the (missing) capabilities of that user, and takes ours back.
+    /// Only this thread is concerned, and its real and saved ids stay: nobody gets the right to signal it.
+    ///
+    /// # Errors
+    /// What `act` says; or the kernel, when it lets us not become that user (then nothing was done) or not come back.
+    pub fn act<T>(&self, act: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+        // Groups first: without the user id of root they cannot be changed any more.
+        let done = assume(&self.identity, false).and_then(|()| act());
+        let back = assume(&self.ours, true);
+        done.and_then(|done| back.map(|()| done))
+    }
+}
+
+#[cfg(not(any(target_arch = "x86", target_arch = "arm")))]
+use libc::{SYS_setgroups as SETGROUPS, SYS_setresgid as SETRESGID, SYS_setresuid as SETRESUID};
+#[cfg(any(target_arch = "x86", target_arch = "arm"))]
+use libc::{SYS_setgroups32 as SETGROUPS, SYS_setresgid32 as SETRESGID, SYS_setresuid32 as SETRESUID};
+
+/// Changes the effective ids and the groups of this thread, and of no other: libc would change those of all threads.
+fn assume(identity: &Identity, user_first: bool) -> io::Result<()> {
+    let keep = libc::c_long::from(-1i8);
+    let [uid, gid] = [identity.uid, identity.gid].map(libc::c_long::from);
+    let user = || {
+        // SAFETY: takes numbers only; -1 leaves an id alone.
+        check_long(unsafe { libc::syscall(SETRESUID, keep, uid, keep) })
+    };
+    if user_first {
+        user()?;
+    }
+    // SAFETY: a length and an array that has it.
+    check_long(unsafe { libc::syscall(SETGROUPS, identity.groups.len(), identity.groups.as_ptr()) })?;
+    // SAFETY: takes numbers only; -1 leaves an id alone.
+    check_long(unsafe { libc::syscall(SETRESGID, keep, gid, keep) })?;
+    if user_first { Ok(()) } else { user() }
+}
+
+fn check_long(code: libc::c_long) -> io::Result<()> {
+    if code == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
 fn check(code: libc::c_int) -> io::Result<()> {
     if code == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
@@ -140,5 +212,41 @@ mod tests {
         let output = command.output().unwrap();
         let text = String::from_utf8(output.stdout).unwrap();
         assert_eq!(text, "65534\n65534\n65534\nCapEff:\t0000000000000000\n");
+    }
+
+    #[test]
+    fn what_is_done_in_somebodys_stead_is_done_with_their_rights_and_by_this_thread_alone() {
+        use std::io::{Seek as _, Write as _};
+        use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+        if ids::effective_uid() != 0 {
+            return;
+        }
+        let them = Identity { uid: 65_534, gid: 65_534, groups: vec![65_534] };
+        assert!(Stead::of(None).unwrap().is_none());
+        assert!(Stead::of(Some(&Identity { uid: 0, ..them.clone() })).unwrap().is_none());
+        let stead = Stead::of(Some(&them)).unwrap().unwrap();
+        let before = ids::current().unwrap();
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        let mut write = |stead: Option<&Stead>| {
+            file.as_file().set_permissions(std::fs::Permissions::from_mode(0o4777)).unwrap();
+            file.rewind().unwrap();
+            match stead {
+                Some(stead) => stead.act(|| file.write_all(b"x")).unwrap(),
+                None => file.write_all(b"x").unwrap(),
+            }
+            file.as_file().metadata().unwrap().mode() & 0o7777
+        };
+        // Who has no right to give a program root's rights takes them from it by writing to it.
+        assert_eq!((write(Some(&stead)), write(None)), (0o777, 0o4777));
+        let others = || std::thread::spawn(|| ids::current().unwrap().uid).join().unwrap();
+        let (inside, opened) = stead
+            .act(|| Ok((ids::current().unwrap(), std::fs::File::open("/etc/shadow").map(drop))))
+            .unwrap();
+        assert_eq!((inside.uid, inside.gid), ([0, 65_534, 0], [before.gid[0], 65_534, before.gid[2]]));
+        assert!(opened.is_err());
+        let after = ids::current().unwrap();
+        assert_eq!((after.uid, after.gid, &after.groups), (before.uid, before.gid, &before.groups));
+        assert_eq!(others(), before.uid);
+        assert!(std::fs::File::open("/etc/shadow").is_ok(), "the capabilities are back");
     }
 }

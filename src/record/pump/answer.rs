@@ -135,7 +135,8 @@ impl Pump<'_> {
             Some(screen) => drop(fd::write(&screen.terminal, format!("\r\nsealcast: {text}\r\n").as_bytes())),
             None => {
                 if let Ok(stderr) = standard(2) {
-                    Sink::shared(stderr).offer(format!("sealcast: {text}\n").as_bytes());
+                    let sink = Sink::shared(stderr, self.streams.stead.clone());
+                    sink.offer(format!("sealcast: {text}\n").as_bytes());
                 }
             }
         }
@@ -147,6 +148,9 @@ impl Pump<'_> {
             match report {
                 Report::Started(pid) => {
                     self.child = Some(pid);
+                    for (_, sink) in self.streams.outputs.iter_mut().flatten() {
+                        sink.written_by(pid);
+                    }
                     for arrived in std::mem::take(&mut self.early) {
                         self.signal(arrived);
                     }
@@ -243,6 +247,6 @@ impl Pump<'_> {
         self.let_terminal_go();
         self.record_streams();
         self.end_input();
-        self.streams = Streams::default();
+        self.streams = Streams { stead: self.streams.stead.take(), ..Streams::default() };
     }
 }
