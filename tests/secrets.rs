@@ -7,6 +7,7 @@
 mod support;
 
 mod secrets {
+    mod integrated;
     mod prompts;
 }
 
@@ -65,7 +66,7 @@ impl Session {
     fn check(mut self, open: &[&str], least: u32) {
         self.terminal.send("exit\r");
         self.terminal.wait_end();
-        check(&self.sandbox.events(), &[SECRET], open, least, &self.sandbox.described());
+        check(&self.sandbox.events(), &[SECRET], open, least, &self.sandbox.everything());
     }
 }
 
@@ -79,8 +80,8 @@ fn until_no_echo(terminal: &Terminal) {
     });
 }
 
-/// Checks what was recorded: the secrets nowhere, all lines of `open` in the input, nothing else but Enter and `exit`
-/// there, and at least so many lines withheld. `shown`: the recording, for the message.
+/// Checks what was recorded: the secrets nowhere in `shown`, which is everything that the recording holds, and not in the bytes
+/// of its events; all lines of `open` in the input, nothing else but Enter and `exit` there, and at least so many lines withheld.
 #[track_caller]
 fn check(events: &[Event], secrets: &[&str], open: &[&str], least: u32, shown: &str) {
     let (mut input, mut output, mut withheld) = (Vec::new(), Vec::new(), 0);
@@ -92,8 +93,10 @@ fn check(events: &[Event], secrets: &[&str], open: &[&str], least: u32, shown: &
             _ => {}
         }
     }
+    assert!(shown.contains("\"kind\":\"exit\"") && shown.contains("\"meta\":{"), "not everything: {shown}");
     for secret in secrets {
         assert!(memchr::memmem::find(&output, secret.as_bytes()).is_none(), "a secret was shown\n{shown}");
+        assert!(!shown.contains(secret), "a secret is in the recording\n{shown}");
     }
     let input = String::from_utf8(input).unwrap();
     let mut rest = input.clone();

@@ -5,7 +5,7 @@
 
 use super::capture::{Capture, Stream};
 use super::queue::{Feed, Word};
-use super::withhold::{Policy, Typed, Withhold};
+use super::withhold::{Policy, Typed, Unseen, Withhold};
 use crate::cast::{Event, Gap, Payload, line};
 use crate::crypto::digest::{self, Digest as _, Sha256};
 use crate::shell::said::Said;
@@ -40,6 +40,7 @@ pub(super) struct Batch {
     stalled: Duration,
     capture: Capture,
     withhold: Withhold,
+    unseen: Unseen,
     typed: Vec<Typed>,
     kept: [Kept; 3],
     keep: Option<u64>,
@@ -87,6 +88,7 @@ impl Batch {
             stalled: Duration::ZERO,
             capture: Capture::default(),
             withhold: Withhold::new(input),
+            unseen: Unseen::default(),
             typed: Vec::new(),
             kept: Default::default(),
             keep,
@@ -101,6 +103,7 @@ impl Batch {
     pub(super) fn shown(&mut self, stream: Stream, bytes: &[u8]) {
         let now = self.elapsed();
         self.withhold.shown(now, bytes, &mut self.typed);
+        self.unseen.shown(bytes);
         self.push_typed(now);
         self.push_bytes(stream, now, bytes);
     }
@@ -130,8 +133,12 @@ impl Batch {
         self.push_bytes(Stream::Input, self.elapsed(), bytes);
     }
 
-    /// Anything else.
+    /// Anything else. What the shell tells of a line that was typed unseen goes no further than this.
     pub(super) fn event(&mut self, payload: Payload) {
+        let payload = match Said::of(&payload) {
+            Some(said) => self.unseen.told(said, &mut self.withhold).payload(),
+            None => payload,
+        };
         let event = Event::new(self.elapsed(), payload);
         self.push(event, 64);
         self.send_if_full();

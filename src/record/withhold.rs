@@ -16,11 +16,13 @@
 
 mod echo;
 mod keys;
+mod unseen;
 
 use echo::Output;
 use keys::{Keys, Kind};
 use std::collections::VecDeque;
 use std::time::Duration;
+pub use unseen::Unseen;
 use zeroize::Zeroizing;
 
 /// A pause of this length ends a run of keys.
@@ -69,6 +71,8 @@ pub struct Withhold {
     echoed: Duration,
     /// When the first part of a line was withheld that is not reported yet.
     unreported: Option<Duration>,
+    /// Something was withheld since [`Withhold::take_hidden`].
+    hidden: bool,
 }
 
 /// Keys that are stored or withheld together.
@@ -98,6 +102,7 @@ impl Withhold {
             output: Output::default(),
             echoed: Duration::ZERO,
             unreported: None,
+            hidden: false,
         }
     }
 
@@ -194,6 +199,12 @@ impl Withhold {
         self.settle(now, out);
     }
 
+    /// Whether something was withheld since this was asked last, or would be if no more of it were shown than up to now.
+    pub fn take_hidden(&mut self) -> bool {
+        let pending = |run: &Run| !run.echo.expects_nothing() && !run.echo.was_shown();
+        std::mem::take(&mut self.hidden) || self.runs.iter().any(pending)
+    }
+
     /// When [`Withhold::tick`] has something to do, if ever.
     pub fn deadline(&self) -> Option<Duration> {
         let run = self.runs.front().map(|run| match run.closed {
@@ -247,6 +258,7 @@ impl Withhold {
             self.decide(now, out);
         }
         self.unreported.get_or_insert(now);
+        self.hidden = true;
         if bytes.iter().any(|byte| keys::is_enter(*byte)) {
             self.report(out);
         }
@@ -298,6 +310,7 @@ impl Withhold {
             return input(out, std::mem::take(&mut *run.bytes));
         }
         self.unreported.get_or_insert(now);
+        self.hidden = true;
         if run.line {
             self.report(out);
             // That a line ended is plain to see in the output.

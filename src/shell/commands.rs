@@ -398,9 +398,10 @@ impl Tracker {
         let unlisted = start.number.zip(number).is_some_and(|(now, before)| now < before);
         let screen_text = shown.join("\n");
         let flags = start.flags();
-        let told = start
-            .text
-            .filter(|text| !unlisted || screen_text.trim().is_empty() || text.trim() == screen_text.trim());
+        let withheld = start.withheld;
+        let told = start.text.filter(|text| {
+            withheld || !unlisted || screen_text.trim().is_empty() || text.trim() == screen_text.trim()
+        });
         let mut command = Command { start: time, cwd: self.cwd.clone(), source, trust, ..Command::default() };
         match told {
             Some(text) => command.text = text,

@@ -120,14 +120,13 @@ const MAX_NAMES: usize = 8;
 /// id of the session's shell.
 pub(super) fn flag(command: &mut Command, shown: &[String], shell: Option<u32>) {
     let mut flags = Vec::new();
-    if command.source == Source::Shell {
-        flags.extend(typed_and_told(
-            &command.text,
-            shown,
-            command.flags.iter().any(|f| f.starts_with("cut:")),
-        ));
+    let has = |flag: &str| command.flags.iter().any(|f| f.starts_with(flag));
+    // Where the text is not stored, there is nothing to compare.
+    let withheld = has("withheld:");
+    if command.source == Source::Shell && !withheld {
+        flags.extend(typed_and_told(&command.text, shown, has("cut:")));
     }
-    if command.source != Source::Exec {
+    if command.source != Source::Exec && !withheld {
         flags.extend(named_and_run(&command.text, &command.execs, shell));
     }
     flags.extend(bodies(&command.text, &command.execs));

@@ -123,14 +123,28 @@ pub struct Start {
     /// Other bytes got into the text on its way.
     #[serde(skip_serializing_if = "is_false")]
     pub mangled: bool,
+    /// The line was typed without being shown, like a password: [`WITHHELD`] stands for its text.
+    #[serde(skip_serializing_if = "is_false")]
+    pub withheld: bool,
 }
 
+/// What stands for the text of a line that was typed without being shown.
+pub const WITHHELD: &str = "[withheld]";
+
 impl Start {
+    /// Forgets the text, and everything that tells of it: not even its length is kept.
+    pub fn withhold(&mut self) {
+        let (number, before) = (self.number, self.before);
+        let text = Some(WITHHELD.to_owned());
+        *self = Self { text, number, before, withheld: true, ..Self::default() };
+    }
+
     /// What is wrong with the text, as flags of the command.
     pub(super) fn flags(&self) -> Vec<String> {
         let cut = self.cut.then_some("cut: only the beginning of the line is kept");
         let mangled = self.mangled.then_some("mangled: something else was written into the shell's words");
-        cut.into_iter().chain(mangled).map(str::to_owned).collect()
+        let withheld = self.withheld.then_some("withheld: the line was typed without being shown");
+        cut.into_iter().chain(mangled).chain(withheld).map(str::to_owned).collect()
     }
 }
 
@@ -474,7 +488,14 @@ fn start(rest: &[u8]) -> Option<Start> {
     };
     let mangled = text.len() != integer::<usize>(length)?;
     let text = Some(lossless(&decode(writing, text)?));
-    Some(Start { text, number: optional(number)?, before: optional(before)?, cut, mangled })
+    Some(Start {
+        text,
+        number: optional(number)?,
+        before: optional(before)?,
+        cut,
+        mangled,
+        ..Start::default()
+    })
 }
 
 /// A number, or nothing where there is none.

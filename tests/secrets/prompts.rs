@@ -110,9 +110,15 @@ impl Bob {
         self.terminal.send("exit\r");
         self.terminal.wait_end();
         let last = self.host.last_id();
-        let words = [SEALCAST, "export", "-f", "json", "-i", "/etc/sealcast/identity", &last];
-        let shown = String::from_utf8(self.host.run("root", &words).stdout).unwrap();
-        check(&events_of(&shown), secrets, &[&["PS1='IN'; PS1=\"$PS1> \"\r"], open].concat(), least, &shown);
+        let told = |words: &[&str]| {
+            let words = [&[SEALCAST], words, &["-i", "/etc/sealcast/identity", &last]].concat();
+            String::from_utf8(self.host.run("root", &words).stdout).unwrap()
+        };
+        let events = told(&["export", "-f", "json"]);
+        let everything =
+            [events.clone(), told(&["export", "-f", "commands"]), told(&["show", "--json"])].join("\n");
+        let open = [&["PS1='IN'; PS1=\"$PS1> \"\r"], open].concat();
+        check(&events_of(&events), secrets, &open, least, &everything);
     }
 }
 

@@ -131,18 +131,22 @@ impl Sandbox {
 
     /// The last recording as lines of JSON.
     fn exported(&self) -> String {
-        let mut export = self.command(env!("CARGO_BIN_EXE_sealcast"));
-        let output =
-            export.args(["export", "last", "--format", "json"]).stdin(Stdio::null()).output().unwrap();
+        self.told(&["export", "last", "--format", "json"])
+    }
+
+    /// What the program says of the recordings.
+    fn told(&self, words: &[&str]) -> String {
+        let mut program = self.command(env!("CARGO_BIN_EXE_sealcast"));
+        let output = program.args(words).stdin(Stdio::null()).output().unwrap();
+        assert!(output.status.success(), "{words:?}: {output:?}");
         String::from_utf8(output.stdout).unwrap()
     }
 
-    /// The recording, for the message of a failure.
-    pub fn described(&self) -> String {
-        match std::fs::read(self.path("recording")) {
-            Ok(lines) => String::from_utf8_lossy(&lines).into_owned(),
-            Err(_) => self.exported(),
-        }
+    /// Everything that the last recording holds, as text: every event, every command, and what its index has of programs.
+    pub fn everything(&self) -> String {
+        let all = [&["export", "last", "-f", "json"][..], &["export", "last", "-f", "commands"]];
+        let told = all.into_iter().chain([&["show", "--json", "last"][..]]).map(|words| self.told(words));
+        told.collect::<Vec<_>>().join("\n")
     }
 
     /// Everything the terminal was given, as recorded.

@@ -1,0 +1,170 @@
+//! Lines of which the shell tells though nobody saw them.
+//!
+//! With the echo switched off, `export TOKEN=…` is typed like a password and shown like one: not at all. The keys are
+//! withheld; but the shell knows the line, and tells it when it runs. Then its text is as secret as its keys. It is forgotten
+//! here, before anything is stored: where something was withheld since the command before began, and the text does not stand in
+//! what was shown since the prompt came up. In doubt it is forgotten.
+//!
+//! Refuses to judge what programs print, hints of others included: that is in the output of the recording.
+
+use super::Withhold;
+use super::echo::{Output, Piece};
+use crate::shell::marks::Mark;
+use crate::shell::said::Said;
+use memchr::memmem;
+
+/// Most that is kept of what was shown, bytes: a line of which the shell tells is 4 KiB at most, and may be drawn a few times.
+const MOST: usize = 32 << 10;
+
+/// What was shown since the prompt came up.
+#[derive(Default)]
+pub struct Unseen {
+    /// Without control sequences and blanks.
+    shown: Vec<u8>,
+    output: Output,
+    /// The shell is at a prompt, as far as it tells.
+    at_prompt: bool,
+}
+
+impl Unseen {
+    /// `bytes` were shown.
+    pub fn shown(&mut self, bytes: &[u8]) {
+        if !self.at_prompt {
+            return;
+        }
+        for &byte in bytes {
+            if self.shown.len() >= MOST {
+                return;
+            }
+            if self.output.next(byte) == Piece::Shown && byte != b' ' {
+                self.shown.push(byte);
+            }
+        }
+    }
+
+    /// Takes what the shell told, and gives what may be stored of it.
+    pub fn told(&mut self, said: Said, withhold: &mut Withhold) -> Said {
+        match said {
+            Said::Mark(Mark::Start(mut start)) => {
+                let hidden = withhold.take_hidden();
+                let seen = start.text.as_deref().is_none_or(|text| self.has(text));
+                if hidden && !seen {
+                    start.withhold();
+                }
+                self.at_prompt = false;
+                Said::Mark(Mark::Start(start))
+            }
+            Said::Mark(Mark::End { .. } | Mark::Prompt { .. }) => {
+                self.begin();
+                said
+            }
+            // A prompt that is drawn again, after a list of completions that was too long to keep, has the whole line behind it.
+            Said::Mark(Mark::Typing { .. }) if self.shown.len() >= MOST => {
+                self.begin();
+                said
+            }
+            said => said,
+        }
+    }
+
+    fn begin(&mut self) {
+        self.shown.clear();
+        self.output = Output::default();
+        self.at_prompt = true;
+    }
+
+    /// Whether a line stands there: its words in their order, but for a fifth of it. Shells join lines in ways of their own, and
+    /// write control characters as two.
+    fn has(&self, text: &str) -> bool {
+        let (mut all, mut found, mut from) = (0_usize, 0_usize, 0_usize);
+        for word in text.split(|c: char| c.is_whitespace() || c.is_control() || c == ';') {
+            all = all.saturating_add(word.len());
+            let rest = self.shown.get(from..).unwrap_or_default();
+            if let Some(at) = memmem::find(rest, word.as_bytes()) {
+                found = found.saturating_add(word.len());
+                from = from.saturating_add(at).saturating_add(word.len());
+            }
+        }
+        found.saturating_mul(5) >= all.saturating_mul(4)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Policy, Withhold};
+    use super::*;
+    use crate::shell::marks::{Start, WITHHELD};
+    use std::time::Duration;
+
+    /// A shell at its prompt: what was typed into it, and shown, before it tells `text`.
+    fn told(policy: Policy, before: &str, typed: &str, shown: &str, text: &str) -> Start {
+        let (mut withhold, mut unseen, mut out) = (Withhold::new(policy), Unseen::default(), Vec::new());
+        let end = Mark::End { status: Some(0), pipe: vec![], cancelled: false };
+        if !before.is_empty() {
+            withhold.typed(Duration::ZERO, before.as_bytes(), true, &mut out);
+        }
+        unseen.told(Said::Mark(end), &mut withhold);
+        withhold.typed(Duration::from_millis(10), typed.as_bytes(), false, &mut out);
+        for part in ["\x1b]0;title\x07@@ ", shown] {
+            withhold.shown(Duration::from_millis(11), part.as_bytes(), &mut out);
+            unseen.shown(part.as_bytes());
+        }
+        let start = Start { text: Some(text.into()), number: Some(4), cut: true, ..Start::default() };
+        match unseen.told(Said::Mark(Mark::Start(start)), &mut withhold) {
+            Said::Mark(Mark::Start(start)) => start,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    const LINE: &str = "export TOKEN=hunter2Kx9secret";
+
+    #[test]
+    fn the_text_of_a_line_that_was_typed_unseen_is_forgotten() {
+        let typed = format!("{LINE}\r");
+        for (before, typed, shown) in [
+            ("", typed.as_str(), "\r\n"),
+            ("", &typed, "a job has done something: export\r\n"),
+            // Typed ahead, while something else read it without an echo.
+            (&typed, "", "\r\n"),
+        ] {
+            let start = told(Policy::Echoed, before, typed, shown, LINE);
+            assert_eq!((start.text.as_deref(), start.withheld, start.cut), (Some(WITHHELD), true, false));
+            assert_eq!(start.number, Some(4));
+        }
+    }
+
+    #[test]
+    fn the_text_of_a_line_that_was_shown_stays_however_it_came_there() {
+        let secret = "hunter2\r";
+        for (typed, shown, text) in [
+            ("ls -l\r", "ls -l\r\n", "ls -l"),
+            // Corrected; taken from the history; expanded, which the shell shows; several lines; a control character.
+            ("lss\x7f -l\r", "lss\x08 \x08 -l\r\n", "ls -l"),
+            ("\x1b[A\r", "ls -l\r\n", "ls -l"),
+            ("!!\r", "!!\r\nls -l\r\n", "ls -l"),
+            ("for i in 1\rdo id\rdone\r", "for i in 1\r\n> do id\r\n> done\r\n", "for i in 1; do id; done"),
+            ("echo a\x16\x01bcd\r", "echo a^Abcd\r\n", "echo a\x01bcd"),
+        ] {
+            let start = told(Policy::Echoed, secret, typed, shown, text);
+            assert_eq!((start.text.as_deref(), start.withheld), (Some(text), false), "{typed:?}");
+        }
+        // Nothing was withheld: a shell may know a line that it never showed.
+        assert_eq!(told(Policy::Echoed, "", "\x1b[A\r", "\r\n", LINE).text.as_deref(), Some(LINE));
+        assert_eq!(told(Policy::All, "", LINE, "\r\n", LINE).text.as_deref(), Some(LINE));
+        assert_eq!(told(Policy::None, "", LINE, "\r\n", LINE).text.as_deref(), Some(WITHHELD));
+    }
+
+    #[test]
+    fn a_line_that_stands_behind_a_long_list_of_completions_was_shown() {
+        let (mut withhold, mut unseen) = (Withhold::new(Policy::None), Unseen::default());
+        withhold.typed(Duration::ZERO, b"ls\r", true, &mut Vec::new());
+        let prompt = Said::Mark(Mark::Typing { status: None, number: None });
+        unseen.told(Said::Mark(Mark::Prompt { cwd: None }), &mut withhold);
+        unseen.shown("completion ".repeat(MOST).as_bytes());
+        assert_eq!(unseen.shown.len(), MOST);
+        unseen.told(prompt.clone(), &mut withhold);
+        unseen.shown(b"ls -l");
+        unseen.told(prompt, &mut withhold);
+        assert!(unseen.has("ls -l"));
+    }
+}

@@ -1,0 +1,162 @@
+//! The session's own shell, which tells of its commands: what is typed unseen is neither among them, nor in what they are made of.
+
+use crate::support::sandbox::{SIZE, Sandbox};
+use crate::support::terminal::Terminal;
+use crate::{SECRET, Session, check, there};
+use sealcast::cast::Payload;
+use serde_json::Value;
+
+/// The start-up file of each shell, which sets the prompt.
+fn start(shell: &str) -> Option<Session> {
+    if !there(shell) {
+        return None;
+    }
+    let sandbox = Sandbox::new();
+    for dir in ["home/.config", "home/.config/fish"] {
+        std::fs::create_dir(sandbox.path(dir)).unwrap();
+    }
+    let (file, content) = match shell {
+        "bash" => ("home/.bashrc", "PS1='PROMPT> '\n"),
+        "zsh" => ("home/.zshrc", "PS1='PROMPT> '\n"),
+        "fish" => (
+            "home/.config/fish/config.fish",
+            "function fish_prompt; echo -n 'PROMPT> '; end\nset fish_greeting\nfunction fish_title; end\n",
+        ),
+        _ => ("home/.shrc", "PS1='PROMPT> '\n"),
+    };
+    sandbox.file(file, content);
+    let mut command = sandbox.wrapped(&[shell]);
+    command.env_remove("PS1").env("ENV", sandbox.path("home/.shrc"));
+    let mut terminal = Terminal::start(&command, SIZE);
+    terminal.wait_for("PROMPT> ");
+    let mut session = Session { sandbox, terminal };
+    session.line("echo open one", "open one\r\n");
+    session.terminal.wait_for("PROMPT> ");
+    Some(session)
+}
+
+/// What the shell runs while something is typed ahead that nobody sees.
+const WAIT: &str = "sh -c 'stty -echo; printf G%s O; until test -e done; do sleep 0.05; done'";
+
+impl Session {
+    /// Starts `command` behind [`WAIT`], types `ahead`, and lets it go on.
+    fn type_ahead(&mut self, command: &str, ahead: &str) {
+        self.terminal.send(format!("{WAIT}; {command}\r"));
+        self.terminal.wait_for("GO");
+        self.type_slowly(ahead);
+        self.terminal.send("\r");
+        self.sandbox.file("done", "");
+    }
+
+    /// Ends the shell, checks that the secret is nowhere, and gives the commands: the text, who told it, and the flags.
+    fn end(mut self, least: u32) -> Vec<String> {
+        self.terminal.send("exit\r");
+        self.terminal.wait_end();
+        let everything = self.sandbox.everything();
+        check(&self.sandbox.events(), &[SECRET], &["echo open one\r"], 0, &everything);
+        let withheld = self.sandbox.events().into_iter().map(|event| match event.payload {
+            Payload::Withheld(count) => count,
+            _ => 0,
+        });
+        assert!(withheld.sum::<u32>() >= least, "{everything}");
+        let lines = everything.lines().filter(|line| !line.is_empty());
+        let commands = lines.filter_map(|line| {
+            let command: Value = serde_json::from_str(line).unwrap();
+            let flags = command["flags"].as_array().cloned().unwrap_or_default();
+            let flags = flags.iter().filter_map(|flag| flag.as_str()?.split(':').next()).collect::<Vec<_>>();
+            Some(format!("{} {} {flags:?}", command["source"].as_str()?, command["text"].as_str()?))
+        });
+        commands.collect()
+    }
+}
+
+#[test]
+fn a_command_that_bash_runs_unseen_is_an_entry_without_a_text() {
+    let Some(mut session) = start("bash") else { return };
+    session.line("stty -echo", "PROMPT> ");
+    for unseen in [&format!("export TOKEN={SECRET}"), "stty echo"] {
+        session.type_slowly(unseen);
+        session.line("", "PROMPT> ");
+    }
+    session.line("echo ${#TOKEN} letters", "10 letters");
+    session.terminal.wait_for("PROMPT> ");
+    session.type_ahead("true", &format!("export AHEAD={SECRET}"));
+    for _ in 0..2 {
+        session.terminal.wait_for("PROMPT> ");
+    }
+    session.line("stty echo", "PROMPT> ");
+    session.line("echo ${#AHEAD} ahead", "10 ahead");
+    session.terminal.wait_for("PROMPT> ");
+    let commands = session.end(4);
+    let texts: Vec<&str> = commands.iter().map(|c| c.rsplit_once(" [").unwrap().0).collect();
+    let wait = format!("shell {WAIT}; true");
+    let expected = [
+        "shell echo open one",
+        "shell stty -echo",
+        "shell [withheld]",
+        "shell [withheld]",
+        "shell echo ${#TOKEN} letters",
+        &wait,
+        "shell [withheld]",
+        "shell [withheld]",
+        "shell echo ${#AHEAD} ahead",
+        "shell exit",
+    ];
+    assert_eq!(texts, expected, "{commands:#?}");
+    let unseen = |c: &&String| c.contains("[withheld]");
+    assert!(commands.iter().filter(unseen).all(|c| c.contains("\"withheld\"")), "{commands:#?}");
+}
+
+#[test]
+fn a_line_that_dash_reads_unseen_is_nowhere() {
+    let Some(mut session) = start("dash") else { return };
+    session.line("stty -echo", "PROMPT> ");
+    session.type_slowly(&format!("TOKEN={SECRET}"));
+    session.line("", "PROMPT> ");
+    session.line("stty echo", "PROMPT> ");
+    session.line("echo ${#TOKEN} letters", "10 letters");
+    session.terminal.wait_for("PROMPT> ");
+    session.type_ahead("true", &format!("AHEAD={SECRET}"));
+    for _ in 0..2 {
+        session.terminal.wait_for("PROMPT> ");
+    }
+    session.line("stty echo", "PROMPT> ");
+    session.line("echo ${#AHEAD} ahead", "10 ahead");
+    session.terminal.wait_for("PROMPT> ");
+    session.end(4);
+}
+
+/// In the shell itself, at once and typed ahead.
+#[track_caller]
+fn reads(shell: &str, read: &str, length: impl Fn(&str) -> String) {
+    let Some(mut session) = start(shell) else { return };
+    session.terminal.send(format!("{}\r", read.replace("NAME", "asked")));
+    session.terminal.wait_for("\r\n");
+    session.asked("Word: ");
+    session.type_slowly(SECRET);
+    session.line("", "PROMPT> ");
+    session.line(&length("asked"), "10\r\n");
+    session.terminal.wait_for("PROMPT> ");
+    session.type_ahead(&read.replace("NAME", "ahead"), SECRET);
+    session.terminal.wait_for("PROMPT> ");
+    session.line(&length("ahead"), "10\r\n");
+    session.terminal.wait_for("PROMPT> ");
+    let read = format!("shell {}", read.replace("NAME", "asked"));
+    let commands = session.end(2);
+    assert!(commands.iter().any(|command| command.starts_with(&read)), "{commands:#?}");
+}
+
+#[test]
+fn what_the_sessions_own_bash_reads_is_nowhere() {
+    reads("bash", "read -rsp 'Word: ' NAME", |name| format!("echo ${{#{name}}}"));
+}
+
+#[test]
+fn what_the_sessions_own_zsh_reads_is_nowhere() {
+    reads("zsh", "read -rs 'NAME?Word: '", |name| format!("echo ${{#{name}}}"));
+}
+
+#[test]
+fn what_the_sessions_own_fish_reads_is_nowhere() {
+    reads("fish", "read -s -P 'Word: ' NAME", |name| format!("string length ${name}"));
+}
