@@ -10,7 +10,7 @@
 
 use super::differences;
 use super::join::Processes;
-use super::marks::{Hint, Mark, Start};
+use super::marks::{Hint, Mark, Start, UNLISTED};
 use super::screen::Screen;
 use crate::cast::{Command, Exec, Source, Trust};
 
@@ -394,13 +394,15 @@ impl Tracker {
         let begin = if entered { typing.at.saturating_mul(1_000).min(at.first) } else { at.first };
         let begin = begin.max(self.last_end.first);
         let number = start.before.or(typing.number);
-        // The history did not take this line (a leading blank, a rule of the user's): its last line is another one.
+        // The history did not take this line (a leading blank, a rule of the user's): its last line is another one, but where the
+        // same was entered again. Where the screen does not tell, nobody does.
         let unlisted = start.number.zip(number).is_some_and(|(now, before)| now < before);
         let screen_text = shown.join("\n");
         let flags = start.flags();
         let withheld = start.withheld;
         let told = start.text.filter(|text| {
-            withheld || !unlisted || screen_text.trim().is_empty() || text.trim() == screen_text.trim()
+            let again = !text.trim().is_empty() && text.trim() == screen_text.trim();
+            withheld || !unlisted || again
         });
         let mut command = Command { start: time, cwd: self.cwd.clone(), source, trust, ..Command::default() };
         match told {
@@ -410,7 +412,7 @@ impl Tracker {
                 if source == Source::Shell {
                     (command.source, command.trust) = (Source::Screen, Trust::Inferred);
                     if unlisted {
-                        command.flags.push("unlisted: the line was kept out of the shell's history".into());
+                        command.flags.push(UNLISTED.into());
                     }
                 }
             }

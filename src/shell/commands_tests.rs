@@ -121,6 +121,24 @@ fn a_line_that_did_not_enter_the_history_is_taken_from_the_screen() {
 }
 
 #[test]
+fn a_line_that_is_neither_in_the_history_nor_on_the_screen_has_no_text() {
+    let stale =
+        || Start { text: Some("printf x".into()), number: Some(4), before: Some(5), ..Start::default() };
+    let mut hand = Hand::new();
+    // A full-screen program was killed: there is no line.
+    hand.integrated("bash").prompt(0).tracker.entered(1);
+    hand.tracker.output(1_001, b" rm -f x\r\n", &mut ());
+    let commands = hand.starts(stale()).prompt(1).done();
+    let [rm] = commands.as_slice() else { panic!("{commands:?}") };
+    assert_eq!((rm.text.as_str(), rm.source, rm.trust), ("", Source::Screen, Trust::Inferred));
+    assert_eq!((rm.flags.as_slice(), rm.exit), (&[UNLISTED.to_owned()][..], Some(1)));
+    // The same line again: a history that is told to leave out what is there has it all the same.
+    let commands =
+        Hand::new().integrated("bash").prompt(0).types("printf x").starts(stale()).prompt(0).done();
+    assert_eq!((commands[0].text.as_str(), commands[0].trust), ("printf x", Trust::Told));
+}
+
+#[test]
 fn what_the_shell_says_and_the_screen_does_not_show_is_flagged() {
     let commands = Hand::new().integrated("bash").prompt(0).types("rm -rf x").told("ls").prompt(0).done();
     assert_eq!(commands[0].flags, ["shown: the screen had `rm -rf x`"]);

@@ -126,7 +126,13 @@ pub struct Start {
     /// The line was typed without being shown, like a password: [`WITHHELD`] stands for its text.
     #[serde(skip_serializing_if = "is_false")]
     pub withheld: bool,
+    /// In what a recording keeps, where the numbers are gone: the line did not enter the history, so that its text was not told.
+    #[serde(skip_serializing_if = "is_false")]
+    pub unlisted: bool,
 }
+
+/// The flag of a command whose line the shell's history did not take.
+pub(super) const UNLISTED: &str = "unlisted: the line was kept out of the shell's history";
 
 /// What stands for the text of a line that was typed without being shown.
 pub const WITHHELD: &str = "[withheld]";
@@ -139,12 +145,22 @@ impl Start {
         *self = Self { text, number, before, withheld: true, ..Self::default() };
     }
 
+    /// The same as a recording keeps it: without the numbers, and without the text of another line.
+    pub fn kept(mut self) -> Self {
+        if self.number.zip(self.before).is_some_and(|(now, before)| now < before) && !self.withheld {
+            (self.text, self.cut, self.mangled, self.unlisted) = (None, false, false, true);
+        }
+        (self.number, self.before) = (None, None);
+        self
+    }
+
     /// What is wrong with the text, as flags of the command.
     pub(super) fn flags(&self) -> Vec<String> {
         let cut = self.cut.then_some("cut: only the beginning of the line is kept");
         let mangled = self.mangled.then_some("mangled: something else was written into the shell's words");
         let withheld = self.withheld.then_some("withheld: the line was typed without being shown");
-        cut.into_iter().chain(mangled).chain(withheld).map(str::to_owned).collect()
+        let unlisted = self.unlisted.then_some(UNLISTED);
+        cut.into_iter().chain(mangled).chain(withheld).chain(unlisted).map(str::to_owned).collect()
     }
 }
 

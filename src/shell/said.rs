@@ -2,7 +2,7 @@
 //!
 //! Event code `c`; the data is JSON. A reader that does not know it passes over it, as over every code it does not know.
 
-use super::marks::{Hint, Mark, Start};
+use super::marks::{Hint, Mark};
 use crate::cast::{Command, Event, Payload, Source, Trust};
 use serde::{Deserialize, Serialize};
 
@@ -38,11 +38,8 @@ impl Said {
     /// cost more than it says.
     pub fn kept(&self) -> Option<Payload> {
         let kept = match self {
-            // The numbers of the history tell which line the text is of: that has been judged when it was told.
             Self::Mark(Mark::Start(start)) => {
-                return Some(
-                    Self::Mark(Mark::Start(Start { number: None, before: None, ..start.clone() })).payload(),
-                );
+                return Some(Self::Mark(Mark::Start(start.clone().kept())).payload());
             }
             Self::Mark(mark) => matches!(mark, Mark::Integration { .. } | Mark::End { .. }),
             Self::Hint(hint) => matches!(hint, Hint::Forged | Hint::Broken),
@@ -76,12 +73,12 @@ impl Retold {
         let now = u64::try_from(event.time.as_millis()).unwrap_or(u64::MAX);
         match Said::of(&event.payload) {
             Some(Said::Mark(Mark::Start(start))) => {
-                let flags = start.flags();
+                let (flags, unlisted) = (start.flags(), start.unlisted);
                 let (source, trust) = (Source::Shell, Trust::Told);
                 let text = start.text.unwrap_or_default();
                 let command = Command { text, start: now, source, trust, flags, ..Command::default() };
                 self.bytes = self.bytes.saturating_add(command.size());
-                self.runs = !command.text.is_empty() && self.bytes <= RETOLD;
+                self.runs = (unlisted || !command.text.is_empty()) && self.bytes <= RETOLD;
                 if self.runs {
                     self.commands.push(command);
                 }
@@ -105,6 +102,7 @@ impl Retold {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::shell::marks::Start;
     use std::time::Duration;
 
     #[test]
@@ -113,19 +111,31 @@ mod tests {
         let end = |status| Mark::End { status: Some(status), pipe: vec![], cancelled: false };
         let long = "x".repeat(RETOLD);
         let mut retold = Retold::default();
-        // The end of one that began before; one that ended; one without a text; one that is too long; one that still runs.
-        let said =
-            [end(9), start("ls", false), end(2), Mark::Start(Start::default()), end(7), start("vi", true)];
+        let unlisted = Mark::Start(Start { unlisted: true, ..Start::default() });
+        // The end of one that began before; one that ended; one without a text; one that still runs; one that is too long.
+        let said = [
+            end(9),
+            start("ls", false),
+            end(2),
+            Mark::Start(Start::default()),
+            end(7),
+            unlisted,
+            end(1),
+            start("vi", true),
+        ];
         for (second, mark) in said.into_iter().enumerate() {
             let payload = Said::Mark(mark).kept().unwrap();
             retold.event(&Event::new(Duration::from_secs(second as u64), payload));
         }
-        retold.event(&Event::new(Duration::from_secs(9), Said::Mark(start(&long, false)).payload()));
-        retold.event(&Event::new(Duration::from_secs(10), Said::Mark(end(1)).payload()));
+        retold.event(&Event::new(Duration::from_secs(19), Said::Mark(start(&long, false)).payload()));
+        retold.event(&Event::new(Duration::from_secs(20), Said::Mark(end(1)).payload()));
         let made = retold.finish();
         let told: Vec<_> = made.iter().map(|c| (c.text.as_str(), c.start, c.end, c.exit)).collect();
-        assert_eq!(told, [("ls", 1000, Some(2000), Some(2)), ("vi", 5000, None, None)]);
-        assert_eq!((made[0].source, made[1].flags.len()), (Source::Shell, 1));
+        assert_eq!(
+            told,
+            [("ls", 1000, Some(2000), Some(2)), ("", 5000, Some(6000), Some(1)), ("vi", 7000, None, None)]
+        );
+        assert_eq!((made[0].source, made[1].flags.len(), made[2].flags.len()), (Source::Shell, 1, 1));
     }
 
     #[test]
@@ -145,9 +155,18 @@ mod tests {
         ] {
             assert_eq!(Said::of(&said.payload()), Some(said));
         }
-        let start = Start { text: Some("ls".into()), number: Some(4), before: Some(4), ..Start::default() };
-        let kept = Payload::Other { code: "c".into(), data: r#"{"mark":{"start":{"text":"ls"}}}"#.into() };
-        assert_eq!(Said::Mark(Mark::Start(start)).kept(), Some(kept));
+        let start = |number| Start {
+            text: Some("ls".into()),
+            number: Some(number),
+            before: Some(4),
+            ..Start::default()
+        };
+        let kept = |data: &str| Some(Payload::Other { code: "c".into(), data: data.into() });
+        let told = kept(r#"{"mark":{"start":{"text":"ls"}}}"#);
+        assert_eq!(Said::Mark(Mark::Start(start(4))).kept(), told);
+        // The history's last line is another one.
+        let unlisted = kept(r#"{"mark":{"start":{"unlisted":true}}}"#);
+        assert_eq!(Said::Mark(Mark::Start(start(3))).kept(), unlisted);
         assert_eq!((Said::Entered.kept(), Said::Clock(4).kept()), (None, None));
         assert_eq!(Said::of(&Payload::Marker("\"entered\"".into())), None);
         assert_eq!(Said::of(&Payload::Other { code: "c".into(), data: "?".into() }), None);
