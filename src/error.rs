@@ -233,6 +233,8 @@ impl From<crate::record::Error> for Error {
             R::Signer(_) => Self::from_source(Kind::Key, &error)
                 .hint("an Ed25519 key without a passphrase, readable by its owner alone: `sealcast keys check` looks at it"),
             R::Session(_) => Self::from_source(Kind::System, &error),
+            R::Unwatched(_) => Self::from_source(Kind::System, &error)
+                .hint("the configuration has exec-trace = \"strict\"; \"auto\" records what can be seen, and says what that is"),
             R::NoRoom(ref reason) => {
                 let hint = match reason.source.kind() {
                     std::io::ErrorKind::FileTooLarge => "a limit on the length of files is in the way: raise it (`ulimit -f`)",

@@ -433,6 +433,55 @@ fn a_configuration_that_others_can_write_stops_everything() {
 }
 
 #[test]
+fn what_would_keep_sessions_from_beginning_is_found_beforehand() {
+    let Some(host) = Host::start() else { return };
+    let good = std::fs::read_to_string(host.etc("sealcast/config.toml")).unwrap();
+    let place = |path: &str| good.replace(STORE, path);
+    let apart = ["unshare", "--pid", "--fork", "--mount-proc"];
+    host.run("root", &["sh", "-c", "mkdir -m 0777 /srv/open; mkdir -m 0700 /srv/open/store; : >/srv/file"]);
+    let cases: [(&str, String, &[&str], &str); 6] = [
+        ("an open store", place("/srv/open"), &[], "it can be written by everyone"),
+        ("a file", place("/srv/file"), &[], "`store.path`: cannot"),
+        ("below a file", place("/srv/file/store"), &[], "`store.path`: cannot"),
+        (
+            "no file system for files",
+            place("/proc/x/store"),
+            &[],
+            "`store.path`: cannot make anything in /proc",
+        ),
+        (
+            "strict",
+            format!("{good}[index]\nexec-trace = \"strict\"\n"),
+            &apart,
+            "not in the first pid namespace",
+        ),
+        ("no recipients", good.split("[recipients]").next().unwrap().to_owned(), &[], "names no recipients"),
+    ];
+    for (what, text, around, says) in cases {
+        std::fs::write(host.etc("sealcast/config.toml"), text).unwrap();
+        let with = |words: &[&str]| host.run("root", &[around, &[SEALCAST], words].concat());
+        let checked = with(&["config", "check"]);
+        assert_eq!(checked.status.code(), Some(1), "{what}: {}", self::text(&checked));
+        assert!(self::text(&checked).contains(says), "{what}: {}", self::text(&checked));
+        let ran = with(&["run", "--", "echo", "it ran"]);
+        assert_eq!(ran.status.code(), Some(125), "{what}: {}", self::text(&ran));
+        assert!(!self::text(&ran).contains("it ran"), "{what}: {}", self::text(&ran));
+    }
+    // What others can move away is told, and works; and `strict` works where it can.
+    let (_, here) = sealcast::exec::Trace::start(Default::default(), std::process::id(), Default::default());
+    let strict = if here.is_complete() { "strict" } else { "auto" };
+    let told = format!("{}[index]\nexec-trace = \"{strict}\"\n", place("/srv/open/store"));
+    std::fs::write(host.etc("sealcast/config.toml"), told).unwrap();
+    let checked = host.run("root", &[SEALCAST, "config", "check"]);
+    assert_eq!(checked.status.code(), Some(0), "{}", text(&checked));
+    assert!(text(&checked).contains("others can write to /srv/open, and so move"), "{}", text(&checked));
+    let left = host.run("root", &["find", "/srv/open/store", "-mindepth", "1"]);
+    assert_eq!(text(&left), "");
+    let ran = host.run("root", &[SEALCAST, "run", "--", "echo", "it ran"]);
+    assert!(ran.status.success() && text(&ran).contains("it ran"), "{}", text(&ran));
+}
+
+#[test]
 fn the_example_rules_are_ones_that_sudo_and_doas_accept() {
     for (checker, option, name) in [("visudo", "-cf", "sudoers"), ("doas", "-C", "doas.conf")] {
         if has(checker) {

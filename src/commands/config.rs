@@ -3,12 +3,14 @@
 use super::Context;
 use crate::console::{Column, Style, Table};
 use crate::error::{Error, Kind, Result};
-use crate::policy::{self, Policy, Profile};
+use crate::exec;
+use crate::policy::{self, ExecTrace, Policy, Profile};
 use crate::record::elevate::find_program;
-use crate::store::period;
+use crate::store::{Store, period};
 use crate::sys;
 use serde_json::json;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Check and show the configuration
 ///
@@ -84,7 +86,20 @@ fn check(context: &Context, file: Option<&Path>) -> Result<()> {
             }
             return Err(Error::new(Kind::No, count(problems.len())));
         }
-        Err(error) => return Err(error.into()),
+        Err(error) => {
+            // What could be read, and is not good, is a finding.
+            let is_finding = match &error {
+                policy::Error::NoRecipients { .. } | policy::Error::NeedsPlugin { .. } => true,
+                policy::Error::System(cause) => cause.operation == "trust",
+                _ => false,
+            };
+            let error = Error::from(error);
+            if is_finding {
+                error.print(&context.console);
+                return Err(Error::new(Kind::No, count(1)));
+            }
+            return Err(error);
+        }
     };
     let findings = surroundings(&policy);
     for (serious, what) in &findings {
@@ -131,8 +146,28 @@ fn surroundings(policy: &Policy) -> Vec<(bool, String)> {
                 Err(error) => note(true, Error::from(error).to_string()),
             },
         }
+        match Store::new(&policy.store.path).try_out() {
+            Ok(None) => {}
+            Ok(Some(above)) => note(
+                false,
+                format!(
+                    "`store.path`: others can write to {}, and so move the recordings away or put others in their place",
+                    above.display()
+                ),
+            ),
+            Err(error) => note(true, format!("`store.path`: {}", Error::from(error))),
+        }
+        if policy.exec_trace == ExecTrace::Strict {
+            let (_, availability) = exec::Trace::start(exec::Mode::Auto, std::process::id(), Duration::ZERO);
+            if !availability.is_complete() {
+                note(true, format!("`index.exec-trace` is \"strict\": {}", availability.statement));
+            }
+        }
     } else {
-        note(false, "the signing key and the store were not looked at: only root can".to_owned());
+        note(
+            false,
+            "the signing key, the store and the trace of programs were not tried: only root can".to_owned(),
+        );
     }
     if let Some(elevator) = policy.elevator.first()
         && find_program(elevator).is_none()

@@ -102,13 +102,9 @@ pub fn run(context: &Context, args: &Args) -> Result<u8> {
         redact: policy.redact.clone(),
         trace: match policy.exec_trace {
             ExecTrace::Off => exec::Mode::Off,
-            ExecTrace::Auto => exec::Mode::Auto,
-            // It is asked for where nothing may start unseen: then nothing starts.
-            ExecTrace::Strict => {
-                let why = "this version cannot trace executed programs in the way `strict` asks for";
-                return Err(Error::new(Kind::System, why).hint("set exec-trace = \"auto\""));
-            }
+            ExecTrace::Auto | ExecTrace::Strict => exec::Mode::Auto,
         },
+        strict: policy.exec_trace == ExecTrace::Strict,
     };
     let (mut order, banner) = order(context, wish, policy, &ourselves)?;
     if let Some(banner) = banner
@@ -124,8 +120,8 @@ pub fn run(context: &Context, args: &Args) -> Result<u8> {
     let taken = record::take(
         order,
         Box::new(|session, meta| {
-            let heard = witnesses.call(session, meta);
-            Box::new(ScreenIndexer::start(session.size().unwrap_or((0, 0))).hearing(heard))
+            let heard = witnesses.call(session, meta)?;
+            Ok(Box::new(ScreenIndexer::start(session.size().unwrap_or((0, 0))).hearing(heard)))
         }),
     )?;
     // What they left on the disk goes now: we may be about to die of the child's signal.

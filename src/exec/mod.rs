@@ -56,6 +56,13 @@ pub struct Availability {
     pub statement: String,
 }
 
+impl Availability {
+    /// Whether every program is seen, with its arguments.
+    pub fn is_complete(&self) -> bool {
+        self.mechanism == "ebpf"
+    }
+}
+
 /// A trace, running on its own thread until it is finished or dropped.
 pub struct Trace {
     events: Receiver<Event>,

@@ -61,7 +61,7 @@ pub enum ExecTrace {
     /// The best that works here, stated in the header.
     #[default]
     Auto,
-    /// Every attempt, by seccomp notification; nothing starts where that does not work.
+    /// From inside the kernel; nothing starts where that cannot be had.
     Strict,
     /// Not at all.
     Off,

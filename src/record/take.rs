@@ -64,7 +64,8 @@ pub struct Guarding {
 
 /// What is added once the session is prepared and before its child runs: what stands in the way of the output, what makes
 /// the index, and what the header should say of them.
-pub type Fit<'a> = dyn FnOnce(&mut Session, &mut Meta) -> Box<dyn Indexer> + 'a;
+/// An error ends it before anything is run.
+pub type Fit<'a> = dyn FnOnce(&mut Session, &mut Meta) -> Result<Box<dyn Indexer>, Error> + 'a;
 
 /// A recording that was made.
 #[derive(Debug)]
@@ -97,6 +98,8 @@ pub enum Error {
     Container(container::Error),
     /// There is no room for a recording.
     NoRoom(sys::Error),
+    /// Executed programs cannot be watched as they must be: why, in one sentence.
+    Unwatched(String),
 }
 
 impl fmt::Display for Error {
@@ -108,6 +111,7 @@ impl fmt::Display for Error {
             Self::Store(error) => error.fmt(f),
             Self::Container(error) => error.fmt(f),
             Self::NoRoom(_) => f.write_str("there is no room for a recording"),
+            Self::Unwatched(why) => write!(f, "not every executed program could be watched: {why}"),
         }
     }
 }
@@ -121,6 +125,7 @@ impl std::error::Error for Error {
             Self::Store(error) => error.source(),
             Self::Container(error) => error.source(),
             Self::NoRoom(error) => Some(error),
+            Self::Unwatched(_) => None,
         }
     }
 }
@@ -134,7 +139,7 @@ pub fn take(order: Order, fit: Box<Fit<'_>>) -> Result<Taken, Error> {
     sys::memory::one_arena();
     let mut session = session::prepare(session).map_err(Error::Session)?;
     let (header, mut meta) = (header, meta);
-    let indexer = fit(&mut session, &mut meta);
+    let indexer = fit(&mut session, &mut meta)?;
     // After the stage was forked: it, and the child, are not concerned.
     sys::harden::lift_limits();
     if guard.lock_memory {

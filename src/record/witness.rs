@@ -5,6 +5,7 @@
 //! marks are taken out before anything is shown or stored, and stored as events of their own.
 
 use super::session::{Piece, Session, Watch};
+use super::take::Error;
 use crate::container::Meta;
 use crate::exec;
 use crate::policy::Redactions;
@@ -30,6 +31,8 @@ pub struct Wanted {
     pub integration: bool,
     /// The kernel's trace.
     pub trace: exec::Mode,
+    /// Nothing may start where that does not see every program.
+    pub strict: bool,
     /// Secrets in arguments, left out of what the trace tells.
     pub redact: Redactions,
 }
@@ -98,7 +101,10 @@ impl Witnesses {
     }
 
     /// Starts to watch and to follow, and says in `meta` what there is. Nothing of the child's has run yet.
-    pub fn call(&mut self, session: &mut Session, meta: &mut Meta) -> Heard {
+    ///
+    /// # Errors
+    /// [`Error::Unwatched`]: it is strict about programs, and not every one would be seen.
+    pub fn call(&mut self, session: &mut Session, meta: &mut Meta) -> Result<Heard, Error> {
         if session.size().is_some() {
             // Where no shell was given the nonce, no mark is believed; what others print is heard all the same.
             let filter = Filter::new(&self.nonce);
@@ -106,6 +112,9 @@ impl Witnesses {
         }
         let root = session.root_pid();
         let (trace, availability) = exec::Trace::start(self.wanted.trace, root, Duration::ZERO);
+        if self.wanted.strict && !availability.is_complete() {
+            return Err(Error::Unwatched(availability.statement));
+        }
         meta.in_force.insert("shell-integration".into(), self.told.clone());
         meta.in_force.insert("exec-trace".into(), availability.mechanism.into());
         meta.in_force.insert("exec-trace-note".into(), availability.statement);
@@ -115,7 +124,7 @@ impl Witnesses {
             // As the header has it: without its secrets.
             tracker.command(meta.argv.join(" "), Some(meta.cwd.clone()).filter(|cwd| !cwd.is_empty()));
         }
-        Heard { tracker, trace, redact: self.wanted.redact.clone() }
+        Ok(Heard { tracker, trace, redact: self.wanted.redact.clone() })
     }
 }
 
@@ -221,7 +230,12 @@ mod tests {
             env: Some(vec![("HOME".into(), "/h".into())]),
             ..Program::default()
         };
-        let wanted = Wanted { integration: true, trace: exec::Mode::Off, redact: Redactions::default() };
+        let wanted = Wanted {
+            integration: true,
+            trace: exec::Mode::Off,
+            strict: false,
+            redact: Redactions::default(),
+        };
         (Witnesses::enlist(wanted, &mut program, place, [7; 32]), program)
     }
 

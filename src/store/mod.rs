@@ -150,6 +150,15 @@ impl Store {
         Ok(RecordingFile::new(path, file))
     }
 
+    /// Whether recordings can be made here, as [`Store::create`] would make them; nothing is left behind. Gives a directory above the
+    /// store that others can write to, and so move the store away, if there is one.
+    ///
+    /// # Errors
+    /// As [`Store::create`].
+    pub fn try_out(&self) -> Result<Option<PathBuf>, Error> {
+        Ok(sys::file::try_private_dir(&self.dir)?)
+    }
+
     /// Gives back the space that recorders who died held in reserve behind their recordings, of which no byte changes. To be done
     /// when space is short: every file is looked at. What cannot be given back stays.
     pub fn give_back(&self) {

@@ -11,7 +11,7 @@ use std::io::{self, Write as _};
 use std::os::fd::AsRawFd as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Mode of every file we make.
@@ -121,6 +121,38 @@ pub fn open_trusted(path: &Path, owner: u32) -> Result<File> {
         }
     }
     Ok(file)
+}
+
+/// Whether [`create_private_dir`] would succeed and files could be made there, and what lets others move the directory away: the
+/// directory above it that they can write to. Makes and removes a directory to see, and leaves nothing.
+///
+/// # Errors
+/// What `create_private_dir` would say, or that nothing can be made there.
+pub fn try_private_dir(path: &Path) -> Result<Option<PathBuf>> {
+    let mut existing = path;
+    while fs::symlink_metadata(existing).is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+        && let Some(above) = existing.parent()
+    {
+        existing = above;
+    }
+    let real = fs::canonicalize(existing).map_err(|e| Error::at("open", existing, e))?;
+    if existing == path {
+        create_private_dir(path)?;
+    }
+    let trial = real.join(format!(".sealcast-check-{}", std::process::id()));
+    DirBuilder::new()
+        .mode(DIR_MODE)
+        .create(&trial)
+        .map_err(|e| Error::at("make anything in", existing, e))?;
+    fs::remove_dir(&trial).map_err(|e| Error::at("remove", &trial, e))?;
+    let owner = super::ids::effective_uid();
+    let above = real.ancestors().skip(usize::from(existing == path));
+    Ok(above.map(Path::to_path_buf).find(|dir| {
+        let facts = fs::symlink_metadata(dir);
+        facts.is_ok_and(|facts| {
+            writable_by_others(&facts, owner).is_some() && facts.mode() & libc::S_ISVTX == 0
+        })
+    }))
 }
 
 /// Why something could be changed by someone other than root and `owner`, if so.
