@@ -72,8 +72,8 @@ impl Numbers {
         if held & !(1 | 64 | 128) != 0 {
             return Kind::Control;
         }
-        // The protocol's own keys lie in the private use area of Unicode.
-        match char::from_u32(code).filter(|_| !(57_344..=63_743).contains(&code)) {
+        // The protocol's own keys lie in the private use area of Unicode; those of the keypad are characters all the same.
+        match of_keypad(code).or(char::from_u32(code)).filter(|c| !('\u{e000}'..='\u{f8ff}').contains(c)) {
             Some('\r') if !released => Kind::Enter,
             Some(c) if c.is_control() => Kind::Control,
             Some(_) if released => Kind::Released,
@@ -81,6 +81,26 @@ impl Numbers {
             Some(c) => Kind::Numbered(c),
             None => Kind::Control,
         }
+    }
+}
+
+/// What a key of the numeric keypad stands for, by its number in the protocol of kitty (`KP_0` to `KP_SEPARATOR`; what follows
+/// them moves the cursor).
+fn of_keypad(code: u32) -> Option<char> {
+    let key = usize::try_from(code.checked_sub(57_399)?).ok()?;
+    "0123456789./*-+\r=,".chars().nth(key)
+}
+
+/// The same by the last byte of `ESC O …`, as a keypad in its application mode has it (xterm's `ctlseqs`, VT220 programmer
+/// reference, table 3-5). The cursor and function keys of that mode are other letters.
+fn of_application_keypad(byte: u8) -> Option<Kind> {
+    match byte {
+        b'M' => Some(Kind::Enter),
+        b' ' => Some(Kind::Numbered(' ')),
+        b'X' => Some(Kind::Numbered('=')),
+        // `*` to `/` and `0` to `9` stand 64 places before their letters.
+        b'j'..=b'y' => Some(Kind::Numbered(char::from(byte & 0x3f))),
+        _ => None,
     }
 }
 
@@ -150,7 +170,7 @@ impl Keys {
                 self.numbers.take(byte);
                 (Parameters, Kind::Control)
             }
-            (Single, 0x20..=0x7e) => (Ground, Kind::Control),
+            (Single, 0x20..=0x7e) => (Ground, of_application_keypad(byte).unwrap_or(Kind::Control)),
             // Not a sequence after all: whatever this byte is, it stands for itself.
             (First | Parameters | Single, _) => {
                 self.state = Ground;
@@ -205,6 +225,26 @@ mod tests {
             [Kind::Numbered('s'), Kind::Released]
         );
         assert_eq!(kinds("\x1b[99999999999999999999;;;;;;1u\x1b[1;1:1:1:1:1u"), []);
+    }
+
+    #[test]
+    fn the_keys_of_the_numeric_keypad_are_characters_in_every_mode() {
+        let told = |bytes: String| {
+            let mut keys = Keys::default();
+            let all = bytes.bytes().map(|byte| keys.next(byte)).filter(|kind| *kind != Kind::Control);
+            all.map(|kind| match kind {
+                Kind::Numbered(c) => c,
+                Kind::Enter => '\r',
+                Kind::Released => '^',
+                other => panic!("{other:?}"),
+            })
+            .collect::<String>()
+        };
+        let kitty = (57_399..=57_440).map(|code| format!("\x1b[{code}u\x1b[{code};129:3u")).collect();
+        assert_eq!(told(kitty), "0^1^2^3^4^5^6^7^8^9^.^/^*^-^+^\r=^,^");
+        let application = (b' '..=b'~').map(|byte| format!("\x1bO{}", char::from(byte))).collect();
+        assert_eq!(told(application), " \r=*+,-./0123456789");
+        assert_eq!(told("\x1b[57400;5u".into()), "", "with Ctrl it is a command");
     }
 
     #[test]

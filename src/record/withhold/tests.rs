@@ -234,6 +234,20 @@ fn a_secret_that_is_typed_in_numbers_is_withheld_and_a_word_that_is_echoed_is_st
 }
 
 #[test]
+fn a_pin_that_is_typed_on_the_numeric_keypad_is_withheld_in_every_mode() {
+    for pin in
+        [["\x1b[57400u", "\x1b[57402u", "\x1b[57406u"], ["\x1bOq", "\x1bOs", "\x1bOw"], ["1", "3", "7"]]
+    {
+        let mut steps = vec![Show(0, "PIN: ")];
+        steps.extend(pin.iter().zip(1..).map(|(key, n)| Type(n * 200, key)));
+        steps.extend([Type(1_000, "\r"), Show(1_010, "\r\nthanks\r\n")]);
+        assert_eq!(play(Policy::Echoed, &steps), [Typed::Withheld(1), Typed::Input(b"\r".to_vec())]);
+        let shown = [Type(0, pin[0]), Show(5, "1"), Type(100, pin[1]), Show(105, "3"), Type(900, "\x1bOA")];
+        assert_eq!(stored(&play(Policy::Echoed, &shown)), format!("{}{}\x1bOA", pin[0], pin[1]));
+    }
+}
+
+#[test]
 fn corrections_inside_a_withheld_line_are_withheld_too() {
     let out = play(
         Policy::Echoed,
