@@ -326,3 +326,30 @@ fn entries_of_posix_shells_are_inferred_from_the_screen() {
         assert_eq!(find(&session, "pwd").cwd.as_deref(), Some("/"), "{shell}");
     }
 }
+
+#[test]
+fn a_long_line_of_wide_characters_is_told_in_part_and_breaks_no_mark() {
+    let fish = "function fish_prompt; echo -n '@@ '; end\nset fish_greeting\nfunction fish_title; end\n";
+    for (shell, file, content) in [
+        ("bash", ".bashrc", "PS1='@@ '\n"),
+        ("zsh", ".zshrc", "PS1='@@ '; unsetopt prompt_sp\n"),
+        ("fish", ".config/fish/config.fish", fish),
+    ] {
+        // Pasted: an editor that draws the line at every key would take its time.
+        let line = format!("\x1b[200~: {}\x1b[201~", "語".repeat(3_000));
+        let setup = Setup { shell, files: &[(file, content)], ..Setup::default() };
+        let Some(session) = run(setup, &[("true", PROMPT), (&line, PROMPT), ("false", PROMPT)]) else {
+            continue;
+        };
+        let [yes, long, no, exit] = session.commands.as_slice() else {
+            panic!("{shell}: {}", session.transcript())
+        };
+        assert!(long.text.starts_with(": 語語") && long.text.chars().count() >= 1_300, "{}", long.text);
+        // (fish breaks lines itself: the last row alone stood on the screen.)
+        assert_eq!(long.flags[0], "cut: only the beginning of the line is kept", "{shell}");
+        assert!(!long.flags.iter().any(|flag| flag.starts_with("broken-mark")), "{shell}: {:?}", long.flags);
+        let flags: Vec<_> = [yes, no, exit].into_iter().flat_map(|command| &command.flags).collect();
+        assert!(flags.is_empty(), "{shell}: {flags:?}");
+        assert!(memchr::memmem::find(&session.visible, b"7717").is_none(), "{shell}");
+    }
+}

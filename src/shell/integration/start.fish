@@ -8,6 +8,7 @@ function __sealcast_prompt --on-event fish_prompt
     printf '%sA;u;%s\a' $__sealcast_o (string escape --style=url -- $PWD | string join %0A) >/dev/tty
     return $s
 end
+# A mark is 24 KiB at most, and a character up to twelve in percent form: two thousand of them fit in any case.
 function __sealcast_preexec --on-event fish_preexec
     set -l c
     set -l t "$argv"
@@ -15,7 +16,12 @@ function __sealcast_preexec --on-event fish_preexec
         set t (string sub --length 4096 -- "$t" | string collect)
         set c +
     end
-    set t (string escape --style=url -- "$t" | string join %0A)
+    set -l e (string escape --style=url -- "$t" | string join %0A)
+    if test (string length -- "$e") -gt 24000
+        set e (string sub --length 2000 -- "$t" | string escape --style=url | string join %0A)
+        set c +
+    end
+    set t "$e"
     printf '%sC;;;%s%s;u;%s\a' $__sealcast_o (string length -- "$t") "$c" "$t" >/dev/tty
 end
 function __sealcast_postexec --on-event fish_postexec
