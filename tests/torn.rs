@@ -189,3 +189,26 @@ fn what_is_exported_or_played_of_a_closed_recording_ends_as_it_did() {
     let (out, _) = both(&desk, &["play", "--plain", "--speed", "10000", "-i", "identity", path]);
     assert!(out.trim_end().ends_with("whole 3.2"), "{out}");
 }
+
+#[test]
+fn what_show_counts_of_a_recording_without_an_end_is_no_more_than_the_least() {
+    // Cut inside its first segment, so that nothing is in the index yet.
+    let desk = Desk::new(|bytes| {
+        let chunks = damage::split(bytes);
+        let data = chunks.iter().position(|chunk| chunk[2] == forge::DATA).unwrap();
+        damage::places(bytes)[data + 1].1
+    });
+    let path = desk.path.to_str().unwrap();
+    let (told, _) = both(&desk, &["show", "-i", "identity", path]);
+    assert!(told.contains("0 B or more of output in 1 segments"), "{told}");
+    assert!(told.contains("for 0:00.0 or more"), "{told}");
+    let (told, _) = both(&desk, &["show", "--json", "-i", "identity", path]);
+    let told: serde_json::Value = serde_json::from_str(&told).unwrap();
+    assert_eq!((&told["complete"], &told["output_bytes"]), (&false.into(), &0.into()), "{told}");
+    let closed = desk.dir.path().join("closed.scast");
+    let fleet = Fleet::new("web-3");
+    std::fs::write(desk.dir.path().join("identity"), &*fleet.identity).unwrap();
+    std::fs::write(&closed, damage::small(&fleet, "whole", true).bytes).unwrap();
+    let (told, _) = both(&desk, &["show", "-i", "identity", closed.to_str().unwrap()]);
+    assert!(told.contains("132 B of output in 4 segments") && !told.contains("or more"), "{told}");
+}

@@ -156,8 +156,7 @@ fn story(context: &Context, opened: &Opened, judged: &Judged, locked: Option<Err
     let sums = Sums::of(opened.reader.entries());
     let began = moment(header.start);
     if opening.is_some() {
-        let open = if opened.state() == "sealed" { "" } else { " or more" };
-        tell("when", &format!("{began} UTC, for {}{open}", clock(sums.length)));
+        tell("when", &format!("{began} UTC, for {}{}", clock(sums.length), or_more(opened)));
     } else {
         tell("when", &format!("{began} UTC"));
     }
@@ -213,9 +212,14 @@ fn tell_meta(opening: &Opening, tell: &mut impl FnMut(&str, &str)) {
     tell("in force", &pairs(&meta.in_force));
 }
 
+/// What is counted comes from the index, which does not have the last part of what has no end.
+fn or_more(opened: &Opened) -> &'static str {
+    if opened.reader.is_complete() { "" } else { " or more" }
+}
+
 fn held(opened: &Opened, sums: &Sums) -> String {
     let segments = opened.reader.segments();
-    let mut parts = vec![format!("{} of output in {segments} segments", size(sums.raw))];
+    let mut parts = vec![format!("{}{} of output in {segments} segments", size(sums.raw), or_more(opened))];
     if sums.input > 0 {
         parts.push(format!("{} of input", size(sums.input)));
     }
@@ -292,6 +296,7 @@ fn whole_json(context: &Context, opened: &Opened, judged: &Judged) -> Result<()>
         "id": opened.found.name.as_ref().map(|name| &name.id),
         "path": opened.found.path.to_string_lossy(),
         "state": opened.state(),
+        "complete": opened.reader.is_complete(),
         "verdict": judged.word,
         "detail": judged.detail,
         "size": opened.reader.length(),
