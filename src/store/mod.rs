@@ -163,12 +163,12 @@ impl Store {
     /// when space is short: every file is looked at. What cannot be given back stays.
     pub fn give_back(&self) {
         for found in self.list().unwrap_or_default() {
-            let Ok(file) = std::fs::OpenOptions::new().append(true).open(&found.path) else { continue };
+            let Ok(file) = sys::file::open_append_existing(&found.path) else { continue };
             if file.metadata().is_ok_and(|facts| facts.blocks().saturating_mul(512) > facts.len() + SLACK)
                 && sys::lock::try_exclusive(&file).unwrap_or(false)
             {
-                // What is append-only refuses to be cut.
-                let _ = file::release(&file, false).or_else(|_| file::release(&file, true));
+                // What is append-only refuses to be cut, and is so again afterwards; nothing else becomes it.
+                let _ = file::release(&file, sys::file::is_append_only(&file));
             }
         }
     }
@@ -346,6 +346,59 @@ mod tests {
         assert!(silence(&found, &reader).is_some());
         drop(file);
         assert!(silence(&found, &reader).is_none());
+    }
+
+    #[test]
+    fn space_is_given_back_of_recordings_alone_and_nothing_else_is_opened_or_waited_for() {
+        let (dir, store) = store();
+        let dead = store.create(0, &[1; 16]).unwrap();
+        let Ok(true) = dead.reserve(4 << 20) else { return };
+        let held = |path: &Path| std::fs::metadata(path).unwrap().blocks() * 512;
+        let path = dead.path().to_owned();
+        let name =
+            |n: u8| store.dir().join(Name { start: 1000 * i64::from(n), id: id_text(&[n; 16]) }.file_name());
+        // What is behind a link is nobody's recording.
+        let other = dir.path().join("other");
+        let file = File::create(&other).unwrap();
+        assert!(sys::file::reserve(&file, 4 << 20).unwrap());
+        std::os::unix::fs::symlink(&other, name(2)).unwrap();
+        let fifo = std::process::Command::new("mkfifo").arg(name(3)).status().unwrap();
+        assert!(fifo.success());
+        // On a thread: a FIFO that is opened carelessly waits for ever.
+        let give_back = || {
+            let (done, waiting) = std::sync::mpsc::channel();
+            let store = store.clone();
+            std::thread::spawn(move || {
+                store.give_back();
+                done.send(())
+            });
+            waiting.recv_timeout(std::time::Duration::from_secs(60)).expect("it waits for something");
+        };
+        give_back();
+        assert!(held(&path) >= 4 << 20, "its recorder still lives");
+        drop(dead);
+        give_back();
+        assert!(held(&path) < 1 << 20, "{}", held(&path));
+        assert!(held(&other) >= 4 << 20, "{}", held(&other));
+        assert!(!sys::file::is_append_only(&File::open(&path).unwrap()));
+    }
+
+    #[test]
+    fn what_is_append_only_stays_so_when_its_space_is_given_back() {
+        let (_dir, store) = store();
+        let dead = store.create(0, &[1; 16]).unwrap();
+        let path = dead.path().to_owned();
+        // Needs root and a file system that has the attribute.
+        if !matches!((dead.reserve(4 << 20), dead.make_append_only()), (Ok(true), Ok(true))) {
+            return;
+        }
+        drop(dead);
+        store.give_back();
+        let file = File::open(&path).unwrap();
+        let (kept, held) = (sys::file::is_append_only(&file), file.metadata().unwrap().blocks() * 512);
+        // It must go, whatever came out: nobody could remove the file otherwise.
+        sys::file::set_append_only(&file, false).unwrap();
+        assert!(kept && held < 1 << 20, "{kept} {held}");
     }
 
     #[test]

@@ -51,6 +51,19 @@ pub fn open_append(path: &Path) -> Result<File> {
     regular(file, path)
 }
 
+/// Opens a regular file that exists, to write at its end. Nothing is waited for, and no symbolic link followed.
+///
+/// # Errors
+/// When it is a symbolic link or not a regular file, does not exist, or cannot be opened.
+pub fn open_append_existing(path: &Path) -> Result<File> {
+    let file = OpenOptions::new()
+        .append(true)
+        .custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC | libc::O_NOCTTY | libc::O_NONBLOCK)
+        .open(path)
+        .map_err(|e| Error::at("open", path, e))?;
+    regular(file, path)
+}
+
 /// Opens a regular file for reading. Symbolic links are followed: the path is the reader's own.
 ///
 /// # Errors
@@ -320,22 +333,37 @@ pub fn free_space(path: &Path) -> Result<Space> {
     })
 }
 
+const FS_APPEND_FL: libc::c_int = 0x20;
+
+/// The attributes of a file (`lsattr`).
+fn attributes(file: &File) -> io::Result<libc::c_int> {
+    let mut flags: libc::c_int = 0;
+    // SAFETY: FS_IOC_GETFLAGS writes an int (despite the `long` in its name), and `flags` is one.
+    match unsafe { libc::ioctl(file.as_raw_fd(), libc::FS_IOC_GETFLAGS, &mut flags) } {
+        0 => Ok(flags),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// Whether a file has the append-only attribute; one has not on a file system that has none.
+pub fn is_append_only(file: &File) -> bool {
+    attributes(file).is_ok_and(|flags| flags & FS_APPEND_FL != 0)
+}
+
 /// Sets or clears the append-only attribute (`chattr +a`), which only root may. `false` when the file system has none
 /// or we may not.
 ///
 /// # Errors
 /// Whatever else the kernel says.
 pub fn set_append_only(file: &File, on: bool) -> Result<bool> {
-    const FS_APPEND_FL: libc::c_int = 0x20;
-    let mut flags: libc::c_int = 0;
     let refused = |error: io::Error| match error.raw_os_error() {
         Some(libc::ENOTTY | libc::EOPNOTSUPP | libc::EPERM | libc::EINVAL) => Ok(false),
         _ => Err(Error::new("set the append-only attribute", "", error)),
     };
-    // SAFETY: FS_IOC_GETFLAGS writes an int (despite the `long` in its name), and `flags` is one.
-    if unsafe { libc::ioctl(file.as_raw_fd(), libc::FS_IOC_GETFLAGS, &mut flags) } != 0 {
-        return refused(io::Error::last_os_error());
-    }
+    let flags = match attributes(file) {
+        Ok(flags) => flags,
+        Err(error) => return refused(error),
+    };
     let wanted = if on { flags | FS_APPEND_FL } else { flags & !FS_APPEND_FL };
     // SAFETY: FS_IOC_SETFLAGS reads an int, and `wanted` is one.
     if unsafe { libc::ioctl(file.as_raw_fd(), libc::FS_IOC_SETFLAGS, &wanted) } != 0 {
