@@ -15,6 +15,7 @@ use sealcast::crypto::prompt::{Nobody, Prompt};
 use sealcast::record::{Indexer as _, ScreenIndexer};
 use sealcast::store::personal::Personal;
 use sealcast::store::{Store, period, seal};
+use sealcast::terminal::DRAWING;
 use std::error::Error;
 use std::io::Write as _;
 use std::path::Path;
@@ -311,7 +312,12 @@ impl Maker<'_> {
             start,
             ..Header::default()
         };
-        let meta = Meta { ticket: format!("OPS-{}", n % 400), reason: "generated".into(), ..Meta::default() };
+        let meta = Meta {
+            ticket: format!("OPS-{}", n % 400),
+            reason: "generated".into(),
+            drawing: DRAWING,
+            ..Meta::default()
+        };
         let shape = events.iter().find_map(|e| {
             if let Payload::Resize { cols, rows } = e.payload { Some((cols, rows)) } else { None }
         });

@@ -177,7 +177,7 @@ fn the_second_implementation_reads_the_commands_of_golden_recordings() {
         assert_eq!(values(text(&found)), expected, "{}", line[0]);
         lines += expected.len();
     }
-    assert_eq!(lines, 6);
+    assert_eq!(lines, 17);
 }
 
 #[test]

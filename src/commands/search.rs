@@ -83,6 +83,8 @@ struct Sums {
     /// Recordings of which no segment was read.
     unread: usize,
     unreadable: usize,
+    /// Recordings whose filters are of another version, and were not believed.
+    unlike: usize,
     segments: usize,
     read: usize,
 }
@@ -187,6 +189,7 @@ fn report(context: &Context, args: &Args, found: &Found, answer: Answer, sums: &
     sums.segments += answer.segments;
     sums.read += answer.read;
     sums.unread += usize::from(answer.read == 0);
+    sums.unlike += usize::from(answer.unlike);
     if let Some(why) = &answer.fault {
         sums.unreadable += 1;
         let what = if answer.found.is_some() { "only in part" } else { "not" };
@@ -251,6 +254,12 @@ impl Sums {
             " ({skipped} skipped by index; {read} of {} not read)",
             plural(self.segments as u64, "segment")
         ));
+        if self.unlike > 0 {
+            let n = self.unlike;
+            line.push_str(&format!(
+                " · {n} drawn by another version, and read without help of their filters"
+            ));
+        }
         if self.unreadable > 0 {
             line.push_str(&format!(" · {} could not be searched", self.unreadable));
         }

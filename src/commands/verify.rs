@@ -8,8 +8,9 @@ use crate::container::{Cursor, Reader};
 use crate::crypto::identity::Identities;
 use crate::crypto::known_keys::KnownKeys;
 use crate::error::{Context as _, Error, Kind, Result};
-use crate::search::audit::{Lie, audit};
+use crate::search::audit::{Audit, Lie, audit};
 use crate::store::{Found, seal, silence};
+use crate::terminal::DRAWING;
 use serde_json::json;
 use std::fmt;
 use std::fs::File;
@@ -54,6 +55,8 @@ pub(super) struct Judged {
     content: bool,
     /// What the index says and the content does not, in words.
     lies: Vec<String>,
+    /// What this version would have drawn or told otherwise, in words, of a recording that another one made.
+    differences: Vec<String>,
     report: Report,
 }
 
@@ -66,8 +69,8 @@ impl Judged {
     /// How it is set off.
     pub(super) fn style(&self) -> Style {
         match self.word {
-            "intact" => Style::Green,
-            "running" | "torn" => Style::Yellow,
+            "intact" if self.differences.is_empty() => Style::Green,
+            "intact" | "running" | "torn" => Style::Yellow,
             _ => Style::Red,
         }
     }
@@ -85,7 +88,7 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
     let known = known_keys(context, &args.known_keys)?;
     let identities = args.reading.quiet_identities(context)?;
     let must_open = args.reading.names_identity();
-    let (mut bad, mut unchecked) = (0, 0);
+    let (mut bad, mut unchecked, mut unlike) = (0, 0, 0);
     let mut table = Table::new(&[("ID", Column::Left), ("VERDICT", Column::Left), ("WHY", Column::Whole)]);
     let of = found.len();
     for recording in found {
@@ -95,6 +98,7 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
         match judged {
             Ok((recording, judged)) => {
                 bad += usize::from(!judged.is_good());
+                unlike += usize::from(!judged.differences.is_empty());
                 if args.json {
                     context.console.json(&json_of(&recording, &judged))?;
                 } else {
@@ -117,6 +121,14 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
     }
     if !table.is_empty() {
         context.console.table(&table)?;
+    }
+    if unlike > 0 {
+        let whose =
+            if of == 1 { "of the recording".to_owned() } else { format!("of {unlike} of {of} recordings") };
+        let said = format!(
+            "the index {whose} does not fit what this version draws: another version drew it, and `search` does not believe it"
+        );
+        context.console.remark("note", Style::Yellow, said);
     }
     let not_intact = || match of {
         1 => "the recording is not intact".to_owned(),
@@ -184,10 +196,19 @@ fn check_content(context: &Context, reader: &mut Reader<&File>, judged: &mut Jud
 /// Draws everything as the recorder did, and compares index, filters and keyframes with what was shown.
 fn check_index(context: &Context, reader: &mut Reader<&File>, judged: &mut Judged) {
     let mut progress = context.console.progress("checking the index", reader.segments() as u64);
-    let lies = audit(reader, MOST_LIES, |segment| progress.at(segment as u64));
+    let audited = audit(reader, MOST_LIES, |segment| progress.at(segment as u64));
     drop(progress);
-    match lies {
-        Ok(lies) => {
+    match audited {
+        Ok(Audit { lies, differences }) => {
+            if let [first, more @ ..] = differences.as_slice() {
+                let more =
+                    if more.is_empty() { String::new() } else { format!(" (and {} more)", more.len()) };
+                judged.detail.push_str(&format!(
+                    "; but its index does not fit what this version draws: {first}{more}{}",
+                    maker(reader)
+                ));
+            }
+            judged.differences = differences.iter().map(Lie::to_string).collect();
             judged.lies = lies.iter().map(Lie::to_string).collect();
             match lies.as_slice() {
                 [] => {}
@@ -196,6 +217,19 @@ fn check_index(context: &Context, reader: &mut Reader<&File>, judged: &mut Judge
             }
         }
         Err(error) => judged.alter(error),
+    }
+}
+
+/// Who made a recording, where that is not this version.
+fn maker(reader: &Reader<&File>) -> String {
+    let drawing = reader.opening().map_or(0, |opening| opening.meta.drawing);
+    let tool = match reader.header().tool.as_str() {
+        "" => "an unknown tool",
+        tool => tool,
+    };
+    match drawing {
+        0 => format!("; made by {tool}, which does not say how it draws"),
+        drawing => format!("; made by {tool}, which draws as generation {drawing}; this is {DRAWING}"),
     }
 }
 
@@ -276,7 +310,7 @@ pub(super) fn describe(report: Report, silent: Option<Duration>) -> Judged {
         }
     };
     let cut = report.verdict.tear().is_some_and(|(_, how)| !grows(how));
-    Judged { word, detail, cut, content: false, lies: Vec::new(), report }
+    Judged { word, detail, cut, content: false, lies: Vec::new(), differences: Vec::new(), report }
 }
 
 /// What may have made a recording end so.
@@ -320,5 +354,6 @@ fn json_of(found: &Found, judged: &Judged) -> serde_json::Value {
         "trusted": trusted,
         "content_checked": judged.content,
         "index_lies": judged.lies,
+        "index_differs": judged.differences,
     })
 }

@@ -69,6 +69,10 @@ impl Header {
     }
 }
 
+fn is_zero(number: &u32) -> bool {
+    *number == 0
+}
+
 /// The sealed part: who, what, where and why, for those who hold a key. Everything is optional: a recorder writes what
 /// it knows.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -117,6 +121,9 @@ pub struct Meta {
     /// Boot id.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub boot: String,
+    /// Generation of what drew the filters and keyframes ; 0 = not told.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub drawing: u32,
     /// What was in force: input policy, failure policy, guard profile, exec trace, shell integration.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub in_force: BTreeMap<String, String>,

@@ -6,6 +6,7 @@
 //! are. Refuses to record the value of a variable that the policy does not name, and secrets in arguments.
 
 use super::elevate::{Target, Variables, What, Wish};
+use super::indexer::ScreenIndexer;
 use crate::container::{Header, Meta};
 use crate::policy::{Policy, Profile};
 use crate::sys::guard::Restrictions;
@@ -132,6 +133,7 @@ pub fn tell(
         ancestry: observed.ancestors.iter().map(|a| format!("{} {}", a.pid, a.name)).collect(),
         kernel: observed.kernel.clone(),
         boot: observed.boot.clone(),
+        drawing: ScreenIndexer::DRAWING,
         in_force: in_force(policy, redacted),
         ..Meta::default()
     };

@@ -15,7 +15,7 @@ use super::recorder::Indexer;
 use super::witness::Heard;
 use crate::cast::{Command, Event, Exec, Payload};
 use crate::container::{Extras, GivenUp, LeftOut, filter, limits};
-use crate::terminal::{Line, Shown, Sieve, Typed, TypedLine};
+use crate::terminal::{DRAWING, Line, Shown, Sieve, Typed, TypedLine};
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -88,6 +88,9 @@ pub struct ScreenIndexer {
 }
 
 impl ScreenIndexer {
+    /// Generation of what is drawn, for the metadata of the recording.
+    pub const DRAWING: u32 = DRAWING;
+
     /// For a terminal of this many columns and rows (0 without one). Without a thread to be had, there is no index.
     pub fn start(size: (u16, u16)) -> Self {
         Self::begin(size, false)

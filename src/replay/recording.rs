@@ -3,6 +3,7 @@
 use super::source::{Error, Outline, Segment, Source, Span, label_of, size_of_event};
 use crate::cast::Anchor;
 use crate::container::{self, Cursor, Entry, Header, Opening, Reader};
+use crate::terminal::draws_alike;
 use std::io::{Read, Seek};
 use std::time::Duration;
 
@@ -185,6 +186,10 @@ impl<R: Read + Seek> Source for Recording<R> {
     }
 
     fn filter(&self, number: usize) -> &[u8] {
+        if !self.reader.opening().is_ok_and(|opening| draws_alike(opening.meta.drawing)) {
+            // What another generation drew denies nothing that this one shows.
+            return &[];
+        }
         self.reader.entries().get(number).map(|entry| entry.filter.as_slice()).unwrap_or_default()
     }
 

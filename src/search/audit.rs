@@ -5,6 +5,9 @@
 //! a command that the index has from the shell and the shell did not tell of, or the other way about: what the shell tells
 //! stands among the events. Refuses to judge what the content cannot tell: the kernel's trace, and lines that were inferred
 //! from the screen.
+//!
+//! What is drawn depends on the emulator. Only where the recording says that this generation of it drew filters and keyframes
+//! ([`crate::terminal::DRAWING`]) is one that differs a lie; else the two emulators may differ, and it is told as that.
 
 use super::queue::Segments;
 use super::reading::{Step, events};
@@ -13,7 +16,7 @@ use crate::container::filter::Filter;
 use crate::container::{Entry, Error, GivenUp, Reader};
 use crate::shell::marks::Mark;
 use crate::shell::said::Said;
-use crate::terminal::{Line, Shown, Sieve, Typed};
+use crate::terminal::{Line, Shown, Sieve, Typed, draws_alike};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -23,6 +26,16 @@ use std::time::Duration;
 /// How far a command's time and that of the event that told of it may lie apart, milliseconds: one is cut off, the other
 /// rounded so that the sum is right.
 const SLACK: u64 = 3;
+
+/// What was found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Audit {
+    /// What is wrong, whichever version looks.
+    pub lies: Vec<Lie>,
+    /// What is not as this version would have made it. The recording is of another generation, or of a recorder that does not
+    /// write what the shell tells.
+    pub differences: Vec<Lie>,
+}
 
 /// Something that the index or a keyframe says and the content does not.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,7 +89,7 @@ impl fmt::Display for Lie {
 }
 
 /// Reads a recording whose content is unlocked and tells the first lie of each segment, then those about commands, at most
-/// `most`. `progress` is given the number of the segment that is begun.
+/// `most` together. `progress` is given the number of the segment that is begun.
 ///
 /// # Errors
 /// The content cannot be read.
@@ -84,7 +97,7 @@ pub fn audit<R: Read + Seek>(
     reader: &mut Reader<R>,
     most: usize,
     mut progress: impl FnMut(usize),
-) -> Result<Vec<Lie>, Error> {
+) -> Result<Audit, Error> {
     let cast = &reader.opening()?.cast;
     let size = (cast.term.cols, cast.term.rows);
     let filters: Vec<Vec<u8>> = reader.entries().iter().map(|entry| entry.filter.clone()).collect();
@@ -156,11 +169,20 @@ pub fn audit<R: Read + Seek>(
     shown.into_shown().finish(&mut |line| check(number, &line.text));
     let mut lies = lies.into_inner();
     lies.extend(keyframes);
-    let integration = reader.opening()?.meta.in_force.get("shell-integration");
+    let meta = &reader.opening()?.meta;
+    let integration = meta.in_force.get("shell-integration");
     let marks = integration.is_some_and(|shell| shell != "off" && !shell.starts_with("none"));
+    // The first recorders had commands from the shell in the index and nothing of them among the events.
+    let tells = meta.drawing > 0 || integration.is_some() || !told.starts.is_empty();
     lies.extend(told.compare(reader.entries(), marks && reader.is_closed()));
     lies.truncate(most);
-    Ok(lies)
+    let alike = draws_alike(meta.drawing);
+    let (lies, differences) = lies.into_iter().partition(|lie| match lie {
+        Lie::Filter { .. } | Lie::Keyframe { .. } => alike,
+        Lie::Command { .. } => tells,
+        Lie::NoCommand { .. } => true,
+    });
+    Ok(Audit { lies, differences })
 }
 
 /// The commands of which the shell told, by time.

@@ -13,6 +13,7 @@ use crate::container::{self, Entry, Header, Opening, Reader, Wanted};
 use crate::store::seal::{Access, Opener};
 use crate::store::{Found, Name, silence};
 use crate::sys::file::SharedFile;
+use crate::terminal::draws_alike;
 use std::cell::Cell;
 use std::fs::File;
 use std::ops::{ControlFlow, Range};
@@ -110,11 +111,13 @@ pub struct Answer {
     pub read: usize,
     /// Whether it was passed over on account of what is public alone, without a key.
     pub by_header: bool,
+    /// Its filters were made by another generation of the emulator ([`crate::terminal::DRAWING`]) and not believed.
+    pub unlike: bool,
 }
 
 impl Answer {
     fn no(segments: usize, read: usize, by_header: bool) -> Self {
-        Self { found: None, fault: None, segments, read, by_header }
+        Self { found: None, fault: None, segments, read, by_header, unlike: false }
     }
 
     pub(super) fn unreadable(why: impl ToString) -> Self {
@@ -274,6 +277,7 @@ fn look(recording: &Found, looking: &Looking<'_>, cancelled: &dyn Fn() -> bool) 
         Err(error) => return Answer::unreadable(error),
     };
     let header = reader.header().clone();
+    let alike = draws_alike(opening.meta.drawing);
     let mut retold = Vec::new();
     if !reader.is_complete() && query.asks_about_commands() {
         // What the shell told of what has no index entry stands in the content.
@@ -315,7 +319,7 @@ fn look(recording: &Found, looking: &Looking<'_>, cancelled: &dyn Fn() -> bool) 
             continue;
         }
         let places: Vec<usize> =
-            (0..segments).filter(|segment| may_hold(term, reader.entries().get(*segment))).collect();
+            (0..segments).filter(|segment| may_hold(term, reader.entries().get(*segment), alike)).collect();
         if places.is_empty() {
             if !may_lack(term) {
                 terms[number].get_or_insert(false);
@@ -329,6 +333,7 @@ fn look(recording: &Found, looking: &Looking<'_>, cancelled: &dyn Fn() -> bool) 
     if so_far == Some(false) {
         return Answer::no(segments, 0, false);
     }
+    let mut unlike = false;
     let mut found = Inside::default();
     // Facts of the whole recording come first.
     let of_whole = hits.iter().filter(|hit| hit.time.is_none() && query.terms()[hit.term].told).count();
@@ -352,9 +357,11 @@ fn look(recording: &Found, looking: &Looking<'_>, cancelled: &dyn Fn() -> bool) 
                 // With several terms what is further on may decide.
                 stop: (options.limit.is_some() && terms.len() == 1).then_some(left),
                 moments: options.moments,
+                alike,
                 queue,
             };
-            for range in ranges(&wanted, reader.entries()) {
+            unlike = !alike && reader.entries().iter().any(|entry| !entry.filter.is_empty());
+            for range in ranges(&wanted, reader.entries(), alike) {
                 scan.range(&mut reader, range, &mut found, cancelled);
                 if cancelled() || scan.has_enough(&found) {
                     break;
@@ -380,7 +387,7 @@ fn look(recording: &Found, looking: &Looking<'_>, cancelled: &dyn Fn() -> bool) 
     let (fault, read) = (found.fault.take(), found.read);
     let more = found.more;
     if truth != Some(true) {
-        return Answer { fault, ..Answer::no(segments, read, false) };
+        return Answer { fault, unlike, ..Answer::no(segments, read, false) };
     }
     let whole;
     let mut entries = reader.entries();
@@ -409,6 +416,7 @@ fn look(recording: &Found, looking: &Looking<'_>, cancelled: &dyn Fn() -> bool) 
         segments,
         read,
         by_header: false,
+        unlike,
     }
 }
 
@@ -431,14 +439,15 @@ fn with_commands(recording: &Found, opener: &Opener) -> Option<Reader<File>> {
     Some(reader)
 }
 
-/// Whether a segment with this index entry (`None`: it has none yet) may have shown or been typed the term.
-fn may_hold(term: &Term, entry: Option<&Entry>) -> bool {
+/// Whether a segment with this index entry (`None`: it has none yet) may have shown or been typed the term. `alike`: its filter
+/// is believed.
+fn may_hold(term: &Term, entry: Option<&Entry>, alike: bool) -> bool {
     let Some(entry) = entry else {
         return term.fields.has(Field::Screen) || term.fields.has(Field::Input);
     };
     let shown = term.fields.has(Field::Screen) && (entry.tally.raw > 0 || !entry.tally.resizes.is_empty());
     let typed = term.fields.has(Field::Input) && entry.tally.input > 0;
-    (shown || typed) && term.pattern.may_be_in(&entry.filter)
+    (shown || typed) && (!alike || term.pattern.may_be_in(&entry.filter))
 }
 
 fn of_seen(seen: Seen, commands: &[&Command]) -> Hit {

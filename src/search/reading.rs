@@ -52,12 +52,15 @@ fn begins_anew(entry: &Entry) -> bool {
     entry.tally.keyframes.first() == Some(&entry.tally.start)
 }
 
-/// The ranges of segments to read so that every segment in `wanted` is read from a keyframe on, or from the start.
-pub(super) fn ranges(wanted: &[bool], entries: &[Entry]) -> Vec<Range<usize>> {
+/// The ranges of segments to read so that every segment in `wanted` is read from a keyframe on, or from the start; from there,
+/// where keyframes are not of this generation (`alike`).
+pub(super) fn ranges(wanted: &[bool], entries: &[Entry], alike: bool) -> Vec<Range<usize>> {
     let mut ranges: Vec<Range<usize>> = Vec::new();
     for segment in (0..wanted.len()).filter(|segment| wanted.get(*segment) == Some(&true)) {
-        let start =
-            (0..=segment).rev().find(|at| *at == 0 || entries.get(*at).is_some_and(begins_anew)).unwrap_or(0);
+        let start = (0..=segment)
+            .rev()
+            .find(|at| *at == 0 || alike && entries.get(*at).is_some_and(begins_anew))
+            .unwrap_or(0);
         match ranges.last_mut() {
             Some(last) if start <= last.end => last.end = segment + 1,
             _ => ranges.push(start..segment + 1),
@@ -115,6 +118,8 @@ pub(super) struct Scan<'a> {
     pub(super) stop: Option<&'a AtomicUsize>,
     /// When a text first stood on the screen is asked; else the time of its line will do.
     pub(super) moments: bool,
+    /// Keyframes are what this generation draws. Otherwise everything is read from the start, past them.
+    pub(super) alike: bool,
     /// Who may decode the next segments meanwhile.
     pub(super) queue: &'a Queue,
 }
@@ -205,6 +210,7 @@ impl Scan<'_> {
                     found.read += 1;
                     typed.finish(&mut |line| self.typed(line, found));
                 }
+                Step::Keyframe(..) if !self.alike => {}
                 Step::Keyframe(text, time) => match Shown::restored(self.size, text, time) {
                     Some(new) => {
                         if blank {
@@ -372,7 +378,9 @@ impl Scan<'_> {
         let hits = &mut found.hits;
         // From the last segment that begins with a screen before the first of them came.
         let first = waiting.first().and_then(|at| hits.get(*at)).map_or(Duration::ZERO, |hit| hit.time);
-        let before = |entry: &Entry| begins_anew(entry) && Duration::from_millis(entry.tally.start) <= first;
+        let before = |entry: &Entry| {
+            self.alike && begins_anew(entry) && Duration::from_millis(entry.tally.start) <= first
+        };
         let entries = reader.entries();
         let start = range.clone().rev().find(|segment| entries.get(*segment).is_some_and(before));
         let range = start.unwrap_or(range.start)..range.end;
@@ -403,6 +411,7 @@ impl Scan<'_> {
         // What cannot be read has been told of already.
         let _ = events(reader, Segments::alone(&range), |step| match step {
             Step::Segment => true,
+            Step::Keyframe(..) if !self.alike => true,
             Step::Keyframe(text, time) => {
                 if let Some(new) = Shown::restored(self.size, text, time) {
                     shown = new.skim();

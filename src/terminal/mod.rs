@@ -13,6 +13,7 @@ mod charset;
 #[cfg(test)]
 pub(crate) mod corpus;
 mod csi;
+mod drawing;
 mod edit;
 mod intake;
 mod modes;
@@ -32,6 +33,7 @@ mod typed;
 mod work;
 
 pub use cell::{Cell, Color, Style, Underline};
+pub use drawing::{DRAWING, draws_alike};
 pub use shown::{NO_TERMINAL, Shown};
 pub use sieve::{NO_NUMBER, Sieve, Wanted};
 pub use transcript::{Kind, Line, Transcript};

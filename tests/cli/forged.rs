@@ -6,6 +6,7 @@ use sealcast::container::Extras;
 use sealcast::container::filter::{Builder, SMALL_RAW};
 use sealcast::shell::marks::{Mark, Start};
 use sealcast::shell::said::Said;
+use sealcast::terminal::DRAWING;
 use serde_json::Value;
 use std::time::Duration;
 
@@ -56,6 +57,38 @@ fn a_filter_that_denies_what_was_shown_makes_a_recording_altered() {
     let told = "the filter of segment 0 denies what it showed: after a minute";
     assert_eq!(verdict["index_lies"], serde_json::json!([told]), "{text}");
     assert_eq!(verdict["detail"], format!("signed, but the content is wrong: {told}"), "{text}");
+}
+
+#[test]
+fn what_another_version_drew_otherwise_is_told_and_does_not_make_a_recording_altered() {
+    let told = "the filter of segment 0 denies what it showed: after a minute";
+    for (drawing, maker) in [
+        (0, "made by test, which does not say how it draws".to_owned()),
+        (DRAWING + 1, format!("made by test, which draws as generation {}; this is {DRAWING}", DRAWING + 1)),
+    ] {
+        let recording = Recording { drawing, ..Recording::default() };
+        let (verdict, text) = verified(&recording, filter(&["a  b"]), Vec::new());
+        assert_eq!(verdict["verdict"], "intact", "{text}");
+        assert_eq!(verdict["index_lies"], serde_json::json!([]), "{text}");
+        let first = verdict["index_differs"][0].as_str().unwrap();
+        assert!(first.starts_with("the filter of segment 0 denies what it showed: "), "{text}");
+        let detail = verdict["detail"].as_str().unwrap();
+        let loud = format!("; but its index does not fit what this version draws: {first}; {maker}");
+        assert!(detail.ends_with(&loud), "{detail}");
+        assert!(text.contains("note: the index of the recording does not fit"), "{text}");
+    }
+    // Nobody can hide a text from the search with a filter of another generation.
+    for (drawing, found) in [(0, 0), (DRAWING + 1, 0), (DRAWING, 1)] {
+        let home = Sandbox::new();
+        home.record_with(&Recording { drawing, ..Recording::default() }, |writer, _| {
+            let extras = Extras { filter: filter(&["a  b"]), ..Extras::default() };
+            writer.end_segment(Duration::from_secs(63), extras).unwrap();
+        });
+        let ran = home.run(&["search", "--no-cache", "after a minute"]).exits(found);
+        assert_eq!(ran.err.contains("1 drawn by another version"), found == 0, "{ran}");
+    }
+    let (verdict, text) = verified(&Recording::default(), filter(&["a  b"]), Vec::new());
+    assert!(verdict["verdict"] == "altered" && verdict["index_lies"][0] != told, "{text}");
 }
 
 #[test]

@@ -145,6 +145,8 @@ pub(crate) struct Recording {
     pub(crate) commands: Vec<Command>,
     pub(crate) recipients: Option<Vec<Recipient>>,
     pub(crate) close: bool,
+    /// What the recording says of who drew it.
+    pub(crate) drawing: u32,
 }
 
 impl Default for Recording {
@@ -174,6 +176,7 @@ impl Default for Recording {
             }],
             recipients: None,
             close: true,
+            drawing: sealcast::terminal::DRAWING,
         }
     }
 }
@@ -204,6 +207,7 @@ impl Recording {
                 ticket: "OPS-4411".into(),
                 cols: self.cols,
                 rows: if self.cols == 0 { 0 } else { 24 },
+                drawing: self.drawing,
                 ..Meta::default()
             },
             cast: CastHeader::new(self.cols, if self.cols == 0 { 0 } else { 24 }),

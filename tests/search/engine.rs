@@ -2,7 +2,7 @@ use crate::corpus::{Session, sessions};
 use crate::made::{Made, Plan, output};
 use sealcast::cast::{Command, Event, Payload, Source};
 use sealcast::container::{GivenUp, Header, LeftOut, Meta, Reader};
-use sealcast::search::{Field, Fields, Options, Query, Style};
+use sealcast::search::{Field, Fields, Hit, Options, Query, Style};
 use sealcast::shell::marks::{Mark, Start};
 use sealcast::shell::said::Said;
 use sealcast::store::Found;
@@ -485,7 +485,9 @@ fn filters_and_keyframes_that_lie_are_found_and_honest_ones_are_not() {
         let recording = made.add(plan);
         let mut reader = Reader::open(recording.open().unwrap()).unwrap();
         made.opener.open_content(&mut reader).unwrap();
-        audit(&mut reader, 100, |_| ()).unwrap()
+        let audit = audit(&mut reader, 100, |_| ()).unwrap();
+        assert_eq!(audit.differences, []);
+        audit.lies
     };
     assert_eq!(lies(Plan::new(session.size, &session.events)), []);
     // A filter that denies everything.
@@ -547,4 +549,39 @@ fn filters_and_keyframes_that_lie_are_found_and_honest_ones_are_not() {
         let plan = Plan { commands, meta: meta.clone(), left_out, ..Plan::new((80, 24), &events) };
         assert_eq!(lies(plan), expected);
     }
+}
+
+#[test]
+fn what_another_generation_drew_is_no_lie_and_is_not_believed() {
+    use sealcast::search::audit::{Lie, audit};
+    let made = Made::new();
+    let filling = "filling the rest of a line\r\n".repeat(1000);
+    let events: Vec<Event> = (0..5).map(|n| output(n * 1000, &format!("needle {n}\r\n{filling}"))).collect();
+    let plan = || Plan { segment: 20_000, ..Plan::new((80, 24), &events) };
+    let screen = Fields::of(&[Field::Screen]);
+    let told = |hits: Vec<Hit>| hits.into_iter().map(|hit| (hit.time, hit.text)).collect::<Vec<_>>();
+    let expected = told(made.hits(&made.add(plan()), "needle", screen));
+    assert_eq!(expected.len(), 5);
+    // A filter that denies everything, and keyframes that show something else.
+    let mut filter = vec![0; 2 + 64];
+    (filter[0], filter[1]) = (0x11, 9);
+    for drawing in [0, sealcast::terminal::DRAWING + 1] {
+        let filter = Some(filter.clone());
+        let recording = made.add(Plan { filter, drawn: "forged", drawing, ..plan() });
+        let mut reader = Reader::open(recording.open().unwrap()).unwrap();
+        made.opener.open_content(&mut reader).unwrap();
+        let found = audit(&mut reader, 100, |_| ()).unwrap();
+        assert_eq!(found.lies, []);
+        let of = |wanted: fn(&Lie) -> bool| found.differences.iter().filter(|lie| wanted(lie)).count();
+        assert!(of(|lie| matches!(lie, Lie::Filter { .. })) >= 3, "{found:?}");
+        assert!(of(|lie| matches!(lie, Lie::Keyframe { .. })) >= 3, "{found:?}");
+        let query = Query::text("needle", Style::default(), screen).unwrap();
+        let answer = made.answers(std::slice::from_ref(&recording), &query, &Options::default()).remove(0);
+        assert_eq!((answer.fault, answer.unlike, answer.read), (None, true, reader.segments()));
+        assert_eq!(told(answer.found.unwrap().hits), expected);
+        assert_eq!(made.hits(&recording, "forged", screen).len(), 0);
+    }
+    // Of this generation it is believed, and `verify` finds the lie.
+    let denying = made.add(Plan { filter: Some(filter), ..plan() });
+    assert!(made.hits(&denying, "needle", screen).len() < expected.len());
 }

@@ -41,6 +41,8 @@ pub(crate) struct Plan<'a> {
     pub(crate) drawn: &'static str,
     pub(crate) header: Header,
     pub(crate) meta: Meta,
+    /// Put into the metadata.
+    pub(crate) drawing: u32,
 }
 
 impl<'a> Plan<'a> {
@@ -58,6 +60,7 @@ impl<'a> Plan<'a> {
             drawn: "",
             header,
             meta: Meta::default(),
+            drawing: sealcast::terminal::DRAWING,
         }
     }
 }
@@ -83,7 +86,8 @@ impl Made {
         let file = self.store.create(plan.header.start, keys.session()).unwrap();
         let path = file.path().to_path_buf();
         let cast = CastHeader::new(plan.size.0, plan.size.1);
-        let setup = Setup { header: plan.header, meta: plan.meta, cast, slots, ledger: String::new() };
+        let meta = Meta { drawing: plan.drawing, ..plan.meta };
+        let setup = Setup { header: plan.header, meta, cast, slots, ledger: String::new() };
         let sign = |text: &str| Ok(self.signer.sign(NAMESPACE, text.as_bytes())?);
         let mut writer = Writer::create(file, keys, setup, sign).unwrap();
         let mut indexer = ScreenIndexer::unhurried(plan.size);
