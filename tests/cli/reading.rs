@@ -1,4 +1,4 @@
-use crate::sandbox::{Recording, Sandbox, never_locked};
+use crate::sandbox::{Recording, Sandbox, held, never_locked};
 use sealcast::crypto::identity;
 use serde_json::Value;
 use std::io::Read as _;
@@ -160,8 +160,7 @@ fn verify_has_the_right_word_and_exit_code_for_each_state() {
     assert!(detail.contains("signed by SHA256:") && detail.contains(&torn), "{detail}");
     assert!(detail.contains("; content checked, "), "{detail}");
     assert!(home.run(&["show"]).exits(0).text().contains(&torn));
-    let file = std::fs::File::open(&path).unwrap();
-    file.lock().unwrap();
+    let file = held(&path);
     let detail = verdict(&away, 1)["detail"].to_string();
     assert!(detail.contains("still being written") && !detail.contains("torn"), "{detail}");
     drop(file);
@@ -193,8 +192,7 @@ fn verify_goes_through_the_whole_store_and_counts() {
 fn a_recording_that_is_being_written_is_running_and_not_a_finding() {
     let home = Sandbox::new();
     let (path, _) = home.record(&Recording { close: false, ..Recording::default() });
-    let file = std::fs::File::open(&path).unwrap();
-    file.lock().unwrap();
+    let file = held(&path);
     let listed = home.run(&["ls"]).exits(0);
     assert!(listed.text().contains("\trunning\t"), "{listed}");
     let verdict = home.run(&["verify", "last"]).exits(0);

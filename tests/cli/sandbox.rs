@@ -123,6 +123,13 @@ pub(crate) fn never_locked(path: &Path) {
     std::fs::rename(&copy, path).unwrap();
 }
 
+/// Holds a recording as its recorder does, until it is dropped.
+pub(crate) fn held(path: &Path) -> std::fs::File {
+    let file = std::fs::File::options().append(true).open(path).unwrap();
+    assert!(sealcast::sys::lock::try_exclusive(&file).unwrap());
+    file
+}
+
 #[track_caller]
 pub(crate) fn ran(command: &mut Process, args: &[&str]) -> Ran {
     let out = command.output().unwrap();

@@ -1,4 +1,4 @@
-use crate::sandbox::{Recording, Sandbox};
+use crate::sandbox::{Recording, Sandbox, held};
 use sealcast::cast::Payload;
 use sealcast::shell::marks::{Mark, Start};
 use sealcast::shell::said::Said;
@@ -159,8 +159,7 @@ fn of_a_recording_that_was_not_closed_nothing_is_denied() {
     let told = json(&home.run(&["show", "--commands", "--json", "last"]).exits(0).text());
     assert_eq!((&told[0]["end"], &told[0]["exit"]), (&1100.into(), &4.into()));
 
-    let file = std::fs::File::open(&path).unwrap();
-    file.lock().unwrap();
+    let _held = held(&path);
     index.iter().for_each(|args| unsure(args, "it is being recorded, and its last part is in no index yet"));
     // What is on the screen so far is looked at, and it has not ended.
     home.run(&["search", "nothing"]).exits(1);
