@@ -7,7 +7,7 @@ use crate::exec;
 use crate::policy::{Banner, ExecTrace, Input, Policy, Profile};
 use crate::record::elevate::{self, Elevation, What, Wish};
 use crate::record::facts::{self, Observed};
-use crate::record::witness::{self, Wanted, Witnesses};
+use crate::record::witness::{Wanted, Witnesses};
 use crate::record::{self, Guarding, Order, ScreenIndexer, Taken, session, withhold};
 use crate::store::{Store, period};
 use crate::sys::guard::Restrictions;
@@ -116,7 +116,7 @@ pub fn run(context: &Context, args: &Args) -> Result<u8> {
     getrandom::fill(&mut random)
         .map_err(|error| Error::new(Kind::System, format!("cannot get randomness: {error}")))?;
     let program = &mut order.session.program;
-    let mut witnesses = Witnesses::enlist(wanted, program, &witness::place(), random);
+    let mut witnesses = Witnesses::enlist(wanted, program, &record::start_dir::place(), random);
     let taken = record::take(
         order,
         Box::new(|session, meta| {

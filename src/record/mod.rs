@@ -16,6 +16,7 @@ mod pump;
 pub mod queue;
 pub mod recorder;
 pub mod session;
+pub mod start_dir;
 pub mod take;
 pub mod withhold;
 pub mod witness;

@@ -5,6 +5,7 @@
 //! marks are taken out before anything is shown or stored, and stored as events of their own.
 
 use super::session::{Piece, Session, Watch};
+use super::start_dir::{self, StartDir};
 use super::take::Error;
 use crate::container::Meta;
 use crate::exec;
@@ -16,9 +17,7 @@ use crate::shell::said::Said;
 use crate::sys::clock;
 use crate::sys::stage::Program;
 use std::ffi::{OsStr, OsString};
-use std::fs::Permissions;
-use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _, chown};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 /// Hints that are stored at most: anyone can print them, and each costs more than its bytes.
@@ -45,12 +44,13 @@ pub struct Witnesses {
     told: String,
     /// The command of a session that is not a shell's.
     is_command: bool,
-    dir: Option<PathBuf>,
+    dir: Option<StartDir>,
 }
 
 impl Witnesses {
     /// Makes `program` tell what it runs, where it is a shell that can: its arguments and environment are changed, and its
-    /// start-up files are written into a new directory in `place`, for whom it runs as to read. `random` is fresh randomness:
+    /// start-up files are written into a new directory in `place`, for whom it runs as to read. Directories that killed recorders
+    /// left there go. `random` is fresh randomness:
     /// the nonce, and the directory's name.
     pub fn enlist(wanted: Wanted, program: &mut Program, place: &Path, random: [u8; 32]) -> Self {
         let (nonce, name) = random.split_at(16);
@@ -64,7 +64,7 @@ impl Witnesses {
             _ if !witnesses.wanted.integration => "off".into(),
             Kind::Unmarked if witnesses.is_command => "none: the session is a command".into(),
             Kind::Unmarked => "none: commands are inferred from the screen".into(),
-            kind => match witnesses.integrate(program, &place.join(format!("sealcast-{name}"))) {
+            kind => match witnesses.integrate(program, place, &name) {
                 Ok(()) => kind.as_str().into(),
                 Err(error) => format!("none: {error}"),
             },
@@ -72,23 +72,17 @@ impl Witnesses {
         witnesses
     }
 
-    fn integrate(&mut self, program: &mut Program, dir: &Path) -> Result<(), String> {
-        let told = |error: std::io::Error| {
-            format!("cannot make {}: {error}", crate::text::escaped(&dir.to_string_lossy()))
-        };
+    fn integrate(&mut self, program: &mut Program, place: &Path, name: &str) -> Result<(), String> {
         let login = program.arg0.as_ref().is_some_and(|arg0| arg0.as_encoded_bytes().starts_with(b"-"));
         let mut env = program.env.clone().unwrap_or_else(|| std::env::vars_os().collect());
         let look = |name: &str| env.iter().find(|(n, _)| n == name).map(|(_, value)| value.clone());
-        let plan = integration::prepare(Path::new(&program.path), login, look, dir, &self.nonce);
-        std::fs::DirBuilder::new().mode(0o700).create(dir).map_err(told)?;
-        self.dir = Some(dir.to_path_buf());
-        let reader = program.identity.as_ref().map(|identity| identity.gid);
+        let identity = program.identity.as_ref().map(|identity| identity.uid);
+        let reader = identity.filter(|uid| *uid != crate::sys::ids::effective_uid());
+        start_dir::clear(place);
+        let dir = StartDir::create(place, name, reader.is_some())?;
+        let plan = integration::prepare(Path::new(&program.path), login, look, dir.path(), &self.nonce);
+        self.dir = Some(dir);
         plan.write(reader).map_err(|error| error.to_string())?;
-        if let Some(gid) = reader {
-            // Theirs to read and not to fill: it may lie where the whole host has little room.
-            chown(dir, None, Some(gid)).map_err(told)?;
-            std::fs::set_permissions(dir, Permissions::from_mode(0o710)).map_err(told)?;
-        }
         env.retain(|(name, _)| {
             !plan.env_remove.contains(name) && !plan.env_set.iter().any(|(set, _)| set == name)
         });
@@ -128,15 +122,6 @@ impl Witnesses {
     }
 }
 
-impl Drop for Witnesses {
-    fn drop(&mut self) {
-        if let Some(dir) = &self.dir {
-            // It holds only our own few files; a file left behind is worth nothing once the session is over.
-            let _ = std::fs::remove_dir_all(dir);
-        }
-    }
-}
-
 /// What the index makes commands of.
 pub struct Heard {
     /// Who makes them.
@@ -145,19 +130,6 @@ pub struct Heard {
     pub trace: exec::Trace,
     /// Secrets in arguments, left out of what the trace tells.
     pub redact: Redactions,
-}
-
-/// A place for start-up files that goes away with the next start of the host.
-pub fn place() -> PathBuf {
-    let runtime = std::env::var_os("XDG_RUNTIME_DIR")
-        .map(PathBuf::from)
-        .filter(|dir| dir.is_absolute() && dir.is_dir());
-    let run = Path::new("/run");
-    match runtime {
-        _ if crate::sys::ids::effective_uid() == 0 && run.is_dir() => run.to_path_buf(),
-        Some(dir) => dir,
-        None => std::env::temp_dir(),
-    }
 }
 
 /// Takes the marks out of the output.
@@ -221,6 +193,10 @@ pub fn dashed(shell: &Path) -> OsString {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sys::privileges::Identity;
+    use std::fs::Permissions;
+    use std::os::unix::fs::PermissionsExt as _;
+    use std::os::unix::process::CommandExt as _;
 
     fn enlisted(path: &str, args: &[&str], place: &Path) -> (Witnesses, Program) {
         let args = args.iter().map(Into::into).collect();
@@ -243,7 +219,9 @@ mod tests {
     fn a_shell_is_enlisted_and_its_files_go_with_it() {
         let place = tempfile::tempdir().unwrap();
         let (witnesses, program) = enlisted("/bin/bash", &[], place.path());
-        let dir = place.path().join(format!("sealcast-{}", "07".repeat(16)));
+        let entries = std::fs::read_dir(place.path()).unwrap().map(|entry| entry.unwrap().path());
+        let [dir] = entries.collect::<Vec<_>>().try_into().unwrap();
+        assert!(dir.to_str().unwrap().ends_with(&"07".repeat(16)), "{}", dir.display());
         assert_eq!(program.args, [OsString::from("--rcfile"), dir.join("start.bash").into()]);
         assert!(dir.join("start.bash").is_file());
         assert_eq!(witnesses.told, "bash");
@@ -257,6 +235,41 @@ mod tests {
         let (witnesses, program) = enlisted("/bin/bash", &["-c", "id"], place.path());
         assert_eq!((program.args.len(), witnesses.is_command), (2, true));
         assert!(program.arg0.is_none() && std::fs::read_dir(place.path()).unwrap().next().is_none());
+    }
+
+    #[test]
+    fn the_start_up_files_of_somebody_else_are_theirs_alone_to_read_and_not_theirs_to_fill() {
+        if crate::sys::ids::effective_uid() != 0 || !Path::new("/run").is_dir() {
+            return;
+        }
+        // Of the same primary group as another user of this host.
+        let (mine, theirs, group) = (4_242, 4_243, 4_244);
+        let place =
+            tempfile::Builder::new().permissions(Permissions::from_mode(0o711)).tempdir_in("/run").unwrap();
+        let identity = Some(Identity { uid: mine, gid: group, groups: vec![group] });
+        let mut program = Program { path: "/bin/bash".into(), identity, ..Program::default() };
+        let wanted = Wanted {
+            integration: true,
+            trace: exec::Mode::Off,
+            strict: false,
+            redact: Redactions::default(),
+        };
+        let witnesses = Witnesses::enlist(wanted, &mut program, place.path(), [7; 32]);
+        if witnesses.told.contains("not supported") {
+            return;
+        }
+        assert_eq!(witnesses.told, "bash");
+        let file = Path::new(&program.args[1]);
+        let may = |uid: u32, script: &str| {
+            let mut sh = std::process::Command::new("sh");
+            sh.args(["-c", script, "sh"]).arg(file).uid(uid).gid(group);
+            sh.stderr(std::process::Stdio::null()).status().unwrap().success()
+        };
+        assert!(may(mine, "cat <\"$1\" >/dev/null"));
+        assert!(!may(theirs, "cat <\"$1\" >/dev/null"), "another user of the group reads the nonce");
+        for change in ["echo x >>\"$1\"", "chmod u+w \"$1\"", "rm -f \"$1\"", "touch \"${1%/*}/x\""] {
+            assert!(!may(mine, change), "{change}");
+        }
     }
 
     #[test]

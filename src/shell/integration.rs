@@ -11,10 +11,10 @@
 
 use super::marks::Nonce;
 use std::ffi::{OsStr, OsString};
-use std::fs::{OpenOptions, Permissions};
+use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 /// Which door is used.
@@ -95,8 +95,9 @@ impl std::error::Error for WriteError {
 }
 
 impl Plan {
-    /// Writes the files, readable by the caller alone; where the shell will run as somebody else, by their group as well, which is
-    /// `reader`. Nothing that is already there is overwritten.
+    /// Writes the files, readable by the caller alone; where the shell will run as somebody else, the user `reader`, by them as well.
+    /// They are not theirs: what is can be filled, and it may lie where the whole host has little room. Nothing that is already
+    /// there is overwritten.
     ///
     /// # Errors
     /// When a file exists, or cannot be created, written or given to its reader.
@@ -105,11 +106,7 @@ impl Plan {
             let write = || -> std::io::Result<()> {
                 let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
                 file.write_all(content)?;
-                if reader.is_some() {
-                    std::os::unix::fs::fchown(&file, None, reader)?;
-                    file.set_permissions(Permissions::from_mode(0o440))?;
-                }
-                Ok(())
+                reader.map_or(Ok(()), |uid| crate::sys::file::let_read(&file, uid))
             };
             write().map_err(|source| WriteError { path: path.clone(), source })?;
         }

@@ -314,6 +314,21 @@ pub fn variable_of(pid: u32, name: &str) -> Option<Vec<u8>> {
     value.map(<[u8]>::to_vec)
 }
 
+/// When a process was started, in ticks of the kernel's clock since the start of the host: with its id, and the pid namespace that this
+/// is of, it is one process and no other. `None` when there is none, or it cannot be seen.
+pub fn started(pid: u32) -> Option<u64> {
+    let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
+    // The name is in brackets and may hold anything; what follows the last one are fields 3, 4… (`proc_pid_stat(5)`).
+    let fields = stat.get(stat.iter().rposition(|byte| *byte == b')')?..)?;
+    std::str::from_utf8(fields).ok()?.split_ascii_whitespace().nth(20)?.parse().ok()
+}
+
+/// The number of the pid namespace that this process is in; `None` where it cannot be seen.
+pub fn pid_namespace() -> Option<u64> {
+    use std::os::unix::fs::MetadataExt as _;
+    Some(fs::metadata("/proc/self/ns/pid").ok()?.ino())
+}
+
 /// A process and its parent's id.
 fn ancestor(pid: u32) -> Option<(Ancestor, u32)> {
     let status = fs::read(format!("/proc/{pid}/status")).ok()?;
@@ -331,6 +346,18 @@ fn ancestor(pid: u32) -> Option<(Ancestor, u32)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_process_is_told_by_when_it_was_started() {
+        let started = |pid| started(pid).unwrap();
+        let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        assert!(started(child.id()) >= started(std::process::id()) && started(1) > 0);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert_eq!(super::started(u32::MAX), None);
+        assert_eq!(pid_namespace(), pid_namespace());
+        assert!(pid_namespace().unwrap() > 0);
+    }
 
     #[test]
     fn root_is_found_by_name_and_by_id() {
