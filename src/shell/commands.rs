@@ -404,8 +404,9 @@ impl Tracker {
             let again = !text.trim().is_empty() && text.trim() == screen_text.trim();
             withheld || !unlisted || again
         });
+        let last_only = told.as_deref().is_some_and(|text| differences::is_last_of(text, &shown));
         let mut command = Command { start: time, cwd: self.cwd.clone(), source, trust, ..Command::default() };
-        match told {
+        match told.filter(|_| !last_only) {
             Some(text) => command.text = text,
             None => {
                 command.text.clone_from(&screen_text);
@@ -413,6 +414,9 @@ impl Tracker {
                     (command.source, command.trust) = (Source::Screen, Trust::Inferred);
                     if unlisted {
                         command.flags.push(UNLISTED.into());
+                    }
+                    if last_only {
+                        command.flags.push("last-line: the shell told only the last of several lines".into());
                     }
                 }
             }

@@ -139,6 +139,37 @@ fn a_line_that_is_neither_in_the_history_nor_on_the_screen_has_no_text() {
 }
 
 #[test]
+fn a_shell_that_tells_only_the_last_of_several_lines_is_helped_by_the_screen() {
+    let entry = |lines: &[&str], told: &str| {
+        let mut hand = Hand::new();
+        hand.integrated("bash").prompt(0).types(lines[0]);
+        for line in &lines[1..] {
+            hand.shows("> ").types(line);
+        }
+        hand.told(told).prompt(0).done().remove(0)
+    };
+    let lines = ["for i in 1 2", "do touch $i", "rm $i", "done"];
+    let each = entry(&lines, "done");
+    assert_eq!((each.text.as_str(), each.trust), (lines.join("\n").as_str(), Trust::Inferred));
+    assert_eq!(each.flags, ["last-line: the shell told only the last of several lines"]);
+    for told in [lines.join("\n"), "for i in 1 2; do touch $i; rm $i; done".into()] {
+        let whole = entry(&lines, &told);
+        assert_eq!((whole.text, whole.trust, whole.flags), (told, Trust::Told, vec![]));
+    }
+    // One line after another is a new line, not a continued one.
+    let commands = Hand::new()
+        .integrated("bash")
+        .prompt(0)
+        .types("ls")
+        .told("ls")
+        .prompt(0)
+        .types("ls")
+        .told("ls")
+        .done();
+    assert!(commands.iter().all(|c| c.flags.is_empty() && c.trust == Trust::Told), "{commands:?}");
+}
+
+#[test]
 fn what_the_shell_says_and_the_screen_does_not_show_is_flagged() {
     let commands = Hand::new().integrated("bash").prompt(0).types("rm -rf x").told("ls").prompt(0).done();
     assert_eq!(commands[0].flags, ["shown: the screen had `rm -rf x`"]);

@@ -135,11 +135,24 @@ pub(super) fn flag(command: &mut Command, shown: &[String], shell: Option<u32>) 
     }
 }
 
+/// Without blanks, to be compared.
+fn squeezed(text: &str) -> String {
+    text.chars().filter(|c| !c.is_whitespace()).collect()
+}
+
+/// Whether what the shell says it runs is the last of the lines that were entered, and no more: a history that takes every line by
+/// itself (`shopt -u cmdhist` in bash) tells no more of a loop than `done`.
+pub(super) fn is_last_of(told: &str, shown: &[String]) -> bool {
+    let Some((last, before)) = shown.split_last() else { return false };
+    let told = squeezed(told);
+    let more = |line: &String| !line.trim().is_empty() && !line.trim_start().starts_with('#');
+    !told.is_empty() && told == squeezed(last) && before.iter().any(more)
+}
+
 /// The line on the screen against the line that the shell says it runs.
 fn typed_and_told(told: &str, shown: &[String], cut: bool) -> Option<String> {
     // Several lines are joined by shells in their own ways: only one line is compared.
     let [shown] = shown else { return None };
-    let squeezed = |text: &str| text.chars().filter(|c| !c.is_whitespace()).collect::<String>();
     let (seen, said) = (squeezed(shown), squeezed(told));
     // A prompt on the right, or a hint of the line editor, may stand beside it.
     if seen.is_empty()

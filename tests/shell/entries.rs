@@ -178,6 +178,23 @@ fn entries_of_bash_are_what_was_run() {
 }
 
 #[test]
+fn a_bash_whose_history_takes_every_line_by_itself_is_read_from_the_screen() {
+    let files = [(".bashrc", "PS1='@@ '; shopt -u cmdhist\n")];
+    let steps = [("for i in 1 2", MORE), ("do true $i", MORE), ("done", PROMPT), ("true", PROMPT)];
+    let Some(session) = run(Setup { shell: "bash", files: &files, ..Setup::default() }, &steps) else {
+        return;
+    };
+    check(
+        &session,
+        &[
+            "seen 0 \"for i in 1 2\\ndo true $i\\ndone\" (last-line: the shell told only the last of several lines)",
+            "told 0 \"true\"",
+            "told 7 \"exit 7\"",
+        ],
+    );
+}
+
+#[test]
 fn entries_of_zsh_are_what_was_run() {
     let steps: &[Step] = &[
         ("true", PROMPT),
