@@ -88,8 +88,7 @@ unsafe extern "C" fn release_segments(
     if !(name.is_empty() || name.contains(&b'/')) {
         return 0;
     }
-    // SAFETY: takes a number only.
-    let page = usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(4096);
+    let page = page_size();
     let place = |header: &Header| base.wrapping_add(header.p_vaddr as usize);
     for header in headers.iter().filter(|header| header.p_type == libc::PT_DYNAMIC) {
         // SAFETY: the loader has mapped this table and read it to its end before.
@@ -111,6 +110,12 @@ unsafe extern "C" fn release_segments(
         }
     }
     0
+}
+
+/// Bytes of a page.
+pub(super) fn page_size() -> usize {
+    // SAFETY: takes a number only.
+    usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(4096)
 }
 
 #[cfg(target_pointer_width = "64")]

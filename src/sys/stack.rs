@@ -12,7 +12,7 @@ use std::mem::MaybeUninit;
 /// below, when the work reaches deeper than this; without optimisation it was seen to use 5 KiB.
 pub const DIGEST: usize = FRAME;
 /// Bytes of stack that are overwritten after a chunk was sealed (seen: 20 KiB), or a checkpoint signed (5 KiB).
-pub const CIPHER: usize = 3 * FRAME;
+pub const CIPHER: usize = 2 * FRAME;
 /// Bytes of stack that are overwritten after what goes through other people's formats: a key sealed to recipients of any
 /// kind, a signing key made, read from its file or used. The deepest, a post-quantum recipient, was seen to use 128 KiB, and
 /// the ordinary ones 45 KiB.
@@ -38,6 +38,9 @@ struct Wiped(usize);
 impl Drop for Wiped {
     fn drop(&mut self) {
         wipe(self.0);
+        if self.0 >= DEEP {
+            give_back(self.0);
+        }
     }
 }
 
@@ -53,6 +56,23 @@ fn wipe(depth: usize) {
     }
     // The frame is in use until here: the call above cannot take its place.
     black_box(&mut frame);
+}
+
+/// Hands what [`wipe`] has just overwritten back to the kernel: a recorder's stack will not be that deep again. Where memory
+/// is locked the kernel refuses, and it stays.
+#[inline(never)]
+fn give_back(depth: usize) {
+    let page = super::memory::page_size();
+    let here = 0_u8;
+    // A page for our own frame and for those of what we call.
+    let end = (black_box(&raw const here) as usize / page).saturating_sub(1) * page;
+    // And as much at the other end: we are not exactly where `wipe` was called from.
+    let begin = (end + 3 * page).saturating_sub(depth).next_multiple_of(page);
+    if begin < end {
+        // SAFETY: all of it lies below our frame and above the end of the last frame of `wipe`, which was called from where
+        // we were: it belongs to the stack of this thread, and nothing there is in use. What comes back is zeros.
+        unsafe { libc::madvise(begin as *mut libc::c_void, end - begin, libc::MADV_DONTNEED) };
+    }
 }
 
 /// How deep `work` reaches into the stack, in bytes, up to a MiB; what it overwrites at its end counts.
