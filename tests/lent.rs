@@ -175,3 +175,20 @@ fn a_program_that_gives_rights_loses_them_when_somebody_writes_to_it() {
     assert!(host.last_output().contains("mine"), "and it is recorded");
     assert_eq!(gaps(&host), [""; 0]);
 }
+
+#[test]
+fn output_that_finds_no_room_is_told_counted_and_no_success() {
+    let Some(host) = Host::start() else { return };
+    let line = format!(
+        "mkdir /srv/small; mount -t tmpfs -o size=4k none /srv/small
+        {SEALCAST} run -- head -c 8000 /dev/zero >/srv/small/file; echo exit $?; stat -c %s /srv/small/file"
+    );
+    let ran = host.run("root", &["bash", "-c", &line]);
+    let told = text(&ran);
+    assert!(told.starts_with("exit 125\n4096\n"), "{told}");
+    let message = "cannot write standard output: No space left on device (os error 28); 3904 bytes did not arrive there";
+    assert!(told.contains(message), "{told}");
+    // What the program said is recorded, and how much of it is not where it should be.
+    assert_eq!(host.last_output().matches('\0').count(), 8000);
+    assert_eq!(gaps(&host), ["undelivered stdout"]);
+}

@@ -72,7 +72,8 @@ pub struct Anchor {
     pub boot: u64,
 }
 
-/// What is missing, and why. `why` is a stable word: `queue-full`, `write-failed`, `capped`, `shared`, `device`, `lost-execs`, `heartbeat`…
+/// What is missing, and why. `why` is a stable word: `queue-full`, `write-failed`, `capped`, `shared`, `device`, `undelivered`,
+/// `unreadable`, `left`, `lost-execs`, `heartbeat`…
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Gap {
     /// The reason, as a stable word.
@@ -80,7 +81,7 @@ pub struct Gap {
     /// The stream or subsystem concerned.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub of: String,
-    /// How many bytes (or things) are missing; 0 when nothing is.
+    /// How many bytes (or things) are missing, here or (`undelivered`) where they were to go; 0 when nothing is, or nobody knows.
     #[serde(default)]
     pub count: u64,
     /// One sentence for people.

@@ -304,7 +304,7 @@ fn finish(context: &Context, taken: &Taken) -> Result<u8> {
     }
     match &taken.session {
         Ok(outcome) => match outcome.ended {
-            Ended::Exited(code) => Ok(u8::try_from(code & 0xff).unwrap_or(125)),
+            Ended::Exited(code) => Ok(outcome.exit_code(code)),
             Ended::Killed(signal) => {
                 let _ = context.console.flush();
                 sys::signals::die_of(signal);

@@ -20,6 +20,24 @@ pub enum Stream {
 }
 
 impl Stream {
+    /// What it is called where machines read.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Output => "stdout",
+            Self::Error => "stderr",
+            Self::Input => "stdin",
+        }
+    }
+
+    /// What it is called where people read.
+    pub fn described(self) -> &'static str {
+        match self {
+            Self::Output => "standard output",
+            Self::Error => "standard error",
+            Self::Input => "standard input",
+        }
+    }
+
     fn payload(self, bytes: Vec<u8>) -> Payload {
         match self {
             Self::Output => Payload::Output(bytes),

@@ -25,6 +25,8 @@ pub(super) struct Sink {
     stead: Option<Stead>,
     /// The process whose output it is.
     writer: Option<u32>,
+    /// Somebody reads at its other end, to the end.
+    reader: bool,
 }
 
 enum How {
@@ -43,12 +45,14 @@ enum How {
 impl Sink {
     /// A descriptor that is our own; it must be non-blocking.
     pub(super) fn ours(fd: OwnedFd) -> Self {
-        Self { fd, how: How::Ours, stead: None, writer: None }
+        Self { fd, how: How::Ours, stead: None, writer: None, reader: false }
     }
 
     /// A descriptor that we were given and that others may share, to be written in somebody's `stead`.
     pub(super) fn shared(fd: OwnedFd, stead: Option<Stead>) -> Self {
-        let (fd, how) = match fd::kind(&fd) {
+        let kind = fd::kind(&fd);
+        let reader = matches!(kind, Kind::Pipe | Kind::Socket | Kind::Local);
+        let (fd, how) = match kind {
             Kind::Pipe => match fd::reopen_to_write(&fd) {
                 Some(own) => (own.into(), How::Ours),
                 None => (fd, How::Shared),
@@ -58,7 +62,13 @@ impl Sink {
             Kind::File => (fd, How::File),
             Kind::Other => (fd, How::Shared),
         };
-        Self { fd, how, stead, writer: None }
+        Self { fd, how, stead, writer: None, reader }
+    }
+
+    /// Whether somebody reads at its other end, who learns of the end only when everybody has closed it: a file and a
+    /// terminal have nobody who waits.
+    pub(super) fn has_reader(&self) -> bool {
+        self.reader
     }
 
     /// Which process writes what is to be written.
@@ -123,8 +133,10 @@ pub(super) enum Written {
     All,
     /// The sink takes no more now.
     Waits,
-    /// The sink is gone.
+    /// Nobody is there any more to take it.
     Gone,
+    /// The sink refuses it, with this error of the kernel.
+    Failed(i32),
 }
 
 impl Buffer {
@@ -139,6 +151,11 @@ impl Buffer {
     /// Everything that was read into it, whether it was written already or not.
     pub(super) fn whole(&self) -> &[u8] {
         self.bytes.get(..self.to).unwrap_or_default()
+    }
+
+    /// How much of it was not written.
+    pub(super) fn left(&self) -> usize {
+        self.to.saturating_sub(self.from)
     }
 
     /// Room behind what is in it.
@@ -217,7 +234,8 @@ impl Buffer {
                     }
                 }
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Written::Waits,
-                Err(_) => return Written::Gone,
+                Err(e) if e.kind() == io::ErrorKind::BrokenPipe => return Written::Gone,
+                Err(e) => return Written::Failed(e.raw_os_error().unwrap_or_default()),
             }
         }
         Written::All
@@ -242,6 +260,8 @@ pub(super) struct Feeding {
     missing: u64,
     /// From a file: its end was reached.
     ended: bool,
+    /// It ended because it could not be read any more.
+    failure: Option<io::Error>,
 }
 
 /// What a turn of [`Feeding`] wants to wait for.
@@ -266,7 +286,7 @@ impl Feeding {
         let own = if kind == Kind::Pipe { fd::reopen_to_read(&source) } else { None };
         let source = own.map_or(source, OwnedFd::from);
         let (sink, buffer) = (Some(sink.into()), Buffer::new(size));
-        Ok(Self { source, kind, stead, sink, buffer, copied: 0, missing: 0, ended: false })
+        Ok(Self { source, kind, stead, sink, buffer, copied: 0, missing: 0, ended: false, failure: None })
     }
 
     pub(super) fn source(&self) -> BorrowedFd<'_> {
@@ -280,6 +300,11 @@ impl Feeding {
     /// Bytes that the child has read and that nobody could record: somebody else reads from the same pipe.
     pub(super) fn missing(&self) -> u64 {
         self.missing
+    }
+
+    /// Why the source could not be read to its end.
+    pub(super) fn take_failure(&mut self) -> Option<io::Error> {
+        self.failure.take()
     }
 
     pub(super) fn wants(&self) -> Wants {
@@ -318,7 +343,13 @@ impl Feeding {
                 self.copied = count;
                 true
             }
-            Err(e) => e.kind() == io::ErrorKind::WouldBlock,
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => true,
+            // The child reads no more.
+            Err(e) if e.kind() == io::ErrorKind::BrokenPipe => false,
+            Err(e) => {
+                self.failure = Some(e);
+                false
+            }
         }
     }
 
@@ -339,7 +370,10 @@ impl Feeding {
                 Ok(0) => return false,
                 Ok(count) => self.buffer.filled(count),
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => return true,
-                Err(_) => return false,
+                Err(e) => {
+                    self.failure = Some(e);
+                    return false;
+                }
             }
             record(self.buffer.whole());
         }

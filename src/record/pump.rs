@@ -33,8 +33,10 @@ const STREAM_BUFFER: usize = 64 << 10;
 const SHORT: usize = 4095;
 /// How often one direction is served before all others are looked at.
 const TURNS: usize = 16;
-/// After the child's end: how long silence is waited for before what holds the output open is left behind.
+/// After the child's end: how long silence is waited for before what holds the terminal open is left behind.
 const SILENCE: Duration = Duration::from_millis(150);
+/// The same, where it is a file that is held open. (A pipe is read to its end: so would who reads it, without us.)
+const FILE_SILENCE: Duration = Duration::from_secs(1);
 /// After the child's end: how long, in all, output of what it left behind is still taken.
 const LINGER: Duration = Duration::from_secs(2);
 /// After the child's end: how much of a flood is still taken once [`LINGER`] is over.
@@ -87,6 +89,8 @@ pub(super) struct Pump<'a> {
     hung_up: bool,
     stopped: Option<String>,
     lost_told: bool,
+    /// A stream could not be handed on to its end, and that was told.
+    failed: bool,
 }
 
 /// The output of the terminal on its way: read, perhaps watched, shown, then recorded.
@@ -165,6 +169,7 @@ impl<'a> Pump<'a> {
             hung_up: false,
             stopped: None,
             lost_told: false,
+            failed: false,
         })
     }
 
@@ -183,7 +188,14 @@ impl<'a> Pump<'a> {
         self.keyboard.leave();
         self.batch.finish(status);
         let (stalls, stalled) = self.batch.stalls();
-        Ok(Outcome { ended: ended?, hung_up: self.hung_up, stopped: self.stopped.take(), stalls, stalled })
+        Ok(Outcome {
+            ended: ended?,
+            hung_up: self.hung_up,
+            stopped: self.stopped.take(),
+            failed: self.failed,
+            stalls,
+            stalled,
+        })
     }
 
     fn begin(&mut self) -> Result<(), Error> {
@@ -209,6 +221,7 @@ impl<'a> Pump<'a> {
         loop {
             self.batch.tick();
             if let Some(ended) = self.time_is_over() {
+                self.leave_outputs();
                 return Ok(ended);
             }
             // Only then is everything that can give output in the set.
@@ -282,7 +295,12 @@ impl<'a> Pump<'a> {
             let Some((source, sink)) = stream else { continue };
             let Some(buffer) = self.stream_buffers.get(n) else { continue };
             let (source, sink) = match buffer.is_empty() {
-                true => (flows.then(|| set.add(source, true, false)), None),
+                // Whether the reader is still there is asked once nothing else is waited for.
+                true => {
+                    let watched = sink.has_reader() && matches!(self.phase, Phase::Ended { .. });
+                    let sink = watched.then(|| set.add(sink, false, false));
+                    (flows.then(|| set.add(source, true, false)), sink)
+                }
                 false => (None, Some(set.add(sink, false, true))),
             };
             (slots.sources[n], slots.sinks[n]) = (source, sink);
@@ -307,9 +325,12 @@ impl<'a> Pump<'a> {
             }
             // It is not time that is waited for, but the terminal, or the recorder.
             Phase::Ended { .. } if self.is_showing() || self.batch.is_stuck() => None,
+            Phase::Ended { since, .. } if self.is_waited_for() => {
+                self.keyboard.is_raw().then(|| self.last_byte.max(since).saturating_add(self.silence()))
+            }
             Phase::Ended { since, .. } => {
-                let (silence, linger) =
-                    (self.last_byte.max(since).saturating_add(SILENCE), since.saturating_add(LINGER));
+                let silence = self.last_byte.max(since).saturating_add(self.silence());
+                let linger = since.saturating_add(LINGER);
                 Some(if clock::monotonic() < linger { silence.min(linger) } else { silence })
             }
         };
@@ -319,6 +340,18 @@ impl<'a> Pump<'a> {
     /// Whether something was read that was not written yet.
     fn is_showing(&self) -> bool {
         !self.output.buffer.is_empty() || self.stream_buffers.iter().any(|buffer| !buffer.is_empty())
+    }
+
+    /// Whether an output goes to somebody who waits for its end. Without us that would be the end of all that hold it open,
+    /// and not that of the child: it is waited for here too, whose end is told later. Who does not want to wait asks us to
+    /// end, as he would ask the reader.
+    fn is_waited_for(&self) -> bool {
+        self.streams.outputs.iter().flatten().any(|(_, sink)| sink.has_reader())
+    }
+
+    /// How long silence must be to count.
+    fn silence(&self) -> Duration {
+        if self.streams.outputs.iter().any(Option::is_some) { FILE_SILENCE } else { SILENCE }
     }
 
     /// Whether there is nothing more to wait for.
@@ -340,9 +373,16 @@ impl<'a> Pump<'a> {
             }
             Phase::Ended { how, since } => {
                 let open = !self.output.ended || self.streams.outputs.iter().any(Option::is_some);
-                let silent = self.quiet && now >= self.last_byte.max(since).saturating_add(SILENCE);
+                let silent = self.quiet && now >= self.last_byte.max(since).saturating_add(self.silence());
                 let linger = now >= since.saturating_add(LINGER) && self.bytes_since_end >= LINGER_BYTES;
                 let stuck = self.is_showing() || self.batch.is_stuck();
+                if open && self.is_waited_for() {
+                    if silent {
+                        // It may take long, and nobody is there for the keys: ^C must be ^C.
+                        self.keyboard.leave();
+                    }
+                    return None;
+                }
                 (!stuck && (!open || silent || linger)).then_some(how)
             }
         }

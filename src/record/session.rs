@@ -139,10 +139,23 @@ pub struct Outcome {
     pub hung_up: bool,
     /// The recorder ordered the end, and said why.
     pub stopped: Option<String>,
+    /// Standard input could not be read to its end, or not all that was written to an output be handed on; that was told,
+    /// and is a gap in the recording. Being left by a reader is no such failure.
+    pub failed: bool,
     /// How often the loop had to wait for the recorder.
     pub stalls: u64,
     /// How long, together.
     pub stalled: Duration,
+}
+
+impl Outcome {
+    /// The exit code for a child that ended with `code`: that, unless it knows nothing of a failure that was ours to tell.
+    pub fn exit_code(&self, code: i32) -> u8 {
+        match u8::try_from(code & 0xff).unwrap_or(125) {
+            0 if self.failed => 125,
+            code => code,
+        }
+    }
 }
 
 /// Signals that are handed on to the child: whatever would end us, and those a program may have a use for.

@@ -54,17 +54,40 @@ fn megabytes_of_anything_pass_through_both_ways() {
     assert!(got.stdout.is_empty() && std::fs::read(sandbox.path("copy")).unwrap() == bytes);
 }
 
+/// The gaps of the last recording: why, of what, and how much.
+fn gaps(sandbox: &Sandbox) -> Vec<(String, String, u64)> {
+    let told =
+        |payload| if let Payload::Gap(gap) = payload { Some((gap.why, gap.of, gap.count)) } else { None };
+    sandbox.events().into_iter().filter_map(|event| told(event.payload)).collect()
+}
+
 #[test]
 fn input_from_a_device_is_not_recorded_and_the_recording_says_so() {
     let sandbox = Sandbox::new();
-    let gaps = || {
-        let told = |payload| if let Payload::Gap(gap) = payload { Some((gap.why, gap.of)) } else { None };
-        sandbox.events().into_iter().filter_map(|event| told(event.payload)).collect::<Vec<_>>()
-    };
     assert_eq!(output(&sandbox, "$W head -c 3 < /dev/zero").stdout, b"\0\0\0");
-    assert_eq!(gaps(), [("device".to_owned(), "stdin".to_owned())]);
+    assert_eq!(gaps(&sandbox), [("device".to_owned(), "stdin".to_owned(), 0)]);
     output(&sandbox, "$W cat < /dev/null");
-    assert_eq!(gaps(), []);
+    assert_eq!(gaps(&sandbox), []);
+}
+
+#[test]
+fn input_that_cannot_be_read_is_told_and_no_success() {
+    let sandbox = Sandbox::new();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let peer = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let (mut socket, _) = listener.accept().unwrap();
+    // A peer that goes without having read what it was sent resets the connection.
+    socket.write_all(b"unread").unwrap();
+    until("the peer to have it", || (peer.peek(&mut [0; 6]).unwrap() == 6).then_some(()));
+    drop(peer);
+    let mut command = sandbox.command("setsid");
+    let wrapped = sandbox.wrapped(&["cat"]);
+    command.arg("--wait").arg(wrapped.get_program()).args(wrapped.get_args());
+    let got = command.stdin(std::os::fd::OwnedFd::from(socket)).output().unwrap();
+    let told = String::from_utf8(got.stderr).unwrap();
+    assert!(told.contains("cannot read standard input: Connection reset by peer"), "{told}");
+    assert_eq!((got.status.code(), sandbox.recorded_exit()), (Some(125), Some(0)), "{told}");
+    assert_eq!(gaps(&sandbox), [("unreadable".to_owned(), "stdin".to_owned(), 0)]);
 }
 
 #[test]
@@ -132,11 +155,39 @@ fn a_closed_standard_stream_is_no_reason_to_hang() {
 }
 
 #[test]
-fn what_a_child_leaves_running_does_not_hold_its_caller() {
+fn what_a_child_leaves_running_does_not_hold_a_caller_who_would_not_wait_for_it() {
     let sandbox = Sandbox::new();
-    let file = sandbox.path("out");
-    output(&sandbox, &format!("$W sh -c 'sleep 1000 & echo $!' > {}", file.display()));
+    let [file, told] = ["out", "told"].map(|name| sandbox.path(name));
+    output(&sandbox, &format!("$W sh -c 'sleep 1000 & echo $!' >{} 2>{}", file.display(), told.display()));
     let sleep: u32 = std::fs::read_to_string(file).unwrap().trim().parse().unwrap();
+    assert!(crate::support::lives(sleep));
+    sealcast::sys::signals::send(sleep, 9).unwrap();
+    // What it would have written is lost, and nobody is left to wonder.
+    let told = std::fs::read_to_string(told).unwrap();
+    assert!(told.contains("what that writes to standard output and standard error is lost"), "{told}");
+    assert_eq!(gaps(&sandbox), [("left".into(), "stdout".into(), 0), ("left".into(), "stderr".into(), 0)]);
+}
+
+#[test]
+fn what_a_child_leaves_running_is_heard_to_its_end_by_who_waits_for_that() {
+    let sandbox = Sandbox::new();
+    let program =
+        "exec > >(until [ -e go ]; do sleep 0.05; done; cat)\necho important\necho $$ >pid\nexit 7\n";
+    sandbox.file("program", program);
+    // The reader waits for the child's end, and for longer than silence counts, before it lets the rest be said.
+    let line = "$W bash program | { until [ -s pid ]; do sleep 0.05; done; \
+        while kill -0 $(cat pid) 2>/dev/null; do sleep 0.05; done; sleep 1.5; echo >go; cat; }; echo ${PIPESTATUS[0]}";
+    let got = output(&sandbox, line);
+    assert_eq!(String::from_utf8(got.stdout).unwrap(), "important\n7\n");
+    assert_eq!(sandbox.recorded_output(), b"important\n");
+    assert_eq!((sandbox.recorded_exit(), gaps(&sandbox)), (Some(7), vec![]));
+}
+
+#[test]
+fn a_reader_that_leaves_ends_the_wait_for_what_a_child_leaves_running() {
+    let sandbox = Sandbox::new();
+    let got = output(&sandbox, "$W sh -c 'sleep 1000 2>&- & echo $!' | head -n 1");
+    let sleep: u32 = String::from_utf8(got.stdout).unwrap().trim().parse().unwrap();
     assert!(crate::support::lives(sleep));
     sealcast::sys::signals::send(sleep, 9).unwrap();
 }

@@ -6,7 +6,7 @@ use crate::support::{children, descendants, lives, until};
 use sealcast::cast::Payload;
 use sealcast::cast::line::Decoder;
 use sealcast::sys::{fd, pipe, signals};
-use std::io::{Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Child, Command, ExitStatus, Stdio};
 
@@ -78,6 +78,26 @@ fn what_was_handed_on_is_recorded_when_the_rest_is_given_up() {
     let recorded = sandbox.recorded_output();
     assert!(got.len() > 4096 && recorded.starts_with(&got), "{} {}", got.len(), recorded.len());
     assert_eq!(sandbox.recorded_exit(), Some(3));
+}
+
+#[test]
+fn who_asks_for_the_end_need_not_wait_for_what_the_child_left_running() {
+    let sandbox = Sandbox::new();
+    let (reader, writer) = pipe::open().unwrap();
+    let mut command = alone(&sandbox, &sandbox.wrapped(&["sh", "-c", "sleep 1000 & echo $!; exit 3"]));
+    let mut wrapper = command.stdout(writer).spawn().unwrap();
+    drop(command);
+    let (mut said, mut reader) = (String::new(), BufReader::new(std::fs::File::from(reader)));
+    reader.read_line(&mut said).unwrap();
+    let sleep: u32 = said.trim().parse().unwrap();
+    until("the program's end", || (descendants(wrapper.id()).len() == 1).then_some(()));
+    // The reader still waits, and what was left still runs.
+    assert!(wrapper.try_wait().unwrap().is_none(), "it does not wait");
+    end(wrapper);
+    assert_eq!(sandbox.recorded_exit(), Some(3));
+    assert!(lives(sleep));
+    signals::send(sleep, signals::SIGKILL).unwrap();
+    drop(reader);
 }
 
 #[test]

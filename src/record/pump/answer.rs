@@ -2,18 +2,21 @@
 
 use super::{Phase, Pump};
 use crate::cast::{Gap, Payload};
-use crate::record::lane::Sink;
+use crate::record::capture::Stream;
+use crate::record::lane::{Buffer, Sink};
 use crate::record::queue::Word;
 use crate::record::session::{Error, OnLoss, Streams, is_handed_on};
 use crate::sys::signals::{self, Arrived};
 use crate::sys::stage::{Ended, Report, standard};
-use crate::sys::{clock, fd, tty};
+use crate::sys::{clock, fd, pipe, tty};
+use std::io;
 
 impl Pump<'_> {
     pub(super) fn signal(&mut self, arrived: Arrived) {
         match arrived.signal {
             signals::SIGWINCH => self.resize(),
             signals::SIGCONT => self.resume(),
+            signals::SIGTSTP if matches!(self.phase, Phase::Ended { .. }) => self.rest(),
             signals::SIGTSTP => self.to_child(signals::SIGTSTP),
             signals::SIGHUP if self.phase == Phase::Running && self.has_lost_its_terminal() => {
                 self.terminal_gone();
@@ -42,13 +45,38 @@ impl Pump<'_> {
     fn give_up_output(&mut self) {
         self.output.ended = true;
         self.record_output();
+        self.leave_outputs();
+    }
+
+    /// Lets go of the outputs that something the child left behind still holds open, and says so. What is in their buffers
+    /// is recorded; it was handed on in part, or nobody takes it any more.
+    pub(super) fn leave_outputs(&mut self) {
+        let mut left = Vec::new();
+        for (n, stream) in [Stream::Output, Stream::Error].into_iter().enumerate() {
+            let Some((source, _)) = &self.streams.outputs[n] else { continue };
+            let buffered = self.stream_buffers.get(n).map_or(0, Buffer::left);
+            left.push((stream, buffered.saturating_add(pipe::unread(source).unwrap_or(0))));
+        }
         self.record_streams();
+        for (stream, count) in &left {
+            let note =
+                "what the program left running has it open still: what it writes there is lost from here on";
+            self.gap("left", *stream, *count, note.to_owned());
+        }
         self.streams.outputs = [None, None];
+        let names: Vec<_> = left.iter().map(|(stream, _)| stream.described()).collect();
+        if !names.is_empty() {
+            let names = names.join(" and ");
+            self.tell(&format!(
+                "the program left something running: what that writes to {names} is lost from here on"
+            ));
+        }
     }
 
     /// To the child: its whole group where it has one of its own, itself where it shares ours.
     pub(super) fn to_child(&self, signal: signals::Signal) {
-        let Some(child) = self.child else { return };
+        // Once it has ended its number may be somebody else's.
+        let Some(child) = self.child.filter(|_| !matches!(self.phase, Phase::Ended { .. })) else { return };
         // That we may not signal it (it changed its user) is nothing we could mend.
         let _ = match &self.screen {
             Some(_) => signals::send_to_group(child, signal),
@@ -74,9 +102,12 @@ impl Pump<'_> {
 
     /// The child was stopped: so are we, until somebody continues us.
     fn suspend(&mut self) {
-        if self.screen.is_none() {
-            return;
+        if self.screen.is_some() {
+            self.rest();
         }
+    }
+
+    fn rest(&mut self) {
         self.keyboard.leave();
         self.batch.flush();
         signals::stop_ourselves();
@@ -120,6 +151,9 @@ impl Pump<'_> {
         if self.stopped.is_none() {
             self.tell(&text);
             self.stopped = Some(text);
+            if let Phase::Ended { .. } = self.phase {
+                self.give_up_output();
+            }
             self.hang_up();
             // That was our doing, not the terminal's.
             self.hung_up = false;
@@ -200,6 +234,36 @@ impl Pump<'_> {
                 sha256: String::new(),
             }));
         }
+    }
+
+    /// What the child has written does not arrive, and it cannot be told why: the operator is told, and the recording.
+    pub(super) fn undelivered(&mut self, stream: Stream, count: usize, error: &io::Error) {
+        self.failed = true;
+        self.tell(&format!(
+            "cannot write {}: {error}; {count} bytes did not arrive there",
+            stream.described()
+        ));
+        let note =
+            format!("{error}: so many of the bytes recorded before did not arrive, and none after them");
+        self.gap("undelivered", stream, count, note);
+    }
+
+    /// Standard input ends here for the child, and it cannot be told why.
+    pub(super) fn unreadable(&mut self, error: &io::Error) {
+        self.failed = true;
+        let stream = Stream::Input;
+        self.tell(&format!("cannot read {}: {error}; to the program that was its end", stream.described()));
+        self.gap("unreadable", stream, 0, format!("{error}: to the program that was its end"));
+    }
+
+    fn gap(&mut self, why: &str, stream: Stream, count: usize, note: String) {
+        self.batch.event(Payload::Gap(Gap {
+            why: why.into(),
+            of: stream.name().into(),
+            count: count as u64,
+            note,
+            sha256: String::new(),
+        }));
     }
 
     fn has_lost_its_terminal(&self) -> bool {

@@ -5,7 +5,7 @@ use crate::record::capture::Stream;
 use crate::record::lane::Written;
 use crate::record::session::Piece;
 use crate::sys::poll::Ready;
-use crate::sys::{clock, fd};
+use crate::sys::{clock, fd, pipe};
 use std::io;
 
 impl Pump<'_> {
@@ -37,7 +37,7 @@ impl Pump<'_> {
                 Written::All => self.keys.wipe(),
                 Written::Waits => {}
                 // The follower is gone: its end is told by the reading side.
-                Written::Gone => self.keys.wipe(),
+                Written::Gone | Written::Failed(_) => self.keys.wipe(),
             }
         }
     }
@@ -98,7 +98,7 @@ impl Pump<'_> {
         match self.output.buffer.write(sink, true) {
             Written::All => self.record_output(),
             Written::Waits => {}
-            Written::Gone => {
+            Written::Gone | Written::Failed(_) => {
                 self.record_output();
                 self.terminal_gone();
             }
@@ -158,7 +158,11 @@ impl Pump<'_> {
         {
             let batch = &mut self.batch;
             if !lane.turn(input_sink.gone, &mut |bytes| batch.input(bytes)) {
+                let failure = lane.take_failure();
                 self.end_input();
+                if let Some(error) = failure {
+                    self.unreadable(&error);
+                }
                 // The child reads no more: so do we, and whoever writes is told.
                 crate::sys::stage::let_go(0);
             }
@@ -176,6 +180,10 @@ impl Pump<'_> {
         let mut room = sink.write || sink.gone;
         if buffer.is_empty() {
             if !source.read {
+                // After the child's end this is what is left to wait for; see `fill`.
+                if sink.gone {
+                    self.streams.outputs[n] = None;
+                }
                 return;
             }
             buffer.forget();
@@ -196,7 +204,8 @@ impl Pump<'_> {
             }
             room = false;
         }
-        let (Some((_, to)), Some(buffer)) = (&self.streams.outputs[n], self.stream_buffers.get_mut(n)) else {
+        let (Some((from, to)), Some(buffer)) = (&self.streams.outputs[n], self.stream_buffers.get_mut(n))
+        else {
             return;
         };
         match buffer.write(to, room) {
@@ -210,6 +219,14 @@ impl Pump<'_> {
                 self.batch.streamed(stream, buffer.whole());
                 buffer.forget();
                 self.streams.outputs[n] = None;
+            }
+            Written::Failed(errno) => {
+                // The child cannot be told why: closing our end tells it that there is no way on, we tell the rest.
+                let lost = buffer.left().saturating_add(pipe::unread(from).unwrap_or(0));
+                self.batch.streamed(stream, buffer.whole());
+                buffer.forget();
+                self.streams.outputs[n] = None;
+                self.undelivered(stream, lost, &io::Error::from_raw_os_error(errno));
             }
         }
     }
