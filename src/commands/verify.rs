@@ -45,7 +45,7 @@ pub struct Args {
 
 /// What came out for one recording, for people and programs.
 pub(super) struct Judged {
-    /// `intact`, `running`, `torn`, `altered`, `foreign`.
+    /// `intact`, `running`, `torn`, `altered`, `foreign`, `revoked`.
     pub(super) word: &'static str,
     /// Why, and what is still good.
     pub(super) detail: String,
@@ -248,6 +248,7 @@ impl Judged {
     fn alter(&mut self, what: impl fmt::Display) {
         let by = match &self.report.origin {
             Some(Origin::Unknown(print)) => format!("signed by {print}, which is not known, and"),
+            Some(Origin::Revoked(print)) => format!("signed by {print}, which is revoked, and"),
             _ => "signed, but".to_owned(),
         };
         self.word = "altered";
@@ -270,6 +271,7 @@ pub(super) fn describe(report: Report, silent: Option<Duration>) -> Judged {
     let signer = match &report.origin {
         Some(Origin::Trusted(print)) => format!("signed by {print}"),
         Some(Origin::Unknown(print)) => format!("signed by {print}, which is not known"),
+        Some(Origin::Revoked(print)) => format!("signed by {print}, which is revoked"),
         Some(Origin::Bad(_)) | None => "not signed".to_owned(),
     };
     let good = |report: &Report| match report.signed {
@@ -299,14 +301,19 @@ pub(super) fn describe(report: Report, silent: Option<Duration>) -> Judged {
             ("altered", format!("at byte {offset}{place}: {what}; {}", good(&report)))
         }
         Verdict::Foreign { signer, torn } => {
+            let revoked = matches!(report.origin, Some(Origin::Revoked(_)));
+            let (word, whose) = match revoked {
+                true => ("revoked", "which is revoked: whoever has that key could have made all of this"),
+                false => ("foreign", "not a key that is trusted for this host"),
+            };
             let whose =
-                format!("consistent, but signed by {signer}: not a key that is trusted for this host");
+                format!("consistent, but signed by {signer}{} {whose}", if revoked { "," } else { ":" });
             let detail = match torn {
                 None => whose,
                 Some((_, how)) if grows(*how) => format!("{whose}; still being written, {}", so_far()),
                 Some((at, how)) => format!("{whose}; and torn: {}", ends(*at, *how)),
             };
-            ("foreign", detail)
+            (word, detail)
         }
     };
     let cut = report.verdict.tear().is_some_and(|(_, how)| !grows(how));
@@ -335,7 +342,7 @@ fn json_of(found: &Found, judged: &Judged) -> serde_json::Value {
     };
     let (signer, trusted) = match &report.origin {
         Some(Origin::Trusted(print)) => (Some(print.as_str()), true),
-        Some(Origin::Unknown(print)) => (Some(print.as_str()), false),
+        Some(Origin::Unknown(print) | Origin::Revoked(print)) => (Some(print.as_str()), false),
         Some(Origin::Bad(_)) | None => (None, false),
     };
     json!({

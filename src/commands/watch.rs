@@ -431,6 +431,8 @@ fn verdict(judged: &verify::Judged) -> Integrity {
         "torn" => Integrity::Doubtful("torn".into()),
         "foreign" if judged.cut => Integrity::Bad("signed by an unknown key · torn".into()),
         "foreign" => Integrity::Bad("signed by an unknown key".into()),
+        "revoked" if judged.cut => Integrity::Bad("signed by a revoked key · torn".into()),
+        "revoked" => Integrity::Bad("signed by a revoked key".into()),
         word => Integrity::Bad(word.to_uppercase()),
     }
 }

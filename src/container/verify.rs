@@ -24,6 +24,8 @@ pub enum Origin {
     Trusted(String),
     /// The signature is good, the key is not one of the trusted; the text is its fingerprint.
     Unknown(String),
+    /// The signature is good, and the key is known not to be trusted any more; the text is its fingerprint.
+    Revoked(String),
     /// The signature is not good, and why.
     Bad(String),
 }
@@ -62,7 +64,7 @@ pub enum Verdict {
         /// What is wrong.
         what: String,
     },
-    /// Consistent, but signed by a key that is not trusted.
+    /// Consistent, but signed by a key that is not trusted, or not any more ([`Report::origin`] tells which).
     Foreign {
         /// Fingerprint of the key.
         signer: String,
@@ -359,7 +361,9 @@ impl Pass {
     /// The verdict where nothing is wrong but who signed it, perhaps, and where it ends.
     fn consistent(&self, torn: Option<(u64, Tear)>) -> Verdict {
         match (&self.origin, torn) {
-            (Some(Origin::Unknown(signer)), torn) => Verdict::Foreign { signer: signer.clone(), torn },
+            (Some(Origin::Unknown(signer) | Origin::Revoked(signer)), torn) => {
+                Verdict::Foreign { signer: signer.clone(), torn }
+            }
             (_, Some((at, how))) => Verdict::Torn { at, how },
             (_, None) => Verdict::Intact,
         }

@@ -250,7 +250,7 @@ pub fn certify(known: &KnownKeys, certificate: &Certificate) -> Origin {
     let fingerprint = key.fingerprint();
     match known.trust(&certificate.statement.host, NAMESPACE, &key) {
         Trust::Trusted => Origin::Trusted(fingerprint),
-        Trust::Revoked => Origin::Bad(format!("the key {fingerprint} is revoked")),
+        Trust::Revoked => Origin::Revoked(fingerprint),
         Trust::OtherHost(hosts) => Origin::Unknown(format!("{fingerprint} (known for {})", hosts.join(", "))),
         Trust::OtherPurpose => Origin::Unknown(format!("{fingerprint} (known, but not for recordings)")),
         Trust::Unknown => Origin::Unknown(fingerprint),
@@ -360,5 +360,7 @@ mod tests {
         let other = KnownKeys::parse(&format!("db-1 {}\n", signer.host_key())).unwrap();
         assert!(matches!(judge(&other), Verdict::Foreign { .. }));
         assert!(matches!(judge(&KnownKeys::default()), Verdict::Foreign { .. }));
+        let revoked = KnownKeys::parse(&format!("web-3 {0}\n@revoked * {0}\n", signer.host_key())).unwrap();
+        assert!(matches!(judge(&revoked), Verdict::Foreign { .. }));
     }
 }

@@ -148,6 +148,17 @@ fn verify_has_the_right_word_and_exit_code_for_each_state() {
     let other_host = format!("db-1 {}", std::fs::read_to_string(home.path("signer.pub")).unwrap());
     std::fs::write(home.path("hosts"), other_host).unwrap();
     assert_eq!(verdict(&["last", "-k", "hosts"], 1)["verdict"], "foreign");
+    // A key that was taken back made something that is still as it was made.
+    let revoked = std::fs::read_to_string(home.path("signer.pub")).unwrap();
+    std::fs::write(home.path("revoked"), format!("{revoked}@revoked * {revoked}")).unwrap();
+    let found = verdict(&["last", "-k", "revoked", "-i", "away.txt"], 1);
+    assert_eq!((&found["verdict"], &found["content_checked"]), (&"revoked".into(), &true.into()), "{found}");
+    assert_eq!((&found["trusted"], &found["offset"]), (&false.into(), &serde_json::Value::Null), "{found}");
+    let detail = found["detail"].as_str().unwrap();
+    assert!(
+        detail.contains("consistent, but signed by SHA256:") && detail.contains(", which is revoked: "),
+        "{detail}"
+    );
     // A foreign one is looked at no less: where it ends, and what it holds.
     let away = ["last", "-i", "away.txt"];
     assert_eq!(verdict(&away, 1)["content_checked"], true);
