@@ -395,6 +395,8 @@ impl From<elevate::Error> for Error {
         };
         let told = Self::from_source(kind, &error);
         match error {
+            E::NoUser(_) => told.hint("`getent passwd` shows which there are"),
+            E::NoGroup(_) => told.hint("`getent group` shows which there are"),
             E::NoReason => told.hint("say why with --reason TEXT"),
             E::NoElevator(_) => told.hint("run.elevator in the configuration names sudo, doas, su or run0"),
             E::StillNotRoot(_) => told.hint("it must run the command it is given as root"),

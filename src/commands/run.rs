@@ -11,7 +11,7 @@ use crate::record::witness::{Wanted, Witnesses};
 use crate::record::{self, Guarding, Order, ScreenIndexer, Taken, session, withhold};
 use crate::store::{Store, period};
 use crate::sys::guard::Restrictions;
-use crate::sys::stage::Ended;
+use crate::sys::stage::{Ended, Step};
 use crate::sys::{self, ids};
 use std::ffi::OsString;
 use std::os::unix::process::CommandExt as _;
@@ -88,6 +88,10 @@ pub fn run(context: &Context, args: &Args) -> Result<u8> {
     let ourselves =
         facts::own_program().map_err(|e| Error::from(sys::Error::new("find our own program", "", e)))?;
     let wish = wish(args, variables);
+    // One of them would be lost.
+    if wish.labels.len() < args.labels.len() {
+        return Err(Error::new(Kind::Usage, "a label is given twice").hint("give each KEY once"));
+    }
     let policy = match config::of_host() {
         Ok(Some(policy)) => policy,
         Ok(None) => personal_policy(context)?,
@@ -318,7 +322,30 @@ fn finish(context: &Context, taken: &Taken) -> Result<u8> {
                 126 => Kind::NotExecutable,
                 _ => Kind::System,
             };
-            Err(Error::from_source(kind, error))
+            let told = Error::from_source(kind, error);
+            Err(match hint(error) {
+                Some(hint) => told.hint(hint),
+                None => told,
+            })
         }
+    }
+}
+
+/// What to do about a program that could not be started.
+fn hint(error: &session::Error) -> Option<&'static str> {
+    use std::io::ErrorKind as Io;
+    let session::Error::Start { step, source, .. } = error else { return None };
+    match (step, source.kind()) {
+        (Step::Directory, _) => Some("with -D it starts in a directory that the user it runs as can enter"),
+        (Step::Exec, Io::NotFound) => {
+            Some("check the name, PATH, and in a script the interpreter that its first line names")
+        }
+        (Step::Exec, Io::PermissionDenied) => {
+            Some("it must be a file that the user it runs as may execute; `ls -l` shows who may")
+        }
+        (Step::Exec, _) => {
+            Some("a program for this machine, or a script whose first line names its interpreter")
+        }
+        _ => None,
     }
 }

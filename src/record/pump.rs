@@ -22,6 +22,7 @@ use crate::sys::tty::Size;
 use std::ffi::OsString;
 use std::io;
 use std::os::fd::AsFd as _;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// Size of the buffers. A PTY gives about 4 KiB at a time: larger ones gain nothing.
@@ -60,6 +61,7 @@ pub(super) struct Pump<'a> {
     signals: &'a Signals,
     stage: Stage,
     program: OsString,
+    dir: Option<PathBuf>,
     on_loss: OnLoss,
     /// Gone once the child was hung up, or the terminal of a session that goes on without it.
     screen: Option<Screen>,
@@ -142,6 +144,7 @@ impl<'a> Pump<'a> {
             signals: &session.signals,
             stage,
             program: session.spec.program.path.clone(),
+            dir: session.spec.program.dir.clone(),
             on_loss: session.spec.on_loss,
             keyboard: Keyboard::new(screen.as_ref().map(|s| (&s.terminal, s.whole, s.keyboard))),
             terminal_out,

@@ -79,6 +79,8 @@ pub enum Error {
     Start {
         /// Its name as it was given.
         program: OsString,
+        /// Where it was to start, when that was asked for.
+        dir: Option<PathBuf>,
         /// What could not be done.
         step: Step,
         /// Why.
@@ -101,6 +103,9 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::System(error) => error.fmt(f),
+            Self::Start { dir: Some(dir), step: Step::Directory, .. } => {
+                write!(f, "cannot enter {}", crate::text::escaped(&dir.to_string_lossy()))
+            }
             Self::Start { program, step, .. } => {
                 let what = match step {
                     Step::Terminal => "give the terminal to",

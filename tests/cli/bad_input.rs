@@ -90,6 +90,18 @@ fn wrong_arguments_are_one_line_with_hints() {
 }
 
 #[test]
+fn what_cannot_be_run_is_named_with_a_hint() {
+    let home = Sandbox::new();
+    let run = |options: &[&str], words: &[&str]| home.run(&[&["run"], options, &["--"], words].concat());
+    run(&["-D", "/nonexistent"], &["pwd"]).exits(125).complains("cannot enter /nonexistent: No such file");
+    run(&["--label", "a=1", "--label", "a=2"], &["pwd"]).exits(125).complains("a label is given twice");
+    run(&[], &["no-such-program"]).exits(127).complains("cannot run no-such-program: No such file");
+    run(&[], &["/etc/passwd"]).exits(126).complains("cannot run /etc/passwd: Permission denied");
+    run(&["-u", "no-such-user"], &["pwd"]).exits(125).complains("there is no user `no-such-user`");
+    run(&["-g", "no-such-group"], &["pwd"]).exits(125).complains("there is no group `no-such-group`");
+}
+
+#[test]
 fn a_full_or_read_only_place_for_the_keys_is_said_and_leaves_nothing_half_made() {
     let home = Sandbox::new();
     if std::fs::read_to_string("/proc/self/status").unwrap().contains("CapEff:\t0000000000000000") {

@@ -190,7 +190,8 @@ impl Pump<'_> {
                     }
                 }
                 Report::Refused(step, source) => {
-                    return Err(Error::Start { program: self.program.clone(), step, source });
+                    let (program, dir) = (self.program.clone(), self.dir.clone());
+                    return Err(Error::Start { program, dir, step, source });
                 }
                 Report::Stopped(_) if matches!(self.phase, Phase::Running) => self.suspend(),
                 // A child that is to end does not rest first.
