@@ -370,7 +370,7 @@ fn json_of(value: &impl Serialize) -> Result<Vec<u8>, Error> {
 }
 
 fn pack(json: &[u8], filter: &[u8]) -> Result<Vec<u8>, Error> {
-    let level = if json.len() > limits::INDEX_SHORT { limits::FLOOD.level } else { limits::INDEX_LEVEL };
+    let level = if json.len() > limits::INDEX_SHORT { limits::INDEX_LONG_LEVEL } else { limits::INDEX_LEVEL };
     let packed = zstd::bulk::compress(json, level).map_err(|e| Error::Compression(e.to_string()))?;
     let mut plain = u32::try_from(packed.len()).unwrap_or(u32::MAX).to_le_bytes().to_vec();
     plain.extend_from_slice(&packed);

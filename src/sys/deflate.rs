@@ -25,7 +25,7 @@ pub struct Settings {
     pub level: i32,
     /// Window, log2 of bytes.
     pub window_log: u32,
-    /// Largest tables in which matches are looked up, log2 of their rows of four bytes.
+    /// Tables in which matches are looked up, log2 of their rows of four bytes.
     pub table_log: u32,
     /// Shortest match, bytes.
     pub min_match: u32,
@@ -39,7 +39,7 @@ impl Settings {
             let mut params = zstd::ZSTD_getCParams(self.level, 0, 0);
             params.windowLog = self.window_log;
             params.minMatch = self.min_match;
-            params.hashLog = params.hashLog.min(self.table_log);
+            params.hashLog = self.table_log;
             params.chainLog = params.chainLog.min(self.table_log);
             (params, zstd::ZSTD_estimateCStreamSize_usingCParams(params))
         };
