@@ -7,6 +7,7 @@
 mod support;
 
 use serde_json::Value;
+use std::process::Stdio;
 use support::host::{Host, SEALCAST, STORE, text};
 use support::{lives, until};
 
@@ -137,6 +138,67 @@ fn on_a_store_that_is_emptied_meanwhile_recording_begins_again() {
     assert_eq!(host.last()["verdict"], "intact");
     assert!(host.last_output().contains("AGAIN"));
     assert_eq!(gaps(&host).len(), 1);
+}
+
+/// A store on a disk of its own, which stands still until this is dropped.
+struct Frozen<'a>(&'a Host);
+
+impl<'a> Frozen<'a> {
+    fn store(host: &'a Host) -> Self {
+        let frozen = host.run("root", &["fsfreeze", "--freeze", STORE]);
+        assert!(frozen.status.success(), "{}", text(&frozen));
+        Self(host)
+    }
+}
+
+impl Drop for Frozen<'_> {
+    fn drop(&mut self) {
+        let _ = self.0.run("root", &["fsfreeze", "--unfreeze", STORE]);
+    }
+}
+
+#[test]
+fn on_a_disk_that_stands_still_the_program_waits_and_nothing_is_dropped() {
+    let Some(host) = Host::start() else { return };
+    if !support::host::has("mkfs.ext4") || !support::host::has("fsfreeze") {
+        return;
+    }
+    let disk = "truncate -s 64M /opt/disk && mkfs.ext4 -q /opt/disk && mkdir /srv/sealcast \
+        && mount -o loop /opt/disk /srv/sealcast && chmod 700 /srv/sealcast";
+    let made = host.run("root", &["sh", "-c", disk]);
+    if !made.status.success() {
+        println!("skipped: no disk can be had here: {}", text(&made));
+        return;
+    }
+    host.configure("[record]\nflush = \"100ms\"\nstream-limit = \"64MiB\"\n");
+    let line = format!(
+        "exec {SEALCAST} run -- sh -c 'echo begun; until [ -e /opt/go ]; do sleep 0.05; done; seq 1 400000; \
+        echo >/opt/reached' >/opt/out"
+    );
+    let mut command = host.command("root", &["setsid", "--wait", "sh", "-c", &line]);
+    command.stdin(Stdio::null()).stdout(Stdio::null());
+    let mut running = command.spawn().unwrap();
+    let size = || host.run("root", &["stat", "-c", "%s", "/opt/out"]).stdout;
+    let reached = || host.run("root", &["test", "-e", "/opt/reached"]).status.success();
+    until("the beginning", || (size() == b"6\n").then_some(()));
+    let frozen = Frozen::store(&host);
+    assert!(host.run("root", &["touch", "/opt/go"]).status.success());
+    // It gets as far as the queue has room, and no further.
+    let (mut before, mut same) = (Vec::new(), 0);
+    until("the program to stand still, or to end", || {
+        let now = size();
+        same = if now == before && now != b"6\n" { same + 1 } else { 0 };
+        before = now;
+        (same == 20 || reached()).then_some(())
+    });
+    assert!(!reached(), "it ended although nothing could be recorded");
+    drop(frozen);
+    assert!(until("the end", || running.try_wait().unwrap()).success());
+    let out = String::from_utf8(host.run("root", &["cat", "/opt/out"]).stdout).unwrap();
+    assert!(out.ends_with("\n399999\n400000\n"), "{} bytes", out.len());
+    assert!(host.last_output().starts_with(&out), "something is missing");
+    assert_eq!(host.last()["verdict"], "intact");
+    assert_eq!(gaps(&host), [Value::Null; 0]);
 }
 
 #[test]

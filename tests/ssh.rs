@@ -1,0 +1,198 @@
+//! Through ssh, for real: a private sshd on a host within this host, sealcast as a ForceCommand and as a login shell, and
+//! what people and their tools do through it.
+//!
+//! Needs root, sshd and ssh; says so and passes where they are missing.
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
+
+mod support;
+
+use serde_json::Value;
+use std::io::Write as _;
+use std::process::{Child, Command, Output, Stdio};
+use support::host::{self, Host, SEALCAST, has, text};
+
+/// An sshd of the host, on a port of its own. Dropped, it is gone.
+struct Server {
+    daemon: Child,
+    port: u16,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.daemon.kill();
+        let _ = self.daemon.wait();
+    }
+}
+
+/// What goes into the configuration for a ForceCommand.
+const FORCED: &str = "ForceCommand /opt/bin/sealcast run --ssh";
+
+impl Server {
+    /// Starts it, with `more` in its configuration. carol and dave have a key, which root has too.
+    fn start(host: &Host, more: &str) -> Self {
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let script = format!(
+            "set -e; ssh-keygen -q -t ed25519 -N '' -f /etc/ssh/key; mkdir /etc/ssh/authorized
+             for user in carol dave; do cp /etc/ssh/key.pub /etc/ssh/authorized/$user; done
+             cat >/etc/ssh/test <<'END'
+Port {port}
+ListenAddress 127.0.0.1
+HostKey /etc/sealcast/signing
+AuthorizedKeysFile /etc/ssh/authorized/%u
+PasswordAuthentication no
+KbdInteractiveAuthentication no
+UsePAM no
+PidFile none
+Subsystem sftp {SFTP}
+{more}
+END
+             exec /usr/sbin/sshd -D -e -f /etc/ssh/test"
+        );
+        let log = std::fs::File::create(host.etc("sshd.log")).unwrap();
+        let mut command = host.command("root", &["sh", "-c", &script]);
+        let daemon =
+            command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap();
+        support::until("sshd", || std::net::TcpStream::connect(("127.0.0.1", port)).ok());
+        Self { daemon, port }
+    }
+
+    /// A client: ssh, scp or sftp. The port comes first, then `words`.
+    fn client(&self, host: &Host, program: &str, words: &[&str]) -> Command {
+        let port = format!("Port={}", self.port);
+        let mut all = vec![program, "-F", "none", "-i", "/etc/ssh/key", "-o", &port];
+        all.extend([
+            "-o",
+            "StrictHostKeyChecking=no",
+            "-o",
+            "UserKnownHostsFile=/dev/null",
+            "-o",
+            "LogLevel=ERROR",
+        ]);
+        all.extend(words);
+        host.command("root", &all)
+    }
+
+    /// Runs a client to its end; it must succeed.
+    #[track_caller]
+    fn run(&self, host: &Host, program: &str, words: &[&str]) -> Output {
+        let ran = host::output(self.client(host, program, words));
+        let log = std::fs::read_to_string(host.etc("sshd.log")).unwrap();
+        assert!(ran.status.success(), "{program} {words:?}: {}\n{log}", text(&ran));
+        ran
+    }
+}
+
+const SFTP: &str = "/usr/lib/openssh/sftp-server";
+
+fn ready() -> Option<Host> {
+    if has("/usr/sbin/sshd") && ["ssh", "scp", "sftp", SFTP].into_iter().all(has) {
+        Host::start()
+    } else {
+        None
+    }
+}
+
+#[test]
+fn as_a_forced_command_it_records_what_ssh_was_asked_for() {
+    let Some(host) = ready() else { return };
+    let server = Server::start(&host, FORCED);
+    let at = |shown: &Value, path: &str| shown.pointer(path).unwrap().as_str().unwrap().to_owned();
+    let ran = host::output(server.client(&host, "ssh", &["carol@127.0.0.1", "id -un; echo err >&2; exit 3"]));
+    let told = format!("{}\n{}", text(&ran), std::fs::read_to_string(host.etc("sshd.log")).unwrap());
+    assert_eq!((ran.stdout.as_slice(), ran.status.code()), (&b"carol\n"[..], Some(3)), "{told}");
+    assert_eq!(ran.stderr, b"err\n", "{told}");
+    let shown = host.last();
+    assert_eq!(at(&shown, "/meta/argv/2"), "id -un; echo err >&2; exit 3");
+    assert!(at(&shown, "/meta/origin").starts_with("127.0.0.1 "), "{shown}");
+    assert!(at(&shown, "/meta/origin").ends_with(&format!("127.0.0.1 {}", server.port)), "{shown}");
+
+    let command = server.client(&host, "ssh", &["-t", "carol@127.0.0.1"]);
+    let mut terminal = support::terminal::Terminal::start(&command, support::sandbox::SIZE);
+    terminal.wait_for("$ ");
+    terminal.line("id -un; pwd", "carol");
+    terminal.wait_for("/home/carol");
+    terminal.send("exit 5\r");
+    assert_eq!(terminal.wait_end().code(), Some(5));
+    assert_eq!(host.recordings(), 2);
+}
+
+/// Files there and back, byte for byte, in every way the clients of OpenSSH know; each is a recording of its own.
+fn files_come_and_go(host: &Host, server: &Server, user: &str) {
+    let made = "mkdir /srv/here; head -c 3000000 /dev/urandom >/srv/here/noise; seq 1 100000 >/srv/here/lines
+        printf 'put /srv/here/noise by-sftp\\nget by-sftp /srv/here/by-sftp\\n' >/srv/here/batch";
+    assert!(host.run("root", &["sh", "-c", made]).status.success());
+    let remote = format!("{user}@127.0.0.1");
+    let there = |name: &str| format!("{remote}:{name}");
+    // By the protocol of its own, and by that of sftp.
+    for (option, name) in [("-O", "by-rcp"), ("-s", "by-scp")] {
+        server.run(host, "scp", &[option, "-q", "-r", "/srv/here", &there(name)]);
+        server.run(
+            host,
+            "scp",
+            &[option, "-q", &there(&format!("{name}/noise")), &format!("/srv/here/{name}")],
+        );
+    }
+    server.run(host, "sftp", &["-b", "/srv/here/batch", &remote]);
+    let same = format!(
+        "cd /srv/here && for name in by-rcp by-scp by-sftp; do cmp noise $name || exit 1; done
+        for name in by-rcp by-scp; do diff /srv/here/lines /home/{user}/$name/lines || exit 1; done"
+    );
+    let compared = host.run("root", &["sh", "-c", &same]);
+    assert!(compared.status.success(), "{}", text(&compared));
+    assert_eq!(host.recordings(), 5);
+    let verified = host.run("root", &[SEALCAST, "verify"]);
+    assert!(verified.status.success() && !text(&verified).contains("torn"), "{}", text(&verified));
+}
+
+#[test]
+fn scp_and_sftp_work_through_a_forced_command() {
+    let Some(host) = ready() else { return };
+    let server = Server::start(&host, FORCED);
+    files_come_and_go(&host, &server, "carol");
+}
+
+#[test]
+fn scp_and_sftp_work_through_a_login_shell() {
+    let Some(host) = ready() else { return };
+    let server = Server::start(&host, "");
+    files_come_and_go(&host, &server, "dave");
+}
+
+#[test]
+fn a_module_that_is_piped_into_an_interpreter_runs_as_it_does_without_us() {
+    let Some(host) = ready() else { return };
+    if !has("python3") {
+        return;
+    }
+    let server = Server::start(&host, FORCED);
+    // As ansible does with pipelining: a line for the shell, the module and its payload on standard input, one line of JSON
+    // as the answer, and the exit status.
+    let payload = "0123456789abcdef".repeat(20_000);
+    let module = format!(
+        "import json, os, sys\npayload = '{payload}'\nprint(json.dumps(dict(changed=True, uid=os.getuid(), size=len(payload))))\nsys.exit(4)\n"
+    );
+    let line = "/bin/sh -c 'echo BECOME-SUCCESS-xyz ; python3'";
+    let mut client = server.client(&host, "ssh", &["-T", "carol@127.0.0.1", line]);
+    let mut running =
+        client.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut to = running.stdin.take().unwrap();
+    to.write_all(module.as_bytes()).unwrap();
+    drop(to);
+    let ran = running.wait_with_output().unwrap();
+    let answer = "BECOME-SUCCESS-xyz\n{\"changed\": true, \"uid\": 61003, \"size\": 320000}\n";
+    assert_eq!(
+        (String::from_utf8_lossy(&ran.stdout).as_ref(), ran.status.code()),
+        (answer, Some(4)),
+        "{}",
+        text(&ran)
+    );
+    assert!(ran.stderr.is_empty(), "{}", text(&ran));
+    // What ran is in the recording, not only what it said.
+    let words = [SEALCAST, "export", "-f", "json", "-i", "/etc/sealcast/identity", &host.last_id()];
+    let events = support::sandbox::events_of(&text(&host.run("root", &words)));
+    let input = events.into_iter().filter_map(|event| match event.payload {
+        sealcast::cast::Payload::Input(bytes) => Some(bytes),
+        _ => None,
+    });
+    assert!(input.collect::<Vec<_>>().concat() == module.as_bytes());
+}
