@@ -6,7 +6,7 @@ use sealcast::container::Reader;
 use sealcast::crypto::identity::Identities;
 use sealcast::crypto::prompt::Nobody;
 use sealcast::search::Condition;
-use sealcast::search::engine::{header_allows, name_allows};
+use sealcast::search::engine::header_allows;
 use sealcast::store::Store;
 use sealcast::store::seal::Opener;
 use std::error::Error;
@@ -21,9 +21,6 @@ fn main() -> Result<(), Box<dyn Error>> {
     let now = jiff::Timestamp::now();
     let conditions = [Condition::parse("since", "7d", now)?, Condition::parse("as", "root", now)?];
     for found in Store::new(directory).list()? {
-        if found.name.as_ref().is_some_and(|name| !name_allows(&conditions, name)) {
-            continue;
-        }
         let mut reader = Reader::open(found.open()?)?;
         if !header_allows(&conditions, reader.header()) {
             continue;

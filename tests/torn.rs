@@ -9,6 +9,7 @@ mod forge;
 mod sample;
 
 use sample::{Fleet, Recorded};
+use sealcast::container::Reader;
 use sealcast::store::{RecordingFile, Store};
 use std::fs::File;
 use std::io::Write as _;
@@ -34,7 +35,9 @@ impl Desk {
         std::fs::write(path("identity"), &*fleet.identity).unwrap();
         std::fs::write(path("known"), format!("web-3 {}\n", fleet.host.host_key())).unwrap();
         let recording = damage::small(&fleet, "open recording", false);
-        let mut writer = Store::new(path("store")).create(sample::START, &[7; 16]).unwrap();
+        let header = Reader::open(std::io::Cursor::new(&recording.bytes)).unwrap().header().clone();
+        let id = header.session_bytes().unwrap();
+        let mut writer = Store::new(path("store")).create(header.start, &id).unwrap();
         writer.write_all(&recording.bytes[..length(&recording.bytes)]).unwrap();
         let path = writer.path().to_owned();
         Self { dir, recording, path, writer: Some(writer) }

@@ -7,7 +7,7 @@ use crate::console::{Column, Style, Table};
 use crate::container::{Header, LeftOut};
 use crate::error::{Error, Kind, Result};
 use crate::search::condition::Indexed;
-use crate::search::engine::{header_allows, name_allows};
+use crate::search::engine::header_allows;
 use crate::search::query::Facts;
 use crate::search::{Query, retold};
 use crate::store::seal::Opener;
@@ -69,9 +69,6 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
         ("WHY", Column::Flexible),
     ]);
     for found in store.list()?.into_iter().rev() {
-        if found.name.as_ref().is_some_and(|name| !name_allows(&conditions, name)) {
-            continue;
-        }
         let mut opened = match recordings::open(found) {
             Ok(opened) => opened,
             Err(error) => {
@@ -101,6 +98,7 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
             false => Row::read(recordings::open(opened.found)?, &opener),
         };
         listed += 1;
+        row.opened.tell_misnamed(context);
         if args.json {
             context.console.json(&row.json())?;
         } else {
@@ -182,6 +180,7 @@ impl Row {
         let header = self.opened.reader.header();
         let state = self.opened.state();
         let style = match state {
+            _ if self.opened.misnamed.is_some() => Style::Red,
             "torn" => Style::Red,
             "running" => Style::Green,
             _ => Style::Plain,
@@ -218,7 +217,8 @@ impl Row {
         let header = self.opened.reader.header();
         let meta = self.opened.reader.opening().ok().map(|opening| &opening.meta);
         json!({
-            "id": self.opened.found.name.as_ref().map(|name| &name.id),
+            "id": self.opened.id(),
+            "renamed": self.opened.misnamed.as_ref().map(ToString::to_string),
             "path": self.opened.found.path.to_string_lossy(),
             "start_ms": header.start,
             "user": header.user,

@@ -3,14 +3,14 @@
 use super::{Context, config};
 use crate::cast::Command;
 use crate::console::Style;
-use crate::container::{self, Reader};
+use crate::container::{self, Header, Reader};
 use crate::crypto::identity::Identities;
 use crate::crypto::known_keys::{self, KnownKeys};
 use crate::error::{Context as _, Error, Kind, Result};
 use crate::policy::Policy;
 use crate::search;
 use crate::store::seal::{Access, Opener};
-use crate::store::{Found, Store, silence};
+use crate::store::{Found, Misnamed, Name, Store, silence};
 use crate::sys;
 use std::fs::File;
 use std::io::Read as _;
@@ -45,6 +45,8 @@ pub(super) struct Opened {
     pub(super) silent: Option<Duration>,
     /// Commands that have no index entry; see [`Opened::retell`].
     retold: Vec<Command>,
+    /// Its file is not called what it is called.
+    pub(super) misnamed: Option<Misnamed>,
 }
 
 impl Reading {
@@ -83,7 +85,9 @@ impl Reading {
 
     /// The recording that is meant, open, not unlocked.
     pub(super) fn open(&self, context: &Context, wanted: &str) -> Result<Opened> {
-        open(self.find(context, wanted)?)
+        let opened = open(self.find(context, wanted)?)?;
+        opened.tell_misnamed(context);
+        Ok(opened)
     }
 
     /// The identities that were named, or one's own.
@@ -127,13 +131,26 @@ pub(super) fn open(found: Found) -> Result<Opened> {
     let file = found.open()?;
     let silent = silence(&found, &file);
     let reader = Reader::open(file).or_say(|| shown(&found.path))?;
-    Ok(Opened { found, reader, silent, retold: Vec::new() })
+    let misnamed = found.misnamed(reader.header());
+    Ok(Opened { found, reader, silent, retold: Vec::new(), misnamed })
 }
 
 impl Opened {
     /// How it is named in messages.
     pub(super) fn name(&self) -> String {
-        name(&self.found)
+        real_name(&self.found, self.reader.header())
+    }
+
+    /// Its id, as its header has it.
+    pub(super) fn id(&self) -> Option<String> {
+        Name::of(self.reader.header()).map(|name| name.id)
+    }
+
+    /// Warns of a file that is called something else.
+    pub(super) fn tell_misnamed(&self, context: &Context) {
+        if let Some(misnamed) = &self.misnamed {
+            tell_misnamed(context, &self.found, misnamed);
+        }
     }
 
     /// Reads, where the content is unlocked, what the shell told in the last part of one that was not closed: there is no
@@ -181,10 +198,11 @@ impl Opened {
 
     /// Its state as it is listed, with its silence where it is long.
     pub(super) fn state_told(&self) -> String {
-        match (self.state(), self.silent) {
+        let state = match (self.state(), self.silent) {
             ("running", Some(silent)) if silent >= LATELY => format!("running, {} silent", span(silent)),
             (state, _) => state.to_owned(),
-        }
+        };
+        if self.misnamed.is_some() { format!("{state}, renamed") } else { state }
     }
 }
 
@@ -207,7 +225,22 @@ pub(super) fn span(time: Duration) -> String {
     }
 }
 
-/// The short id of a recording, or else its path.
+/// Warns of a recording whose file is called something else.
+pub(super) fn tell_misnamed(context: &Context, found: &Found, misnamed: &Misnamed) {
+    let said = format!("{}: {misnamed}", shown(&found.path));
+    context.console.remark("warning", Style::Red, said);
+}
+
+/// The short id of a recording, as its header has it; the path of one that has none, or whose file is not named as a
+/// recording.
+pub(super) fn real_name(found: &Found, header: &Header) -> String {
+    match (&found.name, Name::of(header)) {
+        (Some(_), Some(name)) => name.short(),
+        _ => name(found),
+    }
+}
+
+/// The short id of a recording as the name of its file has it, or else its path.
 pub(super) fn name(found: &Found) -> String {
     found.name.as_ref().map_or_else(|| shown(&found.path), |name| name.short())
 }

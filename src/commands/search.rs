@@ -2,13 +2,12 @@
 
 use super::Context;
 use super::filter::{self, Filters};
-use super::recordings::{Reading, ms, name, offset};
+use super::recordings::{Reading, ms, name, offset, real_name, shown, tell_misnamed};
 use crate::console::Style as Ink;
 use crate::error::{Error, Kind, Result};
-use crate::search::engine::name_allows;
 use crate::search::{Answer, Field, Fields, Hit, Match, Options, Query, Style, search};
 use crate::store::seal::Opener;
-use crate::store::{Found, cache};
+use crate::store::{Found, Name, cache};
 use jiff::Timestamp;
 use serde_json::json;
 use std::ffi::OsString;
@@ -99,17 +98,9 @@ pub fn run(context: &Context, args: &Args) -> Result<u8> {
     let query = args.query(context)?.and(conditions.iter().cloned());
     let reading = Reading::new(&args.identity, args.store.as_deref());
     let store = reading.store(context)?;
-    let all = store.list()?;
-    let of = all.len();
-    let recordings: Vec<Found> = all
-        .into_iter()
-        .filter(|found| found.name.as_ref().is_none_or(|name| name_allows(&conditions, name)))
-        .collect();
+    let recordings = store.list()?;
     if recordings.is_empty() {
-        context.console.note(match of {
-            0 => format!("no recordings in {}", store.dir().display()),
-            of => format!("none of {of} recordings lies in that time"),
-        });
+        context.console.note(format!("no recordings in {}", store.dir().display()));
         return Ok(1);
     }
     let identities = reading.identities(context)?;
@@ -160,7 +151,7 @@ pub fn run(context: &Context, args: &Args) -> Result<u8> {
         context.console.note(format_args!("index keys are not kept for the next search: {error}"));
     }
     context.console.flush()?;
-    context.console.note(sums.line(told, of, recordings.len(), begun));
+    context.console.note(sums.line(told, recordings.len(), begun));
     Ok(match sums {
         Sums { unreadable: 1.., .. } => 2,
         Sums { matching: 1.., .. } => 0,
@@ -199,6 +190,9 @@ fn report(context: &Context, args: &Args, found: &Found, answer: Answer, sums: &
             format_args!("{} could {what} be searched: {why}", name(found)),
         );
     }
+    if let Some(misnamed) = &answer.misnamed {
+        tell_misnamed(context, found, misnamed);
+    }
     let Some(mut matched) = answer.found else { return Ok(()) };
     sums.matching += 1;
     if let Some(limit) = args.limit {
@@ -220,7 +214,7 @@ fn report(context: &Context, args: &Args, found: &Found, answer: Answer, sums: &
         let count = matched.hits.len() as u64 + matched.more;
         match args.json {
             true => context.console.json(&json!({ "path": found.path.to_string_lossy(), "hits": count }))?,
-            false => context.console.line(format_args!("{}  {count}", name(found)))?,
+            false => context.console.line(format_args!("{}  {count}", real_name(found, &matched.header)))?,
         }
     } else {
         for hit in &matched.hits {
@@ -233,7 +227,11 @@ fn report(context: &Context, args: &Args, found: &Found, answer: Answer, sums: &
             // Conditions alone: the recording itself is the hit.
             match args.json {
                 true => context.console.json(&recording_json(found, &matched))?,
-                false => context.console.line(format_args!("{}  {}", name(found), who(&matched)))?,
+                false => context.console.line(format_args!(
+                    "{}  {}",
+                    real_name(found, &matched.header),
+                    who(&matched)
+                ))?,
             }
         }
     }
@@ -241,14 +239,14 @@ fn report(context: &Context, args: &Args, found: &Found, answer: Answer, sums: &
 }
 
 impl Sums {
-    fn line(&self, told: usize, of: usize, asked: usize, begun: Instant) -> String {
+    fn line(&self, told: usize, of: usize, begun: Instant) -> String {
         let plural = |n: u64, what: &str| if n == 1 { format!("1 {what}") } else { format!("{n} {what}s") };
         let mut line = plural(self.hits, "hit");
         if self.more > 0 {
             line.push_str(&format!(" ({} more not shown)", self.more));
         }
         line.push_str(&format!(" in {} of {}", self.matching, plural(of as u64, "recording")));
-        let skipped = of - asked + self.unread;
+        let skipped = self.unread;
         let read = self.segments.saturating_sub(self.read);
         line.push_str(&format!(
             " ({skipped} skipped by index; {read} of {} not read)",
@@ -263,7 +261,7 @@ impl Sums {
         if self.unreadable > 0 {
             line.push_str(&format!(" · {} could not be searched", self.unreadable));
         }
-        if told < asked {
+        if told < of {
             line.push_str(" · stopped at the limit");
         }
         line.push_str(&format!(" · {:.2} s", begun.elapsed().as_secs_f64()));
@@ -295,7 +293,7 @@ fn print(context: &Context, args: &Args, found: &Found, matched: &Match, hit: &H
     let exit = hit.exit.map(|exit| format!("  [{exit}]")).unwrap_or_default();
     context.console.line(format_args!(
         "{}  {when} {offset}  {}  {:<7}  {}{exit}",
-        name(found),
+        real_name(found, &matched.header),
         who(matched),
         hit.field.name(),
         hit.text
@@ -310,7 +308,7 @@ fn print(context: &Context, args: &Args, found: &Found, matched: &Match, hit: &H
 /// What of a recording as a whole there is to say, as of each hit.
 fn recording_json(found: &Found, matched: &Match) -> serde_json::Value {
     json!({
-        "id": found.name.as_ref().map(|name| &name.id),
+        "id": Name::of(&matched.header).map(|name| name.id),
         "path": found.path.to_string_lossy(),
         "host": matched.header.host,
         "user": matched.header.user,
@@ -320,8 +318,10 @@ fn recording_json(found: &Found, matched: &Match) -> serde_json::Value {
 }
 
 fn hit_json(found: &Found, matched: &Match, hit: &Hit) -> serde_json::Value {
-    let id = found.name.as_ref().map(|name| name.id.clone());
-    let at = hit.time.map(|time| format!("{}@{}", name(found), offset(ms(time))));
+    let id = Name::of(&matched.header).map(|name| name.id);
+    // By its path where its name would lead to another.
+    let place = if found.misnamed(&matched.header).is_some() { shown(&found.path) } else { name(found) };
+    let at = hit.time.map(|time| format!("{place}@{}", offset(ms(time))));
     json!({
         "id": id,
         "path": found.path.to_string_lossy(),

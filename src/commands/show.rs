@@ -149,7 +149,7 @@ fn story(context: &Context, opened: &Opened, judged: &Judged, locked: Option<Err
             told.styled_row(&[(Style::Dim, &name), (Style::Plain, &value)]);
         }
     };
-    tell("recording", opened.found.name.as_ref().map_or("", |name| name.id.as_str()));
+    tell("recording", &opened.id().unwrap_or_default());
     tell("file", &shown(&opened.found.path));
     tell("who", &who(header));
     tell("host", &header.host);
@@ -293,7 +293,8 @@ fn whole_json(context: &Context, opened: &Opened, judged: &Judged) -> Result<()>
     let sums = Sums::of(opened.reader.entries());
     let known = opening.is_some();
     context.console.json(&json!({
-        "id": opened.found.name.as_ref().map(|name| &name.id),
+        "id": opened.id(),
+        "renamed": opened.misnamed.as_ref().map(ToString::to_string),
         "path": opened.found.path.to_string_lossy(),
         "state": opened.state(),
         "complete": opened.reader.is_complete(),

@@ -4,12 +4,12 @@ use super::Context;
 use super::recordings::{LATELY, Reading, clock, held, known_keys, ms, name, shown, size};
 use crate::console::{Column, Style, Table};
 use crate::container::verify::{Origin, Report, Tear, Verdict, verify, verify_content};
-use crate::container::{Cursor, Reader};
+use crate::container::{Cursor, Header, Reader};
 use crate::crypto::identity::Identities;
 use crate::crypto::known_keys::KnownKeys;
 use crate::error::{Context as _, Error, Kind, Result};
 use crate::search::audit::{Audit, Lie, audit};
-use crate::store::{Found, seal, silence};
+use crate::store::{Found, Name, seal, silence};
 use crate::terminal::DRAWING;
 use serde_json::json;
 use std::fmt;
@@ -45,7 +45,8 @@ pub struct Args {
 
 /// What came out for one recording, for people and programs.
 pub(super) struct Judged {
-    /// `intact`, `running`, `torn`, `altered`, `foreign`, `revoked`.
+    /// `intact`, `running`, `torn`, `altered`, `foreign`, `revoked`; `renamed` for one that would be intact or running under its
+    /// own name.
     pub(super) word: &'static str,
     /// Why, and what is still good.
     pub(super) detail: String,
@@ -58,9 +59,26 @@ pub(super) struct Judged {
     /// What this version would have drawn or told otherwise, in words, of a recording that another one made.
     differences: Vec<String>,
     report: Report,
+    /// Its id, as its header has it.
+    id: Option<String>,
+    /// What its file is called and what it is, in words, where that differs.
+    renamed: Option<String>,
 }
 
 impl Judged {
+    /// Compares what a file is called with what its header says.
+    pub(super) fn compare_name(&mut self, found: &Found, header: &Header) {
+        self.id = Name::of(header).map(|name| name.id);
+        let Some(misnamed) = found.misnamed(header) else { return };
+        if self.is_good() {
+            self.detail = format!("{misnamed}; but for its name {}: {}", self.word, self.detail);
+            self.word = "renamed";
+        } else {
+            self.detail.push_str(&format!("; and {misnamed}"));
+        }
+        self.renamed = Some(misnamed.to_string());
+    }
+
     /// Whether nothing is wrong.
     pub(super) fn is_good(&self) -> bool {
         matches!(self.word, "intact" | "running")
@@ -102,8 +120,10 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
                 if args.json {
                     context.console.json(&json_of(&recording, &judged))?;
                 } else {
+                    let short = judged.id.as_ref().filter(|_| recording.name.is_some());
+                    let short = short.and_then(|id| id.get(..8)).map(str::to_owned);
                     table.styled_row(&[
-                        (Style::Plain, &name(&recording)),
+                        (Style::Plain, &short.unwrap_or_else(|| name(&recording))),
                         (judged.style(), &judged.word),
                         (Style::Plain, &judged.detail),
                     ]);
@@ -142,7 +162,8 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
     }
 }
 
-/// Verifies one recording: signatures, and the content where `identities` open it (`must_open`: or else it is an error).
+/// Verifies one recording: its name, signatures, and the content where `identities` open it (`must_open`: or else it is an
+/// error).
 pub(super) fn judge(
     context: &Context,
     found: &Found,
@@ -151,17 +172,33 @@ pub(super) fn judge(
     must_open: bool,
 ) -> Result<Judged> {
     let file = found.open()?;
-    let silent = silence(found, &file);
+    let mut judged = judge_file(context, found, &file, known, identities, must_open)?;
+    // One that has no header to be read was found altered.
+    if let Ok(reader) = Reader::open(&file) {
+        judged.compare_name(found, reader.header());
+    }
+    Ok(judged)
+}
+
+fn judge_file(
+    context: &Context,
+    found: &Found,
+    file: &File,
+    known: &KnownKeys,
+    identities: &Identities,
+    must_open: bool,
+) -> Result<Judged> {
+    let silent = silence(found, file);
     let length = file.metadata().map_or(0, |facts| facts.len());
     let mut progress = context.console.progress(&format!("verifying {}", name(found)), length);
-    let report = verify(&file, |certificate| seal::certify(known, certificate), |done| progress.at(done))
+    let report = verify(file, |certificate| seal::certify(known, certificate), |done| progress.at(done))
         .or_say(|| shown(&found.path))?;
     drop(progress);
     let mut judged = describe(report, silent);
     if identities.is_empty() || judged.word == "altered" {
         return Ok(judged);
     }
-    let mut reader = Reader::open(&file).or_say(|| shown(&found.path))?;
+    let mut reader = Reader::open(file).or_say(|| shown(&found.path))?;
     match seal::unlock(&mut reader, identities) {
         Ok(seal::Access::Content) => check_content(context, &mut reader, &mut judged),
         Ok(seal::Access::Index) => {
@@ -317,7 +354,17 @@ pub(super) fn describe(report: Report, silent: Option<Duration>) -> Judged {
         }
     };
     let cut = report.verdict.tear().is_some_and(|(_, how)| !grows(how));
-    Judged { word, detail, cut, content: false, lies: Vec::new(), differences: Vec::new(), report }
+    Judged {
+        word,
+        detail,
+        cut,
+        content: false,
+        lies: Vec::new(),
+        differences: Vec::new(),
+        report,
+        id: None,
+        renamed: None,
+    }
 }
 
 /// What may have made a recording end so.
@@ -346,7 +393,8 @@ fn json_of(found: &Found, judged: &Judged) -> serde_json::Value {
         Some(Origin::Bad(_)) | None => (None, false),
     };
     json!({
-        "id": found.name.as_ref().map(|name| &name.id),
+        "id": judged.id,
+        "renamed": judged.renamed,
         "path": found.path.to_string_lossy(),
         "verdict": judged.word,
         "detail": judged.detail,

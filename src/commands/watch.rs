@@ -157,13 +157,17 @@ impl Desk<'_> {
     /// Finds the verdict on a thread of its own and sends it to the player.
     fn judge_on_a_thread(&self, opened: &Opened) {
         let (known, verdicts) = (Arc::clone(&self.known), self.verdicts.clone());
-        let silent = opened.silent;
+        let (silent, found, header) = (opened.silent, opened.found.clone(), opened.reader.header().clone());
         let file = opened.found.open();
         // A thread that could not be started leaves the verdict open, and the header says so.
         let _ = std::thread::Builder::new().name("verdict".into()).spawn(move || {
             let judged = file.map_err(|error| error.to_string()).and_then(|file| {
                 verify_file(&file, |certificate| seal::certify(&known, certificate), |_| {})
-                    .map(|report| describe(report, silent))
+                    .map(|report| {
+                        let mut judged = describe(report, silent);
+                        judged.compare_name(&found, &header);
+                        judged
+                    })
                     .map_err(|error| error.to_string())
             });
             let integrity = match judged {

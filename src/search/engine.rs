@@ -11,7 +11,7 @@ use super::reading::{Found as Inside, Scan, Seen, ranges};
 use crate::cast::{Command, Exec};
 use crate::container::{self, Entry, Header, Opening, Reader, Wanted};
 use crate::store::seal::{Access, Opener};
-use crate::store::{Found, Name, silence};
+use crate::store::{Found, Misnamed, silence};
 use crate::sys::file::SharedFile;
 use crate::terminal::draws_alike;
 use std::cell::Cell;
@@ -113,11 +113,13 @@ pub struct Answer {
     pub by_header: bool,
     /// Its filters were made by another generation of the emulator ([`crate::terminal::DRAWING`]) and not believed.
     pub unlike: bool,
+    /// Its file is not called what it is called.
+    pub misnamed: Option<Misnamed>,
 }
 
 impl Answer {
     fn no(segments: usize, read: usize, by_header: bool) -> Self {
-        Self { found: None, fault: None, segments, read, by_header, unlike: false }
+        Self { found: None, fault: None, segments, read, by_header, unlike: false, misnamed: None }
     }
 
     pub(super) fn unreadable(why: impl ToString) -> Self {
@@ -224,15 +226,6 @@ pub fn header_allows(conditions: &[Condition], header: &Header) -> bool {
     conditions.iter().all(|condition| condition.by_header(header) != Some(false))
 }
 
-/// Whether a recording of this name may satisfy conditions on its start: its name tells the second it began in.
-pub fn name_allows(conditions: &[Condition], name: &Name) -> bool {
-    conditions.iter().all(|condition| match condition {
-        Condition::Since(moment) => name.start.saturating_add(1000) > *moment,
-        Condition::Until(moment) => name.start < *moment,
-        _ => true,
-    })
-}
-
 /// What all recordings are looked at with.
 struct Looking<'a> {
     opener: &'a Opener,
@@ -252,16 +245,27 @@ impl Looking<'_> {
 }
 
 fn look(recording: &Found, looking: &Looking<'_>, cancelled: &dyn Fn() -> bool) -> Answer {
-    let Looking { opener, query, asks, options, left, queue } = *looking;
     let file = match recording.open() {
         Ok(file) => file,
         Err(error) => return Answer::unreadable(error),
     };
     let running = silence(recording, &file).is_some();
-    let mut reader = match Reader::open(SharedFile::new(file)) {
+    let reader = match Reader::open(SharedFile::new(file)) {
         Ok(reader) => reader,
         Err(error) => return Answer::unreadable(error),
     };
+    let misnamed = recording.misnamed(reader.header());
+    Answer { misnamed, ..look_in(recording, reader, running, looking, cancelled) }
+}
+
+fn look_in(
+    recording: &Found,
+    mut reader: Reader<SharedFile>,
+    running: bool,
+    looking: &Looking<'_>,
+    cancelled: &dyn Fn() -> bool,
+) -> Answer {
+    let Looking { opener, query, asks, options, left, queue } = *looking;
     reader.only_if(Arc::clone(asks));
     let mut terms = vec![None; query.terms().len()];
     let segments = reader.segments();
@@ -417,6 +421,7 @@ fn look(recording: &Found, looking: &Looking<'_>, cancelled: &dyn Fn() -> bool) 
         read,
         by_header: false,
         unlike,
+        misnamed: None,
     }
 }
 

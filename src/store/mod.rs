@@ -13,13 +13,16 @@ mod pulse;
 pub mod seal;
 
 pub use file::RecordingFile;
-pub use name::{ID_LEN, Name, id_text, parse_id};
+pub use name::{ID_LEN, Misnamed, Name, id_text, parse_id};
 pub use pulse::silence;
 
+use crate::container::{Header, Reader};
 use crate::sys;
+use std::ffi::OsStr;
 use std::fmt;
 use std::fs::File;
 use std::io::ErrorKind;
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
@@ -35,10 +38,13 @@ pub struct Store {
 /// A recording in a store, or one given by its path.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Found {
-    /// When it began, and its id, as its name says; `None` for a file with another name.
+    /// When it began, and its id, as its name says; `None` for a file with another name. Nothing vouches for a name: see
+    /// [`Found::misnamed`].
     pub name: Option<Name>,
     /// Where it is.
     pub path: PathBuf,
+    /// It lies in a store, under a name that no recorder gives.
+    pub stray: bool,
 }
 
 /// Why a recording could not be made or found.
@@ -173,20 +179,22 @@ impl Store {
         }
     }
 
-    /// Every recording, oldest first. A store that does not exist has none. Names that are not ours are passed over.
+    /// Every recording, oldest first as their names say; before them files that end in `.scast` and are not named as a recording
+    /// ([`Found::stray`]). A store that does not exist has none. Other names are passed over.
     ///
     /// # Errors
     /// The directory cannot be read.
     pub fn list(&self) -> Result<Vec<Found>, Error> {
         let mut found = Vec::new();
         let listed = sys::dir::names(&self.dir, &mut |file_name| {
-            let Ok(file_name) = std::str::from_utf8(file_name) else { return };
-            if let Some(name) = Name::parse(file_name) {
+            let name = std::str::from_utf8(file_name).ok().and_then(Name::parse);
+            let ending = file_name.strip_suffix(EXTENSION.as_bytes());
+            if ending.is_some_and(|before| before.ends_with(b".")) {
                 // In one piece, not grown: there may be very many.
                 let mut path = PathBuf::with_capacity(self.dir.as_os_str().len() + file_name.len() + 1);
                 path.push(&self.dir);
-                path.push(file_name);
-                found.push(Found { name: Some(name), path });
+                path.push(OsStr::from_bytes(file_name));
+                found.push(Found { stray: name.is_none(), name, path });
             }
         });
         match listed {
@@ -212,6 +220,7 @@ impl Store {
         };
         if let Some(back) = back {
             let mut all = self.list()?;
+            all.retain(|found| !found.stray);
             let of = all.len();
             if of == 0 {
                 return Err(Error::Empty(self.dir.clone()));
@@ -225,7 +234,7 @@ impl Store {
         if path.components().count() > 1 || path.extension().is_some() || path.exists() {
             let name = path.file_name().and_then(|n| n.to_str()).and_then(Name::parse);
             if path.exists() || name.is_none() || path.components().count() > 1 {
-                return Ok(Found { name, path: path.to_path_buf() });
+                return Ok(Found { name, path: path.to_path_buf(), stray: false });
             }
         }
         self.find_id(wanted)
@@ -236,18 +245,27 @@ impl Store {
         let prefix = wanted.to_ascii_uppercase();
         let mut matching = Vec::new();
         if prefix.len() >= SHORTEST {
-            matching = self.list()?;
-            matching.retain(|f| f.name.as_ref().is_some_and(|n| n.id.starts_with(&prefix)));
+            let all = self.list()?;
+            let begins = |name: Option<Name>| name.is_some_and(|name| name.id.starts_with(&prefix));
+            matching = all.iter().filter(|found| begins(found.name.clone())).cloned().collect();
+            let is_it = |found: &Found| found.header().is_none_or(|header| begins(Name::of(&header)));
+            if matching.iter().all(|found| !is_it(found)) {
+                // Not under its own name: then it is looked for by what is signed.
+                let by_header =
+                    |found: &&Found| found.header().is_some_and(|header| begins(Name::of(&header)));
+                let really: Vec<Found> = all.iter().filter(by_header).cloned().collect();
+                if !really.is_empty() {
+                    matching = really;
+                }
+            }
         }
         match matching.len() {
             0 => Err(Error::NotFound { wanted: wanted.to_owned(), dir: self.dir.clone() }),
             1 => Ok(matching.swap_remove(0)),
             _ => {
-                let ids = matching
-                    .iter()
-                    .filter_map(|f| f.name.as_ref())
-                    .map(|n| n.short_at(prefix.len() + 4))
-                    .collect();
+                let name = |found: &Found| found.header().and_then(|h| Name::of(&h)).or(found.name.clone());
+                let names = matching.iter().filter_map(name);
+                let ids = names.map(|name| name.short_at(prefix.len() + 4)).collect();
                 Err(Error::Ambiguous { wanted: wanted.to_owned(), ids })
             }
         }
@@ -260,10 +278,23 @@ impl Found {
     /// # Errors
     /// The system's, with the path.
     pub fn open(&self) -> Result<File, Error> {
-        Ok(match self.name {
-            Some(_) => sys::file::open_read_nofollow(&self.path)?,
-            None => sys::file::open_read(&self.path)?,
+        Ok(match self.name.is_some() || self.stray {
+            true => sys::file::open_read_nofollow(&self.path)?,
+            false => sys::file::open_read(&self.path)?,
         })
+    }
+
+    /// What a recording with this header is called, where its file is called something else. A file that was given by its path
+    /// may be called anything that no recording is called.
+    pub fn misnamed(&self, header: &Header) -> Option<Misnamed> {
+        let wrong = self.name.as_ref().map_or(self.stray, |name| !name.fits(header));
+        wrong.then(|| Misnamed { named: self.name.clone(), is: Name::of(header) })
+    }
+
+    /// The public header, where it can be read.
+    fn header(&self) -> Option<Header> {
+        let reader = Reader::open(self.open().ok()?).ok()?;
+        Some(reader.header().clone())
     }
 }
 

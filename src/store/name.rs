@@ -1,7 +1,9 @@
 //! Names of recordings: `20261122T140312.345Z-01JD4K7QW….scast`.
 
 use super::EXTENSION;
+use crate::container::Header;
 use jiff::Timestamp;
+use std::fmt;
 
 /// Characters of an id.
 pub const ID_LEN: usize = 26;
@@ -24,6 +26,16 @@ impl Name {
         // Milliseconds: two recordings of one second must stand in the order in which they began.
         let millisecond = self.start.rem_euclid(1000);
         format!("{}.{millisecond:03}Z-{}.{EXTENSION}", start.strftime("%Y%m%dT%H%M%S"), self.id)
+    }
+
+    /// The name that its recorder gave the file of a recording with this header. `None` when the header has no id.
+    pub fn of(header: &Header) -> Option<Self> {
+        Some(Self { start: header.start, id: id_text(&header.session_bytes()?) })
+    }
+
+    /// Whether it is [`Name::of`] this header.
+    pub fn fits(&self, header: &Header) -> bool {
+        self.start == header.start && parse_id(&self.id).is_some_and(|id| header.session_bytes() == Some(id))
     }
 
     /// Reads a file's name; `None` when it is not one of ours.
@@ -50,6 +62,33 @@ impl Name {
 
     pub(super) fn short_at(&self, len: usize) -> String {
         self.id.chars().take(len).collect()
+    }
+}
+
+/// A recording whose file is not named as its recorder named it: a name is part of no signature, the header is. Shown, it says
+/// so.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Misnamed {
+    /// What the file is named as; `None` for a file in a store whose name is not that of a recording.
+    pub named: Option<Name>,
+    /// What the header says; `None` when it has no id.
+    pub is: Option<Name>,
+}
+
+impl fmt::Display for Misnamed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let begun = |name: &Name| match Timestamp::from_millisecond(name.start) {
+            Ok(start) => start.to_string(),
+            Err(_) => format!("{} ms after 1970", name.start),
+        };
+        match &self.named {
+            Some(name) => write!(f, "its file is named as {}, begun {}", name.id, begun(name))?,
+            None => f.write_str("the name of its file is not that of a recording")?,
+        }
+        match &self.is {
+            Some(name) => write!(f, ", but it is {}, begun {}", name.id, begun(name)),
+            None => f.write_str(", and its header has no id"),
+        }
     }
 }
 

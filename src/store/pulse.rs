@@ -43,7 +43,7 @@ mod tests {
             let silent = silence(&found, &file).unwrap();
             assert!(silent.abs_diff(hour) < Duration::from_secs(600), "{silent:?}");
         }
-        let copy = Found { name: None, path: dir.path().join("copy.scast") };
+        let copy = Found { name: None, path: dir.path().join("copy.scast"), stray: false };
         std::fs::hard_link(&found.path, &copy.path).unwrap();
         assert_eq!(silence(&copy, &copy.open().unwrap()), None);
         drop(recording);

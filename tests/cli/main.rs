@@ -7,5 +7,6 @@ mod keys;
 mod players;
 mod plugin;
 mod reading;
+mod renamed;
 mod sandbox;
 mod searching;

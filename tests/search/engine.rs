@@ -399,7 +399,7 @@ fn the_same_is_found_in_the_same_order_however_many_work_and_whatever_the_limit(
     };
     let mut recordings: Vec<Found> = (1..=5).map(log).collect();
     // One that cannot be opened, and one that has nothing.
-    recordings.insert(2, Found { name: None, path: recordings[0].path.with_extension("gone") });
+    recordings.insert(2, Found { name: None, path: recordings[0].path.with_extension("gone"), stray: false });
     recordings.insert(3, made.add(Plan::new((80, 24), &[output(0, "nothing to see")])));
     let query = Query::text("error", Style::default(), Fields::of(&[Field::Screen])).unwrap();
     let found = |options: &Options| {
