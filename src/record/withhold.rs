@@ -73,6 +73,8 @@ pub struct Withhold {
     unreported: Option<Duration>,
     /// Something was withheld since [`Withhold::take_hidden`].
     hidden: bool,
+    /// What became of the keys typed since [`Withhold::begin_line`]: some were shown, some withheld.
+    line: (bool, bool),
 }
 
 /// Keys that are stored or withheld together.
@@ -90,6 +92,15 @@ struct Run {
     doubtful: bool,
     /// A key was let go that told its number: it is not stored where the key itself is not.
     released: bool,
+    /// It was typed before the line that is being typed now.
+    earlier: bool,
+}
+
+impl Run {
+    /// Whether it has characters that an echo would show, and has not so far.
+    fn is_unseen(&self) -> bool {
+        !self.echo.expects_nothing() && !self.echo.was_shown()
+    }
 }
 
 impl Withhold {
@@ -103,6 +114,7 @@ impl Withhold {
             echoed: Duration::ZERO,
             unreported: None,
             hidden: false,
+            line: (false, false),
         }
     }
 
@@ -116,7 +128,7 @@ impl Withhold {
             return;
         }
         self.tick(now, out);
-        if secret || self.policy == Policy::None {
+        if secret {
             self.drop_at_once(now, bytes, out);
             return;
         }
@@ -201,8 +213,23 @@ impl Withhold {
 
     /// Whether something was withheld since this was asked last, or would be if no more of it were shown than up to now.
     pub fn take_hidden(&mut self) -> bool {
-        let pending = |run: &Run| !run.echo.expects_nothing() && !run.echo.was_shown();
-        std::mem::take(&mut self.hidden) || self.runs.iter().any(pending)
+        std::mem::take(&mut self.hidden) || self.runs.iter().any(Run::is_unseen)
+    }
+
+    /// A prompt comes up: what is typed from now on is another line.
+    pub fn begin_line(&mut self) {
+        self.line = (false, false);
+        self.runs.iter_mut().for_each(|run| run.earlier = run.closed.is_some());
+    }
+
+    /// Whether characters were typed since [`Withhold::begin_line`], and all of them were shown.
+    pub fn line_was_seen(&self) -> bool {
+        let (mut shown, mut withheld) = self.line;
+        for run in self.runs.iter().filter(|run| !run.earlier) {
+            withheld |= run.is_unseen();
+            shown |= !run.is_unseen() && !run.echo.expects_nothing();
+        }
+        shown && !withheld
     }
 
     /// When [`Withhold::tick`] has something to do, if ever.
@@ -258,7 +285,7 @@ impl Withhold {
             self.decide(now, out);
         }
         self.unreported.get_or_insert(now);
-        self.hidden = true;
+        (self.hidden, self.line.1) = (true, true);
         if bytes.iter().any(|byte| keys::is_enter(*byte)) {
             self.report(out);
         }
@@ -279,6 +306,7 @@ impl Withhold {
                 line: false,
                 doubtful: false,
                 released: false,
+                earlier: false,
             });
         }
         let at = self.runs.len().saturating_sub(1);
@@ -307,17 +335,27 @@ impl Withhold {
         let alone = run.released && run.echo.expects_nothing();
         if run.echo.was_shown() && !hidden && !alone && !run.doubtful {
             self.report(out);
-            return input(out, std::mem::take(&mut *run.bytes));
+            self.line.0 |= !run.earlier && !run.echo.expects_nothing();
+            return self.input(out, std::mem::take(&mut *run.bytes));
         }
         self.unreported.get_or_insert(now);
-        self.hidden = true;
+        (self.hidden, self.line.1) = (true, self.line.1 || !run.earlier);
         if run.line {
             self.report(out);
             // That a line ended is plain to see in the output.
             let enter = run.bytes.last().copied().filter(|byte| keys::is_enter(*byte));
             if let Some(byte) = enter {
-                input(out, vec![byte]);
+                self.input(out, vec![byte]);
             }
+        }
+    }
+
+    /// Adds input to what comes out, in as few pieces as can be.
+    fn input(&self, out: &mut Vec<Typed>, more: Vec<u8>) {
+        match out.last_mut() {
+            _ if self.policy == Policy::None => {}
+            Some(Typed::Input(bytes)) => bytes.extend_from_slice(&more),
+            _ => out.push(Typed::Input(more)),
         }
     }
 
@@ -328,14 +366,6 @@ impl Withhold {
                 _ => out.push(Typed::Withheld(1)),
             }
         }
-    }
-}
-
-/// Adds input to what comes out, in as few pieces as can be.
-fn input(out: &mut Vec<Typed>, more: Vec<u8>) {
-    match out.last_mut() {
-        Some(Typed::Input(bytes)) => bytes.extend_from_slice(&more),
-        _ => out.push(Typed::Input(more)),
     }
 }
 

@@ -80,14 +80,14 @@ fn a_command_that_bash_runs_unseen_is_an_entry_without_a_text() {
     }
     session.line("echo ${#TOKEN} letters", "10 letters");
     session.terminal.wait_for("PROMPT> ");
-    session.type_ahead("true", &format!("export AHEAD={SECRET}"));
-    for _ in 0..2 {
+    session.type_ahead("true", &format!("export AHEAD={SECRET}\rexport MORE={SECRET}"));
+    for _ in 0..3 {
         session.terminal.wait_for("PROMPT> ");
     }
     session.line("stty echo", "PROMPT> ");
-    session.line("echo ${#AHEAD} ahead", "10 ahead");
+    session.line("echo ${#AHEAD} ahead ${#MORE}", "10 ahead 10");
     session.terminal.wait_for("PROMPT> ");
-    let commands = session.end(4);
+    let commands = session.end(5);
     let texts: Vec<&str> = commands.iter().map(|c| c.rsplit_once(" [").unwrap().0).collect();
     let wait = format!("shell {WAIT}; true");
     let expected = [
@@ -99,7 +99,8 @@ fn a_command_that_bash_runs_unseen_is_an_entry_without_a_text() {
         &wait,
         "shell [withheld]",
         "shell [withheld]",
-        "shell echo ${#AHEAD} ahead",
+        "shell [withheld]",
+        "shell echo ${#AHEAD} ahead ${#MORE}",
         "shell exit",
     ];
     assert_eq!(texts, expected, "{commands:#?}");

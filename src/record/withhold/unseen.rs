@@ -2,8 +2,14 @@
 //!
 //! With the echo switched off, `export TOKEN=…` is typed like a password and shown like one: not at all. The keys are
 //! withheld; but the shell knows the line, and tells it when it runs. Then its text is as secret as its keys. It is forgotten
-//! here, before anything is stored: where something was withheld since the command before began, and the text does not stand in
-//! what was shown since the prompt came up. In doubt it is forgotten.
+//! here, before anything is stored, where
+//!
+//! 1. something was withheld since the command before began (a line may have been typed ahead), or a line was forgotten before
+//!    in this session, which the shell's history has and a key brings back;
+//! 2. and not every key typed since the prompt came up was shown, or there was none that would be;
+//! 3. and the text does not stand in what was shown since then.
+//!
+//! In doubt it is forgotten.
 //!
 //! Refuses to judge what programs print, hints of others included: that is in the output of the recording.
 
@@ -24,6 +30,8 @@ pub struct Unseen {
     output: Output,
     /// The shell is at a prompt, as far as it tells.
     at_prompt: bool,
+    /// A line was forgotten.
+    forgot: bool,
 }
 
 impl Unseen {
@@ -46,16 +54,18 @@ impl Unseen {
     pub fn told(&mut self, said: Said, withhold: &mut Withhold) -> Said {
         match said {
             Said::Mark(Mark::Start(mut start)) => {
-                let hidden = withhold.take_hidden();
-                let seen = start.text.as_deref().is_none_or(|text| self.has(text));
-                if hidden && !seen {
+                let hidden = withhold.take_hidden() || self.forgot;
+                let seen = |text| withhold.line_was_seen() || self.has(text);
+                if hidden && start.text.as_deref().is_some_and(|text| !seen(text)) {
                     start.withhold();
+                    self.forgot = true;
                 }
                 self.at_prompt = false;
                 Said::Mark(Mark::Start(start))
             }
             Said::Mark(Mark::End { .. } | Mark::Prompt { .. }) => {
                 self.begin();
+                withhold.begin_line();
                 said
             }
             // A prompt that is drawn again, after a list of completions that was too long to keep, has the whole line behind it.
@@ -96,24 +106,54 @@ mod tests {
     use crate::shell::marks::{Start, WITHHELD};
     use std::time::Duration;
 
-    /// A shell at its prompt: what was typed into it, and shown, before it tells `text`.
+    struct Shell {
+        withhold: Withhold,
+        unseen: Unseen,
+        now: u64,
+    }
+
+    impl Shell {
+        fn new(policy: Policy) -> Self {
+            Self { withhold: Withhold::new(policy), unseen: Unseen::default(), now: 0 }
+        }
+
+        fn types(&mut self, keys: &str, secret: bool) {
+            self.now += 1;
+            let now = Duration::from_millis(self.now);
+            self.withhold.typed(now, keys.as_bytes(), secret, &mut Vec::new());
+        }
+
+        fn shows(&mut self, text: &str) {
+            self.now += 1;
+            self.withhold.shown(Duration::from_millis(self.now), text.as_bytes(), &mut Vec::new());
+            self.unseen.shown(text.as_bytes());
+        }
+
+        fn prompt(&mut self) {
+            let end = Mark::End { status: Some(0), pipe: vec![], cancelled: false };
+            self.unseen.told(Said::Mark(end), &mut self.withhold);
+            self.shows("\x1b]0;title\x07@@ ");
+        }
+
+        fn tells(&mut self, text: &str) -> Start {
+            let start = Start { text: Some(text.into()), number: Some(4), cut: true, ..Start::default() };
+            match self.unseen.told(Said::Mark(Mark::Start(start)), &mut self.withhold) {
+                Said::Mark(Mark::Start(start)) => start,
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    /// A shell at its prompt: what was typed unseen before it came, what was typed into it, and shown, before it tells `text`.
     fn told(policy: Policy, before: &str, typed: &str, shown: &str, text: &str) -> Start {
-        let (mut withhold, mut unseen, mut out) = (Withhold::new(policy), Unseen::default(), Vec::new());
-        let end = Mark::End { status: Some(0), pipe: vec![], cancelled: false };
+        let mut shell = Shell::new(policy);
         if !before.is_empty() {
-            withhold.typed(Duration::ZERO, before.as_bytes(), true, &mut out);
+            shell.types(before, true);
         }
-        unseen.told(Said::Mark(end), &mut withhold);
-        withhold.typed(Duration::from_millis(10), typed.as_bytes(), false, &mut out);
-        for part in ["\x1b]0;title\x07@@ ", shown] {
-            withhold.shown(Duration::from_millis(11), part.as_bytes(), &mut out);
-            unseen.shown(part.as_bytes());
-        }
-        let start = Start { text: Some(text.into()), number: Some(4), cut: true, ..Start::default() };
-        match unseen.told(Said::Mark(Mark::Start(start)), &mut withhold) {
-            Said::Mark(Mark::Start(start)) => start,
-            other => panic!("{other:?}"),
-        }
+        shell.prompt();
+        shell.types(typed, false);
+        shell.shows(shown);
+        shell.tells(text)
     }
 
     const LINE: &str = "export TOKEN=hunter2Kx9secret";
@@ -152,12 +192,50 @@ mod tests {
         assert_eq!(told(Policy::Echoed, "", "\x1b[A\r", "\r\n", LINE).text.as_deref(), Some(LINE));
         assert_eq!(told(Policy::All, "", LINE, "\r\n", LINE).text.as_deref(), Some(LINE));
         assert_eq!(told(Policy::None, "", LINE, "\r\n", LINE).text.as_deref(), Some(WITHHELD));
+        assert_eq!(told(Policy::None, "", LINE, LINE, LINE).text.as_deref(), Some(LINE));
+    }
+
+    #[test]
+    fn lines_that_were_typed_ahead_unseen_are_all_forgotten_and_none_comes_back_by_a_key() {
+        let mut shell = Shell::new(Policy::Echoed);
+        shell.types("first=1\rsecond=2\r", true);
+        for line in ["first=1", "second=2"] {
+            shell.prompt();
+            shell.shows("\r\n");
+            assert!(shell.tells(line).withheld, "{line}");
+        }
+        // In the open; then from the history, with the echo off, hours later.
+        for (keys, shown, line, withheld) in [
+            ("ls\r", "ls\r\n", "ls", false),
+            ("\x1b[A\r", "\r\n", "second=2", true),
+            ("ls\r", "ls\r\n", "ls", false),
+        ] {
+            shell.prompt();
+            shell.types(keys, false);
+            shell.shows(shown);
+            assert_eq!(shell.tells(line).withheld, withheld, "{line}");
+            shell.now += 10_000;
+        }
+    }
+
+    #[test]
+    fn a_line_between_whose_letters_suggestions_were_drawn_was_shown() {
+        let mut shell = Shell::new(Policy::Echoed);
+        // Read without the terminal's help, a moment before.
+        shell.types("hunter2\r", false);
+        shell.shows("\r\n");
+        shell.prompt();
+        for (key, shown) in [("g", "grep foo\x1b[8D"), ("i", "ip"), ("t", "\x08t stash"), ("\r", "\r\n")] {
+            shell.types(key, false);
+            shell.shows(shown);
+        }
+        assert!(!shell.unseen.has("git"));
+        assert!(!shell.tells("git").withheld);
     }
 
     #[test]
     fn a_line_that_stands_behind_a_long_list_of_completions_was_shown() {
         let (mut withhold, mut unseen) = (Withhold::new(Policy::None), Unseen::default());
-        withhold.typed(Duration::ZERO, b"ls\r", true, &mut Vec::new());
         let prompt = Said::Mark(Mark::Typing { status: None, number: None });
         unseen.told(Said::Mark(Mark::Prompt { cwd: None }), &mut withhold);
         unseen.shown("completion ".repeat(MOST).as_bytes());
