@@ -205,16 +205,18 @@ fn a_filter_typed_into_top_and_a_search_in_htop_are_recorded() {
         open.extend(["top -d 60\r", "COMMAND=a-program-of-that-name\r"]);
     }
     if there("htop") {
-        session.line("htop -d 100", "Quit");
+        // One process alone: others of the host might be found.
+        session.line("htop -d 100 -p $$", "Quit");
         session.terminal.send("/");
-        // The word that stands beside the search alone: the first screen may be drawn twice.
         session.terminal.wait_for("Cancel");
-        // Nothing begins like that: the screen behind it is not drawn again, which would be other text without end.
+        // Until all is drawn, and the key that shows nothing is no longer waited for.
+        while session.terminal.read_for(Duration::from_secs(1)) {}
+        // Nothing has that: the screen behind it is not drawn again, which would be other text without end.
         session.type_slowly("~of-that-name");
         session.line("", "Quit");
         session.terminal.send("q");
         session.terminal.wait_for("PROMPT> ");
-        open.extend(["htop -d 100\r", "~of-that-name\r"]);
+        open.extend(["htop -d 100 -p $$\r", "~of-that-name\r"]);
     }
     session.check(&open, 0);
 }
