@@ -12,6 +12,7 @@ import statistics
 import struct
 import subprocess
 import sys
+import sysconfig
 import tempfile
 import termios
 import time
@@ -113,11 +114,21 @@ def workloads():
                 (" ".join(random.choices(words, k=9)) + f" {random.random()}\n").encode() for _ in range(2000)
             )
             out.write(block + bytes(random.choices(range(256), k=300)))
-    noise = os.path.join(FOLDER, "noise")
+    noise, source = os.path.join(FOLDER, "noise"), os.path.join(FOLDER, "source")
+    # Text that somebody wrote, and that is wherever this runs: python's own library, over and over if it is small.
+    library = sysconfig.get_paths()["stdlib"]
+    files = sorted(glob.glob(os.path.join(library, "**", "*.py"), recursive=True))
+    files = [name for name in files if "site-packages" not in name and "dist-packages" not in name]
+    with open(source, "wb") as out:
+        while out.tell() < 50 << 20:
+            for name in files:
+                with open(name, "rb") as part:
+                    out.write(part.read()[: max(0, (50 << 20) - out.tell())])
     with open(noise, "wb") as out:
         out.write(os.urandom(50 << 20))
     yield "seq 3000000", ["seq", "3000000"], ()
     yield "50 MB of mixed text", ["cat", mixed], ()
+    yield "50 MB of source", ["cat", source], ()
     yield "50 MB of random bytes", ["cat", noise], ()
     yield "typing in bash and vim", ["bash", "--norc", "-i"], tuple(typed())
 
