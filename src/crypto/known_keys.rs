@@ -5,8 +5,13 @@
 //! guess: a line it cannot read is an error, a restriction it cannot honour makes the line an error, too.
 
 use super::sshsig::{HostKey, is_key_type};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use hmac::{Hmac, Mac as _};
 use std::fmt;
 
+/// How a hashed host name begins in `known_hosts`.
+const HASHED: &str = "|1|";
 /// The longest file that is read, in bytes (about 100,000 hosts).
 pub const MAX_FILE: usize = 16 << 20;
 
@@ -114,7 +119,13 @@ impl KnownKeys {
                 (true, true) => return Trust::Trusted,
                 (true, false) => best = Trust::OtherPurpose,
                 (false, _) if best == Trust::OtherPurpose => {}
-                (false, _) => best = Trust::OtherHost(entry.hosts.clone().unwrap_or_default()),
+                (false, _) => {
+                    let told = |host: &String| match host.starts_with(HASHED) {
+                        true => "a hashed name".to_owned(),
+                        false => host.clone(),
+                    };
+                    best = Trust::OtherHost(entry.hosts.iter().flatten().map(told).collect());
+                }
             }
         }
         best
@@ -203,21 +214,40 @@ fn split_options(word: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// A pattern of `known_hosts` without its port: `[web-3]:2222` is `web-3`.
+/// A pattern of `known_hosts` without its port: `[web-3]:2222` is `web-3`. A hashed name stays as it is, with its port in it.
 fn host_pattern(text: &str) -> String {
+    if text.starts_with(HASHED) {
+        return text.to_owned();
+    }
     let (not, name) = text.strip_prefix('!').map_or(("", text), |name| ("!", name));
     let name = name.strip_prefix('[').and_then(|inner| inner.split_once(']')).map_or(name, |(host, _)| host);
     format!("{not}{}", name.to_ascii_lowercase())
 }
 
-/// OpenSSH's pattern lists: one match is enough, one negated match is too much. Hashed names (`|1|…`) match nothing.
+/// Whether a hashed name, `|1|SALT|HASH` in base64, is that of the host: HMAC-SHA1 with the salt as the key (OpenSSH's
+/// `host_hash`). What is no such thing matches nothing.
+fn is_hash_of(pattern: &str, name: &str) -> bool {
+    let Some((salt, hash)) = pattern.strip_prefix(HASHED).and_then(|rest| rest.split_once('|')) else {
+        return false;
+    };
+    let (Ok(salt), Ok(hash)) = (BASE64.decode(salt), BASE64.decode(hash)) else { return false };
+    let Ok(mut mac) = Hmac::<sha1::Sha1>::new_from_slice(&salt) else { return false };
+    mac.update(name.as_bytes());
+    mac.verify_slice(&hash).is_ok()
+}
+
+/// OpenSSH's pattern lists: one match is enough, one negated match is too much.
 fn matches_list(patterns: &[String], name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     let negated = patterns.iter().filter_map(|p| p.strip_prefix('!'));
     if negated.into_iter().any(|pattern| glob(pattern.as_bytes(), name.as_bytes())) {
         return false;
     }
-    patterns.iter().any(|pattern| !pattern.starts_with('!') && glob(pattern.as_bytes(), name.as_bytes()))
+    let matches = |pattern: &String| match pattern.starts_with(HASHED) {
+        true => is_hash_of(pattern, &name),
+        false => !pattern.starts_with('!') && glob(pattern.as_bytes(), name.as_bytes()),
+    };
+    patterns.iter().any(matches)
 }
 
 /// `*` and `?`, in time proportional to pattern times name.
@@ -277,8 +307,20 @@ mod tests {
         assert_eq!(trust("", "web-3"), Trust::Unknown);
         assert_eq!(
             trust(&format!("|1|c2FsdA==|aGFzaA== {A}"), "web-3"),
-            Trust::OtherHost(vec!["|1|c2fsda==|agfzaa==".into()])
+            Trust::OtherHost(vec!["a hashed name".into()])
         );
+    }
+
+    #[test]
+    fn hashed_names_are_those_of_their_hosts() {
+        // By `ssh-keygen -H`.
+        let line = format!("|1|4DheMRLbjt3A/1CUn/EQLqs71pw=|DMT/+XyhM1cen0vcA8nPg2oFp7Y= {A}");
+        assert_eq!(trust(&line, "web-3"), Trust::Trusted);
+        assert_eq!(trust(&line, "WEB-3"), Trust::Trusted);
+        assert_eq!(trust(&line, "web-4"), Trust::OtherHost(vec!["a hashed name".into()]));
+        for broken in ["|1|", "|1||", "|1|c2FsdA==", "|1|c2FsdA==|", "|1|!|!", "|2|c2FsdA==|aGFzaA=="] {
+            assert_ne!(trust(&format!("{broken} {A}"), "web-3"), Trust::Trusted, "{broken}");
+        }
     }
 
     #[test]
