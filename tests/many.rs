@@ -213,7 +213,7 @@ fn within_a_session() {
     terminal.line("exit", "OUTER> ");
 }
 
-/// The same of a host in system mode, with its ledger, its guard and its kernel trace.
+/// The same of a host in system mode, with its guard and its kernel trace.
 fn of_a_host(count: usize) {
     let Some(host) = Host::start() else { return };
     let run = |script: &str| {

@@ -61,6 +61,62 @@ fn judge(personal: &Personal, path: &Path) -> Verdict {
     verify(File::open(path).unwrap(), |c| seal::certify(&known, c), |_| ()).unwrap().verdict
 }
 
+/// The first command of the README, on a machine where nobody ever called it: no keys, no store, a login shell.
+#[test]
+fn the_first_session_of_a_life_has_vim_and_a_resize_in_it_and_plays_again() {
+    let sandbox = Sandbox::new();
+    let file = sandbox.file("notes.txt", "one line of text\n");
+    let mut command = sandbox.command(SEALCAST);
+    command.arg("run").env("SHELL", "/bin/bash").env("TERM", "xterm-256color");
+    let mut terminal = Terminal::start(&command, SIZE);
+    terminal.wait_for("made your keys in");
+    terminal.send("PS1='READY> '\r");
+    terminal.wait_for("READY> ");
+    terminal.resize(100, 30);
+    terminal.line("stty size", "30 100\r\n");
+    terminal.wait_for("READY> ");
+    let vim = ["/usr/bin/vim", "/usr/bin/vi"].into_iter().find(|path| Path::new(path).exists());
+    if let Some(vim) = vim {
+        terminal.line(&format!("{vim} -u NONE {}", file.display()), "one line of text");
+        terminal.send("oa second line, typed in the editor\x1b");
+        terminal.wait_for("second line");
+        terminal.resize(90, 28);
+        terminal.send(":wq\r");
+        terminal.wait_for("READY> ");
+        assert_eq!(
+            std::fs::read_to_string(&file).unwrap(),
+            "one line of text\na second line, typed in the editor\n"
+        );
+    } else {
+        println!("skipped: no vim");
+    }
+    terminal.line("echo $((6*7)) is the last line", "42 is the last line");
+    terminal.send("exit 4\r");
+    assert_eq!(terminal.wait_end().code(), Some(4));
+
+    let told = |words: &[&str]| {
+        let output = sandbox.command(SEALCAST).args(words).output().unwrap();
+        assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let played = told(&["play", "--plain", "--speed", "10000", "last"]);
+    assert!(played.contains("42 is the last line") && played.contains("[exit status 4]"), "{played}");
+    if vim.is_some() {
+        assert!(played.contains("[full-screen program]"), "{played}");
+        assert!(
+            told(&["search", "second line, typed in the editor"])
+                .contains("second line, typed in the editor")
+        );
+    }
+    let sizes: Vec<String> = told(&["export", "--format", "cast", "last"])
+        .lines()
+        .filter_map(|line| line.split_once(", \"r\", ").or_else(|| line.split_once(",\"r\",")))
+        .map(|(_, size)| size.trim_matches(|c| "\"]".contains(c)).to_owned())
+        .collect();
+    assert_eq!(sizes.first().map(String::as_str), Some("100x30"), "{sizes:?}");
+    assert!(told(&["verify", "last"]).contains("intact"));
+}
+
 #[test]
 fn fifty_megabytes_of_anything_come_back_byte_for_byte() {
     let sandbox = Sandbox::new();

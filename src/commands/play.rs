@@ -107,6 +107,9 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
     };
     // What came before a damaged place, or a missing end, is shown to its last character.
     sheet.rest()?;
+    if last < from && fault.is_none() {
+        context.console.note(format!("it ends at {}, before {}", clock(ms(last)), clock(ms(from))));
+    }
     if let Some(why) = no_end.filter(|_| fault.is_none()) {
         sheet.aside(&format!("[{why}: here, at {}, it ends]", clock(ms(last))))?;
     }

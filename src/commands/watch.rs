@@ -241,7 +241,13 @@ impl Desk<'_> {
         let said = format!("exporting to {}", shown(&path));
         let verdicts = self.verdicts.clone();
         let export = std::thread::Builder::new().name("export".into()).spawn(move || {
-            let told = export(watched, &id, from, to, &path, out).map_err(|error| error.to_string());
+            let told = export(watched, &id, from, to, &path, out).map_err(|error| {
+                if error.kind() == Kind::System {
+                    // Nothing that could not be written whole; what a damaged recording still gave is kept.
+                    let _ = std::fs::remove_file(&path);
+                }
+                error.to_string()
+            });
             let _ = verdicts.send(Message::Told(told));
         });
         self.exports

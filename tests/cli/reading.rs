@@ -299,6 +299,8 @@ fn plain_play_shows_the_text_at_its_pace_and_no_recorded_byte_acts_on_the_termin
     assert!((0.5..5.0).contains(&took), "took {took} s\n{played}");
     let from = home.run(&["play", "--plain", "last@0:50", "--idle-limit", "0"]).exits(0).text();
     assert!(from.ends_with("after a minute\n[exit status 3]\n") && !from.contains("ls"), "{from}");
+    let behind = home.run(&["play", "--plain", "last@99:00"]).exits(0).to_string();
+    assert!(behind.contains("it ends at 1:02, before 1:39:00"), "{behind}");
     home.run(&["play", "--plain", "last@noon"]).exits(2).complains("not a time in a recording");
     home.run(&["play", "--plain", "--speed", "0"]).exits(2).complains("invalid value");
 }
