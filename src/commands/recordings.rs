@@ -12,6 +12,7 @@ use crate::search;
 use crate::store::seal::{Access, Opener};
 use crate::store::{Found, Misnamed, Name, Store, silence};
 use crate::sys;
+use std::cell::Cell;
 use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -30,9 +31,12 @@ pub(super) struct Reading {
     identity: Vec<PathBuf>,
     /// The directory of the recordings
     ///
-    /// Without it: that of the host's configuration where you can read it, or else your own.
+    /// Without it: that of the host's configuration, or your own where there is none or the host's is closed to you.
     #[arg(long, value_name = "DIR")]
     store: Option<PathBuf>,
+    /// It has been told that the host's store is not looked at.
+    #[arg(skip)]
+    told: Cell<bool>,
 }
 
 /// A recording, open.
@@ -52,7 +56,7 @@ pub(super) struct Opened {
 impl Reading {
     /// With these identity files and this directory, as they were named.
     pub(super) fn new(identity: &[PathBuf], store: Option<&Path>) -> Self {
-        Self { identity: identity.to_vec(), store: store.map(Path::to_path_buf) }
+        Self { identity: identity.to_vec(), store: store.map(Path::to_path_buf), told: Cell::default() }
     }
 
     /// The store.
@@ -61,26 +65,46 @@ impl Reading {
             Some(dir) if dir.is_dir() => Ok(Store::new(dir)),
             Some(dir) => Err(Error::new(Kind::Usage, format!("{} is not a directory", dir.display()))
                 .hint("--store names the directory that holds the recordings")),
-            None => match system_policy(context) {
-                Some(policy) if std::fs::read_dir(&policy.store.path).is_ok() => {
-                    Ok(Store::new(policy.store.path))
+            None => match config::of_host() {
+                Ok(None) => Ok(Store::new(context.personal()?.recordings())),
+                Ok(Some(policy)) => match std::fs::read_dir(&policy.store.path) {
+                    Ok(_) => Ok(Store::new(policy.store.path)),
+                    Err(error) => {
+                        let denied = error.kind() == std::io::ErrorKind::PermissionDenied;
+                        let error = sys::Error::at("read the store of this host", &policy.store.path, error);
+                        self.personal_instead(context, error.into(), denied)
+                    }
+                },
+                Err(error) => {
+                    let error = error.while_doing("the store of this host is not known");
+                    self.personal_instead(context, error, true)
                 }
-                _ => Ok(Store::new(context.personal()?.recordings())),
             },
         }
     }
 
+    /// One's own store in place of the host's, which `error` keeps from being read: for people to whom it is closed (`denied`), who
+    /// are told. Whoever should be able to read the host's would take their own for it.
+    fn personal_instead(&self, context: &Context, error: Error, denied: bool) -> Result<Store> {
+        let hint = "--store DIR looks in another directory";
+        if !denied || sys::ids::effective_uid() == 0 {
+            return Err(error.hint(hint));
+        }
+        let own = Store::new(context.personal()?.recordings());
+        if !self.told.replace(true) {
+            let said = format!("{error}: only your own recordings are looked at, in {}", shown(own.dir()));
+            context.console.remark("note", Style::Yellow, said);
+        }
+        Ok(own)
+    }
+
     /// The recording that is meant, without opening it. A path needs no store.
     pub(super) fn find(&self, context: &Context, wanted: &str) -> Result<Found> {
-        match self.store(context) {
-            Ok(store) => Ok(store.find(wanted)?),
-            Err(error) if Path::new(wanted).exists() => {
-                // No home, but the recording itself was named.
-                let _ = error;
-                Ok(Store::new(".").find(wanted)?)
-            }
-            Err(error) => Err(error),
+        let by_age = wanted == "last" || wanted.starts_with("last~");
+        if !by_age && Path::new(wanted).exists() {
+            return Ok(Store::new(".").find(wanted)?);
         }
+        Ok(self.store(context)?.find(wanted)?)
     }
 
     /// The recording that is meant, open, not unlocked.
@@ -223,6 +247,12 @@ pub(super) fn span(time: Duration) -> String {
         seconds @ 7200..172_800 => format!("{} h", seconds / 3600),
         seconds => format!("{} days", seconds / 86_400),
     }
+}
+
+/// There is nothing in a store of which something was asked.
+pub(super) fn no_recordings(store: &Store) -> Error {
+    Error::new(Kind::Input, format!("there are no recordings in {}", shown(store.dir())))
+        .hint("--store names the directory that holds the recordings")
 }
 
 /// Warns of a recording whose file is called something else.

@@ -2,7 +2,7 @@
 
 use super::Context;
 use super::filter::{self, Filters};
-use super::recordings::{Reading, ms, name, offset, real_name, shown, tell_misnamed};
+use super::recordings::{Reading, ms, name, no_recordings, offset, real_name, shown, tell_misnamed};
 use crate::console::Style as Ink;
 use crate::error::{Error, Kind, Result};
 use crate::search::{Answer, Field, Fields, Hit, Match, Options, Query, Style, search};
@@ -64,7 +64,7 @@ pub struct Args {
     identity: Vec<PathBuf>,
     /// The directory of the recordings
     ///
-    /// Without it: that of the host's configuration where you can read it, or else your own.
+    /// Without it: that of the host's configuration, or your own where there is none or the host's is closed to you.
     #[arg(long, value_name = "DIR")]
     store: Option<PathBuf>,
     #[command(flatten)]
@@ -100,8 +100,7 @@ pub fn run(context: &Context, args: &Args) -> Result<u8> {
     let store = reading.store(context)?;
     let recordings = store.list()?;
     if recordings.is_empty() {
-        context.console.note(format!("no recordings in {}", store.dir().display()));
-        return Ok(1);
+        return Err(no_recordings(&store));
     }
     let identities = reading.identities(context)?;
     if identities.is_empty() {

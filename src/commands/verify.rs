@@ -1,7 +1,7 @@
 //! `sealcast verify [REC…]`
 
 use super::Context;
-use super::recordings::{LATELY, Reading, clock, held, known_keys, ms, name, shown, size};
+use super::recordings::{LATELY, Reading, clock, held, known_keys, ms, name, no_recordings, shown, size};
 use crate::console::{Column, Style, Table};
 use crate::container::verify::{Origin, Report, Tear, Verdict, verify, verify_content};
 use crate::container::{Cursor, Header, Reader};
@@ -25,7 +25,7 @@ const LONGEST_SILENCE: Duration = Duration::from_secs(86_400);
 /// Check that recordings are what was written
 ///
 /// Needs no identity: signatures cover every byte. With one, the content is read as well, and index, filters and keyframes
-/// are compared with what it showed. Without REC, all recordings of the store. Exit status: 0 all intact (or still running), 1 altered or incomplete, 2 could not be checked.
+/// are compared with what it showed. Without REC, all recordings of the store. Exit status: 0 all intact (or still running), 1 altered or incomplete, 2 could not be checked, or there is nothing to check.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The recordings: paths, beginnings of ids, `last`, `last~2`
@@ -100,7 +100,15 @@ impl Judged {
 /// A recording that is not intact (exit code 1), or could not be checked (2).
 pub fn run(context: &Context, args: &Args) -> Result<()> {
     let found: Vec<Result<Found>> = match &args.recordings[..] {
-        [] => args.reading.store(context)?.list()?.into_iter().map(Ok).collect(),
+        [] => {
+            let store = args.reading.store(context)?;
+            let all = store.list()?;
+            // That nothing is wrong with nothing is no answer to whoever misses something.
+            if all.is_empty() {
+                return Err(no_recordings(&store).while_doing("there is nothing to verify"));
+            }
+            all.into_iter().map(Ok).collect()
+        }
         wanted => wanted.iter().map(|wanted| args.reading.find(context, wanted)).collect(),
     };
     let known = known_keys(context, &args.known_keys)?;
@@ -135,9 +143,6 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
                 error.print(&context.console);
             }
         }
-    }
-    if of == 0 {
-        context.console.note("there is nothing to verify");
     }
     if !table.is_empty() {
         context.console.table(&table)?;

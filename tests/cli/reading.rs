@@ -182,7 +182,10 @@ fn verify_has_the_right_word_and_exit_code_for_each_state() {
 #[test]
 fn verify_goes_through_the_whole_store_and_counts() {
     let home = Sandbox::new();
-    home.run(&["verify"]).exits(0);
+    home.run(&["verify"]).exits(2).complains("there is nothing to verify: there are no recordings in ");
+    std::fs::create_dir(home.path("empty")).unwrap();
+    home.run(&["verify", "--store", "empty"]).exits(2).complains("no recordings in empty");
+    home.run(&["search", "x", "--store", "empty"]).exits(2).complains("no recordings in empty");
     home.record(&Recording::default());
     home.record(&Recording { start: 1_795_400_000_000, close: false, ..Recording::default() });
     let (bad, _) = home.record(&Recording { start: 1_795_500_000_000, ..Recording::default() });
