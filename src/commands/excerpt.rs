@@ -33,6 +33,8 @@ pub(super) struct Excerpt {
     pub(super) hits: usize,
     /// Hits that were counted and not kept.
     pub(super) more: u64,
+    /// Why there may be more than was found.
+    pub(super) fault: Option<String>,
 }
 
 impl Excerpt {
@@ -47,19 +49,21 @@ impl Excerpt {
             ControlFlow::Continue(())
         });
         let answer = answer.ok_or_else(|| Error::new(Kind::System, "nothing was searched"))?;
-        if let Some(fault) = answer.fault {
-            return Err(Error::new(Kind::Input, format!("{} could not be searched: {fault}", name(found))));
-        }
+        let fault = answer.fault;
         let (hits, more) = answer.found.map(|found| (found.hits, found.more)).unwrap_or_default();
         let parts = parts(&hits, around);
         if parts.is_empty() {
+            if let Some(fault) = fault {
+                let what = format!("{} could not be searched: {fault}", name(found));
+                return Err(Error::new(Kind::Input, what));
+            }
             let what = match hits.len() {
                 0 => "nothing like that is in the recording",
                 _ => "it is found in what the recording says of itself, and at no time",
             };
             return Err(Error::new(Kind::No, what));
         }
-        Ok(Self { parts, hits: hits.iter().filter(|hit| hit.time.is_some()).count(), more })
+        Ok(Self { parts, hits: hits.iter().filter(|hit| hit.time.is_some()).count(), more, fault })
     }
 
     /// How many parts it has.
@@ -96,6 +100,7 @@ impl Excerpt {
         (opening.cast.term.cols, opening.cast.term.rows) = size;
         let mut exporter = Exporter::begin(format, &header, &opening, out).map_err(wrote)?;
         let mut begins = Duration::ZERO;
+        let mut fault = None;
         for (number, Part { range, label }) in self.parts.into_iter().enumerate() {
             let mut tell = |event: &Event| {
                 let time = event.time.saturating_add(begins);
@@ -119,13 +124,15 @@ impl Excerpt {
                 // The session does not end where a part does.
                 if matches!(event.payload, Payload::Exit(_)) { Ok(()) } else { tell(event) }
             })?;
-            if let Some(fault) = replay.fault() {
-                return Err(failed(fault));
+            fault = replay.fault().map(|fault| failed(fault));
+            if fault.is_some() {
+                break;
             }
             begins = begins.saturating_add(range.end.saturating_sub(range.start));
         }
+        // What could be read is whole for those who play it.
         let (losses, _) = exporter.finish().map_err(wrote)?;
-        Ok(losses)
+        fault.map_or(Ok(losses), Err)
     }
 }
 

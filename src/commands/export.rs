@@ -94,9 +94,14 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
         return commands(context, args);
     };
     let (opened, opener) = args.reading.open_content(context, &args.recording)?;
-    let no_end = opened.end_missing();
+    let (no_end, name) = (opened.end_missing(), opened.name());
+    let mut in_part = None;
     let opened = match &args.hits {
-        Some(pattern) => What::Parts(find(context, args, pattern, &opened, &opener)?, opened),
+        Some(pattern) => {
+            let excerpt = find(context, args, pattern, &opened, &opener)?;
+            in_part.clone_from(&excerpt.fault);
+            What::Parts(excerpt, opened)
+        }
         None => What::Whole(opened),
     };
     let losses = match &args.output {
@@ -113,6 +118,11 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
     };
     if !losses.is_empty() {
         console.remark("note", Ink::Yellow, losses);
+    }
+    // Only now: what was found is written.
+    if let Some(fault) = in_part {
+        return Err(Error::new(Kind::Input, format!("{name} could only in part be searched: {fault}"))
+            .hint("what was found is written; there may be more"));
     }
     // What a whole export came to is told where its last time is known.
     if let Some(why) = no_end.filter(|_| args.hits.is_some()) {
@@ -198,9 +208,9 @@ fn export(context: &Context, what: What, format: Format, mut out: impl Write, na
     let mut opened = match what {
         What::Whole(opened) => opened,
         What::Parts(excerpt, opened) => {
-            let losses = excerpt.write(opened, format, &mut out, &wrote)?;
+            let losses = excerpt.write(opened, format, &mut out, &wrote);
             out.flush().map_err(wrote)?;
-            return Ok(losses);
+            return losses;
         }
     };
     let no_end = opened.end_missing();

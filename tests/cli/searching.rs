@@ -225,7 +225,7 @@ fn the_parts_around_hits_are_exported_and_play_by_themselves() {
         .extend((1..60).map(|n| (n * 10_000, output(&format!("\x1b[Hpage {n}\x1b[K\x1b[3;1Hwhat stands")))));
     events.push((600_000, output("\x1b[?1049l$ the needle\r\n")));
     events.push((630_000, Payload::Exit(0)));
-    home.record(&Recording { events, ..Recording::default() });
+    home.record(&Recording { events: events.clone(), ..Recording::default() });
     let export = |args: &[&str]| home.run(&[&["export", "last", "--hits"], args].concat());
     let cast = export(&["page 7"]).exits(0);
     let lines = json(&cast.text());
@@ -254,4 +254,22 @@ fn the_parts_around_hits_are_exported_and_play_by_themselves() {
     export(&["nothing like it"]).exits(1);
     export(&["foo(bar", "-e"]).exits(2).complains("no regular expression");
     export(&["needle", "--format", "commands"]).exits(2).complains("--hits takes parts of what was shown");
+
+    // Of one that was not closed what is found is written all the same, and then what is not known is said.
+    let start = Recording::default().start + 1000;
+    let (_, torn) = home.record(&Recording { events, start, close: false, ..Recording::default() });
+    let why =
+        format!("{torn} could only in part be searched: it was not closed, and its last part is in no index");
+    let ran = export(&["page 7"]).exits(2);
+    assert!(ran.err.contains(&why), "{ran}");
+    let marks = json(&ran.text()).into_iter().filter(|line| line[1] == "m").collect::<Vec<_>>();
+    assert!(marks.len() == 1 && marks[0][2] == "1:10 screen: page 7", "{ran}");
+    let ran = export(&["page 7", "--format", "text", "-o", "part.txt"]).exits(2);
+    let kept = std::fs::read_to_string(home.path("part.txt")).unwrap();
+    assert!(
+        kept.contains("page 7") && ran.err.contains("wrote part.txt") && ran.err.contains(&why),
+        "{kept}\n{ran}"
+    );
+    let ran = export(&["nothing like it"]).exits(2);
+    assert!(ran.err.contains(&format!("{torn} could not be searched: it was not closed")), "{ran}");
 }
