@@ -8,11 +8,14 @@
 //! Times are milliseconds since the start of the session, but where they decide what belongs together, microseconds. Memory is bounded: entries leave a moment after they end, the
 //! list of processes and the programs of one entry have limits.
 
+mod lines;
+
 use super::differences;
 use super::join::Processes;
 use super::marks::{Hint, Mark, Start, UNLISTED};
 use super::screen::Screen;
 use crate::cast::{Command, Exec, Source, Trust};
+use lines::{INTERRUPTED, Typing};
 
 /// How long an ended entry waits for what the kernel still has to tell of it.
 pub const SETTLE: u64 = 300;
@@ -23,13 +26,8 @@ const SLACK: u64 = 3_000;
 /// Programs kept with one entry, and bytes of them; a longer list goes on in a further entry.
 const MAX_EXECS: usize = 1_000;
 const MAX_BYTES: usize = 1 << 20;
-/// Lines of one command that are kept from the screen.
-const MAX_LINES: usize = 200;
 /// Entries that may be open at once. More are closed, oldest first.
 const MAX_ENTRIES: usize = 256;
-
-/// What prompts end in.
-const PROMPT_SIGNS: [char; 9] = ['$', '#', '%', '>', '❯', '➜', 'λ', '»', '›'];
 
 /// What [`Tracker::drain`] gives.
 #[derive(Debug, Default, PartialEq)]
@@ -56,6 +54,8 @@ pub(super) struct Entry {
     bytes: usize,
     /// Not yet confirmed by a mark: Enter was pressed at a prompt, and no more is known.
     guess: bool,
+    /// A guess of which not even that is known: it was typed while another command ran.
+    ahead: bool,
 }
 
 /// Where the shell stands, as its marks tell.
@@ -85,23 +85,6 @@ impl Span {
     fn is_exact(self) -> bool {
         self.first == self.last
     }
-}
-
-/// What is being typed.
-#[derive(Default)]
-struct Typing {
-    /// What stood before the cursor when typing began: the prompt.
-    prompt: Option<String>,
-    /// The prompt of the line before.
-    last: String,
-    /// Enters whose lines have not been left yet.
-    enters: u32,
-    /// Time of the first of them.
-    at: u64,
-    /// Lines of the command so far.
-    lines: Vec<String>,
-    /// Number that the next line gets in the history.
-    number: Option<u64>,
 }
 
 /// Follows one session.
@@ -322,7 +305,9 @@ impl Tracker {
         let last = match self.place {
             Place::Running(id) => Some(id),
             // The line that ended a shell which marks no starts (`exit`).
-            Place::Prompt if !self.sends_start => self.entries.iter().rev().find(|e| e.guess).map(|e| e.id),
+            Place::Prompt if !self.sends_start => {
+                self.entries.iter().rev().find(|e| e.guess && !e.ahead).map(|e| e.id)
+            }
             _ => None,
         };
         if let Some(entry) = last.and_then(|id| self.entry(id)) {
@@ -332,58 +317,6 @@ impl Tracker {
         }
         self.leave(|entry| !entry.guess);
         std::mem::take(&mut self.settled)
-    }
-
-    /// The cursor is about to leave a line at whose end Enter was pressed.
-    fn line_left(&mut self, time: u64, screen: &mut impl Screen) {
-        self.typing.enters = self.typing.enters.saturating_sub(1);
-        let prompt = self.typing.prompt.take();
-        let Some(line) = screen.line() else { return };
-        let begin = std::mem::replace(&mut self.typing.at, time);
-        // Lines that were typed ahead have no prompt of their own: the last one may stand before them again.
-        let stands = |p: &str| !p.trim().is_empty() && line.text.starts_with(p.trim_end());
-        let known =
-            prompt.filter(|p| stands(p)).or_else(|| Some(self.typing.last.clone()).filter(|p| stands(p)));
-        let prompt = known.unwrap_or_else(|| prompt_of(&line.text).to_string());
-        let text = match line.text.strip_prefix(prompt.trim_end()) {
-            Some(text) if !prompt.is_empty() => text.strip_prefix(' ').unwrap_or(text).to_string(),
-            _ => line.text,
-        };
-        let continues = prompt.trim_end() == ">" && !self.typing.lines.is_empty();
-        let open = match self.place {
-            Place::Prompt => self.entries.iter().rev().find(|e| e.guess).map(|e| e.id),
-            _ => self.inner,
-        };
-        if self.place != Place::Prompt && !is_prompt(&prompt) {
-            return;
-        }
-        self.typing.last.clone_from(&prompt);
-        if self.place != Place::Prompt && !continues {
-            self.typing.lines.clear();
-        }
-        if self.typing.lines.len() < MAX_LINES {
-            self.typing.lines.push(text.clone());
-        }
-        if continues && let Some(entry) = open.and_then(|id| self.entry(id)) {
-            entry.command.text.push('\n');
-            entry.command.text.push_str(&text);
-            return;
-        }
-        let guess = self.place == Place::Prompt;
-        if text.trim().is_empty() || text.starts_with('#') || (guess && open.is_some()) {
-            return;
-        }
-        let cwd = if guess { self.cwd.clone() } else { None };
-        let (source, trust) = (Source::Screen, Trust::Inferred);
-        let command = Command { text, cwd, start: begin, source, trust, ..Command::default() };
-        let micros = begin.saturating_mul(1_000).max(self.last_end.first);
-        if !guess {
-            self.close_inner(micros);
-        }
-        let id = self.open(command, micros, guess);
-        if !guess {
-            self.inner = Some(id);
-        }
     }
 
     /// `time`: when the mark was read, milliseconds, as the event of the recording has it; `at`: when it happened.
@@ -456,7 +389,11 @@ impl Tracker {
         let ended = match self.place {
             Place::Running(id) => Some(id),
             _ if self.sends_start || cancelled => None,
-            _ => self.entries.iter().find(|e| e.guess).map(|e| e.id),
+            _ => self
+                .entries
+                .iter()
+                .find(|e| e.guess && !(e.ahead && status == Some(INTERRUPTED)))
+                .map(|e| e.id),
         };
         if let Some(entry) = ended.and_then(|id| self.entry(id)) {
             entry.guess = false;
@@ -469,6 +406,7 @@ impl Tracker {
         self.entries.retain(|entry| !entry.guess);
         self.ended = ended;
         self.typing.lines.clear();
+        self.read_ahead(time, at, status);
     }
 
     /// Whether the shell told by its clock when the last command ended.
@@ -516,7 +454,8 @@ impl Tracker {
         }
         let id = self.next;
         self.next = self.next.saturating_add(1);
-        self.entries.push(Entry { id, command, begin, closed: None, shown: Vec::new(), bytes: 0, guess });
+        let (shown, ahead) = (Vec::new(), false);
+        self.entries.push(Entry { id, command, begin, closed: None, shown, bytes: 0, guess, ahead });
         id
     }
 
@@ -588,21 +527,8 @@ pub(super) fn push_flag(command: &mut Command, flag: &str) {
     }
 }
 
-/// The part of a line that looks like a prompt: up to the first prompt sign with a blank after it.
-fn prompt_of(line: &str) -> &str {
-    let end = line.char_indices().find_map(|(at, c)| {
-        let after = at.checked_add(c.len_utf8())?;
-        (PROMPT_SIGNS.contains(&c) && line.get(after..)?.starts_with(' ')).then_some(after)
-    });
-    end.and_then(|end| line.get(..end)).unwrap_or_default()
-}
-
-/// Whether this looks like what programs show before they read a command: shells, but also `mysql> ` and `>>> `. What
-/// asks a question (`Password:`, `Continue? `) does not.
-fn is_prompt(text: &str) -> bool {
-    text.trim_end().ends_with(PROMPT_SIGNS)
-}
-
+#[cfg(test)]
+use lines::AHEAD;
 #[cfg(test)]
 #[path = "commands_tests.rs"]
 mod tests;

@@ -170,6 +170,33 @@ fn a_shell_that_tells_only_the_last_of_several_lines_is_helped_by_the_screen() {
 }
 
 #[test]
+fn a_line_typed_ahead_to_a_shell_without_starts_is_an_entry_once_the_next_prompt_shows_that_it_was_read() {
+    let entries = |commands: Vec<Command>| {
+        let entry = |c: Command| (c.text, c.exit, c.flags.len());
+        commands.into_iter().map(entry).collect::<Vec<_>>()
+    };
+    let mut hand = Hand::new();
+    hand.integrated("sh").prompt(0).types("sleep 1").types("echo x > y").types("").types("exit 4");
+    let commands = hand.prompt(0).prompt(3).prompt(4).types("ls").prompt(0).done();
+    assert_eq!(commands[1].flags, [AHEAD]);
+    let ran = [("sleep 1", 0, 0), ("echo x > y", 3, 1), ("exit 4", 4, 1), ("ls", 0, 0)];
+    assert_eq!(entries(commands), ran.map(|(text, exit, flags)| (text.to_owned(), Some(exit), flags)));
+    // A program has read it: the next line is typed at the prompt, or given up there, or there is none.
+    for ends in ["ls", "^C", ""] {
+        let mut hand = Hand::new();
+        hand.integrated("sh").prompt(0).types("cat").types("hello").types("$ there").prompt(0);
+        match ends {
+            "ls" => hand.types("ls").prompt(0),
+            "^C" => hand.prompt(130),
+            _ => &mut hand,
+        };
+        let commands = entries(hand.done());
+        let texts: Vec<&str> = commands.iter().map(|c| c.0.as_str()).collect();
+        assert_eq!(texts, if ends == "ls" { vec!["cat", "ls"] } else { vec!["cat"] }, "{ends}");
+    }
+}
+
+#[test]
 fn what_the_shell_says_and_the_screen_does_not_show_is_flagged() {
     let commands = Hand::new().integrated("bash").prompt(0).types("rm -rf x").told("ls").prompt(0).done();
     assert_eq!(commands[0].flags, ["shown: the screen had `rm -rf x`"]);

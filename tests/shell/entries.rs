@@ -345,6 +345,32 @@ fn entries_of_posix_shells_are_inferred_from_the_screen() {
 }
 
 #[test]
+fn a_line_typed_ahead_to_a_shell_that_tells_of_no_starts_is_an_entry_with_a_flag() {
+    let files = [(".shrc", "PS1='@@ '\n")];
+    let steps = [
+        ("true", PROMPT),
+        ("sleep 1\recho typed ahead; (exit 3)", "@@ typed ahead\r\n@@ "),
+        ("cat", "\r\n"),
+        ("for the program", "for the program\r\n"),
+        ("\x04", PROMPT),
+        ("pwd", PROMPT),
+    ];
+    let setup = Setup { shell: "dash", files: &files, env: &[("ENV", "~/.shrc")], ..Setup::default() };
+    let Some(session) = run(setup, &steps) else { return };
+    check(
+        &session,
+        &[
+            "seen 0 \"true\"",
+            "seen 0 \"sleep 1\"",
+            "seen 3 \"echo typed ahead; (exit 3)\" (ahead: typed while another command ran; that the shell read it is a guess)",
+            "seen 0 \"cat\"",
+            "seen 0 \"pwd\"",
+            "seen 7 \"exit 7\"",
+        ],
+    );
+}
+
+#[test]
 fn a_long_line_of_wide_characters_is_told_in_part_and_breaks_no_mark() {
     let fish = "function fish_prompt; echo -n '@@ '; end\nset fish_greeting\nfunction fish_title; end\n";
     for (shell, file, content) in [

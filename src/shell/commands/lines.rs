@@ -1,0 +1,147 @@
+//! What is typed at prompts, as the screen shows it at Enter.
+//!
+//! A line is read when the cursor leaves it. Where a prompt ends in it is known from what stood there when typing began, or from
+//! the line before, or guessed by its sign. Refuses to take answers to questions for commands.
+
+use super::{Place, Span, Tracker};
+use crate::cast::{Command, Source, Trust};
+use crate::shell::screen::Screen;
+use std::collections::VecDeque;
+
+/// Lines of one command that are kept from the screen.
+const MAX_LINES: usize = 200;
+/// Status of what was ended by ^C.
+pub(super) const INTERRUPTED: i32 = 130;
+
+/// The flag of a command that may have been none.
+pub(super) const AHEAD: &str = "ahead: typed while another command ran; that the shell read it is a guess";
+
+/// What prompts end in.
+const PROMPT_SIGNS: [char; 9] = ['$', '#', '%', '>', '❯', '➜', 'λ', '»', '›'];
+
+/// What is being typed.
+#[derive(Default)]
+pub(super) struct Typing {
+    /// What stood before the cursor when typing began: the prompt.
+    pub(super) prompt: Option<String>,
+    /// The prompt of the line before.
+    pub(super) last: String,
+    /// Enters whose lines have not been left yet.
+    pub(super) enters: u32,
+    /// Time of the first of them.
+    pub(super) at: u64,
+    /// Lines of the command so far.
+    pub(super) lines: Vec<String>,
+    /// Lines that were typed while a command ran, of a shell that tells of no starts: for the shell, if no program has read them.
+    pub(super) ahead: VecDeque<String>,
+    /// Number that the next line gets in the history.
+    pub(super) number: Option<u64>,
+}
+
+impl Tracker {
+    /// The cursor is about to leave a line at whose end Enter was pressed.
+    pub(super) fn line_left(&mut self, time: u64, screen: &mut impl Screen) {
+        self.typing.enters = self.typing.enters.saturating_sub(1);
+        let prompt = self.typing.prompt.take();
+        let Some(line) = screen.line() else { return };
+        let begin = std::mem::replace(&mut self.typing.at, time);
+        // Lines that were typed ahead have no prompt of their own: the last one may stand before them again.
+        let stands = |p: &str| !p.trim().is_empty() && line.text.starts_with(p.trim_end());
+        let known =
+            prompt.filter(|p| stands(p)).or_else(|| Some(self.typing.last.clone()).filter(|p| stands(p)));
+        let known_prompt = known.is_some();
+        let prompt = known.unwrap_or_else(|| prompt_of(&line.text).to_string());
+        let text = match line.text.strip_prefix(prompt.trim_end()) {
+            Some(text) if !prompt.is_empty() => text.strip_prefix(' ').unwrap_or(text).to_string(),
+            _ => line.text.clone(),
+        };
+        let continues = prompt.trim_end() == ">" && !self.typing.lines.is_empty();
+        let open = match self.place {
+            Place::Prompt => self.entries.iter().rev().find(|e| e.guess).map(|e| e.id),
+            _ => self.inner,
+        };
+        if self.place != Place::Prompt && !is_prompt(&prompt) {
+            return;
+        }
+        let open = match open.filter(|_| self.place == Place::Prompt && !self.sends_start && !continues) {
+            None => open,
+            // Typed at the prompt after all: a program had read what seemed to be typed ahead.
+            Some(id) if self.entry(id).is_some_and(|entry| entry.ahead) => {
+                self.entries.retain(|entry| entry.id != id);
+                None
+            }
+            Some(_) => {
+                // What looks like a prompt in it is none: nobody has shown one.
+                let text = if known_prompt { text } else { line.text };
+                if self.typing.ahead.len() < MAX_LINES {
+                    self.typing.ahead.push_back(text);
+                }
+                return;
+            }
+        };
+        self.typing.ahead.clear();
+        self.typing.last.clone_from(&prompt);
+        if self.place != Place::Prompt && !continues {
+            self.typing.lines.clear();
+        }
+        if self.typing.lines.len() < MAX_LINES {
+            self.typing.lines.push(text.clone());
+        }
+        if continues && let Some(entry) = open.and_then(|id| self.entry(id)) {
+            entry.command.text.push('\n');
+            entry.command.text.push_str(&text);
+            return;
+        }
+        let guess = self.place == Place::Prompt;
+        if text.trim().is_empty() || text.starts_with('#') || (guess && open.is_some()) {
+            return;
+        }
+        let cwd = if guess { self.cwd.clone() } else { None };
+        let (source, trust) = (Source::Screen, Trust::Inferred);
+        let command = Command { text, cwd, start: begin, source, trust, ..Command::default() };
+        let micros = begin.saturating_mul(1_000).max(self.last_end.first);
+        if !guess {
+            self.close_inner(micros);
+        }
+        let id = self.open(command, micros, guess);
+        if !guess {
+            self.inner = Some(id);
+        }
+    }
+
+    /// A prompt came up, and what was typed before it is read by the shell: unless a program has had it. Another prompt without
+    /// another line tells; an interrupted one does not.
+    pub(super) fn read_ahead(&mut self, time: u64, at: Span, status: Option<i32>) {
+        if status == Some(INTERRUPTED) {
+            self.typing.ahead.clear();
+        }
+        while let Some(text) = self.typing.ahead.pop_front() {
+            if text.trim().is_empty() || text.starts_with('#') {
+                continue;
+            }
+            let (source, trust, flags) = (Source::Screen, Trust::Inferred, vec![AHEAD.into()]);
+            let cwd = self.cwd.clone();
+            let command = Command { text, cwd, start: time, source, trust, flags, ..Command::default() };
+            let id = self.open(command, at.last, true);
+            if let Some(entry) = self.entry(id) {
+                entry.ahead = true;
+            }
+            return;
+        }
+    }
+}
+
+/// The part of a line that looks like a prompt: up to the first prompt sign with a blank after it.
+fn prompt_of(line: &str) -> &str {
+    let end = line.char_indices().find_map(|(at, c)| {
+        let after = at.checked_add(c.len_utf8())?;
+        (PROMPT_SIGNS.contains(&c) && line.get(after..)?.starts_with(' ')).then_some(after)
+    });
+    end.and_then(|end| line.get(..end)).unwrap_or_default()
+}
+
+/// Whether this looks like what programs show before they read a command: shells, but also `mysql> ` and `>>> `. What
+/// asks a question (`Password:`, `Continue? `) does not.
+fn is_prompt(text: &str) -> bool {
+    text.trim_end().ends_with(PROMPT_SIGNS)
+}
