@@ -318,3 +318,43 @@ fn stopping_the_wrapper_from_outside_does_not_lose_the_terminal() {
     terminal.wait_for("got abc");
     assert!(terminal.wait_end().success());
 }
+
+#[test]
+fn while_a_reader_is_waited_for_the_keyboard_is_the_operators_again() {
+    let sandbox = Sandbox::new();
+    let mut terminal = sandbox.shell();
+    // Standard error goes to somebody who waits for its end, which what is left running keeps away.
+    let program = "sleep 1000 & echo $! >left; exec true";
+    terminal.send(format!("{} sh -c '{program}' 2> >(cat >told)\r", sandbox.wrapper_line()));
+    let left = until("what is left running", || {
+        std::fs::read_to_string(sandbox.path("left")).ok()?.trim().parse::<u32>().ok()
+    });
+    let is = |pid: u32, name: &str| {
+        std::fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|comm| comm.trim() == name)
+    };
+    let wrapper = children(terminal.pid()).into_iter().find(|pid| is(*pid, "sealcast")).unwrap();
+    until("the program's end", || {
+        let ends = |pid: u32| !is(pid, "sh") && !is(pid, "true");
+        descendants(wrapper).into_iter().all(ends).then_some(())
+    });
+    // Keys that come before it is given back are nobody's.
+    let mut press = |key: &str, what: &str, done: &dyn Fn() -> bool| {
+        until(what, || {
+            terminal.send(key);
+            terminal.read_for(Duration::from_millis(50));
+            done().then_some(())
+        });
+    };
+    press("\x1a", "^Z to stop it", &|| state(wrapper) == Some('T'));
+    press("fg\r", "fg to continue it", &|| state(wrapper) != Some('T'));
+    press("\x03", "^C to end the wait", &|| !lives(wrapper));
+    // The last ^C may still be on its way, and takes what is typed before it with it.
+    until("the shell", || {
+        terminal.send("echo alive $((40+2))\r");
+        terminal.read_for(Duration::from_millis(50));
+        String::from_utf8_lossy(terminal.transcript()).contains("alive 42").then_some(())
+    });
+    assert!(lives(left));
+    sealcast::sys::signals::send(left, 9).unwrap();
+    assert_eq!(sandbox.recorded_exit(), Some(0));
+}
