@@ -183,13 +183,15 @@ impl Withhold {
     }
 
     /// A byte of a character on the screen: looked for in the run at the front, and behind it as long as the ones
-    /// before were left without an echo.
+    /// before were left without an echo, or were ended by a pause and have none in it: a key that is a command (`i` in vi).
     fn see(&mut self, now: Duration, byte: u8) {
         for (at, run) in self.runs.iter_mut().enumerate() {
-            if run.echo.see(byte) && at == 0 {
+            let seen = run.echo.see(byte);
+            if seen && at == 0 {
                 self.echoed = now;
             }
-            if !run.echo.was_left() {
+            let paused = run.closed.is_some() && !run.line && !seen;
+            if !run.echo.was_left() && !paused {
                 return;
             }
         }

@@ -172,7 +172,7 @@ fn a_secret_typed_with_pauses_is_withheld_once_and_its_pauses_are_not_told() {
 fn a_prompt_that_is_written_again_at_every_key_is_no_echo_however_slowly_one_types() {
     // The last has every letter in it.
     for label in ["Password: ", "Enter the secret of hunter2!Kx9: "] {
-        for pause in [800, 2500] {
+        for pause in [520, 600, 690, 800, 2500] {
             let typed: Vec<_> = (1u64..)
                 .zip(SECRET.chars())
                 .map(|(n, c)| {
@@ -245,6 +245,15 @@ fn a_pin_that_is_typed_on_the_numeric_keypad_is_withheld_in_every_mode() {
         let shown = [Type(0, pin[0]), Show(5, "1"), Type(100, pin[1]), Show(105, "3"), Type(900, "\x1bOA")];
         assert_eq!(stored(&play(Policy::Echoed, &shown)), format!("{}{}\x1bOA", pin[0], pin[1]));
     }
+}
+
+#[test]
+fn a_key_that_shows_nothing_hides_no_echo_of_what_is_typed_while_one_is_still_waited_for() {
+    let mut steps = vec![Type(0, "i")];
+    for (letter, at) in ["h", "e", "l", "l", "o"].into_iter().zip((600..).step_by(20)) {
+        steps.extend([Type(at, letter), Show(at + 5, letter)]);
+    }
+    assert_eq!(stored(&play(Policy::Echoed, &steps)), "hello");
 }
 
 #[test]
