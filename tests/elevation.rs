@@ -411,6 +411,28 @@ fn what_would_keep_sessions_from_beginning_is_found_beforehand() {
 }
 
 #[test]
+fn a_label_adds_readers_and_takes_none_away() {
+    let Some(host) = Host::start() else { return };
+    let made = host.run("root", &["sh", "-c", &format!("{SEALCAST} keys new -o /etc/sealcast/second")]);
+    let second = text(&made).split_whitespace().find(|word| word.starts_with("age1")).unwrap().to_owned();
+    host.configure(&format!("[recipients.label.\"env=prod\"]\nalso = [\"{second}\"]\n"));
+    let output = |identity: &str| {
+        let last = host.last_id();
+        let words = [SEALCAST, "export", "-f", "raw", "-o", "/home/out", "-i", identity, &last];
+        let opened = host.run("root", &words).status.success();
+        let read = text(&host.run("root", &["sh", "-c", "cat /home/out 2>/dev/null; rm -f /home/out"]));
+        (opened, read)
+    };
+    for (label, both) in [("env=prod", true), ("env=test", false)] {
+        let ran = host.run("alice", &[SEALCAST, "run", "--label", label, "--", "echo", label]);
+        assert!(ran.status.success(), "{}", text(&ran));
+        assert_eq!(output("/etc/sealcast/identity"), (true, format!("{label}\n")));
+        let read = if both { format!("{label}\n") } else { String::new() };
+        assert_eq!(output("/etc/sealcast/second"), (both, read));
+    }
+}
+
+#[test]
 fn the_example_rules_are_ones_that_sudo_and_doas_accept() {
     for (checker, option, name) in [("visudo", "-cf", "sudoers"), ("doas", "-C", "doas.conf")] {
         if has(checker) {

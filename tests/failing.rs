@@ -61,6 +61,31 @@ fn limits_of_who_starts_it_hold_for_the_session_and_not_for_the_recording() {
 }
 
 #[test]
+fn the_operator_is_told_once_when_space_runs_out_and_goes_on() {
+    let Some(host) = Host::start() else { return };
+    let config = host.etc("sealcast/config.toml");
+    let good = std::fs::read_to_string(&config).unwrap();
+    let words = "space for recordings is running out on this host";
+    for (low, told) in [("\"9000000TiB\"", 1), ("\"1KiB\"", 0)] {
+        std::fs::write(&config, good.replace("low-space = 0", &format!("low-space = {low}"))).unwrap();
+        let script = "echo READY; read one; head -c 300000 /dev/urandom | base64; read two; echo END";
+        let mut terminal = host.terminal("root", &[SEALCAST, "run", "--", "sh", "-c", script]);
+        terminal.wait_for("READY");
+        if told > 0 {
+            terminal.wait_for(words);
+        }
+        terminal.send("\r");
+        terminal.send("\r");
+        terminal.wait_for("END");
+        assert!(terminal.wait_end().success());
+        let shown = String::from_utf8_lossy(terminal.transcript()).into_owned();
+        assert_eq!(shown.matches(words).count(), told, "{low}: {}", said(&terminal));
+        assert_eq!(host.last()["verdict"], "intact");
+        assert!(!host.last_output().contains(words), "what we say is no output of the session");
+    }
+}
+
+#[test]
 fn what_a_killed_recorder_held_in_reserve_is_there_for_the_next_session() {
     let Some(host) = small() else { return };
     let mut terminal = host.terminal("root", &[SEALCAST, "run", "--", "sh", "-c", "echo READY; sleep 1000"]);
