@@ -104,7 +104,7 @@ impl fmt::Display for Error {
         match self {
             Self::System(error) => error.fmt(f),
             Self::Start { dir: Some(dir), step: Step::Directory, .. } => {
-                write!(f, "cannot enter {}", crate::text::escaped(&dir.to_string_lossy()))
+                write!(f, "cannot enter the directory {}", crate::text::escaped(&dir.to_string_lossy()))
             }
             Self::Start { program, step, .. } => {
                 let what = match step {

@@ -93,7 +93,9 @@ fn wrong_arguments_are_one_line_with_hints() {
 fn what_cannot_be_run_is_named_with_a_hint() {
     let home = Sandbox::new();
     let run = |options: &[&str], words: &[&str]| home.run(&[&["run"], options, &["--"], words].concat());
-    run(&["-D", "/nonexistent"], &["pwd"]).exits(125).complains("cannot enter /nonexistent: No such file");
+    run(&["-D", "/nonexistent"], &["pwd"])
+        .exits(125)
+        .complains("cannot enter the directory /nonexistent: No such file");
     run(&["--label", "a=1", "--label", "a=2"], &["pwd"]).exits(125).complains("a label is given twice");
     run(&[], &["no-such-program"]).exits(127).complains("cannot run no-such-program: No such file");
     run(&[], &["/etc/passwd"]).exits(126).complains("cannot run /etc/passwd: Permission denied");
