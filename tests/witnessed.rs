@@ -79,6 +79,31 @@ fn the_commands_of_a_recorded_shell_are_in_its_index() {
 }
 
 #[test]
+fn a_line_that_neither_the_history_nor_the_screen_has_is_not_given_another_ones_text() {
+    let sandbox = Sandbox::new();
+    sandbox.file("home/.bashrc", "PS1='@@ '\nHISTCONTROL=ignorespace\n");
+    let mut terminal = Terminal::start(&sealcast(&sandbox, &["run", "--", "bash"]), SIZE);
+    // As a full-screen program does that is killed.
+    for line in ["printf '\\e[?1049h'", " (exit 5)", "printf '\\e[?1049l'", "exit 3"] {
+        terminal.wait_for("@@ ");
+        terminal.read_for(std::time::Duration::from_millis(100));
+        terminal.send(format!("{line}\r"));
+    }
+    assert_eq!(terminal.wait_end().code(), Some(3));
+    let commands = commands(&sandbox);
+    let told: Vec<(&str, i64)> =
+        commands.iter().map(|c| (c["text"].as_str().unwrap(), c["exit"].as_i64().unwrap())).collect();
+    let expected = [("printf '\\e[?1049h'", 0), ("", 5), ("printf '\\e[?1049l'", 0), ("exit 3", 3)];
+    assert_eq!(told, expected, "{}", terminal.transcript().escape_ascii());
+    assert_eq!(
+        commands[1]["flags"],
+        serde_json::json!(["unlisted: the line was kept out of the shell's history"])
+    );
+    let shown = sealcast(&sandbox, &["show", "--commands"]).output().unwrap().stdout;
+    assert!(String::from_utf8(shown).unwrap().contains("(no text)"));
+}
+
+#[test]
 fn a_recorded_command_is_one_entry_with_its_programs() {
     let sandbox = Sandbox::new();
     let output =

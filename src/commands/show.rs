@@ -272,11 +272,13 @@ fn commands(context: &Context, opened: &Opened, as_json: bool) -> Result<()> {
             Trust::Untrusted => "  [untrusted]",
         };
         let flags = command.flags.iter().map(|flag| format!("  [{flag}]")).collect::<String>();
+        // Neither the shell nor the screen had one: its flags say why.
+        let text = if command.text.is_empty() { "(no text)" } else { command.text.as_str() };
         table.styled_row(&[
             (Style::Plain, &clock(command.start)),
             (Style::Plain, &length),
             (style, &exit),
-            (Style::Plain, &format!("{}{doubt}{flags}", command.text)),
+            (Style::Plain, &format!("{text}{doubt}{flags}")),
         ]);
     }
     match LeftOut::of(opened.reader.entries()).notice() {
