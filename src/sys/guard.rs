@@ -1,5 +1,5 @@
 //! What a hardened session does not get: capabilities by name (with `bpf` or `perfmon` the system calls as well, see
-//! [`seccomp`](super::seccomp)), and by landlock the right to write below one directory and to signal processes outside the
+//! [`seccomp`]), and by landlock the right to write below one directory and to signal processes outside the
 //! session.
 //!
 //! Everything is prepared in an ordinary process ([`Restrictions::prepare`]) and takes effect between fork and exec
