@@ -100,17 +100,16 @@ fn a_fifo_is_used_only_in_the_direction_it_was_opened_for() {
     assert_eq!(gaps(&host), [""; 0]);
 }
 
-#[test]
-fn a_socket_of_this_host_is_told_who_really_writes() {
-    let Some(host) = Host::start() else { return };
-    if !has("python3") {
-        return;
-    }
+/// What a daemon on a unix socket learns of who writes `hello` to it: carol's `cat`, recorded, started by this command of
+/// root that becomes carol.
+fn told_to_a_socket(host: &Host, become_carol: &[&str]) -> String {
     // Says who sent what, and whose process that is.
     let daemon = r#"
 import os, socket, struct
 listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
 listener.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+
+if os.path.exists('/srv/socket'): os.unlink('/srv/socket')
 listener.bind('/srv/socket'); os.chmod('/srv/socket', 0o666); listener.listen(5)
 print('ready', flush=True)
 peer, _ = listener.accept()
@@ -131,17 +130,33 @@ os.execvp(sys.argv[1], sys.argv[1:])
 "#;
     std::fs::write(host.etc("daemon.py"), daemon).unwrap();
     std::fs::write(host.etc("client.py"), client).unwrap();
-    let mut daemon = Held::by(&host, "exec python3 /etc/daemon.py");
-    let ran = carol(&host, "python3 /etc/client.py $W cat");
+    let mut daemon = Held::by(host, "exec python3 /etc/daemon.py");
+    let line = format!("exec python3 /etc/client.py {SEALCAST} run --self -- cat");
+    let ran = host.run("root", &[become_carol, &["--", "bash", "-c", &line]].concat());
     assert!(ran.status.success(), "{}", text(&ran));
     let mut said = String::new();
-    let group = text(&host.run("carol", &["id", "-g"]));
     BufReader::new(daemon.0.stdout.take().unwrap()).read_line(&mut said).unwrap();
-    // The process is the program itself, which is hers, not the recorder.
-    assert_eq!(said, format!("hello 61003 {} 61003 cat\n", group.trim()));
     // A session of sshd has such sockets: it is recorded whole.
     assert!(host.last_output().contains("hello"));
-    assert_eq!(gaps(&host), [""; 0]);
+    assert_eq!(gaps(host), [""; 0]);
+    said
+}
+
+#[test]
+fn a_socket_of_this_host_is_told_who_really_writes() {
+    let Some(host) = Host::start() else { return };
+    if !has("python3") {
+        return;
+    }
+    let carol = ["setpriv", "--reuid=carol", "--regid=carol", "--init-groups"];
+    let group = text(&host.run("carol", &["id", "-g"]));
+    let group = group.trim();
+    // The process is the program itself, which is hers, not the recorder.
+    assert_eq!(told_to_a_socket(&host, &carol), format!("hello 61003 {group} 61003 cat\n"));
+    // Without the capability to name the process of somebody else it is the recorder, and still in her name.
+    let bare = ["--inh-caps=-sys_admin", "--bounding-set=-sys_admin"];
+    let bare = [carol.as_slice(), &bare].concat();
+    assert_eq!(told_to_a_socket(&host, &bare), format!("hello 61003 {group} 0 sealcast\n"));
 }
 
 #[test]

@@ -194,18 +194,20 @@ pub fn send(socket: impl AsFd, bytes: &[u8]) -> io::Result<usize> {
 }
 
 /// Writes to a [`Kind::Local`] socket as [`send`] does, and tells the other side (`SO_PASSCRED`) that it is who `stead`
-/// stands for that writes, by the process `pid`, if there still is one.
+/// stands for that writes, by the process `pid`, if there still is one and we may name it: the process of somebody else may
+/// be named with `CAP_SYS_ADMIN` only (`unix(7)`), which a service or a container may lack. Otherwise it is our process.
 ///
 /// # Errors
-/// As [`send`].
+/// As [`send`]; that permission is missing where not even the ids may be told. Then nothing is written: it would be written
+/// in our own name.
 pub fn send_in_stead(socket: impl AsFd, bytes: &[u8], stead: &Stead, pid: Option<u32>) -> io::Result<usize> {
     // SAFETY: takes nothing and cannot fail.
     let ours = unsafe { libc::getpid() };
     let pid = pid.and_then(|pid| libc::pid_t::try_from(pid).ok()).unwrap_or(ours);
     let (uid, gid) = stead.ids();
     match send_with(&socket, bytes, libc::ucred { pid, uid, gid }) {
-        // It has ended, and what it left behind still writes. A process must be named: it is us.
-        Err(e) if e.raw_os_error() == Some(libc::ESRCH) => {
+        // It has ended, and what it left behind still writes; or we may not name it. A process must be named: it is us.
+        Err(e) if pid != ours && matches!(e.raw_os_error(), Some(libc::ESRCH | libc::EPERM)) => {
             send_with(&socket, bytes, libc::ucred { pid: ours, uid, gid })
         }
         sent => sent,
@@ -325,7 +327,7 @@ mod tests {
         let (from, to) = UnixStream::pair().unwrap();
         let ours = super::super::ids::current().unwrap();
         let stead = Stead::as_told(ours.uid[1], ours.gid[1]);
-        // A process that cannot be: as if it had ended.
+        // A process that cannot be: as if it had ended. Who lacks a capability is refused before it is looked for.
         assert_eq!(send_in_stead(&from, b"hello", &stead, Some(i32::MAX as u32)).unwrap(), 5);
         drop(from);
         assert_eq!(io::read_to_string(to).unwrap(), "hello");
