@@ -81,16 +81,23 @@ pub fn lock_memory() -> bool {
 
 #[cfg(test)]
 mod tests {
+    /// In a child of its own: other tests of this process may want to be looked at, or change ids meanwhile.
     #[test]
     fn memory_is_not_dumped_once_that_is_forbidden() {
-        super::forbid_core_dumps();
-        // SAFETY: takes numbers only.
-        assert_eq!(unsafe { libc::prctl(libc::PR_GET_DUMPABLE, 0, 0, 0, 0) }, 0);
-        let mut found = libc::rlimit { rlim_cur: 1, rlim_max: 1 };
-        // SAFETY: a valid place to write to.
-        assert_eq!(unsafe { libc::getrlimit(libc::RLIMIT_CORE, &mut found) }, 0);
-        assert_eq!(found.rlim_cur, 0);
-        // SAFETY: takes numbers only; other tests of this process may want to be looked at.
-        unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 1, 0, 0, 0) };
+        let mut command = std::process::Command::new("/bin/true");
+        let check = || {
+            super::forbid_core_dumps();
+            // SAFETY: takes numbers only.
+            let dumpable = unsafe { libc::prctl(libc::PR_GET_DUMPABLE, 0, 0, 0, 0) };
+            let mut found = libc::rlimit { rlim_cur: 1, rlim_max: 1 };
+            // SAFETY: a valid place to write to.
+            let told = unsafe { libc::getrlimit(libc::RLIMIT_CORE, &mut found) };
+            let forbidden = (dumpable, told, found.rlim_cur) == (0, 0, 0);
+            if forbidden { Ok(()) } else { Err(std::io::Error::from_raw_os_error(libc::EXDEV)) }
+        };
+        // SAFETY: `check` only makes system calls.
+        unsafe { std::os::unix::process::CommandExt::pre_exec(&mut command, check) };
+        let status = command.status();
+        assert!(status.as_ref().is_ok_and(std::process::ExitStatus::success), "{status:?}");
     }
 }

@@ -135,15 +135,37 @@ impl Stead {
     }
 
     /// Does something with the effective ids, the groups and the (missing) capabilities of that user, and takes ours back.
-    /// Only this thread is concerned, and its real and saved ids stay: nobody gets the right to signal it.
+    /// Only this thread is concerned, and its real and saved ids stay: nobody gets the right to signal it. Whether memory may
+    /// be dumped (`PR_SET_DUMPABLE`) stays as it is, too.
     ///
     /// # Errors
     /// What `act` says; or the kernel, when it lets us not become that user (then nothing was done) or not come back.
     pub fn act<T>(&self, act: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+        let kept = Dumpable::now();
         // Groups first: without the user id of root they cannot be changed any more.
-        let done = assume(&self.identity, false).and_then(|()| act());
+        let assumed = assume(&self.identity, false);
+        kept.restore();
+        let done = assumed.and_then(|()| act());
         let back = assume(&self.ours, true);
+        kept.restore();
         done.and_then(|done| back.map(|()| done))
+    }
+}
+
+/// Whether our memory may be dumped. With every change of an effective id the kernel sets that to what the host has in
+/// `fs.suid_dumpable` (`prctl(2)`), which is 2 where core dumps go to a handler: they would hold our keys.
+struct Dumpable(libc::c_int);
+
+impl Dumpable {
+    fn now() -> Self {
+        // SAFETY: takes numbers only.
+        Self(unsafe { libc::prctl(libc::PR_GET_DUMPABLE, 0, 0, 0, 0) })
+    }
+
+    fn restore(&self) {
+        // The kernel takes 0 and 1, and refuses 2, which nobody but itself may set.
+        // SAFETY: takes numbers only.
+        unsafe { libc::prctl(libc::PR_SET_DUMPABLE, libc::c_long::from(self.0), 0, 0, 0) };
     }
 }
 
@@ -212,6 +234,32 @@ mod tests {
         let output = command.output().unwrap();
         let text = String::from_utf8(output.stdout).unwrap();
         assert_eq!(text, "65534\n65534\n65534\nCapEff:\t0000000000000000\n");
+    }
+
+    /// In a child of its own: it is a property of the whole process.
+    #[test]
+    fn what_is_done_in_somebodys_stead_leaves_core_dumps_forbidden() {
+        if ids::effective_uid() != 0 {
+            return;
+        }
+        let them = Identity { uid: 65_534, gid: 65_534, groups: vec![65_534] };
+        let stead = Stead::of(Some(&them)).unwrap().unwrap();
+        // Whatever the host's own setting is, one of them is not it.
+        for before in [0, 1] {
+            let stead = stead.clone();
+            let mut command = std::process::Command::new("/bin/true");
+            let check = move || {
+                Dumpable(before).restore();
+                let inside = stead.act(|| Ok(Dumpable::now().0))?;
+                let same = (inside, Dumpable::now().0) == (before, before);
+                // An error without an allocation.
+                if same { Ok(()) } else { Err(io::Error::from_raw_os_error(libc::EXDEV)) }
+            };
+            // SAFETY: `check` only makes system calls.
+            unsafe { std::os::unix::process::CommandExt::pre_exec(&mut command, check) };
+            let status = command.status();
+            assert!(status.as_ref().is_ok_and(std::process::ExitStatus::success), "{before}: {status:?}");
+        }
     }
 
     #[test]
