@@ -229,13 +229,19 @@ fn bodies(text: &str, execs: &[Exec]) -> Vec<String> {
     flags
 }
 
-/// An interpreter without a file beside another program of the same parent, started in the same moment: a pipeline.
+/// An interpreter without a file on a line that gives it one otherwise: behind a `|`, by name or beside another program of the same
+/// parent that was started in the same moment. That programs start together says nothing by itself: a terminal multiplexer
+/// starts its shell beside others too.
 fn reads_a_pipe(exec: &Exec, text: &str, execs: &[Exec]) -> bool {
+    if text.contains("<(") || text.contains("<<") {
+        return true;
+    }
+    let text = text.replace("||", ";");
+    let Some((_, behind)) = text.split_once('|') else { return false };
     let beside = |e: &Exec| e.pid != exec.pid && e.ppid == exec.ppid && e.time.abs_diff(exec.time) <= 100;
     let name = basename(&exec.path);
-    let named =
-        text.split('|').skip(1).any(|part| part.split_whitespace().any(|word| basename(word) == name));
-    named || execs.iter().any(beside) || text.contains("<(") || text.contains("<<")
+    behind.split(['|', '&']).any(|part| part.split_whitespace().any(|word| basename(word) == name))
+        || execs.iter().any(beside)
 }
 
 /// The names of what ran below a process; `None` when nothing did.
@@ -325,6 +331,18 @@ mod tests {
         assert_eq!(flags("echo aWQgLXUK | base64 -d | sh", &[], ran.clone()), [flag]);
         assert_eq!(flags("echo aWQgLXUK | base64 -d | $S", &[], ran), [flag]);
         assert_eq!(flags("sh", &[], vec![exec(11, 1, &["sh"]), exec(500, 11, &["id"])]), [""; 0]);
+    }
+
+    #[test]
+    fn a_shell_that_starts_beside_another_program_reads_no_pipe_where_the_line_has_none() {
+        let ran = || vec![exec(10, 1, &["utempter", "add"]), exec(11, 1, &["bash"]), exec(12, 11, &["id"])];
+        for line in ["tmux new", "(sleep 1 & bash --norc)", "false || bash"] {
+            let piped = flags(line, &[], ran()).into_iter().find(|flag| flag.starts_with("piped"));
+            assert_eq!(piped, None, "{line}");
+        }
+        for line in ["f < <(x)", "bash << E", "cat x | bash", "cat x |& $S", "false || cat x | bash"] {
+            assert!(flags(line, &[], ran()).iter().any(|flag| flag.starts_with("piped: bash ")), "{line}");
+        }
     }
 
     #[test]
