@@ -154,15 +154,21 @@ impl Tracker {
 
     /// Output, without the marks, on its way to the screen: this feeds it.
     pub fn output(&mut self, time: u64, bytes: &[u8], screen: &mut impl Screen) {
+        if std::mem::take(&mut self.typing.fresh) {
+            self.typing.stood = screen.line().map(|line| line.before);
+        }
         let mut rest = bytes;
         while self.typing.enters > 0
             && let Some((line, after)) = memchr::memchr(b'\n', rest).and_then(|at| rest.split_at_checked(at))
         {
-            screen.feed(line);
+            // The cursor is looked at before it goes to the first column.
+            let end = line.iter().rposition(|byte| *byte != b'\r').map_or(0, |last| last.saturating_add(1));
+            let (drawn, _) = line.split_at_checked(end).unwrap_or((line, &[]));
+            screen.feed(drawn);
             self.line_left(time, screen);
-            let (newline, after) = after.split_at_checked(1).unwrap_or((after, &[]));
-            screen.feed(newline);
-            rest = after;
+            let newline = rest.len().saturating_sub(after.len()).saturating_add(1);
+            screen.feed(rest.get(end..newline).unwrap_or_default());
+            rest = rest.get(newline..).unwrap_or_default();
         }
         screen.feed(rest);
     }
@@ -197,6 +203,7 @@ impl Tracker {
             self.typing.at = time;
         }
         self.typing.enters = self.typing.enters.saturating_add(1);
+        self.typing.fresh = true;
     }
 
     /// Whether the line that the cursor leaves next is of interest: then [`Tracker::output`] must be given the output.

@@ -226,6 +226,47 @@ fn answers_to_questions_are_no_commands() {
     assert_eq!(texts, ["apt install x", "drop table t;"]);
 }
 
+/// A pager without the alternate screen: the line in which a pattern was typed is drawn over before it is left.
+#[test]
+fn what_a_pager_draws_after_enter_is_no_command_though_it_looks_like_one() {
+    let mut terminal = crate::terminal::Terminal::new(80, 8);
+    let mut tracker = Tracker::new(Some(10));
+    terminal.feed_guarded(b"# git log\r\n\x1b[7m(END)\x1b[0m\r\x1b[K/secret");
+    tracker.entered(1);
+    tracker.output(2, b"\r\x1b[Kcommit 1a2b (HEAD -> main, lead)\r\nAuthor: x\r\n:", &mut terminal);
+    assert_eq!(tracker.finish(3, None).commands, []);
+    // In the alternate screen, and back again.
+    let mut tracker = Tracker::new(Some(10));
+    terminal.feed_guarded(b"\x1b[?1049h:q");
+    tracker.entered(1);
+    tracker.output(2, b"\x1b[?1049l\rweb> drop it\r\n", &mut terminal);
+    assert_eq!(tracker.finish(3, None).commands, []);
+    // A prompt that is drawn shorter once its line is entered.
+    let mut tracker = Tracker::new(Some(10));
+    terminal.feed_guarded(b"\r\n~/src on main > ls -l");
+    tracker.entered(1);
+    tracker.output(2, b"\r\x1b[K> ls -l\r\n", &mut terminal);
+    assert_eq!(tracker.finish(3, None).commands[0].text, "ls -l");
+}
+
+#[test]
+fn remains_of_a_box_behind_the_cursor_are_not_part_of_the_command() {
+    let entered = |drawn: &str| {
+        let mut terminal = crate::terminal::Terminal::new(40, 4);
+        terminal.feed_guarded(drawn.as_bytes());
+        let mut tracker = Tracker::new(Some(10));
+        tracker.entered(1);
+        tracker.output(2, b"\r\n7\r\n", &mut terminal);
+        tracker.finish(3, None).commands.remove(0)
+    };
+    let cut = entered("                    \u{2502} \u{250c}\u{2500}\u{2500}\r>>> print(7)");
+    assert_eq!(cut.text, "print(7)");
+    assert_eq!(cut.flags, ["shown: the screen had `>>> print(7) \u{2502} \u{250c}\u{2500}\u{2500}`"]);
+    // Enter in the middle of a line enters all of it.
+    let whole = entered(">>> x = 1;  y = 2\x1b[10D");
+    assert_eq!((whole.text.as_str(), whole.flags.len()), ("x = 1;  y = 2", 0));
+}
+
 #[test]
 fn without_keys_the_prompt_is_recognised_by_its_sign() {
     let mut hand = Hand::new();

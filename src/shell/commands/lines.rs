@@ -5,7 +5,7 @@
 
 use super::{Place, Span, Tracker};
 use crate::cast::{Command, Source, Trust};
-use crate::shell::screen::Screen;
+use crate::shell::screen::{Line, Screen};
 use std::collections::VecDeque;
 
 /// Lines of one command that are kept from the screen.
@@ -34,6 +34,10 @@ pub(super) struct Typing {
     pub(super) lines: Vec<String>,
     /// Lines that were typed while a command ran, of a shell that tells of no starts: for the shell, if no program has read them.
     pub(super) ahead: VecDeque<String>,
+    /// An Enter came, and no output since.
+    pub(super) fresh: bool,
+    /// What stood before the cursor when the last Enter came; `None` in full-screen programs.
+    pub(super) stood: Option<String>,
     /// Number that the next line gets in the history.
     pub(super) number: Option<u64>,
 }
@@ -43,7 +47,8 @@ impl Tracker {
     pub(super) fn line_left(&mut self, time: u64, screen: &mut impl Screen) {
         self.typing.enters = self.typing.enters.saturating_sub(1);
         let prompt = self.typing.prompt.take();
-        let Some(line) = screen.line() else { return };
+        let Some(mut line) = screen.line() else { return };
+        let whole = cut_beside(&mut line);
         let begin = std::mem::replace(&mut self.typing.at, time);
         // Lines that were typed ahead have no prompt of their own: the last one may stand before them again.
         let stands = |p: &str| !p.trim().is_empty() && line.text.starts_with(p.trim_end());
@@ -60,7 +65,9 @@ impl Tracker {
             Place::Prompt => self.entries.iter().rev().find(|e| e.guess).map(|e| e.id),
             _ => self.inner,
         };
-        if self.place != Place::Prompt && !is_prompt(&prompt) {
+        if self.place != Place::Prompt
+            && !(is_prompt(&prompt) && stood_there(self.typing.stood.as_deref(), &prompt, &text))
+        {
             return;
         }
         let open = match open.filter(|_| self.place == Place::Prompt && !self.sends_start && !continues) {
@@ -98,7 +105,8 @@ impl Tracker {
         }
         let cwd = if guess { self.cwd.clone() } else { None };
         let (source, trust) = (Source::Screen, Trust::Inferred);
-        let command = Command { text, cwd, start: begin, source, trust, ..Command::default() };
+        let flags = whole.map(|whole| format!("shown: the screen had `{whole}`")).into_iter().collect();
+        let command = Command { text, cwd, start: begin, source, trust, flags, ..Command::default() };
         let micros = begin.saturating_mul(1_000).max(self.last_end.first);
         if !guess {
             self.close_inner(micros);
@@ -129,6 +137,30 @@ impl Tracker {
             return;
         }
     }
+}
+
+/// Whether a line that looks like one typed at a prompt stood there when Enter came: what a pager draws afterwards may look like
+/// anything. A prompt may be drawn anew, and shorter, at Enter; what was typed stays.
+fn stood_there(at_enter: Option<&str>, prompt: &str, text: &str) -> bool {
+    let Some(at_enter) = at_enter else { return false };
+    let before = prompt_of(at_enter);
+    let typed = at_enter.get(before.len()..).unwrap_or_default().trim();
+    at_enter.starts_with(prompt.trim_end())
+        || (is_prompt(before) && !typed.is_empty() && text.trim_start().starts_with(typed))
+}
+
+/// Cuts a line at the cursor where what stands behind it is the remains of a box, such as a dialog leaves behind, and gives the whole
+/// line. Anything else may be part of what was typed: Enter can be pressed in the middle of a line.
+fn cut_beside(line: &mut Line) -> Option<String> {
+    let behind = line.text.strip_prefix(line.before.as_str())?;
+    let is_box = |c: char| ('\u{2500}'..='\u{259f}').contains(&c);
+    if line.before.trim().is_empty() || !behind.starts_with("  ") || !behind.trim_start().starts_with(is_box)
+    {
+        return None;
+    }
+    let whole = line.text.split_whitespace().collect::<Vec<_>>().join(" ");
+    line.text.truncate(line.before.trim_end().len());
+    Some(whole)
 }
 
 /// The part of a line that looks like a prompt: up to the first prompt sign with a blank after it.
