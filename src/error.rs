@@ -231,7 +231,7 @@ impl From<crate::record::Error> for Error {
             R::Store(error) => error.into(),
             R::Container(error) => error.into(),
             R::Signer(_) => Self::from_source(Kind::Key, &error)
-                .hint("an Ed25519 key without a passphrase, readable by its owner alone: `sealcast keys check` looks at it"),
+                .hint("an Ed25519 key without a passphrase, readable by its owner alone: `sealcast config check` looks at that of a host, `sealcast keys check` at your own"),
             R::Session(_) => Self::from_source(Kind::System, &error),
             R::Unwatched(_) => Self::from_source(Kind::System, &error)
                 .hint("the configuration has exec-trace = \"strict\"; \"auto\" records what can be seen, and says what that is"),
@@ -460,6 +460,14 @@ mod tests {
             error.to_string(),
             "cannot make keys: cannot create /x: Read-only file system (os error 30)"
         );
+    }
+
+    #[test]
+    fn whoever_has_a_bad_signing_key_is_sent_to_the_check_that_looks_at_it() {
+        let error = Error::from(crate::record::Error::Signer("it is encrypted".into()));
+        let [hint] = error.hints() else { panic!("{:?}", error.hints()) };
+        let host = hint.find("`sealcast config check` looks at that of a host");
+        assert!(host < hint.find("`sealcast keys check` at your own") && host.is_some(), "{hint}");
     }
 
     #[test]

@@ -179,18 +179,25 @@ fn surroundings(policy: &Policy) -> Vec<(bool, String)> {
     {
         note(true, format!("`run.shell`: there is no {}", shell.display()));
     }
-    if policy.guard.profile == Profile::Hardened {
-        let abi = sys::guard::landlock_abi().unwrap_or(0);
-        for (wanted, name, needed) in [
-            (policy.guard.landlock, "landlock", sys::guard::ABI_PATHS),
-            (policy.guard.scope, "scope", sys::guard::ABI_SIGNALS),
-        ] {
-            if wanted && abi < needed {
-                note(true, format!("`guard.{name}` needs landlock {needed}; this kernel has {abi}"));
-            }
+    let abi = sys::guard::landlock_abi().unwrap_or(0);
+    for (wanted, name, needed) in [
+        (policy.guard.landlock, "landlock", sys::guard::ABI_PATHS),
+        (policy.guard.scope, "scope", sys::guard::ABI_SIGNALS),
+    ] {
+        if wanted && policy.guard.profile != Profile::Hardened {
+            let profile = policy.guard.profile;
+            note(
+                false,
+                format!(
+                    "`guard.{name}` takes effect only with `profile = \"hardened\"`; it is \"{profile}\""
+                ),
+            );
+        } else if wanted && abi < needed {
+            note(true, format!("`guard.{name}` needs landlock {needed}; this kernel has {abi}"));
         }
     }
-    if policy.recipients.default.len() == 1 && policy.recipients.period.is_none() {
+    // A period key is sealed to the recipients: what opens it is still that one key.
+    if policy.recipients.default.len() == 1 {
         note(false, "there is one recipient only: without its key nobody can read the recordings".to_owned());
     }
     if policy.input == policy::Input::All {
@@ -229,4 +236,41 @@ fn show(context: &Context, file: Option<&Path>, as_json: bool) -> Result<()> {
     }
     context.console.table(&table)?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A host with the store in a place of its own; what else is not there is told as well.
+    fn notes(more: &str) -> Vec<String> {
+        let recipient = crate::store::personal::identity_file().1;
+        let dir = tempfile::tempdir().unwrap();
+        let text = format!(
+            "[store]\npath = \"{0}\"\n[recipients]\ndefault = [\"{recipient}\"]\nperiod = \"{0}\"\n{more}",
+            dir.path().display()
+        );
+        let policy = Policy::parse(Path::new("/x"), &text).unwrap();
+        surroundings(&policy).into_iter().filter(|(serious, _)| !serious).map(|(_, what)| what).collect()
+    }
+
+    #[test]
+    fn a_guard_that_takes_no_effect_is_told() {
+        let told = |more: &str, name: &str| {
+            let found = format!("`guard.{name}` takes effect only with `profile = \"hardened\"`");
+            notes(more).iter().any(|note| note.starts_with(&found))
+        };
+        for name in ["landlock", "scope"] {
+            assert!(told(&format!("[guard]\n{name} = true\n"), name), "{name}");
+            assert!(told(&format!("[guard]\nprofile = \"none\"\n{name} = true\n"), name), "{name}");
+            assert!(!told(&format!("[guard]\nprofile = \"hardened\"\n{name} = true\n"), name), "{name}");
+            assert!(!told("", name), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_single_recipient_is_told_also_where_a_period_key_stands_between() {
+        let told = notes("");
+        assert!(told.iter().any(|note| note.starts_with("there is one recipient only: ")), "{told:?}");
+    }
 }

@@ -73,9 +73,10 @@ impl Policy {
         if self.guard.profile == Profile::Hardened {
             let names: Vec<&str> = self.guard.capabilities.iter().map(|c| c.name()).collect();
             add("guard.capabilities", names.join(", "));
-            add("guard.landlock", self.guard.landlock.to_string());
-            add("guard.scope", self.guard.scope.to_string());
         }
+        // Also where they take no effect: whoever has set them is to see both, and the profile above them.
+        add("guard.landlock", self.guard.landlock.to_string());
+        add("guard.scope", self.guard.scope.to_string());
         if self.guard.profile != Profile::None {
             add("guard.heartbeat", duration_text(self.guard.heartbeat));
         }

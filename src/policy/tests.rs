@@ -44,6 +44,11 @@ fn the_shipped_example_is_a_policy_and_says_what_the_defaults_are() {
         let computed = ["mode", "file", "digest"].contains(&last);
         assert!(computed || uncommented.contains(last), "the example does not explain `{key}`");
     }
+    // They are shown also where the profile takes no notice of them.
+    let shown = |key: &str| plain.values().into_iter().find(|(name, _)| name == key).map(|(_, value)| value);
+    for key in ["guard.landlock", "guard.scope"] {
+        assert_eq!(shown(key).as_deref(), Some("false"), "{key}");
+    }
     for key in ["also", "labels", "capabilities", "landlock", "scope", "heartbeat"] {
         assert!(uncommented.contains(key), "the example does not explain `{key}`");
     }
