@@ -98,7 +98,7 @@ impl Cast {
             Payload::Exit(status) if self.version == Version::V3 => self.line(time, "x", &status.to_string()),
             Payload::Exit(status) => losses.exit = Some(*status),
             Payload::Withheld(count) => losses.withheld += u64::from(*count),
-            Payload::Other { .. } => losses.unknown += 1,
+            Payload::Other { code, .. } => losses.other(code),
             Payload::Keyframe(_) | Payload::Anchor(_) => {}
         }
         out.write_all(&self.lines)?;

@@ -10,6 +10,7 @@ mod text;
 
 use crate::cast::{Event, Payload};
 use crate::container::Opening;
+use crate::shell::said;
 use std::fmt;
 use std::io::{self, Write};
 use std::time::Duration;
@@ -54,6 +55,8 @@ pub struct Losses {
     pub exit: Option<i32>,
     /// Line feeds that got a carriage return before them, because nothing but a terminal adds it.
     pub carriage_returns: u64,
+    /// Marks left out: what the shell told of its commands, and marks of others. Nothing of them was on the screen.
+    pub told: u64,
     /// Events of unknown codes left out.
     pub unknown: u64,
 }
@@ -62,6 +65,14 @@ impl Losses {
     /// Whether everything was carried.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
+    }
+
+    /// An event of a code that is in no cast.
+    fn other(&mut self, code: &str) {
+        match code {
+            said::CODE => self.told += 1,
+            _ => self.unknown += 1,
+        }
     }
 }
 
@@ -87,6 +98,7 @@ impl fmt::Display for Losses {
             some(self.markers, "marker left out", "markers left out"),
             self.exit.map(|status| format!("exit status {status} left out")),
             some(self.carriage_returns, "carriage return added", "carriage returns added"),
+            some(self.told, "mark of the shell left out", "marks of the shell left out"),
             some(self.unknown, "event of an unknown code left out", "events of unknown codes left out"),
         ];
         f.write_str(&parts.into_iter().flatten().collect::<Vec<_>>().join("; "))
@@ -196,7 +208,7 @@ fn shown<'a>(event: &'a Event, losses: &mut Losses) -> Option<&'a [u8]> {
         Payload::Exit(status) => losses.exit = Some(*status),
         Payload::Withheld(count) => losses.withheld += u64::from(*count),
         Payload::Gap(_) => losses.gaps += 1,
-        Payload::Other { .. } => losses.unknown += 1,
+        Payload::Other { code, .. } => losses.other(code),
         // The reader's own bookkeeping: every format is whole without it.
         Payload::Keyframe(_) | Payload::Anchor(_) => {}
     }

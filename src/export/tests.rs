@@ -55,7 +55,9 @@ fn everything() -> Vec<(u64, Payload)> {
 
 #[test]
 fn a_cast_of_version_3_keeps_the_time_and_tells_what_it_lost() {
-    let (text, losses) = export(Format::Cast, true, &everything());
+    let mut events = everything();
+    events.insert(0, (0, Payload::Other { code: "c".into(), data: "{}".into() }));
+    let (text, losses) = export(Format::Cast, true, &events);
     let expected = [
         r#"{"version":3,"term":{"cols":80,"rows":24,"type":"xterm"},"timestamp":1700000000}"#,
         "[0.5,\"o\",\"a\u{fffd}b\\n\"]",
@@ -75,6 +77,7 @@ fn a_cast_of_version_3_keeps_the_time_and_tells_what_it_lost() {
         gaps: 1,
         error_output: 5,
         resizes: 1,
+        told: 1,
         unknown: 1,
         ..Losses::default()
     };
@@ -82,7 +85,8 @@ fn a_cast_of_version_3_keeps_the_time_and_tells_what_it_lost() {
     assert_eq!(
         losses.to_string(),
         "3 bytes that are no UTF-8 became U+FFFD; 3 times input was withheld; 1 gap in the recording; \
-         5 bytes of standard error mixed in; 1 resize left out; 1 event of an unknown code left out"
+         5 bytes of standard error mixed in; 1 resize left out; 1 mark of the shell left out; \
+         1 event of an unknown code left out"
     );
 }
 
