@@ -3,7 +3,7 @@
 use super::Context;
 use super::recordings::{Opened, Reading, clock, known_keys, moment, shown, size, who};
 use super::verify::{Judged, judge};
-use crate::cast::{Source, Trust};
+use crate::cast::{Command, Source, Trust};
 use crate::console::{Column, Style, Table};
 use crate::container::{Entry, GivenUp, LeftOut, Opening};
 use crate::crypto::recipient::Recipient;
@@ -156,7 +156,8 @@ fn story(context: &Context, opened: &Opened, judged: &Judged, locked: Option<Err
     let sums = Sums::of(opened.reader.entries());
     let began = moment(header.start);
     if opening.is_some() {
-        tell("when", &format!("{began} UTC, for {}{}", clock(sums.length), or_more(opened)));
+        let length = length(sums.length, opened.reader.is_complete(), &opened.commands());
+        tell("when", &format!("{began} UTC, for {}{}", clock(length), or_more(opened)));
     } else {
         tell("when", &format!("{began} UTC"));
     }
@@ -209,7 +210,22 @@ fn tell_meta(opening: &Opening, tell: &mut impl FnMut(&str, &str)) {
     tell("terminal", terminal.trim_end());
     tell("came from", &meta.origin);
     tell("identity", &pairs(&meta.identity));
-    tell("in force", &pairs(&meta.in_force));
+    for (n, pair) in one_by_one(&meta.in_force).iter().enumerate() {
+        tell(if n == 0 { "in force" } else { "" }, pair);
+    }
+}
+
+/// `name=value` each, what is a sentence last.
+fn one_by_one(map: &BTreeMap<String, String>) -> Vec<String> {
+    let (sentences, words): (Vec<_>, Vec<_>) = map.iter().partition(|(_, value)| value.contains(' '));
+    words.into_iter().chain(sentences).map(|(name, value)| format!("{name}={value}")).collect()
+}
+
+/// How long it is, milliseconds; where its end is missing, at least this: the index does not have the last part, but what the shell
+/// told in it may be known.
+fn length(indexed: u64, is_complete: bool, commands: &[&Command]) -> u64 {
+    let known = commands.iter().map(|command| command.end.unwrap_or(command.start));
+    if is_complete { indexed } else { known.fold(indexed, u64::max) }
 }
 
 /// What is counted comes from the index, which does not have the last part of what has no end.
@@ -305,7 +321,7 @@ fn whole_json(context: &Context, opened: &Opened, judged: &Judged) -> Result<()>
         "size": opened.reader.length(),
         "header": opened.reader.header(),
         "meta": opening.map(|opening| &opening.meta),
-        "length_ms": known.then_some(sums.length),
+        "length_ms": known.then(|| length(sums.length, opened.reader.is_complete(), &opened.commands())),
         "output_bytes": known.then_some(sums.raw),
         "input_bytes": known.then_some(sums.input),
         "withheld": known.then_some(sums.withheld),
@@ -326,6 +342,23 @@ fn whole_json(context: &Context, opened: &Opened, judged: &Judged) -> Result<()>
 mod tests {
     use super::*;
     use crate::container::Tally;
+
+    #[test]
+    fn a_session_that_is_not_over_lasts_at_least_to_its_last_command() {
+        let at = |start, end| Command { start, end, ..Command::default() };
+        let (ended, runs) = (at(1_000, Some(9_000)), at(21_000, None));
+        assert_eq!(length(0, false, &[&ended, &runs]), 21_000);
+        assert_eq!(length(0, false, &[&ended]), 9_000);
+        assert_eq!(length(30_000, false, &[&ended, &runs]), 30_000);
+        assert_eq!(length(5_000, true, &[&ended, &runs]), 5_000, "the index is whole");
+    }
+
+    #[test]
+    fn what_was_in_force_is_told_one_by_one_and_sentences_come_last() {
+        let map = [("guard", "none"), ("exec-trace-note", "seen by the kernel"), ("input", "echoed")];
+        let map = map.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        assert_eq!(one_by_one(&map), ["guard=none", "input=echoed", "exec-trace-note=seen by the kernel"]);
+    }
 
     #[test]
     fn counts_that_no_recorder_writes_add_up_to_no_panic() {
