@@ -70,7 +70,8 @@ fn the_first_session_of_a_life_has_vim_and_a_resize_in_it_and_plays_again() {
     command.arg("run").env("SHELL", "/bin/bash").env("TERM", "xterm-256color");
     let mut terminal = Terminal::start(&command, SIZE);
     terminal.wait_for("made your keys in");
-    terminal.send("PS1='READY> '\r");
+    // Not what is echoed while it is typed: only a shell that runs makes one word of it.
+    terminal.send("PS1='REA''DY> '\r");
     terminal.wait_for("READY> ");
     terminal.resize(100, 30);
     terminal.line("stty size", "30 100\r\n");
