@@ -19,6 +19,9 @@ mod intake;
 mod modes;
 mod pass;
 mod perform;
+mod resize;
+#[cfg(test)]
+mod resize_tests;
 mod screen;
 mod sgr;
 mod shown;
@@ -169,9 +172,9 @@ impl Terminal {
         self.guarded(|terminal| terminal.feed(bytes));
     }
 
-    /// A new size, in cells, clamped as in [`Terminal::new`]. The main screen is wrapped anew, the alternate one is cut. No
-    /// columns or no rows mean that the size was not known: what stands there stays as it is. A panic is treated as in
-    /// [`Terminal::feed_guarded`].
+    /// A new size, in cells, clamped as in [`Terminal::new`]. The main screen is wrapped anew, the alternate one is cut; so is
+    /// a large main one that becomes very narrow at once. No columns or no rows mean that the size was not known: what stands
+    /// there stays as it is. A panic is treated as in [`Terminal::feed_guarded`].
     pub fn resize(&mut self, cols: u16, rows: u16) {
         if cols == 0 || rows == 0 {
             return;

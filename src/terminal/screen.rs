@@ -514,56 +514,7 @@ impl Screen {
         }
     }
 
-    // Size and reset.
-
-    /// Changes the size as a terminal does: the main screen is wrapped anew, the alternate one is cut.
-    pub(super) fn resize(&mut self, cols: usize, rows: usize) {
-        if (cols, rows) == (self.cols, self.rows) {
-            return;
-        }
-        // Both screens are gone through several times.
-        self.work.note(4 * (self.cols * self.rows).max(cols * rows));
-        let mut tape = self.tape.take();
-        if let Some(tape) = &mut tape {
-            tape.before_resize(&self.grid, &self.other, rows);
-        }
-        let (main, alt) =
-            if self.on_alt { (&mut self.other, &mut self.grid) } else { (&mut self.grid, &mut self.other) };
-        if !self.on_alt {
-            // The cursor of the hidden alternate screen would decide what is cut; where it was last is no reason.
-            alt.cursor.point = Point::default();
-            alt.cursor.input_needs_wrap = false;
-        }
-        // Rows that no longer fit are caught in a scrollback of the moment, for the transcript.
-        main.update_history(MAX_REFLOW.max(rows));
-        main.resize(true, rows, cols);
-        if let Some(tape) = &mut tape {
-            tape.squeezed_out(main);
-        }
-        main.clear_history();
-        main.update_history(0);
-        main.truncate();
-        alt.resize(false, rows, cols);
-        alt.truncate();
-        (self.cols, self.rows) = (cols, rows);
-        for grid in [&mut self.grid, &mut self.other] {
-            mend(grid, cols, rows);
-        }
-        (self.top, self.bottom, self.left, self.right) = (0, rows - 1, 0, cols - 1);
-        let old = self.tabs.len();
-        self.tabs.resize(cols, false);
-        for x in old..cols {
-            self.tabs[x] = x % 8 == 0;
-        }
-        for saved in &mut self.saved {
-            (saved.x, saved.y) = (saved.x.min(cols - 1), saved.y.min(rows - 1));
-            saved.pending &= saved.x == cols - 1;
-        }
-        if let Some(tape) = &mut tape {
-            tape.resized(rows);
-        }
-        self.tape = tape;
-    }
+    // Reset.
 
     /// RIS: as new, but for what was told and what was spent.
     pub(super) fn reset(&mut self) {
@@ -601,11 +552,8 @@ impl Screen {
     }
 }
 
-/// Rows that a resize may push out of the top and still be caught.
-const MAX_REFLOW: usize = 20_000;
-
 /// What remains of a wide character that lost its other half.
-fn blank_half(cell: &mut Cell) {
+pub(super) fn blank_half(cell: &mut Cell) {
     cell.c = ' ';
     cell.flags.remove(Flags::WIDE_CHAR | Flags::WIDE_CHAR_SPACER);
     if let Some(link) = cell.extra.as_ref().map(|_| (cell.underline_color(), cell.hyperlink())) {
@@ -613,33 +561,4 @@ fn blank_half(cell: &mut Cell) {
         cell.set_underline_color(link.0);
         cell.set_hyperlink(link.1);
     }
-}
-
-/// After a resize: every wide character whole, the cursor on the screen.
-fn mend(grid: &mut Grid<Cell>, cols: usize, rows: usize) {
-    for y in 0..rows {
-        let row = &mut grid[Line(y as i32)];
-        for x in 0..cols {
-            let flags = row[Column(x)].flags;
-            let alone = match () {
-                () if flags.contains(Flags::WIDE_CHAR) => {
-                    x + 1 >= cols || !row[Column(x + 1)].flags.contains(Flags::WIDE_CHAR_SPACER)
-                }
-                () if flags.contains(Flags::WIDE_CHAR_SPACER) => {
-                    x == 0 || !row[Column(x - 1)].flags.contains(Flags::WIDE_CHAR)
-                }
-                () => false,
-            };
-            if alone {
-                blank_half(&mut row[Column(x)]);
-            }
-            if x + 1 < cols && flags.intersects(Flags::WRAPLINE | Flags::LEADING_WIDE_CHAR_SPACER) {
-                row[Column(x)].flags.remove(Flags::WRAPLINE | Flags::LEADING_WIDE_CHAR_SPACER);
-            }
-        }
-    }
-    let cursor = &mut grid.cursor;
-    cursor.point.line = Line(cursor.point.line.0.clamp(0, rows as i32 - 1));
-    cursor.point.column = Column(cursor.point.column.0.min(cols - 1));
-    cursor.input_needs_wrap &= cursor.point.column.0 == cols - 1;
 }

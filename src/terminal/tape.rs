@@ -86,6 +86,14 @@ struct Partial {
     text: String,
 }
 
+/// Since when the lines of the main screen have text, and since when as they stand: to know them again after a resize, which keeps
+/// their order.
+pub(super) struct Ages {
+    of: Vec<(Duration, Duration)>,
+    /// One for each row, not for each line.
+    as_rows: bool,
+}
+
 /// The rows of both screens.
 #[derive(Clone)]
 pub(super) struct Tape {
@@ -359,8 +367,15 @@ impl Tape {
         self.states().iter_mut().for_each(|state| state.dirty = false);
     }
 
-    /// The screens are about to have `rows` rows: tells what will be cut off.
-    pub(super) fn before_resize(&mut self, shown: &Grid<Cell>, hidden: &Grid<Cell>, rows: usize) {
+    /// The screens are about to have `rows` rows: tells what will be cut off; all of the main one, where that is 0. Since when
+    /// the lines of the main screen stand, or its rows if they stay rows.
+    pub(super) fn before_resize(
+        &mut self,
+        shown: &Grid<Cell>,
+        hidden: &Grid<Cell>,
+        rows: usize,
+        as_rows: bool,
+    ) -> Ages {
         let shows_alt = self.on_alt;
         let (main, alt) = if shows_alt { (hidden, shown) } else { (shown, hidden) };
         if shows_alt {
@@ -373,31 +388,49 @@ impl Tape {
         self.settle(main);
         // The cursor's row stays on the screen; what stands below the new last row goes.
         let moved = (main.cursor.point.line.0.max(0) as usize + 1).saturating_sub(rows);
-        self.vanish(main, rows + moved..self.main.len(), Kind::Overwritten);
+        let kept = if rows == 0 { 0 } else { rows + moved };
+        self.vanish(main, kept..self.main.len(), Kind::Overwritten);
         self.on_alt = shows_alt;
+        let mut ages = Ages { of: Vec::new(), as_rows };
+        let mut goes_on = false;
+        for (y, state) in self.main.iter().enumerate() {
+            let first = if state.blank { self.now } else { state.first };
+            // What is cut stands as it is from now on only.
+            let changed = if rows == 0 { self.now } else { state.changed };
+            match ages.of.last_mut() {
+                Some(line) if goes_on => *line = (line.0.min(first), line.1.max(changed)),
+                _ => ages.of.push((first, changed)),
+            }
+            goes_on = !as_rows && wraps(main, Row(y as i32));
+        }
+        ages
     }
 
     /// Tells rows of the main screen as lines, wrapped rows joined, blank ones too.
     fn lines(&mut self, grid: &Grid<Cell>, rows: impl Iterator<Item = usize>, kind: Kind) {
         for y in rows {
             self.weigh(grid, y..y + 1, |_| true);
-            let mut current = text(grid, y);
-            let number = self.number(y);
-            let (first, complete) = self.since(y);
             // The states are those of the main screen whenever this is called.
-            let (number, first, complete) = match self.partial.take() {
-                Some(mut partial) => {
-                    partial.text.push_str(&current);
-                    current = partial.text;
-                    (partial.number, partial.first, complete.max(partial.complete))
-                }
-                None => (number, first, complete),
-            };
-            if wraps(grid, Row(y as i32)) && current.len() < MAX_LINE {
-                self.partial = Some(Partial { number, first, complete, text: current });
-            } else if kind == Kind::Scrolled || !current.is_empty() {
-                self.tell(Line { number, kind, first, complete, last: self.now, text: current });
+            let (first, complete) = self.since(y);
+            let part = Partial { number: self.number(y), first, complete, text: text(grid, y) };
+            self.go_on(part, wraps(grid, Row(y as i32)), kind);
+        }
+    }
+
+    /// A row leaves, after those that it was wrapped from: tells the line unless it goes on, or is long enough.
+    fn go_on(&mut self, row: Partial, goes_on: bool, kind: Kind) {
+        let line = match self.partial.take() {
+            Some(mut line) => {
+                line.text.push_str(&row.text);
+                Partial { complete: row.complete.max(line.complete), ..line }
             }
+            None => row,
+        };
+        if goes_on && line.text.len() < MAX_LINE {
+            self.partial = Some(line);
+        } else if kind == Kind::Scrolled || !line.text.is_empty() {
+            let Partial { number, first, complete, text } = line;
+            self.tell(Line { number, kind, first, complete, last: self.now, text });
         }
     }
 
@@ -528,40 +561,29 @@ impl Tape {
         self.stirred = true;
     }
 
-    /// A resize pushed rows out of the main screen; they stand above row 0 of `main`.
-    pub(super) fn squeezed_out(&mut self, main: &Grid<Cell>) {
-        let rows = main.history_size();
-        let first = self.main.front().map_or(self.now, |state| state.first);
-        let (kind, complete, last) = (Kind::Scrolled, self.now, self.now);
-        for offset in 0..rows {
-            let line = Row(offset as i32 - rows as i32);
+    /// The screens have been given `rows` rows; those that were pushed out of the main one stand above its row 0, and are told.
+    pub(super) fn resized(&mut self, main: &Grid<Cell>, rows: usize, ages: Ages) {
+        let (now, gone) = (self.now, main.history_size());
+        let mut ages_of_rows = Vec::with_capacity(gone + rows);
+        let mut nth = 0;
+        for y in 0..gone + rows {
+            ages_of_rows.push(ages.of.get(nth).copied().unwrap_or((now, now)));
+            nth += usize::from(ages.as_rows || !wraps(main, Row(y as i32 - gone as i32)));
+        }
+        for (offset, (first, complete)) in ages_of_rows.drain(..gone).enumerate() {
+            let line = Row(offset as i32 - gone as i32);
             let mut current = String::new();
             cell::text(&main[line][..], &mut current);
-            let number = self.evicted + offset as u64;
-            let (number, first, current) = match self.partial.take() {
-                Some(partial) => (partial.number, partial.first, partial.text + &current),
-                None => (number, first, current),
-            };
-            if wraps(main, line) && current.len() < MAX_LINE {
-                self.partial = Some(Partial { number, first, complete, text: current });
-            } else {
-                self.tell(Line { number, kind, first, complete, last, text: current });
-            }
+            let part = Partial { number: self.evicted + offset as u64, first, complete, text: current };
+            self.go_on(part, wraps(main, line), Kind::Scrolled);
         }
-        self.evicted += rows as u64;
-        let gone = rows.min(self.main.len());
-        self.main.drain(..gone);
-    }
-
-    /// The screens now have this many rows.
-    pub(super) fn resized(&mut self, rows: usize) {
-        let now = self.now;
-        for states in [&mut self.main, &mut self.alt] {
-            states.resize(rows, State::unknown(now));
-            for state in states.iter_mut() {
-                *state = State { changed: now, ..State::unknown(state.first) };
-            }
-        }
+        self.evicted += gone as u64;
+        self.main = ages_of_rows
+            .into_iter()
+            .map(|(first, changed)| State { changed, ..State::unknown(first) })
+            .collect();
+        // What stood on the alternate one was told before it was cut and moved.
+        self.alt = vec![State::unknown(now); rows].into();
     }
 
     /// What stands now, as lines: those of the main screen, then those of the alternate one if it is shown.
