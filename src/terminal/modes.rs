@@ -139,10 +139,7 @@ impl Screen {
                 1048 => return if on { self.save_cursor() } else { self.restore_cursor() },
                 1049 => {
                     if on {
-                        self.save_cursor();
-                        if self.switch(true) {
-                            self.erase_screen();
-                        }
+                        self.open_alternate();
                     } else if self.switch(false) {
                         self.restore_cursor();
                     }

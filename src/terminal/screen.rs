@@ -268,16 +268,27 @@ impl Screen {
         if to_alt != self.on_alt && !self.afford(self.rows * self.cols) {
             return false;
         }
-        self.turn(to_alt);
+        self.turn(to_alt, false);
         true
     }
 
-    fn turn(&mut self, to_alt: bool) {
+    /// Saves the cursor and shows the alternate screen, erased: what was left on it is at no time to be seen.
+    pub(super) fn open_alternate(&mut self) {
+        self.save_cursor();
+        if self.on_alt {
+            self.erase_screen();
+        } else if self.afford(2 * self.rows * self.cols) {
+            self.turn(true, true);
+            self.grid.reset_region(..);
+        }
+    }
+
+    fn turn(&mut self, to_alt: bool, erased: bool) {
         if to_alt == self.on_alt {
             return;
         }
         if let Some(tape) = &mut self.tape {
-            tape.switch(&self.grid, to_alt);
+            tape.switch(&self.grid, to_alt, erased);
         }
         self.other.cursor = self.grid.cursor.clone();
         std::mem::swap(&mut self.grid, &mut self.other);
@@ -522,7 +533,7 @@ impl Screen {
         if !self.afford(8 * self.rows * self.cols) {
             return;
         }
-        self.turn(false);
+        self.turn(false, false);
         if let Some(tape) = &mut self.tape {
             tape.cleared(&self.grid, 0, self.rows - 1);
         }

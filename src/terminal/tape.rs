@@ -545,15 +545,16 @@ impl Tape {
         }
     }
 
-    /// The other screen is about to be shown; `grid` is the one that is shown now.
-    pub(super) fn switch(&mut self, grid: &Grid<Cell>, to_alt: bool) {
+    /// The other screen is about to be shown; `grid` is the one that is shown now. `erased` is one that is not shown as it was
+    /// left, but erased.
+    pub(super) fn switch(&mut self, grid: &Grid<Cell>, to_alt: bool, erased: bool) {
         self.settle(grid);
         if to_alt {
             self.page += 1;
             self.seen.clear();
             self.order.clear();
-            let first = self.now;
-            self.alt.iter_mut().for_each(|state| *state = State::unknown(first));
+            let state = if erased { State::blank() } else { State::unknown(self.now) };
+            self.alt.iter_mut().for_each(|row| row.clone_from(&state));
         } else {
             self.vanish(grid, 0..self.alt.len(), Kind::Overwritten);
         }
@@ -627,7 +628,7 @@ impl Tape {
     /// Tells what stands at the end.
     pub(super) fn finish(&mut self, shown: &Grid<Cell>, hidden: &Grid<Cell>) {
         let main = if self.on_alt {
-            self.switch(shown, false);
+            self.switch(shown, false, false);
             hidden
         } else {
             shown

@@ -242,6 +242,26 @@ mod tests {
     }
 
     #[test]
+    fn what_a_full_screen_program_left_is_not_told_of_the_next_one() {
+        let lines = told(
+            20,
+            3,
+            &[
+                (0, "\x1b[?1049h\x1b[Hold page"),
+                (200, "\x1b[?1049l"),
+                (400, "\x1b[?1049h"),
+                (600, "\x1b[2Hnew page"),
+                (800, "\x1b[?1049l"),
+                // These two show it once more.
+                (900, "\x1b[?47h"),
+                (1100, "\x1b[?47l"),
+            ],
+        );
+        let want = ["Page(1) 0 old page", "Page(2) 1 new page", "Page(3) 1 new page"];
+        assert_eq!(lines, want);
+    }
+
+    #[test]
     fn wrapped_rows_that_do_not_scroll_away_are_told_as_one_line() {
         let page = |more: &[(u64, &str)]| {
             told(8, 4, &[&[(0, "\x1b[?1049h\x1b[Habcdefghijkl\r\nxy")], more].concat())
