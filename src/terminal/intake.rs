@@ -1,7 +1,8 @@
 //! Hands bytes to the parser: bounded, independent of where the chunks are cut, and aware of when a sequence is open.
 //!
 //! The parser behind it (vte) keeps the payload of a control string without limit, loses a character when a chunk ends
-//! inside the one before it, and does not tell whether it is in its ground state. All three are mended here.
+//! inside the one before it, does not tell whether it is in its ground state, and takes a byte that belongs to no character for
+//! a control of eight bits, which no terminal of UTF-8 does. All four are mended here.
 
 use super::screen::Screen;
 use crate::text;
@@ -84,7 +85,7 @@ impl Intake {
                         Some(at) => at + 1,
                         None => rest.len(),
                     };
-                    self.parser.advance(screen, &rest[..end]);
+                    self.plain(screen, &rest[..end]);
                     if rest[end - 1] == ESC {
                         screen.settled = false;
                         self.place = Place::Escape;
@@ -123,5 +124,22 @@ impl Intake {
                 }
             }
         }
+    }
+
+    /// Text, or the rest of a sequence. A byte of 0x80 to 0x9f that belongs to no character is printed like every other that
+    /// does not: as U+FFFD. (Inside a sequence the parser passes over the bytes of both.)
+    fn plain(&mut self, screen: &mut Screen, bytes: &[u8]) {
+        let (mut told, mut at) = (0, 0);
+        while let Err(error) = simdutf8::compat::from_utf8(&bytes[at..]) {
+            at += error.valid_up_to();
+            let invalid = error.error_len().unwrap_or(bytes.len() - at);
+            if matches!(bytes[at..at + invalid], [0x80..=0x9f]) {
+                self.parser.advance(screen, &bytes[told..at]);
+                self.parser.advance(screen, "\u{fffd}".as_bytes());
+                told = at + invalid;
+            }
+            at += invalid;
+        }
+        self.parser.advance(screen, &bytes[told..]);
     }
 }

@@ -64,24 +64,8 @@ fn scrolls_whole(screen: &Screen) -> bool {
 }
 
 /// How far there is nothing but printed text, tabs, line ends, colours (SGR) and erasing within the line (EL: `grep --color` and
-/// compilers). Bytes of UTF-8 count as text, but C1 controls do not.
+/// compilers). Bytes of UTF-8 count as text, and so do those that belong to no character, but C1 controls do not.
 fn plain_len(bytes: &[u8]) -> usize {
-    let len = marked_len(bytes);
-    // A byte of 0x80 to 0x9f that belongs to no character is a C1 control, too.
-    let mut at = 0;
-    while let Err(error) = simdutf8::compat::from_utf8(&bytes[at..len]) {
-        at += error.valid_up_to();
-        let invalid = error.error_len().unwrap_or(len - at);
-        if matches!(bytes[at..at + invalid], [0x80..=0x9f]) {
-            return at;
-        }
-        at += invalid;
-    }
-    len
-}
-
-/// The same, as far as single bytes tell.
-fn marked_len(bytes: &[u8]) -> usize {
     let mut at = 0;
     loop {
         at += ordinary_len(&bytes[at..]);
@@ -234,9 +218,10 @@ mod tests {
 
     #[test]
     fn bytes_that_are_no_text_do_what_they_do_when_they_are_drawn() {
-        // CP437: 0x88 is an ê, and sets a tab stop.
+        // CP437: 0x88 is an ê; it is printed, and passed over.
         let mut text = b"abcde\x88te\r\n".to_vec();
         (0..400).for_each(|n| text.extend_from_slice(format!("line {n}\r\n").as_bytes()));
+        assert_eq!(plain_len(&text), text.len());
         let (mut skimmed, mut drawn) = (Terminal::new(80, 24), Terminal::new(80, 24));
         skimmed.skim(&text);
         drawn.feed_guarded(&text);

@@ -378,6 +378,32 @@ fn sized(terminal: &mut Terminal, sizes: &[(u16, u16)], bytes: &[u8]) {
 }
 
 #[test]
+fn a_byte_that_is_no_text_is_no_control_either() {
+    // IND, NEL, HTS and RI in eight bits; terminals of UTF-8 print a sign for each.
+    for whole in [
+        &b"top\r\nsecret\r\n\x8dx\x84y\x85z\x88"[..],
+        b"top\r\nsecret\r\n\xf0\x8dx\x84y\xe2\x82\x85\xffz\x9b",
+    ] {
+        for size in 1..whole.len() {
+            let mut terminal = Terminal::new(12, 4);
+            whole.chunks(size).for_each(|piece| terminal.feed(piece));
+            let third = terminal.row_text(2);
+            assert_eq!(
+                (terminal.row_text(1), terminal.row_text(3)),
+                ("secret".into(), String::new()),
+                "{third}"
+            );
+            assert!(third.contains("\u{fffd}x\u{fffd}y"), "{third}");
+        }
+    }
+    // As characters they are controls, and inside a sequence nothing at all.
+    assert_eq!(shown("one\r\ntwo\u{8d}X\u{85}Y"), "oneX|Ywo");
+    let mut terminal = Terminal::new(10, 4);
+    terminal.feed(b"abc\x1b[\x852\x8dD-");
+    assert_eq!(terminal.row_text(0), "a-c");
+}
+
+#[test]
 fn a_delete_character_is_passed_over() {
     let mut terminal = Terminal::new(20, 6);
     terminal.feed(b"a\x7fb\x1b[b");
