@@ -18,6 +18,8 @@ use std::time::Duration;
 
 /// Longest line, in bytes; a longer one is told in pieces.
 const MAX_LINE: usize = 64 << 10;
+/// What such a piece begins with of the end of the one before it, in bytes: no word is torn.
+const OVERLAP: usize = 4 << 10;
 /// Longest line of rows that are not scrolled away together, in bytes: of a longer one each row is told with this much around
 /// it.
 const MAX_JOINED: usize = 16 << 10;
@@ -419,6 +421,7 @@ impl Tape {
 
     /// A row leaves, after those that it was wrapped from: tells the line unless it goes on, or is long enough.
     fn go_on(&mut self, row: Partial, goes_on: bool, kind: Kind) {
+        let next = (row.number + 1, row.first, row.complete);
         let line = match self.partial.take() {
             Some(mut line) => {
                 line.text.push_str(&row.text);
@@ -430,6 +433,11 @@ impl Tape {
             self.partial = Some(line);
         } else if kind == Kind::Scrolled || !line.text.is_empty() {
             let Partial { number, first, complete, text } = line;
+            if goes_on {
+                let from = text.floor_char_boundary(text.len().saturating_sub(OVERLAP));
+                let (number, first, complete) = next;
+                self.partial = Some(Partial { number, first, complete, text: text[from..].to_owned() });
+            }
             self.tell(Line { number, kind, first, complete, last: self.now, text });
         }
     }

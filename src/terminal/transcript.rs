@@ -262,6 +262,25 @@ mod tests {
     }
 
     #[test]
+    fn no_word_is_torn_where_a_long_line_is_cut() {
+        let long: String = (10_000..60_000).map(|n| n.to_string()).collect();
+        for end in ["\r\n\r\n\r\n", ""] {
+            let lines = told(40, 3, &[(0, &long), (1, end)]);
+            let stood = |from: usize| lines.iter().any(|line| line.contains(&long[from..from + 1000]));
+            assert!(lines.len() > 3 && (0..long.len() - 1000).step_by(100).all(stood), "{end:?}");
+            assert!(lines.iter().all(|line| line.len() < 70 << 10));
+        }
+        // The same of one that a resize pushes out.
+        let mut lines: Vec<String> = Vec::new();
+        let mut transcript = Transcript::new(1000, 300);
+        transcript.feed(Duration::ZERO, long.as_bytes(), &mut |line| lines.push(line.text));
+        transcript.resize(Duration::from_secs(1), 900, 2, &mut |line| lines.push(line.text));
+        transcript.finish(Duration::from_secs(2), &mut |line| lines.push(line.text));
+        let stood = |from: usize| lines.iter().any(|line| line.contains(&long[from..from + 1000]));
+        assert!(lines.len() > 3 && (0..long.len() - 1000).step_by(100).all(stood));
+    }
+
+    #[test]
     fn wrapped_rows_that_do_not_scroll_away_are_told_as_one_line() {
         let page = |more: &[(u64, &str)]| {
             told(8, 4, &[&[(0, "\x1b[?1049h\x1b[Habcdefghijkl\r\nxy")], more].concat())
