@@ -303,7 +303,7 @@ impl Screen {
             Charset::Ascii => c,
             set => set.map(c),
         };
-        let width = if c.is_ascii() { 1 } else { c.width().unwrap_or(1).min(2) };
+        let width = columns(c);
         if width == 0 {
             return self.mark(c);
         }
@@ -314,7 +314,7 @@ impl Screen {
     /// Prints the last character again.
     pub(super) fn repeat(&mut self, n: usize) {
         let Some(c) = self.last else { return };
-        let width = c.width().unwrap_or(1).clamp(1, 2);
+        let width = columns(c).max(1);
         let n = n.min(self.cols * self.rows);
         // A printed cell costs about four erased ones, and as much again where lines scroll away.
         if self.afford(8 * n) {
@@ -560,6 +560,15 @@ impl Screen {
         self.sets = Default::default();
         (self.shift, self.single) = (0, None);
         self.saved = Default::default();
+    }
+}
+
+/// Columns that a character takes; 0 for a mark on the one before it. A soft hyphen is shown, as by xterm and tmux, though Unicode
+/// gives it no width.
+fn columns(c: char) -> usize {
+    match c {
+        ' '..='~' | '\u{ad}' => 1,
+        c => c.width().unwrap_or(1).min(2),
     }
 }
 

@@ -404,6 +404,11 @@ fn a_byte_that_is_no_text_is_no_control_either() {
 }
 
 #[test]
+fn a_soft_hyphen_takes_a_column() {
+    assert_eq!(screen(5, 2, "soft\u{ad}hy"), "soft\u{ad}|hy");
+}
+
+#[test]
 fn a_delete_character_is_passed_over() {
     let mut terminal = Terminal::new(20, 6);
     terminal.feed(b"a\x7fb\x1b[b");
