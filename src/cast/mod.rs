@@ -72,8 +72,8 @@ pub struct Anchor {
     pub boot: u64,
 }
 
-/// What is missing, and why. `why` is a stable word: `queue-full`, `write-failed`, `capped`, `shared`, `device`, `undelivered`,
-/// `unreadable`, `left`, `lost-execs`, `heartbeat`…
+/// What is missing, and why. `why` is a stable word: `write-failed`, `stopped`, `capped`, `shared`, `device`, `undelivered`,
+/// `unreadable`, `left`; doc/FORMAT.md says what each is of.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Gap {
     /// The reason, as a stable word.

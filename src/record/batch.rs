@@ -5,7 +5,7 @@
 
 use super::capture::{Capture, Stream};
 use super::queue::{Feed, Word};
-use super::withhold::{Policy, Typed, Unseen, Withhold};
+use super::withhold::{Policy, Reported, Typed, Unseen, Withhold};
 use crate::cast::{Event, Gap, Payload, line};
 use crate::crypto::digest::{self, Digest as _, Sha256};
 use crate::shell::said::Said;
@@ -172,7 +172,13 @@ impl Batch {
                         self.push(event, count);
                     }
                 }
-                Typed::Withheld(count) => self.push(Event::new(now, Payload::Withheld(count)), 64),
+                Typed::Withheld(count) => {
+                    if let Some(Reported { since, line }) = self.withhold.take_reported() {
+                        let at = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
+                        self.push(Event::new(now, Said::Hidden { at, line }.payload()), 64);
+                    }
+                    self.push(Event::new(now, Payload::Withheld(count)), 64);
+                }
             }
         }
     }

@@ -129,6 +129,7 @@ impl Commands {
                     Some(Said::Hint(hint)) => tracker.hint(now, hint),
                     Some(Said::Clock(at)) => tracker.clock(at.saturating_sub(micros(*origin))),
                     Some(Said::Entered) => tracker.entered(now),
+                    Some(Said::Hidden { at, line }) => tracker.hidden(at, line),
                     None => {}
                 }
             }

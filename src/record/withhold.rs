@@ -60,6 +60,15 @@ pub enum Typed {
     Withheld(u32),
 }
 
+/// What the last [`Typed::Withheld`] was about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reported {
+    /// When the first of the keys was pressed.
+    pub since: Duration,
+    /// A line was ended, or the terminal's settings said that a secret was read. Else they were keys, such as a pager takes.
+    pub line: bool,
+}
+
 /// Holds back what is typed until it is known whether it may be stored.
 // No Debug: it would show what was typed.
 pub struct Withhold {
@@ -71,6 +80,9 @@ pub struct Withhold {
     echoed: Duration,
     /// When the first part of a line was withheld that is not reported yet.
     unreported: Option<Duration>,
+    /// What that part was, and what was reported last.
+    unreported_as: Option<Reported>,
+    reported: Option<Reported>,
     /// Something was withheld since [`Withhold::take_hidden`].
     hidden: bool,
     /// What became of the keys typed since [`Withhold::begin_line`]: some were shown, some withheld.
@@ -113,6 +125,8 @@ impl Withhold {
             output: Output::default(),
             echoed: Duration::ZERO,
             unreported: None,
+            unreported_as: None,
+            reported: None,
             hidden: false,
             line: (false, false),
         }
@@ -286,7 +300,7 @@ impl Withhold {
         while !self.runs.is_empty() {
             self.decide(now, out);
         }
-        self.unreported.get_or_insert(now);
+        self.hide(now, now, true);
         (self.hidden, self.line.1) = (true, true);
         if bytes.iter().any(|byte| keys::is_enter(*byte)) {
             self.report(out);
@@ -336,11 +350,15 @@ impl Withhold {
         let hidden = self.unreported.is_some() && run.echo.is_short() && !run.line;
         let alone = run.released && run.echo.expects_nothing();
         if run.echo.was_shown() && !hidden && !alone && !run.doubtful {
+            // Enter alone, after a pause: it ends the line of which something was withheld.
+            if let Some(part) = self.unreported_as.as_mut().filter(|_| run.echo.expects_nothing()) {
+                part.line |= run.line;
+            }
             self.report(out);
             self.line.0 |= !run.earlier && !run.echo.expects_nothing();
             return self.input(out, std::mem::take(&mut *run.bytes));
         }
-        self.unreported.get_or_insert(now);
+        self.hide(now, run.first, run.line);
         (self.hidden, self.line.1) = (true, self.line.1 || !run.earlier);
         if run.line {
             self.report(out);
@@ -361,7 +379,23 @@ impl Withhold {
         }
     }
 
+    /// Something is withheld at `now` that was typed from `first` on; a line that is ended counts for more than keys before it.
+    fn hide(&mut self, now: Duration, first: Duration, line: bool) {
+        self.unreported.get_or_insert(now);
+        let part = self.unreported_as.get_or_insert(Reported { since: first, line });
+        if line && !part.line {
+            *part = Reported { since: first, line };
+        }
+    }
+
+    /// What was reported since this was asked last.
+    pub fn take_reported(&mut self) -> Option<Reported> {
+        self.reported.take()
+    }
+
     fn report(&mut self, out: &mut Vec<Typed>) {
+        let part = self.unreported_as.take();
+        self.reported = part.filter(|part| part.line).or(self.reported).or(part);
         if self.unreported.take().is_some() && self.policy == Policy::Echoed {
             match out.last_mut() {
                 Some(Typed::Withheld(count)) => *count = count.saturating_add(1),

@@ -104,6 +104,8 @@ pub struct Tracker {
     ended: Option<u64>,
     /// When the next mark was sent, where the shell's clock tells: microseconds.
     sent: Option<u64>,
+    /// What is known of the withheld input that is told next.
+    hidden: Option<(u64, bool)>,
     /// When the last command ended. The next one has not begun before, whenever its line was typed.
     last_end: Span,
     pub(super) processes: Processes,
@@ -124,6 +126,7 @@ impl Tracker {
             inner: None,
             ended: None,
             sent: None,
+            hidden: None,
             last_end: Span::of(0),
             processes: Processes::new(shell),
             settled: Settled::default(),
@@ -211,9 +214,25 @@ impl Tracker {
         self.typing.enters > 0
     }
 
-    /// Input was withheld from the recording: something was typed that the screen did not show.
+    /// What [`Tracker::withheld`] is told of next: when the first key of it was pressed, milliseconds, and whether a line was ended
+    /// with it, or read as a secret. Else they were keys for a program that draws the screen itself, or such.
+    pub fn hidden(&mut self, at: u64, line: bool) {
+        self.hidden = Some((at, line));
+    }
+
+    /// Input was withheld from the recording: something was typed that the screen did not show. It may be told long after.
     pub fn withheld(&mut self) {
-        self.flag_current("echo-off: input was typed that the screen did not show");
+        let told = self.hidden.take();
+        let flag = match told {
+            Some((_, false)) => "keys: some were pressed that the screen did not show",
+            _ => "echo-off: input was typed that the screen did not show",
+        };
+        match told.and_then(|(at, _)| self.at(at.saturating_mul(1_000))).and_then(|id| self.entry(id)) {
+            Some(entry) => push_flag(&mut entry.command, flag),
+            // The command that had the keys has left. A line is not to be lost for that, keys are.
+            None if told.is_some_and(|(_, line)| !line) => {}
+            None => self.flag_current(flag),
+        }
     }
 
     /// When the mark that follows was sent, microseconds since the start of the session: by the shell's clock, so a hint. It

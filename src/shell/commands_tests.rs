@@ -215,6 +215,28 @@ fn typed_input_that_the_screen_did_not_show_is_flagged() {
     assert_eq!(commands[0].flags, ["echo-off: input was typed that the screen did not show"]);
 }
 
+/// A pager takes keys that it does not show; that they were withheld is told seconds later.
+#[test]
+fn keys_that_end_no_line_are_told_in_another_word_and_of_the_command_that_had_them() {
+    let flags = |at: u64, line: bool| {
+        let mut hand = Hand::new();
+        hand.integrated("bash").prompt(0).types("less x").told("less x").prompt(0).types("su").told("su");
+        hand.tracker.hidden(at, line);
+        hand.tracker.withheld();
+        hand.prompt(0).done().into_iter().map(|command| command.flags.join(", ")).collect::<Vec<_>>()
+    };
+    let (keys, echo_off) = (
+        "keys: some were pressed that the screen did not show",
+        "echo-off: input was typed that the screen did not show",
+    );
+    // `less` runs from 2 s to 3 s, `su` from 4 s on.
+    assert_eq!(flags(2_500, false), [keys, ""]);
+    assert_eq!(flags(2_500, true), [echo_off, ""]);
+    assert_eq!(flags(4_500, false), ["", keys]);
+    assert_eq!(flags(3_500, false), ["", ""], "nobody had them");
+    assert_eq!(flags(3_500, true), ["", echo_off], "what was a line is told of somebody");
+}
+
 #[test]
 fn answers_to_questions_are_no_commands() {
     let mut hand = Hand::new();

@@ -24,6 +24,14 @@ pub enum Said {
     Clock(u64),
     /// By the operator: a line was ended (nothing of the line is in it).
     Entered,
+    /// By the recorder, of the withheld input that is told next: when its first key was pressed, milliseconds since the start of the
+    /// session, and whether a line was ended with it, or read as a secret.
+    Hidden {
+        /// When.
+        at: u64,
+        /// Not only keys.
+        line: bool,
+    },
 }
 
 impl Said {
@@ -43,7 +51,7 @@ impl Said {
             }
             Self::Mark(mark) => matches!(mark, Mark::Integration { .. } | Mark::End { .. }),
             Self::Hint(hint) => matches!(hint, Hint::Forged | Hint::Broken),
-            Self::Clock(_) | Self::Entered => false,
+            Self::Clock(_) | Self::Entered | Self::Hidden { .. } => false,
         };
         kept.then(|| self.payload())
     }
@@ -152,6 +160,7 @@ mod tests {
             Said::Hint(Hint::Start(Some("x".into()))),
             Said::Clock(17),
             Said::Entered,
+            Said::Hidden { at: 4, line: false },
         ] {
             assert_eq!(Said::of(&said.payload()), Some(said));
         }
@@ -168,6 +177,7 @@ mod tests {
         let unlisted = kept(r#"{"mark":{"start":{"unlisted":true}}}"#);
         assert_eq!(Said::Mark(Mark::Start(start(3))).kept(), unlisted);
         assert_eq!((Said::Entered.kept(), Said::Clock(4).kept()), (None, None));
+        assert_eq!(Said::Hidden { at: 4, line: true }.kept(), None, "no timing of keys is kept");
         assert_eq!(Said::of(&Payload::Marker("\"entered\"".into())), None);
         assert_eq!(Said::of(&Payload::Other { code: "c".into(), data: "?".into() }), None);
     }

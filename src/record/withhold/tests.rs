@@ -465,3 +465,26 @@ proptest! {
         prop_assert_eq!(withheld(&out), 1);
     }
 }
+
+#[test]
+fn keys_that_end_no_line_are_reported_apart_from_lines_and_secrets() {
+    let ms = Duration::from_millis;
+    let reported = |steps: &[(u64, &str, bool)]| {
+        let (mut withhold, mut out) = (Withhold::new(Policy::Echoed), Vec::new());
+        for (at, typed, secret) in steps {
+            withhold.tick(ms(*at), &mut out);
+            withhold.typed(ms(*at), typed.as_bytes(), *secret, &mut out);
+        }
+        withhold.tick(ms(9_000), &mut out);
+        withhold.tick(ms(20_000), &mut out);
+        assert_eq!(withheld(&out), 1, "{steps:?} {out:?}");
+        withhold.take_reported().map(|reported| (reported.since, reported.line))
+    };
+    assert_eq!(reported(&[(1_000, "j", false)]), Some((ms(1_000), false)));
+    assert_eq!(reported(&[(1_000, "jjj", false), (3_000, "k", false)]), Some((ms(1_000), false)));
+    assert_eq!(reported(&[(1_000, "hunter2\r", false)]), Some((ms(1_000), true)));
+    // Enter comes after a pause; keys of a pager come before a password.
+    assert_eq!(reported(&[(1_000, "hunter2", false), (3_000, "\r", false)]), Some((ms(1_000), true)));
+    assert_eq!(reported(&[(1_000, "j", false), (3_000, "hunter2\r", false)]), Some((ms(3_000), true)));
+    assert_eq!(reported(&[(1_000, "hunter2\r", true)]), Some((ms(1_000), true)));
+}
