@@ -119,10 +119,14 @@ impl Pattern {
 pub struct Hit {
     /// From when on to look.
     pub first: Duration,
+    /// When its text was last written to: by then it stands there.
+    pub complete: Duration,
     /// Until when it may have stood there.
     pub last: Duration,
     /// The line, command or input it is in.
     pub text: String,
+    /// The line as far as what was found in it reaches.
+    pub begins: String,
     /// It was in a full-screen program.
     pub page: bool,
 }
@@ -150,6 +154,8 @@ struct Showing {
     hit: Hit,
     /// Steps that may still be taken to find the first moment.
     steps: usize,
+    /// How many lines stand that begin like its own and are others; first it is gone to before its own began.
+    others: Option<usize>,
 }
 
 impl Finder {
@@ -185,12 +191,8 @@ impl Finder {
                 Scope::Commands => {
                     for command in replay.outline().commands.clone() {
                         let end = command.end.unwrap_or(command.start);
-                        self.take(
-                            Duration::from_millis(command.start),
-                            Duration::from_millis(end),
-                            &command.text,
-                            false,
-                        );
+                        let (start, end) = (Duration::from_millis(command.start), Duration::from_millis(end));
+                        self.take((start, start, end), &command.text, false);
                     }
                     self.done = true;
                     return;
@@ -216,7 +218,7 @@ impl Finder {
         let Self { pattern, hits, more, reading, .. } = self;
         let mut told = |line: Line| {
             let page = matches!(line.kind, Kind::Page(_));
-            take(pattern, hits, more, line.first, line.last, &line.text, page);
+            take(pattern, hits, more, (line.first, line.complete, line.last), &line.text, page);
         };
         if skipped > 0 {
             budget.charge(skipped as u64);
@@ -235,18 +237,18 @@ impl Finder {
                 let from = *first.get_or_insert(event.time);
                 line.push_str(&crate::text::Escaped(piece.trim_ascii_end()).to_string());
                 if piece.ends_with(b"\r") || piece.ends_with(b"\n") {
-                    self.take(from, event.time, &std::mem::take(&mut line), false);
+                    self.take((from, from, event.time), &std::mem::take(&mut line), false);
                     first = None;
                 }
             }
         }
         if let Some(from) = first {
-            self.take(from, from, &line, false);
+            self.take((from, from, from), &line, false);
         }
     }
 
-    fn take(&mut self, first: Duration, last: Duration, text: &str, page: bool) {
-        take(&self.pattern, &mut self.hits, &mut self.more, first, last, text, page);
+    fn take(&mut self, times: (Duration, Duration, Duration), text: &str, page: bool) {
+        take(&self.pattern, &mut self.hits, &mut self.more, times, text, page);
     }
 
     /// The hit to go to from a time: after it when `forward`, else before it.
@@ -262,8 +264,11 @@ impl Finder {
     /// Sets out for the first moment at which a hit stands on the screen; [`Finder::look`] goes there.
     pub fn show<S: Source>(&mut self, replay: &mut Replay<S>, index: usize) {
         self.showing = self.hits.get(index).map(|hit| {
-            replay.aim(hit.first);
-            Showing { hit: hit.clone(), steps: if self.scope == Scope::Screen { CLOSER } else { 0 } }
+            let grows = self.scope == Scope::Screen && hit.first < hit.complete;
+            let before = hit.first.checked_sub(Duration::from_millis(1)).filter(|_| grows);
+            replay.aim(before.unwrap_or(hit.first));
+            let others = if before.is_some() { None } else { Some(0) };
+            Showing { hit: hit.clone(), steps: if grows { CLOSER } else { 0 }, others }
         });
     }
 
@@ -279,6 +284,7 @@ impl Finder {
 
     /// Goes on towards the hit that is to be shown, as far as the budget reaches. Nothing while the replay is on its way.
     pub fn look<S: Source>(&mut self, replay: &mut Replay<S>, budget: &mut Budget) {
+        let mut text = String::new();
         while let Some(showing) = &mut self.showing {
             if replay.underway() {
                 replay.approach(budget);
@@ -288,17 +294,30 @@ impl Finder {
             }
             let (cols, rows) = replay.terminal().size();
             budget.charge(u64::from(cols) * u64::from(rows));
-            if showing.steps == 0 || !self.pattern.on_screen(replay.terminal()).is_empty() {
+            if showing.steps == 0 {
                 return self.shown_at(replay.time());
             }
-            if showing.steps < CLOSER && (!replay.is_changed() || replay.time() > showing.hit.last) {
-                // Nothing nearer was found.
+            search::screen(replay.terminal(), &mut text);
+            let standing = search::lines_like(&text, &showing.hit.begins);
+            let Some(others) = showing.others.replace(standing) else {
+                replay.aim(showing.hit.first);
+                continue;
+            };
+            if standing > others || replay.time() >= showing.hit.complete {
+                return self.shown_at(replay.time());
+            }
+            if showing.steps < CLOSER && !replay.is_changed() {
                 showing.steps = 0;
-                replay.aim(showing.hit.last);
+                replay.aim(showing.hit.complete);
                 continue;
             }
             showing.steps -= 1;
-            replay.aim_forward();
+            if showing.steps == 0 {
+                // Nothing nearer was found.
+                replay.aim(showing.hit.complete);
+            } else {
+                replay.aim_forward();
+            }
         }
     }
 
@@ -310,7 +329,7 @@ impl Finder {
         }
         // It may stand at another place in the list by now: the search goes on meanwhile.
         if let Some(hit) = self.hits.iter_mut().find(|hit| **hit == showing.hit) {
-            hit.first = time;
+            (hit.first, hit.complete) = (time, time);
         }
         self.hits.sort_by_key(|hit| hit.first);
     }
@@ -321,24 +340,22 @@ fn take(
     pattern: &Pattern,
     hits: &mut Vec<Hit>,
     more: &mut bool,
-    first: Duration,
-    last: Duration,
+    (first, complete, last): (Duration, Duration, Duration),
     text: &str,
     page: bool,
 ) {
-    if !pattern.is_in(text) {
-        return;
-    }
+    let Some(found) = pattern.inner.find(text) else { return };
     if hits.len() >= MOST {
         *more = true;
         return;
     }
+    let begins = text.get(..found.end).unwrap_or(text).to_owned();
     let text: String = text.chars().take(500).collect();
     let at = hits.partition_point(|hit| hit.first <= first);
     // A line that was rewritten around the match is one hit, not many.
     let near = hits.get(at.saturating_sub(1)).is_some_and(|hit| hit.text == text && hit.last >= first);
     if !near {
-        hits.insert(at, Hit { first, last, text, page });
+        hits.insert(at, Hit { first, complete, last, text, begins, page });
     }
 }
 
@@ -405,6 +422,24 @@ mod tests {
         );
         assert_eq!(finder.from(replay.time(), true), None);
         assert_eq!(finder.from(Duration::from_millis(800), false), Some(0));
+    }
+
+    #[test]
+    fn a_hit_is_looked_for_in_its_own_line_and_not_in_one_that_says_the_same() {
+        for first in ["$ cat it now", "# rm it"] {
+            let pieces = [(0, first), (100, "\r\n$ "), (900, "cat"), (1000, " "), (1100, "it"), (1300, "\r\n")];
+            let mut replay = replay(&pieces);
+            let mut finder = all(&mut replay, "it");
+            let mut times = Vec::new();
+            for hit in 0..2 {
+                finder.show(&mut replay, hit);
+                while finder.is_showing() {
+                    finder.look(&mut replay, &mut Budget::new(50));
+                }
+                times.push(replay.time().as_millis());
+            }
+            assert_eq!(times, [0, 1100], "{first}");
+        }
     }
 
     #[test]

@@ -21,6 +21,7 @@ use std::io::{Read, Seek};
 pub use condition::Condition;
 pub use engine::{Answer, Hit, Match, Options, search, search_until};
 pub use pattern::{Pattern, QueryError, Style};
+pub(crate) use reading::{lines_like, screen};
 pub use query::{Field, Fields, Query};
 
 /// The commands of which the shell told in what has no index entry yet, or never will (see

@@ -353,7 +353,7 @@ impl Scan<'_> {
     }
 
     /// Finds for the hits from number `from` on when their text first stood on the screen: not the line, but what was found
-    /// in it.
+    /// in it, and there: the same text may stand higher up.
     fn moments(
         &self,
         reader: &mut Reader<SharedFile>,
@@ -385,45 +385,64 @@ impl Scan<'_> {
         let start = range.clone().rev().find(|segment| entries.get(*segment).is_some_and(before));
         let range = start.unwrap_or(range.start)..range.end;
         let mut text = String::new();
-        // Looks at the screen as it stands at `time`; gives whether there is more to wait for.
-        let mut look = |shown: &mut Shown, time: Duration| {
-            waiting.retain(|at| hits.get(*at).is_some_and(|hit| time <= hit.until));
-            let due =
-                waiting.iter().take_while(|at| hits.get(**at).is_some_and(|hit| hit.time <= time)).count();
-            if due > 0 {
+        // Looks at the screen as it stands from `time` until `next`; gives whether there is more to wait for.
+        // Of each, how many lines stand that begin like its own and are others.
+        let mut waiting: Vec<(usize, usize)> = waiting.into_iter().map(|at| (at, 0)).collect();
+        let mut look = |shown: &mut Shown, time: Duration, next: Duration, changed: bool, anew: bool| {
+            let time_of = |(at, _): &(usize, usize)| hits.get(*at).map_or(Duration::MAX, |hit| hit.time);
+            let near = waiting.iter().take_while(|waits| time_of(waits) <= next).count();
+            if waiting.iter().take(near).any(|waits| changed || time < time_of(waits)) {
                 screen(shown.terminal(), &mut text);
                 let mut place = 0;
-                waiting.retain(|at| {
+                waiting.retain_mut(|(at, others)| {
                     place += 1;
-                    let Some(hit) = hits.get_mut(*at).filter(|_| place <= due) else { return true };
-                    let stands = hit.text.get(hit.at.clone()).is_some_and(|part| text.contains(part));
-                    if stands {
-                        hit.time = time;
+                    let Some(hit) = hits.get_mut(*at).filter(|_| place <= near) else { return true };
+                    let part = hit.text.get(..hit.at.end).unwrap_or(&hit.text);
+                    let standing = lines_like(&text, part);
+                    if time < hit.time {
+                        *others = standing;
+                        return true;
                     }
-                    !stands
+                    if anew && time == hit.time {
+                        // What stood there before is not known, but this line was not yet what it came to be.
+                        let grows = |line: &&str| hit.text.starts_with(*line) && hit.text != **line;
+                        let own = text.lines().filter(|line| line.starts_with(part)).filter(grows).count();
+                        *others = standing.saturating_sub(own.min(1));
+                    }
+                    if standing > *others || time >= hit.complete {
+                        hit.time = time.min(hit.complete);
+                        return false;
+                    }
+                    *others = standing;
+                    true
                 });
             }
             !waiting.is_empty()
         };
         // Only the screen is followed: what scrolls through while nothing is waited for is not drawn.
         let mut shown = Shown::new(self.size).skim();
-        let (mut last, mut changed) = (None, true);
+        let (mut last, mut changed, mut anew) = (None, true, false);
         // What cannot be read has been told of already.
         let _ = events(reader, Segments::alone(&range), |step| match step {
             Step::Segment => true,
             Step::Keyframe(..) if !self.alike => true,
             Step::Keyframe(text, time) => {
+                let more = match last {
+                    Some(before) if before < time => look(&mut shown, before, time, changed, anew),
+                    _ => true,
+                };
                 if let Some(new) = Shown::restored(self.size, text, time) {
                     shown = new.skim();
                 }
-                (last, changed) = (Some(time), true);
-                true
+                (last, changed, anew) = (Some(time), true, true);
+                more
             }
             Step::Event(event) => {
                 // Events of one millisecond are one: a replay shows them together. What is typed is no reason to look.
                 let more = match last.replace(event.time) {
-                    Some(before) if before < event.time && std::mem::take(&mut changed) => {
-                        look(&mut shown, before)
+                    Some(before) if before < event.time => {
+                        let (changed, anew) = (std::mem::take(&mut changed), std::mem::take(&mut anew));
+                        look(&mut shown, before, event.time, changed, anew)
                     }
                     _ => true,
                 };
@@ -436,7 +455,7 @@ impl Scan<'_> {
             }
         });
         if let Some(time) = last {
-            look(&mut shown, time);
+            look(&mut shown, time, time, changed, anew);
         }
     }
 }
@@ -498,8 +517,13 @@ fn clip(text: &str, at: &Range<usize>) -> (String, Range<usize>) {
     (text.get(start..end).unwrap_or_default().to_owned(), of(at.start)..of(at.end))
 }
 
+/// How many lines of a screen's text begin like this.
+pub(crate) fn lines_like(screen: &str, part: &str) -> usize {
+    screen.lines().filter(|line| line.starts_with(part)).count()
+}
+
 /// The text of the screen, wrapped rows joined, in place of what `out` held.
-fn screen(terminal: &Terminal, out: &mut String) {
+pub(crate) fn screen(terminal: &Terminal, out: &mut String) {
     out.clear();
     for row in 0..terminal.size().1 {
         terminal.row_text_to(row, out);

@@ -124,6 +124,41 @@ fn a_thousand_strings_from_rendered_screens_are_found_where_a_replay_shows_them(
 }
 
 #[test]
+fn a_hit_has_the_time_of_its_own_line_whatever_stands_above_it() {
+    let above = ["$ rm /etc/shadow", "# cat /etc/shadow", "$ cat /etc/shadow", "rm", "$ rm /etc/shadow.bak"];
+    for (above, segment) in above.into_iter().flat_map(|text| [(text, 100_000), (text, 1)]) {
+        let mut events = vec![output(100, &format!("{above}\r\n")), output(500, "$ ")];
+        let typed = "rm /etc/shadow";
+        // What is typed comes in the same millisecond as its echo, before it.
+        events.push(Event::new(Duration::from_millis(5000), Payload::Input(b"r".to_vec())));
+        for (n, c) in (0..).zip(typed.chars()) {
+            events.push(output(5000 + 10 * n, &c.to_string()));
+        }
+        events.push(output(6000, "\r\n$ exit\r\n"));
+        let made = Made::new();
+        let recording = made.add(Plan { segment, ..Plan::new((80, 24), &events) });
+        let fields = Fields::of(&[Field::Screen]);
+        for (pattern, regex, stood) in [
+            ("rm /etc/shadow", false, 5130),
+            ("/etc", false, 5060),
+            ("r[m]", true, 5010),
+            (r"/\w+/\w+", true, 5130),
+        ] {
+            let style = Style { regex, ..Style::default() };
+            let query = Query::text(pattern, style, fields).unwrap();
+            let answer =
+                made.answers(std::slice::from_ref(&recording), &query, &Options::default()).remove(0);
+            let hits = answer.found.unwrap().hits;
+            let line = hits.iter().filter(|hit| hit.text == "$ rm /etc/shadow");
+            let times: Vec<_> = line.map(|hit| hit.time.unwrap().as_millis()).collect();
+            // The very same line is one hit.
+            let own = if above == "$ rm /etc/shadow" { [100] } else { [stood] };
+            assert_eq!(times, own, "{pattern} under {above}, segments of {segment}: {hits:#?}");
+        }
+    }
+}
+
+#[test]
 fn filters_are_there_and_pass_over_what_they_deny() {
     let made = Made::new();
     let session = long_session();
