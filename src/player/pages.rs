@@ -201,7 +201,8 @@ fn keyframe<S: Source>(
     /// What a keyframe may cost that is none.
     const TRIED: u64 = 32 << 20;
     budget.charge(1);
-    if number == 0 || !replay.outline().spans.get(number).is_some_and(|span| span.keyframe) {
+    let alike = replay.source_ref().draws_alike();
+    if number == 0 || !alike || !replay.outline().spans.get(number).is_some_and(|span| span.keyframe) {
         return None;
     }
     let segment = replay.load(number, budget);

@@ -169,7 +169,9 @@ impl<S: Source> Replay<S> {
         let own = self.own.range(..=to).next_back().map(|(place, _)| *place).unwrap_or_default();
         let mut found = own;
         if from.segment >= own.segment {
-            let recorded = if self.outline().spans.get(from.segment).is_some_and(|span| span.keyframe) {
+            let may = self.source.draws_alike();
+            let recorded = if may && self.outline().spans.get(from.segment).is_some_and(|span| span.keyframe)
+            {
                 let segment = self.load(from.segment, budget);
                 let before = segment.events.get(..from.event).unwrap_or(&segment.events);
                 before.iter().rposition(
@@ -198,6 +200,7 @@ impl<S: Source> Replay<S> {
     fn restore(&mut self, place: Place, budget: &mut Budget) -> bool {
         let keyframe = match self.own.get(&place) {
             Some(text) => Some(Rc::clone(text)),
+            None if !self.source.draws_alike() => None,
             None => {
                 match self.load(place.segment, budget).events.get(place.event).map(|event| &event.payload) {
                     Some(Payload::Keyframe(text)) => Some(Rc::from(text.as_str())),
@@ -334,7 +337,7 @@ impl<S: Source> Replay<S> {
             payload => {
                 match payload {
                     Payload::Resize { cols, rows } => self.terminal.resize(*cols, *rows),
-                    Payload::Keyframe(text) => {
+                    Payload::Keyframe(text) if self.source.draws_alike() => {
                         self.since_keyframe = 0;
                         // After a fault a keyframe makes it good again.
                         if self.terminal.fault().is_some() {

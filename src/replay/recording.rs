@@ -31,7 +31,11 @@ pub struct Recording<R> {
     /// The outline of the segments that have an index entry; the rest is read and counted.
     indexed: Outline,
     entries: usize,
+    written: Option<Written>,
 }
+
+/// Tells whether somebody still writes a recording.
+type Written = Box<dyn Fn() -> bool + Send>;
 
 fn told(error: &container::Error) -> Error {
     let mut text = error.to_string();
@@ -59,9 +63,14 @@ impl<R: Read + Seek> Recording<R> {
             utc: Some(reader.header().start).filter(|start| *start != 0),
             ..Outline::default()
         };
-        let mut recording = Self { reader, outline: indexed.clone(), indexed, entries: 0 };
+        let mut recording = Self { reader, outline: indexed.clone(), indexed, entries: 0, written: None };
         recording.survey();
         Ok(recording)
+    }
+
+    /// `written` tells whether somebody still writes it; without, that is believed until it is closed.
+    pub fn watched(self, written: impl Fn() -> bool + Send + 'static) -> Self {
+        Self { written: Some(Box::new(written)), ..self }
     }
 
     /// The public header.
@@ -185,8 +194,16 @@ impl<R: Read + Seek> Source for Recording<R> {
         self.reader.is_closed()
     }
 
+    fn is_written(&self) -> bool {
+        self.written.as_ref().is_none_or(|written| written())
+    }
+
+    fn draws_alike(&self) -> bool {
+        self.reader.opening().is_ok_and(|opening| draws_alike(opening.meta.drawing))
+    }
+
     fn filter(&self, number: usize) -> &[u8] {
-        if !self.reader.opening().is_ok_and(|opening| draws_alike(opening.meta.drawing)) {
+        if !self.draws_alike() {
             // What another generation drew denies nothing that this one shows.
             return &[];
         }

@@ -205,8 +205,18 @@ pub trait Source {
         &[]
     }
 
+    /// Whether its keyframes are what this version draws (see [`crate::terminal::draws_alike`]). Others are passed over.
+    fn draws_alike(&self) -> bool {
+        true
+    }
+
     /// Whether nothing more can come: the recording was closed in order.
     fn is_ended(&self) -> bool {
+        true
+    }
+
+    /// Whether somebody still writes it, as far as can be told.
+    fn is_written(&self) -> bool {
         true
     }
 

@@ -201,6 +201,54 @@ fn what_cannot_be_read_is_said_and_passed_over() {
 }
 
 #[test]
+fn keyframes_of_another_generation_are_passed_over() {
+    struct Other(Memory, bool);
+    impl Source for Other {
+        fn outline(&self) -> &Outline {
+            self.0.outline()
+        }
+        fn segment(&mut self, number: usize) -> Result<Segment, Error> {
+            self.0.segment(number)
+        }
+        fn draws_alike(&self) -> bool {
+            self.1
+        }
+        fn refresh(&mut self) -> Result<bool, Error> {
+            Ok(false)
+        }
+    }
+    let drawn = |text: &str| {
+        let mut terminal = Terminal::new(80, 24);
+        terminal.feed(text.as_bytes());
+        terminal.snapshot().unwrap()
+    };
+    // Also where a segment begins with one, at the very start, and in the middle of one.
+    for at in [0, 1000, 1500] {
+        let mut events = vec![output(0, "real "), output(1000, "screen"), output(2000, "!")];
+        let before = events.partition_point(|event| event.time < ms(at));
+        events.insert(before, Event::new(ms(at), Payload::Keyframe(drawn("of another"))));
+        for (alike, shown) in [(true, "of another"), (false, "real screen!")] {
+            if alike && at < 1500 {
+                // On the way from the start that one changes nothing.
+                continue;
+            }
+            for bytes in [1, 100] {
+                let mut replay =
+                    Replay::new(Other(Memory::new((80, 24), None, events.clone(), bytes), alike));
+                replay.seek(ms(2000));
+                replay.seek(ms(0));
+                replay.seek(ms(2000));
+                let row = replay.terminal().row_text(0);
+                assert!(
+                    row.starts_with(shown),
+                    "{row} is shown for a keyframe at {at} of segments of {bytes}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
 fn a_growing_recording_goes_on() {
     struct Growing(Memory, Vec<Vec<Event>>);
     impl Source for Growing {
