@@ -17,7 +17,7 @@ use crate::player::{
 use crate::replay::{Recording, Replay, Source};
 use crate::search::{Options, search_until};
 use crate::store::seal::Opener;
-use crate::store::{Found, seal};
+use crate::store::{Found, seal, silence};
 use crate::sys;
 use crate::sys::signals::Signals;
 use std::fs::File;
@@ -137,7 +137,8 @@ impl Desk<'_> {
         again.silent = silent;
         let watched = Recording::new(reader)
             .map_err(|error| Error::new(Kind::Input, format!("{}: {error}", again.name())))?;
-        Ok((again, watched))
+        let (found, file) = (again.found.clone(), again.found.open()?);
+        Ok((again, watched.watched(move || silence(&found, &file).is_some())))
     }
 
     fn open_found(&mut self, found: Found) -> Result<App<Watched>> {

@@ -62,7 +62,7 @@ pub enum Effect {
     },
     /// Keep these marks beside the recording.
     SaveMarks(Vec<Mark>),
-    /// The recording that was running has been closed: judge it anew.
+    /// The recording that was running has been closed, or its recorder is gone: judge it anew.
     Judge,
     /// Export a range to a file; without a name, to one of the exporter's choice.
     Export {

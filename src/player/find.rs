@@ -427,7 +427,8 @@ mod tests {
     #[test]
     fn a_hit_is_looked_for_in_its_own_line_and_not_in_one_that_says_the_same() {
         for first in ["$ cat it now", "# rm it"] {
-            let pieces = [(0, first), (100, "\r\n$ "), (900, "cat"), (1000, " "), (1100, "it"), (1300, "\r\n")];
+            let pieces =
+                [(0, first), (100, "\r\n$ "), (900, "cat"), (1000, " "), (1100, "it"), (1300, "\r\n")];
             let mut replay = replay(&pieces);
             let mut finder = all(&mut replay, "it");
             let mut times = Vec::new();

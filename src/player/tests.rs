@@ -3,7 +3,7 @@
 use super::app::{App, Depth, Effect, Integrity, Mark, Message, Title};
 use super::view;
 use crate::cast::{Anchor, Command, Event, Gap, Payload};
-use crate::replay::{Memory, Source as _};
+use crate::replay::{Memory, Source};
 use crate::terminal::Terminal;
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 use ratatui::buffer::Buffer;
@@ -449,4 +449,47 @@ fn the_screens_of_readme_and_manual_are_those_that_are_drawn() {
         }
     }
     assert!(missing.is_empty(), "{}\n#####", missing.join("\n"));
+}
+
+#[test]
+fn a_recorder_that_is_gone_ends_the_following_and_its_last_words_are_taken_in() {
+    use crate::replay::{Error, Outline, Segment};
+    /// Somebody writes it for as long as something is left to be written, and one last time after that.
+    struct Left(Memory, Vec<Option<&'static str>>);
+    impl Source for Left {
+        fn outline(&self) -> &Outline {
+            self.0.outline()
+        }
+        fn segment(&mut self, number: usize) -> Result<Segment, Error> {
+            self.0.segment(number)
+        }
+        fn is_ended(&self) -> bool {
+            false
+        }
+        fn is_written(&self) -> bool {
+            self.1.len() > 1
+        }
+        fn refresh(&mut self) -> Result<bool, Error> {
+            let Some(Some(text)) = self.1.pop() else { return Ok(false) };
+            let end = self.0.outline().duration() + ms(10);
+            self.0.push(vec![Event::new(end, Payload::Output(text.into()))]);
+            Ok(true)
+        }
+    }
+    let first = Event::new(ms(0), Payload::Output(b"first ".to_vec()));
+    let source = Left(Memory::new((80, 24), None, vec![first], 1), vec![Some("last"), None, Some("more ")]);
+    let mut app = App::new(source, Title::default(), Depth::True, Vec::new()).following();
+    let (mut effects, mut ticks) = (Vec::new(), 0);
+    while effects.is_empty() && ticks < 100 {
+        assert!(app.follow && app.note.is_none());
+        effects = app.update(Message::Tick(ms(250)));
+        ticks += 1;
+    }
+    assert_eq!(effects, [Effect::Judge], "after {ticks}");
+    assert_eq!(app.note, Some(("torn here: its recorder is gone".into(), true)));
+    assert!(!app.follow && !app.grows);
+    for _ in 0..100 {
+        app.update(Message::Tick(ms(250)));
+    }
+    assert_eq!(app.replay.terminal().row_text(0), "first more last");
 }

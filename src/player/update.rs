@@ -132,7 +132,13 @@ impl<S: Source> App<S> {
             return;
         }
         self.since_refresh = Duration::ZERO;
-        match self.replay.refresh() {
+        let mut more = self.replay.refresh();
+        // Whoever wrote it may have gone, and have written its end before: what came until then is taken in first.
+        let abandoned = more == Ok(false) && !self.replay.source_ref().is_written();
+        if abandoned {
+            more = self.replay.refresh();
+        }
+        match more {
             Ok(true) if self.follow => {
                 let end = self.replay.outline().duration();
                 self.set_out(end);
@@ -147,6 +153,11 @@ impl<S: Source> App<S> {
         if self.grows && self.replay.source_ref().is_ended() {
             // Nothing more will come, and what is there can be judged as a whole.
             self.grows = false;
+            effects.push(Effect::Judge);
+        } else if self.grows && abandoned {
+            self.grows = false;
+            self.follow = false;
+            self.note = Some(("torn here: its recorder is gone".to_string(), true));
             effects.push(Effect::Judge);
         }
     }

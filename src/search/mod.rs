@@ -21,8 +21,8 @@ use std::io::{Read, Seek};
 pub use condition::Condition;
 pub use engine::{Answer, Hit, Match, Options, search, search_until};
 pub use pattern::{Pattern, QueryError, Style};
-pub(crate) use reading::{lines_like, screen};
 pub use query::{Field, Fields, Query};
+pub(crate) use reading::{lines_like, screen};
 
 /// The commands of which the shell told in what has no index entry yet, or never will (see
 /// [`crate::container::Reader::is_complete`]), as far as it can be read. None without a key to the content. One segment is read: no
