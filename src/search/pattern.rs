@@ -3,6 +3,7 @@
 use super::literals::{self, Need};
 use regex::Regex;
 use regex_syntax::ast::{self, Ast};
+use regex_syntax::hir::{Class, Hir, HirKind};
 use std::fmt;
 use std::ops::Range;
 use std::sync::OnceLock;
@@ -87,6 +88,8 @@ pub struct Pattern {
     stored: OnceLock<Option<regex::bytes::Regex>>,
     /// Asks for the beginning or the end of a line.
     anchored: bool,
+    /// Something in it matches a line feed: in many lines, each is looked at alone, or a match would run through all of them.
+    crosses: bool,
 }
 
 impl Pattern {
@@ -163,14 +166,38 @@ impl Pattern {
         let need = literals::need(&hir);
         let looks = hir.properties().look_set();
         let anchored = looks.contains_anchor();
-        Ok(Self { regex, need, stored: OnceLock::new(), anchored })
+        let crosses = crosses(&hir);
+        Ok(Self { regex, need, stored: OnceLock::new(), anchored, crosses })
     }
 
     /// In many lines, each ended by `\r\n`: where, from the byte `from` on, the next one may be that it matches in. `None`
     /// when there is none.
     pub fn next_in(&self, lines: &str, from: usize) -> Option<usize> {
         // A match within a line is one here as well, unless it asks where the line begins or ends.
-        if self.anchored { Some(from) } else { self.regex.find_at(lines, from).map(|found| found.start()) }
+        if self.anchored {
+            return Some(from);
+        }
+        if !self.crosses {
+            return self.look(lines, from);
+        }
+        let mut at = from;
+        for line in lines.get(from..)?.split_inclusive('\n') {
+            if let Some(found) = self.look(line.trim_end_matches(['\r', '\n']), 0) {
+                return Some(at + found);
+            }
+            at += line.len();
+        }
+        None
+    }
+
+    /// Where, from a byte on, the next match begins.
+    fn look(&self, text: &str, from: usize) -> Option<usize> {
+        let found = self.regex.find_at(text, from);
+        #[cfg(test)]
+        tests::WENT_OVER.with(|bytes| {
+            bytes.set(bytes.get() + found.map_or(text.len(), |found| found.end()) - from);
+        });
+        found.map(|found| found.start())
     }
 
     /// Where it first matches in a line.
@@ -198,6 +225,23 @@ impl Pattern {
     /// Whether filters can say anything about it: it has a part of at least three known characters.
     pub fn can_be_denied(&self) -> bool {
         self.need != Need::Anything
+    }
+}
+
+/// Whether something in it matches a line feed.
+fn crosses(hir: &Hir) -> bool {
+    match hir.kind() {
+        HirKind::Empty | HirKind::Look(_) => false,
+        HirKind::Literal(literal) => literal.0.contains(&b'\n'),
+        HirKind::Class(Class::Unicode(class)) => {
+            class.ranges().iter().any(|range| (range.start()..=range.end()).contains(&'\n'))
+        }
+        HirKind::Class(Class::Bytes(class)) => {
+            class.ranges().iter().any(|range| (range.start()..=range.end()).contains(&b'\n'))
+        }
+        HirKind::Repetition(repetition) => crosses(&repetition.sub),
+        HirKind::Capture(capture) => crosses(&capture.sub),
+        HirKind::Concat(parts) | HirKind::Alternation(parts) => parts.iter().any(crosses),
     }
 }
 
@@ -250,6 +294,12 @@ fn case_counts(ast: &Ast) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::cell::Cell;
+
+    thread_local! {
+        /// Bytes that were gone over in many lines.
+        pub(super) static WENT_OVER: Cell<usize> = const { Cell::new(0) };
+    }
 
     fn pattern(text: &str, regex: bool, word: bool, ignore_case: bool) -> Pattern {
         Pattern::new(text, Style { regex, word, ignore_case }).unwrap()
@@ -309,6 +359,10 @@ mod tests {
             ("a-b|(?m:^b)", false),
             (r"[^x]one.*", false),
             (r"\B[no]", false),
+            (r"[^x]+", false),
+            (r"\W+one", false),
+            (r"(?s)two.+", false),
+            (r"e[^;]*\Bd", false),
             ("nothing", false),
         ] {
             let pattern = pattern(text, true, word, false);
@@ -325,6 +379,24 @@ mod tests {
             let matching: Vec<&str> =
                 lines.iter().map(|line| line.trim_end()).filter(|line| pattern.is_in(line)).collect();
             assert_eq!(found, matching, "{text}");
+        }
+    }
+
+    #[test]
+    fn of_many_lines_each_byte_is_gone_over_once_whatever_the_pattern_could_run_through() {
+        let many = "sudo cat /etc/shadow | wc -l\r\n".repeat(1000);
+        for text in
+            ["sudo[^;]+", "sudo[^;]*;", r"cat(\D+)", "(?s)sudo.+", r"cat[\s\S]+", "sudo.+", "wc|(?s:x.)"]
+        {
+            let pattern = pattern(text, true, false, false);
+            WENT_OVER.set(0);
+            let (mut from, mut lines) = (0, 0);
+            while let Some(at) = pattern.next_in(&many, from) {
+                from = at + many[at..].find('\n').unwrap() + 1;
+                lines += 1;
+            }
+            assert_eq!(lines, if text.contains("*;") { 0 } else { 1000 }, "{text}");
+            assert!(WENT_OVER.get() <= 2 * many.len(), "{text}: {} bytes of {}", WENT_OVER.get(), many.len());
         }
     }
 
