@@ -3,7 +3,7 @@
 //! Each part begins with the screen as it stood there, so that it plays by itself; a mark says what was found and when.
 
 use super::recordings::{Opened, clock, ms, name};
-use super::watch::{part_of, screen_at};
+use super::watch::{begin_at, part_of, screen_at};
 use crate::cast::{Event, Payload};
 use crate::error::{Error, Kind, Result};
 use crate::export::{Exporter, Format, Losses};
@@ -89,11 +89,7 @@ impl Excerpt {
         let watched = Recording::new(reader).map_err(|error| failed(&error))?;
         let mut replay: Replay<Recording<File>> = Replay::new(watched);
         let first = self.parts.first().map_or(Duration::ZERO, |part| part.range.start);
-        let start = i64::try_from(ms(first)).unwrap_or(i64::MAX);
-        header.start = header.start.saturating_add(start);
-        if let Some(stamp) = &mut opening.cast.timestamp {
-            *stamp = stamp.saturating_add(start / 1000);
-        }
+        begin_at(&mut header, &mut opening, replay.outline(), first);
         let mut screen = screen_at(&mut replay, first);
         let mut size = replay.terminal().size();
         (opening.meta.cols, opening.meta.rows) = size;

@@ -276,17 +276,12 @@ fn who(matched: &Match) -> String {
     }
 }
 
-fn utc(matched: &Match, hit: &Hit) -> i64 {
-    let since = hit.time.map_or(0, |time| i64::try_from(ms(time)).unwrap_or(i64::MAX));
-    matched.header.start.saturating_add(since)
-}
-
 fn print(context: &Context, args: &Args, found: &Found, matched: &Match, hit: &Hit) -> Result<()> {
     let around = |line: &String| context.console.line(format_args!("    {line}"));
     if args.context > 0 && hit.field == Field::Screen {
         hit.before.iter().try_for_each(around)?;
     }
-    let when = Timestamp::from_millisecond(utc(matched, hit))
+    let when = Timestamp::from_millisecond(matched.wall(hit.time))
         .map_or_else(|_| "?".to_owned(), |time| time.strftime("%m-%d %H:%M:%SZ").to_string());
     let offset = hit.time.map_or_else(|| "-".to_owned(), |time| format!("+{}", offset(ms(time))));
     let exit = hit.exit.map(|exit| format!("  [{exit}]")).unwrap_or_default();
@@ -330,7 +325,7 @@ fn hit_json(found: &Found, matched: &Match, hit: &Hit) -> serde_json::Value {
         "start_ms": matched.header.start,
         "field": hit.field.name(),
         "time_ms": hit.time.map(ms),
-        "utc_ms": utc(matched, hit),
+        "utc_ms": matched.wall(hit.time),
         "stood_ms": hit.stood.map(ms),
         "play": at,
         "text": hit.text,

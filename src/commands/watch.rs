@@ -8,13 +8,14 @@ use super::verify::describe;
 use super::{Context, verify};
 use crate::cast::{Event, Payload};
 use crate::container::verify::verify as verify_file;
+use crate::container::{Header, Opening};
 use crate::crypto::known_keys::KnownKeys;
 use crate::error::{Context as _, Error, Kind, Result};
 use crate::export::{Exporter, Format};
 use crate::player::{
     self, App, Browser, Depth, Host, Integrity, Mark, Message, Row, Scene, Stage, Title, run,
 };
-use crate::replay::{Recording, Replay, Source};
+use crate::replay::{Outline, Recording, Replay, Source};
 use crate::search::{Options, search_until};
 use crate::store::seal::Opener;
 use crate::store::{Found, seal, silence};
@@ -274,17 +275,14 @@ fn export(
     };
     let wrote = |error| Error::from(sys::Error::at("write", path, error));
     let mut header = watched.header().clone();
-    header.start = header.start.saturating_add(i64::try_from(ms(from)).unwrap_or(i64::MAX));
     let mut opening =
         watched.opening().map_err(|error| Error::new(Kind::Input, format!("{id}: {error}")))?.clone();
     let mut replay = Replay::new(watched);
+    begin_at(&mut header, &mut opening, replay.outline(), from);
     let screen = screen_at(&mut replay, from);
     let (cols, rows) = replay.terminal().size();
     (opening.meta.cols, opening.meta.rows) = (cols, rows);
     (opening.cast.term.cols, opening.cast.term.rows) = (cols, rows);
-    if let Some(start) = &mut opening.cast.timestamp {
-        *start = start.saturating_add(i64::try_from(from.as_secs()).unwrap_or(i64::MAX));
-    }
     let mut exporter = Exporter::begin(format, &header, &opening, BufWriter::new(&out)).map_err(wrote)?;
     if let Some(screen) = screen {
         exporter.event(&screen).map_err(wrote)?;
@@ -302,6 +300,16 @@ fn export(
         Some(fault) => Err(Error::new(Kind::Input, format!("not all of {said}: {fault}"))),
         None => Ok(said),
     }
+}
+
+/// What is exported begins at this time of a recording, by the wall clock as it was then: the host may have slept before.
+pub(super) fn begin_at(header: &mut Header, opening: &mut Opening, outline: &Outline, from: Duration) {
+    let plain = header.start.saturating_add(i64::try_from(ms(from)).unwrap_or(i64::MAX));
+    let start = outline.wall(from).unwrap_or(plain);
+    if let Some(stamp) = &mut opening.cast.timestamp {
+        *stamp = stamp.saturating_add(start.saturating_sub(header.start) / 1000);
+    }
+    header.start = start;
 }
 
 /// Goes to where a range begins; gives the screen as it stood there.
@@ -460,5 +468,28 @@ fn depth(context: &Context) -> Depth {
         () if matches!(color.as_str(), "truecolor" | "24bit") || term.contains("direct") => Depth::True,
         () if term.contains("256") => Depth::Indexed,
         () => Depth::Sixteen,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cast::Anchor;
+
+    #[test]
+    fn a_part_begins_by_the_wall_clock_of_its_own_segment() {
+        let anchor = |at, utc| Anchor { at, utc, boot: 0 };
+        // The host slept for a day after ten seconds.
+        let slept = vec![anchor(0, 5_000), anchor(10_000, 86_415_000)];
+        for (anchors, seconds, start) in
+            [(slept.clone(), 3, 8_000), (slept, 12, 86_417_000), (Vec::new(), 12, 17_000)]
+        {
+            let mut header = Header { start: 5_000, ..Header::default() };
+            let mut opening = Opening::default();
+            opening.cast.timestamp = Some(5);
+            let outline = Outline { anchors, ..Outline::default() };
+            begin_at(&mut header, &mut opening, &outline, Duration::from_secs(seconds));
+            assert_eq!((header.start, opening.cast.timestamp), (start, Some(start / 1000)), "{seconds}");
+        }
     }
 }

@@ -89,9 +89,23 @@ pub struct Match {
     pub hits: Vec<Hit>,
     /// Hits beyond [`Options::most`].
     pub more: u64,
+    /// Both clocks at the beginnings of segments, in order: milliseconds since the start of the session, and since
+    /// 1970-01-01T00:00:00Z.
+    pub clocks: Vec<(u64, i64)>,
 }
 
 impl Match {
+    /// The wall clock at a time of the session, milliseconds since 1970-01-01T00:00:00Z, reckoned from the beginning of its
+    /// segment: in between the host may have slept, or its clock have been set. At the very start without a time.
+    pub fn wall(&self, time: Option<Duration>) -> i64 {
+        let Some(time) = time else { return self.header.start };
+        let ms = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        let before = self.clocks.partition_point(|(at, _)| *at <= ms);
+        let clock = before.checked_sub(1).and_then(|last| self.clocks.get(last));
+        let (at, utc) = clock.copied().unwrap_or((0, self.header.start));
+        utc.saturating_add(i64::try_from(ms.saturating_sub(at)).unwrap_or(i64::MAX))
+    }
+
     /// What it counts towards [`Options::limit`].
     pub fn counts(&self, first_only: bool) -> usize {
         if first_only { 1 } else { self.hits.len().max(1) }
@@ -402,6 +416,8 @@ fn look_in(
             entries = whole.entries();
         }
     }
+    let tallies = entries.iter().map(|entry| &entry.tally).filter(|tally| tally.utc != 0);
+    let clocks = tallies.map(|tally| (tally.start, tally.utc)).collect();
     let commands = container::commands(entries);
     hits.extend(
         found
@@ -415,7 +431,7 @@ fn look_in(
     let over = hits.len().saturating_sub(options.most);
     hits.truncate(options.most);
     Answer {
-        found: Some(Match { header, hits, more: more + over as u64 }),
+        found: Some(Match { header, hits, more: more + over as u64, clocks }),
         fault,
         segments,
         read,

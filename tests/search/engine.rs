@@ -159,6 +159,21 @@ fn a_hit_has_the_time_of_its_own_line_whatever_stands_above_it() {
 }
 
 #[test]
+fn the_wall_clock_of_a_hit_is_that_of_its_segment() {
+    let events = [output(1_000, "before\r\n"), output(20_000, "after\r\n"), output(20_500, "$ ")];
+    let made = Made::new();
+    // The host slept for an hour in between.
+    let clock = |at: u64| 1_000_000 + i64::try_from(at).unwrap() + if at < 10_000 { 0 } else { 3_600_000 };
+    let recording = made.add(Plan { segment: 1, clock, ..Plan::new((80, 24), &events) });
+    for (text, utc) in [("before", 1_001_000), ("after", 4_620_000)] {
+        let query = Query::text(text, Style::default(), Fields::of(&[Field::Screen])).unwrap();
+        let answer = made.answers(std::slice::from_ref(&recording), &query, &Options::default()).remove(0);
+        let found = answer.found.unwrap();
+        assert_eq!(found.hits.iter().map(|hit| found.wall(hit.time)).collect::<Vec<_>>(), [utc], "{text}");
+    }
+}
+
+#[test]
 fn filters_are_there_and_pass_over_what_they_deny() {
     let made = Made::new();
     let session = long_session();

@@ -43,6 +43,8 @@ pub(crate) struct Plan<'a> {
     pub(crate) meta: Meta,
     /// Put into the metadata.
     pub(crate) drawing: u32,
+    /// The wall clock at a time of the session, both in milliseconds.
+    pub(crate) clock: fn(u64) -> i64,
 }
 
 impl<'a> Plan<'a> {
@@ -61,6 +63,7 @@ impl<'a> Plan<'a> {
             header,
             meta: Meta::default(),
             drawing: sealcast::terminal::DRAWING,
+            clock: |_| 1,
         }
     }
 }
@@ -98,7 +101,7 @@ impl Made {
             if !writer.in_segment() {
                 let at = u64::try_from(event.time.as_millis()).unwrap();
                 let keyframe = indexer.keyframe().map(|text| text + plan.drawn);
-                writer.begin(Anchor { at, utc: 1, boot: 1 }, keyframe).unwrap();
+                writer.begin(Anchor { at, utc: (plan.clock)(at), boot: 1 }, keyframe).unwrap();
             }
             indexer.event(event.clone());
             writer.push(event).unwrap();
