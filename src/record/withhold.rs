@@ -36,6 +36,11 @@ const ECHO: Duration = Duration::from_millis(200);
 const LARGEST: usize = 1024;
 /// At most this many runs are held; older ones are decided early, with what was seen. Bounds memory.
 const MOST_RUNS: usize = 4096;
+/// So many runs behind the one that is waited for are looked at for an echo, when a pause ended those before it: one key that
+/// is a command, or two. Bounds the work for each byte of output.
+const BEHIND: usize = 2;
+/// The same, when the lines before it were left without an echo: what was typed ahead of a program that shows nothing of it.
+const LEFT: usize = 32;
 /// A line that was withheld is reported after this time at the latest, though its Enter is still to come.
 const REPORT: Duration = Duration::from_secs(5);
 
@@ -186,7 +191,7 @@ impl Withhold {
         for &byte in bytes {
             match self.output.next(byte) {
                 echo::Piece::Nothing => {}
-                echo::Piece::Shown => self.see(now, byte),
+                echo::Piece::Shown => drop(self.see(now, byte)),
                 echo::Piece::NextLine => self.next_line(now, out),
             }
             if self.runs.is_empty() {
@@ -198,17 +203,24 @@ impl Withhold {
 
     /// A byte of a character on the screen: looked for in the run at the front, and behind it as long as the ones
     /// before were left without an echo, or were ended by a pause and have none in it: a key that is a command (`i` in vi).
-    fn see(&mut self, now: Duration, byte: u8) {
-        for (at, run) in self.runs.iter_mut().enumerate() {
+    /// Gives how many were looked at.
+    fn see(&mut self, now: Duration, byte: u8) -> usize {
+        let (mut looked, mut paused) = (0_usize, 0_usize);
+        for run in self.runs.iter_mut().take(LEFT) {
             let seen = run.echo.see(byte);
-            if seen && at == 0 {
+            if seen && looked == 0 {
                 self.echoed = now;
             }
-            let paused = run.closed.is_some() && !run.line && !seen;
-            if !run.echo.was_left() && !paused {
-                return;
+            looked = looked.saturating_add(1);
+            if !run.echo.was_left() {
+                let passes = run.closed.is_some() && !run.line && !seen && paused < BEHIND;
+                if !passes {
+                    break;
+                }
+                paused = paused.saturating_add(1);
             }
         }
+        looked
     }
 
     /// The cursor went to the next line. A line that was shown is over with that. One that was not may still come,
