@@ -4,7 +4,7 @@
 //! killed leaves it behind, with a nonce that is worth nothing any more; the next one clears it away. Refuses to touch what is
 //! not named so, is not ours, could be written by others, or belongs to a process that is alive or cannot be seen from here.
 
-use crate::sys::{dir, ids};
+use crate::sys::{dir, ids, signals};
 use std::ffi::OsStr;
 use std::fs::{DirBuilder, Permissions};
 use std::io;
@@ -36,10 +36,12 @@ impl StartDir {
     /// files say who may read them); nobody else may write in it, or see what is there.
     ///
     /// # Errors
-    /// In words: it cannot be made.
+    /// In words: it cannot be made; or we cannot tell who we are, so that another recorder could take it for left behind.
     pub(super) fn create(place: &Path, random: &str, passable: bool) -> Result<Self, String> {
         let pid = std::process::id();
-        let (namespace, started) = (ids::pid_namespace().unwrap_or(0), ids::started(pid).unwrap_or(0));
+        let (Some(namespace), Some(started)) = (ids::pid_namespace(), ids::started(pid)) else {
+            return Err("cannot read in /proc when we were started".to_owned());
+        };
         let path = place.join(format!("{BEGIN}-{namespace}-{pid}-{started}-{random}"));
         let told = |error: io::Error| {
             format!("cannot make {}: {error}", crate::text::escaped(&path.to_string_lossy()))
@@ -69,7 +71,7 @@ pub(super) fn clear(place: &Path) {
     let mut left = Vec::new();
     // A place that cannot be read is told of by whoever writes in it.
     let _ = dir::names(place, &mut |name| {
-        if is_left_behind(name) {
+        if is_left_behind(name, ids::started) {
             left.push(place.join(OsStr::from_bytes(name)));
         }
     });
@@ -83,8 +85,9 @@ pub(super) fn clear(place: &Path) {
     }
 }
 
-/// Whether a name is one of ours, of a process of this pid namespace that is no more.
-fn is_left_behind(name: &[u8]) -> bool {
+/// Whether a name is one of ours, of a process of this pid namespace that is no more. `when` tells when a process was started.
+/// What cannot be seen may be there all the same: a recorder forbids core dumps, and with `hidepid` that hides it from who runs it.
+fn is_left_behind(name: &[u8], when: impl Fn(u32) -> Option<u64>) -> bool {
     let Ok(name) = std::str::from_utf8(name) else { return false };
     let mut parts = name.split('-');
     let (begin, random) = (parts.next(), parts.next_back());
@@ -96,8 +99,8 @@ fn is_left_behind(name: &[u8]) -> bool {
     // Without /proc nothing can be said of anybody.
     named
         && ids::pid_namespace() == Some(*namespace)
-        && ids::started(std::process::id()).is_some()
-        && ids::started(pid) != Some(*started)
+        && when(std::process::id()).is_some()
+        && when(pid).map_or_else(|| !signals::exists(pid), |when| when != *started)
 }
 
 #[cfg(test)]
@@ -139,5 +142,23 @@ mod tests {
         let path = live.path().to_path_buf();
         drop(live);
         assert!(!path.exists());
+    }
+    #[test]
+    fn a_recorder_that_cannot_be_seen_is_not_taken_for_gone() {
+        let (namespace, us) = (ids::pid_namespace().unwrap(), std::process::id());
+        let name = |pid: u32| format!("sealcast-{namespace}-{pid}-7-{}", "0a".repeat(16)).into_bytes();
+        // As with `hidepid`: nobody can be seen but who looks.
+        let hidden = |pid: u32| ids::started(pid).filter(|_| pid == us);
+        // Whoever started us is alive, ours or not.
+        let parent = std::os::unix::process::parent_id();
+        assert!(!is_left_behind(&name(parent), hidden));
+        assert!(is_left_behind(&name(parent), ids::started), "started at another time");
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        assert!(!is_left_behind(&name(child.id()), hidden), "not waited for yet");
+        child.wait().unwrap();
+        assert!(is_left_behind(&name(child.id()), hidden));
+        assert!(is_left_behind(&name(u32::MAX), hidden));
+        // Without /proc nothing is said of anybody.
+        assert!(!is_left_behind(&name(child.id()), |_| None));
     }
 }

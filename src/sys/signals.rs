@@ -197,6 +197,15 @@ pub fn stop_ourselves() {
     mask(libc::SIG_SETMASK, &before);
 }
 
+/// Whether there is a process of this number, ours or not, ended and not waited for included.
+pub fn exists(pid: u32) -> bool {
+    let Ok(id) = libc::pid_t::try_from(pid) else { return false };
+    // SAFETY: takes numbers only; no signal is sent.
+    let found = id > 0 && unsafe { libc::kill(id, 0) } == 0;
+    // Not to be allowed to signal it says that it is there.
+    found || id > 0 && io::Error::last_os_error().raw_os_error() != Some(libc::ESRCH)
+}
+
 /// Ends this process by a signal, so that whoever waits for us sees what became of the child. No core is dumped: it
 /// would hold what was recorded. Returns only if the signal does not end a process.
 pub fn die_of(signal: Signal) {
