@@ -34,15 +34,20 @@ pub(super) fn restore_core_limit() {
     }
 }
 
-/// Frees this process of limits that whoever started it has set: on the length of files, on processor time, memory and
-/// descriptors, and of a wish to be the first to be killed when memory runs out. They are a way to end a recording at a chosen
+/// Frees this process of limits that whoever started it has set: on the length of files, on processor time, memory, the
+/// stack and descriptors, and of a wish to be the first to be killed when memory runs out. They are a way to end a recording at a chosen
 /// moment, and sudo passes them on. Where it is not allowed to lift them, it takes what there is. Children that are there keep theirs.
 pub fn lift_limits() {
     const DESCRIPTORS: libc::rlim_t = 4096;
     let may = super::guard::has(super::guard::SYS_RESOURCE);
-    for resource in
-        [libc::RLIMIT_FSIZE, libc::RLIMIT_CPU, libc::RLIMIT_AS, libc::RLIMIT_DATA, libc::RLIMIT_NOFILE]
-    {
+    for resource in [
+        libc::RLIMIT_FSIZE,
+        libc::RLIMIT_CPU,
+        libc::RLIMIT_AS,
+        libc::RLIMIT_DATA,
+        libc::RLIMIT_STACK,
+        libc::RLIMIT_NOFILE,
+    ] {
         let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
         // SAFETY: a valid place to write to.
         if unsafe { libc::getrlimit(resource, &mut limit) } != 0 {

@@ -20,7 +20,8 @@ pub const DEEP: usize = 16 * FRAME;
 /// What one call of [`wipe`] overwrites.
 const FRAME: usize = 16 << 10;
 
-/// Does `work` below a frame of its own, and overwrites `depth` bytes of the stack it ran on, also when it panics.
+/// Does `work` below a frame of its own, and overwrites `depth` bytes of the stack it ran on, also when it panics; fewer where
+/// the stack ends before (`ulimit -s`).
 #[inline(never)]
 pub fn apart<T>(depth: usize, work: impl FnOnce() -> T) -> T {
     let _wiped = Wiped(depth);
@@ -37,11 +38,40 @@ struct Wiped(usize);
 
 impl Drop for Wiped {
     fn drop(&mut self) {
-        wipe(self.0);
+        // The smaller depths fit into the smallest stack that a program can be started with.
+        let depth = if self.0 >= DEEP { self.0.min(room()) } else { self.0 };
+        wipe(depth);
         if self.0 >= DEEP {
-            give_back(self.0);
+            give_back(depth);
         }
     }
+}
+
+/// How many bytes of this stack may be overwritten below the caller's frame: up to the limit, where it is the main thread's;
+/// the others are large enough. Work cannot have left anything behind that.
+#[inline(never)]
+fn room() -> usize {
+    // For our own frames, and what `wipe` uses beside those it counts.
+    const MARGIN: usize = FRAME + (8 << 10);
+    // SAFETY: these take nothing and cannot fail.
+    let is_main = unsafe { libc::gettid() == libc::getpid() };
+    // The name that the program was started by stands in the last page of that stack (`execve` in the kernel).
+    // SAFETY: takes a number and gives a number.
+    let name = unsafe { libc::getauxval(libc::AT_EXECFN) };
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: a valid place to write to.
+    let told = unsafe { libc::getrlimit(libc::RLIMIT_STACK, &mut limit) } == 0;
+    let (Ok(name), Ok(limit)) = (usize::try_from(name), usize::try_from(limit.rlim_cur)) else {
+        return usize::MAX;
+    };
+    let here = 0_u8;
+    let here = black_box(&raw const here) as usize;
+    if !(is_main && told && name > here) {
+        return usize::MAX;
+    }
+    let used = name.next_multiple_of(super::memory::page_size()).saturating_sub(here);
+    // Nobody is further from its beginning than the limit: a process that a thread has forked is on that thread's stack.
+    if used > limit { usize::MAX } else { (limit - used).saturating_sub(MARGIN) }
 }
 
 /// Overwrites at least `depth` bytes below the caller's frame with zeros.
@@ -176,5 +206,42 @@ mod tests {
             })
         });
         assert!(deeper > CIPHER + 4096, "{deeper}");
+    }
+
+    /// The name of a variable with which this program does nothing but forget, on its main thread, where no test runs.
+    const ALONE: &str = "SEALCAST_TEST_FORGETS";
+
+    /// Called before `main`.
+    // SAFETY: a place for pointers to functions like this one, which takes nothing and gives nothing.
+    #[used]
+    #[unsafe(link_section = ".init_array")]
+    static FIRST: extern "C" fn() = forget_alone;
+
+    extern "C" fn forget_alone() {
+        if std::env::var_os(ALONE).is_none() {
+            return;
+        }
+        let memory = own_memory();
+        let mut bytes = vec![0; 8 << 10];
+        let (word, place) = (black_box(0x5ec2_e7ab_1e5e_c2e7), Cell::new(0));
+        apart(DEEP, || careless(word, &place));
+        assert_eq!(left(&memory, &mut bytes, word, place.get()), 0);
+        let said = if room() < DEEP { "in part" } else { "whole" };
+        std::io::Write::write_all(&mut std::io::stderr(), said.as_bytes()).unwrap();
+        // SAFETY: takes a number, and does not return.
+        unsafe { libc::_exit(0) }
+    }
+
+    #[test]
+    fn on_a_small_stack_as_much_is_overwritten_as_there_can_be() {
+        let mut said = Vec::new();
+        for limit in ["192", "256", "8192"] {
+            let mut command = std::process::Command::new("/bin/sh");
+            command.args(["-c", "ulimit -S -s $1 && shift && exec \"$@\"", "sh", limit]);
+            let output = command.arg(std::env::current_exe().unwrap()).env(ALONE, "").output().unwrap();
+            assert!(output.status.success(), "{limit}: {output:?}");
+            said.push(String::from_utf8_lossy(&output.stderr).into_owned());
+        }
+        assert_eq!(said, ["in part", "in part", "whole"]);
     }
 }
