@@ -255,8 +255,10 @@ fn stand_in(terminal: Terminal, spec: &Spec) -> Result<(Screen, OwnedFd), Error>
     let keyboard = is_terminal(0);
     let whole = keyboard && is_terminal(1);
     let found = Settings::of(&terminal)?;
-    // In a pipeline a pager may have it raw already. That is the pager's, not the child's.
-    let ours = if whole || found.is_canonical() { found } else { found.plain() };
+    // In a pipeline a pager may have it raw already. In the background it is in the hands of the foreground, such as the
+    // shell that shows its prompt meanwhile. That is theirs, not the child's.
+    let ours = (whole && terminal.is_foreground()) || found.is_canonical();
+    let ours = if ours { found } else { found.plain() };
     ours.apply(&follower)?;
     if let Some(identity) = &spec.program.identity {
         pty::give_to(std::os::fd::AsFd::as_fd(&follower), identity.uid)?;

@@ -172,6 +172,48 @@ fn started_in_the_background_a_program_that_wants_no_terminal_just_runs() {
     );
 }
 
+/// A shell whose line editor has the terminal, and whose prompt is shown, when the wrapper begins.
+fn started_behind_a_prompt(terminal: &mut Terminal, sandbox: &Sandbox, words: &str) {
+    let go = sandbox.path("go");
+    let wait = format!("until [ -e {} ]; do sleep 0.02; done", go.display());
+    terminal.line(&format!("(set +m; {wait}; exec {} {words}) &", sandbox.wrapper_line()), "OUTER> ");
+    until("the line editor", || {
+        terminal.read_for(Duration::from_millis(10));
+        terminal.is_raw().then_some(())
+    });
+    std::fs::write(go, "").unwrap();
+}
+
+#[test]
+fn started_in_the_background_behind_a_prompt_a_program_runs_to_its_end() {
+    let sandbox = Sandbox::new();
+    let mut terminal = sandbox.shell();
+    started_behind_a_prompt(&mut terminal, &sandbox, "sh -c 'sleep 0.3; exit 9'");
+    // Without a key: nothing but the wrapper itself asks for the terminal.
+    until("the end of the recording", || (sandbox.recorded_exit() == Some(9)).then_some(()));
+    terminal.line("wait %1; echo status $?", "status 9");
+}
+
+#[test]
+fn started_in_the_background_behind_a_prompt_a_program_reads_lines_in_the_foreground() {
+    let sandbox = Sandbox::new();
+    let mut terminal = sandbox.shell();
+    started_behind_a_prompt(&mut terminal, &sandbox, "cat");
+    runs("cat", terminal.pid());
+    terminal.send("fg\r");
+    terminal.wait_for("cat");
+    until("raw mode", || {
+        terminal.read_for(Duration::from_millis(10));
+        terminal.is_raw().then_some(())
+    });
+    // Shown by the terminal, then by the program.
+    terminal.send("hello\r");
+    terminal.wait_for("hello\r\nhello\r\n");
+    terminal.send("\x04");
+    terminal.wait_for("OUTER> ");
+    terminal.line("echo status $?", "status 0");
+}
+
 #[test]
 fn started_in_the_background_a_program_that_wants_the_terminal_stops() {
     let sandbox = Sandbox::new();
