@@ -111,11 +111,7 @@ pub fn run(context: &Context, args: &Args) -> Result<u8> {
         strict: policy.exec_trace == ExecTrace::Strict,
     };
     let (mut order, banner) = order(context, wish, policy, &ourselves)?;
-    if let Some(banner) = banner
-        && sys::tty::is_terminal(std::io::stderr())
-    {
-        context.console.note(banner);
-    }
+    let banner = banner.filter(|_| sys::tty::is_terminal(std::io::stderr()));
     let mut random = [0; 32];
     getrandom::fill(&mut random)
         .map_err(|error| Error::new(Kind::System, format!("cannot get randomness: {error}")))?;
@@ -127,6 +123,8 @@ pub fn run(context: &Context, args: &Args) -> Result<u8> {
             let heard = witnesses.call(session, meta)?;
             Ok(Box::new(ScreenIndexer::start(session.size().unwrap_or((0, 0))).hearing(heard)))
         }),
+        // Not before it is true.
+        || banner.into_iter().for_each(|banner| context.console.note(banner)),
     )?;
     // What they left on the disk goes now: we may be about to die of the child's signal.
     drop(witnesses);
@@ -179,7 +177,7 @@ fn become_root(context: &Context, elevation: &Elevation) -> Error {
     sys::Error::at("run", &elevation.program, error).into()
 }
 
-/// Everything a recording needs to begin, and what the operator is told before.
+/// Everything a recording needs to begin, and what the operator is told once it has begun.
 fn order(
     context: &Context,
     mut wish: Wish,

@@ -130,11 +130,12 @@ impl std::error::Error for Error {
     }
 }
 
-/// Records a session. Returns when the child has ended and the file is closed.
+/// Records a session. Returns when the child has ended and the file is closed. `begun` is called once there is a recording,
+/// its header synced, and before the child is started.
 ///
 /// # Errors
 /// [`Error`]: it could not begin. What goes wrong later is in [`Taken`].
-pub fn take(order: Order, fit: Box<Fit<'_>>) -> Result<Taken, Error> {
+pub fn take(order: Order, fit: Box<Fit<'_>>, begun: impl FnOnce()) -> Result<Taken, Error> {
     let Order { session, store, recipients, period, signer, policy, header, meta, guard } = order;
     sys::memory::one_arena();
     let mut session = session::prepare(session).map_err(Error::Session)?;
@@ -146,9 +147,8 @@ pub fn take(order: Order, fit: Box<Fit<'_>>) -> Result<Taken, Error> {
         in_force(&mut meta, "locked-memory", sys::harden::lock_memory());
     }
     let start = sys::clock::realtime();
-    let begun =
-        begin(&store, &recipients, period.as_ref(), signer, header, meta, &session, start, policy, guard);
-    let (writer, path, id, policy) = begun?;
+    let (writer, path, id, policy) =
+        begin(&store, &recipients, period.as_ref(), signer, header, meta, &session, start, policy, guard)?;
     // Neither the secret half of the signing key nor what the start left behind is needed any more.
     drop((recipients, period));
     sys::memory::trim();
@@ -173,6 +173,7 @@ pub fn take(order: Order, fit: Box<Fit<'_>>) -> Result<Taken, Error> {
             })
         })
         .map_err(|e| Error::Session(sys::Error::new("start the recorder thread", "", e).into()))?;
+    begun();
     let outcome = session.run(feed);
     let recorded = recorder.join().unwrap_or(Recorded {
         closed: None,
