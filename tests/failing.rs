@@ -6,8 +6,10 @@
 
 mod support;
 
+use sealcast::sys::fd::set_nonblocking;
 use serde_json::Value;
-use std::process::Stdio;
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::process::{Child, Stdio};
 use support::host::{Host, SEALCAST, STORE, text};
 use support::{lives, until};
 
@@ -45,14 +47,15 @@ fn gaps(host: &Host) -> Vec<Value> {
 fn limits_of_who_starts_it_hold_for_the_session_and_not_for_the_recording() {
     let Some(host) = Host::start() else { return };
     // Soft ones: to lift the others takes a privilege that root may lack, as in a container.
-    let session = "ulimit -f; ulimit -t; head -c 1500000 /dev/urandom | base64; ulimit -n; echo END";
+    let session =
+        "ulimit -f; ulimit -t; ulimit -s; head -c 1500000 /dev/urandom | base64; ulimit -n; echo END";
     let line = format!(
-        "ulimit -S -f 300; ulimit -S -t 777; ulimit -S -n 64; exec {SEALCAST} run -- sh -c '{session}'"
+        "ulimit -S -f 300; ulimit -S -t 777; ulimit -S -s 4096; ulimit -S -n 64; exec {SEALCAST} run -- sh -c '{session}'"
     );
     let run = host.run("root", &["sh", "-c", &line]);
     let said = text(&run);
     assert!(
-        run.status.success() && said.starts_with("300\n777\n") && said.trim_end().ends_with("64\nEND"),
+        run.status.success() && said.starts_with("300\n777\n4096\n") && said.trim_end().ends_with("64\nEND"),
         "{said}"
     );
     let told = host.last();
@@ -165,37 +168,99 @@ fn on_a_store_that_is_emptied_meanwhile_recording_begins_again() {
     assert_eq!(gaps(&host).len(), 1);
 }
 
-/// A store on a disk of its own, which stands still until this is dropped.
-struct Frozen<'a>(&'a Host);
+/// A store on a disk of its own, which stands still until this is dropped, and no longer than somebody waits for it: a process
+/// of its own lets it go when its standard input ends, which it does with us, however we end.
+struct Frozen(Child);
 
-impl<'a> Frozen<'a> {
-    fn store(host: &'a Host) -> Self {
-        let frozen = host.run("root", &["fsfreeze", "--freeze", STORE]);
-        assert!(frozen.status.success(), "{}", text(&frozen));
-        Self(host)
+impl Frozen {
+    fn store(host: &Host) -> Self {
+        let line = format!(
+            "fsfreeze --freeze {STORE} && echo frozen && {{ read -r -t 600; fsfreeze --unfreeze {STORE}; }}"
+        );
+        let mut command = host.command("root", &["setsid", "bash", "-c", &line]);
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut said = String::new();
+        // It goes on after that line, and its standard output has no end.
+        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut said).unwrap();
+        assert_eq!(said, "frozen\n");
+        Self(child)
     }
 }
 
-impl Drop for Frozen<'_> {
+impl Drop for Frozen {
     fn drop(&mut self) {
-        let _ = self.0.run("root", &["fsfreeze", "--unfreeze", STORE]);
+        drop(self.0.stdin.take());
+        let _ = self.0.wait();
     }
 }
 
-#[test]
-fn on_a_disk_that_stands_still_the_program_waits_and_nothing_is_dropped() {
-    let Some(host) = Host::start() else { return };
+/// A host whose store is on a disk of its own; `None`, said so, where that cannot be had.
+fn with_a_disk() -> Option<Host> {
+    let host = Host::start()?;
     if !support::host::has("mkfs.ext4") || !support::host::has("fsfreeze") {
-        return;
+        return None;
     }
     let disk = "truncate -s 64M /opt/disk && mkfs.ext4 -q /opt/disk && mkdir /srv/sealcast \
         && mount -o loop /opt/disk /srv/sealcast && chmod 700 /srv/sealcast";
     let made = host.run("root", &["sh", "-c", disk]);
     if !made.status.success() {
         println!("skipped: no disk can be had here: {}", text(&made));
-        return;
+        return None;
     }
     host.configure("[record]\nflush = \"100ms\"\nstream-limit = \"64MiB\"\n");
+    Some(host)
+}
+
+#[test]
+fn what_a_program_wrote_last_is_recorded_though_the_recorder_was_late_and_its_reader_is_gone() {
+    let Some(host) = with_a_disk() else { return };
+    if !support::host::has("python3") {
+        return;
+    }
+    // Writes until nothing goes any more for two seconds, and says how much that was.
+    let program = r#"
+import os, time
+os.write(1, b'begun\n')
+while not os.path.exists('/opt/go'): time.sleep(0.05)
+os.set_blocking(1, False)
+count, last, line = 6, time.monotonic(), b'a line of the program that ends\n' * 32
+while time.monotonic() < last + 2:
+    try: count += os.write(1, line); last = time.monotonic()
+    except BlockingIOError: time.sleep(0.02)
+open('/opt/count', 'w').write(str(count))
+"#;
+    std::fs::write(host.etc("program.py"), program).unwrap();
+    let words = ["setsid", "--wait", SEALCAST, "run", "--", "python3", "/etc/program.py"];
+    let mut command = host.command("root", &words);
+    let mut running = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut reader = running.stdout.take().unwrap();
+    let mut begun = [0; 6];
+    reader.read_exact(&mut begun).unwrap();
+    // A pipe of this test alone, whose reader takes all there is and does not wait for more.
+    set_nonblocking(&reader, true).unwrap();
+    let frozen = Frozen::store(&host);
+    assert!(host.run("root", &["touch", "/opt/go"]).status.success());
+    let written = || String::from_utf8(host.run("root", &["cat", "/opt/count"]).stdout).unwrap();
+    let mut bytes = vec![0; 64 << 10];
+    until("the end of the program", || {
+        while reader.read(&mut bytes).is_ok_and(|count| count > 0) {}
+        (!written().is_empty()).then_some(())
+    });
+    drop(reader);
+    // However soon that is seen: it waits for the recorder, and then reads the rest.
+    drop(frozen);
+    assert!(until("the end", || running.try_wait().unwrap()).code().is_some());
+    let output = host.last_output();
+    // What the export says of it comes after it.
+    let recorded = output.split("note: ").next().unwrap().len();
+    assert_eq!(recorded.to_string(), written());
+    assert_eq!(host.last()["verdict"], "intact");
+    assert_eq!(gaps(&host), [Value::Null; 0]);
+}
+
+#[test]
+fn on_a_disk_that_stands_still_the_program_waits_and_nothing_is_dropped() {
+    let Some(host) = with_a_disk() else { return };
     let line = format!(
         "exec {SEALCAST} run -- sh -c 'echo begun; until [ -e /opt/go ]; do sleep 0.05; done; seq 1 400000; \
         echo >/opt/reached' >/opt/out"
@@ -275,9 +340,18 @@ fn a_store_that_cannot_be_written_lets_nothing_start() {
     refused(&host, &["Read-only file system"]);
     sh("umount /srv/sealcast; mount -t tmpfs -o size=32k,mode=700 none /srv/sealcast");
     refused(&host, &["no room"]);
+    // Nor does it say at a terminal what is not so.
+    let banner = "this session is recorded for security";
+    let mut terminal = host.terminal("root", &[SEALCAST, "run", "--", "true"]);
+    assert_eq!(terminal.wait_end().code(), Some(125));
+    let shown = String::from_utf8_lossy(terminal.transcript()).into_owned();
+    assert!(shown.contains("no room") && !shown.contains(banner), "{shown}");
     assert_eq!(host.recordings(), 0, "a recording that could not begin leaves no file");
     sh("umount /srv/sealcast");
-    assert!(host.run("root", &[SEALCAST, "run", "--", "true"]).status.success());
+    let mut terminal = host.terminal("root", &[SEALCAST, "run", "--", "echo", "THE-PROGRAM"]);
+    terminal.wait_for(banner);
+    terminal.wait_for("THE-PROGRAM");
+    assert!(terminal.wait_end().success());
 }
 
 #[test]

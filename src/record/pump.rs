@@ -300,7 +300,8 @@ impl<'a> Pump<'a> {
             let (source, sink) = match buffer.is_empty() {
                 // Whether the reader is still there is asked once nothing else is waited for.
                 true => {
-                    let watched = sink.has_reader() && matches!(self.phase, Phase::Ended { .. });
+                    // Not while the recorder has no room: what is still in the pipe must be read before it is let go.
+                    let watched = flows && sink.has_reader() && matches!(self.phase, Phase::Ended { .. });
                     let sink = watched.then(|| set.add(sink, false, false));
                     (flows.then(|| set.add(source, true, false)), sink)
                 }

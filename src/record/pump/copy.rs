@@ -180,8 +180,8 @@ impl Pump<'_> {
         let mut room = sink.write || sink.gone;
         if buffer.is_empty() {
             if !source.read {
-                // After the child's end this is what is left to wait for; see `fill`.
-                if sink.gone {
+                // After the child's end this is what is left to wait for; see `fill`. What was written meanwhile is read first.
+                if sink.gone && pipe::unread(from).unwrap_or(0) == 0 {
                     self.streams.outputs[n] = None;
                 }
                 return;
@@ -218,6 +218,15 @@ impl Pump<'_> {
                 // Nobody reads: closing our end tells the child, with SIGPIPE, as it would be told without us.
                 self.batch.streamed(stream, buffer.whole());
                 buffer.forget();
+                // What it had written by then is recorded: it could not know.
+                let mut unread = pipe::unread(from).unwrap_or(0);
+                while unread > 0 {
+                    let Ok(count @ 1..) = fd::read(from, buffer.room()) else { break };
+                    buffer.filled(count);
+                    self.batch.streamed(stream, buffer.whole());
+                    buffer.forget();
+                    unread = unread.saturating_sub(count);
+                }
                 self.streams.outputs[n] = None;
             }
             Written::Failed(errno) => {
