@@ -31,6 +31,8 @@ pub(super) struct KernelTrace {
     zero: Duration,
     received: u64,
     dropped: u64,
+    /// What was received at the last look; and whether that found one missing.
+    looked: (u64, bool),
 }
 
 impl KernelTrace {
@@ -70,6 +72,7 @@ impl KernelTrace {
             zero,
             received: 0,
             dropped: 0,
+            looked: (0, false),
         })
     }
 
@@ -117,9 +120,15 @@ impl KernelTrace {
             taken += u64::from(!dropped || std::path::Path::new(&format!("/proc/{pid}")).exists());
             false
         });
+        self.looked = (self.received, self.alive.values().any(|missing| *missing));
         if taken > 0 {
             each(Event::Lost { count: taken, why: "taken" });
         }
+    }
+
+    /// Whether a look would find what the last one found, as far as was told since: it asks the kernel for every process.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.looked == (self.received, false)
     }
 
     /// Stops the programs, reads the rest, and tells when the numbers do not add up.

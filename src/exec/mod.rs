@@ -30,6 +30,8 @@ use std::time::Duration;
 
 /// How often the kernel's list of followed processes is compared with what was told of them.
 const LOOK: Duration = Duration::from_secs(1);
+/// The same while nothing is told: it costs a call for every process.
+const QUIET_LOOK: Duration = Duration::from_secs(10);
 /// Events that may wait for [`Trace::drain`]…
 const WAITING: usize = 65_536;
 /// …and bytes of them: who does not fetch them for long must not take the memory of the host.
@@ -261,7 +263,8 @@ fn run(
             match &mut witness {
                 Witness::Kernel(trace) => {
                     trace.read(&mut give);
-                    if clock::monotonic() >= looked.saturating_add(LOOK) {
+                    let pause = if trace.is_quiet() { QUIET_LOOK } else { LOOK };
+                    if clock::monotonic() >= looked.saturating_add(pause) {
                         looked = clock::monotonic();
                         trace.look(&mut give);
                     }

@@ -357,6 +357,38 @@ fn without_rights_the_statement_tells_why() {
 }
 
 #[test]
+fn the_list_is_looked_at_seldom_while_nothing_is_told() {
+    let mut child = Command::new("sh")
+        .args(["-c", "read go; /bin/true; read end"])
+        .stdin(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let told = kernel::KernelTrace::start(child.id(), monotonic()).map(|mut trace| {
+        trace.look(drop);
+        let before = trace.is_quiet();
+        std::io::Write::write_all(&mut stdin, b"go\n").unwrap();
+        let mut ended = false;
+        let mut set = Set::default();
+        while !ended {
+            set.clear();
+            let news = set.add(&trace, true, false);
+            set.wait(Some(std::time::Duration::from_secs(60))).unwrap();
+            assert!(set.ready(news).read, "the end of a program was not told");
+            trace.read(|event| ended |= matches!(event, Event::Ended { .. }));
+        }
+        let meanwhile = trace.is_quiet();
+        trace.look(drop);
+        trace.look(drop);
+        (before, meanwhile, trace.is_quiet())
+    });
+    drop(stdin);
+    child.wait().unwrap();
+    // Where it cannot be had nothing is shown.
+    assert!(told.as_ref().map_or(true, |told| *told == (true, false, true)), "{told:?}");
+}
+
+#[test]
 fn in_another_pid_namespace_nothing_is_claimed() {
     // There the kernel takes the wish to listen to process events, and never answers.
     let mut child = Command::new("unshare");
