@@ -1,6 +1,7 @@
 //! Another size: what it costs, what is told of it, and with which times.
 
 use super::{Line, Terminal, Transcript};
+use proptest::prelude::*;
 use std::time::Duration;
 
 /// Says to the process that is started by a test that it shall do the test's work.
@@ -12,8 +13,11 @@ fn seconds(n: u64) -> Duration {
     Duration::from_secs(n)
 }
 
+/// Output, or a new size.
+type Step<'a> = Result<&'a str, (u16, u16)>;
+
 /// A transcript of output at seconds, between which the size may change; lines as `text first complete last`.
-fn told(size: (u16, u16), steps: &[(u64, Result<&str, (u16, u16)>)]) -> Vec<String> {
+fn told(size: (u16, u16), steps: &[(u64, Step)]) -> Vec<String> {
     let mut lines = Vec::new();
     let mut sink = |line: Line| {
         let (first, complete, last) = (line.first.as_secs(), line.complete.as_secs(), line.last.as_secs());
@@ -95,5 +99,40 @@ fn rows_of_the_alternate_screen_that_a_resize_moves_begin_anew() {
     for line in &lines[3..] {
         let first: u64 = line.split(' ').nth(1).unwrap().parse().unwrap();
         assert!(first >= 4, "{lines:?}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+    /// Each line is written in one second, and stays itself through whatever sizes.
+    #[test]
+    fn no_size_gives_a_line_the_time_of_another(
+        steps in proptest::collection::vec(prop_oneof![
+            3 => (1usize..30, 0usize..4).prop_map(|(narrow, wide)| Ok((narrow, wide))),
+            2 => (2u16..40, 1u16..9).prop_map(Err),
+        ], 1..40),
+    ) {
+        let mut lines: Vec<Line> = Vec::new();
+        let mut transcript = Transcript::new(20, 4);
+        let mut wrote = Vec::new();
+        for (n, step) in steps.iter().enumerate() {
+            let at = seconds(n as u64);
+            match step {
+                Ok((narrow, wide)) => {
+                    let text = format!("<{n}{}{}>", "x".repeat(*narrow), "日".repeat(*wide));
+                    transcript.feed(at, format!("{text}\r\n").as_bytes(), &mut |line| lines.push(line));
+                    wrote.push((at, text));
+                }
+                Err((cols, rows)) => transcript.resize(at, *cols, *rows, &mut |line| lines.push(line)),
+            }
+        }
+        transcript.finish(seconds(1000), &mut |line| lines.push(line));
+        for (at, text) in wrote {
+            let found: Vec<&Line> = lines.iter().filter(|line| line.text.contains(&text)).collect();
+            prop_assert!(!found.is_empty(), "{text} of {lines:?}");
+            for line in found {
+                prop_assert_eq!((&line.text, line.first, line.complete), (&text, at, at), "{:?}", lines);
+            }
+        }
     }
 }

@@ -267,7 +267,7 @@ mod tests {
         for end in ["\r\n\r\n\r\n", ""] {
             let lines = told(40, 3, &[(0, &long), (1, end)]);
             let stood = |from: usize| lines.iter().any(|line| line.contains(&long[from..from + 1000]));
-            assert!(lines.len() > 3 && (0..long.len() - 1000).step_by(100).all(stood), "{end:?}");
+            assert!(lines.len() > 3 && (0..long.len() - 1000).step_by(700).all(stood), "{end:?}");
             assert!(lines.iter().all(|line| line.len() < 70 << 10));
         }
         // The same of one that a resize pushes out.
@@ -277,7 +277,7 @@ mod tests {
         transcript.resize(Duration::from_secs(1), 900, 2, &mut |line| lines.push(line.text));
         transcript.finish(Duration::from_secs(2), &mut |line| lines.push(line.text));
         let stood = |from: usize| lines.iter().any(|line| line.contains(&long[from..from + 1000]));
-        assert!(lines.len() > 3 && (0..long.len() - 1000).step_by(100).all(stood));
+        assert!(lines.len() > 3 && (0..long.len() - 1000).step_by(700).all(stood));
     }
 
     #[test]
