@@ -284,6 +284,8 @@ fn remains_of_a_box_behind_the_cursor_are_not_part_of_the_command() {
     let cut = entered("                    \u{2502} \u{250c}\u{2500}\u{2500}\r>>> print(7)");
     assert_eq!(cut.text, "print(7)");
     assert_eq!(cut.flags, ["shown: the screen had `>>> print(7) \u{2502} \u{250c}\u{2500}\u{2500}`"]);
+    let touching = entered("              \u{2500}\u{2518}\r>>> print(777)");
+    assert_eq!((touching.text.as_str(), touching.flags.len()), ("print(777)", 1));
     // Enter in the middle of a line enters all of it.
     let whole = entered(">>> x = 1;  y = 2\x1b[10D");
     assert_eq!((whole.text.as_str(), whole.flags.len()), ("x = 1;  y = 2", 0));

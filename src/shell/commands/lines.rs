@@ -154,8 +154,7 @@ fn stood_there(at_enter: Option<&str>, prompt: &str, text: &str) -> bool {
 fn cut_beside(line: &mut Line) -> Option<String> {
     let behind = line.text.strip_prefix(line.before.as_str())?;
     let is_box = |c: char| ('\u{2500}'..='\u{259f}').contains(&c);
-    if line.before.trim().is_empty() || !behind.starts_with("  ") || !behind.trim_start().starts_with(is_box)
-    {
+    if line.before.trim().is_empty() || !behind.trim_start().starts_with(is_box) {
         return None;
     }
     let whole = line.text.split_whitespace().collect::<Vec<_>>().join(" ");
