@@ -69,6 +69,11 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
         ("WHY", Column::Flexible),
     ]);
     for found in store.list()?.into_iter().rev() {
+        // What is public is asked first: of those that are not meant the rest is not opened.
+        let public = (!conditions.is_empty()).then(|| found.header()).flatten();
+        if public.is_some_and(|header| !header_allows(&conditions, &header)) {
+            continue;
+        }
         let mut opened = match recordings::open(found) {
             Ok(opened) => opened,
             Err(error) => {
@@ -77,9 +82,6 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
                 continue;
             }
         };
-        if !header_allows(&conditions, opened.reader.header()) {
-            continue;
-        }
         if sealed {
             match satisfies(&mut opened, &opener, &query) {
                 Ok(true) => {}

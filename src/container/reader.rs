@@ -71,34 +71,13 @@ impl<R: Read + Seek> Reader<R> {
     /// [`Error::NotARecording`], [`Error::Version`], [`Error::Truncated`], [`Error::Format`] where the beginning is not
     /// what every recording begins with. A damaged end is not an error: what is whole is read.
     pub fn open(mut source: R) -> Result<Self, Error> {
-        let length = source.seek(SeekFrom::End(0)).map_err(Error::io("find the end of the recording"))?;
-        let short = |what| Error::Truncated { length, what };
-        let mut prologue = [0; frame::PROLOGUE_LEN];
-        let have = usize::try_from(length).unwrap_or(usize::MAX).min(prologue.len());
-        let start = prologue.get_mut(..have).unwrap_or_default();
-        read_at(&mut source, 0, start)?;
-        if !frame::MAGIC.starts_with(start.get(..have.min(frame::MAGIC.len())).unwrap_or_default())
-            || have == 0
-        {
-            return Err(Error::NotARecording);
-        }
-        if have < frame::PROLOGUE_LEN {
-            return Err(short("prologue"));
-        }
-        frame::check_prologue(&prologue)?;
+        let (length, prologue) = begin(&mut source)?;
         let mut offset = frame::PROLOGUE_LEN as u64;
         let mut next = |kind: Kind, seq: u32, what: &'static str| {
-            let chunk = read_chunk(&mut source, offset, length)?.ok_or_else(|| short(what))?;
-            if chunk.frame.kind != Some(kind) || chunk.frame.seq != seq {
-                return Err(Error::format(
-                    offset,
-                    chunk.frame.seq,
-                    format!("not the {what} that every recording begins with"),
-                ));
-            }
+            let chunk = first(&mut source, offset, length, (kind, seq, what))?;
             let at = offset;
             offset = offset.saturating_add(chunk.frame.total());
-            Ok((at, chunk))
+            Ok::<_, Error>((at, chunk))
         };
         let (at, head) = next(Kind::Header, 0, "header")?;
         let header = Header::parse(head.body(), at)?;
@@ -468,6 +447,51 @@ fn split_bound(chunk: &[u8]) -> Option<(&[u8], &[u8])> {
 pub(crate) fn read_at<R: Read + Seek>(source: &mut R, offset: u64, to: &mut [u8]) -> Result<(), Error> {
     source.seek(SeekFrom::Start(offset)).map_err(Error::io("read the recording"))?;
     source.read_exact(to).map_err(Error::io("read the recording"))
+}
+
+impl Header {
+    /// Reads the public header alone, from a prologue and one chunk: who asks nothing else does not open the recording, however
+    /// long it is.
+    ///
+    /// # Errors
+    /// As [`Reader::open`], of these two.
+    pub fn peek<R: Read + Seek>(source: &mut R) -> Result<Self, Error> {
+        let (length, _) = begin(source)?;
+        let at = frame::PROLOGUE_LEN as u64;
+        Self::parse(first(source, at, length, (Kind::Header, 0, "header"))?.body(), at)
+    }
+}
+
+/// The length of the file, and its prologue.
+fn begin<R: Read + Seek>(source: &mut R) -> Result<(u64, [u8; frame::PROLOGUE_LEN]), Error> {
+    let length = source.seek(SeekFrom::End(0)).map_err(Error::io("find the end of the recording"))?;
+    let mut prologue = [0; frame::PROLOGUE_LEN];
+    let have = usize::try_from(length).unwrap_or(usize::MAX).min(prologue.len());
+    let start = prologue.get_mut(..have).unwrap_or_default();
+    read_at(source, 0, start)?;
+    if !frame::MAGIC.starts_with(start.get(..have.min(frame::MAGIC.len())).unwrap_or_default()) || have == 0 {
+        return Err(Error::NotARecording);
+    }
+    if have < frame::PROLOGUE_LEN {
+        return Err(Error::Truncated { length, what: "prologue" });
+    }
+    frame::check_prologue(&prologue)?;
+    Ok((length, prologue))
+}
+
+/// One of the chunks that every recording begins with.
+fn first<R: Read + Seek>(
+    source: &mut R,
+    offset: u64,
+    length: u64,
+    (kind, seq, what): (Kind, u32, &'static str),
+) -> Result<Chunk, Error> {
+    let chunk = read_chunk(source, offset, length)?.ok_or(Error::Truncated { length, what })?;
+    if chunk.frame.kind != Some(kind) || chunk.frame.seq != seq {
+        let what = format!("not the {what} that every recording begins with");
+        return Err(Error::format(offset, chunk.frame.seq, what));
+    }
+    Ok(chunk)
 }
 
 /// The chunk at `offset` of a file of `length` bytes. `None` when the file ends inside it or at its start.

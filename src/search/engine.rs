@@ -119,7 +119,7 @@ pub struct Answer {
     pub found: Option<Match>,
     /// What could not be read, if something could not. What was found is still good.
     pub fault: Option<String>,
-    /// Segments it has.
+    /// Segments it has; 0 where it was not opened.
     pub segments: usize,
     /// Segments that were read.
     pub read: usize,
@@ -264,7 +264,15 @@ fn look(recording: &Found, looking: &Looking<'_>, cancelled: &dyn Fn() -> bool) 
         Err(error) => return Answer::unreadable(error),
     };
     let running = silence(recording, &file).is_some();
-    let reader = match Reader::open(SharedFile::new(file)) {
+    let mut file = SharedFile::new(file);
+    // What is public is asked first, without opening the rest.
+    if let Ok(header) = Header::peek(&mut file)
+        && looking.query.truth(Facts::Header(&header), &vec![None; looking.query.terms().len()])
+            == Some(false)
+    {
+        return Answer { misnamed: recording.misnamed(&header), ..Answer::no(0, 0, true) };
+    }
+    let reader = match Reader::open(file) {
         Ok(reader) => reader,
         Err(error) => return Answer::unreadable(error),
     };
@@ -282,10 +290,6 @@ fn look_in(
     let Looking { opener, query, asks, options, left, queue } = *looking;
     reader.only_if(Arc::clone(asks));
     let mut terms = vec![None; query.terms().len()];
-    let segments = reader.segments();
-    if query.truth(Facts::Header(reader.header()), &terms) == Some(false) {
-        return Answer::no(segments, 0, true);
-    }
     let mut access = match opener.open_index(&mut reader) {
         Ok(access) => access,
         Err(error) => return Answer::unreadable(crate::search::chain(&error)),

@@ -16,7 +16,7 @@ pub use file::RecordingFile;
 pub use name::{ID_LEN, Misnamed, Name, id_text, parse_id};
 pub use pulse::silence;
 
-use crate::container::{Header, Reader};
+use crate::container::Header;
 use crate::sys;
 use std::ffi::OsStr;
 use std::fmt;
@@ -291,10 +291,9 @@ impl Found {
         wrong.then(|| Misnamed { named: self.name.clone(), is: Name::of(header) })
     }
 
-    /// The public header, where it can be read.
-    fn header(&self) -> Option<Header> {
-        let reader = Reader::open(self.open().ok()?).ok()?;
-        Some(reader.header().clone())
+    /// The public header, where it can be read. Nothing else is.
+    pub fn header(&self) -> Option<Header> {
+        Header::peek(&mut self.open().ok()?).ok()
     }
 }
 

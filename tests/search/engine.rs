@@ -174,6 +174,26 @@ fn the_wall_clock_of_a_hit_is_that_of_its_segment() {
 }
 
 #[test]
+fn of_a_recording_that_is_not_meant_nothing_but_the_header_is_read() {
+    let made = Made::new();
+    let recording = made.add(Plan::new((80, 24), &[output(0, "text")]));
+    // Nothing but the prologue and the header is left, so that whoever reads on notices.
+    let whole = std::fs::read(&recording.path).unwrap();
+    let header = Reader::open(std::io::Cursor::new(&whole)).unwrap().header().clone();
+    let head = 16 + 16 + u32::from_le_bytes(whole[16 + 4..16 + 8].try_into().unwrap()) as usize;
+    std::fs::write(&recording.path, &whole[..head]).unwrap();
+    assert_eq!(recording.header(), Some(header));
+    for (query, read_on) in
+        [("text host:web-3", true), ("text host:other", false), ("text since:2999-01-01", false)]
+    {
+        let now = jiff::Timestamp::UNIX_EPOCH;
+        let query = Query::parse(query, Style::default(), Fields::EVERYWHERE, now).unwrap();
+        let answer = made.answers(std::slice::from_ref(&recording), &query, &Options::default()).remove(0);
+        assert_eq!((answer.fault.is_some(), answer.by_header), (read_on, !read_on), "{answer:?}");
+    }
+}
+
+#[test]
 fn filters_are_there_and_pass_over_what_they_deny() {
     let made = Made::new();
     let session = long_session();
