@@ -483,6 +483,20 @@ fn a_recording_that_nobody_closed_plays_and_says_so() {
 }
 
 #[test]
+fn the_list_says_of_a_torn_recording_what_ls_says() {
+    let home = Sandbox::new();
+    home.record(&Recording { close: false, ..Recording::default() });
+    let listed = home.run(&["ls"]).exits(0).text();
+    let commands = listed.trim_end().split('\t').nth(4).unwrap().to_owned();
+    assert!(commands.ends_with('+'), "{listed}");
+    let mut viewer = Viewer::start(&home, &["play"], (100, 30));
+    let screen = viewer.shows("torn");
+    assert!(screen.contains(&format!(" {commands} ")), "{commands}: {screen}");
+    viewer.terminal.send("q");
+    viewer.terminal.wait_end();
+}
+
+#[test]
 fn a_running_session_is_followed_rewound_and_followed_again() {
     let home = Sandbox::new();
     let mut command =

@@ -2,7 +2,7 @@
 
 use super::Context;
 use super::filter::Filters;
-use super::recordings::{self, Opened, Reading, clock, moment, ms, shown, who};
+use super::recordings::{self, Opened, Reading, moment, ms, shown, who};
 use crate::console::{Column, Style, Table};
 use crate::container::{Header, LeftOut};
 use crate::error::{Error, Kind, Result};
@@ -187,16 +187,8 @@ impl Row {
             "running" => Style::Green,
             _ => Style::Plain,
         };
-        // The last segment of a recording that was not closed is in no index.
-        let length = match (self.length, state) {
-            (Some(length), "sealed") => clock(length),
-            (Some(length), _) => format!("{}+", clock(length)),
-            (None, _) => "-".into(),
-        };
-        let commands = match self.commands {
-            Some(commands) if !self.opened.reader.is_complete() => format!("{commands}+"),
-            commands => known(commands),
-        };
+        let length = self.opened.length_told(self.length);
+        let commands = self.opened.commands_told(self.commands);
         let marked = format!("{commands}!");
         table.styled_row(&[
             (Style::Plain, &moment(header.start)),

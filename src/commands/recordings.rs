@@ -193,8 +193,12 @@ impl Opened {
 
     /// Why its end is not that of the session; `None` where it is.
     pub(super) fn end_missing(&self) -> Option<String> {
-        match (self.reader.is_complete(), self.silent) {
+        match (self.reader.is_closed(), self.silent) {
             (true, _) => None,
+            // It was ended once: what stands behind that is something else now.
+            (false, None) if self.reader.is_complete() => {
+                Some("its end is not that of a closed recording (`sealcast verify` says more)".to_owned())
+            }
             (false, None) => Some("it was not closed".to_owned()),
             (false, Some(silent)) if silent < LATELY => Some("it is being recorded".to_owned()),
             (false, Some(silent)) => Some(format!("it is {}", held(silent))),
@@ -203,12 +207,33 @@ impl Opened {
 
     /// What is said where its commands are listed and the index does not have them all.
     pub(super) fn open_end(&self) -> Option<String> {
+        if self.reader.is_complete() {
+            return None;
+        }
         let why = self.end_missing()?;
         let what = match self.reader.can_read_content() {
             true => "only those of which the shell told are listed",
             false => "your key opens its index only",
         };
         Some(format!("{why}: commands of its last part are in no index, and {what}"))
+    }
+
+    /// Its length in a list: the last segment of one that was not closed is in no index. `None`: it is not known.
+    pub(super) fn length_told(&self, length: Option<u64>) -> String {
+        match (length, self.state()) {
+            (Some(length), "sealed") => clock(length),
+            (Some(length), _) => format!("{}+", clock(length)),
+            (None, _) => "-".into(),
+        }
+    }
+
+    /// How many commands it has, in a list: there may be more where the index does not have them all.
+    pub(super) fn commands_told(&self, commands: Option<usize>) -> String {
+        match commands {
+            Some(commands) if !self.reader.is_complete() => format!("{commands}+"),
+            Some(commands) => commands.to_string(),
+            None => "-".into(),
+        }
     }
 
     /// Its state, in a word.

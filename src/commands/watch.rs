@@ -213,8 +213,8 @@ impl Desk<'_> {
         };
         if unlocked {
             let entries = opened.reader.entries();
-            row.length = entries.last().map_or("-".into(), |entry| clock(entry.tally.end));
-            row.commands = entries.iter().map(|entry| entry.commands.len()).sum::<usize>().to_string();
+            row.length = opened.length_told(entries.last().map(|entry| entry.tally.end));
+            row.commands = opened.commands_told(Some(entries.iter().map(|entry| entry.commands.len()).sum()));
             row.exit =
                 entries.iter().rev().find_map(|e| e.tally.exit).map_or("-".into(), |exit| exit.to_string());
             if let Ok(opening) = opened.reader.opening() {
