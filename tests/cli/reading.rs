@@ -339,3 +339,23 @@ fn a_recording_for_somebody_else_says_for_whom_and_which_identities_were_tried()
     home.run(&["verify", "last"]).exits(0);
     home.run(&["verify", "last", "-i", mine.to_str().unwrap()]).exits(2).complains("sealed to");
 }
+
+#[test]
+fn an_end_that_was_altered_is_told_by_whatever_plays_or_exports() {
+    for damage in ["appended", "trailer"] {
+        let home = Sandbox::new();
+        let (path, _) = home.record(&Recording::default());
+        let mut bytes = std::fs::read(&path).unwrap();
+        match damage {
+            "appended" => bytes.extend_from_slice(b"more"),
+            _ => *bytes.last_mut().unwrap() ^= 1,
+        }
+        std::fs::write(&path, &bytes).unwrap();
+        for args in [&["play", "--plain", "--speed", "10000", "last"][..], &["export", "-f", "text", "last"]]
+        {
+            let ran = home.run(args).exits(0);
+            let told = format!("{}{}", ran.text(), ran.err);
+            assert!(told.contains("its end is not that of a closed recording"), "{damage}: {ran}");
+        }
+    }
+}
