@@ -5,10 +5,9 @@
 //! which is looked for in slices as well.
 
 use super::pages::Reading;
-use crate::cast::Payload;
 use crate::replay::{Budget, Replay, Source};
 use crate::search::{self, Style};
-use crate::terminal::{Kind, Line, Terminal};
+use crate::terminal::{Kind, Line, Terminal, Typed, TypedLine};
 use std::ops::Range;
 use std::time::Duration;
 
@@ -228,22 +227,17 @@ impl Finder {
         self.next >= count || reading.read(replay, self.next, budget, &mut told)
     }
 
-    /// Input is searched as it was typed, a line at a time.
+    /// Input is searched as batch search does: a line at a time, with its corrections made, and as it was typed.
     fn typed<S: Source>(&mut self, replay: &mut Replay<S>, budget: &mut Budget) {
-        let (mut line, mut first) = (String::new(), None);
+        let (mut typed, mut lines) = (Typed::default(), Vec::new());
         for event in &replay.load(self.next, budget).events {
-            let Payload::Input(bytes) = &event.payload else { continue };
-            for piece in bytes.split_inclusive(|byte| matches!(byte, b'\r' | b'\n')) {
-                let from = *first.get_or_insert(event.time);
-                line.push_str(&crate::text::Escaped(piece.trim_ascii_end()).to_string());
-                if piece.ends_with(b"\r") || piece.ends_with(b"\n") {
-                    self.take((from, from, event.time), &std::mem::take(&mut line), false);
-                    first = None;
-                }
-            }
+            typed.event(event, &mut |line| lines.push(line));
         }
-        if let Some(from) = first {
-            self.take((from, from, from), &line, false);
+        typed.finish(&mut |line| lines.push(line));
+        for TypedLine { first, last, text, corrected } in lines {
+            if let Some(text) = corrected.iter().chain([&text]).find(|text| self.pattern.is_in(text)) {
+                self.take((first, first, last), text, false);
+            }
         }
     }
 
@@ -362,7 +356,7 @@ fn take(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cast::Event;
+    use crate::cast::{Event, Payload};
     use crate::replay::Memory;
 
     fn replay(pieces: &[(u64, &str)]) -> Replay<Memory> {
@@ -514,5 +508,19 @@ mod tests {
         finder.step(&mut replay, &mut Budget::new(50));
         assert_eq!((finder.hits[0].text.as_str(), finder.hits[0].first), ("sudo ls", Duration::ZERO));
         assert!(finder.is_done());
+    }
+
+    #[test]
+    fn typed_input_is_found_as_it_was_corrected() {
+        let events =
+            [(0, "cta\x7f\x7fat /etc/sha"), (50, "w\x7fdow\r"), (90, "nothing\x15ls\r")].map(|(ms, text)| {
+                Event::new(Duration::from_millis(ms), Payload::Input(text.as_bytes().to_vec()))
+            });
+        let mut replay = Replay::new(Memory::new((20, 4), None, events.to_vec(), 10));
+        for (text, line) in [("cat /etc/shadow", "cat /etc/shadow"), ("nothing", "nothingls")] {
+            let mut finder = Finder::new(Pattern::new(text).unwrap(), Scope::Input, true);
+            finder.step(&mut replay, &mut Budget::new(50));
+            assert_eq!(finder.hits.iter().map(|hit| hit.text.as_str()).collect::<Vec<_>>(), [line]);
+        }
     }
 }
