@@ -183,7 +183,10 @@ impl From<container::Error> for Error {
         match error {
             C::NotARecording => told.hint("recordings end in .scast; `sealcast ls` shows which there are"),
             C::Version { .. } => told.hint("open it with the newer version that made it"),
-            C::Truncated { .. } | C::Format { .. } | C::NotAuthentic { .. } => {
+            C::Truncated { .. } => {
+                told.hint("it was cut before anything that was recorded: look for another copy of it")
+            }
+            C::Format { .. } | C::NotAuthentic { .. } => {
                 told.hint("`sealcast verify` says how much of it is good")
             }
             C::Locked => told.hint("name your identity file with --identity"),
