@@ -107,6 +107,10 @@ fn usage(console: &Console, error: &clap::Error) -> Result<()> {
             told = told.hint(tip);
         }
         if let Some(usage) = line.strip_prefix("Usage: ") {
+            let first = text.strip_prefix("error: unexpected argument '");
+            if usage.starts_with("sealcast search") && first.is_some_and(|word| !word.starts_with('-')) {
+                told = told.hint("a text of several words is one argument: put it in quotes");
+            }
             told = told.hint(format!("usage: {usage}"));
         }
     }
@@ -123,6 +127,18 @@ mod tests {
     #[test]
     fn the_description_holds_together() {
         description().debug_assert();
+    }
+
+    #[test]
+    fn a_text_of_several_words_is_told_to_be_put_in_quotes() {
+        let console = Console::new(Default::default(), Box::new(Vec::new()), Box::new(Vec::new()));
+        let hints = |words: &[&str]| {
+            let parsed = Cli::try_parse_from([&["sealcast"], words].concat()).unwrap_err();
+            usage(&console, &parsed).unwrap_err().hints().join("\n")
+        };
+        assert!(hints(&["search", "rm", "/etc/shadow"]).contains("in quotes"));
+        assert!(!hints(&["search", "rm", "--recursive"]).contains("in quotes"));
+        assert!(!hints(&["ls", "rm"]).contains("in quotes"));
     }
 
     #[test]
