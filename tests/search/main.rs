@@ -4,3 +4,4 @@
 mod corpus;
 mod engine;
 mod made;
+mod times;
