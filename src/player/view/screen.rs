@@ -251,13 +251,19 @@ mod tests {
 
     #[test]
     fn bidi_and_zero_width_characters_never_reach_the_viewer() {
-        for hidden in ['\u{202e}', '\u{200b}', '\u{200d}', '\u{2066}', '\u{feff}', '\u{ad}', '\u{e0041}'] {
+        for hidden in ['\u{202e}', '\u{200b}', '\u{200d}', '\u{2066}', '\u{feff}', '\u{e0041}'] {
             for reveal in [false, true] {
                 let cell = put(&format!("a{hidden}b"), reveal, Depth::True);
                 assert_eq!(cell.symbol(), "a", "{hidden:?}");
                 assert_eq!(cell.modifier.contains(Modifier::REVERSED), reveal, "{hidden:?}");
             }
         }
+    }
+
+    #[test]
+    fn a_soft_hyphen_has_a_cell_of_its_own_and_is_not_handed_on() {
+        assert_eq!(put("\u{ad}b", false, Depth::True).symbol(), " ");
+        assert_eq!(put("\u{ad}b", true, Depth::True).symbol(), "¿");
     }
 
     #[test]
