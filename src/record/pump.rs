@@ -303,7 +303,9 @@ impl<'a> Pump<'a> {
                     // Not while the recorder has no room: what is still in the pipe must be read before it is let go.
                     let watched = flows && sink.has_reader() && matches!(self.phase, Phase::Ended { .. });
                     let sink = watched.then(|| set.add(sink, false, false));
-                    (flows.then(|| set.add(source, true, false)), sink)
+                    // Whose it is may matter to who reads it (a socket): the program can be faster than the word of its start.
+                    let known = self.child.is_some();
+                    ((flows && known).then(|| set.add(source, true, false)), sink)
                 }
                 false => (None, Some(set.add(sink, false, true))),
             };
