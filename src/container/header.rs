@@ -121,7 +121,7 @@ pub struct Meta {
     /// Boot id.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub boot: String,
-    /// Generation of what drew the filters and keyframes ; 0 = not told.
+    /// Generation of what drew the filters and keyframes; 0 = not told.
     #[serde(skip_serializing_if = "is_zero")]
     pub drawing: u32,
     /// What was in force: input policy, failure policy, guard profile, exec trace, shell integration.

@@ -339,16 +339,19 @@ fn says_what_is_available() {
     std::io::Write::write_fmt(&mut std::io::stderr(), format_args!("said: {availability:?}\n")).unwrap();
 }
 
+/// What is available to this program when another starts it. `None` where that one is missing, or may not.
+fn said_below(mut starter: Command) -> Option<String> {
+    starter.arg(std::env::current_exe().unwrap());
+    starter.args(["--ignored", "--exact", "--nocapture", "exec::tests::says_what_is_available"]);
+    let said = String::from_utf8_lossy(&starter.output().ok()?.stderr).into_owned();
+    said.contains("said: ").then_some(said)
+}
+
 #[test]
 fn without_rights_the_statement_tells_why() {
-    let mut child = Command::new("setpriv");
-    child.args(["--inh-caps=-all", "--bounding-set=-all"]).arg(std::env::current_exe().unwrap());
-    child.args(["--ignored", "--exact", "--nocapture", "exec::tests::says_what_is_available"]);
-    let Ok(output) = child.output() else { return };
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    if !said.contains("said: ") {
-        return;
-    }
+    let mut starter = Command::new("setpriv");
+    starter.args(["--inh-caps=-all", "--bounding-set=-all"]);
+    let Some(said) = said_below(starter) else { return };
     assert!(said.contains("eBPF: cannot make a kernel map sc_followed: Operation not permitted"), "{said}");
     // Newer kernels let anybody listen to process events.
     let refused = said
@@ -391,14 +394,9 @@ fn the_list_is_looked_at_seldom_while_nothing_is_told() {
 #[test]
 fn in_another_pid_namespace_nothing_is_claimed() {
     // There the kernel takes the wish to listen to process events, and never answers.
-    let mut child = Command::new("unshare");
-    child.args(["--pid", "--fork", "--mount-proc"]).arg(std::env::current_exe().unwrap());
-    child.args(["--ignored", "--exact", "--nocapture", "exec::tests::says_what_is_available"]);
-    let Ok(output) = child.output() else { return };
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    if !said.contains("said: ") {
-        return;
-    }
+    let mut starter = Command::new("unshare");
+    starter.args(["--pid", "--fork", "--mount-proc"]);
+    let Some(said) = said_below(starter) else { return };
     assert!(said.contains("mechanism: \"none\""), "{said}");
     // In a container without rights over the host the user namespace is another one too, and may be asked for first.
     for mechanism in ["eBPF", "process events"] {

@@ -124,16 +124,28 @@ pub fn open_trusted(path: &Path, owner: u32) -> Result<File> {
     if let Some(why) = writable_by_others(&facts, owner) {
         return refuse(path, why);
     }
-    for above in real.ancestors().skip(1) {
-        let facts = fs::symlink_metadata(above).map_err(|e| Error::at("examine", above, e))?;
+    match open_to_others(real.ancestors().skip(1), owner)? {
+        Some((above, why)) => refuse(above, why),
+        None => Ok(file),
+    }
+}
+
+/// The first of these directories that someone other than root and `owner` can change, and why. A sticky one of root's, such as
+/// `/tmp`, lets nobody touch what is another's.
+fn open_to_others<'p>(
+    dirs: impl Iterator<Item = &'p Path>,
+    owner: u32,
+) -> Result<Option<(&'p Path, String)>> {
+    for dir in dirs {
+        let facts = fs::symlink_metadata(dir).map_err(|e| Error::at("examine", dir, e))?;
         let sticky = facts.mode() & libc::S_ISVTX != 0 && facts.uid() == 0;
         if let Some(why) = writable_by_others(&facts, owner)
             && !sticky
         {
-            return refuse(above, why);
+            return Ok(Some((dir, why)));
         }
     }
-    Ok(file)
+    Ok(None)
 }
 
 /// Whether [`create_private_dir`] would succeed and files could be made there, and what lets others move the directory away: the
@@ -158,14 +170,9 @@ pub fn try_private_dir(path: &Path) -> Result<Option<PathBuf>> {
         .create(&trial)
         .map_err(|e| Error::at("make anything in", existing, e))?;
     fs::remove_dir(&trial).map_err(|e| Error::at("remove", &trial, e))?;
-    let owner = super::ids::effective_uid();
     let above = real.ancestors().skip(usize::from(existing == path));
-    Ok(above.map(Path::to_path_buf).find(|dir| {
-        let facts = fs::symlink_metadata(dir);
-        facts.is_ok_and(|facts| {
-            writable_by_others(&facts, owner).is_some() && facts.mode() & libc::S_ISVTX == 0
-        })
-    }))
+    let open = open_to_others(above, super::ids::effective_uid())?;
+    Ok(open.map(|(dir, _)| dir.to_path_buf()))
 }
 
 /// Why something could be changed by someone other than root and `owner`, if so.
