@@ -326,6 +326,7 @@ impl Maker<'_> {
             Setup { header, meta, cast: CastHeader::new(shape.0, shape.1), slots, ledger: String::new() };
         let mut writer =
             Writer::create(file, keys, setup, |text| Ok(signer.sign(NAMESPACE, text.as_bytes())?))?;
+        writer.sink().publish()?;
         let mut indexer = ScreenIndexer::patient(shape);
         let mut plain = zstd::Encoder::new(
             std::fs::File::create(self.out.join("plain").join(format!("{n:06}.zst")))?,

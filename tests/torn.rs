@@ -39,6 +39,7 @@ impl Desk {
         let id = header.session_bytes().unwrap();
         let mut writer = Store::new(path("store")).create(header.start, &id).unwrap();
         writer.write_all(&recording.bytes[..length(&recording.bytes)]).unwrap();
+        writer.publish().unwrap();
         let path = writer.path().to_owned();
         Self { dir, recording, path, writer: Some(writer) }
     }

@@ -241,8 +241,8 @@ fn begin(
     let sign = |text: &str| Ok(signer.sign(NAMESPACE, text.as_bytes())?);
     let written = hold_room(store, &file, &mut policy)
         .and_then(|()| Writer::create(file, keys, setup, sign).map_err(Error::Container));
-    // What has no beginning is no recording.
-    let mut writer = written.inspect_err(|_| drop(std::fs::remove_file(&path)))?;
+    let mut writer = written?;
+    writer.sink().publish().map_err(|error| Error::Store(error.into()))?;
     if append_only {
         // It worked a moment ago. Should it not work now, the recording is as good without.
         let _ = writer.sink().make_append_only();

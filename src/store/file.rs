@@ -1,4 +1,6 @@
 //! The file of a recording while it is written.
+//!
+//! It has no name before it has a beginning: whoever lists a store in that moment would find a file that is no recording.
 
 use crate::container::Sink;
 use crate::sys;
@@ -9,11 +11,23 @@ use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+/// How far a new file is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// It has no name.
+    Nameless,
+    /// It had to be made with its name, and has no beginning.
+    Named,
+    /// It is a recording.
+    Published,
+}
+
 /// A new recording's file, locked for as long as it is held.
 #[derive(Debug)]
 pub struct RecordingFile {
     path: PathBuf,
     file: File,
+    stage: Stage,
     /// Whether it has the append-only attribute.
     append_only: AtomicBool,
     /// Space for the close, held where our own writes cannot use it up.
@@ -21,11 +35,29 @@ pub struct RecordingFile {
 }
 
 impl RecordingFile {
-    pub(super) fn new(path: PathBuf, file: File) -> Self {
-        Self { path, file, append_only: AtomicBool::new(false), ballast: Mutex::new(None) }
+    pub(super) fn new(path: PathBuf, file: File, stage: Stage) -> Self {
+        Self { path, file, stage, append_only: AtomicBool::new(false), ballast: Mutex::new(None) }
     }
 
-    /// Where it is.
+    /// Gives it its name: what it has is the beginning of a recording. One that is dropped before leaves nothing behind.
+    ///
+    /// # Errors
+    /// The name is taken, or the system's.
+    pub fn publish(&mut self) -> Result<(), sys::Error> {
+        if self.stage == Stage::Nameless {
+            sys::file::give_name(&self.file, &self.path)?;
+        }
+        self.stage = Stage::Published;
+        // The name must survive a loss of power as the content does.
+        sys::file::sync_dir(self.dir())
+    }
+
+    fn dir(&self) -> &Path {
+        let dir = self.path.parent().filter(|dir| !dir.as_os_str().is_empty());
+        dir.unwrap_or(Path::new("."))
+    }
+
+    /// Where it is, or will be once it is published.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -62,7 +94,7 @@ impl RecordingFile {
     /// # Errors
     /// There is no room, or the system's.
     pub fn hold_ballast(&self, bytes: u64) -> Result<bool, sys::Error> {
-        let held = sys::file::ballast(self.path.parent().unwrap_or(Path::new("/")), bytes)?;
+        let held = sys::file::ballast(self.dir(), bytes)?;
         let mut ballast = self.ballast.lock().unwrap_or_else(PoisonError::into_inner);
         *ballast = held;
         Ok(ballast.is_some())
@@ -86,7 +118,7 @@ impl RecordingFile {
     /// # Errors
     /// The system's.
     pub fn free_space(&self) -> Result<u64, sys::Error> {
-        Ok(sys::file::free_space(&self.path)?.available)
+        Ok(sys::file::free_space(self.dir())?.available)
     }
 }
 
@@ -101,6 +133,15 @@ pub(super) fn release(file: &File, append_only: bool) -> Result<(), sys::Error> 
         sys::file::set_append_only(file, true)?;
     }
     released
+}
+
+impl Drop for RecordingFile {
+    fn drop(&mut self) {
+        if self.stage == Stage::Named {
+            // What has no beginning is no recording. What stays is reported by whoever lists it.
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
 }
 
 impl Write for RecordingFile {

@@ -137,23 +137,25 @@ impl Store {
         &self.dir
     }
 
-    /// Makes the file of a new recording: mode 0600, locked, open for appending. Makes the directory, mode 0700, when it is
-    /// missing. `start` is milliseconds since 1970-01-01T00:00:00Z.
+    /// Makes the file of a new recording: mode 0600, locked, open for appending, and nobody's to see before it is
+    /// [published](RecordingFile::publish), where the file system can. Makes the directory, mode 0700, when it is missing.
+    /// `start` is milliseconds since 1970-01-01T00:00:00Z.
     ///
     /// # Errors
     /// The directory cannot be used or the file cannot be made; a name that is taken is an error, never overwritten.
     pub fn create(&self, start: i64, id: &[u8; 16]) -> Result<RecordingFile, Error> {
         sys::file::create_private_dir(&self.dir)?;
         let path = self.dir.join(Name { start, id: id_text(id) }.file_name());
-        let file = sys::file::create_new(&path)?;
+        let (file, stage) = match sys::file::create_nameless(&self.dir)? {
+            Some(file) => (file, file::Stage::Nameless),
+            None => (sys::file::create_new(&path)?, file::Stage::Named),
+        };
         match sys::lock::try_exclusive(&file) {
             Ok(true) => {}
             Ok(false) => return Err(sys::Error::at("lock", &path, ErrorKind::WouldBlock.into()).into()),
             Err(error) => return Err(sys::Error::at("lock", &path, error.source).into()),
         }
-        // The name must survive a loss of power as the content does.
-        sys::file::sync_dir(&self.dir)?;
-        Ok(RecordingFile::new(path, file))
+        Ok(RecordingFile::new(path, file, stage))
     }
 
     /// Whether recordings can be made here, as [`Store::create`] would make them; nothing is left behind. Gives a directory above the
@@ -313,6 +315,12 @@ fn sort_within_seconds(found: &mut [Found]) {
 mod tests {
     use super::*;
 
+    fn made(store: &Store, start: i64, id: [u8; 16]) -> RecordingFile {
+        let mut file = store.create(start, &id).unwrap();
+        file.publish().unwrap();
+        file
+    }
+
     fn store() -> (tempfile::TempDir, Store) {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::new(dir.path().join("recordings"));
@@ -326,7 +334,7 @@ mod tests {
         let mut ids = [[1u8; 16], [2; 16], [2; 16]];
         ids[2][15] = 9;
         for (n, id) in ids.iter().enumerate() {
-            store.create(1_700_000_000_000 + i64::try_from(n).unwrap() * 1000, id).unwrap();
+            made(&store, 1_700_000_000_000 + i64::try_from(n).unwrap() * 1000, *id);
         }
         let id = |n: usize| store.find(&format!("last~{n}")).unwrap().name.unwrap().id;
         assert_eq!([id(2), id(1), id(0)], ids.map(|i| id_text(&i)));
@@ -351,10 +359,10 @@ mod tests {
         let ids: Vec<[u8; 16]> = [9u8, 1, 5, 3, 7].map(|n| [n; 16]).to_vec();
         for id in &ids {
             let before = std::time::SystemTime::now();
-            store.create(1_700_000_000_000, id).unwrap();
+            made(&store, 1_700_000_000_000, *id);
             // File times move in steps of the kernel's clock: wait for the next one.
-            let made = |at: std::time::SystemTime| at > before + std::time::Duration::from_millis(20);
-            while !made(std::time::SystemTime::now()) {
+            let later = |at: std::time::SystemTime| at > before + std::time::Duration::from_millis(20);
+            while !later(std::time::SystemTime::now()) {
                 std::thread::yield_now();
             }
         }
@@ -366,8 +374,8 @@ mod tests {
     fn a_taken_name_is_refused_and_a_recording_is_private_and_locked() {
         use std::os::unix::fs::PermissionsExt as _;
         let (_dir, store) = store();
-        let file = store.create(0, &[7; 16]).unwrap();
-        let again = store.create(0, &[7; 16]).err().unwrap();
+        let file = made(&store, 0, [7; 16]);
+        let again = store.create(0, &[7; 16]).and_then(|mut file| Ok(file.publish()?)).unwrap_err();
         assert!(again.to_string().starts_with("cannot create "), "{again}");
         let mode = |p: &Path| std::fs::metadata(p).unwrap().permissions().mode() & 0o777;
         assert_eq!((mode(store.dir()), mode(file.path())), (0o700, 0o600));
@@ -379,9 +387,21 @@ mod tests {
     }
 
     #[test]
+    fn what_is_given_up_before_it_has_a_beginning_leaves_nothing_behind() {
+        let (_dir, store) = store();
+        let file = store.create(0, &[7; 16]).unwrap();
+        let listed = std::fs::read_dir(store.dir()).unwrap().count();
+        drop(file);
+        assert_eq!(std::fs::read_dir(store.dir()).unwrap().count(), 0);
+        // Where the file system can, it was not to be seen at all.
+        let can = sys::file::create_nameless(store.dir()).unwrap().is_some();
+        assert_eq!(listed, usize::from(!can));
+    }
+
+    #[test]
     fn space_is_given_back_of_recordings_alone_and_nothing_else_is_opened_or_waited_for() {
         let (dir, store) = store();
-        let dead = store.create(0, &[1; 16]).unwrap();
+        let dead = made(&store, 0, [1; 16]);
         let Ok(true) = dead.reserve(4 << 20) else { return };
         let held = |path: &Path| std::fs::metadata(path).unwrap().blocks() * 512;
         let path = dead.path().to_owned();
@@ -416,7 +436,7 @@ mod tests {
     #[test]
     fn what_is_append_only_stays_so_when_its_space_is_given_back() {
         let (_dir, store) = store();
-        let dead = store.create(0, &[1; 16]).unwrap();
+        let dead = made(&store, 0, [1; 16]);
         let path = dead.path().to_owned();
         // Needs root and a file system that has the attribute.
         if !matches!((dead.reserve(4 << 20), dead.make_append_only()), (Ok(true), Ok(true))) {

@@ -32,7 +32,8 @@ mod tests {
     fn a_recording_runs_while_who_may_write_holds_it_under_its_own_name_and_its_silence_is_told() {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::new(dir.path());
-        let recording = store.create(0, &[7; 16]).unwrap();
+        let mut recording = store.create(0, &[7; 16]).unwrap();
+        recording.publish().unwrap();
         let found = store.find("last").unwrap();
         let file = found.open().unwrap();
         assert!(silence(&found, &file).is_some_and(|silent| silent < Duration::from_secs(600)));

@@ -5,7 +5,7 @@
 //! or the standard library's ([`File::lock`]: `flock`), as is `fdatasync` ([`File::sync_data`]).
 
 use super::{Error, Result};
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::fd::AsRawFd as _;
@@ -32,6 +32,52 @@ pub fn create_new(path: &Path) -> Result<File> {
         .custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC | libc::O_NOCTTY)
         .open(path)
         .map_err(|e| Error::at("create", path, e))
+}
+
+/// As [`create_new`], in a directory and without a name (`O_TMPFILE`): nobody sees it before [`give_name`], and it is gone
+/// with whoever holds it. `None` where the file system has no such thing.
+///
+/// # Errors
+/// When it cannot be made.
+pub fn create_nameless(dir: &Path) -> Result<Option<File>> {
+    let mut options = OpenOptions::new();
+    options.read(true).append(true);
+    nameless(&mut options, dir).map_err(|e| Error::at("create a file in", dir, e))
+}
+
+/// Gives a file that has none its name, without ever replacing another.
+///
+/// # Errors
+/// `AlreadyExists` when the name is taken; whatever else the kernel says.
+pub fn give_name(file: &File, path: &Path) -> Result<()> {
+    let name = c_path("create", path)?;
+    let link = |from: &CStr, flags| {
+        // SAFETY: both paths are NUL-terminated strings that outlive the call, and the descriptor is open.
+        match unsafe { libc::linkat(file.as_raw_fd(), from.as_ptr(), libc::AT_FDCWD, name.as_ptr(), flags) } {
+            0 => Ok(()),
+            _ => Err(io::Error::last_os_error()),
+        }
+    };
+    // By its descriptor only who may read every file (CAP_DAC_READ_SEARCH) can; everybody by way of /proc (open(2)).
+    let done = link(c"", libc::AT_EMPTY_PATH).or_else(|error| match error.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied => {
+            let shown = CString::new(format!("/proc/self/fd/{}", file.as_raw_fd()))?;
+            link(&shown, libc::AT_SYMLINK_FOLLOW)
+        }
+        _ => Err(error),
+    });
+    done.map_err(|e| Error::at("create", path, e))
+}
+
+/// A file without a name. `None`: a kernel or file system that does not know `O_TMPFILE` (`EISDIR` and `ENOENT` as well).
+fn nameless(options: &mut OpenOptions, dir: &Path) -> io::Result<Option<File>> {
+    match options.mode(FILE_MODE).custom_flags(libc::O_TMPFILE | libc::O_CLOEXEC).open(dir) {
+        Ok(file) => Ok(Some(file)),
+        Err(error) => match error.raw_os_error() {
+            Some(libc::EOPNOTSUPP | libc::EISDIR | libc::ENOENT | libc::EINVAL) => Ok(None),
+            _ => Err(error),
+        },
+    }
 }
 
 /// Opens a regular file to read it and to write at its end; makes it, mode 0600, when it does not exist. Whether it
@@ -299,16 +345,9 @@ pub fn release_reserve(file: &File) -> Result<()> {
 /// # Errors
 /// `StorageFull` when there is no room; whatever else the kernel says.
 pub fn ballast(dir: &Path, bytes: u64) -> Result<Option<File>> {
-    let nothing = |error: &io::Error| {
-        // EISDIR and ENOENT: a kernel or file system that does not know O_TMPFILE.
-        matches!(error.raw_os_error(), Some(libc::EOPNOTSUPP | libc::EISDIR | libc::ENOENT | libc::EINVAL))
-    };
-    let flags = libc::O_TMPFILE | libc::O_CLOEXEC;
-    let file = match OpenOptions::new().write(true).mode(FILE_MODE).custom_flags(flags).open(dir) {
-        Ok(file) => file,
-        Err(error) if nothing(&error) => return Ok(None),
-        Err(error) => return Err(Error::at("reserve space in", dir, error)),
-    };
+    let made =
+        nameless(OpenOptions::new().write(true), dir).map_err(|e| Error::at("reserve space in", dir, e))?;
+    let Some(file) = made else { return Ok(None) };
     Ok(reserve(&file, bytes)?.then_some(file))
 }
 
@@ -575,6 +614,23 @@ mod tests {
         create_private_dir(&path).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o770)).unwrap();
         assert!(create_private_dir(&path).is_err());
+    }
+
+    #[test]
+    fn a_nameless_file_gets_a_name_that_is_free_and_no_other() {
+        let dir = tempfile::tempdir().unwrap();
+        let Some(mut file) = create_nameless(dir.path()).unwrap() else {
+            println!("skipped: this file system cannot");
+            return;
+        };
+        file.write_all(b"all of it").unwrap();
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+        let [taken, free] = ["taken", "free"].map(|name| dir.path().join(name));
+        std::fs::write(&taken, "other").unwrap();
+        assert_eq!(give_name(&file, &taken).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+        give_name(&file, &free).unwrap();
+        assert_eq!([&taken, &free].map(|path| std::fs::read(path).unwrap()), [&b"other"[..], b"all of it"]);
+        assert_eq!(std::fs::metadata(&free).unwrap().mode() & 0o7777, 0o600);
     }
 
     #[test]

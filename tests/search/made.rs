@@ -93,6 +93,7 @@ impl Made {
         let setup = Setup { header: plan.header, meta, cast, slots, ledger: String::new() };
         let sign = |text: &str| Ok(self.signer.sign(NAMESPACE, text.as_bytes())?);
         let mut writer = Writer::create(file, keys, setup, sign).unwrap();
+        writer.sink().publish().unwrap();
         let mut indexer = ScreenIndexer::unhurried(plan.size);
         let mut commands = plan.commands;
         let mut held = 0;

@@ -188,8 +188,9 @@ fn started_behind_a_prompt(terminal: &mut Terminal, sandbox: &Sandbox, words: &s
 fn started_in_the_background_behind_a_prompt_a_program_runs_to_its_end() {
     let sandbox = Sandbox::new();
     let mut terminal = sandbox.shell();
-    started_behind_a_prompt(&mut terminal, &sandbox, "sh -c 'sleep 0.3; exit 9'");
-    // Without a key: nothing but the wrapper itself asks for the terminal.
+    started_behind_a_prompt(&mut terminal, &sandbox, "sh -c 'touch begun; sleep 0.3; exit 9'");
+    // Without a key: nothing but the wrapper itself asks for the terminal. (Before the program runs, there may be no recording.)
+    until("the program", || sandbox.path("begun").exists().then_some(()));
     until("the end of the recording", || (sandbox.recorded_exit() == Some(9)).then_some(()));
     terminal.line("wait %1; echo status $?", "status 9");
 }
