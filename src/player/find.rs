@@ -7,7 +7,7 @@
 use super::pages::Reading;
 use crate::replay::{Budget, Replay, Source};
 use crate::search::{self, Style};
-use crate::terminal::{Kind, Line, Terminal, Typed, TypedLine};
+use crate::terminal::{Kind, Line, Terminal, Typed};
 use std::ops::Range;
 use std::time::Duration;
 
@@ -145,6 +145,8 @@ pub struct Finder {
     reading: Reading,
     next: usize,
     done: bool,
+    /// What had been typed of a line where these segments begin: the next one, and the one before.
+    typed: [(usize, Typed); 2],
     showing: Option<Showing>,
 }
 
@@ -169,6 +171,7 @@ impl Finder {
             reading: Reading::new(Duration::ZERO),
             next: 0,
             done: false,
+            typed: Default::default(),
             showing: None,
         }
     }
@@ -227,16 +230,23 @@ impl Finder {
         self.next >= count || reading.read(replay, self.next, budget, &mut told)
     }
 
-    /// Input is searched as batch search does: a line at a time, with its corrections made, and as it was typed.
+    /// Input is searched as batch search does: a line at a time, with its corrections made, and as it was typed. A line goes on
+    /// where a segment ends; a recording that goes on may be read on from its last segment again.
     fn typed<S: Source>(&mut self, replay: &mut Replay<S>, budget: &mut Budget) {
-        let (mut typed, mut lines) = (Typed::default(), Vec::new());
+        let begun = self.typed.iter().find(|(segment, _)| *segment == self.next);
+        let begun = begun.map_or_else(Typed::default, |(_, typed)| typed.clone());
+        let (mut typed, mut lines) = (begun.clone(), Vec::new());
         for event in &replay.load(self.next, budget).events {
             typed.event(event, &mut |line| lines.push(line));
         }
-        typed.finish(&mut |line| lines.push(line));
-        for TypedLine { first, last, text, corrected } in lines {
-            if let Some(text) = corrected.iter().chain([&text]).find(|text| self.pattern.is_in(text)) {
-                self.take((first, first, last), text, false);
+        if self.next + 1 >= replay.outline().spans.len() {
+            typed.pause(&mut |line| lines.push(line));
+        }
+        self.typed = [(self.next, begun), (self.next + 1, typed)];
+        for line in lines {
+            let found = line.texts().find(|(text, told)| self.pattern.inner.find_past(text, *told).is_some());
+            if let Some((text, _)) = found {
+                self.take((line.first, line.first, line.last), text, false);
             }
         }
     }
@@ -508,6 +518,29 @@ mod tests {
         finder.step(&mut replay, &mut Budget::new(50));
         assert_eq!((finder.hits[0].text.as_str(), finder.hits[0].first), ("sudo ls", Duration::ZERO));
         assert!(finder.is_done());
+    }
+
+    #[test]
+    fn a_line_that_was_typed_across_the_end_of_a_segment_is_found_once() {
+        let pieces = [(0, "ls\recho IMPORT"), (50, "ANT"), (90, "FILE\rcat IMP"), (120, "ORTANT")];
+        let events = pieces.map(|(ms, text)| {
+            let time = Duration::from_millis(ms);
+            let typed = Payload::Input(text.as_bytes().to_vec());
+            [Event::new(time, typed), Event::new(time, Payload::Output(b".".to_vec()))]
+        });
+        for segment in [1, 2, 10] {
+            let mut replay = Replay::new(Memory::new((20, 4), None, events.as_flattened().to_vec(), segment));
+            for (text, lines) in [
+                ("IMPORTANTFILE", vec!["echo IMPORTANTFILE"]),
+                ("IMPORT", vec!["echo IMPORTANTFILE", "cat IMPORTANT"]),
+            ] {
+                let mut finder = Finder::new(Pattern::new(text).unwrap(), Scope::Input, true);
+                while !finder.is_done() {
+                    finder.step(&mut replay, &mut Budget::new(50));
+                }
+                assert_eq!(finder.hits.iter().map(|hit| hit.text.as_str()).collect::<Vec<_>>(), lines);
+            }
+        }
     }
 
     #[test]

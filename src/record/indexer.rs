@@ -440,7 +440,7 @@ fn read(shared: &Shared, size: (u16, u16), always: bool) {
                     // Nobody may read on from here: what stands belongs to this segment as well.
                     shown.finishing(&mut told);
                 }
-                typed.finish(&mut |line| add_typed(&add, &line));
+                typed.pause(&mut |line| add_typed(&add, &line));
                 let made = filter.borrow_mut().finish(if always { filter::SMALL_RAW } else { raw as u64 });
                 let good = whole && !fault;
                 whole = !sieve.shown().is_skimming();
@@ -473,10 +473,7 @@ fn read(shared: &Shared, size: (u16, u16), always: bool) {
 }
 
 fn add_typed(add: &impl Fn(&str), line: &TypedLine) {
-    add(&line.text);
-    if let Some(text) = &line.corrected {
-        add(text);
-    }
+    line.texts().for_each(|(text, _)| add(text));
 }
 
 #[cfg(test)]

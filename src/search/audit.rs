@@ -16,7 +16,7 @@ use crate::container::filter::Filter;
 use crate::container::{Entry, Error, GivenUp, Reader};
 use crate::shell::marks::Mark;
 use crate::shell::said::Said;
-use crate::terminal::{Line, Shown, Sieve, Typed, draws_alike};
+use crate::terminal::{Line, Shown, Sieve, Typed, TypedLine, draws_alike};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -113,6 +113,8 @@ pub fn audit<R: Read + Seek>(
             lies.borrow_mut().push(Lie::Filter { segment, line: line.to_owned() });
         }
     };
+    let check_typed =
+        |segment: usize, line: &TypedLine| line.texts().for_each(|(text, _)| check(segment, text));
     // A plain line need not be drawn to be checked.
     let looked_at = |segment: usize| {
         let check = &check;
@@ -131,7 +133,7 @@ pub fn audit<R: Read + Seek>(
         match step {
             Step::Segment => {
                 shown.drain(&mut looked_at(number), &mut |line| check(number, &line.text));
-                typed.finish(&mut |line| check(number, &line.text));
+                typed.pause(&mut |line| check_typed(number, &line));
                 segment = Some(segment.map_or(0, |number| number + 1));
                 progress(segment.unwrap_or(0));
             }
@@ -159,7 +161,7 @@ pub fn audit<R: Read + Seek>(
                     }
                 }
                 shown.event(event, &mut looked_at(number), &mut |line| check(number, &line.text));
-                typed.event(event, &mut |line| check(number, &line.text));
+                typed.event(event, &mut |line| check_typed(number, &line));
             }
         }
         true
@@ -167,6 +169,7 @@ pub fn audit<R: Read + Seek>(
     let number = segment.unwrap_or(0);
     shown.drain(&mut looked_at(number), &mut |line| check(number, &line.text));
     shown.into_shown().finish(&mut |line| check(number, &line.text));
+    typed.finish(&mut |line| check_typed(number, &line));
     let mut lies = lies.into_inner();
     lies.extend(keyframes);
     let meta = &reader.opening()?.meta;

@@ -205,6 +205,11 @@ impl Pattern {
         self.regex.find(line).map(|found| found.range())
     }
 
+    /// Where it first matches in a line, beyond its first `past` bytes or across their end.
+    pub fn find_past(&self, line: &str, past: usize) -> Option<Range<usize>> {
+        self.regex.find_iter(line).map(|found| found.range()).find(|at| at.end > past)
+    }
+
     /// Whether it matches in a line.
     pub fn is_in(&self, line: &str) -> bool {
         self.regex.is_match(line)

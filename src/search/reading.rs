@@ -7,7 +7,7 @@ use super::queue::{Queue, Segments};
 use crate::cast::{Event, Payload};
 use crate::container::{Entry, Error, Reader};
 use crate::sys::file::SharedFile;
-use crate::terminal::{Kind, Line, Shown, Sieve, Terminal, Typed, Wanted};
+use crate::terminal::{Kind, Line, Shown, Sieve, Terminal, Typed, TypedLine, Wanted};
 use std::cell::Cell;
 use std::collections::VecDeque;
 use std::io::{Read, Seek};
@@ -181,6 +181,8 @@ pub(super) struct Found {
     before: VecDeque<String>,
     reading: u32,
     cancelled: bool,
+    /// The segment after the last range, and what had been typed of a line until then.
+    typed: (usize, Typed),
 }
 
 impl Scan<'_> {
@@ -198,9 +200,12 @@ impl Scan<'_> {
         let enough = Cell::new(self.has_enough(found));
         let mut wanted = Wants { scan: self, enough: &enough, ahead: Vec::new() };
         let mut shown = Sieve::new(Shown::new(self.size));
-        let mut typed = Typed::default();
         let mut blank = range.start == 0;
         let mut fault = None;
+        let mut typed = self.begun(reader, &range, &found.typed, cancelled).unwrap_or_else(|error| {
+            fault = Some(error.to_string());
+            Typed::default()
+        });
         // Where the first hit of a recording may be the last that is wanted, nobody decodes what comes after it.
         let segments =
             if self.first_only { Segments::alone(&range) } else { Segments::shared(self.queue, &range) };
@@ -208,7 +213,6 @@ impl Scan<'_> {
             match step {
                 Step::Segment => {
                     found.read += 1;
-                    typed.finish(&mut |line| self.typed(line, found));
                 }
                 Step::Keyframe(..) if !self.alike => {}
                 Step::Keyframe(text, time) => match Shown::restored(self.size, text, time) {
@@ -234,13 +238,14 @@ impl Scan<'_> {
                         return false;
                     }
                     shown.event(event, &mut wanted, &mut |line| self.line(line, found, &enough));
-                    typed.event(event, &mut |line| self.typed(line, found));
+                    typed.event(event, &mut |line| self.typed(&line, found));
                 }
             }
             found.cancelled = cancelled();
             !found.cancelled && !self.has_enough(found)
         });
-        typed.finish(&mut |line| self.typed(line, found));
+        typed.pause(&mut |line| self.typed(&line, found));
+        found.typed = (range.end, typed);
         let over = found.cancelled || self.has_enough(found);
         if !over {
             shown.drain(&mut wanted, &mut |line| self.line(line, found, &enough));
@@ -261,6 +266,47 @@ impl Scan<'_> {
         if !found.cancelled {
             self.moments(reader, range, found, from, cancelled);
         }
+    }
+
+    /// What had been typed of a line where a range begins, as far as it asks for input: a line goes on where a segment ends. Of
+    /// the segments before, those are read in which something was typed, back to the last in which a line ended, or to `before`.
+    fn begun(
+        &self,
+        reader: &mut Reader<SharedFile>,
+        range: &Range<usize>,
+        before: &(usize, Typed),
+        cancelled: &dyn Fn() -> bool,
+    ) -> Result<Typed, Error> {
+        let asked = self.terms.iter().flatten().any(|term| term.fields.has(Field::Input));
+        let typed =
+            |segment: &usize| reader.entries().get(*segment).is_none_or(|entry| entry.tally.input > 0);
+        if !asked || !range.clone().any(|segment| typed(&segment)) {
+            return Ok(Typed::default());
+        }
+        let earlier: Vec<usize> = (before.0..range.start).filter(typed).collect();
+        // Gives whether a line ended. Lines are told to nobody: their segments have denied them.
+        let mut read = |segment: usize, typed: &mut Typed| {
+            let mut ended = false;
+            events(reader, Segments::alone(&(segment..segment + 1)), |step| {
+                if let Step::Event(event) = step {
+                    ended |= typed.event(event, &mut |_| ());
+                }
+                !cancelled()
+            })?;
+            Ok::<bool, Error>(ended)
+        };
+        let (mut begun, mut from) = (before.1.clone(), 0);
+        for (at, segment) in earlier.iter().enumerate().rev() {
+            let mut last = Typed::default();
+            if read(*segment, &mut last)? {
+                (begun, from) = (last, at + 1);
+                break;
+            }
+        }
+        for segment in earlier.iter().skip(from) {
+            read(*segment, &mut begun)?;
+        }
+        Ok(begun)
     }
 
     /// The terms that are looked for on the screen.
@@ -322,14 +368,11 @@ impl Scan<'_> {
         }
     }
 
-    fn typed(&self, line: crate::terminal::TypedLine, found: &mut Found) {
+    fn typed(&self, line: &TypedLine, found: &mut Found) {
         for (number, term) in self.terms.iter().enumerate() {
             let Some(term) = term.filter(|term| term.fields.has(Field::Input)) else { continue };
-            let texts = line.corrected.iter().chain([&line.text]);
-            let Some((text, at)) = texts.into_iter().find_map(|text| Some((text, term.pattern.find(text)?)))
-            else {
-                continue;
-            };
+            let find = |(text, told)| Some((text, term.pattern.find_past(text, told)?));
+            let Some((text, at)) = line.texts().find_map(find) else { continue };
             if found.hits.len() >= self.most {
                 found.more += 1;
                 continue;

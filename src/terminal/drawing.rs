@@ -1,13 +1,14 @@
 //! Which generation of the drawing this is: what a recording that was made by another version can be asked.
 //!
-//! Filters and keyframes are what the emulator made of the output when it was recorded. Every change of what it makes of the
-//! same bytes is a new generation, and the recorder writes the number of its own into the recording. A reader of another
-//! generation neither believes what was drawn then, nor calls it a lie: it draws everything itself.
+//! Filters and keyframes are what the emulator made of the output when it was recorded, and filters hold what was made of the
+//! input as well ([`super::Typed`]). Every change of what is made of the same bytes is a new generation, and the recorder
+//! writes the number of its own into the recording. A reader of another generation neither believes what was drawn then, nor
+//! calls it a lie: it draws everything itself. (The filters of the second deny what was typed across the end of a segment.)
 
-/// The generation of this version. To be raised by one with every change after which some output gives another filter or
+/// The generation of this version. To be raised by one with every change after which some output or input gives another filter or
 /// another keyframe than before; golden recordings and a digest over real sessions are there to notice one
 /// (`tests/golden_program.rs`, and the tests of this module). 0 is for recordings that do not say.
-pub const DRAWING: u32 = 2;
+pub const DRAWING: u32 = 3;
 
 /// Whether what a recorder of this generation drew is what this version draws, byte for byte. Only then are its filters and
 /// keyframes believed without a look, and only then is one that differs a lie.

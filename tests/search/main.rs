@@ -5,3 +5,4 @@ mod corpus;
 mod engine;
 mod made;
 mod times;
+mod typed;
