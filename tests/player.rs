@@ -6,7 +6,7 @@ mod sandbox;
 mod support;
 
 use sandbox::{Recording, Sandbox};
-use sealcast::cast::{Command as Entry, Event as CastEvent, Payload};
+use sealcast::cast::{Command as Entry, Event as CastEvent, Payload, Source as Teller};
 use sealcast::player::{App, Depth, Host, Mark, Scene, Stage, Title};
 use sealcast::replay::{Memory, Outline, Segment, Source};
 use sealcast::sys::tty::Size;
@@ -226,6 +226,37 @@ fn what_is_missing_in_an_exported_part_is_said() {
     assert!(viewer.screen().contains("not all of 0:00.0 to "), "{}", viewer.screen());
     let lines = |file| std::fs::read_to_string(home.path(file)).unwrap().lines().count();
     assert!(lines("part.txt") > 0 && lines("part.txt") < lines("whole.txt"), "{}", lines("part.txt"));
+}
+
+#[test]
+fn a_shell_that_never_told_what_it_ran_is_seen_in_lists_in_the_story_and_among_the_marks() {
+    let home = Sandbox::new();
+    let mut recording = hour();
+    for entry in &mut recording.commands {
+        entry.source = Teller::Screen;
+    }
+    home.record(&recording);
+    recording.integration = "bash";
+    recording.start += 1000;
+    home.record(&recording);
+    let listed = home.run(&["ls", "--json"]).exits(0).text();
+    let counts: Vec<_> = listed.lines().map(|line| line.contains(r#""notices":1,"#)).collect();
+    assert_eq!(counts, [true, false], "{listed}");
+    let listed = home.run(&["ls"]).exits(0).text();
+    assert_eq!(
+        listed.lines().map(|line| line.contains("\t2!\t")).collect::<Vec<_>>(),
+        [true, false],
+        "{listed}"
+    );
+    let notice = "silent: the shell was to tell what it runs, and never did";
+    let shown = home.run(&["show"]).exits(0).text();
+    assert!(shown.contains(&format!("from 0:00.0 on: {notice}\n")), "{shown}");
+    let mut viewer = Viewer::start(&home, &["play"], (100, 24));
+    viewer.shows(" 2! ");
+    viewer.types("\r", "intact");
+    viewer.types("'", notice);
+    viewer.terminal.send("qqq");
+    assert!(viewer.terminal.wait_end().success());
 }
 
 #[test]

@@ -157,11 +157,8 @@ impl Row {
             let entries = opened.reader.entries();
             length = entries.last().map(|entry| entry.tally.end);
             commands = Some(entries.iter().map(|entry| entry.commands.len()).sum());
-            let all = entries.iter().flat_map(|entry| &entry.commands);
-            let told: usize = all.map(|command| command.notices().count()).sum();
-            let short = entries.iter().filter(|entry| !entry.left_out.is_nothing());
             left_out = LeftOut::of(entries);
-            notices = Some(told.saturating_add(short.count()));
+            notices = Some(opened.notices().len());
             exit = entries.iter().rev().find_map(|entry| entry.tally.exit);
             why = opened.reader.opening().ok().map(|opening| {
                 let meta = &opening.meta;
@@ -188,18 +185,14 @@ impl Row {
             _ => Style::Plain,
         };
         let length = self.opened.length_told(self.length);
-        let commands = self.opened.commands_told(self.commands);
-        let marked = format!("{commands}!");
+        let notices = self.notices.unwrap_or(0);
+        let commands = self.opened.commands_told(self.commands, notices);
         table.styled_row(&[
             (Style::Plain, &moment(header.start)),
             (Style::Plain, &who(header)),
             (Style::Plain, &header.host),
             (Style::Plain, &length),
-            if self.notices.is_some_and(|notices| notices > 0) {
-                (Style::Yellow, &marked)
-            } else {
-                (Style::Plain, &commands)
-            },
+            (if notices > 0 { Style::Yellow } else { Style::Plain }, &commands),
             (Style::Plain, &known(self.exit)),
             (style, &self.opened.state_told()),
             (Style::Plain, &self.opened.name()),

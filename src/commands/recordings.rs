@@ -9,6 +9,7 @@ use crate::crypto::known_keys::{self, KnownKeys};
 use crate::error::{Context as _, Error, Kind, Result};
 use crate::policy::Policy;
 use crate::search;
+use crate::shell::notices::notices;
 use crate::store::seal::{Access, Opener};
 use crate::store::{Found, Misnamed, Name, Store, silence};
 use crate::sys;
@@ -191,6 +192,11 @@ impl Opened {
         commands
     }
 
+    /// Where a witness fell silent, or entries are missing, as far as it is open.
+    pub(super) fn notices(&self) -> Vec<(u64, String)> {
+        notices(self.reader.opening().ok(), &self.commands(), self.reader.entries())
+    }
+
     /// Why its end is not that of the session; `None` where it is.
     pub(super) fn end_missing(&self) -> Option<String> {
         match (self.reader.is_closed(), self.silent) {
@@ -227,11 +233,13 @@ impl Opened {
         }
     }
 
-    /// How many commands it has, in a list: there may be more where the index does not have them all.
-    pub(super) fn commands_told(&self, commands: Option<usize>) -> String {
+    /// How many commands it has, in a list: there may be more where the index does not have them all. With an exclamation
+    /// mark where there are notices.
+    pub(super) fn commands_told(&self, commands: Option<usize>, notices: usize) -> String {
+        let mark = if notices > 0 { "!" } else { "" };
         match commands {
-            Some(commands) if !self.reader.is_complete() => format!("{commands}+"),
-            Some(commands) => commands.to_string(),
+            Some(commands) if !self.reader.is_complete() => format!("{commands}+{mark}"),
+            Some(commands) => format!("{commands}{mark}"),
             None => "-".into(),
         }
     }

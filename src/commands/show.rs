@@ -68,22 +68,6 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
 /// Notices that are told one by one.
 const MOST_NOTICES: usize = 5;
 
-/// Where a witness fell silent, or entries are missing: time in milliseconds, and what.
-fn notices(opened: &Opened) -> Vec<(u64, String)> {
-    let in_force = opened.reader.opening().ok().and_then(|o| o.meta.in_force.get("shell-integration"));
-    let expected = in_force.is_some_and(|kind| ["bash", "zsh", "fish", "posix"].contains(&kind.as_str()));
-    let commands = opened.commands();
-    let of = |source| commands.iter().any(|command| command.source == source);
-    let never = expected && of(Source::Screen) && !of(Source::Shell);
-    let never = never.then_some("silent: the shell was to tell what it runs, and never did");
-    let told = commands.iter().flat_map(|command| command.notices().map(|text| (command.start, text)));
-    let told = never.map(|text| (0, text)).into_iter().chain(told);
-    let left_out = opened.reader.entries().iter().filter_map(Entry::left_out_notice);
-    let mut all: Vec<_> = told.map(|(at, text)| (at, text.to_owned())).chain(left_out).collect();
-    all.sort_by_key(|(at, _)| *at);
-    all
-}
-
 /// How many commands are known from whom.
 fn told_by(opened: &Opened) -> String {
     let words = [
@@ -179,7 +163,7 @@ fn story(context: &Context, opened: &Opened, judged: &Judged, locked: Option<Err
         console.note(format!("the rest is sealed: {error}"));
         return Ok(());
     }
-    let notices = notices(opened);
+    let notices = opened.notices();
     for (at, text) in notices.iter().take(MOST_NOTICES) {
         console.styled(Style::Yellow, format!("from {} on: {}", clock(*at), text))?;
     }
@@ -328,7 +312,7 @@ fn whole_json(context: &Context, opened: &Opened, judged: &Judged) -> Result<()>
         "gaps": known.then_some(sums.gaps),
         "exit": sums.exit,
         "notices": known.then(|| {
-            let told = notices(opened).into_iter();
+            let told = opened.notices().into_iter();
             told.map(|(at, text)| json!({"at_ms": at, "text": text})).collect::<Vec<_>>()
         }),
         "index_given_up": known.then_some(&sums.given_up),

@@ -304,11 +304,7 @@ impl<S: Source> App<S> {
         let own = self.marks.iter().map(|mark| (Duration::from_millis(mark.at), mark.note.clone(), true));
         let recorded = self.replay.outline().marks.iter().map(|(at, label)| (*at, label.clone(), false));
         // Where a witness fell silent is to be seen by whoever looks at marks only.
-        let commands = self.replay.outline().commands.iter();
-        let notices = commands.flat_map(|command| {
-            let at = Duration::from_millis(command.start);
-            command.notices().map(move |text| (at, text.to_owned(), false))
-        });
+        let notices = self.replay.outline().notices.iter().map(|(at, text)| (*at, text.clone(), false));
         let mut all: Vec<_> = own.chain(recorded).chain(notices).collect();
         all.sort_by_key(|(at, ..)| *at);
         all

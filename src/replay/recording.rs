@@ -1,6 +1,6 @@
 //! A recording file as a source: the index tells the outline, a segment is opened when it is looked at.
 
-use super::source::{Error, Outline, Segment, Source, Span, label_of, size_of_event};
+use super::source::{Error, LISTED, Outline, Segment, Source, Span, believed as ms, label_of, size_of_event};
 use crate::cast::Anchor;
 use crate::container::{self, Cursor, Entry, Header, Opening, Reader};
 use crate::terminal::draws_alike;
@@ -19,10 +19,6 @@ const GLANCE: usize = 4 << 10;
 const GLANCED: usize = 4096;
 /// Most steps of activity that are kept of a segment; a writer makes 256.
 const STEPS: usize = 4096;
-/// Longest time that is believed, the longest interval of a cast: about 31 years.
-const LONGEST: u64 = 1_000_000_000_000;
-/// Most marks, gaps, resizes and clocks that are kept; more of a recording are left out of the timeline and of lists.
-const LISTED: usize = 100_000;
 
 /// A recording that has been unlocked.
 pub struct Recording<R> {
@@ -117,6 +113,7 @@ impl<R: Read + Seek> Recording<R> {
             }
         }
         self.outline.commands.sort_by_key(|command| command.start);
+        self.outline.note(self.reader.opening().ok(), self.reader.entries());
     }
 
     /// The time of a segment's first event.
@@ -129,8 +126,6 @@ impl<R: Read + Seek> Recording<R> {
 /// Adds what an index entry tells.
 fn add(outline: &mut Outline, entry: &Entry) {
     let tally = &entry.tally;
-    // Times may be anything: whoever wrote the file may have lied. They are kept small enough to be reckoned with.
-    let ms = |at: u64| Duration::from_millis(at.min(LONGEST));
     outline.spans.push(Span {
         start: ms(tally.start),
         end: ms(tally.end),
@@ -140,8 +135,6 @@ fn add(outline: &mut Outline, entry: &Entry) {
         keyframe: !tally.keyframes.is_empty() || tally.unlisted > 0,
     });
     outline.commands.extend(entry.commands.iter().cloned());
-    // Whoever looks at the list of commands must see that it is not whole.
-    list(&mut outline.marks, entry.left_out_notice().into_iter().map(|(at, text)| (ms(at), text)));
     list(&mut outline.resizes, tally.resizes.iter().map(|(at, cols, rows)| (ms(*at), *cols, *rows)));
     list(&mut outline.marks, tally.marks.iter().map(|(at, label)| (ms(*at), label_of(label))));
     list(&mut outline.gaps, tally.gaps.iter().map(|(at, gap)| (ms(*at), gap.clone())));
@@ -221,19 +214,9 @@ impl<R: Read + Seek> Source for Recording<R> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::source::LONGEST;
     use super::*;
     use crate::container::Tally;
-
-    #[test]
-    fn what_was_left_out_of_the_index_is_among_the_marks() {
-        let mut tally = Tally::default();
-        (tally.start, tally.marks) = (5_000, vec![(6_000, "mine".into())]);
-        let left_out = crate::container::LeftOut { programs: 3, ..Default::default() };
-        let mut outline = Outline::default();
-        add(&mut outline, &Entry { tally, left_out, ..Entry::default() });
-        let marks: Vec<_> = outline.marks.iter().map(|(at, text)| (at.as_secs(), text.as_str())).collect();
-        assert_eq!(marks, [(5, "left-out: 3 programs did not fit into the index"), (6, "mine")]);
-    }
 
     #[test]
     fn an_index_that_lies_is_kept_within_bounds() {

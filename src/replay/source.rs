@@ -1,9 +1,22 @@
 //! Where the events come from: segments, each readable on its own, and an outline of all of them.
 
 use crate::cast::{Anchor, Command, Event, Gap, Payload};
+use crate::container::{Entry, Opening};
+use crate::shell::notices::notices;
 use crate::shell::said::Retold;
 use std::fmt;
 use std::time::Duration;
+
+/// Longest time that is believed, the longest interval of a cast: about 31 years.
+pub(super) const LONGEST: u64 = 1_000_000_000_000;
+/// Most marks, notices, gaps, resizes and clocks that are kept; more of a recording are left out of the timeline and of lists.
+pub(super) const LISTED: usize = 100_000;
+
+/// A time of an index in milliseconds. It may be anything: whoever wrote the file may have lied. It is kept small enough to be
+/// reckoned with.
+pub(super) fn believed(ms: u64) -> Duration {
+    Duration::from_millis(ms.min(LONGEST))
+}
 
 /// Why a source could not be read, in words for people. Text from the file is escaped already.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,6 +88,8 @@ pub struct Outline {
     pub resizes: Vec<(Duration, u16, u16)>,
     /// Marks of the recording itself.
     pub marks: Vec<(Duration, String)>,
+    /// Where a witness fell silent, or entries are missing.
+    pub notices: Vec<(Duration, String)>,
     /// Gaps.
     pub gaps: Vec<(Duration, Gap)>,
     /// Both clocks, read together: at least one per segment.
@@ -122,6 +137,13 @@ impl Outline {
         };
         let since = u64::try_from(utc.saturating_sub(from)).unwrap_or(0);
         Some(Duration::from_millis(at.saturating_add(since)).min(self.duration()))
+    }
+
+    /// Notes where a witness fell silent, or entries are missing, now that the commands are known.
+    pub(super) fn note(&mut self, opening: Option<&Opening>, entries: &[Entry]) {
+        let commands: Vec<_> = self.commands.iter().collect();
+        let told = notices(opening, &commands, entries).into_iter().take(LISTED);
+        self.notices = told.map(|(at, text)| (believed(at), label_of(&text))).collect();
     }
 
     /// A segment that is there and was not looked into, as number `spans.len()`; `start` is the time of its first event,
@@ -260,12 +282,14 @@ impl Memory {
     /// Adds a segment, as a running session does.
     pub fn push(&mut self, events: Vec<Event>) {
         self.outline.count(&events);
+        self.outline.note(None, &[]);
         self.segments.push(events);
     }
 
     /// Gives the commands, which no event tells.
     pub fn with_commands(mut self, commands: Vec<Command>) -> Self {
         self.outline.commands = commands;
+        self.outline.note(None, &[]);
         self
     }
 }

@@ -9,6 +9,7 @@ mod differences;
 pub mod integration;
 mod join;
 pub mod marks;
+pub mod notices;
 mod quote;
 pub mod said;
 pub mod screen;

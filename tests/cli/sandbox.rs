@@ -154,6 +154,8 @@ pub(crate) struct Recording {
     pub(crate) close: bool,
     /// What the recording says of who drew it.
     pub(crate) drawing: u32,
+    /// What the recording says of how its commands were to be told.
+    pub(crate) integration: &'static str,
 }
 
 impl Default for Recording {
@@ -184,6 +186,7 @@ impl Default for Recording {
             recipients: None,
             close: true,
             drawing: sealcast::terminal::DRAWING,
+            integration: "none",
         }
     }
 }
@@ -215,6 +218,7 @@ impl Recording {
                 cols: self.cols,
                 rows: if self.cols == 0 { 0 } else { 24 },
                 drawing: self.drawing,
+                in_force: [("shell-integration".to_owned(), self.integration.to_owned())].into(),
                 ..Meta::default()
             },
             cast: CastHeader::new(self.cols, if self.cols == 0 { 0 } else { 24 }),
@@ -223,6 +227,7 @@ impl Recording {
         let mut writer =
             Writer::create(file, keys, setup, |text| Ok(signer.sign(cert::NAMESPACE, text.as_bytes())?))
                 .unwrap();
+        writer.sink().publish().unwrap();
         let mut last = Duration::ZERO;
         for (at, payload) in &self.events {
             last = Duration::from_millis(*at);

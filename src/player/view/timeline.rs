@@ -62,7 +62,7 @@ pub(super) fn draw<S: Source>(app: &App<S>, area: Rect, buffer: &mut Buffer) {
         put(at(hit.first), "◆", colored(app.depth, Color::Yellow));
     }
     let own = app.marks.iter().map(|mark| Duration::from_millis(mark.at));
-    for time in outline.marks.iter().map(|(time, _)| *time).chain(own) {
+    for time in outline.marks.iter().chain(&outline.notices).map(|(time, _)| *time).chain(own) {
         put(at(time), "●", colored(app.depth, Color::Green));
     }
     let here = at(app.replay.time());

@@ -1,0 +1,68 @@
+//! Where a witness fell silent, or entries are missing: the same for whoever lists recordings, tells of one, and watches it.
+
+use crate::cast::{Command, Source};
+use crate::container::{Entry, Opening};
+
+/// What a session's `shell-integration` says where a shell was to tell what it runs.
+const TELLING: [&str; 4] = ["bash", "zsh", "fish", "posix"];
+
+/// Times in milliseconds since the start of the session, in order, and what is to be known from there on.
+///
+/// `commands` are those of `entries`, and those known besides. Without `opening`, which is sealed, nothing is known of what the
+/// shell was to tell.
+pub fn notices(opening: Option<&Opening>, commands: &[&Command], entries: &[Entry]) -> Vec<(u64, String)> {
+    let never = is_silent(opening, commands)
+        .then(|| (0, "silent: the shell was to tell what it runs, and never did".to_owned()));
+    let told =
+        commands.iter().flat_map(|command| command.notices().map(|text| (command.start, text.to_owned())));
+    let left_out = entries.iter().filter_map(Entry::left_out_notice);
+    let mut all: Vec<_> = never.into_iter().chain(told).chain(left_out).collect();
+    all.sort_by_key(|(at, _)| *at);
+    all
+}
+
+/// Whether the shell was to tell what it runs, ran something, and told nothing.
+fn is_silent(opening: Option<&Opening>, commands: &[&Command]) -> bool {
+    let kind = opening.and_then(|opening| opening.meta.in_force.get("shell-integration"));
+    let of = |source| commands.iter().any(|command| command.source == source);
+    kind.is_some_and(|kind| TELLING.contains(&kind.as_str())) && of(Source::Screen) && !of(Source::Shell)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::container::LeftOut;
+
+    fn command(start: u64, source: Source, flags: &[&str]) -> Command {
+        let flags = flags.iter().map(|flag| (*flag).to_owned()).collect();
+        Command { start, source, flags, ..Command::default() }
+    }
+
+    fn opening(integration: &str) -> Opening {
+        let mut opening = Opening::default();
+        opening.meta.in_force.insert("shell-integration".into(), integration.into());
+        opening
+    }
+
+    #[test]
+    fn a_shell_that_never_told_is_silent_from_the_start_where_it_was_to_tell() {
+        let (read, told) = (command(9, Source::Screen, &[]), command(8, Source::Shell, &[]));
+        let is =
+            |opening: Option<&Opening>, commands: &[&Command]| !notices(opening, commands, &[]).is_empty();
+        let bash = opening("bash");
+        assert_eq!(notices(Some(&bash), &[&read], &[])[0].0, 0);
+        assert!(is(Some(&opening("posix")), &[&read]) && !is(Some(&opening("none")), &[&read]));
+        assert!(!is(Some(&bash), &[&told, &read]) && !is(Some(&bash), &[]) && !is(None, &[&read]));
+    }
+
+    #[test]
+    fn notices_of_commands_and_of_what_was_left_out_are_told_in_order() {
+        let mut entry = Entry { left_out: LeftOut { programs: 3, ..LeftOut::default() }, ..Entry::default() };
+        entry.tally.start = 5;
+        let (early, late) =
+            (command(3, Source::Shell, &["alias: x"]), command(7, Source::Shell, &["lost-execs"]));
+        let all = notices(Some(&opening("bash")), &[&late, &early], &[entry]);
+        let all: Vec<_> = all.iter().map(|(at, text)| (*at, text.as_str())).collect();
+        assert_eq!(all, [(5, "left-out: 3 programs did not fit into the index"), (7, "lost-execs")]);
+    }
+}
