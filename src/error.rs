@@ -406,6 +406,9 @@ impl From<elevate::Error> for Error {
             E::SetUserId => {
                 told.hint("`chmod u-s` it, and let sudo or doas decide who may be recorded as root")
             }
+            E::Unnamed(_) => told.hint(
+                "with --self, --ssh and as a login shell it must be sudo, run0 or doas, called by that name",
+            ),
             E::WhoCalled => told.hint("use the elevator of the configuration, and no other around it"),
             _ => told,
         }

@@ -294,6 +294,53 @@ fn a_rule_for_ones_own_sessions_gives_nobody_elses() {
 }
 
 #[test]
+fn where_the_elevator_does_not_say_who_called_nobody_gets_a_session_of_their_own() {
+    let Some(host) = Host::start() else { return };
+    let copied =
+        host.run("root", &["sh", "-c", "cp /usr/bin/sudo /opt/bin/sudo.ws && chmod 4755 /opt/bin/sudo.ws"]);
+    assert!(copied.status.success(), "{}", text(&copied));
+    // A name that we do not know; and the rule of sudo where doas is the elevator.
+    for elevator in ["/opt/bin/sudo.ws", "doas"] {
+        host.configure(&format!("[run]\nelevator = [\"{elevator}\"]\n"));
+        for words in [
+            &[SEALCAST, "run", "--self", "--", "id"][..],
+            &["sudo", "-n", SEALCAST, "run", "--elevated", "--self", "--", "id"],
+            &["/opt/bin/sudo.ws", "-n", SEALCAST, "run", "--elevated", "--self", "--", "id"],
+        ] {
+            let ran = host.run("carol", words);
+            assert!(!ran.status.success() && !text(&ran).contains("uid="), "{elevator}: {}", text(&ran));
+        }
+        let ran = host.run("root", &["su", "dave", "-c", "id"]);
+        assert!(!ran.status.success() && !text(&ran).contains("uid="), "{elevator}: {}", text(&ran));
+    }
+    // Nor by a login uid, which whoever has none may choose.
+    let script = "echo 61001 >/proc/self/loginuid; exec \"$@\"";
+    let words = ["sh", "-c", script, "sh", "sudo", "-n", SEALCAST, "run", "--elevated", "--self", "--", "id"];
+    let ran = host.run("carol", &words);
+    assert!(!ran.status.success() && text(&ran).contains("it cannot be told who called"), "{}", text(&ran));
+    assert!(!text(&ran).contains("uid="), "{}", text(&ran));
+    assert_eq!(host.recordings(), 0);
+}
+
+#[test]
+fn a_caller_whom_nobody_knows_stands_in_the_recording_as_unknown() {
+    let Some(host) = Host::start() else { return };
+    for (name, value, told) in [("SUDO_UID", "63999", "uid 63999"), ("SUDO_UID", "x", "unknown")] {
+        let mut command = host.command("root", &[SEALCAST, "run", "--", "true"]);
+        command.env(name, value).env("SUDO_USER", "root");
+        assert!(host::output(command).status.success());
+        let shown = host.last();
+        // Where this test runs in a session of somebody's, audit knows more than sudo.
+        if shown.pointer("/meta/identity/login-user").is_none() {
+            assert_eq!(at(&shown, "/header/user"), told);
+        }
+        assert_eq!(at(&shown, "/meta/identity/caller"), told);
+        let why = format!("there is no user `{value}`");
+        assert_eq!(at(&shown, "/meta/identity/caller-unknown"), why);
+    }
+}
+
+#[test]
 fn root_becomes_the_target_completely() {
     let Some(host) = Host::start() else { return };
     let script =

@@ -5,7 +5,7 @@ use crate::console::{Column, Style, Table};
 use crate::error::{Error, Kind, Result};
 use crate::exec;
 use crate::policy::{self, ExecTrace, Policy, Profile};
-use crate::record::elevate::find_program;
+use crate::record::elevate::{find_program, tells_who_called};
 use crate::store::{Store, period};
 use crate::sys;
 use serde_json::json;
@@ -174,6 +174,16 @@ fn surroundings(policy: &Policy) -> Vec<(bool, String)> {
     {
         note(true, format!("`run.elevator`: there is no `{elevator}` in the directories of the system"));
     }
+    if let Some(elevator) = policy.elevator.first()
+        && !tells_who_called(policy)
+    {
+        note(
+            false,
+            format!(
+                "`run.elevator`: `{elevator}` does not say who called it (sudo, run0 and doas do, called by that name): --self, --ssh and login shells are refused to everybody but root"
+            ),
+        );
+    }
     if let Some(shell) = &policy.shell
         && !shell.is_file()
     {
@@ -265,6 +275,20 @@ mod tests {
             assert!(told(&format!("[guard]\nprofile = \"none\"\n{name} = true\n"), name), "{name}");
             assert!(!told(&format!("[guard]\nprofile = \"hardened\"\n{name} = true\n"), name), "{name}");
             assert!(!told("", name), "{name}");
+        }
+    }
+
+    #[test]
+    fn an_elevator_that_does_not_say_who_called_is_told() {
+        let told = |elevator: &str| {
+            let found = notes(&format!("[run]\nelevator = [{elevator}]\n"));
+            found.iter().any(|note| note.contains("does not say who called"))
+        };
+        for elevator in ["\"/opt/bin/sudo.ws\", \"--\"", "\"env\"", "\"su\", \"root\", \"-c\""] {
+            assert!(told(elevator), "{elevator}");
+        }
+        for elevator in ["\"sudo\", \"--\"", "\"/usr/bin/doas\"", "\"run0\"", "\"sudo-rs\""] {
+            assert!(!told(elevator), "{elevator}");
         }
     }
 

@@ -189,14 +189,22 @@ fn order(
         wish.reason = Some(ask_reason(context)?);
     }
     let observed = Observed::here();
-    let called = elevate::caller(&policy, ids::real_uid(), ids::login_uid(), variables);
-    let caller_name = called.as_ref().map_or_else(|_| observed.user.1.clone(), |user| user.name.clone());
-    let target = match (called, wish.of_caller) {
-        (Ok(caller), _) => elevate::target(&wish, &policy, Some(&caller), ourselves)?,
-        (Err(error), true) => return Err(error.into()),
-        (Err(_), false) => elevate::target(&wish, &policy, None, ourselves)?,
+    let called = elevate::caller(&wish, &policy, ids::real_uid(), ids::login_uid(), variables);
+    let (caller, unknown) = match called {
+        Ok(caller) => (Some(caller), None),
+        Err(error) if wish.of_caller => return Err(error.into()),
+        Err(error) => (None, Some(error.to_string())),
     };
+    let caller_name = match &caller {
+        Some(caller) => caller.name.clone(),
+        None => elevate::nameless(&policy, ids::real_uid(), variables),
+    };
+    let target = elevate::target(&wish, &policy, caller.as_ref(), ourselves)?;
     let (header, mut meta) = facts::tell(&observed, &wish, &target, &caller_name, &policy, variables);
+    // Who called decides nothing here, and stands in the recording as unknown, with the reason.
+    if let Some(why) = unknown {
+        meta.identity.insert("caller-unknown".to_owned(), why);
+    }
     let mut program = elevate::program(&wish, &target, &policy, variables);
     if policy.guard.profile == Profile::Hardened {
         program.restrictions = restrictions(&policy);

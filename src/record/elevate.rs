@@ -4,7 +4,7 @@
 //! (sudo, doas, su, run0), which asks for passwords and knows the rules. What was wanted travels as arguments, never in
 //! the environment; the elevated instance reads the same policy, records, and becomes the target user for good. Nothing
 //! here is decided by a variable of the person who is recorded, except who the caller is, and that only by the variable
-//! which the policy's own elevator sets.
+//! which the policy's own elevator sets. Where it set none, nobody gets a session of their own.
 
 use crate::policy::Policy;
 use crate::sys::ids::{self, User};
@@ -128,6 +128,8 @@ pub enum Error {
     SetUserId,
     /// Claims about who called contradict one another.
     WhoCalled,
+    /// The elevator of that name does not say who called.
+    Unnamed(String),
     /// A reason is needed.
     NoReason,
     /// Something is too long: what, and how many bytes (or labels) are allowed.
@@ -150,6 +152,9 @@ impl fmt::Display for Error {
             }
             Self::SetUserId => f.write_str("sealcast must not be installed with the set-user-id bit"),
             Self::WhoCalled => f.write_str("it cannot be told who called: sudo and doas both say something"),
+            Self::Unnamed(name) => {
+                write!(f, "it cannot be told who called: `{}` of run.elevator did not say", escaped(name))
+            }
             Self::NoReason => f.write_str("a reason is required on this host"),
             Self::TooLong(what, most) => write!(f, "{what} is too long: at most {most} are allowed"),
             Self::System(error) => error.fmt(f),
@@ -356,32 +361,82 @@ pub fn find_program(name: &str) -> Option<PathBuf> {
     SYSTEM_PATH.iter().map(|dir| Path::new(dir).join(name)).find(|path| path.is_file())
 }
 
-/// The user who called, as far as it decides anything: our real user, or, when that is root, whom the policy's own
-/// elevator names; without such, the login user; without that, root.
+/// Whom an elevator names, in its own way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Word<'a> {
+    /// By number.
+    Uid(&'a str),
+    /// By name.
+    Name(&'a str),
+}
+
+fn text<'a>(variables: &'a Variables, name: &str) -> Option<&'a str> {
+    variables.get(OsStr::new(name)).and_then(|value| value.to_str())
+}
+
+/// What the policy's own elevator says of who called it.
+fn word<'a>(policy: &Policy, variables: &'a Variables) -> Result<Option<Word<'a>>, Error> {
+    match Elevator::of(policy) {
+        Elevator::Sudo | Elevator::Run0 => match text(variables, "SUDO_UID") {
+            // doas always says who called; what it was told to keep may say anything.
+            Some(_) if variables.contains_key(OsStr::new("DOAS_USER")) => Err(Error::WhoCalled),
+            told => Ok(told.map(Word::Uid)),
+        },
+        Elevator::Doas => Ok(text(variables, "DOAS_USER").map(Word::Name)),
+        Elevator::Su | Elevator::Other => Ok(None),
+    }
+}
+
+/// Whether the policy's elevator says who called it. Where it does not, nobody can record themselves through it.
+pub fn tells_who_called(policy: &Policy) -> bool {
+    !matches!(Elevator::of(policy), Elevator::Su | Elevator::Other)
+}
+
+/// The user who called: our real user, or, when that is root, whom the policy's own elevator names.
+///
+/// Where it names nobody, the login user is told, and without one root, when root called us itself. That is no word to give
+/// anybody a session by: a process that has no login uid may choose one, and what comes through an elevator is not root's own
+/// call. So with [`Wish::of_caller`] it is an error, once there was an elevator.
 ///
 /// # Errors
-/// [`Error::WhoCalled`], [`Error::NoUser`].
-pub fn caller(policy: &Policy, real: u32, login: Option<u32>, variables: &Variables) -> Result<User, Error> {
-    let variable = |name: &str| variables.get(OsStr::new(name)).and_then(|value| value.to_str());
+/// [`Error::WhoCalled`], [`Error::Unnamed`], [`Error::NoUser`], [`Error::System`].
+pub fn caller(
+    wish: &Wish,
+    policy: &Policy,
+    real: u32,
+    login: Option<u32>,
+    variables: &Variables,
+) -> Result<User, Error> {
     let by_uid = |uid: u32| ids::user_by_uid(uid)?.ok_or_else(|| Error::NoUser(uid.to_string()));
     if real != 0 {
         return by_uid(real);
     }
-    match Elevator::of(policy) {
-        // doas always says who called; what it was told to keep may say anything.
-        Elevator::Sudo | Elevator::Run0 if variable("SUDO_UID").is_some() => {
-            if variable("DOAS_USER").is_some() {
-                return Err(Error::WhoCalled);
+    match word(policy, variables)? {
+        Some(Word::Uid(uid)) => by_uid(uid.parse().map_err(|_| Error::NoUser(uid.to_owned()))?),
+        Some(Word::Name(name)) => ids::user_by_name(name)?.ok_or_else(|| Error::NoUser(name.to_owned())),
+        None => {
+            let unnamed = || Error::Unnamed(policy.elevator.first().cloned().unwrap_or_default());
+            // Another elevator than the policy's has run us, also where its rule left `--elevated` out.
+            let another = ["SUDO_UID", "DOAS_USER", "PKEXEC_UID"].map(OsStr::new);
+            let elevated = wish.elevated || another.iter().any(|name| variables.contains_key(*name));
+            match login {
+                _ if wish.of_caller && elevated => Err(unnamed()),
+                Some(login) => by_uid(login),
+                None if wish.elevated => Err(unnamed()),
+                None => by_uid(0),
             }
-            let uid = variable("SUDO_UID").unwrap_or_default();
-            by_uid(uid.parse().map_err(|_| Error::NoUser(uid.to_owned()))?)
         }
-        Elevator::Doas if variable("DOAS_USER").is_some() => {
-            let name = variable("DOAS_USER").unwrap_or_default();
-            ids::user_by_name(name)?.ok_or_else(|| Error::NoUser(name.to_owned()))
-        }
-        _ => by_uid(login.unwrap_or(0)),
     }
+}
+
+/// What can be said of a caller whom [`caller`] did not find: the number, where that was told, or that they are unknown.
+pub fn nameless(policy: &Policy, real: u32, variables: &Variables) -> String {
+    let uid = match word(policy, variables) {
+        _ if real != 0 => Some(real),
+        Ok(Some(Word::Uid(uid))) => uid.parse().ok(),
+        _ => None,
+    };
+    uid.map_or_else(|| "unknown".to_owned(), |uid| format!("uid {uid}"))
 }
 
 fn find_user(name: &str) -> Result<User, Error> {
@@ -404,7 +459,7 @@ fn find_group(name: &str) -> Result<ids::Group, Error> {
 /// ourselves in personal mode. `ourselves` is our own program, which is nobody's shell inside a session.
 ///
 /// # Errors
-/// [`Error::NoUser`], [`Error::NoGroup`], [`Error::System`]; [`Error::WhoCalled`] when the caller is wished and not known.
+/// [`Error::NoUser`], [`Error::NoGroup`], [`Error::System`]; [`Error::WhoCalled`] when the caller is wished and not given.
 pub fn target(
     wish: &Wish,
     policy: &Policy,

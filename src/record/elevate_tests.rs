@@ -169,27 +169,80 @@ fn the_elevator_is_not_looked_for_in_anybodys_path() {
     assert_eq!(find_program("../bin/sh"), None);
 }
 
+/// Who called, by the word of an elevator: `of_caller` and `elevated` of the wish, our real uid, and the login uid.
+fn ask(
+    elevator: &str,
+    (of_caller, elevated): (bool, bool),
+    (real, login): (u32, Option<u32>),
+    pairs: &[(&str, &str)],
+) -> Result<String, Error> {
+    let policy = policy(&format!("[run]\nelevator = [\"{elevator}\"]\n"));
+    let wish = Wish { of_caller, elevated, ..Wish::default() };
+    caller(&wish, &policy, real, login, &variables(pairs)).map(|user| user.name)
+}
+
 #[test]
 fn who_called_is_told_by_the_policys_own_elevator_alone() {
     let nobody = ids::user_by_name("nobody").unwrap().unwrap();
     let uid = nobody.uid.to_string();
     let sudo = [("SUDO_UID", uid.as_str()), ("SUDO_USER", "nobody")];
     let doas = [("DOAS_USER", "nobody")];
-    let ask = |elevator: &str, real, login, pairs: &[(&str, &str)]| {
-        caller(&policy(&format!("[run]\nelevator = [\"{elevator}\"]\n")), real, login, &variables(pairs))
-            .map(|user| user.name)
+    for wish in [(false, false), (false, true), (true, false), (true, true)] {
+        assert_eq!(ask("sudo", wish, (0, None), &sudo).unwrap(), "nobody");
+        assert_eq!(ask("/usr/bin/doas", wish, (0, None), &doas).unwrap(), "nobody");
+        assert_eq!(ask("sudo", wish, (0, Some(0)), &sudo).unwrap(), "nobody");
+        assert!(matches!(ask("sudo", wish, (0, None), &[sudo[0], doas[0]]), Err(Error::WhoCalled)));
+        assert!(ask("sudo", wish, (0, None), &[("SUDO_UID", "zero")]).is_err());
+        // Who is not root is whom the kernel says.
+        assert_eq!(ask("sudo", wish, (nobody.uid, None), &[("SUDO_UID", "0")]).unwrap(), "nobody");
+    }
+}
+
+#[test]
+fn nobody_gets_a_session_of_their_own_where_the_elevator_does_not_say_who_called() {
+    let nobody = ids::user_by_name("nobody").unwrap().unwrap();
+    let uid = nobody.uid.to_string();
+    let sudo = ("SUDO_UID", uid.as_str());
+    let doas = ("DOAS_USER", "nobody");
+    let pkexec = ("PKEXEC_UID", uid.as_str());
+    let refused = |asked: Result<String, Error>| matches!(asked, Err(Error::Unnamed(_)));
+    for login in [None, Some(0), Some(nobody.uid)] {
+        for elevator in ["sudo", "run0", "doas", "su", "/opt/bin/sudo.ws"] {
+            // Neither by a login uid, which anybody may choose who has none, nor as root.
+            assert!(refused(ask(elevator, (true, true), (0, login), &[])), "{elevator} {login:?}");
+        }
+        // A variable that another elevator sets says that there was one, and is anybody's to set besides.
+        for (elevator, pairs) in [("doas", [sudo]), ("sudo", [doas]), ("su", [sudo]), ("env", [doas])] {
+            for elevated in [true, false] {
+                let asked = ask(elevator, (true, elevated), (0, login), &pairs);
+                assert!(refused(asked), "{elevator} {login:?}");
+            }
+        }
+        assert!(refused(ask("sudo", (true, false), (0, login), &[pkexec])));
+    }
+    // Root's own call is root's, or of whom root has become it.
+    assert_eq!(ask("sudo", (true, false), (0, None), &[]).unwrap(), "root");
+    assert_eq!(ask("sudo", (true, false), (0, Some(nobody.uid)), &[]).unwrap(), "nobody");
+}
+
+#[test]
+fn a_caller_who_was_not_named_is_not_called_root() {
+    let nobody = ids::user_by_name("nobody").unwrap().unwrap();
+    for elevator in ["su", "env", "doas"] {
+        let login = Some(nobody.uid);
+        assert_eq!(ask(elevator, (false, true), (0, login), &[("SUDO_UID", "0")]).unwrap(), "nobody");
+        assert!(matches!(ask(elevator, (false, true), (0, None), &[]), Err(Error::Unnamed(_))));
+    }
+    assert_eq!(ask("sudo", (false, false), (0, None), &[]).unwrap(), "root");
+    let named = |elevator: &str, real, pairs: &[(&str, &str)]| {
+        nameless(&policy(&format!("[run]\nelevator = [\"{elevator}\"]\n")), real, &variables(pairs))
     };
-    assert_eq!(ask("sudo", 0, None, &sudo).unwrap(), "nobody");
-    assert_eq!(ask("/usr/bin/doas", 0, None, &doas).unwrap(), "nobody");
-    // A variable that another elevator would set is anybody's to set.
-    assert_eq!(ask("doas", 0, None, &sudo).unwrap(), "root");
-    assert_eq!(ask("sudo", 0, None, &doas).unwrap(), "root");
-    assert_eq!(ask("su", 0, None, &[sudo[0], doas[0]]).unwrap(), "root");
-    assert_eq!(ask("su", 0, Some(nobody.uid), &[]).unwrap(), "nobody");
-    assert!(matches!(ask("sudo", 0, None, &[sudo[0], doas[0]]), Err(Error::WhoCalled)));
-    // Who is not root is whom the kernel says.
-    assert_eq!(ask("sudo", nobody.uid, None, &[("SUDO_UID", "0")]).unwrap(), "nobody");
-    assert!(ask("sudo", 0, None, &[("SUDO_UID", "zero")]).is_err());
+    assert_eq!(named("sudo", 0, &[("SUDO_UID", "4000000123"), ("SUDO_USER", "root")]), "uid 4000000123");
+    assert_eq!(named("sudo", 0, &[("SUDO_UID", "x")]), "unknown");
+    assert_eq!(named("sudo", 0, &[("SUDO_UID", "1"), ("DOAS_USER", "root")]), "unknown");
+    assert_eq!(named("doas", 0, &[("DOAS_USER", "ghost"), ("SUDO_UID", "0")]), "unknown");
+    assert_eq!(named("su", 0, &[("SUDO_UID", "0")]), "unknown");
+    assert_eq!(named("sudo", 4_000_000_123, &[("SUDO_UID", "0")]), "uid 4000000123");
 }
 
 #[test]
