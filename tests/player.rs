@@ -203,6 +203,28 @@ fn an_investigator_finds_marks_and_exports_at_every_size() {
 }
 
 #[test]
+fn marks_of_two_who_watch_the_same_are_both_kept() {
+    let home = Sandbox::new();
+    let (path, _) = home.record(&hour());
+    let mut viewers = [(); 2].map(|()| {
+        let mut viewer = Viewer::start(&home, &["play", "last"], (100, 24));
+        viewer.shows("intact");
+        viewer
+    });
+    for (viewer, note) in viewers.iter_mut().zip(["hers", "his"]) {
+        viewer.types(&format!("m{note}\r"), "marked, beside the recording");
+    }
+    let marks = std::fs::read_to_string(format!("{}.marks.json", path.display())).unwrap();
+    assert!(marks.contains("hers") && marks.contains("his\""), "{marks}");
+    // Whoever saved last knows of both.
+    assert!(viewers[1].types("'", "his ").contains("hers"), "{}", viewers[1].screen());
+    for viewer in &mut viewers {
+        viewer.terminal.send("qqq");
+        assert!(viewer.terminal.wait_end().success());
+    }
+}
+
+#[test]
 fn what_is_missing_in_an_exported_part_is_said() {
     let home = Sandbox::new();
     let output = |n: u64| (n * 1000, Payload::Output(format!("{n:0>20000}\r\n").into_bytes()));
@@ -312,8 +334,8 @@ impl Host<Breaks> for () {
     fn open(&mut self, _: usize) -> Result<App<Breaks>, String> {
         Err("there is no other".into())
     }
-    fn save_marks(&mut self, _: &[Mark]) -> Result<(), String> {
-        Ok(())
+    fn save_marks(&mut self, marks: &[Mark]) -> Result<Vec<Mark>, String> {
+        Ok(marks.to_vec())
     }
     fn judge(&mut self) {}
     fn export(&mut self, _: Duration, _: Duration, _: Option<&str>) -> Result<String, String> {

@@ -11,6 +11,7 @@ mod filter;
 pub mod follow;
 pub mod keys;
 pub mod ls;
+mod marks;
 pub mod play;
 mod recordings;
 pub mod run;

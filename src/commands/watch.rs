@@ -1,11 +1,11 @@
 //! What opens the player: recordings, verdicts, marks and exports for it.
 //!
 //! Everything that might ask for a passphrase is done before the terminal is taken. The verdict on the file is found on a
-//! thread of its own. Marks are kept beside the recording, in `NAME.scast.marks.json`, never in it.
+//! thread of its own. Marks are kept beside the recording (see [`marks`]).
 
 use super::recordings::{self, Opened, Reading, clock, known_keys, moment, ms, name, shown, who};
 use super::verify::describe;
-use super::{Context, verify};
+use super::{Context, marks, verify};
 use crate::cast::{Event, Payload};
 use crate::container::verify::verify as verify_file;
 use crate::container::{Header, Opening};
@@ -30,9 +30,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
-
-/// Longest file of marks that is read.
-const MAX_MARKS: u64 = 1 << 20;
 
 /// How the player starts.
 #[derive(Clone, Debug)]
@@ -68,6 +65,7 @@ pub(super) fn watch(context: &Context, reading: &Reading, start: &Start) -> Resu
         rows: Arc::default(),
         asked: Arc::default(),
         current: None,
+        marks: Vec::new(),
         verdicts,
         exports: Vec::new(),
     };
@@ -110,6 +108,8 @@ struct Desk<'a> {
     asked: Arc<AtomicU64>,
     /// The recording that is watched.
     current: Option<Found>,
+    /// Its marks, as the player last knew of them.
+    marks: Vec<Mark>,
     verdicts: Sender<Message>,
     /// Exports under way.
     exports: Vec<JoinHandle<()>>,
@@ -149,8 +149,8 @@ impl Desk<'_> {
             [opening.meta.ticket.as_str(), opening.meta.reason.as_str()].join(" ").trim().to_string()
         });
         let title = Title { who: who(header), host: header.host.clone(), why: why.unwrap_or_default() };
-        let marks = read_marks(&marks_path(&opened.found.path))?;
-        let app = App::new(watched, title, depth(self.context), marks);
+        self.marks = marks::read(&marks::path_of(&opened.found.path))?;
+        let app = App::new(watched, title, depth(self.context), self.marks.clone());
         self.judge_on_a_thread(&opened);
         self.current = Some(opened.found);
         Ok(app)
@@ -308,7 +308,7 @@ pub(super) fn begin_at(header: &mut Header, opening: &mut Opening, outline: &Out
     let plain = header.start.saturating_add(i64::try_from(ms(from)).unwrap_or(i64::MAX));
     let start = outline.wall(from).unwrap_or(plain);
     if let Some(stamp) = &mut opening.cast.timestamp {
-        *stamp = stamp.saturating_add(start.saturating_sub(header.start) / 1000);
+        *stamp = start.div_euclid(1000);
     }
     header.start = start;
 }
@@ -393,9 +393,11 @@ impl Host<Watched> for Desk<'_> {
         }
     }
 
-    fn save_marks(&mut self, marks: &[Mark]) -> std::result::Result<(), String> {
+    fn save_marks(&mut self, marks: &[Mark]) -> std::result::Result<Vec<Mark>, String> {
         let Some(found) = &self.current else { return Err("no recording is open".into()) };
-        write_marks(&marks_path(&found.path), marks).map_err(|error| format!("the mark is not kept: {error}"))
+        let kept = marks::keep(&marks::path_of(&found.path), &self.marks, marks);
+        self.marks = kept.map_err(|error| format!("the mark is not kept: {error}"))?;
+        Ok(self.marks.clone())
     }
 
     fn export(
@@ -406,41 +408,6 @@ impl Host<Watched> for Desk<'_> {
     ) -> std::result::Result<String, String> {
         self.begin_export(from, to, file).map_err(|error| error.to_string())
     }
-}
-
-/// Where the marks of a recording are kept.
-fn marks_path(recording: &Path) -> PathBuf {
-    let mut name = recording.as_os_str().to_os_string();
-    name.push(".marks.json");
-    name.into()
-}
-
-fn read_marks(path: &Path) -> Result<Vec<Mark>> {
-    use std::io::Read as _;
-    if !path.exists() {
-        return Ok(Vec::new());
-    }
-    let mut text = String::new();
-    let file = sys::file::open_read_nofollow(path)?;
-    file.take(MAX_MARKS).read_to_string(&mut text).map_err(|e| sys::Error::at("read", path, e))?;
-    serde_json::from_str(&text).map_err(|error| {
-        Error::new(Kind::Input, format!("{}: {error}", shown(path)))
-            .hint("it holds marks that were set in the player; move it away to watch without them")
-    })
-}
-
-/// Whole or not at all: written beside it first.
-fn write_marks(path: &Path, marks: &[Mark]) -> Result<()> {
-    let mut new = path.as_os_str().to_os_string();
-    new.push(".new");
-    let new = PathBuf::from(new);
-    // One that a crash left behind.
-    let _ = std::fs::remove_file(&new);
-    let text =
-        serde_json::to_vec_pretty(marks).map_err(|error| Error::new(Kind::System, error.to_string()))?;
-    sys::file::write_new(&new, &text)?;
-    std::fs::rename(&new, path).map_err(|e| sys::Error::at("rename", &new, e))?;
-    Ok(())
 }
 
 /// The verdict in the words of the header line.
@@ -482,15 +449,18 @@ mod tests {
         let anchor = |at, utc| Anchor { at, utc, boot: 0 };
         // The host slept for a day after ten seconds.
         let slept = vec![anchor(0, 5_000), anchor(10_000, 86_415_000)];
-        for (anchors, seconds, start) in
-            [(slept.clone(), 3, 8_000), (slept, 12, 86_417_000), (Vec::new(), 12, 17_000)]
-        {
-            let mut header = Header { start: 5_000, ..Header::default() };
+        for (anchors, from, start) in [
+            (slept.clone(), 3_000, 8_000),
+            (slept, 12_000, 86_417_000),
+            (Vec::new(), 12_000, 17_834),
+            (Vec::new(), 4_962, 10_796),
+        ] {
+            let mut header = Header { start: 5_834, ..Header::default() };
             let mut opening = Opening::default();
             opening.cast.timestamp = Some(5);
             let outline = Outline { anchors, ..Outline::default() };
-            begin_at(&mut header, &mut opening, &outline, Duration::from_secs(seconds));
-            assert_eq!((header.start, opening.cast.timestamp), (start, Some(start / 1000)), "{seconds}");
+            begin_at(&mut header, &mut opening, &outline, Duration::from_millis(from));
+            assert_eq!((header.start, opening.cast.timestamp), (start, Some(start / 1000)), "{from}");
         }
     }
 }

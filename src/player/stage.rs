@@ -61,11 +61,12 @@ pub trait Host<S> {
     /// [`Message::Matches`] and [`Message::Searched`].
     fn narrow(&mut self, asked: u64, filter: &str, inside: bool);
 
-    /// Keeps the viewer's marks beside the recording that is watched.
+    /// Keeps what the viewer changed of the marks beside the recording that is watched. Gives those that are there now: others
+    /// may set some as well.
     ///
     /// # Errors
     /// One line for people.
-    fn save_marks(&mut self, marks: &[Mark]) -> Result<(), String>;
+    fn save_marks(&mut self, marks: &[Mark]) -> Result<Vec<Mark>, String>;
 
     /// Finds the verdict on the recording that is watched anew, and sends it as a message.
     fn judge(&mut self);
@@ -301,9 +302,12 @@ fn carry_out<S: Source>(
             host.judge();
             return true;
         }
-        Effect::SaveMarks(marks) => {
-            host.save_marks(&marks).map(|()| "marked, beside the recording".to_string())
-        }
+        Effect::SaveMarks(marks) => host.save_marks(&marks).map(|marks| {
+            if let Scene::Watching(app) = scene {
+                app.marks = marks;
+            }
+            "marked, beside the recording".to_string()
+        }),
         Effect::Export { from, to, file } => host.export(from, to, file.as_deref()),
     };
     if let Scene::Watching(app) = scene {

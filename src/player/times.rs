@@ -28,7 +28,8 @@ pub(super) fn date(utc: i64) -> Option<String> {
 }
 
 /// A time as typed: an offset (`90`, `90s`, `5m`, `1h`, `6:39`, `1:02:03.5`), a step (`+30`, `-1m`), a part (`50%`), or a
-/// wall clock in UTC (`14:05Z`, `@14:05`, `2026-11-22 14:05:10`).
+/// wall clock in UTC (`14:05Z`, `@14:05`, `2026-11-22 14:05:10`) or, with a date, at an offset from it
+/// (`2026-11-22 15:05+01:00`).
 ///
 /// # Errors
 /// One line that says what can be typed.
@@ -52,7 +53,7 @@ pub fn parse(text: &str, now: Duration, outline: &Outline) -> Result<Duration, S
         }
         duration.mul_f64(part / 100.0)
     } else if text.starts_with('@') || text.ends_with('Z') || text.contains('-') {
-        let utc = wall(text.trim_start_matches('@').trim_end_matches('Z'), outline).ok_or_else(wrong)?;
+        let utc = wall(text.strip_prefix('@').unwrap_or(text), outline).ok_or_else(wrong)?;
         return outline
             .at_wall(utc)
             .ok_or_else(|| "the wall clock of this recording is not known".to_string());
@@ -79,14 +80,31 @@ fn offset(text: &str) -> Option<Duration> {
     Duration::try_from_secs_f64(secs * unit).ok()
 }
 
-/// Milliseconds since 1970 of a wall clock; a bare time of day is that of the day the recording began, or the next.
+/// Milliseconds since 1970 of a wall clock; a bare time of day is that of the day the recording began, or the next. A zone by
+/// name, and an offset without a date, are refused: whoever writes one must not get another time.
 fn wall(text: &str, outline: &Outline) -> Option<i64> {
     let text = text.trim();
+    if text.contains('[') {
+        return None;
+    }
+    if let Ok(at) = text.parse::<Timestamp>() {
+        return Some(at.as_millisecond());
+    }
+    let text = text.strip_suffix('Z').unwrap_or(text);
+    // Civil times are read with an offset behind them, too, which would be passed over.
+    let plain = |clock: &str| clock.bytes().all(|byte| byte.is_ascii_digit() || b":.,".contains(&byte));
+    let clock = text.split_once([' ', 'T', 't']).map(|(_, clock)| clock);
+    if text.contains('+') || clock.is_some_and(|clock| !plain(clock)) {
+        return None;
+    }
     let start =
         Timestamp::from_millisecond(outline.wall(Duration::ZERO)?).ok()?.to_zoned_datetime(TimeZone::UTC);
     let full = |text: &str| text.parse::<civil::DateTime>().ok();
     if let Some(at) = full(text).or_else(|| full(&text.replace(' ', "T"))) {
         return Some(at.to_zoned_datetime(TimeZone::UTC).ok()?.timestamp().as_millisecond());
+    }
+    if !plain(text) {
+        return None;
     }
     let padded = if text.split(':').next()?.len() == 1 { format!("0{text}") } else { text.to_string() };
     let time: civil::Time = padded.parse().ok()?;
@@ -132,6 +150,10 @@ mod tests {
             ("@14:05:00", 108.0),
             ("2026-11-22 15:03:12", 3600.0),
             ("2026-11-22T15:03:12Z", 3600.0),
+            ("2026-11-22 16:03:12.5+01:00", 3600.5),
+            ("@2026-11-22T13:05-01:00", 108.0),
+            ("2026-11-22 14:05:00,5", 108.5),
+            ("2026-11-22", 0.0),
         ] {
             assert_eq!(
                 parse(text, now, &outline()),
@@ -139,7 +161,20 @@ mod tests {
                 "{text}"
             );
         }
-        for text in ["", "x", "1:-2", "101%", "25:99Z", "1e400", "NaN"] {
+        for text in ["", "x", "1:-2", "101%", "25:99Z", "1e400", "NaN"].into_iter().chain([
+            "@15:05:00+01:00",
+            "15:05:00+01:00Z",
+            "15:05-01",
+            "@15:05:00+0100",
+            "@15:05[Europe/Berlin]",
+            "2026-11-22 15:05[Europe/Berlin]",
+            "2026-11-22 15:05:00+01:00[Europe/Berlin]",
+            "@1505+01",
+            "1505-01",
+            "2026-11-22+01:00",
+            "2026-11-22-01:00",
+            "2026-11-22 15:05 Z",
+        ]) {
             assert!(parse(text, now, &outline()).is_err(), "{text}");
         }
     }

@@ -285,8 +285,12 @@ fn new_lines(size: (u16, u16), terminal: &mut Terminal) {
     }
 }
 
-/// The last of `times` that is more than two seconds before `now`, or else the one before the last.
-fn before(times: impl Iterator<Item = Duration>, now: Duration) -> Option<Duration> {
+/// The last of `times` where it is more than two seconds before `now`, or else the one before the last, if there is one.
+fn before(times: impl Iterator<Item = Duration> + Clone, now: Duration) -> Option<Duration> {
     const NEAR: Duration = Duration::from_secs(2);
-    times.filter(|start| *start < now.saturating_sub(NEAR) || (*start < now && now < NEAR)).max()
+    let last = times.clone().filter(|start| *start <= now).max()?;
+    if now.saturating_sub(last) > NEAR {
+        return Some(last);
+    }
+    times.filter(|start| *start < last).max().or(Some(last).filter(|last| *last < now))
 }

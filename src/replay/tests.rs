@@ -161,6 +161,19 @@ fn commands_are_stepped_through() {
 }
 
 #[test]
+fn commands_that_follow_each_other_fast_are_stepped_back_through_one_by_one() {
+    let starts = [500, 1_000, 8_000, 11_500, 12_300, 12_300].map(ms);
+    let (mut at, mut went) = (ms(13_000), Vec::new());
+    while let Some(to) = before(starts.into_iter(), at) {
+        went.push(millis(to));
+        at = to;
+    }
+    assert_eq!(went, [11_500, 8_000, 1_000, 500]);
+    assert_eq!(before(starts.into_iter(), ms(14_301)), Some(ms(12_300)), "it has been running for a while");
+    assert_eq!(before(starts.into_iter(), ms(501)), Some(ms(500)));
+}
+
+#[test]
 fn a_session_without_a_terminal_breaks_its_lines() {
     let mut replay = Replay::new(Memory::new((0, 0), None, vec![output(0, "one\ntwo\n")], 1));
     replay.seek(ms(0));
