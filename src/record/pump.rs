@@ -15,7 +15,7 @@ use super::session::{Error, OnLoss, Outcome, Screen, Session, Streams, Watch};
 use crate::cast::{Gap, Payload};
 use crate::sys::alarm::Alarm;
 use crate::sys::clock;
-use crate::sys::poll::{Ready, Set, Slot};
+use crate::sys::poll::{Group, Ready, Set, Slot};
 use crate::sys::signals::{self, Arrived, Signals};
 use crate::sys::stage::{Ended, Stage};
 use crate::sys::tty::Size;
@@ -83,6 +83,8 @@ pub(super) struct Pump<'a> {
     phase: Phase,
     /// Wakes the loop when something is due although nothing happens.
     alarm: Alarm,
+    /// The signals, the bell, the alarm, and until its end the stage: at a key none of them is asked.
+    calm: Group,
     last_byte: Duration,
     bytes_since_end: usize,
     /// The last look at everything that can give output found nothing. Time alone does not tell: on a busy host we may
@@ -112,10 +114,7 @@ enum Recorded {
 /// Places in the poll set.
 #[derive(Default)]
 struct Slots {
-    signals: Option<Slot>,
-    stage: Option<Slot>,
-    bell: Option<Slot>,
-    alarm: Option<Slot>,
+    calm: Option<Slot>,
     terminal: Option<Slot>,
     leader: Option<Slot>,
     input: Option<Slot>,
@@ -132,6 +131,10 @@ impl<'a> Pump<'a> {
             let again = io::Error::other("it was run already");
             return Err(crate::sys::Error::new("run the session", "", again).into());
         };
+        let batch = Batch::new(feed, start, session.spec.input, session.spec.keep);
+        let alarm = Alarm::new()?;
+        let calm = [session.signals.as_fd(), batch.bell().as_fd(), alarm.as_fd(), stage.as_fd()];
+        let calm = Group::of(&calm)?;
         let screen = session.screen.take();
         let terminal_out = match &screen {
             Some(screen) => {
@@ -161,11 +164,12 @@ impl<'a> Pump<'a> {
             screen,
             streams: std::mem::take(&mut session.streams),
             stream_buffers: [Buffer::new(STREAM_BUFFER), Buffer::new(STREAM_BUFFER)],
-            batch: Batch::new(feed, start, session.spec.input, session.spec.keep),
+            batch,
             child: None,
             early: Vec::new(),
             phase: Phase::Running,
-            alarm: Alarm::new()?,
+            alarm,
+            calm,
             last_byte: start,
             bytes_since_end: 0,
             quiet: false,
@@ -233,19 +237,8 @@ impl<'a> Pump<'a> {
             self.alarm.ring_by(self.due())?;
             set.wait(None)?;
             let ready = |slot: Option<Slot>| slot.map_or(Ready::default(), |slot| set.ready(slot));
-            if ready(slots.signals).read {
-                while let Some(arrived) = self.signals.next() {
-                    self.signal(arrived);
-                }
-            }
-            if ready(slots.alarm).read {
-                self.alarm.silence();
-            }
-            if ready(slots.bell).read {
-                self.words();
-            }
-            if ready(slots.stage).read {
-                self.reports()?;
+            if ready(slots.calm).read {
+                self.stir()?;
             }
             self.quiet =
                 looks && !ready(slots.leader).read && !slots.sources.iter().any(|slot| ready(*slot).read);
@@ -267,15 +260,38 @@ impl<'a> Pump<'a> {
         }
     }
 
+    /// Something came of what is seldom ready.
+    fn stir(&mut self) -> Result<(), Error> {
+        let mut set = Set::default();
+        let signals = set.add(self.signals, true, false);
+        let alarm = set.add(&self.alarm, true, false);
+        let bell = set.add(self.batch.bell(), true, false);
+        let stage =
+            (!matches!(self.phase, Phase::Ended { .. })).then(|| set.add(&self.stage, true, false));
+        set.wait(Some(Duration::ZERO))?;
+        if set.ready(signals).read {
+            while let Some(arrived) = self.signals.next() {
+                self.signal(arrived);
+            }
+        }
+        if set.ready(alarm).read {
+            self.alarm.silence();
+        }
+        if set.ready(bell).read {
+            self.words();
+        }
+        if stage.is_some_and(|stage| set.ready(stage).read) {
+            self.reports()?;
+        }
+        Ok(())
+    }
+
     /// Says what to wait for.
     fn fill(&mut self, set: &mut Set) -> Slots {
         set.clear();
         let mut slots = Slots::default();
         let flows = !self.batch.is_stuck();
-        slots.signals = Some(set.add(self.signals, true, false));
-        slots.stage = (!matches!(self.phase, Phase::Ended { .. })).then(|| set.add(&self.stage, true, false));
-        slots.bell = Some(set.add(self.batch.bell(), true, false));
-        slots.alarm = Some(set.add(&self.alarm, true, false));
+        slots.calm = Some(set.add(&self.calm, true, false));
         if let Some(screen) = &self.screen {
             let keys = self.keys.is_empty() && self.takes_keys();
             let show = !self.output.buffer.is_empty();

@@ -55,6 +55,8 @@ pub struct Spec {
 /// bytes out (the marks of a shell integration) and put events in. Called from the loop: it must be quick and must
 /// not wait.
 pub trait Watch {
+    /// Whether [`Watch::output`] would pass these bytes on as they are and do nothing else: then it need not be called.
+    fn passes(&self, bytes: &[u8]) -> bool;
     /// Passes `bytes` on, in order, to `pass`; what is held back must come out later or be an event.
     fn output(&mut self, bytes: &[u8], pass: &mut dyn FnMut(Piece<'_>));
     /// The output is over: passes on what was held back.

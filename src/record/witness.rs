@@ -140,6 +140,10 @@ struct MarkWatch {
 }
 
 impl Watch for MarkWatch {
+    fn passes(&self, bytes: &[u8]) -> bool {
+        self.filter.passes(bytes)
+    }
+
     fn output(&mut self, bytes: &[u8], pass: &mut dyn FnMut(Piece<'_>)) {
         let Self { filter, hints, last } = self;
         filter.feed(bytes, |found| tell(found, hints, last, pass));

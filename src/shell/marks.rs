@@ -255,6 +255,11 @@ impl Filter {
         }
     }
 
+    /// Whether [`Filter::feed`] would give these bytes on as they are, and nothing else.
+    pub fn passes(&self, bytes: &[u8]) -> bool {
+        self.state == State::Ground && self.next_start(bytes).is_none()
+    }
+
     /// Takes the next bytes of the output and gives what is in them to `found`, in order.
     pub fn feed(&mut self, bytes: &[u8], mut found: impl FnMut(Found<'_>)) {
         self.carried = self.held();

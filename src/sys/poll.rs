@@ -1,4 +1,6 @@
 //! Waiting for several descriptors at once, and a bell that one thread rings to wake another that waits so.
+//!
+//! A [`Set`] asks every descriptor each time it waits. What is seldom ready can be in a [`Group`], which costs as much as one.
 
 use super::{Error, Result};
 use std::io;
@@ -78,6 +80,55 @@ impl Set {
     }
 }
 
+/// Descriptors to read from that are seldom ready, waited for as one (an `epoll`): it can be read when one of them can.
+#[derive(Debug)]
+pub struct Group {
+    fd: OwnedFd,
+}
+
+impl Group {
+    /// A group of these. They must stay open as long as it is used, or [leave](Group::leave) it.
+    ///
+    /// # Errors
+    /// When there are no descriptors left.
+    pub fn of(members: &[BorrowedFd<'_>]) -> Result<Self> {
+        // SAFETY: takes numbers only.
+        let fd = unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) };
+        if fd < 0 {
+            return Err(Error::last("make an epoll", ""));
+        }
+        // SAFETY: the kernel has just given us this descriptor; nobody else owns it.
+        let group = Self { fd: unsafe { OwnedFd::from_raw_fd(fd) } };
+        for member in members {
+            group.change(libc::EPOLL_CTL_ADD, member)?;
+        }
+        Ok(group)
+    }
+
+    /// It is waited for no longer.
+    ///
+    /// # Errors
+    /// It is not in the group.
+    pub fn leave(&self, member: impl AsFd) -> Result<()> {
+        self.change(libc::EPOLL_CTL_DEL, &member.as_fd())
+    }
+
+    fn change(&self, how: libc::c_int, member: &BorrowedFd<'_>) -> Result<()> {
+        let mut event = libc::epoll_event { events: libc::EPOLLIN as u32, u64: 0 };
+        // SAFETY: `event` is a valid event to read from; the rest are numbers.
+        match unsafe { libc::epoll_ctl(self.fd.as_raw_fd(), how, member.as_raw_fd(), &mut event) } {
+            0 => Ok(()),
+            _ => Err(Error::last("wait for input", "")),
+        }
+    }
+}
+
+impl AsFd for Group {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
 /// Wakes a thread that waits in [`Set::wait`] (an `eventfd`).
 #[derive(Debug)]
 pub struct Bell {
@@ -140,6 +191,31 @@ mod tests {
         assert!(heard() && heard());
         bell.silence();
         assert!(!heard());
+    }
+
+    #[test]
+    fn a_group_can_be_read_while_one_of_its_members_can() {
+        let bells = [Bell::new().unwrap(), Bell::new().unwrap()];
+        let group = Group::of(&bells.each_ref().map(Bell::as_fd)).unwrap();
+        let heard = || {
+            let mut set = Set::default();
+            let slot = set.add(&group, true, false);
+            set.wait(Some(Duration::ZERO)).unwrap();
+            set.ready(slot).read
+        };
+        assert!(!heard());
+        for bell in &bells {
+            bell.ring();
+            assert!(heard() && heard());
+            bell.silence();
+            assert!(!heard());
+        }
+        group.leave(&bells[0]).unwrap();
+        bells[0].ring();
+        assert!(!heard());
+        bells[1].ring();
+        assert!(heard());
+        assert!(group.leave(&bells[0]).is_err());
     }
 
     #[test]

@@ -215,6 +215,8 @@ impl Pump<'_> {
 
     fn ended(&mut self, how: Ended) {
         let now = clock::monotonic();
+        // It has no more to say, and its end would be told again and again. (That it was in the group is certain.)
+        let _ = self.calm.leave(&self.stage);
         self.phase = Phase::Ended { how, since: now };
         self.last_byte = now;
         self.keys.wipe();

@@ -11,6 +11,7 @@ use std::io;
 impl Pump<'_> {
     pub(super) fn copy_keys(&mut self, terminal: Ready) {
         let Some(screen) = &self.screen else { return };
+        let mut typed = None;
         if self.keys.is_empty() && terminal.read && self.takes_keys() {
             self.keys.forget();
             match fd::read(&screen.terminal, self.keys.room()) {
@@ -22,8 +23,8 @@ impl Pump<'_> {
                 }
                 Ok(count) => {
                     self.keys.filled(count);
-                    let secret = screen.leader.settings().is_ok_and(|s| s.reads_secret());
-                    self.batch.typed(self.keys.whole(), secret);
+                    // As they are before the child knows of the keys, who may change them.
+                    typed = Some(screen.leader.settings().is_ok_and(|s| s.reads_secret()));
                 }
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
                 Err(_) if screen.terminal.is_alive() => self.keyboard.lost(),
@@ -32,13 +33,18 @@ impl Pump<'_> {
         } else if self.keys.is_empty() && terminal.gone && !screen.terminal.is_alive() {
             return self.terminal_gone();
         }
-        if !self.keys.is_empty() {
-            match self.keys.write_to(&screen.leader) {
-                Written::All => self.keys.wipe(),
-                Written::Waits => {}
-                // The follower is gone: its end is told by the reading side.
-                Written::Gone | Written::Failed(_) => self.keys.wipe(),
-            }
+        if self.keys.is_empty() {
+            return;
+        }
+        let written = self.keys.write_to(&screen.leader);
+        // Noted while the child is at it, and before anything that it shows is read.
+        if let Some(secret) = typed {
+            self.batch.typed(self.keys.whole(), secret);
+        }
+        match written {
+            Written::Waits => {}
+            // Where the follower is gone, its end is told by the reading side.
+            Written::All | Written::Gone | Written::Failed(_) => self.keys.wipe(),
         }
     }
 
@@ -245,6 +251,9 @@ impl Output<'_> {
     /// Lets a watch look at what was read; its bytes take the place of those.
     fn pass_watch(&mut self) {
         let Some(watch) = &mut self.watch else { return };
+        if watch.passes(self.buffer.whole()) {
+            return;
+        }
         let read = self.buffer.whole().to_vec();
         let (mut bytes, pieces) = (Vec::with_capacity(read.len()), &mut self.pieces);
         watch.output(&read, &mut |piece| keep(piece, &mut bytes, pieces));
