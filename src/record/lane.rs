@@ -194,6 +194,11 @@ impl Buffer {
         (self.from, self.to) = (0, 0);
     }
 
+    /// Nothing of it is to be written any more; it is still there to be looked at.
+    pub(super) fn take_all(&mut self) {
+        self.from = self.to;
+    }
+
     /// Forgets what is in it and wipes it: it was typed.
     pub(super) fn wipe(&mut self) {
         use zeroize::Zeroize as _;

@@ -73,6 +73,8 @@ pub(super) struct Pump<'a> {
     size: Option<Size>,
     keyboard: Keyboard,
     keys: Buffer,
+    /// Of the keys in the buffer, while they are not recorded: whether a secret was being read.
+    typed: Option<bool>,
     output: Output<'a>,
     streams: Streams,
     stream_buffers: [Buffer; 2],
@@ -155,6 +157,7 @@ impl<'a> Pump<'a> {
             leads: screen.is_some(),
             outlives: session.outlives,
             keys: Buffer::new(4 << 10),
+            typed: None,
             output: Output {
                 buffer: Buffer::new(BUFFER),
                 watch: session.watch.as_mut(),
@@ -243,9 +246,12 @@ impl<'a> Pump<'a> {
             self.quiet =
                 looks && !ready(slots.leader).read && !slots.sources.iter().any(|slot| ready(*slot).read);
             // Keys before output: in a flood ^C must not stand in the line.
-            let (terminal, leader) = (ready(slots.terminal), ready(slots.leader));
+            let (terminal, mut leader) = (ready(slots.terminal), ready(slots.leader));
             self.copy_keys(terminal);
+            // The echo of a key may be there by the time that the key is handed on.
+            leader.read |= self.typed.is_some();
             self.copy_output(terminal, leader);
+            self.note_keys();
             self.copy_streams(
                 ready(slots.input),
                 ready(slots.input_sink),

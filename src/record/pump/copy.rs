@@ -11,7 +11,6 @@ use std::io;
 impl Pump<'_> {
     pub(super) fn copy_keys(&mut self, terminal: Ready) {
         let Some(screen) = &self.screen else { return };
-        let mut typed = None;
         if self.keys.is_empty() && terminal.read && self.takes_keys() {
             self.keys.forget();
             match fd::read(&screen.terminal, self.keys.room()) {
@@ -24,7 +23,7 @@ impl Pump<'_> {
                 Ok(count) => {
                     self.keys.filled(count);
                     // As they are before the child knows of the keys, who may change them.
-                    typed = Some(screen.leader.settings().is_ok_and(|s| s.reads_secret()));
+                    self.typed = Some(screen.leader.settings().is_ok_and(|s| s.reads_secret()));
                 }
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
                 Err(_) if screen.terminal.is_alive() => self.keyboard.lost(),
@@ -33,18 +32,28 @@ impl Pump<'_> {
         } else if self.keys.is_empty() && terminal.gone && !screen.terminal.is_alive() {
             return self.terminal_gone();
         }
-        if self.keys.is_empty() {
-            return;
+        if !self.keys.is_empty() {
+            match self.keys.write_to(&screen.leader) {
+                Written::Waits => {}
+                // Where the follower is gone, its end is told by the reading side.
+                Written::All | Written::Gone | Written::Failed(_) => self.keys.take_all(),
+            }
+            self.wipe_keys();
         }
-        let written = self.keys.write_to(&screen.leader);
-        // Noted while the child is at it, and before anything that it shows is read.
-        if let Some(secret) = typed {
+    }
+
+    /// Records what was typed. The child has it already, and its echo may have been shown: nobody who types waits for this.
+    pub(super) fn note_keys(&mut self) {
+        if let Some(secret) = self.typed.take() {
             self.batch.typed(self.keys.whole(), secret);
+            self.wipe_keys();
         }
-        match written {
-            Written::Waits => {}
-            // Where the follower is gone, its end is told by the reading side.
-            Written::All | Written::Gone | Written::Failed(_) => self.keys.wipe(),
+    }
+
+    /// Wipes what was written and noted.
+    fn wipe_keys(&mut self) {
+        if self.keys.is_empty() && self.typed.is_none() {
+            self.keys.wipe();
         }
     }
 
@@ -113,6 +122,7 @@ impl Pump<'_> {
 
     /// Records what is in the output buffer, shown or (at a hang-up) not, and forgets it.
     pub(super) fn record_output(&mut self) {
+        self.note_keys();
         let pieces = std::mem::take(&mut self.output.pieces);
         let mut rest = self.output.buffer.whole();
         if pieces.is_empty() && !rest.is_empty() {
