@@ -272,8 +272,7 @@ impl<'a> Pump<'a> {
         let signals = set.add(self.signals, true, false);
         let alarm = set.add(&self.alarm, true, false);
         let bell = set.add(self.batch.bell(), true, false);
-        let stage =
-            (!matches!(self.phase, Phase::Ended { .. })).then(|| set.add(&self.stage, true, false));
+        let stage = (!matches!(self.phase, Phase::Ended { .. })).then(|| set.add(&self.stage, true, false));
         set.wait(Some(Duration::ZERO))?;
         if set.ready(signals).read {
             while let Some(arrived) = self.signals.next() {
