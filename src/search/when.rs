@@ -4,7 +4,8 @@ use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
-/// Reads a moment; gives milliseconds since 1970-01-01T00:00:00Z. UTC throughout, as recordings are named.
+/// Reads a moment; gives milliseconds since 1970-01-01T00:00:00Z. In UTC, as recordings are named, where it does not say an
+/// offset itself. The name of a time zone is refused, and so is all else of which a part would have to be passed over.
 ///
 /// # Errors
 /// In words, with the forms that are understood.
@@ -26,13 +27,14 @@ pub fn parse_at(text: &str, now: Timestamp) -> Result<i64, String> {
         "today" => midnight(today),
         "yesterday" => today.yesterday().ok().and_then(midnight),
         text => ago(text, now)
-            .or_else(|| text.parse::<Timestamp>().ok())
+            .or_else(|| offset(text))
             .or_else(|| datetime(text).and_then(utc))
-            .or_else(|| text.parse::<Date>().ok().and_then(midnight))
+            .or_else(|| date(text).and_then(midnight))
             .or_else(|| time(text).and_then(|time| utc(today.to_datetime(time)))),
     };
     moment.map(Timestamp::as_millisecond).ok_or_else(|| {
-        "not a time: write `2026-11-22`, `2026-11-22 14:03`, `14:03`, `today`, `yesterday`, `2h ago` or `30d`".to_owned()
+        "not a time: write `2026-11-22`, `2026-11-22 14:03`, `2026-11-22T14:03:12+02:00`, `14:03`, `today`, `yesterday`, `2h ago` or `30d`"
+            .to_owned()
     })
 }
 
@@ -53,13 +55,38 @@ fn ago(text: &str, now: Timestamp) -> Option<Timestamp> {
     now.checked_sub(SignedDuration::from_secs(seconds)).ok()
 }
 
-fn datetime(text: &str) -> Option<DateTime> {
-    let (date, clock) = text.split_once([' ', 'T'])?;
-    Some(date.parse::<Date>().ok()?.to_datetime(time(clock.trim_end_matches('Z'))?))
+/// A date, a time and an offset from UTC. What stands in brackets after it would not be looked at.
+fn offset(text: &str) -> Option<Timestamp> {
+    if text.contains('[') { None } else { text.parse().ok() }
 }
 
-/// `14:03` or `14:03:12`.
+/// A date alone: what stands after it would not be looked at.
+fn date(text: &str) -> Option<Date> {
+    if text.contains(|c: char| !c.is_ascii_digit() && c != '-') { None } else { text.parse().ok() }
+}
+
+fn datetime(text: &str) -> Option<DateTime> {
+    let (day, clock) = text.split_once([' ', 'T', 't'])?;
+    let clock = clock.strip_suffix(['Z', 'z']).unwrap_or(clock);
+    // Without colons it is a time of day only where a date stands before it.
+    let clock = time(clock).or_else(|| plain(clock))?;
+    Some(date(day)?.to_datetime(clock))
+}
+
+/// `14:03`, `14:03:12` or `14:03:12.5`.
 fn time(text: &str) -> Option<Time> {
+    hours_and_minutes(text).or_else(|| plain(text).filter(|_| text.contains(':')))
+}
+
+/// A time of day in one of the forms of ISO 8601, and nothing after it: that would not be looked at.
+fn plain(text: &str) -> Option<Time> {
+    let other = |c: char| !c.is_ascii_digit() && !":.,".contains(c);
+    // Digits alone could be a date as well.
+    if text.contains(other) { None } else { format!("T{text}").parse().ok() }
+}
+
+/// `9:15`, with one digit or two.
+fn hours_and_minutes(text: &str) -> Option<Time> {
     let mut parts = text.split(':').map(|part| part.parse::<i8>().ok());
     let (hour, minute) = (parts.next()??, parts.next()??);
     let second = match parts.next() {
@@ -85,6 +112,16 @@ mod tests {
             ("2026-11-20 07:30", "2026-11-20T07:30:00Z"),
             ("2026-11-20T07:30:05Z", "2026-11-20T07:30:05Z"),
             ("2026-11-20T07:30:05+02:00", "2026-11-20T05:30:05Z"),
+            ("2026-11-20 07:30+02:00", "2026-11-20T05:30:00Z"),
+            ("2026-11-20 07:30:05.5", "2026-11-20T07:30:05.5Z"),
+            ("2026-11-20 07:30:05,123", "2026-11-20T07:30:05.123Z"),
+            ("2026-11-20 07:30:05,123Z", "2026-11-20T07:30:05.123Z"),
+            ("2026-11-20 07", "2026-11-20T07:00:00Z"),
+            ("2026-11-20T073005", "2026-11-20T07:30:05Z"),
+            // A leap second, which Unix time does not have.
+            ("2026-11-20 07:30:60", "2026-11-20T07:30:59Z"),
+            ("2026-11-20 7:30", "2026-11-20T07:30:00Z"),
+            ("09:15:01.25", "2026-11-22T09:15:01.25Z"),
             ("09:15", "2026-11-22T09:15:00Z"),
             ("today", "2026-11-22T00:00:00Z"),
             ("yesterday", "2026-11-21T00:00:00Z"),
@@ -100,6 +137,15 @@ mod tests {
             "",
             "soon",
             "25:00",
+            "0915",
+            "09:15+02:00",
+            "2026-11-20 25:00",
+            "2026-11-20 07:30 noon",
+            "2026-11-20 07:30[Europe/Berlin]",
+            "2026-11-20T07:30:05+01:00[Europe/Berlin]",
+            "2026-11-20[Europe/Berlin]",
+            "2026-11-20T",
+            "2026-11-20Z",
             "2026-13-01",
             "99999999999999999h",
             "-2h",
