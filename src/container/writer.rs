@@ -329,13 +329,15 @@ impl<S: Sink> Writer<S> {
         self.sync()
     }
 
-    /// Whether the segment in hand should end now (see [`limits`]). The last that a file can have ([`limits::SEGMENTS`]: after
-    /// two terabytes of output) stays open to the end: a reader would refuse one more.
+    /// Whether a segment is in hand that may end before the recording does. The last that a file can have
+    /// ([`limits::SEGMENTS`]: after two terabytes of output) stays open to the end: a reader would refuse one more.
+    pub fn may_end_segment(&self) -> bool {
+        self.open.is_some() && (self.segment as usize).saturating_add(1) < limits::SEGMENTS
+    }
+
+    /// Whether the segment in hand should end now (see [`limits`]), and may.
     pub fn segment_due(&self, now: Duration) -> bool {
-        let Some(segment) = &self.open else { return false };
-        if (self.segment as usize).saturating_add(1) >= limits::SEGMENTS {
-            return false;
-        }
+        let Some(segment) = self.open.as_ref().filter(|_| self.may_end_segment()) else { return false };
         let raw = segment.tally.raw.saturating_add(segment.tally.input);
         let age = now.saturating_sub(segment.begun);
         let idle = now.saturating_sub(segment.last);

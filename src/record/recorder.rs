@@ -31,6 +31,12 @@ pub struct Policy {
 
 /// Smallest reserve that is worth holding: it closes a segment and writes index and trailer.
 pub const LEAST_RESERVE: u64 = 64 << 10;
+/// How far the wall clock may go from where a segment began by it, milliseconds: one that is steered a little is not followed.
+const MOVED: u64 = 1000;
+/// How often in a session that is followed at once: whoever sets the clock without end makes no segment without end…
+const MOVES: u32 = 1000;
+/// …and only after this long from then on.
+const RARELY: Duration = Duration::from_secs(10);
 
 /// A sink on a disk that can run full.
 pub trait Disk: Sink {
@@ -154,6 +160,9 @@ pub fn record<S: Disk>(
         warned: None,
         low_space_told: false,
         last_event: Duration::ZERO,
+        wall: 0,
+        looked: Duration::ZERO,
+        moves: 0,
         exit: None,
     };
     recorder.begin(Duration::ZERO);
@@ -179,6 +188,11 @@ pub fn record<S: Disk>(
         }
     }
     recorder.close()
+}
+
+/// How far the wall clock is ahead of the session's, milliseconds.
+fn ahead(anchor: &Anchor) -> i64 {
+    anchor.utc.saturating_sub_unsigned(anchor.at)
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -214,6 +228,12 @@ struct Recorder<'a, S: Disk> {
     warned: Option<String>,
     low_space_told: bool,
     last_event: Duration,
+    /// How far the wall clock was ahead of the session's when the segment in hand began, milliseconds.
+    wall: i64,
+    /// When that was last seen to be so still.
+    looked: Duration,
+    /// How many segments have ended because it no longer was.
+    moves: u32,
     /// The exit status, when it came while nothing could be written.
     exit: Option<Event>,
 }
@@ -235,9 +255,37 @@ impl<S: Disk> Recorder<'_, S> {
     }
 
     fn begin(&mut self, time: Duration) {
+        let anchor = self.anchor(time);
+        self.begin_with(anchor);
+    }
+
+    fn begin_with(&mut self, anchor: Anchor) {
+        self.wall = ahead(&anchor);
+        self.looked = Duration::from_millis(anchor.at);
         let keyframe = self.indexer.keyframe();
-        let begun = self.writer.begin(self.anchor(time), keyframe);
+        let begun = self.writer.begin(anchor, keyframe);
         self.check(begun);
+    }
+
+    /// Whether what happens at `time` is no longer by the wall clock of the segment in hand: the host has slept, or its clock was
+    /// set. What had happened when the two were last seen to agree still is.
+    fn wall_moved(&mut self, time: Duration) -> bool {
+        let now = (self.clock)();
+        if ahead(&now).abs_diff(self.wall) <= MOVED {
+            self.looked = Duration::from_millis(now.at);
+            return false;
+        }
+        let age = time.saturating_sub(self.looked);
+        let often = self.moves >= MOVES && age < RARELY;
+        time > self.looked && !often && self.writer.may_end_segment()
+    }
+
+    /// Ends the segment in hand where its wall clock no longer holds: a reader has the times of a segment from its beginning.
+    fn follow_wall(&mut self, time: Duration) {
+        if self.writer.in_segment() && self.wall_moved(time) {
+            self.moves = self.moves.saturating_add(1);
+            self.end_segment(time);
+        }
     }
 
     fn event(&mut self, event: Event) {
@@ -247,6 +295,7 @@ impl<S: Disk> Recorder<'_, S> {
             self.count_lost(&event);
             return;
         }
+        self.follow_wall(time);
         if !self.writer.in_segment() {
             self.begin(time);
         }
@@ -300,14 +349,16 @@ impl<S: Disk> Recorder<'_, S> {
             self.try_again(now);
             return;
         }
+        self.follow_wall(now);
         if self.policy.heartbeat.is_some_and(|every| now.saturating_sub(self.last_event) >= every) {
             self.last_event = now;
             let anchor = self.anchor(now);
-            let beat = match self.writer.in_segment() {
-                true => self.writer.push(&Event::new(now, Payload::Anchor(anchor))),
-                false => self.writer.begin(anchor, self.indexer.keyframe()),
-            };
-            self.check(beat);
+            if self.writer.in_segment() {
+                let beat = self.writer.push(&Event::new(now, Payload::Anchor(anchor)));
+                self.check(beat);
+            } else {
+                self.begin_with(anchor);
+            }
         }
         let flushed = self.writer.flush(now);
         self.check(flushed);

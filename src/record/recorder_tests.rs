@@ -5,7 +5,7 @@ use crate::container::verify::{Origin, Verdict, verify, verify_content};
 use crate::container::{Cursor, Header, Meta, Reader, SessionKeys, Setup, Slot, SlotKind};
 use std::cell::Cell;
 use std::io::{self, Write};
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 /// A disk of which the test holds the other end.
@@ -192,7 +192,7 @@ fn with_warn_the_gap_is_counted_to_the_byte_and_recording_goes_on() {
     let looked = || {
         looks.set(looks.get() + 1);
         // Somebody makes room after a while.
-        if looks.get() == 150 {
+        if looks.get() == 250 {
             room.store(1 << 20, Ordering::SeqCst);
         }
         clock()
@@ -285,7 +285,8 @@ fn a_silent_session_has_a_heartbeat() {
         if looks.get() == 30 {
             feed_cell.borrow_mut().take();
         }
-        Anchor { at: looks.get() * 2000, utc: 5, boot: 9 }
+        let at = looks.get() * 2000;
+        Anchor { at, utc: 5 + i64::try_from(at).unwrap(), boot: 9 }
     };
     record(&intake, writer, &mut NoIndex, policy, &clock);
     let mut reader = Reader::open(io::Cursor::new(tape.bytes())).unwrap();
@@ -296,4 +297,79 @@ fn a_silent_session_has_a_heartbeat() {
         beats += u32::from(matches!(event.payload, Payload::Anchor(_)));
     }
     assert!((4..=10).contains(&beats), "{beats} beats in about a minute");
+}
+
+/// A clock that goes by the events that come: a marker sets its wall clock ahead, by so many milliseconds.
+#[derive(Default)]
+struct Timed {
+    at: AtomicU64,
+    ahead: AtomicI64,
+}
+
+impl Timed {
+    fn look(&self) -> Anchor {
+        let at = self.at.load(Ordering::SeqCst);
+        let utc = i64::try_from(at).unwrap() + self.ahead.load(Ordering::SeqCst);
+        Anchor { at, utc, boot: at }
+    }
+}
+
+impl Indexer for &Timed {
+    fn event(&mut self, event: Event) {
+        // Each comes a second after the one before.
+        self.at.store(u64::try_from(event.time.as_millis()).unwrap() + 1000, Ordering::SeqCst);
+        if let Payload::Marker(text) = &event.payload {
+            self.ahead.fetch_add(text.parse().unwrap(), Ordering::SeqCst);
+        }
+    }
+
+    fn end_segment(&mut self) -> Extras {
+        Extras::default()
+    }
+
+    fn keyframe(&mut self) -> Option<String> {
+        None
+    }
+}
+
+/// Starts and wall clocks of the segments of a session with these markers among its events, one event a second.
+fn segments(markers: &[(u64, &str)], count: u64) -> Vec<(u64, i64)> {
+    let tape = Tape::with_room(1 << 30);
+    let (writer, root) = writer(&tape);
+    let (feed, intake) = bounded(64 << 20).unwrap();
+    let event = |n: u64| match markers.iter().find(|(at, _)| *at == n) {
+        Some((_, text)) => Event::new(Duration::from_secs(n), Payload::Marker((*text).to_owned())),
+        None => output(n * 1000, 100),
+    };
+    feed_all(feed, (0..count).map(event).collect());
+    let clock = Timed { ahead: AtomicI64::new(1_000_000), ..Timed::default() };
+    record(&intake, writer, &mut &clock, POLICY, &|| clock.look());
+    assert_eq!(events(&tape, root).len(), usize::try_from(count).unwrap());
+    let mut reader = Reader::open(io::Cursor::new(tape.bytes())).unwrap();
+    reader.unlock(root).unwrap();
+    reader.entries().iter().map(|entry| (entry.tally.start, entry.tally.utc)).collect()
+}
+
+#[test]
+fn a_segment_ends_where_the_host_slept_or_its_clock_was_set() {
+    let hours = 8 * 3_600_000;
+    let markers = [(3, "28800000"), (6, "-5000"), (8, "900"), (10, "400")];
+    let expected = [
+        (0, 1_000_000),
+        (4000, 1_004_000 + hours),
+        (7000, 1_002_000 + hours),
+        // A little is not followed until it has become much.
+        (11_000, 1_007_300 + hours),
+    ];
+    assert_eq!(segments(&markers, 15), expected);
+}
+
+#[test]
+fn who_sets_the_clock_without_end_makes_no_segment_for_each_time() {
+    let markers: Vec<(u64, &str)> = (0..1500).map(|n| (2 * n + 1, "7200000")).collect();
+    let found = segments(&markers, 3000);
+    let (often, rarely) = (MOVES as usize, 3000 - 2 * MOVES as usize);
+    let seconds = usize::try_from(RARELY.as_secs()).unwrap();
+    assert!((often..=often + 1 + rarely / seconds).contains(&found.len()), "{} segments", found.len());
+    assert!(found.last().unwrap().0 > 2_900_000, "{:?}", found.last());
 }

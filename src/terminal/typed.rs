@@ -55,11 +55,13 @@ impl Typed {
     pub fn event(&mut self, event: &Event, told: &mut impl FnMut(TypedLine)) -> bool {
         let Payload::Input(bytes) = &event.payload else { return false };
         let mut ended = false;
-        for byte in bytes {
+        let mut rest = bytes.as_slice();
+        while let Some((byte, after)) = rest.split_first() {
             if matches!(byte, b'\r' | b'\n') {
                 self.last = event.time;
                 self.finish(told);
                 ended = true;
+                rest = after;
                 continue;
             }
             if self.text.len() >= MAX_LINE {
@@ -67,16 +69,30 @@ impl Typed {
             }
             self.first.get_or_insert(event.time);
             self.last = event.time;
-            self.byte(*byte);
+            let plain = self.plain(rest);
+            if plain == 0 {
+                self.byte(*byte);
+            }
+            rest = rest.get(plain.max(1)..).unwrap_or_default();
         }
         ended
     }
 
+    /// Takes the plain text that comes next, as much as a piece has room for; gives its length.
+    fn plain(&mut self, bytes: &[u8]) -> usize {
+        if !self.part.is_empty() {
+            return 0;
+        }
+        let room = MAX_LINE.saturating_sub(self.text.len());
+        let plain = bytes.iter().take(room).take_while(|byte| matches!(byte, b' '..=b'~')).count();
+        let text = bytes.get(..plain).and_then(|bytes| std::str::from_utf8(bytes).ok()).unwrap_or_default();
+        self.text.push_str(text);
+        self.corrected.push_str(text);
+        text.len()
+    }
+
     /// Takes a byte of the line. Those that are no UTF-8 are passed over.
     fn byte(&mut self, byte: u8) {
-        if byte.is_ascii() && self.part.is_empty() {
-            return self.character(char::from(byte));
-        }
         self.part.push(byte);
         match std::str::from_utf8(&self.part) {
             Ok(text) => {
