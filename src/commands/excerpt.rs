@@ -126,6 +126,9 @@ impl Excerpt {
             }
             begins = begins.saturating_add(range.end.saturating_sub(range.start));
         }
+        if fault.is_some() {
+            exporter.is_damaged();
+        }
         // What could be read is whole for those who play it.
         let (losses, _) = exporter.finish().map_err(wrote)?;
         fault.map_or(Ok(losses), Err)

@@ -238,8 +238,11 @@ fn export(context: &Context, what: What, format: Format, mut out: impl Write, na
         }
     }
     drop(progress);
-    if no_end.is_some() {
-        exporter.has_no_end();
+    // What is kept says itself that it is not whole.
+    match (&fault, &no_end) {
+        (Some(_), _) => exporter.is_damaged(),
+        (None, Some(_)) => exporter.has_no_end(),
+        (None, None) => {}
     }
     let (losses, _) = exporter.finish().map_err(wrote)?;
     match fault {

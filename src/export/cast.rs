@@ -4,7 +4,7 @@
 //! character that was cut between two events appears when it is whole. Each maximal run of bytes that begin no character
 //! becomes one U+FFFD (as the Unicode standard recommends and most decoders do).
 
-use super::{Losses, OPEN_END};
+use super::Losses;
 use crate::cast::line::{self, push_seconds, push_string};
 use crate::cast::{Event, Gap, Header, Payload};
 use crate::container::Opening;
@@ -106,14 +106,19 @@ impl Cast {
         Ok(())
     }
 
-    pub(super) fn finish(mut self, open: bool, losses: &mut Losses, out: &mut impl Write) -> io::Result<()> {
+    pub(super) fn finish(
+        mut self,
+        cut: Option<&str>,
+        losses: &mut Losses,
+        out: &mut impl Write,
+    ) -> io::Result<()> {
         let rests = [(&mut self.output, "o"), (&mut self.error_output, "o"), (&mut self.input, "i")];
         let rests = rests.map(|(stream, code)| (stream.rest(losses), code));
         for (rest, code) in rests {
             self.text(self.last, code, &rest);
         }
-        if open {
-            self.line(self.last, "m", OPEN_END);
+        if let Some(note) = cut {
+            self.line(self.last, "m", note);
         }
         out.write_all(&self.lines)
     }

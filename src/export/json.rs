@@ -3,7 +3,7 @@
 //! The first line describes the recording, every further line is an event: `{"ms":1500,"kind":"output","text":"…"}`.
 //! Bytes that are not UTF-8 travel as `"base64"` instead of `"text"`.
 
-use super::OPEN_END;
+use super::Cut;
 use crate::cast::{Event, Payload};
 use crate::container::{Header, Opening};
 use base64::Engine as _;
@@ -38,8 +38,8 @@ pub(super) fn event(event: &Event, out: &mut impl Write) -> io::Result<()> {
 }
 
 /// Writes the last line where the recording has no end.
-pub(super) fn open_end(last: Duration, out: &mut impl Write) -> io::Result<()> {
-    line(&json!({"kind": "open-end", "ms": millis(last), "note": OPEN_END}), out)
+pub(super) fn cut(cut: Cut, last: Duration, out: &mut impl Write) -> io::Result<()> {
+    line(&json!({"kind": cut.kind(), "ms": millis(last), "note": cut.note()}), out)
 }
 
 fn millis(time: Duration) -> u64 {

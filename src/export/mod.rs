@@ -31,8 +31,10 @@ pub enum Format {
 }
 
 /// What an export of a recording that was not closed ends with, where the format has a place for it: a marker in a cast, a line of
-/// kind `open-end` in JSON.
+/// kind `open-end` in JSON, a line in brackets in text.
 pub const OPEN_END: &str = "not closed: what comes after this is missing, or was not recorded yet";
+/// What an export of a recording that could not be read to its end ends with, in the same places; the kind is `damaged` in JSON.
+pub const DAMAGED: &str = "damaged: what comes after this could not be read";
 
 /// What the format could not carry.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -112,8 +114,32 @@ pub struct Exporter<W: Write> {
     losses: Losses,
     /// Time of the last event.
     last: Duration,
-    /// The recording has no end, and that is to be said.
-    open: bool,
+    /// Why the recording has no end, where it has none: that is to be said.
+    cut: Option<Cut>,
+}
+
+/// Why an export has no end.
+#[derive(Clone, Copy)]
+enum Cut {
+    Open,
+    Damaged,
+}
+
+impl Cut {
+    fn note(self) -> &'static str {
+        match self {
+            Self::Open => OPEN_END,
+            Self::Damaged => DAMAGED,
+        }
+    }
+
+    /// The kind of its line of JSON.
+    fn kind(self) -> &'static str {
+        match self {
+            Self::Open => "open-end",
+            Self::Damaged => "damaged",
+        }
+    }
 }
 
 enum Inner {
@@ -144,7 +170,7 @@ impl<W: Write> Exporter<W> {
                 Inner::Json
             }
         };
-        Ok(Self { out, inner, losses: Losses::default(), last: Duration::ZERO, open: false })
+        Ok(Self { out, inner, losses: Losses::default(), last: Duration::ZERO, cut: None })
     }
 
     /// Takes the next event.
@@ -171,7 +197,12 @@ impl<W: Write> Exporter<W> {
 
     /// From now on what is written ends with [`OPEN_END`]: the recording has no end.
     pub fn has_no_end(&mut self) {
-        self.open = true;
+        self.cut = Some(Cut::Open);
+    }
+
+    /// From now on what is written ends with [`DAMAGED`], whether the recording has an end or not: it cannot be read on.
+    pub fn is_damaged(&mut self) {
+        self.cut = Some(Cut::Damaged);
     }
 
     /// Ends, and tells what could not be carried.
@@ -180,14 +211,21 @@ impl<W: Write> Exporter<W> {
     /// The writer's.
     pub fn finish(mut self) -> io::Result<(Losses, W)> {
         match self.inner {
-            Inner::Cast(cast) => cast.finish(self.open, &mut self.losses, &mut self.out)?,
+            Inner::Cast(cast) => cast.finish(self.cut.map(Cut::note), &mut self.losses, &mut self.out)?,
             Inner::Text(text) => {
                 self.losses.replaced = text.finish(&mut self.out)?;
                 // They were followed: nothing about them is lost but themselves.
                 self.losses.resizes = 0;
+                if let Some(cut) = self.cut {
+                    writeln!(self.out, "[{}]", cut.note())?;
+                }
             }
-            Inner::Json if self.open => json::open_end(self.last, &mut self.out)?,
-            Inner::Raw | Inner::Json => {}
+            Inner::Json => {
+                if let Some(cut) = self.cut {
+                    json::cut(cut, self.last, &mut self.out)?;
+                }
+            }
+            Inner::Raw => {}
         }
         self.out.flush()?;
         Ok((self.losses, self.out))
