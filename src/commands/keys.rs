@@ -186,11 +186,16 @@ fn list(context: &Context, as_json: bool) -> Result<()> {
         }
     }
     if personal.identity().exists() {
-        let kind = match std::fs::read_to_string(personal.identity()) {
-            Ok(text) if text.starts_with("-----BEGIN AGE") => "with passphrase",
-            _ => "without passphrase",
+        let identities = Identities::load(&[personal.identity()], context.prompt());
+        let kind = match &identities {
+            Ok(read) => read.protections().map(|protection| protection.to_string()).collect(),
+            Err(_) => "unusable".to_owned(),
         };
-        rows.push(row("identity", kind, "", &personal.identity()));
+        rows.push(row("identity", &kind, "", &personal.identity()));
+        // The others are listed all the same.
+        if let Err(error) = identities {
+            context.console.remark("warning", Style::Yellow, Error::from(error));
+        }
     }
     if personal.signing_key().exists() {
         let key = personal.read_signer()?.host_key();

@@ -166,11 +166,44 @@ pub struct Identities {
     prompt: Arc<dyn Prompt>,
 }
 
+/// What keeps an identity file from being used by whoever has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protection {
+    /// Nothing: a secret key stands in it.
+    Nothing,
+    /// A passphrase: it is an encrypted age file.
+    Passphrase,
+    /// Nothing: it is an SSH key.
+    SshNothing,
+    /// The passphrase of an SSH key.
+    SshPassphrase,
+    /// What its plugin asks for: it names only keys that plugins have.
+    Plugin,
+}
+
+impl fmt::Display for Protection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Nothing => "without passphrase",
+            Self::Passphrase => "with passphrase",
+            Self::SshNothing => "SSH key without passphrase",
+            Self::SshPassphrase => "SSH key with passphrase",
+            Self::Plugin => "plugin",
+        })
+    }
+}
+
 struct File {
     path: PathBuf,
     content: Content,
     /// The identities, once they were needed: unlocking happens (and fails) once.
-    unlocked: OnceLock<Result<Vec<Unwrapper>, Why>>,
+    unlocked: OnceLock<Result<Unlocked, Why>>,
+}
+
+/// The identities of a file that can be used, and why others in it cannot.
+struct Unlocked {
+    identities: Vec<Unwrapper>,
+    missing: Option<Why>,
 }
 
 enum Content {
@@ -213,6 +246,21 @@ impl Identities {
             }
             Content::Locked(_) => true,
             Content::Ssh { key, .. } => matches!(key.as_ref(), age::ssh::Identity::Encrypted(_)),
+        })
+    }
+
+    /// What protects each file, in the order they are tried; nothing is unlocked for it.
+    pub fn protections(&self) -> impl Iterator<Item = Protection> {
+        self.files.iter().map(|file| match &file.content {
+            Content::Lines(text) => {
+                let plain = lines(text).any(|(_, line)| age::x25519::Identity::from_str(line).is_ok());
+                if plain { Protection::Nothing } else { Protection::Plugin }
+            }
+            Content::Locked(_) => Protection::Passphrase,
+            Content::Ssh { key, .. } => match key.as_ref() {
+                age::ssh::Identity::Encrypted(_) => Protection::SshPassphrase,
+                _ => Protection::SshNothing,
+            },
         })
     }
 
@@ -406,16 +454,23 @@ impl File {
             return Err(Outcome::Not(Why::NoMatch));
         }
         match self.unlock(prompt) {
-            Ok(identities) => open_with(identities, age_file),
+            // Nobody knows whether the one that could not be tried would have opened it.
+            Ok(Unlocked { identities, missing: Some(why) }) => match open_with(identities, age_file) {
+                Err(Outcome::Not(Why::NoMatch)) => Err(Outcome::Not(why.clone())),
+                opened => opened,
+            },
+            Ok(Unlocked { identities, missing: None }) => open_with(identities, age_file),
             Err(why) => Err(Outcome::Not(why.clone())),
         }
     }
 
-    fn unlock(&self, prompt: &Arc<dyn Prompt>) -> &Result<Vec<Unwrapper>, Why> {
+    fn unlock(&self, prompt: &Arc<dyn Prompt>) -> &Result<Unlocked, Why> {
         self.unlocked.get_or_init(|| match &self.content {
             Content::Lines(text) => identities(text, prompt),
             Content::Locked(age_file) => identities(&self.plain(age_file, prompt)?, prompt),
-            Content::Ssh { key, .. } => Ok(vec![Box::new(self.ssh(key, prompt)?)]),
+            Content::Ssh { key, .. } => {
+                Ok(Unlocked { identities: vec![Box::new(self.ssh(key, prompt)?)], missing: None })
+            }
         })
     }
 
@@ -470,7 +525,7 @@ fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
     numbered.filter(|(_, line)| !line.is_empty() && !line.starts_with('#'))
 }
 
-fn identities(text: &str, prompt: &Arc<dyn Prompt>) -> Result<Vec<Unwrapper>, Why> {
+fn identities(text: &str, prompt: &Arc<dyn Prompt>) -> Result<Unlocked, Why> {
     check_lines(text).map_err(Why::Content)?;
     let mut found: Vec<Unwrapper> = Vec::new();
     let mut missing = None;
@@ -487,7 +542,7 @@ fn identities(text: &str, prompt: &Arc<dyn Prompt>) -> Result<Vec<Unwrapper>, Wh
     }
     match missing {
         Some(why) if found.is_empty() => Err(why),
-        _ => Ok(found),
+        missing => Ok(Unlocked { identities: found, missing }),
     }
 }
 

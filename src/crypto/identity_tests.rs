@@ -228,3 +228,22 @@ fn files_made_to_be_slow_are_refused_or_read_at_once() {
     assert!(identities.unwrap(lines.as_bytes()).is_err());
     assert!(began.elapsed() < std::time::Duration::from_secs(20), "took {:?}", began.elapsed());
 }
+
+#[test]
+fn a_plugin_that_is_missing_is_told_also_where_other_identities_of_the_file_could_be_tried() {
+    let plugin = |name: &str| {
+        let hrp = bech32::Hrp::parse(&format!("age-plugin-{name}-")).unwrap();
+        bech32::encode::<bech32::Bech32>(hrp, b"anything").unwrap().to_uppercase()
+    };
+    let ((mine, recipient), (_, other)) = (generate(), generate());
+    let both = format!("{}\n{}\n", plugin("nowhere"), mine.as_str());
+    let identities = from_text(both.as_bytes(), nobody());
+    let missing = Why::PluginMissing("age-plugin-nowhere".into());
+    assert_eq!(why(identities.unwrap(&wrap(std::slice::from_ref(&other), b"x").unwrap())), missing);
+    assert_eq!(identities.unwrap(&wrap(&[recipient], b"x").unwrap()).unwrap().as_slice(), b"x");
+    let alone = from_text(mine.as_bytes(), nobody());
+    assert_eq!(why(alone.unwrap(&wrap(&[other], b"x").unwrap())), Why::NoMatch);
+    let told = |text: &str| from_text(text.as_bytes(), nobody()).protections().collect::<Vec<_>>();
+    assert_eq!(told(&both), [Protection::Nothing]);
+    assert_eq!(told(&plugin("nowhere")), [Protection::Plugin]);
+}
