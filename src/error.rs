@@ -272,7 +272,8 @@ impl From<recipient::FileError> for Error {
             recipient::FileError::Line { .. } | recipient::FileError::Empty => {
                 told.hint("a recipients file has one `age1…` or `ssh-…` public key a line")
             }
-            _ => told,
+            recipient::FileError::TooMany(_) => told.hint(FEWER),
+            recipient::FileError::TooLong(_) => told,
         }
     }
 }
@@ -289,7 +290,8 @@ impl From<recipient::WrapError> for Error {
             recipient::WrapError::NoRecipients => {
                 told.hint("`sealcast keys new` makes an identity and its recipient")
             }
-            _ => told,
+            recipient::WrapError::TooMany(_) => told.hint(FEWER),
+            recipient::WrapError::Mixed | recipient::WrapError::Age(_) => told,
         }
     }
 }
@@ -320,6 +322,10 @@ impl From<identity::UnwrapError> for Error {
         }
     }
 }
+
+/// What to do about more recipients than there is room for.
+const FEWER: &str =
+    "name fewer, or shorter ones: an `age1…` key has 62 bytes, an `ssh-rsa` one of 4096 bits 720";
 
 /// What to do about a plugin that failed.
 const PLUGIN_SPEAKS: &str = "that is what the plugin says; its documentation says what it needs";

@@ -17,6 +17,9 @@ use std::sync::Arc;
 pub const MAX_FILE: usize = 1 << 20;
 /// The most recipients one secret is sealed to: their slots must fit into one chunk of a recording.
 pub const MAX_RECIPIENTS: usize = 500;
+/// The most bytes that the recipients of one recording come to, as its public header lists them (JSON). The header has 64 KiB;
+/// the rest is for what else stands in it.
+pub const MAX_LISTED: usize = 56 << 10;
 /// The longest age file whose recipients are listed, in bytes: no slot of a recording is longer.
 pub const MAX_AGE_FILE: usize = 1 << 20;
 /// The longest recipient, in bytes (a post-quantum one has about 2,000).
@@ -70,6 +73,47 @@ impl fmt::Display for ParseError {
 
 impl std::error::Error for ParseError {}
 
+/// More recipients than a recording has room for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Excess {
+    /// More than [`MAX_RECIPIENTS`].
+    Number(usize),
+    /// They come to more than [`MAX_LISTED`].
+    Length {
+        /// How many they are.
+        recipients: usize,
+        /// What they come to, bytes.
+        bytes: usize,
+    },
+}
+
+impl fmt::Display for Excess {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Number(n) => write!(f, "{n} recipients, at most {MAX_RECIPIENTS} are possible"),
+            Self::Length { recipients, bytes } => write!(
+                f,
+                "{recipients} recipients come to {bytes} bytes with their comments, and a recording has room for {MAX_LISTED}"
+            ),
+        }
+    }
+}
+
+/// Whether a recording has room for all of these recipients, in its key slots and in its public header.
+///
+/// # Errors
+/// How many are too many.
+pub fn check_room(recipients: &[Recipient]) -> Result<(), Excess> {
+    if recipients.len() > MAX_RECIPIENTS {
+        return Err(Excess::Number(recipients.len()));
+    }
+    let bytes: usize = recipients.iter().map(Recipient::listed).sum();
+    if bytes > MAX_LISTED {
+        return Err(Excess::Length { recipients: recipients.len(), bytes });
+    }
+    Ok(())
+}
+
 /// Why a recipients file could not be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FileError {
@@ -82,8 +126,8 @@ pub enum FileError {
     },
     /// More than [`MAX_FILE`] bytes.
     TooLong(usize),
-    /// More than [`MAX_RECIPIENTS`].
-    TooMany(usize),
+    /// More than a recording has room for.
+    TooMany(Excess),
     /// None at all.
     Empty,
 }
@@ -93,7 +137,7 @@ impl fmt::Display for FileError {
         match self {
             Self::Line { line, error } => write!(f, "line {line}: {error}"),
             Self::TooLong(n) => write!(f, "{n} bytes, a recipients file has at most {MAX_FILE}"),
-            Self::TooMany(n) => write!(f, "{n} recipients, at most {MAX_RECIPIENTS} are possible"),
+            Self::TooMany(excess) => excess.fmt(f),
             Self::Empty => f.write_str("there is no recipient in it"),
         }
     }
@@ -110,8 +154,8 @@ impl std::error::Error for FileError {
 pub enum WrapError {
     /// No recipient was given.
     NoRecipients,
-    /// More than [`MAX_RECIPIENTS`].
-    TooMany(usize),
+    /// More than a recording has room for.
+    TooMany(Excess),
     /// This recipient needs a plugin, and none may run here.
     NeedsPlugin {
         /// The recipient's label.
@@ -138,7 +182,7 @@ impl fmt::Display for WrapError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoRecipients => f.write_str("no recipient was given"),
-            Self::TooMany(n) => write!(f, "{n} recipients, at most {MAX_RECIPIENTS} are possible"),
+            Self::TooMany(excess) => excess.fmt(f),
             Self::NeedsPlugin { recipient, program } => {
                 write!(f, "recipient {recipient} needs `{program}`, and a recorder runs no plugins")
             }
@@ -251,6 +295,11 @@ impl Recipient {
         self.text.get(..chars).unwrap_or(&self.text)
     }
 
+    /// How long it is in the list of a public header (JSON), bytes.
+    pub fn listed(&self) -> usize {
+        serde_json::Value::from(self.to_string()).to_string().len() + 1
+    }
+
     /// The plugin program that this recipient needs (`age-plugin-NAME`), when it needs one.
     pub fn needs_plugin(&self) -> Option<String> {
         match &self.key {
@@ -316,7 +365,7 @@ impl Eq for Recipient {}
 /// recipients are kept once.
 ///
 /// # Errors
-/// The first line that is no recipient, a file without any, a file over the limits.
+/// The first line that is no recipient, a file without any, a file over the limits, more than a recording has room for.
 pub fn parse_file(text: &str) -> Result<Vec<Recipient>, FileError> {
     if text.len() > MAX_FILE {
         return Err(FileError::TooLong(text.len()));
@@ -332,11 +381,8 @@ pub fn parse_file(text: &str) -> Result<Vec<Recipient>, FileError> {
             found.push(recipient);
         }
     }
-    match found.len() {
-        0 => Err(FileError::Empty),
-        n if n > MAX_RECIPIENTS => Err(FileError::TooMany(n)),
-        _ => Ok(found),
-    }
+    check_room(&found).map_err(FileError::TooMany)?;
+    if found.is_empty() { Err(FileError::Empty) } else { Ok(found) }
 }
 
 /// Seals `secret` to every one of `recipients`: a binary age file that any one of them opens.
@@ -380,9 +426,7 @@ fn seal(
     plugins: Vec<(String, Box<dyn age::Recipient>)>,
     secret: &[u8],
 ) -> Result<Vec<u8>, WrapError> {
-    if recipients.len() > MAX_RECIPIENTS {
-        return Err(WrapError::TooMany(recipients.len()));
-    }
+    check_room(recipients).map_err(WrapError::TooMany)?;
     let native = recipients.iter().filter_map(|r| match &r.key {
         Key::X25519(key) => Some(key as &dyn age::Recipient),
         Key::Tag(key) => Some(key as _),

@@ -123,3 +123,29 @@ fn wrapping_reaches_no_deeper_than_what_is_overwritten_after_it() {
         assert!(reached < DEEP + 4096, "{reached} for {line}");
     }
 }
+
+/// A recipient like an SSH key of 4096 bits; nobody has its other half.
+fn rsa(number: u32) -> String {
+    let mut modulus = vec![0, 0xc1];
+    modulus.resize(512 - 3, 0x5a);
+    modulus.extend(number.to_be_bytes());
+    *modulus.last_mut().unwrap() |= 1;
+    let field = |bytes: &[u8]| [&u32::try_from(bytes.len()).unwrap().to_be_bytes(), bytes].concat();
+    let key = [field(b"ssh-rsa"), field(&[1, 0, 1]), field(&modulus)].concat();
+    format!("ssh-rsa {} auditor-{number}@example.com", BASE64.encode(key))
+}
+
+#[test]
+fn more_recipients_than_a_recording_has_room_for_are_refused_by_their_length() {
+    let file = |count: u32| (0..count).map(|n| rsa(2 * n) + "\n").collect::<String>();
+    let good = parse_file(&file(70)).unwrap();
+    assert!(good.len() == 70 && check_room(&good).is_ok());
+    let Err(FileError::TooMany(excess)) = parse_file(&file(100)) else { panic!("100 are good") };
+    let listed = serde_json::to_string(&(0..100).map(|n| rsa(2 * n)).collect::<Vec<_>>()).unwrap().len() - 1;
+    assert_eq!(excess, Excess::Length { recipients: 100, bytes: listed });
+    let many: Vec<Recipient> = (0..100).map(|n| rsa(2 * n).parse().unwrap()).collect();
+    assert!(matches!(wrap(&many, b"x"), Err(WrapError::TooMany(of)) if of == excess));
+    // What they come to is what counts: a comment does, too.
+    let wordy: Recipient = format!("{SSH} {}", "\"".repeat(MAX_LINE - SSH.len() - 1)).parse().unwrap();
+    assert!(check_room(std::slice::from_ref(&wordy)).is_ok() && check_room(&[wordy.clone(), wordy]).is_err());
+}

@@ -5,7 +5,7 @@
 use super::error::Problem;
 use super::nearest::nearest;
 use super::{Banner, ExecTrace, Input, Names, OnFailure, Policy, Profile, Redactions, units};
-use crate::crypto::recipient::{MAX_RECIPIENTS, Recipient};
+use crate::crypto::recipient::{Excess, Recipient};
 use crate::sys::guard::Capability;
 use crate::text::escaped;
 use std::cell::{Cell, RefCell};
@@ -62,6 +62,10 @@ fn fill(mut policy: Policy, table: &DeTable<'_>, notes: &Notes<'_>) -> Policy {
                     ),
                 }
             }
+        }
+        // A host that finds out when somebody becomes root would lock everybody out.
+        if let Err(excess) = policy.recipients.check_room() {
+            section.too_many("default", &excess);
         }
     }
     if let Some(section) = root.section("signing") {
@@ -349,7 +353,7 @@ impl<'a> Section<'a> {
     }
 
     fn recipients(&self, key: &'static str, place: &mut Vec<Recipient>) {
-        let Some((span, lines)) = self.strings(key) else { return };
+        let Some((_, lines)) = self.strings(key) else { return };
         let mut found: Vec<Recipient> = Vec::new();
         for (span, line) in lines {
             match line.parse::<Recipient>() {
@@ -362,14 +366,16 @@ impl<'a> Section<'a> {
                 ),
             }
         }
-        if found.len() > MAX_RECIPIENTS {
-            self.notes.add(
-                span,
-                format!("{} recipients; at most {MAX_RECIPIENTS} are possible", found.len()),
-                None,
-            );
-        }
         *place = found;
+    }
+
+    fn too_many(&self, key: &'static str, excess: &Excess) {
+        let span = self.get(key).map_or(0..0, Spanned::span);
+        self.notes.add(
+            span,
+            format!("`{}`, with the most that labels can add: {excess}", escaped(&self.inner_name(key))),
+            Some("name fewer, or shorter ones (`age1…`), here and under `label`".into()),
+        );
     }
 
     fn redactions(&self, key: &'static str, place: &mut Redactions) {

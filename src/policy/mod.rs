@@ -18,7 +18,7 @@ pub use names::Names;
 pub use redact::Redactions;
 
 use crate::crypto::digest;
-use crate::crypto::recipient::Recipient;
+use crate::crypto::recipient::{Excess, Recipient, check_room};
 use crate::crypto::sshsig::{self, Signer};
 use crate::sys;
 use std::collections::BTreeMap;
@@ -116,6 +116,33 @@ pub struct Recipients {
     pub by_label: BTreeMap<(String, String), Vec<Recipient>>,
     /// Directory of the period key that stands in for all of them.
     pub period: Option<PathBuf>,
+}
+
+impl Recipients {
+    /// Whether a recording has room for the most recipients that one can have: the default ones and, of each label, those of the
+    /// value that adds the most. What two labels add is counted twice.
+    ///
+    /// # Errors
+    /// How many are too many.
+    pub fn check_room(&self) -> Result<(), Excess> {
+        let size = |added: &[Recipient], by_length: bool| match by_length {
+            true => added.iter().map(Recipient::listed).sum(),
+            false => added.len(),
+        };
+        for by_length in [false, true] {
+            let mut most: BTreeMap<&str, Vec<Recipient>> = BTreeMap::new();
+            for ((name, _), also) in &self.by_label {
+                let added: Vec<_> = also.iter().filter(|r| !self.default.contains(r)).cloned().collect();
+                let before = most.entry(name).or_default();
+                if size(&added, by_length) > size(before, by_length) {
+                    *before = added;
+                }
+            }
+            let all: Vec<_> = self.default.iter().chain(most.values().flatten()).cloned().collect();
+            check_room(&all)?;
+        }
+        Ok(())
+    }
 }
 
 /// What the operator is told before a session.

@@ -249,3 +249,41 @@ fn a_signing_key_that_others_can_read_is_refused() {
 fn the_built_in_redactions_are_well_formed() {
     assert_eq!(parse(&minimal("")).unwrap().redact.entries(), REDACT);
 }
+
+#[test]
+fn more_recipients_than_a_recording_has_room_for_are_told_before_anybody_is_locked_out() {
+    // Comments count: they stand in the public header.
+    let list = |keys: std::ops::Range<u8>| {
+        let keys = keys.map(|n| {
+            let mut blob = b"\0\0\0\x0bssh-ed25519\0\0\0\x20".to_vec();
+            blob.extend(ed25519_dalek::SigningKey::from_bytes(&[n; 32]).verifying_key().as_bytes());
+            let blob = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, blob);
+            format!("\"ssh-ed25519 {blob} {}\"", "x".repeat(1000))
+        });
+        keys.collect::<Vec<_>>().join(", ")
+    };
+    let file = |default, prod, test, site| {
+        format!(
+            "[recipients]\ndefault = [{}]\n[recipients.label.\"env=prod\"]\nalso = [{}]\n\
+             [recipients.label.\"env=test\"]\nalso = [{}]\n[recipients.label.\"site=a\"]\nalso = [{}]\n",
+            list(default),
+            list(prod),
+            list(test),
+            list(site)
+        )
+    };
+    parse(&file(1..50, 0..0, 0..0, 0..0)).unwrap();
+    // No recording is of both environments.
+    parse(&file(1..20, 30..50, 60..80, 90..100)).unwrap();
+    parse(&file(1..40, 1..40, 1..40, 1..40)).unwrap();
+    for (text, most) in
+        [(file(1..70, 0..0, 0..0, 0..0), 69), (file(1..20, 30..50, 60..80, 90..110), 19 + 20 + 20)]
+    {
+        let told = problems(&text);
+        let [(what, Some(hint))] = told.as_slice() else { panic!("{told:?}") };
+        let said = format!(
+            "line 2: `recipients.default`, with the most that labels can add: {most} recipients come to "
+        );
+        assert!(what.starts_with(&said) && hint.contains("name fewer"), "{told:?}");
+    }
+}

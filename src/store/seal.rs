@@ -22,7 +22,7 @@ use zeroize::Zeroizing;
 /// somebody would read who should not.
 ///
 /// # Errors
-/// No recipients, or one that needs a plugin: plugins never run in a recorder.
+/// No recipients, more than a recording has room for, or one that needs a plugin: plugins never run in a recorder.
 pub fn slots(
     keys: &SessionKeys,
     recipients: &[Recipient],
@@ -31,6 +31,7 @@ pub fn slots(
     let Some(period) = period.filter(|period| period.is_for(recipients)) else {
         return Ok(vec![Slot { kind: SlotKind::Root, age: recipient::wrap(recipients, keys.root())? }]);
     };
+    recipient::check_room(recipients).map_err(WrapError::TooMany)?;
     let root = recipient::wrap(std::slice::from_ref(&period.recipient), keys.root())?;
     Ok(vec![
         Slot { kind: SlotKind::Period, age: period.sealed.clone() },
@@ -291,6 +292,30 @@ mod tests {
 
     fn identities(text: &str) -> Identities {
         Identities::from_text(Path::new("mine.txt"), text.as_bytes(), Arc::new(Nobody)).unwrap()
+    }
+
+    #[test]
+    fn the_public_header_has_room_for_as_many_recipients_as_are_allowed_whatever_else_stands_in_it() {
+        // What is escaped takes the most.
+        let longest = |bytes: usize| "\u{1}".repeat(bytes);
+        let header = Header {
+            session: "0".repeat(32),
+            cipher: "chacha20poly1305".into(),
+            compression: "zstd".into(),
+            content: "0".repeat(64),
+            index: "0".repeat(64),
+            recipients: Vec::new(),
+            start: i64::MIN,
+            host: longest(64),
+            machine: "0".repeat(32),
+            user: longest(256),
+            target: longest(256),
+            retention: longest(256),
+            tool: "sealcast 1000.1000.1000".into(),
+            policy: "0".repeat(64),
+        };
+        let others = serde_json::to_vec(&header).unwrap().len();
+        assert!(others + recipient::MAX_LISTED <= container::limits::HEADER, "{others}");
     }
 
     #[test]

@@ -84,3 +84,62 @@ fn an_identity_is_never_overwritten_and_a_passphrase_needs_a_terminal() {
     assert!(ran.complains("a passphrase is needed").err.contains("no terminal"), "no reason");
     assert!(!home.personal().identity().exists());
 }
+
+#[test]
+fn what_protects_ones_identity_is_told_as_it_is() {
+    let home = Sandbox::new();
+    home.run(&["keys", "new"]).exits(0);
+    let kind = || {
+        let listed = home.run(&["keys", "list", "--json"]).exits(0);
+        let rows = listed.text();
+        let mut rows = rows.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+        let row = rows.find(|row| row["what"] == "identity").unwrap_or_else(|| panic!("{listed}"));
+        assert!(listed.text().contains("signing key"), "{listed}");
+        (row["kind"].as_str().unwrap().to_owned(), listed.err)
+    };
+    let path = home.personal().identity();
+    let plain = std::fs::read_to_string(&path).unwrap();
+    assert_eq!(kind(), ("without passphrase".to_owned(), String::new()));
+    let locked = sealcast::crypto::identity::lock(&plain, "secret".to_owned().into()).unwrap();
+    let mut binary = Vec::new();
+    std::io::Read::read_to_end(&mut age::armor::ArmoredReader::new(locked.as_bytes()), &mut binary).unwrap();
+    for file in [locked.as_bytes(), &binary] {
+        std::fs::write(&path, file).unwrap();
+        assert_eq!(kind(), ("with passphrase".to_owned(), String::new()));
+    }
+    for (passphrase, told) in [("", "SSH key without passphrase"), ("secret", "SSH key with passphrase")] {
+        std::fs::remove_file(&path).unwrap();
+        let mut keygen = std::process::Command::new("ssh-keygen");
+        keygen.args(["-q", "-t", "ed25519", "-N", passphrase, "-f"]).arg(&path);
+        if !keygen.status().is_ok_and(|status| status.success()) {
+            eprintln!("skipped: no ssh-keygen");
+            return;
+        }
+        assert_eq!(kind(), (told.to_owned(), String::new()));
+    }
+    std::fs::write(&path, "no identity").unwrap();
+    let (kind, said) = kind();
+    assert_eq!(kind, "unusable");
+    assert!(said.contains("identity.txt: line 1 is no identity"), "{said}");
+}
+
+#[test]
+fn recipients_that_a_recording_has_no_room_for_are_told_by_the_check_and_by_whatever_uses_them() {
+    let home = Sandbox::new();
+    home.run(&["keys", "new"]).exits(0);
+    let mine = std::fs::read_to_string(home.personal().recipients()).unwrap();
+    let comment = "x".repeat(1000);
+    let keys: String = (1..80_u8)
+        .map(|n| {
+            let mut blob = b"\0\0\0\x0bssh-ed25519\0\0\0\x20".to_vec();
+            blob.extend(ed25519_dalek::SigningKey::from_bytes(&[n; 32]).verifying_key().as_bytes());
+            let blob = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, blob);
+            format!("ssh-ed25519 {blob} {comment}\n")
+        })
+        .collect();
+    std::fs::write(home.personal().recipients(), mine + &keys).unwrap();
+    let said = "recipients.txt: 80 recipients come to ";
+    home.run(&["keys", "check"]).exits(2).complains(said);
+    home.run(&["keys", "new", "--period"]).exits(2).complains(said);
+    home.run(&["run", "--", "true"]).exits(125).complains(said);
+}
