@@ -77,6 +77,15 @@ impl Desk {
     }
 }
 
+impl Desk {
+    /// Exit status, and what `verify` says with an identity.
+    fn opened(&self, path: &str) -> (i32, serde_json::Value) {
+        let done = self.sealcast(&["verify", "--json", "-k", "known", "-i", "identity", path]);
+        let verdict = serde_json::from_slice(&done.stdout).unwrap_or_else(|_| panic!("{}", said(&done)));
+        (done.status.code().unwrap(), verdict)
+    }
+}
+
 fn said(output: &Output) -> String {
     [&output.stdout[..], &output.stderr].map(String::from_utf8_lossy).concat()
 }
@@ -132,6 +141,84 @@ fn a_recording_that_is_held_counts_as_running_as_long_as_a_recorder_could_have_b
     assert!(desk.recording.bytes.len() > 1000);
 }
 
+#[test]
+fn what_still_waits_for_a_signature_after_minutes_is_torn_for_whoever_can_open_it_however_fresh_the_file_looks()
+ {
+    // It was recorded in January.
+    for (signed, expected) in [(true, "running"), (false, "torn")] {
+        let desk = Desk::cut(signed);
+        desk.age(Duration::ZERO);
+        let path = desk.path.to_str().unwrap();
+        let (code, verdict) = desk.verify(path);
+        assert!(code == 0 && verdict.contains("running"), "without an identity: {code} {verdict}");
+        let (code, verdict) = desk.opened(path);
+        let told = (&verdict["verdict"], code);
+        assert_eq!(told, (&expected.into(), i32::from(!signed)), "signed {signed}: {verdict}");
+        let detail = verdict["detail"].as_str().unwrap();
+        let waits =
+            detail.contains("open and locked, and what was recorded ") && detail.contains(" is not signed");
+        assert_eq!(waits, !signed, "{detail}");
+        assert!(detail.contains("; content checked, "), "{detail}");
+    }
+}
+
+#[test]
+fn whoever_signed_is_not_blamed_for_what_stands_after_the_last_signature() {
+    for flipped in [false, true] {
+        let mut desk = Desk::cut(!flipped);
+        desk.writer = None;
+        let mut chunks = damage::split(&std::fs::read(&desk.path).unwrap());
+        // Nobody needs a key for either.
+        if flipped {
+            let last = chunks.last_mut().unwrap();
+            *last.last_mut().unwrap() ^= 1;
+            damage::mend(last);
+        } else {
+            let seq = u32::try_from(chunks.len()).unwrap();
+            chunks.push(forge::chunk(forge::SEG, 0, seq, &[7; 200]));
+        }
+        let bytes = damage::join(&chunks);
+        let (place, chunk) = (bytes.len() - chunks.last().unwrap().len(), chunks.len() - 1);
+        std::fs::write(&desk.path, bytes).unwrap();
+        let (code, verdict) = desk.opened(desk.path.to_str().unwrap());
+        assert_eq!((&verdict["verdict"], code), (&"altered".into(), 1), "{verdict}");
+        let told = ["offset", "chunk", "signed"].map(|key| verdict[key].as_u64());
+        assert_eq!(told, [place, chunk, place].map(|n| u64::try_from(n).ok()), "{verdict}");
+        let told = format!(
+            "after the last signature the content is wrong: at byte {place} (chunk {chunk}): the sealed content is not what was written; good up to byte {place}"
+        );
+        assert_eq!(verdict["detail"], told, "{verdict}");
+    }
+}
+
+#[test]
+fn what_is_kept_of_a_damaged_recording_that_was_closed_says_itself_that_it_is_cut() {
+    let fleet = Fleet::new("web-3");
+    let desk = Desk::cut(true);
+    let write = |name: &str| desk.dir.path().join(name);
+    std::fs::write(write("identity"), &*fleet.identity).unwrap();
+    let mut bytes = damage::small(&fleet, "whole", true).bytes;
+    let last = damage::split(&bytes).iter().rposition(|chunk| chunk[2] == forge::SEG).unwrap();
+    let place = damage::places(&bytes)[last + 1].0 + 40;
+    bytes[place] ^= 1;
+    std::fs::write(write("damaged.scast"), bytes).unwrap();
+    let note = "damaged: what comes after this could not be read";
+    for (format, end) in [
+        ("cast", format!(",\"m\",\"{note}\"]")),
+        ("cast2", format!(",\"m\",\"{note}\"]")),
+        ("json", format!("{{\"kind\":\"damaged\",\"ms\":64000,\"note\":\"{note}\"}}")),
+        ("text", format!("[{note}]")),
+        ("raw", "whole 2.2".to_owned()),
+    ] {
+        let kept = format!("kept.{format}");
+        let words = ["export", "-i", "identity", "-f", format, "-o", &kept, "damaged.scast"];
+        let done = desk.sealcast(&words);
+        assert_eq!(done.status.code(), Some(2), "{}", said(&done));
+        let text = std::fs::read_to_string(write(&kept)).unwrap();
+        assert!(text.trim_end().ends_with(&end) && text.contains("whole 2.2"), "{format}: {text}");
+    }
+}
+
 /// Standard output and standard error of an export or a replay that succeeds.
 fn both(desk: &Desk, words: &[&str]) -> (String, String) {
     let done = desk.sealcast(words);
@@ -153,8 +240,8 @@ fn what_is_exported_or_played_of_a_recording_without_an_end_says_that_it_has_non
             ("cast", "\"m\",\"not closed: what comes after this is missing, or was not recorded yet\"]"),
             ("cast2", "\"m\",\"not closed: what comes after this is missing, or was not recorded yet\"]"),
             ("json", "\"kind\":\"open-end\""),
+            ("text", "[not closed: what comes after this is missing, or was not recorded yet]"),
             ("raw", "open recording 3."),
-            ("text", "open recording 3."),
         ] {
             let (out, err) = export(format);
             let last = out.lines().last().unwrap();

@@ -1,19 +1,23 @@
 //! `sealcast verify [REC…]`
 
 use super::Context;
-use super::recordings::{LATELY, Reading, clock, held, known_keys, ms, name, no_recordings, shown, size};
+use super::recordings::{
+    LATELY, Reading, clock, held, known_keys, ms, name, no_recordings, shown, size, span,
+};
+use crate::cast::{Anchor, Payload};
 use crate::console::{Column, Style, Table};
 use crate::container::verify::{Origin, Report, Tear, Verdict, verify, verify_content};
-use crate::container::{Cursor, Header, Reader};
+use crate::container::{self, Cursor, Header, Reader};
 use crate::crypto::identity::Identities;
 use crate::crypto::known_keys::KnownKeys;
 use crate::error::{Context as _, Error, Kind, Result};
 use crate::search::audit::{Audit, Lie, audit};
 use crate::store::{Found, Name, seal, silence};
+use crate::sys::{clock as clocks, ids};
 use crate::terminal::DRAWING;
 use serde_json::json;
-use std::fmt;
 use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -59,6 +63,8 @@ pub(super) struct Judged {
     /// What this version would have drawn or told otherwise, in words, of a recording that another one made.
     differences: Vec<String>,
     report: Report,
+    /// Byte offset of what is wrong, or where a torn one ends, and the number of the chunk, as far as it has a place.
+    place: (Option<u64>, Option<u32>),
     /// Its id, as its header has it.
     id: Option<String>,
     /// What its file is called and what it is, in words, where that differs.
@@ -193,6 +199,7 @@ fn judge_file(
     identities: &Identities,
     must_open: bool,
 ) -> Result<Judged> {
+    let now = Now::read();
     let silent = silence(found, file);
     let length = file.metadata().map_or(0, |facts| facts.len());
     let mut progress = context.console.progress(&format!("verifying {}", name(found)), length);
@@ -203,40 +210,137 @@ fn judge_file(
     if identities.is_empty() || judged.word == "altered" {
         return Ok(judged);
     }
-    let mut reader = Reader::open(file).or_say(|| shown(&found.path))?;
+    // What stands behind a tear has been judged: it is no content.
+    let length = judged.report.verdict.tear().map_or(judged.report.length, |(at, _)| at);
+    let mut reader = match Reader::open(Beginning { file, length }) {
+        Ok(reader) => reader,
+        Err(error) => {
+            judged.faulty(error).or_say(|| shown(&found.path))?;
+            return Ok(judged);
+        }
+    };
     match seal::unlock(&mut reader, identities) {
-        Ok(seal::Access::Content) => check_content(context, &mut reader, &mut judged),
+        Ok(seal::Access::Content) => {
+            if let Some(waits) = silent.and_then(|_| unsigned_for(&mut reader, &judged, now)) {
+                let doubt =
+                    format!("open and locked, and what was recorded {} ago is not signed", span(waits));
+                judged = put_in_words(judged.report, silent, Some(doubt));
+            }
+            check_content(context, &mut reader, &mut judged).or_say(|| shown(&found.path))?;
+        }
         Ok(seal::Access::Index) => {
             judged.detail.push_str("; content not checked: the key opens the index only")
         }
-        Err(seal::UnlockError::Container(error)) => judged.alter(error),
+        Err(seal::UnlockError::Container(error)) => {
+            judged.faulty(error).or_say(|| shown(&found.path))?;
+        }
         Err(error) if must_open => return Err(Error::from(error).while_doing(name(found))),
         Err(_) => {}
     }
     Ok(judged)
 }
 
-fn check_content(context: &Context, reader: &mut Reader<&File>, judged: &mut Judged) {
-    let mut progress = context.console.progress("checking the content", reader.length());
-    let checked = verify_content(reader, |done| progress.at(done));
-    drop(progress);
-    match checked {
-        Ok(events) => {
-            judged.content = true;
-            judged.detail.push_str(&format!("; content checked, {events} events"));
-            if judged.report.verdict.tear().is_some()
-                && let Some(last) = last_time(reader)
-            {
-                judged.detail.push_str(&format!(", the last at {}", clock(last)));
-            }
-            check_index(context, reader, judged);
-        }
-        Err(error) => judged.alter(error),
+/// The first bytes of a file, as many as were verified: those of a recording that grows, or that ends in something else.
+struct Beginning<'a> {
+    file: &'a File,
+    length: u64,
+}
+
+impl Read for Beginning<'_> {
+    fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
+        let at = self.file.stream_position()?;
+        self.file.take(self.length.saturating_sub(at)).read(to)
     }
 }
 
+impl Seek for Beginning<'_> {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.file.seek(match to {
+            SeekFrom::End(back) => SeekFrom::Start(self.length.saturating_add_signed(back)),
+            to => to,
+        })
+    }
+}
+
+fn check_content(
+    context: &Context,
+    reader: &mut Reader<Beginning<'_>>,
+    judged: &mut Judged,
+) -> std::result::Result<(), container::Error> {
+    let mut progress = context.console.progress("checking the content", reader.length());
+    let checked = verify_content(reader, |done| progress.at(done));
+    drop(progress);
+    let events = match checked {
+        Ok(events) => events,
+        Err(error) => return judged.faulty(error),
+    };
+    judged.content = true;
+    judged.detail.push_str(&format!("; content checked, {events} events"));
+    if judged.report.verdict.tear().is_some()
+        && let Some(last) = last_time(reader)
+    {
+        judged.detail.push_str(&format!(", the last at {}", clock(last)));
+    }
+    check_index(context, reader, judged)
+}
+
+/// The clocks, read before anything was: what is written meanwhile must not seem to have waited.
+#[derive(Clone, Copy)]
+struct Now {
+    /// Milliseconds since 1970-01-01T00:00:00Z.
+    utc: i64,
+    /// Milliseconds since this host was started in which it was not suspended.
+    awake: u64,
+}
+
+impl Now {
+    fn read() -> Self {
+        let utc = i64::try_from(ms(clocks::realtime())).unwrap_or(i64::MAX);
+        Self { utc, awake: ms(clocks::monotonic()) }
+    }
+
+    /// How long ago something was, at least, that was recorded `after` (milliseconds) these clocks were read. Where this host
+    /// recorded it and was not started since, its own clock tells, which nobody sets. The time of a recording stands still while
+    /// its host is suspended: such times are left out, before the recording too.
+    fn since(self, anchor: &Anchor, after: u64, same_boot: bool) -> Duration {
+        let ago = match same_boot && anchor.boot > 0 {
+            true => self.awake.saturating_sub(anchor.boot),
+            false => u64::try_from(self.utc.saturating_sub(anchor.utc)).unwrap_or(0),
+        };
+        Duration::from_millis(ago.saturating_sub(after))
+    }
+}
+
+/// How long the first event that no signature covers has waited for one, where that is longer than a recorder lets it wait.
+fn unsigned_for(reader: &mut Reader<Beginning<'_>>, judged: &Judged, now: Now) -> Option<Duration> {
+    let signed = judged.report.signed;
+    if judged.cut || signed >= judged.report.whole {
+        return None;
+    }
+    let boot = &reader.opening().ok()?.meta.boot;
+    let same_boot = ids::boot_id().is_some_and(|ours| ours == *boot);
+    // A checkpoint ends every segment: what waits is in the last one.
+    let mut cursor = Cursor::new(reader, reader.segments().checked_sub(1)?).ok()?;
+    let mut clocks = None;
+    while let Ok(Some(event)) = cursor.next(reader) {
+        if let Payload::Anchor(anchor) = &event.payload {
+            clocks = Some(anchor.clone());
+        }
+        if cursor.offset() > signed {
+            let anchor = clocks?;
+            let waits = now.since(&anchor, ms(event.time).saturating_sub(anchor.at), same_boot);
+            return (waits >= LATELY).then_some(waits);
+        }
+    }
+    None
+}
+
 /// Draws everything as the recorder did, and compares index, filters and keyframes with what was shown.
-fn check_index(context: &Context, reader: &mut Reader<&File>, judged: &mut Judged) {
+fn check_index(
+    context: &Context,
+    reader: &mut Reader<Beginning<'_>>,
+    judged: &mut Judged,
+) -> std::result::Result<(), container::Error> {
     let mut progress = context.console.progress("checking the index", reader.segments() as u64);
     let audited = audit(reader, MOST_LIES, |segment| progress.at(segment as u64));
     drop(progress);
@@ -254,16 +358,17 @@ fn check_index(context: &Context, reader: &mut Reader<&File>, judged: &mut Judge
             judged.lies = lies.iter().map(Lie::to_string).collect();
             match lies.as_slice() {
                 [] => {}
-                [lie] => judged.alter(lie),
-                [lie, more @ ..] => judged.alter(format!("{lie} (and {} more)", more.len())),
+                [lie] => judged.lies(&lie.to_string()),
+                [lie, more @ ..] => judged.lies(&format!("{lie} (and {} more)", more.len())),
             }
+            Ok(())
         }
-        Err(error) => judged.alter(error),
+        Err(error) => judged.faulty(error),
     }
 }
 
 /// Who made a recording, where that is not this version.
-fn maker(reader: &Reader<&File>) -> String {
+fn maker(reader: &Reader<Beginning<'_>>) -> String {
     let drawing = reader.opening().map_or(0, |opening| opening.meta.drawing);
     let tool = match reader.header().tool.as_str() {
         "" => "an unknown tool",
@@ -276,7 +381,7 @@ fn maker(reader: &Reader<&File>) -> String {
 }
 
 /// Time of the last event that can be read, milliseconds.
-fn last_time(reader: &mut Reader<&File>) -> Option<u64> {
+fn last_time(reader: &mut Reader<Beginning<'_>>) -> Option<u64> {
     let mut cursor = Cursor::new(reader, reader.segments().checked_sub(1)?).ok()?;
     let mut last = None;
     while let Ok(Some(event)) = cursor.next(reader) {
@@ -286,15 +391,70 @@ fn last_time(reader: &mut Reader<&File>) -> Option<u64> {
 }
 
 impl Judged {
-    /// The signatures are good, and yet the content is not what it should be: whoever could open it made it so.
-    fn alter(&mut self, what: impl fmt::Display) {
-        let by = match &self.report.origin {
-            Some(Origin::Unknown(print)) => format!("signed by {print}, which is not known, and"),
-            Some(Origin::Revoked(print)) => format!("signed by {print}, which is revoked, and"),
-            _ => "signed, but".to_owned(),
-        };
-        self.word = "altered";
-        self.detail = format!("{by} the content is wrong: {what}");
+    /// The content cannot be read on. Where it ends before it has any, that is no news: it is torn.
+    fn faulty(&mut self, error: container::Error) -> std::result::Result<(), container::Error> {
+        match error {
+            container::Error::Io { .. } => return Err(error),
+            container::Error::Truncated { .. } if self.report.verdict.tear().is_some() => {
+                self.detail.push_str("; it ends before its content");
+                return Ok(());
+            }
+            _ => {}
+        }
+        self.place = (error.offset(), error.chunk());
+        let signed = self.report.signed;
+        match error.offset() {
+            // Whoever may write to the file can have put it there.
+            Some(at) if at >= signed => {
+                let by = self.signer().map_or_else(String::new, |signer| format!("{signer}, and "));
+                self.alter(format!(
+                    "{by}after the last signature the content is wrong: {error}; {}",
+                    good_to(signed)
+                ));
+            }
+            Some(at) => {
+                let by = self.signed_but();
+                self.alter(format!("{by} the content is wrong: {error}; {}", good_to(at)));
+            }
+            None => self.lies(&error.to_string()),
+        }
+        Ok(())
+    }
+
+    /// The signatures are good, and yet the index is not what it should be, at no one place: whoever could open it made it so.
+    fn lies(&mut self, what: &str) {
+        self.place = (None, None);
+        let by = self.signed_but();
+        self.alter(format!("{by} the content is wrong: {what}"));
+    }
+
+    fn alter(&mut self, detail: String) {
+        (self.word, self.detail) = ("altered", detail);
+    }
+
+    /// Who signed it, where that is nobody who is trusted.
+    fn signer(&self) -> Option<String> {
+        match &self.report.origin {
+            Some(Origin::Unknown(print)) => Some(format!("signed by {print}, which is not known")),
+            Some(Origin::Revoked(print)) => Some(format!("signed by {print}, which is revoked")),
+            _ => None,
+        }
+    }
+
+    fn signed_but(&self) -> String {
+        match (self.signer(), self.report.signed < self.report.whole) {
+            (Some(signer), _) => format!("{signer}, and"),
+            (None, true) => format!("signed up to byte {}, but", self.report.signed),
+            (None, false) => "signed, but".to_owned(),
+        }
+    }
+}
+
+/// How much of a recording is good.
+fn good_to(byte: u64) -> String {
+    match byte {
+        0 => "nothing before it is signed".to_owned(),
+        byte => format!("good up to byte {byte}"),
     }
 }
 
@@ -310,21 +470,22 @@ fn doubt(report: &Report, silent: Duration) -> Option<String> {
 
 /// Puts a verdict in words. `silent`: how long it has been silent, of a recording that somebody holds who may write to it.
 pub(super) fn describe(report: Report, silent: Option<Duration>) -> Judged {
+    let doubt = silent.and_then(|silent| doubt(&report, silent));
+    put_in_words(report, silent, doubt)
+}
+
+/// [`describe`], where it is known why a recording that somebody holds is not being written (`doubt`), or that it is.
+fn put_in_words(report: Report, silent: Option<Duration>, doubt: Option<String>) -> Judged {
     let signer = match &report.origin {
         Some(Origin::Trusted(print)) => format!("signed by {print}"),
         Some(Origin::Unknown(print)) => format!("signed by {print}, which is not known"),
         Some(Origin::Revoked(print)) => format!("signed by {print}, which is revoked"),
         Some(Origin::Bad(_)) | None => "not signed".to_owned(),
     };
-    let good = |report: &Report| match report.signed {
-        0 => "nothing before it is signed".to_owned(),
-        signed => format!("good up to byte {signed}"),
-    };
     let so_far = || match silent.filter(|silent| *silent >= LATELY) {
         None => format!("{} so far", extent(&report)),
         Some(silent) => format!("{} so far; {}", extent(&report), held(silent)),
     };
-    let doubt = silent.and_then(|silent| doubt(&report, silent));
     let may_grow = |how: Tear| silent.is_some() && matches!(how, Tear::Border | Tear::Inside);
     let grows = |how: Tear| may_grow(how) && doubt.is_none();
     let ends = |at: u64, how| {
@@ -332,7 +493,7 @@ pub(super) fn describe(report: Report, silent: Option<Duration>) -> Judged {
             Some(held) => format!("{held}: the recorder stands still, or another program holds it"),
             None => cause(how).to_owned(),
         };
-        format!("ends at byte {at} without a close: {cause}; {}", good(&report))
+        format!("ends at byte {at} without a close: {cause}; {}", good_to(report.signed))
     };
     let (word, detail) = match &report.verdict {
         Verdict::Intact => ("intact", format!("{}, {}", signer, extent(&report))),
@@ -340,7 +501,7 @@ pub(super) fn describe(report: Report, silent: Option<Duration>) -> Judged {
         Verdict::Torn { at, how } => ("torn", ends(*at, *how)),
         Verdict::Altered { offset, chunk, what } => {
             let place = chunk.map_or_else(String::new, |chunk| format!(" (chunk {chunk})"));
-            ("altered", format!("at byte {offset}{place}: {what}; {}", good(&report)))
+            ("altered", format!("at byte {offset}{place}: {what}; {}", good_to(report.signed)))
         }
         Verdict::Foreign { signer, torn } => {
             let revoked = matches!(report.origin, Some(Origin::Revoked(_)));
@@ -359,6 +520,10 @@ pub(super) fn describe(report: Report, silent: Option<Duration>) -> Judged {
         }
     };
     let cut = report.verdict.tear().is_some_and(|(_, how)| !grows(how));
+    let place = match &report.verdict {
+        Verdict::Altered { offset, chunk, .. } => (Some(*offset), *chunk),
+        verdict => (verdict.tear().map(|(at, _)| at), None),
+    };
     Judged {
         word,
         detail,
@@ -367,6 +532,7 @@ pub(super) fn describe(report: Report, silent: Option<Duration>) -> Judged {
         lies: Vec::new(),
         differences: Vec::new(),
         report,
+        place,
         id: None,
         renamed: None,
     }
@@ -388,10 +554,7 @@ fn extent(report: &Report) -> String {
 
 fn json_of(found: &Found, judged: &Judged) -> serde_json::Value {
     let report = &judged.report;
-    let (offset, chunk) = match &report.verdict {
-        Verdict::Altered { offset, chunk, .. } => (Some(*offset), *chunk),
-        verdict => (verdict.tear().map(|(at, _)| at), None),
-    };
+    let (offset, chunk) = judged.place;
     let (signer, trusted) = match &report.origin {
         Some(Origin::Trusted(print)) => (Some(print.as_str()), true),
         Some(Origin::Unknown(print) | Origin::Revoked(print)) => (Some(print.as_str()), false),
@@ -417,3 +580,7 @@ fn json_of(found: &Found, judged: &Judged) -> serde_json::Value {
         "index_differs": judged.differences,
     })
 }
+
+#[cfg(test)]
+#[path = "verify_tests.rs"]
+mod tests;

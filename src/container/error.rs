@@ -81,6 +81,15 @@ impl Error {
             _ => None,
         }
     }
+
+    /// Number of the chunk with the fault, where it is known.
+    pub fn chunk(&self) -> Option<u32> {
+        match self {
+            Self::Format { chunk, .. } => *chunk,
+            Self::NotAuthentic { chunk, .. } => Some(*chunk),
+            _ => None,
+        }
+    }
 }
 
 impl fmt::Display for Error {

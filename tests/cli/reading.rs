@@ -1,4 +1,4 @@
-use crate::sandbox::{Recording, Sandbox, held, never_locked};
+use crate::sandbox::{Recording, Sandbox, held, never_locked, ran};
 use sealcast::crypto::identity;
 use serde_json::Value;
 use std::io::Read as _;
@@ -119,7 +119,7 @@ fn show_tells_the_story_and_what_is_public_without_a_key() {
 #[test]
 fn verify_has_the_right_word_and_exit_code_for_each_state() {
     let home = Sandbox::new();
-    let (path, _) = home.record(&Recording::default());
+    let (path, _) = home.record(&Recording { start: now(), ..Recording::default() });
     let verdict = |args: &[&str], code| {
         json(&home.run(&[&["verify", "--json"], args].concat()).exits(code).text())[0].clone()
     };
@@ -179,6 +179,23 @@ fn verify_has_the_right_word_and_exit_code_for_each_state() {
     home.run(&["verify", "last", "-k", "signer.pub", "-i", "nowhere.txt"]).exits(2).complains("nowhere.txt");
 }
 
+/// Milliseconds since 1970-01-01T00:00:00Z.
+fn now() -> i64 {
+    i64::try_from(sealcast::sys::clock::realtime().as_millis()).unwrap()
+}
+
+#[test]
+fn a_report_that_cannot_be_written_is_told_also_where_something_is_wrong() {
+    let home = Sandbox::new();
+    home.record(&Recording { close: false, ..Recording::default() });
+    let args = ["verify", "last"];
+    let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let told = ran(home.command(&args).stdout(full), &args).exits(1);
+    let errors: Vec<&str> = told.err.lines().filter(|line| line.starts_with("error: ")).collect();
+    let [verdict, lost] = errors.as_slice() else { panic!("{told}") };
+    assert!(verdict.contains("the recording is not intact") && lost.contains("No space left"), "{told}");
+}
+
 #[test]
 fn verify_goes_through_the_whole_store_and_counts() {
     let home = Sandbox::new();
@@ -205,7 +222,7 @@ fn verify_goes_through_the_whole_store_and_counts() {
 #[test]
 fn a_recording_that_is_being_written_is_running_and_not_a_finding() {
     let home = Sandbox::new();
-    let (path, _) = home.record(&Recording { close: false, ..Recording::default() });
+    let (path, _) = home.record(&Recording { start: now(), close: false, ..Recording::default() });
     let file = held(&path);
     let listed = home.run(&["ls"]).exits(0);
     assert!(listed.text().contains("\trunning\t"), "{listed}");
@@ -282,7 +299,9 @@ fn exports_of_a_damaged_recording_keep_what_is_good() {
     assert!(lines > 50 && lines < 300, "{lines} lines\n{damaged}");
     // Played, it is the same, to the unfinished line before the damage.
     let played = home.run(&["play", "--plain", "--speed", "10000", "last"]).exits(2).complains("played to");
-    assert!(kept.lines().last().unwrap().starts_with("prompt") && played.text() == kept, "{}", played.err);
+    let mark = "[damaged: what comes after this could not be read]\n";
+    assert!(played.text().lines().last().unwrap().starts_with("prompt"), "{}", played.err);
+    assert_eq!(kept, played.text() + mark, "{}", played.err);
 }
 
 #[test]

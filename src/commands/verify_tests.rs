@@ -1,0 +1,131 @@
+use super::*;
+use crate::cast::{Event, Header as CastHeader};
+use crate::console::Console;
+use crate::container::{Extras, Meta, SessionKeys, Setup, Writer, cert};
+use crate::crypto::identity;
+use crate::crypto::prompt::Nobody;
+use crate::crypto::sshsig::Signer;
+use crate::store::Store;
+use std::path::Path;
+use std::sync::Arc;
+
+/// A file, and what it takes to judge it.
+struct Desk {
+    context: Context,
+    known: KnownKeys,
+    identities: Identities,
+    found: Found,
+    dir: tempfile::TempDir,
+}
+
+impl Desk {
+    /// A closed recording of two segments, in a store under its own name.
+    fn new() -> Self {
+        let (secret, recipient) = identity::generate();
+        let signer = Signer::generate("test").unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::new(dir.path());
+        let keys = SessionKeys::generate().unwrap();
+        let setup = Setup {
+            slots: seal::slots(&keys, &[recipient], None).unwrap(),
+            header: Header { host: "web-3".into(), start: 1_795_356_192_000, ..Header::default() },
+            meta: Meta { cols: 80, rows: 24, drawing: DRAWING, ..Meta::default() },
+            cast: CastHeader::new(80, 24),
+            ledger: String::new(),
+        };
+        let file = store.create(setup.header.start, keys.session()).unwrap();
+        let path = file.path().to_owned();
+        let sign = |text: &str| Ok(signer.sign(cert::NAMESPACE, text.as_bytes())?);
+        let mut writer = Writer::create(file, keys, setup, sign).unwrap();
+        let mut now = Duration::ZERO;
+        for segment in 0..2_u64 {
+            let at = segment * 30_000;
+            writer.begin(Anchor { at, utc: 1_795_356_192_000, boot: 0 }, None).unwrap();
+            for line in 0..2_u64 {
+                now = Duration::from_millis(at + line * 11_000 + 1);
+                let shown = Payload::Output(format!("line {segment}.{line}\r\n").into_bytes());
+                writer.push(&Event::new(now, shown)).unwrap();
+                writer.flush(now).unwrap();
+            }
+            if segment == 0 {
+                writer.end_segment(now, Extras::default()).unwrap();
+            }
+        }
+        writer.finish(now, Extras::default()).map_err(|(error, _)| error).unwrap();
+        // Not the file itself: a program that another test starts may still hold its lock for a moment.
+        let copy = path.with_extension("copy");
+        std::fs::copy(&path, &copy).unwrap();
+        std::fs::rename(&copy, &path).unwrap();
+        let console = Console::new(Default::default(), Box::new(Vec::new()), Box::new(Vec::new()));
+        Self {
+            context: Context { console: Arc::new(console), environment: Default::default() },
+            known: KnownKeys::parse(&format!("web-3 {}\n", signer.host_key())).unwrap(),
+            identities: Identities::from_text(Path::new("mine"), secret.as_bytes(), Arc::new(Nobody))
+                .unwrap(),
+            found: store.find("last").unwrap(),
+            dir,
+        }
+    }
+
+    /// The word and the reason, without an identity and with one.
+    fn both(&self) -> [(&'static str, String); 2] {
+        let none = Identities::load::<&Path>(&[], Arc::new(Nobody)).unwrap();
+        [&none, &self.identities].map(|identities| {
+            let judged = judge(&self.context, &self.found, &self.known, identities, true);
+            judged.map_or_else(|error| ("error", error.to_string()), |judged| (judged.word, judged.detail))
+        })
+    }
+}
+
+#[test]
+fn a_recording_that_is_cut_anywhere_is_judged_alike_with_an_identity_and_without() {
+    let desk = Desk::new();
+    let [(word, _), (with, told)] = desk.both();
+    assert_eq!((word, with), ("intact", "intact"), "{told}");
+    assert!(told.contains("; content checked, 6 events"), "{told}");
+    let file = File::options().write(true).open(&desk.found.path).unwrap();
+    let whole = file.metadata().unwrap().len();
+    let mut ends = [0; 2];
+    for length in (8..whole).rev() {
+        file.set_len(length).unwrap();
+        let [(without, reason), (with, told)] = desk.both();
+        assert_eq!((without, with), ("torn", "torn"), "{length} of {whole}: {reason}\n{told}");
+        let checked = told.strip_prefix(&reason);
+        let before = checked == Some("; it ends before its content");
+        let content = checked.is_some_and(|rest| rest.starts_with("; content checked, "));
+        assert!(before || content, "{length} of {whole}: {reason}\n{told}");
+        ends[usize::from(content)] += 1;
+    }
+    assert!(ends[0] > 500 && ends[1] > 500, "{ends:?}");
+    drop(desk.dir);
+}
+
+#[test]
+fn a_recording_that_ends_in_zeros_is_torn_for_whoever_can_open_it_too() {
+    let desk = Desk::new();
+    let file = File::options().write(true).open(&desk.found.path).unwrap();
+    let whole = file.metadata().unwrap().len();
+    // Before the header, in it, in the key slots, and in the content.
+    for length in [16, 40, 900, whole - 700, whole - 400] {
+        file.set_len(length).unwrap();
+        file.set_len(length + 4096).unwrap();
+        let [(without, reason), (with, told)] = desk.both();
+        assert_eq!((without, with), ("torn", "torn"), "{length} of {whole}: {reason}\n{told}");
+        assert!(told.contains("zeros follow"), "{told}");
+    }
+}
+
+#[test]
+fn how_long_something_waits_is_told_by_the_clock_that_nobody_sets_where_that_can_be() {
+    let now = Now { utc: 10_000_000, awake: 500_000 };
+    let waits = |utc, boot, after, same_boot| {
+        let anchor = Anchor { at: 77, utc, boot };
+        now.since(&anchor, after, same_boot).as_secs()
+    };
+    assert_eq!(waits(9_000_000, 0, 400_000, false), 600);
+    assert_eq!(waits(9_000_000, 0, 400_000, true), 600, "a recording without that clock");
+    assert_eq!(waits(9_000_000, 450_000, 20_000, true), 30, "the wall clock was set");
+    assert_eq!(waits(9_000_000, 450_000, 20_000, false), 980, "another host");
+    assert_eq!(waits(9_000_000, 499_000, 20_000, true), 0, "it was suspended");
+    assert_eq!(waits(11_000_000, 0, 0, false), 0, "a host whose clock is ahead");
+}
