@@ -560,8 +560,11 @@ fn a_running_session_is_followed_rewound_and_followed_again() {
     let mut viewer = Viewer::start(&home, &["follow", "last"], (100, 30));
     let screen = viewer.shows("first");
     assert!(screen.contains("following") && screen.contains("running"), "{screen}");
+    // What is searched goes on to be searched.
+    viewer.types("/econ\r", "“econ” was not found in: screen");
     session.send("\r");
     viewer.shows("second");
+    viewer.types("n", "“econ”: from the other end");
     // Rewound, it stays where it is while the session goes on.
     viewer.terminal.send("g");
     session.send("\r");

@@ -5,6 +5,7 @@
 //! which is looked for in slices as well.
 
 use super::pages::Reading;
+use crate::cast::Exec;
 use crate::replay::{Budget, Replay, Source};
 use crate::search::{self, Style};
 use crate::terminal::{Kind, Line, Terminal, Typed};
@@ -15,6 +16,8 @@ use std::time::Duration;
 pub(super) const MOST: usize = 10_000;
 /// Events that are replayed at most to find the first moment of a hit.
 const CLOSER: usize = 20_000;
+/// The segment of hits in lines that have not gone yet.
+const STANDING: usize = usize::MAX;
 
 /// Where to search.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -22,7 +25,7 @@ pub enum Scope {
     /// What stood on the screen.
     #[default]
     Screen,
-    /// Commands.
+    /// Commands, and the programs that the kernel saw.
     Commands,
     /// Typed input, as far as it was recorded.
     Input,
@@ -128,6 +131,10 @@ pub struct Hit {
     pub begins: String,
     /// It was in a full-screen program.
     pub page: bool,
+    /// `first`, before it was shown and found to stand there later.
+    since: Duration,
+    /// The segment during which its line ended.
+    of: usize,
 }
 
 /// A search under way.
@@ -143,8 +150,13 @@ pub struct Finder {
     /// There were more than [`MOST`].
     pub more: bool,
     reading: Reading,
+    /// The segment to read next, or the command or program.
     next: usize,
     done: bool,
+    /// What is read has changed: after it, everything is to be read again.
+    again: bool,
+    /// Hits that were shown, by `since` and text, and when they stood there: they may be found again.
+    shown: Vec<(Duration, String, Duration)>,
     /// What had been typed of a line where these segments begin: the next one, and the one before.
     typed: [(usize, Typed); 2],
     showing: Option<Showing>,
@@ -171,6 +183,8 @@ impl Finder {
             reading: Reading::new(Duration::ZERO),
             next: 0,
             done: false,
+            again: false,
+            shown: Vec::new(),
             typed: Default::default(),
             showing: None,
         }
@@ -183,56 +197,106 @@ impl Finder {
 
     /// How much has been read, in percent.
     pub fn percent<S: Source>(&self, replay: &Replay<S>) -> usize {
-        self.next.saturating_mul(100) / replay.outline().spans.len().max(1)
+        let all = self.parts(replay).max(1);
+        self.next.min(all).saturating_mul(100) / all
+    }
+
+    /// How many segments there are to read, or commands and programs.
+    fn parts<S: Source>(&self, replay: &Replay<S>) -> usize {
+        let outline = replay.outline();
+        match self.scope {
+            Scope::Commands => outline.commands.len().saturating_add(outline.execs.len()),
+            Scope::Screen | Scope::Input => outline.spans.len(),
+        }
+    }
+
+    /// The recording goes on: `last`, the last segment that was known, may have become longer, and others may have come.
+    pub fn renew(&mut self, last: usize) {
+        let from = match self.scope {
+            // What stood at the end may go on to stand.
+            Scope::Screen => {
+                self.reading.resume(last);
+                STANDING
+            }
+            Scope::Input => last,
+            Scope::Commands if !self.done => {
+                self.again = true;
+                return;
+            }
+            Scope::Commands => 0,
+        };
+        self.hits.retain(|hit| hit.of < from);
+        self.next = self.next.min(if self.scope == Scope::Commands { 0 } else { last });
+        self.done = false;
     }
 
     /// Reads on, as far as the budget reaches.
     pub fn step<S: Source>(&mut self, replay: &mut Replay<S>, budget: &mut Budget) {
         while !self.done && !budget.is_spent() {
-            let read = match self.scope {
-                Scope::Commands => {
-                    for command in replay.outline().commands.clone() {
-                        let end = command.end.unwrap_or(command.start);
-                        let (start, end) = (Duration::from_millis(command.start), Duration::from_millis(end));
-                        self.take((start, start, end), &command.text, false);
-                    }
-                    self.done = true;
-                    return;
-                }
-                Scope::Screen => self.shown(replay, budget),
-                Scope::Input => {
-                    self.typed(replay, budget);
-                    true
-                }
-            };
+            let read = self.next >= self.parts(replay)
+                || match self.scope {
+                    Scope::Screen => self.read(replay, budget),
+                    Scope::Input => self.typed(replay, budget),
+                    Scope::Commands => self.ran(replay, budget),
+                };
             if read {
-                self.next += 1;
-                self.done = self.next >= replay.outline().spans.len();
+                self.next = self.next.saturating_add(1);
+                self.done = self.next >= self.parts(replay);
+                if self.done {
+                    self.end();
+                }
             }
         }
     }
 
+    /// Everything has been read, as far as it goes.
+    fn end(&mut self) {
+        let (mut sink, reading) = self.split();
+        reading.finishing(&mut |line| sink.line(&line, STANDING));
+        if std::mem::take(&mut self.again) {
+            self.renew(0);
+        }
+    }
+
+    fn split(&mut self) -> (Sink<'_>, &mut Reading) {
+        let Self { pattern, hits, more, shown, reading, .. } = self;
+        (Sink { pattern, hits, more, shown }, reading)
+    }
+
     /// Reads on in the next segment that may have shown it; `true` when it has been read to its end.
-    fn shown<S: Source>(&mut self, replay: &mut Replay<S>, budget: &mut Budget) -> bool {
+    fn read<S: Source>(&mut self, replay: &mut Replay<S>, budget: &mut Budget) -> bool {
         let count = replay.outline().spans.len();
         let may = |n: usize| self.pattern.inner.may_be_in(replay.source_ref().filter(n));
         let skipped = (self.next..count).take_while(|n| !may(*n)).count();
-        let Self { pattern, hits, more, reading, .. } = self;
-        let mut told = |line: Line| {
-            let page = matches!(line.kind, Kind::Page(_));
-            take(pattern, hits, more, (line.first, line.complete, line.last), &line.text, page);
-        };
+        let before = self.next;
+        self.next = self.next.saturating_add(skipped);
+        let next = self.next;
+        let (mut sink, reading) = self.split();
         if skipped > 0 {
             budget.charge(skipped as u64);
-            reading.finish(replay, &mut told);
-            self.next += skipped;
+            reading.finish(replay, &mut |line| sink.line(&line, before));
         }
-        self.next >= count || reading.read(replay, self.next, budget, &mut told)
+        next >= count || reading.read(replay, next, budget, &mut |line| sink.line(&line, next))
+    }
+
+    /// Looks at the next command and its programs, or at the next of the programs that belong to none, as batch search does.
+    fn ran<S: Source>(&mut self, replay: &Replay<S>, budget: &mut Budget) -> bool {
+        let (outline, at) = (replay.outline(), self.next);
+        let mut sink = self.split().0;
+        if let Some(command) = outline.commands.get(at) {
+            budget.charge(command.size() as u64);
+            sink.ran((command.start, command.end), &command.text);
+            command.execs.iter().for_each(|exec| sink.program(exec));
+        } else if let Some(exec) = outline.execs.get(at.saturating_sub(outline.commands.len())) {
+            budget.charge(exec.size() as u64);
+            sink.program(exec);
+        }
+        true
     }
 
     /// Input is searched as batch search does: a line at a time, with its corrections made, and as it was typed. A line goes on
     /// where a segment ends; a recording that goes on may be read on from its last segment again.
-    fn typed<S: Source>(&mut self, replay: &mut Replay<S>, budget: &mut Budget) {
+    fn typed<S: Source>(&mut self, replay: &mut Replay<S>, budget: &mut Budget) -> bool {
         let begun = self.typed.iter().find(|(segment, _)| *segment == self.next);
         let begun = begun.map_or_else(Typed::default, |(_, typed)| typed.clone());
         let (mut typed, mut lines) = (begun.clone(), Vec::new());
@@ -243,16 +307,15 @@ impl Finder {
             typed.pause(&mut |line| lines.push(line));
         }
         self.typed = [(self.next, begun), (self.next + 1, typed)];
+        let of = self.next;
+        let mut sink = self.split().0;
         for line in lines {
-            let found = line.texts().find(|(text, told)| self.pattern.inner.find_past(text, *told).is_some());
+            let found = line.texts().find(|(text, told)| sink.pattern.inner.find_past(text, *told).is_some());
             if let Some((text, _)) = found {
-                self.take((line.first, line.first, line.last), text, false);
+                sink.take((line.first, line.first, line.last), text, false, of);
             }
         }
-    }
-
-    fn take(&mut self, times: (Duration, Duration, Duration), text: &str, page: bool) {
-        take(&self.pattern, &mut self.hits, &mut self.more, times, text, page);
+        true
     }
 
     /// The hit to go to from a time: after it when `forward`, else before it.
@@ -331,229 +394,71 @@ impl Finder {
         if self.scope != Scope::Screen {
             return;
         }
+        let Hit { since, text, .. } = showing.hit;
         // It may stand at another place in the list by now: the search goes on meanwhile.
-        if let Some(hit) = self.hits.iter_mut().find(|hit| **hit == showing.hit) {
+        if let Some(hit) = self.hits.iter_mut().find(|hit| hit.since == since && hit.text == text) {
             (hit.first, hit.complete) = (time, time);
         }
         self.hits.sort_by_key(|hit| hit.first);
+        self.shown.retain(|(of, said, _)| (*of, said) != (since, &text));
+        self.shown.push((since, text, time));
     }
 }
 
-/// Keeps a hit, if the text is one.
-fn take(
-    pattern: &Pattern,
-    hits: &mut Vec<Hit>,
-    more: &mut bool,
-    (first, complete, last): (Duration, Duration, Duration),
-    text: &str,
-    page: bool,
-) {
-    let Some(found) = pattern.inner.find(text) else { return };
-    if hits.len() >= MOST {
-        *more = true;
-        return;
+/// Where hits go.
+struct Sink<'a> {
+    pattern: &'a Pattern,
+    hits: &'a mut Vec<Hit>,
+    more: &'a mut bool,
+    shown: &'a [(Duration, String, Duration)],
+}
+
+impl Sink<'_> {
+    fn line(&mut self, line: &Line, of: usize) {
+        let page = matches!(line.kind, Kind::Page(_));
+        self.take((line.first, line.complete, line.last), &line.text, page, of);
     }
-    let begins = text.get(..found.end).unwrap_or(text).to_owned();
-    let text: String = text.chars().take(500).collect();
-    let at = hits.partition_point(|hit| hit.first <= first);
-    // A line that was rewritten around the match is one hit, not many.
-    let near = hits.get(at.saturating_sub(1)).is_some_and(|hit| hit.text == text && hit.last >= first);
-    if !near {
-        hits.insert(at, Hit { first, complete, last, text, begins, page });
+
+    fn program(&mut self, exec: &Exec) {
+        let line = exec.argv.join(" ");
+        let text = if self.pattern.is_in(&line) { &line } else { &exec.path };
+        self.ran((exec.time, exec.end), text);
+    }
+
+    /// Something that ran: its start and end in milliseconds.
+    fn ran(&mut self, (start, end): (u64, Option<u64>), text: &str) {
+        let (start, end) = (Duration::from_millis(start), Duration::from_millis(end.unwrap_or(start)));
+        self.take((start, start, end), text, false, 0);
+    }
+
+    /// Keeps a hit, if the text is one.
+    fn take(
+        &mut self,
+        (first, complete, last): (Duration, Duration, Duration),
+        text: &str,
+        page: bool,
+        of: usize,
+    ) {
+        let Some(found) = self.pattern.inner.find(text) else { return };
+        if self.hits.len() >= MOST {
+            *self.more = true;
+            return;
+        }
+        let begins = text.get(..found.end).unwrap_or(text).to_owned();
+        let text: String = text.chars().take(500).collect();
+        let since = first;
+        let shown = self.shown.iter().find(|(of, said, _)| *of == since && *said == text);
+        let (first, complete) = shown.map_or((first, complete), |(.., time)| (*time, *time));
+        let at = self.hits.partition_point(|hit| hit.first <= first);
+        // A line that was rewritten around the match is one hit, not many.
+        let near =
+            self.hits.get(at.saturating_sub(1)).is_some_and(|hit| hit.text == text && hit.last >= first);
+        if !near {
+            self.hits.insert(at, Hit { first, complete, last, text, begins, page, since, of });
+        }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::cast::{Event, Payload};
-    use crate::replay::Memory;
-
-    fn replay(pieces: &[(u64, &str)]) -> Replay<Memory> {
-        let events = pieces
-            .iter()
-            .map(|(ms, text)| {
-                Event::new(Duration::from_millis(*ms), Payload::Output(text.as_bytes().to_vec()))
-            })
-            .collect();
-        Replay::new(Memory::new((20, 4), None, events, 10))
-    }
-
-    fn all(replay: &mut Replay<Memory>, text: &str) -> Finder {
-        let mut finder = Finder::new(Pattern::new(text).unwrap(), Scope::Screen, true);
-        while !finder.is_done() {
-            finder.step(replay, &mut Budget::new(50));
-        }
-        finder
-    }
-
-    #[test]
-    fn small_letters_match_capitals_and_not_the_other_way() {
-        let pattern = |text| Pattern::new(text).unwrap();
-        assert!(pattern("permit").is_in("PermitRootLogin") && !pattern("Permit").is_in("permitrootlogin"));
-        assert!(pattern("a.c").is_in("xa.cx") && !pattern("a.c").is_in("abc"));
-        assert!(Pattern::new("").is_err());
-    }
-
-    #[test]
-    fn what_is_coloured_wrapped_or_composed_is_found_where_it_stands() {
-        let mut replay = replay(&[
-            (0, "\x1b[31mPer\x1b[32mmit and a (long word) unbreakable"),
-            (100, "\x1b[4;1H\x1b[4;6Hyes\x1b[4;5Hd"),
-        ]);
-        replay.seek(Duration::from_millis(100));
-        // The screen is 20 columns wide.
-        let on_screen = |text: &str| Pattern::new(text).unwrap().on_screen(replay.terminal());
-        assert_eq!(on_screen("permit"), [(0, 0, 6)]);
-        assert_eq!(on_screen("long word"), [(0, 14, 20), (1, 0, 3)]);
-        assert_eq!(on_screen("dyes"), [(3, 4, 8)]);
-        assert_eq!(on_screen("31m"), []);
-    }
-
-    #[test]
-    fn a_hit_is_the_first_moment_it_stood_on_the_screen() {
-        let mut replay =
-            replay(&[(0, "$ "), (100, "se"), (200, "cret"), (300, "\r\x1b[K$ "), (900, "gone\r\n")]);
-        let mut finder = all(&mut replay, "secret");
-        assert_eq!(finder.hits.len(), 1);
-        finder.show(&mut replay, 0);
-        while finder.is_showing() {
-            finder.look(&mut replay, &mut Budget::new(50));
-        }
-        assert_eq!(
-            (replay.time(), replay.terminal().row_text(0).as_str()),
-            (Duration::from_millis(200), "$ secret")
-        );
-        assert_eq!(finder.from(replay.time(), true), None);
-        assert_eq!(finder.from(Duration::from_millis(800), false), Some(0));
-    }
-
-    #[test]
-    fn a_hit_is_looked_for_in_its_own_line_and_not_in_one_that_says_the_same() {
-        for first in ["$ cat it now", "# rm it"] {
-            let pieces =
-                [(0, first), (100, "\r\n$ "), (900, "cat"), (1000, " "), (1100, "it"), (1300, "\r\n")];
-            let mut replay = replay(&pieces);
-            let mut finder = all(&mut replay, "it");
-            let mut times = Vec::new();
-            for hit in 0..2 {
-                finder.show(&mut replay, hit);
-                while finder.is_showing() {
-                    finder.look(&mut replay, &mut Budget::new(50));
-                }
-                times.push(replay.time().as_millis());
-            }
-            assert_eq!(times, [0, 1100], "{first}");
-        }
-    }
-
-    #[test]
-    fn full_screen_programs_are_searched() {
-        let mut replay = replay(&[
-            (0, "$ vim\r\n"),
-            (100, "\x1b[?1049h\x1b[Hneedle here"),
-            (500, "\x1b[?1049l"),
-            (600, "$ "),
-        ]);
-        let finder = all(&mut replay, "needle");
-        assert_eq!(
-            (finder.hits.len(), finder.hits[0].page, finder.hits[0].first),
-            (1, true, Duration::from_millis(100))
-        );
-    }
-
-    #[test]
-    fn segments_whose_filter_denies_it_are_not_read() {
-        use crate::container::filter::Builder;
-        use crate::replay::{Error, Outline, Segment};
-        /// Tells filters, and fails the test when a denied segment is read.
-        struct Filtered(Memory, Vec<Vec<u8>>, std::rc::Rc<std::cell::RefCell<Vec<usize>>>);
-        impl Source for Filtered {
-            fn outline(&self) -> &Outline {
-                self.0.outline()
-            }
-            fn segment(&mut self, number: usize) -> Result<Segment, Error> {
-                self.2.borrow_mut().push(number);
-                self.0.segment(number)
-            }
-            fn filter(&self, number: usize) -> &[u8] {
-                &self.1[number]
-            }
-            fn refresh(&mut self) -> Result<bool, Error> {
-                Ok(false)
-            }
-        }
-        let texts = ["apples and pears", "oranges", "a needle in hay", "bananas"];
-        let (mut events, mut filters, mut terminal) = (Vec::new(), Vec::new(), Terminal::new(40, 5));
-        for (n, text) in (0..).zip(texts) {
-            let time = Duration::from_secs(n);
-            events.push(Event::new(time, Payload::Keyframe(terminal.snapshot().unwrap())));
-            let text = format!("\x1b[2J\x1b[H{text}");
-            terminal.feed(text.as_bytes());
-            events.push(Event::new(time, Payload::Output(text.clone().into_bytes())));
-            let mut builder = Builder::default();
-            builder.add(&text);
-            filters.push(builder.finish(1 << 20));
-        }
-        let read = std::rc::Rc::default();
-        let source = Filtered(Memory::new((40, 5), None, events, 1), filters, std::rc::Rc::clone(&read));
-        let mut replay = Replay::new(source);
-        let mut finder = Finder::new(Pattern::new("needle").unwrap(), Scope::Screen, true);
-        read.borrow_mut().clear();
-        while !finder.is_done() {
-            finder.step(&mut replay, &mut Budget::new(50));
-        }
-        assert_eq!(finder.hits.len(), 1);
-        assert_eq!(finder.hits[0].first, Duration::from_secs(2));
-        assert!(read.borrow().iter().all(|segment| *segment == 2), "{:?}", read.borrow());
-    }
-
-    #[test]
-    fn typed_input_is_searched_by_the_line() {
-        let events = [(0, "su"), (50, "do ls\r"), (90, "x\x1b[A\r")].map(|(ms, text)| {
-            Event::new(Duration::from_millis(ms), Payload::Input(text.as_bytes().to_vec()))
-        });
-        let mut replay = Replay::new(Memory::new((20, 4), None, events.to_vec(), 10));
-        let mut finder = Finder::new(Pattern::new("sudo").unwrap(), Scope::Input, true);
-        finder.step(&mut replay, &mut Budget::new(50));
-        assert_eq!((finder.hits[0].text.as_str(), finder.hits[0].first), ("sudo ls", Duration::ZERO));
-        assert!(finder.is_done());
-    }
-
-    #[test]
-    fn a_line_that_was_typed_across_the_end_of_a_segment_is_found_once() {
-        let pieces = [(0, "ls\recho IMPORT"), (50, "ANT"), (90, "FILE\rcat IMP"), (120, "ORTANT")];
-        let events = pieces.map(|(ms, text)| {
-            let time = Duration::from_millis(ms);
-            let typed = Payload::Input(text.as_bytes().to_vec());
-            [Event::new(time, typed), Event::new(time, Payload::Output(b".".to_vec()))]
-        });
-        for segment in [1, 2, 10] {
-            let mut replay = Replay::new(Memory::new((20, 4), None, events.as_flattened().to_vec(), segment));
-            for (text, lines) in [
-                ("IMPORTANTFILE", vec!["echo IMPORTANTFILE"]),
-                ("IMPORT", vec!["echo IMPORTANTFILE", "cat IMPORTANT"]),
-            ] {
-                let mut finder = Finder::new(Pattern::new(text).unwrap(), Scope::Input, true);
-                while !finder.is_done() {
-                    finder.step(&mut replay, &mut Budget::new(50));
-                }
-                assert_eq!(finder.hits.iter().map(|hit| hit.text.as_str()).collect::<Vec<_>>(), lines);
-            }
-        }
-    }
-
-    #[test]
-    fn typed_input_is_found_as_it_was_corrected() {
-        let events =
-            [(0, "cta\x7f\x7fat /etc/sha"), (50, "w\x7fdow\r"), (90, "nothing\x15ls\r")].map(|(ms, text)| {
-                Event::new(Duration::from_millis(ms), Payload::Input(text.as_bytes().to_vec()))
-            });
-        let mut replay = Replay::new(Memory::new((20, 4), None, events.to_vec(), 10));
-        for (text, line) in [("cat /etc/shadow", "cat /etc/shadow"), ("nothing", "nothingls")] {
-            let mut finder = Finder::new(Pattern::new(text).unwrap(), Scope::Input, true);
-            finder.step(&mut replay, &mut Budget::new(50));
-            assert_eq!(finder.hits.iter().map(|hit| hit.text.as_str()).collect::<Vec<_>>(), [line]);
-        }
-    }
-}
+#[path = "find_tests.rs"]
+mod tests;

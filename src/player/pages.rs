@@ -34,6 +34,8 @@ struct At {
     /// The event in it, and how many of its bytes have been read.
     event: usize,
     within: usize,
+    /// Events of the segment before.
+    read: usize,
 }
 
 impl Reading {
@@ -42,8 +44,8 @@ impl Reading {
         Self { settle, state: State::Nowhere }
     }
 
-    /// Reads a segment as far as the budget reaches, and tells the lines that went during it; at the last one, those that
-    /// still stand as well. `true` when the segment has been read to its end.
+    /// Reads a segment as far as the budget reaches, and tells the lines that went during it. `true` when the segment has been
+    /// read to its end.
     pub(super) fn read<S: Source>(
         &mut self,
         replay: &mut Replay<S>,
@@ -65,9 +67,6 @@ impl Reading {
                         return false;
                     }
                     if !before {
-                        if at.number >= replay.outline().spans.len() {
-                            self.finish(replay, told);
-                        }
                         return true;
                     }
                     if at.number < wanted {
@@ -107,7 +106,7 @@ impl Reading {
             transcript.feed(Duration::ZERO, b"\x1b[20h", &mut |_| {});
         }
         let transcript = transcript.settling(self.settle);
-        let mut at = At { transcript, number, segment: None, event: 0, within: 0 };
+        let mut at = At { transcript, number, segment: None, event: 0, within: 0, read: 0 };
         at.open(replay, budget);
         self.state = State::At(Box::new(at));
     }
@@ -117,6 +116,24 @@ impl Reading {
         if let State::At(at) = std::mem::replace(&mut self.state, State::Nowhere) {
             let span = at.number.checked_sub(1).and_then(|last| replay.outline().spans.get(last));
             at.transcript.finish(span.map_or(Duration::ZERO, |span| span.end), told);
+        }
+    }
+
+    /// Tells what [`Reading::finish`] would tell now, and may go on.
+    pub(super) fn finishing(&self, told: &mut impl FnMut(Line)) {
+        if let State::At(at) = &self.state {
+            at.transcript.finishing(told);
+        }
+    }
+
+    /// The recording goes on: this segment, the last one that was known, may have become longer. What has been read of it stays
+    /// read.
+    pub(super) fn resume(&mut self, number: usize) {
+        let State::At(at) = &mut self.state else { return };
+        if at.number == number {
+            at.segment = None;
+        } else if at.number.checked_sub(1) == Some(number) && at.segment.is_none() {
+            (at.number, at.event) = (number, at.read);
         }
     }
 
@@ -132,7 +149,6 @@ impl Reading {
 impl At {
     fn open<S: Source>(&mut self, replay: &mut Replay<S>, budget: &mut Budget) {
         self.segment = Some(replay.load(self.number, budget));
-        (self.event, self.within) = (0, 0);
     }
 
     /// Reads on in the segment; `true` at its end: the next one is then the one to read.
@@ -161,6 +177,7 @@ impl At {
             budget.charge(spent.saturating_add(lines).saturating_add(LINE.0));
         }
         self.number = self.number.saturating_add(1);
+        (self.read, self.event, self.within) = (self.event, 0, 0);
         self.segment = None;
         true
     }
@@ -232,6 +249,8 @@ pub(super) struct Pages {
     /// The selected line.
     pub(super) selected: usize,
     errand: Option<Errand>,
+    /// The last segment of `first..next` may have become longer.
+    longer: bool,
     /// The segment before, while it is read.
     before: Reading,
     /// Lines of the segment that is being read, and their size in bytes.
@@ -274,6 +293,7 @@ impl Pages {
             next: segment,
             selected: 0,
             errand: Some(errand),
+            longer: false,
             before: Reading::new(SETTLE),
             gathered: (Vec::new(), 0),
         }
@@ -297,6 +317,12 @@ impl Pages {
     /// Whether it still reads to come where it was sent.
     pub(super) fn is_reading(&self) -> bool {
         self.errand.is_some()
+    }
+
+    /// The recording goes on: see [`super::find::Finder::renew`].
+    pub(super) fn renew(&mut self, last: usize) {
+        self.reading.resume(last);
+        self.longer |= self.next > last && self.next > self.first;
     }
 
     /// Sends the selection somewhere.
@@ -338,7 +364,7 @@ impl Pages {
                 }
                 Errand::Move(by) => match self.selected.checked_add_signed(by) {
                     None if self.first > 0 => self.before(replay, budget),
-                    Some(wanted) if wanted >= self.lines.len() && self.next < count => {
+                    Some(wanted) if wanted >= self.lines.len() && (self.next < count || self.longer) => {
                         self.after(replay, budget)
                     }
                     wanted => {
@@ -354,21 +380,25 @@ impl Pages {
         }
     }
 
-    /// Reads the next segment; `true` when it has been read to its end.
+    /// Reads the next segment, or what has come to the last one; `true` when it has been read to its end.
     fn after<S: Source>(&mut self, replay: &mut Replay<S>, budget: &mut Budget) -> bool {
-        let gathered = &mut self.gathered;
-        if !self.reading.read(replay, self.next, budget, &mut |line| gather(gathered, line)) {
+        let (number, gathered) = (self.next - usize::from(self.longer), &mut self.gathered);
+        if !self.reading.read(replay, number, budget, &mut |line| gather(gathered, line)) {
             return false;
         }
         // What stood at the end of the window goes later, or still stands later: it is shown, and told anew.
         let selected = self.lines.get(self.selected).cloned();
         self.forget(STANDING);
         let lines = std::mem::take(&mut self.gathered).0;
-        self.insert(self.next, lines);
-        let standing = self.reading.standing();
+        self.insert(number, lines);
+        (self.next, self.longer) = (number + 1, false);
+        let mut standing = self.reading.standing();
+        if self.next >= replay.outline().spans.len() {
+            standing.clear();
+            self.reading.finishing(&mut |line| standing.push(line));
+        }
         self.insert(STANDING, standing);
         self.find(selected);
-        self.next += 1;
         while self.lines.len() > KEPT && self.first + 1 < self.next {
             self.forget(self.first);
             self.first += 1;
@@ -387,7 +417,7 @@ impl Pages {
         self.first -= 1;
         self.insert(self.first, lines);
         while self.lines.len() > KEPT && self.next > self.first + 1 {
-            self.next -= 1;
+            (self.next, self.longer) = (self.next - 1, false);
             self.forget(self.next);
             self.forget(STANDING);
             self.reading = Reading::new(SETTLE);
@@ -492,5 +522,29 @@ mod tests {
         assert_eq!(pages.line().unwrap().text, "line 0");
         go(&mut pages, &mut replay, isize::MAX / 2);
         assert_eq!(pages.line().unwrap().text, "line 199");
+    }
+
+    #[test]
+    fn what_comes_to_a_running_session_is_met_when_it_is_there() {
+        for bytes in [1, 70, 1 << 20] {
+            let whole = numbered(60, 1).source().clone();
+            let events: Vec<Event> = (0..whole.outline().spans.len())
+                .flat_map(|n| whole.clone().segment(n).unwrap().events)
+                .collect();
+            let known = |count: usize| Memory::new((40, 5), None, events[..count].to_vec(), bytes);
+            let mut replay = Replay::new(known(3));
+            let mut pages = opened(&mut replay);
+            let mut met = vec![pages.line().unwrap().text.clone()];
+            for count in 4..=events.len() {
+                let last = replay.outline().spans.len() - 1;
+                replay = Replay::new(known(count));
+                pages.renew(last);
+                go(&mut pages, &mut replay, 1);
+                met.push(pages.line().unwrap().text.clone());
+            }
+            met.dedup();
+            let want: Vec<String> = (0..60).map(|n| format!("line {n}")).collect();
+            assert_eq!(met, want, "{bytes}");
+        }
     }
 }

@@ -132,11 +132,18 @@ impl<S: Source> App<S> {
             return;
         }
         self.since_refresh = Duration::ZERO;
+        let last = self.replay.outline().spans.len().saturating_sub(1);
         let mut more = self.replay.refresh();
         // Whoever wrote it may have gone, and have written its end before: what came until then is taken in first.
         let abandoned = more == Ok(false) && !self.replay.source_ref().is_written();
         if abandoned {
             more = self.replay.refresh();
+        }
+        if more == Ok(true) {
+            self.finder.iter_mut().for_each(|finder| finder.renew(last));
+            if let Over::Transcript(pages) = &mut self.over {
+                pages.renew(last);
+            }
         }
         match more {
             Ok(true) if self.follow => {

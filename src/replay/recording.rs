@@ -135,6 +135,7 @@ fn add(outline: &mut Outline, entry: &Entry) {
         keyframe: !tally.keyframes.is_empty() || tally.unlisted > 0,
     });
     outline.commands.extend(entry.commands.iter().cloned());
+    outline.execs.extend(entry.execs.iter().cloned());
     list(&mut outline.resizes, tally.resizes.iter().map(|(at, cols, rows)| (ms(*at), *cols, *rows)));
     list(&mut outline.marks, tally.marks.iter().map(|(at, label)| (ms(*at), label_of(label))));
     list(&mut outline.gaps, tally.gaps.iter().map(|(at, gap)| (ms(*at), gap.clone())));

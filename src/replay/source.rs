@@ -1,6 +1,6 @@
 //! Where the events come from: segments, each readable on its own, and an outline of all of them.
 
-use crate::cast::{Anchor, Command, Event, Gap, Payload};
+use crate::cast::{Anchor, Command, Event, Exec, Gap, Payload};
 use crate::container::{Entry, Opening};
 use crate::shell::notices::notices;
 use crate::shell::said::Retold;
@@ -84,6 +84,8 @@ pub struct Outline {
     pub spans: Vec<Span>,
     /// Commands, by start.
     pub commands: Vec<Command>,
+    /// Programs that belong to no command.
+    pub execs: Vec<Exec>,
     /// Resizes: time, columns, rows.
     pub resizes: Vec<(Duration, u16, u16)>,
     /// Marks of the recording itself.
@@ -290,6 +292,12 @@ impl Memory {
     pub fn with_commands(mut self, commands: Vec<Command>) -> Self {
         self.outline.commands = commands;
         self.outline.note(None, &[]);
+        self
+    }
+
+    /// Gives programs that belong to no command, which no event tells.
+    pub fn with_execs(mut self, execs: Vec<Exec>) -> Self {
+        self.outline.execs = execs;
         self
     }
 }

@@ -1,0 +1,329 @@
+//! What is found, and where it is shown.
+
+use super::*;
+use crate::cast::{Command, Event, Payload};
+use crate::replay::{Error, Memory, Outline, Segment};
+
+fn replay(pieces: &[(u64, &str)]) -> Replay<Memory> {
+    let events = pieces
+        .iter()
+        .map(|(ms, text)| Event::new(Duration::from_millis(*ms), Payload::Output(text.as_bytes().to_vec())))
+        .collect();
+    Replay::new(Memory::new((20, 4), None, events, 10))
+}
+
+fn all(replay: &mut Replay<Memory>, text: &str) -> Finder {
+    let mut finder = Finder::new(Pattern::new(text).unwrap(), Scope::Screen, true);
+    while !finder.is_done() {
+        finder.step(replay, &mut Budget::new(50));
+    }
+    finder
+}
+
+#[test]
+fn small_letters_match_capitals_and_not_the_other_way() {
+    let pattern = |text| Pattern::new(text).unwrap();
+    assert!(pattern("permit").is_in("PermitRootLogin") && !pattern("Permit").is_in("permitrootlogin"));
+    assert!(pattern("a.c").is_in("xa.cx") && !pattern("a.c").is_in("abc"));
+    assert!(Pattern::new("").is_err());
+}
+
+#[test]
+fn what_is_coloured_wrapped_or_composed_is_found_where_it_stands() {
+    let mut replay = replay(&[
+        (0, "\x1b[31mPer\x1b[32mmit and a (long word) unbreakable"),
+        (100, "\x1b[4;1H\x1b[4;6Hyes\x1b[4;5Hd"),
+    ]);
+    replay.seek(Duration::from_millis(100));
+    // The screen is 20 columns wide.
+    let on_screen = |text: &str| Pattern::new(text).unwrap().on_screen(replay.terminal());
+    assert_eq!(on_screen("permit"), [(0, 0, 6)]);
+    assert_eq!(on_screen("long word"), [(0, 14, 20), (1, 0, 3)]);
+    assert_eq!(on_screen("dyes"), [(3, 4, 8)]);
+    assert_eq!(on_screen("31m"), []);
+}
+
+#[test]
+fn a_hit_is_the_first_moment_it_stood_on_the_screen() {
+    let mut replay = replay(&[(0, "$ "), (100, "se"), (200, "cret"), (300, "\r\x1b[K$ "), (900, "gone\r\n")]);
+    let mut finder = all(&mut replay, "secret");
+    assert_eq!(finder.hits.len(), 1);
+    finder.show(&mut replay, 0);
+    while finder.is_showing() {
+        finder.look(&mut replay, &mut Budget::new(50));
+    }
+    assert_eq!(
+        (replay.time(), replay.terminal().row_text(0).as_str()),
+        (Duration::from_millis(200), "$ secret")
+    );
+    assert_eq!(finder.from(replay.time(), true), None);
+    assert_eq!(finder.from(Duration::from_millis(800), false), Some(0));
+}
+
+#[test]
+fn a_hit_is_looked_for_in_its_own_line_and_not_in_one_that_says_the_same() {
+    for first in ["$ cat it now", "# rm it"] {
+        let pieces = [(0, first), (100, "\r\n$ "), (900, "cat"), (1000, " "), (1100, "it"), (1300, "\r\n")];
+        let mut replay = replay(&pieces);
+        let mut finder = all(&mut replay, "it");
+        let mut times = Vec::new();
+        for hit in 0..2 {
+            finder.show(&mut replay, hit);
+            while finder.is_showing() {
+                finder.look(&mut replay, &mut Budget::new(50));
+            }
+            times.push(replay.time().as_millis());
+        }
+        assert_eq!(times, [0, 1100], "{first}");
+    }
+}
+
+#[test]
+fn full_screen_programs_are_searched() {
+    let mut replay =
+        replay(&[(0, "$ vim\r\n"), (100, "\x1b[?1049h\x1b[Hneedle here"), (500, "\x1b[?1049l"), (600, "$ ")]);
+    let finder = all(&mut replay, "needle");
+    assert_eq!(
+        (finder.hits.len(), finder.hits[0].page, finder.hits[0].first),
+        (1, true, Duration::from_millis(100))
+    );
+}
+
+#[test]
+fn segments_whose_filter_denies_it_are_not_read() {
+    use crate::container::filter::Builder;
+    /// Tells filters, and fails the test when a denied segment is read.
+    struct Filtered(Memory, Vec<Vec<u8>>, std::rc::Rc<std::cell::RefCell<Vec<usize>>>);
+    impl Source for Filtered {
+        fn outline(&self) -> &Outline {
+            self.0.outline()
+        }
+        fn segment(&mut self, number: usize) -> Result<Segment, Error> {
+            self.2.borrow_mut().push(number);
+            self.0.segment(number)
+        }
+        fn filter(&self, number: usize) -> &[u8] {
+            &self.1[number]
+        }
+        fn refresh(&mut self) -> Result<bool, Error> {
+            Ok(false)
+        }
+    }
+    let texts = ["apples and pears", "oranges", "a needle in hay", "bananas"];
+    let (mut events, mut filters, mut terminal) = (Vec::new(), Vec::new(), Terminal::new(40, 5));
+    for (n, text) in (0..).zip(texts) {
+        let time = Duration::from_secs(n);
+        events.push(Event::new(time, Payload::Keyframe(terminal.snapshot().unwrap())));
+        let text = format!("\x1b[2J\x1b[H{text}");
+        terminal.feed(text.as_bytes());
+        events.push(Event::new(time, Payload::Output(text.clone().into_bytes())));
+        let mut builder = Builder::default();
+        builder.add(&text);
+        filters.push(builder.finish(1 << 20));
+    }
+    let read = std::rc::Rc::default();
+    let source = Filtered(Memory::new((40, 5), None, events, 1), filters, std::rc::Rc::clone(&read));
+    let mut replay = Replay::new(source);
+    let mut finder = Finder::new(Pattern::new("needle").unwrap(), Scope::Screen, true);
+    read.borrow_mut().clear();
+    while !finder.is_done() {
+        finder.step(&mut replay, &mut Budget::new(50));
+    }
+    assert_eq!(finder.hits.len(), 1);
+    assert_eq!(finder.hits[0].first, Duration::from_secs(2));
+    assert!(read.borrow().iter().all(|segment| *segment == 2), "{:?}", read.borrow());
+}
+
+#[test]
+fn typed_input_is_searched_by_the_line() {
+    let events = [(0, "su"), (50, "do ls\r"), (90, "x\x1b[A\r")]
+        .map(|(ms, text)| Event::new(Duration::from_millis(ms), Payload::Input(text.as_bytes().to_vec())));
+    let mut replay = Replay::new(Memory::new((20, 4), None, events.to_vec(), 10));
+    let mut finder = Finder::new(Pattern::new("sudo").unwrap(), Scope::Input, true);
+    finder.step(&mut replay, &mut Budget::new(50));
+    assert_eq!((finder.hits[0].text.as_str(), finder.hits[0].first), ("sudo ls", Duration::ZERO));
+    assert!(finder.is_done());
+}
+
+#[test]
+fn a_line_that_was_typed_across_the_end_of_a_segment_is_found_once() {
+    let pieces = [(0, "ls\recho IMPORT"), (50, "ANT"), (90, "FILE\rcat IMP"), (120, "ORTANT")];
+    let events = pieces.map(|(ms, text)| {
+        let time = Duration::from_millis(ms);
+        let typed = Payload::Input(text.as_bytes().to_vec());
+        [Event::new(time, typed), Event::new(time, Payload::Output(b".".to_vec()))]
+    });
+    for segment in [1, 2, 10] {
+        let mut replay = Replay::new(Memory::new((20, 4), None, events.as_flattened().to_vec(), segment));
+        for (text, lines) in [
+            ("IMPORTANTFILE", vec!["echo IMPORTANTFILE"]),
+            ("IMPORT", vec!["echo IMPORTANTFILE", "cat IMPORTANT"]),
+        ] {
+            let mut finder = Finder::new(Pattern::new(text).unwrap(), Scope::Input, true);
+            while !finder.is_done() {
+                finder.step(&mut replay, &mut Budget::new(50));
+            }
+            assert_eq!(finder.hits.iter().map(|hit| hit.text.as_str()).collect::<Vec<_>>(), lines);
+        }
+    }
+}
+
+#[test]
+fn typed_input_is_found_as_it_was_corrected() {
+    let events = [(0, "cta\x7f\x7fat /etc/sha"), (50, "w\x7fdow\r"), (90, "nothing\x15ls\r")]
+        .map(|(ms, text)| Event::new(Duration::from_millis(ms), Payload::Input(text.as_bytes().to_vec())));
+    let mut replay = Replay::new(Memory::new((20, 4), None, events.to_vec(), 10));
+    for (text, line) in [("cat /etc/shadow", "cat /etc/shadow"), ("nothing", "nothingls")] {
+        let mut finder = Finder::new(Pattern::new(text).unwrap(), Scope::Input, true);
+        finder.step(&mut replay, &mut Budget::new(50));
+        assert_eq!(finder.hits.iter().map(|hit| hit.text.as_str()).collect::<Vec<_>>(), [line]);
+    }
+}
+
+#[test]
+fn programs_are_found_by_their_arguments_and_their_path() {
+    let exec = |time, argv: &[&str]| Exec {
+        time,
+        path: "/usr/bin/true".into(),
+        argv: argv.iter().map(|arg| (*arg).to_owned()).collect(),
+        ..Exec::default()
+    };
+    let command = Command {
+        text: "./it".into(),
+        start: 1000,
+        execs: vec![exec(1100, &["true", "SECRET ARG"]), exec(1200, &[])],
+        ..Command::default()
+    };
+    let memory = Memory::new((20, 4), None, vec![], 10).with_commands(vec![command]);
+    let mut replay = Replay::new(memory.with_execs(vec![exec(9000, &["true", "-x"])]));
+    for (text, found) in [
+        ("SECRET", vec![(1100, "true SECRET ARG")]),
+        ("bin/true", vec![(1100, "/usr/bin/true"), (1200, "/usr/bin/true"), (9000, "/usr/bin/true")]),
+        ("it", vec![(1000, "./it")]),
+        ("-x", vec![(9000, "true -x")]),
+        ("nothing", vec![]),
+    ] {
+        let mut finder = Finder::new(Pattern::new(text).unwrap(), Scope::Commands, true);
+        while !finder.is_done() {
+            finder.step(&mut replay, &mut Budget::new(50));
+        }
+        let hits = finder.hits.iter().map(|hit| (hit.first.as_millis(), hit.text.as_str()));
+        assert_eq!(hits.collect::<Vec<_>>(), found, "{text}");
+    }
+}
+
+/// A session that is still written: so many more events with each look at it.
+struct Running {
+    all: Vec<Event>,
+    known: usize,
+    more: usize,
+    bytes: usize,
+    memory: Memory,
+}
+
+impl Running {
+    fn new(all: &[Event], more: usize, bytes: usize) -> Self {
+        let mut running = Self { all: all.to_vec(), known: 0, more, bytes, memory: Memory::default() };
+        assert_eq!(running.refresh(), Ok(true));
+        running
+    }
+}
+
+impl Source for Running {
+    fn outline(&self) -> &Outline {
+        self.memory.outline()
+    }
+    fn segment(&mut self, number: usize) -> Result<Segment, Error> {
+        self.memory.segment(number)
+    }
+    fn refresh(&mut self) -> Result<bool, Error> {
+        let known = self.all.len().min(self.known + self.more);
+        let more = known > self.known;
+        self.known = known;
+        self.memory = Memory::new((20, 4), None, self.all[..known].to_vec(), self.bytes);
+        Ok(more)
+    }
+}
+
+/// A session with everything in it that may be searched.
+fn session() -> Vec<Event> {
+    use crate::shell::marks::{Mark, Start};
+    use crate::shell::said::Said;
+    let mut events = Vec::new();
+    let mut at = |payload| events.push(Event::new(Duration::from_millis(100 * events.len() as u64), payload));
+    let output = |text: &str| Payload::Output(text.as_bytes().to_vec());
+    for n in 0..6 {
+        at(Payload::Input(b"echo NEE".to_vec()));
+        at(output("$ echo NEE"));
+        at(Payload::Input(format!("DLE {n}\r").into_bytes()));
+        at(output(&format!("DLE {n}\r\n")));
+        let mark = Mark::Start(Start { text: Some(format!("echo NEEDLE {n}")), ..Start::default() });
+        at(Said::Mark(mark).payload());
+        at(output(&format!("a NEEDLE in a line that wraps, {n}\r\n")));
+        at(output("\x1b[?1049h\x1b[Hpage with a NEEDLE"));
+        at(output("\x1b[2;1HNEEDLE 50%"));
+        at(output("\x1b[2;1HNEEDLE 99%"));
+        at(output("\x1b[?1049l"));
+        at(output("\rNEEDLE 1\rNEEDLE 2\r\x1b[K"));
+        if n % 2 == 1 {
+            at(output("\x1b[2J\x1b[H"));
+        }
+    }
+    events
+}
+
+#[test]
+fn what_a_running_session_adds_is_found_as_if_it_had_been_there_from_the_start() {
+    let events = session();
+    let hits = |finder: &Finder| {
+        let hit = |hit: &Hit| (hit.first, hit.complete, hit.text.clone(), hit.begins.clone(), hit.page);
+        finder.hits.iter().map(hit).collect::<Vec<_>>()
+    };
+    for scope in [Scope::Screen, Scope::Input, Scope::Commands] {
+        let finder = || Finder::new(Pattern::new("NEEDLE").unwrap(), scope, true);
+        for bytes in [1, 50, 1 << 20] {
+            let mut whole = finder();
+            let mut replay = Replay::new(Memory::new((20, 4), None, events.clone(), bytes));
+            while !whole.is_done() {
+                whole.step(&mut replay, &mut Budget::new(50));
+            }
+            assert!(whole.hits.len() >= 6, "{scope:?}: {:?}", whole.hits);
+            for (more, slice) in [(1, u64::MAX), (1, 1), (2, 200), (7, 1000)] {
+                let mut replay = Replay::new(Running::new(&events, more, bytes));
+                let mut part = finder();
+                loop {
+                    part.step(&mut replay, &mut Budget::new(slice));
+                    let last = replay.outline().spans.len() - 1;
+                    if !replay.refresh().unwrap() {
+                        break;
+                    }
+                    part.renew(last);
+                }
+                while !part.is_done() {
+                    part.step(&mut replay, &mut Budget::new(slice));
+                }
+                assert_eq!(hits(&part), hits(&whole), "{scope:?} {bytes} {more} {slice}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_hit_that_was_shown_and_is_found_again_is_not_stepped_to_again() {
+    let event = |ms, text: &str| Event::new(Duration::from_millis(ms), Payload::Output(text.into()));
+    let events =
+        [event(0, "$ "), event(100, "NEE"), event(200, "DLE"), event(300, "\r\n"), event(400, "x\r\n")];
+    let mut replay = Replay::new(Running::new(&events, 4, 1 << 20));
+    let mut finder = Finder::new(Pattern::new("NEEDLE").unwrap(), Scope::Screen, true);
+    finder.step(&mut replay, &mut Budget::endless());
+    finder.show(&mut replay, 0);
+    while finder.is_showing() {
+        finder.look(&mut replay, &mut Budget::endless());
+    }
+    let shown = replay.time();
+    assert_eq!((shown, finder.from(shown, false)), (Duration::from_millis(200), None));
+    assert_eq!(replay.refresh(), Ok(true));
+    finder.renew(0);
+    finder.step(&mut replay, &mut Budget::endless());
+    assert_eq!((finder.hits.len(), finder.from(shown, false)), (1, None));
+}
