@@ -34,7 +34,7 @@ pub struct Command {
 }
 
 /// Flags that say that a witness tells no more, or that something is missing: who looks at nothing else must see them.
-const NOTICES: [&str; 4] = ["marks-ended", "replaced", "lost-execs", "left-out"];
+const NOTICES: [&str; 5] = ["marks-ended", "replaced", "silent", "lost-execs", "left-out"];
 
 impl Command {
     /// Its flags that are more than a remark on one command: from here on a witness is silent, or entries are missing.

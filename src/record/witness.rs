@@ -42,6 +42,8 @@ pub struct Witnesses {
     /// Only a shell that was enlisted is given it.
     nonce: Nonce,
     told: String,
+    /// The shell was given the integration.
+    marks: bool,
     /// The command of a session that is not a shell's.
     is_command: bool,
     dir: Option<StartDir>,
@@ -58,14 +60,23 @@ impl Witnesses {
         let name: String = name.iter().map(|byte| format!("{byte:02x}")).collect();
         let path = Path::new(&program.path);
         let kind = if program.args.is_empty() { Kind::of(path) } else { Kind::Unmarked };
-        let mut witnesses =
-            Self { wanted, nonce, told: String::new(), is_command: !program.args.is_empty(), dir: None };
+        let mut witnesses = Self {
+            wanted,
+            nonce,
+            told: String::new(),
+            marks: false,
+            is_command: !program.args.is_empty(),
+            dir: None,
+        };
         witnesses.told = match kind {
             _ if !witnesses.wanted.integration => "off".into(),
             Kind::Unmarked if witnesses.is_command => "none: the session is a command".into(),
             Kind::Unmarked => "none: commands are inferred from the screen".into(),
             kind => match witnesses.integrate(program, place, &name) {
-                Ok(()) => kind.as_str().into(),
+                Ok(()) => {
+                    witnesses.marks = true;
+                    kind.as_str().into()
+                }
                 Err(error) => format!("none: {error}"),
             },
         };
@@ -114,6 +125,9 @@ impl Witnesses {
         meta.in_force.insert("exec-trace-note".into(), availability.statement);
         let mut tracker = Tracker::new(None);
         tracker.below(root);
+        if self.marks {
+            tracker.expect_marks();
+        }
         if self.is_command {
             // As the header has it: without its secrets.
             tracker.command(meta.argv.join(" "), Some(meta.cwd.clone()).filter(|cwd| !cwd.is_empty()));

@@ -8,14 +8,18 @@
 //! Times are milliseconds since the start of the session, but where they decide what belongs together, microseconds. Memory is bounded: entries leave a moment after they end, the
 //! list of processes and the programs of one entry have limits.
 
+mod hints;
 mod lines;
+mod unstarted;
 
 use super::differences;
 use super::join::Processes;
-use super::marks::{Hint, Mark, Start, UNLISTED};
+use super::marks::{Mark, Start, UNLISTED};
 use super::screen::Screen;
 use crate::cast::{Command, Exec, Source, Trust};
+use hints::Hinted;
 use lines::{INTERRUPTED, Typing};
+pub(super) use unstarted::Standing;
 
 /// How long an ended entry waits for what the kernel still has to tell of it.
 pub const SETTLE: u64 = 300;
@@ -52,10 +56,13 @@ pub(super) struct Entry {
     pub(super) shown: Vec<String>,
     /// Of its programs.
     bytes: usize,
-    /// Not yet confirmed by a mark: Enter was pressed at a prompt, and no more is known.
-    guess: bool,
-    /// A guess of which not even that is known: it was typed while another command ran.
-    ahead: bool,
+    pub(super) standing: Standing,
+    /// Its line was typed behind what certainly was a prompt.
+    solid: bool,
+    /// A program was executed for it.
+    pub(super) ran: bool,
+    /// Starts that the shell had told of when this one had none.
+    era: u64,
 }
 
 /// Where the shell stands, as its marks tell.
@@ -94,6 +101,23 @@ pub struct Tracker {
     told: bool,
     /// The shell sends a mark when a command starts, so that a line without one ran nothing.
     sends_start: bool,
+    /// Its marks are expected: it was started with the integration.
+    expected: bool,
+    /// It told of a prompt, a start or an end.
+    heard: bool,
+    /// Lines were entered.
+    entered: bool,
+    /// Starts that it has told of.
+    starts: u64,
+    /// Lines since the last of them that ran all the same.
+    unstarted: u32,
+    /// An end was told since the last prompt began.
+    end_told: bool,
+    /// The last end was told by the prompt alone: the hook that tells directories and numbers is gone.
+    hookless: bool,
+    /// When a prompt was shown again though a command had not ended, of a shell that tells of no starts: milliseconds.
+    shown_again: Option<u64>,
+    hinted: Hinted,
     cwd: Option<String>,
     typing: Typing,
     pub(super) entries: Vec<Entry>,
@@ -119,6 +143,15 @@ impl Tracker {
             place: Place::Unknown,
             told: false,
             sends_start: false,
+            expected: false,
+            heard: false,
+            entered: false,
+            starts: 0,
+            unstarted: 0,
+            end_told: false,
+            hookless: false,
+            shown_again: None,
+            hinted: Hinted::default(),
             cwd: None,
             typing: Typing::default(),
             entries: Vec::new(),
@@ -143,8 +176,13 @@ impl Tracker {
     pub fn command(&mut self, text: String, cwd: Option<String>) {
         let command =
             Command { text, cwd, source: Source::Argv, trust: Trust::Witnessed, ..Command::default() };
-        let id = self.open(command, 0, false);
+        let id = self.open(command, 0, Standing::Ran);
         self.place = Place::Running(id);
+    }
+
+    /// The shell was started with the integration: that it never tells anything is itself worth telling.
+    pub fn expect_marks(&mut self) {
+        self.expected = true;
     }
 
     /// Events of the exec trace are missing, and why.
@@ -207,6 +245,7 @@ impl Tracker {
         }
         self.typing.enters = self.typing.enters.saturating_add(1);
         self.typing.fresh = true;
+        self.entered = true;
     }
 
     /// Whether the line that the cursor leaves next is of interest: then [`Tracker::output`] must be given the output.
@@ -251,6 +290,7 @@ impl Tracker {
             }
             _ => read,
         };
+        self.heard |= !matches!(mark, Mark::Clock(_) | Mark::Integration { .. });
         match mark {
             Mark::Clock(_) => {}
             Mark::Integration { shell, .. } => {
@@ -258,70 +298,66 @@ impl Tracker {
                 self.sends_start = matches!(shell.as_str(), "bash" | "bash-preexec" | "zsh" | "fish");
             }
             Mark::Prompt { cwd } => {
+                // fish tells of an end only where something ran, and by another hook.
+                if !std::mem::take(&mut self.end_told) && self.place == Place::Prompt {
+                    self.unstart(time, at, None);
+                }
                 self.cwd = cwd.or(self.cwd.take());
                 if self.place == Place::Unknown {
                     self.place = Place::Prompt;
                 }
             }
-            Mark::Typing { status, number } => {
-                // Of all that the shell tells, this status is the one no hook of the user's can have changed.
-                if let (Some(status), Some(id)) = (status, self.ended.take())
-                    && let Some(entry) = self.entry(id)
-                {
-                    entry.command.exit = Some(status);
-                }
-                self.typing.number = number;
-                if self.typing.enters == 0 {
-                    self.typing.prompt = screen.line().map(|line| line.before);
-                }
-            }
+            Mark::Typing { status, number } => self.typing_begins(time, at, status, number, screen),
             Mark::Start(start) => {
                 self.sends_start = true;
-                self.start(time, at, start, Source::Shell, Trust::Told);
+                self.starts = self.starts.saturating_add(1);
+                self.unstarted = 0;
+                self.start(time, at, start);
             }
             Mark::End { status, pipe, cancelled } => {
+                (self.end_told, self.hookless) = (true, false);
                 self.end(time, at, status, pipe, cancelled);
                 self.place = Place::Prompt;
             }
         }
     }
 
-    /// What anybody may have printed. Read only where the shell itself tells nothing.
-    pub fn hint(&mut self, time: u64, hint: Hint) {
-        match hint {
-            Hint::Forged => self.flag_current("forged-mark: the output held a mark with a wrong nonce"),
-            Hint::Broken => {
-                self.flag_current("broken-mark: the output held a mark that is broken or too long")
-            }
-            _ if self.told => {}
-            Hint::Prompt | Hint::Typing => {}
-            Hint::Text(text) => self.typing.lines = vec![text],
-            Hint::Cwd(cwd) => self.cwd = Some(cwd),
-            Hint::Start(text) => {
-                let start = Start { text, ..Start::default() };
-                self.start(time, Span::of(time), start, Source::Hint, Trust::Untrusted);
-            }
-            Hint::End(status) => {
-                if let Place::Running(id) = self.place
-                    && self.entry(id).is_some_and(|entry| entry.command.source == Source::Hint)
-                {
-                    self.end(time, Span::of(time), status, Vec::new(), false);
-                }
-                self.place = Place::Unknown;
-            }
+    fn typing_begins(
+        &mut self,
+        time: u64,
+        at: Span,
+        status: Option<i32>,
+        number: Option<u64>,
+        screen: &mut impl Screen,
+    ) {
+        if let Place::Running(_) = self.place {
+            // The hook that tells of ends is gone, and with it the one that tells the directory; the prompt still knows the status.
+            self.end(time, at, status, Vec::new(), false);
+            (self.hookless, self.cwd) = (true, None);
+        }
+        self.place = Place::Prompt;
+        // Of all that the shell tells, this status is the one no hook of the user's can have changed.
+        if let (Some(status), Some(id)) = (status, self.ended.take())
+            && let Some(entry) = self.entry(id)
+        {
+            entry.command.exit = Some(status);
+        }
+        self.typing.number = number;
+        if self.typing.enters == 0 {
+            self.typing.prompt = screen.line().map(|line| line.before);
         }
     }
 
     /// Commands that are known of and have not settled.
     pub fn running(&self) -> usize {
-        self.entries.iter().filter(|entry| !entry.guess).count()
+        self.entries.iter().filter(|entry| entry.standing == Standing::Ran).count()
     }
 
     /// Entries that have settled at `now`.
     pub fn drain(&mut self, now: u64) -> Settled {
         self.run_processes(now.saturating_sub(LAG));
         let horizon = now.saturating_sub(SETTLE).saturating_mul(1_000);
-        self.leave(|entry| !entry.guess && entry.closed.is_some_and(|closed| closed <= horizon));
+        self.leave(|entry| !entry.is_guess() && entry.closed.is_some_and(|closed| closed <= horizon));
         std::mem::take(&mut self.settled)
     }
 
@@ -329,30 +365,38 @@ impl Tracker {
     pub fn finish(&mut self, now: u64, status: Option<i32>) -> Settled {
         self.run_processes(u64::MAX);
         let last = match self.place {
+            // A prompt was shown in it, and lines were typed there: nobody knows whose end this is.
+            Place::Running(_) if self.shown_again.is_some() => {
+                self.judge_shown_again();
+                None
+            }
             Place::Running(id) => Some(id),
             // The line that ended a shell which marks no starts (`exit`).
-            Place::Prompt if !self.sends_start => {
-                self.entries.iter().rev().find(|e| e.guess && !e.ahead).map(|e| e.id)
-            }
+            Place::Prompt if !self.sends_start => self.guess().map(|e| e.id),
             _ => None,
         };
         if let Some(entry) = last.and_then(|id| self.entry(id)) {
-            entry.guess = false;
+            entry.standing = Standing::Ran;
             entry.command.end = Some(now);
             entry.command.exit = status;
         }
-        self.leave(|entry| !entry.guess);
+        self.unstart(now, Span::of(now), None);
+        self.leave(|_| true);
+        if self.expected && self.entered && !self.heard {
+            let (source, trust, flags) = (Source::Screen, Trust::Inferred, vec![SILENT.to_owned()]);
+            self.settled.commands.push(Command { source, trust, flags, ..Command::default() });
+        }
         std::mem::take(&mut self.settled)
     }
 
     /// `time`: when the mark was read, milliseconds, as the event of the recording has it; `at`: when it happened.
-    fn start(&mut self, time: u64, at: Span, start: Start, source: Source, trust: Trust) {
+    fn start(&mut self, time: u64, at: Span, start: Start) {
         let typing = &mut self.typing;
         let shown = std::mem::take(&mut typing.lines);
         let entered = typing.at > 0 && !shown.is_empty() && !at.is_exact();
         let begin = if entered { typing.at.saturating_mul(1_000).min(at.first) } else { at.first };
         let begin = begin.max(self.last_end.first);
-        let number = start.before.or(typing.number);
+        let number = start.before.filter(|_| !self.hookless).or(typing.number);
         // The history did not take this line (a leading blank, a rule of the user's): its last line is another one, but where the
         // same was entered again. Where the screen does not tell, nobody does.
         let unlisted = start.number.zip(number).is_some_and(|(now, before)| now < before);
@@ -364,19 +408,18 @@ impl Tracker {
             withheld || !unlisted || again
         });
         let last_only = told.as_deref().is_some_and(|text| differences::is_last_of(text, &shown));
+        let (source, trust) = (Source::Shell, Trust::Told);
         let mut command = Command { start: time, cwd: self.cwd.clone(), source, trust, ..Command::default() };
         match told.filter(|_| !last_only) {
             Some(text) => command.text = text,
             None => {
                 command.text.clone_from(&screen_text);
-                if source == Source::Shell {
-                    (command.source, command.trust) = (Source::Screen, Trust::Inferred);
-                    if unlisted {
-                        command.flags.push(UNLISTED.into());
-                    }
-                    if last_only {
-                        command.flags.push("last-line: the shell told only the last of several lines".into());
-                    }
+                (command.source, command.trust) = (Source::Screen, Trust::Inferred);
+                if unlisted {
+                    command.flags.push(UNLISTED.into());
+                }
+                if last_only {
+                    command.flags.push("last-line: the shell told only the last of several lines".into());
                 }
             }
         }
@@ -390,9 +433,9 @@ impl Tracker {
         }
         self.close_inner(at.last);
         // The guess made at Enter is confirmed: it keeps its identity, since programs may hang on it already.
-        let id = match self.entries.iter_mut().find(|e| e.guess) {
+        let id = match self.entries.iter_mut().find(|e| e.is_guess()) {
             Some(entry) => {
-                entry.guess = false;
+                entry.standing = Standing::Ran;
                 entry.command = command;
                 // Without the shell's clock, it has begun when Enter was pressed: that is known from the guess.
                 if at.is_exact() {
@@ -400,7 +443,7 @@ impl Tracker {
                 }
                 entry.id
             }
-            None => self.open(command, begin, false),
+            None => self.open(command, begin, Standing::Ran),
         };
         if let Some(entry) = self.entry(id) {
             entry.shown = shown;
@@ -415,22 +458,29 @@ impl Tracker {
         let ended = match self.place {
             Place::Running(id) => Some(id),
             _ if self.sends_start || cancelled => None,
-            _ => self
-                .entries
-                .iter()
-                .find(|e| e.guess && !(e.ahead && status == Some(INTERRUPTED)))
-                .map(|e| e.id),
+            _ => {
+                let interrupted = status == Some(INTERRUPTED);
+                let read = |e: &&Entry| e.is_guess() && !(e.standing == Standing::Ahead && interrupted);
+                self.entries.iter().find(read).map(|e| e.id)
+            }
         };
+        let more = self.typed_on();
         if let Some(entry) = ended.and_then(|id| self.entry(id)) {
-            entry.guess = false;
+            let more = more.filter(|_| entry.standing != Standing::Ahead);
+            entry.standing = Standing::Ran;
             entry.closed = Some(at.last);
             entry.command.end = Some(time);
             entry.command.exit = status;
             entry.command.pipe = if pipe.len() > 1 { pipe } else { Vec::new() };
+            more.iter().for_each(|flag| push_flag(&mut entry.command, flag));
         }
-        // What is still a guess ran nothing: a comment, a line given up, a line the shell could not parse.
-        self.entries.retain(|entry| !entry.guess);
-        self.ended = ended;
+        self.shown_again = None;
+        let given_up = cancelled || status == Some(INTERRUPTED);
+        if given_up {
+            self.entries.iter_mut().filter(|e| e.is_guess()).for_each(|e| e.solid = false);
+        }
+        let unstarted = self.unstart(time, at, status);
+        self.ended = ended.or(unstarted);
         self.typing.lines.clear();
         self.read_ahead(time, at, status);
     }
@@ -448,14 +498,20 @@ impl Tracker {
 
     /// The marks of the shell have ended, though it goes on: seen from the kernel, or because it became another program.
     pub(super) fn marks_ended(&mut self, time: u64, flag: &str) {
-        if let Place::Running(id) = self.place {
+        let last = match self.place {
+            Place::Running(id) => Some(id),
+            Place::Prompt if !self.sends_start => self.guess().map(|e| e.id),
+            _ => None,
+        };
+        if let Some(id) = last {
             if let Some(entry) = self.entry(id) {
+                entry.standing = Standing::Ran;
                 push_flag(&mut entry.command, flag);
                 entry.closed = Some(Span::of(time).last);
             }
             self.settled.notes.push((time, flag.to_string()));
         }
-        self.place = Place::Unknown;
+        (self.place, self.shown_again) = (Place::Unknown, None);
     }
 
     /// The shell executed something else in its own place.
@@ -469,19 +525,24 @@ impl Tracker {
     pub(super) fn inner_began_before(&self, time: u64) -> bool {
         let latest = time.saturating_add(SLACK);
         let Place::Running(running) = self.place else { return false };
-        let inner = |e: &Entry| e.id > running && e.command.source == Source::Screen && !e.guess;
+        let inner =
+            |e: &Entry| e.id > running && e.command.source == Source::Screen && e.standing == Standing::Ran;
         self.told && self.entries.iter().any(|e| inner(e) && e.begin <= latest)
     }
 
-    pub(super) fn open(&mut self, command: Command, begin: u64, guess: bool) -> u64 {
+    pub(super) fn open(&mut self, command: Command, begin: u64, standing: Standing) -> u64 {
         if self.entries.len() >= MAX_ENTRIES {
-            let first = self.entries.first().map(|e| e.id);
+            // What anybody may have printed goes first, and what runs last.
+            let hint = |e: &&Entry| e.command.source == Source::Hint;
+            let first = self.entries.iter().find(hint);
+            let first = first.or(self.entries.iter().find(|e| e.closed.is_some())).or(self.entries.first());
+            let first = first.map(|e| e.id);
             self.leave(|entry| Some(entry.id) == first);
         }
         let id = self.next;
         self.next = self.next.saturating_add(1);
-        let (shown, ahead) = (Vec::new(), false);
-        self.entries.push(Entry { id, command, begin, closed: None, shown, bytes: 0, guess, ahead });
+        let (closed, shown, bytes, solid, ran, era) = (None, Vec::new(), 0, false, false, 0);
+        self.entries.push(Entry { id, command, begin, closed, shown, bytes, standing, solid, ran, era });
         id
     }
 
@@ -491,17 +552,24 @@ impl Tracker {
 
     /// The entry to which the shell's own doings at `time` (microseconds) belong: the latest that had begun and not ended.
     pub(super) fn at(&self, time: u64) -> Option<u64> {
-        let begun_by = |latest: u64| {
-            let running = |e: &&Entry| e.begin <= latest && e.closed.is_none_or(|closed| closed >= time);
+        let begun_by = |latest: u64, hint: bool| {
+            let running = |e: &&Entry| {
+                e.begin <= latest
+                    && e.closed.is_none_or(|closed| closed >= time)
+                    && (e.command.source == Source::Hint) == hint
+            };
             self.entries.iter().filter(running).max_by_key(|e| (e.begin, e.id)).map(|e| e.id)
         };
-        // A line can be read a moment after the shell had it. What certainly had begun comes first.
-        begun_by(time).or_else(|| begun_by(time.saturating_add(SLACK)))
+        // A line can be read a moment after the shell had it. What certainly had begun comes first; what anybody may have printed
+        // takes no program from what somebody witnessed.
+        let late = time.saturating_add(SLACK);
+        begun_by(time, false).or_else(|| begun_by(late, false)).or_else(|| begun_by(time, true))
     }
 
     /// Gives an entry one more program, and sends a part ahead when there are too many.
     pub(super) fn give(&mut self, id: u64, exec: Exec) {
         let Some(entry) = self.entry(id) else { return };
+        entry.ran = true;
         entry.bytes = entry.bytes.saturating_add(exec.size());
         entry.command.execs.push(exec);
         if entry.command.execs.len() >= MAX_EXECS || entry.bytes >= MAX_BYTES {
@@ -527,7 +595,7 @@ impl Tracker {
     fn flag_current(&mut self, flag: &str) {
         let id = match (self.inner, self.place) {
             (Some(id), _) | (None, Place::Running(id)) => Some(id),
-            _ => self.entries.last().map(|e| e.id),
+            _ => self.entries.iter().rev().find(|e| e.command.source != Source::Hint).map(|e| e.id),
         };
         if let Some(entry) = id.and_then(|id| self.entry(id)) {
             push_flag(&mut entry.command, flag);
@@ -540,11 +608,19 @@ impl Tracker {
         self.entries = stay;
         for mut entry in gone {
             self.processes.left(entry.id, &entry.command.text);
+            if entry.standing == Standing::Unstarted && !self.judge_unstarted(&mut entry) {
+                continue;
+            }
             differences::flag(&mut entry.command, &entry.shown, shell);
             self.settled.commands.push(entry.command);
         }
     }
 }
+
+/// The flag of a shell that goes on without its marks.
+pub(super) const MARKS_ENDED: &str = "marks-ended: the shell goes on, but no longer tells what it runs";
+/// The flag of a session whose shell told nothing.
+const SILENT: &str = "silent: the shell was to tell what it runs, and never did";
 
 /// Adds a flag once.
 pub(super) fn push_flag(command: &mut Command, flag: &str) {

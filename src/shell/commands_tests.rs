@@ -1,5 +1,9 @@
 use super::*;
+use crate::shell::marks::Hint;
 use crate::shell::screen::Line;
+
+#[path = "silence_tests.rs"]
+mod silence;
 
 /// A screen of one line, enough for a shell without an editor.
 #[derive(Default)]
@@ -179,7 +183,7 @@ fn a_line_typed_ahead_to_a_shell_without_starts_is_an_entry_once_the_next_prompt
     hand.integrated("sh").prompt(0).types("sleep 1").types("echo x > y").types("").types("exit 4");
     let commands = hand.prompt(0).prompt(3).prompt(4).types("ls").prompt(0).done();
     assert_eq!(commands[1].flags, [AHEAD]);
-    let ran = [("sleep 1", 0, 0), ("echo x > y", 3, 1), ("exit 4", 4, 1), ("ls", 0, 0)];
+    let ran = [("sleep 1", 0, 1), ("echo x > y", 3, 1), ("exit 4", 4, 1), ("ls", 0, 0)];
     assert_eq!(entries(commands), ran.map(|(text, exit, flags)| (text.to_owned(), Some(exit), flags)));
     // A program has read it: the next line is typed at the prompt, or given up there, or there is none.
     for ends in ["ls", "^C", ""] {

@@ -4,7 +4,7 @@
 //! the command that was running (or had been entered) at that time. What the kernel tells is looked at a moment later than
 //! it happened, because the marks of the shell take the longer way, through the terminal.
 
-use super::commands::{Tracker, push_flag};
+use super::commands::{MARKS_ENDED, Standing, Tracker, push_flag};
 use crate::cast::{Command, Exec, Source, Trust};
 use std::collections::{HashMap, VecDeque};
 
@@ -141,10 +141,7 @@ impl Tracker {
         if Some(parent) == self.processes.shell {
             if self.inner_began_before(time) {
                 // The shell reads commands itself again, and says nothing of it.
-                self.marks_ended(
-                    time / 1_000,
-                    "marks-ended: the shell goes on, but no longer tells what it runs",
-                );
+                self.marks_ended(time / 1_000, MARKS_ENDED);
             }
             return self.at(time);
         }
@@ -191,7 +188,7 @@ impl Tracker {
         };
         push_flag(&mut command, &format!("background: of `{text}`"));
         let micros = time.saturating_mul(1_000);
-        let late = self.open(command, micros, false);
+        let late = self.open(command, micros, Standing::Ran);
         if let Some(entry) = self.entry(late) {
             entry.closed = Some(micros);
         }

@@ -86,6 +86,9 @@ pub(crate) fn find<'a>(session: &'a Session, text: &str) -> &'a Command {
         .unwrap_or_else(|| panic!("no `{text}`\n{}", session.transcript()))
 }
 
+const UNSTARTED: &str =
+    "unstarted: the shell told no start of it: nothing ran, or it no longer tells what does";
+
 const BASH: &[Step] = &[
     ("true", PROMPT),
     ("(exit 3)", PROMPT),
@@ -145,6 +148,7 @@ fn entries_of_bash_are_what_was_run() {
             " [0 1 4]"
         };
         let pipeline = format!("told 4 \"true | false | (exit 4)\"{pipe}");
+        let unparsed = format!("seen 2 \"fi\" ({UNSTARTED})");
         let mut expected = vec![
             "told 0 \"true\"",
             "told 3 \"(exit 3)\"",
@@ -156,6 +160,7 @@ fn entries_of_bash_are_what_was_run() {
             "told 0 \"echo first\"",
             "told 0 \"echo first\" (expanded: typed as `!!`)",
             "seen 0 \" echo hidden\" (unlisted: the line was kept out of the shell's history)",
+            &unparsed,
             "told 130 \"sh -c 'echo go; exec sleep 30'\"",
             "told 0 \"sleep 0.3\"",
             "told 0 \"sleep 0.01 &\"",
@@ -234,6 +239,7 @@ fn entries_of_zsh_are_what_was_run() {
             return;
         };
         let right = if rc.contains("RPROMPT") { " right" } else { "" };
+        let unparsed = format!("seen 1 \"fi\" ({UNSTARTED})");
         let repeated = format!("told 0 \"echo first\" (expanded: typed as `!!{right}`)");
         check(
             &session,
@@ -247,6 +253,7 @@ fn entries_of_zsh_are_what_was_run() {
                 "told 0 \"echo first\"",
                 &repeated,
                 "told 0 \" echo hidden\"",
+                &unparsed,
                 "told 130 \"sh -c 'echo go; exec sleep 30'\"",
                 "told 0 \"sleep 0.3\"",
                 "told 0 \"sleep 0.01 &!\"",
@@ -361,9 +368,9 @@ fn a_line_typed_ahead_to_a_shell_that_tells_of_no_starts_is_an_entry_with_a_flag
         &session,
         &[
             "seen 0 \"true\"",
-            "seen 0 \"sleep 1\"",
+            "seen 0 \"sleep 1\" (typed-on: one more line was typed before the prompt came back, the first `echo typed ahead; (exit 3)`: part of it, for a program, or read after it)",
             "seen 3 \"echo typed ahead; (exit 3)\" (ahead: typed while another command ran; that the shell read it is a guess)",
-            "seen 0 \"cat\"",
+            "seen 0 \"cat\" (typed-on: one more line was typed before the prompt came back, the first `for the program`: part of it, for a program, or read after it)",
             "seen 0 \"pwd\"",
             "seen 7 \"exit 7\"",
         ],

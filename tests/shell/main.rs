@@ -4,5 +4,6 @@
 mod entries;
 mod nested;
 mod pty;
+mod silence;
 mod unchanged;
 mod witnesses;

@@ -3,6 +3,7 @@
 //! A line is read when the cursor leaves it. Where a prompt ends in it is known from what stood there when typing began, or from
 //! the line before, or guessed by its sign. Refuses to take answers to questions for commands.
 
+use super::unstarted::Standing;
 use super::{Place, Span, Tracker};
 use crate::cast::{Command, Source, Trust};
 use crate::shell::screen::{Line, Screen};
@@ -10,6 +11,8 @@ use std::collections::VecDeque;
 
 /// Lines of one command that are kept from the screen.
 const MAX_LINES: usize = 200;
+/// Characters of a line that are quoted in a flag.
+const MAX_QUOTED: usize = 80;
 /// Status of what was ended by ^C.
 pub(super) const INTERRUPTED: i32 = 130;
 
@@ -47,13 +50,16 @@ impl Tracker {
     pub(super) fn line_left(&mut self, time: u64, screen: &mut impl Screen) {
         self.typing.enters = self.typing.enters.saturating_sub(1);
         let prompt = self.typing.prompt.take();
+        // Where typing began was seen, and nothing stood there.
+        let bare = prompt.as_ref().is_some_and(|prompt| prompt.trim().is_empty());
         let Some(mut line) = screen.line() else { return };
         let whole = cut_beside(&mut line);
         let begin = std::mem::replace(&mut self.typing.at, time);
         // Lines that were typed ahead have no prompt of their own: the last one may stand before them again.
         let stands = |p: &str| !p.trim().is_empty() && line.text.starts_with(p.trim_end());
-        let known =
-            prompt.filter(|p| stands(p)).or_else(|| Some(self.typing.last.clone()).filter(|p| stands(p)));
+        let told = prompt.filter(|p| stands(p));
+        let certain = told.is_some();
+        let known = told.or_else(|| Some(self.typing.last.clone()).filter(|p| stands(p)));
         let known_prompt = known.is_some();
         let prompt = known.unwrap_or_else(|| prompt_of(&line.text).to_string());
         let text = match line.text.strip_prefix(prompt.trim_end()) {
@@ -62,19 +68,30 @@ impl Tracker {
         };
         let continues = prompt.trim_end() == ">" && !self.typing.lines.is_empty();
         let open = match self.place {
-            Place::Prompt => self.entries.iter().rev().find(|e| e.guess).map(|e| e.id),
+            Place::Prompt => self.entries.iter().rev().find(|e| e.is_guess()).map(|e| e.id),
             _ => self.inner,
         };
-        if self.place != Place::Prompt
-            && !(is_prompt(&prompt) && stood_there(self.typing.stood.as_deref(), &prompt, &text))
-        {
+        let stood = self.typing.stood.as_deref();
+        let stood_there = stood_there(stood, &prompt, &text);
+        // Something was typed between the prompt and the cursor.
+        let behind = stood.and_then(|stood| stood.strip_prefix(prompt.trim_end()));
+        let solid = certain || (!prompt.is_empty() && behind.is_some_and(|typed| !typed.trim().is_empty()));
+        if self.place != Place::Prompt && !(is_prompt(&prompt) && stood_there) {
             return;
         }
         let open = match open.filter(|_| self.place == Place::Prompt && !self.sends_start && !continues) {
             None => open,
             // Typed at the prompt after all: a program had read what seemed to be typed ahead.
-            Some(id) if self.entry(id).is_some_and(|entry| entry.ahead) => {
-                self.entries.retain(|entry| entry.id != id);
+            Some(id) if self.entry(id).is_some_and(|entry| entry.standing == Standing::Ahead) => {
+                self.unstart(begin, Span::of(begin), None);
+                None
+            }
+            // A prompt was shown, though the command has not ended: that of a program, or of the shell, which tells no more.
+            Some(id) if !bare && stood_there && (known_prompt || is_prompt(&prompt)) => {
+                if let Some(entry) = self.entry(id) {
+                    entry.standing = Standing::Ran;
+                }
+                (self.place, self.shown_again) = (Place::Running(id), Some(begin));
                 None
             }
             Some(_) => {
@@ -100,7 +117,13 @@ impl Tracker {
             return;
         }
         let guess = self.place == Place::Prompt;
-        if text.trim().is_empty() || text.starts_with('#') || (guess && open.is_some()) {
+        // In the line editors of these shells something may stand on the right, far from what is typed.
+        let far = line.text.strip_prefix(line.before.as_str()).filter(|behind| behind.starts_with("    "));
+        let text = match far.filter(|_| guess && self.sends_start).and_then(|far| text.strip_suffix(far)) {
+            Some(typed) => typed.to_owned(),
+            None => text,
+        };
+        if text.trim().is_empty() || text.trim_start().starts_with('#') || (guess && open.is_some()) {
             return;
         }
         let cwd = if guess { self.cwd.clone() } else { None };
@@ -111,10 +134,26 @@ impl Tracker {
         if !guess {
             self.close_inner(micros);
         }
-        let id = self.open(command, micros, guess);
+        let id = self.open(command, micros, if guess { Standing::Guess } else { Standing::Ran });
         if !guess {
             self.inner = Some(id);
+        } else if let Some(entry) = self.entry(id) {
+            entry.solid = solid;
         }
+    }
+
+    /// The flag of a command before whose end further lines were typed, of a shell that tells of no starts.
+    pub(super) fn typed_on(&self) -> Option<String> {
+        let mut lines = self.typing.ahead.iter().map(|line| line.trim()).filter(|line| !line.is_empty());
+        let first =
+            crate::text::escaped(&lines.next()?.chars().take(MAX_QUOTED).collect::<String>()).to_string();
+        Some(format!(
+            "typed-on: {} before the prompt came back, the first `{first}`: part of it, for a program, or read after it",
+            match lines.count() {
+                0 => "one more line was typed".to_owned(),
+                more => format!("{} more lines were typed", more.saturating_add(1)),
+            }
+        ))
     }
 
     /// A prompt came up, and what was typed before it is read by the shell: unless a program has had it. Another prompt without
@@ -130,10 +169,7 @@ impl Tracker {
             let (source, trust, flags) = (Source::Screen, Trust::Inferred, vec![AHEAD.into()]);
             let cwd = self.cwd.clone();
             let command = Command { text, cwd, start: time, source, trust, flags, ..Command::default() };
-            let id = self.open(command, at.last, true);
-            if let Some(entry) = self.entry(id) {
-                entry.ahead = true;
-            }
+            self.open(command, at.last, Standing::Ahead);
             return;
         }
     }

@@ -6,6 +6,8 @@ case $- in
   unset ENV
   @ENV@
   if [ -z "${__sealcast_o-}" ]; then
+    # With `set -a`, left on by their file, what is defined here would be exported, and the nonce with it.
+    case $- in *a*) set +a; __sealcast_a=a ;; *) __sealcast_a= ;; esac
     __sealcast_o='@ESC@]7717;@NONCE@;' __sealcast_g='@BEL@'
     # An exported PS1 would show our marks in every child shell: left alone, and the session is read from the screen.
     case $(export -p) in
@@ -33,6 +35,7 @@ case $- in
       unset __sealcast_i
       ;;
     esac
+    case $__sealcast_a in a) unset __sealcast_a; set -a ;; *) unset __sealcast_a ;; esac
   fi
   ;;
 esac

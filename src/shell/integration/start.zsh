@@ -8,6 +8,8 @@
   if [[ -o interactive && -z "${__sealcast_o-}" ]]; then
     'builtin' 'typeset' -g __sealcast_o=$'\e]7717;@NONCE@;'
     'builtin' 'typeset' -g __sealcast_g=$'\a'
+    # Whatever `setopt allexport` says: children could read the nonce.
+    'builtin' 'typeset' -g +x __sealcast_o __sealcast_g
     # Sticky emulation: inside, every option (xtrace, ksh_arrays, errexit, nounset…) is zsh's default; outside, the user's.
     # Lengths are bytes (no_multibyte).
     'builtin' 'emulate' -R zsh -o no_aliases -o no_multibyte -c '
@@ -34,8 +36,18 @@
         builtin print -rnu $__sealcast_fd -- "${__sealcast_o}T;${(%)d}$__sealcast_g${__sealcast_o}D;$1;$2$__sealcast_g${__sealcast_o}A;q;${(qqqq)PWD}$__sealcast_g"
       }
       # A precmd that zle calls (reset-prompt) is no new prompt.
-      __sealcast_precmd() { builtin local s=$? p="$pipestatus"; builtin zle || __sealcast_mark $s "$p"; builtin return $s; }
+      __sealcast_precmd() {
+        builtin local s=$? p="$pipestatus"
+        builtin zle || { __sealcast_mark $s "$p"; __sealcast_mend preexec; }
+        builtin return $s
+      }
+      # A .zshrc that is read again assigns the lists anew: the hook that is left puts the other one back.
+      __sealcast_mend() {
+        builtin local l=$1_functions
+        [[ ${(Pt)l} == *readonly* ]] || (( ${${(P)l}[(Ie)__sealcast_$1]} )) || builtin set -A $l __sealcast_$1 ${(P)l}
+      }
       __sealcast_preexec() {
+        __sealcast_mend precmd
         builtin local t="${1:-$3}" c= d="%D{%s.%6.}"
         (( ${#t} > 4096 )) && { t="${t[1,4096]}"; c=+; }
         t="${(qqqq)t}"
