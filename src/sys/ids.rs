@@ -317,10 +317,20 @@ pub fn variable_of(pid: u32, name: &str) -> Option<Vec<u8>> {
 /// When a process was started, in ticks of the kernel's clock since the start of the host: with its id, and the pid namespace that this
 /// is of, it is one process and no other. `None` when there is none, or it cannot be seen.
 pub fn started(pid: u32) -> Option<u64> {
+    of_process(pid, 22)
+}
+
+/// The parent of a process. `None` when there is no such process, or it cannot be seen.
+pub fn parent(pid: u32) -> Option<u32> {
+    of_process(pid, 4)
+}
+
+/// Field 4 or a later one of `proc_pid_stat(5)`, counted as there.
+fn of_process<T: std::str::FromStr>(pid: u32, field: usize) -> Option<T> {
     let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
-    // The name is in brackets and may hold anything; what follows the last one are fields 3, 4… (`proc_pid_stat(5)`).
+    // The name is in brackets and may hold anything; behind the last one are fields 3, 4…
     let fields = stat.get(stat.iter().rposition(|byte| *byte == b')')?..)?;
-    std::str::from_utf8(fields).ok()?.split_ascii_whitespace().nth(20)?.parse().ok()
+    std::str::from_utf8(fields).ok()?.split_ascii_whitespace().nth(field.checked_sub(2)?)?.parse().ok()
 }
 
 /// The number of the pid namespace that this process is in; `None` where it cannot be seen.

@@ -95,6 +95,8 @@ pub enum Report {
     Ended(Ended),
     /// The stage itself was killed by someone.
     Gone,
+    /// Somebody else wrote into the pipe of the stage (root can, and may be who is recorded): what was told is not so.
+    Forged,
 }
 
 /// The process that waits for the word to start the child.
@@ -103,6 +105,8 @@ pub struct Stage {
     pid: libc::pid_t,
     control: Option<File>,
     reports: File,
+    /// The child, once it was started.
+    child: Option<u32>,
 }
 
 /// Size of a report on its pipe: a kind and two numbers.
@@ -137,7 +141,7 @@ impl Stage {
                 drop((control_out, report_in, streams, terminal));
                 super::fd::set_nonblocking(&report_out, true)
                     .map_err(|e| Error::new("set the stage for the child", "", e))?;
-                Ok(Self { pid, control: Some(control_in.into()), reports: report_out.into() })
+                Ok(Self { pid, control: Some(control_in.into()), reports: report_out.into(), child: None })
             }
         }
     }
@@ -165,12 +169,29 @@ impl Stage {
         loop {
             match self.reports.read(&mut bytes) {
                 // A report is written at once and is small enough to arrive whole.
-                Ok(REPORT) => return Some(decode(bytes)),
-                Ok(_) => return Some(Report::Gone),
+                Ok(REPORT) => return Some(self.checked(decode(bytes))),
+                Ok(0) => return Some(Report::Gone),
+                Ok(_) => return Some(Report::Forged),
                 Err(e) if super::interrupted(&e) => {}
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => return None,
                 Err(_) => return Some(Report::Gone),
             }
+        }
+    }
+
+    /// The report, if it can be so. Where a process cannot be seen (`hidepid`, no `/proc`) it is believed.
+    fn checked(&mut self, report: Report) -> Report {
+        let is_child = |pid| super::ids::parent(pid) == Some(self.pid());
+        match report {
+            Report::Started(pid) if self.child.is_none() => {
+                self.child = Some(pid);
+                report
+            }
+            // Before the report it is waited for, and gone.
+            Report::Ended(_) if self.child.is_some_and(|pid| !is_child(pid)) => report,
+            Report::Refused(..) if self.child.is_none() => report,
+            Report::Stopped(_) | Report::Continued | Report::Gone | Report::Forged => report,
+            Report::Started(_) | Report::Ended(_) | Report::Refused(..) => Report::Forged,
         }
     }
 
@@ -217,7 +238,7 @@ fn decode(bytes: [u8; REPORT]) -> Report {
         b'c' => Report::Continued,
         b'e' => Report::Ended(Ended::Exited(a)),
         b'k' => Report::Ended(Ended::Killed(a)),
-        _ => Report::Gone,
+        _ => Report::Forged,
     }
 }
 

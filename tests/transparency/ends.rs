@@ -47,6 +47,48 @@ fn a_program_that_is_not_there_gives_127_and_one_that_cannot_run_126() {
     assert!(!terminal.is_raw());
 }
 
+/// Words for a shell: writes a report of the stage into every pipe that its parent, the stage, writes to.
+fn forged(report: &str) -> String {
+    let writes = "sed -n 's/^flags:.*\\(.\\)$/\\1/p' /proc/$PPID/fdinfo/${fd##*/}";
+    format!(
+        "for fd in /proc/$PPID/fd/*; do case $(readlink $fd) in pipe:*) [ \"$({writes})\" = 1 ] && printf '{report}' >$fd;; esac; done"
+    )
+}
+
+#[test]
+fn who_speaks_for_the_process_that_waits_for_the_program_ends_nothing_unseen() {
+    // Only root may look at the descriptors of the stage, and only root is recorded who can.
+    if sealcast::sys::ids::effective_uid() != 0 {
+        return;
+    }
+    let zeros = "\\0".repeat(8);
+    for report in [
+        format!("e{zeros}"),
+        format!("k\\011{}", "\\0".repeat(7)),
+        format!("r\\004{}", "\\0".repeat(7)),
+        "x".into(),
+    ] {
+        let sandbox = Sandbox::new();
+        let script = format!("trap '' HUP; {}; echo $$ >pid; sleep 1000", forged(&report));
+        let mut terminal = sandbox.run(&["sh", "-c", &script]);
+        let status = terminal.wait_end();
+        assert_eq!(status.signal(), Some(9), "{report}: {}", terminal.transcript().escape_ascii());
+        let all = sandbox.everything();
+        assert!(all.contains("\"stage\"") && all.contains("somebody told the recorder"), "{report}: {all}");
+        let pid = std::fs::read_to_string(sandbox.path("pid")).ok().and_then(|pid| pid.trim().parse().ok());
+        until("the end of the program", || pid.is_none_or(|pid: u32| !lives(pid)).then_some(()));
+    }
+}
+
+#[test]
+fn that_the_process_that_waits_for_the_program_was_killed_is_told() {
+    let sandbox = Sandbox::new();
+    let status = sandbox.run(&["sh", "-c", "kill -9 $PPID; sleep 1000"]).wait_end();
+    assert_eq!((status.signal(), sandbox.recorded_exit()), (Some(9), Some(137)));
+    let all = sandbox.everything();
+    assert!(all.contains("how the program ended is not known"), "{all}");
+}
+
 #[test]
 fn the_last_words_of_a_program_are_shown_and_recorded() {
     let sandbox = Sandbox::new();

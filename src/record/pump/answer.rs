@@ -201,16 +201,35 @@ impl Pump<'_> {
                     self.ended(how);
                     return Ok(());
                 }
+                // Somebody killed the stage, or spoke for it. Killed, it has hung the child up; make sure.
                 Report::Gone => {
-                    // Somebody killed the stage. The child is hung up by that already; make sure.
-                    self.hang_up();
-                    self.to_child(signals::SIGKILL);
-                    self.ended(Ended::Killed(signals::SIGKILL));
+                    self.lose("the process that waits for the program was killed: how the program ended is not known");
+                    return Ok(());
+                }
+                Report::Forged => {
+                    self.lose(
+                        "somebody told the recorder that the program had ended: it had not, and was killed",
+                    );
                     return Ok(());
                 }
             }
         }
         Ok(())
+    }
+
+    /// Nobody is there any more who could tell of the child: it is killed, and that is told.
+    fn lose(&mut self, what: &str) {
+        self.batch.event(Payload::Gap(Gap {
+            why: "stage".into(),
+            of: "session".into(),
+            count: 0,
+            note: what.to_owned(),
+            sha256: String::new(),
+        }));
+        self.tell(what);
+        self.hang_up();
+        self.to_child(signals::SIGKILL);
+        self.ended(Ended::Killed(signals::SIGKILL));
     }
 
     fn ended(&mut self, how: Ended) {
