@@ -205,6 +205,8 @@ impl From<store::Error> for Error {
             store::Error::Ambiguous { .. } => {
                 Self::from_source(Kind::Usage, &error).hint("type more of the id")
             }
+            store::Error::Copies { .. } => Self::from_source(Kind::Usage, &error)
+                .hint("they have the same id: name the path of the one that is meant"),
             store::Error::NotFound { .. } | store::Error::TooFewBack { .. } => {
                 Self::from_source(Kind::Input, &error).hint("`sealcast ls` shows what there is")
             }

@@ -274,7 +274,7 @@ fn a_shell_that_never_told_what_it_ran_is_seen_in_lists_in_the_story_and_among_t
     let shown = home.run(&["show"]).exits(0).text();
     assert!(shown.contains(&format!("from 0:00.0 on: {notice}\n")), "{shown}");
     let mut viewer = Viewer::start(&home, &["play"], (100, 24));
-    viewer.shows(" 2! ");
+    assert!(viewer.shows(" 2! ").contains("2026-11-22 14:03:13 "), "{}", viewer.screen());
     viewer.types("\r", "intact");
     viewer.types("'", notice);
     viewer.terminal.send("qqq");

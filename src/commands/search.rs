@@ -282,7 +282,7 @@ fn print(context: &Context, args: &Args, found: &Found, matched: &Match, hit: &H
         hit.before.iter().try_for_each(around)?;
     }
     let when = Timestamp::from_millisecond(matched.wall(hit.time))
-        .map_or_else(|_| "?".to_owned(), |time| time.strftime("%m-%d %H:%M:%SZ").to_string());
+        .map_or_else(|_| "?".to_owned(), |time| time.strftime("%Y-%m-%d %H:%M:%SZ").to_string());
     let offset = hit.time.map_or_else(|| "-".to_owned(), |time| format!("+{}", offset(ms(time))));
     let exit = hit.exit.map(|exit| format!("  [{exit}]")).unwrap_or_default();
     context.console.line(format_args!(

@@ -204,7 +204,7 @@ impl Desk<'_> {
             !self.opener.identities().is_empty() && self.opener.open_index(&mut opened.reader).is_ok();
         let header = opened.reader.header();
         let mut row = Row {
-            when: moment(header.start).get(5..).unwrap_or_default().to_string(),
+            when: moment(header.start),
             who: who(header),
             host: header.host.clone(),
             state: opened.state_told(),

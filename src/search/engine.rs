@@ -261,7 +261,7 @@ impl Looking<'_> {
 fn look(recording: &Found, looking: &Looking<'_>, cancelled: &dyn Fn() -> bool) -> Answer {
     let file = match recording.open() {
         Ok(file) => file,
-        Err(error) => return Answer::unreadable(error),
+        Err(error) => return Answer::unreadable(crate::search::chain(&error)),
     };
     let running = silence(recording, &file).is_some();
     let mut file = SharedFile::new(file);
@@ -274,7 +274,7 @@ fn look(recording: &Found, looking: &Looking<'_>, cancelled: &dyn Fn() -> bool) 
     }
     let reader = match Reader::open(file) {
         Ok(reader) => reader,
-        Err(error) => return Answer::unreadable(error),
+        Err(error) => return Answer::unreadable(crate::search::chain(&error)),
     };
     let misnamed = recording.misnamed(reader.header());
     Answer { misnamed, ..look_in(recording, reader, running, looking, cancelled) }
@@ -296,7 +296,7 @@ fn look_in(
     };
     let opening = match reader.opening() {
         Ok(opening) => opening.clone(),
-        Err(error) => return Answer::unreadable(error),
+        Err(error) => return Answer::unreadable(crate::search::chain(&error)),
     };
     let header = reader.header().clone();
     let alike = draws_alike(opening.meta.drawing);
@@ -447,8 +447,8 @@ fn look_in(
 
 /// The recording, opened anew with a key to its content.
 fn content(recording: &Found, opener: &Opener, asks: &Wanted) -> Result<Reader<SharedFile>, String> {
-    let file = recording.open().map_err(|error| error.to_string())?;
-    let mut reader = Reader::open(SharedFile::new(file)).map_err(|error| error.to_string())?;
+    let file = recording.open().map_err(|error| crate::search::chain(&error))?;
+    let mut reader = Reader::open(SharedFile::new(file)).map_err(|error| crate::search::chain(&error))?;
     reader.only_if(Arc::clone(asks));
     match opener.open_content(&mut reader) {
         Ok(Access::Content) => Ok(reader),

@@ -75,6 +75,13 @@ pub enum Error {
         /// The ids, shortened.
         ids: Vec<String>,
     },
+    /// Several files are the recording that is meant.
+    Copies {
+        /// What was asked for.
+        wanted: String,
+        /// The files.
+        paths: Vec<PathBuf>,
+    },
 }
 
 impl fmt::Display for Error {
@@ -102,6 +109,11 @@ impl fmt::Display for Error {
                     ids.len(),
                     ids.join(", ")
                 )
+            }
+            Self::Copies { wanted, paths } => {
+                let all: Vec<_> = paths.iter().map(|path| path.display().to_string()).collect();
+                let (count, all) = (paths.len(), all.join(", "));
+                write!(f, "`{}` means {count} files: {all}", escaped(wanted))
             }
         }
     }
@@ -213,7 +225,7 @@ impl Store {
     /// `last`, or `last~N` for the N-th before the last.
     ///
     /// # Errors
-    /// [`Error::NotFound`], [`Error::Ambiguous`], [`Error::Empty`], [`Error::TooFewBack`].
+    /// [`Error::NotFound`], [`Error::Ambiguous`], [`Error::Copies`], [`Error::Empty`], [`Error::TooFewBack`].
     pub fn find(&self, wanted: &str) -> Result<Found, Error> {
         let back = match wanted.strip_prefix("last") {
             Some("") => Some(0),
@@ -266,9 +278,16 @@ impl Store {
             1 => Ok(matching.swap_remove(0)),
             _ => {
                 let name = |found: &Found| found.header().and_then(|h| Name::of(&h)).or(found.name.clone());
-                let names = matching.iter().filter_map(name);
+                let names: Vec<_> = matching.iter().filter_map(name).collect();
+                let wanted = wanted.to_owned();
+                // More of the id would not tell copies from each other.
+                if names.iter().all(|name| Some(&name.id) == names.first().map(|first| &first.id)) {
+                    let paths = matching.into_iter().map(|found| found.path).collect();
+                    return Err(Error::Copies { wanted, paths });
+                }
+                let names = names.into_iter();
                 let ids = names.map(|name| name.short_at(prefix.len() + 4)).collect();
-                Err(Error::Ambiguous { wanted: wanted.to_owned(), ids })
+                Err(Error::Ambiguous { wanted, ids })
             }
         }
     }

@@ -135,3 +135,17 @@ fn a_file_in_the_store_under_a_name_that_no_recorder_gives_is_neither_passed_ove
     let linked = home.run(&["verify"]).exits(2);
     assert!(linked.err.contains("cannot open ") && linked.err.contains("other.scast: "), "{linked}");
 }
+
+#[test]
+fn copies_of_a_recording_are_told_apart_by_their_paths() {
+    let home = Sandbox::new();
+    let (alice, _) = two(&home);
+    let copy = alice.with_file_name("copy.scast");
+    std::fs::copy(&alice, &copy).unwrap();
+    let renamed = alice.with_file_name(alice.file_name().unwrap().to_str().unwrap().replace("2026", "2025"));
+    std::fs::copy(&alice, &renamed).unwrap();
+    let shown = home.run(&["show", &id(&alice)[..8]]).exits(2).complains("means 2 files: ");
+    let told = |path: &Path| shown.err.contains(path.to_str().unwrap());
+    assert!(told(&alice) && told(&renamed) && shown.err.contains("name the path"), "{shown}");
+    home.run(&["show", renamed.to_str().unwrap()]).exits(0);
+}

@@ -18,7 +18,7 @@ fn a_hit_says_who_where_and_when_and_opens_in_the_player() {
     let found = home.run(&["search", "after a minute"]).exits(0);
     assert_eq!(
         found.text(),
-        format!("{id}  11-22 14:04:13Z +1:01  web-3 alice→root  screen   after a minute\n"),
+        format!("{id}  2026-11-22 14:04:13Z +1:01  web-3 alice→root  screen   after a minute\n"),
         "{found}"
     );
     assert!(found.err.starts_with("1 hit in 1 of 1 recording ("), "{found}");
@@ -42,6 +42,12 @@ fn the_exit_status_is_that_of_grep_and_what_cannot_be_read_is_named() {
     assert_eq!(found.text().lines().count(), 1, "{found}");
     assert!(found.err.contains(&format!("error: {id} could not be searched")), "{found}");
     assert!(found.err.contains("1 could not be searched"), "{found}");
+    // Why, to the last cause.
+    let pipe = bad.with_file_name("pipe.scast");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let found = home.run(&["search", "minute"]).exits(2);
+    let why = format!("could not be searched: cannot open {}: it is not a regular file", pipe.display());
+    assert!(found.err.contains(&why), "{found}");
 }
 
 #[test]

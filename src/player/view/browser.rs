@@ -10,7 +10,7 @@ use ratatui::style::Style;
 /// Columns: heading, width, and what stands there. The last one takes the rest.
 type Column = (&'static str, u16, fn(&Row) -> &str);
 const COLUMNS: [Column; 9] = [
-    ("WHEN (UTC)", 16, |row| &row.when),
+    ("WHEN (UTC)", 21, |row| &row.when),
     ("WHO", 18, |row| &row.who),
     ("HOST", 12, |row| &row.host),
     ("LENGTH", 9, |row| &row.length),
