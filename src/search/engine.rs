@@ -508,7 +508,7 @@ fn in_index(
 ) {
     let mut hit =
         |field, text: &str, start: Option<u64>, end: Option<u64>, exit, command: Option<&Command>| {
-            if let Some(at) = term.pattern.find(text) {
+            if let Some(at) = term.pattern.find_within(text) {
                 let time = start.map(Duration::from_millis);
                 let stood =
                     start.zip(end).map(|(start, end)| Duration::from_millis(end.saturating_sub(start)));
@@ -552,7 +552,7 @@ fn in_index(
     }
     let mut exec = |exec: &Exec, command: Option<&Command>| {
         let text = if exec.argv.is_empty() { exec.path.clone() } else { exec.argv.join(" ") };
-        let text = if term.pattern.is_in(&text) { text } else { exec.path.clone() };
+        let text = if term.pattern.find_within(&text).is_some() { text } else { exec.path.clone() };
         hit(Field::Exec, &text, Some(exec.time), exec.end, exec.exit, command);
     };
     if term.fields.has(Field::Exec) {

@@ -205,6 +205,19 @@ impl Pattern {
         self.regex.find(line).map(|found| found.range())
     }
 
+    /// Where it first matches in a text that may have several lines: in the whole of it, or in one of them.
+    pub fn find_within(&self, text: &str) -> Option<Range<usize>> {
+        self.find(text).or_else(|| {
+            let mut at = 0;
+            text.split_inclusive('\n').find_map(|line| {
+                let begins = at;
+                at += line.len();
+                let found = self.find(line.trim_end_matches(['\r', '\n']))?;
+                Some(begins + found.start..begins + found.end)
+            })
+        })
+    }
+
     /// Where it first matches in a line, beyond its first `past` bytes or across their end.
     pub fn find_past(&self, line: &str, past: usize) -> Option<Range<usize>> {
         self.regex.find_iter(line).map(|found| found.range()).find(|at| at.end > past)
@@ -325,6 +338,24 @@ mod tests {
         assert!(capitals.is_in("ABCDE") && !capitals.is_in("abcde"));
         assert!(pattern(r"\p{Lu}{5}", true, false, true).is_in("abcde"));
         assert!(pattern(r"[a-c]\d", true, false, false).is_in("B7"));
+    }
+
+    #[test]
+    fn in_a_text_of_several_lines_each_has_a_beginning_and_an_end() {
+        let text = "cat > x << END\nPermitRootLogin yes\r\nlast";
+        for (wanted, found) in [
+            ("^PermitRoot", Some("PermitRoot")),
+            ("yes$", Some("yes")),
+            ("^last$", Some("last")),
+            ("^cat", Some("cat")),
+            ("END$", Some("END")),
+            ("^yes", None),
+            (r"END\sPermit", Some("END\nPermit")),
+            (r"\Alast", Some("last")),
+        ] {
+            let at = pattern(wanted, true, false, false).find_within(text);
+            assert_eq!(at.map(|at| &text[at]), found, "{wanted}");
+        }
     }
 
     #[test]
