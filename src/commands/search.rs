@@ -78,6 +78,8 @@ struct Sums {
     more: u64,
     /// What counts towards the limit.
     counted: u64,
+    /// It was reached.
+    limited: bool,
     matching: usize,
     /// Recordings of which no segment was read.
     unread: usize,
@@ -123,7 +125,7 @@ pub fn run(context: &Context, args: &Args) -> Result<u8> {
         first_only: args.files,
         limit,
         moments: !args.count,
-        most: limit.map_or(usual.most, |limit| limit.clamp(1, usual.most)),
+        most: limit.map_or(usual.most, |limit| limit.max(usual.most)),
         ..usual
     };
     let mut sums = Sums::default();
@@ -132,7 +134,7 @@ pub fn run(context: &Context, args: &Args) -> Result<u8> {
     let told = search(&recordings, &opener, &query, &options, &mut |found, answer| {
         progress.advance(1);
         match report(context, args, found, answer, &mut sums) {
-            Ok(()) if args.limit.is_some_and(|limit| sums.counted >= limit) => ControlFlow::Break(()),
+            Ok(()) if sums.limited => ControlFlow::Break(()),
             Ok(()) => ControlFlow::Continue(()),
             Err(error) => {
                 failure = Some(error);
@@ -202,6 +204,7 @@ fn report(context: &Context, args: &Args, found: &Found, answer: Answer, sums: &
         }
     }
     sums.counted += matched.counts(args.files) as u64;
+    sums.limited = args.limit.is_some_and(|limit| sums.counted >= limit);
     sums.hits += matched.hits.len() as u64;
     sums.more += matched.more;
     if args.files {
@@ -260,7 +263,7 @@ impl Sums {
         if self.unreadable > 0 {
             line.push_str(&format!(" · {} could not be searched", self.unreadable));
         }
-        if told < of {
+        if self.limited || told < of {
             line.push_str(" · stopped at the limit");
         }
         line.push_str(&format!(" · {:.2} s", begun.elapsed().as_secs_f64()));

@@ -7,6 +7,7 @@ pub mod audit;
 pub mod condition;
 pub mod engine;
 mod literals;
+mod moments;
 pub mod pattern;
 pub mod query;
 mod queue;
@@ -20,9 +21,9 @@ use std::io::{Read, Seek};
 
 pub use condition::Condition;
 pub use engine::{Answer, Hit, Match, Options, search, search_until};
+pub(crate) use moments::{lines_like, screen};
 pub use pattern::{Pattern, QueryError, Style};
 pub use query::{Field, Fields, Query};
-pub(crate) use reading::{lines_like, screen};
 
 /// The commands of which the shell told in what has no index entry yet, or never will (see
 /// [`crate::container::Reader::is_complete`]), as far as it can be read. None without a key to the content. One segment is read: no

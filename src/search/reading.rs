@@ -7,7 +7,7 @@ use super::queue::{Queue, Segments};
 use crate::cast::{Event, Payload};
 use crate::container::{Entry, Error, Reader};
 use crate::sys::file::SharedFile;
-use crate::terminal::{Kind, Line, Shown, Sieve, Terminal, Typed, TypedLine, Wanted};
+use crate::terminal::{Kind, Line, Shown, Sieve, Typed, TypedLine, Wanted};
 use std::cell::Cell;
 use std::collections::VecDeque;
 use std::io::{Read, Seek};
@@ -17,6 +17,8 @@ use std::time::Duration;
 
 /// A text that comes again so soon is a redraw, not another hit.
 const REDRAW: Duration = Duration::from_secs(1);
+/// How many of the last hits are looked at for the one that is redrawn.
+const REDRAWN: usize = 256;
 /// Longest text of a hit, in bytes; a longer line is cut around what was found.
 const MAX_TEXT: usize = 4096;
 
@@ -39,16 +41,18 @@ pub(super) struct Seen {
     pub before: Vec<String>,
     /// Lines after it.
     pub after: Vec<String>,
-    kind: Option<Kind>,
-    number: u64,
+    /// How the line went; `None` for what was typed.
+    pub(super) kind: Option<Kind>,
+    /// Its [`Line::number`].
+    pub(super) number: u64,
     /// Since when it stands as it was told; later than `time`, a second reading must find out.
-    complete: Duration,
+    pub(super) complete: Duration,
     /// Counts readings that began anew: numbers of lines are those of one reading.
     reading: u32,
 }
 
 /// Whether a segment begins with a keyframe, as its index says.
-fn begins_anew(entry: &Entry) -> bool {
+pub(super) fn begins_anew(entry: &Entry) -> bool {
     entry.tally.keyframes.first() == Some(&entry.tally.start)
 }
 
@@ -108,7 +112,8 @@ pub(super) struct Scan<'a> {
     pub(super) terms: &'a [Option<&'a Term>],
     /// Columns and rows at the start of the recording.
     pub(super) size: (u16, u16),
-    /// Lines kept around a hit.
+    /// Lines kept around a hit: on the main screen, those that went before and after it; in a full-screen program those that
+    /// stood around it.
     pub(super) context: usize,
     /// Most hits kept.
     pub(super) most: usize,
@@ -174,6 +179,10 @@ pub(super) struct Found {
     pub(super) hits: Vec<Seen>,
     /// Hits that were not kept.
     pub(super) more: u64,
+    /// The last of these, so that they are not counted again when they are redrawn.
+    beyond: VecDeque<Seen>,
+    /// Enough was found, and only what still stands is looked at: something may have stood there for longer.
+    ending: bool,
     /// Segments that were read.
     pub(super) read: usize,
     /// Why not everything was read.
@@ -246,7 +255,11 @@ impl Scan<'_> {
         });
         typed.pause(&mut |line| self.typed(&line, found));
         found.typed = (range.end, typed);
-        let over = found.cancelled || self.has_enough(found);
+        // Of what was found the earliest is asked for, and what stands since before it is told only now.
+        let told = found.hits.len();
+        found.ending = self.has_enough(found);
+        enough.set(false);
+        let over = found.cancelled || (found.ending && self.first_only);
         if !over {
             shown.drain(&mut wanted, &mut |line| self.line(line, found, &enough));
         }
@@ -265,6 +278,10 @@ impl Scan<'_> {
         }
         if !found.cancelled {
             self.moments(reader, range, found, from, cancelled);
+        }
+        if found.ending && !self.first_only {
+            found.hits.sort_by_key(|hit| (hit.time, hit.field));
+            found.hits.truncate(told);
         }
     }
 
@@ -328,8 +345,11 @@ impl Scan<'_> {
     }
 
     fn line(&self, line: Line, found: &mut Found, enough: &Cell<bool>) {
-        for hit in found.hits.iter_mut().rev().take(64) {
-            if hit.after.len() < self.context && hit.reading == found.reading && hit.field == Field::Screen {
+        let paged = |kind: Option<Kind>| matches!(kind, Some(Kind::Page(_)));
+        let main = !paged(Some(line.kind));
+        for hit in found.hits.iter_mut().rev().take(64).filter(|_| main) {
+            let same = hit.reading == found.reading && hit.field == Field::Screen && !paged(hit.kind);
+            if same && hit.after.len() < self.context {
                 hit.after.push(clip(&line.text, &(0..0)).0);
             }
         }
@@ -339,28 +359,35 @@ impl Scan<'_> {
             if found.same(number, &line, &at) {
                 continue;
             }
-            if found.hits.len() >= self.most {
-                found.more += 1;
-                continue;
-            }
+            let kept = found.hits.len() < self.most || found.ending;
+            let before = if main && kept { found.before.iter().cloned().collect() } else { Vec::new() };
             let (text, at) = clip(&line.text, &at);
-            found.hits.push(Seen {
+            let seen = Seen {
                 term: number,
                 field: Field::Screen,
                 time: line.first,
                 until: line.last,
                 text,
                 at,
-                before: found.before.iter().cloned().collect(),
+                before,
                 after: Vec::new(),
                 kind: Some(line.kind),
                 number: line.number,
                 complete: line.complete,
                 reading: found.reading,
-            });
-            enough.set(self.has_enough(found));
+            };
+            if kept {
+                found.hits.push(seen);
+            } else {
+                found.more += 1;
+                if found.beyond.len() >= REDRAWN {
+                    found.beyond.pop_front();
+                }
+                found.beyond.push_back(seen);
+            }
+            enough.set(!found.ending && self.has_enough(found));
         }
-        if self.context > 0 {
+        if self.context > 0 && main {
             if found.before.len() >= self.context {
                 found.before.pop_front();
             }
@@ -394,113 +421,6 @@ impl Scan<'_> {
             });
         }
     }
-
-    /// Finds for the hits from number `from` on when their text first stood on the screen: not the line, but what was found
-    /// in it, and there: the same text may stand higher up.
-    fn moments(
-        &self,
-        reader: &mut Reader<SharedFile>,
-        range: Range<usize>,
-        found: &mut Found,
-        from: usize,
-        cancelled: &dyn Fn() -> bool,
-    ) {
-        if self.first_only || !self.moments {
-            return;
-        }
-        let mut waiting: Vec<usize> = (from..found.hits.len())
-            .filter(|at| {
-                let of_screen = |hit: &&Seen| hit.field == Field::Screen && hit.time < hit.until;
-                found.hits.get(*at).filter(of_screen).is_some_and(|hit| hit.time < hit.complete)
-            })
-            .collect();
-        if waiting.is_empty() {
-            return;
-        }
-        waiting.sort_by_key(|at| found.hits.get(*at).map(|hit| hit.time));
-        let hits = &mut found.hits;
-        // From the last segment that begins with a screen before the first of them came.
-        let first = waiting.first().and_then(|at| hits.get(*at)).map_or(Duration::ZERO, |hit| hit.time);
-        let before = |entry: &Entry| {
-            self.alike && begins_anew(entry) && Duration::from_millis(entry.tally.start) <= first
-        };
-        let entries = reader.entries();
-        let start = range.clone().rev().find(|segment| entries.get(*segment).is_some_and(before));
-        let range = start.unwrap_or(range.start)..range.end;
-        let mut text = String::new();
-        // Looks at the screen as it stands from `time` until `next`; gives whether there is more to wait for.
-        // Of each, how many lines stand that begin like its own and are others.
-        let mut waiting: Vec<(usize, usize)> = waiting.into_iter().map(|at| (at, 0)).collect();
-        let mut look = |shown: &mut Shown, time: Duration, next: Duration, changed: bool, anew: bool| {
-            let time_of = |(at, _): &(usize, usize)| hits.get(*at).map_or(Duration::MAX, |hit| hit.time);
-            let near = waiting.iter().take_while(|waits| time_of(waits) <= next).count();
-            if waiting.iter().take(near).any(|waits| changed || time < time_of(waits)) {
-                screen(shown.terminal(), &mut text);
-                let mut place = 0;
-                waiting.retain_mut(|(at, others)| {
-                    place += 1;
-                    let Some(hit) = hits.get_mut(*at).filter(|_| place <= near) else { return true };
-                    let part = hit.text.get(..hit.at.end).unwrap_or(&hit.text);
-                    let standing = lines_like(&text, part);
-                    if time < hit.time {
-                        *others = standing;
-                        return true;
-                    }
-                    if anew && time == hit.time {
-                        // What stood there before is not known, but this line was not yet what it came to be.
-                        let grows = |line: &&str| hit.text.starts_with(*line) && hit.text != **line;
-                        let own = text.lines().filter(|line| line.starts_with(part)).filter(grows).count();
-                        *others = standing.saturating_sub(own.min(1));
-                    }
-                    if standing > *others || time >= hit.complete {
-                        hit.time = time.min(hit.complete);
-                        return false;
-                    }
-                    *others = standing;
-                    true
-                });
-            }
-            !waiting.is_empty()
-        };
-        // Only the screen is followed: what scrolls through while nothing is waited for is not drawn.
-        let mut shown = Shown::new(self.size).skim();
-        let (mut last, mut changed, mut anew) = (None, true, false);
-        // What cannot be read has been told of already.
-        let _ = events(reader, Segments::alone(&range), |step| match step {
-            Step::Segment => true,
-            Step::Keyframe(..) if !self.alike => true,
-            Step::Keyframe(text, time) => {
-                let more = match last {
-                    Some(before) if before < time => look(&mut shown, before, time, changed, anew),
-                    _ => true,
-                };
-                if let Some(new) = Shown::restored(self.size, text, time) {
-                    shown = new.skim();
-                }
-                (last, changed, anew) = (Some(time), true, true);
-                more
-            }
-            Step::Event(event) => {
-                // Events of one millisecond are one: a replay shows them together. What is typed is no reason to look.
-                let more = match last.replace(event.time) {
-                    Some(before) if before < event.time => {
-                        let (changed, anew) = (std::mem::take(&mut changed), std::mem::take(&mut anew));
-                        look(&mut shown, before, event.time, changed, anew)
-                    }
-                    _ => true,
-                };
-                changed |= matches!(
-                    event.payload,
-                    Payload::Output(_) | Payload::ErrorOutput(_) | Payload::Resize { .. }
-                );
-                shown.event(event, &mut |_| ());
-                more && !cancelled()
-            }
-        });
-        if let Some(time) = last {
-            look(&mut shown, time, time, changed, anew);
-        }
-    }
 }
 
 impl Found {
@@ -511,7 +431,8 @@ impl Found {
         let whole = line.text.len() <= MAX_TEXT;
         let (clipped, _) = if whole { (String::new(), 0..0) } else { clip(&line.text, at) };
         let text = if whole { line.text.as_str() } else { clipped.as_str() };
-        let hit = self.hits.iter_mut().rev().take(256).find(|hit| {
+        let last = self.beyond.iter_mut().rev().chain(self.hits.iter_mut().rev());
+        let hit = last.take(REDRAWN).find(|hit| {
             hit.term == term
                 && hit.field == Field::Screen
                 && line.first <= hit.until.saturating_add(REDRAW)
@@ -550,7 +471,7 @@ fn alike(one: &str, other: &str) -> bool {
 }
 
 /// The text around a place, not longer than [`MAX_TEXT`], and the place in it.
-fn clip(text: &str, at: &Range<usize>) -> (String, Range<usize>) {
+pub(super) fn clip(text: &str, at: &Range<usize>) -> (String, Range<usize>) {
     if text.len() <= MAX_TEXT {
         return (text.to_owned(), at.clone());
     }
@@ -558,20 +479,4 @@ fn clip(text: &str, at: &Range<usize>) -> (String, Range<usize>) {
     let end = text.floor_char_boundary((start + MAX_TEXT).min(text.len()));
     let of = |place: usize| place.clamp(start, end) - start;
     (text.get(start..end).unwrap_or_default().to_owned(), of(at.start)..of(at.end))
-}
-
-/// How many lines of a screen's text begin like this.
-pub(crate) fn lines_like(screen: &str, part: &str) -> usize {
-    screen.lines().filter(|line| line.starts_with(part)).count()
-}
-
-/// The text of the screen, wrapped rows joined, in place of what `out` held.
-pub(crate) fn screen(terminal: &Terminal, out: &mut String) {
-    out.clear();
-    for row in 0..terminal.size().1 {
-        terminal.row_text_to(row, out);
-        if !terminal.row_wraps(row) {
-            out.push('\n');
-        }
-    }
 }

@@ -1,5 +1,5 @@
 use crate::sandbox::{Recording, Sandbox, held};
-use sealcast::cast::Payload;
+use sealcast::cast::{Command, Exec, Payload};
 use sealcast::shell::marks::{Mark, Start};
 use sealcast::shell::said::Said;
 use sealcast::terminal::Terminal;
@@ -84,6 +84,66 @@ fn texts_fields_and_conditions_narrow_the_search() {
     assert_eq!(counted.text().lines().count(), 2, "{counted}");
     let listed = home.run(&["ls", "--exit", "3", "--ticket", "ops-4411", "--user", "bob"]).exits(0);
     assert_eq!(listed.text().lines().count(), 1, "{listed}");
+}
+
+#[test]
+fn each_line_of_a_command_and_of_an_argument_is_looked_in() {
+    let home = Sandbox::new();
+    let text = "cat > /etc/x << END\nPermitRootLogin yes\nlast line\nEND";
+    let argv = vec!["echo".into(), "one\ntwo middle".into()];
+    let execs = vec![Exec { path: "/bin/echo".into(), argv, ..Exec::default() }];
+    let command = Command { text: text.into(), start: 1000, end: Some(1300), execs, ..Command::default() };
+    home.record(&Recording { commands: vec![command], ..Recording::default() });
+    for (pattern, found) in [
+        ("^PermitRootLogin", 0),
+        ("yes$", 0),
+        ("^last line$", 0),
+        ("^cat", 0),
+        ("^two middle$", 0),
+        ("one$", 0),
+        ("^middle", 1),
+        ("^yes", 1),
+    ] {
+        home.run(&["search", "--in", "command,exec", "-e", pattern]).exits(found);
+    }
+}
+
+#[test]
+fn a_limit_above_the_usual_number_of_hits_is_one_too() {
+    let home = Sandbox::new();
+    let text: String = (0..10_400).map(|n| format!("needle {n}\r\n")).collect();
+    let events = vec![(100, Payload::Output(text.into_bytes()))];
+    home.record(&Recording { events, ..Recording::default() });
+    let lines = |args: &[&str]| {
+        let ran = home.run(&[&["search", "needle", "--in", "screen"], args].concat()).exits(0);
+        (ran.text().lines().count(), ran.err.contains("not shown"), ran.err.contains("stopped at the limit"))
+    };
+    assert_eq!(lines(&[]), (10_000, true, false));
+    assert_eq!(lines(&["--limit", "10300"]), (10_300, false, true));
+    assert_eq!(lines(&["--limit", "20000"]), (10_400, false, false));
+    assert_eq!(lines(&["--limit", "3"]), (3, false, true));
+}
+
+#[test]
+fn a_time_with_a_fraction_is_not_midnight_and_one_with_a_zone_is_refused() {
+    let home = Sandbox::new();
+    // 2026-11-22 14:03:12.
+    home.record(&Recording::default());
+    for (flag, time, found) in [
+        ("--until", "2026-11-22 14:03:12.5", 0),
+        ("--until", "2026-11-22 14:03:11,999", 1),
+        ("--until", "2026-11-22 15", 0),
+        ("--until", "2026-11-22T140313", 0),
+        ("--until", "2026-11-22 16:03:13+02:00", 0),
+        ("--since", "2026-11-22 14:03:12.5", 1),
+        ("--since", "2026-11-22 14:03:11.5", 0),
+    ] {
+        home.run(&["search", "minute", flag, time]).exits(found);
+    }
+    for time in ["2026-11-22 14:03:13[Europe/Berlin]", "2026-11-22T14:03:13+01:00[Europe/Berlin]"] {
+        home.run(&["search", "minute", "--until", time]).exits(2).complains("not a time");
+        home.run(&["ls", "--until", time]).exits(2).complains("not a time");
+    }
 }
 
 #[test]

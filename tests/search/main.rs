@@ -3,6 +3,7 @@
 
 mod corpus;
 mod engine;
+mod kept;
 mod made;
 mod times;
 mod typed;

@@ -1,0 +1,158 @@
+//! When what was found first stood on the screen, and what stood around it then: a second reading, of the screen alone.
+
+use super::query::Field;
+use super::queue::Segments;
+use super::reading::{Found, Scan, Seen, Step, begins_anew, clip, events};
+use crate::cast::Payload;
+use crate::container::{Entry, Reader};
+use crate::sys::file::SharedFile;
+use crate::terminal::{Kind, Shown, Terminal};
+use std::ops::Range;
+use std::time::Duration;
+
+impl Scan<'_> {
+    /// Finds for the hits from number `from` on when their text first stood on the screen: not the line, but what was found
+    /// in it, and there: the same text may stand higher up.
+    pub(super) fn moments(
+        &self,
+        reader: &mut Reader<SharedFile>,
+        range: Range<usize>,
+        found: &mut Found,
+        from: usize,
+        cancelled: &dyn Fn() -> bool,
+    ) {
+        if self.first_only || !self.moments {
+            return;
+        }
+        let mut waiting: Vec<usize> = (from..found.hits.len())
+            .filter(|at| {
+                let of_screen = |hit: &&Seen| hit.field == Field::Screen && hit.time < hit.until;
+                let asked = |hit: &Seen| hit.time < hit.complete || self.around(hit);
+                found.hits.get(*at).filter(of_screen).is_some_and(asked)
+            })
+            .collect();
+        if waiting.is_empty() {
+            return;
+        }
+        waiting.sort_by_key(|at| found.hits.get(*at).map(|hit| hit.time));
+        let hits = &mut found.hits;
+        // From the last segment that begins with a screen before the first of them came.
+        let first = waiting.first().and_then(|at| hits.get(*at)).map_or(Duration::ZERO, |hit| hit.time);
+        let before = |entry: &Entry| {
+            self.alike && begins_anew(entry) && Duration::from_millis(entry.tally.start) <= first
+        };
+        let entries = reader.entries();
+        let start = range.clone().rev().find(|segment| entries.get(*segment).is_some_and(before));
+        let range = start.unwrap_or(range.start)..range.end;
+        let mut text = String::new();
+        // Looks at the screen as it stands from `time` until `next`; gives whether there is more to wait for.
+        // Of each, how many lines stand that begin like its own and are others.
+        let mut waiting: Vec<(usize, usize)> = waiting.into_iter().map(|at| (at, 0)).collect();
+        let mut look = |shown: &mut Shown, time: Duration, next: Duration, changed: bool, anew: bool| {
+            let time_of = |(at, _): &(usize, usize)| hits.get(*at).map_or(Duration::MAX, |hit| hit.time);
+            let near = waiting.iter().take_while(|waits| time_of(waits) <= next).count();
+            if waiting.iter().take(near).any(|waits| changed || time < time_of(waits)) {
+                screen(shown.terminal(), &mut text);
+                let mut place = 0;
+                waiting.retain_mut(|(at, others)| {
+                    place += 1;
+                    let Some(hit) = hits.get_mut(*at).filter(|_| place <= near) else { return true };
+                    let part = hit.text.get(..hit.at.end).unwrap_or(&hit.text);
+                    let standing = lines_like(&text, part);
+                    if time < hit.time {
+                        *others = standing;
+                        return true;
+                    }
+                    if anew && time == hit.time {
+                        // What stood there before is not known, but this line was not yet what it came to be.
+                        let grows = |line: &&str| hit.text.starts_with(*line) && hit.text != **line;
+                        let own = text.lines().filter(|line| line.starts_with(part)).filter(grows).count();
+                        *others = standing.saturating_sub(own.min(1));
+                    }
+                    if standing > *others || time >= hit.complete {
+                        hit.time = time.min(hit.complete);
+                        if self.around(hit) {
+                            (hit.before, hit.after) = around(&text, hit, self.context);
+                        }
+                        return false;
+                    }
+                    *others = standing;
+                    true
+                });
+            }
+            !waiting.is_empty()
+        };
+        // Only the screen is followed: what scrolls through while nothing is waited for is not drawn.
+        let mut shown = Shown::new(self.size).skim();
+        let (mut last, mut changed, mut anew) = (None, true, false);
+        // What cannot be read has been told of already.
+        let _ = events(reader, Segments::alone(&range), |step| match step {
+            Step::Segment => true,
+            Step::Keyframe(..) if !self.alike => true,
+            Step::Keyframe(text, time) => {
+                let more = match last {
+                    Some(before) if before < time => look(&mut shown, before, time, changed, anew),
+                    _ => true,
+                };
+                if let Some(new) = Shown::restored(self.size, text, time) {
+                    shown = new.skim();
+                }
+                (last, changed, anew) = (Some(time), true, true);
+                more
+            }
+            Step::Event(event) => {
+                // Events of one millisecond are one: a replay shows them together. What is typed is no reason to look.
+                let more = match last.replace(event.time) {
+                    Some(before) if before < event.time => {
+                        let (changed, anew) = (std::mem::take(&mut changed), std::mem::take(&mut anew));
+                        look(&mut shown, before, event.time, changed, anew)
+                    }
+                    _ => true,
+                };
+                changed |= matches!(
+                    event.payload,
+                    Payload::Output(_) | Payload::ErrorOutput(_) | Payload::Resize { .. }
+                );
+                shown.event(event, &mut |_| ());
+                more && !cancelled()
+            }
+        });
+        if let Some(time) = last {
+            look(&mut shown, time, time, changed, anew);
+        }
+    }
+
+    /// Whether the lines are asked for that stood around it.
+    fn around(&self, hit: &Seen) -> bool {
+        self.context > 0 && matches!(hit.kind, Some(Kind::Page(_)))
+    }
+}
+
+/// The lines above and below a hit on a screen. None where it does not stand there alone in its row.
+fn around(screen: &str, hit: &Seen, count: usize) -> (Vec<String>, Vec<String>) {
+    let lines: Vec<&str> = screen.lines().map(|line| line.trim_end()).collect();
+    let part = hit.text.get(..hit.at.end).unwrap_or(&hit.text);
+    let row = usize::try_from(hit.number).unwrap_or(usize::MAX);
+    // Of several that begin like it the nearest to its row: where rows are joined, it stands higher up here.
+    let like = (0..lines.len()).filter(|at| lines.get(*at).is_some_and(|line| line.starts_with(part)));
+    let Some(at) = like.min_by_key(|at| at.abs_diff(row)) else { return Default::default() };
+    let some = |lines: &[&str]| lines.iter().map(|line| clip(line, &(0..0)).0).collect();
+    let (above, below) = (lines.get(..at).unwrap_or_default(), lines.get(at + 1..).unwrap_or_default());
+    (some(&above[above.len().saturating_sub(count)..]), some(&below[..below.len().min(count)]))
+}
+
+/// How many lines of a screen's text begin like this.
+pub(crate) fn lines_like(screen: &str, part: &str) -> usize {
+    screen.lines().filter(|line| line.starts_with(part)).count()
+}
+
+/// The text of the screen, wrapped rows joined, in place of what `out` held.
+pub(crate) fn screen(terminal: &Terminal, out: &mut String) {
+    out.clear();
+    for row in 0..terminal.size().1 {
+        terminal.row_text_to(row, out);
+        if !terminal.row_wraps(row) {
+            out.push('\n');
+        }
+    }
+}
