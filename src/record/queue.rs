@@ -3,11 +3,18 @@
 //! It never drops an event and never grows: when it is full the loop is told so and waits, which slows the session
 //! down and nothing else. Neither side makes a system call unless the other one sleeps. It carries the way back too:
 //! the recorder's words to the operator, and its order to stop.
+//!
+//! The recorder waits by a timer of the kernel's own, not by a time limit: those obey the slack of the thread's timers, which
+//! whoever starts us can choose (`PR_SET_TIMERSLACK`; sudo hands it on), and root inside can change. A slack of years was a
+//! recording that is never written, but when the next output comes.
 
 use crate::cast::{Event, Payload};
-use crate::sys::poll::Bell;
+use crate::sys::alarm::Alarm;
+use crate::sys::clock;
+use crate::sys::poll::{Bell, Set};
+use std::cell::RefCell;
 use std::collections::VecDeque;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// What the recorder has to say to the loop.
@@ -30,6 +37,8 @@ pub struct Feed {
 #[derive(Debug)]
 pub struct Intake {
     shared: Arc<Shared>,
+    /// What ends a wait in which nothing arrives.
+    alarm: RefCell<Alarm>,
 }
 
 /// Why nothing was received.
@@ -44,7 +53,9 @@ pub enum Nothing {
 #[derive(Debug)]
 struct Shared {
     state: Mutex<State>,
-    arrived: Condvar,
+    /// Wakes the recorder.
+    arrived: Bell,
+    /// Wakes the loop.
     bell: Bell,
 }
 
@@ -64,8 +75,8 @@ struct State {
 /// # Errors
 /// When there are no descriptors left.
 pub fn bounded(limit: usize) -> crate::sys::Result<(Feed, Intake)> {
-    let shared = Arc::new(Shared { state: Mutex::default(), arrived: Condvar::new(), bell: Bell::new()? });
-    Ok((Feed { shared: Arc::clone(&shared), limit }, Intake { shared }))
+    let shared = Arc::new(Shared { state: Mutex::default(), arrived: Bell::new()?, bell: Bell::new()? });
+    Ok((Feed { shared: Arc::clone(&shared), limit }, Intake { shared, alarm: RefCell::new(Alarm::new()?) }))
 }
 
 /// What an event costs in memory, about.
@@ -111,7 +122,7 @@ impl Feed {
         state.batches.push_back(batch);
         if std::mem::take(&mut state.intake_sleeps) {
             drop(state);
-            self.shared.arrived.notify_one();
+            self.shared.arrived.ring();
         }
         Ok(())
     }
@@ -135,7 +146,7 @@ impl Feed {
 impl Drop for Feed {
     fn drop(&mut self) {
         self.shared.lock().feed_gone = true;
-        self.shared.arrived.notify_one();
+        self.shared.arrived.ring();
     }
 }
 
@@ -145,8 +156,9 @@ impl Intake {
     /// # Errors
     /// [`Nothing`], when the time or the session is over.
     pub fn receive(&self, timeout: Duration) -> Result<Vec<Event>, Nothing> {
-        let mut state = self.shared.lock();
+        let due = clock::monotonic().saturating_add(timeout);
         loop {
+            let mut state = self.shared.lock();
             if let Some(batch) = state.batches.pop_front() {
                 state.bytes = state.bytes.saturating_sub(weights(&batch));
                 // Half empty: ringing at every batch would wake the loop for each one it can send.
@@ -160,14 +172,31 @@ impl Intake {
             if state.feed_gone {
                 return Err(Nothing::Ever);
             }
-            state.intake_sleeps = true;
-            let (back, result) =
-                self.shared.arrived.wait_timeout(state, timeout).unwrap_or_else(PoisonError::into_inner);
-            state = back;
-            if result.timed_out() && state.batches.is_empty() && !state.feed_gone {
+            if clock::monotonic() >= due {
                 state.intake_sleeps = false;
                 return Err(Nothing::Yet);
             }
+            state.intake_sleeps = true;
+            drop(state);
+            self.sleep(due);
+        }
+    }
+
+    /// Sleeps until something may have arrived, or until `due` on the monotonic clock; sometimes not so long.
+    fn sleep(&self, due: Duration) {
+        let mut alarm = self.alarm.borrow_mut();
+        let mut set = Set::default();
+        let arrived = set.add(&self.shared.arrived, true, false);
+        let rings = set.add(&*alarm, true, false);
+        if alarm.ring_by(Some(due)).is_err() || set.wait(None).is_err() {
+            // The kernel will not let us wait: what arrives is still taken, and written in time.
+            return std::thread::yield_now();
+        }
+        if set.ready(arrived).read {
+            self.shared.arrived.silence();
+        }
+        if set.ready(rings).read {
+            alarm.silence();
         }
     }
 
@@ -255,5 +284,22 @@ mod tests {
     fn an_empty_queue_says_not_yet() {
         let (_feed, intake) = bounded(10).unwrap();
         assert_eq!(intake.receive(Duration::from_millis(1)), Err(Nothing::Yet));
+    }
+
+    #[test]
+    fn a_slack_of_years_in_the_threads_timers_does_not_prolong_a_wait() {
+        let (told, hears) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            // `PID/task/TID`; a thread has this file only by its own number.
+            let this = std::fs::read_link("/proc/thread-self").unwrap();
+            let file = std::path::Path::new("/proc").join(this.file_name().unwrap()).join("timerslack_ns");
+            if let Err(error) = std::fs::write(&file, "1000000000000000000") {
+                println!("skipped: {}: {error}", file.display());
+                return told.send(Err(Nothing::Yet)).unwrap();
+            }
+            let (_feed, intake) = bounded(10).unwrap();
+            told.send(intake.receive(Duration::from_millis(1))).unwrap();
+        });
+        assert_eq!(hears.recv_timeout(SOON), Ok(Err(Nothing::Yet)));
     }
 }
