@@ -64,6 +64,65 @@ fn limits_of_who_starts_it_hold_for_the_session_and_not_for_the_recording() {
 }
 
 #[test]
+fn what_is_handed_on_by_who_starts_it_is_not_handed_on_to_the_recording() {
+    let Some(host) = Host::start() else { return };
+    // Timers that are years late, a mask that takes all rights, and another kernel.
+    let line = format!(
+        "echo 1000000000000000000 >/proc/self/timerslack_ns; umask 0777; \
+         exec setarch --uname-2.6 {SEALCAST} run -- sh -c 'umask; uname -r; cat /proc/self/timerslack_ns; echo EARLY; sleep 0.2; echo LATE; exec cat'"
+    );
+    let mut terminal = host.terminal("alice", &["sh", "-c", &line]);
+    terminal.wait_for("LATE");
+    // Nothing happens any more, and what was shown is written all the same.
+    let written =
+        until("what was shown", || Some(host.last_output()).filter(|output| output.contains("LATE")));
+    assert!(
+        written.contains("0777") && written.contains("\n2.6."),
+        "the session is as it was asked for: {written}"
+    );
+    let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
+    let told = host.last();
+    assert_eq!(told["meta"]["kernel"], format!("Linux {}", kernel.trim()), "{told}");
+    let modes = host.run("root", &["stat", "-c", "%a", STORE]);
+    assert_eq!(text(&modes), "700\n");
+    let modes = host.run("root", &["find", STORE, "-name", "*.scast", "-not", "-perm", "600"]);
+    assert_eq!(text(&modes), "");
+    terminal.send("\u{4}");
+    assert!(terminal.wait_end().success());
+}
+
+#[test]
+fn where_there_is_no_room_for_the_recorder_no_recording_has_begun() {
+    let Some(host) = Host::start() else { return };
+    // Of a user of their own, in personal mode: the limit counts all processes of a user.
+    let made = host.run("root", &["sh", "-c", "rm /etc/sealcast/config.toml; useradd -m -u 61777 nina"]);
+    assert!(made.status.success(), "{}", text(&made));
+    let nina = |limit: &str, words: &[&str]| {
+        let become_nina = [
+            "env",
+            "HOME=/home/nina",
+            "setpriv",
+            "--reuid=61777",
+            "--regid=61777",
+            "--clear-groups",
+            "prlimit",
+        ];
+        host.run("root", &[&become_nina[..], &[limit, "--", SEALCAST][..], words].concat())
+    };
+    assert!(nina("--nproc=100", &["run", "--", "true"]).status.success());
+    let said: Vec<String> = (1..8)
+        .map(|most| text(&nina(&format!("--nproc={most}"), &["run", "--", "echo", "it ran"])))
+        .collect();
+    assert!(said.iter().any(|said| said.contains("start the recorder thread")), "{said:?}");
+    let listed = text(&nina("--nproc=100", &["ls", "--json"]));
+    let states: Vec<Value> = listed
+        .lines()
+        .filter_map(|line| Some(serde_json::from_str::<Value>(line).ok()?["state"].clone()))
+        .collect();
+    assert!(!states.is_empty() && states.iter().all(|state| state == "sealed"), "{listed} {said:?}");
+}
+
+#[test]
 fn the_operator_is_told_once_when_space_runs_out_and_goes_on() {
     let Some(host) = Host::start() else { return };
     let config = host.etc("sealcast/config.toml");

@@ -2,10 +2,11 @@
 //!
 //! 1. The session is prepared: terminal, signals, and the process that will start the child. No key exists yet, so no
 //!    child can have inherited one.
-//! 2. Keys are made and sealed to the recipients, the file is created, header and certificate are written and synced. What
+//! 2. The recorder thread starts, and waits: where there is no room for it, no recording has begun.
+//! 3. Keys are made and sealed to the recipients, the file is created, header and certificate are written and synced. What
 //!    fails up to here fails before anything of the child's has run.
-//! 3. The recorder thread starts; then the child; then bytes are copied until it is over.
-//! 4. The queue ends, the recorder closes the file, and only then do we go.
+//! 4. The recorder gets to work; then the child starts; then bytes are copied until it is over.
+//! 5. The queue ends, the recorder closes the file, and only then do we go.
 
 use super::queue::{self, Word};
 use super::recorder::{self, Indexer, Policy, Recorded};
@@ -22,6 +23,7 @@ use crate::sys::stack::{DEEP, apart};
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
+use std::sync::mpsc;
 use std::time::Duration;
 
 /// What is held for the close alone, at most, in bytes: its index is that of the last segment.
@@ -139,27 +141,27 @@ pub fn take(order: Order, fit: Box<Fit<'_>>, begun: impl FnOnce()) -> Result<Tak
     let Order { session, store, recipients, period, signer, policy, header, meta, guard } = order;
     sys::memory::one_arena();
     let mut session = session::prepare(session).map_err(Error::Session)?;
+    // After the stage was forked, and before there are threads.
+    sys::harden::wake_in_time();
     let (header, mut meta) = (header, meta);
     let indexer = fit(&mut session, &mut meta)?;
     // After the stage was forked: it, and the child, are not concerned.
     sys::harden::lift_limits();
+    sys::harden::mask_files();
     if guard.lock_memory {
         in_force(&mut meta, "locked-memory", sys::harden::lock_memory());
     }
     let start = sys::clock::realtime();
-    let (writer, path, id, policy) =
-        begin(&store, &recipients, period.as_ref(), signer, header, meta, &session, start, policy, guard)?;
-    // Neither the secret half of the signing key nor what the start left behind is needed any more.
-    drop((recipients, period));
-    sys::memory::trim();
-    sys::memory::release_code();
-    // The loop starts its own clock within a millisecond of this.
-    let origin = sys::clock::monotonic();
     let (feed, intake) = queue::bounded(QUEUE).map_err(|e| Error::Session(e.into()))?;
+    let (hand_over, work) = mpsc::sync_channel::<(Writer<RecordingFile>, Policy, Duration)>(1);
     let recorder = std::thread::Builder::new()
         .name("recorder".to_owned())
         .spawn(move || {
             let mut indexer = indexer;
+            // Nothing comes where a recording could not begin.
+            let Ok((writer, policy, origin)) = work.recv() else {
+                return Recorded { closed: None, lost: 0, failure: None };
+            };
             indexer.begin(origin);
             let clock = || clock(origin);
             let recorded = catch_unwind(AssertUnwindSafe(|| {
@@ -173,6 +175,15 @@ pub fn take(order: Order, fit: Box<Fit<'_>>, begun: impl FnOnce()) -> Result<Tak
             })
         })
         .map_err(|e| Error::Session(sys::Error::new("start the recorder thread", "", e).into()))?;
+    let (writer, path, id, policy) =
+        begin(&store, &recipients, period.as_ref(), signer, header, meta, &session, start, policy, guard)?;
+    // Neither the secret half of the signing key nor what the start left behind is needed any more.
+    drop((recipients, period));
+    sys::memory::trim();
+    sys::memory::release_code();
+    // The loop starts its own clock within a millisecond of this. Were the recorder gone already, the loop would see it.
+    let _ = hand_over.send((writer, policy, sys::clock::monotonic()));
+    drop(hand_over);
     begun();
     let outcome = session.run(feed);
     let recorded = recorder.join().unwrap_or(Recorded {

@@ -69,6 +69,22 @@ pub fn lift_limits() {
     }
 }
 
+/// Gives this thread, and those that it starts, the slack that timers have where nobody has chosen one. Whoever started us may
+/// have chosen years, and what waits with a time limit would then not wake by it. The child keeps what was found, if it was
+/// forked before.
+pub fn wake_in_time() {
+    const USUAL: libc::c_ulong = 50_000; // nanoseconds, see `PR_SET_TIMERSLACK(2const)`
+    // SAFETY: takes numbers only.
+    unsafe { libc::prctl(libc::PR_SET_TIMERSLACK, USUAL, 0, 0, 0) };
+}
+
+/// What this process makes from now on is its user's alone, and has at least the rights that it asks for: the mask of whoever
+/// started us could take those as well, and sudo hands it on. The child keeps what was found, if it was forked before.
+pub fn mask_files() {
+    // SAFETY: takes a number and cannot fail.
+    unsafe { libc::umask(0o077) };
+}
+
 /// Keeps all memory of this process, now and later, out of swap. `false` when that is not allowed without a limit: the
 /// process goes on without. Under a limit every later allocation beyond it would fail.
 pub fn lock_memory() -> bool {

@@ -263,7 +263,10 @@ pub fn hostname() -> String {
 
 /// Kernel name and release: `Linux 6.18.44`.
 pub fn kernel() -> String {
-    format!("{} {}", uname(|names| &names.sysname), uname(|names| &names.release))
+    // What uname(2) tells is another release for whoever was started so (personality(2), `UNAME26`).
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease").ok();
+    let release = release.map_or_else(|| uname(|names| &names.release), |told| told.trim().to_owned());
+    format!("{} {release}", uname(|names| &names.sysname))
 }
 
 fn uname(field: impl Fn(&libc::utsname) -> &[libc::c_char]) -> String {
