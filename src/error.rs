@@ -189,6 +189,8 @@ impl From<container::Error> for Error {
             C::Format { .. } | C::NotAuthentic { .. } => {
                 told.hint("`sealcast verify` says how much of it is good")
             }
+            C::TooMuch(_) => told
+                .hint("give fewer and shorter labels, or keep fewer variables (run.env.keep) or recipients"),
             C::Locked => told.hint("name your identity file with --identity"),
             _ => told,
         }

@@ -31,6 +31,8 @@ pub enum Error {
         /// What was found and what is allowed.
         what: String,
     },
+    /// There is more to write of this than the format allows.
+    TooMuch(&'static str),
     /// A sealed chunk is not what its key sealed.
     NotAuthentic {
         /// Byte offset in the file.
@@ -109,6 +111,9 @@ impl fmt::Display for Error {
                 write!(f, "at byte {offset} (chunk {chunk}): {what}")
             }
             Self::Format { offset, chunk: None, what } => write!(f, "at byte {offset}: {what}"),
+            Self::TooMuch(what) => {
+                write!(f, "the recording cannot begin: {what} is longer than a recording may hold")
+            }
             Self::NotAuthentic { offset, chunk } => {
                 write!(f, "at byte {offset} (chunk {chunk}): the sealed content is not what was written")
             }

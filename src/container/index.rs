@@ -333,18 +333,28 @@ fn listed<T>(list: &[T], unlisted: &mut u64) -> bool {
     room
 }
 
-/// Plaintext of an INDEX chunk: length of the packed JSON, the packed JSON, the filter.
-pub(crate) fn encode(value: &impl Serialize, filter: &[u8]) -> Result<Vec<u8>, Error> {
-    pack(&json_of(value)?, filter)
-}
-
-/// The plaintext of an INDEX chunk, and what it counts for [`limits::UNPACKED`].
+/// The plaintext of an INDEX chunk (see [`pack`]), and what it counts for [`limits::UNPACKED`].
 pub(super) struct Packed {
     pub(super) plain: Vec<u8>,
     pub(super) unpacked: u64,
 }
 
-/// [`encode`] for an entry; `None` where a reader would not take it, because it is too long in one way or another.
+/// The plaintext of the first INDEX chunk; `None` where a reader would not take it, because it is too long.
+pub(super) fn encode_opening(opening: &Opening) -> Result<Option<Vec<u8>>, Error> {
+    let json = json_of(opening)?;
+    if json.len() > limits::ENTRY {
+        return Ok(None);
+    }
+    let plain = pack(&json, &[])?;
+    Ok(fits(&plain).then_some(plain))
+}
+
+/// Whether it is a body of a chunk once it is sealed.
+fn fits(plain: &[u8]) -> bool {
+    plain.len().saturating_add(limits::PAD).saturating_add(seal::OVERHEAD) <= limits::BODY as usize
+}
+
+/// The same for an entry; `None` where a reader would not take it, because it is too long in one way or another.
 pub(super) fn encode_entry(entry: &Entry) -> Result<Option<Packed>, Error> {
     if !entry.is_readable() {
         return Ok(None);
@@ -354,9 +364,8 @@ pub(super) fn encode_entry(entry: &Entry) -> Result<Option<Packed>, Error> {
         return Ok(None);
     }
     let plain = pack(&json, &entry.filter)?;
-    let sealed = plain.len().saturating_add(limits::PAD).saturating_add(seal::OVERHEAD);
     let unpacked = entry.unpacked(json.len());
-    Ok((sealed <= limits::BODY as usize).then_some(Packed { plain, unpacked }))
+    Ok(fits(&plain).then_some(Packed { plain, unpacked }))
 }
 
 /// The same for an entry of which there is nothing but the counts, however long it is.
@@ -369,6 +378,7 @@ fn json_of(value: &impl Serialize) -> Result<Vec<u8>, Error> {
     serde_json::to_vec(value).map_err(|e| Error::Compression(e.to_string()))
 }
 
+/// The plaintext of an INDEX chunk: length of the packed JSON, the packed JSON, the filter.
 fn pack(json: &[u8], filter: &[u8]) -> Result<Vec<u8>, Error> {
     let level = if json.len() > limits::INDEX_SHORT { limits::INDEX_LONG_LEVEL } else { limits::INDEX_LEVEL };
     let packed = zstd::bulk::compress(json, level).map_err(|e| Error::Compression(e.to_string()))?;
@@ -484,7 +494,7 @@ mod tests {
         assert_eq!((tally.start, tally.end, tally.raw, tally.exit), (5, 2500, 5, Some(0)));
         assert_eq!(tally.activity, "3");
         let entry = Entry { segment: 3, offset: 99, tally, filter: vec![1, 2, 3], ..Entry::default() };
-        let plain = encode(&entry, &entry.filter).unwrap();
+        let plain = pack(&json_of(&entry).unwrap(), &entry.filter).unwrap();
         assert_eq!(decode_all(&plain), Some((entry, true)));
         for cut in 0..plain.len() - 3 {
             assert!(decode_all(&plain[..cut]).is_none(), "cut at {cut}");
@@ -498,12 +508,12 @@ mod tests {
         let given_up = Some(GivenUp::Flood);
         let filter = vec![1, 2];
         let entry = Entry { segment: 3, offset: 99, tally, commands, given_up, filter, ..Entry::default() };
-        let plain = encode(&entry, &entry.filter).unwrap();
+        let plain = pack(&json_of(&entry).unwrap(), &entry.filter).unwrap();
         let has = |text: &str, json: &[u8]| String::from_utf8_lossy(json).contains(text);
         assert_eq!(decoded(&plain, |json| has("uptime", json)), Some((entry.clone(), true)));
         let bare = Entry { commands: Vec::new(), ..entry };
         assert_eq!(decoded(&plain, |json| has("downtime", json)), Some((bare.clone(), false)));
-        let plain = encode(&bare, &bare.filter).unwrap();
+        let plain = pack(&json_of(&bare).unwrap(), &bare.filter).unwrap();
         assert_eq!(decoded(&plain, |_| false), Some((bare, true)), "there was nothing to leave out");
     }
 

@@ -87,6 +87,31 @@ fn events_of(reader: &mut Reader<Bytes<Vec<u8>>>, from: usize) -> Vec<Event> {
 }
 
 #[test]
+fn a_recording_does_not_begin_with_more_of_its_session_than_a_reader_takes() {
+    let begin = |env: Vec<String>| {
+        let mut setup = setup();
+        setup.meta.env =
+            env.into_iter().enumerate().map(|(n, value)| (format!("LC_{n:04}"), value)).collect();
+        let keys = SessionKeys::generate().unwrap();
+        let root = *keys.root();
+        Writer::create(Vec::new(), keys, setup, |_| Ok("SIG".into()))
+            .map(|mut writer| (writer.sink().clone(), root))
+    };
+    // Sixfold as JSON: it is packed to next to nothing, and nobody would unpack it.
+    let long = "\u{1}".repeat(4090);
+    assert!(matches!(begin(vec![long.clone(); 800]), Err(Error::TooMuch(_))));
+    // Nor what is over the limit of a chunk.
+    let mut noise = vec![0; 2 << 20];
+    getrandom::fill(&mut noise).unwrap();
+    let noise: String = noise.iter().map(|byte| char::from(b' ' + byte % 64)).collect();
+    assert!(matches!(begin(vec![noise]), Err(Error::TooMuch(_))));
+    let (bytes, root) = begin(vec![long; 600]).unwrap();
+    let mut reader = Reader::open(Bytes::new(bytes)).unwrap();
+    reader.unlock(root).unwrap();
+    assert_eq!(reader.opening().unwrap().meta.env.len(), 600);
+}
+
+#[test]
 fn the_last_segment_that_a_file_can_have_stays_open() {
     let most = u32::try_from(limits::SEGMENTS).unwrap();
     for (closed, due) in [(0, true), (most - 2, true), (most - 1, false), (u32::MAX, false)] {

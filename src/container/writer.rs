@@ -150,7 +150,7 @@ impl<S: Sink> Writer<S> {
     /// gives back an armored SSH signature in the namespace [`cert::NAMESPACE`].
     ///
     /// # Errors
-    /// Randomness, the signature, or the sink.
+    /// Randomness, the signature, or the sink; [`Error::TooMuch`], when a reader would not take it.
     pub fn create(
         sink: S,
         keys: SessionKeys,
@@ -163,10 +163,10 @@ impl<S: Sink> Writer<S> {
         header.compression = "zstd".to_owned();
         let header_json = serde_json::to_vec(&header).map_err(|e| Error::Compression(e.to_string()))?;
         if header_json.len() > limits::HEADER {
-            return Err(Error::format(16, 0, "the public header is over its limit"));
+            return Err(Error::TooMuch("the public header"));
         }
         if slots.len() > limits::SLOTS {
-            return Err(Error::format(16, 1, format!("more than {} key slots", limits::SLOTS)));
+            return Err(Error::TooMuch("the list of recipients"));
         }
         let content = keys.content();
         let mut writer = Self {
@@ -221,7 +221,8 @@ impl<S: Sink> Writer<S> {
         let mut cast_line = serde_json::to_string(&cast).map_err(|e| Error::Compression(e.to_string()))?;
         cast_line.push('\n');
         writer.preface = Some(cast_line);
-        writer.index_chunk(index::encode(&Opening { meta, cast }, &[])?)?;
+        let opening = index::encode_opening(&Opening { meta, cast })?;
+        writer.index_chunk(opening.ok_or(Error::TooMuch("what it says of its session"))?)?;
         writer.drain()?;
         writer.sync()?;
         Ok(writer)
