@@ -22,13 +22,22 @@ pub(super) struct Keyboard {
     lines: bool,
     exists: bool,
     next_look: Duration,
+    /// It could not be read: it is not asked before the next look.
+    refused: bool,
 }
 
 impl Keyboard {
     /// The keyboard of a terminal: `(terminal, both input and output are it, input is it)`.
     pub(super) fn new(terminal: Option<(&Terminal, bool, bool)>) -> Self {
         let (whole, lines) = terminal.map_or((false, false), |(_, whole, lines)| (whole, lines));
-        Self { raw: None, whole, lines, exists: terminal.is_some(), next_look: Duration::ZERO }
+        Self {
+            raw: None,
+            whole,
+            lines,
+            exists: terminal.is_some(),
+            next_look: Duration::ZERO,
+            refused: false,
+        }
     }
 
     /// Takes it, if it is ours.
@@ -49,8 +58,9 @@ impl Keyboard {
         self.raw = None;
     }
 
-    /// Somebody else reads from it now.
+    /// Somebody else reads from it now. What they do not read would be told again and again.
     pub(super) fn lost(&mut self) {
+        self.refused = true;
         self.next_look = clock::monotonic().saturating_add(LOOK);
     }
 
@@ -72,6 +82,7 @@ impl Keyboard {
     /// Whether keys are for the child now.
     pub(super) fn reads(&self, terminal: &Terminal) -> bool {
         match self.raw {
+            _ if self.refused => false,
             Some(_) => true,
             // Not in the background (it would stop us), and not while another program has it raw.
             None => {
@@ -84,7 +95,7 @@ impl Keyboard {
 
     /// When [`Keyboard::watch`] is due.
     pub(super) fn deadline(&self) -> Option<Duration> {
-        (self.exists && !(self.whole && self.is_raw())).then_some(self.next_look)
+        (self.exists && (self.refused || !(self.whole && self.is_raw()))).then_some(self.next_look)
     }
 
     /// While it is shared: takes it when the child wants it, gives it back when not. In the background this stops us,
@@ -96,6 +107,7 @@ impl Keyboard {
             return;
         }
         self.next_look = now.saturating_add(LOOK);
+        self.refused = false;
         let Ok(theirs) = leader.settings() else { return };
         let plain = theirs.is_canonical() && theirs.echoes();
         let _ = match (plain, self.is_raw()) {
@@ -107,5 +119,30 @@ impl Keyboard {
             (true, false) if self.whole => self.begin(terminal),
             _ => Ok(()),
         };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::{pty, tty::Size};
+
+    #[test]
+    fn a_keyboard_that_cannot_be_read_is_not_asked_again_before_the_next_look() {
+        let (leader, follower) = pty::open(Size { cols: 80, rows: 24, width: 0, height: 0 }).unwrap();
+        let terminal = Terminal::of(follower);
+        let mut keyboard = Keyboard::new(Some((&terminal, true, true)));
+        keyboard.take(&terminal).unwrap();
+        assert!(keyboard.reads(&terminal) && keyboard.deadline().is_none());
+        keyboard.lost();
+        // Nothing would wake the loop but this.
+        let due = keyboard.deadline().unwrap();
+        assert!(!keyboard.reads(&terminal));
+        keyboard.next_look = Duration::MAX;
+        keyboard.watch(&terminal, &leader);
+        assert!(!keyboard.reads(&terminal) && due > Duration::ZERO);
+        keyboard.next_look = Duration::ZERO;
+        keyboard.watch(&terminal, &leader);
+        assert!(keyboard.reads(&terminal) && keyboard.deadline().is_none());
     }
 }

@@ -136,6 +136,12 @@ impl Terminal {
         Some(Self { file })
     }
 
+    /// A terminal that is not the controlling one, for tests.
+    #[cfg(test)]
+    pub(crate) fn of(fd: std::os::fd::OwnedFd) -> Self {
+        Self { file: fd.into() }
+    }
+
     /// Its real name (`/dev/pts/3`), not `/dev/tty`, where the kernel tells.
     pub fn name(&self) -> Option<PathBuf> {
         let mut device: libc::c_uint = 0;
