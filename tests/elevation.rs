@@ -341,6 +341,28 @@ fn a_caller_whom_nobody_knows_stands_in_the_recording_as_unknown() {
 }
 
 #[test]
+fn a_login_uid_that_somebody_chose_does_not_hide_who_called() {
+    let Some(host) = Host::start() else { return };
+    // Whoever has none may choose one.
+    let chosen = format!("echo 61002 >/proc/self/loginuid && exec {SEALCAST} run -- true");
+    let ran = host.run("alice", &["sh", "-c", &chosen]);
+    if !std::path::Path::new("/proc/self/loginuid").exists() || text(&ran).contains("ermission") {
+        println!("skipped: no login uid can be chosen here: {}", text(&ran));
+        return;
+    }
+    assert!(ran.status.success(), "{}", text(&ran));
+    let shown = host.last();
+    assert_eq!((at(&shown, "/header/user"), at(&shown, "/header/caller")), ("bob", "alice"), "{shown}");
+    let list = |user: &str| text(&host.run("root", &[SEALCAST, "ls", "--user", user]));
+    for user in ["alice", "bob"] {
+        assert!(list(user).contains("bob (called by alice) → root"), "{user}: {}", list(user));
+    }
+    assert!(!list("carol").contains("bob"), "{}", list("carol"));
+    let json = text(&host.run("root", &[SEALCAST, "ls", "--json"]));
+    assert!(json.contains("\"caller\":\"alice\""), "{json}");
+}
+
+#[test]
 fn root_becomes_the_target_completely() {
     let Some(host) = Host::start() else { return };
     let script =

@@ -2,7 +2,7 @@
 
 use super::Context;
 use super::filter::Filters;
-use super::recordings::{self, Opened, Reading, moment, ms, shown, who};
+use super::recordings::{self, Opened, Reading, moment, ms, other_caller, shown, who};
 use crate::console::{Column, Style, Table};
 use crate::container::{Header, LeftOut};
 use crate::error::{Error, Kind, Result};
@@ -209,6 +209,7 @@ impl Row {
             "path": self.opened.found.path.to_string_lossy(),
             "start_ms": header.start,
             "user": header.user,
+            "caller": other_caller(header),
             "target": header.target,
             "host": header.host,
             "state": self.opened.state(),

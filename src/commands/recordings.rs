@@ -411,11 +411,16 @@ pub(super) fn moment(utc: i64) -> String {
     }
 }
 
+/// Who called, where that is not who logged in.
+pub(super) fn other_caller(header: &crate::container::Header) -> Option<&str> {
+    Some(header.caller.as_str()).filter(|caller| !caller.is_empty())
+}
+
 /// Who did it as whom: `alice → root`.
 pub(super) fn who(header: &crate::container::Header) -> String {
-    match (header.user.as_str(), header.target.as_str()) {
-        (user, target) if user == target || target.is_empty() => user.to_owned(),
-        ("", target) => target.to_owned(),
+    match (header.person(), header.target.as_str()) {
+        (user, target) if user == target || target.is_empty() => user,
+        (user, target) if user.is_empty() => target.to_owned(),
         (user, target) => format!("{user} → {target}"),
     }
 }

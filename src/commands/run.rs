@@ -43,7 +43,7 @@ pub struct Args {
     /// Run the shell as a login shell, in the home directory
     #[arg(short = 'i', long)]
     login: bool,
-    /// Why: goes into the recording, sealed
+    /// Why: goes into the recording, sealed; as an argument it can be seen in `ps` and in sudo's log
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
     /// Ticket of the work order: goes into the recording, sealed

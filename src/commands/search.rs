@@ -2,7 +2,9 @@
 
 use super::Context;
 use super::filter::{self, Filters};
-use super::recordings::{Reading, ms, name, no_recordings, offset, real_name, shown, tell_misnamed};
+use super::recordings::{
+    Reading, ms, name, no_recordings, offset, other_caller, real_name, shown, tell_misnamed,
+};
 use crate::console::Style as Ink;
 use crate::error::{Error, Kind, Result};
 use crate::search::{Answer, Field, Fields, Hit, Match, Options, Query, Style, search};
@@ -273,7 +275,7 @@ impl Sums {
 
 fn who(matched: &Match) -> String {
     let header = &matched.header;
-    match (header.user.as_str(), header.target.as_str()) {
+    match (header.person(), header.target.as_str()) {
         (user, target) if user == target || target.is_empty() => format!("{} {user}", header.host),
         (user, target) => format!("{} {user}→{target}", header.host),
     }
@@ -309,6 +311,7 @@ fn recording_json(found: &Found, matched: &Match) -> serde_json::Value {
         "path": found.path.to_string_lossy(),
         "host": matched.header.host,
         "user": matched.header.user,
+        "caller": other_caller(&matched.header),
         "target": matched.header.target,
         "start_ms": matched.header.start,
     })
@@ -324,6 +327,7 @@ fn hit_json(found: &Found, matched: &Match, hit: &Hit) -> serde_json::Value {
         "path": found.path.to_string_lossy(),
         "host": matched.header.host,
         "user": matched.header.user,
+        "caller": other_caller(&matched.header),
         "target": matched.header.target,
         "start_ms": matched.header.start,
         "field": hit.field.name(),

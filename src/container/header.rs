@@ -28,9 +28,12 @@ pub struct Header {
     /// Machine id (`/etc/machine-id`).
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub machine: String,
-    /// Who logged in.
+    /// Who logged in, by the kernel's word; who called where it has none.
     #[serde(default)]
     pub user: String,
+    /// Who called, where that is somebody else than who logged in: whoever has no login uid may choose one.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub caller: String,
     /// As whom the session ran.
     #[serde(default)]
     pub target: String,
@@ -61,6 +64,14 @@ impl Header {
             ));
         }
         Ok(header)
+    }
+
+    /// The person, and who called where that is told as another: `alice`, or `bob (called by alice)`.
+    pub fn person(&self) -> String {
+        match self.caller.as_str() {
+            "" => self.user.clone(),
+            caller => format!("{} (called by {caller})", self.user),
+        }
     }
 
     /// The 16 bytes of the session id, where the text is well-formed.

@@ -3,7 +3,7 @@
 //! [`Observed::here`] asks the kernel and the user database; [`tell`] makes of it the little that is public
 //! ([`Header`]) and the rest that is sealed ([`Meta`]). What a person's environment says (`SUDO_USER`, `SSH_CONNECTION`) is
 //! recorded as a claim beside what the kernel says, and decides nothing here. When they disagree both stand there as they
-//! are. Refuses to record the value of a variable that the policy does not name, and secrets in arguments.
+//! are, and where that is about who it was, both in public. Refuses to record the value of a variable that the policy does not name, and secrets in arguments.
 
 use super::elevate::{Target, Variables, What, Wish};
 use super::indexer::ScreenIndexer;
@@ -21,6 +21,8 @@ use std::path::Path;
 const MAX_TEXT: usize = 4096;
 /// Longest command line that is kept, in bytes.
 const MAX_ARGV: usize = 64 << 10;
+/// Most that is kept of the environment, in bytes of names and values.
+const MAX_ENV: usize = 64 << 10;
 /// Claims of elevators and of sshd about the caller.
 const CLAIMS: &[(&str, &str)] = &[
     ("SUDO_USER", "sudo-user"),
@@ -50,7 +52,8 @@ pub struct Observed {
     pub groups: Vec<String>,
     /// The processes above us, the nearest first.
     pub ancestors: Vec<Ancestor>,
-    /// `SSH_CONNECTION` in the outermost process above us that has one and may be looked at, and that process.
+    /// `SSH_CONNECTION` in the process that the nearest sshd above us has started, and that process; where there is no sshd, in
+    /// the outermost one that has it and may be looked at.
     pub origin: Option<(String, Ancestor)>,
     /// Working directory.
     pub cwd: String,
@@ -82,12 +85,27 @@ impl Observed {
             audit_session: ids::audit_session(),
             user: (uid, name(uid)),
             groups: ids::current().map(|ids| ids.groups.iter().map(group).collect()).unwrap_or_default(),
-            // The outermost is nearest to sshd; what lies nearer to us was started by the person.
-            origin: ancestors.iter().rev().find_map(claimed),
+            origin: below_sshd(&ancestors).iter().rev().find_map(claimed),
             ancestors,
             cwd: std::env::current_dir().map(|path| shortened(path.as_os_str())).unwrap_or_default(),
         }
     }
+}
+
+/// The processes that the nearest sshd of root's has started above us, the nearest first: the outermost of them got the variable from
+/// it, what lies nearer to us was started by the person, and sshd itself, like what lies above it, may have that of whoever started it
+/// by hand. All of them, where there is no sshd.
+fn below_sshd(ancestors: &[Ancestor]) -> &[Ancestor] {
+    let is_sshd = |ancestor: &Ancestor| {
+        ancestor.name.strip_prefix("sshd").is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+    };
+    let Some(roots) = ancestors.iter().position(|ancestor| ancestor.uid == 0 && is_sshd(ancestor)) else {
+        return ancestors;
+    };
+    // Between root's and the session lies one that runs as the person.
+    let below = ancestors.get(..roots).unwrap_or_default();
+    let own = below.iter().rev().take_while(|ancestor| is_sshd(ancestor)).count();
+    below.get(..below.len().saturating_sub(own)).unwrap_or_default()
 }
 
 /// Everything that a recording says of its session, before the session has begun. `caller` is who called (see
@@ -102,10 +120,13 @@ pub fn tell(
 ) -> (Header, Meta) {
     let variable = |name: &str| variables.get(OsStr::new(name)).map(|value| shortened(value));
     let (argv, redacted) = argv(wish, target, policy);
+    let (env, left_out) = environment(policy, variables);
+    let login = observed.login.as_ref().map(|(_, name)| name);
     let header = Header {
         host: observed.host.clone(),
         machine: observed.machine.clone(),
-        user: observed.login.as_ref().map_or_else(|| caller.to_owned(), |(_, name)| name.clone()),
+        user: login.map_or(caller, String::as_str).to_owned(),
+        caller: login.filter(|login| *login != caller).map(|_| caller.to_owned()).unwrap_or_default(),
         target: target.user.name.clone(),
         retention: policy.store.retention.clone(),
         policy: policy.digest.clone(),
@@ -123,7 +144,7 @@ pub fn tell(
         reason: wish.reason.clone().unwrap_or_default(),
         ticket: wish.ticket.clone().unwrap_or_default(),
         labels: policy.labels_with(&wish.labels),
-        env: environment(policy, variables),
+        env,
         term: variable("TERM").unwrap_or_default(),
         origin: origin
             .or_else(|| variable("SSH_CONNECTION"))
@@ -134,7 +155,7 @@ pub fn tell(
         kernel: observed.kernel.clone(),
         boot: observed.boot.clone(),
         drawing: ScreenIndexer::DRAWING,
-        in_force: in_force(policy, redacted),
+        in_force: in_force(policy, redacted, left_out),
         ..Meta::default()
     };
     (header, meta)
@@ -165,15 +186,22 @@ fn argv(wish: &Wish, target: &Target, policy: &Policy) -> (Vec<String>, u32) {
     (kept, redacted)
 }
 
-/// The variables that the policy keeps, except the values it withholds: of those, that they were there.
-fn environment(policy: &Policy, variables: &Variables) -> BTreeMap<String, String> {
+/// The variables that the policy keeps, except the values it withholds: of those, that they were there. And how many there was no
+/// room for: whoever is recorded chooses them, and more than a reader takes would make the recording unreadable.
+fn environment(policy: &Policy, variables: &Variables) -> (BTreeMap<String, String>, usize) {
+    let (mut room, mut left_out) = (MAX_ENV, 0_usize);
     let named = variables.iter().filter_map(|(name, value)| Some((name.to_str()?, value)));
     let kept = named.filter(|(name, _)| policy.keep.contains(name) && name.len() <= MAX_TEXT);
-    kept.map(|(name, value)| {
+    let told = kept.filter_map(|(name, value)| {
         let value = if policy.withhold.contains(name) { "[withheld]".to_owned() } else { shortened(value) };
-        (name.to_owned(), value)
-    })
-    .collect()
+        let Some(left) = room.checked_sub(name.len().saturating_add(value.len())) else {
+            left_out = left_out.saturating_add(1);
+            return None;
+        };
+        room = left;
+        Some((name.to_owned(), value))
+    });
+    (told.collect(), left_out)
 }
 
 fn identity(
@@ -193,7 +221,7 @@ fn identity(
     }
     add("uid", observed.user.0.to_string());
     add("user", observed.user.1.clone());
-    add("groups", observed.groups.join(" "));
+    add("groups", cut(observed.groups.join(" ")));
     add("caller", caller.to_owned());
     for (variable, key) in CLAIMS {
         if let Some(value) = variables.get(OsStr::new(variable)) {
@@ -213,7 +241,7 @@ fn identity(
 }
 
 /// What the policy asks for. What is known only later (what the kernel granted) is added by whoever learns it.
-fn in_force(policy: &Policy, redacted: u32) -> BTreeMap<String, String> {
+fn in_force(policy: &Policy, redacted: u32, left_out: usize) -> BTreeMap<String, String> {
     let yes = |on: bool| if on { "yes" } else { "no" }.to_owned();
     let mut told = BTreeMap::from([
         ("mode".to_owned(), if policy.is_system() { "system" } else { "personal" }.to_owned()),
@@ -223,6 +251,9 @@ fn in_force(policy: &Policy, redacted: u32) -> BTreeMap<String, String> {
         ("redacted-arguments".to_owned(), redacted.to_string()),
         ("require-reason".to_owned(), yes(policy.require_reason)),
     ]);
+    if left_out > 0 {
+        told.insert("left-out-variables".to_owned(), left_out.to_string());
+    }
     if policy.guard.profile != Profile::None {
         told.insert("heartbeat".to_owned(), format!("{}s", policy.guard.heartbeat.as_secs()));
     }
@@ -333,6 +364,10 @@ mod tests {
         let wish = Wish { reason: Some("why".into()), ticket: Some("T-1".into()), ..Wish::default() };
         let (header, meta) = tell(&observed(), &wish, &target(), "mallory", &policy(""), &claims);
         assert_eq!((header.user.as_str(), header.target.as_str()), ("alice", "deploy"));
+        assert_eq!(
+            (header.caller.as_str(), header.person().as_str()),
+            ("mallory", "alice (called by mallory)")
+        );
         let identity = |key: &str| meta.identity.get(key).map(String::as_str);
         assert_eq!(identity("login-uid"), Some("1000"));
         assert_eq!((identity("sudo-user"), identity("caller")), (Some("mallory"), Some("mallory")));
@@ -352,9 +387,35 @@ mod tests {
         (seen.login, seen.origin) = (None, None);
         let claims = variables(&[("SSH_CLIENT", "192.0.2.7 1 22")]);
         let (header, meta) = tell(&seen, &Wish::default(), &target(), "bob", &policy(""), &claims);
-        assert_eq!(header.user, "bob");
+        assert_eq!((header.user.as_str(), header.caller.as_str()), ("bob", ""));
+        let (header, _) = tell(&observed(), &Wish::default(), &target(), "alice", &policy(""), &claims);
+        assert_eq!((header.person().as_str(), header.caller.as_str()), ("alice", ""));
         assert!(!meta.identity.contains_key("login-uid"));
         assert_eq!(meta.origin, "192.0.2.7 1 22");
+    }
+
+    #[test]
+    fn where_somebody_came_from_is_asked_below_the_nearest_sshd() {
+        let chain = |told: &[(&str, u32)]| -> Vec<Ancestor> {
+            let of = |(name, uid): &(&str, u32)| (name.to_string(), *uid);
+            told.iter()
+                .map(of)
+                .map(|(name, uid)| Ancestor { name, uid, ..observed().ancestors[0].clone() })
+                .collect()
+        };
+        let below = |told: &[(&str, u32)]| {
+            let chain = chain(told);
+            below_sshd(&chain).iter().map(|ancestor| ancestor.name.clone()).collect::<Vec<_>>().join(" ")
+        };
+        let above = [("sshd", 0), ("sshd", 0), ("bash", 0), ("sshd-session", 0), ("systemd", 0)];
+        let with = |near: &[(&str, u32)]| below(&[near, &above].concat());
+        assert_eq!(with(&[("sudo", 0), ("bash", 1000), ("sshd", 1000)]), "sudo bash");
+        assert_eq!(with(&[("bash", 1000), ("sshd-session", 1000)]), "bash");
+        assert_eq!(with(&[("bash", 0)]), "bash");
+        assert_eq!(with(&[]), "");
+        // A program of that name that the person has started is no sshd of root's.
+        assert_eq!(with(&[("bash", 1000), ("sshd", 1000), ("bash", 1000), ("sshd", 1000)]), "bash sshd bash");
+        assert_eq!(below(&[("bash", 1000), ("sshdx", 0), ("tmux: server", 1000)]), "bash sshdx tmux: server");
     }
 
     #[test]
@@ -406,6 +467,19 @@ mod tests {
         let (_, meta) = tell(&observed(), &wish, &target(), "a", &policy(""), &Variables::new());
         assert!(meta.argv.iter().map(String::len).sum::<usize>() < MAX_ARGV + 10);
         assert!(meta.argv[0].ends_with('…') && meta.argv.last().unwrap() == "…");
+    }
+
+    #[test]
+    fn an_endless_environment_is_left_out_where_it_is_too_much_and_counted() {
+        let long = "\x01".repeat(4000);
+        let names: Vec<String> = (0..800).map(|n| format!("LC_{n:04}")).collect();
+        let pairs: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), long.as_str())).collect();
+        let (_, meta) = tell(&observed(), &Wish::default(), &target(), "a", &policy(""), &variables(&pairs));
+        assert_eq!(meta.env.len(), MAX_ENV / 4007);
+        assert_eq!(meta.in_force["left-out-variables"], (800 - meta.env.len()).to_string());
+        let (_, meta) =
+            tell(&observed(), &Wish::default(), &target(), "a", &policy(""), &variables(&pairs[..2]));
+        assert!(meta.env.len() == 2 && !meta.in_force.contains_key("left-out-variables"));
     }
 
     #[test]

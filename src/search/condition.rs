@@ -157,7 +157,9 @@ impl Condition {
     /// The answer of the public header; `None` when it does not tell.
     pub fn by_header(&self, header: &Header) -> Option<bool> {
         match self {
-            Self::User(glob) => Some(glob.matches(&header.user)),
+            Self::User(glob) => Some(
+                glob.matches(&header.user) || (!header.caller.is_empty() && glob.matches(&header.caller)),
+            ),
             Self::Target(glob) => Some(glob.matches(&header.target)),
             Self::Host(glob) => Some(glob.matches(&header.host)),
             Self::Since(moment) => Some(header.start >= *moment),

@@ -534,6 +534,7 @@ fn in_index(
         let facts = [
             &header.host,
             &header.user,
+            &header.caller,
             &header.target,
             &argv,
             &meta.cwd,
