@@ -163,6 +163,12 @@ impl From<crate::sys::Error> for Error {
             Io::StorageFull | Io::QuotaExceeded => told.hint("make room, or choose another place"),
             Io::AlreadyExists => told.hint("choose another name, or move the old one away"),
             Io::NotFound | Io::NotADirectory => told.hint("check the name"),
+            // Root needs no rights: what forbids it is something else, such as a recording around this one.
+            Io::PermissionDenied
+                if error.source.raw_os_error().is_some() && crate::sys::ids::effective_uid() == 0 =>
+            {
+                told.hint("not even root may do this here: this session is guarded (`landlock`), or its file system forbids it")
+            }
             Io::PermissionDenied => told.hint("only its owner can do this; `ls -ld` shows who that is"),
             Io::IsADirectory | Io::InvalidInput => told.hint("name a file"),
             Io::NotSeekable | Io::Unsupported => told.hint("use a file on an ordinary file system"),

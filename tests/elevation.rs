@@ -561,6 +561,13 @@ fn a_hardened_session_is_without_its_capabilities_and_cannot_write_into_the_stor
         assert_eq!(did(&held), still, "{more}{held}");
         assert!(held.ends_with("fine\nbob\n"), "{held}");
     }
+    // A recording inside this one has no place to be, and says why.
+    let nested = host.run("alice", &[SEALCAST, "run", "--", SEALCAST, "run", "--", "echo", "it ran"]);
+    assert!(
+        nested.status.code() == Some(125) && text(&nested).contains("not even root may do this here"),
+        "{}",
+        text(&nested)
+    );
     let held = run();
     let bits = held.lines().find_map(|line| line.strip_prefix("CapBnd:")).unwrap();
     let bounding = u64::from_str_radix(bits.trim(), 16).unwrap();
