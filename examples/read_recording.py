@@ -23,8 +23,9 @@ import tempfile
 import zlib
 
 import zstandard
-from cryptography.exceptions import InvalidTag
+from cryptography.exceptions import InvalidSignature, InvalidTag
 from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
@@ -33,6 +34,16 @@ HEADER, KEYS, CERT, SEG, DATA, INDEX, CHECK, TABLE, TRAILER = 0x01, 0x02, 0x03, 
 KNOWN, ANCILLARY = {HEADER, KEYS, CERT, SEG, DATA, INDEX, CHECK, TABLE, TRAILER}, 0x80
 ROOT_SLOT, PERIOD_SLOT = 1, 2
 CLOSES, FINAL = 1, 2
+# What may come next (a row), which types may stand there, and what may come then. A CHECK is told apart by its flags below.
+ORDER = {
+    "header": {HEADER: "keys"},
+    "keys": {KEYS: "cert"},
+    "cert": {CERT: "metadata"},
+    "metadata": {INDEX: "segment"},
+    "segment": {SEG: "more", (CHECK, FINAL): "end"},
+    "more": {DATA: "more", (CHECK, 0): "more", INDEX: "closing"},
+    "closing": {(CHECK, CLOSES): "segment", (CHECK, CLOSES | FINAL): "end"},
+}
 OPEN_END = "not closed: what comes after this is missing, or was not recorded yet"
 
 
@@ -52,6 +63,41 @@ def chunks(data):
             sys.exit(f"error: chunk {number} has the unknown flags {flags:#04x}: a later version may know them")
         yield kind, flags, data[at : at + 12], body
         at, number = at + 16 + length, number + 1
+
+
+def in_order(found):
+    """The chunks up to the final CHECK. One out of its place is an error: what was there before it was changed would be missing."""
+    place = "header"
+    for number, (kind, flags, framing, body) in enumerate(found):
+        if kind in KNOWN or place not in ("segment", "more", "closing"):  # others may stand in and between segments
+            place = ORDER[place].get((kind, flags) if kind == CHECK and len(body) == 100 else kind)
+        if place is None:
+            sys.exit(f"error: chunk {number}, of type {kind:#04x}, does not belong where it stands")
+        yield kind, flags, framing, body
+        if place == "end":
+            return
+
+
+def ends(data, found):
+    """Whether the last of these chunks is the final CHECK, and every CHECK is signed by the key that was announced for it: then
+    nothing came after it. (Whoever signed the certificate: that is another question.)"""
+    file_id = hashlib.sha256(data[: 32 + len(found[0][3])]).digest()
+    key = bytes.fromhex(re.search(rb"^first-checkpoint: ([0-9a-f]{64})$", found[2][3], re.M)[1].decode())
+    closed, running, epoch = bytes(32), hashlib.sha256(), 0
+    for number, (kind, flags, framing, body) in enumerate(found):
+        if kind == CHECK:
+            signed = struct.pack("<32sIIB", file_id, epoch, number, flags) + closed + running.digest() + body[4:36]
+            try:
+                Ed25519PublicKey.from_public_bytes(key).verify(body[36:], b"sealcast checkpoint v1\0" + signed)
+            except InvalidSignature:
+                return False
+            if body[:4] != struct.pack("<I", epoch):
+                return False
+            key, epoch = body[4:36], epoch + 1
+        running.update(framing + struct.pack("<I", zlib.crc32(framing + body)) + body)
+        if kind == CHECK and flags & CLOSES:
+            closed, running = hashlib.sha256(b"\1" + closed + running.digest()).digest(), hashlib.sha256()
+    return found[-1][0] == CHECK and found[-1][1] & FINAL != 0
 
 
 def age(slot, *arguments, identity=None):
@@ -94,7 +140,7 @@ def opened(key, file_id, number, framing, body):
     """The plaintext of a sealed chunk."""
     try:
         padded = ChaCha20Poly1305(key).decrypt(body[:12], body[12:], file_id + framing)
-    except InvalidTag:
+    except (InvalidTag, ValueError):  # the latter of a body that is too short
         sys.exit(f"error: chunk {number} is not what was sealed")
     packed = padded.rstrip(b"\0")
     if packed[-1:] != b"\x80":
@@ -102,10 +148,9 @@ def opened(key, file_id, number, framing, body):
     return packed[:-1]
 
 
-def read(data, root, entries):
+def read(data, found, root, entries):
     """First the sealed metadata, then the text of the recording, in the pieces in which it was sealed. The index goes to
     `entries`."""
-    found = list(chunks(data))
     header, file_id = json.loads(found[0][3]), hashlib.sha256(data[: 32 + len(found[0][3])]).digest()
     start = lambda info: HKDF(hashes.SHA256(), 32, salt=bytes.fromhex(header["session"]), info=info).derive(root)
     content = start(b"content")
@@ -133,10 +178,10 @@ def read(data, root, entries):
                 yield inflate.decompress(packed)
                 packed = inflate.unused_data
         elif kind == CHECK and flags & CLOSES:
+            if not inflate.eof:
+                sys.exit(f"error: chunk {number} closes a segment in the middle of its text")
             content = step(content, b"next")
             chain = step(content, b"seg")
-        elif kind == TABLE:
-            return
 
 
 def new_frame():
@@ -280,11 +325,10 @@ def main():
     major, features = struct.unpack_from("<8xHxxI", data.ljust(16, b"\0"))
     if data[:8] != MAGIC or (major, features) != (1, 0):
         sys.exit("error: not a recording of version 1")
-    slots = [body for kind, _, _, body in chunks(data) if kind == KEYS]
-    if not slots:
-        sys.exit("error: the recording ends before its key slots")
-    entries = []
-    pieces = read(data, root_key(slots[0], options.identities), entries)
+    found, entries = list(in_order(chunks(data))), []
+    if len(found) < 3:
+        sys.exit("error: the recording ends before its certificate")
+    pieces = read(data, found, root_key(found[1][3], options.identities), entries)
     opening = next(pieces, None)
     if opening is None:
         sys.exit("error: the recording ends before its sealed metadata")
@@ -298,8 +342,7 @@ def main():
         for line in itertools.chain.from_iterable(map(commands, entries)):
             print(json.dumps(line, ensure_ascii=False))
         return
-    closed = any(kind == CHECK and flags & FINAL for kind, flags, _, _ in chunks(data))
-    for line in cast(header, bare, text.split("\n")[:-1], closed):
+    for line in cast(header, bare, text.split("\n")[:-1], ends(data, found)):
         sys.stdout.buffer.write(line.encode("utf-8") + b"\n")
 
 

@@ -236,13 +236,15 @@ fn export(context: &Context, what: What, format: Format, mut out: impl Write, na
                 }
             }
         }
+    } else {
+        fault = reader.fault();
     }
     drop(progress);
     // What is kept says itself that it is not whole.
-    match (&fault, &no_end) {
+    match (&fault, reader.is_complete()) {
         (Some(_), _) => exporter.is_damaged(),
-        (None, Some(_)) => exporter.has_no_end(),
-        (None, None) => {}
+        (None, false) => exporter.has_no_end(),
+        (None, true) => {}
     }
     let (losses, _) = exporter.finish().map_err(wrote)?;
     match fault {

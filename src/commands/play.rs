@@ -74,6 +74,9 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
     let (name, no_end) = (shown(&opened.found.path), opened.end_missing());
     let reader = &mut opened.reader;
     if reader.segments() == 0 {
+        if let Some(fault) = reader.fault() {
+            return Err(Error::from(fault).while_doing(name));
+        }
         if let Some(why) = no_end {
             context.console.note(format!("{why}: there is nothing to play"));
         }

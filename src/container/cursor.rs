@@ -4,7 +4,8 @@ use super::error::Error;
 use super::frame::{self, Kind};
 use super::keys::{Chain, next_segment};
 use super::limits;
-use super::reader::Reader;
+use super::order::{Expect, Order};
+use super::reader::{Chunk, Reader};
 use crate::cast::{Event, Payload, line};
 use crate::crypto::chain::Key;
 use std::collections::VecDeque;
@@ -20,6 +21,8 @@ const SMALL_STEP: usize = 16 << 10;
 /// A place in a recording. Holds what fits into 128 KiB of text, and one line.
 pub struct Cursor {
     offset: u64,
+    /// What may stand there.
+    order: Order,
     content: Key,
     segment: usize,
     inside: Option<Inside>,
@@ -78,8 +81,14 @@ impl Cursor {
     /// [`Error::Locked`], [`Error::NoSegment`].
     pub fn new<R: Read + Seek>(reader: &Reader<R>, segment: usize) -> Result<Self, Error> {
         let (offset, content) = reader.segment_start(segment)?;
+        // By the table at the end the first segment begins with the file.
+        let order = match offset == frame::PROLOGUE_LEN as u64 {
+            true => Order::new(Expect::Header, Some(0)),
+            false => Order::new(Expect::Segment, None),
+        };
         Ok(Self {
             offset,
+            order,
             content,
             segment,
             inside: None,
@@ -155,8 +164,8 @@ impl Cursor {
     /// The next event. `None` at the end of what is there; after [`Reader::refresh`] there may be more.
     ///
     /// # Errors
-    /// [`Error::NotAuthentic`], [`Error::Format`], [`Error::Io`]: what follows cannot be read. Everything before it has
-    /// been given out.
+    /// [`Error::NotAuthentic`], [`Error::Format`], [`Error::Io`]: what follows cannot be read, or does not belong there. Everything
+    /// before it has been given out.
     pub fn next<R: Read + Seek>(&mut self, reader: &mut Reader<R>) -> Result<Option<Event>, Error> {
         loop {
             if let Some(event) = self.ready.pop_front() {
@@ -175,21 +184,28 @@ impl Cursor {
                 self.until = Some(0);
                 return Err(fault);
             }
-            if self.until.is_some_and(|until| self.segment >= until) {
+            if let Some(until) = self.until.filter(|until| self.segment >= *until) {
+                if until == 0 || self.segment < reader.segments() {
+                    return Ok(None);
+                }
+                // Behind the last segment nobody else looks.
+                return self.ends(reader.fault());
+            }
+            if self.order.expect().is_past_final()
+                && self.segment >= reader.segments()
+                && reader.is_complete()
+            {
                 return Ok(None);
             }
-            let Some(chunk) = reader.chunk(self.offset)? else { return Ok(None) };
+            let chunk = match reader.chunk(self.offset) {
+                Ok(Some(chunk)) => chunk,
+                Err(error @ Error::Io { .. }) => return Err(error),
+                unread => return self.stops(reader, unread),
+            };
+            self.order.pass(&chunk.frame, self.offset)?;
             let after = self.offset.saturating_add(chunk.frame.total());
             match chunk.frame.kind {
                 Some(Kind::Seg | Kind::Data) => {
-                    let first = chunk.frame.kind == Some(Kind::Seg);
-                    if first != self.inside.is_none() {
-                        return Err(Error::format(
-                            self.offset,
-                            chunk.frame.seq,
-                            "a segment does not begin where it should",
-                        ));
-                    }
                     let inside = match self.inside.take() {
                         Some(inside) => self.inside.insert(inside),
                         None => {
@@ -199,7 +215,7 @@ impl Cursor {
                     };
                     let key = inside.chunks.key();
                     let fault = Error::NotAuthentic { offset: self.offset, chunk: chunk.frame.seq };
-                    if first {
+                    if chunk.frame.kind == Some(Kind::Seg) {
                         self.began = self.offset;
                     }
                     inside.packed = chunk.open(&key, reader.file_id()).ok_or(fault)?;
@@ -215,10 +231,42 @@ impl Cursor {
                     self.segment = self.segment.saturating_add(1);
                     self.spare = self.inside.take().map(|inside| inside.room);
                 }
-                Some(Kind::Table | Kind::Trailer) => return Ok(None),
+                Some(Kind::Table | Kind::Trailer) if self.segment < reader.segments() => {
+                    let what = "the recording ends before its last segment";
+                    return Err(Error::format(self.offset, chunk.frame.seq, what));
+                }
+                Some(Kind::Table | Kind::Trailer) => {
+                    self.until = Some(0);
+                    return Ok(None);
+                }
                 _ => {}
             }
             self.offset = after;
+        }
+    }
+
+    /// No whole chunk stands here. Where there must be one, and where the file does not just end, that is an error: what is there
+    /// and cannot be read must not look like the end.
+    fn stops<R: Read + Seek>(
+        &mut self,
+        reader: &mut Reader<R>,
+        unread: Result<Option<Chunk>, Error>,
+    ) -> Result<Option<Event>, Error> {
+        if reader.is_closed() || self.segment.saturating_add(1) < reader.segments() {
+            let what = "the chunk reaches past the end, but the recording goes on";
+            return Err(unread.err().unwrap_or_else(|| Error::format(self.offset, None, what)));
+        }
+        self.ends(reader.fault())
+    }
+
+    /// The end, unless something stands there. That is told once.
+    fn ends(&mut self, fault: Option<Error>) -> Result<Option<Event>, Error> {
+        match fault {
+            None => Ok(None),
+            Some(fault) => {
+                self.until = Some(0);
+                Err(fault)
+            }
         }
     }
 }

@@ -19,8 +19,10 @@ pub mod ids;
 pub mod index;
 mod keys;
 pub mod limits;
+mod order;
 mod reader;
 mod slots;
+mod tear;
 #[cfg(test)]
 mod tests;
 mod told;

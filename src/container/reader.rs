@@ -13,7 +13,10 @@ use super::header::Header;
 use super::index::{self, Entry, Opening};
 use super::keys::{Chain, Unlocked, next_segment, unpad};
 use super::limits;
+use super::order::{Expect, Order};
 use super::slots::{self, Slot};
+use super::tear::is_tear;
+use super::verify::reaches_final;
 use crate::crypto::chain::Key;
 use crate::crypto::digest::sha256;
 use crate::crypto::seal;
@@ -34,6 +37,8 @@ pub struct Reader<R> {
     segments: Vec<u64>,
     /// INDEX chunks in order, whole.
     index_chunks: Vec<(u64, Vec<u8>)>,
+    /// Where the first of them stands.
+    opening_at: u64,
     closed: bool,
     walk: Walk,
     keys: Option<Unlocked>,
@@ -54,14 +59,19 @@ pub type Wanted = Arc<dyn Fn(&[u8]) -> bool + Send + Sync>;
 #[derive(Clone, Copy, Debug)]
 struct Walk {
     offset: u64,
-    seq: u32,
+    /// What may stand there.
+    order: Order,
     /// Bytes of INDEX chunks so far.
     index: u64,
-    /// The last closing checkpoint has been passed and no segment has begun since.
-    between: bool,
-    /// The final checkpoint has been passed.
+    /// The final checkpoint has been passed, and is signed.
     complete: bool,
-    ended: bool,
+}
+
+impl Walk {
+    /// The trailer has been passed.
+    fn ended(&self) -> bool {
+        self.order.expect() == Expect::Nothing
+    }
 }
 
 impl<R: Read + Seek> Reader<R> {
@@ -94,8 +104,9 @@ impl<R: Read + Seek> Reader<R> {
             certificate,
             segments: Vec::new(),
             index_chunks: Vec::new(),
+            opening_at: offset,
             closed: false,
-            walk: Walk { offset, seq: 3, index: 0, between: true, complete: false, ended: false },
+            walk: Walk { offset, order: Order::new(Expect::Opening, Some(3)), index: 0, complete: false },
             keys: None,
             index_chain: None,
             opening: None,
@@ -106,6 +117,7 @@ impl<R: Read + Seek> Reader<R> {
         };
         if !reader.open_from_end() {
             reader.follow()?;
+            reader.look_for_final()?;
         }
         Ok(reader)
     }
@@ -131,7 +143,8 @@ impl<R: Read + Seek> Reader<R> {
     }
 
     /// Whether all has its place in the index: the session was ended. While it is recorded, and where the recorder was killed,
-    /// the last segment has no entry, and a command that has not ended is in none.
+    /// the last segment has no entry, and a command that has not ended is in none. Where the end is not that of a closed recording,
+    /// this is so only for a final checkpoint with a good signature.
     pub fn is_complete(&self) -> bool {
         self.closed || self.walk.complete
     }
@@ -172,10 +185,11 @@ impl<R: Read + Seek> Reader<R> {
         let before = self.unpacked;
         match self.read_index_anew() {
             // Each entry opens in its place only: a table that joins segments into one points past entries.
-            Err(Error::NotAuthentic { .. }) if self.closed && !self.walk.ended => {
+            Err(Error::NotAuthentic { .. }) if self.closed && !self.walk.ended() => {
                 (self.closed, self.whole, self.unpacked) = (false, true, before);
                 (self.segments, self.index_chunks) = (Vec::new(), Vec::new());
                 self.follow()?;
+                self.look_for_final()?;
                 self.read_index_anew()
             }
             read => read,
@@ -238,7 +252,10 @@ impl<R: Read + Seek> Reader<R> {
         if !self.closed {
             self.follow()?;
             self.read_index()?;
-            self.closed = self.walk.ended;
+            if self.walk.offset != before {
+                self.closed = self.walk.ended() && self.fits_its_end();
+                self.look_for_final()?;
+            }
         }
         Ok(self.walk.offset != before)
     }
@@ -275,6 +292,7 @@ impl<R: Read + Seek> Reader<R> {
             certificate: self.certificate.clone(),
             segments: self.segments.clone(),
             index_chunks: Vec::new(),
+            opening_at: self.opening_at,
             closed: self.closed,
             walk: self.walk,
             keys: self.keys.clone(),
@@ -310,15 +328,58 @@ impl<R: Read + Seek> Reader<R> {
         true
     }
 
-    /// Walks the frames from where the last walk ended. Stops, without an error, where no whole chunk follows.
+    /// Whether the end that a walk has come to is that of a closed recording.
+    fn fits_its_end(&mut self) -> bool {
+        end::read(&mut self.source, self.opening_at, self.length)
+            .is_some_and(|indexed| indexed.segments.len() == self.segments.len())
+    }
+
+    /// Finds out whether a final checkpoint that a walk has passed is signed. Nothing else tells one that a recorder wrote from one
+    /// that somebody put where the session was cut off. That takes a pass over the whole file, which only one needs that was
+    /// stopped, or changed, in its last bytes.
+    fn look_for_final(&mut self) -> Result<(), Error> {
+        if !self.closed && !self.walk.complete && self.walk.order.expect().is_past_final() {
+            self.walk.complete = reaches_final(&mut self.source, self.length)?;
+        }
+        Ok(())
+    }
+
+    /// Why what stands behind the last chunk that could be read cannot be read; `None` where the file just ends there, as it does
+    /// where the recorder was stopped or is at work, and where nothing is missing.
+    pub fn fault(&mut self) -> Option<Error> {
+        if self.is_complete() {
+            return None;
+        }
+        let at = self.walk.offset;
+        match self.chunk(at) {
+            Ok(Some(chunk)) => {
+                let mut order = self.walk.order;
+                order.pass(&chunk.frame, at).err()
+            }
+            Err(error @ Error::Io { .. }) => Some(error),
+            unread => match is_tear(&mut self.source, at, self.length) {
+                Ok(true) => None,
+                Ok(false) => Some(unread.err().unwrap_or_else(|| {
+                    Error::format(at, None, "the chunk reaches past the end, but others stand behind it")
+                })),
+                Err(error) => Some(error),
+            },
+        }
+    }
+
+    /// Walks the frames from where the last walk ended. Stops, without an error, where no whole chunk follows that belongs there.
     fn follow(&mut self) -> Result<(), Error> {
-        while !self.walk.ended {
+        while !self.walk.ended() {
             let at = self.walk.offset;
             let chunk = match read_chunk(&mut self.source, at, self.length) {
-                Ok(Some(chunk)) if chunk.frame.seq == self.walk.seq => chunk,
+                Ok(Some(chunk)) => chunk,
                 Err(error @ Error::Io { .. }) => return Err(error),
                 _ => return Ok(()),
             };
+            let mut order = self.walk.order;
+            if order.pass(&chunk.frame, at).is_err() {
+                return Ok(());
+            }
             match chunk.frame.kind {
                 Some(Kind::Seg) => {
                     if self.segments.len() >= limits::SEGMENTS {
@@ -329,7 +390,6 @@ impl<R: Read + Seek> Reader<R> {
                         ));
                     }
                     self.segments.push(at);
-                    self.walk.between = false;
                 }
                 Some(Kind::Index) => {
                     self.walk.index = self.walk.index.saturating_add(chunk.frame.total());
@@ -342,15 +402,9 @@ impl<R: Read + Seek> Reader<R> {
                     }
                     self.index_chunks.push((at, chunk.bytes));
                 }
-                Some(Kind::Check) => {
-                    self.walk.between |= chunk.frame.flags & frame::CLOSES != 0;
-                    self.walk.complete |= chunk.frame.flags & frame::FINAL != 0;
-                }
-                Some(Kind::Trailer) => self.walk.ended = true,
                 _ => {}
             }
-            self.walk.offset = at.saturating_add(chunk.frame.total());
-            self.walk.seq = self.walk.seq.saturating_add(1);
+            (self.walk.offset, self.walk.order) = (at.saturating_add(chunk.frame.total()), order);
         }
         Ok(())
     }

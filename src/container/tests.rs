@@ -388,6 +388,47 @@ fn a_table_longer_than_a_chunk_stands_in_pieces() {
 }
 
 #[test]
+fn before_the_first_checkpoint_nothing_is_called_good_under_a_prologue_that_is_not_ours() {
+    let recorded = session(5, 100, false);
+    let signed = judge(&recorded.bytes).signed;
+    assert!(signed > 0 && judge(&recorded.bytes).checkpoints == 0);
+    let mut changed = recorded.bytes.clone();
+    changed[10] = 1;
+    let report = judge(&changed);
+    assert_eq!((report.signed, report.checkpoints), (0, 0));
+    assert!(matches!(report.verdict, Verdict::Torn { how: Tear::Border, .. }), "{:?}", report.verdict);
+}
+
+#[test]
+fn a_chunk_that_hides_others_behind_the_end_is_no_tear() {
+    let recorded = session(9, 100, false);
+    let mut at = frame::PROLOGUE_LEN;
+    let mut places = Vec::new();
+    while at < recorded.bytes.len() {
+        places.push(at);
+        let length = u32::from_le_bytes(recorded.bytes[at + 4..at + 8].try_into().unwrap());
+        at += frame::FRAME_LEN + usize::try_from(length).unwrap();
+    }
+    for (n, at) in places.iter().enumerate().skip(3) {
+        let mut changed = recorded.bytes.clone();
+        changed[at + 6] = 0x0f;
+        let verdict = judge(&changed).verdict;
+        let reader = Reader::open(Bytes::new(changed)).unwrap().fault();
+        if n + 1 == places.len() {
+            // Nothing tells this from a recorder that was stopped while it wrote.
+            assert!(matches!(verdict, Verdict::Torn { how: Tear::Inside, .. }) && reader.is_none(), "{n}");
+        } else {
+            let place = *at as u64;
+            assert!(
+                matches!(verdict, Verdict::Altered { offset, .. } if offset == place),
+                "{n}: {verdict:?}"
+            );
+            assert_eq!(reader.and_then(|fault| fault.offset()), Some(place), "{n}");
+        }
+    }
+}
+
+#[test]
 fn a_failed_write_loses_nothing() {
     /// Takes `room` bytes, then says the disk is full.
     struct Full {

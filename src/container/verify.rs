@@ -8,12 +8,14 @@ use super::cert::{self, Certificate, Statement};
 use super::check::{self, Running, Signed};
 use super::cursor::Cursor;
 use super::error::Error;
-use super::frame::{self, FRAME_LEN, Frame, Kind};
+use super::frame::{self, FRAME_LEN, Kind};
 use super::header::Header;
 use super::index;
 use super::limits;
+use super::order::Expect;
 use super::reader::{Chunk, Reader, Row, read_at, read_chunk, trailer_offsets};
 use super::slots;
+use super::tear::{chunk_behind, zero_tail};
 use crate::crypto::digest::{sha256, unhex};
 use std::io::{Read, Seek, SeekFrom};
 
@@ -143,13 +145,25 @@ pub fn verify<R: Read + Seek>(
     let mut pass = Pass::new(length, ours);
     let verdict = pass.run(&mut source, &certify, &mut progress)?;
     if pass.checkpoints == 0 {
-        // Nothing speaks for ours: a file of another kind, or one that ends too early to tell.
+        // Nothing speaks for ours: a file of another kind, or one that ends too early to tell. Before its first checkpoint nothing
+        // signs the prologue, so nothing of it is called good.
         readable?;
+        pass.signed = 0;
         return Ok(pass.report(verdict));
     }
     let offset = found.iter().zip(&ours).position(|(a, b)| a != b).unwrap_or(0) as u64;
     let what = "the prologue is not the one that was signed".to_owned();
     Ok(pass.report(Verdict::Altered { offset, chunk: None, what }))
+}
+
+/// Whether a file of `length` bytes has its final checkpoint, and every checkpoint up to that one is signed by the key that was
+/// announced for it, whoever signed the certificate: then nothing was recorded after it.
+pub(super) fn reaches_final<R: Read + Seek>(source: &mut R, length: u64) -> Result<bool, Error> {
+    let mut prologue = [0; frame::PROLOGUE_LEN];
+    read_at(source, 0, &mut prologue)?;
+    let mut pass = Pass::new(length, prologue);
+    pass.run(source, &|_| Origin::Unknown(String::new()), &mut |_| ())?;
+    Ok(pass.expect.is_past_final())
 }
 
 /// Verifies the content of an unlocked recording: every chunk opens, every line parses, and every index entry says what
@@ -190,24 +204,6 @@ pub fn verify_content<R: Read + Seek>(
         }
     }
     Ok(count)
-}
-
-/// What may come next.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Expect {
-    Header,
-    Keys,
-    Cert,
-    Opening,
-    /// A segment begins, or a final checkpoint without one.
-    Segment,
-    /// More of the segment, its index entry, or a checkpoint.
-    More,
-    /// The checkpoint that closes the segment.
-    Closing,
-    Table,
-    Trailer,
-    Nothing,
 }
 
 struct Pass {
@@ -342,8 +338,8 @@ impl Pass {
         if !marked && !zeros {
             return Ok(altered("no chunk begins here (its mark is missing)"));
         }
-        if has_trailer(source, self.length)? {
-            return Ok(altered("the chunk reaches past the end, but the recording was closed"));
+        if have == FRAME_LEN && chunk_behind(source, self.at, self.length)? {
+            return Ok(altered("the chunk reaches past the end, but others stand behind it"));
         }
         let how = match self.expect {
             Expect::Table | Expect::Trailer => Tear::Closing,
@@ -391,49 +387,39 @@ impl Pass {
         }
         self.seq =
             self.seq.checked_add(1).ok_or_else(|| Fault("more chunks than the format allows".to_owned()))?;
-        let Some(kind) = chunk.frame.kind else {
-            // Ancillary: passed over but hashed, so a signature covers it.
-            if matches!(self.expect, Expect::Segment | Expect::More | Expect::Closing) {
-                self.running.update(&chunk.bytes);
-                return Ok(());
-            }
-            return fault("a chunk of an unknown type where none may stand");
-        };
-        if kind == Kind::Check {
-            return self.check(chunk);
+        let next = self.expect.after(&chunk.frame).ok_or_else(|| Fault(Expect::misplaced(&chunk.frame)))?;
+        if chunk.frame.kind == Some(Kind::Check) {
+            self.check(chunk)?;
+            self.expect = next;
+            return Ok(());
         }
+        // What is passed over is hashed as well, so a signature covers it.
         self.running.update(&chunk.bytes);
-        self.expect = match (self.expect, kind) {
-            (Expect::Header, Kind::Header) => {
+        match chunk.frame.kind {
+            Some(Kind::Header) => {
                 self.file = sha256(&[&self.prologue, &chunk.bytes]);
                 self.header_digest = sha256(&[&chunk.bytes]);
                 self.header = Some(Header::parse(chunk.body(), self.at).map_err(Fault::from)?);
-                Expect::Keys
             }
-            (Expect::Keys, Kind::Keys) => {
+            Some(Kind::Keys) => {
                 slots::parse(chunk.body(), self.at).map_err(Fault::from)?;
                 self.keys_digest = sha256(&[&chunk.bytes]);
-                Expect::Cert
             }
-            (Expect::Cert, Kind::Cert) => self.certificate(chunk, certify)?,
-            (Expect::Opening, Kind::Index) => self.indexed(chunk, Expect::Segment),
-            (Expect::Segment, Kind::Seg) | (Expect::More, Kind::Data) => Expect::More,
-            (Expect::More, Kind::Index) => self.indexed(chunk, Expect::Closing),
-            (Expect::Table, Kind::Table) => self.segment_table(chunk.body())?,
-            (Expect::Trailer, Kind::Trailer) => {
-                if trailer_offsets(chunk.body()) != Some([self.last_check, self.table_at]) {
-                    return fault("the trailer does not point where it should");
-                }
-                Expect::Nothing
+            Some(Kind::Cert) => self.certificate(chunk, certify)?,
+            Some(Kind::Index) => self.entry = u32::try_from(chunk.bytes.len()).unwrap_or(u32::MAX),
+            Some(Kind::Table) => {
+                self.expect = self.segment_table(chunk.body())?;
+                return Ok(());
             }
-            _ => return Err(Fault(format!("a chunk of type {kind:?} does not belong here"))),
-        };
+            Some(Kind::Trailer)
+                if trailer_offsets(chunk.body()) != Some([self.last_check, self.table_at]) =>
+            {
+                return fault("the trailer does not point where it should");
+            }
+            _ => {}
+        }
+        self.expect = next;
         Ok(())
-    }
-
-    fn indexed(&mut self, chunk: &Chunk, then: Expect) -> Expect {
-        self.entry = u32::try_from(chunk.bytes.len()).unwrap_or(u32::MAX);
-        then
     }
 
     /// A piece of the segment table; every piece but the last is as long as a body may be.
@@ -453,11 +439,7 @@ impl Pass {
         }
     }
 
-    fn certificate(
-        &mut self,
-        chunk: &Chunk,
-        certify: &impl Fn(&Certificate) -> Origin,
-    ) -> Result<Expect, Fault> {
+    fn certificate(&mut self, chunk: &Chunk, certify: &impl Fn(&Certificate) -> Origin) -> Result<(), Fault> {
         let certificate = cert::parse(chunk.body(), self.at).map_err(Fault::from)?;
         let origin = certify(&certificate);
         let bad = match &origin {
@@ -483,7 +465,7 @@ impl Pass {
         self.next_key = *first;
         // The signature covers what came before it and names its own content; its own bytes are in the next checkpoint.
         self.signed = self.at;
-        Ok(Expect::Opening)
+        Ok(())
     }
 
     fn check(&mut self, chunk: &Chunk) -> Result<(), Fault> {
@@ -493,15 +475,6 @@ impl Pass {
         };
         let flags = chunk.frame.flags;
         let (closes, last) = (flags & frame::CLOSES != 0, flags & frame::FINAL != 0);
-        let allowed = match self.expect {
-            Expect::Segment => last && !closes,
-            Expect::More => !closes && !last,
-            Expect::Closing => closes,
-            _ => false,
-        };
-        if !allowed {
-            return fault("a checkpoint does not belong here");
-        }
         if check.epoch != self.checkpoints {
             return Err(Fault(format!(
                 "checkpoint {} stands where {} belongs",
@@ -535,57 +508,7 @@ impl Pass {
             Row { offset: self.segment_at, length, entry: self.entry, digest }.encode(&mut self.table);
             self.segments = self.segments.saturating_add(1);
             self.segment_at = end;
-            self.expect = Expect::Segment;
-        }
-        if last {
-            self.expect = Expect::Table;
         }
         Ok(())
     }
-}
-
-/// Whether the file ends with the trailer of a closed recording.
-fn has_trailer<R: Read + Seek>(source: &mut R, length: u64) -> Result<bool, Error> {
-    let Some(at) = length.checked_sub(super::TRAILER_LEN) else { return Ok(false) };
-    match read_chunk(source, at, length) {
-        Ok(Some(chunk)) => {
-            Ok(chunk.frame.kind == Some(Kind::Trailer) && trailer_offsets(chunk.body()).is_some())
-        }
-        Err(error @ Error::Io { .. }) => Err(error),
-        _ => Ok(false),
-    }
-}
-
-/// Whether everything from some place in the chunk at `at` on is zeros, as after a loss of power: data that had been
-/// given to the system but had not reached the disk.
-fn zero_tail<R: Read + Seek>(source: &mut R, at: u64, length: u64) -> Result<bool, Error> {
-    const FEWEST: u64 = 64;
-    let (mut head, mut buffer) = ([0; FRAME_LEN], vec![0; 64 << 10]);
-    if length.saturating_sub(at) < FRAME_LEN as u64 {
-        return Ok(false);
-    }
-    read_at(source, at, &mut head)?;
-    source.seek(SeekFrom::Start(at)).map_err(Error::io("read the recording"))?;
-    // Where the last byte that is not zero ends.
-    let (mut place, mut end) = (at, at);
-    loop {
-        let n = source.read(&mut buffer).map_err(Error::io("read the recording"))?;
-        let part = buffer.get(..n).unwrap_or_default();
-        if part.is_empty() {
-            break;
-        }
-        if let Some(last) = part.iter().rposition(|b| *b != 0) {
-            end = place.saturating_add(last as u64).saturating_add(1);
-        }
-        place = place.saturating_add(n as u64);
-    }
-    if length.saturating_sub(end) < FEWEST && end != at {
-        return Ok(false);
-    }
-    // What stands before the zeros must be the beginning of one chunk, and of no second one.
-    let written = usize::try_from(end.saturating_sub(at)).unwrap_or(usize::MAX);
-    if written < FRAME_LEN {
-        return Ok(head.iter().zip(&frame::MARK).take(written).all(|(a, b)| a == b));
-    }
-    Ok(Frame::parse(&head, at).is_ok_and(|frame| end <= at.saturating_add(frame.total())))
 }

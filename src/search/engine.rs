@@ -320,6 +320,7 @@ fn look_in(
         }
     }
     let complete = reader.is_complete();
+    let damage = reader.fault().map(|fault| fault.to_string());
     // But for the entries, of which the reader is another one once the content is open.
     let facts =
         Indexed { header: &header, opening: &opening, entries: &[], retold: &retold, complete, running };
@@ -327,10 +328,13 @@ fn look_in(
     // Where commands may be missing, nobody can say that there were none. Of a session that goes on the screen is read to
     // its end: that will do where a text is looked for everywhere.
     let (lacking, lack) = (known.lacking() > 0, known.lack());
+    // Nor where something stands in the file that is in none of its segments.
+    let hidden = damage.is_some();
+    let lack = damage.or(lack);
     let may_lack = |term: &Term| {
         let asks = term.fields.has(Field::Command) || term.fields.has(Field::Exec);
         let followed = running && term.fields.has(Field::Screen);
-        asks && (lacking || !(complete || followed))
+        hidden || asks && (lacking || !(complete || followed))
     };
     // Where each term may be, inside.
     let mut wanted = vec![false; segments];

@@ -1,0 +1,181 @@
+//! The order in which chunks stand, for whoever follows them: a reader that passed over a chunk out of its place would pass over
+//! what was there before it was changed.
+//!
+//! Refuses to say whether a chunk is authentic.
+
+use super::check;
+use super::error::Error;
+use super::frame::{self, Frame, Kind};
+use super::limits;
+
+/// What may come next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Expect {
+    Header,
+    Keys,
+    Cert,
+    /// The sealed metadata.
+    Opening,
+    /// A segment begins, or a final checkpoint without one.
+    Segment,
+    /// More of the segment, its index entry, or a checkpoint.
+    More,
+    /// The checkpoint that closes the segment.
+    Closing,
+    Table,
+    /// Another piece of the table, or the trailer: a piece as long as a body may be need not be the last.
+    Rest,
+    Trailer,
+    Nothing,
+}
+
+impl Expect {
+    /// What may come after a chunk with this frame; `None` where it does not belong.
+    pub(super) fn after(self, frame: &Frame) -> Option<Self> {
+        let Some(kind) = frame.kind else {
+            return matches!(self, Self::Segment | Self::More | Self::Closing).then_some(self);
+        };
+        let (closes, last) = (frame.flags & frame::CLOSES != 0, frame.flags & frame::FINAL != 0);
+        if kind == Kind::Check && frame.len as usize != check::LEN {
+            return None;
+        }
+        Some(match (self, kind) {
+            (Self::Header, Kind::Header) => Self::Keys,
+            (Self::Keys, Kind::Keys) => Self::Cert,
+            (Self::Cert, Kind::Cert) => Self::Opening,
+            (Self::Opening, Kind::Index) => Self::Segment,
+            (Self::Segment, Kind::Seg) | (Self::More, Kind::Data) => Self::More,
+            (Self::More, Kind::Index) => Self::Closing,
+            (Self::More, Kind::Check) if !closes && !last => Self::More,
+            (Self::Segment, Kind::Check) if !closes && last => Self::Table,
+            (Self::Closing, Kind::Check) if closes && last => Self::Table,
+            (Self::Closing, Kind::Check) if closes => Self::Segment,
+            (Self::Table | Self::Rest, Kind::Table) if frame.len == limits::BODY => Self::Rest,
+            (Self::Table | Self::Rest, Kind::Table) => Self::Trailer,
+            (Self::Rest | Self::Trailer, Kind::Trailer) => Self::Nothing,
+            _ => return None,
+        })
+    }
+
+    /// Whether the final checkpoint has been passed.
+    pub(super) fn is_past_final(self) -> bool {
+        matches!(self, Self::Table | Self::Rest | Self::Trailer | Self::Nothing)
+    }
+
+    /// What is said of a chunk that does not belong where it stands.
+    pub(super) fn misplaced(frame: &Frame) -> String {
+        match frame.kind {
+            None => "a chunk of an unknown type where none may stand".to_owned(),
+            Some(Kind::Check) if frame.len as usize != check::LEN => {
+                "a checkpoint of the wrong length".to_owned()
+            }
+            Some(Kind::Check) => "a checkpoint does not belong here".to_owned(),
+            Some(kind) => format!("a chunk of type {kind:?} does not belong here"),
+        }
+    }
+}
+
+/// A place among the chunks of a file.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Order {
+    expect: Expect,
+    /// Number of the next chunk, where it is known.
+    seq: Option<u32>,
+}
+
+impl Order {
+    /// Before a chunk of number `seq`; `None`: whatever the first one says.
+    pub(super) fn new(expect: Expect, seq: Option<u32>) -> Self {
+        Self { expect, seq }
+    }
+
+    /// What may come next.
+    pub(super) fn expect(&self) -> Expect {
+        self.expect
+    }
+
+    /// Passes a chunk that stands at `offset`.
+    ///
+    /// # Errors
+    /// [`Error::Format`]: it does not belong here. Nothing is passed then.
+    pub(super) fn pass(&mut self, frame: &Frame, offset: u64) -> Result<(), Error> {
+        let fault = |what: String| Error::format(offset, frame.seq, what);
+        if let Some(seq) = self.seq.filter(|seq| *seq != frame.seq) {
+            return Err(fault(format!("chunk {} stands where chunk {seq} belongs", frame.seq)));
+        }
+        let expect = self.expect.after(frame).ok_or_else(|| fault(Expect::misplaced(frame)))?;
+        let seq = frame.seq.checked_add(1);
+        let seq = seq.ok_or_else(|| fault("more chunks than the format allows".to_owned()))?;
+        *self = Self { expect, seq: Some(seq) };
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frame(kind: Option<Kind>, flags: u8, seq: u32) -> Frame {
+        let len = if kind == Some(Kind::Check) { check::LEN as u32 } else { 64 };
+        Frame { kind, flags, len, seq, crc: 0 }
+    }
+
+    #[test]
+    fn chunks_pass_in_the_order_of_the_format_and_in_no_other() {
+        let chunks = [
+            (Some(Kind::Header), 0),
+            (Some(Kind::Keys), 0),
+            (Some(Kind::Cert), 0),
+            (Some(Kind::Index), 0),
+            (Some(Kind::Seg), 0),
+            (Some(Kind::Data), 0),
+            (None, 0),
+            (Some(Kind::Check), 0),
+            (Some(Kind::Index), 0),
+            (Some(Kind::Check), frame::CLOSES),
+            (Some(Kind::Check), frame::FINAL),
+            (Some(Kind::Table), 0),
+            (Some(Kind::Trailer), 0),
+        ];
+        let walk = |list: &[(Option<Kind>, u8)]| {
+            let mut order = Order::new(Expect::Header, Some(0));
+            let passed = |(seq, (kind, flags)): (u32, &(Option<Kind>, u8))| {
+                order.pass(&frame(*kind, *flags, seq), 0).is_ok()
+            };
+            (0..).zip(list).map(passed).take_while(|passed| *passed).count()
+        };
+        assert_eq!(walk(&chunks), chunks.len());
+        for at in 0..chunks.len() {
+            let mut without = chunks.to_vec();
+            without.remove(at);
+            // Of these a file may have any number, also none.
+            let any = matches!(chunks[at], (None, _) | (Some(Kind::Data), _) | (Some(Kind::Check), 0));
+            let passed = walk(&without);
+            // After the last one nothing need follow.
+            assert_eq!(passed == without.len(), any || at + 1 == chunks.len(), "without {at}: {passed}");
+        }
+    }
+
+    #[test]
+    fn a_chunk_with_another_number_and_a_checkpoint_of_another_length_do_not_pass() {
+        let mut order = Order::new(Expect::Segment, None);
+        order.pass(&frame(Some(Kind::Seg), 0, 9), 0).unwrap();
+        assert!(order.pass(&frame(Some(Kind::Data), 0, 11), 0).is_err());
+        assert!(order.pass(&frame(Some(Kind::Data), 0, 9), 0).is_err());
+        let long = Frame { len: 101, ..frame(Some(Kind::Check), 0, 10) };
+        assert!(order.pass(&long, 0).unwrap_err().to_string().contains("of the wrong length"));
+        order.pass(&frame(Some(Kind::Check), 0, 10), 0).unwrap();
+    }
+
+    #[test]
+    fn a_table_goes_on_after_a_piece_as_long_as_a_body_may_be_and_after_no_other() {
+        let piece = |len| Frame { len, ..frame(Some(Kind::Table), 0, 0) };
+        let after = |expect: Expect, len| expect.after(&piece(len));
+        assert_eq!(after(Expect::Table, limits::BODY), Some(Expect::Rest));
+        assert_eq!(after(Expect::Rest, 0), Some(Expect::Trailer));
+        assert_eq!(after(Expect::Trailer, 0), None);
+        let trailer = frame(Some(Kind::Trailer), 0, 0);
+        assert_eq!(Expect::Rest.after(&trailer), Some(Expect::Nothing));
+        assert_eq!(Expect::Table.after(&trailer), None);
+    }
+}

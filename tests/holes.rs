@@ -1,0 +1,479 @@
+//! Whoever changes a frame, which needs no key, gets no reader to say less in silence: what is missing is an error, or is told.
+#![allow(clippy::unwrap_used, clippy::print_stderr)]
+
+#[path = "support/damage.rs"]
+mod damage;
+#[path = "support/forge.rs"]
+mod forge;
+#[path = "support/sample.rs"]
+mod sample;
+
+use forge::{CHECK, CLOSES, DATA, FINAL, INDEX, SEG, TABLE, TRAILER};
+use sample::{Fleet, Recorded, record};
+use sealcast::cast::{Event, Header as CastHeader, Payload};
+use sealcast::container::{Cursor, Entry, Reader, SlotKind, frame};
+use std::io::{Cursor as Bytes, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+const OPEN_END: &str = "not closed: what comes after this is missing";
+
+/// A recording and one change of it.
+struct Change {
+    what: String,
+    /// Number of the chunk that was changed.
+    chunk: usize,
+    bytes: Vec<u8>,
+}
+
+/// Repairs the checksum of the chunk at `start`, as long as it says that it is, where that is in the file.
+fn mend_at(bytes: &mut [u8], start: usize) {
+    let length = u32::from_le_bytes(bytes[start + 4..start + 8].try_into().unwrap());
+    let end = start + frame::FRAME_LEN + usize::try_from(length).unwrap();
+    if let Some(chunk) = bytes.get_mut(start..end) {
+        damage::mend(chunk);
+    }
+}
+
+/// Every type, every flag, the lengths that hide something, and another order, of every chunk.
+fn changes(bytes: &[u8]) -> Vec<Change> {
+    let (chunks, places) = (damage::split(bytes), damage::places(bytes));
+    let mut all = Vec::new();
+    for (chunk, (start, end)) in places.iter().copied().skip(1).enumerate() {
+        let kind = bytes[start + 2];
+        let mut with = |what: String, edit: &dyn Fn(&mut [u8])| {
+            let mut changed = bytes.to_vec();
+            edit(&mut changed[start..start + frame::BOUND_LEN]);
+            mend_at(&mut changed, start);
+            let what = format!("chunk {chunk} of type {kind:#x}: {what}");
+            all.push(Change { what, chunk, bytes: changed });
+        };
+        let types = [1, 2, 3, SEG, DATA, INDEX, 0x13, CHECK, TABLE, TRAILER, 0x44, kind | 0x80, 0xC4];
+        for new in types.into_iter().filter(|new| *new != kind) {
+            let flags: &[u8] = if new == CHECK { &[0, CLOSES, FINAL, CLOSES | FINAL] } else { &[0] };
+            for flags in flags {
+                with(format!("type {new:#x}, flags {flags}"), &|head| (head[2], head[3]) = (new, *flags));
+            }
+        }
+        for flags in (0..=4).filter(|flags| *flags != bytes[start + 3]) {
+            with(format!("flags {flags}"), &|head| head[3] = flags);
+        }
+        let body = |until: usize| u32::try_from(until - start - frame::FRAME_LEN).unwrap();
+        let mut lengths = vec![0, body(end) - 1.min(body(end)), body(end) + 1, body(end) + 64, 1 << 20];
+        // Up to the end of one of the next chunks, up to the end of the file, and past it.
+        lengths.extend(places.iter().skip(chunk + 2).take(3).map(|(_, end)| body(*end)));
+        lengths.extend([body(bytes.len()), body(bytes.len()) + 1, body(end) | 0xf0000, (1 << 20) + 1, !0]);
+        for length in lengths.into_iter().filter(|length| *length != body(end)) {
+            with(format!("length {length}"), &|head| head[4..8].copy_from_slice(&length.to_le_bytes()));
+        }
+        let mut reordered = |what: &str, list: &[Vec<u8>]| {
+            for (how, bytes) in [("", damage::join(list)), (", renumbered", damage::renumber(list))] {
+                let what = format!("chunk {chunk} of type {kind:#x}: {what}{how}");
+                all.push(Change { what, chunk, bytes });
+            }
+        };
+        let mut list = chunks.clone();
+        list.remove(chunk);
+        reordered("taken out", &list);
+        list.insert(chunk, chunks[chunk].clone());
+        list.insert(chunk, chunks[chunk].clone());
+        reordered("twice", &list);
+        list.remove(chunk);
+        if chunk > 0 {
+            list.swap(chunk - 1, chunk);
+            reordered("before the one before it", &list);
+        }
+    }
+    all
+}
+
+/// What a reading command gets of a recording.
+#[derive(Debug, Default, PartialEq)]
+struct Got {
+    events: Vec<Event>,
+    entries: Vec<Entry>,
+}
+
+/// All that is read, from the start to the end or (as the player and the search do) segment by segment, and why there is no
+/// more, where that is told.
+fn read(bytes: &[u8], root: [u8; 32], by_segment: bool) -> (Got, Option<String>, bool) {
+    let mut got = Got::default();
+    let mut reader = match Reader::open(Bytes::new(bytes)) {
+        Ok(reader) => reader,
+        Err(error) => return (got, Some(error.to_string()), false),
+    };
+    if let Err(error) = reader.unlock(root) {
+        return (got, Some(error.to_string()), false);
+    }
+    got.entries = reader.entries().to_vec();
+    let mut fault = reader.opening().err().map(|error| error.to_string());
+    if !by_segment {
+        let (events, error) = sample::events_of(&mut reader);
+        got.events = events;
+        fault = fault.or(error.map(|error| error.to_string()));
+    } else {
+        for segment in 0..reader.segments() {
+            let mut cursor = Cursor::of_segment(&reader, segment).unwrap();
+            loop {
+                match cursor.next(&mut reader) {
+                    Ok(Some(event)) if matches!(event.payload, Payload::Anchor(_)) => {}
+                    Ok(Some(event)) => got.events.push(event),
+                    Ok(None) => break,
+                    Err(error) => {
+                        fault.get_or_insert(error.to_string());
+                        break;
+                    }
+                }
+            }
+        }
+    }
+    if reader.segments() == 0 || by_segment {
+        fault = fault.or(reader.fault().map(|fault| fault.to_string()));
+    }
+    let complete = reader.is_complete();
+    (got, fault, complete)
+}
+
+/// Three segments, the last of which is longer than recorded data waits for a signature.
+fn steps(text: &str) -> Vec<sample::Step> {
+    let mut steps = Vec::new();
+    for (segment, seconds) in [(0, 3), (1, 3), (2, 14)] {
+        steps.extend((0..seconds).map(|n| {
+            let ms = segment * 30_000 + n * 1700;
+            sample::out(ms, format!("{text} {segment}.{n}\r\n"))
+        }));
+        if segment < 2 {
+            steps.push(sample::Step::Cut(segment * 30_000 + 29_000));
+        }
+    }
+    steps
+}
+
+/// Closed in both forms in which that is done, and not closed.
+fn recordings(fleet: &Fleet) -> [(&'static str, Recorded); 3] {
+    let of =
+        |text: &str, close| record(fleet, &[SlotKind::Root], CastHeader::new(80, 24), &steps(text), close);
+    [
+        ("closed after a segment", damage::small(fleet, "whole", true)),
+        ("closed with a segment", of("whole", true)),
+        ("torn", of("open", false)),
+    ]
+}
+
+#[test]
+fn no_change_of_a_frame_makes_a_reader_give_less_in_silence() {
+    let fleet = Fleet::new("web-3");
+    let mut wrong = Vec::new();
+    for (name, recorded) in recordings(&fleet) {
+        let closed = name != "torn";
+        let chunks = damage::split(&recorded.bytes);
+        let last = chunks.iter().rposition(|chunk| matches!(chunk[2], SEG | DATA)).unwrap();
+        let whole = read(&recorded.bytes, recorded.root, false);
+        assert!(whole.1.is_none() && whole.2 == closed && whole.0.events.len() > 10, "{name}: {whole:?}");
+        let all = changes(&recorded.bytes);
+        assert!(all.len() > 500, "{} changes", all.len());
+        for change in all {
+            for by_segment in [false, true] {
+                let (got, fault, complete) = read(&change.bytes, recorded.root, by_segment);
+                let what = format!("{name}, {}, by segment: {by_segment}", change.what);
+                if fault.is_some() {
+                    continue;
+                }
+                // What nothing follows may be missing as the end of a torn recording may be.
+                let end = !closed && change.chunk >= last;
+                if got.events != whole.0.events && !end {
+                    wrong.push(format!("{what}: {} of {} events", got.events.len(), whole.0.events.len()));
+                }
+                if got.entries != whole.0.entries {
+                    let (few, all) = (got.entries.len(), whole.0.entries.len());
+                    wrong.push(format!("{what}: {few} of {all} index entries"));
+                }
+                if complete && !closed {
+                    wrong.push(format!("{what}: counts as whole"));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{} wrong\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// A checkpoint, a table and a trailer that nobody signed, after the end of a recording of so many chunks.
+fn forged_end(chunks: usize, flags: u8) -> [Vec<u8>; 3] {
+    let seq = u32::try_from(chunks).unwrap();
+    let check = forge::chunk(CHECK, flags, seq, &[1; 100]);
+    let table = forge::chunk(TABLE, 0, seq + 1, &[]);
+    let trailer = forge::chunk(TRAILER, 0, seq + 2, &[&[0; 16][..], b"SC1END"].concat());
+    [check, table, trailer]
+}
+
+#[test]
+fn a_final_checkpoint_that_nobody_signed_closes_nothing() {
+    let fleet = Fleet::new("web-3");
+    let [.., (_, torn)] = recordings(&fleet);
+    let chunks = damage::split(&torn.bytes);
+    let closes = |chunk: &Vec<u8>| chunk[2] == CHECK && chunk[3] & CLOSES != 0;
+    // Inside a segment, and where one has ended, which is the place for it.
+    let border = chunks.iter().rposition(closes).unwrap() + 1;
+    for end in [chunks.len(), border] {
+        for flags in [FINAL, FINAL | CLOSES] {
+            let parts = forged_end(end, flags);
+            let whole = damage::join(&chunks[..end]);
+            for more in 1..=3 {
+                let bytes = [&whole[..], &parts[..more].concat()].concat();
+                let mut file = tempfile::NamedTempFile::new().unwrap();
+                file.write_all(&whole).unwrap();
+                let mut reader = Reader::open(std::fs::File::open(file.path()).unwrap()).unwrap();
+                reader.unlock(torn.root).unwrap();
+                file.write_all(&bytes[whole.len()..]).unwrap();
+                reader.refresh().unwrap();
+                let what = format!("{end} chunks, flags {flags}, {more} parts");
+                assert!(!reader.is_closed() && !reader.is_complete(), "{what}, as it grew");
+                let reader = Reader::open(Bytes::new(&bytes)).unwrap();
+                assert!(!reader.is_closed() && !reader.is_complete(), "{what}");
+            }
+        }
+    }
+    // The same place signed is the end, with a table or without.
+    let [(_, closed), ..] = recordings(&fleet);
+    let chunks = damage::split(&closed.bytes);
+    let check = chunks.iter().rposition(|chunk| chunk[2] == CHECK).unwrap();
+    for end in check + 1..chunks.len() {
+        let reader = Reader::open(Bytes::new(damage::join(&chunks[..end]))).unwrap();
+        assert!(!reader.is_closed() && reader.is_complete(), "{end} chunks");
+    }
+}
+
+/// Runs the Python reader on many files, in one process; gives exit status and output of each. `None` when what it needs is not
+/// installed.
+fn second_reader(files: &[&[u8]], root: &[u8; 32]) -> Option<Vec<(bool, String)>> {
+    const DRIVER: &str = r#"
+import contextlib, io, sys
+sys.dont_write_bytecode = True
+sys.path.insert(0, sys.argv[1])
+import read_recording
+folder, count, root = sys.argv[2], int(sys.argv[3]), bytes.fromhex(sys.argv[4])
+read_recording.root_key = lambda slots, identities: root
+for number in range(count):
+    sys.argv = ["read_recording.py", "-i", "none", f"{folder}/{number}"]
+    out, text = io.BytesIO(), "ok"
+    stdout = io.TextIOWrapper(out, write_through=True)
+    with contextlib.redirect_stdout(stdout):
+        try:
+            read_recording.main()
+        except SystemExit as error:
+            text = str(error)
+        except Exception as error:
+            text = repr(error)
+    with open(f"{folder}/{number}.out", "wb") as file:
+        file.write(text.encode() + b"\n" + out.getvalue())
+"#;
+    let needs = "import zstandard, cryptography.hazmat.primitives.ciphers.aead";
+    let there = Command::new("python3").args(["-c", needs]).output();
+    if !there.is_ok_and(|output| output.status.success()) {
+        eprintln!("skipped: python3 with cryptography and zstandard is not installed");
+        return None;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    for (number, bytes) in files.iter().enumerate() {
+        std::fs::write(folder.path().join(number.to_string()), bytes).unwrap();
+    }
+    let root: String = root.iter().map(|byte| format!("{byte:02x}")).collect();
+    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
+    let done = Command::new("python3")
+        .args(["-c", DRIVER])
+        .arg(examples)
+        .arg(folder.path())
+        .args([&files.len().to_string(), &root])
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    let told = |number: usize| {
+        let text = std::fs::read_to_string(folder.path().join(format!("{number}.out"))).unwrap();
+        let (said, out) = text.split_once('\n').unwrap();
+        if said == "ok" { (true, out.to_owned()) } else { (false, said.to_owned()) }
+    };
+    Some((0..files.len()).map(told).collect())
+}
+
+#[test]
+fn no_change_of_a_frame_makes_the_second_implementation_give_less_in_silence() {
+    let fleet = Fleet::new("web-3");
+    let mut wrong = Vec::new();
+    for (name, recorded) in recordings(&fleet) {
+        let all = changes(&recorded.bytes);
+        let mut files: Vec<&[u8]> = all.iter().map(|change| change.bytes.as_slice()).collect();
+        files.push(&recorded.bytes);
+        let Some(mut told) = second_reader(&files, &recorded.root) else { return };
+        let (good, whole) = told.pop().unwrap();
+        assert!(good && whole.contains(OPEN_END) == (name == "torn"), "{name}: {whole}");
+        for (change, (good, text)) in all.iter().zip(told) {
+            let what = format!("{name}, {}", change.what);
+            if good && text != whole && !text.contains(OPEN_END) {
+                wrong.push(format!("{what}: {} of {} lines", text.lines().count(), whole.lines().count()));
+            }
+            if !good && !text.starts_with("error: ") {
+                wrong.push(format!("{what}: {text}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{} wrong\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[test]
+fn both_implementations_say_the_same_of_a_recording_that_is_cut_anywhere_in_its_last_bytes() {
+    let fleet = Fleet::new("web-3");
+    for (name, recorded) in recordings(&fleet) {
+        let bytes = &recorded.bytes;
+        let check = damage::split(bytes).iter().rposition(|chunk| chunk[2] == CHECK).unwrap();
+        let signed = damage::places(bytes)[check + 1].1;
+        // More than table, trailer and final checkpoint take, of which the table has a row for each segment.
+        let cuts: Vec<usize> = (signed.min(bytes.len() - 200) - 200..=bytes.len()).collect();
+        let files: Vec<&[u8]> = cuts.iter().map(|length| &bytes[..*length]).collect();
+        let Some(told) = second_reader(&files, &recorded.root) else { return };
+        for (length, (good, text)) in cuts.into_iter().zip(told) {
+            let mut reader = Reader::open(Bytes::new(&bytes[..length])).unwrap();
+            reader.unlock(recorded.root).unwrap();
+            let ours = String::from_utf8(sample::cast_of(&mut reader)).unwrap();
+            assert!(good, "{name}, {length}: {text}");
+            assert_eq!(text, ours, "{name}, {length} of {} bytes", bytes.len());
+            let whole = name != "torn" && length >= signed;
+            assert_eq!(!ours.contains(OPEN_END), whole, "{name}, {length}: signed to {signed}\n{ours}");
+        }
+    }
+}
+
+/// A store with one recording in it.
+struct Desk {
+    dir: tempfile::TempDir,
+    path: PathBuf,
+}
+
+impl Desk {
+    fn new(fleet: &Fleet) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("identity"), &*fleet.identity).unwrap();
+        std::fs::create_dir(dir.path().join("store")).unwrap();
+        Self { path: dir.path().join("store/recording.scast"), dir }
+    }
+
+    /// What a command says of these bytes.
+    fn said(&self, bytes: &[u8], words: &[&str]) -> (i32, String) {
+        std::fs::write(&self.path, bytes).unwrap();
+        let done: Output = Command::new(env!("CARGO_BIN_EXE_sealcast"))
+            .args(words)
+            .args(["--identity", "identity"])
+            .env_clear()
+            .env("HOME", self.dir.path())
+            .env("LC_ALL", "C.UTF-8")
+            .current_dir(self.dir.path())
+            .output()
+            .unwrap();
+        let said = [&done.stdout[..], &done.stderr].map(String::from_utf8_lossy).concat();
+        (done.status.code().unwrap(), said)
+    }
+}
+
+/// A chunk of this type in the second segment.
+fn of_second(bytes: &[u8], kind: u8) -> (usize, usize) {
+    let places = damage::places(bytes);
+    let second = places.iter().skip(1).filter(|(start, _)| bytes[start + 2] == SEG).nth(1).unwrap().0;
+    *places.iter().find(|(start, _)| *start >= second && bytes[start + 2] == kind).unwrap()
+}
+
+fn retyped(bytes: &[u8], start: usize, kind: u8) -> Vec<u8> {
+    let mut changed = bytes.to_vec();
+    changed[start + 2] = kind;
+    mend_at(&mut changed, start);
+    changed
+}
+
+#[test]
+fn no_command_passes_over_a_hole_in_silence() {
+    let fleet = Fleet::new("web-3");
+    let desk = Desk::new(&fleet);
+    let closed = damage::small(&fleet, "whole", true).bytes;
+    let torn = damage::small(&fleet, "open", false).bytes;
+    let holes = |bytes: &[u8]| {
+        let (data, _) = of_second(bytes, DATA);
+        let (seg, _) = of_second(bytes, SEG);
+        let mut long = bytes.to_vec();
+        long[data + 6] = 0x0f;
+        let (_, end) = of_second(bytes, CHECK);
+        let inside = damage::places(bytes).into_iter().filter(|(start, _)| (seg..end).contains(start));
+        let passed_over = inside
+            .filter(|(start, _)| matches!(bytes[start + 2], SEG | DATA))
+            .fold(bytes.to_vec(), |changed, (start, _)| retyped(&changed, start, bytes[start + 2] | 0x80));
+        [
+            ("a length past the end", long),
+            ("a piece of a table", retyped(bytes, data, TABLE)),
+            ("a segment that is passed over", passed_over),
+            ("a segment that does not begin", retyped(bytes, seg, DATA)),
+        ]
+    };
+    for (name, bytes) in [("closed", &closed), ("torn", &torn)] {
+        let path = "store/recording.scast";
+        let searched = ["search", "--store", "store", "--in", "screen", "nowhere in it"];
+        let (code, said) = desk.said(bytes, &searched);
+        assert!(code == 1 && !said.contains("could not"), "{name}: {code} {said}");
+        for (hole, bytes) in holes(bytes) {
+            for words in [
+                &["export", "-f", "raw", path][..],
+                &["export", "-f", "cast", path],
+                &["export", "--hits", "nowhere in it", path],
+                &["play", "--plain", "--speed", "10000", path],
+                &searched,
+            ] {
+                let (code, said) = desk.said(&bytes, words);
+                let told = said.contains("error: ") && said.contains("at byte ");
+                assert!(code == 2 && told, "{name}, {hole}, {words:?}: {code} {said}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_forged_final_checkpoint_makes_nobody_say_that_all_commands_are_there() {
+    let fleet = Fleet::new("web-3");
+    let desk = Desk::new(&fleet);
+    let torn = damage::small(&fleet, "open", false).bytes;
+    let closed = damage::small(&fleet, "whole", true).bytes;
+    let chunks = damage::split(&torn);
+    let parts = forged_end(chunks.len(), FINAL);
+    let last = damage::split(&closed).iter().rposition(|chunk| chunk[2] == INDEX).unwrap();
+    let start = damage::places(&closed)[last + 1].0;
+    for (name, bytes) in [
+        ("torn", torn.clone()),
+        ("a final checkpoint", [&torn[..], &parts[0]].concat()),
+        ("a whole end", [&torn[..], &parts.concat()].concat()),
+        ("the last entry passed over", retyped(&closed, start, INDEX | 0x80)),
+    ] {
+        for query in [&["--in", "command", "evil-deed"][..], &["command:evil-deed"], &["exit:3"]] {
+            let (code, said) = desk.said(&bytes, &[&["search", "--store", "store"], query].concat());
+            assert!(
+                code == 2 && said.contains("1 could not be searched"),
+                "{name}, {query:?}: {code} {said}"
+            );
+        }
+        let (code, said) = desk.said(&bytes, &["ls", "--store", "store"]);
+        assert!(code == 0 && said.contains("0+"), "{name}: {code} {said}");
+        let (code, said) = desk.said(&bytes, &["show", "store/recording.scast"]);
+        assert!(code == 0 && said.contains("or more of output"), "{name}: {code} {said}");
+        let (code, said) = desk.said(&bytes, &["export", "-f", "commands", "store/recording.scast"]);
+        assert!(code == 0 && said.contains("are in no index"), "{name}: {code} {said}");
+    }
+}
+
+#[test]
+fn a_recording_that_was_torn_while_it_was_closed_has_its_end_and_no_mark_that_says_otherwise() {
+    let fleet = Fleet::new("web-3");
+    let desk = Desk::new(&fleet);
+    let closed = damage::small(&fleet, "whole", true).bytes;
+    for cut in [0, 1, 20, 38, 60, 106] {
+        let bytes = &closed[..closed.len() - cut];
+        let (code, said) = desk.said(bytes, &["export", "-f", "cast", "store/recording.scast"]);
+        assert!(code == 0 && said.contains("whole 3.2") && !said.contains(OPEN_END), "{cut}: {code} {said}");
+        let told = said.contains("its end is not that of a closed recording");
+        assert_eq!(told, cut > 0, "{cut}: {said}");
+    }
+}
