@@ -37,6 +37,7 @@ impl Desk {
         let path = file.path().to_owned();
         let sign = |text: &str| Ok(signer.sign(cert::NAMESPACE, text.as_bytes())?);
         let mut writer = Writer::create(file, keys, setup, sign).unwrap();
+        writer.sink().publish().unwrap();
         let mut now = Duration::ZERO;
         for segment in 0..2_u64 {
             let at = segment * 30_000;

@@ -309,6 +309,7 @@ mod tests {
             host: longest(64),
             machine: "0".repeat(32),
             user: longest(256),
+            caller: longest(256),
             target: longest(256),
             retention: longest(256),
             tool: "sealcast 1000.1000.1000".into(),
