@@ -81,15 +81,15 @@ fn around_a_hit_in_a_full_screen_program_is_what_stood_around_it() {
     for segment in [1, 100_000] {
         let recording = made.add(Plan { segment, ..Plan::new((80, 24), &events) });
         let query = query("PermitRoot", false, Fields::of(&[Field::Screen]));
-        let options = Options { context: 1, ..Options::default() };
+        let options = Options { context: 3, ..Options::default() };
         let answer = made.answers(std::slice::from_ref(&recording), &query, &options).remove(0);
         let hits = answer.found.unwrap().hits;
         let told: Vec<_> =
             hits.iter().map(|hit| (hit.text.as_str(), hit.before.concat(), hit.after.concat())).collect();
         let expected = [
             ("PermitRootLogin yes", "alpha line", "gamma line"),
-            ("$ echo PermitRoot", "$ less other", "PermitRoot"),
-            ("PermitRoot", "$ echo PermitRoot", "$ exit"),
+            ("$ echo PermitRoot", "$ vim sshd_config$ less other", "PermitRoot$ exitend"),
+            ("PermitRoot", "$ vim sshd_config$ less other$ echo PermitRoot", "$ exitend"),
         ]
         .map(|(text, before, after)| (text, before.to_owned(), after.to_owned()));
         if segment > 1 {
