@@ -169,16 +169,16 @@ fn commands(context: &Context, args: &Args) -> Result<()> {
     if let Some(text) = opened.open_end() {
         context.console.note(text);
     }
-    let commands = opened.commands();
+    let commands = opened.commands_and_alone();
     let Some(path) = &args.output else {
         for command in commands {
-            context.console.json(command)?;
+            context.console.json(&command)?;
         }
         return Ok(());
     };
     let mut lines = Vec::new();
     for command in commands {
-        serde_json::to_writer(&mut lines, command).map_err(|e| sys::Error::at("write", path, e.into()))?;
+        serde_json::to_writer(&mut lines, &command).map_err(|e| sys::Error::at("write", path, e.into()))?;
         lines.push(b'\n');
     }
     sys::file::write_new(path, &lines)?;

@@ -10,6 +10,7 @@ use crate::search::condition::Indexed;
 use crate::search::engine::header_allows;
 use crate::search::query::Facts;
 use crate::search::{Query, retold};
+use crate::shell::alone;
 use crate::store::seal::Opener;
 use serde_json::json;
 
@@ -37,6 +38,8 @@ struct Row {
     notices: Option<usize>,
     /// Commands and programs for which there was no room.
     left_out: LeftOut,
+    /// Programs that no command explains.
+    alone: usize,
     exit: Option<i32>,
     why: Option<String>,
 }
@@ -152,12 +155,13 @@ impl Row {
         let unlocked =
             open || !opener.identities().is_empty() && opener.open_index(&mut opened.reader).is_ok();
         let (mut length, mut commands, mut exit, mut why) = (None, None, None, None);
-        let (mut notices, mut left_out) = (None, LeftOut::default());
+        let (mut notices, mut left_out, mut alone) = (None, LeftOut::default(), 0);
         if unlocked {
             let entries = opened.reader.entries();
             length = entries.last().map(|entry| entry.tally.end);
             commands = Some(entries.iter().map(|entry| entry.commands.len()).sum());
             left_out = LeftOut::of(entries);
+            alone = alone::count(entries);
             notices = Some(opened.notices().len());
             exit = entries.iter().rev().find_map(|entry| entry.tally.exit);
             why = opened.reader.opening().ok().map(|opening| {
@@ -169,7 +173,7 @@ impl Row {
                     .join(" ")
             });
         }
-        Self { opened, length, commands, notices, left_out, exit, why }
+        Self { opened, length, commands, notices, left_out, alone, exit, why }
     }
 
     fn add_to(&self, table: &mut Table) {
@@ -219,6 +223,7 @@ impl Row {
             "commands": self.commands,
             "notices": self.notices,
             "left_out": self.notices.map(|_| &self.left_out),
+            "programs_of_no_command": self.notices.map(|_| self.alone),
             "exit": self.exit,
             "reason": meta.map(|meta| &meta.reason),
             "ticket": meta.map(|meta| &meta.ticket),

@@ -9,6 +9,7 @@ use crate::crypto::known_keys::{self, KnownKeys};
 use crate::error::{Context as _, Error, Kind, Result};
 use crate::policy::Policy;
 use crate::search;
+use crate::shell::alone;
 use crate::shell::notices::notices;
 use crate::store::seal::{Access, Opener};
 use crate::store::{Found, Misnamed, Name, Store, silence};
@@ -188,6 +189,14 @@ impl Opened {
     pub(super) fn commands(&self) -> Vec<&Command> {
         let mut commands = container::commands(self.reader.entries());
         commands.extend(&self.retold);
+        commands.sort_by_key(|command| command.start);
+        commands
+    }
+
+    /// Its commands, and an entry for each program that none of them explains, by start.
+    pub(super) fn commands_and_alone(&self) -> Vec<Command> {
+        let mut commands: Vec<Command> = self.commands().into_iter().cloned().collect();
+        commands.extend(alone::commands(self.reader.entries()));
         commands.sort_by_key(|command| command.start);
         commands
     }

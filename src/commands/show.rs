@@ -8,6 +8,7 @@ use crate::console::{Column, Style, Table};
 use crate::container::{Entry, GivenUp, LeftOut, Opening};
 use crate::crypto::recipient::Recipient;
 use crate::error::{Error, Result};
+use crate::shell::alone;
 use crate::store::seal;
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -150,6 +151,7 @@ fn story(context: &Context, opened: &Opened, judged: &Judged, locked: Option<Err
         tell("exit status", &sums.exit.map_or_else(String::new, |status| status.to_string()));
         tell("held", &held(opened, &sums));
         tell("told by", &told_by(opened));
+        tell("of no command", &alone::names(opened.reader.entries()));
     }
     let recipients = header.recipients.iter();
     let names = recipients.map(|text| text.parse::<Recipient>().map_or_else(|_| text.clone(), |r| r.label()));
@@ -247,8 +249,8 @@ fn commands(context: &Context, opened: &Opened, as_json: bool) -> Result<()> {
         context.console.note(text);
     }
     if as_json {
-        for command in opened.commands() {
-            context.console.json(command)?;
+        for command in opened.commands_and_alone() {
+            context.console.json(&command)?;
         }
         return Ok(());
     }
@@ -318,6 +320,7 @@ fn whole_json(context: &Context, opened: &Opened, judged: &Judged) -> Result<()>
         "index_given_up": known.then_some(&sums.given_up),
         "left_out": known.then_some(&sums.left_out),
         "commands": known.then(|| opened.commands()),
+        "programs_of_no_command": known.then(|| alone::commands(opened.reader.entries())),
     }))?;
     Ok(())
 }

@@ -4,6 +4,7 @@
 //! Refuses to change how the operator's shell behaves, to touch their files, and to believe what a program prints.
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
 
+pub mod alone;
 pub mod commands;
 mod differences;
 pub mod integration;

@@ -21,11 +21,17 @@ pub fn notices(opening: Option<&Opening>, commands: &[&Command], entries: &[Entr
     all
 }
 
-/// Whether the shell was to tell what it runs, ran something, and told nothing.
+/// Whether the shell was to tell what it runs, ran something, and told nothing: as far as a recorder has not said so itself, as those
+/// did not that were the first, and as none has that was not closed. Directory and status of a line that was read off the screen are
+/// told by marks; those of a POSIX shell tell no more.
 fn is_silent(opening: Option<&Opening>, commands: &[&Command]) -> bool {
     let kind = opening.and_then(|opening| opening.meta.in_force.get("shell-integration"));
-    let of = |source| commands.iter().any(|command| command.source == source);
-    kind.is_some_and(|kind| TELLING.contains(&kind.as_str())) && of(Source::Screen) && !of(Source::Shell)
+    let read = |command: &&Command| command.source == Source::Screen;
+    let by_mark =
+        |c: &&Command| c.source == Source::Shell || read(c) && (c.cwd.is_some() || c.exit.is_some());
+    let said = |command: &&Command| command.notices().any(|flag| flag.starts_with("silent:"));
+    let any = |of: &dyn Fn(&&Command) -> bool| commands.iter().any(of);
+    kind.is_some_and(|kind| TELLING.contains(&kind.as_str())) && any(&read) && !any(&by_mark) && !any(&said)
 }
 
 #[cfg(test)]
@@ -52,6 +58,11 @@ mod tests {
         let bash = opening("bash");
         assert_eq!(notices(Some(&bash), &[&read], &[])[0].0, 0);
         assert!(is(Some(&opening("posix")), &[&read]) && !is(Some(&opening("none")), &[&read]));
+        // Marks of a shell that tells of no starts; what the recorder has said itself is said once.
+        let (ended, posix) = (Command { exit: Some(0), ..read.clone() }, opening("posix"));
+        assert!(!is(Some(&posix), &[&read, &ended]) && !is(Some(&bash), &[&ended]));
+        let said = command(0, Source::Screen, &["silent: x"]);
+        assert_eq!(notices(Some(&posix), &[&said, &read], &[]), [(0, "silent: x".to_owned())]);
         assert!(!is(Some(&bash), &[&told, &read]) && !is(Some(&bash), &[]) && !is(None, &[&read]));
     }
 

@@ -1,0 +1,100 @@
+//! Programs that no command explains: those of the shell's own start, of its prompt, of a key that somebody bound to one.
+//!
+//! The index has them beside its commands. Who lists commands lists these too, or counts them by name: what runs from a prompt or
+//! a key is else found only by who knows its name already. Refuses to guess to which command they could belong.
+
+use super::differences;
+use crate::cast::{Command, Exec, Source, Trust};
+use crate::container::Entry;
+
+/// The flag of an entry that is made of such a program.
+const NO_COMMAND: &str =
+    "no-command: the shell's start, its prompt or a key ran it, or a line that nobody told of";
+/// Names that [`names`] tells at most.
+const MAX_NAMES: usize = 16;
+
+/// An entry for each of them, by start: its text are the program's arguments.
+pub fn commands(entries: &[Entry]) -> Vec<Command> {
+    let mut all: Vec<Command> = programs(entries).map(command).collect();
+    all.sort_by_key(|command| command.start);
+    all
+}
+
+/// How many there are.
+pub fn count(entries: &[Entry]) -> usize {
+    programs(entries).count()
+}
+
+/// How many there are, and their names: those that ran most seldom first, with how often where it was more than once. Empty when there
+/// is none.
+pub fn names(entries: &[Entry]) -> String {
+    let mut names: Vec<(&str, usize)> = Vec::new();
+    for exec in programs(entries) {
+        let name = exec.argv.first().map_or(exec.path.as_str(), String::as_str);
+        match names.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, count)) => *count = count.saturating_add(1),
+            None => names.push((name, 1)),
+        }
+    }
+    names.sort_by_key(|(_, count)| *count);
+    let all: usize = names.iter().map(|(_, count)| count).sum();
+    let more = names.len().saturating_sub(MAX_NAMES);
+    let told = names.iter().take(MAX_NAMES).map(|(name, count)| match count {
+        1 => (*name).to_owned(),
+        count => format!("{name} {count}"),
+    });
+    match (told.collect::<Vec<_>>().join(", "), more) {
+        (told, _) if told.is_empty() => told,
+        (told, 0) => format!("{all}: {told}"),
+        (told, more) => format!("{all}: {told}, and {more} more names"),
+    }
+}
+
+fn programs(entries: &[Entry]) -> impl Iterator<Item = &Exec> {
+    entries.iter().flat_map(|entry| &entry.execs)
+}
+
+fn command(exec: &Exec) -> Command {
+    let mut command = Command {
+        text: if exec.argv.is_empty() { exec.path.clone() } else { exec.argv.join(" ") },
+        cwd: (!exec.cwd.is_empty()).then(|| exec.cwd.clone()),
+        start: exec.time,
+        end: exec.end,
+        exit: exec.exit,
+        source: Source::Exec,
+        trust: Trust::Witnessed,
+        flags: vec![NO_COMMAND.to_owned()],
+        execs: vec![exec.clone()],
+        ..Command::default()
+    };
+    differences::flag(&mut command, &[], None);
+    command
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn exec(time: u64, argv: &[&str], path: &str) -> Exec {
+        let argv = argv.iter().map(|arg| (*arg).to_owned()).collect();
+        Exec { time, argv, path: path.to_owned(), exit: Some(3), ..Exec::default() }
+    }
+
+    #[test]
+    fn each_program_that_no_command_explains_is_an_entry_and_is_counted_by_name() {
+        let hook = || exec(9, &["./hook", "-x"], "/srv/hook");
+        let hidden = exec(4, &["x"], "/memfd:x (deleted)");
+        let entry = |execs| Entry { execs, ..Entry::default() };
+        let entries = [entry(vec![hook(), hidden]), entry(vec![hook()])];
+        let made = commands(&entries);
+        let told: Vec<_> = made.iter().map(|c| (c.text.as_str(), c.start, c.exit, c.flags.len())).collect();
+        assert_eq!(told, [("x", 4, Some(3), 2), ("./hook -x", 9, Some(3), 1), ("./hook -x", 9, Some(3), 1)]);
+        assert!(
+            made.iter().all(|c| (c.source, c.trust, c.execs.len()) == (Source::Exec, Trust::Witnessed, 1))
+        );
+        assert_eq!((count(&entries), names(&entries).as_str()), (3, "3: x, ./hook 2"));
+        assert_eq!(names(&[]), "");
+        let many: Vec<Exec> = (0..20).map(|n| exec(n, &[&n.to_string()], "/bin/x")).collect();
+        assert!(names(&[entry(many)]).ends_with(", 15, and 4 more names"));
+    }
+}
