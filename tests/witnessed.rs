@@ -248,3 +248,80 @@ fn a_shell_that_was_silenced_is_seen_by_whoever_lists_or_shows_the_recording() {
     assert_eq!((listed["commands"].as_u64(), listed["notices"].as_u64()), (Some(3), Some(1)));
     assert_eq!(argvs(&commands(&sandbox)[1]), ["/bin/uname -s"]);
 }
+
+#[test]
+fn programs_that_no_command_explains_are_told_and_listed() {
+    let sandbox = Sandbox::new();
+    sandbox.file("home/.bashrc", "PS1='@@ '\nPROMPT_COMMAND='/bin/true of-the-prompt'\n");
+    let mut terminal = Terminal::start(&sealcast(&sandbox, &["run", "--", "bash"]), SIZE);
+    for line in ["bind -x '\"\\C-g\": /bin/echo of-a-key'", "exit 3"] {
+        terminal.wait_for("@@ ");
+        terminal.read_for(std::time::Duration::from_millis(100));
+        terminal.send(format!("{line}\r"));
+        if line != "exit 3" {
+            terminal.wait_for("@@ ");
+            terminal.send("\x07");
+            terminal.wait_for("of-a-key\r\n");
+        }
+    }
+    assert_eq!(terminal.wait_end().code(), Some(3));
+    if !traced(&sandbox) {
+        return;
+    }
+    let output =
+        |args: &[&str]| String::from_utf8(sealcast(&sandbox, args).output().unwrap().stdout).unwrap();
+    let shown = output(&["show"]);
+    let told = shown.lines().find(|line| line.contains("of no command")).unwrap_or_default();
+    assert!(told.contains("/bin/true") && told.contains("/bin/echo"), "{shown}");
+    let json: Value = serde_json::from_str(&output(&["show", "--json"])).unwrap();
+    let exported = output(&["export", "-f", "commands", "last"]);
+    let exported = exported.lines().map(|line| serde_json::from_str(line).unwrap());
+    for all in [json["programs_of_no_command"].as_array().unwrap().clone(), exported.collect::<Vec<Value>>()]
+    {
+        for text in ["/bin/true of-the-prompt", "/bin/echo of-a-key"] {
+            let found = all.iter().find(|entry| entry["text"] == text);
+            let found = found.unwrap_or_else(|| panic!("no `{text}`: {all:?}"));
+            assert_eq!((&found["source"], &found["trust"]), (&"exec".into(), &"witnessed".into()));
+        }
+    }
+}
+
+/// What anybody can print neither ends the entry of the session's command nor takes its programs.
+#[test]
+fn marks_that_a_command_prints_change_nothing_of_its_entry() {
+    for printed in
+        ["\\033]133;C;cmdline_url=ls\\007", "\\033]133;D;0\\007", "\\033]633;E;ls\\007\\033]633;C\\007"]
+    {
+        let sandbox = Sandbox::new();
+        let script = format!("printf '{printed}'; sleep 0.2; id; exit 3");
+        let mut terminal = Terminal::start(&sealcast(&sandbox, &["run", "--", "sh", "-c", &script]), SIZE);
+        assert_eq!(terminal.wait_end().code(), Some(3));
+        let commands = commands(&sandbox);
+        let mine = commands.iter().find(|command| command["source"] == "argv").unwrap();
+        assert_eq!((&mine["exit"], mine["flags"].is_null()), (&3.into(), true), "{commands:?}");
+        if traced(&sandbox) {
+            assert!(argvs(mine).contains(&"id".to_owned()), "{commands:?}");
+        }
+        for other in commands.iter().filter(|command| command["source"] != "argv") {
+            assert_eq!((&other["source"], &other["trust"]), (&"hint".into(), &"untrusted".into()));
+            assert!(other["execs"].is_null() && other["exit"] != 3, "{other}");
+        }
+    }
+}
+
+#[test]
+fn a_posix_shell_that_marks_its_prompts_is_not_called_silent() {
+    let sandbox = Sandbox::new();
+    sandbox.file("home/.shrc", "PS1='@@ '\n");
+    let mut command = sealcast(&sandbox, &["run", "--", "dash"]);
+    // An exported prompt is left alone.
+    command.env("ENV", sandbox.path("home/.shrc")).env_remove("PS1");
+    let mut terminal = Terminal::start(&command, SIZE);
+    for line in ["true", "exit 3"] {
+        terminal.wait_for("@@ ");
+        terminal.send(format!("{line}\r"));
+    }
+    assert_eq!(terminal.wait_end().code(), Some(3));
+    let shown = String::from_utf8(sealcast(&sandbox, &["show"]).output().unwrap().stdout).unwrap();
+    assert!(shown.contains("shell-integration=posix") && !shown.contains("silent:"), "{shown}");
+}

@@ -249,8 +249,8 @@ fn commands(context: &Context, opened: &Opened, as_json: bool) -> Result<()> {
         context.console.note(text);
     }
     if as_json {
-        for command in opened.commands_and_alone() {
-            context.console.json(&command)?;
+        for command in opened.commands() {
+            context.console.json(command)?;
         }
         return Ok(());
     }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::shell::marks::Hint;
+use crate::shell::marks::{Hint, Start, UNLISTED};
 use crate::shell::screen::Line;
 
 #[path = "silence_tests.rs"]

@@ -1,0 +1,74 @@
+//! The start of a command, as the shell tells it, beside what the screen shows of its line.
+//!
+//! Refuses to believe a text that is that of another line: then the screen's is taken, and the entry says so.
+
+use super::unstarted::Standing;
+use super::{Place, Span, Tracker};
+use crate::cast::{Command, Source, Trust};
+use crate::shell::differences;
+use crate::shell::marks::{Start, UNLISTED};
+
+impl Tracker {
+    /// `time`: when the mark was read, milliseconds, as the event of the recording has it; `at`: when it happened.
+    pub(super) fn start(&mut self, time: u64, at: Span, start: Start) {
+        let typing = &mut self.typing;
+        let shown = std::mem::take(&mut typing.lines);
+        let entered = typing.at > 0 && !shown.is_empty() && !at.is_exact();
+        let begin = if entered { typing.at.saturating_mul(1_000).min(at.first) } else { at.first };
+        let begin = begin.max(self.last_end.first);
+        let number = start.before.filter(|_| !self.hookless).or(typing.number);
+        // The history did not take this line (a leading blank, a rule of the user's): its last line is another one, but where the
+        // same was entered again. Where the screen does not tell, nobody does.
+        let unlisted = start.number.zip(number).is_some_and(|(now, before)| now < before);
+        let screen_text = shown.join("\n");
+        let flags = start.flags();
+        let withheld = start.withheld;
+        let told = start.text.filter(|text| {
+            let again = !text.trim().is_empty() && text.trim() == screen_text.trim();
+            withheld || !unlisted || again
+        });
+        let last_only = told.as_deref().is_some_and(|text| differences::is_last_of(text, &shown));
+        let (source, trust) = (Source::Shell, Trust::Told);
+        let mut command = Command { start: time, cwd: self.cwd.clone(), source, trust, ..Command::default() };
+        match told.filter(|_| !last_only) {
+            Some(text) => command.text = text,
+            None => {
+                command.text.clone_from(&screen_text);
+                (command.source, command.trust) = (Source::Screen, Trust::Inferred);
+                if unlisted {
+                    command.flags.push(UNLISTED.into());
+                }
+                if last_only {
+                    command.flags.push("last-line: the shell told only the last of several lines".into());
+                }
+            }
+        }
+        command.flags.extend(flags);
+        if let Place::Running(id) = self.place {
+            if self.entry(id).is_some_and(|e| e.command.text == command.text && start.number.is_some()) {
+                // One line of the history that holds several commands, run one after the other: one entry.
+                return;
+            }
+            self.end(time, at, None, Vec::new(), false);
+        }
+        self.close_inner(at.last);
+        // The guess made at Enter is confirmed: it keeps its identity, since programs may hang on it already.
+        let id = match self.entries.iter_mut().find(|e| e.is_guess()) {
+            Some(entry) => {
+                entry.standing = Standing::Ran;
+                entry.command = command;
+                // Without the shell's clock, it has begun when Enter was pressed: that is known from the guess.
+                if at.is_exact() {
+                    entry.begin = begin;
+                }
+                entry.id
+            }
+            None => self.open(command, begin, Standing::Ran),
+        };
+        if let Some(entry) = self.entry(id) {
+            entry.shown = shown;
+        }
+        self.place = Place::Running(id);
+        self.ended = None;
+    }
+}
