@@ -12,6 +12,7 @@ mod indexer_commands;
 mod indexer_queue;
 mod keyboard;
 mod lane;
+mod pauses;
 mod pump;
 pub mod queue;
 pub mod recorder;

@@ -5,6 +5,7 @@
 //! reserve that was held back from the start pays for the rest of it and for the close. Policy `warn`: what cannot be
 //! written is counted, the operator is told, and the count is an event as soon as writing works again.
 
+use super::pauses::Pauses;
 use super::queue::{Intake, Nothing, Word};
 use crate::cast::{Anchor, Event, Gap, Payload};
 use crate::container::{self, Closed, Extras, Sink, Writer};
@@ -164,6 +165,7 @@ pub fn record<S: Disk>(
         looked: Duration::ZERO,
         moves: 0,
         exit: None,
+        pauses: Pauses::new(clock()),
     };
     recorder.begin(Duration::ZERO);
     let mut next_tick = policy.flush;
@@ -180,7 +182,7 @@ pub fn record<S: Disk>(
         }
         let now = recorder.now();
         if now >= next_tick {
-            recorder.tick(now);
+            recorder.tick(now, next_tick);
             // The grid is fixed: a flush never tells when a key was pressed.
             while next_tick <= now {
                 next_tick = next_tick.saturating_add(policy.flush.max(Duration::from_millis(1)));
@@ -236,6 +238,7 @@ struct Recorder<'a, S: Disk> {
     moves: u32,
     /// The exit status, when it came while nothing could be written.
     exit: Option<Event>,
+    pauses: Pauses,
 }
 
 impl<S: Disk> Recorder<'_, S> {
@@ -344,12 +347,16 @@ impl<S: Disk> Recorder<'_, S> {
         self.check(ended);
     }
 
-    fn tick(&mut self, now: Duration) {
+    fn tick(&mut self, now: Duration, due: Duration) {
         if self.state == State::Losing {
             self.try_again(now);
             return;
         }
         self.follow_wall(now);
+        let due = u64::try_from(due.as_millis()).unwrap_or(u64::MAX);
+        for gap in self.pauses.look((self.clock)(), due) {
+            self.push_gap(now, gap);
+        }
         if self.policy.heartbeat.is_some_and(|every| now.saturating_sub(self.last_event) >= every) {
             self.last_event = now;
             let anchor = self.anchor(now);
@@ -466,6 +473,10 @@ impl<S: Disk> Recorder<'_, S> {
             note: self.failure.clone().unwrap_or_default(),
             sha256: String::new(),
         };
+        self.push_gap(now, gap);
+    }
+
+    fn push_gap(&mut self, now: Duration, gap: Gap) {
         if !self.writer.in_segment() {
             self.begin(now);
         }

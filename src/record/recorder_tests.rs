@@ -299,6 +299,39 @@ fn a_silent_session_has_a_heartbeat() {
     assert!((4..=10).contains(&beats), "{beats} beats in about a minute");
 }
 
+#[test]
+fn a_recorder_that_was_stopped_says_so() {
+    let tape = Tape::with_room(1 << 20);
+    let (writer, root) = writer(&tape);
+    let (feed, intake) = bounded(1 << 20).unwrap();
+    let looks = Cell::new(0u64);
+    let feed = std::cell::RefCell::new(Some(feed));
+    let clock = || {
+        looks.set(looks.get() + 1);
+        if looks.get() == 40 {
+            feed.borrow_mut().take();
+        }
+        // Nothing for fourteen seconds, once; a night's sleep, once.
+        let at = looks.get() * 500 + if looks.get() > 12 { 14_000 } else { 0 };
+        let slept = if looks.get() > 24 { 30_000_000 } else { 0 };
+        Anchor { at, utc: i64::try_from(at + slept).unwrap(), boot: at + slept }
+    };
+    record(&intake, writer, &mut NoIndex, POLICY, &clock);
+    let mut reader = Reader::open(io::Cursor::new(tape.bytes())).unwrap();
+    reader.unlock(root).unwrap();
+    let mut told = Vec::new();
+    for segment in 0..reader.segments() {
+        let mut cursor = Cursor::new(&reader, segment).unwrap();
+        while let Some(event) = cursor.next(&mut reader).unwrap() {
+            if let Payload::Gap(gap) = event.payload {
+                told.push(gap.why);
+            }
+        }
+    }
+    told.dedup();
+    assert_eq!(told, ["paused", "slept"]);
+}
+
 /// A clock that goes by the events that come: a marker sets its wall clock ahead, by so many milliseconds.
 #[derive(Default)]
 struct Timed {
@@ -344,7 +377,9 @@ fn segments(markers: &[(u64, &str)], count: u64) -> Vec<(u64, i64)> {
     feed_all(feed, (0..count).map(event).collect());
     let clock = Timed { ahead: AtomicI64::new(1_000_000), ..Timed::default() };
     record(&intake, writer, &mut &clock, POLICY, &|| clock.look());
-    assert_eq!(events(&tape, root).len(), usize::try_from(count).unwrap());
+    // What is told of the clock itself comes beside them.
+    let of_session = events(&tape, root).into_iter().filter(|payload| !matches!(payload, Payload::Gap(_)));
+    assert_eq!(of_session.count(), usize::try_from(count).unwrap());
     let mut reader = Reader::open(io::Cursor::new(tape.bytes())).unwrap();
     reader.unlock(root).unwrap();
     reader.entries().iter().map(|entry| (entry.tally.start, entry.tally.utc)).collect()

@@ -1,10 +1,13 @@
-//! Where a witness fell silent, or entries are missing: the same for whoever lists recordings, tells of one, and watches it.
+//! Where a witness fell silent, entries are missing, or somebody stood in the recorder's way: the same for whoever lists recordings, tells of one, and watches it.
 
 use crate::cast::{Command, Source};
 use crate::container::{Entry, Opening};
 
 /// What a session's `shell-integration` says where a shell was to tell what it runs.
 const TELLING: [&str; 4] = ["bash", "zsh", "fish", "posix"];
+
+/// Gaps that are no matter of where the streams go, but of who or what kept the recorder from its work, or its clocks from going.
+const HINDERED: [&str; 6] = ["write-failed", "stopped", "stage", "paused", "slept", "clock"];
 
 /// Times in milliseconds since the start of the session, in order, and what is to be known from there on.
 ///
@@ -16,7 +19,10 @@ pub fn notices(opening: Option<&Opening>, commands: &[&Command], entries: &[Entr
     let told =
         commands.iter().flat_map(|command| command.notices().map(|text| (command.start, text.to_owned())));
     let left_out = entries.iter().filter_map(Entry::left_out_notice);
-    let mut all: Vec<_> = never.into_iter().chain(told).chain(left_out).collect();
+    let gaps = entries.iter().flat_map(|entry| &entry.tally.gaps);
+    let gaps = gaps.filter(|(_, gap)| HINDERED.contains(&gap.why.as_str()));
+    let gaps = gaps.map(|(at, gap)| (*at, format!("{}: {}", gap.why, gap.note)));
+    let mut all: Vec<_> = never.into_iter().chain(told).chain(left_out).chain(gaps).collect();
     all.sort_by_key(|(at, _)| *at);
     all
 }
@@ -37,6 +43,7 @@ fn is_silent(opening: Option<&Opening>, commands: &[&Command]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cast::Gap;
     use crate::container::LeftOut;
 
     fn command(start: u64, source: Source, flags: &[&str]) -> Command {
@@ -70,10 +77,23 @@ mod tests {
     fn notices_of_commands_and_of_what_was_left_out_are_told_in_order() {
         let mut entry = Entry { left_out: LeftOut { programs: 3, ..LeftOut::default() }, ..Entry::default() };
         entry.tally.start = 5;
+        let gap = |why: &str| Gap {
+            why: why.into(),
+            of: "recorder".into(),
+            count: 0,
+            note: "for 14 s".into(),
+            sha256: String::new(),
+        };
+        entry.tally.gaps = vec![(4, gap("device")), (6, gap("paused"))];
         let (early, late) =
             (command(3, Source::Shell, &["alias: x"]), command(7, Source::Shell, &["lost-execs"]));
         let all = notices(Some(&opening("bash")), &[&late, &early], &[entry]);
         let all: Vec<_> = all.iter().map(|(at, text)| (*at, text.as_str())).collect();
-        assert_eq!(all, [(5, "left-out: 3 programs did not fit into the index"), (7, "lost-execs")]);
+        let expected = [
+            (5, "left-out: 3 programs did not fit into the index"),
+            (6, "paused: for 14 s"),
+            (7, "lost-execs"),
+        ];
+        assert_eq!(all, expected);
     }
 }

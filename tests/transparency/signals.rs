@@ -4,7 +4,8 @@ use crate::support::sandbox::Sandbox;
 use crate::support::{descendants, lives, pause, state, until};
 use sealcast::sys::signals;
 use std::os::unix::process::ExitStatusExt as _;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
 /// HUP, INT, QUIT, USR1, USR2, ALRM, TERM, XCPU, VTALRM, PROF, IO, PWR: all that end a program and that it can do something about.
 const HANDED_ON: [i32; 12] = [1, 2, 3, 10, 12, 14, 15, 24, 26, 27, 29, 30];
@@ -168,4 +169,22 @@ fn a_request_to_end_that_comes_during_the_start_ends_everything() {
         assert_eq!(status.signal(), Some(15), "{moment:?}, with a terminal: {terminal}");
         until("the end of what was started", || (!below.iter().any(|pid| lives(*pid))).then_some(()));
     }
+}
+
+#[test]
+fn a_recorder_that_was_stopped_says_for_how_long() {
+    let sandbox = Sandbox::new();
+    let mut terminal = sandbox.run(&["sh", "-c", "echo BEGIN; read line; exit 4"]);
+    terminal.wait_for("BEGIN");
+    let kill = |signal: &str| {
+        assert!(Command::new("kill").args([signal, &terminal.pid().to_string()]).status().unwrap().success());
+    };
+    kill("-STOP");
+    // What is looked for is a time: longer than any host is taken to be busy.
+    pause(Duration::from_secs(8));
+    kill("-CONT");
+    terminal.send("\r");
+    assert_eq!(terminal.wait_end().code(), Some(4));
+    let all = sandbox.everything();
+    assert!(all.contains("paused: the recorder did not get on for"), "{all}");
 }
