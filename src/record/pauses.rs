@@ -77,7 +77,9 @@ mod tests {
         assert_eq!(told(seen, (15_000, 1_006_500, 76_000), 11_000), [""; 0]);
         assert_eq!(
             told(seen, (25_000, 1_015_000, 85_000), 11_000),
-            ["paused: the recorder did not get on for 14 s: it was stopped, its disk stood still, or the host had no time for it"]
+            [
+                "paused: the recorder did not get on for 14 s: it was stopped, its disk stood still, or the host had no time for it"
+            ]
         );
         assert_eq!(
             told(seen, (11_000, 29_801_000, 28_871_000), 11_000),
