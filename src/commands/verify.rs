@@ -4,7 +4,7 @@ use super::Context;
 use super::recordings::{
     LATELY, Reading, clock, held, known_keys, ms, name, no_recordings, shown, size, span,
 };
-use crate::cast::{Anchor, Payload};
+use crate::cast::Payload;
 use crate::console::{Column, Style, Table};
 use crate::container::verify::{Origin, Report, Tear, Verdict, verify, verify_content};
 use crate::container::{self, Cursor, Header, Reader};
@@ -13,7 +13,7 @@ use crate::crypto::known_keys::KnownKeys;
 use crate::error::{Context as _, Error, Kind, Result};
 use crate::search::audit::{Audit, Lie, audit};
 use crate::store::{Found, Name, seal, silence};
-use crate::sys::{clock as clocks, ids};
+use crate::sys::clock::realtime;
 use crate::terminal::DRAWING;
 use serde_json::json;
 use std::fs::File;
@@ -199,7 +199,8 @@ fn judge_file(
     identities: &Identities,
     must_open: bool,
 ) -> Result<Judged> {
-    let now = Now::read();
+    // Before anything is read: what is written meanwhile must not seem to have waited.
+    let now = i64::try_from(ms(realtime())).unwrap_or(i64::MAX);
     let silent = silence(found, file);
     let length = file.metadata().map_or(0, |facts| facts.len());
     let mut progress = context.console.progress(&format!("verifying {}", name(found)), length);
@@ -284,43 +285,16 @@ fn check_content(
     check_index(context, reader, judged)
 }
 
-/// The clocks, read before anything was: what is written meanwhile must not seem to have waited.
-#[derive(Clone, Copy)]
-struct Now {
-    /// Milliseconds since 1970-01-01T00:00:00Z.
-    utc: i64,
-    /// Milliseconds since this host was started in which it was not suspended.
-    awake: u64,
-}
-
-impl Now {
-    fn read() -> Self {
-        let utc = i64::try_from(ms(clocks::realtime())).unwrap_or(i64::MAX);
-        Self { utc, awake: ms(clocks::monotonic()) }
-    }
-
-    /// How long ago something was, at least, that was recorded `after` (milliseconds) these clocks were read. Where this host
-    /// recorded it and was not started since, its own clock tells, which nobody sets. The time of a recording stands still while
-    /// its host is suspended: such times are left out, before the recording too.
-    fn since(self, anchor: &Anchor, after: u64, same_boot: bool) -> Duration {
-        let ago = match same_boot && anchor.boot > 0 {
-            true => self.awake.saturating_sub(anchor.boot),
-            false => u64::try_from(self.utc.saturating_sub(anchor.utc)).unwrap_or(0),
-        };
-        Duration::from_millis(ago.saturating_sub(after))
-    }
-}
-
-/// How long the first event that no signature covers has waited for one, where that is longer than a recorder lets it wait.
-fn unsigned_for(reader: &mut Reader<Beginning<'_>>, judged: &Judged, now: Now) -> Option<Duration> {
+/// How long the first event that no signature covers has waited for one at `now` (milliseconds since 1970-01-01T00:00:00Z), where
+/// that is longer than a recorder lets it wait.
+fn unsigned_for(reader: &mut Reader<Beginning<'_>>, judged: &Judged, now: i64) -> Option<Duration> {
     let signed = judged.report.signed;
     if judged.cut || signed >= judged.report.whole {
         return None;
     }
-    let boot = &reader.opening().ok()?.meta.boot;
-    let same_boot = ids::boot_id().is_some_and(|ours| ours == *boot);
     // A checkpoint ends every segment: what waits is in the last one.
     let mut cursor = Cursor::new(reader, reader.segments().checked_sub(1)?).ok()?;
+    // A segment ends also where the host slept or its clock was set: the clocks at its beginning hold for all of it.
     let mut clocks = None;
     while let Ok(Some(event)) = cursor.next(reader) {
         if let Payload::Anchor(anchor) = &event.payload {
@@ -328,7 +302,8 @@ fn unsigned_for(reader: &mut Reader<Beginning<'_>>, judged: &Judged, now: Now) -
         }
         if cursor.offset() > signed {
             let anchor = clocks?;
-            let waits = now.since(&anchor, ms(event.time).saturating_sub(anchor.at), same_boot);
+            let recorded = anchor.utc.saturating_add_unsigned(ms(event.time).saturating_sub(anchor.at));
+            let waits = Duration::from_millis(u64::try_from(now.saturating_sub(recorded)).unwrap_or(0));
             return (waits >= LATELY).then_some(waits);
         }
     }

