@@ -58,7 +58,8 @@ pub struct Entry {
 pub enum GivenUp {
     /// Output came faster than it was worth reading.
     Flood,
-    /// What reads the output was late, or left out a flood of binary data: the screen is not known until a full reset.
+    /// What reads the output was late, or left out a flood of binary data or what it would have cost too much to draw: the screen is
+    /// not known until a full reset.
     Late,
     /// What reads the output failed: commands may be missing, from then on.
     Failed,

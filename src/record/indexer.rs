@@ -3,8 +3,9 @@
 //! The emulator works on a thread of its own, behind a bounded queue. The recorder hands it copies of events in large
 //! pieces and waits for it at the border of a segment only, for [`PATIENCE`] at most. What that costs when it is late, when
 //! it panics, or when a flood is not worth the work, is a filter or a keyframe, counted in [`Missed`]; never an event. A flood of
-//! binary data, and output that the emulator cannot follow, are left out of its reading: then the screen is not known until
-//! the terminal is reset, and there are no filters and keyframes, but commands and programs are heard on.
+//! binary data, and output that the emulator cannot follow, are left out of its reading; what would cost too much to draw is not
+//! drawn. Then the screen is not known until the terminal is reset, and there are no filters and keyframes, but commands and
+//! programs are heard on.
 //!
 //! What is in a filter is exactly what a reader finds: the same reading ([`Shown`]), started anew from the same keyframe. So
 //! where a keyframe was made and not used, there are no filters until one is.
@@ -425,9 +426,9 @@ fn read(shared: &Shared, size: (u16, u16), always: bool) {
                 settle(&mut commands, true, shared);
                 sieve.drain(&mut wanted, &mut told);
                 let shown = sieve.shown();
-                let known = shown.is_known();
-                let fault = known && shown.terminal().fault().is_some();
-                let mut keyframe = known.then(|| shown.terminal().snapshot()).flatten();
+                let fault = shown.is_known() && shown.terminal().fault().is_some();
+                let refused = shown.is_known() && shown.terminal().overrun();
+                let mut keyframe = snapshot(shown);
                 if keyframe.as_ref().is_some_and(|text| since < WORTH * text.len() && !shown.is_skimming()) {
                     keyframe = None;
                 }
@@ -442,20 +443,22 @@ fn read(shared: &Shared, size: (u16, u16), always: bool) {
                 }
                 typed.pause(&mut |line| add_typed(&add, &line));
                 let made = filter.borrow_mut().finish(if always { filter::SMALL_RAW } else { raw as u64 });
-                let good = whole && !fault;
+                let good = whole && !fault && !refused;
+                if refused {
+                    sieve = Sieve::new(sieve.into_shown().unknown());
+                }
                 whole = !sieve.shown().is_skimming();
                 raw = 0;
                 let filter = if good { made } else { Vec::new() };
-                let answer = Answer { border, unknown, filter, keyframe, fault };
-                unknown = !known;
+                let answer = Answer { border, unknown: unknown || refused, filter, keyframe, fault };
+                unknown = !sieve.shown().is_known();
                 let mut state = shared.lock();
                 state.answer = Some(answer);
                 shared.changed.notify_all();
             }
             Work::Screen(border) => {
                 sieve.drain(&mut wanted, &mut told);
-                let shown = sieve.shown();
-                let mut keyframe = shown.is_known().then(|| shown.terminal().snapshot()).flatten();
+                let mut keyframe = snapshot(sieve.shown());
                 if keyframe.as_ref().is_some_and(|text| limits::KEYFRAME_BYTES < (WORTH * text.len()) as u64)
                 {
                     keyframe = None;
@@ -470,6 +473,13 @@ fn read(shared: &Shared, size: (u16, u16), always: bool) {
             Work::Hold(barrier) => drop(barrier.wait()),
         }
     }
+}
+
+/// The screen, where it is known: nothing was left out of it, and nothing refused for its cost. Whoever is recorded can bring about
+/// either, and must not make a recording say what did not stand there.
+fn snapshot(shown: &mut Shown) -> Option<String> {
+    let terminal = shown.is_known().then(|| shown.terminal())?;
+    if terminal.overrun() { None } else { terminal.snapshot() }
 }
 
 fn add_typed(add: &impl Fn(&str), line: &TypedLine) {

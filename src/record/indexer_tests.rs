@@ -114,6 +114,31 @@ fn a_flood_has_no_filter_but_the_screen_after_it_is_exact() {
     assert_eq!(segments[2].keyframe, drawn.snapshot());
 }
 
+#[test]
+fn a_screen_that_cost_too_much_to_draw_is_in_no_keyframe_until_it_is_reset() {
+    let mut indexer = ScreenIndexer::begin((80, 24), true);
+    let lines = |ms: u64| output(ms, "a line that is read\r\n".repeat(400).as_bytes());
+    let dear = output(0, &b"\x1b[2J".repeat(30_000));
+    let parts = vec![
+        vec![dear, lines(1)],
+        vec![lines(1000)],
+        vec![output(2000, b"\x1bc"), lines(2001)],
+        vec![lines(3000)],
+    ];
+    let segments = index(&mut indexer, parts.clone());
+    let told: Vec<_> = segments
+        .iter()
+        .map(|part| (part.keyframe.is_some(), part.filter.is_empty(), part.given_up))
+        .collect();
+    let late = (false, true, Some(GivenUp::Late));
+    assert_eq!(told, [late, late, late, (true, false, None)]);
+    assert_eq!(indexer.missed(), Missed { late: 3, ..Missed::default() });
+    let mut drawn = crate::terminal::Terminal::new(80, 24);
+    parts[..3].iter().flatten().for_each(|event| corpus::step(&mut drawn, &event.payload));
+    assert!(drawn.overrun());
+    assert_eq!(segments[3].keyframe, drawn.snapshot());
+}
+
 /// Bytes of no meaning, as a compressed file has them.
 fn noise(length: usize) -> Vec<u8> {
     let mut state = 7u64;

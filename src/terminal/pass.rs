@@ -6,6 +6,7 @@
 
 use super::sieve::{Feeder, NO_NUMBER, Wanted};
 use super::skim::{collect_colours, colour_len};
+use super::work::SEQUENCE;
 use super::{Kind, Line};
 use std::borrow::Cow;
 use std::ops::Range;
@@ -28,7 +29,7 @@ pub(super) struct Passing {
     drawn: usize,
     /// Colours that were set before `kept`, after `drawn`.
     colours: Vec<u8>,
-    /// Characters there.
+    /// What drawing all that has been passed over would have counted for, in characters.
     passed: u64,
     /// The last of them that is printed: it can be repeated (REP).
     last: Option<char>,
@@ -85,7 +86,8 @@ impl Passing {
         let text = strip(gone);
         self.passed = self.passed.saturating_add(text.len() as u64);
         self.last = text.bytes().rfind(|byte| *byte >= b' ').map(char::from).or(self.last);
-        collect_colours(gone, &mut self.colours);
+        let sequences = collect_colours(gone, &mut self.colours);
+        self.passed = self.passed.saturating_add(sequences.saturating_mul(SEQUENCE));
         (self.standing, self.kept) = (standing, kept);
     }
 
@@ -182,7 +184,9 @@ impl Passing {
         let time = feeder.time(self.kept);
         feeder.shown.output_at(time, &self.colours, feeder.told);
         if let Some(screen) = feeder.shown.screen_mut() {
-            screen.work.done = screen.work.done.saturating_add(self.passed);
+            // The colours have been counted where they stood.
+            let again = SEQUENCE * memchr::memchr_iter(0x1b, &self.colours).count() as u64;
+            screen.work.done = screen.work.done.saturating_add(self.passed).saturating_sub(again);
             screen.last = self.last.or(screen.last);
         }
         // What is pushed out has been told.

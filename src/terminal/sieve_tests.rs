@@ -18,8 +18,11 @@ fn is_wanted(text: &str) -> bool {
 /// When a line began, was complete and left, and its text.
 type Told = ([Duration; 3], String);
 
+/// The screen at the end, and what is left to be spent on it.
+type Screen = (Option<String>, (u64, bool));
+
 /// What is told of wanted lines, in order of time and text; the screen at the end; and how many lines were told at all.
-fn read(size: (u16, u16), events: &[Event], sieved: bool) -> (Vec<Told>, Option<String>, usize) {
+fn read(size: (u16, u16), events: &[Event], sieved: bool) -> (Vec<Told>, Screen, usize) {
     let (mut lines, mut all) = (Vec::new(), 0);
     let mut told = |line: Line| {
         all += 1;
@@ -28,6 +31,10 @@ fn read(size: (u16, u16), events: &[Event], sieved: bool) -> (Vec<Told>, Option<
         }
     };
     let mut shown = Shown::new(size);
+    if let Some(screen) = shown.screen_mut() {
+        // Nothing is saved up, so that all that is earned counts.
+        screen.work = super::super::work::Work::with_credit(0);
+    }
     if sieved {
         let mut sieve = Sieve::new(shown);
         for event in events {
@@ -38,7 +45,8 @@ fn read(size: (u16, u16), events: &[Event], sieved: bool) -> (Vec<Told>, Option<
     } else {
         events.iter().for_each(|event| shown.event(event, &mut told));
     }
-    let screen = shown.terminal().snapshot();
+    let terminal = shown.terminal();
+    let screen = (terminal.snapshot(), terminal.screen.work.account());
     shown.finish(&mut told);
     lines.sort();
     (lines, screen, all)

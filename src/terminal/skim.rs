@@ -1,11 +1,13 @@
 //! Text that scrolls through too fast to be read, without drawing it.
 //!
 //! A flood of plain lines leaves on the screen only its end. [`Terminal::skim`] draws that end and remembers the colours set
-//! before it; the screen is afterwards exactly what [`Terminal::feed`] would have made (a test compares the two). Whatever is
-//! more than lines and colours is fed.
+//! before it; the screen is afterwards exactly what [`Terminal::feed`] would have made, and so is what has been earned (tests
+//! compare the two): where one is refused something, so is the other. Whatever is more than lines and colours is fed.
 
 use super::Terminal;
+use super::modes::Mode;
 use super::screen::Screen;
+use super::work::SEQUENCE;
 
 /// How much of a flood is looked at together.
 const TOGETHER: usize = 64 << 10;
@@ -27,6 +29,7 @@ impl Terminal {
         {
             let (colours, from) = end_of(waiting, self.screen.rows);
             if colours.len() + waiting.len() - from < TOGETHER / 2 {
+                self.earn(&waiting[..from], &colours);
                 waiting.splice(..from, colours);
                 return;
             }
@@ -42,6 +45,7 @@ impl Terminal {
             let (plain, rest) = bytes.split_at(plain_len(bytes));
             if self.intake.at_rest(&self.screen) && scrolls_whole(&self.screen) {
                 let (colours, from) = end_of(plain, self.screen.rows);
+                self.earn(&plain[..from], &colours);
                 self.feed_guarded(&colours);
                 self.feed_guarded(&plain[from..]);
             } else {
@@ -53,14 +57,39 @@ impl Terminal {
             bytes = after;
         }
     }
+
+    /// Earns what drawing the plain text that is passed over would have, but for the colours of it that are yet to be drawn. Nobody
+    /// counts while more cannot be saved up, as in nearly every flood.
+    fn earn(&mut self, passed: &[u8], colours: &[u8]) {
+        let work = &mut self.screen.work;
+        if !work.is_full() {
+            work.done = work.done.saturating_add(drawn(passed).saturating_sub(drawn(colours)));
+        }
+    }
 }
 
-/// A line feed on the last row pushes the whole screen up.
+/// How much is done to draw plain text: every character, control and byte that belongs to none counts, and every sequence.
+fn drawn(plain: &[u8]) -> u64 {
+    let (mut done, mut rest) = (0, plain);
+    while !rest.is_empty() {
+        let (text, from) = rest.split_at(memchr::memchr(0x1b, rest).unwrap_or(rest.len()));
+        let pieces = text.utf8_chunks();
+        done += pieces
+            .map(|piece| (piece.valid().chars().count() + usize::from(!piece.invalid().is_empty())) as u64)
+            .sum::<u64>();
+        done += if from.is_empty() { 0 } else { SEQUENCE };
+        rest = &from[passing_len(from).unwrap_or(from.len())..];
+    }
+    done
+}
+
+/// A line feed on the last row pushes the whole screen up, and costs nothing; nor does a character.
 fn scrolls_whole(screen: &Screen) -> bool {
     !screen.on_alt
         && (screen.top, screen.bottom) == (0, screen.rows - 1)
         && (screen.left, screen.right) == (0, screen.cols - 1)
         && screen.single.is_none()
+        && !screen.modes.has(Mode::Insert)
 }
 
 /// How far there is nothing but printed text, tabs, line ends, colours (SGR) and erasing within the line (EL: `grep --color` and
@@ -111,10 +140,11 @@ fn passing_len(bytes: &[u8]) -> Option<usize> {
     })
 }
 
-/// Appends the colours set in plain lines, from the last reset on: nothing before it matters.
-pub(super) fn collect_colours(plain: &[u8], colours: &mut Vec<u8>) {
-    let mut rest = plain;
+/// Appends the colours set in plain lines, from the last reset on: nothing before it matters. Gives how many sequences there were.
+pub(super) fn collect_colours(plain: &[u8], colours: &mut Vec<u8>) -> u64 {
+    let (mut rest, mut sequences) = (plain, 0);
     while let Some(escape) = memchr::memchr(0x1b, rest) {
+        sequences += 1;
         let from = &rest[escape..];
         let (colour, after) = from.split_at(passing_len(from).unwrap_or(from.len()));
         if colour.ends_with(b"K") {
@@ -127,6 +157,7 @@ pub(super) fn collect_colours(plain: &[u8], colours: &mut Vec<u8>) {
         colours.extend_from_slice(colour);
         rest = after;
     }
+    sequences
 }
 
 /// Where the part begins that decides what stands on a screen of `rows` rows, and the colours set before it.
@@ -166,6 +197,7 @@ fn prints(plain: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::work::Work;
     use super::*;
     use proptest::prelude::*;
 
@@ -182,7 +214,7 @@ mod tests {
             1 => Just("\u{9b}2J".to_owned()),
             1 => prop_oneof![
                 Just("\x1b[2;4r"), Just("\x1b[r"), Just("\x1b[?1049h"), Just("\x1b[?1049l"), Just("\x1b[5b"),
-                Just("\x1b[H"), Just("\x1b[4h"), Just("\x1b(0qqq"), Just("\x1b[?7l"), Just("\x1bN"), Just("\x1b7"),
+                Just("\x1b[H"), Just("\x1b[4h"), Just("\x1b[4l\x1b[2J"), Just("\x1b[2J"), Just("\x1b(0qqq"), Just("\x1b[?7l"), Just("\x1bN"), Just("\x1b7"),
                 Just("\x07"), Just("\x1b]0;title\x07"), Just("\x1b[?69h\x1b[3;9s"), Just("\x0e"), Just("a\x08b"),
             ].prop_map(str::to_owned),
         ]
@@ -200,6 +232,8 @@ mod tests {
         fn a_skimmed_screen_is_the_drawn_one(texts in proptest::collection::vec(text(), 1..4), cut in 0usize..5, rows in 1u16..9,
             stray in proptest::option::of(0x80u8..=0xff)) {
             let (mut skimmed, mut drawn) = (Terminal::new(20, rows), Terminal::new(20, rows));
+            // Nothing is saved up, so that all that is earned counts.
+            (skimmed.screen.work, drawn.screen.work) = (Work::with_credit(200), Work::with_credit(200));
             for text in &texts {
                 // Cut anywhere, also inside a sequence or a character; and not all of it text.
                 let mut bytes = text.as_bytes()[..text.len().saturating_sub(cut)].to_vec();
@@ -212,8 +246,39 @@ mod tests {
                 drawn.feed_guarded(bytes);
                 prop_assert_eq!(skimmed.text(), drawn.text());
                 prop_assert_eq!(skimmed.snapshot(), drawn.snapshot());
+                prop_assert_eq!(skimmed.screen.work.account(), drawn.screen.work.account());
             }
         }
+    }
+
+    #[test]
+    fn what_is_passed_over_earns_what_it_would_have_earned_drawn() {
+        let lines = |n: usize| {
+            let line =
+                |n: usize| format!("\x1b[3{}mline {n} – of \x1b[Ka flood\x1b[m\tthat scrolls\r\n", n % 8);
+            (0..n)
+                .flat_map(|n| [line(n).into_bytes(), b"\x88\xe2\x82\r\n".to_vec()].concat())
+                .collect::<Vec<u8>>()
+        };
+        let (cols, rows) = (80, 25);
+        let erases = (super::super::work::CREDIT / (cols * rows)) as usize;
+        let (cols, rows) = (cols as u16, rows as u16);
+        let mut waiting = Vec::new();
+        let (mut drawn, mut skimmed, mut in_pieces) =
+            (Terminal::new(cols, rows), Terminal::new(cols, rows), Terminal::new(cols, rows));
+        // All that was saved up is spent; what the flood earns pays for the rest, and only just.
+        for bytes in
+            [lines(9000), b"\x1b[2J".repeat(erases), lines(3000), b"\x1b[2J".repeat(erases), lines(50)]
+        {
+            drawn.feed_guarded(&bytes);
+            skimmed.skim(&bytes);
+            bytes.chunks(3000).for_each(|piece| in_pieces.skim_on(&mut waiting, piece));
+            assert_eq!(skimmed.screen.work.account(), drawn.screen.work.account());
+        }
+        in_pieces.skim(&waiting);
+        assert_eq!(in_pieces.screen.work.account(), drawn.screen.work.account());
+        assert!(drawn.overrun(), "so that the first refusal is the same one");
+        assert_eq!((skimmed.snapshot(), in_pieces.snapshot()), (drawn.snapshot(), drawn.snapshot()));
     }
 
     #[test]

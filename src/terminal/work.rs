@@ -10,6 +10,8 @@ const EARNED: u64 = 64;
 pub(super) const CREDIT: u64 = 32 << 20;
 /// Cells that could be erased while one character is printed.
 const CHARACTER: u64 = 4;
+/// What a control sequence counts for, in characters.
+pub(super) const SEQUENCE: u64 = 4;
 
 /// The account.
 #[derive(Clone, Copy, Debug)]
@@ -51,6 +53,22 @@ impl Work {
                 false
             }
         }
+    }
+
+    /// Cells that could be paid for now.
+    fn available(&self) -> u64 {
+        self.credit.saturating_add(self.done.saturating_mul(EARNED)).min(CREDIT)
+    }
+
+    /// Whether more cannot be saved up: what is earned now makes no difference.
+    pub(super) fn is_full(&self) -> bool {
+        self.available() == CREDIT
+    }
+
+    /// What decides what will be refused: what could be paid for, and whether something was refused.
+    #[cfg(test)]
+    pub(super) fn account(&self) -> (u64, bool) {
+        (self.available(), self.overrun)
     }
 
     /// Whether something was refused.
