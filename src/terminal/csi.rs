@@ -5,12 +5,12 @@ use super::modes::Mode;
 use super::screen::Screen;
 use super::sgr;
 
-/// Parameters as numbers; the first subparameter of each.
-struct Numbers([u16; 16], usize);
+/// Parameters as numbers; the first subparameter of each. As many as xterm takes.
+struct Numbers([u16; 30], usize);
 
 impl Numbers {
     fn new(params: &vte::Params) -> Self {
-        let mut numbers = Self([0; 16], 0);
+        let mut numbers = Self([0; 30], 0);
         for (slot, group) in numbers.0.iter_mut().zip(params.iter()) {
             *slot = group.first().copied().unwrap_or(0);
             numbers.1 += 1;

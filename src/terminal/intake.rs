@@ -1,8 +1,8 @@
 //! Hands bytes to the parser: bounded, independent of where the chunks are cut, and aware of when a sequence is open.
 //!
 //! The parser behind it (vte) keeps the payload of a control string without limit, loses a character when a chunk ends
-//! inside the one before it, does not tell whether it is in its ground state, and takes a byte that belongs to no character for
-//! a control of eight bits, which no terminal of UTF-8 does. All four are mended here.
+//! inside the one before it, does not tell whether it is in its ground state, and takes a byte that belongs to no character, or
+//! is a part of one, for a control of eight bits, which no terminal of UTF-8 does. All four are mended here.
 
 use super::screen::Screen;
 use crate::text;
@@ -16,7 +16,11 @@ const ESC: u8 = 0x1b;
 const CAN: u8 = 0x18;
 const SUB: u8 = 0x1a;
 const BEL: u8 = 0x07;
-const ST: u8 = 0x9c;
+/// The string terminator of eight bits, U+009C, in UTF-8. Some terminals end a control string there and some do not: the rest is
+/// told rather than swallowed.
+const ST: &[u8] = b"\xc2\x9c";
+/// The same in seven bits, for the parser, which does not know the other.
+const ST_7: &[u8] = b"\x1b\\";
 
 /// Kinds of control string, which differ in what ends them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,9 +33,7 @@ enum Kind {
 
 impl Kind {
     fn ended_by(self, byte: u8) -> bool {
-        matches!(byte, ESC | CAN | SUB)
-            || (self == Kind::Osc && byte == BEL)
-            || (self == Kind::Dcs && byte == ST)
+        matches!(byte, ESC | CAN | SUB) || (self == Kind::Osc && byte == BEL)
     }
 }
 
@@ -109,10 +111,17 @@ impl Intake {
                     rest = &rest[1..];
                 }
                 Place::Payload(kind, seen) => {
-                    let end = rest.iter().position(|byte| kind.ended_by(*byte)).unwrap_or(rest.len());
+                    let ends = |at: &usize| kind.ended_by(rest[*at]) || rest[*at..].starts_with(ST);
+                    let end = (0..rest.len()).find(ends).unwrap_or(rest.len());
                     let room = MAX_STRING.saturating_sub(seen).min(end);
-                    self.parser.advance(screen, &rest[..room]);
+                    self.payload(screen, kind, &rest[..room]);
                     self.place = Place::Payload(kind, seen.saturating_add(end));
+                    if let Some(after) = rest[end..].strip_prefix(ST) {
+                        self.parser.advance(screen, ST_7);
+                        self.place = Place::Plain;
+                        rest = after;
+                        continue;
+                    }
                     if let Some(&last) = rest.get(end) {
                         self.parser.advance(screen, &[last]);
                         self.place = if last == ESC { Place::Escape } else { Place::Plain };
@@ -123,6 +132,16 @@ impl Intake {
                     rest = &rest[(end + 1).min(rest.len())..];
                 }
             }
+        }
+    }
+
+    /// A part of a control string. In a device control string a byte of 0x9c would be its end to the parser, also in the middle of
+    /// a character; nobody looks at more of it than ASCII.
+    fn payload(&mut self, screen: &mut Screen, kind: Kind, bytes: &[u8]) {
+        if kind == Kind::Dcs {
+            bytes.split(|byte| !byte.is_ascii()).for_each(|ascii| self.parser.advance(screen, ascii));
+        } else {
+            self.parser.advance(screen, bytes);
         }
     }
 

@@ -143,6 +143,7 @@ impl Terminal {
         let (cols, rows) = snapshot::size(keyframe)?;
         let mut terminal = Self::new(cols, rows);
         terminal.screen.work = Work::with_credit(RECREATION);
+        terminal.screen.recreating = true;
         for piece in keyframe.as_bytes().chunks(RECREATED_AT_ONCE) {
             terminal.feed_guarded(piece);
             if terminal.overrun() || terminal.spent() > RECREATION {
@@ -150,6 +151,7 @@ impl Terminal {
             }
         }
         terminal.screen.work = Work::default();
+        terminal.screen.recreating = false;
         terminal.take_events();
         Some(terminal)
     }

@@ -8,6 +8,7 @@ use super::charset::Charset;
 use super::modes::Mode;
 use super::screen::{Links, Screen};
 use super::snapshot;
+use super::work::SEQUENCE;
 use crate::text;
 use alacritty_terminal::index::Line;
 use alacritty_terminal::term::cell::Hyperlink;
@@ -66,17 +67,14 @@ impl vte::Perform for Screen {
             0x0f => self.shift = 0,
             // CAN and SUB end whatever sequence was open.
             0x18 | 0x1a => self.settled = true,
-            0x84 => self.line_feed(),
-            0x85 => self.next_line(),
-            0x88 => self.set_tab(),
-            0x8d => self.reverse_line_feed(),
+            // Nor does anything happen at U+0080 to U+009F (`doc/SCREENS.md`).
             _ => {}
         }
     }
 
     fn csi_dispatch(&mut self, params: &vte::Params, intermediates: &[u8], ignore: bool, action: char) {
         self.settled = true;
-        self.work.done += 4;
+        self.work.done += SEQUENCE;
         if !ignore {
             self.csi(params, intermediates, action);
         }
@@ -142,7 +140,8 @@ impl vte::Perform for Screen {
             4 | 5 | 10..=19 if rest.last() == Some(&&b"?"[..]) => {
                 self.tell(Event::Query(format!("colour {number}")))
             }
-            snapshot::PRIVATE => self.recreate(rest),
+            // In a keyframe only: whoever writes to the terminal could part words with it that stand together.
+            snapshot::PRIVATE if self.recreating => self.recreate(rest),
             _ => {}
         }
     }

@@ -79,6 +79,8 @@ pub(super) struct Screen {
     pub(super) device: String,
     pub(super) tape: Option<Box<Tape>>,
     pub(super) links: Links,
+    /// What comes is a keyframe.
+    pub(super) recreating: bool,
 }
 
 impl Screen {
@@ -110,6 +112,7 @@ impl Screen {
             device: String::new(),
             tape: None,
             links: Links::default(),
+            recreating: false,
         }
     }
 
@@ -360,6 +363,7 @@ impl Screen {
                 return;
             }
             if end == self.cols - 1 {
+                self.touch(self.y());
                 self.write(' ', Flags::LEADING_WIDE_CHAR_SPACER);
             }
             self.wrap();
@@ -387,6 +391,7 @@ impl Screen {
     fn wrap(&mut self) {
         let (y, end) = (self.y(), self.line_end());
         if end == self.cols - 1 {
+            self.touch(y);
             self.grid[Line(y as i32)][Column(end)].flags.insert(Flags::WRAPLINE);
         }
         self.line_feed();
@@ -527,7 +532,7 @@ impl Screen {
 
     // Reset.
 
-    /// RIS: as new, but for what was told and what was spent.
+    /// RIS: as new, but for what was told, what was spent, and whether this is a keyframe.
     pub(super) fn reset(&mut self) {
         // Both screens are made anew, which takes longer than erasing them.
         if !self.afford(8 * self.rows * self.cols) {
@@ -542,6 +547,7 @@ impl Screen {
         new.missed = self.missed;
         new.work = self.work;
         new.tape = self.tape.take();
+        new.recreating = self.recreating;
         *self = new;
     }
 

@@ -2,7 +2,7 @@
 //!
 //! Standard sequences for all that has one. The rest (which rows belong together, a wrap that is pending, origin mode
 //! without its jump, the character that REP repeats) travels in a private control string, `OSC 5379 ; KEY ; VALUE… ST`,
-//! that other terminals pass over.
+//! that other terminals pass over; so do we, but for what a keyframe says ([`super::Terminal::restored`]).
 
 use super::modes::{Mode, TABLE};
 use super::screen::{Saved, Screen};

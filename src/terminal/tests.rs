@@ -396,11 +396,70 @@ fn a_byte_that_is_no_text_is_no_control_either() {
             assert!(third.contains("\u{fffd}x\u{fffd}y"), "{third}");
         }
     }
-    // As characters they are controls, and inside a sequence nothing at all.
-    assert_eq!(shown("one\r\ntwo\u{8d}X\u{85}Y"), "oneX|Ywo");
+    // As characters they are nothing, and nor are they inside a sequence.
+    assert_eq!(shown("one\r\ntwo\u{8d}X\u{85}Y\u{84}Z\u{88}"), "one|twoXYZ");
     let mut terminal = Terminal::new(10, 4);
     terminal.feed(b"abc\x1b[\x852\x8dD-");
     assert_eq!(terminal.row_text(0), "a-c");
+}
+
+#[test]
+fn no_control_of_eight_bits_swallows_what_stands_after_it() {
+    // None begins a sequence or a string: CSI, OSC, DCS, SOS, PM, APC.
+    for control in ['\u{9b}', '\u{9d}', '\u{90}', '\u{98}', '\u{9e}', '\u{9f}', '\u{9c}'] {
+        assert_eq!(shown(&format!("se{control}0mcret")), "se0mcret", "{control:?}");
+    }
+    // But U+009C ends every string, however it is cut.
+    for string in ["\x1b]0;title", "\x1b]0;tïtle", "\x1bP1$q", "\x1bP:abc", "\x1b_apc", "\x1bXsos", "\x1b^pm"]
+    {
+        let text = format!("{string}\u{9c}shown\r\n\x1b\\end");
+        let mut terminal = Terminal::new(10, 4);
+        text.as_bytes().iter().for_each(|byte| terminal.feed(&[*byte]));
+        assert_eq!(
+            (shown(&text), terminal.text().trim_end()),
+            ("shown|end".into(), "shown\nend"),
+            "{text:?}"
+        );
+        assert!(terminal.snapshot().is_some());
+    }
+}
+
+#[test]
+fn a_device_control_string_does_not_end_within_a_character() {
+    for string in ["\x1bPq", "\x1bP1;2|", "\x1bP:abc", "\x1bP", "\x1bP$q"] {
+        for character in ["“", "Ü", "\u{1f71c}"] {
+            assert_eq!(shown(&format!("{string}{character}NEVER\x1b\\end")), "end", "{string:?} {character}");
+        }
+        let mut terminal = Terminal::new(10, 4);
+        terminal.feed(&[string.as_bytes(), b"\x9cNEVER\xe2\x9cNEVER\x1b\\end"].concat());
+        assert_eq!(terminal.text().trim_end(), "end", "{string:?}, bytes of no character");
+    }
+}
+
+#[test]
+fn as_many_parameters_count_as_in_xterm() {
+    let (few, many) = (format!("{}1049", "1;".repeat(29)), format!("{}1049", "1;".repeat(30)));
+    for (parameters, alternate) in [(few, true), (many, false)] {
+        let mut terminal = Terminal::new(10, 4);
+        terminal.feed(format!("\x1b[?{parameters}h").as_bytes());
+        assert_eq!(terminal.is_alternate(), alternate, "{parameters}");
+    }
+}
+
+#[test]
+fn what_keyframes_say_in_private_does_nothing_in_output() {
+    let mut kept = Terminal::new(20, 4);
+    kept.feed(b"\x1b[2;3r\x1b[2;2Hse");
+    let restored = || Terminal::restored(&kept.snapshot().unwrap()).unwrap();
+    let after = "cret\x1b[2b\x1b[1;1Hword \x1b[2;2H";
+    let mut want = restored();
+    want.feed(after.as_bytes());
+    assert_eq!(want.row_text(1), " secrettt");
+    for key in ["pending", "wrap;0;1", "lead;0;1", "origin;1", "rep;58", "size;5;5"] {
+        let mut drawn = restored();
+        drawn.feed(format!("\x1b]5379;{key}\x07{after}").as_bytes());
+        assert_eq!(drawn.snapshot(), want.snapshot(), "{key}");
+    }
 }
 
 #[test]
