@@ -107,8 +107,8 @@ pub(super) struct Tape {
     on_alt: bool,
     main: VecDeque<State>,
     alt: VecDeque<State>,
-    /// Something is dirty.
-    stirred: bool,
+    /// What is dirty has been changed at this time or later; `None` when nothing is.
+    stirred: Option<Duration>,
     seen: HashSet<u64>,
     order: VecDeque<u64>,
     partial: Option<Partial>,
@@ -128,6 +128,12 @@ fn wraps(grid: &Grid<Cell>, line: Row) -> bool {
     grid[line].last().is_some_and(|cell| cell.flags.contains(Flags::WRAPLINE))
 }
 
+/// Whether what a row shows now is something else than the text that stood there, not more of it. Of a row that went on in the next
+/// one there is no more: what is added stands within the line.
+fn is_gone(now: &str, saved: &Saved) -> bool {
+    if saved.wraps { now != saved.text } else { !now.starts_with(&saved.text) }
+}
+
 /// Whether a row went on in the next one, and does not any more.
 fn is_cut(grid: &Grid<Cell>, y: usize, saved: &Saved) -> bool {
     saved.wraps && !wraps(grid, Row(y as i32))
@@ -145,7 +151,7 @@ impl Tape {
             on_alt,
             main: rows.clone().into(),
             alt: rows.into(),
-            stirred: false,
+            stirred: None,
             seen: HashSet::new(),
             order: VecDeque::new(),
             partial: None,
@@ -171,14 +177,16 @@ impl Tape {
     #[inline]
     pub(super) fn touch(&mut self, grid: &Grid<Cell>, y: usize) {
         let states = if self.on_alt { &mut self.alt } else { &mut self.main };
-        if states.get(y).is_some_and(|state| !state.dirty) {
-            self.stir(grid, y);
+        match states.get_mut(y) {
+            Some(state) if state.dirty => state.changed = self.now,
+            Some(_) => self.stir(grid, y),
+            None => {}
         }
     }
 
     fn stir(&mut self, grid: &Grid<Cell>, y: usize) {
         let now = self.now;
-        self.stirred = true;
+        self.stirred.get_or_insert(now);
         let Some(state) = self.states().get_mut(y) else { return };
         state.dirty = true;
         let told = std::mem::take(&mut state.told);
@@ -194,13 +202,18 @@ impl Tape {
 
     /// Tells the text that stood in these rows before they were changed, unless a row still begins with it. `stays` says of a
     /// row whether what it shows now counts.
-    fn weigh(&mut self, grid: &Grid<Cell>, rows: Range<usize>, stays: impl Fn(&State) -> bool) {
+    fn weigh(
+        &mut self,
+        grid: &Grid<Cell>,
+        rows: impl Iterator<Item = usize>,
+        stays: impl Fn(&State) -> bool,
+    ) {
         let mut changed = Vec::new();
         for y in rows {
             let Some(state) = self.states_ref().get(y) else { break };
             let Some(saved) = &state.saved else { continue };
             let now = if stays(state) { text(grid, y) } else { String::new() };
-            let goes = !now.starts_with(&saved.text);
+            let goes = is_gone(&now, saved);
             changed.push((y, goes, now.len() == saved.text.len()));
             if goes || is_cut(grid, y, saved) {
                 let line = self.around(grid, y, |tape, y| tape.before(grid, y));
@@ -225,7 +238,7 @@ impl Tape {
             Some(saved) => {
                 let Saved { text, wraps, first, complete, at, told } = saved;
                 let (text, first, complete, last, told) = (text.clone(), *first, *complete, *at, *told);
-                let replaced = is_cut(grid, y, saved) || !self::text(grid, y).starts_with(text.as_str());
+                let replaced = is_cut(grid, y, saved) || is_gone(&self::text(grid, y), saved);
                 Some((Part { y, text, first, complete, last, told, replaced }, *wraps))
             }
             None if state.dirty => None,
@@ -318,7 +331,8 @@ impl Tape {
             let whole = !(n == 0 && cut[0] || n + 1 == rows && cut[1]);
             if let Some(state) = self.states().get_mut(part.y) {
                 match &mut state.saved {
-                    Some(saved) if whole => saved.told = id,
+                    // If that is what was told, and not what came after it.
+                    Some(saved) if whole && saved.text == part.text => saved.told = id,
                     None if whole && !state.dirty => state.told = id,
                     _ => {}
                 }
@@ -362,11 +376,25 @@ impl Tape {
 
     /// What stands now has been readable.
     pub(super) fn settle(&mut self, grid: &Grid<Cell>) {
-        if !std::mem::take(&mut self.stirred) {
+        if self.stirred.take().is_none() {
             return;
         }
         self.weigh(grid, 0..self.states_ref().len(), |_| true);
         self.states().iter_mut().for_each(|state| state.dirty = false);
+    }
+
+    /// Rows that have not changed after `then` have been readable.
+    pub(super) fn settle_rows(&mut self, grid: &Grid<Cell>, then: Duration) {
+        if self.stirred.is_none_or(|since| since > then) {
+            return;
+        }
+        let still = |state: &State| state.dirty && state.changed <= then;
+        let states = self.states_ref().iter().enumerate();
+        let rows: Vec<usize> = states.filter(|(_, state)| still(state)).map(|(y, _)| y).collect();
+        self.weigh(grid, rows.iter().copied(), |_| true);
+        let states = self.states();
+        states.iter_mut().filter(|state| still(state)).for_each(|state| state.dirty = false);
+        self.stirred = states.iter().filter(|state| state.dirty).map(|state| state.changed).min();
     }
 
     /// The screens are about to have `rows` rows: tells what will be cut off; all of the main one, where that is 0. Since when
@@ -381,12 +409,12 @@ impl Tape {
         let shows_alt = self.on_alt;
         let (main, alt) = if shows_alt { (hidden, shown) } else { (shown, hidden) };
         if shows_alt {
-            self.stirred = true;
+            self.stirred = Some(Duration::ZERO);
             self.settle(alt);
             self.vanish(alt, 0..self.alt.len(), Kind::Overwritten);
         }
         self.on_alt = false;
-        self.stirred = true;
+        self.stirred = Some(Duration::ZERO);
         self.settle(main);
         // The cursor's row stays on the screen; what stands below the new last row goes.
         let moved = (main.cursor.point.line.0.max(0) as usize + 1).saturating_sub(rows);
@@ -567,7 +595,7 @@ impl Tape {
             self.vanish(grid, 0..self.alt.len(), Kind::Overwritten);
         }
         self.on_alt = to_alt;
-        self.stirred = true;
+        self.stirred = Some(Duration::ZERO);
     }
 
     /// The screens have been given `rows` rows; those that were pushed out of the main one stand above its row 0, and are told.
@@ -641,7 +669,7 @@ impl Tape {
         } else {
             shown
         };
-        self.stirred = true;
+        self.stirred = Some(Duration::ZERO);
         self.settle(main);
         let last = (0..self.main.len()).rev().find(|y| !text(main, *y).is_empty());
         if let Some(last) = last {

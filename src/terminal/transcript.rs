@@ -2,8 +2,8 @@
 //!
 //! Lines come in the order in which they went: rows that left the top of the screen (wrapped ones joined), rows that were
 //! overwritten after they had *settled*, screens that were cleared, pages of full-screen programs, and at the end what
-//! still stood. A row has settled when the next output comes at least the settling time later. This is what "shown on the
-//! screen" means everywhere: to filters, search, export and the player.
+//! still stood. A row has settled when output comes at least the settling time after it was last written to, whatever moves
+//! beside it. This is what "shown on the screen" means everywhere: to filters, search, export and the player.
 
 use super::Terminal;
 use super::tape::Tape;
@@ -146,6 +146,8 @@ impl Transcript {
         if let Some(tape) = &mut screen.tape {
             if time.saturating_sub(self.last) >= self.settle {
                 tape.settle(&screen.grid);
+            } else if let Some(then) = time.checked_sub(self.settle) {
+                tape.settle_rows(&screen.grid, then);
             }
             tape.now = tape.now.max(time);
         }
@@ -199,6 +201,27 @@ mod tests {
     fn what_was_replaced_at_once_could_not_be_read() {
         let lines = told(40, 3, &[(0, "10%"), (10, "\r20%"), (20, "\r30%"), (500, "\rdone")]);
         assert_eq!(lines, ["Overwritten 0 30%", "Final 0 done"]);
+    }
+
+    #[test]
+    fn what_stands_beside_something_that_moves_could_be_read() {
+        // A digit every 50 ms, in the third row; it is never still for long enough.
+        let beside = |open: &str, again: &str| {
+            let turn = |n: u64| (50 * n, format!("\x1b7\x1b[3;1H{}\x1b8", n % 10));
+            let mut pieces = vec![(0, format!("{open}\x1b[Hsecretplan")), (20, "\x1b[2Hat once".into())];
+            pieces.push((40, "\x1b[2Hreplaced".into()));
+            pieces.extend((1..9).map(turn));
+            pieces.push((449, again.to_owned()));
+            pieces.extend((9..20).map(turn));
+            let pieces: Vec<(u64, &str)> = pieces.iter().map(|(ms, text)| (*ms, text.as_str())).collect();
+            told(40, 3, &pieces)
+        };
+        let last = ["Final 0 otherthing", "Final 1 replaced", "Final 2 9"];
+        assert_eq!(beside("", "\x1b[Hotherthing"), [&["Overwritten 0 secretplan"], &last[..]].concat());
+        assert_eq!(beside("", "\x1b[H\x1b[Kotherthing"), [&["Overwritten 0 secretplan"], &last[..]].concat());
+        let page = beside("\x1b[?1049h", "\x1b[Hotherthing");
+        assert_eq!(page[..2], ["Page(1) 0 secretplan", "Page(1) 0 otherthing"]);
+        assert_eq!(page.len(), 4, "{page:?}");
     }
 
     #[test]
@@ -311,26 +334,76 @@ mod tests {
         assert!(lines.len() > 1 && (0..19_700).step_by(100).all(stood));
     }
 
+    #[test]
+    fn what_a_wide_character_pushes_off_the_margin_is_told() {
+        let wide = |open: &str, kind: &str| {
+            let lines = told(
+                12,
+                4,
+                &[(0, open), (1, "\x1b[Habcdefsecret"), (400, "\x1b[1;12H世"), (800, "\x1b[?1049l")],
+            );
+            assert!(lines.contains(&format!("{kind} 0 abcdefsecret")), "{lines:?}");
+        };
+        wide("", "Overwritten");
+        wide("\x1b[?1049h", "Page(1)");
+        // In the middle of a line that is wrapped.
+        let lines = told(12, 4, &[(0, "w001 w002 w003 w004 w005"), (400, "\x1b[1;12H世")]);
+        assert_eq!(lines[0], "Overwritten 0 w001 w002 w003 w004 w005");
+    }
+
+    /// Feeds pieces a second apart to a screen of 9 by 4, and gives all lines that were told. `look` is asked after each.
+    fn told_of(pieces: &[String], mut look: impl FnMut(&Transcript)) -> Vec<String> {
+        let mut lines: Vec<String> = Vec::new();
+        let mut transcript = Transcript::new(9, 4);
+        for (n, piece) in pieces.iter().enumerate() {
+            transcript
+                .feed(Duration::from_secs(n as u64), piece.as_bytes(), &mut |line| lines.push(line.text));
+            look(&transcript);
+        }
+        transcript.finish(Duration::from_secs(1000), &mut |line| lines.push(line.text));
+        lines
+    }
+
+    fn piece() -> impl Strategy<Value = String> {
+        prop_oneof![
+            4 => "[a-z]{1,20}",
+            2 => "[a-z世\u{301}]{1,9}",
+            3 => "\r\n|\n|\x1b\\[[1-4];[1-9]H|\x1b\\[H",
+            2 => "\x1b\\[[012]?J|\x1b\\[[012]?K|\x08|\x1bM|\x1b\\[\\?1049[hl]",
+            1 => "\x1b\\[[1-3]?[PX@b]",
+        ]
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(500))]
         #[test]
-        fn whatever_line_stood_is_told_as_it_stood(
-            pieces in proptest::collection::vec(prop_oneof![
-                4 => "[a-z]{1,20}",
-                2 => "\r\n|\n|\x1b\\[[1-4];[1-9]H|\x1b\\[H",
-                1 => "\x1b\\[[012]?J|\x1b\\[[012]?K|\x08|\x1bM|\x1b\\[\\?1049[hl]",
-            ], 1..60)
-        ) {
-            let mut lines: Vec<String> = Vec::new();
+        fn whatever_line_stood_is_told_as_it_stood(pieces in proptest::collection::vec(piece(), 1..60)) {
             let mut stood: Vec<String> = Vec::new();
-            let mut transcript = Transcript::new(9, 4);
-            for (n, piece) in pieces.iter().enumerate() {
-                transcript.feed(Duration::from_secs(n as u64), piece.as_bytes(), &mut |line| lines.push(line.text));
+            let lines = told_of(&pieces, |transcript| {
                 stood.extend(transcript.standing().iter().map(|line| line.text.trim().to_owned()));
-            }
-            transcript.finish(Duration::from_secs(1000), &mut |line| lines.push(line.text));
+            });
             for line in stood {
                 prop_assert!(lines.iter().any(|told| told.contains(&line)), "{line:?} of {lines:?} after {pieces:?}");
+            }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(200))]
+        /// Where a part of the screen is moved, what is marked as one line need not be one.
+        #[test]
+        fn whatever_stood_in_a_row_is_told_though_parts_of_the_screen_are_moved(
+            pieces in proptest::collection::vec(prop_oneof![
+                3 => piece(),
+                1 => "\x1b\\[[1-3]?[LMST]|\x1b\\[[12];[34]r|\x1b\\[r",
+            ], 1..60)
+        ) {
+            let mut stood: Vec<String> = Vec::new();
+            let lines = told_of(&pieces, |transcript| {
+                stood.extend((0..4).map(|row| transcript.terminal().row_text(row).trim().to_owned()));
+            });
+            for row in stood.into_iter().filter(|row| !row.is_empty()) {
+                prop_assert!(lines.iter().any(|told| told.contains(&row)), "{row:?} of {lines:?} after {pieces:?}");
             }
         }
     }
