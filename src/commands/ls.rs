@@ -89,10 +89,10 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
             match satisfies(&mut opened, &opener, &query) {
                 Ok(true) => {}
                 Ok(false) => continue,
-                Err((kind, why)) => {
+                Err(error) => {
                     unreadable += 1;
-                    let what = format!("{}: whether it is meant cannot be told: {why}", opened.name());
-                    Error::new(kind, what).print(&context.console);
+                    let doing = format!("{}: whether it is meant cannot be told", opened.name());
+                    error.while_doing(doing).print(&context.console);
                     continue;
                 }
             }
@@ -127,26 +127,23 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
 }
 
 /// Whether the conditions hold, or why that cannot be told.
-fn satisfies(
-    opened: &mut Opened,
-    opener: &Opener,
-    query: &Query,
-) -> std::result::Result<bool, (Kind, String)> {
-    let sealed = || (Kind::Key, "it is sealed".to_owned());
+fn satisfies(opened: &mut Opened, opener: &Opener, query: &Query) -> Result<bool> {
     let reader = &mut opened.reader;
     reader.only_if(query.asks_for());
-    opener.open_index(reader).map_err(|_| sealed())?;
+    opener.open_index(reader)?;
     let asks = !reader.is_complete() && query.asks_about_commands();
     let retold = if asks { retold(reader) } else { Vec::new() };
     let known = Indexed {
         header: reader.header(),
-        opening: reader.opening().map_err(|_| sealed())?,
+        opening: reader.opening()?,
         entries: reader.entries(),
         retold: &retold,
         complete: reader.is_complete(),
         running: opened.silent.is_some(),
     };
-    query.truth(Facts::Index(known), &[]).ok_or_else(|| (Kind::Input, known.lack().unwrap_or_default()))
+    query
+        .truth(Facts::Index(known), &[])
+        .ok_or_else(|| Error::new(Kind::Input, known.lack().unwrap_or_default()))
 }
 
 impl Row {

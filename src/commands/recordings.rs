@@ -55,6 +55,10 @@ pub(super) struct Opened {
     pub(super) misnamed: Option<Misnamed>,
 }
 
+/// Why one's own identity was not used, and what to do.
+pub(super) const WOULD_ASK: &str =
+    "your own identity would ask for a passphrase, or run a plugin; name it with -i to use it";
+
 impl Reading {
     /// With these identity files and this directory, as they were named.
     pub(super) fn new(identity: &[PathBuf], store: Option<&Path>) -> Self {
@@ -124,11 +128,15 @@ impl Reading {
     /// [`Reading::identities`] for commands that can do without: nobody is asked for a passphrase unless the identity
     /// was named.
     pub(super) fn quiet_identities(&self, context: &Context) -> Result<Identities> {
-        let identities = self.identities(context)?;
-        if self.identity.is_empty() && identities.is_locked() {
-            return Ok(Identities::load::<&Path>(&[], context.prompt())?);
-        }
-        Ok(identities)
+        Ok(match self.would_ask(context)? {
+            true => Identities::load::<&Path>(&[], context.prompt())?,
+            false => self.identities(context)?,
+        })
+    }
+
+    /// Whether one's own identity is not used by [`Reading::quiet_identities`].
+    pub(super) fn would_ask(&self, context: &Context) -> Result<bool> {
+        Ok(self.identity.is_empty() && self.identities(context)?.is_locked())
     }
 
     /// Whether an identity was named.

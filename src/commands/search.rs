@@ -182,7 +182,8 @@ impl Args {
 fn report(context: &Context, args: &Args, found: &Found, answer: Answer, sums: &mut Sums) -> Result<()> {
     sums.segments += answer.segments;
     sums.read += answer.read;
-    sums.unread += usize::from(answer.read == 0);
+    // What could not be opened was skipped by nothing.
+    sums.unread += usize::from(answer.read == 0 && (answer.found.is_some() || answer.fault.is_none()));
     sums.unlike += usize::from(answer.unlike);
     if let Some(why) = &answer.fault {
         sums.unreadable += 1;

@@ -1,13 +1,13 @@
 //! `sealcast show REC`
 
 use super::Context;
-use super::recordings::{Opened, Reading, clock, known_keys, moment, shown, size, who};
+use super::recordings::{Opened, Reading, WOULD_ASK, clock, known_keys, moment, shown, size, who};
 use super::verify::{Judged, judge};
 use crate::cast::{Command, Source, Trust};
 use crate::console::{Column, Style, Table};
 use crate::container::{Entry, GivenUp, LeftOut, Opening};
 use crate::crypto::recipient::Recipient;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::shell::alone;
 use crate::store::seal;
 use serde_json::json;
@@ -46,6 +46,8 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
         if must_open { args.reading.identities(context)? } else { args.reading.quiet_identities(context)? };
     let locked = match seal::unlock(&mut opened.reader, &identities) {
         Ok(_) => None,
+        // Not that there was none.
+        Err(_) if !must_open && args.reading.would_ask(context)? => Some(Error::new(Kind::Key, WOULD_ASK)),
         Err(error) => Some(Error::from(error)),
     };
     opened.retell();
@@ -189,8 +191,9 @@ fn tell_meta(opening: &Opening, tell: &mut impl FnMut(&str, &str)) {
     tell("labels", &pairs(&meta.labels));
     tell("command", &meta.argv.join(" "));
     tell("directory", &meta.cwd);
+    // A serial line has a terminal without a size.
     let terminal = match (meta.cols, meta.rows) {
-        (0, _) | (_, 0) => "none".to_owned(),
+        (0, 0) if meta.tty.is_empty() => "none".to_owned(),
         (cols, rows) => format!("{cols}x{rows} {} {}", meta.term, meta.tty),
     };
     tell("terminal", terminal.trim_end());

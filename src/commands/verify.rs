@@ -2,7 +2,7 @@
 
 use super::Context;
 use super::recordings::{
-    LATELY, Reading, clock, held, known_keys, ms, name, no_recordings, shown, size, span,
+    LATELY, Reading, WOULD_ASK, clock, held, known_keys, ms, name, no_recordings, shown, size, span,
 };
 use crate::cast::Payload;
 use crate::console::{Column, Style, Table};
@@ -160,6 +160,13 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
             "the index {whose} does not fit what this version draws: another version drew it, and `search` does not believe it"
         );
         context.console.remark("note", Style::Yellow, said);
+    }
+    if args.reading.would_ask(context)? {
+        context.console.remark(
+            "note",
+            Style::Plain,
+            format!("only signatures were looked at, and not the content: {WOULD_ASK}"),
+        );
     }
     let not_intact = || match of {
         1 => "the recording is not intact".to_owned(),

@@ -204,6 +204,8 @@ struct File {
 struct Unlocked {
     identities: Vec<Unwrapper>,
     missing: Option<Why>,
+    /// Who seals to those of them that tell.
+    recipients: Vec<Recipient>,
 }
 
 enum Content {
@@ -455,11 +457,11 @@ impl File {
         }
         match self.unlock(prompt) {
             // Nobody knows whether the one that could not be tried would have opened it.
-            Ok(Unlocked { identities, missing: Some(why) }) => match open_with(identities, age_file) {
+            Ok(Unlocked { identities, missing: Some(why), .. }) => match open_with(identities, age_file) {
                 Err(Outcome::Not(Why::NoMatch)) => Err(Outcome::Not(why.clone())),
                 opened => opened,
             },
-            Ok(Unlocked { identities, missing: None }) => open_with(identities, age_file),
+            Ok(Unlocked { identities, missing: None, .. }) => open_with(identities, age_file),
             Err(why) => Err(Outcome::Not(why.clone())),
         }
     }
@@ -469,7 +471,8 @@ impl File {
             Content::Lines(text) => identities(text, prompt),
             Content::Locked(age_file) => identities(&self.plain(age_file, prompt)?, prompt),
             Content::Ssh { key, .. } => {
-                Ok(Unlocked { identities: vec![Box::new(self.ssh(key, prompt)?)], missing: None })
+                let identities: Vec<Unwrapper> = vec![Box::new(self.ssh(key, prompt)?)];
+                Ok(Unlocked { identities, missing: None, recipients: Vec::new() })
             }
         })
     }
@@ -505,15 +508,12 @@ impl File {
     }
 
     fn recipients(&self, prompt: &Arc<dyn Prompt>) -> Result<Vec<Recipient>, Why> {
-        let of = |text: &str| {
-            lines(text)
-                .filter_map(|(_, line)| age::x25519::Identity::from_str(line).ok())
-                .map(|identity| Recipient::from_x25519(&identity.to_public()))
-                .collect()
-        };
         match &self.content {
-            Content::Lines(text) => Ok(of(text)),
-            Content::Locked(age_file) => Ok(of(&self.plain(age_file, prompt)?)),
+            // Once it is open nobody is asked again.
+            Content::Lines(_) | Content::Locked(_) => match self.unlock(prompt) {
+                Ok(unlocked) => Ok(unlocked.recipients.clone()),
+                Err(why) => Err(why.clone()),
+            },
             Content::Ssh { public, .. } => Ok(vec![public.as_ref().clone()]),
         }
     }
@@ -529,8 +529,10 @@ fn identities(text: &str, prompt: &Arc<dyn Prompt>) -> Result<Unlocked, Why> {
     check_lines(text).map_err(Why::Content)?;
     let mut found: Vec<Unwrapper> = Vec::new();
     let mut missing = None;
+    let mut recipients = Vec::new();
     for (_, line) in lines(text) {
         if let Ok(identity) = age::x25519::Identity::from_str(line) {
+            recipients.push(Recipient::from_x25519(&identity.to_public()));
             found.push(Box::new(identity));
         } else if let Ok(identity) = age::plugin::Identity::from_str(line) {
             let name = identity.plugin().to_owned();
@@ -542,7 +544,7 @@ fn identities(text: &str, prompt: &Arc<dyn Prompt>) -> Result<Unlocked, Why> {
     }
     match missing {
         Some(why) if found.is_empty() => Err(why),
-        missing => Ok(Unlocked { identities: found, missing }),
+        missing => Ok(Unlocked { identities: found, missing, recipients }),
     }
 }
 

@@ -247,3 +247,15 @@ fn a_plugin_that_is_missing_is_told_also_where_other_identities_of_the_file_coul
     assert_eq!(told(&both), [Protection::Nothing]);
     assert_eq!(told(&plugin("nowhere")), [Protection::Plugin]);
 }
+
+#[test]
+fn whoever_opened_an_identity_is_not_asked_again_for_its_recipients() {
+    let (plain, recipient) = generate();
+    let locked = lock(&plain, "secret".to_owned().into()).unwrap();
+    let answer = Answer::new("secret");
+    let identities = from_text(locked.as_bytes(), answer.clone());
+    let wrapped = crate::crypto::recipient::wrap(std::slice::from_ref(&recipient), &[5; 32]).unwrap();
+    assert_eq!(identities.unwrap(&wrapped).unwrap().as_slice(), [5; 32]);
+    let told: Vec<_> = identities.recipients().into_iter().flat_map(|(_, told)| told.unwrap()).collect();
+    assert_eq!((told, answer.1.load(Ordering::SeqCst)), (vec![recipient], 1));
+}

@@ -360,6 +360,34 @@ fn a_recording_for_somebody_else_says_for_whom_and_which_identities_were_tried()
 }
 
 #[test]
+fn an_identity_that_would_ask_is_not_used_unasked_and_that_is_said() {
+    let home = Sandbox::new();
+    home.record(&Recording::default());
+    let path = home.personal().identity();
+    let plain = std::fs::read_to_string(&path).unwrap();
+    let locked = sealcast::crypto::identity::lock(&plain, "secret".to_owned().into()).unwrap();
+    std::fs::write(&path, locked.as_bytes()).unwrap();
+    for args in [&["show", "last"][..], &["verify", "last"]] {
+        let ran = home.run(args).exits(0);
+        assert!(ran.err.contains("name it with -i to use it") && !ran.err.contains("no identity"), "{ran}");
+    }
+    let ran = home.run(&["verify", "last"]).exits(0);
+    assert!(ran.err.contains("only signatures were looked at"), "{ran}");
+}
+
+#[test]
+fn where_a_condition_is_sealed_it_is_said_for_whom_and_nothing_counts_as_skipped() {
+    let home = Sandbox::new();
+    let (_, somebody) = identity::generate();
+    home.record(&Recording { recipients: Some(vec![somebody.clone()]), ..Recording::default() });
+    let ran = home.run(&["ls", "--command", "x"]).exits(2);
+    assert!(ran.err.contains("whether it is meant cannot be told: "), "{ran}");
+    assert!(ran.err.contains(&somebody.label()[..12]) && ran.err.contains("not a recipient"), "{ran}");
+    let ran = home.run(&["search", "x"]).exits(2);
+    assert!(ran.err.contains("(0 skipped by index;") && ran.err.contains("1 could not be searched"), "{ran}");
+}
+
+#[test]
 fn an_end_that_was_altered_is_told_by_whatever_plays_or_exports() {
     for damage in ["appended", "trailer"] {
         let home = Sandbox::new();
