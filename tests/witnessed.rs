@@ -325,3 +325,23 @@ fn a_posix_shell_that_marks_its_prompts_is_not_called_silent() {
     let shown = String::from_utf8(sealcast(&sandbox, &["show"]).output().unwrap().stdout).unwrap();
     assert!(shown.contains("shell-integration=posix") && !shown.contains("silent:"), "{shown}");
 }
+
+/// The start of the second line is told without a text: the history has left it out.
+#[test]
+fn a_line_entered_twice_is_no_lie_where_the_history_takes_it_once() {
+    let sandbox = Sandbox::new();
+    sandbox.file("home/.bashrc", "PS1='@@ '\nHISTCONTROL=ignoreboth\n");
+    let mut command = sealcast(&sandbox, &["run", "--", "bash"]);
+    // An exported prompt is left alone.
+    let mut terminal = Terminal::start(command.env_remove("PS1"), SIZE);
+    for line in ["true again", "true again", " true hidden", "exit 3"] {
+        terminal.wait_for("@@ ");
+        terminal.read_for(std::time::Duration::from_millis(100));
+        terminal.send(format!("{line}\r"));
+    }
+    assert_eq!(terminal.wait_end().code(), Some(3));
+    let texts: Vec<Value> = commands(&sandbox).iter().map(|command| command["text"].clone()).collect();
+    assert_eq!(texts, ["true again", "true again", " true hidden", "exit 3"]);
+    let verdict = sealcast(&sandbox, &["verify", "last"]).output().unwrap();
+    assert!(verdict.status.success(), "{}", String::from_utf8_lossy(&verdict.stdout));
+}

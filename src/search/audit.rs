@@ -18,7 +18,7 @@ use crate::shell::marks::Mark;
 use crate::shell::said::Said;
 use crate::terminal::{Line, Shown, Sieve, Typed, TypedLine, draws_alike};
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io::{Read, Seek};
 use std::time::Duration;
@@ -192,15 +192,19 @@ pub fn audit<R: Read + Seek>(
 #[derive(Default)]
 struct Told {
     starts: BTreeMap<u64, Vec<String>>,
+    /// When lines began that the shell's history did not take. What they were is not among the events: where the history was told to leave
+    /// out what it has, the line is the same as its last one, and the index has it from there.
+    unlisted: BTreeSet<u64>,
 }
 
 impl Told {
     fn hear(&mut self, time: Duration, said: Said) {
-        if let Said::Mark(Mark::Start(start)) = said
-            && let Some(text) = start.text
-        {
-            let ms = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-            self.starts.entry(ms).or_default().push(text);
+        let Said::Mark(Mark::Start(start)) = said else { return };
+        let ms = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        match start.text {
+            Some(text) => self.starts.entry(ms).or_default().push(text),
+            None if start.unlisted => drop(self.unlisted.insert(ms)),
+            None => {}
         }
     }
 
@@ -238,8 +242,8 @@ impl Told {
 
     /// Whether the shell told of this command when it began.
     fn has(&self, command: &Command) -> bool {
-        self.starts
-            .range(command.start.saturating_sub(SLACK)..=command.start.saturating_add(SLACK))
-            .any(|(_, texts)| texts.contains(&command.text))
+        let about = command.start.saturating_sub(SLACK)..=command.start.saturating_add(SLACK);
+        self.starts.range(about.clone()).any(|(_, texts)| texts.contains(&command.text))
+            || self.unlisted.range(about).next().is_some()
     }
 }

@@ -539,6 +539,14 @@ fn filters_and_keyframes_that_lie_are_found_and_honest_ones_are_not() {
         let meta = Meta { in_force, ..Meta::default() };
         assert_eq!(lies(Plan { commands, meta, ..Plan::new((80, 24), &events) }), expected);
     }
+    // A line that the history did not take is no word of the shell's: which it was, the index alone knows. Elsewhere it is a lie.
+    let unlisted = Mark::Start(Start { unlisted: true, ..Start::default() });
+    let again = Event::new(Duration::from_millis(2000), Said::Mark(unlisted).payload());
+    let events_again = [output(0, "$ "), start(1000, "ls"), again, output(3000, "end")];
+    for (at, found) in [(2000, 0), (2500, 1)] {
+        let commands = vec![ran(1000, "ls"), ran(at, "ls")];
+        assert_eq!(lies(Plan { commands, ..Plan::new((80, 24), &events_again) }).len(), found, "{at}");
+    }
     // A command that the index counts as left out is not one that it hides. One that was not run is a lie all the same.
     let meta = Meta { in_force: [("shell-integration".into(), "bash".into())].into(), ..Meta::default() };
     let left_out = LeftOut { commands: 1, ..LeftOut::default() };
