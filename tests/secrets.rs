@@ -111,17 +111,17 @@ fn check(events: &[Event], secrets: &[&str], open: &[&str], least: u32, shown: &
 
 /// Whether a program is there; a test of one that is not says so and passes.
 fn there(program: &str) -> bool {
-    let places = ["/usr/local/bin", "/usr/bin", "/bin", "/usr/sbin", "/sbin"];
-    let found = places.iter().any(|dir| Path::new(dir).join(program).exists());
-    if !found {
-        eprintln!("skipped: {program} is not installed");
-    }
-    found
+    support::there(&[program])
 }
 
 /// In bash: a command that asks, the secret, and what shows that it was taken.
 #[track_caller]
 fn asked(command: &str, prompt: &str, taken: &str) {
+    // (What is no program is a word of the shell.)
+    let program = command.split(' ').next().unwrap_or_default();
+    if ["python3", "openssl", "gpg", "age", "ssh-keygen"].contains(&program) && !there(program) {
+        return;
+    }
     let mut session = Session::bash();
     session.line("echo open one", "PROMPT> ");
     session.terminal.send(format!("{command}\r"));
@@ -270,6 +270,9 @@ fn two_secrets_pasted_at_once() {
 
 #[test]
 fn a_passphrase_for_a_key() {
+    if !there("ssh-keygen") {
+        return;
+    }
     let mut session = Session::bash();
     let key = session.sandbox.path("key");
     let line = format!("ssh-keygen -q -t ed25519 -f {}\r", key.display());
@@ -460,6 +463,9 @@ fn what_is_typed_in_the_open_is_recorded() {
 
 #[test]
 fn text_typed_into_an_editor_and_a_search_are_recorded() {
+    if !there("vim") {
+        return;
+    }
     let mut session = Session::bash();
     let file = session.sandbox.path("text");
     session.line(&format!("vim -u NONE -N {}", file.display()), "[New]");

@@ -51,12 +51,12 @@ impl Host {
     /// `None`, with the reason printed, where there cannot be one.
     pub fn start() -> Option<Self> {
         if sealcast::sys::ids::effective_uid() != 0 {
-            println!("skipped: only root can make users");
+            crate::support::skipped("only root can make users");
             return None;
         }
         for tool in ["unshare", "nsenter", "setpriv", "useradd", "chpasswd", "ssh-keygen", "visudo"] {
             if sealcast::record::elevate::find_program(tool).is_none() {
-                println!("skipped: there is no {tool}");
+                crate::support::skipped(&format!("there is no {tool}"));
                 return None;
             }
         }
@@ -246,7 +246,7 @@ pub fn text(output: &Output) -> String {
 pub fn has(program: &str) -> bool {
     let found = sealcast::record::elevate::find_program(program).is_some() || Path::new(program).exists();
     if !found {
-        println!("skipped: there is no {program}");
+        crate::support::skipped(&format!("there is no {program}"));
     }
     found
 }

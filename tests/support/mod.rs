@@ -11,6 +11,21 @@ use std::time::{Duration, Instant};
 /// How long anything may take. Long enough for a loaded machine; a test that passes does not wait for it.
 pub const DEADLINE: Duration = Duration::from_secs(20);
 
+/// Says that a test does not test, and why: not by way of what the test harness keeps to itself.
+pub fn skipped(why: &str) {
+    std::io::Write::write_all(&mut std::io::stderr(), format!("skipped: {why}\n").as_bytes()).unwrap();
+}
+
+/// Whether all of these programs are there; a test of one that is not says so and passes.
+pub fn there(programs: &[&str]) -> bool {
+    let places = ["/usr/local/bin", "/usr/bin", "/bin", "/usr/sbin", "/sbin"].map(std::path::Path::new);
+    let missing = programs.iter().find(|program| !places.iter().any(|dir| dir.join(program).exists()));
+    if let Some(program) = missing {
+        skipped(&format!("{program} is not installed"));
+    }
+    missing.is_none()
+}
+
 /// Waits until `condition` gives something.
 pub fn until<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
     let end = Instant::now() + DEADLINE;

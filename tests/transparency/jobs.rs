@@ -2,7 +2,7 @@
 
 use crate::support::sandbox::{SIZE, Sandbox};
 use crate::support::terminal::Terminal;
-use crate::support::{children, descendants, lives, state, until};
+use crate::support::{children, descendants, lives, state, there, until};
 use std::time::Duration;
 
 /// Waits until a program of this name runs below a process. A shell that is stopped between its fork and its exec is
@@ -71,6 +71,9 @@ fn stopping_a_program_stops_the_wrapper_and_gives_the_terminal_back() {
 
 #[test]
 fn a_stopped_wrapper_has_given_the_terminal_back_itself() {
+    if !there(&["python3"]) {
+        return;
+    }
     let sandbox = Sandbox::new();
     // A shell would put its own settings in force and hide what we left. This parent does only what it must.
     let script = r#"
@@ -110,6 +113,9 @@ print("OVER", flush=True)
 
 #[test]
 fn an_editor_can_be_stopped_and_continued() {
+    if !there(&["vim"]) {
+        return;
+    }
     let sandbox = Sandbox::new();
     let mut terminal = sandbox.shell();
     let file = sandbox.path("text");
@@ -288,6 +294,9 @@ fn a_job_that_is_to_survive_the_terminal_does_and_is_recorded_to_its_end() {
 
 #[test]
 fn in_a_pipeline_the_keys_belong_to_the_pager() {
+    if !there(&["less"]) {
+        return;
+    }
     let sandbox = Sandbox::new();
     let mut terminal = sandbox.shell();
     terminal.send(format!("{} seq 1 1000 | less\r", sandbox.wrapper_line()));
@@ -306,6 +315,9 @@ fn in_a_pipeline_the_keys_belong_to_the_pager() {
 
 #[test]
 fn a_pager_behind_a_pipe_gets_its_keys() {
+    if !there(&["less"]) {
+        return;
+    }
     let sandbox = Sandbox::new();
     let mut terminal = sandbox.shell();
     terminal.send(format!("seq 1 1000 | {} less\r", sandbox.wrapper_line()));
@@ -334,6 +346,9 @@ fn interrupting_a_pipeline_interrupts_all_of_it() {
 
 #[test]
 fn a_password_asked_for_inside_a_pipeline_is_not_shown() {
+    if !there(&["python3"]) {
+        return;
+    }
     let sandbox = Sandbox::new();
     let mut terminal = sandbox.shell();
     let script = "import getpass,sys; p=getpass.getpass(); print(len(p), \"letters\")";

@@ -1,7 +1,7 @@
 //! Without a terminal: pipes, byte-clean and separate.
 
 use crate::support::sandbox::Sandbox;
-use crate::support::until;
+use crate::support::{there, until};
 use sealcast::cast::Payload;
 use std::io::{Read as _, Write as _};
 use std::os::unix::process::ExitStatusExt as _;
@@ -251,6 +251,9 @@ fn only_the_beginning_of_a_long_stream_is_kept_when_that_is_asked_for() {
 
 #[test]
 fn tar_rsync_and_git_work_through_it() {
+    if !there(&["tar", "rsync", "git"]) {
+        return;
+    }
     let sandbox = Sandbox::new();
     std::fs::create_dir(sandbox.path("tree")).unwrap();
     for n in 0..50 {

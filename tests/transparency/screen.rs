@@ -2,7 +2,7 @@
 
 use crate::support::sandbox::{SIZE, Sandbox};
 use crate::support::terminal::Terminal;
-use crate::support::{descendants, peak_memory, until};
+use crate::support::{descendants, peak_memory, there, until};
 use sealcast::cast::Payload;
 use sealcast::sys::tty::Size;
 use std::time::Duration;
@@ -207,6 +207,9 @@ fn nothing_is_asked_of_the_terminal_at_the_start() {
 
 #[test]
 fn a_full_screen_program_works_in_a_terminal_of_any_size() {
+    if !there(&["vim"]) {
+        return;
+    }
     for size in [SIZE, Size { cols: 20, rows: 5, width: 0, height: 0 }] {
         let sandbox = Sandbox::new();
         let file = sandbox.file("text", "hello\n");
@@ -224,6 +227,9 @@ fn a_full_screen_program_works_in_a_terminal_of_any_size() {
 
 #[test]
 fn tmux_runs_inside() {
+    if !there(&["tmux"]) {
+        return;
+    }
     let sandbox = Sandbox::new();
     let socket = sandbox.path("tmux");
     let socket = socket.to_str().unwrap();
