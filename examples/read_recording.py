@@ -341,6 +341,8 @@ def main():
     if options.commands:
         for line in itertools.chain.from_iterable(map(commands, entries)):
             print(json.dumps(line, ensure_ascii=False))
+        if not ends(data, found):
+            print(f"note: {OPEN_END}", file=sys.stderr)
         return
     for line in cast(header, bare, text.split("\n")[:-1], ends(data, found)):
         sys.stdout.buffer.write(line.encode("utf-8") + b"\n")

@@ -181,6 +181,20 @@ fn the_second_implementation_reads_the_commands_of_golden_recordings() {
 }
 
 #[test]
+fn the_second_implementation_says_that_commands_of_a_recording_without_an_end_are_missing() {
+    let beside = Beside::new();
+    for close in [true, false] {
+        let recorded = damage::small(&beside.fleet, "of commands", close);
+        let path = beside.folder.path().join("recording");
+        std::fs::write(&path, &recorded.bytes).unwrap();
+        let identity = beside.folder.path().join("identity");
+        let Some(output) = second_reader_run(&path, &identity, &["--commands"]) else { return };
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success() && said.contains("not closed") != close, "closed {close}: {said}");
+    }
+}
+
+#[test]
 fn the_second_implementation_and_the_export_agree_on_long_sessions_closed_or_cut_anywhere() {
     let fleet = Fleet::new("web-3");
     let folder = tempfile::tempdir().unwrap();

@@ -187,6 +187,8 @@ pub struct App<S> {
     pub(super) keystrokes: bool,
     pub(super) pane: bool,
     pub(super) note: Option<(String, bool)>,
+    /// What could not be read, as it was told last.
+    unreadable: Option<String>,
     /// Idle time that was just passed over, and how long that has been shown.
     pub(super) skipped: Option<(Duration, Duration)>,
     /// What the program said to the terminal, newest last.
@@ -228,6 +230,7 @@ impl<S: Source> App<S> {
             keystrokes: false,
             pane: true,
             note: None,
+            unreadable: None,
             skipped: None,
             heard: Vec::new(),
             from_browser: false,
@@ -284,6 +287,15 @@ impl<S: Source> App<S> {
         self.replay.underway()
             || self.finder.as_ref().is_some_and(|finder| !finder.is_done() || finder.is_showing())
             || matches!(&self.over, Over::Transcript(pages) if pages.is_reading())
+    }
+
+    /// Tells of a part that could not be read: what is shown then passes over it.
+    pub(super) fn tell_fault(&mut self) {
+        let fault = self.replay.fault().map(ToString::to_string);
+        if let Some(why) = fault.as_ref().filter(|_| fault != self.unreadable) {
+            self.note = Some((format!("a part cannot be read: {why}"), true));
+            self.unreadable = fault;
+        }
     }
 
     /// What was typed up to now, the newest at the end, as much as fits into `width` columns.

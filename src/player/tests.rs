@@ -3,7 +3,7 @@
 use super::app::{App, Depth, Effect, Integrity, Mark, Message, Title};
 use super::view;
 use crate::cast::{Anchor, Command, Event, Gap, Payload};
-use crate::replay::{Memory, Source};
+use crate::replay::{Error, Memory, Outline, Segment, Source};
 use crate::terminal::Terminal;
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 use ratatui::buffer::Buffer;
@@ -492,4 +492,37 @@ fn a_recorder_that_is_gone_ends_the_following_and_its_last_words_are_taken_in() 
         app.update(Message::Tick(ms(250)));
     }
     assert_eq!(app.replay.terminal().row_text(0), "first more last");
+}
+
+/// A session of which one segment cannot be read.
+struct Damaged(Memory);
+
+impl Source for Damaged {
+    fn outline(&self) -> &Outline {
+        self.0.outline()
+    }
+    fn segment(&mut self, number: usize) -> Result<Segment, Error> {
+        if number == 1 { Err(Error("at byte 9: no chunk".into())) } else { self.0.segment(number) }
+    }
+    fn refresh(&mut self) -> Result<bool, Error> {
+        Ok(false)
+    }
+}
+
+#[test]
+fn a_part_that_cannot_be_read_is_told_when_the_player_comes_to_it() {
+    let out = |at: u64, text: &str| Event::new(ms(at), Payload::Output(text.into()));
+    let source =
+        Damaged(Memory::new((80, 24), None, vec![out(0, "one"), out(9, "two"), out(18, "three")], 1));
+    let mut app = App::new(source, Title::default(), Depth::True, Vec::new());
+    app.playing = false;
+    app.update(Message::Work);
+    assert_eq!(app.note, None);
+    app.jump(ms(18));
+    app.update(Message::Work);
+    let told = Some(("a part cannot be read: at byte 9: no chunk".to_owned(), true));
+    assert_eq!(app.note, told);
+    // Once: whatever is said next is not overwritten by it.
+    app.update(Message::Told(Ok("written".into())));
+    assert_eq!(app.note, Some(("written".to_owned(), false)));
 }

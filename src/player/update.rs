@@ -37,6 +37,7 @@ impl<S: Source> App<S> {
             // The browser's.
             Message::Matches(..) | Message::Searched(..) => {}
         }
+        self.tell_fault();
         effects
     }
 
