@@ -202,6 +202,11 @@ fn kill_recorders(count: usize, at_once: usize) -> Vec<Lost> {
     workers.into_iter().flat_map(|w| w.join().unwrap()).collect()
 }
 
+/// Random enough for a moment: what the standard library seeds its hash tables with.
+fn random() -> u64 {
+    std::hash::BuildHasher::hash_one(&std::collections::hash_map::RandomState::new(), 0)
+}
+
 fn kill_one(sandbox: &Sandbox, personal: &Personal, n: usize) -> Lost {
     // A store of its own, so that the recording is told from those of the other workers.
     let home = sandbox.path(&format!("home-{n}"));
@@ -214,7 +219,7 @@ fn kill_one(sandbox: &Sandbox, personal: &Personal, n: usize) -> Lost {
     command.env("HOME", &home);
     let mut terminal = Terminal::start(&command, SIZE);
     terminal.wait_for("line 1 ");
-    let moment = Duration::from_millis((n as u64).wrapping_mul(7919) % 3500);
+    let moment = Duration::from_millis(random() % 3500);
     let end = Instant::now() + moment;
     while Instant::now() < end {
         terminal.read_for(end.saturating_duration_since(Instant::now()).min(Duration::from_millis(20)));
@@ -244,7 +249,8 @@ fn kill_one(sandbox: &Sandbox, personal: &Personal, n: usize) -> Lost {
 /// The flush interval is a second, and no more than that is lost. It is counted in lines: a machine that does something else for
 /// a while keeps both the program and the recorder, while a second goes by whatever happens. So lines that were lost stand for
 /// at least as many times 2 ms in which the program ran and nothing was flushed.
-fn report(lost: &[Lost]) {
+/// `calm`: the machine does nothing else, so that hardly any takes longer, and none takes twice as long.
+fn report(lost: &[Lost], calm: bool) {
     let place = |share: f64| ((lost.len() - 1) as f64 * share) as usize;
     let mut seconds: Vec<f64> = lost.iter().map(|lost| lost.seconds).collect();
     seconds.sort_by(f64::total_cmp);
@@ -259,18 +265,19 @@ fn report(lost: &[Lost]) {
     let mut lines: Vec<usize> = lost.iter().map(|lost| lost.lines).collect();
     lines.sort_unstable();
     assert!(lines[place(0.5)] < LINES, "the median is more than a flush interval: {lost:?}");
-    assert!(lines[place(1.0)] < 5 * LINES, "far more than a flush interval, once: {lost:?}");
+    let (most, all) = if calm { (LINES * 13 / 10, 2 * LINES) } else { (2 * LINES, 5 * LINES) };
+    assert!(lines[place(0.9)] < most && lines[place(1.0)] < all, "more than a flush interval: {lost:?}");
 }
 
 #[test]
 fn a_killed_recorder_leaves_a_file_that_opens_and_lacks_the_last_moment_only() {
-    report(&kill_recorders(16, 4));
+    report(&kill_recorders(16, 4), false);
 }
 
 #[test]
 #[ignore = "takes minutes; `cargo test --release --test sealed -- --ignored --nocapture` prints the figures"]
 fn two_hundred_killed_recorders() {
-    report(&kill_recorders(200, 4));
+    report(&kill_recorders(200, 2), true);
 }
 
 #[test]
