@@ -245,6 +245,12 @@ impl Indexer for ScreenIndexer {
         }
     }
 
+    fn tick(&mut self) {
+        if self.executed.is_some() {
+            self.shared.look();
+        }
+    }
+
     fn event(&mut self, event: Event) {
         // A segment has begun without the screen that was made for it.
         self.astray |= self.keyframe.take().is_some();

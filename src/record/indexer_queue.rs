@@ -161,6 +161,16 @@ impl Shared {
         work
     }
 
+    /// Has the trace looked at, if nothing is to be done anyway. The thread does so by itself, but its own time limit obeys the
+    /// slack of its timers, which root can change.
+    pub(super) fn look(&self) {
+        let mut state = self.lock();
+        if !state.failed && state.queue.is_empty() {
+            state.queue.push_back(Work::Look);
+            self.changed.notify_all();
+        }
+    }
+
     pub(super) fn hand(&self, work: Work) {
         let mut state = self.lock();
         if !state.failed {
@@ -174,5 +184,29 @@ impl Shared {
         state.failed = true;
         state.queue = VecDeque::new();
         self.changed.notify_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_trace_is_looked_at_when_it_is_time_however_late_the_thread_would_wake_by_itself() {
+        let shared = Arc::new(Shared::default());
+        let (theirs, (told, hears)) = (Arc::clone(&shared), std::sync::mpsc::channel());
+        let year = Duration::from_secs(365 * 24 * 3600);
+        std::thread::spawn(move || {
+            while let Some(work) = theirs.next(Some(year)) {
+                told.send(matches!(work, Work::Look)).unwrap();
+            }
+        });
+        for _ in 0..2 {
+            shared.look();
+            assert_eq!(hears.recv_timeout(Duration::from_secs(20)), Ok(true));
+        }
+        shared.fail();
+        shared.look();
+        assert!(shared.lock().queue.is_empty());
     }
 }

@@ -83,6 +83,8 @@ impl Disk for RecordingFile {
 pub trait Indexer: Send {
     /// The session begins: the monotonic clock reads `origin`.
     fn begin(&mut self, _origin: Duration) {}
+    /// It is time to flush, by a clock that nobody can hold up; also when nothing happens.
+    fn tick(&mut self) {}
     /// An event was recorded.
     fn event(&mut self, event: Event);
     /// The segment ends here: what its index entry holds.
@@ -348,6 +350,7 @@ impl<S: Disk> Recorder<'_, S> {
     }
 
     fn tick(&mut self, now: Duration, due: Duration) {
+        self.indexer.tick();
         if self.state == State::Losing {
             self.try_again(now);
             return;
