@@ -64,6 +64,10 @@ impl Session {
             let command: Value = serde_json::from_str(line).unwrap();
             let flags = command["flags"].as_array().cloned().unwrap_or_default();
             let flags = flags.iter().filter_map(|flag| flag.as_str()?.split(':').next()).collect::<Vec<_>>();
+            // The start of the shell itself, which the kernel saw.
+            if flags.contains(&"no-command") {
+                return None;
+            }
             Some(format!("{} {} {flags:?}", command["source"].as_str()?, command["text"].as_str()?))
         });
         commands.collect()
