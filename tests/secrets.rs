@@ -7,6 +7,7 @@
 mod support;
 
 mod secrets {
+    mod drawn;
     mod integrated;
     mod prompts;
 }

@@ -11,6 +11,7 @@ use crate::crypto::digest::{self, Digest as _, Sha256};
 use crate::shell::said::Said;
 use crate::sys::clock;
 use crate::sys::poll::{Bell, Set};
+use crate::sys::tty::Size;
 use std::time::Duration;
 
 /// A batch of this size is handed on at once. Four full buffers: in a flood the recorder is woken every fourth time.
@@ -44,6 +45,8 @@ pub(super) struct Batch {
     typed: Vec<Typed>,
     kept: [Kept; 3],
     keep: Option<u64>,
+    /// Bytes of standard input that are not to be stored; `None` where they are.
+    unwanted: Option<u64>,
 }
 
 /// Adds output to the event before where a recording could not tell the two apart: the same stream in the same
@@ -76,7 +79,17 @@ struct Kept {
 }
 
 impl Batch {
-    pub(super) fn new(feed: Feed, start: Duration, input: Policy, keep: Option<u64>) -> Self {
+    pub(super) fn new(
+        feed: Feed,
+        start: Duration,
+        input: Policy,
+        keep: Option<u64>,
+        size: Option<Size>,
+    ) -> Self {
+        let mut withhold = Withhold::new(input);
+        if let Some(size) = size {
+            withhold.resize(size.cols, size.rows);
+        }
         Self {
             feed,
             start,
@@ -87,11 +100,12 @@ impl Batch {
             stalls: 0,
             stalled: Duration::ZERO,
             capture: Capture::default(),
-            withhold: Withhold::new(input),
+            withhold,
             unseen: Unseen::default(),
             typed: Vec::new(),
             kept: Default::default(),
             keep,
+            unwanted: (input == Policy::None).then_some(0),
         }
     }
 
@@ -127,14 +141,22 @@ impl Batch {
         self.send_if_full();
     }
 
-    /// Bytes of standard input that the child was given, where it is not the terminal.
+    /// Bytes of standard input that the child was given, where it is not the terminal. Where input is not to be stored they are
+    /// counted and nothing else: a digest of few bytes tells what they were.
     pub(super) fn input(&mut self, bytes: &[u8]) {
+        if let Some(unwanted) = &mut self.unwanted {
+            *unwanted = unwanted.saturating_add(bytes.len() as u64);
+            return;
+        }
         let bytes = self.within_limit(Stream::Input, bytes);
         self.push_bytes(Stream::Input, self.elapsed(), bytes);
     }
 
     /// Anything else. What the shell tells of a line that was typed unseen goes no further than this.
     pub(super) fn event(&mut self, payload: Payload) {
+        if let Payload::Resize { cols, rows } = payload {
+            self.withhold.resize(cols, rows);
+        }
         let payload = match Said::of(&payload) {
             Some(said) => self.unseen.told(said, &mut self.withhold).payload(),
             None => payload,
@@ -305,6 +327,16 @@ impl Batch {
                 };
                 self.push(Event::new(now, Payload::Gap(gap)), 64);
             }
+        }
+        if let Some(count) = self.unwanted.filter(|count| *count > 0) {
+            let gap = Gap {
+                why: "unwanted".into(),
+                of: "stdin".into(),
+                count,
+                note: "the configuration has no input stored".into(),
+                sha256: String::new(),
+            };
+            self.push(Event::new(now, Payload::Gap(gap)), 64);
         }
         self.push(Event::new(now, Payload::Exit(status)), 64);
         self.hand_on();

@@ -3,11 +3,15 @@
 //! When both standard input and output are the terminal, and we are in the foreground, it is ours: raw mode from the
 //! start to the end. In a pipeline (`sealcast run -- dmesg | less`) it is shared with other programs, whose raw mode
 //! we must not undo and whose keys we must not take. Then it is taken only for as long as the child wants it: when
-//! the child changes its own terminal from plain lines to something else.
+//! the child changes its own terminal from plain lines to something else, or (a shell) gives it to a job of its own.
+//!
+//! A line that is typed while it is shared is the child's when its standard input is the terminal; where that is something
+//! else, only while somebody inside is seen to wait for it (`read x </dev/tty`): another program of the pipeline may be asking.
 
 use crate::sys::pty::Leader;
 use crate::sys::tty::{RawMode, Settings, Terminal};
-use crate::sys::{Error, clock};
+use crate::sys::poll::Set;
+use crate::sys::{Error, clock, waits};
 use std::time::Duration;
 
 /// How often the child's terminal is looked at while the keyboard is shared.
@@ -20,6 +24,8 @@ pub(super) struct Keyboard {
     whole: bool,
     /// Standard input is the terminal, so lines typed in a shared terminal are for the child.
     lines: bool,
+    /// A line is there, and somebody inside waits for it.
+    asked: bool,
     exists: bool,
     next_look: Duration,
     /// It could not be read: it is not asked before the next look.
@@ -34,6 +40,7 @@ impl Keyboard {
             raw: None,
             whole,
             lines,
+            asked: false,
             exists: terminal.is_some(),
             next_look: Duration::ZERO,
             refused: false,
@@ -64,6 +71,11 @@ impl Keyboard {
         self.next_look = clock::monotonic().saturating_add(LOOK);
     }
 
+    /// Something was read.
+    pub(super) fn took(&mut self) {
+        self.asked = false;
+    }
+
     /// We were continued, perhaps in the foreground, perhaps after someone else changed the settings. As in
     /// [`Keyboard::watch`], what cannot be had is left.
     pub(super) fn resume(&mut self, terminal: &Terminal) {
@@ -86,7 +98,7 @@ impl Keyboard {
             Some(_) => true,
             // Not in the background (it would stop us), and not while another program has it raw.
             None => {
-                self.lines
+                (self.lines || self.asked)
                     && terminal.is_foreground()
                     && Settings::of(terminal).is_ok_and(|s| s.is_canonical())
             }
@@ -101,7 +113,7 @@ impl Keyboard {
     /// While it is shared: takes it when the child wants it, gives it back when not. In the background this stops us,
     /// as it would stop the child. Where nobody could continue us (our group is orphaned) the kernel refuses instead: the
     /// session goes on without a keyboard, and asks for it again at the next look.
-    pub(super) fn watch(&mut self, terminal: &Terminal, leader: &Leader) {
+    pub(super) fn watch(&mut self, terminal: &Terminal, leader: &Leader, child: Option<u32>) {
         let now = clock::monotonic();
         if self.deadline().is_none_or(|due| now < due) {
             return;
@@ -109,7 +121,10 @@ impl Keyboard {
         self.next_look = now.saturating_add(LOOK);
         self.refused = false;
         let Ok(theirs) = leader.settings() else { return };
-        let plain = theirs.is_canonical() && theirs.echoes();
+        // The child is a shell, and a job of that has its terminal: what is typed, ^C among it, is for that job alone.
+        let job = child.is_some() && leader.foreground().is_some_and(|group| Some(group) != child);
+        let plain = theirs.is_canonical() && theirs.echoes() && !job;
+        self.asked = plain && !self.is_raw() && !self.lines && self.is_asked(terminal, leader, child);
         let _ = match (plain, self.is_raw()) {
             (false, false) => self.take(terminal),
             (true, true) if !self.whole => {
@@ -119,6 +134,15 @@ impl Keyboard {
             (true, false) if self.whole => self.begin(terminal),
             _ => Ok(()),
         };
+    }
+
+    /// Whether a line was typed that somebody inside waits for. Who that is, is looked at only then.
+    fn is_asked(&self, terminal: &Terminal, leader: &Leader, child: Option<u32>) -> bool {
+        let mut set = Set::default();
+        let slot = set.add(terminal, true, false);
+        let typed = set.wait(Some(Duration::ZERO)).is_ok() && set.ready(slot).read;
+        let waits = |child| leader.follower_name().is_some_and(|name| waits::for_terminal(child, &name));
+        typed && child.is_some_and(waits)
     }
 }
 
@@ -139,10 +163,10 @@ mod tests {
         let due = keyboard.deadline().unwrap();
         assert!(!keyboard.reads(&terminal));
         keyboard.next_look = Duration::MAX;
-        keyboard.watch(&terminal, &leader);
+        keyboard.watch(&terminal, &leader, None);
         assert!(!keyboard.reads(&terminal) && due > Duration::ZERO);
         keyboard.next_look = Duration::ZERO;
-        keyboard.watch(&terminal, &leader);
+        keyboard.watch(&terminal, &leader, None);
         assert!(keyboard.reads(&terminal) && keyboard.deadline().is_none());
     }
 }

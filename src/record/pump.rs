@@ -133,7 +133,7 @@ impl<'a> Pump<'a> {
             let again = io::Error::other("it was run already");
             return Err(crate::sys::Error::new("run the session", "", again).into());
         };
-        let batch = Batch::new(feed, start, session.spec.input, session.spec.keep);
+        let batch = Batch::new(feed, start, session.spec.input, session.spec.keep, session.size);
         let alarm = Alarm::new()?;
         let calm = [session.signals.as_fd(), batch.bell().as_fd(), alarm.as_fd(), stage.as_fd()];
         let calm = Group::of(&calm)?;
@@ -261,7 +261,7 @@ impl<'a> Pump<'a> {
             if let Some(screen) = &self.screen
                 && matches!(self.phase, Phase::Running)
             {
-                self.keyboard.watch(&screen.terminal, &screen.leader);
+                self.keyboard.watch(&screen.terminal, &screen.leader, self.child);
             }
         }
     }

@@ -227,13 +227,14 @@ pub struct Session {
 ///
 /// # Errors
 /// When the system refuses a PTY, a pipe or a process.
-pub fn prepare(spec: Spec) -> Result<Session, Error> {
+pub fn prepare(mut spec: Spec) -> Result<Session, Error> {
     let mut taken = HANDED_ON.to_vec();
     taken.extend([signals::SIGTSTP, signals::SIGCONT, signals::SIGWINCH]);
     let signals = Signals::take(&taken)?;
     let (screen, follower) = match Terminal::controlling() {
         Some(terminal) => {
             let (screen, follower) = stand_in(terminal, &spec)?;
+            rename_terminal(&mut spec.program, screen.terminal.name(), screen.leader.follower_name());
             (Some(screen), Some(follower))
         }
         None => (None, None),
@@ -268,6 +269,29 @@ fn stand_in(terminal: Terminal, spec: &Spec) -> Result<(Screen, OwnedFd), Error>
     Ok((Screen { terminal, leader, whole, keyboard }, follower))
 }
 
+/// Variables in which programs look for the name of the terminal: gpg-agent(1) wants the first one set by hand, sshd sets the
+/// second.
+const NAMES_TERMINAL: [&str; 2] = ["GPG_TTY", "SSH_TTY"];
+
+/// Where the environment names the operator's terminal, it names the child's instead. A program that opens the terminal by that
+/// name (pinentry does) would compete with us for what is typed: a passphrase would come to it in part, and in part be echoed.
+fn rename_terminal(program: &mut Program, outer: Option<PathBuf>, inner: Option<PathBuf>) {
+    let (Some(outer), Some(inner)) = (outer, inner) else { return };
+    let names = |name: &OsString, value: &OsString| {
+        NAMES_TERMINAL.iter().any(|terminal| name == terminal) && outer.as_os_str() == value
+    };
+    let env = match program.env.take() {
+        Some(env) => env,
+        None if std::env::vars_os().any(|(name, value)| names(&name, &value)) => std::env::vars_os().collect(),
+        None => return,
+    };
+    let renamed = env.into_iter().map(|(name, value)| match names(&name, &value) {
+        true => (name, inner.clone().into_os_string()),
+        false => (name, value),
+    });
+    program.env = Some(renamed.collect());
+}
+
 /// What becomes of a standard stream that is not the terminal of the session.
 enum Way {
     /// It passes through a pipe of ours.
@@ -296,7 +320,7 @@ fn connect(
     stead: Option<Stead>,
 ) -> Result<(Streams, [OwnedFd; 3]), Error> {
     let duplicate =
-        |fd: &OwnedFd| fd.try_clone().map_err(|e| sys::Error::new("duplicate the terminal", "", e));
+        |fd: &OwnedFd| fd.try_clone().map_err(|e| sys::Error::new("duplicate a descriptor", "", e));
     let as_terminal = |fd: &OwnedFd| match (screen, follower) {
         (Some(screen), Some(follower)) if screen.terminal.is(fd) => Some(duplicate(follower)),
         _ => None,
@@ -317,8 +341,7 @@ fn connect(
         }
         (None, Way::Mute) => ours,
     };
-    let mut output = |stream: usize, number, name| -> Result<OwnedFd, Error> {
-        let ours = standard(number)?;
+    let mut output = |stream: usize, ours: OwnedFd, name| -> Result<OwnedFd, Error> {
         match (as_terminal(&ours), way(&ours, Access::Write)) {
             (Some(follower), _) => Ok(follower?),
             (None, Way::Through) => {
@@ -335,7 +358,14 @@ fn connect(
             (None, Way::Mute) => Ok(ours),
         }
     };
-    let (stdout, stderr) = (output(0, 1, "stdout")?, output(1, 2, "stderr")?);
+    let (ours, errors) = (standard(1)?, standard(2)?);
+    // One descriptor stays one: through two pipes what was written to them would come in another order.
+    let both = sys::fd::are_one(&ours, &errors);
+    let stdout = output(0, ours, "stdout")?;
+    let stderr = if both { duplicate(&stdout)? } else { output(1, errors, "stderr")? };
+    if both && streams.handed.contains(&"stdout") {
+        streams.handed.push("stderr");
+    }
     Ok((streams, [stdin, stdout, stderr]))
 }
 

@@ -6,7 +6,7 @@
 //!    dropped at once.
 //! 2. Everything else is held, in memory that is wiped, until Enter, a pause or a limit, and is stored only if at
 //!    least four fifths of it came back in the output: in order, after it was typed, before the line it ended was
-//!    left, and not merely somewhere in a flood of other text; or if all of it is shown a little later as the end of a line.
+//!    left, and drawn where the cursor stood (or all of it a little later, behind the prompt of a shell; see `echo`).
 //!    What is stored was on the screen anyway.
 //!
 //! (The wiping is complete only under the allocator of `sys::memory`, which also wipes what a growing buffer leaves.)
@@ -14,11 +14,12 @@
 //! In doubt it withholds. Withheld input is counted, one for each line: neither its length nor its timing is told.
 //! A secret that the program shows is in the output of the recording, which is not this room's to change.
 
+mod cursor;
 mod echo;
 mod keys;
 mod unseen;
 
-use echo::Output;
+use cursor::{Cursor, Did, Drawn};
 use keys::{Keys, Kind};
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -29,6 +30,8 @@ use zeroize::Zeroizing;
 const PAUSE: Duration = Duration::from_millis(500);
 /// A run of keys is not held longer than this.
 const LONGEST: Duration = Duration::from_secs(2);
+/// The bytes of one key or answer are not further apart than this.
+const WITHIN: Duration = Duration::from_millis(25);
 /// How long the echo of a run is waited for, after its end and after the last sign of it. An idle host needs a few
 /// milliseconds, a line across an ocean or a busy host most of this.
 const ECHO: Duration = Duration::from_millis(200);
@@ -80,7 +83,7 @@ pub struct Withhold {
     policy: Policy,
     runs: VecDeque<Run>,
     keys: Keys,
-    output: Output,
+    cursor: Cursor,
     /// When an echo was last seen, or the run at the front became the one that is waited for.
     echoed: Duration,
     /// When the first part of a line was withheld that is not reported yet.
@@ -92,6 +95,8 @@ pub struct Withhold {
     hidden: bool,
     /// What became of the keys typed since [`Withhold::begin_line`]: some were shown, some withheld.
     line: (bool, bool),
+    /// What was typed last was shown.
+    shows: bool,
 }
 
 /// Keys that are stored or withheld together.
@@ -105,7 +110,8 @@ struct Run {
     closed: Option<Duration>,
     /// It was closed by Enter: it ends a line.
     line: bool,
-    /// It has a string of the terminal that was never ended: perhaps none, but what somebody typed.
+    /// It has a sequence of the terminal that was never ended, which is perhaps none, but what somebody typed; or one that
+    /// carries the clipboard.
     doubtful: bool,
     /// A key was let go that told its number: it is not stored where the key itself is not.
     released: bool,
@@ -127,14 +133,20 @@ impl Withhold {
             policy,
             runs: VecDeque::new(),
             keys: Keys::default(),
-            output: Output::default(),
+            cursor: Cursor::default(),
             echoed: Duration::ZERO,
             unreported: None,
             unreported_as: None,
             reported: None,
             hidden: false,
             line: (false, false),
+            shows: false,
         }
+    }
+
+    /// The terminal has this size, in cells.
+    pub fn resize(&mut self, cols: u16, rows: u16) {
+        self.cursor.resize(cols, rows);
     }
 
     /// `bytes` were typed at `now`. `secret`: the terminal's settings say that a secret is being read, looked at
@@ -151,27 +163,36 @@ impl Withhold {
             self.drop_at_once(now, bytes, out);
             return;
         }
-        self.keys.start();
+        let last = self.runs.back().map(|run| run.last);
+        self.keys.start(last.is_some_and(|last| now >= last.saturating_add(WITHIN)));
+        self.cursor.catch_up();
+        let (stood, stands) = (self.cursor.seen_at(), self.cursor.stands_at());
+        if let Some(run) = self.runs.back_mut() {
+            run.echo.rests_at(stood);
+        }
         for &byte in bytes {
-            let within_text = self.keys.is_within_text();
+            let within = self.keys.is_within();
+            let carries = self.keys.carries_text();
             let kind = self.keys.next(byte);
+            let carries = carries || self.keys.carries_text();
             let run = self.open_run(now);
             run.bytes.push(byte);
             run.last = now;
             match kind {
-                Kind::Shown => run.echo.expect(byte),
+                Kind::Shown => run.echo.expect(byte, stood, stands),
                 Kind::Numbered(c) => {
-                    c.encode_utf8(&mut [0; 4]).bytes().for_each(|byte| run.echo.expect(byte));
+                    c.encode_utf8(&mut [0; 4]).bytes().for_each(|byte| run.echo.expect(byte, stood, stands));
                 }
                 Kind::Released => run.released = true,
                 Kind::Enter => {
                     run.closed = Some(now);
                     run.line = true;
-                    run.doubtful |= within_text;
+                    run.doubtful |= within;
                 }
                 Kind::Ends => run.closed = Some(now),
                 Kind::Control => {}
             }
+            run.doubtful |= carries;
             if run.bytes.len() >= LARGEST && kind != Kind::Control {
                 run.closed = run.closed.or(Some(now));
             }
@@ -184,37 +205,49 @@ impl Withhold {
 
     /// `bytes` were shown at `now`. Cheap while nothing is held.
     pub fn shown(&mut self, now: Duration, bytes: &[u8], out: &mut Vec<Typed>) {
-        if self.runs.is_empty() {
+        if self.policy == Policy::All {
             return;
         }
         self.tick(now, out);
-        for &byte in bytes {
-            match self.output.next(byte) {
-                echo::Piece::Nothing => {}
-                echo::Piece::Shown => drop(self.see(now, byte)),
-                echo::Piece::NextLine => self.next_line(now, out),
-            }
+        for (at, &byte) in bytes.iter().enumerate() {
             if self.runs.is_empty() {
-                return;
+                return self.cursor.pass(bytes.get(at..).unwrap_or_default());
+            }
+            self.cursor.follow(byte);
+            while let Some(did) = self.cursor.did() {
+                match did {
+                    Did::Drew(drawn) => drop(self.see(now, &drawn)),
+                    Did::Returned(cell) => self.runs.iter_mut().take(BEHIND).for_each(|run| run.echo.returns_from(cell)),
+                    Did::NextLine => self.next_line(now, out),
+                }
             }
         }
         self.settle(now, out);
     }
 
-    /// A byte of a character on the screen: looked for in the run at the front, and behind it as long as the ones
+    /// A character on the screen: looked for in the run at the front, and behind it as long as the ones
     /// before were left without an echo, or were ended by a pause and have none in it: a key that is a command (`i` in vi).
     /// Gives how many were looked at.
-    fn see(&mut self, now: Duration, byte: u8) -> usize {
+    fn see(&mut self, now: Duration, drawn: &Drawn) -> usize {
         let (mut looked, mut paused) = (0_usize, 0_usize);
+        let mut ends = None;
         for run in self.runs.iter_mut().take(LEFT) {
-            let seen = run.echo.see(byte);
+            // The one before was seen to its end: this one goes on there.
+            if let Some(cell) = ends.take() {
+                run.echo.begins_at(cell);
+                break;
+            }
+            let seen = run.echo.see(drawn);
+            if seen && run.closed.is_some() && !run.line {
+                ends = run.echo.ends_at();
+            }
             if seen && looked == 0 {
                 self.echoed = now;
             }
             looked = looked.saturating_add(1);
             if !run.echo.was_left() {
                 let passes = run.closed.is_some() && !run.line && !seen && paused < BEHIND;
-                if !passes {
+                if !passes && ends.is_none() {
                     break;
                 }
                 paused = paused.saturating_add(1);
@@ -226,13 +259,23 @@ impl Withhold {
     /// The cursor went to the next line. A line that was shown is over with that. One that was not may still come,
     /// whole, when a shell shows what was typed before it was ready; whatever else comes now is no echo of it.
     fn next_line(&mut self, now: Duration, out: &mut Vec<Typed>) {
+        let mut over = false;
         for run in &mut self.runs {
+            // What was typed after a line that is over now begins here.
+            if over {
+                run.echo.begins_at(self.cursor.stands_at());
+                break;
+            }
             let was_left = run.echo.was_left();
             if run.line {
                 run.echo.leave();
             }
             // A line that is still not shown is passed by; any other one took the new line.
-            if !was_left || !run.echo.was_left() {
+            if was_left && run.echo.was_left() {
+                continue;
+            }
+            over = run.line;
+            if !over {
                 break;
             }
         }
@@ -281,7 +324,8 @@ impl Withhold {
             let due = run.last.saturating_add(PAUSE).min(run.first.saturating_add(LONGEST));
             if now >= due {
                 run.closed = Some(due);
-                run.doubtful |= self.keys.is_within_text();
+                run.echo.rests_at(self.cursor.seen_at());
+                run.doubtful |= self.keys.is_within();
                 self.keys.give_up();
             }
         }
@@ -298,7 +342,7 @@ impl Withhold {
     /// The session is over: decides everything with what was seen.
     pub fn finish(&mut self, now: Duration, out: &mut Vec<Typed>) {
         if let Some(run) = self.runs.back_mut().filter(|run| run.closed.is_none()) {
-            run.doubtful |= self.keys.is_within_text();
+            run.doubtful |= self.keys.is_within();
         }
         while !self.runs.is_empty() {
             self.decide(now, out);
@@ -322,9 +366,6 @@ impl Withhold {
     fn open_run(&mut self, now: Duration) -> &mut Run {
         let open = self.runs.back().is_some_and(|run| run.closed.is_none());
         if !open {
-            if self.runs.is_empty() {
-                self.output = Output::default();
-            }
             self.runs.push_back(Run {
                 bytes: Zeroizing::default(),
                 echo: echo::Match::default(),
@@ -361,7 +402,10 @@ impl Withhold {
         // found anywhere.
         let hidden = self.unreported.is_some() && run.echo.is_short() && !run.line;
         let alone = run.released && run.echo.expects_nothing();
-        if run.echo.was_shown() && !hidden && !alone && !run.doubtful {
+        let stars = run.echo.is_stars() && !self.shows;
+        let shown = run.echo.was_shown() && !hidden && !alone && !stars && !run.doubtful;
+        self.shows = !run.line && if run.echo.expects_nothing() { self.shows } else { shown };
+        if shown {
             // Enter alone, after a pause: it ends the line of which something was withheld.
             if let Some(part) = self.unreported_as.as_mut().filter(|_| run.echo.expects_nothing()) {
                 part.line |= run.line;
@@ -417,5 +461,7 @@ impl Withhold {
     }
 }
 
+#[cfg(test)]
+mod noise_tests;
 #[cfg(test)]
 mod tests;

@@ -130,6 +130,26 @@ pub fn allows(fd: impl AsFd, access: Access) -> bool {
     flags >= 0 && flags & libc::O_PATH == 0 && (mode == wanted || mode == libc::O_RDWR)
 }
 
+/// Whether two descriptors are one: a copy of the other (`2>&1`), with one offset and one order of what is written. Of a kernel
+/// that does not compare them (`kcmp`) it is known only where there is no offset, of pipes and sockets.
+pub fn are_one(a: impl AsFd, b: impl AsFd) -> bool {
+    const KCMP_FILE: libc::c_long = 0;
+    let number = |fd: &dyn AsFd| libc::c_long::from(fd.as_fd().as_raw_fd());
+    let me = libc::c_long::from(std::process::id());
+    // SAFETY: takes numbers only; both descriptors are open while they are borrowed.
+    match unsafe { libc::syscall(libc::SYS_kcmp, me, me, KCMP_FILE, number(&a), number(&b)) } {
+        0 => true,
+        -1 => match (facts(&a), facts(&b)) {
+            (Some(one), Some(other)) => {
+                let is_stream = matches!(one.st_mode & libc::S_IFMT, libc::S_IFIFO | libc::S_IFSOCK);
+                is_stream && (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino)
+            }
+            _ => false,
+        },
+        _ => false,
+    }
+}
+
 /// Whether `fd` is open on /dev/null.
 pub fn is_null(fd: impl AsFd) -> bool {
     let is = |facts: libc::stat| {

@@ -25,6 +25,7 @@ pub mod signals;
 pub mod stack;
 pub mod stage;
 pub mod tty;
+pub mod waits;
 
 use std::fmt;
 use std::io;

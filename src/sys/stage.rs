@@ -370,13 +370,9 @@ impl Scene {
                 check(unsafe { libc::setpgid(0, 0) })?;
                 // SAFETY: the terminal is still open here; takes numbers only.
                 check(unsafe { libc::tcsetpgrp(terminal, libc::getpid()) })?;
-                // An interactive session starts afresh; without a terminal what was ignored above us (nohup) stays so.
-                signals::reset_all();
-            } else {
-                // Rust ignores SIGPIPE in every program; nobody above us asked for it.
-                signals::default(signals::SIGPIPE);
-                signals::default(signals::SIGCHLD);
             }
+            // What was ignored above us stays so, with a terminal as without (nohup; a script that shields a step of its own).
+            signals::restore_all();
             harden::restore_core_limit();
             // Before the change of user, which may leave no right to restrict anything.
             at(Step::Guard);

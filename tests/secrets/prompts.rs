@@ -2,7 +2,7 @@
 //! systemd-ask-password; and full-screen programs whose commands and searches are typed in the open.
 
 use crate::support::host::{Host, ROOT_PASSWORD, SEALCAST, has};
-use crate::support::sandbox::events_of;
+use crate::support::sandbox::{Sandbox, events_of};
 use crate::support::terminal::Terminal;
 use crate::{SECRET, Session, asked, check, there};
 use std::time::Duration;
@@ -54,6 +54,38 @@ fn a_passphrase_for_gpg_in_a_box() {
 #[test]
 fn a_passphrase_for_gpg_without_an_agent() {
     gpg(None, &["Enter passphrase: "]);
+}
+
+#[test]
+fn a_passphrase_for_gpg_that_was_told_the_name_of_the_terminal_outside() {
+    if !there("gpg") || !there("pinentry-curses") {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    let home = sandbox.path("home/.gnupg");
+    std::fs::create_dir(&home).unwrap();
+    std::fs::set_permissions(&home, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+    std::fs::write(home.join("gpg-agent.conf"), "pinentry-program /usr/bin/pinentry-curses\n").unwrap();
+    let open = sandbox.file("open", "open one\n");
+    let mut terminal = sandbox.shell();
+    terminal.line("export GPG_TTY=$(tty)", "OUTER> ");
+    let gpg = format!("gpg -q --symmetric -o sealed {}; clear; echo taken $?", open.display());
+    terminal.send(format!("{} sh -c '{gpg}'\r", sandbox.wrapper_line()));
+    for _ in 0..2 {
+        terminal.wait_for("<Cancel>");
+        terminal.read_for(Duration::from_millis(300));
+        for key in SECRET.chars() {
+            terminal.send(key.to_string());
+            terminal.read_for(Duration::from_millis(30));
+        }
+        terminal.send("\r");
+    }
+    terminal.wait_for("taken 0");
+    terminal.wait_for("OUTER> ");
+    let _ = sandbox.command("gpgconf").args(["--kill", "gpg-agent"]).status();
+    assert!(sandbox.path("sealed").exists());
+    let input = String::from_utf8(sandbox.recorded_input()).unwrap();
+    assert_eq!(input.replace('\r', ""), "", "{}", sandbox.everything());
 }
 
 #[test]

@@ -17,7 +17,7 @@ impl Pump<'_> {
             signals::SIGWINCH => self.resize(),
             signals::SIGCONT => self.resume(),
             signals::SIGTSTP if matches!(self.phase, Phase::Ended { .. }) => self.rest(),
-            signals::SIGTSTP => self.to_child(signals::SIGTSTP),
+            signals::SIGTSTP => self.to_foreground(arrived),
             signals::SIGHUP if self.phase == Phase::Running && self.has_lost_its_terminal() => {
                 self.terminal_gone();
             }
@@ -28,7 +28,7 @@ impl Pump<'_> {
                 match self.phase {
                     Phase::Running if self.child.is_none() => self.early.push(arrived),
                     Phase::Running | Phase::HungUp { .. } => {
-                        self.to_child(signal);
+                        self.to_foreground(arrived);
                         if signal == signals::SIGHUP {
                             // Stopped, it would not hear it.
                             self.to_child(signals::SIGCONT);
@@ -86,6 +86,18 @@ impl Pump<'_> {
             None if self.leads => signals::send_to_group(child, signal),
             None => signals::send(child, signal),
         };
+    }
+
+    /// What a key of the terminal brought (the kernel sends it) is for whoever has the terminal inside, such as the job of a
+    /// shell; anything else for the child.
+    fn to_foreground(&self, arrived: Arrived) {
+        let by_key = matches!(arrived.signal, signals::SIGINT | signals::SIGQUIT | signals::SIGTSTP);
+        let screen = self.screen.as_ref().filter(|_| by_key && arrived.sender == 0 && self.child.is_some());
+        match screen.and_then(|screen| screen.leader.foreground()) {
+            // As in `to_child`.
+            Some(group) => drop(signals::send_to_group(group, arrived.signal)),
+            None => self.to_child(arrived.signal),
+        }
     }
 
     fn resize(&mut self) {

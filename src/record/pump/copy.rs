@@ -13,6 +13,7 @@ impl Pump<'_> {
         let Some(screen) = &self.screen else { return };
         if self.keys.is_empty() && terminal.read && self.takes_keys() {
             self.keys.forget();
+            self.keyboard.took();
             match fd::read(&screen.terminal, self.keys.room()) {
                 // In raw mode an end is a hang-up; otherwise somebody typed the end of file.
                 Ok(0) if self.keyboard.is_raw() || terminal.gone => return self.terminal_gone(),

@@ -1,110 +1,72 @@
-//! Whether typed characters came back in the output.
+//! Whether typed characters came back in the output, where an echo would be drawn.
+//!
+//! A typed character counts as seen when it is drawn, after it was typed,
+//!
+//! 1. where the cursor stood when the key was pressed, or right behind the one that was seen before it: so does every terminal,
+//!    line editor and editor;
+//! 2. or as the first and only thing that was drawn for it, at the beginning of a row with the cursor left behind it: `/` and
+//!    `:` of a pager or an editor;
+//! 3. or in a row with others that come one by one as they are typed, wherever that is ([`Loose`]): a line that is slow, on
+//!    which a command that moves the cursor was typed before;
+//! 4. or, for a line that was ended, all at once behind the sign of a prompt at the end of a line: a shell shows so what was
+//!    typed before it was ready.
+//!
+//! And the cursor is left behind it, once nothing more is drawn: what is drawn over that place by the way was not typed.
+//!
+//! That a letter is *somewhere* in the output means nothing: prompts that are written again at every key, clocks, logs and
+//! progress bars have every letter and digit there is.
 
+use super::cursor::{Cell, Drawn};
 use zeroize::Zeroizing;
 
-/// Text of others that may stand between the echoes, for each typed character. A line editor that colours the word
-/// being typed writes it again at every key; a status line adds a few digits.
-const NOISE: usize = 8;
-/// From this length on, one stretch of other text, however long, is passed over, and half as much of the rest: a program
-/// that still draws its screen while its user types already.
-const LONG: usize = 6;
-/// How many typed characters that were not shown may be passed over at once: keys that are commands (`i` in vi).
+/// How many typed bytes that were not shown may be passed over at once: keys that are commands (`i` in vi).
 const PASSED_OVER: usize = 3;
-
-/// Up to this length what was typed is the first or the last of what was shown for it: in the text of a prompt that is written
-/// again at every key (`Password: **`) any one letter is found somewhere.
+/// Up to this length it is hidden with what was hidden before it in the same line.
 const FEW: usize = 2;
-
-/// What a byte of output is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Piece {
-    /// Part of a control sequence.
-    Nothing,
-    /// Part of a character on the screen.
-    Shown,
-    /// The cursor goes to the next line.
-    NextLine,
-}
-
-/// Tells apart text and control sequences in the output.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Output {
-    state: Sequence,
-    /// Letters are drawn as lines and corners: the `q` of a box is no echo of a `q`.
-    drawing: bool,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Sequence {
-    #[default]
-    Ground,
-    Escape,
-    /// `ESC #` and the like: one byte more.
-    One,
-    /// `ESC (`: the next byte names a set of characters.
-    Charset,
-    Parameters,
-    Text,
-    TextEscape,
-}
-
-impl Output {
-    /// What the next byte is.
-    pub(super) fn next(&mut self, byte: u8) -> Piece {
-        use Sequence::{Charset, Escape, Ground, One, Parameters, Text, TextEscape};
-        let (state, piece) = match (self.state, byte) {
-            (_, 0x18 | 0x1a) => (Ground, Piece::Nothing),
-            (Text, 0x1b) => (TextEscape, Piece::Nothing),
-            (_, 0x1b) => (Escape, Piece::Nothing),
-            (Text, 0x07) => (Ground, Piece::Nothing),
-            (Text, _) => (Text, Piece::Nothing),
-            (TextEscape | Escape, b'\\') => (Ground, Piece::Nothing),
-            (TextEscape | Escape, b'[') => (Parameters, Piece::Nothing),
-            (TextEscape | Escape, b']' | b'P' | b'X' | b'^' | b'_') => (Text, Piece::Nothing),
-            (TextEscape | Escape, b'(') => (Charset, Piece::Nothing),
-            (TextEscape | Escape, 0x20..=0x2f) => (One, Piece::Nothing),
-            (TextEscape | Escape, b'D' | b'E') => (Ground, Piece::NextLine),
-            (Charset, set) => {
-                self.drawing = set == b'0';
-                (Ground, Piece::Nothing)
-            }
-            (TextEscape | Escape | One, _) => (Ground, Piece::Nothing),
-            (state, b'\n') => (state, Piece::NextLine),
-            (Parameters, 0x40..=0x7e) => (Ground, Piece::Nothing),
-            (Parameters, _) => (Parameters, Piece::Nothing),
-            (Ground, 0x0e | 0x0f) => {
-                self.drawing = byte == 0x0e;
-                (Ground, Piece::Nothing)
-            }
-            (Ground, 0x00..=0x1f | 0x7f) => (Ground, Piece::Nothing),
-            (Ground, _) if self.drawing => (Ground, Piece::Nothing),
-            (Ground, _) => (Ground, Piece::Shown),
-        };
-        self.state = state;
-        piece
-    }
-}
+/// The shortest text that counts when it is shown behind a prompt, later.
+const PIECE: usize = 2;
+/// So many in a row are no accident, where they are not drawn at the cursor…
+const ROW: usize = 4;
+/// …when keys were pressed so many times meanwhile, and what was not typed yet was not drawn.
+const TURNS: usize = 3;
 
 /// Typed characters, and how far the output has shown them.
 #[derive(Default)]
 pub(super) struct Match {
     typed: Zeroizing<Vec<u8>>,
-    /// The next character to be seen.
+    /// Where the cursor stood when they were typed: from which of them on, and the cell.
+    stood: Vec<(usize, Option<Cell>)>,
+    /// Where it is to begin, when it was typed before that was known: behind what was typed before it.
+    begins: Option<Cell>,
+    /// The next byte to be seen.
     next: usize,
     /// How many were seen.
     seen: usize,
-    /// A line editor is drawing again what it has shown: the next character of that, and how many it has drawn.
-    again: usize,
-    drawn: usize,
-    /// Bytes shown since the last one that was seen, and before: up to it.
-    since: usize,
-    noise: usize,
-    /// The longest stretch of `noise`, and the first: before anything was seen.
-    longest: usize,
-    lead: usize,
-    /// Bytes shown behind the last one, once everything was seen.
-    behind: usize,
+    /// Where the cursor stood behind the last one.
+    after: Option<Cell>,
+    /// How many were seen since the cursor was last known to rest, and whether something else was drawn behind them.
+    fresh: usize,
+    more: bool,
+    /// Something was drawn since the last key.
+    drawn: bool,
+    /// Which one was drawn alone, and where the cursor stood behind it.
+    alone: Option<(usize, Cell)>,
+    loose: Option<Loose>,
+    /// How many bytes of it stand behind the sign of a prompt.
+    piece: usize,
     state: State,
+}
+
+/// Some of the characters in a row, where the cursor did not stand.
+#[derive(Clone, Copy)]
+struct Loose {
+    first: usize,
+    next: usize,
+    seen: usize,
+    after: Cell,
+    /// How many had been typed when the last one was drawn, and how often that had changed.
+    typed: usize,
+    turns: usize,
 }
 
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
@@ -114,105 +76,159 @@ enum State {
     Open,
     /// Its line was left after it was shown.
     Shown,
-    /// Its line was left and it was not shown: only all of it as the end of another line counts from now on.
+    /// Its line was left and it was not shown: only all of it behind a prompt counts from now on.
     Left,
 }
 
-/// The shortest text that counts when it is shown after its line was left.
-const PIECE: usize = 3;
-
 impl Match {
-    /// A byte was typed that an echo would show.
-    pub(super) fn expect(&mut self, byte: u8) {
-        // What was shown before this key is no echo of it.
-        if self.next == self.typed.len() {
-            (self.since, self.drawn) = (0, 0);
+    /// A byte was typed that an echo would show, with the cursor at `stood`, if it was seen, and at `stands`.
+    pub(super) fn expect(&mut self, byte: u8, stood: Option<Cell>, stands: Cell) {
+        // The one that was drawn alone, and the cursor was left behind it.
+        if let Some((at, after)) = self.alone.take().filter(|(_, after)| *after == stands) {
+            self.hit(at, 1, after);
         }
-        self.behind = 0;
+        self.drawn = false;
+        if self.stood.last().is_none_or(|(_, cell)| *cell != stood) {
+            self.stood.push((self.typed.len(), stood));
+        }
         self.typed.push(byte);
     }
 
-    /// A byte was shown. True when it is one that was typed.
-    pub(super) fn see(&mut self, byte: u8) -> bool {
-        if self.state == State::Left {
-            return self.see_in_one_piece(byte);
+    /// It begins at this cell, if nothing of it was seen so far: what was typed before it ends there.
+    pub(super) fn begins_at(&mut self, cell: Cell) {
+        if self.seen == 0 {
+            self.begins = Some(cell);
         }
-        let rest = self.typed.get(self.next..).unwrap_or_default();
-        if rest.is_empty() {
-            self.behind = self.behind.saturating_add(1);
+    }
+
+    /// Where the cursor stood behind all of it, once that was seen.
+    pub(super) fn ends_at(&self) -> Option<Cell> {
+        self.after.filter(|_| self.next >= self.typed.len())
+    }
+
+    /// Nothing more is drawn for now: a key is pressed, or none for a while. The cursor rests there, if it is seen.
+    pub(super) fn rests_at(&mut self, cell: Option<Cell>) {
+        if self.more && cell.is_some() && cell != self.after {
+            self.seen = self.seen.saturating_sub(self.fresh);
+        }
+        self.fresh = 0;
+    }
+
+    /// The cursor leaves that place for another line, or the beginning of its own: behind what was seen, nothing followed.
+    pub(super) fn returns_from(&mut self, cell: Cell) {
+        if self.after == Some(cell) {
+            self.fresh = 0;
+        }
+    }
+
+    fn stood(&self, at: usize) -> Option<Cell> {
+        let behind = self.stood.partition_point(|(from, _)| *from <= at);
+        self.stood.get(behind.checked_sub(1)?).and_then(|(_, cell)| *cell)
+    }
+
+    /// A character was drawn. True when it is one that was typed.
+    pub(super) fn see(&mut self, drawn: &Drawn) -> bool {
+        let mut bytes = [0; 4];
+        let bytes = drawn.c.encode_utf8(&mut bytes).as_bytes();
+        self.see_piece(drawn, bytes);
+        if self.state != State::Open {
             return false;
         }
-        if rest.first() == Some(&byte) {
-            self.hit(0);
+        let first = !std::mem::replace(&mut self.drawn, true);
+        self.alone = None;
+        let ahead = |from: usize| {
+            let typed = self.typed.get(from..).unwrap_or_default();
+            (0..=PASSED_OVER).filter(move |over| typed.get(*over..).is_some_and(|rest| rest.starts_with(bytes)))
+        };
+        let is_there = |at: &usize| {
+            let places = [self.after, self.begins, self.stood(*at)];
+            places.into_iter().flatten().any(|cell| drawn.is_at(cell))
+        };
+        let hit = ahead(self.next).map(|over| self.next.saturating_add(over)).find(is_there);
+        if let Some(at) = hit {
+            self.hit(at, bytes.len(), drawn.after);
             return true;
         }
-        let ahead = rest.len().min(PASSED_OVER.saturating_add(1));
-        let passed_over = rest.iter().take(ahead).position(|typed| *typed == byte);
-        if self.draws_again(byte) {
-            return false;
+        let candidate = ahead(self.next).map(|over| self.next.saturating_add(over)).last();
+        if first && drawn.is_first() && candidate.is_some() && bytes.len() == 1 {
+            let last = self.typed.len().saturating_sub(1);
+            self.alone = candidate.filter(|at| *at == last).map(|at| (at, drawn.after));
         }
-        match passed_over {
-            Some(passed_over) => self.hit(passed_over),
-            None => self.since = self.since.saturating_add(1),
-        }
-        passed_over.is_some()
+        let found = self.see_loose(drawn, bytes);
+        self.more |= !found && drawn.c != ' ';
+        found
     }
 
-    /// A typed character was seen, `passed_over` of them were not.
-    fn hit(&mut self, passed_over: usize) {
-        self.next = self.next.saturating_add(passed_over).saturating_add(1);
-        self.seen = self.seen.saturating_add(1);
-        let since = std::mem::take(&mut self.since).saturating_add(std::mem::take(&mut self.drawn));
-        if self.seen == 1 {
-            self.lead = since;
-        }
-        self.noise = self.noise.saturating_add(since);
-        self.longest = self.longest.max(since);
+    /// The character at `at` was seen, of `length` bytes.
+    fn hit(&mut self, at: usize, length: usize, after: Cell) {
+        self.next = at.saturating_add(length);
+        self.seen = self.seen.saturating_add(length);
+        self.after = Some(after);
+        self.fresh = self.fresh.saturating_add(length);
+        self.more = false;
+        self.loose = None;
     }
 
-    /// Whether a byte belongs to what was seen already, drawn again from its beginning: no text of others. (Its first
-    /// keys may have been commands.) What does not come back whole was text of others after all.
-    fn draws_again(&mut self, byte: u8) -> bool {
-        let seen = self.typed.get(..self.next).unwrap_or_default();
-        if self.drawn == 0 || seen.get(self.again) != Some(&byte) {
-            self.since = self.since.saturating_add(std::mem::take(&mut self.drawn));
-            let begin = seen.iter().take(PASSED_OVER.saturating_add(1)).position(|typed| *typed == byte);
-            let Some(begin) = begin else { return false };
-            self.again = begin;
-        }
-        self.again = self.again.saturating_add(1);
-        self.drawn = if self.again == self.next { 0 } else { self.drawn.saturating_add(1) };
-        true
-    }
-
-    /// Looks for the whole text, without anything in between or behind.
-    fn see_in_one_piece(&mut self, byte: u8) -> bool {
-        loop {
-            if self.typed.get(self.next) == Some(&byte) {
-                self.next = self.next.saturating_add(1);
-                return true;
-            }
-            if self.next == 0 {
+    /// Looks for some of it in a row. True when it was found to be one.
+    fn see_loose(&mut self, drawn: &Drawn, bytes: &[u8]) -> bool {
+        let length = self.typed.len();
+        if let Some(loose) = &mut self.loose
+            && drawn.is_at(loose.after)
+        {
+            let rest = self.typed.get(loose.next..).unwrap_or_default();
+            if rest.starts_with(bytes) {
+                loose.next = loose.next.saturating_add(bytes.len());
+                loose.seen = loose.seen.saturating_add(1);
+                loose.after = drawn.after;
+                loose.turns = loose.turns.saturating_add(usize::from(loose.typed != length));
+                loose.typed = length;
+                let found = *loose;
+                if found.seen >= ROW && found.turns >= TURNS {
+                    let seen = found.next.saturating_sub(found.first);
+                    self.hit(found.first, seen, drawn.after);
+                    return true;
+                }
                 return false;
             }
-            // The longest beginning that the text so far also ends with (texts are short and this is rare).
-            let so_far = self.typed.get(..self.next).unwrap_or_default();
-            let shorter =
-                (1..so_far.len()).rev().find(|n| so_far.ends_with(so_far.get(..*n).unwrap_or_default()));
-            self.next = shorter.unwrap_or(0);
+            // Other text stands there. Nothing does where the cursor of a program's own is drawn.
+            if drawn.c == ' ' && rest.is_empty() {
+                return false;
+            }
+            self.loose = None;
+        }
+        if self.loose.is_none_or(|loose| loose.seen < 2) {
+            let begin = (self.next..=self.next.saturating_add(PASSED_OVER))
+                .find(|at| self.typed.get(*at..).is_some_and(|rest| rest.starts_with(bytes)));
+            if let Some(first) = begin {
+                let next = first.saturating_add(bytes.len());
+                let turn = Loose { first, next, seen: 1, after: drawn.after, typed: length, turns: 1 };
+                self.loose = Some(turn);
+            }
+        }
+        false
+    }
+
+    /// Looks for all of it behind the sign of a prompt.
+    fn see_piece(&mut self, drawn: &Drawn, bytes: &[u8]) {
+        if drawn.prompted && self.typed.starts_with(bytes) {
+            self.piece = bytes.len();
+        } else if self.piece > 0 {
+            let goes_on = self.typed.get(self.piece..).is_some_and(|rest| rest.starts_with(bytes));
+            self.piece = if goes_on { self.piece.saturating_add(bytes.len()) } else { 0 };
         }
     }
 
-    /// The line was left. What was seen of it so far counts only if it is enough. Afterwards it counts only if it
-    /// stands at the end of a line, as a shell shows it: the word `root` in `root@host` is no echo of a password.
+    /// The line was left. What was seen of it so far counts only if it is enough.
     pub(super) fn leave(&mut self) {
-        let whole = self.typed.len() >= PIECE && self.next == self.typed.len();
+        // A number stands at the end of many a line.
+        let is_word = self.typed.iter().any(|byte| !byte.is_ascii_digit());
+        let whole = is_word && self.typed.len() >= PIECE && self.piece == self.typed.len();
         self.state = match self.state {
-            State::Open if !self.was_shown() => State::Left,
+            State::Open if !whole && !self.was_shown() => State::Left,
             State::Left if !whole => State::Left,
             State::Open | State::Left | State::Shown => State::Shown,
         };
-        self.next = 0;
+        self.piece = 0;
     }
 
     /// Whether the line was left before it was shown.
@@ -230,21 +246,23 @@ impl Match {
         self.typed.len() <= FEW
     }
 
+    /// Whether it is nothing but stars, as a prompt draws them for any other key too.
+    pub(super) fn is_stars(&self) -> bool {
+        !self.typed.is_empty() && self.typed.iter().all(|byte| *byte == b'*')
+    }
+
     /// Whether it is known already that it counts as shown.
     pub(super) fn is_settled(&self) -> bool {
         self.was_shown() && (self.state != State::Open || self.next >= self.typed.len())
     }
 
-    /// Whether it counts as shown: at least four fifths of it were seen, without much other text in between.
+    /// Whether it counts as shown: at least four fifths of it were seen.
     pub(super) fn was_shown(&self) -> bool {
-        let length = self.typed.len();
         match self.state {
             State::Open => {
-                let enough = self.seen.saturating_mul(5) >= length.saturating_mul(4);
-                let much = NOISE.saturating_mul(length.saturating_add(1));
-                let but_one = self.noise.saturating_sub(self.longest);
-                let apart = length > 0 && length <= FEW && self.lead > 0 && self.behind > 0;
-                enough && !apart && (self.noise <= much || length >= LONG && but_one <= much / 2)
+                let seen = self.seen.saturating_add(usize::from(self.alone.is_some()));
+                let seen = if self.more { seen.saturating_sub(self.fresh) } else { seen };
+                seen.saturating_mul(5) >= self.typed.len().saturating_mul(4)
             }
             State::Shown => true,
             State::Left => false,

@@ -22,11 +22,18 @@ pub(super) fn is_enter(byte: u8) -> bool {
     matches!(byte, b'\r' | b'\n')
 }
 
+/// A sequence that arrives in more pieces than this was typed key by key.
+const SPLIT: u8 = 2;
+
 /// Tells apart the keys in a stream of typed bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Keys {
     state: State,
     numbers: Numbers,
+    /// How often more was to come of a sequence when new bytes arrived; most of all after a pause.
+    split: u8,
+    /// The beginning of a string, and its length.
+    text: ([u8; 5], usize),
 }
 
 /// The numbers of `ESC [`, as far as they tell of a key.
@@ -125,16 +132,29 @@ enum State {
 }
 
 impl Keys {
-    /// New bytes arrived at once. An Escape that ended the ones before was the key itself.
-    pub(super) fn start(&mut self) {
+    /// New bytes arrived at once, or after a `pause` that no terminal makes within a sequence. An Escape that ended the ones
+    /// before was the key itself.
+    pub(super) fn start(&mut self, pause: bool) {
         if self.state == State::Escape {
             self.state = State::Ground;
         }
+        let split = if pause { SPLIT } else { 1 };
+        self.split = if self.is_within() { self.split.saturating_add(split) } else { 0 };
     }
 
-    /// Whether a string has begun that has not ended: an answer of the terminal, or Alt and a key with what was typed after it.
-    pub(super) fn is_within_text(&self) -> bool {
-        matches!(self.state, State::Text | State::TextEscape)
+    /// Whether a sequence has begun that has not ended: a key, an answer of the terminal, or Alt and a key with what was typed
+    /// after it.
+    pub(super) fn is_within(&self) -> bool {
+        !matches!(self.state, State::Ground | State::Escape)
+    }
+
+    /// Whether there is text in what has begun, or may be: a string has the clipboard in it, which a program asked for (52 and
+    /// 5522), or what should be one sequence comes key by key.
+    pub(super) fn carries_text(&self) -> bool {
+        let (begin, length) = &self.text;
+        let begin = begin.get(..*length).unwrap_or_default();
+        let clipboard = begin.starts_with(b"52;") || begin == b"5522;";
+        self.is_within() && (self.split >= SPLIT || clipboard && self.state == State::Text)
     }
 
     /// Nothing more comes of what has begun.
@@ -159,7 +179,10 @@ impl Keys {
                 (First, Kind::Control)
             }
             (Escape, b'O') => (Single, Kind::Control),
-            (Escape, b']' | b'P' | b'_' | b'^') => (Text, Kind::Control),
+            (Escape, b']' | b'P' | b'_' | b'^') => {
+                self.text.1 = 0;
+                (Text, Kind::Control)
+            }
             (Escape, 0x1b) => (Escape, Kind::Control),
             (Escape, b'\r' | b'\n') => (Ground, Kind::Enter),
             // Alt and a key.
@@ -182,7 +205,13 @@ impl Keys {
             (Text, 0x1b) => (TextEscape, Kind::Control),
             // A string that never ends would hide everything that follows: Enter ends it.
             (Text | TextEscape, b'\r' | b'\n') => (Ground, Kind::Enter),
-            (Text | TextEscape, _) => (Text, Kind::Control),
+            (Text | TextEscape, _) => {
+                if let Some(place) = self.text.0.get_mut(self.text.1) {
+                    *place = byte;
+                    self.text.1 = self.text.1.saturating_add(1);
+                }
+                (Text, Kind::Control)
+            }
         };
         self.state = state;
         kind
@@ -195,7 +224,7 @@ mod tests {
 
     fn shown(bytes: &[u8]) -> String {
         let mut keys = Keys::default();
-        keys.start();
+        keys.start(false);
         let shown = bytes.iter().filter(|byte| keys.next(**byte) == Kind::Shown).copied().collect();
         String::from_utf8(shown).unwrap()
     }
@@ -250,9 +279,9 @@ mod tests {
     #[test]
     fn an_escape_by_itself_is_a_key_by_itself() {
         let mut keys = Keys::default();
-        keys.start();
+        keys.start(false);
         assert_eq!(keys.next(0x1b), Kind::Control);
-        keys.start();
+        keys.start(false);
         assert_eq!(keys.next(b'j'), Kind::Shown);
     }
 

@@ -192,9 +192,9 @@ fn a_prompt_that_is_written_again_at_every_key_is_no_echo_however_slowly_one_typ
 fn slow_keys_are_stored_though_a_suggestion_stands_behind_them_or_the_word_is_drawn_again() {
     let suggests = [
         Type(0, "l"),
-        Show(20, "l\x1b[90ms -la /tmp\x1b[m\x1b[11D"),
+        Show(20, "l\x1b[90ms -la /tmp\x1b[m\x1b[10D"),
         Type(900, "s"),
-        Show(920, "s\x1b[90m -la /tmp\x1b[m\x1b[10D"),
+        Show(920, "s\x1b[90m -la /tmp\x1b[m\x1b[9D"),
         Type(1800, "\r"),
         Show(1810, "\x1b[K\r\n"),
     ];
@@ -220,6 +220,25 @@ fn what_follows_the_beginning_of_a_string_that_never_ends_is_not_stored_unseen()
     }
     let answer = play(Policy::Echoed, &[Type(0, "\x1b]11;rgb:0/0/0\x1b\\")]);
     assert_eq!(stored(&answer), "\x1b]11;rgb:0/0/0\x1b\\");
+}
+
+#[test]
+fn the_clipboard_and_what_only_begins_like_a_key_are_not_stored() {
+    for answer in ["\x1b]52;c;aHVudGVyMl9LeDlzZWNyZXQ=\x1b\\", "\x1b]52;;aHVudGVyMg==\x07", "\x1b]5522;type=read\x1b\\"] {
+        let out = play(Policy::Echoed, &[Type(0, answer), Type(9_000, "\x1b[A")]);
+        assert_eq!((stored(&out).as_str(), withheld(&out)), ("\x1b[A", 1), "{out:?}");
+    }
+    // Alt and a key, then a code; the second ends with a letter that would end the number of a key.
+    for (alt, code) in [("\x1b[", "482915\r"), ("\x1b[", "4829H\r"), ("\x1bO", "4\r"), ("\x1b", "[4829\r")] {
+        let mut steps = vec![Type(0, alt)];
+        let keys: Vec<String> = code.chars().map(String::from).collect();
+        steps.extend(keys.iter().zip(1..).map(|(key, n)| Type(n * 100, key)));
+        let out = play(Policy::Echoed, &steps);
+        assert!(!stored(&out).contains(|c: char| c.is_ascii_digit()) && withheld(&out) == 1, "{code} {out:?}");
+    }
+    // A key whose bytes are divided once is one.
+    let divided = play(Policy::Echoed, &[Type(0, "\x1b["), Type(1, "1;5C")]);
+    assert_eq!(stored(&divided), "\x1b[1;5C");
 }
 
 #[test]
@@ -343,6 +362,23 @@ fn a_line_editor_that_colours_the_word_being_typed_echoes_it() {
 }
 
 #[test]
+fn a_line_that_is_pasted_with_its_end_is_stored_though_it_is_drawn_twice_and_wrapped() {
+    // As fish draws it: word by word, then all of it in colour.
+    let fish = [
+        Show(0, "\rPROMPT> \x1b[K\r\x1b[8C"),
+        Type(300, "echo open one\r"),
+        Show(310, "echo \r\x1b[13C"),
+        Show(312, "open \r\x1b[18Cone\r\x1b[21C\x1b[13D\x1b[34mecho\x1b[30m open \x1b[36mone\r\x1b[21C\x1b[m\r\n"),
+    ];
+    assert_eq!(stored(&play(Policy::Echoed, &fish)), "echo open one\r");
+    // As readline does at the right margin.
+    let line = "x".repeat(72) + "abcdefgh and more";
+    let drawn = format!("{}{} \r{}\r\n", "x".repeat(72), &line[72..73], &line[73..]);
+    let prompt = "\r\n$ 12345";
+    assert_eq!(stored(&play(Policy::Echoed, &[Show(0, prompt), Type(9, &(line.clone() + "\r")), Show(20, &drawn)])), line + "\r");
+}
+
+#[test]
 fn a_line_that_is_written_again_at_every_key_is_stored_however_long() {
     // `top`, and everything that asks with a simple line editor: after a key that is a command.
     let line = "COMMAND=a-program-of-that-name,or-another-one";
@@ -378,7 +414,7 @@ fn the_lines_of_a_box_are_no_echo() {
 
 #[test]
 fn insert_mode_of_vi_with_a_ruler_is_stored() {
-    let typed = keys(0, "hello world", |c| format!("{c}\x1b[24;63H5\x1b[1;6H"));
+    let typed = keys(0, "hello world", |c| format!("{c}\x1b7\x1b[24;63H5\x1b8"));
     assert_eq!(stored(&play_keys(&[], &typed, &[])), "hello world");
 }
 
@@ -497,7 +533,9 @@ fn however_much_is_held_back_each_byte_of_output_is_looked_for_in_a_few_runs_onl
         withhold.typed(Duration::ZERO, typed.as_bytes(), false, &mut out);
         withhold.shown(Duration::ZERO, shown.as_bytes(), &mut out);
         assert!(withhold.runs.len() > 500, "{} runs", withhold.runs.len());
-        (0..100).map(|_| withhold.see(Duration::ZERO, b'7')).max().unwrap()
+        withhold.cursor.follow(b'7');
+        let Some(Did::Drew(drawn)) = withhold.cursor.did() else { panic!("nothing was drawn") };
+        (0..100).map(|_| withhold.see(Duration::ZERO, &drawn)).max().unwrap()
     };
     // A paste that is not echoed, without a line's end and with many.
     assert_eq!(most(&"abcdefgh".repeat(100 << 10), "1\r\n2\r\n"), BEHIND + 1);

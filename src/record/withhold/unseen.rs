@@ -14,7 +14,7 @@
 //! Refuses to judge what programs print, hints of others included: that is in the output of the recording.
 
 use super::Withhold;
-use super::echo::{Output, Piece};
+use super::cursor::{Cursor, Did};
 use crate::shell::marks::Mark;
 use crate::shell::said::Said;
 use memchr::memmem;
@@ -27,7 +27,7 @@ const MOST: usize = 32 << 10;
 pub struct Unseen {
     /// Without control sequences and blanks.
     shown: Vec<u8>,
-    output: Output,
+    output: Cursor,
     /// The shell is at a prompt, as far as it tells.
     at_prompt: bool,
     /// A line was forgotten.
@@ -44,8 +44,13 @@ impl Unseen {
             if self.shown.len() >= MOST {
                 return;
             }
-            if self.output.next(byte) == Piece::Shown && byte != b' ' {
-                self.shown.push(byte);
+            self.output.follow(byte);
+            while let Some(did) = self.output.did() {
+                if let Did::Drew(drawn) = did
+                    && drawn.c != ' '
+                {
+                    self.shown.extend_from_slice(drawn.c.encode_utf8(&mut [0; 4]).as_bytes());
+                }
             }
         }
     }
@@ -79,7 +84,7 @@ impl Unseen {
 
     fn begin(&mut self) {
         self.shown.clear();
-        self.output = Output::default();
+        self.output = Cursor::default();
         self.at_prompt = true;
     }
 
@@ -225,7 +230,7 @@ mod tests {
         shell.types("hunter2\r", false);
         shell.shows("\r\n");
         shell.prompt();
-        for (key, shown) in [("g", "grep foo\x1b[8D"), ("i", "ip"), ("t", "\x08t stash"), ("\r", "\r\n")] {
+        for (key, shown) in [("g", "grep foo\x1b[7D"), ("i", "ip\x08"), ("t", "t stash\x1b[6D"), ("\r", "\r\n")] {
             shell.types(key, false);
             shell.shows(shown);
         }

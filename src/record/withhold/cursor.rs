@@ -1,0 +1,473 @@
+//! Where the cursor stands: an echo is drawn where it stood when the key was pressed.
+//!
+//! Follows the output of the terminal, which text it draws and in which cell, and keeps none of it. Rows have numbers that
+//! move with what stands in them, so that a cell stays the same one when the screen scrolls. While nothing is typed only the
+//! end of the output is kept, and followed once a key makes it of interest; where the cursor stood before that is guessed, and
+//! right for all that is drawn relative to it. (Sequences: ECMA-48, xterm's `ctlseqs`.)
+//!
+//! Refuses to be an emulator: what stood in a cell before is not known here.
+
+use std::collections::VecDeque;
+use unicode_width::UnicodeWidthChar as _;
+use vte::{Params, Perform};
+
+/// So much of the output is kept while nothing is typed, in bytes: enough for the last prompt, or the end of a full screen.
+const KEPT: usize = 8 << 10;
+/// A screen is not larger than this here, in cells: what claims to be is followed as if it were not.
+const MOST: usize = 1000;
+/// A prompt's sign stands at most this many blanks before what is typed.
+const BLANKS: usize = 2;
+
+/// A place on the screen. At the right margin `col` is the number of columns: the next character goes to the next line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Cell {
+    row: u64,
+    col: usize,
+}
+
+/// A character that was drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Drawn {
+    pub(super) c: char,
+    /// Where the cursor stood before.
+    pub(super) at: Cell,
+    /// The cell it went to: the same one, but at the right margin.
+    pub(super) cell: Cell,
+    /// Where the cursor stood behind it.
+    pub(super) after: Cell,
+    /// The end of the row above, where it is the first one of its own.
+    above: Option<Cell>,
+    /// The sign of a prompt stands right before it.
+    pub(super) prompted: bool,
+}
+
+impl Drawn {
+    /// Whether it was drawn in that cell.
+    pub(super) fn is_at(&self, cell: Cell) -> bool {
+        self.at == cell || self.cell == cell || self.above == Some(cell)
+    }
+
+    /// Whether it is the first one of its row.
+    pub(super) fn is_first(&self) -> bool {
+        self.cell.col == 0
+    }
+}
+
+/// What a byte of output did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Did {
+    /// It drew a character.
+    Drew(Drawn),
+    /// It put the cursor to the beginning of its row, which stood there before.
+    Returned(Cell),
+    /// It put the cursor to the next line.
+    NextLine,
+}
+
+/// Follows the cursor.
+#[derive(Default)]
+pub(super) struct Cursor {
+    parser: vte::Parser,
+    screen: Screen,
+    /// The end of the output that was not followed yet.
+    unread: Vec<u8>,
+    /// What lies before that was not followed at all.
+    skipped: bool,
+}
+
+/// The cursor's part of a screen.
+struct Screen {
+    /// The numbers of the rows.
+    rows: VecDeque<u64>,
+    /// Those of the other screen, while the alternate one is shown.
+    main: Option<VecDeque<u64>>,
+    fresh: u64,
+    cols: usize,
+    row: usize,
+    col: usize,
+    saved: (usize, usize),
+    /// The rows that scroll, the last one included.
+    region: (usize, usize),
+    hidden: bool,
+    /// Letters are drawn as lines and corners: the `q` of a box is no echo of a `q`.
+    drawing: bool,
+    last: char,
+    /// The last character of the row that is no blank, and how many blanks came after it.
+    sign: (char, usize),
+    did: VecDeque<Did>,
+}
+
+impl Default for Screen {
+    fn default() -> Self {
+        let mut screen = Self {
+            rows: VecDeque::new(),
+            main: None,
+            fresh: 0,
+            cols: 80,
+            row: 0,
+            col: 0,
+            saved: (0, 0),
+            region: (0, 0),
+            hidden: false,
+            drawing: false,
+            last: ' ',
+            sign: (' ', 0),
+            did: VecDeque::new(),
+        };
+        screen.resize(80, 24);
+        screen
+    }
+}
+
+impl Cursor {
+    /// The terminal has this size now.
+    pub(super) fn resize(&mut self, cols: u16, rows: u16) {
+        self.screen.resize(usize::from(cols), usize::from(rows));
+    }
+
+    /// Output that nobody waits for.
+    pub(super) fn pass(&mut self, bytes: &[u8]) {
+        let last = bytes.get(bytes.len().saturating_sub(KEPT)..).unwrap_or_default();
+        if self.unread.len().saturating_add(last.len()) > 2 * KEPT {
+            let from = self.unread.len().saturating_add(last.len()).saturating_sub(KEPT).min(self.unread.len());
+            self.unread.drain(..from);
+            self.skipped = true;
+        }
+        self.skipped |= last.len() < bytes.len();
+        self.unread.extend_from_slice(last);
+    }
+
+    /// Follows what was passed.
+    pub(super) fn catch_up(&mut self) {
+        let unread = std::mem::take(&mut self.unread);
+        let mut bytes = unread.as_slice();
+        if std::mem::take(&mut self.skipped) {
+            // In the middle of something: from where something begins. So much output has filled the screen.
+            let begin = bytes.iter().position(|byte| matches!(byte, 0x1b | b'\n' | b'\r')).unwrap_or(0);
+            bytes = bytes.get(begin..).unwrap_or_default();
+            self.parser = vte::Parser::new();
+            self.screen.lose();
+        }
+        for byte in bytes {
+            self.follow(*byte);
+            self.screen.did.clear();
+        }
+    }
+
+    /// Follows one byte of output. What it did is to be asked for with [`Cursor::did`].
+    pub(super) fn follow(&mut self, byte: u8) {
+        self.parser.advance(&mut self.screen, &[byte]);
+    }
+
+    /// The next thing that the output did.
+    pub(super) fn did(&mut self) -> Option<Did> {
+        self.screen.did.pop_front()
+    }
+
+    /// Where it stands; `None` where nobody sees it: a screen is being drawn.
+    pub(super) fn seen_at(&self) -> Option<Cell> {
+        (!self.screen.hidden).then(|| self.stands_at())
+    }
+
+    /// Where it stands, seen or not.
+    pub(super) fn stands_at(&self) -> Cell {
+        self.screen.cell()
+    }
+}
+
+impl Screen {
+    fn resize(&mut self, cols: usize, rows: usize) {
+        self.cols = if cols == 0 { 80 } else { cols.clamp(2, MOST) };
+        let rows = if rows == 0 { 24 } else { rows.clamp(1, MOST) };
+        self.main = None;
+        self.rows = (0..rows).map(|_| self.number()).collect();
+        self.region = (0, rows.saturating_sub(1));
+        self.go(self.row, self.col);
+    }
+
+    fn number(&mut self) -> u64 {
+        self.fresh = self.fresh.wrapping_add(1);
+        self.fresh
+    }
+
+    fn renumber(&mut self) {
+        self.rows = (0..self.rows.len()).map(|_| self.number()).collect();
+    }
+
+    /// What was drawn is not known: the cursor stands where a flood leaves it.
+    fn lose(&mut self) {
+        self.renumber();
+        (self.drawing, self.hidden) = (false, false);
+        self.go(MOST, 0);
+    }
+
+    fn cell(&self) -> Cell {
+        Cell { row: self.rows.get(self.row).copied().unwrap_or_default(), col: self.col }
+    }
+
+    fn go(&mut self, row: usize, col: usize) {
+        self.row = row.min(self.rows.len().saturating_sub(1));
+        self.col = col.min(self.cols.saturating_sub(1));
+        self.sign = (' ', 0);
+    }
+
+    /// What stands in these rows moves up (or down), by as many rows, and leaves empty ones behind.
+    fn scroll(&mut self, from: usize, to: usize, count: usize, up: bool) {
+        if from > to || to >= self.rows.len() {
+            return;
+        }
+        for _ in 0..count.min(to - from + 1) {
+            let fresh = self.number();
+            let (gone, new) = if up { (from, to) } else { (to, from) };
+            self.rows.remove(gone);
+            self.rows.insert(new, fresh);
+        }
+    }
+
+    fn next_line(&mut self) {
+        let (top, bottom) = self.region;
+        if self.row == bottom {
+            self.scroll(top, bottom, 1, true);
+        } else if self.row.saturating_add(1) < self.rows.len() {
+            self.row = self.row.saturating_add(1);
+        }
+        self.sign = (' ', 0);
+    }
+
+    fn draw(&mut self, c: char) {
+        let width = c.width().unwrap_or(0);
+        let at = self.cell();
+        // A sign at the right margin is none.
+        let prompted = is_sign(self.sign.0) && self.sign.1 <= BLANKS;
+        if width > 0 && self.col.saturating_add(width) > self.cols {
+            self.col = 0;
+            self.next_line();
+        }
+        let cell = self.cell();
+        self.col = self.col.saturating_add(width).min(self.cols);
+        self.sign = if c == ' ' { (self.sign.0, self.sign.1.saturating_add(1)) } else { (c, 0) };
+        self.last = c;
+        if !self.drawing {
+            let above = self.row.checked_sub(1).filter(|_| cell.col == 0).and_then(|above| self.rows.get(above));
+            let above = above.map(|row| Cell { row: *row, col: self.cols });
+            self.did.push_back(Did::Drew(Drawn { c, at, cell, after: self.cell(), above, prompted }));
+        }
+    }
+
+    fn alternate(&mut self, on: bool) {
+        if on && self.main.is_none() {
+            self.main = Some(self.rows.clone());
+            self.renumber();
+        } else if !on && let Some(main) = self.main.take() {
+            self.rows = main;
+        }
+    }
+
+    fn save(&mut self) {
+        self.saved = (self.row, self.col);
+    }
+
+    fn restore(&mut self) {
+        self.go(self.saved.0, self.saved.1);
+    }
+
+    fn set(&mut self, params: &Params, on: bool) {
+        for param in params {
+            match param.first() {
+                Some(25) => self.hidden = !on,
+                Some(47 | 1047) => self.alternate(on),
+                Some(1049) if on => {
+                    self.save();
+                    self.alternate(true);
+                }
+                Some(1049) => {
+                    self.alternate(false);
+                    self.restore();
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+/// Whether a prompt may end with it.
+fn is_sign(c: char) -> bool {
+    "$#%>❯➜»λ".contains(c)
+}
+
+impl Perform for Screen {
+    fn print(&mut self, c: char) {
+        self.draw(c);
+    }
+
+    fn execute(&mut self, byte: u8) {
+        match byte {
+            0x08 => self.go(self.row, self.col.min(self.cols.saturating_sub(1)).saturating_sub(1)),
+            0x09 => self.go(self.row, (self.col / 8).saturating_add(1).saturating_mul(8)),
+            0x0a..=0x0c => {
+                self.next_line();
+                self.did.push_back(Did::NextLine);
+            }
+            0x0d => {
+                self.did.push_back(Did::Returned(self.cell()));
+                self.go(self.row, 0);
+            }
+            0x0e | 0x0f => self.drawing = byte == 0x0e,
+            _ => {}
+        }
+    }
+
+    fn csi_dispatch(&mut self, params: &Params, intermediates: &[u8], ignore: bool, action: char) {
+        if ignore {
+            return;
+        }
+        if intermediates == b"?" && matches!(action, 'h' | 'l') {
+            return self.set(params, action == 'h');
+        }
+        if !intermediates.is_empty() {
+            return;
+        }
+        let given = |n: usize| params.iter().nth(n).and_then(|param| param.first()).copied().filter(|n| *n > 0);
+        let count = |n: usize| usize::from(given(n).unwrap_or(1));
+        let (n, row, col) = (count(0), self.row, self.col.min(self.cols.saturating_sub(1)));
+        match action {
+            'A' | 'F' => self.go(row.saturating_sub(n), if action == 'F' { 0 } else { col }),
+            'B' | 'E' | 'e' => self.go(row.saturating_add(n), if action == 'E' { 0 } else { col }),
+            'C' | 'a' => self.go(row, col.saturating_add(n)),
+            'D' => self.go(row, col.saturating_sub(n)),
+            'G' | '`' => self.go(row, n - 1),
+            'd' => self.go(n - 1, col),
+            'H' | 'f' => self.go(n - 1, count(1) - 1),
+            'I' => self.go(row, (col / 8).saturating_add(n).saturating_mul(8)),
+            'Z' => self.go(row, (col / 8).saturating_sub(n.saturating_sub(1)).saturating_mul(8)),
+            'L' | 'M' if row >= self.region.0 => self.scroll(row, self.region.1, n, action == 'M'),
+            'S' | 'T' if params.iter().count() < 2 => self.scroll(self.region.0, self.region.1, n, action == 'S'),
+            'b' => (0..n.min(self.cols)).for_each(|_| self.draw(self.last)),
+            'r' => {
+                let last = self.rows.len();
+                let (top, bottom) = (n.min(last), given(1).map_or(last, usize::from).min(last));
+                if top < bottom {
+                    self.region = (top - 1, bottom - 1);
+                    self.go(0, 0);
+                }
+            }
+            's' if params.iter().count() < 2 => self.save(),
+            'u' => self.restore(),
+            _ => {}
+        }
+    }
+
+    fn esc_dispatch(&mut self, intermediates: &[u8], _ignore: bool, byte: u8) {
+        match (intermediates, byte) {
+            ([], b'7') => self.save(),
+            ([], b'8') => self.restore(),
+            ([], b'D' | b'E') => {
+                if byte == b'E' {
+                    self.col = 0;
+                }
+                self.next_line();
+                self.did.push_back(Did::NextLine);
+            }
+            ([], b'M') if self.row == self.region.0 => self.scroll(self.region.0, self.region.1, 1, false),
+            ([], b'M') => self.go(self.row.saturating_sub(1), self.col),
+            ([], b'c') => {
+                self.region = (0, self.rows.len().saturating_sub(1));
+                self.lose();
+                self.go(0, 0);
+            }
+            ([b'('], set) => self.drawing = set == b'0',
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is drawn last, after all of `output` on a screen of 20 columns and 5 rows.
+    fn last(cursor: &mut Cursor, output: &str) -> Drawn {
+        let mut last = None;
+        for byte in output.bytes() {
+            cursor.follow(byte);
+            while let Some(did) = cursor.did() {
+                if let Did::Drew(drawn) = did {
+                    last = Some(drawn);
+                }
+            }
+        }
+        last.unwrap()
+    }
+
+    fn small() -> Cursor {
+        let mut cursor = Cursor::default();
+        cursor.resize(20, 5);
+        cursor
+    }
+
+    #[test]
+    fn what_is_drawn_where_the_cursor_stood_is_at_that_cell_however_it_came_there() {
+        for away in [
+            "", "\x1b7\x1b[1;10H12:00\x1b8", "\x1b[s\x1b[3;1Hx\x1b[u", "\r\x1b[Kname: ", "\x08\x08: ", "\x1b[3D\x1b[2C\x1b[C",
+            "\x1b[A\x1b[B", "\x1b[2;7H", "\x1b[7G", "\x1b[?1049h\x1b[Htext\r\n\x1b[?1049l", "\x1b(0qqq\x1b(B\x1b[3D", "\x1b[m",
+        ] {
+            let mut cursor = small();
+            last(&mut cursor, "one\r\nname: ");
+            let stood = cursor.seen_at().unwrap();
+            assert!(last(&mut cursor, &format!("{away}a")).is_at(stood), "{away:?}");
+        }
+        for away in ["x", "\r\n", "\r", "\x1b[2;8H", "\x1b[?1049h\x1b[2;7H", "\x1b[L", "\t"] {
+            let mut cursor = small();
+            last(&mut cursor, "one\r\nname: ");
+            let stood = cursor.seen_at().unwrap();
+            assert!(!last(&mut cursor, &format!("{away}a")).is_at(stood), "{away:?}");
+        }
+    }
+
+    #[test]
+    fn a_cell_moves_with_the_screen_when_that_scrolls() {
+        let mut cursor = small();
+        last(&mut cursor, "\x1b[5;1HPIN: ");
+        let stood = cursor.stands_at();
+        // The same place on the glass, a line further down in the text.
+        assert!(!last(&mut cursor, "\r\n12:04").is_at(stood));
+        assert!(!last(&mut cursor, ":").is_at(stood));
+        assert!(last(&mut cursor, "\x1b[4;6H1").is_at(stood));
+        // Other rows scroll, in a region of their own.
+        let mut cursor = small();
+        last(&mut cursor, "\x1b[5;1HPIN: ");
+        let stood = cursor.stands_at();
+        assert!(last(&mut cursor, "\x1b[1;3r\x1b[3;1Hlog\r\nlog\r\n\x1b[r\x1b[5;6H1").is_at(stood));
+    }
+
+    #[test]
+    fn a_line_that_is_wrapped_goes_on_in_the_next_row() {
+        let mut cursor = small();
+        last(&mut cursor, "\x1b[5;1H0123456789012345678");
+        let nineteenth = last(&mut cursor, "a");
+        let wrapped = last(&mut cursor, "b");
+        assert!(wrapped.is_at(nineteenth.after) && wrapped.is_first());
+        // A line editor makes sure of it by a blank.
+        last(&mut cursor, "\r01234567890123456789");
+        let end = cursor.stands_at();
+        assert!(last(&mut cursor, " \rc").is_at(end) && !last(&mut cursor, "d").is_at(end));
+    }
+
+    #[test]
+    fn after_a_flood_the_cursor_is_where_the_last_of_it_left_it() {
+        let mut cursor = small();
+        for chunk in [10_000, 100, 16_000, 3] {
+            cursor.pass("some text of a flood, \x1b[31mred\x1b[m\r\n".repeat(chunk / 30 + 1).as_bytes());
+        }
+        cursor.pass(b"$ ");
+        assert!(cursor.unread.len() <= 2 * KEPT);
+        cursor.catch_up();
+        let stood = cursor.seen_at().unwrap();
+        assert_eq!((stood.col, cursor.screen.row), (2, 4));
+        let echo = last(&mut cursor, "l");
+        assert!(echo.is_at(stood) && echo.prompted);
+        cursor.pass(b"\x1b[?25l");
+        cursor.catch_up();
+        assert_eq!(cursor.seen_at(), None);
+    }
+}

@@ -1,0 +1,83 @@
+//! Whether somebody waits for what is typed on a terminal.
+//!
+//! The kernel tells of a process which system call it is in, with its arguments, to whoever may trace it (`/proc/PID/syscall`,
+//! proc(5)): its parents, as a rule. It tells nothing of a program that became somebody else (sudo), nor of a host that forbids
+//! tracing; then nobody is known to wait. Programs that wait for several things at once (`poll`) before they read are not seen.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// So many processes are looked at.
+const MOST: usize = 256;
+
+/// Whether `process`, or one that descends from it, waits in a read of the terminal of this name, or of `/dev/tty`, which is the
+/// same to all of them.
+pub fn for_terminal(process: u32, name: &Path) -> bool {
+    let mut waiting = vec![process];
+    let mut looked = 0_usize;
+    while let Some(process) = waiting.pop() {
+        looked = looked.saturating_add(1);
+        if looked > MOST {
+            return false;
+        }
+        for thread in threads(process) {
+            if reads(process, &thread).is_some_and(|file| file == name || file == Path::new("/dev/tty")) {
+                return true;
+            }
+            let children = fs::read_to_string(thread.join("children")).unwrap_or_default();
+            waiting.extend(children.split_ascii_whitespace().filter_map(|id| id.parse::<u32>().ok()));
+        }
+    }
+    false
+}
+
+fn threads(process: u32) -> Vec<PathBuf> {
+    let Ok(entries) = fs::read_dir(format!("/proc/{process}/task")) else { return Vec::new() };
+    entries.filter_map(|entry| Some(entry.ok()?.path())).take(MOST).collect()
+}
+
+/// What a thread waits to read from, if it does.
+fn reads(process: u32, thread: &Path) -> Option<PathBuf> {
+    let told = fs::read_to_string(thread.join("syscall")).ok()?;
+    let mut words = told.split_ascii_whitespace();
+    let call: libc::c_long = words.next()?.parse().ok()?;
+    if call != libc::SYS_read && call != libc::SYS_readv {
+        return None;
+    }
+    let fd = u32::from_str_radix(words.next()?.strip_prefix("0x")?, 16).ok()?;
+    fs::read_link(format!("/proc/{process}/fd/{fd}")).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::{pty, tty};
+    use std::process::{Command, Stdio};
+    use std::time::{Duration, Instant};
+
+    #[test]
+    fn a_program_that_reads_a_terminal_is_known_to_wait_for_it_and_one_that_sleeps_is_not() {
+        let (leader, follower) = pty::open(tty::Size { cols: 80, rows: 24, ..tty::Size::default() }).unwrap();
+        let name = leader.follower_name().unwrap();
+        let started = |script: &str| {
+            let mut command = Command::new("sh");
+            command.args(["-c", script]).stdin(Stdio::from(follower.try_clone().unwrap())).stdout(Stdio::null());
+            command.spawn().unwrap()
+        };
+        let (mut reads, mut sleeps) = (started("cat; true"), started("sleep 100; true"));
+        let end = Instant::now() + Duration::from_secs(30);
+        while !for_terminal(reads.id(), &name) {
+            assert!(Instant::now() < end, "nobody is seen to read {}", name.display());
+            std::thread::yield_now();
+        }
+        assert!(!for_terminal(sleeps.id(), &name) && !for_terminal(reads.id(), Path::new("/dev/pts/none")));
+        drop((leader, follower));
+        for child in [&mut reads, &mut sleeps] {
+            let children = fs::read_to_string(format!("/proc/{0}/task/{0}/children", child.id())).unwrap();
+            for grandchild in children.split_ascii_whitespace() {
+                crate::sys::signals::send(grandchild.parse().unwrap(), crate::sys::signals::SIGKILL).unwrap();
+            }
+            child.wait().unwrap();
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! Secrets that consist of what prompts and logs consist of: words, typed at prompts that are written again at every key, and
+//! codes of digits, typed while something counts and tells the time beside them.
+
+use crate::support::sandbox::Sandbox;
+use crate::{Session, there};
+
+/// A prompt that reads key by key in raw mode. At each key it is written again, with a star for each; meanwhile a log of
+/// numbers is written, if it is wanted, and what came before it stays where it was.
+const PROMPT: &str = r#"
+import os, sys, termios, time, tty, select
+label, log = sys.argv[1], len(sys.argv) > 2
+found = termios.tcgetattr(0)
+tty.setraw(0)
+os.write(1, label.encode())
+got, n = b"", 0
+while True:
+    if not select.select([0], [], [], 0.02)[0]:
+        n += 1
+        if log:
+            line = "\r\n%s.%03d GET /item/%d 200 %d" % (time.strftime("%H:%M:%S"), n, n * 7919 % 10007, n * 104729 % 99991)
+            os.write(1, line.encode())
+        continue
+    key = os.read(0, 1)
+    if key in (b"\r", b"\n"): break
+    got += key
+    if not log: os.write(1, ("\r\x1b[K" + label + "*" * len(got)).encode())
+termios.tcsetattr(0, termios.TCSADRAIN, found)
+print(); print("taken", len(got))
+"#;
+
+/// What is left of the input once these lines are taken out, and `exit`; Enter does not count.
+fn left_of(session: Session, open: &[&str]) -> (String, String) {
+    let Session { sandbox, mut terminal } = session;
+    terminal.send("exit\r");
+    terminal.wait_end();
+    let input = String::from_utf8(sandbox.recorded_input()).unwrap();
+    let mut rest = input.clone();
+    for line in open {
+        assert!(rest.contains(line), "{line:?} is missing in {input:?}");
+        rest = rest.replacen(line, "", 1);
+    }
+    (rest.replace("exit\r", "").replace('\r', ""), sandbox.everything())
+}
+
+/// Types all of them, one after the other, at the prompt.
+#[track_caller]
+fn typed_at(label: &str, log: &str, secrets: &[&str]) {
+    let mut session = Session::bash();
+    let script = session.sandbox.file("prompt.py", PROMPT);
+    let line = format!("python3 {} '{label}' {log}", script.display());
+    for secret in secrets {
+        session.terminal.send(format!("{line}\r"));
+        session.terminal.wait_for("\r\n");
+        session.terminal.wait_for(label);
+        session.type_slowly(secret);
+        session.terminal.send("\r");
+        session.terminal.wait_for(&format!("taken {}", secret.len()));
+        session.terminal.wait_for("PROMPT> ");
+    }
+    session.line("echo open two", "PROMPT> ");
+    let open: Vec<&str> = secrets.iter().map(|_| line.as_str()).chain(["echo open two\r"]).collect();
+    let (left, everything) = left_of(session, &open);
+    assert_eq!(left, "", "{everything}");
+}
+
+#[test]
+fn words_typed_at_a_prompt_that_is_written_again_at_every_key_are_withheld() {
+    typed_at("? Enter your password: ", "", &["content", "person", "operator", "restarts"]);
+    typed_at("Enter passphrase for key: ", "", &["kernel", "shorter", "otherssea"]);
+}
+
+#[test]
+fn codes_typed_while_a_log_is_written_are_withheld() {
+    typed_at("Code: ", "log", &["482915", "259038", "117203", "1403", "20010101"]);
+}
+
+#[test]
+fn a_code_typed_into_tmux_beside_a_pane_with_a_log_is_withheld() {
+    if !there("tmux") {
+        return;
+    }
+    let mut session = Session::bash();
+    let socket = session.sandbox.path("tmux");
+    let log = "while sleep 0.05; do echo $(date +%T.%N) GET /item/$RANDOM 200 $RANDOM; done";
+    let log = session.sandbox.file("log.sh", log);
+    let tmux = format!(
+        "tmux -f /dev/null -S {} new \"PS1='INNER''> ' bash --norc -i\" \\; split-window -hd bash {}",
+        socket.display(),
+        log.display()
+    );
+    session.line(&tmux, "INNER> ");
+    let read = "read -rsp Code: x; echo; echo ${#x} digits";
+    for code in ["482915", "259038", "730164"] {
+        session.line(read, "Code:");
+        session.type_slowly(code);
+        session.line("", "6 digits");
+        session.terminal.wait_for("INNER> ");
+    }
+    let sandbox: &Sandbox = &session.sandbox;
+    let mut kill = sandbox.command("tmux");
+    assert!(kill.arg("-S").arg(&socket).arg("kill-server").status().unwrap().success());
+    session.terminal.wait_for("PROMPT> ");
+    let (left, everything) = left_of(session, &[&tmux]);
+    assert!(!left.contains(|c: char| "123456789".contains(c)), "{left:?}\n{everything}");
+}
