@@ -8,9 +8,9 @@
 //! A line that is typed while it is shared is the child's when its standard input is the terminal; where that is something
 //! else, only while somebody inside is seen to wait for it (`read x </dev/tty`): another program of the pipeline may be asking.
 
+use crate::sys::poll::Set;
 use crate::sys::pty::Leader;
 use crate::sys::tty::{RawMode, Settings, Terminal};
-use crate::sys::poll::Set;
 use crate::sys::{Error, clock, waits};
 use std::time::Duration;
 

@@ -282,7 +282,9 @@ fn rename_terminal(program: &mut Program, outer: Option<PathBuf>, inner: Option<
     };
     let env = match program.env.take() {
         Some(env) => env,
-        None if std::env::vars_os().any(|(name, value)| names(&name, &value)) => std::env::vars_os().collect(),
+        None if std::env::vars_os().any(|(name, value)| names(&name, &value)) => {
+            std::env::vars_os().collect()
+        }
         None => return,
     };
     let renamed = env.into_iter().map(|(name, value)| match names(&name, &value) {

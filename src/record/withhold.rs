@@ -217,7 +217,9 @@ impl Withhold {
             while let Some(did) = self.cursor.did() {
                 match did {
                     Did::Drew(drawn) => drop(self.see(now, &drawn)),
-                    Did::Returned(cell) => self.runs.iter_mut().take(BEHIND).for_each(|run| run.echo.returns_from(cell)),
+                    Did::Returned(cell) => {
+                        self.runs.iter_mut().take(BEHIND).for_each(|run| run.echo.returns_from(cell))
+                    }
                     Did::NextLine => self.next_line(now, out),
                 }
             }
@@ -245,7 +247,7 @@ impl Withhold {
                 self.echoed = now;
             }
             looked = looked.saturating_add(1);
-            if !run.echo.was_left() {
+            if !run.echo.is_over() {
                 let passes = run.closed.is_some() && !run.line && !seen && paused < BEHIND;
                 if !passes && ends.is_none() {
                     break;
@@ -266,12 +268,12 @@ impl Withhold {
                 run.echo.begins_at(self.cursor.stands_at());
                 break;
             }
-            let was_left = run.echo.was_left();
+            let (was_over, was_left) = (run.echo.is_over(), run.echo.was_left());
             if run.line {
                 run.echo.leave();
             }
-            // A line that is still not shown is passed by; any other one took the new line.
-            if was_left && run.echo.was_left() {
+            // A line that is over, or still not shown, is passed by; any other one took the new line.
+            if was_over && was_left == run.echo.was_left() {
                 continue;
             }
             over = run.line;

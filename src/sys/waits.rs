@@ -61,7 +61,10 @@ mod tests {
         let name = leader.follower_name().unwrap();
         let started = |script: &str| {
             let mut command = Command::new("sh");
-            command.args(["-c", script]).stdin(Stdio::from(follower.try_clone().unwrap())).stdout(Stdio::null());
+            command
+                .args(["-c", script])
+                .stdin(Stdio::from(follower.try_clone().unwrap()))
+                .stdout(Stdio::null());
             command.spawn().unwrap()
         };
         let (mut reads, mut sleeps) = (started("cat; true"), started("sleep 100; true"));

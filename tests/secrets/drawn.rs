@@ -3,6 +3,7 @@
 
 use crate::support::sandbox::Sandbox;
 use crate::{Session, there};
+use std::time::{Duration, Instant};
 
 /// A prompt that reads key by key in raw mode. At each key it is written again, with a star for each; meanwhile a log of
 /// numbers is written, if it is wanted, and what came before it stays where it was.
@@ -36,10 +37,22 @@ fn left_of(session: Session, open: &[&str]) -> (String, String) {
     let input = String::from_utf8(sandbox.recorded_input()).unwrap();
     let mut rest = input.clone();
     for line in open {
-        assert!(rest.contains(line), "{line:?} is missing in {input:?}");
+        assert!(rest.contains(line), "{line:?} is missing in {input:?}\n{}", sandbox.everything());
         rest = rest.replacen(line, "", 1);
     }
     (rest.replace("exit\r", "").replace('\r', ""), sandbox.everything())
+}
+
+/// Types key by key, so that something is drawn between them.
+#[track_caller]
+fn type_in_time(session: &mut Session, text: &str) {
+    for key in text.chars() {
+        session.terminal.send(key.to_string());
+        let next = Instant::now() + Duration::from_millis(60);
+        while let Some(left) = next.checked_duration_since(Instant::now()) {
+            session.terminal.read_for(left);
+        }
+    }
 }
 
 /// Types all of them, one after the other, at the prompt.
@@ -52,7 +65,7 @@ fn typed_at(label: &str, log: &str, secrets: &[&str]) {
         session.terminal.send(format!("{line}\r"));
         session.terminal.wait_for("\r\n");
         session.terminal.wait_for(label);
-        session.type_slowly(secret);
+        type_in_time(&mut session, secret);
         session.terminal.send("\r");
         session.terminal.wait_for(&format!("taken {}", secret.len()));
         session.terminal.wait_for("PROMPT> ");
@@ -92,7 +105,7 @@ fn a_code_typed_into_tmux_beside_a_pane_with_a_log_is_withheld() {
     let read = "read -rsp Code: x; echo; echo ${#x} digits";
     for code in ["482915", "259038", "730164"] {
         session.line(read, "Code:");
-        session.type_slowly(code);
+        type_in_time(&mut session, code);
         session.line("", "6 digits");
         session.terminal.wait_for("INNER> ");
     }

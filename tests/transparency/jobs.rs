@@ -345,6 +345,50 @@ fn interrupting_a_pipeline_interrupts_all_of_it() {
 }
 
 #[test]
+fn interrupting_a_job_of_a_shell_in_a_pipeline_ends_that_job_and_nothing_else() {
+    let sandbox = Sandbox::new();
+    let mut terminal = sandbox.shell();
+    let wrapper = sandbox.wrapper_line();
+    terminal
+        .send(format!("PS1='INNER''> ' {wrapper} bash --norc -i | tee {}\r", sandbox.path("log").display()));
+    terminal.wait_for("INNER> ");
+    for (key, text) in [("\x03", "INNER> "), ("\x1a", "Stopped")] {
+        until("the keyboard", || terminal.is_raw().then_some(()));
+        terminal.send("sleep 1000\r");
+        runs("sleep", terminal.pid());
+        terminal.send(key);
+        terminal.wait_for(text);
+    }
+    terminal.line("kill %1; echo alive $((40+2))", "alive 42");
+    terminal.line("exit", "OUTER> ");
+}
+
+#[test]
+fn a_line_is_the_childs_where_it_waits_for_one_whatever_its_input_is() {
+    let sandbox = Sandbox::new();
+    let mut terminal = sandbox.shell();
+    let wrapper = sandbox.wrapper_line();
+    for from in ["echo one |", "</dev/null"] {
+        terminal.send(format!("{from} {wrapper} sh -c 'echo ASK''S; read x </dev/tty; echo got $x'\r"));
+        terminal.wait_for("ASKS\r\n");
+        terminal.line("blue", "got blue");
+        terminal.wait_for("OUTER> ");
+    }
+    if std::path::Path::new("/usr/bin/xargs").exists() {
+        terminal.send(format!("echo one | {wrapper} xargs -p echo it is\r"));
+        terminal.wait_for("?...");
+        terminal.line("y", "it is one");
+        terminal.wait_for("OUTER> ");
+    }
+    // The neighbour's otherwise.
+    terminal.send(format!(
+        "sh -c 'echo ASK''S >&2; read x </dev/tty; echo $x' | {wrapper} sed 's/^/theirs: /'\r"
+    ));
+    terminal.wait_for("ASKS\r\n");
+    terminal.line("red", "theirs: red");
+}
+
+#[test]
 fn a_password_asked_for_inside_a_pipeline_is_not_shown() {
     if !there(&["python3"]) {
         return;

@@ -229,6 +229,32 @@ fn in_a_terminal_a_redirected_stream_is_still_byte_clean() {
 }
 
 #[test]
+fn output_and_errors_that_are_one_stay_in_their_order() {
+    let sandbox = Sandbox::new();
+    let script = "for n in 1 2 3 4 5 6 7 8 9; do echo o$n; echo e$n >&2; done; for n in 1 2 3 4 5 6 7 8 9; do echo o$n; echo e$n >&2; done";
+    let alone = output(&sandbox, &format!("sh -c '{script}' 2>&1"));
+    let both = sandbox.path("both");
+    for to in [format!(">{} 2>&1; cat {}", both.display(), both.display()), "2>&1 | cat".to_owned()] {
+        let got = output(&sandbox, &format!("$W sh -c '{script}' {to}"));
+        assert_eq!(String::from_utf8(got.stdout).unwrap(), String::from_utf8(alone.stdout.clone()).unwrap());
+        assert_eq!(sandbox.recorded_output(), alone.stdout);
+    }
+}
+
+#[test]
+fn of_what_the_configuration_does_not_have_stored_only_the_count_is() {
+    let sandbox = Sandbox::new();
+    let mut command = sandbox.wrapped_with(&["--input", "none"], &["cat"]);
+    let file = sandbox.file("secret", "root:hunter2\n");
+    let got = command.stdin(std::fs::File::open(file).unwrap()).output().unwrap();
+    assert_eq!(got.stdout, b"root:hunter2\n");
+    assert_eq!(
+        (sandbox.recorded_input(), gaps(&sandbox)),
+        (vec![], vec![("unwanted".into(), "stdin".into(), 13)])
+    );
+}
+
+#[test]
 fn only_the_beginning_of_a_long_stream_is_kept_when_that_is_asked_for() {
     let sandbox = Sandbox::new();
     let mut command = sandbox.wrapped_with(&["--keep", "1000"], &["head", "-c", "5000", "/dev/zero"]);

@@ -115,7 +115,7 @@ fn in_a_session_without_terminal(sandbox: &Sandbox, words: &[&str]) -> std::proc
 
 #[test]
 fn a_child_ignores_and_blocks_what_it_would_without_us() {
-    // Rust programs ignore SIGPIPE; what is started by one must not: `yes | head` would go on for ever.
+    // Rust programs ignore SIGPIPE; what is started by one must not by that: `yes | head` would go on for ever.
     let script = "grep -E 'Sig(Ign|Blk)' /proc/self/status";
     let sandbox = Sandbox::new();
     let mut terminal = sandbox.run(&["sh", "-c", script]);
@@ -125,15 +125,23 @@ fn a_child_ignores_and_blocks_what_it_would_without_us() {
     let output = in_a_session_without_terminal(&sandbox, &["sh", "-c", script]).output().unwrap();
     assert_eq!(blocked_and_ignored(&output.stdout), [0, 0]);
 
-    // Without a terminal what is ignored above us stays ignored, as with nohup.
+    // What is ignored above us stays ignored: a script that shields a step of its own, a service manager.
+    let mut terminal = sandbox.shell();
+    terminal.send("trap '' INT PIPE\r");
+    terminal.line(&format!("{} sh -c \"{script}; echo E''ND\"", sandbox.wrapper_line()), "END");
+    let transcript = String::from_utf8_lossy(terminal.transcript()).into_owned();
+    let told = transcript.rsplit_once("SigBlk").unwrap().1;
+    assert_eq!(blocked_and_ignored(format!("SigBlk{told}").as_bytes()), [0, 1 << 1 | 1 << 12]);
+
+    // Without a terminal, too, as with nohup.
     let wrapped = in_a_session_without_terminal(&sandbox, &["sh", "-c", script]);
     let mut command = sandbox.command("bash");
     command
-        .args(["-c", "trap '' HUP; exec \"$0\" \"$@\""])
+        .args(["-c", "trap '' HUP PIPE; exec \"$0\" \"$@\""])
         .arg(wrapped.get_program())
         .args(wrapped.get_args());
     let output = command.stdin(Stdio::null()).output().unwrap();
-    assert_eq!(blocked_and_ignored(&output.stdout), [0, 1]);
+    assert_eq!(blocked_and_ignored(&output.stdout), [0, 1 | 1 << 12]);
 }
 
 /// Of the signals that have names (1 to 31): what runs the tests may ignore others.

@@ -129,7 +129,8 @@ impl Cursor {
     pub(super) fn pass(&mut self, bytes: &[u8]) {
         let last = bytes.get(bytes.len().saturating_sub(KEPT)..).unwrap_or_default();
         if self.unread.len().saturating_add(last.len()) > 2 * KEPT {
-            let from = self.unread.len().saturating_add(last.len()).saturating_sub(KEPT).min(self.unread.len());
+            let from =
+                self.unread.len().saturating_add(last.len()).saturating_sub(KEPT).min(self.unread.len());
             self.unread.drain(..from);
             self.skipped = true;
         }
@@ -248,7 +249,8 @@ impl Screen {
         self.sign = if c == ' ' { (self.sign.0, self.sign.1.saturating_add(1)) } else { (c, 0) };
         self.last = c;
         if !self.drawing {
-            let above = self.row.checked_sub(1).filter(|_| cell.col == 0).and_then(|above| self.rows.get(above));
+            let above =
+                self.row.checked_sub(1).filter(|_| cell.col == 0).and_then(|above| self.rows.get(above));
             let above = above.map(|row| Cell { row: *row, col: self.cols });
             self.did.push_back(Did::Drew(Drawn { c, at, cell, after: self.cell(), above, prompted }));
         }
@@ -327,7 +329,8 @@ impl Perform for Screen {
         if !intermediates.is_empty() {
             return;
         }
-        let given = |n: usize| params.iter().nth(n).and_then(|param| param.first()).copied().filter(|n| *n > 0);
+        let given =
+            |n: usize| params.iter().nth(n).and_then(|param| param.first()).copied().filter(|n| *n > 0);
         let count = |n: usize| usize::from(given(n).unwrap_or(1));
         let (n, row, col) = (count(0), self.row, self.col.min(self.cols.saturating_sub(1)));
         match action {
@@ -341,7 +344,9 @@ impl Perform for Screen {
             'I' => self.go(row, (col / 8).saturating_add(n).saturating_mul(8)),
             'Z' => self.go(row, (col / 8).saturating_sub(n.saturating_sub(1)).saturating_mul(8)),
             'L' | 'M' if row >= self.region.0 => self.scroll(row, self.region.1, n, action == 'M'),
-            'S' | 'T' if params.iter().count() < 2 => self.scroll(self.region.0, self.region.1, n, action == 'S'),
+            'S' | 'T' if params.iter().count() < 2 => {
+                self.scroll(self.region.0, self.region.1, n, action == 'S')
+            }
             'b' => (0..n.min(self.cols)).for_each(|_| self.draw(self.last)),
             'r' => {
                 let last = self.rows.len();
@@ -408,8 +413,18 @@ mod tests {
     #[test]
     fn what_is_drawn_where_the_cursor_stood_is_at_that_cell_however_it_came_there() {
         for away in [
-            "", "\x1b7\x1b[1;10H12:00\x1b8", "\x1b[s\x1b[3;1Hx\x1b[u", "\r\x1b[Kname: ", "\x08\x08: ", "\x1b[3D\x1b[2C\x1b[C",
-            "\x1b[A\x1b[B", "\x1b[2;7H", "\x1b[7G", "\x1b[?1049h\x1b[Htext\r\n\x1b[?1049l", "\x1b(0qqq\x1b(B\x1b[3D", "\x1b[m",
+            "",
+            "\x1b7\x1b[1;10H12:00\x1b8",
+            "\x1b[s\x1b[3;1Hx\x1b[u",
+            "\r\x1b[Kname: ",
+            "\x08\x08: ",
+            "\x1b[3D\x1b[2C\x1b[C",
+            "\x1b[A\x1b[B",
+            "\x1b[2;7H",
+            "\x1b[7G",
+            "\x1b[?1049h\x1b[Htext\r\n\x1b[?1049l",
+            "\x1b(0qqq\x1b(B\x1b[3D",
+            "\x1b[m",
         ] {
             let mut cursor = small();
             last(&mut cursor, "one\r\nname: ");

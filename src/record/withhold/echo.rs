@@ -138,7 +138,8 @@ impl Match {
         self.alone = None;
         let ahead = |from: usize| {
             let typed = self.typed.get(from..).unwrap_or_default();
-            (0..=PASSED_OVER).filter(move |over| typed.get(*over..).is_some_and(|rest| rest.starts_with(bytes)))
+            (0..=PASSED_OVER)
+                .filter(move |over| typed.get(*over..).is_some_and(|rest| rest.starts_with(bytes)))
         };
         let is_there = |at: &usize| {
             let places = [self.after, self.begins, self.stood(*at)];
@@ -229,6 +230,11 @@ impl Match {
             State::Open | State::Left | State::Shown => State::Shown,
         };
         self.piece = 0;
+    }
+
+    /// Whether its line was left.
+    pub(super) fn is_over(&self) -> bool {
+        self.state != State::Open
     }
 
     /// Whether the line was left before it was shown.

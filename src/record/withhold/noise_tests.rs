@@ -18,10 +18,54 @@ impl Dice {
 }
 
 const WORDS: &[&str] = &[
-    "content", "person", "operator", "restarts", "kernel", "shorter", "otherssea", "password", "enter", "key", "session",
-    "started", "accepted", "connect", "renewal", "seconds", "secret", "letmein", "monkey", "dragon", "welcome", "admin",
-    "root", "alice", "device", "number", "address", "bound", "progress", "public", "deploy", "postfix", "usb", "item", "get",
-    "correct horse", "phrase for", "your name", "new user", "the pass", "word", "p", "e", "*", "**", "or", "at", "pass",
+    "content",
+    "person",
+    "operator",
+    "restarts",
+    "kernel",
+    "shorter",
+    "otherssea",
+    "password",
+    "enter",
+    "key",
+    "session",
+    "started",
+    "accepted",
+    "connect",
+    "renewal",
+    "seconds",
+    "secret",
+    "letmein",
+    "monkey",
+    "dragon",
+    "welcome",
+    "admin",
+    "root",
+    "alice",
+    "device",
+    "number",
+    "address",
+    "bound",
+    "progress",
+    "public",
+    "deploy",
+    "postfix",
+    "usb",
+    "item",
+    "get",
+    "correct horse",
+    "phrase for",
+    "your name",
+    "new user",
+    "the pass",
+    "word",
+    "p",
+    "e",
+    "*",
+    "**",
+    "or",
+    "at",
+    "pass",
 ];
 
 /// What is drawn beside a prompt. `shown` is what the prompt shows of the keys so far, `n` how many times this was drawn.
@@ -61,13 +105,16 @@ const NOISES: &[(&str, Noise)] = &[
     ("other pane, scrolling", |dice, n| {
         format!("\x1b[14;24r\x1b[24;1H\n{:.78}\x1b[r\x1b[12;7H", system_line(dice, n))
     }),
-    ("status line", |dice, n| format!("\x1b[s\x1b[24;1H\x1b[7m[0] 0:bash* {} {}\x1b[m\x1b[u", dice.below(100), n)),
+    ("status line", |dice, n| {
+        format!("\x1b[s\x1b[24;1H\x1b[7m[0] 0:bash* {} {}\x1b[m\x1b[u", dice.below(100), n)
+    }),
 ];
 
 /// What a prompt answers to the `n`th key, `key`.
 type Answer = fn(n: usize, key: char) -> String;
 
-const LABELS: [&str; 3] = ["? Enter your password: ", "Enter passphrase for key: ", "(operator) Password or PIN 0123456789: "];
+const LABELS: [&str; 3] =
+    ["? Enter your password: ", "Enter passphrase for key: ", "(operator) Password or PIN 0123456789: "];
 
 /// Prompts that show nothing of what is typed, but their label and stars.
 const HIDING: &[(&str, Answer)] = &[
@@ -117,12 +164,15 @@ fn typed(text: &str, noise: Noise, answer: Answer, (every, apart): (u64, u64), s
     withhold.shown(Duration::from_millis(now + 5), b"\r\nok\r\n", &mut out);
     until(&mut withhold, &mut out, &mut dice, now + 3000);
     withhold.finish(Duration::from_millis(now + 3000), &mut out);
-    let bytes = out.into_iter().filter_map(|typed| if let Typed::Input(bytes) = typed { Some(bytes) } else { None });
+    let bytes =
+        out.into_iter().filter_map(|typed| if let Typed::Input(bytes) = typed { Some(bytes) } else { None });
     String::from_utf8(bytes.flatten().collect()).unwrap()
 }
 
 fn secrets(dice: &mut Dice) -> Vec<String> {
-    let digits = |dice: &mut Dice, n: usize| (0..n).map(|_| char::from(b'0' + u8::try_from(dice.below(10)).unwrap())).collect();
+    let digits = |dice: &mut Dice, n: usize| {
+        (0..n).map(|_| char::from(b'0' + u8::try_from(dice.below(10)).unwrap())).collect()
+    };
     let mut all: Vec<String> = WORDS.iter().map(|word| (*word).to_owned()).collect();
     all.extend((0..12).map(|n| digits(dice, 4 + n % 5)));
     all.extend((0..6).map(|_| format!("{}{}", dice.of(WORDS), dice.below(100))));
@@ -143,7 +193,9 @@ fn leaks(seed: u64, share: u64) -> (u32, Vec<String>) {
                     let stored = typed(&secret, *draw, *answer, times, dice.below(1 << 30));
                     lines += 1;
                     if !matches!(stored.as_str(), "" | "\r") {
-                        found.push(format!("{secret:?} beside {noise}, answered by {prompt}, {times:?}: {stored:?}"));
+                        found.push(format!(
+                            "{secret:?} beside {noise}, answered by {prompt}, {times:?}: {stored:?}"
+                        ));
                     }
                 }
             }
@@ -179,7 +231,8 @@ const SHOWING: &[(&str, Answer)] = &[
 fn words_and_codes_in_the_open_are_stored_beside_what_leaves_the_cursor_alone() {
     let mut dice = Dice(2);
     let (mut lines, mut lost) = (0, Vec::new());
-    for (noise, draw) in NOISES.iter().filter(|(name, _)| ["nothing", "clock", "status line"].contains(name)) {
+    for (noise, draw) in NOISES.iter().filter(|(name, _)| ["nothing", "clock", "status line"].contains(name))
+    {
         for (program, answer) in SHOWING {
             for times in TIMES {
                 for text in secrets(&mut dice).into_iter().filter(|text| !text.starts_with('*')) {

@@ -224,7 +224,9 @@ fn what_follows_the_beginning_of_a_string_that_never_ends_is_not_stored_unseen()
 
 #[test]
 fn the_clipboard_and_what_only_begins_like_a_key_are_not_stored() {
-    for answer in ["\x1b]52;c;aHVudGVyMl9LeDlzZWNyZXQ=\x1b\\", "\x1b]52;;aHVudGVyMg==\x07", "\x1b]5522;type=read\x1b\\"] {
+    for answer in
+        ["\x1b]52;c;aHVudGVyMl9LeDlzZWNyZXQ=\x1b\\", "\x1b]52;;aHVudGVyMg==\x07", "\x1b]5522;type=read\x1b\\"]
+    {
         let out = play(Policy::Echoed, &[Type(0, answer), Type(9_000, "\x1b[A")]);
         assert_eq!((stored(&out).as_str(), withheld(&out)), ("\x1b[A", 1), "{out:?}");
     }
@@ -234,7 +236,10 @@ fn the_clipboard_and_what_only_begins_like_a_key_are_not_stored() {
         let keys: Vec<String> = code.chars().map(String::from).collect();
         steps.extend(keys.iter().zip(1..).map(|(key, n)| Type(n * 100, key)));
         let out = play(Policy::Echoed, &steps);
-        assert!(!stored(&out).contains(|c: char| c.is_ascii_digit()) && withheld(&out) == 1, "{code} {out:?}");
+        assert!(
+            !stored(&out).contains(|c: char| c.is_ascii_digit()) && withheld(&out) == 1,
+            "{code} {out:?}"
+        );
     }
     // A key whose bytes are divided once is one.
     let divided = play(Policy::Echoed, &[Type(0, "\x1b["), Type(1, "1;5C")]);
@@ -321,6 +326,24 @@ fn a_line_typed_after_a_secret_is_not_lost_with_it() {
 }
 
 #[test]
+fn lines_and_secrets_that_follow_each_other_faster_than_they_are_decided_are_told_apart() {
+    let mut steps = Vec::new();
+    for n in 0..4 {
+        let at = n * 50;
+        steps.extend([
+            Show(at, "$ "),
+            Type(at + 1, "ask\r"),
+            Show(at + 2, "ask\r\nPIN: "),
+            Type(at + 3, SECRET),
+            Type(at + 4, "\r"),
+        ]);
+        steps.push(Show(at + 5, "\r\nasked hunter\r\n"));
+    }
+    let out = play(Policy::Echoed, &steps);
+    assert_eq!((stored(&out).as_str(), withheld(&out)), ("ask\r\rask\r\rask\r\rask\r\r", 4), "{out:?}");
+}
+
+#[test]
 fn type_ahead_into_a_prompt_that_shows_nothing_is_withheld() {
     // ssh has the terminal raw and the far side has not asked yet.
     let typed = keys(0, &format!("{SECRET}\r"), |_| String::new());
@@ -368,14 +391,20 @@ fn a_line_that_is_pasted_with_its_end_is_stored_though_it_is_drawn_twice_and_wra
         Show(0, "\rPROMPT> \x1b[K\r\x1b[8C"),
         Type(300, "echo open one\r"),
         Show(310, "echo \r\x1b[13C"),
-        Show(312, "open \r\x1b[18Cone\r\x1b[21C\x1b[13D\x1b[34mecho\x1b[30m open \x1b[36mone\r\x1b[21C\x1b[m\r\n"),
+        Show(
+            312,
+            "open \r\x1b[18Cone\r\x1b[21C\x1b[13D\x1b[34mecho\x1b[30m open \x1b[36mone\r\x1b[21C\x1b[m\r\n",
+        ),
     ];
     assert_eq!(stored(&play(Policy::Echoed, &fish)), "echo open one\r");
     // As readline does at the right margin.
     let line = "x".repeat(72) + "abcdefgh and more";
     let drawn = format!("{}{} \r{}\r\n", "x".repeat(72), &line[72..73], &line[73..]);
     let prompt = "\r\n$ 12345";
-    assert_eq!(stored(&play(Policy::Echoed, &[Show(0, prompt), Type(9, &(line.clone() + "\r")), Show(20, &drawn)])), line + "\r");
+    assert_eq!(
+        stored(&play(Policy::Echoed, &[Show(0, prompt), Type(9, &(line.clone() + "\r")), Show(20, &drawn)])),
+        line + "\r"
+    );
 }
 
 #[test]

@@ -230,7 +230,9 @@ mod tests {
         shell.types("hunter2\r", false);
         shell.shows("\r\n");
         shell.prompt();
-        for (key, shown) in [("g", "grep foo\x1b[7D"), ("i", "ip\x08"), ("t", "t stash\x1b[6D"), ("\r", "\r\n")] {
+        for (key, shown) in
+            [("g", "grep foo\x1b[7D"), ("i", "ip\x08"), ("t", "t stash\x1b[6D"), ("\r", "\r\n")]
+        {
             shell.types(key, false);
             shell.shows(shown);
         }
