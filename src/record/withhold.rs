@@ -97,6 +97,8 @@ pub struct Withhold {
     line: (bool, bool),
     /// What was typed last was shown.
     shows: bool,
+    /// So many lines were stored before the cursor left them, the last one at this time.
+    owed: (u32, Duration),
 }
 
 /// Keys that are stored or withheld together.
@@ -141,6 +143,7 @@ impl Withhold {
             hidden: false,
             line: (false, false),
             shows: false,
+            owed: (0, Duration::ZERO),
         }
     }
 
@@ -165,7 +168,10 @@ impl Withhold {
         }
         let last = self.runs.back().map(|run| run.last);
         self.keys.start(last.is_some_and(|last| now >= last.saturating_add(WITHIN)));
-        self.cursor.catch_up();
+        let passed_line = self.cursor.catch_up();
+        if self.runs.is_empty() && (passed_line || now >= self.owed.1.saturating_add(ECHO)) {
+            self.owed.0 = 0;
+        }
         let (stood, stands) = (self.cursor.seen_at(), self.cursor.stands_at());
         if let Some(run) = self.runs.back_mut() {
             run.echo.rests_at(stood);
@@ -261,7 +267,9 @@ impl Withhold {
     /// The cursor went to the next line. A line that was shown is over with that. One that was not may still come,
     /// whole, when a shell shows what was typed before it was ready; whatever else comes now is no echo of it.
     fn next_line(&mut self, now: Duration, out: &mut Vec<Typed>) {
-        let mut over = false;
+        // It is the end of a line that is stored already.
+        let mut over = self.owed.0 > 0;
+        self.owed.0 = self.owed.0.saturating_sub(1);
         for run in &mut self.runs {
             // What was typed after a line that is over now begins here.
             if over {
@@ -408,6 +416,9 @@ impl Withhold {
         let shown = run.echo.was_shown() && !hidden && !alone && !stars && !run.doubtful;
         self.shows = !run.line && if run.echo.expects_nothing() { self.shows } else { shown };
         if shown {
+            if run.line && !run.echo.is_over() {
+                self.owed = (self.owed.0.saturating_add(1), now);
+            }
             // Enter alone, after a pause: it ends the line of which something was withheld.
             if let Some(part) = self.unreported_as.as_mut().filter(|_| run.echo.expects_nothing()) {
                 part.line |= run.line;

@@ -370,7 +370,7 @@ fn a_line_is_the_childs_where_it_waits_for_one_whatever_its_input_is() {
     let wrapper = sandbox.wrapper_line();
     for from in ["echo one |", "</dev/null"] {
         terminal.send(format!("{from} {wrapper} sh -c 'echo ASK''S; read x </dev/tty; echo got $x'\r"));
-        terminal.wait_for("ASKS\r\n");
+        terminal.wait_for("ASKS\r");
         terminal.line("blue", "got blue");
         terminal.wait_for("OUTER> ");
     }
@@ -384,7 +384,7 @@ fn a_line_is_the_childs_where_it_waits_for_one_whatever_its_input_is() {
     terminal.send(format!(
         "sh -c 'echo ASK''S >&2; read x </dev/tty; echo $x' | {wrapper} sed 's/^/theirs: /'\r"
     ));
-    terminal.wait_for("ASKS\r\n");
+    terminal.wait_for("ASKS\r");
     terminal.line("red", "theirs: red");
 }
 

@@ -138,8 +138,8 @@ impl Cursor {
         self.unread.extend_from_slice(last);
     }
 
-    /// Follows what was passed.
-    pub(super) fn catch_up(&mut self) {
+    /// Follows what was passed. Whether it went to another line in that.
+    pub(super) fn catch_up(&mut self) -> bool {
         let unread = std::mem::take(&mut self.unread);
         let mut bytes = unread.as_slice();
         if std::mem::take(&mut self.skipped) {
@@ -149,10 +149,13 @@ impl Cursor {
             self.parser = vte::Parser::new();
             self.screen.lose();
         }
+        let mut passed_line = false;
         for byte in bytes {
             self.follow(*byte);
+            passed_line |= self.screen.did.contains(&Did::NextLine);
             self.screen.did.clear();
         }
+        passed_line
     }
 
     /// Follows one byte of output. What it did is to be asked for with [`Cursor::did`].

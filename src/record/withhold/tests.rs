@@ -486,6 +486,20 @@ fn a_large_paste_that_is_echoed_is_stored_whole_and_in_order() {
 }
 
 #[test]
+fn a_paste_whose_echo_comes_in_pieces_of_any_length_is_stored_whole() {
+    let text: String = (0..100).map(|n| format!("line {n}\r")).collect();
+    let echo = text.replace('\r', "\r\n");
+    for length in [1, 5, 6, 7, 13, 100] {
+        let pieces: Vec<String> =
+            echo.as_bytes().chunks(length).map(|piece| String::from_utf8(piece.to_vec()).unwrap()).collect();
+        let mut steps = vec![Type(0, &text)];
+        steps.extend(pieces.iter().map(|piece| Show(10, piece)));
+        let out = play(Policy::Echoed, &steps);
+        assert_eq!((withheld(&out), stored(&out)), (0, text.clone()), "{length}");
+    }
+}
+
+#[test]
 fn with_the_policy_none_nothing_is_stored_nor_counted() {
     assert_eq!(play(Policy::None, &[Type(0, "ls\r"), Show(1, "ls\r\n")]), []);
 }
