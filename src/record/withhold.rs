@@ -19,7 +19,7 @@ mod echo;
 mod keys;
 mod unseen;
 
-use cursor::{Cursor, Did, Drawn};
+use cursor::{Cell, Cursor, Did, Drawn};
 use keys::{Keys, Kind};
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -215,21 +215,22 @@ impl Withhold {
             return;
         }
         self.tick(now, out);
-        for (at, &byte) in bytes.iter().enumerate() {
-            if self.runs.is_empty() {
-                return self.cursor.pass(bytes.get(at..).unwrap_or_default());
-            }
-            self.cursor.follow(byte);
+        let mut rest = bytes;
+        while !self.runs.is_empty() && !rest.is_empty() {
+            let (piece, behind) = rest.split_at(rest.len().min(cursor::PIECE));
+            rest = behind;
+            self.cursor.follow(piece);
             while let Some(did) = self.cursor.did() {
                 match did {
                     Did::Drew(drawn) => drop(self.see(now, &drawn)),
                     Did::Returned(cell) => {
-                        self.runs.iter_mut().take(BEHIND).for_each(|run| run.echo.returns_from(cell))
+                        self.runs.iter_mut().take(BEHIND).for_each(|run| run.echo.returns_from(cell));
                     }
-                    Did::NextLine => self.next_line(now, out),
+                    Did::NextLine(cell) => self.next_line(now, cell, out),
                 }
             }
         }
+        self.cursor.pass(rest);
         self.settle(now, out);
     }
 
@@ -266,14 +267,14 @@ impl Withhold {
 
     /// The cursor went to the next line. A line that was shown is over with that. One that was not may still come,
     /// whole, when a shell shows what was typed before it was ready; whatever else comes now is no echo of it.
-    fn next_line(&mut self, now: Duration, out: &mut Vec<Typed>) {
+    fn next_line(&mut self, now: Duration, cell: Cell, out: &mut Vec<Typed>) {
         // It is the end of a line that is stored already.
         let mut over = self.owed.0 > 0;
         self.owed.0 = self.owed.0.saturating_sub(1);
         for run in &mut self.runs {
             // What was typed after a line that is over now begins here.
             if over {
-                run.echo.begins_at(self.cursor.stands_at());
+                run.echo.begins_at(cell);
                 break;
             }
             let (was_over, was_left) = (run.echo.is_over(), run.echo.was_left());

@@ -24,6 +24,7 @@ pub mod seccomp;
 pub mod signals;
 pub mod stack;
 pub mod stage;
+pub mod start;
 pub mod tty;
 pub mod waits;
 

@@ -8,7 +8,6 @@ use super::{Error, Result};
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd};
-use std::sync::atomic::{AtomicBool, Ordering};
 
 pub use libc::{
     SIGALRM, SIGCHLD, SIGCONT, SIGHUP, SIGINT, SIGIO, SIGKILL, SIGPIPE, SIGPROF, SIGPWR, SIGQUIT, SIGSTOP,
@@ -115,24 +114,10 @@ pub(super) fn unblock_all() {
     mask(libc::SIG_SETMASK, &set_of(&[]));
 }
 
-/// SIGPIPE was ignored when this process began.
-static PIPE_WAS_IGNORED: AtomicBool = AtomicBool::new(false);
-
-/// The runtime of Rust ignores SIGPIPE in every program, before `main`: how it was found must be looked at before.
-extern "C" fn look_at_sigpipe() {
-    PIPE_WAS_IGNORED.store(is_ignored(SIGPIPE), Ordering::Relaxed);
-}
-
-// SAFETY: what stands in this section is called once, by the C library, before `main` and with arguments that a function without
-// any need not take; it makes one system call and a store.
-#[used]
-#[unsafe(link_section = ".init_array")]
-static LOOK: extern "C" fn() = look_at_sigpipe;
-
 /// Every signal acts as it did when this process began. Safe between fork and exec. (Of those that we read, none acts
 /// differently; one that we ignore ourselves is ignored only after the fork.)
 pub(super) fn restore_all() {
-    let pipe = if PIPE_WAS_IGNORED.load(Ordering::Relaxed) { libc::SIG_IGN } else { libc::SIG_DFL };
+    let pipe = if super::start::pipe_was_ignored() { libc::SIG_IGN } else { libc::SIG_DFL };
     act(SIGPIPE, pipe);
     act(SIGCHLD, libc::SIG_DFL);
 }

@@ -480,11 +480,16 @@ pub fn let_go(stream: RawFd) {
     }
 }
 
-/// A copy of a standard stream of ours, to be handed to a child as it is.
+/// A copy of a standard stream of ours, to be handed to a child as it is. Of one that was closed when we began: something that cannot
+/// be used in its direction, which is the same error to the child.
 ///
 /// # Errors
-/// When it is closed, or there are no descriptors left.
+/// When there are no descriptors left.
 pub fn standard(stream: RawFd) -> Result<OwnedFd> {
+    if super::start::was_closed(stream) {
+        let useless = File::options().read(stream != 0).write(stream == 0).open("/dev/null");
+        return useless.map(OwnedFd::from).map_err(|e| Error::new("open", "/dev/null", e));
+    }
     // SAFETY: only borrowed for the time of the call; a closed descriptor is an error of `dup`, not a fault.
     let fd = unsafe { BorrowedFd::borrow_raw(stream) };
     fd.try_clone_to_owned().map_err(|e| Error::new("duplicate standard stream", stream.to_string(), e))

@@ -148,9 +148,14 @@ fn the_exit_status_and_the_signal_pass() {
 #[test]
 fn a_closed_standard_stream_is_no_reason_to_hang() {
     let sandbox = Sandbox::new();
-    for line in ["$W cat <&-", "$W echo x >&- || true", "$W sh -c 'echo x >&2' 2>&-", "$W true <&- >&- 2>&-"]
-    {
-        output(&sandbox, line);
+    let status = |line: &str| {
+        let status = sandbox.path("status");
+        output(&sandbox, &format!("{line}; echo $? >{}", status.display()));
+        std::fs::read_to_string(status).unwrap()
+    };
+    // The error that it is without us.
+    for line in ["cat <&-", "sh -c 'echo lost' >&-", "sh -c 'echo x >/dev/full' 2>&-", "true <&- >&- 2>&-"] {
+        assert_eq!(status(&format!("$W {line}")), status(line), "{line}");
     }
 }
 

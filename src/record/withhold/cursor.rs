@@ -13,6 +13,8 @@ use vte::{Params, Perform};
 
 /// So much of the output is kept while nothing is typed, in bytes: enough for the last prompt, or the end of a full screen.
 const KEPT: usize = 8 << 10;
+/// Output is followed in pieces of this size, in bytes: what they did is kept in memory until it is asked for.
+pub(super) const PIECE: usize = 256;
 /// A screen is not larger than this here, in cells: what claims to be is followed as if it were not.
 const MOST: usize = 1000;
 /// A prompt's sign stands at most this many blanks before what is typed.
@@ -60,8 +62,8 @@ pub(super) enum Did {
     Drew(Drawn),
     /// It put the cursor to the beginning of its row, which stood there before.
     Returned(Cell),
-    /// It put the cursor to the next line.
-    NextLine,
+    /// It put the cursor to the next line, there.
+    NextLine(Cell),
 }
 
 /// Follows the cursor.
@@ -150,17 +152,18 @@ impl Cursor {
             self.screen.lose();
         }
         let mut passed_line = false;
-        for byte in bytes {
-            self.follow(*byte);
-            passed_line |= self.screen.did.contains(&Did::NextLine);
+        for piece in bytes.chunks(PIECE) {
+            self.follow(piece);
+            passed_line |= self.screen.did.iter().any(|did| matches!(did, Did::NextLine(_)));
             self.screen.did.clear();
         }
         passed_line
     }
 
-    /// Follows one byte of output. What it did is to be asked for with [`Cursor::did`].
-    pub(super) fn follow(&mut self, byte: u8) {
-        self.parser.advance(&mut self.screen, &[byte]);
+    /// Follows output, [`PIECE`] bytes at most. What it did is to be asked for with [`Cursor::did`], else it is forgotten.
+    pub(super) fn follow(&mut self, bytes: &[u8]) {
+        self.screen.did.clear();
+        self.parser.advance(&mut self.screen, bytes);
     }
 
     /// The next thing that the output did.
@@ -311,7 +314,7 @@ impl Perform for Screen {
             0x09 => self.go(self.row, (self.col / 8).saturating_add(1).saturating_mul(8)),
             0x0a..=0x0c => {
                 self.next_line();
-                self.did.push_back(Did::NextLine);
+                self.did.push_back(Did::NextLine(self.cell()));
             }
             0x0d => {
                 self.did.push_back(Did::Returned(self.cell()));
@@ -374,7 +377,7 @@ impl Perform for Screen {
                     self.col = 0;
                 }
                 self.next_line();
-                self.did.push_back(Did::NextLine);
+                self.did.push_back(Did::NextLine(self.cell()));
             }
             ([], b'M') if self.row == self.region.0 => self.scroll(self.region.0, self.region.1, 1, false),
             ([], b'M') => self.go(self.row.saturating_sub(1), self.col),
@@ -396,8 +399,8 @@ mod tests {
     /// What is drawn last, after all of `output` on a screen of 20 columns and 5 rows.
     fn last(cursor: &mut Cursor, output: &str) -> Drawn {
         let mut last = None;
-        for byte in output.bytes() {
-            cursor.follow(byte);
+        for piece in output.as_bytes().chunks(PIECE) {
+            cursor.follow(piece);
             while let Some(did) = cursor.did() {
                 if let Did::Drew(drawn) = did {
                     last = Some(drawn);

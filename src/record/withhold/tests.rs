@@ -576,7 +576,7 @@ fn however_much_is_held_back_each_byte_of_output_is_looked_for_in_a_few_runs_onl
         withhold.typed(Duration::ZERO, typed.as_bytes(), false, &mut out);
         withhold.shown(Duration::ZERO, shown.as_bytes(), &mut out);
         assert!(withhold.runs.len() > 500, "{} runs", withhold.runs.len());
-        withhold.cursor.follow(b'7');
+        withhold.cursor.follow(b"7");
         let Some(Did::Drew(drawn)) = withhold.cursor.did() else { panic!("nothing was drawn") };
         (0..100).map(|_| withhold.see(Duration::ZERO, &drawn)).max().unwrap()
     };

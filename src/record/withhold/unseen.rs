@@ -44,7 +44,7 @@ impl Unseen {
             if self.shown.len() >= MOST {
                 return;
             }
-            self.output.follow(byte);
+            self.output.follow(&[byte]);
             while let Some(did) = self.output.did() {
                 if let Did::Drew(drawn) = did
                     && drawn.c != ' '
