@@ -1,4 +1,4 @@
-use super::super::prompt::Nobody;
+use super::super::prompt::{Nobody, PromptError};
 use super::super::recipient::wrap;
 use super::*;
 use std::process::Command;
