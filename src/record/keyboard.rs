@@ -26,6 +26,8 @@ pub(super) struct Keyboard {
     lines: bool,
     /// A line is there, and somebody inside waits for it.
     asked: bool,
+    /// At the last look the child wanted no more than lines.
+    plain: bool,
     exists: bool,
     next_look: Duration,
     /// It could not be read: it is not asked before the next look.
@@ -41,6 +43,7 @@ impl Keyboard {
             whole,
             lines,
             asked: false,
+            plain: false,
             exists: terminal.is_some(),
             next_look: Duration::ZERO,
             refused: false,
@@ -127,13 +130,15 @@ impl Keyboard {
         self.asked = plain && !self.is_raw() && !self.lines && self.is_asked(terminal, leader, child);
         let _ = match (plain, self.is_raw()) {
             (false, false) => self.take(terminal),
-            (true, true) if !self.whole => {
+            // Seen twice: a shell has plain lines for a moment before its job has the terminal.
+            (true, true) if !self.whole && self.plain => {
                 self.leave();
                 Ok(())
             }
             (true, false) if self.whole => self.begin(terminal),
             _ => Ok(()),
         };
+        self.plain = plain;
     }
 
     /// Whether a line was typed that somebody inside waits for. Who that is, is looked at only then.

@@ -356,6 +356,8 @@ fn interrupting_a_job_of_a_shell_in_a_pipeline_ends_that_job_and_nothing_else() 
         until("the keyboard", || terminal.is_raw().then_some(()));
         terminal.send("sleep 1000\r");
         runs("sleep", terminal.pid());
+        // The job has the terminal from here on, and with it the keyboard.
+        until("the keyboard", || terminal.is_raw().then_some(()));
         terminal.send(key);
         terminal.wait_for(text);
     }
