@@ -3,7 +3,7 @@
 //! The emulator works on a thread of its own, behind a bounded queue. The recorder hands it copies of events in large
 //! pieces and waits for it at the border of a segment only, for [`PATIENCE`] at most. What that costs when it is late, when
 //! it panics, or when a flood is not worth the work, is a filter or a keyframe, counted in [`Missed`]; never an event. A flood of
-//! binary data, and output that the emulator cannot follow, are left out of its reading; what would cost too much to draw is not
+//! binary data, and output and input that the emulator cannot follow, are left out of its reading; what would cost too much to draw is not
 //! drawn. Then the screen is not known until the terminal is reset, and there are no filters and keyframes, but commands and
 //! programs are heard on.
 //!
@@ -175,7 +175,7 @@ impl ScreenIndexer {
         if !noise && state.bytes + bytes <= QUEUE {
             state.bytes += bytes;
             state.queue.push_back(Work::Events(events, bytes));
-        } else if !state.leave_out_output(events) {
+        } else if !state.leave_out_streams(events) {
             drop(state);
             return self.shared.fail();
         }

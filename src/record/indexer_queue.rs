@@ -1,6 +1,6 @@
 //! What stands between the recorder and the thread that makes the index: work, in order and bounded, and answers.
 //!
-//! When the thread cannot follow, output is left out; never what the shell, the operator or the kernel has told.
+//! When the thread cannot follow, output and input are left out; never what the shell, the terminal or the kernel has told.
 
 use super::indexer_commands::{Commands, Harvest};
 use crate::cast::{Event, Payload};
@@ -47,7 +47,7 @@ pub(super) enum Work {
     Look,
     /// The rest of this segment is skimmed.
     Skim,
-    /// Output was left out.
+    /// Output or input was left out.
     Unknown,
     Border(u64),
     /// Asks for the screen alone, numbered like a border.
@@ -58,9 +58,9 @@ pub(super) enum Work {
     Hold(Arc<std::sync::Barrier>),
 }
 
-/// Whether this is, or comes from, output that nobody answers for.
+/// Whether this is, or comes from, output that nobody answers for, or input: a pipe brings it as fast as a disk reads.
 fn can_be_left_out(payload: &Payload) -> bool {
-    matches!(payload, Payload::Output(_) | Payload::ErrorOutput(_))
+    matches!(payload, Payload::Output(_) | Payload::ErrorOutput(_) | Payload::Input(_))
         || matches!(Said::of(payload), Some(Said::Hint(_)))
 }
 
@@ -77,7 +77,7 @@ pub(super) fn weight(event: &Event) -> usize {
 /// What the thread has to say at a border.
 pub(super) struct Answer {
     pub(super) border: u64,
-    /// Output was left out, or the screen is not known since it was.
+    /// Output or input was left out, or the screen is not known since it was.
     pub(super) unknown: bool,
     pub(super) filter: Vec<u8>,
     pub(super) keyframe: Option<String>,
@@ -94,9 +94,9 @@ impl State {
         if self.has_answer(border) { self.answer.take() } else { None }
     }
 
-    /// Queues these events without the output among them, and without what anyone can say by output; leaves out what waits
-    /// there as well, back to the last border. Gives whether there is room for the rest.
-    pub(super) fn leave_out_output(&mut self, events: Vec<Event>) -> bool {
+    /// Queues these events without the output and input among them, and without what anyone can say by output; leaves out what
+    /// waits there as well, back to the last border. Gives whether there is room for the rest.
+    pub(super) fn leave_out_streams(&mut self, events: Vec<Event>) -> bool {
         let here = |work: &Work| !matches!(work, Work::Events(..) | Work::Skim | Work::Unknown);
         let border = self.queue.iter().rposition(here).map_or(0, |at| at + 1);
         let mut rest = Vec::new();

@@ -260,6 +260,7 @@ fn an_emulator_that_stands_still_makes_nobody_wait_and_knows_the_screen_again_af
     let begun = Instant::now();
     for n in 0..300 {
         indexer.event(output(n, &[b'x'; 10_000]));
+        indexer.event(Event::new(Duration::from_millis(n), Payload::Input(vec![b'y'; 10_000])));
         indexer.event(Event::new(Duration::from_millis(n), Payload::Withheld(1)));
         let forged = Said::Hint(crate::shell::marks::Hint::Text("x".repeat(4000)));
         indexer.event(Event::new(Duration::from_millis(n), forged.payload()));
@@ -276,7 +277,7 @@ fn an_emulator_that_stands_still_makes_nobody_wait_and_knows_the_screen_again_af
             .iter()
             .flat_map(|work| if let Work::Events(events, _) = work { events.as_slice() } else { &[] });
         let withheld = events.filter(|event| matches!(event.payload, Payload::Withheld(_))).count();
-        assert_eq!(withheld, 300, "everything but output");
+        assert_eq!(withheld, 300, "everything but output and input");
     }
     barrier.wait();
     let line = |ms: u64, text: &str| output(ms, text.repeat(2000).as_bytes());
