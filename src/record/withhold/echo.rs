@@ -106,9 +106,11 @@ impl Match {
         self.after.filter(|_| self.next >= self.typed.len())
     }
 
-    /// Nothing more is drawn for now: a key is pressed, or none for a while. The cursor rests there, if it is seen.
+    /// Nothing more is drawn for now: a key is pressed, or none for a while. The cursor rests there, if it is seen. (Where it
+    /// is not, much that was seen counts all the same: a program with a cursor of its own. A letter or two do not.)
     pub(super) fn rests_at(&mut self, cell: Option<Cell>) {
-        if self.more && cell.is_some() && cell != self.after {
+        let elsewhere = if cell.is_some() { cell != self.after } else { self.is_short() };
+        if self.more && elsewhere {
             self.seen = self.seen.saturating_sub(self.fresh);
         }
         self.fresh = 0;

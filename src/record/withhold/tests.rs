@@ -103,6 +103,17 @@ fn a_secret_read_in_raw_mode_without_an_echo_is_withheld() {
 }
 
 #[test]
+fn a_digit_at_the_cursor_that_is_the_first_of_a_line_of_a_log_is_no_echo() {
+    // Then the prompt is drawn again, and its cursor is seen no longer.
+    for after in ["", "\x1b[?25l\x1b[5;1HCode: *\r\n"] {
+        let log = format!("09:12:03 GET /\r\n{after}");
+        let out =
+            play(Policy::Echoed, &[Show(0, "Code:\r\n"), Type(300, "0"), Show(320, &log), Type(2000, "\r")]);
+        assert!(!stored(&out).contains('0'), "{out:?}");
+    }
+}
+
+#[test]
 fn stars_are_no_echo() {
     let typed = keys(0, &format!("{SECRET}\r"), |c| if c == '\r' { "\r\n".into() } else { "*".into() });
     is_withheld(&play_keys(&[], &typed, &[]));
