@@ -60,6 +60,8 @@ pub(super) struct Entry {
     pub(super) standing: Standing,
     /// Its line was typed behind what certainly was a prompt.
     solid: bool,
+    /// Only a program makes it a command: it was given up, or may have been read by another.
+    given_up: bool,
     /// A program was executed for it.
     pub(super) ran: bool,
     /// Starts that the shell had told of when this one had none.
@@ -415,7 +417,7 @@ impl Tracker {
         self.shown_again = None;
         let given_up = cancelled || status == Some(INTERRUPTED);
         if given_up {
-            self.entries.iter_mut().filter(|e| e.is_guess()).for_each(|e| e.solid = false);
+            self.entries.iter_mut().filter(|e| e.is_guess()).for_each(|e| e.given_up = true);
         }
         let unstarted = self.unstart(time, at, status);
         self.ended = ended.or(unstarted);
@@ -479,8 +481,21 @@ impl Tracker {
         }
         let id = self.next;
         self.next = self.next.saturating_add(1);
-        let (closed, shown, bytes, solid, ran, era) = (None, Vec::new(), 0, false, false, 0);
-        self.entries.push(Entry { id, command, begin, closed, shown, bytes, standing, solid, ran, era });
+        let (closed, shown, bytes, era) = (None, Vec::new(), 0, 0);
+        let (solid, given_up, ran) = (false, false, false);
+        self.entries.push(Entry {
+            id,
+            command,
+            begin,
+            closed,
+            shown,
+            bytes,
+            standing,
+            solid,
+            given_up,
+            ran,
+            era,
+        });
         id
     }
 
@@ -547,6 +562,7 @@ impl Tracker {
         for mut entry in gone {
             self.processes.left(entry.id, &entry.command.text);
             if entry.standing == Standing::Unstarted && !self.judge_unstarted(&mut entry) {
+                self.settled.execs.append(&mut entry.command.execs);
                 continue;
             }
             differences::flag(&mut entry.command, &entry.shown, shell);

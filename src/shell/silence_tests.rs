@@ -123,6 +123,17 @@ fn a_program_makes_an_entry_of_a_line_though_it_is_told_before_or_after_the_prom
     }
 }
 
+/// Enter alone, at a prompt that has no sign; a hook before ours runs a program.
+#[test]
+fn what_may_be_nothing_but_the_prompt_is_no_entry_and_its_programs_belong_to_nobody() {
+    let mut hand = Hand::new();
+    hand.integrated("zsh").prompt(0);
+    hand.screen = OneLine::default();
+    hand.enters("host /srv ").runs(20, "git").prompt(0);
+    let settled = hand.tracker.finish(hand.time, None);
+    assert_eq!((settled.commands.len(), argvs(&settled.execs)), (0, vec!["git"]));
+}
+
 #[test]
 fn a_line_typed_ahead_and_interrupted_is_an_entry_where_a_program_ran_for_it() {
     for ran in [true, false] {

@@ -1,8 +1,9 @@
 //! Lines of which the shell told no start.
 //!
 //! A shell that tells when a command starts tells nothing of a comment, of a line that it cannot parse, and of one that was given up.
-//! Nor does it of any line once its hook is gone: then what ran must not be taken for what did not. Refuses to throw away a line for
-//! which a program ran, or one that certainly was typed at a prompt: it is an entry with a flag.
+//! Nor does it of any line once its hook is gone: then what ran must not be taken for what did not. Refuses to throw away a line
+//! that certainly was typed at a prompt, unless it was given up and no program ran for it: it is an entry with a flag. Of any other
+//! the programs are kept, as those of no command.
 
 use super::{Entry, MARKS_ENDED, Place, Span, Tracker, push_flag};
 use crate::shell::commands::lines::INTERRUPTED;
@@ -45,7 +46,7 @@ impl Tracker {
                 push_flag(&mut entry.command, UNSTARTED);
             } else {
                 // Another line, or none, was read: only a program can tell otherwise.
-                entry.solid = false;
+                (entry.solid, entry.given_up) = (true, true);
             }
             (entry.standing, entry.era, entry.closed) = (Standing::Unstarted, era, Some(at.last));
             (entry.command.end, entry.command.exit) = (Some(time), status);
@@ -57,7 +58,8 @@ impl Tracker {
     /// Whether such a line is an entry. Where it certainly ran, or two did, and no start was told since: then the shell has stopped to
     /// tell of starts, and from now on is taken for one that never does.
     pub(super) fn judge_unstarted(&mut self, entry: &mut Entry) -> bool {
-        if !entry.ran && !entry.solid {
+        // Where the prompt ends is not known: what ran may be the prompt's own, and what stood there nothing but the prompt.
+        if !entry.solid || (entry.given_up && !entry.ran) {
             return false;
         }
         let exit = entry.command.exit;
