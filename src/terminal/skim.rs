@@ -29,7 +29,7 @@ impl Terminal {
         {
             let (colours, from) = end_of(waiting, self.screen.rows);
             if colours.len() + waiting.len() - from < TOGETHER / 2 {
-                self.earn(&waiting[..from], &colours);
+                self.pass_over(&waiting[..from], &colours);
                 waiting.splice(..from, colours);
                 return;
             }
@@ -45,7 +45,7 @@ impl Terminal {
             let (plain, rest) = bytes.split_at(plain_len(bytes));
             if self.intake.at_rest(&self.screen) && scrolls_whole(&self.screen) {
                 let (colours, from) = end_of(plain, self.screen.rows);
-                self.earn(&plain[..from], &colours);
+                self.pass_over(&plain[..from], &colours);
                 self.feed_guarded(&colours);
                 self.feed_guarded(&plain[from..]);
             } else {
@@ -58,9 +58,15 @@ impl Terminal {
         }
     }
 
-    /// Earns what drawing the plain text that is passed over would have, but for the colours of it that are yet to be drawn. Nobody
-    /// counts while more cannot be saved up, as in nearly every flood.
-    fn earn(&mut self, passed: &[u8], colours: &[u8]) {
+    /// Does what drawing the plain text that is passed over would have: goes to the start of a line, as its last one ends so, and
+    /// earns as much, but for the colours of it that are yet to be drawn. Nobody counts while more cannot be saved up, as in
+    /// nearly every flood.
+    fn pass_over(&mut self, passed: &[u8], colours: &[u8]) {
+        if passed.is_empty() {
+            return;
+        }
+        // What follows may be line feeds alone, which stay in their column.
+        self.screen.carriage_return();
         let work = &mut self.screen.work;
         if !work.is_full() {
             work.done = work.done.saturating_add(drawn(passed).saturating_sub(drawn(colours)));
@@ -249,6 +255,22 @@ mod tests {
                 prop_assert_eq!(skimmed.screen.work.account(), drawn.screen.work.account());
             }
         }
+    }
+
+    #[test]
+    fn after_what_is_passed_over_a_line_feed_alone_stays_in_the_first_column() {
+        let (mut skimmed, mut drawn, mut in_pieces) =
+            (Terminal::new(20, 1), Terminal::new(20, 1), Terminal::new(20, 1));
+        let text = format!("{}{}A", "line\r\n".repeat(12_000), "\n".repeat(3));
+        for terminal in [&mut skimmed, &mut drawn, &mut in_pieces] {
+            terminal.feed(b"ab");
+        }
+        drawn.feed(text.as_bytes());
+        skimmed.skim(text.as_bytes());
+        let mut waiting = Vec::new();
+        in_pieces.skim_on(&mut waiting, text.as_bytes());
+        in_pieces.skim(&waiting);
+        assert_eq!((skimmed.snapshot(), in_pieces.snapshot()), (drawn.snapshot(), drawn.snapshot()));
     }
 
     #[test]
