@@ -250,3 +250,47 @@ fn words_and_codes_in_the_open_are_stored_beside_what_leaves_the_cursor_alone() 
     }
     assert!(lines > 200 && lost.is_empty(), "{} of {lines}:\n{}", lost.len(), lost.join("\n"));
 }
+
+#[test]
+fn what_comes_letter_by_letter_is_stored_wherever_it_is_drawn_and_what_stands_there_anyway_is_not() {
+    let text = "hello world, from far";
+    let mut moments: Vec<(u64, bool, String)> =
+        vec![(0, true, "o".into()), (250, false, "\x1b[8;1H\x1b[K\x1b[24;60H8,1\x1b[8;1H".into())];
+    for (key, n) in text.chars().zip(1..) {
+        // A line across an ocean: three keys are on their way before the first comes back.
+        moments.push((n * 90, true, key.into()));
+        moments.push((n * 90 + 250, false, format!("{key}\x1b7\x1b[24;62H{n}\x1b8")));
+    }
+    let typed = played(moments);
+    assert_eq!(typed, format!("o{text}"));
+    // A program whose cursor is one of its own: it draws the line again at each key.
+    let own = |label: &str, text: &str, shows: bool| {
+        let moments = text.chars().zip(1..).flat_map(|(key, n)| {
+            let so_far: String = text.chars().take(if shows { n } else { 0 }).collect();
+            let drawn = format!("\x1b[?25l\x1b[3;1H\x1b[K{label}{so_far} \x1b[9;1H");
+            let at = 80 * n as u64;
+            [(at, true, key.to_string()), (at + 10, false, drawn)]
+        });
+        let before = (0, false, "\x1b[?25l\x1b[9;1H".to_owned());
+        played([before].into_iter().chain(moments).collect())
+    };
+    assert_eq!(own("Name: ", "some-name", true), "some-name");
+    assert_eq!(own("The password of operator: ", "operator", false), "");
+}
+
+/// Plays what is typed (true) and shown at these milliseconds, and gives what is stored.
+fn played(mut moments: Vec<(u64, bool, String)>) -> String {
+    let (mut withhold, mut out) = (Withhold::new(Policy::Echoed), Vec::new());
+    moments.sort_by_key(|moment| moment.0);
+    for (at, is_typed, text) in moments {
+        let now = Duration::from_millis(at);
+        match is_typed {
+            true => withhold.typed(now, text.as_bytes(), false, &mut out),
+            false => withhold.shown(now, text.as_bytes(), &mut out),
+        }
+    }
+    withhold.tick(Duration::from_secs(100), &mut out);
+    let bytes =
+        out.into_iter().filter_map(|typed| if let Typed::Input(bytes) = typed { Some(bytes) } else { None });
+    String::from_utf8(bytes.flatten().collect()).unwrap()
+}
