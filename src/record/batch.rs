@@ -128,9 +128,9 @@ impl Batch {
         self.shown(stream, bytes);
     }
 
-    /// Bytes that were typed on the terminal.
-    pub(super) fn typed(&mut self, bytes: &[u8], secret: bool) {
-        let now = self.elapsed();
+    /// Bytes that were typed on the terminal, and read `at` that time of the monotonic clock: before anything that they brought about.
+    pub(super) fn typed(&mut self, at: Duration, bytes: &[u8], secret: bool) {
+        let now = at.saturating_sub(self.start);
         // That a line was ended shows on the screen; what was typed does not follow from it.
         let lines = if secret { 0 } else { bytes.iter().filter(|b| matches!(b, b'\r' | b'\n')).count() };
         for _ in 0..lines.min(MOST_LINES) {

@@ -73,8 +73,8 @@ pub(super) struct Pump<'a> {
     size: Option<Size>,
     keyboard: Keyboard,
     keys: Buffer,
-    /// Of the keys in the buffer, while they are not recorded: whether a secret was being read.
-    typed: Option<bool>,
+    /// Of the keys in the buffer, while they are not recorded: when they were read, and whether as a secret.
+    typed: Option<(Duration, bool)>,
     output: Output<'a>,
     streams: Streams,
     stream_buffers: [Buffer; 2],

@@ -24,7 +24,8 @@ impl Pump<'_> {
                 Ok(count) => {
                     self.keys.filled(count);
                     // As they are before the child knows of the keys, who may change them.
-                    self.typed = Some(screen.leader.settings().is_ok_and(|s| s.reads_secret()));
+                    let secret = screen.leader.settings().is_ok_and(|s| s.reads_secret());
+                    self.typed = Some((clock::monotonic(), secret));
                 }
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
                 Err(_) if screen.terminal.is_alive() => self.keyboard.lost(),
@@ -45,8 +46,8 @@ impl Pump<'_> {
 
     /// Records what was typed. The child has it already, and its echo may have been shown: nobody who types waits for this.
     pub(super) fn note_keys(&mut self) {
-        if let Some(secret) = self.typed.take() {
-            self.batch.typed(self.keys.whole(), secret);
+        if let Some((at, secret)) = self.typed.take() {
+            self.batch.typed(at, self.keys.whole(), secret);
             self.wipe_keys();
         }
     }
