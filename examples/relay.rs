@@ -91,7 +91,7 @@ fn relay() -> Result<Ended, Failure> {
     let (feed, intake) = queue::bounded(4 << 20).map_err(session::Error::from)?;
     let fail_after = options.fail_after;
     let recorder = std::thread::spawn(move || record(&intake, file, (cols, rows), fail_after));
-    let outcome: Outcome = session.run(feed)?;
+    let outcome: Outcome = session.run(feed, sealcast::sys::clock::monotonic())?;
     // The signals stay ours until the recording is closed.
     let _ = recorder.join();
     Ok(outcome.ended)

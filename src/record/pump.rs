@@ -127,8 +127,7 @@ struct Slots {
 
 impl<'a> Pump<'a> {
     /// Takes what the session has prepared. A session runs once.
-    pub(super) fn new(session: &'a mut Session, feed: Feed) -> Result<Self, Error> {
-        let start = clock::monotonic();
+    pub(super) fn new(session: &'a mut Session, feed: Feed, start: Duration) -> Result<Self, Error> {
         let Some(stage) = session.stage.take() else {
             let again = io::Error::other("it was run already");
             return Err(crate::sys::Error::new("run the session", "", again).into());

@@ -397,12 +397,12 @@ impl Session {
         self.watch = Some(watch);
     }
 
-    /// Starts the child and copies until it is over. The operator's terminal is restored on return, whatever
+    /// Starts the child and copies until it is over. Times are counted from `start` of the monotonic clock. The operator's terminal is restored on return, whatever
     /// happened, and [`Feed`] is at its end: the recorder learns from that that it was all.
     ///
     /// # Errors
     /// When the child cannot be started, or the loop cannot go on; the child is then hung up.
-    pub fn run(&mut self, feed: Feed) -> Result<Outcome, Error> {
-        Pump::new(self, feed)?.run()
+    pub fn run(&mut self, feed: Feed, start: Duration) -> Result<Outcome, Error> {
+        Pump::new(self, feed, start)?.run()
     }
 }

@@ -181,11 +181,13 @@ pub fn take(order: Order, fit: Box<Fit<'_>>, begun: impl FnOnce()) -> Result<Tak
     drop((recipients, period));
     sys::memory::trim();
     sys::memory::release_code();
-    // The loop starts its own clock within a millisecond of this. Were the recorder gone already, the loop would see it.
-    let _ = hand_over.send((writer, policy, sys::clock::monotonic()));
+    // One for all: on a busy host milliseconds lie between two looks, and what the shell and the kernel tell would not be of one
+    // time. Were the recorder gone already, the loop would see it.
+    let origin = sys::clock::monotonic();
+    let _ = hand_over.send((writer, policy, origin));
     drop(hand_over);
     begun();
-    let outcome = session.run(feed);
+    let outcome = session.run(feed, origin);
     let recorded = recorder.join().unwrap_or(Recorded {
         closed: None,
         lost: 0,
