@@ -152,7 +152,7 @@ impl Match {
             self.hit(at, bytes.len(), drawn.after);
             return true;
         }
-        let candidate = ahead(self.next).map(|over| self.next.saturating_add(over)).last();
+        let candidate = ahead(self.next).map(|over| self.next.saturating_add(over)).next_back();
         if first && drawn.is_first() && candidate.is_some() && bytes.len() == 1 {
             let last = self.typed.len().saturating_sub(1);
             self.alone = candidate.filter(|at| *at == last).map(|at| (at, drawn.after));
