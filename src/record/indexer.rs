@@ -390,6 +390,8 @@ fn read(shared: &Shared, size: (u16, u16), always: bool) {
     let mut whole = true;
     // Output of this segment was left out, or stood on a screen that is not known.
     let mut unknown = false;
+    // Something was left out of the line that is being typed; of one that was typed in this segment.
+    let (mut torn, mut tore) = (false, false);
     let mut commands: Option<Box<Commands>> = None;
     while let Some(work) = shared.next(commands.as_ref().map(|_| LOOK)) {
         match work {
@@ -414,7 +416,7 @@ fn read(shared: &Shared, size: (u16, u16), always: bool) {
                         }
                         None => sieve.event(&event, &mut wanted, &mut told),
                     }
-                    typed.event(&event, &mut |line| add_typed(&add, &line));
+                    torn &= !typed.event(&event, &mut |line| add_typed(&add, &line));
                 }
                 settle(&mut commands, false, shared);
             }
@@ -423,8 +425,10 @@ fn read(shared: &Shared, size: (u16, u16), always: bool) {
                 sieve.drain(&mut wanted, &mut told);
                 sieve = Sieve::new(sieve.into_shown().skim());
             }
-            Work::Unknown => {
+            Work::Unknown(input) => {
                 (whole, unknown) = (false, true);
+                torn |= input;
+                tore |= input;
                 sieve.drain(&mut wanted, &mut told);
                 sieve = Sieve::new(sieve.into_shown().unknown());
             }
@@ -449,14 +453,15 @@ fn read(shared: &Shared, size: (u16, u16), always: bool) {
                 }
                 typed.pause(&mut |line| add_typed(&add, &line));
                 let made = filter.borrow_mut().finish(if always { filter::SMALL_RAW } else { raw as u64 });
-                let good = whole && !fault && !refused;
+                let good = whole && !tore && !fault && !refused;
                 if refused {
                     sieve = Sieve::new(sieve.into_shown().unknown());
                 }
                 whole = !sieve.shown().is_skimming();
                 raw = 0;
                 let filter = if good { made } else { Vec::new() };
-                let answer = Answer { border, unknown: unknown || refused, filter, keyframe, fault };
+                let answer = Answer { border, unknown: unknown || refused || tore, filter, keyframe, fault };
+                tore = torn;
                 unknown = !sieve.shown().is_known();
                 let mut state = shared.lock();
                 state.answer = Some(answer);

@@ -47,8 +47,8 @@ pub(super) enum Work {
     Look,
     /// The rest of this segment is skimmed.
     Skim,
-    /// Output or input was left out.
-    Unknown,
+    /// Output or input was left out; whether input was among it.
+    Unknown(bool),
     Border(u64),
     /// Asks for the screen alone, numbered like a border.
     Screen(u64),
@@ -97,20 +97,25 @@ impl State {
     /// Queues these events without the output and input among them, and without what anyone can say by output; leaves out what
     /// waits there as well, back to the last border. Gives whether there is room for the rest.
     pub(super) fn leave_out_streams(&mut self, events: Vec<Event>) -> bool {
-        let here = |work: &Work| !matches!(work, Work::Events(..) | Work::Skim | Work::Unknown);
+        let here = |work: &Work| !matches!(work, Work::Events(..) | Work::Skim | Work::Unknown(_));
         let border = self.queue.iter().rposition(here).map_or(0, |at| at + 1);
-        let mut rest = Vec::new();
+        let (mut rest, mut typed) = (Vec::new(), false);
         for work in self.queue.split_off(border) {
-            if let Work::Events(events, bytes) = work {
-                self.bytes -= bytes;
-                rest.extend(events);
+            match work {
+                Work::Events(events, bytes) => {
+                    self.bytes -= bytes;
+                    rest.extend(events);
+                }
+                Work::Unknown(before) => typed |= before,
+                _ => {}
             }
         }
         rest.extend(events);
+        typed |= rest.iter().any(|event| matches!(event.payload, Payload::Input(_)));
         rest.retain(|event| !can_be_left_out(&event.payload));
         let bytes = rest.iter().map(weight).sum();
         self.bytes += bytes;
-        self.queue.push_back(Work::Unknown);
+        self.queue.push_back(Work::Unknown(typed));
         self.queue.push_back(Work::Events(rest, bytes));
         self.bytes <= QUEUE
     }

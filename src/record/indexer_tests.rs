@@ -169,6 +169,29 @@ fn a_small_binary_file_is_read_and_a_large_one_is_left_out_at_once() {
 }
 
 #[test]
+fn a_line_of_which_the_beginning_was_left_out_is_in_no_filter() {
+    let mut indexer = ScreenIndexer::start((80, 24));
+    (indexer.patience, indexer.most_patience) = (Duration::from_secs(60), Duration::from_secs(60));
+    let typed = |ms: u64, text: &str| Event::new(Duration::from_millis(ms), Payload::Input(text.into()));
+    let lines = |ms: u64| output(ms, "a line that is read\r\n".repeat(400).as_bytes());
+    let mut large: Vec<Event> = noise(6_000_000).chunks(30_000).map(|bytes| output(1000, bytes)).collect();
+    large.insert(150, typed(1000, "my passage is a long o"));
+    let parts = vec![
+        vec![lines(1)],
+        large,
+        vec![output(70_000, b"\x1bc"), lines(70_001)],
+        vec![lines(71_000)],
+        vec![typed(72_000, "ne that goes on\r"), lines(72_001)],
+        vec![typed(73_000, "whole again\r"), lines(73_001)],
+    ];
+    let segments = index(&mut indexer, parts);
+    let has: Vec<_> = segments.iter().map(|segment| !segment.filter.is_empty()).collect();
+    // In the fourth nothing is typed, but nobody can say that of what the line would have been.
+    assert_eq!(has, [true, false, false, false, false, true]);
+    assert!(Filter::read(&segments[5].filter).unwrap().may_hold_text("whole again"));
+}
+
+#[test]
 fn text_of_any_kind_is_no_noise() {
     let latin = "Gr\u{fc}\u{df}e\tan\talle\r\n".chars().map(|c| c as u8).collect::<Vec<_>>();
     let colours = b"\x1b[38;5;1mA\x1b[0m\x0e\x0fqqq\x08\x07\x0c\x0b";
@@ -286,6 +309,7 @@ fn an_emulator_that_stands_still_makes_nobody_wait_and_knows_the_screen_again_af
         vec![
             line(2000, "still not\r\n"),
             output(2001, b"\x1bc"),
+            Event::new(Duration::from_millis(2001), Payload::Input(b"\r".into())),
             line(2002, "again, but not from the start\r\n"),
         ],
         vec![line(3000, "all of this\r\n")],

@@ -211,10 +211,12 @@ impl Scan<'_> {
         let mut shown = Sieve::new(Shown::new(self.size));
         let mut blank = range.start == 0;
         let mut fault = None;
-        let mut typed = self.begun(reader, &range, &found.typed, cancelled).unwrap_or_else(|error| {
+        let begun = self.begun(reader, &range, &found.typed, cancelled).unwrap_or_else(|error| {
             fault = Some(error.to_string());
-            Typed::default()
+            Some(Typed::default())
         });
+        let types = begun.is_some();
+        let mut typed = begun.unwrap_or_default();
         // Where the first hit of a recording may be the last that is wanted, nobody decodes what comes after it.
         let segments =
             if self.first_only { Segments::alone(&range) } else { Segments::shared(self.queue, &range) };
@@ -254,7 +256,10 @@ impl Scan<'_> {
             !found.cancelled && !self.has_enough(found)
         });
         typed.pause(&mut |line| self.typed(&line, found));
-        found.typed = (range.end, typed);
+        // A line that began before a range without input goes on behind it.
+        if types {
+            found.typed = (range.end, typed);
+        }
         // Of what was found the earliest is asked for, and what stands since before it is told only now.
         let told = found.hits.len();
         found.ending = self.has_enough(found);
@@ -287,18 +292,19 @@ impl Scan<'_> {
 
     /// What had been typed of a line where a range begins, as far as it asks for input: a line goes on where a segment ends. Of
     /// the segments before, those are read in which something was typed, back to the last in which a line ended, or to `before`.
+    /// `None`: nothing is typed in the range, or asked of what is.
     fn begun(
         &self,
         reader: &mut Reader<SharedFile>,
         range: &Range<usize>,
         before: &(usize, Typed),
         cancelled: &dyn Fn() -> bool,
-    ) -> Result<Typed, Error> {
+    ) -> Result<Option<Typed>, Error> {
         let asked = self.terms.iter().flatten().any(|term| term.fields.has(Field::Input));
         let typed =
             |segment: &usize| reader.entries().get(*segment).is_none_or(|entry| entry.tally.input > 0);
         if !asked || !range.clone().any(|segment| typed(&segment)) {
-            return Ok(Typed::default());
+            return Ok(None);
         }
         let earlier: Vec<usize> = (before.0..range.start).filter(typed).collect();
         // Gives whether a line ended. Lines are told to nobody: their segments have denied them.
@@ -323,7 +329,7 @@ impl Scan<'_> {
         for segment in earlier.iter().skip(from) {
             read(*segment, &mut begun)?;
         }
-        Ok(begun)
+        Ok(Some(begun))
     }
 
     /// The terms that are looked for on the screen.

@@ -6,6 +6,7 @@
 use super::differences;
 use crate::cast::{Command, Exec, Source, Trust};
 use crate::container::Entry;
+use std::collections::HashMap;
 
 /// The flag of an entry that is made of such a program.
 const NO_COMMAND: &str =
@@ -28,10 +29,13 @@ pub fn count(entries: &[Entry]) -> usize {
 /// How many there are, and their names: those that ran most seldom first, with how often where it was more than once. Empty when there
 /// is none.
 pub fn names(entries: &[Entry]) -> String {
+    // In the order in which they first ran. Whoever is recorded chooses them: there may be very many.
+    let mut places: HashMap<&str, usize> = HashMap::new();
     let mut names: Vec<(&str, usize)> = Vec::new();
     for exec in programs(entries) {
         let name = exec.argv.first().map_or(exec.path.as_str(), String::as_str);
-        match names.iter_mut().find(|(known, _)| *known == name) {
+        let place = *places.entry(name).or_insert(names.len());
+        match names.get_mut(place) {
             Some((_, count)) => *count = count.saturating_add(1),
             None => names.push((name, 1)),
         }

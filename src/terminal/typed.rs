@@ -129,7 +129,10 @@ impl Typed {
                 self.corrected.push(c);
             }
         }
-        self.told.1 = self.told.1.min(self.corrected.len());
+        // What was taken away changes the line: it is told anew, all of it.
+        if self.corrected.len() < self.told.1 {
+            self.told.1 = 0;
+        }
     }
 
     /// The line is too long: tells a piece, and keeps the end of it.
@@ -239,7 +242,7 @@ mod tests {
         typed.event(&input(70, b"\x7f\x7f\x7f\x7f\x7f\x7f\x7fIMPORTANTFILE\r"), &mut |line| lines.push(line));
         typed.event(&input(80, b"ls\r"), &mut |line| lines.push(line));
         assert_eq!(told(&lines[0]), [("echo xIMPORT", 0)]);
-        assert_eq!(told(&lines[1]), [("echo IMPORTANTFILE", 5), ("echo xIMPORTIMPORTANTFILE", 12)]);
+        assert_eq!(told(&lines[1]), [("echo IMPORTANTFILE", 0), ("echo xIMPORTIMPORTANTFILE", 12)]);
         assert_eq!((lines[1].first, lines[1].last), (Duration::from_millis(5), Duration::from_millis(70)));
         assert_eq!(told(&lines[2]), [("ls", 0)]);
     }
