@@ -73,7 +73,7 @@ pub struct Anchor {
 }
 
 /// What is missing, and why. `why` is a stable word: `write-failed`, `stopped`, `capped`, `shared`, `device`, `undelivered`,
-/// `unreadable`, `left`, `stage`, `paused`, `slept`, `clock`; doc/FORMAT.md says what each is of.
+/// `unreadable`, `left`, `stage`, `paused`, `suspended`, `slept`, `clock`; doc/FORMAT.md says what each is of.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Gap {
     /// The reason, as a stable word.

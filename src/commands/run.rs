@@ -110,13 +110,14 @@ pub fn run(context: &Context, args: &Args) -> Result<u8> {
         },
         strict: policy.exec_trace == ExecTrace::Strict,
     };
+    let given = matches!(wish.what, What::Command(_));
     let (mut order, banner) = order(context, wish, policy, &ourselves)?;
     let banner = banner.filter(|_| sys::tty::is_terminal(std::io::stderr()));
     let mut random = [0; 32];
     getrandom::fill(&mut random)
         .map_err(|error| Error::new(Kind::System, format!("cannot get randomness: {error}")))?;
     let program = &mut order.session.program;
-    let mut witnesses = Witnesses::enlist(wanted, program, &record::start_dir::place(), random);
+    let mut witnesses = Witnesses::enlist(wanted, program, given, &record::start_dir::place(), random);
     let taken = record::take(
         order,
         Box::new(|session, meta| {

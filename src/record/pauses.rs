@@ -10,14 +10,29 @@ const LATE: u64 = 5_000;
 /// Milliseconds by which clocks may part between two looks without a word: they are read one after the other, and are slewed.
 const PARTED: i64 = 2_000;
 
+/// Why there is a gap where the session itself was stopped (`^Z`), and the recorder with it.
+pub(super) const SUSPENDED: &str = "suspended";
+
 /// The clocks as they stood at the last look.
 pub(super) struct Pauses {
     seen: Anchor,
+    /// A pause that is told at the next look: by then the loop has said whether the session was stopped.
+    held: Option<Gap>,
 }
 
 impl Pauses {
     pub(super) fn new(now: Anchor) -> Self {
-        Self { seen: now }
+        Self { seen: now, held: None }
+    }
+
+    /// The loop has said that the session was stopped.
+    pub(super) fn explained(&mut self) {
+        self.held = None;
+    }
+
+    /// What was held back, at the end.
+    pub(super) fn last(&mut self) -> Option<Gap> {
+        self.held.take()
     }
 
     /// What is to be told at a look that was due at `due`, in milliseconds of the session.
@@ -30,10 +45,11 @@ impl Pauses {
         let slept = if slept > PARTED { slept } else { 0 };
         let set = now.utc.saturating_sub(seen.utc).saturating_sub(went).saturating_sub(slept);
         self.seen = now;
-        let mut told = Vec::new();
+        let mut told: Vec<Gap> = self.held.take().into_iter().collect();
         if late > LATE {
             let what = "it was stopped, its disk stood still, or the host had no time for it";
-            told.push(gap("paused", format!("the recorder did not get on for {}: {what}", seconds(late))));
+            self.held =
+                Some(gap("paused", format!("the recorder did not get on for {}: {what}", seconds(late))));
         }
         if slept > 0 {
             told.push(gap("slept", format!("the host slept for {}", seconds(slept.unsigned_abs()))));
@@ -65,8 +81,27 @@ mod tests {
 
     fn told(seen: (u64, i64, u64), now: (u64, i64, u64), due: u64) -> Vec<String> {
         let anchor = |(at, utc, boot)| Anchor { at, utc, boot };
-        let gaps = Pauses::new(anchor(seen)).look(anchor(now), due);
+        let mut pauses = Pauses::new(anchor(seen));
+        let mut gaps = pauses.look(anchor(now), due);
+        gaps.extend(pauses.last());
         gaps.into_iter().map(|gap| format!("{}: {}", gap.why, gap.note)).collect()
+    }
+
+    #[test]
+    fn a_pause_that_the_loop_explains_is_told_by_nobody_else() {
+        let anchor = |at| Anchor { at, utc: 0, boot: at };
+        for explained in [true, false] {
+            let mut pauses = Pauses::new(anchor(1000));
+            assert_eq!(pauses.look(Anchor { utc: 19_000, ..anchor(20_000) }, 2000).len(), 0);
+            if explained {
+                pauses.explained();
+            }
+            let later = pauses.look(Anchor { utc: 20_000, ..anchor(21_000) }, 21_000);
+            assert_eq!(
+                later.iter().map(|gap| gap.why.as_str()).collect::<Vec<_>>(),
+                if explained { vec![] } else { vec!["paused"] }
+            );
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //! reserve that was held back from the start pays for the rest of it and for the close. Policy `warn`: what cannot be
 //! written is counted, the operator is told, and the count is an event as soon as writing works again.
 
-use super::pauses::Pauses;
+use super::pauses::{Pauses, SUSPENDED};
 use super::queue::{Intake, Nothing, Word};
 use crate::cast::{Anchor, Event, Gap, Payload};
 use crate::container::{self, Closed, Extras, Sink, Writer};
@@ -294,6 +294,9 @@ impl<S: Disk> Recorder<'_, S> {
     }
 
     fn event(&mut self, event: Event) {
+        if matches!(&event.payload, Payload::Gap(gap) if gap.why == SUSPENDED) {
+            self.pauses.explained();
+        }
         let time = event.time;
         self.last_event = self.last_event.max(time);
         if self.state == State::Losing {
@@ -491,6 +494,11 @@ impl<S: Disk> Recorder<'_, S> {
         let now = self.now().max(self.last_event);
         if self.policy.reserve > 0 {
             let _ = self.writer.sink().release_reserve();
+        }
+        if let Some(gap) = self.pauses.last()
+            && self.state != State::Losing
+        {
+            self.push_gap(now, gap);
         }
         self.writer.sink().drop_ballast();
         if self.state == State::Losing {

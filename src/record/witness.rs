@@ -52,9 +52,15 @@ pub struct Witnesses {
 impl Witnesses {
     /// Makes `program` tell what it runs, where it is a shell that can: its arguments and environment are changed, and its
     /// start-up files are written into a new directory in `place`, for whom it runs as to read. Directories that killed recorders
-    /// left there go. `random` is fresh randomness:
+    /// left there go. `given`: it was asked for by name, and is not somebody's shell. `random` is fresh randomness:
     /// the nonce, and the directory's name.
-    pub fn enlist(wanted: Wanted, program: &mut Program, place: &Path, random: [u8; 32]) -> Self {
+    pub fn enlist(
+        wanted: Wanted,
+        program: &mut Program,
+        given: bool,
+        place: &Path,
+        random: [u8; 32],
+    ) -> Self {
         let (nonce, name) = random.split_at(16);
         let nonce = Nonce::new(nonce.try_into().unwrap_or_default());
         let name: String = name.iter().map(|byte| format!("{byte:02x}")).collect();
@@ -65,7 +71,8 @@ impl Witnesses {
             nonce,
             told: String::new(),
             marks: false,
-            is_command: !program.args.is_empty(),
+            // A shell by itself is one to be typed in, also where it was asked for.
+            is_command: !program.args.is_empty() || given && kind == Kind::Unmarked,
             dir: None,
         };
         witnesses.told = match kind {
@@ -230,7 +237,7 @@ mod tests {
             strict: false,
             redact: Redactions::default(),
         };
-        (Witnesses::enlist(wanted, &mut program, place, [7; 32]), program)
+        (Witnesses::enlist(wanted, &mut program, true, place, [7; 32]), program)
     }
 
     #[test]
@@ -252,6 +259,10 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let (witnesses, program) = enlisted("/bin/bash", &["-c", "id"], place.path());
         assert_eq!((program.args.len(), witnesses.is_command), (2, true));
+        // One without arguments is one as well; a shell is not.
+        for (path, is) in [("/bin/cat", true), ("/bin/bash", false)] {
+            assert_eq!(enlisted(path, &[], place.path()).0.is_command, is, "{path}");
+        }
         assert!(program.arg0.is_none() && std::fs::read_dir(place.path()).unwrap().next().is_none());
     }
 
@@ -272,7 +283,7 @@ mod tests {
             strict: false,
             redact: Redactions::default(),
         };
-        let witnesses = Witnesses::enlist(wanted, &mut program, place.path(), [7; 32]);
+        let witnesses = Witnesses::enlist(wanted, &mut program, false, place.path(), [7; 32]);
         if witnesses.told.contains("not supported") {
             return;
         }

@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 pub(super) enum Stage {
     /// It has no name.
     Nameless,
-    /// It had to be made with its name, and has no beginning.
+    /// It has its name, and nobody knows yet whether it will be a recording.
     Named,
     /// It is a recording.
     Published,
@@ -46,10 +46,12 @@ impl RecordingFile {
     pub fn publish(&mut self) -> Result<(), sys::Error> {
         if self.stage == Stage::Nameless {
             sys::file::give_name(&self.file, &self.path)?;
+            self.stage = Stage::Named;
         }
-        self.stage = Stage::Published;
         // The name must survive a loss of power as the content does.
-        sys::file::sync_dir(self.dir())
+        sys::file::sync_dir(self.dir())?;
+        self.stage = Stage::Published;
+        Ok(())
     }
 
     fn dir(&self) -> &Path {

@@ -328,6 +328,18 @@ pub fn parent(pid: u32) -> Option<u32> {
     of_process(pid, 4)
 }
 
+/// The children of a process, of its first thread; `None` when it cannot be seen, or the kernel does not tell.
+pub fn children(pid: u32) -> Option<Vec<u32>> {
+    let list = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).ok()?;
+    list.split_ascii_whitespace().map(|pid| pid.parse().ok()).collect()
+}
+
+/// Whether the numbers of processes in `/proc` are ours: it may be that of another pid namespace.
+pub fn proc_is_ours() -> bool {
+    fs::read_link("/proc/self")
+        .is_ok_and(|own| own.as_os_str().to_str() == Some(&std::process::id().to_string()))
+}
+
 /// Field 4 or a later one of `proc_pid_stat(5)`, counted as there.
 fn of_process<T: std::str::FromStr>(pid: u32, field: usize) -> Option<T> {
     let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;

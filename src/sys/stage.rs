@@ -179,20 +179,30 @@ impl Stage {
         }
     }
 
-    /// The report, if it can be so. Where a process cannot be seen (`hidepid`, no `/proc`) it is believed.
+    /// The report, if it can be so. Where the processes of the stage cannot be seen (`hidepid`, no `/proc` or another namespace's) it
+    /// is believed.
     fn checked(&mut self, report: Report) -> Report {
-        let is_child = |pid| super::ids::parent(pid) == Some(self.pid());
         match report {
             Report::Started(pid) if self.child.is_none() => {
                 self.child = Some(pid);
                 report
             }
-            // Before the report it is waited for, and gone.
-            Report::Ended(_) if self.child.is_some_and(|pid| !is_child(pid)) => report,
+            Report::Ended(_) if self.child.is_some() && !self.has_child() => report,
             Report::Refused(..) if self.child.is_none() => report,
             Report::Stopped(_) | Report::Continued | Report::Gone | Report::Forged => report,
             Report::Started(_) | Report::Ended(_) | Report::Refused(..) => Report::Forged,
         }
+    }
+
+    /// Whether the stage has a child, as far as can be seen. It never has more than one, and has waited for it before it reports its
+    /// end. Which one was said to have started is no matter: that may have been said by somebody else.
+    fn has_child(&self) -> bool {
+        let of_stage = |pid| super::ids::parent(pid) == Some(self.pid());
+        super::ids::proc_is_ours()
+            && match super::ids::children(self.pid()) {
+                Some(children) => !children.is_empty(),
+                None => self.child.is_some_and(of_stage),
+            }
     }
 
     /// Lets the stage go and waits until it is gone. A child that still runs loses its parent, and by that gets

@@ -2,7 +2,7 @@
 
 use crate::support::sandbox::{SIZE, Sandbox};
 use crate::support::terminal::Terminal;
-use crate::support::{children, cpu_time, descendants, lives, pause, until};
+use crate::support::{children, cpu_time, descendants, lives, pause, there, until};
 use std::os::unix::process::ExitStatusExt as _;
 use std::time::Duration;
 
@@ -78,6 +78,21 @@ fn who_speaks_for_the_process_that_waits_for_the_program_ends_nothing_unseen() {
         let pid = std::fs::read_to_string(sandbox.path("pid")).ok().and_then(|pid| pid.trim().parse().ok());
         until("the end of the program", || pid.is_none_or(|pid: u32| !lives(pid)).then_some(()));
     }
+}
+
+#[test]
+fn where_proc_is_that_of_another_namespace_the_end_of_a_program_is_believed() {
+    if sealcast::sys::ids::effective_uid() != 0 || !there(&["unshare"]) {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    let wrapped = sandbox.wrapped(&["sh", "-c", "seq 1 20000; exit 3"]);
+    let mut command = sandbox.command("unshare");
+    command.arg("-fp").arg(wrapped.get_program()).args(wrapped.get_args());
+    let mut terminal = Terminal::start(&command, SIZE);
+    assert_eq!(terminal.wait_end().code(), Some(3), "{}", terminal.transcript().escape_ascii());
+    terminal.wait_for("20000\r\n");
+    assert_eq!(sandbox.recorded_exit(), Some(3));
 }
 
 #[test]

@@ -4,6 +4,7 @@ use super::{Phase, Pump};
 use crate::cast::{Gap, Payload};
 use crate::record::capture::Stream;
 use crate::record::lane::{Buffer, Sink};
+use crate::record::pauses::SUSPENDED;
 use crate::record::queue::Word;
 use crate::record::session::{Error, OnLoss, Streams, is_handed_on};
 use crate::sys::signals::{self, Arrived};
@@ -122,7 +123,20 @@ impl Pump<'_> {
     fn rest(&mut self) {
         self.keyboard.leave();
         self.batch.flush();
+        let stopped = clock::monotonic();
         signals::stop_ourselves();
+        let seconds = clock::monotonic().saturating_sub(stopped).as_secs();
+        if seconds > 0 {
+            self.batch.event(Payload::Gap(Gap {
+                why: SUSPENDED.into(),
+                of: "session".into(),
+                count: 0,
+                note: format!("the program was stopped, and the recorder with it, for {seconds} s"),
+                sha256: String::new(),
+            }));
+            // The recorder wonders where the time went.
+            self.batch.flush();
+        }
         self.resume();
     }
 
