@@ -11,6 +11,7 @@ authentic as a whole, and who signed it, is another question (`sealcast verify`)
 """
 import argparse
 import base64
+import functools
 import hashlib
 import hmac
 import itertools
@@ -43,46 +44,92 @@ ORDER = {
     "segment": {SEG: "more", (CHECK, FINAL): "end"},
     "more": {DATA: "more", (CHECK, 0): "more", INDEX: "closing"},
     "closing": {(CHECK, CLOSES): "segment", (CHECK, CLOSES | FINAL): "end"},
+    "end": {TABLE: "trailer"},
+    "pieces": {TABLE: "trailer", TRAILER: "nothing"},  # of a table that is longer than a chunk
+    "trailer": {TRAILER: "nothing"},
+    "nothing": {},
 }
 OPEN_END = "not closed: what comes after this is missing, or was not recorded yet"
 
 
 def chunks(data):
-    """Type, flags, the 12 framing bytes and the body of every whole chunk."""
+    """Type, flags, the 12 framing bytes and the body of every whole chunk. What stands where there is none must be the beginning of
+    one, or zeros: then the recording just ends there."""
     at, number = 16, 0
-    while at + 16 <= len(data):
-        mark, kind, flags, length, seq, crc = struct.unpack_from("<2sBBIII", data, at)
+    while at < len(data):
+        frame = struct.unpack_from("<2sBBIII", data.ljust(at + 16, b"\0"), at)
+        mark, kind, flags, length, seq, crc = frame
         body = data[at + 16 : at + 16 + length]
-        if mark != MARK or seq != number or length > BODY_LIMIT or len(body) < length:
-            return  # torn here
-        if zlib.crc32(data[at : at + 12] + body) != crc:
-            return
-        if kind not in KNOWN and not kind & ANCILLARY:
-            sys.exit(f"error: chunk {number} is of the unknown type {kind:#04x}: a later version may know it")
-        if flags & ~(CLOSES | FINAL if kind == CHECK else 0):
-            sys.exit(f"error: chunk {number} has the unknown flags {flags:#04x}: a later version may know them")
+        whole = at + 16 + length <= len(data) and is_frame(frame)
+        if not whole or zlib.crc32(data[at : at + 12] + body) != crc:
+            if is_tear(data[at:], frame):
+                return
+            if mark == MARK and kind not in KNOWN and not kind & ANCILLARY:
+                sys.exit(f"error: chunk {number} is of the unknown type {kind:#04x}: a later version may know it")
+            sys.exit(f"error: no whole chunk stands at byte {at}, where chunk {number} belongs, and the recording does not end there")
+        if seq != number:
+            sys.exit(f"error: chunk {seq} stands where chunk {number} belongs")
         yield kind, flags, data[at : at + 12], body
         at, number = at + 16 + length, number + 1
 
 
+def is_frame(frame):
+    mark, kind, flags, length, _, _ = frame
+    known = kind in KNOWN or kind & ANCILLARY
+    return mark == MARK and known and length <= BODY_LIMIT and not flags & ~(CLOSES | FINAL if kind == CHECK else 0)
+
+
+def is_tear(rest, frame):
+    """Whether a write that was stopped leaves this: the beginning of one chunk and no other behind it, or zeros after so much."""
+    written = rest.rstrip(b"\0")
+    if len(rest) < 16:
+        return not written or rest[:2] == MARK[: len(rest)]
+    if is_frame(frame) and 16 + frame[3] > len(rest):
+        return not any(map(functools.partial(is_chunk, rest), marks(rest)))
+    if written and len(rest) - len(written) < 64:
+        return False
+    if len(written) < 16:
+        return written[:2] == MARK[: len(written)]
+    return is_frame(frame) and len(written) <= 16 + frame[3]
+
+
+def marks(rest):
+    at = rest.find(MARK, 1)
+    while at >= 0:
+        yield at
+        at = rest.find(MARK, at + 1)
+
+
+def is_chunk(rest, at):
+    """Whether a whole chunk stands there."""
+    if at + 16 > len(rest):
+        return False
+    frame = struct.unpack_from("<2sBBIII", rest, at)
+    end = at + 16 + frame[3]
+    return is_frame(frame) and end <= len(rest) and zlib.crc32(rest[at : at + 12] + rest[at + 16 : end]) == frame[5]
+
+
 def in_order(found):
-    """The chunks up to the final CHECK. One out of its place is an error: what was there before it was changed would be missing."""
+    """The chunks. One out of its place is an error: what was there before it was changed would be missing."""
     place = "header"
     for number, (kind, flags, framing, body) in enumerate(found):
         if kind in KNOWN or place not in ("segment", "more", "closing"):  # others may stand in and between segments
             place = ORDER[place].get((kind, flags) if kind == CHECK and len(body) == 100 else kind)
         if place is None:
             sys.exit(f"error: chunk {number}, of type {kind:#04x}, does not belong where it stands")
+        if kind == TABLE and len(body) == BODY_LIMIT:
+            place = "pieces"
         yield kind, flags, framing, body
-        if place == "end":
-            return
 
 
 def ends(data, found):
     """Whether the last of these chunks is the final CHECK, and every CHECK is signed by the key that was announced for it: then
     nothing came after it. (Whoever signed the certificate: that is another question.)"""
     file_id = hashlib.sha256(data[: 32 + len(found[0][3])]).digest()
-    key = bytes.fromhex(re.search(rb"^first-checkpoint: ([0-9a-f]{64})$", found[2][3], re.M)[1].decode())
+    announced = re.search(rb"^first-checkpoint: ([0-9a-f]{64})$", found[2][3], re.M)
+    if announced is None:
+        sys.exit("error: the certificate does not say which key signs the first checkpoint")
+    key = bytes.fromhex(announced[1].decode())
     closed, running, epoch = bytes(32), hashlib.sha256(), 0
     for number, (kind, flags, framing, body) in enumerate(found):
         if kind == CHECK:
@@ -325,9 +372,17 @@ def main():
     major, features = struct.unpack_from("<8xHxxI", data.ljust(16, b"\0"))
     if data[:8] != MAGIC or (major, features) != (1, 0):
         sys.exit("error: not a recording of version 1")
-    found, entries = list(in_order(chunks(data))), []
+    found, entries, others = [], [], in_order(chunks(data))
+    for chunk in others:
+        found.append(chunk)
+        if chunk[0] == CHECK and chunk[1] & FINAL:
+            break
     if len(found) < 3:
         sys.exit("error: the recording ends before its certificate")
+    closed = ends(data, found)
+    if not closed:
+        for _ in others:  # where the final CHECK is none, what stands behind it may not be just anything
+            pass
     pieces = read(data, found, root_key(found[1][3], options.identities), entries)
     opening = next(pieces, None)
     if opening is None:
@@ -341,10 +396,10 @@ def main():
     if options.commands:
         for line in itertools.chain.from_iterable(map(commands, entries)):
             print(json.dumps(line, ensure_ascii=False))
-        if not ends(data, found):
+        if not closed:
             print(f"note: {OPEN_END}", file=sys.stderr)
         return
-    for line in cast(header, bare, text.split("\n")[:-1], ends(data, found)):
+    for line in cast(header, bare, text.split("\n")[:-1], closed):
         sys.stdout.buffer.write(line.encode("utf-8") + b"\n")
 
 

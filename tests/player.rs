@@ -224,6 +224,13 @@ fn marks_of_two_who_watch_the_same_are_both_kept() {
     }
 }
 
+/// Goes to the end, and waits until the player is there: on its way, it exports up to where it is.
+fn to_the_end(viewer: &mut Viewer) {
+    let screen = viewer.shows(" / ");
+    let length = screen.split(" / ").nth(1).and_then(|rest| rest.split_whitespace().next()).unwrap();
+    viewer.types("G", &format!(" {length}.0 / "));
+}
+
 #[test]
 fn what_is_missing_in_an_exported_part_is_said() {
     let home = Sandbox::new();
@@ -237,7 +244,8 @@ fn what_is_missing_in_an_exported_part_is_said() {
     viewer.terminal.send("q");
     assert!(viewer.terminal.wait_end().success());
 
-    let mut bytes = std::fs::read(&path).unwrap();
+    let recorded = std::fs::read(&path).unwrap();
+    let mut bytes = recorded.clone();
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
     std::fs::write(&path, bytes).unwrap();
@@ -246,8 +254,26 @@ fn what_is_missing_in_an_exported_part_is_said() {
     viewer.types("G", " / ");
     viewer.types("e part.txt\r", "written to part.txt: ");
     assert!(viewer.screen().contains("not all of 0:00.0 to "), "{}", viewer.screen());
-    let lines = |file| std::fs::read_to_string(home.path(file)).unwrap().lines().count();
-    assert!(lines("part.txt") > 0 && lines("part.txt") < lines("whole.txt"), "{}", lines("part.txt"));
+    viewer.terminal.send("q");
+    assert!(viewer.terminal.wait_end().success());
+    let text = |file: &str| std::fs::read_to_string(home.path(file)).unwrap();
+    let (whole, part) = (text("whole.txt"), text("part.txt"));
+    let read = part.strip_suffix("[damaged: what comes after this could not be read]\n");
+    let read = read.unwrap_or_else(|| panic!("{part}"));
+    assert!(!read.is_empty() && read.len() < whole.len() && whole.starts_with(read), "{part}");
+
+    // One that just ends has no mark of damage, and no whole end either.
+    std::fs::write(&path, &recorded[..recorded.len() * 3 / 4]).unwrap();
+    let mut viewer = Viewer::start(&home, &["play", "last"], (160, 24));
+    viewer.shows("torn");
+    to_the_end(&mut viewer);
+    let said = viewer.types("e torn.txt\r", "written to torn.txt");
+    viewer.terminal.send("q");
+    assert!(viewer.terminal.wait_end().success());
+    let torn = text("torn.txt");
+    let told = "[not closed: what comes after this is missing, or was not recorded yet]\n";
+    let read = torn.strip_suffix(told).unwrap_or_else(|| panic!("{said}\n{} lines", torn.lines().count()));
+    assert!(!read.is_empty() && whole.starts_with(read), "{torn}");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 //! Each part begins with the screen as it stood there, so that it plays by itself; a mark says what was found and when.
 
 use super::recordings::{Opened, clock, ms, name};
-use super::watch::{begin_at, part_of, screen_at};
+use super::watch::{begin_at, part_of, screen_at, tell_end};
 use crate::cast::{Event, Payload};
 use crate::error::{Error, Kind, Result};
 use crate::export::{Exporter, Format, Losses};
@@ -96,6 +96,7 @@ impl Excerpt {
         (opening.cast.term.cols, opening.cast.term.rows) = size;
         let mut exporter = Exporter::begin(format, &header, &opening, out).map_err(wrote)?;
         let mut begins = Duration::ZERO;
+        let end = self.parts.last().map_or(Duration::ZERO, |part| part.range.end);
         let mut fault = None;
         for (number, Part { range, label }) in self.parts.into_iter().enumerate() {
             let mut tell = |event: &Event| {
@@ -126,9 +127,7 @@ impl Excerpt {
             }
             begins = begins.saturating_add(range.end.saturating_sub(range.start));
         }
-        if fault.is_some() {
-            exporter.is_damaged();
-        }
+        tell_end(&mut exporter, &mut replay, end);
         // What could be read is whole for those who play it.
         let (losses, _) = exporter.finish().map_err(wrote)?;
         fault.map_or(Ok(losses), Err)

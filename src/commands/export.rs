@@ -3,6 +3,7 @@
 use super::excerpt::Excerpt;
 use super::recordings::{Opened, Reading, clock, ms, shown};
 use super::{Context, filter};
+use crate::cast::Command;
 use crate::console::{Style as Ink, WriteError, json_safe};
 use crate::container::{Cursor, LeftOut};
 use crate::error::{Context as _, Error, Kind, Result};
@@ -166,19 +167,34 @@ fn commands(context: &Context, args: &Args) -> Result<()> {
     if let Some(text) = LeftOut::of(opened.reader.entries()).notice() {
         context.console.note(text);
     }
-    if let Some(text) = opened.open_end() {
+    let fault = opened.reader.fault();
+    if fault.is_none()
+        && let Some(text) = opened.open_end()
+    {
         context.console.note(text);
     }
     let commands = opened.commands_and_alone();
+    write_commands(context, args, &commands)?;
+    // Only now: what could be read is written.
+    match fault {
+        None => Ok(()),
+        Some(error) => {
+            let said = format!("{}: not all commands could be read", shown(&opened.found.path));
+            Err(Error::from(error).while_doing(said))
+        }
+    }
+}
+
+fn write_commands(context: &Context, args: &Args, commands: &[Command]) -> Result<()> {
     let Some(path) = &args.output else {
         for command in commands {
-            context.console.json(&command)?;
+            context.console.json(command)?;
         }
         return Ok(());
     };
     let mut lines = Vec::new();
     for command in commands {
-        serde_json::to_writer(&mut lines, &command).map_err(|e| sys::Error::at("write", path, e.into()))?;
+        serde_json::to_writer(&mut lines, command).map_err(|e| sys::Error::at("write", path, e.into()))?;
         lines.push(b'\n');
     }
     sys::file::write_new(path, &lines)?;

@@ -229,11 +229,14 @@ impl Opened {
     }
 
     /// What is said where its commands are listed and the index does not have them all.
-    pub(super) fn open_end(&self) -> Option<String> {
+    pub(super) fn open_end(&mut self) -> Option<String> {
         if self.reader.is_complete() {
             return None;
         }
-        let why = self.end_missing()?;
+        let why = match self.reader.fault() {
+            Some(fault) => format!("it cannot be read on ({fault})"),
+            None => self.end_missing()?,
+        };
         let what = match self.reader.can_read_content() {
             true => "only those of which the shell told are listed",
             false => "your key opens its index only",

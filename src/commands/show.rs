@@ -53,7 +53,7 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
     opened.retell();
     match locked {
         Some(error) if must_open => Err(error.while_doing(opened.name())),
-        _ if args.commands => commands(context, &opened, args.json),
+        _ if args.commands => commands(context, &mut opened, args.json),
         locked => {
             let known = known_keys(context, &args.known_keys)?;
             // Whether the content fits its index is asked of `verify`; here the signatures are enough.
@@ -62,7 +62,7 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
             if args.json {
                 whole_json(context, &opened, &judged)
             } else {
-                story(context, &opened, &judged, locked)
+                story(context, &mut opened, &judged, locked)
             }
         }
     }
@@ -126,7 +126,7 @@ impl Sums {
     }
 }
 
-fn story(context: &Context, opened: &Opened, judged: &Judged, locked: Option<Error>) -> Result<()> {
+fn story(context: &Context, opened: &mut Opened, judged: &Judged, locked: Option<Error>) -> Result<()> {
     let console = &context.console;
     let header = opened.reader.header();
     let opening = opened.reader.opening().ok();
@@ -246,7 +246,7 @@ fn held(opened: &Opened, sums: &Sums) -> String {
     parts.join(", ")
 }
 
-fn commands(context: &Context, opened: &Opened, as_json: bool) -> Result<()> {
+fn commands(context: &Context, opened: &mut Opened, as_json: bool) -> Result<()> {
     let open_end = opened.open_end();
     if let Some(text) = &open_end {
         context.console.note(text);

@@ -22,7 +22,7 @@ use crate::store::{Found, seal, silence};
 use crate::sys;
 use crate::sys::signals::Signals;
 use std::fs::File;
-use std::io::{BufWriter, Write as _};
+use std::io::{BufWriter, Write};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -289,6 +289,7 @@ fn export(
         exporter.event(&screen).map_err(wrote)?;
     }
     part_of(&mut replay, from, to, &mut |event| exporter.event(event).map_err(wrote))?;
+    tell_end(&mut exporter, &mut replay, to);
     let (losses, mut out) = exporter.finish().map_err(wrote)?;
     out.flush().map_err(wrote)?;
     out.get_ref().sync_all().map_err(wrote)?;
@@ -313,7 +314,10 @@ pub(super) fn begin_at(header: &mut Header, opening: &mut Opening, outline: &Out
     header.start = start;
 }
 
-/// Goes to where a range begins; gives the screen as it stood there.
+/// What stands in place of the screen at which a range begins.
+const NO_SCREEN: &str = "damaged: what came before this could not be read, nor the screen as it stood here";
+
+/// Goes to where a range begins; gives the screen as it stood there, or a mark where it cannot be known.
 pub(super) fn screen_at<S: Source>(replay: &mut Replay<S>, from: Duration) -> Option<Event> {
     replay.seek(from);
     // A keyframe is not possible inside a sequence: then the part begins a little later.
@@ -322,11 +326,19 @@ pub(super) fn screen_at<S: Source>(replay: &mut Replay<S>, from: Duration) -> Op
             break;
         }
     }
+    let place = replay.place();
+    let here = replay.segment(place.segment);
+    // What cannot be read behind this place is told where it is met.
+    let behind = here.fault.is_some() && place.event < here.events.len();
+    if replay.fault().is_some() && !behind {
+        return Some(Event::new(Duration::ZERO, Payload::Marker(NO_SCREEN.to_owned())));
+    }
     let screen = replay.terminal().snapshot()?;
     Some(Event::new(Duration::ZERO, Payload::Output(screen.into_bytes())))
 }
 
-/// The events from where the replay stands up to the end of a range, counted from its start. One segment is held at a time.
+/// The events from where the replay stands up to the end of a range, counted from its start. One segment is held at a time. Ends
+/// where a segment cannot be read on, which [`Replay::fault`] tells: what comes after a hole would pass for what came next.
 pub(super) fn part_of<S: Source>(
     replay: &mut Replay<S>,
     from: Duration,
@@ -334,16 +346,37 @@ pub(super) fn part_of<S: Source>(
     each: &mut impl FnMut(&Event) -> Result<()>,
 ) -> Result<()> {
     let place = replay.place();
-    let last = replay.outline().segment_at(to);
-    for number in place.segment..=last {
-        let skip = if number == place.segment { place.event } else { 0 };
-        for event in replay.segment(number).events.iter().skip(skip).take_while(|event| event.time <= to) {
+    let outline = replay.outline();
+    let (begins, last) = (outline.segment_at(from), outline.segment_at(to));
+    // Where nothing of the range can be read in the segment in which it begins, the replay may stand in a later one.
+    let within = outline.spans.get(begins).is_some_and(|span| span.end >= from);
+    let first = if within { begins.min(place.segment) } else { place.segment };
+    for number in first..=last {
+        let skip = match number.cmp(&place.segment) {
+            std::cmp::Ordering::Less => usize::MAX,
+            std::cmp::Ordering::Equal => place.event,
+            std::cmp::Ordering::Greater => 0,
+        };
+        let segment = replay.segment(number);
+        for event in segment.events.iter().skip(skip).take_while(|event| event.time <= to) {
             if !matches!(event.payload, Payload::Keyframe(_)) {
                 each(&Event::new(event.time.saturating_sub(from), event.payload.clone()))?;
             }
         }
+        if segment.fault.is_some() && (number != begins || within) {
+            break;
+        }
     }
     Ok(())
+}
+
+/// Lets an export end by saying so where a range up to `to` ends with what could be read, or with what has been recorded so far.
+pub(super) fn tell_end<W: Write>(exporter: &mut Exporter<W>, replay: &mut Replay<Watched>, to: Duration) {
+    if replay.fault().is_some() {
+        exporter.is_damaged();
+    } else if to >= replay.outline().duration() && !replay.source().reader().is_complete() {
+        exporter.has_no_end();
+    }
 }
 
 impl Host<Watched> for Desk<'_> {

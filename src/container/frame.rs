@@ -13,6 +13,8 @@ pub const MAJOR: u16 = 1;
 pub const MINOR: u16 = 0;
 /// First bytes of every chunk.
 pub const MARK: [u8; 2] = [0xA7, 0x5E];
+/// What is said where that should stand and does not.
+pub(super) const NO_MARK: &str = "no chunk begins here (its mark is missing)";
 /// The 12 bytes that are authenticated with the body, and the CRC.
 pub const FRAME_LEN: usize = 16;
 /// Length of the part of a frame that sealed bodies are bound to.
@@ -134,7 +136,7 @@ impl Frame {
     pub fn parse(bytes: &[u8; FRAME_LEN], offset: u64) -> Result<Self, Error> {
         let [m0, m1, kind, flags, l0, l1, l2, l3, s0, s1, s2, s3, c0, c1, c2, c3] = *bytes;
         if [m0, m1] != MARK {
-            return Err(Error::format(offset, None, "no chunk begins here (its mark is missing)"));
+            return Err(Error::format(offset, None, NO_MARK));
         }
         let seq = u32::from_le_bytes([s0, s1, s2, s3]);
         let len = u32::from_le_bytes([l0, l1, l2, l3]);

@@ -360,7 +360,11 @@ impl<R: Read + Seek> Reader<R> {
             unread => match is_tear(&mut self.source, at, self.length) {
                 Ok(true) => None,
                 Ok(false) => Some(unread.err().unwrap_or_else(|| {
-                    Error::format(at, None, "the chunk reaches past the end, but others stand behind it")
+                    let what = match self.length.saturating_sub(at) < FRAME_LEN as u64 {
+                        true => frame::NO_MARK,
+                        false => "the chunk reaches past the end, but others stand behind it",
+                    };
+                    Error::format(at, None, what)
                 })),
                 Err(error) => Some(error),
             },

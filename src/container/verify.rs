@@ -336,7 +336,7 @@ impl Pass {
         let zeros = !start.is_empty() && start.iter().all(|b| *b == 0);
         let marked = frame::MARK.iter().zip(start.iter()).all(|(a, b)| a == b);
         if !marked && !zeros {
-            return Ok(altered("no chunk begins here (its mark is missing)"));
+            return Ok(altered(frame::NO_MARK));
         }
         if have == FRAME_LEN && chunk_behind(source, self.at, self.length)? {
             return Ok(altered("the chunk reaches past the end, but others stand behind it"));
