@@ -90,6 +90,11 @@ fn changes(bytes: &[u8]) -> Vec<Change> {
             reordered("before the one before it", &list);
         }
     }
+    let mut changed = bytes.to_vec();
+    let announced = changed.windows(16).position(|bytes| bytes == b"first-checkpoint").unwrap();
+    changed[announced] ^= 1;
+    mend_at(&mut changed, places[3].0);
+    all.push(Change { what: "a certificate that announces no key".to_owned(), chunk: 2, bytes: changed });
     all
 }
 

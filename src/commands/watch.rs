@@ -476,6 +476,7 @@ fn depth(context: &Context) -> Depth {
 mod tests {
     use super::*;
     use crate::cast::Anchor;
+    use crate::replay::{self, Memory, Segment};
 
     #[test]
     fn a_part_begins_by_the_wall_clock_of_its_own_segment() {
@@ -495,5 +496,55 @@ mod tests {
             begin_at(&mut header, &mut opening, &outline, Duration::from_millis(from));
             assert_eq!((header.start, opening.cast.timestamp), (start, Some(start / 1000)), "{from}");
         }
+    }
+
+    /// Three segments of ten lines, one a second; of the second one only four lines can be read.
+    struct Holed(Memory);
+
+    impl Source for Holed {
+        fn outline(&self) -> &Outline {
+            self.0.outline()
+        }
+
+        fn segment(&mut self, number: usize) -> std::result::Result<Segment, replay::Error> {
+            let mut segment = self.0.segment(number)?;
+            if number == 1 {
+                segment.events.truncate(4);
+                segment.fault = Some(replay::Error("a hole".to_owned()));
+            }
+            Ok(segment)
+        }
+
+        fn refresh(&mut self) -> std::result::Result<bool, replay::Error> {
+            Ok(false)
+        }
+    }
+
+    #[test]
+    fn a_part_ends_at_a_hole_and_begins_without_a_screen_behind_one() {
+        let line = |n: u64| Event::new(Duration::from_secs(n), Payload::Output(format!("{n:02}\r\n").into()));
+        let part = |from, to| {
+            let memory = Memory::new((80, 40), None, (0..30).map(line).collect(), 40);
+            assert_eq!(memory.outline().spans.len(), 3);
+            let mut replay = Replay::new(Holed(memory));
+            let (from, to) = (Duration::from_secs(from), Duration::from_secs(to));
+            let screen = screen_at(&mut replay, from).unwrap();
+            let mut shown = String::new();
+            part_of(&mut replay, from, to, &mut |event| {
+                let Payload::Output(bytes) = &event.payload else { panic!("{event:?}") };
+                shown.push_str(&String::from_utf8_lossy(bytes).replace("\r\n", " "));
+                Ok(())
+            })
+            .unwrap();
+            let blind = matches!(&screen.payload, Payload::Marker(text) if text == NO_SCREEN);
+            (shown, blind, replay.fault().is_some())
+        };
+        let told = |text: &str, blind, fault| (text.to_owned(), blind, fault);
+        assert_eq!(part(6, 9), told("07 08 09 ", false, false));
+        assert_eq!(part(7, 25), told("08 09 10 11 12 13 ", false, true));
+        assert_eq!(part(11, 25), told("12 13 ", false, true));
+        // Inside the hole, and behind it.
+        assert_eq!(part(16, 25), told("", true, true));
+        assert_eq!(part(22, 25), told("23 24 25 ", true, true));
     }
 }
