@@ -66,6 +66,8 @@ def chunks(data):
                 return
             if mark == MARK and kind not in KNOWN and not kind & ANCILLARY:
                 sys.exit(f"error: chunk {number} is of the unknown type {kind:#04x}: a later version may know it")
+            if mark == MARK and flags & ~(CLOSES | FINAL if kind == CHECK else 0):
+                sys.exit(f"error: chunk {number} has the unknown flags {flags:#04x}: a later version may know them")
             sys.exit(f"error: no whole chunk stands at byte {at}, where chunk {number} belongs, and the recording does not end there")
         if seq != number:
             sys.exit(f"error: chunk {seq} stands where chunk {number} belongs")
