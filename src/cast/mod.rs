@@ -92,6 +92,13 @@ pub struct Gap {
     pub sha256: String,
 }
 
+impl Gap {
+    /// A gap with these fields and no digest.
+    pub fn new(why: &str, of: &str, count: u64, note: impl Into<String>) -> Self {
+        Self { why: why.to_owned(), of: of.to_owned(), count, note: note.into(), sha256: String::new() }
+    }
+}
+
 impl Event {
     /// An event at `time`.
     pub fn new(time: Duration, payload: Payload) -> Self {

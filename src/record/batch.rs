@@ -329,13 +329,7 @@ impl Batch {
             }
         }
         if let Some(count) = self.unwanted.filter(|count| *count > 0) {
-            let gap = Gap {
-                why: "unwanted".into(),
-                of: "stdin".into(),
-                count,
-                note: "the configuration has no input stored".into(),
-                sha256: String::new(),
-            };
+            let gap = Gap::new("unwanted", "stdin", count, "the configuration has no input stored");
             self.push(Event::new(now, Payload::Gap(gap)), 64);
         }
         self.push(Event::new(now, Payload::Exit(status)), 64);

@@ -72,7 +72,7 @@ fn seconds(milliseconds: u64) -> String {
 }
 
 fn gap(why: &str, note: String) -> Gap {
-    Gap { why: why.to_owned(), of: "recorder".to_owned(), count: 0, note, sha256: String::new() }
+    Gap::new(why, "recorder", 0, note)
 }
 
 #[cfg(test)]

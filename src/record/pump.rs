@@ -214,13 +214,12 @@ impl<'a> Pump<'a> {
         }
         for of in std::mem::take(&mut self.streams.handed) {
             let what = if of == "stdin" { "reads" } else { "writes" };
-            self.batch.event(Payload::Gap(Gap {
-                why: "device".into(),
-                of: of.into(),
-                count: 0,
-                note: format!("the program {what} it by itself: it is neither a file nor a pipe"),
-                sha256: String::new(),
-            }));
+            self.batch.event(Payload::Gap(Gap::new(
+                "device",
+                of,
+                0,
+                format!("the program {what} it by itself: it is neither a file nor a pipe"),
+            )));
         }
         Ok(self.stage.go()?)
     }

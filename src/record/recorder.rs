@@ -472,13 +472,12 @@ impl<S: Disk> Recorder<'_, S> {
         if self.lost_now == 0 {
             return;
         }
-        let gap = Gap {
-            why: "write-failed".to_owned(),
-            of: "session".to_owned(),
-            count: std::mem::take(&mut self.lost_now),
-            note: self.failure.clone().unwrap_or_default(),
-            sha256: String::new(),
-        };
+        let gap = Gap::new(
+            "write-failed",
+            "session",
+            std::mem::take(&mut self.lost_now),
+            self.failure.clone().unwrap_or_default(),
+        );
         self.push_gap(now, gap);
     }
 
@@ -509,13 +508,7 @@ impl<S: Disk> Recorder<'_, S> {
             && self.policy.on_failure == OnFailure::Stop
             && self.lost_now == 0
         {
-            let gap = Gap {
-                why: "stopped".into(),
-                of: "session".into(),
-                count: 0,
-                note: why,
-                sha256: String::new(),
-            };
+            let gap = Gap::new("stopped", "session", 0, why);
             if !self.writer.in_segment() {
                 self.begin(now);
             }

@@ -328,9 +328,10 @@ pub fn parent(pid: u32) -> Option<u32> {
     of_process(pid, 4)
 }
 
-/// The children of a process, of its first thread; `None` when it cannot be seen, or the kernel does not tell.
-pub fn children(pid: u32) -> Option<Vec<u32>> {
-    let list = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).ok()?;
+/// The children that a thread has started (the first of a process has the number of the process); `None` when it cannot be seen, or
+/// the kernel does not tell.
+pub fn children(pid: u32, thread: u32) -> Option<Vec<u32>> {
+    let list = fs::read_to_string(format!("/proc/{pid}/task/{thread}/children")).ok()?;
     list.split_ascii_whitespace().map(|pid| pid.parse().ok()).collect()
 }
 

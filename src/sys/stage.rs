@@ -199,7 +199,7 @@ impl Stage {
     fn has_child(&self) -> bool {
         let of_stage = |pid| super::ids::parent(pid) == Some(self.pid());
         super::ids::proc_is_ours()
-            && match super::ids::children(self.pid()) {
+            && match super::ids::children(self.pid(), self.pid()) {
                 Some(children) => !children.is_empty(),
                 None => self.child.is_some_and(of_stage),
             }

@@ -21,24 +21,23 @@ pub fn for_terminal(process: u32, name: &Path) -> bool {
             return false;
         }
         for thread in threads(process) {
-            if reads(process, &thread).is_some_and(|file| file == name || file == Path::new("/dev/tty")) {
+            if reads(process, thread).is_some_and(|file| file == name || file == Path::new("/dev/tty")) {
                 return true;
             }
-            let children = fs::read_to_string(thread.join("children")).unwrap_or_default();
-            waiting.extend(children.split_ascii_whitespace().filter_map(|id| id.parse::<u32>().ok()));
+            waiting.extend(super::ids::children(process, thread).unwrap_or_default());
         }
     }
     false
 }
 
-fn threads(process: u32) -> Vec<PathBuf> {
+fn threads(process: u32) -> Vec<u32> {
     let Ok(entries) = fs::read_dir(format!("/proc/{process}/task")) else { return Vec::new() };
-    entries.filter_map(|entry| Some(entry.ok()?.path())).take(MOST).collect()
+    entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).take(MOST).collect()
 }
 
 /// What a thread waits to read from, if it does.
-fn reads(process: u32, thread: &Path) -> Option<PathBuf> {
-    let told = fs::read_to_string(thread.join("syscall")).ok()?;
+fn reads(process: u32, thread: u32) -> Option<PathBuf> {
+    let told = fs::read_to_string(format!("/proc/{process}/task/{thread}/syscall")).ok()?;
     let mut words = told.split_ascii_whitespace();
     let call: libc::c_long = words.next()?.parse().ok()?;
     if call != libc::SYS_read && call != libc::SYS_readv {
@@ -76,9 +75,8 @@ mod tests {
         assert!(!for_terminal(sleeps.id(), &name) && !for_terminal(reads.id(), Path::new("/dev/pts/none")));
         drop((leader, follower));
         for child in [&mut reads, &mut sleeps] {
-            let children = fs::read_to_string(format!("/proc/{0}/task/{0}/children", child.id())).unwrap();
-            for grandchild in children.split_ascii_whitespace() {
-                crate::sys::signals::send(grandchild.parse().unwrap(), crate::sys::signals::SIGKILL).unwrap();
+            for grandchild in crate::sys::ids::children(child.id(), child.id()).unwrap() {
+                crate::sys::signals::send(grandchild, crate::sys::signals::SIGKILL).unwrap();
             }
             child.wait().unwrap();
         }

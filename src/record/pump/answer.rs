@@ -127,13 +127,12 @@ impl Pump<'_> {
         signals::stop_ourselves();
         let seconds = clock::monotonic().saturating_sub(stopped).as_secs();
         if seconds > 0 {
-            self.batch.event(Payload::Gap(Gap {
-                why: SUSPENDED.into(),
-                of: "session".into(),
-                count: 0,
-                note: format!("the program was stopped, and the recorder with it, for {seconds} s"),
-                sha256: String::new(),
-            }));
+            self.batch.event(Payload::Gap(Gap::new(
+                SUSPENDED,
+                "session",
+                0,
+                format!("the program was stopped, and the recorder with it, for {seconds} s"),
+            )));
             // The recorder wonders where the time went.
             self.batch.flush();
         }
@@ -245,13 +244,7 @@ impl Pump<'_> {
 
     /// Nobody is there any more who could tell of the child: it is killed, and that is told.
     fn lose(&mut self, what: &str) {
-        self.batch.event(Payload::Gap(Gap {
-            why: "stage".into(),
-            of: "session".into(),
-            count: 0,
-            note: what.to_owned(),
-            sha256: String::new(),
-        }));
+        self.batch.event(Payload::Gap(Gap::new("stage", "session", 0, what)));
         self.tell(what);
         self.hang_up();
         self.to_child(signals::SIGKILL);
@@ -274,13 +267,12 @@ impl Pump<'_> {
         let batch = &mut self.batch;
         input.settle(&mut |bytes| batch.input(bytes));
         if input.missing() > 0 {
-            batch.event(Payload::Gap(Gap {
-                why: "shared".into(),
-                of: "stdin".into(),
-                count: input.missing(),
-                note: "another program took them from the same pipe".into(),
-                sha256: String::new(),
-            }));
+            batch.event(Payload::Gap(Gap::new(
+                "shared",
+                "stdin",
+                input.missing(),
+                "another program took them from the same pipe",
+            )));
         }
     }
 
@@ -305,13 +297,7 @@ impl Pump<'_> {
     }
 
     fn gap(&mut self, why: &str, stream: Stream, count: usize, note: String) {
-        self.batch.event(Payload::Gap(Gap {
-            why: why.into(),
-            of: stream.name().into(),
-            count: count as u64,
-            note,
-            sha256: String::new(),
-        }));
+        self.batch.event(Payload::Gap(Gap::new(why, stream.name(), count as u64, note)));
     }
 
     fn has_lost_its_terminal(&self) -> bool {
