@@ -128,15 +128,20 @@ impl Reading {
     /// [`Reading::identities`] for commands that can do without: nobody is asked for a passphrase unless the identity
     /// was named.
     pub(super) fn quiet_identities(&self, context: &Context) -> Result<Identities> {
-        Ok(match self.would_ask(context)? {
-            true => Identities::load::<&Path>(&[], context.prompt())?,
-            false => self.identities(context)?,
-        })
+        let identities = self.identities(context)?;
+        match self.asks(&identities) {
+            true => Ok(Identities::load::<&Path>(&[], context.prompt())?),
+            false => Ok(identities),
+        }
     }
 
     /// Whether one's own identity is not used by [`Reading::quiet_identities`].
     pub(super) fn would_ask(&self, context: &Context) -> Result<bool> {
-        Ok(self.identity.is_empty() && self.identities(context)?.is_locked())
+        Ok(self.asks(&self.identities(context)?))
+    }
+
+    fn asks(&self, identities: &Identities) -> bool {
+        self.identity.is_empty() && identities.is_locked()
     }
 
     /// Whether an identity was named.
