@@ -44,7 +44,7 @@ impl Session {
     fn type_slowly(&mut self, text: &str) {
         for key in text.chars() {
             self.terminal.send(key.to_string());
-            self.terminal.read_for(std::time::Duration::from_millis(30));
+            self.terminal.read_through(std::time::Duration::from_millis(30));
         }
     }
 
@@ -450,13 +450,13 @@ fn what_is_typed_in_the_open_is_recorded() {
             continue;
         }
         let mut session = Session::start(shell);
-        session.terminal.read_for(std::time::Duration::from_secs(1));
+        session.terminal.read_through(std::time::Duration::from_secs(1));
         // fish asks the terminal who it is; nobody answers, and it goes on.
         for line in ["echo one two three", "ls -la /etc/hostname"] {
             session.type_slowly(line);
             session.line("", "\r\n");
             session.terminal.wait_for(line.split(' ').next_back().unwrap());
-            session.terminal.read_for(std::time::Duration::from_millis(300));
+            session.terminal.read_through(std::time::Duration::from_millis(300));
         }
         session.check(&["echo one two three\r", "ls -la /etc/hostname\r"], 0);
     }
@@ -473,7 +473,7 @@ fn text_typed_into_an_editor_and_a_search_are_recorded() {
     session.type_slowly("i");
     session.type_slowly("some words typed into a file");
     session.terminal.send("\x1b");
-    session.terminal.read_for(std::time::Duration::from_millis(300));
+    session.terminal.read_through(std::time::Duration::from_millis(300));
     session.type_slowly(":wq");
     session.line("", "PROMPT> ");
     session.line("seq 1 500 | less", ":");

@@ -32,6 +32,8 @@ const PAUSE: Duration = Duration::from_millis(500);
 const LONGEST: Duration = Duration::from_secs(2);
 /// The bytes of one key or answer are not further apart than this.
 const WITHIN: Duration = Duration::from_millis(25);
+/// Who writes is not done for so long: where the cursor is by then is in the middle of something.
+const WRITES: Duration = Duration::from_millis(2);
 /// How long the echo of a run is waited for, after its end and after the last sign of it. An idle host needs a few
 /// milliseconds, a line across an ocean or a busy host most of this.
 const ECHO: Duration = Duration::from_millis(200);
@@ -84,6 +86,8 @@ pub struct Withhold {
     runs: VecDeque<Run>,
     keys: Keys,
     cursor: Cursor,
+    /// When anything was last drawn.
+    drawn: Duration,
     /// When an echo was last seen, or the run at the front became the one that is waited for.
     echoed: Duration,
     /// When the first part of a line was withheld that is not reported yet.
@@ -136,6 +140,7 @@ impl Withhold {
             runs: VecDeque::new(),
             keys: Keys::default(),
             cursor: Cursor::default(),
+            drawn: Duration::ZERO,
             echoed: Duration::ZERO,
             unreported: None,
             unreported_as: None,
@@ -173,7 +178,9 @@ impl Withhold {
             self.owed.0 = 0;
         }
         let (stood, stands) = (self.cursor.seen_at(), self.cursor.stands_at());
-        if let Some(run) = self.runs.back_mut() {
+        if now >= self.drawn.saturating_add(WRITES)
+            && let Some(run) = self.runs.back_mut()
+        {
             run.echo.rests_at(stood);
         }
         for &byte in bytes {
@@ -215,6 +222,7 @@ impl Withhold {
             return;
         }
         self.tick(now, out);
+        self.drawn = now;
         let mut rest = bytes;
         while !self.runs.is_empty() && !rest.is_empty() {
             let (piece, behind) = rest.split_at(rest.len().min(cursor::PIECE));

@@ -3,7 +3,7 @@
 
 use crate::support::sandbox::Sandbox;
 use crate::{Session, there};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// A prompt that reads key by key in raw mode. At each key it is written again, with a star for each; meanwhile a log of
 /// numbers is written, if it is wanted, and what came before it stays where it was.
@@ -48,10 +48,7 @@ fn left_of(session: Session, open: &[&str]) -> (String, String) {
 fn type_in_time(session: &mut Session, text: &str) {
     for key in text.chars() {
         session.terminal.send(key.to_string());
-        let next = Instant::now() + Duration::from_millis(60);
-        while let Some(left) = next.checked_duration_since(Instant::now()) {
-            session.terminal.read_for(left);
-        }
+        session.terminal.read_through(Duration::from_millis(60));
     }
 }
 

@@ -29,7 +29,7 @@ fn gpg(pinentry: Option<&str>, prompts: &[&str]) {
     for prompt in prompts {
         // A box is drawn to its end before its reader is ready, which the terminal's settings do not tell.
         session.asked(prompt);
-        session.terminal.read_for(Duration::from_millis(300));
+        session.terminal.read_through(Duration::from_millis(300));
         session.type_slowly(SECRET);
         session.terminal.send("\r");
     }
@@ -73,10 +73,10 @@ fn a_passphrase_for_gpg_that_was_told_the_name_of_the_terminal_outside() {
     terminal.send(format!("{} sh -c '{gpg}'\r", sandbox.wrapper_line()));
     for _ in 0..2 {
         terminal.wait_for("<Cancel>");
-        terminal.read_for(Duration::from_millis(300));
+        terminal.read_through(Duration::from_millis(300));
         for key in SECRET.chars() {
             terminal.send(key.to_string());
-            terminal.read_for(Duration::from_millis(30));
+            terminal.read_through(Duration::from_millis(30));
         }
         terminal.send("\r");
     }
@@ -132,7 +132,7 @@ impl Bob {
         crate::until_no_echo(&self.terminal);
         for key in secret.chars() {
             self.terminal.send(key.to_string());
-            self.terminal.read_for(Duration::from_millis(30));
+            self.terminal.read_through(Duration::from_millis(30));
         }
         self.terminal.send("\r");
     }

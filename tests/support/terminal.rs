@@ -101,6 +101,14 @@ impl Terminal {
         self.transcript.len() > before
     }
 
+    /// Reads what comes until `time` is over: the pace of somebody who types, or looks before the next key.
+    pub fn read_through(&mut self, time: Duration) {
+        let end = Instant::now() + time;
+        while let Some(left) = end.checked_duration_since(Instant::now()).filter(|_| !self.ended) {
+            self.read_for(left);
+        }
+    }
+
     fn read_now(&mut self) {
         let mut buffer = vec![0; 64 << 10];
         loop {

@@ -27,6 +27,18 @@ pub(super) struct Cell {
     col: usize,
 }
 
+impl Cell {
+    /// Whether it is further to the left in the same row.
+    pub(super) fn is_before(self, other: Self) -> bool {
+        self.row == other.row && self.col < other.col
+    }
+
+    /// How many cells it is behind `other`, in the same row.
+    pub(super) fn behind(self, other: Self) -> Option<usize> {
+        self.col.checked_sub(other.col).filter(|_| self.row == other.row)
+    }
+}
+
 /// A character that was drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Drawn {

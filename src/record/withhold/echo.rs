@@ -11,7 +11,9 @@
 //! 4. or, for a line that was ended, all at once behind the sign of a prompt at the end of a line: a shell shows so what was
 //!    typed before it was ready.
 //!
-//! And the cursor is left behind it, once nothing more is drawn: what is drawn over that place by the way was not typed.
+//! And the cursor is left behind it, once nothing more is drawn: what is drawn over that place by the way was not typed, and
+//! what is drawn behind the cursor is a suggestion, also where it is what is typed next. Where nothing but what was typed stands
+//! between the cursor and where it was for the first key, all of that was seen, however often it was drawn.
 //!
 //! That a letter is *somewhere* in the output means nothing: prompts that are written again at every key, clocks, logs and
 //! progress bars have every letter and digit there is.
@@ -30,31 +32,57 @@ const ROW: usize = 4;
 /// …when keys were pressed so many times meanwhile, and what was not typed yet was not drawn.
 const TURNS: usize = 3;
 
+/// A row is kept up to this length, in cells.
+const MOST_CELLS: usize = 1000;
+/// Cells in which nothing was drawn, and the second one of a wide character.
+const NOTHING: char = '\0';
+const WIDE: char = '\u{ffff}';
+
 /// Typed characters, and how far the output has shown them.
 #[derive(Default)]
 pub(super) struct Match {
     typed: Zeroizing<Vec<u8>>,
-    /// Where the cursor stood when they were typed: from which of them on, and the cell.
-    stood: Vec<(usize, Option<Cell>)>,
+    /// Where the cursor stood when they were typed: from which of them on, and the place.
+    stood: Vec<(usize, Stood)>,
     /// Where it is to begin, when it was typed before that was known: behind what was typed before it.
     begins: Option<Cell>,
-    /// The next byte to be seen.
-    next: usize,
-    /// How many were seen.
-    seen: usize,
-    /// Where the cursor stood behind the last one.
-    after: Option<Cell>,
-    /// How many were seen since the cursor was last known to rest, and whether something else was drawn behind them.
-    fresh: usize,
+    /// How far it was seen.
+    seen: Seen,
+    /// The same when the cursor was last known to rest, and after each character since; whether something else was drawn
+    /// behind the last one.
+    rested: Seen,
+    fresh: Vec<Seen>,
     more: bool,
     /// Something was drawn since the last key.
     drawn: bool,
     /// Which one was drawn alone, and where the cursor stood behind it.
     alone: Option<(usize, Cell)>,
     loose: Option<Loose>,
+    /// What was drawn since, in the row where it begins and from there on: a character for each cell.
+    row: Zeroizing<Vec<char>>,
     /// How many bytes of it stand behind the sign of a prompt.
     piece: usize,
     state: State,
+}
+
+/// Where the cursor stood when a key was pressed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Stood {
+    /// The cell, where it was seen.
+    cell: Option<Cell>,
+    /// Keys that were pressed before were not drawn yet.
+    ahead: bool,
+}
+
+/// How far typed characters were seen.
+#[derive(Clone, Copy, Default)]
+struct Seen {
+    /// The next byte to be seen.
+    next: usize,
+    /// How many were.
+    count: usize,
+    /// Where the cursor stood behind the last one.
+    after: Option<Cell>,
 }
 
 /// Some of the characters in a row, where the cursor did not stand.
@@ -88,7 +116,8 @@ impl Match {
             self.hit(at, 1, after);
         }
         self.drawn = false;
-        if self.stood.last().is_none_or(|(_, cell)| *cell != stood) {
+        let stood = Stood { cell: stood, ahead: self.seen.next < self.typed.len() };
+        if self.stood.last().is_none_or(|(_, last)| *last != stood) {
             self.stood.push((self.typed.len(), stood));
         }
         self.typed.push(byte);
@@ -96,36 +125,93 @@ impl Match {
 
     /// It begins at this cell, if nothing of it was seen so far: what was typed before it ends there.
     pub(super) fn begins_at(&mut self, cell: Cell) {
-        if self.seen == 0 {
+        if self.seen.count == 0 {
             self.begins = Some(cell);
         }
     }
 
     /// Where the cursor stood behind all of it, once that was seen.
     pub(super) fn ends_at(&self) -> Option<Cell> {
-        self.after.filter(|_| self.next >= self.typed.len())
+        self.seen.after.filter(|_| self.seen.next >= self.typed.len())
     }
 
     /// Nothing more is drawn for now: a key is pressed, or none for a while. The cursor rests there, if it is seen. (Where it
     /// is not, much that was seen counts all the same: a program with a cursor of its own. A letter or two do not.)
+    ///
+    /// What was drawn behind the cursor is a suggestion, or no echo at all: it is looked for again.
     pub(super) fn rests_at(&mut self, cell: Option<Cell>) {
-        let elsewhere = if cell.is_some() { cell != self.after } else { self.is_short() };
+        let elsewhere = if cell.is_some() { cell != self.seen.after } else { self.is_short() };
         if self.more && elsewhere {
-            self.seen = self.seen.saturating_sub(self.fresh);
+            let before = self.fresh.iter().rev().find(|seen| cell.is_some() && seen.after == cell);
+            self.seen = before.copied().unwrap_or(self.rested);
         }
-        self.fresh = 0;
+        if let Some(cell) = cell {
+            self.stands_before(cell);
+        }
+        self.rest();
+    }
+
+    fn rest(&mut self) {
+        self.rested = self.seen;
+        self.fresh.clear();
     }
 
     /// The cursor leaves that place for another line, or the beginning of its own: behind what was seen, nothing followed.
     pub(super) fn returns_from(&mut self, cell: Cell) {
-        if self.after == Some(cell) {
-            self.fresh = 0;
+        if self.seen.after == Some(cell) || self.stands_before(cell) {
+            self.rest();
         }
     }
 
+    /// Where it begins: there, or where the cursor stood for the first of it.
+    fn start(&self) -> Option<Cell> {
+        self.begins.or_else(|| self.stood.first().and_then(|(_, stood)| stood.cell))
+    }
+
+    /// Keeps what is drawn in the row where it begins.
+    fn keep(&mut self, drawn: &Drawn) {
+        let Some(at) = self.start().and_then(|start| drawn.cell.behind(start)) else { return };
+        let width = drawn.after.behind(drawn.cell).unwrap_or(1);
+        let end = at.saturating_add(width);
+        if width == 0 || end > MOST_CELLS {
+            return;
+        }
+        if self.row.len() < end {
+            self.row.resize(end, NOTHING);
+        }
+        if let Some(cells) = self.row.get_mut(at..end) {
+            cells.fill(WIDE);
+            cells[0] = drawn.c;
+        }
+    }
+
+    /// Counts all of what stands between where it begins and the cursor, if that is how it begins, and nothing else.
+    fn stands_before(&mut self, cell: Cell) -> bool {
+        let cells = self.start().and_then(|start| cell.behind(start)).and_then(|cells| self.row.get(..cells));
+        let mut length = 0_usize;
+        for c in cells.unwrap_or_default().iter().filter(|c| **c != WIDE) {
+            let mut bytes = [0; 4];
+            let bytes = c.encode_utf8(&mut bytes).as_bytes();
+            if *c == NOTHING || !self.typed.get(length..).is_some_and(|rest| rest.starts_with(bytes)) {
+                return false;
+            }
+            length = length.saturating_add(bytes.len());
+        }
+        if length < self.seen.count.max(1) {
+            return false;
+        }
+        self.seen = Seen { next: length, count: length, after: Some(cell) };
+        self.loose = None;
+        true
+    }
+
+    /// Where the cursor stood for that one. What was typed ahead of the echo is not drawn before the end of that: an earlier
+    /// place is one that is drawn again.
     fn stood(&self, at: usize) -> Option<Cell> {
         let behind = self.stood.partition_point(|(from, _)| *from <= at);
-        self.stood.get(behind.checked_sub(1)?).and_then(|(_, cell)| *cell)
+        let (_, stood) = self.stood.get(behind.checked_sub(1)?)?;
+        let again = |cell: &Cell| stood.ahead && self.seen.after.is_some_and(|after| cell.is_before(after));
+        stood.cell.filter(|cell| !again(cell))
     }
 
     /// A character was drawn. True when it is one that was typed.
@@ -136,6 +222,7 @@ impl Match {
         if self.state != State::Open {
             return false;
         }
+        self.keep(drawn);
         let first = !std::mem::replace(&mut self.drawn, true);
         self.alone = None;
         let ahead = |from: usize| {
@@ -144,15 +231,15 @@ impl Match {
                 .filter(move |over| typed.get(*over..).is_some_and(|rest| rest.starts_with(bytes)))
         };
         let is_there = |at: &usize| {
-            let places = [self.after, self.begins, self.stood(*at)];
+            let places = [self.seen.after, self.begins, self.stood(*at)];
             places.into_iter().flatten().any(|cell| drawn.is_at(cell))
         };
-        let hit = ahead(self.next).map(|over| self.next.saturating_add(over)).find(is_there);
+        let hit = ahead(self.seen.next).map(|over| self.seen.next.saturating_add(over)).find(is_there);
         if let Some(at) = hit {
             self.hit(at, bytes.len(), drawn.after);
             return true;
         }
-        let candidate = ahead(self.next).map(|over| self.next.saturating_add(over)).next_back();
+        let candidate = ahead(self.seen.next).map(|over| self.seen.next.saturating_add(over)).next_back();
         if first && drawn.is_first() && candidate.is_some() && bytes.len() == 1 {
             let last = self.typed.len().saturating_sub(1);
             self.alone = candidate.filter(|at| *at == last).map(|at| (at, drawn.after));
@@ -164,10 +251,12 @@ impl Match {
 
     /// The character at `at` was seen, of `length` bytes.
     fn hit(&mut self, at: usize, length: usize, after: Cell) {
-        self.next = at.saturating_add(length);
-        self.seen = self.seen.saturating_add(length);
-        self.after = Some(after);
-        self.fresh = self.fresh.saturating_add(length);
+        self.seen = Seen {
+            next: at.saturating_add(length),
+            count: self.seen.count.saturating_add(length),
+            after: Some(after),
+        };
+        self.fresh.push(self.seen);
         self.more = false;
         self.loose = None;
     }
@@ -200,7 +289,7 @@ impl Match {
             self.loose = None;
         }
         if self.loose.is_none_or(|loose| loose.seen < 2) {
-            let begin = (self.next..=self.next.saturating_add(PASSED_OVER))
+            let begin = (self.seen.next..=self.seen.next.saturating_add(PASSED_OVER))
                 .find(|at| self.typed.get(*at..).is_some_and(|rest| rest.starts_with(bytes)));
             if let Some(first) = begin {
                 let next = first.saturating_add(bytes.len());
@@ -261,15 +350,15 @@ impl Match {
 
     /// Whether it is known already that it counts as shown.
     pub(super) fn is_settled(&self) -> bool {
-        self.was_shown() && (self.state != State::Open || self.next >= self.typed.len())
+        self.was_shown() && (self.state != State::Open || self.seen.next >= self.typed.len())
     }
 
     /// Whether it counts as shown: at least four fifths of it were seen.
     pub(super) fn was_shown(&self) -> bool {
         match self.state {
             State::Open => {
-                let seen = self.seen.saturating_add(usize::from(self.alone.is_some()));
-                let seen = if self.more { seen.saturating_sub(self.fresh) } else { seen };
+                let seen = if self.more { self.rested.count } else { self.seen.count };
+                let seen = seen.saturating_add(usize::from(self.alone.is_some()));
                 seen.saturating_mul(5) >= self.typed.len().saturating_mul(4)
             }
             State::Shown => true,
