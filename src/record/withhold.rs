@@ -486,4 +486,6 @@ impl Withhold {
 #[cfg(test)]
 mod noise_tests;
 #[cfg(test)]
+mod shell_tests;
+#[cfg(test)]
 mod tests;

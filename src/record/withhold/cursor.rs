@@ -108,6 +108,8 @@ struct Screen {
     last: char,
     /// The last character of the row that is no blank, and how many blanks came after it.
     sign: (char, usize),
+    /// The cell behind the sign of a prompt: a line editor comes back there.
+    behind_sign: Option<Cell>,
     did: VecDeque<Did>,
 }
 
@@ -126,6 +128,7 @@ impl Default for Screen {
             drawing: false,
             last: ' ',
             sign: (' ', 0),
+            behind_sign: None,
             did: VecDeque::new(),
         };
         screen.resize(80, 24);
@@ -257,7 +260,7 @@ impl Screen {
         let width = c.width().unwrap_or(0);
         let at = self.cell();
         // A sign at the right margin is none.
-        let prompted = is_sign(self.sign.0) && self.sign.1 <= BLANKS;
+        let prompted = self.behind_sign == Some(at);
         if width > 0 && self.col.saturating_add(width) > self.cols {
             self.col = 0;
             self.next_line();
@@ -265,6 +268,11 @@ impl Screen {
         let cell = self.cell();
         self.col = self.col.saturating_add(width).min(self.cols);
         self.sign = if c == ' ' { (self.sign.0, self.sign.1.saturating_add(1)) } else { (c, 0) };
+        if is_sign(self.sign.0) && self.sign.1 <= BLANKS {
+            self.behind_sign = Some(self.cell());
+        } else if self.behind_sign.is_some_and(|sign| cell.is_before(sign)) {
+            self.behind_sign = None;
+        }
         self.last = c;
         if !self.drawing {
             let above =

@@ -305,6 +305,10 @@ impl Match {
         if drawn.prompted && self.typed.starts_with(bytes) {
             self.piece = bytes.len();
         } else if self.piece > 0 {
+            // Blanks behind it clear what stood there.
+            if drawn.c == ' ' && self.piece == self.typed.len() {
+                return;
+            }
             let goes_on = self.typed.get(self.piece..).is_some_and(|rest| rest.starts_with(bytes));
             self.piece = if goes_on { self.piece.saturating_add(bytes.len()) } else { 0 };
         }

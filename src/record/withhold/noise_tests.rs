@@ -4,15 +4,15 @@
 use super::*;
 
 /// Numbers that look like chance and are the same every time (Knuth's MMIX).
-struct Dice(u64);
+pub(super) struct Dice(pub(super) u64);
 
 impl Dice {
-    fn below(&mut self, n: u64) -> u64 {
+    pub(super) fn below(&mut self, n: u64) -> u64 {
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) % n
     }
 
-    fn of<'a>(&mut self, all: &[&'a str]) -> &'a str {
+    pub(super) fn of<'a>(&mut self, all: &[&'a str]) -> &'a str {
         all[usize::try_from(self.below(all.len() as u64)).unwrap()]
     }
 }
@@ -279,7 +279,7 @@ fn what_comes_letter_by_letter_is_stored_wherever_it_is_drawn_and_what_stands_th
 }
 
 /// Plays what is typed (true) and shown at these milliseconds, and gives what is stored.
-fn played(mut moments: Vec<(u64, bool, String)>) -> String {
+pub(super) fn played(mut moments: Vec<(u64, bool, String)>) -> String {
     let (mut withhold, mut out) = (Withhold::new(Policy::Echoed), Vec::new());
     moments.sort_by_key(|moment| moment.0);
     for (at, is_typed, text) in moments {
@@ -293,69 +293,4 @@ fn played(mut moments: Vec<(u64, bool, String)>) -> String {
     let bytes =
         out.into_iter().filter_map(|typed| if let Typed::Input(bytes) = typed { Some(bytes) } else { None });
     String::from_utf8(bytes.flatten().collect()).unwrap()
-}
-
-/// What a shell that suggests the rest of a line writes while `text` is typed into it by somebody who does not wait, and when, in
-/// milliseconds: fish, which draws a suggestion when it has found one, in whatever state the line is by then.
-fn suggesting(text: &str, dice: &mut Dice) -> Vec<(u64, bool, String)> {
-    const PROMPT: &str = "host ~# ";
-    let mut moments = vec![(0, false, PROMPT.to_owned())];
-    let keys: Vec<char> = text.chars().collect();
-    let (mut typed, mut taken, mut now, mut suggested) = (0, 0, 1, String::new());
-    let back = |column: usize| format!("\r\x1b[{}C", PROMPT.len() + column);
-    while taken < keys.len() {
-        let mut write = String::new();
-        match dice.below(4) {
-            0 | 1 if typed < keys.len() && typed < taken + 3 => {
-                moments.push((now, true, keys[typed].to_string()));
-                typed += 1;
-            }
-            2 => {
-                let what = [&text[taken..], "st.conf --all", "", "e ", "s of another line"];
-                suggested = what[usize::try_from(dice.below(5)).unwrap()].to_owned();
-                write = format!("{suggested}\x1b[K{}", back(taken));
-            }
-            _ if taken < typed => {
-                let key = keys[taken];
-                taken += 1;
-                suggested = suggested.strip_prefix(key).unwrap_or_default().to_owned();
-                let word = 1 + usize::try_from(dice.below(3)).unwrap().min(taken - 1);
-                let (steps, end) =
-                    ("\x08".repeat(word - 1), if suggested.is_empty() { "\x1b[K" } else { "" });
-                write = format!("{steps}{}{suggested}{end}{}", &text[taken - word..taken], back(taken));
-            }
-            _ => {}
-        }
-        // It comes in pieces now and then, and keys come between them.
-        let cut = write.len().min(usize::try_from(dice.below(24)).unwrap());
-        for piece in [&write[..cut], &write[cut..]] {
-            if !piece.is_empty() {
-                moments.push((now, false, piece.to_owned()));
-            }
-            if (1..keys.len().min(taken + 3)).contains(&typed) && !piece.is_empty() && dice.below(3) == 0 {
-                moments.push((now, true, keys[typed].to_string()));
-                typed += 1;
-            }
-            now += dice.below(4);
-        }
-    }
-    moments.push((now, true, "\r".into()));
-    moments.push((now + 1, false, format!("\x1b[K{}\r\n\x1b[30m\x1b[m", back(taken))));
-    moments
-}
-
-#[test]
-fn a_line_is_stored_however_its_keys_fall_between_the_suggestions_of_a_shell() {
-    let mut dice = Dice(3);
-    let mut lost = Vec::new();
-    for _ in 0..2000 {
-        let text = dice.of(&["ls -la /etc/hostname", "echo one two three", "vi /etc/host.conf", "id", "ls"]);
-        let moments = suggesting(text, &mut dice);
-        let stored = played(moments.clone());
-        if stored != format!("{text}\r") {
-            lost.push((stored, moments));
-        }
-    }
-    lost.sort_by_key(|(_, moments)| moments.len());
-    assert!(lost.is_empty(), "{} of 2000 lines, the shortest: {:#?}", lost.len(), lost.first());
 }

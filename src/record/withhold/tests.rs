@@ -2,7 +2,7 @@ use super::*;
 use proptest::prelude::*;
 
 /// A scene in milliseconds: what is typed, what is shown, how the terminal stands.
-enum Step<'a> {
+pub(super) enum Step<'a> {
     Type(u64, &'a str),
     Show(u64, &'a str),
     /// ECHO off and ICANON on from here (true), or not.
@@ -10,7 +10,7 @@ enum Step<'a> {
 }
 use Step::{Secret, Show, Type};
 
-fn play(policy: Policy, steps: &[Step<'_>]) -> Vec<Typed> {
+pub(super) fn play(policy: Policy, steps: &[Step<'_>]) -> Vec<Typed> {
     let (mut withhold, mut out, mut secret, mut now) =
         (Withhold::new(policy), Vec::new(), false, Duration::ZERO);
     let advance = |withhold: &mut Withhold, to: u64, out: &mut Vec<Typed>| {
@@ -62,7 +62,7 @@ fn play_keys(before: &[Step<'_>], typed: &[(u64, String, String)], after: &[Step
     play(Policy::Echoed, &steps)
 }
 
-fn stored(out: &[Typed]) -> String {
+pub(super) fn stored(out: &[Typed]) -> String {
     let bytes = out.iter().flat_map(|typed| match typed {
         Typed::Input(bytes) => bytes.clone(),
         Typed::Withheld(_) => Vec::new(),

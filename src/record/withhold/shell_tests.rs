@@ -1,0 +1,97 @@
+//! Lines typed in the open into the line editors of shells, faster than these draw them: all of it is to be stored.
+
+use super::noise_tests::{Dice, played};
+use super::tests::Step::{Show, Type};
+use super::tests::{play, stored};
+use super::*;
+
+#[test]
+fn type_ahead_that_a_line_editor_puts_behind_its_prompt_is_stored() {
+    // fish goes back behind the prompt, and draws word by word; zsh draws the first letter twice.
+    let fish =
+        "\r\x1b[1mhost\x1b[m# \x1b[K\r\x1b[6Cls \r\x1b[9C-la \r\x1b[13C/etc/hostname\r\x1b[26C \r\x1b[26C";
+    let zsh = "\r\x1b[m\x1b[JPROMPT> \x1b[K\x1b[?2004hl\x08ls -la /etc/hostname";
+    for drawn in [fish, zsh] {
+        let out = play(
+            Policy::Echoed,
+            &[
+                Type(0, "id\r"),
+                Show(1, "id\r\n"),
+                Type(2, "ls -la "),
+                // Echoed by the terminal, in the middle of a title.
+                Show(3, "\x1b]0;id ls -la "),
+                Type(3, "/etc/hostname\r"),
+                Show(4, "/etc/host\x07uid=0(root) gid=0(root)\r\n"),
+                Show(9, drawn),
+                Show(12, "\x1b[20Dls -la /etc/hostname \r\x1b[26C\r\n"),
+                Show(13, "-rw-r--r-- 1 root root 3 /etc/hostname\r\n"),
+            ],
+        );
+        assert_eq!(stored(&out), "id\rls -la /etc/hostname\r", "{drawn:?}: {out:?}");
+    }
+}
+
+/// What a shell that suggests the rest of a line writes while `text` is typed into it by somebody who does not wait, and when, in
+/// milliseconds: fish, which draws a suggestion when it has found one, in whatever state the line is by then.
+fn suggesting(text: &str, dice: &mut Dice) -> Vec<(u64, bool, String)> {
+    const PROMPT: &str = "host ~# ";
+    let mut moments = vec![(0, false, PROMPT.to_owned())];
+    let keys: Vec<char> = text.chars().collect();
+    let (mut typed, mut taken, mut now, mut suggested) = (0, 0, 1, String::new());
+    let back = |column: usize| format!("\r\x1b[{}C", PROMPT.len() + column);
+    while taken < keys.len() {
+        let mut write = String::new();
+        match dice.below(4) {
+            0 | 1 if typed < keys.len() && typed < taken + 3 => {
+                moments.push((now, true, keys[typed].to_string()));
+                typed += 1;
+            }
+            2 => {
+                let what = [&text[taken..], "st.conf --all", "", "e ", "s of another line"];
+                suggested = what[usize::try_from(dice.below(5)).unwrap()].to_owned();
+                write = format!("{suggested}\x1b[K{}", back(taken));
+            }
+            _ if taken < typed => {
+                let key = keys[taken];
+                taken += 1;
+                suggested = suggested.strip_prefix(key).unwrap_or_default().to_owned();
+                let word = 1 + usize::try_from(dice.below(3)).unwrap().min(taken - 1);
+                let (steps, end) =
+                    ("\x08".repeat(word - 1), if suggested.is_empty() { "\x1b[K" } else { "" });
+                write = format!("{steps}{}{suggested}{end}{}", &text[taken - word..taken], back(taken));
+            }
+            _ => {}
+        }
+        // It comes in pieces now and then, and keys come between them.
+        let cut = write.len().min(usize::try_from(dice.below(24)).unwrap());
+        for piece in [&write[..cut], &write[cut..]] {
+            if !piece.is_empty() {
+                moments.push((now, false, piece.to_owned()));
+            }
+            if (1..keys.len().min(taken + 3)).contains(&typed) && !piece.is_empty() && dice.below(3) == 0 {
+                moments.push((now, true, keys[typed].to_string()));
+                typed += 1;
+            }
+            now += dice.below(4);
+        }
+    }
+    moments.push((now, true, "\r".into()));
+    moments.push((now + 1, false, format!("\x1b[K{}\r\n\x1b[30m\x1b[m", back(taken))));
+    moments
+}
+
+#[test]
+fn a_line_is_stored_however_its_keys_fall_between_the_suggestions_of_a_shell() {
+    let mut dice = Dice(3);
+    let mut lost = Vec::new();
+    for _ in 0..2000 {
+        let text = dice.of(&["ls -la /etc/hostname", "echo one two three", "vi /etc/host.conf", "id", "ls"]);
+        let moments = suggesting(text, &mut dice);
+        let stored = played(moments.clone());
+        if stored != format!("{text}\r") {
+            lost.push((stored, moments));
+        }
+    }
+    lost.sort_by_key(|(_, moments)| moments.len());
+    assert!(lost.is_empty(), "{} of 2000 lines, the shortest: {:#?}", lost.len(), lost.first());
+}
