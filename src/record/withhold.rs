@@ -35,8 +35,8 @@ const WITHIN: Duration = Duration::from_millis(25);
 /// Who writes is not done for so long: where the cursor is by then is in the middle of something.
 const WRITES: Duration = Duration::from_millis(2);
 /// How long the echo of a run is waited for, after its end and after the last sign of it. An idle host needs a few
-/// milliseconds, a line across an ocean or a busy host most of this.
-const ECHO: Duration = Duration::from_millis(200);
+/// milliseconds, a line to the other side of the world (300) or a busy host (200 beside four builds) most of this.
+const ECHO: Duration = Duration::from_millis(500);
 /// A run of keys is not longer than this, in bytes; a paste is many runs.
 const LARGEST: usize = 1024;
 /// At most this many runs are held; older ones are decided early, with what was seen. Bounds memory.

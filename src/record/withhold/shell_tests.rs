@@ -95,3 +95,19 @@ fn a_line_is_stored_however_its_keys_fall_between_the_suggestions_of_a_shell() {
     lost.sort_by_key(|(_, moments)| moments.len());
     assert!(lost.is_empty(), "{} of 2000 lines, the shortest: {:#?}", lost.len(), lost.first());
 }
+
+#[test]
+fn a_line_pasted_across_half_the_world_is_stored_when_its_echo_comes() {
+    for late in [90, 280, 450] {
+        let out = play(
+            Policy::Echoed,
+            &[
+                Show(0, "far# "),
+                Type(100, "systemctl restart nginx\r"),
+                Show(100 + late, "systemctl restart nginx\r\nfar# "),
+                Show(2000, "date"),
+            ],
+        );
+        assert_eq!(stored(&out), "systemctl restart nginx\r", "after {late} ms: {out:?}");
+    }
+}
