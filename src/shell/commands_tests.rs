@@ -333,6 +333,27 @@ fn programs_belong_to_the_command_that_was_entered_before_them() {
     assert_eq!(settled.execs.len(), 1);
 }
 
+/// The mark of a start is late: what was given to the guess made at Enter is the command's.
+#[test]
+fn what_was_heard_of_a_line_before_its_start_is_told_stays_with_the_command() {
+    let mut hand = Hand::new();
+    hand.integrated("bash").prompt(0).types("one");
+    for (pid, name) in [(20, "one"), (21, "two")] {
+        hand.tracker.forked(hand.time * 1_000 + 900, pid, 10);
+        hand.tracker.executed(exec(hand.time, pid, 10, &[name]));
+    }
+    hand.tracker.withheld();
+    hand.time += 200;
+    assert_eq!(hand.tracker.drain(hand.time), Settled::default());
+    hand.told("one; two");
+    hand.prompt(0);
+    let settled = hand.tracker.finish(hand.time, None);
+    let [one] = settled.commands.as_slice() else { panic!("{settled:?}") };
+    assert_eq!((one.text.as_str(), argvs(&one.execs)), ("one; two", vec!["one", "two"]));
+    assert!(one.flags.iter().any(|flag| flag.starts_with("echo-off: ")), "{:?}", one.flags);
+    assert_eq!(settled.execs, []);
+}
+
 /// The prompt, its mark sent at `micros`.
 fn ends(hand: &mut Hand, micros: u64) {
     hand.tracker.clock(micros);

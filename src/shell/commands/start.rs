@@ -2,8 +2,9 @@
 //!
 //! Refuses to believe a text that is that of another line: then the screen's is taken, and the entry says so.
 
+use super::lines::AHEAD;
 use super::unstarted::Standing;
-use super::{Place, Span, Tracker};
+use super::{Place, Span, Tracker, push_flag};
 use crate::cast::{Command, Source, Trust};
 use crate::shell::differences;
 use crate::shell::marks::{Start, UNLISTED};
@@ -56,7 +57,12 @@ impl Tracker {
         let id = match self.entries.iter_mut().find(|e| e.is_guess()) {
             Some(entry) => {
                 entry.standing = Standing::Ran;
-                entry.command = command;
+                let guess = std::mem::replace(&mut entry.command, command);
+                // What was heard of it since Enter is of this command.
+                entry.command.execs = guess.execs;
+                let told = entry.command.source == Source::Shell;
+                let holds = |flag: &&String| *flag != AHEAD && !(told && flag.starts_with("shown: "));
+                guess.flags.iter().filter(holds).for_each(|flag| push_flag(&mut entry.command, flag));
                 // Without the shell's clock, it has begun when Enter was pressed: that is known from the guess.
                 if at.is_exact() {
                     entry.begin = begin;
