@@ -67,6 +67,7 @@ pub(super) fn watch(context: &Context, reading: &Reading, start: &Start) -> Resu
         current: None,
         marks: Vec::new(),
         verdicts,
+        judged: 0,
         exports: Vec::new(),
     };
     let scene = match &start.recording {
@@ -111,6 +112,8 @@ struct Desk<'a> {
     /// Its marks, as the player last knew of them.
     marks: Vec<Mark>,
     verdicts: Sender<Message>,
+    /// Number of the verdict that was asked for last.
+    judged: u64,
     /// Exports under way.
     exports: Vec<JoinHandle<()>>,
 }
@@ -150,14 +153,17 @@ impl Desk<'_> {
         });
         let title = Title { who: who(header), host: header.host.clone(), why: why.unwrap_or_default() };
         self.marks = marks::read(&marks::path_of(&opened.found.path))?;
-        let app = App::new(watched, title, depth(self.context), self.marks.clone());
-        self.judge_on_a_thread(&opened);
+        let mut app = App::new(watched, title, depth(self.context), self.marks.clone());
+        app.awaits(self.judge_on_a_thread(&opened));
         self.current = Some(opened.found);
         Ok(app)
     }
 
-    /// Finds the verdict on a thread of its own and sends it to the player.
-    fn judge_on_a_thread(&self, opened: &Opened) {
+    /// Finds the verdict on a thread of its own, which may outlive the watching, and sends it to the player under the number
+    /// that this gives.
+    fn judge_on_a_thread(&mut self, opened: &Opened) -> u64 {
+        self.judged += 1;
+        let number = self.judged;
         let (known, verdicts) = (Arc::clone(&self.known), self.verdicts.clone());
         let (silent, found, header) = (opened.silent, opened.found.clone(), opened.reader.header().clone());
         let file = opened.found.open();
@@ -177,8 +183,9 @@ impl Desk<'_> {
                 Err(error) => Integrity::Bad(format!("not checked: {error}")),
             };
             // The player may have been left already.
-            let _ = verdicts.send(Message::Integrity(integrity));
+            let _ = verdicts.send(Message::Integrity(number, integrity));
         });
+        number
     }
 
     /// The list of the store. One recording is opened at once, so that a passphrase is asked for now and not later.
@@ -419,11 +426,10 @@ impl Host<Watched> for Desk<'_> {
         });
     }
 
-    fn judge(&mut self) {
+    fn judge(&mut self) -> Option<u64> {
         // A recording that cannot be opened any more keeps the verdict it had.
-        if let Some(opened) = self.current.clone().and_then(|found| recordings::open(found).ok()) {
-            self.judge_on_a_thread(&opened);
-        }
+        let opened = recordings::open(self.current.clone()?).ok()?;
+        Some(self.judge_on_a_thread(&opened))
     }
 
     fn save_marks(&mut self, marks: &[Mark]) -> std::result::Result<Vec<Mark>, String> {

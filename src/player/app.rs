@@ -30,8 +30,8 @@ pub enum Message {
     Tick(Duration),
     /// There is time to go on with what takes long (see [`App::is_working`]).
     Work,
-    /// The verdict on the file.
-    Integrity(Integrity),
+    /// The verdict on the file that was asked for under this number: see [`App::awaits`].
+    Integrity(u64, Integrity),
     /// Something asked for has been done, or could not be.
     Told(Result<String, String>),
     /// Of what the browser asked for under this number: the recording in this row matches.
@@ -164,6 +164,8 @@ pub struct App<S> {
     pub(super) replay: Replay<S>,
     pub(super) title: Title,
     pub(super) integrity: Integrity,
+    /// Number of the verdict that counts.
+    awaited: u64,
     pub(super) depth: Depth,
     pub(super) playing: bool,
     pub(super) speed: f64,
@@ -211,6 +213,7 @@ impl<S: Source> App<S> {
             replay,
             title,
             integrity: Integrity::default(),
+            awaited: 0,
             depth,
             playing: true,
             speed: 1.0,
@@ -269,6 +272,19 @@ impl<S: Source> App<S> {
         self.follow = true;
         self.grows = true;
         self
+    }
+
+    /// From now on the verdict of this number counts and no other: one that comes late may be about another recording, or about
+    /// this one as it was before.
+    pub fn awaits(&mut self, verdict: u64) {
+        self.awaited = verdict;
+    }
+
+    /// Takes the verdict of this number, if it is the one that counts.
+    pub(super) fn judged(&mut self, number: u64, verdict: Integrity) {
+        if number == self.awaited {
+            self.integrity = verdict;
+        }
     }
 
     /// It was opened from the browser: leaving goes back there.

@@ -51,7 +51,8 @@ impl From<io::Error> for StageError {
 
 /// What the player cannot do itself.
 pub trait Host<S> {
-    /// Opens the recording in a row of the browser.
+    /// Opens the recording in a row of the browser, and begins to find its verdict, which the recording [awaits](App::awaits)
+    /// under a number that no other has.
     ///
     /// # Errors
     /// One line for people.
@@ -68,8 +69,9 @@ pub trait Host<S> {
     /// One line for people.
     fn save_marks(&mut self, marks: &[Mark]) -> Result<Vec<Mark>, String>;
 
-    /// Finds the verdict on the recording that is watched anew, and sends it as a message.
-    fn judge(&mut self);
+    /// Begins to find the verdict on the recording that is watched anew; gives its number, as no other has. It comes as
+    /// [`Message::Integrity`]. Without a number, an earlier verdict stands.
+    fn judge(&mut self) -> Option<u64>;
 
     /// Begins to export a range of the recording that is watched; gives one line that says so. How it ended comes as a
     /// message.
@@ -229,27 +231,8 @@ pub fn run<S: Source, W: Write>(
         messages.push(Message::Tick(now.duration_since(before)));
         before = now;
         for message in messages {
-            if let Message::Matches(..) | Message::Searched(..) = &message {
-                // The browser takes them also while it waits behind a recording.
-                if let Scene::Browser(browser) = &mut scene {
-                    browser.hear(&message);
-                } else if let Some(browser) = &mut waiting {
-                    browser.hear(&message);
-                }
-                continue;
-            }
-            let effects = match &mut scene {
-                Scene::Browser(browser) => match &message {
-                    Message::Key(key) => browser.key(key).into_iter().collect(),
-                    Message::Leave => vec![Effect::Quit],
-                    _ => Vec::new(),
-                },
-                Scene::Watching(app) => app.update(message),
-            };
-            for effect in effects {
-                if !carry_out(effect, &mut scene, &mut waiting, host) {
-                    return Ok(());
-                }
+            if !take_in(message, &mut scene, &mut waiting, host) {
+                return Ok(());
             }
         }
         // What takes long goes on until the next frame is due, or somebody wants something.
@@ -259,6 +242,33 @@ pub fn run<S: Source, W: Write>(
             }
         }
     }
+}
+
+/// Gives a message to whom it concerns, and does what is asked for then; `false` when it is over.
+fn take_in<S: Source>(
+    message: Message,
+    scene: &mut Scene<S>,
+    waiting: &mut Option<Box<Browser>>,
+    host: &mut dyn Host<S>,
+) -> bool {
+    if let Message::Matches(..) | Message::Searched(..) = &message {
+        // The browser takes them also while it waits behind a recording.
+        if let Scene::Browser(browser) = scene {
+            browser.hear(&message);
+        } else if let Some(browser) = waiting {
+            browser.hear(&message);
+        }
+        return true;
+    }
+    let effects = match scene {
+        Scene::Browser(browser) => match &message {
+            Message::Key(key) => browser.key(key).into_iter().collect(),
+            Message::Leave => vec![Effect::Quit],
+            _ => Vec::new(),
+        },
+        Scene::Watching(app) => app.update(message),
+    };
+    effects.into_iter().all(|effect| carry_out(effect, scene, waiting, host))
 }
 
 /// Does what was asked; `false` when it is over.
@@ -299,7 +309,10 @@ fn carry_out<S: Source>(
             return true;
         }
         Effect::Judge => {
-            host.judge();
+            let number = host.judge();
+            if let (Scene::Watching(app), Some(number)) = (scene, number) {
+                app.awaits(number);
+            }
             return true;
         }
         Effect::SaveMarks(marks) => host.save_marks(&marks).map(|marks| {
@@ -331,4 +344,75 @@ fn draw<S: Source, B: Backend<Error = io::Error>>(
         }
     })?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cast::{Event as CastEvent, Payload};
+    use crate::player::{Depth, Integrity, Row, Title};
+    use crate::replay::Memory;
+    use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+
+    /// Opens a recording for every row, follows what is in the last one, and counts the verdicts that were asked for.
+    struct Counting(u64);
+
+    impl Host<Memory> for Counting {
+        fn open(&mut self, row: usize) -> Result<App<Memory>, String> {
+            let said = CastEvent::new(Duration::ZERO, Payload::Output(format!("number {row}").into_bytes()));
+            let source = Memory::new((80, 24), None, vec![said], 1);
+            let app = App::new(source, Title::default(), Depth::True, Vec::new());
+            let mut app = if row == 2 { app.following() } else { app };
+            self.0 += 1;
+            app.awaits(self.0);
+            Ok(app)
+        }
+
+        fn narrow(&mut self, _: u64, _: &str, _: bool) {}
+
+        fn save_marks(&mut self, marks: &[Mark]) -> Result<Vec<Mark>, String> {
+            Ok(marks.to_vec())
+        }
+
+        fn judge(&mut self) -> Option<u64> {
+            self.0 += 1;
+            Some(self.0)
+        }
+
+        fn export(&mut self, _: Duration, _: Duration, _: Option<&str>) -> Result<String, String> {
+            Ok(String::new())
+        }
+    }
+
+    #[test]
+    fn a_verdict_is_shown_on_the_recording_it_is_about_and_on_no_other() {
+        let row = |n: usize| Row { id: n.to_string(), ..Row::default() };
+        let browser = Browser::new((0..3).map(row).collect(), "here".into());
+        let (mut scene, mut waiting, mut host) = (Scene::Browser(Box::new(browser)), None, Counting(0));
+        let mut tell = |message| {
+            assert!(take_in(message, &mut scene, &mut waiting, &mut host));
+            let Scene::Watching(app) = &scene else { return String::new() };
+            format!("{}: {}", app.replay().terminal().row_text(0), app.integrity.text())
+        };
+        let key = |code| Message::Key(KeyEvent::new(code, KeyModifiers::NONE));
+        let verdict = |number, text: &str| Message::Integrity(number, Integrity::Bad(text.into()));
+        assert_eq!(tell(key(KeyCode::Enter)), "number 0: checking…");
+        assert_eq!(tell(key(KeyCode::Char('q'))), "");
+        tell(key(KeyCode::Down));
+        assert_eq!(tell(key(KeyCode::Enter)), "number 1: checking…");
+        // Of the first one, before the second one's and behind it.
+        assert_eq!(tell(verdict(1, "first")), "number 1: checking…");
+        assert_eq!(tell(verdict(2, "second")), "number 1: second");
+        assert_eq!(tell(verdict(1, "first")), "number 1: second");
+        // Nor does one stay for whoever is opened next, or arrive in the browser.
+        assert_eq!(tell(key(KeyCode::Char('q'))), "");
+        assert_eq!(tell(verdict(3, "third")), "");
+        tell(key(KeyCode::Down));
+        assert_eq!(tell(key(KeyCode::Enter)), "number 2: checking…");
+        // It has ended meanwhile and is judged anew: how it was found before is told by nobody any more.
+        assert_eq!(tell(Message::Tick(Duration::from_secs(1))), "number 2: checking…");
+        assert_eq!(tell(verdict(3, "as it was")), "number 2: checking…");
+        assert_eq!(tell(verdict(4, "as it is")), "number 2: as it is");
+        assert_eq!(tell(verdict(3, "as it was")), "number 2: as it is");
+    }
 }

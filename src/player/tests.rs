@@ -81,7 +81,7 @@ fn app() -> App<Memory> {
     let title =
         Title { who: "alice → root".into(), host: "web-3".into(), why: "OPS-4411 rotate certs".into() };
     let mut app = App::new(session(), title, Depth::True, Vec::new());
-    app.update(Message::Integrity(Integrity::Good("sealed · intact".into())));
+    app.update(Message::Integrity(0, Integrity::Good("sealed · intact".into())));
     app.playing = false;
     app
 }
@@ -277,7 +277,7 @@ fn integrity_and_what_is_missing_are_always_in_view() {
             Integrity::Bad("ALTERED".into()),
             Integrity::Doubtful("torn".into()),
         ] {
-            app.update(Message::Integrity(verdict.clone()));
+            app.update(Message::Integrity(0, verdict.clone()));
             for key in ["t", "h", "'", "b", "H", "v"] {
                 app.over = super::app::Over::None;
                 types(&mut app, key);

@@ -30,7 +30,7 @@ impl<S: Source> App<S> {
             }
             Message::Mouse(mouse) => self.mouse(&mouse),
             Message::Tick(elapsed) => self.tick(elapsed, &mut effects),
-            Message::Integrity(integrity) => self.integrity = integrity,
+            Message::Integrity(number, verdict) => self.judged(number, verdict),
             Message::Told(Ok(text)) => self.note = Some((text, false)),
             Message::Told(Err(text)) => self.note = Some((text, true)),
             Message::Leave => effects.push(Effect::Quit),
