@@ -29,11 +29,13 @@ pub struct Settings {
     pub table_log: u32,
     /// Shortest match, bytes.
     pub min_match: u32,
+    /// Largest block, bytes: each has statistics of its own. `None` for zstd's largest (128 KiB).
+    pub block: Option<i32>,
 }
 
 impl Settings {
     /// What zstd makes of them, and the workspace it needs, bytes. `None` when zstd refuses them.
-    fn sized(self) -> Option<(zstd::ZSTD_compressionParameters, usize)> {
+    fn sized(self) -> Option<(Params, usize)> {
         // SAFETY: plain functions of numbers; they return a struct and a size.
         let (params, size) = unsafe {
             let mut params = zstd::ZSTD_getCParams(self.level, 0, 0);
@@ -43,15 +45,22 @@ impl Settings {
             params.chainLog = params.chainLog.min(self.table_log);
             (params, zstd::ZSTD_estimateCStreamSize_usingCParams(params))
         };
-        error(size).is_none().then_some((params, size))
+        error(size).is_none().then_some((Params { zstd: params, block: self.block }, size))
     }
+}
+
+/// What zstd makes of [`Settings`].
+#[derive(Clone, Copy)]
+struct Params {
+    zstd: zstd::ZSTD_compressionParameters,
+    block: Option<i32>,
 }
 
 /// A compressor in a workspace of fixed size.
 pub struct Deflate {
     workspace: Box<[u64]>,
     stream: NonNull<zstd::ZSTD_CCtx>,
-    params: zstd::ZSTD_compressionParameters,
+    params: Params,
     /// The frame has taken something.
     begun: bool,
 }
@@ -153,18 +162,29 @@ impl Drop for Deflate {
     }
 }
 
-fn start(
-    workspace: &mut [u64],
-    params: zstd::ZSTD_compressionParameters,
-) -> Option<NonNull<zstd::ZSTD_CCtx>> {
+fn start(workspace: &mut [u64], params: Params) -> Option<NonNull<zstd::ZSTD_CCtx>> {
     // SAFETY: the workspace is aligned to 8 bytes and outlives the stream (both are fields of one `Deflate`).
     let stream = unsafe {
         zstd::ZSTD_initStaticCStream(workspace.as_mut_ptr().cast(), std::mem::size_of_val(workspace))
     };
     let stream = NonNull::new(stream)?;
     // SAFETY: a fresh context; the parameters are those the workspace was sized for.
-    let set = unsafe { zstd::ZSTD_CCtx_setCParams(stream.as_ptr(), params) };
-    error(set).is_none().then_some(stream)
+    let set = unsafe { zstd::ZSTD_CCtx_setCParams(stream.as_ptr(), params.zstd) };
+    if error(set).is_some() {
+        return None;
+    }
+    if let Some(block) = params.block {
+        // SAFETY: as above; zstd refuses numbers it does not take.
+        let set = unsafe {
+            zstd::ZSTD_CCtx_setParameter(
+                stream.as_ptr(),
+                zstd::ZSTD_cParameter::ZSTD_c_experimentalParam18,
+                block,
+            )
+        };
+        error(set).is_none().then_some(())?;
+    }
+    Some(stream)
 }
 
 fn error(code: usize) -> Option<&'static str> {
@@ -182,8 +202,9 @@ mod tests {
     use super::*;
     use std::io::Read;
 
-    const SMALL: Settings = Settings { level: 3, window_log: 18, table_log: 17, min_match: 6 };
-    const THOROUGH: Settings = Settings { level: 19, window_log: 17, table_log: 16, min_match: 3 };
+    const SMALL: Settings = Settings { level: 3, window_log: 18, table_log: 17, min_match: 6, block: None };
+    const THOROUGH: Settings =
+        Settings { level: 19, window_log: 17, table_log: 16, min_match: 3, block: None };
 
     fn inflate(bytes: &[u8]) -> Vec<u8> {
         let mut all = Vec::new();
