@@ -30,7 +30,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-MAGIC, MARK, BODY_LIMIT = b"\x89SC1\r\n\x1a\n", b"\xa7\x5e", 1 << 20
+MAGIC, MINOR, MARK, BODY_LIMIT = b"\x89SC1\r\n\x1a\n", 0, b"\xa7\x5e", 1 << 20
 HEADER, KEYS, CERT, SEG, DATA, INDEX, CHECK, TABLE, TRAILER = 0x01, 0x02, 0x03, 0x10, 0x11, 0x12, 0x20, 0x31, 0x3F
 KNOWN, ANCILLARY = {HEADER, KEYS, CERT, SEG, DATA, INDEX, CHECK, TABLE, TRAILER}, 0x80
 ROOT_SLOT, PERIOD_SLOT = 1, 2
@@ -111,11 +111,12 @@ def is_chunk(rest, at):
     return is_frame(frame) and end <= len(rest) and zlib.crc32(rest[at : at + 12] + rest[at + 16 : end]) == frame[5]
 
 
-def in_order(found):
-    """The chunks. One out of its place is an error: what was there before it was changed would be missing."""
+def in_order(found, minor):
+    """The chunks. One out of its place is an error: what was there before it was changed would be missing. So is one of an unknown type,
+    but between segments of a later version, which nobody without a key makes of this one."""
     place = "header"
     for number, (kind, flags, framing, body) in enumerate(found):
-        if kind in KNOWN or place not in ("segment", "more", "closing"):  # others may stand in and between segments
+        if kind in KNOWN or minor <= MINOR or place != "segment":
             place = ORDER[place].get((kind, flags) if kind == CHECK and len(body) == 100 else kind)
         if place is None:
             sys.exit(f"error: chunk {number}, of type {kind:#04x}, does not belong where it stands")
@@ -371,10 +372,10 @@ def main():
     options = parser.parse_args()
     with open(options.recording, "rb") as file:
         data = file.read()
-    major, features = struct.unpack_from("<8xHxxI", data.ljust(16, b"\0"))
+    major, minor, features = struct.unpack_from("<8xHHI", data.ljust(16, b"\0"))
     if data[:8] != MAGIC or (major, features) != (1, 0):
         sys.exit("error: not a recording of version 1")
-    found, entries, others = [], [], in_order(chunks(data))
+    found, entries, others = [], [], in_order(chunks(data), minor)
     for chunk in others:
         found.append(chunk)
         if chunk[0] == CHECK and chunk[1] & FINAL:

@@ -8,9 +8,10 @@ mod forge;
 #[path = "support/sample.rs"]
 mod sample;
 
-use forge::{CHECK, CLOSES, DATA, FINAL, INDEX, SEG, TABLE, TRAILER};
+use forge::{CHECK, CLOSES, DATA, FINAL, Forge, INDEX, SEG, TABLE, TRAILER};
 use sample::{Fleet, Recorded, record};
 use sealcast::cast::{Event, Header as CastHeader, Payload};
+use sealcast::container::verify::Verdict;
 use sealcast::container::{Cursor, Entry, Reader, SlotKind, frame};
 use std::io::{Cursor as Bytes, Write as _};
 use std::path::{Path, PathBuf};
@@ -160,14 +161,21 @@ fn steps(text: &str) -> Vec<sample::Step> {
     steps
 }
 
-/// Closed in both forms in which that is done, and not closed.
-fn recordings(fleet: &Fleet) -> [(&'static str, Recorded); 3] {
-    let of =
-        |text: &str, close| record(fleet, &[SlotKind::Root], CastHeader::new(80, 24), &steps(text), close);
+/// Closed in both forms in which that is done, with a segment whose text comes to an end before its last chunk, and not closed.
+fn recordings(fleet: &Fleet) -> [(&'static str, Recorded); 4] {
+    let of = |steps: &[sample::Step], close| {
+        record(fleet, &[SlotKind::Root], CastHeader::new(80, 24), steps, close)
+    };
+    let later = steps("whole").into_iter().map(|step| match step {
+        sample::Step::At(ms, payload) => sample::Step::At(ms + 1000, payload),
+        other => other,
+    });
+    let bordered = [sample::bordered(), vec![sample::Step::Cut(900)], later.collect()].concat();
     [
         ("closed after a segment", damage::small(fleet, "whole", true)),
-        ("closed with a segment", of("whole", true)),
-        ("torn", of("open", false)),
+        ("closed with a segment", of(&steps("whole"), true)),
+        ("with two frames in a segment", of(&bordered, true)),
+        ("torn", of(&steps("open"), false)),
     ]
 }
 
@@ -206,6 +214,38 @@ fn no_change_of_a_frame_makes_a_reader_give_less_in_silence() {
         }
     }
     assert!(wrong.is_empty(), "{} wrong\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// Two segments of a minor version, with a chunk of an unknown type before one of the three of the second ([`Forge::segment_with`]).
+fn of_version(fleet: &Fleet, minor: u8, place: usize) -> Vec<u8> {
+    let mut forge = Forge::of_version(minor, [5; 32], &fleet.host, &fleet.name, &[]);
+    forge.open();
+    for (number, flags) in [(0, CLOSES), (1, CLOSES | FINAL)] {
+        forge.segment_with(number, "whole", flags, |forge, part| {
+            if number == 1 && part == place {
+                forge.chunk(0xC4, 0, b"of a later version");
+            }
+        });
+    }
+    forge.finish();
+    forge.bytes
+}
+
+#[test]
+fn a_chunk_of_an_unknown_type_is_passed_over_between_segments_of_a_later_version_only() {
+    let fleet = Fleet::new("web-3");
+    // Before a segment, before its index entry, before its checkpoint.
+    for (minor, place) in (0..=1).flat_map(|minor| (0..3).map(move |place| (minor, place))) {
+        let (bytes, passes) = (of_version(&fleet, minor, place), (minor, place) == (1, 0));
+        let what = format!("minor version {minor}, place {place}");
+        let verdict = sample::judge(&bytes, &fleet.known()).unwrap().verdict;
+        assert_eq!(verdict == Verdict::Intact, passes, "{what}: {verdict:?}");
+        let (got, fault, complete) = read(&bytes, [5; 32], false);
+        assert_eq!(fault.is_none(), passes, "{what}: {fault:?}");
+        assert!(!passes || got.events.len() == 2 && complete, "{what}: {got:?}");
+        let Some(told) = second_reader(&[&bytes], &[5; 32]) else { continue };
+        assert_eq!(told[0].0, passes, "{what}: {}", told[0].1);
+    }
 }
 
 /// A checkpoint, a table and a trailer that nobody signed, after the end of a recording of so many chunks.

@@ -83,8 +83,8 @@ impl Cursor {
         let (offset, content) = reader.segment_start(segment)?;
         // By the table at the end the first segment begins with the file.
         let order = match offset == frame::PROLOGUE_LEN as u64 {
-            true => Order::new(Expect::Header, Some(0)),
-            false => Order::new(Expect::Segment, None),
+            true => reader.order().elsewhere(Expect::Header, Some(0)),
+            false => reader.order().elsewhere(Expect::Segment, None),
         };
         Ok(Self {
             offset,

@@ -9,7 +9,7 @@ pub const MAGIC: [u8; 8] = *b"\x89SC1\r\n\x1a\n";
 pub const PROLOGUE_LEN: usize = 16;
 /// Format version written and read.
 pub const MAJOR: u16 = 1;
-/// Minor version written. A higher one may only add ancillary chunks.
+/// Minor version written. A higher one may only add ancillary chunks, between segments.
 pub const MINOR: u16 = 0;
 /// First bytes of every chunk.
 pub const MARK: [u8; 2] = [0xA7, 0x5E];
@@ -24,7 +24,7 @@ pub const BOUND_LEN: usize = 12;
 pub const CLOSES: u8 = 1;
 /// Chunk flag of a CHECK: nothing follows.
 pub const FINAL: u8 = 2;
-/// Type bit: readers that do not know the type pass over it.
+/// Type bit: readers that do not know the type pass over it, where it may stand.
 pub const ANCILLARY: u8 = 0x80;
 
 /// What a chunk holds.
@@ -110,6 +110,12 @@ pub fn check_prologue(bytes: &[u8; PROLOGUE_LEN]) -> Result<(), Error> {
         return Err(Error::Version { major, features });
     }
     Ok(())
+}
+
+/// The minor version that a prologue names.
+pub(super) fn minor(prologue: &[u8; PROLOGUE_LEN]) -> u16 {
+    let [.., m0, m1, _, _, _, _] = *prologue;
+    u16::from_le_bytes([m0, m1])
 }
 
 /// The 12 framing bytes of a chunk.
@@ -232,6 +238,7 @@ mod tests {
         assert!(matches!(check_prologue(&other), Err(Error::NotARecording)));
         let mut minor = prologue();
         minor[10] = 9;
+        assert_eq!((super::minor(&prologue()), super::minor(&minor)), (MINOR, 9));
         assert!(check_prologue(&minor).is_ok(), "a higher minor version only adds what may be passed over");
     }
 }

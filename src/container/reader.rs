@@ -106,7 +106,12 @@ impl<R: Read + Seek> Reader<R> {
             index_chunks: Vec::new(),
             opening_at: offset,
             closed: false,
-            walk: Walk { offset, order: Order::new(Expect::Opening, Some(3)), index: 0, complete: false },
+            walk: Walk {
+                offset,
+                order: Order::new(Expect::Opening, Some(3), frame::minor(&prologue)),
+                index: 0,
+                complete: false,
+            },
             keys: None,
             index_chain: None,
             opening: None,
@@ -456,6 +461,11 @@ impl<R: Read + Seek> Reader<R> {
 
     pub(crate) fn file_id(&self) -> &[u8; 32] {
         &self.file
+    }
+
+    /// The place of the walk, which knows the version of the file.
+    pub(super) fn order(&self) -> Order {
+        self.walk.order
     }
 
     /// Where the bytes of a segment begin, and its place in the content chain.

@@ -387,7 +387,8 @@ impl Pass {
         }
         self.seq =
             self.seq.checked_add(1).ok_or_else(|| Fault("more chunks than the format allows".to_owned()))?;
-        let next = self.expect.after(&chunk.frame).ok_or_else(|| Fault(Expect::misplaced(&chunk.frame)))?;
+        let next = self.expect.after(&chunk.frame, frame::minor(&self.prologue));
+        let next = next.ok_or_else(|| Fault(Expect::misplaced(&chunk.frame)))?;
         if chunk.frame.kind == Some(Kind::Check) {
             self.check(chunk)?;
             self.expect = next;

@@ -62,13 +62,25 @@ impl Forge {
     /// Prologue, header, slots, certificate, sealed metadata.
     pub fn begin(root: [u8; 32], host: &Signer, name: &str, slots: &[u8]) -> Self {
         let mut forge = Self::bare(root, host, name, slots);
-        let opening = br#"{"meta":{},"cast":{"version":3,"term":{"cols":80,"rows":24}}}"#;
-        forge.index(&packed(opening, &[]));
+        forge.open();
         forge
+    }
+
+    /// The sealed metadata.
+    pub fn open(&mut self) {
+        let opening = br#"{"meta":{"cols":80,"rows":24},"cast":{"version":3,"term":{"cols":80,"rows":24}}}"#;
+        self.index(&packed(opening, &[]));
     }
 
     /// [`Forge::begin`] without the sealed metadata.
     pub fn bare(root: [u8; 32], host: &Signer, name: &str, slots: &[u8]) -> Self {
+        Self::of_version(0, root, host, name, slots)
+    }
+
+    /// [`Forge::bare`] of a minor version.
+    pub fn of_version(minor: u8, root: [u8; 32], host: &Signer, name: &str, slots: &[u8]) -> Self {
+        let mut prologue = frame::prologue();
+        prologue[10] = minor;
         let session = [7; 16];
         let root = Key::from_bytes(root);
         let (content, index) = (root.derive(&session, b"content"), root.derive(&session, b"index"));
@@ -82,7 +94,7 @@ impl Forge {
             ..Header::default()
         };
         let mut forge = Self {
-            bytes: frame::prologue().to_vec(),
+            bytes: prologue.to_vec(),
             seq: 0,
             file: [0; 32],
             epoch: 0,
@@ -97,7 +109,7 @@ impl Forge {
             table: Vec::new(),
         };
         let head = forge.chunk(0x01, 0, &serde_json::to_vec(&header).unwrap());
-        forge.file = sha256(&[&frame::prologue(), &head]);
+        forge.file = sha256(&[&prologue, &head]);
         let keys = forge.chunk(0x02, 0, slots);
         let text = format!(
             "sealcast session v1\nhost: {name}\nsession: {}\nheader-sha256: {}\nkeys-sha256: {}\nfirst-checkpoint: {}\nledger-head: -\n",
@@ -190,6 +202,12 @@ impl Forge {
 
     /// A segment of one line of output, its index entry, its checkpoint.
     pub fn segment(&mut self, number: u32, text: &str, flags: u8) {
+        self.segment_with(number, text, flags, |_, _| ());
+    }
+
+    /// [`Forge::segment`] with more in it: `before` is called before its SEG (0), INDEX (1) and CHECK (2).
+    pub fn segment_with(&mut self, number: u32, text: &str, flags: u8, before: impl Fn(&mut Self, usize)) {
+        before(self, 0);
         let at = u64::from(number) * 1000;
         let lines = format!(
             "[{},\"t\",\"{{\\\"at\\\":{at},\\\"utc\\\":5,\\\"boot\\\":0}}\"]\n[0,\"o\",\"{text}\"]\n",
@@ -202,7 +220,9 @@ impl Forge {
             text.len(),
             usize::BITS - text.len().leading_zeros(),
         );
+        before(self, 1);
         self.index(&packed(entry.as_bytes(), &[]));
+        before(self, 2);
         self.check(flags);
     }
 
