@@ -96,6 +96,17 @@ pub enum Trust {
     Untrusted,
 }
 
+impl Trust {
+    /// What people are to be told beside such an entry; `None` where there is no doubt.
+    pub fn doubt(self) -> Option<&'static str> {
+        match self {
+            Self::Witnessed | Self::Told => None,
+            Self::Inferred => Some("[inferred]"),
+            Self::Untrusted => Some("[untrusted]"),
+        }
+    }
+}
+
 /// One program executed in the session, as the kernel saw it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Exec {

@@ -4,7 +4,7 @@
 
 use super::recordings::{Opened, clock, ms, name};
 use super::watch::{begin_at, part_of, screen_at, tell_end};
-use crate::cast::{Event, Payload};
+use crate::cast::{Event, Payload, Trust};
 use crate::error::{Error, Kind, Result};
 use crate::export::{Exporter, Format, Losses};
 use crate::replay::{Recording, Replay};
@@ -145,7 +145,9 @@ fn parts(hits: &[Hit], around: Duration) -> Vec<Part> {
             Some(last) if range.start <= last.range.end => last.range.end = range.end,
             _ => {
                 let text: String = hit.text.chars().take(LABEL).collect();
-                let label = format!("{} {}: {text}", clock(ms(time)), hit.field.name());
+                let doubt =
+                    hit.trust.and_then(Trust::doubt).map(|doubt| format!(" {doubt}")).unwrap_or_default();
+                let label = format!("{} {}: {text}{doubt}", clock(ms(time)), hit.field.name());
                 parts.push(Part { range, label });
             }
         }
@@ -167,6 +169,7 @@ mod tests {
             text: "needle".into(),
             at: 0..6,
             exit: None,
+            trust: None,
             command: None,
             before: Vec::new(),
             after: Vec::new(),

@@ -285,8 +285,15 @@ fn check(context: &Context, args: &Check) -> Result<()> {
     if args.recipients.is_none() {
         found.extend(check_period(&personal, &identities));
         found.extend(check_signing_key(&personal));
-        found.extend(check_permissions(&personal));
+        found.extend(check_permissions(&[
+            personal.root().to_owned(),
+            personal.keys(),
+            period::sealed_path(&personal.keys()),
+        ]));
     }
+    // Whatever is tried is looked at, also where nothing of it is ours.
+    let tried = if args.identity.is_empty() { vec![personal.identity()] } else { args.identity.clone() };
+    found.extend(check_permissions(&tried));
     report(context, &found, args.json)?;
     if !args.json {
         explain(context, &found, &identities);
@@ -340,15 +347,9 @@ fn check_signing_key(personal: &Personal) -> Option<Finding> {
     }
 }
 
-fn check_permissions(personal: &Personal) -> Vec<Finding> {
-    let places = [
-        personal.root().to_owned(),
-        personal.keys(),
-        personal.identity(),
-        period::sealed_path(&personal.keys()),
-    ];
-    let open = places.into_iter().filter_map(|path| {
-        let mode = std::fs::metadata(&path).ok()?.mode() & 0o777;
+fn check_permissions(places: &[PathBuf]) -> Vec<Finding> {
+    let open = places.iter().filter_map(|path| {
+        let mode = std::fs::metadata(path).ok()?.mode() & 0o777;
         let wrong = (mode & 0o077 != 0).then(|| "others can reach it".to_owned());
         wrong.map(|wrong| {
             Finding::new("permissions", path.display().to_string(), &format!("{mode:04o}"), Some(wrong))

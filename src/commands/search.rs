@@ -5,6 +5,7 @@ use super::filter::{self, Filters};
 use super::recordings::{
     Reading, ms, name, no_recordings, offset, other_caller, real_name, shown, tell_misnamed,
 };
+use crate::cast::Trust;
 use crate::console::Style as Ink;
 use crate::error::{Error, Kind, Result};
 use crate::search::{Answer, Field, Fields, Hit, Match, Options, Query, Style, search};
@@ -154,7 +155,7 @@ pub fn run(context: &Context, args: &Args) -> Result<u8> {
         context.console.note(format_args!("index keys are not kept for the next search: {error}"));
     }
     context.console.flush()?;
-    context.console.note(sums.line(told, recordings.len(), begun));
+    context.console.note(sums.line(args.files, told, recordings.len(), begun));
     Ok(match sums {
         Sums { unreadable: 1.., .. } => 2,
         Sums { matching: 1.., .. } => 0,
@@ -244,13 +245,15 @@ fn report(context: &Context, args: &Args, found: &Found, answer: Answer, sums: &
 }
 
 impl Sums {
-    fn line(&self, told: usize, of: usize, begun: Instant) -> String {
+    /// `files`: hits were not counted, since each recording was left at its first one.
+    fn line(&self, files: bool, told: usize, of: usize, begun: Instant) -> String {
         let plural = |n: u64, what: &str| if n == 1 { format!("1 {what}") } else { format!("{n} {what}s") };
-        let mut line = plural(self.hits, "hit");
-        if self.more > 0 {
+        let mut line = if files { String::new() } else { plural(self.hits, "hit") };
+        if self.more > 0 && !files {
             line.push_str(&format!(" ({} more not shown)", self.more));
         }
-        line.push_str(&format!(" in {} of {}", self.matching, plural(of as u64, "recording")));
+        let within = if files { "" } else { " in " };
+        line.push_str(&format!("{within}{} of {}", self.matching, plural(of as u64, "recording")));
         let skipped = self.unread;
         let read = self.segments.saturating_sub(self.read);
         line.push_str(&format!(
@@ -291,8 +294,9 @@ fn print(context: &Context, args: &Args, found: &Found, matched: &Match, hit: &H
         .map_or_else(|_| "?".to_owned(), |time| time.strftime("%Y-%m-%d %H:%M:%SZ").to_string());
     let offset = hit.time.map_or_else(|| "-".to_owned(), |time| format!("+{}", offset(ms(time))));
     let exit = hit.exit.map(|exit| format!("  [{exit}]")).unwrap_or_default();
+    let doubt = hit.trust.and_then(Trust::doubt).map(|doubt| format!("  {doubt}")).unwrap_or_default();
     context.console.line(format_args!(
-        "{}  {when} {offset}  {}  {:<7}  {}{exit}",
+        "{}  {when} {offset}  {}  {:<7}  {}{exit}{doubt}",
         real_name(found, &matched.header),
         who(matched),
         hit.field.name(),
@@ -340,6 +344,7 @@ fn hit_json(found: &Found, matched: &Match, hit: &Hit) -> serde_json::Value {
         "from": hit.at.start,
         "to": hit.at.end,
         "exit": hit.exit,
+        "trust": hit.trust,
         "command": hit.command,
         "before": hit.before,
         "after": hit.after,

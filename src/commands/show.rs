@@ -3,7 +3,7 @@
 use super::Context;
 use super::recordings::{Opened, Reading, WOULD_ASK, clock, known_keys, moment, shown, size, who};
 use super::verify::{Judged, judge};
-use crate::cast::{Command, Source, Trust};
+use crate::cast::{Command, Source};
 use crate::console::{Column, Style, Table};
 use crate::container::{Entry, GivenUp, LeftOut, Opening};
 use crate::crypto::recipient::Recipient;
@@ -271,11 +271,7 @@ fn commands(context: &Context, opened: &mut Opened, as_json: bool) -> Result<()>
             Some(0) | None => Style::Plain,
             Some(_) => Style::Red,
         };
-        let doubt = match command.trust {
-            Trust::Witnessed | Trust::Told => "",
-            Trust::Inferred => "  [inferred]",
-            Trust::Untrusted => "  [untrusted]",
-        };
+        let doubt = command.trust.doubt().map(|doubt| format!("  {doubt}")).unwrap_or_default();
         let flags = command.flags.iter().map(|flag| format!("  [{flag}]")).collect::<String>();
         // Neither the shell nor the screen had one: its flags say why.
         let text = if command.text.is_empty() { "(no text)" } else { command.text.as_str() };

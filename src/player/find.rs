@@ -5,7 +5,7 @@
 //! which is looked for in slices as well.
 
 use super::pages::Reading;
-use crate::cast::Exec;
+use crate::cast::{Exec, Trust};
 use crate::replay::{Budget, Replay, Source};
 use crate::search::{self, Style};
 use crate::terminal::{Kind, Line, Terminal, Typed};
@@ -131,6 +131,8 @@ pub struct Hit {
     pub begins: String,
     /// It was in a full-screen program.
     pub page: bool,
+    /// How far it can be believed, of a command.
+    pub trust: Option<Trust>,
     /// `first`, before it was shown and found to stand there later.
     since: Duration,
     /// The segment during which its line ended.
@@ -285,7 +287,7 @@ impl Finder {
         let mut sink = self.split().0;
         if let Some(command) = outline.commands.get(at) {
             budget.charge(command.size() as u64);
-            sink.ran((command.start, command.end), &command.text);
+            sink.ran((command.start, command.end), &command.text, command.trust);
             command.execs.iter().for_each(|exec| sink.program(exec));
         } else if let Some(exec) = outline.execs.get(at.saturating_sub(outline.commands.len())) {
             budget.charge(exec.size() as u64);
@@ -312,7 +314,7 @@ impl Finder {
         for line in lines {
             let found = line.texts().find(|(text, told)| sink.pattern.inner.find_past(text, *told).is_some());
             if let Some((text, _)) = found {
-                sink.take((line.first, line.first, line.last), text, false, of);
+                sink.take((line.first, line.first, line.last), text, None, false, of);
             }
         }
         true
@@ -416,19 +418,19 @@ struct Sink<'a> {
 impl Sink<'_> {
     fn line(&mut self, line: &Line, of: usize) {
         let page = matches!(line.kind, Kind::Page(_));
-        self.take((line.first, line.complete, line.last), &line.text, page, of);
+        self.take((line.first, line.complete, line.last), &line.text, None, page, of);
     }
 
     fn program(&mut self, exec: &Exec) {
         let line = exec.argv.join(" ");
         let text = if self.pattern.is_in(&line) { &line } else { &exec.path };
-        self.ran((exec.time, exec.end), text);
+        self.ran((exec.time, exec.end), text, Trust::Witnessed);
     }
 
     /// Something that ran: its start and end in milliseconds.
-    fn ran(&mut self, (start, end): (u64, Option<u64>), text: &str) {
+    fn ran(&mut self, (start, end): (u64, Option<u64>), text: &str, trust: Trust) {
         let (start, end) = (Duration::from_millis(start), Duration::from_millis(end.unwrap_or(start)));
-        self.take((start, start, end), text, false, 0);
+        self.take((start, start, end), text, Some(trust), false, 0);
     }
 
     /// Keeps a hit, if the text is one.
@@ -436,6 +438,7 @@ impl Sink<'_> {
         &mut self,
         (first, complete, last): (Duration, Duration, Duration),
         text: &str,
+        trust: Option<Trust>,
         page: bool,
         of: usize,
     ) {
@@ -454,7 +457,7 @@ impl Sink<'_> {
         let near =
             self.hits.get(at.saturating_sub(1)).is_some_and(|hit| hit.text == text && hit.last >= first);
         if !near {
-            self.hits.insert(at, Hit { first, complete, last, text, begins, page, since, of });
+            self.hits.insert(at, Hit { first, complete, last, text, begins, page, trust, since, of });
         }
     }
 }

@@ -8,7 +8,7 @@ use super::condition::{Condition, Indexed};
 use super::query::{Facts, Field, Query, Term};
 use super::queue::{Queue, Work};
 use super::reading::{Found as Inside, Scan, Seen, ranges};
-use crate::cast::{Command, Exec};
+use crate::cast::{Command, Exec, Trust};
 use crate::container::{self, Entry, Header, Opening, Reader, Wanted};
 use crate::store::seal::{Access, Opener};
 use crate::store::{Found, Misnamed, silence};
@@ -72,6 +72,8 @@ pub struct Hit {
     pub at: Range<usize>,
     /// Exit status, of a command or program.
     pub exit: Option<i32>,
+    /// How far an entry can be believed: of commands, and of programs, which the kernel saw.
+    pub trust: Option<Trust>,
     /// The command during which it happened.
     pub command: Option<String>,
     /// Lines before it.
@@ -494,6 +496,7 @@ fn of_seen(seen: Seen, commands: &[&Command]) -> Hit {
         text: seen.text,
         at: seen.at,
         exit: None,
+        trust: None,
         command,
         before: seen.before,
         after: seen.after,
@@ -510,28 +513,32 @@ fn in_index(
     retold: &[Command],
     hits: &mut Vec<Hit>,
 ) {
-    let mut hit =
-        |field, text: &str, start: Option<u64>, end: Option<u64>, exit, command: Option<&Command>| {
-            if let Some(at) = term.pattern.find_within(text) {
-                let time = start.map(Duration::from_millis);
-                let stood =
-                    start.zip(end).map(|(start, end)| Duration::from_millis(end.saturating_sub(start)));
-                let command = command.map(|command| command.text.clone());
-                let (before, after) = (Vec::new(), Vec::new());
-                hits.push(Hit {
-                    term: number,
-                    field,
-                    time,
-                    stood,
-                    text: text.to_owned(),
-                    at,
-                    exit,
-                    command,
-                    before,
-                    after,
-                });
-            }
-        };
+    let mut hit = |field,
+                   text: &str,
+                   start: Option<u64>,
+                   end: Option<u64>,
+                   (exit, trust): (Option<i32>, Option<Trust>),
+                   command: Option<&Command>| {
+        if let Some(at) = term.pattern.find_within(text) {
+            let time = start.map(Duration::from_millis);
+            let stood = start.zip(end).map(|(start, end)| Duration::from_millis(end.saturating_sub(start)));
+            let command = command.map(|command| command.text.clone());
+            let (before, after) = (Vec::new(), Vec::new());
+            hits.push(Hit {
+                term: number,
+                field,
+                time,
+                stood,
+                text: text.to_owned(),
+                at,
+                exit,
+                trust,
+                command,
+                before,
+                after,
+            });
+        }
+    };
     if term.fields.has(Field::Meta) {
         let meta = &opening.meta;
         let argv = meta.argv.join(" ");
@@ -547,18 +554,18 @@ fn in_index(
             &meta.tty,
             &meta.origin,
         ];
-        facts.into_iter().for_each(|fact| hit(Field::Meta, fact, None, None, None, None));
+        facts.into_iter().for_each(|fact| hit(Field::Meta, fact, None, None, (None, None), None));
         for (key, value) in meta.labels.iter().chain(&meta.env).chain(&meta.identity) {
-            hit(Field::Meta, &format!("{key}={value}"), None, None, None, None);
+            hit(Field::Meta, &format!("{key}={value}"), None, None, (None, None), None);
         }
         for (at, label) in entries.iter().flat_map(|entry| &entry.tally.marks) {
-            hit(Field::Meta, label, Some(*at), None, None, None);
+            hit(Field::Meta, label, Some(*at), None, (None, None), None);
         }
     }
     let mut exec = |exec: &Exec, command: Option<&Command>| {
         let text = if exec.argv.is_empty() { exec.path.clone() } else { exec.argv.join(" ") };
         let text = if term.pattern.find_within(&text).is_some() { text } else { exec.path.clone() };
-        hit(Field::Exec, &text, Some(exec.time), exec.end, exec.exit, command);
+        hit(Field::Exec, &text, Some(exec.time), exec.end, (exec.exit, Some(Trust::Witnessed)), command);
     };
     if term.fields.has(Field::Exec) {
         for entry in entries {
@@ -570,7 +577,8 @@ fn in_index(
     }
     if term.fields.has(Field::Command) {
         for command in container::commands(entries).into_iter().chain(retold) {
-            hit(Field::Command, &command.text, Some(command.start), command.end, command.exit, None);
+            let state = (command.exit, Some(command.trust));
+            hit(Field::Command, &command.text, Some(command.start), command.end, state, None);
         }
     }
 }

@@ -31,6 +31,9 @@ fn check_says_which_identity_opens_what_and_finds_open_permissions() {
         "{strangers}"
     );
 
+    std::fs::set_permissions(home.path("other.txt"), PermissionsExt::from_mode(0o640)).unwrap();
+    let open = home.run(&["keys", "check", "-i", "other.txt"]).exits(1).complains("cannot be used as it is");
+    assert!(open.text().contains("0640"), "{open}");
     std::fs::set_permissions(home.personal().identity(), PermissionsExt::from_mode(0o644)).unwrap();
     let open = home.run(&["keys", "check"]).exits(1).complains("cannot be used as it is");
     assert!(open.text().contains("0644"), "{open}");

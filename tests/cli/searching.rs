@@ -1,5 +1,5 @@
 use crate::sandbox::{Recording, Sandbox, held};
-use sealcast::cast::{Command, Exec, Payload};
+use sealcast::cast::{Command, Exec, Payload, Trust};
 use sealcast::shell::marks::{Mark, Start};
 use sealcast::shell::said::Said;
 use sealcast::terminal::Terminal;
@@ -80,6 +80,8 @@ fn texts_fields_and_conditions_narrow_the_search() {
     assert_eq!(lines(&["minute", "--limit", "1"]), 1);
     let files = home.run(&["search", "-l", "rotate"]).exits(0);
     assert_eq!(files.text().trim_end(), path.to_str().unwrap());
+    // Each was left at its first hit: there is no number of them to tell.
+    assert!(files.err.starts_with("1 of 2 recordings ("), "{files}");
     let counted = home.run(&["search", "-c", "-e", "[a-z]+"]).exits(0);
     assert_eq!(counted.text().lines().count(), 2, "{counted}");
     let listed = home.run(&["ls", "--exit", "3", "--ticket", "ops-4411", "--user", "bob"]).exits(0);
@@ -106,6 +108,31 @@ fn each_line_of_a_command_and_of_an_argument_is_looked_in() {
     ] {
         home.run(&["search", "--in", "command,exec", "-e", pattern]).exits(found);
     }
+}
+
+#[test]
+fn a_command_that_anybody_could_have_written_is_told_as_such() {
+    let home = Sandbox::new();
+    let command = |text: &str, trust| Command {
+        text: text.into(),
+        trust,
+        start: 1000,
+        end: Some(1300),
+        ..Command::default()
+    };
+    let commands = vec![
+        command("rm forged", Trust::Untrusted),
+        command("rm read", Trust::Inferred),
+        command("rm told", Trust::Told),
+    ];
+    home.record(&Recording { commands, ..Recording::default() });
+    let found = home.run(&["search", "--in", "command", "rm"]).exits(0);
+    for line in ["rm forged  [untrusted]\n", "rm read  [inferred]\n", "rm told\n"] {
+        assert!(found.text().contains(line), "{line:?} in {found}");
+    }
+    let hits = json(&home.run(&["search", "--json", "--in", "command", "rm"]).exits(0).text());
+    let trust: Vec<&Value> = hits.iter().map(|hit| &hit["trust"]).collect();
+    assert_eq!(trust, ["untrusted", "inferred", "told"]);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use super::super::app::{App, Over};
 use super::super::keymap;
 use super::super::times;
 use super::{beginning, bold, colored, dim, frame, reversed, text};
-use crate::cast::Command;
+use crate::cast::{Command, Trust};
 use crate::replay::{Source, millis};
 use crate::terminal::Kind;
 use crate::text::escaped;
@@ -96,7 +96,7 @@ fn contents<S: Source>(app: &App<S>, area: Rect) -> (String, Vec<Entry>, Option<
             let rows = hits.get(window(*selected, hits.len())).unwrap_or_default().iter().map(|hit| Entry {
                 time: Some(hit.first),
                 tag: if hit.page { "▣ ".to_string() } else { "  ".to_string() },
-                text: beginning(&hit.text).to_string(),
+                text: with_doubt(hit.trust, &hit.text),
                 style: plain,
             });
             (
@@ -186,7 +186,11 @@ pub(super) fn command_pane<S: Source>(app: &mut App<S>, area: Rect, buffer: &mut
             &exit_of(command.exit),
             if failed { colored(app.depth, Color::Red) } else { dim() },
         );
-        let flag = if command.flags.is_empty() { "" } else { "⚠ " };
+        let flag = match command.trust.doubt() {
+            _ if !command.flags.is_empty() => "⚠ ",
+            Some(_) => "? ",
+            None => "",
+        };
         let x = text(buffer, inner, x, y, flag, colored(app.depth, Color::Yellow));
         text(buffer, inner, x, y, &escaped(beginning(&command.text)).to_string(), style);
     }
@@ -197,5 +201,11 @@ pub(super) fn command_pane<S: Source>(app: &mut App<S>, area: Rect, buffer: &mut
 /// The line, and what there is to say of it.
 fn with_flags(command: &Command) -> String {
     let flags: String = command.flags.iter().map(|flag| format!("  ⚠ {flag}")).collect();
-    format!("{}{flags}", beginning(&command.text))
+    format!("{}{flags}", with_doubt(Some(command.trust), &command.text))
+}
+
+/// The line, and how far it can be believed, where there is doubt.
+fn with_doubt(trust: Option<Trust>, text: &str) -> String {
+    let doubt = trust.and_then(Trust::doubt).map(|doubt| format!("  {doubt}")).unwrap_or_default();
+    format!("{}{doubt}", beginning(text))
 }
