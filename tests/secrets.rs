@@ -9,6 +9,7 @@ mod support;
 mod secrets {
     mod drawn;
     mod integrated;
+    mod late;
     mod prompts;
 }
 

@@ -113,10 +113,10 @@ impl Batch {
         clock::monotonic().saturating_sub(self.start)
     }
 
-    /// Bytes that the operator was shown. All of them are stored.
-    pub(super) fn shown(&mut self, stream: Stream, bytes: &[u8]) {
+    /// Bytes that the operator was shown, and that were read `at` that time of the monotonic clock. All of them are stored.
+    pub(super) fn shown(&mut self, at: Duration, stream: Stream, bytes: &[u8]) {
         let now = self.elapsed();
-        self.withhold.shown(now, bytes, &mut self.typed);
+        self.withhold.shown(at.saturating_sub(self.start), bytes, &mut self.typed);
         self.unseen.shown(bytes);
         self.push_typed(now);
         self.push_bytes(stream, now, bytes);
@@ -125,7 +125,7 @@ impl Batch {
     /// Bytes that went to standard output or error, where it is not the terminal: stored up to the limit.
     pub(super) fn streamed(&mut self, stream: Stream, bytes: &[u8]) {
         let bytes = self.within_limit(stream, bytes);
-        self.shown(stream, bytes);
+        self.shown(clock::monotonic(), stream, bytes);
     }
 
     /// Bytes that were typed on the terminal, and read `at` that time of the monotonic clock: before anything that they brought about.
@@ -285,25 +285,25 @@ impl Batch {
 
     /// When [`Batch::tick`] has something to do.
     pub(super) fn deadline(&self) -> Option<Duration> {
-        let typed = self.withhold.deadline().map(|due| due.saturating_add(self.start));
-        let company =
-            (!self.events.is_empty() && self.stuck.is_none()).then(|| self.since.saturating_add(COMPANY));
-        typed.into_iter().chain(company).min()
+        (!self.events.is_empty() && self.stuck.is_none()).then(|| self.since.saturating_add(COMPANY))
     }
 
-    /// Does what is due.
+    /// Hands on what has waited for long enough.
     pub(super) fn tick(&mut self) {
-        let Some(due) = self.deadline() else { return };
-        let now = clock::monotonic();
-        if now < due {
-            return;
-        }
-        let elapsed = now.saturating_sub(self.start);
-        self.withhold.tick(elapsed, &mut self.typed);
-        self.push_typed(elapsed);
-        if now >= self.since.saturating_add(COMPANY) {
+        if self.deadline().is_some_and(|due| clock::monotonic() >= due) {
             self.flush();
         }
+    }
+
+    /// Until when the echo of what was typed last is waited for, if something was.
+    pub(super) fn echo_deadline(&self) -> Option<Duration> {
+        self.withhold.deadline().map(|due| due.saturating_add(self.start))
+    }
+
+    /// Gives up waiting for what was to be there by `at`: all that was written until then has been [`Batch::shown`].
+    pub(super) fn give_up(&mut self, at: Duration) {
+        self.withhold.tick(at.saturating_sub(self.start), &mut self.typed);
+        self.push_typed(self.elapsed());
     }
 
     /// The session is over: everything that was held back, what was left out, and the exit status. Waits until the

@@ -32,6 +32,8 @@ const STREAM_BUFFER: usize = 64 << 10;
 /// A PTY gives at most this much at once (`N_TTY_BUF_SIZE` - 1 in the kernel). A shorter read has emptied it: it is
 /// shown without looking for more.
 const SHORT: usize = 4095;
+/// A PTY holds far less than this that was not read yet (about 20 KiB).
+const UNREAD: usize = 256 << 10;
 /// How often one direction is served before all others are looked at.
 const TURNS: usize = 16;
 /// After the child's end: how long silence is waited for before what holds the terminal open is left behind.
@@ -92,6 +94,8 @@ pub(super) struct Pump<'a> {
     /// The last look at everything that can give output found nothing. Time alone does not tell: on a busy host we may
     /// be late ourselves.
     quiet: bool,
+    /// How much was read since the echo of a key is overdue.
+    overdue: usize,
     hung_up: bool,
     stopped: Option<String>,
     lost_told: bool,
@@ -105,6 +109,8 @@ struct Output<'a> {
     watch: Option<&'a mut Box<dyn Watch>>,
     /// What a watch made of the bytes, to be recorded once they are shown.
     pieces: Vec<Recorded>,
+    /// When it was read.
+    at: Duration,
     ended: bool,
 }
 
@@ -161,6 +167,7 @@ impl<'a> Pump<'a> {
                 buffer: Buffer::new(BUFFER),
                 watch: session.watch.as_mut(),
                 pieces: Vec::new(),
+                at: start,
                 ended: screen.is_none(),
             },
             screen,
@@ -175,6 +182,7 @@ impl<'a> Pump<'a> {
             last_byte: start,
             bytes_since_end: 0,
             quiet: false,
+            overdue: 0,
             hung_up: false,
             stopped: None,
             lost_told: false,
@@ -235,14 +243,26 @@ impl<'a> Pump<'a> {
             // Only then is everything that can give output in the set.
             let looks = !self.batch.is_stuck() && !self.is_showing();
             let slots = self.fill(&mut set);
-            self.alarm.ring_by(self.due())?;
-            set.wait(None)?;
+            let overdue = if looks { self.overdue() } else { None };
+            match overdue {
+                Some(_) => set.wait(Some(Duration::ZERO))?,
+                None => {
+                    self.alarm.ring_by(self.due(looks))?;
+                    set.wait(None)?;
+                }
+            }
             let ready = |slot: Option<Slot>| slot.map_or(Ready::default(), |slot| set.ready(slot));
             if ready(slots.calm).read {
                 self.stir()?;
             }
             self.quiet =
                 looks && !ready(slots.leader).read && !slots.sources.iter().any(|slot| ready(*slot).read);
+            if let Some(at) = overdue
+                && (self.quiet || self.overdue >= UNREAD)
+            {
+                self.batch.give_up(at);
+                self.overdue = 0;
+            }
             // Keys before output: in a flood ^C must not stand in the line.
             let (terminal, mut leader) = (ready(slots.terminal), ready(slots.leader));
             self.copy_keys(terminal);
@@ -340,8 +360,21 @@ impl<'a> Pump<'a> {
             && self.keyboard.reads(&screen.terminal)
     }
 
-    /// When the loop must wake although nothing happens.
-    fn due(&self) -> Option<Duration> {
+    /// The time, if the echo of a key should have been there by now. Before it is given up all that was written by now is
+    /// looked at: it may be in there, and it was us who were late. So this is asked before that look. In a flood, where no look
+    /// finds nothing, it is enough that as much was read as may have been there.
+    fn overdue(&mut self) -> Option<Duration> {
+        let now =
+            self.batch.echo_deadline().and_then(|due| Some(clock::monotonic()).filter(|now| *now >= due));
+        if now.is_none() {
+            self.overdue = 0;
+        }
+        now
+    }
+
+    /// When the loop must wake although nothing happens. While not everything that gives output is looked at (`looks`), no
+    /// echo is overdue.
+    fn due(&self, looks: bool) -> Option<Duration> {
         let phase = match self.phase {
             // Only a child that runs wants a keyboard, and only where there is one is it looked after.
             Phase::Running => self.screen.as_ref().and_then(|_| self.keyboard.deadline()),
@@ -359,7 +392,8 @@ impl<'a> Pump<'a> {
                 Some(if clock::monotonic() < linger { silence.min(linger) } else { silence })
             }
         };
-        self.batch.deadline().into_iter().chain(phase).min()
+        let echo = self.batch.echo_deadline().filter(|_| looks);
+        self.batch.deadline().into_iter().chain(echo).chain(phase).min()
     }
 
     /// Whether something was read that was not written yet.

@@ -166,7 +166,7 @@ impl Withhold {
             }
             return;
         }
-        self.tick(now, out);
+        self.close(now);
         if secret {
             self.drop_at_once(now, bytes, out);
             return;
@@ -216,12 +216,13 @@ impl Withhold {
         self.settle(now, out);
     }
 
-    /// `bytes` were shown at `now`. Cheap while nothing is held.
+    /// `bytes` came at `now`, and were shown. Cheap while nothing is held.
+    ///
+    /// Nothing is too late here: that is for [`Withhold::tick`] to say.
     pub fn shown(&mut self, now: Duration, bytes: &[u8], out: &mut Vec<Typed>) {
         if self.policy == Policy::All {
             return;
         }
-        self.tick(now, out);
         self.drawn = now;
         let mut rest = bytes;
         while !self.runs.is_empty() && !rest.is_empty() {
@@ -336,7 +337,23 @@ impl Withhold {
     }
 
     /// Closes and decides what is due at `now`.
+    ///
+    /// Call it only once everything that came by then was given to [`Withhold::shown`]: who calls may be late too, and what was
+    /// echoed in time and waits to be read is no less an echo.
     pub fn tick(&mut self, now: Duration, out: &mut Vec<Typed>) {
+        self.close(now);
+        while let Some(run) = self.runs.front()
+            && run.closed.is_some_and(|closed| now >= closed.max(self.echoed).saturating_add(ECHO))
+        {
+            self.decide(now, out);
+        }
+        if self.unreported.is_some_and(|since| now >= since.saturating_add(REPORT)) {
+            self.report(out);
+        }
+    }
+
+    /// Closes a run that was ended by a pause, or is held for long enough.
+    fn close(&mut self, now: Duration) {
         if let Some(run) = self.runs.back_mut()
             && run.closed.is_none()
         {
@@ -347,14 +364,6 @@ impl Withhold {
                 run.doubtful |= self.keys.is_within();
                 self.keys.give_up();
             }
-        }
-        while let Some(run) = self.runs.front()
-            && run.closed.is_some_and(|closed| now >= closed.max(self.echoed).saturating_add(ECHO))
-        {
-            self.decide(now, out);
-        }
-        if self.unreported.is_some_and(|since| now >= since.saturating_add(REPORT)) {
-            self.report(out);
         }
     }
 

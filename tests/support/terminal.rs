@@ -109,6 +109,24 @@ impl Terminal {
         }
     }
 
+    /// Reads at least this many bytes, a few at a time and not fast: so does a terminal at the end of a long line.
+    #[track_caller]
+    pub fn read_slowly(&mut self, bytes: usize) {
+        let end = Instant::now() + DEADLINE;
+        let enough = self.transcript.len() + bytes;
+        while self.transcript.len() < enough {
+            assert!(Instant::now() < end, "waited {DEADLINE:?} for {bytes} bytes{}", self.shown());
+            let mut piece = [0; 2048];
+            match fd::read(self.leader(), &mut piece) {
+                Ok(0) => panic!("the terminal ended{}", self.shown()),
+                Ok(count) => self.transcript.extend_from_slice(&piece[..count]),
+                Err(e) if e.kind() == ErrorKind::WouldBlock => {}
+                Err(e) => panic!("reading: {e}{}", self.shown()),
+            }
+            super::pause(Duration::from_millis(1));
+        }
+    }
+
     fn read_now(&mut self) {
         let mut buffer = vec![0; 64 << 10];
         loop {

@@ -92,6 +92,7 @@ impl Pump<'_> {
             }
             let count = self.output.buffer.whole().len();
             if count > 0 {
+                self.output.at = clock::monotonic();
                 self.count(count);
                 self.output.pass_watch();
                 self.show();
@@ -103,6 +104,7 @@ impl Pump<'_> {
     }
 
     fn count(&mut self, bytes: usize) {
+        self.overdue = self.overdue.saturating_add(bytes);
         if let Phase::Ended { .. } = self.phase {
             self.last_byte = clock::monotonic();
             self.bytes_since_end = self.bytes_since_end.saturating_add(bytes);
@@ -128,14 +130,14 @@ impl Pump<'_> {
         let pieces = std::mem::take(&mut self.output.pieces);
         let mut rest = self.output.buffer.whole();
         if pieces.is_empty() && !rest.is_empty() {
-            self.batch.shown(Stream::Output, rest);
+            self.batch.shown(self.output.at, Stream::Output, rest);
         }
         for piece in pieces {
             match piece {
                 Recorded::Bytes(count) => {
                     let (bytes, after) = rest.split_at(count.min(rest.len()));
                     rest = after;
-                    self.batch.shown(Stream::Output, bytes);
+                    self.batch.shown(self.output.at, Stream::Output, bytes);
                 }
                 Recorded::Event(payload) => self.batch.event(payload),
             }

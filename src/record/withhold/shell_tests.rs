@@ -111,3 +111,20 @@ fn a_line_pasted_across_half_the_world_is_stored_when_its_echo_comes() {
         assert_eq!(stored(&out), "systemctl restart nginx\r", "after {late} ms: {out:?}");
     }
 }
+
+#[test]
+fn who_is_late_to_look_at_the_echo_loses_nothing_by_that() {
+    let at = Duration::from_secs;
+    let (mut withhold, mut out) = (Withhold::new(Policy::Echoed), Vec::new());
+    withhold.typed(at(0), b"ls -la\r", false, &mut out);
+    withhold.typed(at(3), b"id\r", false, &mut out);
+    withhold.shown(at(6), b"ls -la\r\ntotal 4\r\n", &mut out);
+    withhold.shown(at(9), b"$ id\r\nuid=0(root)\r\n$ ", &mut out);
+    assert_eq!(out, [Typed::Input(b"ls -la\rid\r".to_vec())]);
+    // Where all that came by then was looked at, it is too late.
+    let mut out = Vec::new();
+    withhold.typed(at(20), b"swordfish\r", false, &mut out);
+    withhold.tick(at(21), &mut out);
+    withhold.shown(at(21), b"swordfish\r\n", &mut out);
+    assert_eq!(out, [Typed::Withheld(1), Typed::Input(b"\r".to_vec())]);
+}
