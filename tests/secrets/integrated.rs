@@ -2,7 +2,7 @@
 
 use crate::support::sandbox::{SIZE, Sandbox};
 use crate::support::terminal::Terminal;
-use crate::{SECRET, Session, check, there};
+use crate::{SECRET, Session, Tried, check, there, tried};
 use sealcast::cast::Payload;
 use serde_json::Value;
 
@@ -30,7 +30,7 @@ fn start(shell: &str) -> Option<Session> {
     let mut terminal = Terminal::start(&command, SIZE);
     terminal.wait_for("PROMPT> ");
     let mut session = Session { sandbox, terminal };
-    session.line("echo open one", "open one\r\n");
+    session.terminal.line("echo open one", "open one\r\n");
     session.terminal.wait_for("PROMPT> ");
     Some(session)
 }
@@ -48,12 +48,17 @@ impl Session {
         self.sandbox.file("done", "");
     }
 
-    /// Ends the shell, checks that the secret is nowhere, and gives the commands: the text, who told it, and the flags.
-    fn end(mut self, least: u32) -> Vec<String> {
+    /// Ends the shell, checks that the secret is nowhere and that these lines in the open are there, and gives the commands: the
+    /// text, who told it, and the flags.
+    fn end(mut self, open: &[&str], least: u32) -> Result<Vec<String>, String> {
         self.terminal.send("exit\r");
         self.terminal.wait_end();
         let everything = self.sandbox.everything();
-        check(&self.sandbox.events(), &[SECRET], &["echo open one\r"], 0, &everything);
+        // What was typed in the open is a command with a text only if its echo came in time.
+        let open: Vec<String> =
+            ["echo open one"].iter().chain(open).map(|line| format!("{line}\r")).collect();
+        let open: Vec<&str> = open.iter().map(String::as_str).collect();
+        let all = check(&self.sandbox.events(), &[SECRET], &open, 0, &everything);
         let withheld = self.sandbox.events().into_iter().map(|event| match event.payload {
             Payload::Withheld(count) => count,
             _ => 0,
@@ -70,30 +75,37 @@ impl Session {
             }
             Some(format!("{} {} {flags:?}", command["source"].as_str()?, command["text"].as_str()?))
         });
-        commands.collect()
+        let commands = commands.collect();
+        all.map(|()| commands)
     }
 }
 
 #[test]
 fn a_command_that_bash_runs_unseen_is_an_entry_without_a_text() {
-    let Some(mut session) = start("bash") else { return };
-    session.line("stty -echo", "PROMPT> ");
+    tried(bash_runs_unseen);
+}
+
+fn bash_runs_unseen() -> Tried {
+    let Some(mut session) = start("bash") else { return Ok(()) };
+    session.terminal.line("stty -echo", "PROMPT> ");
     for unseen in [&format!("export TOKEN={SECRET}"), "stty echo"] {
         session.type_slowly(unseen);
-        session.line("", "PROMPT> ");
+        session.terminal.line("", "PROMPT> ");
     }
-    session.line("echo ${#TOKEN} letters", "10 letters");
+    session.terminal.line("echo ${#TOKEN} letters", "10 letters");
     session.terminal.wait_for("PROMPT> ");
     session.type_ahead("true", &format!("export AHEAD={SECRET}\rexport MORE={SECRET}"));
     for _ in 0..3 {
         session.terminal.wait_for("PROMPT> ");
     }
-    session.line("stty echo", "PROMPT> ");
-    session.line("echo ${#AHEAD} ahead ${#MORE}", "10 ahead 10");
+    session.terminal.line("stty echo", "PROMPT> ");
+    session.terminal.line("echo ${#AHEAD} ahead ${#MORE}", "10 ahead 10");
     session.terminal.wait_for("PROMPT> ");
-    let commands = session.end(5);
+    let line = format!("{WAIT}; true");
+    let open = ["stty -echo", "echo ${#TOKEN} letters", &line, "echo ${#AHEAD} ahead ${#MORE}", "exit"];
+    let commands = session.end(&open, 5)?;
     let texts: Vec<&str> = commands.iter().map(|c| c.rsplit_once(" [").unwrap().0).collect();
-    let wait = format!("shell {WAIT}; true");
+    let wait = format!("shell {line}");
     let expected = [
         "shell echo open one",
         "shell stty -echo",
@@ -110,58 +122,70 @@ fn a_command_that_bash_runs_unseen_is_an_entry_without_a_text() {
     assert_eq!(texts, expected, "{commands:#?}");
     let unseen = |c: &&String| c.contains("[withheld]");
     assert!(commands.iter().filter(unseen).all(|c| c.contains("\"withheld\"")), "{commands:#?}");
+    Ok(())
 }
 
 #[test]
 fn a_line_that_dash_reads_unseen_is_nowhere() {
-    let Some(mut session) = start("dash") else { return };
-    session.line("stty -echo", "PROMPT> ");
+    tried(dash_reads_unseen);
+}
+
+fn dash_reads_unseen() -> Tried {
+    let Some(mut session) = start("dash") else { return Ok(()) };
+    session.terminal.line("stty -echo", "PROMPT> ");
     session.type_slowly(&format!("TOKEN={SECRET}"));
-    session.line("", "PROMPT> ");
-    session.line("stty echo", "PROMPT> ");
-    session.line("echo ${#TOKEN} letters", "10 letters");
+    session.terminal.line("", "PROMPT> ");
+    session.terminal.line("stty echo", "PROMPT> ");
+    session.terminal.line("echo ${#TOKEN} letters", "10 letters");
     session.terminal.wait_for("PROMPT> ");
     session.type_ahead("true", &format!("AHEAD={SECRET}"));
     for _ in 0..2 {
         session.terminal.wait_for("PROMPT> ");
     }
-    session.line("stty echo", "PROMPT> ");
-    session.line("echo ${#AHEAD} ahead", "10 ahead");
+    session.terminal.line("stty echo", "PROMPT> ");
+    session.terminal.line("echo ${#AHEAD} ahead", "10 ahead");
     session.terminal.wait_for("PROMPT> ");
-    session.end(4);
+    session.end(&[], 4).map(drop)
 }
 
 /// In the shell itself, at once and typed ahead.
 #[track_caller]
 fn reads(shell: &str, read: &str, length: impl Fn(&str) -> String) {
-    let Some(mut session) = start(shell) else { return };
+    tried(|| reads_once(shell, read, &length));
+}
+
+#[track_caller]
+fn reads_once(shell: &str, read: &str, length: impl Fn(&str) -> String) -> Tried {
+    let Some(mut session) = start(shell) else { return Ok(()) };
     session.terminal.send(format!("{}\r", read.replace("NAME", "asked")));
-    session.terminal.wait_for("\r\n");
+    // Not the prompt in the line itself.
     session.asked("Word: ");
     session.type_slowly(SECRET);
-    session.line("", "PROMPT> ");
-    session.line(&length("asked"), "10\r\n");
+    session.terminal.line("", "PROMPT> ");
+    session.terminal.line(&length("asked"), "10\r\n");
     session.terminal.wait_for("PROMPT> ");
     session.type_ahead(&read.replace("NAME", "ahead"), SECRET);
     session.terminal.wait_for("PROMPT> ");
-    session.line(&length("ahead"), "10\r\n");
+    session.terminal.line(&length("ahead"), "10\r\n");
     session.terminal.wait_for("PROMPT> ");
-    let read = format!("shell {}", read.replace("NAME", "asked"));
-    let commands = session.end(2);
+    let read = read.replace("NAME", "asked");
+    let commands = session.end(&[&read], 2)?;
+    let read = format!("shell {read}");
     assert!(commands.iter().any(|command| command.starts_with(&read)), "{commands:#?}");
+    Ok(())
 }
 
 #[test]
 fn what_the_sessions_own_bash_reads_is_nowhere() {
-    reads("bash", "read -rsp 'Word: ' NAME", |name| format!("echo ${{#{name}}}"));
+    reads("bash", "read -rsp 'Wo''rd: ' NAME", |name| format!("echo ${{#{name}}}"));
 }
 
 #[test]
 fn what_the_sessions_own_zsh_reads_is_nowhere() {
-    reads("zsh", "read -rs 'NAME?Word: '", |name| format!("echo ${{#{name}}}"));
+    reads("zsh", "read -rs 'NAME?Wo''rd: '", |name| format!("echo ${{#{name}}}"));
 }
 
 #[test]
 fn what_the_sessions_own_fish_reads_is_nowhere() {
-    reads("fish", "read -s -P 'Word: ' NAME", |name| format!("string length ${name}"));
+    reads("fish", "read -s -P 'Wo''rd: ' NAME", |name| format!("string length ${name}"));
 }

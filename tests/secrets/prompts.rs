@@ -4,15 +4,40 @@
 use crate::support::host::{Host, ROOT_PASSWORD, SEALCAST, has};
 use crate::support::sandbox::{Sandbox, events_of};
 use crate::support::terminal::Terminal;
-use crate::{SECRET, Session, asked, check, there};
+use crate::support::{state, until};
+use crate::{SECRET, Session, Tried, asked, check, there, tried};
 use std::time::Duration;
+
+/// Waits until a program of that home waits itself, for a key: a box is drawn to its end before its reader is ready, which the
+/// terminal's settings do not tell.
+#[track_caller]
+fn until_it_reads(sandbox: &Sandbox, name: &str) {
+    let home = format!("\0HOME={}\0", sandbox.path("home").display());
+    until("the program that asks to wait for a key", || {
+        let of = |pid: &u32| {
+            let comm = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+            let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+            let environment = [b"\0", environment.as_slice()].concat();
+            comm.trim() == name && memchr::memmem::find(&environment, home.as_bytes()).is_some()
+        };
+        let all = std::fs::read_dir("/proc")
+            .unwrap()
+            .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+        let mut states = all.filter(of).filter_map(state).filter(|state| *state != 'Z').peekable();
+        (states.peek().is_some() && states.all(|state| state == 'S')).then_some(())
+    });
+}
 
 /// gpg, which asks through an agent; `pinentry` is the program that does it, none: gpg itself.
 #[track_caller]
 fn gpg(pinentry: Option<&str>, prompts: &[&str]) {
-    if !there("gpg") || !pinentry.is_none_or(there) {
-        return;
+    if there("gpg") && pinentry.is_none_or(there) {
+        tried(|| gpg_once(pinentry, prompts));
     }
+}
+
+#[track_caller]
+fn gpg_once(pinentry: Option<&str>, prompts: &[&str]) -> Tried {
     let mut session = Session::bash();
     let home = session.sandbox.path("home/.gnupg");
     std::fs::create_dir(&home).unwrap();
@@ -27,9 +52,8 @@ fn gpg(pinentry: Option<&str>, prompts: &[&str]) {
     session.terminal.send(format!("{command}\r"));
     session.terminal.wait_for("taken $?\r\n");
     for prompt in prompts {
-        // A box is drawn to its end before its reader is ready, which the terminal's settings do not tell.
         session.asked(prompt);
-        session.terminal.read_through(Duration::from_millis(300));
+        until_it_reads(&session.sandbox, pinentry.unwrap_or("gpg"));
         session.type_slowly(SECRET);
         session.terminal.send("\r");
     }
@@ -38,7 +62,7 @@ fn gpg(pinentry: Option<&str>, prompts: &[&str]) {
     let _ = session.sandbox.command("gpgconf").args(["--kill", "gpg-agent"]).status();
     assert!(session.sandbox.path("sealed").exists());
     let times = u32::try_from(prompts.len()).unwrap();
-    session.check(&["export GPG_TTY=$(tty)\r", &command], times);
+    session.check(&["export GPG_TTY=$(tty)\r", &command], times)
 }
 
 #[test]
@@ -73,7 +97,7 @@ fn a_passphrase_for_gpg_that_was_told_the_name_of_the_terminal_outside() {
     terminal.send(format!("{} sh -c '{gpg}'\r", sandbox.wrapper_line()));
     for _ in 0..2 {
         terminal.wait_for("<Cancel>");
-        terminal.read_through(Duration::from_millis(300));
+        until_it_reads(&sandbox, "pinentry-curses");
         for key in SECRET.chars() {
             terminal.send(key.to_string());
             terminal.read_through(Duration::from_millis(30));
@@ -138,7 +162,7 @@ impl Bob {
     }
 
     #[track_caller]
-    fn check(mut self, secrets: &[&str], open: &[&str], least: u32) {
+    fn check(mut self, secrets: &[&str], open: &[&str], least: u32) -> Tried {
         self.terminal.send("exit\r");
         self.terminal.wait_end();
         let last = self.host.last_id();
@@ -150,25 +174,27 @@ impl Bob {
         let everything =
             [events.clone(), told(&["export", "-f", "commands"]), told(&["show", "--json"])].join("\n");
         let open = [&["PS1='IN'; PS1=\"$PS1> \"\r"], open].concat();
-        check(&events_of(&events), secrets, &open, least, &everything);
+        check(&events_of(&events), secrets, &open, least, &everything)
     }
 }
 
 #[test]
 fn passwd_asks_three_times() {
-    if !has("passwd") {
-        return;
-    }
-    let Some(mut bob) = Bob::start("") else { return };
-    let passwd = format!("{AS_BOB} passwd");
-    bob.terminal.send(format!("{passwd}\r"));
-    bob.answer("Current password: ", OLD);
-    bob.answer("New password: ", SECRET);
-    bob.answer("Retype new password: ", SECRET);
-    bob.terminal.wait_for("updated successfully");
-    bob.terminal.wait_for("IN> ");
-    bob.line("echo open two", "IN> ");
-    bob.check(&[OLD, SECRET], &[&passwd, "echo open two\r"], 3);
+    tried(|| {
+        if !has("passwd") {
+            return Ok(());
+        }
+        let Some(mut bob) = Bob::start("") else { return Ok(()) };
+        let passwd = format!("{AS_BOB} passwd");
+        bob.terminal.send(format!("{passwd}\r"));
+        bob.answer("Current password: ", OLD);
+        bob.answer("New password: ", SECRET);
+        bob.answer("Retype new password: ", SECRET);
+        bob.terminal.wait_for("updated successfully");
+        bob.terminal.wait_for("IN> ");
+        bob.line("echo open two", "IN> ");
+        bob.check(&[OLD, SECRET], &[&passwd, "echo open two\r"], 3)
+    });
 }
 
 #[test]
@@ -177,101 +203,112 @@ fn sudo_asks_for_a_password_with_stars_and_without() {
         return;
     }
     for feedback in ["!pwfeedback", "pwfeedback"] {
-        let rules = format!(
-            "printf 'Defaults:bob {feedback}, lecture=never\\nbob ALL=(root) /usr/bin/id\\n' >/etc/sudoers.d/bob; chmod 440 /etc/sudoers.d/bob"
-        );
-        let Some(mut bob) = Bob::start(&rules) else { return };
-        let sudo = format!("{AS_BOB} sudo -k id");
-        bob.terminal.send(format!("{sudo}\r"));
-        // Once wrong, once right.
-        bob.answer("password for bob: ", SECRET);
-        bob.answer("password for bob: ", OLD);
-        bob.terminal.wait_for("uid=0(root)");
-        bob.terminal.wait_for("IN> ");
-        bob.line("echo open two", "IN> ");
-        bob.check(&[OLD, SECRET], &[&sudo, "echo open two\r"], 2);
+        tried(|| {
+            let rules = format!(
+                "printf 'Defaults:bob {feedback}, lecture=never\\nbob ALL=(root) /usr/bin/id\\n' >/etc/sudoers.d/bob; chmod 440 /etc/sudoers.d/bob"
+            );
+            let Some(mut bob) = Bob::start(&rules) else { return Ok(()) };
+            let sudo = format!("{AS_BOB} sudo -k id");
+            bob.terminal.send(format!("{sudo}\r"));
+            // Once wrong, once right.
+            bob.answer("password for bob: ", SECRET);
+            bob.answer("password for bob: ", OLD);
+            bob.terminal.wait_for("uid=0(root)");
+            bob.terminal.wait_for("IN> ");
+            bob.line("echo open two", "IN> ");
+            bob.check(&[OLD, SECRET], &[&sudo, "echo open two\r"], 2)
+        });
     }
 }
 
 #[test]
 fn doas_asks_for_a_password() {
-    if !has("doas") {
-        return;
-    }
-    let rules = "echo 'permit bob as root cmd id' >>/etc/doas.conf";
-    let Some(mut bob) = Bob::start(rules) else { return };
-    let doas = format!("{AS_BOB} doas id");
-    bob.terminal.send(format!("{doas}\r"));
-    bob.answer("password: ", OLD);
-    bob.terminal.wait_for("uid=0(root)");
-    bob.terminal.wait_for("IN> ");
-    bob.line("echo open two", "IN> ");
-    bob.check(&[OLD], &[&doas, "echo open two\r"], 1);
+    tried(|| {
+        if !has("doas") {
+            return Ok(());
+        }
+        let rules = "echo 'permit bob as root cmd id' >>/etc/doas.conf";
+        let Some(mut bob) = Bob::start(rules) else { return Ok(()) };
+        let doas = format!("{AS_BOB} doas id");
+        bob.terminal.send(format!("{doas}\r"));
+        bob.answer("password: ", OLD);
+        bob.terminal.wait_for("uid=0(root)");
+        bob.terminal.wait_for("IN> ");
+        bob.line("echo open two", "IN> ");
+        bob.check(&[OLD], &[&doas, "echo open two\r"], 1)
+    });
 }
 
 #[test]
 fn su_asks_for_roots_password() {
-    let Some(mut bob) = Bob::start("") else { return };
-    let su = format!("{AS_BOB} su root -c id");
-    bob.terminal.send(format!("{su}\r"));
-    bob.answer("Password: ", ROOT_PASSWORD);
-    bob.terminal.wait_for("uid=0(root)");
-    bob.terminal.wait_for("IN> ");
-    bob.line("echo open two", "IN> ");
-    bob.check(&[ROOT_PASSWORD], &[&su, "echo open two\r"], 1);
+    tried(|| {
+        let Some(mut bob) = Bob::start("") else { return Ok(()) };
+        let su = format!("{AS_BOB} su root -c id");
+        bob.terminal.send(format!("{su}\r"));
+        bob.answer("Password: ", ROOT_PASSWORD);
+        bob.terminal.wait_for("uid=0(root)");
+        bob.terminal.wait_for("IN> ");
+        bob.line("echo open two", "IN> ");
+        bob.check(&[ROOT_PASSWORD], &[&su, "echo open two\r"], 1)
+    });
 }
 
 #[test]
 fn a_filter_typed_into_top_and_a_search_in_htop_are_recorded() {
-    let mut session = Session::bash();
-    let mut open = Vec::new();
-    if there("top") {
-        session.line("top -d 60", "PID USER");
-        session.terminal.send("o");
-        session.terminal.wait_for("FLD?VAL");
-        // It writes the whole line again at every key.
-        session.type_slowly("COMMAND=a-program-of-that-name");
-        session.line("", "PID USER");
-        session.terminal.send("q");
-        session.terminal.wait_for("PROMPT> ");
-        open.extend(["top -d 60\r", "COMMAND=a-program-of-that-name\r"]);
-    }
-    if there("htop") {
-        // One process alone: others of the host might be found.
-        session.line("htop -d 100 -p $$", "Quit");
-        session.terminal.send("/");
-        session.terminal.wait_for("Cancel");
-        // Until all is drawn, and the key that shows nothing is no longer waited for.
-        while session.terminal.read_for(Duration::from_secs(1)) {}
-        // Nothing has that: the screen behind it is not drawn again, which would be other text without end.
-        session.type_slowly("~of-that-name");
-        session.line("", "Quit");
-        session.terminal.send("q");
-        session.terminal.wait_for("PROMPT> ");
-        open.extend(["htop -d 100 -p $$\r", "~of-that-name\r"]);
-    }
-    session.check(&open, 0);
+    tried(|| {
+        let mut session = Session::bash();
+        let mut open = Vec::new();
+        if there("top") {
+            session.line("top -d 60", "PID USER");
+            session.terminal.send("o");
+            session.terminal.wait_for("FLD?VAL");
+            // It writes the whole line again at every key.
+            session.type_slowly("COMMAND=a-program-of-that-name");
+            session.line("", "PID USER");
+            session.terminal.send("q");
+            session.terminal.wait_for("PROMPT> ");
+            open.extend(["top -d 60\r", "COMMAND=a-program-of-that-name\r"]);
+        }
+        if there("htop") {
+            // One process alone: others of the host might be found.
+            session.line("htop -d 100 -p $$", "Quit");
+            session.terminal.send("/");
+            session.terminal.wait_for("Cancel");
+            // Until all is drawn, and the key that shows nothing is no longer waited for.
+            while session.terminal.read_for(Duration::from_secs(1)) {}
+            // Nothing has that: the screen behind it is not drawn again, which would be other text without end.
+            session.type_slowly("~of-that-name");
+            session.line("", "Quit");
+            session.terminal.send("q");
+            session.terminal.wait_for("PROMPT> ");
+            open.extend(["htop -d 100 -p $$\r", "~of-that-name\r"]);
+        }
+        session.check(&open, 0)
+    });
 }
 
 #[test]
 fn a_secret_asked_for_inside_tmux_is_withheld() {
-    if !there("tmux") {
-        return;
-    }
-    let mut session = Session::bash();
-    let socket = session.sandbox.path("tmux");
-    // The prompt inside must not be found in the line that starts it.
-    let tmux = format!("tmux -f /dev/null -S {} new \"PS1='INNER''> ' bash --norc -i\"", socket.display());
-    session.line(&tmux, "INNER> ");
-    session.type_slowly("echo open one");
-    session.line("", "open one");
-    session.terminal.wait_for("INNER> ");
-    let read = "read -rsp Word: x; echo; echo ${#x} letters";
-    session.line(read, "Word:");
-    session.terminal.wait_for("Word:");
-    session.type_slowly(SECRET);
-    session.line("", "10 letters");
-    session.line("exit", "[exited]");
-    session.terminal.wait_for("PROMPT> ");
-    session.check(&[&tmux, "echo open one\r", read], 1);
+    tried(|| {
+        if !there("tmux") {
+            return Ok(());
+        }
+        let mut session = Session::bash();
+        let socket = session.sandbox.path("tmux");
+        // The prompt inside must not be found in the line that starts it.
+        let tmux =
+            format!("tmux -f /dev/null -S {} new \"PS1='INNER''> ' bash --norc -i\"", socket.display());
+        session.line(&tmux, "INNER> ");
+        session.type_slowly("echo open one");
+        session.line("", "open one");
+        session.terminal.wait_for("INNER> ");
+        let read = "read -rsp W''ord: x; echo; echo ${#x} letters";
+        // What tmux draws, and how often, is its own affair.
+        session.terminal.line(read, "Word:");
+        session.type_slowly(SECRET);
+        session.line("", "10 letters");
+        session.terminal.line("exit", "[exited]");
+        session.terminal.wait_for("PROMPT> ");
+        session.check(&[&tmux, "echo open one\r", read], 1)
+    });
 }
