@@ -7,7 +7,7 @@ use super::app::{App, Effect, Mark, Message, Scene};
 use super::browser::Browser;
 use super::view;
 use crate::replay::Source;
-use crate::sys::poll::Set;
+use crate::sys::poll::{Ready, Set};
 use crossterm::event::{self, Event, KeyEventKind};
 use crossterm::{execute, terminal as tty};
 use ratatui::Terminal;
@@ -26,6 +26,10 @@ const FRAME: Duration = Duration::from_millis(33);
 const WORK: Duration = Duration::from_millis(25);
 /// How often a signal or a word from outside is looked for while nothing moves.
 const REST: Duration = Duration::from_millis(100);
+/// Messages that are taken in before the next frame.
+const AT_ONCE: usize = 256;
+/// How long crossterm is let look for a key that is there: given no time at all it does not look.
+const LOOK: Duration = Duration::from_micros(100);
 
 /// Why the player could not go on.
 #[derive(Debug)]
@@ -81,7 +85,10 @@ pub trait Host<S> {
     fn export(&mut self, from: Duration, to: Duration, file: Option<&str>) -> Result<String, String>;
 }
 
-/// Where keys come from: looked at before crossterm reads, which never returns from a terminal that was closed.
+/// Where keys come from: looked at before crossterm reads, to which a terminal that was closed is one where nobody types.
+///
+/// It reads with `poll` (`use-dev-tty`), not with its other source, an edge-triggered `epoll` of which each call takes 1,024
+/// bytes: what was left of a paste, or came together with a change of the size, stood still until the next key.
 enum Input {
     Stdin(io::Stdin),
     /// Standard input is something else.
@@ -94,15 +101,15 @@ impl Input {
         if stdin.is_terminal() { Ok(Self::Stdin(stdin)) } else { Ok(Self::Tty(File::open("/dev/tty")?)) }
     }
 
-    /// Waits until a key was pressed, or for this long. `true` when the terminal is gone.
-    fn is_gone_after(&self, time: Duration) -> io::Result<bool> {
+    /// Waits until a key was pressed, or for this long.
+    fn wait(&self, time: Duration) -> io::Result<Ready> {
         let mut set = Set::default();
         let slot = match self {
             Self::Stdin(stdin) => set.add(stdin, true, false),
             Self::Tty(tty) => set.add(tty, true, false),
         };
         set.wait(Some(time)).map_err(|error| io::Error::other(error.to_string()))?;
-        Ok(set.ready(slot).gone)
+        Ok(set.ready(slot))
     }
 }
 
@@ -208,17 +215,22 @@ pub fn run<S: Source, W: Write>(
 ) -> Result<(), StageError> {
     let mut waiting: Option<Box<Browser>> = None;
     let mut before = Instant::now();
+    let mut more = false;
     loop {
         draw(&mut stage.terminal, &mut scene)?;
         let busy = matches!(&scene, Scene::Watching(app) if app.is_busy());
         let mut messages = Vec::new();
         let spent = before.elapsed();
-        let wait = if busy { FRAME.saturating_sub(spent) } else { REST };
-        if stage.input.is_gone_after(wait)? || stopped() {
+        let wait = match () {
+            () if more => Duration::ZERO,
+            () if busy => FRAME.saturating_sub(spent),
+            () => REST,
+        };
+        if stage.input.wait(wait)?.gone || stopped() {
             return Ok(());
         }
         // What has piled up is taken at once: one frame for all of it.
-        while messages.len() < 256 && event::poll(Duration::ZERO)? {
+        while messages.len() < AT_ONCE && event::poll(LOOK)? {
             match event::read()? {
                 Event::Key(key) if key.kind != KeyEventKind::Release => messages.push(Message::Key(key)),
                 Event::Mouse(mouse) => messages.push(Message::Mouse(mouse)),
@@ -226,6 +238,8 @@ pub fn run<S: Source, W: Write>(
                 _ => {}
             }
         }
+        // The rest may have been read already, and be nothing to wait for.
+        more = messages.len() == AT_ONCE;
         messages.extend(inbox.try_iter());
         let now = Instant::now();
         messages.push(Message::Tick(now.duration_since(before)));
@@ -237,7 +251,11 @@ pub fn run<S: Source, W: Write>(
         }
         // What takes long goes on until the next frame is due, or somebody wants something.
         if let Scene::Watching(app) = &mut scene {
-            while app.is_working() && before.elapsed() < WORK && !event::poll(Duration::ZERO)? {
+            while app.is_working()
+                && !more
+                && before.elapsed() < WORK
+                && !stage.input.wait(Duration::ZERO)?.read
+            {
                 app.update(Message::Work);
             }
         }
