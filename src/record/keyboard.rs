@@ -7,6 +7,9 @@
 //!
 //! A line that is typed while it is shared is the child's when its standard input is the terminal; where that is something
 //! else, only while somebody inside is seen to wait for it (`read x </dev/tty`): another program of the pipeline may be asking.
+//! While the terminal shows no keys, it is another program that asks, for a password (`sealcast run -- dmesg | sudo tee f`): what
+//! is typed then is not read here, where the terminal inside would show it. (Nor is it where the operator has switched the echo
+//! off himself before he began a pipeline: that cannot be told apart.)
 
 use crate::sys::poll::Set;
 use crate::sys::pty::Leader;
@@ -99,11 +102,11 @@ impl Keyboard {
         match self.raw {
             _ if self.refused => false,
             Some(_) => true,
-            // Not in the background (it would stop us), and not while another program has it raw.
+            // Not in the background (it would stop us), and not while another program has it raw, or reads a secret.
             None => {
                 (self.lines || self.asked)
                     && terminal.is_foreground()
-                    && Settings::of(terminal).is_ok_and(|s| s.is_canonical())
+                    && Settings::of(terminal).is_ok_and(|s| s.is_plain())
             }
         }
     }
@@ -126,7 +129,7 @@ impl Keyboard {
         let Ok(theirs) = leader.settings() else { return };
         // The child is a shell, and a job of that has its terminal: what is typed, ^C among it, is for that job alone.
         let job = child.is_some() && leader.foreground().is_some_and(|group| Some(group) != child);
-        let plain = theirs.is_canonical() && theirs.echoes() && !job;
+        let plain = theirs.is_plain() && !job;
         self.asked = plain && !self.is_raw() && !self.lines && self.is_asked(terminal, leader, child);
         let _ = match (plain, self.is_raw()) {
             (false, false) => self.take(terminal),

@@ -258,9 +258,9 @@ fn stand_in(terminal: Terminal, spec: &Spec) -> Result<(Screen, OwnedFd), Error>
     let keyboard = is_terminal(0);
     let whole = keyboard && is_terminal(1);
     let found = Settings::of(&terminal)?;
-    // In a pipeline a pager may have it raw already. In the background it is in the hands of the foreground, such as the
-    // shell that shows its prompt meanwhile. That is theirs, not the child's.
-    let ours = (whole && terminal.is_foreground()) || found.is_canonical();
+    // In a pipeline a pager may have it raw already, or sudo without an echo. In the background it is in the hands of the
+    // foreground, such as the shell that shows its prompt meanwhile. That is theirs, not the child's.
+    let ours = (whole && terminal.is_foreground()) || found.is_plain();
     let ours = if ours { found } else { found.plain() };
     ours.apply(&follower)?;
     if let Some(identity) = &spec.program.identity {

@@ -103,6 +103,11 @@ impl Settings {
         self.0.c_lflag & libc::ICANON != 0
     }
 
+    /// Whether whole lines are read, and shown by the kernel: nobody has changed that, be it for keys or for a secret.
+    pub fn is_plain(&self) -> bool {
+        self.is_canonical() && self.echoes()
+    }
+
     /// Whether a secret is being read: whole lines, and not shown. (A line editor such as readline, which shows what
     /// it likes itself, has both off.)
     pub fn reads_secret(&self) -> bool {
