@@ -42,7 +42,8 @@ fn the_password_that_a_neighbour_asks_for_is_its_own() {
     let neighbour = sandbox.file("neighbour.py", NEIGHBOUR);
     let mut terminal = sandbox.shell();
     let (wrapper, neighbour) = (sandbox.wrapper_line(), neighbour.display());
-    terminal.send(format!("{wrapper} sh -c 'touch begun; {}' | python3 {neighbour} begun\r", wait_for("done")));
+    terminal
+        .send(format!("{wrapper} sh -c 'touch begun; {}' | python3 {neighbour} begun\r", wait_for("done")));
     terminal.wait_for("Neighbour: ");
     terminal.send(format!("{SECRET}\r"));
     let shown = terminal.wait_for("told 11\r");
