@@ -8,6 +8,7 @@ mod support;
 mod transparency {
     mod ends;
     mod jobs;
+    mod namespaces;
     mod neighbours;
     mod pipes;
     mod readers;

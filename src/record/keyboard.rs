@@ -59,7 +59,9 @@ impl Keyboard {
     }
 
     fn take(&mut self, terminal: &Terminal) -> Result<(), Error> {
-        if self.raw.is_none() {
+        // In the background this stops us. Who is not stopped, the first process of a pid namespace, must not ask.
+        let asks = std::process::id() != 1 || terminal.is_foreground();
+        if self.raw.is_none() && asks {
             let found = Settings::of(terminal)?;
             self.raw = Some(RawMode::enter(terminal, found)?);
         }

@@ -245,6 +245,12 @@ pub fn prepare(mut spec: Spec) -> Result<Session, Error> {
     let stage = Stage::set(&spec.program, theirs, follower)?;
     // A file size limit must be an error that is told, not our death.
     signals::ignore(signals::SIGXFSZ);
+    if std::process::id() == 1 {
+        // Nobody stops the first process of a pid namespace: from the background it would ask for the terminal for ever. Of
+        // these two, ignored, it is refused instead.
+        signals::ignore(signals::SIGTTIN);
+        signals::ignore(signals::SIGTTOU);
+    }
     let stage_pid = stage.pid();
     // Ignored or not, a signal that is taken is read: that it is to be ignored we must see to ourselves.
     let outlives = signals::is_ignored(signals::SIGHUP);

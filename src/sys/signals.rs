@@ -87,6 +87,14 @@ fn mask(how: libc::c_int, set: &libc::sigset_t) -> libc::sigset_t {
     before
 }
 
+/// Does something while this signal is blocked for this thread.
+pub(super) fn while_blocked<T>(signal: Signal, act: impl FnOnce() -> T) -> T {
+    let before = mask(libc::SIG_BLOCK, &set_of(&[signal]));
+    let done = act();
+    mask(libc::SIG_SETMASK, &before);
+    done
+}
+
 fn set_of(signals: &[Signal]) -> libc::sigset_t {
     let mut set = MaybeUninit::<libc::sigset_t>::uninit();
     // SAFETY: sigemptyset initialises the set it is given.

@@ -164,20 +164,39 @@ impl Terminal {
         Some(format!("/dev/{name}").into())
     }
 
-    /// Whether our process group is the one in the foreground.
+    /// Whether our process group is the one in the foreground. Where that cannot be told from the number of our group (it
+    /// has none where it was made in another pid namespace), the kernel is asked by a read of nothing.
     pub fn is_foreground(&self) -> bool {
-        // SAFETY: takes a descriptor that is open; fails with -1, which is no process group.
-        let foreground = unsafe { libc::tcgetpgrp(self.file.as_raw_fd()) };
         // SAFETY: takes nothing and cannot fail.
-        foreground == unsafe { libc::getpgrp() }
+        let ours = unsafe { libc::getpgrp() };
+        if ours == 0 {
+            return !super::signals::while_blocked(super::signals::SIGTTIN, || self.refuses_to_be_read());
+        }
+        // SAFETY: takes a descriptor that is open; fails with -1, which is no process group.
+        ours == unsafe { libc::tcgetpgrp(self.file.as_raw_fd()) }
     }
 
-    /// Whether `fd` is this same terminal.
+    /// Whether the kernel refuses a read (`EIO`), as it does in the background where it may not stop the process instead
+    /// (SIGTTIN is blocked; `__tty_check_change` in drivers/tty/tty_jobctrl.c). Nothing is read.
+    fn refuses_to_be_read(&self) -> bool {
+        let read = super::fd::read(&self.file, &mut []);
+        read.is_err_and(|error| error.raw_os_error() == Some(libc::EIO))
+    }
+
+    /// Whether `fd` is this same terminal, by whatever name it was opened.
+    ///
+    /// It is the kernel that compares: it tells the session of a terminal only to a process whose controlling terminal it
+    /// is (`tiocgsid` in drivers/tty/tty_jobctrl.c), and to whoever asks at the leader of a PTY, which is no terminal to us. Which
+    /// session it tells does not matter: 0, where its first process is in another pid namespace. The number of the
+    /// device would not do, of which every mount of devpts has its own first.
     pub fn is(&self, fd: impl AsFd) -> bool {
-        // SAFETY: fails with -1 for whatever is not the controlling terminal of our session.
-        let session = unsafe { libc::tcgetsid(fd.as_fd().as_raw_fd()) };
-        // SAFETY: 0 means this process.
-        session > 0 && session == unsafe { libc::getsid(0) }
+        let fd = fd.as_fd().as_raw_fd();
+        let mut session: libc::pid_t = 0;
+        let mut number: libc::c_uint = 0;
+        // SAFETY: TIOCGSID writes a pid_t, and `session` is one; the descriptor is open while it is borrowed.
+        let ours = unsafe { libc::ioctl(fd, libc::TIOCGSID as _, &mut session) } == 0;
+        // SAFETY: TIOCGPTN writes an unsigned int, and `number` is one; it fails for all but leaders.
+        ours && unsafe { libc::ioctl(fd, libc::TIOCGPTN as _, &mut number) } != 0
     }
 
     /// Whether it still answers: a terminal that was hung up does not.

@@ -4,7 +4,6 @@ use crate::support::sandbox::{SIZE, Sandbox};
 use crate::support::terminal::Terminal;
 use crate::support::{children, cpu_time, descendants, lives, pause, there, until};
 use std::os::unix::process::ExitStatusExt as _;
-use std::process::Stdio;
 use std::time::Duration;
 
 #[test]
@@ -90,11 +89,19 @@ fn where_proc_is_that_of_another_namespace_the_end_of_a_program_is_believed() {
     let wrapped = sandbox.wrapped(&["sh", "-c", "seq 1 20000; exit 3"]);
     let mut command = sandbox.command("unshare");
     command.arg("-fp").arg(wrapped.get_program()).args(wrapped.get_args());
-    // By a pipe: nothing of that is lost to whoever ends last.
-    let output = command.stdin(Stdio::null()).output().unwrap();
-    let told = String::from_utf8_lossy(&output.stdout);
-    assert_eq!((output.status.code(), told.lines().count()), (Some(3), 20_000), "{output:?}");
-    assert_eq!(told.lines().last(), Some("20000"));
+    let mut terminal = Terminal::start(&command, SIZE);
+    let status = terminal.wait_end();
+    let shown = String::from_utf8_lossy(terminal.transcript()).into_owned();
+    assert_eq!(status.code(), Some(3), "{}", shown.escape_debug());
+    // All of it, and as lines of a terminal: whoever ends last, nothing of that is lost.
+    let all: String = (1..=20_000).map(|n| format!("{n}\r\n")).collect();
+    assert!(
+        shown == all,
+        "{} bytes: …{}",
+        shown.len(),
+        shown[shown.len().saturating_sub(500)..].escape_debug()
+    );
+    assert_eq!(sandbox.recorded_output(), all.as_bytes());
     assert_eq!(sandbox.recorded_exit(), Some(3));
 }
 
