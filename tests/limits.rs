@@ -11,6 +11,8 @@ use sealcast::cast::Payload;
 use sealcast::container::verify::{Origin, Verdict, verify, verify_content};
 use sealcast::container::{Cursor, Error, Reader, frame};
 use sealcast::crypto::sshsig::Signer;
+use sealcast::search::audit::{Audit, audit};
+use sealcast::terminal::{DRAWING, Terminal};
 use std::io::{Cursor as Bytes, Write as _};
 use std::time::{Duration, Instant};
 
@@ -44,8 +46,8 @@ fn zstd_of(parts: impl Iterator<Item = Vec<u8>>) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-/// Everything that is done with a file: what stopped it.
-fn read(bytes: &[u8]) -> Result<u64, Error> {
+/// Everything that is done with a file: what stopped it, or how many events it has and what they are not.
+fn read(bytes: &[u8]) -> Result<String, Error> {
     let report = verify(Bytes::new(bytes), |_| Origin::Trusted(String::new()), |_| ())?;
     if let Verdict::Altered { offset, chunk, what } = report.verdict {
         return Err(Error::Format { offset, chunk, what });
@@ -58,12 +60,14 @@ fn read(bytes: &[u8]) -> Result<u64, Error> {
         count += 1;
     }
     verify_content(&mut reader, |_| ())?;
-    Ok(count)
+    let Audit { lies, .. } = audit(&mut reader, 100, |_| ())?;
+    let lies: String = lies.iter().map(|lie| format!(", {lie}")).collect();
+    Ok(format!("{count} events{lies}"))
 }
 
 struct Hostile {
     host: Signer,
-    cases: Vec<(&'static str, Vec<u8>, &'static str)>,
+    cases: Vec<(&'static str, Vec<u8>, String)>,
 }
 
 impl Hostile {
@@ -71,8 +75,8 @@ impl Hostile {
         Forge::begin(ROOT, &self.host, "web-3", &[])
     }
 
-    fn add(&mut self, name: &'static str, bytes: Vec<u8>, expected: &'static str) {
-        self.cases.push((name, bytes, expected));
+    fn add(&mut self, name: &'static str, bytes: Vec<u8>, expected: &str) {
+        self.cases.push((name, bytes, expected.to_owned()));
     }
 
     /// A recording whose first segment is this packed text.
@@ -118,6 +122,7 @@ fn hostile_lengths_are_errors_at_once_and_without_the_memory_they_ask_for() {
     of_the_table(&mut hostile);
     of_segments(&mut hostile);
     of_the_index(&mut hostile);
+    of_what_is_compared(&mut hostile);
     // The measure works: a case that used this much would be found.
     forget_peak();
     let used = memory("VmRSS:");
@@ -127,7 +132,7 @@ fn hostile_lengths_are_errors_at_once_and_without_the_memory_they_ask_for() {
         forget_peak();
         let (start, used) = (Instant::now(), memory("VmRSS:"));
         let said = match read(bytes) {
-            Ok(count) => format!("{count} events, no error"),
+            Ok(events) => events,
             Err(error) => error.to_string(),
         };
         let (took, grew) = (start.elapsed(), memory("VmHWM:").saturating_sub(used));
@@ -312,6 +317,40 @@ fn of_the_index(hostile: &mut Hostile) {
     let mut forge = Forge::bare(ROOT, &hostile.host, "web-3", &[]);
     forge.index(&packed(b"{}", &[]));
     hostile.add("metadata of nothing", forge.bytes, "the index entry is malformed");
+}
+
+/// A segment of a few kilobytes can have a million keyframes, and have the shell tell of a million commands.
+fn of_what_is_compared(hostile: &mut Hostile) {
+    let mut many = |thousands: usize, line: &str, tally: &str, lie: &str| {
+        let mut forge = Forge::bare(ROOT, &hostile.host, "web-3", &[]);
+        let meta = format!(
+            r#"{{"meta":{{"drawing":{DRAWING}}},"cast":{{"version":3,"term":{{"cols":20,"rows":5}}}}}}"#
+        );
+        forge.index(&packed(meta.as_bytes(), &[]));
+        let at = forge.bytes.len();
+        let lines = (0..thousands).map(|_| line.as_bytes().repeat(1000));
+        forge.data(SEG, &zstd_of(std::iter::once(ANCHOR.as_bytes().to_vec()).chain(lines)));
+        let entry = format!(
+            r#"{{"segment":0,"offset":{at},"start":0,"utc":5,"raw":0,"step":1000,"activity":"",{tally}}}"#
+        );
+        forge.index(&packed(entry.as_bytes(), &[]));
+        forge.check(CLOSES | FINAL);
+        forge.finish();
+        assert!(forge.bytes.len() < 100_000, "{}", forge.bytes.len());
+        let said = format!("{thousands}001 events{lie}");
+        hostile.add("a million things to compare", forge.bytes, &said);
+    };
+    let keyframes = |thousands: usize| {
+        let listed = vec!["0"; 1000].join(",");
+        format!(r#""end":0,"keyframes":[{listed}],"unlisted":{}"#, (thousands - 1) * 1000)
+    };
+    let wrong = ", a keyframe of segment 0 is not the screen that stood there";
+    many(1000, "[0,\"k\",\"\"]\n", &keyframes(1000), wrong);
+    let screen = serde_json::to_string(&Terminal::new(20, 5).snapshot().unwrap()).unwrap();
+    let more = ", segment 0 has more keyframes than a recorder makes";
+    many(100, &format!("[0,\"k\",{screen}]\n"), &keyframes(100), more);
+    let mark = r#"[0.001,"c","{\"mark\":{\"start\":{\"text\":\"a\"}}}"]"#;
+    many(1000, &format!("{mark}\n"), r#""end":1000000"#, "");
 }
 
 /// What is forged without a fault passes: the cases fail for their own fault and for no other.

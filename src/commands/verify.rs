@@ -62,6 +62,8 @@ pub(super) struct Judged {
     lies: Vec<String>,
     /// What this version would have drawn or told otherwise, in words, of a recording that another one made.
     differences: Vec<String>,
+    /// Segments with a keyframe that could not be compared.
+    unchecked: Vec<usize>,
     report: Report,
     /// Byte offset of what is wrong, or where a torn one ends, and the number of the chunk, as far as it has a place.
     place: (Option<u64>, Option<u32>),
@@ -93,7 +95,7 @@ impl Judged {
     /// How it is set off.
     pub(super) fn style(&self) -> Style {
         match self.word {
-            "intact" if self.differences.is_empty() => Style::Green,
+            "intact" if self.differences.is_empty() && self.unchecked.is_empty() => Style::Green,
             "intact" | "running" | "torn" => Style::Yellow,
             _ => Style::Red,
         }
@@ -192,8 +194,8 @@ pub(super) fn judge(
     let file = found.open()?;
     let mut judged = judge_file(context, found, &file, known, identities, must_open)?;
     // One that has no header to be read was found altered.
-    if let Ok(reader) = Reader::open(&file) {
-        judged.compare_name(found, reader.header());
+    if let Ok(header) = Header::peek(&mut &file) {
+        judged.compare_name(found, &header);
     }
     Ok(judged)
 }
@@ -327,7 +329,16 @@ fn check_index(
     let audited = audit(reader, MOST_LIES, |segment| progress.at(segment as u64));
     drop(progress);
     match audited {
-        Ok(Audit { lies, differences }) => {
+        Ok(Audit { lies, differences, unchecked }) => {
+            if let [first, more @ ..] = unchecked.as_slice() {
+                let more =
+                    if more.is_empty() { String::new() } else { format!(" (and {} more)", more.len()) };
+                judged.detail.push_str(&format!(
+                    "; but not the keyframe of segment {first}{more}: drawing what stood there would have cost too much, and \
+                     `search` takes the keyframe's word for it"
+                ));
+            }
+            judged.unchecked = unchecked;
             if let [first, more @ ..] = differences.as_slice() {
                 let more =
                     if more.is_empty() { String::new() } else { format!(" (and {} more)", more.len()) };
@@ -513,6 +524,7 @@ fn put_in_words(report: Report, silent: Option<Duration>, doubt: Option<String>)
         content: false,
         lies: Vec::new(),
         differences: Vec::new(),
+        unchecked: Vec::new(),
         report,
         place,
         id: None,
@@ -560,6 +572,7 @@ fn json_of(found: &Found, judged: &Judged) -> serde_json::Value {
         "content_checked": judged.content,
         "index_lies": judged.lies,
         "index_differs": judged.differences,
+        "index_unchecked": judged.unchecked,
     })
 }
 

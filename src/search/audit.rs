@@ -9,23 +9,20 @@
 //! What is drawn depends on the emulator. Only where the recording says that this generation of it drew filters and keyframes
 //! ([`crate::terminal::DRAWING`]) is one that differs a lie; else the two emulators may differ, and it is told as that.
 
+use super::heard::Heard;
 use super::queue::Segments;
 use super::reading::{Step, events};
-use crate::cast::{Command, Payload, Source};
+use crate::cast::{Command, Payload};
 use crate::container::filter::Filter;
-use crate::container::{Entry, Error, GivenUp, Reader};
-use crate::shell::marks::Mark;
+use crate::container::{Entry, Error, GivenUp, Reader, limits};
 use crate::shell::said::Said;
-use crate::terminal::{Line, Shown, Sieve, Typed, TypedLine, draws_alike};
+use crate::terminal::{Line, Shown, Sieve, Terminal, Typed, TypedLine, draws_alike};
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io::{Read, Seek};
-use std::time::Duration;
 
-/// How far a command's time and that of the event that told of it may lie apart, milliseconds: one is cut off, the other
-/// rounded so that the sum is right.
-const SLACK: u64 = 3;
+/// As many characters of a line or a command are told of.
+const TOLD: usize = 256;
 
 /// What was found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -35,6 +32,9 @@ pub struct Audit {
     /// What is not as this version would have made it. The recording is of another generation, or of a recorder that does not
     /// write what the shell tells.
     pub differences: Vec<Lie>,
+    /// Segments with a keyframe that could not be compared, because drawing what stood there would have cost too much. The index says
+    /// that the recorder had lost the screen before, as one does for that; reading went on from the keyframe, as a search does.
+    pub unchecked: Vec<usize>,
 }
 
 /// Something that the index or a keyframe says and the content does not.
@@ -44,7 +44,7 @@ pub enum Lie {
     Filter {
         /// Number of the segment.
         segment: usize,
-        /// The line, from the recording.
+        /// The beginning of the line, from the recording.
         line: String,
     },
     /// A keyframe of this segment is not the screen that stood there.
@@ -52,18 +52,23 @@ pub enum Lie {
         /// Number of the segment.
         segment: usize,
     },
+    /// This segment has more keyframes than a recorder makes.
+    Keyframes {
+        /// Number of the segment.
+        segment: usize,
+    },
     /// The index has a command from the shell, of which the shell did not tell.
     Command {
         /// Its start, milliseconds since the start of the session.
         start: u64,
-        /// Its text, from the recording.
+        /// The beginning of its text, from the recording.
         text: String,
     },
     /// The shell told of a command, and the index has none.
     NoCommand {
         /// When, milliseconds since the start of the session.
         start: u64,
-        /// Its text, from the recording.
+        /// The beginning of its text, from the recording.
         text: String,
     },
 }
@@ -78,6 +83,9 @@ impl fmt::Display for Lie {
             Self::Keyframe { segment } => {
                 write!(f, "a keyframe of segment {segment} is not the screen that stood there")
             }
+            Self::Keyframes { segment } => {
+                write!(f, "segment {segment} has more keyframes than a recorder makes")
+            }
             Self::Command { text: of, .. } => {
                 write!(f, "the index has a command that was not run: {}", text(of))
             }
@@ -88,8 +96,11 @@ impl fmt::Display for Lie {
     }
 }
 
-/// Reads a recording whose content is unlocked and tells the first lie of each segment, then those about commands, at most
-/// `most` together. `progress` is given the number of the segment that is begun.
+/// Reads a recording whose content is unlocked and tells the first lie of each segment about its filter and about its keyframes,
+/// then those about commands, at most `most` together. `progress` is given the number of the segment that is begun.
+///
+/// Holds what a search holds and a few numbers for each segment and command of the index: what the content says can be millions of
+/// times as long as the file.
 ///
 /// # Errors
 /// The content cannot be read.
@@ -98,10 +109,14 @@ pub fn audit<R: Read + Seek>(
     most: usize,
     mut progress: impl FnMut(usize),
 ) -> Result<Audit, Error> {
-    let cast = &reader.opening()?.cast;
-    let size = (cast.term.cols, cast.term.rows);
+    let opening = reader.opening()?;
+    let size = (opening.cast.term.cols, opening.cast.term.rows);
+    let integration = opening.meta.in_force.get("shell-integration");
+    let marks = integration.is_some_and(|shell| shell != "off" && !shell.starts_with("none"));
+    let (drawing, integrated) = (opening.meta.drawing, integration.is_some());
     let filters: Vec<Vec<u8>> = reader.entries().iter().map(|entry| entry.filter.clone()).collect();
-    let mut told = Told::default();
+    let whole = marks && reader.is_closed() && has_every_command(reader.entries());
+    let (mut heard, mut unheard) = (Heard::new(reader.entries()), Vec::new());
     let lies: RefCell<Vec<Lie>> = RefCell::default();
     let check = |segment: usize, line: &str| {
         let denied = filters
@@ -109,8 +124,8 @@ pub fn audit<R: Read + Seek>(
             .and_then(|bytes| Filter::read(bytes))
             .is_some_and(|filter| !filter.may_hold_text(line));
         let same = |lie: &Lie| matches!(lie, Lie::Filter { segment: of, .. } if *of == segment);
-        if denied && !lies.borrow().iter().rev().any(same) {
-            lies.borrow_mut().push(Lie::Filter { segment, line: line.to_owned() });
+        if denied && lies.borrow().len() < most && !lies.borrow().iter().rev().any(same) {
+            lies.borrow_mut().push(Lie::Filter { segment, line: beginning(line) });
         }
     };
     let check_typed =
@@ -123,7 +138,7 @@ pub fn audit<R: Read + Seek>(
             false
         }
     };
-    let mut keyframes = Vec::new();
+    let mut keyframes = Keyframes::new(reader.entries(), most);
     let mut shown = Sieve::new(Shown::new(size));
     let mut typed = Typed::default();
     let mut segment: Option<usize> = None;
@@ -135,30 +150,36 @@ pub fn audit<R: Read + Seek>(
                 shown.drain(&mut looked_at(number), &mut |line| check(number, &line.text));
                 typed.pause(&mut |line| check_typed(number, &line));
                 segment = Some(segment.map_or(0, |number| number + 1));
+                keyframes.begin(segment.unwrap_or(0));
                 progress(segment.unwrap_or(0));
             }
             Step::Keyframe(text, time) => {
-                // Where an operation was refused for its cost, two readings from different starts may differ.
-                let terminal = shown.shown().terminal();
-                let same = terminal.overrun() || terminal.snapshot().as_deref() == Some(text);
-                match Shown::restored(size, text, time) {
-                    Some(new) if same => {
-                        let old = std::mem::replace(&mut shown, Sieve::new(new)).into_shown();
-                        old.finish(&mut |line: Line| check(number.saturating_sub(1), &line.text));
+                if keyframes.may_go_on(text, shown.shown().terminal()) {
+                    match Shown::restored(size, text, time) {
+                        Some(new) => {
+                            let old = std::mem::replace(&mut shown, Sieve::new(new)).into_shown();
+                            old.finish(&mut |line: Line| check(number.saturating_sub(1), &line.text));
+                            keyframes.gone_on();
+                        }
+                        None => keyframes.wrong(Lie::Keyframe { segment: number }),
                     }
-                    _ => keyframes.push(Lie::Keyframe { segment: number }),
                 }
             }
             Step::Event(event) => {
-                if let Some(said) = Said::of(&event.payload) {
-                    told.hear(event.time, said);
+                if let Some(said) = Said::of(&event.payload)
+                    && let Some((start, text)) = heard.hear(event.time, said)
+                    && whole
+                    && unheard.len() < most
+                {
+                    unheard.push(Lie::NoCommand { start, text: beginning(&text) });
                 }
-                if let Payload::Keyframe(text) = &event.payload {
-                    shown.drain(&mut looked_at(number), &mut |line| check(number, &line.text));
-                    let terminal = shown.shown().terminal();
-                    if !terminal.overrun() && terminal.snapshot().as_deref() != Some(text) {
-                        keyframes.push(Lie::Keyframe { segment: number });
+                match &event.payload {
+                    Payload::Output(bytes) | Payload::ErrorOutput(bytes) => keyframes.output(bytes.len()),
+                    Payload::Keyframe(text) if keyframes.another() => {
+                        shown.drain(&mut looked_at(number), &mut |line| check(number, &line.text));
+                        keyframes.compare(text, shown.shown().terminal());
                     }
+                    _ => {}
                 }
                 shown.event(event, &mut looked_at(number), &mut |line| check(number, &line.text));
                 typed.event(event, &mut |line| check_typed(number, &line));
@@ -171,79 +192,125 @@ pub fn audit<R: Read + Seek>(
     shown.into_shown().finish(&mut |line| check(number, &line.text));
     typed.finish(&mut |line| check_typed(number, &line));
     let mut lies = lies.into_inner();
-    lies.extend(keyframes);
-    let meta = &reader.opening()?.meta;
-    let integration = meta.in_force.get("shell-integration");
-    let marks = integration.is_some_and(|shell| shell != "off" && !shell.starts_with("none"));
-    // The first recorders had commands from the shell in the index and nothing of them among the events.
-    let tells = meta.drawing > 0 || integration.is_some() || !told.starts.is_empty();
-    lies.extend(told.compare(reader.entries(), marks && reader.is_closed()));
+    lies.extend(keyframes.lies);
+    let commands = reader.entries().iter().flat_map(|entry| &entry.commands);
+    let forged = commands.filter(|command| heard.is_forged(command)).take(most);
+    lies.extend(forged.map(|command| Lie::Command { start: command.start, text: beginning(&command.text) }));
+    lies.extend(unheard);
     lies.truncate(most);
-    let alike = draws_alike(meta.drawing);
+    // The first recorders had commands from the shell in the index and nothing of them among the events.
+    let tells = drawing > 0 || integrated || heard.any();
+    let alike = draws_alike(drawing);
     let (lies, differences) = lies.into_iter().partition(|lie| match lie {
-        Lie::Filter { .. } | Lie::Keyframe { .. } => alike,
+        Lie::Filter { .. } | Lie::Keyframe { .. } | Lie::Keyframes { .. } => alike,
         Lie::Command { .. } => tells,
         Lie::NoCommand { .. } => true,
     });
-    Ok(Audit { lies, differences })
+    // Nobody goes on from those of another generation.
+    let unchecked = if alike { keyframes.unchecked } else { Vec::new() };
+    Ok(Audit { lies, differences, unchecked })
 }
 
-/// The commands of which the shell told, by time.
-#[derive(Default)]
-struct Told {
-    starts: BTreeMap<u64, Vec<String>>,
-    /// When lines began that the shell's history did not take. What they were is not among the events: where the history was told to leave
-    /// out what it has, the line is the same as its last one, and the index has it from there.
-    unlisted: BTreeSet<u64>,
+/// Whether all that the shell told of should be in the index. What did not fit says so, and so does what was late or failed.
+fn has_every_command(entries: &[Entry]) -> bool {
+    let waived = |entry: &Entry| {
+        entry.left_out.commands > 0 || entry.given_up.is_some_and(|reason| reason != GivenUp::Flood)
+    };
+    let left_out = |command: &Command| command.flags.iter().any(|flag| flag.starts_with("left-out:"));
+    !entries.iter().any(waived) && !entries.iter().flat_map(|entry| &entry.commands).any(left_out)
 }
 
-impl Told {
-    fn hear(&mut self, time: Duration, said: Said) {
-        let Said::Mark(Mark::Start(start)) = said else { return };
-        let ms = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-        match start.text {
-            Some(text) => self.starts.entry(ms).or_default().push(text),
-            None if start.unlisted => drop(self.unlisted.insert(ms)),
-            None => {}
+/// As much of a text as is told of it.
+fn beginning(text: &str) -> String {
+    text.chars().take(TOLD).collect()
+}
+
+/// Compares keyframes with the screen, as many as a recorder makes and the first that is wrong in each segment: a look at a large
+/// screen takes milliseconds, and a keyframe a few bytes of the file.
+struct Keyframes {
+    most: usize,
+    /// Segments that say why they have less of an index than they could have.
+    gave_up: Vec<bool>,
+    segment: usize,
+    /// Output of the segment in hand, bytes, and keyframes inside it.
+    raw: u64,
+    inside: u64,
+    /// A recorder that lost the screen since the one that was gone on from says so.
+    excused: bool,
+    /// The segment in hand has a wrong one.
+    found: bool,
+    lies: Vec<Lie>,
+    unchecked: Vec<usize>,
+}
+
+impl Keyframes {
+    fn new(entries: &[Entry], most: usize) -> Self {
+        let gave_up = entries.iter().map(|entry| entry.given_up.is_some()).collect();
+        let (lies, unchecked) = (Vec::new(), Vec::new());
+        Self { most, gave_up, segment: 0, raw: 0, inside: 0, excused: false, found: false, lies, unchecked }
+    }
+
+    /// A segment begins.
+    fn begin(&mut self, segment: usize) {
+        self.excused |= segment > 0 && self.gives_up();
+        (self.segment, self.raw, self.inside, self.found) = (segment, 0, 0, false);
+    }
+
+    fn output(&mut self, bytes: usize) {
+        self.raw = self.raw.saturating_add(bytes as u64);
+    }
+
+    /// Whether the segment in hand says so, or has no entry that could.
+    fn gives_up(&self) -> bool {
+        self.gave_up.get(self.segment).is_none_or(|gave_up| *gave_up)
+    }
+
+    fn wrong(&mut self, lie: Lie) {
+        if !std::mem::replace(&mut self.found, true) && self.lies.len() < self.most {
+            self.lies.push(lie);
         }
     }
 
-    /// `whole`: whatever the shell told of should be in the index.
-    fn compare(self, entries: &[Entry], whole: bool) -> Vec<Lie> {
-        let commands = || entries.iter().flat_map(|entry| &entry.commands);
-        let forged = commands().filter(|command| command.source == Source::Shell && !self.has(command));
-        let mut lies: Vec<Lie> =
-            forged.map(|command| Lie::Command { start: command.start, text: command.text.clone() }).collect();
-        // What did not fit says so, and so does what was late or failed.
-        let waived = |entry: &Entry| {
-            entry.left_out.commands > 0 || entry.given_up.is_some_and(|reason| reason != GivenUp::Flood)
-        };
-        let whole = whole && !entries.iter().any(waived);
-        if whole && !commands().any(|c| c.flags.iter().any(|flag| flag.starts_with("left-out:"))) {
-            let mut starts: Vec<u64> = commands().map(|command| command.start).collect();
-            starts.sort_unstable();
-            let begins = |ms: u64| {
-                let from = starts.partition_point(|start| *start < ms.saturating_sub(SLACK));
-                starts.get(from).is_some_and(|start| *start <= ms.saturating_add(SLACK))
-            };
-            // One line that holds several commands is one entry, under the text of the line.
-            let runs = |ms: u64, text: &str| {
-                let until = ms.saturating_add(SLACK);
-                let spans = |c: &&Command| c.start <= until && c.end.is_none_or(|end| end >= ms);
-                commands().filter(spans).any(|command| command.text == text)
-            };
-            for (ms, texts) in &self.starts {
-                let missing = texts.iter().filter(|text| !begins(*ms) && !runs(*ms, text));
-                lies.extend(missing.map(|text| Lie::NoCommand { start: *ms, text: text.clone() }));
-            }
-        }
-        lies
+    /// Whether a keyframe at the start of a segment is what the reading goes on from, as a search does.
+    fn may_go_on(&mut self, text: &str, stood: &Terminal) -> bool {
+        self.fits(text, stood, self.excused)
     }
 
-    /// Whether the shell told of this command when it began.
-    fn has(&self, command: &Command) -> bool {
-        let about = command.start.saturating_sub(SLACK)..=command.start.saturating_add(SLACK);
-        self.starts.range(about.clone()).any(|(_, texts)| texts.contains(&command.text))
-            || self.unlisted.range(about).next().is_some()
+    /// It did.
+    fn gone_on(&mut self) {
+        self.excused = false;
+    }
+
+    /// Whether another one inside a segment is to be compared.
+    fn another(&mut self) -> bool {
+        self.inside = self.inside.saturating_add(1);
+        // By half of one more: a character that is not whole yet may stand behind the keyframe.
+        let room = self.raw.saturating_add(limits::KEYFRAME_BYTES / 2);
+        if self.inside.saturating_mul(limits::KEYFRAME_BYTES) > room {
+            self.wrong(Lie::Keyframes { segment: self.segment });
+        }
+        !self.found
+    }
+
+    fn compare(&mut self, text: &str, stood: &Terminal) {
+        self.fits(text, stood, self.excused || self.gives_up());
+    }
+
+    /// Where an operation was refused for its cost, two readings from different starts may differ. A recorder makes no keyframe
+    /// from then on until its own reading has begun anew, after a reset or where the screen came too late, and `excused` it is
+    /// where the index says that it lost the screen.
+    fn fits(&mut self, text: &str, stood: &Terminal, excused: bool) -> bool {
+        if stood.snapshot().as_deref() == Some(text) {
+            return true;
+        }
+        let segment = self.segment;
+        if !(stood.overrun() && excused) {
+            self.wrong(Lie::Keyframe { segment });
+            return false;
+        }
+        if self.unchecked.last() != Some(&segment) && self.unchecked.len() < self.most {
+            self.unchecked.push(segment);
+        }
+        true
     }
 }

@@ -6,6 +6,7 @@
 pub mod audit;
 pub mod condition;
 pub mod engine;
+mod heard;
 mod literals;
 mod moments;
 pub mod pattern;

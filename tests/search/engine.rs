@@ -505,13 +505,6 @@ fn filters_and_keyframes_that_lie_are_found_and_honest_ones_are_not() {
     assert!(matches!(found.as_slice(), [Lie::Filter { line, .. }] if line == "id=0a1b2c3d"), "{found:?}");
     let found = lies(Plan { drawn: "forged", ..Plan::new(session.size, &session.events) });
     assert!(found.iter().any(|lie| matches!(lie, Lie::Keyframe { .. })), "{found:?}");
-    // Nor is it a lie where the screen itself depends on what an emulator is ready to do.
-    let erased = "\x1b[2J".repeat(40_000);
-    let events = [output(0, &erased), output(1000, &filling), output(2000, &filling)];
-    let plan = || Plan { drawn: "forged", segment: 20_000, ..Plan::new((80, 24), &events[1..]) };
-    let first = |lie: &Lie| matches!(lie, Lie::Keyframe { segment: 1 });
-    assert!(lies(plan()).iter().any(first));
-    assert!(!lies(Plan { events: &events, ..plan() }).iter().any(first));
     // Commands of which the shell told, with integration in force.
     let start = |ms, text: &str| {
         let mark = Mark::Start(Start { text: Some(text.into()), ..Start::default() });
@@ -556,6 +549,47 @@ fn filters_and_keyframes_that_lie_are_found_and_honest_ones_are_not() {
     ] {
         let plan = Plan { commands, meta: meta.clone(), left_out, ..Plan::new((80, 24), &events) };
         assert_eq!(lies(plan), expected);
+    }
+}
+
+#[test]
+fn a_keyframe_after_what_cost_too_much_is_compared_or_said_not_to_be() {
+    use sealcast::search::audit::{Audit, Lie, audit};
+    let made = Made::new();
+    let audited = |plan: Plan<'_>| {
+        let recording = made.add(plan);
+        let mut reader = Reader::open(recording.open().unwrap()).unwrap();
+        made.opener.open_content(&mut reader).unwrap();
+        audit(&mut reader, 100, |_| ()).unwrap()
+    };
+    let size = (200, 60);
+    let filling = "filling the rest of a line\r\n".repeat(1000);
+    let erased = "\x1b[2J".repeat(5000);
+    let drawn = |text: &str| {
+        let mut terminal = Terminal::new(size.0, size.1);
+        terminal.feed(text.as_bytes());
+        terminal.snapshot().unwrap()
+    };
+    // What would have cost too much is refused in the first segment; no recorder makes a keyframe then.
+    let events = [output(0, &erased), output(1000, &filling), output(2000, &filling)];
+    let plan = || Plan { segment: 20_000, ..Plan::new(size, &events) };
+    assert_eq!(audited(plan()), Audit::default());
+    let forged = || Plan { keyframe: Some(drawn("forged")), ..plan() };
+    let found = audited(Plan { hides: true, ..forged() });
+    assert_eq!(found.lies.first(), Some(&Lie::Keyframe { segment: 1 }), "{found:?}");
+    // The index says that the screen was lost: one may have been made after a reset. It is told, and what follows goes on from it.
+    let found = audited(forged());
+    assert_eq!(found.unchecked, [1], "{found:?}");
+    assert_eq!(found.lies, [Lie::Keyframe { segment: 2 }], "the third is not what follows from the second");
+    // An honest one is made after a reset, by a recorder that has spent nothing since. What it could do and we cannot is no lie; where
+    // we can do the same, it is compared.
+    let after =
+        |n: usize| format!("\x1bc{}\x1b[Hsecret\x1b[2J\x1b[Hx{}", "\x1b[2J".repeat(n), "\x1b[m".repeat(100));
+    for (n, unchecked) in [(100, vec![]), (200, vec![3])] {
+        let events =
+            [output(0, &erased), output(1000, &filling), output(2000, &after(n)), output(3000, &filling)];
+        let found = audited(Plan { segment: 600, ..Plan::new(size, &events) });
+        assert_eq!(found, Audit { unchecked, ..Audit::default() }, "{n}");
     }
 }
 

@@ -39,6 +39,10 @@ pub(crate) struct Plan<'a> {
     pub(crate) left_out: LeftOut,
     /// Put at the end of every keyframe.
     pub(crate) drawn: &'static str,
+    /// What segments begin with for which no keyframe is made.
+    pub(crate) keyframe: Option<String>,
+    /// No segment says why it has no filter.
+    pub(crate) hides: bool,
     pub(crate) header: Header,
     pub(crate) meta: Meta,
     /// Put into the metadata.
@@ -60,6 +64,8 @@ impl<'a> Plan<'a> {
             given_up: None,
             left_out: LeftOut::default(),
             drawn: "",
+            keyframe: None,
+            hides: false,
             header,
             meta: Meta::default(),
             drawing: sealcast::terminal::DRAWING,
@@ -102,6 +108,7 @@ impl Made {
             if !writer.in_segment() {
                 let at = u64::try_from(event.time.as_millis()).unwrap();
                 let keyframe = indexer.keyframe().map(|text| text + plan.drawn);
+                let keyframe = keyframe.or_else(|| plan.keyframe.clone().filter(|_| at > 0));
                 writer.begin(Anchor { at, utc: (plan.clock)(at), boot: 1 }, keyframe).unwrap();
             }
             indexer.event(event.clone());
@@ -118,6 +125,7 @@ impl Made {
                     extras.filter.clone_from(filter);
                 }
                 give_up(&mut extras, plan.given_up);
+                extras.given_up = extras.given_up.filter(|_| !plan.hides);
                 extras.left_out = plan.left_out;
                 writer.end_segment(last, extras).unwrap();
             }

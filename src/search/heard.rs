@@ -1,0 +1,186 @@
+//! Which commands of the index the shell told of, found out while the recording is read.
+//!
+//! Holds a few numbers for each command of the index and nothing of what the shell tells, however much that is: a recording of a
+//! few kilobytes can have it tell of millions of commands. Refuses to keep texts: it has digests of them, under a key that is
+//! drawn anew each time, so that nobody can make two that are taken for each other.
+
+use crate::cast::{Command, Source};
+use crate::container::Entry;
+use crate::shell::marks::Mark;
+use crate::shell::said::Said;
+use std::hash::{BuildHasher as _, RandomState};
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+/// How far a command's time and that of the event that told of it may lie apart, milliseconds: one is cut off, the other
+/// rounded so that the sum is right.
+const SLACK: u64 = 3;
+
+/// Commands of the index that began in the same millisecond under the same text.
+struct Run {
+    text: u64,
+    start: u64,
+    /// When the last one ended, of all of this text that began no later; `u64::MAX`: one has not ended.
+    ends: u64,
+    /// The shell told of it.
+    told: bool,
+}
+
+/// The commands of an index, and which of them were heard of.
+pub(super) struct Heard {
+    key: RandomState,
+    /// By text, then start.
+    runs: Vec<Run>,
+    /// Starts of all commands, and whether a line began there that the shell's history did not take. What that line was is not among the
+    /// events: where the history was told to leave out what it has, the line is the same as its last one, and the index has it from there.
+    starts: Vec<(u64, bool)>,
+    any: bool,
+}
+
+impl Heard {
+    /// Of these entries, before anything was heard.
+    pub(super) fn new(entries: &[Entry]) -> Self {
+        let key = RandomState::new();
+        let commands = || entries.iter().flat_map(|entry| &entry.commands);
+        let mut starts: Vec<(u64, bool)> = commands().map(|command| (command.start, false)).collect();
+        starts.sort_unstable();
+        starts.dedup();
+        let mut runs: Vec<Run> = commands()
+            .map(|command| Run {
+                text: key.hash_one(&command.text),
+                start: command.start,
+                ends: command.end.unwrap_or(u64::MAX),
+                told: false,
+            })
+            .collect();
+        runs.sort_unstable_by_key(|run| (run.text, run.start));
+        let mut before = None;
+        for run in &mut runs {
+            if let Some((text, ends)) = before
+                && text == run.text
+            {
+                run.ends = run.ends.max(ends);
+            }
+            before = Some((run.text, run.ends));
+        }
+        // The last of those that began together ends last.
+        runs.dedup_by(|next, first| {
+            let same = (next.text, next.start) == (first.text, first.start);
+            first.ends = if same { next.ends } else { first.ends };
+            same
+        });
+        Self { key, runs, starts, any: false }
+    }
+
+    /// Hears what was said at `time`. Gives the text of a command of which the index has nothing.
+    pub(super) fn hear(&mut self, time: Duration, said: Said) -> Option<(u64, String)> {
+        let Said::Mark(Mark::Start(start)) = said else { return None };
+        let ms = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        match start.text {
+            Some(text) => {
+                self.any = true;
+                let known = self.told(ms, &text) || self.begins(ms);
+                (!known && !self.lasts(ms, &text)).then_some((ms, text))
+            }
+            None => {
+                if start.unlisted {
+                    let near = near(ms);
+                    let from = self.starts.partition_point(|(at, _)| at < near.start());
+                    let here = self.starts.iter_mut().skip(from).take_while(|(at, _)| at <= near.end());
+                    here.for_each(|(_, unlisted)| *unlisted = true);
+                }
+                None
+            }
+        }
+    }
+
+    /// Whether the shell told of any command by its text.
+    pub(super) fn any(&self) -> bool {
+        self.any
+    }
+
+    /// Whether the index has a command from the shell of which the shell did not tell when it began.
+    pub(super) fn is_forged(&self, command: &Command) -> bool {
+        let unlisted = || {
+            let at = self.starts.binary_search_by_key(&command.start, |(start, _)| *start);
+            at.is_ok_and(|at| self.starts.get(at).is_some_and(|(_, unlisted)| *unlisted))
+        };
+        let told = || {
+            let wanted = (self.key.hash_one(&command.text), command.start);
+            let at = self.runs.binary_search_by_key(&wanted, |run| (run.text, run.start));
+            at.is_ok_and(|at| self.runs.get(at).is_some_and(|run| run.told))
+        };
+        command.source == Source::Shell && !told() && !unlisted()
+    }
+
+    /// Marks the commands of this text that began about now; gives whether there are any.
+    fn told(&mut self, ms: u64, text: &str) -> bool {
+        let (text, near) = (self.key.hash_one(text), near(ms));
+        let from = self.runs.partition_point(|run| (run.text, run.start) < (text, *near.start()));
+        let runs = self.runs.iter_mut().skip(from);
+        let here = runs.take_while(|run| run.text == text && run.start <= *near.end());
+        here.fold(false, |_, run| {
+            run.told = true;
+            true
+        })
+    }
+
+    /// Whether a command of the index began about now.
+    fn begins(&self, ms: u64) -> bool {
+        let near = near(ms);
+        let from = self.starts.partition_point(|(at, _)| at < near.start());
+        self.starts.get(from).is_some_and(|(at, _)| at <= near.end())
+    }
+
+    /// Whether a command of this text ran then. One line that holds several commands is one entry, under the text of the line.
+    fn lasts(&self, ms: u64, text: &str) -> bool {
+        let text = self.key.hash_one(text);
+        let after = self.runs.partition_point(|run| (run.text, run.start) <= (text, *near(ms).end()));
+        let last = after.checked_sub(1).and_then(|last| self.runs.get(last));
+        last.is_some_and(|run| run.text == text && run.ends >= ms)
+    }
+}
+
+/// About this time.
+fn near(ms: u64) -> RangeInclusive<u64> {
+    ms.saturating_sub(SLACK)..=ms.saturating_add(SLACK)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::shell::marks::Start;
+
+    fn ran(start: u64, end: Option<u64>, text: &str) -> Command {
+        Command { text: text.into(), start, end, source: Source::Shell, ..Command::default() }
+    }
+
+    fn start(text: Option<&str>, unlisted: bool) -> Said {
+        Said::Mark(Mark::Start(Start { text: text.map(str::to_owned), unlisted, ..Start::default() }))
+    }
+
+    #[test]
+    fn a_command_is_found_by_its_text_where_it_began_and_while_it_ran() {
+        let commands = vec![
+            ran(1000, Some(1900), "ls"),
+            ran(1000, Some(5000), "ls"),
+            ran(1500, Some(1600), "ls"),
+            ran(3000, None, "id; who"),
+        ];
+        let mut heard = Heard::new(&[Entry { commands: commands.clone(), ..Entry::default() }]);
+        assert!(!heard.any() && commands.iter().all(|command| heard.is_forged(command)));
+        let mut missing = |ms, text: &str| heard.hear(Duration::from_millis(ms), start(Some(text), false));
+        assert_eq!(missing(997, "ls"), None);
+        // Something else began then, and that it is not what was told is found in the index.
+        assert_eq!(missing(1503, "rm"), None);
+        assert_eq!(missing(2000, "ls"), None, "the second one still runs");
+        assert_eq!(missing(5001, "ls"), Some((5001, "ls".into())));
+        assert_eq!(missing(2500, "id; who"), Some((2500, "id; who".into())));
+        assert_eq!(missing(9000, "id; who"), None);
+        let forged = |heard: &Heard| commands.iter().map(|c| heard.is_forged(c)).collect::<Vec<_>>();
+        assert!(heard.any());
+        assert_eq!(forged(&heard), [false, false, true, true]);
+        assert_eq!(heard.hear(Duration::from_millis(1501), start(None, true)), None);
+        assert_eq!(forged(&heard), [false, false, false, true]);
+    }
+}
