@@ -218,14 +218,16 @@ fn kill_one(sandbox: &Sandbox, personal: &Personal, n: usize) -> Lost {
     let mut command = run(sandbox, &["perl", "-e", BUSY]);
     command.env("HOME", &home);
     let mut terminal = Terminal::start(&command, SIZE);
-    terminal.wait_for("line 1 ");
+    // The first line is whole then.
+    terminal.wait_for("line 2 ");
     let moment = Duration::from_millis(random() % 3500);
     let end = Instant::now() + moment;
     while Instant::now() < end {
         terminal.read_for(end.saturating_duration_since(Instant::now()).min(Duration::from_millis(20)));
     }
     signals::send(terminal.pid(), signals::SIGKILL).unwrap();
-    terminal.wait_end_blindly();
+    // To its end: what was shown last may not have been read yet, and is recorded all the same.
+    terminal.wait_end();
     let start = memchr::memmem::find(terminal.transcript(), b"line 1 ").unwrap();
     let shown = &terminal.transcript()[start..];
 

@@ -13,11 +13,17 @@ use std::ffi::OsStr;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
 
 /// The program under test, where a site would have it.
 pub const SEALCAST: &str = "/opt/bin/sealcast";
 /// The store of the host.
 pub const STORE: &str = "/srv/sealcast";
+/// Gaps that tell what the machine did to the recorder, and nothing of what a test is about: any machine may stand still for
+/// some seconds, or have its clock set.
+pub const OF_THE_MACHINE: [&str; 3] = ["paused", "slept", "clock"];
+/// How long a host may take to be there: it is made by a dozen programs of others.
+const PATIENCE: Duration = Duration::from_secs(120);
 /// Users: their names and numbers, and their shells.
 const USERS: &[(&str, u32, &str)] = &[
     ("alice", 61_001, "/bin/bash"),
@@ -89,9 +95,18 @@ impl Host {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let mut said = String::new();
-        BufReader::new(holder.stdout.take().unwrap()).read_line(&mut said).unwrap();
-        if said != "ready\n" {
+        let mut lines = BufReader::new(holder.stdout.take().unwrap());
+        let (tell, told) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            let mut said = String::new();
+            tell.send(lines.read_line(&mut said).map(|_| said))
+        });
+        let Ok(said) = told.recv_timeout(PATIENCE) else {
+            // It is somewhere among the programs that make it; they have nothing to say to anybody any more.
+            let _ = holder.kill();
+            panic!("no host within {PATIENCE:?}");
+        };
+        if said.unwrap() != "ready\n" {
             let output = holder.wait_with_output().unwrap();
             panic!("no host: {}", String::from_utf8_lossy(&output.stderr));
         }
