@@ -284,6 +284,70 @@ fn a_segment_or_an_index_that_lies_is_found_by_who_has_a_key() {
 }
 
 #[test]
+fn an_index_entry_that_does_not_open_costs_what_follows_it_and_nothing_before() {
+    let fleet = fleet();
+    let recorded = damage::small(&fleet, "whole", true);
+    let whole = recorded.bytes.as_slice();
+    let all = sample::events_of(&mut unlocked(whole, recorded.root).unwrap()).0;
+    let entries: Vec<_> =
+        damage::places(whole).into_iter().skip(1).filter(|(at, _)| whole[at + 2] == forge::INDEX).collect();
+    for (segment, (start, end)) in entries[1..].iter().enumerate() {
+        for mended in [false, true] {
+            let mut changed = whole.to_vec();
+            changed[usize::midpoint(*start, *end)] ^= 1;
+            if mended {
+                damage::mend(&mut changed[*start..*end]);
+            }
+            let what = format!("segment {segment}, mended: {mended}");
+            let mut reader = unlocked(&changed, recorded.root).unwrap();
+            assert_eq!((reader.entries().len(), reader.segments()), (segment, segment + 1), "{what}");
+            assert!(!reader.is_complete() && reader.whole() == *start as u64, "{what}");
+            let fault = reader.fault().unwrap();
+            let sealed = matches!(fault, Error::NotAuthentic { .. });
+            assert!(fault.offset() == Some(*start as u64) && sealed == mended, "{what}: {fault}");
+            let (events, stopped) = sample::events_of(&mut reader);
+            assert_eq!(stopped.unwrap().to_string(), fault.to_string(), "{what}");
+            assert!(
+                events.len() == (segment + 1) * 3 && all.starts_with(&events),
+                "{what}: {}",
+                events.len()
+            );
+            assert!(verify_content(&mut reader, |_| ()).unwrap_err().offset() == fault.offset(), "{what}");
+            // Neither does it look otherwise to who reads beside, looks again, or has another key as well.
+            let mut beside = reader.beside(Bytes::new(changed.as_slice()));
+            assert_eq!(sample::events_of(&mut beside).0, events, "{what}");
+            assert!(!reader.refresh().unwrap() && reader.fault().is_some(), "{what}");
+            let mut reader = Reader::open(Bytes::new(changed.as_slice())).unwrap();
+            reader.unlock_index(recorded.index).unwrap();
+            reader.unlock(recorded.root).unwrap();
+            assert_eq!(
+                (reader.entries().len(), sample::events_of(&mut reader).0),
+                (segment, events),
+                "{what}"
+            );
+        }
+    }
+}
+
+#[test]
+fn metadata_that_do_not_open_are_called_that_however_often_they_are_opened() {
+    let fleet = fleet();
+    let recorded = damage::small(&fleet, "whole", true);
+    let (start, end) = damage::places(&recorded.bytes)[4];
+    let mut changed = recorded.bytes.clone();
+    changed[end - 1] ^= 1;
+    damage::mend(&mut changed[start..end]);
+    let mut reader = Reader::open(Bytes::new(changed)).unwrap();
+    for _ in 0..2 {
+        let first = reader.unlock_index(recorded.index).unwrap_err();
+        let second = reader.unlock(recorded.root).unwrap_err();
+        for error in [first, second] {
+            assert!(matches!(error, Error::NotAuthentic { chunk: 3, .. }), "{error}");
+        }
+    }
+}
+
+#[test]
 fn a_growing_file_is_followed_to_its_close() {
     let fleet = fleet();
     let recorded = long(&fleet);

@@ -526,17 +526,37 @@ fn a_list_of_commands_that_ends_at_damage_says_so() {
     let fleet = Fleet::new("web-3");
     let desk = Desk::new(&fleet);
     let mut bytes = damage::small(&fleet, "whole", true).bytes;
+    let searched = ["search", "--store", "store", "whole 2.2"];
+    let (code, said) = desk.said(&bytes, &searched);
+    assert!(code == 0 && said.contains("whole 2.2"), "{code} {said}");
     let (start, end) = of_second(&bytes, INDEX);
     bytes[usize::midpoint(start, end)] ^= 1;
     let place = format!("at byte {start} ");
-    for format in ["commands", "cast"] {
-        let (code, said) = desk.said(&bytes, &["export", "-f", format, "store/recording.scast"]);
-        assert!(code == 2 && said.contains("error: ") && said.contains(&place), "{format}: {code} {said}");
-        assert!(!said.contains("not closed"), "{format}: {said}");
+    for mended in [false, true] {
+        if mended {
+            mend_at(&mut bytes, start);
+        }
+        for format in ["commands", "cast"] {
+            let (code, said) = desk.said(&bytes, &["export", "-f", format, "store/recording.scast"]);
+            assert!(
+                code == 2 && said.contains("error: ") && said.contains(&place),
+                "{format}: {code} {said}"
+            );
+            assert!(!said.contains("not closed"), "{format}: {said}");
+            assert_eq!(said.contains("whole 1.2"), format == "cast", "{said}");
+        }
+        let (code, said) = desk.said(&bytes, &["show", "--commands", "store/recording.scast"]);
+        assert!(
+            code == 0 && said.contains("it cannot be read on (") && said.contains(&place),
+            "{code} {said}"
+        );
+        assert!(!said.contains("it was not closed"), "{said}");
+        // The key of its index is known by now.
+        let (code, said) = desk.said(&bytes, &searched);
+        assert!(code == 2 && said.contains(&place), "{code} {said}");
+        let (code, said) = desk.said(&bytes, &["search", "--store", "store", "whole 1.2"]);
+        assert!(code == 2 && said.contains("whole 1.2") && said.contains(&place), "{code} {said}");
     }
-    let (code, said) = desk.said(&bytes, &["show", "--commands", "store/recording.scast"]);
-    assert!(code == 0 && said.contains("it cannot be read on (") && said.contains(&place), "{code} {said}");
-    assert!(!said.contains("it was not closed"), "{said}");
 }
 
 #[test]

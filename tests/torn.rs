@@ -9,7 +9,8 @@ mod forge;
 mod sample;
 
 use sample::{Fleet, Recorded};
-use sealcast::container::Reader;
+use sealcast::cast::Header as CastHeader;
+use sealcast::container::{Reader, SlotKind};
 use sealcast::store::{RecordingFile, Store};
 use std::fs::File;
 use std::io::Write as _;
@@ -197,6 +198,43 @@ fn whoever_signed_is_not_blamed_for_what_stands_after_the_last_signature() {
             "after the last signature the content is wrong: at byte {place} (chunk {chunk}): the sealed content is not what was written; good up to byte {place}"
         );
         assert_eq!(verdict["detail"], told, "{verdict}");
+    }
+}
+
+#[test]
+fn an_index_that_is_wrong_after_the_last_signature_is_told_to_who_may_only_search() {
+    let fleet = Fleet::new("web-3");
+    let desk = Desk::cut(true);
+    let steps = [sample::out(0, "one"), sample::Step::Cut(500), sample::out(900, "two")];
+    let kinds = [SlotKind::Root, SlotKind::Index];
+    let whole = sample::record(&fleet, &kinds, CastHeader::new(80, 24), &steps, true).bytes;
+    let chunks = damage::split(&whole);
+    let last = chunks.iter().rposition(|chunk| chunk[2] == forge::INDEX).unwrap();
+    let path = |name: &str| desk.dir.path().join(name);
+    std::fs::write(path("searcher"), &*fleet.searcher).unwrap();
+    std::fs::write(path("hosts"), format!("web-3 {}\n", fleet.host.host_key())).unwrap();
+    for (changed, code, told) in [
+        (0, 1, "torn".to_owned()),
+        (
+            1,
+            1,
+            format!(
+                "after the last signature the content is wrong: at byte {}",
+                damage::places(&whole)[last + 1].0
+            ),
+        ),
+    ] {
+        let mut kept = chunks[..=last].to_vec();
+        *kept[last].last_mut().unwrap() ^= changed;
+        damage::mend(&mut kept[last]);
+        std::fs::write(path("searched.scast"), damage::join(&kept)).unwrap();
+        let done = desk.sealcast(&["verify", "-k", "hosts", "-i", "searcher", "searched.scast"]);
+        let said = said(&done);
+        let alone = said.contains("the key opens the index only");
+        assert!(
+            done.status.code() == Some(code) && said.contains(&told) && alone == (changed == 0),
+            "{said}"
+        );
     }
 }
 

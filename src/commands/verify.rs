@@ -238,9 +238,10 @@ fn judge_file(
             }
             check_content(context, &mut reader, &mut judged).or_say(|| shown(&found.path))?;
         }
-        Ok(seal::Access::Index) => {
-            judged.detail.push_str("; content not checked: the key opens the index only")
-        }
+        Ok(seal::Access::Index) => match reader.fault() {
+            Some(error) => judged.faulty(error).or_say(|| shown(&found.path))?,
+            None => judged.detail.push_str("; content not checked: the key opens the index only"),
+        },
         Err(seal::UnlockError::Container(error)) => {
             judged.faulty(error).or_say(|| shown(&found.path))?;
         }

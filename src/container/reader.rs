@@ -50,6 +50,27 @@ pub struct Reader<R> {
     whole: bool,
     /// What the entries came to; see [`limits::UNPACKED`].
     unpacked: u64,
+    /// The first index entry that does not open.
+    broken: Option<Broken>,
+}
+
+/// An index entry that is not what was sealed, or is malformed: the recording ends there, as at a chunk that cannot be read.
+#[derive(Clone, Debug)]
+struct Broken {
+    offset: u64,
+    chunk: u32,
+    /// What is wrong with it, once it is open.
+    what: Option<String>,
+}
+
+impl Broken {
+    fn error(&self) -> Error {
+        let Self { offset, chunk, ref what } = *self;
+        match what {
+            Some(what) => Error::format(offset, chunk, what.clone()),
+            None => Error::NotAuthentic { offset, chunk },
+        }
+    }
 }
 
 /// Says of the JSON of an index entry whether its commands and programs are wanted.
@@ -119,6 +140,7 @@ impl<R: Read + Seek> Reader<R> {
             wanted: None,
             whole: true,
             unpacked: 0,
+            broken: None,
         };
         if !reader.open_from_end() {
             reader.follow()?;
@@ -169,10 +191,10 @@ impl<R: Read + Seek> Reader<R> {
         self.segments.len()
     }
 
-    /// Opens everything.
+    /// Opens everything. Where an index entry does not open, the recording ends there, and [`Reader::fault`] says why.
     ///
     /// # Errors
-    /// [`Error::WrongKey`]; or the index is damaged.
+    /// [`Error::WrongKey`]; or the sealed metadata are damaged.
     pub fn unlock(&mut self, root: [u8; 32]) -> Result<(), Error> {
         self.unlocked(Unlocked::with_root(&self.header, root)?)
     }
@@ -186,9 +208,16 @@ impl<R: Read + Seek> Reader<R> {
     }
 
     fn unlocked(&mut self, keys: Unlocked) -> Result<(), Error> {
+        if self.opening.is_some() {
+            // Both keys are those of the header, so the index is open already.
+            if keys.content.is_some() {
+                self.keys = Some(keys);
+            }
+            return Ok(());
+        }
         self.keys = Some(keys);
         let before = self.unpacked;
-        match self.read_index_anew() {
+        let read = match self.read_index_anew() {
             // Each entry opens in its place only: a table that joins segments into one points past entries.
             Err(Error::NotAuthentic { .. }) if self.closed && !self.walk.ended() => {
                 (self.closed, self.whole, self.unpacked) = (false, true, before);
@@ -198,7 +227,24 @@ impl<R: Read + Seek> Reader<R> {
                 self.read_index_anew()
             }
             read => read,
-        }
+        };
+        read.or_else(|error| self.end_at(&error).ok_or(error))
+    }
+
+    /// Ends the recording at the index entry that does not open. `None`: it is the metadata, or nothing is wrong with an entry.
+    fn end_at(&mut self, error: &Error) -> Option<()> {
+        self.opening.as_ref()?;
+        let what = match error {
+            Error::NotAuthentic { .. } => None,
+            Error::Format { what, .. } => Some(what.clone()),
+            _ => return None,
+        };
+        let broken = Broken { offset: error.offset()?, chunk: error.chunk()?, what };
+        let order = self.walk.order.elsewhere(Expect::More, Some(broken.chunk));
+        self.walk = Walk { offset: broken.offset, order, complete: false, ..self.walk };
+        self.segments.truncate(self.entries.len().saturating_add(1));
+        (self.closed, self.broken) = (false, Some(broken));
+        Some(())
     }
 
     fn read_index_anew(&mut self) -> Result<(), Error> {
@@ -256,7 +302,7 @@ impl<R: Read + Seek> Reader<R> {
         self.length = length;
         if !self.closed {
             self.follow()?;
-            self.read_index()?;
+            self.read_index().or_else(|error| self.end_at(&error).ok_or(error))?;
             if self.walk.offset != before {
                 self.closed = self.walk.ended() && self.fits_its_end();
                 self.look_for_final()?;
@@ -307,6 +353,7 @@ impl<R: Read + Seek> Reader<R> {
             wanted: None,
             whole: false,
             unpacked: self.unpacked,
+            broken: self.broken.clone(),
         }
     }
 
@@ -355,6 +402,9 @@ impl<R: Read + Seek> Reader<R> {
         if self.is_complete() {
             return None;
         }
+        if let Some(broken) = &self.broken {
+            return Some(broken.error());
+        }
         let at = self.walk.offset;
         match self.chunk(at) {
             Ok(Some(chunk)) => {
@@ -378,7 +428,7 @@ impl<R: Read + Seek> Reader<R> {
 
     /// Walks the frames from where the last walk ended. Stops, without an error, where no whole chunk follows that belongs there.
     fn follow(&mut self) -> Result<(), Error> {
-        while !self.walk.ended() {
+        while !self.walk.ended() && self.broken.is_none() {
             let at = self.walk.offset;
             let chunk = match read_chunk(&mut self.source, at, self.length) {
                 Ok(Some(chunk)) => chunk,
@@ -418,39 +468,49 @@ impl<R: Read + Seek> Reader<R> {
         Ok(())
     }
 
-    /// Opens the index chunks that have not been opened yet.
+    /// Opens the index chunks that have not been opened yet. Where the metadata do not open, all are kept, as for a first time.
     fn read_index(&mut self) -> Result<(), Error> {
-        let Some(chain) = &mut self.index_chain else { return Ok(()) };
-        for (offset, bytes) in self.index_chunks.drain(..) {
-            let (bound, body) =
-                split_bound(&bytes).ok_or_else(|| Error::format(offset, None, "a chunk without a body"))?;
-            let seq =
-                u32::from_le_bytes(bound.get(8..12).and_then(|s| s.try_into().ok()).unwrap_or_default());
-            let key = chain.key();
-            let plain =
-                open_body(&key, &self.file, bound, body).ok_or(Error::NotAuthentic { offset, chunk: seq })?;
-            let malformed = || Error::format(offset, seq, "the index entry is malformed");
-            if self.opening.is_none() {
-                self.opening = Some(index::decode::<Opening>(&plain).ok_or_else(malformed)?.0);
-            } else {
-                let wanted = |json: &[u8]| self.wanted.as_ref().is_none_or(|wanted| wanted(json));
-                let read = index::decode_entry(&plain, wanted).ok_or_else(malformed)?;
-                // A few bytes of compressed text can be many megabytes, in one entry after the other.
-                self.unpacked = self.unpacked.saturating_add(read.unpacked);
-                if self.unpacked > limits::UNPACKED {
-                    let most = limits::UNPACKED;
-                    let what = format!("the index comes to more than {most} bytes, which no recorder writes");
-                    return Err(Error::format(offset, seq, what));
-                }
-                self.entries.push(read.entry);
-                self.whole &= read.whole;
-            }
+        let Some(mut chain) = self.index_chain.take() else { return Ok(()) };
+        let chunks = std::mem::take(&mut self.index_chunks);
+        let read =
+            chunks.iter().try_for_each(|(offset, bytes)| self.read_index_chunk(&mut chain, *offset, bytes));
+        self.index_chain = Some(chain);
+        if self.opening.is_none() {
+            self.index_chunks = chunks;
         }
+        read
+    }
+
+    fn read_index_chunk(&mut self, chain: &mut Chain, offset: u64, bytes: &[u8]) -> Result<(), Error> {
+        let (bound, body) =
+            split_bound(bytes).ok_or_else(|| Error::format(offset, None, "a chunk without a body"))?;
+        let seq = u32::from_le_bytes(bound.get(8..12).and_then(|s| s.try_into().ok()).unwrap_or_default());
+        let plain = open_body(&chain.key(), &self.file, bound, body)
+            .ok_or(Error::NotAuthentic { offset, chunk: seq })?;
+        let malformed = || Error::format(offset, seq, "the index entry is malformed");
+        if self.opening.is_none() {
+            self.opening = Some(index::decode::<Opening>(&plain).ok_or_else(malformed)?.0);
+            return Ok(());
+        }
+        let wanted = |json: &[u8]| self.wanted.as_ref().is_none_or(|wanted| wanted(json));
+        let read = index::decode_entry(&plain, wanted).ok_or_else(malformed)?;
+        // A few bytes of compressed text can be many megabytes, in one entry after the other.
+        self.unpacked = self.unpacked.saturating_add(read.unpacked);
+        if self.unpacked > limits::UNPACKED {
+            let what =
+                format!("the index comes to more than {} bytes, which no recorder writes", limits::UNPACKED);
+            return Err(Error::format(offset, seq, what));
+        }
+        self.entries.push(read.entry);
+        self.whole &= read.whole;
         Ok(())
     }
 
     /// The chunk at `offset`; `None` when it is not whole.
     pub(crate) fn chunk(&mut self, offset: u64) -> Result<Option<Chunk>, Error> {
+        if let Some(broken) = self.broken.as_ref().filter(|broken| broken.offset == offset) {
+            return Err(broken.error());
+        }
         read_chunk(&mut self.source, offset, self.length)
     }
 
