@@ -401,7 +401,7 @@ fn as_a_login_shell_it_records_su_and_every_line_for_a_shell() {
     terminal.wait_for("$ ");
     terminal.line("echo in-$SHELL-$0", "in-/usr/bin/bash--bash");
     // A shell in the shell is the real one, not a recording in the recording.
-    terminal.line("$SHELL -c 'echo deep-$PPID'", "deep-");
+    terminal.line("$SHELL -c 'echo de\"\"ep-$PPID'", "deep-");
     terminal.send("exit\r");
     assert!(terminal.wait_end().success());
     assert_eq!(host.recordings(), 3);

@@ -414,7 +414,8 @@ fn stopping_the_wrapper_from_outside_does_not_lose_the_terminal() {
     let sandbox = Sandbox::new();
     let mut terminal =
         Terminal::start(&sandbox.wrapped(&["sh", "-c", "echo BEGIN; read x; echo got $x"]), SIZE);
-    terminal.wait_for("BEGIN");
+    // To its end: the end of the line may come by itself.
+    terminal.wait_for("BEGIN\r\n");
     sealcast::sys::signals::send(terminal.pid(), sealcast::sys::signals::SIGSTOP).unwrap();
     until("the wrapper to be stopped", || (state(terminal.pid()) == Some('T')).then_some(()));
     terminal.send("abc\r");

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 pub(super) fn shell(sandbox: &Sandbox, line: &str) -> Command {
     let mut command = sandbox.command("setsid");
     let script = line.replace("$W", &sandbox.wrapper_line());
-    command.args(["--wait", "timeout", "--kill-after=1", "60", "bash", "-c", &script]).stdin(Stdio::null());
+    command.args(["--wait", "timeout", "--kill-after=1", "300", "bash", "-c", &script]).stdin(Stdio::null());
     command
 }
 
