@@ -162,6 +162,8 @@ pub struct Finder {
     /// What had been typed of a line where these segments begin: the next one, and the one before.
     typed: [(usize, Typed); 2],
     showing: Option<Showing>,
+    /// The hit that was gone to last is not on the screen there.
+    passed_by: bool,
 }
 
 /// A hit that is being gone to.
@@ -189,6 +191,7 @@ impl Finder {
             shown: Vec::new(),
             typed: Default::default(),
             showing: None,
+            passed_by: false,
         }
     }
 
@@ -364,7 +367,7 @@ impl Finder {
             let (cols, rows) = replay.terminal().size();
             budget.charge(u64::from(cols) * u64::from(rows));
             if showing.steps == 0 {
-                return self.shown_at(replay.time());
+                return self.arrive(replay);
             }
             search::screen(replay.terminal(), &mut text);
             let standing = search::lines_like(&text, &showing.hit.begins);
@@ -373,7 +376,7 @@ impl Finder {
                 continue;
             };
             if standing > others || replay.time() >= showing.hit.complete {
-                return self.shown_at(replay.time());
+                return self.arrive(replay);
             }
             if showing.steps < CLOSER && !replay.is_changed() {
                 showing.steps = 0;
@@ -388,6 +391,21 @@ impl Finder {
                 replay.aim_forward();
             }
         }
+    }
+
+    /// The screen is the one that shows the hit, if any does: of many lines that came at once only the last ones stand there.
+    fn arrive<S: Source>(&mut self, replay: &Replay<S>) {
+        if self.showing.is_some() && self.scope == Scope::Screen {
+            let mut text = String::new();
+            search::screen(replay.terminal(), &mut text);
+            self.passed_by = !text.lines().any(|line| self.pattern.is_in(line));
+        }
+        self.shown_at(replay.time());
+    }
+
+    /// Whether the hit that was gone to last does not stand on the screen there. Told once.
+    pub fn take_passed_by(&mut self) -> bool {
+        std::mem::take(&mut self.passed_by)
     }
 
     /// From now on this is where the hit is: going on from here means going past it.

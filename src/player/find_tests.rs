@@ -79,6 +79,20 @@ fn a_hit_is_looked_for_in_its_own_line_and_not_in_one_that_says_the_same() {
 }
 
 #[test]
+fn a_hit_that_no_screen_shows_is_told_as_such() {
+    let lines: String = (1..=40).map(|n| format!("line {n}.\r\n")).collect();
+    let mut replay = replay(&[(0, "$ "), (100, &lines), (900, "over")]);
+    for (text, passed_by) in [("line 12.", true), ("line 39.", false)] {
+        let mut finder = all(&mut replay, text);
+        finder.show(&mut replay, 0);
+        while finder.is_showing() {
+            finder.look(&mut replay, &mut Budget::new(50));
+        }
+        assert_eq!((finder.take_passed_by(), finder.take_passed_by()), (passed_by, false), "{text}");
+    }
+}
+
+#[test]
 fn full_screen_programs_are_searched() {
     let mut replay =
         replay(&[(0, "$ vim\r\n"), (100, "\x1b[?1049h\x1b[Hneedle here"), (500, "\x1b[?1049l"), (600, "$ ")]);

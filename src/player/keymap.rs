@@ -139,7 +139,7 @@ pub const TABLE: &[Binding] = &[
     row("Backspace", &[Action::Undo], "back to before the last jump"),
     row("< >", &[Action::PanLeft, Action::PanRight], "pan sideways over a larger screen"),
     row("{ } |", &[Action::PanUp, Action::PanDown, Action::PanCursor], "pan up, down, with the cursor again"),
-    row("e", &[Action::Export], "export a range"),
+    row("e", &[Action::Export], "export FROM..TO FILE"),
     row("F", &[Action::Follow], "follow a running session"),
     row("v", &[Action::Reveal], "show hidden and deceptive characters"),
     row("b", &[Action::Events], "what the program asked of the terminal"),

@@ -82,7 +82,7 @@ impl<S: Source> App<S> {
             if let Some(finder) = &mut self.finder {
                 finder.look(&mut self.replay, &mut self.budget);
             }
-            self.replay.take_events();
+            self.arrived();
         } else if self.replay.underway() {
             self.approach();
         }
@@ -471,7 +471,15 @@ impl<S: Source> App<S> {
         let (now, outline) = (self.replay.time(), self.replay.outline());
         match prompt.purpose {
             Purpose::Goto => match times::parse(text, now, outline) {
-                Ok(time) => self.jump(time),
+                Ok(time) => {
+                    let end = outline.duration();
+                    if time > end {
+                        let told =
+                            format!("it ends at {}, before {}", times::tenths(end), times::tenths(time));
+                        self.note = Some((told, true));
+                    }
+                    self.jump(time);
+                }
                 Err(error) => self.note = Some((error, true)),
             },
             Purpose::Find { forward } => {
@@ -554,7 +562,15 @@ impl<S: Source> App<S> {
             finder.show(&mut self.replay, index);
             finder.look(&mut self.replay, &mut self.budget);
         }
+        self.arrived();
+    }
+
+    fn arrived(&mut self) {
         self.replay.take_events();
+        if self.finder.as_mut().is_some_and(Finder::take_passed_by) {
+            let told = "it went by within one frame: t shows it in the transcript";
+            self.note = Some((told.to_string(), false));
+        }
     }
 
     fn show_hit(&mut self, index: usize) {

@@ -7,6 +7,9 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 use ratatui::style::Style;
 
+/// The widest a state is drawn where it says more than a word: `torn, renamed`, `running, 12 min silent`.
+const WIDEST_STATE: usize = 24;
+
 /// Columns: heading, width, and what stands there. The last one takes the rest.
 type Column = (&'static str, u16, fn(&Row) -> &str);
 const COLUMNS: [Column; 9] = [
@@ -42,12 +45,20 @@ pub(in crate::player) fn browser(browser: &mut Browser, area: Rect, buffer: &mut
     let dropped = if area.width >= 100 { 0 } else { NARROW.len() };
     let columns: Vec<&Column> =
         COLUMNS.iter().filter(|(name, ..)| !NARROW.iter().take(dropped).any(|n| n == name)).collect();
+    // Without the column of the commands their doubt stands with the state.
+    let told = |column: &Column, row: &Row| match column.0 {
+        "STATE" if dropped > 0 && row.commands.ends_with('!') => format!("{} !", row.state),
+        _ => (column.2)(row).to_owned(),
+    };
+    let longest = browser.rows.iter().map(|row| row.state.chars().count() + 3).max().unwrap_or(0);
+    let state = u16::try_from(longest.min(WIDEST_STATE)).unwrap_or(0);
     let mut line = |area: Rect, cells: &dyn Fn(&Column) -> String, style: Style| {
         let mut x = 1;
         for column in &columns {
-            let cell = Rect { width: area.width.min(x + column.1 - 1), ..area };
+            let width = if column.0 == "STATE" { column.1.max(state) } else { column.1 };
+            let cell = Rect { width: area.width.min(x + width - 1), ..area };
             text(buffer, cell, x, 0, &cells(column), style);
-            x += column.1;
+            x += width;
         }
     };
     line(row(1), &|column| column.0.to_string(), bold());
@@ -60,7 +71,7 @@ pub(in crate::player) fn browser(browser: &mut Browser, area: Rect, buffer: &mut
     let mut chosen = None;
     for (y, (n, index)) in (2..2 + height).zip(matching.iter().enumerate().skip(from)) {
         let Some(found) = browser.rows.get(*index) else { continue };
-        line(row(y), &|column| escaped(beginning((column.2)(found))).to_string(), Style::new());
+        line(row(y), &|column| escaped(beginning(&told(column, found))).to_string(), Style::new());
         if n == browser.selected {
             chosen = Some(row(y));
         }

@@ -33,8 +33,13 @@ pub(super) fn draw<S: Source>(app: &mut App<S>, area: Rect, buffer: &mut Buffer)
     app.places.list = inner;
     app.places.first_row = first(selected.unwrap_or(0), count, inner.height);
     if count == 0 {
-        let reading = matches!(&app.over, Over::Transcript(pages) if pages.is_reading());
-        text(buffer, inner, 1, 0, if reading { "reading…" } else { "nothing here" }, dim());
+        let nothing = match &app.over {
+            Over::Transcript(pages) if pages.is_reading() => "reading…",
+            // What was gone over in a seek was not heard.
+            Over::Events => "nothing in what was played here so far; play it to hear all of it",
+            _ => "nothing here",
+        };
+        text(buffer, inner, 1, 0, nothing, dim());
     }
     for (y, entry) in (0..inner.height).zip(entries) {
         let chosen = selected == Some(app.places.first_row + usize::from(y));
@@ -145,7 +150,7 @@ fn contents<S: Source>(app: &App<S>, area: Rect) -> (String, Vec<Entry>, Option<
                 style: plain,
             });
             (
-                "what the program asked of the terminal (nothing was done)".to_string(),
+                "asked of the terminal in what was played here (nothing was done)".to_string(),
                 rows.collect(),
                 None,
                 count,

@@ -126,7 +126,9 @@ fn header<S: Source>(app: &App<S>, area: Rect, buffer: &mut Buffer) {
     right.push_str(sign);
     right.push_str(app.integrity.text());
     if !outline.commands.is_empty() && area.width >= 60 {
-        right.push_str(&format!(" · {} cmds", outline.commands.len()));
+        // As in the list: there is something to say of what the list of commands may lack.
+        let doubt = if outline.notices.is_empty() { "" } else { "!" };
+        right.push_str(&format!(" · {}{doubt} cmds", outline.commands.len()));
     }
     right.push(' ');
     buffer.set_style(area, reversed());
