@@ -350,3 +350,18 @@ fn what_show_counts_of_a_recording_without_an_end_is_no_more_than_the_least() {
     let (told, _) = both(&desk, &["show", "-i", "identity", closed.to_str().unwrap()]);
     assert!(told.contains("132 B of output in 4 segments") && !told.contains("or more"), "{told}");
 }
+
+#[test]
+fn a_file_that_claims_a_length_that_no_loss_of_power_leaves_is_altered_at_once() {
+    let mut desk = Desk::new(|bytes| bytes.len());
+    desk.let_go();
+    File::options().append(true).open(&desk.path).unwrap().set_len(1 << 40).unwrap();
+    let told = "more than 256 MiB of zeros follow, and no loss of power leaves so many";
+    let path = desk.path.to_str().unwrap();
+    for (words, status) in [(&["verify", path][..], 1), (&["show", path], 0), (&["export", path], 2)] {
+        let done = desk.sealcast(&[words, &["--identity", "identity"]].concat());
+        let text = format!("{words:?} {done:?}");
+        assert!(text.contains(told) || words[0] == "show", "{text}");
+        assert_eq!(done.status.code(), Some(status), "{text}");
+    }
+}

@@ -52,34 +52,145 @@ pub(super) fn chunk_behind<R: Read + Seek>(source: &mut R, at: u64, length: u64)
 
 /// Whether everything from some place in the chunk at `at` on is zeros, as after a loss of power: data that had been
 /// given to the system but had not reached the disk.
+///
+/// # Errors
+/// Reading failed; or there are more zeros than a loss of power leaves ([`Error::Format`]): a file can claim any length without
+/// having anything on the disk, and nobody should have to wait for it to be read.
 pub(super) fn zero_tail<R: Read + Seek>(source: &mut R, at: u64, length: u64) -> Result<bool, Error> {
-    const FEWEST: u64 = 64;
-    let (mut head, mut buffer) = ([0; FRAME_LEN], vec![0; 64 << 10]);
-    if length.saturating_sub(at) < FRAME_LEN as u64 {
+    const FEWEST: usize = 64;
+    /// A recorder makes durable every second what it wrote.
+    const MOST: u64 = 256 << 20;
+    static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
+    let mut head = [0; FRAME_LEN];
+    let left = length.saturating_sub(at);
+    if left < FRAME_LEN as u64 {
         return Ok(false);
     }
-    read_at(source, at, &mut head)?;
-    source.seek(SeekFrom::Start(at)).map_err(Error::io("read the recording"))?;
-    // Where the last byte that is not zero ends.
-    let (mut place, mut end) = (at, at);
-    loop {
-        let n = source.read(&mut buffer).map_err(Error::io("read the recording"))?;
-        let part = buffer.get(..n).unwrap_or_default();
-        if part.is_empty() {
-            break;
-        }
-        if let Some(last) = part.iter().rposition(|b| *b != 0) {
-            end = place.saturating_add(last as u64).saturating_add(1);
-        }
-        place = place.saturating_add(n as u64);
-    }
-    if length.saturating_sub(end) < FEWEST && end != at {
+    // Where there are no zeros at the end, nothing else need be read.
+    let mut last = [0; FEWEST];
+    let have = usize::try_from(left).unwrap_or(usize::MAX).min(FEWEST);
+    let end = last.get_mut(..have).unwrap_or_default();
+    read_at(source, length.saturating_sub(have as u64), end)?;
+    if end.iter().any(|byte| *byte != 0) {
         return Ok(false);
     }
     // What stands before the zeros must be the beginning of one chunk, and of no second one.
-    let written = usize::try_from(end.saturating_sub(at)).unwrap_or(usize::MAX);
-    if written < FRAME_LEN {
-        return Ok(head.iter().zip(&frame::MARK).take(written).all(|(a, b)| a == b));
+    read_at(source, at, &mut head)?;
+    let written = head.iter().rposition(|byte| *byte != 0).map_or(0, |last| last.saturating_add(1));
+    let begun = match Frame::parse(&head, at) {
+        Ok(frame) => frame.total(),
+        Err(_) if written < FRAME_LEN && frame::MARK.iter().zip(&head).take(written).all(|(a, b)| a == b) => {
+            FRAME_LEN as u64
+        }
+        Err(_) => return Ok(false),
+    };
+    let mut place = at.saturating_add(begun);
+    source.seek(SeekFrom::Start(place)).map_err(Error::io("read the recording"))?;
+    let (most, mut buffer) = (place.saturating_add(MOST), vec![0; ZEROS.len()]);
+    while place < length {
+        if place >= most {
+            let what =
+                format!("more than {} MiB of zeros follow, and no loss of power leaves so many", MOST >> 20);
+            return Err(Error::format(at, None, what));
+        }
+        let n = source.read(&mut buffer).map_err(Error::io("read the recording"))?;
+        let part = buffer.get(..n).unwrap_or_default();
+        if part.is_empty() || ZEROS.get(..n) != Some(part) {
+            return Ok(part.is_empty());
+        }
+        place = place.saturating_add(n as u64);
     }
-    Ok(Frame::parse(&head, at).is_ok_and(|frame| end <= at.saturating_add(frame.total())))
+    Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io;
+
+    /// A file that is zeros but for a few bytes, and how much of it was read.
+    struct Sparse {
+        bytes: Vec<(u64, u8)>,
+        length: u64,
+        at: u64,
+        read: u64,
+    }
+
+    impl Sparse {
+        fn new(bytes: &[(u64, u8)], length: u64) -> Self {
+            Self { bytes: bytes.to_vec(), length, at: 0, read: 0 }
+        }
+    }
+
+    impl Read for Sparse {
+        fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
+            let n = (to.len() as u64).min(self.length - self.at);
+            to[..n as usize].fill(0);
+            for (place, byte) in self.bytes.iter().filter(|(place, _)| (self.at..self.at + n).contains(place))
+            {
+                to[(place - self.at) as usize] = *byte;
+            }
+            (self.at, self.read) = (self.at + n, self.read + n);
+            Ok(n as usize)
+        }
+    }
+
+    impl Seek for Sparse {
+        fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+            self.at = match to {
+                SeekFrom::Start(at) => at,
+                SeekFrom::End(back) => self.length.saturating_add_signed(back),
+                SeekFrom::Current(by) => self.at.saturating_add_signed(by),
+            };
+            Ok(self.at)
+        }
+    }
+
+    /// The frame of a chunk of `len` bytes of body, from `at` on.
+    fn frame(at: u64, len: u32) -> Vec<(u64, u8)> {
+        let bound = frame::bound(frame::Kind::Data, 0, len, 1);
+        (at..).zip(bound.into_iter().chain([9; 4])).collect()
+    }
+
+    #[test]
+    fn zeros_are_told_from_what_was_changed_by_where_they_begin() {
+        const AT: u64 = 1000;
+        let also = |more: &[(u64, u8)]| [frame(AT, 500), more.to_vec()].concat();
+        let end = AT + FRAME_LEN as u64 + 500;
+        for (bytes, length, expected) in [
+            (vec![], AT + 15, false),
+            (vec![], AT + 16, true),
+            (vec![], AT + 5000, true),
+            (frame(AT, 500), 3000, true),
+            (frame(AT, 500)[..1].to_vec(), 3000, true),
+            (frame(AT, 500)[..2].to_vec(), 3000, true),
+            (vec![(AT, 0xA8)], 3000, false),
+            (vec![(AT + 5, 1)], 3000, false),
+            (also(&[(end - 1, 1)]), 3000, true),
+            (also(&[(end, 1)]), 3000, false),
+            (also(&[(end - 1, 1)]), end + 63, false),
+            (also(&[(end - 1, 1)]), end + 64, true),
+            (also(&[(200_000, 1)]), 300_000, false),
+            (also(&[(299_999, 1)]), 300_000, false),
+        ] {
+            let told = zero_tail(&mut Sparse::new(&bytes, length), AT, length);
+            assert_eq!(told.unwrap(), expected, "{bytes:?} of {length}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_claims_any_length_is_not_read_to_its_end() {
+        for bytes in [vec![], frame(1000, 500)] {
+            let mut file = Sparse::new(&bytes, u64::MAX);
+            let told = zero_tail(&mut file, 1000, u64::MAX).unwrap_err().to_string();
+            assert!(told.contains("more than 256 MiB of zeros follow"), "{told}");
+            assert!(file.read <= 257 << 20, "{}", file.read);
+        }
+        // Something behind them, or at the end: there is nothing to be counted.
+        for place in [100_000, u64::MAX - 1] {
+            let mut file = Sparse::new(&[frame(1000, 500), vec![(place, 1)]].concat(), u64::MAX);
+            assert!(!zero_tail(&mut file, 1000, u64::MAX).unwrap());
+            assert!(file.read <= 200_000, "{}", file.read);
+        }
+    }
 }

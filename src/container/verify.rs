@@ -367,9 +367,20 @@ impl Pass {
 
     /// The bytes at hand are no chunk, or one with a bad checksum.
     fn unreadable<R: Read + Seek>(&mut self, source: &mut R, error: &Error) -> Result<Verdict, Error> {
-        if self.expect != Expect::Nothing && zero_tail(source, self.at, self.length)? {
-            return Ok(self.torn(Tear::Zeros));
-        }
+        let zeros = match self.expect {
+            Expect::Nothing => Ok(false),
+            _ => zero_tail(source, self.at, self.length),
+        };
+        let too_many;
+        let error = match zeros {
+            Ok(true) => return Ok(self.torn(Tear::Zeros)),
+            Ok(false) => error,
+            Err(error @ Error::Io { .. }) => return Err(error),
+            Err(error) => {
+                too_many = error;
+                &too_many
+            }
+        };
         let (chunk, what) = match error {
             Error::Format { chunk, what, .. } => (*chunk, what.clone()),
             other => (None, other.to_string()),
