@@ -7,7 +7,7 @@ use std::process::Command;
 
 const NAME: &str = "age-plugin-sealtest";
 /// See the comment at its beginning.
-const PLUGIN: &[u8] = include_bytes!("plugin/age-plugin-sealtest");
+const PLUGIN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cli/plugin/age-plugin-sealtest");
 const PATH: &str = "/usr/bin:/bin";
 
 /// A home with the plugin in it, a recipient that needs it, and its identity.
@@ -21,8 +21,10 @@ impl Token {
         let home = Sandbox::new();
         std::fs::create_dir(home.path("bin")).unwrap();
         let plugin = home.path("bin").join(NAME);
-        std::fs::write(&plugin, PLUGIN).unwrap();
-        std::fs::set_permissions(&plugin, PermissionsExt::from_mode(0o755)).unwrap();
+        // Not by us: what is open for writing here, a process that another test just starts may still have open, and then it
+        // cannot be executed.
+        let installed = Command::new("install").args(["-m", "755", PLUGIN]).arg(plugin).status().unwrap();
+        assert!(installed.success());
         // Personal keys, whose place the plugin's take.
         home.run(&["keys", "new"]).exits(0);
         let recipient = recipient(b"token one");
@@ -108,7 +110,10 @@ fn check_asks_the_plugin_and_tells_which_identity_opens_what() {
     assert!(first["opened_by"].as_str().unwrap().ends_with("identity.txt"), "{good}");
     assert_eq!(token.ran(), [WRAP, UNWRAP]);
     // Another token.
-    std::fs::write(token.home.path("other.txt"), identity(b"token two")).unwrap();
+    let other = token.home.path("other.txt");
+    std::fs::write(&other, identity(b"token two")).unwrap();
+    // One that others can read is a finding of its own.
+    std::fs::set_permissions(&other, PermissionsExt::from_mode(0o600)).unwrap();
     let other = token.run(&["keys", "check", "-i", "other.txt"]).exits(0);
     assert!(other.text().contains("no identity here"), "{other}");
 }
