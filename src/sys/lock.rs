@@ -51,6 +51,7 @@ pub fn is_exclusive(file: &File) -> Result<bool> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::eventually;
     use super::*;
 
     #[test]
@@ -68,6 +69,6 @@ mod tests {
         drop(writer);
         assert!(is_exclusive(&looker).unwrap(), "it is held until the last copy is closed");
         drop(copy);
-        assert!(!is_exclusive(&looker).unwrap() && try_exclusive(&second).unwrap());
+        assert!(eventually(|| !is_exclusive(&looker).unwrap()) && try_exclusive(&second).unwrap());
     }
 }

@@ -45,6 +45,21 @@ pub struct Error {
     pub source: io::Error,
 }
 
+/// Whether something comes true, and be it after a while. In tests, what follows when the last copy of a descriptor is closed
+/// does not follow at once: other tests of the same program start processes meanwhile, which have copies of all that is open until
+/// they execute something.
+#[cfg(test)]
+pub(crate) fn eventually(mut condition: impl FnMut() -> bool) -> bool {
+    let end = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    while !condition() {
+        let pause = Some(std::time::Duration::from_millis(5));
+        if std::time::Instant::now() > end || poll::Set::default().wait(pause).is_err() {
+            return false;
+        }
+    }
+    true
+}
+
 /// Result of the calls of this room.
 pub type Result<T> = std::result::Result<T, Error>;
 
