@@ -182,6 +182,7 @@ fn many(row: usize, once: usize) {
 fn many_sessions_leave_nothing_behind() {
     many(42, 10);
     within_a_session();
+    of_a_host(5);
 }
 
 #[test]
