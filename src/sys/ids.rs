@@ -6,7 +6,7 @@
 use super::{Error, Result};
 use std::ffi::{CStr, CString};
 use std::fs;
-use std::io;
+use std::io::{self, Read as _};
 use std::mem::MaybeUninit;
 use std::path::PathBuf;
 
@@ -18,8 +18,9 @@ const MAX_ENTRY: usize = 1 << 20;
 const MAX_ANCESTORS: usize = 64;
 /// Longest environment of another process that is looked through, in bytes.
 const MAX_ENVIRONMENT: u64 = 1 << 20;
-/// Longest command line of an ancestor that is kept, in bytes.
-const MAX_CMDLINE: usize = 4096;
+/// Longest command line of an ancestor that is read and kept, in bytes. It is as long as the process says (`PR_SET_MM_MAP`), and that
+/// may be anybody's.
+const MAX_CMDLINE: u64 = 4096;
 
 /// An entry of the user database.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -308,10 +309,7 @@ pub fn ancestry() -> Vec<Ancestor> {
 /// The value of a variable in the environment that a process was started with (it can have overwritten it since);
 /// `None` when it has none, or may not be looked at.
 pub fn variable_of(pid: u32, name: &str) -> Option<Vec<u8>> {
-    use std::io::Read as _;
-    let mut environment = Vec::new();
-    let file = fs::File::open(format!("/proc/{pid}/environ")).ok()?;
-    file.take(MAX_ENVIRONMENT).read_to_end(&mut environment).ok()?;
+    let environment = beginning(&format!("/proc/{pid}/environ"), MAX_ENVIRONMENT).ok()?;
     let mut variables = environment.split(|byte| *byte == 0);
     let value = variables.find_map(|v| v.strip_prefix(name.as_bytes())?.strip_prefix(b"="));
     value.map(<[u8]>::to_vec)
@@ -355,6 +353,13 @@ pub fn pid_namespace() -> Option<u64> {
     Some(fs::metadata("/proc/self/ns/pid").ok()?.ino())
 }
 
+/// The first bytes of a file, `most` of them.
+fn beginning(path: &str, most: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    fs::File::open(path)?.take(most).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
 /// A process and its parent's id.
 fn ancestor(pid: u32) -> Option<(Ancestor, u32)> {
     let status = fs::read(format!("/proc/{pid}/status")).ok()?;
@@ -362,8 +367,7 @@ fn ancestor(pid: u32) -> Option<(Ancestor, u32)> {
     let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
     let parent = field("PPid:")?.parse().ok()?;
     let uid = field("Uid:")?.split_whitespace().next()?.parse().ok()?;
-    let mut cmdline = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-    cmdline.truncate(MAX_CMDLINE);
+    let cmdline = beginning(&format!("/proc/{pid}/cmdline"), MAX_CMDLINE).unwrap_or_default();
     let words: Vec<_> = cmdline.split(|b| *b == 0).map(String::from_utf8_lossy).collect();
     let cmdline = words.join(" ").trim_end().to_string();
     Some((Ancestor { pid, uid, name: field("Name:")?.to_string(), cmdline }, parent))
