@@ -34,7 +34,7 @@ pub struct Command {
 }
 
 /// Flags that say that a witness tells no more, or that something is missing: who looks at nothing else must see them.
-const NOTICES: [&str; 5] = ["marks-ended", "replaced", "silent", "lost-execs", "left-out"];
+const NOTICES: [&str; 6] = ["marks-ended", "replaced", "silent", "lost-execs", "lost-marks", "left-out"];
 
 impl Command {
     /// Its flags that are more than a remark on one command: from here on a witness is silent, or entries are missing.
@@ -141,9 +141,19 @@ mod tests {
 
     #[test]
     fn the_silence_of_a_witness_is_a_notice_and_a_remark_is_none() {
-        let flags = ["alias: x", "marks-ended: y", "replaced: z", "lost-execs", "unlisted: marks-ended: no"];
+        let flags = [
+            "alias: x",
+            "marks-ended: y",
+            "replaced: z",
+            "lost-execs",
+            "lost-marks: x",
+            "unlisted: marks-ended: no",
+        ];
         let command =
             Command { flags: flags.iter().map(|flag| (*flag).to_owned()).collect(), ..Command::default() };
-        assert_eq!(command.notices().collect::<Vec<_>>(), ["marks-ended: y", "replaced: z", "lost-execs"]);
+        assert_eq!(
+            command.notices().collect::<Vec<_>>(),
+            ["marks-ended: y", "replaced: z", "lost-execs", "lost-marks: x"]
+        );
     }
 }

@@ -122,7 +122,9 @@ pub fn run(context: &Context, args: &Args) -> Result<u8> {
         order,
         Box::new(|session, meta| {
             let heard = witnesses.call(session, meta)?;
-            Ok(Box::new(ScreenIndexer::start(session.size().unwrap_or((0, 0))).hearing(heard)))
+            let indexer = ScreenIndexer::start(session.size().unwrap_or((0, 0)));
+            indexer.refused().map_or(Ok(()), |why| witnesses.unheard(why, meta))?;
+            Ok(Box::new(indexer.hearing(heard)))
         }),
         // Not before it is true.
         || banner.into_iter().for_each(|banner| context.console.note(banner)),

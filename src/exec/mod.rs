@@ -129,6 +129,19 @@ impl Trace {
         (Self { events, waiting, running: witness }, availability)
     }
 
+    /// A trace of what a test tells.
+    #[cfg(test)]
+    pub(crate) fn of_test() -> (Self, impl Fn(Event)) {
+        let (sender, events) = channel();
+        let waiting = Arc::<Waiting>::default();
+        let theirs = Arc::clone(&waiting);
+        let tell = move |event: Event| {
+            theirs.sent(size(&event), matches!(event, Event::Executed(_)));
+            let _ = sender.send(event);
+        };
+        (Self { events, waiting, running: None }, tell)
+    }
+
     /// How many executed programs were told of so far, fetched or not; goes on to count.
     pub fn executed(&self) -> Arc<AtomicU64> {
         Arc::clone(&self.waiting.executed)

@@ -19,6 +19,7 @@ use crate::container::{Extras, GivenUp, LeftOut, filter, limits};
 use crate::terminal::{DRAWING, Line, Shown, Sieve, Typed, TypedLine};
 use std::cell::RefCell;
 use std::collections::VecDeque;
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, MutexGuard};
@@ -61,6 +62,8 @@ pub struct Missed {
 /// Makes keyframes and filters, and commands where there are witnesses.
 pub struct ScreenIndexer {
     shared: Arc<Shared>,
+    /// Why there is no thread.
+    refused: Option<io::Error>,
     /// The witnesses, until the session begins.
     heard: Option<Heard>,
     /// The session's exit status came by.
@@ -92,7 +95,8 @@ impl ScreenIndexer {
     /// Generation of what is drawn, for the metadata of the recording.
     pub const DRAWING: u32 = DRAWING;
 
-    /// For a terminal of this many columns and rows (0 without one). Without a thread to be had, there is no index.
+    /// For a terminal of this many columns and rows (0 without one). Without a thread to be had, there is no index, and
+    /// [`ScreenIndexer::refused`] says why.
     pub fn start(size: (u16, u16)) -> Self {
         Self::begin(size, false)
     }
@@ -119,15 +123,19 @@ impl ScreenIndexer {
         let theirs = Arc::clone(&shared);
         let thread =
             std::thread::Builder::new().name("index".to_owned()).stack_size(STACK).spawn(move || {
-                // Nothing of the broken state is looked at again.
-                let _ = catch_unwind(AssertUnwindSafe(|| read(&theirs, size, always)));
-                theirs.fail();
+                let mut commands = None;
+                // Nothing of the broken state is looked at again but the kernel's trace, which is no part of it.
+                let _ = catch_unwind(AssertUnwindSafe(|| read(&theirs, size, always, &mut commands)));
+                theirs.fail(commands.is_some());
+                commands.into_iter().for_each(|commands| hear_on(&theirs, *commands));
             });
-        if thread.is_err() {
-            shared.fail();
+        let refused = thread.err();
+        if refused.is_some() {
+            shared.fail(false);
         }
         Self {
             shared,
+            refused,
             heard: None,
             over: false,
             executed: None,
@@ -155,6 +163,11 @@ impl ScreenIndexer {
         self
     }
 
+    /// Why there is no index, where its thread could not be had.
+    pub fn refused(&self) -> Option<&io::Error> {
+        self.refused.as_ref()
+    }
+
     /// What is missing so far.
     pub fn missed(&self) -> Missed {
         self.missed
@@ -175,9 +188,8 @@ impl ScreenIndexer {
         if !noise && state.bytes + bytes <= QUEUE {
             state.bytes += bytes;
             state.queue.push_back(Work::Events(events, bytes));
-        } else if !state.leave_out_streams(events) {
-            drop(state);
-            return self.shared.fail();
+        } else {
+            state.leave_out_streams(events);
         }
         self.shared.changed.notify_all();
     }
@@ -292,6 +304,11 @@ impl Indexer for ScreenIndexer {
         let (mut state, answer) =
             Self::ask(&self.shared, &mut self.borders, &mut self.patience, Work::Border);
         let failed = state.failed;
+        if failed && self.over {
+            drop(state);
+            self.shared.hear_out(LAST_PATIENCE);
+            state = self.shared.lock();
+        }
         // Whether the screen was in time or not: what has been told is told.
         let Harvest { commands, execs, left_out, .. } = std::mem::take(&mut state.harvest);
         let seen = state.commands;
@@ -356,10 +373,34 @@ impl Drop for ScreenIndexer {
 /// Puts what the witnesses have told so far where the next segment finds it.
 fn settle(commands: &mut Option<Box<Commands>>, all: bool, shared: &Shared) {
     let Some(commands) = commands else { return };
-    let mut harvest = std::mem::take(&mut shared.lock().harvest);
+    let (mut harvest, unheard) = {
+        let mut state = shared.lock();
+        (std::mem::take(&mut state.harvest), std::mem::take(&mut state.unheard))
+    };
+    commands.unheard(unheard);
     commands.settle(all, &mut harvest);
     let mut state = shared.lock();
     (state.harvest, state.commands) = (harvest, commands.seen());
+}
+
+/// The reading has failed, and no command will be told any more. What the kernel tells is heard on to the end of the session.
+fn hear_on(shared: &Shared, mut commands: Commands) {
+    // Were it to fail as well, nobody is to wait for it.
+    let _ = catch_unwind(AssertUnwindSafe(|| {
+        loop {
+            let (goes_on, over) = shared.next_look(LOOK);
+            if goes_on || over {
+                let mut harvest = std::mem::take(&mut shared.lock().harvest);
+                commands.programs(over, &mut harvest);
+                shared.lock().harvest = harvest;
+            }
+            if !goes_on {
+                break;
+            }
+        }
+    }));
+    shared.lock().hears_on = false;
+    shared.changed.notify_all();
 }
 
 /// Whether output is the contents of a binary file, as far as its beginning shows: where one byte in [`NOISE`] is a control
@@ -372,7 +413,7 @@ fn is_noise(output: &[u8]) -> bool {
 }
 
 /// The thread.
-fn read(shared: &Shared, size: (u16, u16), always: bool) {
+fn read(shared: &Shared, size: (u16, u16), always: bool, commands: &mut Option<Box<Commands>>) {
     let filter = RefCell::new(filter::Builder::default());
     let add = |line: &str| filter.borrow_mut().add(line);
     // Plain lines are taken in without being drawn.
@@ -392,15 +433,14 @@ fn read(shared: &Shared, size: (u16, u16), always: bool) {
     let mut unknown = false;
     // Something was left out of the line that is being typed; of one that was typed in this segment.
     let (mut torn, mut tore) = (false, false);
-    let mut commands: Option<Box<Commands>> = None;
     while let Some(work) = shared.next(commands.as_ref().map(|_| LOOK)) {
         match work {
             Work::Begin(begun) => {
                 shared.lock().commands = begun.seen();
-                commands = Some(begun);
+                *commands = Some(begun);
             }
             // Long lists of programs do not wait for something to happen on the screen.
-            Work::Look => settle(&mut commands, false, shared),
+            Work::Look => settle(commands, false, shared),
             Work::Events(events, _) => {
                 for event in events {
                     if let Payload::Output(bytes) | Payload::ErrorOutput(bytes) = &event.payload {
@@ -418,7 +458,7 @@ fn read(shared: &Shared, size: (u16, u16), always: bool) {
                     }
                     torn &= !typed.event(&event, &mut |line| add_typed(&add, &line));
                 }
-                settle(&mut commands, false, shared);
+                settle(commands, false, shared);
             }
             Work::Skim => {
                 whole = false;
@@ -433,7 +473,7 @@ fn read(shared: &Shared, size: (u16, u16), always: bool) {
                 sieve = Sieve::new(sieve.into_shown().unknown());
             }
             Work::Border(border) => {
-                settle(&mut commands, true, shared);
+                settle(commands, true, shared);
                 sieve.drain(&mut wanted, &mut told);
                 let shown = sieve.shown();
                 let fault = shown.is_known() && shown.terminal().fault().is_some();

@@ -1,7 +1,8 @@
 //! Commands in the index: what the witnesses tell, put together on the index thread.
 
+use super::indexer_queue::Unheard;
 use super::witness::Heard;
-use crate::cast::{Command, Event, Exec, Payload};
+use crate::cast::{Command, Event, Exec, Payload, Source, Trust};
 use crate::container::{LeftOut, fit};
 use crate::exec;
 use crate::policy::Redactions;
@@ -97,11 +98,13 @@ pub(super) struct Commands {
     finished: bool,
     /// Commands that have settled.
     settled: u64,
+    /// Messages of the shell that never came, and were not told yet.
+    unheard: Unheard,
 }
 
 impl Commands {
     pub(super) fn new(heard: Heard, origin: Duration) -> Self {
-        Self { heard, origin, last: 0, exit: None, finished: false, settled: 0 }
+        Self { heard, origin, last: 0, exit: None, finished: false, settled: 0, unheard: Unheard::default() }
     }
 
     /// Whether [`Commands::event`] must have this event. Others need only go to the screen.
@@ -151,8 +154,46 @@ impl Commands {
         self.settled.saturating_add(u64::try_from(self.heard.tracker.running()).unwrap_or(u64::MAX))
     }
 
+    /// So many messages of the shell were left out on their way.
+    pub(super) fn unheard(&mut self, unheard: Unheard) {
+        self.unheard.add(unheard);
+    }
+
+    /// Once for a segment: whoever is recorded can bring it about again and again.
+    fn tell_unheard(&mut self, harvest: &mut Harvest) {
+        let Unheard { marks, starts } = std::mem::take(&mut self.unheard);
+        if marks == 0 {
+            return;
+        }
+        let flag = format!("lost-marks: {marks} messages of the shell came faster than they could be read");
+        // Nobody ran it: it stands where `lost-execs` does.
+        let (source, trust) = (Source::Exec, Trust::Witnessed);
+        let told = Command { start: self.last, source, trust, flags: vec![flag], ..Command::default() };
+        self.settled = self.settled.saturating_add(starts).saturating_add(1);
+        harvest.left_out.commands = harvest.left_out.commands.saturating_add(starts);
+        harvest.add(Settled { commands: vec![told], ..Settled::default() });
+    }
+
+    /// The reading has failed: fetches what the kernel has told of programs, which are of no command. `over`: for the last time.
+    pub(super) fn programs(&mut self, over: bool, harvest: &mut Harvest) {
+        let Self { heard: Heard { trace, redact, .. }, origin, .. } = self;
+        if over {
+            trace.stop();
+        }
+        let mut execs = Vec::new();
+        trace.drain(|event| {
+            if let exec::Event::Executed(exec) = event {
+                execs.push(of_session(exec, *origin, redact));
+            }
+        });
+        harvest.add(Settled { execs, ..Settled::default() });
+    }
+
     /// Fetches what has settled. `all`: every event up to now has come.
     pub(super) fn settle(&mut self, all: bool, harvest: &mut Harvest) {
+        if all || self.exit.is_some() {
+            self.tell_unheard(harvest);
+        }
         if self.finished {
             return;
         }
@@ -179,15 +220,18 @@ fn hear(tracker: &mut Tracker, event: exec::Event, origin: Duration, redact: &Re
         exec::Event::Forked { micros: time, pid, parent } => {
             tracker.forked(time.saturating_sub(micros(origin)), pid, parent);
         }
-        exec::Event::Executed(exec) => {
-            let (argv, _) = redact.apply(&exec.argv);
-            tracker.executed(Exec { time: at(exec.time), argv, ..exec });
-        }
+        exec::Event::Executed(exec) => tracker.executed(of_session(exec, origin, redact)),
         exec::Event::Ended { time, pid, status } => tracker.ended(at(time), pid, status),
         exec::Event::Lost { count, why } => {
             tracker.lost(ms(crate::sys::clock::monotonic().saturating_sub(origin)), count, why)
         }
     }
+}
+
+/// A program in the time of the session, and without its secrets.
+fn of_session(exec: Exec, origin: Duration, redact: &Redactions) -> Exec {
+    let (argv, _) = redact.apply(&exec.argv);
+    Exec { time: exec.time.saturating_sub(ms(origin)), argv, ..exec }
 }
 
 fn ms(time: Duration) -> u64 {

@@ -1,9 +1,12 @@
 //! What stands between the recorder and the thread that makes the index: work, in order and bounded, and answers.
 //!
-//! When the thread cannot follow, output and input are left out; never what the shell, the terminal or the kernel has told.
+//! When the thread cannot follow, output and input are left out; and what the shell and the keyboard have told, only where that alone
+//! is more than may wait: whoever is recorded can make a shell say as much as he likes. It is counted. What the kernel tells does not
+//! come this way.
 
 use super::indexer_commands::{Commands, Harvest};
 use crate::cast::{Event, Payload};
+use crate::shell::marks::Mark;
 use crate::shell::said::Said;
 use std::collections::VecDeque;
 #[cfg(test)]
@@ -32,10 +35,39 @@ pub(super) struct State {
     pub(super) harvest: Harvest,
     /// Commands that there have been.
     pub(super) commands: u64,
+    /// What was left out of what the shell has told, since the thread looked last.
+    pub(super) unheard: Unheard,
     /// Nothing more will be asked.
     pub(super) closed: bool,
     /// Nothing more will be answered.
     pub(super) failed: bool,
+    /// The reading failed, and programs are heard on by themselves…
+    pub(super) hears_on: bool,
+    /// …to the end of the session, which has come.
+    pub(super) over: bool,
+}
+
+/// Messages of the shell that were left out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Unheard {
+    /// All of them…
+    pub(super) marks: u64,
+    /// …and of these those that a command starts with.
+    pub(super) starts: u64,
+}
+
+impl Unheard {
+    fn count(&mut self, payload: &Payload) {
+        if let Some(Said::Mark(mark)) = Said::of(payload) {
+            self.marks = self.marks.saturating_add(1);
+            self.starts = self.starts.saturating_add(u64::from(matches!(mark, Mark::Start(_))));
+        }
+    }
+
+    pub(super) fn add(&mut self, more: Self) {
+        self.marks = self.marks.saturating_add(more.marks);
+        self.starts = self.starts.saturating_add(more.starts);
+    }
 }
 
 /// What the thread is given to do.
@@ -95,8 +127,9 @@ impl State {
     }
 
     /// Queues these events without the output and input among them, and without what anyone can say by output; leaves out what
-    /// waits there as well, back to the last border. Gives whether there is room for the rest.
-    pub(super) fn leave_out_streams(&mut self, events: Vec<Event>) -> bool {
+    /// waits there as well, back to the last border. Of the rest, what is more than may wait is left out and counted, the latest
+    /// first: all but the size of the terminal and the end of the session.
+    pub(super) fn leave_out_streams(&mut self, events: Vec<Event>) {
         let here = |work: &Work| !matches!(work, Work::Events(..) | Work::Skim | Work::Unknown(_));
         let border = self.queue.iter().rposition(here).map_or(0, |at| at + 1);
         let (mut rest, mut typed) = (Vec::new(), false);
@@ -113,11 +146,30 @@ impl State {
         rest.extend(events);
         typed |= rest.iter().any(|event| matches!(event.payload, Payload::Input(_)));
         rest.retain(|event| !can_be_left_out(&event.payload));
-        let bytes = rest.iter().map(weight).sum();
+        let room = QUEUE.saturating_sub(self.bytes);
+        let (mut kept, mut bytes, mut size, mut end) = (Vec::new(), 0, None, None);
+        for event in rest {
+            let more = weight(&event);
+            match &event.payload {
+                Payload::Exit(_) => end = Some(event),
+                _ if bytes + more <= room => {
+                    bytes += more;
+                    kept.push(event);
+                }
+                Payload::Resize { .. } => size = Some(event),
+                payload => {
+                    typed |= matches!(payload, Payload::Withheld(_));
+                    self.unheard.count(payload);
+                }
+            }
+        }
+        for event in size.into_iter().chain(end) {
+            bytes += weight(&event);
+            kept.push(event);
+        }
         self.bytes += bytes;
         self.queue.push_back(Work::Unknown(typed));
-        self.queue.push_back(Work::Events(rest, bytes));
-        self.bytes <= QUEUE
+        self.queue.push_back(Work::Events(kept, bytes));
     }
 }
 
@@ -172,8 +224,28 @@ impl Shared {
         let mut state = self.lock();
         if !state.failed && state.queue.is_empty() {
             state.queue.push_back(Work::Look);
-            self.changed.notify_all();
         }
+        self.changed.notify_all();
+    }
+
+    /// Waits until it is time to look at the trace again, after the reading has failed. Gives whether the session goes on, and whether
+    /// it is over; neither: nobody asks any more.
+    pub(super) fn next_look(&self, every: Duration) -> (bool, bool) {
+        let state = self.lock();
+        let state = if state.closed || state.over {
+            state
+        } else {
+            self.changed.wait_timeout(state, every).unwrap_or_else(PoisonError::into_inner).0
+        };
+        (!state.closed && !state.over, !state.closed && state.over)
+    }
+
+    /// The session is over: waits for the last programs where the reading has failed and they are still heard, for `most`.
+    pub(super) fn hear_out(&self, most: Duration) {
+        let mut state = self.lock();
+        state.over = true;
+        self.changed.notify_all();
+        drop(self.changed.wait_timeout_while(state, most, |state| state.hears_on));
     }
 
     pub(super) fn hand(&self, work: Work) {
@@ -184,8 +256,10 @@ impl Shared {
         }
     }
 
-    pub(super) fn fail(&self) {
+    /// Nothing more will be read. `hears_on`: programs are, by [`Shared::next_look`].
+    pub(super) fn fail(&self, hears_on: bool) {
         let mut state = self.lock();
+        state.hears_on = hears_on;
         state.failed = true;
         state.queue = VecDeque::new();
         self.changed.notify_all();
@@ -210,7 +284,7 @@ mod tests {
             shared.look();
             assert_eq!(hears.recv_timeout(Duration::from_secs(20)), Ok(true));
         }
-        shared.fail();
+        shared.fail(false);
         shared.look();
         assert!(shared.lock().queue.is_empty());
     }

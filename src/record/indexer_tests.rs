@@ -1,5 +1,9 @@
 use super::*;
 use crate::container::filter::Filter;
+use crate::exec::{self, Trace};
+use crate::policy::Redactions;
+use crate::shell::commands::Tracker;
+use crate::shell::marks::{Mark, Start};
 use crate::shell::said::Said;
 use crate::terminal::corpus;
 use std::sync::Barrier;
@@ -327,16 +331,76 @@ fn an_emulator_that_stands_still_makes_nobody_wait_and_knows_the_screen_again_af
     assert_eq!(segments[2].keyframe, drawn.snapshot());
 }
 
+/// What the shell says is no output, and whoever is recorded can make it say as much as he likes.
 #[test]
-fn a_flood_of_what_is_not_output_ends_the_index() {
-    let mut indexer = ScreenIndexer::start((80, 24));
+fn a_flood_of_marks_is_counted_and_ends_neither_the_index_nor_the_trace() {
+    let (trace, tell) = Trace::of_test();
+    let heard = Heard { tracker: Tracker::new(None), trace, redact: Redactions::default() };
+    let mut indexer = ScreenIndexer::start((80, 24)).hearing(heard);
+    indexer.begin(Duration::ZERO);
     let barrier = Arc::new(Barrier::new(2));
     indexer.shared.hand(Work::Hold(Arc::clone(&barrier)));
-    for n in 0..20_000 {
-        indexer.event(Event::new(Duration::from_millis(n), Payload::Withheld(1)));
+    let at = Duration::from_millis;
+    let start = Start { text: Some("\u{ff}".repeat(12_000)), ..Start::default() };
+    let mark = Said::Mark(Mark::Start(start)).payload();
+    for n in 0..200 {
+        indexer.event(Event::new(at(n), mark.clone()));
+        indexer.event(Event::new(at(n), Payload::Withheld(1)));
+        let cols = u16::try_from(n + 1).unwrap();
+        indexer.event(Event::new(at(n), Payload::Resize { cols, rows: 24 }));
     }
-    assert_eq!(indexer.end_segment().given_up, Some(GivenUp::Failed));
-    assert_eq!(indexer.missed().failed, 1);
-    assert_eq!(indexer.shared.lock().queue.len(), 0, "what waited is dropped");
+    let mut all = vec![indexer.end_segment()];
+    assert_eq!(all[0].given_up, Some(GivenUp::Late));
+    let kept = {
+        let state = indexer.shared.lock();
+        assert!(state.bytes <= QUEUE + 4096, "{} bytes", state.bytes);
+        let waits = state.queue.iter().flat_map(|work| match work {
+            Work::Events(events, _) => events.as_slice(),
+            _ => &[],
+        });
+        let waits: Vec<_> = waits.map(|event| &event.payload).collect();
+        assert!(waits.contains(&&Payload::Resize { cols: 200, rows: 24 }), "the size is known");
+        waits.iter().filter(|payload| **payload == &mark).count()
+    };
     barrier.wait();
+    tell(exec::Event::Executed(Exec { pid: 7, path: "/bin/true".into(), ..Exec::default() }));
+    indexer.event(Event::new(at(300), Payload::Exit(0)));
+    indexer.patience = Duration::from_secs(60);
+    all.push(indexer.end_segment());
+    assert_eq!(indexer.missed().failed, 0);
+    let commands: Vec<_> = all.iter().flat_map(|extras| &extras.commands).collect();
+    let of_commands = commands.iter().flat_map(|command| &command.execs);
+    let programs = of_commands.chain(all.iter().flat_map(|extras| &extras.execs)).count();
+    let notes: Vec<_> =
+        commands.iter().flat_map(|c| c.notices()).filter(|note| note.starts_with("lost-marks")).collect();
+    let lost = 200 - kept;
+    assert!(kept > 0 && lost > 0, "{kept}");
+    assert_eq!(
+        notes,
+        [format!("lost-marks: {lost} messages of the shell came faster than they could be read")]
+    );
+    let left_out: u64 = all.iter().map(|extras| extras.left_out.commands).sum();
+    assert_eq!((left_out, programs), (lost as u64, 1));
+}
+
+#[test]
+fn programs_are_heard_on_after_the_reading_has_failed() {
+    let (trace, tell) = Trace::of_test();
+    let redact = Redactions::parse(&["mysql -p*"]).unwrap();
+    let heard = Heard { tracker: Tracker::new(None), trace, redact };
+    let mut indexer = ScreenIndexer::start((80, 24)).hearing(heard);
+    indexer.begin(Duration::ZERO);
+    indexer.shared.hand(Work::Panic);
+    let mut execs = Vec::new();
+    for (n, over) in [(1, false), (2, false), (3, true)] {
+        let argv = ["mysql".to_owned(), format!("-pS3CRET{n}")].to_vec();
+        tell(exec::Event::Executed(Exec { pid: n, argv, ..Exec::default() }));
+        let end = if over { Payload::Exit(0) } else { Payload::Output(b"x".to_vec()) };
+        indexer.event(Event::new(Duration::from_millis(n.into()), end));
+        indexer.patience = Duration::from_secs(60);
+        let extras = indexer.end_segment();
+        assert_eq!((extras.given_up, extras.left_out), (Some(GivenUp::Failed), LeftOut::default()));
+        execs.extend(extras.execs.into_iter().map(|exec| exec.argv.join(" ")));
+    }
+    assert_eq!(execs, ["mysql -p[redacted]"; 3]);
 }

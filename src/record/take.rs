@@ -141,13 +141,13 @@ pub fn take(order: Order, fit: Box<Fit<'_>>, begun: impl FnOnce()) -> Result<Tak
     let Order { session, store, recipients, period, signer, policy, header, meta, guard } = order;
     sys::memory::one_arena();
     let mut session = session::prepare(session).map_err(Error::Session)?;
-    // After the stage was forked, and before there are threads.
+    // After the stage was forked: it, and the child, are not concerned. Before there are threads and witnesses: whoever starts us
+    // must not choose by a limit which of them there are.
     sys::harden::wake_in_time();
-    let (header, mut meta) = (header, meta);
-    let indexer = fit(&mut session, &mut meta)?;
-    // After the stage was forked: it, and the child, are not concerned.
     sys::harden::lift_limits();
     sys::harden::mask_files();
+    let (header, mut meta) = (header, meta);
+    let indexer = fit(&mut session, &mut meta)?;
     if guard.lock_memory {
         in_force(&mut meta, "locked-memory", sys::harden::lock_memory());
     }

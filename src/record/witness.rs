@@ -141,6 +141,22 @@ impl Witnesses {
         }
         Ok(Heard { tracker, trace, redact: self.wanted.redact.clone() })
     }
+
+    /// Says in `meta` that nobody makes an index of what they tell, and why.
+    ///
+    /// # Errors
+    /// [`Error::Unwatched`]: it is strict about programs.
+    pub fn unheard(&self, why: &std::io::Error, meta: &mut Meta) -> Result<(), Error> {
+        let statement = format!("the thread that makes the index cannot be started: {why}");
+        if self.wanted.strict {
+            return Err(Error::Unwatched(statement));
+        }
+        meta.in_force.insert("exec-trace".into(), "none".into());
+        meta.in_force
+            .insert("exec-trace-note".into(), format!("executed programs were not watched: {statement}"));
+        meta.in_force.insert("index".into(), format!("none: {statement}"));
+        Ok(())
+    }
 }
 
 /// What the index makes commands of.
@@ -306,6 +322,25 @@ mod tests {
         let (witnesses, program) = enlisted("/bin/bash", &[], Path::new("/nonexistent"));
         assert!(program.args.is_empty());
         assert!(witnesses.told.starts_with("none: cannot make /nonexistent/"), "{}", witnesses.told);
+    }
+
+    #[test]
+    fn where_nobody_makes_an_index_it_is_said_and_whoever_must_have_one_does_not_start() {
+        let place = tempfile::tempdir().unwrap();
+        let (mut witnesses, _program) = enlisted("/bin/cat", &[], place.path());
+        let (why, mut meta) = (std::io::Error::from_raw_os_error(libc::EAGAIN), Meta::default());
+        meta.in_force.insert("exec-trace".into(), "ebpf".into());
+        witnesses.unheard(&why, &mut meta).unwrap();
+        assert_eq!(meta.in_force["exec-trace"], "none");
+        for (what, says) in [("exec-trace-note", "were not watched"), ("index", "none: the thread")] {
+            assert!(meta.in_force[what].contains(says), "{:?}", meta.in_force);
+        }
+        witnesses.wanted.strict = true;
+        let refused = witnesses.unheard(&why, &mut meta).unwrap_err();
+        assert!(
+            refused.to_string().contains("the thread that makes the index cannot be started"),
+            "{refused}"
+        );
     }
 
     #[test]
