@@ -1,7 +1,7 @@
 //! Where a witness fell silent, entries are missing, or somebody stood in the recorder's way: the same for whoever lists recordings, tells of one, and watches it.
 
 use crate::cast::{Command, Source};
-use crate::container::{Entry, Opening};
+use crate::container::{Entry, GivenUp, Opening};
 
 /// What a session's `shell-integration` says where a shell was to tell what it runs.
 const TELLING: [&str; 4] = ["bash", "zsh", "fish", "posix"];
@@ -19,12 +19,25 @@ pub fn notices(opening: Option<&Opening>, commands: &[&Command], entries: &[Entr
     let told =
         commands.iter().flat_map(|command| command.notices().map(|text| (command.start, text.to_owned())));
     let left_out = entries.iter().filter_map(Entry::left_out_notice);
+    let index = entries.iter().filter_map(|entry| Some((entry.tally.start, without_commands(entry)?)));
     let gaps = entries.iter().flat_map(|entry| &entry.tally.gaps);
     let gaps = gaps.filter(|(_, gap)| HINDERED.contains(&gap.why.as_str()));
     let gaps = gaps.map(|(at, gap)| (*at, format!("{}: {}", gap.why, gap.note)));
-    let mut all: Vec<_> = never.into_iter().chain(told).chain(left_out).chain(gaps).collect();
+    let mut all: Vec<_> = never.into_iter().chain(told).chain(left_out).chain(index).chain(gaps).collect();
     all.sort_by_key(|(at, _)| *at);
     all
+}
+
+/// That commands of this segment may be missing, where nothing else says so.
+fn without_commands(entry: &Entry) -> Option<String> {
+    let given_up = entry.given_up.filter(|given_up| given_up.lacks_commands())?;
+    let why = match given_up {
+        GivenUp::TooLong if !entry.left_out.is_nothing() => return None,
+        GivenUp::TooLong => "they did not fit into the index",
+        GivenUp::Failed => "what makes the index failed",
+        _ => "for a reason that this version does not know",
+    };
+    Some(format!("no-index: commands and programs may be missing: {why}"))
 }
 
 /// Whether the shell was to tell what it runs, ran something, and told nothing: as far as a recorder has not said so itself, as those
@@ -71,6 +84,23 @@ mod tests {
         let said = command(0, Source::Screen, &["silent: x"]);
         assert_eq!(notices(Some(&posix), &[&said, &read], &[]), [(0, "silent: x".to_owned())]);
         assert!(!is(Some(&bash), &[&told, &read]) && !is(Some(&bash), &[]) && !is(None, &[&read]));
+    }
+
+    #[test]
+    fn a_segment_that_may_lack_commands_is_told() {
+        let left_out = LeftOut { commands: 3, ..LeftOut::default() };
+        let of = |given_up, left_out| {
+            let entry = Entry { given_up, left_out, ..Entry::default() };
+            notices(None, &[], &[entry]).into_iter().map(|(_, text)| text).collect::<Vec<_>>()
+        };
+        let failed = of(Some(GivenUp::Failed), LeftOut::default());
+        assert_eq!(failed, ["no-index: commands and programs may be missing: what makes the index failed"]);
+        assert_eq!(of(Some(GivenUp::Failed), left_out).len(), 2);
+        assert_eq!(of(Some(GivenUp::TooLong), left_out).len(), 1);
+        assert_eq!(of(Some(GivenUp::TooLong), LeftOut::default()).len(), 1);
+        for nothing_lacks in [None, Some(GivenUp::Late), Some(GivenUp::Flood)] {
+            assert_eq!(of(nothing_lacks, LeftOut::default()), [""; 0]);
+        }
     }
 
     #[test]
