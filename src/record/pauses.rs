@@ -11,28 +11,53 @@ const LATE: u64 = 5_000;
 const PARTED: i64 = 2_000;
 
 /// Why there is a gap where the session itself was stopped (`^Z`), and the recorder with it.
-pub(super) const SUSPENDED: &str = "suspended";
+const SUSPENDED: &str = "suspended";
+
+/// The gap of a session that was stopped for so many whole seconds.
+pub(super) fn suspended(seconds: u64) -> Gap {
+    let note = format!("the program was stopped, and the recorder with it, for {seconds} s");
+    Gap::new(SUSPENDED, "session", 0, note)
+}
+
+/// For how many seconds a gap says that the session was stopped; `None` where it says something else.
+fn seconds_of(gap: &Gap) -> Option<u64> {
+    let seconds = (gap.why == SUSPENDED).then(|| gap.note.split(' ').nth_back(1))?;
+    seconds?.parse().ok()
+}
 
 /// The clocks as they stood at the last look.
 pub(super) struct Pauses {
     seen: Anchor,
-    /// A pause that is told at the next look: by then the loop has said whether the session was stopped.
-    held: Option<Gap>,
+    /// A pause, its first and last millisecond, told at the next look: by then the loop has said whether the session was stopped.
+    held: Option<(u64, u64)>,
+    /// When the session was stopped, in the same way, as far as it may have to do with that or with the next.
+    stops: Vec<(u64, u64)>,
 }
 
 impl Pauses {
     pub(super) fn new(now: Anchor) -> Self {
-        Self { seen: now, held: None }
+        Self { seen: now, held: None, stops: Vec::new() }
     }
 
-    /// The loop has said that the session was stopped.
-    pub(super) fn explained(&mut self) {
-        self.held = None;
+    /// What the loop says at `time`, in milliseconds of the session: it may be that the session was stopped until now.
+    pub(super) fn hear(&mut self, time: u64, gap: &Gap) {
+        if let Some(seconds) = seconds_of(gap) {
+            // They are whole ones.
+            let long = seconds.saturating_add(1).saturating_mul(1000);
+            self.stops.push((time.saturating_sub(long), time));
+        }
     }
 
-    /// What was held back, at the end.
+    /// What was held back, at the end: as far as no stop of the session explains it, and not what a stop before or after it would.
     pub(super) fn last(&mut self) -> Option<Gap> {
-        self.held.take()
+        let (from, to) = self.held.take()?;
+        let within = |(begun, over): &(u64, u64)| (*over).min(to).saturating_sub((*begun).max(from));
+        let known = self.stops.iter().map(within).fold(0, u64::saturating_add);
+        let late = to.saturating_sub(from).saturating_sub(known);
+        (late > LATE).then(|| {
+            let what = "it was stopped, its disk stood still, or the host had no time for it";
+            gap("paused", format!("the recorder did not get on for {}: {what}", seconds(late)))
+        })
     }
 
     /// What is to be told at a look that was due at `due`, in milliseconds of the session.
@@ -44,13 +69,11 @@ impl Pauses {
         let slept = signed(now.boot).saturating_sub(signed(seen.boot)).saturating_sub(went);
         let slept = if slept > PARTED { slept } else { 0 };
         let set = now.utc.saturating_sub(seen.utc).saturating_sub(went).saturating_sub(slept);
+        let before = seen.at;
+        let mut told: Vec<Gap> = self.last().into_iter().collect();
+        self.stops.retain(|(_, over)| *over > before);
+        self.held = (late > LATE).then_some((due, now.at));
         self.seen = now;
-        let mut told: Vec<Gap> = self.held.take().into_iter().collect();
-        if late > LATE {
-            let what = "it was stopped, its disk stood still, or the host had no time for it";
-            self.held =
-                Some(gap("paused", format!("the recorder did not get on for {}: {what}", seconds(late))));
-        }
         if slept > 0 {
             told.push(gap("slept", format!("the host slept for {}", seconds(slept.unsigned_abs()))));
         }
@@ -87,21 +110,50 @@ mod tests {
         gaps.into_iter().map(|gap| format!("{}: {}", gap.why, gap.note)).collect()
     }
 
+    /// What is told of a pause of 18 s, from 2 to 20 s, where the session was stopped for `seconds` until `over`, and that is heard
+    /// before or after the look.
+    fn told_beside_a_stop(seconds: u64, over: u64, heard_before: bool) -> Vec<String> {
+        let anchor = |at| Anchor { at, utc: i64::try_from(at).unwrap(), boot: at };
+        let mut pauses = Pauses::new(anchor(1000));
+        let look = |pauses: &mut Pauses, at, due| {
+            let told = pauses.look(anchor(at), due).into_iter();
+            told.map(|gap| format!("{}: {}", gap.why, gap.note)).collect::<Vec<_>>()
+        };
+        if heard_before {
+            pauses.hear(over, &suspended(seconds));
+        }
+        assert_eq!(look(&mut pauses, 20_000, 2000), [""; 0]);
+        if !heard_before {
+            pauses.hear(over, &suspended(seconds));
+        }
+        let told = look(&mut pauses, over.max(20_000) + 1000, over.max(20_000) + 1000);
+        assert_eq!(look(&mut pauses, 60_000, 60_000), [""; 0]);
+        told
+    }
+
     #[test]
     fn a_pause_that_the_loop_explains_is_told_by_nobody_else() {
-        let anchor = |at| Anchor { at, utc: 0, boot: at };
-        for explained in [true, false] {
-            let mut pauses = Pauses::new(anchor(1000));
-            assert_eq!(pauses.look(Anchor { utc: 19_000, ..anchor(20_000) }, 2000).len(), 0);
-            if explained {
-                pauses.explained();
-            }
-            let later = pauses.look(Anchor { utc: 20_000, ..anchor(21_000) }, 21_000);
-            assert_eq!(
-                later.iter().map(|gap| gap.why.as_str()).collect::<Vec<_>>(),
-                if explained { vec![] } else { vec!["paused"] }
-            );
+        for heard_before in [true, false] {
+            assert_eq!(told_beside_a_stop(18, 20_000, heard_before), [""; 0]);
+            // A busy host.
+            assert_eq!(told_beside_a_stop(15, 18_000, heard_before), [""; 0]);
         }
+    }
+
+    #[test]
+    fn a_stop_explains_no_more_of_a_pause_than_its_own_time() {
+        let paused = |seconds| {
+            format!(
+                "paused: the recorder did not get on for {seconds} s: it was stopped, its disk stood still, or the host had no time for it"
+            )
+        };
+        for heard_before in [true, false] {
+            assert_eq!(told_beside_a_stop(4, 20_000, heard_before), [paused(13)]);
+        }
+        // Afterwards, and at most the second by which a whole one may be too short.
+        assert_eq!(told_beside_a_stop(8, 29_000, false), [paused(18)]);
+        let other = Gap::new("paused", "session", 0, "for 18 s");
+        assert_eq!((seconds_of(&suspended(18)), seconds_of(&other)), (Some(18), None));
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //! reserve that was held back from the start pays for the rest of it and for the close. Policy `warn`: what cannot be
 //! written is counted, the operator is told, and the count is an event as soon as writing works again.
 
-use super::pauses::{Pauses, SUSPENDED};
+use super::pauses::Pauses;
 use super::queue::{Intake, Nothing, Word};
 use crate::cast::{Anchor, Event, Gap, Payload};
 use crate::container::{self, Closed, Extras, Sink, Writer};
@@ -294,10 +294,10 @@ impl<S: Disk> Recorder<'_, S> {
     }
 
     fn event(&mut self, event: Event) {
-        if matches!(&event.payload, Payload::Gap(gap) if gap.why == SUSPENDED) {
-            self.pauses.explained();
-        }
         let time = event.time;
+        if let Payload::Gap(gap) = &event.payload {
+            self.pauses.hear(u64::try_from(time.as_millis()).unwrap_or(u64::MAX), gap);
+        }
         self.last_event = self.last_event.max(time);
         if self.state == State::Losing {
             self.count_lost(&event);

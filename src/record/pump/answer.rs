@@ -4,7 +4,7 @@ use super::{Phase, Pump};
 use crate::cast::{Gap, Payload};
 use crate::record::capture::Stream;
 use crate::record::lane::{Buffer, Sink};
-use crate::record::pauses::SUSPENDED;
+use crate::record::pauses::suspended;
 use crate::record::queue::Word;
 use crate::record::session::{Error, OnLoss, Streams, is_handed_on};
 use crate::sys::signals::{self, Arrived};
@@ -127,12 +127,7 @@ impl Pump<'_> {
         signals::stop_ourselves();
         let seconds = clock::monotonic().saturating_sub(stopped).as_secs();
         if seconds > 0 {
-            self.batch.event(Payload::Gap(Gap::new(
-                SUSPENDED,
-                "session",
-                0,
-                format!("the program was stopped, and the recorder with it, for {seconds} s"),
-            )));
+            self.batch.event(Payload::Gap(suspended(seconds)));
             // The recorder wonders where the time went.
             self.batch.flush();
         }
