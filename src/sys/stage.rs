@@ -106,7 +106,16 @@ pub struct Stage {
     control: Option<File>,
     reports: File,
     /// The child, once it was started.
-    child: Option<u32>,
+    child: Option<Child>,
+}
+
+/// The child of a stage, as it was told and as the kernel has it.
+#[derive(Clone, Copy, Debug)]
+struct Child {
+    /// What was told. That may have been said by somebody else.
+    told: u32,
+    /// The first child that the kernel had then, and when it was started: one process and no other.
+    first: Option<(u32, u64)>,
 }
 
 /// Size of a report on its pipe: a kind and two numbers.
@@ -183,25 +192,32 @@ impl Stage {
     /// is believed.
     fn checked(&mut self, report: Report) -> Report {
         match report {
-            Report::Started(pid) if self.child.is_none() => {
-                self.child = Some(pid);
+            Report::Started(told) if self.child.is_none() => {
+                let first = super::ids::children(self.pid(), self.pid()).and_then(|all| all.first().copied());
+                let first = first.and_then(|pid| Some((pid, super::ids::started(pid)?)));
+                self.child = Some(Child { told, first });
                 report
             }
-            Report::Ended(_) if self.child.is_some() && !self.has_child() => report,
+            Report::Ended(_) if self.child.is_some_and(|child| !self.has(child)) => report,
             Report::Refused(..) if self.child.is_none() => report,
             Report::Stopped(_) | Report::Continued | Report::Gone | Report::Forged => report,
             Report::Started(_) | Report::Ended(_) | Report::Refused(..) => Report::Forged,
         }
     }
 
-    /// Whether the stage has a child, as far as can be seen. It never has more than one, and has waited for it before it reports its
-    /// end. Which one was said to have started is no matter: that may have been said by somebody else.
-    fn has_child(&self) -> bool {
+    /// Whether the stage still has its child, as far as can be seen: it waits for it before it reports its end. Others may have come
+    /// since, and are none of its own: a program can give its parent children (`CLONE_PARENT` of `clone(2)`). Which one was said to
+    /// have started is no matter where the kernel tells.
+    fn has(&self, child: Child) -> bool {
         let of_stage = |pid| super::ids::parent(pid) == Some(self.pid());
         super::ids::proc_is_ours()
-            && match super::ids::children(self.pid(), self.pid()) {
-                Some(children) => !children.is_empty(),
-                None => self.child.is_some_and(of_stage),
+            && match child.first {
+                Some((pid, started)) => of_stage(pid) && super::ids::started(pid) == Some(started),
+                // It was over when it was told, or the kernel does not tell.
+                None => match super::ids::children(self.pid(), self.pid()) {
+                    Some(children) => !children.is_empty(),
+                    None => of_stage(child.told),
+                },
             }
     }
 
