@@ -456,7 +456,8 @@ if clone is None or ctypes.CDLL(None).syscall(clone, 0x8000 | 17, 0, 0, 0, 0) ==
 os._exit(7)
 ";
     let mut command = sealcast(&sandbox, &["run", "--", "python3", "-c", script]);
-    let mut run = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut run =
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     // By then it has been told that the program was started.
     let mut ready = [0; 6];
     run.stdout.as_mut().unwrap().read_exact(&mut ready).unwrap();

@@ -161,8 +161,9 @@ impl Batch {
             Some(said) => self.unseen.told(said, &mut self.withhold).payload(),
             None => payload,
         };
+        let bytes = if let Payload::Other { data, .. } = &payload { data.len() } else { 0 };
         let event = Event::new(self.elapsed(), payload);
-        self.push(event, 64);
+        self.push(event, bytes.saturating_add(64));
         self.send_if_full();
     }
 

@@ -83,6 +83,8 @@ pub fn bounded(limit: usize) -> crate::sys::Result<(Feed, Intake)> {
 fn weight(event: &Event) -> usize {
     let data = match &event.payload {
         Payload::Output(bytes) | Payload::ErrorOutput(bytes) | Payload::Input(bytes) => bytes.capacity(),
+        // What the shell tells: whoever is recorded can make that long.
+        Payload::Other { code, data } => code.capacity().saturating_add(data.capacity()),
         _ => 64,
     };
     data.saturating_add(std::mem::size_of::<Event>())
@@ -260,6 +262,16 @@ mod tests {
         set.wait(Some(SOON)).unwrap();
         assert!(set.ready(slot).read);
         feed.send(back).unwrap();
+    }
+
+    #[test]
+    fn what_the_shell_tells_takes_its_room_in_the_queue() {
+        let (feed, _intake) = bounded(1000).unwrap();
+        let mark = |data: &str| Payload::Other { code: "c".into(), data: data.into() };
+        let batch = |size| vec![Event::new(Duration::ZERO, mark(&"x".repeat(size)))];
+        feed.send(batch(500)).unwrap();
+        assert!(feed.send(batch(500)).is_err());
+        feed.send(batch(10)).unwrap();
     }
 
     #[test]
