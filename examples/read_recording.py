@@ -33,7 +33,9 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 MAGIC, MINOR, MARK, BODY_LIMIT = b"\x89SC1\r\n\x1a\n", 0, b"\xa7\x5e", 1 << 20
 HEADER, KEYS, CERT, SEG, DATA, INDEX, CHECK, TABLE, TRAILER = 0x01, 0x02, 0x03, 0x10, 0x11, 0x12, 0x20, 0x31, 0x3F
 KNOWN, ANCILLARY = {HEADER, KEYS, CERT, SEG, DATA, INDEX, CHECK, TABLE, TRAILER}, 0x80
-ROOT_SLOT, PERIOD_SLOT = 1, 2
+ENTRY_LIMIT, LINE_LIMIT, ROOT_SLOT, PERIOD_SLOT = 16 << 20, 8 << 20, 1, 2
+PUBLIC = ["session", "cipher", "compression", "content", "index", "recipients", "start", "host", "machine", "user", "caller"]
+PUBLIC += ["target", "retention", "tool", "policy"]
 CLOSES, FINAL = 1, 2
 # What may come next (a row), which types may stand there, and what may come then. A CHECK is told apart by its flags below.
 ORDER = {
@@ -182,6 +184,18 @@ def root_key(body, identities):
     sys.exit("error: no identity opens this recording")
 
 
+def public(body):
+    """The fields of the public header."""
+    fields = json.loads(body, object_pairs_hook=list)
+    names = [name for name, _ in fields]
+    if any(names.count(name) > 1 for name in PUBLIC):
+        sys.exit("error: a field of the header appears twice")
+    fields = dict(fields)
+    if (fields.get("cipher"), fields.get("compression")) != ("chacha20poly1305", "zstd"):
+        sys.exit("error: the header names a cipher or compression that version 1 does not have")
+    return fields
+
+
 def step(key, label):
     return hmac.digest(key, label, hashlib.sha256)
 
@@ -199,19 +213,18 @@ def opened(key, file_id, number, framing, body):
 
 
 def read(data, found, root, entries):
-    """First the sealed metadata, then the text of the recording, in the pieces in which it was sealed. The index goes to
-    `entries`."""
-    header, file_id = json.loads(found[0][3]), hashlib.sha256(data[: 32 + len(found[0][3])]).digest()
+    """First the sealed metadata, then the lines of the recording. The index goes to `entries`."""
+    header, file_id = public(found[0][3]), hashlib.sha256(data[: 32 + len(found[0][3])]).digest()
     start = lambda info: HKDF(hashes.SHA256(), 32, salt=bytes.fromhex(header["session"]), info=info).derive(root)
     content = start(b"content")
     if step(content, b"commitment").hex() != header["content"]:
         sys.exit("error: the key does not belong to this recording")
     chain, inflate, index = step(content, b"seg"), None, start(b"index")
+    rest, anchored = b"", False  # the line in hand; whether the segment has its clocks
     for number, (kind, flags, framing, body) in enumerate(found):
         if kind == INDEX:
             plain = opened(step(index, b"key"), file_id, number, framing, body)
-            packed = plain[4 : 4 + struct.unpack_from("<I", plain)[0]]
-            entry = json.loads(zstandard.ZstdDecompressor().decompress(packed, max_output_size=16 << 20))
+            entry = indexed(plain, number)
             if "meta" in entry:
                 yield entry
             else:
@@ -220,18 +233,41 @@ def read(data, found, root, entries):
         elif kind in (SEG, DATA):
             key, chain = step(chain, b"key"), step(chain, b"next")
             if kind == SEG:
-                inflate = new_frame()
+                inflate, anchored = new_frame(), False
             packed = opened(key, file_id, number, framing, body)
             while packed:
                 if inflate.eof:
                     inflate = new_frame()
-                yield inflate.decompress(packed)
+                *lines, rest = (rest + inflate.decompress(packed)).split(b"\n")
                 packed = inflate.unused_data
+                if len(rest) > LINE_LIMIT:
+                    sys.exit(f"error: chunk {number} holds a line of more than {LINE_LIMIT} bytes")
+                for line in filter(is_event, lines):
+                    if not anchored and json.loads(line)[1] != "t":
+                        sys.exit(f"error: chunk {number} begins a segment without its clocks")
+                    anchored = True
+                    yield line
         elif kind == CHECK and flags & CLOSES:
-            if not inflate.eof:
+            if not inflate.eof or rest:
                 sys.exit(f"error: chunk {number} closes a segment in the middle of its text")
             content = step(content, b"next")
             chain = step(content, b"seg")
+
+
+def is_event(line):
+    return line.strip() and line.strip()[:1] not in (b"#", b"{")
+
+
+def indexed(plain, number):
+    """The JSON of an index entry, or of the metadata. (`decompress` would take a frame for as long as that says it is.)"""
+    packed = plain[4 : 4 + int.from_bytes(plain[:4], "little")]
+    try:
+        text = zstandard.ZstdDecompressor().stream_reader(packed).read(ENTRY_LIMIT + 1)
+        if len(text) > ENTRY_LIMIT:
+            sys.exit(f"error: chunk {number} holds an index entry of more than {ENTRY_LIMIT} bytes")
+        return json.loads(text)
+    except (zstandard.ZstdError, ValueError, RecursionError):
+        sys.exit(f"error: chunk {number}: the index entry is malformed")
 
 
 def new_frame():
@@ -338,8 +374,6 @@ def cast(header, bare, lines, closed):
     streams, waited = {code: Stream(bare and code != "i") for code in "oei"}, 0
     event = lambda code, text: f"[{seconds(waited)},{dump(code)},{dump(text)}]"
     for line in lines:
-        if line.startswith("{"):
-            continue
         interval, code, text = json.loads(line)
         waited += round(interval * 1000)
         raw = text.encode("utf-8")
@@ -394,15 +428,14 @@ def main():
     bare = not (meta["cols"] and meta["rows"])
     if not (header["term"]["cols"] and header["term"]["rows"]):
         header["term"].update(cols=80, rows=24)
-    text = b"".join(pieces)
-    text = text[: text.rfind(b"\n") + 1].decode("utf-8")  # a chunk may end anywhere, also inside a character
+    lines = [line.decode("utf-8") for line in pieces]  # a chunk may end anywhere, also inside a character
     if options.commands:
         for line in itertools.chain.from_iterable(map(commands, entries)):
             print(json.dumps(line, ensure_ascii=False))
         if not closed:
             print(f"note: {OPEN_END}", file=sys.stderr)
         return
-    for line in cast(header, bare, text.split("\n")[:-1], closed):
+    for line in cast(header, bare, lines, closed):
         sys.stdout.buffer.write(line.encode("utf-8") + b"\n")
 
 

@@ -378,6 +378,65 @@ fn no_change_of_a_frame_makes_the_second_implementation_give_less_in_silence() {
     assert!(wrong.is_empty(), "{} wrong\n{}", wrong.len(), wrong.join("\n"));
 }
 
+/// What a recording must not be, whoever signed it, and what the second implementation says of it.
+fn refused(fleet: &Fleet) -> Vec<(Vec<u8>, &'static str)> {
+    let begin = || Forge::begin([5; 32], &fleet.host, &fleet.name, &[]);
+    let zstd = |text: &str| zstd::bulk::compress(text.as_bytes(), 3).unwrap();
+    let closed = |text: &str, entry: &str| {
+        let mut forge = begin();
+        forge.data(SEG, &zstd(text));
+        forge.index(&forge::packed(entry.as_bytes(), &[]));
+        forge.check(CLOSES | FINAL);
+        forge.finish();
+        forge.bytes
+    };
+    let header = |from: &str, to: &str| {
+        let mut forge = begin();
+        forge.segment(0, "whole", CLOSES | FINAL);
+        forge.finish();
+        let mut chunks = damage::split(&forge.bytes);
+        let text = std::str::from_utf8(&chunks[0][frame::FRAME_LEN..]).unwrap().replacen(from, to, 1);
+        chunks[0] = forge::chunk(chunks[0][2], 0, 0, text.as_bytes());
+        damage::join(&chunks)
+    };
+    let clocks = "[0,\"t\",\"{\\\"at\\\":0,\\\"utc\\\":5}\"]\n";
+    let line = "[0,\"o\",\"whole\"]\n";
+    vec![
+        (closed(&[clocks, line].concat(), "{}"), "ok"),
+        // An empty line and a comment are no events.
+        (closed(&["\n# so\n", clocks, line].concat(), "{}"), "ok"),
+        (closed(&[line, clocks].concat(), "{}"), "without its clocks"),
+        (closed(&[clocks, line.trim_end()].concat(), "{}"), "in the middle of its text"),
+        (closed(clocks, &format!("{{}}{}", " ".repeat(16 << 20))), "more than 16777216 bytes"),
+        (closed(&[clocks, "#", &"#".repeat(8 << 20)].concat(), "{}"), "a line of more than 8388608 bytes"),
+        (closed(clocks, "{"), "the index entry is malformed"),
+        (header("{", r#"{"host":"web-3","#), "appears twice"),
+        (header("{", r#"{"other":1,"other":2,"#), "is not what was sealed"),
+        (header("chacha20poly1305", "none"), "a cipher or compression"),
+        (header("\"zstd\"", "\"xz\""), "a cipher or compression"),
+    ]
+}
+
+#[test]
+fn both_implementations_refuse_what_the_format_refuses() {
+    let fleet = Fleet::new("web-3");
+    let cases = refused(&fleet);
+    for (bytes, expected) in &cases {
+        let (_, fault, _) = read(bytes, [5; 32], false);
+        assert_eq!(fault.is_none(), *expected == "ok", "{expected}: {fault:?}");
+    }
+    let files: Vec<&[u8]> = cases.iter().map(|(bytes, _)| bytes.as_slice()).collect();
+    let Some(told) = second_reader(&files, &[5; 32]) else { return };
+    for ((_, expected), (good, said)) in cases.iter().zip(told) {
+        let told = if good {
+            said.contains("whole")
+        } else {
+            said.starts_with("error: ") && said.contains(expected)
+        };
+        assert!(good == (*expected == "ok") && told, "{expected}: {said}");
+    }
+}
+
 #[test]
 fn both_implementations_say_the_same_of_a_recording_that_is_cut_anywhere_in_its_last_bytes() {
     let fleet = Fleet::new("web-3");

@@ -8,6 +8,11 @@ use super::error::Error;
 use super::frame::{self, Frame, Kind};
 use super::limits;
 
+/// What is said of a SEG and of an INDEX chunk of which there are more than [`limits::SEGMENTS`] and [`limits::INDEX`].
+pub(super) const SEGMENTS: &str = "more segments than the format allows";
+/// See [`SEGMENTS`].
+pub(super) const INDEX: &str = "a longer index than the format allows";
+
 /// What may come next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Expect {

@@ -13,7 +13,7 @@ use super::header::Header;
 use super::index::{self, Entry, Opening};
 use super::keys::{Chain, Unlocked, next_segment, unpad};
 use super::limits;
-use super::order::{Expect, Order};
+use super::order::{self, Expect, Order};
 use super::slots::{self, Slot};
 use super::tear::is_tear;
 use super::verify::reaches_final;
@@ -442,22 +442,14 @@ impl<R: Read + Seek> Reader<R> {
             match chunk.frame.kind {
                 Some(Kind::Seg) => {
                     if self.segments.len() >= limits::SEGMENTS {
-                        return Err(Error::format(
-                            at,
-                            chunk.frame.seq,
-                            "more segments than the format allows",
-                        ));
+                        return Err(Error::format(at, chunk.frame.seq, order::SEGMENTS));
                     }
                     self.segments.push(at);
                 }
                 Some(Kind::Index) => {
                     self.walk.index = self.walk.index.saturating_add(chunk.frame.total());
                     if self.walk.index > limits::INDEX {
-                        return Err(Error::format(
-                            at,
-                            chunk.frame.seq,
-                            "a longer index than the format allows",
-                        ));
+                        return Err(Error::format(at, chunk.frame.seq, order::INDEX));
                     }
                     self.index_chunks.push((at, chunk.bytes));
                 }

@@ -12,7 +12,7 @@ use super::frame::{self, FRAME_LEN, Kind};
 use super::header::Header;
 use super::index;
 use super::limits;
-use super::order::Expect;
+use super::order::{self, Expect};
 use super::reader::{Chunk, Reader, Row, read_at, read_chunk, trailer_offsets};
 use super::slots;
 use super::tear::{chunk_behind, zero_tail};
@@ -223,8 +223,9 @@ struct Pass {
     tabled: usize,
     segments: usize,
     segment_at: u64,
-    /// Length of the last INDEX chunk.
+    /// Length of the last INDEX chunk, and bytes of all of them.
     entry: u32,
+    indexed: u64,
     last_check: u64,
     table_at: u64,
     signed: u64,
@@ -265,6 +266,7 @@ impl Pass {
             segments: 0,
             segment_at: frame::PROLOGUE_LEN as u64,
             entry: 0,
+            indexed: 0,
             last_check: 0,
             table_at: 0,
             signed: 0,
@@ -418,7 +420,14 @@ impl Pass {
                 self.keys_digest = sha256(&[&chunk.bytes]);
             }
             Some(Kind::Cert) => self.certificate(chunk, certify)?,
-            Some(Kind::Index) => self.entry = u32::try_from(chunk.bytes.len()).unwrap_or(u32::MAX),
+            Some(Kind::Seg) if self.segments >= limits::SEGMENTS => return fault(order::SEGMENTS),
+            Some(Kind::Index) => {
+                self.entry = u32::try_from(chunk.bytes.len()).unwrap_or(u32::MAX);
+                self.indexed = self.indexed.saturating_add(chunk.frame.total());
+                if self.indexed > limits::INDEX {
+                    return fault(order::INDEX);
+                }
+            }
             Some(Kind::Table) => {
                 self.expect = self.segment_table(chunk.body())?;
                 return Ok(());
@@ -522,5 +531,32 @@ impl Pass {
             self.segment_at = end;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::frame::Frame;
+    use super::*;
+
+    #[test]
+    fn what_no_reader_takes_for_its_size_is_not_called_consistent() {
+        let chunk = |kind: Kind| {
+            let mut bytes = frame::bound(kind, 0, 64, 0).to_vec();
+            bytes.extend_from_slice(&[0; 68]);
+            let head: [u8; FRAME_LEN] = bytes[..FRAME_LEN].try_into().unwrap();
+            Chunk { frame: Frame::parse(&head, 0).unwrap(), bytes }
+        };
+        let passed = |expect: Expect, kind: Kind, segments: usize, indexed: u64| {
+            let mut pass = Pass::new(0, frame::prologue());
+            (pass.expect, pass.segments, pass.indexed) = (expect, segments, indexed);
+            pass.chunk(&chunk(kind), &|_| Origin::Bad(String::new())).map_err(|Fault(what)| what)
+        };
+        assert_eq!(passed(Expect::Segment, Kind::Seg, limits::SEGMENTS - 1, 0), Ok(()));
+        let error = passed(Expect::Segment, Kind::Seg, limits::SEGMENTS, 0).unwrap_err();
+        assert_eq!(error, "more segments than the format allows");
+        assert_eq!(passed(Expect::More, Kind::Index, 0, limits::INDEX - 80), Ok(()));
+        let error = passed(Expect::More, Kind::Index, 0, limits::INDEX - 79).unwrap_err();
+        assert_eq!(error, "a longer index than the format allows");
     }
 }
