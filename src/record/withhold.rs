@@ -5,7 +5,7 @@
 //! 1. While the terminal reads a line without showing it (ECHO off, ICANON on), everything typed is a secret and is
 //!    dropped at once.
 //! 2. Everything else is held, in memory that is wiped, until Enter, a pause or a limit, and is stored only if at
-//!    least four fifths of it came back in the output: in order, after it was typed, before the line it ended was
+//!    least four fifths of it came back in the output, its end among them: in order, after it was typed, before the line it ended was
 //!    left, and drawn where the cursor stood (or all of it a little later, behind the prompt of a shell; see `echo`).
 //!    What is stored was on the screen anyway.
 //!
@@ -37,7 +37,8 @@ const WRITES: Duration = Duration::from_millis(2);
 /// How long the echo of a run is waited for, after its end and after the last sign of it. An idle host needs a few
 /// milliseconds, a line to the other side of the world (300) or a busy host (200 beside four builds) most of this.
 const ECHO: Duration = Duration::from_millis(500);
-/// A run of keys is not longer than this, in bytes; a paste is many runs.
+/// A run of keys is not longer than this, in bytes, or than twice this where it ends within an answer of the terminal; a paste is
+/// many runs.
 const LARGEST: usize = 1024;
 /// At most this many runs are held; older ones are decided early, with what was seen. Bounds memory.
 const MOST_RUNS: usize = 4096;
@@ -121,6 +122,9 @@ struct Run {
     doubtful: bool,
     /// A key was let go that told its number: it is not stored where the key itself is not.
     released: bool,
+    /// The last character that was typed with Alt; others were before it.
+    alt: Option<char>,
+    alts: bool,
     /// It was typed before the line that is being typed now.
     earlier: bool,
 }
@@ -172,7 +176,12 @@ impl Withhold {
             return;
         }
         let last = self.runs.back().map(|run| run.last);
-        self.keys.start(last.is_some_and(|last| now >= last.saturating_add(WITHIN)));
+        // An Escape by itself leaves what was typed before it: an editor's text, a field.
+        if self.keys.start(last.is_some_and(|last| now >= last.saturating_add(WITHIN)))
+            && let Some(run) = self.runs.back_mut()
+        {
+            run.closed = run.closed.or(Some(now));
+        }
         let passed_line = self.cursor.catch_up();
         if self.runs.is_empty() && (passed_line || now >= self.owed.1.saturating_add(ECHO)) {
             self.owed.0 = 0;
@@ -188,14 +197,23 @@ impl Withhold {
             let carries = self.keys.carries_text();
             let kind = self.keys.next(byte);
             let carries = carries || self.keys.carries_text();
+            let composed = (kind == Kind::Composed).then(|| self.keys.composed());
+            let (goes_on, is_within) = (within && !self.is_open(), self.keys.is_within());
             let run = self.open_run(now);
             run.bytes.push(byte);
             run.last = now;
+            // The rest of a sequence that was too long for one.
+            run.doubtful |= goes_on;
             match kind {
                 Kind::Shown => run.echo.expect(byte, stood, stands),
                 Kind::Numbered(c) => {
                     c.encode_utf8(&mut [0; 4]).bytes().for_each(|byte| run.echo.expect(byte, stood, stands));
                 }
+                Kind::Composed => {
+                    let composed = composed.as_deref().map(String::as_bytes).unwrap_or_default();
+                    composed.iter().for_each(|byte| run.echo.expect(*byte, stood, stands));
+                }
+                Kind::Alt(c) => run.alts |= run.alt.replace(c).is_some_and(|before| before != c),
                 Kind::Released => run.released = true,
                 Kind::Enter => {
                     run.closed = Some(now);
@@ -206,8 +224,10 @@ impl Withhold {
                 Kind::Control => {}
             }
             run.doubtful |= carries;
-            if run.bytes.len() >= LARGEST && kind != Kind::Control {
+            // Not within a key, but for what can be none.
+            if run.bytes.len() >= if is_within { 2 * LARGEST } else { LARGEST } {
                 run.closed = run.closed.or(Some(now));
+                run.doubtful |= is_within;
             }
         }
         while self.runs.len() > MOST_RUNS {
@@ -391,9 +411,12 @@ impl Withhold {
         }
     }
 
+    fn is_open(&self) -> bool {
+        self.runs.back().is_some_and(|run| run.closed.is_none())
+    }
+
     fn open_run(&mut self, now: Duration) -> &mut Run {
-        let open = self.runs.back().is_some_and(|run| run.closed.is_none());
-        if !open {
+        if !self.is_open() {
             self.runs.push_back(Run {
                 bytes: Zeroizing::default(),
                 echo: echo::Match::default(),
@@ -403,6 +426,8 @@ impl Withhold {
                 line: false,
                 doubtful: false,
                 released: false,
+                alt: None,
+                alts: false,
                 earlier: false,
             });
         }
@@ -429,7 +454,8 @@ impl Withhold {
         // In a line of which something was withheld, keys without an echo (a backspace, say) would tell of it, and a letter or two are
         // found anywhere.
         let hidden = self.unreported.is_some() && run.echo.is_short() && !run.line;
-        let alone = run.released && run.echo.expects_nothing();
+        // So are commands with Alt, different ones, where nothing is known to be shown.
+        let alone = (run.released || run.alts && !self.shows) && run.echo.expects_nothing();
         let stars = run.echo.is_stars() && !self.shows;
         let shown = run.echo.was_shown() && !hidden && !alone && !stars && !run.doubtful;
         self.shows = !run.line && if run.echo.expects_nothing() { self.shows } else { shown };
@@ -494,6 +520,8 @@ impl Withhold {
 
 #[cfg(test)]
 mod noise_tests;
+#[cfg(test)]
+mod places_tests;
 #[cfg(test)]
 mod shell_tests;
 #[cfg(test)]

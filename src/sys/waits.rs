@@ -7,7 +7,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// So many processes are looked at.
+/// So many threads are looked at, of all processes together.
 const MOST: usize = 256;
 
 /// Whether `process`, or one that descends from it, waits in a read of the terminal of this name, or of `/dev/tty`, which is the
@@ -16,11 +16,11 @@ pub fn for_terminal(process: u32, name: &Path) -> bool {
     let mut waiting = vec![process];
     let mut looked = 0_usize;
     while let Some(process) = waiting.pop() {
-        looked = looked.saturating_add(1);
-        if looked > MOST {
-            return false;
-        }
         for thread in threads(process) {
+            looked = looked.saturating_add(1);
+            if looked > MOST {
+                return false;
+            }
             if reads(process, thread).is_some_and(|file| file == name || file == Path::new("/dev/tty")) {
                 return true;
             }

@@ -8,12 +8,13 @@
 //!    `:` of a pager or an editor;
 //! 3. or in a row with others that come one by one as they are typed, wherever that is ([`Loose`]): a line that is slow, on
 //!    which a command that moves the cursor was typed before;
-//! 4. or, for a line that was ended, all at once behind the sign of a prompt at the end of a line: a shell shows so what was
-//!    typed before it was ready.
+//! 4. or, for a line that was ended, all of it in its order and with nothing between behind the sign of a prompt: a shell shows
+//!    so what was typed before it was ready.
 //!
-//! And the cursor is left behind it, once nothing more is drawn: what is drawn over that place by the way was not typed, and
-//! what is drawn behind the cursor is a suggestion, also where it is what is typed next. Where nothing but what was typed stands
-//! between the cursor and where it was for the first key, all of that was seen, however often it was drawn.
+//! And where other text was drawn behind it, the cursor is left right behind it once nothing more is drawn: what is drawn over
+//! that place by the way was not typed, and what is drawn behind the cursor is a suggestion, also where it is what is typed
+//! next. (A sign that comes there by itself and is the one that was typed counts: a spinner, and the key `-`.) Where nothing but
+//! what was typed stands between the cursor and where it was for the first key, all of that was seen, however often it was drawn.
 //!
 //! That a letter is *somewhere* in the output means nothing: prompts that are written again at every key, clocks, logs and
 //! progress bars have every letter and digit there is.
@@ -83,6 +84,8 @@ struct Seen {
     count: usize,
     /// Where the cursor stood behind the last one.
     after: Option<Cell>,
+    /// Between them, several in a row were not.
+    gap: bool,
 }
 
 /// Some of the characters in a row, where the cursor did not stand.
@@ -200,7 +203,7 @@ impl Match {
         if length < self.seen.count.max(1) {
             return false;
         }
-        self.seen = Seen { next: length, count: length, after: Some(cell) };
+        self.seen = Seen { next: length, count: length, after: Some(cell), gap: false };
         self.loose = None;
         true
     }
@@ -255,6 +258,8 @@ impl Match {
             next: at.saturating_add(length),
             count: self.seen.count.saturating_add(length),
             after: Some(after),
+            // Before the first there may be commands.
+            gap: self.seen.gap || self.seen.count > 0 && is_much(self.typed.get(self.seen.next..at)),
         };
         self.fresh.push(self.seen);
         self.more = false;
@@ -357,16 +362,27 @@ impl Match {
         self.was_shown() && (self.state != State::Open || self.seen.next >= self.typed.len())
     }
 
-    /// Whether it counts as shown: at least four fifths of it were seen.
+    /// Whether it counts as shown: at least four fifths of it were seen, and what was not is neither its end nor a piece of it: a
+    /// code, where the rest was an example of one, or came before that was asked for.
     pub(super) fn was_shown(&self) -> bool {
         match self.state {
             State::Open => {
-                let seen = if self.more { self.rested.count } else { self.seen.count };
-                let seen = seen.saturating_add(usize::from(self.alone.is_some()));
-                seen.saturating_mul(5) >= self.typed.len().saturating_mul(4)
+                let seen = if self.more { self.rested } else { self.seen };
+                let (alone, end) = self.alone.map_or((0, self.typed.len()), |(at, _)| (1, at));
+                let count = seen.count.saturating_add(alone);
+                count.saturating_mul(5) >= self.typed.len().saturating_mul(4)
+                    && !seen.gap
+                    && !is_much(self.typed.get(seen.next..end))
             }
             State::Shown => true,
             State::Left => false,
         }
     }
+}
+
+/// Whether it is more than one character: none are blanks, which are passed by where they stand already, and brackets and quotes
+/// that an editor has closed before.
+fn is_much(bytes: Option<&[u8]>) -> bool {
+    let is_one = |byte: &&u8| !matches!(byte, b' ' | b')' | b']' | b'}' | b'"' | b'\'' | 0x80..=0xbf);
+    bytes.unwrap_or_default().iter().filter(is_one).count() > 1
 }

@@ -70,7 +70,7 @@ pub(super) fn stored(out: &[Typed]) -> String {
     String::from_utf8(bytes.collect()).unwrap()
 }
 
-fn withheld(out: &[Typed]) -> u32 {
+pub(super) fn withheld(out: &[Typed]) -> u32 {
     out.iter().map(|typed| if let Typed::Withheld(n) = typed { *n } else { 0 }).sum()
 }
 
