@@ -419,17 +419,20 @@ impl Table {
                 *width = 0;
             }
         }
-        // The widest flexible column gives way first.
+        // The last column gives way first, where it is flexible, then the widest other one, and at last the last one whole: it says
+        // why, which stands elsewhere too, and the others say who and where.
         let gaps = 2 * self.columns.len().saturating_sub(1);
+        let is_flexible = |n: usize| self.columns.get(n).is_some_and(|(_, kind)| *kind == Column::Flexible);
+        let last = Some(self.columns.len().saturating_sub(1)).filter(|last| is_flexible(*last));
         while widths.iter().sum::<usize>() + gaps > width {
-            let flexible =
-                self.columns.iter().zip(&mut widths).filter(|((_, kind), _)| *kind == Column::Flexible);
-            match flexible
-                .map(|(_, width)| width)
-                .filter(|width| **width > NARROWEST)
-                .max_by_key(|width| **width)
-            {
-                Some(widest) => *widest -= 1,
+            let above = |n: &usize, least: usize| widths.get(*n).is_some_and(|width| *width > least);
+            let others = (0..widths.len()).filter(|n| is_flexible(*n) && Some(*n) != last);
+            let gives = last
+                .filter(|n| above(n, NARROWEST))
+                .or_else(|| others.filter(|n| above(n, NARROWEST)).max_by_key(|n| widths.get(*n).copied()))
+                .or_else(|| last.filter(|n| above(n, 0)));
+            match gives.and_then(|n| widths.get_mut(n)) {
+                Some(width) => *width -= 1,
                 None => break,
             }
         }
@@ -485,6 +488,18 @@ pub fn shorten(text: &str, width: usize) -> String {
 mod tests {
     use super::*;
     use std::sync::Arc;
+
+    #[test]
+    fn in_a_narrow_table_what_stands_last_gives_way_first_and_whole() {
+        let mut table =
+            Table::new(&[("WHO", Column::Flexible), ("STATE", Column::Left), ("WHY", Column::Flexible)]);
+        table.row(&[&"alice → operator", &"sealed", &"OPS-4411 rotate the keys"]);
+        let row = |width| table.folded(width, false).lines().nth(1).unwrap().to_owned();
+        assert_eq!(row(50), "alice → operator  sealed  OPS-4411 rotate the keys");
+        assert_eq!(row(40), "alice → operator  sealed  OPS-4411 rota…");
+        assert_eq!(row(30), "alice → ope…  sealed  OPS-441…");
+        assert_eq!(row(16), "alice →…  sealed");
+    }
 
     #[derive(Clone, Default)]
     struct Heard(Arc<Mutex<Vec<u8>>>);

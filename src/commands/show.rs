@@ -144,7 +144,12 @@ fn story(context: &Context, opened: &mut Opened, judged: &Judged, locked: Option
     let began = moment(header.start);
     if opening.is_some() {
         let length = length(sums.length, opened.reader.is_complete(), &opened.commands());
-        tell("when", &format!("{began} UTC, for {}{}", clock(length), or_more(opened)));
+        // What was shown in no segment that the index has is not counted; the events know, and `verify` reads them.
+        let known = match (length, opened.reader.is_complete()) {
+            (0, false) => "for how long is in no index (verify says it)".to_owned(),
+            _ => format!("for {}{}", clock(length), or_more(opened)),
+        };
+        tell("when", &format!("{began} UTC, {known}"));
     } else {
         tell("when", &format!("{began} UTC"));
     }
