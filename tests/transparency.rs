@@ -14,4 +14,5 @@ mod transparency {
     mod readers;
     mod screen;
     mod signals;
+    mod streams;
 }

@@ -5,12 +5,18 @@
 //! we must not undo and whose keys we must not take. Then it is taken only for as long as the child wants it: when
 //! the child changes its own terminal from plain lines to something else, or (a shell) gives it to a job of its own.
 //!
+//! What is shown: where standard output is the terminal, it is ours like the keyboard: what the PTY made of it passes as it is.
+//! Elsewhere others of the pipeline write on the terminal (`sealcast run -- bash -i | tee log`), whose line ends are to be
+//! translated as they were found to be, or as the child has changed that at its own terminal. (A line end of ours that the PTY
+//! has translated already gets a second carriage return, which shows nothing.)
+//!
 //! A line that is typed while it is shared is the child's when its standard input is the terminal; where that is something
 //! else, only while somebody inside is seen to wait for it (`read x </dev/tty`): another program of the pipeline may be asking.
 //! While the terminal shows no keys, it is another program that asks, for a password (`sealcast run -- dmesg | sudo tee f`): what
 //! is typed then is not read here, where the terminal inside would show it. (Nor is it where the operator has switched the echo
 //! off himself before he began a pipeline: that cannot be told apart.)
 
+use super::session::Screen;
 use crate::sys::poll::Set;
 use crate::sys::pty::Leader;
 use crate::sys::tty::{RawMode, Settings, Terminal};
@@ -25,6 +31,10 @@ pub(super) struct Keyboard {
     raw: Option<RawMode>,
     /// It is ours from start to end, unless we are in the background.
     whole: bool,
+    /// Standard output is the terminal.
+    display: bool,
+    /// The child's terminal as it had it first.
+    began: Option<Settings>,
     /// Standard input is the terminal, so lines typed in a shared terminal are for the child.
     lines: bool,
     /// A line is there, and somebody inside waits for it.
@@ -38,16 +48,18 @@ pub(super) struct Keyboard {
 }
 
 impl Keyboard {
-    /// The keyboard of a terminal: `(terminal, both input and output are it, input is it)`.
-    pub(super) fn new(terminal: Option<(&Terminal, bool, bool)>) -> Self {
-        let (whole, lines) = terminal.map_or((false, false), |(_, whole, lines)| (whole, lines));
+    /// The keyboard of a terminal, before the child has its own.
+    pub(super) fn new(screen: Option<&Screen>) -> Self {
+        let (lines, display) = screen.map_or((false, false), |screen| (screen.keyboard, screen.display));
         Self {
             raw: None,
-            whole,
+            whole: lines && display,
+            display,
+            began: screen.and_then(|screen| screen.leader.settings().ok()),
             lines,
             asked: false,
             plain: false,
-            exists: terminal.is_some(),
+            exists: screen.is_some(),
             next_look: Duration::ZERO,
             refused: false,
         }
@@ -55,17 +67,27 @@ impl Keyboard {
 
     /// Takes it, if it is ours.
     pub(super) fn begin(&mut self, terminal: &Terminal) -> Result<(), Error> {
-        if self.whole && terminal.is_foreground() { self.take(terminal) } else { Ok(()) }
+        if self.whole && terminal.is_foreground() { self.take(terminal, None) } else { Ok(()) }
     }
 
-    fn take(&mut self, terminal: &Terminal) -> Result<(), Error> {
+    /// Takes it, for a child whose terminal has these settings.
+    fn take(&mut self, terminal: &Terminal, theirs: Option<&Settings>) -> Result<(), Error> {
         // In the background this stops us. Who is not stopped, the first process of a pid namespace, must not ask.
         let asks = std::process::id() != 1 || terminal.is_foreground();
         if self.raw.is_none() && asks {
             let found = Settings::of(terminal)?;
-            self.raw = Some(RawMode::enter(terminal, found)?);
+            self.raw = Some(RawMode::enter(terminal, found, self.raw_of(found, theirs))?);
         }
         Ok(())
+    }
+
+    /// Raw mode of a terminal that was found like this, for a child whose terminal has these settings.
+    fn raw_of(&self, found: Settings, theirs: Option<&Settings>) -> Settings {
+        match (&self.began, theirs) {
+            _ if self.display => found.raw(),
+            (Some(began), Some(theirs)) => found.raw_input(began, theirs),
+            _ => found.raw_input(&found, &found),
+        }
     }
 
     /// Gives it back as it was found.
@@ -129,21 +151,47 @@ impl Keyboard {
         self.next_look = now.saturating_add(LOOK);
         self.refused = false;
         let Ok(theirs) = leader.settings() else { return };
-        // The child is a shell, and a job of that has its terminal: what is typed, ^C among it, is for that job alone.
-        let job = child.is_some() && leader.foreground().is_some_and(|group| Some(group) != child);
-        let plain = theirs.is_plain() && !job;
+        let plain = is_plain(&theirs, leader, child);
         self.asked = plain && !self.is_raw() && !self.lines && self.is_asked(terminal, leader, child);
         let _ = match (plain, self.is_raw()) {
-            (false, false) => self.take(terminal),
+            (false, false) => self.take(terminal, Some(&theirs)),
             // Seen twice: a shell has plain lines for a moment before its job has the terminal.
             (true, true) if !self.whole && self.plain => {
                 self.leave();
                 Ok(())
             }
             (true, false) if self.whole => self.begin(terminal),
-            _ => Ok(()),
+            _ => self.show_for(terminal, &theirs),
         };
         self.plain = plain;
+    }
+
+    /// Before something of the child's is shown while it is shared: what the child has set at its terminal before it wrote that
+    /// is in force by then. `child` is none where it does not run.
+    pub(super) fn before_output(&mut self, terminal: &Terminal, leader: &Leader, child: Option<u32>) {
+        if self.whole {
+            return;
+        }
+        let Ok(theirs) = leader.settings() else { return };
+        // As in `watch`, what cannot be had is left.
+        let _ = match self.is_raw() {
+            true => self.show_for(terminal, &theirs),
+            false if child.is_some() && !is_plain(&theirs, leader, child) => {
+                self.plain = false;
+                self.take(terminal, Some(&theirs))
+            }
+            false => Ok(()),
+        };
+    }
+
+    /// In raw mode: output as the child wants it, whose terminal has these settings.
+    fn show_for(&mut self, terminal: &Terminal, theirs: &Settings) -> Result<(), Error> {
+        let Some(found) = self.raw.as_ref().map(RawMode::found) else { return Ok(()) };
+        let wanted = self.raw_of(found, Some(theirs));
+        match &mut self.raw {
+            Some(raw) if !raw.shows_like(&wanted) && terminal.is_foreground() => raw.change(terminal, wanted),
+            _ => Ok(()),
+        }
     }
 
     /// Whether a line was typed that somebody inside waits for. Who that is, is looked at only then.
@@ -156,6 +204,13 @@ impl Keyboard {
     }
 }
 
+/// Whether the child wants no more than lines.
+fn is_plain(theirs: &Settings, leader: &Leader, child: Option<u32>) -> bool {
+    // The child is a shell, and a job of that has its terminal: what is typed, ^C among it, is for that job alone.
+    let job = child.is_some() && leader.foreground().is_some_and(|group| Some(group) != child);
+    theirs.is_plain() && !job
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -164,19 +219,20 @@ mod tests {
     #[test]
     fn a_keyboard_that_cannot_be_read_is_not_asked_again_before_the_next_look() {
         let (leader, follower) = pty::open(Size { cols: 80, rows: 24, width: 0, height: 0 }).unwrap();
-        let terminal = Terminal::of(follower);
-        let mut keyboard = Keyboard::new(Some((&terminal, true, true)));
-        keyboard.take(&terminal).unwrap();
-        assert!(keyboard.reads(&terminal) && keyboard.deadline().is_none());
+        let screen = Screen { terminal: Terminal::of(follower), leader, keyboard: true, display: true };
+        let (terminal, leader) = (&screen.terminal, &screen.leader);
+        let mut keyboard = Keyboard::new(Some(&screen));
+        keyboard.take(terminal, None).unwrap();
+        assert!(keyboard.reads(terminal) && keyboard.deadline().is_none());
         keyboard.lost();
         // Nothing would wake the loop but this.
         let due = keyboard.deadline().unwrap();
-        assert!(!keyboard.reads(&terminal));
+        assert!(!keyboard.reads(terminal));
         keyboard.next_look = Duration::MAX;
-        keyboard.watch(&terminal, &leader, None);
-        assert!(!keyboard.reads(&terminal) && due > Duration::ZERO);
+        keyboard.watch(terminal, leader, None);
+        assert!(!keyboard.reads(terminal) && due > Duration::ZERO);
         keyboard.next_look = Duration::ZERO;
-        keyboard.watch(&terminal, &leader, None);
-        assert!(keyboard.reads(&terminal) && keyboard.deadline().is_none());
+        keyboard.watch(terminal, leader, None);
+        assert!(keyboard.reads(terminal) && keyboard.deadline().is_none());
     }
 }

@@ -156,7 +156,7 @@ impl<'a> Pump<'a> {
             program: session.spec.program.path.clone(),
             dir: session.spec.program.dir.clone(),
             on_loss: session.spec.on_loss,
-            keyboard: Keyboard::new(screen.as_ref().map(|s| (&s.terminal, s.whole, s.keyboard))),
+            keyboard: Keyboard::new(screen.as_ref()),
             terminal_out,
             size: session.size,
             leads: screen.is_some(),
@@ -394,6 +394,14 @@ impl<'a> Pump<'a> {
         };
         let echo = self.batch.echo_deadline().filter(|_| looks);
         self.batch.deadline().into_iter().chain(echo).chain(phase).min()
+    }
+
+    /// Something of the child's is about to be shown, by us or by who reads it: the terminal treats it as the child wants.
+    fn before_output(&mut self) {
+        if let Some(screen) = &self.screen {
+            let child = self.child.filter(|_| matches!(self.phase, Phase::Running));
+            self.keyboard.before_output(&screen.terminal, &screen.leader, child);
+        }
     }
 
     /// Whether something was read that was not written yet.

@@ -190,10 +190,10 @@ pub(super) fn is_handed_on(signal: Signal) -> bool {
 pub(super) struct Screen {
     pub(super) terminal: Terminal,
     pub(super) leader: Leader,
-    /// Both standard input and output are the terminal: the keyboard is ours from the start.
-    pub(super) whole: bool,
     /// Standard input is the terminal.
     pub(super) keyboard: bool,
+    /// Standard output is the terminal.
+    pub(super) display: bool,
 }
 
 /// The streams that pass through pipes.
@@ -262,17 +262,17 @@ fn stand_in(terminal: Terminal, spec: &Spec) -> Result<(Screen, OwnedFd), Error>
     let (leader, follower) = pty::open(sys::tty::size(&terminal)?)?;
     let is_terminal = |stream| standard(stream).is_ok_and(|fd| terminal.is(&fd));
     let keyboard = is_terminal(0);
-    let whole = keyboard && is_terminal(1);
+    let display = is_terminal(1);
     let found = Settings::of(&terminal)?;
     // In a pipeline a pager may have it raw already, or sudo without an echo. In the background it is in the hands of the
     // foreground, such as the shell that shows its prompt meanwhile. That is theirs, not the child's.
-    let ours = (whole && terminal.is_foreground()) || found.is_plain();
+    let ours = (keyboard && display && terminal.is_foreground()) || found.is_plain();
     let ours = if ours { found } else { found.plain() };
     ours.apply(&follower)?;
     if let Some(identity) = &spec.program.identity {
         pty::give_to(std::os::fd::AsFd::as_fd(&follower), identity.uid)?;
     }
-    Ok((Screen { terminal, leader, whole, keyboard }, follower))
+    Ok((Screen { terminal, leader, keyboard, display }, follower))
 }
 
 /// Variables in which programs look for the name of the terminal: gpg-agent(1) wants the first one set by hand, sshd sets the

@@ -37,7 +37,7 @@ pub fn size(fd: impl AsFd) -> Result<Size> {
 }
 
 /// The settings of a terminal, as `tcgetattr` gives them.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub struct Settings(pub(super) libc::termios);
 
 impl Settings {
@@ -61,6 +61,21 @@ impl Settings {
         // SAFETY: changes the flags of a termios we own, nothing else.
         unsafe { libc::cfmakeraw(&mut self.0) };
         self
+    }
+
+    /// These settings in raw mode as far as it is about what is typed. What becomes of output stays as it is, but for what is
+    /// set otherwise in `now` than it `began` (both of another terminal).
+    #[must_use]
+    pub fn raw_input(self, began: &Self, now: &Self) -> Self {
+        let changed = began.0.c_oflag ^ now.0.c_oflag;
+        let mut raw = self.raw();
+        raw.0.c_oflag = (self.0.c_oflag & !changed) | (now.0.c_oflag & changed);
+        raw
+    }
+
+    /// Whether output is treated alike.
+    pub fn shows_like(&self, other: &Self) -> bool {
+        self.0.c_oflag == other.0.c_oflag
     }
 
     /// These settings as a shell leaves them to a program: whole lines, shown, with keys that signal and line ends
@@ -247,15 +262,16 @@ mod raw {
     /// back, if the terminal is still ours. (Death by SIGKILL leaves it raw: `reset` is then the operator's remedy.)
     #[derive(Debug)]
     pub struct RawMode {
-        _private: (),
+        found: Settings,
+        raw: Settings,
     }
 
     impl RawMode {
-        /// Puts the terminal in raw mode. `found` are the settings to come back to.
+        /// Puts the terminal in raw mode: `raw`. `found` are the settings to come back to.
         ///
         /// # Errors
         /// When the terminal is gone.
-        pub fn enter(terminal: &Terminal, found: Settings) -> Result<Self> {
+        pub fn enter(terminal: &Terminal, found: Settings, raw: Settings) -> Result<Self> {
             HOOK.call_once(|| {
                 let before = std::panic::take_hook();
                 std::panic::set_hook(Box::new(move |panic| {
@@ -269,8 +285,8 @@ mod raw {
                 .map_err(|e| crate::sys::Error::new("duplicate the terminal", "", e))?;
             let saved = Saved { terminal: copy, found, thread: std::thread::current().id() };
             *SAVED.lock().unwrap_or_else(PoisonError::into_inner) = Some(saved);
-            let mode = Self { _private: () };
-            found.raw().apply(terminal)?;
+            let mode = Self { found, raw };
+            raw.apply(terminal)?;
             Ok(mode)
         }
     }
@@ -281,9 +297,27 @@ mod raw {
         /// # Errors
         /// When the terminal is gone.
         pub fn renew(&self, terminal: &Terminal) -> Result<()> {
-            let found =
-                SAVED.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(|saved| saved.found);
-            found.map_or(Ok(()), |found| found.raw().apply(terminal))
+            self.raw.apply(terminal)
+        }
+
+        /// The settings to come back to.
+        pub fn found(&self) -> Settings {
+            self.found
+        }
+
+        /// Whether output is treated as `raw` does.
+        pub fn shows_like(&self, raw: &Settings) -> bool {
+            self.raw.shows_like(raw)
+        }
+
+        /// Raw mode of another kind from here on: `raw`, of the same terminal.
+        ///
+        /// # Errors
+        /// When the terminal is gone.
+        pub fn change(&mut self, terminal: &Terminal, raw: Settings) -> Result<()> {
+            raw.apply(terminal)?;
+            self.raw = raw;
+            Ok(())
         }
     }
 

@@ -220,6 +220,14 @@ impl Terminal {
         !settings.is_canonical() && !settings.echoes()
     }
 
+    /// The settings of the terminal, as `stty -a` tells them.
+    pub fn settings(&self) -> String {
+        let follower = self.follower.as_ref().expect("the terminal was hung up").try_clone().unwrap();
+        let told = Command::new("stty").arg("-a").stdin(follower).output().unwrap();
+        assert!(told.status.success(), "{told:?}");
+        String::from_utf8(told.stdout).unwrap()
+    }
+
     /// All that was shown.
     pub fn transcript(&self) -> &[u8] {
         &self.transcript

@@ -95,6 +95,7 @@ impl Pump<'_> {
                 self.output.at = clock::monotonic();
                 self.count(count);
                 self.output.pass_watch();
+                self.before_output();
                 self.show();
             }
             if dry || count < SHORT {
@@ -224,6 +225,7 @@ impl Pump<'_> {
             }
             room = false;
         }
+        self.before_output();
         let (Some((from, to)), Some(buffer)) = (&self.streams.outputs[n], self.stream_buffers.get_mut(n))
         else {
             return;
