@@ -80,6 +80,20 @@ impl Session {
         self.terminal.wait_end();
         check(&self.sandbox.events(), &[SECRET], open, least, &self.sandbox.everything())
     }
+
+    /// The same where all was typed in the open: nothing is withheld, and nothing else in the input.
+    #[track_caller]
+    fn check_open(mut self, open: &[&str]) -> Tried {
+        self.terminal.send("exit\r");
+        self.terminal.wait_end();
+        let (events, all) = (self.sandbox.events(), self.sandbox.everything());
+        check(&events, &[SECRET], open, 0, &all)?;
+        let input = String::from_utf8(self.sandbox.recorded_input()).unwrap();
+        let (rest, _) = without(&input, open);
+        let withheld = events.iter().any(|event| matches!(event.payload, Payload::Withheld(_)));
+        let is_all = rest.is_empty() && !withheld;
+        if is_all { Ok(()) } else { Err(format!("{rest:?} is left, withheld: {withheld}\n{all}")) }
+    }
 }
 
 /// What came of a case, unless it failed for good: that of the lines in the open not all are there.
@@ -524,7 +538,7 @@ fn what_is_typed_in_the_open_is_recorded() {
                 session.terminal.wait_for(line.split(' ').next_back().unwrap());
                 session.terminal.wait_for("PROMPT> ");
             }
-            session.check(&["echo one two three\r", "ls -la /etc/hostname\r"], 0)
+            session.check_open(&["echo one two three\r", "ls -la /etc/hostname\r"])
         });
     }
 }

@@ -312,3 +312,33 @@ fn a_secret_asked_for_inside_tmux_is_withheld() {
         session.check(&[&tmux, "echo open one\r", read], 1)
     });
 }
+
+#[test]
+fn a_pin_in_a_form_of_dialog_is_withheld_behind_a_name_that_is_shown() {
+    if !there("dialog") {
+        return;
+    }
+    for stars in ["", "--insecure "] {
+        let form = "--mixedform Login 12 60 4 Name 1 1 '' 1 10 30 0 0 PIN 2 1 '' 2 10 30 0 1";
+        let command = format!("dialog {stars}{form} 2>/dev/null; clear; echo taken");
+        let (name, pin) = ("alice@example.com", "ZqKj");
+        tried(|| {
+            let mut session = Session::bash();
+            session.terminal.send(format!("{command}\r"));
+            session.terminal.wait_for("taken\r\n");
+            session.terminal.wait_for("ancel");
+            until_it_reads(&session.sandbox, "dialog");
+            session.type_slowly(name);
+            session.terminal.send("\x1bOB");
+            session.type_slowly(pin);
+            session.terminal.send("\r");
+            session.terminal.wait_for("taken");
+            session.terminal.wait_for("PROMPT> ");
+            session.line("echo open two", "PROMPT> ");
+            session.terminal.send("exit\r");
+            session.terminal.wait_end();
+            let open = [&command, name, "\x1bOB", "echo open two\r"];
+            check(&session.sandbox.events(), &[pin], &open, 1, &session.sandbox.everything())
+        });
+    }
+}
