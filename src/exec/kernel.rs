@@ -100,6 +100,11 @@ impl KernelTrace {
         }
     }
 
+    /// Whether nothing has happened since it was read.
+    pub(super) fn is_empty(&self) -> bool {
+        self.ring.is_empty()
+    }
+
     /// Compares the kernel's list of followed processes with what was told of them. One that is missing at two looks, and
     /// whose end was not told in between, was taken off the list by somebody: it is told as lost, once.
     ///

@@ -79,6 +79,8 @@ struct Waiting {
     bytes: AtomicUsize,
     /// Programs that were sent, fetched or not.
     executed: Arc<AtomicU64>,
+    /// All that was seen before was sent: microseconds of the monotonic clock.
+    through: AtomicU64,
 }
 
 impl Waiting {
@@ -126,6 +128,9 @@ impl Trace {
                 Err(error) => (None, none(&[error])),
             },
         };
+        if witness.is_none() {
+            waiting.through.store(u64::MAX, Ordering::Release);
+        }
         (Self { events, waiting, running: witness }, availability)
     }
 
@@ -133,7 +138,7 @@ impl Trace {
     #[cfg(test)]
     pub(crate) fn of_test() -> (Self, impl Fn(Event)) {
         let (sender, events) = channel();
-        let waiting = Arc::<Waiting>::default();
+        let waiting = Arc::new(Waiting { through: AtomicU64::new(u64::MAX), ..Waiting::default() });
         let theirs = Arc::clone(&waiting);
         let tell = move |event: Event| {
             theirs.sent(size(&event), matches!(event, Event::Executed(_)));
@@ -145,6 +150,12 @@ impl Trace {
     /// How many executed programs were told of so far, fetched or not; goes on to count.
     pub fn executed(&self) -> Arc<AtomicU64> {
         Arc::clone(&self.waiting.executed)
+    }
+
+    /// The time of the monotonic clock before which all that was seen can be fetched, for a caller that looks here first and fetches
+    /// then; where there is no trace, or no more, nothing is to come. It goes on once a second, and whenever something happens.
+    pub fn through(&self) -> Duration {
+        Duration::from_micros(self.waiting.through.load(Ordering::Acquire))
     }
 
     /// Gives what has happened since the last call to `each`, without waiting. Events of one processor come in order; those
@@ -272,17 +283,24 @@ fn run(
             };
             set.add(fd, true, false);
             let stop = set.add(&*heard, true, false);
-            let failed = set.wait(matches!(witness, Witness::Kernel(_)).then_some(LOOK)).is_err();
+            let failed = set.wait(Some(LOOK)).is_err();
+            let before = u64::try_from(clock::monotonic().as_micros()).unwrap_or(u64::MAX);
             match &mut witness {
                 Witness::Kernel(trace) => {
                     trace.read(&mut give);
+                    if trace.is_empty() {
+                        waiting.through.store(before, Ordering::Release);
+                    }
                     let pause = if trace.is_quiet() { QUIET_LOOK } else { LOOK };
                     if clock::monotonic() >= looked.saturating_add(pause) {
                         looked = clock::monotonic();
                         trace.look(&mut give);
                     }
                 }
-                Witness::Connector(trace) => trace.read(&mut give),
+                Witness::Connector(trace) => {
+                    trace.read(&mut give);
+                    waiting.through.store(before, Ordering::Release);
+                }
             }
             if failed || set.ready(stop).read {
                 break;
@@ -291,6 +309,7 @@ fn run(
         if let Witness::Kernel(trace) = witness {
             trace.finish(&mut give);
         }
+        waiting.through.store(u64::MAX, Ordering::Release);
     };
     let thread = std::thread::Builder::new().name("exec-trace".into()).spawn(body);
     Ok((bell, thread.map_err(|error| format!("cannot start a thread: {error}"))?))

@@ -37,6 +37,8 @@ pub(super) struct Batch {
     since: Duration,
     /// The queue was full, from this time.
     stuck: Option<Duration>,
+    /// Everything that was written to the terminal before has been read, and stands here or was handed on; not told yet.
+    through: Option<Duration>,
     stalls: u64,
     stalled: Duration,
     capture: Capture,
@@ -97,6 +99,7 @@ impl Batch {
             bytes: 0,
             since: start,
             stuck: None,
+            through: None,
             stalls: 0,
             stalled: Duration::ZERO,
             capture: Capture::default(),
@@ -236,7 +239,28 @@ impl Batch {
         }
     }
 
+    /// Everything that was written to the terminal before this time of the monotonic clock has been read and recorded. It is told with
+    /// what is handed on next.
+    pub(super) fn through(&mut self, time: Duration) {
+        self.through = self.through.max(Some(time));
+    }
+
+    /// Tells so at once.
+    pub(super) fn tell_through(&mut self) {
+        self.push_through();
+        self.flush();
+    }
+
+    fn push_through(&mut self) {
+        let Some(time) = self.through.take() else { return };
+        let micros = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+        self.push(Event::new(time.saturating_sub(self.start), Said::Through(micros).payload()), 64);
+    }
+
     fn hand_on(&mut self) {
+        if !self.events.is_empty() {
+            self.push_through();
+        }
         match self.feed.send(std::mem::take(&mut self.events)) {
             Ok(()) => {
                 self.bytes = 0;
@@ -272,6 +296,11 @@ impl Batch {
     /// Whether the recorder is gone.
     pub(super) fn is_lost(&self) -> bool {
         self.feed.is_lost()
+    }
+
+    /// Whether the recorder wants [`Batch::tell_through`].
+    pub(super) fn asked(&self) -> bool {
+        self.feed.asked()
     }
 
     /// Rings for [`Batch::words`] and [`Batch::retry`].
@@ -351,6 +380,38 @@ impl Batch {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn how_far_the_output_was_read_is_told_behind_it_and_without_any_when_asked() {
+        let (feed, intake) = crate::record::queue::bounded(1 << 20).unwrap();
+        let start = clock::monotonic();
+        let mut batch = Batch::new(feed, start, Policy::None, None, None);
+        let received = || {
+            intake
+                .receive(Duration::ZERO)
+                .ok()
+                .map(|events| events.into_iter().map(|event| event.payload).collect::<Vec<_>>())
+        };
+        let micros = |ms: u64| start + Duration::from_millis(ms);
+        let through = |ms: u64| Said::Through(micros(ms).as_micros().try_into().unwrap()).payload();
+        batch.through(micros(7));
+        batch.flush();
+        assert_eq!(received(), None, "nobody is woken for it");
+        batch.shown(start, Stream::Output, b"a");
+        batch.through(micros(9));
+        batch.through(micros(8));
+        batch.flush();
+        assert_eq!(received(), Some(vec![Payload::Output(b"a".into()), through(9)]));
+        batch.shown(start, Stream::Output, b"b");
+        batch.flush();
+        assert_eq!(received(), Some(vec![Payload::Output(b"b".into())]));
+        assert!(!batch.asked());
+        intake.ask();
+        assert!(batch.asked() && !batch.asked());
+        batch.through(micros(10));
+        batch.tell_through();
+        assert_eq!(received(), Some(vec![through(10)]));
+    }
 
     #[test]
     fn output_of_one_stream_in_one_millisecond_is_one_event_and_nothing_else_is_joined() {

@@ -16,6 +16,7 @@ use super::recorder::Indexer;
 use super::witness::Heard;
 use crate::cast::{Command, Event, Exec, Payload};
 use crate::container::{Extras, GivenUp, LeftOut, filter, limits};
+use crate::shell::said::Said;
 use crate::terminal::{DRAWING, Line, Shown, Sieve, Typed, TypedLine};
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -76,6 +77,8 @@ pub struct ScreenIndexer {
     batched: usize,
     /// Of these, noise.
     noise: usize,
+    /// How far everything has come, to be told behind what waits here.
+    through: Option<Event>,
     credit: u64,
     refilled: Duration,
     flooded: bool,
@@ -142,6 +145,7 @@ impl ScreenIndexer {
             accounted: LeftOut::default(),
             batch: Vec::new(),
             batched: 0,
+            through: None,
             noise: 0,
             credit: BURST,
             refilled: Duration::ZERO,
@@ -174,7 +178,8 @@ impl ScreenIndexer {
     }
 
     fn hand_over(&mut self) {
-        let (events, bytes) = (std::mem::take(&mut self.batch), std::mem::take(&mut self.batched));
+        let (mut events, bytes) = (std::mem::take(&mut self.batch), std::mem::take(&mut self.batched));
+        events.extend(self.through.take());
         if events.is_empty() {
             return;
         }
@@ -257,13 +262,24 @@ impl Indexer for ScreenIndexer {
         }
     }
 
-    fn tick(&mut self) {
-        if self.executed.is_some() {
-            self.shared.look();
+    fn tick(&mut self) -> bool {
+        if self.executed.is_none() {
+            return false;
         }
+        let waits = self.shared.lock().waits;
+        if waits {
+            self.hand_over();
+        }
+        self.shared.look();
+        waits
     }
 
     fn event(&mut self, event: Event) {
+        if Said::is_through(&event.payload) {
+            // It is of no segment.
+            self.through = Some(event);
+            return;
+        }
         // A segment has begun without the screen that was made for it.
         self.astray |= self.keyframe.take().is_some();
         let mut noise = false;
@@ -371,16 +387,16 @@ impl Drop for ScreenIndexer {
 }
 
 /// Puts what the witnesses have told so far where the next segment finds it.
-fn settle(commands: &mut Option<Box<Commands>>, all: bool, shared: &Shared) {
+fn settle(commands: &mut Option<Box<Commands>>, border: bool, shared: &Shared) {
     let Some(commands) = commands else { return };
     let (mut harvest, unheard) = {
         let mut state = shared.lock();
         (std::mem::take(&mut state.harvest), std::mem::take(&mut state.unheard))
     };
     commands.unheard(unheard);
-    commands.settle(all, &mut harvest);
+    commands.settle(border, &mut harvest);
     let mut state = shared.lock();
-    (state.harvest, state.commands) = (harvest, commands.seen());
+    (state.harvest, state.commands, state.waits) = (harvest, commands.seen(), commands.waits());
 }
 
 /// The reading has failed, and no command will be told any more. What the kernel tells is heard on to the end of the session.

@@ -111,6 +111,13 @@ impl Commands {
     pub(super) fn wants(&mut self, event: &Event) -> bool {
         self.last = self.last.max(ms(event.time));
         match &event.payload {
+            Payload::Other { .. } => match Said::of(&event.payload) {
+                Some(Said::Through(at)) => {
+                    self.heard.tracker.output_through(at.saturating_sub(micros(self.origin)));
+                    false
+                }
+                _ => true,
+            },
             Payload::Output(_) => self.heard.tracker.awaits_line(),
             Payload::ErrorOutput(_) => false,
             _ => true,
@@ -133,7 +140,7 @@ impl Commands {
                     Some(Said::Clock(at)) => tracker.clock(at.saturating_sub(micros(*origin))),
                     Some(Said::Entered) => tracker.entered(now),
                     Some(Said::Hidden { at, line }) => tracker.hidden(at, line),
-                    None => {}
+                    Some(Said::Through(_)) | None => {}
                 }
             }
             Payload::Withheld(_) => tracker.withheld(),
@@ -142,11 +149,18 @@ impl Commands {
         }
     }
 
-    /// Fetches what the kernel has told. It is not looked at before the events of the same time have come: they wait to be
-    /// handed over in larger pieces.
+    /// Fetches what the kernel has told. It waits until all output of the same time has come.
     pub(super) fn listen(&mut self) {
         let Self { heard: Heard { tracker, trace, redact }, origin, .. } = self;
+        // Before: what comes while it is fetched has been told to be there.
+        let through = trace.through();
         trace.drain(|event| hear(tracker, event, *origin, redact));
+        tracker.trace_through(micros(through.saturating_sub(*origin)));
+    }
+
+    /// Whether something waits for what is said of its time.
+    pub(super) fn waits(&self) -> bool {
+        !self.finished && self.heard.tracker.waits()
     }
 
     /// Commands that there have been, as far as is known.
@@ -189,23 +203,22 @@ impl Commands {
         harvest.add(Settled { execs, ..Settled::default() });
     }
 
-    /// Fetches what has settled. `all`: every event up to now has come.
-    pub(super) fn settle(&mut self, all: bool, harvest: &mut Harvest) {
-        if all || self.exit.is_some() {
+    /// Fetches what has settled; how late this thread is decides nothing. `border`: for the end of a segment.
+    pub(super) fn settle(&mut self, border: bool, harvest: &mut Harvest) {
+        if border || self.exit.is_some() {
             self.tell_unheard(harvest);
         }
         if self.finished {
             return;
         }
         self.listen();
-        let clock = ms(crate::sys::clock::monotonic().saturating_sub(self.origin));
         let settled = if let Some(status) = self.exit {
             self.finished = true;
             self.heard.trace.stop();
             self.listen();
             self.heard.tracker.finish(self.last, Some(status))
         } else {
-            self.heard.tracker.drain(if all { clock.max(self.last) } else { self.last })
+            self.heard.tracker.drain(self.last)
         };
         let commands = u64::try_from(settled.commands.len()).unwrap_or(u64::MAX);
         self.settled = self.settled.saturating_add(commands);

@@ -37,6 +37,8 @@ pub(super) struct State {
     pub(super) commands: u64,
     /// What was left out of what the shell has told, since the thread looked last.
     pub(super) unheard: Unheard,
+    /// A command or program waits for what is said of its time.
+    pub(super) waits: bool,
     /// Nothing more will be asked.
     pub(super) closed: bool,
     /// Nothing more will be answered.
@@ -148,10 +150,13 @@ impl State {
         rest.retain(|event| !can_be_left_out(&event.payload));
         let room = QUEUE.saturating_sub(self.bytes);
         let (mut kept, mut bytes, mut size, mut end) = (Vec::new(), 0, None, None);
+        let mut through = None;
         for event in rest {
             let more = weight(&event);
             match &event.payload {
                 Payload::Exit(_) => end = Some(event),
+                // The last word of how far everything has come says all that those before it said.
+                payload if Said::is_through(payload) => through = Some(event),
                 _ if bytes + more <= room => {
                     bytes += more;
                     kept.push(event);
@@ -163,7 +168,7 @@ impl State {
                 }
             }
         }
-        for event in size.into_iter().chain(end) {
+        for event in through.into_iter().chain(size).chain(end) {
             bytes += weight(&event);
             kept.push(event);
         }
@@ -269,6 +274,24 @@ impl Shared {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_all_words_of_how_far_it_is_the_last_is_kept_where_output_is_left_out() {
+        let at = |n: u64, payload| Event::new(Duration::from_millis(n), payload);
+        let mut state = State::default();
+        for n in 0..50_000 {
+            let events = vec![
+                at(n, Payload::Output(vec![b'x'; 100])),
+                at(n, Said::Through(n).payload()),
+                at(n, Payload::Input(b"y".into())),
+            ];
+            state.leave_out_streams(events);
+            assert!(state.bytes < 1_000, "{n}: {} bytes", state.bytes);
+        }
+        state.leave_out_streams(vec![at(9, Payload::Withheld(1))]);
+        let Some(Work::Events(events, _)) = state.queue.pop_back() else { panic!() };
+        assert_eq!(events, [at(9, Payload::Withheld(1)), at(49_999, Said::Through(49_999).payload())]);
+    }
 
     #[test]
     fn the_trace_is_looked_at_when_it_is_time_however_late_the_thread_would_wake_by_itself() {

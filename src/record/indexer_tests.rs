@@ -268,6 +268,50 @@ fn what_comes_too_late_at_the_end_is_counted() {
     barrier.wait();
 }
 
+/// The marks of the time in which the program was started wait behind the border, wherever.
+#[test]
+fn a_border_gives_no_program_to_the_command_that_ran_as_far_as_was_heard() {
+    let origin = crate::sys::clock::monotonic().saturating_sub(Duration::from_secs(100));
+    let micros = |ms: u64| u64::try_from(origin.as_micros()).unwrap() + ms * 1_000;
+    let mut tracker = crate::shell::commands::Tracker::new(Some(10));
+    tracker.follow_output();
+    let (trace, tell) = Trace::of_test();
+    let heard = Heard { tracker, trace, redact: Redactions::default() };
+    let mut indexer = ScreenIndexer::start((80, 24)).hearing(heard);
+    Indexer::begin(&mut indexer, origin);
+    let start = |text: &str| Said::Mark(Mark::Start(Start { text: Some(text.into()), ..Start::default() }));
+    let end = || Said::Mark(Mark::End { status: Some(0), pipe: vec![], cancelled: false });
+    let mut told = Vec::new();
+    let mut segment = |said: Vec<(u64, Said)>| {
+        indexer.patience = Duration::from_secs(60);
+        for (ms, said) in said {
+            indexer.event(Event::new(Duration::from_millis(ms), said.payload()));
+        }
+        told.extend(indexer.end_segment().commands);
+    };
+    tell(exec::Event::Forked { micros: micros(3_000), pid: 20, parent: 10 });
+    let program =
+        Exec { time: micros(3_001) / 1_000, pid: 20, ppid: 10, argv: vec!["true".into()], ..Exec::default() };
+    tell(exec::Event::Executed(program));
+    segment(vec![
+        (1_000, Said::Clock(micros(999))),
+        (1_000, start("cat")),
+        (1_000, Said::Through(micros(1_500))),
+    ]);
+    segment(vec![(2_500, Said::Through(micros(2_000)))]);
+    segment(vec![
+        (3_100, Said::Clock(micros(2_400))),
+        (3_100, end()),
+        (3_100, Said::Clock(micros(2_900))),
+        (3_100, start("true after")),
+        (3_900, Said::Clock(micros(3_500))),
+        (3_900, end()),
+        (4_500, Said::Through(micros(4_500))),
+    ]);
+    let told: Vec<_> = told.iter().map(|command| (command.text.as_str(), command.execs.len())).collect();
+    assert_eq!(told, [("cat", 0), ("true after", 1)]);
+}
+
 #[test]
 fn a_segment_that_began_without_its_keyframe_has_no_filter() {
     let mut indexer = ScreenIndexer::start((80, 24));

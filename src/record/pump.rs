@@ -34,6 +34,8 @@ const STREAM_BUFFER: usize = 64 << 10;
 const SHORT: usize = 4095;
 /// A PTY holds far less than this that was not read yet (about 20 KiB).
 const UNREAD: usize = 256 << 10;
+/// The same with less to spare: once this much was read, all that was in it before has been.
+const HOLDS: usize = 64 << 10;
 /// How often one direction is served before all others are looked at.
 const TURNS: usize = 16;
 /// After the child's end: how long silence is waited for before what holds the terminal open is left behind.
@@ -112,6 +114,10 @@ struct Output<'a> {
     /// When it was read.
     at: Duration,
     ended: bool,
+    /// A time, and how much was read since: see [`HOLDS`].
+    since: (Duration, usize),
+    /// Everything that was written before has been read, and is recorded with what is in the buffer.
+    through: Option<Duration>,
 }
 
 enum Recorded {
@@ -169,6 +175,8 @@ impl<'a> Pump<'a> {
                 pieces: Vec::new(),
                 at: start,
                 ended: screen.is_none(),
+                since: (start, 0),
+                through: None,
             },
             screen,
             streams: std::mem::take(&mut session.streams),
@@ -244,19 +252,20 @@ impl<'a> Pump<'a> {
             let looks = !self.batch.is_stuck() && !self.is_showing();
             let slots = self.fill(&mut set);
             let overdue = if looks { self.overdue() } else { None };
-            match overdue {
-                Some(_) => set.wait(Some(Duration::ZERO))?,
-                None => {
-                    self.alarm.ring_by(self.due(looks))?;
-                    set.wait(None)?;
-                }
+            if overdue.is_none() {
+                self.alarm.ring_by(self.due(looks))?;
             }
+            let before = clock::monotonic();
+            set.wait(overdue.map(|_| Duration::ZERO))?;
             let ready = |slot: Option<Slot>| slot.map_or(Ready::default(), |slot| set.ready(slot));
             if ready(slots.calm).read {
                 self.stir()?;
             }
             self.quiet =
                 looks && !ready(slots.leader).read && !slots.sources.iter().any(|slot| ready(*slot).read);
+            if looks && !ready(slots.leader).read && self.output.watch.is_some() {
+                self.batch.through(before);
+            }
             if let Some(at) = overdue
                 && (self.quiet || self.overdue >= UNREAD)
             {

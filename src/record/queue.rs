@@ -64,6 +64,7 @@ struct State {
     batches: VecDeque<Vec<Event>>,
     bytes: usize,
     words: Vec<Word>,
+    asked: bool,
     intake_sleeps: bool,
     feed_waits: bool,
     feed_gone: bool,
@@ -139,6 +140,11 @@ impl Feed {
         std::mem::take(&mut self.shared.lock().words)
     }
 
+    /// Whether the recorder asked, since the last time, how far the output has been read.
+    pub fn asked(&self) -> bool {
+        std::mem::take(&mut self.shared.lock().asked)
+    }
+
     /// Whether the recorder is gone: whatever is sent from now on is lost.
     pub fn is_lost(&self) -> bool {
         self.shared.lock().intake_gone
@@ -205,6 +211,12 @@ impl Intake {
     /// Says something to the loop, which passes it to the operator.
     pub fn say(&self, word: Word) {
         self.shared.lock().words.push(word);
+        self.shared.bell.ring();
+    }
+
+    /// Asks the loop to say how far it has read, though nothing comes.
+    pub fn ask(&self) {
+        self.shared.lock().asked = true;
         self.shared.bell.ring();
     }
 }

@@ -83,8 +83,11 @@ impl Disk for RecordingFile {
 pub trait Indexer: Send {
     /// The session begins: the monotonic clock reads `origin`.
     fn begin(&mut self, _origin: Duration) {}
-    /// It is time to flush, by a clock that nobody can hold up; also when nothing happens.
-    fn tick(&mut self) {}
+    /// It is time to flush, by a clock that nobody can hold up; also when nothing happens. Whether something waits to be told how far
+    /// the output has come, though none comes.
+    fn tick(&mut self) -> bool {
+        false
+    }
     /// An event was recorded.
     fn event(&mut self, event: Event);
     /// The segment ends here: what its index entry holds.
@@ -294,6 +297,14 @@ impl<S: Disk> Recorder<'_, S> {
     }
 
     fn event(&mut self, event: Event) {
+        let said = Said::of(&event.payload);
+        if matches!(said, Some(Said::Through(_))) {
+            // Nothing has happened.
+            if self.state != State::Losing {
+                self.indexer.event(event);
+            }
+            return;
+        }
         let time = event.time;
         if let Payload::Gap(gap) = &event.payload {
             self.pauses.hear(u64::try_from(time.as_millis()).unwrap_or(u64::MAX), gap);
@@ -307,7 +318,7 @@ impl<S: Disk> Recorder<'_, S> {
         if !self.writer.in_segment() {
             self.begin(time);
         }
-        let pushed = match Said::of(&event.payload) {
+        let pushed = match said {
             None => self.writer.push(&event),
             Some(said) => match said.kept() {
                 Some(payload) => self.writer.push(&Event::new(time, payload)),
@@ -353,7 +364,9 @@ impl<S: Disk> Recorder<'_, S> {
     }
 
     fn tick(&mut self, now: Duration, due: Duration) {
-        self.indexer.tick();
+        if self.indexer.tick() {
+            self.intake.ask();
+        }
         if self.state == State::Losing {
             self.try_again(now);
             return;

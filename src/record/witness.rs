@@ -132,6 +132,9 @@ impl Witnesses {
         meta.in_force.insert("exec-trace-note".into(), availability.statement);
         let mut tracker = Tracker::new(None);
         tracker.below(root);
+        if session.size().is_some() {
+            tracker.follow_output();
+        }
         if self.marks {
             tracker.expect_marks();
         }
@@ -196,7 +199,8 @@ fn tell(found: Found<'_>, hints: &mut u32, last: &mut Option<Hint>, pass: &mut d
     match found {
         Found::Bytes(bytes) => pass(Piece::Bytes(bytes)),
         Found::Mark(Mark::Clock(shell)) => {
-            if let Some(at) = sent_at(shell, clock::realtime(), clock::monotonic()) {
+            let (wall, monotonic) = clock::wall_and_monotonic();
+            if let Some(at) = sent_at(shell, wall, monotonic) {
                 pass(Piece::Event(Said::Clock(at).payload()));
             }
         }

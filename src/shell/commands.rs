@@ -11,6 +11,7 @@
 mod hints;
 mod lines;
 mod start;
+mod through;
 mod unstarted;
 
 use super::differences;
@@ -20,12 +21,11 @@ use super::screen::Screen;
 use crate::cast::{Command, Exec, Source, Trust};
 use hints::Hinted;
 use lines::{INTERRUPTED, Typing};
+use through::Through;
 pub(super) use unstarted::Standing;
 
-/// How long an ended entry waits for what the kernel still has to tell of it.
+/// How long an ended entry waits at least for what is still said of it.
 pub const SETTLE: u64 = 300;
-/// How long what the kernel tells waits for marks that were written before it, but are read after it.
-const LAG: u64 = 60;
 /// How far the times of the kernel's trace and those of the session may lie apart, microseconds.
 const SLACK: u64 = 3_000;
 /// Programs kept with one entry, and bytes of them; a longer list goes on in a further entry.
@@ -66,6 +66,8 @@ pub(super) struct Entry {
     pub(super) ran: bool,
     /// Starts that the shell had told of when this one had none.
     era: u64,
+    /// Since when it has waited only for a witness that is late, milliseconds.
+    waits: Option<u64>,
 }
 
 /// Where the shell stands, as its marks tell.
@@ -136,6 +138,9 @@ pub struct Tracker {
     /// When the last command ended. The next one has not begun before, whenever its line was typed.
     last_end: Span,
     pub(super) processes: Processes,
+    pub(super) through: Through,
+    /// Processes of no command that were decided on too early.
+    early: u64,
     settled: Settled,
 }
 
@@ -165,6 +170,8 @@ impl Tracker {
             hidden: None,
             last_end: Span::of(0),
             processes: Processes::new(shell),
+            through: Through::default(),
+            early: 0,
             settled: Settled::default(),
         }
     }
@@ -186,14 +193,6 @@ impl Tracker {
     /// The shell was started with the integration: that it never tells anything is itself worth telling.
     pub fn expect_marks(&mut self) {
         self.expected = true;
-    }
-
-    /// Events of the exec trace are missing, and why.
-    pub fn lost(&mut self, time: u64, count: u64, why: &str) {
-        let flag = format!("lost-execs: {count} events of the exec trace are missing ({why})");
-        let (source, trust) = (Source::Exec, Trust::Witnessed);
-        let command = Command { start: time, source, trust, flags: vec![flag], ..Command::default() };
-        self.settled.commands.push(command);
     }
 
     /// Output, without the marks, on its way to the screen: this feeds it.
@@ -358,15 +357,20 @@ impl Tracker {
 
     /// Entries that have settled at `now`.
     pub fn drain(&mut self, now: u64) -> Settled {
-        self.run_processes(now.saturating_sub(LAG));
-        let horizon = now.saturating_sub(SETTLE).saturating_mul(1_000);
-        self.leave(|entry| !entry.is_guess() && entry.closed.is_some_and(|closed| closed <= horizon));
+        if let Some(through) = self.through.output() {
+            self.run_processes(through);
+        }
+        self.leave_settled(now);
+        self.tell_early(now);
         std::mem::take(&mut self.settled)
     }
 
     /// The session is over: everything that is left. `status` is that of the shell itself.
     pub fn finish(&mut self, now: u64, status: Option<i32>) -> Settled {
+        // The session is over: nothing more comes.
+        self.through = Through::default();
         self.run_processes(u64::MAX);
+        self.tell_early(now);
         let last = match self.place {
             // A prompt was shown in it, and lines were typed there: nobody knows whose end this is.
             Place::Running(_) if self.shown_again.is_some() => {
@@ -482,7 +486,7 @@ impl Tracker {
         let id = self.next;
         self.next = self.next.saturating_add(1);
         let (closed, shown, bytes, era) = (None, Vec::new(), 0, 0);
-        let (solid, given_up, ran) = (false, false, false);
+        let (solid, given_up, ran, waits) = (false, false, false, None);
         self.entries.push(Entry {
             id,
             command,
@@ -495,6 +499,7 @@ impl Tracker {
             given_up,
             ran,
             era,
+            waits,
         });
         id
     }
@@ -560,6 +565,7 @@ impl Tracker {
         let (gone, stay): (Vec<Entry>, Vec<Entry>) = self.entries.drain(..).partition(&mut goes);
         self.entries = stay;
         for mut entry in gone {
+            self.flag_late(&mut entry);
             self.processes.left(entry.id, &entry.command.text);
             if entry.standing == Standing::Unstarted && !self.judge_unstarted(&mut entry) {
                 self.settled.execs.append(&mut entry.command.execs);

@@ -4,6 +4,8 @@ use crate::shell::screen::Line;
 
 #[path = "silence_tests.rs"]
 mod silence;
+#[path = "through_tests.rs"]
+mod through;
 
 /// A screen of one line, enough for a shell without an editor.
 #[derive(Default)]

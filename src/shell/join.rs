@@ -1,8 +1,9 @@
 //! Which program belongs to which command: what the kernel saw, joined with what the shell and the screen told.
 //!
 //! A process belongs to the command that its parent belonged to when it was forked; a child of the shell itself belongs to
-//! the command that was running (or had been entered) at that time. What the kernel tells is looked at a moment later than
-//! it happened, because the marks of the shell take the longer way, through the terminal.
+//! the command that was running (or had been entered) at that time. What the kernel tells waits until all output of its time has
+//! come, because the marks of the shell take the longer way, through the terminal. Too much of it cannot wait: then what is decided is
+//! flagged.
 
 use super::commands::{MARKS_ENDED, Standing, Tracker, push_flag};
 use crate::cast::{Command, Exec, Source, Trust};
@@ -80,6 +81,10 @@ impl Processes {
         too_many.then(|| self.waiting.get(half).map_or(0, |(time, _)| *time))
     }
 
+    pub(super) fn has_waiting(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
     #[cfg(test)]
     pub(super) fn waiting(&self) -> usize {
         self.waiting.len()
@@ -116,9 +121,11 @@ impl Tracker {
 
     /// Takes what was told of processes up to a time.
     pub(super) fn run_processes(&mut self, until: u64) {
+        let through = self.through.output();
         while self.processes.waiting.front().is_some_and(|(time, _)| *time <= until) {
             let Some((time, told)) = self.processes.waiting.pop_front() else { return };
             self.processes.waiting_bytes = self.processes.waiting_bytes.saturating_sub(told.size());
+            let early = through.is_none_or(|through| time > through);
             match told {
                 Told::Forked { pid, parent, .. } if Some(parent) == self.processes.root => {
                     self.processes.shell.get_or_insert(pid);
@@ -127,10 +134,18 @@ impl Tracker {
                     let id = self.owner_at(micros, parent);
                     // Where the times of the commands are known, that there is none is an answer.
                     if id.is_some() || self.ended_exactly() {
+                        if early && Some(parent) == self.processes.shell {
+                            self.decided_early(id);
+                        }
                         self.processes.own(pid, id);
                     }
                 }
-                Told::Ran(exec) => self.ran(time, exec),
+                Told::Ran(exec) => {
+                    if early && !self.processes.owner.contains_key(&exec.pid) {
+                        self.decided_early(self.at(time.saturating_mul(1_000)));
+                    }
+                    self.ran(time, exec);
+                }
                 Told::Ended { pid, status } => self.process_ended(time, pid, status),
             }
         }

@@ -22,6 +22,8 @@ pub enum Said {
     Hint(Hint),
     /// When the mark that follows was sent, as far as the shell's clock is to be believed: microseconds of the monotonic clock.
     Clock(u64),
+    /// By the recorder: everything that was written to the terminal before has come. Microseconds of the monotonic clock.
+    Through(u64),
     /// By the operator: a line was ended (nothing of the line is in it).
     Entered,
     /// By the recorder, of the withheld input that is told next: when its first key was pressed, milliseconds since the start of the
@@ -51,9 +53,14 @@ impl Said {
             }
             Self::Mark(mark) => matches!(mark, Mark::Integration { .. } | Mark::End { .. }),
             Self::Hint(hint) => matches!(hint, Hint::Forged | Hint::Broken),
-            Self::Clock(_) | Self::Entered | Self::Hidden { .. } => false,
+            Self::Clock(_) | Self::Through(_) | Self::Entered | Self::Hidden { .. } => false,
         };
         kept.then(|| self.payload())
+    }
+
+    /// Whether a payload only tells how far everything else has come.
+    pub fn is_through(payload: &Payload) -> bool {
+        matches!(Self::of(payload), Some(Self::Through(_)))
     }
 
     /// Read from a payload; `None` when it is something else.
@@ -159,6 +166,7 @@ mod tests {
             Said::Hint(Hint::Forged),
             Said::Hint(Hint::Start(Some("x".into()))),
             Said::Clock(17),
+            Said::Through(18),
             Said::Entered,
             Said::Hidden { at: 4, line: false },
         ] {
@@ -176,7 +184,10 @@ mod tests {
         // The history's last line is another one.
         let unlisted = kept(r#"{"mark":{"start":{"unlisted":true}}}"#);
         assert_eq!(Said::Mark(Mark::Start(start(3))).kept(), unlisted);
-        assert_eq!((Said::Entered.kept(), Said::Clock(4).kept()), (None, None));
+        assert_eq!(
+            (Said::Entered.kept(), Said::Clock(4).kept(), Said::Through(4).kept()),
+            (None, None, None)
+        );
         assert_eq!(Said::Hidden { at: 4, line: true }.kept(), None, "no timing of keys is kept");
         assert_eq!(Said::of(&Payload::Marker("\"entered\"".into())), None);
         assert_eq!(Said::of(&Payload::Other { code: "c".into(), data: "?".into() }), None);

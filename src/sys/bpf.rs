@@ -322,6 +322,12 @@ impl RingBuffer {
         unsafe { (&*self.consumer.place.cast::<AtomicU64>(), &*self.producer.place.cast::<AtomicU64>()) }
     }
 
+    /// Whether every record was read, the unfinished ones included.
+    pub fn is_empty(&self) -> bool {
+        let (consumer, producer) = self.positions();
+        consumer.load(Ordering::Acquire) == producer.load(Ordering::Acquire)
+    }
+
     /// Gives every finished record to `each`, copied: another process with rights over the map could change it meanwhile.
     /// False when the positions make no sense (somebody meddled with them): everything up to now is then skipped.
     pub fn read(&mut self, mut each: impl FnMut(&[u8])) -> bool {

@@ -19,6 +19,34 @@ pub fn realtime() -> Duration {
     read(libc::CLOCK_REALTIME)
 }
 
+/// [`realtime`] and [`monotonic`] as they stand at one moment: what lies between two looks is less than a millisecond, or where the
+/// host is too busy for that, as little as it was in a few tries.
+pub fn wall_and_monotonic() -> (Duration, Duration) {
+    beside(monotonic, realtime)
+}
+
+fn beside(
+    mut monotonic: impl FnMut() -> Duration,
+    mut wall: impl FnMut() -> Duration,
+) -> (Duration, Duration) {
+    const NEAR: Duration = Duration::from_millis(1);
+    const TRIES: usize = 5;
+    let looks = std::iter::repeat_with(|| {
+        let (before, wall, after) = (monotonic(), wall(), monotonic());
+        let apart = after.saturating_sub(before);
+        // Half way: the error is half of what lies between at most.
+        (apart, wall, before.saturating_add(apart / 2))
+    });
+    let mut best = (Duration::MAX, Duration::ZERO, Duration::ZERO);
+    for look in looks.take(TRIES) {
+        best = if look.0 < best.0 { look } else { best };
+        if best.0 <= NEAR {
+            break;
+        }
+    }
+    (best.1, best.2)
+}
+
 fn read(clock: libc::clockid_t) -> Duration {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: `time` is a valid place for the kernel to write to. The call fails only for a clock it does not know,
@@ -35,6 +63,28 @@ mod tests {
     fn monotonic_time_does_not_go_back() {
         let times: Vec<_> = (0..1000).map(|_| monotonic()).collect();
         assert!(times.is_sorted() && times[0] > Duration::ZERO);
+    }
+
+    #[test]
+    fn two_clocks_are_looked_at_again_where_something_came_between() {
+        let ms = Duration::from_millis;
+        let looks = |times: &[u64]| {
+            let (mut at, mut tries) = (times.iter(), 0);
+            let both = beside(
+                || ms(*at.next().unwrap()),
+                || {
+                    tries += 1;
+                    ms(1_000 + tries)
+                },
+            );
+            (both, tries)
+        };
+        assert_eq!(looks(&[5, 5]), ((ms(1_001), ms(5)), 1));
+        // Taken away from the processor before the wall clock was read, and after.
+        assert_eq!(looks(&[5, 95, 96, 97]), ((ms(1_002), Duration::from_micros(96_500)), 2));
+        // Never undisturbed: the nearest.
+        let all = [0, 50, 60, 70, 80, 120, 130, 180, 190, 290];
+        assert_eq!(looks(&all), ((ms(1_002), ms(65)), 5));
     }
 
     #[test]

@@ -6,6 +6,8 @@ use sealcast::exec;
 use sealcast::shell::commands::{Settled, Tracker};
 use sealcast::shell::integration::{self, Plan};
 use sealcast::shell::marks::{Filter, Found, Mark, Nonce};
+use sealcast::sys::clock;
+use sealcast::sys::poll::Set;
 use sealcast::terminal::Terminal;
 use std::ffi::OsString;
 use std::fs::File;
@@ -14,7 +16,7 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::mpsc::RecvTimeoutError;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -48,7 +50,6 @@ pub(crate) struct Session {
     shell: String,
     leader: File,
     child: Child,
-    output: Receiver<Vec<u8>>,
     filter: Filter,
     /// Every byte, marks included.
     pub(crate) raw: Vec<u8>,
@@ -63,7 +64,8 @@ pub(crate) struct Session {
     pub(crate) notes: Vec<String>,
     trace: Option<exec::Trace>,
     taken: usize,
-    begin: Instant,
+    /// By the monotonic clock. One for all: between two looks at it milliseconds can lie.
+    begin: Duration,
 }
 
 /// A path by which the shell has the name under test (`ash` is busybox).
@@ -135,11 +137,10 @@ impl Session {
                 Ok(())
             });
         }
-        let begin = Instant::now();
+        let begin = clock::monotonic();
         let trace = setup.traced.then(|| {
-            let zero = sealcast::sys::clock::monotonic();
-            let (trace, availability) = exec::Trace::start(exec::Mode::Auto, std::process::id(), zero);
-            (trace, availability)
+            // Its times are those of the session.
+            exec::Trace::start(exec::Mode::Auto, std::process::id(), begin)
         });
         let trace = match trace {
             Some((trace, availability)) if availability.mechanism == "ebpf" => Some(trace),
@@ -153,21 +154,11 @@ impl Session {
         let child = command.spawn().unwrap();
         drop(follower);
         drop(alone);
-        let (sender, output) = channel();
-        let mut reader = leader.try_clone().unwrap();
-        std::thread::spawn(move || {
-            let mut buffer = [0; 16 << 10];
-            // EIO is the end: nobody holds the follower any more.
-            while let Ok(n) = reader.read(&mut buffer) {
-                if n == 0 || sender.send(buffer[..n].to_vec()).is_err() {
-                    break;
-                }
-            }
-        });
         let filter = Filter::new(&nonce);
         let (raw, visible, seen) = (vec![], vec![], vec![]);
         let shell = setup.shell.to_string();
-        let tracker = Tracker::new(Some(child.id()));
+        let mut tracker = Tracker::new(Some(child.id()));
+        tracker.follow_output();
         let (screen, commands, notes) = (Terminal::new(200, 40), vec![], vec![]);
         Some(Self {
             tracker,
@@ -181,7 +172,6 @@ impl Session {
             nonce,
             leader,
             child,
-            output,
             filter,
             raw,
             visible,
@@ -235,17 +225,19 @@ impl Session {
 
     /// Milliseconds since the start.
     pub(crate) fn now(&self) -> u64 {
-        self.begin.elapsed().as_millis().try_into().unwrap()
+        clock::monotonic().saturating_sub(self.begin).as_millis().try_into().unwrap()
     }
 
     fn hear(&mut self) {
-        let Self { trace: Some(trace), tracker, .. } = self else { return };
+        let Self { trace: Some(trace), tracker, begin, .. } = self else { return };
+        let through = trace.through();
         trace.drain(|event| match event {
             exec::Event::Forked { micros, pid, parent } => tracker.forked(micros, pid, parent),
             exec::Event::Executed(exec) => tracker.executed(exec),
             exec::Event::Ended { time, pid, status } => tracker.ended(time, pid, status),
             exec::Event::Lost { count, why } => panic!("{count} events lost: {why}"),
         });
+        tracker.trace_through(through.saturating_sub(*begin).as_micros().try_into().unwrap_or(u64::MAX));
     }
 
     fn keep(&mut self, settled: Settled) {
@@ -253,8 +245,27 @@ impl Session {
         self.notes.extend(settled.notes.into_iter().map(|(_, note)| note));
     }
 
+    fn is_readable(&self, within: Duration) -> bool {
+        let mut set = Set::default();
+        let leader = set.add(&self.leader, true, false);
+        set.wait(Some(within)).unwrap();
+        set.ready(leader).read
+    }
+
     fn receive(&mut self, until: Instant) -> Result<(), RecvTimeoutError> {
-        let bytes = self.output.recv_timeout(until.saturating_duration_since(Instant::now()))?;
+        let before = clock::monotonic();
+        if !self.is_readable(Duration::ZERO) {
+            self.tracker.output_through(before.saturating_sub(self.begin).as_micros().try_into().unwrap());
+            if !self.is_readable(until.saturating_duration_since(Instant::now())) {
+                return Err(RecvTimeoutError::Timeout);
+            }
+        }
+        let mut bytes = vec![0; 16 << 10];
+        // EIO is the end: nobody holds the follower any more.
+        let Ok(count @ 1..) = self.leader.read(&mut bytes) else {
+            return Err(RecvTimeoutError::Disconnected);
+        };
+        bytes.truncate(count);
         let now = self.now();
         let Self { visible, seen, clocks, tracker, screen, filter, begin, .. } = self;
         filter.feed(&bytes, |found| match found {
@@ -264,9 +275,11 @@ impl Session {
             }
             Found::Mark(Mark::Clock(sent)) => {
                 clocks.push(sent);
-                let wall = sealcast::sys::clock::realtime();
+                let (wall, monotonic) = clock::wall_and_monotonic();
                 let ago = wall.saturating_sub(Duration::from_micros(sent));
-                tracker.clock(begin.elapsed().saturating_sub(ago).as_micros().try_into().unwrap());
+                tracker.clock(
+                    monotonic.saturating_sub(*begin).saturating_sub(ago).as_micros().try_into().unwrap(),
+                );
             }
             Found::Mark(mark) => {
                 seen.push(Seen::Mark(mark.clone()));

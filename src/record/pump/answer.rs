@@ -7,10 +7,12 @@ use crate::record::lane::{Buffer, Sink};
 use crate::record::pauses::suspended;
 use crate::record::queue::Word;
 use crate::record::session::{Error, OnLoss, Streams, is_handed_on};
+use crate::sys::poll::Set;
 use crate::sys::signals::{self, Arrived};
 use crate::sys::stage::{Ended, Report, standard};
 use crate::sys::{clock, fd, pipe, tty};
 use std::io;
+use std::time::Duration;
 
 impl Pump<'_> {
     pub(super) fn signal(&mut self, arrived: Arrived) {
@@ -165,6 +167,27 @@ impl Pump<'_> {
             }
         }
         self.batch.retry();
+        if self.batch.asked() {
+            self.tell_through();
+        }
+    }
+
+    /// The recorder waits for output that may not come: says up to when there was none.
+    fn tell_through(&mut self) {
+        if self.output.watch.is_none() || self.batch.is_stuck() || self.is_showing() {
+            return;
+        }
+        let before = clock::monotonic();
+        if let Some(screen) = self.screen.as_ref().filter(|_| !self.output.ended) {
+            let mut set = Set::default();
+            let leader = set.add(&screen.leader, true, false);
+            // What is there will be told of by itself.
+            if set.wait(Some(Duration::ZERO)).is_err() || set.ready(leader).read {
+                return;
+            }
+        }
+        self.batch.through(before);
+        self.batch.tell_through();
     }
 
     fn stop(&mut self, text: String) {

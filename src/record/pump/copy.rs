@@ -1,6 +1,6 @@
 //! The copying itself, one direction after the other.
 
-use super::{BUFFER, Output, Phase, Pump, Recorded, SHORT, TURNS};
+use super::{BUFFER, HOLDS, Output, Phase, Pump, Recorded, SHORT, TURNS};
 use crate::record::capture::Stream;
 use crate::record::lane::Written;
 use crate::record::session::Piece;
@@ -94,6 +94,7 @@ impl Pump<'_> {
             if count > 0 {
                 self.output.at = clock::monotonic();
                 self.count(count);
+                self.output.read(count);
                 self.output.pass_watch();
                 self.before_output();
                 self.show();
@@ -144,6 +145,9 @@ impl Pump<'_> {
             }
         }
         self.output.buffer.forget();
+        if let Some(through) = self.output.through.take() {
+            self.batch.through(through);
+        }
     }
 
     /// Records what is in the buffers of the streams, handed on whole, in part or (when nobody takes it any more) not at
@@ -264,6 +268,16 @@ impl Pump<'_> {
 }
 
 impl Output<'_> {
+    /// So much was read. In a flood the terminal is never found empty, but what it holds has an end.
+    fn read(&mut self, count: usize) {
+        let (since, bytes) = &mut self.since;
+        *bytes = bytes.saturating_add(count);
+        if *bytes >= HOLDS && self.watch.is_some() {
+            (self.through, *bytes) = (Some(*since), 0);
+            *since = clock::monotonic();
+        }
+    }
+
     /// Lets a watch look at what was read; its bytes take the place of those.
     fn pass_watch(&mut self) {
         let Some(watch) = &mut self.watch else { return };
