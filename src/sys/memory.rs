@@ -5,8 +5,21 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 
-/// The system's allocator, except that every block is filled with zeros before it is given back.
+/// The system's allocator, except that every block is filled with zeros before it is given back, and that the process ends at once
+/// where there is no memory left. What the standard library does then is left to a variable of whoever starts us
+/// (`RUST_BACKTRACE`): it takes locks and more memory, and two threads that do so wait for each other for ever.
 pub struct ZeroOnFree;
+
+/// The block, if there is one.
+fn had(block: *mut u8) -> *mut u8 {
+    if block.is_null() {
+        const WHY: &[u8] = b"sealcast: there is no memory left\n";
+        // SAFETY: bytes from a valid place; a descriptor that is closed is an error, not a fault.
+        unsafe { libc::write(2, WHY.as_ptr().cast(), WHY.len()) };
+        std::process::abort();
+    }
+    block
+}
 
 // SAFETY: every call is handed on to `System` with the layout it came with; `dealloc` writes only inside the block,
 // which the caller still owns at that moment. `realloc` is the trait's own (allocate, copy, free), so an old block
@@ -14,12 +27,12 @@ pub struct ZeroOnFree;
 unsafe impl GlobalAlloc for ZeroOnFree {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         // SAFETY: the caller's promise about `layout` is the one `System` asks for.
-        unsafe { System.alloc(layout) }
+        had(unsafe { System.alloc(layout) })
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         // SAFETY: as in `alloc`.
-        unsafe { System.alloc_zeroed(layout) }
+        had(unsafe { System.alloc_zeroed(layout) })
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
