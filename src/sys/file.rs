@@ -156,11 +156,13 @@ fn regular(file: File, path: &Path) -> Result<File> {
 }
 
 /// Opens a file that may decide what we do (configuration, keys): it and every directory above it must belong to root
-/// or to `owner` and must not be writable by anyone else; a sticky directory such as `/tmp` is accepted above it.
+/// or to `owner` and must not be writable by anyone else; a sticky directory such as `/tmp` is accepted above it. So must every
+/// symbolic link on the way, and the directories above that: whoever can change one decides which file it is.
 ///
 /// # Errors
 /// `PermissionDenied` with the reason when it could have been written by others; as [`open_read`] otherwise.
 pub fn open_trusted(path: &Path, owner: u32) -> Result<File> {
+    let links = super::links::on_the_way(path).map_err(|e| Error::at("open", path, e))?;
     let real = fs::canonicalize(path).map_err(|e| Error::at("open", path, e))?;
     let file = open_read_nofollow(&real)?;
     let facts = file.metadata().map_err(|e| Error::at("examine", path, e))?;
@@ -169,6 +171,15 @@ pub fn open_trusted(path: &Path, owner: u32) -> Result<File> {
     };
     if let Some(why) = writable_by_others(&facts, owner) {
         return refuse(path, why);
+    }
+    for link in &links {
+        let of = fs::symlink_metadata(link).map_err(|e| Error::at("examine", link, e))?.uid();
+        if of != 0 && of != owner {
+            return refuse(link, format!("it is a link that belongs to user {of}"));
+        }
+        if let Some((above, why)) = open_to_others(link.ancestors().skip(1), owner)? {
+            return refuse(above, why);
+        }
     }
     match open_to_others(real.ancestors().skip(1), owner)? {
         Some((above, why)) => refuse(above, why),
@@ -604,6 +615,31 @@ mod tests {
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o777)).unwrap();
         assert!(open_trusted(&path, me).unwrap_err().source.to_string().contains("everyone"));
+    }
+
+    #[test]
+    fn a_link_that_others_can_change_makes_no_file_trusted() {
+        let dir = tempfile::tempdir().unwrap();
+        let (real, open) = (dir.path().join("real"), dir.path().join("open"));
+        for dir in [&real, &open] {
+            fs::create_dir(dir).unwrap();
+        }
+        write_new(&real.join("config"), b"").unwrap();
+        // To the file; to the directory; by way of another link.
+        symlink(real.join("config"), open.join("file")).unwrap();
+        symlink("../real", open.join("dir")).unwrap();
+        symlink(open.join("file"), real.join("again")).unwrap();
+        let me = super::super::ids::effective_uid();
+        let ways = [open.join("file"), open.join("dir/config"), real.join("again")];
+        for way in &ways {
+            open_trusted(way, me).unwrap();
+        }
+        fs::set_permissions(&open, fs::Permissions::from_mode(0o777)).unwrap();
+        for way in &ways {
+            let error = open_trusted(way, me).unwrap_err();
+            assert!(error.source.to_string().contains("everyone"), "{}: {}", way.display(), error.source);
+        }
+        open_trusted(&real.join("config"), me).unwrap();
     }
 
     #[test]
