@@ -5,7 +5,7 @@ use crate::console::{Column, Style, Table};
 use crate::error::{Error, Kind, Result};
 use crate::exec;
 use crate::policy::{self, ExecTrace, Policy, Profile};
-use crate::record::elevate::{find_program, tells_who_called};
+use crate::record::elevate::{find_program, kept_in_vain, tells_who_called};
 use crate::store::{Store, period};
 use crate::sys;
 use serde_json::json;
@@ -189,6 +189,17 @@ fn surroundings(policy: &Policy) -> Vec<(bool, String)> {
     {
         note(true, format!("`run.shell`: there is no {}", shell.display()));
     }
+    let (in_vain, everything) = kept_in_vain(policy);
+    for name in in_vain {
+        note(
+            false,
+            format!("`run.env.keep`: `{name}` is never kept: it can make programs run something else"),
+        );
+    }
+    if everything {
+        let what = "keeps all that whoever calls has set, but for what is known to make shells run something else: name what is needed";
+        note(false, format!("`run.env.keep`: \"*\" {what}"));
+    }
     let abi = sys::guard::landlock_abi().unwrap_or(0);
     for (wanted, name, needed) in [
         (policy.guard.landlock, "landlock", sys::guard::ABI_PATHS),
@@ -276,6 +287,19 @@ mod tests {
             assert!(!told(&format!("[guard]\nprofile = \"hardened\"\n{name} = true\n"), name), "{name}");
             assert!(!told("", name), "{name}");
         }
+    }
+
+    #[test]
+    fn variables_that_are_never_kept_and_a_star_for_all_are_told() {
+        let told = |keep: &str| {
+            let mut found = notes(&format!("[run]\nenv = {{ keep = [{keep}] }}\n"));
+            found.retain(|note| note.starts_with("`run.env.keep`"));
+            found
+        };
+        let found = told("\"LANG\", \"LD_PRELOAD\", \"PS1\", \"XDG_CONFIG_HOME\", \"LD_*\"");
+        assert_eq!(found.len(), 4, "{found:?}");
+        assert!(found[0].contains("`LD_PRELOAD` is never kept"), "{found:?}");
+        assert!(told("\"*\"")[0].contains("name what is needed") && told("\"LC_*\", \"TERM\"").is_empty());
     }
 
     #[test]

@@ -32,11 +32,18 @@ const NEVER: &[&str] = &[
     "ENV",
     "SHELLOPTS",
     "BASHOPTS",
+    "PS0",
+    "PS1",
+    "PS2",
+    "PS3",
     "PS4",
     "IFS",
     "CDPATH",
     "GLOBIGNORE",
     "PROMPT_COMMAND",
+    "INPUTRC",
+    "XDG_CONFIG_*",
+    "XDG_DATA_*",
     "PERL*",
     "PYTHON*",
     "RUBY*",
@@ -531,6 +538,16 @@ fn environment(target: &Target, policy: &Policy, variables: &Variables) -> Varia
         if target.user.uid == 0 { SYSTEM_PATH.join(":") } else { "/usr/local/bin:/usr/bin:/bin".into() };
     environment.insert("PATH".into(), path.into());
     environment
+}
+
+/// What a policy names to be kept and what is not kept all the same, and whether it names everything.
+pub fn kept_in_vain(policy: &Policy) -> (Vec<&str>, bool) {
+    let never = crate::policy::Names::new(NEVER.iter().copied());
+    let named = || policy.keep.patterns().iter().map(String::as_str);
+    (
+        named().filter(|name| never.contains(name)).collect(),
+        named().any(|name| name.trim_matches('*').is_empty()),
+    )
 }
 
 /// What a policy keeps of somebody's environment, `TERM` always. Variables that make programs run something else are
