@@ -23,6 +23,9 @@ enum Told {
     Ended { pid: u32, status: i32 },
 }
 
+/// Characters that are kept of a command that has left, for what its jobs run later.
+const MAX_BEGINNING: usize = 200;
+
 /// Who belongs where.
 pub(super) struct Processes {
     /// The process whose first child is the shell.
@@ -32,10 +35,18 @@ pub(super) struct Processes {
     started: bool,
     /// Process to entry; none where it certainly belongs to no command.
     owner: HashMap<u32, Option<u64>>,
-    /// Texts of entries that have left while processes of theirs may live on.
+    /// How the texts of entries begin that have left while processes of theirs may live on.
     texts: HashMap<u64, String>,
     waiting: VecDeque<(u64, Told)>,
     waiting_bytes: usize,
+}
+
+/// How a text begins: there can be as many as there are processes.
+fn beginning(text: &str) -> String {
+    match text.char_indices().nth(MAX_BEGINNING) {
+        Some((at, _)) => format!("{}…", text.get(..at).unwrap_or_default()),
+        None => text.to_owned(),
+    }
 }
 
 impl Told {
@@ -68,7 +79,7 @@ impl Processes {
     /// An entry has left; what its processes run from now on is told separately.
     pub(super) fn left(&mut self, id: u64, text: &str) {
         if self.owner.values().any(|owner| *owner == Some(id)) {
-            self.texts.insert(id, text.to_string());
+            self.texts.insert(id, beginning(text));
         }
     }
 
@@ -226,5 +237,22 @@ impl Tracker {
         } else if !self.processes.owner.values().any(|other| *other == Some(id)) {
             self.processes.texts.remove(&id);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_command_that_has_left_no_more_is_kept_than_is_told() {
+        let mut processes = Processes::new(None);
+        processes.own(7, Some(1));
+        processes.left(1, &"ü".repeat(100_000));
+        processes.left(2, "nothing of it lives");
+        let kept: Vec<_> =
+            processes.texts.values().map(|text| (text.chars().count(), text.capacity() < 1000)).collect();
+        assert_eq!(kept, [(MAX_BEGINNING + 1, true)]);
+        assert_eq!(beginning(&"ü".repeat(MAX_BEGINNING)), "ü".repeat(MAX_BEGINNING));
     }
 }
