@@ -483,3 +483,54 @@ os._exit(7)
     let told = String::from_utf8(told).unwrap();
     assert!(!told.contains("stage:"), "{told}");
 }
+
+/// Whether it ends at once or waits for itself for ever must not hang on a variable of whoever starts it.
+#[test]
+fn a_start_without_memory_ends() {
+    if !support::there(&["python3"]) {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    assert!(sealcast(&sandbox, &["run", "--", "true"]).status().unwrap().success());
+    let script = "import resource, subprocess, sys
+for kilobytes in range(1000, 7000, 250):
+    limit = lambda: resource.setrlimit(resource.RLIMIT_DATA, (kilobytes << 10, kilobytes << 10))
+    try:
+        run = subprocess.Popen([sys.argv[1], 'run', '--', 'true'], preexec_fn=limit, stdin=subprocess.DEVNULL,
+                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    except subprocess.SubprocessError:  # there was none for python either
+        continue
+    try:
+        run.wait(20)
+    except subprocess.TimeoutExpired:
+        run.kill()
+        print(kilobytes)
+";
+    let mut command = sandbox.command("python3");
+    command.args(["-c", script, env!("CARGO_BIN_EXE_sealcast")]).env("RUST_BACKTRACE", "1");
+    let output = command.output().unwrap();
+    assert!(output.status.success() && output.stdout.is_empty(), "{output:?}");
+}
+
+#[test]
+fn signals_that_whoever_starts_it_ignores_or_blocks_are_so_for_the_program() {
+    if !support::there(&["python3"]) {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    assert!(sealcast(&sandbox, &["run", "--", "true"]).status().unwrap().success());
+    let script = "import os, signal, sys
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1, signal.SIGRTMAX])
+os.execvp(sys.argv[1], sys.argv[1:])
+";
+    let run = |words: &[&str]| {
+        let mut command = sandbox.command("python3");
+        let output = command.args(["-c", script]).args(words).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let told = ["grep", "-E", "Sig(Blk|Ign)", "/proc/self/status"];
+    let ours = run(&[&[env!("CARGO_BIN_EXE_sealcast"), "run", "--"], &told[..]].concat());
+    assert_eq!(ours, run(&told));
+}

@@ -117,17 +117,31 @@ pub(super) fn block_all() {
     mask(libc::SIG_BLOCK, &set);
 }
 
-/// Unblocks every signal. Safe between fork and exec.
-pub(super) fn unblock_all() {
-    mask(libc::SIG_SETMASK, &set_of(&[]));
+/// Which signals are blocked in this thread, the first in the lowest bit.
+pub(super) fn blocked() -> u64 {
+    let now = mask(libc::SIG_BLOCK, &set_of(&[]));
+    // SAFETY: an initialised set; an unknown number is refused.
+    (1..=64)
+        .rev()
+        .fold(0, |bits, signal| bits << 1 | u64::from(unsafe { libc::sigismember(&now, signal) } == 1))
+}
+
+/// Blocks the signals that were blocked when this process began, and no others. Safe between fork and exec.
+pub(super) fn restore_mask() {
+    let (mut set, bits) = (set_of(&[]), super::start::mask());
+    for signal in (1..=64).filter(|signal| bits >> (signal - 1) & 1 == 1) {
+        // SAFETY: an initialised set; an unknown number is refused and changes nothing.
+        unsafe { libc::sigaddset(&mut set, signal) };
+    }
+    mask(libc::SIG_SETMASK, &set);
 }
 
 /// Every signal acts as it did when this process began. Safe between fork and exec. (Of those that we read, none acts
 /// differently; one that we ignore ourselves is ignored only after the fork.)
 pub(super) fn restore_all() {
-    let pipe = if super::start::pipe_was_ignored() { libc::SIG_IGN } else { libc::SIG_DFL };
-    act(SIGPIPE, pipe);
-    act(SIGCHLD, libc::SIG_DFL);
+    let found = |ignored: bool| if ignored { libc::SIG_IGN } else { libc::SIG_DFL };
+    act(SIGPIPE, found(super::start::pipe_was_ignored()));
+    act(SIGCHLD, found(super::start::child_was_ignored()));
 }
 
 fn act(signal: Signal, how: libc::sighandler_t) {

@@ -421,7 +421,7 @@ impl Scene {
             die_with(stage, signals::SIGHUP)?;
             // Not closed but marked: one of them tells the stage that the exec failed.
             close_range(3, RawFd::MAX, libc::CLOSE_RANGE_CLOEXEC)?;
-            signals::unblock_all();
+            signals::restore_mask();
             Ok(())
         };
         // SAFETY: `act` makes system calls on data made before the fork; it allocates nothing and takes no lock.
