@@ -229,7 +229,7 @@ fn a_late_emulator_is_not_waited_for_and_its_keyframe_is_used_if_it_still_comes_
     let begun = Instant::now();
     let late = indexer.end_segment();
     assert_eq!((late.filter.len(), late.given_up), (0, Some(GivenUp::Late)));
-    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", begun.elapsed());
     assert_eq!(indexer.missed(), Missed { late: 1, ..Missed::default() });
     barrier.wait();
     let border = indexer.borders;
@@ -338,7 +338,7 @@ fn an_emulator_that_stands_still_makes_nobody_wait_and_knows_the_screen_again_af
     }
     let late = indexer.end_segment();
     assert_eq!((late.filter.len(), late.given_up), (0, Some(GivenUp::Late)));
-    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", begun.elapsed());
     assert_eq!((indexer.missed().late, indexer.missed().failed), (1, 0));
     {
         let state = indexer.shared.lock();

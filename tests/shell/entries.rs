@@ -110,7 +110,7 @@ const BASH: &[Step] = &[
     ("echo given up\x03", PROMPT),
     ("sh -c 'echo go; exec sleep 30'", "go\r\n"),
     ("\x03", PROMPT),
-    ("sleep 0.3", PROMPT),
+    ("sleep 1", PROMPT),
     ("sleep 0.01 &", PROMPT),
     ("cd /", PROMPT),
     ("pwd", PROMPT),
@@ -162,7 +162,7 @@ fn entries_of_bash_are_what_was_run() {
             "seen 0 \" echo hidden\" (unlisted: the line was kept out of the shell's history)",
             &unparsed,
             "told 130 \"sh -c 'echo go; exec sleep 30'\"",
-            "told 0 \"sleep 0.3\"",
+            "told 0 \"sleep 1\"",
             "told 0 \"sleep 0.01 &\"",
             "told 0 \"cd /\"",
             "told 0 \"pwd\"",
@@ -173,7 +173,7 @@ fn entries_of_bash_are_what_was_run() {
         ];
         expected.retain(|line| strict || !line.contains("set -e; true"));
         check(&session, &expected);
-        let slept = find(&session, "sleep 0.3");
+        let slept = find(&session, "sleep 1");
         let took = slept.end.unwrap() - slept.start;
         assert!(took >= 100, "{took} ms");
         let home = session.home.path().join("home");
@@ -220,7 +220,7 @@ fn entries_of_zsh_are_what_was_run() {
         ("echo given up\x03", PROMPT),
         ("sh -c 'echo go; exec sleep 30'", "go\r\n"),
         ("\x03", PROMPT),
-        ("sleep 0.3", PROMPT),
+        ("sleep 1", PROMPT),
         ("sleep 0.01 &!", PROMPT),
         ("cd /", PROMPT),
         ("pwd", PROMPT),
@@ -255,7 +255,7 @@ fn entries_of_zsh_are_what_was_run() {
                 "told 0 \" echo hidden\"",
                 &unparsed,
                 "told 130 \"sh -c 'echo go; exec sleep 30'\"",
-                "told 0 \"sleep 0.3\"",
+                "told 0 \"sleep 1\"",
                 "told 0 \"sleep 0.01 &!\"",
                 "told 0 \"cd /\"",
                 "told 0 \"pwd\"",
