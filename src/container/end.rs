@@ -7,7 +7,7 @@
 use super::check;
 use super::frame::{self, FRAME_LEN, Fields, Frame, Kind};
 use super::limits;
-use super::reader::read_chunk;
+use super::reader::{held, read_chunk};
 use std::io::{Read, Seek};
 use std::ops::Range;
 
@@ -15,8 +15,8 @@ use std::ops::Range;
 pub(super) struct Indexed {
     /// Where each segment's bytes begin.
     pub(super) segments: Vec<u64>,
-    /// INDEX chunks in order, whole: the metadata, then the entries of the segments.
-    pub(super) chunks: Vec<(u64, Vec<u8>)>,
+    /// INDEX chunks in order: the metadata, then the entries of the segments.
+    pub(super) chunks: Vec<(u64, Option<Vec<u8>>)>,
 }
 
 /// The final checkpoint, the table, then the index entries where they stand; the metadata stands at `opening`. `None` when the
@@ -30,7 +30,10 @@ pub(super) fn read<R: Read + Seek>(source: &mut R, opening: u64, length: u64) ->
     }
     let meta = read_chunk(source, opening, end.table_at).ok()??;
     let opened = opening.checked_add(meta.frame.total())?;
-    let mut chunks = vec![(opening, meta.bytes)];
+    if meta.frame.kind != Some(Kind::Index) {
+        return None;
+    }
+    let mut chunks = vec![(opening, Some(meta.bytes))];
     let mut left = limits::INDEX;
     // Segments follow each other. Rows that all point to one long entry would otherwise fill memory from a short file.
     let mut begins = frame::PROLOGUE_LEN as u64;
@@ -45,13 +48,10 @@ pub(super) fn read<R: Read + Seek>(source: &mut R, opening: u64, length: u64) ->
         let until = at.checked_add(length)?;
         left = left.checked_sub(length)?;
         let entry = read_chunk(source, at, until.min(end.table_at)).ok()??;
-        if entry.frame.total() != length {
+        if entry.frame.total() != length || entry.frame.kind != Some(Kind::Index) {
             return None;
         }
-        chunks.push((at, entry.bytes));
-    }
-    if chunks.iter().any(|(_, bytes)| bytes.get(2) != Some(&(Kind::Index as u8))) {
-        return None;
+        chunks.push((at, held(entry.bytes, limits::INDEX.saturating_sub(left))));
     }
     // The last segment ends with the final checkpoint, or right before it; without one, the metadata does.
     let reaches = match (rows.is_empty(), end.last.flags & frame::CLOSES != 0) {
@@ -113,6 +113,9 @@ pub(super) struct Row {
 }
 
 impl Row {
+    /// Length, bytes.
+    const LEN: usize = 8 + 8 + 4 + 32;
+
     /// Where its INDEX chunk begins.
     fn entry_at(&self) -> Option<u64> {
         let check = (FRAME_LEN as u64).checked_add(check::LEN as u64)?;
@@ -139,7 +142,7 @@ fn table_rows<R: Read + Seek>(source: &mut R, range: Range<u64>, seq: u32) -> Op
         }
         joined.extend_from_slice(piece.body());
         (at, seq) = (at.checked_add(piece.frame.total())?, seq.checked_add(1)?);
-        if joined.len() as u64 > limits::INDEX {
+        if joined.len() > limits::SEGMENTS.saturating_mul(Row::LEN) {
             return None;
         }
     }
@@ -149,5 +152,5 @@ fn table_rows<R: Read + Seek>(source: &mut R, range: Range<u64>, seq: u32) -> Op
         let (offset, length, entry) = (fields.u64()?, fields.u64()?, fields.u32()?);
         rows.push(Row { offset, length, entry, digest: fields.array()? });
     }
-    (rows.len() <= limits::SEGMENTS).then_some((rows, seq))
+    Some((rows, seq))
 }

@@ -8,6 +8,8 @@ use std::time::Duration;
 pub const BODY: u32 = 1 << 20;
 /// Most bytes of INDEX chunks in a file.
 pub const INDEX: u64 = 1 << 30;
+/// Bytes of INDEX chunks that a reader keeps before it has a key for them: what nobody has authenticated takes no more than this.
+pub const INDEX_HELD: u64 = 16 << 20;
 /// Bytes of INDEX chunks after which a writer only counts, so that [`INDEX`] is never reached.
 pub const INDEX_FULL: u64 = 256 << 20;
 /// Most that the entries of a file may come to once they are unpacked: their JSON, and what is made of it. Each has [`UNPACKED_FREE`]

@@ -35,8 +35,8 @@ pub struct Reader<R> {
     certificate: Certificate,
     /// Where each segment's bytes begin (its first chunk is a few chunks on for the first).
     segments: Vec<u64>,
-    /// INDEX chunks in order, whole.
-    index_chunks: Vec<(u64, Vec<u8>)>,
+    /// INDEX chunks in order that have not been opened; see [`held`].
+    index_chunks: Vec<(u64, Option<Vec<u8>>)>,
     /// Where the first of them stands.
     opening_at: u64,
     closed: bool,
@@ -451,7 +451,7 @@ impl<R: Read + Seek> Reader<R> {
                     if self.walk.index > limits::INDEX {
                         return Err(Error::format(at, chunk.frame.seq, order::INDEX));
                     }
-                    self.index_chunks.push((at, chunk.bytes));
+                    self.index_chunks.push((at, held(chunk.bytes, self.walk.index)));
                 }
                 _ => {}
             }
@@ -464,8 +464,14 @@ impl<R: Read + Seek> Reader<R> {
     fn read_index(&mut self) -> Result<(), Error> {
         let Some(mut chain) = self.index_chain.take() else { return Ok(()) };
         let chunks = std::mem::take(&mut self.index_chunks);
-        let read =
-            chunks.iter().try_for_each(|(offset, bytes)| self.read_index_chunk(&mut chain, *offset, bytes));
+        let read = chunks.iter().try_for_each(|(offset, bytes)| match bytes {
+            Some(bytes) => self.read_index_chunk(&mut chain, *offset, bytes),
+            None => {
+                let gone = || Error::format(*offset, None, "the chunk is no longer there");
+                let chunk = read_chunk(&mut self.source, *offset, self.length)?.ok_or_else(gone)?;
+                self.read_index_chunk(&mut chain, *offset, &chunk.bytes)
+            }
+        });
         self.index_chain = Some(chain);
         if self.opening.is_none() {
             self.index_chunks = chunks;
@@ -552,6 +558,12 @@ impl Chunk {
     pub(crate) fn open(&self, key: &Key, file: &[u8; 32]) -> Option<Vec<u8>> {
         open_body(key, file, self.bound(), self.body())
     }
+}
+
+/// An INDEX chunk as it waits to be opened, `so_far` bytes of them with this one: whole, or just where it stands, to be read again then. Who
+/// looks at files of strangers must not hold what they claim to have.
+pub(super) fn held(chunk: Vec<u8>, so_far: u64) -> Option<Vec<u8>> {
+    (so_far <= limits::INDEX_HELD).then_some(chunk)
 }
 
 fn open_body(key: &Key, file: &[u8; 32], bound: &[u8], body: &[u8]) -> Option<Vec<u8>> {
