@@ -90,7 +90,7 @@ def is_tear(rest, frame):
         return not written or rest[:2] == MARK[: len(rest)]
     if is_frame(frame) and 16 + frame[3] > len(rest):
         return not any(map(functools.partial(is_chunk, rest), marks(rest)))
-    if written and len(rest) - len(written) < 64:
+    if written and len(rest) - len(written) < 4:  # so few stand at the end of a chunk by themselves now and then
         return False
     if len(written) < 16:
         return written[:2] == MARK[: len(written)]

@@ -7,15 +7,18 @@ mod damage;
 mod forge;
 #[path = "support/sample.rs"]
 mod sample;
+#[path = "support/second.rs"]
+mod second;
 
 use forge::{CHECK, CLOSES, DATA, FINAL, Forge, INDEX, SEG, TABLE, TRAILER};
 use sample::{Fleet, Recorded, record};
 use sealcast::cast::{Event, Header as CastHeader, Payload};
 use sealcast::container::verify::Verdict;
 use sealcast::container::{Cursor, Entry, Reader, SlotKind, frame};
+use second::second_reader;
 use std::io::{Cursor as Bytes, Write as _};
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::path::PathBuf;
+use std::process::{Command, Output};
 
 const OPEN_END: &str = "not closed: what comes after this is missing";
 
@@ -294,59 +297,6 @@ fn a_final_checkpoint_that_nobody_signed_closes_nothing() {
     }
 }
 
-/// Runs the Python reader on many files, in one process; gives exit status and output of each. `None` when what it needs is not
-/// installed.
-fn second_reader(files: &[&[u8]], root: &[u8; 32]) -> Option<Vec<(bool, String)>> {
-    const DRIVER: &str = r#"
-import contextlib, io, sys
-sys.dont_write_bytecode = True
-sys.path.insert(0, sys.argv[1])
-import read_recording
-folder, count, root = sys.argv[2], int(sys.argv[3]), bytes.fromhex(sys.argv[4])
-read_recording.root_key = lambda slots, identities: root
-for number in range(count):
-    sys.argv = ["read_recording.py", "-i", "none", f"{folder}/{number}"]
-    out, text = io.BytesIO(), "ok"
-    stdout = io.TextIOWrapper(out, write_through=True)
-    with contextlib.redirect_stdout(stdout):
-        try:
-            read_recording.main()
-        except SystemExit as error:
-            text = str(error)
-        except Exception as error:
-            text = repr(error)
-    with open(f"{folder}/{number}.out", "wb") as file:
-        file.write(text.encode() + b"\n" + out.getvalue())
-"#;
-    let needs = "import zstandard, cryptography.hazmat.primitives.ciphers.aead";
-    let there = Command::new("python3").args(["-c", needs]).output();
-    if !there.is_ok_and(|output| output.status.success()) {
-        eprintln!("skipped: python3 with cryptography and zstandard is not installed");
-        return None;
-    }
-    let folder = tempfile::tempdir().unwrap();
-    for (number, bytes) in files.iter().enumerate() {
-        std::fs::write(folder.path().join(number.to_string()), bytes).unwrap();
-    }
-    let root: String = root.iter().map(|byte| format!("{byte:02x}")).collect();
-    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
-    let done = Command::new("python3")
-        .args(["-c", DRIVER])
-        .arg(examples)
-        .arg(folder.path())
-        .args([&files.len().to_string(), &root])
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
-    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
-    let told = |number: usize| {
-        let text = std::fs::read_to_string(folder.path().join(format!("{number}.out"))).unwrap();
-        let (said, out) = text.split_once('\n').unwrap();
-        if said == "ok" { (true, out.to_owned()) } else { (false, said.to_owned()) }
-    };
-    Some((0..files.len()).map(told).collect())
-}
-
 #[test]
 fn no_change_of_a_frame_makes_the_second_implementation_give_less_in_silence() {
     let fleet = Fleet::new("web-3");
@@ -434,6 +384,22 @@ fn both_implementations_refuse_what_the_format_refuses() {
             said.starts_with("error: ") && said.contains(expected)
         };
         assert!(good == (*expected == "ok") && told, "{expected}: {said}");
+    }
+}
+
+#[test]
+fn both_implementations_say_the_same_of_a_recording_that_ends_in_zeros() {
+    let fleet = Fleet::new("web-3");
+    let torn = damage::small(&fleet, "open", false);
+    let holed = |n: usize| [torn.bytes[..torn.bytes.len() - n].to_vec(), vec![0; n]].concat();
+    // Over the end of the last chunk but one, and as a part of what is in it may be zeros of its own.
+    let cases: Vec<Vec<u8>> = (1..130).map(holed).collect();
+    let files: Vec<&[u8]> = cases.iter().map(Vec::as_slice).collect();
+    let Some(told) = second_reader(&files, &torn.root) else { return };
+    for (n, (bytes, (good, said))) in (1..).zip(cases.iter().zip(told)) {
+        let (_, fault, complete) = read(bytes, torn.root, false);
+        assert_eq!(good, fault.is_none(), "{n} zeros: {said}, {fault:?}");
+        assert!(!complete && (n < 4 || good && said.contains(OPEN_END)), "{n} zeros: {said}");
     }
 }
 

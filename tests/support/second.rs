@@ -1,0 +1,58 @@
+//! The second implementation, run on what the library is tested with.
+#![allow(unreachable_pub, clippy::unwrap_used, clippy::print_stderr)]
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+/// Runs the Python reader on many files, in one process; gives exit status and output of each. `None` when what it needs is not
+/// installed.
+pub fn second_reader(files: &[&[u8]], root: &[u8; 32]) -> Option<Vec<(bool, String)>> {
+    const DRIVER: &str = r#"
+import contextlib, io, sys
+sys.dont_write_bytecode = True
+sys.path.insert(0, sys.argv[1])
+import read_recording
+folder, count, root = sys.argv[2], int(sys.argv[3]), bytes.fromhex(sys.argv[4])
+read_recording.root_key = lambda slots, identities: root
+for number in range(count):
+    sys.argv = ["read_recording.py", "-i", "none", f"{folder}/{number}"]
+    out, text = io.BytesIO(), "ok"
+    stdout = io.TextIOWrapper(out, write_through=True)
+    with contextlib.redirect_stdout(stdout):
+        try:
+            read_recording.main()
+        except SystemExit as error:
+            text = str(error)
+        except Exception as error:
+            text = repr(error)
+    with open(f"{folder}/{number}.out", "wb") as file:
+        file.write(text.encode() + b"\n" + out.getvalue())
+"#;
+    let needs = "import zstandard, cryptography.hazmat.primitives.ciphers.aead";
+    let there = Command::new("python3").args(["-c", needs]).output();
+    if !there.is_ok_and(|output| output.status.success()) {
+        eprintln!("skipped: python3 with cryptography and zstandard is not installed");
+        return None;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    for (number, bytes) in files.iter().enumerate() {
+        std::fs::write(folder.path().join(number.to_string()), bytes).unwrap();
+    }
+    let root: String = root.iter().map(|byte| format!("{byte:02x}")).collect();
+    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
+    let done = Command::new("python3")
+        .args(["-c", DRIVER])
+        .arg(examples)
+        .arg(folder.path())
+        .args([&files.len().to_string(), &root])
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    let told = |number: usize| {
+        let text = std::fs::read_to_string(folder.path().join(format!("{number}.out"))).unwrap();
+        let (said, out) = text.split_once('\n').unwrap();
+        if said == "ok" { (true, out.to_owned()) } else { (false, said.to_owned()) }
+    };
+    Some((0..files.len()).map(told).collect())
+}
