@@ -486,29 +486,6 @@ fn a_flood_begins_a_frame_of_its_own_in_the_middle_of_a_segment() {
     assert_eq!(joined(&events), joined(&recorded.events));
 }
 
-#[test]
-fn the_text_of_a_segment_may_come_to_its_end_where_a_chunk_ends_that_is_not_the_last() {
-    let fleet = fleet();
-    let bordered = sample::bordered();
-    let recorded = record(&fleet, &[SlotKind::Root], CastHeader::new(80, 24), &bordered, true);
-    let chunks = damage::split(&recorded.bytes);
-    let kinds: Vec<u8> = chunks.iter().map(|chunk| chunk[2]).skip(4).take(4).collect();
-    assert_eq!(kinds, [forge::SEG, forge::DATA, forge::INDEX, forge::CHECK]);
-    // Nothing in the text of the first chunk says that more follows.
-    let header = Reader::open(Bytes::new(&recorded.bytes)).unwrap().header().clone();
-    let content = Key::from_bytes(recorded.root).derive(&header.session_bytes().unwrap(), b"content");
-    let file = sha256(&[&frame::prologue(), &chunks[0]]);
-    let (bound, body) = (&chunks[4][..frame::BOUND_LEN], &chunks[4][frame::FRAME_LEN..]);
-    let mut packed = seal::open(&content.step(b"seg").step(b"key"), &[&file, bound], body).unwrap();
-    packed.truncate(packed.iter().rposition(|byte| *byte == 0x80).unwrap());
-    let text = zstd::bulk::decompress(&packed, 1 << 20).unwrap();
-    assert!(
-        text.ends_with(b"\"]\n") && !text.windows(11).any(|part| part == b"nobody shou"),
-        "{}",
-        text.len()
-    );
-}
-
 /// Opens every segment with stock `zstd` and looks at the cast; gives of how many frames each consists.
 fn stock_zstd(recorded: &sample::Recorded) -> Vec<usize> {
     let chunks = damage::split(&recorded.bytes);

@@ -324,13 +324,3 @@ pub fn flooded() -> Vec<Step> {
     let calm = |ms: u64| out(ms, format!("at {ms} it is calm\r\n"));
     vec![calm(0), calm(700), calm(1400), calm(2100), out(2200, &flood), calm(2300), calm(5000)]
 }
-
-/// A flood whose beginning the compressor holds back where the frame before it ends, so that this frame ends with a chunk and the flood
-/// is in the next one. Lines that nobody prints have filled the chunk.
-pub fn bordered() -> Vec<Step> {
-    let mut rng = Rng(11);
-    let hex = (0..72_000).map(|_| char::from_digit(u32::try_from(rng.below(16)).unwrap(), 16).unwrap());
-    let screen: String = std::iter::repeat_n('x', 215_000).chain(hex).collect();
-    let flood = "and this is what nobody should see\r\n".repeat(1900);
-    vec![out(0, "calm\r\n"), Step::At(100, Payload::Keyframe(screen)), out(200, flood)]
-}
