@@ -134,6 +134,23 @@ impl Trace {
         (Self { events, waiting, running: witness }, availability)
     }
 
+    /// Whether nothing is seen any more, though nobody has stopped it: its thread has failed.
+    pub fn has_failed(&self) -> bool {
+        self.running.as_ref().is_some_and(|(_, thread)| thread.is_finished())
+    }
+
+    /// A trace that has failed.
+    #[cfg(test)]
+    pub(crate) fn failed_of_test() -> Self {
+        let thread = std::thread::spawn(|| ());
+        while !thread.is_finished() {
+            std::thread::yield_now();
+        }
+        let mut trace = Self::of_test().0;
+        trace.running = Some((Arc::new(Bell::new().unwrap()), thread));
+        trace
+    }
+
     /// A trace of what a test tells.
     #[cfg(test)]
     pub(crate) fn of_test() -> (Self, impl Fn(Event)) {

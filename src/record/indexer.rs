@@ -69,6 +69,8 @@ pub struct ScreenIndexer {
     heard: Option<Heard>,
     /// The session's exit status came by.
     over: bool,
+    /// The session ends where programs are no longer seen.
+    strict: bool,
     /// Programs that the trace has told of.
     executed: Option<Arc<AtomicU64>>,
     /// What of that, and of the commands, stands in the index or is counted there.
@@ -141,6 +143,7 @@ impl ScreenIndexer {
             refused,
             heard: None,
             over: false,
+            strict: false,
             executed: None,
             accounted: LeftOut::default(),
             batch: Vec::new(),
@@ -162,6 +165,7 @@ impl ScreenIndexer {
 
     /// With witnesses, who tell of commands.
     pub fn hearing(mut self, heard: Heard) -> Self {
+        self.strict = heard.strict;
         self.executed = Some(heard.trace.executed());
         self.heard = Some(heard);
         self
@@ -272,6 +276,11 @@ impl Indexer for ScreenIndexer {
         }
         self.shared.look();
         waits
+    }
+
+    fn must_end(&mut self) -> Option<String> {
+        let lost = self.strict && self.shared.lock().has_lost_sight();
+        lost.then(|| "executed programs are no longer watched".to_owned())
     }
 
     fn event(&mut self, event: Event) {
@@ -395,8 +404,10 @@ fn settle(commands: &mut Option<Box<Commands>>, border: bool, shared: &Shared) {
     };
     commands.unheard(unheard);
     commands.settle(border, &mut harvest);
+    let blind = commands.is_blind(&mut harvest);
     let mut state = shared.lock();
-    (state.harvest, state.commands, state.waits) = (harvest, commands.seen(), commands.waits());
+    (state.harvest, state.commands, state.waits, state.blind) =
+        (harvest, commands.seen(), commands.waits(), blind);
 }
 
 /// The reading has failed, and no command will be told any more. What the kernel tells is heard on to the end of the session.
@@ -408,7 +419,9 @@ fn hear_on(shared: &Shared, mut commands: Commands) {
             if goes_on || over {
                 let mut harvest = std::mem::take(&mut shared.lock().harvest);
                 commands.programs(over, &mut harvest);
-                shared.lock().harvest = harvest;
+                let blind = commands.is_blind(&mut harvest);
+                let mut state = shared.lock();
+                (state.harvest, state.blind) = (harvest, blind);
             }
             if !goes_on {
                 break;

@@ -100,11 +100,22 @@ pub(super) struct Commands {
     settled: u64,
     /// Messages of the shell that never came, and were not told yet.
     unheard: Unheard,
+    /// It was told that the trace has failed.
+    failed: bool,
 }
 
 impl Commands {
     pub(super) fn new(heard: Heard, origin: Duration) -> Self {
-        Self { heard, origin, last: 0, exit: None, finished: false, settled: 0, unheard: Unheard::default() }
+        Self {
+            heard,
+            origin,
+            last: 0,
+            exit: None,
+            finished: false,
+            settled: 0,
+            unheard: Unheard::default(),
+            failed: false,
+        }
     }
 
     /// Whether [`Commands::event`] must have this event. Others need only go to the screen.
@@ -151,7 +162,7 @@ impl Commands {
 
     /// Fetches what the kernel has told. It waits until all output of the same time has come.
     pub(super) fn listen(&mut self) {
-        let Self { heard: Heard { tracker, trace, redact }, origin, .. } = self;
+        let Self { heard: Heard { tracker, trace, redact, .. }, origin, .. } = self;
         // Before: what comes while it is fetched has been told to be there.
         let through = trace.through();
         trace.drain(|event| hear(tracker, event, *origin, redact));
@@ -180,11 +191,26 @@ impl Commands {
             return;
         }
         let flag = format!("lost-marks: {marks} messages of the shell came faster than they could be read");
-        // Nobody ran it: it stands where `lost-execs` does.
+        self.settled = self.settled.saturating_add(starts);
+        harvest.left_out.commands = harvest.left_out.commands.saturating_add(starts);
+        self.note(flag, harvest);
+    }
+
+    /// Whether the kernel's trace has failed; tells it once.
+    pub(super) fn is_blind(&mut self, harvest: &mut Harvest) -> bool {
+        if !self.failed && self.heard.trace.has_failed() {
+            self.failed = true;
+            let flag = "lost-execs: the exec trace failed: no program is seen from here on".to_owned();
+            self.note(flag, harvest);
+        }
+        self.failed
+    }
+
+    /// An entry that nobody ran, for what it says.
+    fn note(&mut self, flag: String, harvest: &mut Harvest) {
         let (source, trust) = (Source::Exec, Trust::Witnessed);
         let told = Command { start: self.last, source, trust, flags: vec![flag], ..Command::default() };
-        self.settled = self.settled.saturating_add(starts).saturating_add(1);
-        harvest.left_out.commands = harvest.left_out.commands.saturating_add(starts);
+        self.settled = self.settled.saturating_add(1);
         harvest.add(Settled { commands: vec![told], ..Settled::default() });
     }
 

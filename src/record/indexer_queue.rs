@@ -47,6 +47,8 @@ pub(super) struct State {
     pub(super) hears_on: bool,
     /// …to the end of the session, which has come.
     pub(super) over: bool,
+    /// The kernel's trace has failed.
+    pub(super) blind: bool,
 }
 
 /// Messages of the shell that were left out.
@@ -119,6 +121,11 @@ pub(super) struct Answer {
 }
 
 impl State {
+    /// Whether no program is seen any more, though the session goes on.
+    pub(super) fn has_lost_sight(&self) -> bool {
+        !self.over && (self.blind || self.failed && !self.hears_on)
+    }
+
     /// Whether the thread has come to this border.
     pub(super) fn has_answer(&self, border: u64) -> bool {
         self.answer.as_ref().is_some_and(|answer| answer.border == border)

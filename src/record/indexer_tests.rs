@@ -246,8 +246,12 @@ fn what_comes_too_late_at_the_end_is_counted() {
     tracker.command("make".into(), None);
     let (trace, _) = Trace::start(Mode::Off, 0, Duration::ZERO);
     let executed = trace.executed();
-    let mut indexer =
-        ScreenIndexer::start((80, 24)).hearing(Heard { tracker, trace, redact: Default::default() });
+    let mut indexer = ScreenIndexer::start((80, 24)).hearing(Heard {
+        tracker,
+        trace,
+        redact: Default::default(),
+        strict: false,
+    });
     Indexer::begin(&mut indexer, Duration::ZERO);
     let barrier = Arc::new(Barrier::new(2));
     // Twice: when it has come to the first one, it knows of the command; at the second one it stands.
@@ -276,7 +280,7 @@ fn a_border_gives_no_program_to_the_command_that_ran_as_far_as_was_heard() {
     let mut tracker = crate::shell::commands::Tracker::new(Some(10));
     tracker.follow_output();
     let (trace, tell) = Trace::of_test();
-    let heard = Heard { tracker, trace, redact: Redactions::default() };
+    let heard = Heard { tracker, trace, redact: Redactions::default(), strict: false };
     let mut indexer = ScreenIndexer::start((80, 24)).hearing(heard);
     Indexer::begin(&mut indexer, origin);
     let start = |text: &str| Said::Mark(Mark::Start(Start { text: Some(text.into()), ..Start::default() }));
@@ -379,7 +383,7 @@ fn an_emulator_that_stands_still_makes_nobody_wait_and_knows_the_screen_again_af
 #[test]
 fn a_flood_of_marks_is_counted_and_ends_neither_the_index_nor_the_trace() {
     let (trace, tell) = Trace::of_test();
-    let heard = Heard { tracker: Tracker::new(None), trace, redact: Redactions::default() };
+    let heard = Heard { tracker: Tracker::new(None), trace, redact: Redactions::default(), strict: true };
     let mut indexer = ScreenIndexer::start((80, 24)).hearing(heard);
     indexer.begin(Duration::ZERO);
     let barrier = Arc::new(Barrier::new(2));
@@ -411,7 +415,7 @@ fn a_flood_of_marks_is_counted_and_ends_neither_the_index_nor_the_trace() {
     indexer.event(Event::new(at(300), Payload::Exit(0)));
     indexer.patience = Duration::from_secs(60);
     all.push(indexer.end_segment());
-    assert_eq!(indexer.missed().failed, 0);
+    assert_eq!((indexer.missed().failed, indexer.must_end()), (0, None));
     let commands: Vec<_> = all.iter().flat_map(|extras| &extras.commands).collect();
     let of_commands = commands.iter().flat_map(|command| &command.execs);
     let programs = of_commands.chain(all.iter().flat_map(|extras| &extras.execs)).count();
@@ -431,7 +435,7 @@ fn a_flood_of_marks_is_counted_and_ends_neither_the_index_nor_the_trace() {
 fn programs_are_heard_on_after_the_reading_has_failed() {
     let (trace, tell) = Trace::of_test();
     let redact = Redactions::parse(&["mysql -p*"]).unwrap();
-    let heard = Heard { tracker: Tracker::new(None), trace, redact };
+    let heard = Heard { tracker: Tracker::new(None), trace, redact, strict: true };
     let mut indexer = ScreenIndexer::start((80, 24)).hearing(heard);
     indexer.begin(Duration::ZERO);
     indexer.shared.hand(Work::Panic);
@@ -444,7 +448,29 @@ fn programs_are_heard_on_after_the_reading_has_failed() {
         indexer.patience = Duration::from_secs(60);
         let extras = indexer.end_segment();
         assert_eq!((extras.given_up, extras.left_out), (Some(GivenUp::Failed), LeftOut::default()));
+        assert_eq!(indexer.must_end(), None);
         execs.extend(extras.execs.into_iter().map(|exec| exec.argv.join(" ")));
     }
     assert_eq!(execs, ["mysql -p[redacted]"; 3]);
+}
+
+#[test]
+fn a_session_that_is_strict_about_programs_ends_where_they_are_no_longer_seen() {
+    for strict in [true, false] {
+        let (trace, redact) = (Trace::failed_of_test(), Redactions::default());
+        let heard = Heard { tracker: Tracker::new(None), trace, redact, strict };
+        let mut indexer = ScreenIndexer::start((80, 24)).hearing(heard);
+        assert_eq!(indexer.must_end(), None);
+        indexer.begin(Duration::ZERO);
+        indexer.event(output(1, b"x"));
+        indexer.patience = Duration::from_secs(60);
+        let told = indexer.end_segment().commands;
+        let notes: Vec<_> = told.iter().flat_map(|command| command.notices()).collect();
+        assert_eq!(notes, ["lost-execs: the exec trace failed: no program is seen from here on"]);
+        assert_eq!(indexer.must_end().is_some(), strict);
+        // Once: what comes later tells it no more.
+        indexer.event(output(2, b"x"));
+        indexer.patience = Duration::from_secs(60);
+        assert_eq!(indexer.end_segment().commands.len(), 0);
+    }
 }

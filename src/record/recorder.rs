@@ -88,6 +88,10 @@ pub trait Indexer: Send {
     fn tick(&mut self) -> bool {
         false
     }
+    /// Why the session must end now, though it is recorded.
+    fn must_end(&mut self) -> Option<String> {
+        None
+    }
     /// An event was recorded.
     fn event(&mut self, event: Event);
     /// The segment ends here: what its index entry holds.
@@ -340,6 +344,17 @@ impl<S: Disk> Recorder<'_, S> {
         }
     }
 
+    /// The session must end, though it is recorded.
+    fn must_end(&mut self, now: Duration, why: String) {
+        self.intake.say(Word::Stop(why.clone()));
+        self.state = State::Ending;
+        // Where it ends for every failure, the close says so.
+        if self.policy.on_failure != OnFailure::Stop {
+            self.push_gap(now, Gap::new("stopped", "session", 0, why.clone()));
+        }
+        self.failure.get_or_insert(why);
+    }
+
     fn count_lost(&mut self, event: &Event) {
         if matches!(event.payload, Payload::Exit(_)) {
             self.exit = Some(event.clone());
@@ -366,6 +381,11 @@ impl<S: Disk> Recorder<'_, S> {
     fn tick(&mut self, now: Duration, due: Duration) {
         if self.indexer.tick() {
             self.intake.ask();
+        }
+        if self.state == State::Writing
+            && let Some(why) = self.indexer.must_end()
+        {
+            self.must_end(now, why);
         }
         if self.state == State::Losing {
             self.try_again(now);

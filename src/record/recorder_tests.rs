@@ -408,3 +408,61 @@ fn who_sets_the_clock_without_end_makes_no_segment_for_each_time() {
     assert!((often..=often + 1 + rarely / seconds).contains(&found.len()), "{} segments", found.len());
     assert!(found.last().unwrap().0 > 2_900_000, "{:?}", found.last());
 }
+
+/// After some events a witness is lost without which there is to be no session.
+struct Losing(u32);
+
+impl Indexer for Losing {
+    fn event(&mut self, _: Event) {
+        self.0 = self.0.saturating_sub(1);
+    }
+
+    fn must_end(&mut self) -> Option<String> {
+        (self.0 == 0).then(|| "nobody watches".to_owned())
+    }
+
+    fn end_segment(&mut self) -> Extras {
+        Extras::default()
+    }
+
+    fn keyframe(&mut self) -> Option<String> {
+        None
+    }
+}
+
+#[test]
+fn a_session_that_may_not_go_on_is_stopped_and_recorded_to_its_end() {
+    for on_failure in [OnFailure::Stop, OnFailure::Warn] {
+        let tape = Tape::with_room(1 << 30);
+        let (writer, root) = writer(&tape);
+        let (feed, intake) = bounded(64 << 20).unwrap();
+        let sent: Vec<Event> = (0..50).map(|n| output(n * 100, 10)).collect();
+        for event in sent {
+            feed.send(vec![event]).unwrap();
+        }
+        feed.send(vec![Event::new(Duration::from_secs(6), Payload::Exit(129))]).unwrap();
+        let recorded = std::thread::scope(|scope| {
+            let policy = Policy { on_failure, ..POLICY };
+            let recorder = scope.spawn(move || record(&intake, writer, &mut Losing(5), policy, &clock()));
+            let words = |feed: &Feed| {
+                let mut set = crate::sys::poll::Set::default();
+                set.add(feed.bell(), true, false);
+                set.wait(Some(Duration::from_secs(20))).unwrap();
+                feed.bell().silence();
+                feed.words()
+            };
+            assert_eq!(words(&feed), [Word::Stop("nobody watches".into())]);
+            drop(feed);
+            recorder.join().unwrap()
+        });
+        assert_eq!((recorded.lost, recorded.failure.as_deref()), (0, Some("nobody watches")));
+        let all = events(&tape, root);
+        assert_eq!(all.iter().filter(|p| matches!(p, Payload::Output(_))).count(), 50);
+        let gaps: Vec<_> =
+            all.iter().filter_map(|p| if let Payload::Gap(gap) = p { Some(gap) } else { None }).collect();
+        assert_eq!(
+            gaps.iter().map(|gap| (gap.why.as_str(), gap.note.as_str())).collect::<Vec<_>>(),
+            [("stopped", "nobody watches")]
+        );
+    }
+}

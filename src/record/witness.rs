@@ -142,7 +142,7 @@ impl Witnesses {
             // As the header has it: without its secrets.
             tracker.command(meta.argv.join(" "), Some(meta.cwd.clone()).filter(|cwd| !cwd.is_empty()));
         }
-        Ok(Heard { tracker, trace, redact: self.wanted.redact.clone() })
+        Ok(Heard { tracker, trace, redact: self.wanted.redact.clone(), strict: self.wanted.strict })
     }
 
     /// Says in `meta` that nobody makes an index of what they tell, and why.
@@ -170,6 +170,8 @@ pub struct Heard {
     pub trace: exec::Trace,
     /// Secrets in arguments, left out of what the trace tells.
     pub redact: Redactions,
+    /// The session ends where programs are no longer seen.
+    pub strict: bool,
 }
 
 /// Takes the marks out of the output.
