@@ -187,6 +187,7 @@ impl Withhold {
             self.owed.0 = 0;
         }
         let (stood, stands) = (self.cursor.seen_at(), self.cursor.stands_at());
+        let search = self.cursor.searches_at();
         if now >= self.drawn.saturating_add(WRITES)
             && let Some(run) = self.runs.back_mut()
         {
@@ -198,10 +199,14 @@ impl Withhold {
             let kind = self.keys.next(byte);
             let carries = carries || self.keys.carries_text();
             let composed = (kind == Kind::Composed).then(|| self.keys.composed());
-            let (goes_on, is_within) = (within && !self.is_open(), self.keys.is_within());
+            let is_new = !self.is_open();
+            let (goes_on, is_within) = (within && is_new, self.keys.is_within());
             let run = self.open_run(now);
             run.bytes.push(byte);
             run.last = now;
+            if let Some(place) = search.filter(|_| is_new) {
+                run.echo.searches_at(place);
+            }
             // The rest of a sequence that was too long for one.
             run.doubtful |= goes_on;
             match kind {

@@ -17,6 +17,8 @@ const KEPT: usize = 8 << 10;
 pub(super) const PIECE: usize = 256;
 /// A screen is not larger than this here, in cells: what claims to be is followed as if it were not.
 const MOST: usize = 1000;
+/// What stands before the text that readline searches its history for, behind `(reverse-i-` or `(i-`.
+const SEARCH: [char; 8] = ['s', 'e', 'a', 'r', 'c', 'h', ')', '`'];
 /// A prompt's sign stands at most this many blanks before what is typed.
 const BLANKS: usize = 2;
 
@@ -110,6 +112,8 @@ struct Screen {
     sign: (char, usize),
     /// The cell behind the sign of a prompt: a line editor comes back there.
     behind_sign: Option<Cell>,
+    /// How much of [`SEARCH`] was drawn last, and the cell behind it, or behind what was drawn there since.
+    search: (usize, Option<Cell>),
     did: VecDeque<Did>,
 }
 
@@ -129,6 +133,7 @@ impl Default for Screen {
             last: ' ',
             sign: (' ', 0),
             behind_sign: None,
+            search: (0, None),
             did: VecDeque::new(),
         };
         screen.resize(80, 24);
@@ -191,6 +196,11 @@ impl Cursor {
         (!self.screen.hidden).then(|| self.stands_at())
     }
 
+    /// Where the next letter of a search in readline's history is drawn, if there is one in the row where the cursor stands.
+    pub(super) fn searches_at(&self) -> Option<Cell> {
+        self.screen.search.1.filter(|place| self.stands_at().behind(*place).is_some())
+    }
+
     /// Where it stands, seen or not.
     pub(super) fn stands_at(&self) -> Cell {
         self.screen.cell()
@@ -231,6 +241,7 @@ impl Screen {
         self.row = row.min(self.rows.len().saturating_sub(1));
         self.col = col.min(self.cols.saturating_sub(1));
         self.sign = (' ', 0);
+        self.search.0 = 0;
     }
 
     /// What stands in these rows moves up (or down), by as many rows, and leaves empty ones behind.
@@ -273,6 +284,7 @@ impl Screen {
         } else if self.behind_sign.is_some_and(|sign| cell.is_before(sign)) {
             self.behind_sign = None;
         }
+        self.look_for_search(c, at, cell);
         self.last = c;
         if !self.drawing {
             let above =
@@ -280,6 +292,19 @@ impl Screen {
             let above = above.map(|row| Cell { row: *row, col: self.cols });
             self.did.push_back(Did::Drew(Drawn { c, at, cell, after: self.cell(), above, prompted }));
         }
+    }
+
+    /// A character was drawn: readline draws what it searches for between a backquote and a quote, and the cursor stands elsewhere.
+    fn look_for_search(&mut self, c: char, at: Cell, cell: Cell) {
+        let (drawn, place) = self.search;
+        let drawn =
+            if SEARCH.get(drawn) == Some(&c) { drawn.saturating_add(1) } else { usize::from(c == SEARCH[0]) };
+        self.search = match place {
+            _ if drawn == SEARCH.len() => (0, Some(self.cell())),
+            Some(place) if place == at && c != '\'' => (drawn, Some(self.cell())),
+            Some(place) if cell.is_before(place) => (drawn, None),
+            place => (drawn, place),
+        };
     }
 
     fn alternate(&mut self, on: bool) {

@@ -11,6 +11,8 @@
 //! 4. or, for a line that was ended, all of it in its order and with nothing between behind the sign of a prompt: a shell shows
 //!    so what was typed before it was ready.
 //!
+//! The search in readline's history (`^R`) has a place of its own, behind a backquote, and the cursor in the line that was found.
+//!
 //! And where other text was drawn behind it, the cursor is left right behind it once nothing more is drawn: what is drawn over
 //! that place by the way was not typed, and what is drawn behind the cursor is a suggestion, also where it is what is typed
 //! next. (A sign that comes there by itself and is the one that was typed counts: a spinner, and the key `-`.) Where nothing but
@@ -47,6 +49,8 @@ pub(super) struct Match {
     stood: Vec<(usize, Stood)>,
     /// Where it is to begin, when it was typed before that was known: behind what was typed before it.
     begins: Option<Cell>,
+    /// It is what a history is searched for: drawn in a place of its own, with the match behind it, in which the cursor stands.
+    search: bool,
     /// How far it was seen.
     seen: Seen,
     /// The same when the cursor was last known to rest, and after each character since; whether something else was drawn
@@ -133,6 +137,11 @@ impl Match {
         }
     }
 
+    /// It is what a history is searched for, and drawn from this cell on.
+    pub(super) fn searches_at(&mut self, cell: Cell) {
+        (self.begins, self.search) = (Some(cell), true);
+    }
+
     /// Where the cursor stood behind all of it, once that was seen.
     pub(super) fn ends_at(&self) -> Option<Cell> {
         self.seen.after.filter(|_| self.seen.next >= self.typed.len())
@@ -144,7 +153,7 @@ impl Match {
     /// What was drawn behind the cursor is a suggestion, or no echo at all: it is looked for again.
     pub(super) fn rests_at(&mut self, cell: Option<Cell>) {
         let elsewhere = if cell.is_some() { cell != self.seen.after } else { self.is_short() };
-        if self.more && elsewhere {
+        if self.more && elsewhere && !self.search {
             let before = self.fresh.iter().rev().find(|seen| cell.is_some() && seen.after == cell);
             self.seen = before.copied().unwrap_or(self.rested);
         }
@@ -367,7 +376,7 @@ impl Match {
     pub(super) fn was_shown(&self) -> bool {
         match self.state {
             State::Open => {
-                let seen = if self.more { self.rested } else { self.seen };
+                let seen = if self.more && !self.search { self.rested } else { self.seen };
                 let (alone, end) = self.alone.map_or((0, self.typed.len()), |(at, _)| (1, at));
                 let count = seen.count.saturating_add(alone);
                 count.saturating_mul(5) >= self.typed.len().saturating_mul(4)

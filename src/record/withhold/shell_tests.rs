@@ -128,3 +128,32 @@ fn who_is_late_to_look_at_the_echo_loses_nothing_by_that() {
     withhold.shown(at(21), b"swordfish\r\n", &mut out);
     assert_eq!(out, [Typed::Withheld(1), Typed::Input(b"\r".to_vec())]);
 }
+
+#[test]
+fn what_is_searched_for_in_the_history_of_bash_is_stored_however_slowly_it_is_typed() {
+    // As readline 8.2 draws it, letter by letter, after `echo hello world`.
+    let steps = |apart: u64, show: fn(&str) -> &str| {
+        let drawn = [
+            ("\x12", "\r(reverse-i-search)`': "),
+            ("w", "\x08\x08\x08w': echo hello \x1b[7mw\x1b[27morld\x08\x08\x08\x08\x08"),
+            ("o", "\x1b[14Do': echo hello \x1b[7mwo\x1b[27mrld\x08\x08\x08\x08\x08"),
+            ("r", "\x1b[14Dr': echo hello \x1b[7mwor\x1b[27mld\x08\x08\x08\x08\x08"),
+            ("\r", "\r\x1b[17PPROMPT> echo hello world\x08\x08\x08\x08\x08\r\n\x1b[?2004l\rhello world\r\n"),
+        ];
+        let mut steps = vec![Show(0, "PROMPT> ")];
+        for ((key, drawn), n) in drawn.into_iter().zip(1..) {
+            steps.extend([Type(n * apart, key), Show(n * apart + 3, show(drawn))]);
+        }
+        steps.extend([Show(6 * apart, "PROMPT> "), Type(7 * apart, "id"), Show(7 * apart + 3, "id")]);
+        play(Policy::Echoed, &steps)
+    };
+    for apart in [40, 300, 700] {
+        let out = steps(apart, |drawn| drawn);
+        assert_eq!(stored(&out), "\x12wor\rid", "{apart} ms: {out:?}");
+        // The line that was found, and nothing of what it was searched for.
+        let out = steps(apart, |drawn| {
+            drawn.strip_prefix("\x08\x08\x08w").unwrap_or(drawn).trim_start_matches("\x1b[14D")
+        });
+        assert_eq!(stored(&out).replace('\r', ""), "\x12id", "{apart} ms: {out:?}");
+    }
+}
