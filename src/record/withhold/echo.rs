@@ -88,8 +88,6 @@ struct Seen {
     count: usize,
     /// Where the cursor stood behind the last one.
     after: Option<Cell>,
-    /// Between them, several in a row were not.
-    gap: bool,
 }
 
 /// Some of the characters in a row, where the cursor did not stand.
@@ -212,7 +210,7 @@ impl Match {
         if length < self.seen.count.max(1) {
             return false;
         }
-        self.seen = Seen { next: length, count: length, after: Some(cell), gap: false };
+        self.seen = Seen { next: length, count: length, after: Some(cell) };
         self.loose = None;
         true
     }
@@ -267,8 +265,6 @@ impl Match {
             next: at.saturating_add(length),
             count: self.seen.count.saturating_add(length),
             after: Some(after),
-            // Before the first there may be commands.
-            gap: self.seen.gap || self.seen.count > 0 && is_much(self.typed.get(self.seen.next..at)),
         };
         self.fresh.push(self.seen);
         self.more = false;
@@ -371,8 +367,8 @@ impl Match {
         self.was_shown() && (self.state != State::Open || self.seen.next >= self.typed.len())
     }
 
-    /// Whether it counts as shown: at least four fifths of it were seen, and what was not is neither its end nor a piece of it: a
-    /// code, where the rest was an example of one, or came before that was asked for.
+    /// Whether it counts as shown: at least four fifths of it were seen, and what was not is not its end: a secret that
+    /// follows. (Between them not more than three in a row were passed over.)
     pub(super) fn was_shown(&self) -> bool {
         match self.state {
             State::Open => {
@@ -380,7 +376,6 @@ impl Match {
                 let (alone, end) = self.alone.map_or((0, self.typed.len()), |(at, _)| (1, at));
                 let count = seen.count.saturating_add(alone);
                 count.saturating_mul(5) >= self.typed.len().saturating_mul(4)
-                    && !seen.gap
                     && !is_much(self.typed.get(seen.next..end))
             }
             State::Shown => true,
