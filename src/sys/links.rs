@@ -65,8 +65,8 @@ mod tests {
         std::fs::write(a.join("file"), "").unwrap();
         symlink("a/deep", &b).unwrap();
         symlink(b.join("../file"), dir.join("c")).unwrap();
-        assert_eq!(on_the_way(&a.join("file")).unwrap(), [PathBuf::new(); 0]);
-        assert_eq!(on_the_way(&b.join("../file")).unwrap(), [b.clone()]);
+        assert!(on_the_way(&a.join("file")).unwrap().is_empty());
+        assert_eq!(on_the_way(&b.join("../file")).unwrap(), std::slice::from_ref(&b));
         assert_eq!(on_the_way(&dir.join("c")).unwrap(), [dir.join("c"), b]);
         symlink("loop", dir.join("loop")).unwrap();
         assert_eq!(on_the_way(&dir.join("loop")).unwrap_err().raw_os_error(), Some(libc::ELOOP));
