@@ -26,7 +26,7 @@ const LABEL: &[u8] = b"sealcast index keys 1";
 
 /// Teaches an opener the keys in the file, if it can be read and opened.
 pub fn load(path: &Path, opener: &Opener) {
-    let Ok(file) = sys::file::open_trusted(path, sys::ids::effective_uid()) else { return };
+    let Ok(file) = sys::trust::open(path, sys::ids::effective_uid()) else { return };
     let mut bytes = Vec::new();
     let most = recipient::MAX_AGE_FILE + MOST * RECORD + 1024;
     if file.take(most as u64).read_to_end(&mut bytes).is_err() {

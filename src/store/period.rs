@@ -95,7 +95,7 @@ pub fn read(keys: &Path) -> Result<Option<Period>, Error> {
     let public = read_trusted(&public_path, MAX_PUB)?;
     let path = sealed_path(keys);
     let mut sealed = Vec::new();
-    sys::file::open_trusted(&path, sys::ids::effective_uid())?
+    sys::trust::open(&path, sys::ids::effective_uid())?
         .take(recipient::MAX_AGE_FILE as u64 + 1)
         .read_to_end(&mut sealed)
         .map_err(|e| sys::Error::at("read", &path, e))?;

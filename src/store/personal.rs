@@ -317,7 +317,7 @@ pub fn private(path: &Path) -> Result<(), Error> {
 
 /// A file of ours or of root's that nobody else can write, as text.
 pub(super) fn read_trusted(path: &Path, limit: u64) -> Result<Zeroizing<String>, Error> {
-    let file = sys::file::open_trusted(path, sys::ids::effective_uid())?;
+    let file = sys::trust::open(path, sys::ids::effective_uid())?;
     let mut text = Zeroizing::new(String::new());
     let read = file.take(limit + 1).read_to_string(&mut text);
     read.map_err(|e| sys::Error::at("read", path, e))?;

@@ -10,7 +10,7 @@ use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::fd::AsRawFd as _;
 use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -155,56 +155,6 @@ fn regular(file: File, path: &Path) -> Result<File> {
     Ok(file)
 }
 
-/// Opens a file that may decide what we do (configuration, keys): it and every directory above it must belong to root
-/// or to `owner` and must not be writable by anyone else; a sticky directory such as `/tmp` is accepted above it. So must every
-/// symbolic link on the way, and the directories above that: whoever can change one decides which file it is.
-///
-/// # Errors
-/// `PermissionDenied` with the reason when it could have been written by others; as [`open_read`] otherwise.
-pub fn open_trusted(path: &Path, owner: u32) -> Result<File> {
-    let links = super::links::on_the_way(path).map_err(|e| Error::at("open", path, e))?;
-    let real = fs::canonicalize(path).map_err(|e| Error::at("open", path, e))?;
-    let file = open_read_nofollow(&real)?;
-    let facts = file.metadata().map_err(|e| Error::at("examine", path, e))?;
-    let refuse = |at: &Path, why: String| {
-        Err(Error::at("trust", at, io::Error::new(io::ErrorKind::PermissionDenied, why)))
-    };
-    if let Some(why) = writable_by_others(&facts, owner) {
-        return refuse(path, why);
-    }
-    for link in &links {
-        let of = fs::symlink_metadata(link).map_err(|e| Error::at("examine", link, e))?.uid();
-        if of != 0 && of != owner {
-            return refuse(link, format!("it is a link that belongs to user {of}"));
-        }
-        if let Some((above, why)) = open_to_others(link.ancestors().skip(1), owner)? {
-            return refuse(above, why);
-        }
-    }
-    match open_to_others(real.ancestors().skip(1), owner)? {
-        Some((above, why)) => refuse(above, why),
-        None => Ok(file),
-    }
-}
-
-/// The first of these directories that someone other than root and `owner` can change, and why. A sticky one of root's, such as
-/// `/tmp`, lets nobody touch what is another's.
-fn open_to_others<'p>(
-    dirs: impl Iterator<Item = &'p Path>,
-    owner: u32,
-) -> Result<Option<(&'p Path, String)>> {
-    for dir in dirs {
-        let facts = fs::symlink_metadata(dir).map_err(|e| Error::at("examine", dir, e))?;
-        let sticky = facts.mode() & libc::S_ISVTX != 0 && facts.uid() == 0;
-        if let Some(why) = writable_by_others(&facts, owner)
-            && !sticky
-        {
-            return Ok(Some((dir, why)));
-        }
-    }
-    Ok(None)
-}
-
 /// Whether [`create_private_dir`] would succeed and files could be made there, and what lets others move the directory away: the
 /// directory above it that they can write to. Makes and removes a directory to see, and leaves nothing.
 ///
@@ -228,22 +178,8 @@ pub fn try_private_dir(path: &Path) -> Result<Option<PathBuf>> {
         .map_err(|e| Error::at("make anything in", existing, e))?;
     fs::remove_dir(&trial).map_err(|e| Error::at("remove", &trial, e))?;
     let above = real.ancestors().skip(usize::from(existing == path));
-    let open = open_to_others(above, super::ids::effective_uid())?;
+    let open = super::trust::open_to_others(above, super::ids::effective_uid())?;
     Ok(open.map(|(dir, _)| dir.to_path_buf()))
-}
-
-/// Why something could be changed by someone other than root and `owner`, if so.
-fn writable_by_others(facts: &fs::Metadata, owner: u32) -> Option<String> {
-    if facts.uid() != 0 && facts.uid() != owner {
-        return Some(format!("it belongs to user {}", facts.uid()));
-    }
-    let mode = facts.mode() & 0o777;
-    let by = match mode & 0o022 {
-        0 => return None,
-        0o020 => "its group",
-        _ => "everyone",
-    };
-    Some(format!("it can be written by {by} (mode {mode:04o})"))
 }
 
 /// Makes a directory with mode 0700, and those above it that are missing. One that exists must be a directory of ours
@@ -263,7 +199,7 @@ pub fn create_private_dir(path: &Path) -> Result<()> {
     } else {
         facts
     };
-    match writable_by_others(&facts, super::ids::effective_uid()) {
+    match super::trust::writable_by_others(&facts, super::ids::effective_uid()) {
         Some(why) => Err(Error::at("use", path, io::Error::new(io::ErrorKind::PermissionDenied, why))),
         None => Ok(()),
     }
@@ -500,7 +436,7 @@ impl std::io::Seek for SharedFile {
 mod tests {
     use super::super::eventually;
     use super::*;
-    use std::os::unix::fs::{PermissionsExt as _, symlink};
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 
     fn mode(path: &Path) -> u32 {
         fs::metadata(path).unwrap().permissions().mode() & 0o777
@@ -600,46 +536,6 @@ mod tests {
         assert!(open_read(&link).is_ok());
         assert!(open_read_nofollow(&link).is_err());
         assert!(open_append(&link).is_err());
-    }
-
-    #[test]
-    fn a_file_that_others_can_write_is_not_trusted() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("config.toml");
-        write_new(&path, b"").unwrap();
-        let me = super::super::ids::effective_uid();
-        assert!(open_trusted(&path, me).is_ok());
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o620)).unwrap();
-        let error = open_trusted(&path, me).unwrap_err();
-        assert!(error.source.to_string().contains("its group"), "{}", error.source);
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
-        fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o777)).unwrap();
-        assert!(open_trusted(&path, me).unwrap_err().source.to_string().contains("everyone"));
-    }
-
-    #[test]
-    fn a_link_that_others_can_change_makes_no_file_trusted() {
-        let dir = tempfile::tempdir().unwrap();
-        let (real, open) = (dir.path().join("real"), dir.path().join("open"));
-        for dir in [&real, &open] {
-            fs::create_dir(dir).unwrap();
-        }
-        write_new(&real.join("config"), b"").unwrap();
-        // To the file; to the directory; by way of another link.
-        symlink(real.join("config"), open.join("file")).unwrap();
-        symlink("../real", open.join("dir")).unwrap();
-        symlink(open.join("file"), real.join("again")).unwrap();
-        let me = super::super::ids::effective_uid();
-        let ways = [open.join("file"), open.join("dir/config"), real.join("again")];
-        for way in &ways {
-            open_trusted(way, me).unwrap();
-        }
-        fs::set_permissions(&open, fs::Permissions::from_mode(0o777)).unwrap();
-        for way in &ways {
-            let error = open_trusted(way, me).unwrap_err();
-            assert!(error.source.to_string().contains("everyone"), "{}: {}", way.display(), error.source);
-        }
-        open_trusted(&real.join("config"), me).unwrap();
     }
 
     #[test]

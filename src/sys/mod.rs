@@ -13,7 +13,6 @@ pub mod file;
 pub mod guard;
 pub mod harden;
 pub mod ids;
-mod links;
 pub mod lock;
 pub mod memory;
 pub mod netlink;
@@ -26,6 +25,7 @@ pub mod signals;
 pub mod stack;
 pub mod stage;
 pub mod start;
+pub mod trust;
 pub mod tty;
 pub mod waits;
 

@@ -1,0 +1,184 @@
+//! Files that may decide what we do: who could have written them, and the directories and symbolic links on the way to them.
+//!
+//! Who may change a link decides which file it is. Refuses whatever someone other than root and the owner could have changed.
+
+use super::{Error, Result, file};
+use std::collections::VecDeque;
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Component, Path, PathBuf};
+
+/// Most links on one way, as in the kernel (`MAXSYMLINKS`).
+const MOST: usize = 40;
+
+/// Opens a file that may decide what we do (configuration, keys): it and every directory above it must belong to root
+/// or to `owner` and must not be writable by anyone else; a sticky directory such as `/tmp` is accepted above it. So must every
+/// symbolic link on the way, and the directories above that: whoever can change one decides which file it is.
+///
+/// # Errors
+/// `PermissionDenied` with the reason when it could have been written by others; as [`file::open_read`] otherwise.
+pub fn open(path: &Path, owner: u32) -> Result<File> {
+    let links = on_the_way(path).map_err(|e| Error::at("open", path, e))?;
+    let real = fs::canonicalize(path).map_err(|e| Error::at("open", path, e))?;
+    let opened = file::open_read_nofollow(&real)?;
+    let facts = opened.metadata().map_err(|e| Error::at("examine", path, e))?;
+    let refuse = |at: &Path, why: String| {
+        Err(Error::at("trust", at, io::Error::new(io::ErrorKind::PermissionDenied, why)))
+    };
+    if let Some(why) = writable_by_others(&facts, owner) {
+        return refuse(path, why);
+    }
+    for link in &links {
+        let of = fs::symlink_metadata(link).map_err(|e| Error::at("examine", link, e))?.uid();
+        if of != 0 && of != owner {
+            return refuse(link, format!("it is a link that belongs to user {of}"));
+        }
+        if let Some((above, why)) = open_to_others(link.ancestors().skip(1), owner)? {
+            return refuse(above, why);
+        }
+    }
+    match open_to_others(real.ancestors().skip(1), owner)? {
+        Some((above, why)) => refuse(above, why),
+        None => Ok(opened),
+    }
+}
+
+/// The first of these directories that someone other than root and `owner` can change, and why. A sticky one of root's, such as
+/// `/tmp`, lets nobody touch what is another's.
+pub(super) fn open_to_others<'p>(
+    dirs: impl Iterator<Item = &'p Path>,
+    owner: u32,
+) -> Result<Option<(&'p Path, String)>> {
+    for dir in dirs {
+        let facts = fs::symlink_metadata(dir).map_err(|e| Error::at("examine", dir, e))?;
+        let sticky = facts.mode() & libc::S_ISVTX != 0 && facts.uid() == 0;
+        if let Some(why) = writable_by_others(&facts, owner)
+            && !sticky
+        {
+            return Ok(Some((dir, why)));
+        }
+    }
+    Ok(None)
+}
+
+/// Why something could be changed by someone other than root and `owner`, if so.
+pub(super) fn writable_by_others(facts: &fs::Metadata, owner: u32) -> Option<String> {
+    if facts.uid() != 0 && facts.uid() != owner {
+        return Some(format!("it belongs to user {}", facts.uid()));
+    }
+    let mode = facts.mode() & 0o777;
+    let by = match mode & 0o022 {
+        0 => return None,
+        0o020 => "its group",
+        _ => "everyone",
+    };
+    Some(format!("it can be written by {by} (mode {mode:04o})"))
+}
+
+/// Every symbolic link on the way, the last one included, in a directory that is named without any.
+///
+/// # Errors
+/// Something on the way does not exist or cannot be looked at; more links than the kernel follows.
+fn on_the_way(path: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    let mut place = PathBuf::from("/");
+    let mut ahead = steps(&std::path::absolute(path)?);
+    while let Some(step) = ahead.pop_front() {
+        if step == ".." {
+            place.pop();
+            continue;
+        }
+        let next = place.join(step);
+        if !next.symlink_metadata()?.is_symlink() {
+            place = next;
+            continue;
+        }
+        let target = next.read_link()?;
+        if target.is_absolute() {
+            place = PathBuf::from("/");
+        }
+        let mut before = steps(&target);
+        before.append(&mut ahead);
+        ahead = before;
+        found.push(next);
+        if found.len() > MOST {
+            return Err(io::Error::from_raw_os_error(libc::ELOOP));
+        }
+    }
+    Ok(found)
+}
+
+/// The names of a path, and `..`.
+fn steps(path: &Path) -> VecDeque<OsString> {
+    let step = |part: Component<'_>| match part {
+        Component::Normal(name) => Some(name.to_owned()),
+        Component::ParentDir => Some("..".into()),
+        _ => None,
+    };
+    path.components().filter_map(step).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+
+    #[test]
+    fn a_file_that_others_can_write_is_not_trusted() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("config.toml");
+        file::write_new(&path, b"").unwrap();
+        let me = super::super::ids::effective_uid();
+        assert!(open(&path, me).is_ok());
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o620)).unwrap();
+        let error = open(&path, me).unwrap_err();
+        assert!(error.source.to_string().contains("its group"), "{}", error.source);
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o777)).unwrap();
+        assert!(open(&path, me).unwrap_err().source.to_string().contains("everyone"));
+    }
+
+    #[test]
+    fn a_link_that_others_can_change_makes_no_file_trusted() {
+        let dir = tempfile::tempdir().unwrap();
+        let (real, others) = (dir.path().join("real"), dir.path().join("open"));
+        for dir in [&real, &others] {
+            fs::create_dir(dir).unwrap();
+        }
+        file::write_new(&real.join("config"), b"").unwrap();
+        // To the file; to the directory; by way of another link.
+        symlink(real.join("config"), others.join("file")).unwrap();
+        symlink("../real", others.join("dir")).unwrap();
+        symlink(others.join("file"), real.join("again")).unwrap();
+        let me = super::super::ids::effective_uid();
+        let ways = [others.join("file"), others.join("dir/config"), real.join("again")];
+        for way in &ways {
+            open(way, me).unwrap();
+        }
+        fs::set_permissions(&others, fs::Permissions::from_mode(0o777)).unwrap();
+        for way in &ways {
+            let error = open(way, me).unwrap_err();
+            assert!(error.source.to_string().contains("everyone"), "{}: {}", way.display(), error.source);
+        }
+        open(&real.join("config"), me).unwrap();
+    }
+
+    #[test]
+    fn links_are_found_in_the_order_in_which_they_are_followed() {
+        let dir = tempfile::tempdir().unwrap();
+        let dir = dir.path().canonicalize().unwrap();
+        let (a, b) = (dir.join("a"), dir.join("b"));
+        std::fs::create_dir_all(a.join("deep")).unwrap();
+        std::fs::write(a.join("file"), "").unwrap();
+        symlink("a/deep", &b).unwrap();
+        symlink(b.join("../file"), dir.join("c")).unwrap();
+        assert!(on_the_way(&a.join("file")).unwrap().is_empty());
+        assert_eq!(on_the_way(&b.join("../file")).unwrap(), std::slice::from_ref(&b));
+        assert_eq!(on_the_way(&dir.join("c")).unwrap(), [dir.join("c"), b]);
+        symlink("loop", dir.join("loop")).unwrap();
+        assert_eq!(on_the_way(&dir.join("loop")).unwrap_err().raw_os_error(), Some(libc::ELOOP));
+        assert!(on_the_way(&dir.join("nothing")).is_err());
+    }
+}
