@@ -97,12 +97,12 @@ pub enum Trust {
 }
 
 impl Trust {
-    /// What people are to be told beside such an entry; `None` where there is no doubt.
-    pub fn doubt(self) -> Option<&'static str> {
+    /// What people are to be told right behind such an entry; nothing where there is no doubt.
+    pub fn doubt(self) -> &'static str {
         match self {
-            Self::Witnessed | Self::Told => None,
-            Self::Inferred => Some("[inferred]"),
-            Self::Untrusted => Some("[untrusted]"),
+            Self::Witnessed | Self::Told => "",
+            Self::Inferred => "  [inferred]",
+            Self::Untrusted => "  [untrusted]",
         }
     }
 }

@@ -145,8 +145,7 @@ fn parts(hits: &[Hit], around: Duration) -> Vec<Part> {
             Some(last) if range.start <= last.range.end => last.range.end = range.end,
             _ => {
                 let text: String = hit.text.chars().take(LABEL).collect();
-                let doubt =
-                    hit.trust.and_then(Trust::doubt).map(|doubt| format!(" {doubt}")).unwrap_or_default();
+                let doubt = hit.trust.map_or("", Trust::doubt).replace("  ", " ");
                 let label = format!("{} {}: {text}{doubt}", clock(ms(time)), hit.field.name());
                 parts.push(Part { range, label });
             }

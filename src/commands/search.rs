@@ -294,7 +294,7 @@ fn print(context: &Context, args: &Args, found: &Found, matched: &Match, hit: &H
         .map_or_else(|_| "?".to_owned(), |time| time.strftime("%Y-%m-%d %H:%M:%SZ").to_string());
     let offset = hit.time.map_or_else(|| "-".to_owned(), |time| format!("+{}", offset(ms(time))));
     let exit = hit.exit.map(|exit| format!("  [{exit}]")).unwrap_or_default();
-    let doubt = hit.trust.and_then(Trust::doubt).map(|doubt| format!("  {doubt}")).unwrap_or_default();
+    let doubt = hit.trust.map_or("", Trust::doubt);
     context.console.line(format_args!(
         "{}  {when} {offset}  {}  {:<7}  {}{exit}{doubt}",
         real_name(found, &matched.header),

@@ -276,7 +276,7 @@ fn commands(context: &Context, opened: &mut Opened, as_json: bool) -> Result<()>
             Some(0) | None => Style::Plain,
             Some(_) => Style::Red,
         };
-        let doubt = command.trust.doubt().map(|doubt| format!("  {doubt}")).unwrap_or_default();
+        let doubt = command.trust.doubt();
         let flags = command.flags.iter().map(|flag| format!("  [{flag}]")).collect::<String>();
         // Neither the shell nor the screen had one: its flags say why.
         let text = if command.text.is_empty() { "(no text)" } else { command.text.as_str() };

@@ -193,8 +193,8 @@ pub(super) fn command_pane<S: Source>(app: &mut App<S>, area: Rect, buffer: &mut
         );
         let flag = match command.trust.doubt() {
             _ if !command.flags.is_empty() => "⚠ ",
-            Some(_) => "? ",
-            None => "",
+            "" => "",
+            _ => "? ",
         };
         let x = text(buffer, inner, x, y, flag, colored(app.depth, Color::Yellow));
         text(buffer, inner, x, y, &escaped(beginning(&command.text)).to_string(), style);
@@ -211,6 +211,5 @@ fn with_flags(command: &Command) -> String {
 
 /// The line, and how far it can be believed, where there is doubt.
 fn with_doubt(trust: Option<Trust>, text: &str) -> String {
-    let doubt = trust.and_then(Trust::doubt).map(|doubt| format!("  {doubt}")).unwrap_or_default();
-    format!("{}{doubt}", beginning(text))
+    format!("{}{}", beginning(text), trust.map_or("", Trust::doubt))
 }
