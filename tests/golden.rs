@@ -10,8 +10,7 @@ mod sample;
 
 use sample::{Fleet, busy, flooded, record};
 use sealcast::cast::Header as CastHeader;
-use sealcast::container::verify::verify_content;
-use sealcast::container::{Error, Reader, SlotKind};
+use sealcast::container::{Error, Reader, SlotKind, verify_content};
 use sealcast::crypto::identity::Identities;
 use sealcast::crypto::known_keys::KnownKeys;
 use std::io::Cursor as Bytes;

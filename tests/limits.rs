@@ -8,8 +8,8 @@ mod forge;
 
 use forge::{CLOSES, DATA, FINAL, Forge, SEG, TABLE, TRAILER, packed};
 use sealcast::cast::Payload;
-use sealcast::container::verify::{Origin, Verdict, verify, verify_content};
-use sealcast::container::{Cursor, Error, Reader, frame};
+use sealcast::container::verify::{Origin, Verdict, verify};
+use sealcast::container::{Cursor, Error, Reader, frame, verify_content};
 use sealcast::crypto::sshsig::Signer;
 use sealcast::search::audit::{Audit, audit};
 use sealcast::terminal::{DRAWING, Terminal};

@@ -6,8 +6,8 @@ use super::recordings::{
 };
 use crate::cast::Payload;
 use crate::console::{Column, Style, Table};
-use crate::container::verify::{Origin, Report, Tear, Verdict, verify, verify_content};
-use crate::container::{self, Cursor, Header, Reader};
+use crate::container::verify::{Origin, Report, Tear, Verdict, verify};
+use crate::container::{self, Cursor, Header, Reader, verify_content};
 use crate::crypto::identity::Identities;
 use crate::crypto::known_keys::KnownKeys;
 use crate::error::{Context as _, Error, Kind, Result};

@@ -1,11 +1,12 @@
 //! Reads events in order, from the start of a segment to wherever the file ends, and on when it has grown.
 
+use super::chunk::Chunk;
 use super::error::Error;
 use super::frame::{self, Kind};
 use super::keys::{Chain, next_segment};
 use super::limits;
 use super::order::{Expect, Order};
-use super::reader::{Chunk, Reader};
+use super::reader::Reader;
 use crate::cast::{Event, Payload, line};
 use crate::crypto::chain::Key;
 use std::collections::VecDeque;

@@ -5,9 +5,9 @@
 //! thing that does not fit; then the frames are walked from the start.
 
 use super::check;
+use super::chunk::read_chunk;
 use super::frame::{self, FRAME_LEN, Fields, Frame, Kind};
 use super::limits;
-use super::reader::{held, read_chunk};
 use std::io::{Read, Seek};
 use std::ops::Range;
 
@@ -60,6 +60,12 @@ pub(super) fn read<R: Read + Seek>(source: &mut R, opening: u64, length: u64) ->
         (false, false) => begins == end.check_at,
     };
     reaches.then(|| Indexed { segments: rows.iter().map(|row| row.offset).collect(), chunks })
+}
+
+/// An INDEX chunk as it waits to be opened, `so_far` bytes of them with this one: whole, or just where it stands, to be read again then. Who
+/// looks at files of strangers must not hold what they claim to have.
+pub(super) fn held(chunk: Vec<u8>, so_far: u64) -> Option<Vec<u8>> {
+    (so_far <= limits::INDEX_HELD).then_some(chunk)
 }
 
 /// What the trailer points to.

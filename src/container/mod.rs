@@ -8,6 +8,8 @@
 
 pub mod cert;
 mod check;
+mod chunk;
+mod content;
 mod cursor;
 mod end;
 mod error;
@@ -30,6 +32,7 @@ pub mod verify;
 mod writer;
 
 pub use cert::Certificate;
+pub use content::verify_content;
 pub use cursor::Cursor;
 pub use error::Error;
 pub use fit::LeftOut;

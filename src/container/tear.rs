@@ -2,10 +2,10 @@
 //!
 //! Refuses to say who stopped it.
 
+use super::chunk::read_at;
 use super::error::Error;
 use super::frame::{self, FRAME_LEN, Frame};
 use super::limits;
-use super::reader::read_at;
 use std::io::{Read, Seek, SeekFrom};
 
 /// Whether a file of `length` bytes, in which no whole chunk begins at `at`, ends there as a write that was stopped leaves it: at that

@@ -2,7 +2,7 @@
 
 use super::check::Signed;
 use super::frame::{self, Kind};
-use super::verify::{Origin, Tear, Verdict, verify, verify_content};
+use super::verify::{Origin, Tear, Verdict, verify};
 use super::*;
 use crate::cast::{Anchor, Command, Event, Header as CastHeader, Payload};
 use std::io::Cursor as Bytes;
@@ -356,7 +356,7 @@ fn zeros_are_known_as_a_loss_of_power_wherever_in_a_chunk_they_begin() {
 fn table_changed(bytes: &[u8], place: usize) -> Vec<u8> {
     let trailer = bytes.len() - usize::try_from(super::TRAILER_LEN).unwrap();
     let body = &bytes[trailer + frame::FRAME_LEN..];
-    let [_, at] = super::reader::trailer_offsets(body).unwrap();
+    let [_, at] = super::end::trailer_offsets(body).unwrap();
     let at = usize::try_from(at).unwrap();
     let mut changed = bytes.to_vec();
     changed[at + frame::FRAME_LEN + place] ^= 1;

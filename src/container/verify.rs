@@ -6,14 +6,13 @@
 
 use super::cert::{self, Certificate, Statement};
 use super::check::{self, Running, Signed};
-use super::cursor::Cursor;
+use super::chunk::{Chunk, read_at, read_chunk};
+use super::end::{Row, trailer_offsets};
 use super::error::Error;
 use super::frame::{self, FRAME_LEN, Kind};
 use super::header::Header;
-use super::index;
 use super::limits;
 use super::order::{self, Expect};
-use super::reader::{Chunk, Reader, Row, read_at, read_chunk, trailer_offsets};
 use super::slots;
 use super::tear::{chunk_behind, zero_tail};
 use crate::crypto::digest::{sha256, unhex};
@@ -164,46 +163,6 @@ pub(super) fn reaches_final<R: Read + Seek>(source: &mut R, length: u64) -> Resu
     let mut pass = Pass::new(length, prologue);
     pass.run(source, &|_| Origin::Unknown(String::new()), &mut |_| ())?;
     Ok(pass.expect.is_past_final())
-}
-
-/// Verifies the content of an unlocked recording: every chunk opens, every line parses, and every index entry says what
-/// its segment holds. Gives the number of events.
-///
-/// # Errors
-/// The first fault, with its place.
-pub fn verify_content<R: Read + Seek>(
-    reader: &mut Reader<R>,
-    mut progress: impl FnMut(u64),
-) -> Result<u64, Error> {
-    reader.opening()?;
-    let mut count = 0u64;
-    if reader.segments() == 0 {
-        return Ok(count);
-    }
-    let mut cursor = Cursor::of_segment(reader, 0)?;
-    for segment in 0..reader.segments() {
-        // One cursor all the way: the chain is followed once, not from its start for every segment.
-        if segment > 0 {
-            cursor.go_on();
-        }
-        let offset = cursor.offset();
-        let mut tally = index::Tally::default();
-        while let Some(event) = cursor.next(reader)? {
-            tally.count(u64::try_from(event.time.as_millis()).unwrap_or(u64::MAX), &event.payload);
-            count = count.saturating_add(1);
-        }
-        progress(cursor.offset());
-        let Some(entry) = reader.entries().get(segment) else { continue };
-        let placed = usize::try_from(entry.segment) == Ok(segment) && entry.offset == cursor.began();
-        if !placed || entry.tally != tally.finish() {
-            return Err(Error::format(
-                offset,
-                None,
-                format!("the index entry of segment {segment} does not match its content"),
-            ));
-        }
-    }
-    Ok(count)
 }
 
 struct Pass {

@@ -7,6 +7,7 @@
 
 use super::cert::{self, Statement};
 use super::check::{self, Running, Signed};
+use super::end::Row;
 use super::error::Error;
 use super::filter;
 use super::fit::LeftOut;
@@ -15,7 +16,6 @@ use super::header::{Header, Meta};
 use super::index::{self, Entry, GivenUp, Opening, Packed, Tally};
 use super::keys::{Chain, SessionKeys, next_segment, pad};
 use super::limits;
-use super::reader::Row;
 use super::slots::{self, Slot};
 use crate::cast::{Anchor, Command, Event, Exec, Header as CastHeader, Payload, line};
 use crate::crypto::chain::Key;

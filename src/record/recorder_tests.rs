@@ -1,8 +1,8 @@
 use super::super::queue::{Feed, bounded};
 use super::*;
 use crate::cast::Header as CastHeader;
-use crate::container::verify::{Origin, Verdict, verify, verify_content};
-use crate::container::{Cursor, Header, Meta, Reader, SessionKeys, Setup, Slot, SlotKind};
+use crate::container::verify::{Origin, Verdict, verify};
+use crate::container::{Cursor, Header, Meta, Reader, SessionKeys, Setup, Slot, SlotKind, verify_content};
 use std::cell::Cell;
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
