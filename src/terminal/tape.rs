@@ -6,11 +6,15 @@
 //! before it settled. A row that goes is told together with those that it was wrapped from or into, as they stood before: a
 //! word across the margin is a word.
 
-use super::cell;
+mod resize;
+mod rows;
+mod standing;
+
 use super::transcript::{Kind, Line};
-use alacritty_terminal::grid::{Dimensions, Grid};
+use alacritty_terminal::grid::Grid;
 use alacritty_terminal::index::Line as Row;
-use alacritty_terminal::term::cell::{Cell, Flags};
+use alacritty_terminal::term::cell::Cell;
+use rows::{Part, Saved, State, is_cut, is_gone, text, wraps};
 use std::collections::{HashSet, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::Range;
@@ -26,59 +30,6 @@ const MAX_JOINED: usize = 16 << 10;
 /// Rows remembered per visit of the alternate screen, so that none is told twice.
 const WINDOW: usize = 8192;
 
-/// What is known of a row.
-#[derive(Clone, Debug, Default)]
-struct State {
-    /// Changed since it last settled.
-    dirty: bool,
-    /// Known to hold no text.
-    blank: bool,
-    /// Since when its text stands there.
-    first: Duration,
-    /// When it was last changed.
-    changed: Duration,
-    /// The settled text that was changed.
-    saved: Option<Saved>,
-    /// The line that its text has been told with, if it is not the row that went; 0 for none.
-    told: u64,
-}
-
-/// The text of a row as it stood before it was changed.
-#[derive(Clone, Debug)]
-struct Saved {
-    text: String,
-    /// It went on in the next row.
-    wraps: bool,
-    /// Since when there was text, and since when it stood so.
-    first: Duration,
-    complete: Duration,
-    /// When it was changed.
-    at: Duration,
-    told: u64,
-}
-
-/// A row as it stood, for the line that it is a part of.
-struct Part {
-    y: usize,
-    text: String,
-    first: Duration,
-    complete: Duration,
-    last: Duration,
-    told: u64,
-    /// The row shows something else now.
-    replaced: bool,
-}
-
-impl State {
-    fn blank() -> Self {
-        Self { blank: true, ..Self::default() }
-    }
-
-    fn unknown(first: Duration) -> Self {
-        Self { first, changed: first, ..Self::default() }
-    }
-}
-
 /// A line whose rows have left only in part.
 #[derive(Clone)]
 struct Partial {
@@ -86,14 +37,6 @@ struct Partial {
     first: Duration,
     complete: Duration,
     text: String,
-}
-
-/// Since when the lines of the main screen have text, and since when as they stand: to know them again after a resize, which keeps
-/// their order.
-pub(super) struct Ages {
-    of: Vec<(Duration, Duration)>,
-    /// One for each row, not for each line.
-    as_rows: bool,
 }
 
 /// The rows of both screens.
@@ -116,27 +59,6 @@ pub(super) struct Tape {
     joined: u64,
     /// Lines that go now have been told already.
     pub(super) muted: bool,
-}
-
-fn text(grid: &Grid<Cell>, y: usize) -> String {
-    let mut out = String::new();
-    cell::text(&grid[Row(y as i32)][..], &mut out);
-    out
-}
-
-fn wraps(grid: &Grid<Cell>, line: Row) -> bool {
-    grid[line].last().is_some_and(|cell| cell.flags.contains(Flags::WRAPLINE))
-}
-
-/// Whether what a row shows now is something else than the text that stood there, not more of it. Of a row that went on in the next
-/// one there is no more: what is added stands within the line.
-fn is_gone(now: &str, saved: &Saved) -> bool {
-    if saved.wraps { now != saved.text } else { !now.starts_with(&saved.text) }
-}
-
-/// Whether a row went on in the next one, and does not any more.
-fn is_cut(grid: &Grid<Cell>, y: usize, saved: &Saved) -> bool {
-    saved.wraps && !wraps(grid, Row(y as i32))
 }
 
 impl Tape {
@@ -397,45 +319,6 @@ impl Tape {
         self.stirred = states.iter().filter(|state| state.dirty).map(|state| state.changed).min();
     }
 
-    /// The screens are about to have `rows` rows: tells what will be cut off; all of the main one, where that is 0. Since when
-    /// the lines of the main screen stand, or its rows if they stay rows.
-    pub(super) fn before_resize(
-        &mut self,
-        shown: &Grid<Cell>,
-        hidden: &Grid<Cell>,
-        rows: usize,
-        as_rows: bool,
-    ) -> Ages {
-        let shows_alt = self.on_alt;
-        let (main, alt) = if shows_alt { (hidden, shown) } else { (shown, hidden) };
-        if shows_alt {
-            self.stirred = Some(Duration::ZERO);
-            self.settle(alt);
-            self.vanish(alt, 0..self.alt.len(), Kind::Overwritten);
-        }
-        self.on_alt = false;
-        self.stirred = Some(Duration::ZERO);
-        self.settle(main);
-        // The cursor's row stays on the screen; what stands below the new last row goes.
-        let moved = (main.cursor.point.line.0.max(0) as usize + 1).saturating_sub(rows);
-        let kept = if rows == 0 { 0 } else { rows + moved };
-        self.vanish(main, kept..self.main.len(), Kind::Overwritten);
-        self.on_alt = shows_alt;
-        let mut ages = Ages { of: Vec::new(), as_rows };
-        let mut goes_on = false;
-        for (y, state) in self.main.iter().enumerate() {
-            let first = if state.blank { self.now } else { state.first };
-            // What is cut stands as it is from now on only.
-            let changed = if rows == 0 { self.now } else { state.changed };
-            match ages.of.last_mut() {
-                Some(line) if goes_on => *line = (line.0.min(first), line.1.max(changed)),
-                _ => ages.of.push((first, changed)),
-            }
-            goes_on = !as_rows && wraps(main, Row(y as i32));
-        }
-        ages
-    }
-
     /// Tells rows of the main screen as lines, wrapped rows joined, blank ones too.
     fn lines(&mut self, grid: &Grid<Cell>, rows: impl Iterator<Item = usize>, kind: Kind) {
         for y in rows {
@@ -596,85 +479,5 @@ impl Tape {
         }
         self.on_alt = to_alt;
         self.stirred = Some(Duration::ZERO);
-    }
-
-    /// The screens have been given `rows` rows; those that were pushed out of the main one stand above its row 0, and are told.
-    pub(super) fn resized(&mut self, main: &Grid<Cell>, rows: usize, ages: Ages) {
-        let (now, gone) = (self.now, main.history_size());
-        let mut ages_of_rows = Vec::with_capacity(gone + rows);
-        let mut nth = 0;
-        for y in 0..gone + rows {
-            ages_of_rows.push(ages.of.get(nth).copied().unwrap_or((now, now)));
-            nth += usize::from(ages.as_rows || !wraps(main, Row(y as i32 - gone as i32)));
-        }
-        for (offset, (first, complete)) in ages_of_rows.drain(..gone).enumerate() {
-            let line = Row(offset as i32 - gone as i32);
-            let mut current = String::new();
-            cell::text(&main[line][..], &mut current);
-            let part = Partial { number: self.evicted + offset as u64, first, complete, text: current };
-            self.go_on(part, wraps(main, line), Kind::Scrolled);
-        }
-        self.evicted += gone as u64;
-        self.main = ages_of_rows
-            .into_iter()
-            .map(|(first, changed)| State { changed, ..State::unknown(first) })
-            .collect();
-        // What stood on the alternate one was told before it was cut and moved.
-        self.alt = vec![State::unknown(now); rows].into();
-    }
-
-    /// What stands now, as lines: those of the main screen, then those of the alternate one if it is shown.
-    pub(super) fn standing(&self, shown: &Grid<Cell>, hidden: &Grid<Cell>) -> Vec<Line> {
-        let main = if self.on_alt { hidden } else { shown };
-        let mut lines = Self::stand(main, &self.main, self.evicted, Kind::Final, self.now);
-        if self.on_alt {
-            lines.extend(Self::stand(shown, &self.alt, 0, Kind::Page(self.page), self.now));
-        }
-        lines
-    }
-
-    /// What stands on one screen, whose first row has the number `base`.
-    fn stand(
-        grid: &Grid<Cell>,
-        states: &VecDeque<State>,
-        base: u64,
-        kind: Kind,
-        last: Duration,
-    ) -> Vec<Line> {
-        let mut lines: Vec<Line> = Vec::new();
-        let mut goes_on = false;
-        for (y, state) in states.iter().enumerate() {
-            let current = text(grid, y);
-            match lines.last_mut() {
-                Some(line) if goes_on => {
-                    line.text.push_str(&current);
-                    line.complete = line.complete.max(state.changed);
-                }
-                _ => {
-                    let (number, first, complete) = (base + y as u64, state.first, state.changed);
-                    lines.push(Line { number, kind, first, complete, last, text: current });
-                }
-            }
-            goes_on = wraps(grid, Row(y as i32));
-        }
-        lines.retain(|line| !line.text.is_empty());
-        lines
-    }
-
-    /// Tells what stands at the end.
-    pub(super) fn finish(&mut self, shown: &Grid<Cell>, hidden: &Grid<Cell>) {
-        let main = if self.on_alt {
-            self.switch(shown, false, false);
-            hidden
-        } else {
-            shown
-        };
-        self.stirred = Some(Duration::ZERO);
-        self.settle(main);
-        let last = (0..self.main.len()).rev().find(|y| !text(main, *y).is_empty());
-        if let Some(last) = last {
-            self.lines(main, 0..last + 1, Kind::Final);
-        }
-        self.flush(Kind::Final);
     }
 }
