@@ -73,8 +73,10 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>, environment: Environm
         Ok(code) => ExitCode::from(code),
         Err(error) => {
             error.print(&console);
-            // What was printed before it failed is still owed: that it is lost must not be lost, too.
-            if let Err(unwritten) = console.flush() {
+            // What was printed before it failed is still owed: that it is lost must not be lost, too, and is told once.
+            if error.kind() != Kind::Unwritten
+                && let Err(unwritten) = console.flush()
+            {
                 Error::from(unwritten).print(&console);
             }
             ExitCode::from(error.exit_code(of_run))

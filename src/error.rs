@@ -25,6 +25,8 @@ pub enum Kind {
     Key,
     /// The system refused. Exit code 2.
     System,
+    /// Standard output takes no more: what was said is lost. Exit code 2.
+    Unwritten,
     /// The command to be recorded is there, but cannot be executed. Exit code 126.
     NotExecutable,
     /// The command to be recorded was not found. Exit code 127.
@@ -98,7 +100,7 @@ impl Error {
             Kind::CommandNotFound => 127,
             _ if of_run => 125,
             Kind::No => 1,
-            Kind::Usage | Kind::Input | Kind::Key | Kind::System => 2,
+            Kind::Usage | Kind::Input | Kind::Key | Kind::System | Kind::Unwritten => 2,
         }
     }
 
@@ -145,12 +147,18 @@ impl<T, E: Into<Error>> Context<T> for std::result::Result<T, E> {
     }
 }
 
+/// What to do where there is no room.
+const MAKE_ROOM: &str = "make room, or choose another place";
+
 impl From<WriteError> for Error {
     fn from(error: WriteError) -> Self {
-        match error {
-            WriteError::Closed => Self::new(Kind::Closed, error.to_string()),
-            WriteError::Io(_) => Self::from_source(Kind::System, &error),
-        }
+        use std::io::ErrorKind as Io;
+        let WriteError::Io(source) = &error else { return Self::new(Kind::Closed, error.to_string()) };
+        let hint = match source.kind() {
+            Io::StorageFull | Io::QuotaExceeded => MAKE_ROOM,
+            _ => "see where standard output leads, or send it elsewhere",
+        };
+        Self::from_source(Kind::Unwritten, &error).hint(hint)
     }
 }
 
@@ -160,7 +168,7 @@ impl From<crate::sys::Error> for Error {
         let told = Self::from_source(Kind::System, &error);
         match error.kind() {
             Io::ReadOnlyFilesystem => told.hint("the file system is mounted read-only; choose another place"),
-            Io::StorageFull | Io::QuotaExceeded => told.hint("make room, or choose another place"),
+            Io::StorageFull | Io::QuotaExceeded => told.hint(MAKE_ROOM),
             Io::AlreadyExists => told.hint("choose another name, or move the old one away"),
             Io::NotFound | Io::NotADirectory => told.hint("check the name"),
             // Root needs no rights: what forbids it is something else, such as a recording around this one.

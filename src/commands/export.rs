@@ -108,9 +108,9 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
     let losses = match &args.output {
         None if console.is_terminal() => {
             let out = LineSafe { out: console.raw(), line: Vec::new() };
-            export(context, opened, format, out, "standard output")?
+            export(context, opened, format, out, None)?
         }
-        None => export(context, opened, format, BufWriter::new(console.raw()), "standard output")?,
+        None => export(context, opened, format, BufWriter::new(console.raw()), None)?,
         Some(path) => {
             let losses = to_file(context, opened, format, path)?;
             console.note(format!("wrote {}", shown(path)));
@@ -204,7 +204,7 @@ fn write_commands(context: &Context, args: &Args, commands: &[Command]) -> Resul
 
 fn to_file(context: &Context, opened: What, format: Format, path: &Path) -> Result<Losses> {
     let file = sys::file::create_new(path)?;
-    let written = export(context, opened, format, BufWriter::new(&file), &shown(path));
+    let written = export(context, opened, format, BufWriter::new(&file), Some(path));
     let written = written.and_then(|losses| {
         file.sync_all().map_err(|e| sys::Error::at("sync", path, e))?;
         Ok(losses)
@@ -216,10 +216,17 @@ fn to_file(context: &Context, opened: What, format: Format, path: &Path) -> Resu
     written
 }
 
-fn export(context: &Context, what: What, format: Format, mut out: impl Write, name: &str) -> Result<Losses> {
-    let wrote = |error: io::Error| match error.kind() {
-        io::ErrorKind::BrokenPipe => WriteError::Closed.into(),
-        _ => Error::from(sys::Error::new("write to", name, error)),
+/// Writes it to a file, or, without one, to standard output.
+fn export(
+    context: &Context,
+    what: What,
+    format: Format,
+    mut out: impl Write,
+    file: Option<&Path>,
+) -> Result<Losses> {
+    let wrote = |error: io::Error| match file {
+        None => Error::from(WriteError::from(error)),
+        Some(path) => Error::from(sys::Error::at("write to", path, error)),
     };
     let mut opened = match what {
         What::Whole(opened) => opened,

@@ -197,6 +197,35 @@ fn a_report_that_cannot_be_written_is_told_also_where_something_is_wrong() {
 }
 
 #[test]
+fn a_standard_output_that_is_full_is_told_once_with_what_to_do() {
+    let home = Sandbox::new();
+    home.record(&Recording::default());
+    for line in [
+        "ls",
+        "ls --json",
+        "show last",
+        "search -l ls",
+        "search ls",
+        "play --plain last",
+        "verify last",
+        "export last",
+        "export last --hits ls",
+        "export last --format commands",
+        "keys list",
+        "completions bash",
+        "--help",
+    ] {
+        let args: Vec<&str> = line.split(' ').collect();
+        let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+        let told = ran(home.command(&args).stdout(full), &args).exits(2);
+        let lines = |word: &str| told.err.lines().filter(|line| line.starts_with(word)).count();
+        assert_eq!((lines("error: "), lines("hint: ")), (1, 1), "{told}");
+        let said = "error: cannot write to standard output: No space left";
+        assert!(told.err.contains(said) && told.err.contains("hint: make room"), "{told}");
+    }
+}
+
+#[test]
 fn verify_goes_through_the_whole_store_and_counts() {
     let home = Sandbox::new();
     home.run(&["verify"]).exits(2).complains("there is nothing to verify: there are no recordings in ");
