@@ -167,6 +167,7 @@ impl From<crate::sys::Error> for Error {
         use std::io::ErrorKind as Io;
         let told = Self::from_source(Kind::System, &error);
         match error.kind() {
+            _ if error.is_of_link() => told.hint("put the file itself in its place"),
             Io::ReadOnlyFilesystem => told.hint("the file system is mounted read-only; choose another place"),
             Io::StorageFull | Io::QuotaExceeded => told.hint(MAKE_ROOM),
             Io::AlreadyExists => told.hint("choose another name, or move the old one away"),
@@ -214,6 +215,8 @@ impl From<container::Error> for Error {
 impl From<store::Error> for Error {
     fn from(error: store::Error) -> Self {
         match error {
+            store::Error::System(ref cause) if cause.is_of_link() => Self::from_source(Kind::System, &error)
+                .hint("what lies in a store is the recording itself: name the file to which it leads"),
             store::Error::System(error) => error.into(),
             store::Error::Empty(_) => {
                 Self::from_source(Kind::Input, &error).hint("`sealcast run` makes the first one")
@@ -223,7 +226,17 @@ impl From<store::Error> for Error {
             }
             store::Error::Copies { .. } => Self::from_source(Kind::Usage, &error)
                 .hint("they have the same id: name the path of the one that is meant"),
-            store::Error::NotFound { .. } | store::Error::TooFewBack { .. } => {
+            store::Error::NotFound { ref wanted, .. } => {
+                let mut told = Self::from_source(Kind::Input, &error);
+                if wanted.contains('@') {
+                    told = told.hint("`@` and a time are for `sealcast play` only");
+                } else if wanted.chars().count() < store::SHORTEST {
+                    let said = format!("an id is named by {} of its characters at least", store::SHORTEST);
+                    told = told.hint(said);
+                }
+                told.hint("`sealcast ls` shows what there is")
+            }
+            store::Error::TooFewBack { .. } => {
                 Self::from_source(Kind::Input, &error).hint("`sealcast ls` shows what there is")
             }
         }

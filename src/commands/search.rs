@@ -194,6 +194,15 @@ fn report(context: &Context, args: &Args, found: &Found, answer: Answer, sums: &
             Ink::Red,
             format_args!("{} could {what} be searched: {why}", name(found)),
         );
+        // What cannot be opened at all is told as by `ls` and `verify`, with what to do.
+        if answer.found.is_none()
+            && let Err(error) = found.open()
+        {
+            Error::from(error)
+                .hints()
+                .iter()
+                .for_each(|hint| context.console.remark("hint", Ink::Yellow, hint));
+        }
     }
     if let Some(misnamed) = &answer.misnamed {
         tell_misnamed(context, found, misnamed);

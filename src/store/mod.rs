@@ -29,6 +29,9 @@ use std::path::{Path, PathBuf};
 /// Ending of a recording's file name.
 pub const EXTENSION: &str = "scast";
 
+/// Characters of an id that must be typed at least.
+pub const SHORTEST: usize = 4;
+
 /// A directory of recordings.
 #[derive(Clone, Debug)]
 pub struct Store {
@@ -221,7 +224,7 @@ impl Store {
         Ok(found)
     }
 
-    /// The recording that a person means: a path, the beginning of an id (four characters at least, case does not matter),
+    /// The recording that a person means: a path, the beginning of an id ([`SHORTEST`] characters at least, case does not matter),
     /// `last`, or `last~N` for the N-th before the last.
     ///
     /// # Errors
@@ -255,7 +258,6 @@ impl Store {
     }
 
     fn find_id(&self, wanted: &str) -> Result<Found, Error> {
-        const SHORTEST: usize = 4;
         let prefix = wanted.to_ascii_uppercase();
         let mut matching = Vec::new();
         if prefix.len() >= SHORTEST {

@@ -4,6 +4,7 @@
 //! FIFO would hang us, a device would answer us), and to make anything that others can read. Locks are in [`super::lock`]
 //! or the standard library's ([`File::lock`]: `flock`), as is `fdatasync` ([`File::sync_data`]).
 
+use super::link::not_followed;
 use super::{Error, Result};
 use std::ffi::{CStr, CString};
 use std::fs::{self, DirBuilder, File, OpenOptions};
@@ -93,7 +94,7 @@ pub fn open_append(path: &Path) -> Result<File> {
         .mode(FILE_MODE)
         .custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC | libc::O_NOCTTY | libc::O_NONBLOCK)
         .open(path)
-        .map_err(|e| Error::at("open", path, e))?;
+        .map_err(|e| Error::at("open", path, not_followed(e, path)))?;
     regular(file, path)
 }
 
@@ -106,7 +107,7 @@ pub fn open_append_existing(path: &Path) -> Result<File> {
         .append(true)
         .custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC | libc::O_NOCTTY | libc::O_NONBLOCK)
         .open(path)
-        .map_err(|e| Error::at("open", path, e))?;
+        .map_err(|e| Error::at("open", path, not_followed(e, path)))?;
     regular(file, path)
 }
 
@@ -133,6 +134,7 @@ fn open(path: &Path, flags: libc::c_int) -> Result<File> {
         .read(true)
         .custom_flags(flags | libc::O_CLOEXEC | libc::O_NOCTTY | libc::O_NONBLOCK)
         .open(path)
+        .map_err(|e| if flags & libc::O_NOFOLLOW == 0 { e } else { not_followed(e, path) })
         .map_err(|e| Error::at("open", path, e))?;
     regular(file, path)
 }

@@ -13,6 +13,7 @@ pub mod file;
 pub mod guard;
 pub mod harden;
 pub mod ids;
+mod link;
 pub mod lock;
 pub mod memory;
 pub mod netlink;

@@ -60,6 +60,46 @@ fn directories_missing_files_and_fifos_are_refused_at_once() {
 }
 
 #[test]
+fn a_symbolic_link_in_a_store_is_said_to_be_one_and_its_file_opens() {
+    let home = Sandbox::new();
+    let (path, _) = home.record(&Recording::default());
+    let file = home.path("itself.scast");
+    std::fs::rename(&path, &file).unwrap();
+    std::os::unix::fs::symlink(&file, &path).unwrap();
+    for command in [&["show", "last"][..], &["export", "last"], &["play", "--plain", "last"], &["verify"]] {
+        let told = home.run(command).exits(2).complains("it is a symbolic link, which is not followed");
+        assert!(told.err.contains("name the file to which it leads") && told.out.is_empty(), "{told}");
+    }
+    for command in [&["ls"][..], &["search", "ls"]] {
+        let told = home.run(command).exits(2);
+        assert!(
+            told.err.contains(": it is a symbolic link, which is not followed\nhint: what lies"),
+            "{told}"
+        );
+        assert!(!told.err.contains("levels"), "{told}");
+    }
+    // One that anybody else keeps elsewhere is theirs.
+    std::os::unix::fs::symlink(&file, home.path("mine.scast")).unwrap();
+    for name in ["itself.scast", "mine.scast"] {
+        home.run(&["show", name]).exits(0);
+    }
+}
+
+#[test]
+fn what_is_no_id_is_told_why() {
+    let home = Sandbox::new();
+    home.record(&Recording::default());
+    let hints = |wanted: &str| {
+        let told = home.run(&["show", wanted]).exits(2).complains("is neither a file nor the id");
+        told.err.lines().filter(|line| line.starts_with("hint: ")).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let usual = "hint: `sealcast ls` shows what there is";
+    assert_eq!(hints("0Z0"), ["hint: an id is named by 4 of its characters at least", usual]);
+    assert_eq!(hints("last@0:05"), ["hint: `@` and a time are for `sealcast play` only", usual]);
+    assert_eq!(hints("zzzzz"), [usual]);
+}
+
+#[test]
 fn without_a_home_a_recording_can_still_be_verified_by_path() {
     let home = Sandbox::new();
     let (path, _) = home.record(&Recording::default());
