@@ -98,6 +98,16 @@ pub enum Integrity {
     Bad(String),
 }
 
+impl Integrity {
+    /// The words to show.
+    pub fn text(&self) -> &str {
+        match self {
+            Self::Checking => "checking…",
+            Self::Good(text) | Self::Doubtful(text) | Self::Bad(text) => text,
+        }
+    }
+}
+
 /// Colours that the viewer's terminal has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Depth {

@@ -7,9 +7,11 @@
 mod app;
 mod browser;
 mod find;
+mod hits;
 #[cfg(test)]
 mod hostile_tests;
 mod keymap;
+mod lists;
 mod mouse;
 mod pages;
 mod prompt;

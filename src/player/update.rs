@@ -1,13 +1,13 @@
 //! What a message makes of the state. No clock, no terminal, no file but what the source reads.
 
-use super::app::{App, Effect, Integrity, Mark, Message, Over, Pan, SLICE, UNDO};
+use super::app::{App, Effect, Mark, Message, Over, Pan, SLICE, UNDO};
 use super::find::{Finder, Pattern};
 use super::keymap::{self, Action};
 use super::pages::Pages;
 use super::prompt::{Prompt, Purpose, Typed};
 use super::times;
 use crate::replay::{Budget, Idle, Progress, Source, millis, scaled, stepped};
-use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use crossterm::event::{KeyEvent, KeyModifiers};
 use std::time::Duration;
 
 /// How often a running session is looked at.
@@ -196,7 +196,7 @@ impl<S: Source> App<S> {
         }
     }
 
-    fn remember(&mut self) {
+    pub(super) fn remember(&mut self) {
         let here = self.replay.time();
         if self.undo.last() != Some(&here) {
             self.undo.push(here);
@@ -230,92 +230,6 @@ impl<S: Source> App<S> {
             return;
         }
         self.act(action);
-    }
-
-    /// Keys of an open list. `false` when the key means what it means elsewhere.
-    pub(super) fn list_key(&mut self, key: &KeyEvent, effects: &mut Vec<Effect>) -> bool {
-        let page = isize::from(self.places.list.height.max(2) as i16) - 1;
-        let by = match key.code {
-            KeyCode::Down | KeyCode::Char('j') => 1,
-            KeyCode::Up => -1,
-            KeyCode::PageDown | KeyCode::Char(' ') => page,
-            KeyCode::PageUp => -page,
-            KeyCode::Home | KeyCode::Char('g') => isize::MIN / 2,
-            KeyCode::End | KeyCode::Char('G') => isize::MAX / 2,
-            KeyCode::Enter => 0,
-            KeyCode::Delete if matches!(self.over, Over::Marks(_)) => return self.delete_mark(effects),
-            _ => return false,
-        };
-        match std::mem::replace(&mut self.over, Over::None) {
-            Over::None => return false,
-            Over::Events if by == 0 => {}
-            Over::Events => self.over = Over::Events,
-            Over::Help(at) => {
-                if by != 0 {
-                    let last = keymap::TABLE.len().saturating_sub(1) as isize;
-                    self.over = Over::Help((isize::from(at as i16).saturating_add(by)).clamp(0, last) as u16);
-                }
-            }
-            Over::Transcript(mut pages) => {
-                if by == 0 {
-                    if let Some(first) = pages.line().map(|line| line.first) {
-                        self.jump(first);
-                        self.playing = false;
-                    }
-                } else {
-                    pages.go(&self.replay, by);
-                    pages.work(&mut self.replay, &mut self.budget);
-                    self.over = Over::Transcript(pages);
-                }
-            }
-            Over::Hits(at) => {
-                let count = self.finder.as_ref().map_or(0, |finder| finder.hits.len());
-                if by == 0 {
-                    self.show_hit(at);
-                } else {
-                    self.over = Over::Hits(moved(at, by, count));
-                }
-            }
-            Over::Marks(at) => {
-                let marks = self.all_marks();
-                if by != 0 {
-                    self.over = Over::Marks(moved(at, by, marks.len()));
-                } else if let Some((time, ..)) = marks.get(at) {
-                    self.jump(*time);
-                }
-            }
-            Over::Commands(at) => {
-                let commands = &self.replay.outline().commands;
-                if by != 0 {
-                    self.over = Over::Commands(moved(at, by, commands.len()));
-                } else if let Some(command) = commands.get(at) {
-                    let start = Duration::from_millis(command.start);
-                    self.jump(start);
-                }
-            }
-        }
-        true
-    }
-
-    fn delete_mark(&mut self, effects: &mut Vec<Effect>) -> bool {
-        if let Over::Marks(at) = self.over
-            && let Some((time, note, true)) = self.all_marks().get(at)
-        {
-            self.marks.retain(|mark| mark.at != millis(*time) || mark.note != *note);
-            effects.push(Effect::SaveMarks(self.marks.clone()));
-        }
-        true
-    }
-
-    /// The viewer's marks and those of the recording: time, text, whether the viewer's.
-    pub(super) fn all_marks(&self) -> Vec<(Duration, String, bool)> {
-        let own = self.marks.iter().map(|mark| (Duration::from_millis(mark.at), mark.note.clone(), true));
-        let recorded = self.replay.outline().marks.iter().map(|(at, label)| (*at, label.clone(), false));
-        // Where a witness fell silent is to be seen by whoever looks at marks only.
-        let notices = self.replay.outline().notices.iter().map(|(at, text)| (*at, text.clone(), false));
-        let mut all: Vec<_> = own.chain(recorded).chain(notices).collect();
-        all.sort_by_key(|(at, ..)| *at);
-        all
     }
 
     fn act(&mut self, action: Action) {
@@ -507,82 +421,6 @@ impl<S: Source> App<S> {
             Purpose::Filter => {}
         }
     }
-
-    // Hits.
-
-    /// Shows the hit that was searched, once it is known.
-    fn show_wanted(&mut self) {
-        let Some(finder) = self.finder.as_ref().filter(|_| self.wanted) else { return };
-        let (now, forward) = (self.replay.time(), finder.forward);
-        let found = finder.from(now, forward);
-        if !finder.is_done() && (found.is_none() || !forward) {
-            return;
-        }
-        self.wanted = false;
-        match found {
-            Some(index) => self.go_to_hit(index),
-            None => self.wrapped(forward),
-        }
-    }
-
-    fn wrapped(&mut self, forward: bool) {
-        let Some(finder) = &self.finder else { return };
-        let text = crate::text::escaped(finder.pattern.text()).to_string();
-        let Some(last) = finder.hits.len().checked_sub(1) else {
-            self.note = Some((format!("“{text}” was not found in: {}", finder.scope.name()), true));
-            return;
-        };
-        self.go_to_hit(if forward { 0 } else { last });
-        self.note = Some((format!("“{text}”: from the other end"), false));
-    }
-
-    fn next_hit(&mut self, same: bool) {
-        let Some(finder) = &self.finder else {
-            self.note = Some(("nothing has been searched: / searches".to_string(), false));
-            return;
-        };
-        let forward = finder.forward == same;
-        self.playing = false;
-        match finder.from(self.replay.time(), forward) {
-            Some(index) => {
-                self.remember();
-                self.go_to_hit(index);
-            }
-            None if finder.is_done() => {
-                self.remember();
-                self.wrapped(forward);
-            }
-            None => self.note = Some(("still searching".to_string(), false)),
-        }
-    }
-
-    fn go_to_hit(&mut self, index: usize) {
-        self.follow = false;
-        if let Some(finder) = &mut self.finder {
-            finder.show(&mut self.replay, index);
-            finder.look(&mut self.replay, &mut self.budget);
-        }
-        self.arrived();
-    }
-
-    fn arrived(&mut self) {
-        self.replay.take_events();
-        if self.finder.as_mut().is_some_and(Finder::take_passed_by) {
-            let told = "it went by within one frame: t shows it in the transcript";
-            self.note = Some((told.to_string(), false));
-        }
-    }
-
-    fn show_hit(&mut self, index: usize) {
-        self.remember();
-        self.playing = false;
-        self.go_to_hit(index);
-    }
-}
-
-/// A list position moved by some rows.
-fn moved(at: usize, by: isize, count: usize) -> usize {
-    at.saturating_add_signed(by).min(count.saturating_sub(1))
 }
 
 pub(super) fn shifted(now: Duration, by: Duration, back: bool) -> Duration {
@@ -606,14 +444,4 @@ fn range(
         return Err(format!("{} comes after {}", times::tenths(from), times::tenths(to)));
     }
     Ok((from, to, file))
-}
-
-impl Integrity {
-    /// The words to show.
-    pub fn text(&self) -> &str {
-        match self {
-            Self::Checking => "checking…",
-            Self::Good(text) | Self::Doubtful(text) | Self::Bad(text) => text,
-        }
-    }
 }

@@ -1,0 +1,78 @@
+//! Going from hit to hit of what is searched.
+//!
+//! Refuses to search and to wait for it: it goes to what the finder has, and says where that is not known yet.
+
+use super::app::App;
+use super::find::Finder;
+use crate::replay::Source;
+
+impl<S: Source> App<S> {
+    /// Shows the hit that was searched, once it is known.
+    pub(super) fn show_wanted(&mut self) {
+        let Some(finder) = self.finder.as_ref().filter(|_| self.wanted) else { return };
+        let (now, forward) = (self.replay.time(), finder.forward);
+        let found = finder.from(now, forward);
+        if !finder.is_done() && (found.is_none() || !forward) {
+            return;
+        }
+        self.wanted = false;
+        match found {
+            Some(index) => self.go_to_hit(index),
+            None => self.wrapped(forward),
+        }
+    }
+
+    fn wrapped(&mut self, forward: bool) {
+        let Some(finder) = &self.finder else { return };
+        let text = crate::text::escaped(finder.pattern.text()).to_string();
+        let Some(last) = finder.hits.len().checked_sub(1) else {
+            self.note = Some((format!("“{text}” was not found in: {}", finder.scope.name()), true));
+            return;
+        };
+        self.go_to_hit(if forward { 0 } else { last });
+        self.note = Some((format!("“{text}”: from the other end"), false));
+    }
+
+    pub(super) fn next_hit(&mut self, same: bool) {
+        let Some(finder) = &self.finder else {
+            self.note = Some(("nothing has been searched: / searches".to_string(), false));
+            return;
+        };
+        let forward = finder.forward == same;
+        self.playing = false;
+        match finder.from(self.replay.time(), forward) {
+            Some(index) => {
+                self.remember();
+                self.go_to_hit(index);
+            }
+            None if finder.is_done() => {
+                self.remember();
+                self.wrapped(forward);
+            }
+            None => self.note = Some(("still searching".to_string(), false)),
+        }
+    }
+
+    fn go_to_hit(&mut self, index: usize) {
+        self.follow = false;
+        if let Some(finder) = &mut self.finder {
+            finder.show(&mut self.replay, index);
+            finder.look(&mut self.replay, &mut self.budget);
+        }
+        self.arrived();
+    }
+
+    pub(super) fn arrived(&mut self) {
+        self.replay.take_events();
+        if self.finder.as_mut().is_some_and(Finder::take_passed_by) {
+            let told = "it went by within one frame: t shows it in the transcript";
+            self.note = Some((told.to_string(), false));
+        }
+    }
+
+    pub(super) fn show_hit(&mut self, index: usize) {
+        self.remember();
+        self.playing = false;
+        self.go_to_hit(index);
+    }
+}
