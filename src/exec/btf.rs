@@ -223,6 +223,10 @@ impl<'a, R: Read + Seek> Btf<'a, R> {
     }
 
     fn skip(&mut self, bytes: usize) -> Result<(), BtfError> {
+        if bytes <= self.source.buffer().len() {
+            self.source.consume(bytes);
+            return Ok(());
+        }
         let mut left = bytes;
         while left > 0 {
             let here = self.source.fill_buf()?.len().min(left);
@@ -264,29 +268,46 @@ fn find_names<'a>(
         lengths[first] |= length;
     }
     let mut names = HashMap::new();
+    let mut look = |place: u64, string: &[u8]| {
+        if shape(string).is_some_and(|(first, length)| lengths[first] & length != 0)
+            && let Ok(index) = words.binary_search_by(|word| word.as_bytes().cmp(string))
+        {
+            let place = u32::try_from(place).map_err(|_| BtfError::Malformed("too many names"))?;
+            names.insert(place, words[index]);
+        }
+        Ok::<_, BtfError>(())
+    };
     let mut source = source.take(length);
-    let (mut place, mut string) = (0_u64, Vec::new());
+    // Where a string begins, and what of one was in the buffers before.
+    let (mut place, mut begun) = (0_u64, Vec::new());
     loop {
-        string.clear();
-        let taken = source.read_until(0, &mut string)?;
-        if taken == 0 {
+        let buffer = source.fill_buf()?;
+        let read = buffer.len();
+        if read == 0 {
             break;
         }
-        // Every string ends in a zero byte.
-        if string.pop() != Some(0) {
-            return Err(BtfError::Malformed("cut short"));
+        let mut rest = buffer;
+        while let Some(end) = memchr::memchr(0, rest) {
+            let (string, after) = (&rest[..end], &rest[end + 1..]);
+            if begun.is_empty() {
+                look(place, string)?;
+                place += end as u64 + 1;
+            } else {
+                begun.extend_from_slice(string);
+                look(place, &begun)?;
+                place += begun.len() as u64 + 1;
+                begun.clear();
+            }
+            rest = after;
         }
-        if shape(&string).is_some_and(|(first, length)| lengths[first] & length != 0)
-            && let Ok(index) = words.binary_search_by(|word| word.as_bytes().cmp(&string))
-        {
-            names.insert(
-                u32::try_from(place).map_err(|_| BtfError::Malformed("too many names"))?,
-                words[index],
-            );
-        }
-        place += taken as u64;
+        begun.extend_from_slice(rest);
+        source.consume(read);
     }
-    if place < length { Err(BtfError::Malformed("cut short")) } else { Ok(names) }
+    // Every string ends in a zero byte.
+    if !begun.is_empty() || place < length {
+        return Err(BtfError::Malformed("cut short"));
+    }
+    Ok(names)
 }
 
 /// The word at a place; 0 behind the end, which no caller looks at.

@@ -23,8 +23,10 @@ const NAME: i32 = 256;
 const DEPTH: usize = 48;
 /// Most bytes of arguments; a power of two.
 pub(super) const ARGUMENTS: i32 = 16 << 10;
-/// Room for an event while it is made.
-pub(super) const SCRATCH: i32 = HEADER + NAMES + ARGUMENTS;
+/// Room for an event while it is made, and behind it for what is kept meanwhile.
+pub(super) const SCRATCH: i32 = MEANWHILE as i32 + 5 * 8;
+/// Where in that room the latter begins.
+const MEANWHILE: i16 = (HEADER + NAMES + ARGUMENTS) as i16;
 
 /// What an event tells of.
 pub(super) const FORKED: i32 = 1;
@@ -57,11 +59,13 @@ const FLAGS: i16 = 52;
 // Places on the stack, below an event that is made there.
 const EVENT: i16 = -64;
 const KEY: i16 = -72;
-const WORD: i16 = -80;
-const MOUNT: i16 = -88;
-const MM: i16 = -96;
-const ROOT: i16 = -104;
-const OUTER: i16 = -112;
+
+// Places among what is kept meanwhile.
+const WORD: i16 = 0;
+const MOUNT: i16 = 8;
+const MM: i16 = 16;
+const ROOT: i16 = 24;
+const OUTER: i16 = 32;
 
 /// The maps that the programs share.
 pub(super) struct Maps<'a> {
@@ -155,7 +159,7 @@ impl Fields {
 /// The programs for fork, exec and exit, for the kernel whose types are given (see [`btf::offsets`]).
 pub(super) fn write(types: impl Read + Seek, maps: &Maps) -> Result<[Vec<Insn>; 3], BtfError> {
     let fields = Fields::find(types)?;
-    let new = || Writer { asm: Assembler::default(), fields: &fields, maps };
+    let new = || Writer { asm: Assembler::default(), fields: &fields, maps, meanwhile: (R10, KEY - 8) };
     let (mut fork, mut exec, mut exit) = (new(), new(), new());
     fork.fork();
     exec.exec();
@@ -169,15 +173,19 @@ struct Writer<'a> {
     asm: Assembler,
     fields: &'a Fields,
     maps: &'a Maps<'a>,
+    /// Where words are kept meanwhile: one on the stack, or all in the room where an event is made. The verifier follows what
+    /// is on the stack, word by word through every turn of a walk; that was a third of a recorder's start.
+    meanwhile: (Reg, i16),
 }
 
 impl Writer<'_> {
-    /// Reads `size` bytes of the kernel's memory at `base + offset` to the stack.
+    /// Reads `size` bytes of the kernel's memory at `base + offset` to what is kept meanwhile.
     fn read(&mut self, to: i16, size: i32, base: Reg, offset: i32) {
+        let (room, at) = self.meanwhile;
         self.asm.mov(R3, base);
         self.asm.add_imm(R3, offset);
-        self.asm.mov(R1, R10);
-        self.asm.add_imm(R1, to.into());
+        self.asm.mov(R1, room);
+        self.asm.add_imm(R1, (at + to).into());
         self.asm.mov_imm(R2, size);
         self.asm.call(Helper::ProbeReadKernel);
     }
@@ -185,13 +193,26 @@ impl Writer<'_> {
     /// Reads a pointer at `base + offset` into a register.
     fn follow(&mut self, into: Reg, base: Reg, offset: i32) {
         self.read(WORD, 8, base, offset);
-        self.asm.load(Double, into, R10, WORD);
+        self.kept(into, WORD);
     }
 
     /// Reads 32 bits at `base + offset` into a register.
     fn word(&mut self, into: Reg, base: Reg, offset: i32) {
+        let (room, at) = self.meanwhile;
         self.read(WORD, 4, base, offset);
-        self.asm.load(Word, into, R10, WORD);
+        self.asm.load(Word, into, room, at + WORD);
+    }
+
+    /// Loads 64 bits that are kept meanwhile.
+    fn kept(&mut self, into: Reg, place: i16) {
+        let (room, at) = self.meanwhile;
+        self.asm.load(Double, into, room, at + place);
+    }
+
+    /// Keeps 64 bits meanwhile.
+    fn keep(&mut self, place: i16, from: Reg) {
+        let (room, at) = self.meanwhile;
+        self.asm.store(Double, room, at + place, from);
     }
 
     /// Calls a function of a map with the key on the stack (and itself as the value).
@@ -328,6 +349,7 @@ impl Writer<'_> {
         self.map(Helper::MapLookup, self.maps.scratch.number());
         self.asm.jump_if_imm(Cond::Equal, R0, 0, out);
         self.asm.mov(R7, R0);
+        self.meanwhile = (R7, MEANWHILE);
         self.begin(R7, 0, EXECUTED, out);
         self.asm.store(Word, R7, PID, R8);
         self.asm.store_imm(Word, R7, STATUS, 0);
@@ -341,13 +363,13 @@ impl Writer<'_> {
         self.asm.store(Word, R7, EUID, R1);
         self.asm.store_imm(Word, R7, FLAGS, 0);
         self.follow(R9, R6, self.fields.mm);
-        self.asm.store(Double, R10, MM, R9);
+        self.keep(MM, R9);
 
         // R8 is from here on how many bytes of names there are.
         self.asm.mov_imm(R8, 0);
         self.follow(R9, R9, self.fields.exe);
         self.follow(R1, R9, self.fields.exe_mount);
-        self.asm.store(Double, R10, MOUNT, R1);
+        self.keep(MOUNT, R1);
         self.follow(R9, R9, self.fields.exe_dentry);
         let hashed = self.asm.label();
         self.follow(R1, R9, self.fields.hashed);
@@ -358,13 +380,13 @@ impl Writer<'_> {
         self.separate();
         self.follow(R9, R6, self.fields.fs);
         self.follow(R1, R9, self.fields.pwd_mount);
-        self.asm.store(Double, R10, MOUNT, R1);
+        self.keep(MOUNT, R1);
         self.follow(R9, R9, self.fields.pwd_dentry);
         self.walk(CWD_CUT);
         self.asm.store(Word, R7, NAMES_KEPT, R8);
 
         // Arguments: as many as fit.
-        self.asm.load(Double, R9, R10, MM);
+        self.kept(R9, MM);
         self.follow(R6, R9, self.fields.arg_start);
         self.follow(R9, R9, self.fields.arg_end);
         self.asm.sub(R9, R6);
@@ -413,9 +435,9 @@ impl Writer<'_> {
         for _ in 0..DEPTH {
             let (outside, next) = (self.asm.label(), self.asm.label());
             self.asm.jump_if_imm(Cond::Above, R8, NAMES - NAME - 1, full);
-            self.asm.load(Double, R1, R10, MOUNT);
+            self.kept(R1, MOUNT);
             self.read(ROOT, 8, R1, self.fields.mount_root);
-            self.asm.load(Double, R1, R10, ROOT);
+            self.kept(R1, ROOT);
             self.asm.jump_if(Cond::Equal, R9, R1, outside);
             self.follow(R3, R9, self.fields.name);
             self.asm.mov(R1, R7);
@@ -436,17 +458,17 @@ impl Writer<'_> {
             self.asm.jump(next);
             // The root of a mount: go on where it is mounted. A mount that is its own parent is the root of all.
             self.asm.place(outside);
-            self.asm.load(Double, R1, R10, MOUNT);
+            self.kept(R1, MOUNT);
             self.asm.add_imm(R1, -self.fields.mount);
-            self.asm.store(Double, R10, ROOT, R1);
+            self.keep(ROOT, R1);
             self.read(OUTER, 8, R1, self.fields.mount_parent);
-            self.asm.load(Double, R1, R10, ROOT);
-            self.asm.load(Double, R2, R10, OUTER);
+            self.kept(R1, ROOT);
+            self.kept(R2, OUTER);
             self.asm.jump_if(Cond::Equal, R1, R2, done);
             self.follow(R9, R1, self.fields.mount_point);
-            self.asm.load(Double, R1, R10, OUTER);
+            self.kept(R1, OUTER);
             self.asm.add_imm(R1, self.fields.mount);
-            self.asm.store(Double, R10, MOUNT, R1);
+            self.keep(MOUNT, R1);
             self.asm.place(next);
         }
         self.asm.place(full);
