@@ -42,9 +42,9 @@ pub const PAD: usize = 64;
 pub const FLUSH_BYTES: usize = 64 << 10;
 /// …and compressed bytes after which they are sealed and written.
 pub const CHUNK_BYTES: usize = 32 << 10;
-/// The fixed grid on which what has been taken is sealed and written.
+/// The fixed grid on which what has been taken is sealed and written, where `record.flush` says no other.
 pub const FLUSH_EVERY: Duration = Duration::from_secs(1);
-/// Longest time that sealed data waits for a signature.
+/// Longest time that what was captured waits for a signature, where what is taken is sealed at least as often.
 pub const CHECK_EVERY: Duration = Duration::from_secs(10);
 /// A segment ends at this many raw bytes…
 pub const SEGMENT_BYTES: u64 = 2 << 20;

@@ -486,6 +486,29 @@ fn a_failed_write_loses_nothing() {
     assert_eq!(events_of(&mut reader, 0).len(), 50);
 }
 
+/// By the time of the session, whatever the clock says: a session of two minutes, a line every quarter of a second.
+#[test]
+fn what_was_captured_has_its_signature_after_ten_seconds_however_rarely_it_is_flushed() {
+    for (flush, signed) in [(250, 12), (1000, 12), (3000, 13), (5000, 12), (7000, 17), (10_000, 12)] {
+        let (mut writer, ..) = writer();
+        let mut oldest = None;
+        for at in (250..=120_000).step_by(250) {
+            writer.begin(anchor(at), None).unwrap();
+            writer.push(&Event::new(ms(at), Payload::Output(b"x".to_vec()))).unwrap();
+            let oldest_before = *oldest.get_or_insert(at);
+            assert!(at - oldest_before <= 10_000, "flushed every {flush} ms: unsigned since {oldest_before} at {at}");
+            if at % flush == 0 {
+                let before = writer.epoch();
+                writer.flush(ms(at)).unwrap();
+                if writer.epoch() > before {
+                    oldest = None;
+                }
+            }
+        }
+        assert_eq!(writer.epoch(), signed, "flushed every {flush} ms");
+    }
+}
+
 #[test]
 fn whoever_seizes_the_recorder_cannot_cut_back_behind_a_checkpoint() {
     let (mut writer, _, _) = writer();

@@ -100,8 +100,10 @@ pub struct Writer<S: Sink> {
     signing: Box<SigningKey>,
     epoch: u32,
     running: Running,
-    /// Time of the first sealed and not yet signed data.
+    /// Since when what was captured is sealed and not yet signed.
     unsigned_since: Option<Duration>,
+    /// When was last flushed.
+    flushed: Duration,
 
     deflate: Deflate,
     /// This segment holds a flood: it is compressed faster.
@@ -182,6 +184,7 @@ impl<S: Sink> Writer<S> {
             epoch: 0,
             running: Running::new(),
             unsigned_since: None,
+            flushed: Duration::ZERO,
             deflate: Deflate::new(limits::CALM, &[limits::FLOOD])
                 .ok_or_else(|| Error::Compression("the workspace could not be made".to_owned()))?,
             flood: false,
@@ -310,8 +313,8 @@ impl<S: Sink> Writer<S> {
         self.open.is_some()
     }
 
-    /// Seals and writes what has been taken, signs it if the last signature is older than [`limits::CHECK_EVERY`], and
-    /// makes it durable.
+    /// Seals and writes what has been taken, signs it if by the next flush, as long after this one as this after the last,
+    /// something would have waited longer than [`limits::CHECK_EVERY`] since it was captured, and makes it durable.
     ///
     /// # Errors
     /// As [`Writer::drain`].
@@ -322,7 +325,9 @@ impl<S: Sink> Writer<S> {
         if !self.packed.is_empty() {
             self.seal(now)?;
         }
-        if self.unsigned_since.is_some_and(|since| now.saturating_sub(since) >= limits::CHECK_EVERY) {
+        let next = now.saturating_add(now.saturating_sub(self.flushed));
+        self.flushed = now;
+        if self.unsigned_since.is_some_and(|since| next.saturating_sub(since) > limits::CHECK_EVERY) {
             self.checkpoint(0)?;
         }
         self.drain()?;

@@ -17,6 +17,7 @@ pub use error::{Error, Problem};
 pub use names::Names;
 pub use redact::Redactions;
 
+use crate::container::limits;
 use crate::crypto::digest;
 use crate::crypto::recipient::{Excess, Recipient, check_room};
 use crate::crypto::sshsig::{self, Signer};
@@ -257,7 +258,7 @@ impl Policy {
             recipients: Recipients::default(),
             signing_key,
             input: Input::Echoed,
-            flush: Duration::from_secs(1),
+            flush: limits::FLUSH_EVERY,
             stream_limit: None,
             on_failure: OnFailure::Stop,
             // The list is ours and its test reads it: it cannot fail.

@@ -49,7 +49,8 @@ impl<S: Sink> Writer<S> {
         }
         self.packed = packed;
         wipe(&mut self.packed);
-        self.unsigned_since.get_or_insert(now);
+        // What was captured before the last flush is sealed, but for what came late.
+        self.unsigned_since.get_or_insert(self.flushed.min(now));
         Ok(())
     }
 
