@@ -496,7 +496,10 @@ fn what_was_captured_has_its_signature_after_ten_seconds_however_rarely_it_is_fl
             writer.begin(anchor(at), None).unwrap();
             writer.push(&Event::new(ms(at), Payload::Output(b"x".to_vec()))).unwrap();
             let oldest_before = *oldest.get_or_insert(at);
-            assert!(at - oldest_before <= 10_000, "flushed every {flush} ms: unsigned since {oldest_before} at {at}");
+            assert!(
+                at - oldest_before <= 10_000,
+                "flushed every {flush} ms: unsigned since {oldest_before} at {at}"
+            );
             if at % flush == 0 {
                 let before = writer.epoch();
                 writer.flush(ms(at)).unwrap();
