@@ -1,0 +1,138 @@
+//! The reader and the second implementation, written from the document of the format, side by side: what one refuses, the other
+//! does not read. Where the second one cannot run, nothing is compared.
+
+use crate::forge::{self, CHECK, CLOSES, FINAL, Forge, SEG};
+use crate::sample::{self, Fleet};
+use crate::second::second_reader;
+use crate::{OPEN_END, changes, damage, read, recordings};
+use sealcast::container::{Reader, frame};
+use std::io::Cursor as Bytes;
+
+#[test]
+fn no_change_of_a_frame_makes_the_second_implementation_give_less_in_silence() {
+    let fleet = Fleet::new("web-3");
+    let mut wrong = Vec::new();
+    for (name, recorded) in recordings(&fleet) {
+        let all = changes(&recorded.bytes);
+        let mut files: Vec<&[u8]> = all.iter().map(|change| change.bytes.as_slice()).collect();
+        files.push(&recorded.bytes);
+        let Some(mut told) = second_reader(&files, &recorded.root) else { return };
+        let (good, whole) = told.pop().unwrap();
+        assert!(good && whole.contains(OPEN_END) == (name == "torn"), "{name}: {whole}");
+        for (change, (good, text)) in all.iter().zip(told) {
+            let what = format!("{name}, {}", change.what);
+            if good && text != whole && !text.contains(OPEN_END) {
+                wrong.push(format!("{what}: {} of {} lines", text.lines().count(), whole.lines().count()));
+            }
+            if !good && !text.starts_with("error: ") {
+                wrong.push(format!("{what}: {text}"));
+            }
+            // By its end, a recording is opened without a look at what its other checkpoints say.
+            let (_, fault, complete) = read(&change.bytes, recorded.root, false);
+            if good != fault.is_none() && (good || !complete) {
+                let (theirs, ours) =
+                    (text.lines().last().unwrap_or_default(), fault.unwrap_or("all well".into()));
+                wrong.push(format!("{what}: {theirs}, and not {ours}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{} wrong\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// What a recording must not be, whoever signed it, and what the second implementation says of it.
+fn refused(fleet: &Fleet) -> Vec<(Vec<u8>, &'static str)> {
+    let begin = || Forge::begin([5; 32], &fleet.host, &fleet.name, &[]);
+    let zstd = |text: &str| zstd::bulk::compress(text.as_bytes(), 3).unwrap();
+    let closed = |text: &str, entry: &str| {
+        let mut forge = begin();
+        forge.data(SEG, &zstd(text));
+        forge.index(&forge::packed(entry.as_bytes(), &[]));
+        forge.check(CLOSES | FINAL);
+        forge.finish();
+        forge.bytes
+    };
+    let header = |from: &str, to: &str| {
+        let mut forge = begin();
+        forge.segment(0, "whole", CLOSES | FINAL);
+        forge.finish();
+        let mut chunks = damage::split(&forge.bytes);
+        let text = std::str::from_utf8(&chunks[0][frame::FRAME_LEN..]).unwrap().replacen(from, to, 1);
+        chunks[0] = forge::chunk(chunks[0][2], 0, 0, text.as_bytes());
+        damage::join(&chunks)
+    };
+    let clocks = "[0,\"t\",\"{\\\"at\\\":0,\\\"utc\\\":5}\"]\n";
+    let line = "[0,\"o\",\"whole\"]\n";
+    vec![
+        (closed(&[clocks, line].concat(), "{}"), "ok"),
+        // An empty line and a comment are no events.
+        (closed(&["\n# so\n", clocks, line].concat(), "{}"), "ok"),
+        (closed(&[line, clocks].concat(), "{}"), "without its clocks"),
+        (closed(&[clocks, line.trim_end()].concat(), "{}"), "in the middle of its text"),
+        (closed(clocks, &format!("{{}}{}", " ".repeat(16 << 20))), "more than 16777216 bytes"),
+        (closed(&[clocks, "#", &"#".repeat(8 << 20)].concat(), "{}"), "a line of more than 8388608 bytes"),
+        (closed(clocks, "{"), "the index entry is malformed"),
+        (header("{", r#"{"host":"web-3","#), "appears twice"),
+        (header("{", r#"{"other":1,"other":2,"#), "is not what was sealed"),
+        (header("chacha20poly1305", "none"), "a cipher or compression"),
+        (header("\"zstd\"", "\"xz\""), "a cipher or compression"),
+    ]
+}
+
+#[test]
+fn both_implementations_refuse_what_the_format_refuses() {
+    let fleet = Fleet::new("web-3");
+    let cases = refused(&fleet);
+    for (bytes, expected) in &cases {
+        let (_, fault, _) = read(bytes, [5; 32], false);
+        assert_eq!(fault.is_none(), *expected == "ok", "{expected}: {fault:?}");
+    }
+    let files: Vec<&[u8]> = cases.iter().map(|(bytes, _)| bytes.as_slice()).collect();
+    let Some(told) = second_reader(&files, &[5; 32]) else { return };
+    for ((_, expected), (good, said)) in cases.iter().zip(told) {
+        let told = if good {
+            said.contains("whole")
+        } else {
+            said.starts_with("error: ") && said.contains(expected)
+        };
+        assert!(good == (*expected == "ok") && told, "{expected}: {said}");
+    }
+}
+
+#[test]
+fn both_implementations_say_the_same_of_a_recording_that_ends_in_zeros() {
+    let fleet = Fleet::new("web-3");
+    let torn = damage::small(&fleet, "open", false);
+    let holed = |n: usize| [torn.bytes[..torn.bytes.len() - n].to_vec(), vec![0; n]].concat();
+    // Over the end of the last chunk but one, and as a part of what is in it may be zeros of its own.
+    let cases: Vec<Vec<u8>> = (1..130).map(holed).collect();
+    let files: Vec<&[u8]> = cases.iter().map(Vec::as_slice).collect();
+    let Some(told) = second_reader(&files, &torn.root) else { return };
+    for (n, (bytes, (good, said))) in (1..).zip(cases.iter().zip(told)) {
+        let (_, fault, complete) = read(bytes, torn.root, false);
+        assert_eq!(good, fault.is_none(), "{n} zeros: {said}, {fault:?}");
+        assert!(!complete && (n < 4 || good && said.contains(OPEN_END)), "{n} zeros: {said}");
+    }
+}
+
+#[test]
+fn both_implementations_say_the_same_of_a_recording_that_is_cut_anywhere_in_its_last_bytes() {
+    let fleet = Fleet::new("web-3");
+    for (name, recorded) in recordings(&fleet) {
+        let bytes = &recorded.bytes;
+        let check = damage::split(bytes).iter().rposition(|chunk| chunk[2] == CHECK).unwrap();
+        let signed = damage::places(bytes)[check + 1].1;
+        // More than table, trailer and final checkpoint take, of which the table has a row for each segment.
+        let cuts: Vec<usize> = (signed.min(bytes.len() - 200) - 200..=bytes.len()).collect();
+        let files: Vec<&[u8]> = cuts.iter().map(|length| &bytes[..*length]).collect();
+        let Some(told) = second_reader(&files, &recorded.root) else { return };
+        for (length, (good, text)) in cuts.into_iter().zip(told) {
+            let mut reader = Reader::open(Bytes::new(&bytes[..length])).unwrap();
+            reader.unlock(recorded.root).unwrap();
+            let ours = String::from_utf8(sample::cast_of(&mut reader)).unwrap();
+            assert!(good, "{name}, {length}: {text}");
+            assert_eq!(text, ours, "{name}, {length} of {} bytes", bytes.len());
+            let whole = name != "torn" && length >= signed;
+            assert_eq!(!ours.contains(OPEN_END), whole, "{name}, {length}: signed to {signed}\n{ours}");
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! What the commands make of damage that they are told of: each says so, and where.
+
+use crate::forge::{CHECK, DATA, FINAL, INDEX, SEG, TABLE};
+use crate::sample::Fleet;
+use crate::{OPEN_END, damage, forged_end, mend_at};
+use std::path::PathBuf;
+use std::process::{Command, Output};
+
+/// A store with one recording in it.
+struct Desk {
+    dir: tempfile::TempDir,
+    path: PathBuf,
+}
+
+impl Desk {
+    fn new(fleet: &Fleet) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("identity"), &*fleet.identity).unwrap();
+        std::fs::create_dir(dir.path().join("store")).unwrap();
+        Self { path: dir.path().join("store/recording.scast"), dir }
+    }
+
+    /// What a command says of these bytes.
+    fn said(&self, bytes: &[u8], words: &[&str]) -> (i32, String) {
+        std::fs::write(&self.path, bytes).unwrap();
+        let done: Output = Command::new(env!("CARGO_BIN_EXE_sealcast"))
+            .args(words)
+            .args(["--identity", "identity"])
+            .env_clear()
+            .env("HOME", self.dir.path())
+            .env("LC_ALL", "C.UTF-8")
+            .current_dir(self.dir.path())
+            .output()
+            .unwrap();
+        let said = [&done.stdout[..], &done.stderr].map(String::from_utf8_lossy).concat();
+        (done.status.code().unwrap(), said)
+    }
+}
+
+/// A chunk of this type in the second segment.
+fn of_second(bytes: &[u8], kind: u8) -> (usize, usize) {
+    let places = damage::places(bytes);
+    let second = places.iter().skip(1).filter(|(start, _)| bytes[start + 2] == SEG).nth(1).unwrap().0;
+    *places.iter().find(|(start, _)| *start >= second && bytes[start + 2] == kind).unwrap()
+}
+
+fn retyped(bytes: &[u8], start: usize, kind: u8) -> Vec<u8> {
+    let mut changed = bytes.to_vec();
+    changed[start + 2] = kind;
+    mend_at(&mut changed, start);
+    changed
+}
+
+#[test]
+fn no_command_passes_over_a_hole_in_silence() {
+    let fleet = Fleet::new("web-3");
+    let desk = Desk::new(&fleet);
+    let closed = damage::small(&fleet, "whole", true).bytes;
+    let torn = damage::small(&fleet, "open", false).bytes;
+    let holes = |bytes: &[u8]| {
+        let (data, _) = of_second(bytes, DATA);
+        let (seg, _) = of_second(bytes, SEG);
+        let mut long = bytes.to_vec();
+        long[data + 6] = 0x0f;
+        let (_, end) = of_second(bytes, CHECK);
+        let inside = damage::places(bytes).into_iter().filter(|(start, _)| (seg..end).contains(start));
+        let passed_over = inside
+            .filter(|(start, _)| matches!(bytes[start + 2], SEG | DATA))
+            .fold(bytes.to_vec(), |changed, (start, _)| retyped(&changed, start, bytes[start + 2] | 0x80));
+        [
+            ("a length past the end", long),
+            ("a piece of a table", retyped(bytes, data, TABLE)),
+            ("a segment that is passed over", passed_over),
+            ("a segment that does not begin", retyped(bytes, seg, DATA)),
+        ]
+    };
+    for (name, bytes) in [("closed", &closed), ("torn", &torn)] {
+        let path = "store/recording.scast";
+        let searched = ["search", "--store", "store", "--in", "screen", "nowhere in it"];
+        let (code, said) = desk.said(bytes, &searched);
+        assert!(code == 1 && !said.contains("could not"), "{name}: {code} {said}");
+        for (hole, bytes) in holes(bytes) {
+            for words in [
+                &["export", "-f", "raw", path][..],
+                &["export", "-f", "cast", path],
+                &["export", "--hits", "nowhere in it", path],
+                &["play", "--plain", "--speed", "10000", path],
+                &searched,
+            ] {
+                let (code, said) = desk.said(&bytes, words);
+                let told = said.contains("error: ") && said.contains("at byte ");
+                assert!(code == 2 && told, "{name}, {hole}, {words:?}: {code} {said}");
+            }
+        }
+    }
+}
+
+#[test]
+fn an_exported_part_ends_at_a_hole_and_says_so() {
+    const DAMAGED: &str = "damaged: what comes after this could not be read";
+    let fleet = Fleet::new("web-3");
+    let desk = Desk::new(&fleet);
+    let whole = damage::small(&fleet, "whole", true).bytes;
+    let mut holed = whole.clone();
+    let (start, end) = of_second(&whole, DATA);
+    holed[usize::midpoint(start, end)] ^= 1;
+    let export = |bytes: &[u8], hit: &str, around: &str, format: &str| {
+        let words = ["export", "--hits", hit, "--around", around, "-f", format, "store/recording.scast"];
+        desk.said(bytes, &words)
+    };
+    for format in ["text", "json", "cast"] {
+        // Up to the third segment, over the hole in the second one.
+        let (code, said) = export(&whole, "whole 0.0", "60", format);
+        assert!(code == 0 && said.contains("whole 2.0") && !said.contains(DAMAGED), "{format}: {said}");
+        let (code, said) = export(&holed, "whole 0.0", "60", format);
+        assert!(code == 2 && said.contains("whole 0.2") && said.contains(DAMAGED), "{format}: {code} {said}");
+        assert!(!said.contains("whole 2.0"), "{format}: {said}");
+    }
+    // Where it was not closed, that is said at the end of a part that reaches so far.
+    let torn = damage::small(&fleet, "open", false).bytes;
+    for (hit, told) in [("open 3.0", true), ("open 1.0", false)] {
+        let (code, said) = export(&torn, hit, "8", "text");
+        // There may be more of it in the last part.
+        assert!(code == 2 && said.contains(hit), "{hit}: {code} {said}");
+        assert_eq!(said.contains(OPEN_END), told, "{hit}: {said}");
+    }
+}
+
+#[test]
+fn a_list_of_commands_that_ends_at_damage_says_so() {
+    let fleet = Fleet::new("web-3");
+    let desk = Desk::new(&fleet);
+    let mut bytes = damage::small(&fleet, "whole", true).bytes;
+    let searched = ["search", "--store", "store", "whole 2.2"];
+    let (code, said) = desk.said(&bytes, &searched);
+    assert!(code == 0 && said.contains("whole 2.2"), "{code} {said}");
+    let (start, end) = of_second(&bytes, INDEX);
+    bytes[usize::midpoint(start, end)] ^= 1;
+    let place = format!("at byte {start} ");
+    for mended in [false, true] {
+        if mended {
+            mend_at(&mut bytes, start);
+        }
+        for format in ["commands", "cast"] {
+            let (code, said) = desk.said(&bytes, &["export", "-f", format, "store/recording.scast"]);
+            assert!(
+                code == 2 && said.contains("error: ") && said.contains(&place),
+                "{format}: {code} {said}"
+            );
+            assert!(!said.contains("not closed"), "{format}: {said}");
+            assert_eq!(said.contains("whole 1.2"), format == "cast", "{said}");
+        }
+        let (code, said) = desk.said(&bytes, &["show", "--commands", "store/recording.scast"]);
+        assert!(
+            code == 0 && said.contains("it cannot be read on (") && said.contains(&place),
+            "{code} {said}"
+        );
+        assert!(!said.contains("it was not closed"), "{said}");
+        // The key of its index is known by now.
+        let (code, said) = desk.said(&bytes, &searched);
+        assert!(code == 2 && said.contains(&place), "{code} {said}");
+        let (code, said) = desk.said(&bytes, &["search", "--store", "store", "whole 1.2"]);
+        assert!(code == 2 && said.contains("whole 1.2") && said.contains(&place), "{code} {said}");
+    }
+}
+
+#[test]
+fn what_stands_behind_a_torn_recording_is_called_what_it_is() {
+    let fleet = Fleet::new("web-3");
+    let desk = Desk::new(&fleet);
+    let torn = damage::small(&fleet, "open", false).bytes;
+    for more in [&b"X"[..], b"fifteen bytes .", b"more than a frame"] {
+        let place = format!("at byte {}: no chunk begins here", torn.len());
+        let bytes = [&torn[..], more].concat();
+        for words in [&["export", "-f", "raw"][..], &["verify"]] {
+            let (code, said) = desk.said(&bytes, &[words, &["store/recording.scast"]].concat());
+            assert!(code != 0 && said.contains(&place), "{words:?}: {code} {said}");
+        }
+    }
+}
+
+#[test]
+fn a_forged_final_checkpoint_makes_nobody_say_that_all_commands_are_there() {
+    let fleet = Fleet::new("web-3");
+    let desk = Desk::new(&fleet);
+    let torn = damage::small(&fleet, "open", false).bytes;
+    let closed = damage::small(&fleet, "whole", true).bytes;
+    let chunks = damage::split(&torn);
+    let parts = forged_end(chunks.len(), FINAL);
+    let last = damage::split(&closed).iter().rposition(|chunk| chunk[2] == INDEX).unwrap();
+    let start = damage::places(&closed)[last + 1].0;
+    for (name, bytes) in [
+        ("torn", torn.clone()),
+        ("a final checkpoint", [&torn[..], &parts[0]].concat()),
+        ("a whole end", [&torn[..], &parts.concat()].concat()),
+        ("the last entry passed over", retyped(&closed, start, INDEX | 0x80)),
+    ] {
+        for query in [&["--in", "command", "evil-deed"][..], &["command:evil-deed"], &["exit:3"]] {
+            let (code, said) = desk.said(&bytes, &[&["search", "--store", "store"], query].concat());
+            assert!(
+                code == 2 && said.contains("1 could not be searched"),
+                "{name}, {query:?}: {code} {said}"
+            );
+        }
+        let (code, said) = desk.said(&bytes, &["ls", "--store", "store"]);
+        assert!(code == 0 && said.contains("0+"), "{name}: {code} {said}");
+        let (code, said) = desk.said(&bytes, &["show", "store/recording.scast"]);
+        assert!(code == 0 && said.contains("or more of output"), "{name}: {code} {said}");
+        let (code, said) = desk.said(&bytes, &["export", "-f", "commands", "store/recording.scast"]);
+        let told = match name {
+            "torn" => code == 0 && said.contains("are in no index"),
+            _ => code == 2 && said.contains("not all commands could be read: at byte "),
+        };
+        assert!(told, "{name}: {code} {said}");
+    }
+}
+
+#[test]
+fn a_recording_that_was_torn_while_it_was_closed_has_its_end_and_no_mark_that_says_otherwise() {
+    let fleet = Fleet::new("web-3");
+    let desk = Desk::new(&fleet);
+    let closed = damage::small(&fleet, "whole", true).bytes;
+    for cut in [0, 1, 20, 38, 60, 106] {
+        let bytes = &closed[..closed.len() - cut];
+        let (code, said) = desk.said(bytes, &["export", "-f", "cast", "store/recording.scast"]);
+        assert!(code == 0 && said.contains("whole 3.2") && !said.contains(OPEN_END), "{cut}: {code} {said}");
+        let told = said.contains("its end is not that of a closed recording");
+        assert_eq!(told, cut > 0, "{cut}: {said}");
+    }
+}
