@@ -64,6 +64,32 @@ fn every_flag_of_every_command_is_in_its_page_and_no_page_tells_of_another() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// A usage that lacks a flag hides it: whoever looks for it reads no further.
+#[test]
+fn every_flag_is_in_the_synopsis_of_its_page() {
+    let root = sealcast::cli::description();
+    let mut wrong = Vec::new();
+    for command in root.get_subcommands() {
+        let text = std::fs::read_to_string(page(&format!("sealcast-{}.1", command.get_name()))).unwrap();
+        let (synopsis, rest) = text.split_once(".Sh DESCRIPTION").unwrap();
+        let mut shown = told(synopsis);
+        // They stand there as one: CONDITION.
+        if synopsis.contains("CONDITION") {
+            shown.extend(told(rest.split_once(".Ss Conditions").unwrap().1));
+        }
+        let below = command.get_subcommands().flat_map(clap::Command::get_arguments);
+        for argument in command.get_arguments().chain(below).filter(|argument| !argument.is_hide_set()) {
+            let short = argument.get_short().map(|short| format!("-{short}"));
+            let long = argument.get_long().map(|long| format!("--{long}"));
+            let names: Vec<String> = short.into_iter().chain(long).collect();
+            if !names.is_empty() && !names.iter().any(|name| shown.contains(name)) {
+                wrong.push(format!("the synopsis of {} lacks {}", command.get_name(), names.join(", ")));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
 #[test]
 fn every_page_belongs_to_a_command_and_refers_to_pages_that_exist() {
     let root = sealcast::cli::description();

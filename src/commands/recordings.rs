@@ -28,7 +28,8 @@ const HOST_KEY: &str = "/etc/ssh/ssh_host_ed25519_key.pub";
 pub(super) struct Reading {
     /// An identity file to open recordings with; may be given several times
     ///
-    /// Without it, your own identity is used where there is one.
+    /// Without it, your own identity is used where there is one. `ls`, `show` and `verify` leave it out where it would ask for a
+    /// passphrase or run a plugin; `show --commands` does not.
     #[arg(short, long, value_name = "FILE")]
     identity: Vec<PathBuf>,
     /// The directory of the recordings

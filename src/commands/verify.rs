@@ -29,7 +29,7 @@ const LONGEST_SILENCE: Duration = Duration::from_secs(86_400);
 /// Check that recordings are what was written
 ///
 /// Needs no identity: signatures cover every byte. With one, the content is read as well, and index, filters and keyframes
-/// are compared with what it showed. Without REC, all recordings of the store. Exit status: 0 all intact (or still running), 1 altered or incomplete, 2 could not be checked, or there is nothing to check.
+/// are compared with what it showed. Without REC, all recordings of the store. Exit status: 0 all intact (or still running), 1 torn, altered, foreign, revoked or renamed, 2 could not be checked, or there is nothing to check.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The recordings: paths, beginnings of ids, `last`, `last~2`

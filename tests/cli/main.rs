@@ -4,6 +4,7 @@
 mod bad_input;
 mod forged;
 mod keys;
+mod pages;
 mod players;
 mod plugin;
 mod reading;
