@@ -169,14 +169,13 @@ fn push_base64(bytes: &[u8], out: &mut Vec<u8>) {
 /// Milliseconds as seconds, in the shortest decimal form: `0`, `1.5`, `0.012`.
 pub fn push_seconds(ms: u64, out: &mut Vec<u8>) {
     out.extend_from_slice((ms / 1000).to_string().as_bytes());
-    let mut rest = ms % 1000;
+    let rest = ms % 1000;
     if rest > 0 {
         out.push(b'.');
-        let mut unit = 100;
-        while rest > 0 {
-            out.push(b'0' + u8::try_from(rest / unit).unwrap_or(0));
-            rest %= unit;
-            unit /= 10;
+        let digits = [rest / 100, rest / 10 % 10, rest % 10];
+        out.extend(digits.map(|digit| b'0' | u8::try_from(digit).unwrap_or(0)));
+        while out.last() == Some(&b'0') {
+            out.pop();
         }
     }
 }
@@ -220,12 +219,15 @@ fn plain_len(bytes: &[u8]) -> usize {
         let controls = x.wrapping_sub(ONES * 0x20) & !x & HIGHS;
         let marks = controls | zeros(x ^ (ONES * 0x22)) | zeros(x ^ (ONES * 0x5c));
         if marks != 0 {
-            return at + (marks.trailing_zeros() / 8) as usize;
+            return at.saturating_add((marks.trailing_zeros() / 8) as usize);
         }
-        at += 8;
+        at = at.saturating_add(8);
     }
     let special = |byte: &u8| *byte < 0x20 || matches!(byte, b'"' | b'\\');
-    bytes.get(at..).and_then(|rest| rest.iter().position(special)).map_or(bytes.len(), |found| at + found)
+    bytes
+        .get(at..)
+        .and_then(|rest| rest.iter().position(special))
+        .map_or(bytes.len(), |found| at.saturating_add(found))
 }
 
 /// Where to cut so that at most `most` bytes come before, and no character is cut in two; what is no UTF-8 is cut anywhere.
@@ -337,10 +339,15 @@ fn as_written(line: &[u8]) -> Option<(u64, Payload)> {
     if !usual(seconds, 9) || zero_first || part.is_some_and(|part| !usual(part, 3)) {
         return None;
     }
-    let number =
-        |digits: &[u8]| digits.iter().fold(0_u64, |number, digit| number * 10 + u64::from(*digit & 15));
+    let number = |digits: &[u8]| {
+        digits
+            .iter()
+            .fold(0_u64, |number, digit| number.saturating_mul(10).saturating_add(u64::from(*digit & 15)))
+    };
     let unit = |part: &[u8]| [0, 100_000, 10_000, 1000].get(part.len()).copied().unwrap_or(0);
-    let micros = number(seconds) * 1_000_000 + part.map_or(0, |part| number(part) * unit(part));
+    let micros = number(seconds)
+        .saturating_mul(1_000_000)
+        .saturating_add(part.map_or(0, |part| number(part).saturating_mul(unit(part))));
     let data = rest.strip_prefix(br#","o",""#)?.strip_suffix(br#""]"#)?;
     Some((micros, Payload::Output(unescaped(data)?)))
 }

@@ -3,6 +3,7 @@
 //! An [`Event`] is a time since the start of the session and a [`Payload`]. Stored and exchanged, it is one line of
 //! asciicast v3 ([`mod@line`]). Refuses to lose anything: bytes that are not UTF-8, withheld input and gaps all have a
 //! line of their own.
+#![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
 
 mod command;
 mod header;

@@ -295,7 +295,7 @@ impl std::io::BufRead for AgeFile<'_> {
 /// Reads at most [`MAX_SECRET`] bytes, and not more than the `sealed` ones they were in. The buffer is reserved whole, so that
 /// no copy is left behind by growing; not larger than it must be, since all of it is wiped.
 fn bounded(reader: impl std::io::Read, sealed: usize) -> Result<Zeroizing<Vec<u8>>, UnwrapError> {
-    let mut plain = Zeroizing::new(Vec::with_capacity(sealed.min(MAX_SECRET as usize) + SPARE));
+    let mut plain = Zeroizing::new(Vec::with_capacity(sealed.min(MAX_SECRET as usize).saturating_add(SPARE)));
     reader.take(MAX_SECRET + 1).read_to_end(&mut plain).map_err(|_| UnwrapError::Damaged)?;
     if plain.len() as u64 > MAX_SECRET {
         return Err(UnwrapError::TooLong);
@@ -310,7 +310,8 @@ impl File {
         // Reserved whole, see `bounded`. What is no file (a pipe) has no length to tell.
         let length =
             file.metadata().ok().filter(std::fs::Metadata::is_file).map_or(MAX_FILE, |facts| facts.len());
-        let mut bytes = Zeroizing::new(Vec::with_capacity(length.min(MAX_FILE) as usize + SPARE));
+        let mut bytes =
+            Zeroizing::new(Vec::with_capacity((length.min(MAX_FILE) as usize).saturating_add(SPARE)));
         file.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(failed)?;
         Self::parse(path, &bytes)
     }
@@ -399,7 +400,7 @@ impl File {
 
 /// The lines of an identity file that are no comments, with their numbers.
 fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
-    let numbered = text.lines().enumerate().map(|(number, line)| (number + 1, line.trim()));
+    let numbered = text.lines().enumerate().map(|(number, line)| (number.saturating_add(1), line.trim()));
     numbered.filter(|(_, line)| !line.is_empty() && !line.starts_with('#'))
 }
 
@@ -428,7 +429,7 @@ fn identities(text: &str, prompt: &Arc<dyn Prompt>) -> Result<Unlocked, Why> {
 
 /// Whether every line is an identity. The error names the line's number, never its text.
 fn check_lines(text: &str) -> Result<(), String> {
-    let mut count = 0;
+    let mut count = 0_usize;
     for (number, line) in lines(text) {
         let good =
             age::x25519::Identity::from_str(line).is_ok() || age::plugin::Identity::from_str(line).is_ok();
@@ -441,7 +442,7 @@ fn check_lines(text: &str) -> Result<(), String> {
                 _ => format!("line {number} is no identity"),
             });
         }
-        count += 1;
+        count = count.saturating_add(1);
     }
     match count {
         0 => Err("there is no identity in it".into()),
@@ -524,7 +525,7 @@ impl Content {
 /// The same key with its base64 in one line: the parser of the age library begins anew at every line, and takes minutes
 /// over a short file with many of them.
 fn unwrapped_pem(text: &str) -> Result<Zeroizing<String>, String> {
-    let mut whole = Zeroizing::new(String::with_capacity(text.len() + 2));
+    let mut whole = Zeroizing::new(String::with_capacity(text.len().saturating_add(2)));
     for line in text.lines().map(str::trim_end) {
         if line.starts_with("Proc-Type:") {
             return Err("its old PEM encryption is weak; `ssh-keygen -p -f FILE` converts it".into());

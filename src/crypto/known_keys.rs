@@ -84,7 +84,7 @@ impl KnownKeys {
             if line.is_empty() || line.starts_with('#') {
                 continue;
             }
-            let entry = parse_line(line).map_err(|why| LineError { line: number + 1, why })?;
+            let entry = parse_line(line).map_err(|why| LineError { line: number.saturating_add(1), why })?;
             entries.extend(entry);
         }
         Ok(Self { entries })
@@ -253,27 +253,27 @@ fn matches_list(patterns: &[String], name: &str) -> bool {
 /// `*` and `?`, in time proportional to pattern times name.
 fn glob(pattern: &[u8], name: &[u8]) -> bool {
     let (mut p, mut n, mut back) = (0, 0, None);
-    while n < name.len() {
+    while let Some(letter) = name.get(n) {
         match pattern.get(p) {
             Some(b'*') => {
-                back = Some((p + 1, n));
-                p += 1;
+                p = p.saturating_add(1);
+                back = Some((p, n));
             }
-            Some(c) if *c == b'?' || c.eq_ignore_ascii_case(&name[n]) => {
-                p += 1;
-                n += 1;
+            Some(c) if *c == b'?' || c.eq_ignore_ascii_case(letter) => {
+                p = p.saturating_add(1);
+                n = n.saturating_add(1);
             }
             _ => match back {
                 Some((after, at)) => {
                     p = after;
-                    n = at + 1;
+                    n = at.saturating_add(1);
                     back = Some((after, n));
                 }
                 None => return false,
             },
         }
     }
-    pattern[p..].iter().all(|c| *c == b'*')
+    pattern.iter().skip(p).all(|c| *c == b'*')
 }
 
 #[cfg(test)]

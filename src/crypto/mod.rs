@@ -1,6 +1,7 @@
 //! Keys, AEAD, signatures and digests: thin rooms around well-kept crates.
 //!
 //! Refuses to invent: every primitive is somebody else's, reviewed and named in its room's head.
+#![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
 
 pub mod chain;
 pub mod digest;

@@ -285,7 +285,9 @@ impl Recipient {
                     format!("{} ({kind})", self.comment)
                 }
             }
-            Key::Plugin(key) => format!("{}… (plugin {})", self.head(8 + key.plugin().len()), key.plugin()),
+            Key::Plugin(key) => {
+                format!("{}… (plugin {})", self.head(key.plugin().len().saturating_add(8)), key.plugin())
+            }
             Key::Tag(_) | Key::PostQuantumTag(_) => format!("{}… (hardware)", self.head(18)),
             Key::X25519(_) => format!("{}…", self.head(13)),
         }
@@ -297,7 +299,7 @@ impl Recipient {
 
     /// How long it is in the list of a public header (JSON), bytes.
     pub fn listed(&self) -> usize {
-        serde_json::Value::from(self.to_string()).to_string().len() + 1
+        serde_json::Value::from(self.to_string()).to_string().len().saturating_add(1)
     }
 
     /// The plugin program that this recipient needs (`age-plugin-NAME`), when it needs one.
@@ -376,7 +378,8 @@ pub fn parse_file(text: &str) -> Result<Vec<Recipient>, FileError> {
         if line.is_empty() || line.starts_with('#') {
             continue;
         }
-        let recipient = line.parse().map_err(|error| FileError::Line { line: number + 1, error })?;
+        let recipient =
+            line.parse().map_err(|error| FileError::Line { line: number.saturating_add(1), error })?;
         if !found.contains(&recipient) {
             found.push(recipient);
         }
@@ -448,7 +451,8 @@ fn seal(
         other => WrapError::Age(one_line(&other.to_string())),
     })?;
     let io = |error: std::io::Error| WrapError::Age(error.to_string());
-    let mut sealed = Vec::with_capacity(256 + recipients.len() * 128 + secret.len());
+    let room = recipients.len().saturating_mul(128).saturating_add(secret.len()).saturating_add(256);
+    let mut sealed = Vec::with_capacity(room);
     let mut writer = encryptor.wrap_output(&mut sealed).map_err(io)?;
     writer.write_all(secret).map_err(io)?;
     writer.finish().map_err(io)?;
@@ -500,7 +504,7 @@ impl fmt::Display for Slot {
 
 /// The tag of an SSH public key in an age stanza.
 pub(super) fn ssh_tag(blob: &[u8]) -> String {
-    BASE64_BARE.encode(&Sha256::digest(blob)[..4])
+    BASE64_BARE.encode(Sha256::digest(blob).get(..4).unwrap_or_default())
 }
 
 /// To whom an age file is sealed, from its public header. Nothing is authenticated: for messages to people only.
@@ -520,7 +524,7 @@ pub(super) fn scan(age_file: &[u8]) -> Option<(Vec<Slot>, usize)> {
     let mut length = first.len();
     let mut found = Vec::new();
     for line in lines {
-        length += line.len();
+        length = length.saturating_add(line.len());
         if line.starts_with(b"---") {
             return Some((found, length));
         }
