@@ -217,7 +217,7 @@ impl<S: Source> Replay<S> {
                     }
                     return self.begin_anew();
                 };
-                budget.charge(4 * (cells(&terminal) + text.len() as u64));
+                budget.charge(cells(&terminal).saturating_add(text.len() as u64).saturating_mul(4));
                 new_lines(self.outline().size, &mut terminal);
                 terminal
             }
@@ -264,7 +264,7 @@ impl<S: Source> Replay<S> {
                 match &event.payload {
                     Payload::Output(bytes) | Payload::ErrorOutput(bytes) => {
                         let rest = bytes.get(self.within..).unwrap_or_default();
-                        let piece = rest.get(..PIECE - passed.len()).unwrap_or(rest);
+                        let piece = rest.get(..PIECE.saturating_sub(passed.len())).unwrap_or(rest);
                         passed.extend_from_slice(piece);
                         self.part_of(event, piece.len(), bytes.len(), budget);
                         if passed.len() >= PIECE || self.since_keyframe >= OWN_EVERY {
@@ -365,7 +365,7 @@ impl<S: Source> Replay<S> {
             self.since_keyframe = 0;
             return;
         }
-        budget.charge(4 * cells(&self.terminal));
+        budget.charge(cells(&self.terminal).saturating_mul(4));
         let Some(text) = self.terminal.snapshot() else { return };
         self.since_keyframe = 0;
         if text.len() > OWN_BYTES / 4 {

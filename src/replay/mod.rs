@@ -4,6 +4,7 @@
 //! command, mark or wall clock, forwards and backwards, and plays on when it is told how much time has passed. It reads one
 //! segment at a time, starts from the nearest keyframe, and makes keyframes of its own where a recording has none.
 //! Refuses to own a clock, a terminal or a thread, and to hold more than a few segments.
+#![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
 
 mod budget;
 mod going;
@@ -197,7 +198,7 @@ impl<S: Source> Replay<S> {
                 played.skipped = played.skipped.saturating_add(gap.saturating_sub(idle.shown(gap)));
             }
             self.apply(event, budget);
-            played.events += usize::from(self.within == 0);
+            played.events = played.events.saturating_add(usize::from(self.within == 0));
         }
         played
     }

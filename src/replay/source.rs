@@ -179,13 +179,13 @@ impl Outline {
                 Payload::Output(data) | Payload::ErrorOutput(data) => {
                     let at = event.time.saturating_sub(first.time).as_secs().min(STEPS);
                     let at = usize::try_from(at).unwrap_or(0);
-                    if bytes.len() <= at {
-                        bytes.resize(at + 1, 0);
+                    bytes.resize(bytes.len().max(at.saturating_add(1)), 0);
+                    if let Some(bytes) = bytes.get_mut(at) {
+                        *bytes = bytes.saturating_add(data.len() as u64);
                     }
-                    bytes[at] += data.len() as u64;
                 }
-                Payload::Input(data) => self.input += data.len() as u64,
-                Payload::Withheld(count) => self.withheld += u64::from(*count),
+                Payload::Input(data) => self.input = self.input.saturating_add(data.len() as u64),
+                Payload::Withheld(count) => self.withheld = self.withheld.saturating_add(u64::from(*count)),
                 Payload::Resize { cols, rows } => self.resizes.push((event.time, *cols, *rows)),
                 Payload::Marker(label) => self.marks.push((event.time, label_of(label))),
                 Payload::Gap(gap) => {
@@ -198,7 +198,7 @@ impl Outline {
             }
         }
         self.commands.extend(retold.finish());
-        let activity = bytes.iter().map(|n| (u64::BITS - n.leading_zeros()) as u8).collect();
+        let activity = bytes.iter().map(|n| u64::BITS.saturating_sub(n.leading_zeros()) as u8).collect();
         let keyframe = events.iter().any(|event| matches!(event.payload, Payload::Keyframe(_)));
         self.spans.push(Span { start: first.time, end: last.time, activity, step: STEP, keyframe });
     }
@@ -264,10 +264,10 @@ impl Memory {
     pub fn new(size: (u16, u16), utc: Option<i64>, events: Vec<Event>, bytes: usize) -> Self {
         let mut memory = Self { outline: Outline { size, utc, ..Outline::default() }, segments: Vec::new() };
         let mut segment = Vec::new();
-        let mut held = 0;
+        let mut held = 0_usize;
         for event in events {
             if let Payload::Output(data) = &event.payload {
-                held += data.len();
+                held = held.saturating_add(data.len());
             }
             segment.push(event);
             if held >= bytes {
