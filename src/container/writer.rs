@@ -206,14 +206,16 @@ impl<S: Sink> Writer<S> {
             closed: None,
         };
         drop((keys, content));
-        let header_chunk = writer.chunk(Kind::Header, 0, &header_json)?;
+        let place = writer.chunk(Kind::Header, 0, &header_json)?;
+        let header_chunk = writer.out.get(place).unwrap_or_default().to_vec();
         writer.file = sha256(&[&frame::prologue(), &header_chunk]);
-        let keys_chunk = writer.chunk(Kind::Keys, 0, &slots::encode(&slots))?;
+        let place = writer.chunk(Kind::Keys, 0, &slots::encode(&slots))?;
+        let keys_chunk = writer.out.get(place).unwrap_or_default();
         let statement = Statement {
             host: header.host.clone(),
             session: header.session.clone(),
             header: sha256(&[&header_chunk]),
-            keys: sha256(&[&keys_chunk]),
+            keys: sha256(&[keys_chunk]),
             first: writer.signing.verifying_key().to_bytes(),
             ledger,
         }

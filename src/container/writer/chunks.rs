@@ -14,6 +14,7 @@ use crate::crypto::chain::Key;
 use crate::crypto::seal;
 use crate::sys::deflate::{Directive, Settings};
 use crate::sys::memory::wipe;
+use std::ops::Range;
 use std::time::Duration;
 
 impl<S: Sink> Writer<S> {
@@ -35,42 +36,49 @@ impl<S: Sink> Writer<S> {
     /// Seals what is compressed, as one chunk.
     pub(super) fn seal(&mut self, now: Duration) -> Result<(), Error> {
         // Incompressible text can exceed a chunk only if a caller pushes a megabyte in one event; cut it all the same.
-        let packed = std::mem::take(&mut self.packed);
+        let mut packed = std::mem::take(&mut self.packed);
         let room = (limits::BODY as usize).saturating_sub(seal::OVERHEAD.saturating_add(limits::PAD));
-        for part in packed.chunks(room) {
-            let first = self.open.as_ref().is_some_and(|s| s.offset.is_none());
-            let kind = if first { Kind::Seg } else { Kind::Data };
-            let offset = self.offset;
-            let key = self.chunks.key();
-            self.sealed_chunk(kind, &key, part.to_vec())?;
-            if let Some(segment) = &mut self.open {
-                segment.offset.get_or_insert(offset);
-            }
-        }
+        let sealed = match packed.len() <= room {
+            true => self.segment_chunk(&mut packed),
+            false => packed.chunks(room).try_for_each(|part| self.segment_chunk(&mut part.to_vec())),
+        };
+        wipe(&mut packed);
         self.packed = packed;
-        wipe(&mut self.packed);
+        sealed?;
         // What was captured before the last flush is sealed, but for what came late.
         self.unsigned_since.get_or_insert(self.flushed.min(now));
         Ok(())
     }
 
-    pub(super) fn index_chunk(&mut self, plain: Vec<u8>) -> Result<(), Error> {
-        let key = self.index.key();
-        let chunk = self.sealed_chunk(Kind::Index, &key, plain)?;
-        self.entry_length = u32::try_from(chunk.len()).unwrap_or(u32::MAX);
-        self.indexed = self.indexed.saturating_add(chunk.len() as u64);
+    /// One chunk of the segment in hand.
+    fn segment_chunk(&mut self, plain: &mut Vec<u8>) -> Result<(), Error> {
+        let first = self.open.as_ref().is_some_and(|s| s.offset.is_none());
+        let kind = if first { Kind::Seg } else { Kind::Data };
+        let offset = self.offset;
+        let key = self.chunks.key();
+        self.sealed_chunk(kind, &key, plain)?;
+        if let Some(segment) = &mut self.open {
+            segment.offset.get_or_insert(offset);
+        }
         Ok(())
     }
 
-    fn sealed_chunk(&mut self, kind: Kind, key: &Key, mut plain: Vec<u8>) -> Result<Vec<u8>, Error> {
-        pad(&mut plain);
-        let len = u32::try_from(plain.len().saturating_add(seal::OVERHEAD)).unwrap_or(u32::MAX);
-        let bound = frame::bound(kind, 0, len, self.seq);
-        let mut body = Vec::with_capacity(plain.len().saturating_add(seal::OVERHEAD));
-        let sealed = seal::seal(key, &[&self.file, &bound], &plain, &mut body);
-        wipe(&mut plain);
-        sealed?;
-        self.chunk(kind, 0, &body)
+    pub(super) fn index_chunk(&mut self, mut plain: Vec<u8>) -> Result<(), Error> {
+        let key = self.index.key();
+        let length = self.sealed_chunk(Kind::Index, &key, &mut plain)?.len() as u64;
+        self.entry_length = u32::try_from(length).unwrap_or(u32::MAX);
+        self.indexed = self.indexed.saturating_add(length);
+        Ok(())
+    }
+
+    /// Pads a text and seals it where it is written from: in a flood each copy is one of all that was shown. The text is wiped.
+    fn sealed_chunk(&mut self, kind: Kind, key: &Key, plain: &mut Vec<u8>) -> Result<Range<usize>, Error> {
+        pad(plain);
+        let framed = self.framed(kind, 0, plain.len().saturating_add(seal::OVERHEAD), |file, bound, out| {
+            seal::seal(key, &[file, bound], plain, out)
+        });
+        wipe(plain);
+        framed
     }
 
     pub(super) fn checkpoint(&mut self, flags: u8) -> Result<(), Error> {
@@ -113,9 +121,24 @@ impl<S: Sink> Writer<S> {
         Ok(())
     }
 
-    /// Frames a body, counts it into the digest and appends it to `out`; gives back the whole chunk.
-    pub(super) fn chunk(&mut self, kind: Kind, flags: u8, body: &[u8]) -> Result<Vec<u8>, Error> {
-        let len = u32::try_from(body.len()).unwrap_or(u32::MAX);
+    /// Frames a body, and appends it to `out`: gives where it is there.
+    pub(super) fn chunk(&mut self, kind: Kind, flags: u8, body: &[u8]) -> Result<Range<usize>, Error> {
+        self.framed(kind, flags, body.len(), |_, _, out| {
+            out.extend_from_slice(body);
+            Ok(())
+        })
+    }
+
+    /// Frames a body of this length, which `put` appends (it is given the file's id and what the frame says of the body), and
+    /// counts it into the digest.
+    fn framed(
+        &mut self,
+        kind: Kind,
+        flags: u8,
+        length: usize,
+        put: impl FnOnce(&[u8], &[u8], &mut Vec<u8>) -> Result<(), getrandom::Error>,
+    ) -> Result<Range<usize>, Error> {
+        let len = u32::try_from(length).unwrap_or(u32::MAX);
         if len > limits::BODY {
             return Err(Error::format(
                 self.offset,
@@ -123,17 +146,28 @@ impl<S: Sink> Writer<S> {
                 format!("a chunk of {len} bytes is over the format's limit"),
             ));
         }
-        let bound = frame::bound(kind, flags, len, self.seq);
-        let mut chunk = Vec::with_capacity(body.len().saturating_add(frame::FRAME_LEN));
-        chunk.extend_from_slice(&bound);
-        chunk.extend_from_slice(&frame::crc(&bound, body).to_le_bytes());
-        chunk.extend_from_slice(body);
-        self.running.update(&chunk);
-        self.offset = self.offset.saturating_add(chunk.len() as u64);
-        self.seq = self.seq.checked_add(1).ok_or_else(|| {
+        let next = self.seq.checked_add(1).ok_or_else(|| {
             Error::format(self.offset, self.seq, "the recording has as many chunks as the format allows")
         })?;
-        self.out.extend_from_slice(&chunk);
-        Ok(chunk)
+        let bound = frame::bound(kind, flags, len, self.seq);
+        let start = self.out.len();
+        self.out.reserve(length.saturating_add(frame::FRAME_LEN));
+        self.out.extend_from_slice(&bound);
+        // The check's place: it is taken of what comes behind it.
+        self.out.extend_from_slice(&[0; 4]);
+        if let Err(error) = put(&self.file, &bound, &mut self.out) {
+            self.out.truncate(start);
+            return Err(error.into());
+        }
+        let chunk = self.out.get_mut(start..).unwrap_or_default();
+        if let Some((head, body)) = chunk.split_at_mut_checked(frame::FRAME_LEN)
+            && let Some(check) = head.last_chunk_mut()
+        {
+            *check = frame::crc(&bound, body).to_le_bytes();
+        }
+        self.running.update(chunk);
+        self.offset = self.offset.saturating_add(chunk.len() as u64);
+        self.seq = next;
+        Ok(start..self.out.len())
     }
 }
