@@ -178,6 +178,10 @@ impl From<crate::sys::Error> for Error {
             {
                 told.hint("not even root may do this here: this session is guarded (`landlock`), or its file system forbids it")
             }
+            // Ours would not be refused for its owner: somebody gave it away, or opened it.
+            Io::PermissionDenied if crate::sys::ids::effective_uid() == 0 => {
+                told.hint("`chown root` it and `chmod go-w` it, once you know who changed it")
+            }
             Io::PermissionDenied => told.hint("only its owner can do this; `ls -ld` shows who that is"),
             Io::IsADirectory | Io::InvalidInput => told.hint("name a file"),
             Io::NotSeekable | Io::Unsupported => told.hint("use a file on an ordinary file system"),

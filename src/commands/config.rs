@@ -9,6 +9,7 @@ use crate::record::elevate::{find_program, kept_in_vain, tells_who_called};
 use crate::store::{Store, period};
 use crate::sys;
 use serde_json::json;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -101,7 +102,16 @@ fn check(context: &Context, file: Option<&Path>) -> Result<()> {
             return Err(error);
         }
     };
-    let findings = surroundings(&policy);
+    let mut findings = surroundings(&policy);
+    if file.is_none() {
+        findings.extend(sys::trust::closed_to_others(path).map(|closed| {
+            let what = format!(
+                "only root can record: others cannot read {} (files are made readable with `chmod 644`, directories with `chmod 755`)",
+                closed.display()
+            );
+            (false, what)
+        }));
+    }
     for (serious, what) in &findings {
         let (word, style) = if *serious { ("error", Style::Red) } else { ("note", Style::Yellow) };
         context.console.remark(word, style, what);
@@ -147,6 +157,13 @@ fn surroundings(policy: &Policy) -> Vec<(bool, String)> {
             },
         }
         match Store::new(&policy.store.path).try_out() {
+            Ok(None) if sys::trust::is_open_to_others(&policy.store.path) => note(
+                false,
+                format!(
+                    "`store.path`: others can list {0}, and watch the recordings grow: `chmod 700 {0}`",
+                    policy.store.path.display()
+                ),
+            ),
             Ok(None) => {}
             Ok(Some(above)) => note(
                 false,
@@ -184,10 +201,10 @@ fn surroundings(policy: &Policy) -> Vec<(bool, String)> {
             ),
         );
     }
-    if let Some(shell) = &policy.shell
-        && !shell.is_file()
-    {
-        note(true, format!("`run.shell`: there is no {}", shell.display()));
+    if let Some(shell) = &policy.shell {
+        if let Some(why) = no_shell(shell) {
+            note(true, format!("`run.shell`: {} {why}", shell.display()));
+        }
     }
     let (in_vain, everything) = kept_in_vain(policy);
     for name in in_vain {
@@ -225,6 +242,17 @@ fn surroundings(policy: &Policy) -> Vec<(bool, String)> {
         note(false, "`record.input` is \"all\": passwords that are typed are recorded".to_owned());
     }
     found
+}
+
+/// Why a file is no shell to be run; `None` when it may be one.
+fn no_shell(shell: &Path) -> Option<&'static str> {
+    let ourselves = std::env::current_exe().and_then(|path| path.canonicalize()).ok();
+    match std::fs::metadata(shell) {
+        Err(_) => Some("is not there"),
+        Ok(facts) if !facts.is_file() || facts.permissions().mode() & 0o111 == 0 => Some("cannot be executed"),
+        Ok(_) if shell.canonicalize().ok() == ourselves => Some("is this program: it would record itself without end"),
+        Ok(_) => None,
+    }
 }
 
 fn show(context: &Context, file: Option<&Path>, as_json: bool) -> Result<()> {
@@ -273,6 +301,50 @@ mod tests {
         );
         let policy = Policy::parse(Path::new("/x"), &text).unwrap();
         surroundings(&policy).into_iter().filter(|(serious, _)| !serious).map(|(_, what)| what).collect()
+    }
+
+    #[test]
+    fn a_shell_that_cannot_be_run_or_is_this_program_and_a_store_that_others_list_are_told() {
+        let serious = |shell: &str| {
+            let recipient = crate::store::personal::identity_file().1;
+            let text = format!("[recipients]\ndefault = [\"{recipient}\"]\n[run]\nshell = \"{shell}\"\n");
+            let mut found = surroundings(&Policy::parse(Path::new("/x"), &text).unwrap());
+            found.retain(|(serious, what)| *serious && what.starts_with("`run.shell`"));
+            found.pop().map(|(_, what)| what)
+        };
+        let ourselves = std::env::current_exe().unwrap();
+        assert_eq!(serious("/bin/sh"), None);
+        for (shell, why) in [
+            ("/etc/passwd", "cannot be executed"),
+            ("/nonexistent/sh", "is not there"),
+            (&*ourselves.display().to_string(), "would record itself"),
+        ] {
+            let told = serious(shell).unwrap_or_default();
+            assert!(told.contains(why), "{shell}: {told}");
+        }
+        let dir = tempfile::tempdir().unwrap();
+        for (mode, open) in [(0o700, false), (0o750, true), (0o755, true), (0o711, true)] {
+            std::fs::set_permissions(dir.path(), PermissionsExt::from_mode(mode)).unwrap();
+            assert_eq!(sys::trust::is_open_to_others(dir.path()), open, "{mode:o}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_others_cannot_read_is_told() {
+        let dir = tempfile::tempdir_in("/var/tmp").unwrap();
+        let (inner, file) = (dir.path().join("inner"), dir.path().join("inner/config.toml"));
+        std::fs::create_dir(&inner).unwrap();
+        std::fs::write(&file, "").unwrap();
+        let set = |path: &Path, mode| std::fs::set_permissions(path, PermissionsExt::from_mode(mode)).unwrap();
+        let closed = || sys::trust::closed_to_others(&file);
+        set(dir.path(), 0o755);
+        for (of_dir, of_file, told) in
+            [(0o755, 0o644, None), (0o755, 0o600, Some(&file)), (0o700, 0o644, Some(&inner)), (0o711, 0o644, None)]
+        {
+            set(&inner, of_dir);
+            set(&file, of_file);
+            assert_eq!(closed().as_ref(), told, "{of_dir:o} {of_file:o}");
+        }
     }
 
     #[test]

@@ -49,6 +49,16 @@ const NEVER: &[&str] = &[
     "RUBY*",
     "NODE_OPTIONS",
     "JAVA_TOOL_OPTIONS",
+    "JDK_JAVA_OPTIONS",
+    "CLASSPATH",
+    "LUA_*",
+    "PHPRC",
+    "PHP_INI_SCAN_DIR",
+    "OPENSSL_CONF",
+    "OPENSSL_MODULES",
+    "OPENSSL_ENGINES",
+    "GIT_CONFIG*",
+    "GIT_EXEC_PATH",
     "TERMINFO*",
     "TERMCAP",
     "GCONV_PATH",
@@ -486,9 +496,10 @@ pub fn target(
         _ => false,
     };
     let shell = match &policy.shell {
-        Some(shell) => shell.clone(),
-        None if is_ourselves(&user.shell) => find_program("bash").unwrap_or_else(|| "/bin/sh".into()),
-        None => user.shell.clone(),
+        // A login shell that records itself begins another, which begins another: until the store is full.
+        Some(shell) if !is_ourselves(shell) => shell.clone(),
+        _ if is_ourselves(&user.shell) => find_program("bash").unwrap_or_else(|| "/bin/sh".into()),
+        _ => user.shell.clone(),
     };
     Ok(Target { user, group: group.map(|group| group.name), identity, shell })
 }

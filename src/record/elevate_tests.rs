@@ -275,6 +275,11 @@ fn our_own_program_is_nobodys_shell_inside() {
     assert!(inside.shell.ends_with("bash") || inside.shell.ends_with("sh"), "{inside:?}");
     let fixed = self::policy("[run]\nshell = \"/bin/dash\"\n");
     assert_eq!(target(&wish, &fixed, Some(&me), Path::new("/x")).unwrap().shell, Path::new("/bin/dash"));
+    // The policy names us as the shell, and so would begin us in ourselves: whoever has another gets that.
+    let ours = self::policy("[run]\nshell = \"/bin/cat\"\n");
+    me.shell = "/bin/dash".into();
+    let inside = target(&wish, &ours, Some(&me), &std::fs::canonicalize("/bin/cat").unwrap()).unwrap();
+    assert_eq!(inside.shell, Path::new("/bin/dash"));
 }
 
 #[test]

@@ -63,6 +63,22 @@ pub(super) fn open_to_others<'p>(
     Ok(None)
 }
 
+/// The file, or the first directory above it, that keeps others than its owner and group from reading the file; `None` where they
+/// can, or where it is not there.
+pub fn closed_to_others(path: &Path) -> Option<PathBuf> {
+    let real = fs::canonicalize(path).ok()?;
+    let closed = |path: &Path, right: u32| fs::metadata(path).is_ok_and(|facts| facts.mode() & right == 0);
+    if closed(&real, 0o004) {
+        return Some(real);
+    }
+    real.ancestors().skip(1).find(|dir| closed(dir, 0o001)).map(Path::to_path_buf)
+}
+
+/// Whether others than its owner can list a directory or enter it.
+pub fn is_open_to_others(dir: &Path) -> bool {
+    fs::metadata(dir).is_ok_and(|facts| facts.mode() & 0o077 != 0)
+}
+
 /// Why something could be changed by someone other than root and `owner`, if so.
 pub(super) fn writable_by_others(facts: &fs::Metadata, owner: u32) -> Option<String> {
     if facts.uid() != 0 && facts.uid() != owner {
