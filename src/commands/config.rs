@@ -249,8 +249,12 @@ fn no_shell(shell: &Path) -> Option<&'static str> {
     let ourselves = std::env::current_exe().and_then(|path| path.canonicalize()).ok();
     match std::fs::metadata(shell) {
         Err(_) => Some("is not there"),
-        Ok(facts) if !facts.is_file() || facts.permissions().mode() & 0o111 == 0 => Some("cannot be executed"),
-        Ok(_) if shell.canonicalize().ok() == ourselves => Some("is this program: it would record itself without end"),
+        Ok(facts) if !facts.is_file() || facts.permissions().mode() & 0o111 == 0 => {
+            Some("cannot be executed")
+        }
+        Ok(_) if shell.canonicalize().ok() == ourselves => {
+            Some("is this program: it would record itself without end")
+        }
         Ok(_) => None,
     }
 }
@@ -335,12 +339,16 @@ mod tests {
         let (inner, file) = (dir.path().join("inner"), dir.path().join("inner/config.toml"));
         std::fs::create_dir(&inner).unwrap();
         std::fs::write(&file, "").unwrap();
-        let set = |path: &Path, mode| std::fs::set_permissions(path, PermissionsExt::from_mode(mode)).unwrap();
+        let set =
+            |path: &Path, mode| std::fs::set_permissions(path, PermissionsExt::from_mode(mode)).unwrap();
         let closed = || sys::trust::closed_to_others(&file);
         set(dir.path(), 0o755);
-        for (of_dir, of_file, told) in
-            [(0o755, 0o644, None), (0o755, 0o600, Some(&file)), (0o700, 0o644, Some(&inner)), (0o711, 0o644, None)]
-        {
+        for (of_dir, of_file, told) in [
+            (0o755, 0o644, None),
+            (0o755, 0o600, Some(&file)),
+            (0o700, 0o644, Some(&inner)),
+            (0o711, 0o644, None),
+        ] {
             set(&inner, of_dir);
             set(&file, of_file);
             assert_eq!(closed().as_ref(), told, "{of_dir:o} {of_file:o}");
