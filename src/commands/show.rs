@@ -156,7 +156,7 @@ fn story(context: &Context, opened: &mut Opened, judged: &Judged, locked: Option
     if let Some(opening) = opening {
         tell_meta(opening, &mut tell);
         tell("exit status", &sums.exit.map_or_else(String::new, |status| status.to_string()));
-        tell("held", &held(opened, &sums));
+        tell("held", &held(opened, judged, &sums));
         tell("told by", &told_by(opened));
         tell("of no command", &alone::names(opened.reader.entries()));
     }
@@ -227,9 +227,15 @@ fn or_more(opened: &Opened) -> &'static str {
     if opened.reader.is_complete() { "" } else { " or more" }
 }
 
-fn held(opened: &Opened, sums: &Sums) -> String {
-    let segments = opened.reader.segments();
-    let mut parts = vec![format!("{}{} of output in {segments} segments", size(sums.raw), or_more(opened))];
+fn held(opened: &Opened, judged: &Judged, sums: &Sums) -> String {
+    // As `verify` counts them: those that have their end.
+    let segments = match judged.segments() {
+        1 => "1 segment".to_owned(),
+        n => format!("{n} segments"),
+    };
+    let last = if opened.reader.segments() > judged.segments() { " and one without an end" } else { "" };
+    let output = format!("{}{} of output", size(sums.raw), or_more(opened));
+    let mut parts = vec![format!("{output} in {segments}{last}")];
     if sums.input > 0 {
         parts.push(format!("{} of input", size(sums.input)));
     }

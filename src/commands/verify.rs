@@ -87,6 +87,11 @@ impl Judged {
         self.renamed = Some(misnamed.to_string());
     }
 
+    /// Segments that have their end.
+    pub(super) fn segments(&self) -> usize {
+        self.report.segments
+    }
+
     /// Whether nothing is wrong.
     pub(super) fn is_good(&self) -> bool {
         matches!(self.word, "intact" | "running")
