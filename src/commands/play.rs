@@ -11,6 +11,8 @@ use crate::console::{Console, WriteError, shorten};
 use crate::container::Cursor;
 use crate::error::{Error, Kind, Result};
 use crate::export::plain::Plain;
+use crate::player;
+use crate::replay::{Recording, Source as _};
 use std::io::Write as _;
 use std::time::{Duration, Instant};
 
@@ -24,7 +26,8 @@ const WORTH_TELLING: Duration = Duration::from_secs(5);
 /// bytes never reach your terminal.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The recording: a path, the beginning of an id, `last`, `last~2`; with `@6:39` from that time on
+    /// The recording: a path, the beginning of an id, `last`, `last~2`; with `@6:39`, `@90s`, `@50%` or `@14:05Z` from that time
+    /// on
     #[arg(value_name = "REC")]
     recording: Option<String>,
     /// As plain text
@@ -58,21 +61,21 @@ fn seconds(text: &str) -> std::result::Result<Duration, String> {
 /// # Errors
 /// The recording cannot be opened or read on.
 pub fn run(context: &Context, args: &Args) -> Result<()> {
-    let (wanted, from) = place(args.recording.as_deref().unwrap_or("last"))?;
+    let (wanted, time) = place(args.recording.as_deref().unwrap_or("last"));
     if args.follow || !args.plain && context.console.is_terminal() {
         let recording = (args.recording.is_some() || args.follow).then(|| wanted.to_owned());
         let start = Start {
             recording,
-            at: (!from.is_zero()).then_some(from),
+            at: time,
             follow: args.follow,
             speed: args.speed,
             idle_limit: args.idle_limit,
         };
         return watch::watch(context, &args.reading, &start);
     }
-    let (mut opened, _) = args.reading.open_content(context, wanted)?;
+    let (opened, _) = args.reading.open_content(context, wanted)?;
     let (name, no_end) = (shown(&opened.found.path), opened.end_missing());
-    let reader = &mut opened.reader;
+    let mut reader = opened.reader;
     if reader.segments() == 0 {
         if let Some(fault) = reader.fault() {
             return Err(Error::from(fault).while_doing(name));
@@ -82,6 +85,16 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
         }
         return Ok(());
     }
+    let mut from = Duration::ZERO;
+    if let Some(text) = time {
+        let recording = Recording::new(reader)
+            .map_err(|error| Error::new(Kind::Input, error.to_string()).while_doing(name.clone()))?;
+        let asked = player::parse_time(&text, from, recording.outline())
+            .map_err(|wrong| Error::new(Kind::Usage, wrong).hint(watch::TIMES))?;
+        asked.outside.into_iter().for_each(|told| context.console.note(told));
+        (reader, from) = (recording.into_reader(), asked.at);
+    }
+    let reader = &mut reader;
     let mut pace = Pace::new(args.speed, args.idle_limit);
     let mut sheet = Sheet::new(&context.console);
     let mut cursor = Cursor::new(reader, reader.segment_at(ms(from)))?;
@@ -110,9 +123,6 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
     };
     // What came before a damaged place, or a missing end, is shown to its last character.
     sheet.rest()?;
-    if last < from && fault.is_none() {
-        context.console.note(format!("it ends at {}, before {}", clock(ms(last)), clock(ms(from))));
-    }
     if let Some(why) = no_end.filter(|_| fault.is_none()) {
         sheet.aside(&format!("[{why}: here, at {}, it ends]", clock(ms(last))))?;
     }
@@ -123,28 +133,17 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
     }
 }
 
-/// A recording and a time in it: `last@6:39`.
-fn place(wanted: &str) -> Result<(&str, Duration)> {
-    let Some((recording, time)) = wanted.rsplit_once('@') else { return Ok((wanted, Duration::ZERO)) };
-    if std::path::Path::new(wanted).exists() {
-        return Ok((wanted, Duration::ZERO));
+/// A recording and a time in it, as that was typed: `last@6:39`, also `last@@14:05`, since a wall clock may begin so.
+fn place(wanted: &str) -> (&str, Option<String>) {
+    match wanted.rsplit_once('@') {
+        Some((recording, time)) if !std::path::Path::new(wanted).exists() => {
+            match recording.strip_suffix('@') {
+                Some(recording) => (recording, Some(format!("@{time}"))),
+                None => (recording, Some(time.to_owned())),
+            }
+        }
+        _ => (wanted, None),
     }
-    match offset(time) {
-        Some(time) => Ok((recording, time)),
-        None => Err(Error::new(Kind::Usage, format!("`{time}` is not a time in a recording"))
-            .hint("write it as `6:39`, `1:02:03` or `12.5`")),
-    }
-}
-
-/// `6:39`, `1:02:03`, `12.5`.
-fn offset(text: &str) -> Option<Duration> {
-    let mut parts = text.split(':').rev();
-    let mut total = Duration::try_from_secs_f64(parts.next()?.parse().ok()?).ok()?;
-    for unit in [60u64, 3600] {
-        let Some(part) = parts.next() else { break };
-        total = total.checked_add(Duration::from_secs(part.parse::<u64>().ok()?.checked_mul(unit)?))?;
-    }
-    parts.next().is_none().then_some(total)
 }
 
 /// When to show what.
@@ -259,17 +258,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_place_in_a_recording_is_read() {
-        let seconds = |text: &str| offset(text).map(|time| time.as_secs_f64());
-        assert_eq!(seconds("12.5"), Some(12.5));
-        assert_eq!(seconds("6:39"), Some(399.0));
-        assert_eq!(seconds("1:02:03"), Some(3723.0));
-        for bad in ["", "x", "1:2:3:4", "-1", "1:-2", "1e400", "99999999999999999999:0"] {
-            assert_eq!(offset(bad), None, "{bad}");
-        }
-        assert_eq!(place("last@0:02").unwrap(), ("last", Duration::from_secs(2)));
-        assert_eq!(place("last").unwrap(), ("last", Duration::ZERO));
-        assert!(place("last@noon").is_err());
+    fn a_place_in_a_recording_is_told_from_its_name() {
+        let placed = |text| {
+            let (recording, time) = place(text);
+            (recording, time.unwrap_or_default())
+        };
+        assert_eq!(placed("last@0:02"), ("last", "0:02".to_owned()));
+        assert_eq!(placed("last~2@12:38:30Z"), ("last~2", "12:38:30Z".to_owned()));
+        assert_eq!(placed("last@@12:38"), ("last", "@12:38".to_owned()));
+        assert_eq!(placed("last"), ("last", String::new()));
     }
 
     #[test]

@@ -36,8 +36,8 @@ use std::time::Duration;
 pub(super) struct Start {
     /// The recording that is meant; without one, the store is shown.
     pub(super) recording: Option<String>,
-    /// From this time on, paused.
-    pub(super) at: Option<Duration>,
+    /// From this time on, as it was typed, paused.
+    pub(super) at: Option<String>,
     /// At the end, following what is still being written.
     pub(super) follow: bool,
     /// So many times faster.
@@ -45,6 +45,10 @@ pub(super) struct Start {
     /// Longer stretches without events are skipped; otherwise the player's own limit holds.
     pub(super) idle_limit: Option<Duration>,
 }
+
+/// Where it is written what a time may be.
+pub(super) const TIMES: &str =
+    "sealcast-play(1) tells what `:` in the player takes; it is the same behind `@`";
 
 type Watched = Recording<File>;
 
@@ -76,8 +80,8 @@ pub(super) fn watch(context: &Context, reading: &Reading, start: &Start) -> Resu
             let mut app = desk.open_found(found)?.paced(start.speed, start.idle_limit);
             if start.follow {
                 app = app.following();
-            } else if let Some(at) = start.at {
-                app = app.at(at);
+            } else if let Some(at) = &start.at {
+                app = app.at_typed(at).map_err(|wrong| Error::new(Kind::Usage, wrong).hint(TIMES))?;
             }
             Scene::Watching(Box::new(app))
         }
@@ -313,6 +317,10 @@ fn export(
 
 /// What is exported begins at this time of a recording, by the wall clock as it was then: the host may have slept before.
 pub(super) fn begin_at(header: &mut Header, opening: &mut Opening, outline: &Outline, from: Duration) {
+    // What begins with the recording began when its header says, which is signed.
+    if from.is_zero() {
+        return;
+    }
     let plain = header.start.saturating_add(i64::try_from(ms(from)).unwrap_or(i64::MAX));
     let start = outline.wall(from).unwrap_or(plain);
     if let Some(stamp) = &mut opening.cast.timestamp {
@@ -491,7 +499,8 @@ mod tests {
         let slept = vec![anchor(0, 5_000), anchor(10_000, 86_415_000)];
         for (anchors, from, start) in [
             (slept.clone(), 3_000, 8_000),
-            (slept, 12_000, 86_417_000),
+            (slept.clone(), 12_000, 86_417_000),
+            (slept, 0, 5_834),
             (Vec::new(), 12_000, 17_834),
             (Vec::new(), 4_962, 10_796),
         ] {

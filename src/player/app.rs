@@ -4,6 +4,7 @@ use super::browser::Browser;
 use super::find::{Finder, Scope};
 use super::pages::Pages;
 use super::prompt::Prompt;
+use super::times;
 use crate::cast::Payload;
 use crate::replay::{Budget, Idle, Replay, Source};
 use crate::text::Escaped;
@@ -16,6 +17,8 @@ pub(super) const UNDO: usize = 100;
 /// What one message may cost, in the units of [`Budget`]: some milliseconds. What takes longer is done in slices, so that a
 /// key is answered whatever a recording holds.
 pub(super) const SLICE: u64 = 4 << 20;
+/// How often a running session is looked at.
+pub(super) const REFRESH: Duration = Duration::from_millis(250);
 /// Stretches longer than this are skipped, when idle time is skipped.
 pub const IDLE_LIMIT: Duration = Duration::from_secs(2);
 
@@ -268,6 +271,17 @@ impl<S: Source> App<S> {
         self
     }
 
+    /// Starts at a time as it is typed (see [`super::parse_time`]), paused. Says it where that lies outside.
+    ///
+    /// # Errors
+    /// One line that says what can be typed.
+    pub fn at_typed(self, text: &str) -> Result<Self, String> {
+        let asked = times::parse(text, Duration::ZERO, self.replay.outline())?;
+        let mut app = self.at(asked.at);
+        app.note = asked.outside.map(|told| (told, true));
+        Ok(app)
+    }
+
     /// Sets out for a time; the first slice of the way is gone at once.
     fn begin_at(&mut self, time: Duration) {
         self.budget = Budget::new(SLICE);
@@ -279,9 +293,28 @@ impl<S: Source> App<S> {
     pub fn following(mut self) -> Self {
         let end = self.replay.outline().duration();
         self.begin_at(end);
-        self.follow = true;
-        self.grows = true;
+        self.follow_on();
         self
+    }
+
+    /// Stays at the end, to which it is on its way, while that moves; where nothing more can come, it says so instead.
+    pub(super) fn follow_on(&mut self) {
+        let ended = self.replay.source_ref().is_ended();
+        (self.follow, self.playing) = (!ended, !ended);
+        if ended {
+            self.tell_end();
+        } else {
+            self.grows = true;
+            // Looked at on the next tick.
+            self.since_refresh = REFRESH;
+        }
+    }
+
+    /// The session that was followed is over: whoever watches must not take it for idle.
+    pub(super) fn tell_end(&mut self) {
+        self.follow = false;
+        let status = self.replay.outline().exit.map(|status| format!(": exit status {status}"));
+        self.note = Some((format!("the session has ended{}", status.unwrap_or_default()), false));
     }
 
     /// From now on the verdict of this number counts and no other: one that comes late may be about another recording, or about

@@ -6,6 +6,9 @@ use super::app::App;
 use super::find::Finder;
 use crate::replay::Source;
 
+/// What is said behind the pattern where the search came round.
+const ROUND: &str = ": from the other end";
+
 impl<S: Source> App<S> {
     /// Shows the hit that was searched, once it is known.
     pub(super) fn show_wanted(&mut self) {
@@ -29,8 +32,8 @@ impl<S: Source> App<S> {
             self.note = Some((format!("“{text}” was not found in: {}", finder.scope.name()), true));
             return;
         };
+        self.note = Some((format!("“{text}”{ROUND}"), false));
         self.go_to_hit(if forward { 0 } else { last });
-        self.note = Some((format!("“{text}”: from the other end"), false));
     }
 
     pub(super) fn next_hit(&mut self, same: bool) {
@@ -65,8 +68,12 @@ impl<S: Source> App<S> {
     pub(super) fn arrived(&mut self) {
         self.replay.take_events();
         if self.finder.as_mut().is_some_and(Finder::take_passed_by) {
-            let told = "it went by within one frame: t shows it in the transcript";
-            self.note = Some((told.to_string(), false));
+            let mut told = "it went by within one frame: t shows it in the transcript".to_string();
+            // That the search came round is not lost over it.
+            if let Some((round, _)) = self.note.take().filter(|(said, _)| said.ends_with(ROUND)) {
+                told = format!("{told}; {round}");
+            }
+            self.note = Some((told, false));
         }
     }
 

@@ -19,6 +19,8 @@ mod stage;
 #[cfg(test)]
 mod tests;
 mod times;
+#[cfg(test)]
+mod told_tests;
 mod update;
 mod view;
 
@@ -27,4 +29,4 @@ pub use browser::{Browser, Row, query};
 pub use find::{Finder, Hit, Pattern, Scope};
 pub use keymap::{Action, Binding, TABLE as KEYS};
 pub use stage::{Host, Stage, StageError, run};
-pub use times::parse as parse_time;
+pub use times::{Asked, parse as parse_time};

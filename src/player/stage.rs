@@ -369,16 +369,38 @@ mod tests {
     use super::*;
     use crate::cast::{Event as CastEvent, Payload};
     use crate::player::{Depth, Integrity, Row, Title};
-    use crate::replay::Memory;
+    use crate::replay::{Error, Memory, Outline, Segment};
     use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+
+    /// A session that is over when it is looked at again.
+    struct Ending(Memory, bool);
+
+    impl Source for Ending {
+        fn outline(&self) -> &Outline {
+            self.0.outline()
+        }
+
+        fn segment(&mut self, number: usize) -> Result<Segment, Error> {
+            self.0.segment(number)
+        }
+
+        fn is_ended(&self) -> bool {
+            self.1
+        }
+
+        fn refresh(&mut self) -> Result<bool, Error> {
+            self.1 = true;
+            Ok(false)
+        }
+    }
 
     /// Opens a recording for every row, follows what is in the last one, and counts the verdicts that were asked for.
     struct Counting(u64);
 
-    impl Host<Memory> for Counting {
-        fn open(&mut self, row: usize) -> Result<App<Memory>, String> {
+    impl Host<Ending> for Counting {
+        fn open(&mut self, row: usize) -> Result<App<Ending>, String> {
             let said = CastEvent::new(Duration::ZERO, Payload::Output(format!("number {row}").into_bytes()));
-            let source = Memory::new((80, 24), None, vec![said], 1);
+            let source = Ending(Memory::new((80, 24), None, vec![said], 1), false);
             let app = App::new(source, Title::default(), Depth::True, Vec::new());
             let mut app = if row == 2 { app.following() } else { app };
             self.0 += 1;

@@ -10,7 +10,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use std::time::Duration;
 
-fn ms(n: u64) -> Duration {
+pub(super) fn ms(n: u64) -> Duration {
     Duration::from_millis(n)
 }
 
@@ -77,7 +77,7 @@ fn session() -> Memory {
     ])
 }
 
-fn app() -> App<Memory> {
+pub(super) fn app() -> App<Memory> {
     let title =
         Title { who: "alice → root".into(), host: "web-3".into(), why: "OPS-4411 rotate certs".into() };
     let mut app = App::new(session(), title, Depth::True, Vec::new());
@@ -86,24 +86,24 @@ fn app() -> App<Memory> {
     app
 }
 
-fn press(app: &mut App<Memory>, code: KeyCode) -> Vec<Effect> {
+pub(super) fn press(app: &mut App<Memory>, code: KeyCode) -> Vec<Effect> {
     app.update(Message::Key(KeyEvent::new(code, KeyModifiers::NONE)))
 }
 
 /// Types characters; `\n` is Enter.
-fn types(app: &mut App<Memory>, keys: &str) -> Vec<Effect> {
+pub(super) fn types(app: &mut App<Memory>, keys: &str) -> Vec<Effect> {
     let code = |c| if c == '\n' { KeyCode::Enter } else { KeyCode::Char(c) };
     keys.chars().flat_map(|c| press(app, code(c))).collect()
 }
 
 /// Lets work be done until there is none.
-fn rest(app: &mut App<Memory>) {
+pub(super) fn rest(app: &mut App<Memory>) {
     for _ in 0..200 {
         app.update(Message::Tick(Duration::ZERO));
     }
 }
 
-fn drawn(app: &mut App<Memory>, width: u16, height: u16) -> (String, Buffer) {
+pub(super) fn drawn(app: &mut App<Memory>, width: u16, height: u16) -> (String, Buffer) {
     let area = Rect::new(0, 0, width, height);
     let mut buffer = Buffer::empty(area);
     view::player(app, area, &mut buffer);

@@ -27,13 +27,22 @@ pub(super) fn date(utc: i64) -> Option<String> {
     Some(Timestamp::from_millisecond(utc).ok()?.strftime("%Y-%m-%d %H:%M:%SZ").to_string())
 }
 
+/// A time that somebody asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Asked {
+    /// Where that is, within the recording.
+    pub at: Duration,
+    /// That the recording does not reach to what was asked for, in words: what is meant may be in another one.
+    pub outside: Option<String>,
+}
+
 /// A time as typed: an offset (`90`, `90s`, `5m`, `1h`, `6:39`, `1:02:03.5`), a step (`+30`, `-1m`), a part (`50%`), or a
 /// wall clock in UTC (`14:05Z`, `@14:05`, `2026-11-22 14:05:10`) or, with a date, at an offset from it
 /// (`2026-11-22 15:05+01:00`).
 ///
 /// # Errors
 /// One line that says what can be typed.
-pub fn parse(text: &str, now: Duration, outline: &Outline) -> Result<Duration, String> {
+pub fn parse(text: &str, now: Duration, outline: &Outline) -> Result<Asked, String> {
     let text = text.trim();
     let wrong = || {
         format!(
@@ -41,26 +50,54 @@ pub fn parse(text: &str, now: Duration, outline: &Outline) -> Result<Duration, S
             crate::text::escaped(text)
         )
     };
-    let duration = outline.duration();
-    let time = if let Some(step) = text.strip_prefix('+') {
-        now.saturating_add(offset(step).ok_or_else(wrong)?)
+    let end = outline.duration();
+    let within = |at: Duration| {
+        let outside = (at > end).then(|| format!("it ends at {}, before {}", tenths(end), tenths(at)));
+        Asked { at: at.min(end), outside }
+    };
+    if let Some(step) = text.strip_prefix('+') {
+        Ok(within(now.saturating_add(offset(step).ok_or_else(wrong)?)))
     } else if let Some(step) = text.strip_prefix('-') {
-        now.saturating_sub(offset(step).ok_or_else(wrong)?)
+        let step = offset(step).ok_or_else(wrong)?;
+        let outside = (step > now).then(|| format!("it begins at 0:00, {} back", tenths(now)));
+        Ok(Asked { at: now.saturating_sub(step).min(end), outside })
     } else if let Some(part) = text.strip_suffix('%') {
         let part: f64 = part.trim().parse().map_err(|_| wrong())?;
         if !(0.0..=100.0).contains(&part) {
             return Err(wrong());
         }
-        duration.mul_f64(part / 100.0)
+        Ok(within(end.mul_f64(part / 100.0).min(end)))
     } else if text.starts_with('@') || text.ends_with('Z') || text.contains('-') {
-        let utc = wall(text.strip_prefix('@').unwrap_or(text), outline).ok_or_else(wrong)?;
-        return outline
-            .at_wall(utc)
-            .ok_or_else(|| "the wall clock of this recording is not known".to_string());
+        let unknown = "the wall clock of this recording is not known";
+        let began = outline.began().ok_or(unknown)?;
+        let ended = outline.wall(end).ok_or(unknown)?;
+        let utc = wall(text.strip_prefix('@').unwrap_or(text), began, ended).ok_or_else(wrong)?;
+        let at = outline.at_wall(utc).ok_or(unknown)?;
+        let outside = if utc < minute(began) {
+            Some(format!("it began at {}", told("after", began, utc)))
+        } else {
+            (at > end).then(|| format!("it ends at {}", told("before", ended, utc)))
+        };
+        Ok(Asked { at: at.min(end), outside })
     } else {
-        offset(text).ok_or_else(wrong)?
-    };
-    Ok(time.min(duration))
+        Ok(within(offset(text).ok_or_else(wrong)?))
+    }
+}
+
+/// Two moments, in words; with their dates where these are not the same.
+fn told(word: &str, is: i64, asked: i64) -> String {
+    let day = |utc: i64| utc.div_euclid(DAY);
+    let shown = |utc| if day(is) == day(asked) { clock(utc) } else { date(utc) };
+    let shown = |utc| shown(utc).unwrap_or_else(|| "?".to_owned());
+    format!("{}, {word} {}", shown(is), shown(asked))
+}
+
+/// Milliseconds of a day.
+const DAY: i64 = 24 * 3600 * 1000;
+
+/// The minute in which it began belongs to it: people leave seconds out.
+fn minute(began: i64) -> i64 {
+    began.saturating_sub(began.rem_euclid(60_000))
 }
 
 /// Seconds, with a unit, or with colons.
@@ -73,6 +110,9 @@ fn offset(text: &str) -> Option<Duration> {
         None => (text, 1.0),
     };
     let mut secs = 0.0;
+    if number.split(':').count() > 3 {
+        return None;
+    }
     for part in number.split(':') {
         let part: f64 = part.parse().ok().filter(|part: &f64| part.is_finite() && *part >= 0.0)?;
         secs = secs * 60.0 + part;
@@ -80,9 +120,10 @@ fn offset(text: &str) -> Option<Duration> {
     Duration::try_from_secs_f64(secs * unit).ok()
 }
 
-/// Milliseconds since 1970 of a wall clock; a bare time of day is that of the day the recording began, or the next. A zone by
-/// name, and an offset without a date, are refused: whoever writes one must not get another time.
-fn wall(text: &str, outline: &Outline) -> Option<i64> {
+/// Milliseconds since 1970 of a wall clock. A bare time of day is that of the day on which the recording began, or of the next one
+/// where only that one lies within. A zone by name, and an offset without a date, are refused: whoever writes one must not get
+/// another time.
+fn wall(text: &str, began: i64, ended: i64) -> Option<i64> {
     let text = text.trim();
     if text.contains('[') {
         return None;
@@ -97,8 +138,6 @@ fn wall(text: &str, outline: &Outline) -> Option<i64> {
     if text.contains('+') || clock.is_some_and(|clock| !plain(clock)) {
         return None;
     }
-    let start =
-        Timestamp::from_millisecond(outline.wall(Duration::ZERO)?).ok()?.to_zoned_datetime(TimeZone::UTC);
     let full = |text: &str| text.parse::<civil::DateTime>().ok();
     if let Some(at) = full(text).or_else(|| full(&text.replace(' ', "T"))) {
         return Some(at.to_zoned_datetime(TimeZone::UTC).ok()?.timestamp().as_millisecond());
@@ -108,10 +147,9 @@ fn wall(text: &str, outline: &Outline) -> Option<i64> {
     }
     let padded = if text.split(':').next()?.len() == 1 { format!("0{text}") } else { text.to_string() };
     let time: civil::Time = padded.parse().ok()?;
-    let at =
-        start.date().to_datetime(time).to_zoned_datetime(TimeZone::UTC).ok()?.timestamp().as_millisecond();
-    let day = 24 * 3600 * 1000;
-    Some(if at < start.timestamp().as_millisecond() - 60_000 { at + day } else { at })
+    let day = Timestamp::from_millisecond(began).ok()?.to_zoned_datetime(TimeZone::UTC).date();
+    let at = day.to_datetime(time).to_zoned_datetime(TimeZone::UTC).ok()?.timestamp().as_millisecond();
+    Some(if at < minute(began) && at + DAY <= ended { at + DAY } else { at })
 }
 
 #[cfg(test)]
@@ -155,13 +193,10 @@ mod tests {
             ("2026-11-22 14:05:00,5", 108.5),
             ("2026-11-22", 0.0),
         ] {
-            assert_eq!(
-                parse(text, now, &outline()),
-                Ok(Duration::from_millis((secs * 1000.0) as u64)),
-                "{text}"
-            );
+            let asked = parse(text, now, &outline()).map(|asked| asked.at);
+            assert_eq!(asked, Ok(Duration::from_millis((secs * 1000.0) as u64)), "{text}");
         }
-        for text in ["", "x", "1:-2", "101%", "25:99Z", "1e400", "NaN"].into_iter().chain([
+        for text in ["", "x", "1:-2", "1:2:3:4", "101%", "25:99Z", "1e400", "NaN"].into_iter().chain([
             "@15:05:00+01:00",
             "15:05:00+01:00Z",
             "15:05-01",
@@ -177,6 +212,42 @@ mod tests {
         ]) {
             assert!(parse(text, now, &outline()).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn what_lies_outside_is_told_and_the_nearest_is_given() {
+        // Two hours from 14:03:12Z on; the header is signed some seconds before the clock starts.
+        let outline = Outline { utc: Some(1_795_356_183_000), ..outline() };
+        let now = Duration::from_secs(100);
+        for (text, secs, outside) in [
+            ("99:00:00", 7200, Some("it ends at 2:00:00.0, before 99:00:00.0")),
+            ("2:00:00", 7200, None),
+            ("+2h", 7200, Some("it ends at 2:00:00.0, before 2:01:40.0")),
+            ("-100", 0, None),
+            ("-1h", 0, Some("it begins at 0:00, 1:40.0 back")),
+            ("100%", 7200, None),
+            ("23:59Z", 7200, Some("it ends at 16:03:12Z, before 23:59:00Z")),
+            ("16:03:12Z", 7200, None),
+            // Not of the next day, which it does not reach.
+            ("12:00Z", 0, Some("it began at 14:03:03Z, after 12:00:00Z")),
+            ("14:02:59Z", 0, Some("it began at 14:03:03Z, after 14:02:59Z")),
+            ("14:03Z", 0, None),
+            ("14:03:12Z", 0, None),
+            ("14:03:13Z", 1, None),
+            ("2026-11-20 00:00", 0, Some("it began at 2026-11-22 14:03:03Z, after 2026-11-20 00:00:00Z")),
+            ("2026-11-23T00:00Z", 7200, Some("it ends at 2026-11-22 16:03:12Z, before 2026-11-23 00:00:00Z")),
+        ] {
+            let asked = parse(text, now, &outline).unwrap();
+            assert_eq!((asked.at.as_secs(), asked.outside.as_deref()), (secs, outside), "{text}");
+        }
+        let night = Outline {
+            spans: vec![Span { end: Duration::from_secs(12 * 3600), ..Span::default() }],
+            ..outline
+        };
+        let asked = parse("1:03:12Z", now, &night).unwrap();
+        assert_eq!((asked.at, asked.outside), (Duration::from_secs(11 * 3600), None), "of the next day");
+        let lying = Outline { utc: Some(i64::MIN), ..Outline::default() };
+        assert!(parse("12:00Z", now, &lying).is_err());
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What a message makes of the state. No clock, no terminal, no file but what the source reads.
 
-use super::app::{App, Effect, Mark, Message, Over, Pan, SLICE, UNDO};
+use super::app::{App, Effect, Mark, Message, Over, Pan, REFRESH, SLICE, UNDO};
 use super::find::{Finder, Pattern};
 use super::keymap::{self, Action};
 use super::pages::Pages;
@@ -10,8 +10,6 @@ use crate::replay::{Budget, Idle, Progress, Source, millis, scaled, stepped};
 use crossterm::event::{KeyEvent, KeyModifiers};
 use std::time::Duration;
 
-/// How often a running session is looked at.
-const REFRESH: Duration = Duration::from_millis(250);
 /// How long it is said that idle time was skipped.
 const SAID: Duration = Duration::from_secs(2);
 /// Things the program said that are kept.
@@ -161,6 +159,7 @@ impl<S: Source> App<S> {
         if self.grows && self.replay.source_ref().is_ended() {
             // Nothing more will come, and what is there can be judged as a whole.
             self.grows = false;
+            self.tell_end();
             effects.push(Effect::Judge);
         } else if self.grows && abandoned {
             self.grows = false;
@@ -328,13 +327,10 @@ impl<S: Source> App<S> {
             }
             Action::Follow => {
                 self.follow = !self.follow;
-                self.grows |= self.follow;
                 if self.follow {
                     self.remember();
                     self.set_out(duration);
-                    self.playing = true;
-                    // Looked at on the next tick.
-                    self.since_refresh = REFRESH;
+                    self.follow_on();
                 }
             }
             Action::Reveal => self.reveal = !self.reveal,
@@ -385,14 +381,9 @@ impl<S: Source> App<S> {
         let (now, outline) = (self.replay.time(), self.replay.outline());
         match prompt.purpose {
             Purpose::Goto => match times::parse(text, now, outline) {
-                Ok(time) => {
-                    let end = outline.duration();
-                    if time > end {
-                        let told =
-                            format!("it ends at {}, before {}", times::tenths(end), times::tenths(time));
-                        self.note = Some((told, true));
-                    }
-                    self.jump(time);
+                Ok(asked) => {
+                    self.jump(asked.at);
+                    self.note = asked.outside.map(|told| (told, true));
                 }
                 Err(error) => self.note = Some((error, true)),
             },
@@ -439,7 +430,12 @@ fn range(
         Some((to, file)) => (to, Some(file.trim().to_string())),
         None => (rest, None),
     };
-    let (from, to) = (times::parse(from, now, outline)?, times::parse(to, now, outline)?);
+    let (first, last) = (times::parse(from, now, outline)?, times::parse(to, now, outline)?);
+    // One that reaches over the end of the recording ends there; there is nothing of one that begins outside.
+    if let Some(told) = first.outside.or(last.outside.filter(|_| last.at.is_zero())) {
+        return Err(told);
+    }
+    let (from, to) = (first.at, last.at);
     if from > to {
         return Err(format!("{} comes after {}", times::tenths(from), times::tenths(to)));
     }

@@ -92,6 +92,11 @@ impl<R: Read + Seek> Recording<R> {
         &mut self.reader
     }
 
+    /// Gives the reader back.
+    pub fn into_reader(self) -> Reader<R> {
+        self.reader
+    }
+
     /// Brings the outline up to date with the index, and counts what has no entry.
     fn survey(&mut self) {
         for entry in self.reader.entries().iter().skip(self.entries) {

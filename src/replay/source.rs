@@ -130,15 +130,23 @@ impl Outline {
         }
     }
 
-    /// The time of the session at a wall clock; the start for what is before it.
+    /// When it began, milliseconds since 1970-01-01T00:00:00Z: as its header says, which is signed. The clock of the session starts
+    /// when the program does, so that [`Outline::wall`] of its zero is a little later.
+    pub fn began(&self) -> Option<i64> {
+        self.utc.or_else(|| self.wall(Duration::ZERO))
+    }
+
+    /// The time of the session at a wall clock: the start for what is before it, a time behind the end for what is after that. What
+    /// no clock of the session showed, because the host slept or its clock was set, is when that was over.
     pub fn at_wall(&self, utc: i64) -> Option<Duration> {
-        let before = self.anchors.partition_point(|anchor| anchor.utc <= utc);
-        let (at, from) = match self.anchors.get(before.saturating_sub(1)) {
+        let after = self.anchors.partition_point(|anchor| anchor.utc <= utc);
+        let (at, from) = match self.anchors.get(after.saturating_sub(1)) {
             Some(anchor) => (anchor.at, anchor.utc),
             None => (0, self.utc?),
         };
-        let since = u64::try_from(utc.saturating_sub(from)).unwrap_or(0);
-        Some(Duration::from_millis(at.saturating_add(since)).min(self.duration()))
+        let time = at.saturating_add_signed(utc.saturating_sub(from));
+        let next = self.anchors.get(after.max(1)).map_or(u64::MAX, |anchor| anchor.at.max(at));
+        Some(Duration::from_millis(time.min(next)))
     }
 
     /// Notes where a witness fell silent, or entries are missing, now that the commands are known.
@@ -344,8 +352,18 @@ mod tests {
             assert_eq!(outline.at_wall(utc), Some(Duration::from_secs(secs)));
         }
         assert_eq!(outline.at_wall(0), Some(Duration::ZERO));
-        assert_eq!(outline.at_wall(i64::MAX), Some(Duration::from_secs(30)));
+        // The host slept from 20 s on, if not before.
+        assert_eq!(outline.at_wall(1_500_000), Some(Duration::from_secs(20)));
+        assert_eq!(outline.at_wall(2_030_000), Some(Duration::from_secs(50)), "behind the end");
+        assert!(outline.at_wall(i64::MAX) > Some(outline.duration()));
         assert_eq!(Outline::default().wall(Duration::ZERO), None);
+    }
+
+    #[test]
+    fn it_began_when_its_header_says_and_not_when_its_clock_started() {
+        let began = |utc| Outline { utc, ..anchored() }.began();
+        assert_eq!((began(Some(999_200)), began(None)), (Some(999_200), Some(1_000_000)));
+        assert_eq!(Outline::default().began(), None);
     }
 
     #[test]

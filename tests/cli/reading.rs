@@ -350,10 +350,32 @@ fn plain_play_shows_the_text_at_its_pace_and_no_recorded_byte_acts_on_the_termin
     assert!((0.5..20.0).contains(&took), "took {took} s\n{played}");
     let from = home.run(&["play", "--plain", "last@0:50", "--idle-limit", "0"]).exits(0).text();
     assert!(from.ends_with("after a minute\n[exit status 3]\n") && !from.contains("ls"), "{from}");
-    let behind = home.run(&["play", "--plain", "last@99:00"]).exits(0).to_string();
-    assert!(behind.contains("it ends at 1:02, before 1:39:00"), "{behind}");
-    home.run(&["play", "--plain", "last@noon"]).exits(2).complains("not a time in a recording");
+    home.run(&["play", "--plain", "last@noon"]).exits(2).complains("`noon` is no time: 6:39, 90s,");
     home.run(&["play", "--plain", "--speed", "0"]).exits(2).complains("invalid value");
+}
+
+#[test]
+fn a_time_behind_an_at_sign_is_whatever_the_player_takes() {
+    let home = Sandbox::new();
+    // From 14:03:12 to 14:04:14.5, UTC.
+    home.record(&Recording::default());
+    let play = |time: &str| {
+        let place = format!("last@{time}");
+        home.run(&["play", "--plain", "--speed", "10000", &place]).exits(0)
+    };
+    let whole = play("0:00").text();
+    for time in ["0:50", "50", "50s", "0.8m", "50%", "14:04:00Z", "@14:04", "2026-11-22 14:04:00", "+50"] {
+        let played = play(time);
+        assert!(played.text() == "after a minute\n[exit status 3]\n" && played.err.is_empty(), "{played}");
+    }
+    for (time, outside, shown) in [
+        ("99:00", "it ends at 1:02.5, before 1:39:00.0", "[exit status 3]\n"),
+        ("14:59Z", "it ends at 14:04:14Z, before 14:59:00Z", "[exit status 3]\n"),
+        ("12:00Z", "it began at 14:03:12Z, after 12:00:00Z", &whole),
+    ] {
+        let played = play(time);
+        assert!(played.err.contains(outside) && played.text() == shown, "{played}");
+    }
 }
 
 #[test]

@@ -16,7 +16,6 @@ use crate::text::escaped;
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 use ratatui::style::{Color, Modifier, Style};
-use std::time::Duration;
 
 /// Narrowest terminal in which commands have a pane of their own.
 const PANE_FROM: u16 = 100;
@@ -139,7 +138,7 @@ fn header<S: Source>(app: &App<S>, area: Rect, buffer: &mut Buffer) {
         text(buffer, area, from, 0, &warnings, style);
     }
     let mut title = vec![app.title.who.clone(), app.title.host.clone()];
-    title.extend(outline.wall(Duration::ZERO).and_then(times::date));
+    title.extend(outline.began().and_then(times::date));
     title.push(app.title.why.clone());
     title.retain(|part| !part.is_empty());
     let left = Rect { width: from.saturating_sub(1), ..area };

@@ -1,0 +1,151 @@
+//! What the player says of where it is, and of what is over: an investigator takes silence for a yes.
+
+use super::app::{App, Depth, Effect, Message, Title};
+use super::tests::{self, drawn, ms, rest, types};
+use crate::cast::{Anchor, Event, Payload};
+use crate::replay::{Error, Memory, Outline, Segment, Source};
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+
+/// Asks for an export with this instead of the range that is offered.
+fn exports(app: &mut App<Memory>, range: &str) -> Vec<Effect> {
+    assert_eq!(types(app, "e"), []);
+    app.update(Message::Key(KeyEvent::new(KeyCode::Char('u'), KeyModifiers::CONTROL)));
+    types(app, range)
+}
+
+#[test]
+fn a_time_outside_is_said_to_be_and_the_nearest_is_shown() {
+    // From 14:03:12 to 15:03:12, UTC.
+    for (text, at, told) in [
+        ("99:00:00", 3_600_100, "it ends at 1:00:00.1, before 99:00:00.0"),
+        ("0:99:00", 3_600_100, "it ends at 1:00:00.1, before 1:39:00.0"),
+        ("23:59Z", 3_600_100, "it ends at 15:03:12Z, before 23:59:00Z"),
+        ("12:00Z", 0, "it began at 14:03:12Z, after 12:00:00Z"),
+        ("2026-11-20 00:00", 0, "it began at 2026-11-22 14:03:12Z, after 2026-11-20 00:00:00Z"),
+    ] {
+        let mut app = tests::app();
+        types(&mut app, &format!("5:{text}\n"));
+        rest(&mut app);
+        let note = app.note.clone();
+        assert_eq!((app.replay.time(), note), (ms(at), Some((told.to_string(), true))), "{text}");
+        let begun = tests::app().at_typed(text).unwrap();
+        assert_eq!(begun.note, Some((told.to_string(), true)), "{text}");
+        // What begins outside cannot be exported; what reaches over the end ends there.
+        let mut app = tests::app();
+        assert_eq!(exports(&mut app, &format!("{text}..50% x\n")), [], "{text}");
+        assert_eq!(app.note, Some((told.to_string(), true)), "{text}");
+    }
+    let mut app = tests::app();
+    let asked = exports(&mut app, "50%..99:00:00\n");
+    let [Effect::Export { from, to, .. }] = asked.as_slice() else { panic!("{asked:?}") };
+    assert_eq!((*from, *to), (ms(1_800_050), ms(3_600_100)));
+    types(&mut app, ":14:03Z\n");
+    assert_eq!(app.note, None);
+    assert!(tests::app().at_typed("noon").is_err());
+}
+
+#[test]
+fn the_first_line_has_the_beginning_that_is_signed() {
+    // What `ls` and `show` say; the clock of the session started when the program did.
+    let mut app = App::new(
+        Memory::new(
+            (80, 24),
+            Some(1_795_356_191_200),
+            vec![
+                Event::new(ms(0), Payload::Anchor(Anchor { at: 0, utc: 1_795_356_192_100, boot: 0 })),
+                Event::new(ms(10), Payload::Output(b"$ ".to_vec())),
+            ],
+            400,
+        ),
+        Title::default(),
+        Depth::True,
+        Vec::new(),
+    );
+    app.playing = false;
+    let (screen, _) = drawn(&mut app, 100, 30);
+    assert!(screen.contains("2026-11-22 14:03:11Z") && screen.contains("14:03:12Z"), "{screen}");
+}
+
+/// A session that is closed by its recorder after it was looked at so many times.
+struct Closing(Memory, usize, Option<i32>);
+
+impl Source for Closing {
+    fn outline(&self) -> &Outline {
+        self.0.outline()
+    }
+    fn segment(&mut self, number: usize) -> Result<Segment, Error> {
+        self.0.segment(number)
+    }
+    fn is_ended(&self) -> bool {
+        self.1 == 0
+    }
+    fn refresh(&mut self) -> Result<bool, Error> {
+        let closes = self.1 == 1;
+        self.1 = self.1.saturating_sub(1);
+        if let Some(status) = self.2.filter(|_| closes) {
+            self.0.push(vec![Event::new(ms(900), Payload::Exit(status))]);
+        }
+        Ok(closes)
+    }
+}
+
+fn closing(after: usize, exit: Option<i32>) -> App<Closing> {
+    let first = Event::new(ms(10), Payload::Output(b"$ exit".to_vec()));
+    let mut memory = Memory::new((80, 24), None, vec![first], 1);
+    if let Some(status) = exit.filter(|_| after == 0) {
+        memory.push(vec![Event::new(ms(900), Payload::Exit(status))]);
+    }
+    App::new(Closing(memory, after, exit), Title::default(), Depth::True, Vec::new())
+}
+
+#[test]
+fn whoever_follows_is_told_that_the_session_has_ended() {
+    for (exit, told) in [(Some(5), "the session has ended: exit status 5"), (None, "the session has ended")] {
+        let ended = Some((told.to_string(), false));
+        let mut app = closing(3, exit).following();
+        let (mut effects, mut ticks) = (Vec::new(), 0);
+        while effects.is_empty() && ticks < 100 {
+            assert!(app.follow && app.note.is_none(), "{ticks}");
+            effects = app.update(Message::Tick(ms(250)));
+            ticks += 1;
+        }
+        assert_eq!((effects.as_slice(), app.note.clone()), ([Effect::Judge].as_slice(), ended.clone()));
+        assert!(!app.follow && !app.grows);
+        // Nothing moves any more, and it is at the end.
+        for _ in 0..10 {
+            app.update(Message::Tick(ms(250)));
+        }
+        assert_eq!((app.playing, app.replay.time()), (false, app.replay.outline().duration()));
+        // One that ended long ago is not followed at all, whether asked for at the start or by a key.
+        let mut app = closing(0, exit).following();
+        assert!(!app.follow && !app.playing && app.note == ended, "{:?}", app.note);
+        app.update(Message::Key(KeyEvent::from(KeyCode::Home)));
+        assert_eq!(app.note, None);
+        app.update(Message::Key(KeyEvent::from(KeyCode::Char('F'))));
+        assert!(!app.follow && !app.playing && app.note == ended, "{:?}", app.note);
+        assert_eq!(app.replay.time(), app.replay.outline().duration());
+    }
+}
+
+#[test]
+fn a_hit_that_went_by_is_said_to_have_also_where_the_search_came_round() {
+    let lines: String = (0..40).map(|n| format!("line {n}.\r\n")).collect();
+    let out = |at, text: &str| Event::new(ms(at), Payload::Output(text.into()));
+    let memory = Memory::new((80, 24), None, vec![out(1_000, &lines), out(9_000, "end")], 1);
+    let mut app = App::new(memory, Title::default(), Depth::True, Vec::new());
+    app.playing = false;
+    let by = "it went by within one frame: t shows it in the transcript";
+    let note = |app: &App<Memory>| app.note.clone().map_or_else(String::new, |(told, _)| told);
+    types(&mut app, "/line 12.\n");
+    rest(&mut app);
+    assert_eq!((app.replay.time(), note(&app)), (ms(1_000), by.to_string()));
+    for keys in ["n", "N", "G/line 12.\n"] {
+        types(&mut app, keys);
+        rest(&mut app);
+        let both = format!("{by}; “line 12.”: from the other end");
+        assert_eq!((app.replay.time(), note(&app)), (ms(1_000), both), "{keys}");
+    }
+    types(&mut app, "G/line 39.\n");
+    rest(&mut app);
+    assert_eq!(note(&app), "“line 39.”: from the other end");
+}
