@@ -3,7 +3,7 @@
 //! Each part begins with the screen as it stood there, so that it plays by itself; a mark says what was found and when.
 
 use super::recordings::{Opened, clock, ms, name};
-use super::watch::{begin_at, part_of, screen_at, tell_end};
+use super::watch::{begin_at, part_of, screen_at, sized, tell_end};
 use crate::cast::{Event, Payload, Trust};
 use crate::error::{Error, Kind, Result};
 use crate::export::{Exporter, Format, Losses};
@@ -92,8 +92,7 @@ impl Excerpt {
         begin_at(&mut header, &mut opening, replay.outline(), first);
         let mut screen = screen_at(&mut replay, first);
         let mut size = replay.terminal().size();
-        (opening.meta.cols, opening.meta.rows) = size;
-        (opening.cast.term.cols, opening.cast.term.rows) = size;
+        sized(&mut opening, size);
         let mut exporter = Exporter::begin(format, &header, &opening, out).map_err(wrote)?;
         let mut begins = Duration::ZERO;
         let end = self.parts.last().map_or(Duration::ZERO, |part| part.range.end);

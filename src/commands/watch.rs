@@ -292,9 +292,7 @@ fn export(
     let mut replay = Replay::new(watched);
     begin_at(&mut header, &mut opening, replay.outline(), from);
     let screen = screen_at(&mut replay, from);
-    let (cols, rows) = replay.terminal().size();
-    (opening.meta.cols, opening.meta.rows) = (cols, rows);
-    (opening.cast.term.cols, opening.cast.term.rows) = (cols, rows);
+    sized(&mut opening, replay.terminal().size());
     let mut exporter = Exporter::begin(format, &header, &opening, BufWriter::new(&out)).map_err(wrote)?;
     if let Some(screen) = screen {
         exporter.event(&screen).map_err(wrote)?;
@@ -329,6 +327,14 @@ pub(super) fn begin_at(header: &mut Header, opening: &mut Opening, outline: &Out
     header.start = start;
 }
 
+/// What is exported begins with a screen of this size. Where there was no terminal the exporter begins new lines, and goes on to.
+pub(super) fn sized(opening: &mut Opening, (cols, rows): (u16, u16)) {
+    if opening.meta.cols > 0 && opening.meta.rows > 0 {
+        (opening.meta.cols, opening.meta.rows) = (cols, rows);
+    }
+    (opening.cast.term.cols, opening.cast.term.rows) = (cols, rows);
+}
+
 /// What stands in place of the screen at which a range begins.
 const NO_SCREEN: &str = "damaged: what came before this could not be read, nor the screen as it stood here";
 
@@ -348,7 +354,11 @@ pub(super) fn screen_at<S: Source>(replay: &mut Replay<S>, from: Duration) -> Op
     if replay.fault().is_some() && !behind {
         return Some(Event::new(Duration::ZERO, Payload::Marker(NO_SCREEN.to_owned())));
     }
-    let screen = replay.terminal().snapshot()?;
+    let mut screen = replay.terminal().snapshot()?;
+    if matches!(replay.outline().size, (0, _) | (_, 0)) {
+        // Ours begins new lines where there was no terminal. Whoever plays this is given them, and keeps the mode of his own.
+        screen = screen.replace("\x1b[20h", "");
+    }
     Some(Event::new(Duration::ZERO, Payload::Output(screen.into_bytes())))
 }
 

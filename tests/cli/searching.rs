@@ -310,6 +310,28 @@ fn hostile_queries_end_with_a_clear_error() {
 }
 
 #[test]
+fn parts_of_a_session_without_a_terminal_begin_new_lines_as_the_whole_does() {
+    let home = Sandbox::new();
+    let line = |n: u64| (n * 1000, Payload::Output(format!("line {n}\n").into_bytes()));
+    let mut events: Vec<_> = (0..9).map(line).collect();
+    events.push((9000, Payload::Exit(0)));
+    home.record(&Recording { events, cols: 0, ..Recording::default() });
+    let drawn = |args: &[&str]| {
+        let cast = home.run(&[&["export", "last"], args].concat()).exits(0).text();
+        let mut terminal = Terminal::new(80, 24);
+        json(&cast).iter().filter(|line| line[1] == "o").for_each(|line| {
+            let text = line[2].as_str().unwrap();
+            assert!(!text.contains("\x1b[20h"), "{cast}");
+            terminal.feed(text.as_bytes());
+        });
+        terminal.text()
+    };
+    let whole: Vec<String> = (0..9).map(|n| format!("line {n}")).collect();
+    assert_eq!(drawn(&[]).trim_end(), whole.join("\n"));
+    assert_eq!(drawn(&["--hits", "line 4", "--around", "2"]).trim_end(), whole[..7].join("\n"));
+}
+
+#[test]
 fn the_parts_around_hits_are_exported_and_play_by_themselves() {
     let home = Sandbox::new();
     let output = |text: &str| Payload::Output(text.as_bytes().to_vec());
