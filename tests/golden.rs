@@ -1,5 +1,5 @@
 //! The golden recordings of version 1 and the kit of damaged ones: what was written once is read today as it was then.
-#![allow(clippy::unwrap_used, clippy::print_stderr)]
+#![allow(clippy::unwrap_used)]
 
 #[path = "support/damage.rs"]
 mod damage;
@@ -7,15 +7,18 @@ mod damage;
 mod forge;
 #[path = "support/sample.rs"]
 mod sample;
+#[path = "support/second.rs"]
+mod second;
 
 use sample::{Fleet, busy, flooded, record};
 use sealcast::cast::Header as CastHeader;
 use sealcast::container::{Error, Reader, SlotKind, verify_content};
 use sealcast::crypto::identity::Identities;
 use sealcast::crypto::known_keys::KnownKeys;
+use second::{second_reader, second_reader_run};
 use std::io::Cursor as Bytes;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Output;
 
 fn folder(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(name)
@@ -105,36 +108,6 @@ fn told(folder: &Path, name: &str) -> String {
 
 fn text(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).unwrap()
-}
-
-/// What the Python reader gives; `None` when what it needs is not installed.
-fn second_reader(recording: &Path, identity: &Path, options: &[&str]) -> Option<Vec<u8>> {
-    let output = second_reader_run(recording, identity, options)?;
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{}: {said}", recording.display());
-    Some(output.stdout)
-}
-
-/// Runs the Python reader; `None` when what it needs is not installed.
-fn second_reader_run(recording: &Path, identity: &Path, options: &[&str]) -> Option<Output> {
-    let needs = "import zstandard, cryptography.hazmat.primitives.ciphers.aead";
-    let there = |program: &str, arguments: &[&str]| {
-        Command::new(program).args(arguments).output().is_ok_and(|output| output.status.success())
-    };
-    if !there("python3", &["-c", needs]) || !there("age", &["--version"]) {
-        eprintln!("skipped: python3 with cryptography and zstandard, and age, are not all installed");
-        return None;
-    }
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/read_recording.py");
-    let output = Command::new("python3")
-        .arg(script)
-        .args(options)
-        .arg("-i")
-        .arg(identity)
-        .arg(recording)
-        .output()
-        .unwrap();
-    Some(output)
 }
 
 #[test]

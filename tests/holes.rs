@@ -20,7 +20,7 @@ use sample::{Fleet, Recorded, record};
 use sealcast::cast::{Event, Header as CastHeader, Payload};
 use sealcast::container::verify::Verdict;
 use sealcast::container::{Cursor, Entry, Reader, SlotKind, frame};
-use second::second_reader;
+use second::second_reader_of_many;
 use std::io::{Cursor as Bytes, Write as _};
 
 const OPEN_END: &str = "not closed: what comes after this is missing";
@@ -265,7 +265,7 @@ fn a_chunk_of_an_unknown_type_is_passed_over_between_segments_of_a_later_version
         let (got, fault, complete) = read(&bytes, [5; 32], false);
         assert_eq!(fault.is_none(), passes, "{what}: {fault:?}");
         assert!(!passes || got.events.len() == 2 && complete, "{what}: {got:?}");
-        let Some(told) = second_reader(&[&bytes], &[5; 32]) else { continue };
+        let Some(told) = second_reader_of_many(&[&bytes], &[5; 32]) else { continue };
         assert_eq!(told[0].0, passes, "{what}: {}", told[0].1);
     }
 }

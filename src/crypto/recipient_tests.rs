@@ -70,7 +70,7 @@ fn stock_age_opens_what_we_wrap_for_age_and_ssh_keys() {
     let ssh = dir.path().join("ssh");
     let made = Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(&ssh).status();
     if !made.is_ok_and(|status| status.success()) || Command::new("age").arg("--version").output().is_err() {
-        eprintln!("skipped: no ssh-keygen or no age");
+        crate::sys::skipped("there is no ssh-keygen or no age");
         return;
     }
     let ssh_recipient = std::fs::read_to_string(dir.path().join("ssh.pub")).unwrap().parse().unwrap();

@@ -14,7 +14,7 @@ fn ssh_keygen(args: &[&str], input: &[u8]) -> Option<(bool, String)> {
         .stderr(Stdio::piped())
         .spawn();
     let Ok(mut child) = child else {
-        eprintln!("skipped: no ssh-keygen");
+        crate::sys::skipped("there is no ssh-keygen");
         return None;
     };
     child.stdin.take().unwrap().write_all(input).unwrap();

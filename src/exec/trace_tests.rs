@@ -1,7 +1,7 @@
 use super::*;
 use crate::cast::Exec;
 use crate::sys::clock::monotonic;
-use crate::sys::eventually;
+use crate::sys::{DEADLINE, eventually, skipped};
 use std::io::Write as _;
 use std::process::{Child, Command, Stdio};
 
@@ -9,8 +9,7 @@ use std::process::{Child, Command, Stdio};
 fn traced(mode: Mode, body: impl FnOnce() -> u32) -> Option<(Vec<Event>, u32)> {
     let (trace, availability) = Trace::start(mode, std::process::id(), monotonic());
     if !matches!(availability.mechanism, "ebpf" | "connector") {
-        let text = format!("skipped: {}\n", availability.statement);
-        std::io::stderr().write_all(text.as_bytes()).unwrap();
+        skipped(&availability.statement);
         return None;
     }
     if mode == Mode::Auto {
@@ -58,8 +57,7 @@ fn followed(script: &str) -> Option<(Child, Trace)> {
     if availability.mechanism == "ebpf" {
         return Some((child, trace));
     }
-    let text = format!("skipped: {}\n", availability.statement);
-    std::io::stderr().write_all(text.as_bytes()).unwrap();
+    skipped(&availability.statement);
     child.kill().unwrap();
     child.wait().unwrap();
     None
@@ -254,10 +252,7 @@ fn the_death_of_the_tracer_hinders_nobody() {
         return;
     }
     drop(trace);
-    let until = std::time::Instant::now() + Duration::from_secs(20);
-    while !fifo.exists() && std::time::Instant::now() < until {
-        std::thread::yield_now();
-    }
+    assert!(eventually(|| fifo.exists()), "no {}", fifo.display());
     std::fs::write(&fifo, "go\n").unwrap();
     assert!(child.wait().unwrap().success());
     assert_eq!(std::fs::read_to_string(done).unwrap(), "well\n");
@@ -409,7 +404,7 @@ fn the_list_is_looked_at_seldom_while_nothing_is_told() {
         while !ended {
             set.clear();
             let news = set.add(&trace, true, false);
-            set.wait(Some(std::time::Duration::from_secs(60))).unwrap();
+            set.wait(Some(DEADLINE)).unwrap();
             assert!(set.ready(news).read, "the end of a program was not told");
             trace.read(|event| ended |= matches!(event, Event::Ended { .. }));
         }
@@ -481,10 +476,7 @@ fn what_a_daemon_starts_on_request_escapes() {
     );
     let mut client = Command::new("sh").args(["-c", &asks]).stdin(Stdio::piped()).spawn().unwrap();
     let (trace, availability) = Trace::start(Mode::Auto, client.id(), monotonic());
-    let until = std::time::Instant::now() + Duration::from_secs(20);
-    while !fifo.exists() && std::time::Instant::now() < until {
-        std::thread::yield_now();
-    }
+    assert!(eventually(|| fifo.exists()), "no {}", fifo.display());
     std::io::Write::write_all(client.stdin.as_mut().unwrap(), b"go\n").unwrap();
     client.wait().unwrap();
     daemon.wait().unwrap();

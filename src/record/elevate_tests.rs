@@ -109,7 +109,7 @@ fn su_gets_one_line_that_shells_read_back_word_for_word() {
             let printed =
                 std::process::Command::new(shell).args(["-c", &format!("printf '%s\\n' {line}")]).output();
             let Ok(printed) = printed else {
-                println!("skipped: there is no {shell}");
+                crate::sys::skipped(&format!("there is no {shell}"));
                 continue;
             };
             let printed = String::from_utf8(printed.stdout).unwrap();

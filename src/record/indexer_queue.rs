@@ -312,7 +312,7 @@ mod tests {
         });
         for _ in 0..2 {
             shared.look();
-            assert_eq!(hears.recv_timeout(Duration::from_secs(20)), Ok(true));
+            assert_eq!(hears.recv_timeout(crate::sys::DEADLINE), Ok(true));
         }
         shared.fail(false);
         shared.look();

@@ -26,7 +26,7 @@ fn index(indexer: &mut ScreenIndexer, segments: Vec<Vec<Event>>) -> Vec<Segment>
         .into_iter()
         .map(|events| {
             // However busy the machine is, this test is about what is in the index, not about when.
-            indexer.patience = Duration::from_secs(60);
+            indexer.patience = crate::sys::DEADLINE;
             let keyframe = indexer.keyframe();
             events.iter().cloned().for_each(|event| indexer.event(event));
             let Extras { filter, given_up, .. } = indexer.end_segment();
@@ -162,7 +162,7 @@ fn a_small_binary_file_is_read_and_a_large_one_is_left_out_at_once() {
     let mut drawn = crate::terminal::Terminal::new(80, 24);
     small.iter().for_each(|event| corpus::step(&mut drawn, &event.payload));
     // As long as it takes: not one waits for what nobody reads.
-    (indexer.patience, indexer.most_patience) = (Duration::from_secs(60), Duration::from_secs(60));
+    (indexer.patience, indexer.most_patience) = (crate::sys::DEADLINE, crate::sys::DEADLINE);
     let rest = vec![output(70_000, b"\x1bc"), output(71_000, b"known again")];
     let segments = index(&mut indexer, vec![small, large, rest, vec![output(90_000, b"end")]]);
     let given_up: Vec<_> = segments.iter().map(|segment| segment.given_up).collect();
@@ -175,7 +175,7 @@ fn a_small_binary_file_is_read_and_a_large_one_is_left_out_at_once() {
 #[test]
 fn a_line_of_which_the_beginning_was_left_out_is_in_no_filter() {
     let mut indexer = ScreenIndexer::start((80, 24));
-    (indexer.patience, indexer.most_patience) = (Duration::from_secs(60), Duration::from_secs(60));
+    (indexer.patience, indexer.most_patience) = (crate::sys::DEADLINE, crate::sys::DEADLINE);
     let typed = |ms: u64, text: &str| Event::new(Duration::from_millis(ms), Payload::Input(text.into()));
     let lines = |ms: u64| output(ms, "a line that is read\r\n".repeat(400).as_bytes());
     let mut large: Vec<Event> = noise(6_000_000).chunks(30_000).map(|bytes| output(1000, bytes)).collect();
@@ -229,11 +229,11 @@ fn a_late_emulator_is_not_waited_for_and_its_keyframe_is_used_if_it_still_comes_
     let begun = Instant::now();
     let late = indexer.end_segment();
     assert_eq!((late.filter.len(), late.given_up), (0, Some(GivenUp::Late)));
-    assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < crate::sys::DEADLINE, "{:?}", begun.elapsed());
     assert_eq!(indexer.missed(), Missed { late: 1, ..Missed::default() });
     barrier.wait();
     let border = indexer.borders;
-    drop(indexer.shared.wait(&mut Duration::from_secs(60), |state| state.has_answer(border)));
+    drop(indexer.shared.wait(&mut { crate::sys::DEADLINE }, |state| state.has_answer(border)));
     assert!(indexer.keyframe().is_some());
     let next = index(&mut indexer, vec![events]);
     assert!(!next[0].filter.is_empty(), "the reading and its readers agree again");
@@ -287,7 +287,7 @@ fn a_border_gives_no_program_to_the_command_that_ran_as_far_as_was_heard() {
     let end = || Said::Mark(Mark::End { status: Some(0), pipe: vec![], cancelled: false });
     let mut told = Vec::new();
     let mut segment = |said: Vec<(u64, Said)>| {
-        indexer.patience = Duration::from_secs(60);
+        indexer.patience = crate::sys::DEADLINE;
         for (ms, said) in said {
             indexer.event(Event::new(Duration::from_millis(ms), said.payload()));
         }
@@ -321,7 +321,7 @@ fn a_segment_that_began_without_its_keyframe_has_no_filter() {
     let mut indexer = ScreenIndexer::start((80, 24));
     let events = |from: u64| (0..100).map(|n| output(from + n * 100, &[b'x'; 1000])).collect::<Vec<_>>();
     assert!(!index(&mut indexer, vec![events(0)])[0].filter.is_empty());
-    indexer.patience = Duration::from_secs(60);
+    indexer.patience = crate::sys::DEADLINE;
     events(20_000).into_iter().for_each(|event| indexer.event(event));
     assert!(indexer.end_segment().filter.is_empty());
     assert!(!index(&mut indexer, vec![events(40_000)])[0].filter.is_empty());
@@ -342,7 +342,7 @@ fn an_emulator_that_stands_still_makes_nobody_wait_and_knows_the_screen_again_af
     }
     let late = indexer.end_segment();
     assert_eq!((late.filter.len(), late.given_up), (0, Some(GivenUp::Late)));
-    assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < crate::sys::DEADLINE, "{:?}", begun.elapsed());
     assert_eq!((indexer.missed().late, indexer.missed().failed), (1, 0));
     {
         let state = indexer.shared.lock();
@@ -413,7 +413,7 @@ fn a_flood_of_marks_is_counted_and_ends_neither_the_index_nor_the_trace() {
     barrier.wait();
     tell(exec::Event::Executed(Exec { pid: 7, path: "/bin/true".into(), ..Exec::default() }));
     indexer.event(Event::new(at(300), Payload::Exit(0)));
-    indexer.patience = Duration::from_secs(60);
+    indexer.patience = crate::sys::DEADLINE;
     all.push(indexer.end_segment());
     assert_eq!((indexer.missed().failed, indexer.must_end()), (0, None));
     let commands: Vec<_> = all.iter().flat_map(|extras| &extras.commands).collect();
@@ -445,7 +445,7 @@ fn programs_are_heard_on_after_the_reading_has_failed() {
         tell(exec::Event::Executed(Exec { pid: n, argv, ..Exec::default() }));
         let end = if over { Payload::Exit(0) } else { Payload::Output(b"x".to_vec()) };
         indexer.event(Event::new(Duration::from_millis(n.into()), end));
-        indexer.patience = Duration::from_secs(60);
+        indexer.patience = crate::sys::DEADLINE;
         let extras = indexer.end_segment();
         assert_eq!((extras.given_up, extras.left_out), (Some(GivenUp::Failed), LeftOut::default()));
         assert_eq!(indexer.must_end(), None);
@@ -463,14 +463,14 @@ fn a_session_that_is_strict_about_programs_ends_where_they_are_no_longer_seen() 
         assert_eq!(indexer.must_end(), None);
         indexer.begin(Duration::ZERO);
         indexer.event(output(1, b"x"));
-        indexer.patience = Duration::from_secs(60);
+        indexer.patience = crate::sys::DEADLINE;
         let told = indexer.end_segment().commands;
         let notes: Vec<_> = told.iter().flat_map(|command| command.notices()).collect();
         assert_eq!(notes, ["lost-execs: the exec trace failed: no program is seen from here on"]);
         assert_eq!(indexer.must_end().is_some(), strict);
         // Once: what comes later tells it no more.
         indexer.event(output(2, b"x"));
-        indexer.patience = Duration::from_secs(60);
+        indexer.patience = crate::sys::DEADLINE;
         assert_eq!(indexer.end_segment().commands.len(), 0);
     }
 }

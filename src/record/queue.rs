@@ -234,12 +234,11 @@ impl Drop for Intake {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sys::{DEADLINE, skipped};
 
     fn batch(n: u8, size: usize) -> Vec<Event> {
         vec![Event::new(Duration::from_millis(n.into()), Payload::Output(vec![n; size]))]
     }
-
-    const SOON: Duration = Duration::from_secs(20);
 
     #[test]
     fn batches_arrive_in_order_and_the_end_is_told() {
@@ -247,7 +246,7 @@ mod tests {
         let thread = std::thread::spawn(move || {
             let mut got = Vec::new();
             loop {
-                match intake.receive(SOON) {
+                match intake.receive(DEADLINE) {
                     Ok(events) => got.extend(events),
                     Err(nothing) => return (got, nothing),
                 }
@@ -268,10 +267,10 @@ mod tests {
         feed.send(batch(1, 600)).unwrap();
         let back = feed.send(batch(2, 600)).unwrap_err();
         assert_eq!(back, batch(2, 600));
-        assert_eq!(intake.receive(SOON).unwrap(), batch(1, 600));
+        assert_eq!(intake.receive(DEADLINE).unwrap(), batch(1, 600));
         let mut set = crate::sys::poll::Set::default();
         let slot = set.add(feed.bell(), true, false);
-        set.wait(Some(SOON)).unwrap();
+        set.wait(Some(DEADLINE)).unwrap();
         assert!(set.ready(slot).read);
         feed.send(back).unwrap();
     }
@@ -318,12 +317,12 @@ mod tests {
             let this = std::fs::read_link("/proc/thread-self").unwrap();
             let file = std::path::Path::new("/proc").join(this.file_name().unwrap()).join("timerslack_ns");
             if let Err(error) = std::fs::write(&file, "1000000000000000000") {
-                println!("skipped: {}: {error}", file.display());
+                skipped(&format!("{}: {error}", file.display()));
                 return told.send(Err(Nothing::Yet)).unwrap();
             }
             let (_feed, intake) = bounded(10).unwrap();
             told.send(intake.receive(Duration::from_millis(1))).unwrap();
         });
-        assert_eq!(hears.recv_timeout(SOON), Ok(Err(Nothing::Yet)));
+        assert_eq!(hears.recv_timeout(DEADLINE), Ok(Err(Nothing::Yet)));
     }
 }

@@ -447,7 +447,7 @@ fn a_session_that_may_not_go_on_is_stopped_and_recorded_to_its_end() {
             let words = |feed: &Feed| {
                 let mut set = crate::sys::poll::Set::default();
                 set.add(feed.bell(), true, false);
-                set.wait(Some(Duration::from_secs(20))).unwrap();
+                set.wait(Some(crate::sys::DEADLINE)).unwrap();
                 feed.bell().silence();
                 feed.words()
             };

@@ -460,6 +460,6 @@ mod tests {
         let evil = pattern("(a+)+(a|aa)+(a*)*b", true, false, false);
         let begun = std::time::Instant::now();
         assert!(!evil.is_in(&"a".repeat(20_000)));
-        assert!(begun.elapsed() < std::time::Duration::from_secs(30), "{:?}", begun.elapsed());
+        assert!(begun.elapsed() < crate::sys::DEADLINE, "{:?}", begun.elapsed());
     }
 }

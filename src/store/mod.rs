@@ -444,7 +444,7 @@ mod tests {
                 store.give_back();
                 done.send(())
             });
-            waiting.recv_timeout(std::time::Duration::from_secs(60)).expect("it waits for something");
+            waiting.recv_timeout(crate::sys::DEADLINE).expect("it waits for something");
         };
         give_back();
         assert!(held(&path) >= 4 << 20, "its recorder still lives");

@@ -92,7 +92,7 @@ mod tests {
         assert!(!rings(&alarm, Duration::ZERO));
         let due = clock::monotonic() + Duration::from_millis(20);
         alarm.ring_by(Some(due)).unwrap();
-        assert!(rings(&alarm, Duration::from_secs(20)) && clock::monotonic() >= due);
+        assert!(rings(&alarm, crate::sys::DEADLINE) && clock::monotonic() >= due);
         alarm.silence();
         assert!(!rings(&alarm, Duration::from_millis(30)));
     }
@@ -107,6 +107,6 @@ mod tests {
         alarm.ring_by(Some(Duration::ZERO)).unwrap();
         alarm.ring_by(Some(now + Duration::from_secs(1000))).unwrap();
         alarm.ring_by(None).unwrap();
-        assert!(rings(&alarm, Duration::from_secs(20)));
+        assert!(rings(&alarm, crate::sys::DEADLINE));
     }
 }

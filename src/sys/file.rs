@@ -449,7 +449,7 @@ mod tests {
         let dir = tempfile::tempdir_in("/dev/shm").unwrap();
         let before = free_space(dir.path()).unwrap().available;
         let Some(ballast) = ballast(dir.path(), 8 << 20).unwrap() else {
-            println!("skipped: this file system cannot");
+            super::super::skipped("this file system cannot");
             return;
         };
         let held = before.saturating_sub(free_space(dir.path()).unwrap().available);
@@ -555,7 +555,7 @@ mod tests {
     fn a_nameless_file_gets_a_name_that_is_free_and_no_other() {
         let dir = tempfile::tempdir().unwrap();
         let Some(mut file) = create_nameless(dir.path()).unwrap() else {
-            println!("skipped: this file system cannot");
+            super::super::skipped("this file system cannot");
             return;
         };
         file.write_all(b"all of it").unwrap();

@@ -352,7 +352,7 @@ mod tests {
     fn can_restrict() -> bool {
         let root = super::super::ids::effective_uid() == 0;
         if !root {
-            println!("skipped: only root can restrict without no_new_privs");
+            super::super::skipped("only root can restrict without no_new_privs");
         }
         root
     }
@@ -420,7 +420,7 @@ mod tests {
     #[test]
     fn nothing_can_be_written_below_the_forbidden_directory_but_beside_it() {
         if !can_restrict() || landlock_abi().is_none_or(|abi| abi < ABI_PATHS) {
-            println!("skipped: landlock {:?}", landlock_abi());
+            super::super::skipped(&format!("landlock {:?}", landlock_abi()));
             return;
         }
         let dir = tempfile::tempdir().unwrap();
@@ -445,7 +445,7 @@ mod tests {
     #[test]
     fn processes_outside_cannot_be_signalled_and_those_inside_can() {
         if !can_restrict() || landlock_abi().is_none_or(|abi| abi < ABI_SIGNALS) {
-            println!("skipped: landlock {:?}", landlock_abi());
+            super::super::skipped(&format!("landlock {:?}", landlock_abi()));
             return;
         }
         let script = format!(

@@ -47,12 +47,22 @@ pub struct Error {
     pub source: io::Error,
 }
 
+/// How long anything may take in a test: long enough for a loaded machine. A test that passes does not wait for it.
+#[cfg(test)]
+pub(crate) const DEADLINE: std::time::Duration = std::time::Duration::from_secs(120);
+
+/// Says that a test does not test, and why: not by way of what the test harness keeps to itself.
+#[cfg(test)]
+pub(crate) fn skipped(why: &str) {
+    io::Write::write_all(&mut io::stderr(), format!("skipped: {why}\n").as_bytes()).unwrap();
+}
+
 /// Whether something comes true, and be it after a while. In tests, what follows when the last copy of a descriptor is closed
 /// does not follow at once: other tests of the same program start processes meanwhile, which have copies of all that is open until
 /// they execute something.
 #[cfg(test)]
 pub(crate) fn eventually(mut condition: impl FnMut() -> bool) -> bool {
-    let end = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    let end = std::time::Instant::now() + DEADLINE;
     while !condition() {
         let pause = Some(std::time::Duration::from_millis(5));
         if std::time::Instant::now() > end || poll::Set::default().wait(pause).is_err() {

@@ -52,7 +52,6 @@ mod tests {
     use super::*;
     use crate::sys::{pty, tty};
     use std::process::{Command, Stdio};
-    use std::time::{Duration, Instant};
 
     #[test]
     fn a_program_that_reads_a_terminal_is_known_to_wait_for_it_and_one_that_sleeps_is_not() {
@@ -67,11 +66,8 @@ mod tests {
             command.spawn().unwrap()
         };
         let (mut reads, mut sleeps) = (started("cat; true"), started("sleep 100; true"));
-        let end = Instant::now() + Duration::from_secs(30);
-        while !for_terminal(reads.id(), &name) {
-            assert!(Instant::now() < end, "nobody is seen to read {}", name.display());
-            std::thread::yield_now();
-        }
+        let is_seen = crate::sys::eventually(|| for_terminal(reads.id(), &name));
+        assert!(is_seen, "nobody is seen to read {}", name.display());
         assert!(!for_terminal(sleeps.id(), &name) && !for_terminal(reads.id(), Path::new("/dev/pts/none")));
         drop((leader, follower));
         for child in [&mut reads, &mut sleeps] {

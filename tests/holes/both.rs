@@ -3,7 +3,7 @@
 
 use crate::forge::{self, CHECK, CLOSES, FINAL, Forge, SEG};
 use crate::sample::{self, Fleet};
-use crate::second::second_reader;
+use crate::second::second_reader_of_many;
 use crate::{OPEN_END, changes, damage, read, recordings};
 use sealcast::container::{Reader, frame};
 use std::io::Cursor as Bytes;
@@ -16,7 +16,7 @@ fn no_change_of_a_frame_makes_the_second_implementation_give_less_in_silence() {
         let all = changes(&recorded.bytes);
         let mut files: Vec<&[u8]> = all.iter().map(|change| change.bytes.as_slice()).collect();
         files.push(&recorded.bytes);
-        let Some(mut told) = second_reader(&files, &recorded.root) else { return };
+        let Some(mut told) = second_reader_of_many(&files, &recorded.root) else { return };
         let (good, whole) = told.pop().unwrap();
         assert!(good && whole.contains(OPEN_END) == (name == "torn"), "{name}: {whole}");
         for (change, (good, text)) in all.iter().zip(told) {
@@ -87,7 +87,7 @@ fn both_implementations_refuse_what_the_format_refuses() {
         assert_eq!(fault.is_none(), *expected == "ok", "{expected}: {fault:?}");
     }
     let files: Vec<&[u8]> = cases.iter().map(|(bytes, _)| bytes.as_slice()).collect();
-    let Some(told) = second_reader(&files, &[5; 32]) else { return };
+    let Some(told) = second_reader_of_many(&files, &[5; 32]) else { return };
     for ((_, expected), (good, said)) in cases.iter().zip(told) {
         let told = if good {
             said.contains("whole")
@@ -106,7 +106,7 @@ fn both_implementations_say_the_same_of_a_recording_that_ends_in_zeros() {
     // Over the end of the last chunk but one, and as a part of what is in it may be zeros of its own.
     let cases: Vec<Vec<u8>> = (1..130).map(holed).collect();
     let files: Vec<&[u8]> = cases.iter().map(Vec::as_slice).collect();
-    let Some(told) = second_reader(&files, &torn.root) else { return };
+    let Some(told) = second_reader_of_many(&files, &torn.root) else { return };
     for (n, (bytes, (good, said))) in (1..).zip(cases.iter().zip(told)) {
         let (_, fault, complete) = read(bytes, torn.root, false);
         assert_eq!(good, fault.is_none(), "{n} zeros: {said}, {fault:?}");
@@ -124,7 +124,7 @@ fn both_implementations_say_the_same_of_a_recording_that_is_cut_anywhere_in_its_
         // More than table, trailer and final checkpoint take, of which the table has a row for each segment.
         let cuts: Vec<usize> = (signed.min(bytes.len() - 200) - 200..=bytes.len()).collect();
         let files: Vec<&[u8]> = cuts.iter().map(|length| &bytes[..*length]).collect();
-        let Some(told) = second_reader(&files, &recorded.root) else { return };
+        let Some(told) = second_reader_of_many(&files, &recorded.root) else { return };
         for (length, (good, text)) in cuts.into_iter().zip(told) {
             let mut reader = Reader::open(Bytes::new(&bytes[..length])).unwrap();
             reader.unlock(recorded.root).unwrap();

@@ -1,12 +1,49 @@
 //! The second implementation, run on what the library is tested with.
-#![allow(unreachable_pub, clippy::unwrap_used, clippy::print_stderr)]
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
+
+#[path = "skipped.rs"]
+mod skipped;
 
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
+
+/// Whether what the Python reader needs is there; says so when it is not.
+fn is_there() -> bool {
+    let needs = "import zstandard, cryptography.hazmat.primitives.ciphers.aead";
+    let there = Command::new("python3").args(["-c", needs]).output();
+    let there = there.is_ok_and(|output| output.status.success());
+    if !there {
+        skipped::skipped("python3 with cryptography and zstandard is not installed");
+    }
+    there
+}
+
+/// Runs the Python reader on a recording; `None` when what it needs, age among it, is not installed.
+pub fn second_reader_run(recording: &Path, identity: &Path, options: &[&str]) -> Option<Output> {
+    if !is_there() {
+        return None;
+    }
+    if Command::new("age").arg("--version").output().is_err() {
+        skipped::skipped("age is not installed");
+        return None;
+    }
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/read_recording.py");
+    let mut command = Command::new("python3");
+    command.arg(script).args(options).arg("-i").arg(identity).arg(recording);
+    Some(command.stdin(Stdio::null()).output().unwrap())
+}
+
+/// What the Python reader gives of a recording, which it must read; `None` when what it needs is not installed.
+pub fn second_reader(recording: &Path, identity: &Path, options: &[&str]) -> Option<Vec<u8>> {
+    let output = second_reader_run(recording, identity, options)?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{}: {said}", recording.display());
+    Some(output.stdout)
+}
 
 /// Runs the Python reader on many files, in one process; gives exit status and output of each. `None` when what it needs is not
 /// installed.
-pub fn second_reader(files: &[&[u8]], root: &[u8; 32]) -> Option<Vec<(bool, String)>> {
+pub fn second_reader_of_many(files: &[&[u8]], root: &[u8; 32]) -> Option<Vec<(bool, String)>> {
     const DRIVER: &str = r#"
 import contextlib, io, sys
 sys.dont_write_bytecode = True
@@ -28,10 +65,7 @@ for number in range(count):
     with open(f"{folder}/{number}.out", "wb") as file:
         file.write(text.encode() + b"\n" + out.getvalue())
 "#;
-    let needs = "import zstandard, cryptography.hazmat.primitives.ciphers.aead";
-    let there = Command::new("python3").args(["-c", needs]).output();
-    if !there.is_ok_and(|output| output.status.success()) {
-        eprintln!("skipped: python3 with cryptography and zstandard is not installed");
+    if !is_there() {
         return None;
     }
     let folder = tempfile::tempdir().unwrap();
