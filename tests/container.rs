@@ -1,5 +1,5 @@
 //! The container from outside: what is written comes back, and nothing that was changed passes for intact.
-#![allow(clippy::unwrap_used, clippy::print_stderr)]
+#![allow(clippy::unwrap_used)]
 
 #[path = "support/damage.rs"]
 mod damage;
@@ -7,6 +7,8 @@ mod damage;
 mod forge;
 #[path = "support/sample.rs"]
 mod sample;
+#[path = "support/skipped.rs"]
+mod skipped;
 
 use damage::verdict;
 use sample::{Fleet, busy, judge, record};
@@ -389,7 +391,7 @@ fn have(program: &str) -> bool {
     let there =
         Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok();
     if !there {
-        eprintln!("skipped: {program} is not installed");
+        skipped::skipped(&format!("{program} is not installed"));
     }
     there
 }

@@ -3,7 +3,7 @@
 //!
 //! In every case the session goes on until the job has run, so that it is not missing because it came later. Needs root (a
 //! mount namespace with spools of its own: nothing of the host is touched); says what it skips.
-#![allow(clippy::unwrap_used, clippy::print_stdout)]
+#![allow(clippy::unwrap_used)]
 
 mod support;
 
@@ -67,14 +67,11 @@ fn programs(host: &Host, script: &str, poke: &str, seconds: u32) -> Option<Vec<S
     assert!(done.status.success(), "{}\n{story:#}", text(&done));
     let force = &story["meta"]["in_force"];
     if force["exec-trace"] != "ebpf" {
-        println!("skipped: {}", force["exec-trace-note"]);
+        support::skipped(&force["exec-trace-note"].to_string());
         return None;
     }
-    assert_eq!(
-        (&story["notices"], &story["left_out"]),
-        (&serde_json::json!([]), &serde_json::json!({})),
-        "{story:#}"
-    );
+    let notices = support::notices(&story);
+    assert_eq!((notices.as_slice(), &story["left_out"]), (&[][..], &serde_json::json!({})), "{story:#}");
     let execs = |command: &Value| command["execs"].as_array().cloned().unwrap_or_default();
     let commands = story["commands"].as_array().unwrap();
     let argv = |exec: &Value| {
@@ -112,7 +109,7 @@ fn a_job_that_was_handed_to_at_is_not_seen_and_the_handing_over_is() {
     let probed = host
         .run("root", &["/bin/sh", "-c", &format!("{start}; echo 'echo ran >/srv/probe' | at now; {probe}")]);
     if !probed.status.success() {
-        println!("skipped: atd does not run a job here: {}", text(&probed));
+        support::skipped(&format!("atd does not run a job here: {}", text(&probed)));
         return;
     }
     let script = "echo '/bin/true of the job; echo ran >/srv/ran' | at now";

@@ -2,7 +2,7 @@
 //! recipients, no home, and a recorder that is killed.
 //!
 //! Needs root; says so and passes where there is none.
-#![allow(clippy::unwrap_used, clippy::print_stdout)]
+#![allow(clippy::unwrap_used)]
 
 mod support;
 
@@ -10,8 +10,8 @@ use sealcast::sys::fd::set_nonblocking;
 use serde_json::Value;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::{Child, Stdio};
-use support::host::{Host, OF_THE_MACHINE, SEALCAST, STORE, text};
-use support::{lives, until};
+use support::host::{Host, SEALCAST, STORE, text};
+use support::{is_of_the_machine, lives, until};
 
 /// 12 MB of text that does not compress to nothing, slowly enough that several flushes happen.
 const FLOOD: &str = "for n in 1 2 3 4 5 6 7 8 9 10 11 12; do head -c 750000 /dev/urandom | base64; sleep 0.3; done; echo REACHED-THE-END";
@@ -33,14 +33,14 @@ fn said(terminal: &support::terminal::Terminal) -> String {
     all.lines().filter(|line| line.len() < 70 || line.contains(' ')).map(|line| format!("{line}\n")).collect()
 }
 
-/// The gaps of the last recording, as they were recorded, but those [of the machine](OF_THE_MACHINE).
+/// The gaps of the last recording, as they were recorded, but those [of the machine](is_of_the_machine).
 fn gaps(host: &Host) -> Vec<Value> {
     let last = host.last_id();
     let exported =
         host.run("root", &[SEALCAST, "export", "-f", "json", "-i", "/etc/sealcast/identity", &last]);
     let lines = text(&exported);
     let events = lines.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let of_the_machine = |event: &Value| OF_THE_MACHINE.iter().any(|why| event["why"] == *why);
+    let of_the_machine = |event: &Value| event["why"].as_str().is_some_and(is_of_the_machine);
     events.filter(|event| event.to_string().contains("\"gap\"") && !of_the_machine(event)).collect()
 }
 
@@ -263,7 +263,7 @@ fn with_a_disk() -> Option<Host> {
         && mount -o loop /opt/disk /srv/sealcast && chmod 700 /srv/sealcast";
     let made = host.run("root", &["sh", "-c", disk]);
     if !made.status.success() {
-        println!("skipped: no disk can be had here: {}", text(&made));
+        support::skipped(&format!("no disk can be had here: {}", text(&made)));
         return None;
     }
     host.configure("[record]\nflush = \"100ms\"\nstream-limit = \"64MiB\"\n");
@@ -452,7 +452,15 @@ fn guarded(host: &Host, told: &Value, recorder: u32) {
     // What was written cannot be cut without a step more, where the file system has the attribute.
     let cut = host.run("root", &["sh", "-c", "truncate -s 0 /srv/sealcast/*.scast"]);
     assert_eq!(in_force["append-only"] == "yes", !cut.status.success(), "{in_force} {}", text(&cut));
-    assert_eq!(in_force["append-only"], "yes", "this file system has it");
+    let probed = host.run(
+        "root",
+        &["sh", "-c", "cd /srv && : >probe && chattr +a probe && ! truncate -s 0 probe && chattr -a probe"],
+    );
+    if probed.status.success() {
+        assert_eq!(in_force["append-only"], "yes", "this file system has it");
+    } else {
+        support::skipped(&format!("this file system cannot append only: {}", text(&probed)));
+    }
 }
 
 #[test]
@@ -479,14 +487,11 @@ fn a_recorder_that_is_killed_takes_the_shell_with_it_and_what_was_sealed_stays_g
     let told = host.last();
     assert_eq!(told["state"], "running");
     guarded(&host, &told, recorder);
-    let begin = std::time::Instant::now();
     // SIGKILL, as nothing else ends it at once.
     assert!(
         std::process::Command::new("kill").args(["-9", &recorder.to_string()]).status().unwrap().success()
     );
     until("the end of the shell", || (!lives(pid)).then_some(()));
-    let took = begin.elapsed();
-    assert!(took < std::time::Duration::from_secs(10), "{took:?}");
     // It may still be closing what it had open.
     terminal.wait_end_blindly();
     let told = host.last();
@@ -495,5 +500,4 @@ fn a_recorder_that_is_killed_takes_the_shell_with_it_and_what_was_sealed_stays_g
     // The next one works as if nothing had been.
     assert!(host.run("root", &[SEALCAST, "run", "--", "true"]).status.success());
     assert_eq!(host.last()["verdict"], "intact");
-    println!("the shell was gone after {took:?}; the store is {STORE}");
 }

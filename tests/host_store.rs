@@ -1,7 +1,7 @@
 //! Whose recordings are looked at on a host with a configuration: the host's, or an error, and never silently one's own.
 //!
 //! Needs root; says so and passes where there is none.
-#![allow(clippy::unwrap_used, clippy::print_stdout)]
+#![allow(clippy::unwrap_used)]
 
 mod support;
 

@@ -2,7 +2,7 @@
 //!
 //! carol may record herself and nothing else, without a password. Whatever she redirects to and from a recorder that runs
 //! as root must give her nothing that she could not have without it. Needs root; says so and passes where there is none.
-#![allow(clippy::unwrap_used, clippy::print_stdout)]
+#![allow(clippy::unwrap_used)]
 
 mod support;
 
@@ -11,14 +11,15 @@ use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::path::PathBuf;
 use std::process::{Child, Output, Stdio};
-use support::host::{Host, OF_THE_MACHINE, SEALCAST, has, text};
+use support::host::{Host, SEALCAST, has, text};
+use support::is_of_the_machine;
 
 /// Runs a line of carol's shell, in which `$W` is the recorder for herself.
 fn carol(host: &Host, line: &str) -> Output {
     host.run("carol", &["bash", "-c", &line.replace("$W", &format!("{SEALCAST} run --self --"))])
 }
 
-/// `why of` of every gap in the last recording, but those [of the machine](OF_THE_MACHINE).
+/// `why of` of every gap in the last recording, but those [of the machine](is_of_the_machine).
 fn gaps(host: &Host) -> Vec<String> {
     let exported = host
         .run("root", &[SEALCAST, "export", "-f", "json", "-i", "/etc/sealcast/identity", &host.last_id()]);
@@ -27,7 +28,7 @@ fn gaps(host: &Host) -> Vec<String> {
     let gap = |value: serde_json::Value| {
         format!("{} {}", value["why"].as_str().unwrap(), value["of"].as_str().unwrap())
     };
-    let of_the_machine = |value: &serde_json::Value| OF_THE_MACHINE.iter().any(|why| value["why"] == *why);
+    let of_the_machine = |value: &serde_json::Value| value["why"].as_str().is_some_and(is_of_the_machine);
     values.filter(|value| value["kind"] == "gap" && !of_the_machine(value)).map(gap).collect()
 }
 

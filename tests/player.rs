@@ -12,6 +12,7 @@ use sealcast::replay::{Memory, Outline, Segment, Source};
 use sealcast::sys::tty::Size;
 use sealcast::terminal::Terminal as Screen;
 use std::time::{Duration, Instant};
+use support::DEADLINE;
 use support::terminal::Terminal;
 
 /// An hour of work, with a look into vim at its end, and with everything in it that could act on a viewer's terminal.
@@ -69,7 +70,7 @@ impl Viewer {
     /// Waits until the screen shows something.
     #[track_caller]
     fn shows(&mut self, text: &str) -> String {
-        let end = Instant::now() + Duration::from_secs(20);
+        let end = Instant::now() + DEADLINE;
         loop {
             let screen = self.screen();
             if screen.contains(text) {
@@ -83,7 +84,7 @@ impl Viewer {
     /// Waits until the screen does not show something any more.
     #[track_caller]
     fn shows_no_more(&mut self, text: &str) {
-        let end = Instant::now() + Duration::from_secs(20);
+        let end = Instant::now() + DEADLINE;
         while self.screen().contains(text) {
             assert!(Instant::now() < end, "{text:?} stays; the screen is\n{}", self.screen());
             self.terminal.read_for(Duration::from_millis(50));

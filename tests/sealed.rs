@@ -89,7 +89,7 @@ fn the_first_session_of_a_life_has_vim_and_a_resize_in_it_and_plays_again() {
             "one line of text\na second line, typed in the editor\n"
         );
     } else {
-        println!("skipped: no vim");
+        support::skipped("there is no vim");
     }
     terminal.line("echo $((6*7)) is the last line", "42 is the last line");
     terminal.send("exit 4\r");
@@ -137,10 +137,7 @@ fn fifty_megabytes_of_anything_come_back_byte_for_byte() {
     content.extend_from_slice(b"THE END");
     let file = sandbox.file("content", &content);
     let mut terminal = Terminal::start(&run(&sandbox, &["cat", file.to_str().unwrap()]), SIZE);
-    let patience = Instant::now() + Duration::from_secs(240);
-    while !terminal.transcript().ends_with(b"THE END") && Instant::now() < patience {
-        terminal.read_for(Duration::from_millis(200));
-    }
+    while !terminal.transcript().ends_with(b"THE END") && terminal.read_for(support::DEADLINE) {}
     let ended = terminal.wait_end();
     assert!(ended.success(), "{ended}");
     // What the terminal was given is what the PTY delivered: the kernel has put a CR before each LF.
@@ -287,7 +284,7 @@ fn an_export_plays_in_asciinema_3() {
     let version = Command::new("asciinema").arg("--version").output();
     let three = version.is_ok_and(|o| String::from_utf8_lossy(&o.stdout).contains(" 3."));
     if !three {
-        println!("skipped: asciinema 3 is not installed");
+        support::skipped("asciinema 3 is not installed");
         return;
     }
     let sandbox = Sandbox::new();

@@ -187,7 +187,7 @@ fn walk(size: (u16, u16), wanted: &str) -> String {
 #[test]
 fn an_investigators_walk_is_as_it_was_found_good() {
     if Command::new("tmux").arg("-V").output().is_err() {
-        println!("skipped: tmux is not installed");
+        support::skipped("tmux is not installed");
         return;
     }
     let mut differ = String::new();

@@ -147,7 +147,7 @@ fn what_cannot_be_run_is_named_with_a_hint() {
 fn a_full_or_read_only_place_for_the_keys_is_said_and_leaves_nothing_half_made() {
     let home = Sandbox::new();
     if std::fs::read_to_string("/proc/self/status").unwrap().contains("CapEff:\t0000000000000000") {
-        eprintln!("skipped: mounting needs root");
+        crate::skipped("mounting needs root");
         return;
     }
     let place = home.path("place");
@@ -168,7 +168,7 @@ fn a_full_or_read_only_place_for_the_keys_is_said_and_leaves_nothing_half_made()
         ran(&mut command, &["keys", "new"])
     };
     if !mounted("size=4k,mode=700") {
-        eprintln!("skipped: tmpfs cannot be mounted here");
+        crate::skipped("tmpfs cannot be mounted here");
         return;
     }
     {

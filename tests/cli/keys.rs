@@ -115,7 +115,7 @@ fn what_protects_ones_identity_is_told_as_it_is() {
         let mut keygen = std::process::Command::new("ssh-keygen");
         keygen.args(["-q", "-t", "ed25519", "-N", passphrase, "-f"]).arg(&path);
         if !keygen.status().is_ok_and(|status| status.success()) {
-            eprintln!("skipped: no ssh-keygen");
+            crate::skipped("there is no ssh-keygen");
             return;
         }
         assert_eq!(kind(), (told.to_owned(), String::new()));

@@ -1,5 +1,5 @@
 //! The binary from outside: what people type and see, exit codes, and what happens to bad input.
-#![allow(clippy::print_stderr, clippy::unwrap_used)]
+#![allow(clippy::unwrap_used)]
 
 mod bad_input;
 mod forged;
@@ -11,3 +11,7 @@ mod reading;
 mod renamed;
 mod sandbox;
 mod searching;
+#[path = "../support/skipped.rs"]
+mod skipped;
+
+use skipped::skipped;

@@ -14,7 +14,7 @@ fn asciinema(major: &str) -> Option<PathBuf> {
         version.is_ok_and(|out| String::from_utf8_lossy(&out.stdout).contains(&format!(" {major}.")))
     });
     if found.is_none() {
-        eprintln!("skipped: no asciinema {major}");
+        crate::skipped(&format!("there is no asciinema {major}"));
     }
     found
 }

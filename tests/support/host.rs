@@ -4,26 +4,18 @@
 //! host as it is are not disturbed. It is gone when its holder is: that reads from a pipe of ours, and ends with us
 //! whatever happens.
 
-#![allow(clippy::print_stdout)]
-
 use super::terminal::Terminal;
-use super::{sandbox, until};
+use super::{DEADLINE, sandbox, signals, until};
 use serde_json::Value;
 use std::ffi::OsStr;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::time::Duration;
 
 /// The program under test, where a site would have it.
 pub const SEALCAST: &str = "/opt/bin/sealcast";
 /// The store of the host.
 pub const STORE: &str = "/srv/sealcast";
-/// Gaps that tell what the machine did to the recorder, and nothing of what a test is about: any machine may stand still for
-/// some seconds, or have its clock set.
-pub const OF_THE_MACHINE: [&str; 3] = ["paused", "slept", "clock"];
-/// How long a host may take to be there: it is made by a dozen programs of others.
-const PATIENCE: Duration = Duration::from_secs(120);
 /// Users: their names and numbers, and their shells.
 const USERS: &[(&str, u32, &str)] = &[
     ("alice", 61_001, "/bin/bash"),
@@ -66,6 +58,7 @@ impl Host {
                 return None;
             }
         }
+        signals::reset();
         let dir = tempfile::Builder::new().prefix("sealcast-host-").tempdir().unwrap();
         let mut script = format!(
             "set -e\ncd /\nDIR={}\nBINARY={}\n",
@@ -101,10 +94,10 @@ impl Host {
             let mut said = String::new();
             tell.send(lines.read_line(&mut said).map(|_| said))
         });
-        let Ok(said) = told.recv_timeout(PATIENCE) else {
+        let Ok(said) = told.recv_timeout(DEADLINE) else {
             // It is somewhere among the programs that make it; they have nothing to say to anybody any more.
             let _ = holder.kill();
-            panic!("no host within {PATIENCE:?}");
+            panic!("no host within {DEADLINE:?}");
         };
         if said.unwrap() != "ready\n" {
             let output = holder.wait_with_output().unwrap();
@@ -129,6 +122,12 @@ impl Host {
     /// A file below the host's `/etc`, as we see it.
     pub fn etc(&self, name: &str) -> PathBuf {
         self.dir.path().join("etc").join(name)
+    }
+
+    /// Whether a process is of this host, and not of the one around it.
+    pub fn has_process(&self, pid: u32) -> bool {
+        let namespace = |pid: u32| std::fs::read_link(format!("/proc/{pid}/ns/mnt")).ok();
+        namespace(pid).is_some_and(|of| namespace(self.holder.id()) == Some(of))
     }
 
     /// A command of a user there, with the environment of a login. With `login_uid`, as audit knows it.

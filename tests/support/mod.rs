@@ -4,16 +4,32 @@
 
 pub mod host;
 pub mod sandbox;
+pub mod signals;
+mod skipped;
+pub mod sshd;
 pub mod terminal;
+pub mod tried;
 
+pub use skipped::skipped;
 use std::time::{Duration, Instant};
 
 /// How long anything may take. Long enough for a loaded machine; a test that passes does not wait for it.
 pub const DEADLINE: Duration = Duration::from_secs(120);
 
-/// Says that a test does not test, and why: not by way of what the test harness keeps to itself.
-pub fn skipped(why: &str) {
-    std::io::Write::write_all(&mut std::io::stderr(), format!("skipped: {why}\n").as_bytes()).unwrap();
+/// Gaps that tell what the machine did to the recorder, and nothing of what a test is about: any machine may stand still for
+/// some seconds, or have its clock set.
+const OF_THE_MACHINE: [&str; 3] = ["paused", "slept", "clock"];
+
+/// Whether a gap, or a notice of one (`paused: …`), is of what the machine did, and not of what a test is about.
+pub fn is_of_the_machine(why: &str) -> bool {
+    OF_THE_MACHINE.contains(&why.split(':').next().unwrap_or_default())
+}
+
+/// The notices of a recording, as `sealcast show --json` tells them, but those [of the machine](is_of_the_machine).
+pub fn notices(story: &serde_json::Value) -> Vec<String> {
+    let all = story["notices"].as_array().into_iter().flatten();
+    let texts = all.map(|notice| notice["text"].as_str().unwrap().to_owned());
+    texts.filter(|text| !is_of_the_machine(text)).collect()
 }
 
 /// Whether all of these programs are there; a test of one that is not says so and passes.

@@ -28,6 +28,7 @@ impl Default for Sandbox {
 
 impl Sandbox {
     pub fn new() -> Self {
+        super::signals::reset();
         let dir = tempfile::Builder::new().prefix("sealcast-test-").tempdir().unwrap();
         std::fs::create_dir(dir.path().join("home")).unwrap();
         Self { dir }

@@ -22,11 +22,15 @@ pub struct Terminal {
     /// Up to where [`Terminal::wait_for`] has looked.
     looked: usize,
     ended: bool,
+    /// When something was typed that was to be answered, and nothing was shown since.
+    asked: Option<Instant>,
+    late: Duration,
 }
 
 impl Terminal {
     /// Starts a program as the leader of a session in a new terminal.
     pub fn start(command: &Command, size: Size) -> Self {
+        super::signals::reset();
         let (leader, follower) = pty::open(size).unwrap();
         // setsid takes its standard input as controlling terminal and becomes the program: same process, no shell.
         let mut starter = Command::new("setsid");
@@ -50,6 +54,8 @@ impl Terminal {
             transcript: Vec::new(),
             looked: 0,
             ended: false,
+            asked: None,
+            late: Duration::ZERO,
         }
     }
 
@@ -62,9 +68,29 @@ impl Terminal {
         self.leader.as_ref().expect("the terminal was hung up")
     }
 
-    /// Types. Reads meanwhile, so that neither side waits for the other.
+    /// Types what something is shown for, such as an echo. Reads meanwhile, so that neither side waits for the other.
     #[track_caller]
     pub fn send(&mut self, keys: impl AsRef<[u8]>) {
+        self.asked.get_or_insert_with(Instant::now);
+        self.send_unseen(keys);
+    }
+
+    /// The longest time in which nothing was shown for what was [typed](Terminal::send).
+    pub fn late(&self) -> Duration {
+        self.late.max(self.asked.map_or(Duration::ZERO, |asked| asked.elapsed()))
+    }
+
+    /// Something was shown.
+    fn shown_now(&mut self, bytes: &[u8]) {
+        self.transcript.extend_from_slice(bytes);
+        if let Some(asked) = self.asked.take() {
+            self.late = self.late.max(asked.elapsed());
+        }
+    }
+
+    /// Types what nothing need be shown for.
+    #[track_caller]
+    pub fn send_unseen(&mut self, keys: impl AsRef<[u8]>) {
         let mut keys = keys.as_ref();
         let end = Instant::now() + DEADLINE;
         while !keys.is_empty() {
@@ -119,7 +145,7 @@ impl Terminal {
             let mut piece = [0; 2048];
             match fd::read(self.leader(), &mut piece) {
                 Ok(0) => panic!("the terminal ended{}", self.shown()),
-                Ok(count) => self.transcript.extend_from_slice(&piece[..count]),
+                Ok(count) => self.shown_now(&piece[..count]),
                 Err(e) if e.kind() == ErrorKind::WouldBlock => {}
                 Err(e) => panic!("reading: {e}{}", self.shown()),
             }
@@ -132,7 +158,7 @@ impl Terminal {
         loop {
             match fd::read(self.leader.as_ref().unwrap(), &mut buffer) {
                 Ok(0) => return self.ended = true,
-                Ok(count) => self.transcript.extend_from_slice(&buffer[..count]),
+                Ok(count) => self.shown_now(&buffer[..count]),
                 Err(e) if e.kind() == ErrorKind::WouldBlock => return,
                 Err(_) => return self.ended = true,
             }

@@ -3,21 +3,22 @@
 
 use crate::support::sandbox::{SIZE, Sandbox};
 use crate::support::terminal::Terminal;
-use crate::support::{there, until};
-use std::time::Duration;
+use crate::support::{DEADLINE, there, until};
+use std::time::{Duration, Instant};
 
 /// Reads until the settings of the terminal are right.
 #[track_caller]
 fn set_to(terminal: &mut Terminal, right: impl Fn(&str) -> bool) {
-    let mut settings = String::new();
-    for _ in 0..2000 {
-        settings = terminal.settings();
+    let end = Instant::now() + DEADLINE;
+    loop {
+        let settings = terminal.settings();
         if right(&settings) {
             return;
         }
+        let told = || terminal.transcript().escape_ascii().to_string();
+        assert!(Instant::now() < end, "the terminal is set to {settings}{}", told());
         terminal.read_for(Duration::from_millis(10));
     }
-    panic!("the terminal is set to {settings}{}", terminal.transcript().escape_ascii());
 }
 
 fn has(settings: &str, word: &str) -> bool {
