@@ -2,7 +2,7 @@
 //!
 //! What is compared before and after: processes (known by the home directory that belongs to this test alone), our own
 //! descriptors and those of the shell that started the sessions, the settings and the foreground of its terminal,
-//! terminals that are in use on the whole host, temporary files, and the store, in which every session must be intact.
+//! terminals that they use, the kernel's programs (of a host in system mode; needs bpftool), temporary files, and the store, in which every session must be intact.
 //!
 //! The default is small. The whole of it, a few minutes in a release build:
 //! `cargo test --release --test many -- --ignored --nocapture`
@@ -10,17 +10,15 @@
 
 mod support;
 
-use std::collections::BTreeMap;
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 use support::host::{Host, SEALCAST};
 use support::sandbox::{SIZE, Sandbox};
 use support::terminal::Terminal;
 use support::{descendants, until};
-
-/// Longest time for one session of many that run at the same time.
-const PATIENCE: Duration = Duration::from_secs(120);
 
 fn entries(dir: impl AsRef<Path>) -> Vec<String> {
     let Ok(listed) = std::fs::read_dir(dir) else { return Vec::new() };
@@ -50,9 +48,60 @@ fn processes(sandbox: &Sandbox) -> Vec<String> {
     entries("/proc").iter().filter(|name| name.parse::<u32>().is_ok()).filter_map(of).collect()
 }
 
-/// How many terminals of the whole host are in use.
-fn terminals() -> usize {
-    entries("/dev/pts").len()
+/// All processes that there are.
+fn all_processes() -> impl Iterator<Item = u32> {
+    entries("/proc").into_iter().filter_map(|name| name.parse().ok())
+}
+
+/// Terminals that are held open by processes that are `ours`: others of this machine use terminals too.
+fn terminals(is_ours: impl Fn(u32) -> bool) -> Vec<String> {
+    let mut all = Vec::new();
+    for pid in all_processes().filter(|pid| is_ours(*pid)) {
+        let leaders = descriptors(pid).into_iter().filter(|(_, target)| target.ends_with("ptmx"));
+        for (number, _) in leaders {
+            let facts = std::fs::read_to_string(format!("/proc/{pid}/fdinfo/{number}")).unwrap_or_default();
+            let index = facts.lines().find_map(|line| line.strip_prefix("tty-index:"));
+            all.extend(index.map(|index| format!("/dev/pts/{} of {pid}", index.trim())));
+        }
+    }
+    all
+}
+
+/// The same, of this test and what it started, whatever became of that's parents.
+fn our_terminals(sandbox: &Sandbox) -> Vec<String> {
+    let this = std::process::id();
+    let mut ours = descendants(this);
+    ours.push(this);
+    ours.extend(processes(sandbox).iter().filter_map(|told| told.split(' ').next()?.parse::<u32>().ok()));
+    terminals(|pid| ours.contains(&pid))
+}
+
+/// Programs in the kernel that trace, of the whole machine; `None`, said so, where nobody tells.
+fn tracing() -> Option<BTreeSet<u64>> {
+    if !support::there(&["bpftool"]) {
+        return None;
+    }
+    let listed = Command::new("bpftool").args(["-j", "prog", "list"]).output().unwrap();
+    let Ok(Value::Array(all)) = serde_json::from_slice(&listed.stdout) else {
+        support::skipped(&format!("bpftool lists no programs: {}", support::host::text(&listed)));
+        return None;
+    };
+    let tracing = all.iter().filter(|program| program["type"] == "raw_tracepoint");
+    Some(tracing.filter_map(|program| program["id"].as_u64()).collect())
+}
+
+/// Those that are held open by processes that are none of the host's.
+fn of_others(host: &Host) -> BTreeSet<u64> {
+    let mut all = BTreeSet::new();
+    for pid in all_processes().filter(|pid| !host.has_process(*pid)) {
+        for (number, _) in descriptors(pid).into_iter().filter(|(_, target)| target.contains("bpf")) {
+            let facts = std::fs::read_to_string(format!("/proc/{pid}/fdinfo/{number}")).unwrap_or_default();
+            all.extend(
+                facts.lines().filter_map(|line| line.strip_prefix("prog_id:")?.trim().parse::<u64>().ok()),
+            );
+        }
+    }
+    all
 }
 
 /// A recording of each session, every one closed and intact, and nothing else in the store.
@@ -118,7 +167,8 @@ fn until_few(sandbox: &Sandbox, few: usize) -> usize {
 }
 
 fn until_shown(terminal: &mut Terminal, text: &str) {
-    let end = Instant::now() + PATIENCE * 10;
+    // Of whatever is shown next: there can be many before the last.
+    let mut end = Instant::now() + support::DEADLINE;
     let mut looked = 0;
     loop {
         let shown = terminal.transcript();
@@ -131,7 +181,9 @@ fn until_shown(terminal: &mut Terminal, text: &str) {
             "waited for {text:?}: {}",
             shown[looked.saturating_sub(2000)..].escape_ascii()
         );
-        terminal.read_for(Duration::from_millis(50));
+        if terminal.read_for(Duration::from_millis(50)) {
+            end = Instant::now() + support::DEADLINE;
+        }
     }
 }
 
@@ -146,6 +198,9 @@ fn at_once(sandbox: &Sandbox, count: usize) -> u64 {
         peak = peak.max(support::peak_memory(terminal.pid()));
         assert!(descendants(terminal.pid()).len() >= 2);
     }
+    // Its own, and that of what it runs.
+    let held = our_terminals(sandbox);
+    assert!(held.len() >= 2 * count, "{held:?}");
     // Not in the order in which they were opened, and a third of them by closing the window.
     for (n, mut terminal) in open.into_iter().enumerate().rev() {
         if n % 3 == 0 {
@@ -165,13 +220,12 @@ fn many(row: usize, once: usize) {
     let sandbox = Sandbox::new();
     // The first session makes the keys, and is one more.
     let _ = sandbox.wrapper_line();
-    let (ours, used) = (descriptors(std::process::id()), terminals());
+    let (ours, used) = (descriptors(std::process::id()), our_terminals(&sandbox));
     let took = in_a_row(&sandbox, row);
     let peak = at_once(&sandbox, once);
     assert_eq!(until_few(&sandbox, 0), 0);
     assert_eq!(descriptors(std::process::id()), ours);
-    // Others use terminals too, and give them back.
-    until("the terminals to be given back", || (terminals() <= used).then_some(()));
+    assert_eq!(our_terminals(&sandbox), used);
     all_intact(&sandbox, 1 + row + once);
     println!(
         "{row} sessions in a row: {took:.1} s; {once} at once: peak memory of a recorder at most {peak} KiB"
@@ -222,17 +276,20 @@ fn of_a_host(count: usize) {
         assert!(ran.status.success(), "{}", support::host::text(&ran));
         String::from_utf8(ran.stdout).unwrap()
     };
-    let programs = || {
-        let listed = std::process::Command::new("bpftool").args(["prog", "list"]).output();
-        listed.map_or(0, |listed| String::from_utf8_lossy(&listed.stdout).matches("raw_tracepoint").count())
-    };
-    let (used, traced) = (terminals(), programs());
+    let before = tracing();
     run(&format!("for n in $(seq {count}); do {SEALCAST} run -- sh -c 'exit 0'; done"));
-    until("the terminals to be given back", || (terminals() <= used).then_some(()));
-    until("the kernel's programs to be given back", || (programs() <= traced).then_some(()));
+    until("the terminals to be given back", || {
+        terminals(|pid| host.has_process(pid)).is_empty().then_some(())
+    });
+    if let Some(before) = before {
+        until("the kernel's programs to be given back", || {
+            let left = &tracing()? - &before;
+            left.is_subset(&of_others(&host)).then_some(())
+        });
+    }
     assert_eq!(host.recordings(), count);
     let told = run(&format!("{SEALCAST} verify"));
     assert_eq!(told.lines().filter(|line| line.contains("intact")).count(), count, "{told}");
     let left = run("ls -A /srv/sealcast | grep -v '\\.scast$'; true");
-    println!("{count} sessions of a host in system mode; beside recordings the store has: {left:?}");
+    assert_eq!(left, "", "beside recordings");
 }
