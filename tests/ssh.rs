@@ -2,27 +2,18 @@
 //! what people and their tools do through it.
 //!
 //! Needs root, sshd and ssh; says so and passes where they are missing.
-#![allow(clippy::unwrap_used, clippy::print_stdout)]
+#![allow(clippy::unwrap_used)]
 
 mod support;
 
 use serde_json::Value;
 use std::io::Write as _;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output, Stdio};
 use support::host::{self, Host, SEALCAST, has, text};
+use support::sshd::Sshd;
 
-/// An sshd of the host, on a port of its own. Dropped, it is gone.
-struct Server {
-    daemon: Child,
-    port: u16,
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.daemon.kill();
-        let _ = self.daemon.wait();
-    }
-}
+/// An sshd of the host, on a port of its own.
+struct Server(Sshd);
 
 /// What goes into the configuration for a ForceCommand.
 const FORCED: &str = "ForceCommand /opt/bin/sealcast run --ssh";
@@ -30,35 +21,25 @@ const FORCED: &str = "ForceCommand /opt/bin/sealcast run --ssh";
 impl Server {
     /// Starts it, with `more` in its configuration. carol and dave have a key, which root has too.
     fn start(host: &Host, more: &str) -> Self {
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let script = format!(
-            "set -e; ssh-keygen -q -t ed25519 -N '' -f /etc/ssh/key; mkdir /etc/ssh/authorized
-             for user in carol dave; do cp /etc/ssh/key.pub /etc/ssh/authorized/$user; done
-             cat >/etc/ssh/test <<'END'
-Port {port}
-ListenAddress 127.0.0.1
-HostKey /etc/sealcast/signing
-AuthorizedKeysFile /etc/ssh/authorized/%u
-PasswordAuthentication no
-KbdInteractiveAuthentication no
-UsePAM no
-PidFile none
-Subsystem sftp {SFTP}
-{more}
-END
-             exec /usr/sbin/sshd -D -e -f /etc/ssh/test"
-        );
-        let log = std::fs::File::create(host.etc("sshd.log")).unwrap();
-        let mut command = host.command("root", &["sh", "-c", &script]);
-        let daemon =
-            command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap();
-        support::until("sshd", || std::net::TcpStream::connect(("127.0.0.1", port)).ok());
-        Self { daemon, port }
+        let keys = "set -e; ssh-keygen -q -t ed25519 -N '' -f /etc/ssh/key; mkdir /etc/ssh/authorized
+             for user in carol dave; do cp /etc/ssh/key.pub /etc/ssh/authorized/$user; done";
+        let made = host.run("root", &["sh", "-c", keys]);
+        assert!(made.status.success(), "{}", text(&made));
+        let key = host.etc("sealcast/signing.pub");
+        Self(Sshd::start(&key, &host.etc("sshd.log"), |port| {
+            let config = format!(
+                "Port {port}\nListenAddress 127.0.0.1\nHostKey /etc/sealcast/signing\n\
+                 AuthorizedKeysFile /etc/ssh/authorized/%u\nPasswordAuthentication no\n\
+                 KbdInteractiveAuthentication no\nUsePAM no\nPidFile none\nSubsystem sftp {SFTP}\n{more}\n"
+            );
+            std::fs::write(host.etc("ssh/test"), config).unwrap();
+            host.command("root", &["/usr/sbin/sshd", "-D", "-e", "-f", "/etc/ssh/test"])
+        }))
     }
 
     /// A client: ssh, scp or sftp. The port comes first, then `words`.
     fn client(&self, host: &Host, program: &str, words: &[&str]) -> Command {
-        let port = format!("Port={}", self.port);
+        let port = format!("Port={}", self.0.port);
         let mut all = vec![program, "-F", "none", "-i", "/etc/ssh/key", "-o", &port];
         all.extend([
             "-o",
@@ -85,7 +66,7 @@ END
 const SFTP: &str = "/usr/lib/openssh/sftp-server";
 
 fn ready() -> Option<Host> {
-    if has("/usr/sbin/sshd") && ["ssh", "scp", "sftp", SFTP].into_iter().all(has) {
+    if has("/usr/sbin/sshd") && ["ssh", "scp", "sftp", "ssh-keyscan", SFTP].into_iter().all(has) {
         Host::start()
     } else {
         None
@@ -104,7 +85,7 @@ fn as_a_forced_command_it_records_what_ssh_was_asked_for() {
     let shown = host.last();
     assert_eq!(at(&shown, "/meta/argv/2"), "id -un; echo err >&2; exit 3");
     assert!(at(&shown, "/meta/origin").starts_with("127.0.0.1 "), "{shown}");
-    assert!(at(&shown, "/meta/origin").ends_with(&format!("127.0.0.1 {}", server.port)), "{shown}");
+    assert!(at(&shown, "/meta/origin").ends_with(&format!("127.0.0.1 {}", server.0.port)), "{shown}");
 
     let command = server.client(&host, "ssh", &["-t", "carol@127.0.0.1"]);
     let mut terminal = support::terminal::Terminal::start(&command, support::sandbox::SIZE);

@@ -5,5 +5,7 @@ mod entries;
 mod nested;
 mod pty;
 mod silence;
+#[path = "../support/mod.rs"]
+mod support;
 mod unchanged;
 mod witnesses;

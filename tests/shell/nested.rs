@@ -3,10 +3,10 @@
 
 use crate::entries::{PROMPT, Step, find, run};
 use crate::pty::{Session, Setup};
+use crate::support::skipped;
+use crate::support::sshd::of_this_host;
 use sealcast::cast::{Command as Told, Source, Trust};
-use std::net::{TcpListener, TcpStream};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::{Command, Stdio};
 
 const FILES: &[(&str, &str)] = &[(".bashrc", "PS1='@@ '\n")];
 
@@ -20,8 +20,7 @@ fn works(words: &[&str]) -> bool {
     let status = Command::new(words[0]).args(&words[1..]).stdin(Stdio::null()).output();
     let works = status.is_ok_and(|output| output.status.success());
     if !works {
-        let said = format!("skipped: `{}` does not work here\n", words.join(" "));
-        std::io::Write::write_all(&mut std::io::stderr(), said.as_bytes()).unwrap();
+        skipped(&format!("`{}` does not work here", words.join(" ")));
     }
     works
 }
@@ -76,70 +75,14 @@ fn a_shell_of_sudo_is_inferred_with_its_programs() {
     }
 }
 
-/// An sshd with keys of its own, in a place of its own.
-struct Server {
-    dir: tempfile::TempDir,
-    daemon: Child,
-    port: u16,
-}
-
-impl Server {
-    fn start() -> Option<Self> {
-        if !works(&["unshare", "--mount", "sh", "-c", "mount -t tmpfs none /run && [ -x /usr/sbin/sshd ]"]) {
-            return None;
-        }
-        let dir = tempfile::tempdir().unwrap();
-        let at = dir.path().display();
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        for name in ["host", "user"] {
-            let key = format!("{at}/{name}");
-            let made =
-                Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-f", &key]).status();
-            assert!(made.unwrap().success());
-        }
-        let config = format!(
-            "Port {port}\nListenAddress 127.0.0.1\nHostKey {at}/host\nAuthorizedKeysFile {at}/user.pub\n\
-             StrictModes no\nUsePAM no\nPidFile none\nPermitRootLogin yes\n"
-        );
-        std::fs::write(dir.path().join("config"), config).unwrap();
-        let script =
-            format!("mount -t tmpfs none /run && mkdir /run/sshd && exec /usr/sbin/sshd -D -f {at}/config");
-        let daemon = Command::new("unshare")
-            .args(["--mount", "--propagation", "private", "sh", "-c", &script])
-            .stdin(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let server = Self { dir, daemon, port };
-        let until = Instant::now() + Duration::from_secs(20);
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
-            assert!(Instant::now() < until, "sshd does not listen");
-            std::thread::yield_now();
-        }
-        let command = server.command("true");
-        works(&["sh", "-c", &command]).then_some(server)
-    }
-
-    fn command(&self, remote: &str) -> String {
-        let at = self.dir.path().display();
-        format!(
-            "ssh -ttqF /dev/null -p {} -i {at}/user -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null 127.0.0.1 {remote}",
-            self.port
-        )
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.daemon.kill();
-        let _ = self.daemon.wait();
-    }
-}
-
 #[test]
 fn a_shell_behind_ssh_is_inferred_and_its_programs_are_not_seen() {
-    let Some(server) = Server::start() else { return };
-    let Some(session) = nested(&server.command("bash --norc -i")) else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let Some((_server, ssh)) = of_this_host(dir.path()) else { return };
+    if !works(&["sh", "-c", &format!("{ssh} true")]) {
+        return;
+    }
+    let Some(session) = nested(&format!("{ssh} bash --norc -i")) else { return };
     assert_eq!(ran(find(&session, "/bin/uname -s")), [""; 0]);
 }
 

@@ -1,6 +1,7 @@
 //! A shell in a real PTY, with or without our integration, in a home of its own.
 #![allow(unsafe_code, dead_code)]
 
+use crate::support::{DEADLINE, signals, skipped};
 use sealcast::cast;
 use sealcast::exec;
 use sealcast::shell::commands::{Settled, Tracker};
@@ -20,7 +21,6 @@ use std::sync::mpsc::RecvTimeoutError;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-const PATIENCE: Duration = Duration::from_secs(120);
 /// Held while a terminal is opened and its shell started.
 static STARTING: Mutex<()> = Mutex::new(());
 
@@ -87,6 +87,7 @@ pub(crate) fn find(shell: &str, home: &Path) -> Option<PathBuf> {
 impl Session {
     /// `None` when the shell is not installed.
     pub(crate) fn start(setup: &Setup) -> Option<Self> {
+        signals::reset();
         let home = tempfile::tempdir().unwrap();
         let program = find(setup.shell, home.path())?;
         let dir = home.path().join("session");
@@ -145,8 +146,7 @@ impl Session {
         let trace = match trace {
             Some((trace, availability)) if availability.mechanism == "ebpf" => Some(trace),
             Some((_, availability)) => {
-                let text = format!("skipped: {}\n", availability.statement);
-                std::io::stderr().write_all(text.as_bytes()).unwrap();
+                skipped(&availability.statement);
                 return None;
             }
             None => None,
@@ -188,7 +188,7 @@ impl Session {
         if matches!(self.shell.as_str(), "dash" | "sh") {
             return;
         }
-        let until = Instant::now() + PATIENCE;
+        let until = Instant::now() + DEADLINE;
         while self.is_canonical() {
             assert!(
                 Instant::now() < until,
@@ -299,7 +299,7 @@ impl Session {
 
     /// Waits until `done` holds; the failure shows everything that came.
     pub(crate) fn wait(&mut self, what: &str, mut done: impl FnMut(&Self) -> bool) {
-        let until = Instant::now() + PATIENCE;
+        let until = Instant::now() + DEADLINE;
         while !done(self) {
             if let Err(error) = self.receive(until) {
                 panic!("waiting for {what}: {error}; everything that came:\n{}", self.transcript());
@@ -320,7 +320,7 @@ impl Session {
 
     /// Waits until the shell and its terminal are gone; gives the rest of the visible bytes and the exit code.
     pub(crate) fn end(&mut self) -> (Vec<u8>, Option<i32>) {
-        let until = Instant::now() + PATIENCE;
+        let until = Instant::now() + DEADLINE;
         loop {
             match self.receive(until) {
                 Ok(()) => {}
