@@ -2,7 +2,8 @@
 //! codes of digits, typed while something counts and tells the time beside them.
 
 use crate::support::sandbox::Sandbox;
-use crate::{Session, Tried, there, tried, without};
+use crate::support::tried::{Missed, Tried};
+use crate::{Session, there, tried, without};
 use std::time::Duration;
 
 /// A prompt that reads key by key in raw mode. At each key it is written again, with a star for each; meanwhile a log of
@@ -37,14 +38,15 @@ fn check(session: Session, open: &[&str], secret: impl Fn(char) -> bool) -> Trie
     let input = String::from_utf8(sandbox.recorded_input()).unwrap();
     let (left, missing) = without(&input, open);
     assert!(!left.contains(secret), "{left:?} is left of {input:?}\n{}", sandbox.everything());
-    if missing.is_empty() { Ok(()) } else { Err(format!("{missing:?} is missing\n{}", sandbox.everything())) }
+    let why = || format!("{missing:?} is missing\n{}", sandbox.everything());
+    if missing.is_empty() { Ok(()) } else { Err(Missed { why: why(), late: terminal.late() }) }
 }
 
 /// Types key by key, so that something is drawn between them.
 #[track_caller]
 fn type_in_time(session: &mut Session, text: &str) {
     for key in text.chars() {
-        session.terminal.send(key.to_string());
+        session.terminal.send_unseen(key.to_string());
         session.terminal.read_through(Duration::from_millis(60));
     }
 }

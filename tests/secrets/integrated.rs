@@ -2,7 +2,8 @@
 
 use crate::support::sandbox::{SIZE, Sandbox};
 use crate::support::terminal::Terminal;
-use crate::{SECRET, Session, Tried, check, there, tried};
+use crate::support::tried::Tried;
+use crate::{SECRET, Session, check, there, tried};
 use sealcast::cast::Payload;
 use serde_json::Value;
 
@@ -43,14 +44,14 @@ impl Session {
     fn type_ahead(&mut self, command: &str, ahead: &str) {
         self.terminal.send(format!("{WAIT}; {command}\r"));
         self.terminal.wait_for("GO");
-        self.type_slowly(ahead);
+        self.type_unseen(ahead);
         self.terminal.send("\r");
         self.sandbox.file("done", "");
     }
 
     /// Ends the shell, checks that the secret is nowhere and that these lines in the open are there, and gives the commands: the
     /// text, who told it, and the flags.
-    fn end(mut self, open: &[&str], least: u32) -> Result<Vec<String>, String> {
+    fn end(mut self, open: &[&str], least: u32) -> Tried<Vec<String>> {
         self.terminal.send("exit\r");
         self.terminal.wait_end();
         let everything = self.sandbox.everything();
@@ -58,7 +59,7 @@ impl Session {
         let open: Vec<String> =
             ["echo open one"].iter().chain(open).map(|line| format!("{line}\r")).collect();
         let open: Vec<&str> = open.iter().map(String::as_str).collect();
-        let all = check(&self.sandbox.events(), &[SECRET], &open, 0, &everything);
+        let all = check(&self.sandbox.events(), &[SECRET], &open, 0, &everything, self.terminal.late());
         let withheld = self.sandbox.events().into_iter().map(|event| match event.payload {
             Payload::Withheld(count) => count,
             _ => 0,
@@ -89,7 +90,7 @@ fn bash_runs_unseen() -> Tried {
     let Some(mut session) = start("bash") else { return Ok(()) };
     session.terminal.line("stty -echo", "PROMPT> ");
     for unseen in [&format!("export TOKEN={SECRET}"), "stty echo"] {
-        session.type_slowly(unseen);
+        session.type_unseen(unseen);
         session.terminal.line("", "PROMPT> ");
     }
     session.terminal.line("echo ${#TOKEN} letters", "10 letters");
@@ -133,7 +134,7 @@ fn a_line_that_dash_reads_unseen_is_nowhere() {
 fn dash_reads_unseen() -> Tried {
     let Some(mut session) = start("dash") else { return Ok(()) };
     session.terminal.line("stty -echo", "PROMPT> ");
-    session.type_slowly(&format!("TOKEN={SECRET}"));
+    session.type_unseen(&format!("TOKEN={SECRET}"));
     session.terminal.line("", "PROMPT> ");
     session.terminal.line("stty echo", "PROMPT> ");
     session.terminal.line("echo ${#TOKEN} letters", "10 letters");
@@ -160,7 +161,7 @@ fn reads_once(shell: &str, read: &str, length: impl Fn(&str) -> String) -> Tried
     session.terminal.send(format!("{}\r", read.replace("NAME", "asked")));
     // Not the prompt in the line itself.
     session.asked("Word: ");
-    session.type_slowly(SECRET);
+    session.type_unseen(SECRET);
     session.terminal.line("", "PROMPT> ");
     session.terminal.line(&length("asked"), "10\r\n");
     session.terminal.wait_for("PROMPT> ");

@@ -4,8 +4,9 @@
 use crate::support::host::{Host, ROOT_PASSWORD, SEALCAST, has};
 use crate::support::sandbox::{Sandbox, events_of};
 use crate::support::terminal::Terminal;
+use crate::support::tried::Tried;
 use crate::support::{state, until};
-use crate::{SECRET, Session, Tried, asked, check, there, tried};
+use crate::{SECRET, Session, asked, check, there, tried};
 use std::time::Duration;
 
 /// Waits until a program of that home waits itself, for a key: a box is drawn to its end before its reader is ready, which the
@@ -54,7 +55,7 @@ fn gpg_once(pinentry: Option<&str>, prompts: &[&str]) -> Tried {
     for prompt in prompts {
         session.asked(prompt);
         until_it_reads(&session.sandbox, pinentry.unwrap_or("gpg"));
-        session.type_slowly(SECRET);
+        session.type_unseen(SECRET);
         session.terminal.send("\r");
     }
     session.terminal.wait_for("taken 0");
@@ -155,7 +156,7 @@ impl Bob {
         self.terminal.wait_for(prompt);
         crate::until_no_echo(&self.terminal);
         for key in secret.chars() {
-            self.terminal.send(key.to_string());
+            self.terminal.send_unseen(key.to_string());
             self.terminal.read_through(Duration::from_millis(30));
         }
         self.terminal.send("\r");
@@ -174,7 +175,7 @@ impl Bob {
         let everything =
             [events.clone(), told(&["export", "-f", "commands"]), told(&["show", "--json"])].join("\n");
         let open = [&["PS1='IN'; PS1=\"$PS1> \"\r"], open].concat();
-        check(&events_of(&events), secrets, &open, least, &everything)
+        check(&events_of(&events), secrets, &open, least, &everything, self.terminal.late())
     }
 }
 
@@ -305,7 +306,7 @@ fn a_secret_asked_for_inside_tmux_is_withheld() {
         let read = "read -rsp W''ord: x; echo; echo ${#x} letters";
         // What tmux draws, and how often, is its own affair.
         session.terminal.line(read, "Word:");
-        session.type_slowly(SECRET);
+        session.type_unseen(SECRET);
         session.line("", "10 letters");
         session.terminal.line("exit", "[exited]");
         session.terminal.wait_for("PROMPT> ");
@@ -330,7 +331,7 @@ fn a_pin_in_a_form_of_dialog_is_withheld_behind_a_name_that_is_shown() {
             until_it_reads(&session.sandbox, "dialog");
             session.type_slowly(name);
             session.terminal.send("\x1bOB");
-            session.type_slowly(pin);
+            session.type_unseen(pin);
             session.terminal.send("\r");
             session.terminal.wait_for("taken");
             session.terminal.wait_for("PROMPT> ");
@@ -338,7 +339,8 @@ fn a_pin_in_a_form_of_dialog_is_withheld_behind_a_name_that_is_shown() {
             session.terminal.send("exit\r");
             session.terminal.wait_end();
             let open = [&command, name, "\x1bOB", "echo open two\r"];
-            check(&session.sandbox.events(), &[pin], &open, 1, &session.sandbox.everything())
+            let late = session.terminal.late();
+            check(&session.sandbox.events(), &[pin], &open, 1, &session.sandbox.everything(), late)
         });
     }
 }
