@@ -5,14 +5,18 @@
 mod sandbox;
 mod support;
 
+mod player {
+    pub mod drawing;
+    mod panics;
+    pub mod viewer;
+}
+
+use player::drawing::draws_only;
+use player::viewer::Viewer;
 use sandbox::{Recording, Sandbox};
-use sealcast::cast::{Command as Entry, Event as CastEvent, Payload, Source as Teller};
-use sealcast::player::{App, Depth, Host, Mark, Scene, Stage, Title};
-use sealcast::replay::{Memory, Outline, Segment, Source};
+use sealcast::cast::{Command as Entry, Payload, Source as Teller};
 use sealcast::sys::tty::Size;
-use sealcast::terminal::Terminal as Screen;
-use std::time::{Duration, Instant};
-use support::DEADLINE;
+use std::time::Duration;
 use support::terminal::Terminal;
 
 /// An hour of work, with a look into vim at its end, and with everything in it that could act on a viewer's terminal.
@@ -45,114 +49,6 @@ fn hour() -> Recording {
         commands: vec![command("make all", 60_000), command("vim sshd_config", 3_599_000)],
         ..Recording::default()
     }
-}
-
-struct Viewer {
-    terminal: Terminal,
-    size: (u16, u16),
-}
-
-impl Viewer {
-    fn start(home: &Sandbox, args: &[&str], (cols, rows): (u16, u16)) -> Self {
-        let mut command = home.command(args);
-        command.env("TERM", "xterm-256color").env("LANG", "C.UTF-8");
-        let size = Size { cols, rows, width: 0, height: 0 };
-        Self { terminal: Terminal::start(&command, size), size: (cols, rows) }
-    }
-
-    /// What stands on the viewer's terminal.
-    fn screen(&self) -> String {
-        let mut screen = Screen::new(self.size.0, self.size.1);
-        screen.feed(self.terminal.transcript());
-        screen.text()
-    }
-
-    /// Waits until the screen shows something.
-    #[track_caller]
-    fn shows(&mut self, text: &str) -> String {
-        let end = Instant::now() + DEADLINE;
-        loop {
-            let screen = self.screen();
-            if screen.contains(text) {
-                return screen;
-            }
-            assert!(Instant::now() < end, "waited for {text:?}; the screen is\n{screen}");
-            self.terminal.read_for(Duration::from_millis(50));
-        }
-    }
-
-    /// Waits until the screen does not show something any more.
-    #[track_caller]
-    fn shows_no_more(&mut self, text: &str) {
-        let end = Instant::now() + DEADLINE;
-        while self.screen().contains(text) {
-            assert!(Instant::now() < end, "{text:?} stays; the screen is\n{}", self.screen());
-            self.terminal.read_for(Duration::from_millis(50));
-        }
-    }
-
-    /// Types, and waits until the screen shows something.
-    #[track_caller]
-    fn types(&mut self, keys: &str, text: &str) -> String {
-        self.terminal.send(keys);
-        self.shows(text)
-    }
-
-    /// The terminal is as it was before.
-    #[track_caller]
-    fn is_given_back(&mut self) {
-        let transcript = String::from_utf8_lossy(self.terminal.transcript()).into_owned();
-        let (entered, left) = (transcript.find("\x1b[?1049h"), transcript.rfind("\x1b[?1049l"));
-        assert!(entered.is_some() && left > entered, "the alternate screen was not left");
-        assert!(transcript.rfind("\x1b[?25h") > transcript.rfind("\x1b[?25l"), "the cursor is hidden");
-        assert!(transcript.rfind("\x1b[?1000l") > transcript.rfind("\x1b[?1000h"), "the mouse is captured");
-        assert!(!self.terminal.is_raw(), "the terminal is raw");
-    }
-}
-
-/// Everything but what a drawing needs.
-#[derive(Default)]
-struct Forbidden(Vec<String>);
-
-impl vte::Perform for Forbidden {
-    fn print(&mut self, c: char) {
-        if sealcast::text::is_deceptive(c) {
-            self.0.push(format!("printed {c:?}"));
-        }
-    }
-    fn execute(&mut self, byte: u8) {
-        if !matches!(byte, b'\r' | b'\n') {
-            self.0.push(format!("control {byte:02x}"));
-        }
-    }
-    fn hook(&mut self, _: &vte::Params, _: &[u8], _: bool, action: char) {
-        self.0.push(format!("DCS {action}"));
-    }
-    fn osc_dispatch(&mut self, params: &[&[u8]], _: bool) {
-        self.0.push(format!("OSC {params:?}"));
-    }
-    fn esc_dispatch(&mut self, _: &[u8], _: bool, byte: u8) {
-        self.0.push(format!("ESC {}", char::from(byte)));
-    }
-    fn csi_dispatch(&mut self, params: &vte::Params, intermediates: &[u8], _: bool, action: char) {
-        let allowed = match (intermediates, action) {
-            ([], 'H' | 'm' | 'J') => true,
-            ([b'?'], 'h' | 'l') => {
-                params.iter().all(|n| matches!(n, [25 | 1000 | 1002 | 1003 | 1006 | 1015 | 1049]))
-            }
-            _ => false,
-        };
-        if !allowed {
-            self.0.push(format!("CSI {intermediates:?} {params:?} {action}"));
-        }
-    }
-}
-
-#[track_caller]
-fn draws_only(transcript: &[u8]) {
-    let mut forbidden = Forbidden::default();
-    vte::Parser::new().advance(&mut forbidden, transcript);
-    assert!(forbidden.0.is_empty(), "written to the viewer's terminal: {:?}", forbidden.0);
 }
 
 #[test]
@@ -317,155 +213,6 @@ fn the_terminal_is_given_back_however_it_ends() {
     viewer.shows("intact");
     viewer.terminal.hang_up();
     viewer.terminal.wait_end();
-}
-
-/// A recording whose second part breaks the player: first on another thread, then on its own.
-struct Breaks(Memory);
-
-impl Source for Breaks {
-    fn outline(&self) -> &Outline {
-        self.0.outline()
-    }
-
-    fn segment(&mut self, number: usize) -> Result<Segment, sealcast::replay::Error> {
-        if number > 0 {
-            let elsewhere = std::thread::spawn(|| panic!("heard by nobody"));
-            assert!(elsewhere.join().is_err());
-            panic!("the second part is \x1b[2J broken");
-        }
-        self.0.segment(number)
-    }
-
-    fn refresh(&mut self) -> Result<bool, sealcast::replay::Error> {
-        Ok(false)
-    }
-}
-
-impl Host<Breaks> for () {
-    fn narrow(&mut self, _: u64, _: &str, _: bool) {}
-
-    fn open(&mut self, _: usize) -> Result<App<Breaks>, String> {
-        Err("there is no other".into())
-    }
-    fn save_marks(&mut self, marks: &[Mark]) -> Result<Vec<Mark>, String> {
-        Ok(marks.to_vec())
-    }
-    fn judge(&mut self) -> Option<u64> {
-        None
-    }
-    fn export(&mut self, _: Duration, _: Duration, _: Option<&str>) -> Result<String, String> {
-        Ok(String::new())
-    }
-}
-
-#[test]
-fn the_terminal_is_given_back_after_a_panic_which_speaks_only_then() {
-    const INSIDE: &str = "PLAYER_TEST_INSIDE";
-    if std::env::var_os(INSIDE).is_some() {
-        // This is the child, in a terminal of its own.
-        let output = |ms, text: &str| {
-            CastEvent::new(Duration::from_millis(ms), Payload::Output(text.as_bytes().to_vec()))
-        };
-        let source = Breaks(Memory::new((80, 24), None, vec![output(0, "shown"), output(900, "never")], 1));
-        let app = App::new(source, Title::default(), Depth::True, Vec::new());
-        let (_words, inbox) = std::sync::mpsc::channel();
-        let mut stage = Stage::new(std::io::stdout()).unwrap();
-        let _ = sealcast::player::run(&mut stage, Scene::Watching(Box::new(app)), &mut (), &inbox, &|| false);
-        unreachable!("the player went on");
-    }
-    let mut command = std::process::Command::new(std::env::current_exe().unwrap());
-    command.args(["--exact", "the_terminal_is_given_back_after_a_panic_which_speaks_only_then"]);
-    command.args(["--nocapture", "--test-threads=1"]);
-    command.env(INSIDE, "1").env("TERM", "xterm-256color").env("PATH", "/usr/bin:/bin");
-    let size = Size { cols: 80, rows: 24, width: 0, height: 0 };
-    let mut viewer = Viewer { terminal: Terminal::start(&command, size), size: (80, 24) };
-    viewer.terminal.wait_for("error: the player failed: ");
-    assert!(!viewer.terminal.wait_end().success());
-    viewer.is_given_back();
-    let transcript = viewer.terminal.transcript();
-    let text = String::from_utf8_lossy(transcript);
-    let left = text.rfind("\x1b[?1049l").unwrap();
-    assert!(left < text.find("the player failed").unwrap(), "{text:?}");
-    assert!(
-        text.contains("the second part is \\x1b[2J broken") && !text.contains("heard by nobody"),
-        "{text:?}"
-    );
-    // Up to there nothing but drawing was written: the harness had its say before, on the first screen.
-    let entered = text.find("\x1b[?1049h").unwrap();
-    draws_only(&text.as_bytes()[entered..left]);
-}
-
-/// Everything that could act on a terminal or hold up a player, and lies about it in every place that can lie.
-fn hostile() -> Recording {
-    let mut dice = 9u64;
-    let mut random = |count: usize| -> Vec<u8> {
-        let mut byte = || {
-            dice = dice.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-            (dice >> 56) as u8
-        };
-        (0..count).map(|_| byte()).collect()
-    };
-    let evil = "\x1b[2J\u{202e}\u{9b}6n\x1b]52;c;ZXZpbA==\x07\x1b]0;t\x07\x1b]8;;http://e\x1b\\x\x1b[?1000h\x1bP$qm\x1b\\\r\n";
-    let mut events = vec![(0, Payload::Resize { cols: 65535, rows: 65535 })];
-    let sizes = [(0, 0), (1, 1), (90, 30), (65535, 1)];
-    for n in 0..40u64 {
-        events.push((n * 100, Payload::Output(random(9000))));
-        events.push((n * 100 + 1, Payload::Output(evil.repeat(9).into_bytes())));
-        events.push((n * 100 + 2, Payload::Input(random(50))));
-        events.push((n * 100 + 3, Payload::Marker(evil.repeat(20))));
-        events.push((n * 100 + 4, Payload::Keyframe(format!("\x1b]5379;size;65535;65535\x1b\\{evil}"))));
-        let (cols, rows) = sizes[n as usize % sizes.len()];
-        events.push((n * 100 + 5, Payload::Resize { cols, rows }));
-    }
-    let gap = sealcast::cast::Gap {
-        why: evil.into(),
-        of: evil.into(),
-        count: u64::MAX,
-        note: evil.into(),
-        sha256: evil.into(),
-    };
-    events.push((4100, Payload::Gap(gap)));
-    events.push((5000, Payload::Output(b"\x1bc\x1b[?69l\x1b[rthe end\r\n".to_vec())));
-    let command = Entry { text: evil.into(), start: u64::MAX, cwd: Some(evil.into()), ..Entry::default() };
-    Recording {
-        events,
-        commands: vec![command],
-        user: "\x1b[2Jmallory\u{202e}",
-        host: "\x1b]0;host\x07",
-        reason: "\x1b[6n",
-        ..Recording::default()
-    }
-}
-
-#[test]
-fn nothing_but_the_players_drawing_is_written_whatever_was_recorded() {
-    let home = Sandbox::new();
-    let (path, _) = home.record(&hostile());
-    // The marks beside it are somebody else's too.
-    let marks = r#"[{"at":18446744073709551615,"note":"\u001b[2J\u202e\u009b6n"},{"at":5,"note":"\u001b]0;t\u0007"}]"#;
-    sandbox::write(std::path::Path::new(&format!("{}.marks.json", path.display())), marks.as_bytes());
-    let mut viewer = Viewer::start(&home, &["play", "last"], (100, 30));
-    viewer.shows("intact");
-    for keys in [
-        "G", ",", ",", ".", "5", "k", "v", "/e\r", "n", "N", "\t", "/x\r", "h", "\r", "t", "G", "g", "q",
-        "b", "q", "'", "q", "c", "c",
-    ] {
-        viewer.terminal.send(keys);
-        viewer.terminal.read_for(Duration::from_millis(100));
-    }
-    viewer.types("H", "help · sealcast");
-    viewer.terminal.send("q");
-    viewer.types(":0:05\r", "the end");
-    viewer.terminal.send("q");
-    assert!(viewer.terminal.wait_end().success());
-    viewer.is_given_back();
-    draws_only(viewer.terminal.transcript());
-    // The browser lists it.
-    let mut viewer = Viewer::start(&home, &["play"], (100, 30));
-    viewer.shows("mallory");
-    viewer.terminal.send("q");
-    assert!(viewer.terminal.wait_end().success());
-    draws_only(viewer.terminal.transcript());
 }
 
 #[test]
