@@ -201,10 +201,10 @@ fn surroundings(policy: &Policy) -> Vec<(bool, String)> {
             ),
         );
     }
-    if let Some(shell) = &policy.shell {
-        if let Some(why) = no_shell(shell) {
-            note(true, format!("`run.shell`: {} {why}", shell.display()));
-        }
+    if let Some(shell) = &policy.shell
+        && let Some(why) = no_shell(shell)
+    {
+        note(true, format!("`run.shell`: {} {why}", shell.display()));
     }
     let (in_vain, everything) = kept_in_vain(policy);
     for name in in_vain {
