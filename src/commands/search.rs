@@ -228,7 +228,7 @@ fn report(context: &Context, args: &Args, found: &Found, answer: Answer, sums: &
     } else if args.count {
         let count = matched.hits.len() as u64 + matched.more;
         match args.json {
-            true => context.console.json(&json!({ "path": found.path.to_string_lossy(), "hits": count }))?,
+            true => context.console.json(&count_json(found, &matched, count))?,
             false => context.console.line(format_args!("{}  {count}", real_name(found, &matched.header)))?,
         }
     } else {
@@ -316,6 +316,11 @@ fn print(context: &Context, args: &Args, found: &Found, matched: &Match, hit: &H
         context.console.line("--")?;
     }
     Ok(())
+}
+
+fn count_json(found: &Found, matched: &Match, hits: u64) -> serde_json::Value {
+    let id = Name::of(&matched.header).map(|name| name.id);
+    json!({ "id": id, "path": found.path.to_string_lossy(), "hits": hits })
 }
 
 /// What of a recording as a whole there is to say, as of each hit.

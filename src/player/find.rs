@@ -7,6 +7,7 @@
 use super::pages::Reading;
 use crate::cast::{Exec, Trust};
 use crate::replay::{Budget, Replay, Source};
+use crate::search::redraw::{Begun, REDRAWN, may_be_redrawn};
 use crate::search::{self, Style};
 use crate::terminal::{Kind, Line, Terminal, Typed};
 use std::ops::Range;
@@ -133,6 +134,8 @@ pub struct Hit {
     pub page: bool,
     /// How far it can be believed, of a command.
     pub trust: Option<Trust>,
+    /// How the line went, if it is one of the screen.
+    kind: Option<Kind>,
     /// `first`, before it was shown and found to stand there later.
     since: Duration,
     /// The segment during which its line ended.
@@ -151,6 +154,8 @@ pub struct Finder {
     pub hits: Vec<Hit>,
     /// There were more than [`MOST`].
     pub more: bool,
+    /// When commands began, of so many.
+    begun: (Option<usize>, Begun),
     reading: Reading,
     /// The segment to read next, or the command or program.
     next: usize,
@@ -184,6 +189,7 @@ impl Finder {
             forward,
             hits: Vec::new(),
             more: false,
+            begun: Default::default(),
             reading: Reading::new(Duration::ZERO),
             next: 0,
             done: false,
@@ -231,12 +237,17 @@ impl Finder {
             Scope::Commands => 0,
         };
         self.hits.retain(|hit| hit.of < from);
+        self.begun.0 = None;
         self.next = self.next.min(if self.scope == Scope::Commands { 0 } else { last });
         self.done = false;
     }
 
     /// Reads on, as far as the budget reaches.
     pub fn step<S: Source>(&mut self, replay: &mut Replay<S>, budget: &mut Budget) {
+        let commands = &replay.outline().commands;
+        if self.begun.0 != Some(commands.len()) {
+            self.begun = (Some(commands.len()), Begun::of(commands.iter()));
+        }
         while !self.done && !budget.is_spent() {
             let read = self.next >= self.parts(replay)
                 || match self.scope {
@@ -264,8 +275,8 @@ impl Finder {
     }
 
     fn split(&mut self) -> (Sink<'_>, &mut Reading) {
-        let Self { pattern, hits, more, shown, reading, .. } = self;
-        (Sink { pattern, hits, more, shown }, reading)
+        let Self { pattern, hits, more, shown, begun: (_, begun), reading, .. } = self;
+        (Sink { pattern, hits, more, shown, begun }, reading)
     }
 
     /// Reads on in the next segment that may have shown it; `true` when it has been read to its end.
@@ -317,7 +328,8 @@ impl Finder {
         for line in lines {
             let found = line.texts().find(|(text, told)| sink.pattern.inner.find_past(text, *told).is_some());
             if let Some((text, _)) = found {
-                sink.take((line.first, line.first, line.last), text, None, false, of);
+                let hit = sink.hit((line.first, line.first, line.last), text, of);
+                sink.keep(hit);
             }
         }
         true
@@ -431,12 +443,32 @@ struct Sink<'a> {
     hits: &'a mut Vec<Hit>,
     more: &'a mut bool,
     shown: &'a [(Duration, String, Duration)],
+    begun: &'a Begun,
 }
 
 impl Sink<'_> {
+    /// A line of the screen. One that was redrawn, or rewritten around the match, is one hit, not many.
     fn line(&mut self, line: &Line, of: usize) {
-        let page = matches!(line.kind, Kind::Page(_));
-        self.take((line.first, line.complete, line.last), &line.text, None, page, of);
+        let Some(hit) = self.hit((line.first, line.complete, line.last), &line.text, of) else { return };
+        let hit = Hit { page: matches!(line.kind, Kind::Page(_)), kind: Some(line.kind), ..hit };
+        let at = self.hits.partition_point(|other| other.first <= hit.first);
+        let is_it = |other: &Hit| {
+            other.text == hit.text
+                && other.kind.is_some_and(|kind| may_be_redrawn(kind, &(other.since..other.last), line))
+                && !self.begun.between(other.since, hit.since)
+        };
+        let near = at.saturating_sub(REDRAWN)..at.saturating_add(REDRAWN).min(self.hits.len());
+        let Some(place) = near.rev().find(|place| self.hits.get(*place).is_some_and(is_it)) else {
+            return self.keep(Some(hit));
+        };
+        // What still stands is told again when it has gone.
+        if of == STANDING {
+            return;
+        }
+        let before = self.hits.remove(place);
+        let last = before.last.max(hit.last);
+        let first = if hit.since < before.since { hit } else { Hit { kind: hit.kind, ..before } };
+        self.keep(Some(Hit { last, ..first }));
     }
 
     fn program(&mut self, exec: &Exec) {
@@ -448,35 +480,34 @@ impl Sink<'_> {
     /// Something that ran: its start and end in milliseconds.
     fn ran(&mut self, (start, end): (u64, Option<u64>), text: &str, trust: Trust) {
         let (start, end) = (Duration::from_millis(start), Duration::from_millis(end.unwrap_or(start)));
-        self.take((start, start, end), text, Some(trust), false, 0);
+        let hit = self.hit((start, start, end), text, 0);
+        self.keep(hit.map(|hit| Hit { trust: Some(trust), ..hit }));
     }
 
-    /// Keeps a hit, if the text is one.
-    fn take(
-        &mut self,
-        (first, complete, last): (Duration, Duration, Duration),
+    /// A text as a hit, if it is one: when it came, was complete, and went.
+    fn hit(
+        &self,
+        (since, complete, last): (Duration, Duration, Duration),
         text: &str,
-        trust: Option<Trust>,
-        page: bool,
         of: usize,
-    ) {
-        let Some(found) = self.pattern.inner.find(text) else { return };
+    ) -> Option<Hit> {
+        let found = self.pattern.inner.find(text)?;
+        let begins = text.get(..found.end).unwrap_or(text).to_owned();
+        let text: String = text.chars().take(500).collect();
+        let shown = self.shown.iter().find(|(of, said, _)| *of == since && *said == text);
+        let (first, complete) = shown.map_or((since, complete), |(.., time)| (*time, *time));
+        Some(Hit { first, complete, last, text, begins, page: false, trust: None, kind: None, since, of })
+    }
+
+    /// Puts a hit into its place.
+    fn keep(&mut self, hit: Option<Hit>) {
+        let Some(hit) = hit else { return };
         if self.hits.len() >= MOST {
             *self.more = true;
             return;
         }
-        let begins = text.get(..found.end).unwrap_or(text).to_owned();
-        let text: String = text.chars().take(500).collect();
-        let since = first;
-        let shown = self.shown.iter().find(|(of, said, _)| *of == since && *said == text);
-        let (first, complete) = shown.map_or((first, complete), |(.., time)| (*time, *time));
-        let at = self.hits.partition_point(|hit| hit.first <= first);
-        // A line that was rewritten around the match is one hit, not many.
-        let near =
-            self.hits.get(at.saturating_sub(1)).is_some_and(|hit| hit.text == text && hit.last >= first);
-        if !near {
-            self.hits.insert(at, Hit { first, complete, last, text, begins, page, trust, since, of });
-        }
+        let at = self.hits.partition_point(|other| other.first <= hit.first);
+        self.hits.insert(at, hit);
     }
 }
 

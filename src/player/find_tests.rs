@@ -226,6 +226,69 @@ fn programs_are_found_by_their_arguments_and_their_path() {
     }
 }
 
+#[test]
+fn commands_programs_and_typed_lines_are_hits_each_of_its_own() {
+    let exec = |pid| Exec {
+        pid,
+        time: 1100,
+        end: Some(2600),
+        argv: vec!["sleep".into(), "1.5".into()],
+        ..Exec::default()
+    };
+    let command =
+        |start, text: &str| Command { text: text.into(), start, end: Some(9000), ..Command::default() };
+    // One within the other, and a pipeline.
+    let mut commands = vec![command(1000, "bash --norc"), command(2000, "bash --norc")];
+    commands[0].execs = (1..4).map(exec).collect();
+    let memory = || Memory::new((20, 4), None, vec![], 10).with_commands(commands.clone());
+    // Two lines that were pasted.
+    let typed = Event::new(Duration::from_millis(10), Payload::Input(b"- needle\r- needle\r".to_vec()));
+    for (source, scope, text, found) in [
+        (memory(), Scope::Commands, "bash", 2),
+        (memory(), Scope::Commands, "sleep", 3),
+        (Memory::new((20, 4), None, vec![typed], 10), Scope::Input, "needle", 2),
+    ] {
+        let mut replay = Replay::new(source);
+        let mut finder = Finder::new(Pattern::new(text).unwrap(), scope, true);
+        while !finder.is_done() {
+            finder.step(&mut replay, &mut Budget::new(50));
+        }
+        assert_eq!(finder.hits.len(), found, "{text}: {:?}", finder.hits);
+    }
+}
+
+#[test]
+fn what_is_drawn_again_is_the_same_hit_until_another_command_or_program_shows_it() {
+    let event = |(ms, text): (u64, &str)| Event::new(Duration::from_millis(ms), Payload::Output(text.into()));
+    let command = |start, text: &str| Command { text: text.into(), start, ..Command::default() };
+    let mut redrawn = vec![(0, "needle 1\r\nneedle 2\r\n")];
+    redrawn.extend((1..9).map(|n| (n * 500, "\x1b[H\x1b[2Jneedle 1\r\nneedle 2\r\n")));
+    let cleared = [(0, "needle\r\n"), (300, "needle\r\n"), (600, "\x1b[H\x1b[2J"), (900, "needle")];
+    let pages = [
+        (0, "\x1b[?1049h\x1b[Hneedle"),
+        (700, "\x1b[?1049l"),
+        (1000, "\x1b[?1049h\x1b[Hneedle"),
+        (2000, "\x1b[?1049l"),
+    ];
+    let scrolled = [(0, "needle\r\nneedle\r\nneedle\r\nneedle\r\nneedle\r\nneedle\r\n")];
+    for (pieces, commands, found) in [
+        (&redrawn[..], vec![], vec![0, 0]),
+        (&cleared, vec![], vec![0]),
+        (
+            &cleared,
+            vec![command(0, "cat f"), command(300, "cat f"), command(900, "cat f")],
+            vec![0, 300, 900],
+        ),
+        (&pages, vec![], vec![0, 1000]),
+        (&scrolled, vec![], vec![0, 0, 0]),
+    ] {
+        let events = pieces.iter().copied().map(event).collect();
+        let mut replay = Replay::new(Memory::new((20, 4), None, events, 10).with_commands(commands));
+        let hits = all(&mut replay, "needle").hits;
+        assert_eq!(hits.iter().map(|hit| hit.first.as_millis()).collect::<Vec<_>>(), found, "{hits:#?}");
+    }
+}
+
 /// A session that is still written: so many more events with each look at it.
 struct Running {
     all: Vec<Event>,

@@ -5,18 +5,20 @@
 //! directories, keys' files and output.
 
 use super::condition::{Condition, Indexed};
+use super::hits::{Hit, Match, in_index, of_seen};
 use super::query::{Facts, Field, Query, Term};
 use super::queue::{Queue, Work};
-use super::reading::{Found as Inside, Scan, Seen, ranges};
-use crate::cast::{Command, Exec, Trust};
-use crate::container::{self, Entry, Header, Opening, Reader, Wanted};
+use super::reading::{Found as Inside, Scan, ranges};
+use super::redraw::Begun;
+use super::when;
+use crate::container::{self, Entry, Header, Reader, Wanted};
 use crate::store::seal::{Access, Opener};
 use crate::store::{Found, Misnamed, silence};
 use crate::sys::file::SharedFile;
 use crate::terminal::draws_alike;
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::fs::File;
-use std::ops::{ControlFlow, Range};
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -51,66 +53,6 @@ impl Default for Options {
     fn default() -> Self {
         let workers = std::thread::available_parallelism().map_or(1, usize::from).min(16);
         Self { context: 0, most: 10_000, first_only: false, limit: None, moments: true, workers }
-    }
-}
-
-/// Something that was looked for, found.
-#[derive(Clone, Debug)]
-pub struct Hit {
-    /// Number of the term in the query.
-    pub term: usize,
-    /// Where.
-    pub field: Field,
-    /// When it first stood on the screen, was run or was typed, since the start of the session. `None` for facts of the
-    /// whole recording.
-    pub time: Option<Duration>,
-    /// How long it stood there, or ran; `None` when that is not known.
-    pub stood: Option<Duration>,
-    /// The line.
-    pub text: String,
-    /// Where in the line.
-    pub at: Range<usize>,
-    /// Exit status, of a command or program.
-    pub exit: Option<i32>,
-    /// How far an entry can be believed: of commands, and of programs, which the kernel saw.
-    pub trust: Option<Trust>,
-    /// The command during which it happened.
-    pub command: Option<String>,
-    /// Lines before it.
-    pub before: Vec<String>,
-    /// Lines after it.
-    pub after: Vec<String>,
-}
-
-/// A recording that matches.
-#[derive(Clone, Debug)]
-pub struct Match {
-    /// Its public header.
-    pub header: Header,
-    /// The hits, in order of time.
-    pub hits: Vec<Hit>,
-    /// Hits beyond [`Options::most`].
-    pub more: u64,
-    /// Both clocks at the beginnings of segments, in order: milliseconds since the start of the session, and since
-    /// 1970-01-01T00:00:00Z.
-    pub clocks: Vec<(u64, i64)>,
-}
-
-impl Match {
-    /// The wall clock at a time of the session, milliseconds since 1970-01-01T00:00:00Z, reckoned from the beginning of its
-    /// segment: in between the host may have slept, or its clock have been set. At the very start without a time.
-    pub fn wall(&self, time: Option<Duration>) -> i64 {
-        let Some(time) = time else { return self.header.start };
-        let ms = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-        let before = self.clocks.partition_point(|(at, _)| *at <= ms);
-        let clock = before.checked_sub(1).and_then(|last| self.clocks.get(last));
-        let (at, utc) = clock.copied().unwrap_or((0, self.header.start));
-        utc.saturating_add(i64::try_from(ms.saturating_sub(at)).unwrap_or(i64::MAX))
-    }
-
-    /// What it counts towards [`Options::limit`].
-    pub fn counts(&self, first_only: bool) -> usize {
-        if first_only { 1 } else { self.hits.len().max(1) }
     }
 }
 
@@ -332,11 +274,12 @@ fn look_in(
     let (lacking, lack) = (known.lacking() > 0, known.lack());
     // Nor where something stands in the file that is in none of its segments.
     let hidden = damage.is_some();
-    let lack = damage.or(lack);
+    // Nor where it ends before the session did: anything may have come after it.
+    let cut = !complete && !running;
     let may_lack = |term: &Term| {
         let asks = term.fields.has(Field::Command) || term.fields.has(Field::Exec);
         let followed = running && term.fields.has(Field::Screen);
-        hidden || asks && (lacking || !(complete || followed))
+        hidden || cut || asks && (lacking || !(complete || followed))
     };
     // Where each term may be, inside.
     let mut wanted = vec![false; segments];
@@ -363,6 +306,12 @@ fn look_in(
     }
     let mut unlike = false;
     let mut found = Inside::default();
+    // Until when it is known what was shown. Where its last part has no entry, only reading it tells.
+    let last = reader.entries().last().filter(|_| reader.entries().len() == segments);
+    let mut read_to = last.map(|entry| Duration::from_millis(entry.tally.end));
+    let whole: OnceCell<Option<Reader<File>>> = OnceCell::new();
+    let reopened = || whole.get_or_init(|| with_commands(recording, opener)).as_ref();
+    let mut late = Vec::new();
     // Facts of the whole recording come first.
     let of_whole = hits.iter().filter(|hit| hit.time.is_none() && query.terms()[hit.term].told).count();
     let enough = options.first_only || (options.limit.is_some() && of_whole >= left.load(Ordering::Relaxed));
@@ -375,6 +324,19 @@ fn look_in(
             }
         }
         if found.fault.is_none() {
+            if !(complete || options.first_only || query.asks_about_commands()) {
+                late = crate::search::retold(&mut reader);
+            }
+            let begun: OnceCell<Begun> = OnceCell::new();
+            let of = |entries: &[Entry]| {
+                Begun::of(container::commands(entries).into_iter().chain(&retold).chain(&late))
+            };
+            if reader.has_all_commands() {
+                begun.get_or_init(|| of(reader.entries()));
+            }
+            let begun_between = |one, other| {
+                begun.get_or_init(|| of(reopened().map_or(&[], Reader::entries))).between(one, other)
+            };
             let size = (opening.cast.term.cols, opening.cast.term.rows);
             let scan = Scan {
                 terms: &inside,
@@ -386,6 +348,7 @@ fn look_in(
                 stop: (options.limit.is_some() && terms.len() == 1).then_some(left),
                 moments: options.moments,
                 alike,
+                begun_between: &begun_between,
                 queue,
             };
             unlike = !alike && reader.entries().iter().any(|entry| !entry.filter.is_empty());
@@ -395,6 +358,8 @@ fn look_in(
                     break;
                 }
             }
+            let to_its_end = wanted.last() == Some(&true) && !scan.has_enough(&found);
+            read_to = read_to.or(found.last.filter(|_| to_its_end));
         }
         for (number, term) in terms.iter_mut().enumerate() {
             let seen = found.hits.iter().any(|hit| hit.term == number);
@@ -408,35 +373,33 @@ fn look_in(
     }
     let known = Indexed { entries: reader.entries(), ..facts };
     let truth = query.truth(Facts::Index(known), &terms);
-    let incomplete = truth.is_none() || query.terms().iter().any(may_lack) && !options.first_only;
+    let incomplete = match truth {
+        Some(true) => query.terms().iter().any(may_lack) && !options.first_only,
+        Some(false) => false,
+        None => true,
+    };
     if incomplete && found.fault.is_none() {
-        found.fault = lack;
+        let missing = || cut.then(|| cut_off(read_to, lack.as_deref().filter(|_| query.asks_the_index())));
+        found.fault = damage.or_else(missing).or(lack.clone());
     }
     let (fault, read) = (found.fault.take(), found.read);
     let more = found.more;
     if truth != Some(true) {
         return Answer { fault, unlike, ..Answer::no(segments, read, false) };
     }
-    let whole;
     let mut entries = reader.entries();
     if !found.hits.is_empty() && !reader.has_all_commands() {
         // Only now it is of interest during which command it was seen.
-        if let Some(again) = with_commands(recording, opener) {
-            whole = again;
-            entries = whole.entries();
-        }
+        entries = reopened().map_or(entries, Reader::entries);
     }
     let tallies = entries.iter().map(|entry| &entry.tally).filter(|tally| tally.utc != 0);
     let clocks = tallies.map(|tally| (tally.start, tally.utc)).collect();
-    let commands = container::commands(entries);
-    hits.extend(
-        found
-            .hits
-            .into_iter()
-            .filter(|hit| query.terms()[hit.term].told)
-            .map(|seen| of_seen(seen, &commands)),
-    );
+    found.hits.retain(|seen| query.terms()[seen.term].told);
     hits.retain(|hit| query.terms()[hit.term].told);
+    let mut commands = container::commands(entries);
+    commands.extend(retold.iter().chain(&late));
+    commands.sort_by_key(|command| command.start);
+    hits.extend(of_seen(found.hits, commands));
     hits.sort_by_key(|hit| (hit.time, hit.field));
     let over = hits.len().saturating_sub(options.most);
     hits.truncate(options.most);
@@ -448,6 +411,18 @@ fn look_in(
         by_header: false,
         unlike,
         misnamed: None,
+    }
+}
+
+/// Why nothing is denied of a recording that ends before its session did, as far as it could be read. `lack`: why its index cannot
+/// tell either, where that was asked.
+fn cut_off(read_to: Option<Duration>, lack: Option<&str>) -> String {
+    let gone = read_to.map(|last| format!("what came after {} is not there", when::told(last)));
+    match (lack, gone) {
+        (Some(lack), Some(gone)) => format!("{lack}; {gone}"),
+        (Some(lack), None) => lack.to_owned(),
+        (None, Some(gone)) => format!("it was not closed: {gone}"),
+        (None, None) => "it was not closed: its end is not there".to_owned(),
     }
 }
 
@@ -479,106 +454,4 @@ fn may_hold(term: &Term, entry: Option<&Entry>, alike: bool) -> bool {
     let shown = term.fields.has(Field::Screen) && (entry.tally.raw > 0 || !entry.tally.resizes.is_empty());
     let typed = term.fields.has(Field::Input) && entry.tally.input > 0;
     (shown || typed) && (!alike || term.pattern.may_be_in(&entry.filter))
-}
-
-fn of_seen(seen: Seen, commands: &[&Command]) -> Hit {
-    let ms = u64::try_from(seen.time.as_millis()).unwrap_or(u64::MAX);
-    let command = commands
-        .iter()
-        .rev()
-        .find(|command| command.start <= ms && command.end.is_none_or(|end| ms <= end))
-        .map(|command| command.text.clone());
-    Hit {
-        term: seen.term,
-        field: seen.field,
-        time: Some(seen.time),
-        stood: Some(seen.until.saturating_sub(seen.time)),
-        text: seen.text,
-        at: seen.at,
-        exit: None,
-        trust: None,
-        command,
-        before: seen.before,
-        after: seen.after,
-    }
-}
-
-/// Finds a term in header and index.
-fn in_index(
-    number: usize,
-    term: &Term,
-    header: &Header,
-    opening: &Opening,
-    entries: &[Entry],
-    retold: &[Command],
-    hits: &mut Vec<Hit>,
-) {
-    let mut hit = |field,
-                   text: &str,
-                   start: Option<u64>,
-                   end: Option<u64>,
-                   (exit, trust): (Option<i32>, Option<Trust>),
-                   command: Option<&Command>| {
-        if let Some(at) = term.pattern.find_within(text) {
-            let time = start.map(Duration::from_millis);
-            let stood = start.zip(end).map(|(start, end)| Duration::from_millis(end.saturating_sub(start)));
-            let command = command.map(|command| command.text.clone());
-            let (before, after) = (Vec::new(), Vec::new());
-            hits.push(Hit {
-                term: number,
-                field,
-                time,
-                stood,
-                text: text.to_owned(),
-                at,
-                exit,
-                trust,
-                command,
-                before,
-                after,
-            });
-        }
-    };
-    if term.fields.has(Field::Meta) {
-        let meta = &opening.meta;
-        let argv = meta.argv.join(" ");
-        let facts = [
-            &header.host,
-            &header.user,
-            &header.caller,
-            &header.target,
-            &argv,
-            &meta.cwd,
-            &meta.reason,
-            &meta.ticket,
-            &meta.tty,
-            &meta.origin,
-        ];
-        facts.into_iter().for_each(|fact| hit(Field::Meta, fact, None, None, (None, None), None));
-        for (key, value) in meta.labels.iter().chain(&meta.env).chain(&meta.identity) {
-            hit(Field::Meta, &format!("{key}={value}"), None, None, (None, None), None);
-        }
-        for (at, label) in entries.iter().flat_map(|entry| &entry.tally.marks) {
-            hit(Field::Meta, label, Some(*at), None, (None, None), None);
-        }
-    }
-    let mut exec = |exec: &Exec, command: Option<&Command>| {
-        let text = if exec.argv.is_empty() { exec.path.clone() } else { exec.argv.join(" ") };
-        let text = if term.pattern.find_within(&text).is_some() { text } else { exec.path.clone() };
-        hit(Field::Exec, &text, Some(exec.time), exec.end, (exec.exit, Some(Trust::Witnessed)), command);
-    };
-    if term.fields.has(Field::Exec) {
-        for entry in entries {
-            entry.execs.iter().for_each(|program| exec(program, None));
-            for command in &entry.commands {
-                command.execs.iter().for_each(|program| exec(program, Some(command)));
-            }
-        }
-    }
-    if term.fields.has(Field::Command) {
-        for command in container::commands(entries).into_iter().chain(retold) {
-            let state = (command.exit, Some(command.trust));
-            hit(Field::Command, &command.text, Some(command.start), command.end, state, None);
-        }
-    }
 }

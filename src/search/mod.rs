@@ -7,12 +7,14 @@ pub mod audit;
 pub mod condition;
 pub mod engine;
 mod heard;
+mod hits;
 mod literals;
 mod moments;
 pub mod pattern;
 pub mod query;
 mod queue;
 mod reading;
+pub(crate) mod redraw;
 pub mod when;
 
 use crate::cast::Command;
@@ -21,7 +23,8 @@ use crate::shell::said::Retold;
 use std::io::{Read, Seek};
 
 pub use condition::Condition;
-pub use engine::{Answer, Hit, Match, Options, search, search_until};
+pub use engine::{Answer, Options, search, search_until};
+pub use hits::{Hit, Match};
 pub(crate) use moments::{lines_like, screen};
 pub use pattern::{Pattern, QueryError, Style};
 pub use query::{Field, Fields, Query};

@@ -191,6 +191,14 @@ impl Query {
         !patterns.is_empty() || self.terms.iter().any(|term| term.fields.has(Field::Command))
     }
 
+    /// Whether a text or a condition may be about what only the index tells.
+    pub fn asks_the_index(&self) -> bool {
+        let shown = |field| field == Field::Screen || field == Field::Input;
+        let beyond =
+            |term: &Term| Field::ALL.into_iter().any(|field| !shown(field) && term.fields.has(field));
+        self.terms.is_empty() || self.terms.iter().any(beyond) || self.asks_about_commands()
+    }
+
     /// Whether it is true, as far as the facts and the terms that have been decided tell.
     pub fn truth(&self, facts: Facts<'_>, terms: &[Option<bool>]) -> Option<bool> {
         truth(&self.expr, facts, terms)

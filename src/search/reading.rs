@@ -4,6 +4,7 @@
 
 use super::query::{Field, Term};
 use super::queue::{Queue, Segments};
+use super::redraw::{REDRAWN, may_be_redrawn};
 use crate::cast::{Event, Payload};
 use crate::container::{Entry, Error, Reader};
 use crate::sys::file::SharedFile;
@@ -15,10 +16,6 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-/// A text that comes again so soon is a redraw, not another hit.
-const REDRAW: Duration = Duration::from_secs(1);
-/// How many of the last hits are looked at for the one that is redrawn.
-const REDRAWN: usize = 256;
 /// Longest text of a hit, in bytes; a longer line is cut around what was found.
 const MAX_TEXT: usize = 4096;
 
@@ -33,6 +30,8 @@ pub(super) struct Seen {
     pub time: Duration,
     /// When it went.
     pub until: Duration,
+    /// How long it did not stand there in between.
+    pub away: Duration,
     /// The line.
     pub text: String,
     /// Where in the line.
@@ -125,6 +124,8 @@ pub(super) struct Scan<'a> {
     pub(super) moments: bool,
     /// Keyframes are what this generation draws. Otherwise everything is read from the start, past them.
     pub(super) alike: bool,
+    /// Whether a command began between two times; asked where a text comes again.
+    pub(super) begun_between: &'a dyn Fn(Duration, Duration) -> bool,
     /// Who may decode the next segments meanwhile.
     pub(super) queue: &'a Queue,
 }
@@ -187,8 +188,14 @@ pub(super) struct Found {
     pub(super) read: usize,
     /// Why not everything was read.
     pub(super) fault: Option<String>,
+    /// When the last event came that was read.
+    pub(super) last: Option<Duration>,
     before: VecDeque<String>,
     reading: u32,
+    /// When the screen stood that this reading began with: since when its lines stand is not known.
+    since: Option<Duration>,
+    /// Visits of full-screen programs that were over when this reading began, and all so far.
+    visits: (u32, u32),
     cancelled: bool,
     /// The segment after the last range, and what had been typed of a line until then.
     typed: (usize, Typed),
@@ -204,7 +211,7 @@ impl Scan<'_> {
         cancelled: &dyn Fn() -> bool,
     ) {
         let from = found.hits.len();
-        found.reading += 1;
+        found.begin(None);
         found.before.clear();
         let enough = Cell::new(self.has_enough(found));
         let mut wanted = Wants { scan: self, enough: &enough, ahead: Vec::new() };
@@ -227,16 +234,17 @@ impl Scan<'_> {
                 }
                 Step::Keyframe(..) if !self.alike => {}
                 Step::Keyframe(text, time) => match Shown::restored(self.size, text, time) {
-                    Some(new) => {
+                    Some(mut new) => {
                         if blank {
                             shown.drain(&mut wanted, &mut |line| self.line(line, found, &enough));
                         }
+                        let paged = new.terminal().is_alternate();
                         let old = std::mem::replace(&mut shown, Sieve::new(new)).into_shown();
                         if blank {
                             old.finish(&mut |line| self.line(line, found, &enough));
                         }
                         blank = true;
-                        found.reading += 1;
+                        found.begin(Some((time, paged)));
                     }
                     None => {
                         fault = Some("a keyframe is not one".to_owned());
@@ -244,6 +252,7 @@ impl Scan<'_> {
                     }
                 },
                 Step::Event(event) => {
+                    found.last = Some(event.time);
                     if !blank {
                         fault = Some("the screen at the start of a segment is missing".to_owned());
                         return false;
@@ -350,7 +359,11 @@ impl Scan<'_> {
                 .all(|(number, term)| term.is_none() || found.hits.iter().any(|hit| hit.term == number))
     }
 
-    fn line(&self, line: Line, found: &mut Found, enough: &Cell<bool>) {
+    fn line(&self, mut line: Line, found: &mut Found, enough: &Cell<bool>) {
+        if let Kind::Page(visit) = &mut line.kind {
+            *visit = visit.saturating_add(found.visits.0);
+            found.visits.1 = found.visits.1.max(*visit);
+        }
         let paged = |kind: Option<Kind>| matches!(kind, Some(Kind::Page(_)));
         let main = !paged(Some(line.kind));
         for hit in found.hits.iter_mut().rev().take(64).filter(|_| main) {
@@ -362,7 +375,7 @@ impl Scan<'_> {
         for (number, term) in self.terms.iter().enumerate() {
             let Some(term) = term.filter(|term| term.fields.has(Field::Screen)) else { continue };
             let Some(at) = term.pattern.find(&line.text) else { continue };
-            if found.same(number, &line, &at) {
+            if found.same(number, &line, &at, self.begun_between) {
                 continue;
             }
             let kept = found.hits.len() < self.most || found.ending;
@@ -373,6 +386,7 @@ impl Scan<'_> {
                 field: Field::Screen,
                 time: line.first,
                 until: line.last,
+                away: Duration::ZERO,
                 text,
                 at,
                 before,
@@ -416,6 +430,7 @@ impl Scan<'_> {
                 field: Field::Input,
                 time: line.first,
                 until: line.last,
+                away: Duration::ZERO,
                 text,
                 at,
                 before: Vec::new(),
@@ -430,26 +445,35 @@ impl Scan<'_> {
 }
 
 impl Found {
+    /// A reading begins, with the screen of a keyframe, its time, and whether it is that of a full-screen program.
+    fn begin(&mut self, keyframe: Option<(Duration, bool)>) {
+        self.reading += 1;
+        self.since = keyframe.map(|(time, _)| time);
+        // Such a program goes on; a reading counts from it on.
+        self.visits.0 = self.visits.1.saturating_sub(u32::from(keyframe.is_some_and(|(_, paged)| paged)));
+    }
+
     /// Whether this line goes on with, or redraws, one that was found before; it is then part of that hit.
-    fn same(&mut self, term: usize, line: &Line, at: &Range<usize>) -> bool {
+    fn same(
+        &mut self,
+        term: usize,
+        line: &Line,
+        at: &Range<usize>,
+        begun_between: &dyn Fn(Duration, Duration) -> bool,
+    ) -> bool {
         let reading = self.reading;
-        let paged = matches!(line.kind, Kind::Page(_));
+        // When it came is then not known, and not which command showed it.
+        let stood = self.since.is_some_and(|since| line.first <= since);
         let whole = line.text.len() <= MAX_TEXT;
         let (clipped, _) = if whole { (String::new(), 0..0) } else { clip(&line.text, at) };
         let text = if whole { line.text.as_str() } else { clipped.as_str() };
         let last = self.beyond.iter_mut().rev().chain(self.hits.iter_mut().rev());
         let hit = last.take(REDRAWN).find(|hit| {
-            hit.term == term
-                && hit.field == Field::Screen
-                && line.first <= hit.until.saturating_add(REDRAW)
-                && line.last.saturating_add(REDRAW) >= hit.time
-                && (hit.text == text
-                    && matches!(hit.kind, Some(Kind::Page(_))) == paged
-                    && (line.kind != Kind::Scrolled || hit.kind != Some(Kind::Scrolled))
-                    || hit.reading == reading
-                        && hit.number == line.number
-                        && hit.kind == Some(Kind::Overwritten)
-                        && alike(&hit.text, &line.text))
+            let Some(kind) = hit.kind.filter(|_| hit.term == term) else { return false };
+            let in_place = hit.reading == reading && hit.number == line.number && kind == Kind::Overwritten;
+            let shown_again = || stood || !begun_between(hit.time, line.first);
+            may_be_redrawn(kind, &(hit.time..hit.until), line)
+                && (hit.text == text && shown_again() || in_place && alike(&hit.text, &line.text))
         });
         let Some(hit) = hit else { return false };
         let stood = |from: Duration, until: Duration| until.saturating_sub(from);
@@ -462,6 +486,8 @@ impl Found {
         } else if line.first < hit.time {
             hit.complete = line.complete;
         }
+        let between = line.first.saturating_sub(hit.until).max(hit.time.saturating_sub(line.last));
+        hit.away = hit.away.saturating_add(between);
         hit.until = hit.until.max(line.last);
         hit.time = hit.time.min(line.first);
         hit.kind = Some(line.kind);

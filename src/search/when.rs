@@ -1,8 +1,9 @@
-//! Moments as people write them, for `--since` and `--until`.
+//! Moments as people write them, for `--since` and `--until`, and as they are told.
 
 use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
+use std::time::Duration;
 
 /// Reads a moment; gives milliseconds since 1970-01-01T00:00:00Z. In UTC, as recordings are named, where it does not say an
 /// offset itself. The name of a time zone is refused, and so is all else of which a part would have to be passed over.
@@ -36,6 +37,14 @@ pub fn parse_at(text: &str, now: Timestamp) -> Result<i64, String> {
         "not a time: write `2026-11-22`, `2026-11-22 14:03`, `2026-11-22T14:03:12+02:00`, `14:03`, `today`, `yesterday`, `2h ago` or `30d`"
             .to_owned()
     })
+}
+
+/// A time of the session: `0:12.3`, `1:02:03.4`.
+pub(super) fn told(time: Duration) -> String {
+    let seconds = time.as_secs();
+    let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    let hours = if hours > 0 { format!("{hours}:{minutes:02}") } else { minutes.to_string() };
+    format!("{hours}:{seconds:02}.{}", time.subsec_millis() / 100)
 }
 
 /// `2h ago`, `30d`, `1w`.

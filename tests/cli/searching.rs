@@ -1,5 +1,6 @@
 use crate::sandbox::{Recording, Sandbox, held};
 use sealcast::cast::{Command, Exec, Payload, Trust};
+use sealcast::container::Reader;
 use sealcast::shell::marks::{Mark, Start};
 use sealcast::shell::said::Said;
 use sealcast::terminal::Terminal;
@@ -152,6 +153,17 @@ fn a_limit_above_the_usual_number_of_hits_is_one_too() {
 }
 
 #[test]
+fn where_a_text_was_found_is_told_in_bytes() {
+    let home = Sandbox::new();
+    let events = vec![(100, Payload::Output("déjà vu, naïve".into())), (2000, Payload::Exit(0))];
+    home.record(&Recording { events, ..Recording::default() });
+    let hit = json(&home.run(&["search", "--json", "naïve"]).exits(0).text()).remove(0);
+    let at = |name: &str| usize::try_from(hit[name].as_u64().unwrap()).unwrap();
+    assert_eq!((at("from"), at("to")), (11, 17));
+    assert_eq!(&hit["text"].as_str().unwrap().as_bytes()[at("from")..at("to")], "naïve".as_bytes());
+}
+
+#[test]
 fn a_time_with_a_fraction_is_not_midnight_and_one_with_a_zone_is_refused() {
     let home = Sandbox::new();
     // 2026-11-22 14:03:12.
@@ -192,6 +204,10 @@ fn a_recording_that_matches_without_a_hit_is_one_for_every_form_and_for_the_limi
     assert_eq!((&told[0]["path"], &told[0]["user"]), (&first.to_str().into(), &"alice".into()));
     let files = json(&found(&["minute", "-l", "--json"]).text());
     assert_eq!(files, told);
+    let counted = json(&found(&["minute", "-c", "--json"]).text());
+    let of = |told: &Value| (told["id"].clone(), told["path"].clone());
+    assert_eq!(counted.iter().map(of).collect::<Vec<_>>(), told.iter().map(of).collect::<Vec<_>>());
+    assert!(counted.iter().all(|told| told["hits"] == 1 && told["id"].is_string()), "{counted:?}");
     // Each has one hit on the screen, and two for this.
     assert_eq!(lines(&["-e", "minute|bad", "--in", "screen", "--limit", "2"]), 2);
     assert_eq!(lines(&["-e", "minute|bad", "--in", "screen", "-l", "--limit", "2"]), 2);
@@ -232,16 +248,33 @@ fn of_a_recording_that_was_not_closed_nothing_is_denied() {
     assert!(found.text().contains("command  uptime -p  [4]"), "{found}");
     assert!(found.err.contains(&format!("{id} could only in part be searched: {torn}")), "{found}");
     assert_eq!(home.run(&["search", "-l", "uptime", "--in", "command"]).exits(0).text().lines().count(), 1);
-    home.run(&["search", "minute", "--in", "screen", "--command", "uptime"]).exits(0);
+    let found = home.run(&["search", "minute", "--in", "screen", "--command", "uptime"]).exits(2);
+    assert!(found.text().contains("after a minute"), "{found}");
     assert!(home.run(&["search", "-q", "not command:uptime"]).exits(1).out.is_empty());
     assert_eq!(home.run(&["ls", "--command", "uptime"]).exits(0).text().lines().count(), 1);
     let listed = home.run(&["ls"]).exits(0);
     assert!(listed.text().contains("\t0+\t"), "{listed}");
+    // Anything may have been shown or typed after its end.
+    let gone = "it was not closed: what came after 1:02.5 is not there";
+    for args in [
+        &["search", "nothing", "--in", "screen"][..],
+        &["search", "nothing", "--in", "input"],
+        &["search", "-q", "screen:nothing"],
+        &["search", "-q", "not screen:nothing"],
+        &["search", "-l", "-q", "not screen:nothing"],
+        &["search", "-c", "nothing", "--in", "screen,input"],
+    ] {
+        unsure(args, gone);
+    }
+    unsure(&["search", "nothing"], "in no index; what came after 1:02.5 is not there");
+    unsure(&["search", "nothing", "--in", "meta"], "it was not closed");
+    let found = home.run(&["search", "minute", "--in", "screen"]).exits(2);
+    assert!(found.text().lines().count() == 1 && found.err.contains("could only in part"), "{found}");
+    assert!(found.err.contains(gone), "{found}");
     // What does not hang on it is told as ever.
-    home.run(&["search", "nothing", "--in", "screen"]).exits(1);
     home.run(&["search", "minute", "--in", "screen", "--user", "bob"]).exits(1);
+    assert!(home.run(&["search", "-q", "not screen:minute"]).exits(1).out.is_empty());
     assert!(home.run(&["ls", "--ticket", "none"]).exits(0).out.is_empty());
-    assert_eq!(home.run(&["search", "minute", "--in", "screen"]).exits(0).text().lines().count(), 1);
     assert_eq!(home.run(&["search", "-l", "minute"]).exits(0).text().lines().count(), 1);
     for args in [&["show", "--commands", "last"][..], &["export", "-f", "commands", "last"]] {
         let listed = home.run(args).exits(0);
@@ -255,11 +288,42 @@ fn of_a_recording_that_was_not_closed_nothing_is_denied() {
     let _held = held(&path);
     index.iter().for_each(|args| unsure(args, "it is being recorded, and its last part is in no index yet"));
     // What is on the screen so far is looked at, and it has not ended.
-    home.run(&["search", "nothing"]).exits(1);
+    for args in [&["nothing"][..], &["nothing", "--in", "screen"], &["nothing", "--in", "input"]] {
+        home.run(&[&["search"], args].concat()).exits(1);
+    }
     home.run(&["search", "minute"]).exits(0);
+    home.run(&["search", "-l", "-q", "not screen:nothing"]).exits(0);
     home.run(&["ls", "--exit", "3"]).exits(0);
     let listed = home.run(&["show", "--commands", "last"]).exits(0);
     assert!(listed.err.contains("it is being recorded: commands of its last part"), "{listed}");
+}
+
+#[test]
+fn of_a_recording_whose_end_was_cut_off_nothing_is_denied() {
+    let home = Sandbox::new();
+    let output = |n: u64| (n * 100, Payload::Output(format!("line {n} of many\r\n").into_bytes()));
+    let mut events: Vec<_> = (0..100).map(output).collect();
+    events.push((20_000, Payload::Output(b"the needle\r\n".to_vec())));
+    let (path, id) = home.record(&Recording { events, ..Recording::default() });
+    let bytes = std::fs::read(&path).unwrap();
+    home.run(&["search", "needle", "--in", "screen"]).exits(0);
+    let mut known = [false; 2];
+    for cut in 1..bytes.len() / 64 {
+        std::fs::write(&path, &bytes[..bytes.len() - cut * 64]).unwrap();
+        let whole = Reader::open(std::fs::File::open(&path).unwrap()).map(|reader| reader.is_complete());
+        let ran = home.run(&["search", "--no-cache", "needle", "--in", "screen"]);
+        let none = home.run(&["search", "--no-cache", "-l", "-q", "not screen:needle"]);
+        let found = ran.text().contains("the needle");
+        known[usize::from(found)] = true;
+        if whole.is_ok_and(|whole| whole) {
+            // Its end is known by its signature, and only that is gone by which it is found.
+            assert!(found && ran.code == Some(0), "{ran}");
+            continue;
+        }
+        assert!(ran.code == Some(2) && ran.err.contains(&id), "{ran}");
+        assert!(none.out.is_empty() && none.code == Some(if found { 1 } else { 2 }), "{none}");
+    }
+    assert_eq!(known, [true; 2]);
 }
 
 #[test]

@@ -4,6 +4,8 @@
 mod corpus;
 mod engine;
 mod kept;
+mod letters;
 mod made;
+mod showings;
 mod times;
 mod typed;

@@ -1,0 +1,200 @@
+//! What was found, as it is told: of the index, and of what stood on the screen or was typed.
+//!
+//! Refuses to read anything: it is given what was read.
+
+use super::query::{Field, Term};
+use super::reading::Seen;
+use crate::cast::{Command, Exec, Trust};
+use crate::container::{self, Entry, Header, Opening};
+use std::ops::Range;
+use std::time::Duration;
+
+/// Something that was looked for, found.
+#[derive(Clone, Debug)]
+pub struct Hit {
+    /// Number of the term in the query.
+    pub term: usize,
+    /// Where.
+    pub field: Field,
+    /// When it first stood on the screen, was run or was typed, since the start of the session. `None` for facts of the
+    /// whole recording.
+    pub time: Option<Duration>,
+    /// How long it stood there, without the time between redraws, or ran; `None` when that is not known.
+    pub stood: Option<Duration>,
+    /// The line.
+    pub text: String,
+    /// Where in the line.
+    pub at: Range<usize>,
+    /// Exit status, of a command or program.
+    pub exit: Option<i32>,
+    /// How far an entry can be believed: of commands, and of programs, which the kernel saw.
+    pub trust: Option<Trust>,
+    /// The command during which it happened.
+    pub command: Option<String>,
+    /// Lines before it.
+    pub before: Vec<String>,
+    /// Lines after it.
+    pub after: Vec<String>,
+}
+
+/// A recording that matches.
+#[derive(Clone, Debug)]
+pub struct Match {
+    /// Its public header.
+    pub header: Header,
+    /// The hits, in order of time.
+    pub hits: Vec<Hit>,
+    /// Hits beyond [`Options::most`].
+    pub more: u64,
+    /// Both clocks at the beginnings of segments, in order: milliseconds since the start of the session, and since
+    /// 1970-01-01T00:00:00Z.
+    pub clocks: Vec<(u64, i64)>,
+}
+
+impl Match {
+    /// The wall clock at a time of the session, milliseconds since 1970-01-01T00:00:00Z, reckoned from the beginning of its
+    /// segment: in between the host may have slept, or its clock have been set. At the very start without a time.
+    pub fn wall(&self, time: Option<Duration>) -> i64 {
+        let Some(time) = time else { return self.header.start };
+        let ms = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        let before = self.clocks.partition_point(|(at, _)| *at <= ms);
+        let clock = before.checked_sub(1).and_then(|last| self.clocks.get(last));
+        let (at, utc) = clock.copied().unwrap_or((0, self.header.start));
+        utc.saturating_add(i64::try_from(ms.saturating_sub(at)).unwrap_or(i64::MAX))
+    }
+
+    /// What it counts towards [`Options::limit`].
+    pub fn counts(&self, first_only: bool) -> usize {
+        if first_only { 1 } else { self.hits.len().max(1) }
+    }
+}
+
+/// Which command it was during which something happened, asked in the order of time.
+pub(super) struct Course<'a> {
+    /// Those that have not begun, by start.
+    coming: std::vec::IntoIter<&'a Command>,
+    /// Those that have, and until when each ran, milliseconds; the last to begin is the last.
+    running: Vec<(&'a Command, u64)>,
+}
+
+impl<'a> Course<'a> {
+    /// Of these commands, by start.
+    pub(super) fn new(commands: Vec<&'a Command>) -> Self {
+        Self { coming: commands.into_iter(), running: Vec::new() }
+    }
+
+    /// The last to begin of those that ran at `ms`, which is not before what was asked last. When one ended of which that is not
+    /// known, nobody can say: it counts until the next one begins, and no longer than the one during which it began.
+    pub(super) fn at(&mut self, ms: u64) -> Option<&'a Command> {
+        while self.coming.as_slice().first().is_some_and(|next| next.start <= ms) {
+            let Some(next) = self.coming.next() else { break };
+            while self.running.pop_if(|(of, until)| of.end.is_none() || *until <= next.start).is_some() {}
+            let within = self.running.last().map_or(u64::MAX, |(_, until)| *until);
+            self.running.push((next, next.end.unwrap_or(within)));
+        }
+        while self.running.pop_if(|(_, until)| *until < ms).is_some() {}
+        self.running.last().map(|(of, _)| *of)
+    }
+}
+
+/// What was seen inside, as hits, with the commands during which it was.
+pub(super) fn of_seen(mut seen: Vec<Seen>, commands: Vec<&Command>) -> impl Iterator<Item = Hit> {
+    seen.sort_by_key(|seen| seen.time);
+    let mut course = Course::new(commands);
+    seen.into_iter().map(move |seen| {
+        let ms = u64::try_from(seen.time.as_millis()).unwrap_or(u64::MAX);
+        Hit {
+            term: seen.term,
+            field: seen.field,
+            time: Some(seen.time),
+            stood: Some(seen.until.saturating_sub(seen.time).saturating_sub(seen.away)),
+            text: seen.text,
+            at: seen.at,
+            exit: None,
+            trust: None,
+            command: course.at(ms).map(|command| command.text.clone()),
+            before: seen.before,
+            after: seen.after,
+        }
+    })
+}
+
+/// Finds a term in header and index.
+pub(super) fn in_index(
+    number: usize,
+    term: &Term,
+    header: &Header,
+    opening: &Opening,
+    entries: &[Entry],
+    retold: &[Command],
+    hits: &mut Vec<Hit>,
+) {
+    let mut hit = |field,
+                   text: &str,
+                   start: Option<u64>,
+                   end: Option<u64>,
+                   (exit, trust): (Option<i32>, Option<Trust>),
+                   command: Option<&Command>| {
+        if let Some(at) = term.pattern.find_within(text) {
+            let time = start.map(Duration::from_millis);
+            let stood = start.zip(end).map(|(start, end)| Duration::from_millis(end.saturating_sub(start)));
+            let command = command.map(|command| command.text.clone());
+            let (before, after) = (Vec::new(), Vec::new());
+            hits.push(Hit {
+                term: number,
+                field,
+                time,
+                stood,
+                text: text.to_owned(),
+                at,
+                exit,
+                trust,
+                command,
+                before,
+                after,
+            });
+        }
+    };
+    if term.fields.has(Field::Meta) {
+        let meta = &opening.meta;
+        let argv = meta.argv.join(" ");
+        let facts = [
+            &header.host,
+            &header.user,
+            &header.caller,
+            &header.target,
+            &argv,
+            &meta.cwd,
+            &meta.reason,
+            &meta.ticket,
+            &meta.tty,
+            &meta.origin,
+        ];
+        facts.into_iter().for_each(|fact| hit(Field::Meta, fact, None, None, (None, None), None));
+        for (key, value) in meta.labels.iter().chain(&meta.env).chain(&meta.identity) {
+            hit(Field::Meta, &format!("{key}={value}"), None, None, (None, None), None);
+        }
+        for (at, label) in entries.iter().flat_map(|entry| &entry.tally.marks) {
+            hit(Field::Meta, label, Some(*at), None, (None, None), None);
+        }
+    }
+    let mut exec = |exec: &Exec, command: Option<&Command>| {
+        let text = if exec.argv.is_empty() { exec.path.clone() } else { exec.argv.join(" ") };
+        let text = if term.pattern.find_within(&text).is_some() { text } else { exec.path.clone() };
+        hit(Field::Exec, &text, Some(exec.time), exec.end, (exec.exit, Some(Trust::Witnessed)), command);
+    };
+    if term.fields.has(Field::Exec) {
+        for entry in entries {
+            entry.execs.iter().for_each(|program| exec(program, None));
+            for command in &entry.commands {
+                command.execs.iter().for_each(|program| exec(program, Some(command)));
+            }
+        }
+    }
+    if term.fields.has(Field::Command) {
+        for command in container::commands(entries).into_iter().chain(retold) {
+            let state = (command.exit, Some(command.trust));
+            hit(Field::Command, &command.text, Some(command.start), command.end, state, None);
+        }
+    }
+}
