@@ -3,9 +3,21 @@
 //! A recording is written encrypted to the investigators, signed from its first byte, forward-secure, and readable to
 //! its last flush at any moment. This library is what the `sealcast` binary is made of: layers that only ever use
 //! the layers below them (see `doc/ARCHITECTURE.md`; `tests/architecture.rs` enforces it).
+//!
+//! Who wants to read recordings from a program comes in by one of three doors:
+//!
+//! - [`store`] finds recordings in a directory, and [`store::seal`] opens them with an identity ([`crypto::identity`]);
+//! - [`container::Reader`] reads one, its index and by [`container::Cursor`] its events, and [`container::verify`] judges it;
+//! - [`search`] looks for texts and conditions in many.
+//!
+//! `examples/root_commands.rs` and `examples/grep_store.rs` do so in some forty lines each. [`replay`] and [`export`] go on from a
+//! reader. The other modules are public for the binary, its tests and its measurements; they, and above all `cli`, `commands`
+//! and `sys`, may change with every version.
 
 pub mod cast;
+#[doc(hidden)]
 pub mod cli;
+#[doc(hidden)]
 pub mod commands;
 pub mod console;
 pub mod container;
@@ -20,6 +32,7 @@ pub mod replay;
 pub mod search;
 pub mod shell;
 pub mod store;
+#[doc(hidden)]
 pub mod sys;
 pub mod terminal;
 pub mod text;

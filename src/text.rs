@@ -71,9 +71,24 @@ pub fn incomplete_tail(bytes: &[u8]) -> usize {
     }
 }
 
+/// The word for so many: `gap` of one, `gaps` of any other number. For words that take an s.
+pub fn plural(count: u64, one: &str) -> String {
+    if count == 1 { one.to_owned() } else { format!("{one}s") }
+}
+
+/// The number and [`plural`]: `1 segment`, `2 segments`.
+pub fn counted(count: u64, one: &str) -> String {
+    format!("{count} {}", plural(count, one))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_is_told_as_one() {
+        assert_eq!([0, 1, 2].map(|n| counted(n, "gap")), ["0 gaps", "1 gap", "2 gaps"]);
+    }
 
     #[test]
     fn control_bidi_and_invalid_bytes_are_made_visible() {

@@ -185,7 +185,10 @@ fn whoever_signed_is_not_blamed_for_what_stands_after_the_last_signature() {
             damage::mend(last);
         } else {
             let seq = u32::try_from(chunks.len()).unwrap();
-            chunks.push(forge::chunk(forge::SEG, 0, seq, &[7; 200]));
+            // A segment begins behind a signature that closed one; any other is followed by more of the same.
+            let closes = chunks.last().unwrap()[3] & forge::CLOSES != 0;
+            let kind = if closes { forge::SEG } else { forge::DATA };
+            chunks.push(forge::chunk(kind, 0, seq, &[7; 200]));
         }
         let bytes = damage::join(&chunks);
         let (place, chunk) = (bytes.len() - chunks.last().unwrap().len(), chunks.len() - 1);

@@ -11,6 +11,7 @@ use crate::export::{Exporter, Format, Losses};
 use crate::search::{Fields, Query, Style};
 use crate::store::seal::{self, Opener};
 use crate::sys;
+use crate::text::counted;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -149,11 +150,10 @@ fn find(context: &Context, args: &Args, pattern: &str, opened: &Opened, opener: 
         0 => String::new(),
         more => format!("; {more} further hits are left out"),
     };
-    let count = |n: usize, what: &str| if n == 1 { format!("1 {what}") } else { format!("{n} {what}s") };
     context.console.note(format_args!(
         "{} in {}{more}",
-        count(excerpt.hits, "hit"),
-        count(excerpt.parts(), "part")
+        counted(excerpt.hits as u64, "hit"),
+        counted(excerpt.parts() as u64, "part")
     ));
     Ok(excerpt)
 }

@@ -11,6 +11,7 @@ use crate::error::{Error, Kind, Result};
 use crate::search::{Answer, Field, Fields, Hit, Match, Options, Query, Style, search};
 use crate::store::seal::Opener;
 use crate::store::{Found, Name, cache};
+use crate::text::counted;
 use jiff::Timestamp;
 use serde_json::json;
 use std::ffi::OsString;
@@ -256,18 +257,17 @@ fn report(context: &Context, args: &Args, found: &Found, answer: Answer, sums: &
 impl Sums {
     /// `files`: hits were not counted, since each recording was left at its first one.
     fn line(&self, files: bool, told: usize, of: usize, begun: Instant) -> String {
-        let plural = |n: u64, what: &str| if n == 1 { format!("1 {what}") } else { format!("{n} {what}s") };
-        let mut line = if files { String::new() } else { plural(self.hits, "hit") };
+        let mut line = if files { String::new() } else { counted(self.hits, "hit") };
         if self.more > 0 && !files {
             line.push_str(&format!(" ({} more not shown)", self.more));
         }
         let within = if files { "" } else { " in " };
-        line.push_str(&format!("{within}{} of {}", self.matching, plural(of as u64, "recording")));
+        line.push_str(&format!("{within}{} of {}", self.matching, counted(of as u64, "recording")));
         let skipped = self.unread;
         let read = self.segments.saturating_sub(self.read);
         line.push_str(&format!(
             " ({skipped} skipped by index; {read} of {} not read)",
-            plural(self.segments as u64, "segment")
+            counted(self.segments as u64, "segment")
         ));
         if self.unlike > 0 {
             let n = self.unlike;

@@ -10,6 +10,7 @@ use crate::crypto::recipient::Recipient;
 use crate::error::{Error, Kind, Result};
 use crate::shell::alone;
 use crate::store::seal;
+use crate::text::counted;
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -229,10 +230,7 @@ fn or_more(opened: &Opened) -> &'static str {
 
 fn held(opened: &Opened, judged: &Judged, sums: &Sums) -> String {
     // As `verify` counts them: those that have their end.
-    let segments = match judged.segments() {
-        1 => "1 segment".to_owned(),
-        n => format!("{n} segments"),
-    };
+    let segments = counted(judged.segments() as u64, "segment");
     let last = if opened.reader.segments() > judged.segments() { " and one without an end" } else { "" };
     let output = format!("{}{} of output", size(sums.raw), or_more(opened));
     let mut parts = vec![format!("{output} in {segments}{last}")];
@@ -240,13 +238,13 @@ fn held(opened: &Opened, judged: &Judged, sums: &Sums) -> String {
         parts.push(format!("{} of input", size(sums.input)));
     }
     if sums.withheld > 0 {
-        parts.push(format!("input withheld {} times", sums.withheld));
+        parts.push(format!("input withheld {}", counted(sums.withheld, "time")));
     }
     if sums.marks > 0 {
-        parts.push(format!("{} marks", sums.marks));
+        parts.push(counted(sums.marks as u64, "mark"));
     }
     if sums.gaps > 0 {
-        parts.push(format!("{} gaps, {} missing", sums.gaps, sums.lost));
+        parts.push(format!("{}, {} missing", counted(sums.gaps as u64, "gap"), sums.lost));
     }
     if !sums.given_up.is_empty() {
         let reasons: Vec<String> =

@@ -15,6 +15,7 @@ use crate::search::audit::{Audit, Lie, audit};
 use crate::store::{Found, Name, seal, silence};
 use crate::sys::clock::realtime;
 use crate::terminal::DRAWING;
+use crate::text::counted;
 use serde_json::json;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -291,7 +292,7 @@ fn check_content(
         Err(error) => return judged.faulty(error),
     };
     judged.content = true;
-    judged.detail.push_str(&format!("; content checked, {events} events"));
+    judged.detail.push_str(&format!("; content checked, {}", counted(events, "event")));
     if judged.report.verdict.tear().is_some()
         && let Some(last) = last_time(reader)
     {
@@ -549,7 +550,7 @@ fn cause(how: Tear) -> &'static str {
 }
 
 fn extent(report: &Report) -> String {
-    format!("{} in {} segments", size(report.length), report.segments)
+    format!("{} in {}", size(report.length), counted(report.segments as u64, "segment"))
 }
 
 fn json_of(found: &Found, judged: &Judged) -> serde_json::Value {

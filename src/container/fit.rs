@@ -6,6 +6,7 @@
 use super::error::Error;
 use super::index::{self, Entry, GivenUp, Packed};
 use crate::cast::Exec;
+use crate::text::counted;
 use serde::{Deserialize, Serialize};
 
 /// To how many bytes the arguments of a program are shortened, one after the other, before any program is left out.
@@ -58,11 +59,7 @@ impl LeftOut {
 
     /// For people, as a flag: a word, and what it means here. `None` where nothing is missing.
     pub fn notice(&self) -> Option<String> {
-        let of = |n: u64, what: &str| match n {
-            0 => None,
-            1 => Some(format!("1 {what}")),
-            n => Some(format!("{n} {what}s")),
-        };
+        let of = |n: u64, what: &str| (n > 0).then(|| counted(n, what));
         let missing = [of(self.commands, "command"), of(self.programs, "program")];
         let missing = missing.into_iter().flatten().collect::<Vec<_>>().join(" and ");
         let missing = (!missing.is_empty()).then(|| format!("{missing} did not fit into the index"));

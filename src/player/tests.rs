@@ -286,7 +286,7 @@ fn integrity_and_what_is_missing_are_always_in_view() {
             app.over = super::app::Over::None;
         }
         if width >= 80 {
-            assert!(first(&mut app).contains("⚠ 1 withheld · 1 gaps · 2 lost"), "{}", first(&mut app));
+            assert!(first(&mut app).contains("⚠ 1 withheld · 1 gap · 2 lost"), "{}", first(&mut app));
         }
     }
 }

@@ -115,7 +115,8 @@ impl ScreenIndexer {
         indexer
     }
 
-    /// For an import, which has time: waits, and reads floods too.
+    /// [`ScreenIndexer::patient`] that reads floods too: what a session showed does not depend on how fast it was written. Tests of the
+    /// search are made with it.
     pub fn unhurried(size: (u16, u16)) -> Self {
         let mut indexer = Self::patient(size);
         indexer.rate = u64::MAX;

@@ -44,12 +44,6 @@ impl<S: Source> Replay<S> {
         self.arrive();
     }
 
-    /// Goes to a place, however far.
-    pub fn seek_place(&mut self, place: Place) {
-        self.goal = Some(Goal::place(place, None));
-        self.arrive();
-    }
-
     /// One event forward that changes the screen (or, at the end, nothing). `false` at the end.
     pub fn step_forward(&mut self) -> bool {
         let before = self.place;

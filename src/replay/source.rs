@@ -304,7 +304,8 @@ impl Memory {
     }
 
     /// Gives programs that belong to no command, which no event tells.
-    pub fn with_execs(mut self, execs: Vec<Exec>) -> Self {
+    #[cfg(test)]
+    pub(crate) fn with_execs(mut self, execs: Vec<Exec>) -> Self {
         self.outline.execs = execs;
         self
     }

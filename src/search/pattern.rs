@@ -239,11 +239,6 @@ impl Pattern {
         let stored = self.stored.get_or_init(|| self.need.stored());
         stored.as_ref().is_none_or(|search| search.is_match(json))
     }
-
-    /// Whether filters can say anything about it: it has a part of at least three known characters.
-    pub fn can_be_denied(&self) -> bool {
-        self.need != Need::Anything
-    }
 }
 
 /// Whether something in it matches a line feed.

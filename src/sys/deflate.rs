@@ -3,9 +3,9 @@
 //! An ordinary zstd context keeps its window across frames: scanning a recorder's memory found 240 lines of an
 //! earlier segment in it. Here the workspace is filled with zeros at the end of each frame.
 
+use ::zstd::zstd_safe::zstd_sys as zstd;
+use ::zstd::zstd_safe::zstd_sys::ZSTD_EndDirective;
 use std::ptr::NonNull;
-use zstd_safe::zstd_sys as zstd;
-use zstd_safe::zstd_sys::ZSTD_EndDirective;
 
 /// What to do after the input has been taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 //! descriptor that somebody lent us must not be done with more rights than theirs.
 
 use super::ids::{self, User};
-use super::{Error, Result};
+use super::Result;
 use std::io;
 
 /// Whom to become. Looked up before a fork, since the user database may live across a network.
@@ -31,29 +31,13 @@ impl Identity {
         }
         Ok(Self { uid: user.uid, gid, groups })
     }
-
-    /// Whether this process is that already, so that nothing needs to be changed.
-    ///
-    /// # Errors
-    /// When our own ids cannot be read.
-    pub fn is_ours(&self) -> Result<bool> {
-        let ours = ids::current()?;
-        let same_groups = self.groups.iter().all(|g| ours.groups.contains(g) || *g == self.gid)
-            && ours.groups.iter().all(|g| self.groups.contains(g));
-        Ok(ours.uid == [self.uid; 3] && ours.gid == [self.gid; 3] && same_groups)
-    }
 }
 
-/// Becomes `identity` for good.
+/// Becomes `identity` for good, without an allocation: for the time between fork and exec.
 ///
 /// # Errors
 /// When the kernel refuses, or when a way back to the old ids was left. The caller must then end the process: its ids
 /// are neither the old nor the new ones.
-pub fn become_for_good(identity: &Identity) -> Result<()> {
-    change(identity).map_err(|e| Error::new("change to user", identity.uid.to_string(), e))
-}
-
-/// [`become_for_good`] without an allocation, for the time between fork and exec.
 pub(super) fn change(identity: &Identity) -> io::Result<()> {
     let Identity { uid, gid, groups } = identity;
     // SAFETY: an array and its length.

@@ -4,7 +4,7 @@
 //! for the word to go: until then nothing of the child's runs. With a terminal it leads the session of the PTY, and
 //! the child gets a process group of its own in that session. That is what makes ^Z work for any program: the kernel
 //! does not stop a process whose group has no parent in its session, as a child directly below us would be. It stays
-//! until it is dismissed, so that background jobs of the child keep their terminal while the last output is fetched.
+//! until it is dropped, so that background jobs of the child keep their terminal while the last output is fetched.
 //!
 //! When we die the stage is killed by the kernel, and with it the child loses both its terminal and, by SIGHUP, its
 //! peace. The stage does nothing but wait: it reads and writes three small pipes and calls `waitpid`.
@@ -220,13 +220,10 @@ impl Stage {
                 },
             }
     }
-
-    /// Lets the stage go and waits until it is gone. A child that still runs loses its parent, and by that gets
-    /// SIGHUP.
-    pub fn dismiss(self) {}
 }
 
 impl Drop for Stage {
+    /// Lets the stage go and waits until it is gone. A child that still runs loses its parent, and by that gets SIGHUP.
     fn drop(&mut self) {
         // Whether it waits for the word, for a child or for this: what it had left to tell is of no interest now.
         drop(self.control.take());
@@ -323,7 +320,7 @@ impl Scene {
         };
         self.reports.write_all(&encode(b's', child, 0))?;
         self.wait_for(child)?;
-        // Stay until dismissed: the end of a session leader takes the terminal from what the child left behind.
+        // Stay until dropped: the end of a session leader takes the terminal from what the child left behind.
         super::fd::read(&self.control, &mut word)?;
         Ok(())
     }

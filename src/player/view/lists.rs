@@ -7,7 +7,7 @@ use super::{beginning, bold, colored, dim, frame, reversed, text};
 use crate::cast::{Command, Trust};
 use crate::replay::{Source, millis};
 use crate::terminal::Kind;
-use crate::text::escaped;
+use crate::text::{counted, escaped};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::{Color, Style};
@@ -105,7 +105,7 @@ fn contents<S: Source>(app: &App<S>, area: Rect) -> (String, Vec<Entry>, Option<
                 style: plain,
             });
             (
-                format!("{} hits · in: {}", hits.len(), app.scope.name()),
+                format!("{} · in: {}", counted(hits.len() as u64, "hit"), app.scope.name()),
                 rows.collect(),
                 Some(*selected),
                 hits.len(),
@@ -139,7 +139,7 @@ fn contents<S: Source>(app: &App<S>, area: Rect) -> (String, Vec<Entry>, Option<
                         style: plain,
                     }
                 });
-            (format!("{} commands", commands.len()), rows.collect(), Some(*selected), commands.len())
+            (counted(commands.len() as u64, "command"), rows.collect(), Some(*selected), commands.len())
         }
         Over::Events => {
             let count = app.heard.len();

@@ -12,7 +12,7 @@ use super::app::{App, Depth, Integrity, Over};
 use super::prompt::{Prompt, Purpose};
 use super::times;
 use crate::replay::{Idle, Source};
-use crate::text::escaped;
+use crate::text::{escaped, plural};
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 use ratatui::style::{Color, Modifier, Style};
@@ -96,8 +96,8 @@ fn text_right(buffer: &mut Buffer, area: Rect, line: &str, style: Style) -> u16 
 
 fn header<S: Source>(app: &App<S>, area: Rect, buffer: &mut Buffer) {
     let outline = app.replay.outline();
-    let counts =
-        [(outline.withheld, "withheld"), (outline.gaps.len() as u64, "gaps"), (outline.lost, "lost")];
+    let gaps = outline.gaps.len() as u64;
+    let counts = [(outline.withheld, "withheld"), (gaps, &plural(gaps, "gap")), (outline.lost, "lost")];
     let mut warnings = String::new();
     for (count, words) in counts.iter().filter(|(count, _)| *count > 0) {
         // Where there is little room, a letter must do.
@@ -124,10 +124,11 @@ fn header<S: Source>(app: &App<S>, area: Rect, buffer: &mut Buffer) {
     };
     right.push_str(sign);
     right.push_str(app.integrity.text());
-    if !outline.commands.is_empty() && area.width >= 60 {
+    let commands = outline.commands.len() as u64;
+    if commands > 0 && area.width >= 60 {
         // As in the list: there is something to say of what the list of commands may lack.
         let doubt = if outline.notices.is_empty() { "" } else { "!" };
-        right.push_str(&format!(" · {}{doubt} cmds", outline.commands.len()));
+        right.push_str(&format!(" · {commands}{doubt} {}", plural(commands, "cmd")));
     }
     right.push(' ');
     buffer.set_style(area, reversed());
