@@ -2,8 +2,8 @@
 //! there is no way back. And, for the length of one call, acting in the stead of another user: what is done with a
 //! descriptor that somebody lent us must not be done with more rights than theirs.
 
-use super::ids::{self, User};
 use super::Result;
+use super::ids::{self, User};
 use std::io;
 
 /// Whom to become. Looked up before a fork, since the user database may live across a network.
