@@ -45,12 +45,13 @@ impl Desk {
         Self { dir, recording, path, writer: Some(writer) }
     }
 
-    /// With an end that is signed, or with one that still waits for its signature.
+    /// With an end that is signed, that of a segment, or with the beginning of the next, which still waits for its signature.
     fn cut(signed: bool) -> Self {
         Self::new(|bytes| {
             let chunks = damage::split(bytes);
-            let check = chunks.iter().rposition(|chunk| chunk[2] == forge::CHECK).unwrap();
-            damage::places(bytes)[check + 1 + usize::from(!signed)].1
+            let begins = chunks.iter().rposition(|chunk| chunk[2] == forge::SEG).unwrap();
+            assert_eq!(chunks[begins - 1][2], forge::CHECK);
+            damage::places(bytes)[begins + usize::from(!signed)].1
         })
     }
 
