@@ -1,4 +1,5 @@
-//! The man pages, held to the command line: every flag is in its page, and no page tells of a flag that is not there.
+//! The man pages, held to the command line: every flag is in its page, and no page tells of a flag that is not there; and
+//! the rules of the guide, held to the example that is shipped.
 #![allow(clippy::unwrap_used)]
 
 #[path = "support/skipped.rs"]
@@ -137,6 +138,19 @@ fn the_page_of_the_format_lists_every_code_of_an_event_that_the_format_has() {
     let told: BTreeSet<&str> = tags.flat_map(|tags| tags.split(" , ")).collect();
     assert!(codes.len() > 10, "{codes:?}");
     assert_eq!(told, codes);
+}
+
+/// Who follows one section with the rule of another must not be refused.
+#[test]
+fn the_rules_of_the_guide_are_those_of_the_example_and_for_the_same_group() {
+    let guide = std::fs::read_to_string(page("../doc/DEPLOY.md")).unwrap();
+    let example = std::fs::read_to_string(page("../doc/examples/sudoers")).unwrap();
+    let rules =
+        |text: &str| text.lines().filter(|line| line.starts_with('%')).map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!(rules(&guide), rules(&example));
+    let of_ssh = guide.lines().find_map(|line| line.strip_prefix("Match Group ")).unwrap();
+    let of_self = rules(&guide).into_iter().find(|rule| rule.contains("--self")).unwrap();
+    assert!(of_self.starts_with(&format!("%{of_ssh} ")), "{of_ssh}: {of_self}");
 }
 
 #[test]
