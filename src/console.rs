@@ -203,10 +203,11 @@ impl Console {
     /// # Errors
     /// [`WriteError`].
     pub fn json(&self, value: &impl serde::Serialize) -> Result<()> {
-        let text = serde_json::to_string(value).map_err(io::Error::from)?;
         let mut streams = self.streams();
         streams.clear_progress()?;
-        writeln!(streams.out, "{}", json_safe(&text))?;
+        // As it is made: a recording's list of commands can be as long as whoever was recorded liked.
+        serde_json::to_writer(Safe(&mut streams.out), value).map_err(io::Error::from)?;
+        streams.out.write_all(b"\n")?;
         if self.abilities.out_terminal {
             streams.out.flush()?;
         }
@@ -289,6 +290,24 @@ pub fn json_safe(json: &str) -> String {
         }
     }
     out
+}
+
+/// Where JSON goes through [`json_safe`]. It is written in pieces that are whole characters.
+struct Safe<'a, W>(&'a mut W);
+
+impl<W: Write> Write for Safe<'_, W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if bytes.is_ascii() && !bytes.contains(&0x7f) {
+            return self.0.write(bytes);
+        }
+        let text = std::str::from_utf8(bytes).map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e))?;
+        self.0.write_all(json_safe(text).as_bytes())?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
 }
 
 /// Standard output as a [`Write`].

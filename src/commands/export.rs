@@ -173,8 +173,8 @@ fn commands(context: &Context, args: &Args) -> Result<()> {
     {
         context.console.note(text);
     }
-    let commands = opened.commands_and_alone();
-    write_commands(context, args, &commands)?;
+    let alone = opened.alone();
+    write_commands(context, args, &opened.commands_and(&alone))?;
     // Only now: what could be read is written.
     match fault {
         None => Ok(()),
@@ -185,19 +185,24 @@ fn commands(context: &Context, args: &Args) -> Result<()> {
     }
 }
 
-fn write_commands(context: &Context, args: &Args, commands: &[Command]) -> Result<()> {
+fn write_commands(context: &Context, args: &Args, commands: &[&Command]) -> Result<()> {
     let Some(path) = &args.output else {
         for command in commands {
             context.console.json(command)?;
         }
         return Ok(());
     };
-    let mut lines = Vec::new();
-    for command in commands {
-        serde_json::to_writer(&mut lines, command).map_err(|e| sys::Error::at("write", path, e.into()))?;
-        lines.push(b'\n');
+    let file = sys::file::create_new(path)?;
+    let mut out = BufWriter::new(&file);
+    let written = commands.iter().try_for_each(|command| {
+        serde_json::to_writer(&mut out, command).map_err(io::Error::from)?;
+        out.write_all(b"\n")
+    });
+    if let Err(error) = written.and_then(|()| out.flush()).and_then(|()| file.sync_all()) {
+        // Nothing that could not be written whole.
+        let _ = std::fs::remove_file(path);
+        return Err(sys::Error::at("write", path, error).into());
     }
-    sys::file::write_new(path, &lines)?;
     context.console.note(format!("wrote {}", shown(path)));
     Ok(())
 }

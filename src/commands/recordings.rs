@@ -207,10 +207,15 @@ impl Opened {
         commands
     }
 
-    /// Its commands, and an entry for each program that none of them explains, by start.
-    pub(super) fn commands_and_alone(&self) -> Vec<Command> {
-        let mut commands: Vec<Command> = self.commands().into_iter().cloned().collect();
-        commands.extend(alone::commands(self.reader.entries()));
+    /// An entry for each program that no command explains.
+    pub(super) fn alone(&self) -> Vec<Command> {
+        alone::commands(self.reader.entries())
+    }
+
+    /// Its commands and these, by start.
+    pub(super) fn commands_and<'a>(&'a self, others: &'a [Command]) -> Vec<&'a Command> {
+        let mut commands = self.commands();
+        commands.extend(others);
         commands.sort_by_key(|command| command.start);
         commands
     }

@@ -5,13 +5,13 @@ use super::recordings::{Opened, Reading, WOULD_ASK, clock, known_keys, moment, s
 use super::verify::{Judged, judge};
 use crate::cast::{Command, Source};
 use crate::console::{Column, Style, Table};
-use crate::container::{Entry, GivenUp, LeftOut, Opening};
+use crate::container::{Entry, GivenUp, Header, LeftOut, Meta, Opening};
 use crate::crypto::recipient::Recipient;
 use crate::error::{Error, Kind, Result};
 use crate::shell::alone;
 use crate::store::seal;
 use crate::text::counted;
-use serde_json::json;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -255,6 +255,9 @@ fn held(opened: &Opened, judged: &Judged, sums: &Sums) -> String {
     parts.join(", ")
 }
 
+/// Most commands of a table, which is held whole: a session of a year has fewer.
+const LISTED: usize = 100_000;
+
 fn commands(context: &Context, opened: &mut Opened, as_json: bool) -> Result<()> {
     let open_end = opened.open_end();
     if let Some(text) = &open_end {
@@ -272,7 +275,13 @@ fn commands(context: &Context, opened: &mut Opened, as_json: bool) -> Result<()>
         ("EXIT", Column::Right),
         ("COMMAND", Column::Whole),
     ]);
-    for command in opened.commands() {
+    let listed = opened.commands();
+    if let Some(more @ 1..) = listed.len().checked_sub(LISTED) {
+        context
+            .console
+            .note(format!("{more} more commands are not listed; `sealcast export -f commands` has them all"));
+    }
+    for command in listed.into_iter().take(LISTED) {
         let length =
             command.end.map_or_else(|| "-".to_owned(), |end| clock(end.saturating_sub(command.start)));
         let exit = command.exit.map_or_else(|| "-".to_owned(), |status| status.to_string());
@@ -300,36 +309,69 @@ fn commands(context: &Context, opened: &mut Opened, as_json: bool) -> Result<()>
     Ok(())
 }
 
+/// All that is known of a recording. It is written as it is looked at, and is nowhere a tree of values: how many commands there
+/// are was up to whoever was recorded.
+#[derive(serde::Serialize)]
+struct Whole<'a> {
+    id: Option<String>,
+    renamed: Option<String>,
+    path: Cow<'a, str>,
+    state: &'a str,
+    complete: bool,
+    verdict: &'a str,
+    detail: &'a str,
+    size: u64,
+    header: &'a Header,
+    meta: Option<&'a Meta>,
+    length_ms: Option<u64>,
+    output_bytes: Option<u64>,
+    input_bytes: Option<u64>,
+    withheld: Option<u64>,
+    gaps: Option<usize>,
+    exit: Option<i32>,
+    notices: Option<Vec<Notice>>,
+    index_given_up: Option<&'a BTreeMap<GivenUp, usize>>,
+    left_out: Option<&'a LeftOut>,
+    commands: Option<Vec<&'a Command>>,
+    programs_of_no_command: Option<Vec<Command>>,
+}
+
+#[derive(serde::Serialize)]
+struct Notice {
+    at_ms: u64,
+    text: String,
+}
+
 fn whole_json(context: &Context, opened: &Opened, judged: &Judged) -> Result<()> {
     let opening = opened.reader.opening().ok();
     let sums = Sums::of(opened.reader.entries());
     let known = opening.is_some();
-    context.console.json(&json!({
-        "id": opened.id(),
-        "renamed": opened.misnamed.as_ref().map(ToString::to_string),
-        "path": opened.found.path.to_string_lossy(),
-        "state": opened.state(),
-        "complete": opened.reader.is_complete(),
-        "verdict": judged.word,
-        "detail": judged.detail,
-        "size": opened.reader.length(),
-        "header": opened.reader.header(),
-        "meta": opening.map(|opening| &opening.meta),
-        "length_ms": known.then(|| length(sums.length, opened.reader.is_complete(), &opened.commands())),
-        "output_bytes": known.then_some(sums.raw),
-        "input_bytes": known.then_some(sums.input),
-        "withheld": known.then_some(sums.withheld),
-        "gaps": known.then_some(sums.gaps),
-        "exit": sums.exit,
-        "notices": known.then(|| {
+    context.console.json(&Whole {
+        id: opened.id(),
+        renamed: opened.misnamed.as_ref().map(ToString::to_string),
+        path: opened.found.path.to_string_lossy(),
+        state: opened.state(),
+        complete: opened.reader.is_complete(),
+        verdict: judged.word,
+        detail: &judged.detail,
+        size: opened.reader.length(),
+        header: opened.reader.header(),
+        meta: opening.map(|opening| &opening.meta),
+        length_ms: known.then(|| length(sums.length, opened.reader.is_complete(), &opened.commands())),
+        output_bytes: known.then_some(sums.raw),
+        input_bytes: known.then_some(sums.input),
+        withheld: known.then_some(sums.withheld),
+        gaps: known.then_some(sums.gaps),
+        exit: sums.exit,
+        notices: known.then(|| {
             let told = opened.notices().into_iter();
-            told.map(|(at, text)| json!({"at_ms": at, "text": text})).collect::<Vec<_>>()
+            told.map(|(at_ms, text)| Notice { at_ms, text }).collect()
         }),
-        "index_given_up": known.then_some(&sums.given_up),
-        "left_out": known.then_some(&sums.left_out),
-        "commands": known.then(|| opened.commands()),
-        "programs_of_no_command": known.then(|| alone::commands(opened.reader.entries())),
-    }))?;
+        index_given_up: known.then_some(&sums.given_up),
+        left_out: known.then_some(&sums.left_out),
+        commands: known.then(|| opened.commands()),
+        programs_of_no_command: known.then(|| opened.alone()),
+    })?;
     Ok(())
 }
 
