@@ -199,7 +199,7 @@ impl Batch {
                     }
                 }
                 Typed::Withheld(count) => {
-                    if let Some(Reported { since, line }) = self.withhold.take_reported() {
+                    while let Some(Reported { since, line }) = self.withhold.take_reported() {
                         let at = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
                         self.push(Event::new(now, Said::Hidden { at, line }.payload()), 64);
                     }

@@ -71,7 +71,7 @@ pub enum Typed {
     Withheld(u32),
 }
 
-/// What the last [`Typed::Withheld`] was about.
+/// What a [`Typed::Withheld`] was about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reported {
     /// When the first of the keys was pressed.
@@ -89,13 +89,13 @@ pub struct Withhold {
     cursor: Cursor,
     /// When anything was last drawn.
     drawn: Duration,
-    /// When an echo was last seen, or the run at the front became the one that is waited for.
+    /// When an echo of a run that is decided was last seen: what was typed behind it is waited for from then on.
     echoed: Duration,
     /// When the first part of a line was withheld that is not reported yet.
     unreported: Option<Duration>,
-    /// What that part was, and what was reported last.
+    /// What that part was, and what was reported and not asked for yet.
     unreported_as: Option<Reported>,
-    reported: Option<Reported>,
+    reported: VecDeque<Reported>,
     /// Something was withheld since [`Withhold::take_hidden`].
     hidden: bool,
     /// What became of the keys typed since [`Withhold::begin_line`]: some were shown, some withheld.
@@ -115,6 +115,8 @@ struct Run {
     last: Duration,
     /// When it was closed; nothing is added then.
     closed: Option<Duration>,
+    /// When a part of its echo was last seen, if ever.
+    echoed: Duration,
     /// It was closed by Enter: it ends a line.
     line: bool,
     /// It has a sequence of the terminal that was never ended, which is perhaps none, but what somebody typed; or one that
@@ -130,9 +132,25 @@ struct Run {
 }
 
 impl Run {
+    /// Whether it is a line of which all was seen: what is drawn now, and has no place in it, is no sign of what it lacks.
+    fn is_whole(&self) -> bool {
+        self.line && !self.echo.expects_nothing() && self.echo.is_settled()
+    }
+
     /// Whether it has characters that an echo would show, and has not so far.
     fn is_unseen(&self) -> bool {
         !self.echo.expects_nothing() && !self.echo.was_shown()
+    }
+
+    /// Whether it has some, and they count as shown.
+    fn is_seen(&self) -> bool {
+        !self.echo.expects_nothing() && self.echo.was_shown()
+    }
+
+    /// When it is withheld if no more of it is shown, once it is closed. `before`: an echo of what was typed before it was
+    /// last seen then. A batch of lines of which none is shown is over at once: nothing that comes later waits for each of them.
+    fn expires(&self, before: Duration) -> Option<Duration> {
+        Some(self.closed?.max(self.echoed).max(before).saturating_add(ECHO))
     }
 }
 
@@ -148,7 +166,7 @@ impl Withhold {
             echoed: Duration::ZERO,
             unreported: None,
             unreported_as: None,
-            reported: None,
+            reported: VecDeque::new(),
             hidden: false,
             line: (false, false),
             shows: false,
@@ -258,9 +276,12 @@ impl Withhold {
                 match did {
                     Did::Drew(drawn) => drop(self.see(now, &drawn)),
                     Did::Returned(cell) => {
-                        self.runs.iter_mut().take(BEHIND).for_each(|run| run.echo.returns_from(cell));
+                        self.runs.iter_mut().take(LEFT).for_each(|run| run.echo.returns_from(cell));
                     }
-                    Did::NextLine(cell) => self.next_line(now, cell, out),
+                    Did::NextLine(cell) => {
+                        self.next_line(now, cell);
+                        self.settle(now, out);
+                    }
                 }
             }
         }
@@ -269,8 +290,8 @@ impl Withhold {
     }
 
     /// A character on the screen: looked for in the run at the front, and behind it as long as the ones
-    /// before were left without an echo, or were ended by a pause and have none in it: a key that is a command (`i` in vi).
-    /// Gives how many were looked at.
+    /// before were left without an echo, or were shown whole, or were ended by a pause and have none in it: a key that is a
+    /// command (`i` in vi). Gives how many were looked at.
     fn see(&mut self, now: Duration, drawn: &Drawn) -> usize {
         let (mut looked, mut paused) = (0_usize, 0_usize);
         let mut ends = None;
@@ -284,11 +305,11 @@ impl Withhold {
             if seen && run.closed.is_some() && !run.line {
                 ends = run.echo.ends_at();
             }
-            if seen && looked == 0 {
-                self.echoed = now;
+            if seen {
+                run.echoed = now;
             }
             looked = looked.saturating_add(1);
-            if !run.echo.is_over() {
+            if !run.echo.is_over() && (seen || !run.is_whole()) {
                 let passes = run.closed.is_some() && !run.line && !seen && paused < BEHIND;
                 if !passes && ends.is_none() {
                     break;
@@ -301,17 +322,26 @@ impl Withhold {
 
     /// The cursor went to the next line. A line that was shown is over with that. One that was not may still come,
     /// whole, when a shell shows what was typed before it was ready; whatever else comes now is no echo of it.
-    fn next_line(&mut self, now: Duration, cell: Cell, out: &mut Vec<Typed>) {
-        // It is the end of a line that is stored already.
+    /// Gives how many runs were looked at.
+    fn next_line(&mut self, now: Duration, cell: Cell) -> usize {
+        // It is the end of a line that is stored already, or of the first one that was shown; what still waits for its echo
+        // before that has none there.
         let mut over = self.owed.0 > 0;
         self.owed.0 = self.owed.0.saturating_sub(1);
-        for run in &mut self.runs {
+        let shown = |run: &Run| run.line && run.is_seen() && !run.echo.is_over();
+        let ends = self.runs.iter().take(LEFT).position(shown).filter(|_| !over);
+        let mut looked = 0_usize;
+        for (n, run) in self.runs.iter_mut().take(LEFT).enumerate() {
+            looked = looked.saturating_add(1);
             // What was typed after a line that is over now begins here.
             if over {
                 run.echo.begins_at(cell);
                 break;
             }
             let (was_over, was_left) = (run.echo.is_over(), run.echo.was_left());
+            if !was_over && ends.is_some_and(|ends| n < ends) {
+                continue;
+            }
             if run.line {
                 run.echo.leave();
             }
@@ -323,8 +353,11 @@ impl Withhold {
             if !over {
                 break;
             }
+            if !run.echo.was_left() {
+                run.echoed = now;
+            }
         }
-        self.settle(now, out);
+        looked
     }
 
     /// Whether something was withheld since this was asked last, or would be if no more of it were shown than up to now.
@@ -343,16 +376,16 @@ impl Withhold {
         let (mut shown, mut withheld) = self.line;
         for run in self.runs.iter().filter(|run| !run.earlier) {
             withheld |= run.is_unseen();
-            shown |= !run.is_unseen() && !run.echo.expects_nothing();
+            shown |= run.is_seen();
         }
         shown && !withheld
     }
 
     /// When [`Withhold::tick`] has something to do, if ever.
     pub fn deadline(&self) -> Option<Duration> {
-        let run = self.runs.front().map(|run| match run.closed {
-            Some(closed) => closed.max(self.echoed).saturating_add(ECHO),
-            None => run.last.saturating_add(PAUSE).min(run.first.saturating_add(LONGEST)),
+        let run = self.runs.front().map(|run| {
+            let closes = run.last.saturating_add(PAUSE).min(run.first.saturating_add(LONGEST));
+            run.expires(self.echoed).unwrap_or(closes)
         });
         let report = self.unreported.map(|since| since.saturating_add(REPORT));
         match (run, report) {
@@ -368,10 +401,11 @@ impl Withhold {
     pub fn tick(&mut self, now: Duration, out: &mut Vec<Typed>) {
         self.close(now);
         while let Some(run) = self.runs.front()
-            && run.closed.is_some_and(|closed| now >= closed.max(self.echoed).saturating_add(ECHO))
+            && run.expires(self.echoed).is_some_and(|due| now >= due)
         {
             self.decide(now, out);
         }
+        self.settle(now, out);
         if self.unreported.is_some_and(|since| now >= since.saturating_add(REPORT)) {
             self.report(out);
         }
@@ -428,6 +462,7 @@ impl Withhold {
                 first: now,
                 last: now,
                 closed: None,
+                echoed: Duration::ZERO,
                 line: false,
                 doubtful: false,
                 released: false,
@@ -454,8 +489,7 @@ impl Withhold {
     /// Decides the run at the front.
     fn decide(&mut self, now: Duration, out: &mut Vec<Typed>) {
         let Some(mut run) = self.runs.pop_front() else { return };
-        // The echo of the next one was not waited for until now.
-        self.echoed = now;
+        self.echoed = self.echoed.max(run.echoed);
         // In a line of which something was withheld, keys without an echo (a backspace, say) would tell of it, and a letter or two are
         // found anywhere.
         let hidden = self.unreported.is_some() && run.echo.is_short() && !run.line;
@@ -506,15 +540,15 @@ impl Withhold {
         }
     }
 
-    /// What was reported since this was asked last.
+    /// What was reported, the first of it that was not asked for yet. What was typed at once is told of once.
     pub fn take_reported(&mut self) -> Option<Reported> {
-        self.reported.take()
+        self.reported.pop_front()
     }
 
     fn report(&mut self, out: &mut Vec<Typed>) {
         let part = self.unreported_as.take();
-        self.reported = part.filter(|part| part.line).or(self.reported).or(part);
         if self.unreported.take().is_some() && self.policy == Policy::Echoed {
+            self.reported.extend(part.filter(|part| self.reported.back() != Some(part)));
             match out.last_mut() {
                 Some(Typed::Withheld(count)) => *count = count.saturating_add(1),
                 _ => out.push(Typed::Withheld(1)),
@@ -523,6 +557,8 @@ impl Withhold {
     }
 }
 
+#[cfg(test)]
+mod batch_tests;
 #[cfg(test)]
 mod noise_tests;
 #[cfg(test)]

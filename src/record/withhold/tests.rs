@@ -578,20 +578,3 @@ fn keys_that_end_no_line_are_reported_apart_from_lines_and_secrets() {
     assert_eq!(reported(&[(1_000, "j", false), (3_000, "hunter2\r", false)]), Some((ms(3_000), true)));
     assert_eq!(reported(&[(1_000, "hunter2\r", true)]), Some((ms(1_000), true)));
 }
-
-#[test]
-fn however_much_is_held_back_each_byte_of_output_is_looked_for_in_a_few_runs_only() {
-    let most = |typed: &str, shown: &str| {
-        let mut withhold = Withhold::new(Policy::Echoed);
-        let mut out = Vec::new();
-        withhold.typed(Duration::ZERO, typed.as_bytes(), false, &mut out);
-        withhold.shown(Duration::ZERO, shown.as_bytes(), &mut out);
-        assert!(withhold.runs.len() > 500, "{} runs", withhold.runs.len());
-        withhold.cursor.follow(b"7");
-        let Some(Did::Drew(drawn)) = withhold.cursor.did() else { panic!("nothing was drawn") };
-        (0..100).map(|_| withhold.see(Duration::ZERO, &drawn)).max().unwrap()
-    };
-    // A paste that is not echoed, without a line's end and with many.
-    assert_eq!(most(&"abcdefgh".repeat(100 << 10), "1\r\n2\r\n"), BEHIND + 1);
-    assert_eq!(most(&"abcdefgh\r".repeat(1000), &"1\r\n".repeat(900)), LEFT);
-}
