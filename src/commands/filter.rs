@@ -3,7 +3,7 @@
 use super::Context;
 use crate::console::Style;
 use crate::error::{Error, Kind, Result};
-use crate::search::{Condition, QueryError};
+use crate::search::{Condition, QueryError, Window, when};
 use jiff::Timestamp;
 
 /// Conditions as they are typed.
@@ -64,17 +64,42 @@ impl Filters {
             .filter_map(|(name, value)| Some((name, value.as_ref()?)))
             .chain(several)
             .map(|(name, value)| {
-                Condition::parse(name, value, now).map_err(|why| {
-                    let value = crate::text::escaped(value);
-                    let (what, hint) = why.split_once(": write ").unwrap_or((&why, ""));
-                    let told = Error::new(Kind::Usage, format!("--{name} `{value}`: {what}"));
-                    match hint {
-                        "" => told.hint("`--help` tells what can be written"),
-                        hint => told.hint(format!("write {hint}")),
-                    }
-                })
+                Condition::parse(name, value, now).map_err(|why| wrong_value(name, value, &why))
             })
             .collect()
+    }
+}
+
+/// Between which moments hits are asked for, of `--from` and `--to` as they are typed.
+///
+/// # Errors
+/// Names the flag whose value is not understood; or nothing lies between them.
+pub(super) fn window(from: Option<&str>, to: Option<&str>) -> Result<Window> {
+    let now = Timestamp::now();
+    let moment = |name, value: Option<&str>| {
+        value
+            .map(|value| when::parse_at(value, now).map_err(|why| wrong_value(name, value, &why)))
+            .transpose()
+    };
+    let window = Window { from: moment("from", from)?, to: moment("to", to)? };
+    match (window.from, window.to) {
+        (Some(from), Some(to)) if from >= to => Err(Error::new(
+            Kind::Usage,
+            "nothing lies between --from and --to: the first is not before the second",
+        )
+        .hint("a time without a day, such as `14:03`, is of today, in UTC")),
+        _ => Ok(window),
+    }
+}
+
+/// What is wrong with the value of a flag.
+fn wrong_value(name: &str, value: &str, why: &str) -> Error {
+    let value = crate::text::escaped(value);
+    let (what, hint) = why.split_once(": write ").unwrap_or((why, ""));
+    let told = Error::new(Kind::Usage, format!("--{name} `{value}`: {what}"));
+    match hint {
+        "" => told.hint("`--help` tells what can be written"),
+        hint => told.hint(format!("write {hint}")),
     }
 }
 

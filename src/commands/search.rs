@@ -46,6 +46,12 @@ pub struct Args {
     /// Show this many lines before and after a hit on the screen
     #[arg(short = 'C', long, value_name = "LINES", default_value_t = 0)]
     context: u8,
+    /// Only what stood, ran or was typed at or after TIME, whenever its recording began
+    #[arg(long, value_name = "TIME")]
+    from: Option<String>,
+    /// Only what began to stand, ran or was typed before TIME
+    #[arg(long, value_name = "TIME")]
+    to: Option<String>,
     /// Stop after this many hits, or with -l recordings
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     limit: Option<u64>,
@@ -102,6 +108,7 @@ pub fn run(context: &Context, args: &Args) -> Result<u8> {
     let begun = Instant::now();
     let conditions = args.filters.conditions()?;
     let query = args.query(context)?.and(conditions.iter().cloned());
+    let window = filter::window(args.from.as_deref(), args.to.as_deref())?;
     let reading = Reading::new(&args.identity, args.store.as_deref());
     let store = reading.store(context)?;
     let recordings = store.list()?;
@@ -129,6 +136,7 @@ pub fn run(context: &Context, args: &Args) -> Result<u8> {
         first_only: args.files,
         limit,
         moments: !args.count,
+        window,
         most: limit.map_or(usual.most, |limit| limit.max(usual.most)),
         ..usual
     };

@@ -11,6 +11,7 @@ use super::queue::{Queue, Work};
 use super::reading::{Found as Inside, Scan, ranges};
 use super::redraw::Begun;
 use super::when;
+use super::window::{Window, clocks, wall};
 use crate::container::{self, Entry, Header, Reader, Wanted};
 use crate::store::seal::{Access, Opener};
 use crate::store::{Found, Misnamed, silence};
@@ -45,6 +46,8 @@ pub struct Options {
     pub limit: Option<usize>,
     /// When a text first stood on the screen is asked, which takes a second reading; else the time of its line will do.
     pub moments: bool,
+    /// When what was found must have been. Of what a recording says of itself only that it was going on then is asked.
+    pub window: Window,
     /// Worker threads.
     pub workers: usize,
 }
@@ -52,7 +55,8 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         let workers = std::thread::available_parallelism().map_or(1, usize::from).min(16);
-        Self { context: 0, most: 10_000, first_only: false, limit: None, moments: true, workers }
+        let window = Window::default();
+        Self { context: 0, most: 10_000, first_only: false, limit: None, moments: true, window, workers }
     }
 }
 
@@ -210,9 +214,10 @@ fn look(recording: &Found, looking: &Looking<'_>, cancelled: &dyn Fn() -> bool) 
     let running = silence(recording, &file).is_some();
     let mut file = SharedFile::new(file);
     // What is public is asked first, without opening the rest.
+    let terms = vec![None; looking.query.terms().len()];
     if let Ok(header) = Header::peek(&mut file)
-        && looking.query.truth(Facts::Header(&header), &vec![None; looking.query.terms().len()])
-            == Some(false)
+        && (looking.query.truth(Facts::Header(&header), &terms) == Some(false)
+            || !looking.options.window.has(header.start, i64::MAX))
     {
         return Answer { misnamed: recording.misnamed(&header), ..Answer::no(0, 0, true) };
     }
@@ -255,15 +260,27 @@ fn look_in(
         retold = crate::search::retold(&mut reader);
     }
     let segments = reader.segments();
+    let (complete, window) = (reader.is_complete(), options.window);
+    let clocks = clocks(reader.entries());
+    let wall = |time| wall(&clocks, header.start, time);
+    let within = |first, last| window == Window::default() || window.has(wall(first), wall(last));
+    // Until when it is known that it went on.
+    let ends = reader.entries().iter().map(|entry| wall(Duration::from_millis(entry.tally.end)));
+    let known_to = ends.fold(header.start, i64::max);
+    if complete && !window.has(header.start, known_to) {
+        return Answer::no(segments, 0, false);
+    }
     let mut hits: Vec<Hit> = Vec::new();
     for (number, term) in query.terms().iter().enumerate() {
         let before = hits.len();
         in_index(number, term, &header, &opening, reader.entries(), &retold, &mut hits);
+        hits.retain(|hit| {
+            hit.time.is_none_or(|time| within(time, time.saturating_add(hit.stood.unwrap_or_default())))
+        });
         if hits.len() > before {
             terms[number] = Some(true);
         }
     }
-    let complete = reader.is_complete();
     let damage = reader.fault().map(|fault| fault.to_string());
     // But for the entries, of which the reader is another one once the content is open.
     let facts =
@@ -274,8 +291,8 @@ fn look_in(
     let (lacking, lack) = (known.lacking() > 0, known.lack());
     // Nor where something stands in the file that is in none of its segments.
     let hidden = damage.is_some();
-    // Nor where it ends before the session did: anything may have come after it.
-    let cut = !complete && !running;
+    // Nor where it ends before the session did: anything may have come after it, if that is asked for.
+    let cut = !complete && !running && window.to.is_none_or(|to| to > known_to);
     let may_lack = |term: &Term| {
         let asks = term.fields.has(Field::Command) || term.fields.has(Field::Exec);
         let followed = running && term.fields.has(Field::Screen);
@@ -343,12 +360,14 @@ fn look_in(
                 size,
                 context: options.context,
                 most: options.most,
-                first_only: options.first_only,
+                // Whether a text came before the end of the window, in a line that began there, only its moment tells.
+                first_only: options.first_only && window.to.is_none(),
                 // With several terms what is further on may decide.
-                stop: (options.limit.is_some() && terms.len() == 1).then_some(left),
-                moments: options.moments,
+                stop: (options.limit.is_some() && terms.len() == 1 && window.to.is_none()).then_some(left),
+                moments: options.moments || window.to.is_some(),
                 alike,
                 begun_between: &begun_between,
+                within: &within,
                 queue,
             };
             unlike = !alike && reader.entries().iter().any(|entry| !entry.filter.is_empty());
@@ -358,6 +377,7 @@ fn look_in(
                     break;
                 }
             }
+            found.hits.retain(|seen| within(seen.time, seen.until));
             let to_its_end = wanted.last() == Some(&true) && !scan.has_enough(&found);
             read_to = read_to.or(found.last.filter(|_| to_its_end));
         }
@@ -373,6 +393,9 @@ fn look_in(
     }
     let known = Indexed { entries: reader.entries(), ..facts };
     let truth = query.truth(Facts::Index(known), &terms);
+    // Whether one that was not closed went on then is not known, unless something is found that was then.
+    let went_on = running || window.has(header.start, known_to) || !found.hits.is_empty();
+    let truth = truth.filter(|holds| !holds || went_on || hits.iter().any(|hit| hit.time.is_some()));
     let incomplete = match truth {
         Some(true) => query.terms().iter().any(may_lack) && !options.first_only,
         Some(false) => false,
@@ -392,8 +415,6 @@ fn look_in(
         // Only now it is of interest during which command it was seen.
         entries = reopened().map_or(entries, Reader::entries);
     }
-    let tallies = entries.iter().map(|entry| &entry.tally).filter(|tally| tally.utc != 0);
-    let clocks = tallies.map(|tally| (tally.start, tally.utc)).collect();
     found.hits.retain(|seen| query.terms()[seen.term].told);
     hits.retain(|hit| query.terms()[hit.term].told);
     let mut commands = container::commands(entries);

@@ -4,6 +4,7 @@
 
 use super::query::{Field, Term};
 use super::reading::Seen;
+use super::window::wall;
 use crate::cast::{Command, Exec, Trust};
 use crate::container::{self, Entry, Header, Opening};
 use std::ops::Range;
@@ -55,12 +56,7 @@ impl Match {
     /// The wall clock at a time of the session, milliseconds since 1970-01-01T00:00:00Z, reckoned from the beginning of its
     /// segment: in between the host may have slept, or its clock have been set. At the very start without a time.
     pub fn wall(&self, time: Option<Duration>) -> i64 {
-        let Some(time) = time else { return self.header.start };
-        let ms = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-        let before = self.clocks.partition_point(|(at, _)| *at <= ms);
-        let clock = before.checked_sub(1).and_then(|last| self.clocks.get(last));
-        let (at, utc) = clock.copied().unwrap_or((0, self.header.start));
-        utc.saturating_add(i64::try_from(ms.saturating_sub(at)).unwrap_or(i64::MAX))
+        time.map_or(self.header.start, |time| wall(&self.clocks, self.header.start, time))
     }
 
     /// What it counts towards [`Options::limit`].

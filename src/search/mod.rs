@@ -16,6 +16,7 @@ mod queue;
 mod reading;
 pub(crate) mod redraw;
 pub mod when;
+mod window;
 
 use crate::cast::Command;
 use crate::container::{Cursor, Reader};
@@ -28,6 +29,7 @@ pub use hits::{Hit, Match};
 pub(crate) use moments::{lines_like, screen};
 pub use pattern::{Pattern, QueryError, Style};
 pub use query::{Field, Fields, Query};
+pub use window::Window;
 
 /// The commands of which the shell told in what has no index entry yet, or never will (see
 /// [`crate::container::Reader::is_complete`]), as far as it can be read. None without a key to the content. One segment is read: no

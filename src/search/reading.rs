@@ -126,6 +126,8 @@ pub(super) struct Scan<'a> {
     pub(super) alike: bool,
     /// Whether a command began between two times; asked where a text comes again.
     pub(super) begun_between: &'a dyn Fn(Duration, Duration) -> bool,
+    /// Whether what was from one time until another is asked for.
+    pub(super) within: &'a dyn Fn(Duration, Duration) -> bool,
     /// Who may decode the next segments meanwhile.
     pub(super) queue: &'a Queue,
 }
@@ -374,7 +376,8 @@ impl Scan<'_> {
         }
         for (number, term) in self.terms.iter().enumerate() {
             let Some(term) = term.filter(|term| term.fields.has(Field::Screen)) else { continue };
-            let Some(at) = term.pattern.find(&line.text) else { continue };
+            let found_at = term.pattern.find(&line.text).filter(|_| (self.within)(line.first, line.last));
+            let Some(at) = found_at else { continue };
             if found.same(number, &line, &at, self.begun_between) {
                 continue;
             }
@@ -419,7 +422,8 @@ impl Scan<'_> {
         for (number, term) in self.terms.iter().enumerate() {
             let Some(term) = term.filter(|term| term.fields.has(Field::Input)) else { continue };
             let find = |(text, told)| Some((text, term.pattern.find_past(text, told)?));
-            let Some((text, at)) = line.texts().find_map(find) else { continue };
+            let found_at = line.texts().find_map(find).filter(|_| (self.within)(line.first, line.last));
+            let Some((text, at)) = found_at else { continue };
             if found.hits.len() >= self.most {
                 found.more += 1;
                 continue;

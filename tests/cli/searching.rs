@@ -153,6 +153,36 @@ fn a_limit_above_the_usual_number_of_hits_is_one_too() {
 }
 
 #[test]
+fn what_was_done_then_is_found_whenever_its_recording_began() {
+    let home = Sandbox::new();
+    // 2026-11-22 14:03:12 to 14:04:14.5.
+    home.record(&Recording::default());
+    for (words, times, found) in [
+        (["minute", "--in", "screen"], &["--from", "2026-11-22 14:04", "--to", "2026-11-22 14:05"][..], 0),
+        (["minute", "--in", "screen"], &["--since", "2026-11-22 14:04"], 1),
+        (["minute", "--in", "screen"], &["--to", "2026-11-22 14:04:13"], 1),
+        (["minute", "--in", "screen"], &["--from", "2026-11-22 14:04:14.6"], 1),
+        (["a  b", "--in", "screen"], &["--to", "2026-11-22 14:03:14"], 0),
+        (["ls", "--in", "command"], &["--from", "2026-11-22 14:03:14"], 1),
+        (["user:alice", "-q", "-l"], &["--from", "2026-11-22 14:04"], 0),
+        (["user:alice", "-q", "-l"], &["--from", "2026-11-22 14:05"], 1),
+    ] {
+        home.run(&[&["search"], &words[..], times].concat()).exits(found);
+    }
+    home.run(&["search", "x", "--from", "soon"]).exits(2).complains("--from `soon`: not a time");
+    let turned = ["search", "x", "--from", "2026-11-23", "--to", "2026-11-22"];
+    home.run(&turned).exits(2).complains("nothing lies between --from and --to");
+    // Whether one that was not closed still went on then is not known.
+    let home = Sandbox::new();
+    home.record(&Recording { close: false, ..Recording::default() });
+    for time in ["2026-11-22 14:04", "2027-01-01"] {
+        home.run(&["search", "-q", "user:alice", "--from", time]).exits(2);
+    }
+    home.run(&["search", "minute", "--in", "screen", "--from", "2026-11-22 14:04", "-l"]).exits(0);
+    home.run(&["search", "minute", "--to", "2026-11-22 14:03:12"]).exits(1);
+}
+
+#[test]
 fn where_a_text_was_found_is_told_in_bytes() {
     let home = Sandbox::new();
     let events = vec![(100, Payload::Output("déjà vu, naïve".into())), (2000, Payload::Exit(0))];

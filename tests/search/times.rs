@@ -1,9 +1,9 @@
 //! The times of hits, and what is not read of recordings that are not meant.
 
 use crate::made::{Made, Plan, output};
-use sealcast::cast::{Event, Payload};
+use sealcast::cast::{Command, Event, Payload};
 use sealcast::container::Reader;
-use sealcast::search::{Field, Fields, Options, Query, Style};
+use sealcast::search::{Field, Fields, Options, Query, Style, Window};
 use std::time::Duration;
 
 #[test]
@@ -53,6 +53,70 @@ fn the_wall_clock_of_a_hit_is_that_of_its_segment() {
         let answer = made.answers(std::slice::from_ref(&recording), &query, &Options::default()).remove(0);
         let found = answer.found.unwrap();
         assert_eq!(found.hits.iter().map(|hit| found.wall(hit.time)).collect::<Vec<_>>(), [utc], "{text}");
+    }
+}
+
+#[test]
+fn hits_are_asked_for_by_the_time_at_which_they_were_and_not_by_that_of_the_recording() {
+    let events = [
+        output(0, "$ "),
+        output(1000, "needle one\r\n"),
+        output(5000, "\x1b[H\x1b[2J$ "),
+        output(9000, "needle two\r\n"),
+        output(20_000, "end"),
+    ];
+    let ran = |start, end, text: &str| Command { text: text.into(), start, end, ..Command::default() };
+    let commands = vec![
+        ran(900, Some(1100), "needle --fast"),
+        ran(8000, Some(9500), "needle --slow"),
+        ran(12_000, None, "needle &"),
+    ];
+    let at = |ms: i64| 1_000_000 + ms;
+    let clock = |at: u64| 1_000_000 + i64::try_from(at).unwrap();
+    let now = jiff::Timestamp::UNIX_EPOCH;
+    for segment in [1 << 20, 1] {
+        let made = Made::new();
+        let mut plan = Plan { segment, clock, commands: commands.clone(), ..Plan::new((80, 24), &events) };
+        plan.header.start = at(0);
+        let recordings = [made.add(plan)];
+        let answer = |query: &str, from: Option<i64>, to: Option<i64>, first_only| {
+            let query = Query::parse(query, Style::default(), Fields::EVERYWHERE, now).unwrap();
+            let window = Window { from: from.map(at), to: to.map(at) };
+            let answer = made
+                .answers(&recordings, &query, &Options { window, first_only, ..Options::default() })
+                .remove(0);
+            assert_eq!(answer.fault, None);
+            answer
+        };
+        let all = ["needle --fast", "$ needle one", "needle --slow", "$ needle two", "needle &"];
+        for (from, to, told) in [
+            (None, None, &all[..]),
+            (Some(0), Some(20_000), &all),
+            // The line that came then was begun before.
+            (None, Some(950), &["needle --fast"]),
+            (Some(2000), Some(4000), &["$ needle one"]),
+            (Some(6000), Some(8500), &["needle --slow"]),
+            (Some(10_000), Some(11_000), &["$ needle two"]),
+            (Some(13_000), None, &["$ needle two"]),
+            (Some(6000), Some(7000), &[]),
+        ] {
+            let found = answer("needle", from, to, false).found;
+            let hits = found.as_ref().map(|found| found.hits.as_slice()).unwrap_or_default();
+            let texts: Vec<&str> = hits.iter().map(|hit| hit.text.as_str()).collect();
+            assert_eq!(texts, told, "{from:?} {to:?} {segment}");
+            assert_eq!(answer("needle", from, to, true).found.is_some(), !told.is_empty());
+            assert_eq!(answer("not needle", from, to, false).found.is_some(), told.is_empty());
+        }
+        // Facts and conditions hold of the whole, where it went on then; where it did not, it is not read.
+        for (from, to, went_on) in
+            [(Some(6000), Some(7000), true), (Some(25_000), None, false), (None, Some(0), false)]
+        {
+            for query in ["host:web-3", "meta:web-3", "not needle host:web-3"] {
+                let answer = answer(query, from, to, false);
+                assert_eq!(answer.found.is_some(), went_on, "{query} {from:?} {to:?}: {answer:?}");
+                assert!(went_on || answer.read == 0);
+            }
+        }
     }
 }
 
