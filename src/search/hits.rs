@@ -45,7 +45,7 @@ pub struct Match {
     pub header: Header,
     /// The hits, in order of time.
     pub hits: Vec<Hit>,
-    /// Hits beyond [`Options::most`].
+    /// Hits beyond [`super::Options::most`].
     pub more: u64,
     /// Both clocks at the beginnings of segments, in order: milliseconds since the start of the session, and since
     /// 1970-01-01T00:00:00Z.
@@ -59,7 +59,7 @@ impl Match {
         time.map_or(self.header.start, |time| wall(&self.clocks, self.header.start, time))
     }
 
-    /// What it counts towards [`Options::limit`].
+    /// What it counts towards [`super::Options::limit`].
     pub fn counts(&self, first_only: bool) -> usize {
         if first_only { 1 } else { self.hits.len().max(1) }
     }
