@@ -540,6 +540,7 @@ fn a_hardened_session_is_without_its_capabilities_and_cannot_write_into_the_stor
                   sh -c ': >sealcast/new' 2>/dev/null && echo did write; rm -f sealcast/*.scast 2>/dev/null && echo did rm; \
                   mount -t tmpfs none sealcast 2>/dev/null && echo did mount && umount sealcast; \
                   recorder=$(ps -o ppid= -p $PPID | tr -d ' '); sh -c \"exec 3</proc/$recorder/mem\" 2>/dev/null && echo did look; \
+                  kill -0 $PPID 2>/dev/null && echo did signal; sh -c \"exec 3</proc/$PPID/mem\" 2>/dev/null && echo did see; \
                   perl -MErrno -e '$p=0; syscall($ARGV[0],0,0,0); exit !!$!{EPERM}' $BPF && echo did bpf; \
                   echo fine >/home/fine && cat /home/fine; su bob -c 'id -un'";
     let script = &script.replace("$BPF", if cfg!(target_arch = "aarch64") { "280" } else { "321" });
@@ -548,12 +549,12 @@ fn a_hardened_session_is_without_its_capabilities_and_cannot_write_into_the_stor
         |told: &str| told.lines().filter_map(|line| line.strip_prefix("did ")).collect::<Vec<_>>().join(" ");
     // Unguarded, root can do all of it, so the test can fail.
     let free = run();
-    assert_eq!(did(&free), "kill chattr write rm mount look bpf", "{free}");
+    assert_eq!(did(&free), "kill chattr write rm mount look signal see bpf", "{free}");
     assert!(free.ends_with("fine\nbob\n"), "{free}");
     // Column by column, the table of doc/DEPLOY.md.
     for (more, still) in [
-        ("", "kill write mount"),
-        ("landlock = true\n", "kill"),
+        ("", "kill write mount signal"),
+        ("landlock = true\n", "kill signal"),
         ("scope = true\n", "write mount"),
         ("landlock = true\nscope = true\n", ""),
     ] {

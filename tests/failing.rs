@@ -6,6 +6,10 @@
 
 mod support;
 
+mod failing {
+    mod killed;
+}
+
 use sealcast::sys::fd::set_nonblocking;
 use serde_json::Value;
 use std::io::{BufRead as _, BufReader, Read as _};

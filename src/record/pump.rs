@@ -205,7 +205,7 @@ impl<'a> Pump<'a> {
         let status = match &ended {
             Ok(ended) => ended.status(),
             Err(error) => {
-                self.hang_up();
+                self.end_all();
                 i32::from(error.exit_code())
             }
         };
@@ -471,6 +471,7 @@ impl Drop for Pump<'_> {
         if !matches!(self.phase, Phase::Ended { .. }) {
             self.to_child(signals::SIGHUP);
             self.to_child(signals::SIGCONT);
+            self.stage.clear();
         }
     }
 }

@@ -339,12 +339,41 @@ pub fn proc_is_ours() -> bool {
         .is_ok_and(|own| own.as_os_str().to_str() == Some(&std::process::id().to_string()))
 }
 
+/// Where a process stands, as the kernel tells it at one moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Its parent; 0 for one of another pid namespace.
+    pub parent: u32,
+    /// The leader of its session; 0 for one of another pid namespace.
+    pub session: u32,
+    /// See [`started`].
+    pub started: u64,
+    /// Nothing of it runs any more: it ended, and was not waited for.
+    pub is_over: bool,
+}
+
+/// Where a process stands. `None` when there is no such process, or it cannot be seen.
+pub fn place(pid: u32) -> Option<Place> {
+    let fields = stat(pid)?;
+    let fields: Vec<_> = fields.split_ascii_whitespace().collect();
+    let number = |field: usize| fields.get(field.checked_sub(2)?)?.parse::<u64>().ok();
+    let id = |field| u32::try_from(number(field)?).ok();
+    // Of a process whose first thread has ended the others may go on.
+    let is_over = matches!(*fields.get(1)?, "Z" | "X") && number(20)? <= 1;
+    Some(Place { parent: id(4)?, session: id(6)?, started: number(22)?, is_over })
+}
+
 /// Field 4 or a later one of `proc_pid_stat(5)`, counted as there.
 fn of_process<T: std::str::FromStr>(pid: u32, field: usize) -> Option<T> {
+    stat(pid)?.split_ascii_whitespace().nth(field.checked_sub(2)?)?.parse().ok()
+}
+
+/// What `proc_pid_stat(5)` tells from the bracket on that ends field 2.
+fn stat(pid: u32) -> Option<String> {
     let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
     // The name is in brackets and may hold anything; behind the last one are fields 3, 4…
     let fields = stat.get(stat.iter().rposition(|byte| *byte == b')')?..)?;
-    std::str::from_utf8(fields).ok()?.split_ascii_whitespace().nth(field.checked_sub(2)?)?.parse().ok()
+    Some(std::str::from_utf8(fields).ok()?.to_owned())
 }
 
 /// The number of the pid namespace that this process is in; `None` where it cannot be seen.
@@ -382,7 +411,11 @@ mod tests {
         let started = |pid| started(pid).unwrap();
         let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
         assert!(started(child.id()) >= started(std::process::id()) && started(1) > 0);
+        let place = place(child.id()).unwrap();
+        assert_eq!((place.parent, place.started), (std::process::id(), started(child.id())));
+        assert_eq!((place.session, place.is_over), (super::place(place.parent).unwrap().session, false));
         child.kill().unwrap();
+        assert!(crate::sys::eventually(|| super::place(child.id()).unwrap().is_over));
         child.wait().unwrap();
         assert_eq!(super::started(u32::MAX), None);
         assert_eq!(pid_namespace(), pid_namespace());

@@ -21,6 +21,7 @@ pub mod pipe;
 pub mod poll;
 pub mod privileges;
 pub mod pty;
+mod remains;
 pub mod seccomp;
 pub mod signals;
 pub mod stack;

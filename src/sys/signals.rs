@@ -109,6 +109,28 @@ fn set_of(signals: &[Signal]) -> libc::sigset_t {
     set
 }
 
+/// Waits for one of these signals, which must be blocked, no longer than `most` (`None`: without an end). `None` when none has come.
+pub(super) fn wait_for(signals: &[Signal], most: Option<std::time::Duration>) -> Option<Arrived> {
+    let set = set_of(signals);
+    let mut facts = MaybeUninit::<libc::siginfo_t>::zeroed();
+    let until = most.map(|most| libc::timespec {
+        tv_sec: libc::time_t::try_from(most.as_secs()).unwrap_or(libc::time_t::MAX),
+        tv_nsec: most.subsec_nanos().into(),
+    });
+    let until = until.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
+    // SAFETY: an initialised set, a place to write to, and a time or nothing.
+    let signal = unsafe { libc::sigtimedwait(&set, facts.as_mut_ptr(), until) };
+    if signal <= 0 {
+        return None;
+    }
+    // SAFETY: all zeroes are valid facts, and the kernel has filled them.
+    let facts = unsafe { facts.assume_init() };
+    let by_process = matches!(facts.si_code, libc::SI_USER | libc::SI_TKILL | libc::SI_QUEUE);
+    // SAFETY: facts of these kinds have a sender.
+    let sender = if by_process { unsafe { facts.si_pid() } } else { 0 };
+    Some(Arrived { signal, sender: u32::try_from(sender).unwrap_or(0) })
+}
+
 /// Blocks every signal that can be blocked, for this thread.
 pub(super) fn block_all() {
     let mut set = set_of(&[]);
@@ -290,6 +312,17 @@ mod tests {
         let arrived = signals.next().unwrap();
         assert_eq!((arrived.signal, arrived.sender), (SIGUSR1, std::process::id()));
         assert_eq!(signals.next(), None);
+    }
+
+    #[test]
+    fn a_blocked_signal_is_waited_for_and_who_sent_it_is_told() {
+        while_blocked(SIGUSR2, || {
+            assert_eq!(wait_for(&[SIGUSR2], Some(std::time::Duration::ZERO)), None);
+            // SAFETY: as above.
+            unsafe { libc::pthread_kill(libc::pthread_self(), SIGUSR2) };
+            let arrived = wait_for(&[SIGUSR2, SIGUSR1], None).unwrap();
+            assert_eq!((arrived.signal, arrived.sender), (SIGUSR2, std::process::id()));
+        });
     }
 
     #[test]

@@ -6,23 +6,34 @@
 //! does not stop a process whose group has no parent in its session, as a child directly below us would be. It stays
 //! until it is dropped, so that background jobs of the child keep their terminal while the last output is fetched.
 //!
-//! When we die the stage is killed by the kernel, and with it the child loses both its terminal and, by SIGHUP, its
-//! peace. The stage does nothing but wait: it reads and writes three small pipes and calls `waitpid`.
+//! When we die, however that comes, the stage ends what runs of the session (see [`remains`]) and then itself: nothing goes on
+//! unrecorded for longer than that takes. So it is in a session of its own also without a terminal: what kills our process group (sudo
+//! does, on SIGALRM) does not reach it. A recorder that is stopped or hangs is left alone. Until then the stage does nothing but
+//! wait: it writes to a small pipe, and takes three signals, each of which counts only from whom it is to come from.
+
+mod scene;
 
 use super::guard::Restrictions;
-use super::harden;
-use super::pipe;
-use super::privileges::{self, Identity};
+use super::poll::Set;
+use super::privileges::Identity;
 use super::signals::{self, Signal};
-use super::{Error, Result};
-use std::ffi::{CString, OsString};
+use super::{Error, Result, clock, pipe, remains};
+use scene::Scene;
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
 use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd, RawFd};
-use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
-use std::process::Command;
+use std::time::Duration;
+
+/// What the kernel tells the stage when the recorder dies.
+const LOST: Signal = signals::SIGUSR1;
+/// What the recorder tells the stage when the session is to end.
+const CLEAR: Signal = signals::SIGUSR2;
+/// How long the stage may take to begin with that.
+const ADOPTED: Duration = Duration::from_secs(2);
+/// How long the stage is waited for that ends a session: longer than that takes.
+const CLEARED: Duration = Duration::from_secs(8);
 
 /// What to run, and as whom.
 #[derive(Clone, Debug, Default)]
@@ -107,6 +118,8 @@ pub struct Stage {
     reports: File,
     /// The child, once it was started.
     child: Option<Child>,
+    /// It was told to end the session.
+    clears: bool,
 }
 
 /// The child of a stage, as it was told and as the kernel has it.
@@ -142,7 +155,8 @@ impl Stage {
         match unsafe { libc::fork() } {
             -1 => Err(Error::last("fork", "")),
             0 => {
-                let scene = Scene { control: control_out, reports: report_in.into(), terminal, recorder };
+                let scene =
+                    Scene { control: Some(control_out), reports: report_in.into(), terminal, recorder };
                 drop((control_in, report_out));
                 scene.play(program, streams)
             }
@@ -150,7 +164,13 @@ impl Stage {
                 drop((control_out, report_in, streams, terminal));
                 super::fd::set_nonblocking(&report_out, true)
                     .map_err(|e| Error::new("set the stage for the child", "", e))?;
-                Ok(Self { pid, control: Some(control_in.into()), reports: report_out.into(), child: None })
+                Ok(Self {
+                    pid,
+                    control: Some(control_in.into()),
+                    reports: report_out.into(),
+                    child: None,
+                    clears: false,
+                })
             }
         }
     }
@@ -188,6 +208,48 @@ impl Stage {
         }
     }
 
+    /// Ends the session: what runs of it is hung up, and killed two seconds later, by the stage, which is waited for when this is
+    /// dropped. On return nothing can get away any more by losing its parent.
+    pub fn clear(&mut self) {
+        if std::mem::replace(&mut self.clears, true) {
+            return;
+        }
+        // SAFETY: takes numbers only. The process is ours and was not waited for, so its id is still its own.
+        unsafe { libc::kill(self.pid, CLEAR) };
+        if let Some(control) = &self.control {
+            // It closes its end, or is gone; waiting for that longer would only give the session more time.
+            let mut set = Set::default();
+            set.add(control, false, false);
+            let _ = set.wait(Some(ADOPTED));
+        }
+    }
+
+    /// Kills what runs of the session at once: for when the stage cannot be relied on.
+    pub fn kill_all(&self) {
+        let first = self.child.and_then(|child| child.first);
+        let still = first.filter(|(pid, started)| super::ids::started(*pid) == Some(*started));
+        remains::kill(self.pid(), still.map(|(pid, _)| pid));
+    }
+
+    /// Whether the stage has ended by itself.
+    fn wait_until_cleared(&mut self) -> bool {
+        let end = clock::monotonic().saturating_add(CLEARED);
+        while let Some(left) = end.checked_sub(clock::monotonic()) {
+            match self.report() {
+                Some(Report::Gone) => return true,
+                Some(_) => {}
+                None => {
+                    let mut set = Set::default();
+                    set.add(&self.reports, true, false);
+                    if set.wait(Some(left)).is_err() {
+                        return false;
+                    }
+                }
+            }
+        }
+        false
+    }
+
     /// The report, if it can be so. Where the processes of the stage cannot be seen (`hidepid`, no `/proc` or another namespace's) it
     /// is believed.
     fn checked(&mut self, report: Report) -> Report {
@@ -198,7 +260,8 @@ impl Stage {
                 self.child = Some(Child { told, first });
                 report
             }
-            Report::Ended(_) if self.child.is_some_and(|child| !self.has(child)) => report,
+            // A stage that clears has other children too, and is waited for in any case.
+            Report::Ended(_) if self.clears || self.child.is_some_and(|child| !self.has(child)) => report,
             Report::Refused(..) if self.child.is_none() => report,
             Report::Stopped(_) | Report::Continued | Report::Gone | Report::Forged => report,
             Report::Started(_) | Report::Ended(_) | Report::Refused(..) => Report::Forged,
@@ -223,10 +286,14 @@ impl Stage {
 }
 
 impl Drop for Stage {
-    /// Lets the stage go and waits until it is gone. A child that still runs loses its parent, and by that gets SIGHUP.
+    /// Lets the stage go and waits until it is gone. A child that still runs loses its parent, and by that gets SIGHUP, unless the
+    /// session was to be [cleared](Stage::clear).
     fn drop(&mut self) {
         // Whether it waits for the word, for a child or for this: what it had left to tell is of no interest now.
         drop(self.control.take());
+        if self.clears && !self.wait_until_cleared() {
+            self.kill_all();
+        }
         // SAFETY: takes numbers only. The process is ours and was not waited for, so its id is still its own.
         unsafe { libc::kill(self.pid, libc::SIGKILL) };
         let mut status = 0;
@@ -273,224 +340,6 @@ fn step(number: i32) -> Step {
         5 => Step::Guard,
         _ => Step::Exec,
     }
-}
-
-/// The other side of the fork.
-struct Scene {
-    control: OwnedFd,
-    reports: File,
-    terminal: Option<OwnedFd>,
-    recorder: libc::pid_t,
-}
-
-impl Scene {
-    /// Everything the stage does. Leaves by `_exit`, so that nothing of the recorder's is cleaned up twice.
-    fn play(self, program: &Program, streams: [OwnedFd; 3]) -> ! {
-        let code =
-            match std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.acts(program, streams))) {
-                Ok(Ok(())) => 0,
-                Ok(Err(_)) | Err(_) => 1,
-            };
-        // SAFETY: ends the process without running anything else.
-        unsafe { libc::_exit(code) }
-    }
-
-    fn acts(mut self, program: &Program, streams: [OwnedFd; 3]) -> io::Result<()> {
-        // Nobody can stop or end the stage by accident; the kernel still can, and does when the recorder dies.
-        signals::block_all();
-        signals::default(signals::SIGCHLD);
-        die_with(self.recorder, signals::SIGKILL)?;
-        if let Some(terminal) = &self.terminal {
-            // SAFETY: takes nothing. We were just forked, so we lead no group yet and it succeeds.
-            check(unsafe { libc::setsid() })?;
-            // SAFETY: takes an open terminal that is nobody's controlling terminal, and a number.
-            check(unsafe { libc::ioctl(terminal.as_raw_fd(), libc::TIOCSCTTY, 0) })?;
-        }
-        self.close_all_but_ours(&streams)?;
-        let mut word = [0];
-        if super::fd::read(&self.control, &mut word)? == 0 {
-            return Ok(());
-        }
-        let child = match self.start(program, streams) {
-            Ok(pid) => pid,
-            Err((step, error)) => {
-                let errno = error.raw_os_error().unwrap_or(libc::EIO);
-                return self.reports.write_all(&encode(b'r', step as i32, errno));
-            }
-        };
-        self.reports.write_all(&encode(b's', child, 0))?;
-        self.wait_for(child)?;
-        // Stay until dropped: the end of a session leader takes the terminal from what the child left behind.
-        super::fd::read(&self.control, &mut word)?;
-        Ok(())
-    }
-
-    /// The recorder's descriptors are not the stage's: a copy of the leader would keep the PTY alive, a copy of
-    /// standard output would keep a reader waiting.
-    fn close_all_but_ours(&self, streams: &[OwnedFd; 3]) -> io::Result<()> {
-        let null = File::options().read(true).write(true).open("/dev/null")?;
-        for fd in 0..3 {
-            // SAFETY: takes numbers. Descriptors 0 to 2 are owned by nobody on this side of the fork: all of ours
-            // were made while those were taken.
-            check(unsafe { libc::dup2(null.as_raw_fd(), fd) })?;
-        }
-        let mut ours: Vec<RawFd> = streams.iter().map(|s| s.as_raw_fd()).collect();
-        ours.extend([self.control.as_raw_fd(), self.reports.as_raw_fd()]);
-        ours.extend(self.terminal.iter().map(|t| t.as_raw_fd()));
-        ours.sort_unstable();
-        let mut from: RawFd = 3;
-        for fd in ours {
-            if from < fd {
-                close_range(from, fd - 1, 0)?;
-            }
-            from = from.max(fd.saturating_add(1));
-        }
-        // `null` goes with the rest.
-        std::mem::forget(null);
-        close_range(from, RawFd::MAX, 0)
-    }
-
-    fn start(
-        &self,
-        program: &Program,
-        streams: [OwnedFd; 3],
-    ) -> std::result::Result<libc::pid_t, (Step, io::Error)> {
-        let failed = |error: io::Error| (Step::Exec, error);
-        let [stdin, stdout, stderr] = streams;
-        let mut command = Command::new(&program.path);
-        command.args(&program.args).stdin(stdin).stdout(stdout).stderr(stderr);
-        if let Some(name) = &program.arg0 {
-            command.arg0(name);
-        }
-        if let Some(env) = &program.env {
-            command.env_clear().envs(env.iter().map(|(name, value)| (name, value)));
-        }
-        let dir = match &program.dir {
-            Some(dir) => {
-                let nul = |_| (Step::Directory, io::Error::from_raw_os_error(libc::ENOENT));
-                Some(CString::new(dir.as_os_str().as_bytes()).map_err(nul)?)
-            }
-            None => None,
-        };
-        let restrictions = program.restrictions.prepare().map_err(|e| (Step::Guard, e.source))?;
-        let (steps_out, steps_in) = pipe::open().map_err(|e| failed(e.source))?;
-        let (identity, umask) = (program.identity.clone(), program.umask);
-        let terminal = self.terminal.as_ref().map(|t| t.as_raw_fd());
-        let steps = steps_in.as_raw_fd();
-        // SAFETY: takes nothing and cannot fail.
-        let stage = unsafe { libc::getpid() };
-        let act = move || {
-            let at = |step: Step| {
-                let byte = [step as u8];
-                // SAFETY: one byte from a valid place. If it fails, a failure is told as one of another step.
-                unsafe { libc::write(steps, byte.as_ptr().cast(), 1) };
-            };
-            // Taking the foreground from the background would stop us otherwise.
-            signals::block_all();
-            at(Step::Terminal);
-            if let Some(terminal) = terminal {
-                // SAFETY: takes numbers only.
-                check(unsafe { libc::setpgid(0, 0) })?;
-                // SAFETY: the terminal is still open here; takes numbers only.
-                check(unsafe { libc::tcsetpgrp(terminal, libc::getpid()) })?;
-            }
-            // What was ignored above us stays so, with a terminal as without (nohup; a script that shields a step of its own).
-            signals::restore_all();
-            harden::restore_core_limit();
-            // Before the change of user, which may leave no right to restrict anything.
-            at(Step::Guard);
-            restrictions.apply()?;
-            at(Step::Identity);
-            if let Some(identity) = &identity {
-                privileges::change(identity)?;
-            }
-            at(Step::Directory);
-            if let Some(dir) = &dir {
-                // SAFETY: a NUL-terminated string.
-                check(unsafe { libc::chdir(dir.as_ptr()) })?;
-            }
-            if let Some(umask) = umask {
-                // SAFETY: takes a number only.
-                unsafe { libc::umask(umask) };
-            }
-            at(Step::Exec);
-            // After the change of user, which forgets it.
-            die_with(stage, signals::SIGHUP)?;
-            // Not closed but marked: one of them tells the stage that the exec failed.
-            close_range(3, RawFd::MAX, libc::CLOSE_RANGE_CLOEXEC)?;
-            signals::restore_mask();
-            Ok(())
-        };
-        // SAFETY: `act` makes system calls on data made before the fork; it allocates nothing and takes no lock.
-        unsafe { command.pre_exec(act) };
-        match command.spawn() {
-            Ok(child) => Ok(libc::pid_t::try_from(child.id()).unwrap_or(0)),
-            Err(error) => {
-                drop(steps_in);
-                let mut done = Vec::new();
-                let _ = File::from(steps_out).read_to_end(&mut done);
-                Err((step(i32::from(done.last().copied().unwrap_or(0))), error))
-            }
-        }
-    }
-
-    fn wait_for(&mut self, child: libc::pid_t) -> io::Result<()> {
-        loop {
-            let mut status = 0;
-            // SAFETY: a valid place to write to.
-            if unsafe { libc::waitpid(child, &mut status, libc::WUNTRACED | libc::WCONTINUED) } < 0 {
-                let error = io::Error::last_os_error();
-                if super::interrupted(&error) {
-                    continue;
-                }
-                return Err(error);
-            }
-            if libc::WIFSTOPPED(status) {
-                self.reports.write_all(&encode(b't', libc::WSTOPSIG(status), 0))?;
-            } else if libc::WIFCONTINUED(status) {
-                self.reports.write_all(&encode(b'c', 0, 0))?;
-            } else {
-                self.leave_terminal();
-                let report = if libc::WIFSIGNALED(status) {
-                    encode(b'k', libc::WTERMSIG(status), 0)
-                } else {
-                    encode(b'e', libc::WEXITSTATUS(status), 0)
-                };
-                return self.reports.write_all(&report);
-            }
-        }
-    }
-
-    /// Takes the foreground, so that our end hangs up nobody but us: jobs the child left in its group live on, as
-    /// they would without us. Then closes the terminal, so that the last output is followed by its end.
-    fn leave_terminal(&mut self) {
-        if let Some(terminal) = self.terminal.take() {
-            // SAFETY: takes numbers and an open descriptor; SIGTTOU is blocked. If the terminal was hung up there is
-            // no foreground to take.
-            unsafe { libc::tcsetpgrp(terminal.as_raw_fd(), libc::getpgrp()) };
-        }
-    }
-}
-
-/// This process gets `signal` when its parent dies, which must be `parent`: had it died already, nobody would tell.
-fn die_with(parent: libc::pid_t, signal: Signal) -> io::Result<()> {
-    // SAFETY: takes numbers only.
-    check(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, signal, 0, 0, 0) })?;
-    // SAFETY: takes nothing and cannot fail.
-    if unsafe { libc::getppid() } == parent { Ok(()) } else { Err(io::Error::from_raw_os_error(libc::ESRCH)) }
-}
-
-fn close_range(from: RawFd, to: RawFd, flags: libc::c_uint) -> io::Result<()> {
-    let (Ok(from), Ok(to)) = (libc::c_uint::try_from(from), libc::c_uint::try_from(to)) else {
-        return Ok(());
-    };
-    let flags = libc::c_int::try_from(flags).unwrap_or(0);
-    // SAFETY: takes numbers only; the caller owns what is closed.
-    check(unsafe { libc::close_range(from, to, flags) })
-}
-
-fn check(code: libc::c_int) -> io::Result<()> {
-    if code >= 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 /// Lets go of a standard stream of ours: it is `/dev/null` from here on. Whoever is at its other end learns that nothing

@@ -197,7 +197,7 @@ impl Pump<'_> {
             if let Phase::Ended { .. } = self.phase {
                 self.give_up_output();
             }
-            self.hang_up();
+            self.end_all();
             // That was our doing, not the terminal's.
             self.hung_up = false;
         }
@@ -264,7 +264,8 @@ impl Pump<'_> {
     fn lose(&mut self, what: &str) {
         self.batch.event(Payload::Gap(Gap::new("stage", "session", 0, what)));
         self.tell(what);
-        self.hang_up();
+        self.stage.kill_all();
+        self.end_all();
         self.to_child(signals::SIGKILL);
         self.ended(Ended::Killed(signals::SIGKILL));
     }
@@ -341,6 +342,15 @@ impl Pump<'_> {
         // Both of our descriptors of the leader go with it: the kernel hangs up the follower.
         self.screen = None;
         self.terminal_out = None;
+    }
+
+    /// Nothing of the session may go on: what cannot be recorded any more must not run.
+    pub(super) fn end_all(&mut self) {
+        if !matches!(self.phase, Phase::Ended { .. }) {
+            // First: what is hung up may end, and what it has started would no longer be known to be of the session.
+            self.stage.clear();
+            self.hang_up();
+        }
     }
 
     /// The session must end: the child loses its terminal, and its life if it clings to it.
