@@ -157,6 +157,21 @@ fn the_pumping_threads_never_call_the_emulator() {
     }
 }
 
+/// The test harness keeps what a test prints that passes; who skips passes.
+#[test]
+fn what_a_test_skips_is_said_where_it_is_seen() {
+    let mut found = Vec::new();
+    for dir in ["src", "tests"] {
+        sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join(dir), &mut found);
+    }
+    // Of two parts, so that they are not found here.
+    let printed = ["println!(\"skip", "ped"].concat();
+    for path in found {
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert!(!text.contains(&printed), "{}: say it by `skipped`", path.display());
+    }
+}
+
 #[test]
 fn no_room_is_a_grab_bag() {
     for (_, path, text) in files() {
