@@ -14,7 +14,7 @@ use sealcast::sys::fd::set_nonblocking;
 use serde_json::Value;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::{Child, Stdio};
-use support::host::{Host, SEALCAST, STORE, text};
+use support::host::{Host, SEALCAST, STORE, has, text};
 use support::{is_of_the_machine, lives, until};
 
 /// 12 MB of text that does not compress to nothing, slowly enough that several flushes happen.
@@ -93,6 +93,52 @@ fn what_is_handed_on_by_who_starts_it_is_not_handed_on_to_the_recording() {
     assert_eq!(text(&modes), "700\n");
     let modes = host.run("root", &["find", STORE, "-name", "*.scast", "-not", "-perm", "600"]);
     assert_eq!(text(&modes), "");
+    terminal.send("\u{4}");
+    assert!(terminal.wait_end().success());
+}
+
+#[test]
+fn turns_that_who_starts_it_gives_up_are_given_up_for_the_session_and_not_for_the_recording() {
+    let Some(host) = Host::start() else { return };
+    if !["chrt", "taskset", "ionice", "nice"].into_iter().all(has) {
+        return;
+    }
+    let run = |line: &str| text(&host.run("root", &["sh", "-c", line]));
+    // A container may forbid to take them back.
+    let may = host.run("root", &["chrt", "-i", "0", "chrt", "-o", "0", "true"]).status.success();
+    if !may {
+        support::skipped("turns that were given up cannot be taken back here");
+        return;
+    }
+    let all = run("taskset -c 0-1023 awk '/^Cpus_allowed_list/ { print $2 }' /proc/self/status");
+    let one = all.trim().split([',', '-']).next().unwrap();
+    let session = "chrt -p $$; taskset -cp $$; ionice -p $$; nice; echo ALL''OFIT; exec cat";
+    let line = format!(
+        "exec nice -n 19 chrt -i 0 taskset -c {one} ionice -c 3 {SEALCAST} run -- sh -c \"{}\"",
+        session.replace('$', "\\$")
+    );
+    let mut terminal = host.terminal("root", &["sh", "-c", &line]);
+    terminal.wait_for("ALLOFIT");
+    let shown = String::from_utf8_lossy(terminal.transcript()).into_owned();
+    let kept = ["SCHED_IDLE", &format!("affinity list: {one}\r"), "\nidle\r", "\n19\r"];
+    assert!(kept.into_iter().all(|kept| shown.contains(kept)), "the session is as it was asked for: {shown}");
+    let recorder = terminal.pid();
+    let threads = std::fs::read_dir(format!("/proc/{recorder}/task")).unwrap();
+    let mut seen = 0;
+    for thread in threads.map(|entry| entry.unwrap().file_name().into_string().unwrap()) {
+        let of = |file: &str| std::fs::read_to_string(format!("/proc/{recorder}/task/{thread}/{file}"));
+        // One that is over meanwhile.
+        let (Ok(name), Ok(stat), Ok(status)) = (of("comm"), of("stat"), of("status")) else { continue };
+        let fields: Vec<_> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
+        let allowed = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:")).unwrap();
+        let disks = run(&format!("ionice -p {thread}"));
+        // Nice value, class and processors: fields 19 and 41 of proc_pid_stat(5), of which two are before the bracket.
+        let told = (fields[16], fields[38], allowed.trim());
+        assert_eq!(told, ("0", "0", all.trim()), "{name} {status}");
+        assert!(disks.starts_with("none"), "{name} {disks}");
+        seen += 1;
+    }
+    assert!(seen > 1, "{seen} threads");
     terminal.send("\u{4}");
     assert!(terminal.wait_end().success());
 }

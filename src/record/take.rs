@@ -145,6 +145,7 @@ pub fn take(order: Order, fit: Box<Fit<'_>>, begun: impl FnOnce()) -> Result<Tak
     // must not choose by a limit which of them there are.
     sys::harden::wake_in_time();
     sys::harden::lift_limits();
+    sys::harden::take_turns_as_usual();
     sys::harden::mask_files();
     let (header, mut meta) = (header, meta);
     let indexer = fit(&mut session, &mut meta)?;

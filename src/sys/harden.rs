@@ -78,6 +78,38 @@ pub fn wake_in_time() {
     unsafe { libc::prctl(libc::PR_SET_TIMERSLACK, USUAL, 0, 0, 0) };
 }
 
+/// Gives this thread, and those that it starts, the turns on the processors and at the disks that a program has where nobody has
+/// chosen others. Whoever started us may have chosen that we get none while anything else wants one, or share a processor with
+/// something that never rests: a witness that is late sees less, and sudo passes all of it on. More than the usual, as real time is,
+/// is left; so is what we may not change, and what a control group is given. The child keeps what was found, if it was forked before.
+pub fn take_turns_as_usual() {
+    const LOWER: [libc::c_long; 2] = [libc::SCHED_BATCH as libc::c_long, libc::SCHED_IDLE as libc::c_long];
+    // By their numbers: the C library musl has none of the first two.
+    // SAFETY: takes numbers only.
+    let class = unsafe { libc::syscall(libc::SYS_sched_getscheduler, 0) };
+    // The class may come with a flag.
+    if LOWER.contains(&(class & !libc::c_long::from(libc::SCHED_RESET_ON_FORK))) {
+        let usual = libc::c_int::default();
+        // SAFETY: a valid place to read from: the priority, a number, which is 0 in all classes but real time.
+        unsafe { libc::syscall(libc::SYS_sched_setscheduler, 0, libc::SCHED_OTHER, &raw const usual) };
+    }
+    // What the kernel returns is 20 less the value, so that it is never negative.
+    // SAFETY: takes numbers only.
+    let nice = unsafe { libc::syscall(libc::SYS_getpriority, libc::PRIO_PROCESS, 0) };
+    if (0..20).contains(&nice) {
+        // SAFETY: takes numbers only.
+        unsafe { libc::syscall(libc::SYS_setpriority, libc::PRIO_PROCESS, 0, 0) };
+    }
+    // The kernel takes of it those that there are and that we may have.
+    let all = [u8::MAX; 1024];
+    // SAFETY: a valid place to read from, of the length given.
+    unsafe { libc::syscall(libc::SYS_sched_setaffinity, 0, all.len(), all.as_ptr()) };
+    const WHO_PROCESS: libc::c_long = 1;
+    const BY_NICE: libc::c_long = 0; // no class of its own, see `ioprio_set(2)`
+    // SAFETY: takes numbers only.
+    unsafe { libc::syscall(libc::SYS_ioprio_set, WHO_PROCESS, 0, BY_NICE) };
+}
+
 /// What this process makes from now on is its user's alone, and has at least the rights that it asks for: the mask of whoever
 /// started us could take those as well, and sudo hands it on. The child keeps what was found, if it was forked before.
 pub fn mask_files() {
