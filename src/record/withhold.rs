@@ -14,6 +14,7 @@
 //! In doubt it withholds. Withheld input is counted, one for each line: neither its length nor its timing is told.
 //! A secret that the program shows is in the output of the recording, which is not this room's to change.
 
+mod below;
 mod cursor;
 mod echo;
 mod keys;
@@ -294,12 +295,18 @@ impl Withhold {
     /// command (`i` in vi). Gives how many were looked at.
     fn see(&mut self, now: Duration, drawn: &Drawn) -> usize {
         let (mut looked, mut paused) = (0_usize, 0_usize);
-        let mut ends = None;
+        let (mut ends, mut above) = (None, None);
         for run in self.runs.iter_mut().take(LEFT) {
             // The one before was seen to its end: this one goes on there.
             if let Some(cell) = ends.take() {
                 run.echo.begins_at(cell);
                 break;
+            }
+            if let Some(cell) = above.take() {
+                run.echo.follows(cell);
+            }
+            if run.line {
+                run.echo.leaves(drawn);
             }
             let seen = run.echo.see(drawn);
             if seen && run.closed.is_some() && !run.line {
@@ -309,6 +316,10 @@ impl Withhold {
                 run.echoed = now;
             }
             looked = looked.saturating_add(1);
+            above = run.echo.ends_at().filter(|_| run.is_whole());
+            if seen && run.echo.is_over() {
+                break;
+            }
             if !run.echo.is_over() && (seen || !run.is_whole()) {
                 let passes = run.closed.is_some() && !run.line && !seen && paused < BEHIND;
                 if !passes && ends.is_none() {
@@ -499,6 +510,13 @@ impl Withhold {
         let shown = run.echo.was_shown() && !hidden && !alone && !stars && !run.doubtful;
         self.shows = !run.line && if run.echo.expects_nothing() { self.shows } else { shown };
         if shown {
+            if run.echo.was_below() {
+                self.owed.0 = 0;
+            }
+            let end = run.echo.ends_at().filter(|_| run.is_whole());
+            if let (Some(cell), Some(next)) = (end, self.runs.front_mut()) {
+                next.echo.follows(cell);
+            }
             if run.line && !run.echo.is_over() {
                 self.owed = (self.owed.0.saturating_add(1), now);
             }

@@ -51,7 +51,7 @@ pub(super) struct Drawn {
     pub(super) cell: Cell,
     /// Where the cursor stood behind it.
     pub(super) after: Cell,
-    /// The end of the row above, where it is the first one of its own.
+    /// The end of the row above.
     above: Option<Cell>,
     /// The sign of a prompt stands right before it.
     pub(super) prompted: bool,
@@ -60,7 +60,17 @@ pub(super) struct Drawn {
 impl Drawn {
     /// Whether it was drawn in that cell.
     pub(super) fn is_at(&self, cell: Cell) -> bool {
-        self.at == cell || self.cell == cell || self.above == Some(cell)
+        self.at == cell || self.cell == cell || self.is_first() && self.above == Some(cell)
+    }
+
+    /// Whether it is in the row below that cell, or the first one of the same row, which the cursor has left for that.
+    pub(super) fn is_below(&self, cell: Cell) -> bool {
+        self.above.is_some_and(|above| above.row == cell.row) || self.is_first() && self.is_in_row_of(cell)
+    }
+
+    /// Whether it is in the same row.
+    pub(super) fn is_in_row_of(&self, cell: Cell) -> bool {
+        self.cell.row == cell.row
     }
 
     /// Whether it is the first one of its row.
@@ -287,8 +297,7 @@ impl Screen {
         self.look_for_search(c, at, cell);
         self.last = c;
         if !self.drawing {
-            let above =
-                self.row.checked_sub(1).filter(|_| cell.col == 0).and_then(|above| self.rows.get(above));
+            let above = self.row.checked_sub(1).and_then(|above| self.rows.get(above));
             let above = above.map(|row| Cell { row: *row, col: self.cols });
             self.did.push_back(Did::Drew(Drawn { c, at, cell, after: self.cell(), above, prompted }));
         }

@@ -9,7 +9,9 @@
 //! 3. or in a row with others that come one by one as they are typed, wherever that is ([`Loose`]): a line that is slow, on
 //!    which a command that moves the cursor was typed before;
 //! 4. or, for a line that was ended, all of it in its order and with nothing between behind the sign of a prompt: a shell shows
-//!    so what was typed before it was ready.
+//!    so what was typed before it was ready;
+//! 5. or, for the next line of a paste, all of it below the one before, and nothing behind it ([`Below`]);
+//! 6. or, once all but its last character was seen, all of it in its own row: fish indents a word anew that ends a block.
 //!
 //! The search in readline's history (`^R`) has a place of its own, behind a backquote, and the cursor in the line that was found.
 //!
@@ -21,6 +23,7 @@
 //! That a letter is *somewhere* in the output means nothing: prompts that are written again at every key, clocks, logs and
 //! progress bars have every letter and digit there is.
 
+use super::below::{Below, Found};
 use super::cursor::{Cell, Drawn};
 use zeroize::Zeroizing;
 
@@ -67,6 +70,11 @@ pub(super) struct Match {
     row: Zeroizing<Vec<char>>,
     /// How many bytes of it stand behind the sign of a prompt.
     piece: usize,
+    below: Option<Below>,
+    /// It was found there.
+    is_below: bool,
+    /// How many bytes of it were drawn one behind the other in its row, and where the cursor stood behind them.
+    again: Option<(usize, Cell)>,
     state: State,
 }
 
@@ -120,6 +128,10 @@ impl Match {
         if let Some((at, after)) = self.alone.take().filter(|(_, after)| *after == stands) {
             self.hit(at, 1, after);
         }
+        // It was not the whole of it that was found below another one.
+        if let Some(below) = self.below.as_mut().filter(|below| below.ends_at(&self.typed).is_some()) {
+            below.fail();
+        }
         self.drawn = false;
         let stood = Stood { cell: stood, ahead: self.seen.next < self.typed.len() };
         if self.stood.last().is_none_or(|(_, last)| *last != stood) {
@@ -133,6 +145,18 @@ impl Match {
         if self.seen.count == 0 {
             self.begins = Some(cell);
         }
+    }
+
+    /// The line that was typed before it was seen whole, and ends in this cell.
+    pub(super) fn follows(&mut self, above: Cell) {
+        if !self.is_below && self.below.as_ref().is_none_or(|below| !below.is_below(above)) {
+            self.below = Some(Below::new(above));
+        }
+    }
+
+    /// Whether it was found below the line that was typed before it, which the cursor has left by then.
+    pub(super) fn was_below(&self) -> bool {
+        self.is_below
     }
 
     /// It is what a history is searched for, and drawn from this cell on.
@@ -169,6 +193,13 @@ impl Match {
     /// The cursor leaves that place for another line, or the beginning of its own: behind what was seen, nothing followed.
     pub(super) fn returns_from(&mut self, cell: Cell) {
         if self.seen.after == Some(cell) || self.stands_before(cell) {
+            self.rest();
+        }
+    }
+
+    /// The same for a line that was ended, by a character that is drawn in another row.
+    pub(super) fn leaves(&mut self, drawn: &Drawn) {
+        if !self.more && self.ends_at().is_some_and(|end| !drawn.is_in_row_of(end)) {
             self.rest();
         }
     }
@@ -229,8 +260,12 @@ impl Match {
         let mut bytes = [0; 4];
         let bytes = drawn.c.encode_utf8(&mut bytes).as_bytes();
         self.see_piece(drawn, bytes);
+        let below = self.below.as_mut().map_or(Found::Nothing, |below| below.see(drawn, bytes, &self.typed));
+        if let Found::Whole(after) = below {
+            self.found_below(after);
+        }
         if self.state != State::Open {
-            return false;
+            return below == Found::Next;
         }
         self.keep(drawn);
         let first = !std::mem::replace(&mut self.drawn, true);
@@ -254,9 +289,48 @@ impl Match {
             let last = self.typed.len().saturating_sub(1);
             self.alone = candidate.filter(|at| *at == last).map(|at| (at, drawn.after));
         }
-        let found = self.see_loose(drawn, bytes);
+        let found = self.see_again(drawn, bytes) || self.see_loose(drawn, bytes);
         self.more |= !found && drawn.c != ' ';
-        found
+        found || below == Found::Next
+    }
+
+    /// All of it stands below the line that was typed before it, and ends in this cell.
+    fn found_below(&mut self, after: Cell) {
+        let length = self.typed.len();
+        self.seen = Seen { next: length, count: length, after: Some(after) };
+        self.rest();
+        (self.more, self.is_below, self.below) = (false, true, None);
+        if self.state == State::Left {
+            self.state = State::Shown;
+        }
+    }
+
+    /// Looks for all of it in the row in which all but its last character was seen. True when it was found to be there, up to this
+    /// character.
+    fn see_again(&mut self, drawn: &Drawn, bytes: &[u8]) -> bool {
+        let place = self.again.take();
+        let is_last = |rest: &[u8]| std::str::from_utf8(rest).is_ok_and(|rest| rest.chars().count() == 1);
+        let missing = self.typed.get(self.seen.next..).unwrap_or_default();
+        let seen = self.seen.count.saturating_add(missing.len()) >= self.typed.len();
+        let Some(end) = self.seen.after.filter(|_| seen && self.seen.count >= FEW && is_last(missing)) else {
+            return false;
+        };
+        let begins = drawn.is_in_row_of(end) && self.typed.starts_with(bytes);
+        let length = match place.filter(|(_, after)| drawn.is_at(*after)) {
+            Some((length, _)) if self.typed.get(length..).is_some_and(|rest| rest.starts_with(bytes)) => {
+                length.saturating_add(bytes.len())
+            }
+            _ if begins => bytes.len(),
+            _ => return false,
+        };
+        self.again = Some((length, drawn.after));
+        if length < self.typed.len() {
+            return false;
+        }
+        self.seen = Seen { next: length, count: length, after: Some(drawn.after) };
+        self.fresh.push(self.seen);
+        self.more = false;
+        true
     }
 
     /// The character at `at` was seen, of `length` bytes.
@@ -329,6 +403,9 @@ impl Match {
         // A number stands at the end of many a line.
         let is_word = self.typed.iter().any(|byte| !byte.is_ascii_digit());
         let whole = is_word && self.typed.len() >= PIECE && self.piece == self.typed.len();
+        if let Some(after) = self.below.as_ref().and_then(|below| below.ends_at(&self.typed)) {
+            self.found_below(after);
+        }
         self.state = match self.state {
             State::Open if !whole && !self.was_shown() => State::Left,
             State::Left if !whole => State::Left,
@@ -364,12 +441,17 @@ impl Match {
 
     /// Whether it is known already that it counts as shown.
     pub(super) fn is_settled(&self) -> bool {
-        self.was_shown() && (self.state != State::Open || self.seen.next >= self.typed.len())
+        self.was_seen() && (self.state != State::Open || self.seen.next >= self.typed.len())
     }
 
     /// Whether it counts as shown: at least four fifths of it were seen, and what was not is not its end: a secret that
-    /// follows. (Between them not more than three in a row were passed over.)
+    /// follows. (Between them not more than three in a row were passed over.) Or all of it stands below another line, with nothing
+    /// behind it so far.
     pub(super) fn was_shown(&self) -> bool {
+        self.was_seen() || self.below.as_ref().is_some_and(|below| below.ends_at(&self.typed).is_some())
+    }
+
+    fn was_seen(&self) -> bool {
         match self.state {
             State::Open => {
                 let seen = if self.more && !self.search { self.rested } else { self.seen };

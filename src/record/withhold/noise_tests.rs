@@ -69,7 +69,7 @@ const WORDS: &[&str] = &[
 ];
 
 /// What is drawn beside a prompt. `shown` is what the prompt shows of the keys so far, `n` how many times this was drawn.
-type Noise = fn(&mut Dice, n: u64) -> String;
+pub(super) type Noise = fn(&mut Dice, n: u64) -> String;
 
 fn log_line(dice: &mut Dice, n: u64) -> String {
     let at = format!("{:02}:{:02}:{:02}.{:03}", 9 + n / 3600, n / 60 % 60, n % 60, dice.below(1000));
@@ -90,7 +90,7 @@ fn system_line(dice: &mut Dice, n: u64) -> String {
 }
 
 /// What else is drawn, by itself, beside the prompt.
-const NOISES: &[(&str, Noise)] = &[
+pub(super) const NOISES: &[(&str, Noise)] = &[
     ("nothing", |_, _| String::new()),
     ("log", |dice, n| format!("\r\n{}", log_line(dice, n))),
     ("log, lines ended", |dice, n| format!("{}\r\n", log_line(dice, n))),
@@ -169,7 +169,7 @@ fn typed(text: &str, noise: Noise, answer: Answer, (every, apart): (u64, u64), s
     String::from_utf8(bytes.flatten().collect()).unwrap()
 }
 
-fn secrets(dice: &mut Dice) -> Vec<String> {
+pub(super) fn secrets(dice: &mut Dice) -> Vec<String> {
     let digits = |dice: &mut Dice, n: usize| {
         (0..n).map(|_| char::from(b'0' + u8::try_from(dice.below(10)).unwrap())).collect()
     };
