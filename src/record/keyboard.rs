@@ -20,7 +20,7 @@ use super::session::Screen;
 use crate::sys::poll::Set;
 use crate::sys::pty::Leader;
 use crate::sys::tty::{RawMode, Settings, Terminal};
-use crate::sys::{Error, clock, waits};
+use crate::sys::{Error, clock, signals, waits};
 use std::time::Duration;
 
 /// How often the child's terminal is looked at while the keyboard is shared.
@@ -45,6 +45,10 @@ pub(super) struct Keyboard {
     next_look: Duration,
     /// It could not be read: it is not asked before the next look.
     refused: bool,
+    /// It was in the hands of others, and we were to be stopped for it; nobody has continued us since.
+    stopped: bool,
+    /// The child was asked to end, and it was in the hands of others since.
+    ending: bool,
 }
 
 impl Keyboard {
@@ -62,6 +66,8 @@ impl Keyboard {
             exists: screen.is_some(),
             next_look: Duration::ZERO,
             refused: false,
+            stopped: false,
+            ending: false,
         }
     }
 
@@ -72,13 +78,17 @@ impl Keyboard {
 
     /// Takes it, for a child whose terminal has these settings.
     fn take(&mut self, terminal: &Terminal, theirs: Option<&Settings>) -> Result<(), Error> {
-        // In the background this stops us. Who is not stopped, the first process of a pid namespace, must not ask.
-        let asks = std::process::id() != 1 || terminal.is_foreground();
-        if self.raw.is_none() && asks {
+        if self.raw.is_none() {
             let found = Settings::of(terminal)?;
             self.raw = Some(RawMode::enter(terminal, found, self.raw_of(found, theirs))?);
         }
         Ok(())
+    }
+
+    /// Whether it may be taken: not from the background. (Where SIGTTOU is ignored the kernel lets everybody have it, and nobody is
+    /// stopped. That the first process of a pid namespace ignores it was our own wish.)
+    fn may_take(terminal: &Terminal) -> bool {
+        terminal.is_foreground() || std::process::id() != 1 && signals::is_ignored(signals::SIGTTOU)
     }
 
     /// Raw mode of a terminal that was found like this, for a child whose terminal has these settings.
@@ -106,6 +116,16 @@ impl Keyboard {
         self.asked = false;
     }
 
+    /// Somebody has continued us.
+    pub(super) fn continued(&mut self) {
+        self.stopped = false;
+    }
+
+    /// The child was asked to end, which it can do only while we run: we are not stopped for it any more.
+    pub(super) fn is_to_end(&mut self) {
+        self.ending = true;
+    }
+
     /// We were continued, perhaps in the foreground, perhaps after someone else changed the settings. As in
     /// [`Keyboard::watch`], what cannot be had is left.
     pub(super) fn resume(&mut self, terminal: &Terminal) {
@@ -114,6 +134,9 @@ impl Keyboard {
                 Some(raw) => raw.renew(terminal),
                 None => self.begin(terminal),
             };
+        } else {
+            // Who has stopped us (SIGSTOP) has left us no time to give it back. A read would stop us, as in `watch`.
+            self.leave();
         }
     }
 
@@ -140,21 +163,24 @@ impl Keyboard {
         (self.exists && (self.refused || !(self.whole && self.is_raw()))).then_some(self.next_look)
     }
 
-    /// While it is shared: takes it when the child wants it, gives it back when not. In the background this stops us,
-    /// as it would stop the child. Where nobody could continue us (our group is orphaned) the kernel refuses instead: the
-    /// session goes on without a keyboard, and asks for it again at the next look.
-    pub(super) fn watch(&mut self, terminal: &Terminal, leader: &Leader, child: Option<u32>) {
+    /// While it is shared: takes it when the child wants it, gives it back when not. True when it is in the hands of others: we are
+    /// to be stopped for it, as the child would be without us, and to look again once we are continued. That is said once: where nobody
+    /// could continue us (our group is orphaned) the kernel does not stop us, and the session goes on without a keyboard.
+    ///
+    /// (The kernel would stop us by itself when we take it. But it asks again at once when we are continued, before we could read
+    /// which signals came: nobody but SIGKILL would end us.)
+    pub(super) fn watch(&mut self, terminal: &Terminal, leader: &Leader, child: Option<u32>) -> bool {
         let now = clock::monotonic();
         if self.deadline().is_none_or(|due| now < due) {
-            return;
+            return false;
         }
         self.next_look = now.saturating_add(LOOK);
         self.refused = false;
-        let Ok(theirs) = leader.settings() else { return };
+        let Ok(theirs) = leader.settings() else { return false };
         let plain = is_plain(&theirs, leader, child);
         self.asked = plain && !self.is_raw() && !self.lines && self.is_asked(terminal, leader, child);
         let _ = match (plain, self.is_raw()) {
-            (false, false) => self.take(terminal, Some(&theirs)),
+            (false, false) if Self::may_take(terminal) => self.take(terminal, Some(&theirs)),
             // Seen twice: a shell has plain lines for a moment before its job has the terminal.
             (true, true) if !self.whole && self.plain => {
                 self.leave();
@@ -164,6 +190,12 @@ impl Keyboard {
             _ => self.show_for(terminal, &theirs),
         };
         self.plain = plain;
+        if Self::may_take(terminal) {
+            (self.stopped, self.ending) = (false, false);
+            return false;
+        }
+        let stops = !plain && !self.ending && std::process::id() != 1;
+        stops && !std::mem::replace(&mut self.stopped, true)
     }
 
     /// Before something of the child's is shown while it is shared: what the child has set at its terminal before it wrote that
@@ -178,7 +210,12 @@ impl Keyboard {
             true => self.show_for(terminal, &theirs),
             false if child.is_some() && !is_plain(&theirs, leader, child) => {
                 self.plain = false;
-                self.take(terminal, Some(&theirs))
+                if Self::may_take(terminal) {
+                    self.take(terminal, Some(&theirs))
+                } else {
+                    self.next_look = Duration::ZERO;
+                    Ok(())
+                }
             }
             false => Ok(()),
         };

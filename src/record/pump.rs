@@ -287,8 +287,9 @@ impl<'a> Pump<'a> {
             );
             if let Some(screen) = &self.screen
                 && matches!(self.phase, Phase::Running)
+                && self.keyboard.watch(&screen.terminal, &screen.leader, self.child)
             {
-                self.keyboard.watch(&screen.terminal, &screen.leader, self.child);
+                self.rest(signals::SIGTTOU);
             }
         }
     }

@@ -228,16 +228,18 @@ pub fn send(pid: u32, signal: Signal) -> Result<()> {
     Ok(())
 }
 
-/// Stops our whole process group, as ^Z on the terminal would, and returns when we are continued. Where nobody could
-/// continue us (an orphaned group) the kernel does not stop us, and this returns at once.
-pub fn stop_ourselves() {
-    let set = set_of(&[SIGTSTP]);
+/// Stops our whole process group, and returns when we are continued: by SIGTSTP, as ^Z on the terminal would, or by SIGTTOU, as the
+/// terminal does when it is taken from the background. (sudo, above us, tells the two apart: where it has the foreground itself it
+/// answers the second by giving it to us.) Where nobody could continue us (an orphaned group) the kernel does not stop us, and this
+/// returns at once.
+pub fn stop_ourselves(signal: Signal) {
+    let set = set_of(&[signal]);
     // The others of our group first (a sudo or doas above us waits for our stop to stop itself): blocked, the signal
     // waits for us until the mask is opened.
     mask(libc::SIG_BLOCK, &set);
-    default(SIGTSTP);
+    default(signal);
     // SAFETY: takes numbers only; 0 means our own group.
-    unsafe { libc::kill(0, SIGTSTP) };
+    unsafe { libc::kill(0, signal) };
     let before = mask(libc::SIG_UNBLOCK, &set);
     mask(libc::SIG_SETMASK, &before);
 }

@@ -226,15 +226,63 @@ fn started_in_the_background_a_program_that_wants_the_terminal_stops() {
     let sandbox = Sandbox::new();
     let mut terminal = sandbox.shell();
     terminal.line(&format!("{} bash --norc -i &", sandbox.wrapper_line()), "OUTER> ");
-    let pid: u32 = {
-        terminal.send("echo pid=$!=\r");
-        terminal.wait_for("pid=");
-        terminal.wait_for("pid=");
-        terminal.wait_for("=").parse().unwrap()
-    };
+    let pid = last_job(&mut terminal);
     until("the wrapper to be stopped", || (state(pid) == Some('T')).then_some(()));
     terminal.line("fg", "bash --norc -i");
     terminal.line("echo in $((40+2))", "in 42");
+}
+
+/// The number of the job that the shell has just started in the background.
+fn last_job(terminal: &mut Terminal) -> u32 {
+    terminal.send("echo pid=$!=\r");
+    terminal.wait_for("pid=");
+    terminal.wait_for("pid=");
+    terminal.wait_for("=").parse().unwrap()
+}
+
+#[test]
+fn stopped_in_the_background_for_the_keyboard_a_program_is_ended_by_a_signal_and_recorded_to_its_end() {
+    // One that becomes raw, and one that ignores what would stop it.
+    for (job, program) in [
+        "sh -c 'stty raw -echo </dev/tty; exec sleep 1000'",
+        "sh -c 'trap \"\" TTOU TTIN; stty raw </dev/tty; exec sleep 1000'",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        for (signal, status) in [("TERM", 143), ("HUP", 129)] {
+            let sandbox = Sandbox::new();
+            let mut terminal = sandbox.shell();
+            terminal.line(&format!("{} {program} &", sandbox.wrapper_line()), "OUTER> ");
+            let wrapper = last_job(&mut terminal);
+            until("the wrapper to be stopped", || (state(wrapper) == Some('T')).then_some(()));
+            terminal.line(&format!("kill -{signal} {wrapper}; kill -CONT {wrapper}"), "OUTER> ");
+            until("the end of the wrapper", || (!lives(wrapper)).then_some(()));
+            // (Of what it believes to be stopped the shell would not wait for the end.)
+            terminal.line(&format!("wait {wrapper}; echo status $?"), &format!("status {status}"));
+            assert_eq!(sandbox.recorded_exit(), Some(status), "{job}");
+        }
+    }
+}
+
+#[test]
+fn stopped_by_force_and_continued_in_the_background_the_wrapper_leaves_the_keys_to_the_shell() {
+    let sandbox = Sandbox::new();
+    let mut terminal = sandbox.shell();
+    terminal.send(format!("{} sh -c 'echo BEGIN; exec sleep 1000'\r", sandbox.wrapper_line()));
+    terminal.wait_for("BEGIN\r\n");
+    runs("sleep", terminal.pid());
+    let wrapper = children(terminal.pid())[0];
+    sealcast::sys::signals::send(wrapper, sealcast::sys::signals::SIGSTOP).unwrap();
+    terminal.wait_for("Stopped");
+    terminal.wait_for("OUTER> ");
+    terminal.line("bg", "OUTER> ");
+    for number in 0..5 {
+        terminal.line(&format!("echo key $((40+{number}))"), &format!("key 4{number}"));
+        terminal.wait_for("OUTER> ");
+    }
+    terminal.line("jobs", "Running");
+    terminal.line("kill %1; wait %1; echo status $?", "status 143");
 }
 
 #[test]

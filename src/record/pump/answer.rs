@@ -18,8 +18,11 @@ impl Pump<'_> {
     pub(super) fn signal(&mut self, arrived: Arrived) {
         match arrived.signal {
             signals::SIGWINCH => self.resize(),
-            signals::SIGCONT => self.resume(),
-            signals::SIGTSTP if matches!(self.phase, Phase::Ended { .. }) => self.rest(),
+            signals::SIGCONT => {
+                self.keyboard.continued();
+                self.resume();
+            }
+            signals::SIGTSTP if matches!(self.phase, Phase::Ended { .. }) => self.rest(signals::SIGTSTP),
             signals::SIGTSTP => self.to_foreground(arrived),
             signals::SIGHUP if self.phase == Phase::Running && self.has_lost_its_terminal() => {
                 self.terminal_gone();
@@ -31,6 +34,7 @@ impl Pump<'_> {
                 match self.phase {
                     Phase::Running if self.child.is_none() => self.early.push(arrived),
                     Phase::Running | Phase::HungUp { .. } => {
+                        self.keyboard.is_to_end();
                         self.to_foreground(arrived);
                         if signal == signals::SIGHUP {
                             // Stopped, it would not hear it.
@@ -118,15 +122,16 @@ impl Pump<'_> {
     /// The child was stopped: so are we, until somebody continues us.
     fn suspend(&mut self) {
         if self.screen.is_some() {
-            self.rest();
+            self.rest(signals::SIGTSTP);
         }
     }
 
-    fn rest(&mut self) {
+    /// We are stopped by this signal, until somebody continues us.
+    pub(super) fn rest(&mut self, signal: signals::Signal) {
         self.keyboard.leave();
         self.batch.flush();
         let stopped = clock::monotonic();
-        signals::stop_ourselves();
+        signals::stop_ourselves(signal);
         let seconds = clock::monotonic().saturating_sub(stopped).as_secs();
         if seconds > 0 {
             self.batch.event(Payload::Gap(suspended(seconds)));
