@@ -66,7 +66,8 @@ impl Host {
             env!("CARGO_BIN_EXE_sealcast")
         );
         script.push_str(
-            "mkdir $DIR/etc; cp -a /etc/. $DIR/etc 2>/dev/null || true; mount --bind $DIR/etc /etc
+            "mkdir $DIR/etc; cp -a /etc/. $DIR/etc 2>/dev/null || true; rm -rf $DIR/etc/sealcast
+             mount --bind $DIR/etc /etc
              for place in /home /srv /opt /run; do mount -t tmpfs -o mode=755 none $place; done
              mkdir /opt/bin /run/sshd /etc/sealcast; cp $BINARY /opt/bin/sealcast; chmod 755 /opt/bin/sealcast
              ssh-keygen -q -t ed25519 -N '' -f /etc/sealcast/signing
