@@ -27,8 +27,8 @@ fn the_child_starts_with_the_size_and_the_settings_of_the_terminal() {
     }
     let sandbox = Sandbox::new();
     let mut terminal = sandbox.shell();
-    terminal.line("stty erase X -ixon", "OUTER> ");
-    terminal.line(&format!("{} stty -a", sandbox.wrapper_line()), "erase = X");
+    terminal.line("stty erase ^T -ixon", "OUTER> ");
+    terminal.line(&format!("{} stty -a", sandbox.wrapper_line()), "erase = ^T");
     terminal.wait_for("-ixon");
 }
 
