@@ -174,11 +174,9 @@ def root_key(body, identities):
     files = [argument for path in identities for argument in ("-i", path)]
     periods = [age(slot, *files) for kind, slot in slots if kind == PERIOD_SLOT]
     for slot in (slot for kind, slot in slots if kind == ROOT_SLOT):
+        root = age(slot, *files)
         for period in filter(None, periods):
-            root = age(slot, "-i", "-", identity=period + b"\n")
-            if root:
-                return root
-        root = None if periods else age(slot, *files)
+            root = root or age(slot, "-i", "-", identity=period + b"\n")
         if root:
             return root
     sys.exit("error: no identity opens this recording")
