@@ -70,7 +70,9 @@ fn programs(host: &Host, script: &str, poke: &str, seconds: u32) -> Option<Vec<S
         support::skipped(&force["exec-trace-note"].to_string());
         return None;
     }
-    let notices = support::notices(&story);
+    let mut notices = support::notices(&story);
+    // A job that has done what is waited for may take a moment more to end.
+    notices.retain(|text| !text.starts_with("left-running:"));
     assert_eq!((notices.as_slice(), &story["left_out"]), (&[][..], &serde_json::json!({})), "{story:#}");
     let execs = |command: &Value| command["execs"].as_array().cloned().unwrap_or_default();
     let commands = story["commands"].as_array().unwrap();
@@ -192,4 +194,41 @@ fn a_daemon_that_the_session_leaves_behind_is_seen_for_as_long_as_the_session_la
         format!("setsid sh -c '(sh -c \"{daemon}\" </dev/null >/dev/null 2>&1 &)'; echo go >/srv/go");
     let Some(programs) = programs(&host, &script, ":", 60) else { return };
     assert!(programs.iter().any(|argv| argv == "/bin/true of the daemon"), "{programs:#?}");
+}
+
+/// What it does later nobody records: that it was there is told, and is no alarm.
+#[test]
+fn what_a_session_leaves_running_is_told_with_its_name() {
+    let Some(host) = host() else { return };
+    let later = "until [ -e /srv/go ]; do /bin/sleep 0.02; done; echo ran >/srv/ran";
+    let left = format!("setsid sh -c 'exec >/dev/null 2>&1 </dev/null; echo up >/srv/up; {later}' & ");
+    let script = format!("{left}{}; exit 3", wait_for("/srv/up", ":", 60));
+    let done = host.run("root", &[SEALCAST, "run", "--", "sh", "-c", &script]);
+    let story = host.last();
+    // It did go on.
+    let ran =
+        host.run("root", &["sh", "-c", &format!("echo go >/srv/go; {}", wait_for("/srv/ran", ":", 60))]);
+    assert!(done.status.code() == Some(3) && ran.status.success(), "{} {}", text(&done), text(&ran));
+    let force = &story["meta"]["in_force"];
+    if force["exec-trace"] != "ebpf" && force["exec-trace"] != "connector" {
+        support::skipped(&force["exec-trace-note"].to_string());
+        return;
+    }
+    assert!(force["exec-trace-note"].as_str().unwrap().contains("while the session lasted"), "{force}");
+    let notices = support::notices(&story);
+    // The shell, and most of the time the program by which it waits.
+    let told =
+        notices.iter().find(|text| text.starts_with("left-running: ")).unwrap_or_else(|| panic!("{story:#}"));
+    assert!(told.contains("still running when the session ended: ") && told.contains("sh"), "{told}");
+    assert_eq!(story["commands"].as_array().unwrap().len(), 1, "it is no command of its own: {story:#}");
+    let output = |words: &[&str]| text(&host.run("root", &[&[SEALCAST], words].concat()));
+    let identity = ["-i", "/etc/sealcast/identity"];
+    let shown = output(&[&["show"], &identity[..], &["last"]].concat());
+    assert!(shown.contains(&format!(" on: {told}\n")), "{shown}");
+    let listed = output(&[&["ls"], &identity[..]].concat());
+    assert!(!listed.contains("1!"), "{listed}");
+
+    // Nothing is left, nothing is told: also of what ends with the session.
+    let done = host.run("root", &[SEALCAST, "run", "--", "sh", "-c", "/bin/true & wait; exit 4"]);
+    assert_eq!((done.status.code(), support::notices(&host.last())), (Some(4), vec![]), "{}", host.last());
 }

@@ -34,7 +34,10 @@ pub struct Command {
 }
 
 /// Flags that say that a witness tells no more, or that something is missing: who looks at nothing else must see them.
-const NOTICES: [&str; 6] = ["marks-ended", "replaced", "silent", "lost-execs", "lost-marks", "left-out"];
+const NOTICES: [&str; 7] =
+    ["marks-ended", "replaced", "silent", "lost-execs", "lost-marks", "left-out", LEFT_RUNNING];
+/// The one of them that is of every day, and of the end of the session.
+pub const LEFT_RUNNING: &str = "left-running";
 
 impl Command {
     /// Its flags that are more than a remark on one command: from here on a witness is silent, or entries are missing.

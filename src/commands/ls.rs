@@ -36,6 +36,8 @@ struct Row {
     commands: Option<usize>,
     /// How often a witness fell silent, or entries are missing.
     notices: Option<usize>,
+    /// Whether one of them is more than to be known.
+    alarm: bool,
     /// Commands and programs for which there was no room.
     left_out: LeftOut,
     /// Programs that no command explains.
@@ -152,7 +154,7 @@ impl Row {
         let unlocked =
             open || !opener.identities().is_empty() && opener.open_index(&mut opened.reader).is_ok();
         let (mut length, mut commands, mut exit, mut why) = (None, None, None, None);
-        let (mut notices, mut left_out, mut alone) = (None, LeftOut::default(), 0);
+        let (mut notices, mut left_out, mut alone, mut alarm) = (None, LeftOut::default(), 0, false);
         if unlocked {
             let entries = opened.reader.entries();
             length = entries.last().map(|entry| entry.tally.end);
@@ -160,6 +162,7 @@ impl Row {
             left_out = LeftOut::of(entries);
             alone = alone::count(entries);
             notices = Some(opened.notices().len());
+            alarm = opened.has_alarm();
             exit = entries.iter().rev().find_map(|entry| entry.tally.exit);
             why = opened.reader.opening().ok().map(|opening| {
                 let meta = &opening.meta;
@@ -170,7 +173,7 @@ impl Row {
                     .join(" ")
             });
         }
-        Self { opened, length, commands, notices, left_out, alone, exit, why }
+        Self { opened, length, commands, notices, alarm, left_out, alone, exit, why }
     }
 
     fn add_to(&self, table: &mut Table) {
@@ -186,14 +189,13 @@ impl Row {
             _ => Style::Plain,
         };
         let length = self.opened.length_told(self.length);
-        let notices = self.notices.unwrap_or(0);
-        let commands = self.opened.commands_told(self.commands, notices);
+        let commands = self.opened.commands_told(self.commands, self.alarm);
         table.styled_row(&[
             (Style::Plain, &moment(header.start)),
             (Style::Plain, &who(header)),
             (Style::Plain, &header.host),
             (Style::Plain, &length),
-            (if notices > 0 { Style::Yellow } else { Style::Plain }, &commands),
+            (if self.alarm { Style::Yellow } else { Style::Plain }, &commands),
             (Style::Plain, &known(self.exit)),
             (style, &self.opened.state_told()),
             (Style::Plain, &self.opened.name()),

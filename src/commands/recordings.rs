@@ -10,7 +10,7 @@ use crate::error::{Context as _, Error, Kind, Result};
 use crate::policy::Policy;
 use crate::search;
 use crate::shell::alone;
-use crate::shell::notices::notices;
+use crate::shell::notices::{is_plain, notices};
 use crate::store::seal::{Access, Opener};
 use crate::store::{Found, Misnamed, Name, Store, silence};
 use crate::sys;
@@ -220,7 +220,12 @@ impl Opened {
         commands
     }
 
-    /// Where a witness fell silent, or entries are missing, as far as it is open.
+    /// Whether one of its notices is more than to be known.
+    pub(super) fn has_alarm(&self) -> bool {
+        self.notices().iter().any(|(_, text)| !is_plain(text))
+    }
+
+    /// Where a witness fell silent, entries are missing, or something was left running, as far as it is open.
     pub(super) fn notices(&self) -> Vec<(u64, String)> {
         notices(self.reader.opening().ok(), &self.commands(), self.reader.entries())
     }
@@ -265,9 +270,9 @@ impl Opened {
     }
 
     /// How many commands it has, in a list: there may be more where the index does not have them all. With an exclamation
-    /// mark where there are notices.
-    pub(super) fn commands_told(&self, commands: Option<usize>, notices: usize) -> String {
-        let mark = if notices > 0 { "!" } else { "" };
+    /// mark where there is an alarm among the notices.
+    pub(super) fn commands_told(&self, commands: Option<usize>, alarm: bool) -> String {
+        let mark = if alarm { "!" } else { "" };
         match commands {
             Some(commands) if !self.reader.is_complete() => format!("{commands}+{mark}"),
             Some(commands) => format!("{commands}{mark}"),

@@ -9,6 +9,7 @@ use crate::container::{Entry, GivenUp, Header, LeftOut, Meta, Opening};
 use crate::crypto::recipient::Recipient;
 use crate::error::{Error, Kind, Result};
 use crate::shell::alone;
+use crate::shell::notices::is_plain;
 use crate::store::seal;
 use crate::text::counted;
 use std::borrow::Cow;
@@ -175,7 +176,8 @@ fn story(context: &Context, opened: &mut Opened, judged: &Judged, locked: Option
     }
     let notices = opened.notices();
     for (at, text) in notices.iter().take(MOST_NOTICES) {
-        console.styled(Style::Yellow, format!("from {} on: {}", clock(*at), text))?;
+        let style = if is_plain(text) { Style::Plain } else { Style::Yellow };
+        console.styled(style, format!("from {} on: {}", clock(*at), text))?;
     }
     if let Some(more) = notices.len().checked_sub(MOST_NOTICES).filter(|more| *more > 0) {
         console.styled(Style::Yellow, format!("and {more} more like that"))?;

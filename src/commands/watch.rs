@@ -226,7 +226,7 @@ impl Desk<'_> {
             let entries = opened.reader.entries();
             row.length = opened.length_told(entries.last().map(|entry| entry.tally.end));
             let commands = entries.iter().map(|entry| entry.commands.len()).sum();
-            row.commands = opened.commands_told(Some(commands), opened.notices().len());
+            row.commands = opened.commands_told(Some(commands), opened.has_alarm());
             row.exit =
                 entries.iter().rev().find_map(|e| e.tally.exit).map_or("-".into(), |exit| exit.to_string());
             if let Ok(opening) = opened.reader.opening() {

@@ -27,6 +27,7 @@ const MAX_ARGUMENTS: u64 = 16 << 10;
 pub(super) struct ConnectorTrace {
     events: ProcEvents,
     followed: HashSet<u32>,
+    root: u32,
     zero: Duration,
     buffer: Vec<u8>,
 }
@@ -37,12 +38,12 @@ impl ConnectorTrace {
         super::in_first_namespace("user", FIRST_USER_NAMESPACE)?;
         super::in_first_namespace("pid", super::kernel::FIRST_PID_NAMESPACE)?;
         let events = ProcEvents::open().map_err(|error| format!("{error}: {}", error.source))?;
-        Ok(Self { events, followed: HashSet::from([root]), zero, buffer: vec![0; 4096] })
+        Ok(Self { events, followed: HashSet::from([root]), root, zero, buffer: vec![0; 4096] })
     }
 
     /// Gives everything that has happened to `each`.
     pub(super) fn read(&mut self, mut each: impl FnMut(Event)) {
-        let Self { events, followed, zero, buffer } = self;
+        let Self { events, followed, zero, buffer, .. } = self;
         loop {
             match events.next(buffer) {
                 Ok(Some(bytes)) => {
@@ -55,6 +56,19 @@ impl ConnectorTrace {
                 Err(_) => return each(Event::Lost { count: 1, why: "slow" }),
             }
         }
+    }
+}
+
+impl ConnectorTrace {
+    /// Whether anything runs below the process that is followed, by what was told.
+    pub(super) fn has_any(&self) -> bool {
+        self.followed.iter().any(|pid| *pid != self.root)
+    }
+
+    /// Those that run below it. The kernel may have told of an end what could not be heard.
+    pub(super) fn finish(self) -> Vec<u32> {
+        let exists = |pid: &u32| std::path::Path::new(&format!("/proc/{pid}")).exists();
+        self.followed.into_iter().filter(|pid| *pid != self.root).filter(exists).collect()
     }
 }
 

@@ -28,6 +28,7 @@ pub(super) struct KernelTrace {
     ring: RingBuffer,
     /// Processes that must be on the kernel's list, by what was told of them; and whether one was missing at the last look.
     alive: HashMap<u32, bool>,
+    root: u32,
     zero: Duration,
     received: u64,
     dropped: u64,
@@ -69,6 +70,7 @@ impl KernelTrace {
             _scratch: scratch,
             ring,
             alive: HashMap::from([(root, false)]),
+            root,
             zero,
             received: 0,
             dropped: 0,
@@ -136,8 +138,14 @@ impl KernelTrace {
         self.looked == (self.received, false)
     }
 
-    /// Stops the programs, reads the rest, and tells when the numbers do not add up.
-    pub(super) fn finish(mut self, mut each: impl FnMut(Event)) {
+    /// Whether anything runs below the process that is followed, by what was told.
+    pub(super) fn has_any(&self) -> bool {
+        self.alive.keys().any(|pid| *pid != self.root)
+    }
+
+    /// Stops the programs, reads the rest, and tells when the numbers do not add up. Gives those that still ran below the process
+    /// that was followed, whatever became of them since.
+    pub(super) fn finish(mut self, mut each: impl FnMut(Event)) -> Vec<u32> {
         self.attached.clear();
         self.look(&mut each);
         self.look(&mut each);
@@ -146,6 +154,9 @@ impl KernelTrace {
         if missing > 0 {
             each(Event::Lost { count: missing, why: "taken" });
         }
+        // Where events were dropped, ends may be among them.
+        let exists = |pid: &u32| dropped == 0 || std::path::Path::new(&format!("/proc/{pid}")).exists();
+        self.alive.into_keys().filter(|pid| *pid != self.root).filter(exists).collect()
     }
 
     /// Events made, and events that did not fit.

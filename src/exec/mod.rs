@@ -13,6 +13,7 @@ mod assembler;
 mod btf;
 mod connector;
 mod kernel;
+mod left;
 mod program;
 mod record;
 
@@ -36,6 +37,8 @@ const QUIET_LOOK: Duration = Duration::from_secs(10);
 const WAITING: usize = 65_536;
 /// …and bytes of them: who does not fetch them for long must not take the memory of the host.
 const WAITING_BYTES: usize = 16 << 20;
+/// How long what ends with the session may take to end, before it counts as left running: it is followed for so long.
+const GRACE: Duration = Duration::from_millis(100);
 
 /// Which mechanisms may be used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -216,7 +219,7 @@ fn choose(mode: Mode, root: u32, zero: Duration) -> (Option<Witness>, Availabili
         match KernelTrace::start(root, zero) {
             Ok(trace) => {
                 let statement =
-                    "every program executed below the session was watched from inside the kernel (eBPF)"
+                    "every program executed below the session was watched from inside the kernel (eBPF), while the session lasted"
                         .into();
                 return (Some(Witness::Kernel(trace)), Availability { mechanism: "ebpf", statement });
             }
@@ -225,7 +228,7 @@ fn choose(mode: Mode, root: u32, zero: Duration) -> (Option<Witness>, Availabili
     }
     match ConnectorTrace::start(root, zero) {
         Ok(trace) => {
-            let mut statement = "executed programs were watched through the kernel's process events; \
+            let mut statement = "executed programs were watched through the kernel's process events, while the session lasted; \
                 arguments of short-lived ones can be missing"
                 .to_string();
             if !refused.is_empty() {
@@ -292,6 +295,8 @@ fn run(
             }
         };
         let mut set = Set::default();
+        // Once it is to stop: until when what ends with the session is followed.
+        let mut until = None;
         loop {
             set.clear();
             let fd = match &witness {
@@ -299,8 +304,10 @@ fn run(
                 Witness::Connector(trace) => trace.as_fd(),
             };
             set.add(fd, true, false);
-            let stop = set.add(&*heard, true, false);
-            let failed = set.wait(Some(LOOK)).is_err();
+            // A bell that was rung rings on.
+            let stop = until.is_none().then(|| set.add(&*heard, true, false));
+            let wait = until.map_or(LOOK, |until: Duration| until.saturating_sub(clock::monotonic()));
+            let failed = set.wait(Some(wait)).is_err();
             let before = u64::try_from(clock::monotonic().as_micros()).unwrap_or(u64::MAX);
             match &mut witness {
                 Witness::Kernel(trace) => {
@@ -319,12 +326,29 @@ fn run(
                     waiting.through.store(before, Ordering::Release);
                 }
             }
-            if failed || set.ready(stop).read {
+            if stop.is_some_and(|stop| set.ready(stop).read) {
+                until = Some(clock::monotonic().saturating_add(GRACE));
+            }
+            let any = match &witness {
+                Witness::Kernel(trace) => trace.has_any(),
+                Witness::Connector(trace) => trace.has_any(),
+            };
+            if failed || until.is_some_and(|until| !any || clock::monotonic() >= until) {
                 break;
             }
         }
-        if let Witness::Kernel(trace) = witness {
-            trace.finish(&mut give);
+        let running = match witness {
+            Witness::Kernel(trace) => trace.finish(&mut give),
+            Witness::Connector(trace) => trace.finish(),
+        };
+        // The last words, for which there is room.
+        let lost = (slow > 0).then_some(Event::Lost { count: slow, why: "slow" });
+        for event in lost.into_iter().chain(left::told(&running)) {
+            let size = size(&event);
+            waiting.sent(size, false);
+            if sender.send(event).is_err() {
+                waiting.fetched(size);
+            }
         }
         waiting.through.store(u64::MAX, Ordering::Release);
     };

@@ -34,6 +34,13 @@ pub enum Event {
         /// Why, as a stable word: `full`, `slow`, `taken`.
         why: &'static str,
     },
+    /// The trace was stopped, and some that it followed still ran.
+    Left {
+        /// How many processes.
+        count: u64,
+        /// The names of their programs, and of how many of them each is if of more than one.
+        names: String,
+    },
 }
 
 /// Time of an event as the kernel has it (nanoseconds of the monotonic clock), made milliseconds of the session.

@@ -25,6 +25,7 @@ fn traced(mode: Mode, body: impl FnOnce() -> u32) -> Option<(Vec<Event>, u32)> {
         Event::Executed(exec) => below.contains(&exec.pid),
         Event::Ended { pid, .. } => below.contains(pid),
         Event::Lost { .. } => true,
+        Event::Left { .. } => false,
     });
     Some((events, pid))
 }

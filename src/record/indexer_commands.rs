@@ -220,13 +220,16 @@ impl Commands {
         if over {
             trace.stop();
         }
-        let mut execs = Vec::new();
-        trace.drain(|event| {
-            if let exec::Event::Executed(exec) = event {
-                execs.push(of_session(exec, *origin, redact));
-            }
+        let (mut execs, mut left) = (Vec::new(), None);
+        trace.drain(|event| match event {
+            exec::Event::Executed(exec) => execs.push(of_session(exec, *origin, redact)),
+            exec::Event::Left { count, names } => left = Some(left_running(count, &names)),
+            _ => {}
         });
         harvest.add(Settled { execs, ..Settled::default() });
+        if let Some(flag) = left {
+            self.note(flag, harvest);
+        }
     }
 
     /// Fetches what has settled; how late this thread is decides nothing. `border`: for the end of a segment.
@@ -264,7 +267,14 @@ fn hear(tracker: &mut Tracker, event: exec::Event, origin: Duration, redact: &Re
         exec::Event::Lost { count, why } => {
             tracker.lost(ms(crate::sys::clock::monotonic().saturating_sub(origin)), count, why)
         }
+        exec::Event::Left { count, names } => tracker.left_running(left_running(count, &names)),
     }
+}
+
+/// What is said of those that the session left running.
+fn left_running(count: u64, names: &str) -> String {
+    let (processes, were) = if count == 1 { ("process", "was") } else { ("processes", "were") };
+    format!("left-running: {count} {processes} {were} still running when the session ended: {names}")
 }
 
 /// A program in the time of the session, and without its secrets.

@@ -389,6 +389,7 @@ impl Tracker {
         }
         self.unstart(now, Span::of(now), None);
         self.leave(|_| true);
+        self.tell_left_running(now);
         if self.expected && self.entered && !self.heard {
             let (source, trust, flags) = (Source::Screen, Trust::Inferred, vec![SILENT.to_owned()]);
             self.settled.commands.push(Command { source, trust, flags, ..Command::default() });

@@ -39,6 +39,8 @@ pub(super) struct Processes {
     texts: HashMap<u64, String>,
     waiting: VecDeque<(u64, Told)>,
     waiting_bytes: usize,
+    /// What is said of those that are left running.
+    pub(super) left_running: Option<String>,
 }
 
 /// How a text begins: there can be as many as there are processes.
@@ -65,6 +67,7 @@ impl Processes {
             texts: HashMap::new(),
             waiting: VecDeque::new(),
             waiting_bytes: 0,
+            left_running: None,
         }
     }
 
@@ -122,6 +125,11 @@ impl Tracker {
     /// The kernel saw a process end; `status` is 128 + n for signal n.
     pub fn ended(&mut self, time: u64, pid: u32, status: i32) {
         self.wait(time, Told::Ended { pid, status });
+    }
+
+    /// Processes run on when the session ends, and the kernel is no longer asked: the flag that says so. Told with the end.
+    pub fn left_running(&mut self, flag: String) {
+        self.processes.left_running = Some(flag);
     }
 
     fn wait(&mut self, time: u64, told: Told) {

@@ -1,6 +1,6 @@
 //! Where a witness fell silent, entries are missing, or somebody stood in the recorder's way: the same for whoever lists recordings, tells of one, and watches it.
 
-use crate::cast::{Command, Source};
+use crate::cast::{Command, LEFT_RUNNING, Source};
 use crate::container::{Entry, GivenUp, Opening};
 
 /// What a session's `shell-integration` says where a shell was to tell what it runs.
@@ -16,8 +16,10 @@ const HINDERED: [&str; 6] = ["write-failed", "stopped", "stage", "paused", "slep
 pub fn notices(opening: Option<&Opening>, commands: &[&Command], entries: &[Entry]) -> Vec<(u64, String)> {
     let never = is_silent(opening, commands)
         .then(|| (0, "silent: the shell was to tell what it runs, and never did".to_owned()));
-    let told =
-        commands.iter().flat_map(|command| command.notices().map(|text| (command.start, text.to_owned())));
+    let told = commands.iter().flat_map(|command| {
+        let at = |text: &str| command.end.filter(|_| is_plain(text)).unwrap_or(command.start);
+        command.notices().map(move |text| (at(text), text.to_owned()))
+    });
     let left_out = entries.iter().filter_map(Entry::left_out_notice);
     let index = entries.iter().filter_map(|entry| Some((entry.tally.start, without_commands(entry)?)));
     let gaps = entries.iter().flat_map(|entry| &entry.tally.gaps);
@@ -26,6 +28,11 @@ pub fn notices(opening: Option<&Opening>, commands: &[&Command], entries: &[Entr
     let mut all: Vec<_> = never.into_iter().chain(told).chain(left_out).chain(index).chain(gaps).collect();
     all.sort_by_key(|(at, _)| *at);
     all
+}
+
+/// Whether a notice is to be known and no cause for alarm: sessions leave agents and daemons running every day.
+pub fn is_plain(notice: &str) -> bool {
+    notice.strip_prefix(LEFT_RUNNING).is_some_and(|rest| rest.starts_with(':'))
 }
 
 /// That commands of this segment may be missing, where nothing else says so.
@@ -125,5 +132,13 @@ mod tests {
             (7, "lost-execs"),
         ];
         assert_eq!(all, expected);
+    }
+
+    #[test]
+    fn what_is_left_running_is_told_of_the_end_and_is_no_alarm() {
+        let flag = "left-running: 1 process was still running when the session ended: ssh-agent";
+        let last = Command { end: Some(9), ..command(3, Source::Shell, &["silent: x", flag]) };
+        assert_eq!(notices(None, &[&last], &[]), [(3, "silent: x".to_owned()), (9, flag.to_owned())]);
+        assert!(is_plain(flag) && !is_plain("silent: left-running: x") && !is_plain("left-runnings"));
     }
 }

@@ -235,6 +235,7 @@ impl Session {
             exec::Event::Forked { micros, pid, parent } => tracker.forked(micros, pid, parent),
             exec::Event::Executed(exec) => tracker.executed(exec),
             exec::Event::Ended { time, pid, status } => tracker.ended(time, pid, status),
+            exec::Event::Left { .. } => {}
             exec::Event::Lost { count, why } => panic!("{count} events lost: {why}"),
         });
         tracker.trace_through(through.saturating_sub(*begin).as_micros().try_into().unwrap_or(u64::MAX));

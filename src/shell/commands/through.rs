@@ -64,6 +64,19 @@ impl Tracker {
         self.settled.commands.push(command);
     }
 
+    /// It stands at the command that was the last.
+    pub(super) fn tell_left_running(&mut self, now: u64) {
+        let Some(flag) = self.processes.left_running.take() else { return };
+        match self.settled.commands.iter_mut().max_by_key(|command| command.start) {
+            Some(last) => push_flag(last, &flag),
+            None => {
+                let (source, trust) = (Source::Exec, Trust::Witnessed);
+                let told = Command { start: now, source, trust, flags: vec![flag], ..Command::default() };
+                self.settled.commands.push(told);
+            }
+        }
+    }
+
     /// Whether something waits to be decided, or to leave.
     pub fn waits(&self) -> bool {
         self.processes.has_waiting() || self.entries.iter().any(|entry| entry.closed.is_some())
