@@ -18,10 +18,12 @@ mod below;
 mod cursor;
 mod echo;
 mod keys;
+mod run;
 mod unseen;
 
 use cursor::{Cell, Cursor, Did, Drawn};
 use keys::{Keys, Kind};
+use run::Run;
 use std::collections::VecDeque;
 use std::time::Duration;
 pub use unseen::Unseen;
@@ -38,6 +40,9 @@ const WRITES: Duration = Duration::from_millis(2);
 /// How long the echo of a run is waited for, after its end and after the last sign of it. An idle host needs a few
 /// milliseconds, a line to the other side of the world (300) or a busy host (200 beside four builds) most of this.
 const ECHO: Duration = Duration::from_millis(500);
+/// The same for a line that was typed ahead, behind one that was shown: what that one began may take its time, and then a shell shows the
+/// next one.
+const AHEAD: Duration = Duration::from_secs(5);
 /// A run of keys is not longer than this, in bytes, or than twice this where it ends within an answer of the terminal; a paste is
 /// many runs.
 const LARGEST: usize = 1024;
@@ -105,54 +110,6 @@ pub struct Withhold {
     shows: bool,
     /// So many lines were stored before the cursor left them, the last one at this time.
     owed: (u32, Duration),
-}
-
-/// Keys that are stored or withheld together.
-struct Run {
-    bytes: Zeroizing<Vec<u8>>,
-    /// The characters of it that an echo would show, and how many of them came back.
-    echo: echo::Match,
-    first: Duration,
-    last: Duration,
-    /// When it was closed; nothing is added then.
-    closed: Option<Duration>,
-    /// When a part of its echo was last seen, if ever.
-    echoed: Duration,
-    /// It was closed by Enter: it ends a line.
-    line: bool,
-    /// It has a sequence of the terminal that was never ended, which is perhaps none, but what somebody typed; or one that
-    /// carries the clipboard.
-    doubtful: bool,
-    /// A key was let go that told its number: it is not stored where the key itself is not.
-    released: bool,
-    /// The last character that was typed with Alt; others were before it.
-    alt: Option<char>,
-    alts: bool,
-    /// It was typed before the line that is being typed now.
-    earlier: bool,
-}
-
-impl Run {
-    /// Whether it is a line of which all was seen: what is drawn now, and has no place in it, is no sign of what it lacks.
-    fn is_whole(&self) -> bool {
-        self.line && !self.echo.expects_nothing() && self.echo.is_settled()
-    }
-
-    /// Whether it has characters that an echo would show, and has not so far.
-    fn is_unseen(&self) -> bool {
-        !self.echo.expects_nothing() && !self.echo.was_shown()
-    }
-
-    /// Whether it has some, and they count as shown.
-    fn is_seen(&self) -> bool {
-        !self.echo.expects_nothing() && self.echo.was_shown()
-    }
-
-    /// When it is withheld if no more of it is shown, once it is closed. `before`: an echo of what was typed before it was
-    /// last seen then. A batch of lines of which none is shown is over at once: nothing that comes later waits for each of them.
-    fn expires(&self, before: Duration) -> Option<Duration> {
-        Some(self.closed?.max(self.echoed).max(before).saturating_add(ECHO))
-    }
 }
 
 impl Withhold {
@@ -395,8 +352,9 @@ impl Withhold {
     /// When [`Withhold::tick`] has something to do, if ever.
     pub fn deadline(&self) -> Option<Duration> {
         let run = self.runs.front().map(|run| {
-            let closes = run.last.saturating_add(PAUSE).min(run.first.saturating_add(LONGEST));
-            run.expires(self.echoed).unwrap_or(closes)
+            let leaves =
+                self.runs.iter().take(LEFT).filter(|_| run.ahead).filter_map(|run| run.leaves(self.echoed));
+            leaves.chain(run.expires(self.echoed)).min().unwrap_or_else(|| run.closes())
         });
         let report = self.unreported.map(|since| since.saturating_add(REPORT));
         match (run, report) {
@@ -411,6 +369,10 @@ impl Withhold {
     /// echoed in time and waits to be read is no less an echo.
     pub fn tick(&mut self, now: Duration, out: &mut Vec<Typed>) {
         self.close(now);
+        if self.runs.front().is_some_and(|run| run.ahead) {
+            let due = |run: &&mut Run| run.leaves(self.echoed).is_some_and(|due| now >= due);
+            self.runs.iter_mut().take(LEFT).filter(due).for_each(|run| run.echo.leave());
+        }
         while let Some(run) = self.runs.front()
             && run.expires(self.echoed).is_some_and(|due| now >= due)
         {
@@ -427,7 +389,7 @@ impl Withhold {
         if let Some(run) = self.runs.back_mut()
             && run.closed.is_none()
         {
-            let due = run.last.saturating_add(PAUSE).min(run.first.saturating_add(LONGEST));
+            let due = run.closes();
             if now >= due {
                 run.closed = Some(due);
                 run.echo.rests_at(self.cursor.seen_at());
@@ -474,6 +436,7 @@ impl Withhold {
                 last: now,
                 closed: None,
                 echoed: Duration::ZERO,
+                ahead: false,
                 line: false,
                 doubtful: false,
                 released: false,
@@ -499,6 +462,7 @@ impl Withhold {
 
     /// Decides the run at the front.
     fn decide(&mut self, now: Duration, out: &mut Vec<Typed>) {
+        let few = self.runs.len() <= LEFT;
         let Some(mut run) = self.runs.pop_front() else { return };
         self.echoed = self.echoed.max(run.echoed);
         // In a line of which something was withheld, keys without an echo (a backspace, say) would tell of it, and a letter or two are
@@ -516,6 +480,10 @@ impl Withhold {
             let end = run.echo.ends_at().filter(|_| run.is_whole());
             if let (Some(cell), Some(next)) = (end, self.runs.front_mut()) {
                 next.echo.follows(cell);
+            }
+            // What is more than is looked at would keep what is typed later from being seen.
+            if let Some(next) = self.runs.front_mut().filter(|_| few) {
+                next.ahead = run.line && next.line;
             }
             if run.line && !run.echo.is_over() {
                 self.owed = (self.owed.0.saturating_add(1), now);

@@ -128,6 +128,71 @@ fn a_paste_that_is_drawn_slowly_is_waited_for_as_long_as_it_goes_on() {
     }
 }
 
+/// A shell without a paste of its own: it shows each line once the one before it is done, which takes `each` milliseconds.
+fn run_one_by_one(desk: &mut Desk, lines: &[String], each: u64) {
+    for line in lines {
+        desk.shows(&format!("{line}\r\n"));
+        desk.after(each);
+        desk.shows("done\r\n$ ");
+    }
+}
+
+#[test]
+fn lines_pasted_behind_one_that_takes_its_time_are_stored_and_nothing_typed_meanwhile_is_lost() {
+    for each in [100, 450, 700, 2_000, 4_000] {
+        let mut desk = Desk::new();
+        let lines: Vec<String> = (0..20).map(|n| format!("sleep 1; echo {n}")).collect();
+        let text: String = lines.iter().map(|line| format!("{line}\r")).collect();
+        desk.shows("$ ");
+        desk.types(&text);
+        run_one_by_one(&mut desk, &lines, each);
+        assert_eq!((desk.stored(), withheld(&desk.out)), (text, 0), "{each} ms");
+    }
+    // Something that shows nothing takes the rest: that is waited for a while, and what is shown meanwhile is stored behind it.
+    for (silent, apart) in [(1, 600), (12, 600), (60, 600)] {
+        let mut desk = Desk::new();
+        desk.shows("$ ");
+        desk.types(&format!("less /etc/services\r{}", "some line\r".repeat(silent)));
+        desk.shows("less /etc/services\r\n\x1b[2J\x1b[1;1H");
+        desk.after(apart);
+        desk.types("hunter2\r");
+        desk.after(apart);
+        desk.shows("\r\n");
+        let mut all = format!("less /etc/services\r{}\r", "\r".repeat(silent));
+        for n in 0..8 {
+            let line = format!("echo innocent line {n}");
+            assert!(desk.command(&line), "{line} after {silent} lines");
+            all += &(line + "\r");
+        }
+        desk.after(5_000);
+        assert!(desk.withhold.deadline().is_none());
+        assert_eq!((desk.stored(), withheld(&desk.out) as usize), (all, silent + 1));
+    }
+}
+
+#[test]
+fn a_secret_that_is_pasted_behind_a_command_is_withheld_however_late_it_is_asked_for() {
+    for (ask, done) in
+        [("Password: ", "\r\nWelcome, hunter2!\r\n"), ("\r\n$ ", "\r\nhunter2 hunter2\r\n> hunter2 is\r\n")]
+    {
+        for late in [10, 600, 3_000, 6_000] {
+            let mut desk = Desk::new();
+            desk.shows("$ ");
+            desk.types("ssh far\rhunter2\r");
+            desk.shows("ssh far\r\n");
+            desk.after(late);
+            desk.shows(ask);
+            desk.after(200);
+            desk.shows(done);
+            assert_eq!(
+                (desk.stored().as_str(), withheld(&desk.out)),
+                ("ssh far\r\r", 1),
+                "{ask:?} {late} ms"
+            );
+        }
+    }
+}
+
 #[test]
 fn a_line_that_was_shown_ends_where_it_ends_though_a_key_before_it_still_waits_for_its_echo() {
     let mut desk = Desk::new();

@@ -1,0 +1,73 @@
+//! Keys that are stored or withheld together: a line, or a part of one that a pause ended.
+//!
+//! Refuses to decide: it tells what was seen of it, and how long that is waited for.
+
+use super::{AHEAD, ECHO, LONGEST, PAUSE, echo};
+use std::time::Duration;
+use zeroize::Zeroizing;
+
+/// Keys that are stored or withheld together.
+pub(super) struct Run {
+    pub(super) bytes: Zeroizing<Vec<u8>>,
+    /// The characters of it that an echo would show, and how many of them came back.
+    pub(super) echo: echo::Match,
+    pub(super) first: Duration,
+    pub(super) last: Duration,
+    /// When it was closed; nothing is added then.
+    pub(super) closed: Option<Duration>,
+    /// When a part of its echo was last seen, if ever.
+    pub(super) echoed: Duration,
+    /// The line before it was shown, and it was typed ahead of what that began: a shell shows it once that is over.
+    pub(super) ahead: bool,
+    /// It was closed by Enter: it ends a line.
+    pub(super) line: bool,
+    /// It has a sequence of the terminal that was never ended, which is perhaps none, but what somebody typed; or one that
+    /// carries the clipboard.
+    pub(super) doubtful: bool,
+    /// A key was let go that told its number: it is not stored where the key itself is not.
+    pub(super) released: bool,
+    /// The last character that was typed with Alt; others were before it.
+    pub(super) alt: Option<char>,
+    pub(super) alts: bool,
+    /// It was typed before the line that is being typed now.
+    pub(super) earlier: bool,
+}
+
+impl Run {
+    /// Whether it is a line of which all was seen: what is drawn now, and has no place in it, is no sign of what it lacks.
+    pub(super) fn is_whole(&self) -> bool {
+        self.line && !self.echo.expects_nothing() && self.echo.is_settled()
+    }
+
+    /// Whether it has characters that an echo would show, and has not so far.
+    pub(super) fn is_unseen(&self) -> bool {
+        !self.echo.expects_nothing() && !self.echo.was_shown()
+    }
+
+    /// Whether it has some, and they count as shown.
+    pub(super) fn is_seen(&self) -> bool {
+        !self.echo.expects_nothing() && self.echo.was_shown()
+    }
+
+    /// When it is withheld if no more of it is shown, once it is closed. `before`: an echo of what was typed before it was
+    /// last seen then. A batch of lines of which none is shown is over at once: nothing that comes later waits for each of them.
+    pub(super) fn expires(&self, before: Duration) -> Option<Duration> {
+        let wait = if self.ahead { AHEAD } else { ECHO };
+        Some(self.waits_from(before)?.saturating_add(wait))
+    }
+
+    /// When it is left, if nothing of it is shown at once and a line before it is waited for: what comes later does not wait then.
+    pub(super) fn leaves(&self, before: Duration) -> Option<Duration> {
+        let due = self.waits_from(before)?.saturating_add(ECHO);
+        Some(due).filter(|_| self.line && self.is_unseen() && !self.echo.is_over())
+    }
+
+    fn waits_from(&self, before: Duration) -> Option<Duration> {
+        Some(self.closed?.max(self.echoed).max(before))
+    }
+
+    /// When it is closed, if no key is pressed.
+    pub(super) fn closes(&self) -> Duration {
+        self.last.saturating_add(PAUSE).min(self.first.saturating_add(LONGEST))
+    }
+}
