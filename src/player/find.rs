@@ -7,7 +7,7 @@
 use super::pages::Reading;
 use crate::cast::{Exec, Trust};
 use crate::replay::{Budget, Replay, Source};
-use crate::search::redraw::{Begun, REDRAWN, may_be_redrawn};
+use crate::search::redraw::{Begun, REDRAWN, alike, may_be_redrawn};
 use crate::search::{self, Style};
 use crate::terminal::{Kind, Line, Terminal, Typed};
 use std::ops::Range;
@@ -136,6 +136,8 @@ pub struct Hit {
     pub trust: Option<Trust>,
     /// How the line went, if it is one of the screen.
     kind: Option<Kind>,
+    /// The number of the line, and of the reading of which it is one.
+    place: (usize, u64),
     /// `first`, before it was shown and found to stand there later.
     since: Duration,
     /// The segment during which its line ended.
@@ -157,6 +159,8 @@ pub struct Finder {
     /// When commands began, of so many.
     begun: (Option<usize>, Begun),
     reading: Reading,
+    /// How often reading began anew.
+    anew: usize,
     /// The segment to read next, or the command or program.
     next: usize,
     done: bool,
@@ -191,6 +195,7 @@ impl Finder {
             more: false,
             begun: Default::default(),
             reading: Reading::new(Duration::ZERO),
+            anew: 0,
             next: 0,
             done: false,
             again: false,
@@ -275,8 +280,8 @@ impl Finder {
     }
 
     fn split(&mut self) -> (Sink<'_>, &mut Reading) {
-        let Self { pattern, hits, more, shown, begun: (_, begun), reading, .. } = self;
-        (Sink { pattern, hits, more, shown, begun }, reading)
+        let Self { pattern, hits, more, shown, begun: (_, begun), reading, anew, .. } = self;
+        (Sink { pattern, hits, more, shown, begun, anew }, reading)
     }
 
     /// Reads on in the next segment that may have shown it; `true` when it has been read to its end.
@@ -291,6 +296,7 @@ impl Finder {
         if skipped > 0 {
             budget.charge(skipped as u64);
             reading.finish(replay, &mut |line| sink.line(&line, before));
+            *sink.anew = sink.anew.saturating_add(1);
         }
         next >= count || reading.read(replay, next, budget, &mut |line| sink.line(&line, next))
     }
@@ -444,18 +450,21 @@ struct Sink<'a> {
     more: &'a mut bool,
     shown: &'a [(Duration, String, Duration)],
     begun: &'a Begun,
+    anew: &'a mut usize,
 }
 
 impl Sink<'_> {
     /// A line of the screen. One that was redrawn, or rewritten around the match, is one hit, not many.
     fn line(&mut self, line: &Line, of: usize) {
         let Some(hit) = self.hit((line.first, line.complete, line.last), &line.text, of) else { return };
-        let hit = Hit { page: matches!(line.kind, Kind::Page(_)), kind: Some(line.kind), ..hit };
+        let (page, place) = (matches!(line.kind, Kind::Page(_)), (*self.anew, line.number));
+        let hit = Hit { page, kind: Some(line.kind), place, ..hit };
         let at = self.hits.partition_point(|other| other.first <= hit.first);
         let is_it = |other: &Hit| {
-            other.text == hit.text
-                && other.kind.is_some_and(|kind| may_be_redrawn(kind, &(other.since..other.last), line))
-                && !self.begun.between(other.since, hit.since)
+            let in_place = other.place == place && other.kind == Some(Kind::Overwritten);
+            other.kind.is_some_and(|kind| may_be_redrawn(kind, &(other.since..other.last), line))
+                && (other.text == hit.text && !self.begun.between(other.since, hit.since)
+                    || in_place && alike(&other.text, &hit.text))
         };
         let near = at.saturating_sub(REDRAWN)..at.saturating_add(REDRAWN).min(self.hits.len());
         let Some(place) = near.rev().find(|place| self.hits.get(*place).is_some_and(is_it)) else {
@@ -465,10 +474,22 @@ impl Sink<'_> {
         if of == STANDING {
             return;
         }
-        let before = self.hits.remove(place);
-        let last = before.last.max(hit.last);
-        let first = if hit.since < before.since { hit } else { Hit { kind: hit.kind, ..before } };
-        self.keep(Some(Hit { last, ..first }));
+        let mut one = self.hits.remove(place);
+        let stood = |hit: &Hit| hit.last.saturating_sub(hit.since);
+        if one.text != hit.text {
+            // Which of the two had what was found when?
+            one.complete = one.complete.max(hit.complete);
+            if stood(&hit) > stood(&one) {
+                (one.text, one.begins) = (hit.text, hit.begins);
+            }
+        } else if hit.since < one.since {
+            one.complete = hit.complete;
+        }
+        if hit.since < one.since {
+            (one.first, one.since) = (hit.first, hit.since);
+        }
+        (one.last, one.kind) = (one.last.max(hit.last), hit.kind);
+        self.keep(Some(one));
     }
 
     fn program(&mut self, exec: &Exec) {
@@ -496,7 +517,8 @@ impl Sink<'_> {
         let text: String = text.chars().take(500).collect();
         let shown = self.shown.iter().find(|(of, said, _)| *of == since && *said == text);
         let (first, complete) = shown.map_or((since, complete), |(.., time)| (*time, *time));
-        Some(Hit { first, complete, last, text, begins, page: false, trust: None, kind: None, since, of })
+        let (page, place) = (false, Default::default());
+        Some(Hit { first, complete, last, text, begins, page, trust: None, kind: None, place, since, of })
     }
 
     /// Puts a hit into its place.

@@ -270,6 +270,12 @@ fn what_is_drawn_again_is_the_same_hit_until_another_command_or_program_shows_it
         (1000, "\x1b[?1049h\x1b[Hneedle"),
         (2000, "\x1b[?1049l"),
     ];
+    let edited = [
+        (0, "a needle rests 10%"),
+        (700, "\ra needle rests 50%"),
+        (1400, "\ra needle rests 99%\r\n"),
+        (1500, "a needle"),
+    ];
     let scrolled = [(0, "needle\r\nneedle\r\nneedle\r\nneedle\r\nneedle\r\nneedle\r\n")];
     for (pieces, commands, found) in [
         (&redrawn[..], vec![], vec![0, 0]),
@@ -280,6 +286,7 @@ fn what_is_drawn_again_is_the_same_hit_until_another_command_or_program_shows_it
             vec![0, 300, 900],
         ),
         (&pages, vec![], vec![0, 1000]),
+        (&edited, vec![], vec![0, 1500]),
         (&scrolled, vec![], vec![0, 0, 0]),
     ] {
         let events = pieces.iter().copied().map(event).collect();

@@ -4,7 +4,7 @@
 
 use super::query::{Field, Term};
 use super::queue::{Queue, Segments};
-use super::redraw::{REDRAWN, may_be_redrawn};
+use super::redraw::{REDRAWN, alike, may_be_redrawn};
 use crate::cast::{Event, Payload};
 use crate::container::{Entry, Error, Reader};
 use crate::sys::file::SharedFile;
@@ -497,13 +497,6 @@ impl Found {
         hit.kind = Some(line.kind);
         true
     }
-}
-
-/// Whether one text is an edit of the other: four fifths of the shorter one are the beginning of both.
-fn alike(one: &str, other: &str) -> bool {
-    let shorter = one.chars().count().min(other.chars().count());
-    let same = one.chars().zip(other.chars()).take_while(|(a, b)| a == b).count();
-    same * 5 >= shorter * 4
 }
 
 /// The text around a place, not longer than [`MAX_TEXT`], and the place in it.

@@ -24,6 +24,13 @@ pub(crate) fn may_be_redrawn(kind: Kind, time: &Range<Duration>, line: &Line) ->
         }
 }
 
+/// Whether one text is an edit of the other: four fifths of the shorter one are the beginning of both.
+pub(crate) fn alike(one: &str, other: &str) -> bool {
+    let shorter = one.chars().count().min(other.chars().count());
+    let same = one.chars().zip(other.chars()).take_while(|(a, b)| a == b).count();
+    same * 5 >= shorter * 4
+}
+
 /// When commands began, in milliseconds and in order.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Begun(Vec<u64>);

@@ -103,3 +103,15 @@ fn a_command_of_unknown_end_holds_until_the_next_one_and_within_its_own() {
     let told: Vec<_> = (0..).zip(of).map(|(n, of)| (n * 1000, lasts(n), of)).collect();
     shown(&events, &commands, &told);
 }
+
+#[test]
+fn a_line_that_is_changed_in_place_is_one_hit() {
+    let events = [
+        output(0, "a needle rests 10%"),
+        output(700, "\ra needle rests 50%"),
+        output(1400, "\ra needle rests 99%\r\n"),
+        output(1500, "a needle"),
+        output(3000, "\r\nend"),
+    ];
+    shown(&events, &[], &[(0, 3000, None), (1500, 1500, None)]);
+}
