@@ -219,7 +219,9 @@ def read(data, found, root, entries):
         sys.exit("error: the key does not belong to this recording")
     chain, inflate, index = step(content, b"seg"), None, start(b"index")
     rest, anchored = b"", False  # the line in hand; whether the segment has its clocks
+    at = 16
     for number, (kind, flags, framing, body) in enumerate(found):
+        offset, at = at, at + 16 + len(body)
         if kind == INDEX:
             plain = opened(step(index, b"key"), file_id, number, framing, body)
             entry = indexed(plain, number)
@@ -232,6 +234,7 @@ def read(data, found, root, entries):
             key, chain = step(chain, b"key"), step(chain, b"next")
             if kind == SEG:
                 inflate, anchored = new_frame(), False
+                counted = {"offset": offset, "raw": 0, "input": 0, "end": 0}
             packed = opened(key, file_id, number, framing, body)
             while packed:
                 if inflate.eof:
@@ -243,13 +246,25 @@ def read(data, found, root, entries):
                 for line in filter(is_event, lines):
                     if not anchored and json.loads(line)[1] != "t":
                         sys.exit(f"error: chunk {number} begins a segment without its clocks")
-                    anchored = True
+                    anchored = tally(counted, *json.loads(line), anchored)
                     yield line
         elif kind == CHECK and flags & CLOSES:
             if not inflate.eof or rest:
                 sys.exit(f"error: chunk {number} closes a segment in the middle of its text")
+            if any(entries[-1].get(name, 0) != value for name, value in counted.items()):
+                sys.exit(f"error: chunk {number} closes a segment that is not what its index entry says: something is missing")
             content = step(content, b"next")
             chain = step(content, b"seg")
+
+
+def tally(counted, interval, code, text, anchored):
+    """Counts a line for the comparison with the entry of its segment."""
+    counted["end"] = counted["end"] + round(interval * 1000) if anchored else json.loads(text)["at"]
+    stream, _, encoded = text.partition(":") if code == "b" else (code, "", "")
+    length = len(base64.b64decode(encoded) if code == "b" else text.encode("utf-8"))
+    if stream in ("o", "e", "i"):
+        counted["input" if stream == "i" else "raw"] += length
+    return True
 
 
 def is_event(line):

@@ -42,7 +42,39 @@ fn mend_at(bytes: &mut [u8], start: usize) {
     }
 }
 
-/// Every type, every flag, the lengths that hide something, and another order, of every chunk.
+/// A file of these chunks, at the end of which they are said to stand where they do.
+fn with_its_end(chunks: &[Vec<u8>]) -> Vec<u8> {
+    let mut list = chunks.to_vec();
+    let places = damage::places(&damage::join(chunks));
+    let mut rows = Vec::new();
+    let (mut begun, mut entry, mut check) = (frame::PROLOGUE_LEN, 0, 0);
+    for (chunk, (start, end)) in list.iter_mut().zip(places.into_iter().skip(1)) {
+        let seq = u32::from_le_bytes(chunk[8..12].try_into().unwrap());
+        match chunk[2] {
+            INDEX => entry = u32::try_from(end - start).unwrap(),
+            CHECK => {
+                check = start;
+                if chunk[3] & CLOSES != 0 {
+                    let [at, length] = [begun, end - begun].map(|n| (n as u64).to_le_bytes());
+                    rows.extend([&at[..], &length, &entry.to_le_bytes(), &[0; 32]].concat());
+                    begun = end;
+                }
+            }
+            TABLE => {
+                *chunk = forge::chunk(TABLE, 0, seq, &rows);
+                begun = start;
+            }
+            TRAILER => {
+                let offsets = [check, begun].map(|n| (n as u64).to_le_bytes()).concat();
+                *chunk = forge::chunk(TRAILER, 0, seq, &[&offsets[..], b"SC1END"].concat());
+            }
+            _ => {}
+        }
+    }
+    damage::join(&list)
+}
+
+/// Every type, every flag, the lengths that hide something, another order, and checkpoints in its place, of every chunk.
 fn changes(bytes: &[u8]) -> Vec<Change> {
     let (chunks, places) = (damage::split(bytes), damage::places(bytes));
     let mut all = Vec::new();
@@ -79,13 +111,27 @@ fn changes(bytes: &[u8]) -> Vec<Change> {
         changed[end - 1] ^= 1;
         let what = format!("chunk {chunk} of type {kind:#x}: another last byte");
         all.push(Change { what, chunk, bytes: changed });
+        let mut list = chunks.clone();
+        if matches!(kind, SEG | DATA) {
+            // With all that follow in the segment: the text may have come to the end of a frame before them.
+            let rest = list.iter_mut().enumerate().skip(chunk).take_while(|(_, chunk)| chunk[2] != INDEX);
+            let mut last = chunk;
+            for (place, sealed) in rest.filter(|(_, chunk)| matches!(chunk[2], SEG | DATA)) {
+                let number = u32::from_le_bytes(sealed[8..12].try_into().unwrap());
+                *sealed = forge::chunk(CHECK, 0, number, &[1; 100]);
+                last = place;
+            }
+            let what =
+                format!("chunk {chunk} of type {kind:#x}: checkpoints from here to the end of its segment");
+            all.push(Change { what, chunk: last, bytes: with_its_end(&list) });
+            list = chunks.clone();
+        }
         let mut reordered = |what: &str, list: &[Vec<u8>]| {
             for (how, bytes) in [("", damage::join(list)), (", renumbered", damage::renumber(list))] {
                 let what = format!("chunk {chunk} of type {kind:#x}: {what}{how}");
                 all.push(Change { what, chunk, bytes });
             }
         };
-        let mut list = chunks.clone();
         list.remove(chunk);
         reordered("taken out", &list);
         list.insert(chunk, chunks[chunk].clone());
@@ -177,10 +223,14 @@ fn of_two_frames(fleet: &Fleet) -> Recorded {
         };
         let at = number * 1000;
         let clocks = format!("[{},\"t\",\"{{\\\"at\\\":{at},\\\"utc\\\":5}}\"]\n", u8::from(number > 0));
+        let offset = forge.bytes.len();
         for (kind, text) in [(SEG, clocks + &lines(0)), (DATA, lines(3))] {
             forge.data(kind, &zstd::bulk::compress(text.as_bytes(), 3).unwrap());
         }
-        forge.index(&forge::packed(format!(r#"{{"segment":{number},"start":{at}}}"#).as_bytes(), &[]));
+        let raw = 6 * "whole 0.0\r\n".len();
+        let entry =
+            format!(r#"{{"segment":{number},"offset":{offset},"start":{at},"end":{at},"raw":{raw}}}"#);
+        forge.index(&forge::packed(entry.as_bytes(), &[]));
         forge.check(if number == 2 { CLOSES | FINAL } else { CLOSES });
     }
     forge.finish();

@@ -3,6 +3,7 @@
 use super::chunk::Chunk;
 use super::error::Error;
 use super::frame::{self, Kind};
+use super::index::Counted;
 use super::keys::{Chain, next_segment};
 use super::limits;
 use super::order::{Expect, Order};
@@ -73,6 +74,8 @@ struct Inside {
     rest: Vec<u8>,
     plain: u64,
     anchored: bool,
+    /// What its index entry must say of it. (Where it began, the cursor knows.)
+    counted: Counted,
 }
 
 impl Cursor {
@@ -113,11 +116,6 @@ impl Cursor {
     /// Goes on after the end of a segment, to the end of the next one.
     pub(crate) fn go_on(&mut self) {
         self.until = Some(self.segment.saturating_add(1));
-    }
-
-    /// Byte offset of the first sealed chunk of the segment that was read last.
-    pub(crate) fn began(&self) -> u64 {
-        self.began
     }
 
     /// Number of the segment that is being read.
@@ -203,7 +201,8 @@ impl Cursor {
                 Err(error @ Error::Io { .. }) => return Err(error),
                 unread => return self.stops(reader, unread),
             };
-            self.order.pass(&chunk.frame, self.offset)?;
+            let mut order = self.order;
+            order.pass(&chunk.frame, self.offset)?;
             let after = self.offset.saturating_add(chunk.frame.total());
             match chunk.frame.kind {
                 Some(Kind::Seg | Kind::Data) => {
@@ -228,6 +227,18 @@ impl Cursor {
                         let what = "the segment is closed in the middle of its text";
                         return Err(Error::format(self.offset, chunk.frame.seq, what));
                     }
+                    let Some(sealed) = reader.counted(self.segment) else {
+                        // Its entry was written after the reader looked last.
+                        return self.ends(reader.fault());
+                    };
+                    let counted = self.inside.as_ref().map(|inside| inside.counted).unwrap_or_default();
+                    if sealed != (Counted { offset: self.began, ..counted }) {
+                        return Err(Error::format(
+                            self.offset,
+                            chunk.frame.seq,
+                            format!("the index entry of segment {} does not match its content", self.segment),
+                        ));
+                    }
                     self.content = next_segment(&self.content);
                     self.segment = self.segment.saturating_add(1);
                     self.spare = self.inside.take().map(|inside| inside.room);
@@ -242,7 +253,7 @@ impl Cursor {
                 }
                 _ => {}
             }
-            self.offset = after;
+            (self.offset, self.order) = (after, order);
         }
     }
 
@@ -286,6 +297,7 @@ impl Inside {
             rest: Vec::new(),
             plain: 0,
             anchored: false,
+            counted: Counted::default(),
         }
     }
 
@@ -364,6 +376,7 @@ impl Inside {
             event.time = at;
             self.anchored = true;
         }
+        self.counted.count(u64::try_from(event.time.as_millis()).unwrap_or(u64::MAX), &event.payload);
         ready.push_back(event);
         Ok(())
     }

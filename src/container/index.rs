@@ -138,7 +138,41 @@ type Told = Unwired<told::Commands<'static>, told::Programs<'static>>;
 /// Of which nothing is made but what is counted.
 type Bare = Unwired<Option<IgnoredAny>, Option<IgnoredAny>>;
 
+/// What of an entry everybody compares who reads its segment: whoever puts checkpoints in the place of its last chunks, which takes
+/// no key, makes it say less than was sealed of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Counted {
+    /// Offset of its SEG chunk.
+    pub(super) offset: u64,
+    /// Bytes of output…
+    pub(super) raw: u64,
+    /// …and of input that was kept.
+    pub(super) input: u64,
+    /// Time of the last event, milliseconds since the start of the session.
+    pub(super) end: u64,
+}
+
+impl Counted {
+    /// Counts an event as [`Tally::count`] does.
+    pub(super) fn count(&mut self, ms: u64, payload: &Payload) {
+        self.end = ms;
+        match payload {
+            Payload::Output(bytes) | Payload::ErrorOutput(bytes) => {
+                self.raw = self.raw.saturating_add(bytes.len() as u64);
+            }
+            Payload::Input(bytes) => self.input = self.input.saturating_add(bytes.len() as u64),
+            _ => {}
+        }
+    }
+}
+
 impl Entry {
+    /// What is compared by everybody who reads the segment.
+    pub(super) fn counted(&self) -> Counted {
+        let Self { offset, tally: Tally { raw, input, end, .. }, .. } = *self;
+        Counted { offset, raw, input, end }
+    }
+
     /// Bytes that the commands and programs take, about.
     fn told_size(&self) -> usize {
         let commands = self.commands.iter().map(Command::size).fold(0, usize::saturating_add);

@@ -11,7 +11,7 @@ use super::end::{self, held};
 use super::error::Error;
 use super::frame::{self, FRAME_LEN, Kind};
 use super::header::Header;
-use super::index::{self, Entry, Opening};
+use super::index::{self, Counted, Entry, Opening};
 use super::keys::{Chain, Unlocked, next_segment};
 use super::limits;
 use super::order::{self, Expect, Order};
@@ -43,6 +43,8 @@ pub struct Reader<R> {
     index_chain: Option<Chain>,
     opening: Option<Opening>,
     entries: Vec<Entry>,
+    /// What they say that a cursor counts.
+    counted: Arc<Vec<Counted>>,
     wanted: Option<Wanted>,
     /// No entry was read without its commands.
     whole: bool,
@@ -135,6 +137,7 @@ impl<R: Read + Seek> Reader<R> {
             index_chain: None,
             opening: None,
             entries: Vec::new(),
+            counted: Arc::default(),
             wanted: None,
             whole: true,
             unpacked: 0,
@@ -247,7 +250,7 @@ impl<R: Read + Seek> Reader<R> {
 
     fn read_index_anew(&mut self) -> Result<(), Error> {
         self.index_chain = self.keys.as_ref().map(|keys| Chain::new(keys.index.clone()));
-        (self.opening, self.entries) = (None, Vec::new());
+        (self.opening, self.entries, self.counted) = (None, Vec::new(), Arc::default());
         self.read_index()
     }
 
@@ -348,6 +351,7 @@ impl<R: Read + Seek> Reader<R> {
             index_chain: None,
             opening: self.opening.clone(),
             entries: Vec::new(),
+            counted: Arc::clone(&self.counted),
             wanted: None,
             whole: false,
             unpacked: self.unpacked,
@@ -497,6 +501,7 @@ impl<R: Read + Seek> Reader<R> {
                 format!("the index comes to more than {} bytes, which no recorder writes", limits::UNPACKED);
             return Err(Error::format(offset, seq, what));
         }
+        Arc::make_mut(&mut self.counted).push(read.entry.counted());
         self.entries.push(read.entry);
         self.whole &= read.whole;
         Ok(())
@@ -508,6 +513,11 @@ impl<R: Read + Seek> Reader<R> {
             return Err(broken.error());
         }
         read_chunk(&mut self.source, offset, self.length)
+    }
+
+    /// What the index says that a cursor counts in this segment; `None` where its entry is not known yet.
+    pub(super) fn counted(&self, segment: usize) -> Option<Counted> {
+        self.counted.get(segment).copied()
     }
 
     /// Start of the index chain, once the recording has been unlocked: it opens metadata and index, never the content.

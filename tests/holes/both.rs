@@ -39,12 +39,16 @@ fn no_change_of_a_frame_makes_the_second_implementation_give_less_in_silence() {
     assert!(wrong.is_empty(), "{} wrong\n{}", wrong.len(), wrong.join("\n"));
 }
 
+/// What the second implementation says of a segment that does not hold what was sealed of it.
+const FEWER: &str = "is not what its index entry says";
+
 /// What a recording must not be, whoever signed it, and what the second implementation says of it.
 fn refused(fleet: &Fleet) -> Vec<(Vec<u8>, &'static str)> {
     let begin = || Forge::begin([5; 32], &fleet.host, &fleet.name, &[]);
     let zstd = |text: &str| zstd::bulk::compress(text.as_bytes(), 3).unwrap();
     let closed = |text: &str, entry: &str| {
         let mut forge = begin();
+        let entry = entry.replace("HERE", &forge.bytes.len().to_string());
         forge.data(SEG, &zstd(text));
         forge.index(&forge::packed(entry.as_bytes(), &[]));
         forge.check(CLOSES | FINAL);
@@ -61,11 +65,18 @@ fn refused(fleet: &Fleet) -> Vec<(Vec<u8>, &'static str)> {
         damage::join(&chunks)
     };
     let clocks = "[0,\"t\",\"{\\\"at\\\":0,\\\"utc\\\":5}\"]\n";
-    let line = "[0,\"o\",\"whole\"]\n";
+    let line = "[1,\"o\",\"whole\"]\n";
+    let typed = "[1,\"i\",\"ls\"]\n[0,\"b\",\"e:/w==\"]\n[0,\"b\",\"i:/w==\"]\n";
+    let entry = r#"{"offset":HERE,"end":1000,"raw":5}"#;
     vec![
-        (closed(&[clocks, line].concat(), "{}"), "ok"),
+        (closed(&[clocks, line].concat(), entry), "ok"),
         // An empty line and a comment are no events.
-        (closed(&["\n# so\n", clocks, line].concat(), "{}"), "ok"),
+        (closed(&["\n# so\n", clocks, line].concat(), entry), "ok"),
+        (closed(&[clocks, line, typed].concat(), r#"{"offset":HERE,"end":2000,"raw":6,"input":3}"#), "ok"),
+        (closed(&[clocks, line].concat(), r#"{"offset":HERE,"end":1000,"raw":6}"#), FEWER),
+        (closed(&[clocks, line].concat(), r#"{"offset":HERE,"end":1001,"raw":5}"#), FEWER),
+        (closed(&[clocks, line].concat(), r#"{"offset":HERE,"end":1000,"raw":5,"input":1}"#), FEWER),
+        (closed(&[clocks, line].concat(), r#"{"offset":16,"end":1000,"raw":5}"#), FEWER),
         (closed(&[line, clocks].concat(), "{}"), "without its clocks"),
         (closed(&[clocks, line.trim_end()].concat(), "{}"), "in the middle of its text"),
         (closed(clocks, &format!("{{}}{}", " ".repeat(16 << 20))), "more than 16777216 bytes"),
