@@ -1,5 +1,6 @@
 //! Another size: what it costs, what is told of it, and with which times.
 
+use super::work::Work;
 use super::{Line, Terminal, Transcript};
 use proptest::prelude::*;
 use std::time::Duration;
@@ -100,6 +101,62 @@ fn rows_of_the_alternate_screen_that_a_resize_moves_begin_anew() {
         let first: u64 = line.split(' ').nth(1).unwrap().parse().unwrap();
         assert!(first >= 4, "{lines:?}");
     }
+}
+
+/// Counted, not timed. A pair of the largest sizes takes a fiftieth of a second, and a recording of ten kilobytes can have millions.
+#[test]
+fn no_storm_of_sizes_is_dear_and_what_stood_before_and_comes_after_it_is_told() {
+    const CREDIT: u64 = 4 << 20;
+    for between in ["", "\x1b[?1049h", "x"] {
+        let mut transcript = Transcript::new(200, 60);
+        transcript.terminal_mut().screen.work = Work::with_resizing(CREDIT);
+        let mut lines = Vec::new();
+        transcript.feed(seconds(0), b"before\r\n", &mut |line| lines.push(line.text));
+        let sizes = [(1000, 1000), (3, 1000), (1000, 1), (80, 24)];
+        for (cols, rows) in sizes.into_iter().cycle().take(400) {
+            transcript.resize(seconds(1), cols, rows, &mut |line| lines.push(line.text));
+            transcript.feed(seconds(1), between.as_bytes(), &mut |line| lines.push(line.text));
+        }
+        let terminal = transcript.terminal();
+        assert!(terminal.overrun(), "{between:?}");
+        // The columns are right whatever was paid for: by them text is wrapped.
+        assert_eq!(terminal.size(), (80, 24), "{between:?}");
+        let most = CREDIT + 400 * (64 << 10);
+        assert!(terminal.spent() < most, "{between:?}: {}", terminal.spent());
+        let after = "after ".repeat(12);
+        transcript.feed(seconds(2), format!("\r\n{after}").as_bytes(), &mut |line| lines.push(line.text));
+        assert_eq!(transcript.terminal().row_text(transcript.terminal().cursor().row), after.trim_end());
+        transcript.finish(seconds(3), &mut |line| lines.push(line.text));
+        for text in ["before", after.trim_end()] {
+            assert!(lines.iter().any(|line| line == text), "{between:?}: {text:?} in {} lines", lines.len());
+        }
+    }
+}
+
+#[test]
+fn a_size_that_could_not_be_paid_for_comes_with_fewer_rows_until_it_can() {
+    let mut terminal = Terminal::new(80, 24);
+    terminal.feed(b"\x1b[31mbefore");
+    terminal.screen.work = Work::with_resizing(0);
+    terminal.resize(1000, 1000);
+    let (cols, rows) = terminal.size();
+    assert!(cols == 1000 && (1..50).contains(&rows) && terminal.overrun(), "{rows}");
+    assert_eq!((terminal.row_text(0).as_str(), terminal.cursor().row), ("", 0));
+    // Sixty-four cells a character.
+    terminal.feed(&b"x".repeat(70_000));
+    terminal.resize(1000, 1000);
+    assert_eq!(terminal.size(), (1000, 1000));
+    assert!(terminal.row_text(0).starts_with("xxx"));
+}
+
+#[test]
+fn whoever_pulls_at_a_large_window_for_a_while_loses_nothing() {
+    let mut terminal = Terminal::new(400, 100);
+    for n in 0..300 {
+        terminal.resize(400 - n, 100 - n / 4);
+        terminal.feed(b"\r\x1b[K[user@host ~]$ ");
+    }
+    assert!(!terminal.overrun());
 }
 
 proptest! {

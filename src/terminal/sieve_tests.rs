@@ -19,7 +19,7 @@ fn is_wanted(text: &str) -> bool {
 type Told = ([Duration; 3], String);
 
 /// The screen at the end, and what is left to be spent on it.
-type Screen = (Option<String>, (u64, bool));
+type Screen = (Option<String>, ((u64, u64), bool));
 
 /// What is told of wanted lines, in order of time and text; the screen at the end; and how many lines were told at all.
 fn read(size: (u16, u16), events: &[Event], sieved: bool) -> (Vec<Told>, Screen, usize) {

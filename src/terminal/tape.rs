@@ -10,6 +10,8 @@ mod resize;
 mod rows;
 mod standing;
 
+pub(super) use resize::Ages;
+
 use super::transcript::{Kind, Line};
 use alacritty_terminal::grid::Grid;
 use alacritty_terminal::index::Line as Row;

@@ -78,6 +78,11 @@ impl Transcript {
         Self { settle, ..self }
     }
 
+    #[cfg(test)]
+    pub(super) fn terminal_mut(&mut self) -> &mut Terminal {
+        &mut self.terminal
+    }
+
     /// The terminal as it stands, for keyframes and for looking at.
     pub fn terminal(&self) -> &Terminal {
         &self.terminal

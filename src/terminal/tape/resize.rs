@@ -12,7 +12,8 @@ use alacritty_terminal::term::cell::Cell;
 use std::time::Duration;
 
 /// Since when the lines of the main screen have text, and since when as they stand: to know them again after a resize, which keeps
-/// their order.
+/// their order. As they begin: nothing stood there.
+#[derive(Default)]
 pub(in crate::terminal) struct Ages {
     of: Vec<(Duration, Duration)>,
     /// One for each row, not for each line.
