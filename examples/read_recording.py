@@ -443,7 +443,8 @@ def main():
         header["term"].update(cols=80, rows=24)
     lines = [line.decode("utf-8") for line in pieces]  # a chunk may end anywhere, also inside a character
     if options.commands:
-        for line in itertools.chain.from_iterable(map(commands, entries)):
+        running = entries[-1].get("running", {}) if entries else {}
+        for line in itertools.chain.from_iterable(map(commands, entries + [running])):
             print(json.dumps(line, ensure_ascii=False))
         if not closed:
             print(f"note: {OPEN_END}", file=sys.stderr)

@@ -124,6 +124,17 @@ impl Entry {
             if let Some(packed) = index::encode_entry(self)? {
                 return Ok(packed);
             }
+            // What runs is told again when it ends, and not counted here.
+            for exec in self.running.iter_mut().flat_map(|command| &mut command.execs) {
+                shorten(exec, 64);
+            }
+            if let Some(packed) = index::encode_entry(self)? {
+                return Ok(packed);
+            }
+            self.running.clear();
+            if let Some(packed) = index::encode_entry(self)? {
+                return Ok(packed);
+            }
             for most in SHORTER {
                 let execs = self.commands.iter_mut().flat_map(|command| &mut command.execs);
                 let shortened =
@@ -151,6 +162,7 @@ impl Entry {
         // An entry must never cost the recording: what is too long to index is looked for inside.
         self.keep_programs(0);
         self.keep_commands(0);
+        self.running = Vec::new();
         self.filter = Vec::new();
         self.given_up = Some(GivenUp::TooLong);
         index::encode_counts(self)

@@ -44,6 +44,9 @@ pub struct Entry {
     pub commands: Vec<Command>,
     /// Executed programs that belong to no command.
     pub execs: Vec<Exec>,
+    /// Commands that had not ended when the segment did, with their programs so far. They are told again when they end: a reader keeps
+    /// those of the last entry only.
+    pub running: Vec<Command>,
     /// Why there is less here than there could be, if there is.
     pub given_up: Option<GivenUp>,
     /// Commands and programs for which there was no room.
@@ -91,8 +94,23 @@ impl GivenUp {
 /// The commands of these entries, by start: one that runs long is in the entry of the segment in which it ended.
 pub fn commands(entries: &[Entry]) -> Vec<&Command> {
     let mut commands: Vec<&Command> = entries.iter().flat_map(|entry| &entry.commands).collect();
+    commands.extend(entries.iter().flat_map(|entry| &entry.running));
     commands.sort_by_key(|command| command.start);
     commands
+}
+
+/// Commands and their programs, by columns.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+struct Running<'a> {
+    commands: told::Commands<'a>,
+    programs: told::Programs<'a>,
+}
+
+impl Running<'_> {
+    fn is_empty(&self) -> bool {
+        self.commands.is_empty()
+    }
 }
 
 /// The JSON of an [`Entry`].
@@ -106,6 +124,8 @@ struct Wire<'a> {
     commands: told::Commands<'a>,
     #[serde(skip_serializing_if = "told::Programs::is_empty")]
     programs: told::Programs<'a>,
+    #[serde(skip_serializing_if = "Running::is_empty")]
+    running: Running<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     given_up: Option<GivenUp>,
     #[serde(skip_serializing_if = "LeftOut::is_nothing")]
@@ -115,8 +135,10 @@ struct Wire<'a> {
 impl Serialize for Entry {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let (commands, programs) = told::pack(&self.commands, &self.execs);
+        let so_far = told::pack(&self.running, &[]);
+        let running = Running { commands: so_far.0, programs: so_far.1 };
         let Self { segment, offset, ref tally, given_up, left_out, .. } = *self;
-        Wire { segment, offset, tally, commands, programs, given_up, left_out }.serialize(serializer)
+        Wire { segment, offset, tally, commands, programs, running, given_up, left_out }.serialize(serializer)
     }
 }
 
@@ -124,19 +146,20 @@ impl Serialize for Entry {
 /// in memory as it comes, however much it is.
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Unwired<C, P> {
+struct Unwired<C, P, R> {
     segment: u32,
     offset: u64,
     commands: C,
     programs: P,
+    running: R,
     given_up: Option<GivenUp>,
     left_out: LeftOut,
 }
 
 /// With its commands and programs.
-type Told = Unwired<told::Commands<'static>, told::Programs<'static>>;
+type Told = Unwired<told::Commands<'static>, told::Programs<'static>, Running<'static>>;
 /// Of which nothing is made but what is counted.
-type Bare = Unwired<Option<IgnoredAny>, Option<IgnoredAny>>;
+type Bare = Unwired<Option<IgnoredAny>, Option<IgnoredAny>, Option<IgnoredAny>>;
 
 /// What of an entry everybody compares who reads its segment: whoever puts checkpoints in the place of its last chunks, which takes
 /// no key, makes it say less than was sealed of it.
@@ -175,7 +198,8 @@ impl Entry {
 
     /// Bytes that the commands and programs take, about.
     fn told_size(&self) -> usize {
-        let commands = self.commands.iter().map(Command::size).fold(0, usize::saturating_add);
+        let commands = self.commands.iter().chain(&self.running);
+        let commands = commands.map(Command::size).fold(0, usize::saturating_add);
         self.execs.iter().map(Exec::size).fold(commands, usize::saturating_add)
     }
 
@@ -453,13 +477,15 @@ fn read_entry(json: &[u8], wanted: bool) -> Option<(Entry, bool)> {
     let all = Entry { tally, ..Entry::default() };
     if wanted {
         let told: Told = serde_json::from_slice(json).ok()?;
-        let Told { segment, offset, commands, programs, given_up, left_out } = told;
+        let Told { segment, offset, commands, programs, running, given_up, left_out } = told;
         let (commands, execs) = told::spread(commands, programs)?;
-        return Some((Entry { segment, offset, commands, execs, given_up, left_out, ..all }, true));
+        let (running, _) = told::spread(running.commands, running.programs)?;
+        let entry = Entry { segment, offset, commands, execs, running, given_up, left_out, ..all };
+        return (entry.running.is_empty() || entry.is_readable()).then_some((entry, true));
     }
     let bare: Bare = serde_json::from_slice(json).ok()?;
-    let Bare { segment, offset, commands, programs, given_up, left_out } = bare;
-    let whole = commands.is_none() && programs.is_none();
+    let Bare { segment, offset, commands, programs, running, given_up, left_out } = bare;
+    let whole = commands.is_none() && programs.is_none() && running.is_none();
     Some((Entry { segment, offset, given_up, left_out, ..all }, whole))
 }
 

@@ -58,8 +58,13 @@ pub const SEGMENT_LONG_BYTES: u64 = 64 << 10;
 pub const SEGMENT_IDLE: Duration = Duration::from_secs(30);
 /// See [`SEGMENT_IDLE`].
 pub const SEGMENT_IDLE_BYTES: u64 = 4 << 10;
-/// …or after this long with anything at all.
+/// …or after this long with anything at all: a program that was executed counts as well…
 pub const SEGMENT_ANY: Duration = Duration::from_secs(600);
+/// …or this long after a program was executed of which nothing can be seen: neither output nor input had come for [`QUIET`]. It is
+/// known from the kernel alone, and stands nowhere but in the index.
+pub const SEGMENT_HELD: Duration = Duration::from_secs(60);
+/// See [`SEGMENT_HELD`].
+pub const QUIET: Duration = Duration::from_secs(2);
 
 /// How what a person can follow is compressed: as well as zstd can, since there is little of it. Against level 3 this is 20 % less
 /// of a log, 17 % of a build and of vim, 5 % of a shell, for 0.3 ms of processor time for each second of such sessions (and about

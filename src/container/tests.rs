@@ -4,7 +4,7 @@ use super::check::Signed;
 use super::frame::{self, Kind};
 use super::verify::{Origin, Tear, Verdict, verify};
 use super::*;
-use crate::cast::{Anchor, Command, Event, Header as CastHeader, Payload};
+use crate::cast::{Anchor, Command, Event, Exec, Header as CastHeader, Payload};
 use std::io::Cursor as Bytes;
 use std::time::Duration;
 
@@ -579,5 +579,38 @@ fn what_is_not_a_recording_is_refused_in_words() {
     ] {
         let error = Reader::open(Bytes::new(bytes)).err().unwrap().to_string();
         assert!(error.contains(expected), "{error}");
+    }
+}
+
+#[test]
+fn commands_that_ran_when_a_segment_ended_are_those_of_the_last_entry() {
+    let running = |programs: usize| Command {
+        text: "make".into(),
+        start: 1,
+        execs: vec![
+            Exec { path: "/bin/cc".into(), argv: vec!["cc".into()], time: 1, ..Exec::default() };
+            programs
+        ],
+        ..Command::default()
+    };
+    let (mut writer, root, _) = writer();
+    for (n, extras) in [
+        Extras { running: vec![running(1)], ..Extras::default() },
+        Extras { running: vec![running(2)], ..Extras::default() },
+        Extras { given_up: Some(GivenUp::Late), ..Extras::default() },
+        Extras { commands: vec![running(3)], ..Extras::default() },
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let at = u64::try_from(n).unwrap() * 1000;
+        writer.begin(anchor(at), None).unwrap();
+        writer.end_segment(ms(at + 500), extras).unwrap();
+        let mut reader = Reader::open(Bytes::new(writer.sink().clone())).unwrap();
+        reader.unlock(root).unwrap();
+        let told: Vec<usize> = commands(reader.entries()).iter().map(|command| command.execs.len()).collect();
+        // What was late is told with the next one.
+        assert_eq!(told, [[1, 2, 2, 3][n]], "{n}");
+        verify_content(&mut reader, |_| ()).unwrap();
     }
 }

@@ -62,6 +62,8 @@ pub struct Extras {
     pub commands: Vec<Command>,
     /// Executed programs that belong to no command.
     pub execs: Vec<Exec>,
+    /// Commands that have not ended, with their programs so far.
+    pub running: Vec<Command>,
     /// Filter over what the segment showed; empty when it was not made.
     pub filter: Vec<u8>,
     /// Why something of this is missing, if it is.
@@ -383,6 +385,7 @@ impl<S: Sink> Writer<S> {
             tally: segment.tally.finish(),
             commands: extras.commands,
             execs: extras.execs,
+            running: extras.running,
             given_up: extras.given_up,
             left_out: extras.left_out,
             filter: extras.filter,

@@ -284,6 +284,10 @@ impl Indexer for ScreenIndexer {
         lost.then(|| "executed programs are no longer watched".to_owned())
     }
 
+    fn holds(&mut self) -> Option<Duration> {
+        self.shared.lock().latest().map(Duration::from_millis)
+    }
+
     fn event(&mut self, event: Event) {
         if Said::is_through(&event.payload) {
             // It is of no segment.
@@ -336,7 +340,7 @@ impl Indexer for ScreenIndexer {
             state = self.shared.lock();
         }
         // Whether the screen was in time or not: what has been told is told.
-        let Harvest { commands, execs, left_out, .. } = std::mem::take(&mut state.harvest);
+        let Harvest { commands, execs, running, left_out, .. } = std::mem::take(&mut state.harvest);
         let seen = state.commands;
         drop(state);
         let left_out = self.account(&commands, &execs, left_out, seen);
@@ -351,7 +355,7 @@ impl Indexer for ScreenIndexer {
                 self.astray = true;
             }
             let given_up = Some(if failed { GivenUp::Failed } else { GivenUp::Late });
-            return Extras { commands, execs, given_up, left_out, ..Extras::default() };
+            return Extras { commands, execs, running, given_up, left_out, ..Extras::default() };
         };
         self.missed.failed += u64::from(answer.fault);
         self.missed.late += u64::from(answer.unknown);
@@ -365,7 +369,7 @@ impl Indexer for ScreenIndexer {
             () if self.astray => Some(GivenUp::Late),
             () => None,
         };
-        Extras { commands, execs, filter, given_up, left_out }
+        Extras { commands, execs, running, filter, given_up, left_out }
     }
 
     fn keyframe_inside(&mut self) -> Option<String> {
@@ -409,6 +413,7 @@ fn settle(commands: &mut Option<Box<Commands>>, border: bool, shared: &Shared) {
     let mut state = shared.lock();
     (state.harvest, state.commands, state.waits, state.blind) =
         (harvest, commands.seen(), commands.waits(), blind);
+    state.unsealed = commands.unsealed();
 }
 
 /// The reading has failed, and no command will be told any more. What the kernel tells is heard on to the end of the session.

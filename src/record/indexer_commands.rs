@@ -16,6 +16,8 @@ use std::time::Duration;
 const MAX_BYTES: usize = 8 << 20;
 /// …of which this much is kept for commands: programs must not push them out.
 const FOR_COMMANDS: usize = 1 << 20;
+/// Bytes of what one index entry tells of commands that run.
+const MAX_RUNNING: usize = 4 << 20;
 /// Longest arguments of a program, bytes, once it gets tight; halved until everything fits, down to the last one.
 const LONGEST: usize = 16 << 10;
 const LEAST: usize = 64;
@@ -25,14 +27,41 @@ const LEAST: usize = 64;
 pub(super) struct Harvest {
     pub(super) commands: Vec<Command>,
     pub(super) execs: Vec<Exec>,
+    /// What had not settled when the segment ended, so far.
+    pub(super) running: Vec<Command>,
     pub(super) left_out: LeftOut,
+    /// When the latest of all these programs began.
+    latest: Option<u64>,
     bytes: usize,
     /// To how many bytes arguments are shortened, where not everything fits otherwise.
     most: Option<usize>,
 }
 
 impl Harvest {
+    /// When the latest of its programs began, milliseconds since the start of the session.
+    pub(super) fn latest(&self) -> Option<u64> {
+        self.latest
+    }
+
+    /// Takes what runs in the place of what ran before, as far as it is not more than may be.
+    fn run(&mut self, mut running: Vec<Command>) {
+        let all = |running: &[Command]| running.iter().map(Command::size).fold(0, usize::saturating_add);
+        let programs = running.iter().flat_map(|command| &command.execs);
+        self.latest = self.latest.max(programs.map(|exec| exec.time).max());
+        if all(&running) > MAX_RUNNING {
+            for exec in running.iter_mut().flat_map(|command| &mut command.execs) {
+                fit::shorten(exec, LEAST);
+            }
+        }
+        while all(&running) > MAX_RUNNING {
+            running.pop();
+        }
+        self.running = running;
+    }
+
     fn add(&mut self, settled: Settled) {
+        let programs = settled.commands.iter().flat_map(|command| &command.execs).chain(&settled.execs);
+        self.latest = self.latest.max(programs.map(|exec| exec.time).max());
         for mut command in settled.commands {
             let execs = std::mem::take(&mut command.execs);
             let size = command.size();
@@ -179,6 +208,11 @@ impl Commands {
         self.settled.saturating_add(u64::try_from(self.heard.tracker.running()).unwrap_or(u64::MAX))
     }
 
+    /// When the latest program began that only a running command has, milliseconds.
+    pub(super) fn unsealed(&self) -> Option<u64> {
+        self.heard.tracker.unsealed()
+    }
+
     /// So many messages of the shell were left out on their way.
     pub(super) fn unheard(&mut self, unheard: Unheard) {
         self.unheard.add(unheard);
@@ -252,6 +286,9 @@ impl Commands {
         let commands = u64::try_from(settled.commands.len()).unwrap_or(u64::MAX);
         self.settled = self.settled.saturating_add(commands);
         harvest.add(settled);
+        if border {
+            harvest.run(self.heard.tracker.so_far());
+        }
     }
 }
 

@@ -33,6 +33,8 @@ pub(super) struct State {
     pub(super) answer: Option<Answer>,
     /// Commands that have settled; a segment takes what is there.
     pub(super) harvest: Harvest,
+    /// When the latest program began of those that a running command has and no snapshot of it, milliseconds.
+    pub(super) unsealed: Option<u64>,
     /// Commands that there have been.
     pub(super) commands: u64,
     /// What was left out of what the shell has told, since the thread looked last.
@@ -124,6 +126,11 @@ impl State {
     /// Whether no program is seen any more, though the session goes on.
     pub(super) fn has_lost_sight(&self) -> bool {
         !self.over && (self.blind || self.failed && !self.hears_on)
+    }
+
+    /// When the latest program began that is in no index entry, milliseconds.
+    pub(super) fn latest(&self) -> Option<u64> {
+        self.harvest.latest().max(self.unsealed)
     }
 
     /// Whether the thread has come to this border.

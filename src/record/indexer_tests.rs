@@ -474,3 +474,40 @@ fn a_session_that_is_strict_about_programs_ends_where_they_are_no_longer_seen() 
         assert_eq!(indexer.end_segment().commands.len(), 0);
     }
 }
+
+/// Nothing else knows of them: a command that runs for hours must not keep them for hours.
+#[test]
+fn the_programs_of_a_command_that_runs_are_told_at_each_border_and_once_more_at_its_end() {
+    let mut tracker = Tracker::new(Some(10));
+    tracker.command("bash silent.sh".into(), None);
+    let (trace, tell) = Trace::of_test();
+    let heard = Heard { tracker, trace, redact: Redactions::default(), strict: false };
+    let mut indexer = ScreenIndexer::start((80, 24)).hearing(heard);
+    Indexer::begin(&mut indexer, Duration::ZERO);
+    let mut programs = Vec::new();
+    let mut held = Vec::new();
+    for n in 1..4u32 {
+        let argv = vec!["step".to_owned(), n.to_string()];
+        let time = u64::from(n) * 1000;
+        tell(exec::Event::Executed(Exec { time, pid: 20 + n, ppid: 10, argv, ..Exec::default() }));
+        let begun = Instant::now();
+        while indexer.holds().is_none() && begun.elapsed() < Duration::from_secs(60) {
+            indexer.tick();
+            std::thread::yield_now();
+        }
+        held.push(indexer.holds());
+        indexer.patience = Duration::from_secs(60);
+        let Extras { commands, running, left_out, .. } = indexer.end_segment();
+        assert_eq!((commands.len(), left_out), (0, LeftOut::default()));
+        let running = running.into_iter().map(|command| (command.text, command.execs.len()));
+        programs.push(running.collect::<Vec<_>>());
+        assert_eq!(indexer.holds(), None, "all of it is told");
+    }
+    assert_eq!(held, [1, 2, 3].map(|n| Some(Duration::from_secs(n))));
+    let expected: [Vec<(String, usize)>; 3] = [1, 2, 3].map(|n| vec![("bash silent.sh".to_owned(), n)]);
+    assert_eq!(programs, expected);
+    indexer.event(Event::new(Duration::from_secs(9), Payload::Exit(0)));
+    let Extras { commands, running, left_out, .. } = indexer.end_segment();
+    let counts: Vec<usize> = commands.iter().map(|command| command.execs.len()).collect();
+    assert_eq!((counts, running.len(), left_out), (vec![3], 0, LeftOut::default()));
+}

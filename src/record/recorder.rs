@@ -8,7 +8,7 @@
 use super::pauses::Pauses;
 use super::queue::{Intake, Nothing, Word};
 use crate::cast::{Anchor, Event, Gap, Payload};
-use crate::container::{self, Closed, Extras, Sink, Writer};
+use crate::container::{self, Closed, Extras, Sink, Writer, limits};
 use crate::policy::OnFailure;
 use crate::shell::said::Said;
 use crate::store::RecordingFile;
@@ -94,6 +94,10 @@ pub trait Indexer: Send {
     }
     /// An event was recorded.
     fn event(&mut self, event: Event);
+    /// When the latest program began, since the start of the session, of those that no index entry has yet; `None`: each is in one.
+    fn holds(&mut self) -> Option<Duration> {
+        None
+    }
     /// The segment ends here: what its index entry holds.
     fn end_segment(&mut self) -> Extras;
     /// Escape sequences that recreate the screen as it stands now, at a border.
@@ -170,6 +174,9 @@ pub fn record<S: Disk>(
         warned: None,
         low_space_told: false,
         last_event: Duration::ZERO,
+        shown: Duration::ZERO,
+        held: None,
+        unseen: None,
         wall: 0,
         looked: Duration::ZERO,
         moves: 0,
@@ -239,6 +246,12 @@ struct Recorder<'a, S: Disk> {
     warned: Option<String>,
     low_space_told: bool,
     last_event: Duration,
+    /// When anything last happened of which there is an event.
+    shown: Duration,
+    /// Since when a program is known of that no index entry has.
+    held: Option<Duration>,
+    /// The same of one of which nothing could be seen.
+    unseen: Option<Duration>,
     /// How far the wall clock was ahead of the session's when the segment in hand began, milliseconds.
     wall: i64,
     /// When that was last seen to be so still.
@@ -314,6 +327,7 @@ impl<S: Disk> Recorder<'_, S> {
             self.pauses.hear(u64::try_from(time.as_millis()).unwrap_or(u64::MAX), gap);
         }
         self.last_event = self.last_event.max(time);
+        self.shown = self.shown.max(time);
         if self.state == State::Losing {
             self.count_lost(&event);
             return;
@@ -372,7 +386,21 @@ impl<S: Disk> Recorder<'_, S> {
         self.lost_now = self.lost_now.saturating_add(bytes);
     }
 
+    /// Whether a program has waited for its index entry long enough: what the kernel tells stands nowhere else, and where nothing is
+    /// shown no segment would end.
+    fn has_held_long(&mut self, now: Duration) -> bool {
+        if let Some(began) = self.indexer.holds() {
+            self.held.get_or_insert(now);
+            if began > self.shown.saturating_add(limits::QUIET) {
+                self.unseen.get_or_insert(now);
+            }
+        }
+        let waits = |since: Option<Duration>, most| since.is_some_and(|at| now.saturating_sub(at) >= most);
+        waits(self.unseen, limits::SEGMENT_HELD) || waits(self.held, limits::SEGMENT_ANY)
+    }
+
     fn end_segment(&mut self, now: Duration) {
+        (self.held, self.unseen) = (None, None);
         let extras = self.indexer.end_segment();
         let ended = self.writer.end_segment(now, extras);
         self.check(ended);
@@ -408,7 +436,11 @@ impl<S: Disk> Recorder<'_, S> {
         }
         let flushed = self.writer.flush(now);
         self.check(flushed);
-        if self.writer.segment_due(now) {
+        let held_long = self.has_held_long(now);
+        if held_long && !self.writer.in_segment() {
+            self.begin(now);
+        }
+        if self.writer.segment_due(now) || held_long && self.writer.may_end_segment() {
             self.end_segment(now);
         }
         self.watch_space();

@@ -1,6 +1,6 @@
 use super::super::queue::{Feed, bounded};
 use super::*;
-use crate::cast::Header as CastHeader;
+use crate::cast::{Exec, Header as CastHeader};
 use crate::container::verify::{Origin, Verdict, verify};
 use crate::container::{Cursor, Header, Meta, Reader, SessionKeys, Setup, Slot, SlotKind, verify_content};
 use std::cell::Cell;
@@ -465,4 +465,84 @@ fn a_session_that_may_not_go_on_is_stopped_and_recorded_to_its_end() {
             [("stopped", "nobody watches")]
         );
     }
+}
+
+/// Runs a program every twenty seconds, of which nobody tells but the kernel.
+struct Silent<'a> {
+    at: &'a AtomicU64,
+    told: u64,
+}
+
+impl Silent<'_> {
+    const EVERY: u64 = 20_000;
+
+    fn latest(&self) -> u64 {
+        self.at.load(Ordering::SeqCst) / Self::EVERY
+    }
+}
+
+impl Indexer for Silent<'_> {
+    fn event(&mut self, _: Event) {}
+
+    fn holds(&mut self) -> Option<Duration> {
+        let latest = self.latest();
+        (latest > self.told).then(|| Duration::from_millis(latest * Self::EVERY))
+    }
+
+    fn end_segment(&mut self) -> Extras {
+        let latest = self.latest();
+        let execs = (self.told + 1..=latest).map(|n| Exec { time: n * Self::EVERY, ..Exec::default() });
+        let extras = Extras { execs: execs.collect(), ..Extras::default() };
+        self.told = latest;
+        extras
+    }
+
+    fn keyframe(&mut self) -> Option<String> {
+        None
+    }
+}
+
+/// A session of silent programs, of which the recorder is killed in its sixteenth minute: how many segments it has, and when the
+/// latest program began that is in the index, seconds. With some output every so many seconds.
+fn silent(shows: Option<u64>) -> (usize, u64) {
+    let tape = Tape::with_room(1 << 30);
+    let (writer, root) = writer(&tape);
+    let (feed, intake) = bounded(1 << 20).unwrap();
+    let (at, shown) = (AtomicU64::new(0), Cell::new(0));
+    let (feed, killed) = (std::cell::RefCell::new(Some(feed)), std::cell::RefCell::new(Vec::new()));
+    let clock = || {
+        let now = at.fetch_add(100, Ordering::SeqCst) + 100;
+        if let (Some(every), Some(feed)) = (shows, feed.borrow().as_ref())
+            && now >= shown.get() + every * 1000
+        {
+            shown.set(now);
+            feed.send(vec![output(now, 10)]).unwrap();
+        }
+        if now == 960_000 {
+            *killed.borrow_mut() = tape.bytes();
+            feed.borrow_mut().take();
+        }
+        Anchor { at: now, utc: i64::try_from(now).unwrap(), boot: now }
+    };
+    // Each look at the clock is a flush: nothing is waited for.
+    let policy = Policy { flush: Duration::from_millis(100), ..POLICY };
+    record(&intake, writer, &mut Silent { at: &at, told: 0 }, policy, &clock);
+    let mut reader = Reader::open(io::Cursor::new(killed.into_inner())).unwrap();
+    reader.unlock(root).unwrap();
+    assert!(!reader.is_complete());
+    let latest = reader.entries().iter().flat_map(|entry| &entry.execs).map(|exec| exec.time / 1000).max();
+    (reader.entries().len(), latest.unwrap_or(0))
+}
+
+#[test]
+fn of_what_runs_in_silence_a_kill_takes_a_minute_and_little_more() {
+    let (segments, latest) = silent(None);
+    assert!(latest >= 960 - 60 - 2 * 20, "{latest} of 960 s, {segments} segments");
+    assert!(segments <= 960 / 60, "{segments}");
+}
+
+#[test]
+fn of_what_runs_while_something_is_shown_a_kill_takes_ten_minutes_and_no_segment_is_made_for_it() {
+    let (segments, latest) = silent(Some(1));
+    assert!(segments <= 2 && latest >= 960 - 600 - 2 * 20, "{latest} of 960 s, {segments} segments");
 }

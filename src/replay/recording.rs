@@ -104,6 +104,8 @@ impl<R: Read + Seek> Recording<R> {
         }
         self.entries = self.reader.entries().len();
         self.outline = self.indexed.clone();
+        let running = self.reader.entries().last().map(|entry| entry.running.iter().cloned());
+        self.outline.commands.extend(running.into_iter().flatten());
         let mut left = COUNTED;
         for number in self.entries..self.reader.segments() {
             if left > 0 {

@@ -185,11 +185,12 @@ impl Condition {
                 let ran = pattern.is_in(&meta.argv.join(" "))
                     || retold.iter().any(|command| pattern.is_in(&command.text))
                     || entries.iter().any(|entry| {
-                        entry.commands.iter().any(|command| pattern.is_in(&command.text))
+                        let commands = || entry.commands.iter().chain(&entry.running);
+                        commands().any(|command| pattern.is_in(&command.text))
                             || entry
                                 .execs
                                 .iter()
-                                .chain(entry.commands.iter().flat_map(|command| &command.execs))
+                                .chain(commands().flat_map(|command| &command.execs))
                                 .any(|exec| pattern.is_in(&exec.argv.join(" ")) || pattern.is_in(&exec.path))
                     });
                 (ran, complete && known.lacking() == 0)

@@ -182,7 +182,7 @@ pub(super) fn in_index(
     if term.fields.has(Field::Exec) {
         for entry in entries {
             entry.execs.iter().for_each(|program| exec(program, None));
-            for command in &entry.commands {
+            for command in entry.commands.iter().chain(&entry.running) {
                 command.execs.iter().for_each(|program| exec(program, Some(command)));
             }
         }

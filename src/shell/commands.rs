@@ -10,6 +10,7 @@
 
 mod hints;
 mod lines;
+mod so_far;
 mod start;
 mod through;
 mod unstarted;
@@ -141,6 +142,8 @@ pub struct Tracker {
     pub(super) through: Through,
     /// Processes of no command that were decided on too early.
     early: u64,
+    /// See [`Tracker::unsealed`].
+    unsealed: Option<u64>,
     settled: Settled,
 }
 
@@ -172,6 +175,7 @@ impl Tracker {
             processes: Processes::new(shell),
             through: Through::default(),
             early: 0,
+            unsealed: None,
             settled: Settled::default(),
         }
     }
@@ -527,6 +531,7 @@ impl Tracker {
 
     /// Gives an entry one more program, and sends a part ahead when there are too many.
     pub(super) fn give(&mut self, id: u64, exec: Exec) {
+        self.unsealed = self.unsealed.max(Some(exec.time));
         let Some(entry) = self.entry(id) else { return };
         entry.ran = true;
         entry.bytes = entry.bytes.saturating_add(exec.size());
