@@ -97,6 +97,36 @@ fn as_a_forced_command_it_records_what_ssh_was_asked_for() {
     assert_eq!(host.recordings(), 2);
 }
 
+#[test]
+fn where_somebody_came_from_is_the_kernels_word_and_theirs_stands_beside_it() {
+    let Some(host) = ready() else { return };
+    let server = Server::start(&host, "");
+    let forge = "SSH_CONNECTION='203.0.113.9 1 192.0.2.1 22'";
+    let none = "-u SSH_CONNECTION -u SSH_CLIENT";
+    for (environment, claim) in
+        [(forge, "203.0.113.9 1 192.0.2.1 22".into()), (none, Value::Null), ("", Value::Null)]
+    {
+        let line = format!(
+            "printf sshd >/proc/$$/comm; exec env {environment} bash -c '{SEALCAST} run --self -- true; :'"
+        );
+        server.run(&host, "ssh", &["carol@127.0.0.1", &line]);
+        let shown = host.last();
+        let at = |path: &str| shown.pointer(path).cloned().unwrap_or_default();
+        let (origin, from) = (at("/meta/origin"), at("/meta/identity/origin-from"));
+        let origin = origin.as_str().unwrap();
+        assert!(
+            origin.starts_with("127.0.0.1 ") && origin.ends_with(&format!(" 127.0.0.1 {}", server.0.port)),
+            "{environment}: {shown:#}"
+        );
+        assert!(from.as_str().unwrap().starts_with("socket of "), "{environment}: {shown:#}");
+        assert_eq!(at("/meta/identity/origin-claimed"), claim, "{environment}: {shown:#}");
+        let words = [SEALCAST, "show", "-i", "/etc/sealcast/identity", &host.last_id()];
+        let told = text(&host.run("root", &words));
+        assert!(told.contains("came from") && told.contains(origin), "{told}");
+        assert_eq!(told.contains("says it came from"), !claim.is_null(), "{told}");
+    }
+}
+
 /// Files there and back, byte for byte, in every way the clients of OpenSSH know; each is a recording of its own.
 fn files_come_and_go(host: &Host, server: &Server, user: &str) {
     let made = "mkdir /srv/here; head -c 3000000 /dev/urandom >/srv/here/noise; seq 1 100000 >/srv/here/lines

@@ -5,7 +5,7 @@ use super::recordings::{Opened, Reading, WOULD_ASK, clock, known_keys, moment, s
 use super::verify::{Judged, judge};
 use crate::cast::{Command, Source};
 use crate::console::{Column, Style, Table};
-use crate::container::{Entry, GivenUp, Header, LeftOut, Meta, Opening};
+use crate::container::{Entry, GivenUp, Header, LeftOut, Meta, ORIGIN_WITNESSED, Opening};
 use crate::crypto::recipient::Recipient;
 use crate::error::{Error, Kind, Result};
 use crate::shell::alone;
@@ -205,7 +205,9 @@ fn tell_meta(opening: &Opening, tell: &mut impl FnMut(&str, &str)) {
         (cols, rows) => format!("{cols}x{rows} {} {}", meta.term, meta.tty),
     };
     tell("terminal", terminal.trim_end());
-    tell("came from", &meta.origin);
+    let witnessed = meta.identity.get("origin-from").is_some_and(|from| from.starts_with(ORIGIN_WITNESSED));
+    tell(if witnessed { "came from" } else { "says it came from" }, &meta.origin);
+    tell("says it came from", meta.identity.get("origin-claimed").map_or("", String::as_str));
     tell("identity", &pairs(&meta.identity));
     for (n, pair) in one_by_one(&meta.in_force).iter().enumerate() {
         tell(if n == 0 { "in force" } else { "" }, pair);

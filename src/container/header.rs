@@ -84,6 +84,9 @@ fn is_zero(number: &u32) -> bool {
     *number == 0
 }
 
+/// How `origin-from` in [`Meta::identity`] begins where [`Meta::origin`] is the kernel's word, and nobody's claim.
+pub const ORIGIN_WITNESSED: &str = "socket of";
+
 /// The sealed part: who, what, where and why, for those who hold a key. Everything is optional: a recorder writes what
 /// it knows.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -117,7 +120,8 @@ pub struct Meta {
     /// Terminal device, such as `/dev/pts/3`; empty without a terminal.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub tty: String,
-    /// `SSH_CONNECTION` of the caller, or what else tells where the session came from.
+    /// Where the session came from, in the form of `SSH_CONNECTION`: the other side of sshd's own connection where
+    /// `origin-from` in [`Meta::identity`] begins with [`ORIGIN_WITNESSED`], else what an environment says.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub origin: String,
     /// Names and numbers of the people involved: `login-uid`, `uid`, `sudo-user`, `groups`, …

@@ -36,7 +36,7 @@ pub use content::verify_content;
 pub use cursor::Cursor;
 pub use error::Error;
 pub use fit::LeftOut;
-pub use header::{Header, Meta};
+pub use header::{Header, Meta, ORIGIN_WITNESSED};
 pub use index::{Entry, GivenUp, Opening, Tally, commands};
 pub use keys::SessionKeys;
 pub use reader::{Reader, Wanted};

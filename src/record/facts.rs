@@ -7,10 +7,11 @@
 
 use super::elevate::{Target, Variables, What, Wish};
 use super::indexer::ScreenIndexer;
-use crate::container::{Header, Meta};
+use crate::container::{Header, Meta, ORIGIN_WITNESSED};
 use crate::policy::{Policy, Profile};
 use crate::sys::guard::Restrictions;
 use crate::sys::ids::{self, Ancestor};
+use crate::sys::peer::{self, Peer};
 use crate::text::Escaped;
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -52,8 +53,12 @@ pub struct Observed {
     pub groups: Vec<String>,
     /// The processes above us, the nearest first.
     pub ancestors: Vec<Ancestor>,
+    /// The connection of the nearest sshd above us, from its sockets: the kernel's word for where somebody came from. None where there
+    /// is no sshd, or its sockets may not be looked at.
+    pub peer: Option<Peer>,
     /// `SSH_CONNECTION` in the process that the nearest sshd above us has started, and that process; where there is no sshd, in
-    /// the outermost one that has it and may be looked at.
+    /// the outermost one that has it and may be looked at. A claim: who is logged in chooses the environment of their processes, with
+    /// one line (`exec env SSH_CONNECTION=… bash`), and what they are called.
     pub origin: Option<(String, Ancestor)>,
     /// Working directory.
     pub cwd: String,
@@ -85,6 +90,7 @@ impl Observed {
             audit_session: ids::audit_session(),
             user: (uid, name(uid)),
             groups: ids::current().map(|ids| ids.groups.iter().map(group).collect()).unwrap_or_default(),
+            peer: peer::of_ssh(&ancestors),
             origin: below_sshd(&ancestors).iter().rev().find_map(claimed),
             ancestors,
             cwd: std::env::current_dir().map(|path| shortened(path.as_os_str())).unwrap_or_default(),
@@ -94,7 +100,7 @@ impl Observed {
 
 /// The processes that the nearest sshd of root's has started above us, the nearest first: the outermost of them got the variable from
 /// it, what lies nearer to us was started by the person, and sshd itself, like what lies above it, may have that of whoever started it
-/// by hand. All of them, where there is no sshd.
+/// by hand. All of them, where there is no sshd. By the names that processes have given themselves: good enough to find a claim.
 fn below_sshd(ancestors: &[Ancestor]) -> &[Ancestor] {
     let is_sshd = |ancestor: &Ancestor| {
         ancestor.name.strip_prefix("sshd").is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
@@ -137,7 +143,8 @@ pub fn tell(
         (None, true) => shortened(target.user.home.as_os_str()),
         (None, false) => observed.cwd.clone(),
     };
-    let origin = observed.origin.as_ref().map(|(origin, _)| origin.clone());
+    let peer = observed.peer.as_ref().map(|peer| peer.connection.clone());
+    let claimed = claimed_origin(observed, variables);
     let meta = Meta {
         argv,
         cwd,
@@ -146,10 +153,7 @@ pub fn tell(
         labels: policy.labels_with(&wish.labels),
         env,
         term: variable("TERM").unwrap_or_default(),
-        origin: origin
-            .or_else(|| variable("SSH_CONNECTION"))
-            .or_else(|| variable("SSH_CLIENT"))
-            .unwrap_or_default(),
+        origin: peer.or(claimed).unwrap_or_default(),
         identity: identity(observed, target, caller, variables),
         ancestry: observed.ancestors.iter().map(|a| format!("{} {}", a.pid, a.name)).collect(),
         kernel: observed.kernel.clone(),
@@ -159,6 +163,24 @@ pub fn tell(
         ..Meta::default()
     };
     (header, meta)
+}
+
+/// Where somebody came from, as an environment says: whoever is logged in can have it say anything.
+fn claimed_origin(observed: &Observed, variables: &Variables) -> Option<String> {
+    let variable = |name: &str| variables.get(OsStr::new(name)).map(|value| shortened(value));
+    let found = observed.origin.as_ref().map(|(origin, _)| origin.clone());
+    found.or_else(|| variable("SSH_CONNECTION")).or_else(|| variable("SSH_CLIENT"))
+}
+
+/// Whether a claim names the other side that the kernel knows. What else it says may be missing (`SSH_CLIENT`), or of another address
+/// of this host, behind a router; and an address may come with the interface.
+fn names(claim: &str, connection: &str) -> bool {
+    let side = |text: &str| {
+        let mut words = text.split(' ');
+        let address = words.next()?.split('%').next()?.parse::<std::net::IpAddr>().ok()?;
+        Some((address.to_canonical(), words.next()?.parse::<u16>().ok()?))
+    };
+    side(claim).is_some_and(|claimed| side(connection) == Some(claimed))
 }
 
 /// The command line without its secrets, and how many there were.
@@ -234,7 +256,13 @@ fn identity(
     if let Some(group) = &target.group {
         add("target-group", group.clone());
     }
-    if let Some((_, ancestor)) = &observed.origin {
+    if let Some(peer) = &observed.peer {
+        add("origin-from", format!("{ORIGIN_WITNESSED} {} {}", peer.sshd.pid, peer.sshd.name));
+        let claim = claimed_origin(observed, variables);
+        if let Some(claim) = claim.filter(|claim| !names(claim, &peer.connection)) {
+            add("origin-claimed", claim);
+        }
+    } else if let Some((_, ancestor)) = &observed.origin {
         add("origin-from", format!("environment of {} {}", ancestor.pid, ancestor.name));
     }
     told
@@ -342,6 +370,7 @@ mod tests {
             audit_session: Some(7),
             user: (0, "root".into()),
             groups: vec!["root".into()],
+            peer: None,
             origin: Some(("192.0.2.1 40000 192.0.2.9 22".into(), bash.clone())),
             ancestors: vec![bash, sshd],
             cwd: "/home/alice".into(),
@@ -392,6 +421,29 @@ mod tests {
         assert_eq!((header.person().as_str(), header.caller.as_str()), ("alice", ""));
         assert!(!meta.identity.contains_key("login-uid"));
         assert_eq!(meta.origin, "192.0.2.7 1 22");
+    }
+
+    #[test]
+    fn what_the_kernel_knows_of_a_connection_is_told_and_what_contradicts_it_beside_it() {
+        let sshd = Ancestor { name: "sshd-session".into(), ..observed().ancestors[0].clone() };
+        let peer = |connection: &str| Some(Peer { connection: connection.into(), sshd: sshd.clone() });
+        let told = |seen: &Observed, claims: &[(&str, &str)]| {
+            let (_, meta) = tell(seen, &Wish::default(), &target(), "bob", &policy(""), &variables(claims));
+            let identity = |key: &str| meta.identity.get(key).cloned().unwrap_or_default();
+            assert!(identity("origin-from").starts_with(ORIGIN_WITNESSED), "{meta:?}");
+            (meta.origin.clone(), identity("origin-claimed"))
+        };
+        // `observed` has 192.0.2.1 40000 in an environment.
+        let forged = Observed { peer: peer("198.51.100.7 50 192.0.2.9 22"), ..observed() };
+        let both = ("198.51.100.7 50 192.0.2.9 22".to_owned(), "192.0.2.1 40000 192.0.2.9 22".to_owned());
+        assert_eq!(told(&forged, &[]), both);
+        let same = Observed { peer: peer("192.0.2.1 40000 10.0.0.9 22"), ..observed() };
+        assert_eq!(told(&same, &[]), ("192.0.2.1 40000 10.0.0.9 22".to_owned(), String::new()));
+        let unsaid = Observed { origin: None, ..same };
+        assert_eq!(told(&unsaid, &[]).1, "");
+        assert_eq!(told(&unsaid, &[("SSH_CLIENT", "::ffff:192.0.2.1 40000 22")]).1, "");
+        assert_eq!(told(&unsaid, &[("SSH_CLIENT", "192.0.2.1 40001 22")]).1, "192.0.2.1 40001 22");
+        assert!(names("fe80::1%eth0 5 fe80::2 22", "fe80::1 5 fe80::2 22"));
     }
 
     #[test]

@@ -17,6 +17,7 @@ mod link;
 pub mod lock;
 pub mod memory;
 pub mod netlink;
+pub mod peer;
 pub mod pipe;
 pub mod poll;
 pub mod privileges;
