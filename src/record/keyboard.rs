@@ -42,6 +42,8 @@ pub(super) struct Keyboard {
     /// At the last look the child wanted no more than lines.
     plain: bool,
     exists: bool,
+    /// The stage, whose group has the child's terminal while that is in the background.
+    stage: u32,
     next_look: Duration,
     /// It could not be read: it is not asked before the next look.
     refused: bool,
@@ -52,8 +54,8 @@ pub(super) struct Keyboard {
 }
 
 impl Keyboard {
-    /// The keyboard of a terminal, before the child has its own.
-    pub(super) fn new(screen: Option<&Screen>) -> Self {
+    /// The keyboard of a terminal, before the child has its own. `stage` is the child's parent to be.
+    pub(super) fn new(screen: Option<&Screen>, stage: u32) -> Self {
         let (lines, display) = screen.map_or((false, false), |screen| (screen.keyboard, screen.display));
         Self {
             raw: None,
@@ -64,6 +66,7 @@ impl Keyboard {
             asked: false,
             plain: false,
             exists: screen.is_some(),
+            stage,
             next_look: Duration::ZERO,
             refused: false,
             stopped: false,
@@ -164,8 +167,9 @@ impl Keyboard {
     }
 
     /// While it is shared: takes it when the child wants it, gives it back when not. True when it is in the hands of others: we are
-    /// to be stopped for it, as the child would be without us, and to look again once we are continued. That is said once: where nobody
-    /// could continue us (our group is orphaned) the kernel does not stop us, and the session goes on without a keyboard.
+    /// to be stopped for it, as the child would be without us, and to look again once we are continued. (In the background the child is
+    /// stopped itself, and we with it. This is for one that has seen to it that it is not.) That is said once: where nobody could
+    /// continue us (our group is orphaned) the kernel does not stop us, and the session goes on without a keyboard.
     ///
     /// (The kernel would stop us by itself when we take it. But it asks again at once when we are continued, before we could read
     /// which signals came: nobody but SIGKILL would end us.)
@@ -177,7 +181,7 @@ impl Keyboard {
         self.next_look = now.saturating_add(LOOK);
         self.refused = false;
         let Ok(theirs) = leader.settings() else { return false };
-        let plain = is_plain(&theirs, leader, child);
+        let plain = self.is_plain(&theirs, leader, child);
         self.asked = plain && !self.is_raw() && !self.lines && self.is_asked(terminal, leader, child);
         let _ = match (plain, self.is_raw()) {
             (false, false) if Self::may_take(terminal) => self.take(terminal, Some(&theirs)),
@@ -208,7 +212,7 @@ impl Keyboard {
         // As in `watch`, what cannot be had is left.
         let _ = match self.is_raw() {
             true => self.show_for(terminal, &theirs),
-            false if child.is_some() && !is_plain(&theirs, leader, child) => {
+            false if child.is_some() && !self.is_plain(&theirs, leader, child) => {
                 self.plain = false;
                 if Self::may_take(terminal) {
                     self.take(terminal, Some(&theirs))
@@ -231,6 +235,14 @@ impl Keyboard {
         }
     }
 
+    /// Whether the child wants no more than lines.
+    fn is_plain(&self, theirs: &Settings, leader: &Leader, child: Option<u32>) -> bool {
+        // The child is a shell, and a job of that has its terminal: what is typed, ^C among it, is for that job alone.
+        let is_job = |group| Some(group) != child && group != self.stage;
+        let job = child.is_some() && leader.foreground().is_some_and(is_job);
+        theirs.is_plain() && !job
+    }
+
     /// Whether a line was typed that somebody inside waits for. Who that is, is looked at only then.
     fn is_asked(&self, terminal: &Terminal, leader: &Leader, child: Option<u32>) -> bool {
         let mut set = Set::default();
@@ -239,13 +251,6 @@ impl Keyboard {
         let waits = |child| leader.follower_name().is_some_and(|name| waits::for_terminal(child, &name));
         typed && child.is_some_and(waits)
     }
-}
-
-/// Whether the child wants no more than lines.
-fn is_plain(theirs: &Settings, leader: &Leader, child: Option<u32>) -> bool {
-    // The child is a shell, and a job of that has its terminal: what is typed, ^C among it, is for that job alone.
-    let job = child.is_some() && leader.foreground().is_some_and(|group| Some(group) != child);
-    theirs.is_plain() && !job
 }
 
 #[cfg(test)]
@@ -258,7 +263,7 @@ mod tests {
         let (leader, follower) = pty::open(Size { cols: 80, rows: 24, width: 0, height: 0 }).unwrap();
         let screen = Screen { terminal: Terminal::of(follower), leader, keyboard: true, display: true };
         let (terminal, leader) = (&screen.terminal, &screen.leader);
-        let mut keyboard = Keyboard::new(Some(&screen));
+        let mut keyboard = Keyboard::new(Some(&screen), 0);
         keyboard.take(terminal, None).unwrap();
         assert!(keyboard.reads(terminal) && keyboard.deadline().is_none());
         keyboard.lost();

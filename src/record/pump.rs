@@ -84,6 +84,12 @@ pub(super) struct Pump<'a> {
     stream_buffers: [Buffer; 2],
     batch: Batch,
     child: Option<u32>,
+    /// The child was given the foreground of its terminal.
+    front: bool,
+    /// That is not done yet: what it was stopped for meanwhile is over then.
+    fronting: bool,
+    /// Nobody can bring us to the foreground (our group is orphaned): the child has that of its terminal all the same.
+    lone: bool,
     /// Signals that came before the child was there.
     early: Vec<Arrived>,
     phase: Phase,
@@ -156,13 +162,14 @@ impl<'a> Pump<'a> {
             }
             None => None,
         };
+        let keyboard = Keyboard::new(screen.as_ref(), stage.pid());
         Ok(Self {
             signals: &session.signals,
             stage,
             program: session.spec.program.path.clone(),
             dir: session.spec.program.dir.clone(),
             on_loss: session.spec.on_loss,
-            keyboard: Keyboard::new(screen.as_ref()),
+            keyboard,
             terminal_out,
             size: session.size,
             leads: screen.is_some(),
@@ -183,6 +190,9 @@ impl<'a> Pump<'a> {
             stream_buffers: [Buffer::new(STREAM_BUFFER), Buffer::new(STREAM_BUFFER)],
             batch,
             child: None,
+            front: true,
+            fronting: false,
+            lone: false,
             early: Vec::new(),
             phase: Phase::Running,
             alarm,
@@ -237,7 +247,8 @@ impl<'a> Pump<'a> {
                 format!("the program {what} it by itself: it is neither a file nor a pipe"),
             )));
         }
-        Ok(self.stage.go()?)
+        self.front = self.belongs_in_front();
+        Ok(self.stage.go(self.front)?)
     }
 
     fn copy(&mut self) -> Result<Ended, Error> {
@@ -290,6 +301,10 @@ impl<'a> Pump<'a> {
                 && self.keyboard.watch(&screen.terminal, &screen.leader, self.child)
             {
                 self.rest(signals::SIGTTOU);
+            }
+            // A shell that brings a job to the foreground which was not stopped may say nothing.
+            if !self.front {
+                self.place();
             }
         }
     }

@@ -10,6 +10,9 @@
 //! unrecorded for longer than that takes. So it is in a session of its own also without a terminal: what kills our process group (sudo
 //! does, on SIGALRM) does not reach it. A recorder that is stopped or hangs is left alone. Until then the stage does nothing but
 //! wait: it writes to a small pipe, and takes three signals, each of which counts only from whom it is to come from.
+//!
+//! And it gives the foreground of the PTY to the child, or takes it away, as the recorder finds itself in the foreground of the
+//! operator's terminal or not: nobody outside a session can. A fourth signal says that there is such a word in its pipe.
 
 mod scene;
 
@@ -30,6 +33,12 @@ use std::time::Duration;
 const LOST: Signal = signals::SIGUSR1;
 /// What the recorder tells the stage when the session is to end.
 const CLEAR: Signal = signals::SIGUSR2;
+/// What the recorder tells the stage when there are words for it, such as [`FRONT`].
+const HEED: Signal = signals::SIGURG;
+/// A word: the child has the foreground of its terminal.
+const FRONT: u8 = b'f';
+/// A word: it has not.
+const BACK: u8 = b'b';
 /// How long the stage may take to begin with that.
 const ADOPTED: Duration = Duration::from_secs(2);
 /// How long the stage is waited for that ends a session: longer than that takes.
@@ -102,6 +111,8 @@ pub enum Report {
     Stopped(Signal),
     /// The child goes on.
     Continued,
+    /// The child has the foreground of its terminal, as was wanted, and goes on, if it was stopped for want of that.
+    Fronted,
     /// The child ended.
     Ended(Ended),
     /// The stage itself was killed by someone.
@@ -155,8 +166,13 @@ impl Stage {
         match unsafe { libc::fork() } {
             -1 => Err(Error::last("fork", "")),
             0 => {
-                let scene =
-                    Scene { control: Some(control_out), reports: report_in.into(), terminal, recorder };
+                let scene = Scene {
+                    control: Some(control_out),
+                    reports: report_in.into(),
+                    terminal,
+                    recorder,
+                    away: None,
+                };
                 drop((control_in, report_out));
                 scene.play(program, streams)
             }
@@ -181,14 +197,30 @@ impl Stage {
         u32::try_from(self.pid).unwrap_or(0)
     }
 
-    /// Gives the word: the child is started, and the first report tells how that went.
+    /// Gives the word: the child is started, and the first report tells how that went. `front` says whether it has the foreground
+    /// of its terminal, if there is one.
     ///
     /// # Errors
     /// When the stage is gone.
-    pub fn go(&mut self) -> Result<()> {
+    pub fn go(&mut self, front: bool) -> Result<()> {
         match &mut self.control {
-            Some(control) => control.write_all(b"g").map_err(|e| Error::new("start the child", "", e)),
+            Some(control) => {
+                let word = if front { FRONT } else { BACK };
+                control.write_all(&[word]).map_err(|e| Error::new("start the child", "", e))
+            }
             None => Ok(()),
+        }
+    }
+
+    /// Gives the foreground of its terminal to the child (`front`), or to whom the child had given it, or takes it away, and lets the
+    /// child go on. That it was given is [reported](Report::Fronted). Of a stage that is gone another report tells.
+    pub fn place(&mut self, front: bool) {
+        let word = if front { FRONT } else { BACK };
+        if let Some(control) = &mut self.control
+            && control.write_all(&[word]).is_ok()
+        {
+            // SAFETY: takes numbers only. The process is ours and was not waited for, so its id is still its own.
+            unsafe { libc::kill(self.pid, HEED) };
         }
     }
 
@@ -263,7 +295,9 @@ impl Stage {
             // A stage that clears has other children too, and is waited for in any case.
             Report::Ended(_) if self.clears || self.child.is_some_and(|child| !self.has(child)) => report,
             Report::Refused(..) if self.child.is_none() => report,
-            Report::Stopped(_) | Report::Continued | Report::Gone | Report::Forged => report,
+            Report::Stopped(_) | Report::Continued | Report::Fronted | Report::Gone | Report::Forged => {
+                report
+            }
             Report::Started(_) | Report::Ended(_) | Report::Refused(..) => Report::Forged,
         }
     }
@@ -326,6 +360,7 @@ fn decode(bytes: [u8; REPORT]) -> Report {
         b'r' => Report::Refused(step(a), io::Error::from_raw_os_error(b)),
         b't' => Report::Stopped(a),
         b'c' => Report::Continued,
+        b'f' => Report::Fronted,
         b'e' => Report::Ended(Ended::Exited(a)),
         b'k' => Report::Ended(Ended::Killed(a)),
         _ => Report::Forged,

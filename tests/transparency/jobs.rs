@@ -178,6 +178,56 @@ fn started_in_the_background_a_program_that_wants_no_terminal_just_runs() {
     );
 }
 
+#[test]
+fn started_in_the_background_a_shell_with_jobs_of_its_own_runs_to_its_end() {
+    let sandbox = Sandbox::new();
+    let mut terminal = sandbox.shell();
+    let program = "bash -c 'set -m; sleep 0.3; echo FI''N'";
+    terminal.send(format!("{} {program} & wait $!; echo status $?\r", sandbox.wrapper_line()));
+    terminal.wait_for("FIN");
+    terminal.wait_for("status 0");
+}
+
+#[test]
+fn started_in_the_background_a_program_that_reads_is_stopped_and_reads_in_the_foreground() {
+    let sandbox = Sandbox::new();
+    let mut terminal = sandbox.shell();
+    terminal.line(&format!("{} sh -c 'read x; echo got $x; exit 7' &", sandbox.wrapper_line()), "OUTER> ");
+    let wrapper = last_job(&mut terminal);
+    for _ in 0..3 {
+        until("the wrapper to be stopped", || (state(wrapper) == Some('T')).then_some(()));
+        // It asks again, and is stopped again.
+        terminal.line("bg", "OUTER> ");
+    }
+    until("the wrapper to be stopped", || (state(wrapper) == Some('T')).then_some(()));
+    terminal.line("fg", "read x");
+    until("the wrapper to go on", || (state(wrapper) != Some('T')).then_some(()));
+    terminal.line("blue", "got blue");
+    terminal.wait_for("OUTER> ");
+    terminal.line("echo status $?", "status 7");
+}
+
+#[test]
+fn a_program_that_runs_in_the_background_reads_once_it_is_brought_to_the_foreground() {
+    let sandbox = Sandbox::new();
+    let mut terminal = sandbox.shell();
+    let program = "until [ -e go ]; do sleep 0.02; done; read x; echo got $x";
+    terminal.send(format!("{} sh -c '{program}' &\r", sandbox.wrapper_line()));
+    terminal.wait_for("OUTER> ");
+    runs("sleep", terminal.pid());
+    terminal.send("fg\r");
+    terminal.wait_for("sh -c");
+    until("raw mode", || {
+        terminal.read_for(Duration::from_millis(10));
+        terminal.is_raw().then_some(())
+    });
+    // The shell does not say that it was brought there: it was not stopped.
+    sandbox.file("go", "");
+    terminal.line("blue", "got blue");
+    terminal.wait_for("OUTER> ");
+    terminal.line("echo status $?", "status 0");
+}
+
 /// A shell whose line editor has the terminal, and whose prompt is shown, when the wrapper begins.
 fn started_behind_a_prompt(terminal: &mut Terminal, sandbox: &Sandbox, words: &str) {
     let go = sandbox.path("go");
@@ -207,6 +257,9 @@ fn started_in_the_background_behind_a_prompt_a_program_reads_lines_in_the_foregr
     let mut terminal = sandbox.shell();
     started_behind_a_prompt(&mut terminal, &sandbox, "cat");
     runs("cat", terminal.pid());
+    // It reads, and is stopped for it. (A shell that has not seen that yet would not continue what it brings to the foreground.)
+    let job = children(terminal.pid())[0];
+    until("the job to be stopped", || (state(job) == Some('T')).then_some(()));
     terminal.send("fg\r");
     terminal.wait_for("cat");
     until("raw mode", || {

@@ -6,7 +6,7 @@ use crate::record::capture::Stream;
 use crate::record::lane::{Buffer, Sink};
 use crate::record::pauses::suspended;
 use crate::record::queue::Word;
-use crate::record::session::{Error, OnLoss, Streams, is_handed_on};
+use crate::record::session::{Error, OnLoss, Screen, Streams, is_handed_on};
 use crate::sys::poll::Set;
 use crate::sys::signals::{self, Arrived};
 use crate::sys::stage::{Ended, Report, standard};
@@ -20,6 +20,7 @@ impl Pump<'_> {
             signals::SIGWINCH => self.resize(),
             signals::SIGCONT => {
                 self.keyboard.continued();
+                self.lone = false;
                 self.resume();
             }
             signals::SIGTSTP if matches!(self.phase, Phase::Ended { .. }) => self.rest(signals::SIGTSTP),
@@ -100,7 +101,8 @@ impl Pump<'_> {
     fn to_foreground(&self, arrived: Arrived) {
         let by_key = matches!(arrived.signal, signals::SIGINT | signals::SIGQUIT | signals::SIGTSTP);
         let screen = self.screen.as_ref().filter(|_| by_key && arrived.sender == 0 && self.child.is_some());
-        match screen.and_then(|screen| screen.leader.foreground()) {
+        let group = screen.and_then(|screen| screen.leader.foreground());
+        match group.filter(|group| *group != self.stage.pid()) {
             // As in `to_child`.
             Some(group) => drop(signals::send_to_group(group, arrived.signal)),
             None => self.to_child(arrived.signal),
@@ -120,10 +122,21 @@ impl Pump<'_> {
     }
 
     /// The child was stopped: so are we, until somebody continues us.
-    fn suspend(&mut self) {
-        if self.screen.is_some() {
-            self.rest(signals::SIGTSTP);
+    fn suspend(&mut self, signal: signals::Signal) {
+        let asks = matches!(signal, signals::SIGTTIN | signals::SIGTTOU);
+        if self.screen.is_none() {
+            return;
         }
+        if !asks {
+            return self.rest(signals::SIGTSTP);
+        }
+        // In the background it wants the terminal, which it may have by now, and then goes on.
+        self.place();
+        if self.fronting {
+            return;
+        }
+        let in_front = self.front;
+        self.rest(if in_front { signals::SIGTSTP } else { signal });
     }
 
     /// We are stopped by this signal, until somebody continues us.
@@ -131,14 +144,44 @@ impl Pump<'_> {
         self.keyboard.leave();
         self.batch.flush();
         let stopped = clock::monotonic();
-        signals::stop_ourselves(signal);
+        // As late as can be: brought to the foreground by now, a job that was not stopped yet is continued by nobody.
+        if signal == signals::SIGTSTP || !self.belongs_in_front() {
+            signals::stop_ourselves(signal);
+        }
         let seconds = clock::monotonic().saturating_sub(stopped).as_secs();
         if seconds > 0 {
             self.batch.event(Payload::Gap(suspended(seconds)));
             // The recorder wonders where the time went.
             self.batch.flush();
         }
-        self.resume();
+        // What came meanwhile comes first: a child that is to end is not to go on, and be stopped again, before it knows.
+        let mut continued = false;
+        while let Some(arrived) = self.signals.next() {
+            continued |= arrived.signal == signals::SIGCONT;
+            self.signal(arrived);
+        }
+        if !continued {
+            self.lone = signal != signals::SIGTSTP && !self.belongs_in_front();
+            self.resume();
+        }
+    }
+
+    /// Whether the child has the foreground of its terminal: where we have that of ours, and where we could not be stopped for it.
+    pub(super) fn belongs_in_front(&self) -> bool {
+        let is_foreground = |screen: &Screen| screen.terminal.is_foreground();
+        self.lone || std::process::id() == 1 || self.screen.as_ref().is_none_or(is_foreground)
+    }
+
+    /// Gives the child the foreground of its terminal when we have that of ours, and takes it away when not: then the kernel stops it
+    /// itself, exactly where it would without us. The child goes on by that, if it was stopped. True when something was changed.
+    pub(super) fn place(&mut self) -> bool {
+        let front = self.belongs_in_front();
+        if self.screen.is_none() || self.phase != Phase::Running || front == self.front {
+            return false;
+        }
+        (self.front, self.fronting) = (front, front);
+        self.stage.place(front);
+        true
     }
 
     /// We were continued: the terminal again, if it is ours, its size, and the child.
@@ -151,7 +194,9 @@ impl Pump<'_> {
             }
         }
         self.resize();
-        self.to_child(signals::SIGCONT);
+        if !self.place() {
+            self.to_child(signals::SIGCONT);
+        }
     }
 
     /// What the recorder has to say.
@@ -241,10 +286,11 @@ impl Pump<'_> {
                     let (program, dir) = (self.program.clone(), self.dir.clone());
                     return Err(Error::Start { program, dir, step, source });
                 }
-                Report::Stopped(_) if matches!(self.phase, Phase::Running) => self.suspend(),
+                Report::Stopped(signal) if matches!(self.phase, Phase::Running) => self.suspend(signal),
                 // A child that is to end does not rest first.
                 Report::Stopped(_) => self.to_child(signals::SIGCONT),
                 Report::Continued => {}
+                Report::Fronted => self.fronting = false,
                 Report::Ended(how) => {
                     self.ended(how);
                     return Ok(());

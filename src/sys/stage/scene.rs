@@ -1,6 +1,6 @@
 //! The other side of the fork: what the stage does.
 
-use super::{CLEAR, LOST, Program, Step, encode, step};
+use super::{BACK, CLEAR, FRONT, HEED, LOST, Program, Step, encode, step};
 use crate::sys::signals::{self, Arrived, Signal};
 use crate::sys::{fd, harden, pipe, privileges, remains};
 use std::ffi::CString;
@@ -21,6 +21,8 @@ pub(super) struct Scene {
     pub(super) terminal: Option<OwnedFd>,
     /// Its parent.
     pub(super) recorder: libc::pid_t,
+    /// Who had the foreground of the terminal when it was taken away.
+    pub(super) away: Option<libc::pid_t>,
 }
 
 impl Scene {
@@ -53,7 +55,10 @@ impl Scene {
             return Ok(());
         }
         die_with(self.recorder, LOST)?;
-        let child = match self.start(program, streams) {
+        if let Some(control) = &self.control {
+            fd::set_nonblocking(control, true)?;
+        }
+        let child = match self.start(program, streams, word != [BACK]) {
             Ok(pid) => pid,
             Err((step, error)) => {
                 let errno = error.raw_os_error().unwrap_or(libc::EIO);
@@ -106,6 +111,7 @@ impl Scene {
         &self,
         program: &Program,
         streams: [OwnedFd; 3],
+        front: bool,
     ) -> std::result::Result<libc::pid_t, (Step, io::Error)> {
         let failed = |error: io::Error| (Step::Exec, error);
         let [stdin, stdout, stderr] = streams;
@@ -143,8 +149,10 @@ impl Scene {
             if let Some(terminal) = terminal {
                 // SAFETY: takes numbers only.
                 check(unsafe { libc::setpgid(0, 0) })?;
-                // SAFETY: the terminal is still open here; takes numbers only.
-                check(unsafe { libc::tcsetpgrp(terminal, libc::getpid()) })?;
+                if front {
+                    // SAFETY: the terminal is still open here; takes numbers only.
+                    check(unsafe { libc::tcsetpgrp(terminal, libc::getpid()) })?;
+                }
             }
             // What was ignored above us stays so, with a terminal as without (nohup; a script that shields a step of its own).
             signals::restore_all();
@@ -206,7 +214,13 @@ impl Scene {
                     return runs;
                 }
             }
-            let arrived = signals::wait_for(&[signals::SIGCHLD, LOST, CLEAR], None);
+            let arrived = signals::wait_for(&[signals::SIGCHLD, LOST, CLEAR, HEED], None);
+            if arrived.as_ref().is_some_and(|arrived| arrived.signal == HEED) {
+                if let Some(child) = runs {
+                    self.heed(child);
+                }
+                continue;
+            }
             // Whose death it is that the kernel tells is whose the signal is. That process may seem to be there still: a thread of
             // it that waits for a disk ends when that answers.
             let is_word = |arrived: &Arrived| {
@@ -218,6 +232,44 @@ impl Scene {
                 return runs;
             }
         }
+    }
+
+    /// Does what the recorder wants done with the foreground.
+    fn heed(&mut self, child: libc::pid_t) {
+        let mut words = [0; 64];
+        let Some(control) = &self.control else { return };
+        let count = fd::read(control, &mut words).unwrap_or(0);
+        for word in words.iter().take(count) {
+            match *word {
+                FRONT => {
+                    self.place(child, true);
+                    // Where the recorder is gone there is nobody to be told.
+                    let _ = self.reports.write_all(&encode(b'f', 0, 0));
+                }
+                BACK => self.place(child, false),
+                _ => {}
+            }
+        }
+    }
+
+    /// Gives the foreground to the child, or to whom it was taken from, or takes it away: without one, the child's group is in the
+    /// background and is treated by the kernel like any other there. What was stopped goes on by that.
+    fn place(&mut self, child: libc::pid_t, front: bool) {
+        let Some(terminal) = self.terminal.as_ref().map(|terminal| terminal.as_raw_fd()) else { return };
+        // SAFETY: takes nothing and cannot fail.
+        let ours = unsafe { libc::getpgrp() };
+        // SAFETY: takes an open descriptor. Of a terminal that was hung up it tells -1, and there is nothing to give.
+        let now = unsafe { libc::tcgetpgrp(terminal) };
+        // SAFETY: takes numbers and an open descriptor; SIGTTOU is blocked. A group that is gone is refused.
+        let give = |group| unsafe { libc::tcsetpgrp(terminal, group) } == 0;
+        if !front && now != ours {
+            self.away = Some(now);
+            give(ours);
+        } else if front && now == ours && !self.away.take().is_some_and(give) {
+            give(child);
+        }
+        // SAFETY: takes numbers only. The child leads that group, and was not waited for.
+        unsafe { libc::killpg(child, signals::SIGCONT) };
     }
 
     /// Tells what became of the child, by its status as of wait(2).
