@@ -109,7 +109,7 @@ fn size(event: &Event) -> usize {
 }
 
 enum Witness {
-    Kernel(KernelTrace),
+    Kernel(Box<KernelTrace>),
     Connector(ConnectorTrace),
 }
 
@@ -221,7 +221,10 @@ fn choose(mode: Mode, root: u32, zero: Duration) -> (Option<Witness>, Availabili
                 let statement =
                     "every program executed below the session was watched from inside the kernel (eBPF), while the session lasted"
                         .into();
-                return (Some(Witness::Kernel(trace)), Availability { mechanism: "ebpf", statement });
+                return (
+                    Some(Witness::Kernel(Box::new(trace))),
+                    Availability { mechanism: "ebpf", statement },
+                );
             }
             Err(error) => refused.push(format!("eBPF: {error}")),
         }
