@@ -124,21 +124,32 @@ fn turns_that_who_starts_it_gives_up_are_given_up_for_the_session_and_not_for_th
     assert!(kept.into_iter().all(|kept| shown.contains(kept)), "the session is as it was asked for: {shown}");
     let recorder = terminal.pid();
     let threads = std::fs::read_dir(format!("/proc/{recorder}/task")).unwrap();
+    // Nice value, class and processors: fields 19 and 41 of proc_pid_stat(5), of which two are before the bracket. `None` of one that is
+    // over meanwhile.
+    let turns = |place: &str| {
+        let of = |file: &str| std::fs::read_to_string(format!("/proc/{place}/{file}")).ok();
+        let (stat, status) = (of("stat")?, of("status")?);
+        let fields: Vec<_> = stat.rsplit(')').next()?.split_whitespace().collect();
+        let allowed = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"))?;
+        Some([fields[16], fields[38], allowed.trim()].map(str::to_owned))
+    };
+    let as_usual = ["0", "0", all.trim()].map(str::to_owned);
     let mut seen = 0;
     for thread in threads.map(|entry| entry.unwrap().file_name().into_string().unwrap()) {
-        let of = |file: &str| std::fs::read_to_string(format!("/proc/{recorder}/task/{thread}/{file}"));
-        // One that is over meanwhile.
-        let (Ok(name), Ok(stat), Ok(status)) = (of("comm"), of("stat"), of("status")) else { continue };
-        let fields: Vec<_> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
-        let allowed = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:")).unwrap();
+        let Some(told) = turns(&format!("{recorder}/task/{thread}")) else { continue };
         let disks = run(&format!("ionice -p {thread}"));
-        // Nice value, class and processors: fields 19 and 41 of proc_pid_stat(5), of which two are before the bracket.
-        let told = (fields[16], fields[38], allowed.trim());
-        assert_eq!(told, ("0", "0", all.trim()), "{name} {status}");
-        assert!(disks.starts_with("none"), "{name} {disks}");
+        assert_eq!(told, as_usual, "{thread}");
+        assert!(disks.starts_with("none"), "{thread} {disks}");
         seen += 1;
     }
-    assert!(seen > 1, "{seen} threads");
+    // What ends the session when the recorder is killed has them as well, from when the program runs on.
+    let stage =
+        std::fs::read_to_string(format!("/proc/{recorder}/task/{recorder}/children")).unwrap_or_default();
+    for stage in stage.split_whitespace() {
+        support::until("the stage to have its turns", || (turns(stage)? == as_usual).then_some(()));
+        seen += 1;
+    }
+    assert!(seen > 1, "{seen} threads and processes");
     terminal.send("\u{4}");
     assert!(terminal.wait_end().success());
 }

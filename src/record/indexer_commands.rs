@@ -18,6 +18,9 @@ const MAX_BYTES: usize = 8 << 20;
 const FOR_COMMANDS: usize = 1 << 20;
 /// Bytes of what one index entry tells of commands that run.
 const MAX_RUNNING: usize = 4 << 20;
+/// Bytes that all entries of a session tell of commands that run, which are told again: above, their programs are sent ahead, and told
+/// once. What is told at every border would use up the room of the index.
+const SO_FAR: usize = 8 << 20;
 /// Longest arguments of a program, bytes, once it gets tight; halved until everything fits, down to the last one.
 const LONGEST: usize = 16 << 10;
 const LEAST: usize = 64;
@@ -123,6 +126,8 @@ pub(super) struct Commands {
     origin: Duration,
     /// Time of the last event.
     last: u64,
+    /// Bytes that were told of commands that run.
+    so_far: usize,
     exit: Option<i32>,
     finished: bool,
     /// Commands that have settled.
@@ -139,6 +144,7 @@ impl Commands {
             heard,
             origin,
             last: 0,
+            so_far: 0,
             exit: None,
             finished: false,
             settled: 0,
@@ -286,8 +292,19 @@ impl Commands {
         let commands = u64::try_from(settled.commands.len()).unwrap_or(u64::MAX);
         self.settled = self.settled.saturating_add(commands);
         harvest.add(settled);
-        if border {
+        if !border {
+            return;
+        }
+        if self.so_far < SO_FAR {
             harvest.run(self.heard.tracker.so_far());
+            let told = harvest.running.iter().map(Command::size);
+            self.so_far = told.fold(self.so_far, usize::saturating_add);
+        } else {
+            let commands = self.heard.tracker.send_ahead();
+            let parts = u64::try_from(commands.len()).unwrap_or(u64::MAX);
+            self.settled = self.settled.saturating_add(parts);
+            harvest.running = Vec::new();
+            harvest.add(Settled { commands, ..Settled::default() });
         }
     }
 }

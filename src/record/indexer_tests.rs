@@ -511,3 +511,37 @@ fn the_programs_of_a_command_that_runs_are_told_at_each_border_and_once_more_at_
     let counts: Vec<usize> = commands.iter().map(|command| command.execs.len()).collect();
     assert_eq!((counts, running.len(), left_out), (vec![3], 0, LeftOut::default()));
 }
+
+/// What is told again at every border must not use up the room of the index.
+#[test]
+fn programs_of_a_command_that_runs_on_and_on_are_told_ahead_once_and_not_at_every_border() {
+    let mut tracker = Tracker::new(Some(10));
+    tracker.command("setup; journalctl -f".into(), None);
+    let (trace, tell) = Trace::of_test();
+    let heard = Heard { tracker, trace, redact: Redactions::default(), strict: false };
+    let mut indexer = ScreenIndexer::start((80, 24)).hearing(heard);
+    Indexer::begin(&mut indexer, Duration::ZERO);
+    for pid in 0..60u32 {
+        let argv = vec!["step".to_owned(), "x".repeat(8 << 10)];
+        tell(exec::Event::Executed(Exec { time: 1000, pid: 20 + pid, ppid: 10, argv, ..Exec::default() }));
+    }
+    assert!(crate::sys::eventually(|| {
+        indexer.tick();
+        indexer.holds().is_some()
+    }));
+    indexer.patience = crate::sys::DEADLINE;
+    let (mut again, mut once, mut silent) = (0, Vec::new(), 0);
+    for _ in 0..40 {
+        let Extras { commands, running, left_out, .. } = indexer.end_segment();
+        assert_eq!(left_out, LeftOut::default());
+        silent += usize::from(commands.is_empty() && running.is_empty());
+        again += running.iter().map(Command::size).sum::<usize>();
+        once.extend(commands.into_iter().map(|command| command.execs.len()));
+    }
+    assert!((8 << 20..9 << 20).contains(&again), "{again}");
+    assert!(once == [60] && silent > 20, "{once:?} {silent}");
+    indexer.event(Event::new(Duration::from_secs(9), Payload::Exit(0)));
+    let Extras { commands, running, left_out, .. } = indexer.end_segment();
+    let counts: Vec<usize> = commands.iter().map(|command| command.execs.len()).collect();
+    assert_eq!((counts, running.len(), left_out), (vec![0], 0, LeftOut::default()));
+}

@@ -537,12 +537,7 @@ impl Tracker {
         entry.bytes = entry.bytes.saturating_add(exec.size());
         entry.command.execs.push(exec);
         if entry.command.execs.len() >= MAX_EXECS || entry.bytes >= MAX_BYTES {
-            entry.bytes = 0;
-            let mut part = entry.command.clone();
-            entry.command.execs.clear();
-            part.source = Source::Exec;
-            part.trust = Trust::Witnessed;
-            part.flags = vec!["part: more programs of a command whose entry follows".into()];
+            let part = entry.send_ahead();
             self.settled.commands.push(part);
         }
     }

@@ -3,7 +3,7 @@
 //! Refuses to guess: where the sockets of sshd may not be looked at (that takes root), or there is none, there is no answer.
 
 use super::ids::Ancestor;
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -11,7 +11,9 @@ use std::os::unix::fs::MetadataExt as _;
 
 /// `TCP_ESTABLISHED` of the kernel, as `/proc/net/tcp` writes it.
 const ESTABLISHED: &str = "01";
-/// Descriptors of sshd that are looked at, the lowest first.
+/// `TCP_LISTEN`.
+const LISTENS: &str = "0A";
+/// Descriptors of sshd that are looked at.
 const MAX_DESCRIPTORS: usize = 4096;
 
 /// A connection over the network, and who serves it.
@@ -23,20 +25,34 @@ pub struct Peer {
     pub sshd: Ancestor,
 }
 
-/// The connection that the nearest sshd of root's among `ancestors` (the nearest first) serves. Where it has several, as one has that
-/// serves root and forwards ports, it is that of its lowest descriptor: it was there before the others.
+/// The connection that the nearest sshd of root's among `ancestors` (the nearest first) serves. There is no answer where it has several:
+/// one that serves root has those that it forwards too, and nothing tells which is which. Nor is there one where nobody else listens
+/// at our side of it: it is then one that sshd made, or was forwarded to it.
 pub fn of_ssh(ancestors: &[Ancestor]) -> Option<Peer> {
     let sshd = ancestors.iter().find(|ancestor| is_sshd(ancestor))?;
     let sockets = sockets(sshd.pid);
+    if sockets.is_empty() {
+        return None;
+    }
     let lines = ["tcp", "tcp6"].map(|table| fs::File::open(format!("/proc/{}/net/{table}", sshd.pid)));
     let lines =
         lines.into_iter().flatten().flat_map(|file| BufReader::new(file).lines().map_while(Result::ok));
-    let found = lines.filter_map(|line| {
-        let (inode, connection) = connection(&line)?;
-        Some((*sockets.get(&inode)?, connection))
-    });
-    let (_, connection) = found.min_by_key(|(fd, _)| *fd)?;
+    let connection = served(lines, &sockets)?;
     Some(Peer { connection, sshd: sshd.clone() })
+}
+
+/// The one connection among the lines of both tables that one of these sockets has, if it came in where somebody else listens.
+fn served(lines: impl Iterator<Item = String>, sockets: &BTreeSet<u64>) -> Option<String> {
+    let (mut found, mut listens) = (Vec::new(), BTreeSet::new());
+    for socket in lines.filter_map(|line| Socket::of(&line)) {
+        match (socket.state, sockets.contains(&socket.inode)) {
+            (State::Established, true) => found.push(socket),
+            (State::Listens, false) => drop(listens.insert(socket.ours.1)),
+            _ => {}
+        }
+    }
+    let [Socket { ours: (side, port), theirs: (other, from), .. }] = found.as_slice() else { return None };
+    listens.contains(port).then(|| format!("{other} {from} {side} {port}"))
 }
 
 /// Whether a process is root's, and runs a file of root's that is called sshd (or `sshd-session`, OpenSSH 9.8 and later). Anybody can
@@ -54,33 +70,45 @@ fn is_sshd(ancestor: &Ancestor) -> bool {
     ancestor.uid == 0 && is_called_so() == Some(true) && is_roots()
 }
 
-/// The sockets of a process by their inodes, with the lowest descriptor of each.
-fn sockets(pid: u32) -> BTreeMap<u64, u32> {
-    let mut found = BTreeMap::new();
-    let Ok(entries) = fs::read_dir(format!("/proc/{pid}/fd")) else { return found };
-    for entry in entries.flatten().take(MAX_DESCRIPTORS) {
-        let fd = entry.file_name().to_str().and_then(|fd| fd.parse::<u32>().ok());
-        let inode = fs::read_link(entry.path())
-            .ok()
-            .and_then(|link| link.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse::<u64>().ok());
-        if let (Some(fd), Some(inode)) = (fd, inode) {
-            let lowest = found.entry(inode).or_insert(fd);
-            *lowest = fd.min(*lowest);
-        }
-    }
-    found
+/// The sockets of a process, by their inodes.
+fn sockets(pid: u32) -> BTreeSet<u64> {
+    let Ok(entries) = fs::read_dir(format!("/proc/{pid}/fd")) else { return BTreeSet::new() };
+    let links = entries.flatten().take(MAX_DESCRIPTORS).filter_map(|entry| fs::read_link(entry.path()).ok());
+    links
+        .filter_map(|link| link.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok())
+        .collect()
 }
 
-/// A line of `/proc/net/tcp` or `tcp6` (`proc_pid_net(5)`) of a connection that stands: the inode of its socket, and the connection.
-fn connection(line: &str) -> Option<(u64, String)> {
-    let mut fields = line.split_ascii_whitespace();
-    let (ours, theirs, state) = (fields.nth(1)?, fields.next()?, fields.next()?);
-    let inode = fields.nth(5)?.parse().ok()?;
-    if state != ESTABLISHED {
-        return None;
+/// What a socket is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Established,
+    Listens,
+    Other,
+}
+
+/// A socket of TCP.
+#[derive(Debug, PartialEq, Eq)]
+struct Socket {
+    inode: u64,
+    state: State,
+    ours: (IpAddr, u16),
+    theirs: (IpAddr, u16),
+}
+
+impl Socket {
+    /// As a line of `/proc/net/tcp` or `tcp6` tells of it (`proc_pid_net(5)`).
+    fn of(line: &str) -> Option<Self> {
+        let mut fields = line.split_ascii_whitespace();
+        let (ours, theirs, state) = (fields.nth(1)?, fields.next()?, fields.next()?);
+        let inode = fields.nth(5)?.parse().ok()?;
+        let state = match state {
+            ESTABLISHED => State::Established,
+            LISTENS => State::Listens,
+            _ => State::Other,
+        };
+        Some(Self { inode, state, ours: side(ours)?, theirs: side(theirs)? })
     }
-    let ((our_side, our_port), (other, port)) = (side(ours)?, side(theirs)?);
-    Some((inode, format!("{other} {port} {our_side} {our_port}")))
 }
 
 /// An address in words of 32 bits, each as it lies in memory, and a port.
@@ -129,20 +157,42 @@ mod tests {
                 "   0: {address}:0016 {address}:C350 {state} 00000000:00000000 02:000A 00000000     0        0 4711 2 0"
             )
         };
-        assert_eq!(connection(&line(old, "01")), Some((4711, "127.0.0.1 50000 127.0.0.1 22".into())));
-        assert_eq!(connection(&line(new, "01")), Some((4711, "2001:db8::1 50000 2001:db8::1 22".into())));
+        let told = |line: &str| {
+            let Socket { inode, state, ours, theirs } = Socket::of(line)?;
+            Some((inode, state, format!("{} {} {} {}", theirs.0, theirs.1, ours.0, ours.1)))
+        };
+        let stands = |connection: &str| Some((4711, State::Established, connection.to_owned()));
+        assert_eq!(told(&line(old, "01")), stands("127.0.0.1 50000 127.0.0.1 22"));
+        assert_eq!(told(&line(new, "01")), stands("2001:db8::1 50000 2001:db8::1 22"));
         let prefix = if cfg!(target_endian = "little") { "FFFF0000" } else { "0000FFFF" };
         let mapped = format!("{:016}{prefix}{old}", 0);
-        assert_eq!(connection(&line(&mapped, "01")), Some((4711, "127.0.0.1 50000 127.0.0.1 22".into())));
-        for other in [
-            line(old, "0A"),
-            line("0100", "01"),
-            line("é234567", "01"),
-            "  sl  local_address rem".into(),
-            String::new(),
-        ] {
-            assert_eq!(connection(&other), None, "{other}");
+        assert_eq!(told(&line(&mapped, "01")), stands("127.0.0.1 50000 127.0.0.1 22"));
+        assert_eq!(told(&line(old, "0A")).map(|(_, state, _)| state), Some(State::Listens));
+        assert_eq!(told(&line(old, "06")).map(|(_, state, _)| state), Some(State::Other));
+        for other in ["0100", "é234567"].map(|address| line(address, "01")) {
+            assert_eq!(Socket::of(&other), None, "{other}");
         }
+        assert_eq!((Socket::of("  sl  local_address rem"), Socket::of("")), (None, None));
+    }
+
+    /// sshd that serves root forwards ports by itself, to wherever it is asked: those connections are its own too.
+    #[test]
+    fn what_is_forwarded_is_not_taken_for_where_somebody_came_from() {
+        let line = |ours: u16, theirs: u16, state: &str, inode: u64| {
+            format!("0: 0100007F:{ours:04X} 0200007F:{theirs:04X} {state} 0:0 0:0 0 0 0 {inode} 1")
+        };
+        let of = |lines: &[String]| served(lines.iter().cloned(), &BTreeSet::from([1, 2, 3]));
+        let (listener, login, forward) =
+            (line(22, 0, LISTENS, 9), line(22, 50_000, ESTABLISHED, 1), line(40_000, 80, ESTABLISHED, 2));
+        let strangers = line(22, 50_001, ESTABLISHED, 8);
+        let came = of(&[login.clone(), strangers.clone(), listener.clone()]);
+        assert!(came.is_some_and(|came| came.contains(" 50000 ") && came.ends_with(" 22")));
+        assert_eq!(of(&[listener.clone(), login.clone(), forward.clone()]), None);
+        // It has no connection of its own (a pipe, another kind of socket).
+        assert_eq!(of(&[listener.clone(), forward]), None);
+        // One that came in where it listens itself for whoever forwards.
+        assert_eq!(of(&[listener, line(8080, 0, LISTENS, 3), line(8080, 50_002, ESTABLISHED, 2)]), None);
+        assert_eq!(of(&[login, strangers]), None);
     }
 
     #[test]
@@ -152,14 +202,12 @@ mod tests {
         let (_here, peer) = listener.accept().unwrap();
         let sockets = sockets(own().pid);
         let table = fs::read_to_string("/proc/self/net/tcp").unwrap();
-        let found: Vec<_> = table
-            .lines()
-            .filter_map(connection)
-            .filter(|(inode, _)| sockets.contains_key(inode))
-            .map(|(_, connection)| connection)
-            .collect();
-        let expected = format!("127.0.0.1 {} 127.0.0.1 {}", peer.port(), there.peer_addr().unwrap().port());
-        assert!(found.contains(&expected), "{expected}: {found:?}");
+        let found: Vec<_> =
+            table.lines().filter_map(Socket::of).filter(|socket| sockets.contains(&socket.inode)).collect();
+        let ports = (there.peer_addr().unwrap().port(), peer.port());
+        let stands =
+            |socket: &Socket| (socket.ours.1, socket.theirs.1) == ports && socket.state == State::Established;
+        assert!(found.iter().any(stands), "{ports:?}: {found:?}");
     }
 
     /// A process of that name, of root's as it says, which has connections: no sshd.

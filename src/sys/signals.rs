@@ -125,8 +125,9 @@ pub(super) fn wait_for(signals: &[Signal], most: Option<std::time::Duration>) ->
     }
     // SAFETY: all zeroes are valid facts, and the kernel has filled them.
     let facts = unsafe { facts.assume_init() };
-    let by_process = matches!(facts.si_code, libc::SI_USER | libc::SI_TKILL | libc::SI_QUEUE);
-    // SAFETY: facts of these kinds have a sender.
+    // Of the other kinds whoever sends them says who that is.
+    let by_process = facts.si_code == libc::SI_USER;
+    // SAFETY: facts of this kind have a sender.
     let sender = if by_process { unsafe { facts.si_pid() } } else { 0 };
     Some(Arrived { signal, sender: u32::try_from(sender).unwrap_or(0) })
 }
