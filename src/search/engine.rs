@@ -11,7 +11,7 @@ use super::queue::{Queue, Work};
 use super::reading::{Found as Inside, Scan, ranges};
 use super::redraw::Begun;
 use super::when;
-use super::window::{Window, clocks, wall};
+use super::window::{Window, clocks, open_clock, wall, went_back};
 use crate::container::{self, Entry, Header, Reader, Wanted};
 use crate::store::seal::{Access, Opener};
 use crate::store::{Found, Misnamed, silence};
@@ -250,24 +250,33 @@ fn look_in(
     let header = reader.header().clone();
     let alike = draws_alike(opening.meta.drawing);
     let mut retold = Vec::new();
-    if !reader.is_complete() && query.asks_about_commands() {
-        // What the shell told of what has no index entry stands in the content.
+    let mut clocks = clocks(reader.entries());
+    // The clock may have been set where there is no entry.
+    let mut unclocked = false;
+    if !reader.is_complete() {
+        // When what has no index entry was, and what the shell told of it, stands in the content.
         if access == Access::Index
             && let Ok(open) = content(recording, opener, asks)
         {
             (reader, access) = (open, Access::Content);
         }
-        retold = crate::search::retold(&mut reader);
+        let open = open_clock(&mut reader);
+        unclocked = open.is_none() && reader.entries().len() < reader.segments();
+        clocks.extend(open);
+        if query.asks_about_commands() {
+            retold = crate::search::retold(&mut reader);
+        }
     }
     let segments = reader.segments();
     let (complete, window) = (reader.is_complete(), options.window);
-    let clocks = clocks(reader.entries());
+    let windowed = window != Window::default();
+    let back = windowed && went_back(&clocks, header.start);
     let wall = |time| wall(&clocks, header.start, time);
-    let within = |first, last| window == Window::default() || window.has(wall(first), wall(last));
+    let within = |first, last| !windowed || window.has(wall(first), wall(last));
     // Until when it is known that it went on.
     let ends = reader.entries().iter().map(|entry| wall(Duration::from_millis(entry.tally.end)));
     let known_to = ends.fold(header.start, i64::max);
-    if complete && !window.has(header.start, known_to) {
+    if complete && !back && !window.has(header.start, known_to) {
         return Answer::no(segments, 0, false);
     }
     let mut hits: Vec<Hit> = Vec::new();
@@ -292,11 +301,11 @@ fn look_in(
     // Nor where something stands in the file that is in none of its segments.
     let hidden = damage.is_some();
     // Nor where it ends before the session did: anything may have come after it, if that is asked for.
-    let cut = !complete && !running && window.to.is_none_or(|to| to > known_to);
+    let cut = !complete && !running && (back || window.to.is_none_or(|to| to > known_to));
     let may_lack = |term: &Term| {
         let asks = term.fields.has(Field::Command) || term.fields.has(Field::Exec);
         let followed = running && term.fields.has(Field::Screen);
-        hidden || cut || asks && (lacking || !(complete || followed))
+        hidden || cut || back || windowed && unclocked || asks && (lacking || !(complete || followed))
     };
     // Where each term may be, inside.
     let mut wanted = vec![false; segments];
@@ -403,7 +412,9 @@ fn look_in(
     };
     if incomplete && found.fault.is_none() {
         let missing = || cut.then(|| cut_off(read_to, lack.as_deref().filter(|_| query.asks_the_index())));
-        found.fault = damage.or_else(missing).or(lack.clone());
+        let moved =
+            back.then(|| "its clock was set back: `--from` and `--to` go by what it showed".to_owned());
+        found.fault = damage.or_else(missing).or(moved).or(lack.clone());
     }
     let (fault, read) = (found.fault.take(), found.read);
     let more = found.more;

@@ -49,6 +49,8 @@ pub(crate) struct Plan<'a> {
     pub(crate) drawing: u32,
     /// The wall clock at a time of the session, both in milliseconds.
     pub(crate) clock: fn(u64) -> i64,
+    /// The recorder is killed before the last segment ends.
+    pub(crate) killed: bool,
 }
 
 impl<'a> Plan<'a> {
@@ -70,6 +72,7 @@ impl<'a> Plan<'a> {
             meta: Meta::default(),
             drawing: sealcast::terminal::DRAWING,
             clock: |_| 1,
+            killed: false,
         }
     }
 }
@@ -134,6 +137,12 @@ impl Made {
         extras.commands = commands;
         give_up(&mut extras, plan.given_up);
         extras.left_out = plan.left_out;
+        if plan.killed {
+            writer.flush(last).unwrap();
+            drop(writer);
+            let all = self.store.list().unwrap();
+            return all.into_iter().find(|found| found.path == path).unwrap();
+        }
         writer.finish(last, extras).map_err(|(error, _)| error).unwrap();
         assert_eq!(indexer.missed().failed, 0);
         let all = self.store.list().unwrap();

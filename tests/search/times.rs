@@ -120,6 +120,71 @@ fn hits_are_asked_for_by_the_time_at_which_they_were_and_not_by_that_of_the_reco
     }
 }
 
+/// The times of hits, and what is said of what may be missing.
+fn asked(made: &Made, recording: &sealcast::store::Found, text: &str, window: Window) -> (Vec<i64>, String) {
+    let query = Query::text(text, Style::default(), Fields::of(&[Field::Screen])).unwrap();
+    let options = Options { window, ..Options::default() };
+    let answer = made.answers(std::slice::from_ref(recording), &query, &options).remove(0);
+    let times = answer.found.map(|found| found.hits.iter().map(|hit| found.wall(hit.time)).collect());
+    (times.unwrap_or_default(), answer.fault.unwrap_or_default())
+}
+
+#[test]
+fn what_is_in_no_entry_yet_has_the_clock_of_its_own_segment() {
+    let events = [output(1_000, "before\r\n"), output(20_000, "\x1b[H\x1b[2Jafter\r\n")];
+    let made = Made::new();
+    let clock = |at: u64| 1_000_000 + i64::try_from(at).unwrap() + if at < 10_000 { 0 } else { 3_600_000 };
+    let mut plan = Plan { segment: 10, clock, killed: true, ..Plan::new((80, 24), &events) };
+    plan.header.start = 1_000_000;
+    // The first segment ends with the first line: the second is in no entry.
+    plan.segment = 8;
+    let recording = made.add(plan);
+    let all = asked(&made, &recording, "after", Window::default());
+    assert_eq!(all.0, [4_620_000], "{all:?}");
+    let hour = |from, to| asked(&made, &recording, "after", Window { from: Some(from), to: Some(to) });
+    assert_eq!(hour(4_600_000, 4_700_000).0, [4_620_000]);
+    let early = hour(1_000_000, 1_100_000);
+    assert_eq!(early.0, [0; 0], "{early:?}");
+}
+
+#[test]
+fn a_clock_that_was_set_back_hides_nothing_without_a_word() {
+    let events = [
+        output(1_000, "one\r\n"),
+        output(20_000, "\x1b[H\x1b[2Jevil deed\r\n"),
+        output(40_000, "\x1b[H\x1b[2Jafter\r\n"),
+    ];
+    // Twenty years earlier; ten years later, as if what follows went on until then.
+    for moved in [-600_000_000_000, 300_000_000_000] {
+        let clock: fn(u64) -> i64 = match moved {
+            ..0 => |at| {
+                900_000_000_000 + i64::try_from(at).unwrap()
+                    - if (10_000..30_000).contains(&at) { 600_000_000_000 } else { 0 }
+            },
+            _ => |at| {
+                900_000_000_000
+                    + i64::try_from(at).unwrap()
+                    + if (10_000..30_000).contains(&at) { 300_000_000_000 } else { 0 }
+            },
+        };
+        for killed in [false, true] {
+            let made = Made::new();
+            let mut plan = Plan { segment: 1, clock, killed, ..Plan::new((80, 24), &events) };
+            plan.header.start = 900_000_000_000;
+            let recording = made.add(plan);
+            let window = Window { from: Some(899_999_000_000), to: Some(900_001_000_000) };
+            for text in ["evil deed", "nowhere"] {
+                let (times, fault) = asked(&made, &recording, text, window);
+                let told = fault.contains("set back") || killed && fault.contains("not closed");
+                assert!(told, "{text} {moved} {killed}: {times:?} {fault}");
+            }
+            // Where no time is asked for there is nothing to be said of clocks.
+            let (times, fault) = asked(&made, &recording, "evil deed", Window::default());
+            assert!(times == [900_000_020_000 + moved] && !fault.contains("set back"), "{times:?} {fault}");
+        }
+    }
+}
+
 #[test]
 fn of_a_recording_that_is_not_meant_nothing_but_the_header_is_read() {
     let made = Made::new();
