@@ -29,7 +29,7 @@ use std::time::Duration;
 /// What is held for the close alone, at most, in bytes: its index is that of the last segment.
 const MOST_BALLAST: u64 = 4 << 20;
 /// Bytes that may wait between the copying loop and the recorder.
-const QUEUE: usize = 768 << 10;
+const QUEUE: usize = 512 << 10;
 
 /// Everything a recording needs to begin.
 pub struct Order {
