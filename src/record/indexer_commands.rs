@@ -46,8 +46,8 @@ impl Harvest {
         self.latest
     }
 
-    /// Takes what runs in the place of what ran before, as far as it is not more than may be.
-    fn run(&mut self, mut running: Vec<Command>) {
+    /// Takes what runs in the place of what ran before, as far as it is not more than may be. Gives how many bytes that is.
+    fn run(&mut self, mut running: Vec<Command>) -> usize {
         let all = |running: &[Command]| running.iter().map(Command::size).fold(0, usize::saturating_add);
         let programs = running.iter().flat_map(|command| &command.execs);
         self.latest = self.latest.max(programs.map(|exec| exec.time).max());
@@ -59,7 +59,9 @@ impl Harvest {
         while all(&running) > MAX_RUNNING {
             running.pop();
         }
+        let told = all(&running);
         self.running = running;
+        told
     }
 
     fn add(&mut self, settled: Settled) {
@@ -296,9 +298,7 @@ impl Commands {
             return;
         }
         if self.so_far < SO_FAR {
-            harvest.run(self.heard.tracker.so_far());
-            let told = harvest.running.iter().map(Command::size);
-            self.so_far = told.fold(self.so_far, usize::saturating_add);
+            self.so_far = self.so_far.saturating_add(harvest.run(self.heard.tracker.so_far()));
         } else {
             let commands = self.heard.tracker.send_ahead();
             let parts = u64::try_from(commands.len()).unwrap_or(u64::MAX);

@@ -475,15 +475,21 @@ fn a_session_that_is_strict_about_programs_ends_where_they_are_no_longer_seen() 
     }
 }
 
-/// Nothing else knows of them: a command that runs for hours must not keep them for hours.
-#[test]
-fn the_programs_of_a_command_that_runs_are_told_at_each_border_and_once_more_at_its_end() {
+/// A session in which this command runs, and what tells it of programs.
+fn running(command: &str) -> (ScreenIndexer, impl Fn(exec::Event)) {
     let mut tracker = Tracker::new(Some(10));
-    tracker.command("bash silent.sh".into(), None);
+    tracker.command(command.into(), None);
     let (trace, tell) = Trace::of_test();
     let heard = Heard { tracker, trace, redact: Redactions::default(), strict: false };
     let mut indexer = ScreenIndexer::start((80, 24)).hearing(heard);
     Indexer::begin(&mut indexer, Duration::ZERO);
+    (indexer, tell)
+}
+
+/// Nothing else knows of them: a command that runs for hours must not keep them for hours.
+#[test]
+fn the_programs_of_a_command_that_runs_are_told_at_each_border_and_once_more_at_its_end() {
+    let (mut indexer, tell) = running("bash silent.sh");
     let mut programs = Vec::new();
     let mut held = Vec::new();
     for n in 1..4u32 {
@@ -515,12 +521,7 @@ fn the_programs_of_a_command_that_runs_are_told_at_each_border_and_once_more_at_
 /// What is told again at every border must not use up the room of the index.
 #[test]
 fn programs_of_a_command_that_runs_on_and_on_are_told_ahead_once_and_not_at_every_border() {
-    let mut tracker = Tracker::new(Some(10));
-    tracker.command("setup; journalctl -f".into(), None);
-    let (trace, tell) = Trace::of_test();
-    let heard = Heard { tracker, trace, redact: Redactions::default(), strict: false };
-    let mut indexer = ScreenIndexer::start((80, 24)).hearing(heard);
-    Indexer::begin(&mut indexer, Duration::ZERO);
+    let (mut indexer, tell) = running("setup; journalctl -f");
     for pid in 0..60u32 {
         let argv = vec!["step".to_owned(), "x".repeat(8 << 10)];
         tell(exec::Event::Executed(Exec { time: 1000, pid: 20 + pid, ppid: 10, argv, ..Exec::default() }));

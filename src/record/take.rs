@@ -143,9 +143,7 @@ pub fn take(order: Order, fit: Box<Fit<'_>>, begun: impl FnOnce()) -> Result<Tak
     let mut session = session::prepare(session).map_err(Error::Session)?;
     // After the stage was forked: it, and the child, are not concerned. Before there are threads and witnesses: whoever starts us
     // must not choose by a limit which of them there are.
-    sys::harden::wake_in_time();
-    sys::harden::lift_limits();
-    sys::harden::take_turns_as_usual();
+    sys::harden::forget_what_the_caller_chose();
     sys::harden::mask_files();
     let (header, mut meta) = (header, meta);
     let indexer = fit(&mut session, &mut meta)?;

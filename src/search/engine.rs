@@ -253,7 +253,7 @@ fn look_in(
     let mut clocks = clocks(reader.entries());
     // The clock may have been set where there is no entry.
     let mut unclocked = false;
-    if !reader.is_complete() {
+    if !reader.is_complete() && !query.terms().is_empty() {
         // When what has no index entry was, and what the shell told of it, stands in the content.
         if access == Access::Index
             && let Ok(open) = content(recording, opener, asks)

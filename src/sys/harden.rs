@@ -34,10 +34,19 @@ pub(super) fn restore_core_limit() {
     }
 }
 
+/// Frees this process of limits, slack of timers and turns that whoever started it has chosen. To be called after what is to keep
+/// them was forked, and before there are threads: the recorder and the stage must both be without them, or the one that is
+/// not ends when and as late as whoever called likes.
+pub fn forget_what_the_caller_chose() {
+    wake_in_time();
+    lift_limits();
+    take_turns_as_usual();
+}
+
 /// Frees this process of limits that whoever started it has set: on the length of files, on processor time, memory, the
 /// stack and descriptors, and of a wish to be the first to be killed when memory runs out. They are a way to end a recording at a chosen
 /// moment, and sudo passes them on. Where it is not allowed to lift them, it takes what there is. Children that are there keep theirs.
-pub fn lift_limits() {
+fn lift_limits() {
     const DESCRIPTORS: libc::rlim_t = 4096;
     let may = super::guard::has(super::guard::SYS_RESOURCE);
     for resource in [
@@ -72,7 +81,7 @@ pub fn lift_limits() {
 /// Gives this thread, and those that it starts, the slack that timers have where nobody has chosen one. Whoever started us may
 /// have chosen years, and what waits with a time limit would then not wake by it. The child keeps what was found, if it was
 /// forked before.
-pub fn wake_in_time() {
+fn wake_in_time() {
     const USUAL: libc::c_ulong = 50_000; // nanoseconds, see `PR_SET_TIMERSLACK(2const)`
     // SAFETY: takes numbers only.
     unsafe { libc::prctl(libc::PR_SET_TIMERSLACK, USUAL, 0, 0, 0) };
@@ -82,7 +91,7 @@ pub fn wake_in_time() {
 /// chosen others. Whoever started us may have chosen that we get none while anything else wants one, or share a processor with
 /// something that never rests: a witness that is late sees less, and sudo passes all of it on. More than the usual, as real time is,
 /// is left; so is what we may not change, and what a control group is given. The child keeps what was found, if it was forked before.
-pub fn take_turns_as_usual() {
+fn take_turns_as_usual() {
     const LOWER: [libc::c_long; 2] = [libc::SCHED_BATCH as libc::c_long, libc::SCHED_IDLE as libc::c_long];
     // By their numbers: the C library musl has none of the first two.
     // SAFETY: takes numbers only.

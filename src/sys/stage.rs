@@ -39,7 +39,7 @@ const HEED: Signal = signals::SIGURG;
 const FRONT: u8 = b'f';
 /// A word: it has not.
 const BACK: u8 = b'b';
-/// How long the stage may take to begin with that.
+/// How long the stage may take to begin to end the session.
 const ADOPTED: Duration = Duration::from_secs(2);
 /// How long the stage is waited for that ends a session: longer than that takes.
 const CLEARED: Duration = Duration::from_secs(8);

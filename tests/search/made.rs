@@ -140,10 +140,9 @@ impl Made {
         if plan.killed {
             writer.flush(last).unwrap();
             drop(writer);
-            let all = self.store.list().unwrap();
-            return all.into_iter().find(|found| found.path == path).unwrap();
+        } else {
+            writer.finish(last, extras).map_err(|(error, _)| error).unwrap();
         }
-        writer.finish(last, extras).map_err(|(error, _)| error).unwrap();
         assert_eq!(indexer.missed().failed, 0);
         let all = self.store.list().unwrap();
         all.into_iter().find(|found| found.path == path).unwrap()

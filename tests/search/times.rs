@@ -147,6 +147,14 @@ fn what_is_in_no_entry_yet_has_the_clock_of_its_own_segment() {
     assert_eq!(early.0, [0; 0], "{early:?}");
 }
 
+const EARLIER: i64 = -600_000_000_000;
+const LATER: i64 = 300_000_000_000;
+
+/// A clock that is set by so much for twenty seconds.
+fn moved<const BY: i64>(at: u64) -> i64 {
+    900_000_000_000 + i64::try_from(at).unwrap() + if (10_000..30_000).contains(&at) { BY } else { 0 }
+}
+
 #[test]
 fn a_clock_that_was_set_back_hides_nothing_without_a_word() {
     let events = [
@@ -155,18 +163,7 @@ fn a_clock_that_was_set_back_hides_nothing_without_a_word() {
         output(40_000, "\x1b[H\x1b[2Jafter\r\n"),
     ];
     // Twenty years earlier; ten years later, as if what follows went on until then.
-    for moved in [-600_000_000_000, 300_000_000_000] {
-        let clock: fn(u64) -> i64 = match moved {
-            ..0 => |at| {
-                900_000_000_000 + i64::try_from(at).unwrap()
-                    - if (10_000..30_000).contains(&at) { 600_000_000_000 } else { 0 }
-            },
-            _ => |at| {
-                900_000_000_000
-                    + i64::try_from(at).unwrap()
-                    + if (10_000..30_000).contains(&at) { 300_000_000_000 } else { 0 }
-            },
-        };
+    for (moved, clock) in [(EARLIER, moved::<EARLIER> as fn(u64) -> i64), (LATER, moved::<LATER>)] {
         for killed in [false, true] {
             let made = Made::new();
             let mut plan = Plan { segment: 1, clock, killed, ..Plan::new((80, 24), &events) };
