@@ -195,11 +195,11 @@ fn started_in_the_background_a_program_that_reads_is_stopped_and_reads_in_the_fo
     terminal.line(&format!("{} sh -c 'read x; echo got $x; exit 7' &", sandbox.wrapper_line()), "OUTER> ");
     let wrapper = last_job(&mut terminal);
     for _ in 0..3 {
-        until("the wrapper to be stopped", || (state(wrapper) == Some('T')).then_some(()));
+        seen_stopped(&mut terminal, wrapper);
         // It asks again, and is stopped again.
         terminal.line("bg", "OUTER> ");
     }
-    until("the wrapper to be stopped", || (state(wrapper) == Some('T')).then_some(()));
+    seen_stopped(&mut terminal, wrapper);
     terminal.line("fg", "read x");
     until("the wrapper to go on", || (state(wrapper) != Some('T')).then_some(()));
     terminal.line("blue", "got blue");
@@ -257,9 +257,9 @@ fn started_in_the_background_behind_a_prompt_a_program_reads_lines_in_the_foregr
     let mut terminal = sandbox.shell();
     started_behind_a_prompt(&mut terminal, &sandbox, "cat");
     runs("cat", terminal.pid());
-    // It reads, and is stopped for it. (A shell that has not seen that yet would not continue what it brings to the foreground.)
+    // It reads, and is stopped for it.
     let job = children(terminal.pid())[0];
-    until("the job to be stopped", || (state(job) == Some('T')).then_some(()));
+    seen_stopped(&mut terminal, job);
     terminal.send("fg\r");
     terminal.wait_for("cat");
     until("raw mode", || {
@@ -280,7 +280,7 @@ fn started_in_the_background_a_program_that_wants_the_terminal_stops() {
     let mut terminal = sandbox.shell();
     terminal.line(&format!("{} bash --norc -i &", sandbox.wrapper_line()), "OUTER> ");
     let pid = last_job(&mut terminal);
-    until("the wrapper to be stopped", || (state(pid) == Some('T')).then_some(()));
+    seen_stopped(&mut terminal, pid);
     terminal.line("fg", "bash --norc -i");
     terminal.line("echo in $((40+2))", "in 42");
 }
@@ -291,6 +291,19 @@ fn last_job(terminal: &mut Terminal) -> u32 {
     terminal.wait_for("pid=");
     terminal.wait_for("pid=");
     terminal.wait_for("=").parse().unwrap()
+}
+
+/// Waits until a job is stopped and its shell knows. (One that has not been told yet would continue nothing that it brings
+/// to the foreground, and the kernel tells it a moment after the state is there to be read.)
+fn seen_stopped(terminal: &mut Terminal, job: u32) {
+    until("the job to be stopped", || (state(job) == Some('T')).then_some(()));
+    until("the shell to know", || {
+        terminal.line("echo stopped=$(jobs -s | wc -l)=", "stopped=$");
+        terminal.wait_for("stopped=");
+        let stopped = terminal.wait_for("=");
+        terminal.wait_for("OUTER> ");
+        (stopped == "1").then_some(())
+    });
 }
 
 #[test]
