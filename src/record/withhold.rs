@@ -205,8 +205,9 @@ impl Withhold {
                 Kind::Control => {}
             }
             run.doubtful |= carries;
-            // Not within a key, but for what can be none.
-            if run.bytes.len() >= if is_within { 2 * LARGEST } else { LARGEST } {
+            // Not within a character, nor within a key, but for what can be none.
+            let ends = !is_within && !(run.bytes.len() >= LARGEST && run.is_cut());
+            if run.bytes.len() >= if ends { LARGEST } else { 2 * LARGEST } {
                 run.closed = run.closed.or(Some(now));
                 run.doubtful |= is_within;
             }
@@ -268,6 +269,9 @@ impl Withhold {
             let seen = run.echo.see(drawn);
             if seen && run.closed.is_some() && !run.line {
                 ends = run.echo.ends_at();
+                if run.is_part() {
+                    run.echo.rest();
+                }
             }
             if seen {
                 run.echoed = now;
@@ -277,7 +281,7 @@ impl Withhold {
             if seen && run.echo.is_over() {
                 break;
             }
-            if !run.echo.is_over() && (seen || !run.is_whole()) {
+            if !run.echo.is_over() && (seen || !run.is_whole() && !run.is_part()) {
                 let passes = run.closed.is_some() && !run.line && !seen && paused < BEHIND;
                 if !passes && ends.is_none() {
                     break;
@@ -547,6 +551,8 @@ impl Withhold {
 mod batch_tests;
 #[cfg(test)]
 mod noise_tests;
+#[cfg(test)]
+mod paste_tests;
 #[cfg(test)]
 mod places_tests;
 #[cfg(test)]

@@ -23,6 +23,7 @@
 //! That a letter is *somewhere* in the output means nothing: prompts that are written again at every key, clocks, logs and
 //! progress bars have every letter and digit there is.
 
+use super::LARGEST;
 use super::below::{Below, Found};
 use super::cursor::{Cell, Drawn};
 use zeroize::Zeroizing;
@@ -31,6 +32,8 @@ use zeroize::Zeroizing;
 const PASSED_OVER: usize = 3;
 /// Up to this length it is hidden with what was hidden before it in the same line.
 const FEW: usize = 2;
+/// So many typed bytes are never drawn one behind the other but as an echo.
+const LONG: usize = LARGEST / 2;
 /// The shortest text that counts when it is shown behind a prompt, later.
 const PIECE: usize = 2;
 /// So many in a row are no accident, where they are not drawn at the cursor…
@@ -185,7 +188,8 @@ impl Match {
         self.rest();
     }
 
-    fn rest(&mut self) {
+    /// Where the cursor stands now, behind what was seen, it rests.
+    pub(super) fn rest(&mut self) {
         self.rested = self.seen;
         self.fresh.clear();
     }
@@ -432,6 +436,11 @@ impl Match {
     /// Whether there is little or nothing that an echo would show.
     pub(super) fn is_short(&self) -> bool {
         self.typed.len() <= FEW
+    }
+
+    /// Whether an echo would show so much that all of it in its place is no accident.
+    pub(super) fn is_long(&self) -> bool {
+        self.typed.len() >= LONG
     }
 
     /// Whether it is nothing but stars, as a prompt draws them for any other key too.

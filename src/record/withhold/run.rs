@@ -39,6 +39,17 @@ impl Run {
         self.line && !self.echo.expects_nothing() && self.echo.is_settled()
     }
 
+    /// Whether it is a part of a line that is too long for one run, and all of it was seen: so much is no accident, and what is drawn
+    /// next is the next part, most often in the same piece of output.
+    pub(super) fn is_part(&self) -> bool {
+        !self.line && self.closed.is_some() && self.echo.is_long() && self.echo.is_settled()
+    }
+
+    /// Whether it ends within a character.
+    pub(super) fn is_cut(&self) -> bool {
+        std::str::from_utf8(&self.bytes).is_err_and(|error| error.error_len().is_none())
+    }
+
     /// Whether it has characters that an echo would show, and has not so far.
     pub(super) fn is_unseen(&self) -> bool {
         !self.echo.expects_nothing() && !self.echo.was_shown()

@@ -1,0 +1,82 @@
+//! What is pasted at once: a line too long for one run, fields with a Tab between, lines that are indented. All that is shown of it is to be
+//! stored, whatever piece of output it comes in, and nothing of a secret of the same shape.
+
+use super::noise_tests::{Dice, NOISES};
+use super::tests::{stored, withheld};
+use super::*;
+
+/// Words by chance, all different, of at least `length` bytes.
+fn words(dice: &mut Dice, length: usize, letters: &str) -> String {
+    let letters: Vec<char> = letters.chars().collect();
+    let mut text = String::new();
+    while text.len() < length {
+        let word = 3 + dice.below(7);
+        text.extend((0..word).map(|_| letters[usize::try_from(dice.below(letters.len() as u64)).unwrap()]));
+        text.push(' ');
+    }
+    text + "end"
+}
+
+/// Shows `output` in pieces of `piece` bytes after `typed` was pasted at a prompt, and gives what is stored.
+fn pasted(typed: &str, output: &str, piece: usize) -> Vec<Typed> {
+    let (mut withhold, mut out) = (Withhold::new(Policy::Echoed), Vec::new());
+    let at = Duration::from_millis;
+    withhold.shown(at(0), b"\x1b[?2004h$ ", &mut out);
+    withhold.typed(at(500), typed.as_bytes(), false, &mut out);
+    for (piece, n) in output.as_bytes().chunks(piece).zip(0..) {
+        withhold.shown(at(502 + n / 8), piece, &mut out);
+    }
+    withhold.tick(at(60_000), &mut out);
+    withhold.finish(at(60_000), &mut out);
+    out
+}
+
+const PIECES: [usize; 5] = [1, 7, 300, 4096, 1 << 20];
+
+#[test]
+fn a_line_longer_than_a_run_is_stored_whole_in_whatever_pieces_its_echo_comes() {
+    let mut dice = Dice(7);
+    for letters in ["abcdefghijklmnopqrstuvwxyz0123456789", "äöüß漢字é🙂ab"] {
+        for length in [1_000, 1_030, 1_640, 2_100, 12_000] {
+            let line = words(&mut dice, length, letters);
+            // As the terminal shows it, and bash a paste; and two of them.
+            let lines = [
+                (format!("{line}\r"), format!("{line}\r\n$ ")),
+                (format!("\x1b[200~{line}\x1b[201~\r"), format!("\x1b[7m{line}\x1b[27m\r\n\x1b[?2004l\r")),
+                (format!("{line}\r{line}\r"), format!("{line}\r\n{line}\r\n")),
+            ];
+            for (typed, output) in lines {
+                for piece in PIECES {
+                    let out = pasted(&typed, &output, piece);
+                    let (stored, lost) = (stored(&out), withheld(&out));
+                    assert!(
+                        stored == typed && lost == 0,
+                        "{length} in {piece}: {} of {}, {lost}",
+                        stored.len(),
+                        typed.len()
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_secret_longer_than_a_run_is_withheld_whatever_is_drawn_beside_it() {
+    let mut dice = Dice(8);
+    for (noise, draw) in NOISES {
+        for length in [1_030, 2_100] {
+            let secret = words(&mut dice, length, "abcdefghijklmnopqrstuvwxyz0123456789");
+            // Much of its beginning too, or all of it somewhere else.
+            let drawn = ["\r\nWord: ".to_owned(), secret[..700].to_owned(), format!("\x1b[5;1H{secret}")];
+            for begin in drawn {
+                for piece in PIECES {
+                    let noise_drawn: String = (0..40).map(|n| draw(&mut dice, n)).collect();
+                    let out = pasted(&format!("{secret}\r"), &format!("{begin}{noise_drawn}"), piece);
+                    let stored = stored(&out);
+                    assert_eq!((stored.as_str(), withheld(&out) > 0), ("\r", true), "{noise}, {piece}");
+                }
+            }
+        }
+    }
+}
