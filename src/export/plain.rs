@@ -15,14 +15,16 @@ const MAX_COLUMNS: usize = 32 << 10;
 const MAX_COMBINING: usize = 4096;
 /// How far a control sequence can move the cursor: no terminal is wider, and a few bytes must not make a long line.
 const MAX_MOVE: usize = 1024;
-/// The most parameter bytes of a control sequence that are looked at.
-const MAX_PARAMETERS: usize = 64;
+/// The most numbers of a control sequence, as in the emulator: one with more does nothing.
+const MAX_NUMBERS: usize = 32;
+/// As many of them as are modes to it.
+const MAX_MODES: usize = 30;
 
 /// Turns output into lines. Holds one line.
 #[derive(Default)]
 pub struct Plain {
     state: State,
-    parameters: Vec<u8>,
+    parameters: Parameters,
     /// The beginning of a character that was cut.
     tail: Vec<u8>,
     /// The line in hand, a character a column; the second column of a wide character holds [`FILLER`].
@@ -47,6 +49,52 @@ enum State {
     Text,
     /// In such a string, after an escape.
     TextEscape,
+}
+
+/// What stands between the beginning of a control sequence and its last byte, read as the emulator does: whether a full-screen
+/// program is left must not depend on how its number is written.
+#[derive(Default)]
+struct Parameters {
+    /// Those that are complete; `None` for what stands behind a colon.
+    numbers: Vec<Option<u16>>,
+    /// The one in hand.
+    number: Option<u16>,
+    /// What makes it another sequence.
+    marks: Vec<u8>,
+    /// There was something.
+    begun: bool,
+    /// It is one that does nothing.
+    wrong: bool,
+}
+
+impl Parameters {
+    fn new() -> Self {
+        Self { number: Some(0), ..Self::default() }
+    }
+
+    fn take(&mut self, byte: u8) {
+        let first = !std::mem::replace(&mut self.begun, true);
+        let over = self.marks.iter().any(|mark| *mark < b'0');
+        match byte {
+            b'0'..=b';' if over => self.wrong = true,
+            b'0'..=b'9' => {
+                let digit = u16::from(byte - b'0');
+                self.number = self.number.map(|number| number.saturating_mul(10).saturating_add(digit));
+            }
+            b':' | b';' if self.numbers.len() + 1 < MAX_NUMBERS => {
+                self.numbers.push(self.number);
+                self.number = (byte == b';').then_some(0);
+            }
+            b'<'..=b'?' if first => self.marks.push(byte),
+            b' '..=b'/' if self.marks.len() < 2 => self.marks.push(byte),
+            _ => self.wrong = true,
+        }
+    }
+
+    /// The numbers; 0 where there is none.
+    fn numbers(&self) -> impl Iterator<Item = u16> {
+        self.numbers.iter().copied().chain([self.number]).flatten()
+    }
 }
 
 /// Second column of a wide character.
@@ -100,16 +148,22 @@ impl Plain {
 
             (State::Escape | State::Control | State::Intermediate, '\x1b') => self.state = State::Escape,
             (State::Escape, '[') => {
-                self.parameters.clear();
+                self.parameters = Parameters::new();
                 self.state = State::Control;
             }
             (State::Escape, ']' | 'P' | 'X' | '^' | '_') => self.state = State::Text,
             (State::Escape | State::Intermediate, ' '..='/') => self.state = State::Intermediate,
+            // Done, or passed over, in place: the sequence goes on.
+            (State::Escape | State::Intermediate | State::Control, c) if !(' '..='~').contains(&c) => {
+                if c.is_ascii_control() {
+                    self.ground(c);
+                }
+            }
             (State::Escape, c) => {
                 self.state = State::Ground;
                 match c {
                     'D' | 'E' => self.end_line(),
-                    c if c.is_control() => self.ground(c),
+                    'c' => self.reset(),
                     _ => {}
                 }
             }
@@ -119,17 +173,7 @@ impl Plain {
                 self.state = State::Ground;
                 self.control(c);
             }
-            (State::Control, ' '..='?') => {
-                if self.parameters.len() < MAX_PARAMETERS {
-                    self.parameters.push(u8::try_from(c).unwrap_or(b'?'));
-                }
-            }
-            (State::Control, c) if c.is_control() => self.ground(c),
-            // Nothing that a sequence may hold: it was none.
-            (State::Control, c) => {
-                self.state = State::Ground;
-                self.ground(c);
-            }
+            (State::Control, c) => self.parameters.take(u8::try_from(c).unwrap_or(b'?')),
 
             (State::Text, '\x07' | '\u{9c}') => self.state = State::Ground,
             (State::Text, '\x1b') => self.state = State::TextEscape,
@@ -209,46 +253,58 @@ impl Plain {
 
     fn control(&mut self, last: char) {
         let parameters = std::mem::take(&mut self.parameters);
-        let text = std::str::from_utf8(&parameters).unwrap_or_default();
-        let first = text.split(';').next().and_then(|n| n.parse::<usize>().ok());
-        let count = first.unwrap_or(1).clamp(1, MAX_COLUMNS);
+        if parameters.wrong {
+            return;
+        }
+        let first = usize::from(parameters.numbers().next().unwrap_or(0));
+        let count = first.clamp(1, MAX_COLUMNS);
         let end = self.line.len();
-        match last {
-            'C' | 'a' => self.column = (self.column + count).min(MAX_MOVE.max(self.column)),
-            'D' => self.column = self.column.saturating_sub(count),
-            'G' | '`' => self.column = (count - 1).min(MAX_MOVE),
-            'K' => match first.unwrap_or(0) {
+        match (parameters.marks.as_slice(), last) {
+            ([], 'C' | 'a') => self.column = (self.column + count).min(MAX_MOVE.max(self.column)),
+            ([], 'D') => self.column = self.column.saturating_sub(count),
+            ([], 'G' | '`') => self.column = (count - 1).min(MAX_MOVE),
+            ([] | [b'?'], 'K') => match first {
                 0 => self.line.truncate(self.column),
                 1 => self.line[..(self.column + 1).min(end)].fill(' '),
                 _ => self.line.clear(),
             },
-            'P' => {
+            ([], 'P') => {
                 let from = self.column.min(end);
                 self.line.drain(from..(from + count).min(end));
             }
-            'X' => {
+            ([], 'X') => {
                 let from = self.column.min(end);
                 self.line[from..(from + count).min(end)].fill(' ');
             }
-            '@' if self.column < end => {
+            ([], '@') if self.column < end => {
                 let blanks = count.min(MAX_MOVE.saturating_sub(end));
                 self.line.splice(self.column..self.column, std::iter::repeat_n(' ', blanks));
             }
-            'A' | 'B' | 'd' | 'E' | 'F' | 'H' | 'f' => {
+            ([], 'A' | 'B' | 'd' | 'E' | 'F' | 'H' | 'f') => {
                 self.leave_line();
                 if last != 'A' && last != 'B' && last != 'd' {
                     self.column = 0;
                 }
             }
-            'J' if first.unwrap_or(0) >= 2 => self.leave_line(),
-            'h' | 'l' if text.starts_with('?') => {
-                let alternate = text[1..].split(';').any(|mode| matches!(mode, "47" | "1047" | "1049"));
+            ([] | [b'?'], 'J') if first >= 2 => self.leave_line(),
+            ([b'?'], 'h' | 'l') => {
+                let mut modes = parameters.numbers().take(MAX_MODES);
+                let alternate = modes.any(|mode| matches!(mode, 47 | 1047 | 1049));
                 if alternate && (last == 'h') != self.full_screen {
                     self.switch(last == 'h');
                 }
             }
             _ => {}
         }
+    }
+
+    /// RIS: the main screen, as new.
+    fn reset(&mut self) {
+        if self.full_screen {
+            self.switch(false);
+        }
+        self.leave_line();
+        self.column = 0;
     }
 
     fn switch(&mut self, full_screen: bool) {
@@ -305,6 +361,31 @@ mod tests {
     }
 
     #[test]
+    fn a_full_screen_program_is_left_however_that_is_written() {
+        let after = |sequence: &str| lines(format!("a\r\n\x1b[?1049hdrawn{sequence}b\r\n").as_bytes());
+        let long = format!("\x1b[?{}1049l", "0".repeat(100));
+        let last = format!("\x1b[?{}47l", "1;".repeat(29));
+        for left in ["\x1bc", "\x1b[?47l", "\x1b[?01047l", "\x1b[?01049l", "\x1b[?25;1049l", &long, &last]
+            .into_iter()
+            .chain([
+                "\x1b[?1049:1l",
+                "\x1b\n[?1049l",
+                "\x1b日[?1049l",
+                "\x1b[?日1049l",
+                "\x1b(\nB\x1b[?1049l",
+            ])
+        {
+            assert_eq!(after(left), ["a", "[full-screen program]", "b"], "{left:?}");
+        }
+        let many = format!("\x1b[?{}1049l", "1;".repeat(32));
+        for stays in
+            ["\x1b[!p", "\x1b[1049l", "\x1b[?1049$l", "\x1b[?1049?l", "\x1b[?1:1049l", "\x1b#c", &many]
+        {
+            assert_eq!(after(stays), ["a", "[full-screen program]"], "{stays:?}");
+        }
+    }
+
+    #[test]
     fn invalid_and_cut_bytes_are_shown_as_such_and_counted() {
         let mut plain = Plain::default();
         let crab = "🦀".as_bytes();
@@ -320,10 +401,10 @@ mod tests {
         let mut plain = Plain::default();
         plain.feed(b"\x1b]");
         plain.feed(b"\x1b[");
-        for _ in 0..1000 {
-            assert!(plain.feed(&[b'1'; 1000]).is_empty());
+        for bytes in [[b'1'; 1000], [b';'; 1000], [b'?'; 1000], [b' '; 1000]] {
+            assert!(plain.feed(&bytes).is_empty());
         }
-        assert!(plain.parameters.len() <= MAX_PARAMETERS);
+        assert!(plain.parameters.numbers.len() < MAX_NUMBERS && plain.parameters.marks.len() <= 2);
         let long = plain.feed(&[b"\x18".as_slice(), &vec![b'x'; MAX_COLUMNS * 3]].concat());
         assert_eq!(long.len(), 2);
         let moved = lines(b"\x1b[99999999999C\x1b[999999999@\x1b[32760Cxx\n");
@@ -354,6 +435,25 @@ mod tests {
             for line in all {
                 prop_assert!(!line.chars().any(|c| c.is_control() || is_deceptive(c)), "{line:?}");
             }
+        }
+
+        #[test]
+        fn a_full_screen_program_is_where_the_emulator_has_one(
+            pieces in proptest::collection::vec(
+                prop_oneof![
+                    "\u{1b}\\[\\??0{0,3}(47|1047|1049|25|65536)?[;:]?(47|1047|1049|4)?[ $?<]{0,2}[hl]".prop_map(String::into_bytes),
+                    "\u{1b}\\[\\?(1049|;){1,40}[hl]".prop_map(String::into_bytes),
+                    "(\u{1b}[c\\[\\]PX(#]|[?;:1049hlc\\\\!p日\u{9c}\u{7f}\u{85}\u{0}-\u{1b}]){0,6}".prop_map(String::into_bytes),
+                    proptest::collection::vec(any::<u8>(), 0..3),
+                ],
+                0..12,
+            )
+        ) {
+            let bytes = pieces.concat();
+            let (mut plain, mut terminal) = (Plain::default(), crate::terminal::Terminal::new(20, 5));
+            plain.feed(&bytes);
+            terminal.feed(&bytes);
+            prop_assert_eq!(plain.full_screen, terminal.is_alternate(), "{:?}", String::from_utf8_lossy(&bytes));
         }
 
         #[test]
