@@ -73,7 +73,7 @@ pub fn parse(text: &str, now: Duration, outline: &Outline) -> Result<Asked, Stri
         let ended = outline.wall(end).ok_or(unknown)?;
         let utc = wall(text.strip_prefix('@').unwrap_or(text), began, ended).ok_or_else(wrong)?;
         let at = outline.at_wall(utc).ok_or(unknown)?;
-        let outside = if utc < minute(began) {
+        let outside = if utc < minute(began) && at.is_zero() {
             Some(format!("it began at {}", told("after", began, utc)))
         } else {
             (at > end).then(|| format!("it ends at {}", told("before", ended, utc)))
@@ -248,6 +248,32 @@ mod tests {
         assert_eq!((asked.at, asked.outside), (Duration::from_secs(11 * 3600), None), "of the next day");
         let lying = Outline { utc: Some(i64::MIN), ..Outline::default() };
         assert!(parse("12:00Z", now, &lying).is_err());
+    }
+
+    #[test]
+    fn what_a_clock_that_was_set_back_showed_is_not_outside() {
+        // 16:04:10Z; three hours back after three seconds.
+        let utc = 1_795_363_450_000;
+        let outline = Outline {
+            utc: Some(utc),
+            anchors: vec![
+                Anchor { at: 0, utc, boot: 0 },
+                Anchor { at: 3_000, utc: utc + 3_000 - 3 * 3_600_000, boot: 0 },
+            ],
+            spans: vec![Span { end: Duration::from_secs(7), ..Span::default() }],
+            ..Outline::default()
+        };
+        for (text, secs, outside) in [
+            ("16:04:11Z", 1, None),
+            ("13:04:13Z", 3, None),
+            ("13:04:16Z", 6, None),
+            ("16:04Z", 0, None),
+            ("13:04:12Z", 0, Some("it began at 16:04:10Z, after 13:04:12Z")),
+            ("16:04:15Z", 7, Some("it ends at 13:04:17Z, before 16:04:15Z")),
+        ] {
+            let asked = parse(text, Duration::ZERO, &outline).unwrap();
+            assert_eq!((asked.at.as_secs(), asked.outside.as_deref()), (secs, outside), "{text}");
+        }
     }
 
     #[test]

@@ -136,17 +136,31 @@ impl Outline {
         self.utc.or_else(|| self.wall(Duration::ZERO))
     }
 
-    /// The time of the session at a wall clock: the start for what is before it, a time behind the end for what is after that. What
-    /// no clock of the session showed, because the host slept or its clock was set, is when that was over.
+    /// The time of the session at a wall clock: the first at which it showed that; else the start for what is before it, a time
+    /// behind the end for what is after that. What no clock of the session showed in between, because the host slept or its clock
+    /// was set, is when that was over.
     pub fn at_wall(&self, utc: i64) -> Option<Duration> {
-        let after = self.anchors.partition_point(|anchor| anchor.utc <= utc);
-        let (at, from) = match self.anchors.get(after.saturating_sub(1)) {
-            Some(anchor) => (anchor.at, anchor.utc),
-            None => (0, self.utc?),
+        let start = || Some(Anchor { at: 0, utc: self.utc?, boot: 0 });
+        let (first, last) = match (self.anchors.first(), self.anchors.last()) {
+            (Some(first), Some(last)) => (first.clone(), last.clone()),
+            _ => (start()?, start()?),
         };
-        let time = at.saturating_add_signed(utc.saturating_sub(from));
-        let next = self.anchors.get(after.max(1)).map_or(u64::MAX, |anchor| anchor.at.max(at));
-        Some(Duration::from_millis(time.min(next)))
+        let by = |anchor: &Anchor| anchor.at.saturating_add_signed(utc.saturating_sub(anchor.utc));
+        let end = millis(self.duration());
+        let nexts = self.anchors.iter().skip(1).map(Some).chain([None]);
+        // Where a clock was set back, later ones show earlier times: any may be the one.
+        let shown = self.anchors.iter().zip(nexts).find_map(|(anchor, next)| {
+            let within = next.map_or(by(anchor) <= end, |next| by(anchor) < next.at);
+            (within && anchor.utc <= utc).then(|| by(anchor))
+        });
+        let passed = || {
+            let two = self.anchors.iter().zip(self.anchors.iter().skip(1));
+            two.clone()
+                .find(|(before, after)| before.utc <= utc && utc < after.utc)
+                .map(|(_, after)| after.at)
+        };
+        let outside = || by(if utc < first.utc { &first } else { &last });
+        Some(Duration::from_millis(shown.or_else(passed).unwrap_or_else(outside)))
     }
 
     /// Notes where a witness fell silent, or entries are missing, now that the commands are known.
@@ -358,6 +372,40 @@ mod tests {
         assert_eq!(outline.at_wall(2_030_000), Some(Duration::from_secs(50)), "behind the end");
         assert!(outline.at_wall(i64::MAX) > Some(outline.duration()));
         assert_eq!(Outline::default().wall(Duration::ZERO), None);
+    }
+
+    #[test]
+    fn a_moment_is_where_a_clock_showed_it_also_where_that_was_set_back() {
+        // Set back by an hour after ten seconds, then forward by two, of which the host slept one or not.
+        let anchors = [(0, 10_000_000), (10_000, 6_410_000), (20_000, 13_620_000)];
+        let outline = Outline {
+            anchors: anchors.iter().map(|(at, utc)| Anchor { at: *at, utc: *utc, boot: 0 }).collect(),
+            spans: vec![Span { end: Duration::from_secs(30), ..Span::default() }],
+            ..Outline::default()
+        };
+        for (utc, ms) in [
+            (10_000_000, 0),
+            (10_005_000, 5_000),
+            (6_410_000, 10_000),
+            (6_413_000, 13_000),
+            (13_620_000, 20_000),
+            (13_630_000, 30_000),
+            // Shown by none: when that was over.
+            (10_011_000, 20_000),
+            (7_000_000, 20_000),
+            // Before it, and after it.
+            (6_000_000, 0),
+            (13_640_000, 40_000),
+        ] {
+            assert_eq!(outline.at_wall(utc), Some(Duration::from_millis(ms)), "{utc}");
+        }
+        // What two showed is where it was first.
+        let twice = Outline {
+            anchors: vec![Anchor { at: 0, utc: 5_000, boot: 0 }, Anchor { at: 10_000, utc: 12_000, boot: 0 }],
+            ..outline
+        };
+        assert_eq!(twice.at_wall(13_000), Some(Duration::from_millis(8_000)));
+        assert_eq!(twice.at_wall(15_000), Some(Duration::from_millis(13_000)));
     }
 
     #[test]
