@@ -171,7 +171,9 @@ pub struct Finder {
     /// What had been typed of a line where these segments begin: the next one, and the one before.
     typed: [(usize, Typed); 2],
     showing: Option<Showing>,
-    /// The hit that was gone to last is not on the screen there.
+    /// The hit that was gone to last: its place in the list then, when its line came, and its text.
+    at: Option<(usize, Duration, String)>,
+    /// It is not on the screen there.
     passed_by: bool,
 }
 
@@ -202,6 +204,7 @@ impl Finder {
             shown: Vec::new(),
             typed: Default::default(),
             showing: None,
+            at: None,
             passed_by: false,
         }
     }
@@ -341,8 +344,30 @@ impl Finder {
         true
     }
 
-    /// The hit to go to from a time: after it when `forward`, else before it.
+    /// The hit that was shown last, if it is one of this time.
+    pub(super) fn current(&self, time: Duration) -> Option<usize> {
+        let (index, since, text) = self.at.as_ref()?;
+        let of = |at: &usize| {
+            self.hits
+                .get(*at)
+                .is_some_and(|hit| hit.first == time && hit.since == *since && hit.text == *text)
+        };
+        // It may stand at another place in the list by now.
+        let from = self.hits.partition_point(|hit| hit.first < time);
+        let to = self.hits.partition_point(|hit| hit.first <= time);
+        (from..to).filter(of).min_by_key(|at| at.abs_diff(*index))
+    }
+
+    /// The hit to go to from a time: after it when `forward`, else before it. Of several of one time, the next to the one that was
+    /// shown last.
     pub fn from(&self, time: Duration, forward: bool) -> Option<usize> {
+        if let Some(current) = self.current(time) {
+            return if forward {
+                Some(current + 1).filter(|at| *at < self.hits.len())
+            } else {
+                current.checked_sub(1)
+            };
+        }
         if forward {
             let at = self.hits.partition_point(|hit| hit.first <= time);
             (at < self.hits.len()).then_some(at)
@@ -353,6 +378,7 @@ impl Finder {
 
     /// Sets out for the first moment at which a hit stands on the screen; [`Finder::look`] goes there.
     pub fn show<S: Source>(&mut self, replay: &mut Replay<S>, index: usize) {
+        self.at = self.hits.get(index).map(|hit| (index, hit.since, hit.text.clone()));
         self.showing = self.hits.get(index).map(|hit| {
             let grows = self.scope == Scope::Screen && hit.first < hit.complete;
             let before = hit.first.checked_sub(Duration::from_millis(1)).filter(|_| grows);
@@ -433,8 +459,12 @@ impl Finder {
             return;
         }
         let Hit { since, text, .. } = showing.hit;
+        let is_it = |hit: &Hit| hit.since == since && hit.text == text;
+        let place = self.at.as_ref().map(|(index, ..)| *index);
+        let place = place.filter(|at| self.hits.get(*at).is_some_and(is_it));
         // It may stand at another place in the list by now: the search goes on meanwhile.
-        if let Some(hit) = self.hits.iter_mut().find(|hit| hit.since == since && hit.text == text) {
+        let place = place.or_else(|| self.hits.iter().position(is_it));
+        if let Some(hit) = place.and_then(|at| self.hits.get_mut(at)) {
             (hit.first, hit.complete) = (time, time);
         }
         self.hits.sort_by_key(|hit| hit.first);

@@ -61,6 +61,33 @@ fn a_hit_is_the_first_moment_it_stood_on_the_screen() {
 }
 
 #[test]
+fn every_hit_of_one_moment_is_gone_to() {
+    let lines = "tok one\r\ntok two\r\ntok three\r\ntok one\r\n";
+    let mut replay = replay(&[(0, "$ tok\r\n"), (100, lines), (900, "tok last\r\n")]);
+    let mut finder = all(&mut replay, "tok");
+    let count = finder.hits.len();
+    assert!(finder.hits.iter().filter(|hit| hit.first == Duration::from_millis(100)).count() >= 3);
+    replay.seek(Duration::ZERO);
+    finder.show(&mut replay, 0);
+    let mut went = |finder: &mut Finder, forward| {
+        let mut gone = Vec::new();
+        loop {
+            while finder.is_showing() {
+                finder.look(&mut replay, &mut Budget::new(50));
+            }
+            let Some(next) = finder.from(replay.time(), forward) else { break gone };
+            gone.push(next);
+            finder.show(&mut replay, next);
+        }
+    };
+    assert_eq!(went(&mut finder, true), (1..count).collect::<Vec<_>>());
+    assert_eq!(went(&mut finder, false), (0..count - 1).rev().collect::<Vec<_>>());
+    // From elsewhere the time counts.
+    assert_eq!(finder.from(Duration::from_millis(50), true), Some(1));
+    assert_eq!(finder.from(Duration::from_millis(500), false), Some(count - 2));
+}
+
+#[test]
 fn a_hit_is_looked_for_in_its_own_line_and_not_in_one_that_says_the_same() {
     for first in ["$ cat it now", "# rm it"] {
         let pieces = [(0, first), (100, "\r\n$ "), (900, "cat"), (1000, " "), (1100, "it"), (1300, "\r\n")];

@@ -217,7 +217,8 @@ fn status<S: Source>(app: &App<S>, area: Rect, buffer: &mut Buffer) {
     }
     if let Some(finder) = &app.finder {
         let pattern = escaped(finder.pattern.text()).to_string();
-        let at = finder.hits.iter().rposition(|hit| hit.first <= time).map_or(0, |at| at + 1);
+        let last = || finder.hits.iter().rposition(|hit| hit.first <= time);
+        let at = finder.current(time).or_else(last).map_or(0, |at| at + 1);
         let more = if finder.more { "+" } else { "" };
         let count = finder.hits.len();
         parts.push(if finder.is_done() {
