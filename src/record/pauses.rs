@@ -7,7 +7,7 @@ use crate::cast::{Anchor, Gap};
 
 /// Milliseconds that it may be late without a word: a host can be busy.
 const LATE: u64 = 5_000;
-/// Milliseconds by which clocks may part between two looks without a word: they are read one after the other, and are slewed.
+/// Milliseconds by which clocks may part without a word, since it was last told: they are read one after the other, and are slewed.
 const PARTED: i64 = 2_000;
 
 /// Why there is a gap where the session itself was stopped (`^Z`), and the recorder with it.
@@ -28,6 +28,9 @@ fn seconds_of(gap: &Gap) -> Option<u64> {
 /// The clocks as they stood at the last look.
 pub(super) struct Pauses {
     seen: Anchor,
+    /// How far the wall clock was ahead of that of the boot, which goes on while the host sleeps, when that was last told. What was
+    /// not told adds up: else a clock could be set in steps as small as one likes.
+    ahead: i64,
     /// A pause, its first and last millisecond, told at the next look: by then the loop has said whether the session was stopped.
     held: Option<(u64, u64)>,
     /// When the session was stopped, in the same way, as far as it may have to do with that or with the next.
@@ -36,7 +39,8 @@ pub(super) struct Pauses {
 
 impl Pauses {
     pub(super) fn new(now: Anchor) -> Self {
-        Self { seen: now, held: None, stops: Vec::new() }
+        let ahead = ahead(&now);
+        Self { seen: now, ahead, held: None, stops: Vec::new() }
     }
 
     /// What the loop says at `time`, in milliseconds of the session: it may be that the session was stopped until now.
@@ -67,14 +71,16 @@ impl Pauses {
         let went = signed(now.at).saturating_sub(signed(seen.at));
         // The clock of the session stands still while the host sleeps; that of the boot does not.
         let slept = signed(now.boot).saturating_sub(signed(seen.boot)).saturating_sub(went);
-        let slept = if slept > PARTED { slept } else { 0 };
-        let set = now.utc.saturating_sub(seen.utc).saturating_sub(went).saturating_sub(slept);
+        let set = ahead(&now).saturating_sub(self.ahead);
         let before = seen.at;
         let mut told: Vec<Gap> = self.last().into_iter().collect();
         self.stops.retain(|(_, over)| *over > before);
         self.held = (late > LATE).then_some((due, now.at));
+        if set.abs() > PARTED {
+            self.ahead = ahead(&now);
+        }
         self.seen = now;
-        if slept > 0 {
+        if slept > PARTED {
             told.push(gap("slept", format!("the host slept for {}", seconds(slept.unsigned_abs()))));
         }
         if set.abs() > PARTED {
@@ -84,6 +90,10 @@ impl Pauses {
         }
         told
     }
+}
+
+fn ahead(anchor: &Anchor) -> i64 {
+    anchor.utc.saturating_sub(signed(anchor.boot))
 }
 
 fn signed(milliseconds: u64) -> i64 {
@@ -154,6 +164,30 @@ mod tests {
         assert_eq!(told_beside_a_stop(8, 29_000, false), [paused(18)]);
         let other = Gap::new("paused", "session", 0, "for 18 s");
         assert_eq!((seconds_of(&suspended(18)), seconds_of(&other)), (Some(18), None));
+    }
+
+    #[test]
+    fn a_clock_that_is_set_in_small_steps_is_told_once_for_all_that_it_moved() {
+        let told = |step: i64, looks: i64| {
+            let anchor =
+                |n: i64| Anchor { at: 1000 * n as u64, utc: (1000 + step) * n, boot: 1000 * n as u64 };
+            let mut pauses = Pauses::new(anchor(0));
+            let told = (1..=looks).flat_map(|n| pauses.look(anchor(n), 1000 * n as u64)).collect::<Vec<_>>();
+            told.into_iter().map(|gap| format!("{}: {}", gap.why, gap.note)).collect::<Vec<_>>()
+        };
+        assert_eq!(told(-1_900, 5), vec!["clock: the wall clock was set back by 4 s"; 2]);
+        assert_eq!(told(700, 9), vec!["clock: the wall clock was set forward by 2 s"; 3]);
+        // A clock that is off by a second in a day.
+        assert_eq!(told(0, 1000), [""; 0]);
+        let slow =
+            |n: i64| Anchor { at: 86_400_000 * n as u64, utc: 86_401_000 * n, boot: 86_400_000 * n as u64 };
+        let mut pauses = Pauses::new(slow(0));
+        let told = (1..=30).map(|n| pauses.look(slow(n), slow(n).at).len()).sum::<usize>();
+        assert_eq!(told, 10);
+        // Short sleeps are no setting of the clock, however many.
+        let naps = |n: i64| Anchor { at: 1000 * n as u64, utc: 2500 * n, boot: 2500 * n as u64 };
+        let mut pauses = Pauses::new(naps(0));
+        assert!((1..=30).all(|n| pauses.look(naps(n), naps(n).at).is_empty()));
     }
 
     #[test]

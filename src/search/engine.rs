@@ -11,7 +11,7 @@ use super::queue::{Queue, Work};
 use super::reading::{Found as Inside, Scan, ranges};
 use super::redraw::Begun;
 use super::when;
-use super::window::{Window, clocks, open_clock, wall, went_back};
+use super::window::{Window, anchor, clocks, parted, wall, was_set};
 use crate::container::{self, Entry, Header, Reader, Wanted};
 use crate::store::seal::{Access, Opener};
 use crate::store::{Found, Misnamed, silence};
@@ -252,7 +252,7 @@ fn look_in(
     let mut retold = Vec::new();
     let mut clocks = clocks(reader.entries());
     // The clock may have been set where there is no entry.
-    let mut unclocked = false;
+    let (mut unclocked, mut open_set) = (false, false);
     if !reader.is_complete() && !query.terms().is_empty() {
         // When what has no index entry was, and what the shell told of it, stands in the content.
         if access == Access::Index
@@ -260,9 +260,13 @@ fn look_in(
         {
             (reader, access) = (open, Access::Content);
         }
-        let open = open_clock(&mut reader);
-        unclocked = open.is_none() && reader.entries().len() < reader.segments();
-        clocks.extend(open);
+        let number = reader.entries().len();
+        let open = anchor(&mut reader, number);
+        unclocked = open.is_none() && number < reader.segments();
+        if let (Some(open), Some(last)) = (&open, number.checked_sub(1)) {
+            open_set = anchor(&mut reader, last).is_some_and(|last| parted(&last, open));
+        }
+        clocks.extend(open.map(|open| (open.at, open.utc)));
         if query.asks_about_commands() {
             retold = crate::search::retold(&mut reader);
         }
@@ -270,13 +274,13 @@ fn look_in(
     let segments = reader.segments();
     let (complete, window) = (reader.is_complete(), options.window);
     let windowed = window != Window::default();
-    let back = windowed && went_back(&clocks, header.start);
+    let set = windowed && (open_set || was_set(&clocks, header.start, reader.entries()));
     let wall = |time| wall(&clocks, header.start, time);
     let within = |first, last| !windowed || window.has(wall(first), wall(last));
     // Until when it is known that it went on.
     let ends = reader.entries().iter().map(|entry| wall(Duration::from_millis(entry.tally.end)));
     let known_to = ends.fold(header.start, i64::max);
-    if complete && !back && !window.has(header.start, known_to) {
+    if complete && !set && !window.has(header.start, known_to) {
         return Answer::no(segments, 0, false);
     }
     let mut hits: Vec<Hit> = Vec::new();
@@ -301,11 +305,11 @@ fn look_in(
     // Nor where something stands in the file that is in none of its segments.
     let hidden = damage.is_some();
     // Nor where it ends before the session did: anything may have come after it, if that is asked for.
-    let cut = !complete && !running && (back || window.to.is_none_or(|to| to > known_to));
+    let cut = !complete && !running && (set || window.to.is_none_or(|to| to > known_to));
     let may_lack = |term: &Term| {
         let asks = term.fields.has(Field::Command) || term.fields.has(Field::Exec);
         let followed = running && term.fields.has(Field::Screen);
-        hidden || cut || back || windowed && unclocked || asks && (lacking || !(complete || followed))
+        hidden || cut || set || windowed && unclocked || asks && (lacking || !(complete || followed))
     };
     // Where each term may be, inside.
     let mut wanted = vec![false; segments];
@@ -412,8 +416,7 @@ fn look_in(
     };
     if incomplete && found.fault.is_none() {
         let missing = || cut.then(|| cut_off(read_to, lack.as_deref().filter(|_| query.asks_the_index())));
-        let moved =
-            back.then(|| "its clock was set back: `--from` and `--to` go by what it showed".to_owned());
+        let moved = set.then(|| "its clock was set: `--from` and `--to` go by what it showed".to_owned());
         found.fault = damage.or_else(missing).or(moved).or(lack.clone());
     }
     let (fault, read) = (found.fault.take(), found.read);

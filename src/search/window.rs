@@ -1,9 +1,9 @@
 //! When something was by the wall clock, and whether that is when hits are asked for.
 //!
-//! Refuses to judge clocks: a host that sets its own is believed, segment by segment. That one was set back is told: what was
-//! done then has a time at which it was not done.
+//! Refuses to judge clocks: a host that sets its own is believed, segment by segment. That one was set is told: what was done
+//! then has a time at which it was not done.
 
-use crate::cast::Payload;
+use crate::cast::{Anchor, Payload};
 use crate::container::{Cursor, Entry, Reader};
 use std::io::{Read, Seek};
 use std::time::Duration;
@@ -30,27 +30,38 @@ pub(super) fn clocks(entries: &[Entry]) -> Vec<(u64, i64)> {
     tallies.map(|tally| (tally.start, tally.utc)).collect()
 }
 
-/// Both clocks at the beginning of the first segment without an entry: of a session that goes on, or was not closed. `None` where there
-/// is none, or where it cannot be read.
-pub(super) fn open_clock<R: Read + Seek>(reader: &mut Reader<R>) -> Option<(u64, i64)> {
-    let first = reader.entries().len();
-    if !reader.can_read_content() || first >= reader.segments() {
+/// The clocks at the beginning of a segment, from its content. `None` where it cannot be read.
+pub(super) fn anchor<R: Read + Seek>(reader: &mut Reader<R>, segment: usize) -> Option<Anchor> {
+    if !reader.can_read_content() || segment >= reader.segments() {
         return None;
     }
-    let mut cursor = Cursor::of_segment(reader, first).ok()?;
+    let mut cursor = Cursor::of_segment(reader, segment).ok()?;
     match cursor.next(reader).ok()??.payload {
-        Payload::Anchor(anchor) if anchor.utc != 0 => Some((anchor.at, anchor.utc)),
+        Payload::Anchor(anchor) if anchor.utc != 0 => Some(anchor),
         _ => None,
     }
 }
 
-/// Whether the wall clock was set back by more than a network's corrections take, between two of these beginnings or between
-/// the start of the session and the first. (A host that slept has its clock go ahead of the session's.)
-pub(super) fn went_back(clocks: &[(u64, i64)], start: i64) -> bool {
-    const CORRECTED: i64 = 2000;
-    let ahead = |(at, utc): &(u64, i64)| utc.saturating_sub(i64::try_from(*at).unwrap_or(i64::MAX));
-    let all: Vec<i64> = std::iter::once(start).chain(clocks.iter().map(ahead)).collect();
-    all.windows(2).any(|two| matches!(two, [before, after] if before.saturating_sub(*after) > CORRECTED))
+/// More than a network's corrections take, milliseconds.
+const CORRECTED: i64 = 2000;
+
+/// Whether the wall clock was set, by more than that: back, as these beginnings and the start of the session show, also in steps;
+/// or either way, as the recorder saw. (A host that slept has its clock go ahead of the session's, too.)
+pub(super) fn was_set(clocks: &[(u64, i64)], start: i64, entries: &[Entry]) -> bool {
+    let told = |entry: &Entry| entry.tally.gaps.iter().any(|(_, gap)| gap.why == "clock");
+    let mut most = start;
+    let mut back = |(at, utc): &(u64, i64)| {
+        let ahead = utc.saturating_sub(i64::try_from(*at).unwrap_or(i64::MAX));
+        most = most.max(ahead);
+        most.saturating_sub(ahead) > CORRECTED
+    };
+    clocks.iter().any(&mut back) || entries.iter().any(told)
+}
+
+/// Whether the wall clock was set between two looks at it, either way.
+pub(super) fn parted(one: &Anchor, other: &Anchor) -> bool {
+    let ahead = |anchor: &Anchor| anchor.utc.saturating_sub(i64::try_from(anchor.boot).unwrap_or(i64::MAX));
+    ahead(one).abs_diff(ahead(other)) > CORRECTED.unsigned_abs()
 }
 
 /// The wall clock at a time of a session that began at `start`, reckoned from the beginning of its segment.
@@ -60,4 +71,24 @@ pub(super) fn wall(clocks: &[(u64, i64)], start: i64, time: Duration) -> i64 {
     let clock = before.checked_sub(1).and_then(|last| clocks.get(last));
     let (at, utc) = clock.copied().unwrap_or((0, start));
     utc.saturating_add(i64::try_from(ms.saturating_sub(at)).unwrap_or(i64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_set_back_in_small_steps_was_set_back() {
+        // Fifteen times 1.9 s, each after a segment of a minute.
+        let crept: Vec<(u64, i64)> =
+            (0..15).map(|n: i64| (60_000 * n as u64, 1_000_000 + 60_000 * n - 1_900 * n)).collect();
+        assert!(was_set(&crept, 1_000_000, &[]));
+        // Set forward in between, which may be sleep.
+        let ahead = [(0, 1_000_000), (1_000, 9_001_000), (2_000, 9_000_500), (3_000, 8_999_700)];
+        assert!(was_set(&ahead, 1_000_000, &[]));
+        // What a network corrects, to and fro.
+        let slewed: Vec<(u64, i64)> =
+            (0..1000).map(|n: i64| (1000 * n as u64, 1000 * n + n % 2 * 1_500)).collect();
+        assert!(!was_set(&slewed, 0, &[]));
+    }
 }

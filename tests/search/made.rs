@@ -10,7 +10,8 @@ use sealcast::crypto::sshsig::Signer;
 use sealcast::record::{Indexer as _, ScreenIndexer};
 use sealcast::search::{Answer, Fields, Hit, Options, Query, Style, search};
 use sealcast::store::seal::{self, Opener};
-use sealcast::store::{Found, Store};
+use sealcast::store::{Found, RecordingFile, Store};
+use std::cell::RefCell;
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
@@ -21,6 +22,8 @@ pub(crate) struct Made {
     pub(crate) opener: Opener,
     recipient: Recipient,
     signer: Signer,
+    /// Recorders that go on.
+    going_on: RefCell<Vec<Writer<RecordingFile>>>,
     _dir: tempfile::TempDir,
 }
 
@@ -49,8 +52,12 @@ pub(crate) struct Plan<'a> {
     pub(crate) drawing: u32,
     /// The wall clock at a time of the session, both in milliseconds.
     pub(crate) clock: fn(u64) -> i64,
+    /// That of the boot, likewise.
+    pub(crate) boot: fn(u64) -> u64,
     /// The recorder is killed before the last segment ends.
     pub(crate) killed: bool,
+    /// The recorder goes on: the last segment has not ended.
+    pub(crate) goes_on: bool,
 }
 
 impl<'a> Plan<'a> {
@@ -72,7 +79,9 @@ impl<'a> Plan<'a> {
             meta: Meta::default(),
             drawing: sealcast::terminal::DRAWING,
             clock: |_| 1,
+            boot: |at| at,
             killed: false,
+            goes_on: false,
         }
     }
 }
@@ -88,6 +97,7 @@ impl Made {
             opener: Opener::new(identities),
             recipient,
             signer: Signer::generate("test").unwrap(),
+            going_on: RefCell::default(),
             _dir: dir,
         }
     }
@@ -112,7 +122,7 @@ impl Made {
                 let at = u64::try_from(event.time.as_millis()).unwrap();
                 let keyframe = indexer.keyframe().map(|text| text + plan.drawn);
                 let keyframe = keyframe.or_else(|| plan.keyframe.clone().filter(|_| at > 0));
-                writer.begin(Anchor { at, utc: (plan.clock)(at), boot: 1 }, keyframe).unwrap();
+                writer.begin(Anchor { at, utc: (plan.clock)(at), boot: (plan.boot)(at) }, keyframe).unwrap();
             }
             indexer.event(event.clone());
             writer.push(event).unwrap();
@@ -137,9 +147,9 @@ impl Made {
         extras.commands = commands;
         give_up(&mut extras, plan.given_up);
         extras.left_out = plan.left_out;
-        if plan.killed {
+        if plan.killed || plan.goes_on {
             writer.flush(last).unwrap();
-            drop(writer);
+            self.going_on.borrow_mut().extend(Some(writer).filter(|_| plan.goes_on));
         } else {
             writer.finish(last, extras).map_err(|(error, _)| error).unwrap();
         }

@@ -1,7 +1,7 @@
 //! The times of hits, and what is not read of recordings that are not meant.
 
 use crate::made::{Made, Plan, output};
-use sealcast::cast::{Command, Event, Payload};
+use sealcast::cast::{Command, Event, Gap, Payload};
 use sealcast::container::Reader;
 use sealcast::search::{Field, Fields, Options, Query, Style, Window};
 use std::time::Duration;
@@ -134,7 +134,8 @@ fn what_is_in_no_entry_yet_has_the_clock_of_its_own_segment() {
     let events = [output(1_000, "before\r\n"), output(20_000, "\x1b[H\x1b[2Jafter\r\n")];
     let made = Made::new();
     let clock = |at: u64| 1_000_000 + i64::try_from(at).unwrap() + if at < 10_000 { 0 } else { 3_600_000 };
-    let mut plan = Plan { segment: 10, clock, killed: true, ..Plan::new((80, 24), &events) };
+    let boot = |at: u64| at + if at < 10_000 { 0 } else { 3_600_000 };
+    let mut plan = Plan { segment: 10, clock, boot, killed: true, ..Plan::new((80, 24), &events) };
     plan.header.start = 1_000_000;
     // The first segment ends with the first line: the second is in no entry.
     plan.segment = 8;
@@ -172,12 +173,44 @@ fn a_clock_that_was_set_back_hides_nothing_without_a_word() {
             let window = Window { from: Some(899_999_000_000), to: Some(900_001_000_000) };
             for text in ["evil deed", "nowhere"] {
                 let (times, fault) = asked(&made, &recording, text, window);
-                let told = fault.contains("set back") || killed && fault.contains("not closed");
+                let told = fault.contains("clock was set") || killed && fault.contains("not closed");
                 assert!(told, "{text} {moved} {killed}: {times:?} {fault}");
             }
             // Where no time is asked for there is nothing to be said of clocks.
             let (times, fault) = asked(&made, &recording, "evil deed", Window::default());
-            assert!(times == [900_000_020_000 + moved] && !fault.contains("set back"), "{times:?} {fault}");
+            assert!(
+                times == [900_000_020_000 + moved] && !fault.contains("clock was set"),
+                "{times:?} {fault}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_clock_that_was_set_forward_hides_nothing_without_a_word_and_sleep_is_none() {
+    let clock =
+        |at: u64| 900_000_000_000 + i64::try_from(at).unwrap() + if at < 10_000 { 0 } else { 3 * 3_600_000 };
+    let slept = |at: u64| at + if at < 10_000 { 0 } else { 3 * 3_600_000 };
+    for (set, goes_on) in [(true, false), (true, true), (false, false), (false, true)] {
+        let (why, boot) =
+            if set { ("clock", (|at: u64| at) as fn(u64) -> u64) } else { ("slept", slept as _) };
+        let gap = Gap::new(why, "recorder", 0, "by 10800 s");
+        let events = [
+            output(1_000, "one\r\n"),
+            Event::new(Duration::from_millis(20_000), Payload::Gap(gap)),
+            output(20_000, "\x1b[H\x1b[2Jevil deed\r\n"),
+        ];
+        // While it goes on, what was shown then and the gap are in no entry.
+        let made = Made::new();
+        let mut plan = Plan { clock, boot, goes_on, ..Plan::new((80, 24), &events) };
+        plan.segment = if goes_on { 5 } else { 1 };
+        plan.header.start = 900_000_000_000;
+        let recording = made.add(plan);
+        for text in ["evil deed", "nowhere"] {
+            let window = Window { from: Some(900_000_000_000), to: Some(900_000_060_000) };
+            let (times, fault) = asked(&made, &recording, text, window);
+            assert!(times.is_empty(), "{times:?}");
+            assert_eq!(fault.contains("clock was set"), set, "{text} {goes_on}: {fault}");
         }
     }
 }
