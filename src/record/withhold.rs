@@ -108,6 +108,8 @@ pub struct Withhold {
     line: (bool, bool),
     /// What was typed last was shown.
     shows: bool,
+    /// So many Tabs were typed last.
+    tabs: usize,
     /// So many lines were stored before the cursor left them, the last one at this time.
     owed: (u32, Duration),
 }
@@ -128,6 +130,7 @@ impl Withhold {
             hidden: false,
             line: (false, false),
             shows: false,
+            tabs: 0,
             owed: (0, Duration::ZERO),
         }
     }
@@ -201,7 +204,10 @@ impl Withhold {
                     run.line = true;
                     run.doubtful |= within;
                 }
-                Kind::Ends => run.closed = Some(now),
+                Kind::Ends => {
+                    run.closed = Some(now);
+                    run.tab = byte == b'\t';
+                }
                 Kind::Control => {}
             }
             run.doubtful |= carries;
@@ -211,6 +217,7 @@ impl Withhold {
                 run.closed = run.closed.or(Some(now));
                 run.doubtful |= is_within;
             }
+            self.tabs = if run.tab { self.tabs.saturating_add(1) } else { 0 };
         }
         while self.runs.len() > MOST_RUNS {
             self.decide(now, out);
@@ -233,13 +240,23 @@ impl Withhold {
             self.cursor.follow(piece);
             while let Some(did) = self.cursor.did() {
                 match did {
-                    Did::Drew(drawn) => drop(self.see(now, &drawn)),
+                    Did::Drew(drawn) => {
+                        self.see(now, &drawn);
+                        // So many in a row are in no doubt, and more would not be looked at.
+                        let is_seen = |run: &Run| run.is_field() || run.is_tab();
+                        if self.runs.len() >= LEFT / 2 && self.runs.iter().take(LEFT / 2).all(is_seen) {
+                            self.settle(now, out);
+                        }
+                    }
                     Did::Returned(cell) => {
                         self.runs.iter_mut().take(LEFT).for_each(|run| run.echo.returns_from(cell));
                     }
                     Did::NextLine(cell) => {
                         self.next_line(now, cell);
                         self.settle(now, out);
+                    }
+                    Did::Tabbed(from, to) => {
+                        self.runs.iter_mut().take(LEFT).for_each(|run| run.echo.tabbed(from, to));
                     }
                 }
             }
@@ -254,7 +271,11 @@ impl Withhold {
     fn see(&mut self, now: Duration, drawn: &Drawn) -> usize {
         let (mut looked, mut paused) = (0_usize, 0_usize);
         let (mut ends, mut above) = (None, None);
+        let (mut fields, mut goes_on) = (Vec::new(), false);
         for run in self.runs.iter_mut().take(LEFT) {
+            if run.is_tab() {
+                continue;
+            }
             // The one before was seen to its end: this one goes on there.
             if let Some(cell) = ends.take() {
                 run.echo.begins_at(cell);
@@ -263,10 +284,16 @@ impl Withhold {
             if let Some(cell) = above.take() {
                 run.echo.follows(cell);
             }
+            looked = looked.saturating_add(1);
+            if run.is_field() {
+                fields.push(run);
+                continue;
+            }
             if run.line {
                 run.echo.leaves(drawn);
             }
             let seen = run.echo.see(drawn);
+            goes_on |= seen && run.echo.is_behind_tabs();
             if seen && run.closed.is_some() && !run.line {
                 ends = run.echo.ends_at();
                 if run.is_part() {
@@ -276,7 +303,6 @@ impl Withhold {
             if seen {
                 run.echoed = now;
             }
-            looked = looked.saturating_add(1);
             above = run.echo.ends_at().filter(|_| run.is_whole());
             if seen && run.echo.is_over() {
                 break;
@@ -287,6 +313,12 @@ impl Withhold {
                     break;
                 }
                 paused = paused.saturating_add(1);
+            }
+        }
+        // What was typed behind a Tab is drawn where that went: no doubt of what stands before it.
+        if !goes_on {
+            for run in fields {
+                run.echo.see(drawn);
             }
         }
         looked
@@ -306,6 +338,9 @@ impl Withhold {
         for (n, run) in self.runs.iter_mut().take(LEFT).enumerate() {
             looked = looked.saturating_add(1);
             // What was typed after a line that is over now begins here.
+            if over && run.is_tab() {
+                continue;
+            }
             if over {
                 run.echo.begins_at(cell);
                 break;
@@ -435,13 +470,14 @@ impl Withhold {
         if !self.is_open() {
             self.runs.push_back(Run {
                 bytes: Zeroizing::default(),
-                echo: echo::Match::default(),
+                echo: echo::Match::behind_tabs(self.tabs),
                 first: now,
                 last: now,
                 closed: None,
                 echoed: Duration::ZERO,
                 ahead: false,
                 line: false,
+                tab: false,
                 doubtful: false,
                 released: false,
                 alt: None,
@@ -482,7 +518,8 @@ impl Withhold {
                 self.owed.0 = 0;
             }
             let end = run.echo.ends_at().filter(|_| run.is_whole());
-            if let (Some(cell), Some(next)) = (end, self.runs.front_mut()) {
+            let next = self.runs.iter_mut().take(LEFT).find(|run| !run.is_tab());
+            if let (Some(cell), Some(next)) = (end, next) {
                 next.echo.follows(cell);
             }
             // What is more than is looked at would keep what is typed later from being seen.

@@ -346,9 +346,9 @@ fn secrets_that_are_pasted_behind_lines_that_are_shown_are_withheld_whatever_com
     ];
     for paste in PASTES {
         for (shown, label) in [0, 1, 3].into_iter().flat_map(|shown| labels.map(|label| (shown, label))) {
-            for piece in [1, 6, 4000] {
+            for (piece, tab) in [(1, ""), (6, ""), (4000, ""), (1, "\t"), (6, "\t"), (4000, "\t")] {
                 let mut lines: Vec<String> = (0..shown).map(|n| format!("alice {n}")).collect();
-                lines.extend(["hunter2".into(), "hunter2".into()]);
+                lines.extend([format!("{tab}hunter2"), format!("{tab}hunter2")]);
                 let mut desk = pasted(paste, &lines, shown, piece, |desk| {
                     for begin in ["", "\r\n", "\r\n\r\n"] {
                         desk.after(20);

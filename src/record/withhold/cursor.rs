@@ -88,6 +88,8 @@ pub(super) enum Did {
     Returned(Cell),
     /// It put the cursor to the next line, there.
     NextLine(Cell),
+    /// It put the cursor from there to the next tab stop.
+    Tabbed(Cell, Cell),
 }
 
 /// Follows the cursor.
@@ -277,6 +279,12 @@ impl Screen {
         self.sign = (' ', 0);
     }
 
+    fn tab(&mut self) {
+        let from = self.cell();
+        self.go(self.row, (self.col / 8).saturating_add(1).saturating_mul(8));
+        self.did.push_back(Did::Tabbed(from, self.cell()));
+    }
+
     fn draw(&mut self, c: char) {
         let width = c.width().unwrap_or(0);
         let at = self.cell();
@@ -365,7 +373,7 @@ impl Perform for Screen {
     fn execute(&mut self, byte: u8) {
         match byte {
             0x08 => self.go(self.row, self.col.min(self.cols.saturating_sub(1)).saturating_sub(1)),
-            0x09 => self.go(self.row, (self.col / 8).saturating_add(1).saturating_mul(8)),
+            0x09 => self.tab(),
             0x0a..=0x0c => {
                 self.next_line();
                 self.did.push_back(Did::NextLine(self.cell()));
@@ -401,7 +409,7 @@ impl Perform for Screen {
             'G' | '`' => self.go(row, n - 1),
             'd' => self.go(n - 1, col),
             'H' | 'f' => self.go(n - 1, count(1) - 1),
-            'I' => self.go(row, (col / 8).saturating_add(n).saturating_mul(8)),
+            'I' => (0..n.min(self.cols)).for_each(|_| self.tab()),
             'Z' => self.go(row, (col / 8).saturating_sub(n.saturating_sub(1)).saturating_mul(8)),
             'L' | 'M' if row >= self.region.0 => self.scroll(row, self.region.1, n, action == 'M'),
             'S' | 'T' if params.iter().count() < 2 => {

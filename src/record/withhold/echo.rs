@@ -55,6 +55,8 @@ pub(super) struct Match {
     stood: Vec<(usize, Stood)>,
     /// Where it is to begin, when it was typed before that was known: behind what was typed before it.
     begins: Option<Cell>,
+    /// So many Tabs were typed right before it, and for so many of them the cursor went on from there to the next tab stop.
+    tabs: (usize, usize),
     /// It is what a history is searched for: drawn in a place of its own, with the match behind it, in which the cursor stands.
     search: bool,
     /// How far it was seen.
@@ -125,6 +127,11 @@ enum State {
 }
 
 impl Match {
+    /// Nothing typed yet, behind so many Tabs.
+    pub(super) fn behind_tabs(tabs: usize) -> Self {
+        Self { tabs: (tabs, 0), ..Self::default() }
+    }
+
     /// A byte was typed that an echo would show, with the cursor at `stood`, if it was seen, and at `stands`.
     pub(super) fn expect(&mut self, byte: u8, stood: Option<Cell>, stands: Cell) {
         // The one that was drawn alone, and the cursor was left behind it.
@@ -146,8 +153,21 @@ impl Match {
     /// It begins at this cell, if nothing of it was seen so far: what was typed before it ends there.
     pub(super) fn begins_at(&mut self, cell: Cell) {
         if self.seen.count == 0 {
-            self.begins = Some(cell);
+            (self.begins, self.tabs.1) = (Some(cell), 0);
         }
+    }
+
+    /// The cursor went from one cell to another, at the next tab stop: so does the echo of a Tab.
+    pub(super) fn tabbed(&mut self, from: Cell, to: Cell) {
+        if self.seen.count == 0 && !self.is_behind_tabs() && self.start() == Some(from) {
+            (self.begins, self.tabs.1) = (Some(to), self.tabs.1.saturating_add(1));
+            self.row.clear();
+        }
+    }
+
+    /// Whether all Tabs that were typed right before it moved the cursor.
+    pub(super) fn is_behind_tabs(&self) -> bool {
+        self.tabs.1 >= self.tabs.0
     }
 
     /// The line that was typed before it was seen whole, and ends in this cell.

@@ -1,7 +1,7 @@
 //! What is pasted at once: a line too long for one run, fields with a Tab between, lines that are indented. All that is shown of it is to be
 //! stored, whatever piece of output it comes in, and nothing of a secret of the same shape.
 
-use super::noise_tests::{Dice, NOISES};
+use super::noise_tests::{Dice, NOISES, Noise, secrets};
 use super::tests::{stored, withheld};
 use super::*;
 
@@ -79,4 +79,64 @@ fn a_secret_longer_than_a_run_is_withheld_whatever_is_drawn_beside_it() {
             }
         }
     }
+}
+
+/// What the terminal shows of what it reads.
+fn echo(typed: &str) -> String {
+    typed.replace('\n', "\r\n")
+}
+
+#[test]
+fn what_a_tab_divides_is_stored_where_the_terminal_shows_it() {
+    let makefile = "all:\n\tgcc -o main main.c\n\t\trm -f core\n\n\tdate\n";
+    let table = "name\tvalue\tother\nalpha\tb\tgamma\n1\t\t2\t3\n";
+    let long = (0..60).map(|n| format!("field{n}")).collect::<Vec<_>>().join("\t") + "\n";
+    for typed in ["alpha\tbeta\n", "\tindented line\n", makefile, table, &long] {
+        for piece in PIECES {
+            let out = pasted(typed, &(echo(typed) + "$ "), piece);
+            assert_eq!((stored(&out).as_str(), withheld(&out)), (typed, 0), "in pieces of {piece}");
+        }
+    }
+}
+
+/// Tables and lists that are drawn with tabs.
+fn tabbed(dice: &mut Dice, n: u64) -> String {
+    let (a, b) = (dice.below(10), dice.below(1000));
+    ["4", "\t7", "4\t7", "\r\nroot\t4711\r\n", "\t", "4\t7\t1\t1"]
+        .get(usize::try_from(dice.below(12)).unwrap())
+        .map_or(format!("{a}\t{b}\tfield {n}\r\n"), |text| format!("{text}{a}%"))
+}
+
+#[test]
+fn secrets_with_a_tab_before_or_within_them_are_withheld_whatever_is_drawn_beside_them() {
+    let mut dice = Dice(9);
+    let mut lines = 0;
+    let noises = NOISES.iter().copied().chain([("a table", tabbed as Noise)]);
+    for (noise, draw) in noises {
+        for secret in secrets(&mut dice) {
+            if dice.below(3) > 0 {
+                continue;
+            }
+            // The name is shown, and perhaps the Tab behind it.
+            for (typed, shown) in [
+                (format!("alice\t{secret}\r"), "alice"),
+                (format!("alice\t{secret}\r"), "alice\t"),
+                (format!("alice\t{secret}\r"), "alice\x1b[5;8H"),
+                (format!("{secret}\t{secret}\r"), ""),
+                (format!("\t{secret}\r"), "\t"),
+                (format!("{secret}\t\t{secret}\t{secret}\r"), "\t"),
+            ] {
+                let noise_drawn: String = (0..6).map(|n| draw(&mut dice, 40 + n)).collect();
+                let piece = PIECES[usize::try_from(dice.below(5)).unwrap()];
+                let out = pasted(&typed, &format!("{shown}{noise_drawn}\r\n"), piece);
+                let stored = stored(&out).replace(['\t', '\r'], "");
+                lines += 1;
+                assert!(
+                    matches!(stored.as_str(), "" | "alice") && withheld(&out) > 0,
+                    "{typed:?} beside {noise}, {shown:?}, {piece}: {stored:?}"
+                );
+            }
+        }
+    }
+    assert!(lines > 1000, "{lines}");
 }

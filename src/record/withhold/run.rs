@@ -21,6 +21,8 @@ pub(super) struct Run {
     pub(super) ahead: bool,
     /// It was closed by Enter: it ends a line.
     pub(super) line: bool,
+    /// It was closed by Tab.
+    pub(super) tab: bool,
     /// It has a sequence of the terminal that was never ended, which is perhaps none, but what somebody typed; or one that
     /// carries the clipboard.
     pub(super) doubtful: bool,
@@ -43,6 +45,16 @@ impl Run {
     /// next is the next part, most often in the same piece of output.
     pub(super) fn is_part(&self) -> bool {
         !self.line && self.closed.is_some() && self.echo.is_long() && self.echo.is_settled()
+    }
+
+    /// Whether it was all seen up to a Tab: what was typed behind that may be drawn next.
+    pub(super) fn is_field(&self) -> bool {
+        self.tab && !self.echo.expects_nothing() && self.echo.is_settled()
+    }
+
+    /// Whether it is a Tab by itself: nothing begins or ends with that.
+    pub(super) fn is_tab(&self) -> bool {
+        self.tab && self.echo.expects_nothing()
     }
 
     /// Whether it ends within a character.
