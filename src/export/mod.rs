@@ -36,6 +36,9 @@ pub const OPEN_END: &str = "not closed: what comes after this is missing, or was
 /// What an export of a recording that could not be read to its end ends with, in the same places; the kind is `damaged` in JSON.
 pub const DAMAGED: &str = "damaged: what comes after this could not be read";
 
+/// Where an export as text goes on after something that would have cost too much to draw.
+const UNDRAWN: &str = "from here on not all is drawn: it would have cost too much";
+
 /// What the format could not carry.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Losses {
@@ -61,6 +64,8 @@ pub struct Losses {
     pub told: u64,
     /// Events of unknown codes left out.
     pub unknown: u64,
+    /// Something was not drawn for what it would have cost: what is told of the screen may not be what stood there.
+    pub undrawn: bool,
 }
 
 impl Losses {
@@ -102,6 +107,7 @@ impl fmt::Display for Losses {
             some(self.carriage_returns, "carriage return added", "carriage returns added"),
             some(self.told, "mark of the shell left out", "marks of the shell left out"),
             some(self.unknown, "event of an unknown code left out", "events of unknown codes left out"),
+            self.undrawn.then(|| "not all is drawn: it would have cost too much".to_owned()),
         ];
         f.write_str(&parts.into_iter().flatten().collect::<Vec<_>>().join("; "))
     }
@@ -213,6 +219,7 @@ impl<W: Write> Exporter<W> {
         match self.inner {
             Inner::Cast(cast) => cast.finish(self.cut.map(Cut::note), &mut self.losses, &mut self.out)?,
             Inner::Text(text) => {
+                self.losses.undrawn = text.is_undrawn();
                 self.losses.replaced = text.finish(&mut self.out)?;
                 // They were followed: nothing about them is lost but themselves.
                 self.losses.resizes = 0;

@@ -152,3 +152,19 @@ fn json_lines_lose_nothing() {
     assert_eq!(lines[5], serde_json::json!({"ms": 1500, "kind": "input", "text": "ls\r"}));
     assert_eq!(lines[15], serde_json::json!({"ms": 2500, "kind": "exit", "status": 3}));
 }
+
+#[test]
+fn text_says_from_where_on_not_all_of_it_is_drawn() {
+    let erased = "\x1b[2J".repeat(25_000);
+    let events = [
+        (0, output(b"before\r\n")),
+        (1000, output(format!("{erased}\x1b[HXXXXXXXXXXXXXXXX").as_bytes())),
+        (2000, output(b"\x1b[2J\x1b[Hdrop\x1b[Ctable\x1b[Cusers")),
+    ];
+    let (text, losses) = export(Format::Text, true, &events);
+    let note = "[from here on not all is drawn: it would have cost too much]\n";
+    assert!(text.starts_with(&format!("before\n{note}")) && text.matches(note).count() == 1, "{text}");
+    assert_eq!(losses.to_string(), "not all is drawn: it would have cost too much");
+    let (text, losses) = export(Format::Text, true, &events[..1]);
+    assert!(text == "before\n" && losses.is_empty());
+}

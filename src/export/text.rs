@@ -4,6 +4,7 @@
 //! Wrapped rows are one line. What was overwritten or cleared after it could be read is there, in the order in which it
 //! went; the pages of a full-screen program are set off with `| `.
 
+use super::UNDRAWN;
 use crate::cast::{Event, Payload};
 use crate::container::Meta;
 use crate::terminal::{Kind, Line, NO_TERMINAL, Transcript};
@@ -21,6 +22,8 @@ pub(super) struct Text {
     /// What was cut off the last output, to count what is no UTF-8.
     tail: Vec<u8>,
     replaced: u64,
+    /// It was written that not all is drawn.
+    undrawn: bool,
 }
 
 impl Text {
@@ -28,7 +31,15 @@ impl Text {
         let bare = meta.cols == 0 || meta.rows == 0;
         let (cols, rows) = if bare { NO_TERMINAL } else { (meta.cols, meta.rows) };
         let transcript = Transcript::new(cols, rows);
-        Self { transcript, bare, last: Duration::ZERO, visit: 0, tail: Vec::new(), replaced: 0 }
+        Self {
+            transcript,
+            bare,
+            last: Duration::ZERO,
+            visit: 0,
+            tail: Vec::new(),
+            replaced: 0,
+            undrawn: false,
+        }
     }
 
     pub(super) fn output(&mut self, time: Duration, bytes: &[u8], out: &mut impl Write) -> io::Result<()> {
@@ -57,6 +68,11 @@ impl Text {
         self.write(told, out)
     }
 
+    /// Whether something was not drawn, and so not written, for what it would have cost.
+    pub(super) fn is_undrawn(&self) -> bool {
+        self.undrawn
+    }
+
     /// Writes what still stands; gives how many bytes were no UTF-8.
     pub(super) fn finish(mut self, out: &mut impl Write) -> io::Result<u64> {
         let replaced = self.replaced + self.tail.len() as u64;
@@ -81,6 +97,9 @@ impl Text {
                 }
                 Kind::Scrolled | Kind::Final | Kind::Overwritten | Kind::Cleared => writeln!(out, "{text}")?,
             }
+        }
+        if self.transcript.refused().is_some() && !std::mem::replace(&mut self.undrawn, true) {
+            writeln!(out, "[{UNDRAWN}]")?;
         }
         Ok(())
     }

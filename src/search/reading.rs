@@ -5,6 +5,7 @@
 use super::query::{Field, Term};
 use super::queue::{Queue, Segments};
 use super::redraw::{REDRAWN, alike, may_be_redrawn};
+use super::when;
 use crate::cast::{Event, Payload};
 use crate::container::{Entry, Error, Reader};
 use crate::sys::file::SharedFile;
@@ -223,6 +224,8 @@ impl Scan<'_> {
         let begun = self.begun(reader, &range, &found.typed, cancelled).unwrap_or_else(|error| {
             fault = Some(error.to_string());
             Some(Typed::default())
+        // A keyframe knows nothing of what was not drawn before it.
+        let mut refused = None;
         });
         let types = begun.is_some();
         let mut typed = begun.unwrap_or_default();
@@ -241,7 +244,10 @@ impl Scan<'_> {
                             shown.drain(&mut wanted, &mut |line| self.line(line, found, &enough));
                         }
                         let paged = new.terminal().is_alternate();
-                        let old = std::mem::replace(&mut shown, Sieve::new(new)).into_shown();
+                        let mut old = std::mem::replace(&mut shown, Sieve::new(new)).into_shown();
+                        // What stood there stood until now, however long nothing came.
+                        old.reach(time);
+                        refused = refused.or(old.refused());
                         if blank {
                             old.finish(&mut |line| self.line(line, found, &enough));
                         }
@@ -287,6 +293,14 @@ impl Scan<'_> {
             shown.finish(&mut |line| self.line(line, found, &enough));
         }
         if let Err(error) = read {
+        if let Some(since) = refused.or(shown.refused())
+            && self.on_screen().next().is_some()
+        {
+            let since = when::told(since);
+            fault.get_or_insert(format!(
+                "drawing all of it would have cost too much: from {since} on more may have stood there"
+            ));
+        }
             fault.get_or_insert(error.to_string());
         }
         if found.fault.is_none() {

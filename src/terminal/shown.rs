@@ -97,7 +97,7 @@ impl Shown {
     }
 
     /// It is at least so late.
-    pub(super) fn reach(&mut self, time: Duration) {
+    pub(crate) fn reach(&mut self, time: Duration) {
         self.last = self.last.max(stored(time));
     }
 
@@ -191,6 +191,14 @@ impl Shown {
                 terminal
             }
             Reading::Unknown(terminal, _) => terminal,
+        }
+    }
+
+    /// See [`Transcript::refused`]; of one that tells lines.
+    pub fn refused(&self) -> Option<Duration> {
+        match &self.reading {
+            Reading::Lines(transcript) => transcript.refused(),
+            Reading::Screen(..) | Reading::Unknown(..) => None,
         }
     }
 

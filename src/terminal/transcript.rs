@@ -53,6 +53,7 @@ pub struct Transcript {
     terminal: Terminal,
     settle: Duration,
     last: Duration,
+    refused: Option<Duration>,
 }
 
 impl Transcript {
@@ -69,7 +70,7 @@ impl Transcript {
     fn over(mut terminal: Terminal, time: Duration) -> Self {
         let rows = terminal.screen.rows;
         terminal.screen.tape = Some(Box::new(Tape::new(rows, terminal.screen.on_alt, time, 0)));
-        Self { terminal, settle: SETTLE, last: time }
+        Self { terminal, settle: SETTLE, last: time, refused: None }
     }
 
     /// With another settling time. Zero keeps everything that stood at the end of any output event: more lines, none
@@ -86,6 +87,12 @@ impl Transcript {
     /// The terminal as it stands, for keyframes and for looking at.
     pub fn terminal(&self) -> &Terminal {
         &self.terminal
+    }
+
+    /// Since when something was not drawn for what it would have cost (see [`Terminal::overrun`]), and not told: what stood there
+    /// may have been something else.
+    pub fn refused(&self) -> Option<Duration> {
+        self.refused
     }
 
     pub(super) fn screen_mut(&mut self) -> &mut super::screen::Screen {
@@ -160,6 +167,9 @@ impl Transcript {
     }
 
     fn drain(&mut self, told: &mut impl FnMut(Line)) {
+        if self.terminal.overrun() {
+            self.refused.get_or_insert(self.last);
+        }
         if let Some(tape) = &mut self.terminal.screen.tape {
             tape.out.drain(..).for_each(told);
         }

@@ -9,3 +9,4 @@ mod made;
 mod showings;
 mod times;
 mod typed;
+mod undrawn;
