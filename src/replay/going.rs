@@ -355,7 +355,8 @@ impl<S: Source> Replay<S> {
         if self.since_keyframe < OWN_EVERY || self.within > 0 {
             return;
         }
-        if self.own.contains_key(&self.place) {
+        // A keyframe would not say that something was not drawn: whoever begins there would take the screen for the right one.
+        if self.own.contains_key(&self.place) || self.terminal.overrun() {
             self.since_keyframe = 0;
             return;
         }

@@ -262,6 +262,19 @@ fn keyframes_of_another_generation_are_passed_over() {
 }
 
 #[test]
+fn a_screen_of_which_not_all_was_drawn_says_so_wherever_one_comes_from() {
+    let erased = "\x1b[2J".repeat(25_000);
+    let mut events = vec![output(0, "$ "), output(1000, &erased)];
+    // Enough for keyframes of its own.
+    events.extend((2..12).map(|n| output(n * 1000, &"x".repeat(going::OWN_EVERY / 2))));
+    let mut replay = Replay::new(Memory::new((80, 24), None, events, 1 << 20));
+    for at in [11_000, 500, 11_000, 9000, 7000, 5000, 500] {
+        replay.seek(ms(at));
+        assert_eq!(replay.terminal().overrun(), at >= 1000, "at {at}");
+    }
+}
+
+#[test]
 fn a_growing_recording_goes_on() {
     struct Growing(Memory, Vec<Vec<Event>>);
     impl Source for Growing {
