@@ -103,7 +103,7 @@ pub(super) fn of_seen(mut seen: Vec<Seen>, commands: Vec<&Command>) -> impl Iter
             term: seen.term,
             field: seen.field,
             time: Some(seen.time),
-            stood: Some(seen.until.saturating_sub(seen.time).saturating_sub(seen.away)),
+            stood: (!seen.stands).then(|| seen.until.saturating_sub(seen.time).saturating_sub(seen.away)),
             text: seen.text,
             at: seen.at,
             exit: None,

@@ -45,6 +45,8 @@ pub(super) struct Seen {
     pub(super) kind: Option<Kind>,
     /// Its [`Line::number`].
     pub(super) number: u64,
+    /// It still stood when reading stopped: when it went is not known.
+    pub stands: bool,
     /// Since when it stands as it was told; later than `time`, a second reading must find out.
     pub(super) complete: Duration,
     /// Counts readings that began anew: numbers of lines are those of one reading.
@@ -187,6 +189,8 @@ pub(super) struct Found {
     beyond: VecDeque<Seen>,
     /// Enough was found, and only what still stands is looked at: something may have stood there for longer.
     ending: bool,
+    /// What is told now stands where reading stopped before the end.
+    standing: bool,
     /// Segments that were read.
     pub(super) read: usize,
     /// Why not everything was read.
@@ -297,6 +301,12 @@ impl Scan<'_> {
             && self.on_screen().next().is_some()
         {
             let since = when::told(since);
+        if blank && !over {
+            found.standing = found.ending || read.is_err();
+            shown.finish(&mut |line| self.line(line, found, &enough));
+            found.standing = false;
+        }
+        if let Err(error) = read {
             fault.get_or_insert(format!(
                 "drawing all of it would have cost too much: from {since} on more may have stood there"
             ));
@@ -406,6 +416,7 @@ impl Scan<'_> {
                 away: Duration::ZERO,
                 text,
                 at,
+                stands: found.standing,
                 before,
                 after: Vec::new(),
                 kind: Some(line.kind),
@@ -451,6 +462,7 @@ impl Scan<'_> {
                 away: Duration::ZERO,
                 text,
                 at,
+                stands: false,
                 before: Vec::new(),
                 after: Vec::new(),
                 kind: None,
@@ -479,7 +491,7 @@ impl Found {
         at: &Range<usize>,
         begun_between: &dyn Fn(Duration, Duration) -> bool,
     ) -> bool {
-        let reading = self.reading;
+        let (reading, standing) = (self.reading, self.standing);
         // When it came is then not known, and not which command showed it.
         let stood = self.since.is_some_and(|since| line.first <= since);
         let whole = line.text.len() <= MAX_TEXT;
@@ -503,6 +515,7 @@ impl Found {
             }
         } else if line.first < hit.time {
             hit.complete = line.complete;
+        hit.stands |= standing;
         }
         let between = line.first.saturating_sub(hit.until).max(hit.time.saturating_sub(line.last));
         hit.away = hit.away.saturating_add(between);

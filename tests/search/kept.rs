@@ -98,3 +98,31 @@ fn around_a_hit_in_a_full_screen_program_is_what_stood_around_it() {
         assert_eq!(told[0], expected[0], "segments of {segment}");
     }
 }
+
+#[test]
+fn how_long_a_line_stood_is_not_said_where_reading_stopped_before_it_went() {
+    let many = "no more of it\r\n".repeat(3000);
+    let events = [
+        // The first line stays, the others scroll below it.
+        output(0, "needle one\r\n\x1b[2;24r\x1b[2;1H"),
+        output(300, "needle two\r\n"),
+        output(900, &many),
+        output(1700, &many),
+        output(2500, "end"),
+    ];
+    let made = Made::new();
+    for segment in [1, 1 << 20] {
+        let recording = made.add(Plan { segment, ..Plan::new((80, 24), &events) });
+        let stood = |limit: Option<usize>| {
+            let query = query("needle", false, Fields::of(&[Field::Screen]));
+            let options = Options { limit, ..Options::default() };
+            let answer = made.answers(std::slice::from_ref(&recording), &query, &options).remove(0);
+            let hits = answer.found.unwrap().hits;
+            hits.into_iter().map(|hit| (hit.text, hit.stood)).collect::<Vec<_>>()
+        };
+        let told = |text: &str, ms: Option<u64>| (text.to_owned(), ms.map(Duration::from_millis));
+        let all = stood(None);
+        assert_eq!(all, [told("needle one", Some(2500)), told("needle two", Some(600))]);
+        assert_eq!(stood(Some(1)), [told("needle one", None)], "segments of {segment}");
+    }
+}
