@@ -1,5 +1,6 @@
 //! When what was found first stood on the screen, and what stood around it then: a second reading, of the screen alone.
 
+use super::pattern::Pattern;
 use super::query::Field;
 use super::queue::Segments;
 use super::reading::{Found, Scan, Seen, Step, begins_anew, clip, events};
@@ -57,8 +58,8 @@ impl Scan<'_> {
                 waiting.retain_mut(|(at, others)| {
                     place += 1;
                     let Some(hit) = hits.get_mut(*at).filter(|_| place <= near) else { return true };
-                    let part = hit.text.get(..hit.at.end).unwrap_or(&hit.text);
-                    let standing = lines_like(&text, part);
+                    let pattern = self.pattern(hit);
+                    let standing = text.lines().filter(|line| is_like(line, hit, pattern)).count();
                     if time < hit.time {
                         *others = standing;
                         return true;
@@ -66,13 +67,14 @@ impl Scan<'_> {
                     if anew && time == hit.time {
                         // What stood there before is not known, but this line was not yet what it came to be.
                         let grows = |line: &&str| hit.text.starts_with(*line) && hit.text != **line;
-                        let own = text.lines().filter(|line| line.starts_with(part)).filter(grows).count();
+                        let own =
+                            text.lines().filter(|line| is_like(line, hit, pattern)).filter(grows).count();
                         *others = standing.saturating_sub(own.min(1));
                     }
                     if standing > *others || time >= hit.complete {
                         hit.time = time.min(hit.complete);
                         if self.around(hit) {
-                            (hit.before, hit.after) = around(&text, hit, self.context);
+                            (hit.before, hit.after) = around(&text, hit, pattern, self.context);
                         }
                         return false;
                     }
@@ -122,6 +124,10 @@ impl Scan<'_> {
         }
     }
 
+    fn pattern(&self, hit: &Seen) -> Option<&Pattern> {
+        self.terms.get(hit.term).copied().flatten().map(|term| &term.pattern)
+    }
+
     /// Whether the lines are asked for that stood around it.
     fn around(&self, hit: &Seen) -> bool {
         self.context > 0 && matches!(hit.kind, Some(Kind::Page(_)))
@@ -129,16 +135,27 @@ impl Scan<'_> {
 }
 
 /// The lines above and below a hit on a screen. None where it does not stand there alone in its row.
-fn around(screen: &str, hit: &Seen, count: usize) -> (Vec<String>, Vec<String>) {
+fn around(screen: &str, hit: &Seen, pattern: Option<&Pattern>, count: usize) -> (Vec<String>, Vec<String>) {
     let lines: Vec<&str> = screen.lines().map(|line| line.trim_end()).collect();
-    let part = hit.text.get(..hit.at.end).unwrap_or(&hit.text);
     let row = usize::try_from(hit.number).unwrap_or(usize::MAX);
     // Of several that begin like it the nearest to its row: where rows are joined, it stands higher up here.
-    let like = (0..lines.len()).filter(|at| lines.get(*at).is_some_and(|line| line.starts_with(part)));
+    let like = (0..lines.len()).filter(|at| lines.get(*at).is_some_and(|line| is_like(line, hit, pattern)));
     let Some(at) = like.min_by_key(|at| at.abs_diff(row)) else { return Default::default() };
     let some = |lines: &[&str]| lines.iter().map(|line| clip(line, &(0..0)).0).collect();
     let (above, below) = (lines.get(..at).unwrap_or_default(), lines.get(at + 1..).unwrap_or_default());
     (some(&above[above.len().saturating_sub(count)..]), some(&below[..below.len().min(count)]))
+}
+
+/// Whether a line begins like that of a hit, up to the end of what was found; or of what was found in it before it grew, as a regular
+/// expression finds less in less.
+fn is_like(line: &str, hit: &Seen, pattern: Option<&Pattern>) -> bool {
+    let part = hit.text.get(..hit.at.end).unwrap_or(&hit.text);
+    if line.starts_with(part) {
+        return true;
+    }
+    let same = line.bytes().zip(part.bytes()).take_while(|(one, other)| one == other).count();
+    let grew = |at: Range<usize>| at.start == hit.at.start && at.end <= same;
+    same > hit.at.start && pattern.and_then(|pattern| pattern.find(line)).is_some_and(grew)
 }
 
 /// How many lines of a screen's text begin like this.

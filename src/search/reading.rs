@@ -224,12 +224,12 @@ impl Scan<'_> {
         let mut wanted = Wants { scan: self, enough: &enough, ahead: Vec::new() };
         let mut shown = Sieve::new(Shown::new(self.size));
         let mut blank = range.start == 0;
+        // A keyframe knows nothing of what was not drawn before it.
+        let mut refused = None;
         let mut fault = None;
         let begun = self.begun(reader, &range, &found.typed, cancelled).unwrap_or_else(|error| {
             fault = Some(error.to_string());
             Some(Typed::default())
-        // A keyframe knows nothing of what was not drawn before it.
-        let mut refused = None;
         });
         let types = begun.is_some();
         let mut typed = begun.unwrap_or_default();
@@ -293,24 +293,20 @@ impl Scan<'_> {
         if let Some(why) = shown.terminal().fault() {
             fault.get_or_insert(format!("the screen could not be drawn: {why}"));
         }
-        if blank && !over {
-            shown.finish(&mut |line| self.line(line, found, &enough));
-        }
-        if let Err(error) = read {
         if let Some(since) = refused.or(shown.refused())
             && self.on_screen().next().is_some()
         {
             let since = when::told(since);
+            fault.get_or_insert(format!(
+                "drawing all of it would have cost too much: from {since} on more may have stood there"
+            ));
+        }
         if blank && !over {
             found.standing = found.ending || read.is_err();
             shown.finish(&mut |line| self.line(line, found, &enough));
             found.standing = false;
         }
         if let Err(error) = read {
-            fault.get_or_insert(format!(
-                "drawing all of it would have cost too much: from {since} on more may have stood there"
-            ));
-        }
             fault.get_or_insert(error.to_string());
         }
         if found.fault.is_none() {
@@ -416,11 +412,11 @@ impl Scan<'_> {
                 away: Duration::ZERO,
                 text,
                 at,
-                stands: found.standing,
                 before,
                 after: Vec::new(),
                 kind: Some(line.kind),
                 number: line.number,
+                stands: found.standing,
                 complete: line.complete,
                 reading: found.reading,
             };
@@ -462,11 +458,11 @@ impl Scan<'_> {
                 away: Duration::ZERO,
                 text,
                 at,
-                stands: false,
                 before: Vec::new(),
                 after: Vec::new(),
                 kind: None,
                 number: 0,
+                stands: false,
                 complete: line.first,
                 reading: found.reading,
             });
@@ -515,11 +511,11 @@ impl Found {
             }
         } else if line.first < hit.time {
             hit.complete = line.complete;
-        hit.stands |= standing;
         }
         let between = line.first.saturating_sub(hit.until).max(hit.time.saturating_sub(line.last));
         hit.away = hit.away.saturating_add(between);
         hit.until = hit.until.max(line.last);
+        hit.stands |= standing;
         hit.time = hit.time.min(line.first);
         hit.kind = Some(line.kind);
         true

@@ -25,7 +25,8 @@ fn a_hit_has_the_time_of_its_own_line_whatever_stands_above_it() {
             ("rm /etc/shadow", false, 5130),
             ("/etc", false, 5060),
             ("r[m]", true, 5010),
-            (r"/\w+/\w+", true, 5130),
+            // Since it can be found: what is found has grown since.
+            (r"/\w+/\w+", true, 5080),
         ] {
             let style = Style { regex, ..Style::default() };
             let query = Query::text(pattern, style, fields).unwrap();
@@ -146,6 +147,39 @@ fn what_is_in_no_entry_yet_has_the_clock_of_its_own_segment() {
     assert_eq!(hour(4_600_000, 4_700_000).0, [4_620_000]);
     let early = hour(1_000_000, 1_100_000);
     assert_eq!(early.0, [0; 0], "{early:?}");
+}
+
+#[test]
+fn what_a_regex_finds_in_a_line_was_there_before_the_line_grew() {
+    let events = [
+        output(0, "$ backup\r\n"),
+        output(1000, "Backing up db1 ... "),
+        output(7000, "done\r\n"),
+        output(8000, "Backing up db2 ... "),
+        output(9000, "done\r\n$ "),
+    ];
+    let made = Made::new();
+    for segment in [1 << 20, 1] {
+        let clock = |at: u64| i64::try_from(at).unwrap();
+        let mut plan = Plan { segment, clock, ..Plan::new((80, 24), &events) };
+        plan.header.start = 0;
+        let recording = made.add(plan);
+        for (pattern, to, told) in [
+            ("^Backing up .*", None, &[1000, 8000][..]),
+            ("^Backing up .*", Some(5000), &[1000]),
+            ("^Backing up .*", Some(1000), &[]),
+            (r"\.\.\.[a-z ]*", Some(8500), &[1000, 8000]),
+            ("done|up db2", Some(8500), &[7000, 8000]),
+        ] {
+            let style = Style { regex: true, ..Style::default() };
+            let query = Query::text(pattern, style, Fields::of(&[Field::Screen])).unwrap();
+            let options = Options { window: Window { from: None, to }, ..Options::default() };
+            let answer = made.answers(std::slice::from_ref(&recording), &query, &options).remove(0);
+            let hits = answer.found.map(|found| found.hits).unwrap_or_default();
+            let times: Vec<_> = hits.iter().map(|hit| hit.time.unwrap().as_millis()).collect();
+            assert_eq!(times, told, "{pattern} before {to:?}, segments of {segment}: {hits:#?}");
+        }
+    }
 }
 
 const EARLIER: i64 = -600_000_000_000;
