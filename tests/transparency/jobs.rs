@@ -298,7 +298,7 @@ fn last_job(terminal: &mut Terminal) -> u32 {
 fn seen_stopped(terminal: &mut Terminal, job: u32) {
     until("the job to be stopped", || (state(job) == Some('T')).then_some(()));
     until("the shell to know", || {
-        terminal.line("echo stopped=$(jobs -s | wc -l)=", "stopped=$");
+        terminal.line("echo stopped=$(jobs -sp | wc -l)=", "stopped=$");
         terminal.wait_for("stopped=");
         let stopped = terminal.wait_for("=");
         terminal.wait_for("OUTER> ");
