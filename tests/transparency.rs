@@ -14,5 +14,6 @@ mod transparency {
     mod readers;
     mod screen;
     mod signals;
+    mod started;
     mod streams;
 }

@@ -260,7 +260,7 @@ impl<'a> Pump<'a> {
                 return Ok(ended);
             }
             // Only then is everything that can give output in the set.
-            let looks = !self.batch.is_stuck() && !self.is_showing();
+            let looks = !self.batch.is_stuck() && !self.is_showing() && self.is_known();
             let slots = self.fill(&mut set);
             let overdue = if looks { self.overdue() } else { None };
             if overdue.is_none() {
@@ -287,7 +287,7 @@ impl<'a> Pump<'a> {
             let (terminal, mut leader) = (ready(slots.terminal), ready(slots.leader));
             self.copy_keys(terminal);
             // The echo of a key may be there by the time that the key is handed on.
-            leader.read |= self.typed.is_some();
+            leader.read = self.is_known() && (leader.read || self.typed.is_some());
             self.copy_output(terminal, leader);
             self.note_keys();
             self.copy_streams(
@@ -298,6 +298,8 @@ impl<'a> Pump<'a> {
             );
             if let Some(screen) = &self.screen
                 && matches!(self.phase, Phase::Running)
+                // Before that it would stop us for what the child wants, and nobody hands on what is to end it.
+                && self.child.is_some()
                 && self.keyboard.watch(&screen.terminal, &screen.leader, self.child)
             {
                 self.rest(signals::SIGTTOU);
@@ -347,7 +349,7 @@ impl<'a> Pump<'a> {
             if keys || show {
                 slots.terminal = Some(set.add(&screen.terminal, keys, show));
             }
-            let read = self.output.buffer.is_empty() && !self.output.ended && flows;
+            let read = self.output.buffer.is_empty() && !self.output.ended && flows && self.is_known();
             let write = !self.keys.is_empty();
             if read || write {
                 slots.leader = Some(set.add(&screen.leader, read, write));
@@ -367,15 +369,20 @@ impl<'a> Pump<'a> {
                     // Not while the recorder has no room: what is still in the pipe must be read before it is let go.
                     let watched = flows && sink.has_reader() && matches!(self.phase, Phase::Ended { .. });
                     let sink = watched.then(|| set.add(sink, false, false));
-                    // Whose it is may matter to who reads it (a socket): the program can be faster than the word of its start.
-                    let known = self.child.is_some();
-                    ((flows && known).then(|| set.add(source, true, false)), sink)
+                    // Whose it is may matter to who reads it, too (a socket).
+                    ((flows && self.is_known()).then(|| set.add(source, true, false)), sink)
                 }
                 false => (None, Some(set.add(sink, false, true))),
             };
             (slots.sources[n], slots.sinks[n]) = (source, sink);
         }
         slots
+    }
+
+    /// Whether the word of the child's start has come, or none is to come any more: the child can be faster. What it writes waits
+    /// until then, for how that is to be shown depends on who has the terminal inside.
+    fn is_known(&self) -> bool {
+        self.child.is_some() || !matches!(self.phase, Phase::Running)
     }
 
     fn takes_keys(&self) -> bool {
@@ -402,7 +409,7 @@ impl<'a> Pump<'a> {
     fn due(&self, looks: bool) -> Option<Duration> {
         let phase = match self.phase {
             // Only a child that runs wants a keyboard, and only where there is one is it looked after.
-            Phase::Running => self.screen.as_ref().and_then(|_| self.keyboard.deadline()),
+            Phase::Running => self.child.and(self.screen.as_ref()).and_then(|_| self.keyboard.deadline()),
             Phase::HungUp { since, killed } => {
                 Some(since.saturating_add(HANG_UP * if killed { 2 } else { 1 }))
             }

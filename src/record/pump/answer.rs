@@ -21,9 +21,12 @@ impl Pump<'_> {
             signals::SIGCONT => {
                 self.keyboard.continued();
                 self.lone = false;
+                // As the kernel has it: it takes back a stop.
+                self.early.retain(|early| early.signal != signals::SIGTSTP);
                 self.resume();
             }
             signals::SIGTSTP if matches!(self.phase, Phase::Ended { .. }) => self.rest(signals::SIGTSTP),
+            signals::SIGTSTP if !self.is_known() => self.early.push(arrived),
             signals::SIGTSTP => self.to_foreground(arrived),
             signals::SIGHUP if self.phase == Phase::Running && self.has_lost_its_terminal() => {
                 self.terminal_gone();
