@@ -496,13 +496,13 @@ fn the_programs_of_a_command_that_runs_are_told_at_each_border_and_once_more_at_
         let argv = vec!["step".to_owned(), n.to_string()];
         let time = u64::from(n) * 1000;
         tell(exec::Event::Executed(Exec { time, pid: 20 + n, ppid: 10, argv, ..Exec::default() }));
-        let begun = Instant::now();
-        while indexer.holds().is_none() && begun.elapsed() < Duration::from_secs(60) {
+        let is_held = crate::sys::eventually(|| {
             indexer.tick();
-            std::thread::yield_now();
-        }
+            indexer.holds().is_some()
+        });
+        assert!(is_held, "program {n}");
         held.push(indexer.holds());
-        indexer.patience = Duration::from_secs(60);
+        indexer.patience = crate::sys::DEADLINE;
         let Extras { commands, running, left_out, .. } = indexer.end_segment();
         assert_eq!((commands.len(), left_out), (0, LeftOut::default()));
         let running = running.into_iter().map(|command| (command.text, command.execs.len()));
@@ -513,6 +513,7 @@ fn the_programs_of_a_command_that_runs_are_told_at_each_border_and_once_more_at_
     let expected: [Vec<(String, usize)>; 3] = [1, 2, 3].map(|n| vec![("bash silent.sh".to_owned(), n)]);
     assert_eq!(programs, expected);
     indexer.event(Event::new(Duration::from_secs(9), Payload::Exit(0)));
+    indexer.patience = crate::sys::DEADLINE;
     let Extras { commands, running, left_out, .. } = indexer.end_segment();
     let counts: Vec<usize> = commands.iter().map(|command| command.execs.len()).collect();
     assert_eq!((counts, running.len(), left_out), (vec![3], 0, LeftOut::default()));
@@ -530,9 +531,9 @@ fn programs_of_a_command_that_runs_on_and_on_are_told_ahead_once_and_not_at_ever
         indexer.tick();
         indexer.holds().is_some()
     }));
-    indexer.patience = crate::sys::DEADLINE;
     let (mut again, mut once, mut silent) = (0, Vec::new(), 0);
     for _ in 0..40 {
+        indexer.patience = crate::sys::DEADLINE;
         let Extras { commands, running, left_out, .. } = indexer.end_segment();
         assert_eq!(left_out, LeftOut::default());
         silent += usize::from(commands.is_empty() && running.is_empty());
@@ -542,6 +543,7 @@ fn programs_of_a_command_that_runs_on_and_on_are_told_ahead_once_and_not_at_ever
     assert!((8 << 20..9 << 20).contains(&again), "{again}");
     assert!(once == [60] && silent > 20, "{once:?} {silent}");
     indexer.event(Event::new(Duration::from_secs(9), Payload::Exit(0)));
+    indexer.patience = crate::sys::DEADLINE;
     let Extras { commands, running, left_out, .. } = indexer.end_segment();
     let counts: Vec<usize> = commands.iter().map(|command| command.execs.len()).collect();
     assert_eq!((counts, running.len(), left_out), (vec![0], 0, LeftOut::default()));

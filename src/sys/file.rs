@@ -436,7 +436,6 @@ impl std::io::Seek for SharedFile {
 
 #[cfg(test)]
 mod tests {
-    use super::super::eventually;
     use super::*;
     use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 
@@ -445,19 +444,18 @@ mod tests {
     }
 
     #[test]
-    fn ballast_takes_room_until_it_is_dropped_and_has_no_name() {
+    fn ballast_takes_room_and_has_no_name() {
         let dir = tempfile::tempdir_in("/dev/shm").unwrap();
-        let before = free_space(dir.path()).unwrap().available;
         let Some(ballast) = ballast(dir.path(), 8 << 20).unwrap() else {
             super::super::skipped("this file system cannot");
             return;
         };
-        let held = before.saturating_sub(free_space(dir.path()).unwrap().available);
-        assert_eq!(ballast.metadata().unwrap().mode() & 0o777, 0o600);
-        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
-        drop(ballast);
-        let after = || before.saturating_sub(free_space(dir.path()).unwrap().available);
-        assert!(held >= 4 << 20 && eventually(|| after() < held), "held {held}, then {}", after());
+        // Not by what is free: others use this file system too.
+        let facts = ballast.metadata().unwrap();
+        assert!(facts.blocks() * 512 >= 8 << 20, "{} blocks", facts.blocks());
+        assert_eq!(facts.mode() & 0o777, 0o600);
+        // Without a name, it is gone with the last descriptor.
+        assert_eq!((facts.nlink(), std::fs::read_dir(dir.path()).unwrap().count()), (0, 0));
     }
 
     #[test]

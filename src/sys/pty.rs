@@ -119,16 +119,19 @@ mod tests {
         assert!(leader.follower_name().unwrap().starts_with("/dev/pts"));
         File::from(follower.try_clone().unwrap()).write_all(b"hello\n").unwrap();
         let mut reader = File::from(leader.as_fd().try_clone_to_owned().unwrap());
-        let mut got = [0; 100];
-        let n = loop {
-            match reader.read(&mut got) {
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => std::thread::yield_now(),
-                other => break other.unwrap(),
+        let mut got = Vec::new();
+        let mut piece = [0; 100];
+        // The line and its end come in two pieces now and then.
+        let is_whole = eventually(|| {
+            match reader.read(&mut piece) {
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
+                read => got.extend_from_slice(&piece[..read.unwrap()]),
             }
-        };
-        assert_eq!(&got[..n], b"hello\r\n");
+            got.ends_with(b"\n")
+        });
+        assert!(is_whole && got == b"hello\r\n", "{}", got.escape_ascii());
         drop(follower);
-        let mut end = || reader.read(&mut got).map_err(|error| error.raw_os_error());
+        let mut end = || reader.read(&mut piece).map_err(|error| error.raw_os_error());
         assert!(eventually(|| end() == Err(Some(libc::EIO))), "{:?}", end());
     }
 

@@ -68,10 +68,14 @@ mod tests {
         let (mut reads, mut sleeps) = (started("cat; true"), started("sleep 100; true"));
         let is_seen = crate::sys::eventually(|| for_terminal(reads.id(), &name));
         assert!(is_seen, "nobody is seen to read {}", name.display());
+        // Both have their programs: what they start after their terminal is gone, nobody would end.
+        let children = |shell: u32| crate::sys::ids::children(shell, shell).unwrap();
+        let have_begun = || [&reads, &sleeps].iter().all(|shell| !children(shell.id()).is_empty());
+        assert!(crate::sys::eventually(have_begun), "a shell starts nothing");
         assert!(!for_terminal(sleeps.id(), &name) && !for_terminal(reads.id(), Path::new("/dev/pts/none")));
         drop((leader, follower));
         for child in [&mut reads, &mut sleeps] {
-            for grandchild in crate::sys::ids::children(child.id(), child.id()).unwrap() {
+            for grandchild in children(child.id()) {
                 crate::sys::signals::send(grandchild, crate::sys::signals::SIGKILL).unwrap();
             }
             child.wait().unwrap();
