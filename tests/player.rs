@@ -13,7 +13,7 @@ mod player {
 
 use player::drawing::draws_only;
 use player::viewer::Viewer;
-use sandbox::{Recording, Sandbox};
+use sandbox::{Recording, Sandbox, damage_the_first_border};
 use sealcast::cast::{Command as Entry, Payload, Source as Teller};
 use sealcast::sys::tty::Size;
 use std::time::Duration;
@@ -124,10 +124,7 @@ fn what_is_missing_in_an_exported_part_is_said() {
     assert!(viewer.terminal.wait_end().success());
 
     let recorded = std::fs::read(&path).unwrap();
-    let mut bytes = recorded.clone();
-    let middle = bytes.len() / 2;
-    bytes[middle] ^= 1;
-    std::fs::write(&path, bytes).unwrap();
+    damage_the_first_border(&path);
     let mut viewer = Viewer::start(&home, &["play", "last"], (160, 24));
     viewer.shows("ALTERED");
     // Told over the clock until the next key.

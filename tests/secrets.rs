@@ -20,7 +20,7 @@ use std::time::Duration;
 use support::sandbox::{SIZE, Sandbox};
 use support::sshd::of_this_host;
 use support::terminal::Terminal;
-use support::tried::{Missed, Tried};
+use support::tried::{BUSY, Missed, Tried};
 
 /// Letters and digits that nothing else in these sessions shows together.
 const SECRET: &str = "Zq7vXw9KjU";
@@ -52,7 +52,7 @@ impl Session {
     fn type_slowly(&mut self, text: &str) {
         for key in text.chars() {
             self.terminal.send(key.to_string());
-            self.terminal.read_through(Duration::from_millis(30));
+            self.terminal.read_through(BUSY);
         }
     }
 
@@ -61,7 +61,7 @@ impl Session {
     fn type_unseen(&mut self, text: &str) {
         for key in text.chars() {
             self.terminal.send_unseen(key.to_string());
-            self.terminal.read_through(Duration::from_millis(30));
+            self.terminal.read_through(BUSY);
         }
     }
 
@@ -76,9 +76,10 @@ impl Session {
     /// is not found in the line itself.
     #[track_caller]
     fn line(&mut self, line: &str, text: &str) {
-        self.terminal.send(line);
         if line.len() <= ROW {
-            self.terminal.wait_for(line);
+            self.terminal.echoed(line, line);
+        } else {
+            self.terminal.send(line);
         }
         self.terminal.line("", text);
     }
@@ -121,11 +122,16 @@ fn tried(case: impl Fn() -> Tried) {
     support::tried::tried(UNEXPLAINED, case);
 }
 
+/// The terminal of the shell below the wrapper.
+fn below(terminal: &Terminal) -> std::fs::File {
+    let below = support::descendants(terminal.pid());
+    std::fs::File::open(format!("/proc/{}/fd/0", below[1])).unwrap()
+}
+
 /// Waits until the terminal of the shell below the wrapper shows no keys.
 #[track_caller]
 fn until_no_echo(terminal: &Terminal) {
-    let below = support::descendants(terminal.pid());
-    let tty = std::fs::File::open(format!("/proc/{}/fd/0", below[1])).unwrap();
+    let tty = below(terminal);
     support::until("the terminal to show no keys", || {
         (!sealcast::sys::tty::Settings::of(&tty).unwrap().echoes()).then_some(())
     });
@@ -203,9 +209,8 @@ fn asked_once(command: &str, prompt: &str, taken: &str) -> Tried {
     }
     let mut session = Session::bash();
     session.line("echo open one", "PROMPT> ");
-    session.terminal.send(format!("{command}\r"));
-    // The end of the line, so that the prompt is not found in the command itself.
-    session.terminal.wait_for("\r\n");
+    // To the end of the line, so that the prompt is not found in the command itself.
+    session.terminal.echoed(format!("{command}\r"), "\r\n");
     session.asked(prompt);
     session.type_unseen(SECRET);
     session.terminal.send("\r");
@@ -419,8 +424,7 @@ fn boxed(command: &str, prompt: &str) {
 #[track_caller]
 fn boxed_once(command: &str, prompt: &str) -> Tried {
     let mut session = Session::bash();
-    session.terminal.send(format!("{command}\r"));
-    session.terminal.wait_for("taken\r\n");
+    session.terminal.echoed(format!("{command}\r"), "taken\r\n");
     session.terminal.wait_for(prompt);
     session.terminal.wait_for("ancel");
     session.type_unseen(SECRET);
@@ -528,14 +532,16 @@ fn text_typed_into_an_editor_and_a_search_are_recorded() {
         let mut session = Session::bash();
         let file = session.sandbox.path("text");
         session.line(&format!("vim -u NONE -N {}", file.display()), "[New]");
-        session.type_slowly("i");
+        session.terminal.echoed("i", "-- INSERT --");
         session.type_slowly("some words typed into a file");
-        session.terminal.send("\x1b");
-        session.terminal.read_through(Duration::from_millis(300));
-        session.type_slowly(":wq");
+        // The row of the mode is cleared. (And `:` is drawn there: alone, for who is late draws it with what comes next.)
+        session.terminal.echoed("\x1b", "\x1b[24;1H\x1b[K");
+        session.terminal.echoed(":", ":");
+        session.type_slowly("wq");
         session.line("", "PROMPT> ");
         session.line("seq 1 500 | less", ":");
-        session.type_slowly("/321");
+        session.terminal.echoed("/", "/");
+        session.type_slowly("321");
         session.line("", "321");
         session.terminal.send("q");
         session.terminal.wait_for("PROMPT> ");

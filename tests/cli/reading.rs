@@ -1,4 +1,4 @@
-use crate::sandbox::{Recording, Sandbox, held, never_locked, ran};
+use crate::sandbox::{Recording, Sandbox, damage_the_first_border, held, never_locked, ran};
 use sealcast::crypto::identity;
 use serde_json::Value;
 use std::io::Read as _;
@@ -317,10 +317,7 @@ fn exports_of_a_damaged_recording_keep_what_is_good() {
     };
     let (path, _) =
         home.record(&Recording { events: (0..300).map(output).collect(), ..Recording::default() });
-    let mut bytes = std::fs::read(&path).unwrap();
-    let middle = bytes.len() / 2;
-    bytes[middle] ^= 1;
-    std::fs::write(&path, bytes).unwrap();
+    damage_the_first_border(&path);
     let damaged =
         home.run(&["export", "last", "-f", "text", "-o", "out.txt"]).exits(2).complains("exported to");
     let kept = std::fs::read_to_string(home.path("out.txt")).unwrap();

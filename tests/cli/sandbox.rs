@@ -1,6 +1,7 @@
 //! A home of its own for every test, the binary run in it, and recordings made with the library.
 
 use sealcast::cast::{Anchor, Command, Event, Header as CastHeader, Payload};
+use sealcast::container::frame::{FRAME_LEN, Frame, Kind, PROLOGUE_LEN};
 use sealcast::container::{Extras, Header, Meta, SessionKeys, Setup, Writer, cert};
 use sealcast::crypto::recipient::Recipient;
 use sealcast::store::personal::Personal;
@@ -121,6 +122,24 @@ pub(crate) fn never_locked(path: &Path) {
     let copy = path.with_extension("copy");
     std::fs::copy(path, &copy).unwrap();
     std::fs::rename(&copy, path).unwrap();
+}
+
+/// Flips a bit at the end of the first segment, which so is read, and nothing behind it. Not in the middle of the file: keys are of many
+/// lengths, so that something else stands there each time.
+pub(crate) fn damage_the_first_border(path: &Path) {
+    let mut bytes = std::fs::read(path).unwrap();
+    let (mut at, mut entries) = (PROLOGUE_LEN, 0);
+    loop {
+        let frame = Frame::parse(bytes[at..at + FRAME_LEN].try_into().unwrap(), 0).unwrap();
+        // The first one is the metadata.
+        entries += u32::from(frame.kind == Some(Kind::Index));
+        if entries == 2 {
+            break;
+        }
+        at += usize::try_from(frame.total()).unwrap();
+    }
+    bytes[at + FRAME_LEN] ^= 1;
+    std::fs::write(path, bytes).unwrap();
 }
 
 /// Holds a recording as its recorder does, until it is dropped.

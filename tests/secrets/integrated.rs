@@ -3,8 +3,10 @@
 use crate::support::sandbox::{SIZE, Sandbox};
 use crate::support::terminal::Terminal;
 use crate::support::tried::Tried;
-use crate::{SECRET, Session, check, there, tried};
+use crate::support::until;
+use crate::{SECRET, Session, below, check, there, tried};
 use sealcast::cast::Payload;
+use sealcast::sys::pipe::unread;
 use serde_json::Value;
 
 /// The start-up file of each shell, which sets the prompt.
@@ -46,6 +48,10 @@ impl Session {
         self.terminal.wait_for("GO");
         self.type_unseen(ahead);
         self.terminal.send("\r");
+        let tty = below(&self.terminal);
+        until("what is typed ahead to wait inside", || {
+            (unread(&tty).unwrap() == ahead.len() + 1).then_some(())
+        });
         self.sandbox.file("done", "");
     }
 

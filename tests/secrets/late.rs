@@ -5,7 +5,7 @@ use crate::support::{pause, state, until};
 use crate::{SECRET, Session, check, tried};
 use sealcast::cast::Payload;
 use sealcast::sys::signals;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Longer than an echo is waited for, and than keys may be apart.
 const LATE: Duration = Duration::from_secs(3);
@@ -22,6 +22,7 @@ fn a_line_that_was_shown_while_the_recorder_stood_still_is_stored() {
         );
         let mut session = Session::start(&["sh", "-c", &script]);
         session.terminal.wait_for("READY");
+        let sent = Instant::now();
         session.terminal.send(line);
         let got = session.sandbox.path("got");
         until("the program to read the line", || {
@@ -30,6 +31,8 @@ fn a_line_that_was_shown_while_the_recorder_stood_still_is_stored() {
         let recorder = session.terminal.pid();
         signals::send(recorder, signals::SIGSTOP).unwrap();
         until("the recorder to stand still", || (state(recorder) == Some('T')).then_some(()));
+        // Until now the recorder waited for the echo. That it is late from now on is what is made here, and says nothing of the host.
+        let late = sent.elapsed();
         session.sandbox.file("go", "");
         let shown = session.sandbox.path("shown");
         until("the program to show the line", || shown.exists().then_some(()));
@@ -38,8 +41,6 @@ fn a_line_that_was_shown_while_the_recorder_stood_still_is_stored() {
         session.terminal.wait_for("open one\r\n");
         session.terminal.wait_for("END");
         session.terminal.wait_end();
-        // The host is made late here, by stopping the recorder: that says nothing of whether it was so besides.
-        let late = Duration::ZERO;
         check(&session.sandbox.events(), &[SECRET], &[line], 0, &session.sandbox.everything(), late)
     });
 }

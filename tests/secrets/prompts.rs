@@ -29,6 +29,15 @@ fn until_it_reads(sandbox: &Sandbox, name: &str) {
     });
 }
 
+/// Starts the agent of that home: gpg itself waits no more than some seconds for it.
+#[track_caller]
+fn with_an_agent(sandbox: &Sandbox) {
+    until("an agent of gpg", || {
+        let launched = sandbox.command("gpgconf").args(["--launch", "gpg-agent"]).status().unwrap();
+        launched.success().then_some(())
+    });
+}
+
 /// gpg, which asks through an agent; `pinentry` is the program that does it, none: gpg itself.
 #[track_caller]
 fn gpg(pinentry: Option<&str>, prompts: &[&str]) {
@@ -47,11 +56,11 @@ fn gpg_once(pinentry: Option<&str>, prompts: &[&str]) -> Tried {
         let line = format!("pinentry-program /usr/bin/{pinentry}\n");
         std::fs::write(home.join("gpg-agent.conf"), line).unwrap();
     }
+    with_an_agent(&session.sandbox);
     session.line("export GPG_TTY=$(tty)", "PROMPT> ");
     let loopback = if pinentry.is_none() { " --pinentry-mode loopback" } else { "" };
     let command = format!("echo open one | gpg -q{loopback} --symmetric -o sealed; clear; echo taken $?");
-    session.terminal.send(format!("{command}\r"));
-    session.terminal.wait_for("taken $?\r\n");
+    session.terminal.echoed(format!("{command}\r"), "taken $?\r\n");
     for prompt in prompts {
         session.asked(prompt);
         until_it_reads(&session.sandbox, pinentry.unwrap_or("gpg"));
@@ -91,6 +100,7 @@ fn a_passphrase_for_gpg_that_was_told_the_name_of_the_terminal_outside() {
     std::fs::create_dir(&home).unwrap();
     std::fs::set_permissions(&home, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
     std::fs::write(home.join("gpg-agent.conf"), "pinentry-program /usr/bin/pinentry-curses\n").unwrap();
+    with_an_agent(&sandbox);
     let open = sandbox.file("open", "open one\n");
     let mut terminal = sandbox.shell();
     terminal.line("export GPG_TTY=$(tty)", "OUTER> ");

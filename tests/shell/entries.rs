@@ -29,11 +29,11 @@ pub(crate) fn run(setup: Setup, steps: &[Step]) -> Option<Session> {
             session.expect(line.rsplit(' ').next().unwrap());
             session.quiet();
             session.type_in("\x03");
-        } else {
+        } else if text.ends_with(['\x03', '\x04']) {
             session.type_in(text);
-        }
-        if !text.ends_with(['\x03', '\x04']) {
-            session.type_in("\r");
+        } else {
+            // At once: what is typed ahead is shown before the command ends that it waits for.
+            session.type_in(&format!("{text}\r"));
         }
         session.expect(then);
     }

@@ -185,6 +185,15 @@ impl Terminal {
         }
     }
 
+    /// Types what is answered at once, and waits for the end of that: only then it is no longer [late](Terminal::late).
+    #[track_caller]
+    pub fn echoed(&mut self, keys: impl AsRef<[u8]>, text: &str) {
+        let asked = Instant::now();
+        self.send(keys);
+        self.wait_for(text);
+        self.late = self.late.max(asked.elapsed());
+    }
+
     /// Types a line and waits for `text`.
     #[track_caller]
     pub fn line(&mut self, line: &str, text: &str) -> String {

@@ -17,12 +17,13 @@ pub struct Missed {
     pub late: Duration,
 }
 
-/// A host that is later than this is busy. One that has time needs a few milliseconds for a key and its echo.
-const BUSY: Duration = Duration::from_millis(100);
-/// How often a case is tried.
-const TIMES: usize = 3;
+/// A host that is later than this is busy: keys are typed so far apart, and what is later is shown together with what comes of the
+/// next key. One that has time needs a few milliseconds for a key and its echo.
+pub const BUSY: Duration = Duration::from_millis(30);
+/// How often a case is tried, where the host is busy each time.
+const TIMES: usize = 8;
 
-/// Tries a case up to three times. Where it was missed although the host was not busy, that may be so no more than `most` times in all
+/// Tries a case up to eight times. Where it was missed although the host was not busy, that may be so no more than `most` times in all
 /// the cases of this program.
 #[track_caller]
 pub fn tried(most: usize, case: impl Fn() -> Tried) {

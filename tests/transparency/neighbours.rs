@@ -6,7 +6,7 @@ use crate::support::terminal::Terminal;
 use crate::support::there;
 
 /// Waits for a file, if one is named, asks as sudo does, without an echo and byte by byte, and says how much it was told. The file
-/// `asking` is there once the terminal shows no keys.
+/// `asking` is there once the terminal shows no keys, and the prompt.
 const NEIGHBOUR: &str = r#"
 import os, sys, termios, time
 while sys.argv[1:] and not os.path.exists(sys.argv[1]): time.sleep(0.02)
@@ -14,8 +14,8 @@ tty = os.open("/dev/tty", os.O_RDWR)
 found, hiding = termios.tcgetattr(tty), termios.tcgetattr(tty)
 hiding[3] &= ~(termios.ECHO | termios.ECHONL)
 termios.tcsetattr(tty, termios.TCSAFLUSH, hiding)
-open("asking", "w").close()
 os.write(2, b"Neighbour: ")
+open("asking", "w").close()
 got = b""
 while not got.endswith(b"\n"):
     got += os.read(tty, 1)
