@@ -14,6 +14,7 @@ use sealcast::sys::fd::set_nonblocking;
 use serde_json::Value;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::{Child, Stdio};
+use std::time::Duration;
 use support::host::{Host, SEALCAST, STORE, has, text};
 use support::{is_of_the_machine, lives, until};
 
@@ -409,6 +410,25 @@ fn on_a_disk_that_stands_still_the_program_waits_and_nothing_is_dropped() {
     assert!(host.last_output().starts_with(&out), "something is missing");
     assert_eq!(host.last()["verdict"], "intact");
     assert_eq!(gaps(&host), [Value::Null; 0]);
+}
+
+#[test]
+fn on_a_disk_that_stands_still_an_interrupt_passes() {
+    let Some(host) = with_a_disk() else { return };
+    let script =
+        "trap 'echo >/opt/caught; exit 4' INT; echo BEGIN; read x; while :; do echo a line of a flood; done";
+    let mut terminal = host.terminal("root", &[SEALCAST, "run", "--", "bash", "-c", script]);
+    terminal.wait_for("BEGIN\r");
+    let frozen = Frozen::store(&host);
+    terminal.send("\r");
+    until("the flood to stand still", || (!terminal.read_for(Duration::from_secs(1))).then_some(()));
+    terminal.send_blindly("\x03");
+    until("the interrupt", || {
+        host.run("root", &["test", "-e", "/opt/caught"]).status.success().then_some(())
+    });
+    drop(frozen);
+    assert_eq!(terminal.wait_end().code(), Some(4));
+    assert_eq!(host.last()["verdict"], "intact");
 }
 
 #[test]

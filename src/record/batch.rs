@@ -22,7 +22,7 @@ const MANY: usize = 128;
 const TOGETHER: usize = 32 << 10;
 /// A batch waits this long for more.
 const COMPANY: Duration = Duration::from_millis(50);
-/// While the queue is full, typed input is taken up to this size, so that ^C still passes.
+/// While the queue is full, this much typed input is still taken, so that ^C passes.
 const MOST_INPUT: usize = 64 << 10;
 
 /// Ends of lines that are told of one read: a large paste is not typed line by line.
@@ -37,6 +37,8 @@ pub(super) struct Batch {
     since: Duration,
     /// The queue was full, from this time.
     stuck: Option<Duration>,
+    /// What was typed since.
+    meanwhile: usize,
     /// Everything that was written to the terminal before has been read, and stands here or was handed on; not told yet.
     through: Option<Duration>,
     stalls: u64,
@@ -99,6 +101,7 @@ impl Batch {
             bytes: 0,
             since: start,
             stuck: None,
+            meanwhile: 0,
             through: None,
             stalls: 0,
             stalled: Duration::ZERO,
@@ -134,6 +137,7 @@ impl Batch {
     /// Bytes that were typed on the terminal, and read `at` that time of the monotonic clock: before anything that they brought about.
     pub(super) fn typed(&mut self, at: Duration, bytes: &[u8], secret: bool) {
         let now = at.saturating_sub(self.start);
+        let before = self.bytes;
         // That a line was ended shows on the screen; what was typed does not follow from it.
         let lines = if secret { 0 } else { bytes.iter().filter(|b| matches!(b, b'\r' | b'\n')).count() };
         for _ in 0..lines.min(MOST_LINES) {
@@ -141,6 +145,11 @@ impl Batch {
         }
         self.withhold.typed(now, bytes, secret, &mut self.typed);
         self.push_typed(now);
+        if self.is_stuck() {
+            // Held back or on its way: of both there is an end.
+            let more = bytes.len().saturating_add(self.bytes.saturating_sub(before));
+            self.meanwhile = self.meanwhile.saturating_add(more);
+        }
         self.send_if_full();
     }
 
@@ -263,7 +272,7 @@ impl Batch {
         }
         match self.feed.send(std::mem::take(&mut self.events)) {
             Ok(()) => {
-                self.bytes = 0;
+                (self.bytes, self.meanwhile) = (0, 0);
                 if let Some(since) = self.stuck.take() {
                     self.stalled = self.stalled.saturating_add(clock::monotonic().saturating_sub(since));
                 }
@@ -285,7 +294,7 @@ impl Batch {
 
     /// Whether keys may still be taken.
     pub(super) fn takes_input(&self) -> bool {
-        self.stuck.is_none() || self.bytes < MOST_INPUT
+        self.meanwhile < MOST_INPUT
     }
 
     /// How often, and how long, the queue was full.
@@ -411,6 +420,27 @@ mod tests {
         batch.through(micros(10));
         batch.tell_through();
         assert_eq!(received(), Some(vec![through(10)]));
+    }
+
+    #[test]
+    fn while_the_queue_is_full_keys_pass_up_to_a_limit_however_much_output_waits() {
+        let (feed, intake) = crate::record::queue::bounded(1).unwrap();
+        let start = clock::monotonic();
+        let mut batch = Batch::new(feed, start, Policy::Echoed, None, None);
+        batch.shown(start, Stream::Output, &[b'x'; FULL]);
+        assert!(!batch.is_stuck(), "one batch always fits");
+        batch.shown(start, Stream::Output, &[b'x'; FULL]);
+        assert!(batch.is_stuck() && batch.takes_input());
+        batch.typed(start, b"\x03", false);
+        assert!(batch.takes_input());
+        // Withheld or not.
+        batch.typed(start, &[b'a'; MOST_INPUT / 2], true);
+        assert!(batch.takes_input());
+        batch.typed(start, &[b'a'; MOST_INPUT / 2], false);
+        assert!(!batch.takes_input());
+        intake.receive(Duration::ZERO).unwrap();
+        batch.retry();
+        assert!(!batch.is_stuck() && batch.takes_input());
     }
 
     #[test]
