@@ -11,6 +11,7 @@ mod failing {
 }
 
 use sealcast::sys::fd::set_nonblocking;
+use sealcast::sys::signals;
 use serde_json::Value;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::{Child, Stdio};
@@ -428,6 +429,26 @@ fn on_a_disk_that_stands_still_an_interrupt_passes() {
     });
     drop(frozen);
     assert_eq!(terminal.wait_end().code(), Some(4));
+    assert_eq!(host.last()["verdict"], "intact");
+}
+
+#[test]
+fn a_request_to_end_that_comes_while_the_recording_is_closed_changes_no_exit_code() {
+    let Some(host) = with_a_disk() else { return };
+    let words = ["setsid", SEALCAST, "run", "--", "sh", "-c", "echo begun; read x; exit 3"];
+    let mut command = host.command("root", &words);
+    let mut running = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut begun = [0; 6];
+    running.stdout.as_mut().unwrap().read_exact(&mut begun).unwrap();
+    let frozen = Frozen::store(&host);
+    drop(running.stdin.take());
+    // All is copied once the process between us and the program is gone. What is left waits for the disk.
+    until("the end of the program", || support::children(running.id()).is_empty().then_some(()));
+    for signal in [signals::SIGTERM, signals::SIGINT, signals::SIGHUP] {
+        signals::send(running.id(), signal).unwrap();
+    }
+    drop(frozen);
+    assert_eq!(until("the end", || running.try_wait().unwrap()).code(), Some(3));
     assert_eq!(host.last()["verdict"], "intact");
 }
 

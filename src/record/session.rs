@@ -409,6 +409,9 @@ impl Session {
     /// # Errors
     /// When the child cannot be started, or the loop cannot go on; the child is then hung up.
     pub fn run(&mut self, feed: Feed, start: Duration) -> Result<Outcome, Error> {
-        Pump::new(self, feed, start)?.run()
+        let outcome = Pump::new(self, feed, start).and_then(Pump::run);
+        // Who asks us to end while the recording is closed is too late to have any part in how the child ended.
+        self.signals.keep_blocked();
+        outcome
     }
 }

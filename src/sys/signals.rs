@@ -52,6 +52,11 @@ impl Signals {
         Ok(Self { fd: unsafe { OwnedFd::from_raw_fd(fd) }, found })
     }
 
+    /// From here on none of them is answered, nor acts: for a process that knows its exit status and has to say nothing else.
+    pub fn keep_blocked(&mut self) {
+        self.found = mask(libc::SIG_BLOCK, &set_of(&[]));
+    }
+
     /// The next signal that arrived, if any.
     pub fn next(&self) -> Option<Arrived> {
         let mut facts = MaybeUninit::<libc::signalfd_siginfo>::uninit();
