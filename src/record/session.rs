@@ -165,15 +165,18 @@ impl Outcome {
     }
 }
 
-/// Signals that are handed on to the child: whatever would end us, and those a program may have a use for.
-const HANDED_ON: [Signal; 12] = [
+/// Signals that are handed on to the child, and with them all that are [realtime](signals::realtime): whatever would end us and
+/// comes from somebody. (Those of a fault of our own do not. Who aborts, as we may, unblocks that signal for himself first.)
+const HANDED_ON: [Signal; 14] = [
     signals::SIGHUP,
     signals::SIGINT,
     signals::SIGQUIT,
+    signals::SIGABRT,
     signals::SIGTERM,
     signals::SIGALRM,
     signals::SIGUSR1,
     signals::SIGUSR2,
+    signals::SIGSTKFLT,
     signals::SIGIO,
     signals::SIGPROF,
     signals::SIGVTALRM,
@@ -183,7 +186,7 @@ const HANDED_ON: [Signal; 12] = [
 
 /// Whether a signal is handed on to the child.
 pub(super) fn is_handed_on(signal: Signal) -> bool {
-    HANDED_ON.contains(&signal)
+    HANDED_ON.contains(&signal) || signals::realtime().contains(&signal)
 }
 
 /// The terminal of a session, and the PTY that stands in for it.
@@ -228,7 +231,7 @@ pub struct Session {
 /// # Errors
 /// When the system refuses a PTY, a pipe or a process.
 pub fn prepare(mut spec: Spec) -> Result<Session, Error> {
-    let mut taken = HANDED_ON.to_vec();
+    let mut taken: Vec<Signal> = HANDED_ON.into_iter().chain(signals::realtime()).collect();
     taken.extend([signals::SIGTSTP, signals::SIGCONT, signals::SIGWINCH]);
     let signals = Signals::take(&taken)?;
     let (screen, follower) = match Terminal::controlling() {

@@ -10,12 +10,18 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd};
 
 pub use libc::{
-    SIGALRM, SIGCHLD, SIGCONT, SIGHUP, SIGINT, SIGIO, SIGKILL, SIGPIPE, SIGPROF, SIGPWR, SIGQUIT, SIGSTOP,
-    SIGTERM, SIGTSTP, SIGTTIN, SIGTTOU, SIGURG, SIGUSR1, SIGUSR2, SIGVTALRM, SIGWINCH, SIGXCPU, SIGXFSZ,
+    SIGABRT, SIGALRM, SIGCHLD, SIGCONT, SIGHUP, SIGINT, SIGIO, SIGKILL, SIGPIPE, SIGPROF, SIGPWR, SIGQUIT,
+    SIGSTKFLT, SIGSTOP, SIGTERM, SIGTSTP, SIGTTIN, SIGTTOU, SIGURG, SIGUSR1, SIGUSR2, SIGVTALRM, SIGWINCH,
+    SIGXCPU, SIGXFSZ,
 };
 
 /// A signal's number.
 pub type Signal = libc::c_int;
+
+/// The realtime signals, but for the few that the C library keeps for itself.
+pub fn realtime() -> std::ops::RangeInclusive<Signal> {
+    libc::SIGRTMIN()..=libc::SIGRTMAX()
+}
 
 /// Signals that are read instead of acting. Dropped, the mask that was found comes back.
 #[derive(Debug)]
