@@ -135,6 +135,12 @@ impl Settings {
         // _POSIX_VDISABLE is 0 on Linux.
         (byte != 0).then_some(byte)
     }
+
+    /// Whether a line that is read whole ends with this byte; a return is taken for one, however it is translated.
+    pub fn ends_line(&self, byte: u8) -> bool {
+        let of_its_own = [libc::VEOL, libc::VEOL2, libc::VEOF].map(|which| self.0.c_cc[which]);
+        matches!(byte, b'\n' | b'\r') || byte != 0 && of_its_own.contains(&byte)
+    }
 }
 
 /// The controlling terminal of this process.

@@ -135,6 +135,24 @@ fn end_of_file_ends_a_program_that_reads() {
 }
 
 #[test]
+fn end_of_file_within_a_line_hands_it_on_also_where_the_keyboard_is_shared() {
+    let sandbox = Sandbox::new();
+    let mut terminal = sandbox.shell();
+    let wrapper = sandbox.wrapper_line();
+    terminal.send(format!(
+        "{wrapper} sh -c 'echo REA''DY >&2; exec cat' | dd bs=1 conv=ucase status=none; echo E''ND\r"
+    ));
+    terminal.wait_for("READY\r");
+    terminal.send_unseen("abc\x04");
+    terminal.wait_for("ABC");
+    // A line that ends as lines do is whole: the next one is the end.
+    terminal.send_unseen("def\r");
+    terminal.wait_for("DEF");
+    terminal.send_unseen("\x04");
+    terminal.wait_for("END\r");
+}
+
+#[test]
 fn a_terminal_that_disappears_takes_the_shell_with_it_and_the_recording_is_ended() {
     let sandbox = Sandbox::new();
     // A shell that ignores what it is told, and a job of it that does too.

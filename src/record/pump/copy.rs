@@ -2,9 +2,10 @@
 
 use super::{BUFFER, HOLDS, Output, Phase, Pump, Recorded, SHORT, TURNS};
 use crate::record::capture::Stream;
-use crate::record::lane::Written;
-use crate::record::session::Piece;
+use crate::record::lane::{Buffer, Written};
+use crate::record::session::{Piece, Screen};
 use crate::sys::poll::Ready;
+use crate::sys::tty::Settings;
 use crate::sys::{clock, fd, pipe};
 use std::io;
 
@@ -23,6 +24,9 @@ impl Pump<'_> {
                 }
                 Ok(count) => {
                     self.keys.filled(count);
+                    if !self.keyboard.is_raw() {
+                        end_piece(&mut self.keys, screen);
+                    }
                     // As they are before the child knows of the keys, who may change them.
                     let secret = screen.leader.settings().is_ok_and(|s| s.reads_secret());
                     self.typed = Some((clock::monotonic(), secret));
@@ -264,6 +268,22 @@ impl Pump<'_> {
                 self.undelivered(stream, lost, &io::Error::from_raw_os_error(errno));
             }
         }
+    }
+}
+
+/// Where the keyboard is shared, a piece of a line that somebody handed on with the end of file is handed on so to the child.
+/// (That it is one is known by how it ends: the kernel does not tell. A piece as large as the buffer is one that goes on.)
+fn end_piece(keys: &mut Buffer, screen: &Screen) {
+    // Who has taken the terminal from lines to keys meanwhile has had single keys read, and a child that reads keys takes them all.
+    let of_lines = |settings: &Settings| settings.is_canonical();
+    let ours = Settings::of(&screen.terminal).ok().filter(of_lines);
+    let theirs = screen.leader.settings().ok().filter(of_lines);
+    if let (Some(_), Some(theirs), Some(last)) = (ours, theirs, keys.whole().last())
+        && !theirs.ends_line(*last)
+        && let (Some(end), [room, ..]) = (theirs.end_of_file(), keys.room())
+    {
+        *room = end;
+        keys.filled(1);
     }
 }
 
