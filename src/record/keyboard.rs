@@ -5,6 +5,9 @@
 //! we must not undo and whose keys we must not take. Then it is taken only for as long as the child wants it: when
 //! the child changes its own terminal from plain lines to something else, or (a shell) gives it to a job of its own.
 //!
+//! Another session in the foreground of the same terminal may have it in raw mode, and will give it back: until then it is that one's. It
+//! has claimed it, so that nobody takes its raw mode for what is to be come back to.
+//!
 //! What is shown: where standard output is the terminal, it is ours like the keyboard: what the PTY made of it passes as it is.
 //! Elsewhere others of the pipeline write on the terminal (`sealcast run -- bash -i | tee log`), whose line ends are to be
 //! translated as they were found to be, or as the child has changed that at its own terminal. (A line end of ours that the PTY
@@ -19,7 +22,7 @@
 use super::session::Screen;
 use crate::sys::poll::Set;
 use crate::sys::pty::Leader;
-use crate::sys::tty::{RawMode, Settings, Terminal};
+use crate::sys::tty::{Claim, RawMode, Settings, Terminal};
 use crate::sys::{Error, clock, signals, waits};
 use std::time::Duration;
 
@@ -29,6 +32,8 @@ const LOOK: Duration = Duration::from_millis(50);
 /// The operator's keyboard.
 pub(super) struct Keyboard {
     raw: Option<RawMode>,
+    /// While it is in raw mode. (Below that: it is given back first.)
+    claim: Option<Claim>,
     /// It is ours from start to end, unless we are in the background.
     whole: bool,
     /// Standard output is the terminal.
@@ -59,6 +64,7 @@ impl Keyboard {
         let (lines, display) = screen.map_or((false, false), |screen| (screen.keyboard, screen.display));
         Self {
             raw: None,
+            claim: None,
             whole: lines && display,
             display,
             began: screen.and_then(|screen| screen.leader.settings().ok()),
@@ -82,7 +88,13 @@ impl Keyboard {
     /// Takes it, for a child whose terminal has these settings.
     fn take(&mut self, terminal: &Terminal, theirs: Option<&Settings>) -> Result<(), Error> {
         if self.raw.is_none() {
+            let claim = terminal.claim();
             let found = Settings::of(terminal)?;
+            // Plain, it is not in the hands of who has claimed it: such a session may be stopped.
+            if claim.is_none() && !found.is_plain() {
+                return Ok(());
+            }
+            self.claim = claim;
             self.raw = Some(RawMode::enter(terminal, found, self.raw_of(found, theirs))?);
         }
         Ok(())
@@ -106,6 +118,7 @@ impl Keyboard {
     /// Gives it back as it was found.
     pub(super) fn leave(&mut self) {
         self.raw = None;
+        self.claim = None;
     }
 
     /// Somebody else reads from it now. What they do not read would be told again and again.

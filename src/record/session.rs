@@ -268,8 +268,10 @@ fn stand_in(terminal: Terminal, spec: &Spec) -> Result<(Screen, OwnedFd), Error>
     let display = is_terminal(1);
     let found = Settings::of(&terminal)?;
     // In a pipeline a pager may have it raw already, or sudo without an echo. In the background it is in the hands of the
-    // foreground, such as the shell that shows its prompt meanwhile. That is theirs, not the child's.
-    let ours = (keyboard && display && terminal.is_foreground()) || found.is_plain();
+    // foreground, such as the shell that shows its prompt meanwhile, or beside us in it another session. That is theirs, not the
+    // child's.
+    let is_ours = || keyboard && display && terminal.is_foreground() && !terminal.is_claimed();
+    let ours = found.is_plain() || is_ours();
     let ours = if ours { found } else { found.plain() };
     ours.apply(&follower)?;
     if let Some(identity) = &spec.program.identity {

@@ -185,6 +185,27 @@ impl Terminal {
         Some(format!("/dev/{name}").into())
     }
 
+    /// The lock of whoever has it in raw mode and will give it back; it lasts as long as this is open. `None` where another session
+    /// holds it.
+    pub fn claim(&self) -> Option<Claim> {
+        let Some(own) = self.by_name() else { return Some(Claim { _own: None }) };
+        // Where there are no locks nobody holds one.
+        super::lock::try_exclusive(&own).unwrap_or(true).then_some(Claim { _own: Some(own) })
+    }
+
+    /// Whether another session has claimed it.
+    pub fn is_claimed(&self) -> bool {
+        self.by_name().is_some_and(|own| super::lock::is_exclusive(&own).unwrap_or(false))
+    }
+
+    /// The file that it is for everybody: that of `/dev/tty` is one for all terminals. `None` where it cannot be had, such as in a
+    /// terminal of another user.
+    fn by_name(&self) -> Option<File> {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).custom_flags(libc::O_NOCTTY | libc::O_CLOEXEC | libc::O_NONBLOCK);
+        options.open(self.name()?).ok().filter(|own| self.is(own))
+    }
+
     /// Whether our process group is the one in the foreground. Where that cannot be told from the number of our group (it
     /// has none where it was made in another pid namespace), the kernel is asked by a read of nothing.
     pub fn is_foreground(&self) -> bool {
@@ -224,6 +245,12 @@ impl Terminal {
     pub fn is_alive(&self) -> bool {
         Settings::of(&self.file).is_ok()
     }
+}
+
+/// See [`Terminal::claim`]. Empty where there can be no lock.
+#[derive(Debug)]
+pub struct Claim {
+    _own: Option<File>,
 }
 
 impl AsFd for Terminal {

@@ -3,7 +3,7 @@
 use crate::support::sandbox::{SIZE, Sandbox};
 use crate::support::terminal::Terminal;
 use crate::support::tried::{Missed, Tried, tried};
-use crate::support::{descendants, peak_memory, there, until};
+use crate::support::{children, descendants, lives, peak_memory, there, until};
 use sealcast::cast::Payload;
 use sealcast::sys::tty::Size;
 use std::time::{Duration, Instant};
@@ -142,6 +142,39 @@ fn pasted() -> Tried {
 fn a_large_paste_that_is_echoed_is_shown_and_recorded_whole() {
     // Where the kernel is so late with the echo that some of it does not count as one, that proves nothing.
     tried(1, pasted);
+}
+
+#[test]
+fn two_sessions_at_once_give_the_terminal_back_as_the_first_one_found_it() {
+    let sandbox = Sandbox::new();
+    let wrapper = sandbox.wrapper_line();
+    let wait = |file: &str| format!("until test -e {file}; do sleep 0.02; done");
+    // Neither leads a job of its own: both are in the foreground.
+    let script = format!(
+        "{wrapper} sh -c 'touch first; {}' </dev/tty & {}; {wrapper} sh -c 'stty -a >set; touch second; read x; echo got $x'; wait",
+        wait("go"),
+        wait("both"),
+    );
+    let mut command = sandbox.command("bash");
+    command.args(["-c", &script]);
+    let mut terminal = Terminal::start(&command, SIZE);
+    let before = terminal.settings();
+    let there = |file: &str| until(file, || sandbox.path(file).exists().then_some(()));
+    there("first");
+    until("the keyboard", || terminal.is_raw().then_some(()));
+    sandbox.file("both", "");
+    there("second");
+    let inside = std::fs::read_to_string(sandbox.path("set")).unwrap();
+    assert!(inside.contains(" icanon ") && !inside.contains("-opost"), "{inside}");
+    sandbox.file("go", "");
+    // The first one gives it back, and only then the second has it.
+    until("the end of the first", || {
+        (children(terminal.pid()).into_iter().filter(|pid| lives(*pid)).count() == 1).then_some(())
+    });
+    until("the keyboard", || terminal.is_raw().then_some(()));
+    terminal.line("a line", "got a line");
+    assert!(terminal.wait_end().success());
+    assert_eq!(terminal.settings(), before);
 }
 
 #[test]
