@@ -548,3 +548,30 @@ fn programs_of_a_command_that_runs_on_and_on_are_told_ahead_once_and_not_at_ever
     let counts: Vec<usize> = commands.iter().map(|command| command.execs.len()).collect();
     assert_eq!((counts, running.len(), left_out), (vec![0], 0, LeftOut::default()));
 }
+
+/// Its mark stands in a segment that nobody reads again for it: it would be in no list until its end, and for ever if the recorder is
+/// killed.
+#[test]
+fn a_command_without_programs_is_told_at_each_border_until_it_ends() {
+    let (trace, _) = Trace::of_test();
+    let heard =
+        Heard { tracker: Tracker::new(Some(10)), trace, redact: Redactions::default(), strict: false };
+    let mut indexer = ScreenIndexer::start((80, 24)).hearing(heard);
+    Indexer::begin(&mut indexer, Duration::ZERO);
+    let said = |ms: u64, mark| Event::new(Duration::from_millis(ms), Said::Mark(mark).payload());
+    let text = Some(": evil; read x".to_owned());
+    indexer.event(said(1_000, Mark::Start(Start { text, ..Start::default() })));
+    let mut told = Vec::new();
+    for n in 2..5 {
+        indexer.event(output(n * 1_000, b"line\r\n"));
+        indexer.patience = crate::sys::DEADLINE;
+        let Extras { commands, running, .. } = indexer.end_segment();
+        assert_eq!(commands, []);
+        told.extend(running.into_iter().map(|command| (command.text, command.start, command.end)));
+    }
+    assert_eq!(told, vec![(": evil; read x".to_owned(), 1_000, None); 3]);
+    indexer.event(said(6_000, Mark::End { status: Some(0), pipe: vec![], cancelled: false }));
+    indexer.event(Event::new(Duration::from_secs(9), Payload::Exit(0)));
+    let Extras { commands, running, .. } = indexer.end_segment();
+    assert_eq!((commands.len(), running.len()), (1, 0));
+}

@@ -58,6 +58,8 @@ pub(super) struct Entry {
     pub(super) shown: Vec<String>,
     /// Of its programs.
     bytes: usize,
+    /// Part of it was sent ahead.
+    sent_ahead: bool,
     pub(super) standing: Standing,
     /// Its line was typed behind what certainly was a prompt.
     solid: bool,
@@ -491,7 +493,7 @@ impl Tracker {
         let id = self.next;
         self.next = self.next.saturating_add(1);
         let (closed, shown, bytes, era) = (None, Vec::new(), 0, 0);
-        let (solid, given_up, ran, waits) = (false, false, false, None);
+        let (sent_ahead, solid, given_up, ran, waits) = (false, false, false, false, None);
         self.entries.push(Entry {
             id,
             command,
@@ -499,6 +501,7 @@ impl Tracker {
             closed,
             shown,
             bytes,
+            sent_ahead,
             standing,
             solid,
             given_up,

@@ -461,6 +461,46 @@ fn a_command_with_very_many_programs_comes_in_parts() {
     assert!(commands[..2].iter().all(|c| c.source == Source::Exec && c.flags[0].starts_with("part: ")));
 }
 
+/// Nothing else has them when their segment ends: what the shell told of them is among the events of a segment that nobody reads for it.
+#[test]
+fn commands_that_run_are_told_with_programs_or_without() {
+    let texts = |commands: Vec<Command>| commands.into_iter().map(|c| c.text).collect::<Vec<_>>();
+    let mut hand = Hand::new();
+    hand.integrated("bash").prompt(0).types("evil; read x").told("evil; read x");
+    assert_eq!(texts(hand.tracker.so_far()), ["evil; read x"]);
+    // It has ended, and not left: for the next entry of the index.
+    hand.prompt(0);
+    assert_eq!(texts(hand.tracker.so_far()), ["evil; read x"]);
+    hand.tracker.drain(hand.time + 1_000);
+    assert_eq!(hand.tracker.so_far(), []);
+    // Entered, and the shell has not told that it began.
+    hand.types("vi");
+    assert_eq!(hand.tracker.so_far(), []);
+    let mut posix = Hand::new();
+    posix.prompt(0).types("vi");
+    assert_eq!(texts(posix.tracker.so_far()), ["vi"]);
+}
+
+#[test]
+fn of_a_command_that_runs_is_told_ahead_once_that_it_does_and_each_program() {
+    let mut hand = Hand::new();
+    hand.integrated("bash").prompt(0).types("evil; read x").told("evil; read x");
+    let ahead = hand.tracker.send_ahead();
+    assert!(ahead[0].flags[0].starts_with("part: "), "{ahead:?}");
+    assert_eq!(
+        (ahead[0].source, ahead[0].text.as_str(), ahead[0].end),
+        (Source::Shell, "evil; read x", None)
+    );
+    assert_eq!(hand.tracker.send_ahead(), []);
+    hand.tracker.executed(exec(hand.time, 20, 10, &["cp"]));
+    hand.tracker.drain(hand.time);
+    let ahead = hand.tracker.send_ahead();
+    assert_eq!((ahead[0].source, ahead[0].execs.len()), (Source::Exec, 1));
+    assert_eq!(hand.tracker.send_ahead(), []);
+    let commands = hand.prompt(0).done();
+    assert_eq!((commands.len(), commands[0].execs.len(), commands[0].flags.len()), (1, 0, 0));
+}
+
 #[test]
 fn what_is_missing_in_the_trace_is_an_entry() {
     let mut hand = Hand::new();
