@@ -341,6 +341,32 @@ def commands(entry):
     yield from those(table, 0, "")
 
 
+def runs_on(running, entry):
+    """What runs when a segment ends: what its entry tells, and of what was told before what it has no room for."""
+    told, lacks = list(commands(entry.get("running", {}))), any(entry.get("running_left_out", {}).values())
+    if not (lacks or (not told and entry.get("given_up") in ("late", "failed"))):
+        return told
+    name = lambda command: (command["start"], command["text"])
+    ended, known = {name(command) for command in commands(entry) if "text" in command}, {name(command): command for command in told}
+    for old in running:
+        if name(old) in known:
+            new = known[name(old)]
+            if execs := fuller(old.get("execs", []), new.get("execs", [])):
+                new["execs"] = execs
+        elif name(old) not in ended:
+            told.append(old)
+    return sorted(told, key=lambda command: command["start"])
+
+
+def fuller(old, new):
+    """The programs of both, with the longer arguments: both are the first ones of one list, unless a part was sent ahead in between."""
+    if any((before["time"], before["pid"]) != (now["time"], now["pid"]) for before, now in zip(old, new)):
+        return old + new
+    size = lambda argv: sum(len(argument.encode("utf-8", "surrogatepass")) + 24 for argument in argv)
+    both = [now | {"argv": max(now["argv"], before["argv"], key=size)} for before, now in zip(old, new)]
+    return both + old[len(new) :] + new[len(old) :]
+
+
 def seconds(ms):
     """Milliseconds as seconds, in the shortest decimal form."""
     whole, rest = divmod(ms, 1000)
@@ -443,8 +469,8 @@ def main():
         header["term"].update(cols=80, rows=24)
     lines = [line.decode("utf-8") for line in pieces]  # a chunk may end anywhere, also inside a character
     if options.commands:
-        running = entries[-1].get("running", {}) if entries else {}
-        for line in itertools.chain.from_iterable(map(commands, entries + [running])):
+        running = functools.reduce(runs_on, entries, [])
+        for line in itertools.chain(*map(commands, entries), running):
             print(json.dumps(line, ensure_ascii=False))
         if not closed:
             print(f"note: {OPEN_END}", file=sys.stderr)

@@ -119,7 +119,7 @@ impl Sums {
             sums.gaps += tally.gaps.len();
             sums.marks += tally.marks.len();
             sums.exit = tally.exit.or(sums.exit);
-            sums.left_out.add(entry.left_out);
+            sums.left_out.add(entry.all_left_out());
             if let Some(reason) = entry.given_up {
                 *sums.given_up.entry(reason).or_default() += 1;
             }

@@ -46,7 +46,7 @@ impl LeftOut {
     /// All that is missing in these entries.
     pub fn of(entries: &[Entry]) -> Self {
         let mut all = Self::default();
-        entries.iter().for_each(|entry| all.add(entry.left_out));
+        entries.iter().for_each(|entry| all.add(entry.all_left_out()));
         all
     }
 
@@ -111,7 +111,14 @@ pub fn shorten(exec: &mut Exec, most: usize) -> bool {
 impl Entry {
     /// What was left out, for people: when the segment began (milliseconds since the start of the session), and what.
     pub fn left_out_notice(&self) -> Option<(u64, String)> {
-        self.left_out.notice().map(|text| (self.tally.start, text))
+        self.all_left_out().notice().map(|text| (self.tally.start, text))
+    }
+
+    /// All that is missing in it, also of commands that run.
+    pub fn all_left_out(&self) -> LeftOut {
+        let mut all = self.left_out;
+        all.add(self.running_left_out);
+        all
     }
 
     /// Plaintext of the INDEX chunk, with as much as fits; what does not is taken out and counted. With `counts_only`,
@@ -124,14 +131,18 @@ impl Entry {
             if let Some(packed) = index::encode_entry(self)? {
                 return Ok(packed);
             }
-            // What runs is told again when it ends, and not counted here.
-            for exec in self.running.iter_mut().flat_map(|command| &mut command.execs) {
-                shorten(exec, 64);
-            }
+            // What runs is told again when it ends.
+            let execs = self.running.iter_mut().flat_map(|command| &mut command.execs);
+            let shortened = count(execs.filter_map(|exec| shorten(exec, 64).then_some(())).count());
+            self.running_left_out.add(LeftOut { shortened, ..LeftOut::default() });
             if let Some(packed) = index::encode_entry(self)? {
                 return Ok(packed);
             }
-            self.running.clear();
+            self.leave_programs_of_running();
+            if let Some(packed) = index::encode_entry(self)? {
+                return Ok(packed);
+            }
+            self.leave_running();
             if let Some(packed) = index::encode_entry(self)? {
                 return Ok(packed);
             }
@@ -162,10 +173,28 @@ impl Entry {
         // An entry must never cost the recording: what is too long to index is looked for inside.
         self.keep_programs(0);
         self.keep_commands(0);
-        self.running = Vec::new();
+        self.leave_running();
         self.filter = Vec::new();
         self.given_up = Some(GivenUp::TooLong);
         index::encode_counts(self)
+    }
+
+    /// Leaves out the programs of commands that run.
+    fn leave_programs_of_running(&mut self) {
+        let programs = self.running.iter_mut().map(|command| count(std::mem::take(&mut command.execs).len()));
+        let programs = programs.fold(0, u64::saturating_add);
+        if programs > 0 {
+            // Shortened or not, they are not there.
+            self.running_left_out.shortened = 0;
+        }
+        self.running_left_out.add(LeftOut { programs, ..LeftOut::default() });
+    }
+
+    /// Leaves out these commands.
+    fn leave_running(&mut self) {
+        self.leave_programs_of_running();
+        let commands = count(std::mem::take(&mut self.running).len());
+        self.running_left_out.add(LeftOut { commands, ..LeftOut::default() });
     }
 
     /// Leaves out all commands but the first `most`; they have no programs any more.
@@ -267,6 +296,42 @@ mod tests {
             assert!(read.programs() > 0 && (left.programs > 0 || left.shortened > 0), "{name}: {left:?}");
             assert_eq!(read.given_up, (left.programs > 0).then_some(GivenUp::TooLong), "{name}");
         }
+    }
+
+    /// It is told again when it ends, if the recorder lives so long.
+    #[test]
+    fn what_is_left_out_of_commands_that_run_is_counted_by_itself() {
+        let running = |programs, length| commands(1, programs, |n| noise(n, length)).commands;
+        let full = || commands(80, 1, |n| noise(n, 2_000));
+        let left_out = |commands, programs, shortened| LeftOut { commands, programs, shortened };
+        let mut paths = running(40_000, 0);
+        for (n, exec) in paths.iter_mut().flat_map(|command| &mut command.execs).enumerate() {
+            exec.path = noise(n as u64, 64);
+        }
+        let mut long = full();
+        for (n, command) in long.commands.iter_mut().enumerate() {
+            command.text = noise(n as u64, 60_000);
+        }
+        for (what, entry, runs, programs, expected) in [
+            ("all fits", full(), running(3, 100), 3, left_out(0, 0, 0)),
+            ("arguments", full(), running(300, 8_000), 300, left_out(0, 0, 300)),
+            ("programs", full(), paths, 0, left_out(0, 40_000, 0)),
+            ("all", long, running(3, 8_000), 0, left_out(1, 3, 0)),
+        ] {
+            let mut entry = Entry { running: runs, ..entry };
+            let read = index::decode_entry(&entry.fit(false).unwrap().plain, |_| true).unwrap().entry;
+            assert_eq!(read.running_left_out, expected, "{what}");
+            assert!(read == entry, "{what}");
+            assert_eq!(read.running.len() as u64 + expected.commands, 1, "{what}");
+            let kept = read.running.iter().map(|command| command.execs.len()).sum::<usize>();
+            assert_eq!(kept, programs, "{what}");
+            assert_eq!(read.left_out.is_nothing(), what != "all", "{what}: {:?}", read.left_out);
+        }
+        let mut entry = Entry { running: running(2, 5), ..full() };
+        let plain = entry.fit(true).unwrap().plain;
+        let read = index::decode_entry(&plain, |_| false).unwrap().entry;
+        assert_eq!((read.running.len(), read.running_left_out), (0, left_out(1, 2, 0)));
+        assert_eq!(read.all_left_out(), left_out(81, 82, 0));
     }
 
     #[test]

@@ -45,8 +45,10 @@ pub struct Entry {
     /// Executed programs that belong to no command.
     pub execs: Vec<Exec>,
     /// Commands that had not ended when the segment did, with their programs so far. They are told again when they end: a reader keeps
-    /// those of the last entry only.
+    /// those of the last entry only, and what was sealed of them before where that had no room for it.
     pub running: Vec<Command>,
+    /// What of them did not fit, where they were not told again.
+    pub running_left_out: LeftOut,
     /// Why there is less here than there could be, if there is.
     pub given_up: Option<GivenUp>,
     /// Commands and programs for which there was no room.
@@ -126,6 +128,8 @@ struct Wire<'a> {
     programs: told::Programs<'a>,
     #[serde(skip_serializing_if = "Running::is_empty")]
     running: Running<'a>,
+    #[serde(skip_serializing_if = "LeftOut::is_nothing")]
+    running_left_out: LeftOut,
     #[serde(skip_serializing_if = "Option::is_none")]
     given_up: Option<GivenUp>,
     #[serde(skip_serializing_if = "LeftOut::is_nothing")]
@@ -137,8 +141,19 @@ impl Serialize for Entry {
         let (commands, programs) = told::pack(&self.commands, &self.execs);
         let so_far = told::pack(&self.running, &[]);
         let running = Running { commands: so_far.0, programs: so_far.1 };
-        let Self { segment, offset, ref tally, given_up, left_out, .. } = *self;
-        Wire { segment, offset, tally, commands, programs, running, given_up, left_out }.serialize(serializer)
+        let Self { segment, offset, ref tally, running_left_out, given_up, left_out, .. } = *self;
+        let wire = Wire {
+            segment,
+            offset,
+            tally,
+            commands,
+            programs,
+            running,
+            running_left_out,
+            given_up,
+            left_out,
+        };
+        wire.serialize(serializer)
     }
 }
 
@@ -152,6 +167,7 @@ struct Unwired<C, P, R> {
     commands: C,
     programs: P,
     running: R,
+    running_left_out: LeftOut,
     given_up: Option<GivenUp>,
     left_out: LeftOut,
 }
@@ -474,19 +490,31 @@ pub(crate) fn decode_entry(plain: &[u8], wanted: impl Fn(&[u8]) -> bool) -> Opti
 /// The entry that is told by this JSON, with no filter, and whether all of it was read.
 fn read_entry(json: &[u8], wanted: bool) -> Option<(Entry, bool)> {
     let tally = serde_json::from_slice(json).ok()?;
-    let all = Entry { tally, ..Entry::default() };
     if wanted {
         let told: Told = serde_json::from_slice(json).ok()?;
-        let Told { segment, offset, commands, programs, running, given_up, left_out } = told;
+        let Told { segment, offset, commands, programs, running, running_left_out, given_up, left_out } =
+            told;
         let (commands, execs) = told::spread(commands, programs)?;
         let (running, _) = told::spread(running.commands, running.programs)?;
-        let entry = Entry { segment, offset, commands, execs, running, given_up, left_out, ..all };
+        let filter = Vec::new();
+        let entry = Entry {
+            segment,
+            offset,
+            tally,
+            commands,
+            execs,
+            running,
+            running_left_out,
+            given_up,
+            left_out,
+            filter,
+        };
         return (entry.running.is_empty() || entry.is_readable()).then_some((entry, true));
     }
     let bare: Bare = serde_json::from_slice(json).ok()?;
-    let Bare { segment, offset, commands, programs, running, given_up, left_out } = bare;
+    let Bare { segment, offset, commands, programs, running, running_left_out, given_up, left_out } = bare;
     let whole = commands.is_none() && programs.is_none() && running.is_none();
-    Some((Entry { segment, offset, given_up, left_out, ..all }, whole))
+    Some((Entry { segment, offset, tally, running_left_out, given_up, left_out, ..Entry::default() }, whole))
 }
 
 thread_local! {

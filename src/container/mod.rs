@@ -23,6 +23,7 @@ mod keys;
 pub mod limits;
 mod order;
 mod reader;
+mod running;
 mod slots;
 mod tear;
 #[cfg(test)]

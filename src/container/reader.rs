@@ -11,14 +11,13 @@ use super::end::{self, held};
 use super::error::Error;
 use super::frame::{self, FRAME_LEN, Kind};
 use super::header::Header;
-use super::index::{self, Counted, Entry, GivenUp, Opening};
+use super::index::{self, Counted, Entry, Opening};
 use super::keys::{Chain, Unlocked, next_segment};
 use super::limits;
 use super::order::{self, Expect, Order};
 use super::slots::{self, Slot};
 use super::tear::is_tear;
 use super::verify::reaches_final;
-use crate::cast::Command;
 use crate::crypto::chain::Key;
 use crate::crypto::digest::sha256;
 use std::io::{Read, Seek, SeekFrom};
@@ -505,15 +504,7 @@ impl<R: Read + Seek> Reader<R> {
         Arc::make_mut(&mut self.counted).push(read.entry.counted());
         let mut entry = read.entry;
         if let Some(before) = self.entries.last_mut() {
-            let mut running = std::mem::take(&mut before.running);
-            // What was late is told with the next one; what failed, never.
-            if entry.running.is_empty() && matches!(entry.given_up, Some(GivenUp::Late | GivenUp::Failed)) {
-                let ended = |ran: &Command| {
-                    entry.commands.iter().any(|told| (told.start, &told.text) == (ran.start, &ran.text))
-                };
-                running.retain(|ran| !ended(ran));
-                entry.running = running;
-            }
+            entry.follow(before);
         }
         self.entries.push(entry);
         self.whole &= read.whole;

@@ -64,6 +64,8 @@ pub struct Extras {
     pub execs: Vec<Exec>,
     /// Commands that have not ended, with their programs so far.
     pub running: Vec<Command>,
+    /// What of them is missing here.
+    pub running_left_out: LeftOut,
     /// Filter over what the segment showed; empty when it was not made.
     pub filter: Vec<u8>,
     /// Why something of this is missing, if it is.
@@ -386,6 +388,7 @@ impl<S: Sink> Writer<S> {
             commands: extras.commands,
             execs: extras.execs,
             running: extras.running,
+            running_left_out: extras.running_left_out,
             given_up: extras.given_up,
             left_out: extras.left_out,
             filter: extras.filter,

@@ -340,7 +340,8 @@ impl Indexer for ScreenIndexer {
             state = self.shared.lock();
         }
         // Whether the screen was in time or not: what has been told is told.
-        let Harvest { commands, execs, running, left_out, .. } = std::mem::take(&mut state.harvest);
+        let Harvest { commands, execs, running, running_left_out, left_out, .. } =
+            std::mem::take(&mut state.harvest);
         let seen = state.commands;
         drop(state);
         let left_out = self.account(&commands, &execs, left_out, seen);
@@ -355,7 +356,8 @@ impl Indexer for ScreenIndexer {
                 self.astray = true;
             }
             let given_up = Some(if failed { GivenUp::Failed } else { GivenUp::Late });
-            return Extras { commands, execs, running, given_up, left_out, ..Extras::default() };
+            let filter = Vec::new();
+            return Extras { commands, execs, running, running_left_out, filter, given_up, left_out };
         };
         self.missed.failed += u64::from(answer.fault);
         self.missed.late += u64::from(answer.unknown);
@@ -369,7 +371,7 @@ impl Indexer for ScreenIndexer {
             () if self.astray => Some(GivenUp::Late),
             () => None,
         };
-        Extras { commands, execs, running, filter, given_up, left_out }
+        Extras { commands, execs, running, running_left_out, filter, given_up, left_out }
     }
 
     fn keyframe_inside(&mut self) -> Option<String> {

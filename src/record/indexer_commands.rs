@@ -32,6 +32,8 @@ pub(super) struct Harvest {
     pub(super) execs: Vec<Exec>,
     /// What had not settled when the segment ended, so far.
     pub(super) running: Vec<Command>,
+    /// What of it is missing.
+    pub(super) running_left_out: LeftOut,
     pub(super) left_out: LeftOut,
     /// When the latest of all these programs began.
     latest: Option<u64>,
@@ -51,16 +53,27 @@ impl Harvest {
         let all = |running: &[Command]| running.iter().map(Command::size).fold(0, usize::saturating_add);
         let programs = running.iter().flat_map(|command| &command.execs);
         self.latest = self.latest.max(programs.map(|exec| exec.time).max());
+        let mut left_out = LeftOut::default();
         if all(&running) > MAX_RUNNING {
             for exec in running.iter_mut().flat_map(|command| &mut command.execs) {
-                fit::shorten(exec, LEAST);
+                left_out.shortened += u64::from(fit::shorten(exec, LEAST));
             }
         }
         while all(&running) > MAX_RUNNING {
-            running.pop();
+            // The programs go first, the last ones before the others.
+            match running.iter_mut().rev().find(|command| !command.execs.is_empty()) {
+                Some(last) => {
+                    let programs = std::mem::take(&mut last.execs).len();
+                    left_out.programs += u64::try_from(programs).unwrap_or(u64::MAX);
+                }
+                None => {
+                    running.pop();
+                    left_out.commands += 1;
+                }
+            }
         }
         let told = all(&running);
-        self.running = running;
+        (self.running, self.running_left_out) = (running, left_out);
         told
     }
 
@@ -303,7 +316,7 @@ impl Commands {
             let commands = self.heard.tracker.send_ahead();
             let parts = u64::try_from(commands.len()).unwrap_or(u64::MAX);
             self.settled = self.settled.saturating_add(parts);
-            harvest.running = Vec::new();
+            (harvest.running, harvest.running_left_out) = (Vec::new(), LeftOut::default());
             harvest.add(Settled { commands, ..Settled::default() });
         }
     }
@@ -410,6 +423,24 @@ mod tests {
         harvest.add(Settled { commands: vec![command; 3], ..Settled::default() });
         assert_eq!(harvest.commands.len(), 2);
         assert_eq!((harvest.left_out.commands, harvest.left_out.programs), (1, 10_000 - kept as u64 + 3));
+    }
+
+    #[test]
+    fn what_does_not_fit_of_commands_that_run_is_counted() {
+        let mut harvest = Harvest::default();
+        let exec = |length| Exec { argv: vec!["x".repeat(length)], ..Exec::default() };
+        let command = |execs| Command { text: "x".repeat(20_000), execs, ..Command::default() };
+        assert!(harvest.run(vec![command(vec![exec(8 << 10); 100])]) > 800 << 10);
+        assert_eq!(harvest.running_left_out, LeftOut::default());
+        harvest.run(vec![command(vec![exec(8 << 10); 1_000])]);
+        assert_eq!(harvest.running_left_out, LeftOut { shortened: 1_000, ..LeftOut::default() });
+        harvest.run([vec![command(vec![exec(8); 5])], vec![command(vec![]); 250]].concat());
+        let left_out = harvest.running_left_out;
+        assert_eq!((left_out.programs, harvest.running.len() as u64 + left_out.commands), (5, 251));
+        assert!(left_out.commands > 0 && harvest.running.len() > 200, "{left_out:?}");
+        // What one tells holds until the next.
+        harvest.run(vec![]);
+        assert_eq!((harvest.running.len(), harvest.running_left_out), (0, LeftOut::default()));
     }
 
     #[test]

@@ -58,7 +58,7 @@ impl Indexed<'_> {
     /// Entries from which commands or programs are missing.
     pub fn lacking(&self) -> usize {
         let lacks = |entry: &&Entry| {
-            entry.given_up.is_some_and(GivenUp::lacks_commands) || !entry.left_out.is_nothing()
+            entry.given_up.is_some_and(GivenUp::lacks_commands) || !entry.all_left_out().is_nothing()
         };
         self.entries.iter().filter(lacks).count()
     }

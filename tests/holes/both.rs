@@ -3,9 +3,10 @@
 
 use crate::forge::{self, CHECK, CLOSES, FINAL, Forge, SEG};
 use crate::sample::{self, Fleet};
-use crate::second::second_reader_of_many;
+use crate::second::{second_commands_of_many, second_reader_of_many};
 use crate::{OPEN_END, changes, damage, read, recordings};
-use sealcast::container::{Reader, frame};
+use sealcast::cast::{Command, Exec};
+use sealcast::container::{self, Entry, GivenUp, LeftOut, Reader, frame};
 use std::io::Cursor as Bytes;
 
 #[test]
@@ -145,5 +146,85 @@ fn both_implementations_say_the_same_of_a_recording_that_is_cut_anywhere_in_its_
             let whole = name != "torn" && length >= signed;
             assert_eq!(!ours.contains(OPEN_END), whole, "{name}, {length}: signed to {signed}\n{ours}");
         }
+    }
+}
+
+/// A recording that was not closed, of segments with these entries.
+fn with_entries(fleet: &Fleet, entries: &[Entry]) -> Forge {
+    let mut forge = Forge::begin([5; 32], &fleet.host, &fleet.name, &[]);
+    for (number, entry) in (0..).zip(entries) {
+        let mut entry = Entry { segment: number, offset: forge.bytes.len() as u64, ..entry.clone() };
+        entry.tally.utc = 5;
+        forge.data(SEG, &zstd::bulk::compress(CLOCKS.as_bytes(), 3).unwrap());
+        forge.index(&forge::packed(&serde_json::to_vec(&entry).unwrap(), &[]));
+        forge.check(CLOSES);
+    }
+    forge
+}
+
+const CLOCKS: &str = "[0,\"t\",\"{\\\"at\\\":0,\\\"utc\\\":5}\"]\n";
+
+#[test]
+fn both_implementations_list_the_same_commands_that_had_not_ended() {
+    let exec = |pid: u32, argument: &str| Exec {
+        time: u64::from(pid) + 10,
+        pid,
+        path: "/bin/cp".into(),
+        argv: vec!["cp".into(), argument.into()],
+        ..Exec::default()
+    };
+    let command = |text: &str, execs: &[Exec]| Command {
+        text: text.into(),
+        start: 5,
+        execs: execs.to_vec(),
+        ..Command::default()
+    };
+    let runs = |running: &[Command]| Entry { running: running.to_vec(), ..Entry::default() };
+    let cut = |running: &[Command]| {
+        let running_left_out = LeftOut { programs: 1, ..LeftOut::default() };
+        Entry { running_left_out, ..runs(running) }
+    };
+    let none = |given_up| Entry { given_up: Some(given_up), ..Entry::default() };
+    let (long, short, other) = (exec(7, "/etc/shadow"), exec(7, "…"), exec(9, "x"));
+    let evil = |execs: &[Exec]| command("evil", execs);
+    let first = || runs(&[evil(&[long.clone(), exec(8, "y")]), command("vi", &[])]);
+    let ended = |entry: Entry| Entry { commands: vec![Command { end: Some(9), ..evil(&[]) }], ..entry };
+    let fleet = Fleet::new("web-3");
+    let cases: Vec<(&str, Vec<Entry>, usize, usize)> = vec![
+        ("whole", vec![first()], 2, 2),
+        ("no more", vec![first(), runs(&[])], 0, 0),
+        ("late", vec![first(), none(GivenUp::Late)], 2, 2),
+        ("failed, twice", vec![first(), none(GivenUp::Failed), none(GivenUp::Failed)], 2, 2),
+        ("a flood", vec![first(), none(GivenUp::Flood)], 0, 0),
+        ("late, and one has ended", vec![first(), ended(none(GivenUp::Late))], 2, 0),
+        ("left out", vec![first(), cut(&[])], 2, 2),
+        ("left out, and one has ended", vec![first(), ended(cut(&[]))], 2, 0),
+        ("fewer programs", vec![first(), cut(&[evil(&[short.clone()])])], 2, 2),
+        (
+            "shorter and more",
+            vec![first(), cut(&[evil(&[short.clone(), exec(8, "y"), other.clone()])])],
+            2,
+            3,
+        ),
+        ("others", vec![first(), cut(&[evil(&[other.clone()])])], 2, 3),
+        ("left out, then whole", vec![first(), cut(&[]), runs(&[evil(&[short])])], 1, 1),
+        ("left out, then late", vec![first(), cut(&[command("x", &[other])]), none(GivenUp::Late)], 3, 3),
+    ];
+    let files: Vec<_> = cases.iter().map(|(_, entries, ..)| with_entries(&fleet, entries).bytes).collect();
+    let files: Vec<&[u8]> = files.iter().map(Vec::as_slice).collect();
+    let theirs = second_commands_of_many(&files, &[5; 32]);
+    for (number, (what, _, commands, programs)) in cases.into_iter().enumerate() {
+        let mut reader = Reader::open(Bytes::new(files[number])).unwrap();
+        reader.unlock([5; 32]).unwrap();
+        let listed = container::commands(reader.entries());
+        let all = listed.iter().map(|command| command.execs.len()).sum::<usize>();
+        assert_eq!((listed.len(), all), (commands, programs), "{what}: {listed:?}");
+        let Some((good, text)) = theirs.as_ref().map(|theirs| &theirs[number]) else { continue };
+        let mut ours: Vec<_> = listed.iter().map(|command| serde_json::to_value(command).unwrap()).collect();
+        let mut theirs: Vec<serde_json::Value> =
+            text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        ours.sort_by_key(ToString::to_string);
+        theirs.sort_by_key(ToString::to_string);
+        assert!(*good && ours == theirs, "{what}: {ours:?}\n{text}");
     }
 }

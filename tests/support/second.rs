@@ -44,15 +44,24 @@ pub fn second_reader(recording: &Path, identity: &Path, options: &[&str]) -> Opt
 /// Runs the Python reader on many files, in one process; gives exit status and output of each. `None` when what it needs is not
 /// installed.
 pub fn second_reader_of_many(files: &[&[u8]], root: &[u8; 32]) -> Option<Vec<(bool, String)>> {
+    of_many(files, root, &[])
+}
+
+/// The same with `--commands`.
+pub fn second_commands_of_many(files: &[&[u8]], root: &[u8; 32]) -> Option<Vec<(bool, String)>> {
+    of_many(files, root, &["--commands"])
+}
+
+fn of_many(files: &[&[u8]], root: &[u8; 32], options: &[&str]) -> Option<Vec<(bool, String)>> {
     const DRIVER: &str = r#"
 import contextlib, io, sys
 sys.dont_write_bytecode = True
 sys.path.insert(0, sys.argv[1])
 import read_recording
-folder, count, root = sys.argv[2], int(sys.argv[3]), bytes.fromhex(sys.argv[4])
+folder, count, root, options = sys.argv[2], int(sys.argv[3]), bytes.fromhex(sys.argv[4]), sys.argv[5:]
 read_recording.root_key = lambda slots, identities: root
 for number in range(count):
-    sys.argv = ["read_recording.py", "-i", "none", f"{folder}/{number}"]
+    sys.argv = ["read_recording.py", "-i", "none", *options, f"{folder}/{number}"]
     out, text = io.BytesIO(), "ok"
     stdout = io.TextIOWrapper(out, write_through=True)
     with contextlib.redirect_stdout(stdout):
@@ -79,6 +88,7 @@ for number in range(count):
         .arg(examples)
         .arg(folder.path())
         .args([&files.len().to_string(), &root])
+        .args(options)
         .stdin(Stdio::null())
         .output()
         .unwrap();
