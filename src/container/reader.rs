@@ -18,6 +18,7 @@ use super::order::{self, Expect, Order};
 use super::slots::{self, Slot};
 use super::tear::is_tear;
 use super::verify::reaches_final;
+use crate::cast::Command;
 use crate::crypto::chain::Key;
 use crate::crypto::digest::sha256;
 use std::io::{Read, Seek, SeekFrom};
@@ -286,6 +287,11 @@ impl<R: Read + Seek> Reader<R> {
     /// one has commands that were running. Empty without a key.
     pub fn entries(&self) -> &[Entry] {
         &self.entries
+    }
+
+    /// Commands that had not ended, for whoever knows more of them than the index.
+    pub(crate) fn running_mut(&mut self) -> &mut [Command] {
+        self.entries.last_mut().map_or(&mut [], |last| &mut last.running)
     }
 
     /// Takes in what has been appended since. Gives whether anything was.

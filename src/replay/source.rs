@@ -219,6 +219,7 @@ impl Outline {
                 Payload::Keyframe(_) | Payload::Other { .. } => {}
             }
         }
+        retold.end(&mut self.commands);
         self.commands.extend(retold.finish());
         let activity = bytes.iter().map(|n| u64::BITS.saturating_sub(n.leading_zeros()) as u8).collect();
         let keyframe = events.iter().any(|event| matches!(event.payload, Payload::Keyframe(_)));

@@ -33,7 +33,7 @@ pub use window::Window;
 
 /// The commands of which the shell told in what has no index entry yet, or never will (see
 /// [`crate::container::Reader::is_complete`]), as far as it can be read. None without a key to the content. One segment is read: no
-/// recorder leaves more without an entry.
+/// recorder leaves more without an entry. The command that ran before, if the shell told there of its end, has it from then on.
 pub fn retold<R: Read + Seek>(reader: &mut Reader<R>) -> Vec<Command> {
     let first = reader.entries().len();
     let mut retold = Retold::default();
@@ -44,6 +44,7 @@ pub fn retold<R: Read + Seek>(reader: &mut Reader<R>) -> Vec<Command> {
         while let Ok(Some(event)) = cursor.next(reader) {
             retold.event(&event);
         }
+        retold.end(reader.running_mut());
     }
     retold.finish()
 }

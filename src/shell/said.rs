@@ -80,6 +80,10 @@ pub struct Retold {
     bytes: usize,
     /// The last one runs.
     runs: bool,
+    /// A start was told, or an end…
+    begun: bool,
+    /// …which, where it was before any start, is that of what ran before: time, status, and those of a pipeline.
+    over: Option<(u64, Option<i32>, Vec<i32>)>,
 }
 
 impl Retold {
@@ -88,6 +92,7 @@ impl Retold {
         let now = u64::try_from(event.time.as_millis()).unwrap_or(u64::MAX);
         match Said::of(&event.payload) {
             Some(Said::Mark(Mark::Start(start))) => {
+                self.begun = true;
                 let (flags, unlisted) = (start.flags(), start.unlisted);
                 let (source, trust) = (Source::Shell, Trust::Told);
                 let text = start.text.unwrap_or_default();
@@ -98,6 +103,10 @@ impl Retold {
                     self.commands.push(command);
                 }
             }
+            Some(Said::Mark(Mark::End { status, pipe, .. })) if !self.begun => {
+                self.begun = true;
+                self.over = Some((now, status, pipe));
+            }
             Some(Said::Mark(Mark::End { status, pipe, .. })) => {
                 let runs = std::mem::take(&mut self.runs);
                 if let Some(command) = self.commands.last_mut().filter(|_| runs) {
@@ -105,6 +114,17 @@ impl Retold {
                 }
             }
             _ => {}
+        }
+    }
+
+    /// Ends, where that was told, the last of these commands of which the shell told: it ran before all of this.
+    pub fn end(&mut self, before: &mut [Command]) {
+        let last = before.iter_mut().rev().find(|command| command.source == Source::Shell);
+        if let Some(last) = last.filter(|last| last.end.is_none())
+            && let Some((end, exit, pipe)) = self.over.take()
+        {
+            (last.end, last.exit) = (Some(end), exit);
+            last.pipe = if pipe.len() > 1 { pipe } else { Vec::new() };
         }
     }
 
@@ -144,6 +164,11 @@ mod tests {
         }
         retold.event(&Event::new(Duration::from_secs(19), Said::Mark(start(&long, false)).payload()));
         retold.event(&Event::new(Duration::from_secs(20), Said::Mark(end(1)).payload()));
+        let ran = |text: &str, source| Command { text: text.into(), source, ..Command::default() };
+        let mut before = [ran("sh", Source::Shell), ran("tail", Source::Shell), ran("q", Source::Screen)];
+        retold.end(&mut before);
+        retold.end(&mut before[..1]);
+        assert_eq!(before.map(|c| (c.end, c.exit)), [(None, None), (Some(0), Some(9)), (None, None)]);
         let made = retold.finish();
         let told: Vec<_> = made.iter().map(|c| (c.text.as_str(), c.start, c.end, c.exit)).collect();
         assert_eq!(

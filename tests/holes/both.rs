@@ -5,8 +5,11 @@ use crate::forge::{self, CHECK, CLOSES, FINAL, Forge, SEG};
 use crate::sample::{self, Fleet};
 use crate::second::{second_commands_of_many, second_reader_of_many};
 use crate::{OPEN_END, changes, damage, read, recordings};
-use sealcast::cast::{Command, Exec};
+use sealcast::cast::{Command, Exec, Payload, Source, Trust};
 use sealcast::container::{self, Entry, GivenUp, LeftOut, Reader, frame};
+use sealcast::search;
+use sealcast::shell::marks::{Mark, Start};
+use sealcast::shell::said::Said;
 use std::io::Cursor as Bytes;
 
 #[test]
@@ -163,6 +166,41 @@ fn with_entries(fleet: &Fleet, entries: &[Entry]) -> Forge {
 }
 
 const CLOCKS: &str = "[0,\"t\",\"{\\\"at\\\":0,\\\"utc\\\":5}\"]\n";
+
+/// What is in no index has the end of what is in one.
+#[test]
+fn a_command_is_not_said_to_run_when_the_shell_told_of_its_end_in_the_part_that_has_no_entry() {
+    let fleet = Fleet::new("web-3");
+    let of_shell = |text: &str, start| Command {
+        text: text.into(),
+        start,
+        source: Source::Shell,
+        trust: Trust::Told,
+        ..Command::default()
+    };
+    let first = Entry { running: vec![of_shell("tail -f x", 1)], ..Entry::default() };
+    let end = Mark::End { status: Some(130), pipe: Vec::new(), cancelled: false };
+    let start = |text: &str| Mark::Start(Start { text: Some(text.into()), ..Start::default() });
+    for (marks, expected) in [
+        (vec![end.clone(), start("vi"), end.clone()], (Some(2000), Some(130))),
+        (vec![start("vi"), end], (None, None)),
+    ] {
+        let mut forge = with_entries(&fleet, std::slice::from_ref(&first));
+        let mut text = CLOCKS.to_owned();
+        for mark in marks {
+            let Some(Payload::Other { code, data }) = Said::Mark(mark).kept() else { panic!() };
+            text += &format!("{}\n", serde_json::json!([2, code, data]));
+        }
+        forge.data(SEG, &zstd::bulk::compress(text.as_bytes(), 3).unwrap());
+        forge.check(0);
+        let mut reader = Reader::open(Bytes::new(&forge.bytes)).unwrap();
+        reader.unlock([5; 32]).unwrap();
+        let vi = search::retold(&mut reader);
+        assert_eq!((vi.len(), vi[0].text.as_str()), (1, "vi"));
+        let [tail] = reader.entries()[0].running.as_slice() else { panic!("{:?}", reader.entries()) };
+        assert_eq!((tail.end, tail.exit), expected);
+    }
+}
 
 #[test]
 fn both_implementations_list_the_same_commands_that_had_not_ended() {
