@@ -17,6 +17,7 @@ use serde_json::json;
 use std::ffi::OsString;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Instant;
 
 /// Search what was shown, run and typed
@@ -303,7 +304,7 @@ fn who(matched: &Match) -> String {
 }
 
 fn print(context: &Context, args: &Args, found: &Found, matched: &Match, hit: &Hit) -> Result<()> {
-    let around = |line: &String| context.console.line(format_args!("    {line}"));
+    let around = |line: &Arc<str>| context.console.line(format_args!("    {line}"));
     if args.context > 0 && hit.field == Field::Screen {
         hit.before.iter().try_for_each(around)?;
     }
@@ -344,6 +345,10 @@ fn recording_json(found: &Found, matched: &Match) -> serde_json::Value {
     })
 }
 
+fn lines(lines: &[Arc<str>]) -> Vec<&str> {
+    lines.iter().map(|line| &**line).collect()
+}
+
 fn hit_json(found: &Found, matched: &Match, hit: &Hit) -> serde_json::Value {
     let id = Name::of(&matched.header).map(|name| name.id);
     // By its path where its name would lead to another.
@@ -368,7 +373,7 @@ fn hit_json(found: &Found, matched: &Match, hit: &Hit) -> serde_json::Value {
         "exit": hit.exit,
         "trust": hit.trust,
         "command": hit.command,
-        "before": hit.before,
-        "after": hit.after,
+        "before": lines(&hit.before),
+        "after": lines(&hit.after),
     })
 }

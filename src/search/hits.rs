@@ -8,6 +8,7 @@ use super::window::wall;
 use crate::cast::{Command, Exec, Trust};
 use crate::container::{self, Entry, Header, Opening};
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Something that was looked for, found.
@@ -33,9 +34,9 @@ pub struct Hit {
     /// The command during which it happened.
     pub command: Option<String>,
     /// Lines before it.
-    pub before: Vec<String>,
+    pub before: Vec<Arc<str>>,
     /// Lines after it.
-    pub after: Vec<String>,
+    pub after: Vec<Arc<str>>,
 }
 
 /// A recording that matches.

@@ -3,12 +3,14 @@
 use super::pattern::Pattern;
 use super::query::Field;
 use super::queue::Segments;
-use super::reading::{Found, Scan, Seen, Step, begins_anew, clip, events};
+use super::reading::{Found, MAX_AROUND, Scan, Seen, Step, begins_anew, clip, events};
 use crate::cast::Payload;
 use crate::container::{Entry, Reader};
 use crate::sys::file::SharedFile;
 use crate::terminal::{Kind, Shown, Terminal};
+use std::collections::HashSet;
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::Duration;
 
 impl Scan<'_> {
@@ -36,7 +38,9 @@ impl Scan<'_> {
             return;
         }
         waiting.sort_by_key(|at| found.hits.get(*at).map(|hit| hit.time));
-        let hits = &mut found.hits;
+        let (hits, room) = (&mut found.hits, &mut found.around);
+        // Hits for whose surroundings there is no more room, but for one of each term.
+        let (mut crowded, mut given) = (Vec::new(), HashSet::new());
         // From the last segment that begins with a screen before the first of them came.
         let first = waiting.first().and_then(|at| hits.get(*at)).map_or(Duration::ZERO, |hit| hit.time);
         let before = |entry: &Entry| {
@@ -54,6 +58,7 @@ impl Scan<'_> {
             let near = waiting.iter().take_while(|waits| time_of(waits) <= next).count();
             if waiting.iter().take(near).any(|waits| changed || time < time_of(waits)) {
                 screen(shown.terminal(), &mut text);
+                let mut rows: Vec<Arc<str>> = Vec::new();
                 let mut place = 0;
                 waiting.retain_mut(|(at, others)| {
                     place += 1;
@@ -73,8 +78,18 @@ impl Scan<'_> {
                     }
                     if standing > *others || time >= hit.complete {
                         hit.time = time.min(hit.complete);
-                        if self.around(hit) {
-                            (hit.before, hit.after) = around(&text, hit, pattern, self.context);
+                        if self.around(hit) && !given.insert(hit.term) && *room >= MAX_AROUND {
+                            crowded.push(*at);
+                        } else if self.around(hit) {
+                            if rows.is_empty() {
+                                rows = text
+                                    .lines()
+                                    .map(|line| clip(line.trim_end(), &(0..0)).0.into())
+                                    .collect();
+                                *room += rows.iter().map(|row| row.len()).sum::<usize>();
+                            }
+                            (hit.before, hit.after) = around(&rows, hit, pattern, self.context);
+                            *room += (hit.before.len() + hit.after.len()) * size_of::<Arc<str>>();
                         }
                         return false;
                     }
@@ -122,6 +137,11 @@ impl Scan<'_> {
         if let Some(time) = last {
             look(&mut shown, time, time, changed, anew);
         }
+        crowded.sort_unstable();
+        found.more += crowded.len() as u64;
+        for at in crowded.into_iter().rev() {
+            found.hits.remove(at);
+        }
     }
 
     fn pattern(&self, hit: &Seen) -> Option<&Pattern> {
@@ -134,16 +154,19 @@ impl Scan<'_> {
     }
 }
 
-/// The lines above and below a hit on a screen. None where it does not stand there alone in its row.
-fn around(screen: &str, hit: &Seen, pattern: Option<&Pattern>, count: usize) -> (Vec<String>, Vec<String>) {
-    let lines: Vec<&str> = screen.lines().map(|line| line.trim_end()).collect();
+/// The lines above and below a hit on a screen of these. None where it does not stand there alone in its row.
+fn around(
+    lines: &[Arc<str>],
+    hit: &Seen,
+    pattern: Option<&Pattern>,
+    count: usize,
+) -> (Vec<Arc<str>>, Vec<Arc<str>>) {
     let row = usize::try_from(hit.number).unwrap_or(usize::MAX);
     // Of several that begin like it the nearest to its row: where rows are joined, it stands higher up here.
     let like = (0..lines.len()).filter(|at| lines.get(*at).is_some_and(|line| is_like(line, hit, pattern)));
     let Some(at) = like.min_by_key(|at| at.abs_diff(row)) else { return Default::default() };
-    let some = |lines: &[&str]| lines.iter().map(|line| clip(line, &(0..0)).0).collect();
     let (above, below) = (lines.get(..at).unwrap_or_default(), lines.get(at + 1..).unwrap_or_default());
-    (some(&above[above.len().saturating_sub(count)..]), some(&below[..below.len().min(count)]))
+    (above[above.len().saturating_sub(count)..].to_vec(), below[..below.len().min(count)].to_vec())
 }
 
 /// Whether a line begins like that of a hit, up to the end of what was found; or of what was found in it before it grew, as a regular

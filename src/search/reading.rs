@@ -11,14 +11,17 @@ use crate::container::{Entry, Error, Reader};
 use crate::sys::file::SharedFile;
 use crate::terminal::{Kind, Line, Shown, Sieve, Typed, TypedLine, Wanted};
 use std::cell::Cell;
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::io::{Read, Seek};
 use std::ops::Range;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 /// Longest text of a hit, in bytes; a longer line is cut around what was found.
 const MAX_TEXT: usize = 4096;
+/// What the lines around the hits of a recording may take, in bytes; once they take it, further hits are counted and not kept.
+pub(super) const MAX_AROUND: usize = 64 << 20;
 
 /// A place where a term was found.
 #[derive(Clone, Debug)]
@@ -38,9 +41,9 @@ pub(super) struct Seen {
     /// Where in the line.
     pub at: Range<usize>,
     /// Lines before it, oldest first.
-    pub before: Vec<String>,
+    pub before: Vec<Arc<str>>,
     /// Lines after it.
-    pub after: Vec<String>,
+    pub after: Vec<Arc<str>>,
     /// How the line went; `None` for what was typed.
     pub(super) kind: Option<Kind>,
     /// Its [`Line::number`].
@@ -183,6 +186,8 @@ impl Wanted for Wants<'_> {
 #[derive(Debug, Default)]
 pub(super) struct Found {
     pub(super) hits: Vec<Seen>,
+    /// The terms of which there are some.
+    terms: HashSet<usize>,
     /// Hits that were not kept.
     pub(super) more: u64,
     /// The last of these, so that they are not counted again when they are redrawn.
@@ -197,7 +202,11 @@ pub(super) struct Found {
     pub(super) fault: Option<String>,
     /// When the last event came that was read.
     pub(super) last: Option<Duration>,
-    before: VecDeque<String>,
+    before: VecDeque<Arc<str>>,
+    /// The hits that lines are still to come after, by number, in their order.
+    open: VecDeque<usize>,
+    /// What the lines around hits take, in bytes. Hits share them.
+    pub(super) around: usize,
     reading: u32,
     /// When the screen stood that this reading began with: since when its lines stand is not known.
     since: Option<Duration>,
@@ -386,13 +395,10 @@ impl Scan<'_> {
             *visit = visit.saturating_add(found.visits.0);
             found.visits.1 = found.visits.1.max(*visit);
         }
-        let paged = |kind: Option<Kind>| matches!(kind, Some(Kind::Page(_)));
-        let main = !paged(Some(line.kind));
-        for hit in found.hits.iter_mut().rev().take(64).filter(|_| main) {
-            let same = hit.reading == found.reading && hit.field == Field::Screen && !paged(hit.kind);
-            if same && hit.after.len() < self.context {
-                hit.after.push(clip(&line.text, &(0..0)).0);
-            }
+        let main = !matches!(line.kind, Kind::Page(_));
+        let beside: Option<Arc<str>> = (self.context > 0 && main).then(|| clip(&line.text, &(0..0)).0.into());
+        if let Some(beside) = &beside {
+            found.follow(beside, self.context);
         }
         for (number, term) in self.terms.iter().enumerate() {
             let Some(term) = term.filter(|term| term.fields.has(Field::Screen)) else { continue };
@@ -401,8 +407,10 @@ impl Scan<'_> {
             if found.same(number, &line, &at, self.begun_between) {
                 continue;
             }
-            let kept = found.hits.len() < self.most || found.ending;
-            let before = if main && kept { found.before.iter().cloned().collect() } else { Vec::new() };
+            let room = found.hits.len() < self.most && found.around < MAX_AROUND;
+            // One of each term: whether there is any may decide.
+            let kept = found.terms.insert(number) || room || found.ending;
+            let before = if main && kept { found.beside() } else { Vec::new() };
             let (text, at) = clip(&line.text, &at);
             let seen = Seen {
                 term: number,
@@ -421,6 +429,9 @@ impl Scan<'_> {
                 reading: found.reading,
             };
             if kept {
+                if beside.is_some() {
+                    found.open.push_back(found.hits.len());
+                }
                 found.hits.push(seen);
             } else {
                 found.more += 1;
@@ -431,11 +442,11 @@ impl Scan<'_> {
             }
             enough.set(!found.ending && self.has_enough(found));
         }
-        if self.context > 0 && main {
+        if let Some(beside) = beside {
             if found.before.len() >= self.context {
                 found.before.pop_front();
             }
-            found.before.push_back(clip(&line.text, &(0..0)).0);
+            found.before.push_back(beside);
         }
     }
 
@@ -445,7 +456,7 @@ impl Scan<'_> {
             let find = |(text, told)| Some((text, term.pattern.find_past(text, told)?));
             let found_at = line.texts().find_map(find).filter(|_| (self.within)(line.first, line.last));
             let Some((text, at)) = found_at else { continue };
-            if found.hits.len() >= self.most {
+            if !found.terms.insert(number) && found.hits.len() >= self.most {
                 found.more += 1;
                 continue;
             }
@@ -475,8 +486,32 @@ impl Found {
     fn begin(&mut self, keyframe: Option<(Duration, bool)>) {
         self.reading += 1;
         self.since = keyframe.map(|(time, _)| time);
+        self.open.clear();
         // Such a program goes on; a reading counts from it on.
         self.visits.0 = self.visits.1.saturating_sub(u32::from(keyframe.is_some_and(|(_, paged)| paged)));
+    }
+
+    /// The lines before a hit that comes now.
+    fn beside(&mut self) -> Vec<Arc<str>> {
+        // What nobody else holds has not been counted.
+        let fresh = self.before.iter().filter(|line| Arc::strong_count(line) == 1);
+        let fresh = fresh.map(|line| line.len()).sum::<usize>();
+        self.around += fresh + self.before.len() * size_of::<Arc<str>>();
+        self.before.iter().cloned().collect()
+    }
+
+    /// A line comes after the hits that wait for it.
+    fn follow(&mut self, line: &Arc<str>, context: usize) {
+        self.around +=
+            self.open.len() * size_of::<Arc<str>>() + if self.open.is_empty() { 0 } else { line.len() };
+        for at in &self.open {
+            if let Some(hit) = self.hits.get_mut(*at) {
+                hit.after.push(Arc::clone(line));
+            }
+        }
+        // The first to come is the first to have them all.
+        let full = |at: &mut usize| self.hits.get(*at).is_none_or(|hit| hit.after.len() >= context);
+        while self.open.pop_front_if(full).is_some() {}
     }
 
     /// Whether this line goes on with, or redraws, one that was found before; it is then part of that hit.

@@ -367,6 +367,48 @@ fn a_damaged_segment_is_told_and_the_rest_is_searched() {
 }
 
 #[test]
+fn lines_around_dense_hits_are_all_there_and_take_no_more_than_there_is_room_for() {
+    let made = Made::new();
+    let query = Query::text("of many", Style::default(), Fields::of(&[Field::Screen])).unwrap();
+    let found = |lines: usize, context| {
+        let text: String = (0..lines).map(|n| format!("line {n} of many\r\n")).collect();
+        let recording = made.add(Plan::new((80, 24), &[output(0, &text), output(1000, "end")]));
+        let options = Options { context, ..Options::default() };
+        made.answers(std::slice::from_ref(&recording), &query, &options).remove(0).found.unwrap()
+    };
+    let some = found(400, 100);
+    for (n, hit) in some.hits.iter().enumerate() {
+        // The last line, of the end, is none of them.
+        assert_eq!((hit.before.len(), hit.after.len()), (n.min(100), (400 - n).min(100)), "{n}");
+        assert!(
+            hit.after.first().is_none_or(|line| n == 399 || **line == *format!("line {} of many", n + 1))
+        );
+    }
+    // Not even pointers to them.
+    let many = found(9_500, 255);
+    let pointers: usize = many.hits.iter().map(|hit| hit.before.len() + hit.after.len()).sum();
+    assert!(pointers * size_of::<&str>() < 65 << 20, "{pointers}");
+    assert_eq!(many.hits.len() as u64 + many.more, 9_500);
+    assert!(many.more > 0 && many.hits.iter().rev().take(300).all(|hit| hit.after.len() == 255));
+}
+
+#[test]
+fn a_text_is_found_behind_more_hits_of_another_than_are_kept() {
+    let made = Made::new();
+    let text: String = (0..50).map(|n| format!("alpha {n}\r\n")).collect();
+    let events = [output(0, &text), output(500, "beta\r\n"), output(1000, "end")];
+    let recording = made.add(Plan::new((80, 24), &events));
+    let now = jiff::Timestamp::UNIX_EPOCH;
+    let query = Query::parse("alpha and beta", Style::default(), Fields::of(&[Field::Screen]), now).unwrap();
+    for (most, context, first_only) in [(10, 0, false), (10, 3, false), (10, 0, true)] {
+        let options = Options { most, context, first_only, ..Options::default() };
+        let answer = made.answers(std::slice::from_ref(&recording), &query, &options).remove(0);
+        let found = answer.found.unwrap_or_else(|| panic!("{most} {context} {first_only}"));
+        assert!(found.hits.len() <= most);
+    }
+}
+
+#[test]
 fn hits_can_be_limited_counted_and_given_context() {
     let made = Made::new();
     let text: String = (0..500).map(|n| format!("line {n} of many\r\n")).collect();
@@ -375,8 +417,8 @@ fn hits_can_be_limited_counted_and_given_context() {
     let options = Options { most: 10, context: 2, ..Options::default() };
     let found = made.answers(std::slice::from_ref(&recording), &query, &options).remove(0).found.unwrap();
     assert_eq!((found.hits.len(), found.more), (10, 490));
-    assert_eq!(found.hits[5].before, ["line 3 of many", "line 4 of many"]);
-    assert_eq!(found.hits[5].after, ["line 6 of many", "line 7 of many"]);
+    assert_eq!(found.hits[5].before.join("; "), "line 3 of many; line 4 of many");
+    assert_eq!(found.hits[5].after.join("; "), "line 6 of many; line 7 of many");
     let options = Options { first_only: true, ..Options::default() };
     let answer = made.answers(&[recording], &query, &options).remove(0);
     assert!(answer.found.is_some());
