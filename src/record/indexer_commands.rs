@@ -89,6 +89,8 @@ impl Harvest {
                 continue;
             }
             self.bytes = self.bytes.saturating_add(size);
+            // It may still be here as one that runs, where a border came too late for its segment.
+            self.running.retain(|ran| (ran.start, &ran.text) != (command.start, &command.text));
             self.commands.push(command);
             for exec in execs {
                 let fitting = self.fitting(exec);

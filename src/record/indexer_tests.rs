@@ -519,6 +519,41 @@ fn the_programs_of_a_command_that_runs_are_told_at_each_border_and_once_more_at_
     assert_eq!((counts, running.len(), left_out), (vec![3], 0, LeftOut::default()));
 }
 
+/// Where both borders came too late, one entry tells what ran at the first and what has ended since.
+#[test]
+fn a_command_that_ended_between_two_borders_that_were_late_is_told_once() {
+    let (trace, tell) = Trace::of_test();
+    let heard =
+        Heard { tracker: Tracker::new(Some(10)), trace, redact: Redactions::default(), strict: false };
+    let mut indexer = ScreenIndexer::start((80, 24)).hearing(heard);
+    Indexer::begin(&mut indexer, Duration::ZERO);
+    let said = |ms: u64, mark| Event::new(Duration::from_millis(ms), Said::Mark(mark).payload());
+    let text = Some("cat noise".to_owned());
+    indexer.event(said(1_000, Mark::Start(Start { text, ..Start::default() })));
+    tell(exec::Event::Executed(Exec { time: 1_001, pid: 20, ppid: 10, ..Exec::default() }));
+    let hold = |indexer: &mut ScreenIndexer| {
+        indexer.hand_over();
+        let barrier = Arc::new(Barrier::new(2));
+        indexer.shared.hand(Work::Hold(Arc::clone(&barrier)));
+        let late = indexer.end_segment();
+        assert_eq!(late.given_up, Some(GivenUp::Late));
+        barrier.wait();
+        let border = indexer.borders;
+        drop(indexer.shared.wait(&mut { crate::sys::DEADLINE }, |state| state.has_answer(border)));
+        late
+    };
+    assert_eq!(hold(&mut indexer).running, []);
+    assert_eq!(indexer.shared.lock().harvest.running.len(), 1, "too late for its segment");
+    indexer.event(said(2_000, Mark::End { status: Some(0), pipe: vec![], cancelled: false }));
+    // Of a time in which it has settled.
+    indexer.event(output(20_000, b"x"));
+    indexer.hand_over();
+    assert!(crate::sys::eventually(|| indexer.shared.lock().harvest.commands.len() == 1));
+    let Extras { commands, running, .. } = hold(&mut indexer);
+    let texts = |of: &[Command]| of.iter().map(|command| command.text.clone()).collect::<Vec<_>>();
+    assert_eq!((texts(&commands), texts(&running)), (vec!["cat noise".to_owned()], vec![]));
+}
+
 /// What is told again at every border must not use up the room of the index.
 #[test]
 fn programs_of_a_command_that_runs_on_and_on_are_told_ahead_once_and_not_at_every_border() {
