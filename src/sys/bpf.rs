@@ -5,6 +5,7 @@
 
 use super::{Error, Result};
 use std::ffi::CStr;
+use std::io;
 use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
@@ -45,6 +46,9 @@ const MAP_FREEZE: libc::c_int = 22;
 const RAW_TRACEPOINT: u32 = 17;
 /// Licence of our instructions, as the kernel wants to hear it from users of the functions that read its memory.
 const LICENSE: &CStr = c"Dual MIT/GPL";
+
+/// How often a program is offered to a verifier that is interrupted.
+const LOADS: usize = 5;
 
 /// `union bpf_attr`: every command reads the part it knows; the rest is zero.
 #[repr(C, align(8))]
@@ -123,11 +127,7 @@ impl Map {
     /// When the map is full or frozen, or the sizes are not the map's.
     pub fn set(&self, key: &[u8], value: &[u8]) -> Result<()> {
         if key.len() != self.key || value.len() != self.value {
-            return Err(Error::new(
-                "set a value in a kernel map",
-                "",
-                std::io::ErrorKind::InvalidInput.into(),
-            ));
+            return Err(Error::new("set a value in a kernel map", "", io::ErrorKind::InvalidInput.into()));
         }
         let attr = Attr::new().word(0, self.fd.as_raw_fd().cast_unsigned());
         let attr = attr.pointer(8, key.as_ptr()).pointer(16, value.as_ptr());
@@ -144,7 +144,7 @@ impl Map {
     /// When there is none, or the sizes are not the map's. Not for maps with values for each processor.
     pub fn get(&self, key: &[u8], value: &mut [u8]) -> Result<()> {
         if key.len() != self.key || value.len() != self.value {
-            return Err(Error::new("read a kernel map", "", std::io::ErrorKind::InvalidInput.into()));
+            return Err(Error::new("read a kernel map", "", io::ErrorKind::InvalidInput.into()));
         }
         let attr = Attr::new().word(0, self.fd.as_raw_fd().cast_unsigned());
         let attr = attr.pointer(8, key.as_ptr()).pointer(16, value.as_mut_ptr());
@@ -194,30 +194,47 @@ pub fn attach(tracepoint: &CStr, name: &str, code: &[Insn]) -> Result<Attached> 
             None => attr,
         }
     };
-    // SAFETY: code and licence live, the count is that of the code.
-    let mut number = unsafe { bpf(PROG_LOAD, &attr(None)) };
-    let refused = |error: std::io::Error| {
-        matches!(error.raw_os_error(), Some(libc::EACCES | libc::EINVAL | libc::E2BIG))
+    let load = |log: Option<&mut [u8]>| {
+        let attr = attr(log);
+        until_heard(|| {
+            // SAFETY: code and licence live, the count is that of the code; a log has the size that is told.
+            let number = unsafe { bpf(PROG_LOAD, &attr) };
+            if number < 0 { Err(io::Error::last_os_error()) } else { Ok(number) }
+        })
     };
-    if number < 0 && refused(std::io::Error::last_os_error()) {
+    let refused =
+        |error: &io::Error| matches!(error.raw_os_error(), Some(libc::EACCES | libc::EINVAL | libc::E2BIG));
+    let mut loaded = load(None);
+    if loaded.as_ref().is_err_and(refused) {
         // The verifier said no: ask it why.
         let mut log = vec![0; 1 << 20];
-        // SAFETY: as above, and the log has the size that is told.
-        number = unsafe { bpf(PROG_LOAD, &attr(Some(&mut log))) };
-        if number < 0 {
-            let error = std::io::Error::last_os_error();
+        loaded = load(Some(&mut log));
+        if let Err(error) = loaded {
             let words: Vec<u8> = log.into_iter().take_while(|b| *b != 0).collect();
             let tail = &words[words.len().saturating_sub(600)..];
             let why = String::from_utf8_lossy(tail).replace('\n', " | ");
             return Err(Error::new("load a program into the kernel:", why, error));
         }
     }
+    let number = loaded.map_err(|error| Error::new("load a program into the kernel", name, error))?;
     let program = descriptor(number, "load a program into the kernel", name)?;
     let attr = Attr::new().pointer(0, tracepoint.as_ptr()).word(8, program.as_raw_fd().cast_unsigned());
     // SAFETY: the name is a string that ends in zero.
     let link =
         descriptor(unsafe { bpf(RAW_TRACEPOINT_OPEN, &attr) }, "attach a program to a tracepoint", name)?;
     Ok(Attached { _program: program, _link: link })
+}
+
+/// Asks again where the verifier was interrupted: it does not go on while something waits for the thread, such as a signal or a
+/// freezer. As often as libbpf does.
+fn until_heard(mut load: impl FnMut() -> io::Result<i64>) -> io::Result<i64> {
+    for _ in 1..LOADS {
+        match load() {
+            Err(error) if error.raw_os_error() == Some(libc::EAGAIN) => {}
+            other => return other,
+        }
+    }
+    load()
 }
 
 /// A part of a map, mapped into our memory.
@@ -281,7 +298,7 @@ impl RingBuffer {
         let page = usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(4096);
         let size = size as usize;
         if size < WINDOW {
-            let why = std::io::ErrorKind::InvalidInput.into();
+            let why = io::ErrorKind::InvalidInput.into();
             return Err(Error::new("make so small a kernel ring buffer", name, why));
         }
         // The consumer's page, the producer's, then the data, twice in a row so that no record is cut in two.
@@ -379,5 +396,27 @@ impl RingBuffer {
 impl AsFd for RingBuffer {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.map.fd.as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_verifier_that_is_interrupted_is_asked_again_and_not_for_ever() {
+        let asked = |answers: &[i32]| {
+            let mut asked = 0;
+            let loaded = until_heard(|| {
+                let answer = answers.get(asked).copied().unwrap_or(libc::EAGAIN);
+                asked += 1;
+                if answer == 0 { Ok(7) } else { Err(io::Error::from_raw_os_error(answer)) }
+            });
+            (loaded.map_err(|error| error.raw_os_error()), asked)
+        };
+        assert_eq!(asked(&[0]), (Ok(7), 1));
+        assert_eq!(asked(&[libc::EAGAIN, libc::EAGAIN, 0]), (Ok(7), 3));
+        assert_eq!(asked(&[libc::EAGAIN, libc::EACCES]), (Err(Some(libc::EACCES)), 2));
+        assert_eq!(asked(&[]), (Err(Some(libc::EAGAIN)), 5));
     }
 }
