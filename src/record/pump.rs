@@ -341,7 +341,6 @@ impl<'a> Pump<'a> {
         set.clear();
         let mut slots = Slots::default();
         let flows = !self.batch.is_stuck();
-        slots.calm = Some(set.add(&self.calm, true, false));
         if let Some(screen) = &self.screen {
             let keys = self.keys.is_empty() && self.takes_keys();
             let show = !self.output.buffer.is_empty();
@@ -376,6 +375,8 @@ impl<'a> Pump<'a> {
             };
             (slots.sources[n], slots.sinks[n]) = (source, sink);
         }
+        // The kernel looks at one after the other: who finds keys finds the new size that came before them, too.
+        slots.calm = Some(set.add(&self.calm, true, false));
         slots
     }
 
