@@ -61,6 +61,9 @@ pub(super) struct Tape {
     joined: u64,
     /// Lines that go now have been told already.
     pub(super) muted: bool,
+    /// Rows that were looked at to join lines.
+    #[cfg(test)]
+    pub(super) looked: std::cell::Cell<usize>,
 }
 
 impl Tape {
@@ -81,6 +84,8 @@ impl Tape {
             partial: None,
             joined: 0,
             muted: false,
+            #[cfg(test)]
+            looked: std::cell::Cell::default(),
         }
     }
 
@@ -132,7 +137,7 @@ impl Tape {
         rows: impl Iterator<Item = usize>,
         stays: impl Fn(&State) -> bool,
     ) {
-        let mut changed = Vec::new();
+        let (mut changed, mut going) = (Vec::new(), Vec::new());
         for y in rows {
             let Some(state) = self.states_ref().get(y) else { break };
             let Some(saved) = &state.saved else { continue };
@@ -140,9 +145,20 @@ impl Tape {
             let goes = is_gone(&now, saved);
             changed.push((y, goes, now.len() == saved.text.len()));
             if goes || is_cut(grid, y, saved) {
-                let line = self.around(grid, y, |tape, y| tape.before(grid, y));
-                self.tell_joined(line, Kind::Overwritten);
+                going.push(y);
             }
+        }
+        // Rows below this one are near to the last that was told of.
+        let mut near = 0;
+        for (at, y) in going.iter().copied().enumerate() {
+            // What stood around a row between two that are near each other stood around these. A line is not joined anew for
+            // each of its rows.
+            if y < near && going.get(at + 1).is_some_and(|next| *next < near) {
+                continue;
+            }
+            let line = self.around(grid, y, |tape, y| tape.before(grid, y));
+            near = near_to(&line.0, y);
+            self.tell_joined(line, Kind::Overwritten);
         }
         // Only now: a row may be part of what its neighbours were part of.
         for (y, goes, same) in changed {
@@ -221,6 +237,8 @@ impl Tape {
             line.push_back(part);
             goes_on = wraps;
         }
+        #[cfg(test)]
+        self.looked.set(self.looked.get() + line.len());
         (line.into(), cut)
     }
 
@@ -482,4 +500,14 @@ impl Tape {
         self.on_alt = to_alt;
         self.stirred = Some(Duration::ZERO);
     }
+}
+
+/// The row behind those of a line that are near below row `y`, itself included: half as far as the line is joined.
+fn near_to(line: &[Part], y: usize) -> usize {
+    let mut length = 0;
+    let below = line.iter().filter(|part| part.y >= y).take_while(|part| {
+        length += part.text.len();
+        length <= MAX_JOINED / 2
+    });
+    below.last().map_or(y, |part| part.y) + 1
 }

@@ -350,6 +350,31 @@ mod tests {
     }
 
     #[test]
+    fn a_long_line_is_not_joined_anew_for_each_of_its_rows_that_changes() {
+        // One that is told whole, and one of which each row is told with what is around it.
+        for (cols, rows) in [(2, 1000), (40, 1000)] {
+            let mut lines: Vec<String> = Vec::new();
+            let mut transcript = Transcript::new(cols, rows);
+            let text = |from: usize| {
+                let text: String = (from..).take(50_000).map(|n| n.to_string()).collect();
+                text[..usize::from(cols) * usize::from(rows)].to_owned()
+            };
+            let (one, other) = (text(10_000), text(30_000));
+            for (second, page) in (0..).zip([&one, &other]) {
+                let drawn = format!("\x1b[H{page}");
+                transcript
+                    .feed(Duration::from_secs(second), drawn.as_bytes(), &mut |line| lines.push(line.text));
+            }
+            transcript.feed(Duration::from_secs(2), b"\x1b[H", &mut |line| lines.push(line.text));
+            let joined = transcript.terminal.screen.tape.as_ref().unwrap().looked.get();
+            assert!(joined < 20 * usize::from(rows), "{joined} rows were looked at for {rows}");
+            let length = one.len().min(1000);
+            let stood = |from: usize| lines.iter().any(|line| line.contains(&one[from..from + length]));
+            assert!((0..=one.len() - length).step_by(61).all(stood), "{cols} by {rows}");
+        }
+    }
+
+    #[test]
     fn what_a_wide_character_pushes_off_the_margin_is_told() {
         let wide = |open: &str, kind: &str| {
             let lines = told(
