@@ -267,26 +267,30 @@ impl Withhold {
 
     /// A character on the screen: looked for in the run at the front, and behind it as long as the ones
     /// before were left without an echo, or were shown whole, or were ended by a pause and have none in it: a key that is a
-    /// command (`i` in vi). Gives how many were looked at.
+    /// command (`i` in vi). What was seen whole up to a Tab has no doubt from what is drawn behind that Tab, nor has a Tab by itself an
+    /// echo. Gives how many were looked at.
     fn see(&mut self, now: Duration, drawn: &Drawn) -> usize {
-        let (mut looked, mut paused) = (0_usize, 0_usize);
-        let (mut ends, mut above) = (None, None);
+        let (mut looked, mut paused, mut passed) = (0_usize, 0_usize, false);
+        let (mut ends, mut above, mut tabs) = (None, None, false);
         let (mut fields, mut goes_on) = (Vec::new(), false);
         for run in self.runs.iter_mut().take(LEFT) {
-            if run.is_tab() {
+            if !passed && run.is_tab() {
+                (tabs, paused) = (true, paused.saturating_add(1));
                 continue;
             }
             // The one before was seen to its end: this one goes on there.
             if let Some(cell) = ends.take() {
-                run.echo.begins_at(cell);
+                run.begins_at(cell, tabs);
                 break;
             }
+            tabs = false;
             if let Some(cell) = above.take() {
                 run.echo.follows(cell);
             }
             looked = looked.saturating_add(1);
-            if run.is_field() {
+            if !passed && run.is_field() {
                 fields.push(run);
+                paused = paused.saturating_add(1);
                 continue;
             }
             if run.line {
@@ -312,6 +316,7 @@ impl Withhold {
                 if !passes && ends.is_none() {
                     break;
                 }
+                passed |= passes;
                 paused = paused.saturating_add(1);
             }
         }
@@ -334,15 +339,16 @@ impl Withhold {
         self.owed.0 = self.owed.0.saturating_sub(1);
         let shown = |run: &Run| run.line && run.is_seen() && !run.echo.is_over();
         let ends = self.runs.iter().take(LEFT).position(shown).filter(|_| !over);
-        let mut looked = 0_usize;
+        let (mut looked, mut tabs) = (0_usize, false);
         for (n, run) in self.runs.iter_mut().take(LEFT).enumerate() {
             looked = looked.saturating_add(1);
             // What was typed after a line that is over now begins here.
             if over && run.is_tab() {
+                tabs = true;
                 continue;
             }
             if over {
-                run.echo.begins_at(cell);
+                run.begins_at(cell, tabs);
                 break;
             }
             let (was_over, was_left) = (run.echo.is_over(), run.echo.was_left());

@@ -8,9 +8,7 @@
 //! Refuses to judge what is short or a number, and what is not below a line that was seen whole.
 
 use super::cursor::{Cell, Drawn};
-
-/// The shortest text that counts.
-const SHORTEST: usize = 2;
+use super::echo::is_too_short;
 
 /// Looks for a line below another one.
 pub(super) struct Below {
@@ -82,6 +80,6 @@ impl Below {
     /// Where it ends, if all of it stands there and counts.
     pub(super) fn ends_at(&self, typed: &[u8]) -> Option<Cell> {
         let is_word = typed.iter().any(|byte| !byte.is_ascii_digit());
-        self.after.filter(|_| is_word && typed.len() >= SHORTEST && self.piece == typed.len())
+        self.after.filter(|_| is_word && !is_too_short(typed) && self.piece == typed.len())
     }
 }

@@ -19,8 +19,10 @@ pub(super) const PIECE: usize = 256;
 const MOST: usize = 1000;
 /// What stands before the text that readline searches its history for, behind `(reverse-i-` or `(i-`.
 const SEARCH: [char; 8] = ['s', 'e', 'a', 'r', 'c', 'h', ')', '`'];
+/// Tab stops are so many cells apart.
+const TAB: usize = 8;
 /// A prompt's sign stands at most this many blanks before what is typed.
-const BLANKS: usize = 2;
+pub(super) const BLANKS: usize = 2;
 
 /// A place on the screen. At the right margin `col` is the number of columns: the next character goes to the next line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +35,11 @@ impl Cell {
     /// Whether it is further to the left in the same row.
     pub(super) fn is_before(self, other: Self) -> bool {
         self.row == other.row && self.col < other.col
+    }
+
+    /// Whether it is at a tab stop.
+    pub(super) fn is_tab_stop(self) -> bool {
+        self.col.is_multiple_of(TAB)
     }
 
     /// How many cells it is behind `other`, in the same row.
@@ -281,7 +288,7 @@ impl Screen {
 
     fn tab(&mut self) {
         let from = self.cell();
-        self.go(self.row, (self.col / 8).saturating_add(1).saturating_mul(8));
+        self.go(self.row, (self.col / TAB).saturating_add(1).saturating_mul(TAB));
         self.did.push_back(Did::Tabbed(from, self.cell()));
     }
 
@@ -410,7 +417,7 @@ impl Perform for Screen {
             'd' => self.go(n - 1, col),
             'H' | 'f' => self.go(n - 1, count(1) - 1),
             'I' => (0..n.min(self.cols)).for_each(|_| self.tab()),
-            'Z' => self.go(row, (col / 8).saturating_sub(n.saturating_sub(1)).saturating_mul(8)),
+            'Z' => self.go(row, (col / TAB).saturating_sub(n.saturating_sub(1)).saturating_mul(TAB)),
             'L' | 'M' if row >= self.region.0 => self.scroll(row, self.region.1, n, action == 'M'),
             'S' | 'T' if params.iter().count() < 2 => {
                 self.scroll(self.region.0, self.region.1, n, action == 'S')

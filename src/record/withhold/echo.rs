@@ -25,7 +25,7 @@
 
 use super::LARGEST;
 use super::below::{Below, Found};
-use super::cursor::{Cell, Drawn};
+use super::cursor::{BLANKS, Cell, Drawn};
 use zeroize::Zeroizing;
 
 /// How many typed bytes that were not shown may be passed over at once: keys that are commands (`i` in vi).
@@ -34,7 +34,7 @@ const PASSED_OVER: usize = 3;
 const FEW: usize = 2;
 /// So many typed bytes are never drawn one behind the other but as an echo.
 const LONG: usize = LARGEST / 2;
-/// The shortest text that counts when it is shown behind a prompt, later.
+/// The shortest text that counts when it is not drawn at the cursor: behind a prompt, later, or below another line.
 const PIECE: usize = 2;
 /// So many in a row are no accident, where they are not drawn at the cursor…
 const ROW: usize = 4;
@@ -57,6 +57,10 @@ pub(super) struct Match {
     begins: Option<Cell>,
     /// So many Tabs were typed right before it, and for so many of them the cursor went on from there to the next tab stop.
     tabs: (usize, usize),
+    /// Where the rest of them begin.
+    tabs_at: Option<Cell>,
+    /// Blanks from one cell up to another, which may be shown for such a Tab.
+    blank: Option<(Cell, Cell)>,
     /// It is what a history is searched for: drawn in a place of its own, with the match behind it, in which the cursor stands.
     search: bool,
     /// How far it was seen.
@@ -73,8 +77,11 @@ pub(super) struct Match {
     loose: Option<Loose>,
     /// What was drawn since, in the row where it begins and from there on: a character for each cell.
     row: Zeroizing<Vec<char>>,
-    /// How many bytes of it stand behind the sign of a prompt.
+    /// How many bytes of it stand behind the sign of a prompt, where the cursor stood behind them, and how many blanks stand there
+    /// that were not typed.
     piece: usize,
+    behind: Option<Cell>,
+    blanks: usize,
     below: Option<Below>,
     /// It was found there.
     is_below: bool,
@@ -153,15 +160,39 @@ impl Match {
     /// It begins at this cell, if nothing of it was seen so far: what was typed before it ends there.
     pub(super) fn begins_at(&mut self, cell: Cell) {
         if self.seen.count == 0 {
-            (self.begins, self.tabs.1) = (Some(cell), 0);
+            (self.begins, self.tabs_at, self.tabs.1) = (Some(cell), None, 0);
+        }
+    }
+
+    /// The same, but for the Tabs between, which begin there.
+    pub(super) fn begins_behind_tabs_at(&mut self, cell: Cell) {
+        if self.seen.count == 0 {
+            (self.begins, self.tabs_at, self.tabs.1) = (None, Some(cell), 0);
         }
     }
 
     /// The cursor went from one cell to another, at the next tab stop: so does the echo of a Tab.
     pub(super) fn tabbed(&mut self, from: Cell, to: Cell) {
-        if self.seen.count == 0 && !self.is_behind_tabs() && self.start() == Some(from) {
-            (self.begins, self.tabs.1) = (Some(to), self.tabs.1.saturating_add(1));
+        if self.seen.count == 0 && !self.is_behind_tabs() && self.tabs_begin() == Some(from) {
+            self.tabs.1 = self.tabs.1.saturating_add(1);
+            let place = Some(to);
+            (self.begins, self.tabs_at) = if self.is_behind_tabs() { (place, None) } else { (None, place) };
             self.row.clear();
+        }
+    }
+
+    /// Where the next of the Tabs before it begins.
+    fn tabs_begin(&self) -> Option<Cell> {
+        self.begins.or(self.tabs_at).or_else(|| self.start())
+    }
+
+    /// A line editor shows a Tab as blanks, up to the next tab stop.
+    fn follow_blanks(&mut self, drawn: &Drawn) {
+        let from = self.blank.take().filter(|(_, cell)| drawn.is_at(*cell)).map(|(from, _)| from);
+        let from = from.or(self.tabs_begin().filter(|start| drawn.is_at(*start)));
+        match from.filter(|_| drawn.c == ' ' && !self.is_behind_tabs()) {
+            Some(from) if drawn.after.is_tab_stop() => self.tabbed(from, drawn.after),
+            from => self.blank = from.map(|from| (from, drawn.after)),
         }
     }
 
@@ -291,6 +322,7 @@ impl Match {
         if self.state != State::Open {
             return below == Found::Next;
         }
+        self.follow_blanks(drawn);
         self.keep(drawn);
         let first = !std::mem::replace(&mut self.drawn, true);
         self.alone = None;
@@ -410,23 +442,31 @@ impl Match {
 
     /// Looks for all of it behind the sign of a prompt.
     fn see_piece(&mut self, drawn: &Drawn, bytes: &[u8]) {
-        if drawn.prompted && self.typed.starts_with(bytes) {
-            self.piece = bytes.len();
+        let behind =
+            self.behind.replace(drawn.after).is_some_and(|after| self.piece > 0 && drawn.is_at(after));
+        let goes_on = self.typed.get(self.piece..).is_some_and(|rest| rest.starts_with(bytes));
+        let blank = drawn.c == ' ' && self.typed.iter().take(self.piece).all(|byte| *byte == b' ');
+        if behind && goes_on {
+            self.piece = self.piece.saturating_add(bytes.len());
+        } else if behind && blank && self.blanks < BLANKS {
+            // Those of the prompt came first, and were taken for the first ones that were typed.
+            self.blanks = self.blanks.saturating_add(1);
+        } else if drawn.prompted && self.typed.starts_with(bytes) {
+            (self.piece, self.blanks) = (bytes.len(), 0);
         } else if self.piece > 0 {
             // Blanks behind it clear what stood there.
             if drawn.c == ' ' && self.piece == self.typed.len() {
                 return;
             }
-            let goes_on = self.typed.get(self.piece..).is_some_and(|rest| rest.starts_with(bytes));
             self.piece = if goes_on { self.piece.saturating_add(bytes.len()) } else { 0 };
         }
     }
 
     /// The line was left. What was seen of it so far counts only if it is enough.
     pub(super) fn leave(&mut self) {
-        // A number stands at the end of many a line.
-        let is_word = self.typed.iter().any(|byte| !byte.is_ascii_digit());
-        let whole = is_word && self.typed.len() >= PIECE && self.piece == self.typed.len();
+        // A number stands at the end of many a line, and blanks do.
+        let is_word = self.typed.trim_ascii_start().iter().any(|byte| !byte.is_ascii_digit());
+        let whole = is_word && !is_too_short(&self.typed) && self.piece == self.typed.len();
         if let Some(after) = self.below.as_ref().and_then(|below| below.ends_at(&self.typed)) {
             self.found_below(after);
         }
@@ -493,6 +533,11 @@ impl Match {
             State::Left => false,
         }
     }
+}
+
+/// Whether it is too short to count where it is not drawn at the cursor. A bracket that stands alone, as in programs, is no secret.
+pub(super) fn is_too_short(typed: &[u8]) -> bool {
+    typed.len() < PIECE && !matches!(typed, b"{" | b"}" | b"(" | b")" | b"[" | b"]")
 }
 
 /// Whether it is more than one character: none are blanks, which are passed by where they stand already, and brackets and quotes

@@ -99,6 +99,27 @@ fn what_a_tab_divides_is_stored_where_the_terminal_shows_it() {
     }
 }
 
+#[test]
+fn what_a_tab_divides_is_stored_where_a_line_editor_shows_blanks() {
+    let expanded = |line: &str| {
+        line.chars().fold(String::new(), |shown, c| match c {
+            '\t' => format!("{shown:width$}", width = (shown.len() / 8 + 1) * 8),
+            c => shown + &c.to_string(),
+        })
+    };
+    let typed = "\x1b[200~cat >hosts\n127.0.0.1\tlocalhost\n10.0.0.5\tdb1.example.com\tdb1\na\t\tb\n\tindented\n\x1b[201~\n";
+    let lines = || typed.trim_start_matches("\x1b[200~").lines().map(expanded);
+    // bash 5.2 and zsh 5.9.
+    let bash: String = lines().map(|line| format!("\x1b[7m{line}\x1b[27m\r\n\r")).collect();
+    let zsh: String = lines().map(|line| format!("\x1b[7m{line}\x1b[27m\x1b[K\r\r\n")).collect();
+    for shown in [bash, zsh] {
+        for piece in PIECES {
+            let out = pasted(typed, &shown, piece);
+            assert_eq!((stored(&out).as_str(), withheld(&out)), (typed, 0), "{shown:?} {piece}");
+        }
+    }
+}
+
 /// Tables and lists that are drawn with tabs.
 fn tabbed(dice: &mut Dice, n: u64) -> String {
     let (a, b) = (dice.below(10), dice.below(1000));
@@ -122,6 +143,11 @@ fn secrets_with_a_tab_before_or_within_them_are_withheld_whatever_is_drawn_besid
                 (format!("alice\t{secret}\r"), "alice"),
                 (format!("alice\t{secret}\r"), "alice\t"),
                 (format!("alice\t{secret}\r"), "alice\x1b[5;8H"),
+                (format!("alice\t{secret}\r"), "alice\x07"),
+                (format!("{secret}\t{secret}\r"), "\x07"),
+                (format!("alice\t{secret}\r"), "alice "),
+                (format!("alice\t{secret}\r"), "alice    "),
+                (format!("{secret}\t{secret}\r"), "      "),
                 (format!("{secret}\t{secret}\r"), ""),
                 (format!("\t{secret}\r"), "\t"),
                 (format!("{secret}\t\t{secret}\t{secret}\r"), "\t"),
@@ -139,4 +165,48 @@ fn secrets_with_a_tab_before_or_within_them_are_withheld_whatever_is_drawn_besid
         }
     }
     assert!(lines > 1000, "{lines}");
+}
+
+/// A shell without a paste of its own, that shows each line behind a prompt when it reads it.
+fn read_by_a_shell(lines: &[&str], prompt: &str) -> String {
+    lines.join(&format!("\r\n\x1b[?2004l\r\x1b[?2004h{prompt}")) + "\r\n\x1b[?2004l\r$ "
+}
+
+#[test]
+fn lines_are_stored_however_far_they_are_indented_behind_the_prompt_of_a_shell() {
+    for prompt in ["> ", ">", "for>  ", "$ "] {
+        for indent in (0..10).chain([40]) {
+            let blanks = " ".repeat(indent);
+            let (echo, date, end) =
+                (format!("{blanks}echo item $i"), format!("{blanks}date"), format!("{blanks}}}"));
+            let lines = ["f() {", &echo, "{", &date, "}", &end, "true"];
+            let typed = lines.join("\n") + "\n";
+            for piece in PIECES {
+                let out = pasted(&typed, &read_by_a_shell(&lines, prompt), piece);
+                assert_eq!((stored(&out), withheld(&out)), (typed.clone(), 0), "{prompt:?} {indent} {piece}");
+            }
+        }
+    }
+}
+
+#[test]
+fn secrets_that_begin_with_blanks_are_withheld_whatever_stands_behind_the_sign_of_a_prompt() {
+    let mut dice = Dice(10);
+    let labels = ["> ", "$    ", "100%  ", "PIN# ", "Word>", "$ hunter", "> \r\n", "> a", ">  }x", "#   1"];
+    for (noise, draw) in NOISES {
+        for label in labels {
+            for secret in secrets(&mut dice) {
+                if dice.below(4) > 0 {
+                    continue;
+                }
+                let blanks = " ".repeat(usize::try_from(dice.below(5)).unwrap());
+                let noise_drawn: String = (0..4).map(|n| draw(&mut dice, 40 + n) + label).collect();
+                let piece = PIECES[usize::try_from(dice.below(5)).unwrap()];
+                let shown = format!("cat\r\n{label}{noise_drawn}\r\n{label}\r\n");
+                let out = pasted(&format!("cat\r{blanks}{secret}\r{blanks}{secret}\r"), &shown, piece);
+                let stored = stored(&out);
+                assert_eq!(stored, "cat\r\r\r", "{secret:?} behind {label:?} beside {noise}, {piece}");
+            }
+        }
+    }
 }

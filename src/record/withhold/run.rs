@@ -2,6 +2,7 @@
 //!
 //! Refuses to decide: it tells what was seen of it, and how long that is waited for.
 
+use super::cursor::Cell;
 use super::{AHEAD, ECHO, LONGEST, PAUSE, echo};
 use std::time::Duration;
 use zeroize::Zeroizing;
@@ -50,6 +51,15 @@ impl Run {
     /// Whether it was all seen up to a Tab: what was typed behind that may be drawn next.
     pub(super) fn is_field(&self) -> bool {
         self.tab && !self.echo.expects_nothing() && self.echo.is_settled()
+    }
+
+    /// What was typed before it ends in this cell; between are `tabs` by themselves, or none.
+    pub(super) fn begins_at(&mut self, cell: Cell, tabs: bool) {
+        if tabs {
+            self.echo.begins_behind_tabs_at(cell);
+        } else {
+            self.echo.begins_at(cell);
+        }
     }
 
     /// Whether it is a Tab by itself: nothing begins or ends with that.
