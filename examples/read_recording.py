@@ -358,12 +358,17 @@ def runs_on(running, entry):
     return sorted(told, key=lambda command: command["start"])
 
 
+def missing(argv):
+    """How many bytes of arguments are missing behind these, as their last one says; -1: none."""
+    said = re.fullmatch("… ([0-9]+) more bytes", argv[-1]) if argv else None
+    return int(said[1]) if said else -1
+
+
 def fuller(old, new):
-    """The programs of both, with the longer arguments: both are the first ones of one list, unless a part was sent ahead in between."""
+    """The programs of both, with the arguments of which less is missing: both are the first ones of one list, unless a part was sent ahead in between."""
     if any((before["time"], before["pid"]) != (now["time"], now["pid"]) for before, now in zip(old, new)):
         return old + new
-    size = lambda argv: sum(len(argument.encode("utf-8", "surrogatepass")) + 24 for argument in argv)
-    both = [now | {"argv": max(now["argv"], before["argv"], key=size)} for before, now in zip(old, new)]
+    both = [now | {"argv": min(now["argv"], before["argv"], key=missing)} for before, now in zip(old, new)]
     return both + old[len(new) :] + new[len(old) :]
 
 

@@ -75,23 +75,27 @@ pub fn more_bytes(count: usize) -> String {
     format!("… {count} more bytes")
 }
 
+/// How many bytes of arguments are missing behind these, as their last one says.
+pub fn missing(argv: &[String]) -> Option<usize> {
+    argv.last().and_then(|last| last.strip_prefix("… ")?.strip_suffix(" more bytes")?.parse().ok())
+}
+
 /// Shortens the arguments of a program to about `most` bytes, and says in a last one how many are missing. True when nothing
 /// had been missing before.
 pub fn shorten(exec: &mut Exec, most: usize) -> bool {
-    let known =
-        exec.argv.last().and_then(|last| last.strip_prefix("… ")?.strip_suffix(" more bytes")?.parse().ok());
+    let known = missing(&exec.argv);
     let kept = exec.argv.len().saturating_sub(usize::from(known.is_some()));
-    let (mut room, mut missing) = (most, 0usize);
+    let (mut room, mut gone) = (most, 0usize);
     let mut whole = 0usize;
     for (n, argument) in exec.argv.iter_mut().take(kept).enumerate() {
         let cost = argument.len().saturating_add(ARGUMENT);
-        if missing == 0 && cost <= room {
+        if gone == 0 && cost <= room {
             (room, whole) = (room.saturating_sub(cost), n.saturating_add(1));
             continue;
         }
         // Each argument ended by a zero byte, as the kernel counts them.
-        let end = if missing == 0 { argument.floor_char_boundary(room.saturating_sub(ARGUMENT)) } else { 0 };
-        missing = missing.saturating_add(argument.len().saturating_sub(end)).saturating_add(1);
+        let end = if gone == 0 { argument.floor_char_boundary(room.saturating_sub(ARGUMENT)) } else { 0 };
+        gone = gone.saturating_add(argument.len().saturating_sub(end)).saturating_add(1);
         if end > 0 {
             argument.truncate(end);
             // Memory is what this is about.
@@ -100,11 +104,11 @@ pub fn shorten(exec: &mut Exec, most: usize) -> bool {
         }
         room = 0;
     }
-    if missing == 0 {
+    if gone == 0 {
         return false;
     }
     exec.argv.truncate(whole);
-    exec.argv.push(more_bytes(missing.saturating_add(known.unwrap_or(0))));
+    exec.argv.push(more_bytes(gone.saturating_add(known.unwrap_or(0))));
     known.is_none()
 }
 

@@ -3,6 +3,7 @@
 //! What an entry tells of them holds until the next one tells it again. Refuses to forget what was sealed of one that has not ended
 //! where the next entry tells less of it: whoever is recorded can fill an entry.
 
+use super::fit::missing;
 use super::index::{Entry, GivenUp};
 use crate::cast::{Command, Exec};
 use std::collections::{HashMap, HashSet};
@@ -47,8 +48,11 @@ fn keep(new: &mut Vec<Exec>, mut old: Vec<Exec>) {
         return;
     }
     let rest = old.split_off(new.len().min(old.len()));
-    for (new, old) in new.iter_mut().zip(old).filter(|(new, old)| new.size() < old.size()) {
-        new.argv = old.argv;
+    for (new, old) in new.iter_mut().zip(old) {
+        // What says how much is missing can be longer than that was.
+        if missing(&old.argv) < missing(&new.argv) {
+            new.argv = old.argv;
+        }
     }
     new.extend(rest);
 }
@@ -73,7 +77,7 @@ mod tests {
 
     #[test]
     fn what_was_sealed_of_a_command_that_runs_stays_where_the_next_entry_had_no_room_for_it() {
-        let (cp, cut, rm) = (exec(6, "cp /etc/shadow"), exec(6, "…"), exec(8, "rm"));
+        let (cp, cut, rm) = (exec(6, "cp /etc/shadow"), exec(6, "… 14 more bytes"), exec(8, "rm"));
         let sealed = entry(&[command("evil", &[cp.clone(), rm.clone()])], 0);
         for (what, mut next, expected) in [
             ("all of it is left out", entry(&[], 1), vec![command("evil", &[cp.clone(), rm.clone()])]),
@@ -89,11 +93,20 @@ mod tests {
                 vec![command("evil", &[cp.clone(), rm.clone(), exec(9, "x")])],
             ),
             (
+                "a short argument",
+                entry(&[command("evil", &[cp.clone(), exec(8, "… 3 more bytes")])], 1),
+                vec![command("evil", &[cp.clone(), rm.clone()])],
+            ),
+            (
                 "of another",
                 entry(&[command("vi", &[])], 1),
                 vec![command("vi", &[]), command("evil", &[cp, rm])],
             ),
-            ("nothing", entry(&[command("evil", &[cut])], 0), vec![command("evil", &[exec(6, "…")])]),
+            (
+                "nothing",
+                entry(&[command("evil", &[cut])], 0),
+                vec![command("evil", &[exec(6, "… 14 more bytes")])],
+            ),
             ("it is no more", entry(&[], 0), vec![]),
         ] {
             let mut before = sealed.clone();

@@ -223,7 +223,7 @@ fn both_implementations_list_the_same_commands_that_had_not_ended() {
         Entry { running_left_out, ..runs(running) }
     };
     let none = |given_up| Entry { given_up: Some(given_up), ..Entry::default() };
-    let (long, short, other) = (exec(7, "/etc/shadow"), exec(7, "…"), exec(9, "x"));
+    let (long, short, other) = (exec(7, "/etc/shadow"), exec(7, "… 12 more bytes"), exec(9, "x"));
     let evil = |execs: &[Exec]| command("evil", execs);
     let first = || runs(&[evil(&[long.clone(), exec(8, "y")]), command("vi", &[])]);
     let ended = |entry: Entry| Entry { commands: vec![Command { end: Some(9), ..evil(&[]) }], ..entry };
