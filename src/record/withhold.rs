@@ -212,7 +212,7 @@ impl Withhold {
             }
             run.doubtful |= carries;
             // Not within a character, nor within a key, but for what can be none.
-            let ends = !is_within && !(run.bytes.len() >= LARGEST && run.is_cut());
+            let ends = !(is_within || run.bytes.len() >= LARGEST && run.is_cut());
             if run.bytes.len() >= if ends { LARGEST } else { 2 * LARGEST } {
                 run.closed = run.closed.or(Some(now));
                 run.doubtful |= is_within;
