@@ -60,7 +60,8 @@ pub const SEGMENT_IDLE: Duration = Duration::from_secs(30);
 pub const SEGMENT_IDLE_BYTES: u64 = 4 << 10;
 /// …or after this long with anything at all: a program that was executed counts as well…
 pub const SEGMENT_ANY: Duration = Duration::from_secs(600);
-/// …or this long after a program was executed of which nothing can be seen: neither output nor input had come for [`QUIET`]. It is
+/// …or this long after a program was executed of which nothing can be seen: neither output nor input that is stored had come for
+/// [`QUIET`]. It is
 /// known from the kernel alone, and stands nowhere but in the index.
 pub const SEGMENT_HELD: Duration = Duration::from_secs(60);
 /// See [`SEGMENT_HELD`].

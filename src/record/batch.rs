@@ -135,7 +135,8 @@ impl Batch {
     }
 
     /// Bytes that were typed on the terminal, and read `at` that time of the monotonic clock: before anything that they brought about.
-    pub(super) fn typed(&mut self, at: Duration, bytes: &[u8], secret: bool) {
+    /// `blind`: nothing is shown now, so no echo of them either.
+    pub(super) fn typed(&mut self, at: Duration, bytes: &[u8], secret: bool, blind: bool) {
         let now = at.saturating_sub(self.start);
         let before = self.bytes;
         // That a line was ended shows on the screen; what was typed does not follow from it.
@@ -143,7 +144,7 @@ impl Batch {
         for _ in 0..lines.min(MOST_LINES) {
             self.push(Event::new(now, Said::Entered.payload()), 64);
         }
-        self.withhold.typed(now, bytes, secret, &mut self.typed);
+        self.withhold.typed(now, bytes, secret || blind, &mut self.typed);
         self.push_typed(now);
         if self.is_stuck() {
             // Held back or on its way: of both there is an end.
@@ -345,6 +346,13 @@ impl Batch {
         self.push_typed(self.elapsed());
     }
 
+    /// Nothing is shown any more: of all that was typed no more will be seen than was.
+    pub(super) fn give_up_all(&mut self) {
+        let now = self.elapsed();
+        self.withhold.finish(now, &mut self.typed);
+        self.push_typed(now);
+    }
+
     /// The session is over: everything that was held back, what was left out, and the exit status. Waits until the
     /// recorder has room for it.
     pub(super) fn finish(&mut self, status: i32) {
@@ -431,12 +439,12 @@ mod tests {
         assert!(!batch.is_stuck(), "one batch always fits");
         batch.shown(start, Stream::Output, &[b'x'; FULL]);
         assert!(batch.is_stuck() && batch.takes_input());
-        batch.typed(start, b"\x03", false);
+        batch.typed(start, b"\x03", false, false);
         assert!(batch.takes_input());
         // Withheld or not.
         batch.typed(start, &[b'a'; MOST_INPUT / 2], true);
         assert!(batch.takes_input());
-        batch.typed(start, &[b'a'; MOST_INPUT / 2], false);
+        batch.typed(start, &[b'a'; MOST_INPUT / 2], false, false);
         assert!(!batch.takes_input());
         intake.receive(Duration::ZERO).unwrap();
         batch.retry();

@@ -81,6 +81,8 @@ pub struct ScreenIndexer {
     noise: usize,
     /// How far everything has come, to be told behind what waits here.
     through: Option<Event>,
+    /// Somebody waits to be told that.
+    asked: bool,
     credit: u64,
     refilled: Duration,
     flooded: bool,
@@ -150,6 +152,7 @@ impl ScreenIndexer {
             batch: Vec::new(),
             batched: 0,
             through: None,
+            asked: false,
             noise: 0,
             credit: BURST,
             refilled: Duration::ZERO,
@@ -276,6 +279,7 @@ impl Indexer for ScreenIndexer {
             self.hand_over();
         }
         self.shared.look();
+        self.asked = waits;
         waits
     }
 
@@ -292,6 +296,9 @@ impl Indexer for ScreenIndexer {
         if Said::is_through(&event.payload) {
             // It is of no segment.
             self.through = Some(event);
+            if std::mem::take(&mut self.asked) {
+                self.hand_over();
+            }
             return;
         }
         // A segment has begun without the screen that was made for it.

@@ -231,9 +231,9 @@ impl Commands {
         self.settled.saturating_add(u64::try_from(self.heard.tracker.running()).unwrap_or(u64::MAX))
     }
 
-    /// When the latest program began that only a running command has, milliseconds.
+    /// When the latest program began that only a running command has, or that waits to be decided on, milliseconds.
     pub(super) fn unsealed(&self) -> Option<u64> {
-        self.heard.tracker.unsealed()
+        self.heard.tracker.unsealed().max(self.heard.tracker.latest_waiting())
     }
 
     /// So many messages of the shell were left out on their way.

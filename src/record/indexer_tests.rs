@@ -477,8 +477,16 @@ fn a_session_that_is_strict_about_programs_ends_where_they_are_no_longer_seen() 
 
 /// A session in which this command runs, and what tells it of programs.
 fn running(command: &str) -> (ScreenIndexer, impl Fn(exec::Event)) {
+    following(command, false)
+}
+
+/// The same; in a terminal or without one.
+fn following(command: &str, terminal: bool) -> (ScreenIndexer, impl Fn(exec::Event)) {
     let mut tracker = Tracker::new(Some(10));
     tracker.command(command.into(), None);
+    if terminal {
+        tracker.follow_output();
+    }
     let (trace, tell) = Trace::of_test();
     let heard = Heard { tracker, trace, redact: Redactions::default(), strict: false };
     let mut indexer = ScreenIndexer::start((80, 24)).hearing(heard);
@@ -552,6 +560,19 @@ fn a_command_that_ended_between_two_borders_that_were_late_is_told_once() {
     let Extras { commands, running, .. } = hold(&mut indexer);
     let texts = |of: &[Command]| of.iter().map(|command| command.text.clone()).collect::<Vec<_>>();
     assert_eq!((texts(&commands), texts(&running)), (vec!["cat noise".to_owned()], vec![]));
+}
+
+/// It waits for the output of its time, which may come late or never.
+#[test]
+fn a_program_that_waits_is_held_and_the_word_that_was_asked_for_is_handed_on_at_once() {
+    let (mut indexer, tell) = following("bash silent.sh", true);
+    tell(exec::Event::Executed(Exec { time: 1000, pid: 20, ppid: 10, ..Exec::default() }));
+    assert!(crate::sys::eventually(|| indexer.tick()));
+    assert_eq!(indexer.holds(), Some(Duration::from_secs(1)));
+    let through = Said::Through(2_000_000).payload();
+    indexer.event(Event::new(Duration::from_secs(2), through));
+    assert!(crate::sys::eventually(|| !indexer.shared.lock().waits), "it is told at the next flush");
+    assert_eq!(indexer.holds(), Some(Duration::from_secs(1)));
 }
 
 /// What is told again at every border must not use up the room of the index.

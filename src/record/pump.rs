@@ -46,6 +46,10 @@ const FILE_SILENCE: Duration = Duration::from_secs(1);
 const LINGER: Duration = Duration::from_secs(2);
 /// After the child's end: how much of a flood is still taken once [`LINGER`] is over.
 const LINGER_BYTES: usize = 1 << 20;
+/// A terminal that has taken nothing for so long, as long as what is recorded waits for its flush, stands still…
+const STILL: Duration = Duration::from_secs(1);
+/// …and so does one that has not taken in this time what one buffer holds.
+const SLOW: Duration = Duration::from_secs(10);
 /// How long a child that was hung up may take to end before it is killed.
 const HANG_UP: Duration = Duration::from_secs(2);
 
@@ -104,6 +108,8 @@ pub(super) struct Pump<'a> {
     quiet: bool,
     /// How much was read since the echo of a key is overdue.
     overdue: usize,
+    /// The terminal stands still, or did and there is more to read: no echo is there in time. Keys still pass.
+    blind: bool,
     hung_up: bool,
     stopped: Option<String>,
     lost_told: bool,
@@ -119,6 +125,8 @@ struct Output<'a> {
     pieces: Vec<Recorded>,
     /// When it was read.
     at: Duration,
+    /// When the terminal last took something of it.
+    taken: Duration,
     ended: bool,
     /// A time, and how much was read since: see [`HOLDS`].
     since: (Duration, usize),
@@ -181,6 +189,7 @@ impl<'a> Pump<'a> {
                 watch: session.watch.as_mut(),
                 pieces: Vec::new(),
                 at: start,
+                taken: start,
                 ended: screen.is_none(),
                 since: (start, 0),
                 through: None,
@@ -201,6 +210,7 @@ impl<'a> Pump<'a> {
             bytes_since_end: 0,
             quiet: false,
             overdue: 0,
+            blind: false,
             hung_up: false,
             stopped: None,
             lost_told: false,
@@ -259,10 +269,11 @@ impl<'a> Pump<'a> {
                 self.leave_outputs();
                 return Ok(ended);
             }
-            // Only then is everything that can give output in the set.
-            let looks = !self.batch.is_stuck() && !self.is_showing() && self.is_known();
+            // Only then is everything of the terminal in the set that can give output. Who does not read a stream holds up that alone.
+            let looks = !self.batch.is_stuck() && self.output.buffer.is_empty() && self.is_known();
+            let shows = self.is_showing();
             let slots = self.fill(&mut set);
-            let overdue = if looks { self.overdue() } else { None };
+            let overdue = if looks || self.blind { self.overdue() } else { None };
             if overdue.is_none() {
                 self.alarm.ring_by(self.due(looks))?;
             }
@@ -272,19 +283,20 @@ impl<'a> Pump<'a> {
             if ready(slots.calm).read {
                 self.stir()?;
             }
-            self.quiet =
-                looks && !ready(slots.leader).read && !slots.sources.iter().any(|slot| ready(*slot).read);
-            if looks && !ready(slots.leader).read && self.output.watch.is_some() {
+            // Keys before output: in a flood ^C must not stand in the line.
+            let (terminal, mut leader) = (ready(slots.terminal), ready(slots.leader));
+            let nothing = looks && !leader.read && !slots.sources.iter().any(|slot| ready(*slot).read);
+            self.quiet = nothing && !shows;
+            if looks && !leader.read && self.output.watch.is_some() {
                 self.batch.through(before);
             }
+            self.look_for_blindness(looks && !leader.read, terminal.write);
             if let Some(at) = overdue
-                && (self.quiet || self.overdue >= UNREAD)
+                && (nothing || self.blind || self.overdue >= UNREAD)
             {
                 self.batch.give_up(at);
                 self.overdue = 0;
             }
-            // Keys before output: in a flood ^C must not stand in the line.
-            let (terminal, mut leader) = (ready(slots.terminal), ready(slots.leader));
             self.copy_keys(terminal);
             // The echo of a key may be there by the time that the key is handed on.
             leader.read = self.is_known() && (leader.read || self.typed.is_some());
@@ -405,8 +417,25 @@ impl<'a> Pump<'a> {
         now
     }
 
+    /// Whether the terminal stands still: then nothing of what was typed can be seen in time, and it is not waited for. What was
+    /// written meanwhile must be no echo of what is typed after that: so it lasts until there is `nothing` more to read.
+    fn look_for_blindness(&mut self, nothing: bool, takes: bool) {
+        if self.blind {
+            self.blind = !nothing;
+        } else if !takes && self.still_at().is_some_and(|due| clock::monotonic() >= due) {
+            self.blind = true;
+            self.batch.give_up_all();
+        }
+    }
+
+    /// When the terminal stands still, if it takes nothing until then.
+    fn still_at(&self) -> Option<Duration> {
+        let shows = !self.output.buffer.is_empty() && !self.blind && self.phase == Phase::Running;
+        shows.then(|| self.output.taken.saturating_add(STILL).min(self.output.at.saturating_add(SLOW)))
+    }
+
     /// When the loop must wake although nothing happens. While not everything that gives output is looked at (`looks`), no
-    /// echo is overdue.
+    /// echo is overdue, but where none can be seen.
     fn due(&self, looks: bool) -> Option<Duration> {
         let phase = match self.phase {
             // Only a child that runs wants a keyboard, and only where there is one is it looked after.
@@ -425,8 +454,8 @@ impl<'a> Pump<'a> {
                 Some(if clock::monotonic() < linger { silence.min(linger) } else { silence })
             }
         };
-        let echo = self.batch.echo_deadline().filter(|_| looks);
-        self.batch.deadline().into_iter().chain(echo).chain(phase).min()
+        let echo = self.batch.echo_deadline().filter(|_| looks || self.blind);
+        self.batch.deadline().into_iter().chain(echo).chain(self.still_at()).chain(phase).min()
     }
 
     /// Something of the child's is about to be shown, by us or by who reads it: the terminal treats it as the child wants.

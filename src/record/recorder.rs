@@ -246,7 +246,7 @@ struct Recorder<'a, S: Disk> {
     warned: Option<String>,
     low_space_told: bool,
     last_event: Duration,
-    /// When anything last happened of which there is an event.
+    /// When anything last happened that an event shows.
     shown: Duration,
     /// Since when a program is known of that no index entry has.
     held: Option<Duration>,
@@ -326,8 +326,14 @@ impl<S: Disk> Recorder<'_, S> {
         if let Payload::Gap(gap) = &event.payload {
             self.pauses.hear(u64::try_from(time.as_millis()).unwrap_or(u64::MAX), gap);
         }
-        self.last_event = self.last_event.max(time);
-        self.shown = self.shown.max(time);
+        // For the index alone: a recording in which nothing else comes has had no event.
+        let kept = said.as_ref().map(Said::kept);
+        if !matches!(kept, Some(None)) {
+            self.last_event = self.last_event.max(time);
+            // That something was typed unseen shows nothing of what comes of it.
+            let shows = !matches!(event.payload, Payload::Withheld(_));
+            self.shown = if shows { self.shown.max(time) } else { self.shown };
+        }
         if self.state == State::Losing {
             self.count_lost(&event);
             return;
@@ -336,15 +342,13 @@ impl<S: Disk> Recorder<'_, S> {
         if !self.writer.in_segment() {
             self.begin(time);
         }
-        let pushed = match said {
+        let pushed = match kept {
             None => self.writer.push(&event),
-            Some(said) => match said.kept() {
-                Some(payload) => self.writer.push(&Event::new(time, payload)),
-                None => {
-                    self.indexer.event(event);
-                    return;
-                }
-            },
+            Some(Some(payload)) => self.writer.push(&Event::new(time, payload)),
+            Some(None) => {
+                self.indexer.event(event);
+                return;
+            }
         };
         self.check(pushed);
         self.indexer.event(event);

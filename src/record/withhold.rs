@@ -444,11 +444,12 @@ impl Withhold {
         }
     }
 
-    /// The session is over: decides everything with what was seen.
+    /// The session is over, or nothing is shown any more: decides everything with what was seen.
     pub fn finish(&mut self, now: Duration, out: &mut Vec<Typed>) {
         if let Some(run) = self.runs.back_mut().filter(|run| run.closed.is_none()) {
             run.doubtful |= self.keys.is_within();
         }
+        self.keys.give_up();
         while !self.runs.is_empty() {
             self.decide(now, out);
         }

@@ -363,8 +363,8 @@ impl Tracker {
 
     /// Entries that have settled at `now`.
     pub fn drain(&mut self, now: u64) -> Settled {
-        if let Some(through) = self.through.output() {
-            self.run_processes(through);
+        if let Some(until) = self.through.decided() {
+            self.run_processes(until);
         }
         self.leave_settled(now);
         self.tell_early(now);

@@ -2,8 +2,8 @@
 //!
 //! A process belongs to the command that its parent belonged to when it was forked; a child of the shell itself belongs to
 //! the command that was running (or had been entered) at that time. What the kernel tells waits until all output of its time has
-//! come, because the marks of the shell take the longer way, through the terminal. Too much of it cannot wait: then what is decided is
-//! flagged.
+//! come, because the marks of the shell take the longer way, through the terminal. Neither too much of it nor for too long can it wait: what
+//! is decided then is flagged.
 
 use super::commands::{MARKS_ENDED, Standing, Tracker, push_flag};
 use crate::cast::{Command, Exec, Source, Trust};
@@ -99,6 +99,12 @@ impl Processes {
         !self.waiting.is_empty()
     }
 
+    /// When the latest program began that waits, milliseconds.
+    fn latest(&self) -> Option<u64> {
+        let ran = |told: &Told| matches!(told, Told::Ran(_));
+        self.waiting.iter().rev().find(|(_, told)| ran(told)).map(|(time, _)| *time)
+    }
+
     #[cfg(test)]
     pub(super) fn waiting(&self) -> usize {
         self.waiting.len()
@@ -130,6 +136,11 @@ impl Tracker {
     /// Processes run on when the session ends, and the kernel is no longer asked: the flag that says so. Told with the end.
     pub fn left_running(&mut self, flag: String) {
         self.processes.left_running = Some(flag);
+    }
+
+    /// When the latest program began that waits for the output of its time, milliseconds since the start of the session.
+    pub fn latest_waiting(&self) -> Option<u64> {
+        self.processes.latest()
     }
 
     fn wait(&mut self, time: u64, told: Told) {

@@ -107,3 +107,39 @@ fn more_processes_than_can_wait_are_decided_on_and_that_is_told() {
     let told = hand.tracker.drain(hand.time).commands;
     assert!(told[0].flags[0].starts_with("lost-execs: the commands of "), "{told:?}");
 }
+
+/// Of a terminal that takes nothing nobody tells how far its output is.
+#[test]
+fn a_program_does_not_wait_for_ever_for_a_terminal_that_stands_still_and_a_stop_of_all_is_no_wait() {
+    let mut hand = prompted();
+    let began = hand.time + 100;
+    let micros = |ms: u64| (began + ms) * 1_000;
+    let ran = |settled: Settled| argvs(&settled.execs).iter().map(ToString::to_string).collect::<Vec<_>>();
+    hand.tracker.trace_through(micros(0));
+    runs(&mut hand, micros(0), 20, "one");
+    assert_eq!(hand.tracker.latest_waiting(), Some(began));
+    // Looks at the trace, a second apart; and then none for an hour.
+    for look in 1..=14 {
+        hand.tracker.trace_through(micros(look * 1_000));
+        assert_eq!(hand.tracker.drain(hand.time), Settled::default(), "{look}");
+    }
+    runs(&mut hand, micros(3_000_000), 21, "meanwhile");
+    for look in 3_600..3_615 {
+        hand.tracker.trace_through(micros(look * 1_000));
+        assert_eq!(hand.tracker.drain(hand.time), Settled::default(), "{look}");
+    }
+    runs(&mut hand, micros(3_614_000), 22, "two");
+    hand.tracker.trace_through(micros(3_615_000));
+    let settled = hand.tracker.drain(hand.time);
+    let flag = |settled: &Settled| settled.commands.iter().flat_map(|c| c.flags.clone()).collect::<Vec<_>>();
+    let [lost] = flag(&settled).try_into().unwrap();
+    assert!(lost.starts_with("lost-execs: the commands of 2 processes are not known"), "{lost}");
+    assert_eq!(ran(settled), ["one", "meanwhile"]);
+    assert!(hand.tracker.waits());
+    assert_eq!(hand.tracker.latest_waiting(), Some(began + 3_614_000));
+    // The output goes on.
+    hand.tracker.output_through(micros(3_616_000));
+    let settled = hand.tracker.drain(hand.time);
+    assert_eq!((flag(&settled).len(), ran(settled)), (0, vec!["two".to_owned()]));
+    assert_eq!(hand.tracker.latest_waiting(), None);
+}

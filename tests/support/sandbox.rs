@@ -130,6 +130,15 @@ impl Sandbox {
         events_of(&self.exported())
     }
 
+    /// The events that are in the last recording so far, while it goes on.
+    pub fn events_so_far(&self) -> Vec<Event> {
+        let mut program = self.command(env!("CARGO_BIN_EXE_sealcast"));
+        let output =
+            program.args(["export", "last", "--format", "json"]).stdin(Stdio::null()).output().unwrap();
+        // It ends without a close.
+        events_of(&String::from_utf8(output.stdout).unwrap())
+    }
+
     /// The last recording as lines of JSON.
     fn exported(&self) -> String {
         self.told(&["export", "last", "--format", "json"])

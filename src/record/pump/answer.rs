@@ -227,7 +227,7 @@ impl Pump<'_> {
 
     /// The recorder waits for output that may not come: says up to when there was none.
     fn tell_through(&mut self) {
-        if self.output.watch.is_none() || self.batch.is_stuck() || self.is_showing() {
+        if self.output.watch.is_none() || self.batch.is_stuck() || !self.output.buffer.is_empty() {
             return;
         }
         let before = clock::monotonic();

@@ -51,7 +51,7 @@ impl Pump<'_> {
     /// Records what was typed. The child has it already, and its echo may have been shown: nobody who types waits for this.
     pub(super) fn note_keys(&mut self) {
         if let Some((at, secret)) = self.typed.take() {
-            self.batch.typed(at, self.keys.whole(), secret);
+            self.batch.typed(at, self.keys.whole(), secret, self.blind);
             self.wipe_keys();
         }
     }
@@ -97,6 +97,7 @@ impl Pump<'_> {
             let count = self.output.buffer.whole().len();
             if count > 0 {
                 self.output.at = clock::monotonic();
+                self.output.taken = self.output.at;
                 self.count(count);
                 self.output.read(count);
                 self.output.pass_watch();
@@ -120,8 +121,10 @@ impl Pump<'_> {
     /// Writes to the operator's terminal, and records what was written whole.
     fn show(&mut self) {
         let Some(sink) = &self.terminal_out else { return };
+        let before = self.output.buffer.left();
         match self.output.buffer.write(sink, true) {
             Written::All => self.record_output(),
+            Written::Waits if self.output.buffer.left() < before => self.output.taken = clock::monotonic(),
             Written::Waits => {}
             Written::Gone | Written::Failed(_) => {
                 self.record_output();

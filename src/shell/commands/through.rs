@@ -10,6 +10,12 @@ use crate::cast::{Command, Source, Trust};
 
 /// How long an ended entry waits for a witness that is late, once everything else is there, milliseconds of the session.
 const PATIENCE: u64 = 5_000;
+/// How long a program waits at most for the output of its time, by what the trace tells of the time, microseconds. A terminal that
+/// takes nothing keeps the loop from reading, and the loop can stand still: what the kernel has told is not to wait for ever in memory.
+/// Longer than the longest flush, at which the recorder asks.
+const LONGEST: u64 = 15_000_000;
+/// Looks at the trace that lie further apart than this, microseconds: all of us were stopped, and whoever reads the output has his turn first.
+const STOPPED: u64 = 5_000_000;
 /// How much earlier than it is told the time of an event in the kernel can have been taken, microseconds.
 const EARLIER: u64 = 10_000;
 
@@ -20,11 +26,13 @@ pub(super) const LATE: &str = "late: a witness was late: programs of it may stan
 pub(in crate::shell) struct Through {
     output: u64,
     trace: u64,
+    /// Since when the trace has been looked at without a stop.
+    since: u64,
 }
 
 impl Default for Through {
     fn default() -> Self {
-        Self { output: u64::MAX, trace: u64::MAX }
+        Self { output: u64::MAX, trace: u64::MAX, since: 0 }
     }
 }
 
@@ -32,6 +40,12 @@ impl Through {
     /// The last millisecond of which all output has come.
     pub(in crate::shell) fn output(&self) -> Option<u64> {
         if self.output == u64::MAX { Some(u64::MAX) } else { (self.output / 1_000).checked_sub(1) }
+    }
+
+    /// The last millisecond of which no output is waited for any longer, come or not.
+    pub(super) fn decided(&self) -> Option<u64> {
+        let goes = self.trace < u64::MAX && self.trace.saturating_sub(self.since) >= LONGEST;
+        self.output().max(goes.then(|| self.trace.saturating_sub(LONGEST) / 1_000))
     }
 
     fn has(&self, closed: u64) -> bool {
@@ -53,7 +67,11 @@ impl Tracker {
     /// All that the kernel saw before `micros` (microseconds since the start of the session) has been told. Until the first call
     /// nobody waits for it.
     pub fn trace_through(&mut self, micros: u64) {
-        self.through.trace = micros;
+        let through = &mut self.through;
+        if through.trace == u64::MAX || micros > through.trace.saturating_add(STOPPED) {
+            through.since = micros;
+        }
+        through.trace = micros;
     }
 
     /// Events of the exec trace are missing, and why.
