@@ -416,6 +416,8 @@ fn on_a_disk_that_stands_still_the_program_waits_and_nothing_is_dropped() {
 #[test]
 fn on_a_disk_that_stands_still_an_interrupt_passes() {
     let Some(host) = with_a_disk() else { return };
+    // However long: where the session would wait, too, it does so a few seconds later.
+    host.configure("[record]\nflush = \"100ms\"\non-failure = \"warn\"\n");
     let script =
         "trap 'echo >/opt/caught; exit 4' INT; echo BEGIN; read x; while :; do echo a line of a flood; done";
     let mut terminal = host.terminal("root", &[SEALCAST, "run", "--", "bash", "-c", script]);
@@ -450,6 +452,39 @@ fn a_request_to_end_that_comes_while_the_recording_is_closed_changes_no_exit_cod
     drop(frozen);
     assert_eq!(until("the end", || running.try_wait().unwrap()).code(), Some(3));
     assert_eq!(host.last()["verdict"], "intact");
+}
+
+#[test]
+fn on_a_disk_that_stands_still_keys_wait_too_the_operator_is_told_and_who_is_to_end_ends() {
+    let Some(host) = with_a_disk() else { return };
+    let mut terminal = host.terminal("root", &[SEALCAST, "run", "--", "sh", "-c", "echo pid-$$-; exec cat"]);
+    terminal.wait_for("pid-");
+    let program: u32 = terminal.wait_for("-").parse().unwrap();
+    terminal.line("one", "one\r\none\r\n");
+    let waits = "sealcast: the recording cannot be written at the moment: the session waits for it\r\n";
+    let frozen = Frozen::store(&host);
+    // It passes, as a rule; that nobody records it is what is waited for.
+    terminal.send_unseen("two\r");
+    terminal.wait_for(waits);
+    terminal.send_unseen("three\r");
+    terminal.stays_silent(Duration::from_secs(1));
+    drop(frozen);
+    terminal.wait_for("sealcast: the recording is written again: the session goes on\r\n");
+    // Its echo, and what the program makes of it.
+    terminal.wait_for("three\r\n");
+    terminal.wait_for("three\r\n");
+    let frozen = Frozen::store(&host);
+    terminal.send_unseen("four\r");
+    terminal.wait_for(waits);
+    signals::send(terminal.pid(), signals::SIGTERM).unwrap();
+    until("the end of the program", || (!lives(program)).then_some(()));
+    drop(frozen);
+    terminal.wait_end();
+    let output = host.last_output();
+    assert!(["one", "two", "three"].iter().all(|line| output.contains(line)), "{output}");
+    assert!(!output.contains(waits.trim_end()), "that is nothing of the session's: {output}");
+    assert_eq!(host.last()["verdict"], "intact");
+    assert_eq!(gaps(&host), [Value::Null; 0]);
 }
 
 #[test]

@@ -25,6 +25,16 @@ const COMPANY: Duration = Duration::from_millis(50);
 /// While the queue is full, this much typed input is still taken, so that ^C passes.
 const MOST_INPUT: usize = 64 << 10;
 
+/// What waits for longer than this is not taken by a recorder that merely writes: three flushes, and time for a disk that others keep
+/// busy. No more is to happen then than can be recorded.
+const OLD: Duration = Duration::from_secs(5);
+/// How often that is looked at as long as something waits.
+const LOOK: Duration = Duration::from_secs(1);
+/// What the operator is told when the session waits for that, and when it does not any longer.
+const WAITS: &str = "the recording cannot be written at the moment: the session waits for it";
+/// See [`WAITS`].
+const GOES_ON: &str = "the recording is written again: the session goes on";
+
 /// Ends of lines that are told of one read: a large paste is not typed line by line.
 const MOST_LINES: usize = 64;
 
@@ -35,10 +45,18 @@ pub(super) struct Batch {
     events: Vec<Event>,
     bytes: usize,
     since: Duration,
-    /// The queue was full, from this time.
+    /// The queue was full, or what is in it too old, from this time.
     stuck: Option<Duration>,
     /// What was typed since.
     meanwhile: usize,
+    /// The session waits for a recorder that does not get on; else for its room alone.
+    waits: bool,
+    /// What waits has waited for too long.
+    old: bool,
+    /// When that is looked at next.
+    next_look: Option<Duration>,
+    /// The operator was told that the session waits.
+    told: bool,
     /// Everything that was written to the terminal before has been read, and stands here or was handed on; not told yet.
     through: Option<Duration>,
     stalls: u64,
@@ -89,6 +107,7 @@ impl Batch {
         input: Policy,
         keep: Option<u64>,
         size: Option<Size>,
+        waits: bool,
     ) -> Self {
         let mut withhold = Withhold::new(input);
         if let Some(size) = size {
@@ -102,6 +121,10 @@ impl Batch {
             since: start,
             stuck: None,
             meanwhile: 0,
+            waits,
+            old: false,
+            next_look: None,
+            told: false,
             through: None,
             stalls: 0,
             stalled: Duration::ZERO,
@@ -244,9 +267,33 @@ impl Batch {
 
     /// There may be room again.
     pub(super) fn retry(&mut self) {
-        if self.stuck.is_some() {
+        if self.stuck.is_some() && !self.old {
             self.hand_on();
         }
+    }
+
+    /// Looks at how old it is what waits, `now`.
+    fn look(&mut self, now: Duration) {
+        let age = if self.waits { self.feed.oldest(now, OLD) } else { None };
+        self.next_look = age.map(|_| now.saturating_add(LOOK));
+        let was_old = std::mem::replace(&mut self.old, age.is_some_and(|age| age >= OLD));
+        if self.old && self.stuck.is_none() {
+            self.stick(now);
+        } else if was_old {
+            self.retry();
+        }
+    }
+
+    /// What the operator is to be told of that, once.
+    pub(super) fn tells(&mut self) -> Option<&'static str> {
+        let (now, before) = (self.old || self.told && self.is_stuck(), self.told);
+        self.told = now;
+        (now != before).then_some(if now { WAITS } else { GOES_ON })
+    }
+
+    fn stick(&mut self, now: Duration) {
+        self.stuck = Some(now);
+        self.stalls = self.stalls.saturating_add(1);
     }
 
     /// Everything that was written to the terminal before this time of the monotonic clock has been read and recorded. It is told with
@@ -281,24 +328,23 @@ impl Batch {
             Err(back) => {
                 self.events = back;
                 if self.stuck.is_none() {
-                    self.stuck = Some(clock::monotonic());
-                    self.stalls = self.stalls.saturating_add(1);
+                    self.stick(clock::monotonic());
                 }
             }
         }
     }
 
-    /// Whether the queue is full: nothing more is to be read then.
+    /// Whether the queue is full, or too old: nothing more is to be read then.
     pub(super) fn is_stuck(&self) -> bool {
         self.stuck.is_some()
     }
 
     /// Whether keys may still be taken.
     pub(super) fn takes_input(&self) -> bool {
-        self.meanwhile < MOST_INPUT
+        !self.old && self.meanwhile < MOST_INPUT
     }
 
-    /// How often, and how long, the queue was full.
+    /// How often, and how long, that was so.
     pub(super) fn stalls(&self) -> (u64, Duration) {
         (self.stalls, self.stalled)
     }
@@ -325,14 +371,20 @@ impl Batch {
 
     /// When [`Batch::tick`] has something to do.
     pub(super) fn deadline(&self) -> Option<Duration> {
+        self.company().into_iter().chain(self.next_look).min()
+    }
+
+    fn company(&self) -> Option<Duration> {
         (!self.events.is_empty() && self.stuck.is_none()).then(|| self.since.saturating_add(COMPANY))
     }
 
     /// Hands on what has waited for long enough.
     pub(super) fn tick(&mut self) {
-        if self.deadline().is_some_and(|due| clock::monotonic() >= due) {
+        let now = clock::monotonic();
+        if self.company().is_some_and(|due| now >= due) {
             self.flush();
         }
+        self.look(now);
     }
 
     /// Until when the echo of what was typed last is waited for, if something was.
@@ -380,6 +432,7 @@ impl Batch {
             self.push(Event::new(now, Payload::Gap(gap)), 64);
         }
         self.push(Event::new(now, Payload::Exit(status)), 64);
+        self.old = false;
         self.hand_on();
         let mut set = Set::default();
         while self.stuck.is_some() {
@@ -402,7 +455,7 @@ mod tests {
     fn how_far_the_output_was_read_is_told_behind_it_and_without_any_when_asked() {
         let (feed, intake) = crate::record::queue::bounded(1 << 20).unwrap();
         let start = clock::monotonic();
-        let mut batch = Batch::new(feed, start, Policy::None, None, None);
+        let mut batch = Batch::new(feed, start, Policy::None, None, None, true);
         let received = || {
             intake
                 .receive(Duration::ZERO)
@@ -430,11 +483,67 @@ mod tests {
         assert_eq!(received(), Some(vec![through(10)]));
     }
 
+    /// A recorder that takes nothing, or only the oldest now and then; and all of us stopped.
+    #[test]
+    fn a_session_does_not_go_on_while_what_it_has_told_gets_old_and_a_stop_of_all_makes_nothing_old() {
+        let (feed, intake) = crate::record::queue::bounded(1 << 20).unwrap();
+        let start = clock::monotonic();
+        let mut batch = Batch::new(feed, start, Policy::None, None, None, true);
+        let at = |seconds: u64| start + Duration::from_secs(seconds);
+        let show = |batch: &mut Batch| {
+            batch.shown(start, Stream::Output, b"a");
+            batch.flush();
+        };
+        batch.look(at(0));
+        show(&mut batch);
+        // Nobody looks for an hour: a look counts as a second.
+        for (look, second) in [0, 1, 3_600, 3_601, 3_602].into_iter().enumerate() {
+            batch.look(at(second));
+            assert_eq!((batch.is_stuck(), batch.takes_input(), batch.tells()), (false, true, None), "{look}");
+            assert!(batch.deadline().unwrap() <= at(second + 1));
+        }
+        show(&mut batch);
+        batch.look(at(3_603));
+        assert_eq!((batch.is_stuck(), batch.takes_input(), batch.tells()), (true, false, Some(WAITS)));
+        batch.retry();
+        batch.look(at(3_604));
+        assert_eq!((batch.is_stuck(), batch.tells()), (true, None));
+        show(&mut batch);
+        // The older one is taken: the next was sent a second before that was seen.
+        assert_eq!(intake.receive(Duration::ZERO).unwrap().len(), 1);
+        batch.look(at(3_605));
+        assert_eq!((batch.is_stuck(), batch.takes_input(), batch.tells()), (false, true, Some(GOES_ON)));
+        // What came meanwhile was handed on then.
+        for left in [1, 1] {
+            assert_eq!(intake.receive(Duration::ZERO).unwrap().len(), left);
+        }
+        batch.look(at(3_606));
+        assert_eq!((batch.deadline(), batch.stalls().0), (None, 1));
+    }
+
+    #[test]
+    fn a_full_queue_that_gets_old_takes_no_keys_and_where_the_session_is_to_go_on_it_gets_full_at_most() {
+        for waits in [true, false] {
+            let (feed, _intake) = crate::record::queue::bounded(1).unwrap();
+            let start = clock::monotonic();
+            let mut batch = Batch::new(feed, start, Policy::None, None, None, waits);
+            for _ in 0..2 {
+                batch.shown(start, Stream::Output, b"a");
+                batch.flush();
+            }
+            assert!(batch.is_stuck() && batch.takes_input() && batch.tells().is_none());
+            for second in 0..10 {
+                batch.look(start + Duration::from_secs(second));
+            }
+            assert_eq!((batch.takes_input(), batch.tells().is_some(), batch.stalls().0), (!waits, waits, 1));
+        }
+    }
+
     #[test]
     fn while_the_queue_is_full_keys_pass_up_to_a_limit_however_much_output_waits() {
         let (feed, intake) = crate::record::queue::bounded(1).unwrap();
         let start = clock::monotonic();
-        let mut batch = Batch::new(feed, start, Policy::Echoed, None, None);
+        let mut batch = Batch::new(feed, start, Policy::Echoed, None, None, true);
         batch.shown(start, Stream::Output, &[b'x'; FULL]);
         assert!(!batch.is_stuck(), "one batch always fits");
         batch.shown(start, Stream::Output, &[b'x'; FULL]);
@@ -442,7 +551,7 @@ mod tests {
         batch.typed(start, b"\x03", false, false);
         assert!(batch.takes_input());
         // Withheld or not.
-        batch.typed(start, &[b'a'; MOST_INPUT / 2], true);
+        batch.typed(start, &[b'a'; MOST_INPUT / 2], true, false);
         assert!(batch.takes_input());
         batch.typed(start, &[b'a'; MOST_INPUT / 2], false, false);
         assert!(!batch.takes_input());

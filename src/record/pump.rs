@@ -2,7 +2,8 @@
 //!
 //! Each read of the output goes to the operator first, then into a batch for the recorder. While something is not
 //! written it reads no more from where that came: a terminal that does not read slows the child, and keys still pass,
-//! because every direction has its own buffer. A full queue to the recorder stops the reading too.
+//! because every direction has its own buffer. A full queue to the recorder stops the reading too; one that is not taken from stops keys
+//! as well, unless the session is to go on without a recording.
 
 mod answer;
 mod copy;
@@ -158,7 +159,9 @@ impl<'a> Pump<'a> {
             let again = io::Error::other("it was run already");
             return Err(crate::sys::Error::new("run the session", "", again).into());
         };
-        let batch = Batch::new(feed, start, session.spec.input, session.spec.keep, session.size);
+        let spec = &session.spec;
+        let waits = spec.on_loss == OnLoss::Stop;
+        let batch = Batch::new(feed, start, spec.input, spec.keep, session.size, waits);
         let alarm = Alarm::new()?;
         let calm = [session.signals.as_fd(), batch.bell().as_fd(), alarm.as_fd(), stage.as_fd()];
         let calm = Group::of(&calm)?;
@@ -265,6 +268,9 @@ impl<'a> Pump<'a> {
         let mut set = Set::default();
         loop {
             self.batch.tick();
+            if let Some(text) = self.batch.tells() {
+                self.tell(text);
+            }
             if let Some(ended) = self.time_is_over() {
                 self.leave_outputs();
                 return Ok(ended);

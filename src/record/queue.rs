@@ -1,7 +1,8 @@
 //! The bounded queue between the loop that copies and the thread that seals.
 //!
 //! It never drops an event and never grows: when it is full the loop is told so and waits, which slows the session
-//! down and nothing else. Neither side makes a system call unless the other one sleeps. It carries the way back too:
+//! down and nothing else. It tells how long the oldest event has waited, too: a disk, or a recorder, that stands still would else let
+//! a session go on unrecorded for as long as that takes to fill it. Neither side makes a system call unless the other one sleeps. It carries the way back too:
 //! the recorder's words to the operator, and its order to stop.
 //!
 //! The recorder waits by a timer of the kernel's own, not by a time limit: those obey the slack of the thread's timers, which
@@ -12,10 +13,14 @@ use crate::cast::{Event, Payload};
 use crate::sys::alarm::Alarm;
 use crate::sys::clock;
 use crate::sys::poll::{Bell, Set};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+
+/// A turn of the loop counts for no more than this in the age of what waits: when all of us were stopped, or had no processor, the
+/// recorder is to have his turn before it is said that he does not get on.
+const TURN: Duration = Duration::from_secs(1);
 
 /// What the recorder has to say to the loop.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,6 +36,8 @@ pub enum Word {
 pub struct Feed {
     shared: Arc<Shared>,
     limit: usize,
+    /// The loop's last turn, and how much time there was in all turns.
+    turns: Cell<(Duration, Duration)>,
 }
 
 /// The end of the recorder.
@@ -61,7 +68,8 @@ struct Shared {
 
 #[derive(Debug, Default)]
 struct State {
-    batches: VecDeque<Vec<Event>>,
+    /// What waits, and how much time there had been when it was sent.
+    batches: VecDeque<(Duration, Vec<Event>)>,
     bytes: usize,
     words: Vec<Word>,
     asked: bool,
@@ -77,7 +85,8 @@ struct State {
 /// When there are no descriptors left.
 pub fn bounded(limit: usize) -> crate::sys::Result<(Feed, Intake)> {
     let shared = Arc::new(Shared { state: Mutex::default(), arrived: Bell::new()?, bell: Bell::new()? });
-    Ok((Feed { shared: Arc::clone(&shared), limit }, Intake { shared, alarm: RefCell::new(Alarm::new()?) }))
+    let alarm = RefCell::new(Alarm::new()?);
+    Ok((Feed { shared: Arc::clone(&shared), limit, turns: Cell::default() }, Intake { shared, alarm }))
 }
 
 /// What an event costs in memory, about.
@@ -122,12 +131,24 @@ impl Feed {
             return Err(batch);
         }
         state.bytes = state.bytes.saturating_add(bytes);
-        state.batches.push_back(batch);
+        state.batches.push_back((self.turns.get().1, batch));
         if std::mem::take(&mut state.intake_sleeps) {
             drop(state);
             self.shared.arrived.ring();
         }
         Ok(())
+    }
+
+    /// How long the oldest batch has waited that the recorder has not taken, `now` on the monotonic clock; to be asked at least every
+    /// second as long as there is one. From `old` on, [`Feed::bell`] rings when more is taken.
+    pub fn oldest(&self, now: Duration, old: Duration) -> Option<Duration> {
+        let (last, before) = self.turns.get();
+        let time = before.saturating_add(now.saturating_sub(last).min(TURN));
+        self.turns.set((now, time));
+        let mut state = self.shared.lock();
+        let age = time.saturating_sub(state.batches.front()?.0);
+        state.feed_waits |= age >= old;
+        Some(age)
     }
 
     /// Rings when there is room again, and when the recorder has something to say.
@@ -167,7 +188,7 @@ impl Intake {
         let due = clock::monotonic().saturating_add(timeout);
         loop {
             let mut state = self.shared.lock();
-            if let Some(batch) = state.batches.pop_front() {
+            if let Some((_, batch)) = state.batches.pop_front() {
                 state.bytes = state.bytes.saturating_sub(weights(&batch));
                 // Half empty: ringing at every batch would wake the loop for each one it can send.
                 if state.feed_waits && state.batches.len() <= 1 {

@@ -258,7 +258,7 @@ impl Pump<'_> {
 
     /// A line for the operator, on the terminal or, where there is none, on standard error. It is not waited for: who
     /// does not read what he is told must not hold up a session that has to end.
-    fn tell(&self, text: &str) {
+    pub(super) fn tell(&self, text: &str) {
         let text = crate::text::escaped(text);
         match &self.screen {
             // In raw mode a newline alone would not return the carriage. What cannot be told cannot be told.
