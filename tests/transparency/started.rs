@@ -48,6 +48,7 @@ impl Untold {
         let mut told = BufReader::new(keeper.stdout.take().unwrap()).lines();
         if told.next().and_then(Result::ok).as_deref() != Some("kept") {
             skipped("files cannot be leased here");
+            let _ = keeper.wait();
             return None;
         }
         let mut terminal = sandbox.shell();
