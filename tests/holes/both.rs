@@ -237,14 +237,14 @@ fn both_implementations_list_the_same_commands_that_had_not_ended() {
         ("late, and one has ended", vec![first(), ended(none(GivenUp::Late))], 2, 0),
         ("left out", vec![first(), cut(&[])], 2, 2),
         ("left out, and one has ended", vec![first(), ended(cut(&[]))], 2, 0),
-        ("fewer programs", vec![first(), cut(&[evil(&[short.clone()])])], 2, 2),
+        ("fewer programs", vec![first(), cut(&[evil(std::slice::from_ref(&short))])], 2, 2),
         (
             "shorter and more",
             vec![first(), cut(&[evil(&[short.clone(), exec(8, "y"), other.clone()])])],
             2,
             3,
         ),
-        ("others", vec![first(), cut(&[evil(&[other.clone()])])], 2, 3),
+        ("others", vec![first(), cut(&[evil(std::slice::from_ref(&other))])], 2, 3),
         ("left out, then whole", vec![first(), cut(&[]), runs(&[evil(&[short])])], 1, 1),
         ("left out, then late", vec![first(), cut(&[command("x", &[other])]), none(GivenUp::Late)], 3, 3),
     ];
