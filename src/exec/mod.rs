@@ -15,8 +15,10 @@ mod connector;
 mod kernel;
 mod left;
 mod program;
+mod pulse;
 mod record;
 
+pub use pulse::Pulse;
 pub use record::Event;
 
 use crate::sys::clock;
@@ -26,7 +28,7 @@ use kernel::KernelTrace;
 use std::os::fd::AsFd as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
 /// How often the kernel's list of followed processes is compared with what was told of them.
@@ -39,6 +41,8 @@ const WAITING: usize = 65_536;
 const WAITING_BYTES: usize = 16 << 20;
 /// How long what ends with the session may take to end, before it counts as left running: it is followed for so long.
 const GRACE: Duration = Duration::from_millis(100);
+/// How long is waited for the trace's thread to end. Root inside can hold it up; whoever waits is waited for as well.
+const PATIENCE: Duration = Duration::from_millis(2_500);
 
 /// Which mechanisms may be used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -72,7 +76,15 @@ impl Availability {
 pub struct Trace {
     events: Receiver<Event>,
     waiting: Arc<Waiting>,
-    running: Option<(Arc<Bell>, std::thread::JoinHandle<()>)>,
+    running: Option<Running>,
+}
+
+/// The thread of a trace.
+struct Running {
+    bell: Arc<Bell>,
+    thread: std::thread::JoinHandle<()>,
+    /// Nothing comes here: it breaks when the thread ends, however it does.
+    ends: Receiver<()>,
 }
 
 /// What was sent and not yet fetched.
@@ -84,6 +96,8 @@ struct Waiting {
     executed: Arc<AtomicU64>,
     /// All that was seen before was sent: microseconds of the monotonic clock.
     through: AtomicU64,
+    /// Grows as long as the thread gets on, in every [`LOOK`].
+    turns: Arc<AtomicU64>,
 }
 
 impl Waiting {
@@ -139,18 +153,40 @@ impl Trace {
 
     /// Whether nothing is seen any more, though nobody has stopped it: its thread has failed.
     pub fn has_failed(&self) -> bool {
-        self.running.as_ref().is_some_and(|(_, thread)| thread.is_finished())
+        self.running.as_ref().is_some_and(|running| running.thread.is_finished())
+    }
+
+    /// What tells whether it gets on, where there is a thread that should.
+    pub fn pulse(&self) -> Option<Pulse> {
+        self.running.as_ref().map(|_| Pulse::new(Arc::clone(&self.waiting.turns)))
     }
 
     /// A trace that has failed.
     #[cfg(test)]
     pub(crate) fn failed_of_test() -> Self {
-        let thread = std::thread::spawn(|| ());
-        while !thread.is_finished() {
+        let trace = Self::running_of_test(|| ());
+        while !trace.has_failed() {
             std::thread::yield_now();
         }
+        trace
+    }
+
+    /// A trace that stands still until it is told to end.
+    #[cfg(test)]
+    pub(crate) fn still_of_test() -> (Self, Sender<()>) {
+        let (go_on, waits) = channel();
+        (Self::running_of_test(move || assert!(waits.recv().is_err())), go_on)
+    }
+
+    #[cfg(test)]
+    fn running_of_test(body: impl FnOnce() + Send + 'static) -> Self {
+        let (ended, ends) = channel();
+        let thread = std::thread::spawn(move || {
+            let _ended: Sender<()> = ended;
+            body();
+        });
         let mut trace = Self::of_test().0;
-        trace.running = Some((Arc::new(Bell::new().unwrap()), thread));
+        trace.running = Some(Running { bell: Arc::new(Bell::new().unwrap()), thread, ends });
         trace
     }
 
@@ -193,13 +229,17 @@ impl Trace {
         self.drain(each);
     }
 
-    /// Stops; what was seen until now can still be drained.
-    pub fn stop(&mut self) {
-        if let Some((bell, thread)) = self.running.take() {
-            bell.ring();
-            // A panic there ends the trace, not the session.
-            let _ = thread.join();
+    /// Stops; what was seen until now can still be drained. Gives whether that is all: its thread may not get on, and is then not
+    /// waited for.
+    pub fn stop(&mut self) -> bool {
+        let Some(Running { bell, thread, ends }) = self.running.take() else { return true };
+        bell.ring();
+        if ends.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
+            return false;
         }
+        // A panic there ends the trace, not the session.
+        let _ = thread.join();
+        true
     }
 }
 
@@ -219,7 +259,8 @@ fn choose(mode: Mode, root: u32, zero: Duration) -> (Option<Witness>, Availabili
         match KernelTrace::start(root, zero) {
             Ok(trace) => {
                 let statement =
-                    "every program executed below the session was watched from inside the kernel (eBPF), while the session lasted"
+                    "every program executed below the session was watched from inside the kernel (eBPF), while the session lasted, but \
+                    where a `lost-execs` among its commands says otherwise"
                         .into();
                 return (
                     Some(Witness::Kernel(Box::new(trace))),
@@ -262,20 +303,20 @@ fn none(refused: &[String]) -> Availability {
 }
 
 /// Reads the witness on a thread of its own until the bell rings.
-fn run(
-    witness: Witness,
-    sender: Sender<Event>,
-    waiting: Arc<Waiting>,
-) -> Result<(Arc<Bell>, std::thread::JoinHandle<()>), String> {
+fn run(witness: Witness, sender: Sender<Event>, waiting: Arc<Waiting>) -> Result<Running, String> {
     let told = |error: crate::sys::Error| format!("{error}: {}", error.source);
     let bell = Arc::new(Bell::new().map_err(told)?);
     let heard = Arc::clone(&bell);
+    let (ended, ends) = channel();
     let body = move || {
+        let _ended: Sender<()> = ended;
         let mut witness = witness;
         let mut slow = 0_u64;
         let mut looked = clock::monotonic();
         // Whether there was room. A receiver that is gone needs none.
         let send = |event: Event| {
+            // A turn takes long where much happens.
+            waiting.turns.fetch_add(1, Ordering::Relaxed);
             let room = waiting.has_room();
             let (size, is_program) = (size(&event), matches!(event, Event::Executed(_)));
             if room {
@@ -301,6 +342,7 @@ fn run(
         // Once it is to stop: until when what ends with the session is followed.
         let mut until = None;
         loop {
+            waiting.turns.fetch_add(1, Ordering::Relaxed);
             set.clear();
             let fd = match &witness {
                 Witness::Kernel(trace) => trace.as_fd(),
@@ -356,7 +398,8 @@ fn run(
         waiting.through.store(u64::MAX, Ordering::Release);
     };
     let thread = std::thread::Builder::new().name("exec-trace".into()).spawn(body);
-    Ok((bell, thread.map_err(|error| format!("cannot start a thread: {error}"))?))
+    let thread = thread.map_err(|error| format!("cannot start a thread: {error}"))?;
+    Ok(Running { bell, thread, ends })
 }
 
 #[cfg(test)]

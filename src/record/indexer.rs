@@ -16,7 +16,9 @@ use super::recorder::Indexer;
 use super::witness::Heard;
 use crate::cast::{Command, Event, Exec, Payload};
 use crate::container::{Extras, GivenUp, LeftOut, filter, limits};
+use crate::exec::Pulse;
 use crate::shell::said::Said;
+use crate::sys::clock;
 use crate::terminal::{DRAWING, Line, Shown, Sieve, Typed, TypedLine};
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -73,6 +75,8 @@ pub struct ScreenIndexer {
     strict: bool,
     /// Programs that the trace has told of.
     executed: Option<Arc<AtomicU64>>,
+    /// What tells whether the trace gets on.
+    pulse: Option<Pulse>,
     /// What of that, and of the commands, stands in the index or is counted there.
     accounted: LeftOut,
     batch: Vec<Event>,
@@ -148,6 +152,7 @@ impl ScreenIndexer {
             over: false,
             strict: false,
             executed: None,
+            pulse: None,
             accounted: LeftOut::default(),
             batch: Vec::new(),
             batched: 0,
@@ -171,6 +176,7 @@ impl ScreenIndexer {
     pub fn hearing(mut self, heard: Heard) -> Self {
         self.strict = heard.strict;
         self.executed = Some(heard.trace.executed());
+        self.pulse = heard.trace.pulse();
         self.heard = Some(heard);
         self
     }
@@ -183,6 +189,15 @@ impl ScreenIndexer {
     /// What is missing so far.
     pub fn missed(&self) -> Missed {
         self.missed
+    }
+
+    /// Looks whether the trace gets on, at this time of the monotonic clock. At the end it is stopped.
+    fn look_after_trace(&mut self, now: Duration) {
+        if !self.over
+            && let Some(pulse) = &mut self.pulse
+        {
+            self.shared.lock().still = pulse.is_still(now);
+        }
     }
 
     fn hand_over(&mut self) {
@@ -274,6 +289,7 @@ impl Indexer for ScreenIndexer {
         if self.executed.is_none() {
             return false;
         }
+        self.look_after_trace(clock::monotonic());
         let waits = self.shared.lock().waits;
         if waits {
             self.hand_over();
@@ -412,13 +428,13 @@ impl Drop for ScreenIndexer {
 /// Puts what the witnesses have told so far where the next segment finds it.
 fn settle(commands: &mut Option<Box<Commands>>, border: bool, shared: &Shared) {
     let Some(commands) = commands else { return };
-    let (mut harvest, unheard) = {
+    let (mut harvest, unheard, still) = {
         let mut state = shared.lock();
-        (std::mem::take(&mut state.harvest), std::mem::take(&mut state.unheard))
+        (std::mem::take(&mut state.harvest), std::mem::take(&mut state.unheard), state.still)
     };
     commands.unheard(unheard);
     commands.settle(border, &mut harvest);
-    let blind = commands.is_blind(&mut harvest);
+    let blind = commands.is_blind(still, &mut harvest);
     let mut state = shared.lock();
     (state.harvest, state.commands, state.waits, state.blind) =
         (harvest, commands.seen(), commands.waits(), blind);
@@ -432,9 +448,12 @@ fn hear_on(shared: &Shared, mut commands: Commands) {
         loop {
             let (goes_on, over) = shared.next_look(LOOK);
             if goes_on || over {
-                let mut harvest = std::mem::take(&mut shared.lock().harvest);
+                let (mut harvest, still) = {
+                    let mut state = shared.lock();
+                    (std::mem::take(&mut state.harvest), state.still)
+                };
                 commands.programs(over, &mut harvest);
-                let blind = commands.is_blind(&mut harvest);
+                let blind = commands.is_blind(still, &mut harvest);
                 let mut state = shared.lock();
                 (state.harvest, state.blind) = (harvest, blind);
             }

@@ -151,8 +151,10 @@ pub(super) struct Commands {
     settled: u64,
     /// Messages of the shell that never came, and were not told yet.
     unheard: Unheard,
-    /// It was told that the trace has failed.
+    /// It was told that the trace has failed…
     failed: bool,
+    /// …and that it stands still, which it may do again.
+    still: bool,
 }
 
 impl Commands {
@@ -167,6 +169,7 @@ impl Commands {
             settled: 0,
             unheard: Unheard::default(),
             failed: false,
+            still: false,
         }
     }
 
@@ -253,14 +256,29 @@ impl Commands {
         self.note(flag, harvest);
     }
 
-    /// Whether the kernel's trace has failed; tells it once.
-    pub(super) fn is_blind(&mut self, harvest: &mut Harvest) -> bool {
+    /// Whether the kernel's trace has failed; tells it once, and that it stands still.
+    pub(super) fn is_blind(&mut self, still: bool, harvest: &mut Harvest) -> bool {
         if !self.failed && self.heard.trace.has_failed() {
             self.failed = true;
             let flag = "lost-execs: the exec trace failed: no program is seen from here on".to_owned();
             self.note(flag, harvest);
         }
+        if !self.failed && !self.finished {
+            if still && !self.still {
+                let flag = "lost-execs: the exec trace does not get on: programs are seen late or not at all until it does";
+                self.note(flag.to_owned(), harvest);
+            }
+            self.still = still;
+        }
         self.failed
+    }
+
+    /// Stops the trace, and tells where it cannot be waited for.
+    fn stop(&mut self, harvest: &mut Harvest) {
+        if !self.heard.trace.stop() {
+            let flag = "lost-execs: the exec trace did not get on at the end: programs that it had not told of are not known";
+            self.note(flag.to_owned(), harvest);
+        }
     }
 
     /// An entry that nobody ran, for what it says.
@@ -273,10 +291,11 @@ impl Commands {
 
     /// The reading has failed: fetches what the kernel has told of programs, which are of no command. `over`: for the last time.
     pub(super) fn programs(&mut self, over: bool, harvest: &mut Harvest) {
-        let Self { heard: Heard { trace, redact, .. }, origin, .. } = self;
         if over {
-            trace.stop();
+            self.finished = true;
+            self.stop(harvest);
         }
+        let Self { heard: Heard { trace, redact, .. }, origin, .. } = self;
         let (mut execs, mut left) = (Vec::new(), None);
         trace.drain(|event| match event {
             exec::Event::Executed(exec) => execs.push(of_session(exec, *origin, redact)),
@@ -300,7 +319,7 @@ impl Commands {
         self.listen();
         let settled = if let Some(status) = self.exit {
             self.finished = true;
-            self.heard.trace.stop();
+            self.stop(harvest);
             self.listen();
             self.heard.tracker.finish(self.last, Some(status))
         } else {

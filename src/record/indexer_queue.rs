@@ -52,6 +52,8 @@ pub(super) struct State {
     pub(super) over: bool,
     /// The kernel's trace has failed.
     pub(super) blind: bool,
+    /// It stands still.
+    pub(super) still: bool,
 }
 
 /// Messages of the shell that were left out.
@@ -126,7 +128,7 @@ pub(super) struct Answer {
 impl State {
     /// Whether no program is seen any more, though the session goes on.
     pub(super) fn has_lost_sight(&self) -> bool {
-        !self.over && (self.blind || self.failed && !self.hears_on)
+        !self.over && (self.blind || self.still || self.failed && !self.hears_on)
     }
 
     /// When the latest program began that is in no index entry, milliseconds.

@@ -475,6 +475,36 @@ fn a_session_that_is_strict_about_programs_ends_where_they_are_no_longer_seen() 
     }
 }
 
+#[test]
+fn a_trace_that_stands_still_is_told_of_and_ends_a_session_that_is_strict_about_programs() {
+    for strict in [true, false] {
+        let ((trace, _go_on), redact) = (Trace::still_of_test(), Redactions::default());
+        let heard = Heard { tracker: Tracker::new(None), trace, redact, strict };
+        let mut indexer = ScreenIndexer::start((80, 24)).hearing(heard);
+        indexer.begin(Duration::ZERO);
+        let notes = |indexer: &mut ScreenIndexer| {
+            indexer.patience = crate::sys::DEADLINE;
+            let told = indexer.end_segment().commands;
+            told.iter().flat_map(|command| command.notices()).map(str::to_owned).collect::<Vec<_>>()
+        };
+        for second in 1..=5 {
+            assert_eq!(indexer.must_end(), None, "{second}");
+            assert_eq!(notes(&mut indexer), [""; 0], "{second}");
+            indexer.look_after_trace(Duration::from_secs(100 + second));
+        }
+        assert_eq!(indexer.must_end().is_some(), strict);
+        let told =
+            "lost-execs: the exec trace does not get on: programs are seen late or not at all until it does";
+        assert_eq!(notes(&mut indexer), [told]);
+        // Once: what comes later tells it no more.
+        assert_eq!(notes(&mut indexer), [""; 0]);
+        // Nobody waits for it at the end.
+        indexer.event(Event::new(Duration::from_millis(300), Payload::Exit(0)));
+        let told = "lost-execs: the exec trace did not get on at the end: programs that it had not told of are not known";
+        assert_eq!(notes(&mut indexer), [told]);
+    }
+}
+
 /// A session in which this command runs, and what tells it of programs.
 fn running(command: &str) -> (ScreenIndexer, impl Fn(exec::Event)) {
     following(command, false)

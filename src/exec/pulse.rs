@@ -1,0 +1,57 @@
+//! Whether the thread of a trace gets on, as somebody sees it who looks from another thread: root inside can hold up one thread alone.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// How long a trace may stand still, which makes a turn in every second.
+const MOST: Duration = Duration::from_secs(5);
+/// Most that counts of the time between two looks. Where it was longer, whoever looks was held up as well, and with him the trace: the
+/// session was stopped, or the host slept.
+const STEP: Duration = Duration::from_secs(1);
+
+/// What tells whether a trace gets on.
+pub struct Pulse {
+    turns: Arc<AtomicU64>,
+    /// Turns at the last look…
+    seen: u64,
+    /// …which was at this time of the monotonic clock.
+    looked: Duration,
+    /// How long there was none.
+    still: Duration,
+}
+
+impl Pulse {
+    pub(super) fn new(turns: Arc<AtomicU64>) -> Self {
+        Self { turns, seen: 0, looked: Duration::ZERO, still: Duration::ZERO }
+    }
+
+    /// Whether the trace stands still, at this time of the monotonic clock; to be asked several times in a second.
+    pub fn is_still(&mut self, now: Duration) -> bool {
+        let turns = self.turns.load(Ordering::Relaxed);
+        let since = now.saturating_sub(std::mem::replace(&mut self.looked, now)).min(STEP);
+        let gets_on = std::mem::replace(&mut self.seen, turns) != turns;
+        self.still = if gets_on { Duration::ZERO } else { self.still.saturating_add(since) };
+        self.still >= MOST
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_trace_stands_still_that_makes_no_turn_in_five_seconds_of_somebody_who_looks() {
+        let turns = Arc::new(AtomicU64::new(1));
+        let mut pulse = Pulse::new(Arc::clone(&turns));
+        let mut at = |millis| pulse.is_still(Duration::from_millis(millis));
+        assert!(!(0..20).any(|n| at(n * 250)), "less than five seconds since the first look");
+        turns.store(2, Ordering::Relaxed);
+        assert!(!at(5_000));
+        // Asleep, or stopped, for an hour.
+        assert!(![3_600_000, 7_200_000, 10_800_000, 14_400_000].into_iter().any(&mut at));
+        assert!(at(14_401_000) && at(14_401_001));
+        turns.store(3, Ordering::Relaxed);
+        assert!(!at(14_402_000));
+    }
+}
