@@ -60,6 +60,9 @@ impl Command {
 }
 
 impl Exec {
+    /// Begins a path that does not lead from the root of all that is mounted for the process: as the kernel says it itself.
+    pub const UNREACHABLE: &str = "(unreachable)";
+
     /// Bytes that it takes, about.
     pub fn size(&self) -> usize {
         let argv: usize = self.argv.iter().map(|arg| arg.len().saturating_add(24)).sum();

@@ -41,6 +41,10 @@ pub(super) const DELETED: i32 = 1;
 pub(super) const PATH_CUT: i32 = 2;
 /// Bit in the flags: the working directory's path is longer than what is told.
 pub(super) const CWD_CUT: i32 = 4;
+/// Bit in the flags: the program's path does not begin at the root of all of its process.
+pub(super) const PATH_ASTRAY: i32 = 8;
+/// Bit in the flags: the same of the working directory's path.
+pub(super) const CWD_ASTRAY: i32 = 16;
 
 // Places in the header.
 const SEQUENCE: i16 = 0;
@@ -88,6 +92,8 @@ struct Fields {
     mm: i32,
     cred: i32,
     fs: i32,
+    namespaces: i32,
+    mount_namespace: i32,
     exit_code: i32,
     signal: i32,
     live: i32,
@@ -109,6 +115,7 @@ struct Fields {
     mount: i32,
     mount_parent: i32,
     mount_point: i32,
+    mounted_in: i32,
 }
 
 impl Fields {
@@ -123,7 +130,7 @@ impl Fields {
     }
 
     /// Every field with the structure it is in and its path there.
-    fn table(&mut self) -> [(&'static str, &'static str, &mut i32); 27] {
+    fn table(&mut self) -> [(&'static str, &'static str, &mut i32); 30] {
         [
             ("task_struct", "tgid", &mut self.tgid),
             ("task_struct", "pid", &mut self.pid),
@@ -131,6 +138,8 @@ impl Fields {
             ("task_struct", "mm", &mut self.mm),
             ("task_struct", "cred", &mut self.cred),
             ("task_struct", "fs", &mut self.fs),
+            ("task_struct", "nsproxy", &mut self.namespaces),
+            ("nsproxy", "mnt_ns", &mut self.mount_namespace),
             ("task_struct", "exit_code", &mut self.exit_code),
             ("task_struct", "signal", &mut self.signal),
             ("signal_struct", "live", &mut self.live),
@@ -152,6 +161,7 @@ impl Fields {
             ("mount", "mnt", &mut self.mount),
             ("mount", "mnt_parent", &mut self.mount_parent),
             ("mount", "mnt_mountpoint", &mut self.mount_point),
+            ("mount", "mnt_ns", &mut self.mounted_in),
         ]
     }
 }
@@ -376,13 +386,13 @@ impl Writer<'_> {
         self.asm.jump_if_imm(Cond::NotEqual, R1, 0, hashed);
         self.flag(DELETED);
         self.asm.place(hashed);
-        self.walk(PATH_CUT);
+        self.walk(PATH_CUT, PATH_ASTRAY);
         self.separate();
         self.follow(R9, R6, self.fields.fs);
         self.follow(R1, R9, self.fields.pwd_mount);
         self.keep(MOUNT, R1);
         self.follow(R9, R9, self.fields.pwd_dentry);
-        self.walk(CWD_CUT);
+        self.walk(CWD_CUT, CWD_ASTRAY);
         self.asm.store(Word, R7, NAMES_KEPT, R8);
 
         // Arguments: as many as fit.
@@ -429,9 +439,11 @@ impl Writer<'_> {
     }
 
     /// Appends the names from the entry in R9 (in the mount on the stack) up to the root of all. When there is no room
-    /// for more, the flag `cut` is set.
-    fn walk(&mut self, cut: i32) {
+    /// for more, the flag `cut` is set. Where the end is not the root of the process's own mounts, `astray` is: everybody can mount what he
+    /// likes in namespaces of his own, and take it off with something in it, or mount it nowhere.
+    fn walk(&mut self, cut: i32, astray: i32) {
         let (done, full) = (self.asm.label(), self.asm.label());
+        let (top, nowhere) = (self.asm.label(), self.asm.label());
         for _ in 0..DEPTH {
             let (outside, next) = (self.asm.label(), self.asm.label());
             self.asm.jump_if_imm(Cond::Above, R8, NAMES - NAME - 1, full);
@@ -452,11 +464,12 @@ impl Writer<'_> {
             // Changes nothing, but makes the verifier forget the lower bound: then it sees that one turn is like another.
             self.asm.and_imm(R8, NAMES - 1);
             self.follow(R1, R9, self.fields.parent);
-            // An entry that is its own parent without being a mount's root hangs nowhere (memfd, a detached mount).
-            self.asm.jump_if(Cond::Equal, R1, R9, done);
+            // An entry that is its own parent without being a mount's root hangs nowhere (memfd, a directory that was moved out of
+            // what is mounted).
+            self.asm.jump_if(Cond::Equal, R1, R9, nowhere);
             self.asm.mov(R9, R1);
             self.asm.jump(next);
-            // The root of a mount: go on where it is mounted. A mount that is its own parent is the root of all.
+            // The root of a mount: go on where it is mounted. A mount that is its own parent is the last.
             self.asm.place(outside);
             self.kept(R1, MOUNT);
             self.asm.add_imm(R1, -self.fields.mount);
@@ -464,7 +477,7 @@ impl Writer<'_> {
             self.read(OUTER, 8, R1, self.fields.mount_parent);
             self.kept(R1, ROOT);
             self.kept(R2, OUTER);
-            self.asm.jump_if(Cond::Equal, R1, R2, done);
+            self.asm.jump_if(Cond::Equal, R1, R2, top);
             self.follow(R9, R1, self.fields.mount_point);
             self.kept(R1, OUTER);
             self.asm.add_imm(R1, self.fields.mount);
@@ -473,6 +486,18 @@ impl Writer<'_> {
         }
         self.asm.place(full);
         self.flag(cut);
+        self.asm.jump(done);
+        // The root of all, or a mount that was taken off (it is in no namespace), or one of another namespace, which one that is
+        // mounted nowhere has of its own.
+        self.asm.place(top);
+        self.follow(R9, R1, self.fields.mounted_in);
+        self.keep(OUTER, R9);
+        self.follow(R9, R6, self.fields.namespaces);
+        self.follow(R9, R9, self.fields.mount_namespace);
+        self.kept(R1, OUTER);
+        self.asm.jump_if(Cond::Equal, R1, R9, done);
+        self.asm.place(nowhere);
+        self.flag(astray);
         self.asm.place(done);
     }
 }

@@ -96,8 +96,13 @@ pub(super) fn read(bytes: &[u8], zero: std::time::Duration) -> Option<Event> {
             let mut path = joined(&path, flags & program::PATH_CUT != 0);
             if flags & program::DELETED != 0 {
                 path.push_str(" (deleted)");
+            } else if flags & program::PATH_ASTRAY != 0 {
+                path.insert_str(0, Exec::UNREACHABLE);
             }
-            let cwd = joined(&cwd, flags & program::CWD_CUT != 0);
+            let mut cwd = joined(&cwd, flags & program::CWD_CUT != 0);
+            if flags & program::CWD_ASTRAY != 0 {
+                cwd.insert_str(0, Exec::UNREACHABLE);
+            }
             let (uid, euid) = (word(28)?, word(32)?);
             Some(Event::Executed(Exec { time, pid, ppid, uid, euid, path, argv, cwd, end: None, exit: None }))
         }
@@ -158,6 +163,22 @@ mod tests {
         let Some(Event::Executed(exec)) = read(&bytes, Duration::ZERO) else { panic!() };
         assert_eq!((exec.path.as_str(), exec.cwd.as_str()), ("/memfd:x (deleted)", "…/deep"));
         assert_eq!(exec.argv, ["x", "… 89999 more bytes"]);
+    }
+
+    #[test]
+    fn a_path_that_does_not_begin_at_the_root_is_told_as_one() {
+        let read = |flags, names: &[u8]| {
+            let Some(Event::Executed(exec)) =
+                read(&event(program::EXECUTED, flags, names, b"", 0), Duration::ZERO)
+            else {
+                panic!()
+            };
+            (exec.path, exec.cwd)
+        };
+        let (path, cwd) = read(program::PATH_ASTRAY | program::CWD_ASTRAY, b"ls\0bin\0\0");
+        assert_eq!((path.as_str(), cwd.as_str()), ("(unreachable)/bin/ls", "(unreachable)/"));
+        let gone = read(program::PATH_ASTRAY | program::DELETED, b"memfd:x\0\0");
+        assert_eq!((gone.0.as_str(), gone.1.as_str()), ("/memfd:x (deleted)", "/"));
     }
 
     #[test]

@@ -195,6 +195,44 @@ fn other_roots_namespaces_and_users_hide_nothing() {
     find("/bin/true double fork");
 }
 
+#[test]
+fn what_is_mounted_nowhere_is_not_told_as_what_lies_at_the_root() {
+    if !Command::new("unshare").args(["-m", "true"]).status().is_ok_and(|status| status.success()) {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path().display();
+    // Taken off with somebody in it; moved out of what is mounted; never mounted (fsopen, fsconfig, fsmount).
+    let script = format!(
+        r#"unshare -m sh -c 'mount -t tmpfs x {at} && mkdir -p {at}/usr/bin && cp /bin/true {at}/usr/bin/true &&
+            cd {at} && ./usr/bin/true mounted && umount -l {at} && ./usr/bin/true taken off'
+        unshare -m sh -c 'mount -t tmpfs x {at} && cd {at} && mkdir -p sub/bin m && cp /bin/true sub/bin/true &&
+            mount --bind sub m && cd m/bin && mv {at}/sub/bin {at}/bin && ./true moved out'
+        python3 - <<'END'
+import ctypes, os, shutil
+call = ctypes.CDLL(None).syscall
+fs = call(430, b"tmpfs", 1)
+call(431, fs, 6, None, None, 0)
+at = "/proc/self/fd/%d/" % call(432, fs, 1, 0)
+os.mkdir(at + "bin")
+shutil.copy("/bin/true", at + "bin/true")
+os.execv(at + "bin/true", ["true", "never mounted"])
+END"#
+    );
+    let Some((events, _)) = traced(Mode::Auto, shell(&script)) else { return };
+    let find = |argv: &str| {
+        let all = execs(&events);
+        let found = all.iter().find(|e| e.argv[1..].join(" ") == argv);
+        found.map(|e| e.path.clone()).unwrap_or_else(|| panic!("{argv}: {all:?}"))
+    };
+    assert_eq!(find("mounted"), format!("{at}/usr/bin/true"));
+    assert_eq!(find("taken off"), "(unreachable)/usr/bin/true");
+    assert_eq!(find("moved out"), "(unreachable)/bin/true");
+    if Command::new("python3").arg("-V").output().is_ok_and(|output| output.status.success()) {
+        assert_eq!(find("never mounted"), "(unreachable)/bin/true");
+    }
+}
+
 /// A program made of a few instructions: it ends with status 5.
 fn made(dir: &std::path::Path, assemble: &str, link: &str, source: &str) -> Option<String> {
     let at = dir.join("x").display().to_string();

@@ -201,6 +201,8 @@ fn bodies(text: &str, execs: &[Exec]) -> Vec<String> {
     for exec in execs {
         if exec.path.starts_with("/memfd:") || exec.path.ends_with(" (deleted)") {
             flags.push(format!("fileless: {} ran from memory or from a file that is gone", exec.path));
+        } else if exec.path.starts_with(Exec::UNREACHABLE) {
+            flags.push(format!("fileless: {} ran from what is not mounted for it", exec.path));
         }
         if !INTERPRETERS.contains(&basename(&exec.path)) {
             continue;
@@ -361,6 +363,12 @@ mod tests {
         assert_eq!(
             flags("./y x", &[], vec![ran]),
             ["fileless: /memfd:x (deleted) ran from memory or from a file that is gone"]
+        );
+        let mut ran = exec(10, 1, &["true"]);
+        ran.path = "(unreachable)/usr/bin/true".into();
+        assert_eq!(
+            flags("true", &[], vec![ran]),
+            ["fileless: (unreachable)/usr/bin/true ran from what is not mounted for it"]
         );
     }
 }
