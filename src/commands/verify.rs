@@ -544,7 +544,9 @@ fn cause(how: Tear) -> &'static str {
     match how {
         Tear::Border => "the recorder was killed, or the end was cut off",
         Tear::Inside => "the recorder was killed while it wrote, the disk was full, or the end was cut off",
-        Tear::Zeros => "zeros follow: power was lost before the data reached the disk",
+        Tear::Zeros => {
+            "zeros follow: power was lost before the data reached the disk, or somebody put them there"
+        }
         Tear::Closing => "everything is there and signed, only the index at the end is missing",
     }
 }

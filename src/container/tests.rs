@@ -325,6 +325,19 @@ fn zeros_after_a_loss_of_power_are_torn_and_say_so() {
 }
 
 #[test]
+fn zeros_behind_the_final_checkpoint_take_nothing_away() {
+    let mut bytes = session(9, 100, true).bytes;
+    let trailer = bytes.len() - usize::try_from(super::TRAILER_LEN).unwrap();
+    let [_, table] = super::end::trailer_offsets(&bytes[trailer + frame::FRAME_LEN..]).unwrap();
+    let table = usize::try_from(table).unwrap();
+    for from in [trailer + 20, trailer, table + 20, table] {
+        bytes[from..].fill(0);
+        let verdict = judge(&bytes).verdict;
+        assert!(matches!(verdict, Verdict::Torn { how: Tear::Closing, .. }), "from {from}: {verdict:?}");
+    }
+}
+
+#[test]
 fn zeros_are_known_as_a_loss_of_power_wherever_in_a_chunk_they_begin() {
     let recorded = session(9, 100, false).bytes;
     let report = judge(&recorded);

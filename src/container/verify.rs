@@ -38,7 +38,7 @@ pub enum Tear {
     Border,
     /// Inside a chunk: killed in the middle of a write, or the disk was full.
     Inside,
-    /// Zeros where data should be: power was lost before the data reached the disk.
+    /// Zeros where data should be, as after a loss of power.
     Zeros,
     /// After the final checkpoint: everything is there and signed, the copies at the end are not whole.
     Closing,
@@ -303,7 +303,7 @@ impl Pass {
             return Ok(altered("the chunk reaches past the end, but others stand behind it"));
         }
         let how = match self.expect {
-            Expect::Table | Expect::Trailer => Tear::Closing,
+            expect if expect.is_past_final() => Tear::Closing,
             _ if zeros => Tear::Zeros,
             _ if left == 0 => Tear::Border,
             _ => Tear::Inside,
@@ -334,6 +334,7 @@ impl Pass {
         };
         let too_many;
         let error = match zeros {
+            Ok(true) if self.expect.is_past_final() => return Ok(self.torn(Tear::Closing)),
             Ok(true) => return Ok(self.torn(Tear::Zeros)),
             Ok(false) => error,
             Err(error @ Error::Io { .. }) => return Err(error),
