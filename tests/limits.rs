@@ -312,6 +312,27 @@ fn of_the_index(hostile: &mut Hostile) {
         &packed(bomb.as_bytes(), &[]),
         "the index entry is malformed",
     );
+    let programs = |args: &str| {
+        format!(
+            r#"{{"programs":{{"files":["/x"],"file":[0],"args":[{args}],"start":[0],"took":[0],"pid":[1],"parent":[-1]}}}}"#
+        )
+    };
+    let room = (16 << 20) - 1000;
+    let nothing = many("\"\"", room / 3);
+    for bomb in [
+        programs(&format!("\"{}\"", " ".repeat(room))),
+        programs(&format!("[{nothing}]")),
+        programs(&nothing),
+        format!(
+            r#"{{"commands":{{"text":["a"],"start":[0],"took":[0],"programs":[0],"flags":[[0,[{nothing}]]]}}}}"#
+        ),
+        format!(r#"{{"running":{{"programs":{{"took":[{}]}}}}}}"#, many("0", room / 2)),
+        format!(r#"{{"commands":{{"text":[{nothing}]}}}}"#),
+    ] {
+        let plain = packed(bomb.as_bytes(), &[]);
+        assert!(plain.len() < 4096, "{}", plain.len());
+        hostile.entry("millions of words in a few kilobytes", &plain, "the index entry is malformed");
+    }
     let lie = br#"{"segment":0,"start":0,"end":0,"utc":5,"raw":99,"step":1000,"activity":""}"#;
     hostile.entry("an index entry that lies", &packed(lie, &[]), "does not match its content");
     // Of what is not authenticated little is held. It is looked at twice: from its end, and then, as its entries do not open, from

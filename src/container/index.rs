@@ -491,6 +491,7 @@ pub(crate) fn decode_entry(plain: &[u8], wanted: impl Fn(&[u8]) -> bool) -> Opti
 fn read_entry(json: &[u8], wanted: bool) -> Option<(Entry, bool)> {
     let tally = serde_json::from_slice(json).ok()?;
     if wanted {
+        serde_json::from_slice::<told::Weights>(json).ok()?.fit().then_some(())?;
         let told: Told = serde_json::from_slice(json).ok()?;
         let Told { segment, offset, commands, programs, running, running_left_out, given_up, left_out } =
             told;

@@ -5,13 +5,16 @@
 //! nearly always the same only where it changes. `doc/FORMAT.md` has the columns. Measured with zstd on top: 26 bytes for a
 //! command with its program instead of 48, 7 for each program of a build instead of 23.
 //!
-//! Refuses what does not fit together, and what would take more than [`limits::TOLD`] once it is spread out again.
+//! Refuses what does not fit together, and what would take more than [`limits::TOLD`] once it is spread out again: before it is taken out
+//! of the JSON, too.
 
 use super::limits;
 use crate::cast::{Command, Exec, Source, Trust};
-use serde::{Deserialize, Serialize};
+use serde::de::{SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::fmt;
 
 /// Generations that a program's parent is looked for.
 const GENERATIONS: i64 = 16;
@@ -267,6 +270,137 @@ impl<T> Listed<T> {
     /// Nothing was passed over: the rows were in order, and there.
     fn is_over(&mut self) -> bool {
         self.0.peek().is_none()
+    }
+}
+
+/// What a value in a column holds, counted without keeping it.
+#[derive(Clone, Copy, Default)]
+struct Weight {
+    is_list: bool,
+    /// Elements of it.
+    rows: usize,
+    /// Elements of it and of the lists in it.
+    items: usize,
+    /// Texts in it and in the lists in it, and their bytes.
+    texts: usize,
+    bytes: usize,
+    /// Blanks in texts that stand in no list inside this one.
+    blanks: usize,
+}
+
+impl<'de> Deserialize<'de> for Weight {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Weighing)
+    }
+}
+
+struct Weighing;
+
+impl<'de> Visitor<'de> for Weighing {
+    type Value = Weight;
+
+    fn expecting(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        to.write_str("a text, a number, nothing, or a list of such")
+    }
+
+    fn visit_unit<E>(self) -> Result<Weight, E> {
+        Ok(Weight::default())
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Weight, E> {
+        Ok(Weight::default())
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Weight, E> {
+        Ok(Weight::default())
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Weight, E> {
+        let blanks = memchr::memchr_iter(b' ', text.as_bytes()).count();
+        Ok(Weight { texts: 1, bytes: text.len(), blanks, ..Weight::default() })
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Weight, A::Error> {
+        let mut sum = Weight { is_list: true, ..Weight::default() };
+        while let Some(item) = list.next_element::<Weight>()? {
+            sum.rows = sum.rows.saturating_add(1);
+            sum.items = sum.items.saturating_add(1).saturating_add(item.items);
+            sum.texts = sum.texts.saturating_add(item.texts);
+            sum.bytes = sum.bytes.saturating_add(item.bytes);
+            if !item.is_list {
+                sum.blanks = sum.blanks.saturating_add(item.blanks);
+            }
+        }
+        Ok(sum)
+    }
+}
+
+/// The columns of an entry, weighed: a few kilobytes can hold millions of empty words, each of which takes more memory than it has
+/// bytes.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Weights {
+    commands: CommandWeights,
+    programs: ProgramWeights,
+    running: Option<Box<Weights>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct CommandWeights {
+    text: Weight,
+    start: Weight,
+    took: Weight,
+    programs: Weight,
+    exit: Weight,
+    cwd: Weight,
+    pipe: Weight,
+    flags: Weight,
+    by: Weight,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct ProgramWeights {
+    files: Weight,
+    file: Weight,
+    args: Weight,
+    start: Weight,
+    took: Weight,
+    pid: Weight,
+    parent: Weight,
+    exit: Weight,
+    cwd: Weight,
+    user: Weight,
+}
+
+impl Weights {
+    /// Whether it may be kept and spread out: a part of what [`Spreader::takes`] will count, and that no column is longer than what
+    /// it belongs to.
+    pub(super) fn fit(&self) -> bool {
+        /// Of a row, about ([`Exec::size`]).
+        const ROW: usize = 160;
+        const TEXT: usize = 24;
+        let Self { commands, programs, running } = self;
+        let (told, ran) = (commands.text.rows, programs.file.rows);
+        let as_long = |rows, columns: &[&Weight]| columns.iter().all(|column| column.rows == rows);
+        let no_longer = |rows, columns: &[&Weight]| columns.iter().all(|column| column.rows <= rows);
+        let CommandWeights { text, start, took, programs: counts, exit, cwd, pipe, flags, by } = commands;
+        let fits = as_long(told, &[start, took, counts]) && no_longer(told, &[exit, cwd, pipe, flags, by]);
+        let ProgramWeights { files, file: _, args, start, took, pid, parent, exit, cwd, user } = programs;
+        let fits = fits && as_long(ran, &[args, start, took, pid, parent]);
+        let fits = fits && no_longer(ran, &[files, exit, cwd, user]);
+        let texts = flags.texts.saturating_add(args.texts).saturating_add(args.blanks);
+        let size = [
+            told.saturating_add(ran).saturating_mul(ROW),
+            texts.saturating_mul(TEXT),
+            pipe.items.saturating_mul(size_of::<i32>()),
+            text.bytes,
+            flags.bytes,
+            args.bytes.saturating_sub(args.blanks),
+        ];
+        let size = size.into_iter().fold(0, usize::saturating_add);
+        fits && size <= limits::TOLD && running.as_ref().is_none_or(|running| running.fit())
     }
 }
 
