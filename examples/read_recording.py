@@ -33,7 +33,9 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 MAGIC, MINOR, MARK, BODY_LIMIT = b"\x89SC1\r\n\x1a\n", 0, b"\xa7\x5e", 1 << 20
 HEADER, KEYS, CERT, SEG, DATA, INDEX, CHECK, TABLE, TRAILER = 0x01, 0x02, 0x03, 0x10, 0x11, 0x12, 0x20, 0x31, 0x3F
 KNOWN, ANCILLARY = {HEADER, KEYS, CERT, SEG, DATA, INDEX, CHECK, TABLE, TRAILER}, 0x80
-ENTRY_LIMIT, LINE_LIMIT, ROOT_SLOT, PERIOD_SLOT = 16 << 20, 8 << 20, 1, 2
+ENTRY_LIMIT, SEGMENT_LIMIT, LINE_LIMIT, ROOT_SLOT, PERIOD_SLOT = 16 << 20, 256 << 20, 8 << 20, 1, 2
+STEP = 1 << 10  # bytes that are decompressed at once: 32 MiB at most come of them
+MOST_FRAMES = 64  # behind the beginning of a chunk, whatever their checksums
 PUBLIC = ["session", "cipher", "compression", "content", "index", "recipients", "start", "host", "machine", "user", "caller"]
 PUBLIC += ["target", "retention", "tool", "policy"]
 CLOSES, FINAL = 1, 2
@@ -89,7 +91,8 @@ def is_tear(rest, frame):
     if len(rest) < 16:
         return not written or rest[:2] == MARK[: len(rest)]
     if is_frame(frame) and 16 + frame[3] > len(rest):
-        return not any(map(functools.partial(is_chunk, rest), marks(rest)))
+        frames = list(itertools.islice(filter(functools.partial(stands, rest), marks(rest)), MOST_FRAMES + 1))
+        return len(frames) <= MOST_FRAMES and not any(map(functools.partial(is_chunk, rest), frames))
     if written and len(rest) - len(written) < 4:  # so few stand at the end of a chunk by themselves now and then
         return False
     if len(written) < 16:
@@ -104,13 +107,18 @@ def marks(rest):
         at = rest.find(MARK, at + 1)
 
 
-def is_chunk(rest, at):
-    """Whether a whole chunk stands there."""
+def stands(rest, at):
+    """Whether a frame stands there, of a chunk that ends in the file."""
     if at + 16 > len(rest):
         return False
     frame = struct.unpack_from("<2sBBIII", rest, at)
-    end = at + 16 + frame[3]
-    return is_frame(frame) and end <= len(rest) and zlib.crc32(rest[at : at + 12] + rest[at + 16 : end]) == frame[5]
+    return is_frame(frame) and at + 16 + frame[3] <= len(rest)
+
+
+def is_chunk(rest, at):
+    """Whether the checksum of the frame there is right."""
+    length, _, crc = struct.unpack_from("<III", rest, at + 4)
+    return zlib.crc32(rest[at : at + 12] + rest[at + 16 : at + 16 + length]) == crc
 
 
 def in_order(found, minor):
@@ -233,15 +241,19 @@ def read(data, found, root, entries):
         elif kind in (SEG, DATA):
             key, chain = step(chain, b"key"), step(chain, b"next")
             if kind == SEG:
-                inflate, anchored = new_frame(), False
+                inflate, anchored, length = new_frame(), False, 0
                 counted = {"offset": offset, "raw": 0, "input": 0, "end": 0}
             packed = opened(key, file_id, number, framing, body)
             while packed:
                 if inflate.eof:
                     inflate = new_frame()
-                *lines, rest = (rest + inflate.decompress(packed)).split(b"\n")
-                packed = inflate.unused_data
-                if len(rest) > LINE_LIMIT:
+                text = inflate.decompress(packed[:STEP])
+                packed = inflate.unused_data + packed[STEP:]
+                length += len(text)
+                if length > SEGMENT_LIMIT:
+                    sys.exit(f"error: chunk {number}: a segment of more than {SEGMENT_LIMIT} bytes")
+                *lines, rest = (rest + text).split(b"\n")
+                if max(map(len, [*lines, rest])) > LINE_LIMIT:
                     sys.exit(f"error: chunk {number} holds a line of more than {LINE_LIMIT} bytes")
                 for line in filter(is_event, lines):
                     if not anchored and json.loads(line)[1] != "t":

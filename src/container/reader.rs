@@ -9,14 +9,14 @@ use super::cert::{self, Certificate};
 use super::chunk::{Chunk, begin, first, open_body, read_chunk, split_bound};
 use super::end::{self, held};
 use super::error::Error;
-use super::frame::{self, FRAME_LEN, Kind};
+use super::frame::{self, Kind};
 use super::header::Header;
 use super::index::{self, Counted, Entry, Opening};
 use super::keys::{Chain, Unlocked, next_segment};
 use super::limits;
 use super::order::{self, Expect, Order};
 use super::slots::{self, Slot};
-use super::tear::is_tear;
+use super::tear::no_tear;
 use super::verify::reaches_final;
 use crate::cast::Command;
 use crate::crypto::chain::Key;
@@ -421,15 +421,9 @@ impl<R: Read + Seek> Reader<R> {
                 order.pass(&chunk.frame, at).err()
             }
             Err(error @ Error::Io { .. }) => Some(error),
-            unread => match is_tear(&mut self.source, at, self.length) {
-                Ok(true) => None,
-                Ok(false) => Some(unread.err().unwrap_or_else(|| {
-                    let what = match self.length.saturating_sub(at) < FRAME_LEN as u64 {
-                        true => frame::NO_MARK,
-                        false => "the chunk reaches past the end, but others stand behind it",
-                    };
-                    Error::format(at, None, what)
-                })),
+            unread => match no_tear(&mut self.source, at, self.length) {
+                Ok(None) => None,
+                Ok(Some(what)) => Some(unread.err().unwrap_or_else(|| Error::format(at, None, what))),
                 Err(error) => Some(error),
             },
         }

@@ -8,9 +8,13 @@ use super::frame::{self, FRAME_LEN, Frame};
 use super::limits;
 use std::io::{Read, Seek, SeekFrom};
 
-/// Whether a file of `length` bytes, in which no whole chunk begins at `at`, ends there as a write that was stopped leaves it: at that
-/// place, inside a chunk of which the end is missing, or in zeros.
-pub(super) fn is_tear<R: Read + Seek>(source: &mut R, at: u64, length: u64) -> Result<bool, Error> {
+/// Why a file of `length` bytes, in which no whole chunk begins at `at`, does not end there as a write that was stopped leaves it;
+/// `None` where it does: at that place, inside a chunk of which the end is missing, or in zeros.
+pub(super) fn no_tear<R: Read + Seek>(
+    source: &mut R,
+    at: u64,
+    length: u64,
+) -> Result<Option<&'static str>, Error> {
     let left = length.saturating_sub(at);
     let mut head = [0; FRAME_LEN];
     let have = usize::try_from(left).unwrap_or(usize::MAX).min(FRAME_LEN);
@@ -18,18 +22,24 @@ pub(super) fn is_tear<R: Read + Seek>(source: &mut R, at: u64, length: u64) -> R
     read_at(source, at, start)?;
     if have < FRAME_LEN {
         let marked = frame::MARK.iter().zip(start.iter()).all(|(a, b)| a == b);
-        return Ok(marked || start.iter().all(|byte| *byte == 0));
+        let torn = marked || start.iter().all(|byte| *byte == 0);
+        return Ok((!torn).then_some(frame::NO_MARK));
     }
     if Frame::parse(&head, at).is_ok_and(|frame| frame.total() > left) {
-        return Ok(!chunk_behind(source, at, length)?);
+        return behind(source, at, length);
     }
-    zero_tail(source, at, length)
+    Ok((!zero_tail(source, at, length)?).then_some(frame::NO_MARK))
 }
 
-/// Whether a whole chunk stands anywhere behind the place where the chunk at `at` begins, which claims to reach past the end: a
+/// What stands behind the place where the chunk at `at` begins, which claims to reach past the end, and cannot stand there: a
 /// recorder that was stopped inside a chunk has written no other after it.
-pub(super) fn chunk_behind<R: Read + Seek>(source: &mut R, at: u64, length: u64) -> Result<bool, Error> {
-    /// Frames whose checksum is computed. Sealed bytes look like a frame once in about 2^28.
+pub(super) fn behind<R: Read + Seek>(
+    source: &mut R,
+    at: u64,
+    length: u64,
+) -> Result<Option<&'static str>, Error> {
+    /// Frames whose checksum is computed. Sealed bytes look like a frame once in about 2^28: more of them no recorder leaves, and
+    /// each can have a body that is nearly all of what is left.
     const MOST: usize = 64;
     let begins = at.saturating_add(1);
     let longest = u64::from(limits::BODY).saturating_add(FRAME_LEN as u64);
@@ -43,11 +53,14 @@ pub(super) fn chunk_behind<R: Read + Seek>(source: &mut R, at: u64, length: u64)
         let Some(body) = body.get(..frame.len as usize) else { continue };
         tried = tried.saturating_add(1);
         let bound = head.get(..frame::BOUND_LEN).unwrap_or_default();
-        if tried > MOST || frame::crc(bound, body) == frame.crc {
-            return Ok(true);
+        if tried > MOST {
+            return Ok(Some("the chunk reaches past the end, but more than 64 frames stand behind it"));
+        }
+        if frame::crc(bound, body) == frame.crc {
+            return Ok(Some("the chunk reaches past the end, but others stand behind it"));
         }
     }
-    Ok(false)
+    Ok(None)
 }
 
 /// Whether everything from some place in the chunk at `at` on is zeros, as after a loss of power: data that had been

@@ -14,7 +14,7 @@ use super::header::Header;
 use super::limits;
 use super::order::{self, Expect};
 use super::slots;
-use super::tear::{chunk_behind, zero_tail};
+use super::tear::{behind, zero_tail};
 use crate::crypto::digest::{sha256, unhex};
 use std::io::{Read, Seek, SeekFrom};
 
@@ -299,8 +299,10 @@ impl Pass {
         if !marked && !zeros {
             return Ok(altered(frame::NO_MARK));
         }
-        if have == FRAME_LEN && chunk_behind(source, self.at, self.length)? {
-            return Ok(altered("the chunk reaches past the end, but others stand behind it"));
+        if have == FRAME_LEN
+            && let Some(what) = behind(source, self.at, self.length)?
+        {
+            return Ok(altered(what));
         }
         let how = match self.expect {
             expect if expect.is_past_final() => Tear::Closing,

@@ -1,11 +1,12 @@
 //! The reader and the second implementation, written from the document of the format, side by side: what one refuses, the other
 //! does not read. Where the second one cannot run, nothing is compared.
 
-use crate::forge::{self, CHECK, CLOSES, FINAL, Forge, SEG};
+use crate::forge::{self, CHECK, CLOSES, DATA, FINAL, Forge, SEG};
 use crate::sample::{self, Fleet};
 use crate::second::{second_commands_of_many, second_reader_of_many};
 use crate::{OPEN_END, changes, damage, read, recordings};
 use sealcast::cast::{Command, Exec, Payload, Source, Trust};
+use sealcast::container::verify::{Origin, Verdict, verify};
 use sealcast::container::{self, Entry, GivenUp, LeftOut, Reader, frame};
 use sealcast::search;
 use sealcast::shell::marks::{Mark, Start};
@@ -71,6 +72,7 @@ fn refused(fleet: &Fleet) -> Vec<(Vec<u8>, &'static str)> {
     let clocks = "[0,\"t\",\"{\\\"at\\\":0,\\\"utc\\\":5}\"]\n";
     let line = "[1,\"o\",\"whole\"]\n";
     let typed = "[1,\"i\",\"ls\"]\n[0,\"b\",\"e:/w==\"]\n[0,\"b\",\"i:/w==\"]\n";
+    let comment = ["#".repeat((1 << 20) - 1), "\n".to_owned()].concat();
     let entry = r#"{"offset":HERE,"end":1000,"raw":5}"#;
     vec![
         (closed(&[clocks, line].concat(), entry), "ok"),
@@ -85,6 +87,11 @@ fn refused(fleet: &Fleet) -> Vec<(Vec<u8>, &'static str)> {
         (closed(&[clocks, line.trim_end()].concat(), "{}"), "in the middle of its text"),
         (closed(clocks, &format!("{{}}{}", " ".repeat(16 << 20))), "more than 16777216 bytes"),
         (closed(&[clocks, "#", &"#".repeat(8 << 20)].concat(), "{}"), "a line of more than 8388608 bytes"),
+        (
+            closed(&[clocks, "#", &"#".repeat(8 << 20), "\n"].concat(), "{}"),
+            "a line of more than 8388608 bytes",
+        ),
+        (closed(&[clocks, &comment.repeat(257)].concat(), "{}"), "a segment of more than 268435456 bytes"),
         (closed(clocks, "{"), "the index entry is malformed"),
         (header("{", r#"{"host":"web-3","#), "appears twice"),
         (header("{", r#"{"other":1,"other":2,"#), "is not what was sealed"),
@@ -126,6 +133,44 @@ fn both_implementations_say_the_same_of_a_recording_that_ends_in_zeros() {
         let (_, fault, complete) = read(bytes, torn.root, false);
         assert_eq!(good, fault.is_none(), "{n} zeros: {said}, {fault:?}");
         assert!(!complete && (n < 4 || good && said.contains(OPEN_END)), "{n} zeros: {said}");
+    }
+}
+
+#[test]
+fn both_implementations_say_the_same_of_what_stands_behind_the_beginning_of_a_chunk() {
+    let fleet = Fleet::new("web-3");
+    let torn = damage::small(&fleet, "open", false);
+    let begun =
+        frame::bound(frame::Kind::Seg, 0, 1 << 20, u32::try_from(damage::split(&torn.bytes).len()).unwrap());
+    let whole = forge::chunk(DATA, 0, 7, b"x");
+    let mut wrong = whole.clone();
+    wrong[frame::BOUND_LEN] ^= 1;
+    let with = |wrongs: usize, wholes: usize| {
+        [&torn.bytes[..], &begun, &[9; 4], &wrong.repeat(wrongs), &whole.repeat(wholes)].concat()
+    };
+    let (none, whole, many) = ("", "but others stand behind it", "but more than 64 frames stand behind it");
+    let cases = [
+        (with(0, 0), none),
+        (with(64, 0), none),
+        (with(65, 0), many),
+        (with(3, 1), whole),
+        (with(63, 1), whole),
+        (with(64, 1), many),
+    ];
+    let files: Vec<&[u8]> = cases.iter().map(|(bytes, _)| bytes.as_slice()).collect();
+    let told = second_reader_of_many(&files, &torn.root);
+    for (number, (bytes, expected)) in cases.iter().enumerate() {
+        let verdict = verify(Bytes::new(bytes), |_| Origin::Trusted(String::new()), |_| ()).unwrap().verdict;
+        let (_, fault, _) = read(bytes, torn.root, false);
+        let (altered, said) = match &verdict {
+            Verdict::Altered { what, .. } => (true, what.as_str()),
+            _ => (false, ""),
+        };
+        assert!(altered != expected.is_empty() && said.contains(expected), "{number}: {verdict:?}");
+        assert_eq!(fault.is_some(), altered, "{number}: {fault:?}");
+        assert!(fault.unwrap_or_default().contains(expected), "{number}: {expected}");
+        let Some((good, text)) = told.as_ref().map(|told| &told[number]) else { continue };
+        assert_eq!(*good, !altered, "{number}: {text}");
     }
 }
 
