@@ -374,3 +374,35 @@ fn a_file_that_claims_a_length_that_no_loss_of_power_leaves_is_altered_at_once()
         assert_eq!(done.status.code(), Some(status), "{text}");
     }
 }
+
+#[test]
+fn show_calls_a_recording_no_more_intact_than_its_index_that_it_reads() {
+    let (fleet, desk) = (Fleet::new("web-3"), Desk::cut(true));
+    let root = [5; 32];
+    let age = sealcast::crypto::recipient::wrap(&fleet.recipients, &root).unwrap();
+    let slot = [&[1][..], &u32::try_from(age.len()).unwrap().to_le_bytes(), &age].concat();
+    std::fs::write(desk.dir.path().join("identity"), &*fleet.identity).unwrap();
+    std::fs::write(desk.dir.path().join("known"), format!("web-3 {}\n", fleet.host.host_key())).unwrap();
+    let told = |entry: &str| {
+        let mut forge = forge::Forge::begin(root, &fleet.host, &fleet.name, &slot);
+        let entry = entry.replace("HERE", &forge.bytes.len().to_string());
+        let clocks = "[0,\"t\",\"{\\\"at\\\":0,\\\"utc\\\":5}\"]\n";
+        forge.data(forge::SEG, &zstd::bulk::compress(clocks.as_bytes(), 3).unwrap());
+        forge.index(&forge::packed(entry.as_bytes(), &[]));
+        forge.check(forge::CLOSES | forge::FINAL);
+        forge.finish();
+        std::fs::write(desk.dir.path().join("forged.scast"), &forge.bytes).unwrap();
+        let words = ["--json", "-k", "known", "-i", "identity", "forged.scast"];
+        ["verify", "show"].map(|command| {
+            let done = desk.sealcast(&[&[command], &words[..]].concat());
+            let json: serde_json::Value =
+                serde_json::from_slice(&done.stdout).unwrap_or_else(|_| panic!("{}", self::said(&done)));
+            (json["verdict"].clone(), json["detail"].as_str().unwrap().to_owned())
+        })
+    };
+    let [(verified, _), (shown, detail)] = told(r#"{"offset":HERE,"utc":5,"step":1000}"#);
+    assert_eq!((&verified, &shown), (&"intact".into(), &"intact".into()), "{detail}");
+    let [verified, shown] = told("{");
+    assert!(verified.0 == "altered" && verified.1.contains("the index entry is malformed"), "{verified:?}");
+    assert_eq!(shown, verified);
+}

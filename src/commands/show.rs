@@ -7,7 +7,7 @@ use crate::cast::{Command, Source};
 use crate::console::{Column, Style, Table};
 use crate::container::{Entry, GivenUp, Header, LeftOut, Meta, ORIGIN_WITNESSED, Opening};
 use crate::crypto::recipient::Recipient;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Context as _, Error, Kind, Result};
 use crate::shell::alone;
 use crate::shell::notices::is_plain;
 use crate::store::seal;
@@ -60,7 +60,14 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
             let known = known_keys(context, &args.known_keys)?;
             // Whether the content fits its index is asked of `verify`; here the signatures are enough.
             let none = crate::crypto::identity::Identities::load::<PathBuf>(&[], context.prompt())?;
-            let judged = judge(context, &opened.found, &known, &none, false)?;
+            let mut judged = judge(context, &opened.found, &known, &none, false)?;
+            // But what was met on the way is not called intact.
+            if locked.is_none()
+                && judged.word != "altered"
+                && let Some(fault) = opened.reader.fault()
+            {
+                judged.faulty(fault).or_say(|| opened.name())?;
+            }
             if args.json {
                 whole_json(context, &opened, &judged)
             } else {

@@ -392,7 +392,7 @@ fn last_time(reader: &mut Reader<Beginning<'_>>) -> Option<u64> {
 
 impl Judged {
     /// The content cannot be read on. Where it ends before it has any, that is no news: it is torn.
-    fn faulty(&mut self, error: container::Error) -> std::result::Result<(), container::Error> {
+    pub(super) fn faulty(&mut self, error: container::Error) -> std::result::Result<(), container::Error> {
         match error {
             container::Error::Io { .. } => return Err(error),
             container::Error::Truncated { .. } if self.report.verdict.tear().is_some() => {
