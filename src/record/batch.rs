@@ -142,9 +142,10 @@ impl Batch {
         clock::monotonic().saturating_sub(self.start)
     }
 
-    /// Bytes that the operator was shown, and that were read `at` that time of the monotonic clock. All of them are stored.
-    pub(super) fn shown(&mut self, at: Duration, stream: Stream, bytes: &[u8]) {
-        let now = self.elapsed();
+    /// Bytes that the operator was shown, and that were read `at` and `shown` at these times of the monotonic clock. All of them
+    /// are stored.
+    pub(super) fn shown(&mut self, at: Duration, shown: Duration, stream: Stream, bytes: &[u8]) {
+        let now = shown.saturating_sub(self.start);
         self.withhold.shown(at.saturating_sub(self.start), bytes, &mut self.typed);
         self.unseen.shown(bytes);
         self.push_typed(now);
@@ -154,7 +155,8 @@ impl Batch {
     /// Bytes that went to standard output or error, where it is not the terminal: stored up to the limit.
     pub(super) fn streamed(&mut self, stream: Stream, bytes: &[u8]) {
         let bytes = self.within_limit(stream, bytes);
-        self.shown(clock::monotonic(), stream, bytes);
+        let now = clock::monotonic();
+        self.shown(now, now, stream, bytes);
     }
 
     /// Bytes that were typed on the terminal, and read `at` that time of the monotonic clock: before anything that they brought about.
@@ -467,12 +469,12 @@ mod tests {
         batch.through(micros(7));
         batch.flush();
         assert_eq!(received(), None, "nobody is woken for it");
-        batch.shown(start, Stream::Output, b"a");
+        batch.shown(start, clock::monotonic(), Stream::Output, b"a");
         batch.through(micros(9));
         batch.through(micros(8));
         batch.flush();
         assert_eq!(received(), Some(vec![Payload::Output(b"a".into()), through(9)]));
-        batch.shown(start, Stream::Output, b"b");
+        batch.shown(start, clock::monotonic(), Stream::Output, b"b");
         batch.flush();
         assert_eq!(received(), Some(vec![Payload::Output(b"b".into())]));
         assert!(!batch.asked());
@@ -491,7 +493,7 @@ mod tests {
         let mut batch = Batch::new(feed, start, Policy::None, None, None, true);
         let at = |seconds: u64| start + Duration::from_secs(seconds);
         let show = |batch: &mut Batch| {
-            batch.shown(start, Stream::Output, b"a");
+            batch.shown(start, clock::monotonic(), Stream::Output, b"a");
             batch.flush();
         };
         batch.look(at(0));
@@ -528,7 +530,7 @@ mod tests {
             let start = clock::monotonic();
             let mut batch = Batch::new(feed, start, Policy::None, None, None, waits);
             for _ in 0..2 {
-                batch.shown(start, Stream::Output, b"a");
+                batch.shown(start, clock::monotonic(), Stream::Output, b"a");
                 batch.flush();
             }
             assert!(batch.is_stuck() && batch.takes_input() && batch.tells().is_none());
@@ -544,9 +546,9 @@ mod tests {
         let (feed, intake) = crate::record::queue::bounded(1).unwrap();
         let start = clock::monotonic();
         let mut batch = Batch::new(feed, start, Policy::Echoed, None, None, true);
-        batch.shown(start, Stream::Output, &[b'x'; FULL]);
+        batch.shown(start, clock::monotonic(), Stream::Output, &[b'x'; FULL]);
         assert!(!batch.is_stuck(), "one batch always fits");
-        batch.shown(start, Stream::Output, &[b'x'; FULL]);
+        batch.shown(start, clock::monotonic(), Stream::Output, &[b'x'; FULL]);
         assert!(batch.is_stuck() && batch.takes_input());
         batch.typed(start, b"\x03", false, false);
         assert!(batch.takes_input());

@@ -37,6 +37,9 @@ const SHORT: usize = 4095;
 const UNREAD: usize = 256 << 10;
 /// The same with less to spare: once this much was read, all that was in it before has been.
 const HOLDS: usize = 64 << 10;
+/// How long what is to be noted of a key or of its echo may wait for the echo to be seen. (A time limit so near that the kernel
+/// keeps its tick, 1 ms, makes an echo half as long again; this one is not felt.)
+const LULL: Duration = Duration::from_millis(5);
 /// How often one direction is served before all others are looked at.
 const TURNS: usize = 16;
 /// After the child's end: how long silence is waited for before what holds the terminal open is left behind.
@@ -128,6 +131,8 @@ struct Output<'a> {
     at: Duration,
     /// When the terminal last took something of it.
     taken: Duration,
+    /// When it was shown, where it is recorded later.
+    shown: Option<Duration>,
     ended: bool,
     /// A time, and how much was read since: see [`HOLDS`].
     since: (Duration, usize),
@@ -193,6 +198,7 @@ impl<'a> Pump<'a> {
                 pieces: Vec::new(),
                 at: start,
                 taken: start,
+                shown: None,
                 ended: screen.is_none(),
                 since: (start, 0),
                 through: None,
@@ -304,8 +310,9 @@ impl<'a> Pump<'a> {
                 self.overdue = 0;
             }
             self.copy_keys(terminal);
-            // The echo of a key may be there by the time that the key is handed on.
-            leader.read = self.is_known() && (leader.read || self.typed.is_some());
+            if self.is_known() && self.typed.is_some() && self.keys.is_empty() && !leader.read {
+                leader.read = self.lull();
+            }
             self.copy_output(terminal, leader);
             self.note_keys();
             self.copy_streams(
@@ -327,6 +334,19 @@ impl<'a> Pump<'a> {
                 self.place();
             }
         }
+    }
+
+    /// Sleeps until something comes, for a moment at most: once a key was handed on, until its echo is there, and once that was
+    /// shown, so that whoever reads the terminal may see it. What is to be noted of both takes as long as all the rest of their way,
+    /// and often the very processor on which that goes on. True when there is output.
+    fn lull(&self) -> bool {
+        let Some(screen) = &self.screen else { return false };
+        let mut set = Set::default();
+        set.add(&self.calm, true, false);
+        set.add(&screen.terminal, true, false);
+        let leader = set.add(&screen.leader, true, false);
+        // What fails here fails again, and is told, where the loop waits.
+        set.wait(Some(LULL)).is_ok() && set.ready(leader).read
     }
 
     /// Something came of what is seldom ready.

@@ -4,10 +4,11 @@ use super::{BUFFER, HOLDS, Output, Phase, Pump, Recorded, SHORT, TURNS};
 use crate::record::capture::Stream;
 use crate::record::lane::{Buffer, Written};
 use crate::record::session::{Piece, Screen};
-use crate::sys::poll::Ready;
-use crate::sys::tty::Settings;
+use crate::sys::poll::{Ready, Set};
+use crate::sys::tty::{Settings, Terminal};
 use crate::sys::{clock, fd, pipe};
 use std::io;
+use std::time::Duration;
 
 impl Pump<'_> {
     pub(super) fn copy_keys(&mut self, terminal: Ready) {
@@ -30,6 +31,7 @@ impl Pump<'_> {
                     // As they are before the child knows of the keys, who may change them.
                     let secret = screen.leader.settings().is_ok_and(|s| s.reads_secret());
                     self.typed = Some((clock::monotonic(), secret));
+                    settle(&screen.terminal);
                 }
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
                 Err(_) if screen.terminal.is_alive() => self.keyboard.lost(),
@@ -123,7 +125,13 @@ impl Pump<'_> {
         let Some(sink) = &self.terminal_out else { return };
         let before = self.output.buffer.left();
         match self.output.buffer.write(sink, true) {
-            Written::All => self.record_output(),
+            Written::All => {
+                if self.typed.is_some() && self.output.buffer.whole().len() < SHORT {
+                    self.output.shown = Some(clock::monotonic());
+                    self.lull();
+                }
+                self.record_output();
+            }
             Written::Waits if self.output.buffer.left() < before => self.output.taken = clock::monotonic(),
             Written::Waits => {}
             Written::Gone | Written::Failed(_) => {
@@ -138,15 +146,16 @@ impl Pump<'_> {
         self.note_keys();
         let pieces = std::mem::take(&mut self.output.pieces);
         let mut rest = self.output.buffer.whole();
+        let shown = self.output.shown.take().unwrap_or_else(clock::monotonic);
         if pieces.is_empty() && !rest.is_empty() {
-            self.batch.shown(self.output.at, Stream::Output, rest);
+            self.batch.shown(self.output.at, shown, Stream::Output, rest);
         }
         for piece in pieces {
             match piece {
                 Recorded::Bytes(count) => {
                     let (bytes, after) = rest.split_at(count.min(rest.len()));
                     rest = after;
-                    self.batch.shown(self.output.at, Stream::Output, bytes);
+                    self.batch.shown(self.output.at, shown, Stream::Output, bytes);
                 }
                 Recorded::Event(payload) => self.batch.event(payload),
             }
@@ -319,6 +328,15 @@ impl Output<'_> {
         watch.finish(&mut |piece| keep(piece, &mut bytes, pieces));
         self.buffer.replace(bytes);
     }
+}
+
+/// Lets the kernel finish with what it has brought: asked whether there is more, it waits for its worker, which had no more than woken
+/// us. Else a second worker is woken for what we write next, and with it another processor, at half the price of an echo.
+fn settle(terminal: &Terminal) {
+    let mut set = Set::default();
+    set.add(terminal, true, false);
+    // Whatever it says is seen where the loop waits.
+    let _ = set.wait(Some(Duration::ZERO));
 }
 
 fn keep(piece: Piece<'_>, bytes: &mut Vec<u8>, pieces: &mut Vec<Recorded>) {
