@@ -17,6 +17,7 @@ use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::{Child, Stdio};
 use std::time::Duration;
 use support::host::{Host, SEALCAST, STORE, has, text};
+use support::terminal::Terminal;
 use support::{is_of_the_machine, lives, until};
 
 /// 12 MB of text that does not compress to nothing, slowly enough that several flushes happen.
@@ -454,6 +455,19 @@ fn a_request_to_end_that_comes_while_the_recording_is_closed_changes_no_exit_cod
     assert_eq!(host.last()["verdict"], "intact");
 }
 
+/// Types until the session says that it waits. What is typed passes, as a rule, and a recorder that has written everything takes it
+/// before it stands still itself: what nobody takes any more is what counts.
+fn wait_for_the_wait(terminal: &mut Terminal, line: &str, waits: &str) {
+    let said = |terminal: &Terminal| String::from_utf8_lossy(terminal.transcript()).matches(waits).count();
+    let before = said(terminal);
+    until("the session to wait", || {
+        terminal.send_unseen(line);
+        terminal.read_through(Duration::from_secs(1));
+        (said(terminal) > before).then_some(())
+    });
+    terminal.wait_for(waits);
+}
+
 #[test]
 fn on_a_disk_that_stands_still_keys_wait_too_the_operator_is_told_and_who_is_to_end_ends() {
     let Some(host) = with_a_disk() else { return };
@@ -463,9 +477,7 @@ fn on_a_disk_that_stands_still_keys_wait_too_the_operator_is_told_and_who_is_to_
     terminal.line("one", "one\r\none\r\n");
     let waits = "sealcast: the recording cannot be written at the moment: the session waits for it\r\n";
     let frozen = Frozen::store(&host);
-    // It passes, as a rule; that nobody records it is what is waited for.
-    terminal.send_unseen("two\r");
-    terminal.wait_for(waits);
+    wait_for_the_wait(&mut terminal, "two\r", waits);
     terminal.send_unseen("three\r");
     terminal.stays_silent(Duration::from_secs(1));
     drop(frozen);
@@ -474,8 +486,7 @@ fn on_a_disk_that_stands_still_keys_wait_too_the_operator_is_told_and_who_is_to_
     terminal.wait_for("three\r\n");
     terminal.wait_for("three\r\n");
     let frozen = Frozen::store(&host);
-    terminal.send_unseen("four\r");
-    terminal.wait_for(waits);
+    wait_for_the_wait(&mut terminal, "four\r", waits);
     signals::send(terminal.pid(), signals::SIGTERM).unwrap();
     until("the end of the program", || (!lives(program)).then_some(()));
     drop(frozen);
