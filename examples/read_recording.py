@@ -355,11 +355,12 @@ def commands(entry):
 
 def runs_on(running, entry):
     """What runs when a segment ends: what its entry tells, and of what was told before what it has no room for."""
-    told, lacks = list(commands(entry.get("running", {}))), any(entry.get("running_left_out", {}).values())
-    if not (lacks or (not told and entry.get("given_up") in ("late", "failed"))):
-        return told
     name = lambda command: (command["start"], command["text"])
-    ended, known = {name(command) for command in commands(entry) if "text" in command}, {name(command): command for command in told}
+    ended = {name(command) for command in commands(entry) if "text" in command}
+    told = [command for command in commands(entry.get("running", {})) if "text" not in command or name(command) not in ended]
+    if not (any(entry.get("running_left_out", {}).values()) or (not told and entry.get("given_up") in ("late", "failed"))):
+        return told
+    known = {name(command): command for command in told}
     for old in running:
         if name(old) in known:
             new = known[name(old)]

@@ -290,9 +290,10 @@ impl<R: Read + Seek> Reader<R> {
         &self.entries
     }
 
-    /// Commands that had not ended, for whoever knows more of them than the index.
+    /// Commands that had not ended, for whoever knows more of them than the index; none where one may be missing.
     pub(crate) fn running_mut(&mut self) -> &mut [Command] {
-        self.entries.last_mut().map_or(&mut [], |last| &mut last.running)
+        let last = self.entries.last_mut().filter(|last| last.names_what_runs());
+        last.map_or(&mut [], |last| &mut last.running)
     }
 
     /// Takes in what has been appended since. Gives whether anything was.

@@ -15,6 +15,11 @@ impl Entry {
         !self.running_left_out.is_nothing() || (missed && self.running.is_empty())
     }
 
+    /// Whether it names for certain the one that began last: an end that comes later is that one's.
+    pub(crate) fn names_what_runs(&self) -> bool {
+        self.running_left_out.commands == 0 && !matches!(self.given_up, Some(GivenUp::Late | GivenUp::Failed))
+    }
+
     /// Takes them out of the entry before, and keeps what of them is missing here.
     pub(super) fn follow(&mut self, before: &mut Self) {
         let told = std::mem::take(&mut before.running);

@@ -106,13 +106,15 @@ impl<R: Read + Seek> Recording<R> {
         self.outline = self.indexed.clone();
         let running = self.reader.entries().last().map(|entry| entry.running.iter().cloned());
         self.outline.commands.extend(running.into_iter().flatten());
+        // An end that the part without an entry begins with is of the last one that runs, where that is known.
+        let mut ends = self.reader.entries().last().is_some_and(Entry::names_what_runs);
         let mut left = COUNTED;
         for number in self.entries..self.reader.segments() {
             if left > 0 {
                 // What cannot be read is an empty span; looking at it tells why.
                 let segment = self.segment(number).unwrap_or_default();
                 left = left.saturating_sub(segment.size().saturating_add(GLANCE));
-                self.outline.count(&segment.events);
+                self.outline.count(&segment.events, std::mem::replace(&mut ends, true));
             } else {
                 let glanced = number.saturating_sub(self.entries) < GLANCED;
                 let start = if glanced { self.first_time(number) } else { None };

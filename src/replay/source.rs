@@ -184,8 +184,9 @@ impl Outline {
         });
     }
 
-    /// Counts a segment's events into the outline, as its number `spans.len()`.
-    pub fn count(&mut self, events: &[Event]) {
+    /// Counts a segment's events into the outline, as its number `spans.len()`. With `ends`, the end of a command that they begin with
+    /// is that of the last one in the outline, if it runs.
+    pub fn count(&mut self, events: &[Event], ends: bool) {
         const STEP: Duration = Duration::from_secs(1);
         /// Steps kept for a segment; the rest of a longer one is one step.
         const STEPS: u64 = 4096;
@@ -219,7 +220,9 @@ impl Outline {
                 Payload::Keyframe(_) | Payload::Other { .. } => {}
             }
         }
-        retold.end(&mut self.commands);
+        if ends {
+            retold.end(&mut self.commands);
+        }
         self.commands.extend(retold.finish());
         let activity = bytes.iter().map(|n| u64::BITS.saturating_sub(n.leading_zeros()) as u8).collect();
         let keyframe = events.iter().any(|event| matches!(event.payload, Payload::Keyframe(_)));
@@ -306,7 +309,7 @@ impl Memory {
 
     /// Adds a segment, as a running session does.
     pub fn push(&mut self, events: Vec<Event>) {
-        self.outline.count(&events);
+        self.outline.count(&events, true);
         self.outline.note(None, &[]);
         self.segments.push(events);
     }

@@ -280,6 +280,12 @@ fn both_implementations_list_the_same_commands_that_had_not_ended() {
         ("failed, twice", vec![first(), none(GivenUp::Failed), none(GivenUp::Failed)], 2, 2),
         ("a flood", vec![first(), none(GivenUp::Flood)], 0, 0),
         ("late, and one has ended", vec![first(), ended(none(GivenUp::Late))], 2, 0),
+        (
+            "late, and one has ended and is said to run",
+            vec![first(), ended(Entry { given_up: Some(GivenUp::Late), ..runs(&[evil(&[])]) })],
+            2,
+            0,
+        ),
         ("left out", vec![first(), cut(&[])], 2, 2),
         ("left out, and one has ended", vec![first(), ended(cut(&[]))], 2, 0),
         ("fewer programs", vec![first(), cut(&[evil(std::slice::from_ref(&short))])], 2, 2),
