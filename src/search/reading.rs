@@ -146,9 +146,16 @@ struct Wants<'a> {
     ahead: Vec<Option<usize>>,
 }
 
+impl Wants<'_> {
+    /// Whether no more lines are wanted. The neighbours of the last hits are: what is drawn later would stand in their place.
+    fn is_enough(&self) -> bool {
+        self.enough.get() && self.scan.context == 0
+    }
+}
+
 impl Wanted for Wants<'_> {
     fn line(&mut self, text: &str) -> Option<usize> {
-        if self.enough.get() {
+        if self.is_enough() {
             return None;
         }
         let mut matches = self.scan.on_screen().filter_map(|term| term.pattern.find(text));
@@ -161,7 +168,7 @@ impl Wanted for Wants<'_> {
     }
 
     fn next(&mut self, lines: &str, from: usize) -> Option<usize> {
-        if self.enough.get() {
+        if self.is_enough() {
             return None;
         }
         if self.scan.context > 0 {
@@ -304,6 +311,7 @@ impl Scan<'_> {
         }
         if let Some(since) = refused.or(shown.refused())
             && self.on_screen().next().is_some()
+            && (self.within)(since, found.last.unwrap_or(since).max(since))
         {
             let since = when::told(since);
             fault.get_or_insert(format!(

@@ -425,6 +425,26 @@ fn hits_can_be_limited_counted_and_given_context() {
 }
 
 #[test]
+fn the_lines_around_the_last_hit_that_is_wanted_are_its_neighbours() {
+    let made = Made::new();
+    let text: String = (0..6000).map(|n| format!("line {n}\r\n")).collect();
+    let recording = made.add(Plan::new((80, 24), &[output(0, &text), output(1000, "end")]));
+    let query = Query::text("line 500", Style::default(), Fields::of(&[Field::Screen])).unwrap();
+    for limit in [1, 2, 5] {
+        let options = Options { context: 3, limit: Some(limit), ..Options::default() };
+        let found = made.answers(std::slice::from_ref(&recording), &query, &options).remove(0).found.unwrap();
+        for hit in &found.hits {
+            let number: u32 = hit.text.trim_start_matches("line ").parse().unwrap();
+            let lines = |numbers: std::ops::Range<u32>| {
+                numbers.map(|n| format!("line {n}")).collect::<Vec<_>>().join("; ")
+            };
+            assert_eq!(hit.before.join("; "), lines(number - 3..number), "{limit}");
+            assert_eq!(hit.after.join("; "), lines(number + 1..number + 4), "{limit}");
+        }
+    }
+}
+
+#[test]
 fn the_same_is_found_in_the_same_order_however_many_work_and_whatever_the_limit() {
     let made = Made::new();
     let log = |number: u64| {
