@@ -274,7 +274,10 @@ impl<'a> Pump<'a> {
         let mut set = Set::default();
         loop {
             self.batch.tick();
-            if let Some(text) = self.batch.tells() {
+            // Nothing goes on where the recording has failed, or the session ends.
+            if let Some(text) = self.batch.tells()
+                && (self.batch.is_stuck() || self.stopped.is_none() && self.phase == Phase::Running)
+            {
                 self.tell(text);
             }
             if let Some(ended) = self.time_is_over() {
@@ -339,14 +342,18 @@ impl<'a> Pump<'a> {
     /// Sleeps until something comes, for a moment at most: once a key was handed on, until its echo is there, and once that was
     /// shown, so that whoever reads the terminal may see it. What is to be noted of both takes as long as all the rest of their way,
     /// and often the very processor on which that goes on. True when there is output.
-    fn lull(&self) -> bool {
-        let Some(screen) = &self.screen else { return false };
+    fn lull(&mut self) -> bool {
+        // By the alarm: a time limit obeys the slack of our timers, which root inside can change (see `queue`).
+        let end = clock::monotonic().saturating_add(LULL);
+        let Some(screen) = self.screen.as_ref().filter(|_| self.alarm.ring_by(Some(end)).is_ok()) else {
+            return false;
+        };
         let mut set = Set::default();
         set.add(&self.calm, true, false);
         set.add(&screen.terminal, true, false);
         let leader = set.add(&screen.leader, true, false);
         // What fails here fails again, and is told, where the loop waits.
-        set.wait(Some(LULL)).is_ok() && set.ready(leader).read
+        set.wait(None).is_ok() && set.ready(leader).read
     }
 
     /// Something came of what is seldom ready.
