@@ -1,38 +1,37 @@
 //! Whether the thread of a trace gets on, as somebody sees it who looks from another thread: root inside can hold up one thread alone.
 
+use crate::sys::clock::Turns;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// How long a trace may stand still, which makes a turn in every second.
 const MOST: Duration = Duration::from_secs(5);
-/// Most that counts of the time between two looks. Where it was longer, whoever looks was held up as well, and with him the trace: the
-/// session was stopped, or the host slept.
-const STEP: Duration = Duration::from_secs(1);
 
 /// What tells whether a trace gets on.
 pub struct Pulse {
     turns: Arc<AtomicU64>,
-    /// Turns at the last look…
+    /// Turns at the last look.
     seen: u64,
-    /// …which was at this time of the monotonic clock.
-    looked: Duration,
-    /// How long there was none.
-    still: Duration,
+    /// The time in which somebody has looked…
+    looked: Turns,
+    /// …and how much of it there had been when a new one was seen.
+    since: Duration,
 }
 
 impl Pulse {
     pub(super) fn new(turns: Arc<AtomicU64>) -> Self {
-        Self { turns, seen: 0, looked: Duration::ZERO, still: Duration::ZERO }
+        Self { turns, seen: 0, looked: Turns::default(), since: Duration::ZERO }
     }
 
     /// Whether the trace stands still, at this time of the monotonic clock; to be asked several times in a second.
     pub fn is_still(&mut self, now: Duration) -> bool {
         let turns = self.turns.load(Ordering::Relaxed);
-        let since = now.saturating_sub(std::mem::replace(&mut self.looked, now)).min(STEP);
-        let gets_on = std::mem::replace(&mut self.seen, turns) != turns;
-        self.still = if gets_on { Duration::ZERO } else { self.still.saturating_add(since) };
-        self.still >= MOST
+        let time = self.looked.turn(now);
+        if std::mem::replace(&mut self.seen, turns) != turns {
+            self.since = time;
+        }
+        time.saturating_sub(self.since) >= MOST
     }
 }
 

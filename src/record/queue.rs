@@ -2,8 +2,8 @@
 //!
 //! It never drops an event and never grows: when it is full the loop is told so and waits, which slows the session
 //! down and nothing else. It tells how long the oldest event has waited, too: a disk, or a recorder, that stands still would else let
-//! a session go on unrecorded for as long as that takes to fill it. Neither side makes a system call unless the other one sleeps. It carries the way back too:
-//! the recorder's words to the operator, and its order to stop.
+//! a session go on unrecorded for as long as that takes to fill it. Neither side makes a system call unless the other one sleeps. It
+//! carries the way back too: the recorder's words to the operator, and its order to stop.
 //!
 //! The recorder waits by a timer of the kernel's own, not by a time limit: those obey the slack of the thread's timers, which
 //! whoever starts us can choose (`PR_SET_TIMERSLACK`; sudo hands it on), and root inside can change. A slack of years was a
@@ -11,16 +11,12 @@
 
 use crate::cast::{Event, Payload};
 use crate::sys::alarm::Alarm;
-use crate::sys::clock;
+use crate::sys::clock::{self, Turns};
 use crate::sys::poll::{Bell, Set};
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-
-/// A turn of the loop counts for no more than this in the age of what waits: when all of us were stopped, or had no processor, the
-/// recorder is to have his turn before it is said that he does not get on.
-const TURN: Duration = Duration::from_secs(1);
 
 /// What the recorder has to say to the loop.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,8 +32,8 @@ pub enum Word {
 pub struct Feed {
     shared: Arc<Shared>,
     limit: usize,
-    /// The loop's last turn, and how much time there was in all turns.
-    turns: Cell<(Duration, Duration)>,
+    /// The time in which the loop has looked.
+    turns: Cell<Turns>,
 }
 
 /// The end of the recorder.
@@ -131,7 +127,7 @@ impl Feed {
             return Err(batch);
         }
         state.bytes = state.bytes.saturating_add(bytes);
-        state.batches.push_back((self.turns.get().1, batch));
+        state.batches.push_back((self.turns.get().time(), batch));
         if std::mem::take(&mut state.intake_sleeps) {
             drop(state);
             self.shared.arrived.ring();
@@ -142,9 +138,9 @@ impl Feed {
     /// How long the oldest batch has waited that the recorder has not taken, `now` on the monotonic clock; to be asked at least every
     /// second as long as there is one. From `old` on, [`Feed::bell`] rings when more is taken.
     pub fn oldest(&self, now: Duration, old: Duration) -> Option<Duration> {
-        let (last, before) = self.turns.get();
-        let time = before.saturating_add(now.saturating_sub(last).min(TURN));
-        self.turns.set((now, time));
+        let mut turns = self.turns.get();
+        let time = turns.turn(now);
+        self.turns.set(turns);
         let mut state = self.shared.lock();
         let age = time.saturating_sub(state.batches.front()?.0);
         state.feed_waits |= age >= old;

@@ -19,6 +19,32 @@ pub fn realtime() -> Duration {
     read(libc::CLOCK_REALTIME)
 }
 
+/// Time as it goes by for somebody who looks in turns whether another one gets on. When he was held up, because all of us were stopped,
+/// had no processor or slept, the turn counts for no more than [`TURN`]: the other one is to have his own before it is said that he
+/// does not get on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Turns {
+    last: Duration,
+    time: Duration,
+}
+
+/// See [`Turns`].
+const TURN: Duration = Duration::from_secs(1);
+
+impl Turns {
+    /// A turn, `now` on the monotonic clock. Gives how much time there was in all turns.
+    pub fn turn(&mut self, now: Duration) -> Duration {
+        let since = now.saturating_sub(std::mem::replace(&mut self.last, now));
+        self.time = self.time.saturating_add(since.min(TURN));
+        self.time
+    }
+
+    /// How much time there was in all turns.
+    pub fn time(self) -> Duration {
+        self.time
+    }
+}
+
 /// [`realtime`] and [`monotonic`] as they stand at one moment: what lies between two looks is less than a millisecond, or where the
 /// host is too busy for that, as little as it was in a few tries.
 pub fn wall_and_monotonic() -> (Duration, Duration) {
