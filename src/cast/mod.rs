@@ -73,6 +73,14 @@ pub struct Anchor {
     pub boot: u64,
 }
 
+impl Anchor {
+    /// Milliseconds by which the wall clock is ahead of the time since the host was started, sleep included: what changes that is
+    /// somebody who sets the clock.
+    pub fn ahead(&self) -> i64 {
+        self.utc.saturating_sub(i64::try_from(self.boot).unwrap_or(i64::MAX))
+    }
+}
+
 /// What is missing, and why. `why` is a stable word: `write-failed`, `stopped`, `capped`, `shared`, `device`, `undelivered`,
 /// `unreadable`, `left`, `stage`, `paused`, `suspended`, `slept`, `clock`; doc/FORMAT.md says what each is of.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

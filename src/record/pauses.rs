@@ -39,7 +39,7 @@ pub(super) struct Pauses {
 
 impl Pauses {
     pub(super) fn new(now: Anchor) -> Self {
-        let ahead = ahead(&now);
+        let ahead = now.ahead();
         Self { seen: now, ahead, held: None, stops: Vec::new() }
     }
 
@@ -71,13 +71,13 @@ impl Pauses {
         let went = signed(now.at).saturating_sub(signed(seen.at));
         // The clock of the session stands still while the host sleeps; that of the boot does not.
         let slept = signed(now.boot).saturating_sub(signed(seen.boot)).saturating_sub(went);
-        let set = ahead(&now).saturating_sub(self.ahead);
+        let set = now.ahead().saturating_sub(self.ahead);
         let before = seen.at;
         let mut told: Vec<Gap> = self.last().into_iter().collect();
         self.stops.retain(|(_, over)| *over > before);
         self.held = (late > LATE).then_some((due, now.at));
         if set.abs() > PARTED {
-            self.ahead = ahead(&now);
+            self.ahead = now.ahead();
         }
         self.seen = now;
         if slept > PARTED {
@@ -90,10 +90,6 @@ impl Pauses {
         }
         told
     }
-}
-
-fn ahead(anchor: &Anchor) -> i64 {
-    anchor.utc.saturating_sub(signed(anchor.boot))
 }
 
 fn signed(milliseconds: u64) -> i64 {

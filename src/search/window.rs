@@ -60,8 +60,7 @@ pub(super) fn was_set(clocks: &[(u64, i64)], start: i64, entries: &[Entry]) -> b
 
 /// Whether the wall clock was set between two looks at it, either way.
 pub(super) fn parted(one: &Anchor, other: &Anchor) -> bool {
-    let ahead = |anchor: &Anchor| anchor.utc.saturating_sub(i64::try_from(anchor.boot).unwrap_or(i64::MAX));
-    ahead(one).abs_diff(ahead(other)) > CORRECTED.unsigned_abs()
+    one.ahead().abs_diff(other.ahead()) > CORRECTED.unsigned_abs()
 }
 
 /// The wall clock at a time of a session that began at `start`, reckoned from the beginning of its segment.
