@@ -21,7 +21,6 @@ use super::verify::reaches_final;
 use crate::cast::Command;
 use crate::crypto::chain::Key;
 use crate::crypto::digest::sha256;
-use std::collections::HashSet;
 use std::io::{Read, Seek, SeekFrom};
 use std::sync::Arc;
 
@@ -505,12 +504,7 @@ impl<R: Read + Seek> Reader<R> {
         }
         Arc::make_mut(&mut self.counted).push(read.entry.counted());
         let mut entry = read.entry;
-        // Of one that was late, recorders have told as running what they told as ended, too.
-        let Entry { commands, running, .. } = &mut entry;
-        if !running.is_empty() {
-            let ended: HashSet<_> = commands.iter().map(|told| (told.start, &told.text)).collect();
-            running.retain(|ran| !ended.contains(&(ran.start, &ran.text)));
-        }
+        entry.drop_ended();
         if let Some(before) = self.entries.last_mut() {
             entry.follow(before);
         }

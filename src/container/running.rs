@@ -9,15 +9,27 @@ use crate::cast::{Command, Exec};
 use std::collections::{HashMap, HashSet};
 
 impl Entry {
-    /// Whether it may tell less of them than there was to tell. What was late is told with the next one; what failed, never.
+    /// Whether nobody told of them in time. What was late is told with the next one; what failed, never.
+    fn missed_running(&self) -> bool {
+        matches!(self.given_up, Some(GivenUp::Late | GivenUp::Failed))
+    }
+
+    /// Whether it may tell less of them than there was to tell.
     fn lacks_running(&self) -> bool {
-        let missed = matches!(self.given_up, Some(GivenUp::Late | GivenUp::Failed));
-        !self.running_left_out.is_nothing() || (missed && self.running.is_empty())
+        !self.running_left_out.is_nothing() || (self.missed_running() && self.running.is_empty())
     }
 
     /// Whether it names for certain the one that began last: an end that comes later is that one's.
     pub(crate) fn names_what_runs(&self) -> bool {
-        self.running_left_out.commands == 0 && !matches!(self.given_up, Some(GivenUp::Late | GivenUp::Failed))
+        self.running_left_out.commands == 0 && !self.missed_running()
+    }
+
+    /// Takes out those that it tells as ended, too: of one that was late, recorders have told both.
+    pub(super) fn drop_ended(&mut self) {
+        if !self.running.is_empty() {
+            let ended = names(&self.commands);
+            self.running.retain(|ran| !ended.contains(&name(ran)));
+        }
     }
 
     /// Takes them out of the entry before, and keeps what of them is missing here.
@@ -30,10 +42,10 @@ impl Entry {
         if self.running_left_out.is_nothing() {
             self.running_left_out = left_out;
         }
-        let ended: HashSet<(u64, &str)> = self.commands.iter().map(|c| (c.start, c.text.as_str())).collect();
+        let ended = names(&self.commands);
         let places = self.running.iter().enumerate().map(|(place, c)| ((c.start, c.text.clone()), place));
         let places: HashMap<(u64, String), usize> = places.collect();
-        for mut old in told.into_iter().filter(|old| !ended.contains(&(old.start, old.text.as_str()))) {
+        for mut old in told.into_iter().filter(|old| !ended.contains(&name(old))) {
             let name = (old.start, std::mem::take(&mut old.text));
             match places.get(&name).and_then(|place| self.running.get_mut(*place)) {
                 Some(new) => keep(&mut new.execs, old.execs),
@@ -42,6 +54,15 @@ impl Entry {
         }
         self.running.sort_by_key(|command| command.start);
     }
+}
+
+/// What a command is known by from one entry to the next.
+fn name(command: &Command) -> (u64, &str) {
+    (command.start, &command.text)
+}
+
+fn names(commands: &[Command]) -> HashSet<(u64, &str)> {
+    commands.iter().map(name).collect()
 }
 
 /// Keeps of the programs that were told of a command before what is missing in those that are told now. Both are the first ones, of
