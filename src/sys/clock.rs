@@ -20,7 +20,7 @@ pub fn realtime() -> Duration {
 }
 
 /// Time as it goes by for somebody who looks in turns whether another one gets on. When he was held up, because all of us were stopped,
-/// had no processor or slept, the turn counts for no more than [`TURN`]: the other one is to have his own before it is said that he
+/// had no processor or slept, the turn counts for a second at most: the other one is to have his own before it is said that he
 /// does not get on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Turns {
@@ -28,7 +28,7 @@ pub struct Turns {
     time: Duration,
 }
 
-/// See [`Turns`].
+/// What a turn counts for at most.
 const TURN: Duration = Duration::from_secs(1);
 
 impl Turns {
