@@ -14,7 +14,7 @@ mod player {
 use player::drawing::draws_only;
 use player::viewer::Viewer;
 use sandbox::{Recording, Sandbox, damage_the_first_border};
-use sealcast::cast::{Command as Entry, Payload, Source as Teller};
+use sealcast::cast::{Command as Entry, Gap, Payload, Source as Teller};
 use sealcast::sys::tty::Size;
 use std::time::Duration;
 use support::terminal::Terminal;
@@ -369,4 +369,35 @@ fn the_viewers_terminal_may_change_its_size() {
     viewer.terminal.send("q");
     assert!(viewer.terminal.wait_end().success());
     draws_only(viewer.terminal.transcript());
+}
+
+#[test]
+fn what_plain_play_says_itself_stands_where_it_happened_and_repeats_nothing() {
+    let home = Sandbox::new();
+    let output = |text: &str| Payload::Output(text.as_bytes().to_vec());
+    let events = vec![
+        (0, output("before")),
+        (100, Payload::Gap(Gap::new("queue-full", "stdout", 7, "the disk was slow"))),
+        (200, Payload::Gap(Gap::new("heartbeat", "", 0, ""))),
+        (300, output("after\r\nroot:~# ")),
+        (400, Payload::Marker("here".into())),
+        (500, output("ls\r\n10%")),
+        (600, Payload::Marker("there".into())),
+        // Written over, it is another line; ended and nothing more, it has been shown.
+        (700, output("\r20%\r\nover")),
+        (800, Payload::Gap(Gap::new("stopped", "session", 0, "the disk is full"))),
+        (900, output("\r\nlast")),
+        (1000, Payload::Exit(1)),
+    ];
+    home.record(&Recording { events, ..Recording::default() });
+    let args = ["play", "--plain", "--speed", "10000", "last"];
+    let shown = "before\n[gap: queue-full (stdout), 7 missing: the disk was slow]\n[gap: heartbeat]\nafter\nroot:~#\n\
+                 [mark: here]\n ls\n10%\n[mark: there]\n20%\nover\n[gap: stopped (session): the disk is full]\nlast\n\
+                 [exit status 1]\n";
+    let piped = home.run(&args).exits(0);
+    assert_eq!(piped.text(), shown, "{piped}");
+    let size = Size { cols: 80, rows: 24, width: 0, height: 0 };
+    let mut terminal = Terminal::start(home.command(&args).env("NO_COLOR", "1"), size);
+    assert!(terminal.wait_end().success());
+    assert_eq!(String::from_utf8_lossy(terminal.transcript()).replace("\r\n", "\n"), shown);
 }

@@ -10,6 +10,7 @@ use crate::cast::Payload;
 use crate::console::{Console, WriteError, shorten};
 use crate::container::Cursor;
 use crate::error::{Error, Kind, Result};
+use crate::export::gap_label;
 use crate::export::plain::Plain;
 use crate::player;
 use crate::replay::{Recording, Source as _};
@@ -115,7 +116,7 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
         }
         match &event.payload {
             Payload::Output(bytes) | Payload::ErrorOutput(bytes) => sheet.output(bytes, early)?,
-            Payload::Gap(gap) if !early => sheet.aside(&format!("[gap: {} {}]", gap.why, gap.note))?,
+            Payload::Gap(gap) if !early => sheet.aside(&format!("[{}]", gap_label(gap)))?,
             Payload::Marker(label) if !early => sheet.aside(&format!("[mark: {label}]"))?,
             Payload::Exit(status) if !early => sheet.aside(&format!("[exit status {status}]"))?,
             _ => {}
@@ -181,17 +182,20 @@ impl Pace {
     }
 }
 
-/// Where the text goes: on a terminal the line in hand is shown as it grows, in a pipe only whole lines are.
+/// Where the text goes: on a terminal the line in hand is shown as it grows, in a pipe once it ends, or something is said
+/// between.
 struct Sheet<'a> {
     console: &'a Console,
     plain: Plain,
-    /// What of the line in hand stands on the terminal.
+    /// What of the line in hand stands on the terminal, in the last line there.
     drawn: String,
+    /// The line in hand as it stands above what was said last. Only what it grows by is shown after that.
+    told: String,
 }
 
 impl<'a> Sheet<'a> {
     fn new(console: &'a Console) -> Self {
-        Self { console, plain: Plain::default(), drawn: String::new() }
+        Self { console, plain: Plain::default(), drawn: String::new(), told: String::new() }
     }
 
     fn write(&self, text: &str) -> Result<()> {
@@ -205,15 +209,25 @@ impl<'a> Sheet<'a> {
             return Ok(());
         }
         for line in lines {
-            self.draw(&line)?;
-            self.write("\n")?;
+            let grown = self.grown(&line);
+            self.draw(grown)?;
+            // One that does not grow any more has ended above.
+            if self.told.is_empty() || !grown.is_empty() {
+                self.write("\n")?;
+            }
             self.drawn.clear();
+            self.told.clear();
         }
         if self.console.is_terminal() {
-            let line = shorten(&self.plain.unfinished(), self.console.width().saturating_sub(1));
-            self.draw(&line)?;
+            let line = self.plain.unfinished();
+            self.draw(&shorten(self.grown(&line), self.console.width().saturating_sub(1)))?;
         }
         Ok(())
+    }
+
+    /// What of a line does not stand above already. One that was written over is another.
+    fn grown<'l>(&self, line: &'l str) -> &'l str {
+        line.strip_prefix(self.told.as_str()).unwrap_or(line)
     }
 
     /// Makes the terminal's line read `line`.
@@ -226,12 +240,21 @@ impl<'a> Sheet<'a> {
         Ok(())
     }
 
-    /// A line of our own between those of the recording.
-    fn aside(&mut self, text: &str) -> Result<()> {
+    /// Shows a line in hand to where it has come, and goes to the next one.
+    fn leave(&mut self, line: &str) -> Result<()> {
+        self.draw(self.grown(line))?;
         if !self.drawn.is_empty() {
             self.write("\n")?;
             self.drawn.clear();
         }
+        Ok(())
+    }
+
+    /// A line of our own, where it happened: behind what was shown before.
+    fn aside(&mut self, text: &str) -> Result<()> {
+        let line = self.plain.unfinished();
+        self.leave(&line)?;
+        self.told = line;
         self.console.styled(crate::console::Style::Dim, text)?;
         Ok(())
     }
@@ -242,13 +265,9 @@ impl<'a> Sheet<'a> {
 
     /// What is left of the line in hand.
     fn rest(&mut self) -> Result<()> {
-        if let Some(line) = std::mem::take(&mut self.plain).finish() {
-            self.draw(&line)?;
-        }
-        if !self.drawn.is_empty() {
-            self.write("\n")?;
-            self.drawn.clear();
-        }
+        let line = std::mem::take(&mut self.plain).finish().unwrap_or_default();
+        self.leave(&line)?;
+        self.told.clear();
         Ok(())
     }
 }

@@ -194,7 +194,7 @@ fn replaced(bytes: &[u8], losses: &mut Losses) -> String {
 }
 
 /// The marker that stands for a gap.
-pub(super) fn gap_label(gap: &Gap) -> String {
+pub fn gap_label(gap: &Gap) -> String {
     let mut label = format!("gap: {}", gap.why);
     if !gap.of.is_empty() {
         label.push_str(&format!(" ({})", gap.of));
