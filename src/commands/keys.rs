@@ -342,7 +342,17 @@ fn check_signing_key(personal: &Personal) -> Option<Finding> {
     let found = |name, wrong| Finding::new("signing key", name, "SSH Ed25519", wrong);
     match personal.read_signer() {
         _ if !path.exists() => None,
-        Ok(signer) => Some(found(signer.host_key().fingerprint(), None)),
+        Ok(signer) => {
+            let key = signer.host_key();
+            let wrong = match personal.names_signer(&key) {
+                Ok(true) => None,
+                Ok(false) => {
+                    Some("signing_key.pub does not name it; the next `sealcast run` adds it".to_owned())
+                }
+                Err(error) => Some(Error::from(error).to_string()),
+            };
+            Some(found(key.fingerprint(), wrong))
+        }
         Err(error) => Some(found(path.display().to_string(), Some(Error::from(error).to_string()))),
     }
 }

@@ -11,6 +11,7 @@ use crate::policy::Policy;
 use crate::search;
 use crate::shell::alone;
 use crate::shell::notices::{is_plain, notices};
+use crate::store::personal::MAX_PUBLIC;
 use crate::store::seal::{Access, Opener};
 use crate::store::{Found, Misnamed, Name, Store, silence};
 use crate::sys;
@@ -368,10 +369,18 @@ pub(super) fn known_keys(context: &Context, files: &[PathBuf]) -> Result<KnownKe
         let text = read(path, known_keys::MAX_FILE as u64)?;
         known.extend(KnownKeys::parse(&text).or_say(|| shown(path))?);
     }
-    if let Ok(personal) = context.personal()
-        && let Ok(text) = read(&personal.signing_key_pub(), 4096)
-    {
-        known.extend(KnownKeys::parse(&text).or_say(|| shown(&personal.signing_key_pub()))?);
+    if let Ok(personal) = context.personal() {
+        let path = personal.signing_key_pub();
+        match read(&path, MAX_PUBLIC) {
+            Ok(text) => known.extend(KnownKeys::parse(&text).or_say(|| shown(&path))?),
+            // Nobody would see why their own recordings are foreign.
+            Err(error) if personal.signing_key().exists() => {
+                let said = format!("your own signing key is not trusted here: {error}");
+                context.console.remark("warning", Style::Yellow, said);
+                context.console.remark("hint", Style::Yellow, "`sealcast keys check` looks at it");
+            }
+            Err(_) => {}
+        }
     }
     let mut of_host = vec![PathBuf::from(HOST_KEY)];
     if let Some(policy) = system_policy(context) {

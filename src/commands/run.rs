@@ -1,7 +1,7 @@
 //! `sealcast run`: a shell or a command, recorded.
 
 use super::{Context, config};
-use crate::console::Style;
+use crate::console::{Console, Style};
 use crate::error::{Error, Kind, Result};
 use crate::exec;
 use crate::policy::{Banner, ExecTrace, Input, Policy, Profile};
@@ -9,6 +9,7 @@ use crate::record::elevate::{self, Elevation, What, Wish};
 use crate::record::facts::{self, Observed};
 use crate::record::witness::{Wanted, Witnesses};
 use crate::record::{self, Guarding, Order, ScreenIndexer, Taken, session, withhold};
+use crate::store::personal::{self, Personal};
 use crate::store::{Store, period};
 use crate::sys::guard::Restrictions;
 use crate::sys::stage::{Ended, Step};
@@ -16,6 +17,7 @@ use crate::sys::{self, ids};
 use std::ffi::OsString;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use zeroize::Zeroizing;
 
 /// Run a shell or a command and record it
@@ -231,7 +233,13 @@ fn order(
             context.console.note(made);
         }
         let (recipients, period) = (personal.read_recipients()?, period::read(&personal.keys())?);
-        (recipients, period, Box::new(move || Ok(personal.read_signer()?)))
+        let console = Arc::clone(&context.console);
+        let read_signer = move || {
+            let signer = personal.read_signer()?;
+            tell_public(&console, &personal, personal.name_signer(&signer.host_key(), &comment));
+            Ok(signer)
+        };
+        (recipients, period, Box::new(read_signer))
     };
     let guarded = policy.guard.profile != Profile::None;
     let order = Order {
@@ -264,6 +272,22 @@ fn order(
         guard: Guarding { lock_memory: guarded, append_only: guarded },
     };
     Ok((order, banner))
+}
+
+/// Says what became of the public half of one's own signing key. That it cannot be had keeps nobody from recording: the
+/// recording is signed all the same, and can be verified once the key is trusted.
+fn tell_public(console: &Console, personal: &Personal, added: std::result::Result<bool, personal::Error>) {
+    match added {
+        Ok(false) => {}
+        Ok(true) => console.note(format!(
+            "{} did not name your signing key, and does now: what it signs is trusted as yours, and so is what the keys before it signed",
+            personal.signing_key_pub().display()
+        )),
+        Err(error) => {
+            let said = format!("`sealcast verify` may not take this recording for yours: {}", Error::from(error));
+            console.remark("warning", Style::Yellow, said);
+        }
+    }
 }
 
 /// What a hardened session is kept from, as far as this kernel can do it.

@@ -15,7 +15,7 @@
 use crate::crypto::identity::{self, Identities, LoadError, Why};
 use crate::crypto::prompt::Nobody;
 use crate::crypto::recipient::{self, FileError, Recipient, WrapError};
-use crate::crypto::sshsig::{self, Signer};
+use crate::crypto::sshsig::{self, HostKey, Signer};
 use crate::sys;
 use crate::sys::stack::{DEEP, apart};
 use std::ffi::OsStr;
@@ -26,6 +26,9 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use zeroize::Zeroizing;
+
+/// The longest public half of the signing key, in bytes: hundreds of keys, of which one is in use.
+pub const MAX_PUBLIC: u64 = 64 << 10;
 
 /// Why the keys could not be made or read.
 #[derive(Debug)]
@@ -128,6 +131,8 @@ pub struct Made {
     pub directory: PathBuf,
     /// Whether an identity was made (and not only what was missing beside it).
     pub identity: bool,
+    /// Whether the signing key takes the place of another one, which is still trusted.
+    pub another_signing_key: bool,
 }
 
 impl fmt::Display for Made {
@@ -139,6 +144,11 @@ impl fmt::Display for Made {
                 f,
                 "made your keys in {place}: keep a copy of identity.txt in a safe place, without it nobody can ever \
                  read your recordings; signing_key proves they are yours"
+            )
+        } else if self.another_signing_key {
+            write!(
+                f,
+                "made a new signing key in {place}: what is signed with the one before stays trusted as yours"
             )
         } else {
             write!(f, "made the missing keys in {place}")
@@ -220,9 +230,11 @@ impl Personal {
         apart(DEEP, || {
             let _lock = lock(&self.keys())?;
             let had_recipients = self.recipients().exists();
+            let another_signing_key = !self.signing_key().exists() && self.signing_key_pub().exists();
             let identity = self.ensure_recipients(passphrase)?;
             let signing = self.ensure_signing_key(comment)?;
-            Ok((!had_recipients || signing).then(|| Made { directory: self.keys(), identity }))
+            let made = || Made { directory: self.keys(), identity, another_signing_key };
+            Ok((!had_recipients || signing).then(made))
         })
     }
 
@@ -268,10 +280,49 @@ impl Personal {
             place(&path, signer.to_openssh().map_err(broken)?.as_bytes())?;
             signer
         };
-        if self.signing_key_pub().exists() {
+        self.add_public(&signer.host_key(), comment)
+    }
+
+    /// What the public half of the signing key holds; nothing where there is none.
+    fn read_public(&self) -> Result<Zeroizing<String>, Error> {
+        match read_trusted(&self.signing_key_pub(), MAX_PUBLIC) {
+            Err(Error::System(error)) if error.kind() == io::ErrorKind::NotFound => Ok(Zeroizing::default()),
+            read => read,
+        }
+    }
+
+    /// Whether the public half of the signing key names this key, so that what it signs is trusted as one's own.
+    ///
+    /// # Errors
+    /// When it cannot be read, or can be written by others.
+    pub fn names_signer(&self, key: &HostKey) -> Result<bool, Error> {
+        Ok(names(&self.read_public()?, key))
+    }
+
+    /// Makes the public half of the signing key name this key, and says whether it did not. What it named before stays: those keys
+    /// signed recordings that are one's own as well. `comment` is that of the key.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn name_signer(&self, key: &HostKey, comment: &str) -> Result<bool, Error> {
+        if self.names_signer(key)? {
             return Ok(false);
         }
-        place(&self.signing_key_pub(), format!("{} {comment}\n", signer.host_key()).as_bytes())?;
+        let _lock = lock(&self.keys())?;
+        self.add_public(key, comment)
+    }
+
+    /// [`Personal::name_signer`]. Call with the lock held.
+    fn add_public(&self, key: &HostKey, comment: &str) -> Result<bool, Error> {
+        let before = self.read_public()?;
+        if names(&before, key) {
+            return Ok(false);
+        }
+        let path = self.signing_key_pub();
+        // The key in use comes first: some programs look at the first line only.
+        let draft = draft(&path, format!("{key} {comment}\n{}", before.as_str()).as_bytes())?;
+        std::fs::rename(&draft, &path).map_err(|e| sys::Error::at("rename", &draft, e))?;
+        sys::file::sync_dir(&self.keys())?;
         Ok(true)
     }
 
@@ -295,6 +346,11 @@ impl Personal {
         private(&path)?;
         Signer::from_openssh(&text).map_err(|source| Error::Signer { path, source })
     }
+}
+
+/// Whether one of the lines of a public half is this key.
+fn names(public: &str, key: &HostKey) -> bool {
+    public.lines().any(|line| HostKey::from_openssh(line).as_ref() == Ok(key))
 }
 
 /// A new identity in the form `age-keygen` writes, and its recipient.
@@ -440,6 +496,25 @@ mod tests {
         std::fs::remove_file(personal.identity()).unwrap();
         assert_eq!(personal.ensure("me", None).unwrap(), None);
         assert!(!personal.identity().exists());
+    }
+
+    #[test]
+    fn many_who_find_another_signing_key_at_once_name_it_once_beside_the_one_before() {
+        let dir = tempfile::tempdir().unwrap();
+        let personal = Personal::at(dir.path().join("sealcast"));
+        personal.ensure("me", None).unwrap();
+        let before = std::fs::read_to_string(personal.signing_key_pub()).unwrap();
+        let other = Signer::generate("").unwrap().host_key();
+        assert!(!personal.names_signer(&other).unwrap());
+        let added = std::thread::scope(|scope| {
+            let name = || personal.name_signer(&other, "me").unwrap();
+            let threads: Vec<_> = (0..8).map(|_| scope.spawn(name)).collect();
+            threads.into_iter().map(|thread| usize::from(thread.join().unwrap())).sum::<usize>()
+        });
+        let now = std::fs::read_to_string(personal.signing_key_pub()).unwrap();
+        assert_eq!((added, now), (1, format!("{other} me\n{before}")));
+        assert!(personal.names_signer(&personal.read_signer().unwrap().host_key()).unwrap());
+        assert_eq!(mode(&personal.signing_key_pub()), 0o600);
     }
 
     #[test]

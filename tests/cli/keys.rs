@@ -146,3 +146,54 @@ fn recipients_that_a_recording_has_no_room_for_are_told_by_the_check_and_by_what
     home.run(&["keys", "new", "--period"]).exits(2).complains(said);
     home.run(&["run", "--", "true"]).exits(125).complains(said);
 }
+
+#[test]
+fn what_another_signing_key_signs_is_ones_own_and_so_is_what_was_signed_before() {
+    let home = Sandbox::new();
+    home.run(&["run", "--", "echo", "first"]).exits(0);
+    let public = || std::fs::read_to_string(home.personal().signing_key_pub()).unwrap();
+    let first = public();
+    std::fs::remove_file(home.personal().signing_key()).unwrap();
+    let second = home.run(&["run", "--", "echo", "second"]).exits(0);
+    assert!(second.err.contains("made a new signing key in"), "{second}");
+    home.run(&["verify"]).exits(0);
+    assert!(public().ends_with(&first) && public().lines().count() == 2, "{}", public());
+
+    // One that somebody put there.
+    let other = sealcast::crypto::sshsig::Signer::generate("other").unwrap();
+    std::fs::write(home.personal().signing_key(), other.to_openssh().unwrap().as_bytes()).unwrap();
+    let found = home.run(&["keys", "check"]).exits(1);
+    assert!(found.text().contains("signing_key.pub does not name it"), "{found}");
+    let third = home.run(&["run", "--", "echo", "third"]).exits(0);
+    assert!(third.err.contains("signing_key.pub did not name your signing key"), "{third}");
+    home.run(&["verify"]).exits(0);
+    home.run(&["keys", "check"]).exits(0);
+    let fourth = home.run(&["run", "--", "echo", "fourth"]).exits(0);
+    assert!(fourth.err.is_empty() && public().lines().count() == 3, "{fourth}{}", public());
+}
+
+#[test]
+fn a_public_half_that_cannot_be_written_keeps_nobody_from_recording_and_is_told() {
+    let home = Sandbox::new();
+    home.run(&["keys", "new"]).exits(0);
+    let path = home.personal().signing_key_pub();
+    std::fs::set_permissions(&path, PermissionsExt::from_mode(0o666)).unwrap();
+    let ran = home.run(&["run", "--", "echo", "recorded"]).exits(0);
+    assert!(ran.err.contains("warning: ") && ran.err.contains("can be written by everyone"), "{ran}");
+    let found = home.run(&["keys", "check"]).exits(1);
+    assert!(found.text().contains("can be written by everyone"), "{found}");
+}
+
+#[test]
+fn where_the_public_half_of_the_signing_key_is_missing_verify_says_so_and_the_next_run_makes_it() {
+    let home = Sandbox::new();
+    home.run(&["run", "--", "echo", "first"]).exits(0);
+    std::fs::remove_file(home.personal().signing_key_pub()).unwrap();
+    let foreign = home.run(&["verify"]).exits(1);
+    assert!(foreign.text().contains("foreign"), "{foreign}");
+    assert!(foreign.err.contains("warning: your own signing key is not trusted here"), "{foreign}");
+    assert!(foreign.err.contains("signing_key.pub"), "{foreign}");
+    home.run(&["keys", "check"]).exits(1);
+    home.run(&["run", "--", "echo", "second"]).exits(0);
+    home.run(&["verify"]).exits(0);
+}
