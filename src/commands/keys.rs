@@ -5,7 +5,7 @@ use crate::console::{Column, Style, Table};
 use crate::crypto::identity::{self, Identities, UnwrapError, Why};
 use crate::crypto::recipient::{self, Recipient};
 use crate::error::{Context as _, Error, Kind, Result};
-use crate::store::period;
+use crate::store::period::{self, Period};
 use crate::store::personal::{self, Personal};
 use crate::sys;
 use serde_json::json;
@@ -270,6 +270,10 @@ impl Finding {
     }
 }
 
+/// A plugin may run here, and not while something is recorded.
+const NEEDS_PERIOD: &str =
+    "a recorder runs no plugins, so it needs a period key; `sealcast keys new --period` makes one";
+
 /// What is sealed to each recipient to see whether it opens again.
 const PROBE: &[u8] = b"sealcast keys check";
 
@@ -283,7 +287,14 @@ fn check(context: &Context, args: &Check) -> Result<()> {
     let mut found: Vec<Finding> =
         recipients.iter().map(|recipient| check_recipient(context, recipient, &identities)).collect();
     if args.recipients.is_none() {
-        found.extend(check_period(&personal, &identities));
+        let period = period::read(&personal.keys());
+        if !matches!(&period, Ok(Some(period)) if period.is_for(&recipients)) {
+            for (finding, _) in found.iter_mut().zip(&recipients).filter(|(_, r)| r.needs_plugin().is_some())
+            {
+                finding.wrong.get_or_insert_with(|| NEEDS_PERIOD.to_owned());
+            }
+        }
+        found.extend(check_period(period, &recipients, &identities));
         found.extend(check_signing_key(&personal));
         found.extend(check_permissions(&[
             personal.root().to_owned(),
@@ -323,14 +334,17 @@ fn check_recipient(context: &Context, recipient: &Recipient, identities: &Identi
     }
 }
 
-fn check_period(personal: &Personal, identities: &Identities) -> Option<Finding> {
+fn check_period(
+    period: std::result::Result<Option<Period>, personal::Error>,
+    recipients: &[Recipient],
+    identities: &Identities,
+) -> Option<Finding> {
     let found = |name, wrong| Finding::new("period key", name, "X25519", wrong);
-    match period::read(&personal.keys()) {
+    match period {
         Ok(None) => None,
         Ok(Some(period)) => {
-            let current = personal.read_recipients().is_ok_and(|recipients| period.is_for(&recipients));
             let stale = "made for other recipients than there are now; `keys new --period` makes a new one";
-            let wrong = (!current).then(|| stale.to_owned());
+            let wrong = (!period.is_for(recipients)).then(|| stale.to_owned());
             Some(found(period.recipient.label(), wrong).opened(identities, &period.sealed))
         }
         Err(error) => Some(found(String::new(), Some(Error::from(error).to_string()))),

@@ -2,6 +2,7 @@
 
 use crate::sandbox::{Ran, Sandbox, ran};
 use bech32::{Bech32, Hrp};
+use serde_json::Value;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
@@ -104,11 +105,27 @@ fn a_session_is_sealed_to_a_token_without_running_its_plugin_and_read_with_it() 
 #[test]
 fn check_asks_the_plugin_and_tells_which_identity_opens_what() {
     let token = Token::new();
-    let good = token.run(&["keys", "check", "--json"]).exits(0);
-    let first: serde_json::Value = serde_json::from_str(good.text().lines().next().unwrap()).unwrap();
-    assert_eq!((&first["what"], &first["good"]), (&"recipient".into(), &true.into()), "{good}");
-    assert!(first["opened_by"].as_str().unwrap().ends_with("identity.txt"), "{good}");
+    let first = |ran: Ran| serde_json::from_str::<Value>(ran.text().lines().next().unwrap()).unwrap();
+    // No session could be sealed to it yet, which so is no good recipient; its plugin and its identity are.
+    let found = first(token.run(&["keys", "check", "--json"]).exits(1));
+    assert_eq!((&found["what"], &found["good"]), (&"recipient".into(), &false.into()), "{found}");
+    assert!(found["wrong"].as_str().unwrap().contains("keys new --period"), "{found}");
+    assert!(found["opened_by"].as_str().unwrap().ends_with("identity.txt"), "{found}");
     assert_eq!(token.ran(), [WRAP, UNWRAP]);
+    token.run(&["keys", "new", "--period"]).exits(0);
+    let good = first(token.run(&["keys", "check", "--json"]).exits(0));
+    assert_eq!((&good["what"], &good["good"]), (&"recipient".into(), &true.into()), "{good}");
+    assert!(good["opened_by"].as_str().unwrap().ends_with("identity.txt"), "{good}");
+    // A period key of other recipients is of no use to it.
+    let mine = std::fs::read_to_string(token.home.personal().recipients()).unwrap();
+    let other = token.run(&["keys", "new", "-o", "more.txt"]).exits(0).text();
+    std::fs::write(token.home.personal().recipients(), format!("{mine}{other}")).unwrap();
+    let found = first(token.run(&["keys", "check", "--json"]).exits(1));
+    assert!(found["wrong"].as_str().unwrap().contains("keys new --period"), "{found}");
+    // Of those in a file that is named it is not known who seals to them.
+    std::fs::write(token.home.path("theirs.txt"), mine).unwrap();
+    token.run(&["keys", "check", "-r", "theirs.txt"]).exits(0);
+    token.run(&["keys", "new", "--period"]).exits(0);
     // Another token.
     let other = token.home.path("other.txt");
     std::fs::write(&other, identity(b"token two")).unwrap();
