@@ -24,7 +24,7 @@ impl Pulse {
         Self { turns, seen: 0, looked: Turns::default(), since: Duration::ZERO }
     }
 
-    /// Whether the trace stands still, at this time of the monotonic clock; to be asked several times in a second.
+    /// Whether the trace stands still, at this time of the monotonic clock; to be asked in every second.
     pub fn is_still(&mut self, now: Duration) -> bool {
         let turns = self.turns.load(Ordering::Relaxed);
         let time = self.looked.turn(now);

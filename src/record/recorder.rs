@@ -39,6 +39,9 @@ const MOVES: u32 = 1000;
 /// …and only after this long from then on.
 const RARELY: Duration = Duration::from_secs(10);
 
+/// How often the indexer is looked after, however seldom is flushed: it tells after how many looks a witness stands still.
+const LOOK: Duration = Duration::from_secs(1);
+
 /// A sink on a disk that can run full.
 pub trait Disk: Sink {
     /// Holds `bytes` behind the end of the file; `false` when the file system cannot.
@@ -83,8 +86,8 @@ impl Disk for RecordingFile {
 pub trait Indexer: Send {
     /// The session begins: the monotonic clock reads `origin`.
     fn begin(&mut self, _origin: Duration) {}
-    /// It is time to flush, by a clock that nobody can hold up; also when nothing happens. Whether something waits to be told how far
-    /// the output has come, though none comes.
+    /// At least a second has passed, or it is time to flush, by a clock that nobody can hold up; also when nothing happens. Whether
+    /// something waits to be told how far the output has come, though none comes.
     fn tick(&mut self) -> bool {
         false
     }
@@ -184,10 +187,10 @@ pub fn record<S: Disk>(
         pauses: Pauses::new(clock()),
     };
     recorder.begin(Duration::ZERO);
-    let mut next_tick = policy.flush;
+    let (mut next_tick, mut next_look) = (policy.flush, LOOK);
     loop {
-        let now = recorder.now();
-        match intake.receive(next_tick.saturating_sub(now)) {
+        let (now, next) = (recorder.now(), next_tick.min(next_look));
+        match intake.receive(next.saturating_sub(now)) {
             Ok(events) => {
                 for event in events {
                     recorder.event(event);
@@ -197,6 +200,10 @@ pub fn record<S: Disk>(
             Err(Nothing::Ever) => break,
         }
         let now = recorder.now();
+        if now >= next {
+            recorder.look(now);
+            next_look = now.saturating_add(LOOK);
+        }
         if now >= next_tick {
             recorder.tick(now, next_tick);
             // The grid is fixed: a flush never tells when a key was pressed.
@@ -410,7 +417,7 @@ impl<S: Disk> Recorder<'_, S> {
         self.check(ended);
     }
 
-    fn tick(&mut self, now: Duration, due: Duration) {
+    fn look(&mut self, now: Duration) {
         if self.indexer.tick() {
             self.intake.ask();
         }
@@ -419,6 +426,9 @@ impl<S: Disk> Recorder<'_, S> {
         {
             self.must_end(now, why);
         }
+    }
+
+    fn tick(&mut self, now: Duration, due: Duration) {
         if self.state == State::Losing {
             self.try_again(now);
             return;

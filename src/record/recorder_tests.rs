@@ -565,3 +565,46 @@ fn that_something_was_typed_unseen_does_not_make_what_runs_then_seen() {
     let (segments, latest) = silent(1, typed);
     assert!(latest >= 960 - 60 - 2 * 20 && segments <= 960 / 60, "{latest} of 960 s, {segments} segments");
 }
+
+/// Counts the seconds in which nobody looks at it.
+struct Looked<'a> {
+    at: &'a AtomicU64,
+    last: u64,
+    longest: u64,
+}
+
+impl Indexer for Looked<'_> {
+    fn tick(&mut self) -> bool {
+        let now = self.at.load(Ordering::SeqCst);
+        self.longest = self.longest.max(now - std::mem::replace(&mut self.last, now));
+        false
+    }
+
+    fn event(&mut self, _: Event) {}
+
+    fn end_segment(&mut self) -> Extras {
+        Extras::default()
+    }
+
+    fn keyframe(&mut self) -> Option<String> {
+        None
+    }
+}
+
+/// It tells whether the kernel's word of programs is still heard.
+#[test]
+fn the_indexer_is_looked_after_in_every_second_however_seldom_is_flushed() {
+    let tape = Tape::with_room(1 << 30);
+    let (writer, _) = writer(&tape);
+    let (feed, intake) = bounded(1 << 20).unwrap();
+    // While there is something to take, nothing is waited for.
+    feed_all(feed, (0..300).map(|n| output(n * 100, 10)).collect());
+    let at = AtomicU64::new(0);
+    let clock = || {
+        let now = at.fetch_add(100, Ordering::SeqCst) + 100;
+        Anchor { at: now, utc: i64::try_from(now).unwrap(), boot: now }
+    };
+    let mut indexer = Looked { at: &at, last: 0, longest: 0 };
+    record(&intake, writer, &mut indexer, Policy { flush: Duration::from_secs(10), ..POLICY }, &clock);
+    assert!(indexer.last > 30_000 && indexer.longest < 2_000, "{} ms of {}", indexer.longest, indexer.last);
+}
