@@ -179,13 +179,17 @@ fn new_period(context: &Context) -> Result<()> {
 
 fn list(context: &Context, as_json: bool) -> Result<()> {
     let personal = context.personal()?;
+    let at_terminal = context.console.is_terminal() && !as_json;
+    // A terminal has no room for a whole key; a program, or whoever keeps the list, wants no other.
+    let key = |whole: String, short: String| if at_terminal { short } else { whole };
     let mut rows: Vec<[String; 4]> = Vec::new();
-    if personal.recipients().exists() {
+    if is_there(&personal.recipients())? {
         for recipient in personal.read_recipients()? {
-            rows.push(row("recipient", recipient.kind(), &recipient.label(), &personal.recipients()));
+            let key = key(recipient.to_string(), recipient.full_name());
+            rows.push(row("recipient", recipient.kind(), &key, &personal.recipients()));
         }
     }
-    if personal.identity().exists() {
+    if is_there(&personal.identity())? {
         let identities = Identities::load(&[personal.identity()], context.prompt());
         let kind = match &identities {
             Ok(read) => read.protections().map(|protection| protection.to_string()).collect(),
@@ -197,13 +201,14 @@ fn list(context: &Context, as_json: bool) -> Result<()> {
             context.console.remark("warning", Style::Yellow, Error::from(error));
         }
     }
-    if personal.signing_key().exists() {
-        let key = personal.read_signer()?.host_key();
-        rows.push(row("signing key", "SSH Ed25519", &key.fingerprint(), &personal.signing_key()));
+    if is_there(&personal.signing_key())? {
+        let signing = personal.read_signer()?.host_key();
+        let key = key(signing.to_string(), signing.fingerprint());
+        rows.push(row("signing key", "SSH Ed25519", &key, &personal.signing_key()));
     }
     if let Some(period) = period::read(&personal.keys())? {
         let path = period::sealed_path(&personal.keys());
-        rows.push(row("period key", "X25519", &period.recipient.label(), &path));
+        rows.push(row("period key", "X25519", &period.recipient.key_text(), &path));
     }
     if rows.is_empty() {
         context.console.note(format!(
@@ -222,13 +227,23 @@ fn list(context: &Context, as_json: bool) -> Result<()> {
         ("WHAT", Column::Left),
         ("KIND", Column::Left),
         ("KEY", Column::Flexible),
-        ("FILE", Column::Flexible),
+        ("FILE", Column::Left),
     ]);
     for [what, kind, key, file] in &rows {
-        table.row(&[what, kind, key, &context.short_path(Path::new(file))]);
+        // All are in one directory, which is told once.
+        let name = Path::new(file).file_name().filter(|_| at_terminal);
+        table.row(&[what, kind, key, &name.map_or(file.as_str().into(), |name| name.to_string_lossy())]);
     }
     context.console.table(&table)?;
+    if at_terminal {
+        context.console.note(format!("in {}", context.short_path(&personal.keys())));
+    }
     Ok(())
+}
+
+/// Whether there is something under this name. Where a directory is closed, that is not known.
+fn is_there(path: &Path) -> Result<bool> {
+    Ok(path.try_exists().map_err(|e| sys::Error::at("look for", path, e))?)
 }
 
 fn row(what: &str, kind: &str, key: &str, file: &Path) -> [String; 4] {
@@ -239,6 +254,8 @@ fn row(what: &str, kind: &str, key: &str, file: &Path) -> [String; 4] {
 struct Finding {
     what: &'static str,
     name: String,
+    /// The key itself, where it could be read.
+    key: Option<String>,
     kind: String,
     /// Why it cannot be used; `None` when it can.
     wrong: Option<String>,
@@ -251,7 +268,12 @@ struct Finding {
 impl Finding {
     /// Something good, until `wrong` is said of it.
     fn new(what: &'static str, name: String, kind: &str, wrong: Option<String>) -> Self {
-        Self { what, name, kind: kind.to_owned(), wrong, opened_by: None, not_opened: None }
+        Self { what, name, key: None, kind: kind.to_owned(), wrong, opened_by: None, not_opened: None }
+    }
+
+    fn of_key(mut self, key: String) -> Self {
+        self.key = Some(key);
+        self
     }
 
     /// Tries to open what is sealed to it.
@@ -284,8 +306,12 @@ fn check(context: &Context, args: &Check) -> Result<()> {
         None => personal.read_recipients().or_hint(|| "`sealcast keys new` makes keys".into())?,
     };
     let identities = context.identities(&args.identity)?;
-    let mut found: Vec<Finding> =
-        recipients.iter().map(|recipient| check_recipient(context, recipient, &identities)).collect();
+    let mut found: Vec<Finding> = Vec::new();
+    for recipient in &recipients {
+        let alike = recipients.iter().filter(|other| other.label() == recipient.label()).count();
+        let name = if alike > 1 { recipient.full_name() } else { recipient.label() };
+        found.push(check_recipient(context, recipient, name, &identities));
+    }
     if args.recipients.is_none() {
         let period = period::read(&personal.keys());
         if !matches!(&period, Ok(Some(period)) if period.is_for(&recipients)) {
@@ -326,8 +352,14 @@ fn read_recipients(path: &Path) -> Result<Vec<Recipient>> {
     recipient::parse_file(&text).or_say(|| format!("recipients file {}", path.display()))
 }
 
-fn check_recipient(context: &Context, recipient: &Recipient, identities: &Identities) -> Finding {
-    let found = |wrong| Finding::new("recipient", recipient.label(), recipient.kind(), wrong);
+fn check_recipient(
+    context: &Context,
+    recipient: &Recipient,
+    name: String,
+    identities: &Identities,
+) -> Finding {
+    let found =
+        |wrong| Finding::new("recipient", name, recipient.kind(), wrong).of_key(recipient.to_string());
     match recipient::wrap_with_plugins(std::slice::from_ref(recipient), PROBE, &context.prompt()) {
         Ok(sealed) => found(None).opened(identities, &sealed),
         Err(error) => found(Some(error.to_string())),
@@ -345,7 +377,8 @@ fn check_period(
         Ok(Some(period)) => {
             let stale = "made for other recipients than there are now; `keys new --period` makes a new one";
             let wrong = (!period.is_for(recipients)).then(|| stale.to_owned());
-            Some(found(period.recipient.label(), wrong).opened(identities, &period.sealed))
+            let found = found(period.recipient.label(), wrong).of_key(period.recipient.key_text());
+            Some(found.opened(identities, &period.sealed))
         }
         Err(error) => Some(found(String::new(), Some(Error::from(error).to_string()))),
     }
@@ -365,7 +398,7 @@ fn check_signing_key(personal: &Personal) -> Option<Finding> {
                 }
                 Err(error) => Some(Error::from(error).to_string()),
             };
-            Some(found(key.fingerprint(), wrong))
+            Some(found(key.fingerprint(), wrong).of_key(key.to_string()))
         }
         Err(error) => Some(found(path.display().to_string(), Some(Error::from(error).to_string()))),
     }
@@ -386,7 +419,7 @@ fn report(context: &Context, found: &[Finding], as_json: bool) -> Result<()> {
     if as_json {
         for finding in found {
             context.console.json(&json!({
-                "what": finding.what, "name": finding.name, "kind": finding.kind, "good": finding.wrong.is_none(),
+                "what": finding.what, "name": finding.name, "key": finding.key, "kind": finding.kind, "good": finding.wrong.is_none(),
                 "wrong": finding.wrong,
                 "opened_by": finding.opened_by.as_ref().map(|path| path.to_string_lossy()),
                 "not_opened": finding.not_opened,

@@ -293,6 +293,15 @@ impl Recipient {
         }
     }
 
+    /// A name that no other key has, for people: `SHA256:… alice@laptop` of an SSH key, or else the key itself. Foreign text, as
+    /// [`Recipient::label`].
+    pub fn full_name(&self) -> String {
+        match self.fingerprint() {
+            Some(fingerprint) => format!("{fingerprint} {}", self.comment).trim_end().to_owned(),
+            None => self.text.clone(),
+        }
+    }
+
     fn head(&self, chars: usize) -> &str {
         self.text.get(..chars).unwrap_or(&self.text)
     }

@@ -147,6 +147,14 @@ fn recipients_that_a_recording_has_no_room_for_are_told_by_the_check_and_by_what
     home.run(&["run", "--", "true"]).exits(125).complains(said);
 }
 
+/// What `keys list` or `keys check` tells of keys of this kind, a JSON object each.
+fn told(home: &Sandbox, command: &str, what: &str) -> Vec<serde_json::Value> {
+    let ran = home.run(&["keys", command, "--json"]);
+    let rows = ran.text();
+    let rows = rows.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    rows.filter(|row| row["what"] == what).collect()
+}
+
 #[test]
 fn what_another_signing_key_signs_is_ones_own_and_so_is_what_was_signed_before() {
     let home = Sandbox::new();
@@ -196,4 +204,34 @@ fn where_the_public_half_of_the_signing_key_is_missing_verify_says_so_and_the_ne
     home.run(&["keys", "check"]).exits(1);
     home.run(&["run", "--", "echo", "second"]).exits(0);
     home.run(&["verify"]).exits(0);
+}
+
+#[test]
+fn keys_are_given_whole_where_a_program_reads_them() {
+    let home = Sandbox::new();
+    home.run(&["keys", "new", "--period"]).exits(0);
+    let text = |path: std::path::PathBuf| std::fs::read_to_string(path).unwrap();
+    let mine = text(home.personal().recipients()).lines().last().unwrap().to_owned();
+    let keys: Vec<String> = (1..3_u8)
+        .map(|n| {
+            let seed = ed25519_dalek::SigningKey::from_bytes(&[n; 32]);
+            let blob = [b"\0\0\0\x0bssh-ed25519\0\0\0\x20", &seed.verifying_key().as_bytes()[..]].concat();
+            let blob = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, blob);
+            format!("ssh-ed25519 {blob} root@vm")
+        })
+        .collect();
+    let all = format!("{mine}\n{}\n", keys.join("\n"));
+    std::fs::write(home.personal().recipients(), all).unwrap();
+    let signing = home.personal().read_signer().unwrap().host_key().to_string();
+    let period = text(home.personal().keys().join("period.pub")).lines().last().unwrap().to_owned();
+    for command in ["list", "check"] {
+        let of = |what: &str| {
+            let rows = told(&home, command, what);
+            rows.iter().map(|row| row["key"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(of("recipient"), [&mine[..], &keys[0], &keys[1]], "{command}");
+        assert_eq!((of("signing key"), of("period key")), (vec![signing.clone()], vec![period.clone()]));
+    }
+    let listed = home.run(&["keys", "list"]).exits(0).text();
+    assert!(keys.iter().chain([&mine, &signing]).all(|key| listed.contains(key.as_str())), "{listed}");
 }
