@@ -19,6 +19,7 @@ use sealcast::crypto::chain::Key;
 use sealcast::crypto::digest::sha256;
 use sealcast::crypto::seal;
 use std::io::{Cursor as Bytes, Write as _};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 fn fleet() -> Fleet {
@@ -481,15 +482,57 @@ fn a_flood_begins_a_frame_of_its_own_in_the_middle_of_a_segment() {
         return;
     }
     let recorded = record(&fleet(), &[SlotKind::Root], CastHeader::new(80, 24), &sample::flooded(), true);
-    assert_eq!(stock_zstd(&recorded), [2]);
+    assert_eq!(stock_zstd(&recorded).iter().map(|(frames, _)| *frames).collect::<Vec<_>>(), [2]);
     let mut reader = unlocked(&recorded.bytes, recorded.root).unwrap();
     let (events, fault) = sample::events_of(&mut reader);
     assert!(fault.is_none(), "{fault:?}");
     assert_eq!(joined(&events), joined(&recorded.events));
 }
 
-/// Opens every segment with stock `zstd` and looks at the cast; gives of how many frames each consists.
-fn stock_zstd(recorded: &sample::Recorded) -> Vec<usize> {
+/// Two segments of a flood, all of it in one second.
+fn flood_of(text: &str) -> sample::Recorded {
+    let mut steps = vec![sample::out(0, "$ \r\n")];
+    let pieces: Vec<&[u8]> = text.as_bytes().chunks(9000).collect();
+    for (n, half) in pieces.chunks(pieces.len().div_ceil(2)).enumerate() {
+        steps.extend((n > 0).then_some(sample::Step::Cut(2200)));
+        steps.extend(half.iter().map(|piece| sample::out(2200, piece)));
+    }
+    record(&fleet(), &[SlotKind::Root], CastHeader::new(80, 24), &steps, true)
+}
+
+#[test]
+fn a_flood_of_numbers_is_compressed_by_its_long_matches_and_one_of_text_by_its_short_ones() {
+    if !have("zstd") {
+        return;
+    }
+    let seq: String = (1..400_000).map(|n| format!("{n}\r\n")).collect();
+    let mut source = String::new();
+    for module in ["container", "record", "terminal"] {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(module);
+        let mut paths: Vec<_> = folder.read_dir().unwrap().map(|file| file.unwrap().path()).collect();
+        paths.sort();
+        let files = paths.iter().filter(|path| path.is_file());
+        source.extend(files.map(|path| std::fs::read_to_string(path).unwrap().replace('\n', "\r\n")));
+    }
+    for text in [&seq, &source] {
+        let recorded = flood_of(text);
+        let segments = stock_zstd(&recorded);
+        assert_eq!(segments.iter().map(|(frames, _)| *frames).collect::<Vec<_>>(), [2, 1]);
+        // What it is shows in the first segment; the second one is compressed accordingly.
+        let half: String = text.chars().skip(text.chars().count() / 2).collect();
+        let packed = zstd::bulk::compress(half.as_bytes(), 3).unwrap().len();
+        let (first, second) = (segments[0].1, segments[1].1);
+        let short = if text == &seq { second * 4 < first * 3 } else { second * 100 < packed * 105 };
+        assert!(short, "{first} and {second} bytes, and zstd -3 makes {packed} of the second half");
+        let mut reader = unlocked(&recorded.bytes, recorded.root).unwrap();
+        let (events, fault) = sample::events_of(&mut reader);
+        assert!(fault.is_none(), "{fault:?}");
+        assert_eq!(joined(&events), joined(&recorded.events));
+    }
+}
+
+/// Opens every segment with stock `zstd` and looks at the cast; gives of how many frames and bytes each consists.
+fn stock_zstd(recorded: &sample::Recorded) -> Vec<(usize, usize)> {
     let chunks = damage::split(&recorded.bytes);
     let file = sha256(&[&frame::prologue(), &chunks[0]]);
     let session = Reader::open(Bytes::new(&recorded.bytes)).unwrap().header().session_bytes().unwrap();
@@ -506,7 +549,10 @@ fn stock_zstd(recorded: &sample::Recorded) -> Vec<usize> {
                 packed.extend(plain);
             }
             forge::CHECK if chunk[3] & forge::CLOSES != 0 => {
-                frames.push(memchr::memmem::find_iter(&packed, &[0x28, 0xb5, 0x2f, 0xfd]).count());
+                frames.push((
+                    memchr::memmem::find_iter(&packed, &[0x28, 0xb5, 0x2f, 0xfd]).count(),
+                    packed.len(),
+                ));
                 segments.push(run("zstd", &["-d", "-c"], &std::mem::take(&mut packed)));
                 content = content.step(b"next");
                 chain = content.step(b"seg");

@@ -112,6 +112,8 @@ pub struct Writer<S: Sink> {
     deflate: Deflate,
     /// This segment holds a flood: it is compressed faster.
     flood: bool,
+    /// The segment before held a flood of lines that differ in their numbers alone.
+    counted: bool,
     /// The second of the last event, and the bytes of output and input in it.
     second: u64,
     in_second: usize,
@@ -189,9 +191,10 @@ impl<S: Sink> Writer<S> {
             running: Running::new(),
             unsigned_since: None,
             flushed: Duration::ZERO,
-            deflate: Deflate::new(limits::CALM, &[limits::FLOOD])
+            deflate: Deflate::new(limits::CALM, &[limits::FLOOD, limits::FLOOD_COUNTED])
                 .ok_or_else(|| Error::Compression("the workspace could not be made".to_owned()))?,
             flood: false,
+            counted: false,
             second: 0,
             in_second: 0,
             encoder: line::Encoder::default(),
@@ -270,7 +273,7 @@ impl<S: Sink> Writer<S> {
         }
         self.in_second = self.in_second.saturating_add(shown);
         if self.in_second >= limits::FLUSH_BYTES && !std::mem::replace(&mut self.flood, true) {
-            self.settings(limits::FLOOD)?;
+            self.settings(if self.counted { limits::FLOOD_COUNTED } else { limits::FLOOD })?;
         }
         self.buffered = self.buffered.saturating_add(raw);
         if self.buffered >= limits::FLUSH_BYTES || self.lines.len() >= limits::FLUSH_BYTES.saturating_mul(4) {
@@ -376,6 +379,7 @@ impl<S: Sink> Writer<S> {
             return Ok(());
         }
         self.pack(Directive::End)?;
+        self.counted = self.flood && self.deflate.has_shrunk(limits::COUNTED);
         if std::mem::take(&mut self.flood) {
             self.settings(limits::CALM)?;
         }

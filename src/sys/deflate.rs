@@ -25,8 +25,10 @@ pub struct Settings {
     pub level: i32,
     /// Window, log2 of bytes.
     pub window_log: u32,
-    /// Tables in which matches are looked up, log2 of their rows of four bytes.
+    /// Table in which matches are looked up, log2 of its rows of four bytes.
     pub table_log: u32,
+    /// A second one, for short matches, where the level has two; chains and trees likewise.
+    pub chain_log: u32,
     /// Shortest match, bytes.
     pub min_match: u32,
     /// Largest block, bytes: each has statistics of its own. `None` for zstd's largest (128 KiB).
@@ -42,7 +44,7 @@ impl Settings {
             params.windowLog = self.window_log;
             params.minMatch = self.min_match;
             params.hashLog = self.table_log;
-            params.chainLog = params.chainLog.min(self.table_log);
+            params.chainLog = self.chain_log;
             (params, zstd::ZSTD_estimateCStreamSize_usingCParams(params))
         };
         error(size).is_none().then_some((Params { zstd: params, block: self.block }, size))
@@ -63,6 +65,9 @@ pub struct Deflate {
     params: Params,
     /// The frame has taken something.
     begun: bool,
+    /// Bytes that the frame in hand has taken, or the last one until another begins, and those that came of them.
+    taken: usize,
+    given: usize,
 }
 
 // SAFETY: the stream points into `workspace`, which moves with it (a Box keeps its address), and nothing else does.
@@ -78,7 +83,13 @@ impl Deflate {
         }
         let mut workspace = vec![0u64; most.div_ceil(8).checked_add(1)?].into_boxed_slice();
         let stream = start(&mut workspace, params)?;
-        Some(Self { workspace, stream, params, begun: false })
+        Some(Self { workspace, stream, params, begun: false, taken: 0, given: 0 })
+    }
+
+    /// Whether what the frame in hand has taken became at least this many times shorter, or the last one, until another begins.
+    /// Of the frame in hand that is known after a [`Directive::Flush`] only.
+    pub fn has_shrunk(&self, times: usize) -> bool {
+        self.given > 0 && self.taken >= self.given.saturating_mul(times)
     }
 
     /// Other settings from here on. A frame that has begun is ended first, as by [`Directive::End`].
@@ -118,7 +129,11 @@ impl Deflate {
             Directive::Flush => ZSTD_EndDirective::ZSTD_e_flush,
             Directive::End => ZSTD_EndDirective::ZSTD_e_end,
         };
+        if !self.begun {
+            (self.taken, self.given) = (0, 0);
+        }
         self.begun |= !input.is_empty();
+        let before = out.len();
         let mut source = zstd::ZSTD_inBuffer { src: input.as_ptr().cast(), size: input.len(), pos: 0 };
         loop {
             out.reserve(16 << 10);
@@ -140,6 +155,8 @@ impl Deflate {
                 break;
             }
         }
+        self.taken = self.taken.saturating_add(input.len());
+        self.given = self.given.saturating_add(out.len().saturating_sub(before));
         if directive == Directive::End {
             self.wipe();
             self.begun = false;
@@ -202,9 +219,10 @@ mod tests {
     use super::*;
     use std::io::Read;
 
-    const SMALL: Settings = Settings { level: 3, window_log: 18, table_log: 17, min_match: 6, block: None };
+    const SMALL: Settings =
+        Settings { level: 3, window_log: 18, table_log: 17, chain_log: 16, min_match: 6, block: None };
     const THOROUGH: Settings =
-        Settings { level: 19, window_log: 17, table_log: 16, min_match: 3, block: None };
+        Settings { level: 19, window_log: 17, table_log: 16, chain_log: 16, min_match: 3, block: None };
 
     fn inflate(bytes: &[u8]) -> Vec<u8> {
         let mut all = Vec::new();
@@ -245,6 +263,23 @@ mod tests {
         let larger = Settings { window_log: 24, ..SMALL };
         assert!(deflate.switch(larger, &mut out).is_err());
         assert!(deflate.switch(Settings { window_log: 99, ..SMALL }, &mut out).is_err());
+    }
+
+    #[test]
+    fn how_much_shorter_a_frame_becomes_is_known_until_the_next_one_begins() {
+        let mut deflate = Deflate::new(SMALL, &[THOROUGH]).unwrap();
+        let mut out = Vec::new();
+        assert!(!deflate.has_shrunk(1), "there was none");
+        let even = b"the same line\n".repeat(4000);
+        deflate.compress(&even, &mut out, Directive::Flush).unwrap();
+        assert!(
+            deflate.has_shrunk(even.len() / out.len()) && !deflate.has_shrunk(even.len() / out.len() + 1)
+        );
+        deflate.switch(THOROUGH, &mut out).unwrap();
+        assert!(deflate.has_shrunk(even.len() / out.len()), "it has ended");
+        let mixed = (0..2000u64).flat_map(|n| (n.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ n << 7).to_le_bytes());
+        deflate.compress(&mixed.collect::<Vec<u8>>(), &mut out, Directive::End).unwrap();
+        assert!(!deflate.has_shrunk(20), "another has ended since");
     }
 
     #[test]
