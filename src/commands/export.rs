@@ -1,5 +1,6 @@
 //! `sealcast export REC --format …`
 
+use super::draft::Draft;
 use super::excerpt::Excerpt;
 use super::recordings::{Opened, Reading, clock, ms, shown};
 use super::{Context, filter};
@@ -192,32 +193,24 @@ fn write_commands(context: &Context, args: &Args, commands: &[&Command]) -> Resu
         }
         return Ok(());
     };
-    let file = sys::file::create_new(path)?;
-    let mut out = BufWriter::new(&file);
+    let mut file = Draft::begin(path)?;
+    let mut out = BufWriter::new(&mut file);
     let written = commands.iter().try_for_each(|command| {
         serde_json::to_writer(&mut out, command).map_err(io::Error::from)?;
         out.write_all(b"\n")
     });
-    if let Err(error) = written.and_then(|()| out.flush()).and_then(|()| file.sync_all()) {
-        // Nothing that could not be written whole.
-        let _ = std::fs::remove_file(path);
-        return Err(sys::Error::at("write", path, error).into());
-    }
+    written.and_then(|()| out.flush()).map_err(|error| sys::Error::at("write", path, error))?;
+    drop(out);
+    file.keep()?;
     context.console.note(format!("wrote {}", shown(path)));
     Ok(())
 }
 
 fn to_file(context: &Context, opened: What, format: Format, path: &Path) -> Result<Losses> {
-    let file = sys::file::create_new(path)?;
-    let written = export(context, opened, format, BufWriter::new(&file), Some(path));
-    let written = written.and_then(|losses| {
-        file.sync_all().map_err(|e| sys::Error::at("sync", path, e))?;
-        Ok(losses)
-    });
-    if written.as_ref().is_err_and(|error| error.kind() == Kind::System) {
-        // Nothing that could not be written whole; what a damaged recording still gave is kept.
-        let _ = std::fs::remove_file(path);
-    }
+    let mut file = Draft::begin(path)?;
+    let written = export(context, opened, format, BufWriter::new(&mut file), Some(path));
+    // Also what a recording gave that cannot be read on, whatever the reason.
+    file.keep()?;
     written
 }
 

@@ -5,6 +5,7 @@
 mod ask;
 pub mod completions;
 pub mod config;
+mod draft;
 mod excerpt;
 pub mod export;
 mod filter;

@@ -3,6 +3,7 @@
 //! Everything that might ask for a passphrase is done before the terminal is taken. The verdict on the file is found on a
 //! thread of its own. Marks are kept beside the recording (see [`marks`]).
 
+use super::draft::Draft;
 use super::recordings::{self, Opened, Reading, clock, known_keys, moment, ms, name, shown, who};
 use super::verify::describe;
 use super::{Context, marks, verify};
@@ -251,18 +252,14 @@ impl Desk<'_> {
                 PathBuf::from(format!("{}-{}-{}.cast", id.replace('/', "_"), part(from), part(to)))
             }
         };
-        let out = sys::file::create_new(&path)?;
+        let mut out = Draft::begin(&path)?;
         let said = format!("exporting to {}", shown(&path));
         let verdicts = self.verdicts.clone();
         let export = std::thread::Builder::new().name("export".into()).spawn(move || {
-            let told = export(watched, &id, from, to, &path, out).map_err(|error| {
-                if error.kind() == Kind::System {
-                    // Nothing that could not be written whole; what a damaged recording still gave is kept.
-                    let _ = std::fs::remove_file(&path);
-                }
-                error.to_string()
-            });
-            let _ = verdicts.send(Message::Told(told));
+            let told = export(watched, &id, from, to, &path, &mut out);
+            // Also what a damaged recording still gave.
+            let told = out.keep().map_err(Error::from).and(told);
+            let _ = verdicts.send(Message::Told(told.map_err(|error| error.to_string())));
         });
         self.exports
             .push(export.map_err(|e| Error::new(Kind::System, format!("cannot start a thread: {e}")))?);
@@ -277,7 +274,7 @@ fn export(
     from: Duration,
     to: Duration,
     path: &Path,
-    out: File,
+    out: &mut Draft,
 ) -> Result<String> {
     let format = match path.extension().and_then(|e| e.to_str()) {
         Some("txt") => Format::Text,
@@ -293,7 +290,7 @@ fn export(
     begin_at(&mut header, &mut opening, replay.outline(), from);
     let screen = screen_at(&mut replay, from);
     sized(&mut opening, replay.terminal().size());
-    let mut exporter = Exporter::begin(format, &header, &opening, BufWriter::new(&out)).map_err(wrote)?;
+    let mut exporter = Exporter::begin(format, &header, &opening, BufWriter::new(out)).map_err(wrote)?;
     if let Some(screen) = screen {
         exporter.event(&screen).map_err(wrote)?;
     }
@@ -301,7 +298,6 @@ fn export(
     tell_end(&mut exporter, &mut replay, to);
     let (losses, mut out) = exporter.finish().map_err(wrote)?;
     out.flush().map_err(wrote)?;
-    out.get_ref().sync_all().map_err(wrote)?;
     let mut said = format!("{} to {} written to {}", clock(ms(from)), clock(ms(to)), shown(path));
     if !losses.is_empty() {
         said.push_str(&format!("; {losses}"));

@@ -3,6 +3,7 @@
 
 mod bad_input;
 mod forged;
+mod kept;
 mod keys;
 mod pages;
 mod players;
