@@ -5,6 +5,15 @@ use crate::sys::{DEADLINE, eventually, skipped};
 use std::io::{Read as _, Write as _};
 use std::process::{Child, Command, Stdio};
 
+/// All that has been seen, once its thread has come to now: at the end of a session it is not waited for that long.
+fn all(trace: Trace) -> Vec<Event> {
+    let now = monotonic();
+    assert!(eventually(|| trace.through() >= now), "the trace does not get on");
+    let mut events = Vec::new();
+    trace.finish(|event| events.push(event));
+    events
+}
+
 /// Runs `body` under a trace of this very process and gives what was seen below the child that `body` names.
 fn traced(mode: Mode, body: impl FnOnce() -> u32) -> Option<(Vec<Event>, u32)> {
     let (trace, availability) = Trace::start(mode, std::process::id(), monotonic());
@@ -16,8 +25,7 @@ fn traced(mode: Mode, body: impl FnOnce() -> u32) -> Option<(Vec<Event>, u32)> {
         assert_eq!(availability.mechanism, "ebpf", "{}", availability.statement);
     }
     let pid = body();
-    let mut events = Vec::new();
-    trace.finish(|event| events.push(event));
+    let mut events = all(trace);
     // Other tests of this process run beside: only what is below our child counts.
     let mut below = std::collections::HashSet::from([pid]);
     events.retain(|event| match event {
@@ -76,8 +84,7 @@ fn the_kernel_tells_program_arguments_place_and_end() {
     let pid = child.id();
     child.stdin.take().unwrap().write_all(b"go\n").unwrap();
     child.wait().unwrap();
-    let mut events = Vec::new();
-    trace.finish(|event| events.push(event));
+    let events = all(trace);
     let execs = execs(&events);
     let shell = std::fs::canonicalize("/bin/sh").unwrap();
     assert_eq!(execs[0].path, shell.to_str().unwrap());
@@ -335,9 +342,7 @@ fn tampered(script: &str) -> Option<(String, Vec<Event>)> {
     let (mut child, trace) = followed(Mode::Auto, &format!("read go; {script}"))?;
     child.stdin.take().unwrap().write_all(b"go\n").unwrap();
     let said = String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap();
-    let mut events = Vec::new();
-    trace.finish(|event| events.push(event));
-    Some((said, events))
+    Some((said, all(trace)))
 }
 
 #[test]
@@ -536,8 +541,7 @@ fn what_a_daemon_starts_on_request_escapes() {
     std::io::Write::write_all(client.stdin.as_mut().unwrap(), b"go\n").unwrap();
     client.wait().unwrap();
     daemon.wait().unwrap();
-    let mut events = Vec::new();
-    trace.finish(|event| events.push(event));
+    let events = all(trace);
     if availability.mechanism != "ebpf" {
         return;
     }

@@ -335,6 +335,9 @@ impl Session {
         self.taken = self.visible.len();
         let code = self.child.wait().unwrap().code();
         if let Some(trace) = &mut self.trace {
+            // At the end of a session its thread is not waited for that long.
+            let now = clock::monotonic();
+            crate::support::until("the trace", || (trace.through() >= now).then_some(()));
             trace.stop();
         }
         self.hear();
@@ -359,18 +362,23 @@ impl Drop for Session {
     }
 }
 
+/// Both pass through no exec from the first moment on: other tests start programs that live long.
 fn open(cols: u16, rows: u16) -> (File, OwnedFd) {
-    let (mut leader, mut follower) = (-1, -1);
+    let flags = libc::O_RDWR | libc::O_NOCTTY | libc::O_CLOEXEC;
+    // SAFETY: takes flags and gives a descriptor, or -1.
+    let leader = unsafe { libc::posix_openpt(flags) };
+    assert!(leader >= 0, "posix_openpt: {}", std::io::Error::last_os_error());
+    // SAFETY: we have just been given it, and nobody else owns it.
+    let leader = unsafe { File::from_raw_fd(leader) };
     let size = libc::winsize { ws_row: rows, ws_col: cols, ws_xpixel: 0, ws_ypixel: 0 };
-    // SAFETY: the pointers are to live locals; name and termios may be null.
-    let rc =
-        unsafe { libc::openpty(&mut leader, &mut follower, std::ptr::null_mut(), std::ptr::null(), &size) };
-    assert_eq!(rc, 0, "openpty: {}", std::io::Error::last_os_error());
-    // SAFETY: openpty gave us two descriptors that nobody else owns.
-    let (leader, follower) = unsafe { (File::from_raw_fd(leader), OwnedFd::from_raw_fd(follower)) };
-    for fd in [leader.as_raw_fd(), follower.as_raw_fd()] {
-        // SAFETY: fcntl on a descriptor we own. The child must not inherit the leader: it would never see its end.
-        unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) };
-    }
-    (leader, follower)
+    let raw = leader.as_raw_fd();
+    // SAFETY: calls on a terminal that we own; the pointer is to a live local.
+    let follower = unsafe {
+        assert_eq!((libc::grantpt(raw), libc::unlockpt(raw)), (0, 0), "{}", std::io::Error::last_os_error());
+        assert_eq!(libc::ioctl(raw, libc::TIOCSWINSZ, &raw const size), 0);
+        libc::ioctl(raw, libc::TIOCGPTPEER, flags)
+    };
+    assert!(follower >= 0, "TIOCGPTPEER: {}", std::io::Error::last_os_error());
+    // SAFETY: as above.
+    (leader, unsafe { OwnedFd::from_raw_fd(follower) })
 }

@@ -66,9 +66,16 @@ pub fn state(pid: u32) -> Option<char> {
     stat.rsplit(')').next()?.trim_start().chars().next()
 }
 
-/// Whether a process exists and is not a zombie.
+/// Whether a process exists and is not a zombie. One of which a thread is still there is none: its parent has not been told.
 pub fn lives(pid: u32) -> bool {
-    state(pid).is_some_and(|state| state != 'Z' && state != 'X')
+    let Ok(stat) = std::fs::read_to_string(format!("/proc/{pid}/stat")) else { return false };
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+    let threads = fields.get(17).and_then(|n| n.parse().ok()).unwrap_or(0);
+    match fields.first() {
+        Some(&"Z") => threads > 1,
+        Some(&"X") | None => false,
+        Some(_) => true,
+    }
 }
 
 /// The direct children of a process.

@@ -34,6 +34,15 @@ impl Sandbox {
         Self { dir }
     }
 
+    /// The same in memory, where there is such a place: nothing waits for a disk there.
+    pub fn in_memory() -> Self {
+        super::signals::reset();
+        let named = |folder: PathBuf| tempfile::Builder::new().prefix("sealcast-test-").tempdir_in(folder);
+        let dir = named("/dev/shm".into()).or_else(|_| named(std::env::temp_dir())).unwrap();
+        std::fs::create_dir(dir.path().join("home")).unwrap();
+        Self { dir }
+    }
+
     /// A path in it.
     pub fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)

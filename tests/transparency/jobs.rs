@@ -323,8 +323,8 @@ fn stopped_in_the_background_for_the_keyboard_a_program_is_ended_by_a_signal_and
             let wrapper = last_job(&mut terminal);
             until("the wrapper to be stopped", || (state(wrapper) == Some('T')).then_some(()));
             terminal.line(&format!("kill -{signal} {wrapper}; kill -CONT {wrapper}"), "OUTER> ");
-            until("the end of the wrapper", || (!lives(wrapper)).then_some(()));
-            // (Of what it believes to be stopped the shell would not wait for the end.)
+            // The shell must know: of what it believes to be stopped it would not wait for the end.
+            until("the end of the wrapper", || state(wrapper).is_none().then_some(()));
             terminal.line(&format!("wait {wrapper}; echo status $?"), &format!("status {status}"));
             assert_eq!(sandbox.recorded_exit(), Some(status), "{job}");
         }

@@ -151,7 +151,8 @@ fn two_sessions_at_once_give_the_terminal_back_as_the_first_one_found_it() {
     let wait = |file: &str| format!("until test -e {file}; do sleep 0.02; done");
     // Neither leads a job of its own: both are in the foreground.
     let script = format!(
-        "{wrapper} sh -c 'touch first; {}' </dev/tty & {}; {wrapper} sh -c 'stty -a >set; touch second; read x; echo got $x'; wait",
+        "{}; {wrapper} sh -c 'touch first; {}' </dev/tty & {}; {wrapper} sh -c 'stty -a >set; touch second; read x; echo got $x'; wait",
+        wait("begin"),
         wait("go"),
         wait("both"),
     );
@@ -159,6 +160,7 @@ fn two_sessions_at_once_give_the_terminal_back_as_the_first_one_found_it() {
     command.args(["-c", &script]);
     let mut terminal = Terminal::start(&command, SIZE);
     let before = terminal.settings();
+    sandbox.file("begin", "");
     let there = |file: &str| until(file, || sandbox.path(file).exists().then_some(()));
     there("first");
     until("the keyboard", || terminal.is_raw().then_some(()));
