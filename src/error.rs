@@ -182,7 +182,13 @@ impl From<crate::sys::Error> for Error {
             Io::PermissionDenied if crate::sys::ids::effective_uid() == 0 => {
                 told.hint("`chown root` it and `chmod go-w` it, once you know who changed it")
             }
-            Io::PermissionDenied => told.hint("only its owner can do this; `ls -ld` shows who that is"),
+            Io::PermissionDenied if error.source.raw_os_error().is_none() => told.hint(
+                "it must belong to you or to root, and nobody else may write to it: `chmod go-w` it, once you know who changed it",
+            ),
+            // Also what is one's own: its mode forbids it then.
+            Io::PermissionDenied => {
+                told.hint("`ls -ld` it and the directories above it: they show who may do this")
+            }
             Io::IsADirectory | Io::InvalidInput => told.hint("name a file"),
             Io::NotSeekable | Io::Unsupported => told.hint("use a file on an ordinary file system"),
             _ => told,

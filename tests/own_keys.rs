@@ -46,6 +46,36 @@ fn keys_that_cannot_be_looked_for_are_not_told_as_none() {
 }
 
 #[test]
+fn whoever_owns_what_is_refused_is_not_sent_to_its_owner() {
+    let Some(alice) = Alice::start() else { return };
+    let open = "it can be written by everyone (mode 0";
+    for (change, back, words, why, hint) in [
+        (
+            format!("chmod 666 {KEYS}/recipients.txt"),
+            "chmod 600",
+            &["keys", "check"][..],
+            open,
+            "`chmod go-w`",
+        ),
+        (format!("chmod 777 {KEYS}"), "chmod 700", &["run", "--", "true"], open, "`chmod go-w`"),
+        (
+            format!("chmod 500 {KEYS}/../recordings"),
+            "chmod 700",
+            &["run", "--", "true"],
+            "Permission denied",
+            "`ls -ld`",
+        ),
+    ] {
+        alice.does(&change);
+        let (code, said) = alice.sealcast(words);
+        assert!(code != 0 && said.contains(why) && !said.contains("only its owner"), "{change}: {said}");
+        let hints: Vec<&str> = said.lines().filter(|line| line.starts_with("hint: ")).collect();
+        assert!(hints.len() == 1 && hints[0].contains(hint), "{change}: {said}");
+        alice.does(&format!("{back} {}", change.rsplit(' ').next().unwrap()));
+    }
+}
+
+#[test]
 fn at_a_terminal_keys_are_told_from_each_other_and_their_files_by_name() {
     let Some(alice) = Alice::start() else { return };
     alice.does(&format!(

@@ -9,6 +9,7 @@ use crate::store::period::{self, Period};
 use crate::store::personal::{self, Personal};
 use crate::sys;
 use serde_json::json;
+use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
@@ -300,10 +301,13 @@ const NEEDS_PERIOD: &str =
 const PROBE: &[u8] = b"sealcast keys check";
 
 fn check(context: &Context, args: &Check) -> Result<()> {
-    let personal = context.personal()?;
-    let recipients = match &args.recipients {
-        Some(path) => read_recipients(path)?,
-        None => personal.read_recipients().or_hint(|| "`sealcast keys new` makes keys".into())?,
+    // Whoever names all of them needs no home.
+    let (recipients, own) = match &args.recipients {
+        Some(path) => (read_recipients(path)?, None),
+        None => {
+            let personal = context.personal()?;
+            (own_recipients(&personal)?, Some(personal))
+        }
     };
     let identities = context.identities(&args.identity)?;
     let mut found: Vec<Finding> = Vec::new();
@@ -312,7 +316,7 @@ fn check(context: &Context, args: &Check) -> Result<()> {
         let name = if alike > 1 { recipient.full_name() } else { recipient.label() };
         found.push(check_recipient(context, recipient, name, &identities));
     }
-    if args.recipients.is_none() {
+    if let Some(personal) = &own {
         let period = period::read(&personal.keys());
         if !matches!(&period, Ok(Some(period)) if period.is_for(&recipients)) {
             for (finding, _) in found.iter_mut().zip(&recipients).filter(|(_, r)| r.needs_plugin().is_some())
@@ -321,7 +325,7 @@ fn check(context: &Context, args: &Check) -> Result<()> {
             }
         }
         found.extend(check_period(period, &recipients, &identities));
-        found.extend(check_signing_key(&personal));
+        found.extend(check_signing_key(personal));
         found.extend(check_permissions(&[
             personal.root().to_owned(),
             personal.keys(),
@@ -329,7 +333,10 @@ fn check(context: &Context, args: &Check) -> Result<()> {
         ]));
     }
     // Whatever is tried is looked at, also where nothing of it is ours.
-    let tried = if args.identity.is_empty() { vec![personal.identity()] } else { args.identity.clone() };
+    let tried = match &args.identity[..] {
+        [] => context.personal().iter().map(Personal::identity).collect(),
+        named => named.to_vec(),
+    };
     found.extend(check_permissions(&tried));
     report(context, &found, args.json)?;
     if !args.json {
@@ -341,6 +348,16 @@ fn check(context: &Context, args: &Check) -> Result<()> {
         n => format!("{n} keys cannot be used as they are"),
     };
     Err(Error::new(Kind::No, wrong).hint("the list says why; nothing was changed"))
+}
+
+fn own_recipients(personal: &Personal) -> Result<Vec<Recipient>> {
+    personal.read_recipients().map_err(|error| {
+        let is_missing =
+            matches!(&error, personal::Error::System(cause) if cause.kind() == io::ErrorKind::NotFound);
+        let told = Error::from(error);
+        // What is damaged or open to others it would not make anew.
+        if is_missing { told.hint("`sealcast keys new` makes keys") } else { told }
+    })
 }
 
 fn read_recipients(path: &Path) -> Result<Vec<Recipient>> {

@@ -235,3 +235,30 @@ fn keys_are_given_whole_where_a_program_reads_them() {
     let listed = home.run(&["keys", "list"]).exits(0).text();
     assert!(keys.iter().chain([&mine, &signing]).all(|key| listed.contains(key.as_str())), "{listed}");
 }
+
+#[test]
+fn check_sends_to_new_only_whoever_has_no_recipients() {
+    let home = Sandbox::new();
+    let hints_at_new = || home.run(&["keys", "check"]).exits(2).err.contains("keys new");
+    assert!(hints_at_new());
+    home.run(&["keys", "new"]).exits(0);
+    std::fs::write(home.personal().recipients(), "no recipient\n").unwrap();
+    assert!(!hints_at_new());
+    std::fs::set_permissions(home.personal().recipients(), PermissionsExt::from_mode(0o666)).unwrap();
+    assert!(!hints_at_new());
+}
+
+#[test]
+fn keys_that_are_named_are_checked_without_a_home() {
+    let home = Sandbox::new();
+    let recipient = home.run(&["keys", "new", "-o", "mine.txt"]).exits(0).text();
+    std::fs::write(home.path("recipients.txt"), recipient).unwrap();
+    for args in [
+        &["keys", "check", "-i", "mine.txt", "-r", "recipients.txt"][..],
+        &["keys", "check", "-r", "recipients.txt"],
+    ] {
+        crate::sandbox::ran(home.command(args).env_remove("HOME"), args).exits(0);
+    }
+    let args = ["keys", "check", "-i", "mine.txt"];
+    crate::sandbox::ran(home.command(&args).env_remove("HOME"), &args).exits(2).complains("neither HOME");
+}
