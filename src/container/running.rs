@@ -42,6 +42,11 @@ impl Entry {
         if self.running_left_out.is_nothing() {
             self.running_left_out = left_out;
         }
+        if self.running.is_empty() && self.commands.is_empty() {
+            // Nothing to compare with: of many entries in a row that were late, each hands on the whole list.
+            self.running = told;
+            return;
+        }
         let ended = names(&self.commands);
         let places = self.running.iter().enumerate().map(|(place, c)| ((c.start, c.text.clone()), place));
         let places: HashMap<(u64, String), usize> = places.collect();

@@ -13,6 +13,10 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// Most lines that may be compared with hits in one recording, some seconds: whoever is recorded can let hundreds of lines grow letter
+/// by letter. What is not found by then has the time of its line.
+const MOST_COMPARED: usize = 100_000_000;
+
 impl Scan<'_> {
     /// Finds for the hits from number `from` on when their text first stood on the screen: not the line, but what was found
     /// in it, and there: the same text may stand higher up.
@@ -24,7 +28,7 @@ impl Scan<'_> {
         from: usize,
         cancelled: &dyn Fn() -> bool,
     ) {
-        if self.first_only || !self.moments {
+        if self.first_only || !self.moments || found.compared > MOST_COMPARED {
             return;
         }
         let mut waiting: Vec<usize> = (from..found.hits.len())
@@ -38,7 +42,7 @@ impl Scan<'_> {
             return;
         }
         waiting.sort_by_key(|at| found.hits.get(*at).map(|hit| hit.time));
-        let (hits, room) = (&mut found.hits, &mut found.around);
+        let (hits, room, compared) = (&mut found.hits, &mut found.around, &mut found.compared);
         // Hits for whose surroundings there is no more room, but for one of each term.
         let (mut crowded, mut given) = (Vec::new(), HashSet::new());
         // From the last segment that begins with a screen before the first of them came.
@@ -57,6 +61,10 @@ impl Scan<'_> {
             let time_of = |(at, _): &(usize, usize)| hits.get(*at).map_or(Duration::MAX, |hit| hit.time);
             let near = waiting.iter().take_while(|waits| time_of(waits) <= next).count();
             if waiting.iter().take(near).any(|waits| changed || time < time_of(waits)) {
+                *compared = compared.saturating_add(near.saturating_mul(shown.terminal().size().1.into()));
+                if *compared > MOST_COMPARED {
+                    return false;
+                }
                 screen(shown.terminal(), &mut text);
                 let mut rows: Vec<Arc<str>> = Vec::new();
                 let mut place = 0;

@@ -214,6 +214,8 @@ pub(super) struct Found {
     open: VecDeque<usize>,
     /// What the lines around hits take, in bytes. Hits share them.
     pub(super) around: usize,
+    /// Lines that were compared with hits, to find when these first stood.
+    pub(super) compared: usize,
     reading: u32,
     /// When the screen stood that this reading began with: since when its lines stand is not known.
     since: Option<Duration>,
