@@ -381,6 +381,20 @@ open('/opt/count', 'w').write(str(count))
     assert_eq!(gaps(&host), [Value::Null; 0]);
 }
 
+/// Waits until a program that writes to a file, which is larger than `begun` then, gets no further; false when it got to its end.
+fn stands_still(host: &Host, file: &str, begun: usize, end: &str) -> bool {
+    let reached = || host.run("root", &["test", "-e", end]).status.success();
+    let (mut before, mut same) = (0, 0);
+    until("the program to stand still, or to end", || {
+        // Nothing where there is none yet.
+        let now = text(&host.run("root", &["stat", "-c", "%s", file])).trim().parse().unwrap_or(0);
+        same = if now == before && now > begun { same + 1 } else { 0 };
+        before = now;
+        (same == 20 || reached()).then_some(())
+    });
+    !reached()
+}
+
 #[test]
 fn on_a_disk_that_stands_still_the_program_waits_and_nothing_is_dropped() {
     let Some(host) = with_a_disk() else { return };
@@ -392,24 +406,44 @@ fn on_a_disk_that_stands_still_the_program_waits_and_nothing_is_dropped() {
     command.stdin(Stdio::null()).stdout(Stdio::null());
     let mut running = command.spawn().unwrap();
     let size = || host.run("root", &["stat", "-c", "%s", "/opt/out"]).stdout;
-    let reached = || host.run("root", &["test", "-e", "/opt/reached"]).status.success();
     until("the beginning", || (size() == b"6\n").then_some(()));
     let frozen = Frozen::store(&host);
     assert!(host.run("root", &["touch", "/opt/go"]).status.success());
     // It gets as far as the queue has room, and no further.
-    let (mut before, mut same) = (Vec::new(), 0);
-    until("the program to stand still, or to end", || {
-        let now = size();
-        same = if now == before && now != b"6\n" { same + 1 } else { 0 };
-        before = now;
-        (same == 20 || reached()).then_some(())
-    });
-    assert!(!reached(), "it ended although nothing could be recorded");
+    assert!(
+        stands_still(&host, "/opt/out", 6, "/opt/reached"),
+        "it ended although nothing could be recorded"
+    );
     drop(frozen);
     assert!(until("the end", || running.try_wait().unwrap()).success());
     let out = String::from_utf8(host.run("root", &["cat", "/opt/out"]).stdout).unwrap();
     assert!(out.ends_with("\n399999\n400000\n"), "{} bytes", out.len());
     assert!(host.last_output().starts_with(&out), "something is missing");
+    assert_eq!(host.last()["verdict"], "intact");
+    assert_eq!(gaps(&host), [Value::Null; 0]);
+}
+
+/// What it is fed can be what it runs: `sh` reads its commands there.
+#[test]
+fn on_a_disk_that_stands_still_a_program_is_given_no_more_to_read_than_can_be_recorded() {
+    let Some(host) = with_a_disk() else { return };
+    let line = format!(
+        "seq 1 4000000 | exec {SEALCAST} run -- sh -c 'echo begun; until [ -e /opt/go ]; do sleep 0.05; done; \
+        cat >/opt/read; echo >/opt/reached'"
+    );
+    let mut command = host.command("root", &["setsid", "--wait", "sh", "-c", &line]);
+    let mut running = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut begun = [0; 6];
+    running.stdout.as_mut().unwrap().read_exact(&mut begun).unwrap();
+    let frozen = Frozen::store(&host);
+    assert!(host.run("root", &["touch", "/opt/go"]).status.success());
+    assert!(
+        stands_still(&host, "/opt/read", 0, "/opt/reached"),
+        "it was fed to its end although nothing could be recorded"
+    );
+    drop(frozen);
+    assert!(until("the end", || running.try_wait().unwrap()).success());
+    assert_eq!(host.run("root", &["stat", "-c", "%s", "/opt/read"]).stdout, b"30888896\n");
     assert_eq!(host.last()["verdict"], "intact");
     assert_eq!(gaps(&host), [Value::Null; 0]);
 }

@@ -335,11 +335,15 @@ impl Feeding {
     fn turn_pipe(&mut self, record: &mut dyn FnMut(&[u8])) -> bool {
         if self.copied > 0 {
             // Small as it is, the child's pipe has room only when the child has read it all.
-            match self.sink.as_ref().map(pipe::unread) {
-                Some(Ok(0)) => self.take(self.copied, record),
-                Some(Ok(_)) => return true,
-                Some(Err(_)) | None => return false,
-            }
+            return match self.sink.as_ref().map(pipe::unread) {
+                // Whether more may be copied is asked anew: what was recorded may have been the last there was room for.
+                Some(Ok(0)) => {
+                    self.take(self.copied, record);
+                    true
+                }
+                Some(Ok(_)) => true,
+                Some(Err(_)) | None => false,
+            };
         }
         let Some(sink) = &self.sink else { return false };
         match pipe::tee(&self.source, sink, PIPE_BUF) {
@@ -431,5 +435,43 @@ impl Feeding {
         self.buffer.forget();
         self.copied = self.copied.saturating_sub(count);
         self.missing = self.missing.saturating_add(left as u64);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{Read as _, Write as _};
+
+    #[test]
+    fn what_the_child_has_read_is_recorded_and_more_is_copied_only_when_it_is_asked_for_again() {
+        let (ours, theirs) = (pipe::open().unwrap(), pipe::open().unwrap());
+        let (mut from, mut child) = (File::from(ours.1), File::from(theirs.0));
+        let mut feeding = Feeding::new(ours.0, theirs.1, None).unwrap();
+        let mut recorded = Vec::new();
+        let (reads, writes) = (Wants { read: true, write: false }, Wants { read: false, write: true });
+        for byte in [b'a', b'b'] {
+            from.write_all(&[byte; PIPE_BUF]).unwrap();
+        }
+        for byte in [b'a', b'b'] {
+            assert_eq!(feeding.wants(), reads);
+            for _ in 0..2 {
+                assert!(feeding.turn(false, &mut |_| panic!("it has read nothing")));
+                assert_eq!(feeding.wants(), writes);
+            }
+            let mut read = [0; PIPE_BUF];
+            child.read_exact(&mut read).unwrap();
+            assert!(feeding.turn(false, &mut |bytes| recorded.extend_from_slice(bytes)));
+            assert_eq!((read, recorded.as_slice()), ([byte; PIPE_BUF], &read[..]));
+            assert_eq!(
+                pipe::unread(feeding.sink().unwrap()).unwrap(),
+                0,
+                "nobody asked whether there is room"
+            );
+            recorded.clear();
+        }
+        drop(from);
+        assert_eq!(feeding.wants(), reads);
+        assert!(!feeding.turn(false, &mut |_| panic!("there was no more")));
     }
 }
