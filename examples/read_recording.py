@@ -358,7 +358,7 @@ def runs_on(running, entry):
     name = lambda command: (command["start"], command["text"])
     ended = {name(command) for command in commands(entry) if "text" in command}
     told = [command for command in commands(entry.get("running", {})) if "text" not in command or name(command) not in ended]
-    if not (any(entry.get("running_left_out", {}).values()) or (not told and entry.get("given_up") in ("late", "failed"))):
+    if not (any(entry.get("running_left_out", {}).values()) or (not told and entry.get("given_up") in ("late", "unread", "failed"))):
         return told
     known = {name(command): command for command in told}
     for old in running:

@@ -159,6 +159,43 @@ fn a_flood_that_the_screen_cannot_follow_does_not_silence_the_shell_or_the_kerne
     assert!(verdict.status.success(), "{verdict:?}");
 }
 
+/// What a shell inside is given nobody tells: it is read off the screen, as long as that is known.
+#[test]
+fn no_search_says_no_to_what_was_typed_behind_a_flood() {
+    let text = "a line of a flood that nobody can read\r\n".repeat(200_000).into_bytes();
+    for (flood, noise) in [(text, false), ((0..8u32 << 20).map(|n| (n % 7) as u8).collect(), true)] {
+        let sandbox = Sandbox::new();
+        sandbox.file("home/.bashrc", "PS1='@@ '\n");
+        sandbox.file("home/flood", flood);
+        let mut terminal = Terminal::start(&sealcast(&sandbox, &["run", "--", "bash"]), SIZE);
+        let lines =
+            [("@@ ", "cat ~/flood"), ("@@ ", "PS1='in$ ' sh"), ("in$ ", "echo INNER"), ("in$ ", "exit")];
+        for (prompt, line) in lines.into_iter().chain([("@@ ", "exit 3")]) {
+            terminal.wait_for(prompt);
+            terminal.send(format!("{line}\r"));
+        }
+        assert_eq!(terminal.wait_end().code(), Some(3));
+        let commands = commands(&sandbox);
+        let of = |source: &str| {
+            let of = commands.iter().filter(|command| command["source"] == source);
+            of.map(|command| command["text"].as_str().unwrap()).collect::<Vec<_>>()
+        };
+        assert_eq!(of("shell"), ["cat ~/flood", "PS1='in$ ' sh", "exit 3"]);
+        // An index that is late leaves output out as well.
+        let read = of("screen") == ["echo INNER", "exit"];
+        let flags = || commands.iter().flat_map(|command| command["flags"].as_array().into_iter().flatten());
+        let unread = flags().any(|flag| flag == "unread: 2 lines were typed while the screen was not known");
+        assert!(read != unread && !(noise && read), "{commands:?}");
+        for words in [&["--in", "command"][..], &["--command"]] {
+            let found = sealcast(&sandbox, &["search"]).args(words).arg("INNER").output().unwrap();
+            assert_eq!(found.status.code(), Some(if read { 0 } else { 2 }), "{words:?}: {found:?}");
+        }
+        let shown = sealcast(&sandbox, &["show"]).output().unwrap().stdout;
+        let shown = String::from_utf8(shown).unwrap();
+        assert_eq!(shown.contains("on: unread: 2 lines"), unread, "{shown}");
+    }
+}
+
 /// Escape characters take six times their room in the index: what 8 MB of arguments come to is more than a reader takes.
 #[test]
 fn a_command_has_no_marks_that_its_output_could_forge() {

@@ -34,8 +34,10 @@ pub struct Command {
 }
 
 /// Flags that say that a witness tells no more, or that something is missing: who looks at nothing else must see them.
-const NOTICES: [&str; 7] =
-    ["marks-ended", "replaced", "silent", "lost-execs", "lost-marks", "left-out", LEFT_RUNNING];
+const NOTICES: [&str; 8] =
+    ["marks-ended", "replaced", "silent", "lost-execs", "lost-marks", "left-out", UNREAD, LEFT_RUNNING];
+/// The one of them that is of lines that were typed while the screen was not known.
+const UNREAD: &str = "unread";
 /// The one of them that is of every day, and of the end of the session.
 pub const LEFT_RUNNING: &str = "left-running";
 
@@ -45,6 +47,17 @@ impl Command {
         let word = |flag: &str| flag.split_once(':').map_or(flag.len(), |(word, _)| word.len());
         let is = move |flag: &&str| flag.get(..word(flag)).is_some_and(|word| NOTICES.contains(&word));
         self.flags.iter().map(String::as_str).filter(is)
+    }
+
+    /// The flag of what was typed in this many lines while the screen was not known.
+    pub fn unread(lines: u64) -> String {
+        let were = if lines == 1 { "line was" } else { "lines were" };
+        format!("{UNREAD}: {lines} {were} typed while the screen was not known")
+    }
+
+    /// Whether it stands for lines that nobody could read.
+    pub fn is_unread(&self) -> bool {
+        self.flags.iter().any(|flag| is_unread(flag))
     }
 
     /// Bytes that it takes with its programs, about: what bounds the index of a segment.
@@ -57,6 +70,11 @@ impl Command {
             .saturating_add(200)
             .saturating_add(execs)
     }
+}
+
+/// Whether a flag says so of a command; see [`Command::is_unread`].
+pub fn is_unread(flag: &str) -> bool {
+    flag.strip_prefix(UNREAD).is_some_and(|rest| rest.starts_with(':'))
 }
 
 impl Exec {

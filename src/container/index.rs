@@ -66,6 +66,8 @@ pub enum GivenUp {
     /// What reads the output was late, or left out a flood of binary data or what it would have cost too much to draw: the screen is
     /// not known until a full reset.
     Late,
+    /// The same, and lines were typed meanwhile, which nobody can read: commands may be missing.
+    Unread,
     /// What reads the output failed: commands may be missing, from then on.
     Failed,
     /// The entry would have been longer than may be: commands are missing.
@@ -81,13 +83,15 @@ impl GivenUp {
         match self {
             Self::Flood => "flood",
             Self::Late => "late",
+            Self::Unread => "unread",
             Self::Failed => "failed",
             Self::TooLong => "too-long",
             Self::Other => "other",
         }
     }
 
-    /// Whether commands may be missing, too.
+    /// Whether commands may be missing, too. In a flood the screen is followed, and typed lines are read off it; who is late tells with the
+    /// next segment, or has it counted.
     pub fn lacks_commands(self) -> bool {
         !matches!(self, Self::Flood | Self::Late)
     }
@@ -611,7 +615,7 @@ mod tests {
     fn a_reason_of_a_later_version_is_read() {
         let (entry, _) = read_entry(br#"{"given_up":"too-tired"}"#, true).unwrap();
         assert_eq!(entry.given_up, Some(GivenUp::Other));
-        for reason in [GivenUp::Flood, GivenUp::Late, GivenUp::Failed, GivenUp::TooLong] {
+        for reason in [GivenUp::Flood, GivenUp::Late, GivenUp::Unread, GivenUp::Failed, GivenUp::TooLong] {
             assert_eq!(serde_json::to_value(reason).unwrap(), reason.word());
         }
     }

@@ -11,7 +11,7 @@ use std::collections::{HashMap, HashSet};
 impl Entry {
     /// Whether nobody told of them in time. What was late is told with the next one; what failed, never.
     fn missed_running(&self) -> bool {
-        matches!(self.given_up, Some(GivenUp::Late | GivenUp::Failed))
+        matches!(self.given_up, Some(GivenUp::Late | GivenUp::Unread | GivenUp::Failed))
     }
 
     /// Whether it may tell less of them than there was to tell.

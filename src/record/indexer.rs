@@ -368,6 +368,7 @@ impl Indexer for ScreenIndexer {
         let seen = state.commands;
         drop(state);
         let left_out = self.account(&commands, &execs, left_out, seen);
+        let unread = commands.iter().chain(&running).any(Command::is_unread);
         self.patience = self.most_patience;
         let flooded = std::mem::take(&mut self.flooded);
         let Some(answer) = answer else {
@@ -378,7 +379,11 @@ impl Indexer for ScreenIndexer {
                 // It will begin anew where it has told nobody.
                 self.astray = true;
             }
-            let given_up = Some(if failed { GivenUp::Failed } else { GivenUp::Late });
+            let given_up = Some(match () {
+                () if failed => GivenUp::Failed,
+                () if unread => GivenUp::Unread,
+                () => GivenUp::Late,
+            });
             let filter = Vec::new();
             return Extras { commands, execs, running, running_left_out, filter, given_up, left_out };
         };
@@ -389,6 +394,7 @@ impl Indexer for ScreenIndexer {
         let filter = if self.astray { Vec::new() } else { answer.filter };
         let given_up = match () {
             () if answer.fault => Some(GivenUp::Failed),
+            () if unread => Some(GivenUp::Unread),
             () if answer.unknown => Some(GivenUp::Late),
             () if flooded => Some(GivenUp::Flood),
             () if self.astray => Some(GivenUp::Late),
@@ -534,6 +540,7 @@ fn read(shared: &Shared, size: (u16, u16), always: bool, commands: &mut Option<B
                 tore |= input;
                 sieve.drain(&mut wanted, &mut told);
                 sieve = Sieve::new(sieve.into_shown().unknown());
+                commands.iter_mut().for_each(|commands| commands.screen_lost());
             }
             Work::Border(border) => {
                 settle(commands, true, shared);
@@ -559,6 +566,7 @@ fn read(shared: &Shared, size: (u16, u16), always: bool, commands: &mut Option<B
                 let good = whole && !tore && !fault && !refused;
                 if refused {
                     sieve = Sieve::new(sieve.into_shown().unknown());
+                    commands.iter_mut().for_each(|commands| commands.screen_lost());
                 }
                 whole = !sieve.shown().is_skimming();
                 raw = 0;
@@ -603,3 +611,6 @@ fn add_typed(add: &impl Fn(&str), line: &TypedLine) {
 #[cfg(test)]
 #[path = "indexer_tests.rs"]
 mod tests;
+#[cfg(test)]
+#[path = "unread_tests.rs"]
+mod unread_tests;

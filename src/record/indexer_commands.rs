@@ -204,7 +204,8 @@ impl Commands {
                     Some(Said::Mark(mark)) => tracker.mark(now, mark, &mut screen),
                     Some(Said::Hint(hint)) => tracker.hint(now, hint),
                     Some(Said::Clock(at)) => tracker.clock(at.saturating_sub(micros(*origin))),
-                    Some(Said::Entered) => tracker.entered(now),
+                    Some(Said::Entered) if screen.shown.is_known() => tracker.entered(now),
+                    Some(Said::Entered) => tracker.entered_unread(now, 1),
                     Some(Said::Hidden { at, line }) => tracker.hidden(at, line),
                     Some(Said::Through(_)) | None => {}
                 }
@@ -246,7 +247,8 @@ impl Commands {
 
     /// Once for a segment: whoever is recorded can bring it about again and again.
     fn tell_unheard(&mut self, harvest: &mut Harvest) {
-        let Unheard { marks, starts } = std::mem::take(&mut self.unheard);
+        let Unheard { marks, starts, lines } = std::mem::take(&mut self.unheard);
+        self.heard.tracker.entered_unread(self.last, lines);
         if marks == 0 {
             return;
         }
@@ -279,6 +281,11 @@ impl Commands {
             let flag = "lost-execs: the exec trace did not get on at the end: programs that it had not told of are not known";
             self.note(flag.to_owned(), harvest);
         }
+    }
+
+    /// Output was left out: the screen is not known from here on.
+    pub(super) fn screen_lost(&mut self) {
+        self.heard.tracker.screen_lost();
     }
 
     /// An entry that nobody ran, for what it says.
@@ -317,6 +324,9 @@ impl Commands {
             return;
         }
         self.listen();
+        if border {
+            self.heard.tracker.tell_unread();
+        }
         let settled = if let Some(status) = self.exit {
             self.finished = true;
             self.stop(harvest);
@@ -394,7 +404,8 @@ impl<F: FnMut(terminal::Line)> Screen for Watched<'_, F> {
     }
 
     fn line(&mut self) -> Option<Line> {
-        if self.shown.is_skimming() { None } else { screen::of(self.shown.terminal()) }
+        // In a flood as well: the screen is followed, though nothing of it is told.
+        if self.shown.is_known() { screen::of(self.shown.terminal()) } else { None }
     }
 }
 

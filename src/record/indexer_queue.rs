@@ -38,7 +38,7 @@ pub(super) struct State {
     pub(super) unsealed: Option<u64>,
     /// Commands that there have been.
     pub(super) commands: u64,
-    /// What was left out of what the shell has told, since the thread looked last.
+    /// What was left out of what the shell and the keyboard have told, since the thread looked last.
     pub(super) unheard: Unheard,
     /// A command or program waits for what is said of its time.
     pub(super) waits: bool,
@@ -56,26 +56,33 @@ pub(super) struct State {
     pub(super) still: bool,
 }
 
-/// Messages of the shell that were left out.
+/// Messages of the shell, and of the keyboard, that were left out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Unheard {
-    /// All of them…
+    /// All of the shell…
     pub(super) marks: u64,
     /// …and of these those that a command starts with.
     pub(super) starts: u64,
+    /// Lines that were typed.
+    pub(super) lines: u64,
 }
 
 impl Unheard {
-    fn count(&mut self, payload: &Payload) {
-        if let Some(Said::Mark(mark)) = Said::of(payload) {
-            self.marks = self.marks.saturating_add(1);
-            self.starts = self.starts.saturating_add(u64::from(matches!(mark, Mark::Start(_))));
+    pub(super) fn count(&mut self, payload: &Payload) {
+        match Said::of(payload) {
+            Some(Said::Mark(mark)) => {
+                self.marks = self.marks.saturating_add(1);
+                self.starts = self.starts.saturating_add(u64::from(matches!(mark, Mark::Start(_))));
+            }
+            Some(Said::Entered) => self.lines = self.lines.saturating_add(1),
+            _ => {}
         }
     }
 
     pub(super) fn add(&mut self, more: Self) {
         self.marks = self.marks.saturating_add(more.marks);
         self.starts = self.starts.saturating_add(more.starts);
+        self.lines = self.lines.saturating_add(more.lines);
     }
 }
 

@@ -317,6 +317,9 @@ mod tests {
             let lacking = Indexed { entries: std::slice::from_ref(&less), ..whole };
             let open = name == "command" && !answer;
             assert_eq!(condition(name, value).by_index(lacking), (!open).then_some(answer), "{name} {value}");
+            let unread = Entry { given_up: Some(GivenUp::Unread), ..entry.clone() };
+            let unread = Indexed { entries: std::slice::from_ref(&unread), ..whole };
+            assert_eq!(condition(name, value).by_index(unread), (!open).then_some(answer), "{name} {value}");
             assert_eq!(
                 [whole.lack().is_none(), torn.lack().is_none(), lacking.lack().is_none()],
                 [true, false, false]

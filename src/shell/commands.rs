@@ -13,6 +13,7 @@ mod lines;
 mod so_far;
 mod start;
 mod through;
+mod unread;
 mod unstarted;
 
 use super::differences;
@@ -23,6 +24,7 @@ use crate::cast::{Command, Exec, Source, Trust};
 use hints::Hinted;
 use lines::{INTERRUPTED, Typing};
 use through::Through;
+use unread::Unread;
 pub(super) use unstarted::Standing;
 
 /// How long an ended entry waits at least for what is still said of it.
@@ -140,6 +142,7 @@ pub struct Tracker {
     hidden: Option<(u64, bool)>,
     /// When the last command ended. The next one has not begun before, whenever its line was typed.
     last_end: Span,
+    unread: Unread,
     pub(super) processes: Processes,
     pub(super) through: Through,
     /// Processes of no command that were decided on too early.
@@ -174,6 +177,7 @@ impl Tracker {
             sent: None,
             hidden: None,
             last_end: Span::of(0),
+            unread: Unread::default(),
             processes: Processes::new(shell),
             through: Through::default(),
             early: 0,
@@ -234,10 +238,7 @@ impl Tracker {
                     self.entered(time);
                 }
                 // ^C gives the line up.
-                3 => {
-                    let last = std::mem::take(&mut self.typing.last);
-                    self.typing = Typing { last, number: self.typing.number, ..Typing::default() };
-                }
+                3 => self.typing.forget(),
                 _ if self.typing.prompt.is_none() && self.typing.enters == 0 => {
                     self.typing.prompt = Some(screen.line().map(|line| line.before).unwrap_or_default());
                 }
@@ -395,6 +396,7 @@ impl Tracker {
         }
         self.unstart(now, Span::of(now), None);
         self.leave(|_| true);
+        self.tell_unread();
         self.tell_left_running(now);
         if self.expected && self.entered && !self.heard {
             let (source, trust, flags) = (Source::Screen, Trust::Inferred, vec![SILENT.to_owned()]);

@@ -40,6 +40,8 @@ fn without_commands(entry: &Entry) -> Option<String> {
     let given_up = entry.given_up.filter(|given_up| given_up.lacks_commands())?;
     let why = match given_up {
         GivenUp::TooLong if !entry.left_out.is_nothing() => return None,
+        // An entry of it says so, with its time: of that segment, or of the one in which it settled.
+        GivenUp::Unread => return None,
         GivenUp::TooLong => "they did not fit into the index",
         GivenUp::Failed => "what makes the index failed",
         _ => "for a reason that this version does not know",
@@ -132,6 +134,14 @@ mod tests {
             (7, "lost-execs"),
         ];
         assert_eq!(all, expected);
+    }
+
+    #[test]
+    fn what_could_not_be_read_is_told_once_at_its_time() {
+        let flag = Command::unread(3);
+        let unread = command(7, Source::Screen, &[&flag]);
+        let entry = Entry { given_up: Some(GivenUp::Unread), ..Entry::default() };
+        assert_eq!(notices(None, &[&unread], &[entry]), [(7, flag)]);
     }
 
     #[test]

@@ -45,6 +45,14 @@ pub(super) struct Typing {
     pub(super) number: Option<u64>,
 }
 
+impl Typing {
+    /// Nothing is known of what is being typed.
+    pub(super) fn forget(&mut self) {
+        let last = std::mem::take(&mut self.last);
+        *self = Self { last, number: self.number, ..Self::default() };
+    }
+}
+
 impl Tracker {
     /// The cursor is about to leave a line at whose end Enter was pressed.
     pub(super) fn line_left(&mut self, time: u64, screen: &mut impl Screen) {

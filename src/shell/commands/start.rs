@@ -5,7 +5,7 @@
 use super::lines::AHEAD;
 use super::unstarted::Standing;
 use super::{Place, Span, Tracker, push_flag};
-use crate::cast::{Command, Source, Trust};
+use crate::cast::{Command, Source, Trust, is_unread};
 use crate::shell::differences;
 use crate::shell::marks::{Start, UNLISTED};
 
@@ -61,7 +61,8 @@ impl Tracker {
                 // What was heard of it since Enter is of this command.
                 entry.command.execs = guess.execs;
                 let told = entry.command.source == Source::Shell;
-                let holds = |flag: &&String| *flag != AHEAD && !(told && flag.starts_with("shown: "));
+                let of_line = |flag: &str| flag.starts_with("shown: ") || is_unread(flag);
+                let holds = |flag: &&String| *flag != AHEAD && !(told && of_line(flag));
                 guess.flags.iter().filter(holds).for_each(|flag| push_flag(&mut entry.command, flag));
                 // Without the shell's clock, it has begun when Enter was pressed: that is known from the guess.
                 if at.is_exact() {

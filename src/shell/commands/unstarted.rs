@@ -59,6 +59,10 @@ impl Tracker {
     /// tell of starts, and from now on is taken for one that never does.
     pub(super) fn judge_unstarted(&mut self, entry: &mut Entry) -> bool {
         // Where the prompt ends is not known: what ran may be the prompt's own, and what stood there nothing but the prompt.
+        // Of what nobody could read it is not known either whether it was a line at all.
+        if entry.command.is_unread() {
+            return true;
+        }
         if !entry.solid || (entry.given_up && !entry.ran) {
             return false;
         }
