@@ -45,14 +45,15 @@ impl Scan<'_> {
         let (hits, room, compared) = (&mut found.hits, &mut found.around, &mut found.compared);
         // Hits for whose surroundings there is no more room, but for one of each term.
         let (mut crowded, mut given) = (Vec::new(), HashSet::new());
-        // From the last segment that begins with a screen before the first of them came.
+        // From the last segment that begins with a screen before the first of them came: before the range, where the line of one had
+        // been told before and was then not asked for.
         let first = waiting.first().and_then(|at| hits.get(*at)).map_or(Duration::ZERO, |hit| hit.time);
         let before = |entry: &Entry| {
             self.alike && begins_anew(entry) && Duration::from_millis(entry.tally.start) <= first
         };
         let entries = reader.entries();
-        let start = range.clone().rev().find(|segment| entries.get(*segment).is_some_and(before));
-        let range = start.unwrap_or(range.start)..range.end;
+        let start = (0..range.end).rev().find(|segment| entries.get(*segment).is_some_and(before));
+        let range = start.unwrap_or(0)..range.end;
         let mut text = String::new();
         // Looks at the screen as it stands from `time` until `next`; gives whether there is more to wait for.
         // Of each, how many lines stand that begin like its own and are others.

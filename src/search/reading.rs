@@ -189,6 +189,15 @@ impl Wanted for Wants<'_> {
     }
 }
 
+/// What a line is a part of.
+enum Same {
+    Nothing,
+    /// A hit that is kept, or counted.
+    Kept,
+    /// One that was put aside, with this line in it.
+    Aside(Seen),
+}
+
 /// What was found.
 #[derive(Debug, Default)]
 pub(super) struct Found {
@@ -199,6 +208,8 @@ pub(super) struct Found {
     pub(super) more: u64,
     /// The last of these, so that they are not counted again when they are redrawn.
     beyond: VecDeque<Seen>,
+    /// The last that were not when they are asked for: a line that goes on from one of these may be.
+    aside: VecDeque<Seen>,
     /// Enough was found, and only what still stands is looked at: something may have stood there for longer.
     ending: bool,
     /// What is told now stands where reading stopped before the end.
@@ -412,32 +423,23 @@ impl Scan<'_> {
         }
         for (number, term) in self.terms.iter().enumerate() {
             let Some(term) = term.filter(|term| term.fields.has(Field::Screen)) else { continue };
-            let found_at = term.pattern.find(&line.text).filter(|_| (self.within)(line.first, line.last));
-            let Some(at) = found_at else { continue };
-            if found.same(number, &line, &at, self.begun_between) {
+            let Some(at) = term.pattern.find(&line.text) else { continue };
+            let mut seen = match found.same(number, &line, &at, self.begun_between) {
+                Same::Kept => continue,
+                Same::Aside(seen) => seen,
+                Same::Nothing => found.seen(number, &line, &at),
+            };
+            // What it was as a whole: its beginning may have been told long ago.
+            if !(self.within)(seen.time, seen.until) {
+                found.put_aside(seen);
                 continue;
             }
             let room = found.hits.len() < self.most && found.around < MAX_AROUND;
             // One of each term: whether there is any may decide.
             let kept = found.terms.insert(number) || room || found.ending;
-            let before = if main && kept { found.beside() } else { Vec::new() };
-            let (text, at) = clip(&line.text, &at);
-            let seen = Seen {
-                term: number,
-                field: Field::Screen,
-                time: line.first,
-                until: line.last,
-                away: Duration::ZERO,
-                text,
-                at,
-                before,
-                after: Vec::new(),
-                kind: Some(line.kind),
-                number: line.number,
-                stands: found.standing,
-                complete: line.complete,
-                reading: found.reading,
-            };
+            if main && kept {
+                seen.before = found.beside();
+            }
             if kept {
                 if beside.is_some() {
                     found.open.push_back(found.hits.len());
@@ -445,10 +447,7 @@ impl Scan<'_> {
                 found.hits.push(seen);
             } else {
                 found.more += 1;
-                if found.beyond.len() >= REDRAWN {
-                    found.beyond.pop_front();
-                }
-                found.beyond.push_back(seen);
+                push_last(&mut found.beyond, seen);
             }
             enough.set(!found.ending && self.has_enough(found));
         }
@@ -524,6 +523,32 @@ impl Found {
         while self.open.pop_front_if(full).is_some() {}
     }
 
+    /// What is found in a line that nothing found before is a part of.
+    fn seen(&self, term: usize, line: &Line, at: &Range<usize>) -> Seen {
+        let (text, at) = clip(&line.text, at);
+        Seen {
+            term,
+            field: Field::Screen,
+            time: line.first,
+            until: line.last,
+            away: Duration::ZERO,
+            text,
+            at,
+            before: Vec::new(),
+            after: Vec::new(),
+            kind: Some(line.kind),
+            number: line.number,
+            stands: self.standing,
+            complete: line.complete,
+            reading: self.reading,
+        }
+    }
+
+    /// Remembers what was not when it is asked for.
+    fn put_aside(&mut self, seen: Seen) {
+        push_last(&mut self.aside, seen);
+    }
+
     /// Whether this line goes on with, or redraws, one that was found before; it is then part of that hit.
     fn same(
         &mut self,
@@ -531,40 +556,61 @@ impl Found {
         line: &Line,
         at: &Range<usize>,
         begun_between: &dyn Fn(Duration, Duration) -> bool,
-    ) -> bool {
+    ) -> Same {
         let (reading, standing) = (self.reading, self.standing);
         // When it came is then not known, and not which command showed it.
         let stood = self.since.is_some_and(|since| line.first <= since);
         let whole = line.text.len() <= MAX_TEXT;
         let (clipped, _) = if whole { (String::new(), 0..0) } else { clip(&line.text, at) };
         let text = if whole { line.text.as_str() } else { clipped.as_str() };
-        let last = self.beyond.iter_mut().rev().chain(self.hits.iter_mut().rev());
-        let hit = last.take(REDRAWN).find(|hit| {
+        let is_same = |hit: &Seen| {
             let Some(kind) = hit.kind.filter(|_| hit.term == term) else { return false };
             let in_place = hit.reading == reading && hit.number == line.number && kind == Kind::Overwritten;
             let shown_again = || stood || !begun_between(hit.time, line.first);
             may_be_redrawn(kind, &(hit.time..hit.until), line)
                 && (hit.text == text && shown_again() || in_place && alike(&hit.text, &line.text))
-        });
-        let Some(hit) = hit else { return false };
-        let stood = |from: Duration, until: Duration| until.saturating_sub(from);
-        if hit.text != text {
-            // Which of the two had what was found when?
-            hit.complete = hit.complete.max(line.complete);
-            if stood(line.first, line.last) > stood(hit.time, hit.until) {
-                (hit.text, hit.at) = clip(&line.text, at);
-            }
-        } else if line.first < hit.time {
-            hit.complete = line.complete;
+        };
+        let mut last = self.beyond.iter_mut().rev().chain(self.hits.iter_mut().rev()).take(REDRAWN);
+        if let Some(hit) = last.find(|hit| is_same(hit)) {
+            hit.take_in(line, at, text, standing);
+            return Same::Kept;
         }
-        let between = line.first.saturating_sub(hit.until).max(hit.time.saturating_sub(line.last));
-        hit.away = hit.away.saturating_add(between);
-        hit.until = hit.until.max(line.last);
-        hit.stands |= standing;
-        hit.time = hit.time.min(line.first);
-        hit.kind = Some(line.kind);
-        true
+        let aside = self.aside.iter().rposition(is_same).and_then(|place| self.aside.remove(place));
+        aside.map_or(Same::Nothing, |mut seen| {
+            seen.take_in(line, at, text, standing);
+            Same::Aside(seen)
+        })
     }
+}
+
+impl Seen {
+    /// A line that reads `text` is a part of it; `standing` still when reading stopped.
+    fn take_in(&mut self, line: &Line, at: &Range<usize>, text: &str, standing: bool) {
+        let stood = |from: Duration, until: Duration| until.saturating_sub(from);
+        if self.text != text {
+            // Which of the two had what was found when?
+            self.complete = self.complete.max(line.complete);
+            if stood(line.first, line.last) > stood(self.time, self.until) {
+                (self.text, self.at) = clip(&line.text, at);
+            }
+        } else if line.first < self.time {
+            self.complete = line.complete;
+        }
+        let between = line.first.saturating_sub(self.until).max(self.time.saturating_sub(line.last));
+        self.away = self.away.saturating_add(between);
+        self.until = self.until.max(line.last);
+        self.stands |= standing;
+        self.time = self.time.min(line.first);
+        self.kind = Some(line.kind);
+    }
+}
+
+/// Adds to the last that may still be redrawn.
+fn push_last(to: &mut VecDeque<Seen>, seen: Seen) {
+    if to.len() >= REDRAWN {
+        to.pop_front();
+    }
+    to.push_back(seen);
 }
 
 /// The text around a place, not longer than [`MAX_TEXT`], and the place in it.

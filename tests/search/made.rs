@@ -33,6 +33,8 @@ pub(crate) struct Plan<'a> {
     pub(crate) events: &'a [Event],
     /// Output after which a segment ends, bytes.
     pub(crate) segment: usize,
+    /// So many events have a segment each, one that shows nothing too.
+    pub(crate) each: usize,
     pub(crate) commands: Vec<Command>,
     /// Put in the place of every filter that is made.
     pub(crate) filter: Option<Vec<u8>>,
@@ -68,6 +70,7 @@ impl<'a> Plan<'a> {
             size,
             events,
             segment: 100_000,
+            each: 0,
             commands: Vec::new(),
             filter: None,
             given_up: None,
@@ -117,7 +120,7 @@ impl Made {
         let mut commands = plan.commands;
         let mut held = 0;
         let mut last = Duration::ZERO;
-        for event in plan.events {
+        for (number, event) in plan.events.iter().enumerate() {
             if !writer.in_segment() {
                 let at = u64::try_from(event.time.as_millis()).unwrap();
                 let keyframe = indexer.keyframe().map(|text| text + plan.drawn);
@@ -130,7 +133,7 @@ impl Made {
             if let Payload::Output(bytes) = &event.payload {
                 held += bytes.len();
             }
-            if held >= plan.segment {
+            if held >= plan.segment || number < plan.each {
                 held = 0;
                 let mut extras = indexer.end_segment();
                 extras.commands = std::mem::take(&mut commands);

@@ -7,6 +7,7 @@ mod kept;
 mod letters;
 mod made;
 mod showings;
+mod standing;
 mod times;
 mod typed;
 mod undrawn;

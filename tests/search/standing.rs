@@ -1,0 +1,92 @@
+//! What stands on the screen while nothing is drawn, and beyond the segment that drew it.
+
+use crate::made::{Made, Plan, output};
+use sealcast::cast::{Command, Event, Payload};
+use sealcast::search::{Field, Fields, Hit, Options, Query, Style, Window};
+use std::time::Duration;
+
+const START: i64 = 1_000_000;
+
+/// Enough output for the next segment to begin with a keyframe, and then this on a screen of its own.
+fn after_bulk(ms: u64, text: &str) -> Event {
+    output(ms, &format!("{}\x1b[H\x1b[2J{text}", "bulk\r\n".repeat(500)))
+}
+
+/// Something that is not drawn.
+fn silence(ms: u64) -> Event {
+    Event::new(Duration::from_millis(ms), Payload::Withheld(1))
+}
+
+/// By the wall clock as by that of the session, from [`START`] on.
+fn plan(events: &[Event]) -> Plan<'_> {
+    let clock = |at: u64| START + i64::try_from(at).unwrap();
+    let mut plan = Plan { each: events.len(), clock, ..Plan::new((40, 8), events) };
+    plan.header.start = START;
+    plan
+}
+
+/// The hits on the screen in a window, milliseconds of the session.
+fn hits(
+    made: &Made,
+    recording: &sealcast::store::Found,
+    text: &str,
+    (from, to): (Option<i64>, Option<i64>),
+) -> Vec<Hit> {
+    let query = Query::text(text, Style::default(), Fields::of(&[Field::Screen])).unwrap();
+    let window = Window { from: from.map(|ms| START + ms), to: to.map(|ms| START + ms) };
+    let options = Options { window, ..Options::default() };
+    let answer = made.answers(std::slice::from_ref(recording), &query, &options).remove(0);
+    assert_eq!(answer.fault, None);
+    answer.found.map(|found| found.hits).unwrap_or_default()
+}
+
+/// When each came and how long it stood.
+fn told(hits: &[Hit]) -> Vec<(u128, Option<u128>)> {
+    let ms = |time: Duration| time.as_millis();
+    hits.iter().map(|hit| (ms(hit.time.unwrap()), hit.stood.map(ms))).collect()
+}
+
+#[test]
+fn what_stood_since_before_a_window_has_its_own_time_and_command() {
+    let ran = |start: u64, end: u64, text: &str| Command {
+        text: text.into(),
+        start,
+        end: Some(end),
+        ..Command::default()
+    };
+    let events = [
+        after_bulk(5000, "$ cat secret\r\n"),
+        output(5010, "nee"),
+        output(5020, "dle\r\n"),
+        // Below it, so that it stands where a segment begins with a screen.
+        output(40_000, &format!("$ less other\r\n\x1b[5;8r\x1b[5;1H{}", "more\r\n".repeat(2000))),
+        silence(60_000),
+        output(70_000, "more"),
+        output(80_000, "\x1b[H\x1b[2J"),
+        output(90_000, "needle again"),
+        output(95_000, "\x1b[H\x1b[2J"),
+    ];
+    let commands =
+        vec![ran(4990, 5090, "cat secret"), ran(39_990, 70_090, "less other"), ran(89_990, 90_090, "again")];
+    for each in [events.len(), 0] {
+        let made = Made::new();
+        let recording = made.add(Plan { each, commands: commands.clone(), ..plan(&events) });
+        let (first, again) = ((5020, Some(74_980), "cat secret"), (90_000, Some(5000), "again"));
+        for (from, to, expected) in [
+            (None, None, &[first, again][..]),
+            (Some(20_000), None, &[first, again]),
+            (Some(65_000), None, &[first, again]),
+            (Some(65_000), Some(66_000), &[first]),
+            (Some(75_000), Some(76_000), &[first]),
+            (Some(80_001), None, &[again]),
+            (Some(82_000), Some(83_000), &[]),
+            (None, Some(5020), &[]),
+        ] {
+            let found = hits(&made, &recording, "needle", (from, to));
+            let all: Vec<_> = told(&found).into_iter().zip(&found).collect();
+            let all: Vec<_> =
+                all.iter().map(|((at, stood), hit)| (*at, *stood, hit.command.as_deref().unwrap())).collect();
+            assert_eq!(all, expected, "{from:?} {to:?}, segments: {each}");
+        }
+    }
+}
