@@ -8,7 +8,7 @@ use super::condition::{Condition, Indexed};
 use super::hits::{Hit, Match, in_index, of_seen};
 use super::query::{Facts, Field, Query, Term};
 use super::queue::{Queue, Work};
-use super::reading::{Found as Inside, Scan, ranges};
+use super::reading::{Found as Inside, Scan, draws, ranges};
 use super::redraw::Begun;
 use super::when;
 use super::window::{Window, anchor, clocks, parted, wall, was_set};
@@ -379,6 +379,7 @@ fn look_in(
                 stop: (options.limit.is_some() && terms.len() == 1 && window.to.is_none()).then_some(left),
                 moments: options.moments || window.to.is_some(),
                 alike,
+                running: running && !complete,
                 begun_between: &begun_between,
                 within: &within,
                 queue,
@@ -486,7 +487,7 @@ fn may_hold(term: &Term, entry: Option<&Entry>, alike: bool) -> bool {
     let Some(entry) = entry else {
         return term.fields.has(Field::Screen) || term.fields.has(Field::Input);
     };
-    let shown = term.fields.has(Field::Screen) && (entry.tally.raw > 0 || !entry.tally.resizes.is_empty());
+    let shown = term.fields.has(Field::Screen) && draws(entry);
     let typed = term.fields.has(Field::Input) && entry.tally.input > 0;
     (shown || typed) && (!alike || term.pattern.may_be_in(&entry.filter))
 }

@@ -61,6 +61,11 @@ pub(super) fn begins_anew(entry: &Entry) -> bool {
     entry.tally.keyframes.first() == Some(&entry.tally.start)
 }
 
+/// Whether something was drawn in a segment, as its index says.
+pub(super) fn draws(entry: &Entry) -> bool {
+    entry.tally.raw > 0 || !entry.tally.resizes.is_empty()
+}
+
 /// The ranges of segments to read so that every segment in `wanted` is read from a keyframe on, or from the start; from there,
 /// where keyframes are not of this generation (`alike`).
 pub(super) fn ranges(wanted: &[bool], entries: &[Entry], alike: bool) -> Vec<Range<usize>> {
@@ -130,6 +135,8 @@ pub(super) struct Scan<'a> {
     pub(super) moments: bool,
     /// Keyframes are what this generation draws. Otherwise everything is read from the start, past them.
     pub(super) alike: bool,
+    /// The session goes on: what stands at the end of what there is stands still.
+    pub(super) running: bool,
     /// Whether a command began between two times; asked where a text comes again.
     pub(super) begun_between: &'a dyn Fn(Duration, Duration) -> bool,
     /// Whether what was from one time until another is asked for.
@@ -322,9 +329,17 @@ impl Scan<'_> {
         if let Some(why) = shown.terminal().fault() {
             fault.get_or_insert(format!("the screen could not be drawn: {why}"));
         }
+        found.standing = found.ending || read.is_err();
+        if !found.standing && !found.cancelled && fault.is_none() {
+            // Nothing is drawn until then, and what stands there stays.
+            let until = self.next_drawn(reader, range.end);
+            found.standing = until.is_none();
+            shown.reach(until.unwrap_or(Duration::MAX));
+        }
+        let last = shown.last();
         if let Some(since) = refused.or(shown.refused())
             && self.on_screen().next().is_some()
-            && (self.within)(since, found.last.unwrap_or(since).max(since))
+            && (self.within)(since, last.max(since))
         {
             let since = when::told(since);
             fault.get_or_insert(format!(
@@ -332,10 +347,9 @@ impl Scan<'_> {
             ));
         }
         if blank && !over {
-            found.standing = found.ending || read.is_err();
             shown.finish(&mut |line| self.line(line, found, &enough));
-            found.standing = false;
         }
+        found.standing = false;
         if let Err(error) = read {
             fault.get_or_insert(error.to_string());
         }
@@ -349,6 +363,17 @@ impl Scan<'_> {
             found.hits.sort_by_key(|hit| (hit.time, hit.field));
             found.hits.truncate(told);
         }
+    }
+
+    /// When something may be drawn again after the segments before number `from`, or the recording ends; `None` where the session
+    /// goes on and nothing has been.
+    fn next_drawn(&self, reader: &Reader<SharedFile>, from: usize) -> Option<Duration> {
+        let entries = reader.entries();
+        let later = entries.get(from..).unwrap_or_default();
+        let next = later.iter().find(|entry| draws(entry)).map(|entry| entry.tally.start);
+        let still = self.running && entries.len().max(from) >= reader.segments();
+        let end = || entries.last().filter(|_| !still).map(|entry| entry.tally.end);
+        next.or_else(end).map(Duration::from_millis)
     }
 
     /// What had been typed of a line where a range begins, as far as it asks for input: a line goes on where a segment ends. Of

@@ -101,6 +101,11 @@ impl Shown {
         self.last = self.last.max(stored(time));
     }
 
+    /// Time of the last event, or what was [reached](Shown::reach).
+    pub(crate) fn last(&self) -> Duration {
+        self.last
+    }
+
     /// The screen, where lines are told and no sequence is open.
     pub(super) fn screen(&self) -> Option<&Screen> {
         match &self.reading {

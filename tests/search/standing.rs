@@ -47,6 +47,45 @@ fn told(hits: &[Hit]) -> Vec<(u128, Option<u128>)> {
 }
 
 #[test]
+fn what_stands_stands_on_while_nothing_is_drawn() {
+    let events = [after_bulk(0, "needle\r\n"), silence(1000), silence(50_000)];
+    for (more, until) in
+        [(vec![], 50_000), (vec![output(70_000, "\x1b[H\x1b[2J"), output(90_000, "end")], 70_000)]
+    {
+        let made = Made::new();
+        let events = [&events[..], &more].concat();
+        let recording = made.add(plan(&events));
+        for window in [(None, None), (Some(9000), None), (Some(24_000), Some(25_000)), (Some(44_000), None)] {
+            let found = hits(&made, &recording, "needle", window);
+            assert_eq!(told(&found), [(0, Some(until))], "{window:?}");
+        }
+        assert_eq!(told(&hits(&made, &recording, "needle", (Some(70_001), None))), []);
+    }
+}
+
+#[test]
+fn what_stands_where_a_session_goes_on_stands_still() {
+    let events = [after_bulk(0, "needle\r\n"), silence(1000), silence(50_000)];
+    for (drawn, open) in [(false, 0), (false, 1), (true, 0), (true, 1)] {
+        let made = Made::new();
+        let last = output(70_000, "\x1b[H\x1b[2Jother");
+        let all = [&events[..], &[last]].concat();
+        let mut plan = plan(if drawn { &all } else { &events });
+        // The last segment has an entry, or none yet.
+        (plan.goes_on, plan.each) = (true, plan.each - open);
+        let recording = made.add(plan);
+        let stood = drawn.then_some(70_000);
+        for window in [(None, None), (Some(9000), None), (Some(44_000), Some(45_000))] {
+            assert_eq!(told(&hits(&made, &recording, "needle", window)), [(0, stood)], "{window:?} {drawn}");
+        }
+        let late = told(&hits(&made, &recording, "needle", (Some(100_000), None)));
+        assert_eq!(late.len(), usize::from(!drawn));
+        let other = told(&hits(&made, &recording, "other", (Some(100_000), None)));
+        assert_eq!(other, drawn.then_some((70_000, None)).into_iter().collect::<Vec<_>>());
+    }
+}
+
+#[test]
 fn what_stood_since_before_a_window_has_its_own_time_and_command() {
     let ran = |start: u64, end: u64, text: &str| Command {
         text: text.into(),
