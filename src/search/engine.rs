@@ -8,7 +8,7 @@ use super::condition::{Condition, Indexed};
 use super::hits::{Hit, Match, in_index, of_seen};
 use super::query::{Facts, Field, Query, Term};
 use super::queue::{Queue, Work};
-use super::reading::{Found as Inside, Scan, draws, ranges};
+use super::reading::{Found as Inside, Scan, begins_anew, draws, ranges};
 use super::redraw::Begun;
 use super::when;
 use super::window::{Window, anchor, clocks, parted, wall, was_set};
@@ -319,8 +319,7 @@ fn look_in(
         if decided && (options.first_only || !term.told) {
             continue;
         }
-        let places: Vec<usize> =
-            (0..segments).filter(|segment| may_hold(term, reader.entries().get(*segment), alike)).collect();
+        let places = places(term, reader.entries(), segments, alike);
         if places.is_empty() {
             if !may_lack(term) {
                 terms[number].get_or_insert(false);
@@ -479,6 +478,22 @@ fn with_commands(recording: &Found, opener: &Opener) -> Option<Reader<File>> {
     let mut reader = Reader::open(recording.open().ok()?).ok()?;
     opener.open_index(&mut reader).ok()?;
     Some(reader)
+}
+
+/// The segments of which what they showed or were typed must be read for a term. After one that may hold it, those too that go on from
+/// its screen: a filter has what a full-screen program showed once per visit, and it may have come again.
+fn places(term: &Term, entries: &[Entry], segments: usize, alike: bool) -> Vec<usize> {
+    let screen = term.fields.has(Field::Screen);
+    let mut before = false;
+    let is_place = |segment: &usize| {
+        let entry = entries.get(*segment);
+        before &= screen && !entry.is_some_and(begins_anew);
+        let holds = may_hold(term, entry, alike);
+        let goes_on = before && entry.is_some_and(draws);
+        before |= screen && holds;
+        holds || goes_on
+    };
+    (0..segments).filter(is_place).collect()
 }
 
 /// Whether a segment with this index entry (`None`: it has none yet) may have shown or been typed the term. `alike`: its filter

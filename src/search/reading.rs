@@ -258,7 +258,7 @@ impl Scan<'_> {
         found.before.clear();
         let enough = Cell::new(self.has_enough(found));
         let mut wanted = Wants { scan: self, enough: &enough, ahead: Vec::new() };
-        let mut shown = Sieve::new(Shown::new(self.size));
+        let mut shown = Sieve::new(Shown::new(self.size).again());
         let mut blank = range.start == 0;
         // A keyframe knows nothing of what was not drawn before it.
         let mut refused = None;
@@ -284,7 +284,7 @@ impl Scan<'_> {
                             shown.drain(&mut wanted, &mut |line| self.line(line, found, &enough));
                         }
                         let paged = new.terminal().is_alternate();
-                        let mut old = std::mem::replace(&mut shown, Sieve::new(new)).into_shown();
+                        let mut old = std::mem::replace(&mut shown, Sieve::new(new.again())).into_shown();
                         // What stood there stood until now, however long nothing came.
                         old.reach(time);
                         refused = refused.or(old.refused());

@@ -57,6 +57,15 @@ impl Shown {
         Self { reading: Reading::Lines(Box::new(transcript)), bare, last }
     }
 
+    /// Tells lines of a full-screen program whenever they go, and not once per visit: for whoever asks when something stood there. More
+    /// lines, of the same texts.
+    pub(crate) fn again(mut self) -> Self {
+        if let Some(tape) = self.screen_mut().and_then(|screen| screen.tape.as_mut()) {
+            tape.again = true;
+        }
+        self
+    }
+
     /// Takes an event and tells the lines that went with it.
     pub fn event(&mut self, event: &Event, told: &mut impl FnMut(Line)) {
         self.last = self.last.max(stored(event.time));

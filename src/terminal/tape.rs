@@ -61,6 +61,8 @@ pub(super) struct Tape {
     joined: u64,
     /// Lines that go now have been told already.
     pub(super) muted: bool,
+    /// Lines of a page are told whenever they go, and not once per visit.
+    pub(super) again: bool,
     /// Rows that were looked at to join lines.
     #[cfg(test)]
     pub(super) looked: std::cell::Cell<usize>,
@@ -84,6 +86,7 @@ impl Tape {
             partial: None,
             joined: 0,
             muted: false,
+            again: false,
             #[cfg(test)]
             looked: std::cell::Cell::default(),
         }
@@ -299,7 +302,9 @@ impl Tape {
         if self.muted {
             return;
         }
-        if let Kind::Page(_) = line.kind {
+        if let Kind::Page(_) = line.kind
+            && !self.again
+        {
             let mut hasher = DefaultHasher::new();
             line.text.hash(&mut hasher);
             let hash = hasher.finish();

@@ -26,7 +26,8 @@ pub enum Kind {
     Overwritten,
     /// It was erased with the screen.
     Cleared,
-    /// It stood on the alternate screen, during this visit (counted from 1); told once per visit.
+    /// It stood on the alternate screen, during this visit (counted from 1); told once per visit, but to whoever asks for all
+    /// ([`super::Shown`] can).
     Page(u32),
 }
 

@@ -129,3 +129,34 @@ fn what_stood_since_before_a_window_has_its_own_time_and_command() {
         }
     }
 }
+
+#[test]
+fn what_comes_again_in_a_full_screen_program_stands_there_again() {
+    let page = |ms: u64, text: &str| output(ms, &format!("\x1b[H\x1b[2J{text}\x1b[8;1H:"));
+    let events = [
+        output(0, "$ less f\r\n\x1b[?1049h"),
+        page(10, "the needle\r\nand more"),
+        page(3000, "page two"),
+        // A redraw.
+        page(8000, "the needle\r\nand more"),
+        page(8500, "and more\r\nthe needle"),
+        page(9500, "page two"),
+        page(12_000, "the needle\r\nand more"),
+        output(15_000, "\x1b[?1049l$ "),
+        output(20_000, "exit"),
+    ];
+    for each in [0, events.len()] {
+        let made = Made::new();
+        let recording = made.add(Plan { each, ..plan(&events) });
+        let hits = |window| told(&hits(&made, &recording, "needle", window));
+        let (first, second, third) = ((10, Some(2990)), (8000, Some(1500)), (12_000, Some(3000)));
+        for (from, to, expected) in [
+            (None, None, &[first, second, third][..]),
+            (Some(8100), Some(9000), &[second]),
+            (Some(12_000), None, &[third]),
+            (Some(4000), Some(7000), &[]),
+        ] {
+            assert_eq!(hits((from, to)), expected, "{from:?} {to:?}, segments: {each}");
+        }
+    }
+}
