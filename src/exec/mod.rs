@@ -161,6 +161,12 @@ impl Trace {
         self.running.as_ref().map(|_| Pulse::new(Arc::clone(&self.waiting.turns)))
     }
 
+    /// What grows as long as it gets on.
+    #[cfg(test)]
+    pub(crate) fn turns_of_test(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.waiting.turns)
+    }
+
     /// A trace that has failed.
     #[cfg(test)]
     pub(crate) fn failed_of_test() -> Self {

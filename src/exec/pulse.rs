@@ -1,14 +1,15 @@
-//! Whether the thread of a trace gets on, as somebody sees it who looks from another thread: root inside can hold up one thread alone.
+//! Whether the thread of a trace gets on, or one that hears it, as somebody sees it who looks from another thread: root inside can hold
+//! up one thread alone.
 
 use crate::sys::clock::Turns;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// How long a trace may stand still, which makes a turn in every second.
+/// How long a thread may stand still that makes a turn in every second.
 const MOST: Duration = Duration::from_secs(5);
 
-/// What tells whether a trace gets on.
+/// What tells whether a thread gets on.
 pub struct Pulse {
     turns: Arc<AtomicU64>,
     /// Turns at the last look.
@@ -20,11 +21,12 @@ pub struct Pulse {
 }
 
 impl Pulse {
-    pub(super) fn new(turns: Arc<AtomicU64>) -> Self {
+    /// By what grows with every turn that it makes.
+    pub fn new(turns: Arc<AtomicU64>) -> Self {
         Self { turns, seen: 0, looked: Turns::default(), since: Duration::ZERO }
     }
 
-    /// Whether the trace stands still, at this time of the monotonic clock; to be asked in every second.
+    /// Whether it stands still, at this time of the monotonic clock; to be asked in every second.
     pub fn is_still(&mut self, now: Duration) -> bool {
         let turns = self.turns.load(Ordering::Relaxed);
         let time = self.looked.turn(now);

@@ -13,6 +13,7 @@
 use super::indexer_commands::{Commands, Harvest};
 use super::indexer_queue::{Answer, QUEUE, Shared, State, Work, weight};
 use super::recorder::Indexer;
+use super::sight::Sight;
 use super::witness::Heard;
 use crate::cast::{Command, Event, Exec, Payload};
 use crate::container::{Extras, GivenUp, LeftOut, filter, limits};
@@ -75,8 +76,10 @@ pub struct ScreenIndexer {
     strict: bool,
     /// Programs that the trace has told of.
     executed: Option<Arc<AtomicU64>>,
-    /// What tells whether the trace gets on.
-    pulse: Option<Pulse>,
+    /// What tells whether they are seen.
+    sight: Option<Sight>,
+    /// The monotonic clock at the start of the session.
+    origin: Duration,
     /// What of that, and of the commands, stands in the index or is counted there.
     accounted: LeftOut,
     batch: Vec<Event>,
@@ -152,7 +155,8 @@ impl ScreenIndexer {
             over: false,
             strict: false,
             executed: None,
-            pulse: None,
+            sight: None,
+            origin: Duration::ZERO,
             accounted: LeftOut::default(),
             batch: Vec::new(),
             batched: 0,
@@ -176,7 +180,8 @@ impl ScreenIndexer {
     pub fn hearing(mut self, heard: Heard) -> Self {
         self.strict = heard.strict;
         self.executed = Some(heard.trace.executed());
-        self.pulse = heard.trace.pulse();
+        let index = Pulse::new(Arc::clone(&self.shared.turns));
+        self.sight = heard.trace.pulse().map(|trace| Sight::new(trace, index));
         self.heard = Some(heard);
         self
     }
@@ -191,12 +196,14 @@ impl ScreenIndexer {
         self.missed
     }
 
-    /// Looks whether the trace gets on, at this time of the monotonic clock. At the end it is stopped.
+    /// Looks whether programs are seen, at this time of the monotonic clock. At the end the trace is stopped; that it has failed is
+    /// told by whoever hears it.
     fn look_after_trace(&mut self, now: Duration) {
         if !self.over
-            && let Some(pulse) = &mut self.pulse
+            && let Some(sight) = &mut self.sight
+            && !self.shared.lock().blind
         {
-            self.shared.lock().still = pulse.is_still(now);
+            sight.look(now, self.origin);
         }
     }
 
@@ -280,6 +287,7 @@ impl ScreenIndexer {
 
 impl Indexer for ScreenIndexer {
     fn begin(&mut self, origin: Duration) {
+        self.origin = origin;
         if let Some(heard) = self.heard.take() {
             self.shared.hand(Work::Begin(Box::new(Commands::new(heard, origin))));
         }
@@ -300,12 +308,17 @@ impl Indexer for ScreenIndexer {
     }
 
     fn must_end(&mut self) -> Option<String> {
-        let lost = self.strict && self.shared.lock().has_lost_sight();
-        lost.then(|| "executed programs are no longer watched".to_owned())
+        let is_lost =
+            self.sight.as_ref().is_some_and(|sight| sight.is_lost) || self.shared.lock().has_lost_sight();
+        (self.strict && is_lost).then(|| "executed programs are no longer watched".to_owned())
     }
 
     fn holds(&mut self) -> Option<Duration> {
         self.shared.lock().latest().map(Duration::from_millis)
+    }
+
+    fn is_pressed(&mut self) -> bool {
+        self.sight.as_ref().is_some_and(|sight| sight.note.is_some())
     }
 
     fn event(&mut self, event: Event) {
@@ -363,12 +376,13 @@ impl Indexer for ScreenIndexer {
             state = self.shared.lock();
         }
         // Whether the screen was in time or not: what has been told is told.
-        let Harvest { commands, execs, running, running_left_out, left_out, .. } =
+        let Harvest { mut commands, execs, running, running_left_out, left_out, .. } =
             std::mem::take(&mut state.harvest);
         let seen = state.commands;
         drop(state);
         let left_out = self.account(&commands, &execs, left_out, seen);
         let unread = commands.iter().chain(&running).any(Command::is_unread);
+        commands.extend(self.sight.as_mut().and_then(|sight| sight.note.take()));
         self.patience = self.most_patience;
         let flooded = std::mem::take(&mut self.flooded);
         let Some(answer) = answer else {
@@ -434,13 +448,13 @@ impl Drop for ScreenIndexer {
 /// Puts what the witnesses have told so far where the next segment finds it.
 fn settle(commands: &mut Option<Box<Commands>>, border: bool, shared: &Shared) {
     let Some(commands) = commands else { return };
-    let (mut harvest, unheard, still) = {
+    let (mut harvest, unheard) = {
         let mut state = shared.lock();
-        (std::mem::take(&mut state.harvest), std::mem::take(&mut state.unheard), state.still)
+        (std::mem::take(&mut state.harvest), std::mem::take(&mut state.unheard))
     };
     commands.unheard(unheard);
     commands.settle(border, &mut harvest);
-    let blind = commands.is_blind(still, &mut harvest);
+    let blind = commands.is_blind(&mut harvest);
     let mut state = shared.lock();
     (state.harvest, state.commands, state.waits, state.blind) =
         (harvest, commands.seen(), commands.waits(), blind);
@@ -454,12 +468,9 @@ fn hear_on(shared: &Shared, mut commands: Commands) {
         loop {
             let (goes_on, over) = shared.next_look(LOOK);
             if goes_on || over {
-                let (mut harvest, still) = {
-                    let mut state = shared.lock();
-                    (std::mem::take(&mut state.harvest), state.still)
-                };
+                let mut harvest = std::mem::take(&mut shared.lock().harvest);
                 commands.programs(over, &mut harvest);
-                let blind = commands.is_blind(still, &mut harvest);
+                let blind = commands.is_blind(&mut harvest);
                 let mut state = shared.lock();
                 (state.harvest, state.blind) = (harvest, blind);
             }
@@ -512,6 +523,7 @@ fn read(shared: &Shared, size: (u16, u16), always: bool, commands: &mut Option<B
             Work::Look => settle(commands, false, shared),
             Work::Events(events, _) => {
                 for event in events {
+                    shared.turn();
                     if let Payload::Output(bytes) | Payload::ErrorOutput(bytes) = &event.payload {
                         raw += bytes.len();
                         since += bytes.len();

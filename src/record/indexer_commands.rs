@@ -151,10 +151,8 @@ pub(super) struct Commands {
     settled: u64,
     /// Messages of the shell that never came, and were not told yet.
     unheard: Unheard,
-    /// It was told that the trace has failed…
+    /// It was told that the trace has failed.
     failed: bool,
-    /// …and that it stands still, which it may do again.
-    still: bool,
 }
 
 impl Commands {
@@ -169,7 +167,6 @@ impl Commands {
             settled: 0,
             unheard: Unheard::default(),
             failed: false,
-            still: false,
         }
     }
 
@@ -258,19 +255,12 @@ impl Commands {
         self.note(flag, harvest);
     }
 
-    /// Whether the kernel's trace has failed; tells it once, and that it stands still.
-    pub(super) fn is_blind(&mut self, still: bool, harvest: &mut Harvest) -> bool {
+    /// Whether the kernel's trace has failed; tells it once.
+    pub(super) fn is_blind(&mut self, harvest: &mut Harvest) -> bool {
         if !self.failed && self.heard.trace.has_failed() {
             self.failed = true;
             let flag = "lost-execs: the exec trace failed: no program is seen from here on".to_owned();
             self.note(flag, harvest);
-        }
-        if !self.failed && !self.finished {
-            if still && !self.still {
-                let flag = "lost-execs: the exec trace does not get on: programs are seen late or not at all until it does";
-                self.note(flag.to_owned(), harvest);
-            }
-            self.still = still;
         }
         self.failed
     }
@@ -288,12 +278,9 @@ impl Commands {
         self.heard.tracker.screen_lost();
     }
 
-    /// An entry that nobody ran, for what it says.
     fn note(&mut self, flag: String, harvest: &mut Harvest) {
-        let (source, trust) = (Source::Exec, Trust::Witnessed);
-        let told = Command { start: self.last, source, trust, flags: vec![flag], ..Command::default() };
         self.settled = self.settled.saturating_add(1);
-        harvest.add(Settled { commands: vec![told], ..Settled::default() });
+        harvest.add(Settled { commands: vec![note(self.last, flag)], ..Settled::default() });
     }
 
     /// The reading has failed: fetches what the kernel has told of programs, which are of no command. `over`: for the last time.
@@ -353,6 +340,12 @@ impl Commands {
     }
 }
 
+/// An entry that nobody ran, for what it says.
+pub(super) fn note(start: u64, flag: String) -> Command {
+    let (source, trust) = (Source::Exec, Trust::Witnessed);
+    Command { start, source, trust, flags: vec![flag], ..Command::default() }
+}
+
 /// The trace counts from the start of the clock, commands from the start of the session.
 fn hear(tracker: &mut Tracker, event: exec::Event, origin: Duration, redact: &Redactions) {
     let at = |time: u64| time.saturating_sub(ms(origin));
@@ -381,7 +374,7 @@ fn of_session(exec: Exec, origin: Duration, redact: &Redactions) -> Exec {
     Exec { time: exec.time.saturating_sub(ms(origin)), argv, ..exec }
 }
 
-fn ms(time: Duration) -> u64 {
+pub(super) fn ms(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 

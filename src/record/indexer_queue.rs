@@ -9,9 +9,8 @@ use crate::cast::{Event, Payload};
 use crate::shell::marks::Mark;
 use crate::shell::said::Said;
 use std::collections::VecDeque;
-#[cfg(test)]
-use std::sync::Arc;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Bytes that may wait.
@@ -24,6 +23,8 @@ const EVENT: usize = 96;
 pub(super) struct Shared {
     state: Mutex<State>,
     pub(super) changed: Condvar,
+    /// Grows as long as the thread gets on.
+    pub(super) turns: Arc<AtomicU64>,
 }
 
 #[derive(Default)]
@@ -52,8 +53,6 @@ pub(super) struct State {
     pub(super) over: bool,
     /// The kernel's trace has failed.
     pub(super) blind: bool,
-    /// It stands still.
-    pub(super) still: bool,
 }
 
 /// Messages of the shell, and of the keyboard, that were left out.
@@ -135,7 +134,7 @@ pub(super) struct Answer {
 impl State {
     /// Whether no program is seen any more, though the session goes on.
     pub(super) fn has_lost_sight(&self) -> bool {
-        !self.over && (self.blind || self.still || self.failed && !self.hears_on)
+        !self.over && (self.blind || self.failed && !self.hears_on)
     }
 
     /// When the latest program began that is in no index entry, milliseconds.
@@ -223,8 +222,14 @@ impl Shared {
         state
     }
 
+    /// The thread makes a turn.
+    pub(super) fn turn(&self) {
+        self.turns.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// The next piece of work; [`Work::Look`] when `every` has passed without one.
     pub(super) fn next(&self, every: Option<Duration>) -> Option<Work> {
+        self.turn();
         let idle = |state: &mut State| state.queue.is_empty() && !state.closed && !state.failed;
         let mut state = match every {
             None => self.changed.wait_while(self.lock(), idle).unwrap_or_else(PoisonError::into_inner),
@@ -260,6 +265,7 @@ impl Shared {
     /// Waits until it is time to look at the trace again, after the reading has failed. Gives whether the session goes on, and whether
     /// it is over; neither: nobody asks any more.
     pub(super) fn next_look(&self, every: Duration) -> (bool, bool) {
+        self.turn();
         let state = self.lock();
         let state = if state.closed || state.over {
             state
@@ -315,6 +321,15 @@ mod tests {
         state.leave_out_streams(vec![at(9, Payload::Withheld(1))]);
         let Some(Work::Events(events, _)) = state.queue.pop_back() else { panic!() };
         assert_eq!(events, [at(9, Payload::Withheld(1)), at(49_999, Said::Through(49_999).payload())]);
+    }
+
+    #[test]
+    fn the_thread_makes_a_turn_with_every_look_also_once_the_reading_has_failed() {
+        let shared = Shared::default();
+        assert!(matches!(shared.next(Some(Duration::ZERO)), Some(Work::Look)));
+        shared.fail(true);
+        assert_eq!(shared.next_look(Duration::ZERO), (true, false));
+        assert_eq!(shared.turns.load(Ordering::Relaxed), 2);
     }
 
     #[test]

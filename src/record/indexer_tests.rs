@@ -475,33 +475,47 @@ fn a_session_that_is_strict_about_programs_ends_where_they_are_no_longer_seen() 
     }
 }
 
+/// That of the trace, or that of the index, which hears it.
 #[test]
-fn a_trace_that_stands_still_is_told_of_and_ends_a_session_that_is_strict_about_programs() {
-    for strict in [true, false] {
+fn a_thread_that_stands_still_is_told_of_and_ends_a_session_that_is_strict_about_programs() {
+    for (is_index, strict) in [(false, true), (false, false), (true, true), (true, false)] {
         let ((trace, _go_on), redact) = (Trace::still_of_test(), Redactions::default());
+        let turns = trace.turns_of_test();
         let heard = Heard { tracker: Tracker::new(None), trace, redact, strict };
         let mut indexer = ScreenIndexer::start((80, 24)).hearing(heard);
         indexer.begin(Duration::ZERO);
-        let notes = |indexer: &mut ScreenIndexer| {
-            indexer.patience = crate::sys::DEADLINE;
+        let barrier = Arc::new(Barrier::new(2));
+        if is_index {
+            indexer.shared.hand(Work::Hold(Arc::clone(&barrier)));
+            assert!(crate::sys::eventually(|| indexer.shared.lock().queue.is_empty()));
+        }
+        let notes = |indexer: &mut ScreenIndexer, waits: bool| {
+            indexer.patience = if waits { crate::sys::DEADLINE } else { Duration::ZERO };
             let told = indexer.end_segment().commands;
             told.iter().flat_map(|command| command.notices()).map(str::to_owned).collect::<Vec<_>>()
         };
+        turns.fetch_add(1, Ordering::Relaxed);
+        indexer.look_after_trace(Duration::from_secs(100));
         for second in 1..=5 {
             assert_eq!(indexer.must_end(), None, "{second}");
-            assert_eq!(notes(&mut indexer), [""; 0], "{second}");
+            assert!(!indexer.is_pressed(), "{second}");
+            assert_eq!(notes(&mut indexer, !is_index), [""; 0], "{second}");
+            turns.fetch_add(u64::from(is_index), Ordering::Relaxed);
             indexer.look_after_trace(Duration::from_secs(100 + second));
         }
-        assert_eq!(indexer.must_end().is_some(), strict);
+        assert_eq!((indexer.must_end().is_some(), indexer.is_pressed()), (strict, true));
         let told =
             "lost-execs: the exec trace does not get on: programs are seen late or not at all until it does";
-        assert_eq!(notes(&mut indexer), [told]);
+        assert_eq!(notes(&mut indexer, !is_index), [told]);
         // Once: what comes later tells it no more.
-        assert_eq!(notes(&mut indexer), [""; 0]);
-        // Nobody waits for it at the end.
+        assert_eq!((notes(&mut indexer, !is_index), indexer.is_pressed()), (vec![], false));
+        if is_index {
+            barrier.wait();
+        }
+        // The recording waits for none at the end.
         indexer.event(Event::new(Duration::from_millis(300), Payload::Exit(0)));
         let told = "lost-execs: the exec trace did not get on at the end: programs that it had not told of are not known";
-        assert_eq!(notes(&mut indexer), [told]);
+        assert_eq!(notes(&mut indexer, true), [told]);
     }
 }
 

@@ -17,6 +17,7 @@ mod pump;
 pub mod queue;
 pub mod recorder;
 pub mod session;
+mod sight;
 pub mod start_dir;
 pub mod take;
 pub mod withhold;

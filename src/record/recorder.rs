@@ -101,6 +101,10 @@ pub trait Indexer: Send {
     fn holds(&mut self) -> Option<Duration> {
         None
     }
+    /// Whether there is something to be sealed at once: its segment may have long to go.
+    fn is_pressed(&mut self) -> bool {
+        false
+    }
     /// The segment ends here: what its index entry holds.
     fn end_segment(&mut self) -> Extras;
     /// Escape sequences that recreate the screen as it stands now, at a border.
@@ -450,11 +454,11 @@ impl<S: Disk> Recorder<'_, S> {
         }
         let flushed = self.writer.flush(now);
         self.check(flushed);
-        let held_long = self.has_held_long(now);
-        if held_long && !self.writer.in_segment() {
+        let wanted = self.has_held_long(now) || self.indexer.is_pressed();
+        if wanted && !self.writer.in_segment() {
             self.begin(now);
         }
-        if self.writer.segment_due(now) || held_long && self.writer.may_end_segment() {
+        if self.writer.segment_due(now) || wanted && self.writer.may_end_segment() {
             self.end_segment(now);
         }
         self.watch_space();

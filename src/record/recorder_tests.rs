@@ -1,6 +1,6 @@
 use super::super::queue::{Feed, bounded};
 use super::*;
-use crate::cast::{Exec, Header as CastHeader};
+use crate::cast::{Command, Exec, Header as CastHeader};
 use crate::container::verify::{Origin, Verdict, verify};
 use crate::container::{Cursor, Header, Meta, Reader, SessionKeys, Setup, Slot, SlotKind, verify_content};
 use std::cell::Cell;
@@ -507,13 +507,18 @@ impl Indexer for Silent<'_> {
     }
 }
 
-/// A session of silent programs, of which the recorder is killed in its sixteenth minute: how many segments it has, and when the
-/// latest program began that is in the index, seconds. With these events every so many seconds.
-fn silent(every: u64, events: impl Fn(u64) -> Vec<Event>) -> (usize, u64) {
+/// A session of which the recorder is killed after so many seconds: what is left. With these events every so many seconds.
+fn killed(
+    after: u64,
+    at: &AtomicU64,
+    indexer: &mut dyn Indexer,
+    every: u64,
+    events: impl Fn(u64) -> Vec<Event>,
+) -> Reader<io::Cursor<Vec<u8>>> {
     let tape = Tape::with_room(1 << 30);
     let (writer, root) = writer(&tape);
     let (feed, intake) = bounded(1 << 20).unwrap();
-    let (at, told) = (AtomicU64::new(0), Cell::new(0));
+    let told = Cell::new(0);
     let (feed, killed) = (std::cell::RefCell::new(Some(feed)), std::cell::RefCell::new(Vec::new()));
     let clock = || {
         let now = at.fetch_add(100, Ordering::SeqCst) + 100;
@@ -523,7 +528,7 @@ fn silent(every: u64, events: impl Fn(u64) -> Vec<Event>) -> (usize, u64) {
             told.set(now);
             feed.send(events(now)).unwrap();
         }
-        if now == 960_000 {
+        if now == after * 1000 {
             *killed.borrow_mut() = tape.bytes();
             feed.borrow_mut().take();
         }
@@ -531,10 +536,18 @@ fn silent(every: u64, events: impl Fn(u64) -> Vec<Event>) -> (usize, u64) {
     };
     // Each look at the clock is a flush: nothing is waited for.
     let policy = Policy { flush: Duration::from_millis(100), ..POLICY };
-    record(&intake, writer, &mut Silent { at: &at, told: 0 }, policy, &clock);
+    record(&intake, writer, indexer, policy, &clock);
     let mut reader = Reader::open(io::Cursor::new(killed.into_inner())).unwrap();
     reader.unlock(root).unwrap();
     assert!(!reader.is_complete());
+    reader
+}
+
+/// The same of silent programs, in the sixteenth minute: how many segments it has, and when the latest program began that is in the
+/// index, seconds.
+fn silent(every: u64, events: impl Fn(u64) -> Vec<Event>) -> (usize, u64) {
+    let at = AtomicU64::new(0);
+    let reader = killed(960, &at, &mut Silent { at: &at, told: 0 }, every, events);
     let latest = reader.entries().iter().flat_map(|entry| &entry.execs).map(|exec| exec.time / 1000).max();
     (reader.entries().len(), latest.unwrap_or(0))
 }
@@ -607,4 +620,40 @@ fn the_indexer_is_looked_after_in_every_second_however_seldom_is_flushed() {
     let mut indexer = Looked { at: &at, last: 0, longest: 0 };
     record(&intake, writer, &mut indexer, Policy { flush: Duration::from_secs(10), ..POLICY }, &clock);
     assert!(indexer.last > 30_000 && indexer.longest < 2_000, "{} ms of {}", indexer.longest, indexer.last);
+}
+
+/// From the twentieth second on it has something to tell that cannot wait.
+struct Pressed<'a> {
+    at: &'a AtomicU64,
+    is_told: bool,
+}
+
+impl Indexer for Pressed<'_> {
+    fn event(&mut self, _: Event) {}
+
+    fn is_pressed(&mut self) -> bool {
+        !self.is_told && self.at.load(Ordering::SeqCst) >= 20_000
+    }
+
+    fn end_segment(&mut self) -> Extras {
+        let is_told = std::mem::replace(&mut self.is_told, true);
+        let note = (!is_told).then(|| Command { start: 20_000, ..Command::default() });
+        Extras { commands: note.into_iter().collect(), ..Extras::default() }
+    }
+
+    fn keyframe(&mut self) -> Option<String> {
+        None
+    }
+}
+
+#[test]
+fn what_cannot_wait_is_in_the_index_at_the_next_flush_whether_anything_is_shown_or_not() {
+    for shows in [false, true] {
+        let at = AtomicU64::new(0);
+        let events = |now| if shows { vec![output(now, 10)] } else { Vec::new() };
+        let reader = killed(30, &at, &mut Pressed { at: &at, is_told: false }, 1, events);
+        let told: Vec<u64> =
+            reader.entries().iter().flat_map(|entry| &entry.commands).map(|note| note.start).collect();
+        assert_eq!((told, reader.entries().len()), (vec![20_000], 1), "{shows}");
+    }
 }
