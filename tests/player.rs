@@ -15,6 +15,7 @@ use player::drawing::draws_only;
 use player::viewer::Viewer;
 use sandbox::{Recording, Sandbox, damage_the_first_border};
 use sealcast::cast::{Command as Entry, Gap, Payload, Source as Teller};
+use sealcast::crypto::identity;
 use sealcast::sys::tty::Size;
 use std::time::Duration;
 use support::terminal::Terminal;
@@ -333,6 +334,22 @@ fn a_running_session_is_followed_rewound_and_followed_again() {
     viewer.types("F", "third");
     // It has ended meanwhile: the verdict is another one.
     viewer.shows("sealed · intact");
+    viewer.terminal.send("q");
+    assert!(viewer.terminal.wait_end().success());
+    viewer.is_given_back();
+}
+
+#[test]
+fn why_a_recording_cannot_be_opened_stands_whole_below_the_list() {
+    let home = Sandbox::new();
+    let (_, somebody) = identity::generate();
+    home.record(&Recording { recipients: Some(vec![somebody.clone()]), ..Recording::default() });
+    let mut viewer = Viewer::start(&home, &["play"], (80, 24));
+    viewer.shows("Enter opens");
+    let screen = viewer.types("\r", &somebody.label());
+    let words = screen.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(words.contains("(not a recipient)") && words.contains("sealed to"), "{screen}");
+    viewer.types("j", "Enter opens");
     viewer.terminal.send("q");
     assert!(viewer.terminal.wait_end().success());
     viewer.is_given_back();

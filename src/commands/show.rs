@@ -6,7 +6,7 @@ use super::verify::{Judged, judge};
 use crate::cast::{Command, Source};
 use crate::console::{Column, Style, Table};
 use crate::container::{Entry, GivenUp, Header, LeftOut, Meta, ORIGIN_WITNESSED, Opening};
-use crate::crypto::recipient::Recipient;
+use crate::crypto::recipient::label_of;
 use crate::error::{Context as _, Error, Kind, Result};
 use crate::shell::alone;
 use crate::shell::notices::is_plain;
@@ -169,9 +169,8 @@ fn story(context: &Context, opened: &mut Opened, judged: &Judged, locked: Option
         tell("told by", &told_by(opened));
         tell("of no command", &alone::names(opened.reader.entries()));
     }
-    let recipients = header.recipients.iter();
-    let names = recipients.map(|text| text.parse::<Recipient>().map_or_else(|_| text.clone(), |r| r.label()));
-    tell("sealed to", &names.collect::<Vec<_>>().join(", "));
+    let names: Vec<String> = header.recipients.iter().map(|listed| label_of(listed)).collect();
+    tell("sealed to", &names.join(", "));
     tell("made by", &header.tool);
     tell("retention", &header.retention);
     tell("policy", &header.policy);

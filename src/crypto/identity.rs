@@ -18,7 +18,7 @@ use zeroize::Zeroizing;
 mod why;
 
 use why::shown;
-pub use why::{LoadError, Tried, UnwrapError, Why};
+pub use why::{LoadError, Tried, UnwrapError, Why, all_tried};
 
 /// The longest identity file that is read, in bytes.
 pub const MAX_FILE: u64 = 256 << 10;

@@ -347,6 +347,11 @@ impl Recipient {
     }
 }
 
+/// [`Recipient::label`] of a recipient as the header of a recording lists it; what is none, as it is.
+pub fn label_of(listed: &str) -> String {
+    listed.parse::<Recipient>().map_or_else(|_| listed.to_owned(), |recipient| recipient.label())
+}
+
 impl fmt::Display for Recipient {
     /// The line it was read from, tidied.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

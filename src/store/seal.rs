@@ -6,9 +6,9 @@ use crate::container::verify::Origin;
 use crate::container::{self, Certificate, Reader, SessionKeys, Slot, SlotKind};
 use crate::crypto::chain::Key;
 use crate::crypto::digest::sha256;
-use crate::crypto::identity::{self, Identities, UnwrapError};
+use crate::crypto::identity::{self, Identities, Tried, UnwrapError, Why};
 use crate::crypto::known_keys::{KnownKeys, Trust};
-use crate::crypto::recipient::{self, Recipient, WrapError};
+use crate::crypto::recipient::{self, Recipient, WrapError, label_of};
 use crate::crypto::sshsig;
 use std::collections::HashMap;
 use std::fmt;
@@ -48,6 +48,9 @@ pub enum Access {
     Index,
 }
 
+/// The most recipients that are named where none of the identities opens it; `sealcast show` names them all.
+const MOST_NAMED: usize = 5;
+
 /// Why a recording could not be opened.
 #[derive(Debug)]
 pub enum UnlockError {
@@ -65,10 +68,33 @@ pub enum UnlockError {
 impl fmt::Display for UnlockError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Unwrap { recipients, .. } => {
-                let shown: Vec<String> =
-                    recipients.iter().map(|r| crate::text::escaped(r).to_string()).collect();
-                write!(f, "cannot open the recording, which is sealed to {}", shown.join(" and to "))
+            // What was tried comes first: recipients may be many.
+            Self::Unwrap { recipients, source } => {
+                let mut names: Vec<String> = recipients.iter().map(|listed| label_of(listed)).collect();
+                let why = match source {
+                    UnwrapError::NoIdentity { slots, tried } => {
+                        if names.is_empty() {
+                            names = slots.iter().map(ToString::to_string).collect();
+                        }
+                        identity::all_tried(tried)
+                    }
+                    other => other.to_string(),
+                };
+                let more = names.len().saturating_sub(MOST_NAMED);
+                names.truncate(MOST_NAMED);
+                if names.is_empty() {
+                    names.push("nobody".to_owned());
+                }
+                let names = names.join(", ");
+                write!(
+                    f,
+                    "cannot open the recording: {why}; it is sealed to {}",
+                    crate::text::escaped(&names)
+                )?;
+                if more > 0 {
+                    write!(f, " and {more} more")?;
+                }
+                Ok(())
             }
             Self::Container(error) => write!(f, "{error}"),
         }
@@ -78,7 +104,7 @@ impl fmt::Display for UnlockError {
 impl std::error::Error for UnlockError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::Unwrap { source, .. } => Some(source),
+            Self::Unwrap { .. } => None,
             Self::Container(error) => error.source(),
         }
     }
@@ -226,7 +252,11 @@ fn unlock_by<R: Read + Seek>(
             Err(error) => keep(error),
         }
     }
-    let source = failure.unwrap_or(UnwrapError::NoIdentity { slots: Vec::new(), tried: Vec::new() });
+    // Where it is sealed to nobody, nothing was there to be tried.
+    let source = failure.unwrap_or_else(|| UnwrapError::NoIdentity {
+        slots: Vec::new(),
+        tried: identities.paths().map(|path| Tried { path: path.to_owned(), why: Why::NoMatch }).collect(),
+    });
     Err(UnlockError::Unwrap { recipients: reader.header().recipients.clone(), source })
 }
 
@@ -340,8 +370,7 @@ mod tests {
         };
         assert_eq!(open(&mine).unwrap(), Access::Content);
         assert_eq!(open(&searcher).unwrap(), Access::Index);
-        let error = open(&stranger).unwrap_err();
-        let told = format!("{error}: {}", std::error::Error::source(&error).unwrap());
+        let told = open(&stranger).unwrap_err().to_string();
         assert!(told.contains("age1somebody") && told.contains("mine.txt"), "{told}");
     }
 

@@ -3,6 +3,7 @@
 
 mod bad_input;
 mod forged;
+mod identities;
 mod kept;
 mod keys;
 mod pages;

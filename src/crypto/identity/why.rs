@@ -88,6 +88,15 @@ pub struct Tried {
     pub why: Why,
 }
 
+/// What was tried, in words.
+pub fn all_tried(tried: &[Tried]) -> String {
+    if tried.is_empty() {
+        return "no identity file was given".to_owned();
+    }
+    let tried: Vec<String> = tried.iter().map(|t| format!("{} ({})", shown(&t.path), t.why)).collect();
+    format!("tried: {}", tried.join(", "))
+}
+
 /// Why something sealed could not be opened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum UnwrapError {
@@ -114,17 +123,8 @@ impl fmt::Display for UnwrapError {
             Self::TooLong => f.write_str("the sealed key is longer than any is"),
             Self::NoIdentity { slots, tried } => {
                 let slots: Vec<String> = slots.iter().map(Slot::to_string).collect();
-                write!(
-                    f,
-                    "sealed to {}; ",
-                    if slots.is_empty() { "nobody".into() } else { slots.join(", ") }
-                )?;
-                if tried.is_empty() {
-                    return f.write_str("no identity file was given");
-                }
-                let tried: Vec<String> =
-                    tried.iter().map(|t| format!("{} ({})", shown(&t.path), t.why)).collect();
-                write!(f, "tried: {}", tried.join(", "))
+                let slots = if slots.is_empty() { "nobody".into() } else { slots.join(", ") };
+                write!(f, "{}; sealed to {slots}", all_tried(tried))
             }
         }
     }

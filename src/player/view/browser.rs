@@ -6,6 +6,7 @@ use crate::text::escaped;
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 use ratatui::style::Style;
+use ratatui::widgets::{Clear, Widget as _};
 
 /// The widest a state is drawn where it says more than a word: `torn, renamed`, `running, 12 min silent`.
 const WIDEST_STATE: usize = 24;
@@ -97,14 +98,23 @@ pub(in crate::player) fn browser(browser: &mut Browser, area: Rect, buffer: &mut
         }
         return Some(prompt_line(prompt, last, buffer));
     }
-    let note = match (&browser.note, &browser.wrong) {
-        (Some(note), _) => escaped(note).to_string(),
-        (None, Some(wrong)) => {
+    if let Some(note) = &browser.note {
+        // Whole, over the end of the list: what it leads to may stand at its end, and the next key takes it away.
+        let lines = folded(&escaped(beginning(note)).to_string(), usize::from(area.width - 2));
+        let from = area.height.saturating_sub(u16::try_from(lines.len()).unwrap_or(u16::MAX)).max(2);
+        Clear.render(Rect { y: area.y + from, height: area.height - from, ..area }, buffer);
+        for (y, line) in (from..area.height).zip(&lines) {
+            text(buffer, row(y), 1, 0, line, dim());
+        }
+        return None;
+    }
+    let note = match &browser.wrong {
+        Some(wrong) => {
             let hint = wrong.hint.as_ref().map(|hint| format!(": {}", escaped(hint))).unwrap_or_default();
             format!("filter “{}”: {}{hint}", escaped(&browser.filter), escaped(&wrong.to_string()))
         }
-        (None, None) if browser.filter.is_empty() => "Enter opens · / filters · q leaves".to_string(),
-        (None, None) => {
+        None if browser.filter.is_empty() => "Enter opens · / filters · q leaves".to_string(),
+        None => {
             let state = match (browser.searching, browser.unsearched) {
                 (true, _) => " · searching".to_string(),
                 (false, 0) => String::new(),
@@ -115,4 +125,20 @@ pub(in crate::player) fn browser(browser: &mut Browser, area: Rect, buffer: &mut
     };
     text(buffer, last, 1, 0, &note, dim());
     None
+}
+
+/// The lines of a text, none wider than `width`: broken at spaces, or inside a word that is wider.
+fn folded(text: &str, width: usize) -> Vec<String> {
+    let cells = unicode_width::UnicodeWidthStr::width;
+    let (mut lines, mut line) = (Vec::new(), String::new());
+    for c in text.chars() {
+        line.push(c);
+        if cells(line.as_str()) > width {
+            let from = line.rfind(' ').map_or(line.len() - c.len_utf8(), |space| space + 1);
+            let rest = line.split_off(from);
+            lines.push(std::mem::replace(&mut line, rest));
+        }
+    }
+    lines.push(line);
+    lines
 }

@@ -1,0 +1,30 @@
+//! Identities that open nothing, and what is said and done all the same.
+
+use crate::sandbox::{Recording, Sandbox, write};
+use sealcast::crypto::identity;
+use sealcast::crypto::recipient::Recipient;
+use sealcast::crypto::sshsig::Signer;
+
+/// A home with `other.txt`, the identity of nobody.
+fn with_another() -> Sandbox {
+    let home = Sandbox::new();
+    write(&home.path("other.txt"), identity::generate().0.as_bytes());
+    home
+}
+
+#[test]
+fn what_was_tried_comes_before_to_whom_it_is_sealed_and_keys_are_named_in_short() {
+    let home = with_another();
+    let ssh = |n: usize| -> Recipient {
+        let key = Signer::generate("test").unwrap().host_key();
+        format!("{key} root@web-{n}").parse().unwrap()
+    };
+    home.record(&Recording { recipients: Some((1..=8).map(ssh).collect()), ..Recording::default() });
+    for command in [&["export", "last"][..], &["show", "--commands", "last"]] {
+        let ran = home.run(&[command, &["-i", "other.txt"]].concat()).exits(2).complains("sealed to");
+        let line = ran.err.lines().next().unwrap();
+        assert!(line.find("other.txt (not a recipient)") < line.find("sealed to"), "{ran}");
+        assert!(line.contains("root@web-1 (ssh-ed25519)") && !line.contains("AAAA"), "{ran}");
+        assert!(line.len() < 300, "{} bytes\n{ran}", line.len());
+    }
+}
