@@ -376,6 +376,10 @@ fn install(program: &str) -> String {
     format!("install `{program}`, and see that it is in $PATH")
 }
 
+/// What to do where nobody gave a passphrase.
+const ASKED_WHERE: &str =
+    "the passphrase is typed on the terminal this runs on; --identity names another identity file";
+
 /// What to do when none of these opened it.
 fn what_opens(tried: &[identity::Tried]) -> String {
     use identity::Why;
@@ -386,6 +390,8 @@ fn what_opens(tried: &[identity::Tried]) -> String {
         install(program)
     } else if tried.iter().any(|t| matches!(t.why, Why::Plugin(_))) {
         PLUGIN_SPEAKS.to_owned()
+    } else if tried.iter().any(|t| matches!(t.why, Why::NoPassphrase(_))) {
+        ASKED_WHERE.to_owned()
     } else {
         "name the identity file of one of its recipients with --identity".to_owned()
     }
@@ -521,6 +527,20 @@ mod tests {
         let [hint] = error.hints() else { panic!("{:?}", error.hints()) };
         let host = hint.find("`sealcast config check` looks at that of a host");
         assert!(host < hint.find("`sealcast keys check` at your own") && host.is_some(), "{hint}");
+    }
+
+    #[test]
+    fn whoever_could_not_be_asked_for_a_passphrase_is_told_where_it_is_asked_for() {
+        let hints = |why| {
+            let tried = vec![identity::Tried { path: "mine.txt".into(), why }];
+            Error::from(identity::UnwrapError::NoIdentity { slots: Vec::new(), tried }).hints().to_vec()
+        };
+        let nobody = crate::crypto::prompt::PromptError("there is no terminal to ask on".into());
+        assert_eq!(hints(identity::Why::NoPassphrase(nobody)), [ASKED_WHERE]);
+        assert_eq!(
+            hints(identity::Why::NoMatch),
+            ["name the identity file of one of its recipients with --identity"]
+        );
     }
 
     #[test]
