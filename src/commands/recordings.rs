@@ -30,7 +30,7 @@ pub(super) struct Reading {
     /// An identity file to open recordings with; may be given several times
     ///
     /// Without it, your own identity is used where there is one. `ls`, `show` and `verify` leave it out where it would ask for a
-    /// passphrase or run a plugin; `show --commands` does not.
+    /// passphrase or run a plugin, or cannot be read; `show --commands` does not.
     #[arg(short, long, value_name = "FILE")]
     identity: Vec<PathBuf>,
     /// The directory of the recordings
@@ -127,19 +127,25 @@ impl Reading {
         context.identities(&self.identity)
     }
 
-    /// [`Reading::identities`] for commands that can do without: nobody is asked for a passphrase unless the identity
-    /// was named.
+    /// [`Reading::identities`] for commands that can do without: unless the identity was named nobody is asked for a passphrase,
+    /// and one that cannot be used is warned of.
     pub(super) fn quiet_identities(&self, context: &Context) -> Result<Identities> {
-        let identities = self.identities(context)?;
-        match self.asks(&identities) {
-            true => Ok(Identities::load::<&Path>(&[], context.prompt())?),
-            false => Ok(identities),
+        let none = || Ok(Identities::load::<&Path>(&[], context.prompt())?);
+        match self.identities(context) {
+            Ok(identities) if self.asks(&identities) => none(),
+            Err(error) if !self.names_identity() => {
+                let said = format!("{error}: only what is public is looked at");
+                context.console.remark("warning", Style::Yellow, said);
+                error.hints().iter().for_each(|hint| context.console.remark("hint", Style::Yellow, hint));
+                none()
+            }
+            read => read,
         }
     }
 
-    /// Whether one's own identity is not used by [`Reading::quiet_identities`].
-    pub(super) fn would_ask(&self, context: &Context) -> Result<bool> {
-        Ok(self.asks(&self.identities(context)?))
+    /// Whether one's own identity is not used by [`Reading::quiet_identities`] because it would ask.
+    pub(super) fn would_ask(&self, context: &Context) -> bool {
+        self.identities(context).is_ok_and(|identities| self.asks(&identities))
     }
 
     fn asks(&self, identities: &Identities) -> bool {

@@ -49,7 +49,7 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
     let locked = match seal::unlock(&mut opened.reader, &identities) {
         Ok(_) => None,
         // Not that there was none.
-        Err(_) if !must_open && args.reading.would_ask(context)? => Some(Error::new(Kind::Key, WOULD_ASK)),
+        Err(_) if !must_open && args.reading.would_ask(context) => Some(Error::new(Kind::Key, WOULD_ASK)),
         Err(error) => Some(Error::from(error)),
     };
     opened.retell();

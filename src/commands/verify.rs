@@ -169,7 +169,7 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
         );
         context.console.remark("note", Style::Yellow, said);
     }
-    if args.reading.would_ask(context)? {
+    if args.reading.would_ask(context) {
         context.console.remark(
             "note",
             Style::Plain,

@@ -13,6 +13,37 @@ fn with_another() -> Sandbox {
 }
 
 #[test]
+fn what_is_public_is_told_though_ones_own_identity_cannot_be_used() {
+    for what in ["garbage", "nothing", "a directory"] {
+        let home = Sandbox::new();
+        home.record(&Recording::default());
+        let path = home.personal().identity();
+        std::fs::remove_file(&path).unwrap();
+        match what {
+            "garbage" => write(&path, b"garbage"),
+            "nothing" => write(&path, b""),
+            _ => std::fs::create_dir(&path).unwrap(),
+        }
+        let path = path.to_str().unwrap();
+        for (args, shown) in [
+            (&["ls"][..], "alice"),
+            (&["verify"], "intact"),
+            (&["verify", "--json"], "intact"),
+            (&["show"], "alice"),
+        ] {
+            let ran = home.run(args).exits(0);
+            assert!(ran.text().contains(shown), "{what}: {ran}");
+            assert_eq!(ran.err.matches("warning: ").count(), 1, "{what}: {ran}");
+            assert!(ran.err.contains(path) && ran.err.contains("hint: "), "{what}: {ran}");
+        }
+        home.run(&["show", "--commands"]).exits(2).complains("identity.txt");
+        for command in ["ls", "verify", "show"] {
+            home.run(&[command, "-i", path]).exits(2).complains("identity.txt");
+        }
+    }
+}
+
+#[test]
 fn what_was_tried_comes_before_to_whom_it_is_sealed_and_keys_are_named_in_short() {
     let home = with_another();
     let ssh = |n: usize| -> Recipient {
