@@ -60,7 +60,7 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
             let known = known_keys(context, &args.known_keys)?;
             // Whether the content fits its index is asked of `verify`; here the signatures are enough.
             let none = crate::crypto::identity::Identities::load::<PathBuf>(&[], context.prompt())?;
-            let mut judged = judge(context, &opened.found, &known, &none, false)?;
+            let mut judged = judge(context, &opened.found, &known, &none)?;
             // But what was met on the way is not called intact.
             if locked.is_none()
                 && judged.word != "altered"

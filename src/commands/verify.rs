@@ -59,6 +59,8 @@ pub(super) struct Judged {
     pub(super) cut: bool,
     /// Whether the content was checked, too.
     content: bool,
+    /// Why none of the identities opened it.
+    locked: Option<Error>,
     /// What the index says and the content does not, in words.
     lies: Vec<String>,
     /// What this version would have drawn or told otherwise, in words, of a recording that another one made.
@@ -101,7 +103,9 @@ impl Judged {
     /// How it is set off.
     pub(super) fn style(&self) -> Style {
         match self.word {
-            "intact" if self.differences.is_empty() && self.unchecked.is_empty() => Style::Green,
+            "intact" if self.differences.is_empty() && self.unchecked.is_empty() && self.locked.is_none() => {
+                Style::Green
+            }
             "intact" | "running" | "torn" => Style::Yellow,
             _ => Style::Red,
         }
@@ -129,14 +133,20 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
     let identities = args.reading.quiet_identities(context)?;
     let must_open = args.reading.names_identity();
     let (mut bad, mut unchecked, mut unlike) = (0, 0, 0);
+    let mut locked = None;
     let mut table = Table::new(&[("ID", Column::Left), ("VERDICT", Column::Left), ("WHY", Column::Whole)]);
     let of = found.len();
     for recording in found {
-        let judged = recording.and_then(|found| {
-            judge(context, &found, &known, &identities, must_open).map(|judged| (found, judged))
-        });
+        let judged = recording
+            .and_then(|found| judge(context, &found, &known, &identities).map(|judged| (found, judged)));
         match judged {
-            Ok((recording, judged)) => {
+            Ok((recording, mut judged)) => {
+                // One's own identity, which was not named, need not open what is sealed to others.
+                judged.locked = judged.locked.filter(|_| must_open);
+                if let Some(why) = &judged.locked {
+                    judged.detail.push_str(&format!("; content not checked: {why}"));
+                    unchecked += 1;
+                }
                 bad += usize::from(!judged.is_good());
                 unlike += usize::from(!judged.differences.is_empty());
                 if args.json {
@@ -149,6 +159,9 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
                         (judged.style(), &judged.word),
                         (Style::Plain, &judged.detail),
                     ]);
+                }
+                if let Some(error) = judged.locked {
+                    locked.get_or_insert(error.while_doing(name(&recording)));
                 }
             }
             Err(error) if of == 1 => return Err(error),
@@ -180,25 +193,29 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
         1 => "the recording is not intact".to_owned(),
         of => format!("{bad} of {of} recordings are not intact"),
     };
-    match (bad, unchecked) {
-        (0, 0) => Ok(()),
-        (0, n) => Err(Error::new(Kind::Input, format!("{n} of {of} recordings could not be checked"))),
-        (_, 0) => Err(Error::new(Kind::No, not_intact())),
-        (_, n) => Err(Error::new(Kind::No, format!("{}, {n} could not be checked", not_intact()))),
-    }
+    let hints = locked.as_ref().map_or_else(Vec::new, |error| error.hints().to_vec());
+    let failed = match (bad, unchecked, locked) {
+        (0, 0, _) => return Ok(()),
+        (0, _, Some(error)) if of == 1 => return Err(error),
+        (0, n, _) => Error::new(Kind::Input, format!("{n} of {of} recordings could not be checked")),
+        (_, 0, _) => Error::new(Kind::No, not_intact()),
+        (_, _, _) if of == 1 => {
+            Error::new(Kind::No, format!("{}, and its content could not be checked", not_intact()))
+        }
+        (_, n, _) => Error::new(Kind::No, format!("{}, {n} could not be checked", not_intact())),
+    };
+    Err(hints.into_iter().fold(failed, Error::hint))
 }
 
-/// Verifies one recording: its name, signatures, and the content where `identities` open it (`must_open`: or else it is an
-/// error).
+/// Verifies one recording: its name, signatures, and the content where `identities` open it.
 pub(super) fn judge(
     context: &Context,
     found: &Found,
     known: &KnownKeys,
     identities: &Identities,
-    must_open: bool,
 ) -> Result<Judged> {
     let file = found.open()?;
-    let mut judged = judge_file(context, found, &file, known, identities, must_open)?;
+    let mut judged = judge_file(context, found, &file, known, identities)?;
     // One that has no header to be read was found altered.
     if let Ok(header) = Header::peek(&mut &file) {
         judged.compare_name(found, &header);
@@ -212,7 +229,6 @@ fn judge_file(
     file: &File,
     known: &KnownKeys,
     identities: &Identities,
-    must_open: bool,
 ) -> Result<Judged> {
     // Before anything is read: what is written meanwhile must not seem to have waited.
     let now = i64::try_from(ms(realtime())).unwrap_or(i64::MAX);
@@ -251,8 +267,7 @@ fn judge_file(
         Err(seal::UnlockError::Container(error)) => {
             judged.faulty(error).or_say(|| shown(&found.path))?;
         }
-        Err(error) if must_open => return Err(Error::from(error).while_doing(name(found))),
-        Err(_) => {}
+        Err(error) => judged.locked = Some(error.into()),
     }
     Ok(judged)
 }
@@ -529,6 +544,7 @@ fn put_in_words(report: Report, silent: Option<Duration>, doubt: Option<String>)
         detail,
         cut,
         content: false,
+        locked: None,
         lies: Vec::new(),
         differences: Vec::new(),
         unchecked: Vec::new(),

@@ -73,7 +73,7 @@ impl Desk {
     fn both(&self) -> [(&'static str, String); 2] {
         let none = Identities::load::<&Path>(&[], Arc::new(Nobody)).unwrap();
         [&none, &self.identities].map(|identities| {
-            let judged = judge(&self.context, &self.found, &self.known, identities, true);
+            let judged = judge(&self.context, &self.found, &self.known, identities);
             judged.map_or_else(|error| ("error", error.to_string()), |judged| (judged.word, judged.detail))
         })
     }

@@ -4,12 +4,45 @@ use crate::sandbox::{Recording, Sandbox, write};
 use sealcast::crypto::identity;
 use sealcast::crypto::recipient::Recipient;
 use sealcast::crypto::sshsig::Signer;
+use serde_json::Value;
 
 /// A home with `other.txt`, the identity of nobody.
 fn with_another() -> Sandbox {
     let home = Sandbox::new();
     write(&home.path("other.txt"), identity::generate().0.as_bytes());
     home
+}
+
+#[test]
+fn the_verdict_of_the_signatures_stands_though_the_identity_that_was_named_opens_nothing() {
+    let home = with_another();
+    let damaged = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/damaged");
+    let known = format!("{damaged}/known_hosts");
+    for (name, verdict) in [("host-other", "foreign"), ("trailer-missing", "torn"), ("never-closed", "torn")]
+    {
+        let path = format!("{damaged}/{name}.scast");
+        let verify = |more: &[&str]| home.run(&[&["verify", "-k", &known, &path], more].concat()).exits(1);
+        assert!(verify(&[]).text().contains(verdict));
+        let ran = verify(&["-i", "other.txt"]).complains("not intact");
+        assert!(ran.text().contains(verdict) && ran.text().contains("content not checked: "), "{ran}");
+        let told: Value = serde_json::from_str(&verify(&["-i", "other.txt", "--json"]).text()).unwrap();
+        assert_eq!((&told["verdict"], &told["content_checked"]), (&verdict.into(), &false.into()));
+        let detail = told["detail"].as_str().unwrap();
+        assert!(detail.contains("other.txt (not a recipient)"), "{detail}");
+        assert!(
+            !detail.contains("sealed to :") && !detail.contains("no identity file was given"),
+            "{detail}"
+        );
+    }
+
+    home.record(&Recording::default());
+    let ran = home.run(&["verify", "last", "-i", "other.txt"]).exits(2).complains("other.txt");
+    assert!(ran.text().contains("intact") && ran.text().contains("content not checked: "), "{ran}");
+    // Of several, too: what is wrong with one is no less wrong.
+    let foreign = format!("{damaged}/host-other.scast");
+    let ran = home.run(&["verify", "-i", "other.txt", "last", &foreign]).exits(1);
+    let ran = ran.complains("1 of 2 recordings are not intact, 2 could not be checked");
+    assert_eq!(ran.text().lines().count(), 2, "{ran}");
 }
 
 #[test]
