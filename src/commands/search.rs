@@ -14,6 +14,7 @@ use crate::store::{Found, Name, cache};
 use crate::text::counted;
 use jiff::Timestamp;
 use serde_json::json;
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
@@ -99,6 +100,8 @@ struct Sums {
     unlike: usize,
     segments: usize,
     read: usize,
+    /// What to do about recordings that could not be searched, as far as it was said.
+    hints: BTreeSet<String>,
 }
 
 /// Runs it. Gives the exit status.
@@ -162,6 +165,7 @@ pub fn run(context: &Context, args: &Args) -> Result<u8> {
     if let Some(path) = &cached
         && let Err(error) = cache::save(path, &opener)
     {
+        let error = Error::from(error);
         context.console.note(format_args!("index keys are not kept for the next search: {error}"));
     }
     context.console.flush()?;
@@ -204,14 +208,16 @@ fn report(context: &Context, args: &Args, found: &Found, answer: Answer, sums: &
             Ink::Red,
             format_args!("{} could {what} be searched: {why}", name(found)),
         );
-        // What cannot be opened at all is told as by `ls` and `verify`, with what to do.
-        if answer.found.is_none()
-            && let Err(error) = found.open()
-        {
-            Error::from(error)
-                .hints()
-                .iter()
-                .for_each(|hint| context.console.remark("hint", Ink::Yellow, hint));
+        let error = match answer.trouble {
+            Some(trouble) => Some(Error::from(trouble)),
+            None if answer.found.is_none() => found.open().err().map(Error::from),
+            None => None,
+        };
+        // There may be many of a kind: what to do is said once.
+        for hint in error.iter().flat_map(Error::hints) {
+            if sums.hints.insert(hint.clone()) {
+                context.console.remark("hint", Ink::Yellow, hint);
+            }
         }
     }
     if let Some(misnamed) = &answer.misnamed {

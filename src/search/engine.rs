@@ -13,7 +13,7 @@ use super::redraw::Begun;
 use super::when;
 use super::window::{Window, anchor, clocks, parted, wall, was_set};
 use crate::container::{self, Entry, Header, Reader, Wanted};
-use crate::store::seal::{Access, Opener};
+use crate::store::seal::{Access, Opener, UnlockError};
 use crate::store::{Found, Misnamed, silence};
 use crate::sys::file::SharedFile;
 use crate::terminal::draws_alike;
@@ -61,12 +61,14 @@ impl Default for Options {
 }
 
 /// The answer about one recording.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Answer {
     /// The match, if there is one.
     pub found: Option<Match>,
     /// What could not be read, if something could not. What was found is still good.
     pub fault: Option<String>,
+    /// Why it could not be opened or read on, where that is what is told.
+    pub trouble: Option<UnlockError>,
     /// Segments it has; 0 where it was not opened.
     pub segments: usize,
     /// Segments that were read.
@@ -81,11 +83,25 @@ pub struct Answer {
 
 impl Answer {
     fn no(segments: usize, read: usize, by_header: bool) -> Self {
-        Self { found: None, fault: None, segments, read, by_header, unlike: false, misnamed: None }
+        Self {
+            found: None,
+            fault: None,
+            trouble: None,
+            segments,
+            read,
+            by_header,
+            unlike: false,
+            misnamed: None,
+        }
     }
 
     pub(super) fn unreadable(why: impl ToString) -> Self {
         Self { fault: Some(why.to_string()), ..Self::no(0, 0, false) }
+    }
+
+    fn unopened(trouble: UnlockError) -> Self {
+        let told = Self::unreadable(crate::search::chain(&trouble));
+        Self { trouble: Some(trouble), ..told }
     }
 }
 
@@ -223,7 +239,7 @@ fn look(recording: &Found, looking: &Looking<'_>, cancelled: &dyn Fn() -> bool) 
     }
     let reader = match Reader::open(file) {
         Ok(reader) => reader,
-        Err(error) => return Answer::unreadable(crate::search::chain(&error)),
+        Err(error) => return Answer::unopened(UnlockError::Container(error)),
     };
     let misnamed = recording.misnamed(reader.header());
     Answer { misnamed, ..look_in(recording, reader, running, looking, cancelled) }
@@ -241,11 +257,11 @@ fn look_in(
     let mut terms = vec![None; query.terms().len()];
     let mut access = match opener.open_index(&mut reader) {
         Ok(access) => access,
-        Err(error) => return Answer::unreadable(crate::search::chain(&error)),
+        Err(error) => return Answer::unopened(error),
     };
     let opening = match reader.opening() {
         Ok(opening) => opening.clone(),
-        Err(error) => return Answer::unreadable(crate::search::chain(&error)),
+        Err(error) => return Answer::unopened(UnlockError::Container(error)),
     };
     let header = reader.header().clone();
     let alike = draws_alike(opening.meta.drawing);
@@ -294,7 +310,7 @@ fn look_in(
             terms[number] = Some(true);
         }
     }
-    let damage = reader.fault().map(|fault| fault.to_string());
+    let damage = reader.fault();
     // But for the entries, of which the reader is another one once the content is open.
     let facts =
         Indexed { header: &header, opening: &opening, entries: &[], retold: &retold, complete, running };
@@ -417,12 +433,15 @@ fn look_in(
     if incomplete && found.fault.is_none() {
         let missing = || cut.then(|| cut_off(read_to, lack.as_deref().filter(|_| query.asks_the_index())));
         let moved = set.then(|| "its clock was set: `--from` and `--to` go by what it showed".to_owned());
-        found.fault = damage.or_else(missing).or(moved).or(lack.clone());
+        let damaged = damage.as_ref().map(ToString::to_string);
+        found.fault = damaged.or_else(missing).or(moved).or(lack.clone());
+        found.damage = damage;
     }
     let (fault, read) = (found.fault.take(), found.read);
+    let trouble = found.damage.take().map(UnlockError::Container);
     let more = found.more;
     if truth != Some(true) {
-        return Answer { fault, unlike, ..Answer::no(segments, read, false) };
+        return Answer { fault, trouble, unlike, ..Answer::no(segments, read, false) };
     }
     let mut entries = reader.entries();
     if !found.hits.is_empty() && !reader.has_all_commands() {
@@ -441,6 +460,7 @@ fn look_in(
     Answer {
         found: Some(Match { header, hits, more: more + over as u64, clocks }),
         fault,
+        trouble,
         segments,
         read,
         by_header: false,

@@ -225,6 +225,8 @@ pub(super) struct Found {
     pub(super) read: usize,
     /// Why not everything was read.
     pub(super) fault: Option<String>,
+    /// What was wrong with the recording, where that is why.
+    pub(super) damage: Option<Error>,
     /// When the last event came that was read.
     pub(super) last: Option<Duration>,
     before: VecDeque<Arc<str>>,
@@ -352,6 +354,7 @@ impl Scan<'_> {
         found.standing = false;
         if let Err(error) = read {
             fault.get_or_insert(error.to_string());
+            found.damage.get_or_insert(error);
         }
         if found.fault.is_none() {
             found.fault = fault;

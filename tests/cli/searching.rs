@@ -1,6 +1,7 @@
-use crate::sandbox::{Recording, Sandbox, held};
+use crate::sandbox::{Recording, Sandbox, damage_the_first_border, held};
 use sealcast::cast::{Command, Exec, Payload, Trust};
 use sealcast::container::Reader;
+use sealcast::crypto::identity;
 use sealcast::shell::marks::{Mark, Start};
 use sealcast::shell::said::Said;
 use sealcast::terminal::Terminal;
@@ -49,6 +50,33 @@ fn the_exit_status_is_that_of_grep_and_what_cannot_be_read_is_named() {
     let found = home.run(&["search", "minute"]).exits(2);
     let why = format!("could not be searched: cannot open {}: it is not a regular file", pipe.display());
     assert!(found.err.contains(&why), "{found}");
+}
+
+#[test]
+fn what_to_do_is_said_with_what_could_not_be_searched_and_once() {
+    let home = Sandbox::new();
+    let (_, somebody) = identity::generate();
+    for start in [1_795_000_000_000, 1_795_100_000_000] {
+        home.record(&Recording { start, recipients: Some(vec![somebody.clone()]), ..Recording::default() });
+    }
+    let (bad, _) = home.record(&Recording { start: 1_795_200_000_000, ..Recording::default() });
+    std::fs::write(&bad, b"hello").unwrap();
+    let (damaged, _) = home.record(&Recording { start: 1_795_300_000_000, ..Recording::default() });
+    damage_the_first_border(&damaged);
+    let found = home.run(&["search", "minute"]).exits(2);
+    assert_eq!(found.err.matches("error: ").count(), 4, "{found}");
+    for hint in ["name the identity file", "recordings end in .scast", "`sealcast verify` says how much"] {
+        assert_eq!(found.err.matches(&format!("hint: {hint}")).count(), 1, "{hint}: {found}");
+    }
+}
+
+#[test]
+fn why_index_keys_cannot_be_kept_is_said_to_the_last_cause() {
+    let home = Sandbox::new();
+    home.record(&Recording::default());
+    std::fs::write(home.personal().root().join("cache"), b"no directory").unwrap();
+    let found = home.run(&["search", "minute"]).exits(0);
+    assert!(found.err.contains("not kept for the next search: cannot use the keys: cannot "), "{found}");
 }
 
 #[test]
