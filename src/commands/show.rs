@@ -77,8 +77,24 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
     }
 }
 
-/// Notices that are told one by one.
+/// Notices of one kind that are told one by one.
 const MOST_NOTICES: usize = 5;
+
+/// The notices to tell one by one, and how many more there are of which kind: none is to be hidden behind many of another.
+fn folded(notices: &[(u64, String)]) -> (Vec<&(u64, String)>, BTreeMap<&str, usize>) {
+    let (mut told, mut counts) = (Vec::new(), BTreeMap::<&str, usize>::new());
+    for notice in notices {
+        let kind = notice.1.split_once(':').map_or(notice.1.as_str(), |(kind, _)| kind);
+        let count = counts.entry(kind).or_default();
+        *count += 1;
+        if *count <= MOST_NOTICES {
+            told.push(notice);
+        }
+    }
+    counts.values_mut().for_each(|count| *count = count.saturating_sub(MOST_NOTICES));
+    counts.retain(|_, more| *more > 0);
+    (told, counts)
+}
 
 /// How many commands are known from whom.
 fn told_by(opened: &Opened) -> String {
@@ -181,12 +197,13 @@ fn story(context: &Context, opened: &mut Opened, judged: &Judged, locked: Option
         return Ok(());
     }
     let notices = opened.notices();
-    for (at, text) in notices.iter().take(MOST_NOTICES) {
+    let (told, more) = folded(&notices);
+    for (at, text) in told {
         let style = if is_plain(text) { Style::Plain } else { Style::Yellow };
         console.styled(style, format!("from {} on: {}", clock(*at), text))?;
     }
-    if let Some(more) = notices.len().checked_sub(MOST_NOTICES).filter(|more| *more > 0) {
-        console.styled(Style::Yellow, format!("and {more} more like that"))?;
+    for (kind, more) in more {
+        console.styled(Style::Yellow, format!("and {more} more of `{kind}`"))?;
     }
     if !opened.commands().is_empty() {
         console.line("")?;
@@ -405,6 +422,19 @@ mod tests {
         let map = [("guard", "none"), ("exec-trace-note", "seen by the kernel"), ("input", "echoed")];
         let map = map.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
         assert_eq!(one_by_one(&map), ["guard=none", "input=echoed", "exec-trace-note=seen by the kernel"]);
+    }
+
+    #[test]
+    fn no_notices_however_many_hide_those_of_another_kind() {
+        let of = |at: u64, text: &str| (at, text.to_owned());
+        let mut notices: Vec<_> = (0..8).map(|at| of(at, "left-out: the arguments are shortened")).collect();
+        notices.extend([of(8, "replaced: x"), of(9, "paused: y"), of(9, "left-running: z")]);
+        let (told, more) = folded(&notices);
+        let told: Vec<_> = told.into_iter().map(|(at, text)| (*at, text.as_str())).collect();
+        let first = (0..5).map(|at| (at, "left-out: the arguments are shortened"));
+        let others = [(8, "replaced: x"), (9, "paused: y"), (9, "left-running: z")];
+        assert_eq!(told, first.chain(others).collect::<Vec<_>>());
+        assert_eq!(more, [("left-out", 3)].into());
     }
 
     #[test]
