@@ -14,7 +14,7 @@ const SHORTER: [usize; 4] = [4096, 1024, 256, 64];
 /// What an argument costs beside its bytes, as [`Exec::size`] counts it.
 const ARGUMENT: usize = 24;
 
-/// What was seen and is not in the index, because there was no room for it.
+/// What was seen and is not in the index, because there was no room for it, or nobody read it in time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct LeftOut {
@@ -62,7 +62,9 @@ impl LeftOut {
         let of = |n: u64, what: &str| (n > 0).then(|| counted(n, what));
         let missing = [of(self.commands, "command"), of(self.programs, "program")];
         let missing = missing.into_iter().flatten().collect::<Vec<_>>().join(" and ");
-        let missing = (!missing.is_empty()).then(|| format!("{missing} did not fit into the index"));
+        let missing = (!missing.is_empty()).then(|| {
+            format!("{missing} did not come into the index: there was no room, or no time to read more")
+        });
         let shortened =
             of(self.shortened, "program").map(|which| format!("the arguments of {which} are shortened"));
         let parts: Vec<String> = missing.into_iter().chain(shortened).collect();
@@ -359,10 +361,13 @@ mod tests {
     fn what_is_left_out_is_told_in_one_line() {
         let notice = |commands, programs, shortened| LeftOut { commands, programs, shortened }.notice();
         assert_eq!(notice(0, 0, 0), None);
-        assert_eq!(notice(0, 1, 0).unwrap(), "left-out: 1 program did not fit into the index");
+        assert_eq!(
+            notice(0, 1, 0).unwrap(),
+            "left-out: 1 program did not come into the index: there was no room, or no time to read more"
+        );
         assert_eq!(
             notice(2, 30, 400).unwrap(),
-            "left-out: 2 commands and 30 programs did not fit into the index; the arguments of 400 programs are shortened"
+            "left-out: 2 commands and 30 programs did not come into the index: there was no room, or no time to read more; the arguments of 400 programs are shortened"
         );
     }
 }

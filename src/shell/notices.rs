@@ -129,7 +129,10 @@ mod tests {
         let all = notices(Some(&opening("bash")), &[&late, &early], &[entry]);
         let all: Vec<_> = all.iter().map(|(at, text)| (*at, text.as_str())).collect();
         let expected = [
-            (5, "left-out: 3 programs did not fit into the index"),
+            (
+                5,
+                "left-out: 3 programs did not come into the index: there was no room, or no time to read more",
+            ),
             (6, "paused: for 14 s"),
             (7, "lost-execs"),
         ];
