@@ -6,7 +6,7 @@ use crate::cast::{Command, Event, Exec, Payload, Source, Trust};
 use crate::container::{LeftOut, fit};
 use crate::exec;
 use crate::policy::Redactions;
-use crate::shell::commands::{Settled, Tracker};
+use crate::shell::commands::{Settled, Tracker, lost_execs};
 use crate::shell::said::Said;
 use crate::shell::screen::{self, Line, Screen};
 use crate::terminal::{self, Shown};
@@ -290,16 +290,15 @@ impl Commands {
             self.stop(harvest);
         }
         let Self { heard: Heard { trace, redact, .. }, origin, .. } = self;
-        let (mut execs, mut left) = (Vec::new(), None);
+        let (mut execs, mut flags) = (Vec::new(), Vec::new());
         trace.drain(|event| match event {
             exec::Event::Executed(exec) => execs.push(of_session(exec, *origin, redact)),
-            exec::Event::Left { count, names } => left = Some(left_running(count, &names)),
-            _ => {}
+            exec::Event::Left { count, names } => flags.push(left_running(count, &names)),
+            exec::Event::Lost { count, why } => flags.push(lost_execs(count, why)),
+            exec::Event::Forked { .. } | exec::Event::Ended { .. } => {}
         });
         harvest.add(Settled { execs, ..Settled::default() });
-        if let Some(flag) = left {
-            self.note(flag, harvest);
-        }
+        flags.into_iter().for_each(|flag| self.note(flag, harvest));
     }
 
     /// Fetches what has settled; how late this thread is decides nothing. `border`: for the end of a segment.

@@ -439,8 +439,10 @@ fn programs_are_heard_on_after_the_reading_has_failed() {
     let mut indexer = ScreenIndexer::start((80, 24)).hearing(heard);
     indexer.begin(Duration::ZERO);
     indexer.shared.hand(Work::Panic);
-    let mut execs = Vec::new();
+    let (mut execs, mut notes) = (Vec::new(), Vec::new());
     for (n, over) in [(1, false), (2, false), (3, true)] {
+        tell(exec::Event::Lost { count: 2, why: "full" });
+        tell(exec::Event::Lost { count: 3, why: "taken" });
         let argv = ["mysql".to_owned(), format!("-pS3CRET{n}")].to_vec();
         tell(exec::Event::Executed(Exec { pid: n, argv, ..Exec::default() }));
         let end = if over { Payload::Exit(0) } else { Payload::Output(b"x".to_vec()) };
@@ -450,7 +452,16 @@ fn programs_are_heard_on_after_the_reading_has_failed() {
         assert_eq!((extras.given_up, extras.left_out), (Some(GivenUp::Failed), LeftOut::default()));
         assert_eq!(indexer.must_end(), None);
         execs.extend(extras.execs.into_iter().map(|exec| exec.argv.join(" ")));
+        let flags = extras.commands.into_iter().flat_map(|command| command.flags);
+        notes.extend(flags);
     }
+    let missing = ["full", "full", "full", "taken", "taken", "taken"];
+    let missing = missing.map(|why| {
+        let count = if why == "full" { 2 } else { 3 };
+        format!("lost-execs: {count} events of the exec trace are missing ({why})")
+    });
+    notes.sort();
+    assert_eq!(notes, missing);
     assert_eq!(execs, ["mysql -p[redacted]"; 3]);
 }
 

@@ -24,6 +24,7 @@ use crate::cast::{Command, Exec, Source, Trust};
 use hints::Hinted;
 use lines::{INTERRUPTED, Typing};
 use through::Through;
+pub use through::lost_execs;
 use unread::Unread;
 pub(super) use unstarted::Standing;
 

@@ -22,6 +22,11 @@ const EARLIER: u64 = 10_000;
 /// The flag of a command that did not wait any longer.
 pub(super) const LATE: &str = "late: a witness was late: programs of it may stand elsewhere, or others' here";
 
+/// The flag of events of the exec trace that are missing.
+pub fn lost_execs(count: u64, why: &str) -> String {
+    format!("lost-execs: {count} events of the exec trace are missing ({why})")
+}
+
 /// How far. Microseconds of the session; `u64::MAX` where nothing is to come.
 pub(in crate::shell) struct Through {
     output: u64,
@@ -76,7 +81,7 @@ impl Tracker {
 
     /// Events of the exec trace are missing, and why.
     pub fn lost(&mut self, time: u64, count: u64, why: &str) {
-        let flag = format!("lost-execs: {count} events of the exec trace are missing ({why})");
+        let flag = lost_execs(count, why);
         let (source, trust) = (Source::Exec, Trust::Witnessed);
         let command = Command { start: time, source, trust, flags: vec![flag], ..Command::default() };
         self.settled.commands.push(command);
