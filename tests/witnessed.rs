@@ -169,8 +169,9 @@ fn no_search_says_no_to_what_was_typed_behind_a_flood() {
         sandbox.file("home/flood", flood);
         let mut terminal = Terminal::start(&sealcast(&sandbox, &["run", "--", "bash"]), SIZE);
         let lines =
-            [("@@ ", "cat ~/flood"), ("@@ ", "PS1='in$ ' sh"), ("in$ ", "echo INNER"), ("in$ ", "exit")];
+            [("@@ ", "cat ~/flood"), ("@@ ", "PS1=in'$ ' sh"), ("in$ ", "echo INNER"), ("in$ ", "exit")];
         for (prompt, line) in lines.into_iter().chain([("@@ ", "exit 3")]) {
+            // Which no line that is echoed holds.
             terminal.wait_for(prompt);
             terminal.send(format!("{line}\r"));
         }
@@ -180,7 +181,7 @@ fn no_search_says_no_to_what_was_typed_behind_a_flood() {
             let of = commands.iter().filter(|command| command["source"] == source);
             of.map(|command| command["text"].as_str().unwrap()).collect::<Vec<_>>()
         };
-        assert_eq!(of("shell"), ["cat ~/flood", "PS1='in$ ' sh", "exit 3"]);
+        assert_eq!(of("shell"), ["cat ~/flood", "PS1=in'$ ' sh", "exit 3"]);
         // An index that is late leaves output out as well.
         let read = of("screen") == ["echo INNER", "exit"];
         let flags = || commands.iter().flat_map(|command| command["flags"].as_array().into_iter().flatten());
