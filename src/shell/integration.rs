@@ -188,10 +188,22 @@ pub fn prepare(
                 .replace("@CR@", "\r")
                 .replace("@BUSYBOX@", if is_busybox(shell) { "busybox " } else { "" });
             let own = match env("ENV") {
-                Some(_) => {
-                    [restore("ENV", env("ENV")), b"\n  [ -r \"$ENV\" ] && . \"$ENV\"".to_vec()].concat()
+                // What it says is expanded.
+                Some(value) => {
+                    // What it says is expanded, as between double quotes, but for these themselves.
+                    let expanded = value.as_bytes().iter().flat_map(|byte| match byte {
+                        b'"' => vec![b'\\', b'"'],
+                        other => vec![*other],
+                    });
+                    let mut own = restore("ENV", Some(value.clone()));
+                    own.extend_from_slice(b"\n  __sealcast_f=\"");
+                    own.extend(expanded);
+                    own.extend_from_slice(
+                        b"\"\n  [ -r \"$__sealcast_f\" ] && . \"$__sealcast_f\"\n  unset __sealcast_f",
+                    );
+                    own
                 }
-                None => Vec::new(),
+                None => [restore("ENV", None), KSH_FILES.as_bytes().to_vec()].concat(),
             };
             plan.env_set.push(("ENV".into(), file.clone().into()));
             plan.files.push((file, filled(&template, "@ENV@", own)));
@@ -215,6 +227,13 @@ const BASH_LOGIN_FILES: &str = "
   if   [ -r ~/.bash_profile ]; then . ~/.bash_profile
   elif [ -r ~/.bash_login   ]; then . ~/.bash_login
   elif [ -r ~/.profile      ]; then . ~/.profile; fi";
+
+/// What a ksh reads where there is no ENV.
+const KSH_FILES: &str = "
+  case ${KSH_VERSION-} in
+  *MIRBSD* | *LEGACY*) [ -r ~/.mkshrc ] && . ~/.mkshrc ;;
+  *93*) ENV=~/.kshrc; [ -r ~/.kshrc ] && . ~/.kshrc ;;
+  esac";
 
 /// A line that gives a variable back the value it had, exported.
 fn restore(name: &str, value: Option<OsString>) -> Vec<u8> {

@@ -2,6 +2,8 @@
 
 use crate::pty::{Session, Setup};
 use sealcast::cast::{Command, Source, Trust};
+use sealcast::shell::marks::Mark;
+use std::os::unix::fs::MetadataExt as _;
 
 pub(crate) const PROMPT: &str = "@@ ";
 const MORE: &str = "> ";
@@ -306,6 +308,50 @@ fn entries_of_fish_are_what_was_run() {
         ],
     );
     assert_eq!(find(&session, "pwd").cwd.as_deref(), Some("/"));
+}
+
+/// ksh93 and mksh have a file of their own where there is no ENV; and what ENV says is expanded.
+#[test]
+fn the_start_up_files_of_a_ksh_and_an_env_with_a_variable_are_read() {
+    let named = &[("ENV", "$HOME/mine.${nothing-rc}")][..];
+    for (shell, file, env) in [
+        ("ksh93", ".kshrc", &[][..]),
+        ("mksh", ".mkshrc", &[]),
+        ("ksh93", "mine.rc", named),
+        ("dash", "mine.rc", named),
+        ("ash", "mine.rc", named),
+    ] {
+        let files = [(file, "PS1='@@ '; mine=theirs\n")];
+        let setup = Setup { shell, files: &files, env, ..Setup::default() };
+        let mut bare = None;
+        for recorded in [false, true] {
+            let Some(mut session) = Session::start(&Setup { bare: !recorded, ..setup.clone() }) else {
+                continue;
+            };
+            session.expect(PROMPT);
+            session.type_in("echo \"it is $mine, [$ENV]\"; exit 3\r");
+            session.expect("it is theirs, [");
+            let env = session.expect("]\r\n");
+            assert_eq!(session.end().1, Some(3), "{shell}");
+            let first = bare.get_or_insert_with(|| env.clone());
+            assert_eq!(
+                env.split(|c| *c == b'/').next_back(),
+                first.split(|c| *c == b'/').next_back(),
+                "{shell}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_ksh_whose_prompt_nobody_has_set_has_its_own() {
+    for shell in ["ksh93", "mksh", "dash"] {
+        let Some(mut session) = Session::start(&Setup { shell, ..Setup::default() }) else { continue };
+        session.expect(if std::fs::metadata("/proc/self").unwrap().uid() == 0 { "# " } else { "$ " });
+        session.type_in("exit 3\r");
+        assert_eq!(session.end().1, Some(3), "{shell}");
+        assert!(session.marks().iter().any(|mark| matches!(mark, Mark::Prompt { .. })), "{shell}");
+    }
 }
 
 #[test]

@@ -3,7 +3,6 @@
 # First the user's own ENV again, and their file.
 case $- in
 *i*)
-  unset ENV
   @ENV@
   if [ -z "${__sealcast_o-}" ]; then
     # With `set -a`, left on by their file, what is defined here would be exported, and the nonce with it.
@@ -24,6 +23,8 @@ case $- in
           PS1="$__sealcast_d@CR@$__sealcast_d${__sealcast_o}D;\$?;$__sealcast_g${__sealcast_o}A;r;\$PWD$__sealcast_g$__sealcast_d${PS1-}$__sealcast_d${__sealcast_o}B;\$?;$__sealcast_g$__sealcast_d"
           ;;
         *)
+          # ksh93 has no prompt yet where nobody has set one, and would not give this one its own.
+          case ${PS1+set} in set) ;; *) case $(id -u) in 0) PS1='# ' ;; *) PS1='$ ' ;; esac ;; esac
           PS1="${__sealcast_o}D;\$?;$__sealcast_g${__sealcast_o}A;r;\$PWD$__sealcast_g${PS1-}${__sealcast_o}B;\$?;$__sealcast_g"
           ;;
         esac
