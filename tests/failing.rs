@@ -13,7 +13,7 @@ mod failing {
 use sealcast::sys::fd::set_nonblocking;
 use sealcast::sys::signals;
 use serde_json::Value;
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::process::{Child, Stdio};
 use std::time::Duration;
 use support::host::{Host, SEALCAST, STORE, has, text};
@@ -470,6 +470,39 @@ fn on_a_disk_that_stands_still_an_interrupt_passes() {
 }
 
 #[test]
+fn on_a_disk_that_stands_still_a_session_that_is_over_says_what_it_waits_for() {
+    let Some(host) = with_a_disk() else { return };
+    let waits =
+        "sealcast: the session is over: its recording cannot be closed at the moment, and is waited for";
+    let program = ["sh", "-c", "echo BEGUN; read x"];
+    let words = [&[SEALCAST, "run", "--"][..], &program].concat();
+    let mut terminal = host.terminal("root", &words);
+    terminal.wait_for("BEGUN");
+    let frozen = Frozen::store(&host);
+    terminal.send_unseen("\r");
+    terminal.wait_for(waits);
+    drop(frozen);
+    assert!(terminal.wait_end().success());
+    assert_eq!(host.last()["verdict"], "intact");
+    // Where there is no terminal it is for whoever reads the errors.
+    let mut command = host.command("root", &[&["setsid"][..], &words].concat());
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut running = command.spawn().unwrap();
+    running.stdout.as_mut().unwrap().read_exact(&mut [0; 6]).unwrap();
+    let frozen = Frozen::store(&host);
+    running.stdin.take().unwrap().write_all(b"\n").unwrap();
+    let (mut errors, mut said) = (running.stderr.take().unwrap(), Vec::new());
+    set_nonblocking(&errors, true).unwrap();
+    until("the operator to be told", || {
+        let _ = errors.read_to_end(&mut said);
+        String::from_utf8_lossy(&said).ends_with(&format!("{waits}\n")).then_some(())
+    });
+    drop(frozen);
+    assert!(until("the end", || running.try_wait().unwrap()).success());
+    assert_eq!(host.last()["verdict"], "intact");
+}
+
+#[test]
 fn a_request_to_end_that_comes_while_the_recording_is_closed_changes_no_exit_code() {
     let Some(host) = with_a_disk() else { return };
     let words = ["setsid", SEALCAST, "run", "--", "sh", "-c", "echo begun; read x; exit 3"];
@@ -528,6 +561,30 @@ fn on_a_disk_that_stands_still_keys_wait_too_the_operator_is_told_and_who_is_to_
     let output = host.last_output();
     assert!(["one", "two", "three"].iter().all(|line| output.contains(line)), "{output}");
     assert!(!output.contains(waits.trim_end()), "that is nothing of the session's: {output}");
+    assert_eq!(host.last()["verdict"], "intact");
+    assert_eq!(gaps(&host), [Value::Null; 0]);
+}
+
+#[test]
+fn on_a_disk_that_stands_still_a_session_that_is_to_go_on_does_and_the_operator_is_told() {
+    let Some(host) = with_a_disk() else { return };
+    host.configure("[record]\nflush = \"100ms\"\non-failure = \"warn\"\n");
+    let mut terminal = host.terminal("root", &[SEALCAST, "run", "--", "sh", "-c", "echo BEGUN; exec cat"]);
+    terminal.wait_for("BEGUN");
+    let told = "sealcast: the recording cannot be written at the moment: the session goes on until too much waits for it\r\n";
+    let frozen = Frozen::store(&host);
+    wait_for_the_wait(&mut terminal, "one\r", told);
+    terminal.line("two", "two\r\ntwo\r\n");
+    drop(frozen);
+    terminal.wait_for("sealcast: the recording is written again: the session goes on\r\n");
+    terminal.send("\x04");
+    assert!(terminal.wait_end().success());
+    assert_eq!(
+        String::from_utf8_lossy(terminal.transcript()).matches(told).count(),
+        1,
+        "{}",
+        said(&terminal)
+    );
     assert_eq!(host.last()["verdict"], "intact");
     assert_eq!(gaps(&host), [Value::Null; 0]);
 }

@@ -10,7 +10,7 @@ use crate::cast::{Event, Gap, Payload, line};
 use crate::crypto::digest::{self, Digest as _, Sha256};
 use crate::shell::said::Said;
 use crate::sys::clock;
-use crate::sys::poll::{Bell, Set};
+use crate::sys::poll::Bell;
 use crate::sys::tty::Size;
 use std::time::Duration;
 
@@ -32,6 +32,9 @@ const OLD: Duration = Duration::from_secs(5);
 const LOOK: Duration = Duration::from_secs(1);
 /// What the operator is told when the session waits for that, and when it does not any longer.
 const WAITS: &str = "the recording cannot be written at the moment: the session waits for it";
+/// The same where it waits for room alone.
+const GOES_ON_YET: &str =
+    "the recording cannot be written at the moment: the session goes on until too much waits for it";
 /// See [`WAITS`].
 const GOES_ON: &str = "the recording is written again: the session goes on";
 
@@ -55,7 +58,7 @@ pub(super) struct Batch {
     old: bool,
     /// When that is looked at next.
     next_look: Option<Duration>,
-    /// The operator was told that the session waits.
+    /// The operator was told of that.
     told: bool,
     /// Everything that was written to the terminal before has been read, and stands here or was handed on; not told yet.
     through: Option<Duration>,
@@ -269,17 +272,22 @@ impl Batch {
 
     /// There may be room again.
     pub(super) fn retry(&mut self) {
-        if self.stuck.is_some() && !self.old {
+        if self.stuck.is_some() && !self.holds() {
             self.hand_on();
         }
     }
 
+    /// Whether the session waits until what waits is taken.
+    fn holds(&self) -> bool {
+        self.waits && self.old
+    }
+
     /// Looks at how old it is what waits, `now`.
     fn look(&mut self, now: Duration) {
-        let age = if self.waits { self.feed.oldest(now, OLD) } else { None };
+        let age = self.feed.oldest(now, OLD);
         self.next_look = age.map(|_| now.saturating_add(LOOK));
         let was_old = std::mem::replace(&mut self.old, age.is_some_and(|age| age >= OLD));
-        if self.old && self.stuck.is_none() {
+        if self.holds() && self.stuck.is_none() {
             self.stick(now);
         } else if was_old {
             self.retry();
@@ -290,12 +298,19 @@ impl Batch {
     pub(super) fn tells(&mut self) -> Option<&'static str> {
         let (now, before) = (self.old || self.told && self.is_stuck(), self.told);
         self.told = now;
-        (now != before).then_some(if now { WAITS } else { GOES_ON })
+        let begins = if self.waits { WAITS } else { GOES_ON_YET };
+        (now != before).then_some(if now { begins } else { GOES_ON })
     }
 
     fn stick(&mut self, now: Duration) {
         self.stuck = Some(now);
         self.stalls = self.stalls.saturating_add(1);
+    }
+
+    fn unstick(&mut self) {
+        if let Some(since) = self.stuck.take() {
+            self.stalled = self.stalled.saturating_add(clock::monotonic().saturating_sub(since));
+        }
     }
 
     /// Everything that was written to the terminal before this time of the monotonic clock has been read and recorded. It is told with
@@ -323,9 +338,7 @@ impl Batch {
         match self.feed.send(std::mem::take(&mut self.events)) {
             Ok(()) => {
                 (self.bytes, self.meanwhile) = (0, 0);
-                if let Some(since) = self.stuck.take() {
-                    self.stalled = self.stalled.saturating_add(clock::monotonic().saturating_sub(since));
-                }
+                self.unstick();
             }
             Err(back) => {
                 self.events = back;
@@ -343,7 +356,7 @@ impl Batch {
 
     /// Whether keys may still be taken.
     pub(super) fn takes_input(&self) -> bool {
-        !self.old && self.meanwhile < MOST_INPUT
+        !self.holds() && self.meanwhile < MOST_INPUT
     }
 
     /// How often, and how long, that was so.
@@ -407,8 +420,8 @@ impl Batch {
         self.push_typed(now);
     }
 
-    /// The session is over: everything that was held back, what was left out, and the exit status. Waits until the
-    /// recorder has room for it.
+    /// The session is over: everything that was held back, what was left out, and the exit status. Nothing comes after it that
+    /// would have to wait for the recorder: it is handed on whether there is room or not.
     pub(super) fn finish(&mut self, status: i32) {
         let now = self.elapsed();
         self.withhold.finish(now, &mut self.typed);
@@ -434,18 +447,9 @@ impl Batch {
             self.push(Event::new(now, Payload::Gap(gap)), 64);
         }
         self.push(Event::new(now, Payload::Exit(status)), 64);
-        self.old = false;
-        self.hand_on();
-        let mut set = Set::default();
-        while self.stuck.is_some() {
-            set.clear();
-            set.add(self.bell(), true, false);
-            if set.wait(None).is_err() {
-                return;
-            }
-            self.bell().silence();
-            self.retry();
-        }
+        self.push_through();
+        self.feed.send_last(std::mem::take(&mut self.events));
+        self.unstick();
     }
 }
 
@@ -525,7 +529,7 @@ mod tests {
 
     #[test]
     fn a_full_queue_that_gets_old_takes_no_keys_and_where_the_session_is_to_go_on_it_gets_full_at_most() {
-        for waits in [true, false] {
+        for (waits, told) in [(true, WAITS), (false, GOES_ON_YET)] {
             let (feed, _intake) = crate::record::queue::bounded(1).unwrap();
             let start = clock::monotonic();
             let mut batch = Batch::new(feed, start, Policy::None, None, None, waits);
@@ -537,7 +541,46 @@ mod tests {
             for second in 0..10 {
                 batch.look(start + Duration::from_secs(second));
             }
-            assert_eq!((batch.takes_input(), batch.tells().is_some(), batch.stalls().0), (!waits, waits, 1));
+            assert_eq!((batch.takes_input(), batch.tells(), batch.stalls().0), (!waits, Some(told), 1));
+            assert_eq!(batch.tells(), None);
+        }
+    }
+
+    #[test]
+    fn where_the_session_is_to_go_on_it_does_though_it_is_told_that_nothing_is_taken() {
+        let (feed, intake) = crate::record::queue::bounded(1 << 20).unwrap();
+        let start = clock::monotonic();
+        let mut batch = Batch::new(feed, start, Policy::None, None, None, false);
+        batch.shown(start, clock::monotonic(), Stream::Output, b"a");
+        batch.flush();
+        for second in 0..10 {
+            batch.look(start + Duration::from_secs(second));
+        }
+        assert_eq!((batch.tells(), batch.is_stuck(), batch.takes_input()), (Some(GOES_ON_YET), false, true));
+        intake.receive(Duration::ZERO).unwrap();
+        batch.look(start + Duration::from_secs(10));
+        assert_eq!((batch.tells(), batch.deadline()), (Some(GOES_ON), None));
+    }
+
+    #[test]
+    fn the_end_of_a_session_is_handed_on_however_full_the_queue_is_and_however_old() {
+        for waits in [true, false] {
+            let (feed, intake) = crate::record::queue::bounded(1).unwrap();
+            let start = clock::monotonic();
+            let mut batch = Batch::new(feed, start, Policy::None, None, None, waits);
+            for byte in [b"a", b"b"] {
+                batch.shown(start, clock::monotonic(), Stream::Output, byte);
+                batch.flush();
+            }
+            for second in 0..10 {
+                batch.look(start + Duration::from_secs(second));
+            }
+            batch.finish(3);
+            drop(batch);
+            let taken = std::iter::from_fn(|| intake.receive(Duration::ZERO).ok()).flatten();
+            let taken: Vec<_> = taken.map(|event| event.payload).collect();
+            let expected = [Payload::Output(b"a".into()), Payload::Output(b"b".into()), Payload::Exit(3)];
+            assert_eq!(taken, expected);
         }
     }
 

@@ -1,7 +1,7 @@
 //! The bounded queue between the loop that copies and the thread that seals.
 //!
-//! It never drops an event and never grows: when it is full the loop is told so and waits, which slows the session
-//! down and nothing else. It tells how long the oldest event has waited, too: a disk, or a recorder, that stands still would else let
+//! It never drops an event and never grows: when it is full the loop is told so and waits (but with the last of all, after which
+//! it has nothing to hold up), which slows the session down and nothing else. It tells how long the oldest event has waited, too: a disk, or a recorder, that stands still would else let
 //! a session go on unrecorded for as long as that takes to fill it. Neither side makes a system call unless the other one sleeps. It
 //! carries the way back too: the recorder's words to the operator, and its order to stop.
 //!
@@ -126,13 +126,25 @@ impl Feed {
             state.feed_waits = true;
             return Err(batch);
         }
-        state.bytes = state.bytes.saturating_add(bytes);
+        self.put(state, batch);
+        Ok(())
+    }
+
+    /// Hands on the last batch of all, full or not: it is in memory already, and nothing comes after it.
+    pub fn send_last(&self, batch: Vec<Event>) {
+        let state = self.shared.lock();
+        if !state.intake_gone {
+            self.put(state, batch);
+        }
+    }
+
+    fn put(&self, mut state: MutexGuard<'_, State>, batch: Vec<Event>) {
+        state.bytes = state.bytes.saturating_add(weights(&batch));
         state.batches.push_back((self.turns.get().time(), batch));
         if std::mem::take(&mut state.intake_sleeps) {
             drop(state);
             self.shared.arrived.ring();
         }
-        Ok(())
     }
 
     /// How long the oldest batch has waited that the recorder has not taken, `now` on the monotonic clock; to be asked at least every

@@ -419,4 +419,26 @@ impl Session {
         self.signals.keep_blocked();
         outcome
     }
+
+    /// A line for the operator, once the child has ended.
+    pub fn tell(&self, text: &str) {
+        if let Ok(stead) = Stead::of(self.spec.program.identity.as_ref()) {
+            tell(Terminal::controlling().as_ref(), stead, text);
+        }
+    }
+}
+
+/// A line for the operator, on the terminal or, where there is none, on standard error, in somebody's stead. It is not waited for:
+/// who does not read what he is told must not hold up a session that has to end.
+pub(super) fn tell(terminal: Option<&Terminal>, stead: Option<Stead>, text: &str) {
+    let text = crate::text::escaped(text);
+    match terminal {
+        // In raw mode a newline alone would not return the carriage. What cannot be told cannot be told.
+        Some(terminal) => drop(sys::fd::write(terminal, format!("\r\nsealcast: {text}\r\n").as_bytes())),
+        None => {
+            if let Ok(stderr) = standard(2) {
+                Sink::shared(stderr, stead).offer(format!("sealcast: {text}\n").as_bytes());
+            }
+        }
+    }
 }

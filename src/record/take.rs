@@ -19,6 +19,7 @@ use crate::crypto::sshsig::Signer;
 use crate::store::period::Period;
 use crate::store::{self, RecordingFile, Store};
 use crate::sys;
+use crate::sys::clock::{Turns, monotonic};
 use crate::sys::stack::{DEEP, apart};
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -30,6 +31,12 @@ use std::time::Duration;
 const MOST_BALLAST: u64 = 4 << 20;
 /// Bytes that may wait between the copying loop and the recorder.
 const QUEUE: usize = 512 << 10;
+/// How long the recorder may take for what is left at the end before the operator is told what is waited for.
+const CLOSES: Duration = Duration::from_secs(5);
+/// How often that is looked at.
+const LOOK: Duration = Duration::from_secs(1);
+/// What he is told then.
+const WAITS: &str = "the session is over: its recording cannot be closed at the moment, and is waited for";
 
 /// Everything a recording needs to begin.
 pub struct Order {
@@ -153,9 +160,11 @@ pub fn take(order: Order, fit: Box<Fit<'_>>, begun: impl FnOnce()) -> Result<Tak
     let start = sys::clock::realtime();
     let (feed, intake) = queue::bounded(QUEUE).map_err(|e| Error::Session(e.into()))?;
     let (hand_over, work) = mpsc::sync_channel::<(Writer<RecordingFile>, Policy, Duration)>(1);
+    let (ends, ended) = mpsc::channel();
     let recorder = std::thread::Builder::new()
         .name("recorder".to_owned())
         .spawn(move || {
+            let _ends: mpsc::Sender<()> = ends;
             let mut indexer = indexer;
             // Nothing comes where a recording could not begin.
             let Ok((writer, policy, origin)) = work.recv() else {
@@ -187,12 +196,27 @@ pub fn take(order: Order, fit: Box<Fit<'_>>, begun: impl FnOnce()) -> Result<Tak
     drop(hand_over);
     begun();
     let outcome = session.run(feed, origin);
+    if !ends_in_time(&ended) {
+        session.tell(WAITS);
+    }
     let recorded = recorder.join().unwrap_or(Recorded {
         closed: None,
         lost: 0,
         failure: Some("the recorder failed unexpectedly".to_owned()),
     });
     Ok(Taken { path, id, session: outcome, recorded })
+}
+
+/// Waits until the recorder has ended, or does not get on: no longer than that.
+fn ends_in_time(ended: &mpsc::Receiver<()>) -> bool {
+    let mut turns = Turns::default();
+    let begun = turns.turn(monotonic());
+    while turns.turn(monotonic()).saturating_sub(begun) < CLOSES {
+        if ended.recv_timeout(LOOK) == Err(mpsc::RecvTimeoutError::Disconnected) {
+            return true;
+        }
+    }
+    false
 }
 
 /// Both clocks, and the time since `origin` on the monotonic one.

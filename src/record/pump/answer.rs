@@ -3,14 +3,14 @@
 use super::{Phase, Pump};
 use crate::cast::{Gap, Payload};
 use crate::record::capture::Stream;
-use crate::record::lane::{Buffer, Sink};
+use crate::record::lane::Buffer;
 use crate::record::pauses::suspended;
 use crate::record::queue::Word;
-use crate::record::session::{Error, OnLoss, Screen, Streams, is_handed_on};
+use crate::record::session::{Error, OnLoss, Screen, Streams, is_handed_on, tell};
 use crate::sys::poll::Set;
 use crate::sys::signals::{self, Arrived};
-use crate::sys::stage::{Ended, Report, standard};
-use crate::sys::{clock, fd, pipe, tty};
+use crate::sys::stage::{Ended, Report};
+use crate::sys::{clock, pipe, tty};
 use std::io;
 use std::time::Duration;
 
@@ -256,20 +256,9 @@ impl Pump<'_> {
         }
     }
 
-    /// A line for the operator, on the terminal or, where there is none, on standard error. It is not waited for: who
-    /// does not read what he is told must not hold up a session that has to end.
+    /// A line for the operator; see [`tell`].
     pub(super) fn tell(&self, text: &str) {
-        let text = crate::text::escaped(text);
-        match &self.screen {
-            // In raw mode a newline alone would not return the carriage. What cannot be told cannot be told.
-            Some(screen) => drop(fd::write(&screen.terminal, format!("\r\nsealcast: {text}\r\n").as_bytes())),
-            None => {
-                if let Ok(stderr) = standard(2) {
-                    let sink = Sink::shared(stderr, self.streams.stead.clone());
-                    sink.offer(format!("sealcast: {text}\n").as_bytes());
-                }
-            }
-        }
+        tell(self.screen.as_ref().map(|screen| &screen.terminal), self.streams.stead.clone(), text);
     }
 
     /// What became of the child.
