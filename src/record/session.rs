@@ -166,11 +166,13 @@ impl Outcome {
 }
 
 /// Signals that are handed on to the child, and with them all that are [realtime](signals::realtime): whatever would end us and
-/// comes from somebody. (Those of a fault of our own do not. Who aborts, as we may, unblocks that signal for himself first.)
-const HANDED_ON: [Signal; 14] = [
+/// comes from somebody. (Those of a fault of our own do not. Who aborts, as we may, unblocks that signal for himself first; the
+/// kernel does so for a trap.)
+const HANDED_ON: [Signal; 16] = [
     signals::SIGHUP,
     signals::SIGINT,
     signals::SIGQUIT,
+    signals::SIGTRAP,
     signals::SIGABRT,
     signals::SIGTERM,
     signals::SIGALRM,
@@ -182,6 +184,7 @@ const HANDED_ON: [Signal; 14] = [
     signals::SIGVTALRM,
     signals::SIGXCPU,
     signals::SIGPWR,
+    signals::SIGSYS,
 ];
 
 /// Whether a signal is handed on to the child.

@@ -7,9 +7,9 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-/// HUP, INT, QUIT, ABRT, USR1, USR2, ALRM, TERM, STKFLT, XCPU, VTALRM, PROF, IO, PWR, and the first and the last of the realtime signals: all
-/// that end a program and that it can do something about.
-const HANDED_ON: [i32; 16] = [1, 2, 3, 6, 10, 12, 14, 15, 16, 24, 26, 27, 29, 30, 34, 64];
+/// HUP, INT, QUIT, TRAP, ABRT, USR1, USR2, ALRM, TERM, STKFLT, XCPU, VTALRM, PROF, IO, PWR, SYS, and the first and the last of the
+/// realtime signals: all that end a program and come from somebody as a rule.
+const HANDED_ON: [i32; 18] = [1, 2, 3, 5, 6, 10, 12, 14, 15, 16, 24, 26, 27, 29, 30, 31, 34, 64];
 
 #[test]
 fn signals_are_handed_on_to_the_child() {
