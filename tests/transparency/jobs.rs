@@ -132,6 +132,70 @@ fn an_editor_can_be_stopped_and_continued() {
     assert_eq!(std::fs::read_to_string(file).unwrap(), "hello world\n");
 }
 
+/// A program that leaves its screen when it is stopped by a key, and says when it goes on.
+const LEAVES: &str = r#"
+import os, signal
+def leave(number, frame):
+    os.write(1, b"LEFT")
+    os.kill(os.getpid(), signal.SIGSTOP)
+    os.write(1, b"BACK")
+signal.signal(signal.SIGTSTP, leave)
+os.write(1, b"READY")
+while True:
+    signal.pause()
+"#;
+
+#[test]
+fn what_a_program_shows_last_before_it_is_stopped_is_shown_before_the_shell_says_so() {
+    if !there(&["python3"]) {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    let mut terminal = sandbox.shell();
+    let script = sandbox.file("leaves.py", LEAVES);
+    terminal.send(format!("{} python3 {}\r", sandbox.wrapper_line(), script.display()));
+    terminal.wait_for("READY");
+    // Which of the two is found first is left to chance.
+    for _ in 0..12 {
+        terminal.send("\x1a");
+        let shown = terminal.wait_for("Stopped");
+        assert!(shown.contains("LEFT"), "{shown:?}");
+        terminal.wait_for("OUTER> ");
+        terminal.send("fg\r");
+        terminal.wait_for("BACK");
+    }
+}
+
+#[test]
+fn a_stopped_program_has_what_it_wrote_in_its_file() {
+    let sandbox = Sandbox::new();
+    let mut terminal = sandbox.shell();
+    let program = "for i in 1 2 3 4 5 6 7 8; do echo $i; kill -STOP $$; done";
+    terminal.send(format!("{} sh -c '{program}' >lines\r", sandbox.wrapper_line()));
+    for line in 1..=8 {
+        terminal.wait_for("Stopped");
+        terminal.wait_for("OUTER> ");
+        let written = std::fs::read_to_string(sandbox.path("lines")).unwrap();
+        assert_eq!(written.lines().count(), line, "{written:?}");
+        terminal.send("fg\r");
+    }
+    terminal.wait_for("OUTER> ");
+    terminal.line("echo status $?", "status 0");
+}
+
+#[test]
+fn a_terminal_that_nobody_reads_does_not_keep_a_flood_from_being_stopped() {
+    let sandbox = Sandbox::new();
+    let mut terminal = sandbox.shell();
+    terminal.send(format!("{} yes\r", sandbox.wrapper_line()));
+    terminal.wait_for("y\r\ny\r\n");
+    runs("yes", terminal.pid());
+    let wrapper = children(terminal.pid())[0];
+    // From here on.
+    terminal.send_blindly("\x1a");
+    until("the wrapper to be stopped", || (state(wrapper) == Some('T')).then_some(()));
+}
+
 #[test]
 fn a_shell_that_suspends_itself_suspends_the_wrapper() {
     let sandbox = Sandbox::new();

@@ -1,13 +1,13 @@
 //! What the loop does when something happens: a signal, a word of the recorder, news of the child, a hang-up.
 
-use super::{Phase, Pump};
+use super::{Phase, Pump, STILL};
 use crate::cast::{Gap, Payload};
 use crate::record::capture::Stream;
 use crate::record::lane::Buffer;
 use crate::record::pauses::suspended;
 use crate::record::queue::Word;
 use crate::record::session::{Error, OnLoss, Screen, Streams, is_handed_on, tell};
-use crate::sys::poll::Set;
+use crate::sys::poll::{Ready, Set};
 use crate::sys::signals::{self, Arrived};
 use crate::sys::stage::{Ended, Report};
 use crate::sys::{clock, pipe, tty};
@@ -144,6 +144,10 @@ impl Pump<'_> {
 
     /// We are stopped by this signal, until somebody continues us.
     pub(super) fn rest(&mut self, signal: signals::Signal) {
+        self.catch_up();
+        if matches!(self.phase, Phase::HungUp { .. }) {
+            return;
+        }
         self.keyboard.leave();
         self.batch.flush();
         let stopped = clock::monotonic();
@@ -166,6 +170,40 @@ impl Pump<'_> {
         if !continued {
             self.lone = signal != signals::SIGTSTP && !self.belongs_in_front();
             self.resume();
+        }
+    }
+
+    /// Before a stop: shows and records what was written by then. Without us it would be there already, and what the terminal shows
+    /// next is the shell's, which knows nothing of a screen that is still to be left. A terminal or a recorder that takes nothing is
+    /// not waited for any longer than that is known of it.
+    fn catch_up(&mut self) {
+        let end = clock::monotonic().saturating_add(STILL);
+        let mut set = Set::default();
+        loop {
+            let (shows, stuck) = (!self.output.buffer.is_empty(), self.batch.is_stuck());
+            let Some(screen) = self.screen.as_ref().filter(|_| shows || !self.output.ended) else { break };
+            set.clear();
+            let slot = match (shows, stuck) {
+                (true, _) => set.add(&screen.terminal, false, true),
+                (false, true) => set.add(self.batch.bell(), true, false),
+                (false, false) => set.add(&screen.leader, true, false),
+            };
+            let left = end.saturating_sub(clock::monotonic());
+            let waits = if shows || stuck { left } else { Duration::ZERO };
+            if left.is_zero() || set.wait(Some(waits)).is_err() || set.ready(slot) == Ready::default() {
+                break;
+            }
+            let (ready, not) = (set.ready(slot), Ready::default());
+            match (shows, stuck) {
+                (true, _) => self.copy_output(ready, not),
+                (false, true) => self.words(),
+                (false, false) => self.copy_output(not, ready),
+            }
+        }
+        if !self.batch.is_stuck() {
+            // What a pipe holds is read at once, and a file has room for it. Who reads a pipe may be stopped like us.
+            let (there, not) = (Ready { read: true, ..Ready::default() }, Ready::default());
+            self.copy_streams(not, not, [there; 2], [not; 2]);
         }
     }
 
