@@ -10,9 +10,12 @@ use crate::record::session::{Error, OnLoss, Screen, Streams, is_handed_on, tell}
 use crate::sys::poll::{Ready, Set};
 use crate::sys::signals::{self, Arrived};
 use crate::sys::stage::{Ended, Report};
-use crate::sys::{clock, pipe, tty};
+use crate::sys::{clock, ids, pipe, tty};
 use std::io;
 use std::time::Duration;
+
+/// How long, at a stop, silence is waited for where somebody may still have a screen to leave.
+const LEAVE: Duration = Duration::from_millis(50);
 
 impl Pump<'_> {
     pub(super) fn signal(&mut self, arrived: Arrived) {
@@ -177,7 +180,12 @@ impl Pump<'_> {
     /// next is the shell's, which knows nothing of a screen that is still to be left. A terminal or a recorder that takes nothing is
     /// not waited for any longer than that is known of it.
     fn catch_up(&mut self) {
-        let end = clock::monotonic().saturating_add(STILL);
+        let began = clock::monotonic();
+        let end = began.saturating_add(STILL);
+        // Stopped by one key, the child need not be the last of its group: what it has started (a pager) may have its screen to leave.
+        let parents = |child| ids::children(child, child).is_some_and(|children| !children.is_empty());
+        let leave = if self.child.is_some_and(parents) { LEAVE } else { Duration::ZERO };
+        let mut silent = began.saturating_add(leave);
         let mut set = Set::default();
         loop {
             let (shows, stuck) = (!self.output.buffer.is_empty(), self.batch.is_stuck());
@@ -188,16 +196,27 @@ impl Pump<'_> {
                 (false, true) => set.add(self.batch.bell(), true, false),
                 (false, false) => set.add(&screen.leader, true, false),
             };
-            let left = end.saturating_sub(clock::monotonic());
-            let waits = if shows || stuck { left } else { Duration::ZERO };
-            if left.is_zero() || set.wait(Some(waits)).is_err() || set.ready(slot) == Ready::default() {
+            set.add(&self.alarm, true, false);
+            let until = if shows || stuck { end } else { silent.min(end) };
+            let over = clock::monotonic() >= until;
+            // By the alarm, as in `lull`.
+            if !over && self.alarm.ring_by(Some(until)).is_err()
+                || set.wait(over.then_some(Duration::ZERO)).is_err()
+            {
                 break;
             }
             let (ready, not) = (set.ready(slot), Ready::default());
+            if over && (ready == not || until == end) {
+                break;
+            }
             match (shows, stuck) {
+                _ if ready == not => self.alarm.silence(),
                 (true, _) => self.copy_output(ready, not),
                 (false, true) => self.words(),
-                (false, false) => self.copy_output(not, ready),
+                (false, false) => {
+                    self.copy_output(not, ready);
+                    silent = clock::monotonic().saturating_add(leave);
+                }
             }
         }
         if !self.batch.is_stuck() {
