@@ -5,10 +5,11 @@
 //! directories, keys' files and output.
 
 use super::condition::{Condition, Indexed};
+use super::found::Found as Inside;
 use super::hits::{Hit, Match, in_index, of_seen};
 use super::query::{Facts, Field, Query, Term};
 use super::queue::{Queue, Work};
-use super::reading::{Found as Inside, Scan, begins_anew, draws, ranges};
+use super::reading::{Scan, begins_anew, draws, ranges};
 use super::redraw::Begun;
 use super::when;
 use super::window::{Window, anchor, clocks, parted, wall, was_set};

@@ -2,8 +2,8 @@
 //!
 //! Refuses to read anything: it is given what was read.
 
+use super::found::Seen;
 use super::query::{Field, Term};
-use super::reading::Seen;
 use super::window::wall;
 use crate::cast::{Command, Exec, Trust};
 use crate::container::{self, Entry, Header, Opening};

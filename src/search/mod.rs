@@ -6,6 +6,7 @@
 pub mod audit;
 pub mod condition;
 pub mod engine;
+mod found;
 mod heard;
 mod hits;
 mod literals;

@@ -1,9 +1,10 @@
 //! When what was found first stood on the screen, and what stood around it then: a second reading, of the screen alone.
 
+use super::found::{Found, MAX_AROUND, Seen, clip};
 use super::pattern::Pattern;
 use super::query::Field;
 use super::queue::Segments;
-use super::reading::{Found, MAX_AROUND, Scan, Seen, Step, begins_anew, clip, events};
+use super::reading::{Scan, Step, begins_anew, events};
 use crate::cast::Payload;
 use crate::container::{Entry, Reader};
 use crate::sys::file::SharedFile;

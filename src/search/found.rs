@@ -1,0 +1,234 @@
+//! What was found so far in one recording: which lines are one hit, and the lines around it.
+//!
+//! Refuses to read anything: it is given lines as they go.
+
+use super::query::Field;
+use super::redraw::{REDRAWN, alike, may_be_redrawn};
+use crate::container::Error;
+use crate::terminal::{Kind, Line, Typed};
+use std::collections::{HashSet, VecDeque};
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Longest text of a hit, in bytes; a longer line is cut around what was found.
+const MAX_TEXT: usize = 4096;
+/// What the lines around the hits of a recording may take, in bytes; once they take it, further hits are counted and not kept.
+pub(super) const MAX_AROUND: usize = 64 << 20;
+
+/// A place where a term was found.
+#[derive(Clone, Debug)]
+pub(super) struct Seen {
+    /// Number of the term in the query.
+    pub term: usize,
+    /// Screen or input.
+    pub field: Field,
+    /// When it first stood there.
+    pub time: Duration,
+    /// When it went.
+    pub until: Duration,
+    /// How long it did not stand there in between.
+    pub away: Duration,
+    /// The line.
+    pub text: String,
+    /// Where in the line.
+    pub at: Range<usize>,
+    /// Lines before it, oldest first.
+    pub before: Vec<Arc<str>>,
+    /// Lines after it.
+    pub after: Vec<Arc<str>>,
+    /// How the line went; `None` for what was typed.
+    pub(super) kind: Option<Kind>,
+    /// Its [`Line::number`].
+    pub(super) number: u64,
+    /// It still stood when reading stopped: when it went is not known.
+    pub stands: bool,
+    /// Since when it stands as it was told; later than `time`, a second reading must find out.
+    pub(super) complete: Duration,
+    /// Counts readings that began anew: numbers of lines are those of one reading.
+    pub(super) reading: u32,
+}
+
+/// What a line is a part of.
+pub(super) enum Same {
+    Nothing,
+    /// A hit that is kept, or counted.
+    Kept,
+    /// One that was put aside, with this line in it.
+    Aside(Seen),
+}
+
+/// What was found.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    pub(super) hits: Vec<Seen>,
+    /// The terms of which there are some.
+    pub(super) terms: HashSet<usize>,
+    /// Hits that were not kept.
+    pub(super) more: u64,
+    /// The last of these, so that they are not counted again when they are redrawn.
+    pub(super) beyond: VecDeque<Seen>,
+    /// The last that were not when they are asked for: a line that goes on from one of these may be.
+    aside: VecDeque<Seen>,
+    /// Enough was found, and only what still stands is looked at: something may have stood there for longer.
+    pub(super) ending: bool,
+    /// What is told now stands where reading stopped before the end.
+    pub(super) standing: bool,
+    /// Segments that were read.
+    pub(super) read: usize,
+    /// Why not everything was read.
+    pub(super) fault: Option<String>,
+    /// What was wrong with the recording, where that is why.
+    pub(super) damage: Option<Error>,
+    /// When the last event came that was read.
+    pub(super) last: Option<Duration>,
+    pub(super) before: VecDeque<Arc<str>>,
+    /// The hits that lines are still to come after, by number, in their order.
+    pub(super) open: VecDeque<usize>,
+    /// What the lines around hits take, in bytes. Hits share them.
+    pub(super) around: usize,
+    /// Lines that were compared with hits, to find when these first stood.
+    pub(super) compared: usize,
+    pub(super) reading: u32,
+    /// When the screen stood that this reading began with: since when its lines stand is not known.
+    pub(super) since: Option<Duration>,
+    /// Visits of full-screen programs that were over when this reading began, and all so far.
+    pub(super) visits: (u32, u32),
+    pub(super) cancelled: bool,
+    /// The segment after the last range, and what had been typed of a line until then.
+    pub(super) typed: (usize, Typed),
+}
+
+impl Found {
+    /// A reading begins, with the screen of a keyframe, its time, and whether it is that of a full-screen program.
+    pub(super) fn begin(&mut self, keyframe: Option<(Duration, bool)>) {
+        self.reading += 1;
+        self.since = keyframe.map(|(time, _)| time);
+        self.open.clear();
+        // Such a program goes on; a reading counts from it on.
+        self.visits.0 = self.visits.1.saturating_sub(u32::from(keyframe.is_some_and(|(_, paged)| paged)));
+    }
+
+    /// The lines before a hit that comes now.
+    pub(super) fn beside(&mut self) -> Vec<Arc<str>> {
+        // What nobody else holds has not been counted.
+        let fresh = self.before.iter().filter(|line| Arc::strong_count(line) == 1);
+        let fresh = fresh.map(|line| line.len()).sum::<usize>();
+        self.around += fresh + self.before.len() * size_of::<Arc<str>>();
+        self.before.iter().cloned().collect()
+    }
+
+    /// A line comes after the hits that wait for it.
+    pub(super) fn follow(&mut self, line: &Arc<str>, context: usize) {
+        self.around +=
+            self.open.len() * size_of::<Arc<str>>() + if self.open.is_empty() { 0 } else { line.len() };
+        for at in &self.open {
+            if let Some(hit) = self.hits.get_mut(*at) {
+                hit.after.push(Arc::clone(line));
+            }
+        }
+        // The first to come is the first to have them all.
+        let full = |at: &mut usize| self.hits.get(*at).is_none_or(|hit| hit.after.len() >= context);
+        while self.open.pop_front_if(full).is_some() {}
+    }
+
+    /// What is found in a line that nothing found before is a part of.
+    pub(super) fn seen(&self, term: usize, line: &Line, at: &Range<usize>) -> Seen {
+        let (text, at) = clip(&line.text, at);
+        Seen {
+            term,
+            field: Field::Screen,
+            time: line.first,
+            until: line.last,
+            away: Duration::ZERO,
+            text,
+            at,
+            before: Vec::new(),
+            after: Vec::new(),
+            kind: Some(line.kind),
+            number: line.number,
+            stands: self.standing,
+            complete: line.complete,
+            reading: self.reading,
+        }
+    }
+
+    /// Remembers what was not when it is asked for.
+    pub(super) fn put_aside(&mut self, seen: Seen) {
+        push_last(&mut self.aside, seen);
+    }
+
+    /// Whether this line goes on with, or redraws, one that was found before; it is then part of that hit.
+    pub(super) fn same(
+        &mut self,
+        term: usize,
+        line: &Line,
+        at: &Range<usize>,
+        begun_between: &dyn Fn(Duration, Duration) -> bool,
+    ) -> Same {
+        let (reading, standing) = (self.reading, self.standing);
+        // When it came is then not known, and not which command showed it.
+        let stood = self.since.is_some_and(|since| line.first <= since);
+        let whole = line.text.len() <= MAX_TEXT;
+        let (clipped, _) = if whole { (String::new(), 0..0) } else { clip(&line.text, at) };
+        let text = if whole { line.text.as_str() } else { clipped.as_str() };
+        let is_same = |hit: &Seen| {
+            let Some(kind) = hit.kind.filter(|_| hit.term == term) else { return false };
+            let in_place = hit.reading == reading && hit.number == line.number && kind == Kind::Overwritten;
+            let shown_again = || stood || !begun_between(hit.time, line.first);
+            may_be_redrawn(kind, &(hit.time..hit.until), line)
+                && (hit.text == text && shown_again() || in_place && alike(&hit.text, &line.text))
+        };
+        let mut last = self.beyond.iter_mut().rev().chain(self.hits.iter_mut().rev()).take(REDRAWN);
+        if let Some(hit) = last.find(|hit| is_same(hit)) {
+            hit.take_in(line, at, text, standing);
+            return Same::Kept;
+        }
+        let aside = self.aside.iter().rposition(is_same).and_then(|place| self.aside.remove(place));
+        aside.map_or(Same::Nothing, |mut seen| {
+            seen.take_in(line, at, text, standing);
+            Same::Aside(seen)
+        })
+    }
+}
+
+impl Seen {
+    /// A line that reads `text` is a part of it; `standing` still when reading stopped.
+    fn take_in(&mut self, line: &Line, at: &Range<usize>, text: &str, standing: bool) {
+        let stood = |from: Duration, until: Duration| until.saturating_sub(from);
+        if self.text != text {
+            // Which of the two had what was found when?
+            self.complete = self.complete.max(line.complete);
+            if stood(line.first, line.last) > stood(self.time, self.until) {
+                (self.text, self.at) = clip(&line.text, at);
+            }
+        } else if line.first < self.time {
+            self.complete = line.complete;
+        }
+        let between = line.first.saturating_sub(self.until).max(self.time.saturating_sub(line.last));
+        self.away = self.away.saturating_add(between);
+        self.until = self.until.max(line.last);
+        self.stands |= standing;
+        self.time = self.time.min(line.first);
+        self.kind = Some(line.kind);
+    }
+}
+
+/// Adds to the last that may still be redrawn.
+pub(super) fn push_last(to: &mut VecDeque<Seen>, seen: Seen) {
+    if to.len() >= REDRAWN {
+        to.pop_front();
+    }
+    to.push_back(seen);
+}
+
+/// The text around a place, not longer than [`MAX_TEXT`], and the place in it.
+pub(super) fn clip(text: &str, at: &Range<usize>) -> (String, Range<usize>) {
+    if text.len() <= MAX_TEXT {
+        return (text.to_owned(), at.clone());
+    }
+    let start = text.floor_char_boundary(at.start.saturating_sub(MAX_TEXT / 4));
+    let end = text.floor_char_boundary((start + MAX_TEXT).min(text.len()));
+    let of = |place: usize| place.clamp(start, end) - start;
+    (text.get(start..end).unwrap_or_default().to_owned(), of(at.start)..of(at.end))
+}
