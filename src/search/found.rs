@@ -58,6 +58,9 @@ pub(super) enum Same {
     Aside(Seen),
 }
 
+/// The last lines that went, and the hits that lines are still to come after, with how many there are.
+type AroundNow = (VecDeque<Arc<str>>, Vec<(usize, usize)>);
+
 /// What was found.
 #[derive(Debug, Default)]
 pub(super) struct Found {
@@ -90,6 +93,8 @@ pub(super) struct Found {
     /// Lines that were compared with hits, to find when these first stood.
     pub(super) compared: usize,
     pub(super) reading: u32,
+    /// The first reading of this range.
+    first: u32,
     /// When the screen stood that this reading began with: since when its lines stand is not known.
     pub(super) since: Option<Duration>,
     /// Visits of full-screen programs that were over when this reading began, and all so far.
@@ -104,7 +109,12 @@ impl Found {
     pub(super) fn begin(&mut self, keyframe: Option<(Duration, bool)>) {
         self.reading += 1;
         self.since = keyframe.map(|(time, _)| time);
-        self.open.clear();
+        if keyframe.is_none() {
+            // What comes now does not follow.
+            self.first = self.reading;
+            self.open.clear();
+            self.before.clear();
+        }
         // Such a program goes on; a reading counts from it on.
         self.visits.0 = self.visits.1.saturating_sub(u32::from(keyframe.is_some_and(|(_, paged)| paged)));
     }
@@ -158,12 +168,52 @@ impl Found {
         push_last(&mut self.aside, seen);
     }
 
-    /// Whether this line goes on with, or redraws, one that was found before; it is then part of that hit.
+    /// What is around hits, before lines are told that will be told again.
+    pub(super) fn around_now(&self) -> AroundNow {
+        let after = |at: &usize| (*at, self.hits.get(*at).map_or(0, |hit| hit.after.len()));
+        (self.before.clone(), self.open.iter().map(after).collect())
+    }
+
+    /// Those have been told: none of them is around a hit that was found before.
+    pub(super) fn around_then(&mut self, (before, open): AroundNow) {
+        self.before = before;
+        for (at, lines) in &open {
+            let told = self.hits.get_mut(*at).map(|hit| hit.after.split_off(hit.after.len().min(*lines)));
+            self.forget(told.unwrap_or_default());
+        }
+        self.open = open.into_iter().map(|(at, _)| at).collect();
+    }
+
+    /// A hit that stood where a segment ended goes now: what is around it is what goes before and after it.
+    fn around_again(&mut self, at: usize) {
+        self.open.retain(|open| *open != at);
+        let Some(hit) = self.hits.get_mut(at) else { return };
+        let (mut lines, after) = (std::mem::take(&mut hit.before), std::mem::take(&mut hit.after));
+        lines.extend(after);
+        self.forget(lines);
+        let before = self.beside();
+        if let Some(hit) = self.hits.get_mut(at) {
+            hit.before = before;
+            self.open.push_back(at);
+        }
+    }
+
+    /// Lines are no longer around a hit.
+    fn forget(&mut self, lines: Vec<Arc<str>>) {
+        for line in lines {
+            let own = if Arc::strong_count(&line) == 1 { line.len() } else { 0 };
+            self.around = self.around.saturating_sub(own + size_of::<Arc<str>>());
+        }
+    }
+
+    /// Whether this line goes on with, or redraws, one that was found before; it is then part of that hit. `beside`: the
+    /// lines that go before and after it are asked for.
     pub(super) fn same(
         &mut self,
         term: usize,
         line: &Line,
         at: &Range<usize>,
+        beside: bool,
         begun_between: &dyn Fn(Duration, Duration) -> bool,
     ) -> Same {
         let (reading, standing) = (self.reading, self.standing);
@@ -179,9 +229,20 @@ impl Found {
             may_be_redrawn(kind, &(hit.time..hit.until), line)
                 && (hit.text == text && shown_again() || in_place && alike(&hit.text, &line.text))
         };
-        let mut last = self.beyond.iter_mut().rev().chain(self.hits.iter_mut().rev()).take(REDRAWN);
-        if let Some(hit) = last.find(|hit| is_same(hit)) {
+        if let Some(hit) = self.beyond.iter_mut().rev().find(|hit| is_same(hit)) {
             hit.take_in(line, at, text, standing);
+            return Same::Kept;
+        }
+        let from = self.hits.len().saturating_sub(REDRAWN.saturating_sub(self.beyond.len()));
+        let last = self.hits.get_mut(from..).unwrap_or_default();
+        if let Some(place) = last.iter().rposition(&is_same)
+            && let Some(hit) = last.get_mut(place)
+        {
+            let again = stood && hit.kind == Some(Kind::Final) && hit.reading >= self.first;
+            hit.take_in(line, at, text, standing);
+            if again && beside {
+                self.around_again(from + place);
+            }
             return Same::Kept;
         }
         let aside = self.aside.iter().rposition(is_same).and_then(|place| self.aside.remove(place));

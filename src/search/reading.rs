@@ -168,7 +168,6 @@ impl Scan<'_> {
     ) {
         let from = found.hits.len();
         found.begin(None);
-        found.before.clear();
         let enough = Cell::new(self.has_enough(found));
         let mut wanted = Wants { scan: self, enough: &enough, ahead: Vec::new() };
         let mut shown = Sieve::new(Shown::new(self.size).again());
@@ -202,7 +201,10 @@ impl Scan<'_> {
                         old.reach(time);
                         refused = refused.or(old.refused());
                         if blank {
+                            // What stands is told to be found, and told again when it goes.
+                            let around = found.around_now();
                             old.finish(&mut |line| self.line(line, found, &enough));
+                            found.around_then(around);
                         }
                         blank = true;
                         found.begin(Some((time, paged)));
@@ -363,7 +365,7 @@ impl Scan<'_> {
         for (number, term) in self.terms.iter().enumerate() {
             let Some(term) = term.filter(|term| term.fields.has(Field::Screen)) else { continue };
             let Some(at) = term.pattern.find(&line.text) else { continue };
-            let mut seen = match found.same(number, &line, &at, self.begun_between) {
+            let mut seen = match found.same(number, &line, &at, beside.is_some(), self.begun_between) {
                 Same::Kept => continue,
                 Same::Aside(seen) => seen,
                 Same::Nothing => found.seen(number, &line, &at),

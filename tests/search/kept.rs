@@ -126,3 +126,33 @@ fn how_long_a_line_stood_is_not_said_where_reading_stopped_before_it_went() {
         assert_eq!(stood(Some(1)), [told("needle one", None)], "segments of {segment}");
     }
 }
+
+#[test]
+fn the_lines_around_a_hit_are_its_neighbours_where_a_segment_ends_too() {
+    // Every fifth is blank, but for the last, which stand at the end.
+    let lines: Vec<String> = (1000..4000u64)
+        .map(|n| if n % 5 == 0 && n < 3900 { String::new() } else { format!("line {n}") })
+        .collect();
+    let text = lines.join("\r\n");
+    // A segment ends wherever in a line; each begins with a screen.
+    let parts: Vec<String> =
+        text.as_bytes().chunks(5003).map(|part| String::from_utf8(part.to_vec()).unwrap()).collect();
+    let events: Vec<Event> = (0..).zip(&parts).map(|(n, part)| output(n * 1000, part)).collect();
+    let made = Made::new();
+    let recording = made.add(Plan { segment: 1, ..Plan::new((40, 8), &events) });
+    let query = query("^line [0-9]{4}$", true, Fields::of(&[Field::Screen]));
+    for context in [1, 3, 30] {
+        let options = Options { context, ..Options::default() };
+        let answer = made.answers(std::slice::from_ref(&recording), &query, &options).remove(0);
+        let mut hits = answer.found.unwrap().hits;
+        hits.sort_by_key(|hit| hit.text.clone());
+        assert_eq!(hits.len(), lines.iter().filter(|line| !line.is_empty()).count());
+        for hit in hits {
+            let at = lines.iter().position(|line| *line == hit.text).unwrap();
+            let told = |around: &[std::sync::Arc<str>]| around.join(";");
+            assert_eq!(told(&hit.before), lines[at.saturating_sub(context)..at].join(";"), "{}", hit.text);
+            let after = &lines[at + 1..lines.len().min(at + 1 + context)];
+            assert_eq!(told(&hit.after), after.join(";"), "{}", hit.text);
+        }
+    }
+}
