@@ -44,8 +44,7 @@ pub const LEFT_RUNNING: &str = "left-running";
 impl Command {
     /// Its flags that are more than a remark on one command: from here on a witness is silent, or entries are missing.
     pub fn notices(&self) -> impl Iterator<Item = &str> {
-        let word = |flag: &str| flag.split_once(':').map_or(flag.len(), |(word, _)| word.len());
-        let is = move |flag: &&str| flag.get(..word(flag)).is_some_and(|word| NOTICES.contains(&word));
+        let is = |flag: &&str| NOTICES.contains(&word(flag));
         self.flags.iter().map(String::as_str).filter(is)
     }
 
@@ -70,6 +69,11 @@ impl Command {
             .saturating_add(200)
             .saturating_add(execs)
     }
+}
+
+/// The stable word that a flag begins with.
+pub fn word(flag: &str) -> &str {
+    flag.split_once(':').map_or(flag, |(word, _)| word)
 }
 
 /// Whether a flag says so of a command; see [`Command::is_unread`].

@@ -9,7 +9,7 @@ mod command;
 mod header;
 pub mod line;
 
-pub use command::{Command, Exec, LEFT_RUNNING, Source, Trust, is_unread};
+pub use command::{Command, Exec, LEFT_RUNNING, Source, Trust, is_unread, word};
 pub use header::{Header, Term};
 
 use serde::{Deserialize, Serialize};

@@ -1,16 +1,18 @@
 //! What is kept of the commands and programs of a segment where not all of them fit: as many as do, and a count of the rest.
 //!
 //! Arguments are shortened first, the longest ones first; then programs are left out, the last ones first; the commands
-//! themselves go last. Refuses to be silent about any of it: [`LeftOut`] stands in the index entry.
+//! themselves go last, but for their [`Notices`]. Refuses to be silent about any of it: [`LeftOut`] stands in the index entry.
 
 use super::error::Error;
 use super::index::{self, Entry, GivenUp, Packed};
-use crate::cast::Exec;
+use crate::cast::{Command, Exec, Source, Trust, word};
 use crate::text::counted;
 use serde::{Deserialize, Serialize};
 
 /// To how many bytes the arguments of a program are shortened, one after the other, before any program is left out.
 const SHORTER: [usize; 4] = [4096, 1024, 256, 64];
+/// How many notices of one kind there are room for in any case.
+const MOST_NOTICES: usize = 20;
 /// What an argument costs beside its bytes, as [`Exec::size`] counts it.
 const ARGUMENT: usize = 24;
 
@@ -69,6 +71,33 @@ impl LeftOut {
             of(self.shortened, "program").map(|which| format!("the arguments of {which} are shortened"));
         let parts: Vec<String> = missing.into_iter().chain(shortened).collect();
         (!parts.is_empty()).then(|| format!("left-out: {}", parts.join("; ")))
+    }
+}
+
+/// The notices of commands for which there is no room: whoever fills the index must not push out what raises the alarm. Of each kind
+/// the first ones, so that no kind costs the others their place, and all of them are bounded.
+#[derive(Debug, Default)]
+pub struct Notices {
+    kinds: Vec<String>,
+}
+
+impl Notices {
+    /// Counts a command as left out, with its programs. Gives what is kept of it: an entry of its notices, if it has any.
+    pub fn leave(&mut self, command: &Command, left_out: &mut LeftOut) -> Option<Command> {
+        let mut flags = Vec::new();
+        for flag in command.notices() {
+            let kind = word(flag);
+            if self.kinds.iter().filter(|known| *known == kind).count() < MOST_NOTICES {
+                self.kinds.push(kind.to_owned());
+                flags.push(flag.to_owned());
+            }
+        }
+        let is_all = !flags.is_empty() && command.text.is_empty();
+        let commands = u64::from(!is_all);
+        left_out.add(LeftOut { commands, programs: count(command.execs.len()), shortened: 0 });
+        let Command { start, end, .. } = *command;
+        let (source, trust) = (Source::Exec, Trust::Witnessed);
+        (!flags.is_empty()).then(|| Command { start, end, source, trust, flags, ..Command::default() })
     }
 }
 
@@ -169,8 +198,10 @@ impl Entry {
                     return Ok(packed);
                 }
             }
-            while !self.commands.is_empty() {
-                self.keep_commands(self.commands.len() / 2);
+            let mut most = self.commands.len();
+            while most > 0 {
+                most /= 2;
+                self.keep_commands(most);
                 if let Some(packed) = index::encode_entry(self)? {
                     return Ok(packed);
                 }
@@ -178,7 +209,8 @@ impl Entry {
         }
         // An entry must never cost the recording: what is too long to index is looked for inside.
         self.keep_programs(0);
-        self.keep_commands(0);
+        let commands = count(std::mem::take(&mut self.commands).len());
+        self.left_out.add(LeftOut { commands, ..LeftOut::default() });
         self.leave_running();
         self.filter = Vec::new();
         self.given_up = Some(GivenUp::TooLong);
@@ -203,11 +235,11 @@ impl Entry {
         self.running_left_out.add(LeftOut { commands, ..LeftOut::default() });
     }
 
-    /// Leaves out all commands but the first `most`; they have no programs any more.
+    /// Leaves out all commands but the first `most`, and all notices; they have no programs any more.
     fn keep_commands(&mut self, most: usize) {
-        let gone = count(self.commands.len().saturating_sub(most));
-        self.commands.truncate(most);
-        self.left_out.commands = self.left_out.commands.saturating_add(gone);
+        let gone = self.commands.split_off(most.min(self.commands.len()));
+        let mut notices = Notices::default();
+        self.commands.extend(gone.iter().filter_map(|command| notices.leave(command, &mut self.left_out)));
         self.given_up.get_or_insert(GivenUp::TooLong);
     }
 
@@ -216,14 +248,22 @@ impl Entry {
         of_commands.fold(self.execs.len(), usize::saturating_add)
     }
 
-    /// Leaves out all programs but the first `most`.
+    /// Leaves out all programs but the first `most`, and with them the entries that only they had.
     fn keep_programs(&mut self, most: usize) {
         let before = self.programs();
         let mut left = most;
-        for execs in self.commands.iter_mut().map(|command| &mut command.execs).chain([&mut self.execs]) {
-            execs.truncate(left);
-            left = left.saturating_sub(execs.len());
+        let mut notices = Notices::default();
+        for mut command in std::mem::take(&mut self.commands) {
+            let had = !command.execs.is_empty();
+            command.execs.truncate(left);
+            left = left.saturating_sub(command.execs.len());
+            if had && command.execs.is_empty() && command.source == Source::Exec {
+                self.commands.extend(notices.leave(&command, &mut self.left_out));
+            } else {
+                self.commands.push(command);
+            }
         }
+        self.execs.truncate(left);
         let gone = count(before.saturating_sub(self.programs()));
         self.left_out.programs = self.left_out.programs.saturating_add(gone);
         if gone > 0 {
@@ -235,7 +275,7 @@ impl Entry {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cast::Command;
+    use crate::cast::{Command, Source};
     use crate::container::limits;
 
     fn exec(argv: &[&str]) -> Exec {
@@ -355,6 +395,38 @@ mod tests {
         let kept = read.commands.len() as u64;
         assert!(kept > 0 && kept < 80, "{kept}");
         assert_eq!(read.left_out, LeftOut { commands: 80 - kept, programs: 80, shortened: 0 });
+    }
+
+    /// What the kernel alone tells of is no more than its programs; a notice is kept when everything else has gone.
+    #[test]
+    fn the_commands_of_the_shell_stay_longer_than_the_programs_and_notices_stay() {
+        let mut entry = commands(4_000, 1, |n| noise(n, 64));
+        for (n, command) in entry.commands.iter_mut().enumerate() {
+            command.text = noise(n as u64, 800);
+            command.source = Source::Exec;
+        }
+        let typed = Command { text: "echo hidden >file".into(), ..Command::default() };
+        entry.commands.push(typed.clone());
+        let flags = vec!["alias: x".to_owned(), "left-running: x".to_owned()];
+        entry.commands.push(Command { flags, ..entry.commands[0].clone() });
+        let read = index::decode_entry(&entry.fit(false).unwrap().plain, |_| true).unwrap().entry;
+        assert!(read.commands.contains(&typed));
+        assert_eq!(read.commands.last().unwrap().flags, ["left-running: x"]);
+        let kept = read.commands.len() as u64;
+        assert!(kept > 1_000, "{kept}");
+        // Of the one that is flagged the text is missing.
+        assert_eq!(read.left_out.commands, 4_000 + 1 + 1 - kept + 1);
+        let programs = read.programs() as u64;
+        assert_eq!((programs, read.left_out.programs), (kept - 2, 4_001 - programs));
+
+        let mut entry = commands(80, 1, |_| String::new());
+        for (n, command) in entry.commands.iter_mut().enumerate() {
+            command.text = noise(n as u64, 60_000);
+        }
+        entry.commands[79].flags = vec!["replaced: x".to_owned()];
+        let read = index::decode_entry(&entry.fit(false).unwrap().plain, |_| true).unwrap().entry;
+        assert_eq!(read.commands.last().unwrap().flags, ["replaced: x"]);
+        assert_eq!(read.left_out.commands, 80 - read.commands.len() as u64 + 1);
     }
 
     #[test]

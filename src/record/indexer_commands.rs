@@ -3,7 +3,8 @@
 use super::indexer_queue::Unheard;
 use super::witness::Heard;
 use crate::cast::{Command, Event, Exec, Payload, Source, Trust};
-use crate::container::{LeftOut, fit};
+use crate::container::LeftOut;
+use crate::container::fit::{self, Notices};
 use crate::exec;
 use crate::policy::Redactions;
 use crate::shell::commands::{Settled, Tracker, lost_execs};
@@ -14,7 +15,8 @@ use std::time::Duration;
 
 /// Bytes of commands and programs that one index entry takes; the format's own limit is four times that…
 const MAX_BYTES: usize = 8 << 20;
-/// …of which this much is kept for commands: programs must not push them out.
+/// …of which this much is kept for commands: programs must not push them out, nor entries that only programs have. Notices have room in
+/// any case.
 const FOR_COMMANDS: usize = 1 << 20;
 /// Bytes of what one index entry tells of commands that run.
 const MAX_RUNNING: usize = 4 << 20;
@@ -35,6 +37,8 @@ pub(super) struct Harvest {
     /// What of it is missing.
     pub(super) running_left_out: LeftOut,
     pub(super) left_out: LeftOut,
+    /// Those of commands that are missing.
+    notices: Notices,
     /// When the latest of all these programs began.
     latest: Option<u64>,
     bytes: usize,
@@ -83,9 +87,14 @@ impl Harvest {
         for mut command in settled.commands {
             let execs = std::mem::take(&mut command.execs);
             let size = command.size();
-            if self.bytes.saturating_add(size) > MAX_BYTES {
-                let programs = u64::try_from(execs.len()).unwrap_or(u64::MAX);
-                self.left_out.add(LeftOut { commands: 1, programs, shortened: 0 });
+            let of_programs = command.source == Source::Exec && !execs.is_empty();
+            let most = if of_programs { MAX_BYTES - FOR_COMMANDS } else { MAX_BYTES };
+            while self.bytes.saturating_add(size) > most && self.tighten() {}
+            if self.bytes.saturating_add(size) > most {
+                command.execs = execs;
+                let notices = self.notices.leave(&command, &mut self.left_out);
+                self.bytes = notices.iter().map(Command::size).fold(self.bytes, usize::saturating_add);
+                self.commands.extend(notices);
                 continue;
             }
             self.bytes = self.bytes.saturating_add(size);
@@ -109,24 +118,32 @@ impl Harvest {
     fn fitting(&mut self, mut exec: Exec) -> Option<Exec> {
         self.shorten(&mut exec);
         while self.bytes.saturating_add(exec.size()) > MAX_BYTES - FOR_COMMANDS {
-            let most = self.most.map_or(LONGEST, |most| most / 2);
-            if most < LEAST {
+            if !self.tighten() {
                 self.left_out.programs = self.left_out.programs.saturating_add(1);
                 return None;
             }
-            self.most = Some(most);
             self.shorten(&mut exec);
-            let mut all = std::mem::take(self);
-            let of_commands = all.commands.iter_mut().flat_map(|command| &mut command.execs);
-            of_commands
-                .chain(&mut all.execs)
-                .for_each(|exec| all.left_out.shortened += u64::from(fit::shorten(exec, most)));
-            let commands = all.commands.iter().map(Command::size);
-            all.bytes = commands.chain(all.execs.iter().map(Exec::size)).fold(0, usize::saturating_add);
-            *self = all;
         }
         self.bytes = self.bytes.saturating_add(exec.size());
         Some(exec)
+    }
+
+    /// Makes all arguments shorter that are too long by now. False where they are as short as they get.
+    fn tighten(&mut self) -> bool {
+        let most = self.most.map_or(LONGEST, |most| most / 2);
+        if most < LEAST {
+            return false;
+        }
+        self.most = Some(most);
+        let mut all = std::mem::take(self);
+        let of_commands = all.commands.iter_mut().flat_map(|command| &mut command.execs);
+        of_commands
+            .chain(&mut all.execs)
+            .for_each(|exec| all.left_out.shortened += u64::from(fit::shorten(exec, most)));
+        let commands = all.commands.iter().map(Command::size);
+        all.bytes = commands.chain(all.execs.iter().map(Exec::size)).fold(0, usize::saturating_add);
+        *self = all;
+        true
     }
 
     fn shorten(&mut self, exec: &mut Exec) {
@@ -447,6 +464,62 @@ mod tests {
         harvest.add(Settled { commands: vec![command; 3], ..Settled::default() });
         assert_eq!(harvest.commands.len(), 2);
         assert_eq!((harvest.left_out.commands, harvest.left_out.programs), (1, 10_000 - kept as u64 + 3));
+    }
+
+    /// Each program of a job in the background is an entry of its own, with as long a text as it likes.
+    #[test]
+    fn what_runs_in_the_background_leaves_the_commands_of_the_shell_their_room() {
+        let mut harvest = Harvest::default();
+        let late = |length: usize| Command {
+            text: "x".repeat(length),
+            source: Source::Exec,
+            execs: vec![Exec { argv: vec!["x".repeat(length)], ..Exec::default() }],
+            ..Command::default()
+        };
+        for length in [16_000, 1_000, 100, 1] {
+            let mut commands = vec![late(length); 5_000];
+            commands.push(Command { text: format!("echo {length}"), ..Command::default() });
+            harvest.add(Settled { commands, ..Settled::default() });
+        }
+        let typed = harvest.commands.iter().filter(|command| command.source != Source::Exec).count();
+        assert_eq!((typed, harvest.execs.len()), (4, 0));
+        let left_out = harvest.left_out;
+        assert_eq!(harvest.commands.len() as u64 + left_out.commands, 4 * 5_001);
+        let programs = harvest.commands.iter().map(|command| command.execs.len() as u64).sum::<u64>();
+        assert!(left_out.commands > 0 && programs + left_out.programs == 4 * 5_000, "{left_out:?}");
+    }
+
+    #[test]
+    fn notices_are_told_where_there_is_no_room_for_anything() {
+        let mut harvest = Harvest::default();
+        let full = Command { text: "x".repeat(MAX_BYTES / 8), ..Command::default() };
+        let flagged = |text: &str, flag: &str| Command {
+            text: text.into(),
+            end: Some(9),
+            flags: vec!["alias: x".into(), flag.into()],
+            ..Command::default()
+        };
+        harvest.add(Settled { commands: vec![full; 7], ..Settled::default() });
+        while harvest.left_out.commands == 0 {
+            harvest.add(Settled {
+                commands: vec![Command { text: "fills it".into(), ..Command::default() }],
+                ..Settled::default()
+            });
+        }
+        let mut commands = vec![note(5, "lost-execs: x".into()), flagged("exec sh", "replaced: x")];
+        commands.extend(vec![note(5, Command::unread(1)); 10_000]);
+        commands.push(flagged("exit", "left-running: x"));
+        let (before, known) = (harvest.left_out.commands, harvest.commands.len());
+        harvest.add(Settled { commands, ..Settled::default() });
+        let told = &harvest.commands[known..];
+        let of = |command: &Command| (command.text.clone(), command.end, command.flags.join(", "));
+        assert!(told.len() < 100, "{}", told.len());
+        assert_eq!(of(&told[0]), (String::new(), None, "lost-execs: x".into()));
+        assert_eq!(of(&told[1]), (String::new(), Some(9), "replaced: x".into()));
+        assert_eq!(of(&told[told.len() - 1]), (String::new(), Some(9), "left-running: x".into()));
+        // Those of which more is missing than what they say, and those that say what many have said.
+        let unread = told.len() as u64 - 3;
+        assert_eq!(harvest.left_out.commands - before, 2 + 10_000 - unread);
     }
 
     #[test]

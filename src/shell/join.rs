@@ -224,7 +224,8 @@ impl Tracker {
         // The entry has left: a job in the background. What it runs later gets an entry of its own.
         let text = self.processes.texts.get(&id).cloned().unwrap_or_default();
         let mut command = Command {
-            text: exec.argv.join(" "),
+            // The program has all of it.
+            text: beginning(&exec.argv.join(" ")),
             cwd: (!exec.cwd.is_empty()).then(|| exec.cwd.clone()),
             start: time,
             source: Source::Exec,
