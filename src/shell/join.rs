@@ -112,7 +112,20 @@ impl Processes {
 
     fn own(&mut self, pid: u32, id: Option<u64>) {
         if self.owner.len() < MAX_PROCESSES || self.owner.contains_key(&pid) {
-            self.owner.insert(pid, id);
+            let before = self.owner.insert(pid, id);
+            if before != Some(id) {
+                self.forget(before.flatten());
+            }
+        }
+    }
+
+    /// A process is no longer of an entry: where it was the last one, nothing is told of that any more.
+    fn forget(&mut self, id: Option<u64>) {
+        if let Some(id) = id
+            && self.texts.contains_key(&id)
+            && !self.owner.values().any(|other| *other == Some(id))
+        {
+            self.texts.remove(&id);
         }
     }
 }
@@ -239,7 +252,6 @@ impl Tracker {
             entry.closed = Some(micros);
         }
         self.processes.own(exec.pid, Some(late));
-        self.processes.texts.insert(late, text);
         self.give(late, exec);
     }
 
@@ -254,8 +266,8 @@ impl Tracker {
         let Some(id) = owner.flatten() else { return last(self.loose_mut()) };
         if let Some(entry) = self.entry(id) {
             last(&mut entry.command.execs);
-        } else if !self.processes.owner.values().any(|other| *other == Some(id)) {
-            self.processes.texts.remove(&id);
+        } else {
+            self.processes.forget(Some(id));
         }
     }
 }
@@ -263,6 +275,31 @@ impl Tracker {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A job that never ends and goes on as one program after the other, and one that runs many which end at once.
+    #[test]
+    fn of_a_job_no_more_is_kept_than_what_its_processes_were_last() {
+        let mut tracker = Tracker::new(Some(10));
+        let exec = |time, pid| Exec { time, pid, ppid: 10, argv: vec!["ü".repeat(300)], ..Exec::default() };
+        tracker.command("job".into(), None);
+        tracker.forked(1_000, 20, 10);
+        tracker.finish(2, None);
+        assert_eq!(tracker.processes.texts.values().collect::<Vec<_>>(), ["job"]);
+        for n in 1..100 {
+            let time = n * 1_000;
+            tracker.executed(exec(time, 20));
+            tracker.forked(time * 1_000 + 1, 21, 20);
+            tracker.executed(exec(time + 1, 21));
+            tracker.ended(time + 2, 21, 0);
+            let told = tracker.finish(time + 900, None).commands;
+            let told: Vec<_> = told.iter().map(|c| (c.text.chars().count(), c.execs.len())).collect();
+            assert_eq!(told, [(MAX_BEGINNING + 1, 2)]);
+            assert_eq!(tracker.processes.texts.len(), 1);
+        }
+        tracker.ended(200_000, 20, 0);
+        tracker.finish(200_001, None);
+        assert_eq!(tracker.processes.texts.len(), 0);
+    }
 
     #[test]
     fn of_a_command_that_has_left_no_more_is_kept_than_is_told() {
