@@ -391,7 +391,11 @@ impl Feeding {
             match fd::write(sink, rest) {
                 Ok(count) => self.buffer.from = self.buffer.from.saturating_add(count),
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => return true,
-                Err(_) => return false,
+                Err(_) => {
+                    // The child reads no more, and that it is gone was not known yet: what it left goes back all the same.
+                    self.settle(record);
+                    return false;
+                }
             }
         }
         true
@@ -441,7 +445,7 @@ impl Feeding {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::io::{Read as _, Write as _};
+    use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 
     #[test]
     fn what_the_child_has_read_is_recorded_and_more_is_copied_only_when_it_is_asked_for_again() {
@@ -473,5 +477,21 @@ mod tests {
         drop(from);
         assert_eq!(feeding.wants(), reads);
         assert!(!feeding.turn(false, &mut |_| panic!("there was no more")));
+    }
+
+    #[test]
+    fn a_file_of_which_a_child_that_has_ended_read_nothing_stands_where_it_stood() {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(b"one\ntwo\n").unwrap();
+        file.seek(SeekFrom::Start(4)).unwrap();
+        let (theirs, sink) = pipe::open().unwrap();
+        let mut feeding = Feeding::new(file.try_clone().unwrap().into(), sink, None).unwrap();
+        // Its end comes between the look at its pipe and what is written to that.
+        drop(theirs);
+        assert!(!feeding.turn(false, &mut |_| ()));
+        feeding.settle(&mut |_| ());
+        let mut left = String::new();
+        file.read_to_string(&mut left).unwrap();
+        assert_eq!(left, "two\n");
     }
 }
