@@ -14,6 +14,7 @@ use crate::export::gap_label;
 use crate::export::plain::Plain;
 use crate::player;
 use crate::replay::{Recording, Source as _};
+use crate::terminal::Terminal;
 use std::io::Write as _;
 use std::time::{Duration, Instant};
 
@@ -100,6 +101,7 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
     let mut sheet = Sheet::new(&context.console);
     let mut cursor = Cursor::new(reader, reader.segment_at(ms(from)))?;
     let mut last = Duration::ZERO;
+    let (mut drawn, mut began) = (false, false);
     let fault = loop {
         let event = match cursor.next(reader) {
             Ok(Some(event)) => event,
@@ -108,6 +110,14 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
         };
         last = event.time;
         let early = event.time < from;
+        if let Payload::Keyframe(screen) = &event.payload
+            && !drawn
+        {
+            sheet.stands(screen);
+        }
+        if !early && !std::mem::replace(&mut began, true) {
+            sheet.begin()?;
+        }
         if !early {
             let skipped = pace.wait_for(event.time.saturating_sub(from), || sheet.flush())?;
             if skipped >= WORTH_TELLING {
@@ -115,7 +125,10 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
             }
         }
         match &event.payload {
-            Payload::Output(bytes) | Payload::ErrorOutput(bytes) => sheet.output(bytes, early)?,
+            Payload::Output(bytes) | Payload::ErrorOutput(bytes) => {
+                drawn = true;
+                sheet.output(bytes, early)?;
+            }
             Payload::Gap(gap) if !early => sheet.aside(&format!("[{}]", gap_label(gap)))?,
             Payload::Marker(label) if !early => sheet.aside(&format!("[mark: {label}]"))?,
             Payload::Exit(status) if !early => sheet.aside(&format!("[exit status {status}]"))?,
@@ -201,6 +214,18 @@ impl<'a> Sheet<'a> {
     fn write(&self, text: &str) -> Result<()> {
         self.console.raw().write_all(text.as_bytes()).map_err(WriteError::from)?;
         Ok(())
+    }
+
+    /// What is shown goes on from the screen of a keyframe. One that is none has nothing to go on from.
+    fn stands(&mut self, keyframe: &str) {
+        if let Some(screen) = Terminal::restored(keyframe) {
+            self.plain = Plain::standing(&screen);
+        }
+    }
+
+    /// From here on it is shown: what a full-screen program draws that has begun before is left out, and that is to be said.
+    fn begin(&mut self) -> Result<()> {
+        self.plain.full_screen().map_or(Ok(()), |told| self.write(&format!("{told}\n")))
     }
 
     fn output(&mut self, bytes: &[u8], early: bool) -> Result<()> {

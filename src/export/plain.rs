@@ -6,6 +6,7 @@
 //! deceptive characters are made visible. Not an emulator: text placed by moving between lines comes in the order it
 //! was written.
 
+use crate::terminal::Terminal;
 use crate::text::is_deceptive;
 
 /// The longest line, in columns; longer ones are cut into several.
@@ -100,7 +101,44 @@ impl Parameters {
 /// Second column of a wide character.
 const FILLER: char = '\0';
 
+/// What stands for a full-screen program.
+const FULL_SCREEN: &str = "[full-screen program]";
+
 impl Plain {
+    /// Goes on from a screen: the line in hand is the one in which its cursor stands; in a full-screen program there is none.
+    pub fn standing(screen: &Terminal) -> Self {
+        let mut plain = Self { full_screen: screen.is_alternate(), ..Self::default() };
+        let cursor = screen.cursor();
+        // A line that was wrapped is one.
+        let begins = (0..cursor.row).rev().take_while(|row| screen.row_wraps(*row)).last();
+        let ends = (cursor.row..).find(|row| !screen.row_wraps(*row)).unwrap_or(cursor.row);
+        let mut column = 0;
+        for row in begins.unwrap_or(cursor.row)..=ends {
+            for (col, cell) in (0..).zip(screen.cells(row)) {
+                if (row, col) == (cursor.row, cursor.col) {
+                    // On the right half of a wide one, that has its columns already.
+                    column = plain.column.saturating_sub(usize::from(cell.width == 0));
+                }
+                if cell.width > 0 {
+                    std::iter::once(&cell.c).chain(cell.marks).for_each(|c| plain.ground(*c));
+                }
+            }
+            if row == cursor.row && cursor.pending_wrap {
+                column = plain.column;
+            }
+        }
+        while plain.line.len() > column && plain.line.last() == Some(&' ') {
+            plain.line.pop();
+        }
+        plain.column = column;
+        plain
+    }
+
+    /// Whether a full-screen program has the screen; the line that stands for it.
+    pub fn full_screen(&self) -> Option<&'static str> {
+        self.full_screen.then_some(FULL_SCREEN)
+    }
+
     /// Takes output; gives the lines that were finished.
     pub fn feed(&mut self, bytes: &[u8]) -> Vec<String> {
         let mut all = std::mem::take(&mut self.tail);
@@ -310,7 +348,7 @@ impl Plain {
     fn switch(&mut self, full_screen: bool) {
         if full_screen {
             self.leave_line();
-            self.done.push("[full-screen program]".to_owned());
+            self.done.push(FULL_SCREEN.to_owned());
         }
         self.line.clear();
         self.column = 0;
@@ -394,6 +432,35 @@ mod tests {
         assert_eq!(plain.finish().unwrap(), "\u{fffd}");
         assert_eq!(plain.replaced(), 2);
         assert_eq!(lines("a\u{202e}b\u{9b}\n".as_bytes()), ["a\\u{202e}b\\u{9b}"]);
+    }
+
+    #[test]
+    fn whoever_begins_with_a_screen_has_the_line_in_hand_as_it_stands() {
+        // So many columns of it fill a row.
+        let full = "x".repeat(20);
+        for begun in [
+            "",
+            "one\r\n",
+            "one\r\n$ ",
+            "$ 日本e\u{301} on",
+            "$ abc\x1b[2D",
+            "日本\x1b[D",
+            &full,
+            &full.repeat(2),
+            &format!("one\r\n{full}and on\x1b[A"),
+            "\x1b[?1049h\x1b[Hdrawn",
+        ] {
+            let mut screen = crate::terminal::Terminal::new(20, 5);
+            screen.feed(begun.as_bytes());
+            let (mut from_start, mut from_screen) = (Plain::default(), Plain::standing(&screen));
+            from_start.feed(begun.replace("\x1b[A", "\x1b[7G").as_bytes());
+            assert_eq!(from_screen.unfinished(), from_start.unfinished(), "{begun:?}");
+            assert_eq!(from_screen.full_screen(), from_start.full_screen(), "{begun:?}");
+            for more in [&b"z"[..], b"\x1b[K\n", b"\x1b[?1049lafter\n"] {
+                assert_eq!(from_screen.feed(more), from_start.feed(more), "{begun:?}");
+                assert_eq!(from_screen.unfinished(), from_start.unfinished(), "{begun:?}");
+            }
+        }
     }
 
     #[test]

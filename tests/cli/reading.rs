@@ -1,8 +1,12 @@
 use crate::sandbox::{Recording, Sandbox, damage_the_first_border, held, never_locked, ran};
+use sealcast::cast::{Anchor, Event, Payload};
+use sealcast::container::Extras;
 use sealcast::crypto::identity;
+use sealcast::terminal::Terminal;
 use serde_json::Value;
 use std::io::Read as _;
 use std::process::Stdio;
+use std::time::Duration;
 
 fn json(text: &str) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
@@ -349,6 +353,51 @@ fn plain_play_shows_the_text_at_its_pace_and_no_recorded_byte_acts_on_the_termin
     assert!(from.ends_with("after a minute\n[exit status 3]\n") && !from.contains("ls"), "{from}");
     home.run(&["play", "--plain", "last@noon"]).exits(2).complains("`noon` is no time: 6:39, 90s,");
     home.run(&["play", "--plain", "--speed", "0"]).exits(2).complains("invalid value");
+}
+
+#[test]
+fn plain_play_from_within_a_session_goes_on_from_the_screen_as_it_stood() {
+    let output = |at, text: &str| (at, Payload::Output(text.as_bytes().to_vec()));
+    let parts = [
+        vec![output(100, "$ vim\r\n\x1b[?1049h\x1b[HSECRET IN VIM")],
+        vec![output(2500, "\x1b[2;1Hmore"), output(3000, "\x1b[?1049l$ ec")],
+        vec![output(4500, "ho on\r\n"), output(5000, "$ ")],
+    ];
+    let home = Sandbox::new();
+    let recording = Recording { events: parts[0].clone(), ..Recording::default() };
+    home.record_with(&recording, |writer, start| {
+        let mut screen = Terminal::new(80, 24);
+        for (number, part) in parts.iter().enumerate() {
+            // The first one is there already.
+            if number > 0 {
+                let at = number as u64 * 2000;
+                writer.end_segment(Duration::from_millis(at), Extras::default()).unwrap();
+                let anchor = Anchor { at, utc: start + i64::try_from(at).unwrap(), boot: 0 };
+                writer.begin(anchor, screen.snapshot()).unwrap();
+            }
+            for (at, payload) in part {
+                if let Payload::Output(bytes) = payload {
+                    screen.feed(bytes);
+                }
+                if number > 0 {
+                    writer.push(&Event::new(Duration::from_millis(*at), payload.clone())).unwrap();
+                }
+            }
+        }
+    });
+    for (time, shown) in [
+        ("0:00", "$ vim\n[full-screen program]\n$ echo on\n$\n"),
+        ("0:01", "[full-screen program]\n$ echo on\n$\n"),
+        ("0:02.2", "[full-screen program]\n$ echo on\n$\n"),
+        ("0:02.8", "[full-screen program]\n$ echo on\n$\n"),
+        ("0:03.5", "$ echo on\n$\n"),
+        ("0:04.2", "$ echo on\n$\n"),
+        ("0:04.8", "$\n"),
+    ] {
+        let place = format!("last@{time}");
+        let played = home.run(&["play", "--plain", "--speed", "10000", &place]).exits(0);
+        assert_eq!(played.text(), shown, "{time}: {played}");
+    }
 }
 
 #[test]
