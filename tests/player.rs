@@ -157,6 +157,27 @@ fn what_is_missing_in_an_exported_part_is_said() {
 }
 
 #[test]
+fn a_part_that_begins_where_not_all_was_drawn_says_so() {
+    let home = Sandbox::new();
+    let output = |text: &str| Payload::Output(text.as_bytes().to_vec());
+    let events = vec![
+        (0, output("before\r\n")),
+        (2000, output(&"\x1b[2J".repeat(25_000))),
+        (3000, output("\x1b[2J\x1b[Hdrop\x1b[Ctable\x1b[Cusers")),
+        (4000, output("\r\nlater\r\n")),
+    ];
+    home.record(&Recording { events, ..Recording::default() });
+    let mut viewer = Viewer::start(&home, &["play", "last"], (160, 24));
+    viewer.shows("intact");
+    let said = viewer.types("e\x153.2..4 part.txt\r", "written to part.txt");
+    assert!(said.contains("not all is drawn: it would have cost too much"), "{said}");
+    viewer.terminal.send("q");
+    assert!(viewer.terminal.wait_end().success());
+    let part = std::fs::read_to_string(home.path("part.txt")).unwrap();
+    assert!(part.starts_with("[from here on not all is drawn: it would have cost too much]\n"), "{part}");
+}
+
+#[test]
 fn a_shell_that_never_told_what_it_ran_is_seen_in_lists_in_the_story_and_among_the_marks() {
     let home = Sandbox::new();
     let mut recording = hour();

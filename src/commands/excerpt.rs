@@ -98,12 +98,17 @@ impl Excerpt {
         let end = self.parts.last().map_or(Duration::ZERO, |part| part.range.end);
         let mut fault = None;
         for (number, Part { range, label }) in self.parts.into_iter().enumerate() {
+            if number > 0 {
+                screen = screen_at(&mut replay, range.start);
+            }
+            if replay.terminal().overrun() {
+                exporter.begins_undrawn(begins).map_err(wrote)?;
+            }
             let mut tell = |event: &Event| {
                 let time = event.time.saturating_add(begins);
                 exporter.event(&Event::new(time, event.payload.clone())).map_err(wrote)
             };
             if number > 0 {
-                screen = screen_at(&mut replay, range.start);
                 let (cols, rows) = replay.terminal().size();
                 if (cols, rows) != std::mem::replace(&mut size, (cols, rows)) {
                     tell(&Event::new(Duration::ZERO, Payload::Resize { cols, rows }))?;

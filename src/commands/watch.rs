@@ -291,6 +291,9 @@ fn export(
     let screen = screen_at(&mut replay, from);
     sized(&mut opening, replay.terminal().size());
     let mut exporter = Exporter::begin(format, &header, &opening, BufWriter::new(out)).map_err(wrote)?;
+    if replay.terminal().overrun() {
+        exporter.begins_undrawn(Duration::ZERO).map_err(wrote)?;
+    }
     if let Some(screen) = screen {
         exporter.event(&screen).map_err(wrote)?;
     }

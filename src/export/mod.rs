@@ -38,7 +38,7 @@ pub const OPEN_END: &str = "not closed: what comes after this is missing, or was
 /// What an export of a recording that could not be read to its end ends with, in the same places; the kind is `damaged` in JSON.
 pub const DAMAGED: &str = "damaged: what comes after this could not be read";
 
-/// Where an export as text goes on after something that would have cost too much to draw.
+/// Where an export as text goes on after something that would have cost too much to draw, and where one of a part begins there.
 const UNDRAWN: &str = "from here on not all is drawn: it would have cost too much";
 
 /// What the format could not carry.
@@ -203,6 +203,23 @@ impl<W: Write> Exporter<W> {
         }
     }
 
+    /// What comes next, at this time, begins with a screen of which not all is drawn: told before it, where the format has a place
+    /// for it, since what writes or draws it has not come to that itself.
+    ///
+    /// # Errors
+    /// The writer's.
+    pub fn begins_undrawn(&mut self, time: Duration) -> io::Result<()> {
+        self.losses.undrawn = true;
+        match &mut self.inner {
+            Inner::Text(text) => text.begins_undrawn(),
+            Inner::Raw => {}
+            Inner::Cast(_) | Inner::Json => {
+                return self.event(&Event::new(time, Payload::Marker(UNDRAWN.to_owned())));
+            }
+        }
+        Ok(())
+    }
+
     /// From now on what is written ends with [`OPEN_END`]: the recording has no end.
     pub fn has_no_end(&mut self) {
         self.cut = Some(Cut::Open);
@@ -221,7 +238,7 @@ impl<W: Write> Exporter<W> {
         match self.inner {
             Inner::Cast(cast) => cast.finish(self.cut.map(Cut::note), &mut self.losses, &mut self.out)?,
             Inner::Text(text) => {
-                self.losses.undrawn = text.is_undrawn();
+                self.losses.undrawn |= text.is_undrawn();
                 self.losses.replaced = text.finish(&mut self.out)?;
                 // They were followed: nothing about them is lost but themselves.
                 self.losses.resizes = 0;

@@ -24,6 +24,8 @@ pub(super) struct Text {
     replaced: u64,
     /// It was written that not all is drawn.
     undrawn: bool,
+    /// It is to be, once what stood before is written.
+    begins_undrawn: bool,
 }
 
 impl Text {
@@ -39,6 +41,7 @@ impl Text {
             tail: Vec::new(),
             replaced: 0,
             undrawn: false,
+            begins_undrawn: false,
         }
     }
 
@@ -73,6 +76,11 @@ impl Text {
         self.undrawn
     }
 
+    /// What comes next begins with a screen of which not all is drawn.
+    pub(super) fn begins_undrawn(&mut self) {
+        self.begins_undrawn = true;
+    }
+
     /// Writes what still stands; gives how many bytes were no UTF-8.
     pub(super) fn finish(mut self, out: &mut impl Write) -> io::Result<u64> {
         let replaced = self.replaced + self.tail.len() as u64;
@@ -98,7 +106,8 @@ impl Text {
                 Kind::Scrolled | Kind::Final | Kind::Overwritten | Kind::Cleared => writeln!(out, "{text}")?,
             }
         }
-        if self.transcript.refused().is_some() && !std::mem::replace(&mut self.undrawn, true) {
+        let undrawn = self.begins_undrawn || self.transcript.refused().is_some();
+        if undrawn && !std::mem::replace(&mut self.undrawn, true) {
             writeln!(out, "[{UNDRAWN}]")?;
         }
         Ok(())

@@ -214,6 +214,11 @@ impl Finder {
         self.done
     }
 
+    /// What there is to say where the screen could be searched only in part.
+    pub(super) fn doubt(&self) -> Option<String> {
+        self.reading.doubt()
+    }
+
     /// How much has been read, in percent.
     pub fn percent<S: Source>(&self, replay: &Replay<S>) -> usize {
         let all = self.parts(replay).max(1);

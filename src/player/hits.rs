@@ -29,7 +29,9 @@ impl<S: Source> App<S> {
         let Some(finder) = &self.finder else { return };
         let text = crate::text::escaped(finder.pattern.text()).to_string();
         let Some(last) = finder.hits.len().checked_sub(1) else {
-            self.note = Some((format!("“{text}” was not found in: {}", finder.scope.name()), true));
+            let doubt = finder.doubt().map_or_else(String::new, |doubt| format!("{doubt}; "));
+            let denied = format!("{doubt}“{text}” was not found in: {}", finder.scope.name());
+            self.note = Some((denied, true));
             return;
         };
         self.note = Some((format!("“{text}”{ROUND}"), false));

@@ -1,5 +1,6 @@
 //! Reads a recording as text: lines of the transcript, in slices.
 
+use super::times;
 use crate::cast::{Event, Payload};
 use crate::replay::{Budget, Replay, Segment, Source};
 use crate::terminal::{Line, NO_TERMINAL, Transcript};
@@ -15,6 +16,8 @@ const LINE: (u64, u64) = (64, 4);
 pub(super) struct Reading {
     settle: Duration,
     state: State,
+    /// As [`Transcript::refused`], of all that was read: where reading begins anew, no keyframe knows of it.
+    refused: Option<Duration>,
 }
 
 enum State {
@@ -41,7 +44,12 @@ struct At {
 impl Reading {
     /// Nothing is read yet. `settle` as in [`Transcript::settling`].
     pub(super) fn new(settle: Duration) -> Self {
-        Self { settle, state: State::Nowhere }
+        Self { settle, state: State::Nowhere, refused: None }
+    }
+
+    /// Forgets where it is, to begin somewhere else.
+    fn leave(&mut self) {
+        self.state = State::Nowhere;
     }
 
     /// Reads a segment as far as the budget reaches, and tells the lines that went during it. `true` when the segment has been
@@ -63,6 +71,7 @@ impl Reading {
                             told(line);
                         }
                     });
+                    self.refused = earlier(self.refused, at.transcript.refused());
                     if !done {
                         return false;
                     }
@@ -137,6 +146,11 @@ impl Reading {
         }
     }
 
+    /// What there is to say where not all that was read is drawn: who reads, or seeks in vain, must not take it for all there was.
+    pub(super) fn doubt(&self) -> Option<String> {
+        doubt(self.refused)
+    }
+
     /// What stands after the segments that have been read.
     fn standing(&self) -> Vec<Line> {
         match &self.state {
@@ -201,6 +215,14 @@ impl At {
         }
         (self.event, self.within) = (self.event.saturating_add(1), 0);
     }
+}
+
+fn earlier(one: Option<Duration>, other: Option<Duration>) -> Option<Duration> {
+    one.into_iter().chain(other).min()
+}
+
+fn doubt(refused: Option<Duration>) -> Option<String> {
+    refused.map(|since| format!("not all is drawn from {} on", times::tenths(since)))
 }
 
 fn blank<S: Source>(replay: &Replay<S>) -> Transcript {
@@ -314,6 +336,11 @@ impl Pages {
         self.selected = line.min(self.lines.len().saturating_sub(1));
     }
 
+    /// See [`Reading::doubt`].
+    pub(super) fn doubt(&self) -> Option<String> {
+        doubt(earlier(self.reading.refused, self.before.refused))
+    }
+
     /// Whether it still reads to come where it was sent.
     pub(super) fn is_reading(&self) -> bool {
         self.errand.is_some()
@@ -412,7 +439,7 @@ impl Pages {
         if !self.before.read(replay, self.first - 1, budget, &mut |line| gather(gathered, line)) {
             return false;
         }
-        self.before = Reading::new(SETTLE);
+        self.before.leave();
         let lines = std::mem::take(&mut self.gathered).0;
         self.first -= 1;
         self.insert(self.first, lines);
@@ -420,7 +447,7 @@ impl Pages {
             (self.next, self.longer) = (self.next - 1, false);
             self.forget(self.next);
             self.forget(STANDING);
-            self.reading = Reading::new(SETTLE);
+            self.reading.leave();
         }
         true
     }

@@ -149,3 +149,44 @@ fn a_hit_that_went_by_is_said_to_have_also_where_the_search_came_round() {
     rest(&mut app);
     assert_eq!(note(&app), "“line 39.”: from the other end");
 }
+
+#[test]
+fn what_was_not_drawn_for_its_cost_is_not_denied() {
+    let out = |at, text: &str| Event::new(ms(at), Payload::Output(text.into()));
+    let erased = format!("{}\x1b[HXXXXXXXXXXXXXXXX", "\x1b[2J".repeat(3300));
+    let doubt = "not all is drawn from 0:02.0 on";
+    for segment in [1 << 20, 1] {
+        let events = vec![
+            out(0, "before\r\n"),
+            out(2_000, &erased),
+            out(3_000, "\x1b[2J\x1b[Hdrop\x1b[Ctable\x1b[Cusers"),
+            out(4_000, "\x1bcthe end\r\n"),
+            out(5_000, "$ "),
+        ];
+        let memory = Memory::new((200, 60), None, events, segment);
+        let mut app = App::new(memory, Title::default(), Depth::True, Vec::new());
+        app.playing = false;
+        types(&mut app, "/table users\n");
+        rest(&mut app);
+        let denied = "“table users” was not found in: screen";
+        assert_eq!(app.note, Some((format!("{doubt}; {denied}"), true)), "segments of {segment}");
+        // What is searched stays in view when the note is gone.
+        types(&mut app, ".");
+        let (screen, _) = drawn(&mut app, 120, 30);
+        assert!(screen.contains("match 0/0? “table users”"), "{screen}");
+        // The lists say so whatever they show.
+        for (key, title) in [("h", "0 hits · in: screen"), ("Gt", "transcript")] {
+            types(&mut app, key);
+            rest(&mut app);
+            let (screen, _) = drawn(&mut app, 80, 24);
+            assert!(screen.contains(&format!("{title} · {doubt}")), "{screen}");
+            types(&mut app, "q");
+        }
+        // What was typed is not drawn.
+        tests::press(&mut app, KeyCode::Tab);
+        types(&mut app, "/table users\n");
+        rest(&mut app);
+        let told = "“table users” was not found in: commands".to_string();
+        assert_eq!(app.note, Some((told, true)), "segments of {segment}");
+    }
+}

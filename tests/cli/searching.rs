@@ -510,3 +510,30 @@ fn the_parts_around_hits_are_exported_and_play_by_themselves() {
     let ran = export(&["nothing like it"]).exits(2);
     assert!(ran.err.contains(&format!("{torn} could not be searched: it was not closed")), "{ran}");
 }
+
+#[test]
+fn a_part_that_begins_with_a_screen_of_which_not_all_was_drawn_says_so() {
+    let home = Sandbox::new();
+    let output = |text: &str| Payload::Output(text.as_bytes().to_vec());
+    let events = vec![
+        (0, output("needle one\r\n")),
+        (20_000, output(&"\x1b[2J".repeat(25_000))),
+        (30_000, output("\x1b[2J\x1b[Hdrop\x1b[Ctable\x1b[Cusers")),
+        (40_000, output("\x1bcneedle two\r\n")),
+    ];
+    home.record(&Recording { events, ..Recording::default() });
+    let note = "from here on not all is drawn: it would have cost too much";
+    let export = |format: &str| {
+        home.run(&["export", "last", "--hits", "needle", "--around", "5", "--format", format]).exits(2)
+    };
+    let text = export("text");
+    let at = text.text().find(&format!("[{note}]\n"));
+    assert!(at > text.text().find("needle one") && at < text.text().find("needle two"), "{text}");
+    assert!(text.err.contains("not all is drawn: it would have cost too much"), "{text}");
+    // What draws the part begins with the wrong screen.
+    for format in ["cast", "json"] {
+        let told = export(format);
+        let at = told.text().find(note);
+        assert!(at > told.text().find("needle one") && at < told.text().find("needle two"), "{told}");
+    }
+}

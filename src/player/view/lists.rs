@@ -1,6 +1,7 @@
 //! Lists: commands, hits, marks, transcript, help, and what the program said to the terminal.
 
 use super::super::app::{App, Over};
+use super::super::find::Finder;
 use super::super::keymap;
 use super::super::times;
 use super::{beginning, bold, colored, dim, frame, reversed, text};
@@ -93,11 +94,14 @@ fn contents<S: Source>(app: &App<S>, area: Rect) -> (String, Vec<Entry>, Option<
                     _ => plain,
                 },
             });
-            let title = "transcript · Enter goes there · ~ overwritten × cleared ▣ full screen".to_string();
+            let doubt = with_dot(pages.doubt());
+            let title =
+                format!("transcript{doubt} · Enter goes there · ~ overwritten × cleared ▣ full screen");
             (title, rows.collect(), Some(pages.selected), count)
         }
         Over::Hits(selected) => {
             let hits = app.finder.as_ref().map(|finder| finder.hits.as_slice()).unwrap_or_default();
+            let doubt = with_dot(app.finder.as_ref().and_then(Finder::doubt));
             let rows = hits.get(window(*selected, hits.len())).unwrap_or_default().iter().map(|hit| Entry {
                 time: Some(hit.first),
                 tag: if hit.page { "▣ ".to_string() } else { "  ".to_string() },
@@ -105,7 +109,7 @@ fn contents<S: Source>(app: &App<S>, area: Rect) -> (String, Vec<Entry>, Option<
                 style: plain,
             });
             (
-                format!("{} · in: {}", counted(hits.len() as u64, "hit"), app.scope.name()),
+                format!("{} · in: {}{doubt}", counted(hits.len() as u64, "hit"), app.scope.name()),
                 rows.collect(),
                 Some(*selected),
                 hits.len(),
@@ -157,6 +161,11 @@ fn contents<S: Source>(app: &App<S>, area: Rect) -> (String, Vec<Entry>, Option<
             )
         }
     }
+}
+
+/// What there is to say, in a title.
+fn with_dot(doubt: Option<String>) -> String {
+    doubt.map_or_else(String::new, |doubt| format!(" · {doubt}"))
 }
 
 /// An exit status in four columns.
