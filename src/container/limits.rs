@@ -42,6 +42,9 @@ pub const PAD: usize = 64;
 pub const FLUSH_BYTES: usize = 64 << 10;
 /// …and compressed bytes after which they are sealed and written.
 pub const CHUNK_BYTES: usize = 32 << 10;
+/// Most bytes that are written before they are made durable, which is without waiting for the clock: so much is kept, to be written
+/// again where that fails.
+pub const UNSYNCED: usize = 4 << 20;
 /// The fixed grid on which what has been taken is sealed and written, where `record.flush` says no other.
 pub const FLUSH_EVERY: Duration = Duration::from_secs(1);
 /// Longest time that what was captured waits for a signature, where what is taken is sealed at least as often.

@@ -1,8 +1,8 @@
 //! Writes a recording while the session runs.
 //!
 //! Order of one flush: lines → zstd (flushed) → padding → seal under a key that is then gone → frame → digest. Nothing is
-//! ever written twice or changed. A failed write loses nothing: what was encoded waits in memory, in order, until
-//! [`Writer::drain`] gets it out. Refuses to know paths, clocks or threads: the sink, the time and the moments to act
+//! ever changed, and nothing written twice that is durable. A failed write loses nothing: what was encoded waits in memory, in
+//! order, until [`Writer::settle`] gets it out and knows it durable; what a disk took and could not keep is written again. Refuses to know paths, clocks or threads: the sink, the time and the moments to act
 //! come from the caller.
 
 mod chunks;
@@ -33,10 +33,20 @@ pub trait Sink: Write {
     /// # Errors
     /// The system's.
     fn sync(&mut self) -> io::Result<()>;
+    /// Cuts off what is behind the first `length` bytes.
+    ///
+    /// # Errors
+    /// The system's.
+    fn cut(&mut self, length: u64) -> io::Result<()>;
 }
 
 impl Sink for Vec<u8> {
     fn sync(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn cut(&mut self, length: u64) -> io::Result<()> {
+        self.truncate(usize::try_from(length).unwrap_or(usize::MAX));
         Ok(())
     }
 }
@@ -90,11 +100,14 @@ pub struct Writer<S: Sink> {
     sink: S,
     file: [u8; 32],
     seq: u32,
-    /// Encoded, not yet written.
+    /// Encoded, and not yet durable.
     out: Vec<u8>,
+    /// How much of that is written.
+    written: usize,
+    /// Making it durable has failed: the system may have dropped any of it, and will not say so again.
+    doubted: bool,
     /// Length of the file once `out` is written.
     offset: u64,
-    unsynced: bool,
 
     // The keys of what comes next, and no others. Each in an allocation of its own: a writer is moved about.
     /// The place of the next segment in the content chain. That of the segment in hand would open all of it.
@@ -182,7 +195,8 @@ impl<S: Sink> Writer<S> {
             seq: 0,
             out: frame::prologue().to_vec(),
             offset: frame::PROLOGUE_LEN as u64,
-            unsynced: false,
+            written: 0,
+            doubted: false,
             chunks: Chain::of_segment(&content),
             next_content: next_segment(&content),
             index: Chain::new(keys.index()),
@@ -234,8 +248,7 @@ impl<S: Sink> Writer<S> {
         writer.preface = Some(cast_line);
         let opening = index::encode_opening(&Opening { meta, cast })?;
         writer.index_chunk(opening.ok_or(Error::TooMuch("what it says of its session"))?)?;
-        writer.drain()?;
-        writer.sync()?;
+        writer.settle()?;
         Ok(writer)
     }
 
@@ -245,7 +258,7 @@ impl<S: Sink> Writer<S> {
     /// The first event of a segment must be a [`Payload::Anchor`]; see [`Writer::begin`].
     ///
     /// # Errors
-    /// As [`Writer::drain`]; the event has been taken all the same.
+    /// As [`Writer::settle`]; the event has been taken all the same.
     pub fn push(&mut self, event: &Event) -> Result<(), Error> {
         let (shown, raw) = match &event.payload {
             Payload::Output(bytes) | Payload::ErrorOutput(bytes) | Payload::Input(bytes) => {
@@ -326,7 +339,7 @@ impl<S: Sink> Writer<S> {
     /// something would have waited longer than [`limits::CHECK_EVERY`] since it was captured, and makes it durable.
     ///
     /// # Errors
-    /// As [`Writer::drain`].
+    /// As [`Writer::settle`].
     pub fn flush(&mut self, now: Duration) -> Result<(), Error> {
         if !self.lines.is_empty() || self.holds {
             self.pack(Directive::Flush)?;
@@ -339,8 +352,7 @@ impl<S: Sink> Writer<S> {
         if self.unsigned_since.is_some_and(|since| next.saturating_sub(since) > limits::CHECK_EVERY) {
             self.checkpoint(0)?;
         }
-        self.drain()?;
-        self.sync()
+        self.settle()
     }
 
     /// Whether a segment is in hand that may end before the recording does. The last that a file can have
@@ -365,7 +377,7 @@ impl<S: Sink> Writer<S> {
     /// the segment are wiped. Does nothing outside a segment.
     ///
     /// # Errors
-    /// As [`Writer::drain`].
+    /// As [`Writer::settle`].
     pub fn end_segment(&mut self, now: Duration, extras: Extras) -> Result<(), Error> {
         self.finish_segment(now, extras, frame::CLOSES)?;
         self.drain()
@@ -415,7 +427,7 @@ impl<S: Sink> Writer<S> {
     /// Ends the recording: last segment, final checkpoint, table, trailer; synced.
     ///
     /// # Errors
-    /// As [`Writer::drain`]; calling again goes on where it failed.
+    /// As [`Writer::settle`]; calling again goes on where it failed.
     pub fn finish(mut self, now: Duration, extras: Extras) -> Result<(Closed, S), (Error, Box<Self>)> {
         match self.close(now, extras) {
             Ok(closed) => Ok((closed, self.sink)),
@@ -429,8 +441,7 @@ impl<S: Sink> Writer<S> {
             None => self.encode_end(now, extras)?,
         };
         self.closed = Some(closed.clone());
-        self.drain()?;
-        self.sync()?;
+        self.settle()?;
         Ok(closed)
     }
 
@@ -452,37 +463,52 @@ impl<S: Sink> Writer<S> {
         Ok(Closed { length: self.offset, digest, segments })
     }
 
-    /// Tries again to write what waits in memory.
+    /// Writes what waits in memory and makes it durable, and again what could not be made durable before.
     ///
     /// # Errors
-    /// The sink's. What was not written still waits, in order.
-    pub fn drain(&mut self) -> Result<(), Error> {
-        let mut done = 0usize;
+    /// The sink's. What is not durable still waits, in order.
+    pub fn settle(&mut self) -> Result<(), Error> {
+        self.drain()?;
+        self.sync()
+    }
+
+    fn drain(&mut self) -> Result<(), Error> {
+        if self.doubted {
+            let durable = self.offset.saturating_sub(self.out.len() as u64);
+            self.sink.cut(durable).map_err(Error::io("write the recording again"))?;
+            (self.written, self.doubted) = (0, false);
+        }
         let result = loop {
-            let Some(rest) = self.out.get(done..).filter(|rest| !rest.is_empty()) else { break Ok(()) };
+            let Some(rest) = self.out.get(self.written..).filter(|rest| !rest.is_empty()) else {
+                break Ok(());
+            };
             match self.sink.write(rest) {
                 Ok(0) => break Err(io::Error::from(io::ErrorKind::WriteZero)),
-                Ok(n) => done = done.saturating_add(n),
+                Ok(n) => self.written = self.written.saturating_add(n),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => break Err(error),
             }
         };
-        self.unsynced |= done > 0;
-        self.out.drain(..done);
-        result.map_err(Error::io("write the recording"))
+        result.map_err(Error::io("write the recording"))?;
+        if self.written >= limits::UNSYNCED { self.sync() } else { Ok(()) }
     }
 
     fn sync(&mut self) -> Result<(), Error> {
-        if self.unsynced {
-            self.sink.sync().map_err(Error::io("make the recording durable"))?;
-            self.unsynced = false;
+        if self.written > 0 {
+            let synced = self.sink.sync();
+            self.doubted = synced.is_err();
+            synced.map_err(Error::io("make the recording durable"))?;
+            self.out.drain(..self.written);
+            self.written = 0;
+            // A flood is over at some time.
+            self.out.shrink_to(limits::BODY as usize);
         }
         Ok(())
     }
 
     /// Bytes that are encoded and not yet written.
     pub fn waiting(&self) -> usize {
-        self.out.len()
+        self.out.len().saturating_sub(self.written)
     }
 
     /// Length of the file, with what waits.

@@ -504,7 +504,7 @@ impl<S: Disk> Recorder<'_, S> {
             // From here on the reserve is there to be used. Not to be able to give it back changes nothing.
             let _ = self.writer.sink().release_reserve();
         }
-        let still_stuck = stuck && self.writer.drain().is_err();
+        let still_stuck = stuck && self.writer.settle().is_err();
         match (self.state, self.policy.on_failure) {
             (State::Writing, OnFailure::Stop) => {
                 self.intake.say(Word::Stop(why.clone()));
@@ -520,7 +520,7 @@ impl<S: Disk> Recorder<'_, S> {
                     self.intake.say(Word::Tell(format!("space for the recording is running out: {why}")));
                     self.policy.reserve = 0;
                 }
-                // Everything is written; it is tried again at every flush, and not told at every one.
+                // Everything is durable after all. Should it happen at every flush, it is not told at every one.
                 Failure::Other => {
                     if self.warned.as_ref() != Some(&why) {
                         self.intake.say(Word::Tell(format!("the recording may be lost: {why}")));
@@ -535,7 +535,7 @@ impl<S: Disk> Recorder<'_, S> {
     }
 
     fn try_again(&mut self, now: Duration) {
-        if self.writer.drain().is_err() {
+        if self.writer.settle().is_err() {
             return;
         }
         let was_stopped = self.policy.on_failure == OnFailure::Stop;
@@ -585,7 +585,7 @@ impl<S: Disk> Recorder<'_, S> {
         self.writer.sink().drop_ballast();
         if self.state == State::Losing {
             // One more try: what was held has just been given back. Whether it works shows when the file is closed.
-            let _ = self.writer.drain();
+            let _ = self.writer.settle();
         }
         if let Some(why) = self.failure.clone()
             && self.policy.on_failure == OnFailure::Stop
@@ -604,7 +604,9 @@ impl<S: Disk> Recorder<'_, S> {
             self.check(pushed);
         }
         let extras = self.indexer.end_segment();
-        match self.writer.finish(now, extras) {
+        // What the disk could not make durable it may have dropped: it is written once more.
+        let finished = self.writer.finish(now, extras);
+        match finished.or_else(|(_, writer)| writer.finish(now, Extras::default())) {
             Ok((closed, _)) => Recorded { closed: Some(closed), lost: self.lost, failure: self.failure },
             Err((error, _)) => {
                 let failure = self.failure.unwrap_or_else(|| error.to_string());

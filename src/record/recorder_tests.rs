@@ -51,9 +51,19 @@ impl Write for Tape {
 impl Sink for Tape {
     fn sync(&mut self) -> io::Result<()> {
         if self.sick.load(Ordering::SeqCst) {
+            // As a kernel does: what it could not write it drops, and the next time it has nothing to complain of.
+            let durable = self.durable.load(Ordering::SeqCst);
+            self.bytes.lock().unwrap()[durable..].fill(0);
             return Err(io::Error::from_raw_os_error(libc::EIO));
         }
         self.durable.store(self.bytes().len(), Ordering::SeqCst);
+        Ok(())
+    }
+
+    fn cut(&mut self, length: u64) -> io::Result<()> {
+        let length = usize::try_from(length).unwrap();
+        assert!(length >= self.durable.load(Ordering::SeqCst), "what is durable stays");
+        self.bytes.lock().unwrap().truncate(length);
         Ok(())
     }
 }
@@ -216,11 +226,11 @@ fn with_warn_the_gap_is_counted_to_the_byte_and_recording_goes_on() {
     assert_eq!(all.last(), Some(&Payload::Exit(0)));
 }
 
-#[test]
-fn a_disk_that_cannot_make_anything_durable_is_told_of_once_and_asked_again() {
+/// A session of `count` outputs of 100 bytes, recorded to a disk that is sick from the look at the clock `sick` until the one `well`:
+/// what was said to the operator, how it was recorded, and what of it.
+fn on_a_sick_disk(count: u64, sick: u64, well: u64) -> (Vec<Word>, Recorded, Vec<Payload>) {
     let tape = Tape::with_room(1 << 30);
     let (writer, root) = writer(&tape);
-    tape.sick.store(true, Ordering::SeqCst);
     let policy = Policy { on_failure: OnFailure::Warn, flush: Duration::from_millis(200), ..POLICY };
     let (feed, intake) = bounded(64 << 20).unwrap();
     let feed = std::cell::RefCell::new(Some(feed));
@@ -230,27 +240,51 @@ fn a_disk_that_cannot_make_anything_durable_is_told_of_once_and_asked_again() {
         let mut feed = feed.borrow_mut();
         if let Some(feed) = &*feed {
             words.borrow_mut().extend(feed.words());
-            if looks.get() <= 10 {
+            if looks.get() <= count {
                 feed.send(vec![output(looks.get() * 100, 100)]).unwrap();
             }
         }
-        match looks.get() {
-            // All was flushed meanwhile, and nothing new comes: not even a signature is due.
-            50 => tape.sick.store(false, Ordering::SeqCst),
-            80 => {
-                assert_eq!(tape.durable.load(Ordering::SeqCst), tape.bytes().len(), "it was not asked again");
-                feed.take();
-            }
-            _ => {}
+        if looks.get() == sick {
+            tape.sick.store(true, Ordering::SeqCst);
+        }
+        if looks.get() == well {
+            tape.sick.store(false, Ordering::SeqCst);
+        }
+        if looks.get() == well.max(count) + 50 {
+            assert_eq!(tape.durable.load(Ordering::SeqCst), tape.bytes().len(), "it was not asked again");
+            feed.take();
         }
         clock()
     };
     let recorded = record(&intake, writer, &mut NoIndex, policy, &looked);
-    let [Word::Tell(told)] = &words.borrow()[..] else { panic!("{:?}", words.borrow()) };
-    assert!(told.contains("cannot make the recording durable") && !told.contains("space"), "{told}");
-    assert_eq!(recorded.lost, 0);
+    let words = words.take();
+    (words, recorded, events(&tape, root))
+}
+
+#[test]
+fn what_a_disk_could_not_make_durable_is_written_again_and_what_came_meanwhile_is_counted() {
+    let (words, recorded, events) = on_a_sick_disk(150, 40, 90);
+    let [Word::Tell(told), Word::Tell(again)] = &words[..] else { panic!("{words:?}") };
+    assert!(told.contains("NOT BEING RECORDED: cannot make the recording durable"), "{told}");
+    assert!(!told.contains("space") && again.contains("recording again"), "{told} {again}");
     assert!(recorded.closed.is_some() && recorded.failure.unwrap().contains("durable"));
-    assert_eq!(events(&tape, root).len(), 10);
+    let kept: u64 = events.iter().map(|p| if let Payload::Output(b) = p { b.len() as u64 } else { 0 }).sum();
+    let gaps: Vec<u64> =
+        events.iter().filter_map(|p| if let Payload::Gap(g) = p { Some(g.count) } else { None }).collect();
+    assert!(
+        recorded.lost > 0 && gaps == [recorded.lost] && kept + recorded.lost == 15_000,
+        "{kept} {gaps:?}"
+    );
+}
+
+/// Nothing new comes: not even a signature is due.
+#[test]
+fn a_disk_that_could_not_make_something_durable_is_asked_again() {
+    let (words, recorded, events) = on_a_sick_disk(10, 1, 50);
+    let [Word::Tell(told), Word::Tell(_)] = &words[..] else { panic!("{words:?}") };
+    assert!(told.contains("cannot make the recording durable") && !told.contains("space"), "{told}");
+    assert!(recorded.closed.is_some());
+    assert!(!events.is_empty());
 }
 
 #[test]

@@ -126,15 +126,23 @@ impl RecordingFile {
 
 /// Gives the reserve behind the end of a file back; its times stay.
 pub(super) fn release(file: &File, append_only: bool) -> Result<(), sys::Error> {
+    cutting(file, append_only, sys::file::release_reserve)
+}
+
+/// Cuts a file, even to its own length, which is not appending.
+fn cutting(
+    file: &File,
+    append_only: bool,
+    cut: impl FnOnce(&File) -> Result<(), sys::Error>,
+) -> Result<(), sys::Error> {
     if append_only {
-        // Cutting a file, even to its own length, is not appending.
         sys::file::set_append_only(file, false)?;
     }
-    let released = sys::file::release_reserve(file);
+    let done = cut(file);
     if append_only {
         sys::file::set_append_only(file, true)?;
     }
-    released
+    done
 }
 
 impl Drop for RecordingFile {
@@ -159,5 +167,10 @@ impl Write for RecordingFile {
 impl Sink for RecordingFile {
     fn sync(&mut self) -> io::Result<()> {
         self.file.sync_data()
+    }
+
+    fn cut(&mut self, length: u64) -> io::Result<()> {
+        let cut = |file: &File| file.set_len(length).map_err(|e| sys::Error::new("cut", "the recording", e));
+        cutting(&self.file, self.append_only.load(Ordering::Relaxed), cut).map_err(|error| error.source)
     }
 }
