@@ -327,15 +327,20 @@ fn banner(policy: &Policy, reason: Option<&str>) -> Option<String> {
 
 /// What is left to say, and the exit status. Dies of the child's signal.
 fn finish(context: &Context, taken: &Taken) -> Result<u8> {
-    if let Some(failure) = &taken.recorded.failure {
-        let console = &context.console;
-        let state = match &taken.recorded.closed {
+    let (console, recorded) = (&context.console, &taken.recorded);
+    if let Some(failure) = recorded.failure.as_ref().filter(|_| recorded.whole) {
+        console.note(format_args!(
+            "all that the session showed is recorded, though it was in danger ({failure}): {}",
+            taken.path.display()
+        ));
+    } else if let Some(failure) = &recorded.failure {
+        let state = match &recorded.closed {
             Some(_) => "the recording is closed and good up to that moment",
             None => "the recording is good up to its last flush; `sealcast verify` says how far",
         };
         console.remark("error", Style::Red, format_args!("recording failed: {failure}"));
-        if taken.recorded.lost > 0 {
-            console.note(format_args!("{} bytes of the session are not recorded", taken.recorded.lost));
+        if recorded.lost > 0 {
+            console.note(format_args!("{} bytes of the session are not recorded", recorded.lost));
         }
         console.remark("hint", Style::Yellow, format_args!("{state}: {}", taken.path.display()));
     }

@@ -70,7 +70,7 @@ pub enum GivenUp {
     Unread,
     /// What reads the output failed: commands may be missing, from then on.
     Failed,
-    /// The entry would have been longer than may be: commands are missing.
+    /// The entry would have been longer than may be, or than the disk had room for: commands are missing.
     TooLong,
     /// For a reason that this version does not know.
     #[serde(other)]

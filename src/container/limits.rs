@@ -26,6 +26,9 @@ pub const HEADER: usize = 64 << 10;
 pub const SLOTS: usize = 64;
 /// Largest text of a certificate statement, and of its signature.
 pub const STATEMENT: usize = 16 << 10;
+/// An index entry of this length, in the file, is written whole even where a disk may have no room for it: what is held for the end of
+/// the recording is a multiple of it.
+pub const ENTRY_SMALL: usize = 16 << 10;
 /// Largest index entry, decompressed.
 pub const ENTRY: usize = 16 << 20;
 /// Most that the commands and programs of one entry may take once they are spread out, as [`crate::cast::Command::size`]

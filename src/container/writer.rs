@@ -38,6 +38,10 @@ pub trait Sink: Write {
     /// # Errors
     /// The system's.
     fn cut(&mut self, length: u64) -> io::Result<()>;
+    /// Whether so much more can be written, as far as can be told.
+    fn has_room(&mut self, _bytes: u64) -> bool {
+        true
+    }
 }
 
 impl Sink for Vec<u8> {
@@ -411,7 +415,15 @@ impl<S: Sink> Writer<S> {
         };
         let stored = self.offset.saturating_sub(entry.offset);
         let full = self.indexed > limits::INDEX_FULL || self.unpacked > limits::UNPACKED_FULL;
-        let Packed { mut plain, unpacked } = entry.fit(full)?;
+        let mut packed = entry.fit(full)?;
+        // What the disk has no room for waits in memory, and the end of the recording behind it.
+        let more = packed.plain.len().saturating_add(self.waiting()).saturating_add(self.table.len());
+        if packed.plain.len() > limits::ENTRY_SMALL
+            && !self.sink.has_room(more.saturating_add(limits::ENTRY_SMALL) as u64)
+        {
+            packed = entry.fit(true)?;
+        }
+        let Packed { mut plain, unpacked } = packed;
         self.unpacked = self.unpacked.saturating_add(unpacked);
         // What is not the filter of the entry weighs as well.
         let filter = plain.split_off(plain.len().saturating_sub(entry.filter.len()));

@@ -43,6 +43,7 @@ fn fill(mut policy: Policy, table: &DeTable<'_>, notes: &Notes<'_>) -> Policy {
     if let Some(section) = root.section("store") {
         section.path("path", &mut policy.store.path);
         section.size("reserve", &mut policy.store.reserve);
+        section.at_least("reserve", super::LEAST_RESERVE, policy.store.reserve);
         section.size("low-space", &mut policy.store.low_space);
         section.text("retention", &mut policy.store.retention);
     }
@@ -300,6 +301,15 @@ impl<'a> Section<'a> {
             }
         }
         false
+    }
+
+    /// Says so where a size that was read is less than may be.
+    fn at_least(&self, key: &'static str, least: u64, size: u64) {
+        if size < least
+            && let Some(value) = self.get(key)
+        {
+            self.wrong(key, value, &format!("at least {} is expected", units::size_text(least)));
+        }
     }
 
     fn duration(&self, key: &'static str, allowed: Range<Duration>, place: &mut Duration) {

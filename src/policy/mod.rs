@@ -95,6 +95,9 @@ pub struct Guard {
     pub heartbeat: Duration,
 }
 
+/// Smallest reserve: a quarter of it is held apart for the end of a recording.
+const LEAST_RESERVE: u64 = 1 << 20;
+
 /// Where recordings lie, and how much room they need.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StorePolicy {
@@ -286,7 +289,7 @@ impl Policy {
     pub fn personal(store: PathBuf, signing_key: PathBuf, recipients: Vec<Recipient>, keys: PathBuf) -> Self {
         let mut policy = Self::defaults(store, signing_key);
         policy.recipients = Recipients { default: recipients, by_label: BTreeMap::new(), period: Some(keys) };
-        policy.store.reserve = 1 << 20;
+        policy.store.reserve = LEAST_RESERVE;
         policy.store.low_space = 0;
         policy.guard.profile = Profile::None;
         policy.banner = Banner::Silent;

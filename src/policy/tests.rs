@@ -122,6 +122,16 @@ fn every_key_is_read() {
 }
 
 #[test]
+fn a_reserve_that_closes_no_recording_is_refused() {
+    for small in ["\"0\"", "0", "\"64KiB\"", "\"1MB\""] {
+        let told = problems(&minimal(&format!("[store]\nreserve = {small}\n")));
+        assert_eq!(told.len(), 1, "{small}");
+        assert!(told[0].0.ends_with("`store.reserve`: at least 1MiB is expected"), "{told:?}");
+    }
+    assert!(parse(&minimal("[store]\nreserve = \"1MiB\"\n")).is_ok());
+}
+
+#[test]
 fn everything_wrong_is_told_at_once_with_its_line_and_what_was_meant() {
     let told = problems(&minimal(
         "[store]\nrserve = \"1MiB\"\npath = \"relative\"\n[record]\ninput = \"echo\"\nflush = \"1 fortnight\"\n\

@@ -5,6 +5,7 @@
 
 mod batch;
 pub mod capture;
+pub mod disk;
 pub mod elevate;
 pub mod facts;
 pub mod indexer;
@@ -23,6 +24,7 @@ pub mod take;
 pub mod withhold;
 pub mod witness;
 
+pub use disk::Disk;
 pub use indexer::ScreenIndexer;
-pub use recorder::{Disk, Indexer, NoIndex, Policy, Recorded};
+pub use recorder::{Indexer, NoIndex, Policy, Recorded};
 pub use take::{Error, Fit, Guarding, Order, ReadSigner, Taken, take};

@@ -5,13 +5,13 @@
 //! reserve that was held back from the start pays for the rest of it and for the close. Policy `warn`: what cannot be
 //! written is counted, the operator is told, and the count is an event as soon as writing works again.
 
+use super::disk::{Disk, is_full};
 use super::pauses::Pauses;
 use super::queue::{Intake, Nothing, Word};
 use crate::cast::{Anchor, Event, Gap, Payload};
-use crate::container::{self, Closed, Extras, Sink, Writer, limits};
+use crate::container::{self, Closed, Extras, Writer, limits};
 use crate::policy::OnFailure;
 use crate::shell::said::Said;
-use crate::store::RecordingFile;
 use crate::sys;
 use std::time::Duration;
 
@@ -30,56 +30,15 @@ pub struct Policy {
     pub heartbeat: Option<Duration>,
 }
 
-/// Smallest reserve that is worth holding: it closes a segment and writes index and trailer.
-pub const LEAST_RESERVE: u64 = 64 << 10;
 /// How far the wall clock may go from where a segment began by it, milliseconds: one that is steered a little is not followed.
 const MOVED: u64 = 1000;
 /// How often in a session that is followed at once: whoever sets the clock without end makes no segment without end…
 const MOVES: u32 = 1000;
-/// …and only after this long from then on.
+/// …and only after this long from then on. What takes its time is not done more often, either.
 const RARELY: Duration = Duration::from_secs(10);
 
 /// How often the indexer is looked after, however seldom is flushed: it tells after how many looks a witness stands still.
 const LOOK: Duration = Duration::from_secs(1);
-
-/// A sink on a disk that can run full.
-pub trait Disk: Sink {
-    /// Holds `bytes` behind the end of the file; `false` when the file system cannot.
-    ///
-    /// # Errors
-    /// There is no room.
-    fn reserve(&self, bytes: u64) -> Result<bool, sys::Error>;
-    /// Gives the reserve back.
-    ///
-    /// # Errors
-    /// The system's.
-    fn release_reserve(&self) -> Result<(), sys::Error>;
-    /// Gives back what is held for the close alone, if anything is.
-    fn drop_ballast(&self) {}
-    /// Free space, bytes.
-    ///
-    /// # Errors
-    /// The system's.
-    fn free_space(&self) -> Result<u64, sys::Error>;
-}
-
-impl Disk for RecordingFile {
-    fn reserve(&self, bytes: u64) -> Result<bool, sys::Error> {
-        RecordingFile::reserve(self, bytes)
-    }
-
-    fn release_reserve(&self) -> Result<(), sys::Error> {
-        RecordingFile::release_reserve(self)
-    }
-
-    fn drop_ballast(&self) {
-        RecordingFile::drop_ballast(self);
-    }
-
-    fn free_space(&self) -> Result<u64, sys::Error> {
-        RecordingFile::free_space(self)
-    }
-}
 
 /// What the index is made of: fed with every event in order, asked at the borders of segments. Its failure costs an index
 /// entry, never an event; it must not wait.
@@ -140,27 +99,12 @@ pub struct Recorded {
     pub lost: u64,
     /// The failure that stopped or interrupted it, in words.
     pub failure: Option<String>,
-}
-
-/// Holds a reserve of `bytes`, or of half, a quarter… of it on a small file system. Gives what is held; 0 where the file
-/// system has no such thing.
-///
-/// # Errors
-/// There is not even room for [`LEAST_RESERVE`].
-pub fn hold_reserve(disk: &impl Disk, bytes: u64) -> Result<u64, sys::Error> {
-    let mut wanted = bytes;
-    loop {
-        match disk.reserve(wanted) {
-            Ok(true) => return Ok(wanted),
-            Ok(false) => return Ok(0),
-            Err(error) if wanted / 2 < LEAST_RESERVE => return Err(error),
-            Err(_) => wanted /= 2,
-        }
-    }
+    /// Whatever failed, the session went on to its own end and all of it is recorded.
+    pub whole: bool,
 }
 
 /// Records until the session is over, then closes. `clock` reads both clocks; the reserve must be held already (see
-/// [`hold_reserve`]; `policy.reserve` is then what it gave).
+/// [`super::disk::hold_reserve`]; `policy.reserve` is then what it gave).
 pub fn record<S: Disk>(
     intake: &Intake,
     writer: Writer<S>,
@@ -187,6 +131,7 @@ pub fn record<S: Disk>(
         wall: 0,
         looked: Duration::ZERO,
         moves: 0,
+        asked: Duration::ZERO,
         exit: None,
         pauses: Pauses::new(clock()),
     };
@@ -269,6 +214,8 @@ struct Recorder<'a, S: Disk> {
     looked: Duration,
     /// How many segments have ended because it no longer was.
     moves: u32,
+    /// When it was last asked what the dead hold while nothing could be written.
+    asked: Duration,
     /// The exit status, when it came while nothing could be written.
     exit: Option<Event>,
     pauses: Pauses,
@@ -471,10 +418,13 @@ impl<S: Disk> Recorder<'_, S> {
             return;
         }
         if self.policy.reserve > 0
-            && let Err(error) = self.writer.sink().reserve(self.policy.reserve)
+            && let Err(error) = self.hold()
         {
-            let why = format!("the disk is full ({})", error.source);
-            self.fail(why, Failure::NoSpace, false);
+            let (failure, what) = match is_full(&error.source) {
+                true => (Failure::NoSpace, "the disk is full".to_owned()),
+                false => (Failure::Other, error.to_string()),
+            };
+            self.fail(format!("{what} ({})", error.source), failure, false);
             return;
         }
         if self.policy.low_space > 0
@@ -486,12 +436,23 @@ impl<S: Disk> Recorder<'_, S> {
         }
     }
 
+    /// Holds the reserve, in place of what dead recorders hold if need be.
+    fn hold(&mut self) -> Result<bool, sys::Error> {
+        let (disk, bytes) = (self.writer.sink(), self.policy.reserve);
+        disk.reserve(bytes).or_else(|error| {
+            if !is_full(&error.source) {
+                return Err(error);
+            }
+            disk.give_back();
+            disk.reserve(bytes)
+        })
+    }
+
     fn check(&mut self, result: Result<(), container::Error>) {
         let Err(error) = result else { return };
-        let full = |kind| matches!(kind, std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded);
         match &error {
             // The same words as where it is seen coming.
-            container::Error::Io { source, .. } if full(source.kind()) => {
+            container::Error::Io { source, .. } if is_full(source) => {
                 self.fail(format!("the disk is full ({source})"), Failure::NoSpace, true);
             }
             other => self.fail(other.to_string(), Failure::Other, true),
@@ -500,6 +461,13 @@ impl<S: Disk> Recorder<'_, S> {
 
     /// Something failed; `stuck`: bytes may be waiting that could not be written.
     fn fail(&mut self, why: String, failure: Failure, stuck: bool) {
+        if stuck && failure == Failure::NoSpace && self.state == State::Writing {
+            // Whoever may record themselves may also leave the dead behind that fill a disk.
+            self.writer.sink().give_back();
+            if self.writer.settle().is_ok() && (self.policy.reserve == 0 || self.hold().is_ok()) {
+                return;
+            }
+        }
         if self.policy.reserve > 0 {
             // From here on the reserve is there to be used. Not to be able to give it back changes nothing.
             let _ = self.writer.sink().release_reserve();
@@ -536,6 +504,11 @@ impl<S: Disk> Recorder<'_, S> {
 
     fn try_again(&mut self, now: Duration) {
         if self.writer.settle().is_err() {
+            // Who held the room may have died meanwhile. It is looked for more rarely: among all recordings.
+            if now >= self.asked.saturating_add(RARELY) {
+                self.asked = now;
+                self.writer.sink().give_back();
+            }
             return;
         }
         let was_stopped = self.policy.on_failure == OnFailure::Stop;
@@ -607,10 +580,14 @@ impl<S: Disk> Recorder<'_, S> {
         // What the disk could not make durable it may have dropped: it is written once more.
         let finished = self.writer.finish(now, extras);
         match finished.or_else(|(_, writer)| writer.finish(now, Extras::default())) {
-            Ok((closed, _)) => Recorded { closed: Some(closed), lost: self.lost, failure: self.failure },
+            Ok((closed, _)) => {
+                let went_on = self.policy.on_failure == OnFailure::Warn && self.state != State::Ending;
+                let (closed, whole) = (Some(closed), went_on && self.lost == 0);
+                Recorded { closed, lost: self.lost, failure: self.failure, whole }
+            }
             Err((error, _)) => {
                 let failure = self.failure.unwrap_or_else(|| error.to_string());
-                Recorded { closed: None, lost: self.lost, failure: Some(failure) }
+                Recorded { closed: None, lost: self.lost, failure: Some(failure), whole: false }
             }
         }
     }

@@ -1,8 +1,11 @@
+use super::super::disk::hold_reserve;
 use super::super::queue::{Feed, bounded};
 use super::*;
 use crate::cast::{Command, Exec, Header as CastHeader};
 use crate::container::verify::{Origin, Verdict, verify};
-use crate::container::{Cursor, Header, Meta, Reader, SessionKeys, Setup, Slot, SlotKind, verify_content};
+use crate::container::{
+    Cursor, Header, Meta, Reader, SessionKeys, Setup, Sink, Slot, SlotKind, verify_content,
+};
 use std::cell::Cell;
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
@@ -17,6 +20,9 @@ struct Tape {
     /// It cannot make anything durable.
     sick: Arc<AtomicBool>,
     durable: Arc<AtomicUsize>,
+    /// Room that recorders hold who are dead.
+    dead: Arc<AtomicU64>,
+    read_only: Arc<AtomicBool>,
 }
 
 impl Tape {
@@ -66,10 +72,17 @@ impl Sink for Tape {
         self.bytes.lock().unwrap().truncate(length);
         Ok(())
     }
+
+    fn has_room(&mut self, bytes: u64) -> bool {
+        self.room.load(Ordering::SeqCst) >= bytes
+    }
 }
 
 impl Disk for Tape {
     fn reserve(&self, bytes: u64) -> Result<bool, sys::Error> {
+        if self.read_only.load(Ordering::SeqCst) {
+            return Err(sys::Error::new("reserve space", "", io::Error::from_raw_os_error(libc::EROFS)));
+        }
         if self.room.load(Ordering::SeqCst) < bytes {
             return Err(sys::Error::new("reserve space", "", io::ErrorKind::StorageFull.into()));
         }
@@ -80,6 +93,10 @@ impl Disk for Tape {
     fn release_reserve(&self) -> Result<(), sys::Error> {
         self.reserve.store(0, Ordering::SeqCst);
         Ok(())
+    }
+
+    fn give_back(&self) {
+        self.room.fetch_add(self.dead.swap(0, Ordering::SeqCst), Ordering::SeqCst);
     }
 
     fn free_space(&self) -> Result<u64, sys::Error> {
@@ -285,6 +302,73 @@ fn a_disk_that_could_not_make_something_durable_is_asked_again() {
     assert!(told.contains("cannot make the recording durable") && !told.contains("space"), "{told}");
     assert!(recorded.closed.is_some());
     assert!(!events.is_empty());
+}
+
+#[test]
+fn room_that_dead_recorders_hold_is_taken_before_a_disk_counts_as_full() {
+    for (on_failure, reserve) in [(OnFailure::Stop, POLICY.reserve), (OnFailure::Warn, 0)] {
+        let tape = Tape::with_room(200_000);
+        tape.dead.store(1 << 20, Ordering::SeqCst);
+        let (writer, root) = writer(&tape);
+        let reserve = if reserve > 0 { hold_reserve(&tape, reserve).unwrap() } else { 0 };
+        let (feed, intake) = bounded(64 << 20).unwrap();
+        feed_all(feed, (0..40).map(|n| output(n * 400, 9000)).collect());
+        let policy = Policy { on_failure, reserve, ..POLICY };
+        let recorded = record(&intake, writer, &mut NoIndex, policy, &clock());
+        assert_eq!((recorded.lost, recorded.failure), (0, None), "{on_failure}");
+        assert_eq!(events(&tape, root).len(), 40);
+    }
+}
+
+/// Knows of more programs than there is room for.
+struct Told;
+
+impl Indexer for Told {
+    fn event(&mut self, _: Event) {}
+
+    fn end_segment(&mut self) -> Extras {
+        let argv = |n| match output(n, 1000).payload {
+            Payload::Output(text) => vec![String::from_utf8(text).unwrap()],
+            _ => Vec::new(),
+        };
+        let execs = (0..400).map(|n| Exec { argv: argv(n), ..Exec::default() }).collect();
+        Extras { execs, filter: vec![1; 1000], ..Extras::default() }
+    }
+
+    fn keyframe(&mut self) -> Option<String> {
+        None
+    }
+}
+
+#[test]
+fn an_index_for_which_there_is_no_room_is_counted_and_does_not_cost_the_end() {
+    for (room, programs) in [(150_000, 0), (1 << 20, 400)] {
+        let tape = Tape::with_room(room);
+        let (writer, root) = writer(&tape);
+        let (feed, intake) = bounded(64 << 20).unwrap();
+        feed_all(feed, (0..10).map(|n| output(n * 400, 3000)).collect());
+        let policy = Policy { on_failure: OnFailure::Warn, reserve: 0, ..POLICY };
+        let recorded = record(&intake, writer, &mut Told, policy, &clock());
+        assert!(recorded.closed.is_some(), "{:?}", recorded.failure);
+        assert_eq!((recorded.lost, events(&tape, root).len()), (0, 10));
+        let mut reader = Reader::open(io::Cursor::new(tape.bytes())).unwrap();
+        reader.unlock(root).unwrap();
+        let [entry] = reader.entries() else { panic!("{} entries", reader.entries().len()) };
+        assert_eq!((entry.execs.len() as u64, entry.left_out.programs), (programs, 400 - programs));
+    }
+}
+
+#[test]
+fn what_is_told_of_a_disk_is_what_the_disk_says() {
+    let tape = Tape::with_room(1 << 20);
+    let (writer, root) = writer(&tape);
+    tape.read_only.store(true, Ordering::SeqCst);
+    let (feed, intake) = bounded(64 << 20).unwrap();
+    feed_all(feed, (0..10).map(|n| output(n * 400, 3000)).collect());
+    let recorded = record(&intake, writer, &mut NoIndex, POLICY, &clock());
+    let failure = recorded.failure.unwrap();
+    assert!(failure.contains("Read-only") && !failure.contains("full"), "{failure}");
+    assert!(!events(&tape, root).is_empty());
 }
 
 #[test]

@@ -8,6 +8,7 @@
 //! 4. The recorder gets to work; then the child starts; then bytes are copied until it is over.
 //! 5. The queue ends, the recorder closes the file, and only then do we go.
 
+use super::disk;
 use super::queue::{self, Word};
 use super::recorder::{self, Indexer, Policy, Recorded};
 use super::session::{self, Outcome, Session};
@@ -168,7 +169,7 @@ pub fn take(order: Order, fit: Box<Fit<'_>>, begun: impl FnOnce()) -> Result<Tak
             let mut indexer = indexer;
             // Nothing comes where a recording could not begin.
             let Ok((writer, policy, origin)) = work.recv() else {
-                return Recorded { closed: None, lost: 0, failure: None };
+                return Recorded { closed: None, lost: 0, failure: None, whole: false };
             };
             indexer.begin(origin);
             let clock = || clock(origin);
@@ -179,7 +180,7 @@ pub fn take(order: Order, fit: Box<Fit<'_>>, begun: impl FnOnce()) -> Result<Tak
                 // What was sealed stays good; the loop learns that nobody records any more when the queue is dropped.
                 let why = "the recorder failed unexpectedly".to_owned();
                 intake.say(Word::Tell(why.clone()));
-                Recorded { closed: None, lost: 0, failure: Some(why) }
+                Recorded { closed: None, lost: 0, failure: Some(why), whole: false }
             })
         })
         .map_err(|e| Error::Session(sys::Error::new("start the recorder thread", "", e).into()))?;
@@ -203,6 +204,7 @@ pub fn take(order: Order, fit: Box<Fit<'_>>, begun: impl FnOnce()) -> Result<Tak
         closed: None,
         lost: 0,
         failure: Some("the recorder failed unexpectedly".to_owned()),
+        whole: false,
     });
     Ok(Taken { path, id, session: outcome, recorded })
 }
@@ -291,10 +293,10 @@ fn hold_room(store: &Store, file: &RecordingFile, policy: &mut Policy) -> Result
     if policy.reserve == 0 {
         return Ok(());
     }
-    let apart = (policy.reserve / 4).clamp(recorder::LEAST_RESERVE, MOST_BALLAST);
+    let apart = (policy.reserve / 4).clamp(disk::LEAST_RESERVE, MOST_BALLAST);
     let hold = || {
         file.hold_ballast(apart)?;
-        recorder::hold_reserve(file, policy.reserve)
+        disk::hold_reserve(file, policy.reserve)
     };
     let held = hold().or_else(|_| {
         // Recorders that were killed may have left theirs.

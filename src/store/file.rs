@@ -107,6 +107,11 @@ impl RecordingFile {
         self.ballast.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 
+    /// Gives back what recorders held here who are dead (see [`super::Store::give_back`]).
+    pub fn give_back(&self) {
+        super::Store::new(self.dir()).give_back();
+    }
+
     /// Gives the reserve back.
     ///
     /// # Errors
@@ -172,5 +177,9 @@ impl Sink for RecordingFile {
     fn cut(&mut self, length: u64) -> io::Result<()> {
         let cut = |file: &File| file.set_len(length).map_err(|e| sys::Error::new("cut", "the recording", e));
         cutting(&self.file, self.append_only.load(Ordering::Relaxed), cut).map_err(|error| error.source)
+    }
+
+    fn has_room(&mut self, bytes: u64) -> bool {
+        self.reserve(bytes).is_ok()
     }
 }

@@ -186,10 +186,15 @@ impl Store {
     /// when space is short: every file is looked at. What cannot be given back stays.
     pub fn give_back(&self) {
         for found in self.list().unwrap_or_default() {
+            let holds = |facts: std::io::Result<std::fs::Metadata>| {
+                facts.is_ok_and(|facts| facts.blocks().saturating_mul(512) > facts.len() + SLACK)
+            };
+            // Most hold nothing, and are not opened.
+            if !holds(found.path.symlink_metadata()) {
+                continue;
+            }
             let Ok(file) = sys::file::open_append_existing(&found.path) else { continue };
-            if file.metadata().is_ok_and(|facts| facts.blocks().saturating_mul(512) > facts.len() + SLACK)
-                && sys::lock::try_exclusive(&file).unwrap_or(false)
-            {
+            if holds(file.metadata()) && sys::lock::try_exclusive(&file).unwrap_or(false) {
                 // What is append-only refuses to be cut, and is so again afterwards; nothing else becomes it.
                 let _ = file::release(&file, sys::file::is_append_only(&file));
             }
@@ -455,6 +460,17 @@ mod tests {
         };
         assert!(eventually(given_back), "{}", held(&path));
         assert!(held(&other) >= 4 << 20, "{}", held(&other));
+        // A recorder that finds no room asks as well, and keeps its own.
+        let (dead, live) = (made(&store, 4000, [4; 16]), made(&store, 5000, [5; 16]));
+        assert!([&dead, &live].iter().all(|file| file.reserve(4 << 20).unwrap()));
+        let path = dead.path().to_owned();
+        drop(dead);
+        std::fs::remove_file(name(3)).unwrap();
+        let given_back = || {
+            live.give_back();
+            held(&path) < 1 << 20
+        };
+        assert!(eventually(given_back) && held(live.path()) >= 4 << 20, "{}", held(&path));
         assert!(!sys::file::is_append_only(&File::open(&path).unwrap()));
     }
 

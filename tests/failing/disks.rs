@@ -1,8 +1,8 @@
 //! Disks that take what is written and have no room for it.
 
 use crate::support::host::{Host, SEALCAST, STORE, has, text};
-use crate::support::skipped;
-use crate::{gaps, said};
+use crate::support::{skipped, until};
+use crate::{gaps, said, small};
 
 /// The system says once that it could not keep what it took, has dropped it, and says nothing more: what is asked again finds
 /// nothing to do.
@@ -42,4 +42,62 @@ fn what_a_thin_disk_took_and_could_not_keep_is_written_again_once_it_has_grown()
     assert!(host.last_output().contains("LAST"));
     let gaps = gaps(&host);
     assert!(!gaps.is_empty() && gaps.iter().all(|gap| gap["why"] == "write-failed"), "{gaps:?}");
+}
+
+#[test]
+fn a_store_that_nearly_ran_full_has_all_of_the_session_and_nobody_says_that_it_failed() {
+    let Some(host) = small() else { return };
+    // Room for what is held, and half a megabyte.
+    let filled = host.run("root", &["sh", "-c", "head -c 2300K /dev/zero >/srv/sealcast/ballast"]);
+    assert!(filled.status.success(), "{}", text(&filled));
+    host.configure("[record]\non-failure = \"warn\"\nflush = \"100ms\"\n");
+    let script = "while read x && [ \"$x\" = more ]; do head -c 30000 /dev/urandom | base64 -w 1000; echo PI''ECE; done; echo LA''ST";
+    let mut terminal = host.terminal("root", &[SEALCAST, "run", "--", "sh", "-c", script]);
+    let length = || {
+        let counted = host.run("root", &["sh", "-c", "cat /srv/sealcast/*.scast | wc -c"]);
+        // None, before there is a recording.
+        text(&counted).trim().parse::<u64>().unwrap_or_default()
+    };
+    let warning = "space for the recording is running out";
+    until("the warning", || {
+        // What was shown is written, and so looked after, before there is more: it can be told long before nothing goes any more.
+        let before = length();
+        terminal.line("more", "PIECE");
+        until("a piece to be written", || (length() > before + 20_000).then_some(()));
+        String::from_utf8_lossy(terminal.transcript()).contains(warning).then_some(())
+    });
+    terminal.line("end", "LAST");
+    assert!(terminal.wait_end().success());
+    let shown = said(&terminal);
+    assert!(
+        shown.contains("all that the session showed is recorded") && !shown.contains("failed"),
+        "{shown}"
+    );
+    assert_eq!((&host.last()["verdict"], gaps(&host)), (&"intact".into(), Vec::new()));
+    assert!(host.last_output().contains("LAST"));
+}
+
+#[test]
+fn programs_for_whose_index_a_store_has_no_room_are_counted_and_the_recording_is_whole() {
+    let Some(host) = small() else { return };
+    let filled = host.run("root", &["sh", "-c", "head -c 3296K /dev/zero >/srv/sealcast/ballast"]);
+    assert!(filled.status.success(), "{}", text(&filled));
+    // Nine hundred kilobytes that do not compress, of arguments alone; then output, until it is full.
+    let script = "i=0; while [ $i -lt 300 ]; do /bin/true $(head -c 3000 /dev/urandom | base64 -w 0); i=$((i+1)); done; \
+        head -c 1000000 /dev/urandom | base64";
+    for on_failure in ["stop", "warn"] {
+        host.configure(&format!("[record]\non-failure = \"{on_failure}\"\n"));
+        host.run("root", &[SEALCAST, "run", "--", "sh", "-c", script]);
+        let told = host.last();
+        assert_eq!((&told["verdict"], &told["state"]), (&"intact".into(), &"sealed".into()), "{told}");
+        assert!(!gaps(&host).is_empty(), "{told}");
+        assert!(
+            host.run(
+                "root",
+                &["sh", "-c", "chattr -a /srv/sealcast/*.scast 2>/dev/null; rm /srv/sealcast/*.scast"]
+            )
+            .status
+            .success()
+        );
+    }
 }
