@@ -16,6 +16,7 @@ mod units;
 pub use error::{Error, Problem};
 pub use names::Names;
 pub use redact::Redactions;
+pub use units::duration_text;
 
 use crate::container::limits;
 use crate::crypto::digest;

@@ -72,7 +72,7 @@ pub(super) fn size_text(bytes: u64) -> String {
 }
 
 /// A duration in the largest unit that shows it whole.
-pub(super) fn duration_text(duration: Duration) -> String {
+pub fn duration_text(duration: Duration) -> String {
     match duration.as_millis() {
         ms if ms == 0 || ms % 1000 != 0 => format!("{ms}ms"),
         ms => format!("{}s", ms / 1000),

@@ -8,7 +8,7 @@
 use super::elevate::{Target, Variables, What, Wish};
 use super::indexer::ScreenIndexer;
 use crate::container::{Header, Meta, ORIGIN_WITNESSED};
-use crate::policy::{Policy, Profile};
+use crate::policy::{Policy, Profile, duration_text};
 use crate::sys::guard::Restrictions;
 use crate::sys::ids::{self, Ancestor};
 use crate::sys::peer::{self, Peer};
@@ -283,7 +283,7 @@ fn in_force(policy: &Policy, redacted: u32, left_out: usize) -> BTreeMap<String,
         told.insert("left-out-variables".to_owned(), left_out.to_string());
     }
     if policy.guard.profile != Profile::None {
-        told.insert("heartbeat".to_owned(), format!("{}s", policy.guard.heartbeat.as_secs()));
+        told.insert("heartbeat".to_owned(), duration_text(policy.guard.heartbeat));
     }
     told
 }
@@ -488,6 +488,13 @@ mod tests {
         for n in 1..=9 {
             assert!(sealed.contains(&format!("SEALED{n}")), "{n}: {sealed}");
         }
+    }
+
+    #[test]
+    fn the_heartbeat_is_told_as_it_is() {
+        let policy = policy("[guard]\nheartbeat = \"1500ms\"\n");
+        let (_, meta) = tell(&observed(), &Wish::default(), &target(), "a", &policy, &Variables::new());
+        assert_eq!(meta.in_force["heartbeat"], "1500ms");
     }
 
     #[test]

@@ -139,7 +139,8 @@ pub fn record<S: Disk>(
     let (mut next_tick, mut next_look) = (policy.flush, LOOK);
     loop {
         let (now, next) = (recorder.now(), next_tick.min(next_look));
-        match intake.receive(next.saturating_sub(now)) {
+        let due = recorder.next_beat().map_or(next, |beat| beat.min(next));
+        match intake.receive(due.saturating_sub(now)) {
             Ok(events) => {
                 for event in events {
                     recorder.event(event);
@@ -152,6 +153,9 @@ pub fn record<S: Disk>(
         if now >= next {
             recorder.look(now);
             next_look = now.saturating_add(LOOK);
+        }
+        if recorder.next_beat().is_some_and(|beat| now >= beat) {
+            recorder.beat(now);
         }
         if now >= next_tick {
             recorder.tick(now, next_tick);
@@ -368,6 +372,24 @@ impl<S: Disk> Recorder<'_, S> {
         self.check(ended);
     }
 
+    /// When both clocks are to be recorded if nothing happens before.
+    fn next_beat(&self) -> Option<Duration> {
+        let every = self.policy.heartbeat.filter(|_| self.state != State::Losing)?;
+        Some(self.last_event.saturating_add(every))
+    }
+
+    fn beat(&mut self, now: Duration) {
+        self.follow_wall(now);
+        self.last_event = now;
+        let anchor = self.anchor(now);
+        if self.writer.in_segment() {
+            let beat = self.writer.push(&Event::new(now, Payload::Anchor(anchor)));
+            self.check(beat);
+        } else {
+            self.begin_with(anchor);
+        }
+    }
+
     fn look(&mut self, now: Duration) {
         if self.indexer.tick() {
             self.intake.ask();
@@ -388,16 +410,6 @@ impl<S: Disk> Recorder<'_, S> {
         let due = u64::try_from(due.as_millis()).unwrap_or(u64::MAX);
         for gap in self.pauses.look((self.clock)(), due) {
             self.push_gap(now, gap);
-        }
-        if self.policy.heartbeat.is_some_and(|every| now.saturating_sub(self.last_event) >= every) {
-            self.last_event = now;
-            let anchor = self.anchor(now);
-            if self.writer.in_segment() {
-                let beat = self.writer.push(&Event::new(now, Payload::Anchor(anchor)));
-                self.check(beat);
-            } else {
-                self.begin_with(anchor);
-            }
         }
         let flushed = self.writer.flush(now);
         self.check(flushed);

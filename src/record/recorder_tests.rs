@@ -423,6 +423,42 @@ fn a_silent_session_has_a_heartbeat() {
 }
 
 #[test]
+fn a_heartbeat_comes_when_it_is_due_and_not_when_something_is_written() {
+    for (heartbeat, flush) in [(2000, 10_000), (1000, 1000)] {
+        let tape = Tape::with_room(1 << 20);
+        let (writer, root) = writer(&tape);
+        let (feed, intake) = bounded(64 << 20).unwrap();
+        let duration = Duration::from_millis;
+        let policy = Policy { heartbeat: Some(duration(heartbeat)), flush: duration(flush), ..POLICY };
+        let (at, feed) = (Cell::new(0u64), std::cell::RefCell::new(Some(feed)));
+        let clock = || {
+            at.set(at.get() + 10);
+            if at.get() >= 60_000 {
+                feed.borrow_mut().take();
+            }
+            // Words for the index alone: nothing happens, and nothing is waited for.
+            if let Some(feed) = feed.borrow().as_ref() {
+                feed.send(vec![Event::new(duration(at.get()), Said::Entered.payload())]).unwrap();
+            }
+            Anchor { at: at.get(), utc: i64::try_from(at.get()).unwrap(), boot: at.get() }
+        };
+        record(&intake, writer, &mut NoIndex, policy, &clock);
+        let mut reader = Reader::open(io::Cursor::new(tape.bytes())).unwrap();
+        reader.unlock(root).unwrap();
+        let mut cursor = Cursor::new(&reader, 0).unwrap();
+        let mut beats = Vec::new();
+        while let Some(event) = cursor.next(&mut reader).unwrap() {
+            if let Payload::Anchor(anchor) = event.payload {
+                beats.push(anchor.at);
+            }
+        }
+        let between: Vec<u64> = beats.windows(2).map(|two| two[1] - two[0]).collect();
+        assert!(between.len() as u64 >= 50_000 / heartbeat, "{between:?}");
+        assert!(between.iter().all(|ms| (heartbeat..heartbeat + 400).contains(ms)), "{between:?}");
+    }
+}
+
+#[test]
 fn a_recorder_that_was_stopped_says_so() {
     let tape = Tape::with_room(1 << 20);
     let (writer, root) = writer(&tape);
