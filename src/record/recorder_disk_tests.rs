@@ -1,0 +1,208 @@
+//! What becomes of a recording when its disk runs full, or takes what it cannot keep.
+
+use super::super::super::disk::hold_reserve;
+use super::*;
+
+#[test]
+fn a_disk_that_fills_up_stops_the_session_and_loses_nothing_of_it() {
+    let tape = Tape::with_room(340_000);
+    let (writer, root) = writer(&tape);
+    let held = hold_reserve(&tape, POLICY.reserve).unwrap();
+    let (feed, intake) = bounded(64 << 20).unwrap();
+    feed_all(
+        feed,
+        (0..40)
+            .map(|n| output(n * 400, 9000))
+            .chain([Event::new(Duration::from_secs(17), Payload::Exit(129))])
+            .collect(),
+    );
+    let recorded = record(&intake, writer, &mut NoIndex, Policy { reserve: held, ..POLICY }, &clock());
+    let failure = recorded.failure.unwrap();
+    assert!(failure.contains("disk is full") || failure.contains("cannot write the recording"), "{failure}");
+    assert_eq!(recorded.lost, 0, "the reserve paid for the rest");
+    let all = events(&tape, root);
+    assert_eq!(all.iter().filter(|p| matches!(p, Payload::Output(_))).count(), 40);
+    assert!(all.iter().any(|p| matches!(p, Payload::Gap(gap) if gap.why == "stopped")));
+}
+
+#[test]
+fn with_warn_the_gap_is_counted_to_the_byte_and_recording_goes_on() {
+    let tape = Tape::with_room(60_000);
+    let (writer, root) = writer(&tape);
+    let policy = Policy { on_failure: OnFailure::Warn, reserve: 0, ..POLICY };
+    let (feed, intake) = bounded(64 << 20).unwrap();
+    let clock = clock();
+    let room = Arc::clone(&tape.room);
+    let looks = Cell::new(0);
+    let looked = || {
+        looks.set(looks.get() + 1);
+        // Somebody makes room after a while.
+        if looks.get() == 250 {
+            room.store(1 << 20, Ordering::SeqCst);
+        }
+        clock()
+    };
+    // What is for the index alone is never recorded, so it is not missing either.
+    let entered = |n| Event::new(Duration::from_millis(n * 100), Said::Entered.payload());
+    feed_all(
+        feed,
+        (0..200)
+            .flat_map(|n| [output(n * 100, 3000), entered(n)])
+            .chain([Event::new(Duration::from_secs(25), Payload::Exit(0))])
+            .collect(),
+    );
+    let recorded = record(&intake, writer, &mut NoIndex, policy, &looked);
+    assert!(recorded.lost > 0);
+    let all = events(&tape, root);
+    let kept: u64 = all.iter().map(|p| if let Payload::Output(b) = p { b.len() as u64 } else { 0 }).sum();
+    let gaps: u64 = all.iter().map(|p| if let Payload::Gap(g) = p { g.count } else { 0 }).sum();
+    assert_eq!(kept + gaps, 200 * 3000, "every byte is recorded or counted");
+    assert_eq!(gaps, recorded.lost);
+    assert_eq!(all.last(), Some(&Payload::Exit(0)));
+}
+
+/// A session of `count` outputs of 100 bytes, recorded to a disk that is sick from the look at the clock `sick` until the one `well`:
+/// what was said to the operator, how it was recorded, and what of it.
+fn on_a_sick_disk(count: u64, sick: u64, well: u64) -> (Vec<Word>, Recorded, Vec<Payload>) {
+    let tape = Tape::with_room(1 << 30);
+    let (writer, root) = writer(&tape);
+    let policy = Policy { on_failure: OnFailure::Warn, flush: Duration::from_millis(200), ..POLICY };
+    let (feed, intake) = bounded(64 << 20).unwrap();
+    let feed = std::cell::RefCell::new(Some(feed));
+    let (clock, looks, words) = (clock(), Cell::new(0), std::cell::RefCell::new(Vec::new()));
+    let looked = || {
+        looks.set(looks.get() + 1);
+        let mut feed = feed.borrow_mut();
+        if let Some(feed) = &*feed {
+            words.borrow_mut().extend(feed.words());
+            if looks.get() <= count {
+                feed.send(vec![output(looks.get() * 100, 100)]).unwrap();
+            }
+        }
+        if looks.get() == sick {
+            tape.sick.store(true, Ordering::SeqCst);
+        }
+        if looks.get() == well {
+            tape.sick.store(false, Ordering::SeqCst);
+        }
+        if looks.get() == well.max(count) + 50 {
+            assert_eq!(tape.durable.load(Ordering::SeqCst), tape.bytes().len(), "it was not asked again");
+            feed.take();
+        }
+        clock()
+    };
+    let recorded = record(&intake, writer, &mut NoIndex, policy, &looked);
+    let words = words.take();
+    (words, recorded, events(&tape, root))
+}
+
+#[test]
+fn what_a_disk_could_not_make_durable_is_written_again_and_what_came_meanwhile_is_counted() {
+    let (words, recorded, events) = on_a_sick_disk(150, 40, 90);
+    let [Word::Tell(told), Word::Tell(again)] = &words[..] else { panic!("{words:?}") };
+    assert!(told.contains("NOT BEING RECORDED: cannot make the recording durable"), "{told}");
+    assert!(!told.contains("space") && again.contains("recording again"), "{told} {again}");
+    assert!(recorded.closed.is_some() && recorded.failure.unwrap().contains("durable"));
+    let kept: u64 = events.iter().map(|p| if let Payload::Output(b) = p { b.len() as u64 } else { 0 }).sum();
+    let gaps: Vec<u64> =
+        events.iter().filter_map(|p| if let Payload::Gap(g) = p { Some(g.count) } else { None }).collect();
+    assert!(
+        recorded.lost > 0 && gaps == [recorded.lost] && kept + recorded.lost == 15_000,
+        "{kept} {gaps:?}"
+    );
+}
+
+/// Nothing new comes: not even a signature is due.
+#[test]
+fn a_disk_that_could_not_make_something_durable_is_asked_again() {
+    let (words, recorded, events) = on_a_sick_disk(10, 1, 50);
+    let [Word::Tell(told), Word::Tell(_)] = &words[..] else { panic!("{words:?}") };
+    assert!(told.contains("cannot make the recording durable") && !told.contains("space"), "{told}");
+    assert!(recorded.closed.is_some());
+    assert!(!events.is_empty());
+}
+
+#[test]
+fn room_that_dead_recorders_hold_is_taken_before_a_disk_counts_as_full() {
+    for (on_failure, reserve) in [(OnFailure::Stop, POLICY.reserve), (OnFailure::Warn, 0)] {
+        let tape = Tape::with_room(200_000);
+        tape.dead.store(1 << 20, Ordering::SeqCst);
+        let (writer, root) = writer(&tape);
+        let reserve = if reserve > 0 { hold_reserve(&tape, reserve).unwrap() } else { 0 };
+        let (feed, intake) = bounded(64 << 20).unwrap();
+        feed_all(feed, (0..40).map(|n| output(n * 400, 9000)).collect());
+        let policy = Policy { on_failure, reserve, ..POLICY };
+        let recorded = record(&intake, writer, &mut NoIndex, policy, &clock());
+        assert_eq!((recorded.lost, recorded.failure), (0, None), "{on_failure}");
+        assert_eq!(events(&tape, root).len(), 40);
+    }
+}
+
+/// Knows of more programs than there is room for.
+struct Told;
+
+impl Indexer for Told {
+    fn event(&mut self, _: Event) {}
+
+    fn end_segment(&mut self) -> Extras {
+        let argv = |n| match output(n, 1000).payload {
+            Payload::Output(text) => vec![String::from_utf8(text).unwrap()],
+            _ => Vec::new(),
+        };
+        let execs = (0..400).map(|n| Exec { argv: argv(n), ..Exec::default() }).collect();
+        Extras { execs, filter: vec![1; 1000], ..Extras::default() }
+    }
+
+    fn keyframe(&mut self) -> Option<String> {
+        None
+    }
+}
+
+#[test]
+fn an_index_for_which_there_is_no_room_is_counted_and_does_not_cost_the_end() {
+    for (room, programs) in [(150_000, 0), (1 << 20, 400)] {
+        let tape = Tape::with_room(room);
+        let (writer, root) = writer(&tape);
+        let (feed, intake) = bounded(64 << 20).unwrap();
+        feed_all(feed, (0..10).map(|n| output(n * 400, 3000)).collect());
+        let policy = Policy { on_failure: OnFailure::Warn, reserve: 0, ..POLICY };
+        let recorded = record(&intake, writer, &mut Told, policy, &clock());
+        assert!(recorded.closed.is_some(), "{:?}", recorded.failure);
+        assert_eq!((recorded.lost, events(&tape, root).len()), (0, 10));
+        let mut reader = Reader::open(io::Cursor::new(tape.bytes())).unwrap();
+        reader.unlock(root).unwrap();
+        let [entry] = reader.entries() else { panic!("{} entries", reader.entries().len()) };
+        assert_eq!((entry.execs.len() as u64, entry.left_out.programs), (programs, 400 - programs));
+    }
+}
+
+#[test]
+fn what_is_told_of_a_disk_is_what_the_disk_says() {
+    let tape = Tape::with_room(1 << 20);
+    let (writer, root) = writer(&tape);
+    tape.read_only.store(true, Ordering::SeqCst);
+    let (feed, intake) = bounded(64 << 20).unwrap();
+    feed_all(feed, (0..10).map(|n| output(n * 400, 3000)).collect());
+    let recorded = record(&intake, writer, &mut NoIndex, POLICY, &clock());
+    let failure = recorded.failure.unwrap();
+    assert!(failure.contains("Read-only") && !failure.contains("full"), "{failure}");
+    assert!(!events(&tape, root).is_empty());
+}
+
+#[test]
+fn a_disk_that_stays_full_leaves_what_was_sealed() {
+    let tape = Tape::with_room(30_000);
+    let (writer, _) = writer(&tape);
+    let (feed, intake) = bounded(64 << 20).unwrap();
+    feed_all(feed, (0..60).map(|n| output(n * 300, 9000)).collect());
+    let recorded = record(&intake, writer, &mut NoIndex, Policy { reserve: 0, ..POLICY }, &clock());
+    assert!(recorded.closed.is_none() && recorded.lost > 0);
+    let report = verify(io::Cursor::new(tape.bytes()), |_| Origin::Trusted(String::new()), |_| ()).unwrap();
+    assert!(matches!(report.verdict, Verdict::Torn { .. }), "{:?}", report.verdict);
+}
+
+#[test]
+fn a_small_disk_gets_a_small_reserve_and_one_without_any_room_is_refused() {
+    assert_eq!(hold_reserve(&Tape::with_room(300_000), 1 << 20).unwrap(), 262_144);
+    assert!(hold_reserve(&Tape::with_room(10_000), 1 << 20).is_err());
+}
