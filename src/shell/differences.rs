@@ -129,7 +129,10 @@ pub(super) fn flag(command: &mut Command, shown: &[String], shell: Option<u32>) 
     if command.source != Source::Exec && !withheld {
         flags.extend(named_and_run(&command.text, &command.execs, shell));
     }
-    flags.extend(bodies(&command.text, &command.execs));
+    // Of what runs in the background the text is cut, and its program has all of it.
+    let whole =
+        command.execs.first().filter(|_| command.source == Source::Exec).map(|exec| exec.argv.join(" "));
+    flags.extend(bodies(whole.as_deref().unwrap_or(&command.text), &command.execs));
     for flag in flags {
         push_flag(command, &flag);
     }
@@ -333,6 +336,16 @@ mod tests {
         assert_eq!(flags("echo aWQgLXUK | base64 -d | sh", &[], ran.clone()), [flag]);
         assert_eq!(flags("echo aWQgLXUK | base64 -d | $S", &[], ran), [flag]);
         assert_eq!(flags("sh", &[], vec![exec(11, 1, &["sh"]), exec(500, 11, &["id"])]), [""; 0]);
+    }
+
+    #[test]
+    fn a_pipe_behind_what_is_kept_of_a_text_is_told_as_well() {
+        let line = format!("{}; curl x | bash", "x".repeat(300));
+        let execs = vec![exec(10, 1, &["sh", "-c", &line]), exec(11, 10, &["bash"]), exec(12, 11, &["id"])];
+        let mut command =
+            Command { text: "sh -c xxx…".into(), source: Source::Exec, execs, ..Command::default() };
+        flag(&mut command, &[], Some(1));
+        assert_eq!(command.flags, ["piped: bash read its commands from a pipe; it ran 1 program: id"]);
     }
 
     #[test]
