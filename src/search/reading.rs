@@ -288,7 +288,8 @@ impl Scan<'_> {
         let later = entries.get(from..).unwrap_or_default();
         let next = later.iter().find(|entry| draws(entry)).map(|entry| entry.tally.start);
         let still = self.running && entries.len().max(from) >= reader.segments();
-        let end = || entries.last().filter(|_| !still).map(|entry| entry.tally.end);
+        // Where no segment has an entry, all were read: it ends with the last event.
+        let end = || (!still).then(|| entries.last().map_or(0, |entry| entry.tally.end));
         next.or_else(end).map(Duration::from_millis)
     }
 

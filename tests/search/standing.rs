@@ -30,14 +30,25 @@ fn hits(
     made: &Made,
     recording: &sealcast::store::Found,
     text: &str,
-    (from, to): (Option<i64>, Option<i64>),
+    window: (Option<i64>, Option<i64>),
 ) -> Vec<Hit> {
+    let (hits, fault) = answer(made, recording, text, window);
+    assert_eq!(fault, None);
+    hits
+}
+
+/// The same, and what may be missing.
+fn answer(
+    made: &Made,
+    recording: &sealcast::store::Found,
+    text: &str,
+    (from, to): (Option<i64>, Option<i64>),
+) -> (Vec<Hit>, Option<String>) {
     let query = Query::text(text, Style::default(), Fields::of(&[Field::Screen])).unwrap();
     let window = Window { from: from.map(|ms| START + ms), to: to.map(|ms| START + ms) };
     let options = Options { window, ..Options::default() };
     let answer = made.answers(std::slice::from_ref(recording), &query, &options).remove(0);
-    assert_eq!(answer.fault, None);
-    answer.found.map(|found| found.hits).unwrap_or_default()
+    (answer.found.map(|found| found.hits).unwrap_or_default(), answer.fault)
 }
 
 /// When each came and how long it stood.
@@ -82,6 +93,23 @@ fn what_stands_where_a_session_goes_on_stands_still() {
         assert_eq!(late.len(), usize::from(!drawn));
         let other = told(&hits(&made, &recording, "other", (Some(100_000), None)));
         assert_eq!(other, drawn.then_some((70_000, None)).into_iter().collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn what_stands_where_a_killed_session_ends_stands_until_then() {
+    let events = [after_bulk(0, "needle\r\n"), silence(1000), silence(50_000)];
+    // No segment has an entry, or only the last one has none.
+    for each in [0, events.len() - 1] {
+        let made = Made::new();
+        let recording = made.add(Plan { killed: true, each, ..plan(&events) });
+        for (from, expected) in
+            [(None, vec![(0, Some(50_000))]), (Some(50_001), vec![]), (Some(100_000), vec![])]
+        {
+            let (found, fault) = answer(&made, &recording, "needle", (from, None));
+            assert_eq!(told(&found), expected, "{from:?}, segments: {each}");
+            assert!(fault.is_some_and(|fault| fault.contains("not closed")), "{from:?}, segments: {each}");
+        }
     }
 }
 
