@@ -115,7 +115,9 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
         {
             sheet.stands(screen);
         }
-        if !early && !std::mem::replace(&mut began, true) {
+        // The screen that stands comes behind the clocks of its segment.
+        let shows = !early && !matches!(event.payload, Payload::Anchor(_));
+        if shows && !std::mem::replace(&mut began, true) {
             sheet.begin()?;
         }
         if !early {

@@ -388,9 +388,12 @@ fn plain_play_from_within_a_session_goes_on_from_the_screen_as_it_stood() {
     for (time, shown) in [
         ("0:00", "$ vim\n[full-screen program]\n$ echo on\n$\n"),
         ("0:01", "[full-screen program]\n$ echo on\n$\n"),
+        // Where a segment begins.
+        ("0:02", "[full-screen program]\n$ echo on\n$\n"),
         ("0:02.2", "[full-screen program]\n$ echo on\n$\n"),
         ("0:02.8", "[full-screen program]\n$ echo on\n$\n"),
         ("0:03.5", "$ echo on\n$\n"),
+        ("0:04", "$ echo on\n$\n"),
         ("0:04.2", "$ echo on\n$\n"),
         ("0:04.8", "$\n"),
     ] {
