@@ -16,6 +16,16 @@ const MOST_NOTICES: usize = 20;
 /// What an argument costs beside its bytes, as [`Exec::size`] counts it.
 const ARGUMENT: usize = 24;
 
+/// For what of an entry there is room in a recording.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Room {
+    All,
+    /// Only for notices and counts.
+    Notices,
+    /// Only for counts.
+    Counts,
+}
+
 /// What was seen and is not in the index, because there was no room for it, or nobody read it in time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -156,13 +166,13 @@ impl Entry {
         all
     }
 
-    /// Plaintext of the INDEX chunk, with as much as fits; what does not is taken out and counted. With `counts_only`,
-    /// nothing of it is kept.
+    /// Plaintext of the INDEX chunk, with as much as fits and as there is room for; what does not is taken out and
+    /// counted.
     ///
     /// # Errors
     /// It cannot be compressed.
-    pub(super) fn fit(&mut self, counts_only: bool) -> Result<Packed, Error> {
-        if !counts_only {
+    pub(super) fn fit(&mut self, room: Room) -> Result<Packed, Error> {
+        if room == Room::All {
             if let Some(packed) = index::encode_entry(self)? {
                 return Ok(packed);
             }
@@ -209,11 +219,17 @@ impl Entry {
         }
         // An entry must never cost the recording: what is too long to index is looked for inside.
         self.keep_programs(0);
-        let commands = count(std::mem::take(&mut self.commands).len());
-        self.left_out.add(LeftOut { commands, ..LeftOut::default() });
         self.leave_running();
         self.filter = Vec::new();
         self.given_up = Some(GivenUp::TooLong);
+        if room != Room::Counts {
+            self.keep_commands(0);
+            if let Some(packed) = index::encode_entry(self)? {
+                return Ok(packed);
+            }
+        }
+        let commands = count(std::mem::take(&mut self.commands).len());
+        self.left_out.add(LeftOut { commands, ..LeftOut::default() });
         index::encode_counts(self)
     }
 
@@ -331,7 +347,7 @@ mod tests {
             ("more than a reader takes", commands(1, 2_100, |_| "x".repeat(16_000))),
         ] {
             let before = entry.clone();
-            let plain = entry.fit(false).unwrap().plain;
+            let plain = entry.fit(Room::All).unwrap().plain;
             assert!(plain.len() < limits::BODY as usize, "{name}");
             let index::Decoded { entry: read, whole, .. } =
                 index::decode_entry(&plain, |_| true).expect(name);
@@ -365,7 +381,7 @@ mod tests {
             ("all", long, running(3, 8_000), 0, left_out(1, 3, 0)),
         ] {
             let mut entry = Entry { running: runs, ..entry };
-            let read = index::decode_entry(&entry.fit(false).unwrap().plain, |_| true).unwrap().entry;
+            let read = index::decode_entry(&entry.fit(Room::All).unwrap().plain, |_| true).unwrap().entry;
             assert_eq!(read.running_left_out, expected, "{what}");
             assert!(read == entry, "{what}");
             assert_eq!(read.running.len() as u64 + expected.commands, 1, "{what}");
@@ -374,7 +390,7 @@ mod tests {
             assert_eq!(read.left_out.is_nothing(), what != "all", "{what}: {:?}", read.left_out);
         }
         let mut entry = Entry { running: running(2, 5), ..full() };
-        let plain = entry.fit(true).unwrap().plain;
+        let plain = entry.fit(Room::Counts).unwrap().plain;
         let read = index::decode_entry(&plain, |_| false).unwrap().entry;
         assert_eq!((read.running.len(), read.running_left_out), (0, left_out(1, 2, 0)));
         assert_eq!(read.all_left_out(), left_out(81, 82, 0));
@@ -383,7 +399,7 @@ mod tests {
     #[test]
     fn what_cannot_be_kept_at_all_is_counted() {
         let mut entry = commands(3, 5, |_| String::new());
-        let plain = entry.fit(true).unwrap().plain;
+        let plain = entry.fit(Room::Counts).unwrap().plain;
         let read = index::decode_entry(&plain, |_| true).unwrap().entry;
         assert_eq!(read.left_out, LeftOut { commands: 3, programs: 15, shortened: 0 });
         assert_eq!((read.given_up, read.commands.len(), read.filter.len()), (Some(GivenUp::TooLong), 0, 0));
@@ -391,7 +407,7 @@ mod tests {
         for (n, command) in entry.commands.iter_mut().enumerate() {
             command.text = noise(n as u64, 60_000);
         }
-        let read = index::decode_entry(&entry.fit(false).unwrap().plain, |_| true).unwrap().entry;
+        let read = index::decode_entry(&entry.fit(Room::All).unwrap().plain, |_| true).unwrap().entry;
         let kept = read.commands.len() as u64;
         assert!(kept > 0 && kept < 80, "{kept}");
         assert_eq!(read.left_out, LeftOut { commands: 80 - kept, programs: 80, shortened: 0 });
@@ -409,7 +425,7 @@ mod tests {
         entry.commands.push(typed.clone());
         let flags = vec!["alias: x".to_owned(), "left-running: x".to_owned()];
         entry.commands.push(Command { flags, ..entry.commands[0].clone() });
-        let read = index::decode_entry(&entry.fit(false).unwrap().plain, |_| true).unwrap().entry;
+        let read = index::decode_entry(&entry.fit(Room::All).unwrap().plain, |_| true).unwrap().entry;
         assert!(read.commands.contains(&typed));
         assert_eq!(read.commands.last().unwrap().flags, ["left-running: x"]);
         let kept = read.commands.len() as u64;
@@ -424,9 +440,14 @@ mod tests {
             command.text = noise(n as u64, 60_000);
         }
         entry.commands[79].flags = vec!["replaced: x".to_owned()];
-        let read = index::decode_entry(&entry.fit(false).unwrap().plain, |_| true).unwrap().entry;
+        let read = index::decode_entry(&entry.fit(Room::All).unwrap().plain, |_| true).unwrap().entry;
         assert_eq!(read.commands.last().unwrap().flags, ["replaced: x"]);
         assert_eq!(read.left_out.commands, 80 - read.commands.len() as u64 + 1);
+        for (room, flags) in [(Room::Notices, vec!["replaced: x"]), (Room::Counts, vec![])] {
+            let read = index::decode_entry(&entry.fit(room).unwrap().plain, |_| true).unwrap().entry;
+            let kept: Vec<&str> = read.commands.iter().flat_map(|command| command.notices()).collect();
+            assert_eq!((kept, read.filter.len()), (flags, 0), "{room:?}");
+        }
     }
 
     #[test]

@@ -18,6 +18,8 @@ pub const UNPACKED: u64 = 512 << 20;
 /// Unpacked bytes after which a writer only counts, so that [`UNPACKED`] is never reached: nobody can make the recording of
 /// themselves unreadable by running many programs.
 pub const UNPACKED_FULL: u64 = 256 << 20;
+/// Bytes, either way, after which a writer keeps no notices either: of these alone an index grows slowly.
+pub const NOTICES_FULL: u64 = 384 << 20;
 /// What of an unpacked entry is not counted: its segment is about as long in the file.
 pub const UNPACKED_FREE: u64 = 1 << 10;
 /// Largest public header (JSON).

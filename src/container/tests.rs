@@ -130,7 +130,9 @@ fn an_index_that_comes_to_more_than_any_recorder_writes_is_refused_and_a_recorde
         let (mut writer, root, _) = writer();
         writer.pretend_unpacked(before);
         writer.begin(anchor(0), None).unwrap();
-        let commands = vec![Command { text: "long ".repeat(1000), ..Command::default() }];
+        let long = Command { text: "long ".repeat(1000), ..Command::default() };
+        let flagged = Command { flags: vec!["replaced: x".into()], ..long.clone() };
+        let commands = vec![long, flagged];
         let extras = Extras { commands, filter: vec![1], ..Extras::default() };
         (writer.finish(ms(1), extras).map_err(|(e, _)| e).unwrap().1, root)
     };
@@ -141,15 +143,20 @@ fn an_index_that_comes_to_more_than_any_recorder_writes_is_refused_and_a_recorde
         reader.fault().map_or_else(|| Ok(reader.entries().to_vec()), Err)
     };
     let [entry] = &opened(recorded(limits::UNPACKED_FULL), 0).unwrap()[..] else { panic!() };
-    assert_eq!((entry.commands.len(), entry.given_up, entry.filter.len()), (1, None, 1));
+    assert_eq!((entry.commands.len(), entry.given_up, entry.filter.len()), (2, None, 1));
     let [entry] = &opened(recorded(limits::UNPACKED_FULL + 1), 0).unwrap()[..] else { panic!() };
-    assert_eq!((entry.commands.len(), entry.left_out.commands), (0, 1));
     assert_eq!((entry.given_up, entry.filter.len()), (Some(GivenUp::TooLong), 0));
-    assert!(opened(recorded(0), limits::UNPACKED - 16_384).is_ok());
+    // Nothing but notices pushes out a notice.
+    let [notice] = &entry.commands[..] else { panic!("{:?}", entry.commands) };
+    assert_eq!((&notice.flags[..], &*notice.text), (&["replaced: x".to_owned()][..], ""));
+    assert_eq!(entry.left_out.commands, 2);
+    let [entry] = &opened(recorded(limits::NOTICES_FULL + 1), 0).unwrap()[..] else { panic!() };
+    assert_eq!(entry.commands.len(), 0);
+    assert!(opened(recorded(0), limits::UNPACKED - 32_768).is_ok());
     let error = opened(recorded(0), limits::UNPACKED - 4096).unwrap_err().to_string();
     assert!(error.contains("the index comes to more than 536870912 bytes"), "{error}");
     // Counts alone are paid for by their segment, so that a session of any length stays readable.
-    assert!(opened(recorded(limits::UNPACKED_FULL + 1), limits::UNPACKED).is_ok());
+    assert!(opened(recorded(limits::NOTICES_FULL + 1), limits::UNPACKED).is_ok());
 }
 
 #[test]

@@ -11,7 +11,7 @@ use super::cert::{self, Statement};
 use super::check::{self, Running};
 use super::error::Error;
 use super::filter;
-use super::fit::LeftOut;
+use super::fit::{LeftOut, Room};
 use super::frame::{self, Kind};
 use super::header::{Header, Meta};
 use super::index::{self, Entry, GivenUp, Opening, Packed, Tally};
@@ -414,14 +414,23 @@ impl<S: Sink> Writer<S> {
             filter: extras.filter,
         };
         let stored = self.offset.saturating_sub(entry.offset);
-        let full = self.indexed > limits::INDEX_FULL || self.unpacked > limits::UNPACKED_FULL;
-        let mut packed = entry.fit(full)?;
+        let past = |index, unpacked| self.indexed > index || self.unpacked > unpacked;
+        let mut packed = entry.fit(if past(limits::NOTICES_FULL, limits::NOTICES_FULL) {
+            Room::Counts
+        } else if past(limits::INDEX_FULL, limits::UNPACKED_FULL) {
+            Room::Notices
+        } else {
+            Room::All
+        })?;
         // What the disk has no room for waits in memory, and the end of the recording behind it.
-        let more = packed.plain.len().saturating_add(self.waiting()).saturating_add(self.table.len());
-        if packed.plain.len() > limits::ENTRY_SMALL
-            && !self.sink.has_room(more.saturating_add(limits::ENTRY_SMALL) as u64)
-        {
-            packed = entry.fit(true)?;
+        for less in [Room::Notices, Room::Counts] {
+            let more = packed.plain.len().saturating_add(self.waiting()).saturating_add(self.table.len());
+            if packed.plain.len() <= limits::ENTRY_SMALL
+                || self.sink.has_room(more.saturating_add(limits::ENTRY_SMALL) as u64)
+            {
+                break;
+            }
+            packed = entry.fit(less)?;
         }
         let Packed { mut plain, unpacked } = packed;
         self.unpacked = self.unpacked.saturating_add(unpacked);
