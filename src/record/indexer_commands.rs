@@ -208,25 +208,28 @@ impl Commands {
     pub(super) fn event(&mut self, event: &Event, shown: &mut Shown, told: &mut impl FnMut(terminal::Line)) {
         let now = ms(event.time);
         let Self { heard: Heard { tracker, .. }, origin, .. } = self;
+        let lost = is_lost(shown);
+        if lost && tracker.awaits_line() {
+            tracker.screen_lost();
+        }
+        let mut screen = Watched { shown, time: event.time, told, unread: 0 };
         match &event.payload {
             Payload::Output(bytes) if tracker.awaits_line() => {
-                tracker.output(now, bytes, &mut Watched { shown, time: event.time, told });
+                tracker.output(now, bytes, &mut screen);
+                tracker.entered_unread(now, screen.unread);
             }
-            Payload::Other { .. } => {
-                let mut screen = Watched { shown, time: event.time, told };
-                match Said::of(&event.payload) {
-                    Some(Said::Mark(mark)) => tracker.mark(now, mark, &mut screen),
-                    Some(Said::Hint(hint)) => tracker.hint(now, hint),
-                    Some(Said::Clock(at)) => tracker.clock(at.saturating_sub(micros(*origin))),
-                    Some(Said::Entered) if screen.shown.is_known() => tracker.entered(now),
-                    Some(Said::Entered) => tracker.entered_unread(now, 1),
-                    Some(Said::Hidden { at, line }) => tracker.hidden(at, line),
-                    Some(Said::Through(_)) | None => {}
-                }
-            }
+            Payload::Other { .. } => match Said::of(&event.payload) {
+                Some(Said::Mark(mark)) => tracker.mark(now, mark, &mut screen),
+                Some(Said::Hint(hint)) => tracker.hint(now, hint),
+                Some(Said::Clock(at)) => tracker.clock(at.saturating_sub(micros(*origin))),
+                Some(Said::Entered) if lost => tracker.entered_unread(now, 1),
+                Some(Said::Entered) => tracker.entered(now),
+                Some(Said::Hidden { at, line }) => tracker.hidden(at, line),
+                Some(Said::Through(_)) | None => {}
+            },
             Payload::Withheld(_) => tracker.withheld(),
             Payload::Exit(status) => self.exit = Some(*status),
-            _ => shown.event(event, told),
+            _ => screen.shown.event(event, screen.told),
         }
     }
 
@@ -403,6 +406,14 @@ struct Watched<'a, F: FnMut(terminal::Line)> {
     shown: &'a mut Shown,
     time: Duration,
     told: &'a mut F,
+    /// Lines that were asked for and could not be read.
+    unread: u64,
+}
+
+/// Whether what stands there may be something else than what the operator sees: output was left out, or refused for what it would have
+/// cost. That goes for the segment in which it was refused as well, which may be long.
+fn is_lost(shown: &mut Shown) -> bool {
+    !shown.is_known() || shown.terminal().overrun()
 }
 
 impl<F: FnMut(terminal::Line)> Screen for Watched<'_, F> {
@@ -414,7 +425,11 @@ impl<F: FnMut(terminal::Line)> Screen for Watched<'_, F> {
 
     fn line(&mut self) -> Option<Line> {
         // In a flood as well: the screen is followed, though nothing of it is told.
-        if self.shown.is_known() { screen::of(self.shown.terminal()) } else { None }
+        if is_lost(self.shown) {
+            self.unread = self.unread.saturating_add(1);
+            return None;
+        }
+        screen::of(self.shown.terminal())
     }
 }
 

@@ -120,6 +120,31 @@ fn lines_that_are_typed_while_the_screen_is_not_known_are_counted_in_each_segmen
     assert_eq!(session.end(), told(&[("echo FOUR", None, "")], Some("late")));
 }
 
+/// The segment goes on for long, and what was refused was the way out of a full-screen program.
+#[test]
+fn lines_that_are_typed_behind_what_was_refused_are_counted_in_the_same_segment() {
+    let mut session = Session::new();
+    session.types("$ cat flood").shows(b"\x1b[?1049h").shows(b"\x1b[2J".repeat(30_000)).shows(b"\x1b[?1049l");
+    session.types("$ echo ONE").types("$ echo TWO");
+    assert_eq!(session.border(), told(&[("cat flood", None, ""), ("", None, TWO)], Some("unread")));
+}
+
+/// The line is typed ahead, and the cursor leaves it behind what is refused.
+#[test]
+fn a_line_that_was_ended_before_something_was_refused_is_counted_as_well() {
+    for in_one in [true, false] {
+        let mut session = Session::new();
+        session.shows(b"\x1b[?1049h$ echo ONE").says(Said::Entered.payload());
+        let (flood, rest) = (b"\x1b[2J".repeat(30_000), b"\x1b[?1049l\r\n");
+        if in_one {
+            session.shows([&flood[..], rest].concat());
+        } else {
+            session.shows(flood).shows(rest);
+        }
+        assert_eq!(session.border(), told(&[("", None, ONE)], Some("unread")), "{in_one}");
+    }
+}
+
 /// Of which it is not known either whether its line was among what was left out.
 #[test]
 fn a_line_whose_end_is_left_out_is_counted_and_no_other_is_taken_for_it() {
