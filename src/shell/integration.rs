@@ -190,16 +190,24 @@ pub fn prepare(
             let own = match env("ENV") {
                 // What it says is expanded.
                 Some(value) => {
-                    // What it says is expanded, as between double quotes, but for these themselves.
+                    // What it says is expanded, as between double quotes, but for these themselves. What only the shell could read
+                    // there is taken as it is: a word that does not end would silence all that follows.
+                    let count = |wanted: u8| value.as_bytes().iter().filter(|byte| **byte == wanted).count();
+                    let is_read_by_the_shell =
+                        b"\\`(".iter().any(|byte| count(*byte) > 0) || count(b'{') != count(b'}');
                     let expanded = value.as_bytes().iter().flat_map(|byte| match byte {
                         b'"' => vec![b'\\', b'"'],
                         other => vec![*other],
                     });
+                    let named = match is_read_by_the_shell {
+                        true => quoted(&value),
+                        false => [b"\"".to_vec(), expanded.collect(), b"\"".to_vec()].concat(),
+                    };
                     let mut own = restore("ENV", Some(value.clone()));
-                    own.extend_from_slice(b"\n  __sealcast_f=\"");
-                    own.extend(expanded);
+                    own.extend_from_slice(b"\n  __sealcast_f=");
+                    own.extend(named);
                     own.extend_from_slice(
-                        b"\"\n  [ -r \"$__sealcast_f\" ] && . \"$__sealcast_f\"\n  unset __sealcast_f",
+                        b"\n  [ -r \"$__sealcast_f\" ] && . \"$__sealcast_f\"\n  unset __sealcast_f",
                     );
                     own
                 }

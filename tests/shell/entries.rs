@@ -344,6 +344,19 @@ fn the_start_up_files_of_a_ksh_and_an_env_with_a_variable_are_read() {
 }
 
 #[test]
+fn an_env_that_is_no_name_does_not_silence_the_shell() {
+    for (shell, env) in [("dash", "/x\\\"y"), ("ash", "`"), ("ksh93", "$("), ("dash", "${HOME")] {
+        let setup = Setup { shell, env: &[("ENV", env)], ..Setup::default() };
+        let Some(mut session) = Session::start(&setup) else { continue };
+        session.wait("the integration", |s| {
+            s.marks().iter().any(|mark| matches!(mark, Mark::Integration { .. }))
+        });
+        session.type_in("exit 3\r");
+        assert_eq!(session.end().1, Some(3), "{shell}");
+    }
+}
+
+#[test]
 fn a_ksh_whose_prompt_nobody_has_set_has_its_own() {
     for shell in ["ksh93", "mksh", "dash"] {
         let Some(mut session) = Session::start(&Setup { shell, ..Setup::default() }) else { continue };
