@@ -131,7 +131,7 @@ pub fn record<S: Disk>(
         wall: 0,
         looked: Duration::ZERO,
         moves: 0,
-        asked: Duration::ZERO,
+        asked: None,
         exit: None,
         pauses: Pauses::new(clock()),
     };
@@ -218,8 +218,8 @@ struct Recorder<'a, S: Disk> {
     looked: Duration,
     /// How many segments have ended because it no longer was.
     moves: u32,
-    /// When it was last asked what the dead hold while nothing could be written.
-    asked: Duration,
+    /// When it was last asked what the dead hold because something could not be written.
+    asked: Option<Duration>,
     /// The exit status, when it came while nothing could be written.
     exit: Option<Event>,
     pauses: Pauses,
@@ -474,8 +474,11 @@ impl<S: Disk> Recorder<'_, S> {
     /// Something failed; `stuck`: bytes may be waiting that could not be written.
     fn fail(&mut self, why: String, failure: Failure, stuck: bool) {
         if stuck && failure == Failure::NoSpace && self.state == State::Writing {
-            // Whoever may record themselves may also leave the dead behind that fill a disk.
-            self.writer.sink().give_back();
+            // Whoever may record themselves may also leave the dead behind that fill a disk. It ends no session without a look.
+            if self.policy.on_failure == OnFailure::Stop {
+                self.asked = None;
+            }
+            self.give_back(self.now());
             if self.writer.settle().is_ok() && (self.policy.reserve == 0 || self.hold().is_ok()) {
                 return;
             }
@@ -514,13 +517,18 @@ impl<S: Disk> Recorder<'_, S> {
         self.failure.get_or_insert(why);
     }
 
+    /// Gives back what the dead hold. It is looked for rarely: among all recordings.
+    fn give_back(&mut self, now: Duration) {
+        if self.asked.is_none_or(|asked| now >= asked.saturating_add(RARELY)) {
+            self.asked = Some(now);
+            self.writer.sink().give_back();
+        }
+    }
+
     fn try_again(&mut self, now: Duration) {
         if self.writer.settle().is_err() {
-            // Who held the room may have died meanwhile. It is looked for more rarely: among all recordings.
-            if now >= self.asked.saturating_add(RARELY) {
-                self.asked = now;
-                self.writer.sink().give_back();
-            }
+            // Who held the room may have died meanwhile.
+            self.give_back(now);
             return;
         }
         let was_stopped = self.policy.on_failure == OnFailure::Stop;

@@ -138,6 +138,35 @@ fn room_that_dead_recorders_hold_is_taken_before_a_disk_counts_as_full() {
     }
 }
 
+/// It takes its time: every recording is looked at.
+#[test]
+fn on_a_disk_that_is_full_all_the_time_the_room_of_the_dead_is_looked_for_rarely() {
+    let tape = Tape::with_room(60_000);
+    let (writer, _) = writer(&tape);
+    let flush = Duration::from_millis(200);
+    let policy = Policy { on_failure: OnFailure::Warn, reserve: 0, flush, ..POLICY };
+    let (feed, intake) = bounded(64 << 20).unwrap();
+    let feed = std::cell::RefCell::new(Some(feed));
+    let (clock, looks) = (clock(), Cell::new(0));
+    let looked = || {
+        looks.set(looks.get() + 1);
+        // Somebody dies before each look, who held room for a little.
+        tape.dead.store(9_000, Ordering::SeqCst);
+        let mut feed = feed.borrow_mut();
+        if let Some(feed) = &*feed {
+            feed.words();
+            feed.send(vec![output(looks.get() * 100, 9000)]).unwrap();
+        }
+        if looks.get() == 300 {
+            feed.take();
+        }
+        clock()
+    };
+    record(&intake, writer, &mut NoIndex, policy, &looked);
+    let (searched, tens) = (tape.searched.load(Ordering::SeqCst), looks.get() / 100);
+    assert!((2..=tens + 1).contains(&searched), "{searched} times in {tens}0 seconds");
+}
+
 /// Knows of more programs than there is room for.
 struct Told;
 

@@ -24,6 +24,8 @@ struct Tape {
     durable: Arc<AtomicUsize>,
     /// Room that recorders hold who are dead.
     dead: Arc<AtomicU64>,
+    /// How often it was looked for.
+    searched: Arc<AtomicU64>,
     read_only: Arc<AtomicBool>,
 }
 
@@ -98,6 +100,7 @@ impl Disk for Tape {
     }
 
     fn give_back(&self) {
+        self.searched.fetch_add(1, Ordering::SeqCst);
         self.room.fetch_add(self.dead.swap(0, Ordering::SeqCst), Ordering::SeqCst);
     }
 
