@@ -144,22 +144,12 @@ impl Found {
 
     /// What is found in a line that nothing found before is a part of.
     pub(super) fn seen(&self, term: usize, line: &Line, at: &Range<usize>) -> Seen {
-        let (text, at) = clip(&line.text, at);
         Seen {
-            term,
-            field: Field::Screen,
-            time: line.first,
-            until: line.last,
-            away: Duration::ZERO,
-            text,
-            at,
-            before: Vec::new(),
-            after: Vec::new(),
             kind: Some(line.kind),
             number: line.number,
             stands: self.standing,
             complete: line.complete,
-            reading: self.reading,
+            ..Seen::of(term, Field::Screen, line.first..line.last, clip(&line.text, at), self.reading)
         }
     }
 
@@ -254,6 +244,32 @@ impl Found {
 }
 
 impl Seen {
+    /// What was found in a text, as it is kept, that came or was typed at the first of these times and was over at the other.
+    pub(super) fn of(
+        term: usize,
+        field: Field,
+        stood: Range<Duration>,
+        (text, at): (String, Range<usize>),
+        reading: u32,
+    ) -> Self {
+        Self {
+            term,
+            field,
+            time: stood.start,
+            until: stood.end,
+            away: Duration::ZERO,
+            text,
+            at,
+            before: Vec::new(),
+            after: Vec::new(),
+            kind: None,
+            number: 0,
+            stands: false,
+            complete: stood.start,
+            reading,
+        }
+    }
+
     /// A line that reads `text` is a part of it; `standing` still when reading stopped.
     fn take_in(&mut self, line: &Line, at: &Range<usize>, text: &str, standing: bool) {
         let stood = |from: Duration, until: Duration| until.saturating_sub(from);

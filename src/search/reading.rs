@@ -411,23 +411,8 @@ impl Scan<'_> {
                 found.more += 1;
                 continue;
             }
-            let (text, at) = clip(text, &at);
-            found.hits.push(Seen {
-                term: number,
-                field: Field::Input,
-                time: line.first,
-                until: line.last,
-                away: Duration::ZERO,
-                text,
-                at,
-                before: Vec::new(),
-                after: Vec::new(),
-                kind: None,
-                number: 0,
-                stands: false,
-                complete: line.first,
-                reading: found.reading,
-            });
+            let typed = line.first..line.last;
+            found.hits.push(Seen::of(number, Field::Input, typed, clip(text, &at), found.reading));
         }
     }
 }

@@ -188,29 +188,7 @@ pub fn prepare(
                 .replace("@CR@", "\r")
                 .replace("@BUSYBOX@", if is_busybox(shell) { "busybox " } else { "" });
             let own = match env("ENV") {
-                // What it says is expanded.
-                Some(value) => {
-                    // What it says is expanded, as between double quotes, but for these themselves. What only the shell could read
-                    // there is taken as it is: a word that does not end would silence all that follows.
-                    let count = |wanted: u8| value.as_bytes().iter().filter(|byte| **byte == wanted).count();
-                    let is_read_by_the_shell =
-                        b"\\`(".iter().any(|byte| count(*byte) > 0) || count(b'{') != count(b'}');
-                    let expanded = value.as_bytes().iter().flat_map(|byte| match byte {
-                        b'"' => vec![b'\\', b'"'],
-                        other => vec![*other],
-                    });
-                    let named = match is_read_by_the_shell {
-                        true => quoted(&value),
-                        false => [b"\"".to_vec(), expanded.collect(), b"\"".to_vec()].concat(),
-                    };
-                    let mut own = restore("ENV", Some(value.clone()));
-                    own.extend_from_slice(b"\n  __sealcast_f=");
-                    own.extend(named);
-                    own.extend_from_slice(
-                        b"\n  [ -r \"$__sealcast_f\" ] && . \"$__sealcast_f\"\n  unset __sealcast_f",
-                    );
-                    own
-                }
+                Some(value) => [restore("ENV", Some(value.clone())), named_by_env(&value)].concat(),
                 None => [restore("ENV", None), KSH_FILES.as_bytes().to_vec()].concat(),
             };
             plan.env_set.push(("ENV".into(), file.clone().into()));
@@ -235,6 +213,28 @@ const BASH_LOGIN_FILES: &str = "
   if   [ -r ~/.bash_profile ]; then . ~/.bash_profile
   elif [ -r ~/.bash_login   ]; then . ~/.bash_login
   elif [ -r ~/.profile      ]; then . ~/.profile; fi";
+
+/// Lines that read the file that a user's ENV names.
+fn named_by_env(value: &OsStr) -> Vec<u8> {
+    // What it says is expanded, as between double quotes, but for these themselves. What only the shell could read there is taken as
+    // it is: a word that does not end would silence all that follows.
+    let bytes = value.as_bytes();
+    let count = |wanted: u8| bytes.iter().filter(|byte| **byte == wanted).count();
+    let is_read_by_the_shell = b"\\`(".iter().any(|byte| count(*byte) > 0) || count(b'{') != count(b'}');
+    let mut lines = b"\n  __sealcast_f=".to_vec();
+    if is_read_by_the_shell {
+        lines.extend(quoted(value));
+    } else {
+        lines.push(b'"');
+        bytes.iter().for_each(|byte| match byte {
+            b'"' => lines.extend_from_slice(b"\\\""),
+            other => lines.push(*other),
+        });
+        lines.push(b'"');
+    }
+    lines.extend_from_slice(b"\n  [ -r \"$__sealcast_f\" ] && . \"$__sealcast_f\"\n  unset __sealcast_f");
+    lines
+}
 
 /// What a ksh reads where there is no ENV.
 const KSH_FILES: &str = "

@@ -28,17 +28,19 @@ impl Default for Sandbox {
 
 impl Sandbox {
     pub fn new() -> Self {
-        super::signals::reset();
-        let dir = tempfile::Builder::new().prefix("sealcast-test-").tempdir().unwrap();
-        std::fs::create_dir(dir.path().join("home")).unwrap();
-        Self { dir }
+        Self::within(&[std::env::temp_dir()])
     }
 
     /// The same in memory, where there is such a place: nothing waits for a disk there.
     pub fn in_memory() -> Self {
+        Self::within(&["/dev/shm".into(), std::env::temp_dir()])
+    }
+
+    /// In the first of these directories that takes one.
+    fn within(folders: &[PathBuf]) -> Self {
         super::signals::reset();
-        let named = |folder: PathBuf| tempfile::Builder::new().prefix("sealcast-test-").tempdir_in(folder);
-        let dir = named("/dev/shm".into()).or_else(|_| named(std::env::temp_dir())).unwrap();
+        let named = |folder| tempfile::Builder::new().prefix("sealcast-test-").tempdir_in(folder).ok();
+        let dir = folders.iter().find_map(named).expect("a directory for the test");
         std::fs::create_dir(dir.path().join("home")).unwrap();
         Self { dir }
     }
