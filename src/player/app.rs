@@ -170,6 +170,8 @@ pub(super) enum Pan {
     Cursor,
     /// The upper left cell in view.
     At(u16, u16),
+    /// The same, for a hit that stands outside of what would be in view, until another moment is shown.
+    Hit(Duration, u16, u16),
 }
 
 /// A recording being watched.

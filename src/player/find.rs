@@ -173,8 +173,18 @@ pub struct Finder {
     showing: Option<Showing>,
     /// The hit that was gone to last: its place in the list then, when its line came, and its text.
     at: Option<(usize, Duration, String)>,
-    /// It is not on the screen there.
-    passed_by: bool,
+    /// Where it stands, until that is asked for.
+    arrival: Option<Arrival>,
+}
+
+/// The screen of the hit that was gone to is reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Arrival {
+    /// It stands in these cells of a row: row, first column, column after the last. Of several the one nearest to the cursor,
+    /// which is where a line has just been written.
+    Stands(u16, u16, u16),
+    /// It does not stand there: of many lines that came at once only the last ones do.
+    PassedBy,
 }
 
 /// A hit that is being gone to.
@@ -205,7 +215,7 @@ impl Finder {
             typed: Default::default(),
             showing: None,
             at: None,
-            passed_by: false,
+            arrival: None,
         }
     }
 
@@ -442,19 +452,22 @@ impl Finder {
         }
     }
 
-    /// The screen is the one that shows the hit, if any does: of many lines that came at once only the last ones stand there.
+    /// The screen is the one that shows the hit, if any does.
     fn arrive<S: Source>(&mut self, replay: &Replay<S>) {
         if self.showing.is_some() && self.scope == Scope::Screen {
-            let mut text = String::new();
-            search::screen(replay.terminal(), &mut text);
-            self.passed_by = !text.lines().any(|line| self.pattern.is_in(line));
+            let terminal = replay.terminal();
+            let cursor = terminal.cursor().row;
+            let nearest =
+                self.pattern.on_screen(terminal).into_iter().min_by_key(|(row, ..)| row.abs_diff(cursor));
+            self.arrival =
+                Some(nearest.map_or(Arrival::PassedBy, |(row, from, to)| Arrival::Stands(row, from, to)));
         }
         self.shown_at(replay.time());
     }
 
-    /// Whether the hit that was gone to last does not stand on the screen there. Told once.
-    pub fn take_passed_by(&mut self) -> bool {
-        std::mem::take(&mut self.passed_by)
+    /// Where the hit that was gone to last stands on the screen that was reached. Told once.
+    pub fn take_arrival(&mut self) -> Option<Arrival> {
+        self.arrival.take()
     }
 
     /// From now on this is where the hit is: going on from here means going past it.

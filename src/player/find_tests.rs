@@ -109,13 +109,13 @@ fn a_hit_is_looked_for_in_its_own_line_and_not_in_one_that_says_the_same() {
 fn a_hit_that_no_screen_shows_is_told_as_such() {
     let lines: String = (1..=40).map(|n| format!("line {n}.\r\n")).collect();
     let mut replay = replay(&[(0, "$ "), (100, &lines), (900, "over")]);
-    for (text, passed_by) in [("line 12.", true), ("line 39.", false)] {
+    for (text, arrival) in [("line 12.", Arrival::PassedBy), ("line 39.", Arrival::Stands(1, 0, 8))] {
         let mut finder = all(&mut replay, text);
         finder.show(&mut replay, 0);
         while finder.is_showing() {
             finder.look(&mut replay, &mut Budget::new(50));
         }
-        assert_eq!((finder.take_passed_by(), finder.take_passed_by()), (passed_by, false), "{text}");
+        assert_eq!((finder.take_arrival(), finder.take_arrival()), (Some(arrival), None), "{text}");
     }
 }
 

@@ -3,7 +3,7 @@
 //! Refuses to search and to wait for it: it goes to what the finder has, and says where that is not known yet.
 
 use super::app::App;
-use super::find::Finder;
+use super::find::{Arrival, Finder};
 use crate::replay::Source;
 
 /// What is said behind the pattern where the search came round.
@@ -69,13 +69,17 @@ impl<S: Source> App<S> {
 
     pub(super) fn arrived(&mut self) {
         self.replay.take_events();
-        if self.finder.as_mut().is_some_and(Finder::take_passed_by) {
-            let mut told = "it went by within one frame: t shows it in the transcript".to_string();
-            // That the search came round is not lost over it.
-            if let Some((round, _)) = self.note.take().filter(|(said, _)| said.ends_with(ROUND)) {
-                told = format!("{told}; {round}");
+        match self.finder.as_mut().and_then(Finder::take_arrival) {
+            None => {}
+            Some(Arrival::Stands(row, from, to)) => self.pan_to(row, from, to),
+            Some(Arrival::PassedBy) => {
+                let mut told = "it went by within one frame: t shows it in the transcript".to_string();
+                // That the search came round is not lost over it.
+                if let Some((round, _)) = self.note.take().filter(|(said, _)| said.ends_with(ROUND)) {
+                    told = format!("{told}; {round}");
+                }
+                self.note = Some((told, false));
             }
-            self.note = Some((told, false));
         }
     }
 

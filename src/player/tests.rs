@@ -1,6 +1,6 @@
 //! Driven as an investigator would: keys in, state and screens out.
 
-use super::app::{App, Depth, Effect, Integrity, Mark, Message, Title};
+use super::app::{App, Depth, Effect, Integrity, Mark, Message, Pan, Title};
 use super::view;
 use crate::cast::{Anchor, Command, Event, Gap, Payload};
 use crate::replay::{Error, Memory, Outline, Segment, Source};
@@ -169,6 +169,27 @@ fn a_time_is_typed_and_a_wrong_one_is_explained() {
     types(&mut app, ":1");
     press(&mut app, KeyCode::Esc);
     assert!(app.prompt.is_none());
+}
+
+#[test]
+fn a_hit_outside_of_the_view_is_panned_to_until_another_moment_is_shown() {
+    let mut app = app();
+    drawn(&mut app, 60, 8);
+    // vim wrote it into the second row and went on to the last one.
+    types(&mut app, "/permitrootlogin no\n");
+    rest(&mut app);
+    assert_eq!(app.replay.time(), ms(390_000));
+    let (text, _) = drawn(&mut app, 60, 8);
+    assert!(text.contains("PermitRootLogin no") && !text.contains(":wq"), "{text}");
+    types(&mut app, "G");
+    let (text, _) = drawn(&mut app, 60, 8);
+    assert!(text.contains("logout"), "the cursor is followed again:\n{text}");
+    // Where it is in view, nothing moves.
+    let mut app = self::app();
+    drawn(&mut app, 60, 30);
+    types(&mut app, "/permitrootlogin no\n");
+    rest(&mut app);
+    assert_eq!((app.replay.time(), app.pan), (ms(390_000), Pan::Cursor));
 }
 
 #[test]

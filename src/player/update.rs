@@ -359,21 +359,34 @@ impl<S: Source> App<S> {
         };
     }
 
+    /// Brings some cells of a row into view, if they are not.
+    pub(super) fn pan_to(&mut self, row: u16, from: u16, to: u16) {
+        let (wide, high) = (self.places.screen.width.max(1), self.places.screen.height.max(1));
+        let (x, y) = self.panned();
+        // The beginning of what is wider than the view, and nothing moves that need not.
+        let left = x.max(to.saturating_sub(wide)).min(from);
+        let top = y.max((row + 1).saturating_sub(high)).min(row);
+        if (left, top) != (x, y) {
+            self.pan = Pan::Hit(self.replay.time(), left, top);
+        }
+    }
+
     /// The upper left cell in view.
     pub(super) fn panned(&self) -> (u16, u16) {
         let (cols, rows) = self.replay.terminal().size();
         let (wide, high) = (self.places.screen.width.max(1), self.places.screen.height.max(1));
         let (right, down) = (cols.saturating_sub(wide), rows.saturating_sub(high));
-        match self.pan {
-            Pan::At(x, y) => (x.min(right), y.min(down)),
-            Pan::Cursor => {
+        let (x, y) = match self.pan {
+            Pan::At(x, y) => (x, y),
+            Pan::Hit(at, x, y) if at == self.replay.time() => (x, y),
+            Pan::Cursor | Pan::Hit(..) => {
                 let cursor = self.replay.terminal().cursor();
                 // A little beyond the cursor is shown where there is more.
                 let x = if cursor.col < wide { 0 } else { (cursor.col + wide / 4).saturating_sub(wide - 1) };
-                let y = (cursor.row + 1).saturating_sub(high);
-                (x.min(right), y.min(down))
+                (x, (cursor.row + 1).saturating_sub(high))
             }
-        }
+        };
+        (x.min(right), y.min(down))
     }
 
     fn typed(&mut self, prompt: &Prompt, effects: &mut Vec<Effect>) {
