@@ -17,6 +17,7 @@ pub fn escaped(text: &str) -> Escaped<'_> {
 
 impl fmt::Display for Escaped<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut before = ' ';
         for piece in self.0.utf8_chunks() {
             for c in piece.valid().chars() {
                 match c {
@@ -24,9 +25,10 @@ impl fmt::Display for Escaped<'_> {
                     '\t' => f.write_str("\\t")?,
                     '\r' => f.write_str("\\r")?,
                     c if c.is_ascii_control() => write!(f, "\\x{:02x}", u32::from(c))?,
-                    c if is_deceptive(c) => write!(f, "\\u{{{:x}}}", u32::from(c))?,
+                    c if is_deceptive_behind(before, c) => write!(f, "\\u{{{:x}}}", u32::from(c))?,
                     c => write!(f, "{c}")?,
                 }
+                before = c;
             }
             for byte in piece.invalid() {
                 write!(f, "\\x{byte:02x}")?;
@@ -36,12 +38,23 @@ impl fmt::Display for Escaped<'_> {
     }
 }
 
-/// Whether a character changes how its neighbours are shown, or is not shown at all: C1 controls, bidirectional
-/// controls, zero-width characters, line and paragraph separators, tags and the byte-order mark.
+/// Whether a character changes how its neighbours are shown, or is not shown at all: C1 controls, line and paragraph
+/// separators, interlinear annotations, and what Unicode calls `Default_Ignorable_Code_Point` (DerivedCoreProperties.txt:
+/// bidirectional controls, zero-width characters, fillers, variation selectors, tags, the byte-order mark), but for the two
+/// variation selectors of [`is_deceptive_behind`].
 pub fn is_deceptive(c: char) -> bool {
     matches!(c,
-        '\u{80}'..='\u{9f}' | '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-        | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+        '\u{80}'..='\u{9f}' | '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}'
+        | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}'
+        | '\u{fe00}'..='\u{fe0d}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{1bca0}'..='\u{1bca3}'
+        | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
+}
+
+/// [`is_deceptive`] of a character that stands behind another: U+FE0E and U+FE0F choose between text and emoji behind a symbol
+/// (`\u{26a0}\u{fe0f}`), and are nothing but hidden behind anything else.
+pub fn is_deceptive_behind(before: char, c: char) -> bool {
+    let selects = !before.is_ascii() && !before.is_alphanumeric() && !before.is_whitespace();
+    is_deceptive(c) || (matches!(c, '\u{fe0e}' | '\u{fe0f}') && !selects)
 }
 
 /// Bytes as text: what is not UTF-8 appears as `\xNN`, everything else is left as it is (also control characters: whoever
@@ -94,6 +107,15 @@ mod tests {
     fn control_bidi_and_invalid_bytes_are_made_visible() {
         let shown = Escaped(b"a\x1b]52;c;x\x07\xffb\xe2\x80\xae\n").to_string();
         assert_eq!(shown, "a\\x1b]52;c;x\\x07\\xffb\\u{202e}\\n");
+    }
+
+    /// `rm` that is another program than it looks like, and the sign that a warning has everywhere.
+    #[test]
+    fn what_is_not_shown_at_all_is_made_visible_but_behind_a_symbol_that_it_belongs_to() {
+        for c in "\u{34f}\u{115f}\u{17b4}\u{180b}\u{180f}\u{200d}\u{2065}\u{3164}\u{fe00}\u{fe0f}\u{ffa0}\u{fff0}\u{1bca0}\u{1d173}\u{e0001}\u{e0100}\u{e0fff}".chars() {
+            assert_eq!(escaped(&format!("rm{c} -r")).to_string(), format!("rm\\u{{{:x}}} -r", u32::from(c)));
+        }
+        assert_eq!(escaped("\u{26a0}\u{fe0f} \u{fe0f}").to_string(), "\u{26a0}\u{fe0f} \\u{fe0f}");
     }
 
     #[test]

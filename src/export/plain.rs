@@ -7,7 +7,7 @@
 //! was written.
 
 use crate::terminal::Terminal;
-use crate::text::is_deceptive;
+use crate::text::is_deceptive_behind;
 
 /// The longest line, in columns; longer ones are cut into several.
 const MAX_COLUMNS: usize = 32 << 10;
@@ -236,9 +236,15 @@ impl Plain {
                 }
             }
             c if c.is_ascii_control() => {}
-            c if is_deceptive(c) => c.escape_unicode().for_each(|c| self.put(c)),
+            c if is_deceptive_behind(self.before(), c) => c.escape_unicode().for_each(|c| self.put(c)),
             c => self.put(c),
         }
+    }
+
+    /// The character before the cursor.
+    fn before(&self) -> char {
+        let line = self.line.get(..self.column).unwrap_or_default();
+        line.iter().rev().copied().find(|c| *c != FILLER).unwrap_or(' ')
     }
 
     fn put(&mut self, c: char) {
@@ -500,7 +506,7 @@ mod tests {
             }
             all.extend(plain.finish());
             for line in all {
-                prop_assert!(!line.chars().any(|c| c.is_control() || is_deceptive(c)), "{line:?}");
+                prop_assert!(!line.chars().any(|c| c.is_control() || crate::text::is_deceptive(c)), "{line:?}");
             }
         }
 

@@ -2,7 +2,7 @@
 
 use super::app::{App, Depth, Effect, Message, Title};
 use super::tests::{self, drawn, ms, rest, types};
-use crate::cast::{Anchor, Event, Payload};
+use crate::cast::{Anchor, Command, Event, Payload, Trust};
 use crate::replay::{Error, Memory, Outline, Segment, Source};
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
@@ -189,4 +189,25 @@ fn what_was_not_drawn_for_its_cost_is_not_denied() {
         let told = "“table users” was not found in: commands".to_string();
         assert_eq!(app.note, Some((told, true)), "segments of {segment}");
     }
+}
+
+/// Below 100 columns there is no pane, and of a long line its end is not in view.
+#[test]
+fn what_is_doubtful_of_a_command_stands_before_its_line_however_long_that_is() {
+    let of = |flags: &[&str], trust| Command {
+        text: format!("apt-get update #{}", "=".repeat(300)),
+        flags: flags.iter().map(|flag| flag.to_string()).collect(),
+        trust,
+        ..Command::default()
+    };
+    let commands = vec![of(&["echo-off"], Trust::Told), of(&[], Trust::Inferred), of(&[], Trust::Told)];
+    let memory = Memory::new((80, 24), None, vec![Event::new(ms(0), Payload::Output(b"$ ".to_vec()))], 1);
+    let mut app = App::new(memory.with_commands(commands), Title::default(), Depth::True, Vec::new());
+    app.playing = false;
+    drawn(&mut app, 90, 10);
+    types(&mut app, "c");
+    let (screen, _) = drawn(&mut app, 90, 10);
+    let line = |n: usize| screen.lines().filter(|line| line.contains("apt-get")).nth(n).unwrap_or_default();
+    assert!(line(0).contains("⚠ apt-get") && line(1).contains("? apt-get"), "{screen}");
+    assert!(!line(2).contains(['⚠', '?']), "{screen}");
 }

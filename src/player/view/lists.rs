@@ -18,6 +18,8 @@ use std::time::Duration;
 struct Entry {
     time: Option<Duration>,
     tag: String,
+    /// In front of the text, where no text can push it out of the view.
+    flag: &'static str,
     text: String,
     style: Style,
 }
@@ -49,6 +51,7 @@ pub(super) fn draw<S: Source>(app: &mut App<S>, area: Rect, buffer: &mut Buffer)
             x = text(buffer, inner, x, y, &format!("{:>9}  ", times::tenths(time)), dim());
         }
         x = text(buffer, inner, x, y, &entry.tag, dim());
+        x = text(buffer, inner, x, y, entry.flag, colored(app.depth, Color::Yellow));
         text(buffer, inner, x, y, &escaped(beginning(&entry.text)).to_string(), entry.style);
         if chosen {
             buffer.set_style(Rect { y: inner.y + y, height: 1, ..inner }, reversed());
@@ -70,6 +73,7 @@ fn contents<S: Source>(app: &App<S>, area: Rect) -> (String, Vec<Entry>, Option<
             let rows = keymap::TABLE.iter().map(|row| Entry {
                 time: None,
                 tag: format!("{:<22}", row.keys.replace("0 1 2 3 4 5 6 7 8 9", "0 … 9")),
+                flag: "",
                 text: row.help.to_string(),
                 style: plain,
             });
@@ -88,6 +92,7 @@ fn contents<S: Source>(app: &App<S>, area: Rect) -> (String, Vec<Entry>, Option<
                     Kind::Cleared => "× ".to_string(),
                     Kind::Page(_) => "▣ ".to_string(),
                 },
+                flag: "",
                 text: beginning(&line.text).to_string(),
                 style: match &app.finder {
                     Some(finder) if finder.pattern.is_in(&line.text) => colored(app.depth, Color::Yellow),
@@ -105,6 +110,7 @@ fn contents<S: Source>(app: &App<S>, area: Rect) -> (String, Vec<Entry>, Option<
             let rows = hits.get(window(*selected, hits.len())).unwrap_or_default().iter().map(|hit| Entry {
                 time: Some(hit.first),
                 tag: if hit.page { "▣ ".to_string() } else { "  ".to_string() },
+                flag: flag_of(&[], hit.trust),
                 text: with_doubt(hit.trust, &hit.text),
                 style: plain,
             });
@@ -121,6 +127,7 @@ fn contents<S: Source>(app: &App<S>, area: Rect) -> (String, Vec<Entry>, Option<
                 |(time, note, own)| Entry {
                     time: Some(*time),
                     tag: if *own { "● ".to_string() } else { "recorded ".to_string() },
+                    flag: "",
                     text: beginning(note).to_string(),
                     style: plain,
                 },
@@ -139,6 +146,7 @@ fn contents<S: Source>(app: &App<S>, area: Rect) -> (String, Vec<Entry>, Option<
                     Entry {
                         time: Some(Duration::from_millis(command.start)),
                         tag: exit_of(command.exit),
+                        flag: flag_of(&command.flags, Some(command.trust)),
                         text: with_flags(command),
                         style: plain,
                     }
@@ -150,6 +158,7 @@ fn contents<S: Source>(app: &App<S>, area: Rect) -> (String, Vec<Entry>, Option<
             let rows = app.heard.iter().skip(count.saturating_sub(height.into())).map(|(time, what)| Entry {
                 time: Some(*time),
                 tag: String::new(),
+                flag: "",
                 text: what.clone(),
                 style: plain,
             });
@@ -200,16 +209,21 @@ pub(super) fn command_pane<S: Source>(app: &mut App<S>, area: Rect, buffer: &mut
             &exit_of(command.exit),
             if failed { colored(app.depth, Color::Red) } else { dim() },
         );
-        let flag = match command.trust.doubt() {
-            _ if !command.flags.is_empty() => "⚠ ",
-            "" => "",
-            _ => "? ",
-        };
+        let flag = flag_of(&command.flags, Some(command.trust));
         let x = text(buffer, inner, x, y, flag, colored(app.depth, Color::Yellow));
         text(buffer, inner, x, y, &escaped(beginning(&command.text)).to_string(), style);
     }
     app.places.commands = inner;
     app.places.first_command = from;
+}
+
+/// Whether there is something to say of a command, or doubt of it: [`with_flags`] has the words.
+fn flag_of(flags: &[String], trust: Option<Trust>) -> &'static str {
+    match trust.map_or("", Trust::doubt) {
+        _ if !flags.is_empty() => "⚠ ",
+        "" => "",
+        _ => "? ",
+    }
 }
 
 /// The line, and what there is to say of it.

@@ -4,7 +4,7 @@ use super::super::app::{App, Depth};
 use super::{frame, text};
 use crate::replay::Source;
 use crate::terminal::{Cell, Color as Recorded, Style as RecordedStyle, Underline};
-use crate::text::is_deceptive;
+use crate::text::{is_deceptive, is_deceptive_behind};
 use ratatui::buffer::{Buffer, CellDiffOption};
 use ratatui::layout::Rect;
 use ratatui::style::{Color, Modifier, Style};
@@ -116,7 +116,7 @@ impl Looks {
         let mut shown = self.style(style);
         let invisible =
             style.hidden || (style.fg == style.bg && style.fg != Recorded::Default && cell.c != ' ');
-        let deceptive = cell.marks.iter().any(|c| is_deceptive(*c)) || !shows(cell.c);
+        let deceptive = cell.marks.iter().any(|c| is_deceptive_behind(cell.c, *c)) || !shows(cell.c);
         if self.reveal && (invisible || deceptive) {
             // Reverse and underlined, in no colour of the recording: it can be told from anything recorded.
             shown = Style::new().add_modifier(Modifier::REVERSED | Modifier::UNDERLINED | Modifier::BOLD);
@@ -182,7 +182,7 @@ fn shows(c: char) -> bool {
 
 /// Variation selectors change the width of what they follow on some terminals.
 fn is_variation(c: char) -> bool {
-    matches!(c, '\u{fe00}'..='\u{fe0f}' | '\u{e0100}'..='\u{e01ef}')
+    matches!(c, '\u{fe0e}' | '\u{fe0f}')
 }
 
 /// Steps of the colour cube (xterm's 256 colours).
