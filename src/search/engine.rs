@@ -12,7 +12,7 @@ use super::queue::{Queue, Work};
 use super::reading::{Scan, begins_anew, draws, ranges};
 use super::redraw::Begun;
 use super::when;
-use super::window::{Window, anchor, clocks, parted, wall, was_set};
+use super::window::{Times, Window};
 use crate::container::{self, Entry, Header, Reader, Wanted};
 use crate::store::seal::{Access, Opener, UnlockError};
 use crate::store::{Found, Misnamed, silence};
@@ -267,37 +267,21 @@ fn look_in(
     let header = reader.header().clone();
     let alike = draws_alike(opening.meta.drawing);
     let mut retold = Vec::new();
-    let mut clocks = clocks(reader.entries());
-    // The clock may have been set where there is no entry.
-    let (mut unclocked, mut open_set) = (false, false);
-    if !reader.is_complete() && !query.terms().is_empty() {
-        // When what has no index entry was, and what the shell told of it, stands in the content.
-        if access == Access::Index
-            && let Ok(open) = content(recording, opener, asks)
-        {
-            (reader, access) = (open, Access::Content);
-        }
-        let number = reader.entries().len();
-        let open = anchor(&mut reader, number);
-        unclocked = open.is_none() && number < reader.segments();
-        if let (Some(open), Some(last)) = (&open, number.checked_sub(1)) {
-            open_set = anchor(&mut reader, last).is_some_and(|last| parted(&last, open));
-        }
-        clocks.extend(open.map(|open| (open.at, open.utc)));
-        if query.asks_about_commands() {
-            retold = crate::search::retold(&mut reader);
-        }
+    let open = !reader.is_complete() && !query.terms().is_empty();
+    // When what has no index entry was, and what the shell told of it, stands in the content.
+    if open
+        && access == Access::Index
+        && let Ok(open) = content(recording, opener, asks)
+    {
+        (reader, access) = (open, Access::Content);
+    }
+    let times = Times::of(&mut reader, options.window, open);
+    if open && query.asks_about_commands() {
+        retold = crate::search::retold(&mut reader);
     }
     let segments = reader.segments();
     let (complete, window) = (reader.is_complete(), options.window);
-    let windowed = window != Window::default();
-    let set = windowed && (open_set || was_set(&clocks, header.start, reader.entries()));
-    let wall = |time| wall(&clocks, header.start, time);
-    let within = |first, last| !windowed || window.has(wall(first), wall(last));
-    // Until when it is known that it went on.
-    let ends = reader.entries().iter().map(|entry| wall(Duration::from_millis(entry.tally.end)));
-    let known_to = ends.fold(header.start, i64::max);
-    if complete && !set && !window.has(header.start, known_to) {
+    if complete && !times.set && !times.went_on() {
         return Answer::no(segments, 0, false);
     }
     let mut hits: Vec<Hit> = Vec::new();
@@ -305,7 +289,7 @@ fn look_in(
         let before = hits.len();
         in_index(number, term, &header, &opening, reader.entries(), &retold, &mut hits);
         hits.retain(|hit| {
-            hit.time.is_none_or(|time| within(time, time.saturating_add(hit.stood.unwrap_or_default())))
+            hit.time.is_none_or(|time| times.within(time, time.saturating_add(hit.stood.unwrap_or_default())))
         });
         if hits.len() > before {
             terms[number] = Some(true);
@@ -322,11 +306,11 @@ fn look_in(
     // Nor where something stands in the file that is in none of its segments.
     let hidden = damage.is_some();
     // Nor where it ends before the session did: anything may have come after it, if that is asked for.
-    let cut = !complete && !running && (set || window.to.is_none_or(|to| to > known_to));
+    let cut = !complete && !running && times.asks_beyond();
     let may_lack = |term: &Term| {
         let asks = term.fields.has(Field::Command) || term.fields.has(Field::Exec);
         let followed = running && term.fields.has(Field::Screen);
-        hidden || cut || set || windowed && unclocked || asks && (lacking || !(complete || followed))
+        hidden || cut || times.is_unsure() || asks && (lacking || !(complete || followed))
     };
     // Where each term may be, inside.
     let mut wanted = vec![false; segments];
@@ -397,7 +381,7 @@ fn look_in(
                 alike,
                 running: running && !complete,
                 begun_between: &begun_between,
-                within: &within,
+                within: &|first, last| times.within(first, last),
                 queue,
             };
             unlike = !alike && reader.entries().iter().any(|entry| !entry.filter.is_empty());
@@ -407,7 +391,7 @@ fn look_in(
                     break;
                 }
             }
-            found.hits.retain(|seen| within(seen.time, seen.until));
+            found.hits.retain(|seen| times.within(seen.time, seen.until));
             let to_its_end = wanted.last() == Some(&true) && !scan.has_enough(&found);
             read_to = read_to.or(found.last.filter(|_| to_its_end));
         }
@@ -424,7 +408,7 @@ fn look_in(
     let known = Indexed { entries: reader.entries(), ..facts };
     let truth = query.truth(Facts::Index(known), &terms);
     // Whether one that was not closed went on then is not known, unless something is found that was then.
-    let went_on = running || window.has(header.start, known_to) || !found.hits.is_empty();
+    let went_on = running || times.went_on() || !found.hits.is_empty();
     let truth = truth.filter(|holds| !holds || went_on || hits.iter().any(|hit| hit.time.is_some()));
     let incomplete = match truth {
         Some(true) => query.terms().iter().any(may_lack) && !options.first_only,
@@ -433,7 +417,8 @@ fn look_in(
     };
     if incomplete && found.fault.is_none() {
         let missing = || cut.then(|| cut_off(read_to, lack.as_deref().filter(|_| query.asks_the_index())));
-        let moved = set.then(|| "its clock was set: `--from` and `--to` go by what it showed".to_owned());
+        let moved =
+            times.set.then(|| "its clock was set: `--from` and `--to` go by what it showed".to_owned());
         let damaged = damage.as_ref().map(ToString::to_string);
         found.fault = damaged.or_else(missing).or(moved).or(lack.clone());
         found.damage = damage;
@@ -459,7 +444,7 @@ fn look_in(
     let over = hits.len().saturating_sub(options.most);
     hits.truncate(options.most);
     Answer {
-        found: Some(Match { header, hits, more: more + over as u64, clocks }),
+        found: Some(Match { header, hits, more: more + over as u64, clocks: times.clocks }),
         fault,
         trouble,
         segments,

@@ -25,13 +25,13 @@ impl Window {
 }
 
 /// Both clocks at the beginnings of segments, in order; see [`super::Match::clocks`].
-pub(super) fn clocks(entries: &[Entry]) -> Vec<(u64, i64)> {
+fn clocks(entries: &[Entry]) -> Vec<(u64, i64)> {
     let tallies = entries.iter().map(|entry| &entry.tally).filter(|tally| tally.utc != 0);
     tallies.map(|tally| (tally.start, tally.utc)).collect()
 }
 
 /// The clocks at the beginning of a segment, from its content. `None` where it cannot be read.
-pub(super) fn anchor<R: Read + Seek>(reader: &mut Reader<R>, segment: usize) -> Option<Anchor> {
+fn anchor<R: Read + Seek>(reader: &mut Reader<R>, segment: usize) -> Option<Anchor> {
     if !reader.can_read_content() || segment >= reader.segments() {
         return None;
     }
@@ -47,7 +47,7 @@ const CORRECTED: i64 = 2000;
 
 /// Whether the wall clock was set, by more than that: back, as these beginnings and the start of the session show, also in steps;
 /// or either way, as the recorder saw. (A host that slept has its clock go ahead of the session's, too.)
-pub(super) fn was_set(clocks: &[(u64, i64)], start: i64, entries: &[Entry]) -> bool {
+fn was_set(clocks: &[(u64, i64)], start: i64, entries: &[Entry]) -> bool {
     let told = |entry: &Entry| entry.tally.gaps.iter().any(|(_, gap)| gap.why == "clock");
     let mut most = start;
     let mut back = |(at, utc): &(u64, i64)| {
@@ -59,8 +59,68 @@ pub(super) fn was_set(clocks: &[(u64, i64)], start: i64, entries: &[Entry]) -> b
 }
 
 /// Whether the wall clock was set between two looks at it, either way.
-pub(super) fn parted(one: &Anchor, other: &Anchor) -> bool {
+fn parted(one: &Anchor, other: &Anchor) -> bool {
     one.ahead().abs_diff(other.ahead()) > CORRECTED.unsigned_abs()
+}
+
+/// What one recording tells of the wall clock, and when hits are asked for.
+pub(super) struct Times {
+    window: Window,
+    /// When its session began.
+    start: i64,
+    /// See [`super::Match::clocks`].
+    pub(super) clocks: Vec<(u64, i64)>,
+    /// Its clock was set, and when something was is asked.
+    pub(super) set: bool,
+    /// It may have been where there is no index entry, and nobody can look.
+    unclocked: bool,
+    /// Until when it is known that it went on.
+    known_to: i64,
+}
+
+impl Times {
+    /// `open`: there may be something without an index entry, of which only the content knows when it was.
+    pub(super) fn of<R: Read + Seek>(reader: &mut Reader<R>, window: Window, open: bool) -> Self {
+        let start = reader.header().start;
+        let mut clocks = clocks(reader.entries());
+        // The clock may have been set where there is no entry.
+        let (mut unclocked, mut open_set) = (false, false);
+        if open {
+            let number = reader.entries().len();
+            let open = anchor(reader, number);
+            unclocked = open.is_none() && number < reader.segments();
+            if let (Some(open), Some(last)) = (&open, number.checked_sub(1)) {
+                open_set = anchor(reader, last).is_some_and(|last| parted(&last, open));
+            }
+            clocks.extend(open.map(|open| (open.at, open.utc)));
+        }
+        let windowed = window != Window::default();
+        let set = windowed && (open_set || was_set(&clocks, start, reader.entries()));
+        let end = |entry: &Entry| wall(&clocks, start, Duration::from_millis(entry.tally.end));
+        let known_to = reader.entries().iter().map(end).fold(start, i64::max);
+        Self { window, start, clocks, set, unclocked: windowed && unclocked, known_to }
+    }
+
+    /// Whether what was from one time of the session until another is asked for.
+    pub(super) fn within(&self, first: Duration, last: Duration) -> bool {
+        let wall = |time| wall(&self.clocks, self.start, time);
+        self.window == Window::default() || self.window.has(wall(first), wall(last))
+    }
+
+    /// Whether the session is known to have been going on when something is asked for.
+    pub(super) fn went_on(&self) -> bool {
+        self.window.has(self.start, self.known_to)
+    }
+
+    /// Whether something is asked for that may have come after what is known of it.
+    pub(super) fn asks_beyond(&self) -> bool {
+        self.set || self.window.to.is_none_or(|to| to > self.known_to)
+    }
+
+    /// Whether when something was may be told wrong.
+    pub(super) fn is_unsure(&self) -> bool {
+        self.set || self.unclocked
+    }
 }
 
 /// The wall clock at a time of a session that began at `start`, reckoned from the beginning of its segment.
