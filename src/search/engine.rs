@@ -5,13 +5,13 @@
 //! directories, keys' files and output.
 
 use super::condition::{Condition, Indexed};
+use super::doubt::Doubt;
 use super::found::Found as Inside;
 use super::hits::{Hit, Match, in_index, of_seen};
 use super::query::{Facts, Field, Query, Term};
 use super::queue::{Queue, Work};
 use super::reading::{Scan, begins_anew, draws, ranges};
 use super::redraw::Begun;
-use super::when;
 use super::window::{Times, Window};
 use crate::container::{self, Entry, Header, Reader, Wanted};
 use crate::store::seal::{Access, Opener, UnlockError};
@@ -300,18 +300,7 @@ fn look_in(
     let facts =
         Indexed { header: &header, opening: &opening, entries: &[], retold: &retold, complete, running };
     let known = Indexed { entries: reader.entries(), ..facts };
-    // Where commands may be missing, nobody can say that there were none. Of a session that goes on the screen is read to
-    // its end: that will do where a text is looked for everywhere.
-    let (lacking, lack) = (known.lacking() > 0, known.lack());
-    // Nor where something stands in the file that is in none of its segments.
-    let hidden = damage.is_some();
-    // Nor where it ends before the session did: anything may have come after it, if that is asked for.
-    let cut = !complete && !running && times.asks_beyond();
-    let may_lack = |term: &Term| {
-        let asks = term.fields.has(Field::Command) || term.fields.has(Field::Exec);
-        let followed = running && term.fields.has(Field::Screen);
-        hidden || cut || times.is_unsure() || asks && (lacking || !(complete || followed))
-    };
+    let doubt = Doubt::of(&known, damage, &times);
     // Where each term may be, inside.
     let mut wanted = vec![false; segments];
     let mut inside: Vec<Option<&Term>> = vec![None; terms.len()];
@@ -322,7 +311,7 @@ fn look_in(
         }
         let places = places(term, reader.entries(), segments, alike);
         if places.is_empty() {
-            if !may_lack(term) {
+            if !doubt.may_lack(term) {
                 terms[number].get_or_insert(false);
             }
         } else {
@@ -400,7 +389,7 @@ fn look_in(
             // What could not be read might have held it.
             if seen {
                 *term = Some(true);
-            } else if term.is_none() && found.fault.is_none() && !may_lack(&query.terms()[number]) {
+            } else if term.is_none() && found.fault.is_none() && !doubt.may_lack(&query.terms()[number]) {
                 *term = Some(false);
             }
         }
@@ -411,17 +400,12 @@ fn look_in(
     let went_on = running || times.went_on() || !found.hits.is_empty();
     let truth = truth.filter(|holds| !holds || went_on || hits.iter().any(|hit| hit.time.is_some()));
     let incomplete = match truth {
-        Some(true) => query.terms().iter().any(may_lack) && !options.first_only,
+        Some(true) => query.terms().iter().any(|term| doubt.may_lack(term)) && !options.first_only,
         Some(false) => false,
         None => true,
     };
     if incomplete && found.fault.is_none() {
-        let missing = || cut.then(|| cut_off(read_to, lack.as_deref().filter(|_| query.asks_the_index())));
-        let moved =
-            times.set.then(|| "its clock was set: `--from` and `--to` go by what it showed".to_owned());
-        let damaged = damage.as_ref().map(ToString::to_string);
-        found.fault = damaged.or_else(missing).or(moved).or(lack.clone());
-        found.damage = damage;
+        (found.fault, found.damage) = doubt.why(read_to, query.asks_the_index());
     }
     let (fault, read) = (found.fault.take(), found.read);
     let trouble = found.damage.take().map(UnlockError::Container);
@@ -452,18 +436,6 @@ fn look_in(
         by_header: false,
         unlike,
         misnamed: None,
-    }
-}
-
-/// Why nothing is denied of a recording that ends before its session did, as far as it could be read. `lack`: why its index cannot
-/// tell either, where that was asked.
-fn cut_off(read_to: Option<Duration>, lack: Option<&str>) -> String {
-    let gone = read_to.map(|last| format!("what came after {} is not there", when::told(last)));
-    match (lack, gone) {
-        (Some(lack), Some(gone)) => format!("{lack}; {gone}"),
-        (Some(lack), None) => lack.to_owned(),
-        (None, Some(gone)) => format!("it was not closed: {gone}"),
-        (None, None) => "it was not closed: its end is not there".to_owned(),
     }
 }
 

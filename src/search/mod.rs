@@ -5,6 +5,7 @@
 
 pub mod audit;
 pub mod condition;
+mod doubt;
 pub mod engine;
 mod found;
 mod heard;
