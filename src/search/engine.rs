@@ -6,14 +6,15 @@
 
 use super::condition::{Condition, Indexed};
 use super::doubt::Doubt;
-use super::found::Found as Inside;
+use super::found::Findings;
 use super::hits::{Hit, Match, in_index, of_seen};
 use super::query::{Facts, Field, Query, Term};
 use super::queue::{Queue, Work};
 use super::reading::{Scan, begins_anew, draws, ranges};
 use super::redraw::Begun;
 use super::window::{Times, Window};
-use crate::container::{self, Entry, Header, Reader, Wanted};
+use crate::cast::Command;
+use crate::container::{self, Entry, Header, Opening, Reader, Wanted};
 use crate::store::seal::{Access, Opener, UnlockError};
 use crate::store::{Found, Misnamed, silence};
 use crate::sys::file::SharedFile;
@@ -253,7 +254,7 @@ fn look_in(
     looking: &Looking<'_>,
     cancelled: &dyn Fn() -> bool,
 ) -> Answer {
-    let Looking { opener, query, asks, options, left, queue } = *looking;
+    let Looking { opener, query, asks, options, left, .. } = *looking;
     reader.only_if(Arc::clone(asks));
     let mut terms = vec![None; query.terms().len()];
     let mut access = match opener.open_index(&mut reader) {
@@ -264,9 +265,6 @@ fn look_in(
         Ok(opening) => opening.clone(),
         Err(error) => return Answer::unopened(UnlockError::Container(error)),
     };
-    let header = reader.header().clone();
-    let alike = draws_alike(opening.meta.drawing);
-    let mut retold = Vec::new();
     let open = !reader.is_complete() && !query.terms().is_empty();
     // When what has no index entry was, and what the shell told of it, stands in the content.
     if open
@@ -276,114 +274,69 @@ fn look_in(
         (reader, access) = (open, Access::Content);
     }
     let times = Times::of(&mut reader, options.window, open);
+    let mut retold = Vec::new();
     if open && query.asks_about_commands() {
         retold = crate::search::retold(&mut reader);
     }
-    let segments = reader.segments();
-    let (complete, window) = (reader.is_complete(), options.window);
+    let (segments, complete) = (reader.segments(), reader.is_complete());
     if complete && !times.set && !times.went_on() {
         return Answer::no(segments, 0, false);
     }
+    let subject = Subject {
+        recording,
+        looking,
+        access,
+        header: reader.header().clone(),
+        alike: draws_alike(opening.meta.drawing),
+        opening,
+        times,
+        retold,
+        complete,
+        running,
+        whole: OnceCell::new(),
+    };
     let mut hits: Vec<Hit> = Vec::new();
     for (number, term) in query.terms().iter().enumerate() {
         let before = hits.len();
-        in_index(number, term, &header, &opening, reader.entries(), &retold, &mut hits);
-        hits.retain(|hit| {
-            hit.time.is_none_or(|time| times.within(time, time.saturating_add(hit.stood.unwrap_or_default())))
-        });
+        subject.in_index(number, term, reader.entries(), &mut hits);
         if hits.len() > before {
             terms[number] = Some(true);
         }
     }
     let damage = reader.fault();
-    // But for the entries, of which the reader is another one once the content is open.
-    let facts =
-        Indexed { header: &header, opening: &opening, entries: &[], retold: &retold, complete, running };
-    let known = Indexed { entries: reader.entries(), ..facts };
-    let doubt = Doubt::of(&known, damage, &times);
+    let doubt = Doubt::of(&subject.known(&reader), damage, &subject.times);
     // Where each term may be, inside.
     let mut wanted = vec![false; segments];
-    let mut inside: Vec<Option<&Term>> = vec![None; terms.len()];
+    let mut sought: Vec<Option<&Term>> = vec![None; terms.len()];
     for (number, term) in query.terms().iter().enumerate() {
         let decided = terms[number] == Some(true);
         if decided && (options.first_only || !term.told) {
             continue;
         }
-        let places = places(term, reader.entries(), segments, alike);
+        let places = places(term, reader.entries(), segments, subject.alike);
         if places.is_empty() {
             if !doubt.may_lack(term) {
                 terms[number].get_or_insert(false);
             }
         } else {
-            inside[number] = Some(term);
+            sought[number] = Some(term);
             places.into_iter().for_each(|segment| wanted[segment] = true);
         }
     }
-    let so_far = query.truth(Facts::Index(known), &terms);
+    let so_far = query.truth(Facts::Index(subject.known(&reader)), &terms);
     if so_far == Some(false) {
         return Answer::no(segments, 0, false);
     }
-    let mut unlike = false;
-    let mut found = Inside::default();
     // Until when it is known what was shown. Where its last part has no entry, only reading it tells.
     let last = reader.entries().last().filter(|_| reader.entries().len() == segments);
-    let mut read_to = last.map(|entry| Duration::from_millis(entry.tally.end));
-    let whole: OnceCell<Option<Reader<File>>> = OnceCell::new();
-    let reopened = || whole.get_or_init(|| with_commands(recording, opener)).as_ref();
-    let mut late = Vec::new();
+    let read_to = last.map(|entry| Duration::from_millis(entry.tally.end));
+    let mut inside = Inside { read_to, ..Inside::default() };
     // Facts of the whole recording come first.
     let of_whole = hits.iter().filter(|hit| hit.time.is_none() && query.terms()[hit.term].told).count();
     let enough = options.first_only || (options.limit.is_some() && of_whole >= left.load(Ordering::Relaxed));
-    let asked = inside.iter().any(Option::is_some) && !(so_far == Some(true) && enough);
-    if asked {
-        if access == Access::Index {
-            match content(recording, opener, asks) {
-                Ok(open) => reader = open,
-                Err(why) => found.fault = Some(why),
-            }
-        }
-        if found.fault.is_none() {
-            if !(complete || options.first_only || query.asks_about_commands()) {
-                late = crate::search::retold(&mut reader);
-            }
-            let begun: OnceCell<Begun> = OnceCell::new();
-            let of = |entries: &[Entry]| {
-                Begun::of(container::commands(entries).into_iter().chain(&retold).chain(&late))
-            };
-            if reader.has_all_commands() {
-                begun.get_or_init(|| of(reader.entries()));
-            }
-            let begun_between = |one, other| {
-                begun.get_or_init(|| of(reopened().map_or(&[], Reader::entries))).between(one, other)
-            };
-            let size = (opening.cast.term.cols, opening.cast.term.rows);
-            let scan = Scan {
-                terms: &inside,
-                size,
-                context: options.context,
-                most: options.most,
-                // Whether a text came before the end of the window, in a line that began there, only its moment tells.
-                first_only: options.first_only && window.to.is_none(),
-                // With several terms what is further on may decide.
-                stop: (options.limit.is_some() && terms.len() == 1 && window.to.is_none()).then_some(left),
-                moments: options.moments || window.to.is_some(),
-                alike,
-                running: running && !complete,
-                begun_between: &begun_between,
-                within: &|first, last| times.within(first, last),
-                queue,
-            };
-            unlike = !alike && reader.entries().iter().any(|entry| !entry.filter.is_empty());
-            for range in ranges(&wanted, reader.entries(), alike) {
-                scan.range(&mut reader, range, &mut found, cancelled);
-                if cancelled() || scan.has_enough(&found) {
-                    break;
-                }
-            }
-            found.hits.retain(|seen| times.within(seen.time, seen.until));
-            let to_its_end = wanted.last() == Some(&true) && !scan.has_enough(&found);
-            read_to = read_to.or(found.last.filter(|_| to_its_end));
-        }
+    if sought.iter().any(Option::is_some) && !(so_far == Some(true) && enough) {
+        subject.read_inside(&mut reader, &sought, &wanted, &mut inside, cancelled);
+        let found = &inside.found;
         for (number, term) in terms.iter_mut().enumerate() {
             let seen = found.hits.iter().any(|hit| hit.term == number);
             // What could not be read might have held it.
@@ -394,10 +347,10 @@ fn look_in(
             }
         }
     }
-    let known = Indexed { entries: reader.entries(), ..facts };
-    let truth = query.truth(Facts::Index(known), &terms);
+    let truth = query.truth(Facts::Index(subject.known(&reader)), &terms);
+    let found = &mut inside.found;
     // Whether one that was not closed went on then is not known, unless something is found that was then.
-    let went_on = running || times.went_on() || !found.hits.is_empty();
+    let went_on = running || subject.times.went_on() || !found.hits.is_empty();
     let truth = truth.filter(|holds| !holds || went_on || hits.iter().any(|hit| hit.time.is_some()));
     let incomplete = match truth {
         Some(true) => query.terms().iter().any(|term| doubt.may_lack(term)) && !options.first_only,
@@ -405,37 +358,155 @@ fn look_in(
         None => true,
     };
     if incomplete && found.fault.is_none() {
-        (found.fault, found.damage) = doubt.why(read_to, query.asks_the_index());
+        (found.fault, found.damage) = doubt.why(inside.read_to, query.asks_the_index());
     }
-    let (fault, read) = (found.fault.take(), found.read);
+    let (fault, read, unlike) = (found.fault.take(), found.read, inside.unlike);
     let trouble = found.damage.take().map(UnlockError::Container);
-    let more = found.more;
     if truth != Some(true) {
         return Answer { fault, trouble, unlike, ..Answer::no(segments, read, false) };
     }
-    let mut entries = reader.entries();
-    if !found.hits.is_empty() && !reader.has_all_commands() {
-        // Only now it is of interest during which command it was seen.
-        entries = reopened().map_or(entries, Reader::entries);
+    let found = Some(subject.matched(&reader, hits, inside));
+    Answer { found, fault, trouble, segments, read, by_header: false, unlike, misnamed: None }
+}
+
+/// A recording whose index is open.
+struct Subject<'a> {
+    recording: &'a Found,
+    looking: &'a Looking<'a>,
+    access: Access,
+    header: Header,
+    opening: Opening,
+    times: Times,
+    /// Commands of which the shell told in what has no index entry, where they are asked for.
+    retold: Vec<Command>,
+    /// Its filters and keyframes are what this generation of the emulator draws.
+    alike: bool,
+    complete: bool,
+    running: bool,
+    /// The same with its whole index, once that is asked for.
+    whole: OnceCell<Option<Reader<File>>>,
+}
+
+/// What was read of it, and found there.
+#[derive(Default)]
+struct Inside {
+    found: Findings,
+    /// Commands of which the shell told in what has no index entry, where nobody asks for them.
+    late: Vec<Command>,
+    /// Until when it is known what was shown.
+    read_to: Option<Duration>,
+    /// Its filters were not believed.
+    unlike: bool,
+}
+
+impl Subject<'_> {
+    /// What its index tells.
+    fn known<'b>(&'b self, reader: &'b Reader<SharedFile>) -> Indexed<'b> {
+        Indexed {
+            header: &self.header,
+            opening: &self.opening,
+            entries: reader.entries(),
+            retold: &self.retold,
+            complete: self.complete,
+            running: self.running,
+        }
     }
-    found.hits.retain(|seen| query.terms()[seen.term].told);
-    hits.retain(|hit| query.terms()[hit.term].told);
-    let mut commands = container::commands(entries);
-    commands.extend(retold.iter().chain(&late));
-    commands.sort_by_key(|command| command.start);
-    hits.extend(of_seen(found.hits, commands));
-    hits.sort_by_key(|hit| (hit.time, hit.field));
-    let over = hits.len().saturating_sub(options.most);
-    hits.truncate(options.most);
-    Answer {
-        found: Some(Match { header, hits, more: more + over as u64, clocks: times.clocks }),
-        fault,
-        trouble,
-        segments,
-        read,
-        by_header: false,
-        unlike,
-        misnamed: None,
+
+    /// Finds a term in header and index.
+    fn in_index(&self, number: usize, term: &Term, entries: &[Entry], hits: &mut Vec<Hit>) {
+        in_index(number, term, &self.header, &self.opening, entries, &self.retold, hits);
+        hits.retain(|hit| {
+            hit.time.is_none_or(|time| {
+                self.times.within(time, time.saturating_add(hit.stood.unwrap_or_default()))
+            })
+        });
+    }
+
+    fn whole(&self) -> Option<&Reader<File>> {
+        self.whole.get_or_init(|| with_commands(self.recording, self.looking.opener)).as_ref()
+    }
+
+    /// Reads the segments that are `wanted`, for the terms that are `sought` there. `reader` is the one of the content from then on.
+    fn read_inside(
+        &self,
+        reader: &mut Reader<SharedFile>,
+        sought: &[Option<&Term>],
+        wanted: &[bool],
+        inside: &mut Inside,
+        cancelled: &dyn Fn() -> bool,
+    ) {
+        let Looking { opener, query, asks, options, left, queue } = *self.looking;
+        let (found, late) = (&mut inside.found, &mut inside.late);
+        if self.access == Access::Index {
+            match content(self.recording, opener, asks) {
+                Ok(open) => *reader = open,
+                Err(why) => {
+                    found.fault = Some(why);
+                    return;
+                }
+            }
+        }
+        if !(self.complete || options.first_only || query.asks_about_commands()) {
+            *late = crate::search::retold(reader);
+        }
+        let begun: OnceCell<Begun> = OnceCell::new();
+        let of = |entries: &[Entry]| {
+            Begun::of(container::commands(entries).into_iter().chain(&self.retold).chain(&*late))
+        };
+        if reader.has_all_commands() {
+            begun.get_or_init(|| of(reader.entries()));
+        }
+        let begun_between = |one, other| {
+            begun.get_or_init(|| of(self.whole().map_or(&[], Reader::entries))).between(one, other)
+        };
+        let window = options.window;
+        let scan = Scan {
+            terms: sought,
+            size: (self.opening.cast.term.cols, self.opening.cast.term.rows),
+            context: options.context,
+            most: options.most,
+            // Whether a text came before the end of the window, in a line that began there, only its moment tells.
+            first_only: options.first_only && window.to.is_none(),
+            // With several terms what is further on may decide.
+            stop: (options.limit.is_some() && sought.len() == 1 && window.to.is_none()).then_some(left),
+            moments: options.moments || window.to.is_some(),
+            alike: self.alike,
+            running: self.running && !self.complete,
+            begun_between: &begun_between,
+            within: &|first, last| self.times.within(first, last),
+            queue,
+        };
+        inside.unlike = !self.alike && reader.entries().iter().any(|entry| !entry.filter.is_empty());
+        for range in ranges(wanted, reader.entries(), self.alike) {
+            scan.range(reader, range, found, cancelled);
+            if cancelled() || scan.has_enough(found) {
+                break;
+            }
+        }
+        found.hits.retain(|seen| self.times.within(seen.time, seen.until));
+        let to_its_end = wanted.last() == Some(&true) && !scan.has_enough(found);
+        inside.read_to = inside.read_to.or(found.last.filter(|_| to_its_end));
+    }
+
+    /// What was found, as it is told, of what the index has and what was seen.
+    fn matched(self, reader: &Reader<SharedFile>, mut hits: Vec<Hit>, inside: Inside) -> Match {
+        let Inside { mut found, late, .. } = inside;
+        let Looking { query, options, .. } = *self.looking;
+        let mut entries = reader.entries();
+        if !found.hits.is_empty() && !reader.has_all_commands() {
+            // Only now it is of interest during which command it was seen.
+            entries = self.whole().map_or(entries, Reader::entries);
+        }
+        found.hits.retain(|seen| query.terms()[seen.term].told);
+        hits.retain(|hit| query.terms()[hit.term].told);
+        let mut commands = container::commands(entries);
+        commands.extend(self.retold.iter().chain(&late));
+        commands.sort_by_key(|command| command.start);
+        hits.extend(of_seen(found.hits, commands));
+        hits.sort_by_key(|hit| (hit.time, hit.field));
+        let over = hits.len().saturating_sub(options.most);
+        hits.truncate(options.most);
+        Match { header: self.header, hits, more: found.more + over as u64, clocks: self.times.clocks }
     }
 }
 

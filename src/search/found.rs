@@ -63,7 +63,7 @@ type AroundNow = (VecDeque<Arc<str>>, Vec<(usize, usize)>);
 
 /// What was found.
 #[derive(Debug, Default)]
-pub(super) struct Found {
+pub(super) struct Findings {
     pub(super) hits: Vec<Seen>,
     /// The terms of which there are some.
     pub(super) terms: HashSet<usize>,
@@ -104,7 +104,7 @@ pub(super) struct Found {
     pub(super) typed: (usize, Typed),
 }
 
-impl Found {
+impl Findings {
     /// A reading begins, with the screen of a keyframe, its time, and whether it is that of a full-screen program.
     pub(super) fn begin(&mut self, keyframe: Option<(Duration, bool)>) {
         self.reading += 1;

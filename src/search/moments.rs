@@ -1,6 +1,6 @@
 //! When what was found first stood on the screen, and what stood around it then: a second reading, of the screen alone.
 
-use super::found::{Found, MAX_AROUND, Seen, clip};
+use super::found::{Findings, MAX_AROUND, Seen, clip};
 use super::pattern::Pattern;
 use super::query::Field;
 use super::queue::Segments;
@@ -25,7 +25,7 @@ impl Scan<'_> {
         &self,
         reader: &mut Reader<SharedFile>,
         range: Range<usize>,
-        found: &mut Found,
+        found: &mut Findings,
         from: usize,
         cancelled: &dyn Fn() -> bool,
     ) {

@@ -2,7 +2,7 @@
 //!
 //! Holds what a screen holds and a few lines, however long the recording is.
 
-use super::found::{Found, MAX_AROUND, Same, Seen, clip, push_last};
+use super::found::{Findings, MAX_AROUND, Same, Seen, clip, push_last};
 use super::query::{Field, Term};
 use super::queue::{Queue, Segments};
 use super::when;
@@ -163,7 +163,7 @@ impl Scan<'_> {
         &self,
         reader: &mut Reader<SharedFile>,
         range: Range<usize>,
-        found: &mut Found,
+        found: &mut Findings,
         cancelled: &dyn Fn() -> bool,
     ) {
         let from = found.hits.len();
@@ -341,7 +341,7 @@ impl Scan<'_> {
     }
 
     /// Whether reading on makes no difference.
-    pub(super) fn has_enough(&self, found: &Found) -> bool {
+    pub(super) fn has_enough(&self, found: &Findings) -> bool {
         if self.stop.is_some_and(|left| found.hits.len() >= self.most.min(left.load(Ordering::Relaxed))) {
             return true;
         }
@@ -353,7 +353,7 @@ impl Scan<'_> {
                 .all(|(number, term)| term.is_none() || found.hits.iter().any(|hit| hit.term == number))
     }
 
-    fn line(&self, mut line: Line, found: &mut Found, enough: &Cell<bool>) {
+    fn line(&self, mut line: Line, found: &mut Findings, enough: &Cell<bool>) {
         if let Kind::Page(visit) = &mut line.kind {
             *visit = visit.saturating_add(found.visits.0);
             found.visits.1 = found.visits.1.max(*visit);
@@ -401,7 +401,7 @@ impl Scan<'_> {
         }
     }
 
-    fn typed(&self, line: &TypedLine, found: &mut Found) {
+    fn typed(&self, line: &TypedLine, found: &mut Findings) {
         for (number, term) in self.terms.iter().enumerate() {
             let Some(term) = term.filter(|term| term.fields.has(Field::Input)) else { continue };
             let find = |(text, told)| Some((text, term.pattern.find_past(text, told)?));
