@@ -7,6 +7,7 @@
 mod support;
 
 mod failing {
+    mod deleted;
     mod disks;
     mod killed;
 }

@@ -334,12 +334,14 @@ fn finish(context: &Context, taken: &Taken) -> Result<u8> {
             taken.path.display()
         ));
     } else if let Some(failure) = &recorded.failure {
+        let is_there = !matches!(taken.path.try_exists(), Ok(false));
         let state = match &recorded.closed {
+            _ if !is_there => "the recording is no longer there",
             Some(_) => "the recording is closed and good up to that moment",
-            None => "the recording is good up to its last flush; `sealcast verify` says how far",
+            None => "`sealcast verify` says how far the recording is good",
         };
         console.remark("error", Style::Red, format_args!("recording failed: {failure}"));
-        if recorded.lost > 0 {
+        if recorded.lost > 0 && is_there {
             console.note(format_args!("{} bytes of the session are not recorded", recorded.lost));
         }
         console.remark("hint", Style::Yellow, format_args!("{state}: {}", taken.path.display()));

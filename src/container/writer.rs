@@ -33,6 +33,13 @@ pub trait Sink: Write {
     /// # Errors
     /// The system's.
     fn sync(&mut self) -> io::Result<()>;
+    /// Whether all that was written is still there, and nothing else.
+    ///
+    /// # Errors
+    /// It is not, or the system's.
+    fn kept(&mut self) -> io::Result<()> {
+        Ok(())
+    }
     /// Cuts off what is behind the first `length` bytes.
     ///
     /// # Errors
@@ -484,7 +491,8 @@ impl<S: Sink> Writer<S> {
         Ok(Closed { length: self.offset, digest, segments })
     }
 
-    /// Writes what waits in memory and makes it durable, and again what could not be made durable before.
+    /// Writes what waits in memory and makes it durable, and again what could not be made durable before. Looks whether what is
+    /// durable is still there.
     ///
     /// # Errors
     /// The sink's. What is not durable still waits, in order.
@@ -519,6 +527,12 @@ impl<S: Sink> Writer<S> {
             let synced = self.sink.sync();
             self.doubted = synced.is_err();
             synced.map_err(Error::io("make the recording durable"))?;
+        }
+        // Where nothing is new as well: who deletes it would have all the time until something is.
+        let kept = self.sink.kept();
+        self.doubted = kept.is_err();
+        kept.map_err(Error::io("go on with the recording"))?;
+        if self.written > 0 {
             self.out.drain(..self.written);
             self.written = 0;
             // A flood is over at some time.

@@ -6,6 +6,7 @@ use crate::container::Sink;
 use crate::sys;
 use std::fs::File;
 use std::io::{self, Write};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::PoisonError;
@@ -28,6 +29,10 @@ pub struct RecordingFile {
     path: PathBuf,
     file: File,
     stage: Stage,
+    /// Bytes that were written to it and not cut off again.
+    length: u64,
+    /// Whether its file system counts the names of a file: it said that this one had one, once it had.
+    counts_names: bool,
     /// Whether it has the append-only attribute.
     append_only: AtomicBool,
     /// Space for the close, held where our own writes cannot use it up.
@@ -36,7 +41,8 @@ pub struct RecordingFile {
 
 impl RecordingFile {
     pub(super) fn new(path: PathBuf, file: File, stage: Stage) -> Self {
-        Self { path, file, stage, append_only: AtomicBool::new(false), ballast: Mutex::new(None) }
+        let (append_only, ballast) = (AtomicBool::new(false), Mutex::new(None));
+        Self { path, file, stage, length: 0, counts_names: false, append_only, ballast }
     }
 
     /// Gives it its name: what it has is the beginning of a recording. One that is dropped before leaves nothing behind.
@@ -50,8 +56,22 @@ impl RecordingFile {
         }
         // The name must survive a loss of power as the content does.
         sys::file::sync_dir(self.dir())?;
+        self.counts_names = self.file.metadata().is_ok_and(|facts| facts.nlink() > 0);
         self.stage = Stage::Published;
         Ok(())
+    }
+
+    /// Whether there is more than the first `length` bytes. That there is less, or no file any more, is an error: what is written
+    /// from then on nobody could read.
+    fn is_longer(&self, length: u64) -> io::Result<bool> {
+        let facts = self.file.metadata()?;
+        if self.counts_names && facts.nlink() == 0 {
+            return Err(io::Error::other("its file was deleted"));
+        }
+        if facts.len() < length {
+            return Err(io::Error::other("its file was cut"));
+        }
+        Ok(facts.len() > length)
     }
 
     fn dir(&self) -> &Path {
@@ -161,7 +181,9 @@ impl Drop for RecordingFile {
 
 impl Write for RecordingFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.file.write(bytes)
+        let written = self.file.write(bytes)?;
+        self.length = self.length.saturating_add(written as u64);
+        Ok(written)
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -174,12 +196,60 @@ impl Sink for RecordingFile {
         self.file.sync_data()
     }
 
+    fn kept(&mut self) -> io::Result<()> {
+        match self.is_longer(self.length)? {
+            true => Err(io::Error::other("somebody else wrote to its file")),
+            false => Ok(()),
+        }
+    }
+
     fn cut(&mut self, length: u64) -> io::Result<()> {
+        self.is_longer(length)?;
         let cut = |file: &File| file.set_len(length).map_err(|e| sys::Error::new("cut", "the recording", e));
-        cutting(&self.file, self.append_only.load(Ordering::Relaxed), cut).map_err(|error| error.source)
+        cutting(&self.file, self.append_only.load(Ordering::Relaxed), cut).map_err(|error| error.source)?;
+        self.length = length;
+        Ok(())
     }
 
     fn has_room(&mut self, bytes: u64) -> bool {
         self.reserve(bytes).is_ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Store;
+    use super::*;
+
+    #[test]
+    fn a_file_that_was_deleted_or_cut_or_that_others_write_to_is_seen_and_only_what_they_added_can_be_mended()
+    {
+        let dir = tempfile::tempdir().unwrap();
+        let mut recording = Store::new(dir.path()).create(0, &[7; 16]).unwrap();
+        recording.write_all(b"begin").unwrap();
+        // Without a name, as a rule.
+        recording.kept().unwrap();
+        recording.publish().unwrap();
+        recording.reserve(1 << 20).unwrap();
+        recording.kept().unwrap();
+        let theirs = File::options().append(true).open(recording.path()).unwrap();
+        (&theirs).write_all(b"XXXX").unwrap();
+        recording.write_all(b"more").unwrap();
+        assert_eq!(recording.kept().unwrap_err().to_string(), "somebody else wrote to its file");
+        recording.cut(5).unwrap();
+        recording.write_all(b"more").unwrap();
+        recording.kept().unwrap();
+        assert_eq!(std::fs::read(recording.path()).unwrap(), b"beginmore");
+        theirs.set_len(2).unwrap();
+        for seen in [recording.kept(), recording.cut(5)] {
+            assert_eq!(seen.unwrap_err().to_string(), "its file was cut");
+        }
+        assert_eq!(theirs.metadata().unwrap().len(), 2, "no zeros are put in its place");
+        theirs.set_len(9).unwrap();
+        recording.kept().unwrap();
+        std::fs::remove_file(recording.path()).unwrap();
+        for seen in [recording.kept(), recording.cut(5)] {
+            assert_eq!(seen.unwrap_err().to_string(), "its file was deleted");
+        }
     }
 }
