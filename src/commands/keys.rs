@@ -184,28 +184,39 @@ fn list(context: &Context, as_json: bool) -> Result<()> {
     // A terminal has no room for a whole key; a program, or whoever keeps the list, wants no other.
     let key = |whole: String, short: String| if at_terminal { short } else { whole };
     let mut rows: Vec<[String; 4]> = Vec::new();
+    // The others are listed all the same.
+    let unusable = |rows: &mut Vec<[String; 4]>, what, file: &Path, error: Error| {
+        rows.push(row(what, "unusable", "", file));
+        context.console.remark("warning", Style::Yellow, error);
+    };
     if is_there(&personal.recipients())? {
-        for recipient in personal.read_recipients()? {
-            let key = key(recipient.to_string(), recipient.full_name());
-            rows.push(row("recipient", recipient.kind(), &key, &personal.recipients()));
+        match personal.read_recipients() {
+            Ok(recipients) => rows.extend(recipients.iter().map(|recipient| {
+                let key = key(recipient.to_string(), recipient.full_name());
+                row("recipient", recipient.kind(), &key, &personal.recipients())
+            })),
+            Err(error) => unusable(&mut rows, "recipient", &personal.recipients(), error.into()),
         }
     }
     if is_there(&personal.identity())? {
         let identities = Identities::load(&[personal.identity()], context.prompt());
-        let kind = match &identities {
-            Ok(read) => read.protections().map(|protection| protection.to_string()).collect(),
-            Err(_) => "unusable".to_owned(),
-        };
-        rows.push(row("identity", &kind, "", &personal.identity()));
-        // The others are listed all the same.
-        if let Err(error) = identities {
-            context.console.remark("warning", Style::Yellow, Error::from(error));
+        match identities {
+            Ok(read) => {
+                let kind: String = read.protections().map(|protection| protection.to_string()).collect();
+                rows.push(row("identity", &kind, "", &personal.identity()));
+            }
+            Err(error) => unusable(&mut rows, "identity", &personal.identity(), error.into()),
         }
     }
     if is_there(&personal.signing_key())? {
-        let signing = personal.read_signer()?.host_key();
-        let key = key(signing.to_string(), signing.fingerprint());
-        rows.push(row("signing key", "SSH Ed25519", &key, &personal.signing_key()));
+        match personal.read_signer() {
+            Ok(signer) => {
+                let signing = signer.host_key();
+                let key = key(signing.to_string(), signing.fingerprint());
+                rows.push(row("signing key", "SSH Ed25519", &key, &personal.signing_key()));
+            }
+            Err(error) => unusable(&mut rows, "signing key", &personal.signing_key(), error.into()),
+        }
     }
     if let Some(period) = period::read(&personal.keys())? {
         let path = period::sealed_path(&personal.keys());
@@ -417,7 +428,10 @@ fn check_signing_key(personal: &Personal) -> Option<Finding> {
             };
             Some(found(key.fingerprint(), wrong).of_key(key.to_string()))
         }
-        Err(error) => Some(found(path.display().to_string(), Some(Error::from(error).to_string()))),
+        Err(error) => {
+            let wrong = Some(Error::from(error).to_string());
+            Some(Finding::new("signing key", path.display().to_string(), "unusable", wrong))
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use crate::search::engine::header_allows;
 use crate::search::query::Facts;
 use crate::search::{Query, retold};
 use crate::shell::alone;
-use crate::store::seal::Opener;
+use crate::store::seal::{Opener, UnlockError};
 use serde_json::json;
 
 /// List recordings
@@ -62,6 +62,8 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
             .hint("name an identity file with -i FILE"));
     }
     let (mut listed, mut unreadable) = (0, 0);
+    // Why the identity opens none of those that are listed: one that opens some is not asked of the others.
+    let mut all_refused = None;
     let mut table = Table::new(&[
         ("WHEN (UTC)", Column::Left),
         ("WHO", Column::Flexible),
@@ -99,10 +101,21 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
                 }
             }
         }
-        let row = match opened.reader.has_all_commands() {
-            true => Row::read(opened, &opener),
-            // Only of those that are listed everything is read.
-            false => Row::read(recordings::open(opened.found)?, &opener),
+        // Only of those that are listed everything is read.
+        if !opened.reader.has_all_commands() {
+            opened = match recordings::open(opened.found) {
+                Ok(opened) => opened,
+                Err(error) => {
+                    unreadable += 1;
+                    error.print(&context.console);
+                    continue;
+                }
+            };
+        }
+        let (row, refused) = Row::read(opened, &opener);
+        all_refused = match (refused, listed) {
+            (Some(error), 0) => Some(error),
+            (refused, _) => all_refused.filter(|_| refused.is_some()),
         };
         listed += 1;
         row.opened.tell_misnamed(context);
@@ -120,6 +133,11 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
             if conditions.is_empty() { "" } else { " like that" },
             shown(store.dir())
         ));
+    }
+    if let Some(refused) = all_refused.filter(|_| args.reading.names_identity()) {
+        let error = Error::from(refused);
+        context.console.remark("warning", Style::Yellow, &error);
+        error.hints().iter().for_each(|hint| context.console.remark("hint", Style::Yellow, hint));
     }
     match unreadable {
         0 => Ok(()),
@@ -149,10 +167,11 @@ fn satisfies(opened: &mut Opened, opener: &Opener, query: &Query) -> Result<bool
 }
 
 impl Row {
-    fn read(mut opened: Opened, opener: &Opener) -> Self {
-        let open = opened.reader.opening().is_ok();
-        let unlocked =
-            open || !opener.identities().is_empty() && opener.open_index(&mut opened.reader).is_ok();
+    /// The row, and why the identities do not open what is sealed of it, if there are any.
+    fn read(mut opened: Opened, opener: &Opener) -> (Self, Option<UnlockError>) {
+        let asks = opened.reader.opening().is_err() && !opener.identities().is_empty();
+        let refused = if asks { opener.open_index(&mut opened.reader).err() } else { None };
+        let unlocked = refused.is_none() && (asks || opened.reader.opening().is_ok());
         let (mut length, mut commands, mut exit, mut why) = (None, None, None, None);
         let (mut notices, mut left_out, mut alone, mut alarm) = (None, LeftOut::default(), 0, false);
         if unlocked {
@@ -173,7 +192,7 @@ impl Row {
                     .join(" ")
             });
         }
-        Self { opened, length, commands, notices, alarm, left_out, alone, exit, why }
+        (Self { opened, length, commands, notices, alarm, left_out, alone, exit, why }, refused)
     }
 
     fn add_to(&self, table: &mut Table) {

@@ -70,9 +70,12 @@ impl Reading {
     /// The store.
     pub(super) fn store(&self, context: &Context) -> Result<Store> {
         match &self.store {
-            Some(dir) if dir.is_dir() => Ok(Store::new(dir)),
-            Some(dir) => Err(Error::new(Kind::Usage, format!("{} is not a directory", dir.display()))
-                .hint("--store names the directory that holds the recordings")),
+            Some(dir) => match std::fs::metadata(dir) {
+                Ok(found) if found.is_dir() => Ok(Store::new(dir)),
+                Ok(_) => Err(Error::new(Kind::Usage, format!("{} is not a directory", dir.display()))
+                    .hint("--store names the directory that holds the recordings")),
+                Err(error) => Err(sys::Error::at("look for the recordings in", dir, error).into()),
+            },
             None => match config::of_host() {
                 Ok(None) => Ok(Store::new(context.personal()?.recordings())),
                 Ok(Some(policy)) => match std::fs::read_dir(&policy.store.path) {

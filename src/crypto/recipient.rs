@@ -377,8 +377,8 @@ impl PartialEq for Recipient {
 
 impl Eq for Recipient {}
 
-/// Reads a recipients file: one recipient a line, blank lines and lines that start with `#` are passed over. Repeated
-/// recipients are kept once.
+/// Reads a recipients file: one recipient a line, blank lines and lines that start with `#` are passed over, as is what stands
+/// behind a `#` after an age key (the comment of an SSH key is part of it). Repeated recipients are kept once.
 ///
 /// # Errors
 /// The first line that is no recipient, a file without any, a file over the limits, more than a recording has room for.
@@ -387,11 +387,16 @@ pub fn parse_file(text: &str) -> Result<Vec<Recipient>, FileError> {
         return Err(FileError::TooLong(text.len()));
     }
     let mut found: Vec<Recipient> = Vec::new();
-    for (number, line) in text.lines().enumerate() {
+    // Some editors begin a file with a byte-order mark.
+    for (number, line) in text.strip_prefix('\u{feff}').unwrap_or(text).lines().enumerate() {
         let line = line.trim();
         if line.is_empty() || line.starts_with('#') {
             continue;
         }
+        let line = match line.split_once('#') {
+            Some((key, _)) if line.starts_with("age1") && key.ends_with(char::is_whitespace) => key,
+            _ => line,
+        };
         let recipient =
             line.parse().map_err(|error| FileError::Line { line: number.saturating_add(1), error })?;
         if !found.contains(&recipient) {

@@ -59,6 +59,10 @@ fn a_recipients_file_names_the_line_that_is_wrong() {
     let Err(FileError::Line { line, .. }) = parse_file(&format!("{X25519}\n\nnonsense")) else { panic!() };
     assert_eq!(line, 3);
     assert_eq!(parse_file("# nobody\n"), Err(FileError::Empty));
+    // A remark behind an age key, and what some editors begin a file with.
+    let remarked = parse_file(&format!("\u{feff}# mine\n{X25519}  # at home\n{X25519}\t#\n")).unwrap();
+    assert_eq!(remarked, [X25519.parse().unwrap()]);
+    assert!(parse_file(&format!("{X25519}#glued")).is_err());
 }
 
 #[test]

@@ -56,7 +56,8 @@ fn directories_missing_files_and_fifos_are_refused_at_once() {
     let fifo = home.path("fifo.scast");
     assert!(std::process::Command::new("mkfifo").arg(&fifo).status().unwrap().success());
     home.run(&["verify", "./fifo.scast"]).exits(2).complains("not a regular file");
-    home.run(&["ls", "--store", "nowhere"]).exits(2).complains("not a directory");
+    home.run(&["ls", "--store", "nowhere"]).exits(2).complains("No such file");
+    home.run(&["ls", "--store", "fifo.scast"]).exits(2).complains("not a directory");
 }
 
 #[test]

@@ -262,3 +262,34 @@ fn keys_that_are_named_are_checked_without_a_home() {
     let args = ["keys", "check", "-i", "mine.txt"];
     crate::sandbox::ran(home.command(&args).env_remove("HOME"), &args).exits(2).complains("neither HOME");
 }
+
+/// Whoever asks what there is, asks most often because something is wrong with it.
+#[test]
+fn what_cannot_be_used_is_listed_as_that_and_the_others_are_listed_too() {
+    let home = Sandbox::new();
+    home.run(&["keys", "new"]).exits(0);
+    let kinds = || {
+        let listed = home.run(&["keys", "list", "--json"]).exits(0);
+        let rows = listed
+            .text()
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect::<Vec<serde_json::Value>>();
+        let of = |what: &str| {
+            rows.iter().filter(|row| row["what"] == what).map(|row| row["kind"].to_string()).collect()
+        };
+        let kinds: [Vec<String>; 3] = ["recipient", "identity", "signing key"].map(of);
+        (kinds.map(|kinds| kinds == ["\"unusable\""]), listed.err)
+    };
+    assert_eq!(kinds(), ([false; 3], String::new()));
+    std::fs::write(home.personal().recipients(), "no recipient\n").unwrap();
+    let (unusable, said) = kinds();
+    assert_eq!(unusable, [true, false, false], "{said}");
+    assert!(said.contains("recipients.txt: line 1"), "{said}");
+    std::fs::write(home.personal().signing_key(), "no key\n").unwrap();
+    let (unusable, said) = kinds();
+    assert_eq!(unusable, [true, false, true], "{said}");
+    assert!(said.contains("signing_key"), "{said}");
+    let checked = home.run(&["keys", "check"]).exits(2);
+    assert!(!checked.text().contains("SSH Ed25519"), "{checked}");
+}

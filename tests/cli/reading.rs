@@ -64,6 +64,18 @@ fn ls_lists_newest_first_with_and_without_an_identity() {
     home.run(&["ls", "--since", "soon"]).exits(2).complains("not a time");
 }
 
+/// Who names an identity wants what it opens: dashes would be taken for "nothing was done".
+#[test]
+fn ls_says_why_an_identity_that_was_named_opens_none_of_what_is_listed() {
+    let home = Sandbox::new();
+    home.record(&Recording::default());
+    home.run(&["keys", "new", "-o", "other.txt"]).exits(0);
+    let refused = home.run(&["ls", "-i", "other.txt"]).exits(0);
+    assert!(refused.err.contains("warning: ") && refused.err.contains("other.txt"), "{refused}");
+    let opened = home.run(&["ls"]).exits(0);
+    assert_eq!(opened.err, "", "{opened}");
+}
+
 #[test]
 fn an_unreadable_recording_is_named_and_the_others_are_listed() {
     let home = Sandbox::new();
