@@ -5,6 +5,7 @@ use super::header::Header;
 use super::limits;
 use crate::crypto::chain::Key;
 use crate::crypto::digest::{hex, unhex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// What a new session starts from. Wrap [`SessionKeys::root`] (and, for people who may search but not watch,
 /// [`SessionKeys::index`]) to the recipients, then hand the whole to the writer, which wipes the root.
@@ -62,7 +63,7 @@ fn index_start(root: &Key, session: &[u8; 16]) -> Key {
 /// What opens a recording, checked against the commitments of its header.
 #[derive(Clone)]
 pub(crate) struct Unlocked {
-    pub(crate) content: Option<Key>,
+    pub(crate) content: Option<Content>,
     pub(crate) index: Key,
 }
 
@@ -76,7 +77,7 @@ impl Unlocked {
             return Err(Error::WrongKey);
         }
         let index = Self::with_index(header, *index_start(&root, &session).bytes())?.index;
-        Ok(Self { content: Some(content), index })
+        Ok(Self { content: Some(Content::new(content)), index })
     }
 
     /// From the index key: metadata and index open, content does not.
@@ -86,6 +87,37 @@ impl Unlocked {
             return Err(Error::WrongKey);
         }
         Ok(Self { content: None, index })
+    }
+}
+
+/// The content chain of a recording that is read, whose places are asked for in any order. Clones share the way that was gone.
+#[derive(Clone)]
+pub(crate) struct Content(Arc<Mutex<Vec<Key>>>);
+
+impl Content {
+    /// Every so many places one is kept: a file may have a million segments, and who looks for one may open each of them, also from the
+    /// last to the first.
+    const KEPT: usize = 64;
+
+    fn new(start: Key) -> Self {
+        Self(Arc::new(Mutex::new(vec![start])))
+    }
+
+    /// The place of a segment.
+    pub(crate) fn at(&self, segment: usize) -> Option<Key> {
+        let on = |mut key: Key, steps: usize| {
+            (0..steps).for_each(|_| key = next_segment(&key));
+            key
+        };
+        let (kept, rest) = (segment.checked_div(Self::KEPT)?, segment.checked_rem(Self::KEPT)?);
+        let mut places = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        while places.len() <= kept {
+            let next = on(places.last()?.clone(), Self::KEPT);
+            places.push(next);
+        }
+        let before = places.get(kept)?.clone();
+        drop(places);
+        Some(on(before, rest))
     }
 }
 
@@ -113,7 +145,15 @@ impl Chain {
 
 /// The place of the next segment in the content chain.
 pub(crate) fn next_segment(content: &Key) -> Key {
+    #[cfg(test)]
+    STEPS.set(STEPS.get().saturating_add(1));
     content.step(b"next")
+}
+
+#[cfg(test)]
+thread_local! {
+    /// How often this thread has called [`next_segment`].
+    pub(crate) static STEPS: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
 }
 
 /// Pads a plaintext with 0x80 00… to a multiple of [`limits::PAD`].

@@ -12,7 +12,7 @@ use super::error::Error;
 use super::frame::{self, Kind};
 use super::header::Header;
 use super::index::{self, Counted, Entry, Opening};
-use super::keys::{Chain, Unlocked, next_segment};
+use super::keys::{Chain, Unlocked};
 use super::limits;
 use super::order::{self, Expect, Order};
 use super::slots::{self, Slot};
@@ -545,10 +545,7 @@ impl<R: Read + Seek> Reader<R> {
         let none = Error::NoSegment { segment, of: self.segments.len() };
         let offset = *self.segments.get(segment).ok_or(none)?;
         let keys = self.keys.as_ref().ok_or(Error::Locked)?;
-        let mut content = keys.content.clone().ok_or(Error::Locked)?;
-        for _ in 0..segment {
-            content = next_segment(&content);
-        }
+        let content = keys.content.as_ref().and_then(|content| content.at(segment)).ok_or(Error::Locked)?;
         Ok((offset, content))
     }
 }

@@ -8,6 +8,8 @@ use crate::cast::{Anchor, Command, Event, Exec, Header as CastHeader, Payload};
 use std::io::Cursor as Bytes;
 use std::time::Duration;
 
+mod many;
+
 fn ms(n: u64) -> Duration {
     Duration::from_millis(n)
 }

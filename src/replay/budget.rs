@@ -1,7 +1,7 @@
 //! How much may be done before somebody looks for keys again.
 
 /// Work granted to one call. Counted like [`crate::terminal::Terminal::spent`], in cells that could have been erased
-/// meanwhile: a byte that is passed counts one, a printed character four, an event thirty-two. The same on every machine: a
+/// meanwhile: a byte that is passed counts one, a printed character four, an event thirty-two, a segment that is opened some thousand. The same on every machine: a
 /// slice is some milliseconds on any of today's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Budget {
@@ -11,6 +11,8 @@ pub struct Budget {
 
 /// What an event costs besides its bytes.
 pub(super) const EVENT: u64 = 32;
+/// What opening a segment costs, whatever is inside: its place in the file, its keys, what it is decompressed with.
+pub(super) const OPENED: u64 = 4 << 10;
 
 impl Budget {
     /// So much work; the piece that is in hand when it runs out is finished.

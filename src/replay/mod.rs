@@ -229,7 +229,7 @@ impl<S: Source> Replay<S> {
             }
             let size = segment.size();
             // A byte read costs about as much as one that is passed.
-            budget.charge((size as u64).saturating_add(budget::EVENT));
+            budget.charge((size as u64).saturating_add(budget::OPENED));
             self.held.push_back(Held { number, segment: Rc::new(segment), size });
             while self.held.len() > HELD
                 || (self.held.len() > 1 && self.held.iter().map(|held| held.size).sum::<usize>() > HELD_BYTES)

@@ -1,5 +1,6 @@
 //! A recording file as a source: the index tells the outline, a segment is opened when it is looked at.
 
+use super::budget::OPENED;
 use super::source::{Error, LISTED, Outline, Segment, Source, Span, believed as ms, label_of, size_of_event};
 use crate::cast::Anchor;
 use crate::container::{self, Cursor, Entry, Header, Opening, Reader};
@@ -14,7 +15,7 @@ const SEGMENT: usize = 64 << 20;
 /// looked at.
 const COUNTED: usize = 64 << 20;
 /// What looking at a segment costs at least, in the same measure.
-const GLANCE: usize = 4 << 10;
+const GLANCE: usize = OPENED as usize;
 /// Most segments that are looked at for that; those beyond are taken to be where the last one was.
 const GLANCED: usize = 4096;
 /// Most steps of activity that are kept of a segment; a writer makes 256.

@@ -189,6 +189,31 @@ fn an_empty_recording_is_an_empty_screen() {
     assert_eq!(replay.time(), Duration::ZERO);
 }
 
+#[test]
+fn of_segments_with_next_to_nothing_inside_few_are_opened_at_a_time() {
+    struct Counted(Memory, usize);
+    impl Source for Counted {
+        fn outline(&self) -> &Outline {
+            self.0.outline()
+        }
+        fn segment(&mut self, number: usize) -> Result<Segment, Error> {
+            self.1 += 1;
+            self.0.segment(number)
+        }
+        fn refresh(&mut self) -> Result<bool, Error> {
+            Ok(false)
+        }
+    }
+    let events = (0..3000).map(|n| output(n, "x")).collect();
+    let mut replay = Replay::new(Counted(Memory::new((80, 24), None, events, 1), 0));
+    replay.aim(ms(2999));
+    let mut most = 0;
+    while let Progress::Underway(_) = replay.approach(&mut Budget::new(100 * budget::OPENED)) {
+        most = most.max(std::mem::take(&mut replay.source().1));
+    }
+    assert!((50..=101).contains(&most), "{most}");
+}
+
 /// A source of which one segment cannot be read.
 struct Damaged(Memory);
 impl Source for Damaged {
