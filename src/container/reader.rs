@@ -24,16 +24,14 @@ use crate::crypto::digest::sha256;
 use std::io::{Read, Seek, SeekFrom};
 use std::sync::Arc;
 
-/// A recording, open for reading.
+/// A recording, open for reading. What grows with the recording, or with what is said of it, is shared with the readers
+/// [beside](Reader::beside) it.
 pub struct Reader<R> {
     source: R,
     length: u64,
-    file: [u8; 32],
-    header: Header,
-    slots: Vec<Slot>,
-    certificate: Certificate,
+    front: Arc<Front>,
     /// Where each segment's bytes begin (its first chunk is a few chunks on for the first).
-    segments: Vec<u64>,
+    segments: Arc<Vec<u64>>,
     /// INDEX chunks in order that have not been opened; see [`held`].
     index_chunks: Vec<(u64, Option<Vec<u8>>)>,
     /// Where the first of them stands.
@@ -42,7 +40,7 @@ pub struct Reader<R> {
     walk: Walk,
     keys: Option<Unlocked>,
     index_chain: Option<Chain>,
-    opening: Option<Opening>,
+    opening: Option<Arc<Opening>>,
     entries: Vec<Entry>,
     /// What they say that a cursor counts.
     counted: Arc<Vec<Counted>>,
@@ -53,6 +51,14 @@ pub struct Reader<R> {
     unpacked: u64,
     /// The first index entry that does not open.
     broken: Option<Broken>,
+}
+
+/// What a recording begins with.
+struct Front {
+    file: [u8; 32],
+    header: Header,
+    slots: Vec<Slot>,
+    certificate: Certificate,
 }
 
 /// An index entry that is not what was sealed, or is malformed: the recording ends there, as at a chunk that cannot be read.
@@ -117,14 +123,12 @@ impl<R: Read + Seek> Reader<R> {
         let slots = slots::parse(keys.body(), at)?;
         let (at, cert) = next(Kind::Cert, 2, "certificate")?;
         let certificate = cert::parse(cert.body(), at)?;
+        let file = sha256(&[&prologue, &head.bytes]);
         let mut reader = Self {
             source,
             length,
-            file: sha256(&[&prologue, &head.bytes]),
-            header,
-            slots,
-            certificate,
-            segments: Vec::new(),
+            front: Arc::new(Front { file, header, slots, certificate }),
+            segments: Arc::default(),
             index_chunks: Vec::new(),
             opening_at: offset,
             closed: false,
@@ -153,17 +157,17 @@ impl<R: Read + Seek> Reader<R> {
 
     /// The public header.
     pub fn header(&self) -> &Header {
-        &self.header
+        &self.front.header
     }
 
     /// The wrapped keys.
     pub fn slots(&self) -> &[Slot] {
-        &self.slots
+        &self.front.slots
     }
 
     /// The host's statement and signature, not checked here.
     pub fn certificate(&self) -> &Certificate {
-        &self.certificate
+        &self.front.certificate
     }
 
     /// Whether the recording was closed: it has its final parts where they belong.
@@ -198,7 +202,7 @@ impl<R: Read + Seek> Reader<R> {
     /// # Errors
     /// [`Error::WrongKey`]; or the sealed metadata are damaged.
     pub fn unlock(&mut self, root: [u8; 32]) -> Result<(), Error> {
-        self.unlocked(Unlocked::with_root(&self.header, root)?)
+        self.unlocked(Unlocked::with_root(&self.front.header, root)?)
     }
 
     /// Opens metadata and index only.
@@ -206,7 +210,7 @@ impl<R: Read + Seek> Reader<R> {
     /// # Errors
     /// As [`Reader::unlock`].
     pub fn unlock_index(&mut self, index: [u8; 32]) -> Result<(), Error> {
-        self.unlocked(Unlocked::with_index(&self.header, index)?)
+        self.unlocked(Unlocked::with_index(&self.front.header, index)?)
     }
 
     fn unlocked(&mut self, keys: Unlocked) -> Result<(), Error> {
@@ -223,7 +227,7 @@ impl<R: Read + Seek> Reader<R> {
             // Each entry opens in its place only: a table that joins segments into one points past entries.
             Err(Error::NotAuthentic { .. }) if self.closed && !self.walk.ended() => {
                 (self.closed, self.whole, self.unpacked) = (false, true, before);
-                (self.segments, self.index_chunks) = (Vec::new(), Vec::new());
+                (self.segments, self.index_chunks) = (Arc::default(), Vec::new());
                 self.follow()?;
                 self.look_for_final()?;
                 self.read_index_anew()
@@ -244,7 +248,7 @@ impl<R: Read + Seek> Reader<R> {
         let broken = Broken { offset: error.offset()?, chunk: error.chunk()?, what };
         let order = self.walk.order.elsewhere(Expect::More, Some(broken.chunk));
         self.walk = Walk { offset: broken.offset, order, complete: false, ..self.walk };
-        self.segments.truncate(self.entries.len().saturating_add(1));
+        Arc::make_mut(&mut self.segments).truncate(self.entries.len().saturating_add(1));
         (self.closed, self.broken) = (false, Some(broken));
         Some(())
     }
@@ -268,7 +272,7 @@ impl<R: Read + Seek> Reader<R> {
         if self.keys.is_none() {
             return Err(Error::Locked);
         }
-        self.opening.as_ref().ok_or(Error::Truncated { length: self.length, what: "sealed metadata" })
+        self.opening.as_deref().ok_or(Error::Truncated { length: self.length, what: "sealed metadata" })
     }
 
     /// From now on index entries are read without their commands and programs where `wanted` says no: making them takes most
@@ -345,11 +349,8 @@ impl<R: Read + Seek> Reader<R> {
         Reader {
             source,
             length: self.length,
-            file: self.file,
-            header: self.header.clone(),
-            slots: self.slots.clone(),
-            certificate: self.certificate.clone(),
-            segments: self.segments.clone(),
+            front: Arc::clone(&self.front),
+            segments: Arc::clone(&self.segments),
             index_chunks: Vec::new(),
             opening_at: self.opening_at,
             closed: self.closed,
@@ -385,7 +386,7 @@ impl<R: Read + Seek> Reader<R> {
     /// By the table at the end. `false` when the end is not that of a closed recording.
     fn open_from_end(&mut self) -> bool {
         let Some(indexed) = end::read(&mut self.source, self.walk.offset, self.length) else { return false };
-        (self.segments, self.index_chunks, self.closed) = (indexed.segments, indexed.chunks, true);
+        (self.segments, self.index_chunks, self.closed) = (Arc::new(indexed.segments), indexed.chunks, true);
         true
     }
 
@@ -447,7 +448,7 @@ impl<R: Read + Seek> Reader<R> {
                     if self.segments.len() >= limits::SEGMENTS {
                         return Err(Error::format(at, chunk.frame.seq, order::SEGMENTS));
                     }
-                    self.segments.push(at);
+                    Arc::make_mut(&mut self.segments).push(at);
                 }
                 Some(Kind::Index) => {
                     self.walk.index = self.walk.index.saturating_add(chunk.frame.total());
@@ -486,11 +487,11 @@ impl<R: Read + Seek> Reader<R> {
         let (bound, body) =
             split_bound(bytes).ok_or_else(|| Error::format(offset, None, "a chunk without a body"))?;
         let seq = u32::from_le_bytes(bound.get(8..12).and_then(|s| s.try_into().ok()).unwrap_or_default());
-        let plain = open_body(&chain.key(), &self.file, bound, body)
+        let plain = open_body(&chain.key(), &self.front.file, bound, body)
             .ok_or(Error::NotAuthentic { offset, chunk: seq })?;
         let malformed = || Error::format(offset, seq, "the index entry is malformed");
         if self.opening.is_none() {
-            self.opening = Some(index::decode::<Opening>(&plain).ok_or_else(malformed)?.0);
+            self.opening = Some(Arc::new(index::decode::<Opening>(&plain).ok_or_else(malformed)?.0));
             return Ok(());
         }
         let wanted = |json: &[u8]| self.wanted.as_ref().is_none_or(|wanted| wanted(json));
@@ -532,7 +533,7 @@ impl<R: Read + Seek> Reader<R> {
     }
 
     pub(crate) fn file_id(&self) -> &[u8; 32] {
-        &self.file
+        &self.front.file
     }
 
     /// The place of the walk, which knows the version of the file.

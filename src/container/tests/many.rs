@@ -10,6 +10,31 @@ fn opened(recorded: &Recorded) -> Reader<Bytes<Vec<u8>>> {
 }
 
 #[test]
+fn a_reader_beside_another_holds_nothing_of_the_recording_twice() {
+    let recorded = session(12, 3, true);
+    let reader = opened(&recorded);
+    let beside = reader.beside(Bytes::new(recorded.bytes.clone()));
+    assert!(std::ptr::eq::<Opening>(reader.opening().unwrap(), beside.opening().unwrap()));
+    assert!(std::ptr::eq(reader.header(), beside.header()));
+    assert!(std::ptr::eq(reader.slots(), beside.slots()));
+    assert!(std::ptr::eq(reader.certificate(), beside.certificate()));
+}
+
+#[test]
+fn what_is_appended_is_seen_by_the_reader_that_looks_and_not_by_one_beside_it() {
+    let whole = session(12, 3, true);
+    let early = whole.bytes[..whole.bytes.len() / 2].to_vec();
+    let mut reader = Reader::open(Bytes::new(early)).unwrap();
+    reader.unlock(whole.root).unwrap();
+    let before = reader.segments();
+    let beside = reader.beside(Bytes::new(whole.bytes.clone()));
+    *reader.source_mut() = Bytes::new(whole.bytes.clone());
+    assert!(reader.refresh().unwrap());
+    assert_eq!((reader.segments(), beside.segments()), (4, before));
+    assert!(before < 4 && events_of(&mut reader, 0) == whole.events);
+}
+
+#[test]
 fn the_way_to_the_key_of_a_segment_is_short_wherever_it_is_and_whoever_asks() {
     let recorded = session(600, 1, true);
     let count = 600;
