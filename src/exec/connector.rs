@@ -6,6 +6,7 @@
 use super::record::{self, Event, exit_status, session_micros, session_time};
 use crate::cast::Exec;
 use crate::sys::netlink::ProcEvents;
+use crate::sys::{proc, signals};
 use crate::text::lossless;
 use std::collections::HashSet;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -67,8 +68,7 @@ impl ConnectorTrace {
 
     /// Those that run below it. The kernel may have told of an end what could not be heard.
     pub(super) fn finish(self) -> Vec<u32> {
-        let exists = |pid: &u32| std::path::Path::new(&format!("/proc/{pid}")).exists();
-        self.followed.into_iter().filter(|pid| *pid != self.root).filter(exists).collect()
+        self.followed.into_iter().filter(|pid| *pid != self.root && signals::exists(*pid)).collect()
     }
 }
 
@@ -109,17 +109,17 @@ fn understood(bytes: &[u8], followed: &mut HashSet<u32>, zero: Duration) -> Opti
 /// What `/proc` still knows of a process.
 fn looked_up(pid: u32, time: u64) -> Exec {
     use std::io::Read as _;
-    let at = |name: &str| format!("/proc/{pid}/{name}");
+    let at = |name: &str| format!("{pid}/{name}");
     let link = |name: &str| {
-        let target = std::fs::read_link(at(name)).map(|path| lossless(path.as_os_str().as_bytes()));
+        let target = proc::link(&at(name)).map(|path| lossless(path.as_os_str().as_bytes()));
         target.unwrap_or_default()
     };
     let mut argv = Vec::new();
-    if let Ok(file) = std::fs::File::open(at("cmdline")) {
+    if let Ok(file) = proc::open(&at("cmdline")) {
         // What cannot be read is left out: the process may be gone.
         let _ = file.take(MAX_ARGUMENTS).read_to_end(&mut argv);
     }
-    let status = std::fs::read_to_string(at("status")).unwrap_or_default();
+    let status = proc::read_to_string(&at("status")).unwrap_or_default();
     let field = |name: &str, index: usize| {
         let line = status.lines().find_map(|line| line.strip_prefix(name));
         line.and_then(|line| line.split_whitespace().nth(index)).and_then(|n| n.parse().ok()).unwrap_or(0)

@@ -3,6 +3,7 @@
 use super::program::{self, Maps};
 use super::record::{self, Event};
 use crate::sys::bpf::{self, Attached, Map, MapType, RingBuffer};
+use crate::sys::signals;
 use std::collections::HashMap;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
@@ -124,7 +125,7 @@ impl KernelTrace {
             if !std::mem::replace(missing, true) {
                 return true;
             }
-            taken += u64::from(!dropped || std::path::Path::new(&format!("/proc/{pid}")).exists());
+            taken += u64::from(!dropped || signals::exists(*pid));
             false
         });
         self.looked = (self.received, self.alive.values().any(|missing| *missing));
@@ -155,7 +156,7 @@ impl KernelTrace {
             each(Event::Lost { count: missing, why: "taken" });
         }
         // Where events were dropped, ends may be among them.
-        let exists = |pid: &u32| dropped == 0 || std::path::Path::new(&format!("/proc/{pid}")).exists();
+        let exists = |pid: &u32| dropped == 0 || signals::exists(*pid);
         self.alive.into_keys().filter(|pid| *pid != self.root).filter(exists).collect()
     }
 

@@ -3,6 +3,7 @@
 //! Refuses to judge: an agent that keeps keys is left running every day, and so is what somebody does not want to be seen doing.
 
 use super::record::Event;
+use crate::sys::{proc, signals};
 use crate::text::lossless;
 use std::collections::BTreeMap;
 use std::os::unix::ffi::OsStrExt as _;
@@ -11,6 +12,10 @@ use std::os::unix::ffi::OsStrExt as _;
 const MOST: usize = 16;
 /// Longest name that is told, in characters.
 const LONGEST: usize = 64;
+/// What a process is called that has ended meanwhile…
+const GONE: &str = "one that is gone";
+/// …and one of which nothing can be read.
+const UNSEEN: &str = "one that cannot be seen";
 
 /// What is said of those that were still running, if any was.
 pub(super) fn told(running: &[u32]) -> Option<Event> {
@@ -18,20 +23,24 @@ pub(super) fn told(running: &[u32]) -> Option<Event> {
     (count > 0).then(|| Event::Left { count, names: names(running.iter().map(|pid| name(*pid))) })
 }
 
-/// The program that a process runs: the file, which it cannot choose like its name, and else that. Empty when it is gone.
+/// The program that a process runs: the file, which it cannot choose like its name, and else that.
 fn name(pid: u32) -> String {
-    let file = std::fs::read_link(format!("/proc/{pid}/exe")).ok();
+    let file = proc::link(&format!("{pid}/exe")).ok();
     let file = file.and_then(|path| Some(lossless(path.file_name()?.as_bytes())));
-    let chosen =
-        || std::fs::read(format!("/proc/{pid}/comm")).ok().map(|name| lossless(name.trim_ascii_end()));
-    file.or_else(chosen).unwrap_or_default()
+    let chosen = || proc::read(&format!("{pid}/comm")).ok().map(|name| lossless(name.trim_ascii_end()));
+    file.or_else(chosen).unwrap_or_else(|| without_name(pid).to_owned())
+}
+
+/// What a process is called that has no name for us.
+fn without_name(pid: u32) -> &'static str {
+    if signals::exists(pid) { UNSEEN } else { GONE }
 }
 
 fn names(all: impl Iterator<Item = String>) -> String {
     let mut counts = BTreeMap::<String, u64>::new();
     for name in all {
         let cut = name.chars().take(LONGEST).collect::<String>();
-        *counts.entry(if cut.is_empty() { "one that is gone".to_owned() } else { cut }).or_default() += 1;
+        *counts.entry(cut).or_default() += 1;
     }
     let mut counts: Vec<_> = counts.into_iter().collect();
     counts.sort_by_key(|(_, count)| *count);
@@ -53,10 +62,12 @@ mod tests {
     fn what_is_left_running_is_named_the_rarest_first_and_not_without_end() {
         assert_eq!(told(&[]), None);
         let of = |all: &[&str]| names(all.iter().map(|name| (*name).to_owned()));
-        assert_eq!(of(&["sleep", "id", "sleep", ""]), "id, one that is gone, sleep (2)");
+        assert_eq!(of(&["sleep", "id", "sleep"]), "id, sleep (2)");
         let many = (0..40).map(|n| format!("{n:02}{}", "x".repeat(500)));
         let told = names(many);
         assert!(told.ends_with(", and 24 more programs") && told.len() < 16 * 70, "{told}");
+        // Linux gives no such number; ours is that of a process, named or not.
+        assert_eq!((&*name(i32::MAX.unsigned_abs()), without_name(std::process::id())), (GONE, UNSEEN));
         let own = name(std::process::id());
         assert!(!own.is_empty() && std::env::current_exe().unwrap().ends_with(&own), "{own}");
     }

@@ -23,6 +23,7 @@ pub use record::Event;
 
 use crate::sys::clock;
 use crate::sys::poll::{Bell, Set};
+use crate::sys::proc;
 use connector::ConnectorTrace;
 use kernel::KernelTrace;
 use std::os::fd::AsFd as _;
@@ -295,11 +296,11 @@ fn choose(mode: Mode, root: u32, zero: Duration) -> (Option<Witness>, Availabili
 
 /// Whether this process is in the first namespace of its kind: `user`, `pid`. The kernel numbers those once for all.
 fn in_first_namespace(kind: &str, number: u32) -> Result<(), String> {
-    let path = format!("/proc/self/ns/{kind}");
-    match std::fs::read_link(&path) {
+    let path = format!("self/ns/{kind}");
+    match proc::link(&path) {
         Ok(link) if link.as_os_str() == format!("{kind}:[{number}]").as_str() => Ok(()),
         Ok(_) => Err(format!("not in the first {kind} namespace")),
-        Err(error) => Err(format!("cannot read {path}: {error}")),
+        Err(error) => Err(format!("cannot read /proc/{path}: {error}")),
     }
 }
 

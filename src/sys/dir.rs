@@ -3,9 +3,11 @@
 //! What the standard library makes of an entry (a copy of its name, a handle of the directory) costs more than a large store's
 //! listing takes otherwise. Refuses to say more than names: nothing is opened, nothing is asked of the files.
 
-use std::ffi::{CStr, CString};
+use std::ffi::CStr;
+use std::fs::File;
 use std::io;
-use std::os::unix::ffi::OsStrExt as _;
+use std::os::fd::{AsRawFd as _, IntoRawFd as _, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 /// An open directory.
@@ -23,13 +25,20 @@ impl Drop for Open {
 /// # Errors
 /// The system's: it cannot be opened, or not be read to its end.
 pub fn names(dir: &Path, each: &mut dyn FnMut(&[u8])) -> io::Result<()> {
-    let path = CString::new(dir.as_os_str().as_bytes())?;
-    // SAFETY: `path` is a string with a zero at its end.
-    let stream = unsafe { libc::opendir(path.as_ptr()) };
+    let dir = File::options().read(true).custom_flags(libc::O_DIRECTORY | libc::O_NONBLOCK).open(dir)?;
+    names_of(dir.into(), each)
+}
+
+/// The same of an open directory, from where it is read.
+pub(super) fn names_of(dir: OwnedFd, each: &mut dyn FnMut(&[u8])) -> io::Result<()> {
+    // SAFETY: the descriptor is open, and ours.
+    let stream = unsafe { libc::fdopendir(dir.as_raw_fd()) };
     if stream.is_null() {
         return Err(io::Error::last_os_error());
     }
     let open = Open(stream);
+    // The stream has it now, and closes it.
+    let _ = dir.into_raw_fd();
     loop {
         // The end and a failure look the same, but for this.
         // SAFETY: the place of the calling thread's own `errno`.

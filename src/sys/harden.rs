@@ -1,5 +1,6 @@
 //! What keeps this process's memory to itself. None of it stops root; all of it stops accidents.
 
+use super::proc;
 use std::sync::OnceLock;
 
 /// The soft limit of core dumps that was found, to be given back to the child.
@@ -70,11 +71,11 @@ fn lift_limits() {
         // SAFETY: a valid place to read from.
         unsafe { libc::setrlimit(resource, &limit) };
     }
-    const FIRST: &str = "/proc/self/oom_score_adj";
-    let wished = std::fs::read_to_string(FIRST).ok().and_then(|text| text.trim().parse::<i32>().ok());
+    const FIRST: &str = "self/oom_score_adj";
+    let wished = proc::read_to_string(FIRST).ok().and_then(|text| text.trim().parse::<i32>().ok());
     if wished.is_some_and(|wish| wish > 0) {
         // Not to be allowed to changes nothing.
-        let _ = std::fs::write(FIRST, "0");
+        let _ = proc::write(FIRST, b"0");
     }
 }
 

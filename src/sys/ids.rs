@@ -3,7 +3,7 @@
 //! Nothing here reads the environment: what the recorded user can set decides nothing. Facts that a system does not
 //! have (no audit, no machine id) are `None`, not errors.
 
-use super::{Error, Result};
+use super::{Error, Result, proc};
 use std::ffi::{CStr, CString};
 use std::fs;
 use std::io::{self, Read as _};
@@ -245,16 +245,16 @@ fn string(text: *const libc::c_char) -> String {
 
 /// The user id given at login, which survives su, sudo and doas; `None` when audit never set one (daemons, containers).
 pub fn login_uid() -> Option<u32> {
-    audit_value("/proc/self/loginuid")
+    audit_value("self/loginuid")
 }
 
 /// The audit session id, the same in all processes of one login.
 pub fn audit_session() -> Option<u32> {
-    audit_value("/proc/self/sessionid")
+    audit_value("self/sessionid")
 }
 
 fn audit_value(path: &str) -> Option<u32> {
-    fs::read_to_string(path).ok()?.trim().parse().ok().filter(|id| *id != UNSET)
+    proc::read_to_string(path).ok()?.trim().parse().ok().filter(|id| *id != UNSET)
 }
 
 /// The host name.
@@ -265,7 +265,7 @@ pub fn hostname() -> String {
 /// Kernel name and release: `Linux 6.18.44`.
 pub fn kernel() -> String {
     // What uname(2) tells is another release for whoever was started so (personality(2), `UNAME26`).
-    let release = fs::read_to_string("/proc/sys/kernel/osrelease").ok();
+    let release = proc::read_to_string("sys/kernel/osrelease").ok();
     let release = release.map_or_else(|| uname(|names| &names.release), |told| told.trim().to_owned());
     format!("{} {release}", uname(|names| &names.sysname))
 }
@@ -289,7 +289,7 @@ pub fn machine_id() -> Option<String> {
 
 /// A random id of this start of the host, from the kernel.
 pub fn boot_id() -> Option<String> {
-    Some(fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?.trim().to_string())
+    Some(proc::read_to_string("sys/kernel/random/boot_id").ok()?.trim().to_string())
         .filter(|id| id.len() == 36)
 }
 
@@ -309,7 +309,7 @@ pub fn ancestry() -> Vec<Ancestor> {
 /// The value of a variable in the environment that a process was started with (it can have overwritten it since);
 /// `None` when it has none, or may not be looked at.
 pub fn variable_of(pid: u32, name: &str) -> Option<Vec<u8>> {
-    let environment = beginning(&format!("/proc/{pid}/environ"), MAX_ENVIRONMENT).ok()?;
+    let environment = beginning(&format!("{pid}/environ"), MAX_ENVIRONMENT).ok()?;
     let mut variables = environment.split(|byte| *byte == 0);
     let value = variables.find_map(|v| v.strip_prefix(name.as_bytes())?.strip_prefix(b"="));
     value.map(<[u8]>::to_vec)
@@ -329,14 +329,13 @@ pub fn parent(pid: u32) -> Option<u32> {
 /// The children that a thread has started (the first of a process has the number of the process); `None` when it cannot be seen, or
 /// the kernel does not tell.
 pub fn children(pid: u32, thread: u32) -> Option<Vec<u32>> {
-    let list = fs::read_to_string(format!("/proc/{pid}/task/{thread}/children")).ok()?;
+    let list = proc::read_to_string(&format!("{pid}/task/{thread}/children")).ok()?;
     list.split_ascii_whitespace().map(|pid| pid.parse().ok()).collect()
 }
 
 /// Whether the numbers of processes in `/proc` are ours: it may be that of another pid namespace.
 pub fn proc_is_ours() -> bool {
-    fs::read_link("/proc/self")
-        .is_ok_and(|own| own.as_os_str().to_str() == Some(&std::process::id().to_string()))
+    proc::link("self").is_ok_and(|own| own.as_os_str().to_str() == Some(&std::process::id().to_string()))
 }
 
 /// Where a process stands, as the kernel tells it at one moment.
@@ -370,7 +369,7 @@ fn of_process<T: std::str::FromStr>(pid: u32, field: usize) -> Option<T> {
 
 /// What `proc_pid_stat(5)` tells from the bracket on that ends field 2.
 fn stat(pid: u32) -> Option<String> {
-    let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
+    let stat = proc::read(&format!("{pid}/stat")).ok()?;
     // The name is in brackets and may hold anything; behind the last one are fields 3, 4…
     let fields = stat.get(stat.iter().rposition(|byte| *byte == b')')?..)?;
     Some(std::str::from_utf8(fields).ok()?.to_owned())
@@ -379,24 +378,24 @@ fn stat(pid: u32) -> Option<String> {
 /// The number of the pid namespace that this process is in; `None` where it cannot be seen.
 pub fn pid_namespace() -> Option<u64> {
     use std::os::unix::fs::MetadataExt as _;
-    Some(fs::metadata("/proc/self/ns/pid").ok()?.ino())
+    Some(proc::open("self/ns/pid").ok()?.metadata().ok()?.ino())
 }
 
-/// The first bytes of a file, `most` of them.
+/// The first bytes of a file of `/proc`, `most` of them.
 fn beginning(path: &str, most: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    fs::File::open(path)?.take(most).read_to_end(&mut bytes)?;
+    proc::open(path)?.take(most).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 
 /// A process and its parent's id.
 fn ancestor(pid: u32) -> Option<(Ancestor, u32)> {
-    let status = fs::read(format!("/proc/{pid}/status")).ok()?;
+    let status = proc::read(&format!("{pid}/status")).ok()?;
     let status = String::from_utf8_lossy(&status);
     let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
     let parent = field("PPid:")?.parse().ok()?;
     let uid = field("Uid:")?.split_whitespace().next()?.parse().ok()?;
-    let cmdline = beginning(&format!("/proc/{pid}/cmdline"), MAX_CMDLINE).unwrap_or_default();
+    let cmdline = beginning(&format!("{pid}/cmdline"), MAX_CMDLINE).unwrap_or_default();
     let words: Vec<_> = cmdline.split(|b| *b == 0).map(String::from_utf8_lossy).collect();
     let cmdline = words.join(" ").trim_end().to_string();
     Some((Ancestor { pid, uid, name: field("Name:")?.to_string(), cmdline }, parent))

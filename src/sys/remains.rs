@@ -4,11 +4,11 @@
 //! daemon, or is somebody else's: it is left alone. So is everything where `/proc` is missing or that of another namespace, but
 //! for the child itself.
 //!
-//! Sources: proc(5), `PR_SET_CHILD_SUBREAPER(2const)`, pidfd_open(2).
+//! Sources: proc(5), `PR_SET_CHILD_SUBREAPER(2const)`.
 
+use super::pidfd::Pidfd;
 use super::signals::{self, Signal};
-use super::{clock, ids};
-use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
+use super::{clock, ids, proc};
 use std::time::Duration;
 
 /// How long what was hung up may take to end before it is killed.
@@ -29,17 +29,10 @@ struct Process {
 impl Process {
     /// That it may not be signalled, or is gone, is nothing that could be mended.
     fn signal(self, signal: Signal) {
-        let Ok(id) = libc::pid_t::try_from(self.pid) else { return };
-        // SAFETY: takes numbers only.
-        let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, id, 0) };
-        let Some(fd) = libc::c_int::try_from(fd).ok().filter(|fd| *fd >= 0) else { return };
-        // SAFETY: the kernel has just given us this descriptor; nobody else owns it.
-        let held = unsafe { OwnedFd::from_raw_fd(fd) };
+        let Ok(held) = Pidfd::open(self.pid) else { return };
         // Whoever has the number now is held; so it is asked now whether that is the one that was found.
         if ids::started(self.pid) == Some(self.started) {
-            let nothing = std::ptr::null::<libc::siginfo_t>();
-            // SAFETY: takes an open descriptor and numbers; without facts the kernel makes those of kill(2).
-            unsafe { libc::syscall(libc::SYS_pidfd_send_signal, held.as_raw_fd(), signal, nothing, 0) };
+            held.signal(signal);
         }
     }
 }
@@ -50,9 +43,9 @@ fn of(leader: u32, roots: &[u32]) -> Option<Vec<Process>> {
     if !ids::proc_is_ours() {
         return None;
     }
-    let entries = std::fs::read_dir("/proc").ok()?;
-    let pids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
-    let mut all: Vec<(u32, ids::Place)> = pids.filter_map(|pid| Some((pid, ids::place(pid)?))).collect();
+    let pids = proc::numbers(".").ok()?;
+    let mut all: Vec<(u32, ids::Place)> =
+        pids.into_iter().filter_map(|pid| Some((pid, ids::place(pid)?))).collect();
     all.sort_unstable_by_key(|(_, place)| place.parent);
     let first =
         |(pid, place): &&(u32, ids::Place)| *pid == leader || place.session == leader || roots.contains(pid);

@@ -17,10 +17,11 @@
 mod scene;
 
 use super::guard::Restrictions;
+use super::pidfd::Pidfd;
 use super::poll::Set;
 use super::privileges::Identity;
 use super::signals::{self, Signal};
-use super::{Error, Result, clock, pipe, remains};
+use super::{Error, Result, clock, ids, pipe, proc, remains};
 use scene::Scene;
 use std::ffi::OsString;
 use std::fs::File;
@@ -133,13 +134,11 @@ pub struct Stage {
     clears: bool,
 }
 
-/// The child of a stage, as it was told and as the kernel has it.
-#[derive(Clone, Copy, Debug)]
+/// The child of a stage, as the kernel has it: what is told of it may be said by somebody else.
+#[derive(Debug)]
 struct Child {
-    /// What was told. That may have been said by somebody else.
-    told: u32,
-    /// The first child that the kernel had then, and when it was started: one process and no other.
-    first: Option<(u32, u64)>,
+    /// The number of the first child that there was when it was told, and that process; nothing where it was over, or nothing can be seen.
+    first: Option<(u32, Pidfd)>,
 }
 
 /// Size of a report on its pipe: a kind and two numbers.
@@ -152,7 +151,8 @@ impl Stage {
     /// # Errors
     /// When there is more than one thread (a fork would copy locks that nobody opens), or no process can be had.
     pub fn set(program: &Program, streams: [OwnedFd; 3], terminal: Option<OwnedFd>) -> Result<Self> {
-        let threads = std::fs::read_dir("/proc/self/task").map_or(1, Iterator::count);
+        proc::hold();
+        let threads = proc::numbers("self/task").map_or(1, |threads| threads.len());
         if threads > 1 {
             let why = format!("{threads} threads exist already");
             return Err(Error::new("set the stage for the child", "", io::Error::other(why)));
@@ -258,9 +258,9 @@ impl Stage {
 
     /// Kills what runs of the session at once: for when the stage cannot be relied on.
     pub fn kill_all(&self) {
-        let first = self.child.and_then(|child| child.first);
-        let still = first.filter(|(pid, started)| super::ids::started(*pid) == Some(*started));
-        remains::kill(self.pid(), still.map(|(pid, _)| pid));
+        let first = self.child.as_ref().and_then(|child| child.first.as_ref());
+        let still = first.filter(|(_, held)| !held.has_ended());
+        remains::kill(self.pid(), still.map(|(pid, _)| *pid));
     }
 
     /// Whether the stage has ended by itself.
@@ -287,13 +287,21 @@ impl Stage {
     fn checked(&mut self, report: Report) -> Report {
         match report {
             Report::Started(told) if self.child.is_none() => {
-                let first = super::ids::children(self.pid(), self.pid()).and_then(|all| all.first().copied());
-                let first = first.and_then(|pid| Some((pid, super::ids::started(pid)?)));
-                self.child = Some(Child { told, first });
+                let first = match ids::children(self.pid(), self.pid()) {
+                    Some(children) => children.first().copied(),
+                    // The kernel does not tell them.
+                    None => Some(told),
+                };
+                let held = first.and_then(|pid| Some((pid, Pidfd::open(pid).ok()?)));
+                // Held first: then the number is still that of the process that is asked about.
+                let first = held.filter(|(pid, _)| ids::parent(*pid) == Some(self.pid()));
+                self.child = Some(Child { first });
                 report
             }
             // A stage that clears has other children too, and is waited for in any case.
-            Report::Ended(_) if self.clears || self.child.is_some_and(|child| !self.has(child)) => report,
+            Report::Ended(_) if self.clears || self.child.as_ref().is_some_and(|child| !self.has(child)) => {
+                report
+            }
             Report::Refused(..) if self.child.is_none() => report,
             Report::Stopped(_) | Report::Continued | Report::Fronted | Report::Gone | Report::Forged => {
                 report
@@ -305,17 +313,14 @@ impl Stage {
     /// Whether the stage still has its child, as far as can be seen: it waits for it before it reports its end. Others may have come
     /// since, and are none of its own: a program can give its parent children (`CLONE_PARENT` of `clone(2)`). Which one was said to
     /// have started is no matter where the kernel tells.
-    fn has(&self, child: Child) -> bool {
-        let of_stage = |pid| super::ids::parent(pid) == Some(self.pid());
-        super::ids::proc_is_ours()
-            && match child.first {
-                Some((pid, started)) => of_stage(pid) && super::ids::started(pid) == Some(started),
-                // It was over when it was told, or the kernel does not tell.
-                None => match super::ids::children(self.pid(), self.pid()) {
-                    Some(children) => !children.is_empty(),
-                    None => of_stage(child.told),
-                },
+    fn has(&self, child: &Child) -> bool {
+        match &child.first {
+            Some((_, held)) => !held.has_ended(),
+            None => {
+                ids::proc_is_ours()
+                    && ids::children(self.pid(), self.pid()).is_some_and(|children| !children.is_empty())
             }
+        }
     }
 }
 

@@ -4,7 +4,7 @@
 //! proc(5)): its parents, as a rule. It tells nothing of a program that became somebody else (sudo), nor of a host that forbids
 //! tracing; then nobody is known to wait. Programs that wait for several things at once (`poll`) before they read are not seen.
 
-use std::fs;
+use super::proc;
 use std::path::{Path, PathBuf};
 
 /// So many threads are looked at, of all processes together.
@@ -31,20 +31,21 @@ pub fn for_terminal(process: u32, name: &Path) -> bool {
 }
 
 fn threads(process: u32) -> Vec<u32> {
-    let Ok(entries) = fs::read_dir(format!("/proc/{process}/task")) else { return Vec::new() };
-    entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).take(MOST).collect()
+    let mut threads = proc::numbers(&format!("{process}/task")).unwrap_or_default();
+    threads.truncate(MOST);
+    threads
 }
 
 /// What a thread waits to read from, if it does.
 fn reads(process: u32, thread: u32) -> Option<PathBuf> {
-    let told = fs::read_to_string(format!("/proc/{process}/task/{thread}/syscall")).ok()?;
+    let told = proc::read_to_string(&format!("{process}/task/{thread}/syscall")).ok()?;
     let mut words = told.split_ascii_whitespace();
     let call: libc::c_long = words.next()?.parse().ok()?;
     if call != libc::SYS_read && call != libc::SYS_readv {
         return None;
     }
     let fd = u32::from_str_radix(words.next()?.strip_prefix("0x")?, 16).ok()?;
-    fs::read_link(format!("/proc/{process}/fd/{fd}")).ok()
+    proc::link(&format!("{process}/fd/{fd}")).ok()
 }
 
 #[cfg(test)]

@@ -107,6 +107,26 @@ fn nothing_goes_on_when_the_recorder_is_killed_but_a_daemon() {
 }
 
 #[test]
+fn nothing_goes_on_when_the_recorder_is_killed_behind_a_cover_over_proc() {
+    for terminal in [true, false] {
+        let Some(host) = Host::start() else { return };
+        // In a session of its own, but no daemon: whoever started it waits for it.
+        let script = "trap '' HUP TERM; \
+            setsid sh -c 'echo $$ >/opt/a; exec sleep 1000' & \
+            until [ -s /opt/a ]; do :; done; \
+            mount -t tmpfs none /proc; \
+            sh -c 'sleep 1000 & echo pids $$ $PPID $! $(cat /opt/a) end; wait'; sleep 1000";
+        let words = ["unshare", "-m", SEALCAST, "run", "--", "bash", "-c", script];
+        let mut running = Running::start(&host, "root", terminal, &words);
+        let pids = running.pids();
+        assert!(pids.len() == 4 && pids.iter().all(|pid| lives(*pid)), "{pids:?}");
+        kill("-9", running.pid());
+        gone(&pids);
+        running.wait();
+    }
+}
+
+#[test]
 fn a_recorder_that_is_stopped_ends_nothing() {
     let Some(host) = Host::start() else { return };
     let script = "echo pids $$ $PPID end; read line; echo got $line";

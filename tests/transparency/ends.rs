@@ -3,7 +3,7 @@
 use crate::support::sandbox::{SIZE, Sandbox};
 use crate::support::terminal::Terminal;
 use crate::support::tried::{Missed, tried};
-use crate::support::{children, cpu_time, descendants, lives, pause, state, there, until};
+use crate::support::{children, cpu_time, descendants, lives, pause, skipped, state, there, until};
 use std::os::unix::process::ExitStatusExt as _;
 use std::time::{Duration, Instant};
 
@@ -48,12 +48,17 @@ fn a_program_that_is_not_there_gives_127_and_one_that_cannot_run_126() {
     assert!(!terminal.is_raw());
 }
 
-/// Words for a shell: writes a report of the stage into every pipe that its parent, the stage, writes to.
-fn forged(report: &str) -> String {
+/// Words for a shell: does something with every pipe (`$fd`) that its parent, the stage, writes to.
+fn for_each_pipe(what: &str) -> String {
     let writes = "sed -n 's/^flags:.*\\(.\\)$/\\1/p' /proc/$PPID/fdinfo/${fd##*/}";
     format!(
-        "for fd in /proc/$PPID/fd/*; do case $(readlink $fd) in pipe:*) [ \"$({writes})\" = 1 ] && printf '{report}' >$fd;; esac; done"
+        "for fd in /proc/$PPID/fd/*; do case $(readlink $fd) in pipe:*) [ \"$({writes})\" = 1 ] && {what};; esac; done"
     )
+}
+
+/// Words for a shell: writes a report of the stage.
+fn forged(report: &str) -> String {
+    for_each_pipe(&format!("printf '{report}' >$fd"))
 }
 
 #[test]
@@ -79,6 +84,32 @@ fn who_speaks_for_the_process_that_waits_for_the_program_ends_nothing_unseen() {
         let pid = std::fs::read_to_string(sandbox.path("pid")).ok().and_then(|pid| pid.trim().parse().ok());
         until("the end of the program", || pid.is_none_or(|pid: u32| !lives(pid)).then_some(()));
     }
+}
+
+#[test]
+fn who_covers_proc_speaks_for_that_process_no_better() {
+    if sealcast::sys::ids::effective_uid() != 0 || !there(&["unshare", "mount"]) {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    let script = format!(
+        "trap '' HUP; {}; mount -t tmpfs none /proc && echo >covered; printf 'e{}' >&4; echo $$ >pid; sleep 1000",
+        for_each_pipe("exec 4>$fd"),
+        "\\0".repeat(8)
+    );
+    let wrapped = sandbox.wrapped(&["sh", "-c", &script]);
+    let mut command = sandbox.command("unshare");
+    command.arg("-m").arg(wrapped.get_program()).args(wrapped.get_args());
+    let mut terminal = Terminal::start(&command, SIZE);
+    let status = terminal.wait_end();
+    if !sandbox.path("covered").exists() {
+        return skipped("nothing can be mounted here");
+    }
+    assert_eq!(status.signal(), Some(9), "{}", terminal.transcript().escape_ascii());
+    let all = sandbox.everything();
+    assert!(all.contains("\"stage\"") && all.contains("somebody told the recorder"), "{all}");
+    let pid = std::fs::read_to_string(sandbox.path("pid")).ok().and_then(|pid| pid.trim().parse().ok());
+    until("the end of the program", || pid.is_none_or(|pid: u32| !lives(pid)).then_some(()));
 }
 
 #[test]

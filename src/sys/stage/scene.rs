@@ -2,7 +2,7 @@
 
 use super::{BACK, CLEAR, FRONT, HEED, LOST, Program, Step, encode, step};
 use crate::sys::signals::{self, Arrived, Signal};
-use crate::sys::{fd, harden, pipe, privileges, remains};
+use crate::sys::{fd, harden, pipe, privileges, proc, remains};
 use std::ffi::CString;
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
@@ -93,6 +93,7 @@ impl Scene {
         ours.push(self.reports.as_raw_fd());
         ours.extend(self.control.iter().map(|control| control.as_raw_fd()));
         ours.extend(self.terminal.iter().map(|t| t.as_raw_fd()));
+        ours.extend(proc::hold());
         ours.sort_unstable();
         let mut from: RawFd = 3;
         for fd in ours {

@@ -1,0 +1,65 @@
+//! A process that is held: whoever has its number later is another, and is not signalled in its place.
+//!
+//! Sources: pidfd_open(2), pidfd_send_signal(2).
+
+use super::poll::Set;
+use super::signals::Signal;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd};
+use std::time::Duration;
+
+/// A process, running or ended.
+#[derive(Debug)]
+pub(super) struct Pidfd(OwnedFd);
+
+impl Pidfd {
+    /// Holds the process that has this number now. An error when there is none, waited for or not.
+    pub(super) fn open(pid: u32) -> io::Result<Self> {
+        let pid = libc::pid_t::try_from(pid).map_err(|_| io::Error::from_raw_os_error(libc::ESRCH))?;
+        // SAFETY: takes numbers only.
+        let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
+        match libc::c_int::try_from(fd) {
+            // SAFETY: the kernel has just given us this descriptor; nobody else owns it.
+            Ok(fd) if fd >= 0 => Ok(Self(unsafe { OwnedFd::from_raw_fd(fd) })),
+            _ => Err(io::Error::last_os_error()),
+        }
+    }
+
+    /// That it may not be signalled, or has ended, is nothing that could be mended.
+    pub(super) fn signal(&self, signal: Signal) {
+        let nothing = std::ptr::null::<libc::siginfo_t>();
+        // SAFETY: takes an open descriptor and numbers; without facts the kernel makes those of kill(2).
+        unsafe { libc::syscall(libc::SYS_pidfd_send_signal, self.0.as_raw_fd(), signal, nothing, 0) };
+    }
+
+    /// Whether it has ended, all of its threads, waited for or not.
+    pub(super) fn has_ended(&self) -> bool {
+        let mut set = Set::default();
+        let slot = set.add(self, true, false);
+        set.wait(Some(Duration::ZERO)).is_ok() && set.ready(slot).read
+    }
+}
+
+impl AsFd for Pidfd {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_is_held_until_after_its_end() {
+        let mut child = std::process::Command::new("sleep").arg("1000").spawn().unwrap();
+        let held = Pidfd::open(child.id()).unwrap();
+        assert!(!held.has_ended());
+        held.signal(super::super::signals::SIGKILL);
+        assert!(super::super::eventually(|| held.has_ended()));
+        child.wait().unwrap();
+        assert!(held.has_ended());
+        held.signal(super::super::signals::SIGKILL);
+        assert!(Pidfd::open(u32::MAX).is_err());
+    }
+}
