@@ -33,8 +33,7 @@ fn lines(mark: &str, megabytes: usize, done: &str) -> String {
 
 #[test]
 fn the_recorder_forgets_a_segment_when_it_ends() {
-    if !sealcast::sys::ids::effective_uid().eq(&0) {
-        support::skipped("only root may read the memory of a recorder");
+    if !support::is_root() {
         return;
     }
     let sandbox = Sandbox::new();
@@ -118,8 +117,7 @@ fn only_the_next_keys_are_found(mut terminal: Terminal, store: &Path, identity: 
 
 #[test]
 fn no_process_of_a_session_holds_a_key_of_what_is_sealed_in_personal_mode() {
-    if sealcast::sys::ids::effective_uid() != 0 {
-        support::skipped("only root may read the memory of a recorder");
+    if !support::is_root() {
         return;
     }
     // The keys of whoever records are made in the same process: it must not keep those either.

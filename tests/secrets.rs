@@ -437,7 +437,7 @@ fn boxed_once(command: &str, prompt: &str) -> Tried {
 fn su_to_another_user_and_passwd() {
     tried(|| {
         // As root su asks nothing: ask as somebody else, from inside.
-        if sealcast::sys::ids::effective_uid() != 0 || !there("setpriv") {
+        if !support::is_root() || !there("setpriv") {
             return Ok(());
         }
         let mut session = Session::bash();

@@ -38,6 +38,15 @@ fn traced(mode: Mode, body: impl FnOnce() -> u32) -> Option<(Vec<Event>, u32)> {
     Some((events, pid))
 }
 
+/// Whether there is such a program, which only tells its version; a test of one that is not says so and passes.
+fn has(program: &str, version: &str) -> bool {
+    let has = Command::new(program).arg(version).output().is_ok_and(|output| output.status.success());
+    if !has {
+        skipped(&format!("there is no {program}"));
+    }
+    has
+}
+
 fn shell(script: &str) -> impl FnOnce() -> u32 + '_ {
     move || {
         let mut child = Command::new("/bin/sh").args(["-c", script]).current_dir("/usr").spawn().unwrap();
@@ -126,7 +135,7 @@ fn nothing_is_missed_in_a_loop_of_5000_programs() {
 
 #[test]
 fn parallel_programs_are_counted_as_strace_counts_them() {
-    if Command::new("strace").arg("-V").output().is_err() {
+    if !has("strace", "-V") {
         return;
     }
     let dir = tempfile::tempdir().unwrap();
@@ -205,6 +214,7 @@ fn other_roots_namespaces_and_users_hide_nothing() {
 #[test]
 fn what_is_mounted_nowhere_is_not_told_as_what_lies_at_the_root() {
     if !Command::new("unshare").args(["-m", "true"]).status().is_ok_and(|status| status.success()) {
+        skipped("no mount namespace can be made");
         return;
     }
     let dir = tempfile::tempdir().unwrap();
@@ -235,7 +245,7 @@ END"#
     assert_eq!(find("mounted"), format!("{at}/usr/bin/true"));
     assert_eq!(find("taken off"), "(unreachable)/usr/bin/true");
     assert_eq!(find("moved out"), "(unreachable)/bin/true");
-    if Command::new("python3").arg("-V").output().is_ok_and(|output| output.status.success()) {
+    if has("python3", "-V") {
         assert_eq!(find("never mounted"), "(unreachable)/bin/true");
     }
 }
@@ -245,8 +255,12 @@ fn made(dir: &std::path::Path, assemble: &str, link: &str, source: &str) -> Opti
     let at = dir.join("x").display().to_string();
     std::fs::write(format!("{at}.s"), source).unwrap();
     let script = format!("as {assemble} -o {at}.o {at}.s && ld {link} -o {at} {at}.o");
-    let made = Command::new("sh").arg("-c").arg(script).status().is_ok_and(|status| status.success());
-    (made && Command::new(&at).status().is_ok_and(|s| s.code() == Some(5))).then_some(at)
+    let made = Command::new("sh").arg("-c").arg(&script).status().is_ok_and(|status| status.success());
+    let runs = made && Command::new(&at).status().is_ok_and(|s| s.code() == Some(5));
+    if !runs {
+        skipped(&format!("a program of `{script}` cannot be made, or does not run"));
+    }
+    runs.then_some(at)
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -277,6 +291,8 @@ fn programs_under_a_seccomp_filter_and_in_a_container_are_seen() {
     let mut wanted = vec!["/bin/true under seccomp"];
     if Command::new("unshare").args(["-Ur", "true"]).status().is_ok_and(|status| status.success()) {
         wanted.extend(["/bin/true in container", "/bin/true last of it"]);
+    } else {
+        skipped("no user namespace can be made");
     }
     for wanted in wanted {
         assert!(all.iter().any(|argv| argv == wanted), "{wanted}: {all:?}");
@@ -296,6 +312,7 @@ fn the_death_of_the_tracer_hinders_nobody() {
     let mut child = Command::new("sh").args(["-c", &script]).spawn().unwrap();
     let (trace, availability) = Trace::start(Mode::Auto, child.id(), monotonic());
     if availability.mechanism != "ebpf" {
+        skipped(&availability.statement);
         child.kill().unwrap();
         child.wait().unwrap();
         return;
@@ -336,7 +353,7 @@ fn what_is_too_long_is_said_to_be_cut() {
 
 /// Runs `script`, a user of `$TAMPER`, as [`followed`] does. What the script printed, and what was seen.
 fn tampered(script: &str) -> Option<(String, Vec<Event>)> {
-    if !Command::new("python3").arg("-V").output().is_ok_and(|output| output.status.success()) {
+    if !has("python3", "-V") {
         return None;
     }
     let (mut child, trace) = followed(Mode::Auto, &format!("read go; {script}"))?;
@@ -367,7 +384,7 @@ fn a_process_for_which_the_list_has_no_room_is_counted() {
 
 #[test]
 fn no_process_can_be_taken_off_the_list_by_a_system_call() {
-    if Command::new("bpftool").arg("version").output().is_err() {
+    if !has("bpftool", "version") {
         return;
     }
     // By number: other tests of this program have maps of the same names at the same time.
@@ -428,12 +445,24 @@ fn says_what_is_available() {
     std::io::Write::write_fmt(&mut std::io::stderr(), format_args!("said: {availability:?}\n")).unwrap();
 }
 
-/// What is available to this program when another starts it. `None` where that one is missing, or may not.
+/// What is available to this program when another starts it. `None`, with the reason said, where that one is missing, or may not.
 fn said_below(mut starter: Command) -> Option<String> {
     starter.arg(std::env::current_exe().unwrap());
     starter.args(["--ignored", "--exact", "--nocapture", "exec::tests::says_what_is_available"]);
-    let said = String::from_utf8_lossy(&starter.output().ok()?.stderr).into_owned();
-    said.contains("said: ").then_some(said)
+    let output = match starter.output() {
+        Ok(output) => output,
+        Err(error) => {
+            skipped(&format!("{:?}: {error}", starter.get_program()));
+            return None;
+        }
+    };
+    let [harness, said] = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap());
+    if !harness.contains("running ") {
+        skipped(&format!("{:?}: {said}", starter.get_program()));
+        return None;
+    }
+    assert!(harness.contains("1 passed"), "{harness}{said}");
+    Some(said)
 }
 
 #[test]
@@ -476,8 +505,10 @@ fn the_list_is_looked_at_seldom_while_nothing_is_told() {
     });
     drop(stdin);
     child.wait().unwrap();
-    // Where it cannot be had nothing is shown.
-    assert!(told.as_ref().map_or(true, |told| *told == (true, false, true)), "{told:?}");
+    match told {
+        Ok(told) => assert_eq!(told, (true, false, true)),
+        Err(why) => skipped(&why),
+    }
 }
 
 #[test]
@@ -543,6 +574,7 @@ fn what_a_daemon_starts_on_request_escapes() {
     daemon.wait().unwrap();
     let events = all(trace);
     if availability.mechanism != "ebpf" {
+        skipped(&availability.statement);
         return;
     }
     let argvs: Vec<String> = execs(&events).iter().map(|e| e.argv.join(" ")).collect();
@@ -558,7 +590,7 @@ fn a_build_with_make_is_seen_whole() {
         (0..40).map(|n| format!("t{n}: ; @/bin/sh -c '/bin/true {n}; /bin/true again'\n")).collect();
     let all: String = (0..40).map(|n| format!(" t{n}")).collect();
     std::fs::write(dir.path().join("Makefile"), format!("all:{all}\n{rules}")).unwrap();
-    if Command::new("make").arg("-v").output().is_err() {
+    if !has("make", "-v") {
         return;
     }
     let run = format!("exec make -s -j4 -C {}", dir.path().display());

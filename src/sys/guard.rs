@@ -349,14 +349,6 @@ mod tests {
         String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap()
     }
 
-    fn can_restrict() -> bool {
-        let root = super::super::ids::effective_uid() == 0;
-        if !root {
-            super::super::skipped("only root can restrict without no_new_privs");
-        }
-        root
-    }
-
     #[test]
     fn capabilities_are_known_by_their_names() {
         for name in ["CAP_SYS_PTRACE", "cap_sys_ptrace", "sys-ptrace", "SYS_PTRACE"] {
@@ -371,7 +363,7 @@ mod tests {
 
     #[test]
     fn a_root_without_capabilities_cannot_get_them_back_by_an_exec() {
-        if !can_restrict() {
+        if !super::super::is_root() {
             return;
         }
         // Someone else's process: to look into it needs CAP_SYS_PTRACE.
@@ -398,7 +390,7 @@ mod tests {
 
     #[test]
     fn what_admin_stands_in_for_is_refused_and_set_user_id_programs_still_work() {
-        if !can_restrict() {
+        if !super::super::is_root() {
             return;
         }
         // bpf(BPF_MAP_CREATE) without a structure is EINVAL or EFAULT to who may, perf_event_open likewise.
@@ -419,7 +411,7 @@ mod tests {
 
     #[test]
     fn nothing_can_be_written_below_the_forbidden_directory_but_beside_it() {
-        if !can_restrict() || landlock_abi().is_none_or(|abi| abi < ABI_PATHS) {
+        if !super::super::is_root() || landlock_abi().is_none_or(|abi| abi < ABI_PATHS) {
             super::super::skipped(&format!("landlock {:?}", landlock_abi()));
             return;
         }
@@ -444,7 +436,7 @@ mod tests {
 
     #[test]
     fn processes_outside_cannot_be_signalled_and_those_inside_can() {
-        if !can_restrict() || landlock_abi().is_none_or(|abi| abi < ABI_SIGNALS) {
+        if !super::super::is_root() || landlock_abi().is_none_or(|abi| abi < ABI_SIGNALS) {
             super::super::skipped(&format!("landlock {:?}", landlock_abi()));
             return;
         }

@@ -61,6 +61,16 @@ pub(crate) fn skipped(why: &str) {
     io::Write::write_all(&mut io::stderr(), format!("skipped: {why}\n").as_bytes()).unwrap();
 }
 
+/// Whether root runs the tests; a test that only root can make says so and passes.
+#[cfg(test)]
+pub(crate) fn is_root() -> bool {
+    let root = ids::effective_uid() == 0;
+    if !root {
+        skipped("only root can");
+    }
+    root
+}
+
 /// Whether something comes true, and be it after a while. In tests, what follows when the last copy of a descriptor is closed
 /// does not follow at once: other tests of the same program start processes meanwhile, which have copies of all that is open until
 /// they execute something.

@@ -205,7 +205,7 @@ mod tests {
     /// As root, in a child of its own: the ids of this process must stay as they are.
     #[test]
     fn a_root_that_became_another_user_cannot_come_back() {
-        if ids::effective_uid() != 0 {
+        if !super::super::is_root() {
             return;
         }
         let identity = Identity { uid: 65_534, gid: 65_534, groups: vec![65_534] };
@@ -223,7 +223,7 @@ mod tests {
     /// In a child of its own: it is a property of the whole process.
     #[test]
     fn what_is_done_in_somebodys_stead_leaves_core_dumps_forbidden() {
-        if ids::effective_uid() != 0 {
+        if !super::super::is_root() {
             return;
         }
         let them = Identity { uid: 65_534, gid: 65_534, groups: vec![65_534] };
@@ -250,7 +250,7 @@ mod tests {
     fn what_is_done_in_somebodys_stead_is_done_with_their_rights_and_by_this_thread_alone() {
         use std::io::{Seek as _, Write as _};
         use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
-        if ids::effective_uid() != 0 {
+        if !super::super::is_root() {
             return;
         }
         let them = Identity { uid: 65_534, gid: 65_534, groups: vec![65_534] };

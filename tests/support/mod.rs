@@ -42,6 +42,15 @@ pub fn there(programs: &[&str]) -> bool {
     missing.is_none()
 }
 
+/// Whether root runs the tests; a test that only root can make says so and passes.
+pub fn is_root() -> bool {
+    let root = sealcast::sys::ids::effective_uid() == 0;
+    if !root {
+        skipped("only root can");
+    }
+    root
+}
+
 /// Waits until `condition` gives something.
 pub fn until<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
     let end = Instant::now() + DEADLINE;

@@ -3,7 +3,7 @@
 use crate::support::sandbox::{SIZE, Sandbox};
 use crate::support::terminal::Terminal;
 use crate::support::tried::{Missed, tried};
-use crate::support::{children, cpu_time, descendants, lives, pause, skipped, state, there, until};
+use crate::support::{children, cpu_time, descendants, is_root, lives, pause, skipped, state, there, until};
 use std::os::unix::process::ExitStatusExt as _;
 use std::time::{Duration, Instant};
 
@@ -64,7 +64,7 @@ fn forged(report: &str) -> String {
 #[test]
 fn who_speaks_for_the_process_that_waits_for_the_program_ends_nothing_unseen() {
     // Only root may look at the descriptors of the stage, and only root is recorded who can.
-    if sealcast::sys::ids::effective_uid() != 0 {
+    if !is_root() {
         return;
     }
     let zeros = "\\0".repeat(8);
@@ -88,7 +88,7 @@ fn who_speaks_for_the_process_that_waits_for_the_program_ends_nothing_unseen() {
 
 #[test]
 fn who_covers_proc_speaks_for_that_process_no_better() {
-    if sealcast::sys::ids::effective_uid() != 0 || !there(&["unshare", "mount"]) {
+    if !is_root() || !there(&["unshare", "mount"]) {
         return;
     }
     let sandbox = Sandbox::new();
@@ -114,7 +114,7 @@ fn who_covers_proc_speaks_for_that_process_no_better() {
 
 #[test]
 fn where_proc_is_that_of_another_namespace_the_end_of_a_program_is_believed() {
-    if sealcast::sys::ids::effective_uid() != 0 || !there(&["unshare"]) {
+    if !is_root() || !there(&["unshare"]) {
         return;
     }
     let sandbox = Sandbox::new();
