@@ -9,6 +9,11 @@
 # recordings. The two are run in turn, and the best of each counts: seconds, and seconds of processor time, which on a busy
 # machine are what can be compared. Nothing of our own is kept from before (--no-cache): every key is unwrapped anew. The files
 # are in the system's cache for both.
+#
+# What came of it, with 2,000 recordings (5.5 GB of output): a word that two of them showed is found in 0.2 s, 30 times faster than
+# by the pipe; an id of eight hexadecimal digits 8 times faster. Where no index can tell (an address: its digits stand in every log)
+# all is read, about as fast as by the pipe. The first hundred hits of a common word come 2 to 14 times sooner, of one in every other
+# line at best 1.5 times.
 set -eu
 out=${1:?usage: benches/search.sh OUT [RECORDINGS] [MEGABYTES]}
 recordings=${2:-2000}
