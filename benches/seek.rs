@@ -4,11 +4,11 @@
 //! `cargo bench --bench seek`
 #![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout, dead_code)]
 
-#[path = "../tests/cli/sandbox.rs"]
-mod sandbox;
+#[path = "../tests/cli/home.rs"]
+mod home;
 mod sessions;
 
-use sandbox::{Recording as Spec, Sandbox};
+use home::{Home, Recording as Spec};
 use sealcast::cast::{Anchor, Event, Payload};
 use sealcast::container::Reader;
 use sealcast::crypto::identity::Identities;
@@ -34,7 +34,7 @@ fn forget_peak() {
 }
 
 /// Events one by one, so that a gigabyte need not be in memory.
-fn write(home: &Sandbox, events: impl Iterator<Item = (u64, String)>) -> std::path::PathBuf {
+fn write(home: &Home, events: impl Iterator<Item = (u64, String)>) -> std::path::PathBuf {
     let (path, ..) = home.record_with(&Spec { events: Vec::new(), ..Spec::default() }, |writer, start| {
         let mut terminal = Terminal::new(80, 24);
         for (ms, text) in events {
@@ -53,7 +53,7 @@ fn write(home: &Sandbox, events: impl Iterator<Item = (u64, String)>) -> std::pa
     path
 }
 
-fn open(home: &Sandbox, path: &Path) -> Recording<File> {
+fn open(home: &Home, path: &Path) -> Recording<File> {
     let identity = home.personal().identity();
     let identities = Identities::load(&[identity], Arc::new(Nobody)).unwrap();
     let mut reader = Reader::open(File::open(path).unwrap()).unwrap();
@@ -61,7 +61,7 @@ fn open(home: &Sandbox, path: &Path) -> Recording<File> {
     Recording::new(reader).unwrap()
 }
 
-fn measure(name: &str, home: &Sandbox, path: &Path) {
+fn measure(name: &str, home: &Home, path: &Path) {
     forget_peak();
     let before = peak();
     let start = Instant::now();
@@ -106,7 +106,7 @@ fn main() {
         "| recording | file | first screen, ms | seek p50 | p95 | worst | step back p95 | memory, MiB |"
     );
     println!("|---|---|---|---|---|---|---|---|");
-    let home = Sandbox::new();
+    let home = Home::new();
     measure("24 hours", &home, &write(&home, sessions::day()));
     measure("1 GB of log", &home, &write(&home, sessions::log()));
 }

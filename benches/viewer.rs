@@ -8,13 +8,13 @@
 //! processor is printed beside it.
 #![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout, dead_code, unreachable_pub)]
 
-#[path = "../tests/cli/sandbox.rs"]
-mod sandbox;
+#[path = "../tests/cli/home.rs"]
+mod home;
 mod sessions;
 #[path = "../tests/support/mod.rs"]
 mod support;
 
-use sandbox::{Recording as Spec, Sandbox};
+use home::{Home, Recording as Spec};
 use sealcast::cast::{Anchor, Event, Payload};
 use sealcast::sys::tty::Size;
 use sealcast::terminal::Terminal as Screen;
@@ -45,7 +45,7 @@ impl std::fmt::Display for Took {
 }
 
 impl Viewer {
-    fn start(home: &Sandbox, args: &[&str]) -> Self {
+    fn start(home: &Home, args: &[&str]) -> Self {
         let mut command = home.command(args);
         command.env("TERM", "xterm-256color").env("LANG", "C.UTF-8");
         let terminal = Terminal::start(&command, Size { cols: COLS, rows: ROWS, width: 0, height: 0 });
@@ -93,7 +93,7 @@ impl Viewer {
 }
 
 /// Events one by one, so that a gigabyte need not be in memory. `keyframes` as a recorder makes them.
-fn write(home: &Sandbox, events: impl Iterator<Item = (u64, Payload)>, keyframes: bool) -> String {
+fn write(home: &Home, events: impl Iterator<Item = (u64, Payload)>, keyframes: bool) -> String {
     let (_, id) = home.record_with(&Spec { events: Vec::new(), ..Spec::default() }, |writer, start| {
         let mut terminal = Screen::new(80, 24);
         for (ms, payload) in events {
@@ -202,7 +202,7 @@ fn tenths(tenths: u64) -> String {
     format!("{short}.{}", tenths % 10)
 }
 
-fn honest(name: &str, home: &Sandbox, id: &str) {
+fn honest(name: &str, home: &Home, id: &str) {
     let mut first = Vec::new();
     for _ in 0..10 {
         let start = Instant::now();
@@ -239,7 +239,7 @@ fn honest(name: &str, home: &Sandbox, id: &str) {
 }
 
 /// Asks for help and closes it while the player is busy with what was asked before.
-fn troubled(kind: &str, home: &Sandbox, id: &str) {
+fn troubled(kind: &str, home: &Home, id: &str) {
     let start = Instant::now();
     let mut viewer = Viewer::start(home, &["play", id]);
     let first = viewer.waits((start, 0.0), ROWS - 1, |row| row.contains("F1 help"));
@@ -272,7 +272,7 @@ fn main() {
     // Cargo adds `--bench`.
     let wanted: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with("--")).collect();
     let is = |name: &str| wanted.is_empty() || wanted.iter().any(|wanted| name == wanted);
-    let home = Sandbox::new();
+    let home = Home::new();
     println!("Milliseconds of wall time (of the player's own time on a processor).\n");
     println!("| recording | first frame p50 | worst of 10 | seek p50 | p95 | worst of 200 | memory, MiB |");
     println!("|---|---|---|---|---|---|---|");
@@ -287,7 +287,7 @@ fn main() {
     );
     println!("|---|---|---|---|---|---|---|");
     for kind in HOSTILE.into_iter().filter(|kind| is(kind)) {
-        let home = Sandbox::new();
+        let home = Home::new();
         troubled(kind, &home, &write(&home, hostile(kind), false));
     }
 }

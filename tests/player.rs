@@ -1,8 +1,8 @@
 //! The player from outside: driven by keys in a real terminal, at three sizes; what it writes; and what it leaves behind.
 #![allow(missing_docs, dead_code, unreachable_pub, clippy::unwrap_used)]
 
-#[path = "cli/sandbox.rs"]
-mod sandbox;
+#[path = "cli/home.rs"]
+mod home;
 mod support;
 
 mod player {
@@ -11,9 +11,9 @@ mod player {
     pub mod viewer;
 }
 
+use home::{Home, Recording, damage_the_first_border};
 use player::drawing::draws_only;
 use player::viewer::Viewer;
-use sandbox::{Recording, Sandbox, damage_the_first_border};
 use sealcast::cast::{Command as Entry, Gap, Payload, Source as Teller};
 use sealcast::crypto::identity;
 use sealcast::sys::tty::Size;
@@ -55,7 +55,7 @@ fn hour() -> Recording {
 #[test]
 fn an_investigator_finds_marks_and_exports_at_every_size() {
     for size in [(80, 24), (120, 40), (200, 60)] {
-        let home = Sandbox::new();
+        let home = Home::new();
         let (path, id) = home.record(&hour());
         let mut viewer = Viewer::start(&home, &["play", &id], size);
         viewer.shows("intact");
@@ -84,7 +84,7 @@ fn an_investigator_finds_marks_and_exports_at_every_size() {
 
 #[test]
 fn marks_of_two_who_watch_the_same_are_both_kept() {
-    let home = Sandbox::new();
+    let home = Home::new();
     let (path, _) = home.record(&hour());
     let mut viewers = [(); 2].map(|()| {
         let mut viewer = Viewer::start(&home, &["play", "last"], (100, 24));
@@ -113,7 +113,7 @@ fn to_the_end(viewer: &mut Viewer) {
 
 #[test]
 fn what_is_missing_in_an_exported_part_is_said() {
-    let home = Sandbox::new();
+    let home = Home::new();
     let output = |n: u64| (n * 1000, Payload::Output(format!("{n:0>20000}\r\n").into_bytes()));
     let events = (0..300).map(output).collect();
     let (path, _) = home.record(&Recording { events, ..Recording::default() });
@@ -158,7 +158,7 @@ fn what_is_missing_in_an_exported_part_is_said() {
 
 #[test]
 fn a_part_that_begins_where_not_all_was_drawn_says_so() {
-    let home = Sandbox::new();
+    let home = Home::new();
     let output = |text: &str| Payload::Output(text.as_bytes().to_vec());
     let events = vec![
         (0, output("before\r\n")),
@@ -179,7 +179,7 @@ fn a_part_that_begins_where_not_all_was_drawn_says_so() {
 
 #[test]
 fn a_shell_that_never_told_what_it_ran_is_seen_in_lists_in_the_story_and_among_the_marks() {
-    let home = Sandbox::new();
+    let home = Home::new();
     let mut recording = hour();
     for entry in &mut recording.commands {
         // Nothing of them comes from marks.
@@ -211,7 +211,7 @@ fn a_shell_that_never_told_what_it_ran_is_seen_in_lists_in_the_story_and_among_t
 
 #[test]
 fn the_terminal_is_given_back_however_it_ends() {
-    let home = Sandbox::new();
+    let home = Home::new();
     home.record(&hour());
     for (name, signal) in
         [("q", None), ("^C", None), ("TERM", Some(libc::SIGTERM)), ("HUP", Some(libc::SIGHUP))]
@@ -236,7 +236,7 @@ fn the_terminal_is_given_back_however_it_ends() {
 
 #[test]
 fn the_browser_opens_a_recording_and_takes_the_viewer_back() {
-    let home = Sandbox::new();
+    let home = Home::new();
     home.record(&hour());
     home.record(&Recording { user: "bob", start: 1_795_000_000_000, ..Recording::default() });
     let mut viewer = Viewer::start(&home, &["play"], (100, 30));
@@ -255,7 +255,7 @@ fn the_browser_opens_a_recording_and_takes_the_viewer_back() {
 
 #[test]
 fn the_browsers_filter_is_a_query_and_a_bad_one_is_said_where_it_is_typed() {
-    let home = Sandbox::new();
+    let home = Home::new();
     home.record(&hour());
     home.record(&Recording { user: "bob", start: 1_795_000_000_000, ..Recording::default() });
     let mut viewer = Viewer::start(&home, &["play"], (100, 30));
@@ -276,7 +276,7 @@ fn the_browsers_filter_is_a_query_and_a_bad_one_is_said_where_it_is_typed() {
 
 #[test]
 fn the_moment_of_a_hit_shows_it() {
-    let home = Sandbox::new();
+    let home = Home::new();
     let at = |ms: u64, text: &str| (ms, Payload::Output(text.into()));
     let events =
         vec![at(100, "$ \r\n"), at(61_256, "needle\r\n"), at(61_257, "\x1b[H\x1b[2J"), at(90_000, "end")];
@@ -291,7 +291,7 @@ fn the_moment_of_a_hit_shows_it() {
 
 #[test]
 fn hidden_characters_are_shown_on_demand_and_never_written() {
-    let home = Sandbox::new();
+    let home = Home::new();
     home.record(&hour());
     let mut viewer = Viewer::start(&home, &["play", "last@0:01"], (80, 24));
     viewer.shows("desrever hidden link");
@@ -307,7 +307,7 @@ fn hidden_characters_are_shown_on_demand_and_never_written() {
 
 #[test]
 fn a_recording_that_nobody_closed_plays_and_says_so() {
-    let home = Sandbox::new();
+    let home = Home::new();
     home.record(&Recording { close: false, ..hour() });
     let mut viewer = Viewer::start(&home, &["play", "last@59:30"], (80, 24));
     let screen = viewer.shows("torn");
@@ -318,7 +318,7 @@ fn a_recording_that_nobody_closed_plays_and_says_so() {
 
 #[test]
 fn the_list_says_of_a_torn_recording_what_ls_says() {
-    let home = Sandbox::new();
+    let home = Home::new();
     home.record(&Recording { close: false, ..Recording::default() });
     let listed = home.run(&["ls"]).exits(0).text();
     let commands = listed.trim_end().split('\t').nth(4).unwrap().to_owned();
@@ -332,7 +332,7 @@ fn the_list_says_of_a_torn_recording_what_ls_says() {
 
 #[test]
 fn a_running_session_is_followed_rewound_and_followed_again() {
-    let home = Sandbox::new();
+    let home = Home::new();
     let mut command =
         home.command(&["run", "--", "sh", "-c", "echo first; read x; echo second; read y; echo third"]);
     command.env("TERM", "xterm-256color").env("LANG", "C.UTF-8");
@@ -362,7 +362,7 @@ fn a_running_session_is_followed_rewound_and_followed_again() {
 
 #[test]
 fn why_a_recording_cannot_be_opened_stands_whole_below_the_list() {
-    let home = Sandbox::new();
+    let home = Home::new();
     let (_, somebody) = identity::generate();
     home.record(&Recording { recipients: Some(vec![somebody.clone()]), ..Recording::default() });
     let mut viewer = Viewer::start(&home, &["play"], (80, 24));
@@ -378,7 +378,7 @@ fn why_a_recording_cannot_be_opened_stands_whole_below_the_list() {
 
 #[test]
 fn whatever_is_pasted_is_taken_to_its_end() {
-    let home = Sandbox::new();
+    let home = Home::new();
     home.record(&Recording::default());
     let mut viewer = Viewer::start(&home, &["play", "last"], (80, 24));
     viewer.shows("intact");
@@ -391,7 +391,7 @@ fn whatever_is_pasted_is_taken_to_its_end() {
 
 #[test]
 fn the_viewers_terminal_may_change_its_size() {
-    let home = Sandbox::new();
+    let home = Home::new();
     home.record(&hour());
     let mut viewer = Viewer::start(&home, &["play", "last@59:30"], (80, 24));
     viewer.shows("minute 59");
@@ -411,7 +411,7 @@ fn the_viewers_terminal_may_change_its_size() {
 
 #[test]
 fn what_plain_play_says_itself_stands_where_it_happened_and_repeats_nothing() {
-    let home = Sandbox::new();
+    let home = Home::new();
     let output = |text: &str| Payload::Output(text.as_bytes().to_vec());
     let events = vec![
         (0, output("before")),

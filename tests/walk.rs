@@ -3,11 +3,11 @@
 //! `fixtures/player/walk-COLSxROWS.txt`.
 #![allow(missing_docs, dead_code, unreachable_pub, clippy::unwrap_used)]
 
-#[path = "cli/sandbox.rs"]
-mod sandbox;
+#[path = "cli/home.rs"]
+mod home;
 mod support;
 
-use sandbox::{Recording, Sandbox};
+use home::{Home, Recording};
 use sealcast::cast::line::Decoder;
 use sealcast::cast::{Command as Entry, Payload};
 use std::path::{Path, PathBuf};
@@ -60,7 +60,7 @@ struct Tmux {
 }
 
 impl Tmux {
-    fn start(home: &Sandbox, (cols, rows): (u16, u16)) -> Self {
+    fn start(home: &Home, (cols, rows): (u16, u16)) -> Self {
         let tmux = Self { socket: home.path("tmux") };
         let (cols, rows) = (cols.to_string(), rows.to_string());
         let shell = format!(
@@ -131,7 +131,7 @@ fn kept(text: &str) -> Vec<(&str, &str)> {
 /// still be a frame before the one that is meant, or half of it. After the first that stays another one the walk goes on
 /// with what is shown, so that all of it can be looked at.
 fn walk(size: (u16, u16), wanted: &str) -> String {
-    let home = Sandbox::new();
+    let home = Home::new();
     let (path, id) = home.record(&hour());
     let tmux = Tmux::start(&home, size);
     tmux.shows("shell>");

@@ -1,8 +1,8 @@
-use crate::sandbox::{Recording, Sandbox, ran, write};
+use crate::home::{Home, Recording, ran, write};
 
 #[test]
 fn what_is_no_recording_is_one_line_and_a_hint() {
-    let home = Sandbox::new();
+    let home = Home::new();
     let (path, _) = home.record(&Recording::default());
     let whole = std::fs::read(&path).unwrap();
     let mut newer = whole.clone();
@@ -28,7 +28,7 @@ fn what_is_no_recording_is_one_line_and_a_hint() {
 
 #[test]
 fn every_cut_and_a_thousand_flips_end_in_a_message_and_never_in_a_panic() {
-    let home = Sandbox::new();
+    let home = Home::new();
     let (path, _) = home.record(&Recording::default());
     let whole = std::fs::read(&path).unwrap();
     let step = whole.len() / 60;
@@ -48,7 +48,7 @@ fn every_cut_and_a_thousand_flips_end_in_a_message_and_never_in_a_panic() {
 
 #[test]
 fn directories_missing_files_and_fifos_are_refused_at_once() {
-    let home = Sandbox::new();
+    let home = Home::new();
     home.run(&["keys", "new"]).exits(0);
     std::fs::create_dir(home.path("dir.scast")).unwrap();
     home.run(&["show", "./dir.scast"]).exits(2).complains("it is a directory");
@@ -62,7 +62,7 @@ fn directories_missing_files_and_fifos_are_refused_at_once() {
 
 #[test]
 fn a_symbolic_link_in_a_store_is_said_to_be_one_and_its_file_opens() {
-    let home = Sandbox::new();
+    let home = Home::new();
     let (path, _) = home.record(&Recording::default());
     let file = home.path("itself.scast");
     std::fs::rename(&path, &file).unwrap();
@@ -88,7 +88,7 @@ fn a_symbolic_link_in_a_store_is_said_to_be_one_and_its_file_opens() {
 
 #[test]
 fn what_is_no_id_is_told_why() {
-    let home = Sandbox::new();
+    let home = Home::new();
     home.record(&Recording::default());
     let hints = |wanted: &str| {
         let told = home.run(&["show", wanted]).exits(2).complains("is neither a file nor the id");
@@ -102,7 +102,7 @@ fn what_is_no_id_is_told_why() {
 
 #[test]
 fn without_a_home_a_recording_can_still_be_verified_by_path() {
-    let home = Sandbox::new();
+    let home = Home::new();
     let (path, _) = home.record(&Recording::default());
     let args = ["verify", path.to_str().unwrap(), "-k", "signer.pub"];
     std::fs::copy(home.personal().signing_key_pub(), home.path("signer.pub")).unwrap();
@@ -119,7 +119,7 @@ fn without_a_home_a_recording_can_still_be_verified_by_path() {
 
 #[test]
 fn wrong_arguments_are_one_line_with_hints() {
-    let home = Sandbox::new();
+    let home = Home::new();
     home.run(&[]).exits(2).complains("no command was given");
     home.run(&["keys"]).exits(2).complains("no command was given");
     home.run(&["exprot", "last"]).exits(2).complains("unrecognized subcommand 'exprot'");
@@ -132,7 +132,7 @@ fn wrong_arguments_are_one_line_with_hints() {
 
 #[test]
 fn what_cannot_be_run_is_named_with_a_hint() {
-    let home = Sandbox::new();
+    let home = Home::new();
     let run = |options: &[&str], words: &[&str]| home.run(&[&["run"], options, &["--"], words].concat());
     run(&["-D", "/nonexistent"], &["pwd"])
         .exits(125)
@@ -146,7 +146,7 @@ fn what_cannot_be_run_is_named_with_a_hint() {
 
 #[test]
 fn a_full_or_read_only_place_for_the_keys_is_said_and_leaves_nothing_half_made() {
-    let home = Sandbox::new();
+    let home = Home::new();
     if std::fs::read_to_string("/proc/self/status").unwrap().contains("CapEff:\t0000000000000000") {
         crate::skipped("mounting needs root");
         return;

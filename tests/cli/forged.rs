@@ -1,6 +1,6 @@
 //! Recordings that are signed as they should be, by whoever could open them, and whose index lies.
 
-use crate::sandbox::{Recording, Sandbox};
+use crate::home::{Home, Recording};
 use sealcast::cast::{Command, Payload, Source, Trust};
 use sealcast::container::Extras;
 use sealcast::container::filter::{Builder, SMALL_RAW};
@@ -12,7 +12,7 @@ use std::time::Duration;
 
 /// A recording whose one segment has this filter and these commands; gives what `verify` says of it, with the exit status.
 fn verified(recording: &Recording, filter: Vec<u8>, commands: Vec<Command>) -> (Value, String) {
-    let home = Sandbox::new();
+    let home = Home::new();
     home.record_with(recording, |writer, _| {
         let extras = Extras { filter, commands, ..Extras::default() };
         writer.end_segment(Duration::from_secs(63), extras).unwrap();
@@ -79,7 +79,7 @@ fn what_another_version_drew_otherwise_is_told_and_does_not_make_a_recording_alt
     }
     // Nobody can hide a text from the search with a filter of another generation.
     for (drawing, found) in [(0, 0), (DRAWING + 1, 0), (DRAWING, 1)] {
-        let home = Sandbox::new();
+        let home = Home::new();
         home.record_with(&Recording { drawing, ..Recording::default() }, |writer, _| {
             let extras = Extras { filter: filter(&["a  b"]), ..Extras::default() };
             writer.end_segment(Duration::from_secs(63), extras).unwrap();

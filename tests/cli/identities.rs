@@ -1,14 +1,14 @@
 //! Identities that open nothing, and what is said and done all the same.
 
-use crate::sandbox::{Recording, Sandbox, write};
+use crate::home::{Home, Recording, write};
 use sealcast::crypto::identity;
 use sealcast::crypto::recipient::Recipient;
 use sealcast::crypto::sshsig::Signer;
 use serde_json::Value;
 
 /// A home with `other.txt`, the identity of nobody.
-fn with_another() -> Sandbox {
-    let home = Sandbox::new();
+fn with_another() -> Home {
+    let home = Home::new();
     write(&home.path("other.txt"), identity::generate().0.as_bytes());
     home
 }
@@ -48,7 +48,7 @@ fn the_verdict_of_the_signatures_stands_though_the_identity_that_was_named_opens
 #[test]
 fn what_is_public_is_told_though_ones_own_identity_cannot_be_used() {
     for what in ["garbage", "nothing", "a directory"] {
-        let home = Sandbox::new();
+        let home = Home::new();
         home.record(&Recording::default());
         let path = home.personal().identity();
         std::fs::remove_file(&path).unwrap();

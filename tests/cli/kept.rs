@@ -1,13 +1,13 @@
 //! What is left of an export that does not come to its end: what a recording gave that cannot be read on, and nothing else.
 
-use crate::sandbox::{Ran, Recording, Sandbox, ran};
+use crate::home::{Home, Ran, Recording, ran};
 use sealcast::cast::Payload;
 use std::path::{Path, PathBuf};
 use std::process::Command as Process;
 
 /// A home with a recording that many reads are needed for: digits that are hard to compress.
-fn long() -> (Sandbox, PathBuf) {
-    let home = Sandbox::new();
+fn long() -> (Home, PathBuf) {
+    let home = Home::new();
     let mut last = 1u64;
     let mut digits = || {
         // Knuth's MMIX generator.
@@ -33,7 +33,7 @@ fn can_trace() -> bool {
 }
 
 /// Runs the program with what `strace` does to its reads of a recording.
-fn traced(home: &Sandbox, recording: &Path, tampered: &[&str], args: &[&str]) -> Ran {
+fn traced(home: &Home, recording: &Path, tampered: &[&str], args: &[&str]) -> Ran {
     let plain = home.command(args);
     let mut strace = Process::new("strace");
     strace.args(["-f", "-e", "trace=read", "-o"]).arg(home.path("trace")).arg("-P").arg(recording);
@@ -43,7 +43,7 @@ fn traced(home: &Sandbox, recording: &Path, tampered: &[&str], args: &[&str]) ->
 }
 
 /// A read of the recording that is well inside what is exported of it.
-fn late_read(home: &Sandbox, recording: &Path) -> usize {
+fn late_read(home: &Home, recording: &Path) -> usize {
     traced(home, recording, &[], &["export", "last", "-o", "whole.cast"]).exits(0);
     let trace = std::fs::read_to_string(home.path("trace")).unwrap();
     trace.lines().filter(|line| line.contains(" read(")).count() * 3 / 4

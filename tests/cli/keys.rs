@@ -1,9 +1,9 @@
-use crate::sandbox::Sandbox;
+use crate::home::Home;
 use std::os::unix::fs::PermissionsExt;
 
 #[test]
 fn first_keys_are_made_once_and_said_so_in_one_sentence() {
-    let home = Sandbox::new();
+    let home = Home::new();
     let made = home.run(&["keys", "new"]).exits(0);
     assert!(made.text().starts_with("age1") && made.text().lines().count() == 1, "{made}");
     assert!(made.err.contains("identity.txt") && made.err.lines().count() == 1, "{made}");
@@ -16,7 +16,7 @@ fn first_keys_are_made_once_and_said_so_in_one_sentence() {
 
 #[test]
 fn check_says_which_identity_opens_what_and_finds_open_permissions() {
-    let home = Sandbox::new();
+    let home = Home::new();
     home.run(&["keys", "check"]).exits(2).complains("No such file");
     home.run(&["keys", "new"]).exits(0);
     let good = home.run(&["keys", "check", "--json"]).exits(0);
@@ -41,7 +41,7 @@ fn check_says_which_identity_opens_what_and_finds_open_permissions() {
 
 #[test]
 fn a_recipient_that_needs_a_missing_plugin_is_found_by_check() {
-    let home = Sandbox::new();
+    let home = Home::new();
     home.run(&["keys", "new"]).exits(0);
     let hrp = bech32::Hrp::parse("age1nowhere").unwrap();
     let plugin = bech32::encode::<bech32::Bech32>(hrp, b"anything").unwrap();
@@ -54,7 +54,7 @@ fn a_recipient_that_needs_a_missing_plugin_is_found_by_check() {
 
 #[test]
 fn a_period_key_is_made_for_the_recipients() {
-    let home = Sandbox::new();
+    let home = Home::new();
     let made = home.run(&["keys", "new", "--period"]).exits(0);
     assert!(made.text().starts_with("age1"), "{made}");
     let checked = home.run(&["keys", "check"]).exits(0);
@@ -70,7 +70,7 @@ fn a_period_key_is_made_for_the_recipients() {
 
 #[test]
 fn an_identity_is_never_overwritten_and_a_passphrase_needs_a_terminal() {
-    let home = Sandbox::new();
+    let home = Home::new();
     home.run(&["keys", "new", "-o", "mine.txt"]).exits(0);
     let mode = std::fs::metadata(home.path("mine.txt")).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode, 0o600);
@@ -83,14 +83,14 @@ fn an_identity_is_never_overwritten_and_a_passphrase_needs_a_terminal() {
         .env("HOME", home.path(""))
         .env("PATH", "/usr/bin:/bin")
         .stdin(std::process::Stdio::null());
-    let ran = crate::sandbox::ran(&mut command, &["keys", "new", "--passphrase"]).exits(2);
+    let ran = crate::home::ran(&mut command, &["keys", "new", "--passphrase"]).exits(2);
     assert!(ran.complains("a passphrase is needed").err.contains("no terminal"), "no reason");
     assert!(!home.personal().identity().exists());
 }
 
 #[test]
 fn what_protects_ones_identity_is_told_as_it_is() {
-    let home = Sandbox::new();
+    let home = Home::new();
     home.run(&["keys", "new"]).exits(0);
     let kind = || {
         let listed = home.run(&["keys", "list", "--json"]).exits(0);
@@ -128,7 +128,7 @@ fn what_protects_ones_identity_is_told_as_it_is() {
 
 #[test]
 fn recipients_that_a_recording_has_no_room_for_are_told_by_the_check_and_by_whatever_uses_them() {
-    let home = Sandbox::new();
+    let home = Home::new();
     home.run(&["keys", "new"]).exits(0);
     let mine = std::fs::read_to_string(home.personal().recipients()).unwrap();
     let comment = "x".repeat(1000);
@@ -148,7 +148,7 @@ fn recipients_that_a_recording_has_no_room_for_are_told_by_the_check_and_by_what
 }
 
 /// What `keys list` or `keys check` tells of keys of this kind, a JSON object each.
-fn told(home: &Sandbox, command: &str, what: &str) -> Vec<serde_json::Value> {
+fn told(home: &Home, command: &str, what: &str) -> Vec<serde_json::Value> {
     let ran = home.run(&["keys", command, "--json"]);
     let rows = ran.text();
     let rows = rows.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
@@ -157,7 +157,7 @@ fn told(home: &Sandbox, command: &str, what: &str) -> Vec<serde_json::Value> {
 
 #[test]
 fn what_another_signing_key_signs_is_ones_own_and_so_is_what_was_signed_before() {
-    let home = Sandbox::new();
+    let home = Home::new();
     home.run(&["run", "--", "echo", "first"]).exits(0);
     let public = || std::fs::read_to_string(home.personal().signing_key_pub()).unwrap();
     let first = public();
@@ -182,7 +182,7 @@ fn what_another_signing_key_signs_is_ones_own_and_so_is_what_was_signed_before()
 
 #[test]
 fn a_public_half_that_cannot_be_written_keeps_nobody_from_recording_and_is_told() {
-    let home = Sandbox::new();
+    let home = Home::new();
     home.run(&["keys", "new"]).exits(0);
     let path = home.personal().signing_key_pub();
     std::fs::set_permissions(&path, PermissionsExt::from_mode(0o666)).unwrap();
@@ -194,7 +194,7 @@ fn a_public_half_that_cannot_be_written_keeps_nobody_from_recording_and_is_told(
 
 #[test]
 fn where_the_public_half_of_the_signing_key_is_missing_verify_says_so_and_the_next_run_makes_it() {
-    let home = Sandbox::new();
+    let home = Home::new();
     home.run(&["run", "--", "echo", "first"]).exits(0);
     std::fs::remove_file(home.personal().signing_key_pub()).unwrap();
     let foreign = home.run(&["verify"]).exits(1);
@@ -208,7 +208,7 @@ fn where_the_public_half_of_the_signing_key_is_missing_verify_says_so_and_the_ne
 
 #[test]
 fn keys_are_given_whole_where_a_program_reads_them() {
-    let home = Sandbox::new();
+    let home = Home::new();
     home.run(&["keys", "new", "--period"]).exits(0);
     let text = |path: std::path::PathBuf| std::fs::read_to_string(path).unwrap();
     let mine = text(home.personal().recipients()).lines().last().unwrap().to_owned();
@@ -238,7 +238,7 @@ fn keys_are_given_whole_where_a_program_reads_them() {
 
 #[test]
 fn check_sends_to_new_only_whoever_has_no_recipients() {
-    let home = Sandbox::new();
+    let home = Home::new();
     let hints_at_new = || home.run(&["keys", "check"]).exits(2).err.contains("keys new");
     assert!(hints_at_new());
     home.run(&["keys", "new"]).exits(0);
@@ -250,23 +250,23 @@ fn check_sends_to_new_only_whoever_has_no_recipients() {
 
 #[test]
 fn keys_that_are_named_are_checked_without_a_home() {
-    let home = Sandbox::new();
+    let home = Home::new();
     let recipient = home.run(&["keys", "new", "-o", "mine.txt"]).exits(0).text();
     std::fs::write(home.path("recipients.txt"), recipient).unwrap();
     for args in [
         &["keys", "check", "-i", "mine.txt", "-r", "recipients.txt"][..],
         &["keys", "check", "-r", "recipients.txt"],
     ] {
-        crate::sandbox::ran(home.command(args).env_remove("HOME"), args).exits(0);
+        crate::home::ran(home.command(args).env_remove("HOME"), args).exits(0);
     }
     let args = ["keys", "check", "-i", "mine.txt"];
-    crate::sandbox::ran(home.command(&args).env_remove("HOME"), &args).exits(2).complains("neither HOME");
+    crate::home::ran(home.command(&args).env_remove("HOME"), &args).exits(2).complains("neither HOME");
 }
 
 /// Whoever asks what there is, asks most often because something is wrong with it.
 #[test]
 fn what_cannot_be_used_is_listed_as_that_and_the_others_are_listed_too() {
-    let home = Sandbox::new();
+    let home = Home::new();
     home.run(&["keys", "new"]).exits(0);
     let kinds = || {
         let listed = home.run(&["keys", "list", "--json"]).exits(0);

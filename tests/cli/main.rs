@@ -3,6 +3,7 @@
 
 mod bad_input;
 mod forged;
+mod home;
 mod identities;
 mod kept;
 mod keys;
@@ -11,7 +12,6 @@ mod players;
 mod plugin;
 mod reading;
 mod renamed;
-mod sandbox;
 mod searching;
 #[path = "../support/skipped.rs"]
 mod skipped;

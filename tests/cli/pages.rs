@@ -1,7 +1,7 @@
 //! The keys of what is printed as JSON, held to the pages of the manual: a key that is printed stands in the page, and the
 //! page tells of no other.
 
-use crate::sandbox::{Recording, Sandbox};
+use crate::home::{Home, Recording};
 use sealcast::cast::{Command, Exec, Gap, Payload};
 use sealcast::container::{Extras, GivenUp, LeftOut};
 use serde_json::Value;
@@ -52,7 +52,7 @@ fn keys(value: &Value, closed: &[&str], found: &mut Words) {
     }
 }
 
-fn lines(home: &Sandbox, args: &[&str]) -> Vec<Value> {
+fn lines(home: &Home, args: &[&str]) -> Vec<Value> {
     let out = home.run(args).out;
     let text = String::from_utf8(out).unwrap();
     assert!(!text.is_empty(), "{args:?} printed nothing");
@@ -60,7 +60,7 @@ fn lines(home: &Sandbox, args: &[&str]) -> Vec<Value> {
 }
 
 /// Whether a page tells of the keys that these commands print, and of no others.
-fn compare(home: &Sandbox, command: &str, runs: &[&[&str]], closed: &[&str]) {
+fn compare(home: &Home, command: &str, runs: &[&[&str]], closed: &[&str]) {
     let mut printed = Words::new();
     for args in runs {
         lines(home, args).iter().for_each(|line| keys(line, closed, &mut printed));
@@ -117,7 +117,7 @@ fn extras() -> Extras {
 
 #[test]
 fn every_key_that_is_printed_as_json_is_in_its_page_and_no_page_tells_of_another() {
-    let home = Sandbox::new();
+    let home = Home::new();
     let (path, _) = home.record_with(&everything(), |writer, _| {
         writer.end_segment(Duration::from_millis(62_500), extras()).unwrap();
     });

@@ -1,6 +1,6 @@
 //! Exports in the players of others. Those that are not installed are skipped, and said so.
 
-use crate::sandbox::{Recording, Sandbox};
+use crate::home::{Home, Recording};
 use sealcast::cast::Payload;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -38,7 +38,7 @@ fn shown() -> Vec<u8> {
 #[test]
 fn asciinema_3_reads_our_cast_byte_for_byte() {
     let Some(asciinema) = asciinema("3") else { return };
-    let home = Sandbox::new();
+    let home = Home::new();
     home.record(&session());
     home.run(&["export", "last", "-o", "session.cast"]).exits(0);
     let out = Command::new(asciinema)
@@ -57,7 +57,7 @@ fn asciinema_3_reads_our_cast_byte_for_byte() {
 #[test]
 fn asciinema_2_shows_our_old_cast() {
     let Some(asciinema) = asciinema("2") else { return };
-    let home = Sandbox::new();
+    let home = Home::new();
     home.record(&session());
     home.run(&["export", "last", "-f", "cast2", "-o", "session.cast"]).exits(0);
     // It wants a terminal, which turns a line feed into two characters.

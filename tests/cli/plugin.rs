@@ -1,6 +1,6 @@
 //! A real age plugin on the search path: who runs it, when, and what is said when it is missing or fails.
 
-use crate::sandbox::{Ran, Sandbox, ran};
+use crate::home::{Home, Ran, ran};
 use bech32::{Bech32, Hrp};
 use serde_json::Value;
 use std::os::unix::fs::PermissionsExt;
@@ -13,13 +13,13 @@ const PATH: &str = "/usr/bin:/bin";
 
 /// A home with the plugin in it, a recipient that needs it, and its identity.
 struct Token {
-    home: Sandbox,
+    home: Home,
     recipient: String,
 }
 
 impl Token {
     fn new() -> Self {
-        let home = Sandbox::new();
+        let home = Home::new();
         std::fs::create_dir(home.path("bin")).unwrap();
         let plugin = home.path("bin").join(NAME);
         // Not by us: what is open for writing here, a process that another test just starts may still have open, and then it

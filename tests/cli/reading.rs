@@ -1,4 +1,4 @@
-use crate::sandbox::{Recording, Sandbox, damage_the_first_border, held, never_locked, ran};
+use crate::home::{Home, Recording, damage_the_first_border, held, never_locked, ran};
 use sealcast::cast::{Anchor, Event, Payload};
 use sealcast::container::Extras;
 use sealcast::crypto::identity;
@@ -14,7 +14,7 @@ fn json(text: &str) -> Vec<Value> {
 
 #[test]
 fn ls_lists_newest_first_with_and_without_an_identity() {
-    let home = Sandbox::new();
+    let home = Home::new();
     let (_, old) = home.record(&Recording::default());
     let later = Recording {
         start: Recording::default().start + 3_600_000,
@@ -67,7 +67,7 @@ fn ls_lists_newest_first_with_and_without_an_identity() {
 /// Who names an identity wants what it opens: dashes would be taken for "nothing was done".
 #[test]
 fn ls_says_why_an_identity_that_was_named_opens_none_of_what_is_listed() {
-    let home = Sandbox::new();
+    let home = Home::new();
     home.record(&Recording::default());
     home.run(&["keys", "new", "-o", "other.txt"]).exits(0);
     let refused = home.run(&["ls", "-i", "other.txt"]).exits(0);
@@ -78,7 +78,7 @@ fn ls_says_why_an_identity_that_was_named_opens_none_of_what_is_listed() {
 
 #[test]
 fn an_unreadable_recording_is_named_and_the_others_are_listed() {
-    let home = Sandbox::new();
+    let home = Home::new();
     home.record(&Recording::default());
     let (bad, _) = home.record(&Recording { start: 1_795_000_000_000, ..Recording::default() });
     std::fs::write(&bad, b"hello").unwrap();
@@ -92,7 +92,7 @@ fn an_unreadable_recording_is_named_and_the_others_are_listed() {
 
 #[test]
 fn recordings_are_named_by_path_prefix_and_last() {
-    let home = Sandbox::new();
+    let home = Home::new();
     let (path, id) = home.record(&Recording::default());
     let (_, newer) = home.record(&Recording { start: 1_795_400_000_000, ..Recording::default() });
     for (wanted, expected) in [
@@ -111,7 +111,7 @@ fn recordings_are_named_by_path_prefix_and_last() {
 
 #[test]
 fn show_tells_the_story_and_what_is_public_without_a_key() {
-    let home = Sandbox::new();
+    let home = Home::new();
     home.record(&Recording::default());
     let told = home.run(&["show"]).exits(0);
     for part in [
@@ -134,7 +134,7 @@ fn show_tells_the_story_and_what_is_public_without_a_key() {
 
 #[test]
 fn verify_has_the_right_word_and_exit_code_for_each_state() {
-    let home = Sandbox::new();
+    let home = Home::new();
     let (path, _) = home.record(&Recording { start: now(), ..Recording::default() });
     let verdict = |args: &[&str], code| {
         json(&home.run(&[&["verify", "--json"], args].concat()).exits(code).text())[0].clone()
@@ -202,7 +202,7 @@ fn now() -> i64 {
 
 #[test]
 fn a_report_that_cannot_be_written_is_told_also_where_something_is_wrong() {
-    let home = Sandbox::new();
+    let home = Home::new();
     home.record(&Recording { close: false, ..Recording::default() });
     let args = ["verify", "last"];
     let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
@@ -214,7 +214,7 @@ fn a_report_that_cannot_be_written_is_told_also_where_something_is_wrong() {
 
 #[test]
 fn a_standard_output_that_is_full_is_told_once_with_what_to_do() {
-    let home = Sandbox::new();
+    let home = Home::new();
     home.record(&Recording::default());
     for line in [
         "ls",
@@ -243,7 +243,7 @@ fn a_standard_output_that_is_full_is_told_once_with_what_to_do() {
 
 #[test]
 fn verify_goes_through_the_whole_store_and_counts() {
-    let home = Sandbox::new();
+    let home = Home::new();
     home.run(&["verify"]).exits(2).complains("there is nothing to verify: there are no recordings in ");
     std::fs::create_dir(home.path("empty")).unwrap();
     home.run(&["verify", "--store", "empty"]).exits(2).complains("no recordings in empty");
@@ -266,7 +266,7 @@ fn verify_goes_through_the_whole_store_and_counts() {
 
 #[test]
 fn a_recording_that_is_being_written_is_running_and_not_a_finding() {
-    let home = Sandbox::new();
+    let home = Home::new();
     let (path, _) = home.record(&Recording { start: now(), close: false, ..Recording::default() });
     let file = held(&path);
     let listed = home.run(&["ls"]).exits(0);
@@ -280,7 +280,7 @@ fn a_recording_that_is_being_written_is_running_and_not_a_finding() {
 
 #[test]
 fn export_writes_every_format_and_says_what_it_lost() {
-    let home = Sandbox::new();
+    let home = Home::new();
     home.record(&Recording::default());
     let cast = home.run(&["export", "last"]).exits(0);
     let lines: Vec<String> = cast.text().lines().map(str::to_owned).collect();
@@ -317,7 +317,7 @@ fn export_writes_every_format_and_says_what_it_lost() {
 
 #[test]
 fn following_needs_a_terminal_however_it_is_asked_for() {
-    let home = Sandbox::new();
+    let home = Home::new();
     home.record(&Recording::default());
     for args in [&["follow"][..], &["play", "-F", "last"]] {
         let refused = home.run(args).exits(2).complains("following needs a terminal");
@@ -327,7 +327,7 @@ fn following_needs_a_terminal_however_it_is_asked_for() {
 
 #[test]
 fn exports_of_a_damaged_recording_keep_what_is_good() {
-    let home = Sandbox::new();
+    let home = Home::new();
     let output = |n: u64| {
         (n * 1000, sealcast::cast::Payload::Output(format!("{n:0>20000}\r\nprompt{n}$ ").into_bytes()))
     };
@@ -348,7 +348,7 @@ fn exports_of_a_damaged_recording_keep_what_is_good() {
 
 #[test]
 fn plain_play_shows_the_text_at_its_pace_and_no_recorded_byte_acts_on_the_terminal() {
-    let home = Sandbox::new();
+    let home = Home::new();
     home.record(&Recording::default());
     let began = std::time::Instant::now();
     let played = home.run(&["play", "--plain", "--speed", "2", "--idle-limit", "0.2"]).exits(0);
@@ -375,7 +375,7 @@ fn plain_play_from_within_a_session_goes_on_from_the_screen_as_it_stood() {
         vec![output(2500, "\x1b[2;1Hmore"), output(3000, "\x1b[?1049l$ ec")],
         vec![output(4500, "ho on\r\n"), output(5000, "$ ")],
     ];
-    let home = Sandbox::new();
+    let home = Home::new();
     let recording = Recording { events: parts[0].clone(), ..Recording::default() };
     home.record_with(&recording, |writer, start| {
         let mut screen = Terminal::new(80, 24);
@@ -417,7 +417,7 @@ fn plain_play_from_within_a_session_goes_on_from_the_screen_as_it_stood() {
 
 #[test]
 fn a_time_behind_an_at_sign_is_whatever_the_player_takes() {
-    let home = Sandbox::new();
+    let home = Home::new();
     // From 14:03:12 to 14:04:14.5, UTC.
     home.record(&Recording::default());
     let play = |time: &str| {
@@ -441,7 +441,7 @@ fn a_time_behind_an_at_sign_is_whatever_the_player_takes() {
 
 #[test]
 fn a_reader_who_goes_away_is_no_failure() {
-    let home = Sandbox::new();
+    let home = Home::new();
     let output = |n: u64| (n, sealcast::cast::Payload::Output(vec![b'x'; 10_000]));
     home.record(&Recording { events: (0..200).map(output).collect(), ..Recording::default() });
     let mut child =
@@ -455,7 +455,7 @@ fn a_reader_who_goes_away_is_no_failure() {
 
 #[test]
 fn a_recording_for_somebody_else_says_for_whom_and_which_identities_were_tried() {
-    let home = Sandbox::new();
+    let home = Home::new();
     let (_, somebody) = identity::generate();
     home.record(&Recording { recipients: Some(vec![somebody.clone()]), ..Recording::default() });
     let mine = home.personal().identity();
@@ -473,7 +473,7 @@ fn a_recording_for_somebody_else_says_for_whom_and_which_identities_were_tried()
 
 #[test]
 fn an_identity_that_would_ask_is_not_used_unasked_and_that_is_said() {
-    let home = Sandbox::new();
+    let home = Home::new();
     home.record(&Recording::default());
     let path = home.personal().identity();
     let plain = std::fs::read_to_string(&path).unwrap();
@@ -489,7 +489,7 @@ fn an_identity_that_would_ask_is_not_used_unasked_and_that_is_said() {
 
 #[test]
 fn where_a_condition_is_sealed_it_is_said_for_whom_and_nothing_counts_as_skipped() {
-    let home = Sandbox::new();
+    let home = Home::new();
     let (_, somebody) = identity::generate();
     home.record(&Recording { recipients: Some(vec![somebody.clone()]), ..Recording::default() });
     let ran = home.run(&["ls", "--command", "x"]).exits(2);
@@ -502,7 +502,7 @@ fn where_a_condition_is_sealed_it_is_said_for_whom_and_nothing_counts_as_skipped
 #[test]
 fn an_end_that_was_altered_is_told_by_whatever_plays_or_exports() {
     for damage in ["appended", "trailer"] {
-        let home = Sandbox::new();
+        let home = Home::new();
         let (path, _) = home.record(&Recording::default());
         let mut bytes = std::fs::read(&path).unwrap();
         match damage {

@@ -1,6 +1,6 @@
 //! A file's name is part of no signature: what a recording is called is what its header says, and a name that differs is told.
 
-use crate::sandbox::{Recording, Sandbox};
+use crate::home::{Home, Recording};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 
@@ -14,7 +14,7 @@ fn id(path: &Path) -> String {
 }
 
 /// Two recordings of different days and people: paths.
-fn two(home: &Sandbox) -> (PathBuf, PathBuf) {
+fn two(home: &Home) -> (PathBuf, PathBuf) {
     let (alice, _) = home.record(&Recording::default());
     let start = Recording::default().start + 86_400_000;
     let (bob, _) = home.record(&Recording { start, user: "bob", ..Recording::default() });
@@ -30,7 +30,7 @@ fn swap(one: &Path, other: &Path) {
 
 #[test]
 fn recordings_whose_names_were_exchanged_are_told_everywhere_by_what_they_are() {
-    let home = Sandbox::new();
+    let home = Home::new();
     let (alice, bob) = two(&home);
     let (of_alice, of_bob) = (id(&alice), id(&bob));
     swap(&alice, &bob);
@@ -86,7 +86,7 @@ fn recordings_whose_names_were_exchanged_are_told_everywhere_by_what_they_are() 
 
 #[test]
 fn no_name_hides_a_recording_from_a_condition_on_its_time() {
-    let home = Sandbox::new();
+    let home = Home::new();
     let (_, bob) = two(&home);
     let long_ago = bob.with_file_name(format!("20200101T000000.000Z-{}.scast", id(&bob)));
     std::fs::rename(&bob, &long_ago).unwrap();
@@ -112,7 +112,7 @@ fn no_name_hides_a_recording_from_a_condition_on_its_time() {
 
 #[test]
 fn a_file_in_the_store_under_a_name_that_no_recorder_gives_is_neither_passed_over_nor_followed() {
-    let home = Sandbox::new();
+    let home = Home::new();
     let (path, _) = home.record(&Recording::default());
     let other = path.with_file_name("other.scast");
     std::fs::rename(&path, &other).unwrap();
@@ -138,7 +138,7 @@ fn a_file_in_the_store_under_a_name_that_no_recorder_gives_is_neither_passed_ove
 
 #[test]
 fn copies_of_a_recording_are_told_apart_by_their_paths() {
-    let home = Sandbox::new();
+    let home = Home::new();
     let (alice, _) = two(&home);
     let copy = alice.with_file_name("copy.scast");
     std::fs::copy(&alice, &copy).unwrap();

@@ -1,4 +1,4 @@
-use crate::sandbox::{Recording, Sandbox, damage_the_first_border, held};
+use crate::home::{Home, Recording, damage_the_first_border, held};
 use sealcast::cast::{Command, Exec, Payload, Trust};
 use sealcast::container::Reader;
 use sealcast::crypto::identity;
@@ -15,7 +15,7 @@ fn json(text: &str) -> Vec<Value> {
 
 #[test]
 fn a_hit_says_who_where_and_when_and_opens_in_the_player() {
-    let home = Sandbox::new();
+    let home = Home::new();
     let (_, id) = home.record(&Recording::default());
     let found = home.run(&["search", "after a minute"]).exits(0);
     assert_eq!(
@@ -34,7 +34,7 @@ fn a_hit_says_who_where_and_when_and_opens_in_the_player() {
 
 #[test]
 fn the_exit_status_is_that_of_grep_and_what_cannot_be_read_is_named() {
-    let home = Sandbox::new();
+    let home = Home::new();
     home.record(&Recording::default());
     home.run(&["search", "nothing like this"]).exits(1);
     home.run(&["search", "--since", "2030-01-01", "minute"]).exits(1);
@@ -54,7 +54,7 @@ fn the_exit_status_is_that_of_grep_and_what_cannot_be_read_is_named() {
 
 #[test]
 fn what_to_do_is_said_with_what_could_not_be_searched_and_once() {
-    let home = Sandbox::new();
+    let home = Home::new();
     let (_, somebody) = identity::generate();
     for start in [1_795_000_000_000, 1_795_100_000_000] {
         home.record(&Recording { start, recipients: Some(vec![somebody.clone()]), ..Recording::default() });
@@ -72,7 +72,7 @@ fn what_to_do_is_said_with_what_could_not_be_searched_and_once() {
 
 #[test]
 fn why_index_keys_cannot_be_kept_is_said_to_the_last_cause() {
-    let home = Sandbox::new();
+    let home = Home::new();
     home.record(&Recording::default());
     std::fs::write(home.personal().root().join("cache"), b"no directory").unwrap();
     let found = home.run(&["search", "minute"]).exits(0);
@@ -81,7 +81,7 @@ fn why_index_keys_cannot_be_kept_is_said_to_the_last_cause() {
 
 #[test]
 fn texts_fields_and_conditions_narrow_the_search() {
-    let home = Sandbox::new();
+    let home = Home::new();
     let (path, _) = home.record(&Recording::default());
     home.record(&Recording {
         start: 1_795_400_000_000,
@@ -119,7 +119,7 @@ fn texts_fields_and_conditions_narrow_the_search() {
 
 #[test]
 fn each_line_of_a_command_and_of_an_argument_is_looked_in() {
-    let home = Sandbox::new();
+    let home = Home::new();
     let text = "cat > /etc/x << END\nPermitRootLogin yes\nlast line\nEND";
     let argv = vec!["echo".into(), "one\ntwo middle".into()];
     let execs = vec![Exec { path: "/bin/echo".into(), argv, ..Exec::default() }];
@@ -141,7 +141,7 @@ fn each_line_of_a_command_and_of_an_argument_is_looked_in() {
 
 #[test]
 fn a_command_that_anybody_could_have_written_is_told_as_such() {
-    let home = Sandbox::new();
+    let home = Home::new();
     let command = |text: &str, trust| Command {
         text: text.into(),
         trust,
@@ -166,7 +166,7 @@ fn a_command_that_anybody_could_have_written_is_told_as_such() {
 
 #[test]
 fn a_limit_above_the_usual_number_of_hits_is_one_too() {
-    let home = Sandbox::new();
+    let home = Home::new();
     let text: String = (0..10_400).map(|n| format!("needle {n}\r\n")).collect();
     let events = vec![(100, Payload::Output(text.into_bytes()))];
     home.record(&Recording { events, ..Recording::default() });
@@ -182,7 +182,7 @@ fn a_limit_above_the_usual_number_of_hits_is_one_too() {
 
 #[test]
 fn what_was_done_then_is_found_whenever_its_recording_began() {
-    let home = Sandbox::new();
+    let home = Home::new();
     // 2026-11-22 14:03:12 to 14:04:14.5.
     home.record(&Recording::default());
     for (words, times, found) in [
@@ -201,7 +201,7 @@ fn what_was_done_then_is_found_whenever_its_recording_began() {
     let turned = ["search", "x", "--from", "2026-11-23", "--to", "2026-11-22"];
     home.run(&turned).exits(2).complains("nothing lies between --from and --to");
     // Whether one that was not closed still went on then is not known.
-    let home = Sandbox::new();
+    let home = Home::new();
     home.record(&Recording { close: false, ..Recording::default() });
     for time in ["2026-11-22 14:04", "2027-01-01"] {
         home.run(&["search", "-q", "user:alice", "--from", time]).exits(2);
@@ -212,7 +212,7 @@ fn what_was_done_then_is_found_whenever_its_recording_began() {
 
 #[test]
 fn where_a_text_was_found_is_told_in_bytes() {
-    let home = Sandbox::new();
+    let home = Home::new();
     let events = vec![(100, Payload::Output("déjà vu, naïve".into())), (2000, Payload::Exit(0))];
     home.record(&Recording { events, ..Recording::default() });
     let hit = json(&home.run(&["search", "--json", "naïve"]).exits(0).text()).remove(0);
@@ -223,7 +223,7 @@ fn where_a_text_was_found_is_told_in_bytes() {
 
 #[test]
 fn a_time_with_a_fraction_is_not_midnight_and_one_with_a_zone_is_refused() {
-    let home = Sandbox::new();
+    let home = Home::new();
     // 2026-11-22 14:03:12.
     home.record(&Recording::default());
     for (flag, time, found) in [
@@ -245,7 +245,7 @@ fn a_time_with_a_fraction_is_not_midnight_and_one_with_a_zone_is_refused() {
 
 #[test]
 fn a_recording_that_matches_without_a_hit_is_one_for_every_form_and_for_the_limit() {
-    let home = Sandbox::new();
+    let home = Home::new();
     let recording = |user, start| Recording { user, start, ..Recording::default() };
     let (first, _) = home.record(&recording("alice", 1_795_300_000_000));
     for start in [1_795_400_000_000, 1_795_500_000_000] {
@@ -276,7 +276,7 @@ fn a_recording_that_matches_without_a_hit_is_one_for_every_form_and_for_the_limi
 
 #[test]
 fn of_a_recording_that_was_not_closed_nothing_is_denied() {
-    let home = Sandbox::new();
+    let home = Home::new();
     let mut recording = Recording { close: false, ..Recording::default() };
     let start = Start { text: Some("uptime -p".into()), ..Start::default() };
     let end = Mark::End { status: Some(4), pipe: Vec::new(), cancelled: false };
@@ -358,7 +358,7 @@ fn of_a_recording_that_was_not_closed_nothing_is_denied() {
 
 #[test]
 fn of_a_recording_whose_end_was_cut_off_nothing_is_denied() {
-    let home = Sandbox::new();
+    let home = Home::new();
     let output = |n: u64| (n * 100, Payload::Output(format!("line {n} of many\r\n").into_bytes()));
     let mut events: Vec<_> = (0..100).map(output).collect();
     events.push((20_000, Payload::Output(b"the needle\r\n".to_vec())));
@@ -386,7 +386,7 @@ fn of_a_recording_whose_end_was_cut_off_nothing_is_denied() {
 
 #[test]
 fn the_cache_changes_no_answer_and_is_not_kept_when_it_is_not_wanted() {
-    let home = Sandbox::new();
+    let home = Home::new();
     home.record(&Recording::default());
     let cache = home.path(".local/share/sealcast/cache/index-keys");
     let first = home.run(&["search", "--no-cache", "minute"]).exits(0).text();
@@ -401,7 +401,7 @@ fn the_cache_changes_no_answer_and_is_not_kept_when_it_is_not_wanted() {
 
 #[test]
 fn hostile_queries_end_with_a_clear_error() {
-    let home = Sandbox::new();
+    let home = Home::new();
     home.record(&Recording::default());
     for (args, what) in [
         (&["search", ""][..], "the pattern is empty"),
@@ -428,12 +428,12 @@ fn hostile_queries_end_with_a_clear_error() {
     assert!(place.err.contains("in: foo(bar\nat:    ^\n"), "{place}");
     let mut command = home.command(&["search"]);
     command.arg(OsStr::from_bytes(b"abc\xff"));
-    crate::sandbox::ran(&mut command, &["search", "abc\\xff"]).exits(2).complains("no UTF-8");
+    crate::home::ran(&mut command, &["search", "abc\\xff"]).exits(2).complains("no UTF-8");
 }
 
 #[test]
 fn parts_of_a_session_without_a_terminal_begin_new_lines_as_the_whole_does() {
-    let home = Sandbox::new();
+    let home = Home::new();
     let line = |n: u64| (n * 1000, Payload::Output(format!("line {n}\n").into_bytes()));
     let mut events: Vec<_> = (0..9).map(line).collect();
     events.push((9000, Payload::Exit(0)));
@@ -455,7 +455,7 @@ fn parts_of_a_session_without_a_terminal_begin_new_lines_as_the_whole_does() {
 
 #[test]
 fn the_parts_around_hits_are_exported_and_play_by_themselves() {
-    let home = Sandbox::new();
+    let home = Home::new();
     let output = |text: &str| Payload::Output(text.as_bytes().to_vec());
     let mut events = vec![(0, output("$ vim\r\n\x1b[?1049h\x1b[2J\x1b[Hfirst page"))];
     events
@@ -513,7 +513,7 @@ fn the_parts_around_hits_are_exported_and_play_by_themselves() {
 
 #[test]
 fn a_part_that_begins_with_a_screen_of_which_not_all_was_drawn_says_so() {
-    let home = Sandbox::new();
+    let home = Home::new();
     let output = |text: &str| Payload::Output(text.as_bytes().to_vec());
     let events = vec![
         (0, output("needle one\r\n")),

@@ -1,7 +1,7 @@
 //! Nothing but the player's drawing comes to the viewer's terminal, whatever was recorded.
 
 use super::viewer::Viewer;
-use crate::sandbox::{self, Recording, Sandbox};
+use crate::home::{self, Home, Recording};
 use sealcast::cast::{Command as Entry, Payload};
 use std::time::Duration;
 
@@ -94,11 +94,11 @@ fn hostile() -> Recording {
 
 #[test]
 fn nothing_but_the_players_drawing_is_written_whatever_was_recorded() {
-    let home = Sandbox::new();
+    let home = Home::new();
     let (path, _) = home.record(&hostile());
     // The marks beside it are somebody else's too.
     let marks = r#"[{"at":18446744073709551615,"note":"\u001b[2J\u202e\u009b6n"},{"at":5,"note":"\u001b]0;t\u0007"}]"#;
-    sandbox::write(std::path::Path::new(&format!("{}.marks.json", path.display())), marks.as_bytes());
+    home::write(std::path::Path::new(&format!("{}.marks.json", path.display())), marks.as_bytes());
     let mut viewer = Viewer::start(&home, &["play", "last"], (100, 30));
     viewer.shows("intact");
     for keys in [

@@ -1,7 +1,7 @@
 //! The player as somebody who sits before it has it: keys, and what stands on the screen. Waits for what is to be seen, never for a
 //! time, and says what was seen instead.
 
-use crate::sandbox::Sandbox;
+use crate::home::Home;
 use crate::support::DEADLINE;
 use crate::support::terminal::Terminal;
 use sealcast::sys::tty::Size;
@@ -15,7 +15,7 @@ pub struct Viewer {
 }
 
 impl Viewer {
-    pub fn start(home: &Sandbox, args: &[&str], (cols, rows): (u16, u16)) -> Self {
+    pub fn start(home: &Home, args: &[&str], (cols, rows): (u16, u16)) -> Self {
         let mut command = home.command(args);
         command.env("TERM", "xterm-256color").env("LANG", "C.UTF-8");
         let size = Size { cols, rows, width: 0, height: 0 };

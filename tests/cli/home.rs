@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command as Process, Stdio};
 use std::time::Duration;
 
-pub(crate) struct Sandbox {
+pub(crate) struct Home {
     home: tempfile::TempDir,
 }
 
@@ -54,7 +54,7 @@ impl Ran {
     }
 }
 
-impl Sandbox {
+impl Home {
     pub(crate) fn new() -> Self {
         Self { home: tempfile::tempdir().unwrap() }
     }
@@ -93,7 +93,7 @@ impl Sandbox {
         self.record_with(recording, |_, _| {})
     }
 
-    /// [`Sandbox::record`], to which `more` adds what it likes; it is given the start.
+    /// [`Home::record`], to which `more` adds what it likes; it is given the start.
     pub(crate) fn record_with(
         &self,
         recording: &Recording,
