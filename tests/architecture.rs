@@ -106,6 +106,15 @@ fn every_arrow_points_down() {
 }
 
 #[test]
+fn every_room_of_the_table_is_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    for (room, row) in rows() {
+        let is = root.join(&room).is_dir() || root.join(format!("{room}.rs")).is_file();
+        assert!(is, "doc/ARCHITECTURE.md has a room `{room}` in row {row}, and src has none");
+    }
+}
+
+#[test]
 fn the_check_itself_sees_an_upward_arrow() {
     let seen = uses("use crate::{text, player::App};\nlet x = crate::record::run(); // crate::cli\n");
     assert_eq!(seen, [(1, "text".into()), (1, "player".into()), (2, "record".into())]);
