@@ -56,9 +56,9 @@ impl Scan<'_> {
         let start = (0..range.end).rev().find(|segment| entries.get(*segment).is_some_and(before));
         let range = start.unwrap_or(0)..range.end;
         let mut text = String::new();
-        // Looks at the screen as it stands from `time` until `next`; gives whether there is more to wait for.
         // Of each, how many lines stand that begin like its own and are others.
         let mut waiting: Vec<(usize, usize)> = waiting.into_iter().map(|at| (at, 0)).collect();
+        // Looks at the screen as it stands from `time` until `next`; gives whether there is more to wait for.
         let mut look = |shown: &mut Shown, time: Duration, next: Duration, changed: bool, anew: bool| {
             let time_of = |(at, _): &(usize, usize)| hits.get(*at).map_or(Duration::MAX, |hit| hit.time);
             let near = waiting.iter().take_while(|waits| time_of(waits) <= next).count();
