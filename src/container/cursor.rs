@@ -30,7 +30,6 @@ pub struct Cursor {
     inside: Option<Inside>,
     ready: VecDeque<Event>,
     until: Option<usize>,
-    header: Option<String>,
     /// Where the segment's first sealed chunk was.
     began: u64,
     /// What stopped the decompression, until the events before it have been given out.
@@ -98,7 +97,6 @@ impl Cursor {
             inside: None,
             ready: VecDeque::new(),
             until: None,
-            header: None,
             began: offset,
             fault: None,
             spare: None,
@@ -126,11 +124,6 @@ impl Cursor {
     /// Byte offset of the next chunk.
     pub fn offset(&self) -> u64 {
         self.offset
-    }
-
-    /// The header line of the cast inside, once the first segment's first chunk has been read.
-    pub fn cast_header(&self) -> Option<&str> {
-        self.header.as_deref()
     }
 
     /// Reads on until about `most` bytes of events wait to be given out, or the end is reached, or it is `stopped`. Then
@@ -172,7 +165,7 @@ impl Cursor {
             }
             if let Some(inside) = self.inside.as_mut().filter(|inside| inside.more) {
                 let (offset, chunk) = inside.place;
-                if let Err(what) = inside.step(&mut self.ready, &mut self.header) {
+                if let Err(what) = inside.step(&mut self.ready) {
                     self.fault = Some(Error::format(offset, chunk, what));
                     inside.more = false;
                 }
@@ -302,7 +295,7 @@ impl Inside {
     }
 
     /// Decompresses the next piece of the chunk in hand.
-    fn step(&mut self, ready: &mut VecDeque<Event>, header: &mut Option<String>) -> Result<(), String> {
+    fn step(&mut self, ready: &mut VecDeque<Event>) -> Result<(), String> {
         let mut buffer = std::mem::take(&mut self.room.buffer);
         let left = self.packed.get(self.taken..).unwrap_or_default();
         let (mut input, mut output) = (InBuffer::around(left), OutBuffer::around(buffer.as_mut_slice()));
@@ -322,7 +315,7 @@ impl Inside {
         if self.plain > limits::SEGMENT_PLAIN {
             return Err(format!("a segment of more than {} bytes", limits::SEGMENT_PLAIN));
         }
-        let read = self.lines(buffer.get(..produced).unwrap_or_default(), ready, header);
+        let read = self.lines(buffer.get(..produced).unwrap_or_default(), ready);
         if produced == buffer.len() && produced < STEP {
             buffer.clear();
             buffer.resize(STEP, 0);
@@ -331,21 +324,16 @@ impl Inside {
         read
     }
 
-    fn lines(
-        &mut self,
-        mut text: &[u8],
-        ready: &mut VecDeque<Event>,
-        header: &mut Option<String>,
-    ) -> Result<(), String> {
+    fn lines(&mut self, mut text: &[u8], ready: &mut VecDeque<Event>) -> Result<(), String> {
         while let Some(end) = memchr::memchr(b'\n', text) {
             let (line, after) = text.split_at(end);
             text = after.get(1..).unwrap_or_default();
             if self.rest.is_empty() {
-                self.line(line, ready, header)?;
+                self.line(line, ready)?;
             } else {
                 let mut whole = std::mem::take(&mut self.rest);
                 whole.extend_from_slice(line);
-                self.line(&whole, ready, header)?;
+                self.line(&whole, ready)?;
             }
         }
         self.rest.extend_from_slice(text);
@@ -355,14 +343,9 @@ impl Inside {
         Ok(())
     }
 
-    fn line(
-        &mut self,
-        line: &[u8],
-        ready: &mut VecDeque<Event>,
-        header: &mut Option<String>,
-    ) -> Result<(), String> {
+    fn line(&mut self, line: &[u8], ready: &mut VecDeque<Event>) -> Result<(), String> {
+        // The header of the cast inside.
         if line.starts_with(b"{") {
-            *header = std::str::from_utf8(line).ok().map(str::to_owned);
             return Ok(());
         }
         let Some(mut event) = self.decoder.decode(line).map_err(|e| e.to_string())? else { return Ok(()) };

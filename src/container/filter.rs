@@ -264,11 +264,6 @@ impl<'a> Filter<'a> {
         trigrams(text).all(|hash| self.may_hold(hash))
             && ids::pieces(text).all(|hash| self.may_hold_piece(hash))
     }
-
-    /// How many of a thousand bits are set.
-    pub fn fullness(&self) -> u64 {
-        fullness(self.bits)
-    }
 }
 
 #[cfg(test)]
@@ -343,7 +338,7 @@ mod tests {
         assert!(filter(&noise).is_empty());
         let some = filter(&noise[..200]);
         let read = Filter::read(&some).unwrap();
-        assert!((100..=300).contains(&read.fullness()), "{}", read.fullness());
+        assert!((100..=300).contains(&fullness(read.bits)), "{}", fullness(read.bits));
     }
 
     #[test]
@@ -356,8 +351,8 @@ mod tests {
         };
         assert!(of(LEAST_RAW - 1).is_empty());
         assert!(of(LEAST_RAW).len() <= of(SMALL_RAW).len());
-        assert!(Filter::read(&of(LEAST_RAW)).unwrap().fullness() <= MOST_FULL_SMALL);
-        assert!(Filter::read(&of(SMALL_RAW)).unwrap().fullness() <= MOST_FULL);
+        assert!(fullness(Filter::read(&of(LEAST_RAW)).unwrap().bits) <= MOST_FULL_SMALL);
+        assert!(fullness(Filter::read(&of(SMALL_RAW)).unwrap().bits) <= MOST_FULL);
     }
 
     proptest! {
@@ -368,8 +363,8 @@ mod tests {
         ) {
             let bytes = filter(&lines);
             let read = Filter::read(&bytes).unwrap();
-            prop_assert!(bytes.len() == 2 + 64 || read.fullness() >= 150 - 5, "{}", read.fullness());
-            prop_assert!(read.fullness() <= 300);
+            prop_assert!(bytes.len() == 2 + 64 || fullness(read.bits) >= 150 - 5, "{}", fullness(read.bits));
+            prop_assert!(fullness(read.bits) <= 300);
             if !lines.is_empty() {
                 let part: String = at.get(&lines).chars().skip(from).take(len).collect();
                 prop_assert!(read.may_hold_text(&part));

@@ -16,7 +16,6 @@ use crate::shell::marks::{Filter, Found, Hint, Mark, Nonce};
 use crate::shell::said::Said;
 use crate::sys::clock;
 use crate::sys::stage::Program;
-use std::ffi::{OsStr, OsString};
 use std::path::Path;
 use std::time::Duration;
 
@@ -230,17 +229,11 @@ fn sent_at(shell: u64, wall: Duration, monotonic: Duration) -> Option<u64> {
     u64::try_from(monotonic.checked_sub(ago)?.as_micros()).ok()
 }
 
-/// A login shell's name, as `argv[0]` has it.
-pub fn dashed(shell: &Path) -> OsString {
-    let mut name = OsString::from("-");
-    name.push(shell.file_name().unwrap_or(OsStr::new("sh")));
-    name
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::sys::privileges::Identity;
+    use std::ffi::OsString;
     use std::fs::Permissions;
     use std::os::unix::fs::PermissionsExt as _;
     use std::os::unix::process::CommandExt as _;

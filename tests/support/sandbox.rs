@@ -11,10 +11,6 @@ use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::time::Duration;
 
-/// The wrapper under test: true for `sealcast run --`, false for `examples/relay.rs`, which records in the open. (What
-/// only the example can do, such as a loop that panics, is done with the example either way.)
-const SEALED: bool = true;
-
 /// A directory for one test, removed at its end.
 pub struct Sandbox {
     dir: tempfile::TempDir,
@@ -74,9 +70,9 @@ impl Sandbox {
         command
     }
 
-    /// The wrapper around a command line.
+    /// `sealcast run --` around a command line.
     pub fn wrapped(&self, words: &[&str]) -> Command {
-        let mut command = if SEALED { self.sealcast() } else { self.relay() };
+        let mut command = self.sealcast();
         command.arg("--").args(words);
         command
     }
@@ -94,13 +90,14 @@ impl Sandbox {
         command
     }
 
+    /// `examples/relay.rs`, which records in the open.
     fn relay(&self) -> Command {
         let mut command = self.command(relay());
         command.arg("--to").arg(self.path("recording"));
         command
     }
 
-    /// The wrapper around a command line; with options that only the example has, the example.
+    /// The wrapper around a command line; with options that only the example has (such as a loop that panics), the example.
     pub fn wrapped_with(&self, options: &[&str], words: &[&str]) -> Command {
         if options.is_empty() {
             return self.wrapped(words);
