@@ -11,25 +11,32 @@
 //! - [`search`] looks for texts and conditions in many.
 //!
 //! `examples/root_commands.rs` and `examples/grep_store.rs` do so in some forty lines each. [`replay`] and [`export`] go on from a
-//! reader. The other modules are public for the binary, its tests and its measurements; they, and above all `cli`, `commands`
-//! and `sys`, may change with every version.
+//! reader. The other modules are public for the binary, its tests and its measurements, and may change with every version; those
+//! of which a reader of recordings needs no type are not documented.
 
 pub mod cast;
 #[doc(hidden)]
 pub mod cli;
 #[doc(hidden)]
 pub mod commands;
+#[doc(hidden)]
 pub mod console;
 pub mod container;
 pub mod crypto;
+#[doc(hidden)]
 pub mod error;
+#[doc(hidden)]
 pub mod exec;
 pub mod export;
+#[doc(hidden)]
 pub mod player;
+#[doc(hidden)]
 pub mod policy;
+#[doc(hidden)]
 pub mod record;
 pub mod replay;
 pub mod search;
+#[doc(hidden)]
 pub mod shell;
 pub mod store;
 #[doc(hidden)]
