@@ -362,7 +362,8 @@ impl Drop for Session {
     }
 }
 
-/// Both pass through no exec from the first moment on: other tests start programs that live long.
+/// Both pass through no exec from the first moment on: other tests start programs that live long. (What `sys::pty::open` gives is
+/// marked so a moment after it was opened, which is enough for a program that has no other thread yet.)
 fn open(cols: u16, rows: u16) -> (File, OwnedFd) {
     let flags = libc::O_RDWR | libc::O_NOCTTY | libc::O_CLOEXEC;
     // SAFETY: takes flags and gives a descriptor, or -1.
