@@ -271,7 +271,8 @@ fn report(lost: &[Lost], calm: bool) {
 
 #[test]
 fn a_killed_recorder_leaves_a_file_that_opens_and_lacks_the_last_moment_only() {
-    report(&kill_recorders(16, 4), false);
+    // No more at once than two cores have room for: they would keep each other from flushing.
+    report(&kill_recorders(16, 2), false);
 }
 
 #[test]
