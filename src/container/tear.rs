@@ -8,8 +8,10 @@ use super::frame::{self, FRAME_LEN, Frame};
 use super::limits;
 use std::io::{Read, Seek, SeekFrom};
 
-/// Why a file of `length` bytes, in which no whole chunk begins at `at`, does not end there as a write that was stopped leaves it;
-/// `None` where it does: at that place, inside a chunk of which the end is missing, or in zeros.
+/// Whether a file of `length` bytes ends as a recorder leaves it that was stopped while it wrote. At `at` no whole chunk
+/// begins. `None` where the file ends so: right there, inside a chunk whose end is missing, or in zeros. Otherwise the
+/// reason why it cannot have been left so: 100 bytes at `at` that do not begin with the mark of a chunk, for example, no
+/// recorder has written.
 pub(super) fn no_tear<R: Read + Seek>(
     source: &mut R,
     at: u64,

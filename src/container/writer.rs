@@ -346,8 +346,10 @@ impl<S: Sink> Writer<S> {
         self.open.is_some()
     }
 
-    /// Seals and writes what has been taken, signs it if by the next flush, as long after this one as this after the last,
-    /// something would have waited longer than [`limits::CHECK_EVERY`] since it was captured, and makes it durable.
+    /// Seals what has been taken, writes it, and makes it durable. It is signed as well where something captured would
+    /// otherwise wait for its signature longer than [`limits::CHECK_EVERY`]. The next flush is taken to come as long after
+    /// this one as this one came after the last: with a flush every 4 s, what was captured at 0 s is signed at 8 s, since
+    /// 12 s would be too late.
     ///
     /// # Errors
     /// As [`Writer::settle`].

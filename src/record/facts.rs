@@ -98,9 +98,11 @@ impl Observed {
     }
 }
 
-/// The processes that the nearest sshd of root's has started above us, the nearest first: the outermost of them got the variable from
-/// it, what lies nearer to us was started by the person, and sshd itself, like what lies above it, may have that of whoever started it
-/// by hand. All of them, where there is no sshd. By the names that processes have given themselves: good enough to find a claim.
+/// The processes between us and the nearest sshd that runs as root, the nearest to us first: of `sudo`, `bash`, `sshd`
+/// (alice's), `sshd` (root's) and `init` these are `sudo` and `bash`. The outermost of them (`bash`) got its variable from
+/// sshd; those nearer to us were started by the person. sshd and what lies above it do not count: who started sshd by hand
+/// has left a variable of their own there. Where there is no sshd, all ancestors. An sshd is known by the name that a
+/// process has given itself: good enough to find a claim.
 fn below_sshd(ancestors: &[Ancestor]) -> &[Ancestor] {
     let is_sshd = |ancestor: &Ancestor| {
         ancestor.name.strip_prefix("sshd").is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))

@@ -265,10 +265,12 @@ impl Withhold {
         self.settle(now, out);
     }
 
-    /// A character on the screen: looked for in the run at the front, and behind it as long as the ones
-    /// before were left without an echo, or were shown whole, or were ended by a pause and have none in it: a key that is a
-    /// command (`i` in vi). What was seen whole up to a Tab has no doubt from what is drawn behind that Tab, nor has a Tab by itself an
-    /// echo. Gives how many were looked at.
+    /// A character was drawn: it is looked for in the runs of typed keys, from the front on. The first run is looked at in
+    /// any case; the next one if every run before it was left without an echo, or was shown whole, or was ended by a pause
+    /// and does not have the character. (`i` in vi, a pause, then `word`: `i` is a command and is not drawn. The `w` that is
+    /// drawn is looked for in the run `i`, and then in the run `word`.) A Tab by itself has no echo, and is passed over. A
+    /// run that was seen whole up to a Tab is looked at only if no run behind that Tab has the character: what is drawn
+    /// for one of those says nothing against it. Gives how many runs were looked at.
     fn see(&mut self, now: Duration, drawn: &Drawn) -> usize {
         let (mut looked, mut paused, mut passed) = (0_usize, 0_usize, false);
         let (mut ends, mut above, mut tabs) = (None, None, false);

@@ -213,13 +213,15 @@ pub fn send(socket: impl AsFd, bytes: &[u8]) -> io::Result<usize> {
     usize::try_from(put).map_err(|_| io::Error::last_os_error())
 }
 
-/// Writes to a [`Kind::Local`] socket as [`send`] does, and tells the other side (`SO_PASSCRED`) that it is who `stead`
-/// stands for that writes, by the process `pid`, if there still is one and we may name it: the process of somebody else may
-/// be named with `CAP_SYS_ADMIN` only (`unix(7)`), which a service or a container may lack. Otherwise it is our process.
+/// Writes to a [`Kind::Local`] socket as [`send`] does, in somebody else's name: a reader that asks who wrote
+/// (`SO_PASSCRED`) is told the ids that `stead` has, and `pid` as the process. So a logging daemon, at whose socket the
+/// output of a session ends, hears of the user and the program of the session, and not of root and the recorder. Our own
+/// process is named where `pid` has ended, and where we may not name it: only `CAP_SYS_ADMIN` may name a process of another
+/// user (`unix(7)`), and a service or a container may lack that.
 ///
 /// # Errors
-/// As [`send`]; that permission is missing where not even the ids may be told. Then nothing is written: it would be written
-/// in our own name.
+/// As [`send`]; that permission is missing, where we may not even tell the ids. Then nothing is written: our own ids would
+/// be told.
 pub fn send_in_stead(socket: impl AsFd, bytes: &[u8], stead: &Stead, pid: Option<u32>) -> io::Result<usize> {
     // SAFETY: takes nothing and cannot fail.
     let ours = unsafe { libc::getpid() };

@@ -1,24 +1,27 @@
 //! Whether typed characters came back in the output, where an echo would be drawn.
 //!
-//! A typed character counts as seen when it is drawn, after it was typed,
+//! A typed character counts as seen when it is drawn after its key was pressed, in one of six places:
 //!
-//! 1. where the cursor stood when the key was pressed, or right behind the one that was seen before it: so does every terminal,
-//!    line editor and editor;
-//! 2. or as the first and only thing that was drawn for it, at the beginning of a row with the cursor left behind it: `/` and
-//!    `:` of a pager or an editor;
-//! 3. or in a row with others that come one by one as they are typed, wherever that is ([`Loose`]): a line that is slow, on
-//!    which a command that moves the cursor was typed before;
-//! 4. or, for a line that was ended, all of it in its order and with nothing between behind the sign of a prompt: a shell shows
-//!    so what was typed before it was ready;
-//! 5. or, for the next line of a paste, all of it below the one before, and nothing behind it ([`Below`]);
-//! 6. or, once all but its last character was seen, all of it in its own row: fish indents a word anew that ends a block.
+//! 1. Where the cursor stood when the key was pressed, or right behind the typed character that was seen last: so does every
+//!    terminal, line editor and editor (`l` and then `s` behind a prompt).
+//! 2. At the beginning of a row, if the character is the first and only thing that was drawn for the key, and the cursor is
+//!    left behind it: `/` and `:` of a pager or an editor.
+//! 3. In any row in which typed characters come one by one, as they are typed ([`Loose`]): on a slow line to an editor, `G`
+//!    and `A` have not moved the cursor yet when the word behind them is typed.
+//! 4. Behind the sign of a prompt, if the whole of a line that was ended is drawn there, in order and with nothing between:
+//!    a shell shows so what was typed before it was ready (`ls`, typed while `sleep` ran).
+//! 5. Below the line before, if the whole of the next line of a paste is drawn there, and nothing behind it ([`Below`]).
+//! 6. In the row of a line of which all but the last character was seen, if the whole of the line is drawn there again: fish
+//!    indents the word `end` anew at the `d` with which it ends a block.
 //!
 //! The search in readline's history (`^R`) has a place of its own, behind a backquote, and the cursor in the line that was found.
 //!
-//! And where other text was drawn behind it, the cursor is left right behind it once nothing more is drawn: what is drawn over
-//! that place by the way was not typed, and what is drawn behind the cursor is a suggestion, also where it is what is typed
-//! next. (A sign that comes there by itself and is the one that was typed counts: a spinner, and the key `-`.) Where nothing but
-//! what was typed stands between the cursor and where it was for the first key, all of that was seen, however often it was drawn.
+//! Where other text was drawn behind a typed character, that counts only if the cursor is left right behind the character
+//! once nothing more is drawn. Text that is drawn over its place in passing was not typed. Text that is drawn behind the
+//! cursor is a suggestion (to `ls`, fish offers the ` -la` of last time), also where the suggestion is what is typed next.
+//! (A sign that comes to that place by itself, and is the one that was typed, counts: a spinner, and the key `-`.) Where
+//! nothing but typed characters stands between where the cursor was at the first key and where it is, all of those were
+//! seen, however often they were drawn.
 //!
 //! That a letter is *somewhere* in the output means nothing: prompts that are written again at every key, clocks, logs and
 //! progress bars have every letter and digit there is.
