@@ -6,7 +6,7 @@ use super::recordings::{
 };
 use crate::cast::Payload;
 use crate::console::{Column, Style, Table};
-use crate::container::verify::{Origin, Report, Tear, Verdict, verify};
+use crate::container::verify::{Origin, Report, Tear, Verdict, verify, verify_without_beginning};
 use crate::container::{self, Cursor, Header, Reader, verify_content};
 use crate::crypto::identity::Identities;
 use crate::crypto::known_keys::KnownKeys;
@@ -235,9 +235,16 @@ fn judge_file(
     let silent = silence(found, file);
     let length = file.metadata().map_or(0, |facts| facts.len());
     let mut progress = context.console.progress(&format!("verifying {}", name(found)), length);
-    let report = verify(file, |certificate| seal::certify(known, certificate), |done| progress.at(done))
-        .or_say(|| shown(&found.path))?;
+    let report = verify(file, |certificate| seal::certify(known, certificate), |done| progress.at(done));
     drop(progress);
+    let report = match report {
+        // Whoever empties a recording, or writes over its beginning, leaves its name.
+        Err(container::Error::NotARecording) if found.name.is_some() => {
+            let report = verify_without_beginning(file).or_say(|| shown(&found.path))?;
+            return Ok(describe(report, None));
+        }
+        report => report.or_say(|| shown(&found.path))?,
+    };
     let mut judged = describe(report, silent);
     if identities.is_empty() || judged.word == "altered" {
         return Ok(judged);

@@ -155,6 +155,30 @@ pub fn verify<R: Read + Seek>(
     Ok(pass.report(Verdict::Altered { offset, chunk: None, what }))
 }
 
+/// What is to be said of a file that bears the name of a recording and begins as none ([`Error::NotARecording`]): one that is
+/// empty or zeros throughout is torn at its first byte, any other is altered there.
+///
+/// # Errors
+/// [`Error::Io`]: reading failed. [`Error::Format`]: more zeros than a loss of power leaves.
+pub fn verify_without_beginning<R: Read + Seek>(mut source: R) -> Result<Report, Error> {
+    let length = source.seek(SeekFrom::End(0)).map_err(Error::io("find the end of the recording"))?;
+    let mut head = [0; FRAME_LEN];
+    let have = usize::try_from(length).unwrap_or(usize::MAX).min(head.len());
+    read_at(&mut source, 0, head.get_mut(..have).unwrap_or_default())?;
+    let zeros = head == [0; FRAME_LEN] && (have < FRAME_LEN || zero_tail(&mut source, 0, length)?);
+    let verdict = match (length, zeros) {
+        (0, _) => Verdict::Torn { at: 0, how: Tear::Inside },
+        (_, true) => Verdict::Torn { at: 0, how: Tear::Zeros },
+        (_, false) => {
+            let what = "it does not begin as a recording, whose name it has".to_owned();
+            Verdict::Altered { offset: 0, chunk: None, what }
+        }
+    };
+    let mut pass = Pass::new(length, frame::prologue());
+    (pass.whole, pass.signed) = (0, 0);
+    Ok(pass.report(verdict))
+}
+
 /// Whether a file of `length` bytes has its final checkpoint, and every checkpoint up to that one is signed by the key that was
 /// announced for it, whoever signed the certificate: then nothing was recorded after it.
 pub(super) fn reaches_final<R: Read + Seek>(source: &mut R, length: u64) -> Result<bool, Error> {

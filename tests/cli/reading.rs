@@ -64,6 +64,40 @@ fn ls_lists_newest_first_with_and_without_an_identity() {
     home.run(&["ls", "--since", "soon"]).exits(2).complains("not a time");
 }
 
+/// Its name says that a recorder made it: that it is no recording any more is a verdict, and no mistake of whoever asks.
+#[test]
+fn a_recording_that_was_emptied_zeroed_or_overwritten_has_a_verdict() {
+    let home = Sandbox::new();
+    let (path, _) = home.record(&Recording::default());
+    let whole = std::fs::read(&path).unwrap();
+    let mut begun = whole.clone();
+    begun[..600].fill(0);
+    let foreign = [b"hello", &whole[5..]].concat();
+    for (content, word, said) in [
+        (&[][..], "torn", "ends at byte 0"),
+        (&[0; 9], "torn", "zeros follow"),
+        (&[0; 4096], "torn", "zeros follow"),
+        (&begun, "altered", "byte 0"),
+        (b"hello, I am a text", "altered", "byte 0"),
+        (&whole[..1], "torn", "ends at byte 1"),
+    ] {
+        std::fs::write(&path, content).unwrap();
+        for args in [&["verify", "--json"][..], &["verify", "--json", path.to_str().unwrap()]] {
+            let judged = home.run(args).exits(1);
+            let row = &json(&judged.text())[0];
+            assert_eq!(row["verdict"], word, "{judged}");
+            assert!(row["detail"].as_str().unwrap().contains(said), "{judged}");
+        }
+    }
+    // What its signatures still speak for is judged by them.
+    std::fs::write(&path, foreign).unwrap();
+    let judged = home.run(&["verify", "--json"]).exits(1);
+    assert!(judged.text().contains("the prologue is not the one that was signed"), "{judged}");
+    // A file with another name is no recording.
+    std::fs::write(home.path("notes.scast"), "hello").unwrap();
+    home.run(&["verify", "./notes.scast"]).exits(2).complains("not a sealcast recording");
+}
+
 /// Who names an identity wants what it opens: dashes would be taken for "nothing was done".
 #[test]
 fn ls_says_why_an_identity_that_was_named_opens_none_of_what_is_listed() {
@@ -251,7 +285,8 @@ fn verify_goes_through_the_whole_store_and_counts() {
     home.record(&Recording::default());
     home.record(&Recording { start: 1_795_400_000_000, close: false, ..Recording::default() });
     let (bad, _) = home.record(&Recording { start: 1_795_500_000_000, ..Recording::default() });
-    std::fs::write(&bad, b"hello").unwrap();
+    // The beginning of one of a version to come.
+    std::fs::write(&bad, [&std::fs::read(&bad).unwrap()[..8], &[2, 0, 0, 0, 0, 0, 0, 0]].concat()).unwrap();
     let all = home.run(&["verify"]).exits(1);
     let words: Vec<String> =
         all.text().lines().map(|line| line.split('\t').nth(1).unwrap().to_owned()).collect();
