@@ -2,9 +2,10 @@
 //!
 //! Everything said through [`Console::line`], [`Console::note`] and [`Table`] has its control and deceptive characters
 //! made visible, so text that came out of a recording cannot act on the terminal that shows it. Bytes as they are go
-//! out by [`Console::raw`] alone. For a terminal there are colour, tables folded to its width, and progress; for a pipe
-//! plain lines with tabs. Refuses to panic or complain when whoever was reading has gone: that is [`WriteError::Closed`].
+//! out by [`Console::raw`] alone. For a terminal there are colour, lines and tables folded to its width (by us: in column 0
+//! stands only what is ours), and progress; for a pipe plain lines with tabs. Refuses to panic or complain when whoever was reading has gone: that is [`WriteError::Closed`].
 
+mod fold;
 mod table;
 
 pub use table::{Column, Table, shorten};
@@ -164,11 +165,10 @@ impl Console {
     /// # Errors
     /// [`WriteError`].
     pub fn styled(&self, style: Style, text: impl Display) -> Result<()> {
-        let line = safe(&text);
+        let line = self.laid_out(self.abilities.out_terminal, &[(style, &safe(&text))]);
         let mut streams = self.streams();
         streams.clear_progress()?;
-        let painted = paint(style, &line, self.abilities.out_terminal && self.abilities.colour);
-        writeln!(streams.out, "{painted}")?;
+        writeln!(streams.out, "{line}")?;
         if self.abilities.out_terminal {
             streams.out.flush()?;
         }
@@ -186,15 +186,22 @@ impl Console {
     }
 
     fn note_after(&self, word: &str, style: Style, text: &dyn Display) {
-        let line = safe(text);
+        let word = if word.is_empty() { String::new() } else { format!("{word}: ") };
+        let line = self.laid_out(self.abilities.err_terminal, &[(style, &word), (Style::Plain, &safe(text))]);
         let mut streams = self.streams();
         // What was printed before must appear before; a closed pipe is told of by the next line of output.
         let _ = streams.out.flush();
         let _ = streams.clear_progress();
-        let word = if word.is_empty() { String::new() } else { format!("{word}: ") };
-        let painted = paint(style, &word, self.abilities.err_terminal && self.abilities.colour);
-        let _ = writeln!(streams.err, "{painted}{line}");
+        let _ = writeln!(streams.err, "{line}");
         let _ = streams.err.flush();
+    }
+
+    /// A line: folded on a terminal, as it is in a pipe.
+    fn laid_out(&self, terminal: bool, parts: &[(Style, &str)]) -> String {
+        match terminal {
+            true => fold::fold(parts, 0, self.width(), self.abilities.colour),
+            false => parts.iter().map(|(_, text)| *text).collect(),
+        }
     }
 
     /// One line of JSON on standard output. Deceptive characters (C1 controls, bidirectional controls, …) are written
@@ -346,7 +353,7 @@ impl Progress<'_> {
             0 => format!("{} {done}", self.label),
             total => format!("{} {} %", self.label, done.min(total).saturating_mul(100) / total),
         };
-        let shown: String = text.chars().take(self.console.width().saturating_sub(1)).collect();
+        let shown = shorten(&text, self.console.width().saturating_sub(1));
         let mut streams = self.console.streams();
         let _ = write!(streams.err, "\r{shown}\x1b[K");
         let _ = streams.err.flush();

@@ -8,6 +8,7 @@ mod support;
 mod player {
     pub mod drawing;
     mod panics;
+    mod printed;
     pub mod viewer;
 }
 

@@ -3,8 +3,8 @@
 //! A table is text when it is printed and makes all cells safe as they come in. Refuses to print: that is
 //! [`super::Console::table`].
 
-use super::{Style, paint, safe};
-use std::fmt::{Display, Write as _};
+use super::{Style, fold, safe};
+use std::fmt::Display;
 
 /// How a column gives way when the terminal is narrow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,23 +103,41 @@ impl Table {
         let heading: Vec<_> = self.columns.iter().map(|(name, _)| (Style::Bold, name.clone())).collect();
         let mut out = String::new();
         for row in self.heading.then_some(&heading).into_iter().chain(&self.rows) {
-            self.fold_row(row, &widths, colour, &mut out);
+            self.fold_row(row, &widths, width, colour, &mut out);
         }
         out
     }
 
-    fn fold_row(&self, row: &[(Style, String)], widths: &[usize], colour: bool, out: &mut String) {
-        let mut line = String::new();
-        let mut owed = 0;
+    fn fold_row(
+        &self,
+        row: &[(Style, String)],
+        widths: &[usize],
+        width: usize,
+        colour: bool,
+        out: &mut String,
+    ) {
+        let mut parts = Vec::new();
+        let (mut owed, mut at, mut indent) = (0, 0, 0);
         for (((_, kind), width), (style, cell)) in self.columns.iter().zip(widths).zip(row) {
-            let cell = if *kind == Column::Whole { cell.clone() } else { shorten(cell, *width) };
+            let cell = if *kind == Column::Whole {
+                indent = at;
+                cell.clone()
+            } else {
+                shorten(cell, *width)
+            };
             let missing = width.saturating_sub(cells(&cell));
             let before = if *kind == Column::Right { missing } else { 0 };
-            let _ = write!(line, "{:owed$}{:before$}{}", "", "", paint(*style, &cell, colour));
+            parts.push((Style::Plain, " ".repeat(owed + before)));
+            parts.push((*style, cell));
             owed = missing - before + 2;
+            at += width + 2;
         }
-        // No blanks at the end: they would wrap on a narrow terminal, and nobody sees them on a wide one.
-        out.push_str(line.trim_end());
+        // No blanks at the end: they would make a line on a narrow terminal, and nobody sees them on a wide one.
+        while parts.last().is_some_and(|(_, text)| text.trim_matches(' ').is_empty()) {
+            parts.pop();
+        }
+        let parts: Vec<_> = parts.iter().map(|(style, text)| (*style, text.as_str())).collect();
+        out.push_str(&fold::fold(&parts, indent, width, colour));
         out.push('\n');
     }
 }
