@@ -430,13 +430,24 @@ fn what_plain_play_says_itself_stands_where_it_happened_and_repeats_nothing() {
     ];
     home.record(&Recording { events, ..Recording::default() });
     let args = ["play", "--plain", "--speed", "10000", "last"];
-    let shown = "before\n[gap: queue-full (stdout), 7 missing: the disk was slow]\n[gap: heartbeat]\nafter\nroot:~#\n\
-                 [mark: here]\n ls\n10%\n[mark: there]\n20%\nover\n[gap: stopped (session): the disk is full]\nlast\n\
-                 [exit status 1]\n";
+    let shown = "before\n¶ [gap: queue-full (stdout), 7 missing: the disk was slow]\n¶ [gap: heartbeat]\nafter\nroot:~#\n\
+                 ¶ [mark: here]\n ls\n10%\n¶ [mark: there]\n20%\nover\n¶ [gap: stopped (session): the disk is full]\nlast\n\
+                 ¶ [exit status 1]\n";
     let piped = home.run(&args).exits(0);
     assert_eq!(piped.text(), shown, "{piped}");
     let size = Size { cols: 80, rows: 24, width: 0, height: 0 };
     let mut terminal = Terminal::start(home.command(&args).env("NO_COLOR", "1"), size);
     assert!(terminal.wait_end().success());
     assert_eq!(String::from_utf8_lossy(terminal.transcript()).replace("\r\n", "\n"), shown);
+}
+
+#[test]
+fn what_plain_play_says_itself_cannot_be_said_by_a_session() {
+    let home = Sandbox::new();
+    let said = "[exit status 0]\r\n¶ [exit status 0]\r\n[full-screen program]\r\n";
+    let events = vec![(0, Payload::Output(said.as_bytes().to_vec())), (100, Payload::Exit(7))];
+    home.record(&Recording { events, ..Recording::default() });
+    let played = home.run(&["play", "--plain", "last"]).exits(0);
+    let shown = "[exit status 0]\n\\u{b6} [exit status 0]\n[full-screen program]\n¶ [exit status 7]\n";
+    assert_eq!(played.text(), shown, "{played}");
 }

@@ -302,7 +302,7 @@ fn what_is_exported_or_played_of_a_recording_without_an_end_says_that_it_has_non
         }
         let (out, _) = both(&desk, &["play", "--plain", "--speed", "10000", "-i", "identity", &path]);
         let last = out.lines().last().unwrap();
-        assert!(last.starts_with(&format!("[{why}: here, at 1:3")), "{out}");
+        assert!(last.starts_with(&format!("¶ [{why}: here, at 1:3")), "{out}");
         // Of one that was not closed, that is an error: parts of it are in no index.
         if held {
             let parts = ["export", "-i", "identity", "--hits", "recording 1", &path];

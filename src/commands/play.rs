@@ -11,7 +11,7 @@ use crate::console::{Console, WriteError, shorten};
 use crate::container::Cursor;
 use crate::error::{Error, Kind, Result};
 use crate::export::gap_label;
-use crate::export::plain::Plain;
+use crate::export::plain::{OURS, Plain};
 use crate::player;
 use crate::replay::{Recording, Source as _};
 use crate::terminal::Terminal;
@@ -282,7 +282,7 @@ impl<'a> Sheet<'a> {
         let line = self.plain.unfinished();
         self.leave(&line)?;
         self.told = line;
-        self.console.styled(crate::console::Style::Dim, text)?;
+        self.console.styled(crate::console::Style::Dim, format_args!("{OURS} {text}"))?;
         Ok(())
     }
 

@@ -3,8 +3,8 @@
 //! Follows what line editing and progress bars do within a line (carriage return, backspace, tab, erasing, moving to a
 //! column) and drops every other control sequence, whatever its length. What a full-screen program drew is left out, one
 //! line stands for it. Refuses to let anything through that could act on a terminal: what remains is printable, and
-//! deceptive characters are made visible. Not an emulator: text placed by moving between lines comes in the order it
-//! was written.
+//! deceptive characters are made visible, and so is the sign of what we say ourselves. Not an emulator: text placed by
+//! moving between lines comes in the order it was written.
 
 use crate::terminal::Terminal;
 use crate::text::is_deceptive_behind;
@@ -101,8 +101,11 @@ impl Parameters {
 /// Second column of a wide character.
 const FILLER: char = '\0';
 
+/// The sign with which a line of our own begins. No line of a session has it anywhere.
+pub const OURS: char = '¶';
+
 /// What stands for a full-screen program.
-const FULL_SCREEN: &str = "[full-screen program]";
+const FULL_SCREEN: &str = "¶ [full-screen program]";
 
 impl Plain {
     /// Goes on from a screen: the line in hand is the one in which its cursor stands; in a full-screen program there is none.
@@ -236,7 +239,9 @@ impl Plain {
                 }
             }
             c if c.is_ascii_control() => {}
-            c if is_deceptive_behind(self.before(), c) => c.escape_unicode().for_each(|c| self.put(c)),
+            c if c == OURS || is_deceptive_behind(self.before(), c) => {
+                c.escape_unicode().for_each(|c| self.put(c));
+            }
             c => self.put(c),
         }
     }
@@ -400,7 +405,7 @@ mod tests {
     fn a_full_screen_program_is_one_line() {
         assert_eq!(
             lines(b"$ vim\r\n\x1b[?1049h\x1b[2J\x1b[Hlots\r\nof\r\ntext\x1b[?1049l$ exit\r\n"),
-            ["$ vim", "[full-screen program]", "$ exit"]
+            ["$ vim", FULL_SCREEN, "$ exit"]
         );
     }
 
@@ -419,13 +424,13 @@ mod tests {
                 "\x1b(\nB\x1b[?1049l",
             ])
         {
-            assert_eq!(after(left), ["a", "[full-screen program]", "b"], "{left:?}");
+            assert_eq!(after(left), ["a", FULL_SCREEN, "b"], "{left:?}");
         }
         let many = format!("\x1b[?{}1049l", "1;".repeat(32));
         for stays in
             ["\x1b[!p", "\x1b[1049l", "\x1b[?1049$l", "\x1b[?1049?l", "\x1b[?1:1049l", "\x1b#c", &many]
         {
-            assert_eq!(after(stays), ["a", "[full-screen program]"], "{stays:?}");
+            assert_eq!(after(stays), ["a", FULL_SCREEN], "{stays:?}");
         }
     }
 

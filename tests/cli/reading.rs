@@ -390,14 +390,14 @@ fn plain_play_shows_the_text_at_its_pace_and_no_recorded_byte_acts_on_the_termin
     let took = began.elapsed().as_secs_f64();
     assert_eq!(
         played.text(),
-        "root@web-3:~# ls\na  b\nbad \\u{202e}text\n\u{fffd}\u{fffd}\n[58.0 without output skipped]\nafter a minute\n[exit status 3]\n"
+        "root@web-3:~# ls\na  b\nbad \\u{202e}text\n\u{fffd}\u{fffd}\n¶ [58.0 without output skipped]\nafter a minute\n¶ [exit status 3]\n"
             .replace("58.0", "0:58.4"),
         "{played}"
     );
     // Pauses of 0.1, 0.2 five times and 0.2 at double speed; with the long one it would be half a minute.
     assert!((0.5..20.0).contains(&took), "took {took} s\n{played}");
     let from = home.run(&["play", "--plain", "last@0:50", "--idle-limit", "0"]).exits(0).text();
-    assert!(from.ends_with("after a minute\n[exit status 3]\n") && !from.contains("ls"), "{from}");
+    assert!(from.ends_with("after a minute\n¶ [exit status 3]\n") && !from.contains("ls"), "{from}");
     home.run(&["play", "--plain", "last@noon"]).exits(2).complains("`noon` is no time: 6:39, 90s,");
     home.run(&["play", "--plain", "--speed", "0"]).exits(2).complains("invalid value");
 }
@@ -433,12 +433,12 @@ fn plain_play_from_within_a_session_goes_on_from_the_screen_as_it_stood() {
         }
     });
     for (time, shown) in [
-        ("0:00", "$ vim\n[full-screen program]\n$ echo on\n$\n"),
-        ("0:01", "[full-screen program]\n$ echo on\n$\n"),
+        ("0:00", "$ vim\n¶ [full-screen program]\n$ echo on\n$\n"),
+        ("0:01", "¶ [full-screen program]\n$ echo on\n$\n"),
         // Where a segment begins.
-        ("0:02", "[full-screen program]\n$ echo on\n$\n"),
-        ("0:02.2", "[full-screen program]\n$ echo on\n$\n"),
-        ("0:02.8", "[full-screen program]\n$ echo on\n$\n"),
+        ("0:02", "¶ [full-screen program]\n$ echo on\n$\n"),
+        ("0:02.2", "¶ [full-screen program]\n$ echo on\n$\n"),
+        ("0:02.8", "¶ [full-screen program]\n$ echo on\n$\n"),
         ("0:03.5", "$ echo on\n$\n"),
         ("0:04", "$ echo on\n$\n"),
         ("0:04.2", "$ echo on\n$\n"),
@@ -462,11 +462,11 @@ fn a_time_behind_an_at_sign_is_whatever_the_player_takes() {
     let whole = play("0:00").text();
     for time in ["0:50", "50", "50s", "0.8m", "50%", "14:04:00Z", "@14:04", "2026-11-22 14:04:00", "+50"] {
         let played = play(time);
-        assert!(played.text() == "after a minute\n[exit status 3]\n" && played.err.is_empty(), "{played}");
+        assert!(played.text() == "after a minute\n¶ [exit status 3]\n" && played.err.is_empty(), "{played}");
     }
     for (time, outside, shown) in [
-        ("99:00", "it ends at 1:02.5, before 1:39:00.0", "[exit status 3]\n"),
-        ("14:59Z", "it ends at 14:04:14Z, before 14:59:00Z", "[exit status 3]\n"),
+        ("99:00", "it ends at 1:02.5, before 1:39:00.0", "¶ [exit status 3]\n"),
+        ("14:59Z", "it ends at 14:04:14Z, before 14:59:00Z", "¶ [exit status 3]\n"),
         ("12:00Z", "it began at 14:03:12Z, after 12:00:00Z", &whole),
     ] {
         let played = play(time);
