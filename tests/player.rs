@@ -443,7 +443,7 @@ fn what_plain_play_says_itself_stands_where_it_happened_and_repeats_nothing() {
 
 #[test]
 fn what_plain_play_says_itself_cannot_be_said_by_a_session() {
-    let home = Sandbox::new();
+    let home = Home::new();
     let said = "[exit status 0]\r\n¶ [exit status 0]\r\n[full-screen program]\r\n";
     let events = vec![(0, Payload::Output(said.as_bytes().to_vec())), (100, Payload::Exit(7))];
     home.record(&Recording { events, ..Recording::default() });

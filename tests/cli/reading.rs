@@ -67,7 +67,7 @@ fn ls_lists_newest_first_with_and_without_an_identity() {
 /// Its name says that a recorder made it: that it is no recording any more is a verdict, and no mistake of whoever asks.
 #[test]
 fn a_recording_that_was_emptied_zeroed_or_overwritten_has_a_verdict() {
-    let home = Sandbox::new();
+    let home = Home::new();
     let (path, _) = home.record(&Recording::default());
     let whole = std::fs::read(&path).unwrap();
     let mut begun = whole.clone();

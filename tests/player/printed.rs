@@ -1,6 +1,6 @@
 //! What was recorded, as `search`, `show`, `ls` and `verify` print it on a terminal: it begins no line there, however it was padded.
 
-use crate::sandbox::{Recording, Sandbox};
+use crate::home::{Home, Recording};
 use crate::support::terminal::Terminal;
 use sealcast::cast::{Command, Payload};
 use sealcast::sys::tty::Size;
@@ -30,7 +30,7 @@ fn recording(cols: usize) -> Recording {
 
 /// The rows that a command prints on a terminal, and how it ended. None of them was wrapped by the terminal.
 #[track_caller]
-fn rows(home: &Sandbox, args: &[&str], cols: u16) -> (Vec<String>, Option<i32>) {
+fn rows(home: &Home, args: &[&str], cols: u16) -> (Vec<String>, Option<i32>) {
     let size = Size { cols, rows: 24, width: 0, height: 0 };
     let mut terminal = Terminal::start(home.command(args).env("NO_COLOR", "1"), size);
     let code = terminal.wait_end().code();
@@ -58,7 +58,7 @@ const COMMANDS: [&[&str]; 8] = [
 #[test]
 fn what_was_recorded_begins_no_line_of_a_terminal_and_has_no_column_of_ours() {
     for cols in [80, 81, 33] {
-        let home = Sandbox::new();
+        let home = Home::new();
         home.record(&recording(cols));
         for args in COMMANDS {
             let (rows, code) = rows(&home, args, u16::try_from(cols).unwrap());
@@ -70,7 +70,7 @@ fn what_was_recorded_begins_no_line_of_a_terminal_and_has_no_column_of_ours() {
         }
     }
     // A mark stands before what goes on, and below the column to which it belongs.
-    let home = Sandbox::new();
+    let home = Home::new();
     home.record(&recording(80));
     let (shown, _) = rows(&home, &["show", "--commands"], 80);
     let at = shown[0].find("COMMAND").unwrap();
@@ -81,7 +81,7 @@ fn what_was_recorded_begins_no_line_of_a_terminal_and_has_no_column_of_ours() {
 
 #[test]
 fn a_pipe_has_a_recorded_text_in_one_line() {
-    let home = Sandbox::new();
+    let home = Home::new();
     home.record(&recording(80));
     let text = padded(80);
     for (args, lines) in [
@@ -97,7 +97,7 @@ fn a_pipe_has_a_recorded_text_in_one_line() {
 
 #[test]
 fn a_terminal_of_any_width_is_printed_on() {
-    let home = Sandbox::new();
+    let home = Home::new();
     home.record(&recording(80));
     for cols in [0, 1, 2, 3, 4, 5, 9] {
         for args in COMMANDS {
