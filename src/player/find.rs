@@ -7,7 +7,7 @@
 use super::pages::Reading;
 use crate::cast::{Exec, Trust};
 use crate::replay::{Budget, Replay, Source};
-use crate::search::redraw::{Begun, REDRAWN, alike, may_be_redrawn};
+use crate::search::redraw::{Begun, REDRAWN, Stood, Told, clip};
 use crate::search::{self, Style};
 use crate::terminal::{Kind, Line, Terminal, Typed};
 use std::ops::Range;
@@ -122,11 +122,10 @@ impl Pattern {
 pub struct Hit {
     /// From when on to look.
     pub first: Duration,
-    /// When its text was last written to: by then it stands there.
-    pub complete: Duration,
-    /// Until when it may have stood there.
-    pub last: Duration,
-    /// The line, command or input it is in.
+    /// When its line came, which stays when it is shown and found to stand there later, was last written to, by which time it
+    /// stands there, and until when it may have stood there.
+    stood: Stood,
+    /// The line, command or input it is in, as [`clip`] has it.
     pub text: String,
     /// The line as far as what was found in it reaches.
     pub begins: String,
@@ -138,8 +137,6 @@ pub struct Hit {
     kind: Option<Kind>,
     /// The number of the line, and of the reading of which it is one.
     place: (usize, u64),
-    /// `first`, before it was shown and found to stand there later.
-    since: Duration,
     /// The segment during which its line ended.
     of: usize,
 }
@@ -352,7 +349,8 @@ impl Finder {
         for line in lines {
             let found = line.texts().find(|(text, told)| sink.pattern.inner.find_past(text, *told).is_some());
             if let Some((text, _)) = found {
-                let hit = sink.hit((line.first, line.first, line.last), text, of);
+                let stood = Stood { first: line.first, complete: line.first, last: line.last };
+                let hit = sink.hit(stood, text, of);
                 sink.keep(hit);
             }
         }
@@ -365,7 +363,7 @@ impl Finder {
         let of = |at: &usize| {
             self.hits
                 .get(*at)
-                .is_some_and(|hit| hit.first == time && hit.since == *since && hit.text == *text)
+                .is_some_and(|hit| hit.first == time && hit.stood.first == *since && hit.text == *text)
         };
         // It may stand at another place in the list by now.
         let from = self.hits.partition_point(|hit| hit.first < time);
@@ -393,9 +391,9 @@ impl Finder {
 
     /// Sets out for the first moment at which a hit stands on the screen; [`Finder::look`] goes there.
     pub fn show<S: Source>(&mut self, replay: &mut Replay<S>, index: usize) {
-        self.at = self.hits.get(index).map(|hit| (index, hit.since, hit.text.clone()));
+        self.at = self.hits.get(index).map(|hit| (index, hit.stood.first, hit.text.clone()));
         self.showing = self.hits.get(index).map(|hit| {
-            let grows = self.scope == Scope::Screen && hit.first < hit.complete;
+            let grows = self.scope == Scope::Screen && hit.first < hit.stood.complete;
             let before = hit.first.checked_sub(Duration::from_millis(1)).filter(|_| grows);
             replay.aim(before.unwrap_or(hit.first));
             let others = if before.is_some() { None } else { Some(0) };
@@ -434,18 +432,18 @@ impl Finder {
                 replay.aim(showing.hit.first);
                 continue;
             };
-            if standing > others || replay.time() >= showing.hit.complete {
+            if standing > others || replay.time() >= showing.hit.stood.complete {
                 return self.arrive(replay);
             }
             if showing.steps < CLOSER && !replay.is_changed() {
                 showing.steps = 0;
-                replay.aim(showing.hit.complete);
+                replay.aim(showing.hit.stood.complete);
                 continue;
             }
             showing.steps -= 1;
             if showing.steps == 0 {
                 // Nothing nearer was found.
-                replay.aim(showing.hit.complete);
+                replay.aim(showing.hit.stood.complete);
             } else {
                 replay.aim_forward();
             }
@@ -476,14 +474,14 @@ impl Finder {
         if self.scope != Scope::Screen {
             return;
         }
-        let Hit { since, text, .. } = showing.hit;
-        let is_it = |hit: &Hit| hit.since == since && hit.text == text;
+        let Hit { stood: Stood { first: since, .. }, text, .. } = showing.hit;
+        let is_it = |hit: &Hit| hit.stood.first == since && hit.text == text;
         let place = self.at.as_ref().map(|(index, ..)| *index);
         let place = place.filter(|at| self.hits.get(*at).is_some_and(is_it));
         // It may stand at another place in the list by now: the search goes on meanwhile.
         let place = place.or_else(|| self.hits.iter().position(is_it));
         if let Some(hit) = place.and_then(|at| self.hits.get_mut(at)) {
-            (hit.first, hit.complete) = (time, time);
+            (hit.first, hit.stood.complete) = (time, time);
         }
         self.hits.sort_by_key(|hit| hit.first);
         self.shown.retain(|(of, said, _)| (*of, said) != (since, &text));
@@ -504,15 +502,15 @@ struct Sink<'a> {
 impl Sink<'_> {
     /// A line of the screen. One that was redrawn, or rewritten around the match, is one hit, not many.
     fn line(&mut self, line: &Line, of: usize) {
-        let Some(hit) = self.hit((line.first, line.complete, line.last), &line.text, of) else { return };
+        let Some(hit) = self.hit(Stood::of(line), &line.text, of) else { return };
         let (page, place) = (matches!(line.kind, Kind::Page(_)), (*self.anew, line.number));
         let hit = Hit { page, kind: Some(line.kind), place, ..hit };
         let at = self.hits.partition_point(|other| other.first <= hit.first);
         let is_it = |other: &Hit| {
-            let in_place = other.place == place && other.kind == Some(Kind::Overwritten);
-            other.kind.is_some_and(|kind| may_be_redrawn(kind, &(other.since..other.last), line))
-                && (other.text == hit.text && !self.begun.between(other.since, hit.since)
-                    || in_place && alike(&other.text, &hit.text))
+            let Some(kind) = other.kind else { return false };
+            let stood = other.stood.first..other.stood.last;
+            let told = Told { kind, stood, text: &other.text, in_place: other.place == place };
+            told.is_redrawn(line, &hit.text, || !self.begun.between(other.stood.first, line.first))
         };
         let near = at.saturating_sub(REDRAWN)..at.saturating_add(REDRAWN).min(self.hits.len());
         let Some(place) = near.rev().find(|place| self.hits.get(*place).is_some_and(is_it)) else {
@@ -523,20 +521,13 @@ impl Sink<'_> {
             return;
         }
         let mut one = self.hits.remove(place);
-        let stood = |hit: &Hit| hit.last.saturating_sub(hit.since);
-        if one.text != hit.text {
-            // Which of the two had what was found when?
-            one.complete = one.complete.max(hit.complete);
-            if stood(&hit) > stood(&one) {
-                (one.text, one.begins) = (hit.text, hit.begins);
-            }
-        } else if hit.since < one.since {
-            one.complete = hit.complete;
+        if hit.stood.first < one.stood.first {
+            one.first = hit.first;
         }
-        if hit.since < one.since {
-            (one.first, one.since) = (hit.first, hit.since);
+        if one.stood.take_in(hit.stood, one.text == hit.text) {
+            (one.text, one.begins) = (hit.text, hit.begins);
         }
-        (one.last, one.kind) = (one.last.max(hit.last), hit.kind);
+        one.kind = hit.kind;
         self.keep(Some(one));
     }
 
@@ -549,24 +540,22 @@ impl Sink<'_> {
     /// Something that ran: its start and end in milliseconds.
     fn ran(&mut self, (start, end): (u64, Option<u64>), text: &str, trust: Trust) {
         let (start, end) = (Duration::from_millis(start), Duration::from_millis(end.unwrap_or(start)));
-        let hit = self.hit((start, start, end), text, 0);
+        let hit = self.hit(Stood { first: start, complete: start, last: end }, text, 0);
         self.keep(hit.map(|hit| Hit { trust: Some(trust), ..hit }));
     }
 
-    /// A text as a hit, if it is one: when it came, was complete, and went.
-    fn hit(
-        &self,
-        (since, complete, last): (Duration, Duration, Duration),
-        text: &str,
-        of: usize,
-    ) -> Option<Hit> {
+    /// A text as a hit, if it is one.
+    fn hit(&self, mut stood: Stood, text: &str, of: usize) -> Option<Hit> {
         let found = self.pattern.inner.find(text)?;
         let begins = text.get(..found.end).unwrap_or(text).to_owned();
-        let text: String = text.chars().take(500).collect();
-        let shown = self.shown.iter().find(|(of, said, _)| *of == since && *said == text);
-        let (first, complete) = shown.map_or((since, complete), |(.., time)| (*time, *time));
+        let text = clip(text, &found).0;
+        let shown = self.shown.iter().find(|(of, said, _)| *of == stood.first && *said == text);
+        let mut first = stood.first;
+        if let Some((.., time)) = shown {
+            (first, stood.complete) = (*time, *time);
+        }
         let (page, place) = (false, Default::default());
-        Some(Hit { first, complete, last, text, begins, page, trust: None, kind: None, place, since, of })
+        Some(Hit { first, stood, text, begins, page, trust: None, kind: None, place, of })
     }
 
     /// Puts a hit into its place.

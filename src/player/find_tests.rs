@@ -323,6 +323,16 @@ fn what_is_drawn_again_is_the_same_hit_until_another_command_or_program_shows_it
     }
 }
 
+#[test]
+fn long_lines_that_differ_only_behind_what_is_shown_of_them_are_hits_each_of_its_own() {
+    let lines = ["one", "two"].map(|end| format!("needle {} {end}", "x".repeat(600)));
+    let event = Event::new(Duration::ZERO, Payload::Output(lines.join("\r\n").into()));
+    let mut replay = Replay::new(Memory::new((200, 20), None, vec![event], 10));
+    let hits = all(&mut replay, "needle").hits;
+    let ends = hits.iter().map(|hit| hit.text.rsplit(' ').next().unwrap());
+    assert_eq!(ends.collect::<Vec<_>>(), ["one", "two"]);
+}
+
 /// A session that is still written: so many more events with each look at it.
 struct Running {
     all: Vec<Event>,
@@ -387,7 +397,7 @@ fn session() -> Vec<Event> {
 fn what_a_running_session_adds_is_found_as_if_it_had_been_there_from_the_start() {
     let events = session();
     let hits = |finder: &Finder| {
-        let hit = |hit: &Hit| (hit.first, hit.complete, hit.text.clone(), hit.begins.clone(), hit.page);
+        let hit = |hit: &Hit| (hit.first, hit.stood.complete, hit.text.clone(), hit.begins.clone(), hit.page);
         finder.hits.iter().map(hit).collect::<Vec<_>>()
     };
     for scope in [Scope::Screen, Scope::Input, Scope::Commands] {

@@ -3,7 +3,7 @@
 //! Refuses to read anything: it is given lines as they go.
 
 use super::query::Field;
-use super::redraw::{REDRAWN, alike, may_be_redrawn};
+use super::redraw::{MAX_TEXT, REDRAWN, Stood, Told, clip};
 use crate::container::Error;
 use crate::terminal::{Kind, Line, Typed};
 use std::collections::{HashSet, VecDeque};
@@ -11,8 +11,6 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Longest text of a hit, in bytes; a longer line is cut around what was found.
-const MAX_TEXT: usize = 4096;
 /// What the lines around the hits of a recording may take, in bytes; once they take it, further hits are counted and not kept.
 pub(super) const MAX_AROUND: usize = 64 << 20;
 
@@ -214,10 +212,9 @@ impl Findings {
         let text = if whole { line.text.as_str() } else { clipped.as_str() };
         let is_same = |hit: &Seen| {
             let Some(kind) = hit.kind.filter(|_| hit.term == term) else { return false };
-            let in_place = hit.reading == reading && hit.number == line.number && kind == Kind::Overwritten;
-            let shown_again = || stood || !begun_between(hit.time, line.first);
-            may_be_redrawn(kind, &(hit.time..hit.until), line)
-                && (hit.text == text && shown_again() || in_place && alike(&hit.text, &line.text))
+            let in_place = hit.reading == reading && hit.number == line.number;
+            let told = Told { kind, stood: hit.time..hit.until, text: &hit.text, in_place };
+            told.is_redrawn(line, text, || stood || !begun_between(hit.time, line.first))
         };
         if let Some(hit) = self.beyond.iter_mut().rev().find(|hit| is_same(hit)) {
             hit.take_in(line, at, text, standing);
@@ -272,21 +269,14 @@ impl Seen {
 
     /// A line that reads `text` is a part of it; `standing` still when reading stopped.
     fn take_in(&mut self, line: &Line, at: &Range<usize>, text: &str, standing: bool) {
-        let stood = |from: Duration, until: Duration| until.saturating_sub(from);
-        if self.text != text {
-            // Which of the two had what was found when?
-            self.complete = self.complete.max(line.complete);
-            if stood(line.first, line.last) > stood(self.time, self.until) {
-                (self.text, self.at) = clip(&line.text, at);
-            }
-        } else if line.first < self.time {
-            self.complete = line.complete;
-        }
         let between = line.first.saturating_sub(self.until).max(self.time.saturating_sub(line.last));
         self.away = self.away.saturating_add(between);
-        self.until = self.until.max(line.last);
+        let mut stood = Stood { first: self.time, complete: self.complete, last: self.until };
+        if stood.take_in(Stood::of(line), self.text == text) {
+            (self.text, self.at) = clip(&line.text, at);
+        }
+        (self.time, self.complete, self.until) = (stood.first, stood.complete, stood.last);
         self.stands |= standing;
-        self.time = self.time.min(line.first);
         self.kind = Some(line.kind);
     }
 }
@@ -297,15 +287,4 @@ pub(super) fn push_last(to: &mut VecDeque<Seen>, seen: Seen) {
         to.pop_front();
     }
     to.push_back(seen);
-}
-
-/// The text around a place, not longer than [`MAX_TEXT`], and the place in it.
-pub(super) fn clip(text: &str, at: &Range<usize>) -> (String, Range<usize>) {
-    if text.len() <= MAX_TEXT {
-        return (text.to_owned(), at.clone());
-    }
-    let start = text.floor_char_boundary(at.start.saturating_sub(MAX_TEXT / 4));
-    let end = text.floor_char_boundary((start + MAX_TEXT).min(text.len()));
-    let of = |place: usize| place.clamp(start, end) - start;
-    (text.get(start..end).unwrap_or_default().to_owned(), of(at.start)..of(at.end))
 }

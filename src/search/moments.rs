@@ -1,10 +1,11 @@
 //! When what was found first stood on the screen, and what stood around it then: a second reading, of the screen alone.
 
-use super::found::{Findings, MAX_AROUND, Seen, clip};
+use super::found::{Findings, MAX_AROUND, Seen};
 use super::pattern::Pattern;
 use super::query::Field;
 use super::queue::Segments;
 use super::reading::{Scan, Step, begins_anew, events};
+use super::redraw::clip;
 use crate::cast::Payload;
 use crate::container::{Entry, Reader};
 use crate::sys::file::SharedFile;

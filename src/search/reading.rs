@@ -2,9 +2,10 @@
 //!
 //! Holds what a screen holds and a few lines, however long the recording is.
 
-use super::found::{Findings, MAX_AROUND, Same, Seen, clip, push_last};
+use super::found::{Findings, MAX_AROUND, Same, Seen, push_last};
 use super::query::{Field, Term};
 use super::queue::{Queue, Segments};
+use super::redraw::clip;
 use super::when;
 use crate::cast::{Event, Payload};
 use crate::container::{Entry, Error, Reader};

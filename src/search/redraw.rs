@@ -12,9 +12,64 @@ const REDRAW: Duration = Duration::from_secs(1);
 /// How many of the last hits are looked at for the one that is redrawn.
 pub(crate) const REDRAWN: usize = 256;
 
+/// Longest text of a hit, in bytes; a longer line is cut around what was found.
+pub(crate) const MAX_TEXT: usize = 4096;
+
+/// A line in which something was found, as far as it decides whether another is that hit again.
+pub(crate) struct Told<'a> {
+    /// How it went.
+    pub(crate) kind: Kind,
+    /// When it came and went.
+    pub(crate) stood: Range<Duration>,
+    /// Its text, as [`clip`] has it.
+    pub(crate) text: &'a str,
+    /// The other stands in its place.
+    pub(crate) in_place: bool,
+}
+
+impl Told<'_> {
+    /// Whether a line of which `text` is kept is the same hit: a redraw, where it was shown `by_one` command, or an edit in its
+    /// place.
+    pub(crate) fn is_redrawn(&self, line: &Line, text: &str, by_one: impl FnOnce() -> bool) -> bool {
+        let edited = || self.in_place && self.kind == Kind::Overwritten && alike(self.text, &line.text);
+        may_be_redrawn(self.kind, &self.stood, line) && (self.text == text && by_one() || edited())
+    }
+}
+
+/// When a line came, was last written to, and went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Stood {
+    pub(crate) first: Duration,
+    pub(crate) complete: Duration,
+    pub(crate) last: Duration,
+}
+
+impl Stood {
+    /// That of a line.
+    pub(crate) fn of(line: &Line) -> Self {
+        Self { first: line.first, complete: line.complete, last: line.last }
+    }
+
+    /// Another line of the same hit, which reads the `same` or not. Gives whether its text is the one to tell: of two that
+    /// is the one that stood for longer.
+    pub(crate) fn take_in(&mut self, other: Self, same: bool) -> bool {
+        let long = |stood: &Self| stood.last.saturating_sub(stood.first);
+        let longer = long(&other) > long(self);
+        if !same {
+            // Which of the two had what was found when?
+            self.complete = self.complete.max(other.complete);
+        } else if other.first < self.first {
+            self.complete = other.complete;
+        }
+        self.first = self.first.min(other.first);
+        self.last = self.last.max(other.last);
+        !same && longer
+    }
+}
+
 /// Whether a line with the text of a hit, which went as `kind` and stood during `time`, may be the hit itself: it comes within a
 /// second, by the same visit of a full-screen program or none, and the two did not scroll away one after the other.
-pub(crate) fn may_be_redrawn(kind: Kind, time: &Range<Duration>, line: &Line) -> bool {
+fn may_be_redrawn(kind: Kind, time: &Range<Duration>, line: &Line) -> bool {
     line.first <= time.end.saturating_add(REDRAW)
         && line.last.saturating_add(REDRAW) >= time.start
         && match (kind, line.kind) {
@@ -25,10 +80,21 @@ pub(crate) fn may_be_redrawn(kind: Kind, time: &Range<Duration>, line: &Line) ->
 }
 
 /// Whether one text is an edit of the other: four fifths of the shorter one are the beginning of both.
-pub(crate) fn alike(one: &str, other: &str) -> bool {
+fn alike(one: &str, other: &str) -> bool {
     let shorter = one.chars().count().min(other.chars().count());
     let same = one.chars().zip(other.chars()).take_while(|(a, b)| a == b).count();
     same * 5 >= shorter * 4
+}
+
+/// The text around a place, not longer than [`MAX_TEXT`], and the place in it.
+pub(crate) fn clip(text: &str, at: &Range<usize>) -> (String, Range<usize>) {
+    if text.len() <= MAX_TEXT {
+        return (text.to_owned(), at.clone());
+    }
+    let start = text.floor_char_boundary(at.start.saturating_sub(MAX_TEXT / 4));
+    let end = text.floor_char_boundary((start + MAX_TEXT).min(text.len()));
+    let of = |place: usize| place.clamp(start, end) - start;
+    (text.get(start..end).unwrap_or_default().to_owned(), of(at.start)..of(at.end))
 }
 
 /// When commands began, in milliseconds and in order.
