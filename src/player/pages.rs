@@ -275,8 +275,15 @@ pub(super) struct Pages {
     longer: bool,
     /// The segment before, while it is read.
     before: Reading,
-    /// Lines of the segment that is being read, and their size in bytes.
-    gathered: (Vec<Line>, usize),
+    gathered: Gathered,
+}
+
+/// Lines of the segment that is being read.
+#[derive(Default)]
+struct Gathered {
+    lines: Vec<Line>,
+    /// What they take, in bytes.
+    size: usize,
 }
 
 /// Where to go.
@@ -317,7 +324,7 @@ impl Pages {
             errand: Some(errand),
             longer: false,
             before: Reading::new(SETTLE),
-            gathered: (Vec::new(), 0),
+            gathered: Gathered::default(),
         }
     }
 
@@ -410,13 +417,13 @@ impl Pages {
     /// Reads the next segment, or what has come to the last one; `true` when it has been read to its end.
     fn after<S: Source>(&mut self, replay: &mut Replay<S>, budget: &mut Budget) -> bool {
         let (number, gathered) = (self.next - usize::from(self.longer), &mut self.gathered);
-        if !self.reading.read(replay, number, budget, &mut |line| gather(gathered, line)) {
+        if !self.reading.read(replay, number, budget, &mut |line| gathered.add(line)) {
             return false;
         }
         // What stood at the end of the window goes later, or still stands later: it is shown, and told anew.
         let selected = self.lines.get(self.selected).cloned();
         self.forget(STANDING);
-        let lines = std::mem::take(&mut self.gathered).0;
+        let lines = std::mem::take(&mut self.gathered).lines;
         self.insert(number, lines);
         (self.next, self.longer) = (number + 1, false);
         let mut standing = self.reading.standing();
@@ -436,11 +443,11 @@ impl Pages {
     /// Reads the segment before; `true` when it has been read to its end.
     fn before<S: Source>(&mut self, replay: &mut Replay<S>, budget: &mut Budget) -> bool {
         let gathered = &mut self.gathered;
-        if !self.before.read(replay, self.first - 1, budget, &mut |line| gather(gathered, line)) {
+        if !self.before.read(replay, self.first - 1, budget, &mut |line| gathered.add(line)) {
             return false;
         }
         self.before.leave();
-        let lines = std::mem::take(&mut self.gathered).0;
+        let lines = std::mem::take(&mut self.gathered).lines;
         self.first -= 1;
         self.insert(self.first, lines);
         while self.lines.len() > KEPT && self.next > self.first + 1 {
@@ -476,17 +483,18 @@ impl Pages {
     }
 }
 
-/// Keeps a line, unless there are more of a segment than anybody can look at: then it is said.
-fn gather(gathered: &mut (Vec<Line>, usize), mut line: Line) {
-    let (lines, size) = gathered;
-    if *size > GATHERED {
-        return;
+impl Gathered {
+    /// Keeps a line, unless there are more of a segment than anybody can look at: then it is said.
+    fn add(&mut self, mut line: Line) {
+        if self.size > GATHERED {
+            return;
+        }
+        self.size = self.size.saturating_add(size_of::<Line>()).saturating_add(line.text.len());
+        if self.size > GATHERED {
+            line.text = "[more lines than can be shown; sealcast export --format text has them]".to_owned();
+        }
+        self.lines.push(line);
     }
-    *size = size.saturating_add(size_of::<Line>()).saturating_add(line.text.len());
-    if *size > GATHERED {
-        line.text = "[more lines than can be shown; sealcast export --format text has them]".to_owned();
-    }
-    lines.push(line);
 }
 
 #[cfg(test)]

@@ -59,6 +59,15 @@ pub(super) enum Same {
 /// The last lines that went, and the hits that lines are still to come after, with how many there are.
 type AroundNow = (VecDeque<Arc<str>>, Vec<(usize, usize)>);
 
+/// How often a full-screen program was shown.
+#[derive(Debug, Default)]
+pub(super) struct Visits {
+    /// Those that were over when this reading began: it counts from there.
+    pub(super) over: u32,
+    /// All so far.
+    pub(super) all: u32,
+}
+
 /// What was found.
 #[derive(Debug, Default)]
 pub(super) struct Findings {
@@ -95,8 +104,7 @@ pub(super) struct Findings {
     first: u32,
     /// When the screen stood that this reading began with: since when its lines stand is not known.
     pub(super) since: Option<Duration>,
-    /// Visits of full-screen programs that were over when this reading began, and all so far.
-    pub(super) visits: (u32, u32),
+    pub(super) visits: Visits,
     pub(super) cancelled: bool,
     /// The segment after the last range, and what had been typed of a line until then.
     pub(super) typed: (usize, Typed),
@@ -114,7 +122,8 @@ impl Findings {
             self.before.clear();
         }
         // Such a program goes on; a reading counts from it on.
-        self.visits.0 = self.visits.1.saturating_sub(u32::from(keyframe.is_some_and(|(_, paged)| paged)));
+        let on = u32::from(keyframe.is_some_and(|(_, paged)| paged));
+        self.visits.over = self.visits.all.saturating_sub(on);
     }
 
     /// The lines before a hit that comes now.

@@ -356,8 +356,8 @@ impl Scan<'_> {
 
     fn line(&self, mut line: Line, found: &mut Findings, enough: &Cell<bool>) {
         if let Kind::Page(visit) = &mut line.kind {
-            *visit = visit.saturating_add(found.visits.0);
-            found.visits.1 = found.visits.1.max(*visit);
+            *visit = visit.saturating_add(found.visits.over);
+            found.visits.all = found.visits.all.max(*visit);
         }
         let main = !matches!(line.kind, Kind::Page(_));
         let beside: Option<Arc<str>> = (self.context > 0 && main).then(|| clip(&line.text, &(0..0)).0.into());
