@@ -139,7 +139,7 @@ pub struct Title {
 /// What lies over the screen, if anything.
 pub(super) enum Over {
     None,
-    Help(u16),
+    Help(usize),
     Transcript(Box<Pages>),
     Hits(usize),
     Marks(usize),

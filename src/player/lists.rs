@@ -11,7 +11,7 @@ use std::time::Duration;
 impl<S: Source> App<S> {
     /// Keys of an open list. `false` when the key means what it means elsewhere.
     pub(super) fn list_key(&mut self, key: &KeyEvent, effects: &mut Vec<Effect>) -> bool {
-        let page = isize::from(self.places.list.height.max(2) as i16) - 1;
+        let page = isize::try_from(self.places.list.height.max(2)).unwrap_or(isize::MAX) - 1;
         let by = match key.code {
             KeyCode::Down | KeyCode::Char('j') => 1,
             KeyCode::Up => -1,
@@ -29,8 +29,7 @@ impl<S: Source> App<S> {
             Over::Events => self.over = Over::Events,
             Over::Help(at) => {
                 if by != 0 {
-                    let last = keymap::TABLE.len().saturating_sub(1) as isize;
-                    self.over = Over::Help((isize::from(at as i16).saturating_add(by)).clamp(0, last) as u16);
+                    self.over = Over::Help(moved(at, by, keymap::TABLE.len()));
                 }
             }
             Over::Transcript(mut pages) => {

@@ -78,7 +78,7 @@ fn contents<S: Source>(app: &App<S>, area: Rect) -> (String, Vec<Entry>, Option<
                 style: plain,
             });
             let count = keymap::TABLE.len();
-            let from = usize::from(*from).min(count.saturating_sub(usize::from(height)));
+            let from = (*from).min(count.saturating_sub(usize::from(height)));
             (format!("help · sealcast {}", env!("CARGO_PKG_VERSION")), rows.skip(from).collect(), None, count)
         }
         Over::Transcript(pages) => {
