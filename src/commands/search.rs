@@ -3,7 +3,7 @@
 use super::Context;
 use super::filter::{self, Filters};
 use super::recordings::{
-    Reading, ms, name, no_recordings, offset, other_caller, real_name, shown, tell_misnamed,
+    Reading, ms, name, no_recordings, offset, other_caller, real_name, shown, tell_misnamed, who,
 };
 use crate::cast::Trust;
 use crate::console::Style as Ink;
@@ -261,7 +261,7 @@ fn report(context: &Context, args: &Args, found: &Found, answer: Answer, sums: &
                 false => context.console.line(format_args!(
                     "{}  {}",
                     real_name(found, &matched.header),
-                    who(&matched)
+                    who_at(&matched)
                 ))?,
             }
         }
@@ -301,12 +301,9 @@ impl Sums {
     }
 }
 
-fn who(matched: &Match) -> String {
-    let header = &matched.header;
-    match (header.person(), header.target.as_str()) {
-        (user, target) if user == target || target.is_empty() => format!("{} {user}", header.host),
-        (user, target) => format!("{} {user}→{target}", header.host),
-    }
+/// Where and who.
+fn who_at(matched: &Match) -> String {
+    format!("{} {}", matched.header.host, who(&matched.header))
 }
 
 fn print(context: &Context, args: &Args, found: &Found, matched: &Match, hit: &Hit) -> Result<()> {
@@ -322,7 +319,7 @@ fn print(context: &Context, args: &Args, found: &Found, matched: &Match, hit: &H
     context.console.line(format_args!(
         "{}  {when} {offset}  {}  {:<7}  {}{exit}{doubt}",
         real_name(found, &matched.header),
-        who(matched),
+        who_at(matched),
         hit.field.name(),
         hit.text
     ))?;
@@ -356,18 +353,10 @@ fn lines(lines: &[Arc<str>]) -> Vec<&str> {
 }
 
 fn hit_json(found: &Found, matched: &Match, hit: &Hit) -> serde_json::Value {
-    let id = Name::of(&matched.header).map(|name| name.id);
     // By its path where its name would lead to another.
     let place = if found.misnamed(&matched.header).is_some() { shown(&found.path) } else { name(found) };
     let at = hit.time.map(|time| format!("{place}@{}", offset(ms(time))));
-    json!({
-        "id": id,
-        "path": found.path.to_string_lossy(),
-        "host": matched.header.host,
-        "user": matched.header.user,
-        "caller": other_caller(&matched.header),
-        "target": matched.header.target,
-        "start_ms": matched.header.start,
+    let of_hit = json!({
         "field": hit.field.name(),
         "time_ms": hit.time.map(ms),
         "utc_ms": matched.wall(hit.time),
@@ -381,5 +370,10 @@ fn hit_json(found: &Found, matched: &Match, hit: &Hit) -> serde_json::Value {
         "command": hit.command,
         "before": lines(&hit.before),
         "after": lines(&hit.after),
-    })
+    });
+    let mut all = recording_json(found, matched);
+    if let (Some(all), serde_json::Value::Object(of_hit)) = (all.as_object_mut(), of_hit) {
+        all.extend(of_hit);
+    }
+    all
 }

@@ -20,7 +20,7 @@ fn a_hit_says_who_where_and_when_and_opens_in_the_player() {
     let found = home.run(&["search", "after a minute"]).exits(0);
     assert_eq!(
         found.text(),
-        format!("{id}  2026-11-22 14:04:13Z +1:01  web-3 alice→root  screen   after a minute\n"),
+        format!("{id}  2026-11-22 14:04:13Z +1:01  web-3 alice → root  screen   after a minute\n"),
         "{found}"
     );
     assert!(found.err.starts_with("1 hit in 1 of 1 recording ("), "{found}");
