@@ -3,6 +3,7 @@
 use super::super::app::{App, Over};
 use super::super::find::Finder;
 use super::super::keymap;
+use super::super::pages::Pages;
 use super::super::times;
 use super::{beginning, bold, colored, dim, frame, reversed, text};
 use crate::cast::{Command, Trust};
@@ -12,6 +13,7 @@ use crate::text::{counted, escaped};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::{Color, Style};
+use std::ops::Range;
 use std::time::Duration;
 
 /// One row of a list.
@@ -31,7 +33,7 @@ fn first(selected: usize, count: usize, height: u16) -> usize {
 }
 
 pub(super) fn draw<S: Source>(app: &mut App<S>, area: Rect, buffer: &mut Buffer) {
-    let (title, entries, selected, count) = contents(app, area);
+    let Contents { title, rows, selected, count } = contents(app, area);
     let inner = frame(buffer, area, &title);
     app.places.list = inner;
     app.places.first_row = first(selected.unwrap_or(0), count, inner.height);
@@ -44,7 +46,7 @@ pub(super) fn draw<S: Source>(app: &mut App<S>, area: Rect, buffer: &mut Buffer)
         };
         text(buffer, inner, 1, 0, nothing, dim());
     }
-    for (y, entry) in (0..inner.height).zip(entries) {
+    for (y, entry) in (0..inner.height).zip(rows) {
         let chosen = selected == Some(app.places.first_row + usize::from(y));
         let mut x = 1;
         if let Some(time) = entry.time {
@@ -59,117 +61,127 @@ pub(super) fn draw<S: Source>(app: &mut App<S>, area: Rect, buffer: &mut Buffer)
     }
 }
 
-/// Title, the rows in view, the selected row, and how many there are.
-fn contents<S: Source>(app: &App<S>, area: Rect) -> (String, Vec<Entry>, Option<usize>, usize) {
+/// What is in view of a list.
+struct Contents {
+    title: String,
+    rows: Vec<Entry>,
+    selected: Option<usize>,
+    /// Rows of the whole list.
+    count: usize,
+}
+
+fn contents<S: Source>(app: &App<S>, area: Rect) -> Contents {
     let height = area.height.saturating_sub(2);
-    let plain = Style::new();
-    let window = |selected, count| {
-        let from = first(selected, count, height);
-        from..(from + usize::from(height)).min(count)
-    };
     match &app.over {
-        Over::None => (String::new(), Vec::new(), None, 0),
-        Over::Help(from) => {
-            let rows = keymap::TABLE.iter().map(|row| Entry {
-                time: None,
-                tag: format!("{:<22}", row.keys.replace("0 1 2 3 4 5 6 7 8 9", "0 … 9")),
-                flag: "",
-                text: row.help.to_string(),
-                style: plain,
-            });
-            let count = keymap::TABLE.len();
-            let from = (*from).min(count.saturating_sub(usize::from(height)));
-            (format!("help · sealcast {}", env!("CARGO_PKG_VERSION")), rows.skip(from).collect(), None, count)
-        }
-        Over::Transcript(pages) => {
-            let count = pages.lines().len();
-            let range = window(pages.selected, count);
-            let rows = pages.lines().skip(range.start).take(range.len()).map(|line| Entry {
-                time: Some(line.first),
-                tag: match line.kind {
-                    Kind::Scrolled | Kind::Final => "  ".to_string(),
-                    Kind::Overwritten => "~ ".to_string(),
-                    Kind::Cleared => "× ".to_string(),
-                    Kind::Page(_) => "▣ ".to_string(),
-                },
-                flag: "",
-                text: beginning(&line.text).to_string(),
-                style: match &app.finder {
-                    Some(finder) if finder.pattern.is_in(&line.text) => colored(app.depth, Color::Yellow),
-                    _ => plain,
-                },
-            });
-            let doubt = with_dot(pages.doubt());
-            let title =
-                format!("transcript{doubt} · Enter goes there · ~ overwritten × cleared ▣ full screen");
-            (title, rows.collect(), Some(pages.selected), count)
-        }
-        Over::Hits(selected) => {
-            let hits = app.finder.as_ref().map(|finder| finder.hits.as_slice()).unwrap_or_default();
-            let doubt = with_dot(app.finder.as_ref().and_then(Finder::doubt));
-            let rows = hits.get(window(*selected, hits.len())).unwrap_or_default().iter().map(|hit| Entry {
-                time: Some(hit.first),
-                tag: if hit.page { "▣ ".to_string() } else { "  ".to_string() },
-                flag: flag_of(&[], hit.trust),
-                text: with_doubt(hit.trust, &hit.text),
-                style: plain,
-            });
-            (
-                format!("{} · in: {}{doubt}", counted(hits.len() as u64, "hit"), app.scope.name()),
-                rows.collect(),
-                Some(*selected),
-                hits.len(),
-            )
-        }
-        Over::Marks(selected) => {
-            let marks = app.all_marks();
-            let rows = marks.get(window(*selected, marks.len())).unwrap_or_default().iter().map(
-                |(time, note, own)| Entry {
-                    time: Some(*time),
-                    tag: if *own { "● ".to_string() } else { "recorded ".to_string() },
-                    flag: "",
-                    text: beginning(note).to_string(),
-                    style: plain,
-                },
-            );
-            (
-                "marks · Enter goes there · Delete removes".to_string(),
-                rows.collect(),
-                Some(*selected),
-                marks.len(),
-            )
-        }
-        Over::Commands(selected) => {
-            let commands = &app.replay.outline().commands;
-            let rows =
-                commands.get(window(*selected, commands.len())).unwrap_or_default().iter().map(|command| {
-                    Entry {
-                        time: Some(Duration::from_millis(command.start)),
-                        tag: exit_of(command.exit),
-                        flag: flag_of(&command.flags, Some(command.trust)),
-                        text: with_flags(command),
-                        style: plain,
-                    }
-                });
-            (counted(commands.len() as u64, "command"), rows.collect(), Some(*selected), commands.len())
-        }
-        Over::Events => {
-            let count = app.heard.len();
-            let rows = app.heard.iter().skip(count.saturating_sub(height.into())).map(|(time, what)| Entry {
-                time: Some(*time),
-                tag: String::new(),
-                flag: "",
-                text: what.clone(),
-                style: plain,
-            });
-            (
-                "asked of the terminal in what was played here (nothing was done)".to_string(),
-                rows.collect(),
-                None,
-                count,
-            )
-        }
+        Over::None => Contents { title: String::new(), rows: Vec::new(), selected: None, count: 0 },
+        Over::Help(from) => help(*from, height),
+        Over::Transcript(pages) => transcript(app, pages, height),
+        Over::Hits(selected) => hits(app, *selected, height),
+        Over::Marks(selected) => marks(app, *selected, height),
+        Over::Commands(selected) => commands(app, *selected, height),
+        Over::Events => events(app, height),
     }
+}
+
+/// The rows of a list that are in view.
+fn window(selected: usize, count: usize, height: u16) -> Range<usize> {
+    let from = first(selected, count, height);
+    from..(from + usize::from(height)).min(count)
+}
+
+fn help(from: usize, height: u16) -> Contents {
+    let rows = keymap::TABLE.iter().map(|row| Entry {
+        time: None,
+        tag: format!("{:<22}", row.keys.replace("0 1 2 3 4 5 6 7 8 9", "0 … 9")),
+        flag: "",
+        text: row.help.to_string(),
+        style: Style::new(),
+    });
+    let count = keymap::TABLE.len();
+    let from = from.min(count.saturating_sub(usize::from(height)));
+    let title = format!("help · sealcast {}", env!("CARGO_PKG_VERSION"));
+    Contents { title, rows: rows.skip(from).collect(), selected: None, count }
+}
+
+fn transcript<S: Source>(app: &App<S>, pages: &Pages, height: u16) -> Contents {
+    let count = pages.lines().len();
+    let range = window(pages.selected, count, height);
+    let rows = pages.lines().skip(range.start).take(range.len()).map(|line| Entry {
+        time: Some(line.first),
+        tag: match line.kind {
+            Kind::Scrolled | Kind::Final => "  ".to_string(),
+            Kind::Overwritten => "~ ".to_string(),
+            Kind::Cleared => "× ".to_string(),
+            Kind::Page(_) => "▣ ".to_string(),
+        },
+        flag: "",
+        text: beginning(&line.text).to_string(),
+        style: match &app.finder {
+            Some(finder) if finder.pattern.is_in(&line.text) => colored(app.depth, Color::Yellow),
+            _ => Style::new(),
+        },
+    });
+    let doubt = with_dot(pages.doubt());
+    let title = format!("transcript{doubt} · Enter goes there · ~ overwritten × cleared ▣ full screen");
+    Contents { title, rows: rows.collect(), selected: Some(pages.selected), count }
+}
+
+fn hits<S: Source>(app: &App<S>, selected: usize, height: u16) -> Contents {
+    let hits = app.finder.as_ref().map(|finder| finder.hits.as_slice()).unwrap_or_default();
+    let doubt = with_dot(app.finder.as_ref().and_then(Finder::doubt));
+    let rows = hits.get(window(selected, hits.len(), height)).unwrap_or_default().iter().map(|hit| Entry {
+        time: Some(hit.first),
+        tag: if hit.page { "▣ ".to_string() } else { "  ".to_string() },
+        flag: flag_of(&[], hit.trust),
+        text: with_doubt(hit.trust, &hit.text),
+        style: Style::new(),
+    });
+    let title = format!("{} · in: {}{doubt}", counted(hits.len() as u64, "hit"), app.scope.name());
+    Contents { title, rows: rows.collect(), selected: Some(selected), count: hits.len() }
+}
+
+fn marks<S: Source>(app: &App<S>, selected: usize, height: u16) -> Contents {
+    let marks = app.all_marks();
+    let rows = marks.get(window(selected, marks.len(), height)).unwrap_or_default().iter().map(
+        |(time, note, own)| Entry {
+            time: Some(*time),
+            tag: if *own { "● ".to_string() } else { "recorded ".to_string() },
+            flag: "",
+            text: beginning(note).to_string(),
+            style: Style::new(),
+        },
+    );
+    let title = "marks · Enter goes there · Delete removes".to_string();
+    Contents { title, rows: rows.collect(), selected: Some(selected), count: marks.len() }
+}
+
+fn commands<S: Source>(app: &App<S>, selected: usize, height: u16) -> Contents {
+    let commands = &app.replay.outline().commands;
+    let rows =
+        commands.get(window(selected, commands.len(), height)).unwrap_or_default().iter().map(|command| {
+            Entry {
+                time: Some(Duration::from_millis(command.start)),
+                tag: exit_of(command.exit),
+                flag: flag_of(&command.flags, Some(command.trust)),
+                text: with_flags(command),
+                style: Style::new(),
+            }
+        });
+    let title = counted(commands.len() as u64, "command");
+    Contents { title, rows: rows.collect(), selected: Some(selected), count: commands.len() }
+}
+
+fn events<S: Source>(app: &App<S>, height: u16) -> Contents {
+    let count = app.heard.len();
+    let rows = app.heard.iter().skip(count.saturating_sub(height.into())).map(|(time, what)| Entry {
+        time: Some(*time),
+        tag: String::new(),
+        flag: "",
+        text: what.clone(),
+        style: Style::new(),
+    });
+    let title = "asked of the terminal in what was played here (nothing was done)".to_string();
+    Contents { title, rows: rows.collect(), selected: None, count }
 }
 
 /// What there is to say, in a title.
