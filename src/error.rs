@@ -122,28 +122,18 @@ impl Display for Error {
     }
 }
 
-/// Adds what was being done, and hints, on the way up.
+/// Adds what was being done, on the way up.
 pub trait Context<T> {
     /// What was being done, such as `cannot read recipients file /etc/x`.
     ///
     /// # Errors
     /// The failure itself.
     fn or_say(self, what: impl FnOnce() -> String) -> Result<T>;
-
-    /// What to do next.
-    ///
-    /// # Errors
-    /// The failure itself.
-    fn or_hint(self, hint: impl FnOnce() -> String) -> Result<T>;
 }
 
 impl<T, E: Into<Error>> Context<T> for std::result::Result<T, E> {
     fn or_say(self, what: impl FnOnce() -> String) -> Result<T> {
         self.map_err(|error| error.into().while_doing(what()))
-    }
-
-    fn or_hint(self, hint: impl FnOnce() -> String) -> Result<T> {
-        self.map_err(|error| error.into().hint(hint()))
     }
 }
 
