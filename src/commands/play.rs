@@ -14,7 +14,7 @@ use crate::export::gap_label;
 use crate::export::plain::{OURS, Plain};
 use crate::player;
 use crate::replay::{Recording, Source as _};
-use crate::terminal::Terminal;
+use crate::terminal::{Terminal, draws_alike};
 use std::io::Write as _;
 use std::time::{Duration, Instant};
 
@@ -99,7 +99,11 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
     let reader = &mut reader;
     let mut pace = Pace::new(args.speed, args.idle_limit);
     let mut sheet = Sheet::new(&context.console);
-    let mut cursor = Cursor::new(reader, reader.segment_at(ms(from)))?;
+    // Without a time all of it is played, whatever its index says of where it begins. And whose screen at the beginning of a
+    // segment another version drew, its screen is known only from the start.
+    let believed = reader.opening().is_ok_and(|opening| draws_alike(opening.meta.drawing));
+    let first = if believed && !from.is_zero() { reader.segment_at(ms(from)) } else { 0 };
+    let mut cursor = Cursor::new(reader, first)?;
     let mut last = Duration::ZERO;
     let (mut drawn, mut began) = (false, false);
     let fault = loop {
@@ -110,8 +114,10 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
         };
         last = event.time;
         let early = event.time < from;
+        // Before the first segment nothing stands.
         if let Payload::Keyframe(screen) = &event.payload
             && !drawn
+            && first > 0
         {
             sheet.stands(screen);
         }

@@ -234,7 +234,10 @@ impl<R: Read + Seek> Reader<R> {
             }
             read => read,
         };
-        read.or_else(|error| self.end_at(&error).ok_or(error))
+        read.or_else(|error| self.end_at(&error).ok_or(error))?;
+        // Where the file does not end before them, they are not cut off but damaged.
+        let damaged = if self.opening.is_none() { self.fault() } else { None };
+        damaged.map_or(Ok(()), Err)
     }
 
     /// Ends the recording at the index entry that does not open. `None`: it is the metadata, or nothing is wrong with an entry.

@@ -1,6 +1,7 @@
 use crate::home::{Home, Recording, damage_the_first_border, held, never_locked, ran};
 use sealcast::cast::{Anchor, Event, Payload};
 use sealcast::container::Extras;
+use sealcast::container::frame::{FRAME_LEN, Frame, PROLOGUE_LEN};
 use sealcast::crypto::identity;
 use sealcast::terminal::Terminal;
 use serde_json::Value;
@@ -448,6 +449,54 @@ fn plain_play_from_within_a_session_goes_on_from_the_screen_as_it_stood() {
         let played = home.run(&["play", "--plain", "--speed", "10000", &place]).exits(0);
         assert_eq!(played.text(), shown, "{time}: {played}");
     }
+}
+
+/// "It was cut" would be another story than "it was changed", and `verify` is where the place is told.
+#[test]
+fn metadata_that_were_changed_are_not_told_as_cut_off() {
+    let home = Home::new();
+    let (path, _) = home.record(&Recording::default());
+    let whole = std::fs::read(&path).unwrap();
+    // The fourth chunk.
+    let place = (0..3).fold(PROLOGUE_LEN, |at, _| {
+        let frame = Frame::parse(whole[at..at + FRAME_LEN].try_into().unwrap(), 0).unwrap();
+        at + usize::try_from(frame.total()).unwrap()
+    });
+    let mut bytes = whole.clone();
+    bytes[place + FRAME_LEN + 5] ^= 1;
+    std::fs::write(&path, &bytes).unwrap();
+    for args in [&["export", "last"][..], &["search", "ls"], &["ls", "--exit", "0"]] {
+        let said = home.run(args).exits(2).err;
+        assert!(said.contains("checksum") && said.contains("sealcast verify"), "{args:?}: {said}");
+    }
+    std::fs::write(&path, &whole[..place + FRAME_LEN + 5]).unwrap();
+    let said = home.run(&["export", "last"]).exits(2).err;
+    assert!(said.contains("it was cut before anything"), "{said}");
+}
+
+/// A recorder that lies can seal whatever it likes: what its index and its first screen say hides nothing of what was shown.
+#[test]
+fn plain_play_shows_what_an_index_or_a_keyframe_would_leave_out() {
+    let output = |at, text: &str| (at, Payload::Output(text.as_bytes().to_vec()));
+    let play = |home: &Home| home.run(&["play", "--plain", "--speed", "10000", "last"]).exits(0).text();
+    let home = Home::new();
+    let mut screen = Terminal::new(80, 24);
+    screen.feed(b"\x1b[?1049h");
+    let forged = Payload::Keyframe(screen.snapshot().unwrap());
+    let events = vec![(0, forged), output(100, "$ rm -rf /srv/evidence\r\n")];
+    home.record(&Recording { events, ..Recording::default() });
+    assert_eq!(play(&home), "$ rm -rf /srv/evidence\n");
+    // Another segment that begins at the beginning.
+    let home = Home::new();
+    let events = vec![output(0, "the beginning\r\n")];
+    home.record_with(&Recording { events, ..Recording::default() }, |writer, utc| {
+        writer.end_segment(Duration::from_millis(10), Extras::default()).unwrap();
+        writer.begin(Anchor { at: 0, utc, boot: 0 }, None).unwrap();
+        writer
+            .push(&Event::new(Duration::from_millis(20), Payload::Output(b"the end\r\n".to_vec())))
+            .unwrap();
+    });
+    assert_eq!(play(&home), "the beginning\nthe end\n");
 }
 
 #[test]
