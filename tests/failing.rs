@@ -76,9 +76,9 @@ fn limits_of_who_starts_it_hold_for_the_session_and_not_for_the_recording() {
 #[test]
 fn what_is_handed_on_by_who_starts_it_is_not_handed_on_to_the_recording() {
     let Some(host) = Host::start() else { return };
-    // Timers that are years late, a mask that takes all rights, and another kernel.
+    // Timers that are years late, a mask that takes all rights, another kernel, and hardly a stack for any thread.
     let line = format!(
-        "echo 1000000000000000000 >/proc/self/timerslack_ns; umask 0777; \
+        "echo 1000000000000000000 >/proc/self/timerslack_ns; umask 0777; export RUST_MIN_STACK=1; \
          exec setarch --uname-2.6 {SEALCAST} run -- sh -c 'umask; uname -r; cat /proc/self/timerslack_ns; echo LATE; exec cat'"
     );
     // Not through sudo, which may sleep for years itself then.

@@ -24,6 +24,7 @@ pub use record::Event;
 use crate::sys::clock;
 use crate::sys::poll::{Bell, Set};
 use crate::sys::proc;
+use crate::sys::stack::THREAD;
 use connector::ConnectorTrace;
 use kernel::KernelTrace;
 use std::os::fd::AsFd as _;
@@ -404,7 +405,7 @@ fn run(witness: Witness, sender: Sender<Event>, waiting: Arc<Waiting>) -> Result
         }
         waiting.through.store(u64::MAX, Ordering::Release);
     };
-    let thread = std::thread::Builder::new().name("exec-trace".into()).spawn(body);
+    let thread = std::thread::Builder::new().name("exec-trace".into()).stack_size(THREAD).spawn(body);
     let thread = thread.map_err(|error| format!("cannot start a thread: {error}"))?;
     Ok(Running { bell, thread, ends })
 }

@@ -21,7 +21,7 @@ use crate::store::period::Period;
 use crate::store::{self, RecordingFile, Store};
 use crate::sys;
 use crate::sys::clock::{Turns, monotonic};
-use crate::sys::stack::{DEEP, apart};
+use crate::sys::stack::{DEEP, THREAD, apart};
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
@@ -164,6 +164,7 @@ pub fn take(order: Order, fit: Box<Fit<'_>>, begun: impl FnOnce()) -> Result<Tak
     let (ends, ended) = mpsc::channel();
     let recorder = std::thread::Builder::new()
         .name("recorder".to_owned())
+        .stack_size(THREAD)
         .spawn(move || {
             let _ends: mpsc::Sender<()> = ends;
             let mut indexer = indexer;

@@ -17,6 +17,9 @@ pub const CIPHER: usize = 2 * FRAME;
 /// kind, a signing key made, read from its file or used. The deepest, a post-quantum recipient, was seen to use 128 KiB, and
 /// the ordinary ones 45 KiB.
 pub const DEEP: usize = 16 * FRAME;
+/// Bytes of stack of a recorder's thread, where nothing less is known to do. Said for each: what is not said the standard library
+/// takes from `RUST_MIN_STACK`, a variable of whoever starts the recorder.
+pub const THREAD: usize = 2 << 20;
 /// What one call of [`wipe`] overwrites.
 const FRAME: usize = 16 << 10;
 
