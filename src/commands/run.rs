@@ -334,15 +334,15 @@ fn finish(context: &Context, taken: &Taken) -> Result<u8> {
             taken.path.display()
         ));
     } else if let Some(failure) = &recorded.failure {
-        let is_there = !matches!(taken.path.try_exists(), Ok(false));
         let state = match &recorded.closed {
-            _ if !is_there => "the recording is no longer there",
+            _ if matches!(taken.path.try_exists(), Ok(false)) => "the recording is no longer there",
             Some(_) => "the recording is closed and good up to that moment",
             None => "`sealcast verify` says how far the recording is good",
         };
         console.remark("error", Style::Red, format_args!("recording failed: {failure}"));
-        if recorded.lost > 0 && is_there {
-            console.note(format_args!("{} bytes of the session are not recorded", recorded.lost));
+        if recorded.lost > 0 {
+            let most = if recorded.closed.is_some() { "" } else { "up to " };
+            console.note(format_args!("{most}{} bytes of the session are not recorded", recorded.lost));
         }
         console.remark("hint", Style::Yellow, format_args!("{state}: {}", taken.path.display()));
     }

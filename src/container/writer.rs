@@ -26,6 +26,9 @@ use ed25519_dalek::SigningKey;
 use std::io::{self, Write};
 use std::time::Duration;
 
+/// Most that a compressor takes before it gives something out, bytes: the largest block of zstd.
+const BLOCK: u64 = 128 << 10;
+
 /// Where a recording goes: bytes, and a way to make them durable.
 pub trait Sink: Write {
     /// Returns when everything written is on stable storage (`fdatasync`).
@@ -119,6 +122,10 @@ pub struct Writer<S: Sink> {
     doubted: bool,
     /// Length of the file once `out` is written.
     offset: u64,
+    /// Bytes of output and input that were taken; of them, those that are certainly in sealed chunks; and in durable ones.
+    taken: u64,
+    sealed: u64,
+    durable: u64,
 
     // The keys of what comes next, and no others. Each in an allocation of its own: a writer is moved about.
     /// The place of the next segment in the content chain. That of the segment in hand would open all of it.
@@ -214,6 +221,9 @@ impl<S: Sink> Writer<S> {
             signing: check::fresh_key()?,
             epoch: 0,
             running: Running::new(),
+            taken: 0,
+            sealed: 0,
+            durable: 0,
             unsigned_since: None,
             flushed: Duration::ZERO,
             deflate: Deflate::new(limits::CALM, &[limits::FLOOD, limits::FLOOD_COUNTED])
@@ -296,6 +306,7 @@ impl<S: Sink> Writer<S> {
             (self.second, self.in_second) = (event.time.as_secs(), 0);
         }
         self.in_second = self.in_second.saturating_add(shown);
+        self.taken = self.taken.saturating_add(shown as u64);
         if self.in_second >= limits::FLUSH_BYTES && !std::mem::replace(&mut self.flood, true) {
             self.settings(if self.counted { limits::FLOOD_COUNTED } else { limits::FLOOD })?;
         }
@@ -304,6 +315,8 @@ impl<S: Sink> Writer<S> {
             self.pack(Directive::Continue)?;
             if self.packed.len() >= limits::CHUNK_BYTES {
                 self.seal(event.time)?;
+                // A block at most is still with the compressor.
+                self.sealed = self.sealed.max(self.taken.saturating_sub(BLOCK));
                 self.drain()?;
             }
         }
@@ -360,6 +373,7 @@ impl<S: Sink> Writer<S> {
         if !self.packed.is_empty() {
             self.seal(now)?;
         }
+        self.sealed = self.taken;
         let next = now.saturating_add(now.saturating_sub(self.flushed));
         self.flushed = now;
         if self.unsigned_since.is_some_and(|since| next.saturating_sub(since) > limits::CHECK_EVERY) {
@@ -409,6 +423,7 @@ impl<S: Sink> Writer<S> {
             self.settings(limits::CALM)?;
         }
         self.seal(now)?;
+        self.sealed = self.taken;
         let Some(segment) = self.open.take() else { return Ok(()) };
         let mut entry = Entry {
             segment: self.segment,
@@ -533,6 +548,7 @@ impl<S: Sink> Writer<S> {
         // Where nothing is new as well: who deletes it would have all the time until something is.
         let kept = self.sink.kept();
         self.doubted = kept.is_err();
+        self.durable = if self.doubted { 0 } else { self.sealed };
         kept.map_err(Error::io("go on with the recording"))?;
         if self.written > 0 {
             self.out.drain(..self.written);
@@ -541,6 +557,12 @@ impl<S: Sink> Writer<S> {
             self.out.shrink_to(limits::BODY as usize);
         }
         Ok(())
+    }
+
+    /// Bytes of output and input that were taken and may not be in the file. Never too few; in a flood, up to a block of the
+    /// compressor too many.
+    pub fn in_danger(&self) -> u64 {
+        self.taken.saturating_sub(self.durable)
     }
 
     /// Bytes that are encoded and not yet written.

@@ -95,7 +95,7 @@ impl Indexer for NoIndex {
 pub struct Recorded {
     /// What was closed; `None` when even the close could not be written.
     pub closed: Option<Closed>,
-    /// Bytes of the session that are not in the recording.
+    /// Bytes of the session that are not in the recording; where it could not be closed, at most.
     pub lost: u64,
     /// The failure that stopped or interrupted it, in words.
     pub failure: Option<String>,
@@ -605,9 +605,10 @@ impl<S: Disk> Recorder<'_, S> {
                 let (closed, whole) = (Some(closed), went_on && self.lost == 0);
                 Recorded { closed, lost: self.lost, failure: self.failure, whole }
             }
-            Err((error, _)) => {
+            Err((error, writer)) => {
                 let failure = self.failure.unwrap_or_else(|| error.to_string());
-                Recorded { closed: None, lost: self.lost, failure: Some(failure), whole: false }
+                let lost = self.lost.saturating_add(writer.in_danger());
+                Recorded { closed: None, lost, failure: Some(failure), whole: false }
             }
         }
     }
