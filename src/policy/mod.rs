@@ -320,10 +320,14 @@ impl Policy {
     /// # Errors
     /// [`Error::System`] when it cannot be read or trusted; as [`Policy::parse`].
     pub fn load(path: &Path, owner: u32) -> Result<Option<Self>, Error> {
-        // A dangling link is a mistake to be told, not the absence of a policy.
-        match path.symlink_metadata() {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            _ => {}
+        let is_missing = |error: &std::io::Error| error.kind() == std::io::ErrorKind::NotFound;
+        if path.symlink_metadata().is_err_and(|error| is_missing(&error)) {
+            // A dangling link on the way is a mistake to be told, not the absence of a policy: what it leads to may not be mounted.
+            let there = path.ancestors().find(|above| above.symlink_metadata().is_ok());
+            return match there.map(|above| (above, above.metadata())) {
+                Some((link, Err(error))) => Err(sys::Error::at("follow", link, error).into()),
+                _ => Ok(None),
+            };
         }
         let text = read(path, owner, MAX_FILE)?;
         Self::parse(path, &text).map(Some)

@@ -238,6 +238,19 @@ fn a_policy_that_others_could_have_written_is_not_read() {
     std::fs::remove_file(&path).unwrap();
     std::os::unix::fs::symlink("/nowhere/at/all", &path).unwrap();
     assert!(Policy::load(&path, me).is_err(), "a dangling link is no absence");
+    // On the way neither, also by way of another. Where one leads there may be nothing.
+    let [way, again] = ["way", "again"].map(|name| dir.path().join(name));
+    std::os::unix::fs::symlink(&again, &way).unwrap();
+    std::os::unix::fs::symlink("elsewhere/etc", &again).unwrap();
+    std::fs::set_permissions(dir.path(), PermissionsExt::from_mode(0o700)).unwrap();
+    for missing in ["config.toml", "deeper/config.toml"] {
+        let error = Policy::load(&way.join(missing), me).unwrap_err().to_string();
+        assert!(error.contains(&format!("follow {}", way.display())), "{error}");
+    }
+    std::fs::create_dir_all(dir.path().join("elsewhere/etc")).unwrap();
+    for missing in ["config.toml", "deeper/config.toml"] {
+        assert!(Policy::load(&way.join(missing), me).unwrap().is_none());
+    }
 }
 
 #[test]
