@@ -168,7 +168,7 @@ fn surroundings(policy: &Policy) -> Vec<(bool, String)> {
             Ok(Some(above)) => note(
                 false,
                 format!(
-                    "`store.path`: others can write to {}, and so move the recordings away or put others in their place",
+                    "`store.path`: others can write to {} or change it, and so move the recordings away or put others in their place",
                     above.display()
                 ),
             ),

@@ -173,8 +173,8 @@ impl Store {
         Ok(RecordingFile::new(path, file, stage))
     }
 
-    /// Whether recordings can be made here, as [`Store::create`] would make them; nothing is left behind. Gives a directory above the
-    /// store that others can write to, and so move the store away, if there is one.
+    /// Whether recordings can be made here, as [`Store::create`] would make them; nothing is left behind. Gives what lets others
+    /// move the store away, or put another in its place, if there is something: a directory that they can write to, or a link of theirs.
     ///
     /// # Errors
     /// As [`Store::create`].

@@ -157,8 +157,8 @@ fn regular(file: File, path: &Path) -> Result<File> {
     Ok(file)
 }
 
-/// Whether [`create_private_dir`] would succeed and files could be made there, and what lets others move the directory away: the
-/// directory above it that they can write to. Makes and removes a directory to see, and leaves nothing.
+/// Whether [`create_private_dir`] would succeed and files could be made there, and what lets others move the directory away or lead to
+/// another one: the directory above it, or above a link on the way, that they can write to, or such a link that is theirs. Makes and removes a directory to see, and leaves nothing.
 ///
 /// # Errors
 /// What `create_private_dir` would say, or that nothing can be made there.
@@ -179,8 +179,12 @@ pub fn try_private_dir(path: &Path) -> Result<Option<PathBuf>> {
         .create(&trial)
         .map_err(|e| Error::at("make anything in", existing, e))?;
     fs::remove_dir(&trial).map_err(|e| Error::at("remove", &trial, e))?;
+    let owner = super::ids::effective_uid();
+    if let Some((place, _)) = super::trust::led_by_others(existing, owner)? {
+        return Ok(Some(place));
+    }
     let above = real.ancestors().skip(usize::from(existing == path));
-    let open = super::trust::open_to_others(above, super::ids::effective_uid())?;
+    let open = super::trust::open_to_others(above, owner)?;
     Ok(open.map(|(dir, _)| dir.to_path_buf()))
 }
 
@@ -547,6 +551,27 @@ mod tests {
         create_private_dir(&path).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o770)).unwrap();
         assert!(create_private_dir(&path).is_err());
+    }
+
+    #[test]
+    fn a_directory_that_is_reached_by_a_link_that_others_can_change_is_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let dir = dir.path().canonicalize().unwrap();
+        let (store, others) = (dir.join("store"), dir.join("others"));
+        for dir in [&store, &others] {
+            DirBuilder::new().mode(DIR_MODE).create(dir).unwrap();
+        }
+        let link = others.join("link");
+        symlink(&store, &link).unwrap();
+        let ways = [link.clone(), link.join("deeper"), link.join("deeper/still")];
+        for way in &ways {
+            assert_eq!(try_private_dir(way).unwrap(), None, "{}", way.display());
+        }
+        fs::set_permissions(&others, fs::Permissions::from_mode(0o777)).unwrap();
+        for way in &ways {
+            assert_eq!(try_private_dir(way).unwrap().as_ref(), Some(&others), "{}", way.display());
+        }
+        assert_eq!(try_private_dir(&store).unwrap(), None);
     }
 
     #[test]

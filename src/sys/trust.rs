@@ -20,7 +20,6 @@ const MOST: usize = 40;
 /// # Errors
 /// `PermissionDenied` with the reason when it could have been written by others; as [`file::open_read`] otherwise.
 pub fn open(path: &Path, owner: u32) -> Result<File> {
-    let links = on_the_way(path).map_err(|e| Error::at("open", path, e))?;
     let real = fs::canonicalize(path).map_err(|e| Error::at("open", path, e))?;
     let opened = file::open_read_nofollow(&real)?;
     let facts = opened.metadata().map_err(|e| Error::at("examine", path, e))?;
@@ -30,19 +29,28 @@ pub fn open(path: &Path, owner: u32) -> Result<File> {
     if let Some(why) = writable_by_others(&facts, owner) {
         return refuse(path, why);
     }
-    for link in &links {
-        let of = fs::symlink_metadata(link).map_err(|e| Error::at("examine", link, e))?.uid();
-        if of != 0 && of != owner {
-            return refuse(link, format!("it is a link that belongs to user {of}"));
-        }
-        if let Some((above, why)) = open_to_others(link.ancestors().skip(1), owner)? {
-            return refuse(above, why);
-        }
+    if let Some((place, why)) = led_by_others(path, owner)? {
+        return refuse(&place, why);
     }
     match open_to_others(real.ancestors().skip(1), owner)? {
         Some((above, why)) => refuse(above, why),
         None => Ok(opened),
     }
+}
+
+/// What lets someone other than root and `owner` choose where a path leads, and why: a symbolic link on the way that is theirs, or a
+/// directory above one.
+pub(super) fn led_by_others(path: &Path, owner: u32) -> Result<Option<(PathBuf, String)>> {
+    for link in on_the_way(path).map_err(|e| Error::at("open", path, e))? {
+        let of = fs::symlink_metadata(&link).map_err(|e| Error::at("examine", &link, e))?.uid();
+        if of != 0 && of != owner {
+            return Ok(Some((link, format!("it is a link that belongs to user {of}"))));
+        }
+        if let Some((above, why)) = open_to_others(link.ancestors().skip(1), owner)? {
+            return Ok(Some((above.to_path_buf(), why)));
+        }
+    }
+    Ok(None)
 }
 
 /// The first of these directories that someone other than root and `owner` can change, and why. A sticky one of root's, such as
