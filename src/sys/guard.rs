@@ -11,10 +11,12 @@
 
 use super::seccomp::{self, Filter};
 use super::{Error, Result};
+use std::collections::BTreeSet;
 use std::ffi::CString;
 use std::io;
 use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 /// The names of capabilities, by their number.
@@ -259,7 +261,7 @@ impl Prepared {
     }
 }
 
-/// A landlock that allows every way of writing beside the path to `below`, and none below it.
+/// A landlock that allows every way of writing beside the paths to `below`, and none below it.
 fn ruleset(below: Option<&Path>, signals: bool) -> Result<OwnedFd> {
     let needed = if signals { ABI_SIGNALS } else { ABI_PATHS };
     let found = landlock_abi();
@@ -287,25 +289,38 @@ fn ruleset(below: Option<&Path>, signals: bool) -> Result<OwnedFd> {
     let ruleset = unsafe { OwnedFd::from_raw_fd(fd) };
     if let Some(below) = below {
         let below = std::fs::canonicalize(below).map_err(|e| Error::at("open", below, e))?;
-        for dir in below.ancestors().skip(1) {
-            allow_beside(&ruleset, dir, &below)?;
+        let mut ways = super::mounts::other_ways(&below)?;
+        ways.push(below);
+        let above: BTreeSet<&Path> = ways.iter().flat_map(|way| way.ancestors().skip(1)).collect();
+        let places = ways.iter().map(PathBuf::as_path).chain(above.iter().copied());
+        let closed = places.map(place).collect::<Result<_>>()?;
+        for dir in above {
+            allow_beside(&ruleset, dir, &closed)?;
         }
     }
     Ok(ruleset)
 }
 
-/// Allows everything in `dir` except what lies on the way to `below`.
-fn allow_beside(ruleset: &OwnedFd, dir: &Path, below: &Path) -> Result<()> {
+/// A file by its numbers: what is allowed is allowed wherever it is mounted.
+type Place = (u64, u64);
+
+fn place(path: &Path) -> Result<Place> {
+    let facts = std::fs::symlink_metadata(path).map_err(|e| Error::at("examine", path, e))?;
+    Ok((facts.dev(), facts.ino()))
+}
+
+/// Allows everything in `dir` except what is closed.
+fn allow_beside(ruleset: &OwnedFd, dir: &Path, closed: &BTreeSet<Place>) -> Result<()> {
     let entries = std::fs::read_dir(dir).map_err(|e| Error::at("read", dir, e))?;
     for entry in entries {
         let entry = entry.map_err(|e| Error::at("read", dir, e))?;
         let path = entry.path();
         // What a symbolic link leads to is allowed or not where it lies.
         let is_link = entry.file_type().is_ok_and(|kind| kind.is_symlink());
-        if is_link || below.starts_with(&path) {
+        if is_link {
             continue;
         }
-        match allow(ruleset, &path) {
+        match allow(ruleset, &path, closed) {
             // Gone since it was listed, or of a kind that has no rules.
             Err(e) if matches!(e.source.raw_os_error(), Some(libc::ENOENT | libc::EBADFD)) => {}
             result => result?,
@@ -314,7 +329,7 @@ fn allow_beside(ruleset: &OwnedFd, dir: &Path, below: &Path) -> Result<()> {
     Ok(())
 }
 
-fn allow(ruleset: &OwnedFd, path: &Path) -> Result<()> {
+fn allow(ruleset: &OwnedFd, path: &Path, closed: &BTreeSet<Place>) -> Result<()> {
     let failed = |error| Error::at("allow writing to", path, error);
     let name = CString::new(path.as_os_str().as_bytes())
         .map_err(|_| failed(io::Error::from_raw_os_error(libc::ENOENT)))?;
@@ -326,8 +341,11 @@ fn allow(ruleset: &OwnedFd, path: &Path) -> Result<()> {
     }
     // SAFETY: the kernel just gave us this descriptor; nobody else owns it.
     let opened = std::fs::File::from(unsafe { OwnedFd::from_raw_fd(fd) });
-    let is_dir = opened.metadata().map_err(failed)?.is_dir();
-    let rule = Beneath { allowed_access: if is_dir { OF_WRITERS } else { OF_FILES }, parent_fd: fd };
+    let facts = opened.metadata().map_err(failed)?;
+    if closed.contains(&(facts.dev(), facts.ino())) {
+        return Ok(());
+    }
+    let rule = Beneath { allowed_access: if facts.is_dir() { OF_WRITERS } else { OF_FILES }, parent_fd: fd };
     // SAFETY: the structure lives through the call and has the layout of this type of rule.
     let added = unsafe { libc::syscall(ADD_RULE, ruleset.as_raw_fd(), PATH_BENEATH, &raw const rule, 0_u32) };
     if added == 0 { Ok(()) } else { Err(failed(io::Error::last_os_error())) }

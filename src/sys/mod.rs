@@ -16,6 +16,7 @@ pub mod ids;
 mod link;
 pub mod lock;
 pub mod memory;
+mod mounts;
 pub mod netlink;
 pub mod peer;
 mod pidfd;
