@@ -1,5 +1,7 @@
 //! `sealcast config check | show`
 
+mod logins;
+
 use super::Context;
 use crate::console::{Column, Style, Table};
 use crate::error::{Error, Kind, Result};
@@ -168,7 +170,7 @@ fn surroundings(policy: &Policy) -> Vec<(bool, String)> {
             Ok(Some(above)) => note(
                 false,
                 format!(
-                    "`store.path`: others can write to {} or change it, and so move the recordings away or put others in their place",
+                    "`store.path`: others can write to {}, and so move the recordings away or put others in their place",
                     above.display()
                 ),
             ),
@@ -216,6 +218,11 @@ fn surroundings(policy: &Policy) -> Vec<(bool, String)> {
     if everything {
         let what = "keeps all that whoever calls has set, but for what is known to make shells run something else: name what is needed";
         note(false, format!("`run.env.keep`: \"*\" {what}"));
+    }
+    if let Ok(ourselves) = std::env::current_exe().and_then(|path| path.canonicalize()) {
+        for open in logins::open_to_variables(Path::new("/etc"), &ourselves) {
+            note(false, open);
+        }
     }
     let abi = sys::guard::landlock_abi().unwrap_or(0);
     for (wanted, name, needed) in [
