@@ -348,6 +348,11 @@ fn of_the_index(hostile: &mut Hostile) {
     let mut forge = Forge::bare(ROOT, &hostile.host, "web-3", &[]);
     forge.index(&packed(b"{}", &[]));
     hostile.add("metadata of nothing", forge.bytes, "the index entry is malformed");
+    let mut forge = Forge::bare(ROOT, &hostile.host, "web-3", &[]);
+    let meta =
+        format!(r#"{{"meta":{{"argv":[{nothing}]}},"cast":{{"version":3,"term":{{"cols":20,"rows":5}}}}}}"#);
+    forge.index(&packed(meta.as_bytes(), &[]));
+    hostile.add("metadata of millions of words", forge.bytes, "the index entry is malformed");
 }
 
 /// A segment of a few kilobytes can have very many keyframes, and have the shell tell of very many commands.

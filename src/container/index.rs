@@ -6,9 +6,8 @@
 use super::error::Error;
 use super::fit::LeftOut;
 use super::frame::Fields;
-use super::header::Meta;
 use super::{limits, told};
-use crate::cast::{Command, Exec, Gap, Header as CastHeader, Payload};
+use crate::cast::{Command, Exec, Gap, Payload};
 use crate::crypto::seal;
 use serde::de::{Error as _, IgnoredAny, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -21,15 +20,6 @@ use std::marker::PhantomData;
 pub const LISTED: usize = 1000;
 /// Buckets of the activity histogram; when they run out, two become one.
 const BUCKETS: usize = 256;
-
-/// The sealed metadata: first thing in the index chain.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Opening {
-    /// Who, what, where and why.
-    pub meta: Meta,
-    /// Header line of the cast inside.
-    pub cast: CastHeader,
-}
 
 /// Index entry of one segment. Written as JSON it has its commands and programs by columns.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -412,28 +402,18 @@ fn listed<T>(list: &[T], unlisted: &mut u64) -> bool {
     room
 }
 
-/// The plaintext of an INDEX chunk (see [`pack`]), and what it counts for [`limits::UNPACKED`].
+/// The plaintext of an INDEX chunk (see [`pack`]) of a segment, and what it counts for [`limits::UNPACKED`].
 pub(super) struct Packed {
     pub(super) plain: Vec<u8>,
     pub(super) unpacked: u64,
 }
 
-/// The plaintext of the first INDEX chunk; `None` where a reader would not take it, because it is too long.
-pub(super) fn encode_opening(opening: &Opening) -> Result<Option<Vec<u8>>, Error> {
-    let json = json_of(opening)?;
-    if json.len() > limits::ENTRY {
-        return Ok(None);
-    }
-    let plain = pack(&json, &[])?;
-    Ok(fits(&plain).then_some(plain))
-}
-
 /// Whether it is a body of a chunk once it is sealed.
-fn fits(plain: &[u8]) -> bool {
+pub(super) fn fits(plain: &[u8]) -> bool {
     plain.len().saturating_add(limits::PAD).saturating_add(seal::OVERHEAD) <= limits::BODY as usize
 }
 
-/// The same for an entry; `None` where a reader would not take it, because it is too long in one way or another.
+/// The plaintext of an entry; `None` where a reader would not take it, because it is too long in one way or another.
 pub(super) fn encode_entry(entry: &Entry) -> Result<Option<Packed>, Error> {
     if !entry.is_readable() {
         return Ok(None);
@@ -453,24 +433,18 @@ pub(super) fn encode_counts(entry: &Entry) -> Result<Packed, Error> {
     Ok(Packed { plain: pack(&json, &[])?, unpacked: entry.unpacked(json.len()) })
 }
 
-fn json_of(value: &impl Serialize) -> Result<Vec<u8>, Error> {
+pub(super) fn json_of(value: &impl Serialize) -> Result<Vec<u8>, Error> {
     serde_json::to_vec(value).map_err(|e| Error::Compression(e.to_string()))
 }
 
 /// The plaintext of an INDEX chunk: length of the packed JSON, the packed JSON, the filter.
-fn pack(json: &[u8], filter: &[u8]) -> Result<Vec<u8>, Error> {
+pub(super) fn pack(json: &[u8], filter: &[u8]) -> Result<Vec<u8>, Error> {
     let level = if json.len() > limits::INDEX_SHORT { limits::INDEX_LONG_LEVEL } else { limits::INDEX_LEVEL };
     let packed = zstd::bulk::compress(json, level).map_err(|e| Error::Compression(e.to_string()))?;
     let mut plain = u32::try_from(packed.len()).unwrap_or(u32::MAX).to_le_bytes().to_vec();
     plain.extend_from_slice(&packed);
     plain.extend_from_slice(filter);
     Ok(plain)
-}
-
-/// Reads what [`encode`] made: the JSON and the filter. `None` when it is malformed or over the limits.
-pub(crate) fn decode<T: serde::de::DeserializeOwned>(plain: &[u8]) -> Option<(T, Vec<u8>)> {
-    let (json, filter) = unpack(plain)?;
-    Some((serde_json::from_slice(&json).ok()?, filter))
 }
 
 /// An entry as it was read.
@@ -529,7 +503,7 @@ thread_local! {
 }
 
 /// The JSON and the filter.
-fn unpack(plain: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
+pub(super) fn unpack(plain: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
     let mut fields = Fields(plain);
     let len = usize::try_from(fields.u32()?).ok()?;
     let packed = fields.bytes(len)?;

@@ -36,6 +36,9 @@ pub const ENTRY: usize = 16 << 20;
 /// Most that the commands and programs of one entry may take once they are spread out, as [`crate::cast::Command::size`]
 /// counts it.
 pub const TOLD: usize = 32 << 20;
+/// Most that the sealed metadata may come to once they are read: the bytes of every text in them, and 24 for each. A recorder keeps
+/// less than half of it: arguments, variables and labels have limits of their own.
+pub const META: usize = 8 << 20;
 /// Largest plaintext of one segment, decompressed: 2 MiB of raw output can grow sixfold as JSON, and keyframes come on top.
 pub const SEGMENT_PLAIN: u64 = 256 << 20;
 /// Most segments in a file.

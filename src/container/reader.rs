@@ -11,9 +11,10 @@ use super::end::{self, held};
 use super::error::Error;
 use super::frame::{self, Kind};
 use super::header::Header;
-use super::index::{self, Counted, Entry, Opening};
+use super::index::{self, Counted, Entry};
 use super::keys::{Chain, Unlocked};
 use super::limits;
+use super::opening::{self, Opening};
 use super::order::{self, Expect, Order};
 use super::slots::{self, Slot};
 use super::tear::no_tear;
@@ -494,7 +495,7 @@ impl<R: Read + Seek> Reader<R> {
             .ok_or(Error::NotAuthentic { offset, chunk: seq })?;
         let malformed = || Error::format(offset, seq, "the index entry is malformed");
         if self.opening.is_none() {
-            self.opening = Some(Arc::new(index::decode::<Opening>(&plain).ok_or_else(malformed)?.0));
+            self.opening = Some(Arc::new(opening::decode(&plain).ok_or_else(malformed)?));
             return Ok(());
         }
         let wanted = |json: &[u8]| self.wanted.as_ref().is_none_or(|wanted| wanted(json));

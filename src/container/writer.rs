@@ -14,9 +14,10 @@ use super::filter;
 use super::fit::{LeftOut, Room};
 use super::frame::{self, Kind};
 use super::header::{Header, Meta};
-use super::index::{self, Entry, GivenUp, Opening, Packed, Tally};
+use super::index::{Entry, GivenUp, Packed, Tally};
 use super::keys::{Chain, SessionKeys, next_segment};
 use super::limits;
+use super::opening::{self, Opening};
 use super::slots::{self, Slot};
 use crate::cast::{Anchor, Command, Event, Exec, Header as CastHeader, Payload, line};
 use crate::crypto::chain::Key;
@@ -267,7 +268,7 @@ impl<S: Sink> Writer<S> {
         let mut cast_line = serde_json::to_string(&cast).map_err(|e| Error::Compression(e.to_string()))?;
         cast_line.push('\n');
         writer.preface = Some(cast_line);
-        let opening = index::encode_opening(&Opening { meta, cast })?;
+        let opening = opening::encode(&Opening { meta, cast })?;
         writer.index_chunk(opening.ok_or(Error::TooMuch("what it says of its session"))?)?;
         writer.settle()?;
         Ok(writer)

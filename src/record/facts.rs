@@ -198,7 +198,8 @@ fn argv(wish: &Wish, target: &Target, policy: &Policy) -> (Vec<String>, u32) {
     for word in words {
         // After the redaction: what was cut off could have shown where a secret begins.
         let word = cut(word);
-        match room.checked_sub(word.len()) {
+        // With what parts it from the next: there can be very many that are empty.
+        match room.checked_sub(word.len().saturating_add(1)) {
             Some(left) => room = left,
             None => {
                 kept.push("…".to_owned());
@@ -528,6 +529,10 @@ mod tests {
         let (_, meta) = tell(&observed(), &wish, &target(), "a", &policy(""), &Variables::new());
         assert!(meta.argv.iter().map(String::len).sum::<usize>() < MAX_ARGV + 10);
         assert!(meta.argv[0].ends_with('…') && meta.argv.last().unwrap() == "…");
+        // Nothing is something too, as often as there is room for on a command line.
+        let wish = Wish { what: What::Command(vec!["".into(); 600_000]), ..Wish::default() };
+        let (_, meta) = tell(&observed(), &wish, &target(), "a", &policy(""), &Variables::new());
+        assert!(meta.argv.len() <= MAX_ARGV + 1 && meta.argv.last().unwrap() == "…");
     }
 
     #[test]
