@@ -267,6 +267,7 @@ pub struct Tally {
     /// Milliseconds per character of `activity`.
     pub step: u64,
     /// Output over time: per step, the bit length of the byte count as one character (`0`–`9`, `a`–`z`).
+    #[serde(deserialize_with = "only_steps")]
     pub activity: String,
     #[serde(skip)]
     buckets: Vec<u64>,
@@ -392,6 +393,15 @@ where
     }
 
     deserializer.deserialize_seq(Listing(PhantomData))
+}
+
+/// Reads the histogram, and refuses more than [`BUCKETS`].
+fn only_steps<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let steps = String::deserialize(deserializer)?;
+    match steps.len() <= BUCKETS {
+        true => Ok(steps),
+        false => Err(D::Error::invalid_length(steps.len(), &"at most a step for each bucket")),
+    }
 }
 
 fn listed<T>(list: &[T], unlisted: &mut u64) -> bool {
@@ -616,6 +626,16 @@ mod tests {
         let tally = tally.finish();
         assert!(tally.activity.len() <= BUCKETS && tally.activity.len() > 100, "{}", tally.activity);
         assert_eq!((tally.raw, tally.step), (15_000, 32_000));
+    }
+
+    #[test]
+    fn more_activity_than_a_writer_counts_is_refused_wanted_or_not() {
+        for (steps, fine) in [(BUCKETS, true), (BUCKETS + 1, false)] {
+            let json = format!(r#"{{"segment":0,"step":1000,"activity":"{}"}}"#, "5".repeat(steps));
+            for wanted in [true, false] {
+                assert_eq!(read_entry(json.as_bytes(), wanted).is_some(), fine, "{steps}, {wanted}");
+            }
+        }
     }
 
     #[test]
