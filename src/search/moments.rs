@@ -44,71 +44,24 @@ impl Scan<'_> {
             return;
         }
         waiting.sort_by_key(|at| found.hits.get(*at).map(|hit| hit.time));
-        let (hits, room, compared) = (&mut found.hits, &mut found.around, &mut found.compared);
-        // Hits for whose surroundings there is no more room, but for one of each term.
-        let (mut crowded, mut given) = (Vec::new(), HashSet::new());
         // From the last segment that begins with a screen before the first of them came: before the range, where the line of one had
         // been told before and was then not asked for.
-        let first = waiting.first().and_then(|at| hits.get(*at)).map_or(Duration::ZERO, |hit| hit.time);
+        let first = waiting.first().and_then(|at| found.hits.get(*at)).map_or(Duration::ZERO, |hit| hit.time);
         let before = |entry: &Entry| {
             self.alike && begins_anew(entry) && Duration::from_millis(entry.tally.start) <= first
         };
         let entries = reader.entries();
         let start = (0..range.end).rev().find(|segment| entries.get(*segment).is_some_and(before));
         let range = start.unwrap_or(0)..range.end;
-        let mut text = String::new();
-        // Of each, how many lines stand that begin like its own and are others.
-        let mut waiting: Vec<(usize, usize)> = waiting.into_iter().map(|at| (at, 0)).collect();
-        // Looks at the screen as it stands from `time` until `next`; gives whether there is more to wait for.
-        let mut look = |shown: &mut Shown, time: Duration, next: Duration, changed: bool, anew: bool| {
-            let time_of = |(at, _): &(usize, usize)| hits.get(*at).map_or(Duration::MAX, |hit| hit.time);
-            let near = waiting.iter().take_while(|waits| time_of(waits) <= next).count();
-            if waiting.iter().take(near).any(|waits| changed || time < time_of(waits)) {
-                *compared = compared.saturating_add(near.saturating_mul(shown.terminal().size().1.into()));
-                if *compared > MOST_COMPARED {
-                    return false;
-                }
-                screen(shown.terminal(), &mut text);
-                let mut rows: Vec<Arc<str>> = Vec::new();
-                let mut place = 0;
-                waiting.retain_mut(|(at, others)| {
-                    place += 1;
-                    let Some(hit) = hits.get_mut(*at).filter(|_| place <= near) else { return true };
-                    let pattern = self.pattern(hit);
-                    let standing = text.lines().filter(|line| is_like(line, hit, pattern)).count();
-                    if time < hit.time {
-                        *others = standing;
-                        return true;
-                    }
-                    if anew && time == hit.time {
-                        // What stood there before is not known, but this line was not yet what it came to be.
-                        let grows = |line: &&str| hit.text.starts_with(*line) && hit.text != **line;
-                        let own =
-                            text.lines().filter(|line| is_like(line, hit, pattern)).filter(grows).count();
-                        *others = standing.saturating_sub(own.min(1));
-                    }
-                    if standing > *others || time >= hit.complete {
-                        hit.time = time.min(hit.complete);
-                        if self.around(hit) && !given.insert(hit.term) && *room >= MAX_AROUND {
-                            crowded.push(*at);
-                        } else if self.around(hit) {
-                            if rows.is_empty() {
-                                rows = text
-                                    .lines()
-                                    .map(|line| clip(line.trim_end(), &(0..0)).0.into())
-                                    .collect();
-                                *room += rows.iter().map(|row| row.len()).sum::<usize>();
-                            }
-                            (hit.before, hit.after) = around(&rows, hit, pattern, self.context);
-                            *room += (hit.before.len() + hit.after.len()) * size_of::<Arc<str>>();
-                        }
-                        return false;
-                    }
-                    *others = standing;
-                    true
-                });
-            }
-            !waiting.is_empty()
+        let mut waiting = Waiting {
+            scan: self,
+            hits: &mut found.hits,
+            room: &mut found.around,
+            compared: &mut found.compared,
+            waiting: waiting.into_iter().map(|at| (at, 0)).collect(),
+            crowded: Vec::new(),
+            given: HashSet::new(),
+            text: String::new(),
         };
         // Only the screen is followed: what scrolls through while nothing is waited for is not drawn.
         let mut shown = Shown::new(self.size).skim();
@@ -119,7 +72,7 @@ impl Scan<'_> {
             Step::Keyframe(..) if !self.alike => true,
             Step::Keyframe(text, time) => {
                 let more = match last {
-                    Some(before) if before < time => look(&mut shown, before, time, changed, anew),
+                    Some(before) if before < time => waiting.look(&mut shown, before, time, changed, anew),
                     _ => true,
                 };
                 if let Some(new) = Shown::restored(self.size, text, time) {
@@ -133,7 +86,7 @@ impl Scan<'_> {
                 let more = match last.replace(event.time) {
                     Some(before) if before < event.time => {
                         let (changed, anew) = (std::mem::take(&mut changed), std::mem::take(&mut anew));
-                        look(&mut shown, before, event.time, changed, anew)
+                        waiting.look(&mut shown, before, event.time, changed, anew)
                     }
                     _ => true,
                 };
@@ -146,8 +99,9 @@ impl Scan<'_> {
             }
         });
         if let Some(time) = last {
-            look(&mut shown, time, time, changed, anew);
+            waiting.look(&mut shown, time, time, changed, anew);
         }
+        let mut crowded = waiting.crowded;
         crowded.sort_unstable();
         found.more += crowded.len() as u64;
         for at in crowded.into_iter().rev() {
@@ -162,6 +116,73 @@ impl Scan<'_> {
     /// Whether the lines are asked for that stood around it.
     fn around(&self, hit: &Seen) -> bool {
         self.context > 0 && matches!(hit.kind, Some(Kind::Page(_)))
+    }
+}
+
+/// Hits of which it is not known when their text first stood on the screen.
+struct Waiting<'a> {
+    scan: &'a Scan<'a>,
+    hits: &'a mut Vec<Seen>,
+    /// What the lines around hits take, in bytes.
+    room: &'a mut usize,
+    compared: &'a mut usize,
+    /// Their numbers, by time; of each, how many lines stand that begin like its own and are others.
+    waiting: Vec<(usize, usize)>,
+    /// Hits for whose surroundings there is no more room, but for one of each term.
+    crowded: Vec<usize>,
+    given: HashSet<usize>,
+    /// The screen.
+    text: String,
+}
+
+impl Waiting<'_> {
+    /// Looks at the screen as it stands from `time` until `next`; gives whether there is more to wait for.
+    fn look(&mut self, shown: &mut Shown, time: Duration, next: Duration, changed: bool, anew: bool) -> bool {
+        let Self { scan, hits, room, compared, waiting, crowded, given, text } = self;
+        let time_of = |(at, _): &(usize, usize)| hits.get(*at).map_or(Duration::MAX, |hit| hit.time);
+        let near = waiting.iter().take_while(|waits| time_of(waits) <= next).count();
+        if waiting.iter().take(near).any(|waits| changed || time < time_of(waits)) {
+            **compared = compared.saturating_add(near.saturating_mul(shown.terminal().size().1.into()));
+            if **compared > MOST_COMPARED {
+                return false;
+            }
+            screen(shown.terminal(), text);
+            let mut rows: Vec<Arc<str>> = Vec::new();
+            let mut place = 0;
+            waiting.retain_mut(|(at, others)| {
+                place += 1;
+                let Some(hit) = hits.get_mut(*at).filter(|_| place <= near) else { return true };
+                let pattern = scan.pattern(hit);
+                let standing = text.lines().filter(|line| is_like(line, hit, pattern)).count();
+                if time < hit.time {
+                    *others = standing;
+                    return true;
+                }
+                if anew && time == hit.time {
+                    // What stood there before is not known, but this line was not yet what it came to be.
+                    let grows = |line: &&str| hit.text.starts_with(*line) && hit.text != **line;
+                    let own = text.lines().filter(|line| is_like(line, hit, pattern)).filter(grows).count();
+                    *others = standing.saturating_sub(own.min(1));
+                }
+                if standing > *others || time >= hit.complete {
+                    hit.time = time.min(hit.complete);
+                    if scan.around(hit) && !given.insert(hit.term) && **room >= MAX_AROUND {
+                        crowded.push(*at);
+                    } else if scan.around(hit) {
+                        if rows.is_empty() {
+                            rows = text.lines().map(|line| clip(line.trim_end(), &(0..0)).0.into()).collect();
+                            **room += rows.iter().map(|row| row.len()).sum::<usize>();
+                        }
+                        (hit.before, hit.after) = around(&rows, hit, pattern, scan.context);
+                        **room += (hit.before.len() + hit.after.len()) * size_of::<Arc<str>>();
+                    }
+                    return false;
+                }
+                *others = standing;
+                true
+            });
+        }
+        !waiting.is_empty()
     }
 }
 
