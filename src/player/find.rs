@@ -125,7 +125,7 @@ pub struct Hit {
     /// When its line came, which stays when it is shown and found to stand there later, was last written to, by which time it
     /// stands there, and until when it may have stood there.
     stood: Stood,
-    /// The line, command or input it is in, as [`clip`] has it.
+    /// The line, command or input it is in; where it is very long, what is around the match.
     pub text: String,
     /// The line as far as what was found in it reaches.
     pub begins: String,

@@ -42,8 +42,8 @@ impl Doubt {
         }
     }
 
-    /// Whether a term may be there though it was not found. Of a session that goes on the screen is read to its end: that will do where
-    /// a text is looked for everywhere.
+    /// Whether a term may be there though it was not found. Of a session that goes on the screen is read to its end: that will
+    /// do where a text is looked for everywhere.
     pub(super) fn may_lack(&self, term: &Term) -> bool {
         let asks = term.fields.has(Field::Command) || term.fields.has(Field::Exec);
         let followed = self.running && term.fields.has(Field::Screen);
