@@ -18,6 +18,14 @@ pub struct Opening {
     pub cast: CastHeader,
 }
 
+impl Opening {
+    /// Columns and rows of the terminal at the start, 0 without one. The cast has a size as well; every reader takes this one, or
+    /// what one of them shows another would not find.
+    pub fn size(&self) -> (u16, u16) {
+        (self.meta.cols, self.meta.rows)
+    }
+}
+
 /// The plaintext of the first INDEX chunk; `None` where a reader would not take it, because it is too long or too much.
 pub(super) fn encode(opening: &Opening) -> Result<Option<Vec<u8>>, Error> {
     let json = json_of(opening)?;

@@ -54,9 +54,8 @@ impl<R: Read + Seek> Recording<R> {
         if !reader.can_read_content() {
             return Err(told(&container::Error::Locked));
         }
-        let meta = &reader.opening().map_err(|e| told(&e))?.meta;
         let indexed = Outline {
-            size: (meta.cols, meta.rows),
+            size: reader.opening().map_err(|e| told(&e))?.size(),
             utc: Some(reader.header().start).filter(|start| *start != 0),
             ..Outline::default()
         };

@@ -110,7 +110,7 @@ pub fn audit<R: Read + Seek>(
     mut progress: impl FnMut(usize),
 ) -> Result<Audit, Error> {
     let opening = reader.opening()?;
-    let size = (opening.cast.term.cols, opening.cast.term.rows);
+    let size = opening.size();
     let integration = opening.meta.in_force.get("shell-integration");
     let marks = integration.is_some_and(|shell| shell != "off" && !shell.starts_with("none"));
     let (drawing, integrated) = (opening.meta.drawing, integration.is_some());

@@ -462,7 +462,7 @@ impl Subject<'_> {
         let window = options.window;
         let scan = Scan {
             terms: sought,
-            size: (self.opening.cast.term.cols, self.opening.cast.term.rows),
+            size: self.opening.size(),
             context: options.context,
             most: options.most,
             // Whether a text came before the end of the window, in a line that began there, only its moment tells.

@@ -110,3 +110,14 @@ fn a_command_of_which_the_shell_did_not_tell_makes_a_recording_altered() {
     assert_eq!(verdict["index_lies"], serde_json::json!([told]), "{text}");
     assert!(matches!(recording.events[1].1, Payload::Other { .. }));
 }
+
+/// The recording tells the size of its terminal twice: whoever drew a small one would not see what scrolled out of it.
+#[test]
+fn what_is_shown_is_found_whatever_size_the_cast_inside_tells() {
+    let home = Home::new();
+    home.record(&Recording { cast: Some((2, 2)), ..Recording::default() });
+    home.run(&["search", "after a minute"]).exits(0);
+    home.run(&["verify", "last"]).exits(0);
+    let text = home.run(&["export", "-f", "text", "last"]).exits(0).text();
+    assert!(text.contains("after a minute"), "{text}");
+}

@@ -167,6 +167,8 @@ pub(crate) struct Recording {
     pub(crate) host: &'static str,
     pub(crate) reason: &'static str,
     pub(crate) cols: u16,
+    /// Columns and rows that the header of the cast inside has, where they are others.
+    pub(crate) cast: Option<(u16, u16)>,
     pub(crate) events: Vec<(u64, Payload)>,
     pub(crate) commands: Vec<Command>,
     pub(crate) recipients: Option<Vec<Recipient>>,
@@ -186,6 +188,7 @@ impl Default for Recording {
             host: "web-3",
             reason: "rotate certs",
             cols: 80,
+            cast: None,
             events: vec![
                 (100, output("\x1b[32mroot@web-3\x1b[0m:~# ls\r\n")),
                 (1200, output("a  b\r\n")),
@@ -240,7 +243,10 @@ impl Recording {
                 in_force: [("shell-integration".to_owned(), self.integration.to_owned())].into(),
                 ..Meta::default()
             },
-            cast: CastHeader::new(self.cols, if self.cols == 0 { 0 } else { 24 }),
+            cast: {
+                let (cols, rows) = self.cast.unwrap_or((self.cols, if self.cols == 0 { 0 } else { 24 }));
+                CastHeader::new(cols, rows)
+            },
             ledger: String::new(),
         };
         let mut writer =
