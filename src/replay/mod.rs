@@ -6,6 +6,7 @@
 //! Refuses to own a clock, a terminal or a thread, and to hold more than a few segments.
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
 
+mod activity;
 mod budget;
 mod going;
 mod pace;
@@ -14,6 +15,7 @@ mod source;
 #[cfg(test)]
 mod tests;
 
+pub use activity::Activity;
 pub use budget::Budget;
 pub use pace::{Idle, SPEEDS, scaled, stepped};
 pub use recording::Recording;

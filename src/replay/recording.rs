@@ -18,8 +18,6 @@ const COUNTED: usize = 64 << 20;
 const GLANCE: usize = OPENED as usize;
 /// Most segments that are looked at for that; those beyond are taken to be where the last one was.
 const GLANCED: usize = 4096;
-/// Most steps of activity that are kept of a segment; a writer makes 256.
-const STEPS: usize = 4096;
 
 /// A recording that has been unlocked.
 pub struct Recording<R> {
@@ -135,14 +133,14 @@ impl<R: Read + Seek> Recording<R> {
 /// Adds what an index entry tells.
 fn add(outline: &mut Outline, entry: &Entry) {
     let tally = &entry.tally;
-    outline.spans.push(Span {
-        start: ms(tally.start),
-        end: ms(tally.end),
-        activity: tally.activity.chars().take(STEPS).map(|c| c.to_digit(36).unwrap_or(0) as u8).collect(),
-        step: ms(tally.step.max(1)),
-        // Of what is not listed, anything may be there.
-        keyframe: !tally.keyframes.is_empty() || tally.unlisted > 0,
-    });
+    let (start, end, step) = (ms(tally.start), ms(tally.end), ms(tally.step));
+    // Of what is not listed, anything may be there.
+    let keyframe = !tally.keyframes.is_empty() || tally.unlisted > 0;
+    outline.spans.push(Span { start, end, keyframe });
+    for (n, c) in (0..).zip(tally.activity.chars()) {
+        let at = step.saturating_mul(n).saturating_add(start).min(end);
+        outline.activity.add(at, c.to_digit(36).unwrap_or(0) as u8);
+    }
     outline.commands.extend(entry.commands.iter().cloned());
     outline.execs.extend(entry.execs.iter().cloned());
     list(&mut outline.resizes, tally.resizes.iter().map(|(at, cols, rows)| (ms(*at), *cols, *rows)));
@@ -232,14 +230,28 @@ mod tests {
     fn an_index_that_lies_is_kept_within_bounds() {
         let mut tally = Tally::default();
         (tally.start, tally.end, tally.step) = (u64::MAX, u64::MAX, u64::MAX);
-        tally.activity = "z".repeat(2 * STEPS);
+        tally.activity = "z".repeat(9000);
         tally.marks = vec![(u64::MAX, "m".repeat(1 << 20))];
         tally.resizes = vec![(u64::MAX, 0, 0); LISTED + 5];
         let mut outline = Outline::default();
         add(&mut outline, &Entry { tally, ..Entry::default() });
-        let span = &outline.spans[0];
-        assert_eq!((span.activity.len(), outline.resizes.len()), (STEPS, LISTED));
-        assert!(span.step.checked_mul(STEPS as u32).and_then(|far| far.checked_add(span.start)).is_some());
+        assert_eq!((outline.activity.steps().count(), outline.resizes.len()), (1, LISTED));
         assert!(outline.marks[0].1.len() < 1000 && outline.duration() <= Duration::from_millis(LONGEST));
+    }
+
+    #[test]
+    fn what_very_many_segments_say_of_their_activity_takes_a_few_kilobytes_together() {
+        let told = |activity: &str| {
+            let mut outline = Outline::default();
+            for n in 0..2000 {
+                let mut tally = Tally::default();
+                (tally.start, tally.end, tally.step) = (n * 600_000, (n + 1) * 600_000, 2000);
+                tally.activity = activity.to_owned();
+                add(&mut outline, &Entry { tally, ..Entry::default() });
+            }
+            format!("{outline:?}").len()
+        };
+        let more = told(&"5".repeat(256)) - told("");
+        assert!(more < 64 << 10, "{more} bytes more are told of");
     }
 }

@@ -1,5 +1,6 @@
 //! Where the events come from: segments, each readable on its own, and an outline of all of them.
 
+use super::activity::Activity;
 use crate::cast::{Anchor, Command, Event, Exec, Gap, Payload};
 use crate::container::{Entry, Opening};
 use crate::shell::notices::notices;
@@ -65,10 +66,6 @@ pub struct Span {
     pub start: Duration,
     /// Time of its last event.
     pub end: Duration,
-    /// Output over time: each value is the bit length of the bytes in one `step`.
-    pub activity: Vec<u8>,
-    /// Length of one step of `activity`.
-    pub step: Duration,
     /// Whether there may be a keyframe inside.
     pub keyframe: bool,
 }
@@ -82,6 +79,8 @@ pub struct Outline {
     pub utc: Option<i64>,
     /// The segments, in order.
     pub spans: Vec<Span>,
+    /// Output over time, of all of them.
+    pub activity: Activity,
     /// Commands, by start.
     pub commands: Vec<Command>,
     /// Programs that belong to no command.
@@ -175,24 +174,17 @@ impl Outline {
     pub fn pass(&mut self, start: Option<Duration>) {
         let end = self.spans.last().map_or(Duration::ZERO, |span| span.end);
         let start = start.unwrap_or(end).max(end);
-        self.spans.push(Span {
-            start,
-            end: start,
-            step: Duration::from_secs(1),
-            keyframe: true,
-            ..Span::default()
-        });
+        self.spans.push(Span { start, end: start, keyframe: true });
     }
 
     /// Counts a segment's events into the outline, as its number `spans.len()`. With `ends`, the end of a command that they begin with
     /// is that of the last one in the outline, if it runs.
     pub fn count(&mut self, events: &[Event], ends: bool) {
-        const STEP: Duration = Duration::from_secs(1);
-        /// Steps kept for a segment; the rest of a longer one is one step.
+        /// Steps of a second kept for a segment; the rest of a longer one is one step.
         const STEPS: u64 = 4096;
         let (Some(first), Some(last)) = (events.first(), events.last()) else {
             let at = self.spans.last().map_or(Duration::ZERO, |span| span.end);
-            return self.spans.push(Span { start: at, end: at, step: STEP, ..Span::default() });
+            return self.spans.push(Span { start: at, end: at, ..Span::default() });
         };
         let mut bytes: Vec<u64> = Vec::new();
         let mut retold = Retold::default();
@@ -224,9 +216,12 @@ impl Outline {
             retold.end(&mut self.commands);
         }
         self.commands.extend(retold.finish());
-        let activity = bytes.iter().map(|n| u64::BITS.saturating_sub(n.leading_zeros()) as u8).collect();
+        for (second, n) in (0..).zip(&bytes) {
+            let at = first.time.saturating_add(Duration::from_secs(second));
+            self.activity.add(at, u64::BITS.saturating_sub(n.leading_zeros()) as u8);
+        }
         let keyframe = events.iter().any(|event| matches!(event.payload, Payload::Keyframe(_)));
-        self.spans.push(Span { start: first.time, end: last.time, activity, step: STEP, keyframe });
+        self.spans.push(Span { start: first.time, end: last.time, keyframe });
     }
 }
 
@@ -436,10 +431,8 @@ mod tests {
         );
         let outline = memory.outline();
         assert_eq!(outline.spans.len(), 2);
-        assert_eq!(
-            (outline.spans[0].activity.as_slice(), outline.spans[1].activity.as_slice()),
-            (&[7u8][..], &[2u8][..])
-        );
+        let activity: Vec<_> = outline.activity.steps().collect();
+        assert_eq!(activity, [(Duration::ZERO, 7), (Duration::from_millis(2500), 2)]);
         assert_eq!(
             (outline.withheld, outline.exit, outline.duration()),
             (2, Some(3), Duration::from_secs(4))

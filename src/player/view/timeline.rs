@@ -27,13 +27,10 @@ pub(super) fn draw<S: Source>(app: &App<S>, area: Rect, buffer: &mut Buffer) {
     let outline = app.replay.outline();
     let duration = outline.duration();
     let mut activity = vec![0u8; area.width.into()];
-    for span in &outline.spans {
-        for (n, bits) in (0..).zip(&span.activity).filter(|(_, bits)| **bits > 0) {
-            let at = span.step.saturating_mul(n).saturating_add(span.start);
-            let at = column(at, duration, area.width);
-            if let Some(most) = activity.get_mut(usize::from(at)) {
-                *most = (*most).max(*bits);
-            }
+    for (time, bits) in outline.activity.steps() {
+        let at = column(time, duration, area.width);
+        if let Some(most) = activity.get_mut(usize::from(at)) {
+            *most = bits.max(*most);
         }
     }
     let mut put = |x: u16, symbol: &str, style: Style| {
