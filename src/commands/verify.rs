@@ -565,8 +565,10 @@ fn put_in_words(report: Report, silent: Option<Duration>, doubt: Option<String>)
 /// What may have made a recording end so.
 fn cause(how: Tear) -> &'static str {
     match how {
-        Tear::Border => "the recorder was killed, or the end was cut off",
-        Tear::Inside => "the recorder was killed while it wrote, the disk was full, or the end was cut off",
+        Tear::Border => "the recorder was killed, its disk failed, or the end was cut off",
+        Tear::Inside => {
+            "the recorder was killed while it wrote, its disk was full or failed, or the end was cut off"
+        }
         Tear::Zeros => {
             "zeros follow: power was lost before the data reached the disk, or somebody put them there"
         }

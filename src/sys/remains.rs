@@ -4,11 +4,16 @@
 //! daemon, or is somebody else's: it is left alone. So is everything where `/proc` is missing or that of another namespace, but
 //! for the child itself.
 //!
+//! What forks and ends at once, again and again, is another process by the time that all have been looked at. So those that are the
+//! newest are looked at by their numbers, which the kernel gives in turn. Many such chains, each of which starts the others anew, can
+//! be quicker for as long as they are chased: no call of the kernel's kills a session.
+//!
 //! Sources: proc(5), `PR_SET_CHILD_SUBREAPER(2const)`.
 
 use super::pidfd::Pidfd;
 use super::signals::{self, Signal};
 use super::{clock, ids, proc};
+use std::collections::HashSet;
 use std::time::Duration;
 
 /// How long what was hung up may take to end before it is killed.
@@ -19,8 +24,13 @@ const GIVE_UP: Duration = Duration::from_secs(5);
 /// How often it is looked for what is not our child and ends without a word to us, before and after it is killed.
 const LOOK: [Duration; 2] = [Duration::from_millis(200), Duration::from_millis(20)];
 
+/// So many numbers are looked at, from the one that was given last on, by who chases…
+const NEWEST: u32 = 32;
+/// …and so many times in a row must nothing be found.
+const NOTHING: u32 = 100;
+
 /// A process, and no other that has its number later.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Process {
     pid: u32,
     started: u64,
@@ -50,7 +60,7 @@ fn of(leader: u32, roots: &[u32]) -> Option<Vec<Process>> {
     let first =
         |(pid, place): &&(u32, ids::Place)| *pid == leader || place.session == leader || roots.contains(pid);
     let mut found: Vec<_> = all.iter().filter(first).collect();
-    let mut known: std::collections::HashSet<u32> = found.iter().map(|(pid, _)| *pid).collect();
+    let mut known: HashSet<u32> = found.iter().map(|(pid, _)| *pid).collect();
     let mut at = 0;
     while let Some((pid, _)) = found.get(at) {
         let from = all.partition_point(|(_, place)| place.parent < *pid);
@@ -70,6 +80,34 @@ pub(super) fn kill(leader: u32, child: Option<u32>) {
     for process in of(leader, child.as_slice()).unwrap_or_default() {
         process.signal(signals::SIGKILL);
     }
+    chase(leader, true, clock::monotonic().saturating_add(GRACE));
+}
+
+/// Whether any process of the session of `leader` was started just now; `kills` them, until there is none or it is `end`.
+fn chase(leader: u32, kills: bool, end: Duration) -> bool {
+    let last = || proc::read_to_string("loadavg").ok()?.split_ascii_whitespace().last()?.parse::<u32>().ok();
+    let mut found = HashSet::new();
+    let mut nothing = 0;
+    while ids::proc_is_ours() && nothing < NOTHING && clock::monotonic() < end {
+        let Some(last) = last() else { break };
+        nothing += 1;
+        for pid in (last.saturating_sub(NEWEST)..=last).rev().filter(|pid| *pid != leader) {
+            let Ok(held) = Pidfd::open(pid) else { continue };
+            let Some(place) = ids::place(pid).filter(|at| at.session == leader && !at.is_over) else {
+                continue;
+            };
+            if kills {
+                held.signal(signals::SIGKILL);
+            }
+            if found.insert(Process { pid, started: place.started }) {
+                nothing = 0;
+            }
+        }
+        if !kills && !found.is_empty() {
+            break;
+        }
+    }
+    !found.is_empty()
 }
 
 /// From here on what descends from this process and loses its parent is its child: nothing gets away by that.
@@ -107,13 +145,18 @@ pub(super) fn clear(child: Option<u32>, mut ended: impl FnMut(libc::pid_t, libc:
             ended(pid, status);
         });
         let left = of(me, &[]);
+        let is_over = alone && left.as_ref().is_none_or(Vec::is_empty);
         let since = clock::monotonic().saturating_sub(begin);
-        if alone && left.as_ref().is_none_or(Vec::is_empty) || killed && since >= GIVE_UP {
+        if killed && since >= GIVE_UP {
             return;
         }
         if since >= GRACE {
             send(&[signals::SIGKILL], left.as_deref(), child);
             killed = true;
+        }
+        let flees = (killed || is_over) && chase(me, killed, begin.saturating_add(GIVE_UP));
+        if is_over && !flees {
+            return;
         }
         let look = if killed { LOOK[1] } else { LOOK[0].min(GRACE.saturating_sub(since)) };
         let _ = signals::wait_for(&[signals::SIGCHLD], Some(look));

@@ -5,7 +5,7 @@ use crate::support::host::{Host, SEALCAST, has, text};
 use crate::support::terminal::Terminal;
 use crate::support::{descendants, lives, until};
 use serde_json::Value;
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::{Child, Command, Stdio};
 
 /// A recorded program, in a terminal or without one.
@@ -108,15 +108,18 @@ fn nothing_goes_on_when_the_recorder_is_killed_but_a_daemon() {
 
 #[test]
 fn nothing_goes_on_when_the_recorder_is_killed_behind_a_cover_over_proc() {
-    for terminal in [true, false] {
+    let covers = ["none /proc -t tmpfs", "--bind /opt /proc/$(cat /opt/a)"];
+    for (terminal, cover) in [true, false].into_iter().zip(covers) {
         let Some(host) = Host::start() else { return };
         // In a session of its own, but no daemon: whoever started it waits for it.
-        let script = "trap '' HUP TERM; \
+        let script = format!(
+            "trap '' HUP TERM; \
             setsid sh -c 'echo $$ >/opt/a; exec sleep 1000' & \
             until [ -s /opt/a ]; do :; done; \
-            mount -t tmpfs none /proc; \
-            sh -c 'sleep 1000 & echo pids $$ $PPID $! $(cat /opt/a) end; wait'; sleep 1000";
-        let words = ["unshare", "-m", SEALCAST, "run", "--", "bash", "-c", script];
+            mount {cover}; \
+            sh -c 'sleep 1000 & echo pids $$ $PPID $! $(cat /opt/a) end; wait'; sleep 1000"
+        );
+        let words = ["unshare", "-m", SEALCAST, "run", "--", "bash", "-c", &script];
         let mut running = Running::start(&host, "root", terminal, &words);
         let pids = running.pids();
         assert!(pids.len() == 4 && pids.iter().all(|pid| lives(*pid)), "{pids:?}");
@@ -124,6 +127,27 @@ fn nothing_goes_on_when_the_recorder_is_killed_behind_a_cover_over_proc() {
         gone(&pids);
         running.wait();
     }
+}
+
+#[test]
+fn what_flees_from_process_to_process_goes_on_no_longer_than_the_recorder() {
+    let Some(host) = Host::start() else { return };
+    if !has("perl") {
+        return;
+    }
+    // Each of them starts the next one and ends, and has the pipe open; of itself it would go on for longer than is waited for it.
+    let flees = "syswrite STDOUT, 1; $end = time + 200; while (time < $end) { fork and exit; setpgrp }";
+    let script = format!(
+        "trap '' HUP TERM; mkfifo /opt/alive; perl -e '{flees}' >/opt/alive & echo pids $$ end; wait; sleep 1000"
+    );
+    let mut running = Running::start(&host, "root", true, &[SEALCAST, "run", "--", "bash", "-c", &script]);
+    let pids = running.pids();
+    let mut heard = host.command("root", &["cat", "/opt/alive"]).stdout(Stdio::piped()).spawn().unwrap();
+    heard.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
+    kill("-9", running.pid());
+    until("the end of all that has the pipe", || heard.try_wait().unwrap());
+    gone(&pids);
+    running.wait();
 }
 
 #[test]
