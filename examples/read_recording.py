@@ -483,8 +483,8 @@ def main():
         sys.exit("error: the recording ends before its sealed metadata")
     header, meta = opening["cast"], opening["meta"]
     bare = not (meta["cols"] and meta["rows"])
-    if not (header["term"]["cols"] and header["term"]["rows"]):
-        header["term"].update(cols=80, rows=24)
+    size = (80, 24) if bare else (meta["cols"], meta["rows"])
+    header["term"].update(cols=size[0], rows=size[1])
     lines = [line.decode("utf-8") for line in pieces]  # a chunk may end anywhere, also inside a character
     if options.commands:
         running = functools.reduce(runs_on, entries, [])

@@ -160,6 +160,21 @@ impl Console {
         self.styled(Style::Plain, text)
     }
 
+    /// Says one line on standard output that is to be copied as it is: a key, a path. Nothing that was recorded may be in it, since
+    /// it is left to the terminal where it is too long.
+    ///
+    /// # Errors
+    /// [`WriteError`].
+    pub fn whole(&self, text: impl Display) -> Result<()> {
+        let mut streams = self.streams();
+        streams.clear_progress()?;
+        writeln!(streams.out, "{}", safe(&text))?;
+        if self.abilities.out_terminal {
+            streams.out.flush()?;
+        }
+        Ok(())
+    }
+
     /// Says one line on standard output, set off.
     ///
     /// # Errors

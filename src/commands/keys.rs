@@ -124,7 +124,7 @@ fn new_personal(context: &Context, passphrase: bool) -> Result<()> {
         context.console.note(made);
     }
     for recipient in personal.read_recipients()? {
-        context.console.line(recipient)?;
+        context.console.whole(recipient)?;
     }
     Ok(())
 }
@@ -144,7 +144,7 @@ fn new_identity(context: &Context, path: &Path, passphrase: bool) -> Result<()> 
         "made the identity {}: whoever has it opens what is sealed to its recipient",
         path.display()
     ));
-    context.console.line(recipient)?;
+    context.console.whole(recipient)?;
     Ok(())
 }
 
@@ -174,7 +174,7 @@ fn new_period(context: &Context) -> Result<()> {
     context
         .console
         .note(format!("made a period key for {}; new recordings are sealed to it", names.join(", ")));
-    context.console.line(made.recipient)?;
+    context.console.whole(made.recipient)?;
     Ok(())
 }
 
@@ -218,9 +218,11 @@ fn list(context: &Context, as_json: bool) -> Result<()> {
             Err(error) => unusable(&mut rows, "signing key", &personal.signing_key(), error.into()),
         }
     }
-    if let Some(period) = period::read(&personal.keys())? {
-        let path = period::sealed_path(&personal.keys());
-        rows.push(row("period key", "X25519", &period.recipient.key_text(), &path));
+    let sealed = period::sealed_path(&personal.keys());
+    match period::read(&personal.keys()) {
+        Ok(None) => {}
+        Ok(Some(period)) => rows.push(row("period key", "X25519", &period.recipient.key_text(), &sealed)),
+        Err(error) => unusable(&mut rows, "period key", &sealed, error.into()),
     }
     if rows.is_empty() {
         context.console.note(format!(

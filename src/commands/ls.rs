@@ -113,6 +113,15 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
             };
         }
         let (row, refused) = Row::read(opened, &opener);
+        let refused = match refused {
+            // It would look as if it were sealed to others.
+            Some(UnlockError::Container(fault)) => {
+                unreadable += 1;
+                Error::from(fault).while_doing(row.opened.name()).print(&context.console);
+                None
+            }
+            refused => refused,
+        };
         all_refused = match (refused, listed) {
             (Some(error), 0) => Some(error),
             (refused, _) => all_refused.filter(|_| refused.is_some()),

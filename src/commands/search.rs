@@ -239,6 +239,8 @@ fn report(context: &Context, args: &Args, found: &Found, answer: Answer, sums: &
     if args.files {
         match args.json {
             true => context.console.json(&recording_json(found, &matched))?,
+            // Named by a recorder, in a directory of whoever asks.
+            false if found.name.is_some() => context.console.whole(found.path.display())?,
             false => context.console.line(found.path.display())?,
         }
     } else if args.count {

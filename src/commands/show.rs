@@ -46,8 +46,14 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
     let must_open = args.reading.names_identity() || args.commands;
     let identities =
         if must_open { args.reading.identities(context)? } else { args.reading.quiet_identities(context)? };
+    let mut damaged = None;
     let locked = match seal::unlock(&mut opened.reader, &identities) {
         Ok(_) => None,
+        // It is not locked: what there is of it is told, and that it is not intact.
+        Err(seal::UnlockError::Container(fault)) if !must_open => {
+            damaged = Some(fault);
+            None
+        }
         // Not that there was none.
         Err(_) if !must_open && args.reading.would_ask(context) => Some(Error::new(Kind::Key, WOULD_ASK)),
         Err(error) => Some(Error::from(error)),
@@ -64,7 +70,7 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
             // But what was met on the way is not called intact.
             if locked.is_none()
                 && judged.word != "altered"
-                && let Some(fault) = opened.reader.fault()
+                && let Some(fault) = damaged.or_else(|| opened.reader.fault())
             {
                 judged.faulty(fault).or_say(|| opened.name())?;
             }

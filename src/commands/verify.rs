@@ -241,7 +241,7 @@ fn judge_file(
         // Whoever empties a recording, or writes over its beginning, leaves its name.
         Err(container::Error::NotARecording) if found.name.is_some() => {
             let report = verify_without_beginning(file).or_say(|| shown(&found.path))?;
-            return Ok(describe(report, None));
+            return Ok(describe(report, silent));
         }
         report => report.or_say(|| shown(&found.path))?,
     };

@@ -212,8 +212,9 @@ impl Desk<'_> {
     }
 
     fn row(&self, mut opened: Opened) -> Row {
-        let unlocked =
-            !self.opener.identities().is_empty() && self.opener.open_index(&mut opened.reader).is_ok();
+        let asks = !self.opener.identities().is_empty();
+        let opens = asks.then(|| self.opener.open_index(&mut opened.reader));
+        let unlocked = opens.as_ref().is_some_and(std::result::Result::is_ok);
         let header = opened.reader.header();
         let mut row = Row {
             when: moment(header.start),
@@ -234,6 +235,9 @@ impl Desk<'_> {
                 row.why =
                     [opening.meta.ticket.as_str(), opening.meta.reason.as_str()].join(" ").trim().to_string();
             }
+        } else if let Some(Err(seal::UnlockError::Container(fault))) = opens {
+            row.state.push_str(", damaged");
+            row.why = fault.to_string();
         } else {
             row.state.push_str(" 🔒");
         }

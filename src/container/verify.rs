@@ -159,20 +159,24 @@ pub fn verify<R: Read + Seek>(
 /// empty or zeros throughout is torn at its first byte, any other is altered there.
 ///
 /// # Errors
-/// [`Error::Io`]: reading failed. [`Error::Format`]: more zeros than a loss of power leaves.
+/// [`Error::Io`]: reading failed.
 pub fn verify_without_beginning<R: Read + Seek>(mut source: R) -> Result<Report, Error> {
     let length = source.seek(SeekFrom::End(0)).map_err(Error::io("find the end of the recording"))?;
     let mut head = [0; FRAME_LEN];
     let have = usize::try_from(length).unwrap_or(usize::MAX).min(head.len());
     read_at(&mut source, 0, head.get_mut(..have).unwrap_or_default())?;
-    let zeros = head == [0; FRAME_LEN] && (have < FRAME_LEN || zero_tail(&mut source, 0, length)?);
-    let verdict = match (length, zeros) {
-        (0, _) => Verdict::Torn { at: 0, how: Tear::Inside },
-        (_, true) => Verdict::Torn { at: 0, how: Tear::Zeros },
-        (_, false) => {
+    let blank = head == [0; FRAME_LEN];
+    let zeros = if blank && have == FRAME_LEN { zero_tail(&mut source, 0, length) } else { Ok(blank) };
+    let verdict = match zeros {
+        Ok(_) if length == 0 => Verdict::Torn { at: 0, how: Tear::Inside },
+        Ok(true) => Verdict::Torn { at: 0, how: Tear::Zeros },
+        Ok(false) => {
             let what = "it does not begin as a recording, whose name it has".to_owned();
             Verdict::Altered { offset: 0, chunk: None, what }
         }
+        // More zeros than a loss of power leaves.
+        Err(Error::Format { what, .. }) => Verdict::Altered { offset: 0, chunk: None, what },
+        Err(error) => return Err(error),
     };
     let mut pass = Pass::new(length, frame::prologue());
     (pass.whole, pass.signed) = (0, 0);

@@ -8,6 +8,7 @@ use super::Losses;
 use crate::cast::line::{self, push_seconds, push_string};
 use crate::cast::{Event, Gap, Header, Payload};
 use crate::container::Opening;
+use crate::terminal::NO_TERMINAL;
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::time::Duration;
@@ -46,9 +47,7 @@ impl Cast {
         let mut header = opening.cast.clone();
         header.version = 3;
         let bare = opening.meta.cols == 0 || opening.meta.rows == 0;
-        if header.term.cols == 0 || header.term.rows == 0 {
-            (header.term.cols, header.term.rows) = (80, 24);
-        }
+        (header.term.cols, header.term.rows) = if bare { NO_TERMINAL } else { opening.size() };
         match version {
             Version::V3 => serde_json::to_writer(&mut *out, &header)?,
             Version::V2 => serde_json::to_writer(&mut *out, &v2(&header))?,

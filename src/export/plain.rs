@@ -368,7 +368,16 @@ impl Plain {
 }
 
 fn text_of(line: &[char]) -> String {
-    let text: String = line.iter().filter(|c| **c != FILLER).collect();
+    let mut text = String::with_capacity(line.len());
+    let mut before = ' ';
+    for c in line.iter().copied().filter(|c| *c != FILLER) {
+        // What it stood behind when it came may have been written over since.
+        match is_deceptive_behind(before, c) {
+            true => text.extend(c.escape_unicode()),
+            false => text.push(c),
+        }
+        before = c;
+    }
     text.trim_end().to_owned()
 }
 
@@ -382,6 +391,13 @@ mod tests {
         let mut lines = plain.feed(output);
         lines.extend(plain.finish());
         lines
+    }
+
+    /// What stood before it was a sign of warning, which it belonged to.
+    #[test]
+    fn a_selector_whose_symbol_was_written_over_is_made_visible() {
+        assert_eq!(lines("aa\u{26a0}\u{fe0f}\n".as_bytes()), ["aa\u{26a0}\u{fe0f}"]);
+        assert_eq!(lines("aa\u{26a0}\u{fe0f}\rxrm\n".as_bytes()), ["xrm\\u{fe0f}"]);
     }
 
     #[test]

@@ -120,4 +120,6 @@ fn what_is_shown_is_found_whatever_size_the_cast_inside_tells() {
     home.run(&["verify", "last"]).exits(0);
     let text = home.run(&["export", "-f", "text", "last"]).exits(0).text();
     assert!(text.contains("after a minute"), "{text}");
+    let cast = home.run(&["export", "last"]).exits(0).text();
+    assert!(cast.lines().next().is_some_and(|header| header.contains(r#""cols":80,"rows":24"#)), "{cast}");
 }

@@ -292,4 +292,7 @@ fn what_cannot_be_used_is_listed_as_that_and_the_others_are_listed_too() {
     assert!(said.contains("signing_key"), "{said}");
     let checked = home.run(&["keys", "check"]).exits(2);
     assert!(!checked.text().contains("SSH Ed25519"), "{checked}");
+    std::fs::write(home.personal().keys().join("period.pub"), "no key\n").unwrap();
+    let listed = home.run(&["keys", "list"]).exits(0);
+    assert!(listed.text().contains("period key") && listed.text().contains("identity"), "{listed}");
 }

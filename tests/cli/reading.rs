@@ -90,6 +90,11 @@ fn a_recording_that_was_emptied_zeroed_or_overwritten_has_a_verdict() {
             assert!(row["detail"].as_str().unwrap().contains(said), "{judged}");
         }
     }
+    // More zeros than a loss of power leaves.
+    std::fs::write(&path, []).unwrap();
+    std::fs::File::options().write(true).open(&path).unwrap().set_len(300 << 20).unwrap();
+    let judged = home.run(&["verify", "--json"]).exits(1);
+    assert!(judged.text().contains("\"altered\"") && judged.text().contains("zeros"), "{judged}");
     // What its signatures still speak for is judged by them.
     std::fs::write(&path, foreign).unwrap();
     let judged = home.run(&["verify", "--json"]).exits(1);
@@ -465,10 +470,15 @@ fn metadata_that_were_changed_are_not_told_as_cut_off() {
     let mut bytes = whole.clone();
     bytes[place + FRAME_LEN + 5] ^= 1;
     std::fs::write(&path, &bytes).unwrap();
-    for args in [&["export", "last"][..], &["search", "ls"], &["ls", "--exit", "0"]] {
+    for args in
+        [&["export", "last"][..], &["search", "ls"], &["ls", "--exit", "0"], &["ls"], &["ls", "--json"]]
+    {
         let said = home.run(args).exits(2).err;
         assert!(said.contains("checksum") && said.contains("sealcast verify"), "{args:?}: {said}");
     }
+    assert!(home.run(&["ls"]).exits(2).text().contains("web-3"), "what is public is listed");
+    let shown = home.run(&["show", "last"]).exits(0);
+    assert!(shown.text().contains("altered") && !shown.text().contains("sealed:"), "{shown}");
     std::fs::write(&path, &whole[..place + FRAME_LEN + 5]).unwrap();
     let said = home.run(&["export", "last"]).exits(2).err;
     assert!(said.contains("it was cut before anything"), "{said}");
