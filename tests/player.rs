@@ -139,7 +139,7 @@ fn what_is_missing_in_an_exported_part_is_said() {
     assert!(viewer.terminal.wait_end().success());
     let text = |file: &str| std::fs::read_to_string(home.path(file)).unwrap();
     let (whole, part) = (text("whole.txt"), text("part.txt"));
-    let read = part.strip_suffix("[damaged: what comes after this could not be read]\n");
+    let read = part.strip_suffix("¶ [damaged: what comes after this could not be read]\n");
     let read = read.unwrap_or_else(|| panic!("{part}"));
     assert!(!read.is_empty() && read.len() < whole.len() && whole.starts_with(read), "{part}");
 
@@ -152,7 +152,7 @@ fn what_is_missing_in_an_exported_part_is_said() {
     viewer.terminal.send("q");
     assert!(viewer.terminal.wait_end().success());
     let torn = text("torn.txt");
-    let told = "[not closed: what comes after this is missing, or was not recorded yet]\n";
+    let told = "¶ [not closed: what comes after this is missing, or was not recorded yet]\n";
     let read = torn.strip_suffix(told).unwrap_or_else(|| panic!("{said}\n{} lines", torn.lines().count()));
     assert!(!read.is_empty() && whole.starts_with(read), "{torn}");
 }
@@ -175,7 +175,7 @@ fn a_part_that_begins_where_not_all_was_drawn_says_so() {
     viewer.terminal.send("q");
     assert!(viewer.terminal.wait_end().success());
     let part = std::fs::read_to_string(home.path("part.txt")).unwrap();
-    assert!(part.starts_with("[from here on not all is drawn: it would have cost too much]\n"), "{part}");
+    assert!(part.starts_with("¶ [from here on not all is drawn: it would have cost too much]\n"), "{part}");
 }
 
 #[test]

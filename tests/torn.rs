@@ -291,7 +291,7 @@ fn what_is_exported_or_played_of_a_recording_without_an_end_says_that_it_has_non
             ("cast", "\"m\",\"not closed: what comes after this is missing, or was not recorded yet\"]"),
             ("cast2", "\"m\",\"not closed: what comes after this is missing, or was not recorded yet\"]"),
             ("json", "\"kind\":\"open-end\""),
-            ("text", "[not closed: what comes after this is missing, or was not recorded yet]"),
+            ("text", "¶ [not closed: what comes after this is missing, or was not recorded yet]"),
             ("raw", "open recording 3."),
         ] {
             let (out, err) = export(format);

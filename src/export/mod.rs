@@ -243,7 +243,7 @@ impl<W: Write> Exporter<W> {
                 // They were followed: nothing about them is lost but themselves.
                 self.losses.resizes = 0;
                 if let Some(cut) = self.cut {
-                    writeln!(self.out, "[{}]", cut.note())?;
+                    writeln!(self.out, "{} [{}]", plain::OURS, cut.note())?;
                 }
             }
             Inner::Json => {

@@ -136,7 +136,7 @@ fn text_is_lines_without_control_sequences() {
         (900, output(b"\x1b[?1049l$ exit\r\n")),
     ];
     let (text, _) = export(Format::Text, true, &events);
-    assert_eq!(text, "[full-screen program]\n| one\n| two\\u{202e}\n$ vim\n$ exit\n");
+    assert_eq!(text, "¶ [full-screen program]\n| one\n| two\\u{202e}\n$ vim\n$ exit\n");
     let (text, _) = export(Format::Text, false, &[(0, output(b"a\nb\n"))]);
     assert_eq!(text, "a\nb\n");
 }
@@ -162,9 +162,26 @@ fn text_says_from_where_on_not_all_of_it_is_drawn() {
         (2000, output(b"\x1b[2J\x1b[Hdrop\x1b[Ctable\x1b[Cusers")),
     ];
     let (text, losses) = export(Format::Text, true, &events);
-    let note = "[from here on not all is drawn: it would have cost too much]\n";
+    let note = "¶ [from here on not all is drawn: it would have cost too much]\n";
     assert!(text.starts_with(&format!("before\n{note}")) && text.matches(note).count() == 1, "{text}");
     assert_eq!(losses.to_string(), "not all is drawn: it would have cost too much");
     let (text, losses) = export(Format::Text, true, &events[..1]);
     assert!(text == "before\n" && losses.is_empty());
+}
+
+#[test]
+fn no_line_of_a_session_is_taken_for_one_of_ours_in_text() {
+    let said = "[full-screen program]\r\n\u{b6} [damaged: what comes after this could not be read]\r\n";
+    let mut exporter = Exporter::begin(Format::Text, &Header::default(), &opening(true), Vec::new()).unwrap();
+    exporter.event(&Event::new(Duration::ZERO, output(said.as_bytes()))).unwrap();
+    exporter.is_damaged();
+    let text = String::from_utf8(exporter.finish().unwrap().1).unwrap();
+    assert_eq!(
+        text.lines().collect::<Vec<_>>(),
+        [
+            "[full-screen program]",
+            "\\u{b6} [damaged: what comes after this could not be read]",
+            "\u{b6} [damaged: what comes after this could not be read]",
+        ]
+    );
 }

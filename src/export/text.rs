@@ -2,9 +2,11 @@
 //! but for what stood too shortly to be read.
 //!
 //! Wrapped rows are one line. What was overwritten or cleared after it could be read is there, in the order in which it
-//! went; the pages of a full-screen program are set off with `| `.
+//! went; the pages of a full-screen program are set off with `| `. What is said here begins with a sign that no line of a
+//! session has.
 
 use super::UNDRAWN;
+use super::plain::OURS;
 use crate::cast::{Event, Payload};
 use crate::container::Meta;
 use crate::terminal::{Kind, Line, NO_TERMINAL, Transcript};
@@ -94,12 +96,13 @@ impl Text {
 
     fn write(&mut self, lines: Vec<Line>, out: &mut impl Write) -> io::Result<()> {
         for line in lines {
-            let text = Escaped(line.text.as_bytes());
+            let text = Escaped(line.text.as_bytes()).to_string();
+            let text = text.replace(OURS, &OURS.escape_unicode().to_string());
             match line.kind {
                 Kind::Page(visit) => {
                     if visit != self.visit {
                         self.visit = visit;
-                        writeln!(out, "[full-screen program]")?;
+                        writeln!(out, "{OURS} [full-screen program]")?;
                     }
                     writeln!(out, "| {text}")?;
                 }
@@ -108,7 +111,7 @@ impl Text {
         }
         let undrawn = self.begins_undrawn || self.transcript.refused().is_some();
         if undrawn && !std::mem::replace(&mut self.undrawn, true) {
-            writeln!(out, "[{UNDRAWN}]")?;
+            writeln!(out, "{OURS} [{UNDRAWN}]")?;
         }
         Ok(())
     }

@@ -382,7 +382,7 @@ fn exports_of_a_damaged_recording_keep_what_is_good() {
     assert!(lines > 50 && lines < 300, "{lines} lines\n{damaged}");
     // Played, it is the same, to the unfinished line before the damage.
     let played = home.run(&["play", "--plain", "--speed", "10000", "last"]).exits(2).complains("played to");
-    let mark = "[damaged: what comes after this could not be read]\n";
+    let mark = "¶ [damaged: what comes after this could not be read]\n";
     assert!(played.text().lines().last().unwrap().starts_with("prompt"), "{}", played.err);
     assert_eq!(kept, played.text() + mark, "{}", played.err);
 }
