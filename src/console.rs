@@ -10,7 +10,7 @@ mod table;
 
 pub use table::{Column, Table, shorten};
 
-use crate::sys::{self, tty};
+use crate::sys::{self, fd, tty};
 use crate::text::{Escaped, is_deceptive};
 use std::fmt::{self, Display, Write as _};
 use std::io::{self, IsTerminal as _, Write};
@@ -98,6 +98,8 @@ pub struct Abilities {
     pub err_terminal: bool,
     /// Colour may be used where there is a terminal.
     pub colour: bool,
+    /// The terminals know no control sequences: nothing is drawn over.
+    pub dumb: bool,
     /// Columns of the terminal; 0 for a usual number.
     pub width: usize,
 }
@@ -116,8 +118,9 @@ struct Streams {
 }
 
 impl Console {
-    /// The process's own streams. Colour is used on terminals when `colour` is given (`NO_COLOR` is not set).
-    pub fn of_process(colour: bool) -> Self {
+    /// The process's own streams. Colour is used on terminals when `colour` is given (`NO_COLOR` is not set), and neither it nor any
+    /// other control sequence on those that are `dumb`.
+    pub fn of_process(colour: bool, dumb: bool) -> Self {
         // Asked of the kernel and of nobody else: where there is no terminal, crossterm runs the first `tput` in `$PATH`.
         let columns = |size: sys::Result<tty::Size>| size.ok().map(|size| size.cols).filter(|cols| *cols > 0);
         let width = columns(tty::size(io::stdout())).or_else(|| columns(tty::size(io::stderr())));
@@ -125,11 +128,15 @@ impl Console {
         let abilities = Abilities {
             out_terminal: io::stdout().is_terminal(),
             err_terminal: io::stderr().is_terminal(),
-            colour,
+            colour: colour && !dumb,
+            dumb,
             width,
         };
+        // To the runtime of Rust a closed standard output is one that takes everything.
+        let useless = sys::start::was_closed(1) || !fd::allows(io::stdout(), fd::Access::Write);
+        let out: Box<dyn Write + Send> = if useless { Box::new(Useless) } else { Box::new(io::stdout()) };
         // One buffer for all of the output: a table of ten thousand lines must not be ten thousand writes.
-        let out = io::BufWriter::with_capacity(64 << 10, io::stdout());
+        let out = io::BufWriter::with_capacity(64 << 10, out);
         Self::new(abilities, Box::new(out), Box::new(io::stderr()))
     }
 
@@ -145,6 +152,11 @@ impl Console {
     /// Whether standard output is a terminal.
     pub fn is_terminal(&self) -> bool {
         self.abilities.out_terminal
+    }
+
+    /// Whether what stands on standard output can be drawn over.
+    pub fn redraws(&self) -> bool {
+        self.abilities.out_terminal && !self.abilities.dumb
     }
 
     /// Columns of the terminal.
@@ -332,6 +344,19 @@ impl<W: Write> Write for Safe<'_, W> {
     }
 }
 
+/// A standard output that was closed, or not opened to be written to.
+struct Useless;
+
+impl Write for Useless {
+    fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+        Err(io::Error::from_raw_os_error(libc::EBADF))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 /// Standard output as a [`Write`].
 pub struct Raw<'a>(&'a Console);
 
@@ -360,7 +385,8 @@ impl Progress<'_> {
     /// `done` of the total is done.
     pub fn at(&mut self, done: u64) {
         self.done = done;
-        if !self.console.abilities.err_terminal || self.drawn.is_some_and(|at| at.elapsed() < REDRAW) {
+        let Abilities { err_terminal, dumb, .. } = self.console.abilities;
+        if !err_terminal || dumb || self.drawn.is_some_and(|at| at.elapsed() < REDRAW) {
             return;
         }
         self.drawn = Some(Instant::now());
@@ -430,7 +456,7 @@ mod tests {
     }
 
     pub(super) const TERMINAL: Abilities =
-        Abilities { out_terminal: true, err_terminal: true, colour: true, width: 40 };
+        Abilities { out_terminal: true, err_terminal: true, colour: true, dumb: false, width: 40 };
 
     #[test]
     fn nothing_that_is_said_can_act_on_the_terminal() {

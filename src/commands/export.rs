@@ -28,7 +28,7 @@ pub struct Args {
     /// The format
     #[arg(short, long, value_enum, default_value_t = Wanted::Cast)]
     format: Wanted,
-    /// Write to FILE instead of standard output
+    /// Write to FILE instead of standard output, which is `-`
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Only the parts in which PATTERN is found: literal text, as `search` takes it
@@ -40,7 +40,13 @@ pub struct Args {
     #[arg(short = 'e', long, requires = "hits")]
     regex: bool,
     /// Seconds that are kept before and after a hit
-    #[arg(long, value_name = "SECONDS", default_value_t = 5, requires = "hits")]
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        default_value_t = 5,
+        requires = "hits",
+        allow_negative_numbers = true
+    )]
     around: u16,
     #[command(flatten)]
     reading: Reading,
@@ -60,6 +66,13 @@ enum Wanted {
     Json,
     /// Every command of the index as a line of JSON
     Commands,
+}
+
+impl Args {
+    /// The file to write; `None` for standard output.
+    fn file(&self) -> Option<&Path> {
+        self.output.as_deref().filter(|path| *path != Path::new("-"))
+    }
 }
 
 impl Wanted {
@@ -82,7 +95,7 @@ impl Wanted {
 /// The recording cannot be opened or read on, or the output cannot be written.
 pub fn run(context: &Context, args: &Args) -> Result<()> {
     let console = &context.console;
-    if matches!(args.format, Wanted::Raw) && args.output.is_none() && console.is_terminal() {
+    if matches!(args.format, Wanted::Raw) && args.file().is_none() && console.is_terminal() {
         return Err(Error::new(Kind::Usage, "recorded bytes could act on your terminal")
             .hint("write them to a file with -o FILE, or use --format text"));
     }
@@ -107,7 +120,7 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
         }
         None => What::Whole(opened),
     };
-    let losses = match &args.output {
+    let losses = match args.file() {
         None if console.is_terminal() => {
             let out = LineSafe { out: console.raw(), line: Vec::new() };
             export(context, opened, format, out, None)?
@@ -187,7 +200,7 @@ fn commands(context: &Context, args: &Args) -> Result<()> {
 }
 
 fn write_commands(context: &Context, args: &Args, commands: &[&Command]) -> Result<()> {
-    let Some(path) = &args.output else {
+    let Some(path) = args.file() else {
         for command in commands {
             context.console.json(command)?;
         }

@@ -43,6 +43,8 @@ pub struct Environment {
     pub variables: BTreeMap<OsString, OsString>,
     /// `$NO_COLOR` is set and not empty (<https://no-color.org>).
     pub no_color: bool,
+    /// `$TERM` names a terminal without control sequences, or none.
+    pub dumb: bool,
 }
 
 impl Environment {
@@ -53,6 +55,7 @@ impl Environment {
             xdg_data_home: std::env::var_os("XDG_DATA_HOME"),
             variables: std::env::vars_os().collect(),
             no_color: std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()),
+            dumb: std::env::var_os("TERM").is_none_or(|kind| kind.is_empty() || kind == "dumb"),
         }
     }
 }

@@ -39,10 +39,10 @@ pub struct Args {
     #[arg(short = 'F', long, conflicts_with = "plain")]
     follow: bool,
     /// So many times faster (or slower, below 1)
-    #[arg(long, value_name = "N", default_value = "1", value_parser = speed)]
+    #[arg(long, value_name = "N", default_value = "1", value_parser = speed, allow_negative_numbers = true)]
     speed: f64,
     /// Make pauses no longer than SECONDS
-    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, allow_negative_numbers = true)]
     idle_limit: Option<Duration>,
     #[command(flatten)]
     reading: Reading,
@@ -203,7 +203,7 @@ impl Pace {
     }
 }
 
-/// Where the text goes: on a terminal the line in hand is shown as it grows, in a pipe once it ends, or something is said
+/// Where the text goes: on a terminal the line in hand is shown as it grows, in a pipe (or on a dumb one) once it ends, or something is said
 /// between.
 struct Sheet<'a> {
     console: &'a Console,
@@ -251,7 +251,7 @@ impl<'a> Sheet<'a> {
             self.drawn.clear();
             self.told.clear();
         }
-        if self.console.is_terminal() {
+        if self.console.redraws() {
             let line = self.plain.unfinished();
             self.draw(&shorten(self.grown(&line), self.console.width().saturating_sub(1)))?;
         }

@@ -55,7 +55,7 @@ pub struct Args {
     #[arg(long, value_name = "TIME")]
     to: Option<String>,
     /// Stop after this many hits, or with -l recordings
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), allow_negative_numbers = true)]
     limit: Option<u64>,
     /// Only how many hits each recording has
     #[arg(short = 'c', long, conflicts_with_all = ["files", "context", "limit"])]

@@ -23,7 +23,7 @@ fn long() -> (Home, PathBuf) {
 }
 
 /// Whether what a program asks of the system can be tampered with here.
-fn can_trace() -> bool {
+pub(crate) fn can_trace() -> bool {
     let tried = Process::new("strace").args(["-f", "-o", "/dev/null", "true"]).output();
     let can = tried.is_ok_and(|done| done.status.success());
     if !can {

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod bad_input;
+mod denied;
 mod forged;
 mod home;
 mod identities;
@@ -15,5 +16,6 @@ mod renamed;
 mod searching;
 #[path = "../support/skipped.rs"]
 mod skipped;
+mod streams;
 
 use skipped::skipped;

@@ -1,0 +1,82 @@
+//! What standard output is: closed, a file by another name, a terminal that knows no control sequences.
+
+use crate::home::{Home, Ran, Recording, ran};
+use std::process::Command as Process;
+
+/// Runs the program by way of `sh`, whose words have it as `$0`.
+fn by_shell(home: &Home, words: &str) -> Ran {
+    let plain = home.command(&[]);
+    let mut shell = Process::new("sh");
+    shell.arg("-c").arg(words).arg(plain.get_program()).env_clear();
+    shell.envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    ran(shell.current_dir(home.path("")), &[words])
+}
+
+#[test]
+fn a_standard_output_that_takes_nothing_is_an_error() {
+    let home = Home::new();
+    home.record(&Recording::default());
+    for command in ["export last", "export last -f commands", "ls", "show last", "verify last", "--version"] {
+        // Closed, and open in the other direction only.
+        for useless in [">&-", "1</dev/null"] {
+            let ran = by_shell(&home, &format!("exec \"$0\" {command} {useless}")).exits(2);
+            ran.complains("cannot write to standard output: Bad file descriptor");
+        }
+    }
+    // Whoever has nothing to say needs none.
+    by_shell(&home, "exec \"$0\" export last -o whole.cast >&-").exits(0);
+    assert!(home.path("whole.cast").exists());
+    by_shell(&home, "exec \"$0\" run -- true >&-").exits(0);
+    // What is no error to others is none here.
+    by_shell(&home, "exec \"$0\" ls >/dev/null").exits(0);
+}
+
+#[test]
+fn an_export_to_a_dash_goes_to_standard_output() {
+    let home = Home::new();
+    home.record(&Recording::default());
+    for format in ["cast", "commands"] {
+        let wanted = home.run(&["export", "last", "-f", format]).exits(0);
+        let given = home.run(&["export", "last", "-f", format, "-o", "-"]).exits(0);
+        assert_eq!((wanted.text(), wanted.err), (given.text(), given.err.clone()), "{format}");
+        assert!(!home.path("-").exists(), "{format}");
+    }
+    home.run(&["export", "last", "-o", "./-"]).exits(0);
+    assert!(home.path("-").exists());
+}
+
+/// What the program says, run on a terminal of this kind; none where `script` is missing.
+fn on_terminal(home: &Home, kind: Option<&str>, words: &str) -> Option<String> {
+    let plain = home.command(&[]);
+    let program = plain.get_program().to_str().unwrap();
+    let mut script = Process::new("script");
+    script.args(["-qec", &format!("{program} {words}"), "/dev/null"]).env_clear();
+    script.envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    if let Some(kind) = kind {
+        script.env("TERM", kind);
+    }
+    let Ok(out) = script.current_dir(home.path("")).output() else {
+        crate::skipped("there is no script");
+        return None;
+    };
+    assert!(out.status.success(), "{words}: {out:?}");
+    Some(String::from_utf8_lossy(&out.stdout).into_owned())
+}
+
+#[test]
+fn a_terminal_that_knows_no_control_sequences_gets_none() {
+    let home = Home::new();
+    home.record(&Recording::default());
+    for words in ["ls", "verify", "search after", "play --plain --speed 10000 last"] {
+        for kind in [Some("dumb"), Some(""), None] {
+            let Some(said) = on_terminal(&home, kind, words) else { return };
+            assert!(!said.contains('\x1b') && said.lines().count() > 0, "{words}, {kind:?}: {said:?}");
+        }
+        let Some(said) = on_terminal(&home, Some("xterm"), words) else { return };
+        assert!(said.contains('\x1b'), "{words}: {said:?}");
+    }
+    // The text is the same, line by line.
+    let Some(dumb) = on_terminal(&home, Some("dumb"), "play --plain --speed 10000 last") else { return };
+    let piped = home.run(&["play", "--plain", "--speed", "10000", "last"]).exits(0).text();
+    assert_eq!(dumb.replace('\r', ""), piped);
+}
