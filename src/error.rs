@@ -11,6 +11,7 @@ use crate::policy;
 use crate::record::elevate;
 use crate::store::{self, personal};
 use std::fmt::{self, Display};
+use std::os::unix::fs::MetadataExt as _;
 
 /// What kind of failure it is; decides the exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -137,6 +138,15 @@ impl<T, E: Into<Error>> Context<T> for std::result::Result<T, E> {
     }
 }
 
+/// What to do about errors that the standard library has no word for.
+fn of_number(error: &std::io::Error) -> Option<&'static str> {
+    match error.raw_os_error()? {
+        libc::EMFILE => Some("`ulimit -n` says how many files may be open at once: raise it"),
+        libc::ELOOP => Some("`ls -l` shows its links: they lead to one another, and to no file"),
+        _ => None,
+    }
+}
+
 /// What to do where there is no room.
 const MAKE_ROOM: &str = "make room, or choose another place";
 
@@ -158,6 +168,7 @@ impl From<crate::sys::Error> for Error {
         let told = Self::from_source(Kind::System, &error);
         match error.kind() {
             _ if error.is_of_link() => told.hint("put the file itself in its place"),
+            _ if let Some(hint) = of_number(&error.source) => told.hint(hint),
             Io::ReadOnlyFilesystem => told.hint("the file system is mounted read-only; choose another place"),
             Io::StorageFull | Io::QuotaExceeded => told.hint(MAKE_ROOM),
             Io::AlreadyExists => told.hint("choose another name, or move the old one away"),
@@ -197,6 +208,9 @@ impl From<container::Error> for Error {
         let told = Self::from_source(kind, &error);
         match error {
             C::NotARecording => told.hint("recordings end in .scast; `sealcast ls` shows which there are"),
+            C::Version { major: 0, .. } => {
+                told.hint("its beginning is not what was written: look for another copy of it")
+            }
             C::Version { .. } => told.hint("open it with the newer version that made it"),
             C::Truncated { .. } => {
                 told.hint("it was cut before anything that was recorded: look for another copy of it")
@@ -331,12 +345,19 @@ impl From<identity::LoadError> for Error {
     fn from(error: identity::LoadError) -> Self {
         let told = Self::from_source(Kind::Key, &error);
         match &error {
-            identity::LoadError::Read { source, .. }
+            identity::LoadError::Read { path, source }
                 if source.kind() == std::io::ErrorKind::PermissionDenied =>
             {
-                told.hint("an identity belongs to one person; run this as its owner")
+                let me = crate::sys::ids::effective_uid();
+                let mine = me != 0 && std::fs::metadata(path).is_ok_and(|facts| facts.uid() == me);
+                match mine {
+                    true => told.hint(format!("`chmod 600 {}`", path.display())),
+                    false => told.hint("an identity belongs to one person; run this as its owner"),
+                }
             }
-            identity::LoadError::Read { .. } => told.hint("check the name"),
+            identity::LoadError::Read { source, .. } => {
+                told.hint(of_number(source).unwrap_or("check the name"))
+            }
             identity::LoadError::Content { .. } => told.hint(
                 "an identity is what `sealcast keys new` or `age-keygen` makes, or an OpenSSH private key",
             ),

@@ -277,12 +277,15 @@ struct Finding {
     opened_by: Option<PathBuf>,
     /// Why nothing here does.
     not_opened: Option<String>,
+    /// What to do where that is not known: an identity could not be tried.
+    to_try: Option<String>,
 }
 
 impl Finding {
     /// Something good, until `wrong` is said of it.
     fn new(what: &'static str, name: String, kind: &str, wrong: Option<String>) -> Self {
-        Self { what, name, key: None, kind: kind.to_owned(), wrong, opened_by: None, not_opened: None }
+        let kind = kind.to_owned();
+        Self { what, name, key: None, kind, wrong, opened_by: None, not_opened: None, to_try: None }
     }
 
     fn of_key(mut self, key: String) -> Self {
@@ -294,11 +297,14 @@ impl Finding {
     fn opened(mut self, identities: &Identities, sealed: &[u8]) -> Self {
         match identities.unwrap_by(sealed) {
             Ok((path, _)) => self.opened_by = Some(path.to_owned()),
-            Err(UnwrapError::NoIdentity { tried, .. }) => {
+            Err(UnwrapError::NoIdentity { slots, tried }) => {
                 let telling = tried.iter().find(|tried| tried.why != Why::NoMatch);
-                let why =
-                    telling.map_or_else(|| "no identity here".to_owned(), |tried| tried.why.to_string());
-                self.not_opened = Some(why);
+                let why = telling.map(|tried| tried.why.to_string());
+                self.not_opened = Some(why.clone().unwrap_or_else(|| "no identity here".to_owned()));
+                if why.is_some() {
+                    let error = Error::from(UnwrapError::NoIdentity { slots, tried });
+                    self.to_try = error.hints().first().cloned();
+                }
             }
             Err(error) => self.not_opened = Some(error.to_string()),
         }
@@ -492,26 +498,24 @@ fn report(context: &Context, found: &[Finding], as_json: bool) -> Result<()> {
 /// Says what the findings mean.
 fn explain(context: &Context, found: &[Finding], identities: &Identities) {
     let console = &context.console;
-    let recipients = found.iter().filter(|finding| finding.what == "recipient");
+    let recipients = || found.iter().filter(|finding| finding.what == "recipient");
     let opened: Vec<String> =
-        recipients.filter_map(|finding| Some(context.short_path(finding.opened_by.as_ref()?))).collect();
+        recipients().filter_map(|finding| Some(context.short_path(finding.opened_by.as_ref()?))).collect();
     if opened.is_empty() {
         let tried: Vec<String> = identities.paths().map(|path| context.short_path(path)).collect();
         let tried =
             if tried.is_empty() { "none was tried".into() } else { format!("tried: {}", tried.join(", ")) };
         console.remark("note", Style::Yellow, format!("no identity here opens new recordings ({tried})"));
-        console.remark(
-            "hint",
-            Style::Yellow,
-            "good, if the identities are kept elsewhere; check them there with -i FILE",
-        );
+        let elsewhere = "good, if the identities are kept elsewhere; check them there with -i FILE";
+        let to_try = recipients().find_map(|finding| finding.to_try.as_deref());
+        console.remark("hint", Style::Yellow, to_try.unwrap_or(elsewhere));
     } else {
         console.remark(
             "note",
             Style::Plain,
             format!("who loses {} cannot open recordings any more", opened.join(" and ")),
         );
-        if found.iter().filter(|finding| finding.what == "recipient").count() == 1 {
+        if recipients().count() == 1 {
             console.remark(
                 "hint",
                 Style::Yellow,
@@ -521,5 +525,38 @@ fn explain(context: &Context, found: &[Finding], identities: &Identities) {
     }
     if found.iter().any(|finding| finding.what == "permissions") {
         console.remark("hint", Style::Yellow, "`chmod go= FILE` keeps others out");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::prompt::{Prompt, PromptError};
+    use std::sync::Arc;
+
+    struct Wrong;
+
+    impl Prompt for Wrong {
+        fn passphrase(&self, _: &str) -> std::result::Result<Zeroizing<String>, PromptError> {
+            Ok("wrong".to_owned().into())
+        }
+    }
+
+    #[test]
+    fn after_a_wrong_passphrase_there_is_something_to_try_and_after_no_match_there_is_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let (text, recipient) = personal::identity_file();
+        let sealed = recipient::wrap(std::slice::from_ref(&recipient), PROBE).unwrap();
+        let path = dir.path().join("identity.txt");
+        let to_try = |content: &str| {
+            std::fs::write(&path, content).unwrap();
+            let identities = Identities::load(std::slice::from_ref(&path), Arc::new(Wrong)).unwrap();
+            let found = Finding::new("recipient", String::new(), "", None).opened(&identities, &sealed);
+            assert!(found.not_opened.is_some() && found.opened_by.is_none());
+            found.to_try
+        };
+        let locked = identity::lock(&text, "right".to_owned().into()).unwrap();
+        assert_eq!(to_try(&locked).as_deref(), Some("try again with the right passphrase"));
+        assert_eq!(to_try(&personal::identity_file().0), None);
     }
 }

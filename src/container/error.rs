@@ -101,6 +101,9 @@ impl fmt::Display for Error {
             Self::Truncated { length, what } => {
                 write!(f, "the file ends at byte {length}, inside the {what}")
             }
+            Self::Version { major: 0, .. } => {
+                f.write_str("of a format that never was (0; this one reads format 1)")
+            }
             Self::Version { major, features } => {
                 write!(
                     f,

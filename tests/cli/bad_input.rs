@@ -7,14 +7,17 @@ fn what_is_no_recording_is_one_line_and_a_hint() {
     let whole = std::fs::read(&path).unwrap();
     let mut newer = whole.clone();
     newer[8] = 9;
+    let mut never = whole.clone();
+    never[8] = 0;
     let mut wrong_header = whole.clone();
     wrong_header[40] ^= 0xff;
-    let cases: [(&str, &[u8], &str); 6] = [
+    let cases: [(&str, &[u8], &str); 7] = [
         ("empty.scast", b"", "not a sealcast recording"),
         ("hello.scast", b"hello, I am a text", "not a sealcast recording"),
         ("start.scast", &whole[..10], "inside the prologue"),
         ("header.scast", &whole[..60], "inside the header"),
         ("newer.scast", &newer, "newer sealcast"),
+        ("never.scast", &never, "of a format that never was (0;"),
         ("wrong.scast", &wrong_header, "at byte 16"),
     ];
     for (name, bytes, said) in cases {
@@ -22,28 +25,38 @@ fn what_is_no_recording_is_one_line_and_a_hint() {
         for command in [&["show", name][..], &["export", name], &["play", "--plain", name]] {
             let ran = home.run(command).exits(2).complains(said);
             assert!(ran.err.contains(name) && ran.out.is_empty(), "{ran}");
+            assert_eq!(ran.err.contains("newer"), name == "newer.scast", "{ran}");
         }
     }
 }
 
 #[test]
-fn every_cut_and_a_thousand_flips_end_in_a_message_and_never_in_a_panic() {
+fn every_cut_and_flip_has_its_verdict_and_ends_in_a_message_and_never_in_a_panic() {
     let home = Home::new();
     let (path, _) = home.record(&Recording::default());
     let whole = std::fs::read(&path).unwrap();
-    let step = whole.len() / 60;
-    for n in 0..60 {
-        let cut = whole[..n * step].to_vec();
-        let mut flipped = whole.clone();
-        flipped[n * step] ^= 0x55;
-        for bytes in [cut, flipped] {
-            std::fs::write(&path, bytes).unwrap();
-            for command in [&["export", "last"][..], &["verify", "last"], &["show", "last"]] {
-                let ran = home.run(command);
-                assert!(matches!(ran.code, Some(0..=2)) && !ran.err.contains("panicked"), "{ran}");
-            }
+    let verdict = |what: &str, wanted: &[&str]| {
+        let ran = home.run(&["verify", "last", "--json"]).exits(1);
+        assert!(ran.err.contains("error: the recording is not intact"), "{what}\n{ran}");
+        let told: serde_json::Value = serde_json::from_str(&ran.text()).unwrap();
+        assert!(wanted.contains(&told["verdict"].as_str().unwrap()), "{what}\n{ran}");
+        for command in [&["export", "last"][..], &["show", "last"]] {
+            let ran = home.run(command);
+            assert!(matches!(ran.code, Some(0..=2)) && !ran.err.contains("panicked"), "{what}\n{ran}");
         }
+    };
+    for n in 0..60 {
+        let at = n * whole.len() / 60;
+        std::fs::write(&path, &whole[..at]).unwrap();
+        verdict(&format!("cut at {at} of {}", whole.len()), &["torn"]);
+        let mut flipped = whole.clone();
+        flipped[at] ^= 0x55;
+        std::fs::write(&path, flipped).unwrap();
+        // What closes it is not signed: without a good end it is one that was not closed.
+        verdict(&format!("flipped at {at} of {}", whole.len()), &["altered", "torn"]);
     }
+    std::fs::write(&path, whole).unwrap();
+    home.run(&["verify", "last"]).exits(0);
 }
 
 #[test]
@@ -125,6 +138,16 @@ fn wrong_arguments_are_one_line_with_hints() {
     home.run(&["exprot", "last"]).exits(2).complains("unrecognized subcommand 'exprot'");
     home.run(&["export", "last", "--format", "gif"]).exits(2).complains("invalid value 'gif'");
     home.run(&["export"]).exits(2).complains("required arguments");
+    // A number below zero is a number, and no option to be told of.
+    for (args, wrong) in [
+        (&["play", "last", "--speed", "-1"][..], "not between 0.01 and 10000"),
+        (&["play", "last", "--idle-limit", "-1"], "not a time that can pass"),
+        (&["export", "last", "--hits", "x", "--around", "-1"], "-1 is not in 0.."),
+        (&["search", "x", "--limit", "-1"], "invalid digit"),
+    ] {
+        let ran = home.run(args).exits(2).complains(wrong);
+        assert!(!ran.err.contains("-- -1"), "{ran}");
+    }
     assert!(home.run(&["--version"]).exits(0).text().starts_with("sealcast "));
     assert!(home.run(&["verify", "--help"]).exits(0).text().contains("Exit status"));
     assert!(home.run(&["completions", "zsh"]).exits(0).text().contains("#compdef sealcast"));

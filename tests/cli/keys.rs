@@ -40,6 +40,26 @@ fn check_says_which_identity_opens_what_and_finds_open_permissions() {
 }
 
 #[test]
+fn where_an_identity_could_not_be_tried_it_is_not_said_to_be_kept_elsewhere() {
+    let home = Home::new();
+    home.run(&["keys", "new"]).exits(0);
+    let path = home.personal().identity();
+    let plain = std::fs::read_to_string(&path).unwrap();
+    let locked = sealcast::crypto::identity::lock(&plain, "secret".to_owned().into()).unwrap();
+    std::fs::write(&path, locked.as_bytes()).unwrap();
+    // No controlling terminal: in a session of its own.
+    let check = home.command(&["keys", "check"]);
+    let mut command = std::process::Command::new("setsid");
+    command.arg("-w").arg(check.get_program()).args(check.get_args()).env_clear();
+    command.envs(check.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    command.stdin(std::process::Stdio::null());
+    let ran = crate::home::ran(&mut command, &["keys", "check"]);
+    assert!(ran.err.contains("no identity here opens new recordings"), "{ran}");
+    assert!(ran.err.contains("hint: the passphrase is typed on the terminal this runs on"), "{ran}");
+    assert!(!ran.err.contains("elsewhere;"), "{ran}");
+}
+
+#[test]
 fn a_recipient_that_needs_a_missing_plugin_is_found_by_check() {
     let home = Home::new();
     home.run(&["keys", "new"]).exits(0);
