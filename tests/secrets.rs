@@ -9,6 +9,7 @@
 mod support;
 
 mod secrets {
+    mod after;
     mod drawn;
     mod integrated;
     mod late;

@@ -11,7 +11,8 @@
 //!
 //! (The wiping is complete only under the allocator of `sys::memory`, which also wipes what a growing buffer leaves.)
 //!
-//! In doubt it withholds. Withheld input is counted, one for each line: neither its length nor its timing is told.
+//! In doubt it withholds. Withheld input is counted, one for each line, and one more where a line takes long: neither its length nor
+//! its timing is told.
 //! A secret that the program shows is in the output of the recording, which is not this room's to change.
 
 mod below;
@@ -112,6 +113,11 @@ pub struct Withhold {
     tabs: usize,
     /// So many lines were stored before the cursor left them, the last one at this time.
     owed: (u32, Duration),
+    /// Something was withheld of the line that is being typed, and told of before that line was ended.
+    hides: bool,
+    told: bool,
+    /// Where the cursor stood at the last key.
+    stood: Cell,
 }
 
 impl Withhold {
@@ -132,6 +138,9 @@ impl Withhold {
             shows: false,
             tabs: 0,
             owed: (0, Duration::ZERO),
+            hides: false,
+            told: false,
+            stood: Cell::default(),
         }
     }
 
@@ -160,6 +169,7 @@ impl Withhold {
             && let Some(run) = self.runs.back_mut()
         {
             run.closed = run.closed.or(Some(now));
+            run.ends = true;
         }
         let passed_line = self.cursor.catch_up();
         if self.runs.is_empty() && (passed_line || now >= self.owed.1.saturating_add(ECHO)) {
@@ -167,11 +177,13 @@ impl Withhold {
         }
         let (stood, stands) = (self.cursor.seen_at(), self.cursor.stands_at());
         let search = self.cursor.searches_at();
-        if now >= self.drawn.saturating_add(WRITES)
-            && let Some(run) = self.runs.back_mut()
-        {
-            run.echo.rests_at(stood);
+        if now >= self.drawn.saturating_add(WRITES) {
+            if let Some(run) = self.runs.back_mut() {
+                run.echo.rests_at(stood);
+            }
+            self.look_who_reads(stands);
         }
+        self.stood = stands;
         for &byte in bytes {
             let within = self.keys.is_within();
             let carries = self.keys.carries_text();
@@ -207,6 +219,7 @@ impl Withhold {
                 Kind::Ends => {
                     run.closed = Some(now);
                     run.tab = byte == b'\t';
+                    run.ends = true;
                 }
                 Kind::Control => {}
             }
@@ -223,6 +236,37 @@ impl Withhold {
             self.decide(now, out);
         }
         self.settle(now, out);
+    }
+
+    /// A key is pressed while the cursor rests in this cell. At a prompt that was not there at the last key, whoever read that has gone
+    /// on.
+    fn look_who_reads(&mut self, stands: Cell) {
+        if stands == self.stood || !self.cursor.is_prompted() {
+            return;
+        }
+        // What is drawn next may be an echo of what is typed now: that waits for nothing of which nothing was shown so far.
+        for run in self.runs.iter_mut().take(LEFT).filter(|run| run.closed.is_some()) {
+            run.gone |= run.echo.is_untouched();
+        }
+        if stands.is_in_row_of(self.stood) {
+            return;
+        }
+        self.end_line();
+        // Keys that showed nothing were for a program that has ended, such as the `q` of a pager.
+        if let Some(run) = self.runs.back_mut().filter(|_| !self.keys.is_within())
+            && run.closed.is_none()
+            && run.echo.is_untouched()
+            && !run.echo.is_set_apart()
+        {
+            run.apart = run.bytes.len();
+            run.echo.sets_apart();
+        }
+    }
+
+    /// What is typed from now on is another line.
+    fn end_line(&mut self) {
+        (self.hides, self.told) = (false, false);
+        self.runs.iter_mut().filter(|run| run.closed.is_some()).for_each(|run| run.ends = true);
     }
 
     /// `bytes` came at `now`, and were shown. Cheap while nothing is held.
@@ -299,6 +343,9 @@ impl Withhold {
                 run.echo.leaves(drawn);
             }
             let seen = run.echo.see(drawn);
+            if run.gone && !seen {
+                continue;
+            }
             goes_on |= seen && run.echo.is_behind_tabs();
             if seen && run.closed.is_some() && !run.line {
                 ends = run.echo.ends_at();
@@ -384,6 +431,7 @@ impl Withhold {
     pub fn begin_line(&mut self) {
         self.line = (false, false);
         self.runs.iter_mut().for_each(|run| run.earlier = run.closed.is_some());
+        self.end_line();
     }
 
     /// Whether characters were typed since [`Withhold::begin_line`], and all of them were shown.
@@ -394,6 +442,12 @@ impl Withhold {
             shown |= run.is_seen();
         }
         shown && !withheld
+    }
+
+    /// When the first key was pressed that is held back, or was withheld and not told of.
+    pub fn held_since(&self) -> Option<Duration> {
+        let untold = self.unreported_as.map(|part| part.since);
+        self.runs.front().map(|run| run.first).into_iter().chain(untold).min()
     }
 
     /// When [`Withhold::tick`] has something to do, if ever.
@@ -427,7 +481,13 @@ impl Withhold {
         }
         self.settle(now, out);
         if self.unreported.is_some_and(|since| now >= since.saturating_add(REPORT)) {
-            self.report(out);
+            // Once is enough before the end of a line: how often would tell how long it takes.
+            if self.told {
+                self.unreported = None;
+            } else {
+                self.report(out);
+                self.told = self.hides;
+            }
         }
     }
 
@@ -468,7 +528,9 @@ impl Withhold {
         (self.hidden, self.line.1) = (true, true);
         if bytes.iter().any(|byte| keys::is_enter(*byte)) {
             self.report(out);
+            self.told = false;
         }
+        self.hides = !bytes.last().is_some_and(|byte| keys::is_enter(*byte));
     }
 
     fn is_open(&self) -> bool {
@@ -492,6 +554,9 @@ impl Withhold {
                 alt: None,
                 alts: false,
                 earlier: false,
+                ends: false,
+                apart: 0,
+                gone: false,
             });
         }
         let at = self.runs.len().saturating_sub(1);
@@ -512,11 +577,20 @@ impl Withhold {
     /// Decides the run at the front.
     fn decide(&mut self, now: Duration, out: &mut Vec<Typed>) {
         let few = self.runs.len() <= LEFT;
-        let Some(mut run) = self.runs.pop_front() else { return };
+        let Some(run) = self.runs.pop_front() else { return };
+        let ends = run.line || run.ends;
+        self.decide_run(now, run, few, out);
+        if ends {
+            (self.hides, self.told) = (false, false);
+        }
+    }
+
+    fn decide_run(&mut self, now: Duration, mut run: Run, few: bool, out: &mut Vec<Typed>) {
         self.echoed = self.echoed.max(run.echoed);
         // In a line of which something was withheld, keys without an echo (a backspace, say) would tell of it, and a letter or two are
         // found anywhere.
-        let hidden = self.unreported.is_some() && run.echo.is_short() && !run.line;
+        let hides = self.hides && !(run.ends && run.echo.expects_nothing()) || self.unreported.is_some();
+        let hidden = hides && run.echo.is_short() && !run.line;
         // So are commands with Alt, different ones, where nothing is known to be shown.
         let alone = (run.released || run.alts && !self.shows) && run.echo.expects_nothing();
         let stars = run.echo.is_stars() && !self.shows;
@@ -542,11 +616,22 @@ impl Withhold {
             if let Some(part) = self.unreported_as.as_mut().filter(|_| run.echo.expects_nothing()) {
                 part.line |= run.line;
             }
+            let mut bytes = Zeroizing::new(std::mem::take(&mut *run.bytes));
+            let kept = if run.echo.is_set_apart() {
+                bytes.split_off(run.apart)
+            } else {
+                std::mem::take(&mut *bytes)
+            };
+            if !bytes.is_empty() {
+                self.hide(now, run.first, false);
+                self.hidden = true;
+            }
             self.report(out);
             self.line.0 |= !run.earlier && !run.echo.expects_nothing();
-            return self.input(out, std::mem::take(&mut *run.bytes));
+            return self.input(out, kept);
         }
         self.hide(now, run.first, run.line);
+        self.hides |= run.is_unseen();
         (self.hidden, self.line.1) = (true, self.line.1 || !run.earlier);
         if run.line {
             self.report(out);
@@ -583,7 +668,8 @@ impl Withhold {
 
     fn report(&mut self, out: &mut Vec<Typed>) {
         let part = self.unreported_as.take();
-        if self.unreported.take().is_some() && self.policy == Policy::Echoed {
+        self.unreported = None;
+        if part.is_some() && self.policy == Policy::Echoed {
             self.reported.extend(part.filter(|part| self.reported.back() != Some(part)));
             match out.last_mut() {
                 Some(Typed::Withheld(count)) => *count = count.saturating_add(1),
@@ -595,6 +681,8 @@ impl Withhold {
 
 #[cfg(test)]
 mod batch_tests;
+#[cfg(test)]
+mod gone_on_tests;
 #[cfg(test)]
 mod noise_tests;
 #[cfg(test)]

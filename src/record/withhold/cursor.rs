@@ -25,7 +25,7 @@ const TAB: usize = 8;
 pub(super) const BLANKS: usize = 2;
 
 /// A place on the screen. At the right margin `col` is the number of columns: the next character goes to the next line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Cell {
     row: u64,
     col: usize,
@@ -35,6 +35,11 @@ impl Cell {
     /// Whether it is further to the left in the same row.
     pub(super) fn is_before(self, other: Self) -> bool {
         self.row == other.row && self.col < other.col
+    }
+
+    /// Whether it is in the same row.
+    pub(super) fn is_in_row_of(self, other: Self) -> bool {
+        self.row == other.row
     }
 
     /// Whether it is at a tab stop.
@@ -77,7 +82,7 @@ impl Drawn {
 
     /// Whether it is in the same row.
     pub(super) fn is_in_row_of(&self, cell: Cell) -> bool {
-        self.cell.row == cell.row
+        self.cell.is_in_row_of(cell)
     }
 
     /// Whether it is the first one of its row.
@@ -218,6 +223,11 @@ impl Cursor {
     /// Where the next letter of a search in readline's history is drawn, if there is one in the row where the cursor stands.
     pub(super) fn searches_at(&self) -> Option<Cell> {
         self.screen.search.1.filter(|place| self.stands_at().behind(*place).is_some())
+    }
+
+    /// Whether it stands right behind the sign of a prompt.
+    pub(super) fn is_prompted(&self) -> bool {
+        self.screen.behind_sign == Some(self.stands_at())
     }
 
     /// Where it stands, seen or not.

@@ -34,6 +34,12 @@ pub(super) struct Run {
     pub(super) alts: bool,
     /// It was typed before the line that is being typed now.
     pub(super) earlier: bool,
+    /// A key ended it that leaves what was typed, or a prompt came up behind it.
+    pub(super) ends: bool,
+    /// Whoever read it has gone on, and has shown nothing of it.
+    pub(super) gone: bool,
+    /// So many bytes of it are set apart, if any are (see [`echo::Match::sets_apart`]).
+    pub(super) apart: usize,
 }
 
 impl Run {

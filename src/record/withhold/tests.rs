@@ -10,6 +10,16 @@ pub(super) enum Step<'a> {
 }
 use Step::{Secret, Show, Type};
 
+impl Step<'_> {
+    pub(super) fn again(&self) -> Self {
+        match *self {
+            Type(at, text) => Type(at, text),
+            Show(at, text) => Show(at, text),
+            Secret(on) => Secret(on),
+        }
+    }
+}
+
 pub(super) fn play(policy: Policy, steps: &[Step<'_>]) -> Vec<Typed> {
     let (mut withhold, mut out, mut secret, mut now) =
         (Withhold::new(policy), Vec::new(), false, Duration::ZERO);
