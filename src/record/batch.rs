@@ -66,6 +66,8 @@ pub(super) struct Batch {
     stalled: Duration,
     capture: Capture,
     withhold: Withhold,
+    /// What was told last of [`Withhold::held_since`].
+    held: Option<Duration>,
     unseen: Unseen,
     typed: Vec<Typed>,
     kept: [Kept; 3],
@@ -133,6 +135,7 @@ impl Batch {
             stalled: Duration::ZERO,
             capture: Capture::default(),
             withhold,
+            held: None,
             unseen: Unseen::default(),
             typed: Vec::new(),
             kept: Default::default(),
@@ -327,8 +330,15 @@ impl Batch {
 
     fn push_through(&mut self) {
         let Some(time) = self.through.take() else { return };
-        let micros = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
-        self.push(Event::new(time.saturating_sub(self.start), Said::Through(micros).payload()), 64);
+        let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+        let (at, held) = (time.saturating_sub(self.start), self.withhold.held_since());
+        // Before: what is through may leave.
+        if held != self.held {
+            self.held = held;
+            let since = held.map(|since| micros(since.saturating_add(self.start)));
+            self.push(Event::new(at, Said::Held(since).payload()), 64);
+        }
+        self.push(Event::new(at, Said::Through(micros(time)).payload()), 64);
     }
 
     fn hand_on(&mut self) {

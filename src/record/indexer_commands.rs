@@ -222,6 +222,9 @@ impl Commands {
                 Some(Said::Mark(mark)) => tracker.mark(now, mark, &mut screen),
                 Some(Said::Hint(hint)) => tracker.hint(now, hint),
                 Some(Said::Clock(at)) => tracker.clock(at.saturating_sub(micros(*origin))),
+                Some(Said::Held(since)) => {
+                    tracker.held(since.map(|since| since.saturating_sub(micros(*origin))));
+                }
                 Some(Said::Entered) if lost => tracker.entered_unread(now, 1),
                 Some(Said::Entered) => tracker.entered(now),
                 Some(Said::Hidden { at, line }) => tracker.hidden(at, line),

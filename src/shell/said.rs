@@ -24,6 +24,9 @@ pub enum Said {
     Clock(u64),
     /// By the recorder: everything that was written to the terminal before has come. Microseconds of the monotonic clock.
     Through(u64),
+    /// By the recorder: of keys that were pressed from then on it is not known yet whether they are withheld; none: of all it is.
+    /// Microseconds of the monotonic clock.
+    Held(Option<u64>),
     /// By the operator: a line was ended (nothing of the line is in it).
     Entered,
     /// By the recorder, of the withheld input that is told next: when its first key was pressed, milliseconds since the start of the
@@ -53,7 +56,7 @@ impl Said {
             }
             Self::Mark(mark) => matches!(mark, Mark::Integration { .. } | Mark::End { .. }),
             Self::Hint(hint) => matches!(hint, Hint::Forged | Hint::Broken),
-            Self::Clock(_) | Self::Through(_) | Self::Entered | Self::Hidden { .. } => false,
+            Self::Clock(_) | Self::Through(_) | Self::Held(_) | Self::Entered | Self::Hidden { .. } => false,
         };
         kept.then(|| self.payload())
     }
@@ -192,6 +195,8 @@ mod tests {
             Said::Hint(Hint::Start(Some("x".into()))),
             Said::Clock(17),
             Said::Through(18),
+            Said::Held(None),
+            Said::Held(Some(19)),
             Said::Entered,
             Said::Hidden { at: 4, line: false },
         ] {

@@ -44,6 +44,40 @@ fn a_program_waits_for_the_marks_of_its_time_however_late_they_are() {
     assert!(!hand.tracker.waits());
 }
 
+/// A prompt in raw mode: that its keys were no echo is known half a second later, when the next command runs.
+#[test]
+fn an_ended_command_waits_until_it_is_known_what_becomes_of_its_keys() {
+    let mut hand = prompted();
+    let pressed = hand.types("ask").told("ask").time + 500;
+    hand.prompt(0).types("sleep 9").told("sleep 9");
+    for _ in 0..2 {
+        hand.time += 1_000;
+        hand.tracker.held(Some(pressed * 1_000));
+        hand.tracker.output_through(hand.time * 1_000);
+        assert_eq!(hand.tracker.drain(hand.time), Settled::default());
+    }
+    hand.tracker.hidden(pressed, true);
+    hand.tracker.withheld();
+    hand.tracker.held(None);
+    let settled = hand.tracker.drain(hand.time);
+    let [ask] = settled.commands.as_slice() else { panic!("{settled:?}") };
+    assert_eq!((ask.text.as_str(), ask.flags.len()), ("ask", 1), "{ask:?}");
+    assert!(ask.flags[0].starts_with("echo-off"), "{ask:?}");
+    // Keys of a later time are no reason to wait, nor is anything for ever.
+    hand.prompt(0);
+    hand.tracker.held(Some(hand.time * 1_000 + 1_000));
+    hand.time += 1_000;
+    hand.tracker.output_through(hand.time * 1_000);
+    assert_eq!(hand.tracker.drain(hand.time).commands.len(), 1);
+    hand.types("more").told("more");
+    hand.tracker.held(Some(hand.time * 1_000));
+    hand.prompt(0);
+    hand.time += 20_000;
+    hand.tracker.output_through(hand.time * 1_000);
+    let settled = hand.tracker.drain(hand.time);
+    assert!(settled.commands.len() == 1 && settled.commands[0].flags.is_empty(), "{settled:?}");
+}
+
 /// The thread that fetches them had no processor, while a later command fills the screen.
 #[test]
 fn an_ended_command_waits_for_what_the_kernel_saw_of_its_time() {

@@ -16,6 +16,8 @@ const PATIENCE: u64 = 5_000;
 const LONGEST: u64 = 15_000_000;
 /// Looks at the trace that lie further apart than this, microseconds: all of us were stopped, and whoever reads the output has his turn first.
 const STOPPED: u64 = 5_000_000;
+/// How long an ended entry waits at most for what becomes of keys of its time, microseconds: longer than whoever withholds them waits.
+const HELD: u64 = 15_000_000;
 /// How much earlier than it is told the time of an event in the kernel can have been taken, microseconds.
 const EARLIER: u64 = 10_000;
 
@@ -33,11 +35,13 @@ pub(in crate::shell) struct Through {
     trace: u64,
     /// Since when the trace has been looked at without a stop.
     since: u64,
+    /// Of keys from then on it is not known yet whether they are withheld.
+    held: Option<u64>,
 }
 
 impl Default for Through {
     fn default() -> Self {
-        Self { output: u64::MAX, trace: u64::MAX, since: 0 }
+        Self { output: u64::MAX, trace: u64::MAX, since: 0, held: None }
     }
 }
 
@@ -79,6 +83,12 @@ impl Tracker {
         through.trace = micros;
     }
 
+    /// Of keys that were pressed from `since` on (microseconds since the start of the session) it is not known yet whether they are
+    /// withheld; none: of all it is.
+    pub fn held(&mut self, since: Option<u64>) {
+        self.through.held = since;
+    }
+
     /// Events of the exec trace are missing, and why.
     pub fn lost(&mut self, time: u64, count: u64, why: &str) {
         let flag = lost_execs(count, why);
@@ -113,6 +123,10 @@ impl Tracker {
         let through = &self.through;
         let goes = |entry: &mut Entry| {
             let closed = entry.closed.filter(|closed| *closed <= horizon)?;
+            let waits = horizon < closed.saturating_add(HELD);
+            if waits && through.held.is_some_and(|since| since <= closed) {
+                return None;
+            }
             if !through.has(closed) {
                 // Counted from the first look: whoever was stopped altogether has not waited.
                 let since = *entry.waits.get_or_insert(now);
