@@ -2,7 +2,7 @@
 
 use super::Context;
 use super::filter::Filters;
-use super::recordings::{self, Opened, Reading, moment, ms, other_caller, shown, who};
+use super::recordings::{self, Opened, Reading, State, moment, ms, other_caller, shown, who};
 use crate::console::{Column, Style, Table};
 use crate::container::{Header, LeftOut};
 use crate::error::{Error, Kind, Result};
@@ -209,12 +209,11 @@ impl Row {
             value.map_or_else(|| "-".to_owned(), |value| value.to_string())
         }
         let header = self.opened.reader.header();
-        let state = self.opened.state();
-        let style = match state {
+        let style = match self.opened.state() {
             _ if self.opened.misnamed.is_some() => Style::Red,
-            "torn" => Style::Red,
-            "running" => Style::Green,
-            _ => Style::Plain,
+            State::Torn => Style::Red,
+            State::Running => Style::Green,
+            State::Sealed => Style::Plain,
         };
         let length = self.opened.length_told(self.length);
         let commands = self.opened.commands_told(self.commands, self.alarm);
@@ -243,7 +242,7 @@ impl Row {
             "caller": other_caller(header),
             "target": header.target,
             "host": header.host,
-            "state": self.opened.state(),
+            "state": self.opened.state().name(),
             "silent_ms": self.opened.silent.map(ms),
             "size": self.opened.reader.length(),
             "length_ms": self.length,

@@ -57,6 +57,28 @@ pub(super) struct Opened {
     pub(super) misnamed: Option<Misnamed>,
 }
 
+/// What is known of a recording without checking it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum State {
+    /// It has its close.
+    Sealed,
+    /// It is being written.
+    Running,
+    /// It has no close, and is not being written.
+    Torn,
+}
+
+impl State {
+    /// As it is written.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Sealed => "sealed",
+            Self::Running => "running",
+            Self::Torn => "torn",
+        }
+    }
+}
+
 /// Why one's own identity was not used, and what to do.
 pub(super) const WOULD_ASK: &str =
     "your own identity would ask for a passphrase, or run a plugin; name it with -i to use it";
@@ -273,7 +295,7 @@ impl Opened {
     /// Its length in a list: the last segment of one that was not closed is in no index. `None`: it is not known.
     pub(super) fn length_told(&self, length: Option<u64>) -> String {
         match (length, self.state()) {
-            (Some(length), "sealed") => clock(length),
+            (Some(length), State::Sealed) => clock(length),
             (Some(length), _) => format!("{}+", clock(length)),
             (None, _) => "-".into(),
         }
@@ -290,20 +312,20 @@ impl Opened {
         }
     }
 
-    /// Its state, in a word.
-    pub(super) fn state(&self) -> &'static str {
+    /// Its state.
+    pub(super) fn state(&self) -> State {
         match (self.silent, self.reader.is_closed()) {
-            (_, true) => "sealed",
-            (Some(_), false) => "running",
-            (None, false) => "torn",
+            (_, true) => State::Sealed,
+            (Some(_), false) => State::Running,
+            (None, false) => State::Torn,
         }
     }
 
     /// Its state as it is listed, with its silence where it is long.
     pub(super) fn state_told(&self) -> String {
         let state = match (self.state(), self.silent) {
-            ("running", Some(silent)) if silent >= LATELY => format!("running, {} silent", span(silent)),
-            (state, _) => state.to_owned(),
+            (State::Running, Some(silent)) if silent >= LATELY => format!("running, {} silent", span(silent)),
+            (state, _) => state.name().to_owned(),
         };
         if self.misnamed.is_some() { format!("{state}, renamed") } else { state }
     }

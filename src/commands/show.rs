@@ -1,8 +1,9 @@
 //! `sealcast show REC`
 
 use super::Context;
+use super::judged::{Judged, Word};
 use super::recordings::{Opened, Reading, WOULD_ASK, clock, known_keys, moment, shown, size, who};
-use super::verify::{Judged, judge};
+use super::verify::judge;
 use crate::cast::{Command, Source};
 use crate::console::{Column, Style, Table};
 use crate::container::{Entry, GivenUp, Header, LeftOut, Meta, ORIGIN_WITNESSED, Opening};
@@ -69,7 +70,7 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
             let mut judged = judge(context, &opened.found, &known, &none)?;
             // But what was met on the way is not called intact.
             if locked.is_none()
-                && judged.word != "altered"
+                && judged.word != Word::Altered
                 && let Some(fault) = damaged.or_else(|| opened.reader.fault())
             {
                 judged.faulty(fault).or_say(|| opened.name())?;
@@ -197,7 +198,7 @@ fn story(context: &Context, opened: &mut Opened, judged: &Judged, locked: Option
     tell("retention", &header.retention);
     tell("policy", &header.policy);
     console.table(&told.without_heading())?;
-    console.styled(judged.style(), format!("{}: {}", judged.word, judged.detail))?;
+    console.styled(judged.style(), format!("{}: {}", judged.word.name(), judged.detail))?;
     if let Some(error) = locked {
         console.note(format!("the rest is sealed: {error}"));
         return Ok(());
@@ -383,9 +384,9 @@ fn whole_json(context: &Context, opened: &Opened, judged: &Judged) -> Result<()>
         id: opened.id(),
         renamed: opened.misnamed.as_ref().map(ToString::to_string),
         path: opened.found.path.to_string_lossy(),
-        state: opened.state(),
+        state: opened.state().name(),
         complete: opened.reader.is_complete(),
-        verdict: judged.word,
+        verdict: judged.word.name(),
         detail: &judged.detail,
         size: opened.reader.length(),
         header: opened.reader.header(),

@@ -74,7 +74,10 @@ impl Desk {
         let none = Identities::load::<&Path>(&[], Arc::new(Nobody)).unwrap();
         [&none, &self.identities].map(|identities| {
             let judged = judge(&self.context, &self.found, &self.known, identities);
-            judged.map_or_else(|error| ("error", error.to_string()), |judged| (judged.word, judged.detail))
+            judged.map_or_else(
+                |error| ("error", error.to_string()),
+                |judged| (judged.word.name(), judged.detail),
+            )
         })
     }
 }

@@ -4,9 +4,9 @@
 //! thread of its own. Marks are kept beside the recording (see [`marks`]).
 
 use super::draft::Draft;
+use super::judged::{Judged, Word, describe};
 use super::recordings::{self, Opened, Reading, clock, known_keys, moment, ms, name, shown, who};
-use super::verify::describe;
-use super::{Context, marks, verify};
+use super::{Context, marks};
 use crate::cast::{Event, Payload};
 use crate::container::verify::verify as verify_file;
 use crate::container::{Header, Opening};
@@ -471,16 +471,16 @@ impl Host<Watched> for Desk<'_> {
 }
 
 /// The verdict in the words of the header line.
-fn verdict(judged: &verify::Judged) -> Integrity {
+fn verdict(judged: &Judged) -> Integrity {
     match judged.word {
-        "intact" => Integrity::Good("sealed · intact".into()),
-        "running" => Integrity::Doubtful("running".into()),
-        "torn" => Integrity::Doubtful("torn".into()),
-        "foreign" if judged.cut => Integrity::Bad("signed by an unknown key · torn".into()),
-        "foreign" => Integrity::Bad("signed by an unknown key".into()),
-        "revoked" if judged.cut => Integrity::Bad("signed by a revoked key · torn".into()),
-        "revoked" => Integrity::Bad("signed by a revoked key".into()),
-        word => Integrity::Bad(word.to_uppercase()),
+        Word::Intact => Integrity::Good("sealed · intact".into()),
+        Word::Running => Integrity::Doubtful("running".into()),
+        Word::Torn => Integrity::Doubtful("torn".into()),
+        Word::Foreign if judged.cut => Integrity::Bad("signed by an unknown key · torn".into()),
+        Word::Foreign => Integrity::Bad("signed by an unknown key".into()),
+        Word::Revoked if judged.cut => Integrity::Bad("signed by a revoked key · torn".into()),
+        Word::Revoked => Integrity::Bad("signed by a revoked key".into()),
+        Word::Altered | Word::Renamed => Integrity::Bad(judged.word.name().to_uppercase()),
     }
 }
 
