@@ -2,8 +2,8 @@
 //!
 //! Each part begins with the screen as it stood there, so that it plays by itself; a mark says what was found and when.
 
+use super::part::{begin_at, part_of, screen_at, sized, tell_end};
 use super::recordings::{Opened, clock, ms, name};
-use super::watch::{begin_at, part_of, screen_at, sized, tell_end};
 use crate::cast::{Event, Payload, Trust};
 use crate::error::{Error, Kind, Result};
 use crate::export::{Exporter, Format, Losses};

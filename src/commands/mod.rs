@@ -14,6 +14,7 @@ mod judged;
 pub mod keys;
 pub mod ls;
 mod marks;
+mod part;
 pub mod play;
 mod recordings;
 pub mod run;

@@ -6,26 +6,21 @@
 use super::draft::Draft;
 use super::judged::{Judged, Word, describe};
 use super::recordings::{self, Opened, Reading, clock, known_keys, moment, ms, name, shown, who};
-use super::{Context, marks};
-use crate::cast::{Event, Payload};
+use super::{Context, marks, part};
 use crate::container::verify::verify as verify_file;
-use crate::container::{Header, Opening};
 use crate::crypto::known_keys::KnownKeys;
 use crate::error::{Context as _, Error, Kind, Result};
-use crate::export::{Exporter, Format};
 use crate::player::{
     self, App, Browser, Depth, Host, Integrity, Mark, Message, Row, Scene, Stage, Title, run,
 };
-use crate::replay::{Outline, Recording, Replay, Source};
+use crate::replay::Recording;
 use crate::search::{Options, search_until};
 use crate::store::seal::Opener;
 use crate::store::{Found, seal, silence};
-use crate::sys;
 use crate::sys::signals::Signals;
 use std::fs::File;
-use std::io::{BufWriter, Write};
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Sender, channel};
@@ -260,7 +255,7 @@ impl Desk<'_> {
         let said = format!("exporting to {}", shown(&path));
         let verdicts = self.verdicts.clone();
         let export = std::thread::Builder::new().name("export".into()).spawn(move || {
-            let told = export(watched, &id, from, to, &path, &mut out);
+            let told = part::export(watched, &id, from, to, &path, &mut out);
             // Also what a damaged recording still gave.
             let told = out.keep().map_err(Error::from).and(told);
             let _ = verdicts.send(Message::Told(told.map_err(|error| error.to_string())));
@@ -268,142 +263,6 @@ impl Desk<'_> {
         self.exports
             .push(export.map_err(|e| Error::new(Kind::System, format!("cannot start a thread: {e}")))?);
         Ok(said)
-    }
-}
-
-/// Writes a range of a recording, a segment at a time; gives the line that says so, and what is missing.
-fn export(
-    watched: Watched,
-    id: &str,
-    from: Duration,
-    to: Duration,
-    path: &Path,
-    out: &mut Draft,
-) -> Result<String> {
-    let format = match path.extension().and_then(|e| e.to_str()) {
-        Some("txt") => Format::Text,
-        Some("json" | "jsonl") => Format::Json,
-        Some("raw") => Format::Raw,
-        _ => Format::Cast,
-    };
-    let wrote = |error| Error::from(sys::Error::at("write", path, error));
-    let mut header = watched.header().clone();
-    let mut opening =
-        watched.opening().map_err(|error| Error::new(Kind::Input, format!("{id}: {error}")))?.clone();
-    let mut replay = Replay::new(watched);
-    begin_at(&mut header, &mut opening, replay.outline(), from);
-    let screen = screen_at(&mut replay, from);
-    sized(&mut opening, replay.terminal().size());
-    let mut exporter = Exporter::begin(format, &header, &opening, BufWriter::new(out)).map_err(wrote)?;
-    if replay.terminal().overrun() {
-        exporter.begins_undrawn(Duration::ZERO).map_err(wrote)?;
-    }
-    if let Some(screen) = screen {
-        exporter.event(&screen).map_err(wrote)?;
-    }
-    part_of(&mut replay, from, to, &mut |event| exporter.event(event).map_err(wrote))?;
-    tell_end(&mut exporter, &mut replay, to);
-    let (losses, mut out) = exporter.finish().map_err(wrote)?;
-    out.flush().map_err(wrote)?;
-    let mut said = format!("{} to {} written to {}", clock(ms(from)), clock(ms(to)), shown(path));
-    if !losses.is_empty() {
-        said.push_str(&format!("; {losses}"));
-    }
-    // What a damaged recording still gave is kept, and is not passed off for the whole.
-    match replay.fault() {
-        Some(fault) => Err(Error::new(Kind::Input, format!("not all of {said}: {fault}"))),
-        None => Ok(said),
-    }
-}
-
-/// What is exported begins at this time of a recording, by the wall clock as it was then: the host may have slept before.
-pub(super) fn begin_at(header: &mut Header, opening: &mut Opening, outline: &Outline, from: Duration) {
-    // What begins with the recording began when its header says, which is signed.
-    if from.is_zero() {
-        return;
-    }
-    let plain = header.start.saturating_add(i64::try_from(ms(from)).unwrap_or(i64::MAX));
-    let start = outline.wall(from).unwrap_or(plain);
-    if let Some(stamp) = &mut opening.cast.timestamp {
-        *stamp = start.div_euclid(1000);
-    }
-    header.start = start;
-}
-
-/// What is exported begins with a screen of this size. Where there was no terminal the exporter begins new lines, and goes on to.
-pub(super) fn sized(opening: &mut Opening, (cols, rows): (u16, u16)) {
-    if opening.meta.cols > 0 && opening.meta.rows > 0 {
-        (opening.meta.cols, opening.meta.rows) = (cols, rows);
-    }
-    (opening.cast.term.cols, opening.cast.term.rows) = (cols, rows);
-}
-
-/// What stands in place of the screen at which a range begins.
-const NO_SCREEN: &str = "damaged: what came before this could not be read, nor the screen as it stood here";
-
-/// Goes to where a range begins; gives the screen as it stood there, or a mark where it cannot be known.
-pub(super) fn screen_at<S: Source>(replay: &mut Replay<S>, from: Duration) -> Option<Event> {
-    replay.seek(from);
-    // A keyframe is not possible inside a sequence: then the part begins a little later.
-    for _ in 0..1000 {
-        if replay.terminal().snapshot().is_some() || !replay.step_forward() {
-            break;
-        }
-    }
-    let place = replay.place();
-    let here = replay.segment(place.segment);
-    // What cannot be read behind this place is told where it is met.
-    let behind = here.fault.is_some() && place.event < here.events.len();
-    if replay.fault().is_some() && !behind {
-        return Some(Event::new(Duration::ZERO, Payload::Marker(NO_SCREEN.to_owned())));
-    }
-    let mut screen = replay.terminal().snapshot()?;
-    if matches!(replay.outline().size, (0, _) | (_, 0)) {
-        // Ours begins new lines where there was no terminal. Whoever plays this is given them, and keeps the mode of his own.
-        screen = screen.replace("\x1b[20h", "");
-    }
-    Some(Event::new(Duration::ZERO, Payload::Output(screen.into_bytes())))
-}
-
-/// The events from where the replay stands up to the end of a range, counted from its start. One segment is held at a time. Ends
-/// where a segment cannot be read on, which [`Replay::fault`] tells: what comes after a hole would pass for what came next.
-pub(super) fn part_of<S: Source>(
-    replay: &mut Replay<S>,
-    from: Duration,
-    to: Duration,
-    each: &mut impl FnMut(&Event) -> Result<()>,
-) -> Result<()> {
-    let place = replay.place();
-    let outline = replay.outline();
-    let (begins, last) = (outline.segment_at(from), outline.segment_at(to));
-    // Where nothing of the range can be read in the segment in which it begins, the replay may stand in a later one.
-    let within = outline.spans.get(begins).is_some_and(|span| span.end >= from);
-    let first = if within { begins.min(place.segment) } else { place.segment };
-    for number in first..=last {
-        let skip = match number.cmp(&place.segment) {
-            std::cmp::Ordering::Less => usize::MAX,
-            std::cmp::Ordering::Equal => place.event,
-            std::cmp::Ordering::Greater => 0,
-        };
-        let segment = replay.segment(number);
-        for event in segment.events.iter().skip(skip).take_while(|event| event.time <= to) {
-            if !matches!(event.payload, Payload::Keyframe(_)) {
-                each(&Event::new(event.time.saturating_sub(from), event.payload.clone()))?;
-            }
-        }
-        if segment.fault.is_some() && (number != begins || within) {
-            break;
-        }
-    }
-    Ok(())
-}
-
-/// Lets an export end by saying so where a range up to `to` ends with what could be read, or with what has been recorded so far.
-pub(super) fn tell_end<W: Write>(exporter: &mut Exporter<W>, replay: &mut Replay<Watched>, to: Duration) {
-    if replay.fault().is_some() {
-        exporter.is_damaged();
-    } else if to >= replay.outline().duration() && !replay.source().reader().is_complete() {
-        exporter.has_no_end();
     }
 }
 
@@ -496,83 +355,5 @@ fn depth(context: &Context) -> Depth {
         () if matches!(color.as_str(), "truecolor" | "24bit") || term.contains("direct") => Depth::True,
         () if term.contains("256") => Depth::Indexed,
         () => Depth::Sixteen,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::cast::Anchor;
-    use crate::replay::{self, Memory, Segment};
-
-    #[test]
-    fn a_part_begins_by_the_wall_clock_of_its_own_segment() {
-        let anchor = |at, utc| Anchor { at, utc, boot: 0 };
-        // The host slept for a day after ten seconds.
-        let slept = vec![anchor(0, 5_000), anchor(10_000, 86_415_000)];
-        for (anchors, from, start) in [
-            (slept.clone(), 3_000, 8_000),
-            (slept.clone(), 12_000, 86_417_000),
-            (slept, 0, 5_834),
-            (Vec::new(), 12_000, 17_834),
-            (Vec::new(), 4_962, 10_796),
-        ] {
-            let mut header = Header { start: 5_834, ..Header::default() };
-            let mut opening = Opening::default();
-            opening.cast.timestamp = Some(5);
-            let outline = Outline { anchors, ..Outline::default() };
-            begin_at(&mut header, &mut opening, &outline, Duration::from_millis(from));
-            assert_eq!((header.start, opening.cast.timestamp), (start, Some(start / 1000)), "{from}");
-        }
-    }
-
-    /// Three segments of ten lines, one a second; of the second one only four lines can be read.
-    struct Holed(Memory);
-
-    impl Source for Holed {
-        fn outline(&self) -> &Outline {
-            self.0.outline()
-        }
-
-        fn segment(&mut self, number: usize) -> std::result::Result<Segment, replay::Error> {
-            let mut segment = self.0.segment(number)?;
-            if number == 1 {
-                segment.events.truncate(4);
-                segment.fault = Some(replay::Error("a hole".to_owned()));
-            }
-            Ok(segment)
-        }
-
-        fn refresh(&mut self) -> std::result::Result<bool, replay::Error> {
-            Ok(false)
-        }
-    }
-
-    #[test]
-    fn a_part_ends_at_a_hole_and_begins_without_a_screen_behind_one() {
-        let line = |n: u64| Event::new(Duration::from_secs(n), Payload::Output(format!("{n:02}\r\n").into()));
-        let part = |from, to| {
-            let memory = Memory::new((80, 40), None, (0..30).map(line).collect(), 40);
-            assert_eq!(memory.outline().spans.len(), 3);
-            let mut replay = Replay::new(Holed(memory));
-            let (from, to) = (Duration::from_secs(from), Duration::from_secs(to));
-            let screen = screen_at(&mut replay, from).unwrap();
-            let mut shown = String::new();
-            part_of(&mut replay, from, to, &mut |event| {
-                let Payload::Output(bytes) = &event.payload else { panic!("{event:?}") };
-                shown.push_str(&String::from_utf8_lossy(bytes).replace("\r\n", " "));
-                Ok(())
-            })
-            .unwrap();
-            let blind = matches!(&screen.payload, Payload::Marker(text) if text == NO_SCREEN);
-            (shown, blind, replay.fault().is_some())
-        };
-        let told = |text: &str, blind, fault| (text.to_owned(), blind, fault);
-        assert_eq!(part(6, 9), told("07 08 09 ", false, false));
-        assert_eq!(part(7, 25), told("08 09 10 11 12 13 ", false, true));
-        assert_eq!(part(11, 25), told("12 13 ", false, true));
-        // Inside the hole, and behind it.
-        assert_eq!(part(16, 25), told("", true, true));
-        assert_eq!(part(22, 25), told("23 24 25 ", true, true));
     }
 }
