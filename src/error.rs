@@ -8,8 +8,9 @@ use crate::console::{Console, Style, WriteError};
 use crate::container;
 use crate::crypto::{identity, known_keys, recipient, sshsig};
 use crate::policy;
-use crate::record::elevate;
+use crate::record::{elevate, session};
 use crate::store::{self, personal};
+use crate::sys::stage::Step;
 use std::fmt::{self, Display};
 use std::os::unix::fs::MetadataExt as _;
 
@@ -280,7 +281,7 @@ impl From<crate::record::Error> for Error {
             R::Container(error) => error.into(),
             R::Signer(_) => Self::from_source(Kind::Key, &error)
                 .hint("an Ed25519 key without a passphrase, readable by its owner alone: `sealcast config check` looks at that of a host, `sealcast keys check` at your own"),
-            R::Session(_) => Self::from_source(Kind::System, &error),
+            R::Session(error) => error.into(),
             R::Unwatched(_) => Self::from_source(Kind::System, &error)
                 .hint("the configuration has exec-trace = \"strict\"; \"auto\" records what can be seen, and says what that is"),
             R::NoRoom(ref reason) => {
@@ -292,6 +293,34 @@ impl From<crate::record::Error> for Error {
             }
         }
         .while_doing("nothing was run, because recording could not begin")
+    }
+}
+
+impl From<session::Error> for Error {
+    fn from(error: session::Error) -> Self {
+        use std::io::ErrorKind as Io;
+        let kind = match error.exit_code() {
+            127 => Kind::CommandNotFound,
+            126 => Kind::NotExecutable,
+            _ => Kind::System,
+        };
+        let told = Self::from_source(kind, &error);
+        let session::Error::Start { step, source, .. } = error else { return told };
+        match (step, source.kind()) {
+            (Step::Directory, _) => {
+                told.hint("with -D it starts in a directory that the user it runs as can enter")
+            }
+            (Step::Exec, Io::NotFound) => {
+                told.hint("check the name, PATH, and in a script the interpreter that its first line names")
+            }
+            (Step::Exec, Io::PermissionDenied) => {
+                told.hint("it must be a file that the user it runs as may execute; `ls -l` shows who may")
+            }
+            (Step::Exec, _) => {
+                told.hint("a program for this machine, or a script whose first line names its interpreter")
+            }
+            _ => told,
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use crate::record::{self, Guarding, Order, ScreenIndexer, Taken, session, withho
 use crate::store::personal::{self, Personal};
 use crate::store::{Store, period};
 use crate::sys::guard::Restrictions;
-use crate::sys::stage::{Ended, Step};
+use crate::sys::stage::Ended;
 use crate::sys::{self, ids};
 use std::ffi::OsString;
 use std::os::unix::process::CommandExt as _;
@@ -133,7 +133,7 @@ pub fn run(context: &Context, args: &Args) -> Result<u8> {
     )?;
     // What they left on the disk goes now: we may be about to die of the child's signal.
     drop(witnesses);
-    finish(context, &taken)
+    finish(context, taken)
 }
 
 /// The arguments as they are meant.
@@ -326,7 +326,7 @@ fn banner(policy: &Policy, reason: Option<&str>) -> Option<String> {
 }
 
 /// What is left to say, and the exit status. Dies of the child's signal.
-fn finish(context: &Context, taken: &Taken) -> Result<u8> {
+fn finish(context: &Context, taken: Taken) -> Result<u8> {
     let (console, recorded) = (&context.console, &taken.recorded);
     if let Some(failure) = recorded.failure.as_ref().filter(|_| recorded.whole) {
         console.note(format_args!(
@@ -346,7 +346,7 @@ fn finish(context: &Context, taken: &Taken) -> Result<u8> {
         }
         console.remark("hint", Style::Yellow, format_args!("{state}: {}", taken.path.display()));
     }
-    match &taken.session {
+    match taken.session {
         Ok(outcome) => match outcome.ended {
             Ended::Exited(code) => Ok(outcome.exit_code(code)),
             Ended::Killed(signal) => {
@@ -356,36 +356,6 @@ fn finish(context: &Context, taken: &Taken) -> Result<u8> {
                 Ok(u8::try_from(Ended::Killed(signal).status() & 0xff).unwrap_or(125))
             }
         },
-        Err(error) => {
-            let kind = match error.exit_code() {
-                127 => Kind::CommandNotFound,
-                126 => Kind::NotExecutable,
-                _ => Kind::System,
-            };
-            let told = Error::from_source(kind, error);
-            Err(match hint(error) {
-                Some(hint) => told.hint(hint),
-                None => told,
-            })
-        }
-    }
-}
-
-/// What to do about a program that could not be started.
-fn hint(error: &session::Error) -> Option<&'static str> {
-    use std::io::ErrorKind as Io;
-    let session::Error::Start { step, source, .. } = error else { return None };
-    match (step, source.kind()) {
-        (Step::Directory, _) => Some("with -D it starts in a directory that the user it runs as can enter"),
-        (Step::Exec, Io::NotFound) => {
-            Some("check the name, PATH, and in a script the interpreter that its first line names")
-        }
-        (Step::Exec, Io::PermissionDenied) => {
-            Some("it must be a file that the user it runs as may execute; `ls -l` shows who may")
-        }
-        (Step::Exec, _) => {
-            Some("a program for this machine, or a script whose first line names its interpreter")
-        }
-        _ => None,
+        Err(error) => Err(error.into()),
     }
 }
