@@ -36,7 +36,7 @@ pub(super) fn other_ways(dir: &Path) -> Result<Vec<PathBuf>> {
     let told = proc::read_to_string(&told).map_err(failed)?;
     let id = told.lines().find_map(|line| line.strip_prefix("mnt_id:")).unwrap_or_default().trim();
     let table = proc::read("thread-self/mountinfo").map_err(failed)?;
-    let found = ways(dir, id, &table).ok_or_else(|| failed(io::ErrorKind::NotFound.into()))?;
+    let found = ways(dir, id, &table).ok_or_else(|| failed(io::Error::from_raw_os_error(libc::ENOENT)))?;
     let facts = opened.metadata().map_err(failed)?;
     // What something else is mounted over leads nowhere.
     let leads = |way: &(PathBuf, bool)| {

@@ -2,8 +2,8 @@
 //!
 //! Root in a session can mount something over it, or over the directory of one process in it: who reads it by its path would then
 //! find nobody, or whoever that shows. So it is opened once, and read by that descriptor ever after. Where the kernel lets us that is
-//! an instance of our own, which is mounted nowhere: there is no path by which to mount anything in it, and the numbers in it are
-//! those of our pid namespace. Else it is what was found at `/proc`. (Whoever may mount nothing is seldom above one who may.)
+//! an instance of our own, whose mount has ended: nothing can be mounted in it, and the numbers in it are those of our pid
+//! namespace. Else it is what was found at `/proc`. (Whoever may mount nothing is seldom above one who may.)
 //!
 //! Sources: proc(5), fsopen(2), fsmount(2).
 
@@ -47,7 +47,10 @@ fn our_own() -> io::Result<OwnedFd> {
         return Err(io::Error::last_os_error());
     }
     // SAFETY: takes an open descriptor and numbers.
-    owned(unsafe { libc::syscall(libc::SYS_fsmount, made.as_raw_fd(), CLOEXEC, ATTRIBUTES) })
+    let mount = owned(unsafe { libc::syscall(libc::SYS_fsmount, made.as_raw_fd(), CLOEXEC, ATTRIBUTES) })?;
+    // With the descriptor of the mount it ends, and is one for whoever has its directory open only: since Linux 6.15 another one could
+    // be moved onto it, through `/proc/PID/fd` of ours.
+    at(mount.as_raw_fd(), c".", libc::O_PATH | libc::O_DIRECTORY)
 }
 
 fn at(dir: RawFd, path: &CStr, flags: libc::c_int) -> io::Result<OwnedFd> {
@@ -128,6 +131,32 @@ pub fn numbers(path: &str) -> io::Result<Vec<u32>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Since Linux 6.15 a mount that is nowhere takes another one.
+    #[test]
+    fn nothing_can_be_mounted_in_an_instance_of_our_own() {
+        let Ok(own) = our_own() else { return super::super::skipped("no file system can be mounted here") };
+        // SAFETY: NUL-terminated strings and numbers; descriptors that are not open are errors.
+        let mounted = |onto: &CStr| unsafe {
+            let none = std::ptr::null::<libc::c_char>();
+            let made = libc::syscall(libc::SYS_fsopen, c"tmpfs".as_ptr(), CLOEXEC);
+            libc::syscall(libc::SYS_fsconfig, made, CREATE, none, none, 0);
+            let mount = libc::syscall(libc::SYS_fsmount, made, CLOEXEC, ATTRIBUTES);
+            const FROM_EMPTY_PATH: libc::c_long = 4;
+            let at = libc::c_long::from(libc::AT_FDCWD);
+            assert!(made >= 0 && mount >= 0);
+            let moved =
+                libc::syscall(libc::SYS_move_mount, mount, c"".as_ptr(), at, onto.as_ptr(), FROM_EMPTY_PATH);
+            libc::close(mount as RawFd);
+            libc::close(made as RawFd);
+            moved == 0
+        };
+        for name in ["1", "self"] {
+            let onto = format!("/proc/self/fd/{}/{name}", own.as_raw_fd());
+            assert!(!mounted(&CString::new(onto).unwrap()), "{name}");
+        }
+        assert!(at(own.as_raw_fd(), c"1/stat", libc::O_RDONLY).is_ok());
+    }
 
     #[test]
     fn what_is_read_is_what_proc_tells_and_what_is_not_there_is_an_error() {

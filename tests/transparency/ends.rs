@@ -113,7 +113,7 @@ fn who_covers_proc_speaks_for_that_process_no_better() {
 }
 
 #[test]
-fn where_proc_is_that_of_another_namespace_the_end_of_a_program_is_believed() {
+fn where_proc_is_that_of_another_namespace_a_program_ends_as_anywhere() {
     if !is_root() || !there(&["unshare"]) {
         return;
     }
