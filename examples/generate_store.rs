@@ -312,16 +312,18 @@ impl Maker<'_> {
             start,
             ..Header::default()
         };
-        let meta = Meta {
-            ticket: format!("OPS-{}", n % 400),
-            reason: "generated".into(),
-            drawing: DRAWING,
-            ..Meta::default()
-        };
         let shape = events.iter().find_map(|e| {
             if let Payload::Resize { cols, rows } = e.payload { Some((cols, rows)) } else { None }
         });
         let shape = shape.unwrap_or((120, 40));
+        let meta = Meta {
+            ticket: format!("OPS-{}", n % 400),
+            reason: "generated".into(),
+            drawing: DRAWING,
+            cols: shape.0,
+            rows: shape.1,
+            ..Meta::default()
+        };
         let setup =
             Setup { header, meta, cast: CastHeader::new(shape.0, shape.1), slots, ledger: String::new() };
         let mut writer =

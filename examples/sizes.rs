@@ -215,8 +215,13 @@ fn writer() -> Writer<Vec<u8>> {
         recipients: vec![fleet.recipients[0].to_string()],
         ..Header::default()
     };
-    let setup =
-        Setup { header, meta: Meta::default(), cast: CastHeader::new(80, 24), slots, ledger: String::new() };
+    let setup = Setup {
+        header,
+        meta: Meta { cols: 80, rows: 24, ..Meta::default() },
+        cast: CastHeader::new(80, 24),
+        slots,
+        ledger: String::new(),
+    };
     let sign = |text: &str| fleet.host.sign(cert::NAMESPACE, text.as_bytes()).map_err(Into::into);
     Writer::create(Vec::new(), keys, setup, sign).unwrap()
 }

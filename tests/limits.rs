@@ -360,7 +360,7 @@ fn of_what_is_compared(hostile: &mut Hostile) {
     let mut many = |thousands: usize, line: &str, tally: &str, lie: &str| {
         let mut forge = Forge::bare(ROOT, &hostile.host, "web-3", &[]);
         let meta = format!(
-            r#"{{"meta":{{"drawing":{DRAWING}}},"cast":{{"version":3,"term":{{"cols":20,"rows":5}}}}}}"#
+            r#"{{"meta":{{"drawing":{DRAWING},"cols":20,"rows":5}},"cast":{{"version":3,"term":{{"cols":20,"rows":5}}}}}}"#
         );
         forge.index(&packed(meta.as_bytes(), &[]));
         let at = forge.bytes.len();

@@ -33,7 +33,7 @@ fn setup() -> Setup {
             target: "root".into(),
             ..Header::default()
         },
-        meta: Meta { reason: "because".into(), ..Meta::default() },
+        meta: Meta { reason: "because".into(), cols: 80, rows: 24, ..Meta::default() },
         cast: CastHeader::new(80, 24),
         slots: vec![Slot { kind: SlotKind::Root, age: b"wrapped".to_vec() }],
         ledger: String::new(),

@@ -298,7 +298,7 @@ mod tests {
         let root = *keys.root();
         let setup = Setup {
             header: Header::default(),
-            meta: Meta::default(),
+            meta: Meta { cols: 80, rows: 24, ..Meta::default() },
             cast: CastHeader::new(80, 24),
             slots: vec![Slot { kind: SlotKind::Root, age: b"wrapped".to_vec() }],
             ledger: String::new(),

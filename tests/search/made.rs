@@ -111,7 +111,8 @@ impl Made {
         let file = self.store.create(plan.header.start, keys.session()).unwrap();
         let path = file.path().to_path_buf();
         let cast = CastHeader::new(plan.size.0, plan.size.1);
-        let meta = Meta { drawing: plan.drawing, ..plan.meta };
+        let (cols, rows) = plan.size;
+        let meta = Meta { drawing: plan.drawing, cols, rows, ..plan.meta };
         let setup = Setup { header: plan.header, meta, cast, slots, ledger: String::new() };
         let sign = |text: &str| Ok(self.signer.sign(NAMESPACE, text.as_bytes())?);
         let mut writer = Writer::create(file, keys, setup, sign).unwrap();
