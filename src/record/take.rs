@@ -148,18 +148,16 @@ impl std::error::Error for Error {
 ///
 /// # Errors
 /// [`Error`]: it could not begin. What goes wrong later is in [`Taken`].
-pub fn take(order: Order, fit: Box<Fit<'_>>, begun: impl FnOnce()) -> Result<Taken, Error> {
-    let Order { session, store, recipients, period, signer, policy, header, meta, guard } = order;
+pub fn take(mut order: Order, fit: Box<Fit<'_>>, begun: impl FnOnce()) -> Result<Taken, Error> {
     sys::memory::one_arena();
-    let mut session = session::prepare(session).map_err(Error::Session)?;
+    let mut session = session::prepare(std::mem::take(&mut order.session)).map_err(Error::Session)?;
     // After the stage was forked: it, and the child, are not concerned. Before there are threads and witnesses: whoever starts us
     // must not choose by a limit which of them there are.
     sys::harden::forget_what_the_caller_chose();
     sys::harden::mask_files();
-    let (header, mut meta) = (header, meta);
-    let indexer = fit(&mut session, &mut meta)?;
-    if guard.lock_memory {
-        in_force(&mut meta, "locked-memory", sys::harden::lock_memory());
+    let indexer = fit(&mut session, &mut order.meta)?;
+    if order.guard.lock_memory {
+        in_force(&mut order.meta, "locked-memory", sys::harden::lock_memory());
     }
     let start = sys::clock::realtime();
     let (feed, intake) = queue::bounded(QUEUE).map_err(|e| Error::Session(e.into()))?;
@@ -188,10 +186,8 @@ pub fn take(order: Order, fit: Box<Fit<'_>>, begun: impl FnOnce()) -> Result<Tak
             })
         })
         .map_err(|e| Error::Session(sys::Error::new("start the recorder thread", "", e).into()))?;
-    let (writer, path, id, policy) =
-        begin(&store, &recipients, period.as_ref(), signer, header, meta, &session, start, policy, guard)?;
     // Neither the secret half of the signing key nor what the start left behind is needed any more.
-    drop((recipients, period));
+    let (writer, path, id, policy) = begin(order, &session, start)?;
     sys::memory::trim();
     sys::memory::release_code();
     // One for all: on a busy host milliseconds lie between two looks, and what the shell and the kernel tell would not be of one
@@ -237,21 +233,12 @@ fn in_force(meta: &mut Meta, what: &str, is: bool) {
 
 type Begun = (Writer<RecordingFile>, PathBuf, String, Policy);
 
-#[allow(clippy::too_many_arguments)]
-fn begin(
-    store: &Store,
-    recipients: &[Recipient],
-    period: Option<&Period>,
-    signer: ReadSigner,
-    mut header: Header,
-    mut meta: Meta,
-    session: &Session,
-    start: Duration,
-    mut policy: Policy,
-    guard: Guarding,
-) -> Result<Begun, Error> {
+/// Makes the recording of a session that is prepared, up to its certificate. What was ordered is gone with it.
+fn begin(order: Order, session: &Session, start: Duration) -> Result<Begun, Error> {
+    let Order { session: _, store, recipients, period, signer, mut policy, mut header, mut meta, guard } =
+        order;
     let keys = SessionKeys::generate().map_err(Error::Container)?;
-    let slots = store::seal::slots(&keys, recipients, period).map_err(Error::Wrap)?;
+    let slots = store::seal::slots(&keys, &recipients, period.as_ref()).map_err(Error::Wrap)?;
     header.start = i64::try_from(start.as_millis()).unwrap_or(i64::MAX);
     header.recipients = recipients.iter().map(Recipient::to_string).collect();
     header.tool = format!("sealcast {}", env!("CARGO_PKG_VERSION"));
@@ -276,7 +263,7 @@ fn begin(
     }
     let setup = Setup { header, meta, cast, slots, ledger: String::new() };
     let sign = |text: &str| Ok(signer.sign(NAMESPACE, text.as_bytes())?);
-    let written = hold_room(store, &file, &mut policy)
+    let written = hold_room(&store, &file, &mut policy)
         .and_then(|()| Writer::create(file, keys, setup, sign).map_err(Error::Container));
     let mut writer = written?;
     writer.sink().publish().map_err(|error| Error::Store(error.into()))?;
