@@ -4,11 +4,11 @@ use super::{Context, config};
 use crate::console::{Console, Style};
 use crate::error::{Error, Kind, Result};
 use crate::exec;
-use crate::policy::{Banner, ExecTrace, Input, Policy, Profile};
+use crate::policy::{Banner, ExecTrace, Policy, Profile};
 use crate::record::elevate::{self, Elevation, What, Wish};
 use crate::record::facts::{self, Observed};
 use crate::record::witness::{Wanted, Witnesses};
-use crate::record::{self, Guarding, Order, ScreenIndexer, Taken, session, withhold};
+use crate::record::{self, Guarding, Order, ScreenIndexer, Taken, Upkeep, session};
 use crate::store::personal::{self, Personal};
 use crate::store::{Store, period};
 use crate::sys::guard::Restrictions;
@@ -245,22 +245,15 @@ fn order(
     let order = Order {
         session: session::Spec {
             program,
-            input: match policy.input {
-                Input::Echoed => withhold::Policy::Echoed,
-                Input::None => withhold::Policy::None,
-                Input::All => withhold::Policy::All,
-            },
-            on_loss: match policy.on_failure {
-                crate::policy::OnFailure::Stop => session::OnLoss::Stop,
-                crate::policy::OnFailure::Warn => session::OnLoss::Warn,
-            },
+            input: policy.input,
+            on_loss: policy.on_failure,
             keep: policy.stream_limit,
         },
         store: Store::new(policy.store.path),
         recipients,
         period,
         signer,
-        policy: record::Policy {
+        upkeep: Upkeep {
             on_failure: policy.on_failure,
             flush: policy.flush,
             reserve: policy.store.reserve,

@@ -5,9 +5,10 @@
 
 use super::capture::{Capture, Stream};
 use super::queue::{Feed, Word};
-use super::withhold::{Policy, Reported, Typed, Unseen, Withhold};
+use super::withhold::{Reported, Typed, Unseen, Withhold};
 use crate::cast::{Event, Gap, Payload, line};
 use crate::crypto::digest::{self, Digest as _, Sha256};
+use crate::policy::Input;
 use crate::shell::said::Said;
 use crate::sys::clock;
 use crate::sys::poll::Bell;
@@ -109,7 +110,7 @@ impl Batch {
     pub(super) fn new(
         feed: Feed,
         start: Duration,
-        input: Policy,
+        input: Input,
         keep: Option<u64>,
         size: Option<Size>,
         waits: bool,
@@ -140,7 +141,7 @@ impl Batch {
             typed: Vec::new(),
             kept: Default::default(),
             keep,
-            unwanted: (input == Policy::None).then_some(0),
+            unwanted: (input == Input::None).then_some(0),
         }
     }
 
@@ -471,7 +472,7 @@ mod tests {
     fn how_far_the_output_was_read_is_told_behind_it_and_without_any_when_asked() {
         let (feed, intake) = crate::record::queue::bounded(1 << 20).unwrap();
         let start = clock::monotonic();
-        let mut batch = Batch::new(feed, start, Policy::None, None, None, true);
+        let mut batch = Batch::new(feed, start, Input::None, None, None, true);
         let received = || {
             intake
                 .receive(Duration::ZERO)
@@ -504,7 +505,7 @@ mod tests {
     fn a_session_does_not_go_on_while_what_it_has_told_gets_old_and_a_stop_of_all_makes_nothing_old() {
         let (feed, intake) = crate::record::queue::bounded(1 << 20).unwrap();
         let start = clock::monotonic();
-        let mut batch = Batch::new(feed, start, Policy::None, None, None, true);
+        let mut batch = Batch::new(feed, start, Input::None, None, None, true);
         let at = |seconds: u64| start + Duration::from_secs(seconds);
         let show = |batch: &mut Batch| {
             batch.shown(start, clock::monotonic(), Stream::Output, b"a");
@@ -542,7 +543,7 @@ mod tests {
         for (waits, told) in [(true, WAITS), (false, GOES_ON_YET)] {
             let (feed, _intake) = crate::record::queue::bounded(1).unwrap();
             let start = clock::monotonic();
-            let mut batch = Batch::new(feed, start, Policy::None, None, None, waits);
+            let mut batch = Batch::new(feed, start, Input::None, None, None, waits);
             for _ in 0..2 {
                 batch.shown(start, clock::monotonic(), Stream::Output, b"a");
                 batch.flush();
@@ -560,7 +561,7 @@ mod tests {
     fn where_the_session_is_to_go_on_it_does_though_it_is_told_that_nothing_is_taken() {
         let (feed, intake) = crate::record::queue::bounded(1 << 20).unwrap();
         let start = clock::monotonic();
-        let mut batch = Batch::new(feed, start, Policy::None, None, None, false);
+        let mut batch = Batch::new(feed, start, Input::None, None, None, false);
         batch.shown(start, clock::monotonic(), Stream::Output, b"a");
         batch.flush();
         for second in 0..10 {
@@ -577,7 +578,7 @@ mod tests {
         for waits in [true, false] {
             let (feed, intake) = crate::record::queue::bounded(1).unwrap();
             let start = clock::monotonic();
-            let mut batch = Batch::new(feed, start, Policy::None, None, None, waits);
+            let mut batch = Batch::new(feed, start, Input::None, None, None, waits);
             for byte in [b"a", b"b"] {
                 batch.shown(start, clock::monotonic(), Stream::Output, byte);
                 batch.flush();
@@ -598,7 +599,7 @@ mod tests {
     fn while_the_queue_is_full_keys_pass_up_to_a_limit_however_much_output_waits() {
         let (feed, intake) = crate::record::queue::bounded(1).unwrap();
         let start = clock::monotonic();
-        let mut batch = Batch::new(feed, start, Policy::Echoed, None, None, true);
+        let mut batch = Batch::new(feed, start, Input::Echoed, None, None, true);
         batch.shown(start, clock::monotonic(), Stream::Output, &[b'x'; FULL]);
         assert!(!batch.is_stuck(), "one batch always fits");
         batch.shown(start, clock::monotonic(), Stream::Output, &[b'x'; FULL]);

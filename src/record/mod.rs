@@ -37,5 +37,5 @@ pub mod witness;
 
 pub use disk::Disk;
 pub use indexer::ScreenIndexer;
-pub use recorder::{Indexer, NoIndex, Policy, Recorded};
+pub use recorder::{Indexer, NoIndex, Recorded, Upkeep};
 pub use take::{Error, Fit, Guarding, Order, ReadSigner, Taken, take};

@@ -18,7 +18,7 @@ use std::time::Duration;
 
 /// How a recording is kept going.
 #[derive(Clone, Copy, Debug)]
-pub struct Policy {
+pub struct Upkeep {
     /// What happens on failure.
     pub on_failure: OnFailure,
     /// How often what happened is sealed and written; not zero.
@@ -112,18 +112,18 @@ impl Recorded {
 }
 
 /// Records until the session is over, then closes. `clock` reads both clocks; the reserve must be held already (see
-/// [`super::disk::hold_reserve`]; `policy.reserve` is then what it gave).
+/// [`super::disk::hold_reserve`]; `upkeep.reserve` is then what it gave).
 pub fn record<S: Disk>(
     intake: &Intake,
     writer: Writer<S>,
     indexer: &mut dyn Indexer,
-    policy: Policy,
+    upkeep: Upkeep,
     clock: &dyn Fn() -> Anchor,
 ) -> Recorded {
     let mut recorder = Recorder {
         writer,
         indexer,
-        policy,
+        upkeep,
         clock,
         intake,
         state: State::Writing,
@@ -144,7 +144,7 @@ pub fn record<S: Disk>(
         pauses: Pauses::new(clock()),
     };
     recorder.begin(Duration::ZERO);
-    let (mut next_tick, mut next_look) = (policy.flush, LOOK);
+    let (mut next_tick, mut next_look) = (upkeep.flush, LOOK);
     loop {
         let (now, next) = (recorder.now(), next_tick.min(next_look));
         let due = recorder.next_beat().map_or(next, |beat| beat.min(next));
@@ -169,7 +169,7 @@ pub fn record<S: Disk>(
             recorder.tick(now, next_tick);
             // The grid is fixed: a flush never tells when a key was pressed.
             while next_tick <= now {
-                next_tick = next_tick.saturating_add(policy.flush.max(Duration::from_millis(1)));
+                next_tick = next_tick.saturating_add(upkeep.flush.max(Duration::from_millis(1)));
             }
         }
     }
@@ -193,7 +193,7 @@ enum State {
 struct Recorder<'a, S: Disk> {
     writer: Writer<S>,
     indexer: &'a mut dyn Indexer,
-    policy: Policy,
+    upkeep: Upkeep,
     clock: &'a dyn Fn() -> Anchor,
     intake: &'a Intake,
     state: State,
@@ -345,7 +345,7 @@ impl<S: Disk> Recorder<'_, S> {
 
     /// When both clocks are to be recorded if nothing happens before.
     fn next_beat(&self) -> Option<Duration> {
-        let every = self.policy.heartbeat.filter(|_| self.state != State::Losing)?;
+        let every = self.upkeep.heartbeat.filter(|_| self.state != State::Losing)?;
         Some(self.last_event.saturating_add(every))
     }
 
@@ -404,7 +404,7 @@ impl<S: Disk> Recorder<'_, S> {
 
     fn close(mut self) -> Recorded {
         let now = self.now().max(self.last_event);
-        if self.policy.reserve > 0 {
+        if self.upkeep.reserve > 0 {
             let _ = self.writer.sink().release_reserve();
         }
         if let Some(gap) = self.pauses.last()
@@ -418,7 +418,7 @@ impl<S: Disk> Recorder<'_, S> {
             let _ = self.writer.settle();
         }
         if let Some(why) = self.failure.clone()
-            && self.policy.on_failure == OnFailure::Stop
+            && self.upkeep.on_failure == OnFailure::Stop
             && self.lost_now == 0
         {
             self.push_gap(now, Gap::new("stopped", "session", 0, why));
@@ -433,7 +433,7 @@ impl<S: Disk> Recorder<'_, S> {
         let finished = self.writer.finish(now, extras);
         match finished.or_else(|(_, writer)| writer.finish(now, Extras::default())) {
             Ok((closed, _)) => {
-                let went_on = self.policy.on_failure == OnFailure::Warn && self.state != State::Ending;
+                let went_on = self.upkeep.on_failure == OnFailure::Warn && self.state != State::Ending;
                 let (closed, whole) = (Some(closed), went_on && self.lost == 0);
                 Recorded { closed, lost: self.lost, failure: self.failure, whole }
             }

@@ -10,7 +10,7 @@
 
 use super::disk;
 use super::queue::{self, Word};
-use super::recorder::{self, Indexer, Policy, Recorded};
+use super::recorder::{self, Indexer, Recorded, Upkeep};
 use super::session::{self, Outcome, Session};
 use crate::cast::{Anchor, Header as CastHeader, Term};
 use crate::container::cert::NAMESPACE;
@@ -56,7 +56,7 @@ pub struct Order {
     /// off before, and must not hold a copy.
     pub signer: ReadSigner,
     /// How it is kept going.
-    pub policy: Policy,
+    pub upkeep: Upkeep,
     /// The public facts; start, recipients and tool are filled in.
     pub header: Header,
     /// The sealed facts; terminal, size and what the guard really got are filled in.
@@ -161,7 +161,7 @@ pub fn take(mut order: Order, fit: Box<Fit<'_>>, begun: impl FnOnce()) -> Result
     }
     let start = sys::clock::realtime();
     let (feed, intake) = queue::bounded(QUEUE).map_err(|e| Error::Session(e.into()))?;
-    let (hand_over, work) = mpsc::sync_channel::<(Writer<RecordingFile>, Policy, Duration)>(1);
+    let (hand_over, work) = mpsc::sync_channel::<(Writer<RecordingFile>, Upkeep, Duration)>(1);
     let (ends, ended) = mpsc::channel();
     let recorder = std::thread::Builder::new()
         .name("recorder".to_owned())
@@ -170,13 +170,13 @@ pub fn take(mut order: Order, fit: Box<Fit<'_>>, begun: impl FnOnce()) -> Result
             let _ends: mpsc::Sender<()> = ends;
             let mut indexer = indexer;
             // Nothing comes where a recording could not begin.
-            let Ok((writer, policy, origin)) = work.recv() else {
+            let Ok((writer, upkeep, origin)) = work.recv() else {
                 return Recorded::nothing(None);
             };
             indexer.begin(origin);
             let clock = || clock(origin);
             let recorded = catch_unwind(AssertUnwindSafe(|| {
-                recorder::record(&intake, writer, indexer.as_mut(), policy, &clock)
+                recorder::record(&intake, writer, indexer.as_mut(), upkeep, &clock)
             }));
             recorded.unwrap_or_else(|_| {
                 // What was sealed stays good; the loop learns that nobody records any more when the queue is dropped.
@@ -187,13 +187,13 @@ pub fn take(mut order: Order, fit: Box<Fit<'_>>, begun: impl FnOnce()) -> Result
         })
         .map_err(|e| Error::Session(sys::Error::new("start the recorder thread", "", e).into()))?;
     // Neither the secret half of the signing key nor what the start left behind is needed any more.
-    let (writer, path, id, policy) = begin(order, &session, start)?;
+    let (writer, path, id, upkeep) = begin(order, &session, start)?;
     sys::memory::trim();
     sys::memory::release_code();
     // One for all: on a busy host milliseconds lie between two looks, and what the shell and the kernel tell would not be of one
     // time. Were the recorder gone already, the loop would see it.
     let origin = sys::clock::monotonic();
-    let _ = hand_over.send((writer, policy, origin));
+    let _ = hand_over.send((writer, upkeep, origin));
     drop(hand_over);
     begun();
     let outcome = session.run(feed, origin);
@@ -231,11 +231,11 @@ fn in_force(meta: &mut Meta, what: &str, is: bool) {
     meta.in_force.insert(what.to_owned(), if is { "yes" } else { "no" }.to_owned());
 }
 
-type Begun = (Writer<RecordingFile>, PathBuf, String, Policy);
+type Begun = (Writer<RecordingFile>, PathBuf, String, Upkeep);
 
 /// Makes the recording of a session that is prepared, up to its certificate. What was ordered is gone with it.
 fn begin(order: Order, session: &Session, start: Duration) -> Result<Begun, Error> {
-    let Order { session: _, store, recipients, period, signer, mut policy, mut header, mut meta, guard } =
+    let Order { session: _, store, recipients, period, signer, mut upkeep, mut header, mut meta, guard } =
         order;
     let keys = SessionKeys::generate().map_err(Error::Container)?;
     let slots = store::seal::slots(&keys, &recipients, period.as_ref()).map_err(Error::Wrap)?;
@@ -263,7 +263,7 @@ fn begin(order: Order, session: &Session, start: Duration) -> Result<Begun, Erro
     }
     let setup = Setup { header, meta, cast, slots, ledger: String::new() };
     let sign = |text: &str| Ok(signer.sign(NAMESPACE, text.as_bytes())?);
-    let written = hold_room(&store, &file, &mut policy)
+    let written = hold_room(&store, &file, &mut upkeep)
         .and_then(|()| Writer::create(file, keys, setup, sign).map_err(Error::Container));
     let mut writer = written?;
     writer.sink().publish().map_err(|error| Error::Store(error.into()))?;
@@ -271,24 +271,24 @@ fn begin(order: Order, session: &Session, start: Duration) -> Result<Begun, Erro
         // It worked a moment ago. Should it not work now, the recording is as good without.
         let _ = writer.sink().make_append_only();
     }
-    Ok((writer, path, id, policy))
+    Ok((writer, path, id, upkeep))
 }
 
 /// Holds the reserve, and a part of it apart for the close.
-fn hold_room(store: &Store, file: &RecordingFile, policy: &mut Policy) -> Result<(), Error> {
-    if policy.reserve == 0 {
+fn hold_room(store: &Store, file: &RecordingFile, upkeep: &mut Upkeep) -> Result<(), Error> {
+    if upkeep.reserve == 0 {
         return Ok(());
     }
-    let apart = (policy.reserve / 4).clamp(disk::LEAST_RESERVE, MOST_BALLAST);
+    let apart = (upkeep.reserve / 4).clamp(disk::LEAST_RESERVE, MOST_BALLAST);
     let hold = || {
         file.hold_ballast(apart)?;
-        disk::hold_reserve(file, policy.reserve)
+        disk::hold_reserve(file, upkeep.reserve)
     };
     let held = hold().or_else(|_| {
         // Recorders that were killed may have left theirs.
         store.give_back();
         hold()
     });
-    policy.reserve = held.map_err(Error::NoRoom)?;
+    upkeep.reserve = held.map_err(Error::NoRoom)?;
     Ok(())
 }

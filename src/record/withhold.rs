@@ -22,6 +22,7 @@ mod keys;
 mod run;
 mod unseen;
 
+use crate::policy::Input;
 use cursor::{Cell, Cursor, Did, Drawn};
 use keys::{Keys, Kind};
 use run::Run;
@@ -57,18 +58,6 @@ const LEFT: usize = 32;
 /// A line that was withheld is reported after this time at the latest, though its Enter is still to come.
 const REPORT: Duration = Duration::from_secs(5);
 
-/// What is stored of what was typed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Policy {
-    /// What was shown.
-    #[default]
-    Echoed,
-    /// Nothing.
-    None,
-    /// Everything, secrets included.
-    All,
-}
-
 /// What comes of what was typed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Typed {
@@ -90,7 +79,7 @@ pub struct Reported {
 /// Holds back what is typed until it is known whether it may be stored.
 // No Debug: it would show what was typed.
 pub struct Withhold {
-    policy: Policy,
+    stored: Input,
     runs: VecDeque<Run>,
     keys: Keys,
     cursor: Cursor,
@@ -122,9 +111,9 @@ pub struct Withhold {
 
 impl Withhold {
     /// Nothing typed yet.
-    pub fn new(policy: Policy) -> Self {
+    pub fn new(stored: Input) -> Self {
         Self {
-            policy,
+            stored,
             runs: VecDeque::new(),
             keys: Keys::default(),
             cursor: Cursor::default(),
@@ -152,7 +141,7 @@ impl Withhold {
     /// `bytes` were typed at `now`. `secret`: the terminal's settings say that a secret is being read, looked at
     /// before the bytes are handed on.
     pub fn typed(&mut self, now: Duration, bytes: &[u8], secret: bool, out: &mut Vec<Typed>) {
-        if self.policy == Policy::All {
+        if self.stored == Input::All {
             if !bytes.is_empty() {
                 out.push(Typed::Input(bytes.to_vec()));
             }
@@ -273,7 +262,7 @@ impl Withhold {
     ///
     /// Nothing is too late here: that is for [`Withhold::tick`] to say.
     pub fn shown(&mut self, now: Duration, bytes: &[u8], out: &mut Vec<Typed>) {
-        if self.policy == Policy::All {
+        if self.stored == Input::All {
             return;
         }
         self.drawn = now;
@@ -646,7 +635,7 @@ impl Withhold {
     /// Adds input to what comes out, in as few pieces as can be.
     fn input(&self, out: &mut Vec<Typed>, more: Vec<u8>) {
         match out.last_mut() {
-            _ if self.policy == Policy::None => {}
+            _ if self.stored == Input::None => {}
             Some(Typed::Input(bytes)) => bytes.extend_from_slice(&more),
             _ => out.push(Typed::Input(more)),
         }
@@ -669,7 +658,7 @@ impl Withhold {
     fn report(&mut self, out: &mut Vec<Typed>) {
         let part = self.unreported_as.take();
         self.unreported = None;
-        if part.is_some() && self.policy == Policy::Echoed {
+        if part.is_some() && self.stored == Input::Echoed {
             self.reported.extend(part.filter(|part| self.reported.back() != Some(part)));
             match out.last_mut() {
                 Some(Typed::Withheld(count)) => *count = count.saturating_add(1),

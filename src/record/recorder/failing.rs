@@ -38,20 +38,20 @@ impl<S: Disk> Recorder<'_, S> {
     fn fail(&mut self, why: String, failure: Failure, stuck: bool) {
         if stuck && failure == Failure::NoSpace && self.state == State::Writing {
             // Whoever may record themselves may also leave the dead behind that fill a disk. It ends no session without a look.
-            if self.policy.on_failure == OnFailure::Stop {
+            if self.upkeep.on_failure == OnFailure::Stop {
                 self.asked = None;
             }
             self.give_back(self.now());
-            if self.writer.settle().is_ok() && (self.policy.reserve == 0 || self.hold().is_ok()) {
+            if self.writer.settle().is_ok() && (self.upkeep.reserve == 0 || self.hold().is_ok()) {
                 return;
             }
         }
-        if self.policy.reserve > 0 {
+        if self.upkeep.reserve > 0 {
             // From here on the reserve is there to be used. Not to be able to give it back changes nothing.
             let _ = self.writer.sink().release_reserve();
         }
         let still_stuck = stuck && self.writer.settle().is_err();
-        match (self.state, self.policy.on_failure) {
+        match (self.state, self.upkeep.on_failure) {
             (State::Writing, OnFailure::Stop) => {
                 self.intake.say(Word::Stop(why.clone()));
                 self.state = if still_stuck { State::Losing } else { State::Ending };
@@ -64,7 +64,7 @@ impl<S: Disk> Recorder<'_, S> {
                 Failure::NoSpace => {
                     // The reserve is used up now; the next failure is the real one.
                     self.intake.say(Word::Tell(format!("space for the recording is running out: {why}")));
-                    self.policy.reserve = 0;
+                    self.upkeep.reserve = 0;
                 }
                 // Everything is durable after all. Should it happen at every flush, it is not told at every one.
                 Failure::Other => {
@@ -86,7 +86,7 @@ impl<S: Disk> Recorder<'_, S> {
         if self.state != State::Writing {
             return;
         }
-        if self.policy.reserve > 0
+        if self.upkeep.reserve > 0
             && let Err(error) = self.hold()
         {
             let (failure, what) = match is_full(&error.source) {
@@ -96,9 +96,9 @@ impl<S: Disk> Recorder<'_, S> {
             self.fail(format!("{what} ({})", error.source), failure, false);
             return;
         }
-        if self.policy.low_space > 0
+        if self.upkeep.low_space > 0
             && !self.low_space_told
-            && self.writer.sink().free_space().is_ok_and(|free| free < self.policy.low_space)
+            && self.writer.sink().free_space().is_ok_and(|free| free < self.upkeep.low_space)
         {
             self.low_space_told = true;
             self.intake.say(Word::Tell("space for recordings is running out on this host".to_owned()));
@@ -107,7 +107,7 @@ impl<S: Disk> Recorder<'_, S> {
 
     /// Holds the reserve, in place of what dead recorders hold if need be.
     fn hold(&mut self) -> Result<bool, sys::Error> {
-        let (disk, bytes) = (self.writer.sink(), self.policy.reserve);
+        let (disk, bytes) = (self.writer.sink(), self.upkeep.reserve);
         disk.reserve(bytes).or_else(|error| {
             if !is_full(&error.source) {
                 return Err(error);
@@ -131,7 +131,7 @@ impl<S: Disk> Recorder<'_, S> {
             self.give_back(now);
             return;
         }
-        let was_stopped = self.policy.on_failure == OnFailure::Stop;
+        let was_stopped = self.upkeep.on_failure == OnFailure::Stop;
         self.state = if was_stopped { State::Ending } else { State::Writing };
         self.record_gap(now);
         let flushed = self.writer.flush(now);
@@ -179,7 +179,7 @@ impl<S: Disk> Recorder<'_, S> {
         self.intake.say(Word::Stop(why.clone()));
         self.state = State::Ending;
         // Where it ends for every failure, the close says so.
-        if self.policy.on_failure != OnFailure::Stop {
+        if self.upkeep.on_failure != OnFailure::Stop {
             self.push_gap(now, Gap::new("stopped", "session", 0, why.clone()));
         }
         self.failure.get_or_insert(why);
