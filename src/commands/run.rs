@@ -205,7 +205,7 @@ fn order(
         None => elevate::nameless(&policy, ids::real_uid(), variables),
     };
     let target = elevate::target(&wish, &policy, caller.as_ref(), ourselves)?;
-    let (header, mut meta) = facts::tell(&observed, &wish, &target, &caller_name, &policy, variables);
+    let (header, mut meta) = facts::of_session(&observed, &wish, &target, &caller_name, &policy, variables);
     // Who called decides nothing here, and stands in the recording as unknown, with the reason.
     if let Some(why) = unknown {
         meta.identity.insert("caller-unknown".to_owned(), why);

@@ -9,6 +9,7 @@
 pub mod cert;
 mod check;
 mod chunk;
+mod columns;
 mod content;
 mod cursor;
 mod end;
@@ -29,7 +30,6 @@ mod slots;
 mod tear;
 #[cfg(test)]
 mod tests;
-mod told;
 pub mod verify;
 mod writer;
 

@@ -30,7 +30,7 @@ const MOST_INPUT: usize = 64 << 10;
 /// busy. No more is to happen then than can be recorded.
 const OLD: Duration = Duration::from_secs(5);
 /// How often that is looked at as long as something waits.
-const LOOK: Duration = Duration::from_secs(1);
+const LOOK_AT_AGE: Duration = Duration::from_secs(1);
 /// What the operator is told when the session waits for that, and when it does not any longer.
 const WAITS: &str = "the recording cannot be written at the moment: the session waits for it";
 /// The same where it waits for room alone.
@@ -289,7 +289,7 @@ impl Batch {
     /// Looks at how old it is what waits, `now`.
     fn look(&mut self, now: Duration) {
         let age = self.feed.oldest(now, OLD);
-        self.next_look = age.map(|_| now.saturating_add(LOOK));
+        self.next_look = age.map(|_| now.saturating_add(LOOK_AT_AGE));
         let was_old = std::mem::replace(&mut self.old, age.is_some_and(|age| age >= OLD));
         if self.holds() && self.stuck.is_none() {
             self.stick(now);

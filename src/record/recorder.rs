@@ -39,7 +39,7 @@ const MOVES: u32 = 1000;
 const RARELY: Duration = Duration::from_secs(10);
 
 /// How often the indexer is looked after, however seldom is flushed: it tells after how many looks a witness stands still.
-const LOOK: Duration = Duration::from_secs(1);
+const LOOK_AFTER_INDEXER: Duration = Duration::from_secs(1);
 
 /// What the index is made of: fed with every event in order, asked at the borders of segments. Its failure costs an index
 /// entry, never an event; it must not wait.
@@ -144,9 +144,9 @@ pub fn record<S: Disk>(
         pauses: Pauses::new(clock()),
     };
     recorder.begin(Duration::ZERO);
-    let (mut next_tick, mut next_look) = (upkeep.flush, LOOK);
+    let (mut next_flush, mut next_look) = (upkeep.flush, LOOK_AFTER_INDEXER);
     loop {
-        let (now, next) = (recorder.now(), next_tick.min(next_look));
+        let (now, next) = (recorder.now(), next_flush.min(next_look));
         let due = recorder.next_beat().map_or(next, |beat| beat.min(next));
         match intake.receive(due.saturating_sub(now)) {
             Ok(events) => {
@@ -159,17 +159,17 @@ pub fn record<S: Disk>(
         }
         let now = recorder.now();
         if now >= next {
-            recorder.look(now);
-            next_look = now.saturating_add(LOOK);
+            recorder.look_after_indexer(now);
+            next_look = now.saturating_add(LOOK_AFTER_INDEXER);
         }
         if recorder.next_beat().is_some_and(|beat| now >= beat) {
             recorder.beat(now);
         }
-        if now >= next_tick {
-            recorder.tick(now, next_tick);
+        if now >= next_flush {
+            recorder.flush_due(now, next_flush);
             // The grid is fixed: a flush never tells when a key was pressed.
-            while next_tick <= now {
-                next_tick = next_tick.saturating_add(upkeep.flush.max(Duration::from_millis(1)));
+            while next_flush <= now {
+                next_flush = next_flush.saturating_add(upkeep.flush.max(Duration::from_millis(1)));
             }
         }
     }
@@ -177,7 +177,7 @@ pub fn record<S: Disk>(
 }
 
 /// How far the wall clock is ahead of the session's, milliseconds.
-fn ahead(anchor: &Anchor) -> i64 {
+fn ahead_of_session(anchor: &Anchor) -> i64 {
     anchor.utc.saturating_sub_unsigned(anchor.at)
 }
 
@@ -246,7 +246,7 @@ impl<S: Disk> Recorder<'_, S> {
     }
 
     fn begin_with(&mut self, anchor: Anchor) {
-        self.wall = ahead(&anchor);
+        self.wall = ahead_of_session(&anchor);
         self.looked = Duration::from_millis(anchor.at);
         let keyframe = self.indexer.keyframe();
         let begun = self.writer.begin(anchor, keyframe);
@@ -257,7 +257,7 @@ impl<S: Disk> Recorder<'_, S> {
     /// set. What had happened when the two were last seen to agree still is.
     fn wall_moved(&mut self, time: Duration) -> bool {
         let now = (self.clock)();
-        if ahead(&now).abs_diff(self.wall) <= MOVED {
+        if ahead_of_session(&now).abs_diff(self.wall) <= MOVED {
             self.looked = Duration::from_millis(now.at);
             return false;
         }
@@ -361,7 +361,7 @@ impl<S: Disk> Recorder<'_, S> {
         }
     }
 
-    fn look(&mut self, now: Duration) {
+    fn look_after_indexer(&mut self, now: Duration) {
         if self.indexer.tick() {
             self.intake.ask();
         }
@@ -372,7 +372,7 @@ impl<S: Disk> Recorder<'_, S> {
         }
     }
 
-    fn tick(&mut self, now: Duration, due: Duration) {
+    fn flush_due(&mut self, now: Duration, due: Duration) {
         if self.state == State::Losing {
             self.try_again(now);
             return;

@@ -35,7 +35,7 @@ const QUEUE: usize = 512 << 10;
 /// How long the recorder may take for what is left at the end before the operator is told what is waited for.
 const CLOSES: Duration = Duration::from_secs(5);
 /// How often that is looked at.
-const LOOK: Duration = Duration::from_secs(1);
+const LOOK_AT_CLOSE: Duration = Duration::from_secs(1);
 /// What he is told then.
 const WAITS: &str = "the session is over: its recording cannot be closed at the moment, and is waited for";
 
@@ -209,7 +209,7 @@ fn ends_in_time(ended: &mpsc::Receiver<()>) -> bool {
     let mut turns = Turns::default();
     let begun = turns.turn(monotonic());
     while turns.turn(monotonic()).saturating_sub(begun) < CLOSES {
-        if ended.recv_timeout(LOOK) == Err(mpsc::RecvTimeoutError::Disconnected) {
+        if ended.recv_timeout(LOOK_AT_CLOSE) == Err(mpsc::RecvTimeoutError::Disconnected) {
             return true;
         }
     }
