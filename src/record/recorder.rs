@@ -8,7 +8,7 @@
 mod failing;
 
 use super::disk::Disk;
-use super::pauses::Pauses;
+use super::pauses::{self, Pauses};
 use super::queue::{Intake, Nothing};
 use crate::cast::{Anchor, Event, Gap, Payload};
 use crate::container::{Closed, Extras, Writer, limits};
@@ -274,8 +274,8 @@ impl<S: Disk> Recorder<'_, S> {
         }
     }
 
-    fn event(&mut self, event: Event) {
-        let said = Said::of(&event.payload);
+    fn event(&mut self, mut event: Event) {
+        let mut said = Said::of(&event.payload);
         if matches!(said, Some(Said::Through(_))) {
             // Nothing has happened.
             if self.state != State::Losing {
@@ -284,8 +284,9 @@ impl<S: Disk> Recorder<'_, S> {
             return;
         }
         let time = event.time;
-        if let Payload::Gap(gap) = &event.payload {
-            self.pauses.hear(u64::try_from(time.as_millis()).unwrap_or(u64::MAX), gap);
+        if let Some(Said::Stopped(seconds)) = said {
+            self.pauses.hear(u64::try_from(time.as_millis()).unwrap_or(u64::MAX), seconds);
+            (event.payload, said) = (Payload::Gap(pauses::suspended(seconds)), None);
         }
         // For the index alone: a recording in which nothing else comes has had no event.
         let kept = said.as_ref().map(Said::kept);

@@ -191,6 +191,19 @@ fn what_goes_in_comes_out_and_the_exit_is_last() {
     assert_eq!(events(&tape, root), expected);
 }
 
+#[test]
+fn that_the_session_was_stopped_is_a_gap_of_the_recording() {
+    let tape = Tape::with_room(1 << 20);
+    let (writer, root) = writer(&tape);
+    let (feed, intake) = bounded(1 << 20).unwrap();
+    let event = |second, payload| Event::new(Duration::from_secs(second), payload);
+    feed_all(feed, vec![event(8, Said::Stopped(7).payload()), event(9, Payload::Exit(0))]);
+    record(&intake, writer, &mut NoIndex, UPKEEP, &clock());
+    let note = "the program was stopped, and the recorder with it, for 7 s";
+    let gap = Payload::Gap(Gap::new("suspended", "session", 0, note));
+    assert_eq!(events(&tape, root), [gap, Payload::Exit(0)]);
+}
+
 /// With words for the index, of which the recording keeps nothing; they are never older than a beat.
 #[test]
 fn a_silent_session_has_a_heartbeat() {

@@ -5,9 +5,9 @@ use crate::cast::{Gap, Payload};
 use crate::policy::OnFailure;
 use crate::record::capture::Stream;
 use crate::record::lane::Buffer;
-use crate::record::pauses::suspended;
 use crate::record::queue::Word;
 use crate::record::session::{Error, Screen, Streams, is_handed_on, tell};
+use crate::shell::said::Said;
 use crate::sys::poll::{Ready, Set};
 use crate::sys::signals::{self, Arrived};
 use crate::sys::stage::{Ended, Report};
@@ -161,7 +161,7 @@ impl Pump<'_> {
         }
         let seconds = clock::monotonic().saturating_sub(stopped).as_secs();
         if seconds > 0 {
-            self.batch.event(Payload::Gap(suspended(seconds)));
+            self.batch.event(Said::Stopped(seconds).payload());
             // The recorder wonders where the time went.
             self.batch.flush();
         }
