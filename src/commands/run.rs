@@ -4,11 +4,11 @@ use super::{Context, config};
 use crate::console::{Console, Style};
 use crate::error::{Error, Kind, Result};
 use crate::exec;
-use crate::policy::{Banner, ExecTrace, Policy, Profile};
+use crate::policy::{Banner, ExecTrace, Input, Policy, Profile};
 use crate::record::elevate::{self, Elevation, What, Wish};
 use crate::record::facts::{self, Observed};
 use crate::record::witness::{Wanted, Witnesses};
-use crate::record::{self, Guarding, Order, ScreenIndexer, Taken, Upkeep, session};
+use crate::record::{self, Guarding, Order, ScreenIndexer, Taken, session, withhold};
 use crate::store::personal::{self, Personal};
 use crate::store::{Store, period};
 use crate::sys::guard::Restrictions;
@@ -205,7 +205,7 @@ fn order(
         None => elevate::nameless(&policy, ids::real_uid(), variables),
     };
     let target = elevate::target(&wish, &policy, caller.as_ref(), ourselves)?;
-    let (header, mut meta) = facts::of_session(&observed, &wish, &target, &caller_name, &policy, variables);
+    let (header, mut meta) = facts::tell(&observed, &wish, &target, &caller_name, &policy, variables);
     // Who called decides nothing here, and stands in the recording as unknown, with the reason.
     if let Some(why) = unknown {
         meta.identity.insert("caller-unknown".to_owned(), why);
@@ -245,15 +245,22 @@ fn order(
     let order = Order {
         session: session::Spec {
             program,
-            input: policy.input,
-            on_loss: policy.on_failure,
+            input: match policy.input {
+                Input::Echoed => withhold::Policy::Echoed,
+                Input::None => withhold::Policy::None,
+                Input::All => withhold::Policy::All,
+            },
+            on_loss: match policy.on_failure {
+                crate::policy::OnFailure::Stop => session::OnLoss::Stop,
+                crate::policy::OnFailure::Warn => session::OnLoss::Warn,
+            },
             keep: policy.stream_limit,
         },
         store: Store::new(policy.store.path),
         recipients,
         period,
         signer,
-        upkeep: Upkeep {
+        policy: record::Policy {
             on_failure: policy.on_failure,
             flush: policy.flush,
             reserve: policy.store.reserve,

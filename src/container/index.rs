@@ -6,7 +6,7 @@
 use super::error::Error;
 use super::fit::LeftOut;
 use super::frame::Fields;
-use super::{columns, limits};
+use super::{limits, told};
 use crate::cast::{Command, Exec, Gap, Payload};
 use crate::crypto::seal;
 use serde::de::{Error as _, IgnoredAny, SeqAccess, Visitor};
@@ -99,8 +99,8 @@ pub fn commands(entries: &[Entry]) -> Vec<&Command> {
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 struct Running<'a> {
-    commands: columns::Commands<'a>,
-    programs: columns::Programs<'a>,
+    commands: told::Commands<'a>,
+    programs: told::Programs<'a>,
 }
 
 impl Running<'_> {
@@ -116,10 +116,10 @@ struct Wire<'a> {
     offset: u64,
     #[serde(flatten)]
     tally: &'a Tally,
-    #[serde(skip_serializing_if = "columns::Commands::is_empty")]
-    commands: columns::Commands<'a>,
-    #[serde(skip_serializing_if = "columns::Programs::is_empty")]
-    programs: columns::Programs<'a>,
+    #[serde(skip_serializing_if = "told::Commands::is_empty")]
+    commands: told::Commands<'a>,
+    #[serde(skip_serializing_if = "told::Programs::is_empty")]
+    programs: told::Programs<'a>,
     #[serde(skip_serializing_if = "Running::is_empty")]
     running: Running<'a>,
     #[serde(skip_serializing_if = "LeftOut::is_nothing")]
@@ -132,8 +132,8 @@ struct Wire<'a> {
 
 impl Serialize for Entry {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let (commands, programs) = columns::pack(&self.commands, &self.execs);
-        let so_far = columns::pack(&self.running, &[]);
+        let (commands, programs) = told::pack(&self.commands, &self.execs);
+        let so_far = told::pack(&self.running, &[]);
         let running = Running { commands: so_far.0, programs: so_far.1 };
         let Self { segment, offset, ref tally, running_left_out, given_up, left_out, .. } = *self;
         let wire = Wire {
@@ -167,7 +167,7 @@ struct Unwired<C, P, R> {
 }
 
 /// With its commands and programs.
-type Told = Unwired<columns::Commands<'static>, columns::Programs<'static>, Running<'static>>;
+type Told = Unwired<told::Commands<'static>, told::Programs<'static>, Running<'static>>;
 /// Of which nothing is made but what is counted.
 type Bare = Unwired<Option<IgnoredAny>, Option<IgnoredAny>, Option<IgnoredAny>>;
 
@@ -479,12 +479,12 @@ pub(crate) fn decode_entry(plain: &[u8], wanted: impl Fn(&[u8]) -> bool) -> Opti
 fn read_entry(json: &[u8], wanted: bool) -> Option<(Entry, bool)> {
     let tally = serde_json::from_slice(json).ok()?;
     if wanted {
-        serde_json::from_slice::<columns::Weights>(json).ok()?.fit().then_some(())?;
+        serde_json::from_slice::<told::Weights>(json).ok()?.fit().then_some(())?;
         let told: Told = serde_json::from_slice(json).ok()?;
         let Told { segment, offset, commands, programs, running, running_left_out, given_up, left_out } =
             told;
-        let (commands, execs) = columns::spread(commands, programs)?;
-        let (running, _) = columns::spread(running.commands, running.programs)?;
+        let (commands, execs) = told::spread(commands, programs)?;
+        let (running, _) = told::spread(running.commands, running.programs)?;
         let filter = Vec::new();
         let entry = Entry {
             segment,

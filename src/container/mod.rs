@@ -9,7 +9,6 @@
 pub mod cert;
 mod check;
 mod chunk;
-mod columns;
 mod content;
 mod cursor;
 mod end;
@@ -30,6 +29,7 @@ mod slots;
 mod tear;
 #[cfg(test)]
 mod tests;
+mod told;
 pub mod verify;
 mod writer;
 

@@ -4,11 +4,10 @@
 //! handed on at once when it is large. When the queue is full it is kept here, and the loop reads no more.
 
 use super::capture::{Capture, Stream};
-use super::limit::Limit;
 use super::queue::{Feed, Word};
-use super::withhold::{Reported, Typed, Unseen, Withhold};
-use crate::cast::{Event, Payload, line};
-use crate::policy::Input;
+use super::withhold::{Policy, Reported, Typed, Unseen, Withhold};
+use crate::cast::{Event, Gap, Payload, line};
+use crate::crypto::digest::{self, Digest as _, Sha256};
 use crate::shell::said::Said;
 use crate::sys::clock;
 use crate::sys::poll::Bell;
@@ -30,7 +29,7 @@ const MOST_INPUT: usize = 64 << 10;
 /// busy. No more is to happen then than can be recorded.
 const OLD: Duration = Duration::from_secs(5);
 /// How often that is looked at as long as something waits.
-const LOOK_AT_AGE: Duration = Duration::from_secs(1);
+const LOOK: Duration = Duration::from_secs(1);
 /// What the operator is told when the session waits for that, and when it does not any longer.
 const WAITS: &str = "the recording cannot be written at the moment: the session waits for it";
 /// The same where it waits for room alone.
@@ -71,7 +70,10 @@ pub(super) struct Batch {
     held: Option<Duration>,
     unseen: Unseen,
     typed: Vec<Typed>,
-    limit: Limit,
+    kept: [Kept; 3],
+    keep: Option<u64>,
+    /// Bytes of standard input that are not to be stored; `None` where they are.
+    unwanted: Option<u64>,
 }
 
 /// Adds output to the event before where a recording could not tell the two apart: the same stream in the same
@@ -95,11 +97,19 @@ fn joined(last: Option<&mut Event>, event: Event) -> Option<Event> {
     }
 }
 
+/// How much of a stream was stored, and the digest of all of it.
+#[derive(Default)]
+struct Kept {
+    stored: u64,
+    left_out: u64,
+    whole: Sha256,
+}
+
 impl Batch {
     pub(super) fn new(
         feed: Feed,
         start: Duration,
-        input: Input,
+        input: Policy,
         keep: Option<u64>,
         size: Option<Size>,
         waits: bool,
@@ -128,7 +138,9 @@ impl Batch {
             held: None,
             unseen: Unseen::default(),
             typed: Vec::new(),
-            limit: Limit::new(keep, input),
+            kept: Default::default(),
+            keep,
+            unwanted: (input == Policy::None).then_some(0),
         }
     }
 
@@ -148,7 +160,7 @@ impl Batch {
 
     /// Bytes that went to standard output or error, where it is not the terminal: stored up to the limit.
     pub(super) fn streamed(&mut self, stream: Stream, bytes: &[u8]) {
-        let bytes = self.limit.within(stream, bytes);
+        let bytes = self.within_limit(stream, bytes);
         let now = clock::monotonic();
         self.shown(now, now, stream, bytes);
     }
@@ -173,9 +185,14 @@ impl Batch {
         self.send_if_full();
     }
 
-    /// Bytes of standard input that the child was given, where it is not the terminal: stored up to the limit.
+    /// Bytes of standard input that the child was given, where it is not the terminal. Where input is not to be stored they are
+    /// counted and nothing else: a digest of few bytes tells what they were.
     pub(super) fn input(&mut self, bytes: &[u8]) {
-        let bytes = self.limit.within(Stream::Input, bytes);
+        if let Some(unwanted) = &mut self.unwanted {
+            *unwanted = unwanted.saturating_add(bytes.len() as u64);
+            return;
+        }
+        let bytes = self.within_limit(Stream::Input, bytes);
         self.push_bytes(Stream::Input, self.elapsed(), bytes);
     }
 
@@ -199,6 +216,18 @@ impl Batch {
             self.push(event, bytes.len());
         }
         self.send_if_full();
+    }
+
+    /// As much of `bytes` as may still be stored of this stream. Where there is a limit all of it goes into the digest,
+    /// at once and at the speed of memory: what is left out is not handed to anybody who could do it later.
+    fn within_limit<'b>(&mut self, stream: Stream, bytes: &'b [u8]) -> &'b [u8] {
+        let (Some(keep), Some(kept)) = (self.keep, self.kept.get_mut(stream as usize)) else { return bytes };
+        kept.whole.update(bytes);
+        let room = usize::try_from(keep.saturating_sub(kept.stored)).unwrap_or(usize::MAX);
+        let (stored, left_out) = bytes.split_at(room.min(bytes.len()));
+        kept.stored = kept.stored.saturating_add(stored.len() as u64);
+        kept.left_out = kept.left_out.saturating_add(left_out.len() as u64);
+        stored
     }
 
     fn push_typed(&mut self, now: Duration) {
@@ -259,7 +288,7 @@ impl Batch {
     /// Looks at how old it is what waits, `now`.
     fn look(&mut self, now: Duration) {
         let age = self.feed.oldest(now, OLD);
-        self.next_look = age.map(|_| now.saturating_add(LOOK_AT_AGE));
+        self.next_look = age.map(|_| now.saturating_add(LOOK));
         let was_old = std::mem::replace(&mut self.old, age.is_some_and(|age| age >= OLD));
         if self.holds() && self.stuck.is_none() {
             self.stick(now);
@@ -410,7 +439,21 @@ impl Batch {
         for event in self.capture.rest(now) {
             self.push(event, 64);
         }
-        for gap in self.limit.gaps() {
+        for (kept, of) in std::mem::take(&mut self.kept).into_iter().zip(["stdout", "stderr", "stdin"]) {
+            if kept.left_out > 0 {
+                let note = format!("only the first {} bytes of it are stored", kept.stored);
+                let gap = Gap {
+                    why: "capped".into(),
+                    of: of.into(),
+                    count: kept.left_out,
+                    note,
+                    sha256: digest::hex(&kept.whole.finalize()),
+                };
+                self.push(Event::new(now, Payload::Gap(gap)), 64);
+            }
+        }
+        if let Some(count) = self.unwanted.filter(|count| *count > 0) {
+            let gap = Gap::new("unwanted", "stdin", count, "the configuration has no input stored");
             self.push(Event::new(now, Payload::Gap(gap)), 64);
         }
         self.push(Event::new(now, Payload::Exit(status)), 64);
@@ -428,7 +471,7 @@ mod tests {
     fn how_far_the_output_was_read_is_told_behind_it_and_without_any_when_asked() {
         let (feed, intake) = crate::record::queue::bounded(1 << 20).unwrap();
         let start = clock::monotonic();
-        let mut batch = Batch::new(feed, start, Input::None, None, None, true);
+        let mut batch = Batch::new(feed, start, Policy::None, None, None, true);
         let received = || {
             intake
                 .receive(Duration::ZERO)
@@ -461,7 +504,7 @@ mod tests {
     fn a_session_does_not_go_on_while_what_it_has_told_gets_old_and_a_stop_of_all_makes_nothing_old() {
         let (feed, intake) = crate::record::queue::bounded(1 << 20).unwrap();
         let start = clock::monotonic();
-        let mut batch = Batch::new(feed, start, Input::None, None, None, true);
+        let mut batch = Batch::new(feed, start, Policy::None, None, None, true);
         let at = |seconds: u64| start + Duration::from_secs(seconds);
         let show = |batch: &mut Batch| {
             batch.shown(start, clock::monotonic(), Stream::Output, b"a");
@@ -499,7 +542,7 @@ mod tests {
         for (waits, told) in [(true, WAITS), (false, GOES_ON_YET)] {
             let (feed, _intake) = crate::record::queue::bounded(1).unwrap();
             let start = clock::monotonic();
-            let mut batch = Batch::new(feed, start, Input::None, None, None, waits);
+            let mut batch = Batch::new(feed, start, Policy::None, None, None, waits);
             for _ in 0..2 {
                 batch.shown(start, clock::monotonic(), Stream::Output, b"a");
                 batch.flush();
@@ -517,7 +560,7 @@ mod tests {
     fn where_the_session_is_to_go_on_it_does_though_it_is_told_that_nothing_is_taken() {
         let (feed, intake) = crate::record::queue::bounded(1 << 20).unwrap();
         let start = clock::monotonic();
-        let mut batch = Batch::new(feed, start, Input::None, None, None, false);
+        let mut batch = Batch::new(feed, start, Policy::None, None, None, false);
         batch.shown(start, clock::monotonic(), Stream::Output, b"a");
         batch.flush();
         for second in 0..10 {
@@ -534,7 +577,7 @@ mod tests {
         for waits in [true, false] {
             let (feed, intake) = crate::record::queue::bounded(1).unwrap();
             let start = clock::monotonic();
-            let mut batch = Batch::new(feed, start, Input::None, None, None, waits);
+            let mut batch = Batch::new(feed, start, Policy::None, None, None, waits);
             for byte in [b"a", b"b"] {
                 batch.shown(start, clock::monotonic(), Stream::Output, byte);
                 batch.flush();
@@ -555,7 +598,7 @@ mod tests {
     fn while_the_queue_is_full_keys_pass_up_to_a_limit_however_much_output_waits() {
         let (feed, intake) = crate::record::queue::bounded(1).unwrap();
         let start = clock::monotonic();
-        let mut batch = Batch::new(feed, start, Input::Echoed, None, None, true);
+        let mut batch = Batch::new(feed, start, Policy::Echoed, None, None, true);
         batch.shown(start, clock::monotonic(), Stream::Output, &[b'x'; FULL]);
         assert!(!batch.is_stuck(), "one batch always fits");
         batch.shown(start, clock::monotonic(), Stream::Output, &[b'x'; FULL]);

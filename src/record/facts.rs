@@ -1,6 +1,6 @@
 //! Who, what, when, where and why: what a recording says of its session.
 //!
-//! [`Observed::here`] asks the kernel and the user database; [`of_session`] makes of it the little that is public
+//! [`Observed::here`] asks the kernel and the user database; [`tell`] makes of it the little that is public
 //! ([`Header`]) and the rest that is sealed ([`Meta`]). What a person's environment says (`SUDO_USER`, `SSH_CONNECTION`) is
 //! recorded as a claim beside what the kernel says, and decides nothing here. When they disagree both stand there as they
 //! are, and where that is about who it was, both in public. Refuses to record the value of a variable that the policy does not name, and secrets in arguments.
@@ -118,7 +118,7 @@ fn below_sshd(ancestors: &[Ancestor]) -> &[Ancestor] {
 
 /// Everything that a recording says of its session, before the session has begun. `caller` is who called (see
 /// [`super::elevate::caller`]). Time, session id, terminal and recipients are filled in by whoever writes the recording.
-pub fn of_session(
+pub fn tell(
     observed: &Observed,
     wish: &Wish,
     target: &Target,
@@ -394,7 +394,7 @@ mod tests {
     fn the_kernel_and_the_claims_stand_side_by_side_and_the_kernel_names_the_user() {
         let claims = variables(&[("SUDO_USER", "mallory"), ("SUDO_UID", "1001"), ("TERM", "xterm")]);
         let wish = Wish { reason: Some("why".into()), ticket: Some("T-1".into()), ..Wish::default() };
-        let (header, meta) = of_session(&observed(), &wish, &target(), "mallory", &policy(""), &claims);
+        let (header, meta) = tell(&observed(), &wish, &target(), "mallory", &policy(""), &claims);
         assert_eq!((header.user.as_str(), header.target.as_str()), ("alice", "deploy"));
         assert_eq!(
             (header.caller.as_str(), header.person().as_str()),
@@ -418,9 +418,9 @@ mod tests {
         let mut seen = observed();
         (seen.login, seen.origin) = (None, None);
         let claims = variables(&[("SSH_CLIENT", "192.0.2.7 1 22")]);
-        let (header, meta) = of_session(&seen, &Wish::default(), &target(), "bob", &policy(""), &claims);
+        let (header, meta) = tell(&seen, &Wish::default(), &target(), "bob", &policy(""), &claims);
         assert_eq!((header.user.as_str(), header.caller.as_str()), ("bob", ""));
-        let (header, _) = of_session(&observed(), &Wish::default(), &target(), "alice", &policy(""), &claims);
+        let (header, _) = tell(&observed(), &Wish::default(), &target(), "alice", &policy(""), &claims);
         assert_eq!((header.person().as_str(), header.caller.as_str()), ("alice", ""));
         assert!(!meta.identity.contains_key("login-uid"));
         assert_eq!(meta.origin, "192.0.2.7 1 22");
@@ -431,8 +431,7 @@ mod tests {
         let sshd = Ancestor { name: "sshd-session".into(), ..observed().ancestors[0].clone() };
         let peer = |connection: &str| Some(Peer { connection: connection.into(), sshd: sshd.clone() });
         let told = |seen: &Observed, claims: &[(&str, &str)]| {
-            let (_, meta) =
-                of_session(seen, &Wish::default(), &target(), "bob", &policy(""), &variables(claims));
+            let (_, meta) = tell(seen, &Wish::default(), &target(), "bob", &policy(""), &variables(claims));
             let identity = |key: &str| meta.identity.get(key).cloned().unwrap_or_default();
             assert!(identity("origin-from").starts_with(ORIGIN_WITNESSED), "{meta:?}");
             (meta.origin.clone(), identity("origin-claimed"))
@@ -485,7 +484,7 @@ mod tests {
             ..Wish::default()
         };
         let claims = variables(&[("SUDO_USER", "SEALED7"), ("LANG", "SEALED8"), ("TERM", "SEALED9")]);
-        let (header, meta) = of_session(&observed(), &wish, &target(), "alice", &policy(""), &claims);
+        let (header, meta) = tell(&observed(), &wish, &target(), "alice", &policy(""), &claims);
         let public = serde_json::to_string(&header).unwrap();
         assert!(!public.contains("SEALED") && !public.contains("192.0.2.1"), "{public}");
         let sealed = serde_json::to_string(&meta).unwrap();
@@ -497,7 +496,7 @@ mod tests {
     #[test]
     fn the_heartbeat_is_told_as_it_is() {
         let policy = policy("[guard]\nheartbeat = \"1500ms\"\n");
-        let (_, meta) = of_session(&observed(), &Wish::default(), &target(), "a", &policy, &Variables::new());
+        let (_, meta) = tell(&observed(), &Wish::default(), &target(), "a", &policy, &Variables::new());
         assert_eq!(meta.in_force["heartbeat"], "1500ms");
     }
 
@@ -507,8 +506,7 @@ mod tests {
         let words = ["mysql", "--password=S3CRET", "--token", "S3CRET"].map(Into::into).to_vec();
         let command = Wish { what: What::Command(words), ..Wish::default() };
         for (wish, count) in [(line, "1"), (command, "2")] {
-            let (_, meta) =
-                of_session(&observed(), &wish, &target(), "alice", &policy(""), &Variables::new());
+            let (_, meta) = tell(&observed(), &wish, &target(), "alice", &policy(""), &Variables::new());
             assert!(!format!("{meta:?}").contains("S3CRET"), "{meta:?}");
             assert_eq!(meta.in_force["redacted-arguments"], count);
         }
@@ -519,7 +517,7 @@ mod tests {
         let policy = policy("[run]\nenv = { keep = [\"GIT_*\", \"LANG\"], withhold = [\"*TOKEN*\"] }\n");
         let caller =
             variables(&[("GIT_TOKEN", "S3CRET"), ("GIT_DIR", "/g"), ("LANG", "C"), ("HISTFILE", "/h")]);
-        let (_, meta) = of_session(&observed(), &Wish::default(), &target(), "alice", &policy, &caller);
+        let (_, meta) = tell(&observed(), &Wish::default(), &target(), "alice", &policy, &caller);
         let told: Vec<String> = meta.env.iter().map(|(name, value)| format!("{name}={value}")).collect();
         assert_eq!(told, ["GIT_DIR=/g", "GIT_TOKEN=[withheld]", "LANG=C"]);
     }
@@ -528,12 +526,12 @@ mod tests {
     fn endless_arguments_are_cut_where_it_shows() {
         let words = vec!["é".repeat(10_000).into(); 100];
         let wish = Wish { what: What::Command(words), ..Wish::default() };
-        let (_, meta) = of_session(&observed(), &wish, &target(), "a", &policy(""), &Variables::new());
+        let (_, meta) = tell(&observed(), &wish, &target(), "a", &policy(""), &Variables::new());
         assert!(meta.argv.iter().map(String::len).sum::<usize>() < MAX_ARGV + 10);
         assert!(meta.argv[0].ends_with('…') && meta.argv.last().unwrap() == "…");
         // Nothing is something too, as often as there is room for on a command line.
         let wish = Wish { what: What::Command(vec!["".into(); 600_000]), ..Wish::default() };
-        let (_, meta) = of_session(&observed(), &wish, &target(), "a", &policy(""), &Variables::new());
+        let (_, meta) = tell(&observed(), &wish, &target(), "a", &policy(""), &Variables::new());
         assert!(meta.argv.len() <= MAX_ARGV + 1 && meta.argv.last().unwrap() == "…");
     }
 
@@ -542,12 +540,11 @@ mod tests {
         let long = "\x01".repeat(4000);
         let names: Vec<String> = (0..800).map(|n| format!("LC_{n:04}")).collect();
         let pairs: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), long.as_str())).collect();
-        let (_, meta) =
-            of_session(&observed(), &Wish::default(), &target(), "a", &policy(""), &variables(&pairs));
+        let (_, meta) = tell(&observed(), &Wish::default(), &target(), "a", &policy(""), &variables(&pairs));
         assert_eq!(meta.env.len(), MAX_ENV / 4007);
         assert_eq!(meta.in_force["left-out-variables"], (800 - meta.env.len()).to_string());
         let (_, meta) =
-            of_session(&observed(), &Wish::default(), &target(), "a", &policy(""), &variables(&pairs[..2]));
+            tell(&observed(), &Wish::default(), &target(), "a", &policy(""), &variables(&pairs[..2]));
         assert!(meta.env.len() == 2 && !meta.in_force.contains_key("left-out-variables"));
     }
 

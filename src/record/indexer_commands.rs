@@ -228,7 +228,7 @@ impl Commands {
                 Some(Said::Entered) if lost => tracker.entered_unread(now, 1),
                 Some(Said::Entered) => tracker.entered(now),
                 Some(Said::Hidden { at, line }) => tracker.hidden(at, line),
-                Some(Said::Through(_) | Said::Stopped(_)) | None => {}
+                Some(Said::Through(_)) | None => {}
             },
             Payload::Withheld(_) => tracker.withheld(),
             Payload::Exit(status) => self.exit = Some(*status),

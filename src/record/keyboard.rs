@@ -27,7 +27,7 @@ use crate::sys::{Error, clock, signals, waits};
 use std::time::Duration;
 
 /// How often the child's terminal is looked at while the keyboard is shared.
-const LOOK_AT_TERMINAL: Duration = Duration::from_millis(50);
+const LOOK: Duration = Duration::from_millis(50);
 
 /// The operator's keyboard.
 pub(super) struct Keyboard {
@@ -124,7 +124,7 @@ impl Keyboard {
     /// Somebody else reads from it now. What they do not read would be told again and again.
     pub(super) fn lost(&mut self) {
         self.refused = true;
-        self.next_look = clock::monotonic().saturating_add(LOOK_AT_TERMINAL);
+        self.next_look = clock::monotonic().saturating_add(LOOK);
     }
 
     /// Something was read.
@@ -191,7 +191,7 @@ impl Keyboard {
         if self.deadline().is_none_or(|due| now < due) {
             return false;
         }
-        self.next_look = now.saturating_add(LOOK_AT_TERMINAL);
+        self.next_look = now.saturating_add(LOOK);
         self.refused = false;
         let Ok(theirs) = leader.settings() else { return false };
         let plain = self.is_plain(&theirs, leader, child);

@@ -10,10 +10,19 @@ const LATE: u64 = 5_000;
 /// Milliseconds by which clocks may part without a word, since it was last told: they are read one after the other, and are slewed.
 const PARTED: i64 = 2_000;
 
-/// The gap of a session that was itself stopped (`^Z`), and the recorder with it, for so many whole seconds.
+/// Why there is a gap where the session itself was stopped (`^Z`), and the recorder with it.
+const SUSPENDED: &str = "suspended";
+
+/// The gap of a session that was stopped for so many whole seconds.
 pub(super) fn suspended(seconds: u64) -> Gap {
     let note = format!("the program was stopped, and the recorder with it, for {seconds} s");
-    Gap::new("suspended", "session", 0, note)
+    Gap::new(SUSPENDED, "session", 0, note)
+}
+
+/// For how many seconds a gap says that the session was stopped; `None` where it says something else.
+fn seconds_of(gap: &Gap) -> Option<u64> {
+    let seconds = (gap.why == SUSPENDED).then(|| gap.note.split(' ').nth_back(1))?;
+    seconds?.parse().ok()
 }
 
 /// The clocks as they stood at the last look.
@@ -34,10 +43,13 @@ impl Pauses {
         Self { seen: now, ahead, held: None, stops: Vec::new() }
     }
 
-    /// What the loop says at `time`, in milliseconds of the session: it was stopped until now, for so many whole seconds.
-    pub(super) fn hear(&mut self, time: u64, seconds: u64) {
-        let long = seconds.saturating_add(1).saturating_mul(1000);
-        self.stops.push((time.saturating_sub(long), time));
+    /// What the loop says at `time`, in milliseconds of the session: it may be that the session was stopped until now.
+    pub(super) fn hear(&mut self, time: u64, gap: &Gap) {
+        if let Some(seconds) = seconds_of(gap) {
+            // They are whole ones.
+            let long = seconds.saturating_add(1).saturating_mul(1000);
+            self.stops.push((time.saturating_sub(long), time));
+        }
     }
 
     /// What was held back, at the end: as far as no stop of the session explains it, and not what a stop before or after it would.
@@ -114,11 +126,11 @@ mod tests {
             told.map(|gap| format!("{}: {}", gap.why, gap.note)).collect::<Vec<_>>()
         };
         if heard_before {
-            pauses.hear(over, seconds);
+            pauses.hear(over, &suspended(seconds));
         }
         assert_eq!(look(&mut pauses, 20_000, 2000), [""; 0]);
         if !heard_before {
-            pauses.hear(over, seconds);
+            pauses.hear(over, &suspended(seconds));
         }
         let told = look(&mut pauses, over.max(20_000) + 1000, over.max(20_000) + 1000);
         assert_eq!(look(&mut pauses, 60_000, 60_000), [""; 0]);
@@ -146,6 +158,8 @@ mod tests {
         }
         // Afterwards, and at most the second by which a whole one may be too short.
         assert_eq!(told_beside_a_stop(8, 29_000, false), [paused(18)]);
+        let other = Gap::new("paused", "session", 0, "for 18 s");
+        assert_eq!((seconds_of(&suspended(18)), seconds_of(&other)), (Some(18), None));
     }
 
     #[test]

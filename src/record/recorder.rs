@@ -1,24 +1,23 @@
-//! The recorder: takes events from the queue, seals them, and decides what happens when they cannot be written (`failing`).
+//! The recorder: takes events from the queue, seals them, and decides what happens when they cannot be written.
 //!
 //! Runs on a thread of its own. The copying loop never waits for the disk but through the full queue; this thread never
 //! touches the terminal but through words. Policy `stop`: the moment space runs short the session is told to end, and the
 //! reserve that was held back from the start pays for the rest of it and for the close. Policy `warn`: what cannot be
 //! written is counted, the operator is told, and the count is an event as soon as writing works again.
 
-mod failing;
-
-use super::disk::Disk;
-use super::pauses::{self, Pauses};
-use super::queue::{Intake, Nothing};
+use super::disk::{Disk, is_full};
+use super::pauses::Pauses;
+use super::queue::{Intake, Nothing, Word};
 use crate::cast::{Anchor, Event, Gap, Payload};
-use crate::container::{Closed, Extras, Writer, limits};
+use crate::container::{self, Closed, Extras, Writer, limits};
 use crate::policy::OnFailure;
 use crate::shell::said::Said;
+use crate::sys;
 use std::time::Duration;
 
 /// How a recording is kept going.
 #[derive(Clone, Copy, Debug)]
-pub struct Upkeep {
+pub struct Policy {
     /// What happens on failure.
     pub on_failure: OnFailure,
     /// How often what happened is sealed and written; not zero.
@@ -39,7 +38,7 @@ const MOVES: u32 = 1000;
 const RARELY: Duration = Duration::from_secs(10);
 
 /// How often the indexer is looked after, however seldom is flushed: it tells after how many looks a witness stands still.
-const LOOK_AFTER_INDEXER: Duration = Duration::from_secs(1);
+const LOOK: Duration = Duration::from_secs(1);
 
 /// What the index is made of: fed with every event in order, asked at the borders of segments. Its failure costs an index
 /// entry, never an event; it must not wait.
@@ -104,26 +103,19 @@ pub struct Recorded {
     pub whole: bool,
 }
 
-impl Recorded {
-    /// Nothing was closed; what failed, where something did.
-    pub(super) fn nothing(failure: Option<String>) -> Self {
-        Self { closed: None, lost: 0, failure, whole: false }
-    }
-}
-
 /// Records until the session is over, then closes. `clock` reads both clocks; the reserve must be held already (see
-/// [`super::disk::hold_reserve`]; `upkeep.reserve` is then what it gave).
+/// [`super::disk::hold_reserve`]; `policy.reserve` is then what it gave).
 pub fn record<S: Disk>(
     intake: &Intake,
     writer: Writer<S>,
     indexer: &mut dyn Indexer,
-    upkeep: Upkeep,
+    policy: Policy,
     clock: &dyn Fn() -> Anchor,
 ) -> Recorded {
     let mut recorder = Recorder {
         writer,
         indexer,
-        upkeep,
+        policy,
         clock,
         intake,
         state: State::Writing,
@@ -144,9 +136,9 @@ pub fn record<S: Disk>(
         pauses: Pauses::new(clock()),
     };
     recorder.begin(Duration::ZERO);
-    let (mut next_flush, mut next_look) = (upkeep.flush, LOOK_AFTER_INDEXER);
+    let (mut next_tick, mut next_look) = (policy.flush, LOOK);
     loop {
-        let (now, next) = (recorder.now(), next_flush.min(next_look));
+        let (now, next) = (recorder.now(), next_tick.min(next_look));
         let due = recorder.next_beat().map_or(next, |beat| beat.min(next));
         match intake.receive(due.saturating_sub(now)) {
             Ok(events) => {
@@ -159,17 +151,17 @@ pub fn record<S: Disk>(
         }
         let now = recorder.now();
         if now >= next {
-            recorder.look_after_indexer(now);
-            next_look = now.saturating_add(LOOK_AFTER_INDEXER);
+            recorder.look(now);
+            next_look = now.saturating_add(LOOK);
         }
         if recorder.next_beat().is_some_and(|beat| now >= beat) {
             recorder.beat(now);
         }
-        if now >= next_flush {
-            recorder.flush_due(now, next_flush);
+        if now >= next_tick {
+            recorder.tick(now, next_tick);
             // The grid is fixed: a flush never tells when a key was pressed.
-            while next_flush <= now {
-                next_flush = next_flush.saturating_add(upkeep.flush.max(Duration::from_millis(1)));
+            while next_tick <= now {
+                next_tick = next_tick.saturating_add(policy.flush.max(Duration::from_millis(1)));
             }
         }
     }
@@ -177,7 +169,7 @@ pub fn record<S: Disk>(
 }
 
 /// How far the wall clock is ahead of the session's, milliseconds.
-fn ahead_of_session(anchor: &Anchor) -> i64 {
+fn ahead(anchor: &Anchor) -> i64 {
     anchor.utc.saturating_sub_unsigned(anchor.at)
 }
 
@@ -190,10 +182,19 @@ enum State {
     Losing,
 }
 
+/// What a failure is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Failure {
+    /// Space on the disk.
+    NoSpace,
+    /// Anything else.
+    Other,
+}
+
 struct Recorder<'a, S: Disk> {
     writer: Writer<S>,
     indexer: &'a mut dyn Indexer,
-    upkeep: Upkeep,
+    policy: Policy,
     clock: &'a dyn Fn() -> Anchor,
     intake: &'a Intake,
     state: State,
@@ -246,7 +247,7 @@ impl<S: Disk> Recorder<'_, S> {
     }
 
     fn begin_with(&mut self, anchor: Anchor) {
-        self.wall = ahead_of_session(&anchor);
+        self.wall = ahead(&anchor);
         self.looked = Duration::from_millis(anchor.at);
         let keyframe = self.indexer.keyframe();
         let begun = self.writer.begin(anchor, keyframe);
@@ -257,7 +258,7 @@ impl<S: Disk> Recorder<'_, S> {
     /// set. What had happened when the two were last seen to agree still is.
     fn wall_moved(&mut self, time: Duration) -> bool {
         let now = (self.clock)();
-        if ahead_of_session(&now).abs_diff(self.wall) <= MOVED {
+        if ahead(&now).abs_diff(self.wall) <= MOVED {
             self.looked = Duration::from_millis(now.at);
             return false;
         }
@@ -274,8 +275,8 @@ impl<S: Disk> Recorder<'_, S> {
         }
     }
 
-    fn event(&mut self, mut event: Event) {
-        let mut said = Said::of(&event.payload);
+    fn event(&mut self, event: Event) {
+        let said = Said::of(&event.payload);
         if matches!(said, Some(Said::Through(_))) {
             // Nothing has happened.
             if self.state != State::Losing {
@@ -284,9 +285,8 @@ impl<S: Disk> Recorder<'_, S> {
             return;
         }
         let time = event.time;
-        if let Some(Said::Stopped(seconds)) = said {
-            self.pauses.hear(u64::try_from(time.as_millis()).unwrap_or(u64::MAX), seconds);
-            (event.payload, said) = (Payload::Gap(pauses::suspended(seconds)), None);
+        if let Payload::Gap(gap) = &event.payload {
+            self.pauses.hear(u64::try_from(time.as_millis()).unwrap_or(u64::MAX), gap);
         }
         // For the index alone: a recording in which nothing else comes has had no event.
         let kept = said.as_ref().map(Said::kept);
@@ -324,6 +324,34 @@ impl<S: Disk> Recorder<'_, S> {
         }
     }
 
+    /// The session must end, though it is recorded.
+    fn must_end(&mut self, now: Duration, why: String) {
+        self.intake.say(Word::Stop(why.clone()));
+        self.state = State::Ending;
+        // Where it ends for every failure, the close says so.
+        if self.policy.on_failure != OnFailure::Stop {
+            self.push_gap(now, Gap::new("stopped", "session", 0, why.clone()));
+        }
+        self.failure.get_or_insert(why);
+    }
+
+    fn count_lost(&mut self, event: &Event) {
+        if matches!(event.payload, Payload::Exit(_)) {
+            self.exit = Some(event.clone());
+            return;
+        }
+        let bytes = match &event.payload {
+            Payload::Output(bytes) | Payload::ErrorOutput(bytes) | Payload::Input(bytes) => {
+                bytes.len() as u64
+            }
+            // For the index alone: it would not have been recorded.
+            payload if Said::of(payload).is_some_and(|said| said.kept().is_none()) => return,
+            _ => 1,
+        };
+        self.lost = self.lost.saturating_add(bytes);
+        self.lost_now = self.lost_now.saturating_add(bytes);
+    }
+
     /// Whether a program has waited for its index entry long enough: what the kernel tells stands nowhere else, and where nothing is
     /// shown no segment would end.
     fn has_held_long(&mut self, now: Duration) -> bool {
@@ -346,7 +374,7 @@ impl<S: Disk> Recorder<'_, S> {
 
     /// When both clocks are to be recorded if nothing happens before.
     fn next_beat(&self) -> Option<Duration> {
-        let every = self.upkeep.heartbeat.filter(|_| self.state != State::Losing)?;
+        let every = self.policy.heartbeat.filter(|_| self.state != State::Losing)?;
         Some(self.last_event.saturating_add(every))
     }
 
@@ -362,7 +390,7 @@ impl<S: Disk> Recorder<'_, S> {
         }
     }
 
-    fn look_after_indexer(&mut self, now: Duration) {
+    fn look(&mut self, now: Duration) {
         if self.indexer.tick() {
             self.intake.ask();
         }
@@ -373,7 +401,7 @@ impl<S: Disk> Recorder<'_, S> {
         }
     }
 
-    fn flush_due(&mut self, now: Duration, due: Duration) {
+    fn tick(&mut self, now: Duration, due: Duration) {
         if self.state == State::Losing {
             self.try_again(now);
             return;
@@ -395,6 +423,140 @@ impl<S: Disk> Recorder<'_, S> {
         self.watch_space();
     }
 
+    /// Renews the reserve behind the new end of the file; that it cannot be had is the first sign of a full disk, and comes
+    /// while there is still room for a proper end.
+    fn watch_space(&mut self) {
+        if self.state != State::Writing {
+            return;
+        }
+        if self.policy.reserve > 0
+            && let Err(error) = self.hold()
+        {
+            let (failure, what) = match is_full(&error.source) {
+                true => (Failure::NoSpace, "the disk is full".to_owned()),
+                false => (Failure::Other, error.to_string()),
+            };
+            self.fail(format!("{what} ({})", error.source), failure, false);
+            return;
+        }
+        if self.policy.low_space > 0
+            && !self.low_space_told
+            && self.writer.sink().free_space().is_ok_and(|free| free < self.policy.low_space)
+        {
+            self.low_space_told = true;
+            self.intake.say(Word::Tell("space for recordings is running out on this host".to_owned()));
+        }
+    }
+
+    /// Holds the reserve, in place of what dead recorders hold if need be.
+    fn hold(&mut self) -> Result<bool, sys::Error> {
+        let (disk, bytes) = (self.writer.sink(), self.policy.reserve);
+        disk.reserve(bytes).or_else(|error| {
+            if !is_full(&error.source) {
+                return Err(error);
+            }
+            disk.give_back();
+            disk.reserve(bytes)
+        })
+    }
+
+    fn check(&mut self, result: Result<(), container::Error>) {
+        let Err(error) = result else { return };
+        match &error {
+            // The same words as where it is seen coming.
+            container::Error::Io { source, .. } if is_full(source) => {
+                self.fail(format!("the disk is full ({source})"), Failure::NoSpace, true);
+            }
+            other => self.fail(other.to_string(), Failure::Other, true),
+        }
+    }
+
+    /// Something failed; `stuck`: bytes may be waiting that could not be written.
+    fn fail(&mut self, why: String, failure: Failure, stuck: bool) {
+        if stuck && failure == Failure::NoSpace && self.state == State::Writing {
+            // Whoever may record themselves may also leave the dead behind that fill a disk. It ends no session without a look.
+            if self.policy.on_failure == OnFailure::Stop {
+                self.asked = None;
+            }
+            self.give_back(self.now());
+            if self.writer.settle().is_ok() && (self.policy.reserve == 0 || self.hold().is_ok()) {
+                return;
+            }
+        }
+        if self.policy.reserve > 0 {
+            // From here on the reserve is there to be used. Not to be able to give it back changes nothing.
+            let _ = self.writer.sink().release_reserve();
+        }
+        let still_stuck = stuck && self.writer.settle().is_err();
+        match (self.state, self.policy.on_failure) {
+            (State::Writing, OnFailure::Stop) => {
+                self.intake.say(Word::Stop(why.clone()));
+                self.state = if still_stuck { State::Losing } else { State::Ending };
+            }
+            (State::Writing, OnFailure::Warn) if still_stuck => {
+                self.intake.say(Word::Tell(format!("THIS SESSION IS NOT BEING RECORDED: {why}")));
+                self.state = State::Losing;
+            }
+            (State::Writing, OnFailure::Warn) => match failure {
+                Failure::NoSpace => {
+                    // The reserve is used up now; the next failure is the real one.
+                    self.intake.say(Word::Tell(format!("space for the recording is running out: {why}")));
+                    self.policy.reserve = 0;
+                }
+                // Everything is durable after all. Should it happen at every flush, it is not told at every one.
+                Failure::Other => {
+                    if self.warned.as_ref() != Some(&why) {
+                        self.intake.say(Word::Tell(format!("the recording may be lost: {why}")));
+                        self.warned = Some(why.clone());
+                    }
+                }
+            },
+            (_, _) if still_stuck => self.state = State::Losing,
+            _ => {}
+        }
+        self.failure.get_or_insert(why);
+    }
+
+    /// Gives back what the dead hold. It is looked for rarely: among all recordings.
+    fn give_back(&mut self, now: Duration) {
+        if self.asked.is_none_or(|asked| now >= asked.saturating_add(RARELY)) {
+            self.asked = Some(now);
+            self.writer.sink().give_back();
+        }
+    }
+
+    fn try_again(&mut self, now: Duration) {
+        if self.writer.settle().is_err() {
+            // Who held the room may have died meanwhile.
+            self.give_back(now);
+            return;
+        }
+        let was_stopped = self.policy.on_failure == OnFailure::Stop;
+        self.state = if was_stopped { State::Ending } else { State::Writing };
+        self.record_gap(now);
+        let flushed = self.writer.flush(now);
+        self.check(flushed);
+        if self.state == State::Writing {
+            self.intake.say(Word::Tell(format!(
+                "recording again; {} bytes of output and input are missing",
+                self.lost
+            )));
+        }
+    }
+
+    fn record_gap(&mut self, now: Duration) {
+        if self.lost_now == 0 {
+            return;
+        }
+        let gap = Gap::new(
+            "write-failed",
+            "session",
+            std::mem::take(&mut self.lost_now),
+            self.failure.clone().unwrap_or_default(),
+        );
+        self.push_gap(now, gap);
+    }
+
     fn push_gap(&mut self, now: Duration, gap: Gap) {
         if !self.writer.in_segment() {
             self.begin(now);
@@ -405,7 +567,7 @@ impl<S: Disk> Recorder<'_, S> {
 
     fn close(mut self) -> Recorded {
         let now = self.now().max(self.last_event);
-        if self.upkeep.reserve > 0 {
+        if self.policy.reserve > 0 {
             let _ = self.writer.sink().release_reserve();
         }
         if let Some(gap) = self.pauses.last()
@@ -419,10 +581,15 @@ impl<S: Disk> Recorder<'_, S> {
             let _ = self.writer.settle();
         }
         if let Some(why) = self.failure.clone()
-            && self.upkeep.on_failure == OnFailure::Stop
+            && self.policy.on_failure == OnFailure::Stop
             && self.lost_now == 0
         {
-            self.push_gap(now, Gap::new("stopped", "session", 0, why));
+            let gap = Gap::new("stopped", "session", 0, why);
+            if !self.writer.in_segment() {
+                self.begin(now);
+            }
+            let pushed = self.writer.push(&Event::new(now, Payload::Gap(gap)));
+            self.check(pushed);
         }
         self.record_gap(now);
         if let Some(exit) = self.exit.take() {
@@ -434,7 +601,7 @@ impl<S: Disk> Recorder<'_, S> {
         let finished = self.writer.finish(now, extras);
         match finished.or_else(|(_, writer)| writer.finish(now, Extras::default())) {
             Ok((closed, _)) => {
-                let went_on = self.upkeep.on_failure == OnFailure::Warn && self.state != State::Ending;
+                let went_on = self.policy.on_failure == OnFailure::Warn && self.state != State::Ending;
                 let (closed, whole) = (Some(closed), went_on && self.lost == 0);
                 Recorded { closed, lost: self.lost, failure: self.failure, whole }
             }

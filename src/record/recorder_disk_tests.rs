@@ -7,7 +7,7 @@ use super::*;
 fn a_disk_that_fills_up_stops_the_session_and_loses_nothing_of_it() {
     let tape = Tape::with_room(340_000);
     let (writer, root) = writer(&tape);
-    let held = hold_reserve(&tape, UPKEEP.reserve).unwrap();
+    let held = hold_reserve(&tape, POLICY.reserve).unwrap();
     let (feed, intake) = bounded(64 << 20).unwrap();
     feed_all(
         feed,
@@ -16,7 +16,7 @@ fn a_disk_that_fills_up_stops_the_session_and_loses_nothing_of_it() {
             .chain([Event::new(Duration::from_secs(17), Payload::Exit(129))])
             .collect(),
     );
-    let recorded = record(&intake, writer, &mut NoIndex, Upkeep { reserve: held, ..UPKEEP }, &clock());
+    let recorded = record(&intake, writer, &mut NoIndex, Policy { reserve: held, ..POLICY }, &clock());
     let failure = recorded.failure.unwrap();
     assert!(failure.contains("disk is full") || failure.contains("cannot write the recording"), "{failure}");
     assert_eq!(recorded.lost, 0, "the reserve paid for the rest");
@@ -29,7 +29,7 @@ fn a_disk_that_fills_up_stops_the_session_and_loses_nothing_of_it() {
 fn with_warn_the_gap_is_counted_to_the_byte_and_recording_goes_on() {
     let tape = Tape::with_room(60_000);
     let (writer, root) = writer(&tape);
-    let upkeep = Upkeep { on_failure: OnFailure::Warn, reserve: 0, ..UPKEEP };
+    let policy = Policy { on_failure: OnFailure::Warn, reserve: 0, ..POLICY };
     let (feed, intake) = bounded(64 << 20).unwrap();
     let clock = clock();
     let room = Arc::clone(&tape.room);
@@ -51,7 +51,7 @@ fn with_warn_the_gap_is_counted_to_the_byte_and_recording_goes_on() {
             .chain([Event::new(Duration::from_secs(25), Payload::Exit(0))])
             .collect(),
     );
-    let recorded = record(&intake, writer, &mut NoIndex, upkeep, &looked);
+    let recorded = record(&intake, writer, &mut NoIndex, policy, &looked);
     assert!(recorded.lost > 0);
     let all = events(&tape, root);
     let kept: u64 = all.iter().map(|p| if let Payload::Output(b) = p { b.len() as u64 } else { 0 }).sum();
@@ -66,7 +66,7 @@ fn with_warn_the_gap_is_counted_to_the_byte_and_recording_goes_on() {
 fn on_a_sick_disk(count: u64, sick: u64, well: u64) -> (Vec<Word>, Recorded, Vec<Payload>) {
     let tape = Tape::with_room(1 << 30);
     let (writer, root) = writer(&tape);
-    let upkeep = Upkeep { on_failure: OnFailure::Warn, flush: Duration::from_millis(200), ..UPKEEP };
+    let policy = Policy { on_failure: OnFailure::Warn, flush: Duration::from_millis(200), ..POLICY };
     let (feed, intake) = bounded(64 << 20).unwrap();
     let feed = std::cell::RefCell::new(Some(feed));
     let (clock, looks, words) = (clock(), Cell::new(0), std::cell::RefCell::new(Vec::new()));
@@ -91,7 +91,7 @@ fn on_a_sick_disk(count: u64, sick: u64, well: u64) -> (Vec<Word>, Recorded, Vec
         }
         clock()
     };
-    let recorded = record(&intake, writer, &mut NoIndex, upkeep, &looked);
+    let recorded = record(&intake, writer, &mut NoIndex, policy, &looked);
     let words = words.take();
     (words, recorded, events(&tape, root))
 }
@@ -124,15 +124,15 @@ fn a_disk_that_could_not_make_something_durable_is_asked_again() {
 
 #[test]
 fn room_that_dead_recorders_hold_is_taken_before_a_disk_counts_as_full() {
-    for (on_failure, reserve) in [(OnFailure::Stop, UPKEEP.reserve), (OnFailure::Warn, 0)] {
+    for (on_failure, reserve) in [(OnFailure::Stop, POLICY.reserve), (OnFailure::Warn, 0)] {
         let tape = Tape::with_room(200_000);
         tape.dead.store(1 << 20, Ordering::SeqCst);
         let (writer, root) = writer(&tape);
         let reserve = if reserve > 0 { hold_reserve(&tape, reserve).unwrap() } else { 0 };
         let (feed, intake) = bounded(64 << 20).unwrap();
         feed_all(feed, (0..40).map(|n| output(n * 400, 9000)).collect());
-        let upkeep = Upkeep { on_failure, reserve, ..UPKEEP };
-        let recorded = record(&intake, writer, &mut NoIndex, upkeep, &clock());
+        let policy = Policy { on_failure, reserve, ..POLICY };
+        let recorded = record(&intake, writer, &mut NoIndex, policy, &clock());
         assert_eq!((recorded.lost, recorded.failure), (0, None), "{on_failure}");
         assert_eq!(events(&tape, root).len(), 40);
     }
@@ -144,7 +144,7 @@ fn on_a_disk_that_is_full_all_the_time_the_room_of_the_dead_is_looked_for_rarely
     let tape = Tape::with_room(60_000);
     let (writer, _) = writer(&tape);
     let flush = Duration::from_millis(200);
-    let upkeep = Upkeep { on_failure: OnFailure::Warn, reserve: 0, flush, ..UPKEEP };
+    let policy = Policy { on_failure: OnFailure::Warn, reserve: 0, flush, ..POLICY };
     let (feed, intake) = bounded(64 << 20).unwrap();
     let feed = std::cell::RefCell::new(Some(feed));
     let (clock, looks) = (clock(), Cell::new(0));
@@ -162,7 +162,7 @@ fn on_a_disk_that_is_full_all_the_time_the_room_of_the_dead_is_looked_for_rarely
         }
         clock()
     };
-    record(&intake, writer, &mut NoIndex, upkeep, &looked);
+    record(&intake, writer, &mut NoIndex, policy, &looked);
     let (searched, tens) = (tape.searched.load(Ordering::SeqCst), looks.get() / 100);
     assert!((2..=tens + 1).contains(&searched), "{searched} times in {tens}0 seconds");
 }
@@ -194,8 +194,8 @@ fn an_index_for_which_there_is_no_room_is_counted_and_does_not_cost_the_end() {
         let (writer, root) = writer(&tape);
         let (feed, intake) = bounded(64 << 20).unwrap();
         feed_all(feed, (0..10).map(|n| output(n * 400, 3000)).collect());
-        let upkeep = Upkeep { on_failure: OnFailure::Warn, reserve: 0, ..UPKEEP };
-        let recorded = record(&intake, writer, &mut Told, upkeep, &clock());
+        let policy = Policy { on_failure: OnFailure::Warn, reserve: 0, ..POLICY };
+        let recorded = record(&intake, writer, &mut Told, policy, &clock());
         assert!(recorded.closed.is_some(), "{:?}", recorded.failure);
         assert_eq!((recorded.lost, events(&tape, root).len()), (0, 10));
         let mut reader = Reader::open(io::Cursor::new(tape.bytes())).unwrap();
@@ -212,7 +212,7 @@ fn what_is_told_of_a_disk_is_what_the_disk_says() {
     tape.read_only.store(true, Ordering::SeqCst);
     let (feed, intake) = bounded(64 << 20).unwrap();
     feed_all(feed, (0..10).map(|n| output(n * 400, 3000)).collect());
-    let recorded = record(&intake, writer, &mut NoIndex, UPKEEP, &clock());
+    let recorded = record(&intake, writer, &mut NoIndex, POLICY, &clock());
     let failure = recorded.failure.unwrap();
     assert!(failure.contains("Read-only") && !failure.contains("full"), "{failure}");
     assert!(!events(&tape, root).is_empty());
@@ -246,8 +246,8 @@ fn what_waited_for_a_disk_that_never_came_back_counts_as_lost() {
         };
         let flood = (0..floods).map(|n| output(n, 50_000));
         feed_all(feed, flood.chain((0..20).map(|n| output(1000 + n * 50, 6000))).collect());
-        let upkeep = Upkeep { on_failure: OnFailure::Warn, reserve: 0, ..UPKEEP };
-        let recorded = record(&intake, writer, &mut NoIndex, upkeep, &looked);
+        let policy = Policy { on_failure: OnFailure::Warn, reserve: 0, ..POLICY };
+        let recorded = record(&intake, writer, &mut NoIndex, policy, &looked);
         assert!(recorded.closed.is_none());
         let (all, kept) = (floods * 50_000 + 20 * 6000, bytes_of_output(&tape, root));
         let told = kept + recorded.lost;
@@ -261,7 +261,7 @@ fn a_disk_that_stays_full_leaves_what_was_sealed() {
     let (writer, root) = writer(&tape);
     let (feed, intake) = bounded(64 << 20).unwrap();
     feed_all(feed, (0..60).map(|n| output(n * 300, 9000)).collect());
-    let recorded = record(&intake, writer, &mut NoIndex, Upkeep { reserve: 0, ..UPKEEP }, &clock());
+    let recorded = record(&intake, writer, &mut NoIndex, Policy { reserve: 0, ..POLICY }, &clock());
     assert!(recorded.closed.is_none());
     let kept = bytes_of_output(&tape, root);
     // What the compressor held is not told from what it gave out: it counts as lost.

@@ -1,11 +1,10 @@
-use super::super::queue::{Feed, Word, bounded};
+use super::super::queue::{Feed, bounded};
 use super::*;
 use crate::cast::{Command, Exec, Header as CastHeader};
 use crate::container::verify::{Origin, Verdict, verify};
 use crate::container::{
     Cursor, Header, Meta, Reader, SessionKeys, Setup, Sink, Slot, SlotKind, verify_content,
 };
-use crate::sys;
 use std::cell::Cell;
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
@@ -161,7 +160,7 @@ fn output(ms: u64, size: usize) -> Event {
     Event::new(Duration::from_millis(ms), Payload::Output(text.into_bytes()))
 }
 
-const UPKEEP: Upkeep = Upkeep {
+const POLICY: Policy = Policy {
     on_failure: OnFailure::Stop,
     flush: crate::container::limits::FLUSH_EVERY,
     reserve: 100_000,
@@ -184,24 +183,11 @@ fn what_goes_in_comes_out_and_the_exit_is_last() {
     let mut all = sent.clone();
     all.push(Event::new(Duration::from_secs(20), Payload::Exit(3)));
     feed_all(feed, all.clone());
-    let recorded = record(&intake, writer, &mut NoIndex, UPKEEP, &clock());
+    let recorded = record(&intake, writer, &mut NoIndex, POLICY, &clock());
     assert_eq!((recorded.lost, recorded.failure), (0, None));
     assert!(recorded.closed.unwrap().segments >= 2, "a megabyte ends a segment");
     let expected: Vec<Payload> = all.into_iter().map(|e| e.payload).collect();
     assert_eq!(events(&tape, root), expected);
-}
-
-#[test]
-fn that_the_session_was_stopped_is_a_gap_of_the_recording() {
-    let tape = Tape::with_room(1 << 20);
-    let (writer, root) = writer(&tape);
-    let (feed, intake) = bounded(1 << 20).unwrap();
-    let event = |second, payload| Event::new(Duration::from_secs(second), payload);
-    feed_all(feed, vec![event(8, Said::Stopped(7).payload()), event(9, Payload::Exit(0))]);
-    record(&intake, writer, &mut NoIndex, UPKEEP, &clock());
-    let note = "the program was stopped, and the recorder with it, for 7 s";
-    let gap = Payload::Gap(Gap::new("suspended", "session", 0, note));
-    assert_eq!(events(&tape, root), [gap, Payload::Exit(0)]);
 }
 
 /// With words for the index, of which the recording keeps nothing; they are never older than a beat.
@@ -210,7 +196,7 @@ fn a_silent_session_has_a_heartbeat() {
     let tape = Tape::with_room(1 << 20);
     let (writer, root) = writer(&tape);
     let (feed, intake) = bounded(1 << 20).unwrap();
-    let upkeep = Upkeep { heartbeat: Some(Duration::from_secs(10)), ..UPKEEP };
+    let policy = Policy { heartbeat: Some(Duration::from_secs(10)), ..POLICY };
     let looks = Cell::new(0u64);
     let mut feed = Some(feed);
     let feed_cell = std::cell::RefCell::new(&mut feed);
@@ -226,7 +212,7 @@ fn a_silent_session_has_a_heartbeat() {
         }
         Anchor { at, utc: 5 + i64::try_from(at).unwrap(), boot: 9 }
     };
-    record(&intake, writer, &mut NoIndex, upkeep, &clock);
+    record(&intake, writer, &mut NoIndex, policy, &clock);
     let mut reader = Reader::open(io::Cursor::new(tape.bytes())).unwrap();
     reader.unlock(root).unwrap();
     let mut cursor = Cursor::new(&reader, 0).unwrap();
@@ -244,7 +230,7 @@ fn a_heartbeat_comes_when_it_is_due_and_not_when_something_is_written() {
         let (writer, root) = writer(&tape);
         let (feed, intake) = bounded(64 << 20).unwrap();
         let duration = Duration::from_millis;
-        let upkeep = Upkeep { heartbeat: Some(duration(heartbeat)), flush: duration(flush), ..UPKEEP };
+        let policy = Policy { heartbeat: Some(duration(heartbeat)), flush: duration(flush), ..POLICY };
         let (at, feed) = (Cell::new(0u64), std::cell::RefCell::new(Some(feed)));
         let clock = || {
             at.set(at.get() + 10);
@@ -257,7 +243,7 @@ fn a_heartbeat_comes_when_it_is_due_and_not_when_something_is_written() {
             }
             Anchor { at: at.get(), utc: i64::try_from(at.get()).unwrap(), boot: at.get() }
         };
-        record(&intake, writer, &mut NoIndex, upkeep, &clock);
+        record(&intake, writer, &mut NoIndex, policy, &clock);
         let mut reader = Reader::open(io::Cursor::new(tape.bytes())).unwrap();
         reader.unlock(root).unwrap();
         let mut cursor = Cursor::new(&reader, 0).unwrap();
@@ -290,7 +276,7 @@ fn a_recorder_that_was_stopped_says_so() {
         let slept = if looks.get() > 24 { 30_000_000 } else { 0 };
         Anchor { at, utc: i64::try_from(at + slept).unwrap(), boot: at + slept }
     };
-    record(&intake, writer, &mut NoIndex, UPKEEP, &clock);
+    record(&intake, writer, &mut NoIndex, POLICY, &clock);
     let mut reader = Reader::open(io::Cursor::new(tape.bytes())).unwrap();
     reader.unlock(root).unwrap();
     let mut told = Vec::new();
@@ -350,7 +336,7 @@ fn segments(markers: &[(u64, &str)], count: u64) -> Vec<(u64, i64)> {
     };
     feed_all(feed, (0..count).map(event).collect());
     let clock = Timed { ahead: AtomicI64::new(1_000_000), ..Timed::default() };
-    record(&intake, writer, &mut &clock, UPKEEP, &|| clock.look());
+    record(&intake, writer, &mut &clock, POLICY, &|| clock.look());
     // What is told of the clock itself comes beside them.
     let of_session = events(&tape, root).into_iter().filter(|payload| !matches!(payload, Payload::Gap(_)));
     assert_eq!(of_session.count(), usize::try_from(count).unwrap());
@@ -416,8 +402,8 @@ fn a_session_that_may_not_go_on_is_stopped_and_recorded_to_its_end() {
         }
         feed.send(vec![Event::new(Duration::from_secs(6), Payload::Exit(129))]).unwrap();
         let recorded = std::thread::scope(|scope| {
-            let upkeep = Upkeep { on_failure, ..UPKEEP };
-            let recorder = scope.spawn(move || record(&intake, writer, &mut Losing(5), upkeep, &clock()));
+            let policy = Policy { on_failure, ..POLICY };
+            let recorder = scope.spawn(move || record(&intake, writer, &mut Losing(5), policy, &clock()));
             let words = |feed: &Feed| {
                 let mut set = crate::sys::poll::Set::default();
                 set.add(feed.bell(), true, false);
@@ -504,8 +490,8 @@ fn killed(
         Anchor { at: now, utc: i64::try_from(now).unwrap(), boot: now }
     };
     // Each look at the clock is a flush: nothing is waited for.
-    let upkeep = Upkeep { flush: Duration::from_millis(100), ..UPKEEP };
-    record(&intake, writer, indexer, upkeep, &clock);
+    let policy = Policy { flush: Duration::from_millis(100), ..POLICY };
+    record(&intake, writer, indexer, policy, &clock);
     let mut reader = Reader::open(io::Cursor::new(killed.into_inner())).unwrap();
     reader.unlock(root).unwrap();
     assert!(!reader.is_complete());
@@ -587,7 +573,7 @@ fn the_indexer_is_looked_after_in_every_second_however_seldom_is_flushed() {
         Anchor { at: now, utc: i64::try_from(now).unwrap(), boot: now }
     };
     let mut indexer = Looked { at: &at, last: 0, longest: 0 };
-    record(&intake, writer, &mut indexer, Upkeep { flush: Duration::from_secs(10), ..UPKEEP }, &clock);
+    record(&intake, writer, &mut indexer, Policy { flush: Duration::from_secs(10), ..POLICY }, &clock);
     assert!(indexer.last > 30_000 && indexer.longest < 2_000, "{} ms of {}", indexer.longest, indexer.last);
 }
 

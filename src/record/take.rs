@@ -10,7 +10,7 @@
 
 use super::disk;
 use super::queue::{self, Word};
-use super::recorder::{self, Indexer, Recorded, Upkeep};
+use super::recorder::{self, Indexer, Policy, Recorded};
 use super::session::{self, Outcome, Session};
 use crate::cast::{Anchor, Header as CastHeader, Term};
 use crate::container::cert::NAMESPACE;
@@ -35,12 +35,9 @@ const QUEUE: usize = 512 << 10;
 /// How long the recorder may take for what is left at the end before the operator is told what is waited for.
 const CLOSES: Duration = Duration::from_secs(5);
 /// How often that is looked at.
-const LOOK_AT_CLOSE: Duration = Duration::from_secs(1);
+const LOOK: Duration = Duration::from_secs(1);
 /// What he is told then.
 const WAITS: &str = "the session is over: its recording cannot be closed at the moment, and is waited for";
-
-/// What is told of a recorder that panicked.
-const FAILED: &str = "the recorder failed unexpectedly";
 
 /// Everything a recording needs to begin.
 pub struct Order {
@@ -56,7 +53,7 @@ pub struct Order {
     /// off before, and must not hold a copy.
     pub signer: ReadSigner,
     /// How it is kept going.
-    pub upkeep: Upkeep,
+    pub policy: Policy,
     /// The public facts; start, recipients and tool are filled in.
     pub header: Header,
     /// The sealed facts; terminal, size and what the guard really got are filled in.
@@ -148,20 +145,22 @@ impl std::error::Error for Error {
 ///
 /// # Errors
 /// [`Error`]: it could not begin. What goes wrong later is in [`Taken`].
-pub fn take(mut order: Order, fit: Box<Fit<'_>>, begun: impl FnOnce()) -> Result<Taken, Error> {
+pub fn take(order: Order, fit: Box<Fit<'_>>, begun: impl FnOnce()) -> Result<Taken, Error> {
+    let Order { session, store, recipients, period, signer, policy, header, meta, guard } = order;
     sys::memory::one_arena();
-    let mut session = session::prepare(std::mem::take(&mut order.session)).map_err(Error::Session)?;
+    let mut session = session::prepare(session).map_err(Error::Session)?;
     // After the stage was forked: it, and the child, are not concerned. Before there are threads and witnesses: whoever starts us
     // must not choose by a limit which of them there are.
     sys::harden::forget_what_the_caller_chose();
     sys::harden::mask_files();
-    let indexer = fit(&mut session, &mut order.meta)?;
-    if order.guard.lock_memory {
-        in_force(&mut order.meta, "locked-memory", sys::harden::lock_memory());
+    let (header, mut meta) = (header, meta);
+    let indexer = fit(&mut session, &mut meta)?;
+    if guard.lock_memory {
+        in_force(&mut meta, "locked-memory", sys::harden::lock_memory());
     }
     let start = sys::clock::realtime();
     let (feed, intake) = queue::bounded(QUEUE).map_err(|e| Error::Session(e.into()))?;
-    let (hand_over, work) = mpsc::sync_channel::<(Writer<RecordingFile>, Upkeep, Duration)>(1);
+    let (hand_over, work) = mpsc::sync_channel::<(Writer<RecordingFile>, Policy, Duration)>(1);
     let (ends, ended) = mpsc::channel();
     let recorder = std::thread::Builder::new()
         .name("recorder".to_owned())
@@ -170,37 +169,44 @@ pub fn take(mut order: Order, fit: Box<Fit<'_>>, begun: impl FnOnce()) -> Result
             let _ends: mpsc::Sender<()> = ends;
             let mut indexer = indexer;
             // Nothing comes where a recording could not begin.
-            let Ok((writer, upkeep, origin)) = work.recv() else {
-                return Recorded::nothing(None);
+            let Ok((writer, policy, origin)) = work.recv() else {
+                return Recorded { closed: None, lost: 0, failure: None, whole: false };
             };
             indexer.begin(origin);
             let clock = || clock(origin);
             let recorded = catch_unwind(AssertUnwindSafe(|| {
-                recorder::record(&intake, writer, indexer.as_mut(), upkeep, &clock)
+                recorder::record(&intake, writer, indexer.as_mut(), policy, &clock)
             }));
             recorded.unwrap_or_else(|_| {
                 // What was sealed stays good; the loop learns that nobody records any more when the queue is dropped.
-                let why = FAILED.to_owned();
+                let why = "the recorder failed unexpectedly".to_owned();
                 intake.say(Word::Tell(why.clone()));
-                Recorded::nothing(Some(why))
+                Recorded { closed: None, lost: 0, failure: Some(why), whole: false }
             })
         })
         .map_err(|e| Error::Session(sys::Error::new("start the recorder thread", "", e).into()))?;
+    let (writer, path, id, policy) =
+        begin(&store, &recipients, period.as_ref(), signer, header, meta, &session, start, policy, guard)?;
     // Neither the secret half of the signing key nor what the start left behind is needed any more.
-    let (writer, path, id, upkeep) = begin(order, &session, start)?;
+    drop((recipients, period));
     sys::memory::trim();
     sys::memory::release_code();
     // One for all: on a busy host milliseconds lie between two looks, and what the shell and the kernel tell would not be of one
     // time. Were the recorder gone already, the loop would see it.
     let origin = sys::clock::monotonic();
-    let _ = hand_over.send((writer, upkeep, origin));
+    let _ = hand_over.send((writer, policy, origin));
     drop(hand_over);
     begun();
     let outcome = session.run(feed, origin);
     if !ends_in_time(&ended) {
         session.tell(WAITS);
     }
-    let recorded = recorder.join().unwrap_or_else(|_| Recorded::nothing(Some(FAILED.to_owned())));
+    let recorded = recorder.join().unwrap_or(Recorded {
+        closed: None,
+        lost: 0,
+        failure: Some("the recorder failed unexpectedly".to_owned()),
+        whole: false,
+    });
     Ok(Taken { path, id, session: outcome, recorded })
 }
 
@@ -209,7 +215,7 @@ fn ends_in_time(ended: &mpsc::Receiver<()>) -> bool {
     let mut turns = Turns::default();
     let begun = turns.turn(monotonic());
     while turns.turn(monotonic()).saturating_sub(begun) < CLOSES {
-        if ended.recv_timeout(LOOK_AT_CLOSE) == Err(mpsc::RecvTimeoutError::Disconnected) {
+        if ended.recv_timeout(LOOK) == Err(mpsc::RecvTimeoutError::Disconnected) {
             return true;
         }
     }
@@ -231,14 +237,23 @@ fn in_force(meta: &mut Meta, what: &str, is: bool) {
     meta.in_force.insert(what.to_owned(), if is { "yes" } else { "no" }.to_owned());
 }
 
-type Begun = (Writer<RecordingFile>, PathBuf, String, Upkeep);
+type Begun = (Writer<RecordingFile>, PathBuf, String, Policy);
 
-/// Makes the recording of a session that is prepared, up to its certificate. What was ordered is gone with it.
-fn begin(order: Order, session: &Session, start: Duration) -> Result<Begun, Error> {
-    let Order { session: _, store, recipients, period, signer, mut upkeep, mut header, mut meta, guard } =
-        order;
+#[allow(clippy::too_many_arguments)]
+fn begin(
+    store: &Store,
+    recipients: &[Recipient],
+    period: Option<&Period>,
+    signer: ReadSigner,
+    mut header: Header,
+    mut meta: Meta,
+    session: &Session,
+    start: Duration,
+    mut policy: Policy,
+    guard: Guarding,
+) -> Result<Begun, Error> {
     let keys = SessionKeys::generate().map_err(Error::Container)?;
-    let slots = store::seal::slots(&keys, &recipients, period.as_ref()).map_err(Error::Wrap)?;
+    let slots = store::seal::slots(&keys, recipients, period).map_err(Error::Wrap)?;
     header.start = i64::try_from(start.as_millis()).unwrap_or(i64::MAX);
     header.recipients = recipients.iter().map(Recipient::to_string).collect();
     header.tool = format!("sealcast {}", env!("CARGO_PKG_VERSION"));
@@ -263,7 +278,7 @@ fn begin(order: Order, session: &Session, start: Duration) -> Result<Begun, Erro
     }
     let setup = Setup { header, meta, cast, slots, ledger: String::new() };
     let sign = |text: &str| Ok(signer.sign(NAMESPACE, text.as_bytes())?);
-    let written = hold_room(&store, &file, &mut upkeep)
+    let written = hold_room(store, &file, &mut policy)
         .and_then(|()| Writer::create(file, keys, setup, sign).map_err(Error::Container));
     let mut writer = written?;
     writer.sink().publish().map_err(|error| Error::Store(error.into()))?;
@@ -271,24 +286,24 @@ fn begin(order: Order, session: &Session, start: Duration) -> Result<Begun, Erro
         // It worked a moment ago. Should it not work now, the recording is as good without.
         let _ = writer.sink().make_append_only();
     }
-    Ok((writer, path, id, upkeep))
+    Ok((writer, path, id, policy))
 }
 
 /// Holds the reserve, and a part of it apart for the close.
-fn hold_room(store: &Store, file: &RecordingFile, upkeep: &mut Upkeep) -> Result<(), Error> {
-    if upkeep.reserve == 0 {
+fn hold_room(store: &Store, file: &RecordingFile, policy: &mut Policy) -> Result<(), Error> {
+    if policy.reserve == 0 {
         return Ok(());
     }
-    let apart = (upkeep.reserve / 4).clamp(disk::LEAST_RESERVE, MOST_BALLAST);
+    let apart = (policy.reserve / 4).clamp(disk::LEAST_RESERVE, MOST_BALLAST);
     let hold = || {
         file.hold_ballast(apart)?;
-        disk::hold_reserve(file, upkeep.reserve)
+        disk::hold_reserve(file, policy.reserve)
     };
     let held = hold().or_else(|_| {
         // Recorders that were killed may have left theirs.
         store.give_back();
         hold()
     });
-    upkeep.reserve = held.map_err(Error::NoRoom)?;
+    policy.reserve = held.map_err(Error::NoRoom)?;
     Ok(())
 }

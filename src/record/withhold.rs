@@ -22,7 +22,6 @@ mod keys;
 mod run;
 mod unseen;
 
-use crate::policy::Input;
 use cursor::{Cell, Cursor, Did, Drawn};
 use keys::{Keys, Kind};
 use run::Run;
@@ -58,6 +57,18 @@ const LEFT: usize = 32;
 /// A line that was withheld is reported after this time at the latest, though its Enter is still to come.
 const REPORT: Duration = Duration::from_secs(5);
 
+/// What is stored of what was typed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Policy {
+    /// What was shown.
+    #[default]
+    Echoed,
+    /// Nothing.
+    None,
+    /// Everything, secrets included.
+    All,
+}
+
 /// What comes of what was typed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Typed {
@@ -79,7 +90,7 @@ pub struct Reported {
 /// Holds back what is typed until it is known whether it may be stored.
 // No Debug: it would show what was typed.
 pub struct Withhold {
-    stored: Input,
+    policy: Policy,
     runs: VecDeque<Run>,
     keys: Keys,
     cursor: Cursor,
@@ -111,9 +122,9 @@ pub struct Withhold {
 
 impl Withhold {
     /// Nothing typed yet.
-    pub fn new(stored: Input) -> Self {
+    pub fn new(policy: Policy) -> Self {
         Self {
-            stored,
+            policy,
             runs: VecDeque::new(),
             keys: Keys::default(),
             cursor: Cursor::default(),
@@ -141,7 +152,7 @@ impl Withhold {
     /// `bytes` were typed at `now`. `secret`: the terminal's settings say that a secret is being read, looked at
     /// before the bytes are handed on.
     pub fn typed(&mut self, now: Duration, bytes: &[u8], secret: bool, out: &mut Vec<Typed>) {
-        if self.stored == Input::All {
+        if self.policy == Policy::All {
             if !bytes.is_empty() {
                 out.push(Typed::Input(bytes.to_vec()));
             }
@@ -262,7 +273,7 @@ impl Withhold {
     ///
     /// Nothing is too late here: that is for [`Withhold::tick`] to say.
     pub fn shown(&mut self, now: Duration, bytes: &[u8], out: &mut Vec<Typed>) {
-        if self.stored == Input::All {
+        if self.policy == Policy::All {
             return;
         }
         self.drawn = now;
@@ -635,7 +646,7 @@ impl Withhold {
     /// Adds input to what comes out, in as few pieces as can be.
     fn input(&self, out: &mut Vec<Typed>, more: Vec<u8>) {
         match out.last_mut() {
-            _ if self.stored == Input::None => {}
+            _ if self.policy == Policy::None => {}
             Some(Typed::Input(bytes)) => bytes.extend_from_slice(&more),
             _ => out.push(Typed::Input(more)),
         }
@@ -658,7 +669,7 @@ impl Withhold {
     fn report(&mut self, out: &mut Vec<Typed>) {
         let part = self.unreported_as.take();
         self.unreported = None;
-        if part.is_some() && self.stored == Input::Echoed {
+        if part.is_some() && self.policy == Policy::Echoed {
             self.reported.extend(part.filter(|part| self.reported.back() != Some(part)));
             match out.last_mut() {
                 Some(Typed::Withheld(count)) => *count = count.saturating_add(1),

@@ -27,8 +27,6 @@ pub enum Said {
     /// By the recorder: of keys that were pressed from then on it is not known yet whether they are withheld; none: of all it is.
     /// Microseconds of the monotonic clock.
     Held(Option<u64>),
-    /// By the recorder: the session was stopped until now, for so many whole seconds. The recording has it as a gap, in words.
-    Stopped(u64),
     /// By the operator: a line was ended (nothing of the line is in it).
     Entered,
     /// By the recorder, of the withheld input that is told next: when its first key was pressed, milliseconds since the start of the
@@ -58,12 +56,7 @@ impl Said {
             }
             Self::Mark(mark) => matches!(mark, Mark::Integration { .. } | Mark::End { .. }),
             Self::Hint(hint) => matches!(hint, Hint::Forged | Hint::Broken),
-            Self::Clock(_)
-            | Self::Through(_)
-            | Self::Held(_)
-            | Self::Stopped(_)
-            | Self::Entered
-            | Self::Hidden { .. } => false,
+            Self::Clock(_) | Self::Through(_) | Self::Held(_) | Self::Entered | Self::Hidden { .. } => false,
         };
         kept.then(|| self.payload())
     }
@@ -204,7 +197,6 @@ mod tests {
             Said::Through(18),
             Said::Held(None),
             Said::Held(Some(19)),
-            Said::Stopped(19),
             Said::Entered,
             Said::Hidden { at: 4, line: false },
         ] {

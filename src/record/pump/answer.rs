@@ -2,12 +2,11 @@
 
 use super::{Phase, Pump, STILL};
 use crate::cast::{Gap, Payload};
-use crate::policy::OnFailure;
 use crate::record::capture::Stream;
 use crate::record::lane::Buffer;
+use crate::record::pauses::suspended;
 use crate::record::queue::Word;
-use crate::record::session::{Error, Screen, Streams, is_handed_on, tell};
-use crate::shell::said::Said;
+use crate::record::session::{Error, OnLoss, Screen, Streams, is_handed_on, tell};
 use crate::sys::poll::{Ready, Set};
 use crate::sys::signals::{self, Arrived};
 use crate::sys::stage::{Ended, Report};
@@ -161,7 +160,7 @@ impl Pump<'_> {
         }
         let seconds = clock::monotonic().saturating_sub(stopped).as_secs();
         if seconds > 0 {
-            self.batch.event(Said::Stopped(seconds).payload());
+            self.batch.event(Payload::Gap(suspended(seconds)));
             // The recorder wonders where the time went.
             self.batch.flush();
         }
@@ -273,8 +272,8 @@ impl Pump<'_> {
             self.lost_told = true;
             match self.on_loss {
                 _ if self.stopped.is_some() => {}
-                OnFailure::Stop => self.stop("the recorder failed: the session ends".into()),
-                OnFailure::Warn => self.tell("the recorder failed: this session is not recorded any more"),
+                OnLoss::Stop => self.stop("the recorder failed: the session ends".into()),
+                OnLoss::Warn => self.tell("the recorder failed: this session is not recorded any more"),
             }
         }
         self.batch.retry();

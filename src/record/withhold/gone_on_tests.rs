@@ -15,7 +15,7 @@ fn then_a_command(before: &[Step<'_>], from: u64, command: &str) -> Vec<Typed> {
     for (key, at) in keys.iter().zip((from..).step_by(80)) {
         steps.extend([Type(at, key), Show(at + 4, if key == "\r" { "\r\n" } else { key })]);
     }
-    play(Input::Echoed, &steps)
+    play(Policy::Echoed, &steps)
 }
 
 /// What comes after a secret was read, without a new line: a box is taken away, a prompt stands behind another one.
@@ -95,7 +95,7 @@ fn secrets_that_are_asked_for_one_after_the_other_are_withheld_whatever_is_drawn
                     .iter()
                     .map(|(at, typed, text)| if *typed { Type(*at, text) } else { Show(*at, text) })
                     .collect();
-                let out = play(Input::Echoed, &steps);
+                let out = play(Policy::Echoed, &steps);
                 if !stored(&out).replace('\r', "").is_empty() {
                     found.push(format!("{secret:?} beside {noise}, {prompt:?}: {:?}", stored(&out)));
                 }
@@ -146,7 +146,7 @@ fn a_secret_is_withheld_though_a_sign_of_a_prompt_is_drawn_between_its_keys() {
             let rest = format!("{rest}\r");
             for (pause, stars) in [(30, ""), (200, "*"), (200, "")] {
                 let out = play(
-                    Input::Echoed,
+                    Policy::Echoed,
                     &[
                         Show(0, "Word: "),
                         Type(300, first),
@@ -162,7 +162,7 @@ fn a_secret_is_withheld_though_a_sign_of_a_prompt_is_drawn_between_its_keys() {
                 // All of it before, and Enter behind it; then something that begins like it.
                 let log = format!("\r\n 45% {secret}: 14:03\r\n{secret} {secret}\r\n$ ");
                 let out = play(
-                    Input::Echoed,
+                    Policy::Echoed,
                     &[
                         Show(0, "Word: "),
                         Type(300, &secret),
@@ -183,7 +183,7 @@ fn a_secret_is_withheld_though_a_sign_of_a_prompt_is_drawn_between_its_keys() {
 #[test]
 fn corrections_in_a_line_that_is_withheld_are_withheld_however_long_it_takes() {
     let out = play(
-        Input::Echoed,
+        Policy::Echoed,
         &[
             Show(0, "Word: "),
             Type(400, "Zq7k"),
@@ -202,7 +202,7 @@ fn corrections_in_a_line_that_is_withheld_are_withheld_however_long_it_takes() {
         let mut steps = vec![Show(0, "Word: ")];
         steps.extend((1..=count).map(|n| Type(n * 900, "Z")));
         steps.push(Type(100_000, "\r"));
-        let out = play(Input::Echoed, &steps);
+        let out = play(Policy::Echoed, &steps);
         assert_eq!((stored(&out).as_str(), withheld(&out)), ("\r", 2), "{out:?}");
     }
 }
@@ -211,7 +211,7 @@ fn corrections_in_a_line_that_is_withheld_are_withheld_however_long_it_takes() {
 fn what_is_typed_slowly_is_stored_once_the_line_has_ended_of_which_something_was_withheld() {
     for left in ["\x1b[?1049l$ ", "\r\n# "] {
         let out = play(
-            Input::Echoed,
+            Policy::Echoed,
             &[
                 Show(0, "\x1b[?1049h\x1b[H text\x1b[24;1H:"),
                 Type(400, "j"),
@@ -229,5 +229,5 @@ fn what_is_typed_slowly_is_stored_once_the_line_has_ended_of_which_something_was
     }
     let tab =
         [Type(400, "Zq7k"), Type(600, "\t"), Type(7_000, "NY"), Show(7_005, "NY"), Type(8_000, "\x1b[D")];
-    assert_eq!(stored(&play(Input::Echoed, &tab)), "NY\x1b[D");
+    assert_eq!(stored(&play(Policy::Echoed, &tab)), "NY\x1b[D");
 }

@@ -106,7 +106,7 @@ impl Unseen {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Input, Withhold};
+    use super::super::{Policy, Withhold};
     use super::*;
     use crate::shell::marks::{Start, WITHHELD};
     use std::time::Duration;
@@ -118,7 +118,7 @@ mod tests {
     }
 
     impl Shell {
-        fn new(policy: Input) -> Self {
+        fn new(policy: Policy) -> Self {
             Self { withhold: Withhold::new(policy), unseen: Unseen::default(), now: 0 }
         }
 
@@ -150,7 +150,7 @@ mod tests {
     }
 
     /// A shell at its prompt: what was typed unseen before it came, what was typed into it, and shown, before it tells `text`.
-    fn told(policy: Input, before: &str, typed: &str, shown: &str, text: &str) -> Start {
+    fn told(policy: Policy, before: &str, typed: &str, shown: &str, text: &str) -> Start {
         let mut shell = Shell::new(policy);
         if !before.is_empty() {
             shell.types(before, true);
@@ -172,7 +172,7 @@ mod tests {
             // Typed ahead, while something else read it without an echo.
             (&typed, "", "\r\n"),
         ] {
-            let start = told(Input::Echoed, before, typed, shown, LINE);
+            let start = told(Policy::Echoed, before, typed, shown, LINE);
             assert_eq!((start.text.as_deref(), start.withheld, start.cut), (Some(WITHHELD), true, false));
             assert_eq!(start.number, Some(4));
         }
@@ -190,19 +190,19 @@ mod tests {
             ("for i in 1\rdo id\rdone\r", "for i in 1\r\n> do id\r\n> done\r\n", "for i in 1; do id; done"),
             ("echo a\x16\x01bcd\r", "echo a^Abcd\r\n", "echo a\x01bcd"),
         ] {
-            let start = told(Input::Echoed, secret, typed, shown, text);
+            let start = told(Policy::Echoed, secret, typed, shown, text);
             assert_eq!((start.text.as_deref(), start.withheld), (Some(text), false), "{typed:?}");
         }
         // Nothing was withheld: a shell may know a line that it never showed.
-        assert_eq!(told(Input::Echoed, "", "\x1b[A\r", "\r\n", LINE).text.as_deref(), Some(LINE));
-        assert_eq!(told(Input::All, "", LINE, "\r\n", LINE).text.as_deref(), Some(LINE));
-        assert_eq!(told(Input::None, "", LINE, "\r\n", LINE).text.as_deref(), Some(WITHHELD));
-        assert_eq!(told(Input::None, "", LINE, LINE, LINE).text.as_deref(), Some(LINE));
+        assert_eq!(told(Policy::Echoed, "", "\x1b[A\r", "\r\n", LINE).text.as_deref(), Some(LINE));
+        assert_eq!(told(Policy::All, "", LINE, "\r\n", LINE).text.as_deref(), Some(LINE));
+        assert_eq!(told(Policy::None, "", LINE, "\r\n", LINE).text.as_deref(), Some(WITHHELD));
+        assert_eq!(told(Policy::None, "", LINE, LINE, LINE).text.as_deref(), Some(LINE));
     }
 
     #[test]
     fn lines_that_were_typed_ahead_unseen_are_all_forgotten_and_none_comes_back_by_a_key() {
-        let mut shell = Shell::new(Input::Echoed);
+        let mut shell = Shell::new(Policy::Echoed);
         shell.types("first=1\rsecond=2\r", true);
         for line in ["first=1", "second=2"] {
             shell.prompt();
@@ -225,7 +225,7 @@ mod tests {
 
     #[test]
     fn a_line_between_whose_letters_suggestions_were_drawn_was_shown() {
-        let mut shell = Shell::new(Input::Echoed);
+        let mut shell = Shell::new(Policy::Echoed);
         // Read without the terminal's help, a moment before.
         shell.types("hunter2\r", false);
         shell.shows("\r\n");
@@ -242,7 +242,7 @@ mod tests {
 
     #[test]
     fn a_line_that_stands_behind_a_long_list_of_completions_was_shown() {
-        let (mut withhold, mut unseen) = (Withhold::new(Input::None), Unseen::default());
+        let (mut withhold, mut unseen) = (Withhold::new(Policy::None), Unseen::default());
         let prompt = Said::Mark(Mark::Typing { status: None, number: None });
         unseen.told(Said::Mark(Mark::Prompt { cwd: None }), &mut withhold);
         unseen.shown("completion ".repeat(MOST).as_bytes());
