@@ -64,7 +64,7 @@ fn seconds(text: &str) -> std::result::Result<Duration, String> {
 /// The recording cannot be opened or read on.
 pub fn run(context: &Context, args: &Args) -> Result<()> {
     let (wanted, time) = place(args.recording.as_deref().unwrap_or("last"));
-    if args.follow || !args.plain && context.console.is_terminal() {
+    if args.follow || !args.plain && context.console.redraws() {
         let recording = (args.recording.is_some() || args.follow).then(|| wanted.to_owned());
         let start = Start {
             recording,

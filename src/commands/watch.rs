@@ -53,8 +53,8 @@ type Watched = Recording<File>;
 /// # Errors
 /// The recording cannot be opened, or the terminal cannot be used.
 pub(super) fn watch(context: &Context, reading: &Reading, start: &Start) -> Result<()> {
-    if start.follow && !context.console.is_terminal() {
-        return Err(Error::new(Kind::Usage, "following needs a terminal")
+    if start.follow && !context.console.redraws() {
+        return Err(Error::new(Kind::Usage, "following needs a terminal that can be drawn on")
             .hint("`sealcast play --plain` prints what has been recorded so far"));
     }
     let (verdicts, inbox) = channel();
@@ -351,7 +351,7 @@ fn depth(context: &Context) -> Depth {
     };
     let (term, color) = (of("TERM"), of("COLORTERM"));
     match () {
-        () if context.environment.no_color || term == "dumb" => Depth::Mono,
+        () if context.environment.no_color => Depth::Mono,
         () if matches!(color.as_str(), "truecolor" | "24bit") || term.contains("direct") => Depth::True,
         () if term.contains("256") => Depth::Indexed,
         () => Depth::Sixteen,

@@ -66,8 +66,8 @@ pub(super) struct Batch {
     stalled: Duration,
     capture: Capture,
     withhold: Withhold,
-    /// What was told last of [`Withhold::held_since`].
-    held: Option<Duration>,
+    /// [`Withhold::held_since`] has been told of.
+    holds: bool,
     unseen: Unseen,
     typed: Vec<Typed>,
     kept: [Kept; 3],
@@ -135,7 +135,7 @@ impl Batch {
             stalled: Duration::ZERO,
             capture: Capture::default(),
             withhold,
-            held: None,
+            holds: false,
             unseen: Unseen::default(),
             typed: Vec::new(),
             kept: Default::default(),
@@ -332,9 +332,9 @@ impl Batch {
         let Some(time) = self.through.take() else { return };
         let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
         let (at, held) = (time.saturating_sub(self.start), self.withhold.held_since());
-        // Before: what is through may leave.
-        if held != self.held {
-            self.held = held;
+        // Before: what is through may leave. Each time, since any of them may be lost on its way.
+        self.holds |= held.is_some();
+        if self.holds {
             let since = held.map(|since| micros(since.saturating_add(self.start)));
             self.push(Event::new(at, Said::Held(since).payload()), 64);
         }

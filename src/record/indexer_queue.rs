@@ -173,13 +173,14 @@ impl State {
         rest.retain(|event| !can_be_left_out(&event.payload));
         let room = QUEUE.saturating_sub(self.bytes);
         let (mut kept, mut bytes, mut size, mut end) = (Vec::new(), 0, None, None);
-        let mut through = None;
+        let (mut held, mut through) = (None, None);
         for event in rest {
             let more = weight(&event);
             match &event.payload {
                 Payload::Exit(_) => end = Some(event),
                 // The last word of how far everything has come says all that those before it said.
                 payload if Said::is_through(payload) => through = Some(event),
+                payload if Said::is_held(payload) => held = Some(event),
                 _ if bytes + more <= room => {
                     bytes += more;
                     kept.push(event);
@@ -191,7 +192,7 @@ impl State {
                 }
             }
         }
-        for event in through.into_iter().chain(size).chain(end) {
+        for event in held.into_iter().chain(through).chain(size).chain(end) {
             bytes += weight(&event);
             kept.push(event);
         }
@@ -312,6 +313,7 @@ mod tests {
         for n in 0..50_000 {
             let events = vec![
                 at(n, Payload::Output(vec![b'x'; 100])),
+                at(n, Said::Held(Some(n)).payload()),
                 at(n, Said::Through(n).payload()),
                 at(n, Payload::Input(b"y".into())),
             ];
@@ -320,7 +322,8 @@ mod tests {
         }
         state.leave_out_streams(vec![at(9, Payload::Withheld(1))]);
         let Some(Work::Events(events, _)) = state.queue.pop_back() else { panic!() };
-        assert_eq!(events, [at(9, Payload::Withheld(1)), at(49_999, Said::Through(49_999).payload())]);
+        let last = [Said::Held(Some(49_999)), Said::Through(49_999)].map(|said| at(49_999, said.payload()));
+        assert_eq!(events, [&[at(9, Payload::Withheld(1))], &last[..]].concat());
     }
 
     #[test]

@@ -277,7 +277,7 @@ impl<S: Disk> Recorder<'_, S> {
 
     fn event(&mut self, event: Event) {
         let said = Said::of(&event.payload);
-        if matches!(said, Some(Said::Through(_))) {
+        if matches!(said, Some(Said::Through(_) | Said::Held(_))) {
             // Nothing has happened.
             if self.state != State::Losing {
                 self.indexer.event(event);

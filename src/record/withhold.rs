@@ -252,20 +252,15 @@ impl Withhold {
             return;
         }
         self.end_line();
-        // Keys that showed nothing were for a program that has ended, such as the `q` of a pager.
-        if let Some(run) = self.runs.back_mut().filter(|_| !self.keys.is_within())
-            && run.closed.is_none()
-            && run.echo.is_untouched()
-            && !run.echo.is_set_apart()
-        {
-            run.apart = run.bytes.len();
-            run.echo.sets_apart();
-        }
     }
 
     /// What is typed from now on is another line.
     fn end_line(&mut self) {
         (self.hides, self.told) = (false, false);
+        // What was told of before its end, and more of which was withheld since, is told as what it was.
+        if self.unreported.is_none() && self.unreported_as.is_some() {
+            self.unreported = Some(self.drawn);
+        }
         self.runs.iter_mut().filter(|run| run.closed.is_some()).for_each(|run| run.ends = true);
     }
 
@@ -555,7 +550,6 @@ impl Withhold {
                 alts: false,
                 earlier: false,
                 ends: false,
-                apart: 0,
                 gone: false,
             });
         }
@@ -616,19 +610,9 @@ impl Withhold {
             if let Some(part) = self.unreported_as.as_mut().filter(|_| run.echo.expects_nothing()) {
                 part.line |= run.line;
             }
-            let mut bytes = Zeroizing::new(std::mem::take(&mut *run.bytes));
-            let kept = if run.echo.is_set_apart() {
-                bytes.split_off(run.apart)
-            } else {
-                std::mem::take(&mut *bytes)
-            };
-            if !bytes.is_empty() {
-                self.hide(now, run.first, false);
-                self.hidden = true;
-            }
             self.report(out);
             self.line.0 |= !run.earlier && !run.echo.expects_nothing();
-            return self.input(out, kept);
+            return self.input(out, std::mem::take(&mut *run.bytes));
         }
         self.hide(now, run.first, run.line);
         self.hides |= run.is_unseen();

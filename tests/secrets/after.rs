@@ -1,4 +1,4 @@
-//! What is typed right after a secret was read, or a pager was left: the next command, which is shown, and is to be stored.
+//! What is typed right after a secret was read: the next command, which is shown, and is to be stored.
 
 use crate::support::sandbox::Sandbox;
 use crate::support::tried::{BUSY, Tried};
@@ -44,21 +44,4 @@ fn right_behind(command: &str, keys: &[&str]) -> Tried {
     session.terminal.wait_for("\ropen two\r\n");
     session.terminal.wait_for("PROMPT> ");
     session.check(&[command, "echo open two\r"], 1)
-}
-
-#[test]
-fn a_short_command_right_after_a_pager_was_left() {
-    if there("less") {
-        tried(|| {
-            let mut session = Session::bash();
-            session.sandbox.file("text", "first\nsecond\n");
-            session.terminal.echoed("less text\r", "(END)");
-            session.terminal.send_unseen("q");
-            session.terminal.wait_for("PROMPT> ");
-            session.terminal.read_through(BUSY);
-            session.type_slowly("id\r");
-            session.terminal.wait_for("PROMPT> ");
-            session.check(&["less text\r", "id\r"], 1)
-        });
-    }
 }

@@ -91,8 +91,6 @@ pub(super) struct Match {
     is_below: bool,
     /// How many bytes of it were drawn one behind the other in its row, and where the cursor stood behind them.
     again: Option<(usize, Cell)>,
-    /// So many bytes were typed before the cursor was seen at a prompt elsewhere, and none of them was shown, then or later.
-    apart: Option<usize>,
     state: State,
 }
 
@@ -304,7 +302,6 @@ impl Match {
         }
         self.seen = Seen { next: length, count: length, after: Some(cell) };
         self.loose = None;
-        self.sets_together(length);
         true
     }
 
@@ -322,7 +319,6 @@ impl Match {
         let mut bytes = [0; 4];
         let bytes = drawn.c.encode_utf8(&mut bytes).as_bytes();
         self.see_piece(drawn, bytes);
-        self.sets_together(self.piece);
         let below = self.below.as_mut().map_or(Found::Nothing, |below| below.see(drawn, bytes, &self.typed));
         if let Found::Whole(after) = below {
             self.found_below(after);
@@ -344,15 +340,10 @@ impl Match {
             let places = [self.seen.after, self.begins, self.stood(*at)];
             places.into_iter().flatten().any(|cell| drawn.is_at(cell))
         };
-        let apart = self.apart.filter(|apart| *apart > self.seen.next);
-        let hit = ahead(self.seen.next).chain(apart.into_iter().flat_map(ahead)).find(is_there);
+        let hit = ahead(self.seen.next).find(is_there);
         if let Some(at) = hit {
             self.hit(at, bytes.len(), drawn.after);
             return true;
-        }
-        // An echo is what a prompt draws first: with anything else before it, all is one again.
-        if drawn.c != ' ' && !self.touched {
-            self.apart = None;
         }
         let candidate = ahead(self.seen.next).next_back();
         if first && drawn.is_first() && candidate.is_some() && bytes.len() == 1 {
@@ -370,7 +361,6 @@ impl Match {
         self.seen = Seen { next: length, count: length, after: Some(after) };
         self.rest();
         (self.more, self.is_below, self.below) = (false, true, None);
-        self.sets_together(length);
         if self.state == State::Left {
             self.state = State::Shown;
         }
@@ -401,14 +391,12 @@ impl Match {
         self.seen = Seen { next: length, count: length, after: Some(drawn.after) };
         self.fresh.push(self.seen);
         self.more = false;
-        self.sets_together(length);
         true
     }
 
     /// The character at `at` was seen, of `length` bytes.
     fn hit(&mut self, at: usize, length: usize, after: Cell) {
         self.touched = true;
-        self.apart = self.apart.filter(|apart| at >= *apart);
         self.seen = Seen {
             next: at.saturating_add(length),
             count: self.seen.count.saturating_add(length),
@@ -480,14 +468,6 @@ impl Match {
         }
     }
 
-    /// Where those that were set apart stand with the rest of these so many bytes, they were typed ahead. (Once it was decided what the
-    /// rest is, it is too late.)
-    fn sets_together(&mut self, length: usize) {
-        if self.state != State::Shown {
-            self.apart = self.apart.filter(|apart| length < *apart);
-        }
-    }
-
     /// The line was left. What was seen of it so far counts only if it is enough.
     pub(super) fn leave(&mut self) {
         // A number stands at the end of many a line, and blanks do.
@@ -516,21 +496,6 @@ impl Match {
             && !loose
     }
 
-    /// What was typed so far was for a program that has ended: the rest is looked for by itself.
-    pub(super) fn sets_apart(&mut self) {
-        self.apart = Some(self.typed.len()).filter(|typed| *typed > 0);
-    }
-
-    /// Whether that is still so: where it was shown after all, it was typed ahead.
-    pub(super) fn is_set_apart(&self) -> bool {
-        self.apart.is_some()
-    }
-
-    /// How much of it is not set apart.
-    fn length(&self) -> usize {
-        self.typed.len().saturating_sub(self.apart.unwrap_or_default())
-    }
-
     /// Whether its line was left.
     pub(super) fn is_over(&self) -> bool {
         self.state != State::Open
@@ -548,7 +513,7 @@ impl Match {
 
     /// Whether there is little or nothing that an echo would show.
     pub(super) fn is_short(&self) -> bool {
-        self.length() <= FEW
+        self.typed.len() <= FEW
     }
 
     /// Whether an echo would show so much that all of it in its place is no accident.
@@ -558,8 +523,7 @@ impl Match {
 
     /// Whether it is nothing but stars, as a prompt draws them for any other key too.
     pub(super) fn is_stars(&self) -> bool {
-        let mut rest = self.typed.iter().skip(self.apart.unwrap_or_default()).peekable();
-        rest.peek().is_some() && rest.all(|byte| *byte == b'*')
+        !self.typed.is_empty() && self.typed.iter().all(|byte| *byte == b'*')
     }
 
     /// Whether it is known already that it counts as shown.
@@ -580,8 +544,7 @@ impl Match {
                 let seen = if self.more && !self.search { self.rested } else { self.seen };
                 let (alone, end) = self.alone.map_or((0, self.typed.len()), |(at, _)| (1, at));
                 let count = seen.count.saturating_add(alone);
-                self.apart != Some(self.typed.len())
-                    && count.saturating_mul(5) >= self.length().saturating_mul(4)
+                count.saturating_mul(5) >= self.typed.len().saturating_mul(4)
                     && !is_much(self.typed.get(seen.next..end))
             }
             State::Shown => true,

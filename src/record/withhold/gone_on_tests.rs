@@ -1,4 +1,4 @@
-//! Whoever reads the keys has gone on: a secret was read, a pager was left. What is typed next is told apart from what was typed
+//! Whoever reads the keys has gone on: a secret was read. What is typed next is told apart from what was typed
 //! before, whether or not the cursor went there by a new line.
 
 use super::noise_tests::{Dice, NOISES, secrets};
@@ -103,28 +103,6 @@ fn secrets_that_are_asked_for_one_after_the_other_are_withheld_whatever_is_drawn
         }
     }
     assert!(found.is_empty(), "{}:\n{}", found.len(), found.join("\n"));
-}
-
-#[test]
-fn a_short_command_that_is_typed_right_after_a_pager_was_left_is_stored() {
-    for (keys, left) in [
-        ("q", "\r\x1b[K\x1b[?1l\x1b>\x1b[?1049l$ "),
-        ("ZZ", "\r\x1b[?25l\x1b[?1000l\x1b[24;1H\x1b[K\x1b[24;1H\x1b[?1049l\x1b[23;0;0t\x1b[?25h$ "),
-        ("jjjq", "\r\x1b[K\x1b[?1049l$ "),
-        ("q", "\x1b[?12l\x1b[?25h\x1b[24;1H\r\nroot@host:~# "),
-    ] {
-        for (from, command) in [(100, "ls\r"), (250, "id\r"), (400, "w\r"), (200, "ls -l\r")] {
-            let keys_apart: Vec<String> = keys.chars().map(String::from).collect();
-            let mut before = vec![Show(0, "\x1b[?1049h\x1b[H text \r\n of it \x1b[24;1H:")];
-            for (key, n) in keys_apart.iter().zip(0..) {
-                before.push(Type(2_000 + n * 80, key));
-            }
-            let quit = 2_000 + (keys_apart.len() as u64 - 1) * 80;
-            before.push(Show(quit + 10, left));
-            let out = then_a_command(&before, quit + from, command);
-            assert_eq!((stored(&out).as_str(), withheld(&out)), (command, 1), "{keys:?} {from} {out:?}");
-        }
-    }
 }
 
 /// Keeps what was stored beside a command.

@@ -38,8 +38,6 @@ pub(super) struct Run {
     pub(super) ends: bool,
     /// Whoever read it has gone on, and has shown nothing of it.
     pub(super) gone: bool,
-    /// So many bytes of it are set apart, if any are (see [`echo::Match::sets_apart`]).
-    pub(super) apart: usize,
 }
 
 impl Run {
