@@ -8,7 +8,7 @@ use super::Losses;
 use crate::cast::line::{self, push_seconds, push_string};
 use crate::cast::{Event, Gap, Header, Payload};
 use crate::container::Opening;
-use crate::terminal::NO_TERMINAL;
+use crate::terminal::{drawn_on, is_bare};
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::time::Duration;
@@ -46,8 +46,8 @@ impl Cast {
     pub(super) fn begin(version: Version, opening: &Opening, out: &mut impl Write) -> io::Result<Self> {
         let mut header = opening.cast.clone();
         header.version = 3;
-        let bare = opening.meta.cols == 0 || opening.meta.rows == 0;
-        (header.term.cols, header.term.rows) = if bare { NO_TERMINAL } else { opening.size() };
+        let bare = is_bare(opening.size());
+        (header.term.cols, header.term.rows) = drawn_on(opening.size());
         match version {
             Version::V3 => serde_json::to_writer(&mut *out, &header)?,
             Version::V2 => serde_json::to_writer(&mut *out, &v2(&header))?,

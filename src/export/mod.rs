@@ -172,7 +172,7 @@ impl<W: Write> Exporter<W> {
             Format::Cast => Inner::Cast(cast::Cast::begin(cast::Version::V3, opening, &mut out)?),
             Format::Cast2 => Inner::Cast(cast::Cast::begin(cast::Version::V2, opening, &mut out)?),
             Format::Raw => Inner::Raw,
-            Format::Text => Inner::Text(Box::new(text::Text::begin(&opening.meta))),
+            Format::Text => Inner::Text(Box::new(text::Text::begin(opening.size()))),
             Format::Json => {
                 json::begin(header, opening, &mut out)?;
                 Inner::Json

@@ -7,7 +7,7 @@
 //! moving between lines comes in the order it was written.
 
 use crate::terminal::Terminal;
-use crate::text::is_deceptive_behind;
+use crate::text::{is_deceptive, is_deceptive_behind};
 
 /// The longest line, in columns; longer ones are cut into several.
 const MAX_COLUMNS: usize = 32 << 10;
@@ -239,17 +239,11 @@ impl Plain {
                 }
             }
             c if c.is_ascii_control() => {}
-            c if c == OURS || is_deceptive_behind(self.before(), c) => {
+            c if c == OURS || is_deceptive(c) => {
                 c.escape_unicode().for_each(|c| self.put(c));
             }
             c => self.put(c),
         }
-    }
-
-    /// The character before the cursor.
-    fn before(&self) -> char {
-        let line = self.line.get(..self.column).unwrap_or_default();
-        line.iter().rev().copied().find(|c| *c != FILLER).unwrap_or(' ')
     }
 
     fn put(&mut self, c: char) {
@@ -371,7 +365,7 @@ fn text_of(line: &[char]) -> String {
     let mut text = String::with_capacity(line.len());
     let mut before = ' ';
     for c in line.iter().copied().filter(|c| *c != FILLER) {
-        // What it stood behind when it came may have been written over since.
+        // Here, and not when it came: what it stood behind then may have been written over since.
         match is_deceptive_behind(before, c) {
             true => text.extend(c.escape_unicode()),
             false => text.push(c),

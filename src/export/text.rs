@@ -8,8 +8,7 @@
 use super::UNDRAWN;
 use super::plain::OURS;
 use crate::cast::{Event, Payload};
-use crate::container::Meta;
-use crate::terminal::{Kind, Line, NO_TERMINAL, Transcript};
+use crate::terminal::{Kind, Line, Transcript, drawn_on, is_bare};
 use crate::text::{Escaped, incomplete_tail};
 use std::io::{self, Write};
 use std::time::Duration;
@@ -31,13 +30,11 @@ pub(super) struct Text {
 }
 
 impl Text {
-    pub(super) fn begin(meta: &Meta) -> Self {
-        let bare = meta.cols == 0 || meta.rows == 0;
-        let (cols, rows) = if bare { NO_TERMINAL } else { (meta.cols, meta.rows) };
-        let transcript = Transcript::new(cols, rows);
+    pub(super) fn begin(size: (u16, u16)) -> Self {
+        let (cols, rows) = drawn_on(size);
         Self {
-            transcript,
-            bare,
+            transcript: Transcript::new(cols, rows),
+            bare: is_bare(size),
             last: Duration::ZERO,
             visit: 0,
             tail: Vec::new(),

@@ -3,7 +3,7 @@
 use super::times;
 use crate::cast::{Event, Payload};
 use crate::replay::{Budget, Replay, Segment, Source};
-use crate::terminal::{Line, NO_TERMINAL, Transcript};
+use crate::terminal::{Line, Transcript, drawn_on, is_bare};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -109,8 +109,7 @@ impl Reading {
         replay: &mut Replay<S>,
         budget: &mut Budget,
     ) {
-        let (cols, rows) = replay.outline().size;
-        if cols == 0 || rows == 0 {
+        if is_bare(replay.outline().size) {
             // Without a terminal, nothing turned a line feed into a new line (LNM).
             transcript.feed(Duration::ZERO, b"\x1b[20h", &mut |_| {});
         }
@@ -226,8 +225,7 @@ fn doubt(refused: Option<Duration>) -> Option<String> {
 }
 
 fn blank<S: Source>(replay: &Replay<S>) -> Transcript {
-    let (cols, rows) = replay.outline().size;
-    let (cols, rows) = if cols == 0 || rows == 0 { NO_TERMINAL } else { (cols, rows) };
+    let (cols, rows) = drawn_on(replay.outline().size);
     Transcript::new(cols, rows)
 }
 

@@ -176,17 +176,17 @@ impl State {
         let (mut held, mut through) = (None, None);
         for event in rest {
             let more = weight(&event);
-            match &event.payload {
-                Payload::Exit(_) => end = Some(event),
+            match (&event.payload, Said::of(&event.payload)) {
+                (Payload::Exit(_), _) => end = Some(event),
                 // The last word of how far everything has come says all that those before it said.
-                payload if Said::is_through(payload) => through = Some(event),
-                payload if Said::is_held(payload) => held = Some(event),
+                (_, Some(Said::Through(_))) => through = Some(event),
+                (_, Some(Said::Held(_))) => held = Some(event),
                 _ if bytes + more <= room => {
                     bytes += more;
                     kept.push(event);
                 }
-                Payload::Resize { .. } => size = Some(event),
-                payload => {
+                (Payload::Resize { .. }, _) => size = Some(event),
+                (payload, _) => {
                     typed |= matches!(payload, Payload::Withheld(_));
                     self.unheard.count(payload);
                 }

@@ -21,7 +21,7 @@ pub use pace::{Idle, SPEEDS, scaled, stepped};
 pub use recording::Recording;
 pub use source::{Error, Memory, Outline, Segment, Source, Span, millis};
 
-use crate::terminal::{NO_TERMINAL, Terminal};
+use crate::terminal::{Terminal, drawn_on, is_bare};
 use going::{Goal, Next};
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
@@ -275,7 +275,7 @@ impl<S: Source> Replay<S> {
 }
 
 fn blank(size: (u16, u16)) -> Terminal {
-    let (cols, rows) = if size.0 == 0 || size.1 == 0 { NO_TERMINAL } else { size };
+    let (cols, rows) = drawn_on(size);
     let mut terminal = Terminal::new(cols, rows);
     new_lines(size, &mut terminal);
     terminal
@@ -283,7 +283,7 @@ fn blank(size: (u16, u16)) -> Terminal {
 
 /// Without a terminal, nothing turned a line feed into a new line: ours does (LNM).
 fn new_lines(size: (u16, u16), terminal: &mut Terminal) {
-    if size.0 == 0 || size.1 == 0 {
+    if is_bare(size) {
         terminal.feed_guarded(b"\x1b[20h");
     }
 }

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::cast::{Anchor, Command, Event, Payload};
+use crate::terminal::NO_TERMINAL;
 use crate::terminal::corpus::{Session, sessions, step};
 use proptest::prelude::*;
 

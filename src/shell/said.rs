@@ -66,11 +66,6 @@ impl Said {
         matches!(Self::of(payload), Some(Self::Through(_)))
     }
 
-    /// Whether a payload only tells since when keys are undecided.
-    pub fn is_held(payload: &Payload) -> bool {
-        matches!(Self::of(payload), Some(Self::Held(_)))
-    }
-
     /// Read from a payload; `None` when it is something else.
     pub fn of(payload: &Payload) -> Option<Self> {
         match payload {

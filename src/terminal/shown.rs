@@ -13,6 +13,16 @@ use std::time::Duration;
 /// Size of the screen where the recording has no terminal.
 pub const NO_TERMINAL: (u16, u16) = (80, 24);
 
+/// Whether the size of a recording says that it has no terminal: a line feed begins a new line there.
+pub fn is_bare((cols, rows): (u16, u16)) -> bool {
+    cols == 0 || rows == 0
+}
+
+/// The columns and rows that a recording of this size is drawn on: its own, or [`NO_TERMINAL`].
+pub fn drawn_on(size: (u16, u16)) -> (u16, u16) {
+    if is_bare(size) { NO_TERMINAL } else { size }
+}
+
 /// Reads events and tells lines.
 pub struct Shown {
     reading: Reading,
@@ -39,17 +49,15 @@ pub(super) fn stored(time: Duration) -> Duration {
 impl Shown {
     /// From the start of a recording, whose terminal has this many columns and rows (0 without a terminal).
     pub fn new(size: (u16, u16)) -> Self {
-        let bare = size.0 == 0 || size.1 == 0;
-        let (cols, rows) = if bare { NO_TERMINAL } else { size };
-        Self::over(Transcript::new(cols, rows), bare, Duration::ZERO)
+        let (cols, rows) = drawn_on(size);
+        Self::over(Transcript::new(cols, rows), is_bare(size), Duration::ZERO)
     }
 
     /// From a keyframe at `time`. `size` is that of [`Shown::new`], at the start of the recording. `None` when it is no
     /// keyframe.
     pub fn restored(size: (u16, u16), keyframe: &str, time: Duration) -> Option<Self> {
         let time = stored(time);
-        let bare = size.0 == 0 || size.1 == 0;
-        Some(Self::over(Transcript::restored(keyframe, time)?, bare, time))
+        Some(Self::over(Transcript::restored(keyframe, time)?, is_bare(size), time))
     }
 
     fn over(transcript: Transcript, bare: bool, last: Duration) -> Self {
