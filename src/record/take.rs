@@ -154,6 +154,8 @@ pub fn take(order: Order, fit: Box<Fit<'_>>, begun: impl FnOnce()) -> Result<Tak
     sys::harden::forget_what_the_caller_chose();
     sys::harden::mask_files();
     let (header, mut meta) = (header, meta);
+    // What stops us in the background is the loop's to take, which is this thread: whoever else took it would let the loop run on.
+    let unstopped = sys::signals::Unstopped::begin();
     let indexer = fit(&mut session, &mut meta)?;
     if guard.lock_memory {
         in_force(&mut meta, "locked-memory", sys::harden::lock_memory());
@@ -196,6 +198,7 @@ pub fn take(order: Order, fit: Box<Fit<'_>>, begun: impl FnOnce()) -> Result<Tak
     let origin = sys::clock::monotonic();
     let _ = hand_over.send((writer, policy, origin));
     drop(hand_over);
+    drop(unstopped);
     begun();
     let outcome = session.run(feed, origin);
     if !ends_in_time(&ended) {

@@ -292,6 +292,28 @@ fn a_program_that_runs_in_the_background_reads_once_it_is_brought_to_the_foregro
     terminal.line("echo status $?", "status 0");
 }
 
+#[test]
+fn what_stops_a_job_in_the_background_is_taken_by_the_one_thread_that_asks_for_the_terminal() {
+    let sandbox = Sandbox::new();
+    let mut terminal = sandbox.shell();
+    terminal.line(&format!("{} sh -c 'touch begun; exec sleep 1000' &", sandbox.wrapper_line()), "OUTER> ");
+    let wrapper = last_job(&mut terminal);
+    until("the program", || sandbox.path("begun").exists().then_some(()));
+    let threads = std::fs::read_dir(format!("/proc/{wrapper}/task")).unwrap();
+    let threads: Vec<u32> =
+        threads.map(|thread| thread.unwrap().file_name().to_str().unwrap().parse().unwrap()).collect();
+    assert!(threads.len() > 2, "{threads:?}");
+    for thread in threads {
+        let status = std::fs::read_to_string(format!("/proc/{wrapper}/task/{thread}/status")).unwrap();
+        let blocked = status.lines().find_map(|line| line.strip_prefix("SigBlk:")).unwrap();
+        let blocked = u64::from_str_radix(blocked.trim(), 16).unwrap();
+        // SIGTTIN and SIGTTOU, 21 and 22.
+        let both = 0b11 << 20;
+        assert_eq!(blocked & both, if thread == wrapper { 0 } else { both }, "{status}");
+    }
+    terminal.line("kill %1; wait %1; echo status $?", "status 143");
+}
+
 /// A shell whose line editor has the terminal, and whose prompt is shown, when the wrapper begins.
 fn started_behind_a_prompt(terminal: &mut Terminal, sandbox: &Sandbox, words: &str) {
     let go = sandbox.path("go");
