@@ -370,6 +370,9 @@ impl<S: Disk> Recorder<'_, S> {
         let extras = self.indexer.end_segment();
         let ended = self.writer.end_segment(now, extras);
         self.check(ended);
+        // What is used again comes back in microseconds; what the kernel maps around it, and what was used once, would pile up to a
+        // megabyte.
+        crate::sys::memory::release_code();
     }
 
     /// When both clocks are to be recorded if nothing happens before.
