@@ -4,6 +4,9 @@
 //! FIFO would hang us, a device would answer us), and to make anything that others can read. Locks are in [`super::lock`]
 //! or the standard library's ([`File::lock`]: `flock`), as is `fdatasync` ([`File::sync_data`]).
 
+mod shared;
+mod space;
+
 use super::link::not_followed;
 use super::{Error, Result};
 use std::ffi::{CStr, CString};
@@ -13,7 +16,9 @@ use std::os::fd::AsRawFd as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+
+pub use shared::SharedFile;
+pub use space::{Space, ballast, free_space, release_reserve, reserve};
 
 /// Mode of every file we make.
 const FILE_MODE: u32 = 0o600;
@@ -257,81 +262,6 @@ pub fn publish(from: &Path, to: &Path) -> Result<()> {
     }
 }
 
-/// Reserves `bytes` behind the end of the file without making it longer, so that the end of a recording can be
-/// written on a full disk. `false` when the file system cannot reserve.
-///
-/// # Errors
-/// `StorageFull` when there is no room; whatever else the kernel says.
-pub fn reserve(file: &File, bytes: u64) -> Result<bool> {
-    let end = file.metadata().map_err(|e| Error::new("examine", "the recording", e))?.len();
-    let offset = libc::off_t::try_from(end).unwrap_or(libc::off_t::MAX);
-    let length = libc::off_t::try_from(bytes.max(1)).unwrap_or(libc::off_t::MAX);
-    loop {
-        // SAFETY: the descriptor is open for as long as `file` is borrowed.
-        if unsafe { libc::fallocate(file.as_raw_fd(), libc::FALLOC_FL_KEEP_SIZE, offset, length) } == 0 {
-            return Ok(true);
-        }
-        let error = io::Error::last_os_error();
-        match error.raw_os_error() {
-            Some(libc::EINTR) => {}
-            Some(libc::EOPNOTSUPP | libc::ENOSYS) => return Ok(false),
-            _ => return Err(Error::new("reserve space", "", error)),
-        }
-    }
-}
-
-/// Gives back what [`reserve`] reserved behind the end of the file. Its content and its times stay.
-///
-/// # Errors
-/// When the file cannot be cut to its own length.
-pub fn release_reserve(file: &File) -> Result<()> {
-    let end = file.metadata().and_then(|facts| {
-        file.set_len(facts.len())?;
-        file.set_times(std::fs::FileTimes::new().set_modified(facts.modified()?))
-    });
-    end.map_err(|e| Error::new("release reserved space", "", e))
-}
-
-/// Holds `bytes` of the file system of `dir` in a file without a name (`O_TMPFILE`), given back when it is dropped. `None`
-/// where the file system has no such thing.
-///
-/// # Errors
-/// `StorageFull` when there is no room; whatever else the kernel says.
-pub fn ballast(dir: &Path, bytes: u64) -> Result<Option<File>> {
-    let made =
-        nameless(OpenOptions::new().write(true), dir).map_err(|e| Error::at("reserve space in", dir, e))?;
-    let Some(file) = made else { return Ok(None) };
-    Ok(reserve(&file, bytes)?.then_some(file))
-}
-
-/// Room on a file system.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Space {
-    /// Bytes that we may still write (for a user other than root, without what is kept for root).
-    pub available: u64,
-    /// Size of the file system in bytes.
-    pub total: u64,
-}
-
-/// Room on the file system that holds `path`.
-///
-/// # Errors
-/// When `path` does not exist or the kernel does not tell.
-pub fn free_space(path: &Path) -> Result<Space> {
-    let name = c_path("examine the file system of", path)?;
-    // SAFETY: an all-zero statvfs is a valid value of that plain C struct.
-    let mut facts: libc::statvfs = unsafe { std::mem::zeroed() };
-    // SAFETY: the path is NUL-terminated and `facts` is a valid place to write to.
-    if unsafe { libc::statvfs(name.as_ptr(), &mut facts) } != 0 {
-        return Err(Error::last("examine the file system of", path.display().to_string()));
-    }
-    let blocks = if super::ids::effective_uid() == 0 { facts.f_bfree } else { facts.f_bavail };
-    Ok(Space {
-        available: blocks.saturating_mul(facts.f_frsize),
-        total: facts.f_blocks.saturating_mul(facts.f_frsize),
-    })
-}
-
 const FS_APPEND_FL: libc::c_int = 0x20;
 
 /// The attributes of a file (`lsattr`).
@@ -404,40 +334,6 @@ fn c_path(operation: &'static str, path: &Path) -> Result<CString> {
     })
 }
 
-/// A file that several read at once, each at a place of its own.
-#[derive(Clone, Debug)]
-pub struct SharedFile {
-    file: Arc<File>,
-    at: u64,
-}
-
-impl SharedFile {
-    /// At its beginning.
-    pub fn new(file: File) -> Self {
-        Self { file: Arc::new(file), at: 0 }
-    }
-}
-
-impl std::io::Read for SharedFile {
-    fn read(&mut self, to: &mut [u8]) -> std::io::Result<usize> {
-        let read = std::os::unix::fs::FileExt::read_at(self.file.as_ref(), to, self.at)?;
-        self.at = self.at.saturating_add(read as u64);
-        Ok(read)
-    }
-}
-
-impl std::io::Seek for SharedFile {
-    fn seek(&mut self, to: std::io::SeekFrom) -> std::io::Result<u64> {
-        let (from, by) = match to {
-            std::io::SeekFrom::Start(at) => (at, 0),
-            std::io::SeekFrom::Current(by) => (self.at, by),
-            std::io::SeekFrom::End(by) => (self.file.metadata()?.len(), by),
-        };
-        self.at = from.checked_add_signed(by).ok_or(std::io::ErrorKind::InvalidInput)?;
-        Ok(self.at)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -445,43 +341,6 @@ mod tests {
 
     fn mode(path: &Path) -> u32 {
         fs::metadata(path).unwrap().permissions().mode() & 0o777
-    }
-
-    #[test]
-    fn ballast_takes_room_and_has_no_name() {
-        let dir = tempfile::tempdir_in("/dev/shm").unwrap();
-        let Some(ballast) = ballast(dir.path(), 8 << 20).unwrap() else {
-            super::super::skipped("this file system cannot");
-            return;
-        };
-        // Not by what is free: others use this file system too.
-        let facts = ballast.metadata().unwrap();
-        assert!(facts.blocks() * 512 >= 8 << 20, "{} blocks", facts.blocks());
-        assert_eq!(facts.mode() & 0o777, 0o600);
-        // Without a name, it is gone with the last descriptor.
-        assert_eq!((facts.nlink(), std::fs::read_dir(dir.path()).unwrap().count()), (0, 0));
-    }
-
-    #[test]
-    fn readers_of_a_shared_file_do_not_move_each_other() {
-        use std::io::{Read as _, Seek as _, SeekFrom};
-        let mut file = tempfile::tempfile().unwrap();
-        file.write_all(b"0123456789").unwrap();
-        let mut one = SharedFile::new(file);
-        let mut two = one.clone();
-        let read = |from: &mut SharedFile, n: usize| {
-            let mut bytes = vec![0; n];
-            from.read_exact(&mut bytes).map(|()| String::from_utf8(bytes).unwrap()).ok()
-        };
-        assert_eq!((read(&mut one, 3).unwrap(), read(&mut two, 2).unwrap()), ("012".into(), "01".into()));
-        assert_eq!(one.seek(SeekFrom::End(-2)).unwrap(), 8);
-        assert_eq!((read(&mut two, 2).unwrap(), read(&mut one, 2).unwrap()), ("23".into(), "89".into()));
-        assert_eq!(
-            (one.seek(SeekFrom::Current(-4)).unwrap(), two.seek(SeekFrom::Start(99)).unwrap()),
-            (6, 99)
-        );
-        assert_eq!((read(&mut one, 5), read(&mut two, 1)), (None, None), "past the end");
-        assert!(one.seek(SeekFrom::Current(-100)).is_err());
     }
 
     #[test]
@@ -600,26 +459,5 @@ mod tests {
         assert_eq!(publish(&a, &b).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
         publish(&a, &c).unwrap();
         assert_eq!((fs::read(&b).unwrap(), fs::read(&c).unwrap()), (b"b".to_vec(), b"a".to_vec()));
-    }
-
-    #[test]
-    fn reserved_space_does_not_make_the_file_longer() {
-        let dir = tempfile::tempdir().unwrap();
-        let file = create_new(&dir.path().join("f")).unwrap();
-        (&file).write_all(b"abc").unwrap();
-        if reserve(&file, 1 << 20).unwrap() {
-            let facts = file.metadata().unwrap();
-            assert_eq!(facts.len(), 3);
-            assert!(facts.blocks() * 512 >= 1 << 20, "{} blocks", facts.blocks());
-            release_reserve(&file).unwrap();
-            assert!(file.metadata().unwrap().blocks() * 512 < 1 << 20);
-        }
-    }
-
-    #[test]
-    fn free_space_is_below_the_size_of_the_file_system() {
-        let space = free_space(Path::new("/")).unwrap();
-        assert!(space.available > 0 && space.available < space.total, "{space:?}");
-        assert!(free_space(Path::new("/no/such/place")).is_err());
     }
 }
