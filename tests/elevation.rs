@@ -20,6 +20,8 @@ fn alice_becomes_root(elevator: &str, claim: (&str, &str)) {
         return;
     }
     host.configure(&format!("[run]\nelevator = [\"{elevator}\"]\n"));
+    let joins = "groupadd -g 61100 admins && usermod -a -G admins alice";
+    assert!(host.run("root", &["sh", "-c", joins]).status.success());
     let words = [
         SEALCAST,
         "run",
@@ -51,6 +53,9 @@ fn alice_becomes_root(elevator: &str, claim: (&str, &str)) {
     assert_eq!((at(&shown, "/meta/ticket"), at(&shown, "/meta/labels/env")), ("-OPS-1", "prod"));
     assert_eq!(at(&shown, &format!("/meta/identity/{}", claim.0)), claim.1);
     assert_eq!(at(&shown, "/meta/identity/caller"), "alice");
+    // Who was elevated has root's groups alone: those of the caller say what let her.
+    assert_eq!(at(&shown, "/meta/identity/caller-groups"), "alice admins");
+    assert_eq!(at(&shown, "/meta/identity/target-groups"), "root");
     assert_eq!(at(&shown, "/meta/in_force/guard"), "guarded");
     assert_eq!(at(&shown, "/meta/in_force/mode"), "system");
     assert_eq!(at(&shown, "/header/policy").len(), 64);

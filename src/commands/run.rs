@@ -206,6 +206,7 @@ fn order(
     };
     let target = elevate::target(&wish, &policy, caller.as_ref(), ourselves)?;
     let (header, mut meta) = facts::tell(&observed, &wish, &target, &caller_name, &policy, variables);
+    facts::tell_groups(&mut meta, caller.as_ref(), &target);
     // Who called decides nothing here, and stands in the recording as unknown, with the reason.
     if let Some(why) = unknown {
         meta.identity.insert("caller-unknown".to_owned(), why);

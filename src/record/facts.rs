@@ -10,7 +10,7 @@ use super::indexer::ScreenIndexer;
 use crate::container::{Header, Meta, ORIGIN_WITNESSED};
 use crate::policy::{Policy, Profile, duration_text};
 use crate::sys::guard::Restrictions;
-use crate::sys::ids::{self, Ancestor};
+use crate::sys::ids::{self, Ancestor, User};
 use crate::sys::peer::{self, Peer};
 use crate::text::Escaped;
 use std::collections::BTreeMap;
@@ -71,10 +71,6 @@ impl Observed {
             let known = ids::user_by_uid(uid).ok().flatten();
             known.map_or_else(|| format!("uid {uid}"), |user| user.name)
         };
-        let group = |gid: &u32| {
-            let known = ids::group_by_gid(*gid).ok().flatten();
-            known.map_or_else(|| gid.to_string(), |group| group.name)
-        };
         let ancestors = ids::ancestry();
         let claimed = |ancestor: &Ancestor| {
             let value = ids::variable_of(ancestor.pid, "SSH_CONNECTION")?;
@@ -89,13 +85,22 @@ impl Observed {
             login: ids::login_uid().map(|uid| (uid, name(uid))),
             audit_session: ids::audit_session(),
             user: (uid, name(uid)),
-            groups: ids::current().map(|ids| ids.groups.iter().map(group).collect()).unwrap_or_default(),
+            groups: ids::current().map(|ids| names_of(&ids.groups)).unwrap_or_default(),
             peer: peer::of_ssh(&ancestors),
             origin: below_sshd(&ancestors).iter().rev().find_map(claimed),
             ancestors,
             cwd: std::env::current_dir().map(|path| shortened(path.as_os_str())).unwrap_or_default(),
         }
     }
+}
+
+/// Names of groups; the number of one that has none.
+fn names_of(groups: &[u32]) -> Vec<String> {
+    let name = |gid: &u32| {
+        let known = ids::group_by_gid(*gid).ok().flatten();
+        known.map_or_else(|| gid.to_string(), |group| group.name)
+    };
+    groups.iter().map(name).collect()
 }
 
 /// The processes between us and the nearest sshd that runs as root, the nearest to us first: of `sudo`, `bash`, `sshd`
@@ -291,6 +296,18 @@ fn in_force(policy: &Policy, redacted: u32, left_out: usize) -> BTreeMap<String,
     told
 }
 
+/// States the groups of who called and of whom the session runs as, by the group database. Our own, which are told as well, are
+/// root's where an elevator ran us. Of a caller whose groups cannot be looked up none are told.
+pub fn tell_groups(meta: &mut Meta, caller: Option<&User>, target: &Target) {
+    let mut add = |key: &str, groups: &[u32]| {
+        meta.identity.insert(key.to_owned(), cut(names_of(groups).join(" ")));
+    };
+    if let Some(groups) = caller.and_then(|caller| ids::groups_of(&caller.name, caller.gid).ok()) {
+        add("caller-groups", &groups);
+    }
+    add("target-groups", &target.identity.groups);
+}
+
 /// States what a session is kept from.
 pub fn tell_restrictions(meta: &mut Meta, restrictions: &Restrictions) {
     let mut add = |key: &str, value: String| drop(meta.in_force.insert(key.to_owned(), value));
@@ -343,7 +360,6 @@ pub fn own_program() -> std::io::Result<std::path::PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sys::ids::User;
     use crate::sys::privileges::Identity;
 
     fn target() -> Target {
