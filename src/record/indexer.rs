@@ -1,30 +1,29 @@
 //! The screen beside the recording: a keyframe for the start of every segment, a filter over what each one showed.
 //!
-//! The emulator works on a thread of its own, behind a bounded queue. The recorder hands it copies of events in large
-//! pieces and waits for it at the border of a segment only, for [`PATIENCE`] at most. What that costs when it is late, when
+//! The emulator works on a thread of its own (`indexer_thread`), behind a bounded queue. The recorder hands it copies of events in
+//! large pieces and waits for it at the border of a segment only, for [`PATIENCE`] at most. What that costs when it is late, when
 //! it panics, or when a flood is not worth the work, is a filter or a keyframe, counted in [`Missed`]; never an event. A flood of
-//! binary data, and output and input that the emulator cannot follow, are left out of its reading; what would cost too much to draw is not
-//! drawn. Then the screen is not known until the terminal is reset, and there are no filters and keyframes, but commands and
+//! binary data, and output and input that the emulator cannot follow, are left out of its reading; what would cost too much to draw
+//! is not drawn. Then the screen is not known until the terminal is reset, and there are no filters and keyframes, but commands and
 //! programs are heard on.
 //!
-//! What is in a filter is exactly what a reader finds: the same reading ([`Shown`]), started anew from the same keyframe. So
+//! What is in a filter is exactly what a reader finds: the same reading ([`crate::terminal::Shown`]), started anew from the same keyframe. So
 //! where a keyframe was made and not used, there are no filters until one is.
 
 use super::indexer_commands::{Commands, Harvest};
 use super::indexer_queue::{Answer, QUEUE, Shared, State, Work, weight};
+use super::indexer_thread;
 use super::recorder::Indexer;
 use super::sight::Sight;
 use super::witness::Heard;
 use crate::cast::{Command, Event, Exec, Payload};
-use crate::container::{Extras, GivenUp, LeftOut, filter, limits};
+use crate::container::{Extras, GivenUp, LeftOut};
 use crate::exec::Pulse;
 use crate::shell::said::Said;
 use crate::sys::clock;
-use crate::terminal::{DRAWING, Line, Shown, Sieve, Typed, TypedLine};
-use std::cell::RefCell;
+use crate::terminal::DRAWING;
 use std::collections::VecDeque;
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, MutexGuard};
 use std::time::Duration;
@@ -42,15 +41,11 @@ const RATE: u64 = 512 << 10;
 const BURST: u64 = 2 << 20;
 /// Longest wait for the index of the last segment: the trace is stopped for it.
 const LAST_PATIENCE: Duration = Duration::from_secs(3);
-/// How often the kernel's trace is looked at while nothing happens on the screen.
-const LOOK: Duration = Duration::from_millis(250);
 /// Output with more than one odd control character in this many bytes is noise: random bytes have two.
 const NOISE: usize = 25;
 /// Noise counts for this many times its length in a flood, and is then not read at all: it costs forty times what copying does,
 /// and shows nothing.
 const NOISE_COST: usize = 4;
-/// A keyframe is left out until this many times its length was output since the one before.
-const WORTH: usize = 8;
 
 /// Segments that have less of an index than they could have.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -136,14 +131,8 @@ impl ScreenIndexer {
     fn begin(size: (u16, u16), always: bool) -> Self {
         let shared = Arc::new(Shared::default());
         let theirs = Arc::clone(&shared);
-        let thread =
-            std::thread::Builder::new().name("index".to_owned()).stack_size(STACK).spawn(move || {
-                let mut commands = None;
-                // Nothing of the broken state is looked at again but the kernel's trace, which is no part of it.
-                let _ = catch_unwind(AssertUnwindSafe(|| read(&theirs, size, always, &mut commands)));
-                theirs.fail(commands.is_some());
-                commands.into_iter().for_each(|commands| hear_on(&theirs, *commands));
-            });
+        let thread = std::thread::Builder::new().name("index".to_owned()).stack_size(STACK);
+        let thread = thread.spawn(move || indexer_thread::run(&theirs, size, always));
         let refused = thread.err();
         if refused.is_some() {
             shared.fail(false);
@@ -445,44 +434,6 @@ impl Drop for ScreenIndexer {
     }
 }
 
-/// Puts what the witnesses have told so far where the next segment finds it.
-fn settle(commands: &mut Option<Box<Commands>>, border: bool, shared: &Shared) {
-    let Some(commands) = commands else { return };
-    let (mut harvest, unheard) = {
-        let mut state = shared.lock();
-        (std::mem::take(&mut state.harvest), std::mem::take(&mut state.unheard))
-    };
-    commands.unheard(unheard);
-    commands.settle(border, &mut harvest);
-    let blind = commands.is_blind(&mut harvest);
-    let mut state = shared.lock();
-    (state.harvest, state.commands, state.waits, state.blind) =
-        (harvest, commands.seen(), commands.waits(), blind);
-    state.unsealed = commands.unsealed();
-}
-
-/// The reading has failed, and no command will be told any more. What the kernel tells is heard on to the end of the session.
-fn hear_on(shared: &Shared, mut commands: Commands) {
-    // Were it to fail as well, nobody is to wait for it.
-    let _ = catch_unwind(AssertUnwindSafe(|| {
-        loop {
-            let (goes_on, over) = shared.next_look(LOOK);
-            if goes_on || over {
-                let mut harvest = std::mem::take(&mut shared.lock().harvest);
-                commands.programs(over, &mut harvest);
-                let blind = commands.is_blind(&mut harvest);
-                let mut state = shared.lock();
-                (state.harvest, state.blind) = (harvest, blind);
-            }
-            if !goes_on {
-                break;
-            }
-        }
-    }));
-    shared.lock().hears_on = false;
-    shared.changed.notify_all();
-}
-
 /// Whether output is the contents of a binary file, as far as its beginning shows: where one byte in [`NOISE`] is a control
 /// character that neither text nor a program for the screen has.
 fn is_noise(output: &[u8]) -> bool {
@@ -490,134 +441,6 @@ fn is_noise(output: &[u8]) -> bool {
     let odd = |byte: &&u8| matches!(byte, 0..=6 | 0x10..=0x1a | 0x1c..=0x1f);
     let beginning = &output[..output.len().min(512)];
     beginning.iter().filter(odd).count() > beginning.len() / NOISE
-}
-
-/// The thread.
-fn read(shared: &Shared, size: (u16, u16), always: bool, commands: &mut Option<Box<Commands>>) {
-    let filter = RefCell::new(filter::Builder::default());
-    let add = |line: &str| filter.borrow_mut().add(line);
-    // Plain lines are taken in without being drawn.
-    let mut wanted = |line: &str| {
-        add(line);
-        false
-    };
-    let mut told = |line: Line| add(&line.text);
-    let mut sieve = Sieve::new(Shown::new(size));
-    let mut typed = Typed::default();
-    let mut last = Duration::ZERO;
-    // Output of this segment, and since the last keyframe.
-    let (mut raw, mut since) = (0usize, 0usize);
-    // The reading has lines from the start of the segment on.
-    let mut whole = true;
-    // Output of this segment was left out, or stood on a screen that is not known.
-    let mut unknown = false;
-    // Something was left out of the line that is being typed; of one that was typed in this segment.
-    let (mut torn, mut tore) = (false, false);
-    while let Some(work) = shared.next(commands.as_ref().map(|_| LOOK)) {
-        match work {
-            Work::Begin(begun) => {
-                shared.lock().commands = begun.seen();
-                *commands = Some(begun);
-            }
-            // Long lists of programs do not wait for something to happen on the screen.
-            Work::Look => settle(commands, false, shared),
-            Work::Events(events, _) => {
-                for event in events {
-                    shared.turn();
-                    if let Payload::Output(bytes) | Payload::ErrorOutput(bytes) = &event.payload {
-                        raw += bytes.len();
-                        since += bytes.len();
-                    }
-                    last = event.time;
-                    let wants = commands.as_mut().is_some_and(|commands| commands.wants(&event));
-                    match commands.as_mut().filter(|_| wants) {
-                        Some(commands) => {
-                            sieve.drain(&mut wanted, &mut told);
-                            commands.event(&event, sieve.shown(), &mut told);
-                        }
-                        None => sieve.event(&event, &mut wanted, &mut told),
-                    }
-                    torn &= !typed.event(&event, &mut |line| add_typed(&add, &line));
-                }
-                settle(commands, false, shared);
-            }
-            Work::Skim => {
-                whole = false;
-                sieve.drain(&mut wanted, &mut told);
-                sieve = Sieve::new(sieve.into_shown().skim());
-            }
-            Work::Unknown(input) => {
-                (whole, unknown) = (false, true);
-                torn |= input;
-                tore |= input;
-                sieve.drain(&mut wanted, &mut told);
-                sieve = Sieve::new(sieve.into_shown().unknown());
-                commands.iter_mut().for_each(|commands| commands.screen_lost());
-            }
-            Work::Border(border) => {
-                settle(commands, true, shared);
-                sieve.drain(&mut wanted, &mut told);
-                let shown = sieve.shown();
-                let fault = shown.is_known() && shown.terminal().fault().is_some();
-                let refused = shown.is_known() && shown.terminal().overrun();
-                let mut keyframe = snapshot(shown);
-                if keyframe.as_ref().is_some_and(|text| since < WORTH * text.len() && !shown.is_skimming()) {
-                    keyframe = None;
-                }
-                if let Some(text) = &keyframe
-                    && let Some(new) = Shown::restored(size, text, last)
-                {
-                    std::mem::replace(&mut sieve, Sieve::new(new)).into_shown().finish(&mut told);
-                    since = 0;
-                } else {
-                    // Nobody may read on from here: what stands belongs to this segment as well.
-                    shown.finishing(&mut told);
-                }
-                typed.pause(&mut |line| add_typed(&add, &line));
-                let made = filter.borrow_mut().finish(if always { filter::SMALL_RAW } else { raw as u64 });
-                let good = whole && !tore && !fault && !refused;
-                if refused {
-                    sieve = Sieve::new(sieve.into_shown().unknown());
-                    commands.iter_mut().for_each(|commands| commands.screen_lost());
-                }
-                whole = !sieve.shown().is_skimming();
-                raw = 0;
-                let filter = if good { made } else { Vec::new() };
-                let answer = Answer { border, unknown: unknown || refused || tore, filter, keyframe, fault };
-                tore = torn;
-                unknown = !sieve.shown().is_known();
-                let mut state = shared.lock();
-                state.answer = Some(answer);
-                shared.changed.notify_all();
-            }
-            Work::Screen(border) => {
-                sieve.drain(&mut wanted, &mut told);
-                let mut keyframe = snapshot(sieve.shown());
-                if keyframe.as_ref().is_some_and(|text| limits::KEYFRAME_BYTES < (WORTH * text.len()) as u64)
-                {
-                    keyframe = None;
-                }
-                let answer = Answer { border, unknown, filter: Vec::new(), keyframe, fault: false };
-                shared.lock().answer = Some(answer);
-                shared.changed.notify_all();
-            }
-            #[cfg(test)]
-            Work::Panic => panic!("asked for by a test"),
-            #[cfg(test)]
-            Work::Hold(barrier) => drop(barrier.wait()),
-        }
-    }
-}
-
-/// The screen, where it is known: nothing was left out of it, and nothing refused for its cost. Whoever is recorded can bring about
-/// either, and must not make a recording say what did not stand there.
-fn snapshot(shown: &mut Shown) -> Option<String> {
-    let terminal = shown.is_known().then(|| shown.terminal())?;
-    if terminal.overrun() { None } else { terminal.snapshot() }
-}
-
-fn add_typed(add: &impl Fn(&str), line: &TypedLine) {
-    line.texts().for_each(|(text, _)| add(text));
 }
 
 #[cfg(test)]

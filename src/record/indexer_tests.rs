@@ -5,7 +5,7 @@ use crate::policy::Redactions;
 use crate::shell::commands::Tracker;
 use crate::shell::marks::{Mark, Start};
 use crate::shell::said::Said;
-use crate::terminal::corpus;
+use crate::terminal::{Shown, corpus};
 use std::sync::Barrier;
 use std::time::Instant;
 

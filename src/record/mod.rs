@@ -21,6 +21,7 @@ pub mod facts;
 pub mod indexer;
 mod indexer_commands;
 mod indexer_queue;
+mod indexer_thread;
 mod keyboard;
 mod lane;
 mod pauses;
