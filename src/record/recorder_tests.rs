@@ -1,10 +1,11 @@
-use super::super::queue::{Feed, bounded};
+use super::super::queue::{Feed, Word, bounded};
 use super::*;
 use crate::cast::{Command, Exec, Header as CastHeader};
 use crate::container::verify::{Origin, Verdict, verify};
 use crate::container::{
     Cursor, Header, Meta, Reader, SessionKeys, Setup, Sink, Slot, SlotKind, verify_content,
 };
+use crate::sys;
 use std::cell::Cell;
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};

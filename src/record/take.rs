@@ -39,6 +39,9 @@ const LOOK: Duration = Duration::from_secs(1);
 /// What he is told then.
 const WAITS: &str = "the session is over: its recording cannot be closed at the moment, and is waited for";
 
+/// What is told of a recorder that panicked.
+const FAILED: &str = "the recorder failed unexpectedly";
+
 /// Everything a recording needs to begin.
 pub struct Order {
     /// What to run, and how.
@@ -172,7 +175,7 @@ pub fn take(order: Order, fit: Box<Fit<'_>>, begun: impl FnOnce()) -> Result<Tak
             let mut indexer = indexer;
             // Nothing comes where a recording could not begin.
             let Ok((writer, policy, origin)) = work.recv() else {
-                return Recorded { closed: None, lost: 0, failure: None, whole: false };
+                return Recorded::nothing(None);
             };
             indexer.begin(origin);
             let clock = || clock(origin);
@@ -181,9 +184,9 @@ pub fn take(order: Order, fit: Box<Fit<'_>>, begun: impl FnOnce()) -> Result<Tak
             }));
             recorded.unwrap_or_else(|_| {
                 // What was sealed stays good; the loop learns that nobody records any more when the queue is dropped.
-                let why = "the recorder failed unexpectedly".to_owned();
+                let why = FAILED.to_owned();
                 intake.say(Word::Tell(why.clone()));
-                Recorded { closed: None, lost: 0, failure: Some(why), whole: false }
+                Recorded::nothing(Some(why))
             })
         })
         .map_err(|e| Error::Session(sys::Error::new("start the recorder thread", "", e).into()))?;
@@ -204,12 +207,7 @@ pub fn take(order: Order, fit: Box<Fit<'_>>, begun: impl FnOnce()) -> Result<Tak
     if !ends_in_time(&ended) {
         session.tell(WAITS);
     }
-    let recorded = recorder.join().unwrap_or(Recorded {
-        closed: None,
-        lost: 0,
-        failure: Some("the recorder failed unexpectedly".to_owned()),
-        whole: false,
-    });
+    let recorded = recorder.join().unwrap_or_else(|_| Recorded::nothing(Some(FAILED.to_owned())));
     Ok(Taken { path, id, session: outcome, recorded })
 }
 

@@ -502,13 +502,11 @@ impl Screen {
         let blank = Cell { bg: self.grid.cursor.template.bg, ..Cell::default() };
         let order: Vec<usize> =
             if upwards { (top..=bottom).rev().collect() } else { (top..=bottom).collect() };
-        for y in order {
+        for &y in &order {
             self.touch(y);
             self.part_wide(y, left);
             self.part_wide(y, right + 1);
         }
-        let order: Vec<usize> =
-            if upwards { (top..=bottom).rev().collect() } else { (top..=bottom).collect() };
         for y in order {
             let cells = match from(y) {
                 Some(source) => self.grid[Line(source as i32)][Column(left)..Column(right + 1)].to_vec(),
