@@ -4,10 +4,10 @@
 //! handed on at once when it is large. When the queue is full it is kept here, and the loop reads no more.
 
 use super::capture::{Capture, Stream};
+use super::limit::Limit;
 use super::queue::{Feed, Word};
 use super::withhold::{Policy, Reported, Typed, Unseen, Withhold};
-use crate::cast::{Event, Gap, Payload, line};
-use crate::crypto::digest::{self, Digest as _, Sha256};
+use crate::cast::{Event, Payload, line};
 use crate::shell::said::Said;
 use crate::sys::clock;
 use crate::sys::poll::Bell;
@@ -70,10 +70,7 @@ pub(super) struct Batch {
     holds: bool,
     unseen: Unseen,
     typed: Vec<Typed>,
-    kept: [Kept; 3],
-    keep: Option<u64>,
-    /// Bytes of standard input that are not to be stored; `None` where they are.
-    unwanted: Option<u64>,
+    limit: Limit,
 }
 
 /// Adds output to the event before where a recording could not tell the two apart: the same stream in the same
@@ -95,14 +92,6 @@ fn joined(last: Option<&mut Event>, event: Event) -> Option<Event> {
         }
         _ => Some(event),
     }
-}
-
-/// How much of a stream was stored, and the digest of all of it.
-#[derive(Default)]
-struct Kept {
-    stored: u64,
-    left_out: u64,
-    whole: Sha256,
 }
 
 impl Batch {
@@ -138,9 +127,7 @@ impl Batch {
             holds: false,
             unseen: Unseen::default(),
             typed: Vec::new(),
-            kept: Default::default(),
-            keep,
-            unwanted: (input == Policy::None).then_some(0),
+            limit: Limit::new(keep, input),
         }
     }
 
@@ -160,7 +147,7 @@ impl Batch {
 
     /// Bytes that went to standard output or error, where it is not the terminal: stored up to the limit.
     pub(super) fn streamed(&mut self, stream: Stream, bytes: &[u8]) {
-        let bytes = self.within_limit(stream, bytes);
+        let bytes = self.limit.within(stream, bytes);
         let now = clock::monotonic();
         self.shown(now, now, stream, bytes);
     }
@@ -185,14 +172,9 @@ impl Batch {
         self.send_if_full();
     }
 
-    /// Bytes of standard input that the child was given, where it is not the terminal. Where input is not to be stored they are
-    /// counted and nothing else: a digest of few bytes tells what they were.
+    /// Bytes of standard input that the child was given, where it is not the terminal: stored up to the limit.
     pub(super) fn input(&mut self, bytes: &[u8]) {
-        if let Some(unwanted) = &mut self.unwanted {
-            *unwanted = unwanted.saturating_add(bytes.len() as u64);
-            return;
-        }
-        let bytes = self.within_limit(Stream::Input, bytes);
+        let bytes = self.limit.within(Stream::Input, bytes);
         self.push_bytes(Stream::Input, self.elapsed(), bytes);
     }
 
@@ -216,18 +198,6 @@ impl Batch {
             self.push(event, bytes.len());
         }
         self.send_if_full();
-    }
-
-    /// As much of `bytes` as may still be stored of this stream. Where there is a limit all of it goes into the digest,
-    /// at once and at the speed of memory: what is left out is not handed to anybody who could do it later.
-    fn within_limit<'b>(&mut self, stream: Stream, bytes: &'b [u8]) -> &'b [u8] {
-        let (Some(keep), Some(kept)) = (self.keep, self.kept.get_mut(stream as usize)) else { return bytes };
-        kept.whole.update(bytes);
-        let room = usize::try_from(keep.saturating_sub(kept.stored)).unwrap_or(usize::MAX);
-        let (stored, left_out) = bytes.split_at(room.min(bytes.len()));
-        kept.stored = kept.stored.saturating_add(stored.len() as u64);
-        kept.left_out = kept.left_out.saturating_add(left_out.len() as u64);
-        stored
     }
 
     fn push_typed(&mut self, now: Duration) {
@@ -439,21 +409,7 @@ impl Batch {
         for event in self.capture.rest(now) {
             self.push(event, 64);
         }
-        for (kept, of) in std::mem::take(&mut self.kept).into_iter().zip(["stdout", "stderr", "stdin"]) {
-            if kept.left_out > 0 {
-                let note = format!("only the first {} bytes of it are stored", kept.stored);
-                let gap = Gap {
-                    why: "capped".into(),
-                    of: of.into(),
-                    count: kept.left_out,
-                    note,
-                    sha256: digest::hex(&kept.whole.finalize()),
-                };
-                self.push(Event::new(now, Payload::Gap(gap)), 64);
-            }
-        }
-        if let Some(count) = self.unwanted.filter(|count| *count > 0) {
-            let gap = Gap::new("unwanted", "stdin", count, "the configuration has no input stored");
+        for gap in self.limit.gaps() {
             self.push(Event::new(now, Payload::Gap(gap)), 64);
         }
         self.push(Event::new(now, Payload::Exit(status)), 64);

@@ -24,6 +24,7 @@ mod indexer_queue;
 mod indexer_thread;
 mod keyboard;
 mod lane;
+mod limit;
 mod pauses;
 mod pump;
 pub mod queue;
