@@ -6,11 +6,12 @@
 //! - One recording from order to close: `take`; of it, the terminal and the child: `session`; as whom: `elevate`; what is
 //!   said of it: `facts`.
 //! - The loop that copies: `pump`, over a `lane` for each direction; whose the keyboard is: `keyboard`.
-//! - What of it becomes events: `capture`, and of the keys `withhold`. They are handed on by `batch`, through the `queue`.
+//! - What of it becomes events: `capture`, of the keys `withhold`, and of streams up to their `limit`. They are handed on by
+//!   `batch`, through the `queue`.
 //! - The thread that seals: `recorder`; what it asks of its `disk`; when it stood still: `pauses`; whether programs are
 //!   seen: `sight`.
-//! - The thread of the screen, with keyframes, filters and commands: `indexer`, `indexer_commands`, and `indexer_queue`
-//!   before it.
+//! - The thread of the screen, with keyframes and filters: `indexer_thread`, and of commands `indexer_commands`; `indexer` asks
+//!   it, through the `indexer_queue`.
 //! - What else is heard: `witness` (the shell and the kernel), with the shell's files in `start_dir`.
 
 mod batch;
