@@ -189,21 +189,15 @@ impl Buffer {
         }
     }
 
-    /// Forgets what is in it.
+    /// Forgets what is in it and wipes it: what comes next may never reach so far.
     pub(super) fn forget(&mut self) {
+        self.bytes.get_mut(..self.to).unwrap_or_default().fill(0);
         (self.from, self.to) = (0, 0);
     }
 
     /// Nothing of it is to be written any more; it is still there to be looked at.
     pub(super) fn take_all(&mut self) {
         self.from = self.to;
-    }
-
-    /// Forgets what is in it and wipes it: it was typed.
-    pub(super) fn wipe(&mut self) {
-        use zeroize::Zeroize as _;
-        self.bytes.get_mut(..self.to).unwrap_or_default().zeroize();
-        self.forget();
     }
 
     /// Writes what is left to a descriptor of our own, which does not wait.
@@ -446,6 +440,20 @@ impl Feeding {
 mod tests {
     use super::*;
     use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
+
+    /// Less may come from then on, and never reach so far again.
+    #[test]
+    fn what_a_buffer_forgets_is_no_longer_in_it() {
+        let mut buffer = Buffer::new(64);
+        buffer.put(b"OLD-SECRET");
+        buffer.take_all();
+        buffer.forget();
+        assert_eq!(buffer.room(), [0; 64]);
+        buffer.put(b"OLD-SECRET");
+        buffer.put(b"new");
+        buffer.forget();
+        assert_eq!(buffer.room(), [0; 64]);
+    }
 
     #[test]
     fn what_the_child_has_read_is_recorded_and_more_is_copied_only_when_it_is_asked_for_again() {

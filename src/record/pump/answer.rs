@@ -376,7 +376,7 @@ impl Pump<'_> {
         let _ = self.calm.leave(&self.stage);
         self.phase = Phase::Ended { how, since: now };
         self.last_byte = now;
-        self.keys.wipe();
+        self.keys.forget();
         self.end_input();
     }
 
@@ -437,7 +437,7 @@ impl Pump<'_> {
     fn let_terminal_go(&mut self) {
         self.record_output();
         self.output.ended = true;
-        self.keys.wipe();
+        self.keys.forget();
         self.keyboard.leave();
         // Both of our descriptors of the leader go with it: the kernel hangs up the follower.
         self.screen = None;

@@ -61,7 +61,7 @@ impl Pump<'_> {
     /// Wipes what was written and noted.
     fn wipe_keys(&mut self) {
         if self.keys.is_empty() && self.typed.is_none() {
-            self.keys.wipe();
+            self.keys.forget();
         }
     }
 
