@@ -7,6 +7,7 @@ use super::indexer_commands::Commands;
 use super::indexer_queue::{Answer, Shared, Work};
 use crate::cast::{Event, Payload};
 use crate::container::{filter, limits};
+use crate::sys::stack::{READING, apart};
 use crate::terminal::{Line, Shown, Sieve, Typed, TypedLine};
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -29,20 +30,7 @@ pub(super) fn run(shared: &Shared, size: (u16, u16), always: bool) {
 fn read(shared: &Shared, size: (u16, u16), always: bool, commands: &mut Option<Box<Commands>>) {
     let mut reading = Reading::new(shared, size, always, commands);
     while let Some(work) = shared.next(reading.commands.as_ref().map(|_| LOOK_AT_TRACE)) {
-        match work {
-            Work::Begin(begun) => reading.begin(begun),
-            // Long lists of programs do not wait for something to happen on the screen.
-            Work::Look => reading.settle(false),
-            Work::Events(events, _) => reading.events(&events),
-            Work::Skim => reading = reading.skim(),
-            Work::Unknown(input) => reading = reading.unknown(input),
-            Work::Border(border) => reading = reading.border(border),
-            Work::Screen(border) => reading.screen(border),
-            #[cfg(test)]
-            Work::Panic => panic!("asked for by a test"),
-            #[cfg(test)]
-            Work::Hold(barrier) => drop(barrier.wait()),
-        }
+        reading = reading.turn(work);
     }
 }
 
@@ -118,6 +106,30 @@ impl<'a> Reading<'a> {
             torn: false,
             tore: false,
         }
+    }
+
+    /// Does a piece of work, and leaves nothing of it on the stack: what comes next may be skimmed, or not be read at all, and would
+    /// run over nothing of it for the rest of the session.
+    fn turn(self, work: Work) -> Self {
+        apart(READING, || self.go_on(work))
+    }
+
+    fn go_on(mut self, work: Work) -> Self {
+        match work {
+            Work::Begin(begun) => self.begin(begun),
+            // Long lists of programs do not wait for something to happen on the screen.
+            Work::Look => self.settle(false),
+            Work::Events(events, _) => self.events(&events),
+            Work::Skim => return self.skim(),
+            Work::Unknown(input) => return self.unknown(input),
+            Work::Border(border) => return self.border(border),
+            Work::Screen(border) => self.screen(border),
+            #[cfg(test)]
+            Work::Panic => panic!("asked for by a test"),
+            #[cfg(test)]
+            Work::Hold(barrier) => drop(barrier.wait()),
+        }
+        self
     }
 
     fn begin(&mut self, begun: Box<Commands>) {
@@ -262,4 +274,48 @@ fn adds_plain(filter: &RefCell<filter::Builder>) -> impl FnMut(&str) -> bool {
 
 fn adds_typed(filter: &RefCell<filter::Builder>) -> impl FnMut(TypedLine) {
     |line| line.texts().for_each(|(text, _)| filter.borrow_mut().add(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::stack::{leaves, reached};
+    use crate::terminal::corpus;
+
+    fn output(bytes: &[u8]) -> Work {
+        Work::Events(vec![Event::new(Duration::ZERO, Payload::Output(bytes.to_vec()))], bytes.len())
+    }
+
+    #[test]
+    fn what_was_read_is_not_left_on_the_stack() {
+        let text: String = (0..3000).map(|n| format!("OLD-SECRET {n}\r\n")).collect();
+        for length in [600, text.len()] {
+            let (shared, mut commands) = (Shared::default(), None);
+            let mut reading = Some(Reading::new(&shared, (80, 24), false, &mut commands));
+            let left = leaves(b"OLD-SECRET", || {
+                for work in [output(&text.as_bytes()[..length]), Work::Unknown(false), Work::Border(1)] {
+                    reading = reading.take().map(|reading| reading.turn(work));
+                }
+            });
+            assert_eq!(left, 0, "{length}");
+        }
+    }
+
+    #[test]
+    fn reading_reaches_no_deeper_than_what_is_overwritten_after_it() {
+        for session in corpus::sessions() {
+            let (shared, mut commands) = (Shared::default(), None);
+            let mut reading = Some(Reading::new(&shared, (session.cols, session.rows), true, &mut commands));
+            let reached = reached(|| {
+                let events = || Work::Events(session.events.clone(), 0);
+                for work in
+                    [events(), Work::Screen(1), Work::Border(2), Work::Skim, events(), Work::Border(3)]
+                {
+                    reading = reading.take().map(|reading| reading.turn(work));
+                }
+            });
+            // Between this and the work are frames that hold the reading, and a piece of work.
+            assert!(reached < READING + 8192, "{reached} for {}", session.name);
+        }
+    }
 }

@@ -3,7 +3,8 @@
 //! A key that is wiped when it is dropped is wiped in one place. Where it was moved from, and what a digest, a cipher or a
 //! signature kept of it on the way, stays on the stack until something else happens to run over it; measured, that was
 //! never for the first keys of a session. So keys live in allocations, and whatever computes with them does it inside
-//! [`apart`]. What `work` gives back must not hold a secret inline: it is handed up into the caller's frame.
+//! [`apart`]. So is what was shown read: checked and drawn in pieces on the stack, the last of it would stay there as long as
+//! nothing more is drawn. What `work` gives back must not hold a secret inline: it is handed up into the caller's frame.
 
 use std::hint::black_box;
 use std::mem::MaybeUninit;
@@ -13,6 +14,8 @@ use std::mem::MaybeUninit;
 pub const DIGEST: usize = FRAME;
 /// Bytes of stack that are overwritten after a chunk was sealed (seen: 20 KiB), or a checkpoint signed (5 KiB).
 pub const CIPHER: usize = 2 * FRAME;
+/// Bytes of stack that are overwritten after what was shown has been read (seen: 27 KiB, without what the shell and the kernel tell).
+pub const READING: usize = 3 * FRAME;
 /// Bytes of stack that are overwritten after what goes through other people's formats: a key sealed to recipients of any
 /// kind, a signing key made, read from its file or used. The deepest, a post-quantum recipient, was seen to use 128 KiB, and
 /// the ordinary ones 45 KiB.
@@ -112,6 +115,18 @@ fn give_back(depth: usize) {
 #[cfg(test)]
 pub(crate) fn reached(work: impl FnOnce()) -> usize {
     traced(work).0
+}
+
+/// How often this text stands in what `work` has left behind in the 256 KiB of stack below its caller.
+#[cfg(test)]
+pub(crate) fn leaves(text: &[u8], work: impl FnOnce()) -> usize {
+    use std::os::unix::fs::FileExt as _;
+    let mut bytes = vec![0; 256 << 10];
+    let begin = ((&raw const bytes) as usize).saturating_sub(bytes.len());
+    let memory = own_memory();
+    below(work);
+    memory.read_exact_at(&mut bytes, begin as u64).unwrap();
+    memchr::memmem::find_iter(&bytes, text).count()
 }
 
 /// Our own memory, as the kernel sees it: nobody may look through a pointer at frames that are gone.

@@ -42,3 +42,9 @@ pub fn count(pid: u32, needle: &[u8]) -> (usize, usize) {
     let found = pieces.iter().map(|piece| memchr::memmem::find_iter(&piece.bytes, needle).count());
     (found.sum(), pieces.iter().map(|piece| piece.bytes.len()).sum())
 }
+
+/// Where `needle` stands in the memory of a process.
+pub fn places(pid: u32, needle: &[u8]) -> Vec<String> {
+    let found = of(pid).into_iter().filter(|piece| memchr::memmem::find(&piece.bytes, needle).is_some());
+    found.map(|piece| piece.place).collect()
+}
