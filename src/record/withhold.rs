@@ -183,6 +183,9 @@ impl Withhold {
             }
             self.look_who_reads(stands);
         }
+        if self.cursor.has_left() {
+            self.reader_left();
+        }
         self.stood = stands;
         for &byte in bytes {
             let within = self.keys.is_within();
@@ -250,6 +253,19 @@ impl Withhold {
         }
         if stands.is_in_row_of(self.stood) {
             return;
+        }
+        self.end_line();
+    }
+
+    /// Whoever read what was typed so far has ended: the program that had the screen, or the one before a prompt.
+    fn reader_left(&mut self) {
+        if let Some(run) = self.runs.back_mut().filter(|run| run.closed.is_none()) {
+            run.ends = true;
+            // One key that showed nothing is the one that ended it, such as the `q` of a pager: what is typed next is no part of that, and
+            // what is drawn next no echo. (More of them may have been typed ahead, and are shown with the rest.)
+            if run.bytes.len() == 1 && run.echo.is_untouched() && !self.keys.is_within() {
+                (run.closed, run.doubtful) = (Some(run.last.max(self.drawn)), true);
+            }
         }
         self.end_line();
     }
@@ -425,8 +441,8 @@ impl Withhold {
     /// A prompt comes up: what is typed from now on is another line.
     pub fn begin_line(&mut self) {
         self.line = (false, false);
+        self.reader_left();
         self.runs.iter_mut().for_each(|run| run.earlier = run.closed.is_some());
-        self.end_line();
     }
 
     /// Whether characters were typed since [`Withhold::begin_line`], and all of them were shown.

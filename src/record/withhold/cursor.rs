@@ -121,6 +121,8 @@ struct Screen {
     rows: VecDeque<u64>,
     /// Those of the other screen, while the alternate one is shown.
     main: Option<VecDeque<u64>>,
+    /// The alternate one was left.
+    left: bool,
     fresh: u64,
     cols: usize,
     row: usize,
@@ -146,6 +148,7 @@ impl Default for Screen {
         let mut screen = Self {
             rows: VecDeque::new(),
             main: None,
+            left: false,
             fresh: 0,
             cols: 80,
             row: 0,
@@ -223,6 +226,11 @@ impl Cursor {
     /// Where the next letter of a search in readline's history is drawn, if there is one in the row where the cursor stands.
     pub(super) fn searches_at(&self) -> Option<Cell> {
         self.screen.search.1.filter(|place| self.stands_at().behind(*place).is_some())
+    }
+
+    /// Whether the alternate screen was left since this was asked last: the program that drew there has ended, or makes room for another.
+    pub(super) fn has_left(&mut self) -> bool {
+        std::mem::take(&mut self.screen.left)
     }
 
     /// Whether it stands right behind the sign of a prompt.
@@ -347,6 +355,7 @@ impl Screen {
             self.renumber();
         } else if !on && let Some(main) = self.main.take() {
             self.rows = main;
+            self.left = true;
         }
     }
 

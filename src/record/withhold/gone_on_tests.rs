@@ -2,7 +2,7 @@
 //! before, whether or not the cursor went there by a new line.
 
 use super::noise_tests::{Dice, NOISES, secrets};
-use super::tests::Step::{Show, Type};
+use super::tests::Step::{Prompt, Show, Type};
 use super::tests::{Step, play, stored, withheld};
 use super::*;
 
@@ -187,7 +187,7 @@ fn corrections_in_a_line_that_is_withheld_are_withheld_however_long_it_takes() {
 
 #[test]
 fn what_is_typed_slowly_is_stored_once_the_line_has_ended_of_which_something_was_withheld() {
-    for left in ["\x1b[?1049l$ ", "\r\n# "] {
+    for left in ["\x1b[?1049l$ ", "\r\n# ", "\x1b[?1049l[x:~] ", "\r\x1b[K\x1b[?1049l\u{279c}  ~ "] {
         let out = play(
             Policy::Echoed,
             &[
@@ -208,4 +208,85 @@ fn what_is_typed_slowly_is_stored_once_the_line_has_ended_of_which_something_was
     let tab =
         [Type(400, "Zq7k"), Type(600, "\t"), Type(7_000, "NY"), Show(7_005, "NY"), Type(8_000, "\x1b[D")];
     assert_eq!(stored(&play(Policy::Echoed, &tab)), "NY\x1b[D");
+}
+
+/// A pager is left by `q`, and the next command is typed so much later, its keys so far apart (milliseconds).
+fn behind_a_pager(screen: &str, left: &str, told: bool, later: u64, apart: u64) -> Vec<Typed> {
+    let mut steps = vec![Type(0, "less x\r"), Show(4, "less x\r\n"), Show(20, screen)];
+    steps.extend([Type(1_400, "j"), Show(1_404, "\r\x1b[K text\r\n:"), Type(9_000, "q"), Show(9_005, left)]);
+    if told {
+        steps.push(Prompt(9_008));
+    }
+    steps.push(Show(9_010, "[x:~] "));
+    for (key, at) in ["l", "s", "\r"].into_iter().zip((9_010 + later..).step_by(apart as usize)) {
+        steps.extend([Type(at, key), Show(at + 4, if key == "\r" { "\r\n" } else { key })]);
+    }
+    play(Policy::Echoed, &steps)
+}
+
+#[test]
+fn a_command_behind_a_pager_is_stored_wherever_it_is_known_that_the_pager_has_ended() {
+    let (on, off) = ("\x1b[?1049h\x1b[H text\r\n:", "\r\x1b[K\x1b[?1049l");
+    for (screen, left, told) in [(on, off, false), (on, off, true), (" text\r\n:", "\r\x1b[K", true)] {
+        // Within what makes one run of keys, too, when the `q` would be one of them.
+        for (later, apart) in [(9_000, 80), (9_000, 700), (200, 80), (450, 80)] {
+            let out = behind_a_pager(screen, left, told, later, apart);
+            assert_eq!(stored(&out), "less x\rls\r", "{left:?} {told} {later} {apart}: {out:?}");
+        }
+    }
+}
+
+#[test]
+fn what_is_typed_ahead_stays_together_when_a_program_leaves_the_screen() {
+    for (before, after) in [("l", "s\r"), ("ls", "\r"), ("ls -", "la\r")] {
+        let line = format!("{before}{after}");
+        let echo = format!("$ {}\r\n", line.trim_end());
+        // The terminal shows it, or the shell alone.
+        for shown in [before, ""].into_iter().filter(|shown| before.len() > 1 || !shown.is_empty()) {
+            let out = play(
+                Policy::Echoed,
+                &[
+                    Show(0, "\x1b[?1049h\x1b[H text"),
+                    Type(400, before),
+                    Show(402, shown),
+                    Show(410, "\x1b[?1049l"),
+                    Prompt(412),
+                    Type(440, after),
+                    Show(450, &echo),
+                ],
+            );
+            assert_eq!(stored(&out), line, "{before:?} {after:?} {shown:?}: {out:?}");
+        }
+    }
+}
+
+#[test]
+fn a_secret_is_withheld_though_a_program_leaves_the_screen_between_its_keys() {
+    let mut dice = Dice(13);
+    let mut found = Vec::new();
+    for (noise, draw) in NOISES {
+        for secret in secrets(&mut dice) {
+            let torn = usize::try_from(dice.below(secret.len() as u64)).unwrap();
+            let (mut at, apart) = (300, [60, 300, 900][usize::try_from(dice.below(3)).unwrap()]);
+            let mut texts = vec![(0, false, "\x1b[?1049h\x1b[H\x1b[2J+--+ Word: ".to_owned())];
+            for (key, n) in secret.chars().chain(['\r']).zip(0..) {
+                at += 4 + dice.below(apart);
+                texts.push((at, true, key.into()));
+                at += 4 + dice.below(20);
+                texts.push((at, false, draw(&mut dice, at)));
+                if n == torn {
+                    texts.push((at, false, "\x1b[?1049l\r\nWord: ".into()));
+                }
+            }
+            let steps: Vec<Step<'_>> = texts
+                .iter()
+                .map(|(at, typed, text)| if *typed { Type(*at, text) } else { Show(*at, text) })
+                .collect();
+            let out = play(Policy::Echoed, &steps);
+            if !stored(&out).replace('\r', "").is_empty() {
+                found.push(format!("{secret:?} beside {noise}, torn at {torn}: {:?}", stored(&out)));
+            }
+        }
+    }
+    assert!(found.is_empty(), "{}:\n{}", found.len(), found.join("\n"));
 }

@@ -5,16 +5,19 @@ use proptest::prelude::*;
 pub(super) enum Step<'a> {
     Type(u64, &'a str),
     Show(u64, &'a str),
+    /// The shell tells that a prompt comes up.
+    Prompt(u64),
     /// ECHO off and ICANON on from here (true), or not.
     Secret(bool),
 }
-use Step::{Secret, Show, Type};
+use Step::{Prompt, Secret, Show, Type};
 
 impl Step<'_> {
     pub(super) fn again(&self) -> Self {
         match *self {
             Type(at, text) => Type(at, text),
             Show(at, text) => Show(at, text),
+            Prompt(at) => Prompt(at),
             Secret(on) => Secret(on),
         }
     }
@@ -41,6 +44,10 @@ pub(super) fn play(policy: Policy, steps: &[Step<'_>]) -> Vec<Typed> {
                 now = advance(&mut withhold, *at, &mut out);
                 withhold.shown(now, text.as_bytes(), &mut out);
             }
+            Prompt(at) => {
+                now = advance(&mut withhold, *at, &mut out);
+                withhold.begin_line();
+            }
         }
     }
     withhold.finish(now, &mut out);
@@ -53,14 +60,7 @@ fn keys(from: u64, text: &str, echo: impl Fn(char) -> String) -> Vec<(u64, Strin
 }
 
 fn play_keys(before: &[Step<'_>], typed: &[(u64, String, String)], after: &[Step<'_>]) -> Vec<Typed> {
-    let mut steps: Vec<Step<'_>> = Vec::new();
-    for step in before.iter().chain(after) {
-        match step {
-            Type(at, text) => steps.push(Type(*at, text)),
-            Show(at, text) => steps.push(Show(*at, text)),
-            Secret(on) => steps.push(Secret(*on)),
-        }
-    }
+    let mut steps: Vec<Step<'_>> = before.iter().chain(after).map(Step::again).collect();
     let tail = steps.split_off(before.len());
     for (at, key, echo) in typed {
         steps.push(Type(*at, key));
