@@ -343,6 +343,8 @@ impl From<policy::Error> for Error {
         match &error {
             P::System(cause) if cause.operation == "trust" => Self::from_source(Kind::Input, &error)
                 .hint("it and every directory above it must belong to root and be writable by root alone"),
+            P::System(cause) if cause.operation == "follow" => Self::from_source(Kind::System, &error)
+                .hint("it is a symbolic link that leads to nothing: what it leads to may not be mounted"),
             P::System(cause) if cause.kind() == std::io::ErrorKind::NotFound => {
                 Self::from_source(Kind::System, &error)
                     .hint("name an SSH Ed25519 key as `key` in [signing]; `ssh-keygen -t ed25519 -N '' -f FILE` makes one")
@@ -395,6 +397,21 @@ mod tests {
         let [hint] = error.hints() else { panic!("{:?}", error.hints()) };
         let host = hint.find("`sealcast config check` looks at that of a host");
         assert!(host < hint.find("`sealcast keys check` at your own") && host.is_some(), "{hint}");
+    }
+
+    #[test]
+    fn whoever_has_a_configuration_that_is_a_link_to_nothing_is_not_sent_for_a_key() {
+        let dir = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink("/nowhere/at/all", dir.path().join("link")).unwrap();
+        let me = crate::sys::ids::effective_uid();
+        for way in ["link", "link/config.toml"] {
+            let error = Error::from(policy::Policy::load(&dir.path().join(way), me).unwrap_err());
+            let [hint] = error.hints() else { panic!("{way}: {:?}", error.hints()) };
+            assert!(
+                error.to_string().starts_with("cannot follow ") && hint.contains("leads to nothing"),
+                "{hint}"
+            );
+        }
     }
 
     #[test]

@@ -321,8 +321,8 @@ impl Policy {
     /// [`Error::System`] when it cannot be read or trusted; as [`Policy::parse`].
     pub fn load(path: &Path, owner: u32) -> Result<Option<Self>, Error> {
         let is_missing = |error: &std::io::Error| error.kind() == std::io::ErrorKind::NotFound;
-        if path.symlink_metadata().is_err_and(|error| is_missing(&error)) {
-            // A dangling link on the way is a mistake to be told, not the absence of a policy: what it leads to may not be mounted.
+        if path.metadata().is_err_and(|error| is_missing(&error)) {
+            // A dangling link there or on the way is a mistake to be told, not the absence of a policy: what it leads to may not be mounted.
             let there = path.ancestors().find(|above| above.symlink_metadata().is_ok());
             return match there.map(|above| (above, above.metadata())) {
                 Some((link, Err(error))) => Err(sys::Error::at("follow", link, error).into()),
