@@ -394,7 +394,8 @@ def seconds(ms):
 def marker(gap):
     """The label of the marker that stands for a gap."""
     of, count, note = gap.get("of"), gap.get("count"), gap.get("note")
-    parts = [f"gap: {gap['why']}", of and f" ({of})", count and f", {count} missing", note and f": {note}"]
+    how = "not delivered" if gap["why"] == "undelivered" else "missing"
+    parts = [f"gap: {gap['why']}", of and f" ({of})", count and f", {count} {how}", note and f": {note}"]
     return "".join(part for part in parts if part)
 
 

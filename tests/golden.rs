@@ -187,6 +187,16 @@ fn the_second_implementation_and_the_export_agree_on_long_sessions_closed_or_cut
     }
 }
 
+#[test]
+fn the_second_implementation_says_of_gaps_what_the_export_says() {
+    let beside = Beside::new();
+    let gaps = [("undelivered", 7), ("undelivered", 0), ("capped", 7), ("device", 0), ("of-later", 7)];
+    let steps: Vec<sample::Step> =
+        (0..).zip(gaps).map(|(ms, (why, n))| sample::Step::At(ms, sample::gap(why, "stdout", n))).collect();
+    let recorded = record(&beside.fleet, &[SlotKind::Root], CastHeader::new(80, 24), &steps, true);
+    beside.agree(&recorded.bytes, recorded.root, "gaps");
+}
+
 /// A recording and the identity that opens it, in a folder of their own, for the Python reader.
 struct Beside {
     fleet: Fleet,

@@ -6,10 +6,12 @@
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
 
 mod command;
+mod gap;
 mod header;
 pub mod line;
 
 pub use command::{Command, Exec, LEFT_RUNNING, Source, Trust, is_unread, word};
+pub use gap::{Gap, Missing};
 pub use header::{Header, Term};
 
 use serde::{Deserialize, Serialize};
@@ -78,33 +80,6 @@ impl Anchor {
     /// somebody who sets the clock.
     pub fn ahead(&self) -> i64 {
         self.utc.saturating_sub(i64::try_from(self.boot).unwrap_or(i64::MAX))
-    }
-}
-
-/// What is missing, and why. `why` is a stable word: `write-failed`, `stopped`, `capped`, `shared`, `device`, `undelivered`,
-/// `unreadable`, `left`, `stage`, `paused`, `suspended`, `slept`, `clock`; doc/FORMAT.md says what each is of.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Gap {
-    /// The reason, as a stable word.
-    pub why: String,
-    /// The stream or subsystem concerned.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub of: String,
-    /// How many bytes (or things) are missing, here or (`undelivered`) where they were to go; 0 when nothing is, or nobody knows.
-    #[serde(default)]
-    pub count: u64,
-    /// One sentence for people.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub note: String,
-    /// SHA-256, in hexadecimal, of the whole stream of which a part was left out (`capped`); empty where it is not known.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub sha256: String,
-}
-
-impl Gap {
-    /// A gap with these fields and no digest.
-    pub fn new(why: &str, of: &str, count: u64, note: impl Into<String>) -> Self {
-        Self { why: why.to_owned(), of: of.to_owned(), count, note: note.into(), sha256: String::new() }
     }
 }
 

@@ -10,7 +10,6 @@ use crate::cast::Payload;
 use crate::console::{Console, WriteError, shorten};
 use crate::container::Cursor;
 use crate::error::{Error, Kind, Result};
-use crate::export::gap_label;
 use crate::export::plain::{OURS, Plain};
 use crate::player;
 use crate::replay::{Recording, Source as _};
@@ -137,7 +136,7 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
                 drawn = true;
                 sheet.output(bytes, early)?;
             }
-            Payload::Gap(gap) if !early => sheet.aside(&format!("[{}]", gap_label(gap)))?,
+            Payload::Gap(gap) if !early => sheet.aside(&format!("[gap: {gap}]"))?,
             Payload::Marker(label) if !early => sheet.aside(&format!("[mark: {label}]"))?,
             Payload::Exit(status) if !early => sheet.aside(&format!("[exit status {status}]"))?,
             _ => {}

@@ -4,13 +4,13 @@ use super::Context;
 use super::judged::{Judged, Word};
 use super::recordings::{Opened, Reading, WOULD_ASK, clock, known_keys, moment, shown, size, who};
 use super::verify::judge;
-use crate::cast::{Command, Source};
+use crate::cast::{Command, Missing, Source};
 use crate::console::{Column, Style, Table};
 use crate::container::{Entry, GivenUp, Header, LeftOut, Meta, ORIGIN_WITNESSED, Opening};
 use crate::crypto::recipient::label_of;
 use crate::error::{Context as _, Error, Kind, Result};
 use crate::shell::alone;
-use crate::shell::notices::is_plain;
+use crate::shell::notices::{is_plain, of_gaps};
 use crate::store::seal;
 use crate::text::counted;
 use std::borrow::Cow;
@@ -91,7 +91,7 @@ const MOST_NOTICES: usize = 5;
 fn folded(notices: &[(u64, String)]) -> (Vec<&(u64, String)>, BTreeMap<&str, usize>) {
     let (mut told, mut counts) = (Vec::new(), BTreeMap::<&str, usize>::new());
     for notice in notices {
-        let kind = notice.1.split_once(':').map_or(notice.1.as_str(), |(kind, _)| kind);
+        let kind = notice.1.split([':', ' ', ',']).next().unwrap_or_default();
         let count = counts.entry(kind).or_default();
         *count += 1;
         if *count <= MOST_NOTICES {
@@ -125,7 +125,7 @@ struct Sums {
     raw: u64,
     input: u64,
     withheld: u64,
-    lost: u64,
+    missing: Missing,
     gaps: usize,
     marks: usize,
     exit: Option<i32>,
@@ -145,7 +145,7 @@ impl Sums {
             sums.raw = sums.raw.saturating_add(tally.raw);
             sums.input = sums.input.saturating_add(tally.input);
             sums.withheld = sums.withheld.saturating_add(tally.withheld);
-            sums.lost = sums.lost.saturating_add(tally.lost);
+            sums.missing += tally.missing();
             sums.gaps += tally.gaps.len();
             sums.marks += tally.marks.len();
             sums.exit = tally.exit.or(sums.exit);
@@ -203,7 +203,9 @@ fn story(context: &Context, opened: &mut Opened, judged: &Judged, locked: Option
         console.note(format!("the rest is sealed: {error}"));
         return Ok(());
     }
-    let notices = opened.notices();
+    let mut notices = opened.notices();
+    notices.extend(of_gaps(opened.reader.entries()));
+    notices.sort_by_key(|(at, _)| *at);
     let (told, more) = folded(&notices);
     for (at, text) in told {
         let style = if is_plain(text) { Style::Plain } else { Style::Yellow };
@@ -278,7 +280,7 @@ fn held(opened: &Opened, judged: &Judged, sums: &Sums) -> String {
         parts.push(counted(sums.marks as u64, "mark"));
     }
     if sums.gaps > 0 {
-        parts.push(format!("{}, {} missing", counted(sums.gaps as u64, "gap"), sums.lost));
+        parts.push(format!("{}, {}", counted(sums.gaps as u64, "gap"), sums.missing));
     }
     if !sums.given_up.is_empty() {
         let reasons: Vec<String> =
@@ -452,7 +454,7 @@ mod tests {
         let left_out = LeftOut { commands: most, programs: most, shortened: most };
         let entry = Entry { tally, left_out, ..Entry::default() };
         let sums = Sums::of(&[entry.clone(), entry]);
-        assert_eq!([sums.raw, sums.input, sums.withheld, sums.lost, sums.length], [most; 5]);
+        assert_eq!([sums.raw, sums.input, sums.withheld, sums.missing.count, sums.length], [most; 5]);
         assert!(sums.left_out.notice().is_some());
     }
 }

@@ -6,7 +6,7 @@
 
 use super::Losses;
 use crate::cast::line::{self, push_seconds, push_string};
-use crate::cast::{Event, Gap, Header, Payload};
+use crate::cast::{Event, Header, Payload};
 use crate::container::Opening;
 use crate::terminal::{drawn_on, is_bare};
 use std::collections::BTreeMap;
@@ -92,7 +92,7 @@ impl Cast {
             Payload::Marker(label) => self.line(time, "m", label),
             Payload::Gap(gap) => {
                 losses.gaps += 1;
-                self.line(time, "m", &gap_label(gap));
+                self.line(time, "m", &format!("gap: {gap}"));
             }
             Payload::Exit(status) if self.version == Version::V3 => self.line(time, "x", &status.to_string()),
             Payload::Exit(status) => losses.exit = Some(*status),
@@ -190,21 +190,6 @@ fn replaced(bytes: &[u8], losses: &mut Losses) -> String {
         }
     }
     text
-}
-
-/// The marker that stands for a gap.
-pub fn gap_label(gap: &Gap) -> String {
-    let mut label = format!("gap: {}", gap.why);
-    if !gap.of.is_empty() {
-        label.push_str(&format!(" ({})", gap.of));
-    }
-    if gap.count > 0 {
-        label.push_str(&format!(", {} missing", gap.count));
-    }
-    if !gap.note.is_empty() {
-        label.push_str(&format!(": {}", gap.note));
-    }
-    label
 }
 
 /// Header of version 2.

@@ -8,8 +8,6 @@ mod json;
 pub mod plain;
 mod text;
 
-pub use cast::gap_label;
-
 use crate::cast::{Event, Payload};
 use crate::container::Opening;
 use crate::shell::said;

@@ -114,6 +114,18 @@ fn a_cast_of_version_2_has_absolute_times_and_no_exit() {
 }
 
 #[test]
+fn what_was_recorded_and_did_not_arrive_is_not_called_missing() {
+    let gap = |why: &str, count| Payload::Gap(Gap::new(why, "stdout", count, ""));
+    let (text, _) = export(Format::Cast, true, &[(0, gap("undelivered", 7)), (0, gap("capped", 7))]);
+    let lines: Vec<&str> = text.lines().skip(1).collect();
+    let told = [
+        r#"[0,"m","gap: undelivered (stdout), 7 not delivered"]"#,
+        r#"[0,"m","gap: capped (stdout), 7 missing"]"#,
+    ];
+    assert_eq!(lines, told);
+}
+
+#[test]
 fn raw_output_is_byte_for_byte_what_was_shown() {
     let events = everything();
     let mut exporter = Exporter::begin(Format::Raw, &Header::default(), &opening(true), Vec::new()).unwrap();

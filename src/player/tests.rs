@@ -313,6 +313,22 @@ fn integrity_and_what_is_missing_are_always_in_view() {
 }
 
 #[test]
+fn what_is_called_lost_is_what_is_missing_as_far_as_anybody_knows() {
+    let gap = |why: &str, count| Payload::Gap(Gap::new(why, "stdout", count, ""));
+    for (gaps, told) in [
+        (vec![gap("undelivered", 2656)], "⚠ 1 gap · … "),
+        (vec![gap("undelivered", 2656), gap("capped", 7)], "⚠ 2 gaps · 7 lost · … "),
+        (vec![gap("device", 0)], "⚠ 1 gap · ? lost · … "),
+        (vec![gap("capped", 7), gap("left", 0)], "⚠ 2 gaps · 7+ lost · … "),
+    ] {
+        let events = gaps.into_iter().map(|payload| Event::new(Duration::ZERO, payload)).collect();
+        let mut app = App::new(Memory::new((80, 24), None, events, 1), Title::default(), Depth::True, vec![]);
+        let first = drawn(&mut app, 80, 24).0.lines().next().unwrap().to_owned();
+        assert!(first.contains(told), "{told:?}: {first}");
+    }
+}
+
+#[test]
 fn the_mouse_seeks_on_the_timeline_and_in_the_commands() {
     let mut app = app();
     drawn(&mut app, 120, 40);

@@ -151,7 +151,7 @@ fn add(outline: &mut Outline, entry: &Entry) {
     }
     outline.withheld = outline.withheld.saturating_add(tally.withheld);
     outline.input = outline.input.saturating_add(tally.input);
-    outline.lost = outline.lost.saturating_add(tally.lost);
+    outline.missing += tally.missing();
     outline.exit = tally.exit.or(outline.exit);
 }
 

@@ -1,7 +1,7 @@
 //! Where the events come from: segments, each readable on its own, and an outline of all of them.
 
 use super::activity::Activity;
-use crate::cast::{Anchor, Command, Event, Exec, Gap, Payload};
+use crate::cast::{Anchor, Command, Event, Exec, Gap, Missing, Payload};
 use crate::container::{Entry, Opening};
 use crate::shell::notices::notices;
 use crate::shell::said::Retold;
@@ -99,8 +99,8 @@ pub struct Outline {
     pub withheld: u64,
     /// Bytes of input that were kept.
     pub input: u64,
-    /// Bytes or things that are missing.
-    pub lost: u64,
+    /// What is missing in the gaps.
+    pub missing: Missing,
     /// Exit status, when the session ended.
     pub exit: Option<i32>,
 }
@@ -204,7 +204,7 @@ impl Outline {
                 Payload::Resize { cols, rows } => self.resizes.push((event.time, *cols, *rows)),
                 Payload::Marker(label) => self.marks.push((event.time, label_of(label))),
                 Payload::Gap(gap) => {
-                    self.lost = self.lost.saturating_add(gap.count);
+                    self.missing += gap.missing();
                     self.gaps.push((event.time, gap.clone()));
                 }
                 Payload::Anchor(anchor) => self.anchors.push(anchor.clone()),

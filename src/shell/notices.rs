@@ -30,6 +30,15 @@ pub fn notices(opening: Option<&Opening>, commands: &[&Command], entries: &[Entr
     all
 }
 
+/// The other gaps, in the same form: they say nothing of commands. Those of reasons that this version does not know are of one kind.
+pub fn of_gaps(entries: &[Entry]) -> impl Iterator<Item = (u64, String)> {
+    let gaps = entries.iter().flat_map(|entry| &entry.tally.gaps);
+    gaps.filter(|(_, gap)| !HINDERED.contains(&gap.why.as_str())).map(|(at, gap)| {
+        let kind = if gap.is_known() { "" } else { "gap: " };
+        (*at, format!("{kind}{gap}"))
+    })
+}
+
 /// Whether a notice is to be known and no cause for alarm: sessions leave agents and daemons running every day.
 pub fn is_plain(notice: &str) -> bool {
     notice.strip_prefix(LEFT_RUNNING).is_some_and(|rest| rest.starts_with(':'))

@@ -4,6 +4,7 @@
 mod bad_input;
 mod denied;
 mod forged;
+mod gaps;
 mod home;
 mod identities;
 mod kept;

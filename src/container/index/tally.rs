@@ -3,7 +3,7 @@
 //! Refuses to list without an end: what is beyond [`LISTED`] is counted. A list or a histogram that is longer than a writer makes it is
 //! refused where it is read.
 
-use crate::cast::{Gap, Payload};
+use crate::cast::{Gap, Missing, Payload};
 use serde::de::{Error as _, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use std::fmt;
@@ -128,6 +128,14 @@ impl Tally {
         if let Some(bucket) = self.buckets.get_mut(at) {
             *bucket = bucket.saturating_add(bytes);
         }
+    }
+
+    /// What is missing of the recording in the gaps: of those that are not listed, whatever they count.
+    pub fn missing(&self) -> Missing {
+        let listed = self.gaps.iter().map(|(_, gap)| gap.count).fold(0, u64::saturating_add);
+        let mut missing = Missing { count: self.lost.saturating_sub(listed), unknown: false };
+        self.gaps.iter().for_each(|(_, gap)| missing += gap.missing());
+        missing
     }
 
     /// Bytes that the lists take, about.

@@ -97,9 +97,15 @@ fn text_right(buffer: &mut Buffer, area: Rect, line: &str, style: Style) -> u16 
 fn header<S: Source>(app: &App<S>, area: Rect, buffer: &mut Buffer) {
     let outline = app.replay.outline();
     let gaps = outline.gaps.len() as u64;
-    let counts = [(outline.withheld, "withheld"), (gaps, &plural(gaps, "gap")), (outline.lost, "lost")];
+    let lost = match (outline.missing.count, outline.missing.unknown) {
+        (0, true) => "?".to_owned(),
+        (count, true) => format!("{count}+"),
+        (count, false) => count.to_string(),
+    };
+    let (withheld, gaps_word) = (outline.withheld.to_string(), plural(gaps, "gap"));
+    let counts = [(withheld, "withheld"), (gaps.to_string(), &gaps_word), (lost, "lost")];
     let mut warnings = String::new();
-    for (count, words) in counts.iter().filter(|(count, _)| *count > 0) {
+    for (count, words) in counts.iter().filter(|(count, _)| count != "0") {
         // Where there is little room, a letter must do.
         let words = if area.width < 80 { words.get(..1).unwrap_or(words) } else { words };
         warnings.push_str(&format!("{count} {words} · "));

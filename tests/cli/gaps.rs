@@ -1,0 +1,68 @@
+//! What is told of the gaps of a recording: how much is missing in them, and why.
+
+use crate::home::{Home, Recording};
+use sealcast::cast::{Gap, Payload};
+
+fn gap(why: &str, of: &str, count: u64, note: &str) -> Payload {
+    Payload::Gap(Gap::new(why, of, count, note))
+}
+
+fn output(text: &str) -> Payload {
+    Payload::Output(text.as_bytes().to_vec())
+}
+
+/// The lines that `show` tells of a recording with these events.
+fn shown(events: Vec<(u64, Payload)>) -> Vec<String> {
+    let home = Home::new();
+    home.record(&Recording { events, ..Recording::default() });
+    home.run(&["show"]).exits(0).text().lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn show_says_how_much_is_missing_in_gaps_as_far_as_anybody_knows() {
+    let undelivered = || gap("undelivered", "stdout", 2656, "no space left");
+    let suspended = || gap("suspended", "session", 0, "for 18 s");
+    let lost = || gap("queue-full", "output", 7, "the disk was slow");
+    let device = || gap("device", "stdin", 0, "the program reads it by itself");
+    let left = || gap("left", "stdout", 3, "what the program left running has it open still");
+    for (gaps, held) in [
+        (vec![undelivered()], "1 gap, nothing missing"),
+        (vec![undelivered(), suspended()], "2 gaps, nothing missing"),
+        (vec![undelivered(), lost()], "2 gaps, 7 missing"),
+        (vec![device()], "1 gap, unknown how much is missing"),
+        (vec![gap("heartbeat", "", 0, "")], "1 gap, unknown how much is missing"),
+        (vec![lost(), device()], "2 gaps, 7 or more missing"),
+        (vec![left()], "1 gap, 3 or more missing"),
+    ] {
+        let lines = shown((10..).zip(gaps).chain([(20, output("after"))]).collect());
+        assert!(
+            lines.iter().any(|line| line.starts_with("held") && line.ends_with(held)),
+            "{held}: {lines:#?}"
+        );
+    }
+}
+
+#[test]
+fn show_tells_each_gap_and_none_hides_those_of_another_reason() {
+    let mut events: Vec<_> = (0..500).map(|at| (at, gap("suspended", "session", 0, "for 18 s"))).collect();
+    events.push((1_000, gap("undelivered", "stdout", 2656, "no space left")));
+    // What no version writes yet is of one kind, whatever it calls itself.
+    events.extend((0..400).map(|at| (2_000 + at, gap(&format!("reason-{at}"), "", at, "\x1b[2J"))));
+    events.push((3_000, gap("write-failed", "session", 9, "the disk is full")));
+    let lines = shown(events);
+    let told: Vec<&str> = lines.iter().map(String::as_str).filter(|line| line.contains(" on: ")).collect();
+    assert_eq!(told.len(), 12, "{lines:#?}");
+    assert_eq!(
+        told[4..7],
+        [
+            "from 0:00.0 on: suspended (session): for 18 s",
+            "from 0:01.0 on: undelivered (stdout), 2656 not delivered: no space left",
+            "from 0:02.0 on: gap: reason-0: \\x1b[2J",
+        ]
+    );
+    assert!(told[7].contains("gap: reason-1, 1 missing: "), "{told:#?}");
+    assert_eq!(told[11], "from 0:03.0 on: write-failed: the disk is full");
+    for more in ["and 495 more of `suspended`", "and 395 more of `gap`"] {
+        assert!(lines.iter().any(|line| line == more), "{more}: {lines:#?}");
+    }
+}
