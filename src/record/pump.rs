@@ -54,6 +54,8 @@ const LINGER_BYTES: usize = 1 << 20;
 const STILL: Duration = Duration::from_secs(1);
 /// …and so does one that has not taken in this time what one buffer holds.
 const SLOW: Duration = Duration::from_secs(10);
+/// How long after a key that stops it is waited for the child's stop before what is stopped beside it goes on.
+const STOPS: Duration = Duration::from_secs(1);
 /// How long a child that was hung up may take to end before it is killed.
 const HANG_UP: Duration = Duration::from_secs(2);
 
@@ -100,6 +102,8 @@ pub(super) struct Pump<'a> {
     lone: bool,
     /// Signals that came before the child was there.
     early: Vec<Arrived>,
+    /// A stop was sent to whoever has the foreground inside: until when that is to be the child's stop. See [`STOPS`].
+    stops: Option<Duration>,
     phase: Phase,
     /// Wakes the loop when something is due although nothing happens.
     alarm: Alarm,
@@ -212,6 +216,7 @@ impl<'a> Pump<'a> {
             fronting: false,
             lone: false,
             early: Vec::new(),
+            stops: None,
             phase: Phase::Running,
             alarm,
             calm,
@@ -332,6 +337,7 @@ impl<'a> Pump<'a> {
             {
                 self.rest(signals::SIGTTOU);
             }
+            self.wake_beside_child();
             // A shell that brings a job to the foreground which was not stopped may say nothing.
             if !self.front {
                 self.place();
@@ -488,7 +494,8 @@ impl<'a> Pump<'a> {
             }
         };
         let echo = self.batch.echo_deadline().filter(|_| looks || self.blind);
-        self.batch.deadline().into_iter().chain(echo).chain(self.still_at()).chain(phase).min()
+        let others = [echo, self.still_at(), phase, self.stops];
+        self.batch.deadline().into_iter().chain(others.into_iter().flatten()).min()
     }
 
     /// Something of the child's is about to be shown, by us or by who reads it: the terminal treats it as the child wants.

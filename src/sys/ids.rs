@@ -343,12 +343,16 @@ pub fn proc_is_ours() -> bool {
 pub struct Place {
     /// Its parent; 0 for one of another pid namespace.
     pub parent: u32,
+    /// The leader of its process group; 0 for one of another pid namespace.
+    pub group: u32,
     /// The leader of its session; 0 for one of another pid namespace.
     pub session: u32,
     /// See [`started`].
     pub started: u64,
     /// Nothing of it runs any more: it ended, and was not waited for.
     pub is_over: bool,
+    /// A signal has stopped it.
+    pub is_stopped: bool,
 }
 
 /// Where a process stands. `None` when there is no such process, or it cannot be seen.
@@ -359,7 +363,8 @@ pub fn place(pid: u32) -> Option<Place> {
     let id = |field| u32::try_from(number(field)?).ok();
     // Of a process whose first thread has ended the others may go on.
     let is_over = matches!(*fields.get(1)?, "Z" | "X") && number(20)? <= 1;
-    Some(Place { parent: id(4)?, session: id(6)?, started: number(22)?, is_over })
+    let is_stopped = *fields.get(1)? == "T";
+    Some(Place { parent: id(4)?, group: id(5)?, session: id(6)?, started: number(22)?, is_over, is_stopped })
 }
 
 /// Field 4 or a later one of `proc_pid_stat(5)`, counted as there.

@@ -136,6 +136,12 @@ impl Settings {
         (byte != 0).then_some(byte)
     }
 
+    /// The key that stops whoever has the foreground (mostly ^Z), if there is one.
+    pub fn stops(&self) -> Option<u8> {
+        let byte = self.0.c_cc[libc::VSUSP];
+        (byte != 0 && self.0.c_lflag & libc::ISIG != 0).then_some(byte)
+    }
+
     /// Whether a line that is read whole ends with this byte; a return is taken for one, however it is translated.
     pub fn ends_line(&self, byte: u8) -> bool {
         let of_its_own = [libc::VEOL, libc::VEOL2, libc::VEOF].map(|which| self.0.c_cc[which]);

@@ -212,6 +212,30 @@ fn a_shell_that_suspends_itself_suspends_the_wrapper() {
 }
 
 #[test]
+fn a_key_that_stops_what_the_files_of_a_shell_start_does_not_end_the_session() {
+    let sandbox = Sandbox::new();
+    let go = sandbox.path("go");
+    let wait = format!("until [ -e {} ]; do sleep 0.02; done", go.display());
+    let file = sandbox.file("rc", format!("x=$(echo BEG''UN >&2; {wait}; echo a)\nPS1=\"INNER$x> \"\n"));
+    let shell = ["bash", "--rcfile", file.to_str().unwrap(), "-i"];
+    // As the shell of a terminal, and as a command of another shell.
+    for inside in [false, true] {
+        let mut terminal = if inside { sandbox.shell() } else { sandbox.run(&shell) };
+        if inside {
+            terminal.send(format!("{} {}\r", sandbox.wrapper_line(), shell.join(" ")));
+        }
+        terminal.wait_for("BEGUN");
+        terminal.send("\x1a");
+        terminal.wait_for("^Z");
+        std::fs::write(&go, "").unwrap();
+        terminal.wait_for("INNERa> ");
+        terminal.line("echo in $((40+2))", "in 42");
+        terminal.line("exit", "exit");
+        std::fs::remove_file(&go).unwrap();
+    }
+}
+
+#[test]
 fn a_stopped_wrapper_that_is_continued_in_the_background_leaves_the_terminal_alone() {
     let sandbox = Sandbox::new();
     let mut terminal = sandbox.shell();

@@ -1,6 +1,6 @@
 //! What the loop does when something happens: a signal, a word of the recorder, news of the child, a hang-up.
 
-use super::{Phase, Pump, STILL};
+use super::{Phase, Pump, STILL, STOPS};
 use crate::cast::{Gap, Payload};
 use crate::record::capture::Stream;
 use crate::record::lane::Buffer;
@@ -30,7 +30,10 @@ impl Pump<'_> {
             }
             signals::SIGTSTP if matches!(self.phase, Phase::Ended { .. }) => self.rest(signals::SIGTSTP),
             signals::SIGTSTP if !self.is_known() => self.early.push(arrived),
-            signals::SIGTSTP => self.to_foreground(arrived),
+            signals::SIGTSTP => {
+                self.stops = Some(clock::monotonic().saturating_add(STOPS));
+                self.to_foreground(arrived);
+            }
             signals::SIGHUP if self.phase == Phase::Running && self.has_lost_its_terminal() => {
                 self.terminal_gone();
             }
@@ -112,6 +115,24 @@ impl Pump<'_> {
             // As in `to_child`.
             Some(group) => drop(signals::send_to_group(group, arrived.signal)),
             None => self.to_child(arrived.signal),
+        }
+    }
+
+    /// Lets go on what a key has stopped beside the child, in its group, where the child itself was not stopped. Without us the kernel
+    /// would not have stopped it: the group of a shell that a terminal belongs to has nobody who could continue it. Inside it has the
+    /// stage. A shell that reads its files (`x=$(hostname -f)`) would wait for its child for ever, and no key would help.
+    pub(super) fn wake_beside_child(&mut self) {
+        if self.stops.is_none_or(|due| clock::monotonic() < due) {
+            return;
+        }
+        self.stops = None;
+        let Some(child) = self.child.filter(|_| self.phase == Phase::Running) else { return };
+        let in_front = |screen: &Screen| screen.leader.foreground() == Some(child);
+        // The child's own stop is told by the stage.
+        let is_stopped = |pid| ids::place(pid).is_some_and(|place| place.group == child && place.is_stopped);
+        let beside = || ids::children(child, child).unwrap_or_default().into_iter().any(is_stopped);
+        if self.screen.as_ref().is_some_and(in_front) && !is_stopped(child) && beside() {
+            self.to_child(signals::SIGCONT);
         }
     }
 

@@ -1,6 +1,6 @@
 //! The copying itself, one direction after the other.
 
-use super::{BUFFER, HOLDS, Output, Phase, Pump, Recorded, SHORT, TURNS};
+use super::{BUFFER, HOLDS, Output, Phase, Pump, Recorded, SHORT, STOPS, TURNS};
 use crate::record::capture::Stream;
 use crate::record::lane::{Buffer, Written};
 use crate::record::session::{Piece, Screen};
@@ -29,8 +29,12 @@ impl Pump<'_> {
                         end_piece(&mut self.keys, screen);
                     }
                     // As they are before the child knows of the keys, who may change them.
-                    let secret = screen.leader.settings().is_ok_and(|s| s.reads_secret());
-                    self.typed = Some((clock::monotonic(), secret));
+                    let theirs = screen.leader.settings().ok();
+                    let (now, secret) = (clock::monotonic(), theirs.is_some_and(|s| s.reads_secret()));
+                    self.typed = Some((now, secret));
+                    if theirs.and_then(|s| s.stops()).is_some_and(|key| self.keys.whole().contains(&key)) {
+                        self.stops = Some(now.saturating_add(STOPS));
+                    }
                     settle(&screen.terminal);
                 }
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
