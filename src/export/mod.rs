@@ -46,7 +46,7 @@ pub struct Losses {
     pub replaced: u64,
     /// Times that input was withheld from the recording: the format has no word for it.
     pub withheld: u64,
-    /// Gaps: a marker in a cast, nothing in raw output and text.
+    /// Gaps: a marker in a cast, a line of its own in text, nothing in raw output.
     pub gaps: u64,
     /// Bytes of standard error that are mixed into the output.
     pub error_output: u64,
@@ -238,8 +238,8 @@ impl<W: Write> Exporter<W> {
             Inner::Text(text) => {
                 self.losses.undrawn |= text.is_undrawn();
                 self.losses.replaced = text.finish(&mut self.out)?;
-                // They were followed: nothing about them is lost but themselves.
-                self.losses.resizes = 0;
+                // They were followed, or told: nothing about them is lost but themselves.
+                (self.losses.resizes, self.losses.markers, self.losses.exit) = (0, 0, None);
                 if let Some(cut) = self.cut {
                     writeln!(self.out, "{} [{}]", plain::OURS, cut.note())?;
                 }

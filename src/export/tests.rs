@@ -140,7 +140,9 @@ fn raw_output_is_byte_for_byte_what_was_shown() {
 #[test]
 fn text_is_lines_without_control_sequences() {
     let (text, losses) = export(Format::Text, true, &everything());
-    assert_eq!(text, "a\u{fffd}b\n   🦀oops\n", "the staircase of a line feed alone");
+    let told = "¶ [gap: capped (stdout), 7 missing: too much]\n¶ [mark: here]\n";
+    let expected = ["a\u{fffd}b\n   🦀\n", told, "   🦀oops\n¶ [exit status 3]\n"].concat();
+    assert_eq!(text, expected, "the staircase of a line feed alone");
     assert_eq!(losses.replaced, 3);
     let events = [
         (0, output(b"$ vim\r\n\x1b[?1049h\x1b[H")),

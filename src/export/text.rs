@@ -13,6 +13,10 @@ use crate::text::{Escaped, incomplete_tail};
 use std::io::{self, Write};
 use std::time::Duration;
 
+/// How often what stands is written for something that is told behind it, which looks at the whole screen. What is told then is told
+/// before what stands.
+const MOST_TOLD: usize = 1000;
+
 /// Writes lines as they go.
 pub(super) struct Text {
     transcript: Transcript,
@@ -27,6 +31,12 @@ pub(super) struct Text {
     undrawn: bool,
     /// It is to be, once what stood before is written.
     begins_undrawn: bool,
+    /// How often something was told behind what stood.
+    told: usize,
+    /// Up to when what stood is written.
+    written: Option<Duration>,
+    /// The line that went last was of that.
+    passed: bool,
 }
 
 impl Text {
@@ -41,11 +51,15 @@ impl Text {
             replaced: 0,
             undrawn: false,
             begins_undrawn: false,
+            told: 0,
+            written: None,
+            passed: false,
         }
     }
 
     pub(super) fn output(&mut self, time: Duration, bytes: &[u8], out: &mut impl Write) -> io::Result<()> {
-        self.last = time;
+        self.last = self.last.max(time);
+        let time = self.last;
         self.count(bytes);
         let mut told = Vec::new();
         if self.bare {
@@ -60,14 +74,34 @@ impl Text {
 
     pub(super) fn event(&mut self, event: &Event, out: &mut impl Write) -> io::Result<()> {
         self.last = self.last.max(event.time);
-        let Payload::Resize { cols, rows } = event.payload else { return Ok(()) };
+        let (cols, rows) = match &event.payload {
+            Payload::Resize { cols, rows } => (*cols, *rows),
+            Payload::Gap(gap) => return self.tell(&format!("gap: {gap}"), out),
+            Payload::Marker(label) => return self.tell(&format!("mark: {label}"), out),
+            Payload::Exit(status) => return self.tell(&format!("exit status {status}"), out),
+            _ => return Ok(()),
+        };
         if cols == 0 || rows == 0 {
             // A terminal that does not know its size; no screen is that small.
             return Ok(());
         }
         let mut told = Vec::new();
-        self.transcript.resize(event.time, cols, rows, &mut |line| told.push(line));
+        self.transcript.resize(self.last, cols, rows, &mut |line| told.push(line));
         self.write(told, out)
+    }
+
+    /// A line of our own, behind all that stands. A line that goes on behind it is written again, whole.
+    fn tell(&mut self, what: &str, out: &mut impl Write) -> io::Result<()> {
+        if self.told < MOST_TOLD {
+            self.told += 1;
+            let mut told = Vec::new();
+            self.transcript.finishing(&mut |line| told.push(line));
+            self.write(told, out)?;
+            (self.written, self.passed) = (Some(self.last), true);
+            // What comes at the same time did not stand.
+            self.last = self.last.saturating_add(Duration::from_nanos(1));
+        }
+        writeln!(out, "{OURS} [{}]", safe(what))
     }
 
     /// Whether something was not drawn, and so not written, for what it would have cost.
@@ -93,8 +127,14 @@ impl Text {
 
     fn write(&mut self, lines: Vec<Line>, out: &mut impl Write) -> io::Result<()> {
         for line in lines {
-            let text = Escaped(line.text.as_bytes()).to_string();
-            let text = text.replace(OURS, &OURS.escape_unicode().to_string());
+            // No time is known of a blank row: it goes with the line before.
+            if !line.text.is_empty() {
+                self.passed = self.written.is_some_and(|until| line.complete <= until);
+            }
+            if self.passed {
+                continue;
+            }
+            let text = safe(&line.text);
             match line.kind {
                 Kind::Page(visit) => {
                     if visit != self.visit {
@@ -120,6 +160,11 @@ impl Text {
         self.tail = all.split_off(whole);
         self.replaced += all.utf8_chunks().map(|piece| piece.invalid().len() as u64).sum::<u64>();
     }
+}
+
+/// What no line of our own can be taken for.
+fn safe(text: &str) -> String {
+    Escaped(text.as_bytes()).to_string().replace(OURS, &OURS.escape_unicode().to_string())
 }
 
 /// Without a terminal nothing put a carriage return before a line feed.

@@ -66,3 +66,57 @@ fn show_tells_each_gap_and_none_hides_those_of_another_reason() {
         assert!(lines.iter().any(|line| line == more), "{more}: {lines:#?}");
     }
 }
+
+#[test]
+fn text_says_where_it_happened_what_no_session_can_say_and_repeats_nothing() {
+    let home = Home::new();
+    let events = vec![
+        (0, output("first\r\n\r\nbefore")),
+        (5, gap("queue-full", "output", 4096, "the disk\nwas slow ¶")),
+        // At the same time; a line goes on behind it.
+        (5, output("after\r\n\r\nlast\r\n$ ")),
+        (300, gap("heartbeat", "", 0, "")),
+        (400, gap("stopped", "session", 0, "")),
+        (600, output("\x1b[H\x1b[2J$ vim\r\n")),
+        (900, output("\x1b[?1049h\x1b[Hpage")),
+        (1200, Payload::Marker("here".into())),
+        (1400, output("\x1b[2Hmore")),
+        (1600, output("\x1b[?1049l$ ")),
+        (1800, Payload::Exit(3)),
+    ];
+    home.record(&Recording { events, ..Recording::default() });
+    let ran = home.run(&["export", "-f", "text", "last"]).exits(0);
+    let lines = [
+        "first",
+        "before",
+        "¶ [gap: queue-full (output), 4096 missing: the disk\\nwas slow \\u{b6}]",
+        "beforeafter",
+        "last",
+        "$",
+        "¶ [gap: heartbeat]",
+        "¶ [gap: stopped (session)]",
+        "¶ [full-screen program]",
+        "| page",
+        "$ vim",
+        "¶ [mark: here]",
+        "| more",
+        "$",
+        "¶ [exit status 3]",
+    ];
+    assert_eq!(ran.text().lines().collect::<Vec<_>>(), lines, "{ran}");
+    assert!(ran.err.contains("3 gaps in the recording") && !ran.err.contains("left out"), "{ran}");
+    // What would cost too much to look at anew each time is told where it happened all the same.
+    let mut events: Vec<_> = (0..3000).map(|at| (at, gap("suspended", "", 0, ""))).collect();
+    events.extend([(1, output("early\r\n\r\nnext")), (2999, output(" goes on\r\n\r\nlast"))]);
+    // Blank lines are there where they have scrolled away.
+    events.push((3000, output(&"\n".repeat(24))));
+    events.sort_by_key(|(at, _)| *at);
+    home.record(&Recording { events, start: Recording::default().start + 1000, ..Recording::default() });
+    let ran = home.run(&["export", "-f", "text", "last"]).exits(0);
+    assert_eq!(ran.text().matches("¶ [gap: suspended]\n").count(), 3000);
+    assert!(ran.text().contains("]\nearly\nnext\n¶ ["), "{ran}");
+    assert!(
+        ran.text().contains("]\nnext goes on\n\nlast\n") && ran.text().matches("early").count() == 1,
+        "{ran}"
+    );
+}

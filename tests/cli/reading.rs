@@ -343,7 +343,10 @@ fn export_writes_every_format_and_says_what_it_lost() {
         .collect();
     assert_eq!(raw.out, shown, "{raw}");
     let text = home.run(&["export", "last", "--format", "text"]).exits(0).text();
-    assert_eq!(text, "root@web-3:~# ls\na  b\nbad \\u{202e}text\n\u{fffd}\u{fffd}\nafter a minute\n");
+    assert_eq!(
+        text,
+        "root@web-3:~# ls\na  b\nbad \\u{202e}text\n\u{fffd}\u{fffd}\nafter a minute\n¶ [exit status 3]\n"
+    );
     let events = json(&home.run(&["export", "last", "--format", "json"]).exits(0).text());
     assert_eq!((events.len(), &events[0]["kind"]), (9, &"recording".into()));
     let commands = json(&home.run(&["export", "last", "-f", "commands"]).exits(0).text());
