@@ -1,5 +1,6 @@
 //! Many lines at once: a paste, shown or not, and what is typed after it.
 
+use super::cursor::Did;
 use super::noise_tests::{Dice, NOISES, secrets};
 use super::tests::{stored, withheld};
 use super::*;
