@@ -316,7 +316,6 @@ impl Decoder {
             return Err(LineError::Interval(interval));
         }
         // In range by the check above, so the cast keeps the value.
-        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
         let micros = self.micros.saturating_add((interval * 1e6).round() as u64);
         let payload = payload(&code, data)?;
         self.micros = micros;

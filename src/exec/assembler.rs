@@ -8,7 +8,6 @@ use crate::sys::bpf::Insn;
 /// A register. `R0` holds results, `R1` to `R4` (and one more) arguments (gone after a call), `R6` to `R9` stay, `R10` is the frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
-#[allow(missing_docs)]
 pub(super) enum Reg {
     R0,
     R1,

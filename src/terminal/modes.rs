@@ -10,7 +10,6 @@ use super::screen::Screen;
 /// A mode, as a bit of [`Modes`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
-#[allow(missing_docs)]
 pub(super) enum Mode {
     Insert,
     LineFeed,
