@@ -4,8 +4,8 @@
 //! in timers, that is a tenth of the time from a key to its echo. An alarm is set once, ahead, and is left alone as
 //! long as what is waited for is not earlier: it may ring too early, never too late.
 
-use super::{Error, Result};
-use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd};
+use super::{Error, Result, fd};
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 /// Wakes whoever waits for it with [`Set`](super::poll::Set), at the moment it was set for or before.
@@ -22,14 +22,10 @@ impl Alarm {
     /// # Errors
     /// When there are no descriptors left.
     pub fn new() -> Result<Self> {
-        // SAFETY: takes numbers only.
-        let fd =
-            unsafe { libc::timerfd_create(libc::CLOCK_MONOTONIC, libc::TFD_CLOEXEC | libc::TFD_NONBLOCK) };
-        if fd < 0 {
-            return Err(Error::last("make a timer", ""));
-        }
-        // SAFETY: the kernel has just given us this descriptor; nobody else owns it.
-        Ok(Self { fd: unsafe { OwnedFd::from_raw_fd(fd) }, set: None })
+        let flags = libc::TFD_CLOEXEC | libc::TFD_NONBLOCK;
+        // SAFETY: takes numbers only, and makes a descriptor.
+        let made = unsafe { fd::owned(libc::timerfd_create(libc::CLOCK_MONOTONIC, flags)) };
+        Ok(Self { fd: made.map_err(|e| Error::new("make a timer", "", e))?, set: None })
     }
 
     /// Sees to it that it rings at `due` on the monotonic clock, at the latest. `None`: nothing is waited for.
@@ -61,9 +57,8 @@ impl Alarm {
 
     /// It rang and was heard: it is not set any more.
     pub fn silence(&mut self) {
-        let mut count = [0u8; 8];
-        // SAFETY: eight bytes are written to a valid place. It fails only when it did not ring.
-        unsafe { libc::read(self.fd.as_raw_fd(), count.as_mut_ptr().cast(), count.len()) };
+        // It fails only when it did not ring.
+        let _ = fd::read(&self.fd, &mut [0; 8]);
         self.set = None;
     }
 }

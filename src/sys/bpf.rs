@@ -3,10 +3,11 @@
 //! Interface: bpf(2), `include/uapi/linux/bpf.h`; ring buffer: <https://docs.kernel.org/bpf/ringbuf.html> (Linux 5.8).
 //! Everything needs CAP_BPF and CAP_PERFMON, or CAP_SYS_ADMIN.
 
+use super::fd::owned;
 use super::{Error, Result};
 use std::ffi::CStr;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 /// One instruction. Layout: `struct bpf_insn`.
@@ -86,14 +87,6 @@ unsafe fn bpf(command: libc::c_int, attr: &Attr) -> i64 {
     unsafe { libc::syscall(libc::SYS_bpf, command, &raw const attr.0, size_of::<Attr>()) }
 }
 
-fn descriptor(number: i64, operation: &'static str, subject: &str) -> Result<OwnedFd> {
-    match i32::try_from(number) {
-        // SAFETY: the kernel has just given us this descriptor; nobody else owns it. It is closed on exec.
-        Ok(fd) if fd >= 0 => Ok(unsafe { OwnedFd::from_raw_fd(fd) }),
-        _ => Err(Error::last(operation, subject)),
-    }
-}
-
 /// A map.
 #[derive(Debug)]
 pub struct Map {
@@ -111,8 +104,9 @@ impl Map {
     pub fn new(kind: MapType, name: &str, key: u32, value: u32, entries: u32) -> Result<Self> {
         let attr =
             Attr::new().word(0, kind as u32).word(4, key).word(8, value).word(12, entries).name(28, name);
-        // SAFETY: this command follows no pointer.
-        let fd = descriptor(unsafe { bpf(MAP_CREATE, &attr) }, "make a kernel map", name)?;
+        // SAFETY: this command follows no pointer, and makes a descriptor (closed on exec, as all of bpf's are).
+        let fd = unsafe { owned(bpf(MAP_CREATE, &attr)) };
+        let fd = fd.map_err(|e| Error::new("make a kernel map", name, e))?;
         Ok(Self { fd, key: key as usize, value: value as usize })
     }
 
@@ -197,9 +191,9 @@ pub fn attach(tracepoint: &CStr, name: &str, code: &[Insn]) -> Result<Attached> 
     let load = |log: Option<&mut [u8]>| {
         let attr = attr(log);
         until_heard(|| {
-            // SAFETY: code and licence live, the count is that of the code; a log has the size that is told.
-            let number = unsafe { bpf(PROG_LOAD, &attr) };
-            if number < 0 { Err(io::Error::last_os_error()) } else { Ok(number) }
+            // SAFETY: code and licence live, the count is that of the code; a log has the size that is told. It makes a
+            // descriptor.
+            unsafe { owned(bpf(PROG_LOAD, &attr)) }
         })
     };
     let refused =
@@ -216,18 +210,17 @@ pub fn attach(tracepoint: &CStr, name: &str, code: &[Insn]) -> Result<Attached> 
             return Err(Error::new("load a program into the kernel:", why, error));
         }
     }
-    let number = loaded.map_err(|error| Error::new("load a program into the kernel", name, error))?;
-    let program = descriptor(number, "load a program into the kernel", name)?;
+    let program = loaded.map_err(|error| Error::new("load a program into the kernel", name, error))?;
     let attr = Attr::new().pointer(0, tracepoint.as_ptr()).word(8, program.as_raw_fd().cast_unsigned());
-    // SAFETY: the name is a string that ends in zero.
-    let link =
-        descriptor(unsafe { bpf(RAW_TRACEPOINT_OPEN, &attr) }, "attach a program to a tracepoint", name)?;
+    // SAFETY: the name is a string that ends in zero. It makes a descriptor.
+    let link = unsafe { owned(bpf(RAW_TRACEPOINT_OPEN, &attr)) };
+    let link = link.map_err(|e| Error::new("attach a program to a tracepoint", name, e))?;
     Ok(Attached { _program: program, _link: link })
 }
 
 /// Asks again where the verifier was interrupted: it does not go on while something waits for the thread, such as a signal or a
 /// freezer. As often as libbpf does.
-fn until_heard(mut load: impl FnMut() -> io::Result<i64>) -> io::Result<i64> {
+fn until_heard<T>(mut load: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     for _ in 1..LOADS {
         match load() {
             Err(error) if error.raw_os_error() == Some(libc::EAGAIN) => {}
@@ -294,8 +287,7 @@ impl RingBuffer {
     /// As for [`Map::new`], or when there is no memory.
     pub fn new(name: &str, size: u32) -> Result<Self> {
         let map = Map::new(MapType::RingBuffer, name, 0, 0, size)?;
-        // SAFETY: takes a number only.
-        let page = usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(4096);
+        let page = super::memory::page_size();
         let size = size as usize;
         if size < WINDOW {
             let why = io::ErrorKind::InvalidInput.into();

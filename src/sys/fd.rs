@@ -4,8 +4,20 @@
 use super::privileges::Stead;
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::fd::{AsFd, AsRawFd as _};
+use std::os::fd::{AsFd, AsRawFd as _, FromRawFd as _, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt as _;
+
+/// The descriptor that a system call made, by what it returned; the kernel's reason, where that is none.
+///
+/// # Safety
+/// The call has just returned it: if it is a descriptor, nobody else owns it.
+pub(super) unsafe fn owned(returned: impl Into<i64>) -> io::Result<OwnedFd> {
+    match i32::try_from(returned.into()) {
+        // SAFETY: the caller's promise.
+        Ok(fd) if fd >= 0 => Ok(unsafe { OwnedFd::from_raw_fd(fd) }),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
 
 /// What a descriptor is open on, as far as bytes can be passed on through it. A kind stands for what the kernel does not
 /// ask at every call who it is that reads or writes, or where it can be answered ([`Stead`], [`send_in_stead`]).
@@ -93,7 +105,6 @@ fn keeps_files(fd: impl AsFd) -> bool {
     // SAFETY: a valid place to write to; the descriptor is open while it is borrowed.
     let told = unsafe { libc::fstatfs(fd.as_fd().as_raw_fd(), &mut facts) } == 0;
     // The magic numbers have 32 bits; the field is wider, and signed, on some machines.
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
     let magic = facts.f_type as u32;
     told && KEEP_FILES.contains(&magic)
 }

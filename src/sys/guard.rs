@@ -9,12 +9,13 @@
 //!
 //! Sources: capabilities(7), landlock(7), `linux/capability.h`, `linux/landlock.h`.
 
+use super::fd::owned;
 use super::seccomp::{self, Filter};
-use super::{Error, Result};
+use super::{Error, Result, check};
 use std::collections::BTreeSet;
 use std::ffi::CString;
 use std::io;
-use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
+use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -83,13 +84,21 @@ pub(super) const SYS_RESOURCE: Capability = Capability(24);
 
 /// Whether this process has a capability in effect.
 pub(super) fn has(capability: Capability) -> bool {
-    let header: [u32; 2] = [0x2008_0522, 0];
-    let mut sets = [0_u32; 6];
-    // SAFETY: the sizes are those of version 3 (see [`Prepared::leave_inheritable`]).
-    let told = unsafe { libc::syscall(libc::SYS_capget, header.as_ptr(), sets.as_mut_ptr()) } == 0;
-    let [low, _, _, high, ..] = sets;
+    let Ok([low, _, _, high, ..]) = capability_sets() else { return false };
     let effective = u64::from(low) | (u64::from(high) << 32);
-    told && effective >> capability.0 & 1 == 1
+    effective >> capability.0 & 1 == 1
+}
+
+/// `struct __user_cap_header_struct` (linux/capability.h): version 3, and this thread.
+const CAPABILITY_HEADER: [u32; 2] = [0x2008_0522, 0];
+
+/// The capabilities of this thread, as two `struct __user_cap_data_struct` of version 3: effective, permitted, inheritable, for the
+/// lower and the upper 32 of them.
+pub(super) fn capability_sets() -> io::Result<[u32; 6]> {
+    let mut sets = [0; 6];
+    // SAFETY: the sizes are those of version 3; the kernel reads the first and writes the second.
+    check(unsafe { libc::syscall(libc::SYS_capget, CAPABILITY_HEADER.as_ptr(), sets.as_mut_ptr()) })?;
+    Ok(sets)
 }
 
 impl Capability {
@@ -210,9 +219,7 @@ impl Prepared {
     pub fn apply(&self) -> io::Result<()> {
         if let Some(ruleset) = &self.ruleset {
             // SAFETY: takes an open descriptor and no flags.
-            if unsafe { libc::syscall(RESTRICT_SELF, ruleset.as_raw_fd(), 0_u32) } != 0 {
-                return Err(io::Error::last_os_error());
-            }
+            check(unsafe { libc::syscall(RESTRICT_SELF, ruleset.as_raw_fd(), 0_u32) })?;
         }
         if let Some(filter) = &self.filter {
             filter.apply()?;
@@ -231,22 +238,13 @@ impl Prepared {
             }
         }
         // SAFETY: takes numbers only.
-        if unsafe { libc::prctl(libc::PR_CAP_AMBIENT, libc::PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) } != 0 {
-            return Err(io::Error::last_os_error());
-        }
+        check(unsafe { libc::prctl(libc::PR_CAP_AMBIENT, libc::PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) })?;
         self.leave_inheritable()
     }
 
     /// For uid 0 an exec gives the bounding *and* the inheritable set.
     fn leave_inheritable(&self) -> io::Result<()> {
-        // `struct __user_cap_header_struct` and two `struct __user_cap_data_struct` of version 3: effective, permitted,
-        // inheritable, for the lower and the upper 32 capabilities.
-        let header: [u32; 2] = [0x2008_0522, 0];
-        let mut sets = [0_u32; 6];
-        // SAFETY: the sizes are those of version 3; the kernel reads the first and writes the second.
-        if unsafe { libc::syscall(libc::SYS_capget, header.as_ptr(), sets.as_mut_ptr()) } != 0 {
-            return Err(io::Error::last_os_error());
-        }
+        let mut sets = capability_sets()?;
         for Capability(number) in &self.capabilities {
             let bit = 1_u32 << (number % 32);
             if let Some(inheritable) = sets.get_mut(if *number < 32 { 2 } else { 5 }) {
@@ -254,10 +252,7 @@ impl Prepared {
             }
         }
         // SAFETY: the sizes are those of version 3; the kernel reads both.
-        if unsafe { libc::syscall(libc::SYS_capset, header.as_ptr(), sets.as_ptr()) } != 0 {
-            return Err(io::Error::last_os_error());
-        }
-        Ok(())
+        check(unsafe { libc::syscall(libc::SYS_capset, CAPABILITY_HEADER.as_ptr(), sets.as_ptr()) })
     }
 }
 
@@ -279,14 +274,9 @@ fn ruleset(below: Option<&Path>, signals: bool) -> Result<OwnedFd> {
     };
     // Older kernels know a shorter structure, and refuse a longer one unless the rest is zero.
     let size = std::mem::size_of::<Ruleset>();
-    // SAFETY: the structure lives through the call, and its size is given.
-    let fd = unsafe { libc::syscall(CREATE_RULESET, &raw const attributes, size, 0_u32) };
-    let Ok(fd) = libc::c_int::try_from(fd) else { return Err(Error::last("restrict the session", "")) };
-    if fd < 0 {
-        return Err(Error::last("restrict the session", ""));
-    }
-    // SAFETY: the kernel just gave us this descriptor; nobody else owns it.
-    let ruleset = unsafe { OwnedFd::from_raw_fd(fd) };
+    // SAFETY: the structure lives through the call, and its size is given. It makes a descriptor.
+    let ruleset = unsafe { owned(libc::syscall(CREATE_RULESET, &raw const attributes, size, 0_u32)) };
+    let ruleset = ruleset.map_err(|e| Error::new("restrict the session", "", e))?;
     if let Some(below) = below {
         let below = std::fs::canonicalize(below).map_err(|e| Error::at("open", below, e))?;
         let mut ways = super::mounts::other_ways(&below)?;
@@ -334,18 +324,14 @@ fn allow(ruleset: &OwnedFd, path: &Path, closed: &BTreeSet<Place>) -> Result<()>
     let name = CString::new(path.as_os_str().as_bytes())
         .map_err(|_| failed(io::Error::from_raw_os_error(libc::ENOENT)))?;
     let flags = libc::O_PATH | libc::O_CLOEXEC | libc::O_NOFOLLOW;
-    // SAFETY: a NUL-terminated string that outlives the call.
-    let fd = unsafe { libc::open(name.as_ptr(), flags) };
-    if fd < 0 {
-        return Err(failed(io::Error::last_os_error()));
-    }
-    // SAFETY: the kernel just gave us this descriptor; nobody else owns it.
-    let opened = std::fs::File::from(unsafe { OwnedFd::from_raw_fd(fd) });
+    // SAFETY: a NUL-terminated string that outlives the call. It makes a descriptor.
+    let opened = std::fs::File::from(unsafe { owned(libc::open(name.as_ptr(), flags)) }.map_err(failed)?);
     let facts = opened.metadata().map_err(failed)?;
     if closed.contains(&(facts.dev(), facts.ino())) {
         return Ok(());
     }
-    let rule = Beneath { allowed_access: if facts.is_dir() { OF_WRITERS } else { OF_FILES }, parent_fd: fd };
+    let allowed_access = if facts.is_dir() { OF_WRITERS } else { OF_FILES };
+    let rule = Beneath { allowed_access, parent_fd: opened.as_raw_fd() };
     // SAFETY: the structure lives through the call and has the layout of this type of rule.
     let added = unsafe { libc::syscall(ADD_RULE, ruleset.as_raw_fd(), PATH_BENEATH, &raw const rule, 0_u32) };
     if added == 0 { Ok(()) } else { Err(failed(io::Error::last_os_error())) }

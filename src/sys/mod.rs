@@ -1,7 +1,7 @@
 //! The only room with `unsafe`: terminals, processes, signals, identities and files as the kernel has them.
 //!
 //! Every block states what makes it sound. Nothing here knows what a recording is.
-#![allow(unsafe_code)]
+#![allow(unsafe_code, reason = "what the kernel offers is asked for here, and nowhere else")]
 
 pub mod alarm;
 pub mod bpf;
@@ -128,6 +128,11 @@ impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         Some(&self.source)
     }
+}
+
+/// Whether a system call did what it was asked, by what it returned. Makes no allocation.
+fn check(returned: impl Into<i64>) -> io::Result<()> {
+    if returned.into() >= 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 /// Whether a call was interrupted by a signal and is to be made again: not a failure, and not an end of file.

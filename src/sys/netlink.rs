@@ -2,8 +2,8 @@
 //!
 //! Interface: `include/uapi/linux/cn_proc.h`, `connector.h`, netlink(7). Needs CAP_NET_ADMIN in the first user namespace.
 
-use super::{Error, Result};
-use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd};
+use super::{Error, Result, fd};
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
 
 const CN_IDX_PROC: u32 = 1;
 const CN_VAL_PROC: u32 = 1;
@@ -26,19 +26,10 @@ impl ProcEvents {
     /// Without the right to, or when the kernel was built without it.
     pub fn open() -> Result<Self> {
         let operation = "listen to the kernel's process events";
-        // SAFETY: takes numbers only.
-        let fd = unsafe {
-            libc::socket(
-                libc::AF_NETLINK,
-                libc::SOCK_DGRAM | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK,
-                libc::NETLINK_CONNECTOR,
-            )
-        };
-        if fd < 0 {
-            return Err(Error::last(operation, ""));
-        }
-        // SAFETY: the kernel has just given us this descriptor; nobody else owns it.
-        let fd = unsafe { OwnedFd::from_raw_fd(fd) };
+        let kind = libc::SOCK_DGRAM | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
+        // SAFETY: takes numbers only, and makes a descriptor.
+        let fd = unsafe { fd::owned(libc::socket(libc::AF_NETLINK, kind, libc::NETLINK_CONNECTOR)) };
+        let fd = fd.map_err(|e| Error::new(operation, "", e))?;
         let size = BUFFER;
         // SAFETY: the option is an int, and its size is told. A smaller buffer loses events sooner, which is told then.
         unsafe {

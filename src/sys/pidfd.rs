@@ -2,10 +2,11 @@
 //!
 //! Sources: pidfd_open(2), pidfd_send_signal(2).
 
+use super::fd;
 use super::poll::Set;
 use super::signals::Signal;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 /// A process, running or ended.
@@ -16,13 +17,8 @@ impl Pidfd {
     /// Holds the process that has this number now. An error when there is none, waited for or not.
     pub(super) fn open(pid: u32) -> io::Result<Self> {
         let pid = libc::pid_t::try_from(pid).map_err(|_| io::Error::from_raw_os_error(libc::ESRCH))?;
-        // SAFETY: takes numbers only.
-        let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
-        match libc::c_int::try_from(fd) {
-            // SAFETY: the kernel has just given us this descriptor; nobody else owns it.
-            Ok(fd) if fd >= 0 => Ok(Self(unsafe { OwnedFd::from_raw_fd(fd) })),
-            _ => Err(io::Error::last_os_error()),
-        }
+        // SAFETY: takes numbers only, and makes a descriptor.
+        unsafe { fd::owned(libc::syscall(libc::SYS_pidfd_open, pid, 0)) }.map(Self)
     }
 
     /// That it may not be signalled, or has ended, is nothing that could be mended.

@@ -2,9 +2,9 @@
 //!
 //! A [`Set`] asks every descriptor each time it waits. What is seldom ready can be in a [`Group`], which costs as much as one.
 
-use super::{Error, Result};
+use super::{Error, Result, fd};
 use std::io;
-use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 /// Descriptors to wait for, and what came of it.
@@ -92,13 +92,9 @@ impl Group {
     /// # Errors
     /// When there are no descriptors left.
     pub fn of(members: &[BorrowedFd<'_>]) -> Result<Self> {
-        // SAFETY: takes numbers only.
-        let fd = unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) };
-        if fd < 0 {
-            return Err(Error::last("make an epoll", ""));
-        }
-        // SAFETY: the kernel has just given us this descriptor; nobody else owns it.
-        let group = Self { fd: unsafe { OwnedFd::from_raw_fd(fd) } };
+        // SAFETY: takes numbers only, and makes a descriptor.
+        let made = unsafe { fd::owned(libc::epoll_create1(libc::EPOLL_CLOEXEC)) };
+        let group = Self { fd: made.map_err(|e| Error::new("make an epoll", "", e))? };
         for member in members {
             group.change(libc::EPOLL_CTL_ADD, member)?;
         }
@@ -141,28 +137,21 @@ impl Bell {
     /// # Errors
     /// When there are no descriptors left.
     pub fn new() -> Result<Self> {
-        // SAFETY: takes numbers only.
-        let fd = unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) };
-        if fd < 0 {
-            return Err(Error::last("make an eventfd", ""));
-        }
-        // SAFETY: the kernel has just given us this descriptor; nobody else owns it.
-        Ok(Self { fd: unsafe { OwnedFd::from_raw_fd(fd) } })
+        // SAFETY: takes numbers only, and makes a descriptor.
+        let made = unsafe { fd::owned(libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK)) };
+        Ok(Self { fd: made.map_err(|e| Error::new("make an eventfd", "", e))? })
     }
 
     /// Rings. Heard once, however often it rang.
     pub fn ring(&self) {
-        let one = 1u64.to_ne_bytes();
-        // SAFETY: eight bytes are read from a valid place. It fails only when the counter is full: then it rings
-        // already.
-        unsafe { libc::write(self.fd.as_raw_fd(), one.as_ptr().cast(), one.len()) };
+        // It fails only when the counter is full: then it rings already.
+        let _ = fd::write(&self.fd, &1_u64.to_ne_bytes());
     }
 
     /// Silences it.
     pub fn silence(&self) {
-        let mut count = [0u8; 8];
-        // SAFETY: eight bytes are written to a valid place. It fails only when the bell is silent already.
-        unsafe { libc::read(self.fd.as_raw_fd(), count.as_mut_ptr().cast(), count.len()) };
+        // It fails only when the bell is silent already.
+        let _ = fd::read(&self.fd, &mut [0; 8]);
     }
 }
 

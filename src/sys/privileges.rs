@@ -2,8 +2,8 @@
 //! there is no way back. And, for the length of one call, acting in the stead of another user: what is done with a
 //! descriptor that somebody lent us must not be done with more rights than theirs.
 
-use super::Result;
 use super::ids::{self, User};
+use super::{Result, check, guard};
 use std::io;
 
 /// Whom to become. Looked up before a fork, since the user database may live across a network.
@@ -74,17 +74,11 @@ fn prove(uid: u32, gid: u32) -> io::Result<()> {
     if gid != 0 && unsafe { libc::setresgid(libc::gid_t::MAX, 0, libc::gid_t::MAX) } == 0 {
         return refuse();
     }
-    // The header and the two halves of `struct __user_cap_data_struct` (linux/capability.h, version 3): effective,
-    // permitted, inheritable, twice.
-    let header: [u32; 2] = [0x2008_0522, 0];
-    let mut capabilities = [0u32; 6];
-    // SAFETY: the sizes are those of the structures of version 3; the kernel reads the first and writes the second.
-    let told = unsafe { libc::syscall(libc::SYS_capget, header.as_ptr(), capabilities.as_mut_ptr()) };
-    let [effective_low, permitted_low, _, effective_high, permitted_high, _] = capabilities;
-    if told != 0 || effective_low | permitted_low | effective_high | permitted_high != 0 {
-        return refuse();
+    match guard::capability_sets() {
+        // Neither in effect nor permitted.
+        Ok([0, 0, _, 0, 0, _]) => Ok(()),
+        _ => refuse(),
     }
-    Ok(())
 }
 
 /// Who a root process acts for when it reads or writes what that somebody could have read or written without it.
@@ -164,24 +158,16 @@ fn assume(identity: &Identity, user_first: bool) -> io::Result<()> {
     let [uid, gid] = [identity.uid, identity.gid].map(libc::c_long::from);
     let user = || {
         // SAFETY: takes numbers only; -1 leaves an id alone.
-        check_long(unsafe { libc::syscall(SETRESUID, keep, uid, keep) })
+        check(unsafe { libc::syscall(SETRESUID, keep, uid, keep) })
     };
     if user_first {
         user()?;
     }
     // SAFETY: a length and an array that has it.
-    check_long(unsafe { libc::syscall(SETGROUPS, identity.groups.len(), identity.groups.as_ptr()) })?;
+    check(unsafe { libc::syscall(SETGROUPS, identity.groups.len(), identity.groups.as_ptr()) })?;
     // SAFETY: takes numbers only; -1 leaves an id alone.
-    check_long(unsafe { libc::syscall(SETRESGID, keep, gid, keep) })?;
+    check(unsafe { libc::syscall(SETRESGID, keep, gid, keep) })?;
     if user_first { Ok(()) } else { user() }
-}
-
-fn check_long(code: libc::c_long) -> io::Result<()> {
-    if code == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
-}
-
-fn check(code: libc::c_int) -> io::Result<()> {
-    if code == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 #[cfg(test)]

@@ -8,10 +8,11 @@
 //! Sources: proc(5), fsopen(2), fsmount(2).
 
 use super::dir;
+use super::fd::owned;
 use std::ffi::{CStr, CString, OsString};
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{self, Read as _, Write as _};
-use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd as _, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::PathBuf;
 use std::sync::OnceLock;
@@ -34,33 +35,24 @@ pub(super) fn hold() -> Option<RawFd> {
 
 /// An instance of our own.
 fn our_own() -> io::Result<OwnedFd> {
-    let owned = |fd: libc::c_long| match libc::c_int::try_from(fd) {
-        // SAFETY: the kernel has just given us this descriptor; nobody else owns it.
-        Ok(fd) if fd >= 0 => Ok(unsafe { OwnedFd::from_raw_fd(fd) }),
-        _ => Err(io::Error::last_os_error()),
-    };
-    // SAFETY: a NUL-terminated string, and a number.
-    let made = owned(unsafe { libc::syscall(libc::SYS_fsopen, c"proc".as_ptr(), CLOEXEC) })?;
+    // SAFETY: a NUL-terminated string, and a number. It makes a descriptor.
+    let made = unsafe { owned(libc::syscall(libc::SYS_fsopen, c"proc".as_ptr(), CLOEXEC)) }?;
     let none = std::ptr::null::<libc::c_char>();
     // SAFETY: takes an open descriptor and numbers; this command takes neither a key nor a value.
     if unsafe { libc::syscall(libc::SYS_fsconfig, made.as_raw_fd(), CREATE, none, none, 0) } != 0 {
         return Err(io::Error::last_os_error());
     }
-    // SAFETY: takes an open descriptor and numbers.
-    let mount = owned(unsafe { libc::syscall(libc::SYS_fsmount, made.as_raw_fd(), CLOEXEC, ATTRIBUTES) })?;
+    // SAFETY: takes an open descriptor and numbers, and makes a descriptor.
+    let mount = unsafe { owned(libc::syscall(libc::SYS_fsmount, made.as_raw_fd(), CLOEXEC, ATTRIBUTES)) }?;
     // With the descriptor of the mount it ends, and is one for whoever has its directory open only: since Linux 6.15 another one could
     // be moved onto it, through `/proc/PID/fd` of ours.
     at(mount.as_raw_fd(), c".", libc::O_PATH | libc::O_DIRECTORY)
 }
 
 fn at(dir: RawFd, path: &CStr, flags: libc::c_int) -> io::Result<OwnedFd> {
-    // SAFETY: a NUL-terminated string that outlives the call, and numbers: a descriptor that is not open is an error.
-    let fd = unsafe { libc::openat(dir, path.as_ptr(), flags | libc::O_CLOEXEC) };
-    if fd < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: the kernel has just given us this descriptor; nobody else owns it.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+    // SAFETY: a NUL-terminated string that outlives the call, and numbers: a descriptor that is not open is an error. It makes a
+    // descriptor.
+    unsafe { owned(libc::openat(dir, path.as_ptr(), flags | libc::O_CLOEXEC)) }
 }
 
 fn held() -> io::Result<RawFd> {
@@ -77,6 +69,11 @@ fn opened(path: &str, flags: libc::c_int) -> io::Result<OwnedFd> {
 /// The kernel's.
 pub fn open(path: &str) -> io::Result<File> {
     opened(path, libc::O_RDONLY).map(File::from)
+}
+
+/// What kind of file something in it is, or leads to, and whose; it need not be readable.
+pub(super) fn metadata(path: &str) -> io::Result<Metadata> {
+    File::from(opened(path, libc::O_PATH)?).metadata()
 }
 
 /// What a file in it says.

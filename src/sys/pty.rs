@@ -7,7 +7,7 @@ use super::tty::{Settings, Size};
 use super::{Error, Result};
 use portable_pty::{MasterPty, PtySize};
 use std::io;
-use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 
 /// Our side of a PTY.
@@ -32,15 +32,10 @@ pub fn open(size: Size) -> Result<(Leader, OwnedFd)> {
     let fd = borrowed.try_clone_to_owned().map_err(failed)?;
     super::fd::set_nonblocking(&fd, true).map_err(failed)?;
     // The follower through the leader, not by name: /dev/pts may be another one here (a mount namespace).
-    // SAFETY: TIOCGPTPEER takes open flags and gives a new descriptor.
-    let peer = unsafe {
-        libc::ioctl(fd.as_raw_fd(), libc::TIOCGPTPEER, libc::O_RDWR | libc::O_NOCTTY | libc::O_CLOEXEC)
-    };
-    if peer < 0 {
-        return Err(Error::last("open a pseudo-terminal", ""));
-    }
-    // SAFETY: the kernel has just given us this descriptor; nobody else owns it.
-    let follower = unsafe { OwnedFd::from_raw_fd(peer) };
+    let flags = libc::O_RDWR | libc::O_NOCTTY | libc::O_CLOEXEC;
+    // SAFETY: TIOCGPTPEER takes open flags, and makes a descriptor.
+    let follower = unsafe { super::fd::owned(libc::ioctl(fd.as_raw_fd(), libc::TIOCGPTPEER, flags)) };
+    let follower = follower.map_err(failed)?;
     Ok((Leader { pair: pair.master, fd }, follower))
 }
 

@@ -5,10 +5,10 @@
 //! die of them. SIGTTIN and SIGTTOU are never taken: their default, stopping us, is what they are for. But only the thread that asks
 //! for the terminal answers them ([`Unstopped`]).
 
-use super::{Error, Result};
+use super::{Error, Result, fd};
 use std::io;
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
 
 pub use libc::{
     SIGABRT, SIGALRM, SIGCHLD, SIGCONT, SIGHUP, SIGINT, SIGIO, SIGKILL, SIGPIPE, SIGPROF, SIGPWR, SIGQUIT,
@@ -48,15 +48,14 @@ impl Signals {
     pub fn take(signals: &[Signal]) -> Result<Self> {
         let set = set_of(signals);
         let found = mask(libc::SIG_BLOCK, &set);
-        // SAFETY: `set` is an initialised signal set; -1 asks for a new descriptor.
-        let fd = unsafe { libc::signalfd(-1, &set, libc::SFD_CLOEXEC | libc::SFD_NONBLOCK) };
-        if fd < 0 {
-            let error = Error::last("make a signalfd", "");
-            mask(libc::SIG_SETMASK, &found);
-            return Err(error);
+        // SAFETY: `set` is an initialised signal set; with -1 it makes a descriptor.
+        match unsafe { fd::owned(libc::signalfd(-1, &set, libc::SFD_CLOEXEC | libc::SFD_NONBLOCK)) } {
+            Ok(fd) => Ok(Self { fd, found }),
+            Err(error) => {
+                mask(libc::SIG_SETMASK, &found);
+                Err(Error::new("make a signalfd", "", error))
+            }
         }
-        // SAFETY: the kernel has just given us this descriptor; nobody else owns it.
-        Ok(Self { fd: unsafe { OwnedFd::from_raw_fd(fd) }, found })
     }
 
     /// From here on none of them is answered, nor acts: for a process that knows its exit status and has to say nothing else.

@@ -2,7 +2,7 @@
 
 use super::{BACK, CLEAR, FRONT, HEED, LOST, Program, Step, encode, step};
 use crate::sys::signals::{self, Arrived, Signal};
-use crate::sys::{fd, harden, pipe, privileges, proc, remains};
+use crate::sys::{check, fd, harden, pipe, privileges, proc, remains};
 use std::ffi::CString;
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
@@ -327,8 +327,4 @@ fn close_range(from: RawFd, to: RawFd, flags: libc::c_uint) -> io::Result<()> {
     let flags = libc::c_int::try_from(flags).unwrap_or(0);
     // SAFETY: takes numbers only; the caller owns what is closed.
     check(unsafe { libc::close_range(from, to, flags) })
-}
-
-fn check(code: libc::c_int) -> io::Result<()> {
-    if code >= 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
