@@ -3,8 +3,8 @@
 //! Refuses to guess: where the sockets of sshd may not be looked at (that takes root), or there is none, there is no answer.
 
 use super::ids::Ancestor;
+use super::proc;
 use std::collections::BTreeSet;
-use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::unix::fs::MetadataExt as _;
@@ -34,7 +34,7 @@ pub fn of_ssh(ancestors: &[Ancestor]) -> Option<Peer> {
     if sockets.is_empty() {
         return None;
     }
-    let lines = ["tcp", "tcp6"].map(|table| fs::File::open(format!("/proc/{}/net/{table}", sshd.pid)));
+    let lines = ["tcp", "tcp6"].map(|table| proc::open(&format!("{}/net/{table}", sshd.pid)));
     let lines =
         lines.into_iter().flatten().flat_map(|file| BufReader::new(file).lines().map_while(Result::ok));
     let connection = served(lines, &sockets)?;
@@ -59,21 +59,22 @@ fn served(lines: impl Iterator<Item = String>, sockets: &BTreeSet<u64>) -> Optio
 /// call a process so, or a link to another program; that file is what the kernel executes, and none of those that lend rights.
 fn is_sshd(ancestor: &Ancestor) -> bool {
     const LENDS_OR_OPEN: u32 = 0o6022;
-    let file = format!("/proc/{}/exe", ancestor.pid);
+    let file = format!("{}/exe", ancestor.pid);
     let is_called_so = || {
-        let path = fs::read_link(&file).ok()?;
+        let path = proc::link(&file).ok()?;
         // After an upgrade the old file goes on.
         let name = path.file_name()?.to_str()?.trim_end_matches(" (deleted)").to_owned();
         Some(matches!(name.as_str(), "sshd" | "sshd-session"))
     };
-    let is_roots = || fs::metadata(&file).is_ok_and(|is| is.uid() == 0 && is.mode() & LENDS_OR_OPEN == 0);
+    let is_roots = || proc::metadata(&file).is_ok_and(|is| is.uid() == 0 && is.mode() & LENDS_OR_OPEN == 0);
     ancestor.uid == 0 && is_called_so() == Some(true) && is_roots()
 }
 
 /// The sockets of a process, by their inodes.
 fn sockets(pid: u32) -> BTreeSet<u64> {
-    let Ok(entries) = fs::read_dir(format!("/proc/{pid}/fd")) else { return BTreeSet::new() };
-    let links = entries.flatten().take(MAX_DESCRIPTORS).filter_map(|entry| fs::read_link(entry.path()).ok());
+    let Ok(descriptors) = proc::numbers(&format!("{pid}/fd")) else { return BTreeSet::new() };
+    let links = descriptors.into_iter().take(MAX_DESCRIPTORS);
+    let links = links.filter_map(|descriptor| proc::link(&format!("{pid}/fd/{descriptor}")).ok());
     links
         .filter_map(|link| link.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok())
         .collect()
@@ -201,7 +202,7 @@ mod tests {
         let there = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let (_here, peer) = listener.accept().unwrap();
         let sockets = sockets(own().pid);
-        let table = fs::read_to_string("/proc/self/net/tcp").unwrap();
+        let table = proc::read_to_string("self/net/tcp").unwrap();
         let found: Vec<_> =
             table.lines().filter_map(Socket::of).filter(|socket| sockets.contains(&socket.inode)).collect();
         let ports = (there.peer_addr().unwrap().port(), peer.port());
