@@ -14,6 +14,8 @@ mod btf;
 mod connector;
 mod kernel;
 mod left;
+#[cfg(test)]
+mod of_test;
 mod program;
 mod pulse;
 mod record;
@@ -27,7 +29,7 @@ use crate::sys::proc;
 use crate::sys::stack::THREAD;
 use connector::ConnectorTrace;
 use kernel::KernelTrace;
-use std::os::fd::AsFd as _;
+use std::os::fd::{AsFd as _, BorrowedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -53,16 +55,42 @@ pub enum Mode {
     #[default]
     Auto,
     /// Only the process events connector.
+    #[cfg(test)]
     Connector,
     /// None.
     Off,
 }
 
+/// What watches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mechanism {
+    /// Programs at the kernel's tracepoints.
+    Ebpf,
+    /// The process events connector.
+    Connector,
+    /// Nothing: neither was available.
+    None,
+    /// Nothing: switched off.
+    Off,
+}
+
+impl Mechanism {
+    /// As the header of the recording tells it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Ebpf => "ebpf",
+            Self::Connector => "connector",
+            Self::None => "none",
+            Self::Off => "off",
+        }
+    }
+}
+
 /// What was available, as the header of the recording tells it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Availability {
-    /// `ebpf`, `connector`, `none` or `off`.
-    pub mechanism: &'static str,
+    /// What watches.
+    pub mechanism: Mechanism,
     /// One sentence for people: what is seen and what is not, and why nothing better was available.
     pub statement: String,
 }
@@ -70,7 +98,7 @@ pub struct Availability {
 impl Availability {
     /// Whether every program is seen, with its arguments.
     pub fn is_complete(&self) -> bool {
-        self.mechanism == "ebpf"
+        self.mechanism == Mechanism::Ebpf
     }
 }
 
@@ -129,6 +157,62 @@ enum Witness {
     Connector(ConnectorTrace),
 }
 
+impl Witness {
+    /// What is ready to be read where something was told.
+    fn fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Kernel(trace) => trace.as_fd(),
+            Self::Connector(trace) => trace.as_fd(),
+        }
+    }
+
+    /// Gives what was told, and says whether that was all.
+    fn read(&mut self, give: impl FnMut(Event)) -> bool {
+        match self {
+            Self::Kernel(trace) => {
+                trace.read(give);
+                trace.is_empty()
+            }
+            Self::Connector(trace) => {
+                trace.read(give);
+                true
+            }
+        }
+    }
+
+    /// How long after a look the next one is due; `None` where there is no list to compare with.
+    fn pause(&self) -> Option<Duration> {
+        match self {
+            Self::Kernel(trace) if trace.is_quiet() => Some(QUIET_LOOK),
+            Self::Kernel(_) => Some(LOOK),
+            Self::Connector(_) => None,
+        }
+    }
+
+    /// Compares what was told with the kernel's list.
+    fn look(&mut self, give: impl FnMut(Event)) {
+        if let Self::Kernel(trace) = self {
+            trace.look(give);
+        }
+    }
+
+    /// Whether anything runs below the process that is followed, by what was told.
+    fn has_any(&self) -> bool {
+        match self {
+            Self::Kernel(trace) => trace.has_any(),
+            Self::Connector(trace) => trace.has_any(),
+        }
+    }
+
+    /// Gives the last of what was told, and those that still run.
+    fn finish(self, give: impl FnMut(Event)) -> Vec<u32> {
+        match self {
+            Self::Kernel(trace) => trace.finish(give),
+            Self::Connector(trace) => trace.finish(),
+        }
+    }
+}
+
 impl Trace {
     /// Starts to follow process `root` and all that it starts from now on. Best started before the session's shell, with
     /// the recorder's own process: then nothing the shell does is missed, its own start included. `zero` is the
@@ -161,54 +245,6 @@ impl Trace {
     /// What tells whether it gets on, where there is a thread that should.
     pub fn pulse(&self) -> Option<Pulse> {
         self.running.as_ref().map(|_| Pulse::new(Arc::clone(&self.waiting.turns)))
-    }
-
-    /// What grows as long as it gets on.
-    #[cfg(test)]
-    pub(crate) fn turns_of_test(&self) -> Arc<AtomicU64> {
-        Arc::clone(&self.waiting.turns)
-    }
-
-    /// A trace that has failed.
-    #[cfg(test)]
-    pub(crate) fn failed_of_test() -> Self {
-        let trace = Self::running_of_test(|| ());
-        while !trace.has_failed() {
-            std::thread::yield_now();
-        }
-        trace
-    }
-
-    /// A trace that stands still until it is told to end.
-    #[cfg(test)]
-    pub(crate) fn still_of_test() -> (Self, Sender<()>) {
-        let (go_on, waits) = channel();
-        (Self::running_of_test(move || assert!(waits.recv().is_err())), go_on)
-    }
-
-    #[cfg(test)]
-    fn running_of_test(body: impl FnOnce() + Send + 'static) -> Self {
-        let (ended, ends) = channel();
-        let thread = std::thread::spawn(move || {
-            let _ended: Sender<()> = ended;
-            body();
-        });
-        let mut trace = Self::of_test().0;
-        trace.running = Some(Running { bell: Arc::new(Bell::new().unwrap()), thread, ends });
-        trace
-    }
-
-    /// A trace of what a test tells.
-    #[cfg(test)]
-    pub(crate) fn of_test() -> (Self, impl Fn(Event)) {
-        let (sender, events) = channel();
-        let waiting = Arc::new(Waiting { through: AtomicU64::new(u64::MAX), ..Waiting::default() });
-        let theirs = Arc::clone(&waiting);
-        let tell = move |event: Event| {
-            theirs.sent(size(&event), matches!(event, Event::Executed(_)));
-            let _ = sender.send(event);
-        };
-        (Self { events, waiting, running: None }, tell)
     }
 
     /// How many executed programs were told of so far, fetched or not; goes on to count.
@@ -261,7 +297,7 @@ fn choose(mode: Mode, root: u32, zero: Duration) -> (Option<Witness>, Availabili
     let mut refused = Vec::new();
     if mode == Mode::Off {
         let statement = "executed programs were not watched: switched off".into();
-        return (None, Availability { mechanism: "off", statement });
+        return (None, Availability { mechanism: Mechanism::Off, statement });
     }
     if mode == Mode::Auto {
         match KernelTrace::start(root, zero) {
@@ -272,7 +308,7 @@ fn choose(mode: Mode, root: u32, zero: Duration) -> (Option<Witness>, Availabili
                         .into();
                 return (
                     Some(Witness::Kernel(Box::new(trace))),
-                    Availability { mechanism: "ebpf", statement },
+                    Availability { mechanism: Mechanism::Ebpf, statement },
                 );
             }
             Err(error) => refused.push(format!("eBPF: {error}")),
@@ -286,7 +322,7 @@ fn choose(mode: Mode, root: u32, zero: Duration) -> (Option<Witness>, Availabili
             if !refused.is_empty() {
                 statement.push_str(&format!(" ({})", refused.join("; ")));
             }
-            (Some(Witness::Connector(trace)), Availability { mechanism: "connector", statement })
+            (Some(Witness::Connector(trace)), Availability { mechanism: Mechanism::Connector, statement })
         }
         Err(error) => {
             refused.push(format!("process events: {error}"));
@@ -307,7 +343,7 @@ fn in_first_namespace(kind: &str, number: u32) -> Result<(), String> {
 
 fn none(refused: &[String]) -> Availability {
     let statement = format!("executed programs were not watched: {}", refused.join("; "));
-    Availability { mechanism: "none", statement }
+    Availability { mechanism: Mechanism::None, statement }
 }
 
 /// Reads the witness on a thread of its own until the bell rings.
@@ -352,48 +388,27 @@ fn run(witness: Witness, sender: Sender<Event>, waiting: Arc<Waiting>) -> Result
         loop {
             waiting.turns.fetch_add(1, Ordering::Relaxed);
             set.clear();
-            let fd = match &witness {
-                Witness::Kernel(trace) => trace.as_fd(),
-                Witness::Connector(trace) => trace.as_fd(),
-            };
-            set.add(fd, true, false);
+            set.add(witness.fd(), true, false);
             // A bell that was rung rings on.
             let stop = until.is_none().then(|| set.add(&*heard, true, false));
             let wait = until.map_or(LOOK, |until: Duration| until.saturating_sub(clock::monotonic()));
             let failed = set.wait(Some(wait)).is_err();
             let before = u64::try_from(clock::monotonic().as_micros()).unwrap_or(u64::MAX);
-            match &mut witness {
-                Witness::Kernel(trace) => {
-                    trace.read(&mut give);
-                    if trace.is_empty() {
-                        waiting.through.store(before, Ordering::Release);
-                    }
-                    let pause = if trace.is_quiet() { QUIET_LOOK } else { LOOK };
-                    if clock::monotonic() >= looked.saturating_add(pause) {
-                        looked = clock::monotonic();
-                        trace.look(&mut give);
-                    }
-                }
-                Witness::Connector(trace) => {
-                    trace.read(&mut give);
-                    waiting.through.store(before, Ordering::Release);
-                }
+            if witness.read(&mut give) {
+                waiting.through.store(before, Ordering::Release);
+            }
+            if witness.pause().is_some_and(|pause| clock::monotonic() >= looked.saturating_add(pause)) {
+                looked = clock::monotonic();
+                witness.look(&mut give);
             }
             if stop.is_some_and(|stop| set.ready(stop).read) {
                 until = Some(clock::monotonic().saturating_add(GRACE));
             }
-            let any = match &witness {
-                Witness::Kernel(trace) => trace.has_any(),
-                Witness::Connector(trace) => trace.has_any(),
-            };
-            if failed || until.is_some_and(|until| !any || clock::monotonic() >= until) {
+            if failed || until.is_some_and(|until| !witness.has_any() || clock::monotonic() >= until) {
                 break;
             }
         }
-        let running = match witness {
-            Witness::Kernel(trace) => trace.finish(&mut give),
-            Witness::Connector(trace) => trace.finish(),
-        };
+        let running = witness.finish(&mut give);
         // The last words, for which there is room.
         let lost = (slow > 0).then_some(Event::Lost { count: slow, why: "slow" });
         for event in lost.into_iter().chain(left::told(&running)) {

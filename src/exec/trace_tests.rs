@@ -17,12 +17,12 @@ fn all(trace: Trace) -> Vec<Event> {
 /// Runs `body` under a trace of this very process and gives what was seen below the child that `body` names.
 fn traced(mode: Mode, body: impl FnOnce() -> u32) -> Option<(Vec<Event>, u32)> {
     let (trace, availability) = Trace::start(mode, std::process::id(), monotonic());
-    if !matches!(availability.mechanism, "ebpf" | "connector") {
+    if !matches!(availability.mechanism, Mechanism::Ebpf | Mechanism::Connector) {
         skipped(&availability.statement);
         return None;
     }
     if mode == Mode::Auto {
-        assert_eq!(availability.mechanism, "ebpf", "{}", availability.statement);
+        assert_eq!(availability.mechanism, Mechanism::Ebpf, "{}", availability.statement);
     }
     let pid = body();
     let mut events = all(trace);
@@ -74,7 +74,8 @@ fn followed(mode: Mode, script: &str) -> Option<(Child, Trace)> {
     // Only then is its own start over, and nothing of it told.
     child.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
     let (trace, availability) = Trace::start(mode, child.id(), monotonic());
-    if availability.mechanism == if mode == Mode::Connector { "connector" } else { "ebpf" } {
+    if availability.mechanism == if mode == Mode::Connector { Mechanism::Connector } else { Mechanism::Ebpf }
+    {
         return Some((child, trace));
     }
     skipped(&availability.statement);
@@ -311,7 +312,7 @@ fn the_death_of_the_tracer_hinders_nobody() {
     );
     let mut child = Command::new("sh").args(["-c", &script]).spawn().unwrap();
     let (trace, availability) = Trace::start(Mode::Auto, child.id(), monotonic());
-    if availability.mechanism != "ebpf" {
+    if availability.mechanism != Mechanism::Ebpf {
         skipped(&availability.statement);
         child.kill().unwrap();
         child.wait().unwrap();
@@ -432,7 +433,7 @@ fn the_connector_sees_every_process_if_not_every_argument() {
 #[test]
 fn switched_off_it_says_so_and_sees_nothing() {
     let (trace, availability) = Trace::start(Mode::Off, std::process::id(), monotonic());
-    assert_eq!(availability.mechanism, "off");
+    assert_eq!(availability.mechanism, Mechanism::Off);
     shell("true")();
     trace.finish(|event| panic!("{event:?}"));
 }
@@ -474,7 +475,7 @@ fn without_rights_the_statement_tells_why() {
     // Newer kernels let anybody listen to process events.
     let refused = said
         .contains("process events: cannot listen to the kernel's process events: Operation not permitted");
-    assert_eq!(refused, said.contains("mechanism: \"none\""), "{said}");
+    assert_eq!(refused, said.contains("mechanism: None"), "{said}");
 }
 
 #[test]
@@ -517,7 +518,7 @@ fn in_another_pid_namespace_nothing_is_claimed() {
     let mut starter = Command::new("unshare");
     starter.args(["--pid", "--fork", "--mount-proc"]);
     let Some(said) = said_below(starter) else { return };
-    assert!(said.contains("mechanism: \"none\""), "{said}");
+    assert!(said.contains("mechanism: None"), "{said}");
     // In a container without rights over the host the user namespace is another one too, and may be asked for first.
     for mechanism in ["eBPF", "process events"] {
         let told = ["pid", "user"]
@@ -538,7 +539,7 @@ fn cost_of_an_exec() {
         let took = begin.elapsed();
         let mut seen = 0;
         trace.finish(|event| seen += u32::from(matches!(event, Event::Executed(_))));
-        (availability.mechanism, took.as_micros() / 3000, seen)
+        (availability.mechanism.word(), took.as_micros() / 3000, seen)
     };
     for _ in 0..3 {
         for mode in [Mode::Off, Mode::Auto, Mode::Connector] {
@@ -573,7 +574,7 @@ fn what_a_daemon_starts_on_request_escapes() {
     client.wait().unwrap();
     daemon.wait().unwrap();
     let events = all(trace);
-    if availability.mechanism != "ebpf" {
+    if availability.mechanism != Mechanism::Ebpf {
         skipped(&availability.statement);
         return;
     }

@@ -127,7 +127,7 @@ impl Witnesses {
             return Err(Error::Unwatched(availability.statement));
         }
         meta.in_force.insert("shell-integration".into(), self.told.clone());
-        meta.in_force.insert("exec-trace".into(), availability.mechanism.into());
+        meta.in_force.insert("exec-trace".into(), availability.mechanism.word().into());
         meta.in_force.insert("exec-trace-note".into(), availability.statement);
         let mut tracker = Tracker::new(None);
         tracker.below(root);

@@ -144,7 +144,7 @@ impl Session {
             exec::Trace::start(exec::Mode::Auto, std::process::id(), begin)
         });
         let trace = match trace {
-            Some((trace, availability)) if availability.mechanism == "ebpf" => Some(trace),
+            Some((trace, availability)) if availability.is_complete() => Some(trace),
             Some((_, availability)) => {
                 skipped(&availability.statement);
                 return None;
