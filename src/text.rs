@@ -84,6 +84,66 @@ pub fn incomplete_tail(bytes: &[u8]) -> usize {
     }
 }
 
+/// An error and its causes in one line. A cause that stands at the end of what was said before is left out: some libraries repeat their
+/// source in their own text.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let told = cause.to_string();
+        if !text.ends_with(&told) {
+            text.push_str(": ");
+            text.push_str(&told);
+        }
+        next = cause.source();
+    }
+    text
+}
+
+/// In single quotes, as one word of a shell: of bash, zsh, fish and POSIX shells alike. fish reads backslashes inside of the quotes,
+/// so there are none inside.
+pub fn sh_quoted(word: &[u8]) -> Vec<u8> {
+    let mut quoted = vec![b'\''];
+    for byte in word {
+        match byte {
+            b'\'' => quoted.extend(b"'\\''"),
+            b'\\' => quoted.extend(b"'\\\\'"),
+            other => quoted.push(*other),
+        }
+    }
+    quoted.push(b'\'');
+    quoted
+}
+
+/// Whether `text` is what `pattern` means, letter by letter: `*` is any run of letters, also an empty one, and `?` is one. Takes time
+/// proportional to the product of both lengths, at most.
+pub fn glob<T: Copy + PartialEq + From<u8>>(pattern: &[T], text: &[T]) -> bool {
+    let (any, one) = (T::from(b'*'), T::from(b'?'));
+    let (mut p, mut t) = (0, 0);
+    // Where to go on after the last star, if what follows it does not fit.
+    let mut back = None;
+    while let Some(letter) = text.get(t) {
+        match pattern.get(p) {
+            Some(c) if *c == any => {
+                p += 1;
+                back = Some((p, t));
+            }
+            Some(c) if *c == one || c == letter => {
+                p += 1;
+                t += 1;
+            }
+            _ => match back {
+                Some((after, at)) => {
+                    (p, t) = (after, at + 1);
+                    back = Some((after, t));
+                }
+                None => return false,
+            },
+        }
+    }
+    pattern.iter().skip(p).all(|c| *c == any)
+}
+
 /// The word for so many: `gap` of one, `gaps` of any other number. For words that take an s.
 pub fn plural(count: u64, one: &str) -> String {
     if count == 1 { one.to_owned() } else { format!("{one}s") }
@@ -101,6 +161,58 @@ mod tests {
     #[test]
     fn one_is_told_as_one() {
         assert_eq!([0, 1, 2].map(|n| counted(n, "gap")), ["0 gaps", "1 gap", "2 gaps"]);
+    }
+
+    #[derive(Debug)]
+    struct Says(&'static str, Option<Box<Says>>);
+
+    impl fmt::Display for Says {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str(self.0)
+        }
+    }
+
+    impl std::error::Error for Says {
+        fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+            self.1.as_deref().map(|cause| cause as _)
+        }
+    }
+
+    #[test]
+    fn a_cause_that_was_said_already_is_not_said_again() {
+        let says = |what, cause| Says(what, Some(Box::new(cause)));
+        assert_eq!(chain(&says("cannot open x", Says("not there", None))), "cannot open x: not there");
+        let repeats = says("the key: cannot open x", says("cannot open x", Says("not there", None)));
+        assert_eq!(chain(&repeats), "the key: cannot open x: not there");
+    }
+
+    #[test]
+    fn a_word_in_quotes_has_no_backslash_inside_of_them() {
+        for (word, quoted) in
+            [("", "''"), ("a b", "'a b'"), ("it's", r"'it'\''s'"), (r"a\b", r"'a'\\'b'"), ("$x", "'$x'")]
+        {
+            assert_eq!(String::from_utf8(sh_quoted(word.as_bytes())).unwrap(), quoted);
+        }
+    }
+
+    #[test]
+    fn a_star_is_any_run_of_letters_and_a_question_mark_is_one() {
+        for (pattern, text, expected) in [
+            ("", "", true),
+            ("", "a", false),
+            ("*", "", true),
+            ("?", "", false),
+            ("?", "é", true),
+            ("a*b*c", "axbybzc", true),
+            ("a*b*c", "acb", false),
+            ("*a?", "aab", true),
+            ("**", "x", true),
+            ("a*a", "a", false),
+        ] {
+            let letters = |text: &str| text.chars().collect::<Vec<_>>();
+            assert_eq!(glob(&letters(pattern), &letters(text)), expected, "{pattern} {text}");
+        }
+        assert!(glob(b"*.example.?rg", b"web.example.org") && !glob(b"*.org", b"web.com"));
     }
 
     #[test]

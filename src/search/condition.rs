@@ -6,6 +6,7 @@ use super::pattern::{Pattern, Style};
 use super::when;
 use crate::cast::Command;
 use crate::container::{Entry, GivenUp, Header, Opening};
+use crate::text;
 use jiff::Timestamp;
 
 /// The names of conditions, as they are typed.
@@ -90,29 +91,7 @@ impl Glob {
     /// Whether it stands for this name.
     pub fn matches(&self, name: &str) -> bool {
         let name: Vec<char> = name.chars().flat_map(char::to_lowercase).collect();
-        let (mut at, mut n) = (0, 0);
-        // Where to go on after the last star, if what follows it does not fit.
-        let mut star: Option<(usize, usize)> = None;
-        loop {
-            match (self.0.get(at), name.get(n)) {
-                (Some('*'), _) => {
-                    star = Some((at + 1, n));
-                    at += 1;
-                }
-                (Some(wanted), Some(found)) if *wanted == '?' || wanted == found => {
-                    at += 1;
-                    n += 1;
-                }
-                (None, None) => return true,
-                _ => match star {
-                    Some((after, from)) if from < name.len() => {
-                        star = Some((after, from + 1));
-                        (at, n) = (after, from + 1);
-                    }
-                    _ => return false,
-                },
-            }
-        }
+        text::glob(&self.0, &name)
     }
 }
 
