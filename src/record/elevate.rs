@@ -11,6 +11,7 @@ use crate::sys::ids::{self, User};
 use crate::sys::privileges::Identity;
 use crate::sys::stage::Program;
 use crate::sys::{self};
+use crate::text::sh_quoted;
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
@@ -347,23 +348,13 @@ fn check_lengths(wish: &Wish) -> Result<(), Error> {
     }
 }
 
-/// A word as a shell reads it back: POSIX shells and fish alike (fish reads backslashes inside single quotes, so there
-/// are none inside).
+/// A word as any shell reads it back, without quotes where it needs none.
 fn quoted(word: &[u8]) -> Vec<u8> {
     let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"_-+=:,./@%".contains(byte);
     if !word.is_empty() && word.iter().all(plain) && word.first() != Some(&b'=') {
         return word.to_vec();
     }
-    let mut quoted = vec![b'\''];
-    for byte in word {
-        match byte {
-            b'\'' => quoted.extend(b"'\\''"),
-            b'\\' => quoted.extend(b"'\\\\'"),
-            other => quoted.push(*other),
-        }
-    }
-    quoted.push(b'\'');
-    quoted
+    sh_quoted(word)
 }
 
 /// A program of the system: a path from the root, or a name in its directories.

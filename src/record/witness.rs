@@ -99,7 +99,7 @@ impl Witnesses {
         let dir = StartDir::create(place, name, reader.is_some())?;
         let plan = integration::prepare(Path::new(&program.path), login, look, dir.path(), &self.nonce);
         self.dir = Some(dir);
-        plan.write(reader).map_err(|error| error.to_string())?;
+        plan.write(reader).map_err(|error| crate::text::chain(&error))?;
         env.retain(|(name, _)| {
             !plan.env_remove.contains(name) && !plan.env_set.iter().any(|(set, _)| set == name)
         });

@@ -10,6 +10,8 @@
 //! are written for the shell's user alone; whoever can read them can forge marks, and root always can.
 
 use super::marks::Nonce;
+use crate::sys;
+use crate::text::sh_quoted;
 use std::ffi::{OsStr, OsString};
 use std::fs::OpenOptions;
 use std::io::Write as _;
@@ -73,27 +75,6 @@ pub struct Plan {
     pub files: Vec<(PathBuf, Vec<u8>)>,
 }
 
-/// A start-up file could not be written.
-#[derive(Debug)]
-pub struct WriteError {
-    /// The file.
-    pub path: PathBuf,
-    /// Why.
-    pub source: std::io::Error,
-}
-
-impl std::fmt::Display for WriteError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "cannot write {}: {}", crate::text::Escaped(self.path.as_os_str().as_bytes()), self.source)
-    }
-}
-
-impl std::error::Error for WriteError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(&self.source)
-    }
-}
-
 impl Plan {
     /// Writes the files, readable by the caller alone; where the shell will run as somebody else, the user `reader`, by them as well.
     /// They are not theirs: what is can be filled, and it may lie where the whole host has little room. Nothing that is already
@@ -101,14 +82,14 @@ impl Plan {
     ///
     /// # Errors
     /// When a file exists, or cannot be created, written or given to its reader.
-    pub fn write(&self, reader: Option<u32>) -> Result<(), WriteError> {
+    pub fn write(&self, reader: Option<u32>) -> sys::Result<()> {
         for (path, content) in &self.files {
             let write = || -> std::io::Result<()> {
                 let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
                 file.write_all(content)?;
-                reader.map_or(Ok(()), |uid| crate::sys::file::let_read(&file, uid))
+                reader.map_or(Ok(()), |uid| sys::file::let_read(&file, uid))
             };
-            write().map_err(|source| WriteError { path: path.clone(), source })?;
+            write().map_err(|error| sys::Error::at("write", path, error))?;
         }
         Ok(())
     }
@@ -164,7 +145,7 @@ pub fn prepare(
         }
         Kind::Zsh => {
             let first = match env("ZDOTDIR") {
-                Some(dir) => [b"'builtin' 'export' ZDOTDIR=".to_vec(), quoted(&dir)].concat(),
+                Some(dir) => [b"'builtin' 'export' ZDOTDIR=".to_vec(), sh_quoted(dir.as_bytes())].concat(),
                 None => b"'builtin' 'unset' ZDOTDIR".to_vec(),
             };
             plan.env_set.push(("ZDOTDIR".into(), dir.into()));
@@ -175,7 +156,7 @@ pub fn prepare(
         }
         Kind::Fish => {
             let file = dir.join("start.fish");
-            let source = [b"source ".to_vec(), quoted_for_fish(file.as_os_str())].concat();
+            let source = [b"source ".to_vec(), sh_quoted(file.as_os_str().as_bytes())].concat();
             plan.argv.extend(["-C".into(), OsString::from_vec(source)]);
             plan.files.push((file, filled(include_str!("integration/start.fish"), "@NOTHING@", Vec::new())));
         }
@@ -223,7 +204,7 @@ fn named_by_env(value: &OsStr) -> Vec<u8> {
     let is_read_by_the_shell = b"\\`(".iter().any(|byte| count(*byte) > 0) || count(b'{') != count(b'}');
     let mut lines = b"\n  __sealcast_f=".to_vec();
     if is_read_by_the_shell {
-        lines.extend(quoted(value));
+        lines.extend(sh_quoted(value.as_bytes()));
     } else {
         lines.push(b'"');
         bytes.iter().for_each(|byte| match byte {
@@ -246,35 +227,9 @@ const KSH_FILES: &str = "
 /// A line that gives a variable back the value it had, exported.
 fn restore(name: &str, value: Option<OsString>) -> Vec<u8> {
     match value {
-        Some(value) => [format!("export {name}=").into_bytes(), quoted(&value)].concat(),
+        Some(value) => [format!("export {name}=").into_bytes(), sh_quoted(value.as_bytes())].concat(),
         None => format!("unset {name}").into_bytes(),
     }
-}
-
-/// In single quotes, for bash, zsh and POSIX shells.
-fn quoted(value: &OsStr) -> Vec<u8> {
-    let mut out = vec![b'\''];
-    for byte in value.as_bytes() {
-        match byte {
-            b'\'' => out.extend_from_slice(b"'\\''"),
-            other => out.push(*other),
-        }
-    }
-    out.push(b'\'');
-    out
-}
-
-/// In single quotes, where fish also reads `\`.
-fn quoted_for_fish(value: &OsStr) -> Vec<u8> {
-    let mut out = vec![b'\''];
-    for byte in value.as_bytes() {
-        if matches!(byte, b'\'' | b'\\') {
-            out.push(b'\\');
-        }
-        out.push(*byte);
-    }
-    out.push(b'\'');
-    out
 }
 
 #[cfg(test)]
