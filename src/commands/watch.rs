@@ -18,6 +18,7 @@ use crate::search::{Options, search_until};
 use crate::store::seal::Opener;
 use crate::store::{Found, seal, silence};
 use crate::sys::signals::Signals;
+use crate::text;
 use std::fs::File;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
@@ -92,11 +93,7 @@ pub(super) fn watch(context: &Context, reading: &Reading, start: &Start) -> Resu
 }
 
 fn stage_error(error: crate::player::StageError) -> Error {
-    let mut text = error.to_string();
-    if let Some(source) = std::error::Error::source(&error) {
-        text.push_str(&format!(": {source}"));
-    }
-    Error::new(Kind::System, text).hint("--plain prints the text without a terminal")
+    Error::new(Kind::System, text::chain(&error)).hint("--plain prints the text without a terminal")
 }
 
 /// Opens recordings for the player, and does what it cannot do itself.

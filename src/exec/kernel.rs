@@ -4,6 +4,7 @@ use super::program::{self, Maps};
 use super::record::{self, Event};
 use crate::sys::bpf::{self, Attached, Map, MapType, RingBuffer};
 use crate::sys::signals;
+use crate::text;
 use std::collections::HashMap;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
@@ -47,7 +48,7 @@ impl KernelTrace {
         // The programs see the numbers of the first pid namespace.
         super::in_first_namespace("pid", FIRST_PID_NAMESPACE)?;
         let types = std::fs::File::open(BTF).map_err(|error| format!("cannot read {BTF}: {error}"))?;
-        let told = |error: crate::sys::Error| format!("{error}: {}", error.source);
+        let told = |error: crate::sys::Error| text::chain(&error);
         let scratch_size = u32::try_from(program::SCRATCH).unwrap_or(u32::MAX);
         let followed = Map::new(MapType::Hash, "sc_followed", 4, 4, FOLLOWED).map_err(told)?;
         let counts = Map::new(MapType::Array, "sc_counts", 4, 16, 1).map_err(told)?;

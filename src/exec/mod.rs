@@ -27,6 +27,7 @@ use crate::sys::clock;
 use crate::sys::poll::{Bell, Set};
 use crate::sys::proc;
 use crate::sys::stack::THREAD;
+use crate::text;
 use connector::ConnectorTrace;
 use kernel::KernelTrace;
 use std::os::fd::{AsFd as _, BorrowedFd};
@@ -348,7 +349,7 @@ fn none(refused: &[String]) -> Availability {
 
 /// Reads the witness on a thread of its own until the bell rings.
 fn run(witness: Witness, sender: Sender<Event>, waiting: Arc<Waiting>) -> Result<Running, String> {
-    let told = |error: crate::sys::Error| format!("{error}: {}", error.source);
+    let told = |error: crate::sys::Error| text::chain(&error);
     let bell = Arc::new(Bell::new().map_err(told)?);
     let heard = Arc::clone(&bell);
     let (ended, ends) = channel();

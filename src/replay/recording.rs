@@ -5,6 +5,7 @@ use super::source::{Error, LISTED, Outline, Segment, Source, Span, believed as m
 use crate::cast::Anchor;
 use crate::container::{self, Cursor, Entry, Header, Opening, Reader};
 use crate::terminal::draws_alike;
+use crate::text;
 use std::io::{Read, Seek};
 use std::time::Duration;
 
@@ -33,14 +34,7 @@ pub struct Recording<R> {
 type Written = Box<dyn Fn() -> bool + Send>;
 
 fn told(error: &container::Error) -> Error {
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    Error(text)
+    Error(text::chain(error))
 }
 
 impl<R: Read + Seek> Recording<R> {

@@ -19,6 +19,7 @@ use crate::store::seal::{Access, Opener, UnlockError};
 use crate::store::{Found, Misnamed, silence};
 use crate::sys::file::SharedFile;
 use crate::terminal::draws_alike;
+use crate::text;
 use std::cell::{Cell, OnceCell};
 use std::fs::File;
 use std::ops::ControlFlow;
@@ -102,7 +103,7 @@ impl Answer {
     }
 
     fn unopened(trouble: UnlockError) -> Self {
-        let told = Self::unreadable(crate::search::chain(&trouble));
+        let told = Self::unreadable(text::chain(&trouble));
         Self { trouble: Some(trouble), ..told }
     }
 }
@@ -227,7 +228,7 @@ impl Looking<'_> {
 fn look(recording: &Found, looking: &Looking<'_>, cancelled: &dyn Fn() -> bool) -> Answer {
     let file = match recording.open() {
         Ok(file) => file,
-        Err(error) => return Answer::unreadable(crate::search::chain(&error)),
+        Err(error) => return Answer::unreadable(text::chain(&error)),
     };
     let running = silence(recording, &file).is_some();
     let mut file = SharedFile::new(file);
@@ -512,13 +513,13 @@ impl Subject<'_> {
 
 /// The recording, opened anew with a key to its content.
 fn content(recording: &Found, opener: &Opener, asks: &Wanted) -> Result<Reader<SharedFile>, String> {
-    let file = recording.open().map_err(|error| crate::search::chain(&error))?;
-    let mut reader = Reader::open(SharedFile::new(file)).map_err(|error| crate::search::chain(&error))?;
+    let file = recording.open().map_err(|error| text::chain(&error))?;
+    let mut reader = Reader::open(SharedFile::new(file)).map_err(|error| text::chain(&error))?;
     reader.only_if(Arc::clone(asks));
     match opener.open_content(&mut reader) {
         Ok(Access::Content) => Ok(reader),
         Ok(Access::Index) => Err("the key opens its index only: what it showed was not searched".to_owned()),
-        Err(error) => Err(crate::search::chain(&error)),
+        Err(error) => Err(text::chain(&error)),
     }
 }
 

@@ -50,15 +50,3 @@ pub fn retold<R: Read + Seek>(reader: &mut Reader<R>) -> Vec<Command> {
     }
     retold.finish()
 }
-
-/// An error and its causes in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        next = cause.source();
-    }
-    text
-}
