@@ -71,7 +71,7 @@ pub(super) fn size_text(bytes: u64) -> String {
     bytes.to_string()
 }
 
-/// A duration in the largest unit that shows it whole.
+/// A duration in seconds, where it has no fraction of one, else in milliseconds.
 pub fn duration_text(duration: Duration) -> String {
     match duration.as_millis() {
         ms if ms == 0 || ms % 1000 != 0 => format!("{ms}ms"),
