@@ -12,6 +12,7 @@ use crate::policy;
 use crate::record::{elevate, session};
 use crate::store;
 use crate::sys::stage::Step;
+use crate::text;
 use std::fmt::{self, Display};
 
 /// What kind of failure it is; decides the exit code.
@@ -41,8 +42,8 @@ pub enum Kind {
 #[derive(Debug)]
 pub struct Error {
     kind: Kind,
-    /// What happened, then its causes.
-    causes: Vec<String>,
+    /// What happened, and its causes.
+    what: String,
     hints: Vec<String>,
 }
 
@@ -52,28 +53,18 @@ pub type Result<T> = std::result::Result<T, Error>;
 impl Error {
     /// A failure of this kind; `what` happened, in lower case and without a full stop.
     pub fn new(kind: Kind, what: impl Into<String>) -> Self {
-        Self { kind, causes: vec![what.into()], hints: Vec::new() }
+        Self { kind, what: what.into(), hints: Vec::new() }
     }
 
     /// A failure of this kind with the causes of `error`.
     pub fn from_source(kind: Kind, error: &(dyn std::error::Error + 'static)) -> Self {
-        let mut causes: Vec<String> = Vec::new();
-        let mut next = Some(error);
-        while let Some(cause) = next {
-            let text = cause.to_string();
-            // Some libraries repeat their source in their own text.
-            if causes.last().is_none_or(|last| !last.ends_with(&text)) {
-                causes.push(text);
-            }
-            next = cause.source();
-        }
-        Self { kind, causes, hints: Vec::new() }
+        Self::new(kind, text::chain(error))
     }
 
     /// Says what was being done when this happened.
     #[must_use]
     pub fn while_doing(mut self, what: impl Into<String>) -> Self {
-        self.causes.insert(0, what.into());
+        self.what = format!("{}: {}", what.into(), self.what);
         self
     }
 
@@ -120,7 +111,7 @@ impl Error {
 
 impl Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.causes.join(": "))
+        f.write_str(&self.what)
     }
 }
 
@@ -341,7 +332,7 @@ impl From<policy::Error> for Error {
         use policy::Error as P;
         let mend = "`sealcast config check` tells everything that is wrong with it";
         match &error {
-            P::System(cause) if cause.operation == "trust" => Self::from_source(Kind::Input, &error)
+            P::System(cause) if cause.is_of_trust() => Self::from_source(Kind::Input, &error)
                 .hint("it and every directory above it must belong to root and be writable by root alone"),
             P::System(cause) if cause.operation == "follow" => Self::from_source(Kind::System, &error)
                 .hint("it is a symbolic link that leads to nothing: what it leads to may not be mounted"),
