@@ -93,7 +93,7 @@ fn check(context: &Context, file: Option<&Path>) -> Result<()> {
             // What could be read, and is not good, is a finding.
             let is_finding = match &error {
                 policy::Error::NoRecipients { .. } | policy::Error::NeedsPlugin { .. } => true,
-                policy::Error::System(cause) => cause.operation == "trust",
+                policy::Error::System(cause) => cause.is_of_trust(),
                 _ => false,
             };
             let error = Error::from(error);
@@ -159,7 +159,7 @@ fn surroundings(policy: &Policy) -> Vec<(bool, String)> {
             },
         }
         match Store::new(&policy.store.path).try_out() {
-            Ok(None) if sys::trust::is_open_to_others(&policy.store.path) => note(
+            Ok(None) if matches!(sys::trust::mode_for_others(&policy.store.path), Ok(Some(_))) => note(
                 false,
                 format!(
                     "`store.path`: others can list {0}, and watch the recordings grow: `chmod 700 {0}`",
@@ -336,7 +336,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         for (mode, open) in [(0o700, false), (0o750, true), (0o755, true), (0o711, true)] {
             std::fs::set_permissions(dir.path(), PermissionsExt::from_mode(mode)).unwrap();
-            assert_eq!(sys::trust::is_open_to_others(dir.path()), open, "{mode:o}");
+            assert_eq!(sys::trust::mode_for_others(dir.path()).unwrap().is_some(), open, "{mode:o}");
         }
     }
 

@@ -1,5 +1,6 @@
 //! `sealcast keys new | list | check`
 
+use super::recordings::read_text;
 use super::{Context, config};
 use crate::console::{Column, Style, Table};
 use crate::crypto::identity::{self, Identities, UnwrapError, Why};
@@ -10,7 +11,6 @@ use crate::store::personal::{self, Personal};
 use crate::sys;
 use serde_json::json;
 use std::io;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
@@ -380,11 +380,7 @@ fn own_recipients(personal: &Personal) -> Result<Vec<Recipient>> {
 }
 
 fn read_recipients(path: &Path) -> Result<Vec<Recipient>> {
-    use std::io::Read as _;
-    let mut text = String::new();
-    let file = sys::file::open_read(path)?;
-    let limit = recipient::MAX_FILE as u64 + 1;
-    file.take(limit).read_to_string(&mut text).map_err(|e| sys::Error::at("read", path, e))?;
+    let text = read_text(path, recipient::MAX_FILE as u64)?;
     recipient::parse_file(&text).or_say(|| format!("recipients file {}", path.display()))
 }
 
@@ -445,11 +441,9 @@ fn check_signing_key(personal: &Personal) -> Option<Finding> {
 
 fn check_permissions(places: &[PathBuf]) -> Vec<Finding> {
     let open = places.iter().filter_map(|path| {
-        let mode = std::fs::metadata(path).ok()?.mode() & 0o777;
-        let wrong = (mode & 0o077 != 0).then(|| "others can reach it".to_owned());
-        wrong.map(|wrong| {
-            Finding::new("permissions", path.display().to_string(), &format!("{mode:04o}"), Some(wrong))
-        })
+        let mode = sys::trust::mode_for_others(path).ok()??;
+        let (name, wrong) = (path.display().to_string(), "others can reach it".to_owned());
+        Some(Finding::new("permissions", name, &format!("{mode:04o}"), Some(wrong)))
     });
     open.collect()
 }

@@ -397,12 +397,12 @@ fn system_policy(context: &Context) -> Option<Policy> {
 pub(super) fn known_keys(context: &Context, files: &[PathBuf]) -> Result<KnownKeys> {
     let mut known = KnownKeys::default();
     for path in files {
-        let text = read(path, known_keys::MAX_FILE as u64)?;
+        let text = read_text(path, known_keys::MAX_FILE as u64)?;
         known.extend(KnownKeys::parse(&text).or_say(|| shown(path))?);
     }
     if let Ok(personal) = context.personal() {
         let path = personal.signing_key_pub();
-        match read(&path, MAX_PUBLIC) {
+        match read_text(&path, MAX_PUBLIC) {
             Ok(text) => known.extend(KnownKeys::parse(&text).or_say(|| shown(&path))?),
             // Nobody would see why their own recordings are foreign.
             Err(error) if personal.signing_key().exists() => {
@@ -421,7 +421,7 @@ pub(super) fn known_keys(context: &Context, files: &[PathBuf]) -> Result<KnownKe
     }
     for path in of_host {
         // A host key of another kind signs nothing; a damaged one is not ours to complain of here.
-        if let Ok(text) = read(&path, 4096)
+        if let Ok(text) = read_text(&path, 4096)
             && let Ok(own) = KnownKeys::parse(&format!("{} {text}", sys::ids::hostname()))
         {
             known.extend(own);
@@ -430,7 +430,8 @@ pub(super) fn known_keys(context: &Context, files: &[PathBuf]) -> Result<KnownKe
     Ok(known)
 }
 
-fn read(path: &Path, limit: u64) -> Result<String> {
+/// The text of a file, and of no more of it than tells that it is longer than `limit` bytes.
+pub(super) fn read_text(path: &Path, limit: u64) -> Result<String> {
     let file = sys::file::open_read(path)?;
     let mut text = String::new();
     file.take(limit + 1).read_to_string(&mut text).map_err(|e| sys::Error::at("read", path, e))?;

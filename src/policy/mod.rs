@@ -24,11 +24,8 @@ use crate::crypto::recipient::{Excess, Recipient, check_room};
 use crate::crypto::sshsig::{self, Signer};
 use crate::sys;
 use std::collections::BTreeMap;
-use std::io::Read as _;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use zeroize::Zeroizing;
 
 /// Where the policy of a host lies.
 pub const SYSTEM_FILE: &str = "/etc/sealcast/config.toml";
@@ -329,7 +326,7 @@ impl Policy {
                 _ => Ok(None),
             };
         }
-        let text = read(path, owner, MAX_FILE)?;
+        let text = sys::trust::read(path, owner, MAX_FILE)?;
         Self::parse(path, &text).map(Some)
     }
 
@@ -378,25 +375,12 @@ impl Policy {
     /// [`Error::System`], [`Error::Signer`], [`Error::OpenKey`].
     pub fn read_signer(&self, owner: u32) -> Result<Signer, Error> {
         let path = &self.signing_key;
-        let text = read(path, owner, sshsig::MAX_KEY_FILE as u64)?;
-        let mode = std::fs::metadata(path).map_err(|e| sys::Error::at("examine", path, e))?.mode() & 0o777;
-        if mode & 0o077 != 0 {
+        let text = sys::trust::read(path, owner, sshsig::MAX_KEY_FILE as u64)?;
+        if let Some(mode) = sys::trust::mode_for_others(path)? {
             return Err(Error::OpenKey { path: path.clone(), mode });
         }
         Signer::from_openssh(&text).map_err(|source| Error::Signer { path: path.clone(), source })
     }
-}
-
-/// The text of a file that decides what we do.
-fn read(path: &Path, owner: u32, limit: u64) -> Result<Zeroizing<String>, Error> {
-    let file = sys::trust::open(path, owner)?;
-    let mut text = Zeroizing::new(String::new());
-    file.take(limit + 1).read_to_string(&mut text).map_err(|e| sys::Error::at("read", path, e))?;
-    if text.len() as u64 > limit {
-        let error = std::io::Error::new(std::io::ErrorKind::FileTooLarge, format!("more than {limit} bytes"));
-        return Err(sys::Error::at("read", path, error).into());
-    }
-    Ok(text)
 }
 
 #[cfg(test)]

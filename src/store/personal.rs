@@ -21,8 +21,7 @@ use crate::sys::stack::{DEEP, apart};
 use std::ffi::OsStr;
 use std::fmt;
 use std::fs::File;
-use std::io::{self, Read as _};
-use std::os::unix::fs::MetadataExt as _;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use zeroize::Zeroizing;
@@ -364,24 +363,15 @@ pub fn identity_file() -> (Zeroizing<String>, Recipient) {
 /// # Errors
 /// [`Error::Open`] when it cannot, [`Error::System`] when it cannot be examined.
 pub fn private(path: &Path) -> Result<(), Error> {
-    let facts = std::fs::metadata(path).map_err(|e| sys::Error::at("examine", path, e))?;
-    match facts.mode() & 0o777 {
-        mode if mode & 0o077 == 0 => Ok(()),
-        mode => Err(Error::Open { path: path.to_owned(), mode }),
+    match sys::trust::mode_for_others(path)? {
+        None => Ok(()),
+        Some(mode) => Err(Error::Open { path: path.to_owned(), mode }),
     }
 }
 
 /// A file of ours or of root's that nobody else can write, as text.
 pub(super) fn read_trusted(path: &Path, limit: u64) -> Result<Zeroizing<String>, Error> {
-    let file = sys::trust::open(path, sys::ids::effective_uid())?;
-    let mut text = Zeroizing::new(String::new());
-    let read = file.take(limit + 1).read_to_string(&mut text);
-    read.map_err(|e| sys::Error::at("read", path, e))?;
-    if text.len() as u64 > limit {
-        let error = io::Error::new(io::ErrorKind::FileTooLarge, format!("more than {limit} bytes"));
-        return Err(sys::Error::at("read", path, error).into());
-    }
-    Ok(text)
+    Ok(sys::trust::read(path, sys::ids::effective_uid(), limit)?)
 }
 
 /// Held while the keys are changed. The file stays: removing it would let two hold two of them.

@@ -6,12 +6,23 @@ use super::{Error, Result, file};
 use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Read as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Component, Path, PathBuf};
+use zeroize::Zeroizing;
 
 /// Most links on one way, as in the kernel (`MAXSYMLINKS`).
 const MOST: usize = 40;
+
+/// What [`open`] does with a file before it is one that may decide what we do.
+const TRUST: &str = "trust";
+
+impl Error {
+    /// Whether someone other than root and the owner could have changed what was to be opened.
+    pub fn is_of_trust(&self) -> bool {
+        self.operation == TRUST
+    }
+}
 
 /// Opens a file that may decide what we do (configuration, keys): it and every directory above it must belong to root
 /// or to `owner` and must not be writable by anyone else; a sticky directory such as `/tmp` is accepted above it. So must every
@@ -24,7 +35,7 @@ pub fn open(path: &Path, owner: u32) -> Result<File> {
     let opened = file::open_read_nofollow(&real)?;
     let facts = opened.metadata().map_err(|e| Error::at("examine", path, e))?;
     let refuse = |at: &Path, why: String| {
-        Err(Error::at("trust", at, io::Error::new(io::ErrorKind::PermissionDenied, why)))
+        Err(Error::at(TRUST, at, io::Error::new(io::ErrorKind::PermissionDenied, why)))
     };
     if let Some(why) = writable_by_others(&facts, owner) {
         return refuse(path, why);
@@ -36,6 +47,21 @@ pub fn open(path: &Path, owner: u32) -> Result<File> {
         Some((above, why)) => refuse(above, why),
         None => Ok(opened),
     }
+}
+
+/// The text of a file that may decide what we do, of no more than `limit` bytes; see [`open`]. It may be a secret.
+///
+/// # Errors
+/// As [`open`]; when it is longer, or no text.
+pub fn read(path: &Path, owner: u32, limit: u64) -> Result<Zeroizing<String>> {
+    let file = open(path, owner)?;
+    let mut text = Zeroizing::new(String::new());
+    file.take(limit + 1).read_to_string(&mut text).map_err(|e| Error::at("read", path, e))?;
+    if text.len() as u64 > limit {
+        let error = io::Error::new(io::ErrorKind::FileTooLarge, format!("more than {limit} bytes"));
+        return Err(Error::at("read", path, error));
+    }
+    Ok(text)
 }
 
 /// What lets someone other than root and `owner` choose where a path leads, and why: a symbolic link on the way that is theirs, or a
@@ -82,9 +108,13 @@ pub fn closed_to_others(path: &Path) -> Option<PathBuf> {
     real.ancestors().skip(1).find(|dir| closed(dir, 0o001)).map(Path::to_path_buf)
 }
 
-/// Whether others than its owner can list a directory or enter it.
-pub fn is_open_to_others(dir: &Path) -> bool {
-    fs::metadata(dir).is_ok_and(|facts| facts.mode() & 0o077 != 0)
+/// The mode of a file or a directory, if it gives others than its owner any right.
+///
+/// # Errors
+/// When it cannot be examined.
+pub fn mode_for_others(path: &Path) -> Result<Option<u32>> {
+    let mode = fs::metadata(path).map_err(|e| Error::at("examine", path, e))?.mode() & 0o777;
+    Ok((mode & 0o077 != 0).then_some(mode))
 }
 
 /// Why something could be changed by someone other than root and `owner`, if so.
