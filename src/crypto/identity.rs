@@ -27,7 +27,7 @@ const MAX_SSH: usize = 32 << 10;
 /// The most identities in one file.
 const MAX_IDENTITIES: usize = 256;
 /// The longest secret that is unwrapped, in bytes: an identity file of a longer period is the longest we make.
-pub const MAX_SECRET: u64 = 64 << 10;
+const MAX_SECRET: u64 = 64 << 10;
 /// What a buffer has more than is read into it: the end is found without a detour over the stack, and without growing.
 const SPARE: usize = 64;
 /// The largest scrypt work factor that is accepted: 2^20 needs 1 GiB and some seconds. `age -p` uses 18.

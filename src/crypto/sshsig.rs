@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 /// The longest private key file that is read, in bytes.
 pub const MAX_KEY_FILE: usize = 64 << 10;
 /// The longest armored signature that is read, in bytes.
-pub const MAX_SIGNATURE: usize = 4096;
+const MAX_SIGNATURE: usize = 4096;
 /// What an Ed25519 public key starts with on the wire: its type, and the length of what follows.
 const WIRE_PREFIX: &[u8] = b"\0\0\0\x0bssh-ed25519\0\0\0\x20";
 

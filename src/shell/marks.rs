@@ -29,7 +29,7 @@ use serde::{Deserialize, Serialize};
 
 /// The longest payload of a mark that is accepted, in bytes. The integration shortens command lines to 4,096 bytes,
 /// which quoting can make four times as long.
-pub const MAX_MARK: usize = 24 << 10;
+const MAX_MARK: usize = 24 << 10;
 /// The longest command of others that is read as a hint, in bytes.
 const MAX_HINT: usize = 4 << 10;
 /// Where the nonce starts in the introduction of a mark.
