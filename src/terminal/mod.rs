@@ -229,7 +229,8 @@ impl Terminal {
     }
 
     /// The cell at a row and a column, both counted from 0; `None` outside the screen.
-    pub fn cell(&self, row: u16, col: u16) -> Option<Cell<'_>> {
+    #[cfg(test)]
+    pub(crate) fn cell(&self, row: u16, col: u16) -> Option<Cell<'_>> {
         self.cells(row).nth(col.into())
     }
 
@@ -243,7 +244,8 @@ impl Terminal {
     }
 
     /// Where the hyperlink of a cell leads, if it has one. Text from the recording.
-    pub fn link(&self, row: u16, col: u16) -> Option<String> {
+    #[cfg(test)]
+    pub(crate) fn link(&self, row: u16, col: u16) -> Option<String> {
         self.inner(row).get(usize::from(col))?.hyperlink().map(|link| link.uri().to_string())
     }
 
@@ -290,7 +292,8 @@ impl Terminal {
     }
 
     /// The window title. Text from the recording.
-    pub fn title(&self) -> &str {
+    #[cfg(test)]
+    pub(crate) fn title(&self) -> &str {
         &self.screen.title
     }
 
