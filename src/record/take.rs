@@ -240,7 +240,7 @@ fn in_force(meta: &mut Meta, what: &str, is: bool) {
 
 type Begun = (Writer<RecordingFile>, PathBuf, String, Policy);
 
-#[allow(clippy::too_many_arguments)]
+#[allow(clippy::too_many_arguments, reason = "it is where all that a recording begins with comes together")]
 fn begin(
     store: &Store,
     recipients: &[Recipient],
