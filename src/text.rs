@@ -1,4 +1,4 @@
-//! UTF-8 in pieces, and text that is safe to show on a terminal.
+//! UTF-8 in pieces, text that is safe to show on a terminal or to hand to a shell, and text with wildcards.
 //!
 //! Refuses to replace anything: bytes that are not UTF-8 are handed on as bytes, and control characters are made
 //! visible, never interpreted.
