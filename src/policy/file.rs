@@ -73,11 +73,9 @@ fn fill(mut policy: Policy, table: &DeTable<'_>, notes: &Notes<'_>) -> Policy {
         section.path("key", &mut policy.signing_key);
     }
     if let Some(section) = root.section("record") {
-        let inputs = [("echoed", Input::Echoed), ("none", Input::None), ("all", Input::All)];
-        section.choice("input", &inputs, &mut policy.input);
+        section.choice("input", Input::NAMES, &mut policy.input);
         section.duration("flush", Duration::from_millis(100)..Duration::from_secs(11), &mut policy.flush);
-        let failures = [("stop", OnFailure::Stop), ("warn", OnFailure::Warn)];
-        section.choice("on-failure", &failures, &mut policy.on_failure);
+        section.choice("on-failure", OnFailure::NAMES, &mut policy.on_failure);
         let mut limit = 0;
         if section.size("stream-limit", &mut limit) {
             policy.stream_limit = Some(limit);
@@ -89,13 +87,10 @@ fn fill(mut policy: Policy, table: &DeTable<'_>, notes: &Notes<'_>) -> Policy {
     }
     if let Some(section) = root.section("index") {
         section.flag("shell-integration", &mut policy.shell_integration);
-        let traces = [("auto", ExecTrace::Auto), ("strict", ExecTrace::Strict), ("off", ExecTrace::Off)];
-        section.choice("exec-trace", &traces, &mut policy.exec_trace);
+        section.choice("exec-trace", ExecTrace::NAMES, &mut policy.exec_trace);
     }
     if let Some(section) = root.section("guard") {
-        let profiles =
-            [("none", Profile::None), ("guarded", Profile::Guarded), ("hardened", Profile::Hardened)];
-        section.choice("profile", &profiles, &mut policy.guard.profile);
+        section.choice("profile", Profile::NAMES, &mut policy.guard.profile);
         section.capabilities("capabilities", &mut policy.guard.capabilities);
         section.flag("landlock", &mut policy.guard.landlock);
         section.flag("scope", &mut policy.guard.scope);

@@ -6,19 +6,24 @@ use crate::crypto::recipient::Recipient;
 use std::fmt;
 
 macro_rules! names {
-    ($kind:ty: $($value:path => $name:literal),+) => {
+    ($kind:ident: $($value:ident => $name:literal),+) => {
+        impl $kind {
+            /// What the policy file calls each.
+            pub(super) const NAMES: &[(&str, Self)] = &[$(($name, Self::$value)),+];
+        }
+
         impl fmt::Display for $kind {
             /// As the policy file writes it.
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(match self { $($value => $name),+ })
+                f.write_str(match self { $(Self::$value => $name),+ })
             }
         }
     };
 }
-names!(OnFailure: Self::Stop => "stop", Self::Warn => "warn");
-names!(Input: Self::Echoed => "echoed", Self::None => "none", Self::All => "all");
-names!(ExecTrace: Self::Auto => "auto", Self::Strict => "strict", Self::Off => "off");
-names!(Profile: Self::None => "none", Self::Guarded => "guarded", Self::Hardened => "hardened");
+names!(OnFailure: Stop => "stop", Warn => "warn");
+names!(Input: Echoed => "echoed", None => "none", All => "all");
+names!(ExecTrace: Auto => "auto", Strict => "strict", Off => "off");
+names!(Profile: None => "none", Guarded => "guarded", Hardened => "hardened");
 
 impl Policy {
     /// Every value in force, by the name of its key, in the order of the example file.
