@@ -7,8 +7,9 @@
 //! measurements; nothing is sealed.
 
 use sealcast::cast::{self, Event, Payload};
+use sealcast::policy::OnFailure;
 use sealcast::record::queue::{self, Intake, Nothing, Word};
-use sealcast::record::session::{self, OnLoss, Outcome, Piece, Spec, Watch};
+use sealcast::record::session::{self, Outcome, Piece, Spec, Watch};
 use sealcast::record::withhold::Policy;
 use sealcast::sys::signals;
 use sealcast::sys::stage::{Ended, Program};
@@ -113,8 +114,8 @@ fn options() -> Result<Options, Failure> {
             ("--input", "echoed") => options.spec.input = Policy::Echoed,
             ("--input", "none") => options.spec.input = Policy::None,
             ("--input", "all") => options.spec.input = Policy::All,
-            ("--on-loss", "stop") => options.spec.on_loss = OnLoss::Stop,
-            ("--on-loss", "warn") => options.spec.on_loss = OnLoss::Warn,
+            ("--on-loss", "stop") => options.spec.on_loss = OnFailure::Stop,
+            ("--on-loss", "warn") => options.spec.on_loss = OnFailure::Warn,
             ("--keep", _) => options.spec.keep = Some(number()?),
             ("--panic-at", _) => options.panic_at = Some(text),
             ("--fail-after", _) => options.fail_after = Some(number()?),

@@ -251,10 +251,7 @@ fn order(
                 Input::None => withhold::Policy::None,
                 Input::All => withhold::Policy::All,
             },
-            on_loss: match policy.on_failure {
-                crate::policy::OnFailure::Stop => session::OnLoss::Stop,
-                crate::policy::OnFailure::Warn => session::OnLoss::Warn,
-            },
+            on_loss: policy.on_failure,
             keep: policy.stream_limit,
         },
         store: Store::new(policy.store.path),

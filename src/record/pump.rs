@@ -12,8 +12,9 @@ use super::batch::Batch;
 use super::keyboard::Keyboard;
 use super::lane::{Buffer, Sink};
 use super::queue::Feed;
-use super::session::{Error, OnLoss, Outcome, Screen, Session, Streams, Watch};
+use super::session::{Error, Outcome, Screen, Session, Streams, Watch};
 use crate::cast::{Gap, Payload};
+use crate::policy::OnFailure;
 use crate::sys::alarm::Alarm;
 use crate::sys::clock;
 use crate::sys::poll::{Group, Ready, Set, Slot};
@@ -76,7 +77,7 @@ pub(super) struct Pump<'a> {
     stage: Stage,
     program: OsString,
     dir: Option<PathBuf>,
-    on_loss: OnLoss,
+    on_loss: OnFailure,
     /// Gone once the child was hung up, or the terminal of a session that goes on without it.
     screen: Option<Screen>,
     /// There was a terminal at the start: the child leads a process group of its own.
@@ -169,7 +170,7 @@ impl<'a> Pump<'a> {
             return Err(crate::sys::Error::new("run the session", "", again).into());
         };
         let spec = &session.spec;
-        let waits = spec.on_loss == OnLoss::Stop;
+        let waits = spec.on_loss == OnFailure::Stop;
         let batch = Batch::new(feed, start, spec.input, spec.keep, session.size, waits);
         let alarm = Alarm::new()?;
         let calm = [session.signals.as_fd(), batch.bell().as_fd(), alarm.as_fd(), stage.as_fd()];

@@ -13,6 +13,7 @@ use super::pump::Pump;
 use super::queue::Feed;
 use super::withhold::Policy;
 use crate::cast::Payload;
+use crate::policy::OnFailure;
 use crate::sys::fd::{Access, Kind};
 use crate::sys::privileges::Stead;
 use crate::sys::pty::Leader;
@@ -27,16 +28,6 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// What is done when the recorder is lost without a word (it panicked).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum OnLoss {
-    /// Input stops, the operator is told, the child is hung up.
-    #[default]
-    Stop,
-    /// The operator is told, and the session goes on unrecorded.
-    Warn,
-}
-
 /// A session as it is meant.
 #[derive(Clone, Debug, Default)]
 pub struct Spec {
@@ -44,8 +35,8 @@ pub struct Spec {
     pub program: Program,
     /// What is stored of what is typed.
     pub input: Policy,
-    /// What is done when the recorder is lost.
-    pub on_loss: OnLoss,
+    /// What is done when the recorder is lost without a word (it panicked).
+    pub on_loss: OnFailure,
     /// How many bytes of each stream that is not the terminal are stored; the rest is counted, and the SHA-256 of the
     /// whole stream recorded. No limit when absent.
     pub keep: Option<u64>,

@@ -2,11 +2,12 @@
 
 use super::{Phase, Pump, STILL, STOPS};
 use crate::cast::{Gap, Payload};
+use crate::policy::OnFailure;
 use crate::record::capture::Stream;
 use crate::record::lane::Buffer;
 use crate::record::pauses::suspended;
 use crate::record::queue::Word;
-use crate::record::session::{Error, OnLoss, Screen, Streams, is_handed_on, tell};
+use crate::record::session::{Error, Screen, Streams, is_handed_on, tell};
 use crate::sys::poll::{Ready, Set};
 use crate::sys::signals::{self, Arrived};
 use crate::sys::stage::{Ended, Report};
@@ -293,8 +294,8 @@ impl Pump<'_> {
             self.lost_told = true;
             match self.on_loss {
                 _ if self.stopped.is_some() => {}
-                OnLoss::Stop => self.stop("the recorder failed: the session ends".into()),
-                OnLoss::Warn => self.tell("the recorder failed: this session is not recorded any more"),
+                OnFailure::Stop => self.stop("the recorder failed: the session ends".into()),
+                OnFailure::Warn => self.tell("the recorder failed: this session is not recorded any more"),
             }
         }
         self.batch.retry();
