@@ -2,7 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
-use std::ops::AddAssign;
 
 /// The words for why; doc/FORMAT.md says what is missing for each.
 const WORDS: [&str; 14] = [
@@ -96,8 +95,9 @@ pub struct Missing {
     pub unknown: bool,
 }
 
-impl AddAssign for Missing {
-    fn add_assign(&mut self, other: Self) {
+impl Missing {
+    /// Adds what is missing in others, without overflow.
+    pub fn add(&mut self, other: Self) {
         self.count = self.count.saturating_add(other.count);
         self.unknown |= other.unknown;
     }

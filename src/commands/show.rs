@@ -145,7 +145,7 @@ impl Sums {
             sums.raw = sums.raw.saturating_add(tally.raw);
             sums.input = sums.input.saturating_add(tally.input);
             sums.withheld = sums.withheld.saturating_add(tally.withheld);
-            sums.missing += tally.missing();
+            sums.missing.add(tally.missing());
             sums.gaps += tally.gaps.len();
             sums.marks += tally.marks.len();
             sums.exit = tally.exit.or(sums.exit);

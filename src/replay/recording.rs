@@ -145,7 +145,7 @@ fn add(outline: &mut Outline, entry: &Entry) {
     }
     outline.withheld = outline.withheld.saturating_add(tally.withheld);
     outline.input = outline.input.saturating_add(tally.input);
-    outline.missing += tally.missing();
+    outline.missing.add(tally.missing());
     outline.exit = tally.exit.or(outline.exit);
 }
 

@@ -204,7 +204,7 @@ impl Outline {
                 Payload::Resize { cols, rows } => self.resizes.push((event.time, *cols, *rows)),
                 Payload::Marker(label) => self.marks.push((event.time, label_of(label))),
                 Payload::Gap(gap) => {
-                    self.missing += gap.missing();
+                    self.missing.add(gap.missing());
                     self.gaps.push((event.time, gap.clone()));
                 }
                 Payload::Anchor(anchor) => self.anchors.push(anchor.clone()),

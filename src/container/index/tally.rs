@@ -134,7 +134,7 @@ impl Tally {
     pub fn missing(&self) -> Missing {
         let listed = self.gaps.iter().map(|(_, gap)| gap.count).fold(0, u64::saturating_add);
         let mut missing = Missing { count: self.lost.saturating_sub(listed), unknown: false };
-        self.gaps.iter().for_each(|(_, gap)| missing += gap.missing());
+        self.gaps.iter().for_each(|(_, gap)| missing.add(gap.missing()));
         missing
     }
 
