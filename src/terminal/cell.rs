@@ -59,7 +59,7 @@ pub struct Style {
     pub hidden: bool,
     /// Struck through.
     pub strike: bool,
-    /// Part of a hyperlink; [`super::Terminal::link`] tells where to.
+    /// Part of a hyperlink.
     pub linked: bool,
 }
 
