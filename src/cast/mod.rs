@@ -83,6 +83,11 @@ impl Anchor {
     }
 }
 
+/// Whole milliseconds, as times of a recording are counted. How lines keep them is [`line::stored`]: to the nearest one.
+pub fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
 impl Event {
     /// An event at `time`.
     pub fn new(time: Duration, payload: Payload) -> Self {

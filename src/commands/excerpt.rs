@@ -3,8 +3,8 @@
 //! Each part begins with the screen as it stood there, so that it plays by itself; a mark says what was found and when.
 
 use super::part::{begin_at, part_of, screen_at, sized, tell_end};
-use super::recordings::{Opened, clock, ms, name};
-use crate::cast::{Event, Payload, Trust};
+use super::recordings::{Opened, clock, name};
+use crate::cast::{Event, Payload, Trust, millis};
 use crate::error::{Error, Kind, Result};
 use crate::export::{Exporter, Format, Losses};
 use crate::replay::{Recording, Replay};
@@ -150,7 +150,7 @@ fn parts(hits: &[Hit], around: Duration) -> Vec<Part> {
             _ => {
                 let text: String = hit.text.chars().take(LABEL).collect();
                 let doubt = hit.trust.map_or("", Trust::doubt).replace("  ", " ");
-                let label = format!("{} {}: {text}{doubt}", clock(ms(time)), hit.field.name());
+                let label = format!("{} {}: {text}{doubt}", clock(millis(time)), hit.field.name());
                 parts.push(Part { range, label });
             }
         }

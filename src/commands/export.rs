@@ -2,9 +2,9 @@
 
 use super::draft::Draft;
 use super::excerpt::Excerpt;
-use super::recordings::{Opened, Reading, clock, ms, shown};
+use super::recordings::{Opened, Reading, clock, shown};
 use super::{Context, filter};
-use crate::cast::Command;
+use crate::cast::{Command, millis};
 use crate::console::{Style as Ink, WriteError, json_safe};
 use crate::container::{Cursor, LeftOut};
 use crate::error::{Context as _, Error, Kind, Result};
@@ -259,7 +259,7 @@ fn export(
         loop {
             match cursor.next(reader) {
                 Ok(Some(event)) => {
-                    last = ms(event.time);
+                    last = millis(event.time);
                     exporter.event(&event).map_err(wrote)?;
                     progress.at(cursor.offset());
                 }

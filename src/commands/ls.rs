@@ -2,7 +2,8 @@
 
 use super::Context;
 use super::filter::Filters;
-use super::recordings::{self, Opened, Reading, State, moment, ms, other_caller, shown, who};
+use super::recordings::{self, Opened, Reading, State, moment, other_caller, shown, who};
+use crate::cast::millis;
 use crate::console::{Column, Style, Table};
 use crate::container::{Header, LeftOut};
 use crate::error::{Error, Kind, Result};
@@ -189,17 +190,11 @@ impl Row {
             commands = Some(entries.iter().map(|entry| entry.commands.len()).sum());
             left_out = LeftOut::of(entries);
             alone = alone::count(entries);
-            notices = Some(opened.notices().len());
-            alarm = opened.has_alarm();
+            let told = opened.notices();
+            alarm = recordings::has_alarm(&told);
+            notices = Some(told.len());
             exit = entries.iter().rev().find_map(|entry| entry.tally.exit);
-            why = opened.reader.opening().ok().map(|opening| {
-                let meta = &opening.meta;
-                [meta.ticket.as_str(), meta.reason.as_str()]
-                    .into_iter()
-                    .filter(|text| !text.is_empty())
-                    .collect::<Vec<_>>()
-                    .join(" ")
-            });
+            why = opened.reader.opening().ok().map(|opening| opening.meta.why());
         }
         (Self { opened, length, commands, notices, alarm, left_out, alone, exit, why }, refused)
     }
@@ -243,7 +238,7 @@ impl Row {
             "target": header.target,
             "host": header.host,
             "state": self.opened.state().name(),
-            "silent_ms": self.opened.silent.map(ms),
+            "silent_ms": self.opened.silent.map(millis),
             "size": self.opened.reader.length(),
             "length_ms": self.length,
             "commands": self.commands,

@@ -4,8 +4,8 @@
 //! after one would pass for what came next.
 
 use super::draft::Draft;
-use super::recordings::{clock, ms, shown};
-use crate::cast::{Event, Payload};
+use super::recordings::{clock, shown};
+use crate::cast::{Event, Payload, millis};
 use crate::container::{Header, Opening};
 use crate::error::{Error, Kind, Result};
 use crate::export::{Exporter, Format};
@@ -50,7 +50,7 @@ pub(super) fn export(
     tell_end(&mut exporter, &mut replay, to);
     let (losses, mut out) = exporter.finish().map_err(wrote)?;
     out.flush().map_err(wrote)?;
-    let mut said = format!("{} to {} written to {}", clock(ms(from)), clock(ms(to)), shown(path));
+    let mut said = format!("{} to {} written to {}", clock(millis(from)), clock(millis(to)), shown(path));
     if !losses.is_empty() {
         said.push_str(&format!("; {losses}"));
     }
@@ -67,7 +67,7 @@ pub(super) fn begin_at(header: &mut Header, opening: &mut Opening, outline: &Out
     if from.is_zero() {
         return;
     }
-    let plain = header.start.saturating_add(i64::try_from(ms(from)).unwrap_or(i64::MAX));
+    let plain = header.start.saturating_add(i64::try_from(millis(from)).unwrap_or(i64::MAX));
     let start = outline.wall(from).unwrap_or(plain);
     if let Some(stamp) = &mut opening.cast.timestamp {
         *stamp = start.div_euclid(1000);

@@ -4,9 +4,9 @@
 //! [`Plain`] makes of them; the few control characters that redraw the line in hand are our own.
 
 use super::Context;
-use super::recordings::{Reading, clock, ms, shown};
+use super::recordings::{Reading, clock, shown};
 use super::watch::{self, Start};
-use crate::cast::Payload;
+use crate::cast::{Payload, millis};
 use crate::console::{Console, WriteError, shorten};
 use crate::container::Cursor;
 use crate::error::{Error, Kind, Result};
@@ -101,7 +101,7 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
     // Without a time all of it is played, whatever its index says of where it begins. And whose screen at the beginning of a
     // segment another version drew, its screen is known only from the start.
     let believed = reader.opening().is_ok_and(|opening| draws_alike(opening.meta.drawing));
-    let first = if believed && !from.is_zero() { reader.segment_at(ms(from)) } else { 0 };
+    let first = if believed && !from.is_zero() { reader.segment_at(millis(from)) } else { 0 };
     let mut cursor = Cursor::new(reader, first)?;
     let mut last = Duration::ZERO;
     let (mut drawn, mut began) = (false, false);
@@ -128,7 +128,7 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
         if !early {
             let skipped = pace.wait_for(event.time.saturating_sub(from), || sheet.flush())?;
             if skipped >= WORTH_TELLING {
-                sheet.aside(&format!("[{} without output skipped]", clock(ms(skipped))))?;
+                sheet.aside(&format!("[{} without output skipped]", clock(millis(skipped))))?;
             }
         }
         match &event.payload {
@@ -145,12 +145,14 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
     // What came before a damaged place, or a missing end, is shown to its last character.
     sheet.rest()?;
     if let Some(why) = no_end.filter(|_| fault.is_none()) {
-        sheet.aside(&format!("[{why}: here, at {}, it ends]", clock(ms(last))))?;
+        sheet.aside(&format!("[{why}: here, at {}, it ends]", clock(millis(last))))?;
     }
     sheet.flush()?;
     match fault {
         None => Ok(()),
-        Some(fault) => Err(Error::from(fault).while_doing(format!("{name}: played to {}", clock(ms(last))))),
+        Some(fault) => {
+            Err(Error::from(fault).while_doing(format!("{name}: played to {}", clock(millis(last)))))
+        }
     }
 }
 

@@ -252,11 +252,6 @@ impl Opened {
         commands
     }
 
-    /// Whether one of its notices is more than to be known.
-    pub(super) fn has_alarm(&self) -> bool {
-        self.notices().iter().any(|(_, text)| !is_plain(text))
-    }
-
     /// Where a witness fell silent, entries are missing, or something was left running, as far as it is open.
     pub(super) fn notices(&self) -> Vec<(u64, String)> {
         notices(self.reader.opening().ok(), &self.commands(), self.reader.entries())
@@ -329,6 +324,11 @@ impl Opened {
         };
         if self.misnamed.is_some() { format!("{state}, renamed") } else { state }
     }
+}
+
+/// Whether one of its notices is more than to be known.
+pub(super) fn has_alarm(notices: &[(u64, String)]) -> bool {
+    notices.iter().any(|(_, text)| !is_plain(text))
 }
 
 /// A recorder that has something to write does so within seconds, and one in `guarded` always has. After this long without a
@@ -473,11 +473,6 @@ pub(super) fn size(bytes: u64) -> String {
         value /= 1024;
     }
     format!("{value}.{tenths} PiB")
-}
-
-/// Milliseconds of a duration.
-pub(super) fn ms(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// A moment (milliseconds since 1970-01-01T00:00:00Z) as `2026-11-22 14:03:12`, UTC.

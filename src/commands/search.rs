@@ -3,9 +3,9 @@
 use super::Context;
 use super::filter::{self, Filters};
 use super::recordings::{
-    Reading, ms, name, no_recordings, offset, other_caller, real_name, shown, tell_misnamed, who,
+    Reading, name, no_recordings, offset, other_caller, real_name, shown, tell_misnamed, who,
 };
-use crate::cast::Trust;
+use crate::cast::{Trust, millis};
 use crate::console::Style as Ink;
 use crate::error::{Error, Kind, Result};
 use crate::search::{Answer, Field, Fields, Hit, Match, Options, Query, Style, search};
@@ -315,7 +315,7 @@ fn print(context: &Context, args: &Args, found: &Found, matched: &Match, hit: &H
     }
     let when = Timestamp::from_millisecond(matched.wall(hit.time))
         .map_or_else(|_| "?".to_owned(), |time| time.strftime("%Y-%m-%d %H:%M:%SZ").to_string());
-    let offset = hit.time.map_or_else(|| "-".to_owned(), |time| format!("+{}", offset(ms(time))));
+    let offset = hit.time.map_or_else(|| "-".to_owned(), |time| format!("+{}", offset(millis(time))));
     let exit = hit.exit.map(|exit| format!("  [{exit}]")).unwrap_or_default();
     let doubt = hit.trust.map_or("", Trust::doubt);
     context.console.line(format_args!(
@@ -357,12 +357,12 @@ fn lines(lines: &[Arc<str>]) -> Vec<&str> {
 fn hit_json(found: &Found, matched: &Match, hit: &Hit) -> serde_json::Value {
     // By its path where its name would lead to another.
     let place = if found.misnamed(&matched.header).is_some() { shown(&found.path) } else { name(found) };
-    let at = hit.time.map(|time| format!("{place}@{}", offset(ms(time))));
+    let at = hit.time.map(|time| format!("{place}@{}", offset(millis(time))));
     let of_hit = json!({
         "field": hit.field.name(),
-        "time_ms": hit.time.map(ms),
+        "time_ms": hit.time.map(millis),
         "utc_ms": matched.wall(hit.time),
-        "stood_ms": hit.stood.map(ms),
+        "stood_ms": hit.stood.map(millis),
         "play": at,
         "text": hit.text,
         "from": hit.at.start,

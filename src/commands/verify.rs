@@ -2,10 +2,8 @@
 
 use super::Context;
 use super::judged::{Judged, Word, describe, json_of, put_in_words};
-use super::recordings::{
-    LATELY, Reading, WOULD_ASK, clock, known_keys, ms, name, no_recordings, shown, span,
-};
-use crate::cast::Payload;
+use super::recordings::{LATELY, Reading, WOULD_ASK, clock, known_keys, name, no_recordings, shown, span};
+use crate::cast::{Payload, millis};
 use crate::console::{Column, Style, Table};
 use crate::container::verify::{verify, verify_without_beginning};
 use crate::container::{self, Cursor, Header, Reader, verify_content};
@@ -165,7 +163,7 @@ fn judge_file(
     identities: &Identities,
 ) -> Result<Judged> {
     // Before anything is read: what is written meanwhile must not seem to have waited.
-    let now = i64::try_from(ms(realtime())).unwrap_or(i64::MAX);
+    let now = i64::try_from(millis(realtime())).unwrap_or(i64::MAX);
     let silent = silence(found, file);
     let length = file.metadata().map_or(0, |facts| facts.len());
     let mut progress = context.console.progress(&format!("verifying {}", name(found)), length);
@@ -274,7 +272,7 @@ fn unsigned_for(reader: &mut Reader<Beginning<'_>>, judged: &Judged, now: i64) -
         }
         if cursor.offset() > signed {
             let anchor = clocks?;
-            let recorded = anchor.utc.saturating_add_unsigned(ms(event.time).saturating_sub(anchor.at));
+            let recorded = anchor.utc.saturating_add_unsigned(millis(event.time).saturating_sub(anchor.at));
             let waits = Duration::from_millis(u64::try_from(now.saturating_sub(recorded)).unwrap_or(0));
             return (waits >= LATELY).then_some(waits);
         }
@@ -341,7 +339,7 @@ fn last_time(reader: &mut Reader<Beginning<'_>>) -> Option<u64> {
     let mut cursor = Cursor::new(reader, reader.segments().checked_sub(1)?).ok()?;
     let mut last = None;
     while let Ok(Some(event)) = cursor.next(reader) {
-        last = Some(ms(event.time));
+        last = Some(millis(event.time));
     }
     last
 }

@@ -5,8 +5,9 @@
 
 use super::draft::Draft;
 use super::judged::{Judged, Word, describe};
-use super::recordings::{self, Opened, Reading, clock, known_keys, moment, ms, name, shown, who};
+use super::recordings::{self, Opened, Reading, clock, known_keys, moment, name, shown, who};
 use super::{Context, marks, part};
+use crate::cast::millis;
 use crate::container::verify::verify as verify_file;
 use crate::crypto::known_keys::KnownKeys;
 use crate::error::{Context as _, Error, Kind, Result};
@@ -145,9 +146,7 @@ impl Desk<'_> {
     fn open_found(&mut self, found: Found) -> Result<App<Watched>> {
         let (opened, watched) = self.unlocked(found)?;
         let header = watched.header();
-        let why = watched.opening().map(|opening| {
-            [opening.meta.ticket.as_str(), opening.meta.reason.as_str()].join(" ").trim().to_string()
-        });
+        let why = watched.opening().map(|opening| opening.meta.why());
         let title = Title { who: who(header), host: header.host.clone(), why: why.unwrap_or_default() };
         self.marks = marks::read(&marks::path_of(&opened.found.path))?;
         let mut app = App::new(watched, title, depth(self.context), self.marks.clone());
@@ -220,12 +219,11 @@ impl Desk<'_> {
             let entries = opened.reader.entries();
             row.length = opened.length_told(entries.last().map(|entry| entry.tally.end));
             let commands = entries.iter().map(|entry| entry.commands.len()).sum();
-            row.commands = opened.commands_told(Some(commands), opened.has_alarm());
+            row.commands = opened.commands_told(Some(commands), recordings::has_alarm(&opened.notices()));
             row.exit =
                 entries.iter().rev().find_map(|e| e.tally.exit).map_or("-".into(), |exit| exit.to_string());
             if let Ok(opening) = opened.reader.opening() {
-                row.why =
-                    [opening.meta.ticket.as_str(), opening.meta.reason.as_str()].join(" ").trim().to_string();
+                row.why = opening.meta.why();
             }
         } else if let Some(Err(seal::UnlockError::Container(fault))) = opens {
             row.state.push_str(", damaged");
@@ -244,7 +242,7 @@ impl Desk<'_> {
         let path = match file.filter(|file| !file.is_empty()) {
             Some(file) => PathBuf::from(file),
             None => {
-                let part = |time: Duration| clock(ms(time)).replace(':', ".");
+                let part = |time: Duration| clock(millis(time)).replace(':', ".");
                 PathBuf::from(format!("{}-{}-{}.cast", id.replace('/', "_"), part(from), part(to)))
             }
         };

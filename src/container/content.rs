@@ -6,6 +6,7 @@ use super::cursor::Cursor;
 use super::error::Error;
 use super::index;
 use super::reader::Reader;
+use crate::cast::millis;
 use std::io::{Read, Seek};
 
 /// Verifies the content of an unlocked recording: every chunk opens, every line parses, and every index entry says what
@@ -31,7 +32,7 @@ pub fn verify_content<R: Read + Seek>(
         let offset = cursor.offset();
         let mut tally = index::Tally::default();
         while let Some(event) = cursor.next(reader)? {
-            tally.count(u64::try_from(event.time.as_millis()).unwrap_or(u64::MAX), &event.payload);
+            tally.count(millis(event.time), &event.payload);
             count = count.saturating_add(1);
         }
         progress(cursor.offset());

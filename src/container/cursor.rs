@@ -8,7 +8,7 @@ use super::keys::{Chain, next_segment};
 use super::limits;
 use super::order::{Expect, Order};
 use super::reader::Reader;
-use crate::cast::{Event, Payload, line};
+use crate::cast::{Event, Payload, line, millis};
 use crate::crypto::chain::Key;
 use std::collections::VecDeque;
 use std::io::{Read, Seek};
@@ -359,7 +359,7 @@ impl Inside {
             event.time = at;
             self.anchored = true;
         }
-        self.counted.count(u64::try_from(event.time.as_millis()).unwrap_or(u64::MAX), &event.payload);
+        self.counted.count(millis(event.time), &event.payload);
         ready.push_back(event);
         Ok(())
     }

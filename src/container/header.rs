@@ -143,3 +143,11 @@ pub struct Meta {
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub in_force: BTreeMap<String, String>,
 }
+
+impl Meta {
+    /// Why, in one line: ticket and reason, as far as they were given.
+    pub fn why(&self) -> String {
+        let given = [self.ticket.as_str(), self.reason.as_str()].into_iter().filter(|text| !text.is_empty());
+        given.collect::<Vec<_>>().join(" ")
+    }
+}

@@ -136,10 +136,7 @@ impl Cast {
             }
             Version::V2 => {
                 self.lines.push(b'[');
-                push_seconds(
-                    u64::try_from((time.as_micros() + 500) / 1000).unwrap_or(u64::MAX),
-                    &mut self.lines,
-                );
+                push_seconds(line::stored(time), &mut self.lines);
                 self.lines.push(b',');
                 push_string(code, &mut self.lines);
                 self.lines.push(b',');

@@ -4,6 +4,7 @@
 //! Bytes that are not UTF-8 travel as `"base64"` instead of `"text"`.
 
 use super::Cut;
+use crate::cast::line::stored;
 use crate::cast::{Event, Payload};
 use crate::container::{Header, Opening};
 use base64::Engine as _;
@@ -33,17 +34,13 @@ pub(super) fn event(event: &Event, out: &mut impl Write) -> io::Result<()> {
         Payload::Other { code, data } => ("other", json!({"code": code, "data": data})),
     };
     value["kind"] = kind.into();
-    value["ms"] = millis(event.time).into();
+    value["ms"] = stored(event.time).into();
     line(&value, out)
 }
 
 /// Writes the last line where the recording has no end.
 pub(super) fn cut(cut: Cut, last: Duration, out: &mut impl Write) -> io::Result<()> {
-    line(&json!({"kind": cut.kind(), "ms": millis(last), "note": cut.note()}), out)
-}
-
-fn millis(time: Duration) -> u64 {
-    u64::try_from((time.as_micros() + 500) / 1000).unwrap_or(u64::MAX)
+    line(&json!({"kind": cut.kind(), "ms": stored(last), "note": cut.note()}), out)
 }
 
 fn bytes_of(bytes: &[u8]) -> Value {

@@ -4,7 +4,8 @@
 
 use super::app::{App, Effect, Over};
 use super::keymap;
-use crate::replay::{Source, millis};
+use crate::cast::millis;
+use crate::replay::Source;
 use crossterm::event::{KeyCode, KeyEvent};
 use std::time::Duration;
 

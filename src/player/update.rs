@@ -6,7 +6,8 @@ use super::keymap::{self, Action};
 use super::pages::Pages;
 use super::prompt::{Prompt, Purpose, Typed};
 use super::times;
-use crate::replay::{Budget, Idle, Progress, Source, millis, scaled, stepped};
+use crate::cast::millis;
+use crate::replay::{Budget, Idle, Progress, Source, scaled, stepped};
 use crossterm::event::{KeyEvent, KeyModifiers};
 use std::time::Duration;
 

@@ -12,7 +12,7 @@ use super::disk;
 use super::queue::{self, Word};
 use super::recorder::{self, Indexer, Policy, Recorded};
 use super::session::{self, Outcome, Session};
-use crate::cast::{Anchor, Header as CastHeader, Term};
+use crate::cast::{Anchor, Header as CastHeader, Term, millis};
 use crate::container::cert::NAMESPACE;
 use crate::container::{self, Header, Meta, SessionKeys, Setup, Writer};
 use crate::crypto::recipient::{Recipient, WrapError};
@@ -225,11 +225,10 @@ fn ends_in_time(ended: &mpsc::Receiver<()>) -> bool {
 
 /// Both clocks, and the time since `origin` on the monotonic one.
 fn clock(origin: Duration) -> Anchor {
-    let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
     Anchor {
-        at: ms(sys::clock::monotonic().saturating_sub(origin)),
+        at: millis(sys::clock::monotonic().saturating_sub(origin)),
         utc: i64::try_from(sys::clock::realtime().as_millis()).unwrap_or(i64::MAX),
-        boot: ms(sys::clock::boottime()),
+        boot: millis(sys::clock::boottime()),
     }
 }
 

@@ -1,6 +1,7 @@
 //! When how much was shown, over all of a recording: a few kilobytes, however many segments it has and whatever they say.
 
-use super::source::{believed, millis};
+use super::source::believed;
+use crate::cast::millis;
 use std::time::Duration;
 
 /// Steps that are kept; when they run out, two become one.

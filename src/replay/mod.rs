@@ -19,7 +19,7 @@ pub use activity::Activity;
 pub use budget::Budget;
 pub use pace::{Idle, SPEEDS, scaled, stepped};
 pub use recording::Recording;
-pub use source::{Error, Memory, Outline, Segment, Source, Span, millis};
+pub use source::{Error, Memory, Outline, Segment, Source, Span};
 
 use crate::terminal::{Terminal, drawn_on, is_bare};
 use going::{Goal, Next};

@@ -1,7 +1,7 @@
 //! Where the events come from: segments, each readable on its own, and an outline of all of them.
 
 use super::activity::Activity;
-use crate::cast::{Anchor, Command, Event, Exec, Gap, Missing, Payload};
+use crate::cast::{Anchor, Command, Event, Exec, Gap, Missing, Payload, millis};
 use crate::container::{Entry, Opening};
 use crate::shell::notices::notices;
 use crate::shell::said::Retold;
@@ -338,11 +338,6 @@ impl Source for Memory {
     fn refresh(&mut self) -> Result<bool, Error> {
         Ok(false)
     }
-}
-
-/// Whole milliseconds.
-pub fn millis(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! The screen by seek is the screen by replay from zero; time passes as it should.
 
 use super::*;
-use crate::cast::{Anchor, Command, Event, Payload};
+use crate::cast::{Anchor, Command, Event, Payload, millis};
 use crate::terminal::NO_TERMINAL;
 use crate::terminal::corpus::{Session, sessions, step};
 use proptest::prelude::*;

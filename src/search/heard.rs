@@ -4,7 +4,7 @@
 //! few kilobytes can have it tell of millions of commands. Refuses to keep texts: it has digests of them, under a key that is
 //! drawn anew each time, so that nobody can make two that are taken for each other.
 
-use crate::cast::{Command, Source};
+use crate::cast::{Command, Source, millis};
 use crate::container::Entry;
 use crate::shell::marks::Mark;
 use crate::shell::said::Said;
@@ -75,7 +75,7 @@ impl Heard {
     /// Hears what was said at `time`. Gives the text of a command of which the index has nothing.
     pub(super) fn hear(&mut self, time: Duration, said: Said) -> Option<(u64, String)> {
         let Said::Mark(Mark::Start(start)) = said else { return None };
-        let ms = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        let ms = millis(time);
         match start.text {
             Some(text) => {
                 self.any = true;

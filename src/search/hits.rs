@@ -5,7 +5,7 @@
 use super::found::Seen;
 use super::query::{Field, Term};
 use super::window::wall;
-use crate::cast::{Command, Exec, Trust};
+use crate::cast::{Command, Exec, Trust, millis};
 use crate::container::{self, Entry, Header, Opening};
 use std::ops::Range;
 use std::sync::Arc;
@@ -99,7 +99,7 @@ pub(super) fn of_seen(mut seen: Vec<Seen>, commands: Vec<&Command>) -> impl Iter
     seen.sort_by_key(|seen| seen.time);
     let mut course = Course::new(commands);
     seen.into_iter().map(move |seen| {
-        let ms = u64::try_from(seen.time.as_millis()).unwrap_or(u64::MAX);
+        let ms = millis(seen.time);
         Hit {
             term: seen.term,
             field: seen.field,

@@ -2,7 +2,7 @@
 //!
 //! Refuses to know where commands come from: it is given when they began.
 
-use crate::cast::Command;
+use crate::cast::{Command, millis};
 use crate::terminal::{Kind, Line};
 use std::ops::Range;
 use std::time::Duration;
@@ -112,7 +112,7 @@ impl Begun {
     /// Whether one began between two times: what is shown at them, two commands showed.
     pub(crate) fn between(&self, one: Duration, other: Duration) -> bool {
         let until = |time: Duration| {
-            let ms = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+            let ms = millis(time);
             self.0.partition_point(|start| *start <= ms)
         };
         until(one) != until(other)

@@ -3,7 +3,7 @@
 //! Refuses to judge clocks: a host that sets its own is believed, segment by segment. That one was set is told: what was done
 //! then has a time at which it was not done.
 
-use crate::cast::{Anchor, Payload};
+use crate::cast::{Anchor, Payload, millis};
 use crate::container::{Cursor, Entry, Reader};
 use std::io::{Read, Seek};
 use std::time::Duration;
@@ -125,7 +125,7 @@ impl Times {
 
 /// The wall clock at a time of a session that began at `start`, reckoned from the beginning of its segment.
 pub(super) fn wall(clocks: &[(u64, i64)], start: i64, time: Duration) -> i64 {
-    let ms = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    let ms = millis(time);
     let before = clocks.partition_point(|(at, _)| *at <= ms);
     let clock = before.checked_sub(1).and_then(|last| clocks.get(last));
     let (at, utc) = clock.copied().unwrap_or((0, start));

@@ -3,7 +3,7 @@
 //! Event code `c`; the data is JSON. A reader that does not know it passes over it, as over every code it does not know.
 
 use super::marks::{Hint, Mark};
-use crate::cast::{Command, Event, Payload, Source, Trust};
+use crate::cast::{Command, Event, Payload, Source, Trust, millis};
 use serde::{Deserialize, Serialize};
 
 /// Most that [`Retold`] keeps, as [`Command::size`] counts it; what comes later is not kept.
@@ -92,7 +92,7 @@ pub struct Retold {
 impl Retold {
     /// Takes the next event.
     pub fn event(&mut self, event: &Event) {
-        let now = u64::try_from(event.time.as_millis()).unwrap_or(u64::MAX);
+        let now = millis(event.time);
         match Said::of(&event.payload) {
             Some(Said::Mark(Mark::Start(start))) => {
                 self.begun = true;
