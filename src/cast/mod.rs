@@ -76,6 +76,12 @@ pub struct Anchor {
 }
 
 impl Anchor {
+    /// The wall clock at a time of the session, milliseconds, reckoned from this one. `None` where no clock shows that.
+    pub fn wall(&self, ms: u64) -> Option<i64> {
+        let since = i64::try_from(ms).ok()?.checked_sub(i64::try_from(self.at).ok()?)?;
+        self.utc.checked_add(since)
+    }
+
     /// Milliseconds by which the wall clock is ahead of the time since the host was started, sleep included: what changes that is
     /// somebody who sets the clock.
     pub fn ahead(&self) -> i64 {

@@ -271,8 +271,7 @@ fn unsigned_for(reader: &mut Reader<Beginning<'_>>, judged: &Judged, now: i64) -
             clocks = Some(anchor.clone());
         }
         if cursor.offset() > signed {
-            let anchor = clocks?;
-            let recorded = anchor.utc.saturating_add_unsigned(millis(event.time).saturating_sub(anchor.at));
+            let recorded = clocks?.wall(millis(event.time))?;
             let waits = Duration::from_millis(u64::try_from(now.saturating_sub(recorded)).unwrap_or(0));
             return (waits >= LATELY).then_some(waits);
         }

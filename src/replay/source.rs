@@ -121,11 +121,8 @@ impl Outline {
         let ms = millis(time);
         let before = self.anchors.partition_point(|anchor| anchor.at <= ms);
         match self.anchors.get(before.saturating_sub(1)) {
-            Some(anchor) => {
-                let since = i64::try_from(ms).ok()?.checked_sub(i64::try_from(anchor.at).ok()?)?;
-                anchor.utc.checked_add(since)
-            }
-            None => self.utc?.checked_add(i64::try_from(ms).ok()?),
+            Some(anchor) => anchor.wall(ms),
+            None => Anchor { at: 0, utc: self.utc?, boot: 0 }.wall(ms),
         }
     }
 

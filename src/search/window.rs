@@ -129,7 +129,7 @@ pub(super) fn wall(clocks: &[(u64, i64)], start: i64, time: Duration) -> i64 {
     let before = clocks.partition_point(|(at, _)| *at <= ms);
     let clock = before.checked_sub(1).and_then(|last| clocks.get(last));
     let (at, utc) = clock.copied().unwrap_or((0, start));
-    utc.saturating_add(i64::try_from(ms.saturating_sub(at)).unwrap_or(i64::MAX))
+    Anchor { at, utc, boot: 0 }.wall(ms).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]
