@@ -2,8 +2,9 @@
 //!
 //! Each part begins with the screen as it stood there, so that it plays by itself; a mark says what was found and when.
 
+use super::format::clock;
 use super::part::{begin_at, part_of, screen_at, sized, tell_end};
-use super::recordings::{Opened, clock, name};
+use super::recordings::{Opened, name};
 use crate::cast::{Event, Payload, Trust, millis};
 use crate::error::{Error, Kind, Result};
 use crate::export::{Exporter, Format, Losses};

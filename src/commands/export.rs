@@ -2,7 +2,8 @@
 
 use super::draft::Draft;
 use super::excerpt::Excerpt;
-use super::recordings::{Opened, Reading, clock, shown};
+use super::format::{clock, shown};
+use super::recordings::{Opened, Reading};
 use super::{Context, filter};
 use crate::cast::{Command, millis};
 use crate::console::{Style as Ink, WriteError, json_safe};

@@ -3,7 +3,8 @@
 //! Looks at no file: it is given what the file was found to be. Which faults of the content leave a recording torn, and which
 //! make it altered, is decided here and nowhere else.
 
-use super::recordings::{LATELY, held, size};
+use super::format::size;
+use super::recordings::{LATELY, held};
 use crate::console::Style;
 use crate::container::verify::{Origin, Report, Tear, Verdict};
 use crate::container::{self, Header};

@@ -2,7 +2,8 @@
 
 use super::Context;
 use super::filter::Filters;
-use super::recordings::{self, Opened, Reading, State, moment, other_caller, shown, who};
+use super::format::{moment, other_caller, shown, who};
+use super::recordings::{self, Opened, Reading, State};
 use crate::cast::millis;
 use crate::console::{Column, Style, Table};
 use crate::container::{Header, LeftOut};

@@ -2,7 +2,7 @@
 //!
 //! Several may watch the same recording: what each changes is done to what the file holds by then, under its lock.
 
-use super::recordings::shown;
+use super::format::shown;
 use crate::error::{Error, Kind, Result};
 use crate::player::Mark;
 use crate::sys;

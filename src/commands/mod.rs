@@ -10,6 +10,7 @@ mod excerpt;
 pub mod export;
 mod filter;
 pub mod follow;
+mod format;
 mod judged;
 pub mod keys;
 pub mod ls;

@@ -4,7 +4,7 @@
 //! after one would pass for what came next.
 
 use super::draft::Draft;
-use super::recordings::{clock, shown};
+use super::format::{clock, shown};
 use crate::cast::{Event, Payload, millis};
 use crate::container::{Header, Opening};
 use crate::error::{Error, Kind, Result};

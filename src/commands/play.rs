@@ -4,7 +4,8 @@
 //! [`Plain`] makes of them; the few control characters that redraw the line in hand are our own.
 
 use super::Context;
-use super::recordings::{Reading, clock, shown};
+use super::format::{clock, shown};
+use super::recordings::Reading;
 use super::watch::{self, Start};
 use crate::cast::{Payload, millis};
 use crate::console::{Console, WriteError, shorten};

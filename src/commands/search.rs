@@ -2,9 +2,8 @@
 
 use super::Context;
 use super::filter::{self, Filters};
-use super::recordings::{
-    Reading, name, no_recordings, offset, other_caller, real_name, shown, tell_misnamed, who,
-};
+use super::format::{offset, other_caller, shown, who};
+use super::recordings::{Reading, name, no_recordings, real_name, tell_misnamed};
 use crate::cast::{Trust, millis};
 use crate::console::Style as Ink;
 use crate::error::{Error, Kind, Result};

@@ -1,8 +1,9 @@
 //! `sealcast show REC`
 
 use super::Context;
+use super::format::{clock, moment, shown, size, who};
 use super::judged::{Judged, Word};
-use super::recordings::{Opened, Reading, WOULD_ASK, clock, known_keys, moment, shown, size, who};
+use super::recordings::{Opened, Reading, WOULD_ASK, known_keys};
 use super::verify::judge;
 use crate::cast::{Command, Missing, Source};
 use crate::console::{Column, Style, Table};

@@ -1,8 +1,9 @@
 //! `sealcast verify [REC…]`
 
 use super::Context;
+use super::format::{clock, shown, span};
 use super::judged::{Judged, Word, describe, json_of, put_in_words};
-use super::recordings::{LATELY, Reading, WOULD_ASK, clock, known_keys, name, no_recordings, shown, span};
+use super::recordings::{LATELY, Reading, WOULD_ASK, known_keys, name, no_recordings};
 use crate::cast::{Payload, millis};
 use crate::console::{Column, Style, Table};
 use crate::container::verify::{verify, verify_without_beginning};

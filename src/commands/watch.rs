@@ -4,8 +4,9 @@
 //! thread of its own. Marks are kept beside the recording (see [`marks`]).
 
 use super::draft::Draft;
+use super::format::{clock, moment, shown, who};
 use super::judged::{Judged, Word, describe};
-use super::recordings::{self, Opened, Reading, clock, known_keys, moment, name, shown, who};
+use super::recordings::{self, Opened, Reading, known_keys, name};
 use super::{Context, marks, part};
 use crate::cast::millis;
 use crate::container::verify::verify as verify_file;
