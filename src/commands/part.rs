@@ -102,11 +102,7 @@ pub(super) fn screen_at<S: Source>(replay: &mut Replay<S>, from: Duration) -> Op
     if replay.fault().is_some() && !behind {
         return Some(Event::new(Duration::ZERO, Payload::Marker(NO_SCREEN.to_owned())));
     }
-    let mut screen = replay.terminal().snapshot()?;
-    if matches!(replay.outline().size, (0, _) | (_, 0)) {
-        // Ours begins new lines where there was no terminal. Whoever plays this is given them, and keeps the mode of his own.
-        screen = screen.replace("\x1b[20h", "");
-    }
+    let screen = replay.terminal().snapshot()?;
     Some(Event::new(Duration::ZERO, Payload::Output(screen.into_bytes())))
 }
 

@@ -8,7 +8,7 @@
 use super::UNDRAWN;
 use super::plain::OURS;
 use crate::cast::{Event, Payload};
-use crate::terminal::{Kind, Line, Transcript, drawn_on, is_bare};
+use crate::terminal::{Kind, Line, Transcript, drawn_on, is_bare, with_returns};
 use crate::text::{Escaped, incomplete_tail};
 use std::io::{self, Write};
 use std::time::Duration;
@@ -62,11 +62,7 @@ impl Text {
         let time = self.last;
         self.count(bytes);
         let mut told = Vec::new();
-        if self.bare {
-            self.transcript.feed(time, &with_returns(bytes), &mut |line| told.push(line));
-        } else {
-            self.transcript.feed(time, bytes, &mut |line| told.push(line));
-        }
+        self.transcript.feed(time, &with_returns(bytes, self.bare), &mut |line| told.push(line));
         // Titles, queries and the clipboard are no text.
         self.transcript.take_events();
         self.write(told, out)
@@ -165,16 +161,4 @@ impl Text {
 /// What no line of our own can be taken for.
 fn safe(text: &str) -> String {
     Escaped(text.as_bytes()).to_string().replace(OURS, &OURS.escape_unicode().to_string())
-}
-
-/// Without a terminal nothing put a carriage return before a line feed.
-fn with_returns(bytes: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(bytes.len() + bytes.len() / 32);
-    for byte in bytes {
-        if *byte == b'\n' {
-            out.push(b'\r');
-        }
-        out.push(*byte);
-    }
-    out
 }

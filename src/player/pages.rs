@@ -3,7 +3,7 @@
 use super::times;
 use crate::cast::{Event, Payload};
 use crate::replay::{Budget, Replay, Segment, Source};
-use crate::terminal::{Line, Transcript, drawn_on, is_bare};
+use crate::terminal::{Line, Transcript, drawn_on, is_bare, with_returns};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -31,6 +31,8 @@ enum State {
 
 struct At {
     transcript: Transcript,
+    /// As of [`is_bare`].
+    bare: bool,
     /// The segment that is read, or would be next.
     number: usize,
     segment: Option<Rc<Segment>>,
@@ -104,17 +106,14 @@ impl Reading {
 
     fn begin<S: Source>(
         &mut self,
-        mut transcript: Transcript,
+        transcript: Transcript,
         number: usize,
         replay: &mut Replay<S>,
         budget: &mut Budget,
     ) {
-        if is_bare(replay.outline().size) {
-            // Without a terminal, nothing turned a line feed into a new line (LNM).
-            transcript.feed(Duration::ZERO, b"\x1b[20h", &mut |_| {});
-        }
+        let bare = is_bare(replay.outline().size);
         let transcript = transcript.settling(self.settle);
-        let mut at = At { transcript, number, segment: None, event: 0, within: 0, read: 0 };
+        let mut at = At { transcript, bare, number, segment: None, event: 0, within: 0, read: 0 };
         at.open(replay, budget);
         self.state = State::At(Box::new(at));
     }
@@ -201,7 +200,7 @@ impl At {
             Payload::Output(bytes) | Payload::ErrorOutput(bytes) => {
                 let rest = bytes.get(self.within..).unwrap_or_default();
                 let piece = rest.get(..PIECE).unwrap_or(rest);
-                self.transcript.feed(event.time, piece, told);
+                self.transcript.feed(event.time, &with_returns(piece, self.bare), told);
                 // Nobody asks for the terminal's events.
                 self.transcript.take_events();
                 self.within = self.within.saturating_add(piece.len());

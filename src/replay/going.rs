@@ -1,9 +1,9 @@
 //! Going somewhere: in slices, from the nearest keyframe, whatever is in between.
 
 use super::budget::{Budget, EVENT};
-use super::{Place, Progress, Replay, Segment, Source, blank, new_lines};
+use super::{Place, Progress, Replay, Segment, Source, blank};
 use crate::cast::{Event, Payload};
-use crate::terminal::Terminal;
+use crate::terminal::{Terminal, is_bare, with_returns};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -204,7 +204,7 @@ impl<S: Source> Replay<S> {
         };
         let terminal = match keyframe {
             Some(text) => {
-                let Some(mut terminal) = Terminal::restored(&text) else {
+                let Some(terminal) = Terminal::restored(&text) else {
                     budget.charge(GIVEN_UP);
                     if place > Place::default() {
                         return false;
@@ -212,7 +212,6 @@ impl<S: Source> Replay<S> {
                     return self.begin_anew();
                 };
                 budget.charge(cells(&terminal).saturating_add(text.len() as u64).saturating_mul(4));
-                new_lines(self.outline().size, &mut terminal);
                 terminal
             }
             None => return self.begin_anew(),
@@ -311,7 +310,8 @@ impl<S: Source> Replay<S> {
     fn skim(&mut self, passed: &mut Vec<u8>, budget: &mut Budget) {
         if !passed.is_empty() {
             let before = self.terminal.spent();
-            self.terminal.skim(passed);
+            let bare = is_bare(self.outline().size);
+            self.terminal.skim(&with_returns(passed, bare));
             budget.charge(self.terminal.spent().saturating_sub(before));
             passed.clear();
         }
@@ -325,7 +325,8 @@ impl<S: Source> Replay<S> {
             Payload::Output(bytes) | Payload::ErrorOutput(bytes) => {
                 let rest = bytes.get(self.within..).unwrap_or_default();
                 let piece = rest.get(..PIECE).unwrap_or(rest);
-                self.terminal.feed_guarded(piece);
+                let bare = is_bare(self.outline().size);
+                self.terminal.feed_guarded(&with_returns(piece, bare));
                 self.part_of(event, piece.len(), bytes.len(), budget);
             }
             payload => {

@@ -21,7 +21,7 @@ pub use pace::{Idle, SPEEDS, scaled, stepped};
 pub use recording::Recording;
 pub use source::{Error, Memory, Outline, Segment, Source, Span};
 
-use crate::terminal::{Terminal, drawn_on, is_bare};
+use crate::terminal::{Terminal, drawn_on};
 use going::{Goal, Next};
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
@@ -276,16 +276,7 @@ impl<S: Source> Replay<S> {
 
 fn blank(size: (u16, u16)) -> Terminal {
     let (cols, rows) = drawn_on(size);
-    let mut terminal = Terminal::new(cols, rows);
-    new_lines(size, &mut terminal);
-    terminal
-}
-
-/// Without a terminal, nothing turned a line feed into a new line: ours does (LNM).
-fn new_lines(size: (u16, u16), terminal: &mut Terminal) {
-    if is_bare(size) {
-        terminal.feed_guarded(b"\x1b[20h");
-    }
+    Terminal::new(cols, rows)
 }
 
 /// The last of `times` where it is more than two seconds before `now`, or else the one before the last, if there is one.

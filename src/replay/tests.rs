@@ -183,6 +183,18 @@ fn a_session_without_a_terminal_breaks_its_lines() {
 }
 
 #[test]
+fn a_session_without_a_terminal_breaks_its_lines_after_a_reset_too() {
+    let mut replay =
+        Replay::new(Memory::new((0, 0), None, vec![output(0, "x\x1bcone\ntwo\n"), output(9, "three")], 1));
+    let shown = |replay: &Replay<Memory>| [0, 1, 2].map(|row| replay.terminal().row_text(row));
+    replay.play(ms(20), Idle::Kept);
+    assert_eq!(shown(&replay), ["one", "two", "three"]);
+    replay.seek(ms(0));
+    replay.seek(ms(9));
+    assert_eq!(shown(&replay), ["one", "two", "three"]);
+}
+
+#[test]
 fn an_empty_recording_is_an_empty_screen() {
     let mut replay = Replay::new(Memory::new((80, 24), None, Vec::new(), 1));
     replay.seek(ms(5));

@@ -8,6 +8,7 @@
 use super::screen::Screen;
 use super::{Line, Terminal, Transcript};
 use crate::cast::{Event, Payload, line};
+use std::borrow::Cow;
 use std::time::Duration;
 
 /// Size of the screen where the recording has no terminal.
@@ -21,6 +22,23 @@ pub fn is_bare((cols, rows): (u16, u16)) -> bool {
 /// The columns and rows that a recording of this size is drawn on: its own, or [`NO_TERMINAL`].
 pub fn drawn_on(size: (u16, u16)) -> (u16, u16) {
     if is_bare(size) { NO_TERMINAL } else { size }
+}
+
+/// Output as it is drawn: where there was no terminal, nothing put a carriage return before a line feed. It is put there, and not
+/// asked of the emulator as a mode, which a reset would end.
+pub fn with_returns(bytes: &[u8], bare: bool) -> Cow<'_, [u8]> {
+    if !bare {
+        return Cow::Borrowed(bytes);
+    }
+    let mut with_returns = Vec::with_capacity(bytes.len() + bytes.len() / 32);
+    for line in bytes.split_inclusive(|byte| *byte == b'\n') {
+        let text = line.strip_suffix(b"\n").unwrap_or(line);
+        with_returns.extend_from_slice(text);
+        if text.len() < line.len() {
+            with_returns.extend_from_slice(b"\r\n");
+        }
+    }
+    Cow::Owned(with_returns)
 }
 
 /// Reads events and tells lines.
@@ -78,18 +96,9 @@ impl Shown {
     pub fn event(&mut self, event: &Event, told: &mut impl FnMut(Line)) {
         self.last = self.last.max(stored(event.time));
         match &event.payload {
-            Payload::Output(bytes) | Payload::ErrorOutput(bytes) if self.bare => {
-                let mut with_returns = Vec::with_capacity(bytes.len() + bytes.len() / 32);
-                for line in bytes.split_inclusive(|byte| *byte == b'\n') {
-                    let text = line.strip_suffix(b"\n").unwrap_or(line);
-                    with_returns.extend_from_slice(text);
-                    if text.len() < line.len() {
-                        with_returns.extend_from_slice(b"\r\n");
-                    }
-                }
-                self.output(&with_returns, told);
+            Payload::Output(bytes) | Payload::ErrorOutput(bytes) => {
+                self.output(&with_returns(bytes, self.bare), told);
             }
-            Payload::Output(bytes) | Payload::ErrorOutput(bytes) => self.output(bytes, told),
             Payload::Resize { cols, rows } => match &mut self.reading {
                 Reading::Lines(transcript) => transcript.resize(self.last, *cols, *rows, told),
                 Reading::Screen(terminal, waiting) => {
