@@ -61,7 +61,7 @@ pub fn description() -> clap::Command {
 pub fn main(arguments: impl IntoIterator<Item = OsString>, environment: Environment) -> ExitCode {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     let arguments = commands::shell::arguments(&arguments).unwrap_or(arguments);
-    let console = Arc::new(Console::of_process(!environment.no_color, environment.dumb));
+    let console = Arc::new(Console::of_process(!environment.no_color(), environment.is_dumb()));
     let of_run = arguments.get(1).is_some_and(|word| word == "run");
     let context = Context { console: Arc::clone(&console), environment };
     let done = match Cli::try_parse_from(&arguments) {

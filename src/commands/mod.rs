@@ -31,35 +31,36 @@ use crate::crypto::prompt::Prompt;
 use crate::error::Result;
 use crate::store::personal::Personal;
 use std::collections::BTreeMap;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// What the process was given besides its arguments.
 #[derive(Clone, Debug, Default)]
 pub struct Environment {
-    /// `$HOME`.
-    pub home: Option<OsString>,
-    /// `$XDG_DATA_HOME`.
-    pub xdg_data_home: Option<OsString>,
-    /// All of them.
+    /// Its environment variables.
     pub variables: BTreeMap<OsString, OsString>,
-    /// `$NO_COLOR` is set and not empty (<https://no-color.org>).
-    pub no_color: bool,
-    /// `$TERM` names a terminal without control sequences, or none.
-    pub dumb: bool,
 }
 
 impl Environment {
     /// The environment of this process.
     pub fn of_process() -> Self {
-        Self {
-            home: std::env::var_os("HOME"),
-            xdg_data_home: std::env::var_os("XDG_DATA_HOME"),
-            variables: std::env::vars_os().collect(),
-            no_color: std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()),
-            dumb: std::env::var_os("TERM").is_none_or(|kind| kind.is_empty() || kind == "dumb"),
-        }
+        Self { variables: std::env::vars_os().collect() }
+    }
+
+    /// The value of a variable.
+    pub fn get(&self, name: &str) -> Option<&OsStr> {
+        self.variables.get(OsStr::new(name)).map(OsString::as_os_str)
+    }
+
+    /// `$NO_COLOR` is set and not empty (<https://no-color.org>).
+    pub fn no_color(&self) -> bool {
+        self.get("NO_COLOR").is_some_and(|value| !value.is_empty())
+    }
+
+    /// `$TERM` names a terminal without control sequences, or none.
+    pub fn is_dumb(&self) -> bool {
+        self.get("TERM").is_none_or(|kind| kind.is_empty() || kind == "dumb")
     }
 }
 
@@ -78,12 +79,12 @@ impl Context {
     /// When there is no home directory.
     pub fn personal(&self) -> Result<Personal> {
         let environment = &self.environment;
-        Ok(Personal::from_environment(environment.home.as_deref(), environment.xdg_data_home.as_deref())?)
+        Ok(Personal::from_environment(environment.get("HOME"), environment.get("XDG_DATA_HOME"))?)
     }
 
     /// A path as it is shown: on a terminal with `~` for the home directory, in a pipe whole.
     pub(crate) fn short_path(&self, path: &Path) -> String {
-        let home = self.environment.home.as_deref().map(Path::new).filter(|home| home.is_absolute());
+        let home = self.environment.get("HOME").map(Path::new).filter(|home| home.is_absolute());
         match home.and_then(|home| path.strip_prefix(home).ok()) {
             Some(rest) if self.console.is_terminal() => format!("~/{}", rest.display()),
             _ => path.display().to_string(),

@@ -341,14 +341,11 @@ fn verdict(judged: &Judged) -> Integrity {
 
 /// The colours of the viewer's terminal, as far as the environment tells.
 fn depth(context: &Context) -> Depth {
-    let of = |name: &str| {
-        let found = context.environment.variables.iter().find(|(key, _)| key.to_str() == Some(name));
-        found.map(|(_, value)| value.to_string_lossy().into_owned()).unwrap_or_default()
-    };
+    let of = |name: &str| context.environment.get(name).unwrap_or_default().to_string_lossy();
     let (term, color) = (of("TERM"), of("COLORTERM"));
     match () {
-        () if context.environment.no_color => Depth::Mono,
-        () if matches!(color.as_str(), "truecolor" | "24bit") || term.contains("direct") => Depth::True,
+        () if context.environment.no_color() => Depth::Mono,
+        () if matches!(&*color, "truecolor" | "24bit") || term.contains("direct") => Depth::True,
         () if term.contains("256") => Depth::Indexed,
         () => Depth::Sixteen,
     }
