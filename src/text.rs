@@ -154,6 +154,11 @@ pub fn counted(count: u64, one: &str) -> String {
     format!("{count} {}", plural(count, one))
 }
 
+/// What is said behind the first of several: ` (and 2 more)`; nothing where there are no more.
+pub fn and_more(more: usize) -> String {
+    if more == 0 { String::new() } else { format!(" (and {more} more)") }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

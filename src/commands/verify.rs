@@ -15,7 +15,7 @@ use crate::search::audit::{Audit, Lie, audit};
 use crate::store::{Found, seal, silence};
 use crate::sys::clock::realtime;
 use crate::terminal::DRAWING;
-use crate::text::counted;
+use crate::text::{and_more, counted};
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::PathBuf;
@@ -292,8 +292,7 @@ fn check_index(
     match audited {
         Ok(Audit { lies, differences, unchecked }) => {
             if let [first, more @ ..] = unchecked.as_slice() {
-                let more =
-                    if more.is_empty() { String::new() } else { format!(" (and {} more)", more.len()) };
+                let more = and_more(more.len());
                 judged.detail.push_str(&format!(
                     "; but not the keyframe of segment {first}{more}: drawing what stood there would have cost too much, and \
                      `search` takes the keyframe's word for it"
@@ -301,8 +300,7 @@ fn check_index(
             }
             judged.unchecked = unchecked;
             if let [first, more @ ..] = differences.as_slice() {
-                let more =
-                    if more.is_empty() { String::new() } else { format!(" (and {} more)", more.len()) };
+                let more = and_more(more.len());
                 judged.detail.push_str(&format!(
                     "; but its index does not fit what this version draws: {first}{more}{}",
                     maker(reader)
@@ -312,8 +310,7 @@ fn check_index(
             judged.lies = lies.iter().map(Lie::to_string).collect();
             match lies.as_slice() {
                 [] => {}
-                [lie] => judged.lies(&lie.to_string()),
-                [lie, more @ ..] => judged.lies(&format!("{lie} (and {} more)", more.len())),
+                [lie, more @ ..] => judged.lies(&format!("{lie}{}", and_more(more.len()))),
             }
             Ok(())
         }

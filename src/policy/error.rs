@@ -2,6 +2,7 @@
 
 use crate::crypto::sshsig;
 use crate::sys;
+use crate::text::and_more;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -70,8 +71,7 @@ impl fmt::Display for Error {
             Self::System(error) => error.fmt(f),
             Self::File { path, problems } => match problems.as_slice() {
                 [] => write!(f, "{} cannot be used", path.display()),
-                [only] => write!(f, "{}: {only}", path.display()),
-                [first, rest @ ..] => write!(f, "{}: {first} (and {} more)", path.display(), rest.len()),
+                [first, rest @ ..] => write!(f, "{}: {first}{}", path.display(), and_more(rest.len())),
             },
             Self::NoRecipients { path } => {
                 write!(f, "{} names no recipients: nobody could ever open a recording", path.display())
