@@ -111,8 +111,7 @@ fn usage(console: &Console, error: &clap::Error) -> Result<()> {
             told = told.hint(tip);
         }
         if let Some(usage) = line.strip_prefix("Usage: ") {
-            let first = text.strip_prefix("error: unexpected argument '");
-            if usage.starts_with("sealcast search") && first.is_some_and(|word| !word.starts_with('-')) {
+            if usage.starts_with("sealcast search") && is_second_word(error) {
                 told = told.hint("a text of several words is one argument: put it in quotes");
             }
             told = told.hint(format!("usage: {usage}"));
@@ -122,6 +121,15 @@ fn usage(console: &Console, error: &clap::Error) -> Result<()> {
         told = told.hint("--help tells what is possible");
     }
     Err(told)
+}
+
+/// Whether one argument is too many, and is no option.
+fn is_second_word(error: &clap::Error) -> bool {
+    use clap::error::{ContextKind, ContextValue, ErrorKind};
+    match (error.kind(), error.get(ContextKind::InvalidArg)) {
+        (ErrorKind::UnknownArgument, Some(ContextValue::String(word))) => !word.starts_with('-'),
+        _ => false,
+    }
 }
 
 #[cfg(test)]
