@@ -111,14 +111,14 @@ fn check(context: &Context, file: Option<&Path>) -> Result<()> {
                 "only root can record: others cannot read {} (files are made readable with `chmod 644`, directories with `chmod 755`)",
                 closed.display()
             );
-            (false, what)
+            Finding::note(what)
         }));
     }
-    for (serious, what) in &findings {
+    for Finding { serious, what } in &findings {
         let (word, style) = if *serious { ("error", Style::Red) } else { ("note", Style::Yellow) };
         context.console.remark(word, style, what);
     }
-    match findings.iter().filter(|(serious, _)| *serious).count() {
+    match findings.iter().filter(|finding| finding.serious).count() {
         0 => {
             context.console.line(format!("{}: good ({})", path.display(), policy.digest))?;
             Ok(())
@@ -134,119 +134,162 @@ fn count(problems: usize) -> String {
     }
 }
 
-/// What the file speaks of, as it is on this host: whether that keeps it from working, and what it is.
-fn surroundings(policy: &Policy) -> Vec<(bool, String)> {
+/// Something that was found where the file is to work.
+struct Finding {
+    /// It keeps the configuration from working.
+    serious: bool,
+    /// One sentence.
+    what: String,
+}
+
+impl Finding {
+    fn serious(what: impl Into<String>) -> Self {
+        Self { serious: true, what: what.into() }
+    }
+
+    fn note(what: impl Into<String>) -> Self {
+        Self { serious: false, what: what.into() }
+    }
+}
+
+/// What the file speaks of, as it is on this host.
+fn surroundings(policy: &Policy) -> Vec<Finding> {
     let mut found = Vec::new();
-    let mut note = |serious: bool, what: String| found.push((serious, what));
-    let root = sys::ids::effective_uid() == 0;
-    if root {
-        if let Err(error) = policy.read_signer(0) {
-            note(true, Error::from(error).to_string());
-        }
-        match &policy.recipients.period {
-            None => {}
-            Some(dir) => match period::read(dir) {
-                Ok(Some(period)) if !period.is_for(&policy.recipients.default) => note(
-                    false,
-                    format!(
-                        "the period key in {} was made for other recipients and is not used: `sealcast keys new --period` makes another",
-                        dir.display()
-                    ),
-                ),
-                Ok(Some(_)) => {}
-                Ok(None) => note(true, format!("there is no period key in {}", dir.display())),
-                Err(error) => note(true, Error::from(error).to_string()),
-            },
-        }
-        match Store::new(&policy.store.path).try_out() {
-            Ok(None) if matches!(sys::trust::mode_for_others(&policy.store.path), Ok(Some(_))) => note(
-                false,
-                format!(
-                    "`store.path`: others can list {0}, and watch the recordings grow: `chmod 700 {0}`",
-                    policy.store.path.display()
-                ),
-            ),
-            Ok(None) => {}
-            Ok(Some(above)) => note(
-                false,
-                format!(
-                    "`store.path`: others can write to {}, and so move the recordings away or put others in their place",
-                    above.display()
-                ),
-            ),
-            Err(error) => note(true, format!("`store.path`: {}", Error::from(error))),
-        }
-        if policy.exec_trace == ExecTrace::Strict {
-            let (_, availability) = exec::Trace::start(exec::Mode::Auto, std::process::id(), Duration::ZERO);
-            if !availability.is_complete() {
-                note(true, format!("`index.exec-trace` is \"strict\": {}", availability.statement));
-            }
-        }
+    if sys::ids::effective_uid() == 0 {
+        found.extend(of_signing_key(policy));
+        found.extend(of_period(policy));
+        found.extend(of_store(policy));
+        found.extend(of_exec_trace(policy));
     } else {
-        note(
-            false,
-            "the signing key, the store and the trace of programs were not tried: only root can".to_owned(),
-        );
+        found.push(Finding::note(
+            "the signing key, the store and the trace of programs were not tried: only root can",
+        ));
     }
-    if let Some(elevator) = policy.elevator.first()
-        && find_program(elevator).is_none()
-    {
-        note(true, format!("`run.elevator`: there is no `{elevator}` in the directories of the system"));
+    found.extend(of_elevator(policy));
+    found.extend(of_shell(policy));
+    found.extend(of_kept_variables(policy));
+    found.extend(of_logins());
+    found.extend(of_guard(policy));
+    // A period key is sealed to the recipients: what opens it is still that one key.
+    if policy.recipients.default.len() == 1 {
+        found.push(Finding::note(
+            "there is one recipient only: without its key nobody can read the recordings",
+        ));
     }
-    if let Some(elevator) = policy.elevator.first()
-        && !tells_who_called(policy)
-    {
-        note(
-            false,
-            format!(
-                "`run.elevator`: `{elevator}` does not say who called it (sudo, run0 and doas do, called by that name): --self, --ssh and login shells are refused to everybody but root"
-            ),
-        );
+    if policy.input == policy::Input::All {
+        found.push(Finding::note("`record.input` is \"all\": passwords that are typed are recorded"));
     }
-    if let Some(shell) = &policy.shell
-        && let Some(why) = no_shell(shell)
-    {
-        note(true, format!("`run.shell`: {} {why}", shell.display()));
+    found
+}
+
+fn of_signing_key(policy: &Policy) -> Option<Finding> {
+    policy.read_signer(0).err().map(|error| Finding::serious(Error::from(error).to_string()))
+}
+
+fn of_period(policy: &Policy) -> Option<Finding> {
+    let dir = policy.recipients.period.as_ref()?;
+    match period::read(dir) {
+        Ok(Some(period)) if !period.is_for(&policy.recipients.default) => Some(Finding::note(format!(
+            "the period key in {} was made for other recipients and is not used: `sealcast keys new --period` makes another",
+            dir.display()
+        ))),
+        Ok(Some(_)) => None,
+        Ok(None) => Some(Finding::serious(format!("there is no period key in {}", dir.display()))),
+        Err(error) => Some(Finding::serious(Error::from(error).to_string())),
     }
+}
+
+fn of_store(policy: &Policy) -> Option<Finding> {
+    match Store::new(&policy.store.path).try_out() {
+        Ok(None) if matches!(sys::trust::mode_for_others(&policy.store.path), Ok(Some(_))) => {
+            Some(Finding::note(format!(
+                "`store.path`: others can list {0}, and watch the recordings grow: `chmod 700 {0}`",
+                policy.store.path.display()
+            )))
+        }
+        Ok(None) => None,
+        Ok(Some(above)) => Some(Finding::note(format!(
+            "`store.path`: others can write to {}, and so move the recordings away or put others in their place",
+            above.display()
+        ))),
+        Err(error) => Some(Finding::serious(format!("`store.path`: {}", Error::from(error)))),
+    }
+}
+
+fn of_exec_trace(policy: &Policy) -> Option<Finding> {
+    if policy.exec_trace != ExecTrace::Strict {
+        return None;
+    }
+    let (_, availability) = exec::Trace::start(exec::Mode::Auto, std::process::id(), Duration::ZERO);
+    (!availability.is_complete())
+        .then(|| Finding::serious(format!("`index.exec-trace` is \"strict\": {}", availability.statement)))
+}
+
+fn of_elevator(policy: &Policy) -> Vec<Finding> {
+    let mut found = Vec::new();
+    let Some(elevator) = policy.elevator.first() else { return found };
+    if find_program(elevator).is_none() {
+        found.push(Finding::serious(format!(
+            "`run.elevator`: there is no `{elevator}` in the directories of the system"
+        )));
+    }
+    if !tells_who_called(policy) {
+        found.push(Finding::note(format!(
+            "`run.elevator`: `{elevator}` does not say who called it (sudo, run0 and doas do, called by that name): --self, --ssh and login shells are refused to everybody but root"
+        )));
+    }
+    found
+}
+
+fn of_shell(policy: &Policy) -> Option<Finding> {
+    let shell = policy.shell.as_ref()?;
+    no_shell(shell).map(|why| Finding::serious(format!("`run.shell`: {} {why}", shell.display())))
+}
+
+fn of_kept_variables(policy: &Policy) -> Vec<Finding> {
     let (in_vain, everything) = kept_in_vain(policy);
-    for name in in_vain {
-        note(
-            false,
-            format!("`run.env.keep`: `{name}` is never kept: it can make programs run something else"),
-        );
-    }
+    let mut found: Vec<_> = in_vain
+        .into_iter()
+        .map(|name| {
+            Finding::note(format!(
+                "`run.env.keep`: `{name}` is never kept: it can make programs run something else"
+            ))
+        })
+        .collect();
     if everything {
         let what = "keeps all that whoever calls has set, but for what is known to make shells run something else: name what is needed";
-        note(false, format!("`run.env.keep`: \"*\" {what}"));
+        found.push(Finding::note(format!("`run.env.keep`: \"*\" {what}")));
     }
-    if let Ok(ourselves) = std::env::current_exe().and_then(|path| path.canonicalize()) {
-        for open in logins::open_to_variables(Path::new("/etc"), &ourselves) {
-            note(false, open);
+    found
+}
+
+fn of_logins() -> Vec<Finding> {
+    match std::env::current_exe().and_then(|path| path.canonicalize()) {
+        Ok(ourselves) => {
+            let open = logins::open_to_variables(Path::new("/etc"), &ourselves);
+            open.into_iter().map(Finding::note).collect()
         }
+        Err(_) => Vec::new(),
     }
+}
+
+fn of_guard(policy: &Policy) -> Vec<Finding> {
     let abi = sys::guard::landlock_abi().unwrap_or(0);
+    let profile = policy.guard.profile;
+    let mut found = Vec::new();
     for (wanted, name, needed) in [
         (policy.guard.landlock, "landlock", sys::guard::ABI_PATHS),
         (policy.guard.scope, "scope", sys::guard::ABI_SIGNALS),
     ] {
-        if wanted && policy.guard.profile != Profile::Hardened {
-            let profile = policy.guard.profile;
-            note(
-                false,
-                format!(
-                    "`guard.{name}` takes effect only with `profile = \"hardened\"`; it is \"{profile}\""
-                ),
-            );
+        if wanted && profile != Profile::Hardened {
+            found.push(Finding::note(format!(
+                "`guard.{name}` takes effect only with `profile = \"hardened\"`; it is \"{profile}\""
+            )));
         } else if wanted && abi < needed {
-            note(true, format!("`guard.{name}` needs landlock {needed}; this kernel has {abi}"));
+            found.push(Finding::serious(format!(
+                "`guard.{name}` needs landlock {needed}; this kernel has {abi}"
+            )));
         }
-    }
-    // A period key is sealed to the recipients: what opens it is still that one key.
-    if policy.recipients.default.len() == 1 {
-        note(false, "there is one recipient only: without its key nobody can read the recordings".to_owned());
-    }
-    if policy.input == policy::Input::All {
-        note(false, "`record.input` is \"all\": passwords that are typed are recorded".to_owned());
     }
     found
 }
@@ -311,7 +354,8 @@ mod tests {
             dir.path().display()
         );
         let policy = Policy::parse(Path::new("/x"), &text).unwrap();
-        surroundings(&policy).into_iter().filter(|(serious, _)| !serious).map(|(_, what)| what).collect()
+        let found = surroundings(&policy).into_iter();
+        found.filter(|finding| !finding.serious).map(|finding| finding.what).collect()
     }
 
     #[test]
@@ -320,8 +364,8 @@ mod tests {
             let recipient = crate::store::personal::identity_file().1;
             let text = format!("[recipients]\ndefault = [\"{recipient}\"]\n[run]\nshell = \"{shell}\"\n");
             let mut found = surroundings(&Policy::parse(Path::new("/x"), &text).unwrap());
-            found.retain(|(serious, what)| *serious && what.starts_with("`run.shell`"));
-            found.pop().map(|(_, what)| what)
+            found.retain(|finding| finding.serious && finding.what.starts_with("`run.shell`"));
+            found.pop().map(|finding| finding.what)
         };
         let ourselves = std::env::current_exe().unwrap();
         assert_eq!(serious("/bin/sh"), None);
