@@ -3,6 +3,8 @@
 //! Refuses to replace anything: bytes that are not UTF-8 are handed on as bytes, and control characters are made
 //! visible, never interpreted.
 
+pub mod clock;
+
 use std::fmt;
 
 /// Shows untrusted text: control, bidirectional and zero-width characters and invalid bytes appear as escapes such as

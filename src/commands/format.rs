@@ -1,6 +1,7 @@
 //! How times, sizes, paths and people are written, in all commands alike.
 
 use crate::container::Header;
+use crate::text::clock::{short, tenths};
 use std::path::Path;
 use std::time::Duration;
 
@@ -21,21 +22,13 @@ pub(super) fn span(time: Duration) -> String {
 
 /// Milliseconds as `12:34`, `1:02:03`; with tenths of a second under a minute: `0:12.3`.
 pub(super) fn clock(ms: u64) -> String {
-    let (hours, minutes, seconds) = (ms / 3_600_000, ms / 60_000 % 60, ms / 1000 % 60);
-    match (hours, minutes) {
-        (0, 0) => format!("0:{seconds:02}.{}", ms % 1000 / 100),
-        (0, minutes) => format!("{minutes}:{seconds:02}"),
-        (hours, minutes) => format!("{hours}:{minutes:02}:{seconds:02}"),
-    }
+    let time = Duration::from_millis(ms);
+    if ms < 60_000 { tenths(time) } else { short(time) }
 }
 
 /// A moment to go to, to the millisecond: `6:39.413`, `1:02:03`. Rounded, what came at it would not be there yet.
 pub(super) fn offset(ms: u64) -> String {
-    let (hours, minutes, seconds) = (ms / 3_600_000, ms / 60_000 % 60, ms / 1000 % 60);
-    let whole = match hours {
-        0 => format!("{minutes}:{seconds:02}"),
-        hours => format!("{hours}:{minutes:02}:{seconds:02}"),
-    };
+    let whole = short(Duration::from_millis(ms));
     match ms % 1000 {
         0 => whole,
         part => format!("{whole}.{part:03}").trim_end_matches('0').to_owned(),

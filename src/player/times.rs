@@ -1,21 +1,10 @@
 //! Times as people read and write them: offsets into the session, and the wall clock in UTC.
 
 use crate::replay::Outline;
+pub(super) use crate::text::clock::{short, tenths};
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, civil};
 use std::time::Duration;
-
-/// `0:12`, `41:07`, `1:02:03`.
-pub(super) fn short(time: Duration) -> String {
-    let secs = time.as_secs();
-    let (hours, minutes, secs) = (secs / 3600, secs / 60 % 60, secs % 60);
-    if hours > 0 { format!("{hours}:{minutes:02}:{secs:02}") } else { format!("{minutes}:{secs:02}") }
-}
-
-/// [`short`] with tenths.
-pub(super) fn tenths(time: Duration) -> String {
-    format!("{}.{}", short(time), time.subsec_millis() / 100)
-}
 
 /// `14:03:24Z`, from milliseconds since 1970-01-01T00:00:00Z.
 pub(super) fn clock(utc: i64) -> Option<String> {
@@ -278,9 +267,6 @@ mod tests {
 
     #[test]
     fn times_are_written_as_people_read_them() {
-        assert_eq!(short(Duration::from_secs(12)), "0:12");
-        assert_eq!(short(Duration::from_secs(3723)), "1:02:03");
-        assert_eq!(tenths(Duration::from_millis(12_480)), "0:12.4");
         assert_eq!(clock(1_795_356_192_000).as_deref(), Some("14:03:12Z"));
         assert_eq!(date(1_795_356_192_000).as_deref(), Some("2026-11-22 14:03:12Z"));
         assert_eq!(date(i64::MAX), None);

@@ -107,8 +107,8 @@ impl Condition {
             "user" => Self::User(glob()),
             "as" => Self::Target(glob()),
             "host" => Self::Host(glob()),
-            "since" => Self::Since(when::parse_at(value, now)?),
-            "until" => Self::Until(when::parse_at(value, now)?),
+            "since" => Self::Since(when::parse(value, now)?),
+            "until" => Self::Until(when::parse(value, now)?),
             "ticket" => Self::Ticket(glob()),
             "label" => match value.split_once('=') {
                 Some(("", _)) => return Err("a label is KEY or KEY=VALUE".to_owned()),

@@ -4,9 +4,9 @@
 
 use super::condition::Indexed;
 use super::query::{Field, Term};
-use super::when;
 use super::window::Times;
 use crate::container::Error;
+use crate::text::clock;
 use std::time::Duration;
 
 /// What may be missing of one recording.
@@ -66,7 +66,7 @@ impl Doubt {
 /// Why nothing is denied of a recording that ends before its session did, as far as it could be read. `lack`: why its index cannot
 /// tell either, where that was asked.
 fn cut_off(read_to: Option<Duration>, lack: Option<&str>) -> String {
-    let gone = read_to.map(|last| format!("what came after {} is not there", when::told(last)));
+    let gone = read_to.map(|last| format!("what came after {} is not there", clock::tenths(last)));
     match (lack, gone) {
         (Some(lack), Some(gone)) => format!("{lack}; {gone}"),
         (Some(lack), None) => lack.to_owned(),

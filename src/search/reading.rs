@@ -6,11 +6,11 @@ use super::found::{Findings, MAX_AROUND, Same, Seen, push_last};
 use super::query::{Field, Term};
 use super::queue::{Queue, Segments};
 use super::redraw::clip;
-use super::when;
 use crate::cast::{Event, Payload};
 use crate::container::{Entry, Error, Reader};
 use crate::sys::file::SharedFile;
 use crate::terminal::{Kind, Line, Shown, Sieve, Typed, TypedLine, Wanted};
+use crate::text::clock;
 use std::cell::Cell;
 use std::io::{Read, Seek};
 use std::ops::Range;
@@ -257,7 +257,7 @@ impl Scan<'_> {
             && self.on_screen().next().is_some()
             && (self.within)(since, last.max(since))
         {
-            let since = when::told(since);
+            let since = clock::tenths(since);
             fault.get_or_insert(format!(
                 "drawing all of it would have cost too much: from {since} on more may have stood there"
             ));

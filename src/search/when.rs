@@ -1,24 +1,15 @@
-//! Moments as people write them, for `--since` and `--until`, and as they are told.
+//! Moments as people write them, for `--since` and `--until`.
 
 use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
-use std::time::Duration;
 
-/// Reads a moment; gives milliseconds since 1970-01-01T00:00:00Z. In UTC, as recordings are named, where it does not say an
+/// Reads a moment, counted from `now`; gives milliseconds since 1970-01-01T00:00:00Z. In UTC, as recordings are named, where it does not say an
 /// offset itself. The name of a time zone is refused, and so is all else of which a part would have to be passed over.
 ///
 /// # Errors
 /// In words, with the forms that are understood.
-pub fn parse(text: &str) -> Result<i64, String> {
-    parse_at(text, Timestamp::now())
-}
-
-/// [`parse`], counted from `now`.
-///
-/// # Errors
-/// As [`parse`].
-pub fn parse_at(text: &str, now: Timestamp) -> Result<i64, String> {
+pub fn parse(text: &str, now: Timestamp) -> Result<i64, String> {
     let text = text.trim();
     let today = TimeZone::UTC.to_datetime(now).date();
     let utc = |at: DateTime| TimeZone::UTC.to_timestamp(at).ok();
@@ -37,14 +28,6 @@ pub fn parse_at(text: &str, now: Timestamp) -> Result<i64, String> {
         "not a time: write `2026-11-22`, `2026-11-22 14:03`, `2026-11-22T14:03:12+02:00`, `14:03`, `today`, `yesterday`, `2h ago` or `30d`"
             .to_owned()
     })
-}
-
-/// A time of the session: `0:12.3`, `1:02:03.4`.
-pub(super) fn told(time: Duration) -> String {
-    let seconds = time.as_secs();
-    let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-    let hours = if hours > 0 { format!("{hours}:{minutes:02}") } else { minutes.to_string() };
-    format!("{hours}:{seconds:02}.{}", time.subsec_millis() / 100)
 }
 
 /// `2h ago`, `30d`, `1w`.
@@ -140,7 +123,7 @@ mod tests {
             ("1w", "2026-11-15T14:03:12Z"),
         ] {
             let means = means.parse::<Timestamp>().unwrap().as_millisecond();
-            assert_eq!(parse_at(text, now), Ok(means), "{text}");
+            assert_eq!(parse(text, now), Ok(means), "{text}");
         }
         for text in [
             "",
@@ -162,7 +145,7 @@ mod tests {
             "1:2:3:4",
             "9223372036854775807w",
         ] {
-            assert!(parse_at(text, now).is_err(), "{text}");
+            assert!(parse(text, now).is_err(), "{text}");
         }
     }
 }
