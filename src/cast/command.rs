@@ -35,11 +35,15 @@ pub struct Command {
 
 /// Flags that say that a witness tells no more, or that something is missing: who looks at nothing else must see them.
 const NOTICES: [&str; 8] =
-    ["marks-ended", "replaced", "silent", "lost-execs", "lost-marks", "left-out", UNREAD, LEFT_RUNNING];
+    ["marks-ended", "replaced", SILENT, "lost-execs", "lost-marks", LEFT_OUT, UNREAD, LEFT_RUNNING];
 /// The one of them that is of lines that were typed while the screen was not known.
 const UNREAD: &str = "unread";
 /// The one of them that is of every day, and of the end of the session.
 pub const LEFT_RUNNING: &str = "left-running";
+/// The word of the flag that something did not come into the index.
+pub const LEFT_OUT: &str = "left-out";
+/// The word of the flag that a shell told nothing.
+pub const SILENT: &str = "silent";
 
 impl Command {
     /// Its flags that are more than a remark on one command: from here on a witness is silent, or entries are missing.
@@ -76,9 +80,14 @@ pub fn word(flag: &str) -> &str {
     flag.split_once(':').map_or(flag, |(word, _)| word)
 }
 
+/// Whether a flag is one of this stable word.
+pub fn is_of(flag: &str, word: &str) -> bool {
+    flag.strip_prefix(word).is_some_and(|rest| rest.starts_with(':'))
+}
+
 /// Whether a flag says so of a command; see [`Command::is_unread`].
 pub fn is_unread(flag: &str) -> bool {
-    flag.strip_prefix(UNREAD).is_some_and(|rest| rest.starts_with(':'))
+    is_of(flag, UNREAD)
 }
 
 impl Exec {

@@ -10,7 +10,7 @@ mod gap;
 mod header;
 pub mod line;
 
-pub use command::{Command, Exec, LEFT_RUNNING, Source, Trust, is_unread, word};
+pub use command::{Command, Exec, LEFT_OUT, LEFT_RUNNING, SILENT, Source, Trust, is_of, is_unread, word};
 pub use gap::{Gap, Missing};
 pub use header::{Header, Term};
 

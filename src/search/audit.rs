@@ -12,7 +12,7 @@
 use super::heard::Heard;
 use super::queue::Segments;
 use super::reading::{Step, events};
-use crate::cast::{Command, Payload};
+use crate::cast::{Command, LEFT_OUT, Payload, is_of};
 use crate::container::filter::Filter;
 use crate::container::{Entry, Error, GivenUp, Reader, limits};
 use crate::shell::said::Said;
@@ -216,7 +216,7 @@ fn has_every_command(entries: &[Entry]) -> bool {
     let waived = |entry: &Entry| {
         entry.left_out.commands > 0 || entry.given_up.is_some_and(|reason| reason != GivenUp::Flood)
     };
-    let left_out = |command: &Command| command.flags.iter().any(|flag| flag.starts_with("left-out:"));
+    let left_out = |command: &Command| command.flags.iter().any(|flag| is_of(flag, LEFT_OUT));
     !entries.iter().any(waived) && !entries.iter().flat_map(|entry| &entry.commands).any(left_out)
 }
 

@@ -400,7 +400,7 @@ impl Tracker {
         self.tell_unread();
         self.tell_left_running(now);
         if self.expected && self.entered && !self.heard {
-            let (source, trust, flags) = (Source::Screen, Trust::Inferred, vec![SILENT.to_owned()]);
+            let (source, trust, flags) = (Source::Screen, Trust::Inferred, vec![TOLD_NOTHING.to_owned()]);
             self.settled.commands.push(Command { source, trust, flags, ..Command::default() });
         }
         std::mem::take(&mut self.settled)
@@ -587,7 +587,7 @@ impl Tracker {
 /// The flag of a shell that goes on without its marks.
 pub(super) const MARKS_ENDED: &str = "marks-ended: the shell goes on, but no longer tells what it runs";
 /// The flag of a session whose shell told nothing.
-const SILENT: &str = "silent: the shell was to tell what it runs, and never did";
+pub(super) const TOLD_NOTHING: &str = "silent: the shell was to tell what it runs, and never did";
 
 /// Adds a flag once.
 pub(super) fn push_flag(command: &mut Command, flag: &str) {

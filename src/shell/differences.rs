@@ -3,7 +3,7 @@
 //! A flag is a stable word, a colon and a sentence. None of them is an accusation: an alias differs as well.
 
 use super::commands::push_flag;
-use crate::cast::{Command, Exec, Source};
+use crate::cast::{Command, Exec, Source, is_of};
 use std::collections::HashSet;
 
 /// Programs that read their commands from a file or from their input.
@@ -120,11 +120,11 @@ const MAX_NAMES: usize = 8;
 /// id of the session's shell.
 pub(super) fn flag(command: &mut Command, shown: &[String], shell: Option<u32>) {
     let mut flags = Vec::new();
-    let has = |flag: &str| command.flags.iter().any(|f| f.starts_with(flag));
+    let has = |word: &str| command.flags.iter().any(|flag| is_of(flag, word));
     // Where the text is not stored, there is nothing to compare.
-    let withheld = has("withheld:");
+    let withheld = has("withheld");
     if command.source == Source::Shell && !withheld {
-        flags.extend(typed_and_told(&command.text, shown, has("cut:")));
+        flags.extend(typed_and_told(&command.text, shown, has("cut")));
     }
     if command.source != Source::Exec && !withheld {
         flags.extend(named_and_run(&command.text, &command.execs, shell));

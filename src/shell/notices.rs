@@ -1,6 +1,7 @@
 //! Where a witness fell silent, entries are missing, or somebody stood in the recorder's way: the same for whoever lists recordings, tells of one, and watches it.
 
-use crate::cast::{Command, LEFT_RUNNING, Source};
+use super::commands::TOLD_NOTHING;
+use crate::cast::{Command, LEFT_RUNNING, SILENT, Source, is_of};
 use crate::container::{Entry, GivenUp, Opening};
 
 /// What a session's `shell-integration` says where a shell was to tell what it runs.
@@ -14,8 +15,7 @@ const HINDERED: [&str; 6] = ["write-failed", "stopped", "stage", "paused", "slep
 /// `commands` are those of `entries`, and those known besides. Without `opening`, which is sealed, nothing is known of what the
 /// shell was to tell.
 pub fn notices(opening: Option<&Opening>, commands: &[&Command], entries: &[Entry]) -> Vec<(u64, String)> {
-    let never = is_silent(opening, commands)
-        .then(|| (0, "silent: the shell was to tell what it runs, and never did".to_owned()));
+    let never = is_silent(opening, commands).then(|| (0, TOLD_NOTHING.to_owned()));
     let told = commands.iter().flat_map(|command| {
         let at = |text: &str| command.end.filter(|_| is_plain(text)).unwrap_or(command.start);
         command.notices().map(move |text| (at(text), text.to_owned()))
@@ -41,7 +41,7 @@ pub fn of_gaps(entries: &[Entry]) -> impl Iterator<Item = (u64, String)> {
 
 /// Whether a notice is to be known and no cause for alarm: sessions leave agents and daemons running every day.
 pub fn is_plain(notice: &str) -> bool {
-    notice.strip_prefix(LEFT_RUNNING).is_some_and(|rest| rest.starts_with(':'))
+    is_of(notice, LEFT_RUNNING)
 }
 
 /// That commands of this segment may be missing, where nothing else says so.
@@ -66,7 +66,7 @@ fn is_silent(opening: Option<&Opening>, commands: &[&Command]) -> bool {
     let read = |command: &&Command| command.source == Source::Screen;
     let by_mark =
         |c: &&Command| c.source == Source::Shell || read(c) && (c.cwd.is_some() || c.exit.is_some());
-    let said = |command: &&Command| command.notices().any(|flag| flag.starts_with("silent:"));
+    let said = |command: &&Command| command.notices().any(|flag| is_of(flag, SILENT));
     let any = |of: &dyn Fn(&&Command) -> bool| commands.iter().any(of);
     kind.is_some_and(|kind| TELLING.contains(&kind.as_str())) && any(&read) && !any(&by_mark) && !any(&said)
 }

@@ -310,6 +310,6 @@ fn a_shell_that_was_to_tell_and_never_did_is_told_of_once_a_line_was_entered() {
             hand.types("");
         }
         let flags = hand.done().into_iter().flat_map(|command| command.flags).collect::<Vec<_>>();
-        assert_eq!(flags, if silent { vec![SILENT] } else { vec![] });
+        assert_eq!(flags, if silent { vec![TOLD_NOTHING] } else { vec![] });
     }
 }
