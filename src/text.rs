@@ -146,6 +146,20 @@ pub fn glob<T: Copy + PartialEq + From<u8>>(pattern: &[T], text: &[T]) -> bool {
     pattern.iter().skip(p).all(|c| *c == any)
 }
 
+/// A text of at most so many characters, and a sign that there is more where there is.
+pub fn beginning(text: &str, characters: usize) -> String {
+    match text.char_indices().nth(characters) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+        None => text.to_owned(),
+    }
+}
+
+/// The byte of two hexadecimal digits.
+pub fn hex_byte(high: u8, low: u8) -> Option<u8> {
+    let digit = |digit: u8| char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok());
+    Some((digit(high)? << 4) | digit(low)?)
+}
+
 /// The word for so many: `gap` of one, `gaps` of any other number. For words that take an s.
 pub fn plural(count: u64, one: &str) -> String {
     if count == 1 { one.to_owned() } else { format!("{one}s") }
@@ -164,6 +178,11 @@ pub fn and_more(more: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_beginning_has_so_many_characters_and_says_that_there_is_more() {
+        assert_eq!(["üüü", "üüüü", ""].map(|text| beginning(text, 3)), ["üüü", "üüü…", ""]);
+    }
 
     #[test]
     fn one_is_told_as_one() {

@@ -77,9 +77,7 @@ impl Filters {
 pub(super) fn window(from: Option<&str>, to: Option<&str>) -> Result<Window> {
     let now = Timestamp::now();
     let moment = |name, value: Option<&str>| {
-        value
-            .map(|value| when::parse(value, now).map_err(|why| wrong_value(name, value, &why)))
-            .transpose()
+        value.map(|value| when::parse(value, now).map_err(|why| wrong_value(name, value, &why))).transpose()
     };
     let window = Window { from: moment("from", from)?, to: moment("to", to)? };
     match (window.from, window.to) {

@@ -2,6 +2,8 @@
 
 pub use sha2::{Digest, Sha256};
 
+use crate::text::hex_byte;
+
 /// SHA-256 of the concatenation of `parts`.
 pub fn sha256(parts: &[&[u8]]) -> [u8; 32] {
     let mut hasher = Sha256::new();
@@ -29,9 +31,7 @@ pub fn unhex<const N: usize>(text: &str) -> Option<[u8; N]> {
     }
     let mut bytes = [0; N];
     for (byte, pair) in bytes.iter_mut().zip(text.chunks_exact(2)) {
-        let digit = |c: &u8| char::from(*c).to_digit(16).and_then(|d| u8::try_from(d).ok());
-        let (high, low) = (pair.first().and_then(digit)?, pair.get(1).and_then(digit)?);
-        *byte = (high << 4) | low;
+        *byte = hex_byte(*pair.first()?, *pair.get(1)?)?;
     }
     Some(bytes)
 }

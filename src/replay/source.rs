@@ -5,6 +5,7 @@ use crate::cast::{Anchor, Command, Event, Exec, Gap, Missing, Payload, millis};
 use crate::container::{Entry, Opening};
 use crate::shell::notices::notices;
 use crate::shell::said::Retold;
+use crate::text;
 use std::fmt;
 use std::time::Duration;
 
@@ -224,11 +225,7 @@ impl Outline {
 
 /// As much of a mark's label as is looked at.
 pub(super) fn label_of(label: &str) -> String {
-    const LONGEST: usize = 500;
-    match label.char_indices().nth(LONGEST) {
-        Some((end, _)) => format!("{}…", label.get(..end).unwrap_or_default()),
-        None => label.to_owned(),
-    }
+    text::beginning(label, 500)
 }
 
 /// A recording as replay reads it.

@@ -7,6 +7,7 @@
 
 use super::commands::{MARKS_ENDED, Standing, Tracker, push_flag};
 use crate::cast::{Command, Exec, Source, Trust};
+use crate::text;
 use std::collections::{HashMap, VecDeque};
 
 /// Processes that are remembered at once; the kernel's own limit is usually lower.
@@ -43,14 +44,6 @@ pub(super) struct Processes {
     pub(super) left_running: Option<String>,
 }
 
-/// How a text begins: there can be as many as there are processes.
-fn beginning(text: &str) -> String {
-    match text.char_indices().nth(MAX_BEGINNING) {
-        Some((at, _)) => format!("{}…", text.get(..at).unwrap_or_default()),
-        None => text.to_owned(),
-    }
-}
-
 impl Told {
     fn size(&self) -> usize {
         if let Self::Ran(exec) = self { exec.size() } else { 0 }
@@ -82,7 +75,7 @@ impl Processes {
     /// An entry has left; what its processes run from now on is told separately.
     pub(super) fn left(&mut self, id: u64, text: &str) {
         if self.owner.values().any(|owner| *owner == Some(id)) {
-            self.texts.insert(id, beginning(text));
+            self.texts.insert(id, text::beginning(text, MAX_BEGINNING));
         }
     }
 
@@ -238,7 +231,7 @@ impl Tracker {
         let text = self.processes.texts.get(&id).cloned().unwrap_or_default();
         let mut command = Command {
             // The program has all of it.
-            text: beginning(&exec.argv.join(" ")),
+            text: text::beginning(&exec.argv.join(" "), MAX_BEGINNING),
             cwd: (!exec.cwd.is_empty()).then(|| exec.cwd.clone()),
             start: time,
             source: Source::Exec,
@@ -310,6 +303,5 @@ mod tests {
         let kept: Vec<_> =
             processes.texts.values().map(|text| (text.chars().count(), text.capacity() < 1000)).collect();
         assert_eq!(kept, [(MAX_BEGINNING + 1, true)]);
-        assert_eq!(beginning(&"ü".repeat(MAX_BEGINNING)), "ü".repeat(MAX_BEGINNING));
     }
 }

@@ -23,7 +23,8 @@
 //! This stands on the way of every byte of output: without an `ESC ]` it costs one search for two bytes.
 
 use super::quote::decode;
-use crate::text::lossless;
+use crate::crypto::digest::hex;
+use crate::text::{hex_byte, lossless};
 use memchr::memmem;
 use serde::{Deserialize, Serialize};
 
@@ -44,7 +45,7 @@ pub struct Nonce(String);
 impl Nonce {
     /// The nonce of these random bytes.
     pub fn new(random: [u8; 16]) -> Self {
-        Self(random.iter().map(|b| format!("{b:02x}")).collect())
+        Self(hex(&random))
     }
 
     /// Its 32 hexadecimal digits.
@@ -564,10 +565,7 @@ fn hex_escapes(text: &[u8]) -> Vec<u8> {
             match tail {
                 [b'\\', after @ ..] => rest = after,
                 [b'x', high, low, after @ ..] => {
-                    if let (Some(h), Some(l)) =
-                        (char::from(*high).to_digit(16), char::from(*low).to_digit(16))
-                        && let Ok(byte) = u8::try_from(h.saturating_mul(16).saturating_add(l))
-                    {
+                    if let Some(byte) = hex_byte(*high, *low) {
                         out.push(byte);
                         rest = after;
                         continue;

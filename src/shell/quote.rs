@@ -4,6 +4,8 @@
 //! writing of fish (`string escape --style=url`); `r`, raw, from shells that can do nothing better.
 //! Sources: bash `lib/sh/strtrans.c` and `shquote.c`, the fish and zsh manuals.
 
+use crate::text::hex_byte;
+
 /// Undoes one of the three writings. `None` when the text is not validly written: it is then nobody's command.
 pub(super) fn decode(writing: &[u8], text: &[u8]) -> Option<Vec<u8>> {
     match writing {
@@ -98,9 +100,7 @@ fn percent(text: &[u8]) -> Option<Vec<u8>> {
             out.push(byte);
             continue;
         }
-        let high = char::from(rest.next()?).to_digit(16)?;
-        let low = char::from(rest.next()?).to_digit(16)?;
-        out.push(u8::try_from(high.checked_mul(16)?.checked_add(low)?).ok()?);
+        out.push(hex_byte(rest.next()?, rest.next()?)?);
     }
     Some(out)
 }
