@@ -178,13 +178,7 @@ impl Console {
     /// # Errors
     /// [`WriteError`].
     pub fn whole(&self, text: impl Display) -> Result<()> {
-        let mut streams = self.streams();
-        streams.clear_progress()?;
-        writeln!(streams.out, "{}", safe(&text))?;
-        if self.abilities.out_terminal {
-            streams.out.flush()?;
-        }
-        Ok(())
+        self.write(|out| writeln!(out, "{}", safe(&text)))
     }
 
     /// Says one line on standard output, set off.
@@ -193,13 +187,7 @@ impl Console {
     /// [`WriteError`].
     pub fn styled(&self, style: Style, text: impl Display) -> Result<()> {
         let line = self.laid_out(self.abilities.out_terminal, &[(style, &safe(&text))]);
-        let mut streams = self.streams();
-        streams.clear_progress()?;
-        writeln!(streams.out, "{line}")?;
-        if self.abilities.out_terminal {
-            streams.out.flush()?;
-        }
-        Ok(())
+        self.write(|out| writeln!(out, "{line}"))
     }
 
     /// Says one line on standard error: what is no result. Never fails: there is nowhere to say so.
@@ -237,15 +225,11 @@ impl Console {
     /// # Errors
     /// [`WriteError`].
     pub fn json(&self, value: &impl serde::Serialize) -> Result<()> {
-        let mut streams = self.streams();
-        streams.clear_progress()?;
-        // As it is made: a recording's list of commands can be as long as whoever was recorded liked.
-        serde_json::to_writer(Safe(&mut streams.out), value).map_err(io::Error::from)?;
-        streams.out.write_all(b"\n")?;
-        if self.abilities.out_terminal {
-            streams.out.flush()?;
-        }
-        Ok(())
+        self.write(|out| {
+            // As it is made: a recording's list of commands can be as long as whoever was recorded liked.
+            serde_json::to_writer(Safe(&mut *out), value)?;
+            out.write_all(b"\n")
+        })
     }
 
     /// Prints a table: folded to the width of a terminal, with a heading; in a pipe one line a row, cells separated by
@@ -259,9 +243,14 @@ impl Console {
         } else {
             table.plain()
         };
+        self.write(|out| out.write_all(text.as_bytes()))
+    }
+
+    /// Writes on standard output. What a terminal shows is there at once.
+    fn write(&self, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<()> {
         let mut streams = self.streams();
         streams.clear_progress()?;
-        streams.out.write_all(text.as_bytes())?;
+        write(&mut streams.out)?;
         if self.abilities.out_terminal {
             streams.out.flush()?;
         }
@@ -327,9 +316,9 @@ pub fn json_safe(json: &str) -> String {
 }
 
 /// Where JSON goes through [`json_safe`]. It is written in pieces that are whole characters.
-struct Safe<'a, W>(&'a mut W);
+struct Safe<'a>(&'a mut dyn Write);
 
-impl<W: Write> Write for Safe<'_, W> {
+impl Write for Safe<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if bytes.is_ascii() && !bytes.contains(&0x7f) {
             return self.0.write(bytes);
