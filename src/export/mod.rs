@@ -32,9 +32,9 @@ pub enum Format {
 
 /// What an export of a recording that was not closed ends with, where the format has a place for it: a marker in a cast, a line of
 /// kind `open-end` in JSON, a line in brackets in text.
-pub const OPEN_END: &str = "not closed: what comes after this is missing, or was not recorded yet";
+const OPEN_END: &str = "not closed: what comes after this is missing, or was not recorded yet";
 /// What an export of a recording that could not be read to its end ends with, in the same places; the kind is `damaged` in JSON.
-pub const DAMAGED: &str = "damaged: what comes after this could not be read";
+const DAMAGED: &str = "damaged: what comes after this could not be read";
 
 /// Where an export as text goes on after something that would have cost too much to draw, and where one of a part begins there.
 const UNDRAWN: &str = "from here on not all is drawn: it would have cost too much";
@@ -218,12 +218,12 @@ impl<W: Write> Exporter<W> {
         Ok(())
     }
 
-    /// From now on what is written ends with [`OPEN_END`]: the recording has no end.
+    /// From now on what is written says at its end that the recording has none.
     pub fn has_no_end(&mut self) {
         self.cut = Some(Cut::Open);
     }
 
-    /// From now on what is written ends with [`DAMAGED`], whether the recording has an end or not: it cannot be read on.
+    /// From now on what is written says at its end that the recording cannot be read on, whether it has an end or not.
     pub fn is_damaged(&mut self) {
         self.cut = Some(Cut::Damaged);
     }

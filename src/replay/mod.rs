@@ -17,7 +17,7 @@ mod tests;
 
 pub use activity::Activity;
 pub use budget::Budget;
-pub use pace::{Idle, SPEEDS, scaled, stepped};
+pub use pace::{Idle, scaled, stepped};
 pub use recording::Recording;
 pub use source::{Error, Memory, Outline, Segment, Source, Span};
 
@@ -31,8 +31,6 @@ use std::time::Duration;
 const HELD: usize = 4;
 /// …as long as they are not larger than this together; the one in use is always kept.
 const HELD_BYTES: usize = 16 << 20;
-/// What playing may cost in one call: a viewer must be able to stop what comes too fast.
-const PLAYED: u64 = 4 << 20;
 
 /// A place between two events.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -167,12 +165,8 @@ impl<S: Source> Replay<S> {
 
     // Playing.
 
-    /// Lets `elapsed` pass: the viewer's time multiplied by the speed. What comes too fast is shown in the next call.
-    pub fn play(&mut self, elapsed: Duration, idle: Idle) -> Played {
-        self.play_within(elapsed, idle, &mut Budget::new(PLAYED))
-    }
-
-    /// [`Replay::play`], as far as the budget reaches.
+    /// Lets `elapsed` pass, the viewer's time multiplied by the speed, as far as the budget reaches: what comes too fast is shown
+    /// in the next call.
     pub fn play_within(&mut self, elapsed: Duration, idle: Idle, budget: &mut Budget) -> Played {
         let mut played = Played::default();
         let mut left = elapsed;

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 /// Speeds that the keys step through, as multiples of true time.
-pub const SPEEDS: &[f64] = &[0.1, 0.25, 0.5, 1.0, 1.5, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0];
+const SPEEDS: &[f64] = &[0.1, 0.25, 0.5, 1.0, 1.5, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0];
 
 /// What is made of a stretch in which nothing happens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

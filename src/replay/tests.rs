@@ -6,6 +6,12 @@ use crate::terminal::NO_TERMINAL;
 use crate::terminal::corpus::{Session, sessions, step};
 use proptest::prelude::*;
 
+impl<S: Source> Replay<S> {
+    fn play(&mut self, elapsed: Duration, idle: Idle) -> Played {
+        self.play_within(elapsed, idle, &mut Budget::new(4 << 20))
+    }
+}
+
 fn ms(n: u64) -> Duration {
     Duration::from_millis(n)
 }

@@ -9,7 +9,7 @@ use std::ops::Range;
 use std::sync::OnceLock;
 
 /// Longest pattern, in bytes.
-pub const MAX_PATTERN: usize = 4096;
+const MAX_PATTERN: usize = 4096;
 /// Most memory of a compiled pattern, in bytes.
 const COMPILED: usize = 2 << 20;
 /// Deepest nesting of a regular expression.
