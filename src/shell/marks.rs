@@ -385,7 +385,8 @@ impl Filter {
                         *passed = at.saturating_add(1);
                         self.carried = 0;
                         self.matched = 0;
-                        self.payload.clear();
+                        // A command with what it was told: freed, it is overwritten.
+                        self.payload = Vec::new();
                         self.state = State::Ground;
                         found(Found::Mark(mark));
                     }

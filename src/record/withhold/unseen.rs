@@ -83,7 +83,8 @@ impl Unseen {
     }
 
     fn begin(&mut self) {
-        self.shown.clear();
+        // Freed, it is overwritten: nothing of what was shown then is asked for again.
+        self.shown = Vec::new();
         self.output = Cursor::default();
         self.at_prompt = true;
     }
