@@ -438,9 +438,12 @@ impl<'a> Pump<'a> {
         self.child.is_some() || !matches!(self.phase, Phase::Running)
     }
 
+    /// Keys wait in the terminal until the child is known: of one that they stop before its file is executed nobody would be told, and
+    /// nobody would continue it.
     fn takes_keys(&self) -> bool {
         let Some(screen) = &self.screen else { return false };
         matches!(self.phase, Phase::Running)
+            && self.is_known()
             && self.batch.takes_input()
             && self.keyboard.reads(&screen.terminal)
     }

@@ -36,6 +36,20 @@ struct Untold {
 impl Untold {
     /// Runs it, by this line of a shell. `None` where it cannot be kept from being told.
     fn run(line: &str, program: &str) -> Option<Self> {
+        let mut untold = Self::kept(line, program)?;
+        let stage = untold.stage;
+        send(stage, SIGSTOP).unwrap();
+        until("the stage to be stopped", || (state(stage) == Some('T')).then_some(()));
+        if !children(stage).iter().all(|pid| comm(*pid) == "sealcast") {
+            skipped("the kernel has taken the lease back: it waits for some time only");
+            return None;
+        }
+        untold.let_it_run();
+        Some(untold)
+    }
+
+    /// The same, up to where its file is to be executed: that waits until it is let run.
+    fn kept(line: &str, program: &str) -> Option<Self> {
         if !there(&["python3"]) {
             return None;
         }
@@ -58,15 +72,11 @@ impl Untold {
         let is_ours = |pid: &u32| comm(*pid) == "sealcast";
         let wrapper = descendants(terminal.pid()).into_iter().find(is_ours).unwrap();
         let stage = children(wrapper).into_iter().find(|pid| !children(*pid).is_empty()).unwrap();
-        send(stage, SIGSTOP).unwrap();
-        until("the stage to be stopped", || (state(stage) == Some('T')).then_some(()));
-        let mut untold = Self { sandbox, terminal, keeper, wrapper, stage };
-        if !children(stage).iter().all(is_ours) {
-            skipped("the kernel has taken the lease back: it waits for some time only");
-            return None;
-        }
-        drop(untold.keeper.stdin.take());
-        Some(untold)
+        Some(Self { sandbox, terminal, keeper, wrapper, stage })
+    }
+
+    fn let_it_run(&mut self) {
+        drop(self.keeper.stdin.take());
     }
 
     /// Waits until it has made this file.
@@ -76,6 +86,22 @@ impl Untold {
 
     fn tell(&self) {
         send(self.stage, SIGCONT).unwrap();
+    }
+
+    /// The shell says that it is stopped, and brings it to the foreground, where a key ends it.
+    #[track_caller]
+    fn is_stopped_and_goes_on(&mut self) {
+        let terminal = &mut self.terminal;
+        terminal.wait_for("Stopped");
+        terminal.wait_for("OUTER> ");
+        terminal.line("fg", "./program");
+        until("raw mode", || {
+            terminal.read_for(Duration::from_millis(10));
+            terminal.is_raw().then_some(())
+        });
+        terminal.send("\x03");
+        terminal.wait_for("OUTER> ");
+        assert_eq!(self.sandbox.recorded_exit(), Some(130));
     }
 }
 
@@ -143,14 +169,15 @@ fn a_stop_that_comes_before_it_is_known_to_run_stops_it() {
     send(untold.wrapper, SIGTSTP).unwrap();
     untold.terminal.stays_silent(A_WHILE);
     untold.tell();
-    untold.terminal.wait_for("Stopped");
-    untold.terminal.wait_for("OUTER> ");
-    untold.terminal.line("fg", "./program");
-    until("raw mode", || {
-        untold.terminal.read_for(Duration::from_millis(10));
-        untold.terminal.is_raw().then_some(())
-    });
-    untold.terminal.send("\x03");
-    untold.terminal.wait_for("OUTER> ");
-    assert_eq!(untold.sandbox.recorded_exit(), Some(130));
+    untold.is_stopped_and_goes_on();
+}
+
+#[test]
+fn a_stop_that_is_typed_before_its_file_is_executed_stops_it() {
+    let Some(mut untold) = Untold::kept("$W ./program", "#!/bin/sh\nexec sleep 1000\n") else { return };
+    // It has the foreground of its terminal by now, and is open to signals, but nobody can be told that it was stopped.
+    untold.terminal.send_unseen("\x1a");
+    untold.terminal.stays_silent(A_WHILE);
+    untold.let_it_run();
+    untold.is_stopped_and_goes_on();
 }
