@@ -340,8 +340,10 @@ impl<'a> Pump<'a> {
             }
             self.wake_beside_child();
             // A shell that brings a job to the foreground which was not stopped may say nothing.
-            if !self.front {
+            if !self.front || self.lone {
                 self.place();
+                // Nor is the background told of a new size.
+                self.resize();
             }
         }
     }

@@ -76,6 +76,19 @@ fn after_a_storm_of_resizes_the_last_one_counts() {
 }
 
 #[test]
+fn a_resize_reaches_a_session_in_the_background() {
+    let sandbox = Sandbox::new();
+    let mut terminal = sandbox.shell();
+    let program = r#"touch begun; until [ "$(stty size)" = "50 132" ]; do sleep 0.02; done; echo FI""T"#;
+    terminal.line(&format!("{} sh -c '{program}' &", sandbox.wrapper_line()), "OUTER> ");
+    until("the program", || sandbox.path("begun").exists().then_some(()));
+    terminal.resize(132, 50);
+    terminal.wait_for("FIT");
+    terminal.line("wait; echo status $?", "status 0");
+    assert_eq!(resizes(&sandbox), [(132, 50)]);
+}
+
+#[test]
 fn any_bytes_pass_as_they_are_and_are_recorded_as_they_are() {
     let sandbox = Sandbox::new();
     // All bytes, text in several scripts, characters cut anywhere, NULs.

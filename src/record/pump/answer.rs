@@ -137,7 +137,7 @@ impl Pump<'_> {
         }
     }
 
-    fn resize(&mut self) {
+    pub(super) fn resize(&mut self) {
         let Some(screen) = &self.screen else { return };
         let Ok(size) = tty::size(&screen.terminal) else { return };
         if self.size == Some(size) {
