@@ -396,7 +396,7 @@ fn started_in_the_background_a_program_that_wants_the_terminal_stops() {
 }
 
 /// The number of the job that the shell has just started in the background.
-fn last_job(terminal: &mut Terminal) -> u32 {
+pub(super) fn last_job(terminal: &mut Terminal) -> u32 {
     terminal.send("echo pid=$!=\r");
     terminal.wait_for("pid=");
     terminal.wait_for("pid=");
@@ -405,7 +405,7 @@ fn last_job(terminal: &mut Terminal) -> u32 {
 
 /// Waits until a job is stopped and its shell knows. (One that has not been told yet would continue nothing that it brings
 /// to the foreground, and the kernel tells it a moment after the state is there to be read.)
-fn seen_stopped(terminal: &mut Terminal, job: u32) {
+pub(super) fn seen_stopped(terminal: &mut Terminal, job: u32) {
     until("the job to be stopped", || (state(job) == Some('T')).then_some(()));
     until("the shell to know", || {
         terminal.line("echo stopped=$(jobs -sp | wc -l)=", "stopped=$");

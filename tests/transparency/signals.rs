@@ -1,5 +1,6 @@
 //! Signals that are sent to the wrapper.
 
+use super::jobs::{last_job, seen_stopped};
 use crate::support::sandbox::Sandbox;
 use crate::support::{descendants, lives, pause, state, until};
 use sealcast::sys::signals;
@@ -93,6 +94,32 @@ fn a_child_that_was_stopped_hears_the_hang_up() {
     signals::send(child.id(), signals::SIGHUP).unwrap();
     assert_eq!(until("the end", || child.try_wait().unwrap()).code(), Some(42));
     assert!(!lives(shell));
+}
+
+#[test]
+fn continued_in_the_background_and_stopped_at_once_a_program_that_reads_stays_stopped() {
+    let sandbox = Sandbox::new();
+    let mut terminal = sandbox.shell();
+    terminal.line(&format!("{} cat &", sandbox.wrapper_line()), "OUTER> ");
+    let wrapper = last_job(&mut terminal);
+    // A stop that comes before the other was read takes it back: which of the two happens is left to chance.
+    for _ in 0..8 {
+        seen_stopped(&mut terminal, wrapper);
+        for signal in [signals::SIGCONT, signals::SIGTSTP] {
+            signals::send_to_group(wrapper, signal).unwrap();
+        }
+    }
+    seen_stopped(&mut terminal, wrapper);
+    terminal.send("fg\r");
+    until("raw mode", || {
+        terminal.read_for(Duration::from_millis(10));
+        (state(wrapper) != Some('T') && terminal.is_raw()).then_some(())
+    });
+    terminal.send("hello\r");
+    terminal.wait_for("hello\r\nhello\r\n");
+    terminal.send("\x04");
+    terminal.wait_for("OUTER> ");
+    terminal.line("echo status $?", "status 0");
 }
 
 #[test]

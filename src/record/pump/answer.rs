@@ -187,14 +187,32 @@ impl Pump<'_> {
             self.batch.flush();
         }
         // What came meanwhile comes first: a child that is to end is not to go on, and be stopped again, before it knows.
-        let mut continued = false;
+        let (mut continued, mut again) = (false, None);
         while let Some(arrived) = self.signals.next() {
-            continued |= arrived.signal == signals::SIGCONT;
-            self.signal(arrived);
+            match arrived.signal {
+                signals::SIGTSTP => again = Some(arrived),
+                signal => {
+                    if signal == signals::SIGCONT {
+                        (continued, again) = (true, None);
+                    }
+                    self.signal(arrived);
+                }
+            }
         }
-        if !continued {
-            self.lone = signal != signals::SIGTSTP && !self.belongs_in_front();
-            self.resume();
+        match again {
+            // The kernel lets it take the place of the SIGCONT that came before and was not read: we were continued, and are to stop
+            // again. The child, too, goes on first: what comes last counts.
+            Some(stop) => {
+                if !continued {
+                    self.signal(Arrived { signal: signals::SIGCONT, sender: 0 });
+                }
+                self.signal(stop);
+            }
+            None if !continued => {
+                self.lone = signal != signals::SIGTSTP && !self.belongs_in_front();
+                self.resume();
+            }
+            None => {}
         }
     }
 
