@@ -228,15 +228,16 @@ pub fn prepare(mut spec: Spec) -> Result<Session, Error> {
     let mut taken: Vec<Signal> = HANDED_ON.into_iter().chain(signals::realtime()).collect();
     taken.extend([signals::SIGTSTP, signals::SIGCONT, signals::SIGWINCH]);
     let signals = Signals::take(&taken)?;
-    let (screen, follower) = match Terminal::controlling() {
+    let (screen, follower, size) = match Terminal::controlling() {
         Some(terminal) => {
-            let (screen, follower) = stand_in(terminal, &spec)?;
+            // Once: what changes after that is told by a signal, and compared with this.
+            let size = sys::tty::size(&terminal)?;
+            let (screen, follower) = stand_in(terminal, size, &spec)?;
             rename_terminal(&mut spec.program, screen.terminal.name(), screen.leader.follower_name());
-            (Some(screen), Some(follower))
+            (Some(screen), Some(follower), Some(size))
         }
-        None => (None, None),
+        None => (None, None, None),
     };
-    let size = screen.as_ref().and_then(|s| sys::tty::size(&s.terminal).ok());
     let (streams, theirs) =
         connect(screen.as_ref(), follower.as_ref(), Stead::of(spec.program.identity.as_ref())?)?;
     let stage = Stage::set(&spec.program, theirs, follower)?;
@@ -254,9 +255,9 @@ pub fn prepare(mut spec: Spec) -> Result<Session, Error> {
     Ok(Session { spec, signals, screen, streams, stage: Some(stage), size, watch: None, outlives, stage_pid })
 }
 
-/// A PTY with the settings and the size of the terminal it stands in for.
-fn stand_in(terminal: Terminal, spec: &Spec) -> Result<(Screen, OwnedFd), Error> {
-    let (leader, follower) = pty::open(sys::tty::size(&terminal)?)?;
+/// A PTY with the settings and this size of the terminal it stands in for.
+fn stand_in(terminal: Terminal, size: Size, spec: &Spec) -> Result<(Screen, OwnedFd), Error> {
+    let (leader, follower) = pty::open(size)?;
     let is_terminal = |stream| standard(stream).is_ok_and(|fd| terminal.is(&fd));
     let keyboard = is_terminal(0);
     let display = is_terminal(1);
