@@ -97,8 +97,8 @@ pub(super) struct Pump<'a> {
     child: Option<u32>,
     /// The child was given the foreground of its terminal.
     front: bool,
-    /// That is not done yet: what it was stopped for meanwhile is over then.
-    fronting: bool,
+    /// How often that was wanted and is not done yet: what it was stopped for meanwhile is over then.
+    fronting: u32,
     /// Nobody can bring us to the foreground (our group is orphaned): the child has that of its terminal all the same.
     lone: bool,
     /// Signals that came before the child was there.
@@ -214,7 +214,7 @@ impl<'a> Pump<'a> {
             batch,
             child: None,
             front: true,
-            fronting: false,
+            fronting: 0,
             lone: false,
             early: Vec::new(),
             stops: None,

@@ -160,7 +160,7 @@ impl Pump<'_> {
         }
         // In the background it wants the terminal, which it may have by now, and then goes on.
         self.place();
-        if self.fronting {
+        if self.fronting > 0 {
             return;
         }
         let in_front = self.front;
@@ -279,7 +279,8 @@ impl Pump<'_> {
         if self.screen.is_none() || self.phase != Phase::Running || front == self.front {
             return false;
         }
-        (self.front, self.fronting) = (front, front);
+        self.front = front;
+        self.fronting = self.fronting.saturating_add(u32::from(front));
         self.stage.place(front);
         true
     }
@@ -379,7 +380,7 @@ impl Pump<'_> {
                 // A child that is to end does not rest first.
                 Report::Stopped(_) => self.to_child(signals::SIGCONT),
                 Report::Continued => {}
-                Report::Fronted => self.fronting = false,
+                Report::Fronted => self.fronting = self.fronting.saturating_sub(1),
                 Report::Ended(how) => {
                     self.ended(how);
                     return Ok(());
