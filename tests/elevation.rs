@@ -595,3 +595,31 @@ fn a_hardened_session_is_without_its_capabilities_and_cannot_write_into_the_stor
     assert!(at(&shown, "/meta/in_force/without-capabilities").contains("cap_sys_ptrace"));
     assert_eq!(at(&shown, "/meta/in_force/without-system-calls"), "bpf perf_event_open");
 }
+
+#[test]
+fn a_store_without_room_for_a_recording_is_found_by_the_check_before_a_session_is_refused_for_it() {
+    let Some(host) = Host::start() else { return };
+    let script = |script: &str| host.run("root", &["sh", "-c", script]);
+    let of_reserve = |reserve: &str, low: &str| {
+        let config = "/etc/sealcast/config.toml";
+        let ran = script(&format!(
+            "sed -i 's/^reserve.*/reserve = \"{reserve}\"/; s/^low-space.*/low-space = {low}/' {config}"
+        ));
+        assert!(ran.status.success(), "{}", text(&ran));
+        (host.run("root", &[SEALCAST, "config", "check"]), host.run("root", &[SEALCAST, "run", "--", "true"]))
+    };
+    let small = format!("mkdir -p {STORE} && mount -t tmpfs -o size=4m,mode=700 none {STORE}");
+    assert!(script(&small).status.success());
+    let (check, run) = of_reserve("64MiB", "0");
+    assert_eq!(run.status.code(), Some(125), "{}", text(&run));
+    assert!(text(&run).contains("there is no room for a recording"), "{}", text(&run));
+    assert_eq!(check.status.code(), Some(1), "{}", text(&check));
+    assert!(text(&check).contains("`store.reserve`: there is no room for a recording"), "{}", text(&check));
+    let (check, run) = of_reserve("1MiB", "\"3MiB\"");
+    assert!(check.status.success() && run.status.success(), "{} {}", text(&check), text(&run));
+    assert!(!text(&check).contains("`store.low-space`"), "{}", text(&check));
+    let (check, _) = of_reserve("1MiB", "\"8MiB\"");
+    assert!(check.status.success() && text(&check).contains("`store.low-space`"), "{}", text(&check));
+    // What was held is held no longer, and nothing was left.
+    assert_eq!(text(&script(&format!("ls -A {STORE} | grep -vc '[.]scast$'"))).trim(), "0");
+}

@@ -8,6 +8,7 @@ use crate::error::{Error, Kind, Result};
 use crate::exec;
 use crate::policy::{self, ExecTrace, Policy, Profile};
 use crate::record::elevate::{find_program, kept_in_vain, tells_who_called};
+use crate::record::take;
 use crate::store::{Store, period};
 use crate::sys;
 use serde_json::json;
@@ -159,6 +160,7 @@ fn surroundings(policy: &Policy) -> Vec<Finding> {
         found.extend(of_signing_key(policy));
         found.extend(of_period(policy));
         found.extend(of_store(policy));
+        found.extend(of_room(policy));
         found.extend(of_exec_trace(policy));
     } else {
         found.push(Finding::note(
@@ -214,6 +216,24 @@ fn of_store(policy: &Policy) -> Option<Finding> {
         ))),
         Err(error) => Some(Finding::serious(format!("`store.path`: {}", Error::from(error)))),
     }
+}
+
+/// Whether recordings find their room, where the store is or would be made.
+fn of_room(policy: &Policy) -> Option<Finding> {
+    let place = policy.store.path.ancestors().find(|place| place.is_dir())?;
+    match take::try_room(&Store::new(place), policy.store.reserve) {
+        Ok(()) => {}
+        Err(take::Error::NoRoom(reason)) => {
+            let why = Error::from(reason);
+            let what = format!("`store.reserve`: there is no room for a recording: {why}");
+            return Some(Finding::serious(what));
+        }
+        // Whether anything can be made there at all was tried before.
+        Err(_) => return None,
+    }
+    let free = sys::file::free_space(place).ok()?.available;
+    let low = "`store.low-space`: less than that is free: whoever is recorded is told that it runs out";
+    (free < policy.store.low_space).then(|| Finding::note(low))
 }
 
 fn of_exec_trace(policy: &Policy) -> Option<Finding> {

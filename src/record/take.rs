@@ -278,7 +278,8 @@ fn begin(
     }
     let setup = Setup { header, meta, cast, slots, ledger: String::new() };
     let sign = |text: &str| Ok(signer.sign(NAMESPACE, text.as_bytes())?);
-    let written = hold_room(store, &file, &mut policy)
+    let written = hold_room(store, &file, policy.reserve)
+        .map(|held| policy.reserve = held)
         .and_then(|()| Writer::create(file, keys, setup, sign).map_err(Error::Container));
     let mut writer = written?;
     writer.sink().publish().map_err(|error| Error::Store(error.into()))?;
@@ -289,21 +290,29 @@ fn begin(
     Ok((writer, path, id, policy))
 }
 
-/// Holds the reserve, and a part of it apart for the close.
-fn hold_room(store: &Store, file: &RecordingFile, policy: &mut Policy) -> Result<(), Error> {
-    if policy.reserve == 0 {
-        return Ok(());
+/// Whether a recording would find its room in this store: a reserve of so many bytes. Nothing of it stays held.
+///
+/// # Errors
+/// [`Error::Store`], [`Error::NoRoom`].
+pub fn try_room(store: &Store, reserve: u64) -> Result<(), Error> {
+    let file = store.create(0, &[0; 16]).map_err(Error::Store)?;
+    hold_room(store, &file, reserve).map(drop)
+}
+
+/// Holds the reserve, and a part of it apart for the close. Gives what is held.
+fn hold_room(store: &Store, file: &RecordingFile, reserve: u64) -> Result<u64, Error> {
+    if reserve == 0 {
+        return Ok(0);
     }
-    let apart = (policy.reserve / 4).clamp(disk::LEAST_RESERVE, MOST_BALLAST);
+    let apart = (reserve / 4).clamp(disk::LEAST_RESERVE, MOST_BALLAST);
     let hold = || {
         file.hold_ballast(apart)?;
-        disk::hold_reserve(file, policy.reserve)
+        disk::hold_reserve(file, reserve)
     };
     let held = hold().or_else(|_| {
         // Recorders that were killed may have left theirs.
         store.give_back();
         hold()
     });
-    policy.reserve = held.map_err(Error::NoRoom)?;
-    Ok(())
+    held.map_err(Error::NoRoom)
 }
