@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// The words for why; doc/FORMAT.md says what is missing for each.
-const WORDS: [&str; 14] = [
+const WORDS: [&str; 15] = [
     "write-failed",
     "stopped",
     "capped",
@@ -18,6 +18,7 @@ const WORDS: [&str; 14] = [
     "suspended",
     "slept",
     "clock",
+    "touched",
     LEFT,
 ];
 /// What is missing is not missing in the recording.
@@ -25,13 +26,13 @@ const UNDELIVERED: &str = "undelivered";
 /// What comes after those that were counted is missing too.
 const LEFT: &str = "left";
 /// Nothing but time is missing, or nothing at all.
-const OF_TIME: [&str; 4] = ["paused", "suspended", "slept", "clock"];
+const OF_TIME: [&str; 5] = ["paused", "suspended", "slept", "clock", "touched"];
 
 /// What is missing, and why.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Gap {
     /// The reason, as a stable word: `write-failed`, `stopped`, `capped`, `unwanted`, `shared`, `device`, `undelivered`,
-    /// `unreadable`, `stage`, `paused`, `suspended`, `slept`, `clock`, `left`; doc/FORMAT.md says what each is of.
+    /// `unreadable`, `stage`, `paused`, `suspended`, `slept`, `clock`, `touched`, `left`; doc/FORMAT.md says what each is of.
     pub why: String,
     /// The stream or subsystem concerned.
     #[serde(default, skip_serializing_if = "String::is_empty")]

@@ -326,7 +326,7 @@ fn banner(policy: &Policy, reason: Option<&str>) -> Option<String> {
 /// What is left to say, and the exit status. Dies of the child's signal.
 fn finish(context: &Context, taken: Taken) -> Result<u8> {
     let (console, recorded) = (&context.console, &taken.recorded);
-    if let Some(failure) = recorded.failure.as_ref().filter(|_| recorded.whole) {
+    if let Some(failure) = recorded.failure.as_ref().filter(|_| recorded.went_on && recorded.lost == 0) {
         console.note(format_args!(
             "all that the session showed is recorded, though it was in danger ({failure}): {}",
             taken.path.display()

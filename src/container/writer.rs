@@ -87,6 +87,8 @@ pub struct Writer<S: Sink> {
     written: usize,
     /// Making it durable has failed: the system may have dropped any of it, and will not say so again.
     doubted: bool,
+    /// How the sink was found not to be as it was left, until somebody asks.
+    touched: Option<String>,
     /// Length of the file once `out` is written.
     offset: u64,
     /// Bytes of output and input that were taken; of them, those that are certainly in sealed chunks; and in durable ones.
@@ -182,6 +184,7 @@ impl<S: Sink> Writer<S> {
             offset: frame::PROLOGUE_LEN as u64,
             written: 0,
             doubted: false,
+            touched: None,
             chunks: Chain::of_segment(&content),
             next_content: next_segment(&content),
             index: Chain::new(keys.index()),

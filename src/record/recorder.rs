@@ -100,14 +100,14 @@ pub struct Recorded {
     pub lost: u64,
     /// The failure that stopped or interrupted it, in words.
     pub failure: Option<String>,
-    /// Whatever failed, the session went on to its own end and all of it is recorded.
-    pub whole: bool,
+    /// Whatever failed, the session went on to its own end, and the recording with it.
+    pub went_on: bool,
 }
 
 impl Recorded {
     /// Nothing was closed; what failed, where something did.
     pub(super) fn nothing(failure: Option<String>) -> Self {
-        Self { closed: None, lost: 0, failure, whole: false }
+        Self { closed: None, lost: 0, failure, went_on: false }
     }
 }
 
@@ -387,6 +387,9 @@ impl<S: Disk> Recorder<'_, S> {
         }
         let flushed = self.writer.flush(now);
         self.check(flushed);
+        if self.state != State::Losing {
+            self.record_touched(now);
+        }
         let wanted = self.has_held_long(now) || self.indexer.is_pressed();
         if wanted && !self.writer.in_segment() {
             self.begin(now);
@@ -426,7 +429,13 @@ impl<S: Disk> Recorder<'_, S> {
         {
             self.push_gap(now, Gap::new("stopped", "session", 0, why));
         }
+        // Nobody has looked since the last flush, which in a short session there was not.
+        if let Err(error) = self.writer.look() {
+            let _ = self.writer.settle();
+            self.failure.get_or_insert_with(|| error.to_string());
+        }
         self.record_gap(now);
+        self.record_touched(now);
         if let Some(exit) = self.exit.take() {
             let pushed = self.writer.push(&exit);
             self.check(pushed);
@@ -436,14 +445,17 @@ impl<S: Disk> Recorder<'_, S> {
         let finished = self.writer.finish(now, extras);
         match finished.or_else(|(_, writer)| writer.finish(now, Extras::default())) {
             Ok((closed, _)) => {
-                let went_on = self.policy.on_failure == OnFailure::Warn && self.state != State::Ending;
-                let (closed, whole) = (Some(closed), went_on && self.lost == 0);
-                Recorded { closed, lost: self.lost, failure: self.failure, whole }
+                let went_on = match self.state {
+                    State::Writing => true,
+                    State::Ending => false,
+                    State::Losing => self.policy.on_failure == OnFailure::Warn && self.lost == 0,
+                };
+                Recorded { closed: Some(closed), lost: self.lost, failure: self.failure, went_on }
             }
             Err((error, writer)) => {
                 let failure = self.failure.unwrap_or_else(|| error.to_string());
                 let lost = self.lost.saturating_add(writer.in_danger());
-                Recorded { closed: None, lost, failure: Some(failure), whole: false }
+                Recorded { closed: None, lost, failure: Some(failure), went_on: false }
             }
         }
     }

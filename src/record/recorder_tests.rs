@@ -30,6 +30,8 @@ struct Tape {
     /// How often it was looked for.
     searched: Arc<AtomicU64>,
     read_only: Arc<AtomicBool>,
+    /// Somebody else has written to it.
+    touched: Arc<AtomicBool>,
 }
 
 impl Tape {
@@ -73,9 +75,19 @@ impl Sink for Tape {
         Ok(())
     }
 
+    fn kept(&mut self) -> io::Result<()> {
+        match self.touched.load(Ordering::SeqCst) {
+            true => Err(io::Error::other("somebody else wrote to its file")),
+            false => Ok(()),
+        }
+    }
+
     fn cut(&mut self, length: u64) -> io::Result<()> {
         let length = usize::try_from(length).unwrap();
-        assert!(length >= self.durable.load(Ordering::SeqCst), "what is durable stays");
+        // What was written since the last look is doubted where somebody else was there.
+        let looked_at = !self.touched.swap(false, Ordering::SeqCst);
+        let durable = self.durable.fetch_min(length, Ordering::SeqCst);
+        assert!(length >= durable || !looked_at, "what is durable stays");
         self.bytes.lock().unwrap().truncate(length);
         Ok(())
     }

@@ -8,7 +8,7 @@ use crate::container::{Entry, GivenUp, Opening};
 const TELLING: [&str; 4] = ["bash", "zsh", "fish", "posix"];
 
 /// Gaps that are no matter of where the streams go, but of who or what kept the recorder from its work, or its clocks from going.
-const HINDERED: [&str; 6] = ["write-failed", "stopped", "stage", "paused", "slept", "clock"];
+const HINDERED: [&str; 7] = ["write-failed", "stopped", "stage", "paused", "slept", "clock", "touched"];
 
 /// Times in milliseconds since the start of the session, in order, and what is to be known from there on.
 ///

@@ -83,10 +83,8 @@ impl<S: Sink> Writer<S> {
             synced.map_err(Error::io("make the recording durable"))?;
         }
         // Where nothing is new as well: who deletes it would have all the time until something is.
-        let kept = self.sink.kept();
-        self.doubted = kept.is_err();
-        self.durable = if self.doubted { 0 } else { self.sealed };
-        kept.map_err(Error::io("go on with the recording"))?;
+        self.look()?;
+        self.durable = self.sealed;
         if self.written > 0 {
             self.out.drain(..self.written);
             self.written = 0;
@@ -94,6 +92,23 @@ impl<S: Sink> Writer<S> {
             self.out.shrink_to(limits::BODY as usize);
         }
         Ok(())
+    }
+
+    /// Looks whether all that was written is still there, and nothing else. Where it is not, it is written again by
+    /// [`Writer::settle`], as far as it is not known to be durable.
+    ///
+    /// # Errors
+    /// It is not, or the sink's.
+    pub fn look(&mut self) -> Result<(), Error> {
+        let Err(error) = self.sink.kept() else { return Ok(()) };
+        (self.doubted, self.durable) = (true, 0);
+        self.touched.get_or_insert_with(|| error.to_string());
+        Err(Error::io("go on with the recording")(error))
+    }
+
+    /// How what was written was found not to be there as it was, or not alone, since this was last asked.
+    pub fn touched(&mut self) -> Option<String> {
+        self.touched.take()
     }
 
     /// Bytes of output and input that were taken and may not be in the file. Never too few; in a flood, up to a block of the

@@ -174,6 +174,13 @@ impl<S: Disk> Recorder<'_, S> {
         self.push_gap(now, gap);
     }
 
+    /// That somebody else was at the file. Nothing is missing for that, and there is one who wanted it to be.
+    pub(super) fn record_touched(&mut self, now: Duration) {
+        if let Some(how) = self.writer.touched() {
+            self.push_gap(now, Gap::new("touched", "recorder", 0, how));
+        }
+    }
+
     /// The session must end, though it is recorded.
     pub(super) fn must_end(&mut self, now: Duration, why: String) {
         self.intake.say(Word::Stop(why.clone()));
