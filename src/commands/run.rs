@@ -334,6 +334,7 @@ fn finish(context: &Context, taken: Taken) -> Result<u8> {
     } else if let Some(failure) = &recorded.failure {
         let state = match &recorded.closed {
             _ if matches!(taken.path.try_exists(), Ok(false)) => "the recording is no longer there",
+            Some(_) if recorded.went_on => "the recording went on, and has the rest",
             Some(_) => "the recording is closed and good up to that moment",
             None => "`sealcast verify` says how far the recording is good",
         };

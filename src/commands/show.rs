@@ -11,7 +11,7 @@ use crate::container::{Entry, GivenUp, Header, LeftOut, Meta, ORIGIN_WITNESSED, 
 use crate::crypto::recipient::label_of;
 use crate::error::{Context as _, Error, Kind, Result};
 use crate::shell::alone;
-use crate::shell::notices::{is_plain, of_gaps};
+use crate::shell::notices::{is_over, is_plain, of_gaps};
 use crate::store::seal;
 use crate::text::counted;
 use std::borrow::Cow;
@@ -210,7 +210,9 @@ fn story(context: &Context, opened: &mut Opened, judged: &Judged, locked: Option
     let (told, more) = folded(&notices);
     for (at, text) in told {
         let style = if is_plain(text) { Style::Plain } else { Style::Yellow };
-        console.styled(style, format!("from {} on: {}", clock(*at), text))?;
+        let when = if is_over(text) { "until" } else { "from" };
+        let on = if is_over(text) { "" } else { " on" };
+        console.styled(style, format!("{when} {}{on}: {text}", clock(*at)))?;
     }
     for (kind, more) in more {
         console.styled(Style::Yellow, format!("and {more} more of `{kind}`"))?;

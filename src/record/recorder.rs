@@ -129,6 +129,7 @@ pub fn record<S: Disk>(
         state: State::Writing,
         lost: 0,
         lost_now: 0,
+        losing: Duration::ZERO,
         failure: None,
         warned: None,
         low_space_told: false,
@@ -200,6 +201,8 @@ struct Recorder<'a, S: Disk> {
     lost: u64,
     /// Lost since the last gap was recorded.
     lost_now: u64,
+    /// When the first of it came.
+    losing: Duration,
     failure: Option<String>,
     /// What the operator was warned of last.
     warned: Option<String>,

@@ -108,6 +108,11 @@ fn what_a_disk_could_not_make_durable_is_written_again_and_what_came_meanwhile_i
     assert!(recorded.lost > 0 && kept + recorded.lost == 15_000, "{kept} {gaps:?}");
     let [gap] = &gaps[..] else { panic!("{gaps:?}") };
     assert_eq!((gap.why.as_str(), gap.count), ("write-failed", recorded.lost));
+    // It stands where it ended: from where on nothing could be stored it must say. (50 looks, of 100 ms each and more in between.)
+    let seconds =
+        gap.note.strip_prefix("nothing could be stored for ").and_then(|rest| rest.split_once(" s: "));
+    let Some((seconds, why)) = seconds else { panic!("{}", gap.note) };
+    assert!((4..=10).contains(&seconds.parse::<u64>().unwrap()) && why.contains("durable"), "{}", gap.note);
 }
 
 fn gaps(events: &[Payload]) -> Vec<Gap> {

@@ -9,6 +9,8 @@ const TELLING: [&str; 4] = ["bash", "zsh", "fish", "posix"];
 
 /// Gaps that are no matter of where the streams go, but of who or what kept the recorder from its work, or its clocks from going.
 const HINDERED: [&str; 7] = ["write-failed", "stopped", "stage", "paused", "slept", "clock", "touched"];
+/// Gaps that stand where what they tell of is over.
+const OVER: [&str; 4] = ["write-failed", "paused", "suspended", "slept"];
 
 /// Times in milliseconds since the start of the session, in order, and what is to be known from there on.
 ///
@@ -42,6 +44,11 @@ pub fn of_gaps(entries: &[Entry]) -> impl Iterator<Item = (u64, String)> {
 /// Whether a notice is to be known and no cause for alarm: sessions leave agents and daemons running every day.
 pub fn is_plain(notice: &str) -> bool {
     is_of(notice, LEFT_RUNNING)
+}
+
+/// Whether a notice is of what lasted until its time; others are of what begins there.
+pub fn is_over(notice: &str) -> bool {
+    notice.split([':', ' ', ',']).next().is_some_and(|kind| OVER.contains(&kind))
 }
 
 /// That commands of this segment may be missing, where nothing else says so.

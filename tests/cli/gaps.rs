@@ -50,18 +50,19 @@ fn show_tells_each_gap_and_none_hides_those_of_another_reason() {
     events.extend((0..400).map(|at| (2_000 + at, gap(&format!("reason-{at}"), "", at, "\x1b[2J"))));
     events.push((3_000, gap("write-failed", "session", 9, "the disk is full")));
     let lines = shown(events);
-    let told: Vec<&str> = lines.iter().map(String::as_str).filter(|line| line.contains(" on: ")).collect();
+    let of_time = |line: &&str| line.starts_with("from ") || line.starts_with("until ");
+    let told: Vec<&str> = lines.iter().map(String::as_str).filter(of_time).collect();
     assert_eq!(told.len(), 12, "{lines:#?}");
     assert_eq!(
         told[4..7],
         [
-            "from 0:00.0 on: suspended (session): for 18 s",
+            "until 0:00.0: suspended (session): for 18 s",
             "from 0:01.0 on: undelivered (stdout), 2656 not delivered: no space left",
             "from 0:02.0 on: gap: reason-0: \\x1b[2J",
         ]
     );
     assert!(told[7].contains("gap: reason-1, 1 missing: "), "{told:#?}");
-    assert_eq!(told[11], "from 0:03.0 on: write-failed: the disk is full");
+    assert_eq!(told[11], "until 0:03.0: write-failed: the disk is full");
     for more in ["and 495 more of `suspended`", "and 395 more of `gap`"] {
         assert!(lines.iter().any(|line| line == more), "{more}: {lines:#?}");
     }

@@ -8,6 +8,7 @@ use crate::cast::{Event, Gap, Payload};
 use crate::container;
 use crate::policy::OnFailure;
 use crate::record::disk::{Disk, is_full};
+use crate::record::pauses::seconds;
 use crate::record::queue::Word;
 use crate::shell::said::Said;
 use crate::sys;
@@ -157,6 +158,9 @@ impl<S: Disk> Recorder<'_, S> {
             payload if Said::of(payload).is_some_and(|said| said.kept().is_none()) => return,
             _ => 1,
         };
+        if self.lost_now == 0 {
+            self.losing = event.time;
+        }
         self.lost = self.lost.saturating_add(bytes);
         self.lost_now = self.lost_now.saturating_add(bytes);
     }
@@ -165,13 +169,12 @@ impl<S: Disk> Recorder<'_, S> {
         if self.lost_now == 0 {
             return;
         }
-        let gap = Gap::new(
-            "write-failed",
-            "session",
-            std::mem::take(&mut self.lost_now),
-            self.failure.clone().unwrap_or_default(),
-        );
-        self.push_gap(now, gap);
+        let lost = std::mem::take(&mut self.lost_now);
+        // It stands where it ended: what was lost came before.
+        let long = u64::try_from(now.saturating_sub(self.losing).as_millis()).unwrap_or(u64::MAX);
+        let why = self.failure.as_deref().unwrap_or_default();
+        let note = format!("nothing could be stored for {}: {why}", seconds(long));
+        self.push_gap(now, Gap::new("write-failed", "session", lost, note));
     }
 
     /// That somebody else was at the file. Nothing is missing for that, and there is one who wanted it to be.
