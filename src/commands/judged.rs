@@ -61,7 +61,7 @@ pub(super) struct Judged {
     pub(super) cut: bool,
     /// Whether the content was checked, too.
     pub(super) content: bool,
-    /// Why none of the identities opened it.
+    /// Why none of the identities opened its content.
     pub(super) locked: Option<Error>,
     /// What the index says and the content does not, in words.
     pub(super) lies: Vec<String>,

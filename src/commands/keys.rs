@@ -3,7 +3,7 @@
 use super::recordings::read_text;
 use super::{Context, config};
 use crate::console::{Column, Style, Table};
-use crate::crypto::identity::{self, Identities, UnwrapError, Why};
+use crate::crypto::identity::{self, Identities, Tried, UnwrapError, Why};
 use crate::crypto::recipient::{self, Recipient};
 use crate::error::{Context as _, Error, Kind, Result};
 use crate::store::period::{self, Period};
@@ -277,15 +277,15 @@ struct Finding {
     opened_by: Option<PathBuf>,
     /// Why nothing here does.
     not_opened: Option<String>,
-    /// What to do where that is not known: an identity could not be tried.
-    to_try: Option<String>,
+    /// The identities of which that is not known: they could not be tried.
+    untried: Vec<Tried>,
 }
 
 impl Finding {
     /// Something good, until `wrong` is said of it.
     fn new(what: &'static str, name: String, kind: &str, wrong: Option<String>) -> Self {
         let kind = kind.to_owned();
-        Self { what, name, key: None, kind, wrong, opened_by: None, not_opened: None, to_try: None }
+        Self { what, name, key: None, kind, wrong, opened_by: None, not_opened: None, untried: Vec::new() }
     }
 
     fn of_key(mut self, key: String) -> Self {
@@ -297,14 +297,10 @@ impl Finding {
     fn opened(mut self, identities: &Identities, sealed: &[u8]) -> Self {
         match identities.unwrap_by(sealed) {
             Ok((path, _)) => self.opened_by = Some(path.to_owned()),
-            Err(UnwrapError::NoIdentity { slots, tried }) => {
-                let telling = tried.iter().find(|tried| tried.why != Why::NoMatch);
-                let why = telling.map(|tried| tried.why.to_string());
-                self.not_opened = Some(why.clone().unwrap_or_else(|| "no identity here".to_owned()));
-                if why.is_some() {
-                    let error = Error::from(UnwrapError::NoIdentity { slots, tried });
-                    self.to_try = error.hints().first().cloned();
-                }
+            Err(UnwrapError::NoIdentity { tried, .. }) => {
+                self.untried = tried.into_iter().filter(|tried| tried.why != Why::NoMatch).collect();
+                let why = self.untried.first().map(|tried| tried.why.to_string());
+                self.not_opened = Some(why.unwrap_or_else(|| "no identity here".to_owned()));
             }
             Err(error) => self.not_opened = Some(error.to_string()),
         }
@@ -358,15 +354,50 @@ fn check(context: &Context, args: &Check) -> Result<()> {
     };
     found.extend(check_permissions(&tried));
     report(context, &found, args.json)?;
+    let untried = untried(&found, &identities);
+    // What was named is to be tried. Of one's own, that it asks is no fault: it is told, and no more.
+    let failed = (!untried.is_empty() && !args.identity.is_empty()).then(|| not_tried(&untried));
     if !args.json {
-        explain(context, &found, &identities);
+        let to_try = if failed.is_some() { None } else { Some(what_to_try(&untried)) };
+        explain(context, &found, &identities, to_try.as_deref());
     }
     let wrong = match found.iter().filter(|finding| finding.wrong.is_some()).count() {
-        0 => return Ok(()),
+        0 => return failed.map_or(Ok(()), Err),
         1 => "one key cannot be used as it is".to_owned(),
         n => format!("{n} keys cannot be used as they are"),
     };
-    Err(Error::new(Kind::No, wrong).hint("the list says why; nothing was changed"))
+    let found = |wrong| Error::new(Kind::No, wrong).hint("the list says why; nothing was changed");
+    Err(match failed {
+        Some(failed) => found(format!("{wrong}, and {failed}")).hint(what_to_try(&untried)),
+        None => found(wrong),
+    })
+}
+
+/// All identities that could not be tried, each once: also where another one opened everything.
+fn untried(found: &[Finding], identities: &Identities) -> Vec<Tried> {
+    let mut all = identities.untried();
+    for tried in found.iter().flat_map(|finding| &finding.untried) {
+        if all.iter().all(|other| other.path != tried.path) {
+            all.push(tried.clone());
+        }
+    }
+    all
+}
+
+fn not_tried(untried: &[Tried]) -> Error {
+    let all: Vec<String> =
+        untried.iter().map(|tried| format!("{} ({})", tried.path.display(), tried.why)).collect();
+    Error::new(Kind::Key, format!("not every identity could be tried: {}", all.join(", ")))
+        .hint(what_to_try(untried))
+}
+
+/// What to do where no identity here opens new recordings, of which these could not be tried.
+fn what_to_try(untried: &[Tried]) -> String {
+    if untried.is_empty() {
+        return "good, if the identities are kept elsewhere; check them there with -i FILE".to_owned();
+    }
+    let error = Error::from(UnwrapError::NoIdentity { slots: Vec::new(), tried: untried.to_vec() });
+    error.hints().first().cloned().unwrap_or_default()
 }
 
 fn own_recipients(personal: &Personal) -> Result<Vec<Recipient>> {
@@ -462,7 +493,7 @@ fn report(context: &Context, found: &[Finding], as_json: bool) -> Result<()> {
     }
     let mut table = Table::new(&[
         ("WHAT", Column::Left),
-        ("KEY", Column::Flexible),
+        ("KEY", Column::Yielding),
         ("KIND", Column::Left),
         ("STATE", Column::Flexible),
         ("OPENED BY", Column::Flexible),
@@ -489,8 +520,8 @@ fn report(context: &Context, found: &[Finding], as_json: bool) -> Result<()> {
     Ok(())
 }
 
-/// Says what the findings mean.
-fn explain(context: &Context, found: &[Finding], identities: &Identities) {
+/// Says what the findings mean, and what to do where nothing was opened.
+fn explain(context: &Context, found: &[Finding], identities: &Identities, to_try: Option<&str>) {
     let console = &context.console;
     let recipients = || found.iter().filter(|finding| finding.what == "recipient");
     let opened: Vec<String> =
@@ -500,9 +531,9 @@ fn explain(context: &Context, found: &[Finding], identities: &Identities) {
         let tried =
             if tried.is_empty() { "none was tried".into() } else { format!("tried: {}", tried.join(", ")) };
         console.remark("note", Style::Yellow, format!("no identity here opens new recordings ({tried})"));
-        let elsewhere = "good, if the identities are kept elsewhere; check them there with -i FILE";
-        let to_try = recipients().find_map(|finding| finding.to_try.as_deref());
-        console.remark("hint", Style::Yellow, to_try.unwrap_or(elsewhere));
+        if let Some(to_try) = to_try {
+            console.remark("hint", Style::Yellow, to_try);
+        }
     } else {
         console.remark(
             "note",
@@ -547,10 +578,10 @@ mod tests {
             let identities = Identities::load(std::slice::from_ref(&path), Arc::new(Wrong)).unwrap();
             let found = Finding::new("recipient", String::new(), "", None).opened(&identities, &sealed);
             assert!(found.not_opened.is_some() && found.opened_by.is_none());
-            found.to_try
+            what_to_try(&found.untried)
         };
         let locked = identity::lock(&text, "right".to_owned().into()).unwrap();
-        assert_eq!(to_try(&locked).as_deref(), Some("try again with the right passphrase"));
-        assert_eq!(to_try(&personal::identity_file().0), None);
+        assert_eq!(to_try(&locked), "try again with the right passphrase");
+        assert!(to_try(&personal::identity_file().0).contains("elsewhere"));
     }
 }

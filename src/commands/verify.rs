@@ -74,7 +74,7 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
             .and_then(|found| judge(context, &found, &known, &identities).map(|judged| (found, judged)));
         match judged {
             Ok((recording, mut judged)) => {
-                // One's own identity, which was not named, need not open what is sealed to others.
+                // One's own identity, which was not named, need not open what is sealed to others, nor more than their index.
                 judged.locked = judged.locked.filter(|_| must_open);
                 if let Some(why) = &judged.locked {
                     judged.detail.push_str(&format!("; content not checked: {why}"));
@@ -202,7 +202,11 @@ fn judge_file(
         }
         Ok(seal::Access::Index) => match reader.fault() {
             Some(error) => judged.faulty(error).or_say(|| shown(&found.path))?,
-            None => judged.detail.push_str("; content not checked: the key opens the index only"),
+            None => {
+                let told = Error::new(Kind::Key, "the key opens the index only");
+                judged.locked =
+                    Some(told.hint("the content is opened by the identity of one of its recipients"));
+            }
         },
         Err(seal::UnlockError::Container(error)) => {
             judged.faulty(error).or_say(|| shown(&found.path))?;

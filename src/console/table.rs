@@ -15,6 +15,8 @@ pub enum Column {
     Right,
     /// Is shortened, with `…`; text to the left.
     Flexible,
+    /// Is shortened, with `…`, before any other; text to the left.
+    Yielding,
     /// The last one: as long as it is, on further lines if need be.
     Whole,
 }
@@ -83,16 +85,18 @@ impl Table {
                 *width = 0;
             }
         }
-        // The last column gives way first, where it is flexible, then the widest other one, and at last the last one whole: it says
-        // why, which stands elsewhere too, and the others say who and where.
+        // The last column gives way first, where it is flexible and none yields to it, then the widest other one, and at last the last
+        // one whole: it says why, which stands elsewhere too, and the others say who and where.
         let gaps = 2 * self.columns.len().saturating_sub(1);
         let is_flexible = |n: usize| self.columns.get(n).is_some_and(|(_, kind)| *kind == Column::Flexible);
         let last = Some(self.columns.len().saturating_sub(1)).filter(|last| is_flexible(*last));
+        let yielding = self.columns.iter().position(|(_, kind)| *kind == Column::Yielding);
         while widths.iter().sum::<usize>() + gaps > width {
             let above = |n: &usize, least: usize| widths.get(*n).is_some_and(|width| *width > least);
             let others = (0..widths.len()).filter(|n| is_flexible(*n) && Some(*n) != last);
-            let gives = last
+            let gives = yielding
                 .filter(|n| above(n, NARROWEST))
+                .or_else(|| last.filter(|n| above(n, NARROWEST)))
                 .or_else(|| others.filter(|n| above(n, NARROWEST)).max_by_key(|n| widths.get(*n).copied()))
                 .or_else(|| last.filter(|n| above(n, 0)));
             match gives.and_then(|n| widths.get_mut(n)) {
@@ -182,6 +186,20 @@ mod tests {
         assert_eq!(row(40), "alice → operator  sealed  OPS-4411 rota…");
         assert_eq!(row(30), "alice → ope…  sealed  OPS-441…");
         assert_eq!(row(16), "alice →…  sealed");
+    }
+
+    #[test]
+    fn a_column_that_yields_leaves_the_others_whole() {
+        let mut table = Table::new(&[
+            ("KEY", Column::Yielding),
+            ("STATE", Column::Flexible),
+            ("OPENED BY", Column::Flexible),
+        ]);
+        table.row(&[&"root@vm (ssh-ed25519)", &"good", &"no identity here"]);
+        let row = |width| table.folded(width, false).lines().nth(1).unwrap().to_owned();
+        assert_eq!(row(46), "root@vm (ssh-ed25519)  good   no identity here");
+        assert_eq!(row(33), "root@vm…  good   no identity here");
+        assert_eq!(row(28), "root@vm…  good   no identit…");
     }
 
     fn table() -> Table {

@@ -149,6 +149,18 @@ impl Identities {
         self.files.iter().map(|file| file.path.as_path())
     }
 
+    /// The files that were to be used and could not be, all or part of them: whether they open a thing nobody knows.
+    pub fn untried(&self) -> Vec<Tried> {
+        let files = self.files.iter().filter_map(|file| {
+            let why = match file.unlocked.get()? {
+                Ok(unlocked) => unlocked.missing.clone()?,
+                Err(why) => why.clone(),
+            };
+            Some(Tried { path: file.path.clone(), why })
+        });
+        files.collect()
+    }
+
     /// Opens an age file with the first identity that can.
     ///
     /// # Errors

@@ -92,3 +92,15 @@ fn what_was_tried_comes_before_to_whom_it_is_sealed_and_keys_are_named_in_short(
         assert!(line.len() < 300, "{} bytes\n{ran}", line.len());
     }
 }
+
+#[test]
+fn a_named_identity_that_opens_the_index_only_leaves_the_content_unchecked() {
+    let home = Home::new();
+    let golden = |name: &str| format!("{}/fixtures/v1/{name}", env!("CARGO_MANIFEST_DIR"));
+    let (recording, searcher) = (golden("index-slot.scast"), golden("searcher.txt"));
+    let known = golden("known_hosts");
+    home.run(&["verify", "-k", &known, &recording]).exits(0);
+    let ran = home.run(&["verify", "-k", &known, "-i", &searcher, &recording]).exits(2);
+    let ran = ran.complains("the key opens the index only");
+    assert!(ran.text().contains("intact") && ran.text().contains("content not checked: "), "{ran}");
+}

@@ -39,6 +39,16 @@ fn check_says_which_identity_opens_what_and_finds_open_permissions() {
     assert!(open.text().contains("0644"), "{open}");
 }
 
+/// Runs it where nobody can be asked: in a session of its own, which has no controlling terminal.
+fn run_unasked(home: &Home, args: &[&str]) -> crate::home::Ran {
+    let of_ours = home.command(args);
+    let mut command = std::process::Command::new("setsid");
+    command.arg("-w").arg(of_ours.get_program()).args(of_ours.get_args()).env_clear();
+    command.envs(of_ours.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    command.current_dir(home.path("")).stdin(std::process::Stdio::null());
+    crate::home::ran(&mut command, args)
+}
+
 #[test]
 fn where_an_identity_could_not_be_tried_it_is_not_said_to_be_kept_elsewhere() {
     let home = Home::new();
@@ -47,16 +57,40 @@ fn where_an_identity_could_not_be_tried_it_is_not_said_to_be_kept_elsewhere() {
     let plain = std::fs::read_to_string(&path).unwrap();
     let locked = sealcast::crypto::identity::lock(&plain, "secret".to_owned().into()).unwrap();
     std::fs::write(&path, locked.as_bytes()).unwrap();
-    // No controlling terminal: in a session of its own.
-    let check = home.command(&["keys", "check"]);
-    let mut command = std::process::Command::new("setsid");
-    command.arg("-w").arg(check.get_program()).args(check.get_args()).env_clear();
-    command.envs(check.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    command.stdin(std::process::Stdio::null());
-    let ran = crate::home::ran(&mut command, &["keys", "check"]);
+    let ran = run_unasked(&home, &["keys", "check"]).exits(0);
     assert!(ran.err.contains("no identity here opens new recordings"), "{ran}");
     assert!(ran.err.contains("hint: the passphrase is typed on the terminal this runs on"), "{ran}");
     assert!(!ran.err.contains("elsewhere;"), "{ran}");
+}
+
+#[test]
+fn an_identity_that_was_named_and_could_not_be_tried_was_not_checked() {
+    let home = Home::new();
+    home.run(&["keys", "new", "-o", "mine.txt"]).exits(0);
+    home.run(&["keys", "new"]).exits(0);
+    let plain = std::fs::read_to_string(home.path("mine.txt")).unwrap();
+    let locked = sealcast::crypto::identity::lock(&plain, "secret".to_owned().into()).unwrap();
+    crate::home::write(&home.path("locked.txt"), locked.as_bytes());
+    let hrp = bech32::Hrp::parse("AGE-PLUGIN-NOWHERE-").unwrap();
+    let plugin = bech32::encode_upper::<bech32::Bech32>(hrp, b"anything").unwrap();
+    crate::home::write(&home.path("plugin.txt"), plugin.as_bytes());
+    for name in ["locked.txt", "plugin.txt"] {
+        std::fs::set_permissions(home.path(name), PermissionsExt::from_mode(0o600)).unwrap();
+    }
+    let own = home.personal().identity();
+    let own = own.to_str().unwrap();
+    for (name, why, hint) in [
+        ("locked.txt", "needs its passphrase", "hint: the passphrase is typed"),
+        ("plugin.txt", "age-plugin-nowhere", "hint: install `age-plugin-nowhere`"),
+    ] {
+        // Also where another one opens everything.
+        for more in [&[][..], &["-i", own], &["--json"]] {
+            let ran = run_unasked(&home, &[&["keys", "check", "-i", name], more].concat()).exits(2);
+            let ran = ran.complains("not every identity could be tried: ");
+            assert!(ran.err.contains(&format!("{name} (")) && ran.err.contains(why), "{ran}");
+            assert!(ran.text().contains("recipient") && ran.err.matches(hint).count() == 1, "{ran}");
+        }
+    }
 }
 
 #[test]
