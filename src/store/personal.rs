@@ -32,7 +32,7 @@ pub const MAX_PUBLIC: u64 = 64 << 10;
 /// Why the keys could not be made or read.
 #[derive(Debug)]
 pub enum Error {
-    /// Neither `$HOME` nor `$XDG_DATA_HOME` says where the data directory is.
+    /// Neither `$HOME` nor `$XDG_DATA_HOME` says, as an absolute path, where the data directory is.
     NoHome,
     /// The system refused.
     System(sys::Error),
@@ -76,7 +76,7 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoHome => {
-                f.write_str("cannot tell where your data directory is: neither HOME nor XDG_DATA_HOME is set")
+                f.write_str("cannot tell where your data directory is: neither HOME nor XDG_DATA_HOME is set to an absolute path")
             }
             Self::System(_) => f.write_str("cannot use the keys"),
             Self::Recipients { path, .. } => write!(f, "recipients file {}", path.display()),

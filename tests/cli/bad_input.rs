@@ -125,6 +125,12 @@ fn without_a_home_a_recording_can_still_be_verified_by_path() {
     let mut command = home.command(&["ls"]);
     command.env_remove("HOME");
     ran(&mut command, &["ls"]).exits(2).complains("neither HOME nor XDG_DATA_HOME");
+    // One that is set, and leads nowhere in particular.
+    for home_of in ["", "rel"] {
+        let mut command = home.command(&["ls"]);
+        command.env("HOME", home_of);
+        ran(&mut command, &["ls"]).exits(2).complains("XDG_DATA_HOME is set to an absolute path");
+    }
     let mut command = home.command(&["keys", "new"]);
     command.env("HOME", "/proc/nowhere");
     ran(&mut command, &["keys", "new"]).exits(2);
