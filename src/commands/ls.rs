@@ -59,9 +59,10 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
     let query = Query::conditions(conditions.iter().cloned());
     let nothing = Header::default();
     let sealed = conditions.iter().any(|condition| condition.by_header(&nothing).is_none());
+    let all = store.list()?;
     if sealed && opener.identities().is_empty() {
-        return Err(Error::new(Kind::Key, "labels, tickets, commands, exit statuses and lengths are sealed, and there is no identity to open them with")
-            .hint("name an identity file with -i FILE"));
+        let what = "labels, tickets, commands, exit statuses and lengths";
+        return Err(args.reading.no_identity(context, what, &all));
     }
     let (mut listed, mut unreadable) = (0, 0);
     // Why the identity opens none of those that are listed: one that opens some is not asked of the others.
@@ -77,7 +78,7 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
         ("ID", Column::Left),
         ("WHY", Column::Flexible),
     ]);
-    for found in store.list()?.into_iter().rev() {
+    for found in all.into_iter().rev() {
         // What is public is asked first: of those that are not meant the rest is not opened.
         let public = (!conditions.is_empty()).then(|| found.header()).flatten();
         if public.is_some_and(|header| !header_allows(&conditions, &header)) {

@@ -13,7 +13,7 @@ use crate::search;
 use crate::shell::alone;
 use crate::shell::notices::{is_plain, notices};
 use crate::store::personal::MAX_PUBLIC;
-use crate::store::seal::{Access, Opener};
+use crate::store::seal::{Access, Opener, named};
 use crate::store::{Found, Misnamed, Name, Store, silence};
 use crate::sys;
 use std::cell::Cell;
@@ -176,6 +176,33 @@ impl Reading {
 
     fn asks(&self, identities: &Identities) -> bool {
         self.identity.is_empty() && identities.is_locked()
+    }
+
+    /// What is sealed (`what`) was asked for, and there is no identity to open it with: why not, and to whom the newest of these
+    /// recordings is sealed.
+    pub(super) fn no_identity(&self, context: &Context, what: &str, recordings: &[Found]) -> Error {
+        let (why, place) = match self.identities(context) {
+            Ok(identities) if self.asks(&identities) => {
+                ("your own identity would ask for a passphrase, or run a plugin", "")
+            }
+            Ok(_) => ("there is no identity to open them with", "looked for "),
+            // What is wrong with it was told.
+            Err(_) => ("your own identity cannot be used", ""),
+        };
+        let mut said = format!("{what} are sealed, and {why}");
+        if let Ok(personal) = context.personal() {
+            said.push_str(&format!(" ({place}{})", shown(&personal.identity())));
+        }
+        if let Some((found, header)) =
+            recordings.iter().rev().find_map(|found| Some((found, found.header()?)))
+        {
+            said.push_str(&format!(
+                "; {} is sealed to {}",
+                real_name(found, &header),
+                named(&header.recipients)
+            ));
+        }
+        Error::new(Kind::Key, said).hint("name an identity file with --identity FILE")
     }
 
     /// Whether an identity was named.

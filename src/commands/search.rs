@@ -120,11 +120,7 @@ pub fn run(context: &Context, args: &Args) -> Result<u8> {
     }
     let identities = reading.identities(context)?;
     if identities.is_empty() {
-        return Err(Error::new(
-            Kind::Key,
-            "recordings are sealed, and there is no identity to open them with",
-        )
-        .hint("name an identity file with --identity FILE"));
+        return Err(reading.no_identity(context, "recordings", &recordings));
     }
     let opener = Opener::new(identities);
     let cached = context.personal().ok().map(|personal| personal.root().join("cache").join("index-keys"));

@@ -352,6 +352,17 @@ pub fn label_of(listed: &str) -> String {
     listed.parse::<Recipient>().map_or_else(|_| listed.to_owned(), |recipient| recipient.label())
 }
 
+/// [`label_of`] each of them; where that is the same of several, [`Recipient::full_name`].
+pub fn labels_of(listed: &[String]) -> Vec<String> {
+    let labels: Vec<String> = listed.iter().map(|listed| label_of(listed)).collect();
+    let names = listed.iter().zip(&labels).map(|(listed, label)| {
+        let alike = labels.iter().filter(|other| *other == label).count();
+        let recipient = listed.parse::<Recipient>().ok().filter(|_| alike > 1);
+        recipient.map_or_else(|| label.clone(), |recipient| recipient.full_name())
+    });
+    names.collect()
+}
+
 impl fmt::Display for Recipient {
     /// The line it was read from, tidied.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

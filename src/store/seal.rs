@@ -8,7 +8,7 @@ use crate::crypto::chain::Key;
 use crate::crypto::digest::sha256;
 use crate::crypto::identity::{self, Identities, Tried, UnwrapError, Why};
 use crate::crypto::known_keys::{KnownKeys, Trust};
-use crate::crypto::recipient::{self, Recipient, WrapError, label_of};
+use crate::crypto::recipient::{self, Recipient, WrapError, labels_of};
 use crate::crypto::sshsig;
 use std::collections::HashMap;
 use std::fmt;
@@ -51,6 +51,21 @@ pub enum Access {
 /// The most recipients that are named where none of the identities opens it; `sealcast show` names them all.
 const MOST_NAMED: usize = 5;
 
+/// To whom a recording is sealed, as its header lists them, in a message: not more than have room in one.
+pub fn named(recipients: &[String]) -> String {
+    first_of(labels_of(recipients))
+}
+
+fn first_of(mut names: Vec<String>) -> String {
+    let more = names.len().saturating_sub(MOST_NAMED);
+    names.truncate(MOST_NAMED);
+    if names.is_empty() {
+        names.push("nobody".to_owned());
+    }
+    let named = crate::text::escaped(&names.join(", ")).to_string();
+    if more > 0 { format!("{named} and {more} more") } else { named }
+}
+
 /// Why a recording could not be opened.
 #[derive(Debug)]
 pub enum UnlockError {
@@ -70,7 +85,7 @@ impl fmt::Display for UnlockError {
         match self {
             // What was tried comes first: recipients may be many.
             Self::Unwrap { recipients, source } => {
-                let mut names: Vec<String> = recipients.iter().map(|listed| label_of(listed)).collect();
+                let mut names = labels_of(recipients);
                 let why = match source {
                     UnwrapError::NoIdentity { slots, tried } => {
                         if names.is_empty() {
@@ -80,21 +95,7 @@ impl fmt::Display for UnlockError {
                     }
                     other => other.to_string(),
                 };
-                let more = names.len().saturating_sub(MOST_NAMED);
-                names.truncate(MOST_NAMED);
-                if names.is_empty() {
-                    names.push("nobody".to_owned());
-                }
-                let names = names.join(", ");
-                write!(
-                    f,
-                    "cannot open the recording: {why}; it is sealed to {}",
-                    crate::text::escaped(&names)
-                )?;
-                if more > 0 {
-                    write!(f, " and {more} more")?;
-                }
-                Ok(())
+                write!(f, "cannot open the recording: {why}; it is sealed to {}", first_of(names))
             }
             Self::Container(error) => write!(f, "{error}"),
         }

@@ -94,6 +94,39 @@ fn what_was_tried_comes_before_to_whom_it_is_sealed_and_keys_are_named_in_short(
 }
 
 #[test]
+fn whoever_has_no_identity_is_told_which_there_would_have_been_and_to_whom_it_is_sealed() {
+    let home = Home::new();
+    home.record(&Recording::default());
+    let recipient = home.personal().read_recipients().unwrap()[0].label();
+    let path = home.personal().identity();
+    let plain = std::fs::read_to_string(&path).unwrap();
+    let refused = |args: &[&str], why: &str| {
+        let ran = home.run(args).exits(2).complains(&format!("is sealed to {recipient}"));
+        let line = ran.err.lines().find(|line| line.starts_with("error: ")).unwrap();
+        assert!(line.contains(path.to_str().unwrap()) && line.contains(why), "{ran}");
+    };
+    let locked = identity::lock(&plain, "secret".to_owned().into()).unwrap();
+    write(&path, locked.as_bytes());
+    refused(&["ls", "--exit", "0"], "would ask for a passphrase");
+    write(&path, b"garbage");
+    refused(&["ls", "--exit", "0"], "cannot be used");
+    std::fs::remove_file(&path).unwrap();
+    refused(&["ls", "--exit", "0"], "there is no identity");
+    refused(&["search", "anything"], "there is no identity");
+}
+
+#[test]
+fn recipients_of_one_name_are_told_apart() {
+    let home = with_another();
+    let keys: Vec<_> = (0..2).map(|_| Signer::generate("test").unwrap().host_key()).collect();
+    let recipients: Vec<Recipient> =
+        keys.iter().map(|key| format!("{key} root@vm").parse().unwrap()).collect();
+    home.record(&Recording { recipients: Some(recipients), ..Recording::default() });
+    let ran = home.run(&["export", "last", "-i", "other.txt"]).exits(2).complains("sealed to");
+    assert!(keys.iter().all(|key| ran.err.contains(&key.fingerprint())), "{ran}");
+}
+
+#[test]
 fn a_named_identity_that_opens_the_index_only_leaves_the_content_unchecked() {
     let home = Home::new();
     let golden = |name: &str| format!("{}/fixtures/v1/{name}", env!("CARGO_MANIFEST_DIR"));
