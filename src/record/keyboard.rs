@@ -29,6 +29,9 @@ use std::time::Duration;
 /// How often the child's terminal is looked at while the keyboard is shared.
 const LOOK: Duration = Duration::from_millis(50);
 
+/// How long after a stop that did not stop us the keyboard is left alone.
+const AFTER_STOP: Duration = Duration::from_millis(500);
+
 /// The operator's keyboard.
 pub(super) struct Keyboard {
     raw: Option<RawMode>,
@@ -127,6 +130,13 @@ impl Keyboard {
         self.next_look = clock::monotonic().saturating_add(LOOK);
     }
 
+    /// We were to be stopped, and nothing stops us (the first process of a pid namespace), but perhaps whoever is beside us: its shell
+    /// takes the terminal back in a moment. Raw mode would pass for what the shell is to find there: nobody refuses it to us.
+    pub(super) fn later(&mut self) {
+        self.refused = true;
+        self.next_look = clock::monotonic().saturating_add(AFTER_STOP);
+    }
+
     /// Something was read.
     pub(super) fn took(&mut self) {
         self.asked = false;
@@ -148,6 +158,7 @@ impl Keyboard {
         if terminal.is_foreground() {
             let _ = match &self.raw {
                 Some(raw) => raw.renew(terminal),
+                None if self.refused => Ok(()),
                 None => self.begin(terminal),
             };
         } else {

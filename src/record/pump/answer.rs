@@ -210,6 +210,9 @@ impl Pump<'_> {
             }
             None if !continued => {
                 self.lone = signal != signals::SIGTSTP && !self.belongs_in_front();
+                if std::process::id() == 1 {
+                    self.keyboard.later();
+                }
                 self.resume();
             }
             None => {}
