@@ -283,7 +283,9 @@ fn held(opened: &Opened, judged: &Judged, sums: &Sums) -> String {
         parts.push(counted(sums.marks as u64, "mark"));
     }
     if sums.gaps > 0 {
-        parts.push(format!("{}, {}", counted(sums.gaps as u64, "gap"), sums.missing));
+        let mut missing = sums.missing;
+        missing.unknown |= !opened.reader.is_complete();
+        parts.push(format!("{}{}, {missing}", counted(sums.gaps as u64, "gap"), or_more(opened)));
     }
     if !sums.given_up.is_empty() {
         let reasons: Vec<String> =

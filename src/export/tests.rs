@@ -156,6 +156,15 @@ fn text_is_lines_without_control_sequences() {
 }
 
 #[test]
+fn text_has_the_label_of_the_last_of_ten_thousand_parts_behind_what_stood_before_it() {
+    let mark = |n| Payload::Marker(format!("part {n}"));
+    let part = |n| [(n, mark(n)), (n, output(format!("\x1b[2J\x1b[Hscreen {n}").as_bytes()))];
+    let (text, _) = export(Format::Text, true, &(0..10_000).flat_map(part).collect::<Vec<_>>());
+    let end = "\n¶ [mark: part 9998]\nscreen 9998\n¶ [mark: part 9999]\nscreen 9999\n";
+    assert!(text.ends_with(end), "{}", &text[text.len().saturating_sub(300)..]);
+}
+
+#[test]
 fn json_lines_lose_nothing() {
     let (text, losses) = export(Format::Json, true, &everything());
     assert!(losses.is_empty(), "{losses}");

@@ -13,9 +13,10 @@ use crate::text::{Escaped, incomplete_tail};
 use std::io::{self, Write};
 use std::time::Duration;
 
-/// How often what stands is written for something that is told behind it, which looks at the whole screen. What is told then is told
-/// before what stands.
-const MOST_TOLD: usize = 1000;
+/// Cells of screens that are looked at to write what stands before something that is told behind it: what may be told ten thousand
+/// times (the hits of a search) is, on a screen of 80 by 24 or of 200 by 60, but not on one of a million cells. What is told then is
+/// told before what stands, and says so.
+const LOOKED_AT: usize = 1 << 27;
 
 /// Writes lines as they go.
 pub(super) struct Text {
@@ -31,8 +32,9 @@ pub(super) struct Text {
     undrawn: bool,
     /// It is to be, once what stood before is written.
     begins_undrawn: bool,
-    /// How often something was told behind what stood.
-    told: usize,
+    /// The cells of the screen, and of how many more may be looked at. See [`LOOKED_AT`].
+    cells: usize,
+    left: usize,
     /// Up to when what stood is written.
     written: Option<Duration>,
     /// The line that went last was of that.
@@ -51,7 +53,8 @@ impl Text {
             replaced: 0,
             undrawn: false,
             begins_undrawn: false,
-            told: 0,
+            cells: usize::from(cols).saturating_mul(rows.into()),
+            left: LOOKED_AT,
             written: None,
             passed: false,
         }
@@ -83,21 +86,24 @@ impl Text {
         }
         let mut told = Vec::new();
         self.transcript.resize(self.last, cols, rows, &mut |line| told.push(line));
+        self.cells = usize::from(cols).saturating_mul(rows.into());
         self.write(told, out)
     }
 
     /// A line of our own, behind all that stands. A line that goes on behind it is written again, whole.
     fn tell(&mut self, what: &str, out: &mut impl Write) -> io::Result<()> {
-        if self.told < MOST_TOLD {
-            self.told += 1;
+        let what = safe(what);
+        if let Some(left) = self.left.checked_sub(self.cells) {
+            self.left = left;
             let mut told = Vec::new();
             self.transcript.finishing(&mut |line| told.push(line));
             self.write(told, out)?;
             (self.written, self.passed) = (Some(self.last), true);
             // What comes at the same time did not stand.
             self.last = self.last.saturating_add(Duration::from_nanos(1));
+            return writeln!(out, "{OURS} [{what}]");
         }
-        writeln!(out, "{OURS} [{}]", safe(what))
+        writeln!(out, "{OURS} [{what}; what stood on the screen then follows]")
     }
 
     /// Whether something was not drawn, and so not written, for what it would have cost.

@@ -9,6 +9,7 @@ use super::elevate::{Target, Variables, What, Wish};
 use super::indexer::ScreenIndexer;
 use crate::container::{Header, Meta, ORIGIN_WITNESSED};
 use crate::policy::{Policy, Profile, duration_text};
+use crate::sys::clock;
 use crate::sys::guard::Restrictions;
 use crate::sys::ids::{self, Ancestor, User};
 use crate::sys::peer::{self, Peer};
@@ -17,9 +18,12 @@ use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
+use std::time::Duration;
 
 /// Longest claim and longest argument that is kept, in bytes.
 const MAX_TEXT: usize = 4096;
+/// How long the names of groups are looked up: a directory that is asked over the network may be slow, or gone.
+const LOOK_UP: Duration = Duration::from_secs(1);
 /// Longest command line that is kept, in bytes.
 const MAX_ARGV: usize = 64 << 10;
 /// Most that is kept of the environment, in bytes of names and values.
@@ -94,10 +98,12 @@ impl Observed {
     }
 }
 
-/// Names of groups; the number of one that has none.
+/// Names of groups; the number of one that has none, or could not be looked up in [`LOOK_UP`].
 fn names_of(groups: &[u32]) -> Vec<String> {
+    let begun = clock::monotonic();
     let name = |gid: &u32| {
-        let known = ids::group_by_gid(*gid).ok().flatten();
+        let in_time = clock::monotonic().saturating_sub(begun) < LOOK_UP;
+        let known = in_time.then(|| ids::group_by_gid(*gid).ok().flatten()).flatten();
         known.map_or_else(|| gid.to_string(), |group| group.name)
     };
     groups.iter().map(name).collect()
@@ -300,6 +306,8 @@ fn in_force(policy: &Policy, redacted: u32, left_out: usize) -> BTreeMap<String,
 /// root's where an elevator ran us. Of a caller whose groups cannot be looked up none are told.
 pub fn tell_groups(meta: &mut Meta, caller: Option<&User>, target: &Target) {
     let mut add = |key: &str, groups: &[u32]| {
+        // Each takes two bytes at least: more of them would not be told.
+        let groups = groups.get(..MAX_TEXT / 2).unwrap_or(groups);
         meta.identity.insert(key.to_owned(), cut(names_of(groups).join(" ")));
     };
     if let Some(groups) = caller.and_then(|caller| ids::groups_of(&caller.name, caller.gid).ok()) {

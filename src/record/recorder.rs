@@ -131,6 +131,7 @@ pub fn record<S: Disk>(
         lost_now: 0,
         losing: Duration::ZERO,
         failure: None,
+        loses: None,
         warned: None,
         low_space_told: false,
         last_event: Duration::ZERO,
@@ -204,6 +205,8 @@ struct Recorder<'a, S: Disk> {
     /// When the first of it came.
     losing: Duration,
     failure: Option<String>,
+    /// Why something was lost, last: the first failure may have been another, and mended.
+    loses: Option<String>,
     /// What the operator was warned of last.
     warned: Option<String>,
     low_space_told: bool,
@@ -453,10 +456,11 @@ impl<S: Disk> Recorder<'_, S> {
                     State::Ending => false,
                     State::Losing => self.policy.on_failure == OnFailure::Warn && self.lost == 0,
                 };
-                Recorded { closed: Some(closed), lost: self.lost, failure: self.failure, went_on }
+                let failure = self.loses.filter(|_| self.lost > 0).or(self.failure);
+                Recorded { closed: Some(closed), lost: self.lost, failure, went_on }
             }
             Err((error, writer)) => {
-                let failure = self.failure.unwrap_or_else(|| error.to_string());
+                let failure = self.loses.or(self.failure).unwrap_or_else(|| error.to_string());
                 let lost = self.lost.saturating_add(writer.in_danger());
                 Recorded { closed: None, lost, failure: Some(failure), went_on: false }
             }

@@ -61,6 +61,41 @@ fn with_warn_the_gap_is_counted_to_the_byte_and_recording_goes_on() {
     assert_eq!(all.last(), Some(&Payload::Exit(0)));
 }
 
+#[test]
+fn what_was_lost_is_told_with_its_own_cause_and_not_with_an_earlier_failure_that_was_mended() {
+    let tape = Tape::with_room(1 << 20);
+    let (writer, root) = writer(&tape);
+    let policy = Policy { on_failure: OnFailure::Warn, reserve: 0, ..POLICY };
+    let (feed, intake) = bounded(64 << 20).unwrap();
+    let feed = std::cell::RefCell::new(Some(feed));
+    let (clock, looks) = (clock(), Cell::new(0));
+    let looked = || {
+        looks.set(looks.get() + 1);
+        let now: u64 = looks.get();
+        let send = |n| feed.borrow().as_ref().unwrap().send(vec![output(now * 100, n)]).unwrap();
+        match now {
+            2 => tape.touched.store(true, Ordering::SeqCst),
+            60 => {
+                tape.room.store(0, Ordering::SeqCst);
+                send(9000);
+            }
+            // The disk is full by then.
+            120 => send(9000),
+            180 => tape.room.store(1 << 20, Ordering::SeqCst),
+            240 => drop(feed.borrow_mut().take()),
+            n if n < 50 => send(100),
+            _ => {}
+        }
+        clock()
+    };
+    let recorded = record(&intake, writer, &mut NoIndex, policy, &looked);
+    let gaps = gaps(&events(&tape, root));
+    let causes: Vec<_> = gaps.iter().map(|gap| (gap.why.as_str(), gap.count)).collect();
+    assert_eq!(causes, [("touched", 0), ("write-failed", recorded.lost)], "{gaps:?}");
+    assert!(recorded.lost > 0 && gaps[1].note.contains("disk is full"), "{gaps:?}");
+    assert!(recorded.failure.as_ref().unwrap().contains("disk is full"), "{:?}", recorded.failure);
+}
+
 /// A session of `count` outputs of 100 bytes, recorded to a disk that is sick from the look at the clock `sick` until the one `well`:
 /// what was said to the operator, how it was recorded, and what of it.
 fn on_a_sick_disk(count: u64, sick: u64, well: u64) -> (Vec<Word>, Recorded, Vec<Payload>) {

@@ -133,7 +133,9 @@ impl Tally {
     /// What is missing of the recording in the gaps: of those that are not listed, whatever they count.
     pub fn missing(&self) -> Missing {
         let listed = self.gaps.iter().map(|(_, gap)| gap.count).fold(0, u64::saturating_add);
-        let mut missing = Missing { count: self.lost.saturating_sub(listed), unknown: false };
+        // What is not listed may be a gap of which nobody knows the count.
+        let unknown = self.unlisted > 0 && self.gaps.len() >= LISTED;
+        let mut missing = Missing { count: self.lost.saturating_sub(listed), unknown };
         self.gaps.iter().for_each(|(_, gap)| missing.add(gap.missing()));
         missing
     }
@@ -236,5 +238,14 @@ pub(super) mod tests {
     fn a_storm_of_resizes_is_counted_not_listed() {
         let tally = tally((0..5000).map(|n| (n, Payload::Resize { cols: 80, rows: 24 })));
         assert_eq!((tally.resizes.len(), tally.unlisted), (LISTED, 4000));
+        assert_eq!(tally.missing(), Missing::default());
+    }
+
+    #[test]
+    fn of_gaps_that_are_not_listed_nobody_says_that_they_hold_all_that_is_missing() {
+        let gap = |why: &str| Payload::Gap(Gap::new(why, "session", 0, String::new()));
+        let slept = || (0..LISTED as u64).map(|n| (n, gap("slept")));
+        assert_eq!(tally(slept()).missing(), Missing::default());
+        assert!(tally(slept().chain([(9000, gap("left"))])).missing().unknown);
     }
 }

@@ -102,7 +102,10 @@ impl<S: Sink> Writer<S> {
     pub fn look(&mut self) -> Result<(), Error> {
         let Err(error) = self.sink.kept() else { return Ok(()) };
         (self.doubted, self.durable) = (true, 0);
-        self.touched.get_or_insert_with(|| error.to_string());
+        // What the system could not tell us is nobody's doing.
+        if error.raw_os_error().is_none() {
+            self.touched.get_or_insert_with(|| error.to_string());
+        }
         Err(Error::io("go on with the recording")(error))
     }
 

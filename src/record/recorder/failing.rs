@@ -78,6 +78,9 @@ impl<S: Disk> Recorder<'_, S> {
             (_, _) if still_stuck => self.state = State::Losing,
             _ => {}
         }
+        if self.state == State::Losing {
+            self.loses = Some(why.clone());
+        }
         self.failure.get_or_insert(why);
     }
 
@@ -172,7 +175,7 @@ impl<S: Disk> Recorder<'_, S> {
         let lost = std::mem::take(&mut self.lost_now);
         // It stands where it ended: what was lost came before.
         let long = u64::try_from(now.saturating_sub(self.losing).as_millis()).unwrap_or(u64::MAX);
-        let why = self.failure.as_deref().unwrap_or_default();
+        let why = self.loses.as_ref().or(self.failure.as_ref()).map_or("", String::as_str);
         let note = format!("nothing could be stored for {}: {why}", seconds(long));
         self.push_gap(now, Gap::new("write-failed", "session", lost, note));
     }
