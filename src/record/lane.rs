@@ -163,6 +163,10 @@ impl Buffer {
         self.bytes.get_mut(self.to..).unwrap_or_default()
     }
 
+    pub(super) fn has_room(&self) -> bool {
+        self.to < self.bytes.len()
+    }
+
     /// `count` bytes of the room were filled.
     pub(super) fn filled(&mut self, count: usize) {
         self.to = self.to.saturating_add(count).min(self.bytes.len());

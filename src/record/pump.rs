@@ -57,6 +57,8 @@ const STILL: Duration = Duration::from_secs(1);
 const SLOW: Duration = Duration::from_secs(10);
 /// How long after a key that stops it is waited for the child's stop before what is stopped beside it goes on.
 const STOPS: Duration = Duration::from_secs(1);
+/// How long it is waited for that the program's file is executed before what is to end it is told it all the same.
+const LATE: Duration = Duration::from_secs(1);
 /// How long a child that was hung up may take to end before it is killed.
 const HANG_UP: Duration = Duration::from_secs(2);
 
@@ -88,6 +90,8 @@ pub(super) struct Pump<'a> {
     size: Option<Size>,
     keyboard: Keyboard,
     keys: Buffer,
+    /// Of the keys in the buffer nothing was handed on yet.
+    fresh: bool,
     /// Of the keys in the buffer, while they are not recorded: when they were read, and whether as a secret.
     typed: Option<(Duration, bool)>,
     output: Output<'a>,
@@ -95,6 +99,8 @@ pub(super) struct Pump<'a> {
     stream_buffers: [Buffer; 2],
     batch: Batch,
     child: Option<u32>,
+    /// When the word to start it was given.
+    began: Duration,
     /// The child was given the foreground of its terminal.
     front: bool,
     /// How often that was wanted and is not done yet: what it was stopped for meanwhile is over then.
@@ -196,6 +202,7 @@ impl<'a> Pump<'a> {
             leads: screen.is_some(),
             outlives: session.outlives,
             keys: Buffer::new(4 << 10),
+            fresh: false,
             typed: None,
             output: Output {
                 buffer: Buffer::new(BUFFER),
@@ -213,6 +220,7 @@ impl<'a> Pump<'a> {
             stream_buffers: [Buffer::new(STREAM_BUFFER), Buffer::new(STREAM_BUFFER)],
             batch,
             child: None,
+            began: start,
             front: true,
             fronting: 0,
             lone: false,
@@ -273,6 +281,7 @@ impl<'a> Pump<'a> {
             )));
         }
         self.front = self.belongs_in_front();
+        self.began = clock::monotonic();
         Ok(self.stage.go(self.front)?)
     }
 
@@ -303,6 +312,9 @@ impl<'a> Pump<'a> {
             let ready = |slot: Option<Slot>| slot.map_or(Ready::default(), |slot| set.ready(slot));
             if ready(slots.calm).read {
                 self.stir()?;
+            }
+            if self.is_late() {
+                self.end_unknown();
             }
             // Keys before output: in a flood ^C must not stand in the line.
             let (terminal, mut leader) = (ready(slots.terminal), ready(slots.leader));
@@ -396,14 +408,14 @@ impl<'a> Pump<'a> {
         let mut slots = Slots::default();
         let flows = !self.batch.is_stuck();
         if let Some(screen) = &self.screen {
-            let keys = self.keys.is_empty() && self.takes_keys();
+            let keys = self.takes_keys();
             let show = !self.output.buffer.is_empty();
             // A terminal that is not asked anything is not polled: its hang-up would be told again and again.
             if keys || show {
                 slots.terminal = Some(set.add(&screen.terminal, keys, show));
             }
             let read = self.output.buffer.is_empty() && !self.output.ended && flows && self.is_known();
-            let write = !self.keys.is_empty();
+            let write = !self.keys.is_empty() && self.is_known();
             if read || write {
                 slots.leader = Some(set.add(&screen.leader, read, write));
             }
@@ -440,12 +452,21 @@ impl<'a> Pump<'a> {
         self.child.is_some() || !matches!(self.phase, Phase::Running)
     }
 
+    /// Whether the child is still unknown where it should be known by now: its file may be on a disk that does not answer.
+    fn is_late(&self) -> bool {
+        !self.is_known() && clock::monotonic() >= self.began.saturating_add(LATE)
+    }
+
     /// Keys wait in the terminal until the child is known: of one that they stop before its file is executed nobody would be told, and
-    /// nobody would continue it.
+    /// nobody would continue it. Where that is late, what is raw is read all the same, as long as there is room: one may be to end it.
     fn takes_keys(&self) -> bool {
         let Some(screen) = &self.screen else { return false };
+        let wanted = match self.is_known() {
+            true => self.keys.is_empty(),
+            false => self.is_late() && self.keyboard.is_raw() && self.keys.has_room(),
+        };
         matches!(self.phase, Phase::Running)
-            && self.is_known()
+            && wanted
             && self.batch.takes_input()
             && self.keyboard.reads(&screen.terminal)
     }
@@ -483,6 +504,9 @@ impl<'a> Pump<'a> {
     /// echo is overdue, but where none can be seen.
     fn due(&self, looks: bool) -> Option<Duration> {
         let phase = match self.phase {
+            Phase::Running if self.child.is_none() => {
+                Some(self.began.saturating_add(LATE)).filter(|_| !self.is_late())
+            }
             // Only a child that runs wants a keyboard, and only where there is one is it looked after.
             Phase::Running => self.child.and(self.screen.as_ref()).and_then(|_| self.keyboard.deadline()),
             Phase::HungUp { since, killed } => {

@@ -142,6 +142,15 @@ impl Settings {
         (byte != 0 && self.0.c_lflag & libc::ISIG != 0).then_some(byte)
     }
 
+    /// The keys that end whoever has the foreground, and by which signal (mostly ^C and ^\\).
+    pub fn ends(&self) -> impl Iterator<Item = (u8, super::signals::Signal)> {
+        let keys = [(libc::VINTR, libc::SIGINT), (libc::VQUIT, libc::SIGQUIT)];
+        let signals = self.0.c_lflag & libc::ISIG != 0;
+        keys.map(|(which, signal)| (self.0.c_cc[which], signal))
+            .into_iter()
+            .filter(move |(byte, _)| signals && *byte != 0)
+    }
+
     /// Whether a line that is read whole ends with this byte; a return is taken for one, however it is translated.
     pub fn ends_line(&self, byte: u8) -> bool {
         let of_its_own = [libc::VEOL, libc::VEOL2, libc::VEOF].map(|which| self.0.c_cc[which]);

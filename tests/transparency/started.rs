@@ -3,7 +3,7 @@
 use crate::support::sandbox::Sandbox;
 use crate::support::terminal::Terminal;
 use crate::support::{children, descendants, lives, skipped, state, there, until};
-use sealcast::sys::signals::{SIGCONT, SIGSTOP, SIGTSTP, send};
+use sealcast::sys::signals::{SIGCONT, SIGHUP, SIGINT, SIGSTOP, SIGTERM, SIGTSTP, send};
 use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Child, Stdio};
@@ -180,4 +180,65 @@ fn a_stop_that_is_typed_before_its_file_is_executed_stops_it() {
     untold.terminal.stays_silent(A_WHILE);
     untold.let_it_run();
     untold.is_stopped_and_goes_on();
+}
+
+#[test]
+fn a_stop_that_is_typed_long_before_its_file_is_executed_stops_it() {
+    let Some(mut untold) = Untold::kept("$W ./program", "#!/bin/sh\nexec sleep 1000\n") else { return };
+    untold.terminal.send_unseen("\x1a");
+    untold.terminal.stays_silent(A_WHILE * 2);
+    untold.let_it_run();
+    untold.is_stopped_and_goes_on();
+}
+
+#[test]
+fn what_is_typed_long_before_its_file_is_executed_is_read_and_recorded() {
+    let Some(mut untold) = Untold::kept("$W ./program", "#!/bin/sh\nread x\necho got $x\n") else { return };
+    untold.terminal.send_unseen("ab");
+    untold.terminal.stays_silent(A_WHILE * 2);
+    untold.terminal.send_unseen("c");
+    untold.terminal.stays_silent(A_WHILE);
+    untold.let_it_run();
+    untold.terminal.wait_for("abc");
+    untold.terminal.line("", "got abc");
+    untold.terminal.wait_for("OUTER> ");
+    assert_eq!(untold.sandbox.recorded_input(), b"abc\r");
+}
+
+/// Leaves word that its file was executed: the kernel takes a lease back after some time.
+const RAN: &str = "#!/bin/sh\necho >ran\nexec sleep 1000\n";
+
+#[test]
+fn a_key_that_ends_it_does_not_wait_until_its_file_is_executed() {
+    for (key, status) in [("\x03", 130), ("\x1c", 131)] {
+        let Some(mut untold) = Untold::kept("$W ./program", RAN) else { return };
+        // Neither what was typed ahead nor a stop, both of which wait, keeps the key from being seen.
+        untold.terminal.send_unseen("abc\x1a");
+        untold.terminal.stays_silent(A_WHILE * 2);
+        untold.terminal.send_unseen(key);
+        untold.terminal.wait_for("OUTER> ");
+        assert!(!untold.sandbox.path("ran").exists());
+        assert_eq!(untold.sandbox.recorded_exit(), Some(status));
+    }
+}
+
+#[test]
+fn a_signal_that_ends_it_does_not_wait_until_its_file_is_executed() {
+    for signal in [SIGTERM, SIGINT, SIGHUP] {
+        let Some(mut untold) = Untold::kept("$W ./program", RAN) else { return };
+        send(untold.wrapper, signal).unwrap();
+        untold.terminal.wait_for("OUTER> ");
+        assert!(!untold.sandbox.path("ran").exists());
+        assert_eq!(untold.sandbox.recorded_exit(), Some(128 + signal));
+    }
+}
+
+#[test]
+fn in_the_background_a_signal_that_ends_it_does_not_wait_until_its_file_is_executed() {
+    let Some(mut untold) = Untold::kept("$W ./program &", RAN) else { return };
+    untold.terminal.wait_for("OUTER> ");
+    let wrapper = untold.wrapper;
+    untold.terminal.line(&format!("kill -TERM {wrapper}; wait {wrapper}; echo status $?"), "status 143");
+    assert!(!untold.sandbox.path("ran").exists());
+    assert_eq!(untold.sandbox.recorded_exit(), Some(143));
 }

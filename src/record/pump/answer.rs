@@ -106,6 +106,29 @@ impl Pump<'_> {
         };
     }
 
+    /// The child's file is still to be executed: what came to end it does not wait for that any longer. A stop does: nobody would be told
+    /// of it.
+    pub(super) fn end_unknown(&mut self) {
+        let (stops, others): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.early).into_iter().partition(|early| early.signal == signals::SIGTSTP);
+        self.early = stops;
+        for arrived in others {
+            self.signal_unknown(arrived.signal);
+        }
+    }
+
+    /// Signals the child that the stage has not told of yet. Where it cannot be found, the session ends.
+    pub(super) fn signal_unknown(&mut self, signal: signals::Signal) {
+        let stage = self.stage.pid();
+        match ids::children(stage, stage).filter(|_| ids::proc_is_ours()) {
+            Some(children) => {
+                // Where there is none it is over, which is about to be told. As in `to_child`.
+                let _ = children.first().map(|child| signals::send(*child, signal));
+            }
+            None => self.end_all(),
+        }
+    }
+
     /// What a key of the terminal brought (the kernel sends it) is for whoever has the terminal inside, such as the job of a
     /// shell; anything else for the child.
     fn to_foreground(&self, arrived: Arrived) {

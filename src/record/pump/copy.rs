@@ -13,8 +13,10 @@ use std::time::Duration;
 impl Pump<'_> {
     pub(super) fn copy_keys(&mut self, terminal: Ready) {
         let Some(screen) = &self.screen else { return };
-        if self.keys.is_empty() && terminal.read && self.takes_keys() {
-            self.keys.forget();
+        if terminal.read && self.takes_keys() {
+            if self.keys.is_empty() {
+                self.keys.forget();
+            }
             self.keyboard.took();
             match fd::read(&screen.terminal, self.keys.room()) {
                 // In raw mode an end is a hang-up; otherwise somebody typed the end of file.
@@ -28,14 +30,11 @@ impl Pump<'_> {
                     if !self.keyboard.is_raw() {
                         end_piece(&mut self.keys, screen);
                     }
-                    // As they are before the child knows of the keys, who may change them.
-                    let theirs = screen.leader.settings().ok();
-                    let (now, secret) = (clock::monotonic(), theirs.is_some_and(|s| s.reads_secret()));
-                    self.typed = Some((now, secret));
-                    if theirs.and_then(|s| s.stops()).is_some_and(|key| self.keys.whole().contains(&key)) {
-                        self.stops = Some(now.saturating_add(STOPS));
-                    }
                     settle(&screen.terminal);
+                    self.fresh = true;
+                    if !self.is_known() {
+                        self.end_by_key();
+                    }
                 }
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
                 Err(_) if screen.terminal.is_alive() => self.keyboard.lost(),
@@ -44,13 +43,41 @@ impl Pump<'_> {
         } else if self.keys.is_empty() && terminal.gone && !screen.terminal.is_alive() {
             return self.terminal_gone();
         }
+        let Some(screen) = self.screen.as_ref().filter(|_| self.is_known()) else { return };
         if !self.keys.is_empty() {
+            if std::mem::take(&mut self.fresh) {
+                // As they are before the child knows of the keys, who may change them.
+                let theirs = screen.leader.settings().ok();
+                let (now, secret) = (clock::monotonic(), theirs.is_some_and(|s| s.reads_secret()));
+                self.typed = Some((now, secret));
+                if theirs.and_then(|s| s.stops()).is_some_and(|key| self.keys.whole().contains(&key)) {
+                    self.stops = Some(now.saturating_add(STOPS));
+                }
+            }
             match self.keys.write_to(&screen.leader) {
                 Written::Waits => {}
                 // Where the follower is gone, its end is told by the reading side.
                 Written::All | Written::Gone | Written::Failed(_) => self.keys.take_all(),
             }
             self.wipe_keys();
+        }
+    }
+
+    /// The child is not known yet: what it is to be ended by does not wait for that. As in the kernel, that key takes back what was typed
+    /// before it. Everything else is kept for the child.
+    fn end_by_key(&mut self) {
+        let Some(screen) = &self.screen else { return };
+        let Ok(theirs) = screen.leader.settings() else { return };
+        let ends = |key: &u8| theirs.ends().find(|(byte, _)| byte == key);
+        let Some((key, signal)) = self.keys.whole().iter().rev().find_map(ends) else { return };
+        self.keys.forget();
+        self.batch.typed(clock::monotonic(), &[key], theirs.reads_secret(), self.blind);
+        // Until it has the foreground the stage has it, which no key ends. Where it has, the kernel shows the key, too.
+        if screen.leader.foreground() == Some(self.stage.pid()) {
+            self.signal_unknown(signal);
+        } else {
+            // A terminal that is gone is told of elsewhere.
+            let _ = fd::write(&screen.leader, &[key]);
         }
     }
 
