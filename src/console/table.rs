@@ -15,7 +15,7 @@ pub enum Column {
     Right,
     /// Is shortened, with `…`; text to the left.
     Flexible,
-    /// Is shortened, with `…`, before any other; text to the left.
+    /// Is shortened, with `…`, before any other, to what still tells names apart; text to the left.
     Yielding,
     /// The last one: as long as it is, on further lines if need be.
     Whole,
@@ -30,6 +30,8 @@ pub struct Table {
 
 /// A flexible column is not made narrower than this.
 const NARROWEST: usize = 8;
+/// Nor one that yields, before the others have: of a fingerprint (`SHA256:…`) nine characters are left.
+const TOLD_APART: usize = 17;
 
 impl Table {
     /// A table with these headings.
@@ -95,8 +97,9 @@ impl Table {
             let above = |n: &usize, least: usize| widths.get(*n).is_some_and(|width| *width > least);
             let others = (0..widths.len()).filter(|n| is_flexible(*n) && Some(*n) != last);
             let gives = yielding
-                .filter(|n| above(n, NARROWEST))
+                .filter(|n| above(n, TOLD_APART))
                 .or_else(|| last.filter(|n| above(n, NARROWEST)))
+                .or_else(|| yielding.filter(|n| above(n, NARROWEST)))
                 .or_else(|| others.filter(|n| above(n, NARROWEST)).max_by_key(|n| widths.get(*n).copied()))
                 .or_else(|| last.filter(|n| above(n, 0)));
             match gives.and_then(|n| widths.get_mut(n)) {
@@ -198,8 +201,9 @@ mod tests {
         table.row(&[&"root@vm (ssh-ed25519)", &"good", &"no identity here"]);
         let row = |width| table.folded(width, false).lines().nth(1).unwrap().to_owned();
         assert_eq!(row(46), "root@vm (ssh-ed25519)  good   no identity here");
-        assert_eq!(row(33), "root@vm…  good   no identity here");
-        assert_eq!(row(28), "root@vm…  good   no identit…");
+        assert_eq!(row(42), "root@vm (ssh-ed2…  good   no identity here");
+        assert_eq!(row(37), "root@vm (ssh-ed2…  good   no identit…");
+        assert_eq!(row(28), "root@vm (s…  good   no iden…");
     }
 
     fn table() -> Table {
