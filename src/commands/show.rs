@@ -11,7 +11,7 @@ use crate::container::{Entry, GivenUp, Header, LeftOut, Meta, ORIGIN_WITNESSED, 
 use crate::crypto::recipient::label_of;
 use crate::error::{Context as _, Error, Kind, Result};
 use crate::shell::alone;
-use crate::shell::notices::{is_over, is_plain, of_gaps};
+use crate::shell::notices::{is_over, is_plain, kind, of_gaps};
 use crate::store::seal;
 use crate::text::counted;
 use std::borrow::Cow;
@@ -92,7 +92,7 @@ const MOST_NOTICES: usize = 5;
 fn folded(notices: &[(u64, String)]) -> (Vec<&(u64, String)>, BTreeMap<&str, usize>) {
     let (mut told, mut counts) = (Vec::new(), BTreeMap::<&str, usize>::new());
     for notice in notices {
-        let kind = notice.1.split([':', ' ', ',']).next().unwrap_or_default();
+        let kind = kind(&notice.1);
         let count = counts.entry(kind).or_default();
         *count += 1;
         if *count <= MOST_NOTICES {

@@ -46,9 +46,14 @@ pub fn is_plain(notice: &str) -> bool {
     is_of(notice, LEFT_RUNNING)
 }
 
+/// The word that a notice begins with: of a flag, or why there is a gap.
+pub fn kind(notice: &str) -> &str {
+    notice.split([':', ' ', ',']).next().unwrap_or_default()
+}
+
 /// Whether a notice is of what lasted until its time; others are of what begins there.
 pub fn is_over(notice: &str) -> bool {
-    notice.split([':', ' ', ',']).next().is_some_and(|kind| OVER.contains(&kind))
+    OVER.contains(&kind(notice))
 }
 
 /// That commands of this segment may be missing, where nothing else says so.

@@ -91,11 +91,7 @@ fn secrets_that_are_asked_for_one_after_the_other_are_withheld_whatever_is_drawn
                     }
                 }
                 texts.push((at + 10, false, "\r\nok\r\n".into()));
-                let steps: Vec<Step<'_>> = texts
-                    .iter()
-                    .map(|(at, typed, text)| if *typed { Type(*at, text) } else { Show(*at, text) })
-                    .collect();
-                let out = play(Policy::Echoed, &steps);
+                let out = played(&texts);
                 if !stored(&out).replace('\r', "").is_empty() {
                     found.push(format!("{secret:?} beside {noise}, {prompt:?}: {:?}", stored(&out)));
                 }
@@ -103,6 +99,15 @@ fn secrets_that_are_asked_for_one_after_the_other_are_withheld_whatever_is_drawn
         }
     }
     assert!(found.is_empty(), "{}:\n{}", found.len(), found.join("\n"));
+}
+
+/// What is stored of a scene: when something was typed (or shown), and what.
+fn played(scene: &[(u64, bool, String)]) -> Vec<Typed> {
+    let steps: Vec<Step<'_>> = scene
+        .iter()
+        .map(|(at, typed, text)| if *typed { Type(*at, text) } else { Show(*at, text) })
+        .collect();
+    play(Policy::Echoed, &steps)
 }
 
 /// Keeps what was stored beside a command.
@@ -278,11 +283,7 @@ fn a_secret_is_withheld_though_a_program_leaves_the_screen_between_its_keys() {
                     texts.push((at, false, "\x1b[?1049l\r\nWord: ".into()));
                 }
             }
-            let steps: Vec<Step<'_>> = texts
-                .iter()
-                .map(|(at, typed, text)| if *typed { Type(*at, text) } else { Show(*at, text) })
-                .collect();
-            let out = play(Policy::Echoed, &steps);
+            let out = played(&texts);
             if !stored(&out).replace('\r', "").is_empty() {
                 found.push(format!("{secret:?} beside {noise}, torn at {torn}: {:?}", stored(&out)));
             }
