@@ -489,6 +489,26 @@ fn a_flood_begins_a_frame_of_its_own_in_the_middle_of_a_segment() {
     assert_eq!(joined(&events), joined(&recorded.events));
 }
 
+/// A `git diff` is looked at. Were it a flood, whatever is typed after it would be compressed like one.
+#[test]
+fn a_long_listing_after_a_pause_is_no_flood_and_four_of_them_are() {
+    if !have("zstd") {
+        return;
+    }
+    let listing: String =
+        (0..2000).map(|n| format!("{n} {} of a long listing\r\n", n * 7919 % 10_007)).collect();
+    assert!((50_000..60_000).contains(&listing.len()), "{}", listing.len());
+    let again = |n: u64| sample::out(2000 + 100 * n, &listing);
+    // Four of them in a row nobody follows.
+    for (listings, frames) in [(1, 1), (4, 2)] {
+        let mut steps = vec![sample::out(0, "$ ")];
+        steps.extend((0..listings).map(again));
+        steps.push(sample::out(2900, "$ "));
+        let recorded = record(&fleet(), &[SlotKind::Root], CastHeader::new(80, 24), &steps, true);
+        assert_eq!(stock_zstd(&recorded).iter().map(|(frames, _)| *frames).collect::<Vec<_>>(), [frames]);
+    }
+}
+
 /// Two segments of a flood, all of it in one second.
 fn flood_of(text: &str) -> sample::Recorded {
     let mut steps = vec![sample::out(0, "$ \r\n")];

@@ -148,7 +148,7 @@ impl Builder {
 }
 
 /// A filter of half the size: the OR of its halves.
-fn halved(bits: &[u8]) -> Vec<u8> {
+pub(super) fn halved(bits: &[u8]) -> Vec<u8> {
     let (low, high) = bits.split_at(bits.len() / 2);
     low.iter().zip(high).map(|(low, high)| low | high).collect()
 }
@@ -237,14 +237,14 @@ mod tests {
         let others: Vec<String> = ids(18_000).skip(16_000).collect();
         let passed = others.iter().filter(|id| filter.may_hold_text(id)).count();
         assert!(passed < 200, "{passed} of 2000");
-        let small = filter::fitted(bytes.clone(), 300_000, 0);
+        let small = filter::fitted(bytes.clone(), 1 << 20, 300_000, 0);
         assert!(small.len() < bytes.len() && small.len() * 21 < 300_000, "{} {}", small.len(), bytes.len());
         let filter = filter::Filter::read(&small).unwrap();
         assert!(lines.iter().all(|line| filter.may_hold_text(line)));
         let passed = others.iter().filter(|id| filter.may_hold_text(id)).count();
         assert!(passed < 400, "{passed} of 2000");
         // Where there is no room, only the first is left.
-        let first = filter::fitted(bytes, 1000, 0);
+        let first = filter::fitted(bytes, 1 << 20, 1000, 0);
         assert!(filter::Filter::read(&first).unwrap().may_hold_piece(1));
     }
 

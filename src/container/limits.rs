@@ -80,13 +80,19 @@ pub const QUIET: Duration = Duration::from_secs(2);
 
 /// How what a person can follow is compressed: as well as zstd can, since there is little of it. Against level 3 this is 20 % less
 /// of a log, 17 % of a build and of vim, 5 % of a shell, for 0.3 ms of processor time for each second of such sessions (and about
-/// 20 ms of a second that is just not a flood).
+/// 20 ms of a second that is just not a flood). Output and input are a flood where [`CALM_FIRST`] and [`CALM_RATE`] do not cover them.
 pub const CALM: Settings =
     Settings { level: 19, window_log: 18, table_log: 17, chain_log: 17, min_match: 3, block: None };
-/// How a flood is compressed: [`FLUSH_BYTES`] within a second, and what follows to the end of the segment. The strategy of level 3
-/// with tables that stay in the cache. Beside that of level 1 with a match of 7 this takes as long, and makes 2 to 5 % less of
-/// listings, source, logs of packages and dumps; a larger table of short matches takes 5 % longer for a thousandth, and blocks of
-/// 128 KiB take 0.3 MiB of memory for two.
+/// Bytes of output and input that may be compressed thoroughly at the beginning of a session…
+pub const CALM_FIRST: usize = 32 << 10;
+/// …how many more each second brings…
+pub const CALM_RATE: usize = 64 << 10;
+/// …and the most that come together. A long listing after a pause (a `git diff`, 80 KB) is no flood: it made all that followed in
+/// its segment half as long again. One that goes on is, wherever it begins: this much takes 80 ms.
+pub const CALM_MOST: usize = 256 << 10;
+/// How a flood is compressed, and what follows it to the end of the segment. The strategy of level 3 with tables that stay in the
+/// cache. Beside that of level 1 with a match of 7 this takes as long, and makes 2 to 5 % less of listings, source, logs of packages
+/// and dumps; a larger table of short matches takes 5 % longer for a thousandth, and blocks of 128 KiB take 0.3 MiB of memory for two.
 pub const FLOOD: Settings =
     Settings { level: 3, window_log: 21, table_log: 17, chain_log: 14, min_match: 5, block: Some(64 << 10) };
 /// How a flood of lines is compressed that differ in their numbers alone: where the one in the segment before became [`COUNTED`]

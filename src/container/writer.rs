@@ -114,9 +114,9 @@ pub struct Writer<S: Sink> {
     flood: bool,
     /// The segment before held a flood of lines that differ in their numbers alone.
     counted: bool,
-    /// The second of the last event, and the bytes of output and input in it.
-    second: u64,
-    in_second: usize,
+    /// Bytes of output and input that may still be compressed thoroughly, at the time of the last event.
+    patience: usize,
+    patience_at: Duration,
     encoder: line::Encoder,
     lines: Vec<u8>,
     /// Compressed and not yet sealed.
@@ -200,8 +200,8 @@ impl<S: Sink> Writer<S> {
                 .ok_or_else(|| Error::Compression("the workspace could not be made".to_owned()))?,
             flood: false,
             counted: false,
-            second: 0,
-            in_second: 0,
+            patience: limits::CALM_FIRST,
+            patience_at: Duration::ZERO,
             encoder: line::Encoder::default(),
             lines: Vec::new(),
             packed: Vec::new(),
@@ -272,12 +272,8 @@ impl<S: Sink> Writer<S> {
         if !matches!(event.payload, Payload::Anchor(_) | Payload::Keyframe(_)) {
             segment.last = event.time;
         }
-        if self.second != event.time.as_secs() {
-            (self.second, self.in_second) = (event.time.as_secs(), 0);
-        }
-        self.in_second = self.in_second.saturating_add(shown);
         self.taken = self.taken.saturating_add(shown as u64);
-        if self.in_second >= limits::FLUSH_BYTES && !std::mem::replace(&mut self.flood, true) {
+        if !self.is_calm(event.time, shown) && !std::mem::replace(&mut self.flood, true) {
             self.settings(if self.counted { limits::FLOOD_COUNTED } else { limits::FLOOD })?;
         }
         self.buffered = self.buffered.saturating_add(raw);
@@ -291,6 +287,17 @@ impl<S: Sink> Writer<S> {
             }
         }
         Ok(())
+    }
+
+    /// Whether these bytes may be compressed thoroughly, as far as time since the last ones goes: see [`limits::CALM`].
+    fn is_calm(&mut self, now: Duration, shown: usize) -> bool {
+        let since = now.saturating_sub(self.patience_at);
+        self.patience_at = now.max(self.patience_at);
+        let regained = since.as_micros().saturating_mul(limits::CALM_RATE as u128) / 1_000_000;
+        let regained = usize::try_from(regained).unwrap_or(usize::MAX);
+        let patience = self.patience.saturating_add(regained).min(limits::CALM_MOST);
+        self.patience = patience.saturating_sub(shown);
+        shown <= patience
     }
 
     /// Whether there should be a keyframe now, inside the segment in hand: tells so once.
@@ -430,7 +437,7 @@ impl<S: Sink> Writer<S> {
         self.unpacked = self.unpacked.saturating_add(unpacked);
         // What is not the filter of the entry weighs as well.
         let filter = plain.split_off(plain.len().saturating_sub(entry.filter.len()));
-        plain.extend_from_slice(&filter::fitted(filter, stored, plain.len() as u64));
+        plain.extend_from_slice(&filter::fitted(filter, entry.tally.raw, stored, plain.len() as u64));
         self.index_chunk(plain)?;
         self.checkpoint(flags)?;
         self.segment = self.segment.saturating_add(1);
