@@ -7,6 +7,7 @@ use crate::exec;
 use crate::policy::{Banner, ExecTrace, Input, Policy, Profile};
 use crate::record::elevate::{self, Elevation, What, Wish};
 use crate::record::facts::{self, Observed};
+use crate::record::groups::GroupNames;
 use crate::record::witness::{Wanted, Witnesses};
 use crate::record::{self, Guarding, Order, ScreenIndexer, Taken, session, withhold};
 use crate::store::personal::{self, Personal};
@@ -193,7 +194,8 @@ fn order(
     if policy.require_reason && wish.reason.as_deref().is_none_or(|reason| reason.trim().is_empty()) {
         wish.reason = Some(ask_reason(context)?);
     }
-    let observed = Observed::here();
+    let mut names = GroupNames::default();
+    let observed = Observed::here(&mut names);
     let called = elevate::caller(&wish, &policy, ids::real_uid(), ids::login_uid(), variables);
     let (caller, unknown) = match called {
         Ok(caller) => (Some(caller), None),
@@ -206,7 +208,7 @@ fn order(
     };
     let target = elevate::target(&wish, &policy, caller.as_ref(), ourselves)?;
     let (header, mut meta) = facts::tell(&observed, &wish, &target, &caller_name, &policy, variables);
-    facts::tell_groups(&mut meta, caller.as_ref(), &target);
+    facts::tell_groups(&mut meta, &mut names, caller.as_ref(), &target);
     // Who called decides nothing here, and stands in the recording as unknown, with the reason.
     if let Some(why) = unknown {
         meta.identity.insert("caller-unknown".to_owned(), why);

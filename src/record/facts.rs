@@ -6,10 +6,10 @@
 //! are, and where that is about who it was, both in public. Refuses to record the value of a variable that the policy does not name, and secrets in arguments.
 
 use super::elevate::{Target, Variables, What, Wish};
+use super::groups::GroupNames;
 use super::indexer::ScreenIndexer;
 use crate::container::{Header, Meta, ORIGIN_WITNESSED};
 use crate::policy::{Policy, Profile, duration_text};
-use crate::sys::clock;
 use crate::sys::guard::Restrictions;
 use crate::sys::ids::{self, Ancestor, User};
 use crate::sys::peer::{self, Peer};
@@ -18,12 +18,9 @@ use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
-use std::time::Duration;
 
 /// Longest claim and longest argument that is kept, in bytes.
 const MAX_TEXT: usize = 4096;
-/// How long the names of groups are looked up: a directory that is asked over the network may be slow, or gone.
-const LOOK_UP: Duration = Duration::from_secs(1);
 /// Longest command line that is kept, in bytes.
 const MAX_ARGV: usize = 64 << 10;
 /// Most that is kept of the environment, in bytes of names and values.
@@ -70,7 +67,7 @@ pub struct Observed {
 
 impl Observed {
     /// What the system tells now. Whatever it does not tell stays empty.
-    pub fn here() -> Self {
+    pub fn here(names: &mut GroupNames) -> Self {
         let name = |uid: u32| {
             let known = ids::user_by_uid(uid).ok().flatten();
             known.map_or_else(|| format!("uid {uid}"), |user| user.name)
@@ -89,24 +86,13 @@ impl Observed {
             login: ids::login_uid().map(|uid| (uid, name(uid))),
             audit_session: ids::audit_session(),
             user: (uid, name(uid)),
-            groups: ids::current().map(|ids| names_of(&ids.groups)).unwrap_or_default(),
+            groups: ids::current().map(|ids| names.of(&ids.groups)).unwrap_or_default(),
             peer: peer::of_ssh(&ancestors),
             origin: below_sshd(&ancestors).iter().rev().find_map(claimed),
             ancestors,
             cwd: std::env::current_dir().map(|path| shortened(path.as_os_str())).unwrap_or_default(),
         }
     }
-}
-
-/// Names of groups; the number of one that has none, or could not be looked up in [`LOOK_UP`].
-fn names_of(groups: &[u32]) -> Vec<String> {
-    let begun = clock::monotonic();
-    let name = |gid: &u32| {
-        let in_time = clock::monotonic().saturating_sub(begun) < LOOK_UP;
-        let known = in_time.then(|| ids::group_by_gid(*gid).ok().flatten()).flatten();
-        known.map_or_else(|| gid.to_string(), |group| group.name)
-    };
-    groups.iter().map(name).collect()
 }
 
 /// The processes between us and the nearest sshd that runs as root, the nearest to us first: of `sudo`, `bash`, `sshd`
@@ -304,13 +290,18 @@ fn in_force(policy: &Policy, redacted: u32, left_out: usize) -> BTreeMap<String,
 
 /// States the groups of who called and of whom the session runs as, by the group database. Our own, which are told as well, are
 /// root's where an elevator ran us. Of a caller whose groups cannot be looked up none are told.
-pub fn tell_groups(meta: &mut Meta, caller: Option<&User>, target: &Target) {
+pub fn tell_groups(meta: &mut Meta, names: &mut GroupNames, caller: Option<&User>, target: &Target) {
     let mut add = |key: &str, groups: &[u32]| {
         // Each takes two bytes at least: more of them would not be told.
         let groups = groups.get(..MAX_TEXT / 2).unwrap_or(groups);
-        meta.identity.insert(key.to_owned(), cut(names_of(groups).join(" ")));
+        meta.identity.insert(key.to_owned(), cut(names.of(groups).join(" ")));
     };
-    if let Some(groups) = caller.and_then(|caller| ids::groups_of(&caller.name, caller.gid).ok()) {
+    let of = |caller: &User| match *caller == target.user && target.group.is_none() {
+        // They were looked up for the session, and no wish has added to them.
+        true => Some(target.identity.groups.clone()),
+        false => ids::groups_of(&caller.name, caller.gid).ok(),
+    };
+    if let Some(groups) = caller.and_then(of) {
         add("caller-groups", &groups);
     }
     add("target-groups", &target.identity.groups);
@@ -574,7 +565,7 @@ mod tests {
 
     #[test]
     fn this_process_can_be_observed() {
-        let here = Observed::here();
+        let here = Observed::here(&mut GroupNames::default());
         assert!(!here.host.is_empty() && !here.ancestors.is_empty() && !here.cwd.is_empty());
         assert_eq!(here.user.0, ids::real_uid());
     }

@@ -4,7 +4,7 @@
 //! bounded [`queue`], behind which a recorder seals them.
 //!
 //! - One recording from order to close: `take`; of it, the terminal and the child: `session`; as whom: `elevate`; what is
-//!   said of it: `facts`.
+//!   said of it: `facts`, with names of `groups`.
 //! - The loop that copies: `pump`, over a `lane` for each direction; whose the keyboard is: `keyboard`.
 //! - What of it becomes events: `capture`, of the keys `withhold`, and of streams up to their `limit`. They are handed on by
 //!   `batch`, through the `queue`.
@@ -19,6 +19,7 @@ pub mod capture;
 pub mod disk;
 pub mod elevate;
 pub mod facts;
+pub mod groups;
 pub mod indexer;
 mod indexer_commands;
 mod indexer_queue;

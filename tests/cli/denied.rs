@@ -83,14 +83,9 @@ fn a_name_that_is_taken_in_the_store_is_never_written_over_and_nothing_is_run() 
     };
     let before = names();
     let args = ["run", "--", "touch", "it-ran"];
-    let plain = home.command(&args);
     // Its name comes of a number that nobody can foresee: that it is taken is what the kernel says.
-    let mut strace = Process::new("strace");
-    strace.args(["-f", "-o"]).arg(home.path("trace"));
-    strace.args(["-e", "trace=link,linkat,openat", "-e", "inject=link,linkat:error=EEXIST"]);
-    strace.arg(plain.get_program()).args(plain.get_args()).env_clear();
-    strace.envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    let ran = ran(strace.current_dir(home.path("")), &args);
+    let taken = ["-e", "trace=link,linkat,openat", "-e", "inject=link,linkat:error=EEXIST"];
+    let ran = crate::kept::under_strace(&home, &taken, &args);
     let trace = std::fs::read_to_string(home.path("trace")).unwrap();
     if !trace.contains("(INJECTED)") {
         crate::skipped("this file system has no files without a name");

@@ -32,14 +32,20 @@ pub(crate) fn can_trace() -> bool {
     can
 }
 
-/// Runs the program with what `strace` does to its reads of a recording.
-fn traced(home: &Home, recording: &Path, tampered: &[&str], args: &[&str]) -> Ran {
+/// Runs the program under `strace`, which writes into the file `trace` of the home what these words tell it to.
+pub(crate) fn under_strace(home: &Home, words: &[&str], args: &[&str]) -> Ran {
     let plain = home.command(args);
     let mut strace = Process::new("strace");
-    strace.args(["-f", "-e", "trace=read", "-o"]).arg(home.path("trace")).arg("-P").arg(recording);
-    strace.args(tampered).arg(plain.get_program()).args(plain.get_args());
+    strace.args(["-f", "-o"]).arg(home.path("trace")).args(words);
+    strace.arg(plain.get_program()).args(plain.get_args());
     strace.env_clear().envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
     ran(strace.current_dir(home.path("")), args)
+}
+
+/// Runs the program with what `strace` does to its reads of a recording.
+fn traced(home: &Home, recording: &Path, tampered: &[&str], args: &[&str]) -> Ran {
+    let of = ["-e", "trace=read", "-P", recording.to_str().unwrap()];
+    under_strace(home, &[&of, tampered].concat(), args)
 }
 
 /// A read of the recording that is well inside what is exported of it.

@@ -1,6 +1,7 @@
 //! The binary from outside: what people type and see, exit codes, and what happens to bad input.
 #![allow(clippy::unwrap_used)]
 
+mod asked;
 mod bad_input;
 mod denied;
 mod forged;
