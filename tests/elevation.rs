@@ -420,17 +420,19 @@ fn a_configuration_that_others_can_write_stops_everything() {
     use std::os::unix::fs::PermissionsExt;
     let Some(host) = Host::start() else { return };
     let config = host.etc("sealcast/config.toml");
-    std::fs::set_permissions(&config, PermissionsExt::from_mode(0o646)).unwrap();
-    for user in ["alice", "root"] {
-        let ran = host.run(user, &[SEALCAST, "run", "--", "id"]);
-        assert_eq!(ran.status.code(), Some(125), "{}", text(&ran));
-        assert!(
-            text(&ran).contains("can be written by everyone") && !text(&ran).contains("uid="),
-            "{}",
-            text(&ran)
-        );
+    // The file; its directory, though whoever made a file there keeps it from others: who comes first may put one there.
+    for (place, open, closed) in [(&*config, 0o646, 0o644), (config.parent().unwrap(), 0o1777, 0o755)] {
+        std::fs::set_permissions(place, PermissionsExt::from_mode(open)).unwrap();
+        for user in ["alice", "root"] {
+            let ran = host.run(user, &[SEALCAST, "run", "--", "id"]);
+            let said = text(&ran);
+            assert_eq!(ran.status.code(), Some(125), "{}: {said}", place.display());
+            assert!(said.contains("can be written by everyone") && !said.contains("uid="), "{said}");
+        }
+        let checked = host.run("root", &[SEALCAST, "config", "check"]);
+        assert_eq!(checked.status.code(), Some(1), "{}: {}", place.display(), text(&checked));
+        std::fs::set_permissions(place, PermissionsExt::from_mode(closed)).unwrap();
     }
-    std::fs::set_permissions(&config, PermissionsExt::from_mode(0o644)).unwrap();
     host.configure("[recrod]\n");
     let ran = host.run("root", &[SEALCAST, "run", "--", "id"]);
     assert!(text(&ran).contains("did you mean `record`?") && !text(&ran).contains("uid="), "{}", text(&ran));

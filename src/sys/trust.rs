@@ -25,8 +25,9 @@ impl Error {
 }
 
 /// Opens a file that may decide what we do (configuration, keys): it and every directory above it must belong to root
-/// or to `owner` and must not be writable by anyone else; a sticky directory such as `/tmp` is accepted above it. So must every
-/// symbolic link on the way, and the directories above that: whoever can change one decides which file it is.
+/// or to `owner` and must not be writable by anyone else. So must every symbolic link on the way, and the directories above that:
+/// whoever can change one decides which file it is. A sticky directory such as `/tmp` is accepted above the one it is in, and not as
+/// that: it keeps others from a file that is there, and lets the first who comes put one there, be it another name of one that is trusted.
 ///
 /// # Errors
 /// `PermissionDenied` with the reason when it could have been written by others; as [`file::open_read`] otherwise.
@@ -39,6 +40,13 @@ pub fn open(path: &Path, owner: u32) -> Result<File> {
     };
     if let Some(why) = writable_by_others(&facts, owner) {
         return refuse(path, why);
+    }
+    let asked = std::path::absolute(path).map_err(|e| Error::at("open", path, e))?;
+    for dir in [asked.parent(), real.parent()].into_iter().flatten() {
+        let facts = fs::metadata(dir).map_err(|e| Error::at("examine", dir, e))?;
+        if let Some(why) = writable_by_others(&facts, owner) {
+            return refuse(dir, why);
+        }
     }
     if let Some((place, why)) = led_by_others(path, owner)? {
         return refuse(&place, why);
@@ -122,7 +130,7 @@ pub(super) fn writable_by_others(facts: &fs::Metadata, owner: u32) -> Option<Str
     if facts.uid() != 0 && facts.uid() != owner {
         return Some(format!("it belongs to user {}", facts.uid()));
     }
-    let mode = facts.mode() & 0o777;
+    let mode = facts.mode() & 0o7777;
     let by = match mode & 0o022 {
         0 => return None,
         0o020 => "its group",
@@ -217,6 +225,30 @@ mod tests {
             assert!(error.source.to_string().contains("everyone"), "{}: {}", way.display(), error.source);
         }
         open(&real.join("config"), me).unwrap();
+    }
+
+    #[test]
+    fn a_sticky_directory_is_accepted_above_the_one_that_a_file_or_its_link_is_in_and_not_as_that() {
+        let dir = tempfile::tempdir().unwrap();
+        let (shared, own) = (dir.path().join("shared"), dir.path().join("shared/own"));
+        for dir in [&shared, &own] {
+            fs::create_dir(dir).unwrap();
+        }
+        file::write_new(&own.join("config"), b"").unwrap();
+        fs::hard_link(own.join("config"), shared.join("config")).unwrap();
+        symlink("own/config", shared.join("link")).unwrap();
+        symlink("../config", own.join("link")).unwrap();
+        fs::set_permissions(&shared, fs::Permissions::from_mode(0o1777)).unwrap();
+        if fs::metadata(&shared).unwrap().uid() != 0 {
+            super::super::skipped("only root has a sticky directory that is trusted");
+            return;
+        }
+        let open = |path: PathBuf| open(&path, 0).map(drop).map_err(|error| error.source.to_string());
+        assert_eq!(open(own.join("config")), Ok(()));
+        for refused in [shared.join("config"), shared.join("link"), own.join("link")] {
+            let why = Err("it can be written by everyone (mode 1777)".to_owned());
+            assert_eq!(open(refused.clone()), why, "{}", refused.display());
+        }
     }
 
     #[test]
