@@ -602,13 +602,18 @@ fn a_hardened_session_is_without_its_capabilities_and_cannot_write_into_the_stor
 fn a_store_without_room_for_a_recording_is_found_by_the_check_before_a_session_is_refused_for_it() {
     let Some(host) = Host::start() else { return };
     let script = |script: &str| host.run("root", &["sh", "-c", script]);
+    // What is held for a moment as well: sessions that run may need it then.
+    let is_traced = script("strace -f -o /srv/trace true").status.success();
+    let holds = || script("grep -c 'fallocate(' /srv/trace").stdout != b"0\n";
     let of_reserve = |reserve: &str, low: &str| {
         let config = "/etc/sealcast/config.toml";
         let ran = script(&format!(
             "sed -i 's/^reserve.*/reserve = \"{reserve}\"/; s/^low-space.*/low-space = {low}/' {config}"
         ));
         assert!(ran.status.success(), "{}", text(&ran));
-        (host.run("root", &[SEALCAST, "config", "check"]), host.run("root", &[SEALCAST, "run", "--", "true"]))
+        let traced = ["strace", "-f", "-e", "trace=fallocate", "-o", "/srv/trace"];
+        let check = [if is_traced { &traced[..] } else { &[] }, &[SEALCAST, "config", "check"]].concat();
+        (host.run("root", &check), host.run("root", &[SEALCAST, "run", "--", "true"]))
     };
     let small = format!("mkdir -p {STORE} && mount -t tmpfs -o size=4m,mode=700 none {STORE}");
     assert!(script(&small).status.success());
@@ -617,9 +622,27 @@ fn a_store_without_room_for_a_recording_is_found_by_the_check_before_a_session_i
     assert!(text(&run).contains("there is no room for a recording"), "{}", text(&run));
     assert_eq!(check.status.code(), Some(1), "{}", text(&check));
     assert!(text(&check).contains("`store.reserve`: there is no room for a recording"), "{}", text(&check));
+    assert!(
+        text(&check).contains("4.0 MiB are free") && text(&check).contains("4.2 MiB"),
+        "{}",
+        text(&check)
+    );
+    assert!(!is_traced || !holds(), "{}", text(&check));
+    // There is room, and not for two.
+    let (check, run) = of_reserve("2MiB", "0");
+    assert!(check.status.success() && run.status.success(), "{} {}", text(&check), text(&run));
+    assert!(text(&check).contains("note: `store.reserve`: not tried"), "{}", text(&check));
+    assert!(
+        text(&check).contains("4.0 MiB are free") && text(&check).contains("2.5 MiB"),
+        "{}",
+        text(&check)
+    );
+    assert!(!is_traced || !holds(), "{}", text(&check));
     let (check, run) = of_reserve("1MiB", "\"3MiB\"");
     assert!(check.status.success() && run.status.success(), "{} {}", text(&check), text(&run));
     assert!(!text(&check).contains("`store.low-space`"), "{}", text(&check));
+    assert!(!text(&check).contains("not tried"), "{}", text(&check));
+    assert!(!is_traced || holds(), "{}", text(&check));
     let (check, _) = of_reserve("1MiB", "\"8MiB\"");
     assert!(check.status.success() && text(&check).contains("`store.low-space`"), "{}", text(&check));
     // What was held is held no longer, and nothing was left.

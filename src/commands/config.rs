@@ -3,6 +3,7 @@
 mod logins;
 
 use super::Context;
+use super::format::size;
 use crate::console::{Column, Style, Table};
 use crate::error::{Error, Kind, Result};
 use crate::exec;
@@ -219,21 +220,38 @@ fn of_store(policy: &Policy) -> Option<Finding> {
 }
 
 /// Whether recordings find their room, where the store is or would be made.
-fn of_room(policy: &Policy) -> Option<Finding> {
-    let place = policy.store.path.ancestors().find(|place| place.is_dir())?;
+fn of_room(policy: &Policy) -> Vec<Finding> {
+    let mut found = Vec::new();
+    let Some(place) = policy.store.path.ancestors().find(|place| place.is_dir()) else { return found };
     match take::try_room(&Store::new(place), policy.store.reserve) {
-        Ok(()) => {}
+        Ok(take::Room::Held) => {}
+        Ok(take::Room::Compared { free, most, least }) => {
+            let (at, short) = (place.display(), free < least);
+            let [free, most, least] = [free, most, least].map(size);
+            found.push(if short {
+                Finding::serious(format!(
+                    "`store.reserve`: there is no room for a recording: {free} are free in {at}, and it needs {least}"
+                ))
+            } else {
+                Finding::note(format!(
+                    "`store.reserve`: not tried, for sessions that run may need the room: {free} are free in {at}, and a recording holds {most}, or {least} where there is less; a quota is not seen by that"
+                ))
+            });
+        }
         Err(take::Error::NoRoom(reason)) => {
             let why = Error::from(reason);
             let what = format!("`store.reserve`: there is no room for a recording: {why}");
-            return Some(Finding::serious(what));
+            found.push(Finding::serious(what));
+            return found;
         }
         // Whether anything can be made there at all was tried before.
-        Err(_) => return None,
+        Err(_) => return found,
     }
-    let free = sys::file::free_space(place).ok()?.available;
     let low = "`store.low-space`: less than that is free: whoever is recorded is told that it runs out";
-    (free < policy.store.low_space).then(|| Finding::note(low))
+    if sys::file::free_space(place).is_ok_and(|space| space.available < policy.store.low_space) {
+        found.push(Finding::note(low));
+    }
+    found
 }
 
 fn of_exec_trace(policy: &Policy) -> Option<Finding> {

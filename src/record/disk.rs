@@ -53,18 +53,27 @@ impl Disk for RecordingFile {
     }
 }
 
+/// The least that [`hold_reserve`] holds in place of `bytes`.
+pub fn least_reserve(bytes: u64) -> u64 {
+    let mut least = bytes;
+    while least / 2 >= LEAST_RESERVE {
+        least /= 2;
+    }
+    least
+}
+
 /// Holds a reserve of `bytes`, or of half, a quarter… of it on a small file system. Gives what is held; 0 where the file
 /// system has no such thing.
 ///
 /// # Errors
-/// There is not even room for [`LEAST_RESERVE`].
+/// There is not even room for [`least_reserve`].
 pub fn hold_reserve(disk: &impl Disk, bytes: u64) -> Result<u64, sys::Error> {
-    let mut wanted = bytes;
+    let (mut wanted, least) = (bytes, least_reserve(bytes));
     loop {
         match disk.reserve(wanted) {
             Ok(true) => return Ok(wanted),
             Ok(false) => return Ok(0),
-            Err(error) if wanted / 2 < LEAST_RESERVE => return Err(error),
+            Err(error) if wanted <= least => return Err(error),
             Err(_) => wanted /= 2,
         }
     }

@@ -290,13 +290,49 @@ fn begin(
     Ok((writer, path, id, policy))
 }
 
-/// Whether a recording would find its room in this store: a reserve of so many bytes. Nothing of it stays held.
+/// How it was found out whether a recording has room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Room {
+    /// It was held for a moment.
+    Held,
+    /// What is free was compared with what a recording holds, and with the least without which it does not begin; all in bytes.
+    /// Quotas are not seen by that.
+    Compared {
+        /// This much is free.
+        free: u64,
+        /// This much a recording holds.
+        most: u64,
+        /// It makes do with this much.
+        least: u64,
+    },
+}
+
+/// Whether a recording would find its room in this store: a reserve of so many bytes. It is held only where there is plenty, for a
+/// moment: with less a session that runs could be ended because it wants to write at that moment. Nothing of it stays held.
 ///
 /// # Errors
 /// [`Error::Store`], [`Error::NoRoom`].
-pub fn try_room(store: &Store, reserve: u64) -> Result<(), Error> {
+pub fn try_room(store: &Store, reserve: u64) -> Result<Room, Error> {
+    let space = || sys::file::free_space(store.dir()).map_err(|error| Error::Store(error.into()));
+    let apart = apart_of(reserve);
+    let (most, least) = (reserve.saturating_add(apart), disk::least_reserve(reserve).saturating_add(apart));
+    let mut found = space()?;
+    if found.available < least {
+        // As a recording would before it gives up.
+        store.give_back();
+        found = space()?;
+    }
+    // A file system that has no size does not say what is free either.
+    if found.total > 0 && found.available / 2 < most {
+        return Ok(Room::Compared { free: found.available, most, least });
+    }
     let file = store.create(0, &[0; 16]).map_err(Error::Store)?;
-    hold_room(store, &file, reserve).map(drop)
+    hold_room(store, &file, reserve).map(|_| Room::Held)
+}
+
+/// What of a reserve is held apart for the close.
+fn apart_of(reserve: u64) -> u64 {
+    (reserve / 4).clamp(disk::LEAST_RESERVE, MOST_BALLAST)
 }
 
 /// Holds the reserve, and a part of it apart for the close. Gives what is held.
@@ -304,7 +340,7 @@ fn hold_room(store: &Store, file: &RecordingFile, reserve: u64) -> Result<u64, E
     if reserve == 0 {
         return Ok(0);
     }
-    let apart = (reserve / 4).clamp(disk::LEAST_RESERVE, MOST_BALLAST);
+    let apart = apart_of(reserve);
     let hold = || {
         file.hold_ballast(apart)?;
         disk::hold_reserve(file, reserve)
