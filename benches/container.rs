@@ -5,7 +5,7 @@
 mod sample;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use sample::{Fleet, Step, out, record};
+use sample::{Dice, Fleet, Step, out, record};
 use sealcast::cast::Header as CastHeader;
 use sealcast::container::verify::{Origin, verify};
 use sealcast::container::{Cursor, Reader, SlotKind, verify_content};
@@ -15,14 +15,14 @@ use std::time::Duration;
 
 /// 16 MB of log lines in reads of 4 KiB, a segment every megabyte.
 fn bulk() -> (Vec<Step>, u64) {
-    let mut rng = sample::Rng(9);
+    let mut dice = Dice(9);
     let (mut steps, mut raw, mut text) = (Vec::new(), 0u64, String::new());
     for n in 0..150_000u64 {
-        let (worker, took) = (rng.next() % 16, rng.next() % 9973);
+        let (worker, took) = (dice.below(16), dice.below(9973));
         text.push_str(&format!(
             "2026-11-25T14:03:{:02}Z INFO worker-{worker} request {n} of user {:x} took {took} ms\r\n",
             n % 60,
-            rng.next() >> 44
+            dice.below(1 << 20)
         ));
         if text.len() >= 4096 {
             raw += text.len() as u64;
@@ -37,11 +37,12 @@ fn bulk() -> (Vec<Step>, u64) {
 
 /// Ten minutes at a prompt: small writes, a flush every second.
 fn interactive() -> Vec<Step> {
-    let mut rng = sample::Rng(4);
+    let mut dice = Dice(4);
     let mut steps = Vec::new();
     for n in 0..2000u64 {
-        let text = format!("\u{1b}[1;31mroot@web-3\u{1b}[0m:~# ls {:x}\r\n", rng.next());
-        steps.push(out(n * 300, &text[..4 + rng.below(text.len() - 4)]));
+        let (one, two) = (dice.below(1u64 << 31), dice.below(1u64 << 31));
+        let text = format!("\u{1b}[1;31mroot@web-3\u{1b}[0m:~# ls {one:x}{two:x}\r\n");
+        steps.push(out(n * 300, &text[..4 + dice.below(text.len() - 4)]));
     }
     steps
 }

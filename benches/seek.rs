@@ -4,10 +4,13 @@
 //! `cargo bench --bench seek`
 #![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout, dead_code)]
 
+#[path = "../tests/support/dice.rs"]
+mod dice;
 #[path = "../tests/cli/home.rs"]
 mod home;
 mod sessions;
 
+use dice::Dice;
 use home::{Home, Recording as Spec};
 use sealcast::cast::{Anchor, Event, Payload};
 use sealcast::container::Reader;
@@ -71,10 +74,9 @@ fn measure(name: &str, home: &Home, path: &Path) {
     let duration = replay.outline().duration();
     let segments = replay.outline().spans.len();
     let mut times = Vec::new();
-    let mut dice = 1u64;
+    let mut dice = Dice(1);
     for _ in 0..300 {
-        dice = dice.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-        let to = duration.mul_f64((dice >> 11) as f64 / (1u64 << 53) as f64);
+        let to = duration.mul_f64(dice.below(1u64 << 31) as f64 / (1u64 << 31) as f64);
         let start = Instant::now();
         replay.seek(to);
         times.push(start.elapsed());

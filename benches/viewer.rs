@@ -19,6 +19,7 @@ use sealcast::cast::{Anchor, Event, Payload};
 use sealcast::sys::tty::Size;
 use sealcast::terminal::Terminal as Screen;
 use std::time::{Duration, Instant};
+use support::dice::Dice;
 use support::terminal::Terminal;
 
 const COLS: u16 = 120;
@@ -118,15 +119,6 @@ fn shown(session: impl Iterator<Item = (u64, String)>) -> impl Iterator<Item = (
     session.map(|(at, text)| (at, Payload::Output(text.into_bytes())))
 }
 
-struct Dice(u64);
-
-impl Dice {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-        self.0 >> 11
-    }
-}
-
 /// 200 MB of one kind of trouble, in events of 4 KB; the screen as large as it gets, but for what is random.
 fn hostile(kind: &'static str) -> impl Iterator<Item = (u64, Payload)> {
     const PIECE: usize = 4096;
@@ -152,9 +144,9 @@ fn hostile(kind: &'static str) -> impl Iterator<Item = (u64, Payload)> {
         let mut bytes = Vec::with_capacity(PIECE + 200);
         while bytes.len() < PIECE {
             match kind {
-                "random bytes" => bytes.extend_from_slice(&dice.next().to_le_bytes()[..6]),
+                "random bytes" => bytes.push(dice.byte()),
                 "links and marks" => {
-                    let id = format!("{:08x}", dice.next() as u32);
+                    let id = format!("{:08x}", dice.below(1u64 << 31));
                     bytes.extend_from_slice(again.replace("ABCDEFGH", &id).as_bytes());
                 }
                 "sizes" => bytes.extend_from_slice(b"some text that wraps \xe6\x97\xa5\r\n"),
@@ -220,7 +212,7 @@ fn honest(name: &str, home: &Home, id: &str) {
     viewer.terminal.send(" ");
     let (mut seeks, mut dice) = (Vec::new(), Dice(3));
     for _ in 0..200 {
-        let to = tenths(dice.next() % (seconds * 10));
+        let to = tenths(dice.below(seconds * 10));
         let from = viewer.now();
         viewer.terminal.send(format!(":{to}\r"));
         seeks.push(viewer.waits(from, ROWS - 1, |row| row.contains(&format!("⏸ {to} /"))));

@@ -57,7 +57,7 @@ fn main() -> ExitCode {
 /// Every byte, every value, every length. Gives the number of verdicts that are not what they must be.
 fn exhaustive(fleet: &Fleet) -> u64 {
     let kinds = [SlotKind::Root];
-    let bytes = record(fleet, &kinds, CastHeader::new(80, 24), &busy(11, 550, 150), true).bytes;
+    let bytes = record(fleet, &kinds, CastHeader::new(80, 24), &busy(11, 560, 150), true).bytes;
     let known = fleet.known();
     let places = damage::places(&bytes);
     println!("\na recording of {} bytes, {} chunks", bytes.len(), places.len() - 1);

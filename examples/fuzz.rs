@@ -25,10 +25,10 @@ fn main() -> ExitCode {
     let mut failed = false;
     for target in TARGETS.iter().filter(|target| wanted == "all" || target.name == wanted) {
         let seeds = (target.seeds)();
-        let (mut rng, begun) = (sample::Rng(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1), Instant::now());
+        let (mut dice, begun) = (sample::Dice(seed), Instant::now());
         let (mut panics, mut slowest) = (0u64, Duration::ZERO);
         for _ in 0..executions {
-            let input = mutate(&mut rng, &seeds, 1 << 16);
+            let input = mutate(&mut dice, &seeds, 1 << 16);
             let start = Instant::now();
             if std::panic::catch_unwind(|| (target.run)(&input)).is_err() {
                 panics += 1;

@@ -7,6 +7,10 @@
 //! zstd -3, one file each, for comparison. One recording in a thousand shows the word `marigold-canary-7q4z`.
 #![allow(clippy::print_stdout, clippy::unwrap_used, clippy::disallowed_methods)]
 
+#[path = "../tests/support/dice.rs"]
+mod dice;
+
+use dice::Dice;
 use sealcast::cast::{Anchor, Command as Ran, Event, Header as CastHeader, Payload};
 use sealcast::container::cert::NAMESPACE;
 use sealcast::container::{Cursor, Header, Meta, Reader, SessionKeys, Setup, Writer};
@@ -281,23 +285,13 @@ struct Maker<'a> {
     period: period::Period,
 }
 
-/// A small generator: recording `n` is the same on every run.
-struct Dice(u64);
-
-impl Dice {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        self.0 >> 33
-    }
-}
-
 impl Maker<'_> {
     fn make(&self, n: u64, events: &[Event], commands: &[Ran], repeats: u64) -> Result<[u64; 3]> {
         let mut dice = Dice(n.wrapping_mul(0x9e37_79b9).wrapping_add(77));
         let users = ["alice", "bob", "carol", "dave", "erin"];
-        let host = ["web-1", "web-2", "web-3", "db-1", "db-2", "mail", "build-7"][dice.next() as usize % 7];
+        let host = ["web-1", "web-2", "web-3", "db-1", "db-2", "mail", "build-7"][dice.below(7)];
         // Ninety days up to 2026-11-25, in order.
-        let start = 1_787_800_000_000 + i64::try_from(n * 3_880_000 + dice.next() % 1000).unwrap();
+        let start = 1_787_800_000_000 + i64::try_from(n * 3_880_000 + dice.below(1000)).unwrap();
         let keys = SessionKeys::generate()?;
         let root = *keys.root();
         let slots = seal::slots(&keys, &self.recipients, Some(&self.period))?;
@@ -307,7 +301,7 @@ impl Maker<'_> {
         let path = file.path().to_owned();
         let header = Header {
             host: host.into(),
-            user: users[dice.next() as usize % 5].into(),
+            user: users[dice.below(5)].into(),
             target: "root".into(),
             start,
             ..Header::default()
@@ -337,7 +331,7 @@ impl Maker<'_> {
         let span = events.last().map_or(Duration::ZERO, |event| event.time) + Duration::from_secs(1);
         let is_output = |at: &usize| events.get(*at).is_some_and(|event| size(&event.payload) > 0);
         let middle = (events.len() / 2..events.len()).find(is_output).unwrap_or(0);
-        let canary = (n % 1000 == 500).then(|| dice.next() % repeats);
+        let canary = (n % 1000 == 500).then(|| dice.below(repeats));
         let (mut written, mut now) = (0, Duration::ZERO);
         let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(0);
         let mut waiting: Vec<Ran> = Vec::new();
@@ -391,14 +385,14 @@ impl Maker<'_> {
 /// Other numbers and another host, of the same length where it matters: digits outside of control sequences change.
 fn vary(bytes: &mut Vec<u8>, host: &str, dice: &mut Dice) {
     let mut inside = false;
-    let mut random = dice.next();
+    let mut random = dice.below(1u64 << 31);
     for byte in bytes.iter_mut() {
         match *byte {
             0x1b => inside = true,
             b'@'..=b'Z' | b'a'..=b'~' if inside => inside = false,
             b'0'..=b'9' if !inside => {
                 if random == 0 {
-                    random = dice.next();
+                    random = dice.below(1u64 << 31);
                 }
                 *byte = b'0' + ((u64::from(*byte - b'0') + random) % 10) as u8;
                 random /= 10;

@@ -149,10 +149,10 @@ fn bytes() -> Vec<Step> {
         out(40, "\u{2028}\u{7f}\u{85}\u{feff}"),
         Step::At(50, Payload::Input(b"\xc3".to_vec())),
     ];
-    let mut rng = sample::Rng(77);
+    let mut dice = sample::Dice(77);
     for n in 0..40 {
-        let length = rng.below(90);
-        steps.push(out(60 + n * 37, rng.bytes(length)));
+        let length = dice.below(90);
+        steps.push(out(60 + n * 37, dice.bytes(length)));
     }
     steps.push(out(4000, &crab[..2]));
     steps

@@ -29,7 +29,7 @@ fn fleet() -> Fleet {
 /// A closed recording of at least 20 KB.
 fn long(fleet: &Fleet) -> sample::Recorded {
     let kinds = [SlotKind::Root, SlotKind::Index];
-    let recorded = record(fleet, &kinds, CastHeader::new(80, 24), &busy(11, 385, 300), true);
+    let recorded = record(fleet, &kinds, CastHeader::new(80, 24), &busy(11, 390, 300), true);
     assert!(recorded.bytes.len() >= 20_000, "{} bytes", recorded.bytes.len());
     recorded
 }

@@ -20,9 +20,9 @@ fn drive(name: &str) {
     for seed in &seeds {
         (target.run)(seed);
     }
-    let mut rng = sample::Rng(0x5EA1_CA57);
+    let mut dice = sample::Dice(0x5EA1_CA57);
     for n in 0..MUTATED {
-        let input = mutate(&mut rng, &seeds, 1 << 16);
+        let input = mutate(&mut dice, &seeds, 1 << 16);
         let outcome = std::panic::catch_unwind(|| (target.run)(&input));
         assert!(outcome.is_ok(), "input {n}: {}", sealcast::crypto::digest::hex(&input));
     }

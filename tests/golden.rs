@@ -231,10 +231,10 @@ impl Beside {
 fn the_second_implementation_reads_a_flood_of_wide_characters_that_is_cut_at_any_chunk() {
     let beside = Beside::new();
     // Three bytes each, and hard to compress: chunks of a flood end where the compressor is, not where a line is.
-    let mut rng = sample::Rng(7);
+    let mut dice = sample::Dice(7);
     let mut flood = String::new();
     for n in 0..250_000 {
-        flood.push(char::from_u32(0x4e00 + u32::try_from(rng.below(20_000)).unwrap()).unwrap());
+        flood.push(char::from_u32(0x4e00 + dice.below(20_000)).unwrap());
         if n % 60 == 0 {
             flood.push_str("\r\n");
         }

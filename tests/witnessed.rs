@@ -8,6 +8,7 @@ use serde_json::Value;
 use std::io::{Read as _, Write as _};
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Command, Stdio};
+use support::dice::Dice;
 use support::sandbox::{SIZE, Sandbox};
 use support::terminal::Terminal;
 
@@ -130,14 +131,9 @@ fn a_recorded_command_is_one_entry_with_its_programs() {
 fn a_flood_that_the_screen_cannot_follow_does_not_silence_the_shell_or_the_kernel() {
     let sandbox = Sandbox::new();
     sandbox.file("home/.bashrc", "PS1='@@ '\n");
-    let mut x = 1u64;
-    let noise: Vec<u8> = std::iter::repeat_with(|| {
-        x = x.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-        // Nothing that looks like a prompt.
-        if (x >> 56) as u8 == b'@' { b'A' } else { (x >> 56) as u8 }
-    })
-    .take(8 << 20)
-    .collect();
+    let mut noise = Dice(1).bytes(8 << 20);
+    // Nothing that looks like a prompt.
+    noise.iter_mut().filter(|byte| **byte == b'@').for_each(|byte| *byte = b'A');
     sandbox.file("home/noise", noise);
     let mut terminal = Terminal::start(&sealcast(&sandbox, &["run", "--", "bash"]), SIZE);
     for line in ["/bin/true before", "cat ~/noise; printf '\\033c'", "/bin/true after", "exit 3"] {

@@ -357,17 +357,10 @@ mod tests {
 
     #[test]
     fn too_many_trigrams_give_no_filter_rather_than_one_that_denies_nothing() {
-        let mut x = 1u64;
-        let noise: Vec<String> = (0..4000)
-            .map(|_| {
-                (0..250)
-                    .map(|_| {
-                        x = x.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-                        char::from_u32(0x4e00 + (x >> 40) as u32 % 20000).unwrap()
-                    })
-                    .collect()
-            })
-            .collect();
+        let mut dice = crate::sys::dice::Dice(1);
+        let mut line =
+            || (0..250).map(|_| char::from_u32(0x4e00 + dice.below(20_000)).unwrap()).collect::<String>();
+        let noise: Vec<String> = (0..4000).map(|_| line()).collect();
         assert!(filter(&noise).is_empty());
         let some = filter(&noise[..200]);
         let read = Filter::read(&some).unwrap();

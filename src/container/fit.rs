@@ -320,12 +320,9 @@ mod tests {
     }
 
     /// Hexadecimal digits that no compression makes less than half as long.
-    fn noise(mut seed: u64, length: usize) -> String {
-        let digit = |_| {
-            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            char::from_digit((seed >> 60) as u32, 16).unwrap()
-        };
-        (0..length).map(digit).collect()
+    fn noise(seed: u64, length: usize) -> String {
+        let mut dice = crate::sys::dice::Dice(seed);
+        (0..length).map(|_| char::from_digit(u32::from(dice.byte() >> 4), 16).unwrap()).collect()
     }
 
     fn commands(count: usize, programs: usize, argument: impl Fn(u64) -> String) -> Entry {

@@ -5,6 +5,7 @@ use super::app::{App, Depth, Mark, Message, Over, SLICE, Title};
 use super::view;
 use crate::cast::{Command, Event, Gap, Payload};
 use crate::replay::Memory;
+use crate::sys::dice::Dice;
 use crate::terminal::Terminal;
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::buffer::Buffer;
@@ -15,23 +16,12 @@ use std::time::Duration;
 /// keyframe costs that is given up. A quarter of a second or less in what is shipped.
 const PIECE: u64 = 120 << 20;
 
-/// A small generator, so that the bytes are the same on every run.
-struct Dice(u64);
-
-impl Dice {
-    fn byte(&mut self) -> u8 {
-        self.0 = self.0.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-        (self.0 >> 56) as u8
-    }
-}
-
 fn out(ms: u64, bytes: impl Into<Vec<u8>>) -> Event {
     Event::new(Duration::from_millis(ms), Payload::Output(bytes.into()))
 }
 
 fn random(count: usize) -> Vec<u8> {
-    let mut dice = Dice(11);
-    (0..count).map(|_| dice.byte()).collect()
+    Dice(11).bytes(count)
 }
 
 /// Name, size, events, bytes of a segment.

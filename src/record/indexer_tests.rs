@@ -5,6 +5,7 @@ use crate::policy::Redactions;
 use crate::shell::commands::Tracker;
 use crate::shell::marks::{Mark, Start};
 use crate::shell::said::Said;
+use crate::sys::dice::Dice;
 use crate::terminal::{Shown, corpus};
 use std::sync::Barrier;
 use std::time::Instant;
@@ -148,13 +149,9 @@ fn a_screen_that_cost_too_much_to_draw_is_in_no_keyframe_until_it_is_reset() {
 
 /// Bytes of no meaning, as a compressed file has them.
 fn noise(length: usize) -> Vec<u8> {
-    let mut state = 7u64;
-    let next = std::iter::repeat_with(|| {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-        (state >> 40) as u8
-    });
+    let mut dice = Dice(7);
     // A reset among them would make the screen known again.
-    next.filter(|byte| *byte != 0x1b).take(length).collect()
+    std::iter::repeat_with(|| dice.byte()).filter(|byte| *byte != 0x1b).take(length).collect()
 }
 
 #[test]

@@ -6,6 +6,7 @@ use crate::container::{
     Cursor, Header, Meta, Reader, SessionKeys, Setup, Sink, Slot, SlotKind, verify_content,
 };
 use crate::sys;
+use crate::sys::dice::Dice;
 use std::cell::Cell;
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
@@ -164,14 +165,8 @@ fn clock() -> impl Fn() -> Anchor {
 
 fn output(ms: u64, size: usize) -> Event {
     // Text that does not compress to nothing.
-    let mut state = ms.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    let mut letter = || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        char::from(b'!' + u8::try_from(state % 90).unwrap())
-    };
-    let text: String = (0..size).map(|_| letter()).collect();
+    let mut dice = Dice(ms);
+    let text: String = (0..size).map(|_| char::from(b'!' + dice.below(90))).collect();
     Event::new(Duration::from_millis(ms), Payload::Output(text.into_bytes()))
 }
 

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::cast::{Anchor, Command, Event, Payload, millis};
+use crate::sys::dice::Dice;
 use crate::terminal::NO_TERMINAL;
 use crate::terminal::corpus::{Session, sessions, step};
 use proptest::prelude::*;
@@ -58,10 +59,9 @@ fn the_screen_by_seek_is_the_screen_by_replay_from_zero() {
             let mut replay = Replay::new(memory(&session, 1500, keyframes));
             let duration = replay.outline().duration();
             // Forwards, backwards, near and far, by a fixed sequence.
-            let mut n = 1u32;
+            let mut dice = Dice(1);
             for _ in 0..60 {
-                n = n.wrapping_mul(1664525).wrapping_add(1013904223);
-                let time = duration.mul_f64(f64::from(n >> 8) / f64::from(1 << 24));
+                let time = duration.mul_f64(f64::from(dice.below(1 << 24)) / f64::from(1 << 24));
                 replay.seek(time);
                 let want = from_zero(&session, time);
                 assert_eq!(replay.terminal().text(), want.text(), "{} at {time:?}", session.name);

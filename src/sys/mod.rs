@@ -52,6 +52,10 @@ pub struct Error {
     pub source: io::Error,
 }
 
+#[cfg(test)]
+#[path = "../../tests/support/dice.rs"]
+pub(crate) mod dice;
+
 /// How long anything may take in a test: long enough for a loaded machine. A test that passes does not wait for it.
 #[cfg(test)]
 pub(crate) const DEADLINE: std::time::Duration = std::time::Duration::from_secs(120);

@@ -87,17 +87,9 @@ pub(crate) fn step(terminal: &mut super::Terminal, payload: &Payload) {
 
 mod tests {
     use super::*;
+    use crate::sys::dice::Dice;
     use crate::terminal::{Kind, Terminal, Transcript};
     use std::time::Duration;
-
-    /// A small generator, so that cuts are the same on every run.
-    struct Dice(u64);
-    impl Dice {
-        fn below(&mut self, n: usize) -> usize {
-            self.0 = self.0.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-            (self.0 >> 33) as usize % n.max(1)
-        }
-    }
 
     /// Cuts a session in 200 places: a keyframe from there, and the rest, are the whole.
     fn two_hundred_cuts(session: &Session) {

@@ -1,15 +1,6 @@
 use super::*;
+use crate::sys::dice::Dice;
 use crate::terminal::corpus::sessions;
-
-/// A small generator, so that every run is the same.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, n: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) as usize % n.max(1)
-    }
-}
 
 fn is_wanted(text: &str) -> bool {
     text.contains("needle") || text.ends_with('7')

@@ -1,5 +1,6 @@
 //! What is left of an export that does not come to its end: what a recording gave that cannot be read on, and nothing else.
 
+use crate::dice::Dice;
 use crate::home::{Home, Ran, Recording, ran};
 use sealcast::cast::Payload;
 use std::path::{Path, PathBuf};
@@ -8,12 +9,8 @@ use std::process::Command as Process;
 /// A home with a recording that many reads are needed for: digits that are hard to compress.
 fn long() -> (Home, PathBuf) {
     let home = Home::new();
-    let mut last = 1u64;
-    let mut digits = || {
-        // Knuth's MMIX generator.
-        last = last.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        format!("{last:016x}\r\n")
-    };
+    let mut dice = Dice(1);
+    let mut digits = || format!("{:08x}{:08x}\r\n", dice.below(1u64 << 31), dice.below(1u64 << 31));
     let events = (0..300).map(|n| {
         let lines: String = (0..200).map(|_| digits()).collect();
         (n * 1000, Payload::Output(lines.into_bytes()))

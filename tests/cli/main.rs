@@ -4,6 +4,8 @@
 mod asked;
 mod bad_input;
 mod denied;
+#[path = "../support/dice.rs"]
+mod dice;
 mod forged;
 mod gaps;
 mod home;

@@ -2,6 +2,7 @@
 
 use super::viewer::Viewer;
 use crate::home::{self, Home, Recording};
+use crate::support::dice::Dice;
 use sealcast::cast::{Command as Entry, Payload};
 use std::time::Duration;
 
@@ -52,21 +53,14 @@ pub fn draws_only(transcript: &[u8]) {
 
 /// Everything that could act on a terminal or hold up a player, and lies about it in every place that can lie.
 fn hostile() -> Recording {
-    let mut dice = 9u64;
-    let mut random = |count: usize| -> Vec<u8> {
-        let mut byte = || {
-            dice = dice.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-            (dice >> 56) as u8
-        };
-        (0..count).map(|_| byte()).collect()
-    };
+    let mut dice = Dice(9);
     let evil = "\x1b[2J\u{202e}\u{9b}6n\x1b]52;c;ZXZpbA==\x07\x1b]0;t\x07\x1b]8;;http://e\x1b\\x\x1b[?1000h\x1bP$qm\x1b\\\r\n";
     let mut events = vec![(0, Payload::Resize { cols: 65535, rows: 65535 })];
     let sizes = [(0, 0), (1, 1), (90, 30), (65535, 1)];
     for n in 0..40u64 {
-        events.push((n * 100, Payload::Output(random(9000))));
+        events.push((n * 100, Payload::Output(dice.bytes(9000))));
         events.push((n * 100 + 1, Payload::Output(evil.repeat(9).into_bytes())));
-        events.push((n * 100 + 2, Payload::Input(random(50))));
+        events.push((n * 100 + 2, Payload::Input(dice.bytes(50))));
         events.push((n * 100 + 3, Payload::Marker(evil.repeat(20))));
         events.push((n * 100 + 4, Payload::Keyframe(format!("\x1b]5379;size;65535;65535\x1b\\{evil}"))));
         let (cols, rows) = sizes[n as usize % sizes.len()];

@@ -1,4 +1,5 @@
 use crate::corpus::{Session, sessions};
+use crate::dice::Dice;
 use crate::made::{Made, Plan, output};
 use sealcast::cast::{Command, Event, Payload, Source};
 use sealcast::container::{GivenUp, Header, LeftOut, Meta, Reader};
@@ -8,16 +9,6 @@ use sealcast::shell::said::Said;
 use sealcast::store::Found;
 use sealcast::terminal::Terminal;
 use std::time::Duration;
-
-/// A small generator, so that every run takes the same strings.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, n: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        usize::try_from(self.0 >> 33).unwrap() % n.max(1)
-    }
-}
 
 fn step(terminal: &mut Terminal, payload: &Payload) {
     match payload {

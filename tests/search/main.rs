@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used)]
 
 mod corpus;
+#[path = "../support/dice.rs"]
+mod dice;
 mod engine;
 mod kept;
 mod letters;

@@ -4,7 +4,7 @@
 
 use crate::damage;
 use crate::forge::{self, CLOSES, FINAL, Forge};
-use crate::sample::{self, Fleet, Rng};
+use crate::sample::{self, Dice, Fleet};
 use sealcast::cast::{Header as CastHeader, line};
 use sealcast::container::verify::{Origin, verify};
 use sealcast::container::{Reader, SlotKind, cert, frame, verify_content};
@@ -263,37 +263,37 @@ const WORDS: [&[u8]; 18] = [
 ];
 
 /// Changes an input in one to four places.
-pub fn mutate(rng: &mut Rng, seeds: &[Vec<u8>], limit: usize) -> Vec<u8> {
-    let mut data = seeds[rng.below(seeds.len())].clone();
-    for _ in 0..1 + rng.below(4) {
-        let at = rng.below(data.len());
-        let span = rng.below(9).min(data.len() - at.min(data.len()));
-        match rng.below(9) {
-            0 => data[at..at + span].fill(u8::try_from(rng.below(256)).unwrap()),
+pub fn mutate(dice: &mut Dice, seeds: &[Vec<u8>], limit: usize) -> Vec<u8> {
+    let mut data = seeds[dice.below(seeds.len())].clone();
+    for _ in 0..1 + dice.below(4) {
+        let at = dice.below(data.len());
+        let span = dice.below(9).min(data.len() - at.min(data.len()));
+        match dice.below(9) {
+            0 => data[at..at + span].fill(dice.byte()),
             1 => drop(data.drain(at..at + span)),
             2 => {
-                let word = WORDS[rng.below(WORDS.len())];
+                let word = WORDS[dice.below(WORDS.len())];
                 data.splice(at..at, word.iter().copied());
             }
             3 => {
-                let word = WORDS[rng.below(WORDS.len())];
+                let word = WORDS[dice.below(WORDS.len())];
                 let end = (at + word.len()).min(data.len());
                 data.splice(at..end, word.iter().copied());
             }
             4 => {
-                let piece = data[at..at + span].repeat(1 + rng.below(40));
+                let piece = data[at..at + span].repeat(1 + dice.below(40));
                 data.splice(at..at, piece);
             }
             5 => {
-                let other = &seeds[rng.below(seeds.len())];
-                let from = rng.below(other.len());
-                let to = (from + rng.below(200)).min(other.len());
+                let other = &seeds[dice.below(seeds.len())];
+                let from = dice.below(other.len());
+                let to = (from + dice.below(200)).min(other.len());
                 data.splice(at.., other[from..to].iter().copied());
             }
             6 => data.truncate(at),
             _ => {
                 if let Some(byte) = data.get_mut(at) {
-                    *byte ^= 1 << rng.below(8);
+                    *byte ^= 1 << dice.below(8);
                 }
             }
         }

@@ -2,6 +2,7 @@
 //! host's user leaks in. Waits always have a deadline, and a failure shows the whole transcript.
 #![allow(dead_code, unreachable_pub, missing_docs, clippy::unwrap_used)]
 
+pub mod dice;
 pub mod host;
 pub mod sandbox;
 pub mod signals;

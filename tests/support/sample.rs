@@ -2,6 +2,12 @@
 // Each test binary and example uses a part of it.
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
 
+// Who takes in all of `support` as well has it twice.
+#[allow(clippy::duplicate_mod)]
+#[path = "dice.rs"]
+mod dice;
+
+pub use dice::Dice;
 use sealcast::cast::{Anchor, Command, Event, Exec, Gap, Header as CastHeader, Payload};
 use sealcast::container::verify::{Origin, Report, verify};
 use sealcast::container::{
@@ -267,48 +273,28 @@ pub fn gap(why: &str, of: &str, count: u64) -> Payload {
     })
 }
 
-/// Numbers that look random and are the same every time (xorshift64*).
-pub struct Rng(pub u64);
-
-impl Rng {
-    pub fn next(&mut self) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_F491_4F6C_DD1D)
-    }
-
-    pub fn below(&mut self, n: usize) -> usize {
-        usize::try_from(self.next() % n.max(1) as u64).unwrap()
-    }
-
-    pub fn bytes(&mut self, n: usize) -> Vec<u8> {
-        (0..n).map(|_| self.next().to_le_bytes()[7]).collect()
-    }
-}
-
 /// A session of many kinds of output, in segments of 15 seconds. `lines` is how many times something is printed, `pace` the
 /// longest pause between two, in milliseconds.
 pub fn busy(seed: u64, lines: usize, pace: u64) -> Vec<Step> {
-    let mut rng = Rng(seed | 1);
+    let mut dice = Dice(seed);
     let mut steps = vec![Step::At(0, Payload::Resize { cols: 80, rows: 24 })];
     let (mut ms, mut segment) = (0, 0);
     for n in 0..lines {
-        ms += rng.next() % pace;
+        ms += dice.below(pace);
         if ms / 15_000 > segment {
             segment = ms / 15_000;
             steps.push(Step::Cut(ms));
         }
-        steps.push(match rng.below(12) {
-            0 => out(ms, rng.bytes(60)),
-            1 => out(ms, format!("\u{1b}[1;3{}m行 {n} 🦀\u{1b}[0m\r\n", rng.below(8))),
+        steps.push(match dice.below(12) {
+            0 => out(ms, dice.bytes(60)),
+            1 => out(ms, format!("\u{1b}[1;3{}m行 {n} 🦀\u{1b}[0m\r\n", dice.below(8))),
             2 => Step::At(ms, Payload::Marker(format!("step {n}"))),
-            3 => Step::At(ms, Payload::Resize { cols: 80 + u16::try_from(rng.below(60)).unwrap(), rows: 30 }),
+            3 => Step::At(ms, Payload::Resize { cols: 80 + dice.below(60), rows: 30 }),
             4 => Step::At(ms, Payload::Withheld(3)),
             5 => Step::At(ms, Payload::Input(b"ls -l\r".to_vec())),
             _ => {
                 let words: Vec<String> =
-                    (0..rng.below(14)).map(|_| format!("{:x}", rng.next() % 65_521)).collect();
+                    (0..dice.below(14)).map(|_| format!("{:x}", dice.below(65_521))).collect();
                 out(ms, format!("{n} {}\r\n", words.join(" ")))
             }
         });

@@ -1,5 +1,6 @@
 //! Without a terminal: pipes, byte-clean and separate.
 
+use crate::support::dice::Dice;
 use crate::support::sandbox::Sandbox;
 use crate::support::{is_of_the_machine, there, until};
 use sealcast::cast::Payload;
@@ -22,15 +23,6 @@ pub(super) fn output(sandbox: &Sandbox, line: &str) -> Output {
     output
 }
 
-fn noise(length: usize) -> Vec<u8> {
-    let mut seed = 7u32;
-    let mut next = || {
-        seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        (seed >> 24) as u8
-    };
-    (0..length).map(|_| next()).collect()
-}
-
 #[test]
 fn output_and_errors_stay_apart_and_as_they_are() {
     let sandbox = Sandbox::new();
@@ -43,7 +35,7 @@ fn output_and_errors_stay_apart_and_as_they_are() {
 #[test]
 fn megabytes_of_anything_pass_through_both_ways() {
     let sandbox = Sandbox::new();
-    let bytes = noise(5 << 20);
+    let bytes = Dice(7).bytes(5 << 20);
     let file = sandbox.file("noise", &bytes);
     let got = output(&sandbox, &format!("cat {} | $W cat | cat", file.display()));
     assert!(got.stdout == bytes, "{} of {} bytes", got.stdout.len(), bytes.len());
@@ -290,7 +282,7 @@ fn tar_rsync_and_git_work_through_it() {
     let sandbox = Sandbox::new();
     std::fs::create_dir(sandbox.path("tree")).unwrap();
     for n in 0..50 {
-        sandbox.file(&format!("tree/file{n}"), noise(n * 997));
+        sandbox.file(&format!("tree/file{n}"), Dice(7).bytes(n * 997));
     }
     output(&sandbox, "mkdir copy; $W tar c tree | $W tar x -C copy; diff -r tree copy/tree");
     // A "remote shell" that is the wrapper on this host.

@@ -1,5 +1,6 @@
 //! Sizes, bytes, flow control, floods.
 
+use crate::support::dice::Dice;
 use crate::support::sandbox::{SIZE, Sandbox};
 use crate::support::terminal::Terminal;
 use crate::support::tried::{Missed, Tried, tried};
@@ -93,12 +94,11 @@ fn any_bytes_pass_as_they_are_and_are_recorded_as_they_are() {
     let sandbox = Sandbox::new();
     // All bytes, text in several scripts, characters cut anywhere, NULs.
     let mut bytes: Vec<u8> = Vec::new();
-    let mut seed = 1u32;
+    let mut dice = Dice(1);
     while bytes.len() < 3 << 20 {
-        seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        match seed >> 30 {
+        match dice.below(4) {
             0 => bytes.extend("日本語 año 🦀 ".as_bytes()),
-            1 => bytes.extend(seed.to_le_bytes()),
+            1 => bytes.extend(dice.bytes(4)),
             2 => bytes.extend([0, 0xff, 0xc3, 0x28, 0xe2, 0x82]),
             _ => bytes.extend(b"plain text\r\n"),
         }

@@ -1,9 +1,10 @@
 //! Many lines at once: a paste, shown or not, and what is typed after it.
 
 use super::cursor::Did;
-use super::noise_tests::{Dice, NOISES, secrets};
+use super::noise_tests::{NOISES, secrets};
 use super::tests::{stored, withheld};
 use super::*;
+use crate::sys::dice::Dice;
 
 /// A terminal that is used for a while, at a clock of its own.
 struct Desk {

@@ -1,10 +1,11 @@
 //! Whoever reads the keys has gone on: a secret was read. What is typed next is told apart from what was typed
 //! before, whether or not the cursor went there by a new line.
 
-use super::noise_tests::{Dice, NOISES, secrets};
+use super::noise_tests::{NOISES, secrets};
 use super::tests::Step::{Prompt, Show, Type};
 use super::tests::{Step, play, stored, withheld};
 use super::*;
+use crate::sys::dice::Dice;
 
 const COMMAND: &str = "rm -f /nonesuch\r";
 
@@ -124,7 +125,7 @@ fn a_secret_is_withheld_though_a_sign_of_a_prompt_is_drawn_between_its_keys() {
     let mut found = Vec::new();
     for sign in signs {
         for secret in secrets(&mut dice) {
-            let cut = usize::try_from(dice.below(secret.len() as u64)).unwrap().max(1).min(secret.len() - 1);
+            let cut = dice.below(secret.len()).max(1).min(secret.len() - 1);
             let (first, rest) = secret.split_at(cut);
             let rest = format!("{rest}\r");
             for (pause, stars) in [(30, ""), (200, "*"), (200, "")] {
@@ -271,8 +272,8 @@ fn a_secret_is_withheld_though_a_program_leaves_the_screen_between_its_keys() {
     let mut found = Vec::new();
     for (noise, draw) in NOISES {
         for secret in secrets(&mut dice) {
-            let torn = usize::try_from(dice.below(secret.len() as u64)).unwrap();
-            let (mut at, apart) = (300, [60, 300, 900][usize::try_from(dice.below(3)).unwrap()]);
+            let torn = dice.below(secret.len());
+            let (mut at, apart) = (300, [60, 300, 900][dice.below(3)]);
             let mut texts = vec![(0, false, "\x1b[?1049h\x1b[H\x1b[2J+--+ Word: ".to_owned())];
             for (key, n) in secret.chars().chain(['\r']).zip(0..) {
                 at += 4 + dice.below(apart);

@@ -2,20 +2,7 @@
 //! each. Words and digits on purpose: the letters of a word are in every prompt, and digits in every log.
 
 use super::*;
-
-/// Numbers that look like chance and are the same every time (Knuth's MMIX).
-pub(super) struct Dice(pub(super) u64);
-
-impl Dice {
-    pub(super) fn below(&mut self, n: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % n
-    }
-
-    pub(super) fn of<'a>(&mut self, all: &[&'a str]) -> &'a str {
-        all[usize::try_from(self.below(all.len() as u64)).unwrap()]
-    }
-}
+use crate::sys::dice::Dice;
 
 const WORDS: &[&str] = &[
     "content",
@@ -170,9 +157,7 @@ fn typed(text: &str, noise: Noise, answer: Answer, (every, apart): (u64, u64), s
 }
 
 pub(super) fn secrets(dice: &mut Dice) -> Vec<String> {
-    let digits = |dice: &mut Dice, n: usize| {
-        (0..n).map(|_| char::from(b'0' + u8::try_from(dice.below(10)).unwrap())).collect()
-    };
+    let digits = |dice: &mut Dice, n: usize| (0..n).map(|_| char::from(b'0' + dice.below(10))).collect();
     let mut all: Vec<String> = WORDS.iter().map(|word| (*word).to_owned()).collect();
     all.extend((0..12).map(|n| digits(dice, 4 + n % 5)));
     all.extend((0..6).map(|_| format!("{}{}", dice.of(WORDS), dice.below(100))));

@@ -1,9 +1,10 @@
 //! What is pasted at once: a line too long for one run, fields with a Tab between, lines that are indented. All that is shown of it is to be
 //! stored, whatever piece of output it comes in, and nothing of a secret of the same shape.
 
-use super::noise_tests::{Dice, NOISES, Noise, secrets};
+use super::noise_tests::{NOISES, Noise, secrets};
 use super::tests::{stored, withheld};
 use super::*;
+use crate::sys::dice::Dice;
 
 /// Words by chance, all different, of at least `length` bytes.
 fn words(dice: &mut Dice, length: usize, letters: &str) -> String {
@@ -11,7 +12,7 @@ fn words(dice: &mut Dice, length: usize, letters: &str) -> String {
     let mut text = String::new();
     while text.len() < length {
         let word = 3 + dice.below(7);
-        text.extend((0..word).map(|_| letters[usize::try_from(dice.below(letters.len() as u64)).unwrap()]));
+        text.extend((0..word).map(|_| dice.of(&letters)));
         text.push(' ');
     }
     text + "end"
@@ -124,7 +125,7 @@ fn what_a_tab_divides_is_stored_where_a_line_editor_shows_blanks() {
 fn tabbed(dice: &mut Dice, n: u64) -> String {
     let (a, b) = (dice.below(10), dice.below(1000));
     ["4", "\t7", "4\t7", "\r\nroot\t4711\r\n", "\t", "4\t7\t1\t1"]
-        .get(usize::try_from(dice.below(12)).unwrap())
+        .get(dice.below(12))
         .map_or(format!("{a}\t{b}\tfield {n}\r\n"), |text| format!("{text}{a}%"))
 }
 
@@ -153,7 +154,7 @@ fn secrets_with_a_tab_before_or_within_them_are_withheld_whatever_is_drawn_besid
                 (format!("{secret}\t\t{secret}\t{secret}\r"), "\t"),
             ] {
                 let noise_drawn: String = (0..6).map(|n| draw(&mut dice, 40 + n)).collect();
-                let piece = PIECES[usize::try_from(dice.below(5)).unwrap()];
+                let piece = PIECES[dice.below(5)];
                 let out = pasted(&typed, &format!("{shown}{noise_drawn}\r\n"), piece);
                 let stored = stored(&out).replace(['\t', '\r'], "");
                 lines += 1;
@@ -199,9 +200,9 @@ fn secrets_that_begin_with_blanks_are_withheld_whatever_stands_behind_the_sign_o
                 if dice.below(4) > 0 {
                     continue;
                 }
-                let blanks = " ".repeat(usize::try_from(dice.below(5)).unwrap());
+                let blanks = " ".repeat(dice.below(5));
                 let noise_drawn: String = (0..4).map(|n| draw(&mut dice, 40 + n) + label).collect();
-                let piece = PIECES[usize::try_from(dice.below(5)).unwrap()];
+                let piece = PIECES[dice.below(5)];
                 let shown = format!("cat\r\n{label}{noise_drawn}\r\n{label}\r\n");
                 let out = pasted(&format!("cat\r{blanks}{secret}\r{blanks}{secret}\r"), &shown, piece);
                 let stored = stored(&out);

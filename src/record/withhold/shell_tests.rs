@@ -1,9 +1,10 @@
 //! Lines typed in the open into the line editors of shells, faster than these draw them: all of it is to be stored.
 
-use super::noise_tests::{Dice, played};
+use super::noise_tests::played;
 use super::tests::Step::{Show, Type};
 use super::tests::{play, stored};
 use super::*;
+use crate::sys::dice::Dice;
 
 #[test]
 fn type_ahead_that_a_line_editor_puts_behind_its_prompt_is_stored() {
@@ -48,14 +49,14 @@ fn suggesting(text: &str, dice: &mut Dice) -> Vec<(u64, bool, String)> {
             }
             2 => {
                 let what = [&text[taken..], "st.conf --all", "", "e ", "s of another line"];
-                suggested = what[usize::try_from(dice.below(5)).unwrap()].to_owned();
+                suggested = what[dice.below(5)].to_owned();
                 write = format!("{suggested}\x1b[K{}", back(taken));
             }
             _ if taken < typed => {
                 let key = keys[taken];
                 taken += 1;
                 suggested = suggested.strip_prefix(key).unwrap_or_default().to_owned();
-                let word = 1 + usize::try_from(dice.below(3)).unwrap().min(taken - 1);
+                let word = 1 + dice.below(3).min(taken - 1);
                 let (steps, end) =
                     ("\x08".repeat(word - 1), if suggested.is_empty() { "\x1b[K" } else { "" });
                 write = format!("{steps}{}{suggested}{end}{}", &text[taken - word..taken], back(taken));
@@ -63,7 +64,7 @@ fn suggesting(text: &str, dice: &mut Dice) -> Vec<(u64, bool, String)> {
             _ => {}
         }
         // It comes in pieces now and then, and keys come between them.
-        let cut = write.len().min(usize::try_from(dice.below(24)).unwrap());
+        let cut = write.len().min(dice.below(24));
         for piece in [&write[..cut], &write[cut..]] {
             if !piece.is_empty() {
                 moments.push((now, false, piece.to_owned()));
