@@ -14,6 +14,7 @@ mod kept;
 mod keys;
 mod pages;
 mod players;
+mod playing;
 mod plugin;
 mod reading;
 mod renamed;

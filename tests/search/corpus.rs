@@ -1,8 +1,9 @@
 //! The recorded sessions of `fixtures/screens`.
 
 use sealcast::cast::line::Decoder;
-use sealcast::cast::{Event, Header};
+use sealcast::cast::{Event, Header, Payload};
 use std::path::Path;
+use std::time::Duration;
 
 pub(crate) struct Session {
     pub(crate) name: String,
@@ -34,4 +35,18 @@ pub(crate) fn sessions() -> Vec<Session> {
             }
         })
         .collect()
+}
+
+/// All sessions one after the other, often enough that segments have filters.
+pub(crate) fn long_session() -> Session {
+    let (mut events, mut at) = (Vec::new(), Duration::ZERO);
+    for session in (0..3).flat_map(|_| sessions()) {
+        let start = at + Duration::from_secs(3);
+        events.push(Event::new(at, Payload::Resize { cols: session.size.0, rows: session.size.1 }));
+        for event in session.events {
+            at = start + event.time;
+            events.push(Event::new(at, event.payload));
+        }
+    }
+    Session { name: "all".into(), size: (80, 24), events }
 }

@@ -7,6 +7,7 @@ mod dice;
 mod engine;
 mod kept;
 mod letters;
+mod lies;
 mod made;
 mod showings;
 mod standing;
