@@ -282,6 +282,9 @@ impl From<session::Error> for Error {
             _ => Kind::System,
         };
         let told = Self::from_source(kind, &error);
+        if matches!(error, session::Error::Unrecorded(_)) {
+            return told.hint("give it a pipe, a file, a terminal or a stream socket of this host or the network; with on-failure = \"warn\" in the configuration it runs unrecorded");
+        }
         let session::Error::Start { step, source, .. } = error else { return told };
         match (step, source.kind()) {
             (Step::Directory, _) => {

@@ -184,6 +184,71 @@ fn a_file_that_the_kernel_makes_up_answers_the_program_and_not_us() {
 }
 
 #[test]
+fn a_socket_that_cannot_be_recorded_is_no_way_around_the_recording() {
+    let Some(host) = Host::start() else { return };
+    if !has("python3") {
+        return;
+    }
+    // One end of a pair of sockets for these streams; then the exit code, what came out of the other end, and what was written where
+    // standard error was.
+    let client = r#"
+import socket, subprocess, sys
+kind = getattr(socket, 'SOCK_' + sys.argv[1])
+ours, theirs = socket.socketpair(socket.AF_UNIX, kind)
+streams = {name: theirs for name in sys.argv[2].split(',')}
+others = {'stdin': subprocess.DEVNULL, 'stdout': subprocess.PIPE, 'stderr': subprocess.PIPE}
+ran = subprocess.run(sys.argv[3:], **{**others, **streams})
+theirs.close()
+ours.setblocking(False)
+said = (ran.stdout or b'') + (ran.stderr or b'')
+try:
+    while part := ours.recv(65536): said += part
+except (BlockingIOError, ConnectionResetError): pass
+print(ran.returncode, said.decode())
+"#;
+    std::fs::write(host.etc("client.py"), client).unwrap();
+    let run = |kind: &str, streams: &str| {
+        let line = format!(
+            "exec python3 /etc/client.py {kind} {streams} {SEALCAST} run -- sh -c 'touch /srv/it-ran; echo out; echo err >&2'"
+        );
+        text(&host.run("alice", &["bash", "-c", &line]))
+    };
+    let ran = || host.run("root", &["rm", "/srv/it-ran"]).status.success();
+    for kind in ["SEQPACKET", "DGRAM"] {
+        for (streams, named) in [
+            ("stdin", "standard input"),
+            ("stdout", "standard output"),
+            ("stderr", "standard error"),
+            ("stdin,stdout,stderr", "standard input"),
+        ] {
+            let said = run(kind, streams);
+            let why = format!("{named} is a socket that cannot be recorded");
+            assert!(said.starts_with("125 ") && said.contains(&why), "{kind} {streams}: {said}");
+            assert!(said.contains("hint: ") && !ran(), "{kind} {streams}: {said}");
+        }
+    }
+    assert_eq!(host.recordings(), 0);
+    // A stream is recorded, and a device is as it was. What is missing has a mark in the list.
+    let marks = || {
+        let listed = text(&host.run("root", &[SEALCAST, "ls", "-i", "/etc/sealcast/identity"]));
+        listed.lines().filter(|line| line.split('\t').nth(4).unwrap().ends_with('!')).count()
+    };
+    assert!(run("STREAM", "stdin,stdout,stderr").contains("0 out\nerr\n") && ran());
+    assert_eq!((gaps(&host), marks()), (vec![], 0));
+    let line = format!(
+        "{SEALCAST} run -- sh -c 'head -c1; echo hidden' </dev/zero >/dev/null; {SEALCAST} run -- echo hidden >/dev/full"
+    );
+    host.run("alice", &["bash", "-c", &line]);
+    assert_eq!(gaps(&host), ["device stdout"]);
+    // Where the host would rather have it run, it does.
+    host.configure("[record]\non-failure = \"warn\"\n");
+    let said = run("SEQPACKET", "stdout,stderr");
+    assert!(said.starts_with("0 out\nerr\n") && ran(), "{said}");
+    assert_eq!(gaps(&host), ["device stdout", "device stderr"]);
+    assert_eq!(marks(), 3);
+}
+
+#[test]
 fn a_program_that_gives_rights_loses_them_when_somebody_writes_to_it() {
     let Some(host) = Host::start() else { return };
     let line = "touch /srv/tool; chmod 4777 /srv/tool; echo ready; exec cat >/dev/null";

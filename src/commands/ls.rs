@@ -193,7 +193,7 @@ impl Row {
             left_out = LeftOut::of(entries);
             alone = alone::count(entries);
             let told = opened.notices();
-            alarm = recordings::has_alarm(&told);
+            alarm = opened.has_alarm(&told);
             notices = Some(told.len());
             exit = entries.iter().rev().find_map(|entry| entry.tally.exit);
             why = opened.reader.opening().ok().map(|opening| opening.meta.why());

@@ -11,7 +11,7 @@ use crate::error::{Context as _, Error, Kind, Result};
 use crate::policy::Policy;
 use crate::search;
 use crate::shell::alone;
-use crate::shell::notices::{is_plain, notices};
+use crate::shell::notices::{is_plain, is_unheard, notices};
 use crate::store::personal::MAX_PUBLIC;
 use crate::store::seal::{Access, Opener, named};
 use crate::store::{Found, Misnamed, Name, Store, silence};
@@ -285,6 +285,11 @@ impl Opened {
         notices(self.reader.opening().ok(), &self.commands(), self.reader.entries())
     }
 
+    /// Whether one of its notices is more than to be known, or a stream is missing as a whole.
+    pub(super) fn has_alarm(&self, notices: &[(u64, String)]) -> bool {
+        notices.iter().any(|(_, text)| !is_plain(text)) || is_unheard(self.reader.entries())
+    }
+
     /// Why its end is not that of the session; `None` where it is.
     pub(super) fn end_missing(&self) -> Option<String> {
         match (self.reader.is_closed(), self.silent) {
@@ -325,7 +330,7 @@ impl Opened {
     }
 
     /// How many commands it has, in a list: there may be more where the index does not have them all. With an exclamation
-    /// mark where there is an alarm among the notices.
+    /// mark where there is an [alarm](Opened::has_alarm).
     pub(super) fn commands_told(&self, commands: Option<usize>, alarm: bool) -> String {
         let mark = if alarm { "!" } else { "" };
         match commands {
@@ -352,11 +357,6 @@ impl Opened {
         };
         if self.misnamed.is_some() { format!("{state}, renamed") } else { state }
     }
-}
-
-/// Whether one of its notices is more than to be known.
-pub(super) fn has_alarm(notices: &[(u64, String)]) -> bool {
-    notices.iter().any(|(_, text)| !is_plain(text))
 }
 
 /// A recorder that has something to write does so within seconds, and one in `guarded` always has. After this long without a

@@ -35,7 +35,7 @@ pub struct Spec {
     pub program: Program,
     /// What is stored of what is typed.
     pub input: Policy,
-    /// What is done when the recorder is lost without a word (it panicked).
+    /// What is done when the recorder is lost without a word (it panicked), and with a socket that cannot be recorded.
     pub on_loss: OnFailure,
     /// How many bytes of each stream that is not the terminal are stored; the rest is counted, and the SHA-256 of the
     /// whole stream recorded. No limit when absent.
@@ -68,6 +68,8 @@ pub enum Piece<'a> {
 pub enum Error {
     /// The system refused something.
     System(sys::Error),
+    /// This standard stream is a socket of which nothing could be recorded, and what cannot be recorded is not to run.
+    Unrecorded(&'static str),
     /// The program could not be started; nothing of it ran.
     Start {
         /// Its name as it was given.
@@ -96,6 +98,9 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::System(error) => error.fmt(f),
+            Self::Unrecorded(stream) => {
+                write!(f, "{stream} is a socket that cannot be recorded: what passes through it is no stream")
+            }
             Self::Start { dir: Some(dir), step: Step::Directory, .. } => {
                 write!(f, "cannot enter the directory {}", crate::text::escaped(&dir.to_string_lossy()))
             }
@@ -117,6 +122,7 @@ impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::System(error) => error.source(),
+            Self::Unrecorded(_) => None,
             Self::Start { source, .. } => Some(source),
         }
     }
@@ -223,7 +229,7 @@ pub struct Session {
 /// Prepares a session: nothing of the child's runs yet. Must be called before there is a second thread or a key.
 ///
 /// # Errors
-/// When the system refuses a PTY, a pipe or a process.
+/// When the system refuses a PTY, a pipe or a process; [`Error::Unrecorded`].
 pub fn prepare(mut spec: Spec) -> Result<Session, Error> {
     let mut taken: Vec<Signal> = HANDED_ON.into_iter().chain(signals::realtime()).collect();
     taken.extend([signals::SIGTSTP, signals::SIGCONT, signals::SIGWINCH]);
@@ -240,6 +246,9 @@ pub fn prepare(mut spec: Spec) -> Result<Session, Error> {
     };
     let (streams, theirs) =
         connect(screen.as_ref(), follower.as_ref(), Stead::of(spec.program.identity.as_ref())?)?;
+    if spec.on_loss == OnFailure::Stop {
+        refuse_sockets(&theirs)?;
+    }
     let stage = Stage::set(&spec.program, theirs, follower)?;
     // A file size limit must be an error that is told, not our death.
     signals::ignore(signals::SIGXFSZ);
@@ -375,6 +384,16 @@ fn connect(
         streams.handed.push("stderr");
     }
     Ok((streams, [stdin, stdout, stderr]))
+}
+
+/// Whoever calls chooses the streams, and must not choose so that nothing is recorded: a socket that the child would have as it
+/// is makes a terminal of theirs. All of its ends are both ways, so that the one on standard input is an output as well.
+fn refuse_sockets(theirs: &[OwnedFd; 3]) -> Result<(), Error> {
+    let named = ["standard input", "standard output", "standard error"];
+    match theirs.iter().zip(named).find(|(fd, _)| sys::fd::is_socket(fd)) {
+        Some((_, stream)) => Err(Error::Unrecorded(stream)),
+        None => Ok(()),
+    }
 }
 
 impl Session {

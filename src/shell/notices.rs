@@ -41,6 +41,11 @@ pub fn of_gaps(entries: &[Entry]) -> impl Iterator<Item = (u64, String)> {
     })
 }
 
+/// Whether the program had a stream as it was: nothing of that is recorded, by the choice of whoever called.
+pub fn is_unheard(entries: &[Entry]) -> bool {
+    entries.iter().flat_map(|entry| &entry.tally.gaps).any(|(_, gap)| gap.why == "device")
+}
+
 /// Whether a notice is to be known and no cause for alarm: sessions leave agents and daemons running every day.
 pub fn is_plain(notice: &str) -> bool {
     is_of(notice, LEFT_RUNNING)

@@ -169,6 +169,11 @@ pub fn is_null(fd: impl AsFd) -> bool {
     facts(fd).is_some_and(is)
 }
 
+/// Whether `fd` is a socket, of whatever kind.
+pub fn is_socket(fd: impl AsFd) -> bool {
+    facts(fd).is_some_and(|facts| facts.st_mode & libc::S_IFMT == libc::S_IFSOCK)
+}
+
 fn facts(fd: impl AsFd) -> Option<libc::stat> {
     // SAFETY: an all-zero stat is a valid value of that plain C struct.
     let mut facts: libc::stat = unsafe { std::mem::zeroed() };
