@@ -6,6 +6,7 @@
 mod support;
 
 mod transparency {
+    mod background;
     mod ends;
     mod jobs;
     mod namespaces;

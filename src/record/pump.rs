@@ -103,11 +103,11 @@ pub(super) struct Pump<'a> {
     began: Duration,
     /// The child was given the foreground of its terminal.
     front: bool,
-    /// How often that was wanted and is not done yet: what it was stopped for meanwhile is over then.
-    fronting: u32,
+    /// How often that was to be changed and is not yet: the child goes on then. A stop from before is over, and one to come waits.
+    placing: u32,
     /// Nobody can bring us to the foreground (our group is orphaned): the child has that of its terminal all the same.
     lone: bool,
-    /// Signals that came before the child was there.
+    /// Signals that came before the child was there, and stops that wait.
     early: Vec<Arrived>,
     /// A stop was sent to whoever has the foreground inside: until when that is to be the child's stop. See [`STOPS`].
     stops: Option<Duration>,
@@ -222,7 +222,7 @@ impl<'a> Pump<'a> {
             child: None,
             began: start,
             front: true,
-            fronting: 0,
+            placing: 0,
             lone: false,
             early: Vec::new(),
             stops: None,
@@ -459,10 +459,11 @@ impl<'a> Pump<'a> {
 
     /// Keys wait in the terminal until the child is known: of one that they stop before its file is executed nobody would be told, and
     /// nobody would continue it. Where that is late, what is raw is read all the same, as long as there is room: one may be to end it.
+    /// And they wait until the child has its place, which would take back a stop.
     fn takes_keys(&self) -> bool {
         let Some(screen) = &self.screen else { return false };
         let wanted = match self.is_known() {
-            true => self.keys.is_empty(),
+            true => self.keys.is_empty() && self.placing == 0,
             false => self.is_late() && self.keyboard.is_raw() && self.keys.has_room(),
         };
         matches!(self.phase, Phase::Running)

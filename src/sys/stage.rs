@@ -112,8 +112,8 @@ pub enum Report {
     Stopped(Signal),
     /// The child goes on.
     Continued,
-    /// The child has the foreground of its terminal, as was wanted, and goes on, if it was stopped for want of that.
-    Fronted,
+    /// The child has the foreground of its terminal, or has it no more, as was wanted, and goes on, if it was stopped.
+    Placed,
     /// The child ended.
     Ended(Ended),
     /// The stage itself was killed by someone.
@@ -213,7 +213,7 @@ impl Stage {
     }
 
     /// Gives the foreground of its terminal to the child (`front`), or to whom the child had given it, or takes it away, and lets the
-    /// child go on. That it was given is [reported](Report::Fronted). Of a stage that is gone another report tells.
+    /// child go on. That this is done is [reported](Report::Placed). Of a stage that is gone another report tells.
     pub fn place(&mut self, front: bool) {
         let word = if front { FRONT } else { BACK };
         if let Some(control) = &mut self.control
@@ -303,9 +303,7 @@ impl Stage {
                 report
             }
             Report::Refused(..) if self.child.is_none() => report,
-            Report::Stopped(_) | Report::Continued | Report::Fronted | Report::Gone | Report::Forged => {
-                report
-            }
+            Report::Stopped(_) | Report::Continued | Report::Placed | Report::Gone | Report::Forged => report,
             Report::Started(_) | Report::Ended(_) | Report::Refused(..) => Report::Forged,
         }
     }
@@ -365,7 +363,7 @@ fn decode(bytes: [u8; REPORT]) -> Report {
         b'r' => Report::Refused(step(a), io::Error::from_raw_os_error(b)),
         b't' => Report::Stopped(a),
         b'c' => Report::Continued,
-        b'f' => Report::Fronted,
+        b'p' => Report::Placed,
         b'e' => Report::Ended(Ended::Exited(a)),
         b'k' => Report::Ended(Ended::Killed(a)),
         _ => Report::Forged,

@@ -1,6 +1,6 @@
 //! Signals that are sent to the wrapper.
 
-use super::jobs::{last_job, seen_stopped};
+use super::background::{last_job, seen_stopped};
 use crate::support::sandbox::Sandbox;
 use crate::support::{descendants, lives, pause, state, until};
 use sealcast::sys::signals;

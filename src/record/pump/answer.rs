@@ -30,7 +30,8 @@ impl Pump<'_> {
                 self.resume();
             }
             signals::SIGTSTP if matches!(self.phase, Phase::Ended { .. }) => self.rest(signals::SIGTSTP),
-            signals::SIGTSTP if !self.is_known() => self.early.push(arrived),
+            // The stage continues the child when it has done what it was told, which must not come after the stop.
+            signals::SIGTSTP if !self.is_known() || self.placing > 0 => self.early.push(arrived),
             signals::SIGTSTP => {
                 self.stops = Some(clock::monotonic().saturating_add(STOPS));
                 self.to_foreground(arrived);
@@ -178,16 +179,15 @@ impl Pump<'_> {
         if self.screen.is_none() {
             return;
         }
-        if !asks {
-            return self.rest(signals::SIGTSTP);
+        if asks {
+            // In the background it wants the terminal, which it may have by now.
+            self.place();
         }
-        // In the background it wants the terminal, which it may have by now, and then goes on.
-        self.place();
-        if self.fronting > 0 {
+        // Told before the answer of the stage: the child goes on, and is stopped again if it is to be.
+        if self.placing > 0 {
             return;
         }
-        let in_front = self.front;
-        self.rest(if in_front { signals::SIGTSTP } else { signal });
+        self.rest(if asks && !self.front { signal } else { signals::SIGTSTP });
     }
 
     /// We are stopped by this signal, until somebody continues us.
@@ -306,7 +306,7 @@ impl Pump<'_> {
             return false;
         }
         self.front = front;
-        self.fronting = self.fronting.saturating_add(u32::from(front));
+        self.placing = self.placing.saturating_add(1);
         self.stage.place(front);
         true
     }
@@ -394,9 +394,7 @@ impl Pump<'_> {
                     for (_, sink) in self.streams.outputs.iter_mut().flatten() {
                         sink.written_by(pid);
                     }
-                    for arrived in std::mem::take(&mut self.early) {
-                        self.signal(arrived);
-                    }
+                    self.signal_early();
                 }
                 Report::Refused(step, source) => {
                     let (program, dir) = (self.program.clone(), self.dir.clone());
@@ -406,7 +404,10 @@ impl Pump<'_> {
                 // A child that is to end does not rest first.
                 Report::Stopped(_) => self.to_child(signals::SIGCONT),
                 Report::Continued => {}
-                Report::Fronted => self.fronting = self.fronting.saturating_sub(1),
+                Report::Placed => {
+                    self.placing = self.placing.saturating_sub(1);
+                    self.signal_early();
+                }
                 Report::Ended(how) => {
                     self.ended(how);
                     return Ok(());
@@ -425,6 +426,13 @@ impl Pump<'_> {
             }
         }
         Ok(())
+    }
+
+    /// What came too early. It may still be that.
+    fn signal_early(&mut self) {
+        for arrived in std::mem::take(&mut self.early) {
+            self.signal(arrived);
+        }
     }
 
     /// Nobody is there any more who could tell of the child: it is killed, and that is told.

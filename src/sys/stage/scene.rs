@@ -240,14 +240,10 @@ impl Scene {
         let Some(control) = &self.control else { return };
         let count = fd::read(control, &mut words).unwrap_or(0);
         for word in words.iter().take(count) {
-            match *word {
-                FRONT => {
-                    self.place(child, true);
-                    // Where the recorder is gone there is nobody to be told.
-                    let _ = self.reports.write_all(&encode(b'f', 0, 0));
-                }
-                BACK => self.place(child, false),
-                _ => {}
+            if matches!(*word, FRONT | BACK) {
+                self.place(child, *word == FRONT);
+                // Where the recorder is gone there is nobody to be told.
+                let _ = self.reports.write_all(&encode(b'p', 0, 0));
             }
         }
     }
