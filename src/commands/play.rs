@@ -186,15 +186,20 @@ impl Pace {
         Self { speed, idle_limit, began: Instant::now(), shown: Duration::ZERO, skipped: Duration::ZERO }
     }
 
-    /// Waits until the moment for what happened at `time`; calls `idle` before it waits at all. Gives how much of the
-    /// pause was left out.
-    fn wait_for(&mut self, time: Duration, idle: impl FnOnce() -> Result<()>) -> Result<Duration> {
+    /// How long after the beginning it is time for what happened at `time`, and how much of the pause before it is left out.
+    fn due(&mut self, time: Duration) -> (Duration, Duration) {
         let pause = time.saturating_sub(self.shown);
         let left_out = self.idle_limit.map_or(Duration::ZERO, |limit| pause.saturating_sub(limit));
         self.skipped += left_out;
         self.shown = self.shown.max(time);
         let due = self.shown.saturating_sub(self.skipped).as_secs_f64() / self.speed;
-        let due = Duration::try_from_secs_f64(due).unwrap_or(Duration::MAX);
+        (Duration::try_from_secs_f64(due).unwrap_or(Duration::MAX), left_out)
+    }
+
+    /// Waits until the moment for what happened at `time`; calls `idle` before it waits at all. Gives how much of the
+    /// pause was left out.
+    fn wait_for(&mut self, time: Duration, idle: impl FnOnce() -> Result<()>) -> Result<Duration> {
+        let (due, left_out) = self.due(time);
         if due > self.began.elapsed() {
             idle()?;
         }
@@ -325,13 +330,18 @@ mod tests {
 
     #[test]
     fn pauses_are_limited_and_the_rest_keeps_its_pace() {
-        let mut pace = Pace::new(1000.0, Some(Duration::from_secs(2)));
+        let (seconds, ms) = (Duration::from_secs, Duration::from_millis);
+        let mut pace = Pace::new(2.0, Some(seconds(2)));
+        assert_eq!(pace.due(seconds(1)), (ms(500), Duration::ZERO));
+        assert_eq!(pace.due(seconds(3600)), (ms(1500), seconds(3597)));
+        assert_eq!(pace.due(seconds(3602)), (ms(2500), Duration::ZERO));
+        let mut pace = Pace::new(1000.0, Some(seconds(2)));
         let wait = |pace: &mut Pace, seconds| pace.wait_for(Duration::from_secs(seconds), || Ok(())).unwrap();
         assert_eq!(wait(&mut pace, 1), Duration::ZERO);
-        assert_eq!(wait(&mut pace, 3600), Duration::from_secs(3597));
+        assert_eq!(wait(&mut pace, 3600), seconds(3597));
         assert_eq!(wait(&mut pace, 3602), Duration::ZERO);
-        assert!(pace.began.elapsed() >= Duration::from_millis(5));
-        assert_eq!(pace.shown.saturating_sub(pace.skipped), Duration::from_secs(5));
+        assert!(pace.began.elapsed() >= ms(5));
+        assert_eq!(pace.shown.saturating_sub(pace.skipped), seconds(5));
     }
 
     #[test]
