@@ -1,4 +1,9 @@
 //! A shell in a real PTY, with or without our integration, in a home of its own.
+//!
+//! Not on top of `support::terminal`, at which the recorder and its program are looked at from outside. Here the test is the
+//! recorder: it takes the marks out of each piece as it comes, and tells the tracker of pieces, keys and programs with their times.
+//! And it starts the shell itself, under the name that a plan gives it (`-bash`): `setsid`, by which that terminal starts
+//! a program, could not pass the name on, and would be an exec more in the kernel's trace.
 #![allow(unsafe_code, dead_code)]
 
 use crate::support::{DEADLINE, signals, skipped};

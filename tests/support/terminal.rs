@@ -1,6 +1,9 @@
 //! A terminal: a program runs in it, the test types and reads.
 //!
 //! What is not asked for is not read, so a terminal that nobody looks at is one that does not read.
+//!
+//! For whatever is run at a terminal and looked at from outside. Where the test itself is the recorder of a shell, see
+//! `tests/shell/pty.rs`, which says why it has a terminal of its own.
 
 use super::DEADLINE;
 use sealcast::sys::fd;
