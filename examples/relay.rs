@@ -7,10 +7,9 @@
 //! measurements; nothing is sealed.
 
 use sealcast::cast::{self, Event, Payload};
-use sealcast::policy::OnFailure;
+use sealcast::policy::{Input, OnFailure};
 use sealcast::record::queue::{self, Intake, Nothing, Word};
 use sealcast::record::session::{self, Outcome, Piece, Spec, Watch};
-use sealcast::record::withhold::Policy;
 use sealcast::sys::signals;
 use sealcast::sys::stage::{Ended, Program};
 use std::fs::File;
@@ -111,9 +110,9 @@ fn options() -> Result<Options, Failure> {
         let number = || text.parse::<u64>().map_err(|_| usage(format!("{name}: {text} is no number")));
         match (name.as_str(), text.as_str()) {
             ("--to", _) => options.to = Some(value.into()),
-            ("--input", "echoed") => options.spec.input = Policy::Echoed,
-            ("--input", "none") => options.spec.input = Policy::None,
-            ("--input", "all") => options.spec.input = Policy::All,
+            ("--input", "echoed") => options.spec.input = Input::Echoed,
+            ("--input", "none") => options.spec.input = Input::None,
+            ("--input", "all") => options.spec.input = Input::All,
             ("--on-loss", "stop") => options.spec.on_loss = OnFailure::Stop,
             ("--on-loss", "warn") => options.spec.on_loss = OnFailure::Warn,
             ("--keep", _) => options.spec.keep = Some(number()?),

@@ -4,12 +4,12 @@ use super::{Context, config};
 use crate::console::{Console, Style};
 use crate::error::{Error, Kind, Result};
 use crate::exec;
-use crate::policy::{Banner, ExecTrace, Input, Policy, Profile};
+use crate::policy::{Banner, ExecTrace, Policy, Profile};
 use crate::record::elevate::{self, Elevation, What, Wish};
 use crate::record::facts::{self, Observed};
 use crate::record::groups::GroupNames;
 use crate::record::witness::{Wanted, Witnesses};
-use crate::record::{self, Guarding, Order, ScreenIndexer, Taken, session, withhold};
+use crate::record::{self, Guarding, Order, ScreenIndexer, Taken, session};
 use crate::store::personal::{self, Personal};
 use crate::store::{Store, period};
 use crate::sys::guard::Restrictions;
@@ -248,11 +248,7 @@ fn order(
     let order = Order {
         session: session::Spec {
             program,
-            input: match policy.input {
-                Input::Echoed => withhold::Policy::Echoed,
-                Input::None => withhold::Policy::None,
-                Input::All => withhold::Policy::All,
-            },
+            input: policy.input,
             on_loss: policy.on_failure,
             keep: policy.stream_limit,
         },

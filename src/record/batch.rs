@@ -8,8 +8,9 @@ mod waiting;
 use super::capture::{Capture, Stream};
 use super::limit::Limit;
 use super::queue::Feed;
-use super::withhold::{Policy, Reported, Typed, Unseen, Withhold};
+use super::withhold::{Reported, Typed, Unseen, Withhold};
 use crate::cast::{Event, Payload, line};
+use crate::policy::Input;
 use crate::shell::said::Said;
 use crate::sys::clock;
 use crate::sys::tty::Size;
@@ -81,7 +82,7 @@ impl Batch {
     pub(super) fn new(
         feed: Feed,
         start: Duration,
-        input: Policy,
+        input: Input,
         keep: Option<u64>,
         size: Option<Size>,
         waits: bool,
@@ -289,7 +290,7 @@ mod tests {
     fn how_far_the_output_was_read_is_told_behind_it_and_without_any_when_asked() {
         let (feed, intake) = crate::record::queue::bounded(1 << 20).unwrap();
         let start = clock::monotonic();
-        let mut batch = Batch::new(feed, start, Policy::None, None, None, true);
+        let mut batch = Batch::new(feed, start, Input::None, None, None, true);
         let received = || {
             intake
                 .receive(Duration::ZERO)

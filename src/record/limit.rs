@@ -4,9 +4,9 @@
 //! tells what they were.
 
 use super::capture::Stream;
-use super::withhold::Policy;
 use crate::cast::Gap;
 use crate::crypto::digest::{self, Digest as _, Sha256};
+use crate::policy::Input;
 
 /// Counts what is stored, and what is not.
 pub(super) struct Limit {
@@ -26,8 +26,8 @@ struct Kept {
 }
 
 impl Limit {
-    pub(super) fn new(keep: Option<u64>, input: Policy) -> Self {
-        Self { keep, kept: Default::default(), unwanted: (input == Policy::None).then_some(0) }
+    pub(super) fn new(keep: Option<u64>, input: Input) -> Self {
+        Self { keep, kept: Default::default(), unwanted: (input == Input::None).then_some(0) }
     }
 
     /// As much of `bytes` as may still be stored of this stream. Where there is a limit all of it goes into the digest,

@@ -11,9 +11,8 @@
 use super::lane::{Feeding, Sink};
 use super::pump::Pump;
 use super::queue::Feed;
-use super::withhold::Policy;
 use crate::cast::Payload;
-use crate::policy::OnFailure;
+use crate::policy::{Input, OnFailure};
 use crate::sys::fd::{Access, Kind};
 use crate::sys::privileges::Stead;
 use crate::sys::pty::Leader;
@@ -34,7 +33,7 @@ pub struct Spec {
     /// What to run, and as whom.
     pub program: Program,
     /// What is stored of what is typed.
-    pub input: Policy,
+    pub input: Input,
     /// What is done when the recorder is lost without a word (it panicked), and with a socket that cannot be recorded.
     pub on_loss: OnFailure,
     /// How many bytes of each stream that is not the terminal are stored; the rest is counted, and the SHA-256 of the

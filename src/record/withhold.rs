@@ -26,6 +26,7 @@ mod run;
 mod shown;
 mod unseen;
 
+use crate::policy::Input;
 use cursor::{Cell, Cursor};
 use keys::{Keys, Kind};
 use run::Run;
@@ -61,18 +62,6 @@ const LEFT: usize = 32;
 /// A line that was withheld is reported after this time at the latest, though its Enter is still to come.
 const REPORT: Duration = Duration::from_secs(5);
 
-/// What is stored of what was typed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Policy {
-    /// What was shown.
-    #[default]
-    Echoed,
-    /// Nothing.
-    None,
-    /// Everything, secrets included.
-    All,
-}
-
 /// What comes of what was typed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Typed {
@@ -94,7 +83,7 @@ pub struct Reported {
 /// Holds back what is typed until it is known whether it may be stored.
 // No Debug: it would show what was typed.
 pub struct Withhold {
-    policy: Policy,
+    policy: Input,
     runs: VecDeque<Run>,
     keys: Keys,
     cursor: Cursor,
@@ -126,7 +115,7 @@ pub struct Withhold {
 
 impl Withhold {
     /// Nothing typed yet.
-    pub fn new(policy: Policy) -> Self {
+    pub fn new(policy: Input) -> Self {
         Self {
             policy,
             runs: VecDeque::new(),
@@ -156,7 +145,7 @@ impl Withhold {
     /// `bytes` were typed at `now`. `secret`: the terminal's settings say that a secret is being read, looked at
     /// before the bytes are handed on.
     pub fn typed(&mut self, now: Duration, bytes: &[u8], secret: bool, out: &mut Vec<Typed>) {
-        if self.policy == Policy::All {
+        if self.policy == Input::All {
             if !bytes.is_empty() {
                 out.push(Typed::Input(bytes.to_vec()));
             }
@@ -441,7 +430,7 @@ impl Withhold {
     /// Adds input to what comes out, in as few pieces as can be.
     fn input(&self, out: &mut Vec<Typed>, more: Vec<u8>) {
         match out.last_mut() {
-            _ if self.policy == Policy::None => {}
+            _ if self.policy == Input::None => {}
             Some(Typed::Input(bytes)) => bytes.extend_from_slice(&more),
             _ => out.push(Typed::Input(more)),
         }
@@ -464,7 +453,7 @@ impl Withhold {
     fn report(&mut self, out: &mut Vec<Typed>) {
         let part = self.unreported_as.take();
         self.unreported = None;
-        if part.is_some() && self.policy == Policy::Echoed {
+        if part.is_some() && self.policy == Input::Echoed {
             self.reported.extend(part.filter(|part| self.reported.back() != Some(part)));
             match out.last_mut() {
                 Some(Typed::Withheld(count)) => *count = count.saturating_add(1),

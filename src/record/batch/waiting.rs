@@ -155,16 +155,16 @@ mod tests {
     use super::super::FULL;
     use super::*;
     use crate::cast::Payload;
+    use crate::policy::Input;
     use crate::record::capture::Stream;
     use crate::record::queue::bounded;
-    use crate::record::withhold::Policy;
 
     /// A recorder that takes nothing, or only the oldest now and then; and all of us stopped.
     #[test]
     fn a_session_does_not_go_on_while_what_it_has_told_gets_old_and_a_stop_of_all_makes_nothing_old() {
         let (feed, intake) = bounded(1 << 20).unwrap();
         let start = clock::monotonic();
-        let mut batch = Batch::new(feed, start, Policy::None, None, None, true);
+        let mut batch = Batch::new(feed, start, Input::None, None, None, true);
         let at = |seconds: u64| start + Duration::from_secs(seconds);
         let show = |batch: &mut Batch| {
             batch.shown(start, clock::monotonic(), Stream::Output, b"a");
@@ -202,7 +202,7 @@ mod tests {
         for (waits, told) in [(true, WAITS), (false, GOES_ON_YET)] {
             let (feed, _intake) = bounded(1).unwrap();
             let start = clock::monotonic();
-            let mut batch = Batch::new(feed, start, Policy::None, None, None, waits);
+            let mut batch = Batch::new(feed, start, Input::None, None, None, waits);
             for _ in 0..2 {
                 batch.shown(start, clock::monotonic(), Stream::Output, b"a");
                 batch.flush();
@@ -220,7 +220,7 @@ mod tests {
     fn where_the_session_is_to_go_on_it_does_though_it_is_told_that_nothing_is_taken() {
         let (feed, intake) = bounded(1 << 20).unwrap();
         let start = clock::monotonic();
-        let mut batch = Batch::new(feed, start, Policy::None, None, None, false);
+        let mut batch = Batch::new(feed, start, Input::None, None, None, false);
         batch.shown(start, clock::monotonic(), Stream::Output, b"a");
         batch.flush();
         for second in 0..10 {
@@ -237,7 +237,7 @@ mod tests {
         for waits in [true, false] {
             let (feed, intake) = bounded(1).unwrap();
             let start = clock::monotonic();
-            let mut batch = Batch::new(feed, start, Policy::None, None, None, waits);
+            let mut batch = Batch::new(feed, start, Input::None, None, None, waits);
             for byte in [b"a", b"b"] {
                 batch.shown(start, clock::monotonic(), Stream::Output, byte);
                 batch.flush();
@@ -258,7 +258,7 @@ mod tests {
     fn while_the_queue_is_full_keys_pass_up_to_a_limit_however_much_output_waits() {
         let (feed, intake) = bounded(1).unwrap();
         let start = clock::monotonic();
-        let mut batch = Batch::new(feed, start, Policy::Echoed, None, None, true);
+        let mut batch = Batch::new(feed, start, Input::Echoed, None, None, true);
         batch.shown(start, clock::monotonic(), Stream::Output, &[b'x'; FULL]);
         assert!(!batch.is_stuck(), "one batch always fits");
         batch.shown(start, clock::monotonic(), Stream::Output, &[b'x'; FULL]);

@@ -16,7 +16,7 @@ struct Desk {
 
 impl Desk {
     fn new() -> Self {
-        Self { withhold: Withhold::new(Policy::Echoed), out: Vec::new(), now: 1_000, reported: Vec::new() }
+        Self { withhold: Withhold::new(Input::Echoed), out: Vec::new(), now: 1_000, reported: Vec::new() }
     }
 
     /// So many milliseconds later, with everything done that fell due by then.
@@ -209,7 +209,7 @@ fn a_line_that_was_shown_ends_where_it_ends_though_a_key_before_it_still_waits_f
 #[test]
 fn however_much_is_held_back_each_byte_of_output_is_looked_for_in_a_few_runs_only() {
     let most = |typed: &str, shown: &str| {
-        let mut withhold = Withhold::new(Policy::Echoed);
+        let mut withhold = Withhold::new(Input::Echoed);
         let mut out = Vec::new();
         withhold.typed(Duration::ZERO, typed.as_bytes(), false, &mut out);
         let mut lines = 0;

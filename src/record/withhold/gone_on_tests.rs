@@ -16,7 +16,7 @@ fn then_a_command(before: &[Step<'_>], from: u64, command: &str) -> Vec<Typed> {
     for (key, at) in keys.iter().zip((from..).step_by(80)) {
         steps.extend([Type(at, key), Show(at + 4, if key == "\r" { "\r\n" } else { key })]);
     }
-    play(Policy::Echoed, &steps)
+    play(Input::Echoed, &steps)
 }
 
 /// What comes after a secret was read, without a new line: a box is taken away, a prompt stands behind another one.
@@ -108,7 +108,7 @@ fn played(scene: &[(u64, bool, String)]) -> Vec<Typed> {
         .iter()
         .map(|(at, typed, text)| if *typed { Type(*at, text) } else { Show(*at, text) })
         .collect();
-    play(Policy::Echoed, &steps)
+    play(Input::Echoed, &steps)
 }
 
 /// Keeps what was stored beside a command.
@@ -130,7 +130,7 @@ fn a_secret_is_withheld_though_a_sign_of_a_prompt_is_drawn_between_its_keys() {
             let rest = format!("{rest}\r");
             for (pause, stars) in [(30, ""), (200, "*"), (200, "")] {
                 let out = play(
-                    Policy::Echoed,
+                    Input::Echoed,
                     &[
                         Show(0, "Word: "),
                         Type(300, first),
@@ -146,7 +146,7 @@ fn a_secret_is_withheld_though_a_sign_of_a_prompt_is_drawn_between_its_keys() {
                 // All of it before, and Enter behind it; then something that begins like it.
                 let log = format!("\r\n 45% {secret}: 14:03\r\n{secret} {secret}\r\n$ ");
                 let out = play(
-                    Policy::Echoed,
+                    Input::Echoed,
                     &[
                         Show(0, "Word: "),
                         Type(300, &secret),
@@ -167,7 +167,7 @@ fn a_secret_is_withheld_though_a_sign_of_a_prompt_is_drawn_between_its_keys() {
 #[test]
 fn corrections_in_a_line_that_is_withheld_are_withheld_however_long_it_takes() {
     let out = play(
-        Policy::Echoed,
+        Input::Echoed,
         &[
             Show(0, "Word: "),
             Type(400, "Zq7k"),
@@ -186,7 +186,7 @@ fn corrections_in_a_line_that_is_withheld_are_withheld_however_long_it_takes() {
         let mut steps = vec![Show(0, "Word: ")];
         steps.extend((1..=count).map(|n| Type(n * 900, "Z")));
         steps.push(Type(100_000, "\r"));
-        let out = play(Policy::Echoed, &steps);
+        let out = play(Input::Echoed, &steps);
         assert_eq!((stored(&out).as_str(), withheld(&out)), ("\r", 2), "{out:?}");
     }
 }
@@ -195,7 +195,7 @@ fn corrections_in_a_line_that_is_withheld_are_withheld_however_long_it_takes() {
 fn what_is_typed_slowly_is_stored_once_the_line_has_ended_of_which_something_was_withheld() {
     for left in ["\x1b[?1049l$ ", "\r\n# ", "\x1b[?1049l[x:~] ", "\r\x1b[K\x1b[?1049l\u{279c}  ~ "] {
         let out = play(
-            Policy::Echoed,
+            Input::Echoed,
             &[
                 Show(0, "\x1b[?1049h\x1b[H text\x1b[24;1H:"),
                 Type(400, "j"),
@@ -213,7 +213,7 @@ fn what_is_typed_slowly_is_stored_once_the_line_has_ended_of_which_something_was
     }
     let tab =
         [Type(400, "Zq7k"), Type(600, "\t"), Type(7_000, "NY"), Show(7_005, "NY"), Type(8_000, "\x1b[D")];
-    assert_eq!(stored(&play(Policy::Echoed, &tab)), "NY\x1b[D");
+    assert_eq!(stored(&play(Input::Echoed, &tab)), "NY\x1b[D");
 }
 
 /// A pager is left by `q`, and the next command is typed so much later, its keys so far apart (milliseconds).
@@ -227,7 +227,7 @@ fn behind_a_pager(screen: &str, left: &str, told: bool, later: u64, apart: u64) 
     for (key, at) in ["l", "s", "\r"].into_iter().zip((9_010 + later..).step_by(apart as usize)) {
         steps.extend([Type(at, key), Show(at + 4, if key == "\r" { "\r\n" } else { key })]);
     }
-    play(Policy::Echoed, &steps)
+    play(Input::Echoed, &steps)
 }
 
 #[test]
@@ -250,7 +250,7 @@ fn what_is_typed_ahead_stays_together_when_a_program_leaves_the_screen() {
         // The terminal shows it, or the shell alone.
         for shown in [before, ""].into_iter().filter(|shown| before.len() > 1 || !shown.is_empty()) {
             let out = play(
-                Policy::Echoed,
+                Input::Echoed,
                 &[
                     Show(0, "\x1b[?1049h\x1b[H text"),
                     Type(400, before),

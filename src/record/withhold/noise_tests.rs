@@ -120,7 +120,7 @@ const TIMES: [(u64, u64); 4] = [(200, 140), (130, 250), (90, 650), (333, 520)];
 /// Everything that is stored of `text`, typed key by key while `noise` is drawn, and of Enter.
 fn typed(text: &str, noise: Noise, answer: Answer, (every, apart): (u64, u64), seed: u64) -> String {
     let mut dice = Dice(seed);
-    let (mut withhold, mut out) = (Withhold::new(Policy::Echoed), Vec::new());
+    let (mut withhold, mut out) = (Withhold::new(Input::Echoed), Vec::new());
     let mut now = 0;
     let mut next_noise = dice.below(every);
     let mut drawn = 40 + dice.below(3000);
@@ -265,7 +265,7 @@ fn what_comes_letter_by_letter_is_stored_wherever_it_is_drawn_and_what_stands_th
 
 /// Plays what is typed (true) and shown at these milliseconds, and gives what is stored.
 pub(super) fn played(mut moments: Vec<(u64, bool, String)>) -> String {
-    let (mut withhold, mut out) = (Withhold::new(Policy::Echoed), Vec::new());
+    let (mut withhold, mut out) = (Withhold::new(Input::Echoed), Vec::new());
     moments.sort_by_key(|moment| moment.0);
     for (at, is_typed, text) in moments {
         let now = Duration::from_millis(at);

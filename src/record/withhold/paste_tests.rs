@@ -20,7 +20,7 @@ fn words(dice: &mut Dice, length: usize, letters: &str) -> String {
 
 /// Shows `output` in pieces of `piece` bytes after `typed` was pasted at a prompt, and gives what is stored.
 fn pasted(typed: &str, output: &str, piece: usize) -> Vec<Typed> {
-    let (mut withhold, mut out) = (Withhold::new(Policy::Echoed), Vec::new());
+    let (mut withhold, mut out) = (Withhold::new(Input::Echoed), Vec::new());
     let at = Duration::from_millis;
     withhold.shown(at(0), b"\x1b[?2004h$ ", &mut out);
     withhold.typed(at(500), typed.as_bytes(), false, &mut out);

@@ -17,7 +17,7 @@ fn typed(keys: &[&str], is_shown: impl Fn(usize) -> bool) -> Vec<Typed> {
             steps.push(Show(at + 5, key));
         }
     }
-    play(Policy::Echoed, &steps)
+    play(Input::Echoed, &steps)
 }
 
 fn keys(text: &str) -> Vec<&str> {
@@ -87,27 +87,27 @@ fn what_is_not_shown_at_the_end_is_withheld_with_the_rest_and_so_is_a_code_in_th
 fn characters_that_come_as_the_text_of_a_key_are_characters() {
     for text in ["\x1b[0;;115:101:99:114:101:116u", "\x1b[115;;115u\x1b[101;;101u\x1b[99;1;99u"] {
         let shown = if text.contains(':') { "secret" } else { "sec" };
-        let out = play(Policy::Echoed, &[Type(0, text), Type(5, "\r"), Show(10, "\r\n")]);
+        let out = play(Input::Echoed, &[Type(0, text), Type(5, "\r"), Show(10, "\r\n")]);
         assert_eq!((stored(&out).as_str(), withheld(&out)), ("\r", 1), "{out:?}");
-        let out = play(Policy::Echoed, &[Type(0, text), Show(5, shown), Type(10, "\r"), Show(15, "\r\n")]);
+        let out = play(Input::Echoed, &[Type(0, text), Show(5, shown), Type(10, "\r"), Show(15, "\r\n")]);
         assert_eq!((stored(&out), withheld(&out)), (format!("{text}\r"), 0), "{out:?}");
     }
     // More than are looked at.
     let long = format!("\x1b[0;;115{}u", ":115".repeat(40));
-    let out = play(Policy::Echoed, &[Type(0, &long), Show(5, &"s".repeat(41))]);
+    let out = play(Input::Echoed, &[Type(0, &long), Show(5, &"s".repeat(41))]);
     assert_eq!((stored(&out).as_str(), withheld(&out)), ("", 1), "{out:?}");
 }
 
 #[test]
 fn letters_typed_with_alt_where_nothing_is_shown_are_withheld_and_commands_are_stored() {
     for letters in ["\x1bs\x1be\x1bc", "\x1b[115;3u\x1b[101;3u\x1b[99;3u", "\x1b[27;3;115~\x1b[27;3;101~"] {
-        let out = play(Policy::Echoed, &[Show(0, "Word: "), Type(1_000, letters), Type(9_000, "\x1b[A")]);
+        let out = play(Input::Echoed, &[Show(0, "Word: "), Type(1_000, letters), Type(9_000, "\x1b[A")]);
         assert_eq!((stored(&out).as_str(), withheld(&out)), ("\x1b[A", 1), "{out:?}");
         let line = [Type(0, "ls"), Show(5, "ls"), Type(1_000, letters), Show(1_010, "\x1b[2D")];
-        assert_eq!(stored(&play(Policy::Echoed, &line)), format!("ls{letters}"));
+        assert_eq!(stored(&play(Input::Echoed, &line)), format!("ls{letters}"));
     }
     for command in ["\x1b.", "\x1bb\x1bb\x1bb"] {
-        assert_eq!(stored(&play(Policy::Echoed, &[Type(0, command)])), command);
+        assert_eq!(stored(&play(Input::Echoed, &[Type(0, command)])), command);
     }
 }
 
@@ -116,7 +116,7 @@ fn answers_of_the_terminal_are_stored_where_they_are_colours_and_carry_no_text_e
     for answer in
         ["\x1b]lhunter2\x1b\\", "\x1b]Lhunter2\x07", "\x1b]1337;hunter2\x07", "\x1b]2;hunter2\x1b\\"]
     {
-        let out = play(Policy::Echoed, &[Type(0, answer), Type(9_000, "\x1b[C")]);
+        let out = play(Input::Echoed, &[Type(0, answer), Type(9_000, "\x1b[C")]);
         assert_eq!((stored(&out).as_str(), withheld(&out)), ("\x1b[C", 1), "{out:?}");
     }
     for answer in [
@@ -126,14 +126,14 @@ fn answers_of_the_terminal_are_stored_where_they_are_colours_and_carry_no_text_e
         "\x1b]21;cursor=\x1b\\",
         "\x1b[?62c",
     ] {
-        assert_eq!(stored(&play(Policy::Echoed, &[Type(0, answer)])), answer);
+        assert_eq!(stored(&play(Input::Echoed, &[Type(0, answer)])), answer);
     }
 }
 
 #[test]
 fn a_sequence_without_an_end_is_held_in_pieces_and_none_is_stored() {
     for begin in ["\x1b]52;c;", "\x1bP", "\x1b["] {
-        let (mut withhold, mut out) = (Withhold::new(Policy::Echoed), Vec::new());
+        let (mut withhold, mut out) = (Withhold::new(Input::Echoed), Vec::new());
         for piece in [begin.to_owned(), "7".repeat(100 << 10), "7".repeat(10)] {
             withhold.typed(Duration::from_millis(1), piece.as_bytes(), false, &mut out);
             assert!(withhold.runs.iter().all(|run| run.bytes.len() <= 2 * LARGEST), "{begin:?}");

@@ -14,7 +14,7 @@ fn type_ahead_that_a_line_editor_puts_behind_its_prompt_is_stored() {
     let zsh = "\r\x1b[m\x1b[JPROMPT> \x1b[K\x1b[?2004hl\x08ls -la /etc/hostname";
     for drawn in [fish, zsh] {
         let out = play(
-            Policy::Echoed,
+            Input::Echoed,
             &[
                 Type(0, "id\r"),
                 Show(1, "id\r\n"),
@@ -101,7 +101,7 @@ fn a_line_is_stored_however_its_keys_fall_between_the_suggestions_of_a_shell() {
 fn a_line_pasted_across_half_the_world_is_stored_when_its_echo_comes() {
     for late in [90, 280, 450] {
         let out = play(
-            Policy::Echoed,
+            Input::Echoed,
             &[
                 Show(0, "far# "),
                 Type(100, "systemctl restart nginx\r"),
@@ -116,7 +116,7 @@ fn a_line_pasted_across_half_the_world_is_stored_when_its_echo_comes() {
 #[test]
 fn who_is_late_to_look_at_the_echo_loses_nothing_by_that() {
     let at = Duration::from_secs;
-    let (mut withhold, mut out) = (Withhold::new(Policy::Echoed), Vec::new());
+    let (mut withhold, mut out) = (Withhold::new(Input::Echoed), Vec::new());
     withhold.typed(at(0), b"ls -la\r", false, &mut out);
     withhold.typed(at(3), b"id\r", false, &mut out);
     withhold.shown(at(6), b"ls -la\r\ntotal 4\r\n", &mut out);
@@ -146,7 +146,7 @@ fn what_is_searched_for_in_the_history_of_bash_is_stored_however_slowly_it_is_ty
             steps.extend([Type(n * apart, key), Show(n * apart + 3, show(drawn))]);
         }
         steps.extend([Show(6 * apart, "PROMPT> "), Type(7 * apart, "id"), Show(7 * apart + 3, "id")]);
-        play(Policy::Echoed, &steps)
+        play(Input::Echoed, &steps)
     };
     for apart in [40, 300, 700] {
         let out = steps(apart, |drawn| drawn);

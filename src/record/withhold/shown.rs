@@ -4,7 +4,8 @@
 
 use super::cursor::{self, Cell, Did, Drawn};
 use super::run::Run;
-use super::{BEHIND, LEFT, Policy, Typed, Withhold};
+use super::{BEHIND, LEFT, Typed, Withhold};
+use crate::policy::Input;
 use std::time::Duration;
 
 impl Withhold {
@@ -12,7 +13,7 @@ impl Withhold {
     ///
     /// Nothing is too late here: that is for [`Withhold::tick`] to say.
     pub fn shown(&mut self, now: Duration, bytes: &[u8], out: &mut Vec<Typed>) {
-        if self.policy == Policy::All {
+        if self.policy == Input::All {
             return;
         }
         self.drawn = now;

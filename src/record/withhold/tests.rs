@@ -23,9 +23,9 @@ impl Step<'_> {
     }
 }
 
-pub(super) fn play(policy: Policy, steps: &[Step<'_>]) -> Vec<Typed> {
+pub(super) fn play(input: Input, steps: &[Step<'_>]) -> Vec<Typed> {
     let (mut withhold, mut out, mut secret, mut now) =
-        (Withhold::new(policy), Vec::new(), false, Duration::ZERO);
+        (Withhold::new(input), Vec::new(), false, Duration::ZERO);
     let advance = |withhold: &mut Withhold, to: u64, out: &mut Vec<Typed>| {
         let to = Duration::from_millis(to);
         while let Some(due) = withhold.deadline().filter(|due| *due <= to) {
@@ -69,7 +69,7 @@ fn play_keys(before: &[Step<'_>], typed: &[(u64, String, String)], after: &[Step
         }
     }
     steps.extend(tail);
-    play(Policy::Echoed, &steps)
+    play(Input::Echoed, &steps)
 }
 
 pub(super) fn stored(out: &[Typed]) -> String {
@@ -118,7 +118,7 @@ fn a_digit_at_the_cursor_that_is_the_first_of_a_line_of_a_log_is_no_echo() {
     for after in ["", "\x1b[?25l\x1b[5;1HCode: *\r\n"] {
         let log = format!("09:12:03 GET /\r\n{after}");
         let out =
-            play(Policy::Echoed, &[Show(0, "Code:\r\n"), Type(300, "0"), Show(320, &log), Type(2000, "\r")]);
+            play(Input::Echoed, &[Show(0, "Code:\r\n"), Type(300, "0"), Show(320, &log), Type(2000, "\r")]);
         assert!(!stored(&out).contains('0'), "{out:?}");
     }
 }
@@ -162,10 +162,10 @@ fn a_word_of_the_answer_is_no_echo_of_the_secret() {
 #[test]
 fn two_secrets_pasted_at_once_are_two_lines_withheld() {
     let paste = format!("{SECRET}\rswordfish\r");
-    let out = play(Policy::Echoed, &[Type(0, &paste), Show(10, "\r\nAgain: "), Show(20, "\r\nok\r\n$ ")]);
+    let out = play(Input::Echoed, &[Type(0, &paste), Show(10, "\r\nAgain: "), Show(20, "\r\nok\r\n$ ")]);
     assert_eq!(withheld(&out), 2, "{out:?}");
     assert_eq!(stored(&out), "\r\r");
-    let out = play(Policy::Echoed, &[Secret(true), Type(0, &paste), Show(10, "\r\nAgain: \r\n")]);
+    let out = play(Input::Echoed, &[Secret(true), Type(0, &paste), Show(10, "\r\nAgain: \r\n")]);
     assert_eq!(out, [Typed::Withheld(1)]);
 }
 
@@ -173,7 +173,7 @@ fn two_secrets_pasted_at_once_are_two_lines_withheld() {
 fn a_name_that_is_shown_is_stored_and_the_secret_pasted_after_it_is_not() {
     let paste = format!("alice\r{SECRET}\r");
     let out =
-        play(Policy::Echoed, &[Type(0, &paste), Show(5, "alice\r\nPassword: "), Show(9, "\r\nwelcome\r\n")]);
+        play(Input::Echoed, &[Type(0, &paste), Show(5, "alice\r\nPassword: "), Show(9, "\r\nwelcome\r\n")]);
     assert_eq!(out, [Typed::Input(b"alice\r".to_vec()), Typed::Withheld(1), Typed::Input(b"\r".to_vec()),]);
 }
 
@@ -186,7 +186,7 @@ fn a_secret_typed_with_pauses_is_withheld_once_and_its_pauses_are_not_told() {
     }
     steps.push(Type(5000, "\r"));
     steps.push(Show(5010, "\r\n"));
-    is_withheld(&play(Policy::Echoed, &steps));
+    is_withheld(&play(Input::Echoed, &steps));
 }
 
 #[test]
@@ -219,7 +219,7 @@ fn slow_keys_are_stored_though_a_suggestion_stands_behind_them_or_the_word_is_dr
         Type(1800, "\r"),
         Show(1810, "\x1b[K\r\n"),
     ];
-    assert_eq!(stored(&play(Policy::Echoed, &suggests)), "ls\r");
+    assert_eq!(stored(&play(Input::Echoed, &suggests)), "ls\r");
     let colours = [
         Type(0, "l"),
         Show(20, "\x1b[31ml\x1b[m"),
@@ -228,7 +228,7 @@ fn slow_keys_are_stored_though_a_suggestion_stands_behind_them_or_the_word_is_dr
         Type(1800, "\r"),
         Show(1810, "\r\n"),
     ];
-    assert_eq!(stored(&play(Policy::Echoed, &colours)), "ls\r");
+    assert_eq!(stored(&play(Input::Echoed, &colours)), "ls\r");
 }
 
 #[test]
@@ -236,10 +236,10 @@ fn what_follows_the_beginning_of_a_string_that_never_ends_is_not_stored_unseen()
     for ends in [vec![Type(10, "\r")], vec![Type(3000, "x")], vec![]] {
         let mut steps = vec![Type(0, "\x1b]hunter2")];
         steps.extend(ends);
-        let out = play(Policy::Echoed, &steps);
+        let out = play(Input::Echoed, &steps);
         assert!(!stored(&out).contains("hunter2") && withheld(&out) == 1, "{out:?}");
     }
-    let answer = play(Policy::Echoed, &[Type(0, "\x1b]11;rgb:0/0/0\x1b\\")]);
+    let answer = play(Input::Echoed, &[Type(0, "\x1b]11;rgb:0/0/0\x1b\\")]);
     assert_eq!(stored(&answer), "\x1b]11;rgb:0/0/0\x1b\\");
 }
 
@@ -248,7 +248,7 @@ fn the_clipboard_and_what_only_begins_like_a_key_are_not_stored() {
     for answer in
         ["\x1b]52;c;aHVudGVyMl9LeDlzZWNyZXQ=\x1b\\", "\x1b]52;;aHVudGVyMg==\x07", "\x1b]5522;type=read\x1b\\"]
     {
-        let out = play(Policy::Echoed, &[Type(0, answer), Type(9_000, "\x1b[A")]);
+        let out = play(Input::Echoed, &[Type(0, answer), Type(9_000, "\x1b[A")]);
         assert_eq!((stored(&out).as_str(), withheld(&out)), ("\x1b[A", 1), "{out:?}");
     }
     // Alt and a key, then a code; the second ends with a letter that would end the number of a key.
@@ -256,14 +256,14 @@ fn the_clipboard_and_what_only_begins_like_a_key_are_not_stored() {
         let mut steps = vec![Type(0, alt)];
         let keys: Vec<String> = code.chars().map(String::from).collect();
         steps.extend(keys.iter().zip(1..).map(|(key, n)| Type(n * 100, key)));
-        let out = play(Policy::Echoed, &steps);
+        let out = play(Input::Echoed, &steps);
         assert!(
             !stored(&out).contains(|c: char| c.is_ascii_digit()) && withheld(&out) == 1,
             "{code} {out:?}"
         );
     }
     // A key whose bytes are divided once is one.
-    let divided = play(Policy::Echoed, &[Type(0, "\x1b["), Type(1, "1;5C")]);
+    let divided = play(Input::Echoed, &[Type(0, "\x1b["), Type(1, "1;5C")]);
     assert_eq!(stored(&divided), "\x1b[1;5C");
 }
 
@@ -271,10 +271,10 @@ fn the_clipboard_and_what_only_begins_like_a_key_are_not_stored() {
 fn a_secret_that_is_typed_in_numbers_is_withheld_and_a_word_that_is_echoed_is_stored() {
     let numbered = |text: &str| text.chars().map(|c| format!("\x1b[{}u", u32::from(c))).collect::<String>();
     let secret = numbered(SECRET) + "\x1b[13u";
-    let out = play(Policy::Echoed, &[Type(0, &secret), Type(900, "\x1b[57;1:3u"), Show(910, "\r\n")]);
+    let out = play(Input::Echoed, &[Type(0, &secret), Type(900, "\x1b[57;1:3u"), Show(910, "\r\n")]);
     assert!(stored(&out).is_empty() && withheld(&out) > 0, "{out:?}");
     let word = numbered("hello");
-    let out = play(Policy::Echoed, &[Type(0, &word), Show(20, "hello"), Type(900, "\x1b[97;5u")]);
+    let out = play(Input::Echoed, &[Type(0, &word), Show(20, "hello"), Type(900, "\x1b[97;5u")]);
     assert_eq!(stored(&out), word + "\x1b[97;5u");
 }
 
@@ -286,9 +286,9 @@ fn a_pin_that_is_typed_on_the_numeric_keypad_is_withheld_in_every_mode() {
         let mut steps = vec![Show(0, "PIN: ")];
         steps.extend(pin.iter().zip(1..).map(|(key, n)| Type(n * 200, key)));
         steps.extend([Type(1_000, "\r"), Show(1_010, "\r\nthanks\r\n")]);
-        assert_eq!(play(Policy::Echoed, &steps), [Typed::Withheld(1), Typed::Input(b"\r".to_vec())]);
+        assert_eq!(play(Input::Echoed, &steps), [Typed::Withheld(1), Typed::Input(b"\r".to_vec())]);
         let shown = [Type(0, pin[0]), Show(5, "1"), Type(100, pin[1]), Show(105, "3"), Type(900, "\x1bOA")];
-        assert_eq!(stored(&play(Policy::Echoed, &shown)), format!("{}{}\x1bOA", pin[0], pin[1]));
+        assert_eq!(stored(&play(Input::Echoed, &shown)), format!("{}{}\x1bOA", pin[0], pin[1]));
     }
 }
 
@@ -298,13 +298,13 @@ fn a_key_that_shows_nothing_hides_no_echo_of_what_is_typed_while_one_is_still_wa
     for (letter, at) in ["h", "e", "l", "l", "o"].into_iter().zip((600..).step_by(20)) {
         steps.extend([Type(at, letter), Show(at + 5, letter)]);
     }
-    assert_eq!(stored(&play(Policy::Echoed, &steps)), "hello");
+    assert_eq!(stored(&play(Input::Echoed, &steps)), "hello");
 }
 
 #[test]
 fn corrections_inside_a_withheld_line_are_withheld_too() {
     let out = play(
-        Policy::Echoed,
+        Input::Echoed,
         &[Type(0, "hunter3"), Type(900, "\x7f"), Type(1800, "2"), Type(2000, "\r"), Show(2010, "\r\n")],
     );
     assert_eq!(out, [Typed::Withheld(1), Typed::Input(b"\r".to_vec())]);
@@ -321,7 +321,7 @@ fn type_ahead_that_the_terminal_echoes_at_once_is_stored() {
 fn type_ahead_that_the_shell_shows_after_other_output_is_stored() {
     // The line editor has the terminal raw; the second line is shown when the first one was run.
     let out = play(
-        Policy::Echoed,
+        Input::Echoed,
         &[
             Type(0, "echo one\r"),
             Show(1, "echo one"),
@@ -340,7 +340,7 @@ fn type_ahead_that_the_shell_shows_after_other_output_is_stored() {
 #[test]
 fn a_line_typed_after_a_secret_is_not_lost_with_it() {
     let out = play(
-        Policy::Echoed,
+        Input::Echoed,
         &[Type(0, "hunter2\r"), Type(10, "ls\r"), Show(20, "\r\n$ "), Show(21, "ls\r\nfile\r\n")],
     );
     assert_eq!((stored(&out).as_str(), withheld(&out)), ("\rls\r", 1));
@@ -360,7 +360,7 @@ fn lines_and_secrets_that_follow_each_other_faster_than_they_are_decided_are_tol
         ]);
         steps.push(Show(at + 5, "\r\nasked hunter\r\n"));
     }
-    let out = play(Policy::Echoed, &steps);
+    let out = play(Input::Echoed, &steps);
     assert_eq!((stored(&out).as_str(), withheld(&out)), ("ask\r\rask\r\rask\r\rask\r\r", 4), "{out:?}");
 }
 
@@ -385,7 +385,7 @@ fn an_echo_over_a_slow_line_still_counts() {
     for (at, typed, text) in moments {
         steps.push(if typed { Type(at, text) } else { Show(at, text) });
     }
-    assert_eq!(stored(&play(Policy::Echoed, &steps)), "systemctl restart nginx\r");
+    assert_eq!(stored(&play(Input::Echoed, &steps)), "systemctl restart nginx\r");
 }
 
 #[test]
@@ -402,7 +402,7 @@ fn a_line_editor_that_colours_the_word_being_typed_echoes_it() {
         steps.push(Type(n * 100, key));
         steps.push(Show(n * 100 + 10, echo));
     }
-    assert_eq!(stored(&play(Policy::Echoed, &steps)), word);
+    assert_eq!(stored(&play(Input::Echoed, &steps)), word);
 }
 
 #[test]
@@ -417,13 +417,13 @@ fn a_line_that_is_pasted_with_its_end_is_stored_though_it_is_drawn_twice_and_wra
             "open \r\x1b[18Cone\r\x1b[21C\x1b[13D\x1b[34mecho\x1b[30m open \x1b[36mone\r\x1b[21C\x1b[m\r\n",
         ),
     ];
-    assert_eq!(stored(&play(Policy::Echoed, &fish)), "echo open one\r");
+    assert_eq!(stored(&play(Input::Echoed, &fish)), "echo open one\r");
     // As readline does at the right margin.
     let line = "x".repeat(72) + "abcdefgh and more";
     let drawn = format!("{}{} \r{}\r\n", "x".repeat(72), &line[72..73], &line[73..]);
     let prompt = "\r\n$ 12345";
     assert_eq!(
-        stored(&play(Policy::Echoed, &[Show(0, prompt), Type(9, &(line.clone() + "\r")), Show(20, &drawn)])),
+        stored(&play(Input::Echoed, &[Show(0, prompt), Type(9, &(line.clone() + "\r")), Show(20, &drawn)])),
         line + "\r"
     );
 }
@@ -440,7 +440,7 @@ fn a_line_that_is_written_again_at_every_key_is_stored_however_long() {
         steps.push(Type(n * 40, key));
         steps.push(Show(n * 40 + 10, echo));
     }
-    assert_eq!(stored(&play(Policy::Echoed, &steps)), format!("o{line}"));
+    assert_eq!(stored(&play(Input::Echoed, &steps)), format!("o{line}"));
 }
 
 #[test]
@@ -457,7 +457,7 @@ fn the_lines_of_a_box_are_no_echo() {
     for on in ["\x1b(0", "\x0e"] {
         let bar = format!("{on}lqqqqqqqqqqqqqk\x1b(B\x0f Word \x1b[10;68H{on}xqmj\x1b(B\x0f");
         let out =
-            play(Policy::Echoed, &[Type(0, "qqxqmj"), Show(50, &bar), Type(400, "\r"), Show(420, "\r\n")]);
+            play(Input::Echoed, &[Type(0, "qqxqmj"), Show(50, &bar), Type(400, "\r"), Show(420, "\r\n")]);
         assert_eq!((stored(&out).trim_end(), withheld(&out)), ("", 1), "{out:?}");
     }
 }
@@ -479,7 +479,7 @@ fn text_typed_while_the_screen_is_still_drawn_is_stored() {
 #[test]
 fn cursor_keys_and_control_keys_alone_are_stored() {
     let out =
-        play(Policy::Echoed, &[Type(0, "\x1b[A"), Show(5, "\rls"), Type(300, "\x03"), Type(900, "\x1bOB")]);
+        play(Input::Echoed, &[Type(0, "\x1b[A"), Show(5, "\rls"), Type(300, "\x03"), Type(900, "\x1bOB")]);
     assert_eq!(stored(&out), "\x1b[A\x03\x1bOB");
     assert_eq!(withheld(&out), 0);
 }
@@ -487,7 +487,7 @@ fn cursor_keys_and_control_keys_alone_are_stored() {
 #[test]
 fn a_completion_list_after_tab_does_not_hide_what_was_typed_before_it() {
     let out = play(
-        Policy::Echoed,
+        Input::Echoed,
         &[
             Type(0, "sys"),
             Show(10, "sys"),
@@ -502,7 +502,7 @@ fn a_completion_list_after_tab_does_not_hide_what_was_typed_before_it() {
 fn a_large_paste_that_is_echoed_is_stored_whole_and_in_order() {
     let text: String = (0..4000).map(|n| format!("line {n}\r")).collect();
     let echo = text.replace('\r', "\r\n");
-    let out = play(Policy::Echoed, &[Type(0, &text), Show(10, &echo)]);
+    let out = play(Input::Echoed, &[Type(0, &text), Show(10, &echo)]);
     assert_eq!((withheld(&out), stored(&out)), (0, text));
 }
 
@@ -515,25 +515,25 @@ fn a_paste_whose_echo_comes_in_pieces_of_any_length_is_stored_whole() {
             echo.as_bytes().chunks(length).map(|piece| String::from_utf8(piece.to_vec()).unwrap()).collect();
         let mut steps = vec![Type(0, &text)];
         steps.extend(pieces.iter().map(|piece| Show(10, piece)));
-        let out = play(Policy::Echoed, &steps);
+        let out = play(Input::Echoed, &steps);
         assert_eq!((withheld(&out), stored(&out)), (0, text.clone()), "{length}");
     }
 }
 
 #[test]
 fn with_the_policy_none_nothing_is_stored_nor_counted() {
-    assert_eq!(play(Policy::None, &[Type(0, "ls\r"), Show(1, "ls\r\n")]), []);
+    assert_eq!(play(Input::None, &[Type(0, "ls\r"), Show(1, "ls\r\n")]), []);
 }
 
 #[test]
 fn with_the_policy_all_everything_is_stored_at_once() {
-    let out = play(Policy::All, &[Secret(true), Type(0, "pw\r")]);
+    let out = play(Input::All, &[Secret(true), Type(0, "pw\r")]);
     assert_eq!(out, [Typed::Input(b"pw\r".to_vec())]);
 }
 
 #[test]
 fn nothing_is_pending_when_nothing_was_typed() {
-    let mut withhold = Withhold::new(Policy::Echoed);
+    let mut withhold = Withhold::new(Input::Echoed);
     let mut out = Vec::new();
     withhold.shown(Duration::ZERO, b"output", &mut out);
     assert_eq!((withhold.deadline(), out.len()), (None, 0));
@@ -551,7 +551,7 @@ proptest! {
             now += pause;
         }
         let typed: String = parts.iter().map(|p| p.0.as_str()).collect();
-        let kept = stored(&play(Policy::Echoed, &steps));
+        let kept = stored(&play(Input::Echoed, &steps));
         // A subsequence.
         let mut rest = typed.chars();
         prop_assert!(kept.chars().all(|c| rest.any(|t| t == c)), "{kept:?} of {typed:?}");
@@ -560,7 +560,7 @@ proptest! {
     #[test]
     fn a_line_without_any_output_is_never_stored(line in "[ -~]{1,60}") {
         let steps = [Type(0, line.as_str()), Type(10, "\r"), Show(20, "\r\n")];
-        let out = play(Policy::Echoed, &steps);
+        let out = play(Input::Echoed, &steps);
         prop_assert_eq!(stored(&out), "\r");
         prop_assert_eq!(withheld(&out), 1);
     }
@@ -570,7 +570,7 @@ proptest! {
 fn keys_that_end_no_line_are_reported_apart_from_lines_and_secrets() {
     let ms = Duration::from_millis;
     let reported = |steps: &[(u64, &str, bool)]| {
-        let (mut withhold, mut out) = (Withhold::new(Policy::Echoed), Vec::new());
+        let (mut withhold, mut out) = (Withhold::new(Input::Echoed), Vec::new());
         for (at, typed, secret) in steps {
             withhold.tick(ms(*at), &mut out);
             withhold.typed(ms(*at), typed.as_bytes(), *secret, &mut out);

@@ -107,8 +107,9 @@ impl Unseen {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Policy, Withhold};
+    use super::super::Withhold;
     use super::*;
+    use crate::policy::Input;
     use crate::shell::marks::{Start, WITHHELD};
     use std::time::Duration;
 
@@ -119,8 +120,8 @@ mod tests {
     }
 
     impl Shell {
-        fn new(policy: Policy) -> Self {
-            Self { withhold: Withhold::new(policy), unseen: Unseen::default(), now: 0 }
+        fn new(input: Input) -> Self {
+            Self { withhold: Withhold::new(input), unseen: Unseen::default(), now: 0 }
         }
 
         fn types(&mut self, keys: &str, secret: bool) {
@@ -151,8 +152,8 @@ mod tests {
     }
 
     /// A shell at its prompt: what was typed unseen before it came, what was typed into it, and shown, before it tells `text`.
-    fn told(policy: Policy, before: &str, typed: &str, shown: &str, text: &str) -> Start {
-        let mut shell = Shell::new(policy);
+    fn told(input: Input, before: &str, typed: &str, shown: &str, text: &str) -> Start {
+        let mut shell = Shell::new(input);
         if !before.is_empty() {
             shell.types(before, true);
         }
@@ -173,7 +174,7 @@ mod tests {
             // Typed ahead, while something else read it without an echo.
             (&typed, "", "\r\n"),
         ] {
-            let start = told(Policy::Echoed, before, typed, shown, LINE);
+            let start = told(Input::Echoed, before, typed, shown, LINE);
             assert_eq!((start.text.as_deref(), start.withheld, start.cut), (Some(WITHHELD), true, false));
             assert_eq!(start.number, Some(4));
         }
@@ -191,19 +192,19 @@ mod tests {
             ("for i in 1\rdo id\rdone\r", "for i in 1\r\n> do id\r\n> done\r\n", "for i in 1; do id; done"),
             ("echo a\x16\x01bcd\r", "echo a^Abcd\r\n", "echo a\x01bcd"),
         ] {
-            let start = told(Policy::Echoed, secret, typed, shown, text);
+            let start = told(Input::Echoed, secret, typed, shown, text);
             assert_eq!((start.text.as_deref(), start.withheld), (Some(text), false), "{typed:?}");
         }
         // Nothing was withheld: a shell may know a line that it never showed.
-        assert_eq!(told(Policy::Echoed, "", "\x1b[A\r", "\r\n", LINE).text.as_deref(), Some(LINE));
-        assert_eq!(told(Policy::All, "", LINE, "\r\n", LINE).text.as_deref(), Some(LINE));
-        assert_eq!(told(Policy::None, "", LINE, "\r\n", LINE).text.as_deref(), Some(WITHHELD));
-        assert_eq!(told(Policy::None, "", LINE, LINE, LINE).text.as_deref(), Some(LINE));
+        assert_eq!(told(Input::Echoed, "", "\x1b[A\r", "\r\n", LINE).text.as_deref(), Some(LINE));
+        assert_eq!(told(Input::All, "", LINE, "\r\n", LINE).text.as_deref(), Some(LINE));
+        assert_eq!(told(Input::None, "", LINE, "\r\n", LINE).text.as_deref(), Some(WITHHELD));
+        assert_eq!(told(Input::None, "", LINE, LINE, LINE).text.as_deref(), Some(LINE));
     }
 
     #[test]
     fn lines_that_were_typed_ahead_unseen_are_all_forgotten_and_none_comes_back_by_a_key() {
-        let mut shell = Shell::new(Policy::Echoed);
+        let mut shell = Shell::new(Input::Echoed);
         shell.types("first=1\rsecond=2\r", true);
         for line in ["first=1", "second=2"] {
             shell.prompt();
@@ -226,7 +227,7 @@ mod tests {
 
     #[test]
     fn a_line_between_whose_letters_suggestions_were_drawn_was_shown() {
-        let mut shell = Shell::new(Policy::Echoed);
+        let mut shell = Shell::new(Input::Echoed);
         // Read without the terminal's help, a moment before.
         shell.types("hunter2\r", false);
         shell.shows("\r\n");
@@ -243,7 +244,7 @@ mod tests {
 
     #[test]
     fn a_line_that_stands_behind_a_long_list_of_completions_was_shown() {
-        let (mut withhold, mut unseen) = (Withhold::new(Policy::None), Unseen::default());
+        let (mut withhold, mut unseen) = (Withhold::new(Input::None), Unseen::default());
         let prompt = Said::Mark(Mark::Typing { status: None, number: None });
         unseen.told(Said::Mark(Mark::Prompt { cwd: None }), &mut withhold);
         unseen.shown("completion ".repeat(MOST).as_bytes());
