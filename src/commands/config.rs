@@ -329,6 +329,16 @@ fn of_guard(policy: &Policy) -> Vec<Finding> {
             )));
         }
     }
+    if profile == Profile::Hardened {
+        let guard = &policy.guard;
+        if guard.capabilities.is_empty() && !guard.landlock && !guard.scope {
+            let what = "it is \"hardened\", but nothing is taken away: that is \"guarded\"";
+            found.push(Finding::note(format!("`guard.profile`: {what}")));
+        }
+        // What else copies them is not to be seen from here.
+        let what = "a hardened host needs a witness outside: sealcast lets no recording leave the host by itself, so copy them away as they are written";
+        found.push(Finding::note(format!("`guard.profile`: {what}")));
+    }
     found
 }
 
@@ -456,6 +466,20 @@ mod tests {
             assert!(!told(&format!("[guard]\nprofile = \"hardened\"\n{name} = true\n"), name), "{name}");
             assert!(!told("", name), "{name}");
         }
+    }
+
+    #[test]
+    fn a_hardened_host_of_which_nothing_is_taken_away_or_nothing_leaves_is_told() {
+        let told = |more: &str| {
+            let notes = notes(&format!("[guard]\n{more}\n"));
+            ["nothing is taken away", "copy them away"].map(|word| {
+                notes.iter().any(|note| note.starts_with("`guard.profile`") && note.contains(word))
+            })
+        };
+        assert_eq!(told("profile = \"hardened\""), [false, true]);
+        assert_eq!(told("profile = \"hardened\"\ncapabilities = []"), [true, true]);
+        assert_eq!(told("profile = \"hardened\"\ncapabilities = []\nscope = true"), [false, true]);
+        assert_eq!(told("profile = \"guarded\"\ncapabilities = []"), [false, false]);
     }
 
     #[test]
