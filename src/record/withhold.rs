@@ -387,7 +387,7 @@ impl Withhold {
         let hidden = hides && run.echo.is_short() && !run.line;
         // So are commands with Alt, different ones, where nothing is known to be shown.
         let alone = (run.released || run.alts && !self.shows) && run.echo.expects_nothing();
-        let stars = run.echo.is_stars() && !self.shows;
+        let stars = run.echo.is_stars() && !self.shows || run.echo.is_masked();
         let shown = run.echo.was_shown() && !hidden && !alone && !stars && !run.doubtful;
         self.shows = !run.line && if run.echo.expects_nothing() { self.shows } else { shown };
         if shown {

@@ -473,6 +473,9 @@ impl Match {
         // A number stands at the end of many a line, and blanks do.
         let is_word = self.typed.trim_ascii_start().iter().any(|byte| !byte.is_ascii_digit());
         let whole = is_word && !is_too_short(&self.typed) && self.piece == self.typed.len();
+        if whole {
+            self.seen.count = self.piece;
+        }
         if let Some(after) = self.below.as_ref().and_then(|below| below.ends_at(&self.typed)) {
             self.found_below(after);
         }
@@ -524,6 +527,20 @@ impl Match {
     /// Whether it is nothing but stars, as a prompt draws them for any other key too.
     pub(super) fn is_stars(&self) -> bool {
         !self.typed.is_empty() && self.typed.iter().all(|byte| *byte == b'*')
+    }
+
+    /// Whether a prompt that draws one sign for every key would have shown as much of it: all but a fifth is that sign, and something
+    /// was not seen.
+    pub(super) fn is_masked(&self) -> bool {
+        // What more than half of it is, stays.
+        let (most, _) = self.typed.iter().fold((0, 0_usize), |(most, more), byte| match more {
+            0 => (*byte, 1),
+            _ if *byte == most => (most, more.saturating_add(1)),
+            _ => (most, more.saturating_sub(1)),
+        });
+        let same = self.typed.iter().filter(|byte| **byte == most).count();
+        let length = self.typed.len();
+        self.seen.count < length && same < length && same.saturating_mul(5) >= length.saturating_mul(4)
     }
 
     /// Whether it is known already that it counts as shown.

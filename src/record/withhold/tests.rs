@@ -130,6 +130,18 @@ fn stars_are_no_echo() {
 }
 
 #[test]
+fn what_draws_one_sign_for_every_key_does_not_echo_a_secret_that_is_mostly_that_sign() {
+    for (secret, sign) in [("se********", "*"), ("*********e", "*"), ("****s****", "*"), ("b#########", "#")]
+    {
+        let drawn = |c| if c == '\r' { "\r\n".into() } else { sign.into() };
+        let out = play_keys(&[Show(0, "Code: ")], &keys(100, &format!("{secret}\r"), drawn), &[]);
+        assert_eq!((stored(&out).trim_end(), withheld(&out)), ("", 1), "{secret}: {out:?}");
+        let echoed = keys(100, &format!("{secret}\r"), |c| if c == '\r' { "\r\n".into() } else { c.into() });
+        assert_eq!(stored(&play_keys(&[Show(0, "$ ")], &echoed, &[])), format!("{secret}\r"));
+    }
+}
+
+#[test]
 fn a_dialog_that_moves_its_cursor_at_every_key_is_no_echo() {
     let typed = keys(0, &format!("{SECRET}\r"), |_| {
         "\x1b[12;30H\x1b[0;10;7m*\x1b[K\x1b(B\x1b]0;hunter2!Kx9\x07".into()
