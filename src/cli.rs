@@ -60,14 +60,14 @@ pub fn description() -> clap::Command {
 /// The whole program: arguments (the program's own name first) and environment in, exit code out.
 pub fn main(arguments: impl IntoIterator<Item = OsString>, environment: Environment) -> ExitCode {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
-    let arguments = commands::shell::arguments(&arguments).unwrap_or(arguments);
+    let as_shell = commands::shell::arguments(&arguments);
     let console = Arc::new(Console::of_process(!environment.no_color(), environment.is_dumb()));
-    let of_run = arguments.get(1).is_some_and(|word| word == "run");
+    let of_run = !matches!(as_shell, Ok(None)) || arguments.get(1).is_some_and(|word| word == "run");
     let context = Context { console: Arc::clone(&console), environment };
-    let done = match Cli::try_parse_from(&arguments) {
+    let done = as_shell.and_then(|as_shell| match Cli::try_parse_from(as_shell.unwrap_or(arguments)) {
         Ok(cli) => cli.command.run(&context),
         Err(error) => usage(&console, &error).map(|()| 0),
-    };
+    });
     let done = done.and_then(|code| Ok(console.flush().map(|()| code)?));
     match done {
         Ok(code) => ExitCode::from(code),

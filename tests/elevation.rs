@@ -403,6 +403,10 @@ fn as_a_login_shell_it_records_su_and_every_line_for_a_shell() {
     assert_eq!(at(&shown, "/meta/argv/2"), "id -un; pwd; shopt -q login_shell && echo login");
     let ran = host.run("root", &["su", "dave", "-c", "id -un; exit 9"]);
     assert_eq!((text(&ran).as_str(), ran.status.code()), ("dave\n", Some(9)));
+    // Its words would be lost: another command than was meant.
+    let ran = host.run("root", &["su", "dave", "-c", "echo $1", "x", "y"]);
+    let why = "the line of `-c` has words behind it, and nothing was run";
+    assert!(ran.status.code() == Some(125) && text(&ran).contains(why), "{}", text(&ran));
 
     let mut terminal = host.terminal("root", &["su", "-", "dave"]);
     terminal.wait_for("$ ");

@@ -3,6 +3,7 @@
 //! login(1), su(1) and sshd(8) call a login shell by its name with a dash before it; sshd, su and many programs have a
 //! shell run a line with `-c`. Refuses to guess: called in any other way we are the ordinary command.
 
+use crate::error::{Error, Kind, Result};
 use crate::record::facts;
 use crate::sys::ids;
 use std::ffi::{OsStr, OsString};
@@ -11,7 +12,10 @@ use std::path::Path;
 
 /// The arguments of `sealcast run` that do what a shell called with these would do; `None` when we are not called as a
 /// shell.
-pub fn arguments(called: &[OsString]) -> Option<Vec<OsString>> {
+///
+/// # Errors
+/// We are, and would not do what was meant.
+pub fn arguments(called: &[OsString]) -> Result<Option<Vec<OsString>>> {
     let uid = ids::real_uid();
     let is_login_shell = || {
         let shell = ids::user_by_uid(uid).ok().flatten()?.shell.canonicalize().ok()?;
@@ -20,8 +24,12 @@ pub fn arguments(called: &[OsString]) -> Option<Vec<OsString>> {
     as_shell(called, uid, || is_login_shell().unwrap_or(false))
 }
 
-fn as_shell(called: &[OsString], uid: u32, is_login_shell: impl FnOnce() -> bool) -> Option<Vec<OsString>> {
-    let (name, rest) = called.split_first()?;
+fn as_shell(
+    called: &[OsString],
+    uid: u32,
+    is_login_shell: impl FnOnce() -> bool,
+) -> Result<Option<Vec<OsString>>> {
+    let Some((name, rest)) = called.split_first() else { return Ok(None) };
     let name = Path::new(name).file_name().unwrap_or(name);
     let dashed = name.as_bytes().starts_with(b"-");
     let mut login = dashed;
@@ -43,11 +51,12 @@ fn as_shell(called: &[OsString], uid: u32, is_login_shell: impl FnOnce() -> bool
             Some(line)
         }
         (None, _) if dashed || is_login_shell() => None,
-        _ => return None,
+        _ => return Ok(None),
     };
     if rest.next().is_some() {
         // Arguments of the line, which would be lost: no session rather than another one than was meant.
-        return None;
+        let what = "the line of `-c` has words behind it, and nothing was run: as a shell sealcast runs a line alone, and they ($0, $1, …) would be lost";
+        return Err(Error::new(Kind::Usage, what).hint("write them into the line itself"));
     }
     // Root is nobody's caller: what an elevator said long ago must not decide whose shell this is.
     let own = if uid == 0 { "--user=root" } else { "--self" };
@@ -60,7 +69,7 @@ fn as_shell(called: &[OsString], uid: u32, is_login_shell: impl FnOnce() -> bool
         word.push(line);
         words.push(word);
     }
-    Some(words)
+    Ok(Some(words))
 }
 
 #[cfg(test)]
@@ -69,7 +78,7 @@ mod tests {
 
     fn asked(called: &[&str], uid: u32, login_shell: bool) -> Option<String> {
         let called: Vec<OsString> = called.iter().map(OsString::from).collect();
-        let words = as_shell(&called, uid, || login_shell)?;
+        let words = as_shell(&called, uid, || login_shell).unwrap()?;
         Some(words.iter().map(|word| word.to_str().unwrap()).collect::<Vec<_>>().join("|"))
     }
 
@@ -94,8 +103,14 @@ mod tests {
             assert_eq!(asked(called, 1000, false), None, "{called:?}");
         }
         assert_eq!(asked(&["sealcast", "ls"], 1000, true), None);
-        assert_eq!(asked(&["-sealcast", "-c", "echo $1", "sh", "x"], 1000, true), None);
         assert_eq!(asked(&["-sealcast", "-xc", "id"], 1000, true), None);
         assert_eq!(asked(&[], 1000, true), None);
+    }
+
+    #[test]
+    fn a_line_with_words_of_its_own_is_refused() {
+        let called = ["-sealcast", "-c", "echo $1", "sh", "x"].map(OsString::from);
+        let error = as_shell(&called, 1000, || true).unwrap_err();
+        assert!(error.to_string().contains("would be lost"), "{error}");
     }
 }
