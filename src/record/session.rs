@@ -251,6 +251,7 @@ pub fn prepare(mut spec: Spec) -> Result<Session, Error> {
     let stage = Stage::set(&spec.program, theirs, follower)?;
     // A file size limit must be an error that is told, not our death.
     signals::ignore(signals::SIGXFSZ);
+    signals::die_of_faults();
     if std::process::id() == 1 {
         // Nobody stops the first process of a pid namespace: from the background it would ask for the terminal for ever. Of
         // these two, ignored, it is refused instead.

@@ -225,6 +225,16 @@ pub(super) fn default(signal: Signal) {
     act(signal, libc::SIG_DFL);
 }
 
+/// A fault ends this process, also one that somebody sent. The standard library catches those of memory, to tell of a stack that has
+/// overflowed; any other one is to come again once it has looked away, and that of a sender does not.
+pub fn die_of_faults() {
+    for signal in [libc::SIGSEGV, libc::SIGBUS] {
+        if !is_ignored(signal) {
+            default(signal);
+        }
+    }
+}
+
 /// The process or group that may be signalled by this number. 0 stands for our own group, and group 1 for every process there is.
 fn target(number: u32) -> Option<libc::pid_t> {
     libc::pid_t::try_from(number).ok().filter(|id| *id > 1)

@@ -282,13 +282,17 @@ fn an_interactive_shell_ends_at_once_when_its_terminal_disappears() {
 
 #[test]
 fn a_recorder_that_is_killed_takes_the_shell_with_it() {
-    let sandbox = Sandbox::new();
-    let mut terminal = sandbox.run(&["bash", "--norc", "-i"]);
-    terminal.wait_for("PROMPT> ");
-    let below = descendants(terminal.pid());
-    assert!(below.len() >= 2, "{below:?}");
-    sealcast::sys::signals::send(terminal.pid(), sealcast::sys::signals::SIGKILL).unwrap();
-    until("the shell's end", || (!below.iter().any(|pid| lives(*pid))).then_some(()));
+    // Those of a fault as well, from the first one on: nobody catches them.
+    for signal in [libc::SIGKILL, libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGFPE] {
+        let sandbox = Sandbox::new();
+        let mut terminal = sandbox.run(&["bash", "--norc", "-i"]);
+        terminal.wait_for("PROMPT> ");
+        let below = descendants(terminal.pid());
+        assert!(below.len() >= 2, "{below:?}");
+        sealcast::sys::signals::send(terminal.pid(), signal).unwrap();
+        assert_eq!(terminal.wait_end_blindly().signal(), Some(signal));
+        until("the shell's end", || (!below.iter().any(|pid| lives(*pid))).then_some(()));
+    }
 }
 
 #[test]
