@@ -150,9 +150,42 @@ fn text_is_lines_without_control_sequences() {
         (900, output(b"\x1b[?1049l$ exit\r\n")),
     ];
     let (text, _) = export(Format::Text, true, &events);
-    assert_eq!(text, "¶ [full-screen program]\n| one\n| two\\u{202e}\n$ vim\n$ exit\n");
+    assert_eq!(text, "$ vim\n¶ [full-screen program]\n| one\n| two\\u{202e}\n$ exit\n");
     let (text, _) = export(Format::Text, false, &[(0, output(b"a\nb\n"))]);
     assert_eq!(text, "a\nb\n");
+}
+
+#[test]
+fn text_has_a_full_screen_program_behind_what_called_it_and_before_what_came_then() {
+    let session = [
+        "$ less n1\r\n",
+        "\x1b[?1049h\x1b[Hpage one",
+        "\x1b[?1049l$ echo between\r\nbetween\r\n$ less n2\r\n",
+        "\x1b[?10",
+        "49h\x1b[Hpage two",
+        "\x1b[?1049l$ true\r\n\x1b[?1049h\x1b[?1049l",
+        "$ vi\r\n\x1b[?1049h\x1b[Hleft",
+        // What that one left is shown once more.
+        "\x1b[?1049l$ old\r\n\x1b[?1;47h",
+        "\x1b[?47l$ exit\r\n",
+    ];
+    let program = "\u{b6} [full-screen program]";
+    let expected = [
+        &["$ less n1", program, "| page one", "$ echo between", "between", "$ less n2", program][..],
+        &["| page two", "$ true", program, "$ vi", program, "| left", "$ old", program, "| left"],
+        &["$ exit", "\u{b6} [exit status 0]"],
+    ]
+    .concat();
+    let pieces: Vec<&[u8]> = session.iter().map(|piece| piece.as_bytes()).collect();
+    let whole = pieces.concat();
+    let bytes: Vec<&[u8]> = whole.chunks(1).collect();
+    // At the pace of a reader, at once, and however it is cut.
+    for (ms, pieces) in [(500, &pieces), (0, &pieces), (0, &vec![&whole[..]]), (0, &bytes)] {
+        let mut events: Vec<_> = (0..).zip(pieces).map(|(n, piece)| (ms * n, output(piece))).collect();
+        events.push((9000, Payload::Exit(0)));
+        let (text, _) = export(Format::Text, true, &events);
+        assert_eq!(text.lines().collect::<Vec<_>>(), expected, "{ms} {}", pieces.len());
+    }
 }
 
 #[test]

@@ -2,8 +2,8 @@
 //! but for what stood too shortly to be read.
 //!
 //! Wrapped rows are one line. What was overwritten or cleared after it could be read is there, in the order in which it
-//! went; the pages of a full-screen program are set off with `| `. What is said here begins with a sign that no line of a
-//! session has.
+//! went; the pages of a full-screen program are set off with `| `, behind what stood when it took the screen. What is said here
+//! begins with a sign that no line of a session has.
 
 use super::UNDRAWN;
 use super::plain::OURS;
@@ -13,17 +13,18 @@ use crate::text::{Escaped, incomplete_tail};
 use std::io::{self, Write};
 use std::time::Duration;
 
-/// Cells of screens that are looked at to write what stands before something that is told behind it: what may be told ten thousand
-/// times (the hits of a search) is, on a screen of 80 by 24 or of 200 by 60, but not on one of a million cells. What is told then is
-/// told before what stands, and says so.
-const LOOKED_AT: usize = 1 << 27;
+/// Cells of screens that are looked at, and bytes that are written, to have what stands before something that is told behind it: what
+/// may be told ten thousand times (the hits of a search) is, on a screen of 80 by 24 or of 200 by 60, but not on one of a million
+/// cells. What is told then is told before what stands, and says so. As many for the programs that took the whole screen: a session
+/// that takes it a hundred thousand times loses the place of those, and not that of its gaps.
+const LOOKED_AT: usize = 1 << 28;
 
 /// Writes lines as they go.
 pub(super) struct Text {
     transcript: Transcript,
     bare: bool,
     last: Duration,
-    /// The visit to the alternate screen that was written last.
+    /// The visit to the alternate screen that was told last.
     visit: u32,
     /// What was cut off the last output, to count what is no UTF-8.
     tail: Vec<u8>,
@@ -32,9 +33,10 @@ pub(super) struct Text {
     undrawn: bool,
     /// It is to be, once what stood before is written.
     begins_undrawn: bool,
-    /// The cells of the screen, and of how many more may be looked at. See [`LOOKED_AT`].
+    /// The cells of the screen, and what may still be looked at for what is told, and for visits. See [`LOOKED_AT`].
     cells: usize,
     left: usize,
+    left_for_visits: usize,
     /// Up to when what stood is written.
     written: Option<Duration>,
     /// The line that went last was of that.
@@ -55,6 +57,7 @@ impl Text {
             begins_undrawn: false,
             cells: usize::from(cols).saturating_mul(rows.into()),
             left: LOOKED_AT,
+            left_for_visits: LOOKED_AT,
             written: None,
             passed: false,
         }
@@ -62,24 +65,35 @@ impl Text {
 
     pub(super) fn output(&mut self, time: Duration, bytes: &[u8], out: &mut impl Write) -> io::Result<()> {
         self.last = self.last.max(time);
-        let time = self.last;
         self.count(bytes);
-        let mut told = Vec::new();
-        self.transcript.feed(time, &with_returns(bytes, self.bare), &mut |line| told.push(line));
-        // Titles, queries and the clipboard are no text.
-        self.transcript.take_events();
-        self.write(told, out)
+        // Every sequence that shows the alternate screen ends with this letter: what stands then has not been changed by what follows.
+        for piece in bytes.split_inclusive(|byte| *byte == b'h') {
+            let mut told = Vec::new();
+            self.transcript.feed(self.last, &with_returns(piece, self.bare), &mut |line| told.push(line));
+            // Titles, queries and the clipboard are no text.
+            self.transcript.take_events();
+            self.write(told, out)?;
+            if self.transcript.visits() > self.visit {
+                self.visit = self.transcript.visits();
+                self.tell("full-screen program", true, out)?;
+            }
+        }
+        Ok(())
     }
 
     pub(super) fn event(&mut self, event: &Event, out: &mut impl Write) -> io::Result<()> {
         self.last = self.last.max(event.time);
-        let (cols, rows) = match &event.payload {
-            Payload::Resize { cols, rows } => (*cols, *rows),
-            Payload::Gap(gap) => return self.tell(&format!("gap: {gap}"), out),
-            Payload::Marker(label) => return self.tell(&format!("mark: {label}"), out),
-            Payload::Exit(status) => return self.tell(&format!("exit status {status}"), out),
+        let what = match &event.payload {
+            Payload::Resize { cols, rows } => return self.resize(*cols, *rows, out),
+            Payload::Gap(gap) => format!("gap: {gap}"),
+            Payload::Marker(label) => format!("mark: {label}"),
+            Payload::Exit(status) => format!("exit status {status}"),
             _ => return Ok(()),
         };
+        self.tell(&what, false, out)
+    }
+
+    fn resize(&mut self, cols: u16, rows: u16, out: &mut impl Write) -> io::Result<()> {
         if cols == 0 || rows == 0 {
             // A terminal that does not know its size; no screen is that small.
             return Ok(());
@@ -90,20 +104,26 @@ impl Text {
         self.write(told, out)
     }
 
-    /// A line of our own, behind all that stands. A line that goes on behind it is written again, whole.
-    fn tell(&mut self, what: &str, out: &mut impl Write) -> io::Result<()> {
+    /// A line of our own, behind all that stands; a line that goes on behind it is written again, whole. `enters`: one of a visit
+    /// that begins, before what stands on the screen that it shows.
+    fn tell(&mut self, what: &str, enters: bool, out: &mut impl Write) -> io::Result<()> {
         let what = safe(what);
-        if let Some(left) = self.left.checked_sub(self.cells) {
-            self.left = left;
-            let mut told = Vec::new();
-            self.transcript.finishing(&mut |line| told.push(line));
-            self.write(told, out)?;
-            (self.written, self.passed) = (Some(self.last), true);
-            // What comes at the same time did not stand.
-            self.last = self.last.saturating_add(Duration::from_nanos(1));
-            return writeln!(out, "{OURS} [{what}]");
-        }
-        writeln!(out, "{OURS} [{what}; what stood on the screen then follows]")
+        let left = if enters { &mut self.left_for_visits } else { &mut self.left };
+        let Some(rest) = left.checked_sub(self.cells) else {
+            return writeln!(out, "{OURS} [{what}; what stood on the screen then follows]");
+        };
+        let mut told = Vec::new();
+        self.transcript.finishing(&mut |line| told.push(line));
+        *left = rest.saturating_sub(told.iter().map(|line| line.text.len()).sum());
+        let (behind, before) =
+            told.into_iter().partition(|line| enters && matches!(line.kind, Kind::Page(_)));
+        self.write(before, out)?;
+        writeln!(out, "{OURS} [{what}]")?;
+        self.write(behind, out)?;
+        (self.written, self.passed) = (Some(self.last), true);
+        // What comes at the same time did not stand.
+        self.last = self.last.saturating_add(Duration::from_nanos(1));
+        Ok(())
     }
 
     /// Whether something was not drawn, and so not written, for what it would have cost.
@@ -138,13 +158,7 @@ impl Text {
             }
             let text = safe(&line.text);
             match line.kind {
-                Kind::Page(visit) => {
-                    if visit != self.visit {
-                        self.visit = visit;
-                        writeln!(out, "{OURS} [full-screen program]")?;
-                    }
-                    writeln!(out, "| {text}")?;
-                }
+                Kind::Page(_) => writeln!(out, "| {text}")?,
                 Kind::Scrolled | Kind::Final | Kind::Overwritten | Kind::Cleared => writeln!(out, "{text}")?,
             }
         }

@@ -92,6 +92,11 @@ impl Tape {
         }
     }
 
+    /// How often the alternate screen has been entered.
+    pub(super) fn visits(&self) -> u32 {
+        self.page
+    }
+
     /// The rows of a line have left in part.
     pub(super) fn is_within_line(&self) -> bool {
         self.partial.is_some()

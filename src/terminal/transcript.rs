@@ -127,6 +127,11 @@ impl Transcript {
         self.drain(told);
     }
 
+    /// How often the alternate screen has been entered: the number of its visit ([`Kind::Page`]).
+    pub fn visits(&self) -> u32 {
+        self.terminal.screen.tape.as_ref().map_or(0, |tape| tape.visits())
+    }
+
     /// What stands now, as lines that have not gone yet; empty ones are left out.
     pub fn standing(&self) -> Vec<Line> {
         let screen = &self.terminal.screen;
