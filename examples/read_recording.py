@@ -160,33 +160,34 @@ def ends(data, found):
     return found[-1][0] == CHECK and found[-1][1] & FINAL != 0
 
 
-def age(slot, *arguments, identity=None):
-    """Opens an age file with the stock command; None when none of the identities does."""
+def age(slot, said, *arguments, identity=None):
+    """Opens an age file with the stock command; None when none of the identities does: why goes to `said`."""
     with tempfile.NamedTemporaryFile() as file:
         file.write(slot)
         file.flush()
         done = subprocess.run(["age", "-d", *arguments, file.name], input=identity, capture_output=True)
     if done.returncode != 0:
-        print(done.stderr.decode(errors="replace").strip(), file=sys.stderr)
+        said.append(done.stderr.decode(errors="replace").strip())
         return None
     return done.stdout
 
 
 def root_key(body, identities):
     """The root key from the key slots: directly, or with the identity of a longer period."""
-    slots, at = [], 0
+    slots, said, at = [], [], 0
     while at < len(body):
         kind, length = struct.unpack_from("<BI", body, at)
         slots.append((kind, body[at + 5 : at + 5 + length]))
         at += 5 + length
     files = [argument for path in identities for argument in ("-i", path)]
-    periods = [age(slot, *files) for kind, slot in slots if kind == PERIOD_SLOT]
+    periods = [age(slot, said, *files) for kind, slot in slots if kind == PERIOD_SLOT]
     for slot in (slot for kind, slot in slots if kind == ROOT_SLOT):
-        root = age(slot, *files)
+        root = age(slot, said, *files)
         for period in filter(None, periods):
-            root = root or age(slot, "-i", "-", identity=period + b"\n")
+            root = root or age(slot, said, "-i", "-", identity=period + b"\n")
         if root:
             return root
+    print(*said, sep="\n", file=sys.stderr)  # most slots are not for whoever reads: only now it is of use
     sys.exit("error: no identity opens this recording")
 
 

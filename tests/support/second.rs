@@ -37,7 +37,9 @@ pub fn second_reader_run(recording: &Path, identity: &Path, options: &[&str]) ->
 pub fn second_reader(recording: &Path, identity: &Path, options: &[&str]) -> Option<Vec<u8>> {
     let output = second_reader_run(recording, identity, options)?;
     let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{}: {said}", recording.display());
+    // Nor is a slot that was for somebody else any concern of who reads it.
+    let quiet = output.status.success() && !said.contains("error");
+    assert!(quiet, "{}: {said}", recording.display());
     Some(output.stdout)
 }
 
