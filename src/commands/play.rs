@@ -18,8 +18,10 @@ use crate::terminal::{Terminal, draws_alike};
 use std::io::Write as _;
 use std::time::{Duration, Instant};
 
-/// The shortest skipped stretch that is worth a word.
+/// What is worth a word of what was skipped: shorter stretches are added up to it.
 const WORTH_TELLING: Duration = Duration::from_secs(5);
+/// The same of what is left at the end.
+const WORTH_TELLING_LAST: Duration = Duration::from_secs(1);
 
 /// Replay a recording
 ///
@@ -106,6 +108,7 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
     let mut cursor = Cursor::new(reader, first)?;
     let mut last = Duration::ZERO;
     let (mut drawn, mut began) = (false, false);
+    let mut skipped = Duration::ZERO;
     let fault = loop {
         let event = match cursor.next(reader) {
             Ok(Some(event)) => event,
@@ -127,9 +130,9 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
             sheet.begin()?;
         }
         if !early {
-            let skipped = pace.wait_for(event.time.saturating_sub(from), || sheet.flush())?;
+            skipped += pace.wait_for(event.time.saturating_sub(from), || sheet.flush())?;
             if skipped >= WORTH_TELLING {
-                sheet.aside(&format!("[{} without output skipped]", clock(millis(skipped))))?;
+                sheet.skipped(std::mem::take(&mut skipped))?;
             }
         }
         match &event.payload {
@@ -145,6 +148,9 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
     };
     // What came before a damaged place, or a missing end, is shown to its last character.
     sheet.rest()?;
+    if skipped >= WORTH_TELLING_LAST {
+        sheet.skipped(skipped)?;
+    }
     if let Some(why) = no_end.filter(|_| fault.is_none()) {
         sheet.aside(&format!("[{why}: here, at {}, it ends]", clock(millis(last))))?;
     }
@@ -297,6 +303,11 @@ impl<'a> Sheet<'a> {
         self.told = line;
         self.console.styled(crate::console::Style::Dim, format_args!("{OURS} {text}"))?;
         Ok(())
+    }
+
+    /// So much was left out since this was said last, all in all.
+    fn skipped(&mut self, time: Duration) -> Result<()> {
+        self.aside(&format!("[{} without output skipped]", clock(millis(time))))
     }
 
     fn flush(&self) -> Result<()> {

@@ -125,15 +125,38 @@ fn plain_play_shows_the_text_at_its_pace_and_no_recorded_byte_acts_on_the_termin
     assert_eq!(
         played.text(),
         "root@web-3:~# ls\na  b\nbad \\u{202e}text\n\u{fffd}\u{fffd}\n¶ [58.0 without output skipped]\nafter a minute\n¶ [exit status 3]\n"
-            .replace("58.0", "0:58.4"),
+            .replace("58.0", "0:59.9")
+            + "¶ [0:01.3 without output skipped]\n",
         "{played}"
     );
     // Pauses of 0.1, 0.2 five times and 0.2 at double speed. When it is time for what follows a long one: see `Pace`.
     assert!(took >= 0.5, "took {took} s\n{played}");
     let from = home.run(&["play", "--plain", "last@0:50", "--idle-limit", "0"]).exits(0).text();
-    assert!(from.ends_with("after a minute\n¶ [exit status 3]\n") && !from.contains("ls"), "{from}");
+    let end = "after a minute\n¶ [exit status 3]\n¶ [0:01.5 without output skipped]\n";
+    assert!(from.ends_with(end) && !from.contains("ls"), "{from}");
     home.run(&["play", "--plain", "last@noon"]).exits(2).complains("`noon` is no time: 6:39, 90s,");
     home.run(&["play", "--plain", "--speed", "0"]).exits(2).complains("invalid value");
+}
+
+#[test]
+fn plain_play_adds_up_the_short_pauses_that_it_skips() {
+    let home = Home::new();
+    let event = |at: u64, text: &str| (at, Payload::Output(format!("{text}\r\n").into_bytes()));
+    let mut events: Vec<_> = (0..6).map(|n| event(2000 * n, &n.to_string())).collect();
+    events.push((11_000, Payload::Exit(0)));
+    home.record(&Recording { events, ..Recording::default() });
+    let played = home.run(&["play", "--plain", "--idle-limit", "0"]).exits(0);
+    let shown = [
+        "0\n1\n2\n\u{b6} [0:06.0 without output skipped]\n3\n4\n5\n",
+        "\u{b6} [0:05.0 without output skipped]\n\u{b6} [exit status 0]\n",
+    ];
+    assert_eq!(played.text(), shown.concat(), "{played}");
+    let from = home.run(&["play", "--plain", "last@0:06", "--idle-limit", "0"]).exits(0);
+    let shown = "3\n4\n5\n\u{b6} [0:05.0 without output skipped]\n\u{b6} [exit status 0]\n";
+    assert_eq!(from.text(), shown, "{from}");
+    let rest = home.run(&["play", "--plain", "last@0:08", "--idle-limit", "0"]).exits(0);
+    let shown = "4\n5\n\u{b6} [exit status 0]\n\u{b6} [0:03.0 without output skipped]\n";
+    assert_eq!(rest.text(), shown, "{rest}");
 }
 
 #[test]
