@@ -516,7 +516,10 @@ impl Content {
                     "its old PEM encryption is weak; `ssh-keygen -p -f FILE` converts it".into()
                 }
                 U::EncryptedSsh(cipher) => {
-                    format!("its cipher {} is not supported", crate::text::escaped(cipher))
+                    format!(
+                        "its cipher {} is not supported; `ssh-keygen -p -Z aes256-ctr -f FILE` converts it",
+                        crate::text::escaped(cipher)
+                    )
                 }
                 U::Hardware(_) => "it is a security key's handle: it signs, but it cannot decrypt".into(),
                 U::Type(kind) => {

@@ -130,6 +130,27 @@ fn ssh_keys_open_with_and_without_a_passphrase() {
 }
 
 #[test]
+fn an_ssh_key_of_a_cipher_that_is_not_read_opens_after_what_its_refusal_names() {
+    const TOLD: &str = "ssh-keygen -p -Z aes256-ctr -f FILE";
+    for cipher in ["chacha20-poly1305@openssh.com", "aes128-gcm@openssh.com"] {
+        let Some((key, recipient)) = ssh_key(&["-t", "ed25519", "-N", "right", "-Z", cipher]) else { return };
+        let why = refused(&key);
+        assert!(why.contains(cipher) && why.contains(&format!("`{TOLD}`")), "{why}");
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("key");
+        crate::sys::file::write_new(&file, &key).unwrap();
+        let mut words =
+            TOLD.split(' ').map(|word| if word == "FILE" { file.to_str().unwrap() } else { word });
+        let mut command = Command::new(words.next().unwrap());
+        let done = command.args(words).args(["-q", "-P", "right", "-N", "right"]).output().unwrap();
+        assert!(done.status.success(), "{done:?}");
+        let sealed = wrap(&[recipient], b"secret").unwrap();
+        let identities = from_text(&std::fs::read(&file).unwrap(), Answer::new("right"));
+        assert_eq!(identities.unwrap(&sealed).unwrap().as_slice(), b"secret");
+    }
+}
+
+#[test]
 fn a_missing_plugin_is_named() {
     let identity = age::plugin::Identity::default_for_plugin("nowhere").unwrap().to_string();
     let sealed = wrap(&[generate().1], b"x").unwrap();
