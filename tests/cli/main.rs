@@ -4,8 +4,6 @@
 mod asked;
 mod bad_input;
 mod denied;
-#[path = "../support/dice.rs"]
-mod dice;
 mod forged;
 mod gaps;
 mod home;
@@ -19,8 +17,8 @@ mod plugin;
 mod reading;
 mod renamed;
 mod searching;
-#[path = "../support/skipped.rs"]
-mod skipped;
 mod streams;
+#[path = "../support/mod.rs"]
+mod support;
 
-use skipped::skipped;
+use support::{dice, skipped};

@@ -1,6 +1,8 @@
 //! Exports in the players of others. Those that are not installed are skipped, and said so.
 
 use crate::home::{Home, Recording};
+use crate::support::sandbox::SIZE;
+use crate::support::terminal::Terminal;
 use sealcast::cast::Payload;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -52,6 +54,42 @@ fn asciinema_3_reads_our_cast_byte_for_byte() {
     let raw = std::fs::read(home.path("session.raw")).unwrap();
     let shown_by_it = raw.strip_prefix(b"\x1b[8;24;80t".as_slice()).unwrap_or_default();
     assert_eq!(shown_by_it, shown(), "{raw:?}");
+}
+
+/// What it converts it need not play: times and events are looked at by its player alone.
+#[test]
+fn asciinema_3_plays_our_cast_to_its_end() {
+    let Some(asciinema) = asciinema("3") else { return };
+    let home = Home::new();
+    let session = session();
+    let last = session.events.len() as u64 * 7;
+    // What a player might stumble over: other events than output, and the status of a session that failed.
+    let more = [
+        (last, Payload::Resize { cols: 100, rows: 30 }),
+        (last, Payload::Marker("a \"mark\"".into())),
+        (last, Payload::Input(b"typed\r".to_vec())),
+        (last + 20_000, Payload::Output("the end\r\n".into())),
+        (last + 20_001, Payload::Exit(3)),
+    ];
+    home.record(&Recording { events: session.events.into_iter().chain(more).collect(), ..session });
+    let wanted = [shown(), b"the end\r\n".to_vec()].concat();
+    let wanted = String::from_utf8(wanted).unwrap();
+    for more in [&[][..], &["--hits", "end", "--around", "60"]] {
+        home.run(&[&["export", "last", "-o", "session.cast"], more].concat()).exits(0);
+        let mut play = Command::new(&asciinema);
+        play.args(["play", "--quiet", "--speed", "100", "session.cast"]).current_dir(home.path(""));
+        play.env("HOME", home.path(""))
+            .env("TERM", "xterm")
+            .envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
+        let mut terminal = Terminal::start(&play, SIZE);
+        let ended = terminal.wait_end();
+        let text = String::from_utf8_lossy(terminal.transcript());
+        assert!(ended.success(), "{ended}: {text:?}");
+        // A part begins with the screen as it stood there, redrawn.
+        let good = if more.is_empty() { wanted == text } else { text.ends_with("🦀🦀\r\nthe end\r\n") };
+        assert!(good, "{more:?}: {text:?}");
+        std::fs::remove_file(home.path("session.cast")).unwrap();
+    }
 }
 
 #[test]
