@@ -6,6 +6,7 @@ use crate::error::{Error, Kind, Result};
 use clap::{CommandFactory as _, Parser, Subcommand};
 use std::ffi::OsString;
 use std::io::Write as _;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -64,9 +65,12 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>, environment: Environm
     let console = Arc::new(Console::of_process(!environment.no_color(), environment.is_dumb()));
     let of_run = !matches!(as_shell, Ok(None)) || arguments.get(1).is_some_and(|word| word == "run");
     let context = Context { console: Arc::clone(&console), environment };
-    let done = as_shell.and_then(|as_shell| match Cli::try_parse_from(as_shell.unwrap_or(arguments)) {
-        Ok(cli) => cli.command.run(&context),
-        Err(error) => usage(&console, &error).map(|()| 0),
+    let done = as_shell.and_then(|as_shell| {
+        let arguments = as_shell.unwrap_or(arguments);
+        match Cli::try_parse_from(&arguments) {
+            Ok(cli) => cli.command.run(&context),
+            Err(error) => usage(&console, &error, &arguments).map(|()| 0),
+        }
     });
     let done = done.and_then(|code| Ok(console.flush().map(|()| code)?));
     match done {
@@ -85,7 +89,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>, environment: Environm
 }
 
 /// Help and version are answers; anything else that the parser says becomes an error of ours.
-fn usage(console: &Console, error: &clap::Error) -> Result<()> {
+fn usage(console: &Console, error: &clap::Error, arguments: &[OsString]) -> Result<()> {
     use clap::error::ErrorKind as K;
     let text = error.render().to_string();
     match error.kind() {
@@ -112,6 +116,9 @@ fn usage(console: &Console, error: &clap::Error) -> Result<()> {
         }
         if let Some(usage) = line.strip_prefix("Usage: ") {
             if usage.starts_with("sealcast search") && is_second_word(error) {
+                if names_identity(arguments) {
+                    told = told.hint(commands::search::NO_IDENTITY);
+                }
                 told = told.hint("a text of several words is one argument: put it in quotes");
             }
             told = told.hint(format!("usage: {usage}"));
@@ -132,6 +139,11 @@ fn is_second_word(error: &clap::Error) -> bool {
     }
 }
 
+/// Whether a file follows `-i`, which in the other commands that read is an identity.
+fn names_identity(arguments: &[OsString]) -> bool {
+    arguments.windows(2).any(|pair| matches!(pair, [flag, file] if flag == "-i" && Path::new(file).is_file()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -146,7 +158,7 @@ mod tests {
         let console = Console::new(Default::default(), Box::new(Vec::new()), Box::new(Vec::new()));
         let hints = |words: &[&str]| {
             let parsed = Cli::try_parse_from([&["sealcast"], words].concat()).unwrap_err();
-            usage(&console, &parsed).unwrap_err().hints().join("\n")
+            usage(&console, &parsed, &[]).unwrap_err().hints().join("\n")
         };
         assert!(hints(&["search", "rm", "/etc/shadow"]).contains("in quotes"));
         assert!(!hints(&["search", "rm", "--recursive"]).contains("in quotes"));
@@ -154,10 +166,33 @@ mod tests {
     }
 
     #[test]
+    fn an_identity_that_was_given_to_a_search_with_i_is_told_what_i_is() {
+        let console = Console::new(Default::default(), Box::new(Vec::new()), Box::new(Vec::new()));
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let path = file.path().to_str().unwrap();
+        let hints = |words: &[&str]| {
+            let words = [&["sealcast"], words].concat();
+            let parsed = Cli::try_parse_from(&words).unwrap_err();
+            let words: Vec<OsString> = words.iter().map(OsString::from).collect();
+            usage(&console, &parsed, &words).unwrap_err().hints().join("\n")
+        };
+        for words in [&["search", "between", "-i", path][..], &["search", "-i", path, "between"]] {
+            assert!(hints(words).contains("--identity FILE"), "{words:?}");
+        }
+        for words in [
+            &["search", "-i", "between", "no-file"][..],
+            &["search", "between", path],
+            &["ls", "-i", path, "x", "--nothing"],
+        ] {
+            assert!(!hints(words).contains("--identity FILE"), "{words:?}");
+        }
+    }
+
+    #[test]
     fn a_wrong_option_is_one_line_with_hints() {
         let console = Console::new(Default::default(), Box::new(Vec::new()), Box::new(Vec::new()));
         let parsed = Cli::try_parse_from(["sealcast", "keys", "new", "--pasphrase"]).unwrap_err();
-        let error = usage(&console, &parsed).unwrap_err();
+        let error = usage(&console, &parsed, &[]).unwrap_err();
         assert_eq!(error.to_string(), "unexpected argument '--pasphrase' found");
         assert!(error.hints().iter().any(|hint| hint.contains("'--passphrase'")), "{:?}", error.hints());
         assert!(

@@ -16,9 +16,12 @@ use serde_json::json;
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::ops::ControlFlow;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
+
+/// What is said where a file follows `-i`, as an identity does in the other commands that read.
+pub(crate) const NO_IDENTITY: &str = "-i is ignore case here; --identity FILE opens with a key";
 
 /// Search what was shown, run and typed
 ///
@@ -165,6 +168,9 @@ pub fn run(context: &Context, args: &Args) -> Result<u8> {
     }
     context.console.flush()?;
     context.console.note(sums.line(args.files, told, recordings.len(), begun));
+    if sums.matching == 0 && args.ignore_case && Path::new(&args.pattern).is_file() {
+        context.console.remark("note", Ink::Yellow, NO_IDENTITY);
+    }
     Ok(match sums {
         Sums { unreadable: 1.., .. } => 2,
         Sums { matching: 1.., .. } => 0,

@@ -537,3 +537,25 @@ fn a_part_that_begins_with_a_screen_of_which_not_all_was_drawn_says_so() {
         assert!(at > told.text().find("needle one") && at < told.text().find("needle two"), "{told}");
     }
 }
+
+/// Every other command that reads takes an identity with `-i`.
+#[test]
+fn a_search_for_the_name_of_an_identity_says_what_i_is() {
+    const TOLD: &str = "note: -i is ignore case here; --identity FILE opens with a key";
+    let home = Home::new();
+    home.record(&Recording::default());
+    std::fs::write(home.path("other.txt"), b"no matter what").unwrap();
+    let ran = home.run(&["search", "-i", "other.txt"]).exits(1);
+    assert!(ran.err.contains(TOLD) && ran.out.is_empty(), "{ran}");
+    let ran = home.run(&["search", "after", "-i", "other.txt"]).exits(2).complains("unexpected argument");
+    assert!(ran.err.contains(TOLD.trim_start_matches("note: ")), "{ran}");
+    for words in [&["search", "-i", "another.txt"][..], &["search", "other.txt"], &["search", "-i", "AFTER"]]
+    {
+        let ran = home.run(words);
+        assert!(!ran.err.contains("--identity"), "{ran}");
+    }
+    // A text that is found was no mistake.
+    std::fs::write(home.path("minute"), b"no matter what").unwrap();
+    let ran = home.run(&["search", "-i", "minute"]).exits(0);
+    assert!(!ran.err.contains("--identity"), "{ran}");
+}
