@@ -272,7 +272,12 @@ impl Console {
 
     /// Progress of something long, on standard error when that is a terminal. `total` is in any unit; 0 when unknown.
     pub fn progress(&self, label: &str, total: u64) -> Progress<'_> {
-        Progress { console: self, label: safe(&label), total, done: 0, drawn: None }
+        Progress { console: self, label: safe(&label), total, reached: Mutex::new((0, None)) }
+    }
+
+    /// Whether it can be seen: whoever must first find out what the total is need not.
+    pub fn shows_progress(&self) -> bool {
+        self.abilities.err_terminal && !self.abilities.dumb
     }
 }
 
@@ -366,19 +371,32 @@ pub struct Progress<'a> {
     console: &'a Console,
     label: String,
     total: u64,
-    done: u64,
-    drawn: Option<Instant>,
+    /// What is done, and when that was drawn.
+    reached: Mutex<(u64, Option<Instant>)>,
 }
 
 impl Progress<'_> {
     /// `done` of the total is done.
-    pub fn at(&mut self, done: u64) {
-        self.done = done;
-        let Abilities { err_terminal, dumb, .. } = self.console.abilities;
-        if !err_terminal || dumb || self.drawn.is_some_and(|at| at.elapsed() < REDRAW) {
+    pub fn at(&self, done: u64) {
+        self.reach(|_| done);
+    }
+
+    /// `more` is done, on whichever thread.
+    pub fn advance(&self, more: u64) {
+        self.reach(|done| done.saturating_add(more));
+    }
+
+    fn reach(&self, done: impl FnOnce(u64) -> u64) {
+        if !self.console.shows_progress() {
             return;
         }
-        self.drawn = Some(Instant::now());
+        let mut reached = self.reached.lock().unwrap_or_else(PoisonError::into_inner);
+        reached.0 = done(reached.0);
+        if reached.1.is_some_and(|at| at.elapsed() < REDRAW) {
+            return;
+        }
+        reached.1 = Some(Instant::now());
+        let done = reached.0;
         let text = match self.total {
             0 => format!("{} {done}", self.label),
             total => format!("{} {} %", self.label, done.min(total).saturating_mul(100) / total),
@@ -388,11 +406,6 @@ impl Progress<'_> {
         let _ = write!(streams.err, "\r{shown}\x1b[K");
         let _ = streams.err.flush();
         streams.progress = true;
-    }
-
-    /// `more` is done.
-    pub fn advance(&mut self, more: u64) {
-        self.at(self.done.saturating_add(more));
     }
 }
 
@@ -478,7 +491,7 @@ mod tests {
     #[test]
     fn progress_is_for_terminals_and_leaves_nothing_behind() {
         let (terminal, out, err) = console(TERMINAL);
-        let mut progress = terminal.progress("verifying", 200);
+        let progress = terminal.progress("verifying", 200);
         progress.at(50);
         progress.at(51);
         terminal.line("found").unwrap();

@@ -6,10 +6,11 @@ use super::format::clock;
 use super::part::{begin_at, part_of, screen_at, sized, tell_end};
 use super::recordings::{Opened, name};
 use crate::cast::{Event, Payload, Trust, millis};
+use crate::console::Progress;
 use crate::error::{Error, Kind, Result};
 use crate::export::{Exporter, Format, Losses};
 use crate::replay::{Recording, Replay};
-use crate::search::{Hit, Options, Query, search};
+use crate::search::{Hit, Meanwhile, Options, Query, search_until};
 use crate::store::Found;
 use crate::store::seal::Opener;
 use std::fmt;
@@ -43,9 +44,18 @@ impl Excerpt {
     ///
     /// # Errors
     /// Nothing is found, or it cannot be searched.
-    pub(super) fn find(found: &Found, opener: &Opener, query: &Query, around: Duration) -> Result<Self> {
+    pub(super) fn find(
+        found: &Found,
+        opener: &Opener,
+        query: &Query,
+        around: Duration,
+        progress: &Progress<'_>,
+    ) -> Result<Self> {
         let mut answer = None;
-        search(std::slice::from_ref(found), opener, query, &Options::default(), &mut |_, told| {
+        let done = |more| progress.advance(more);
+        let meanwhile = Meanwhile { done: &done, ..Meanwhile::default() };
+        let one = std::slice::from_ref(found);
+        search_until(one, opener, query, &Options::default(), meanwhile, &mut |_, told| {
             answer = Some(told);
             ControlFlow::Continue(())
         });
@@ -72,7 +82,12 @@ impl Excerpt {
         self.parts.len()
     }
 
-    /// Writes the parts one after the other, each with its marks at its start. `wrote` puts a failure to write in words.
+    /// How long they are together, milliseconds; where they end with the recording somewhat more.
+    pub(super) fn length(&self) -> u64 {
+        self.parts.iter().map(|Part { range, .. }| millis(range.end.saturating_sub(range.start))).sum()
+    }
+
+    /// Writes the parts one after the other, each with its marks at its start. `progress` is of their length; `wrote` puts a failure to write in words.
     ///
     /// # Errors
     /// The recording cannot be read, or the output cannot be written.
@@ -81,6 +96,7 @@ impl Excerpt {
         opened: Opened,
         format: Format,
         out: impl Write,
+        progress: &Progress<'_>,
         wrote: &dyn Fn(io::Error) -> Error,
     ) -> Result<Losses> {
         let Opened { found, reader, .. } = opened;
@@ -107,6 +123,7 @@ impl Excerpt {
             }
             let mut tell = |event: &Event| {
                 let time = event.time.saturating_add(begins);
+                progress.at(millis(time));
                 exporter.event(&Event::new(time, event.payload.clone())).map_err(wrote)
             };
             if number > 0 {

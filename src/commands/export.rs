@@ -160,7 +160,9 @@ fn find(context: &Context, args: &Args, pattern: &str, opened: &Opened, opener: 
     let query = Query::text(pattern, style, Fields::EVERYWHERE)
         .map_err(|error| filter::wrong_query(context, &error))?;
     let around = Duration::from_secs(args.around.into());
-    let excerpt = Excerpt::find(&opened.found, opener, &query, around)?;
+    let progress = context.console.progress("searching", opened.reader.length());
+    let excerpt = Excerpt::find(&opened.found, opener, &query, around, &progress)?;
+    drop(progress);
     let more = match excerpt.more {
         0 => String::new(),
         more => format!("; {more} further hits are left out"),
@@ -243,7 +245,9 @@ fn export(
     let mut opened = match what {
         What::Whole(opened) => opened,
         What::Parts(excerpt, opened) => {
-            let losses = excerpt.write(opened, format, &mut out, &wrote);
+            let progress = context.console.progress("exporting", excerpt.length());
+            let losses = excerpt.write(opened, format, &mut out, &progress, &wrote);
+            drop(progress);
             out.flush().map_err(wrote)?;
             return losses;
         }
@@ -252,7 +256,7 @@ fn export(
     let reader = &mut opened.reader;
     let opening = reader.opening().or_say(|| shown(&opened.found.path))?.clone();
     let mut exporter = Exporter::begin(format, reader.header(), &opening, out).map_err(wrote)?;
-    let mut progress = context.console.progress("exporting", reader.length());
+    let progress = context.console.progress("exporting", reader.length());
     let mut last = 0;
     let mut fault = None;
     if reader.segments() > 0 {

@@ -7,7 +7,7 @@ use super::recordings::{Reading, name, no_recordings, real_name, tell_misnamed};
 use crate::cast::{Trust, millis};
 use crate::console::Style as Ink;
 use crate::error::{Error, Kind, Result};
-use crate::search::{Answer, Field, Fields, Hit, Match, Options, Query, Style, search};
+use crate::search::{Answer, Field, Fields, Hit, Match, Meanwhile, Options, Query, Style, search_until};
 use crate::store::seal::Opener;
 use crate::store::{Found, Name, cache};
 use crate::text::counted;
@@ -144,18 +144,22 @@ pub fn run(context: &Context, args: &Args) -> Result<u8> {
     };
     let mut sums = Sums::default();
     let mut failure = None;
-    let mut progress = context.console.progress("searching", recordings.len() as u64);
-    let told = search(&recordings, &opener, &query, &options, &mut |found, answer| {
-        progress.advance(1);
-        match report(context, args, found, answer, &mut sums) {
-            Ok(()) if sums.limited => ControlFlow::Break(()),
-            Ok(()) => ControlFlow::Continue(()),
-            Err(error) => {
-                failure = Some(error);
-                ControlFlow::Break(())
-            }
+    // Many may be small and one may take long.
+    let length = |found: &Found| std::fs::metadata(&found.path).map_or(0, |facts| facts.len());
+    let shown = context.console.shows_progress();
+    let total = if shown { recordings.iter().map(length).sum() } else { 0 };
+    let progress = context.console.progress("searching", total);
+    let done = |more| progress.advance(more);
+    let meanwhile = Meanwhile { done: &done, ..Meanwhile::default() };
+    let mut hear = |found: &Found, answer: Answer| match report(context, args, found, answer, &mut sums) {
+        Ok(()) if sums.limited => ControlFlow::Break(()),
+        Ok(()) => ControlFlow::Continue(()),
+        Err(error) => {
+            failure = Some(error);
+            ControlFlow::Break(())
         }
-    });
+    };
+    let told = search_until(&recordings, &opener, &query, &options, meanwhile, &mut hear);
     drop(progress);
     if let Some(error) = failure {
         return Err(error);

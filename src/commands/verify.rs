@@ -167,7 +167,7 @@ fn judge_file(
     let now = i64::try_from(millis(realtime())).unwrap_or(i64::MAX);
     let silent = silence(found, file);
     let length = file.metadata().map_or(0, |facts| facts.len());
-    let mut progress = context.console.progress(&format!("verifying {}", name(found)), length);
+    let progress = context.console.progress(&format!("verifying {}", name(found)), length);
     let report = verify(file, |certificate| seal::certify(known, certificate), |done| progress.at(done));
     drop(progress);
     let report = match report {
@@ -243,7 +243,7 @@ fn check_content(
     reader: &mut Reader<Beginning<'_>>,
     judged: &mut Judged,
 ) -> std::result::Result<(), container::Error> {
-    let mut progress = context.console.progress("checking the content", reader.length());
+    let progress = context.console.progress("checking the content", reader.length());
     let checked = verify_content(reader, |done| progress.at(done));
     drop(progress);
     let events = match checked {
@@ -290,7 +290,7 @@ fn check_index(
     reader: &mut Reader<Beginning<'_>>,
     judged: &mut Judged,
 ) -> std::result::Result<(), container::Error> {
-    let mut progress = context.console.progress("checking the index", reader.segments() as u64);
+    let progress = context.console.progress("checking the index", reader.segments() as u64);
     let audited = audit(reader, MOST_LIES, |segment| progress.at(segment as u64));
     drop(progress);
     match audited {

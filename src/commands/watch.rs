@@ -16,7 +16,7 @@ use crate::player::{
     self, App, Browser, Depth, Host, Integrity, Mark, Message, Row, Scene, Stage, Title, run,
 };
 use crate::replay::Recording;
-use crate::search::{Options, search_until};
+use crate::search::{Meanwhile, Options, search_until};
 use crate::store::seal::Opener;
 use crate::store::{Found, seal, silence};
 use crate::sys::signals::Signals;
@@ -289,7 +289,8 @@ impl Host<Watched> for Desk<'_> {
         let _ = std::thread::Builder::new().name("filter".into()).spawn(move || {
             let stopped = || current.load(Ordering::Relaxed) != asked;
             let (mut row, mut unsearched) = (0, 0);
-            search_until(&rows, &opener, &query, &options, &stopped, &mut |_, answer| {
+            let meanwhile = Meanwhile { stopped: &stopped, ..Meanwhile::default() };
+            search_until(&rows, &opener, &query, &options, meanwhile, &mut |_, answer| {
                 unsearched += usize::from(answer.fault.is_some());
                 let told = answer.found.is_none() || answers.send(Message::Matches(asked, row)).is_ok();
                 row += 1;

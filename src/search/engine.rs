@@ -108,6 +108,21 @@ impl Answer {
     }
 }
 
+/// What is asked and told while a search goes on, by its threads.
+#[derive(Clone, Copy)]
+pub struct Meanwhile<'a> {
+    /// Whether it shall end.
+    pub stopped: &'a (dyn Fn() -> bool + Sync),
+    /// So many more bytes of the recordings have been read or passed over.
+    pub done: &'a (dyn Fn(u64) + Sync),
+}
+
+impl Default for Meanwhile<'_> {
+    fn default() -> Self {
+        Self { stopped: &|| false, done: &|_| {} }
+    }
+}
+
 /// Searches `recordings` and tells the answers in their order, until `told` breaks off. Gives how many were told.
 pub fn search(
     recordings: &[Found],
@@ -116,18 +131,19 @@ pub fn search(
     options: &Options,
     told: &mut dyn FnMut(&Found, Answer) -> ControlFlow<()>,
 ) -> usize {
-    search_until(recordings, opener, query, options, &|| false, told)
+    search_until(recordings, opener, query, options, Meanwhile::default(), told)
 }
 
-/// [`search`], which also ends soon after `stopped` says so, wherever it is: nothing more is told then.
+/// [`search`], which also ends soon after it is to be [stopped](Meanwhile::stopped), wherever it is: nothing more is told then.
 pub fn search_until(
     recordings: &[Found],
     opener: &Opener,
     query: &Query,
     options: &Options,
-    stopped: &(dyn Fn() -> bool + Sync),
+    meanwhile: Meanwhile<'_>,
     told: &mut dyn FnMut(&Found, Answer) -> ControlFlow<()>,
 ) -> usize {
+    let Meanwhile { stopped, done } = meanwhile;
     let asks = query.asks_for();
     let cancel = AtomicBool::new(false);
     let cancelled = || cancel.load(Ordering::Relaxed) || stopped();
@@ -135,7 +151,7 @@ pub fn search_until(
     let left = AtomicUsize::new(options.limit.unwrap_or(usize::MAX));
     let workers = options.workers.clamp(1, recordings.len().max(1));
     let queue = Queue::new(recordings.len(), AHEAD * workers);
-    let looking = Looking { opener, query, asks: &asks, options, left: &left, queue: &queue };
+    let looking = Looking { opener, query, asks: &asks, options, left: &left, queue: &queue, done };
     let work = || {
         while let Some(work) = queue.next(&cancelled) {
             match work {
@@ -215,21 +231,44 @@ struct Looking<'a> {
     options: &'a Options,
     left: &'a AtomicUsize,
     queue: &'a Queue,
+    done: &'a (dyn Fn(u64) + Sync),
 }
 
 impl Looking<'_> {
     fn answer(&self, recording: &Found, cancelled: &dyn Fn() -> bool) -> Answer {
+        let way = Way { done: self.done, length: Cell::new(0), told: Cell::new(0) };
         // A fault in one recording must not end the search.
-        std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| look(recording, self, cancelled)))
-            .unwrap_or_else(|_| Answer::unreadable("reading it failed unexpectedly"))
+        let look = || look(recording, self, &way, cancelled);
+        let answer = std::panic::catch_unwind(std::panic::AssertUnwindSafe(look))
+            .unwrap_or_else(|_| Answer::unreadable("reading it failed unexpectedly"));
+        way.at(1, 1);
+        answer
     }
 }
 
-fn look(recording: &Found, looking: &Looking<'_>, cancelled: &dyn Fn() -> bool) -> Answer {
+/// How far one recording is done with, in bytes of its file.
+struct Way<'a> {
+    done: &'a (dyn Fn(u64) + Sync),
+    /// Its length; 0 until it is opened.
+    length: Cell<u64>,
+    told: Cell<u64>,
+}
+
+impl Way<'_> {
+    /// So many `of` its segments are done with.
+    fn at(&self, segments: usize, of: usize) {
+        let part = u128::from(self.length.get()) * segments.min(of) as u128 / of.max(1) as u128;
+        let reached = u64::try_from(part).unwrap_or(u64::MAX);
+        (self.done)(reached.saturating_sub(self.told.replace(reached)));
+    }
+}
+
+fn look(recording: &Found, looking: &Looking<'_>, way: &Way<'_>, cancelled: &dyn Fn() -> bool) -> Answer {
     let file = match recording.open() {
         Ok(file) => file,
         Err(error) => return Answer::unreadable(text::chain(&error)),
     };
+    way.length.set(file.metadata().map_or(0, |facts| facts.len()));
     let running = silence(recording, &file).is_some();
     let mut file = SharedFile::new(file);
     // What is public is asked first, without opening the rest.
@@ -245,7 +284,7 @@ fn look(recording: &Found, looking: &Looking<'_>, cancelled: &dyn Fn() -> bool) 
         Err(error) => return Answer::unopened(UnlockError::Container(error)),
     };
     let misnamed = recording.misnamed(reader.header());
-    Answer { misnamed, ..look_in(recording, reader, running, looking, cancelled) }
+    Answer { misnamed, ..look_in(recording, reader, running, looking, way, cancelled) }
 }
 
 fn look_in(
@@ -253,6 +292,7 @@ fn look_in(
     mut reader: Reader<SharedFile>,
     running: bool,
     looking: &Looking<'_>,
+    way: &Way<'_>,
     cancelled: &dyn Fn() -> bool,
 ) -> Answer {
     let Looking { opener, query, asks, options, left, .. } = *looking;
@@ -286,6 +326,7 @@ fn look_in(
     let subject = Subject {
         recording,
         looking,
+        way,
         access,
         header: reader.header().clone(),
         alike: draws_alike(opening.meta.drawing),
@@ -374,6 +415,7 @@ fn look_in(
 struct Subject<'a> {
     recording: &'a Found,
     looking: &'a Looking<'a>,
+    way: &'a Way<'a>,
     access: Access,
     header: Header,
     opening: Opening,
@@ -436,7 +478,7 @@ impl Subject<'_> {
         inside: &mut Inside,
         cancelled: &dyn Fn() -> bool,
     ) {
-        let Looking { opener, query, asks, options, left, queue } = *self.looking;
+        let Looking { opener, query, asks, options, left, queue, .. } = *self.looking;
         let (found, late) = (&mut inside.found, &mut inside.late);
         if self.access == Access::Index {
             match content(self.recording, opener, asks) {
@@ -476,6 +518,7 @@ impl Subject<'_> {
             begun_between: &begun_between,
             within: &|first, last| self.times.within(first, last),
             queue,
+            begins: &|read| self.way.at(read, wanted.len()),
         };
         inside.unlike = !self.alike && reader.entries().iter().any(|entry| !entry.filter.is_empty());
         for range in ranges(wanted, reader.entries(), self.alike) {

@@ -26,7 +26,7 @@ use crate::shell::said::Retold;
 use std::io::{Read, Seek};
 
 pub use condition::Condition;
-pub use engine::{Answer, Options, search, search_until};
+pub use engine::{Answer, Meanwhile, Options, search, search_until};
 pub use hits::{Hit, Match};
 pub(crate) use moments::{lines_like, screen};
 pub use pattern::{Pattern, QueryError, Style};

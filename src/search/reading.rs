@@ -105,6 +105,8 @@ pub(super) struct Scan<'a> {
     pub(super) within: &'a dyn Fn(Duration, Duration) -> bool,
     /// Who may decode the next segments meanwhile.
     pub(super) queue: &'a Queue,
+    /// Told that a segment is begun, after so many that were read.
+    pub(super) begins: &'a dyn Fn(usize),
 }
 
 /// Which plain lines are wanted: with context every one; without, only those that match.
@@ -188,6 +190,7 @@ impl Scan<'_> {
         let read = events(reader, segments, |step| {
             match step {
                 Step::Segment => {
+                    (self.begins)(found.read);
                     found.read += 1;
                 }
                 Step::Keyframe(..) if !self.alike => {}

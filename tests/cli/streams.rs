@@ -1,6 +1,7 @@
 //! What standard output is: closed, a file by another name, a terminal that knows no control sequences.
 
 use crate::home::{Home, Ran, Recording, ran};
+use sealcast::cast::Payload;
 use std::process::Command as Process;
 
 /// Runs the program by way of `sh`, whose words have it as `$0`.
@@ -79,4 +80,22 @@ fn a_terminal_that_knows_no_control_sequences_gets_none() {
     let Some(dumb) = on_terminal(&home, Some("dumb"), "play --plain --speed 10000 last") else { return };
     let piped = home.run(&["play", "--plain", "--speed", "10000", "last"]).exits(0).text();
     assert_eq!(dumb.replace('\r', ""), piped);
+}
+
+/// What comes first is drawn at once; of what comes after it, what the clock likes.
+#[test]
+fn whoever_waits_for_one_long_recording_sees_how_far_it_is() {
+    let home = Home::new();
+    let output = |n: u64| (n * 700_000, Payload::Output(format!("line {n}\r\n").into_bytes()));
+    home.record(&Recording { events: (0..4).map(output).collect(), ..Recording::default() });
+    for (words, drawn) in [
+        ("search line", &["searching 0 %"][..]),
+        ("export last --hits line -o part.cast", &["searching 0 %", "exporting 0 %"]),
+        ("export last -o whole.cast", &["exporting "]),
+    ] {
+        let Some(said) = on_terminal(&home, Some("xterm"), words) else { return };
+        for drawn in drawn {
+            assert!(said.contains(&format!("\r{drawn}")), "{words}: {said:?}");
+        }
+    }
 }

@@ -9,6 +9,7 @@ mod kept;
 mod letters;
 mod lies;
 mod made;
+mod meanwhile;
 mod showings;
 mod standing;
 mod times;
