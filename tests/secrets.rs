@@ -14,6 +14,7 @@ mod secrets {
     mod integrated;
     mod late;
     mod prompts;
+    mod uncontrolled;
 }
 
 use sealcast::cast::{Event, Payload};

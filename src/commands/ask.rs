@@ -1,12 +1,12 @@
-//! Questions to the person at the controlling terminal, without echo where the answer is secret.
+//! Questions to the person at the terminal, without echo where the answer is secret.
 //!
-//! Standard input is never read for an answer: it may be a pipe with something else in it. Refuses to ask where there
-//! is no terminal.
+//! Standard input is read for an answer only where it is a terminal: it may be a pipe with something else in it. Refuses to ask
+//! where there is no terminal.
 
 use crate::console::Console;
 use crate::crypto::prompt::{Prompt, PromptError};
 use crate::sys::poll::Set;
-use crate::sys::tty::forget_typed;
+use crate::sys::tty::{forget_typed, to_ask_on};
 use crate::text::escaped;
 use std::fs::File;
 use std::io::{BufRead as _, Write as _};
@@ -20,7 +20,7 @@ const MAX_ANSWER: usize = 1024;
 /// arrives in parts.)
 const QUIET: Duration = Duration::from_millis(100);
 
-/// Asks on `/dev/tty`.
+/// Asks on the terminal.
 pub(super) struct Terminal {
     console: Arc<Console>,
     /// One question at a time.
@@ -35,8 +35,7 @@ impl Terminal {
     fn open(&self) -> Result<File, PromptError> {
         // What was said before must stand before the question.
         let _ = self.console.flush();
-        let tty = File::options().read(true).write(true).open("/dev/tty");
-        tty.map_err(|_| PromptError("there is no terminal to ask on".into()))
+        to_ask_on().map_err(|_| PromptError("there is no terminal to ask on".into()))
     }
 }
 

@@ -10,6 +10,7 @@ use crate::sys::fd::{self, Kind};
 use crate::sys::pipe;
 use crate::sys::poll::Set;
 use crate::sys::privileges::Stead;
+use crate::sys::tty::Terminal;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -43,9 +44,11 @@ enum How {
 }
 
 impl Sink {
-    /// A descriptor that is our own; it must be non-blocking.
-    pub(super) fn ours(fd: OwnedFd) -> Self {
-        Self { fd, how: How::Ours, stead: None, writer: None, reader: false }
+    /// The terminal of a session.
+    pub(super) fn of_terminal(terminal: &Terminal) -> io::Result<Self> {
+        let fd = terminal.as_fd().try_clone_to_owned()?;
+        let how = if terminal.waits() { How::Shared } else { How::Ours };
+        Ok(Self { fd, how, stead: None, writer: None, reader: false })
     }
 
     /// A descriptor that we were given and that others may share, to be written in somebody's `stead`.
@@ -83,12 +86,16 @@ impl Sink {
 
     /// Writes what there is room for now. What there is no room for is not written: nobody waits for it.
     pub(super) fn offer(&self, bytes: &[u8]) {
-        let mut set = Set::default();
-        let slot = set.add(self, false, true);
-        let ready = !self.needs_poll() || (set.wait(Some(Duration::ZERO)).is_ok() && set.ready(slot).write);
-        if ready {
+        if self.takes() {
             let _ = self.write(bytes);
         }
+    }
+
+    /// Whether a write does not wait now.
+    pub(super) fn takes(&self) -> bool {
+        let mut set = Set::default();
+        let slot = set.add(self, false, true);
+        !self.needs_poll() || (set.wait(Some(Duration::ZERO)).is_ok() && set.ready(slot).write)
     }
 
     fn write(&self, bytes: &[u8]) -> io::Result<usize> {

@@ -88,6 +88,8 @@ pub(super) struct Pump<'a> {
     outlives: bool,
     terminal_out: Option<Sink>,
     size: Option<Size>,
+    /// When a terminal that tells nothing is looked at again.
+    next_look: Duration,
     keyboard: Keyboard,
     keys: Buffer,
     /// Of the keys in the buffer nothing was handed on yet.
@@ -184,8 +186,8 @@ impl<'a> Pump<'a> {
         let screen = session.screen.take();
         let terminal_out = match &screen {
             Some(screen) => {
-                let fd = screen.terminal.as_fd().try_clone_to_owned();
-                Some(Sink::ours(fd.map_err(|e| crate::sys::Error::new("duplicate the terminal", "", e))?))
+                let sink = Sink::of_terminal(&screen.terminal);
+                Some(sink.map_err(|e| crate::sys::Error::new("duplicate the terminal", "", e))?)
             }
             None => None,
         };
@@ -199,6 +201,7 @@ impl<'a> Pump<'a> {
             keyboard,
             terminal_out,
             size: session.size,
+            next_look: start,
             leads: screen.is_some(),
             outlives: session.outlives,
             keys: Buffer::new(4 << 10),
@@ -330,6 +333,7 @@ impl<'a> Pump<'a> {
                 self.batch.give_up(at);
                 self.overdue = 0;
             }
+            self.look_at_terminal(terminal.read);
             self.copy_keys(terminal);
             if self.is_known() && self.typed.is_some() && self.keys.is_empty() && !leader.read {
                 leader.read = self.lull();
@@ -525,7 +529,7 @@ impl<'a> Pump<'a> {
             }
         };
         let echo = self.batch.echo_deadline().filter(|_| looks || self.blind);
-        let others = [echo, self.still_at(), phase, self.stops];
+        let others = [echo, self.still_at(), phase, self.stops, self.look_due()];
         self.batch.deadline().into_iter().chain(others.into_iter().flatten()).min()
     }
 

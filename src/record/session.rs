@@ -4,9 +4,8 @@
 //! size, and sets the stage, all before any thread or key exists. Then the recording is made by the caller, header
 //! written and synced. Only then [`Session::run`] starts the child and copies until it is over.
 //!
-//! The controlling terminal, not standard input, decides: where there is one the child gets a PTY, and those standard
-//! streams that are the terminal become it; the others, and all of them where there is none, pass through pipes,
-//! byte for byte.
+//! The terminal decides ([`Terminal::of_session`]): where there is one the child gets a PTY, and those standard streams that are the
+//! terminal become it; the others, and all of them where there is none, pass through pipes, byte for byte.
 
 use super::lane::{Feeding, Sink};
 use super::pump::Pump;
@@ -233,9 +232,9 @@ pub fn prepare(mut spec: Spec) -> Result<Session, Error> {
     let mut taken: Vec<Signal> = HANDED_ON.into_iter().chain(signals::realtime()).collect();
     taken.extend([signals::SIGTSTP, signals::SIGCONT, signals::SIGWINCH]);
     let signals = Signals::take(&taken)?;
-    let (screen, follower, size) = match Terminal::controlling() {
+    let (screen, follower, size) = match Terminal::of_session() {
         Some(terminal) => {
-            // Once: what changes after that is told by a signal, and compared with this.
+            // Once: what changes after that is compared with this.
             let size = sys::tty::size(&terminal)?;
             let (screen, follower) = stand_in(terminal, size, &spec)?;
             rename_terminal(&mut spec.program, screen.terminal.name(), screen.leader.follower_name());
@@ -325,9 +324,16 @@ fn way(fd: &OwnedFd, access: Access) -> Way {
         _ if !sys::fd::allows(fd, access) => Way::Mute,
         Kind::File | Kind::Pipe | Kind::Socket | Kind::Local => Way::Through,
         Kind::Other if sys::fd::is_null(fd) && access == Access::Read => Way::Mute,
+        // What is typed there would be stored, shown or not.
+        Kind::Other if access == Access::Read && is_typed_at(fd) => Way::AsItIs,
         Kind::Other if sys::fd::is_null(fd) || sys::tty::is_terminal(fd) => Way::Through,
         Kind::Other => Way::AsItIs,
     }
+}
+
+/// Whether it is a terminal, and not the leader of one, of which what was shown is read.
+fn is_typed_at(fd: &OwnedFd) -> bool {
+    sys::tty::is_terminal(fd) && !sys::tty::is_leader(fd)
 }
 
 /// Our side and the child's side of the three standard streams.
@@ -437,7 +443,7 @@ impl Session {
     /// A line for the operator, once the child has ended.
     pub fn tell(&self, text: &str) {
         if let Ok(stead) = Stead::of(self.spec.program.identity.as_ref()) {
-            tell(Terminal::controlling().as_ref(), stead, text);
+            tell(Terminal::of_session().as_ref(), stead, text);
         }
     }
 }
@@ -448,7 +454,11 @@ pub(super) fn tell(terminal: Option<&Terminal>, stead: Option<Stead>, text: &str
     let text = crate::text::escaped(text);
     match terminal {
         // In raw mode a newline alone would not return the carriage. What cannot be told cannot be told.
-        Some(terminal) => drop(sys::fd::write(terminal, format!("\r\nsealcast: {text}\r\n").as_bytes())),
+        Some(terminal) => {
+            if let Ok(sink) = Sink::of_terminal(terminal) {
+                sink.offer(format!("\r\nsealcast: {text}\r\n").as_bytes());
+            }
+        }
         None => {
             if let Ok(stderr) = standard(2) {
                 Sink::shared(stderr, stead).offer(format!("sealcast: {text}\n").as_bytes());

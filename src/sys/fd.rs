@@ -174,7 +174,7 @@ pub fn is_socket(fd: impl AsFd) -> bool {
     facts(fd).is_some_and(|facts| facts.st_mode & libc::S_IFMT == libc::S_IFSOCK)
 }
 
-fn facts(fd: impl AsFd) -> Option<libc::stat> {
+pub(super) fn facts(fd: impl AsFd) -> Option<libc::stat> {
     // SAFETY: an all-zero stat is a valid value of that plain C struct.
     let mut facts: libc::stat = unsafe { std::mem::zeroed() };
     // SAFETY: a valid place to write to; the descriptor is open while it is borrowed.
@@ -293,9 +293,16 @@ pub fn reopen_to_read(pipe: impl AsFd) -> Option<File> {
     allows(&pipe, Access::Read).then(|| reopen(pipe, OpenOptions::new().read(true))).flatten()
 }
 
-fn reopen(pipe: impl AsFd, options: &mut OpenOptions) -> Option<File> {
-    let name = format!("/proc/self/fd/{}", pipe.as_fd().as_raw_fd());
-    options.custom_flags(libc::O_NONBLOCK | libc::O_CLOEXEC).open(name).ok()
+/// What is behind the name of a descriptor that is open both ways, opened anew both ways without waiting; see
+/// [`reopen_to_write`]. Of a terminal, that may be another one: `/dev/tty` is a name of many.
+pub(super) fn reopen_both_ways(fd: impl AsFd) -> Option<File> {
+    let both = allows(&fd, Access::Read) && allows(&fd, Access::Write);
+    both.then(|| reopen(fd, OpenOptions::new().read(true).write(true))).flatten()
+}
+
+fn reopen(fd: impl AsFd, options: &mut OpenOptions) -> Option<File> {
+    let name = format!("/proc/self/fd/{}", fd.as_fd().as_raw_fd());
+    options.custom_flags(libc::O_NONBLOCK | libc::O_CLOEXEC | libc::O_NOCTTY).open(name).ok()
 }
 
 /// Sets or clears `O_NONBLOCK`, a property of the open file that everyone who shares it sees: only for descriptors

@@ -367,6 +367,23 @@ pub fn place(pid: u32) -> Option<Place> {
     Some(Place { parent: id(4)?, group: id(5)?, session: id(6)?, started: number(22)?, is_over, is_stopped })
 }
 
+/// The nearest process, of us and those above, that the terminal of this number (`TIOCGDEV`) controls.
+pub(super) fn nearest_at(terminal: u32) -> Option<u32> {
+    let above = |pid: &u32| parent(*pid).filter(|parent| *parent > 0);
+    std::iter::successors(Some(std::process::id()), above)
+        .take(MAX_ANCESTORS)
+        .find(|pid| foreground_at(*pid, terminal).is_some())
+}
+
+/// Whether a process is in the foreground of the terminal of this number. `None` when that does not control it.
+pub(super) fn foreground_at(pid: u32, terminal: u32) -> Option<bool> {
+    let fields = stat(pid)?;
+    let fields: Vec<_> = fields.split_ascii_whitespace().collect();
+    // All three are signed there, the number of the terminal too.
+    let number = |field: usize| fields.get(field.checked_sub(2)?)?.parse::<i32>().ok();
+    (number(7)? == terminal.cast_signed()).then_some(number(5)? == number(8)?)
+}
+
 /// Field 4 or a later one of `proc_pid_stat(5)`, counted as there.
 fn of_process<T: std::str::FromStr>(pid: u32, field: usize) -> Option<T> {
     stat(pid)?.split_ascii_whitespace().nth(field.checked_sub(2)?)?.parse().ok()

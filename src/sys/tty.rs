@@ -3,10 +3,12 @@
 //! Refuses to query the terminal itself: a terminal that does not answer would make everyone wait. Refuses to change
 //! the settings of a terminal whose foreground has gone to someone else.
 
+use super::fd::{self, Access};
+use super::stage::standard;
 use super::{Error, Result};
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
 
@@ -158,38 +160,82 @@ impl Settings {
     }
 }
 
-/// The controlling terminal of this process.
+/// The terminal of a session.
 #[derive(Debug)]
 pub struct Terminal {
     file: File,
+    bond: Bond,
+}
+
+/// What a terminal is to this process.
+#[derive(Clone, Copy, Debug)]
+enum Bond {
+    /// It controls us.
+    Controls,
+    /// It was lent to us, as standard input: it neither stops nor signals us.
+    Lent {
+        /// Its open file is shared with others, and waits.
+        waits: bool,
+        /// Which process it controls, the nearest above us. (Or us, where there is no `/dev/tty`.)
+        above: Option<u32>,
+    },
 }
 
 impl Terminal {
-    /// Opens the controlling terminal, if there is one: it, and not standard input, tells whether a session is
-    /// interactive. The open file is our own, so that it can be non-blocking without anyone else noticing.
-    pub fn controlling() -> Option<Self> {
+    /// The terminal of a session that begins here. What is typed must come from a terminal and not from a stream, or nobody could
+    /// tell what of it is shown: so it is standard input, where that is one, though it control us or not (`su dave -c`, `setsid`).
+    /// Elsewhere the controlling terminal tells whether a session is interactive.
+    pub fn of_session() -> Option<Self> {
+        let controlling = Self::controlling();
+        lent(controlling.as_ref()).and_then(Self::from_lent).or(controlling)
+    }
+
+    /// One that was lent to us as standard input. Some standard stream must be this terminal and open both ways: we write to it as
+    /// well, and may not have it opened for us with more rights than we were given.
+    fn from_lent(input: OwnedFd) -> Option<Self> {
+        let streams = [0, 1, 2].into_iter().filter_map(|stream| standard(stream).ok());
+        let both = |fd: &OwnedFd| [Access::Read, Access::Write].iter().all(|way| fd::allows(fd, *way));
+        let given = streams.into_iter().find(|fd| both(fd) && are_one(&input, fd))?;
+        let above = super::ids::nearest_at(number(&given)?);
+        let own = fd::reopen_both_ways(&given).filter(|own| are_one(&given, own));
+        Some(match own {
+            // It may have been hung up before that, and be somebody else's now.
+            Some(file) if is_terminal(&given) => Self { file, bond: Bond::Lent { waits: false, above } },
+            _ => Self { file: given.into(), bond: Bond::Lent { waits: true, above } },
+        })
+    }
+
+    /// Whether it controls us: what happens to it is then told by signals.
+    pub fn controls(&self) -> bool {
+        matches!(self.bond, Bond::Controls)
+    }
+
+    /// Whether a write may wait, for its open file is shared with others.
+    pub fn waits(&self) -> bool {
+        matches!(self.bond, Bond::Lent { waits: true, .. })
+    }
+
+    /// Opens the controlling terminal, if there is one. The open file is our own, so that it can be non-blocking without anyone
+    /// else noticing.
+    fn controlling() -> Option<Self> {
         let file = OpenOptions::new()
             .read(true)
             .write(true)
             .custom_flags(libc::O_NOCTTY | libc::O_CLOEXEC | libc::O_NONBLOCK)
             .open("/dev/tty")
             .ok()?;
-        Some(Self { file })
+        Some(Self { file, bond: Bond::Controls })
     }
 
     /// A terminal that is not the controlling one, for tests.
     #[cfg(test)]
     pub(crate) fn of(fd: std::os::fd::OwnedFd) -> Self {
-        Self { file: fd.into() }
+        Self { file: fd.into(), bond: Bond::Controls }
     }
 
     /// Its real name (`/dev/pts/3`), not `/dev/tty`, where the kernel tells.
     pub fn name(&self) -> Option<PathBuf> {
-        let mut device: libc::c_uint = 0;
-        // SAFETY: TIOCGDEV writes an unsigned int, and `device` is one.
-        if unsafe { libc::ioctl(self.file.as_raw_fd(), libc::TIOCGDEV as _, &mut device) } != 0 {
-            return None;
-        }
+        let device = number(&self.file)?;
         let (major, minor) = (libc::major(device.into()), libc::minor(device.into()));
         // Documentation/admin-guide/devices.txt: majors 136 to 143 are the followers of Unix98 PTYs, 256 minors each.
         if (136..=143).contains(&major) {
@@ -223,7 +269,14 @@ impl Terminal {
 
     /// Whether our process group is the one in the foreground. Where that cannot be told from the number of our group (it
     /// has none where it was made in another pid namespace), the kernel is asked by a read of nothing.
+    ///
+    /// A terminal that was lent to us has a foreground among others: ours is that of whoever above us it controls, such as the su
+    /// that waits for us, in front or in the background of a shell. Where nobody is there it is ours, as it would be the program's.
     pub fn is_foreground(&self) -> bool {
+        if let Bond::Lent { above, .. } = self.bond {
+            let told = |process| super::ids::foreground_at(process, number(&self.file)?);
+            return above.and_then(told).unwrap_or(true);
+        }
         // SAFETY: takes nothing and cannot fail.
         let ours = unsafe { libc::getpgrp() };
         if ours == 0 {
@@ -236,24 +289,25 @@ impl Terminal {
     /// Whether the kernel refuses a read (`EIO`), as it does in the background where it may not stop the process instead
     /// (SIGTTIN is blocked; `__tty_check_change` in drivers/tty/tty_jobctrl.c). Nothing is read.
     fn refuses_to_be_read(&self) -> bool {
-        let read = super::fd::read(&self.file, &mut []);
+        let read = fd::read(&self.file, &mut []);
         read.is_err_and(|error| error.raw_os_error() == Some(libc::EIO))
     }
 
     /// Whether `fd` is this same terminal, by whatever name it was opened.
     ///
-    /// It is the kernel that compares: it tells the session of a terminal only to a process whose controlling terminal it
+    /// Of one that controls us it is the kernel that compares: it tells the session of a terminal only to a process whose controlling terminal it
     /// is (`tiocgsid` in drivers/tty/tty_jobctrl.c), and to whoever asks at the leader of a PTY, which is no terminal to us. Which
     /// session it tells does not matter: 0, where its first process is in another pid namespace. The number of the
     /// device would not do, of which every mount of devpts has its own first.
     pub fn is(&self, fd: impl AsFd) -> bool {
-        let fd = fd.as_fd().as_raw_fd();
+        if !self.controls() {
+            return are_one(&self.file, fd);
+        }
+        let fd = fd.as_fd();
         let mut session: libc::pid_t = 0;
-        let mut number: libc::c_uint = 0;
         // SAFETY: TIOCGSID writes a pid_t, and `session` is one; the descriptor is open while it is borrowed.
-        let ours = unsafe { libc::ioctl(fd, libc::TIOCGSID as _, &mut session) } == 0;
-        // SAFETY: TIOCGPTN writes an unsigned int, and `number` is one; it fails for all but leaders.
-        ours && unsafe { libc::ioctl(fd, libc::TIOCGPTN as _, &mut number) } != 0
+        let ours = unsafe { libc::ioctl(fd.as_raw_fd(), libc::TIOCGSID as _, &mut session) } == 0;
+        ours && !is_leader(fd)
     }
 
     /// Whether it still answers: a terminal that was hung up does not.
@@ -280,6 +334,49 @@ pub fn forget_typed(terminal: impl AsFd) {
     unsafe { libc::tcflush(terminal.as_fd().as_raw_fd(), libc::TCIFLUSH) };
 }
 
+/// Standard input, where it is a terminal that can be read, and not the controlling one.
+fn lent(controlling: Option<&Terminal>) -> Option<OwnedFd> {
+    let is = |fd: &OwnedFd| is_terminal(fd) && !is_leader(fd) && fd::allows(fd, Access::Read);
+    standard(0).ok().filter(is).filter(|fd| !controlling.is_some_and(|terminal| terminal.is(fd)))
+}
+
+/// Where whoever is at the terminal is asked something: as for a session, but it waits. (It is standard input, where that is a
+/// terminal, of which crossterm changes the settings.)
+///
+/// # Errors
+/// There is no terminal.
+pub fn to_ask_on() -> io::Result<File> {
+    match lent(Terminal::controlling().as_ref()).filter(|fd| fd::allows(fd, Access::Write)) {
+        Some(lent) => Ok(lent.into()),
+        None => File::options().read(true).write(true).open("/dev/tty"),
+    }
+}
+
+/// Whether `fd` is the leader of a PTY, which is no terminal to us.
+pub fn is_leader(fd: impl AsFd) -> bool {
+    let mut number: libc::c_uint = 0;
+    // SAFETY: TIOCGPTN writes an unsigned int, and `number` is one; it fails for all but leaders. The descriptor is open while it is
+    // borrowed.
+    let told = unsafe { libc::ioctl(fd.as_fd().as_raw_fd(), libc::TIOCGPTN as _, &mut number) };
+    told == 0
+}
+
+/// The number of the device that a terminal is, also where it was opened as `/dev/tty`.
+fn number(fd: impl AsFd) -> Option<u32> {
+    let mut device: libc::c_uint = 0;
+    // SAFETY: TIOCGDEV writes an unsigned int, and `device` is one; the descriptor is open while it is borrowed.
+    let told = unsafe { libc::ioctl(fd.as_fd().as_raw_fd(), libc::TIOCGDEV as _, &mut device) } == 0;
+    told.then_some(device)
+}
+
+/// Whether two descriptors are one terminal. Every mount of devpts has numbers of its own: they must be of one file system. (So one
+/// that was opened as `/dev/tty` is not known again by its name.)
+fn are_one(one: impl AsFd, other: impl AsFd) -> bool {
+    let device = |fd: &dyn AsFd| fd::facts(fd.as_fd()).map(|facts| facts.st_dev);
+    let of = |fd: &dyn AsFd| Some((number(fd.as_fd())?, device(fd)?));
+    !is_leader(&other) && of(&one).is_some() && of(&one) == of(&other)
+}
+
 /// Whether `fd` is a terminal, controlling or not.
 pub fn is_terminal(fd: impl AsFd) -> bool {
     Settings::of(fd).is_ok()
@@ -291,13 +388,12 @@ pub use raw::RawMode;
 mod raw {
     use super::{Settings, Terminal};
     use crate::sys::Result;
-    use std::os::fd::{AsFd, OwnedFd};
     use std::sync::{Mutex, Once, PoisonError};
     use std::thread::ThreadId;
 
     /// What the panic hook needs to restore the terminal before the message is written.
     struct Saved {
-        terminal: OwnedFd,
+        terminal: Terminal,
         found: Settings,
         thread: ThreadId,
     }
@@ -327,10 +423,9 @@ mod raw {
                     before(panic);
                 }));
             });
-            let copy = terminal
-                .as_fd()
-                .try_clone_to_owned()
-                .map_err(|e| crate::sys::Error::new("duplicate the terminal", "", e))?;
+            let file = terminal.file.try_clone();
+            let file = file.map_err(|e| crate::sys::Error::new("duplicate the terminal", "", e))?;
+            let copy = Terminal { file, bond: terminal.bond };
             let saved = Saved { terminal: copy, found, thread: std::thread::current().id() };
             *SAVED.lock().unwrap_or_else(PoisonError::into_inner) = Some(saved);
             let mode = Self { found, raw };
@@ -386,12 +481,10 @@ mod raw {
         if let Some(inner) = saved.as_ref()
             && thread.is_none_or(|id| id == inner.thread)
             && let Some(Saved { terminal, found, .. }) = saved.take()
+            && terminal.is_foreground()
         {
-            let terminal = Terminal { file: terminal.into() };
-            if terminal.is_foreground() {
-                // The terminal may be gone: then there is nothing to restore.
-                let _ = found.apply(&terminal);
-            }
+            // The terminal may be gone: then there is nothing to restore.
+            let _ = found.apply(&terminal);
         }
     }
 }

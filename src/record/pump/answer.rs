@@ -18,6 +18,9 @@ use std::time::Duration;
 /// How long, at a stop, silence is waited for where somebody may still have a screen to leave.
 const LEAVE: Duration = Duration::from_millis(50);
 
+/// How often a terminal is looked at that does not control us.
+const LOOK: Duration = Duration::from_secs(1);
+
 impl Pump<'_> {
     pub(super) fn signal(&mut self, arrived: Arrived) {
         match arrived.signal {
@@ -171,6 +174,29 @@ impl Pump<'_> {
         // It fails only for a PTY that is gone, which its end tells by itself.
         let _ = screen.leader.resize(size);
         self.batch.event(Payload::Resize { cols: size.cols, rows: size.rows });
+    }
+
+    /// When a terminal that does not control us is to be looked at: no signal tells of its size, its foreground and its end.
+    pub(super) fn look_due(&self) -> Option<Duration> {
+        let tells = self.screen.as_ref().is_none_or(|screen| screen.terminal.controls());
+        (!tells && self.phase == Phase::Running).then_some(self.next_look)
+    }
+
+    /// Looks at it, if that is due, or if keys were `typed`: what they are for may depend on it.
+    pub(super) fn look_at_terminal(&mut self, typed: bool) {
+        let now = clock::monotonic();
+        if self.look_due().is_none_or(|due| !typed && now < due) {
+            return;
+        }
+        self.next_look = now.saturating_add(LOOK);
+        if self.has_lost_its_terminal() {
+            return self.terminal_gone();
+        }
+        self.resize();
+        if let Some(screen) = self.screen.as_ref().filter(|screen| !screen.terminal.is_foreground()) {
+            self.keyboard.resume(&screen.terminal);
+        }
+        self.place();
     }
 
     /// The child was stopped: so are we, until somebody continues us.

@@ -155,7 +155,7 @@ impl Pump<'_> {
     fn show(&mut self) {
         let Some(sink) = &self.terminal_out else { return };
         let before = self.output.buffer.left();
-        match self.output.buffer.write(sink, true) {
+        match self.output.buffer.write(sink, sink.takes()) {
             Written::All => {
                 if self.typed.is_some() && self.output.buffer.whole().len() < SHORT {
                     self.output.shown = Some(clock::monotonic());
@@ -213,7 +213,7 @@ impl Pump<'_> {
         self.output.finish_watch();
         if let Some(sink) = &self.terminal_out {
             // The terminal has taken all before: this little more either fits or is recorded only.
-            let _ = self.output.buffer.write(sink, true);
+            let _ = self.output.buffer.write(sink, sink.takes());
         }
         self.record_output();
     }
