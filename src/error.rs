@@ -336,7 +336,7 @@ impl From<policy::Error> for Error {
         let mend = "`sealcast config check` tells everything that is wrong with it";
         match &error {
             P::System(cause) if cause.is_of_trust() => Self::from_source(Kind::Input, &error)
-                .hint("it and every directory above it must belong to root and be writable by root alone"),
+                .hint("a file that is trusted, and every directory above it, must belong to root and be writable by root alone"),
             P::System(cause) if cause.operation == "follow" => Self::from_source(Kind::System, &error)
                 .hint("it is a symbolic link that leads to nothing: what it leads to may not be mounted"),
             P::System(cause) if cause.kind() == std::io::ErrorKind::NotFound => {

@@ -178,6 +178,7 @@ fn a_file_that_the_kernel_makes_up_answers_the_program_and_not_us() {
     let ran = carol(&host, "$W echo -1000 >/proc/$$/oom_score_adj; cat /proc/$$/oom_score_adj");
     assert!(text(&ran).contains("Permission denied") && !text(&ran).contains("-1000"), "{}", text(&ran));
     assert_eq!(gaps(&host), ["device stdout"]);
+    assert_eq!(alarms(), marks());
     // An error is the program's own.
     let ran = carol(&host, "$W cat </sys/class/net/lo/speed");
     assert!(ran.status.code() == Some(1) && text(&ran).contains("Invalid argument"), "{}", text(&ran));
@@ -235,6 +236,11 @@ print(ran.returncode, said.decode())
     };
     assert!(run("STREAM", "stdin,stdout,stderr").contains("0 out\nerr\n") && ran());
     assert_eq!((gaps(&host), marks()), (vec![], 0));
+    let alarms = || {
+        let list = [SEALCAST, "ls", "--json", "-i", "/etc/sealcast/identity"];
+        text(&host.run("root", &list)).matches("\"alarm\":true").count()
+    };
+    assert_eq!(alarms(), 0);
     let line = format!(
         "{SEALCAST} run -- sh -c 'head -c1; echo hidden' </dev/zero >/dev/null; {SEALCAST} run -- echo hidden >/dev/full"
     );

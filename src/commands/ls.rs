@@ -245,6 +245,7 @@ impl Row {
             "length_ms": self.length,
             "commands": self.commands,
             "notices": self.notices,
+            "alarm": self.notices.map(|_| self.alarm),
             "left_out": self.notices.map(|_| &self.left_out),
             "programs_of_no_command": self.notices.map(|_| self.alone),
             "exit": self.exit,

@@ -26,6 +26,7 @@ use crate::sys;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use zeroize::Zeroizing;
 
 /// Where the policy of a host lies.
 pub const SYSTEM_FILE: &str = "/etc/sealcast/config.toml";
@@ -317,6 +318,21 @@ impl Policy {
     /// # Errors
     /// [`Error::System`] when it cannot be read or trusted; as [`Policy::parse`].
     pub fn load(path: &Path, owner: u32) -> Result<Option<Self>, Error> {
+        Self::load_by(path, || sys::trust::read(path, owner, MAX_FILE))
+    }
+
+    /// As [`Policy::load`], of a draft that is only to be looked at: it may be in `/tmp`.
+    ///
+    /// # Errors
+    /// As [`Policy::load`].
+    pub fn load_draft(path: &Path, owner: u32) -> Result<Option<Self>, Error> {
+        Self::load_by(path, || sys::trust::read_draft(path, owner, MAX_FILE))
+    }
+
+    fn load_by(
+        path: &Path,
+        read: impl FnOnce() -> sys::Result<Zeroizing<String>>,
+    ) -> Result<Option<Self>, Error> {
         let is_missing = |error: &std::io::Error| error.kind() == std::io::ErrorKind::NotFound;
         if path.metadata().is_err_and(|error| is_missing(&error)) {
             // A dangling link there or on the way is a mistake to be told, not the absence of a policy: what it leads to may not be mounted.
@@ -326,8 +342,7 @@ impl Policy {
                 _ => Ok(None),
             };
         }
-        let text = sys::trust::read(path, owner, MAX_FILE)?;
-        Self::parse(path, &text).map(Some)
+        Self::parse(path, &read()?).map(Some)
     }
 
     /// A recorder runs no plugins: recipients that need one can be used only through a period key.

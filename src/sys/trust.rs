@@ -32,6 +32,11 @@ impl Error {
 /// # Errors
 /// `PermissionDenied` with the reason when it could have been written by others; as [`file::open_read`] otherwise.
 pub fn open(path: &Path, owner: u32) -> Result<File> {
+    open_in(path, owner, false)
+}
+
+/// As [`open`]; with `sticky`, a file may also be in a sticky directory itself.
+fn open_in(path: &Path, owner: u32, sticky: bool) -> Result<File> {
     let real = fs::canonicalize(path).map_err(|e| Error::at("open", path, e))?;
     let opened = file::open_read_nofollow(&real)?;
     let facts = opened.metadata().map_err(|e| Error::at("examine", path, e))?;
@@ -42,7 +47,7 @@ pub fn open(path: &Path, owner: u32) -> Result<File> {
         return refuse(path, why);
     }
     let asked = std::path::absolute(path).map_err(|e| Error::at("open", path, e))?;
-    for dir in [asked.parent(), real.parent()].into_iter().flatten() {
+    for dir in [asked.parent(), real.parent()].into_iter().flatten().filter(|_| !sticky) {
         let facts = fs::metadata(dir).map_err(|e| Error::at("examine", dir, e))?;
         if let Some(why) = writable_by_others(&facts, owner) {
             return refuse(dir, why);
@@ -62,7 +67,18 @@ pub fn open(path: &Path, owner: u32) -> Result<File> {
 /// # Errors
 /// As [`open`]; when it is longer, or no text.
 pub fn read(path: &Path, owner: u32, limit: u64) -> Result<Zeroizing<String>> {
-    let file = open(path, owner)?;
+    text_of(open(path, owner)?, path, limit)
+}
+
+/// As [`read`], for a file that is only looked at and decides nothing: it may be in `/tmp`.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_draft(path: &Path, owner: u32, limit: u64) -> Result<Zeroizing<String>> {
+    text_of(open_in(path, owner, true)?, path, limit)
+}
+
+fn text_of(file: File, path: &Path, limit: u64) -> Result<Zeroizing<String>> {
     let mut text = Zeroizing::new(String::new());
     file.take(limit + 1).read_to_string(&mut text).map_err(|e| Error::at("read", path, e))?;
     if text.len() as u64 > limit {
@@ -248,7 +264,11 @@ mod tests {
         for refused in [shared.join("config"), shared.join("link"), own.join("link")] {
             let why = Err("it can be written by everyone (mode 1777)".to_owned());
             assert_eq!(open(refused.clone()), why, "{}", refused.display());
+            // To be looked at only, it may be there.
+            assert!(read_draft(&refused, 0, 10).is_ok(), "{}", refused.display());
         }
+        fs::set_permissions(own.join("config"), fs::Permissions::from_mode(0o666)).unwrap();
+        assert!(read_draft(&shared.join("config"), 0, 10).is_err());
     }
 
     #[test]
