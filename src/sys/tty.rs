@@ -271,11 +271,12 @@ impl Terminal {
     /// has none where it was made in another pid namespace), the kernel is asked by a read of nothing.
     ///
     /// A terminal that was lent to us has a foreground among others: ours is that of whoever above us it controls, such as the su
-    /// that waits for us, in front or in the background of a shell. Where nobody is there it is ours, as it would be the program's.
+    /// that waits for us, in front or in the background of a shell. Where nobody was there it is ours, as it would be the program's. Where who was there has
+    /// ended it is not: a shell may have it back.
     pub fn is_foreground(&self) -> bool {
         if let Bond::Lent { above, .. } = self.bond {
             let told = |process| super::ids::foreground_at(process, number(&self.file)?);
-            return above.and_then(told).unwrap_or(true);
+            return above.is_none_or(|process| told(process).unwrap_or(false));
         }
         // SAFETY: takes nothing and cannot fail.
         let ours = unsafe { libc::getpgrp() };
@@ -344,10 +345,14 @@ fn lent(controlling: Option<&Terminal>) -> Option<OwnedFd> {
 /// terminal, of which crossterm changes the settings.)
 ///
 /// # Errors
-/// There is no terminal.
+/// There is no terminal; or it was lent to us in the background, where no signal keeps us from what is typed for others.
 pub fn to_ask_on() -> io::Result<File> {
     match lent(Terminal::controlling().as_ref()).filter(|fd| fd::allows(fd, Access::Write)) {
-        Some(lent) => Ok(lent.into()),
+        Some(lent) => {
+            let above = number(&lent).and_then(super::ids::nearest_at);
+            let terminal = Terminal { file: lent.into(), bond: Bond::Lent { waits: true, above } };
+            if terminal.is_foreground() { Ok(terminal.file) } else { Err(io::ErrorKind::WouldBlock.into()) }
+        }
         None => File::options().read(true).write(true).open("/dev/tty"),
     }
 }

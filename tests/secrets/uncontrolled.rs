@@ -31,6 +31,12 @@ fn answer(terminal: &mut Terminal) {
     terminal.wait_for("letters");
 }
 
+/// The settings of such a terminal that nobody has touched: those of one in which a session begins may be its own by the time they
+/// are asked for.
+fn untouched(sandbox: &Sandbox) -> String {
+    Terminal::start(sandbox.command("sleep").arg("1000"), SIZE).settings()
+}
+
 /// The secret was neither shown nor recorded, but counted.
 #[track_caller]
 fn is_kept(sandbox: &Sandbox, terminal: &Terminal) {
@@ -51,8 +57,8 @@ fn at_a_terminal_that_does_not_control_us_a_secret_is_neither_shown_nor_recorded
         return;
     }
     let sandbox = Sandbox::new();
+    let before = untouched(&sandbox);
     let mut terminal = apart(&sandbox, &["python3", "-c", ASKS]);
-    let before = terminal.settings();
     answer(&mut terminal);
     assert_eq!(terminal.wait_end().code(), Some(7));
     is_kept(&sandbox, &terminal);
@@ -73,8 +79,8 @@ fn at_a_terminal_that_is_not_the_one_that_controls_us_a_secret_is_neither_shown_
     let wrapper = sandbox.wrapper_line();
     let redirected = format!("exec {wrapper} python3 -c \"$0\" <>{} >&0 2>&0", name.display());
     command.args(["-c", &redirected, ASKS]);
-    let (mut controlling, mut other) = (Terminal::start(&command, SIZE), other);
     let before = other.settings();
+    let (mut controlling, mut other) = (Terminal::start(&command, SIZE), other);
     answer(&mut other);
     assert_eq!(controlling.wait_end().code(), Some(7));
     is_kept(&sandbox, &other);
@@ -107,12 +113,16 @@ fn a_terminal_that_does_not_control_us_is_one_to_the_program_and_has_its_size() 
 #[test]
 fn keys_of_a_terminal_that_does_not_control_us_signal_the_program() {
     let sandbox = Sandbox::new();
-    let script = "trap 'echo INT''ERRUPTED; exit 3' INT; echo READY; while :; do sleep 0.05; done";
+    let script = "trap 'echo INT''ERRUPTED; exit 3' INT; echo READY; while :; do echo tick; sleep 0.05; done";
     let mut terminal = apart(&sandbox, &["sh", "-c", script]);
     terminal.wait_for("READY\r\n");
     // Nobody is there who could continue us: as without a shell that knows jobs, it goes on.
     terminal.send("\x1a");
     terminal.wait_for("^Z");
+    // For a moment the terminal is as it was found, and the next key would be for all that have it.
+    for _ in 0..5 {
+        terminal.wait_for("tick\r\n");
+    }
     terminal.send("\x03");
     terminal.wait_for("INTERRUPTED\r\n");
     assert_eq!(terminal.wait_end().code(), Some(3));
@@ -181,8 +191,8 @@ fn what_su_has_a_login_shell_run_has_the_terminal() {
     for words in
         [&["su", "dave", "-c", ASKS_A_LINE][..], &["setsid", "-w", "su", "-", "dave", "-c", ASKS_A_LINE]]
     {
+        let before = host.terminal("root", &["sleep", "1000"]).settings();
         let mut terminal = host.terminal("root", words);
-        let before = terminal.settings();
         terminal.wait_for("session:");
         terminal.line("tidying up", "/dev/pts/");
         answer(&mut terminal);
@@ -206,8 +216,8 @@ fn a_terminal_that_may_not_be_opened_is_used_as_it_was_lent() {
     let line = format!("exec {SEALCAST} run -- sh -c \"$0\"");
     // More than a terminal holds.
     let script = format!("seq 1 30000; {ASKS_A_LINE}");
+    let before = host.terminal("root", &["sleep", "1000"]).settings();
     let mut terminal = host.terminal("root", &["su", "bob", "-c", &line, &script]);
-    let before = terminal.settings();
     terminal.wait_for("30000\r\n");
     terminal.wait_for("/dev/pts/");
     answer(&mut terminal);
