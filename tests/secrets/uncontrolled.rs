@@ -157,10 +157,7 @@ fn in_the_background_of_a_terminal_that_does_not_control_us_what_is_typed_is_the
         terminal.wait_for("OUTER> ");
     }
     terminal.line("fg", "setsid");
-    until("the terminal to be the program's", || {
-        terminal.read_for(std::time::Duration::from_millis(10));
-        terminal.is_raw().then_some(())
-    });
+    terminal.wait_raw();
     terminal.send("some words\r");
     terminal.wait_for("got some words\r\n");
     terminal.wait_for("OUTER> ");

@@ -5,7 +5,7 @@
 //! For whatever is run at a terminal and looked at from outside. Where the test itself is the recorder of a shell, see
 //! `tests/shell/pty.rs`, which says why it has a terminal of its own.
 
-use super::DEADLINE;
+use super::{DEADLINE, until};
 use sealcast::sys::fd;
 use sealcast::sys::poll::Set;
 use sealcast::sys::pty::{self, Leader};
@@ -256,6 +256,15 @@ impl Terminal {
     pub fn is_raw(&self) -> bool {
         let settings = Settings::of(self.leader()).unwrap();
         !settings.is_canonical() && !settings.echoes()
+    }
+
+    /// Waits until it is, and reads what is shown meanwhile.
+    #[track_caller]
+    pub fn wait_raw(&mut self) {
+        until("raw mode", || {
+            self.read_for(Duration::from_millis(10));
+            self.is_raw().then_some(())
+        });
     }
 
     /// The settings of the terminal, as `stty -a` tells them.

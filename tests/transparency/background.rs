@@ -77,10 +77,7 @@ fn a_program_that_runs_in_the_background_reads_once_it_is_brought_to_the_foregro
     runs("sleep", terminal.pid());
     terminal.send("fg\r");
     terminal.wait_for("sh -c");
-    until("raw mode", || {
-        terminal.read_for(Duration::from_millis(10));
-        terminal.is_raw().then_some(())
-    });
+    terminal.wait_raw();
     // The shell does not say that it was brought there: it was not stopped.
     sandbox.file("go", "");
     terminal.line("blue", "got blue");
@@ -115,10 +112,7 @@ fn started_behind_a_prompt(terminal: &mut Terminal, sandbox: &Sandbox, words: &s
     let go = sandbox.path("go");
     let wait = format!("until [ -e {} ]; do sleep 0.02; done", go.display());
     terminal.line(&format!("(set +m; {wait}; exec {} {words}) &", sandbox.wrapper_line()), "OUTER> ");
-    until("the line editor", || {
-        terminal.read_for(Duration::from_millis(10));
-        terminal.is_raw().then_some(())
-    });
+    terminal.wait_raw();
     std::fs::write(go, "").unwrap();
 }
 
@@ -144,10 +138,7 @@ fn started_in_the_background_behind_a_prompt_a_program_reads_lines_in_the_foregr
     seen_stopped(&mut terminal, job);
     terminal.send("fg\r");
     terminal.wait_for("cat");
-    until("raw mode", || {
-        terminal.read_for(Duration::from_millis(10));
-        terminal.is_raw().then_some(())
-    });
+    terminal.wait_raw();
     // Shown by the terminal, then by the program.
     terminal.send("hello\r");
     terminal.wait_for("hello\r\nhello\r\n");

@@ -103,10 +103,7 @@ print("OVER", flush=True)
     terminal.wait_for("STOPPED");
     terminal.wait_for("\r\nopost");
     terminal.wait_for("isig icanon");
-    until("raw mode", || {
-        terminal.read_for(Duration::from_millis(10));
-        terminal.is_raw().then_some(())
-    });
+    terminal.wait_raw();
     terminal.send("\x03");
     terminal.wait_for("OVER");
 }

@@ -112,10 +112,7 @@ fn the_first_program_of_a_pid_namespace_cannot_be_stopped_and_goes_on_behind_the
     // The shell names it, and has left its line editor by then.
     terminal.line("fg", "exec sleep 1000");
     runs("sleep", &terminal);
-    until("raw mode", || {
-        terminal.read_for(std::time::Duration::from_millis(10));
-        terminal.is_raw().then_some(())
-    });
+    terminal.wait_raw();
     terminal.send("\x03");
     terminal.wait_for("OUTER> ");
     terminal.line("echo alive $((40+2))", "alive 42");

@@ -95,10 +95,7 @@ impl Untold {
         terminal.wait_for("Stopped");
         terminal.wait_for("OUTER> ");
         terminal.line("fg", "./program");
-        until("raw mode", || {
-            terminal.read_for(Duration::from_millis(10));
-            terminal.is_raw().then_some(())
-        });
+        terminal.wait_raw();
         terminal.send("\x03");
         terminal.wait_for("OUTER> ");
         assert_eq!(self.sandbox.recorded_exit(), Some(130));
