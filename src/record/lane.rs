@@ -93,9 +93,12 @@ impl Sink {
 
     /// Whether a write does not wait now.
     pub(super) fn takes(&self) -> bool {
+        if !self.needs_poll() {
+            return true;
+        }
         let mut set = Set::default();
         let slot = set.add(self, false, true);
-        !self.needs_poll() || (set.wait(Some(Duration::ZERO)).is_ok() && set.ready(slot).write)
+        set.wait(Some(Duration::ZERO)).is_ok() && set.ready(slot).write
     }
 
     fn write(&self, bytes: &[u8]) -> io::Result<usize> {

@@ -184,8 +184,9 @@ impl Pump<'_> {
 
     /// Looks at it, if that is due, or if keys were `typed`: what they are for may depend on it.
     pub(super) fn look_at_terminal(&mut self, typed: bool) {
+        let Some(due) = self.look_due() else { return };
         let now = clock::monotonic();
-        if self.look_due().is_none_or(|due| !typed && now < due) {
+        if !typed && now < due {
             return;
         }
         self.next_look = now.saturating_add(LOOK);
