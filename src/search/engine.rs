@@ -8,6 +8,7 @@ use super::condition::{Condition, Indexed};
 use super::doubt::Doubt;
 use super::found::Findings;
 use super::hits::{Hit, Match, in_index, of_seen};
+use super::meanwhile::{Meanwhile, Way};
 use super::query::{Facts, Field, Query, Term};
 use super::queue::{Queue, Work};
 use super::reading::{Scan, begins_anew, draws, ranges};
@@ -105,21 +106,6 @@ impl Answer {
     fn unopened(trouble: UnlockError) -> Self {
         let told = Self::unreadable(text::chain(&trouble));
         Self { trouble: Some(trouble), ..told }
-    }
-}
-
-/// What is asked and told while a search goes on, by its threads.
-#[derive(Clone, Copy)]
-pub struct Meanwhile<'a> {
-    /// Whether it shall end.
-    pub stopped: &'a (dyn Fn() -> bool + Sync),
-    /// So many more bytes of the recordings have been read or passed over.
-    pub done: &'a (dyn Fn(u64) + Sync),
-}
-
-impl Default for Meanwhile<'_> {
-    fn default() -> Self {
-        Self { stopped: &|| false, done: &|_| {} }
     }
 }
 
@@ -236,7 +222,7 @@ struct Looking<'a> {
 
 impl Looking<'_> {
     fn answer(&self, recording: &Found, cancelled: &dyn Fn() -> bool) -> Answer {
-        let way = Way { done: self.done, length: Cell::new(0), told: Cell::new(0) };
+        let way = Way::new(self.done);
         // A fault in one recording must not end the search.
         let look = || look(recording, self, &way, cancelled);
         let answer = std::panic::catch_unwind(std::panic::AssertUnwindSafe(look))
@@ -246,29 +232,12 @@ impl Looking<'_> {
     }
 }
 
-/// How far one recording is done with, in bytes of its file.
-struct Way<'a> {
-    done: &'a (dyn Fn(u64) + Sync),
-    /// Its length; 0 until it is opened.
-    length: Cell<u64>,
-    told: Cell<u64>,
-}
-
-impl Way<'_> {
-    /// So many `of` its segments are done with.
-    fn at(&self, segments: usize, of: usize) {
-        let part = u128::from(self.length.get()) * segments.min(of) as u128 / of.max(1) as u128;
-        let reached = u64::try_from(part).unwrap_or(u64::MAX);
-        (self.done)(reached.saturating_sub(self.told.replace(reached)));
-    }
-}
-
 fn look(recording: &Found, looking: &Looking<'_>, way: &Way<'_>, cancelled: &dyn Fn() -> bool) -> Answer {
     let file = match recording.open() {
         Ok(file) => file,
         Err(error) => return Answer::unreadable(text::chain(&error)),
     };
-    way.length.set(file.metadata().map_or(0, |facts| facts.len()));
+    way.is_of(file.metadata().map_or(0, |facts| facts.len()));
     let running = silence(recording, &file).is_some();
     let mut file = SharedFile::new(file);
     // What is public is asked first, without opening the rest.

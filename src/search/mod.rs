@@ -11,6 +11,7 @@ mod found;
 mod heard;
 mod hits;
 mod literals;
+mod meanwhile;
 mod moments;
 pub mod pattern;
 pub mod query;
@@ -26,8 +27,9 @@ use crate::shell::said::Retold;
 use std::io::{Read, Seek};
 
 pub use condition::Condition;
-pub use engine::{Answer, Meanwhile, Options, search, search_until};
+pub use engine::{Answer, Options, search, search_until};
 pub use hits::{Hit, Match};
+pub use meanwhile::Meanwhile;
 pub(crate) use moments::{lines_like, screen};
 pub use pattern::{Pattern, QueryError, Style};
 pub use query::{Field, Fields, Query};
