@@ -227,6 +227,12 @@ pub(super) fn fullness(bits: &[u8]) -> u64 {
     set.saturating_mul(125).checked_div(bits.len() as u64).unwrap_or(1000)
 }
 
+/// A filter of half the size: the OR of its halves.
+pub(super) fn halved(bits: &[u8]) -> Vec<u8> {
+    let (low, high) = bits.split_at(bits.len() / 2);
+    low.iter().zip(high).map(|(low, high)| low | high).collect()
+}
+
 /// Length of the first filter of these bytes.
 fn first_len(bytes: &[u8]) -> Option<usize> {
     let [KIND, size, ..] = bytes else { return None };
@@ -238,10 +244,7 @@ fn first_len(bytes: &[u8]) -> Option<usize> {
 /// `beside` are taken by other things that are not its content. The first filter is halved as [`MOST_FULL_SMALL`] says; the second
 /// until both and what is beside take no more than a part of `stored`, or left out.
 pub fn fitted(mut bytes: Vec<u8>, raw: u64, stored: u64, beside: u64) -> Vec<u8> {
-    let Some(first) = first_len(&bytes) else { return bytes };
-    if bytes.len() < first {
-        return bytes;
-    }
+    let Some(first) = first_len(&bytes).filter(|first| *first <= bytes.len()) else { return bytes };
     let second = bytes.split_off(first);
     if raw < SMALL_RAW {
         bytes = halved_for(bytes, stored / SHARE);
@@ -259,7 +262,7 @@ fn halved_for(mut bytes: Vec<u8>, room: u64) -> Vec<u8> {
         && let [KIND, size, bits @ ..] = bytes.as_slice()
         && u32::from(*size) > LEAST
     {
-        let half = ids::halved(bits);
+        let half = halved(bits);
         if fullness(&half) > MOST_FULL_SMALL {
             break;
         }

@@ -32,7 +32,7 @@
 //! Addresses and times would take all the room that there is and more: 70,687 pieces in 5 % of the segment are 2.5 bits each,
 //! of which 30 % are not denied.
 
-use super::filter::{fullness, mixed};
+use super::filter::{fullness, halved, mixed};
 
 /// Version 2 and two hashes.
 const KIND: u8 = 0x22;
@@ -145,12 +145,6 @@ impl Builder {
         out.extend_from_slice(&[KIND, u8::try_from(size).unwrap_or(0)]);
         out.extend_from_slice(&now);
     }
-}
-
-/// A filter of half the size: the OR of its halves.
-pub(super) fn halved(bits: &[u8]) -> Vec<u8> {
-    let (low, high) = bits.split_at(bits.len() / 2);
-    low.iter().zip(high).map(|(low, high)| low | high).collect()
 }
 
 /// The same filter in `room` bytes; empty when it would be too full there.

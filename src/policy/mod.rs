@@ -318,7 +318,7 @@ impl Policy {
     /// # Errors
     /// [`Error::System`] when it cannot be read or trusted; as [`Policy::parse`].
     pub fn load(path: &Path, owner: u32) -> Result<Option<Self>, Error> {
-        Self::load_by(path, || sys::trust::read(path, owner, MAX_FILE))
+        Self::load_by(sys::trust::read, path, owner)
     }
 
     /// As [`Policy::load`], of a draft that is only to be looked at: it may be in `/tmp`.
@@ -326,12 +326,13 @@ impl Policy {
     /// # Errors
     /// As [`Policy::load`].
     pub fn load_draft(path: &Path, owner: u32) -> Result<Option<Self>, Error> {
-        Self::load_by(path, || sys::trust::read_draft(path, owner, MAX_FILE))
+        Self::load_by(sys::trust::read_draft, path, owner)
     }
 
     fn load_by(
+        read: fn(&Path, u32, u64) -> sys::Result<Zeroizing<String>>,
         path: &Path,
-        read: impl FnOnce() -> sys::Result<Zeroizing<String>>,
+        owner: u32,
     ) -> Result<Option<Self>, Error> {
         let is_missing = |error: &std::io::Error| error.kind() == std::io::ErrorKind::NotFound;
         if path.metadata().is_err_and(|error| is_missing(&error)) {
@@ -342,7 +343,7 @@ impl Policy {
                 _ => Ok(None),
             };
         }
-        Self::parse(path, &read()?).map(Some)
+        Self::parse(path, &read(path, owner, MAX_FILE)?).map(Some)
     }
 
     /// A recorder runs no plugins: recipients that need one can be used only through a period key.

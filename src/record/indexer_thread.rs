@@ -221,7 +221,7 @@ impl<'a> Reading<'a> {
             shown.finishing(&mut adds(&self.filter));
         }
         self.typed.pause(&mut adds_typed(&self.filter));
-        let raw = if self.always { filter::SMALL_RAW } else { self.raw as u64 };
+        let raw = if self.always { filter::LEAST_RAW } else { self.raw as u64 };
         let made = self.filter.borrow_mut().finish(raw);
         let good = self.whole && !self.tore && !fault && !refused;
         if refused {

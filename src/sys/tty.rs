@@ -196,13 +196,17 @@ impl Terminal {
         let streams = [0, 1, 2].into_iter().filter_map(|stream| standard(stream).ok());
         let both = |fd: &OwnedFd| [Access::Read, Access::Write].iter().all(|way| fd::allows(fd, *way));
         let given = streams.into_iter().find(|fd| both(fd) && are_one(&input, fd))?;
-        let above = super::ids::nearest_at(number(&given)?);
         let own = fd::reopen_both_ways(&given).filter(|own| are_one(&given, own));
         Some(match own {
             // It may have been hung up before that, and be somebody else's now.
-            Some(file) if is_terminal(&given) => Self { file, bond: Bond::Lent { waits: false, above } },
-            _ => Self { file: given.into(), bond: Bond::Lent { waits: true, above } },
+            Some(file) if is_terminal(&given) => Self::of_lent(file, false),
+            _ => Self::of_lent(given.into(), true),
         })
+    }
+
+    fn of_lent(file: File, waits: bool) -> Self {
+        let above = number(&file).and_then(super::ids::nearest_at);
+        Self { file, bond: Bond::Lent { waits, above } }
     }
 
     /// Whether it controls us: what happens to it is then told by signals.
@@ -271,8 +275,8 @@ impl Terminal {
     /// has none where it was made in another pid namespace), the kernel is asked by a read of nothing.
     ///
     /// A terminal that was lent to us has a foreground among others: ours is that of whoever above us it controls, such as the su
-    /// that waits for us, in front or in the background of a shell. Where nobody was there it is ours, as it would be the program's. Where who was there has
-    /// ended it is not: a shell may have it back.
+    /// that waits for us, in front or in the background of a shell. Where nobody was there it is ours, as it would be the
+    /// program's. Where who was there has ended it is not: a shell may have it back.
     pub fn is_foreground(&self) -> bool {
         if let Bond::Lent { above, .. } = self.bond {
             let told = |process| super::ids::foreground_at(process, number(&self.file)?);
@@ -296,10 +300,10 @@ impl Terminal {
 
     /// Whether `fd` is this same terminal, by whatever name it was opened.
     ///
-    /// Of one that controls us it is the kernel that compares: it tells the session of a terminal only to a process whose controlling terminal it
-    /// is (`tiocgsid` in drivers/tty/tty_jobctrl.c), and to whoever asks at the leader of a PTY, which is no terminal to us. Which
-    /// session it tells does not matter: 0, where its first process is in another pid namespace. The number of the
-    /// device would not do, of which every mount of devpts has its own first.
+    /// Of one that controls us it is the kernel that compares: it tells the session of a terminal only to a process whose
+    /// controlling terminal it is (`tiocgsid` in drivers/tty/tty_jobctrl.c), and to whoever asks at the leader of a PTY, which is no
+    /// terminal to us. Which session it tells does not matter: 0, where its first process is in another pid namespace. The number of
+    /// the device would not do, of which every mount of devpts has its own first.
     pub fn is(&self, fd: impl AsFd) -> bool {
         if !self.controls() {
             return are_one(&self.file, fd);
@@ -349,8 +353,7 @@ fn lent(controlling: Option<&Terminal>) -> Option<OwnedFd> {
 pub fn to_ask_on() -> io::Result<File> {
     match lent(Terminal::controlling().as_ref()).filter(|fd| fd::allows(fd, Access::Write)) {
         Some(lent) => {
-            let above = number(&lent).and_then(super::ids::nearest_at);
-            let terminal = Terminal { file: lent.into(), bond: Bond::Lent { waits: true, above } };
+            let terminal = Terminal::of_lent(lent.into(), true);
             if terminal.is_foreground() { Ok(terminal.file) } else { Err(io::ErrorKind::WouldBlock.into()) }
         }
         None => File::options().read(true).write(true).open("/dev/tty"),
