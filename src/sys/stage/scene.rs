@@ -197,6 +197,8 @@ impl Scene {
     /// Tells what becomes of the child, until the session has to end, and stays until then: our end takes the terminal from what the
     /// child left behind. Gives the child if it was not waited for yet.
     fn attend(&mut self, child: libc::pid_t) -> Option<libc::pid_t> {
+        // Of a word that came before our signals were blocked none has told.
+        self.heed(child);
         let mut runs = Some(child);
         loop {
             while let Some(child) = runs {
@@ -234,14 +236,12 @@ impl Scene {
         }
     }
 
-    /// Does what the recorder wants done with the foreground.
+    /// Does what the recorder wants done with the foreground: all of it, for one signal may stand for many words.
     fn heed(&mut self, child: libc::pid_t) {
-        let mut words = [0; 64];
-        let Some(control) = &self.control else { return };
-        let count = fd::read(control, &mut words).unwrap_or(0);
-        for word in words.iter().take(count) {
-            if matches!(*word, FRONT | BACK) {
-                self.place(child, *word == FRONT);
+        let mut word = [0];
+        while self.control.as_ref().is_some_and(|control| matches!(fd::read(control, &mut word), Ok(1))) {
+            if matches!(word, [FRONT | BACK]) {
+                self.place(child, word == [FRONT]);
                 // Where the recorder is gone there is nobody to be told.
                 let _ = self.reports.write_all(&encode(b'p', 0, 0));
             }
@@ -323,4 +323,63 @@ fn close_range(from: RawFd, to: RawFd, flags: libc::c_uint) -> io::Result<()> {
     let flags = libc::c_int::try_from(flags).unwrap_or(0);
     // SAFETY: takes numbers only; the caller owns what is closed.
     check(unsafe { libc::close_range(from, to, flags) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::stage::REPORT;
+
+    /// A stage, what gives it words, and what takes its reports. Its recorder is nobody who could be its parent.
+    fn scene() -> (Scene, File, File) {
+        let ((control, words), (told, reports)) = (pipe::open().unwrap(), pipe::open().unwrap());
+        for fd in [&control, &told] {
+            fd::set_nonblocking(fd, true).unwrap();
+        }
+        let scene = Scene {
+            control: Some(control),
+            reports: reports.into(),
+            terminal: None,
+            recorder: 0,
+            away: None,
+        };
+        (scene, words.into(), told.into())
+    }
+
+    /// How many words it has answered.
+    fn answered(told: &File) -> usize {
+        let mut reports = [0; 200 * REPORT];
+        let count = fd::read(told, &mut reports).unwrap_or(0);
+        assert!(
+            reports.chunks_exact(REPORT).take(count / REPORT).all(|report| report.first() == Some(&b'p'))
+        );
+        count / REPORT
+    }
+
+    #[test]
+    fn one_signal_stands_for_all_the_words_that_wait() {
+        let (mut scene, mut words, told) = scene();
+        words.write_all(&[FRONT; 150]).unwrap();
+        scene.heed(0);
+        assert_eq!(answered(&told), 150);
+        scene.heed(0);
+        assert_eq!(answered(&told), 0);
+    }
+
+    #[test]
+    fn a_word_is_heeded_whose_signal_came_before_signals_were_blocked() {
+        let (mut scene, mut words, told) = scene();
+        let mut child = Command::new("sleep").arg("60").spawn().unwrap();
+        let pid = libc::pid_t::try_from(child.id()).unwrap();
+        words.write_all(&[FRONT]).unwrap();
+        let left = signals::while_blocked(LOST, || {
+            // SAFETY: sends a signal to this very thread, which blocks it.
+            unsafe { libc::pthread_kill(libc::pthread_self(), LOST) };
+            // It finds that its recorder is not its parent.
+            scene.attend(pid)
+        });
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert_eq!((left, answered(&told)), (Some(pid), 1));
+    }
 }
