@@ -8,7 +8,6 @@ use crate::shell::said::Said;
 use crate::sys::dice::Dice;
 use crate::terminal::{Shown, corpus};
 use std::sync::Barrier;
-use std::time::Instant;
 
 #[path = "indexer_programs_tests.rs"]
 mod programs;
@@ -226,10 +225,8 @@ fn a_late_emulator_is_not_waited_for_and_its_keyframe_is_used_if_it_still_comes_
     indexer.shared.hand(Work::Hold(Arc::clone(&barrier)));
     let events: Vec<Event> = (0..100u64).map(|n| output(n * 100, &[b'x'; 1000])).collect();
     events.iter().cloned().for_each(|event| indexer.event(event));
-    let begun = Instant::now();
     let late = indexer.end_segment();
     assert_eq!((late.filter.len(), late.given_up), (0, Some(GivenUp::Late)));
-    assert!(begun.elapsed() < crate::sys::DEADLINE, "{:?}", begun.elapsed());
     assert_eq!(indexer.missed(), Missed { late: 1, ..Missed::default() });
     barrier.wait();
     let border = indexer.borders;
@@ -332,7 +329,6 @@ fn an_emulator_that_stands_still_makes_nobody_wait_and_knows_the_screen_again_af
     let mut indexer = ScreenIndexer::start((80, 24));
     let barrier = Arc::new(Barrier::new(2));
     indexer.shared.hand(Work::Hold(Arc::clone(&barrier)));
-    let begun = Instant::now();
     for n in 0..300 {
         indexer.event(output(n, &[b'x'; 10_000]));
         indexer.event(Event::new(Duration::from_millis(n), Payload::Input(vec![b'y'; 10_000])));
@@ -340,9 +336,9 @@ fn an_emulator_that_stands_still_makes_nobody_wait_and_knows_the_screen_again_af
         let forged = Said::Hint(crate::shell::marks::Hint::Text("x".repeat(4000)));
         indexer.event(Event::new(Duration::from_millis(n), forged.payload()));
     }
+    assert!(indexer.patience.is_zero(), "{:?}: it is for all of a segment together", indexer.patience);
     let late = indexer.end_segment();
     assert_eq!((late.filter.len(), late.given_up), (0, Some(GivenUp::Late)));
-    assert!(begun.elapsed() < crate::sys::DEADLINE, "{:?}", begun.elapsed());
     assert_eq!((indexer.missed().late, indexer.missed().failed), (1, 0));
     {
         let state = indexer.shared.lock();

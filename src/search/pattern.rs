@@ -453,8 +453,8 @@ mod tests {
     #[test]
     fn a_regex_that_makes_others_explode_is_quick() {
         let evil = pattern("(a+)+(a|aa)+(a*)*b", true, false, false);
-        let begun = std::time::Instant::now();
-        assert!(!evil.is_in(&"a".repeat(20_000)));
-        assert!(begun.elapsed() < crate::sys::DEADLINE, "{:?}", begun.elapsed());
+        let found = std::thread::spawn(move || evil.is_in(&"a".repeat(20_000)));
+        assert!(crate::sys::eventually(|| found.is_finished()));
+        assert!(!found.join().unwrap());
     }
 }

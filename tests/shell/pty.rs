@@ -6,7 +6,7 @@
 //! a program, could not pass the name on, and would be an exec more in the kernel's trace.
 #![allow(unsafe_code, dead_code)]
 
-use crate::support::{DEADLINE, signals, skipped};
+use crate::support::{DEADLINE, signals, skipped, state};
 use sealcast::cast;
 use sealcast::exec;
 use sealcast::shell::commands::{Settled, Tracker};
@@ -204,9 +204,19 @@ impl Session {
         }
     }
 
-    /// Waits until the shell has nothing more to say, so that an interrupt meets it waiting for a key.
+    /// Waits until the shell has nothing more to say and sleeps, so that an interrupt meets it waiting for a key: on a busy machine
+    /// it may only be late.
     pub(crate) fn quiet(&mut self) {
-        while self.receive(Instant::now() + Duration::from_millis(150)).is_ok() {}
+        let until = Instant::now() + DEADLINE;
+        while self.receive(Instant::now() + Duration::from_millis(150)).is_ok()
+            || state(self.pid()) != Some('S')
+        {
+            assert!(
+                Instant::now() < until,
+                "it does not get to wait for a key; everything that came:\n{}",
+                self.transcript()
+            );
+        }
     }
 
     fn is_canonical(&self) -> bool {
