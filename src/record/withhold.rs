@@ -476,4 +476,6 @@ mod places_tests;
 #[cfg(test)]
 mod shell_tests;
 #[cfg(test)]
+mod stored_tests;
+#[cfg(test)]
 mod tests;

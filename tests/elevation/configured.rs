@@ -1,0 +1,160 @@
+//! What the configuration of a host says, and what is wrong with it before a session fails for that.
+
+use crate::support::host::{Host, SEALCAST, STORE, has, text};
+
+#[test]
+fn a_configuration_that_others_can_write_stops_everything() {
+    use std::os::unix::fs::PermissionsExt;
+    let Some(host) = Host::start() else { return };
+    let config = host.etc("sealcast/config.toml");
+    // The file; its directory, though whoever made a file there keeps it from others: who comes first may put one there.
+    for (place, open, closed) in [(&*config, 0o646, 0o644), (config.parent().unwrap(), 0o1777, 0o755)] {
+        std::fs::set_permissions(place, PermissionsExt::from_mode(open)).unwrap();
+        for user in ["alice", "root"] {
+            let ran = host.run(user, &[SEALCAST, "run", "--", "id"]);
+            let said = text(&ran);
+            assert_eq!(ran.status.code(), Some(125), "{}: {said}", place.display());
+            assert!(said.contains("can be written by everyone") && !said.contains("uid="), "{said}");
+        }
+        let checked = host.run("root", &[SEALCAST, "config", "check"]);
+        assert_eq!(checked.status.code(), Some(1), "{}: {}", place.display(), text(&checked));
+        std::fs::set_permissions(place, PermissionsExt::from_mode(closed)).unwrap();
+    }
+    host.configure("[recrod]\n");
+    let ran = host.run("root", &[SEALCAST, "run", "--", "id"]);
+    assert!(text(&ran).contains("did you mean `record`?") && !text(&ran).contains("uid="), "{}", text(&ran));
+    assert_eq!(host.recordings(), 0);
+}
+
+#[test]
+fn what_would_keep_sessions_from_beginning_is_found_beforehand() {
+    let Some(host) = Host::start() else { return };
+    let good = std::fs::read_to_string(host.etc("sealcast/config.toml")).unwrap();
+    let place = |path: &str| good.replace(STORE, path);
+    let apart = ["unshare", "--pid", "--fork", "--mount-proc"];
+    host.run("root", &["sh", "-c", "mkdir -m 0777 /srv/open; mkdir -m 0700 /srv/open/store; : >/srv/file"]);
+    let cases: [(&str, String, &[&str], &str); 6] = [
+        ("an open store", place("/srv/open"), &[], "it can be written by everyone"),
+        ("a file", place("/srv/file"), &[], "`store.path`: cannot"),
+        ("below a file", place("/srv/file/store"), &[], "`store.path`: cannot"),
+        (
+            "no file system for files",
+            place("/proc/x/store"),
+            &[],
+            "`store.path`: cannot make anything in /proc",
+        ),
+        (
+            "strict",
+            format!("{good}[index]\nexec-trace = \"strict\"\n"),
+            &apart,
+            "not in the first pid namespace",
+        ),
+        ("no recipients", good.split("[recipients]").next().unwrap().to_owned(), &[], "names no recipients"),
+    ];
+    for (what, text, around, says) in cases {
+        std::fs::write(host.etc("sealcast/config.toml"), text).unwrap();
+        let with = |words: &[&str]| host.run("root", &[around, &[SEALCAST], words].concat());
+        let checked = with(&["config", "check"]);
+        assert_eq!(checked.status.code(), Some(1), "{what}: {}", self::text(&checked));
+        assert!(self::text(&checked).contains(says), "{what}: {}", self::text(&checked));
+        let ran = with(&["run", "--", "echo", "it ran"]);
+        assert_eq!(ran.status.code(), Some(125), "{what}: {}", self::text(&ran));
+        assert!(!self::text(&ran).contains("it ran"), "{what}: {}", self::text(&ran));
+    }
+    // What others can move away is told, and works; and `strict` works where it can.
+    let (_, here) = sealcast::exec::Trace::start(Default::default(), std::process::id(), Default::default());
+    let strict = if here.is_complete() { "strict" } else { "auto" };
+    let told = format!("{}[index]\nexec-trace = \"{strict}\"\n", place("/srv/open/store"));
+    std::fs::write(host.etc("sealcast/config.toml"), told).unwrap();
+    let checked = host.run("root", &[SEALCAST, "config", "check"]);
+    assert_eq!(checked.status.code(), Some(0), "{}", text(&checked));
+    assert!(text(&checked).contains("others can write to /srv/open, and so move"), "{}", text(&checked));
+    let left = host.run("root", &["find", "/srv/open/store", "-mindepth", "1"]);
+    assert_eq!(text(&left), "");
+    let ran = host.run("root", &[SEALCAST, "run", "--", "echo", "it ran"]);
+    assert!(ran.status.success() && text(&ran).contains("it ran"), "{}", text(&ran));
+}
+
+#[test]
+fn a_label_adds_readers_and_takes_none_away() {
+    let Some(host) = Host::start() else { return };
+    let made = host.run("root", &["sh", "-c", &format!("{SEALCAST} keys new -o /etc/sealcast/second")]);
+    let second = text(&made).split_whitespace().find(|word| word.starts_with("age1")).unwrap().to_owned();
+    host.configure(&format!("[recipients.label.\"env=prod\"]\nalso = [\"{second}\"]\n"));
+    let output = |identity: &str| {
+        let last = host.last_id();
+        let words = [SEALCAST, "export", "-f", "raw", "-o", "/home/out", "-i", identity, &last];
+        let opened = host.run("root", &words).status.success();
+        let read = text(&host.run("root", &["sh", "-c", "cat /home/out 2>/dev/null; rm -f /home/out"]));
+        (opened, read)
+    };
+    for (label, both) in [("env=prod", true), ("env=test", false)] {
+        let ran = host.run("alice", &[SEALCAST, "run", "--label", label, "--", "echo", label]);
+        assert!(ran.status.success(), "{}", text(&ran));
+        assert_eq!(output("/etc/sealcast/identity"), (true, format!("{label}\n")));
+        let read = if both { format!("{label}\n") } else { String::new() };
+        assert_eq!(output("/etc/sealcast/second"), (both, read));
+    }
+}
+
+#[test]
+fn the_example_rules_are_ones_that_sudo_and_doas_accept() {
+    for (checker, option, name) in [("visudo", "-cf", "sudoers"), ("doas", "-C", "doas.conf")] {
+        if has(checker) {
+            let file = format!("{}/doc/examples/{name}", env!("CARGO_MANIFEST_DIR"));
+            let ran = std::process::Command::new(checker).args([option, &file]).output().unwrap();
+            assert!(ran.status.success(), "{}", text(&ran));
+        }
+    }
+}
+
+#[test]
+fn a_store_without_room_for_a_recording_is_found_by_the_check_before_a_session_is_refused_for_it() {
+    let Some(host) = Host::start() else { return };
+    let script = |script: &str| host.run("root", &["sh", "-c", script]);
+    // What is held for a moment as well: sessions that run may need it then.
+    let is_traced = script("strace -f -o /srv/trace true").status.success();
+    let holds = || script("grep -c 'fallocate(' /srv/trace").stdout != b"0\n";
+    let of_reserve = |reserve: &str, low: &str| {
+        let config = "/etc/sealcast/config.toml";
+        let ran = script(&format!(
+            "sed -i 's/^reserve.*/reserve = \"{reserve}\"/; s/^low-space.*/low-space = {low}/' {config}"
+        ));
+        assert!(ran.status.success(), "{}", text(&ran));
+        let traced = ["strace", "-f", "-e", "trace=fallocate", "-o", "/srv/trace"];
+        let check = [if is_traced { &traced[..] } else { &[] }, &[SEALCAST, "config", "check"]].concat();
+        (host.run("root", &check), host.run("root", &[SEALCAST, "run", "--", "true"]))
+    };
+    let small = format!("mkdir -p {STORE} && mount -t tmpfs -o size=4m,mode=700 none {STORE}");
+    assert!(script(&small).status.success());
+    let (check, run) = of_reserve("64MiB", "0");
+    assert_eq!(run.status.code(), Some(125), "{}", text(&run));
+    assert!(text(&run).contains("there is no room for a recording"), "{}", text(&run));
+    assert_eq!(check.status.code(), Some(1), "{}", text(&check));
+    assert!(text(&check).contains("`store.reserve`: there is no room for a recording"), "{}", text(&check));
+    assert!(
+        text(&check).contains("4.0 MiB are free") && text(&check).contains("4.2 MiB"),
+        "{}",
+        text(&check)
+    );
+    assert!(!is_traced || !holds(), "{}", text(&check));
+    // There is room, and not for two.
+    let (check, run) = of_reserve("2MiB", "0");
+    assert!(check.status.success() && run.status.success(), "{} {}", text(&check), text(&run));
+    assert!(text(&check).contains("note: `store.reserve`: not tried"), "{}", text(&check));
+    assert!(
+        text(&check).contains("4.0 MiB are free") && text(&check).contains("2.5 MiB"),
+        "{}",
+        text(&check)
+    );
+    assert!(!is_traced || !holds(), "{}", text(&check));
+    let (check, run) = of_reserve("1MiB", "\"3MiB\"");
+    assert!(check.status.success() && run.status.success(), "{} {}", text(&check), text(&run));
+    assert!(!text(&check).contains("`store.low-space`"), "{}", text(&check));
+    assert!(!text(&check).contains("not tried"), "{}", text(&check));
+    assert!(!is_traced || holds(), "{}", text(&check));
+    let (check, _) = of_reserve("1MiB", "\"8MiB\"");
+    assert!(check.status.success() && text(&check).contains("`store.low-space`"), "{}", text(&check));
+    // What was held is held no longer, and nothing was left.
+    assert_eq!(text(&script(&format!("ls -A {STORE} | grep -vc '[.]scast$'"))).trim(), "0");
+}
