@@ -10,7 +10,7 @@ use crate::sys::fd::{self, Kind};
 use crate::sys::pipe;
 use crate::sys::poll::Set;
 use crate::sys::privileges::Stead;
-use crate::sys::tty::Terminal;
+use crate::sys::tty::{Terminal, is_terminal};
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -18,6 +18,9 @@ use std::time::Duration;
 
 /// A pipe that polls as writable takes this much without waiting (`PIPE_BUF`, POSIX).
 const PIPE_BUF: usize = 4096;
+/// A terminal that polls as writable takes this much without waiting, of what it does not translate (`WAKEUP_CHARS` in
+/// drivers/tty/n_tty.c, and of a PTY the least that it makes room for).
+const TERMINAL_ROOM: usize = 256;
 
 /// Where bytes go.
 pub(super) struct Sink {
@@ -41,13 +44,15 @@ enum How {
     File,
     /// Shared with others: at most [`PIPE_BUF`] bytes at once.
     Shared,
+    /// A terminal shared with others: less than that at once, see [`of_terminal_room`].
+    Terminal,
 }
 
 impl Sink {
     /// The terminal of a session.
     pub(super) fn of_terminal(terminal: &Terminal) -> io::Result<Self> {
         let fd = terminal.as_fd().try_clone_to_owned()?;
-        let how = if terminal.waits() { How::Shared } else { How::Ours };
+        let how = if terminal.waits() { How::Terminal } else { How::Ours };
         Ok(Self { fd, how, stead: None, writer: None, reader: false })
     }
 
@@ -63,6 +68,7 @@ impl Sink {
             Kind::Socket => (fd, How::Socket),
             Kind::Local => (fd, How::Local),
             Kind::File => (fd, How::File),
+            Kind::Other if is_terminal(&fd) => (fd, How::Terminal),
             Kind::Other => (fd, How::Shared),
         };
         Self { fd, how, stead, writer: None, reader }
@@ -81,24 +87,27 @@ impl Sink {
 
     /// Whether a write may wait although none is wanted: only after poll said that there is room.
     fn needs_poll(&self) -> bool {
-        matches!(self.how, How::Shared)
+        matches!(self.how, How::Shared | How::Terminal)
     }
 
     /// Writes what there is room for now. What there is no room for is not written: nobody waits for it.
     pub(super) fn offer(&self, bytes: &[u8]) {
-        if self.takes() {
-            let _ = self.write(bytes);
+        let mut rest = bytes;
+        while !rest.is_empty() && self.takes() {
+            let Ok(count @ 1..) = self.write(rest) else { return };
+            rest = rest.get(count..).unwrap_or_default();
         }
     }
 
     /// Whether a write does not wait now.
-    pub(super) fn takes(&self) -> bool {
+    fn takes(&self) -> bool {
         if !self.needs_poll() {
             return true;
         }
         let mut set = Set::default();
         let slot = set.add(self, false, true);
-        set.wait(Some(Duration::ZERO)).is_ok() && set.ready(slot).write
+        // Where nobody is there any more, that is the answer to it.
+        set.wait(Some(Duration::ZERO)).is_ok() && (set.ready(slot).write || set.ready(slot).gone)
     }
 
     fn write(&self, bytes: &[u8]) -> io::Result<usize> {
@@ -112,8 +121,20 @@ impl Sink {
                 let piece = bytes.get(..PIPE_BUF).unwrap_or(bytes);
                 in_stead(stead.as_ref(), || fd::write(&self.fd, piece))
             }
+            (How::Terminal, stead) => {
+                let piece = of_terminal_room(bytes);
+                in_stead(stead.as_ref(), || fd::write(&self.fd, piece))
+            }
         }
     }
+}
+
+/// What of it a terminal takes without waiting that polls as writable. A line end and a tab go by themselves: it may make more of them
+/// (`OPOST`), and has room for that only when nothing came before.
+fn of_terminal_room(bytes: &[u8]) -> &[u8] {
+    let most = bytes.get(..TERMINAL_ROOM).unwrap_or(bytes);
+    let plain = most.iter().position(|byte| b"\n\r\t".contains(byte)).unwrap_or(most.len());
+    most.get(..plain.max(1)).unwrap_or(most)
 }
 
 fn in_stead<T>(stead: Option<&Stead>, act: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
@@ -216,23 +237,18 @@ impl Buffer {
 
     /// Writes what is left to a descriptor of our own, which does not wait.
     pub(super) fn write_to(&mut self, fd: impl AsFd) -> Written {
-        self.write_with(|bytes| fd::write(&fd, bytes), || true)
+        self.write_with(|bytes| fd::write(&fd, bytes), None)
     }
 
-    /// Writes what is left. `ready`: poll said that the sink has room.
-    pub(super) fn write(&mut self, sink: &Sink, ready: bool) -> Written {
-        let mut ready = ready;
-        let may = || !sink.needs_poll() || std::mem::take(&mut ready);
-        self.write_with(|bytes| sink.write(bytes), may)
+    /// Writes what is left.
+    pub(super) fn write(&mut self, sink: &Sink) -> Written {
+        self.write_with(|bytes| sink.write(bytes), Some(sink).filter(|sink| sink.needs_poll()))
     }
 
-    fn write_with(
-        &mut self,
-        write: impl Fn(&[u8]) -> io::Result<usize>,
-        mut may: impl FnMut() -> bool,
-    ) -> Written {
+    /// `polled`: it takes less at once than it may have room for, and is asked before each.
+    fn write_with(&mut self, write: impl Fn(&[u8]) -> io::Result<usize>, polled: Option<&Sink>) -> Written {
         while self.from < self.to {
-            if !may() {
+            if polled.is_some_and(|sink| !sink.takes()) {
                 return Written::Waits;
             }
             let rest = self.bytes.get(self.from..self.to).unwrap_or_default();
@@ -240,9 +256,8 @@ impl Buffer {
                 Ok(0) => return Written::Waits,
                 Ok(count) => {
                     self.from = self.from.saturating_add(count);
-                    // Less than was offered (and not because we offer a shared pipe no more): it is full, and asking
-                    // again would be idle.
-                    if count < rest.len() && count != PIPE_BUF {
+                    // Less than was offered: it is full, and asking again would be idle.
+                    if count < rest.len() && polled.is_none() {
                         return Written::Waits;
                     }
                 }
@@ -453,6 +468,8 @@ impl Feeding {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sys::tty::{Settings, Size};
+    use crate::sys::{self, pty};
     use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 
     /// Less may come from then on, and never reach so far again.
@@ -515,5 +532,33 @@ mod tests {
         let mut left = String::new();
         file.read_to_string(&mut left).unwrap();
         assert_eq!(left, "two\n");
+    }
+
+    /// More than it holds, in lines, for it to translate or not.
+    #[test]
+    fn a_terminal_that_stands_still_is_not_waited_for() {
+        let text: String = (0..400).map(|n| format!("{}\t|\r\n", "x".repeat(n % 90))).collect();
+        for raw in [true, false] {
+            let (leader, follower) = pty::open(Size::default()).unwrap();
+            let found = Settings::of(&follower).unwrap();
+            (if raw { found.raw() } else { found.plain() }).apply(&follower).unwrap();
+            let (says, said) = std::sync::mpsc::channel();
+            let text = text.clone();
+            let writer = std::thread::spawn(move || {
+                let sink = Sink::shared(follower, None);
+                let mut buffer = Buffer::new(text.len());
+                // What it takes it may take late.
+                for _ in 0..20_000 {
+                    if buffer.is_empty() {
+                        buffer.put(text.as_bytes());
+                    }
+                    buffer.write(&sink);
+                }
+                says.send(buffer.is_empty()).unwrap();
+            });
+            assert_eq!(said.recv_timeout(sys::DEADLINE), Ok(false), "it was waited for");
+            drop(leader);
+            writer.join().unwrap();
+        }
     }
 }

@@ -155,7 +155,7 @@ impl Pump<'_> {
     fn show(&mut self) {
         let Some(sink) = &self.terminal_out else { return };
         let before = self.output.buffer.left();
-        match self.output.buffer.write(sink, sink.takes()) {
+        match self.output.buffer.write(sink) {
             Written::All => {
                 if self.typed.is_some() && self.output.buffer.whole().len() < SHORT {
                     self.output.shown = Some(clock::monotonic());
@@ -213,7 +213,7 @@ impl Pump<'_> {
         self.output.finish_watch();
         if let Some(sink) = &self.terminal_out {
             // The terminal has taken all before: this little more either fits or is recorded only.
-            let _ = self.output.buffer.write(sink, sink.takes());
+            let _ = self.output.buffer.write(sink);
         }
         self.record_output();
     }
@@ -249,7 +249,6 @@ impl Pump<'_> {
         else {
             return;
         };
-        let mut room = sink.write || sink.gone;
         if buffer.is_empty() {
             if !source.read {
                 // After the child's end this is what is left to wait for; see `fill`. What was written meanwhile is read first.
@@ -274,14 +273,13 @@ impl Pump<'_> {
                     }
                 }
             }
-            room = false;
         }
         self.before_output();
         let (Some((from, to)), Some(buffer)) = (&self.streams.outputs[n], self.stream_buffers.get_mut(n))
         else {
             return;
         };
-        match buffer.write(to, room) {
+        match buffer.write(to) {
             Written::All => {
                 self.batch.streamed(stream, buffer.whole());
                 buffer.forget();
