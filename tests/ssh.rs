@@ -98,6 +98,55 @@ fn as_a_forced_command_it_records_what_ssh_was_asked_for() {
 }
 
 #[test]
+fn a_forced_command_of_somebody_whose_shell_this_is_too_runs_what_ssh_was_asked_for_and_once() {
+    let Some(host) = ready() else { return };
+    let server = Server::start(&host, &format!("{FORCED} --label way=forced"));
+    let mut client = server.client(&host, "ssh", &["-T", "dave@127.0.0.1", "cat; exit 3"]);
+    let mut running =
+        client.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    running.stdin.take().unwrap().write_all(b"echo this is no command\n").unwrap();
+    let ran = running.wait_with_output().unwrap();
+    assert_eq!(
+        (text(&ran).as_str(), ran.status.code()),
+        ("echo this is no command\n", Some(3)),
+        "{}",
+        std::fs::read_to_string(host.etc("sshd.log")).unwrap()
+    );
+    let shown = host.last();
+    assert_eq!(shown.pointer("/meta/argv/2").unwrap(), "cat; exit 3", "{shown:#}");
+    assert_eq!(shown.pointer("/meta/labels/way").unwrap(), "forced", "{shown:#}");
+
+    let command = server.client(&host, "ssh", &["-t", "dave@127.0.0.1"]);
+    let mut terminal = support::terminal::Terminal::start(&command, support::sandbox::SIZE);
+    terminal.wait_for("$ ");
+    terminal.line("id -un; pwd", "dave");
+    terminal.wait_for("/home/dave");
+    terminal.send("exit 5\r");
+    assert_eq!(terminal.wait_end().code(), Some(5));
+    assert_eq!(host.recordings(), 2);
+}
+
+#[test]
+fn what_ssh_was_asked_for_is_refused_where_nothing_of_ssh_is_left() {
+    let Some(host) = ready() else { return };
+    // An elevator takes the variables of ssh away: so would it be inside a recording.
+    for words in [&[SEALCAST, "run", "--ssh"][..], &[SEALCAST, "-c", &format!("exec {SEALCAST} run --ssh")]] {
+        let mut command = host.command("dave", words);
+        let mut running =
+            command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        // Nobody may be left to read it.
+        let _ = running.stdin.take().unwrap().write_all(b"echo this is no command\n");
+        let ran = running.wait_with_output().unwrap();
+        assert_eq!(ran.status.code(), Some(125), "{words:?}: {}", text(&ran));
+        assert!(
+            ran.stdout.is_empty() && text(&ran).contains("SSH_CONNECTION is not set"),
+            "{words:?}: {}",
+            text(&ran)
+        );
+    }
+}
+
+#[test]
 fn where_somebody_came_from_is_the_kernels_word_and_theirs_stands_beside_it() {
     let Some(host) = ready() else { return };
     let server = Server::start(&host, "");

@@ -90,6 +90,12 @@ pub fn run(context: &Context, args: &Args) -> Result<u8> {
     let variables = &context.environment.variables;
     let ourselves =
         facts::own_program().map_err(|e| Error::from(sys::Error::new("find our own program", "", e)))?;
+    if args.ssh && context.environment.get("SSH_CONNECTION").is_none() {
+        // A shell in place of what was asked for would run what is meant to be read by that.
+        let what = "it cannot be told what ssh was asked for, and nothing was run: SSH_CONNECTION is not set";
+        return Err(Error::new(Kind::Usage, what)
+            .hint("`run --ssh` is for ForceCommand in sshd_config, by itself: not behind an elevator, nor in a session that is recorded already"));
+    }
     let wish = wish(args, variables);
     // One of them would be lost.
     if wish.labels.len() < args.labels.len() {

@@ -17,17 +17,17 @@ use std::path::Path;
 /// We are, and would not do what was meant.
 pub fn arguments(called: &[OsString]) -> Result<Option<Vec<OsString>>> {
     let uid = ids::real_uid();
-    let is_login_shell = || {
-        let shell = ids::user_by_uid(uid).ok().flatten()?.shell.canonicalize().ok()?;
-        Some(shell == facts::own_program().ok()?.canonicalize().ok()?)
-    };
-    as_shell(called, uid, || is_login_shell().unwrap_or(false))
+    let ourselves = || facts::own_program().ok()?.canonicalize().ok();
+    let is_ours = |program: &Path| program.canonicalize().is_ok_and(|program| Some(program) == ourselves());
+    let shell = || Some(ids::user_by_uid(uid).ok().flatten()?.shell);
+    as_shell(called, uid, || shell().is_some_and(|shell| is_ours(&shell)), is_ours)
 }
 
 fn as_shell(
     called: &[OsString],
     uid: u32,
     is_login_shell: impl FnOnce() -> bool,
+    is_ours: impl FnOnce(&Path) -> bool,
 ) -> Result<Option<Vec<OsString>>> {
     let Some((name, rest)) = called.split_first() else { return Ok(None) };
     let name = Path::new(name).file_name().unwrap_or(name);
@@ -58,6 +58,9 @@ fn as_shell(
         let what = "the line of `-c` has words behind it, and nothing was run: as a shell sealcast runs a line alone, and they ($0, $1, …) would be lost";
         return Err(Error::new(Kind::Usage, what).hint("write them into the line itself"));
     }
+    if let Some(words) = line.and_then(|line| forced(line, is_ours)) {
+        return Ok(Some(words));
+    }
     // Root is nobody's caller: what an elevator said long ago must not decide whose shell this is.
     let own = if uid == 0 { "--user=root" } else { "--self" };
     let mut words: Vec<OsString> = vec!["sealcast".into(), "run".into(), own.into()];
@@ -72,13 +75,28 @@ fn as_shell(
     Ok(Some(words))
 }
 
+/// The arguments of a line that is a `ForceCommand` for us (`sealcast run --ssh`), which sshd gives to the login shell as any other:
+/// in a recording of its own it would not find what the client asked for, as that stands in the environment, and no elevator hands
+/// it on. Only a line that every shell reads as the words that are seen in it; any other is run as it is, and refused there.
+fn forced(line: &OsStr, is_ours: impl FnOnce(&Path) -> bool) -> Option<Vec<OsString>> {
+    let line = line.to_str()?;
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b" _-+=:,./@%".contains(&byte);
+    let (program, rest) = line.trim_start().split_once(' ')?;
+    let words: Vec<OsString> = rest.split_whitespace().map(OsString::from).collect();
+    let of_ssh = matches!(&words[..], [run, ssh, ..] if run == "run" && ssh == "--ssh");
+    let ours = || program == "sealcast" || (program.starts_with('/') && is_ours(Path::new(program)));
+    (of_ssh && line.bytes().all(plain) && ours())
+        .then(|| std::iter::once("sealcast".into()).chain(words).collect())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn asked(called: &[&str], uid: u32, login_shell: bool) -> Option<String> {
         let called: Vec<OsString> = called.iter().map(OsString::from).collect();
-        let words = as_shell(&called, uid, || login_shell).unwrap()?;
+        let is_ours = |program: &Path| program == "/usr/bin/sealcast";
+        let words = as_shell(&called, uid, || login_shell, is_ours).unwrap()?;
         Some(words.iter().map(|word| word.to_str().unwrap()).collect::<Vec<_>>().join("|"))
     }
 
@@ -97,6 +115,30 @@ mod tests {
     }
 
     #[test]
+    fn a_forced_command_is_ours_only_where_it_cannot_mean_anything_else() {
+        let asked = |line: &str| asked(&["-sealcast", "-c", line], 1000, true).unwrap();
+        for (line, words) in [
+            ("/usr/bin/sealcast run --ssh", "sealcast|run|--ssh"),
+            (" /usr/bin/sealcast  run --ssh --label way=ssh", "sealcast|run|--ssh|--label|way=ssh"),
+            ("sealcast run --ssh", "sealcast|run|--ssh"),
+        ] {
+            assert_eq!(asked(line), words);
+        }
+        for line in [
+            "/home/dave/sealcast run --ssh",
+            "/usr/bin/sealcast run --ssh; id",
+            "/usr/bin/sealcast run --ssh\tx",
+            "/usr/bin/sealcast run --ssh --label 'a=b c'",
+            "exec /usr/bin/sealcast run --ssh",
+            "/usr/bin/sealcast run -- x --ssh",
+            "/usr/bin/sealcast run",
+            "/usr/bin/sealcast",
+        ] {
+            assert_eq!(asked(line), format!("sealcast|run|--self|--login|--line={line}"));
+        }
+    }
+
+    #[test]
     fn any_other_call_is_the_ordinary_command() {
         for called in [&["sealcast"][..], &["sealcast", "run"], &["sealcast", "-c"], &["sealcast", "--help"]]
         {
@@ -110,7 +152,7 @@ mod tests {
     #[test]
     fn a_line_with_words_of_its_own_is_refused() {
         let called = ["-sealcast", "-c", "echo $1", "sh", "x"].map(OsString::from);
-        let error = as_shell(&called, 1000, || true).unwrap_err();
+        let error = as_shell(&called, 1000, || true, |_| false).unwrap_err();
         assert!(error.to_string().contains("would be lost"), "{error}");
     }
 }
