@@ -166,6 +166,27 @@ fn in_the_background_of_a_terminal_that_does_not_control_us_what_is_typed_is_the
     assert!(!recorded.contains("shell"), "{recorded:?}");
 }
 
+#[test]
+fn behind_whom_nobody_is_left_a_session_whose_input_is_no_terminal_leaves_it_to_the_shell() {
+    let sandbox = Sandbox::new();
+    let mut terminal = sandbox.shell();
+    let wrapper = sandbox.wrapper_line();
+    let script = "echo BEG''UN; until test -e go; do sleep 0.05; done; echo EN''DED";
+    terminal.send(format!("setsid -f {wrapper} sh -c \"{script}\" </dev/null\r"));
+    terminal.wait_for("BEGUN");
+    for n in 0..3 {
+        terminal.line(&format!("echo shell''-{n}; stty -a"), &format!("shell-{n}\r\n"));
+        assert!(terminal.wait_for(" echo ").contains(" icanon "));
+        terminal.wait_for("OUTER> ");
+    }
+    terminal.send("touch go\r");
+    terminal.wait_for("ENDED");
+    let mut export = sandbox.command(env!("CARGO_BIN_EXE_sealcast"));
+    export.args(["export", "last"]);
+    until("the end of the recording", || export.output().unwrap().status.success().then_some(()));
+    assert!(sandbox.recorded_input().is_empty());
+}
+
 /// Asks a shell's way, having said what the terminal is.
 const ASKS_A_LINE: &str =
     "tty; stty size; stty -echo; printf 'Wo''rd: '; read x; stty echo; echo ${#x} letters; exit 7";
