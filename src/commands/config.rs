@@ -304,8 +304,8 @@ fn of_kept_variables(policy: &Policy) -> Vec<Finding> {
 fn of_logins() -> Vec<Finding> {
     match std::env::current_exe().and_then(|path| path.canonicalize()) {
         Ok(ourselves) => {
-            let open = logins::open_to_variables(Path::new("/etc"), &ourselves);
-            open.into_iter().map(Finding::note).collect()
+            let found = logins::ways_around(Path::new("/etc"), &ourselves);
+            found.into_iter().map(Finding::note).collect()
         }
         Err(_) => Vec::new(),
     }

@@ -1,18 +1,32 @@
-//! What runs in a login before the shell does, where this program is the shell: code that variables of the user name.
+//! What runs in a login before the shell does, where this program is the shell: code that variables of the user name. And what lets
+//! people have another shell.
 
-use crate::policy::Names;
 use std::path::Path;
 
 /// Services that start no login shell: `/bin/sh` runs their jobs (DEPLOY.md, section 4).
 const OF_JOBS: [&str; 3] = ["atd", "cron", "crond"];
 
-/// What below `etc` lets whoever logs in set variables for their login shell, as sentences, where people have `shell` as one. The
-/// linker runs what `LD_PRELOAD` names before the shell can look at any. A file that cannot be read is passed over.
-pub(super) fn open_to_variables(etc: &Path, shell: &Path) -> Vec<String> {
-    if !is_login_shell(etc, shell) {
-        return Vec::new();
-    }
+/// How the names of the variables begin that make the linker do something else, before a program can look at any.
+const OF_LINKER: [&str; 2] = ["LD_", "GLIBC_TUNABLES"];
+
+/// What below `etc` lets whoever logs in set variables of the linker for their login shell, or have another one, as sentences, where
+/// people have `shell` as theirs. A file that cannot be read is passed over.
+pub(super) fn ways_around(etc: &Path, shell: &Path) -> Vec<String> {
+    let is_it = |path: &str| Path::new(path).canonicalize().is_ok_and(|path| path == shell);
     let mut found = Vec::new();
+    each_line(&etc.join("shells"), &mut |file, line| {
+        let listed = line.split('#').next().unwrap_or_default().trim();
+        if is_it(listed) {
+            found.push(format!(
+                "{}: `{listed}` lets whoever has this program as their shell take another one (`chsh`, `su -s`), unrecorded; nothing here needs that line (DEPLOY.md, section 4)",
+                file.display()
+            ));
+        }
+    });
+    let users = std::fs::read_to_string(etc.join("passwd")).unwrap_or_default();
+    if found.is_empty() && !users.lines().filter_map(|line| line.rsplit(':').next()).any(is_it) {
+        return found;
+    }
     let mut tell = |file: &Path, line: &[&str]| {
         found.push(format!(
             "{}: `{}` lets whoever logs in with this program as their shell run code of their own in it, unrecorded (DEPLOY.md, section 4)",
@@ -20,21 +34,23 @@ pub(super) fn open_to_variables(etc: &Path, shell: &Path) -> Vec<String> {
             line.join(" ")
         ));
     };
-    each_line(&etc.join("pam.d"), &mut |file, words| {
+    each_line(&etc.join("pam.d"), &mut |file, line| {
         let is_of_jobs = file.file_name().is_some_and(|name| OF_JOBS.iter().any(|service| name == *service));
+        let words: Vec<&str> = line.split('#').next().unwrap_or_default().split_whitespace().collect();
         let reads = words.iter().any(|word| word.ends_with("pam_env.so"));
-        if reads && words.contains(&"user_readenv=1") && !is_of_jobs {
-            tell(file, &["pam_env.so", "user_readenv=1"]);
+        let of_users = words.iter().map(|word| word.trim_matches(['[', ']'])).find(|word| {
+            word.strip_prefix("user_readenv=").is_some_and(|value| value.bytes().any(|byte| byte != b'0'))
+        });
+        if let (true, false, Some(word)) = (reads, is_of_jobs, of_users) {
+            tell(file, &["pam_env.so", word]);
         }
     });
     for name in ["ssh/sshd_config", "ssh/sshd_config.d"] {
-        each_line(&etc.join(name), &mut |file, words| {
-            let Some((key, values)) = words.split_first() else { return };
-            let takes = |value: &str| value == "yes" || Names::new([value]).contains("LD_PRELOAD");
-            if ["permituserenvironment", "acceptenv"].contains(&key.to_ascii_lowercase().as_str())
-                && values.iter().flat_map(|value| value.split(',')).any(takes)
-            {
-                tell(file, words);
+        each_line(&etc.join(name), &mut |file, line| {
+            let written: Vec<&str> =
+                line.split_whitespace().take_while(|word| !word.starts_with('#')).collect();
+            if lets_in(&written.join(" ")) {
+                tell(file, &written);
             }
         });
     }
@@ -42,27 +58,42 @@ pub(super) fn open_to_variables(etc: &Path, shell: &Path) -> Vec<String> {
     found
 }
 
-/// Whether somebody has it as their shell, or may choose it.
-fn is_login_shell(etc: &Path, shell: &Path) -> bool {
-    let is_it = |path: &str| Path::new(path).canonicalize().is_ok_and(|path| path == shell);
-    let mut found = false;
-    each_line(&etc.join("shells"), &mut |_, words| found |= words.first().is_some_and(|path| is_it(path)));
-    let users = std::fs::read_to_string(etc.join("passwd")).unwrap_or_default();
-    found || users.lines().filter_map(|line| line.rsplit(':').next()).any(is_it)
+/// Whether a line of sshd_config(5) takes a variable of the linker from whoever logs in. In doubt it does: quotes are passed over, and
+/// so is it that some of several patterns may be excepted (`!`).
+fn lets_in(line: &str) -> bool {
+    // Behind the keyword stands a blank, or a `=`, which no name has.
+    let line = line.replace(['"', '\'', '\\'], "").replace('=', " ");
+    let Some((key, values)) = line.trim().split_once(' ') else { return false };
+    let of_file = key.eq_ignore_ascii_case("PermitUserEnvironment");
+    let takes = |pattern: &str| {
+        (of_file && pattern == "yes") || OF_LINKER.iter().any(|start| may_begin(pattern, start))
+    };
+    (of_file || key.eq_ignore_ascii_case("AcceptEnv")) && values.split([' ', ',']).any(takes)
 }
 
-/// The words of every line of a file, or of each file in a directory, without comments.
-fn each_line(path: &Path, each: &mut dyn FnMut(&Path, &[&str])) {
+/// Whether a name that begins with `start` can be what a pattern of sshd's means, in which `*` is any text and `?` any letter.
+fn may_begin(pattern: &str, start: &str) -> bool {
+    let mut start = start.chars();
+    for letter in pattern.chars() {
+        match (letter, start.next()) {
+            (_, None) | ('*', _) => return true,
+            ('?', Some(_)) => {}
+            (letter, Some(wanted)) if letter == wanted => {}
+            _ => return false,
+        }
+    }
+    start.next().is_none()
+}
+
+/// Every line of a file, or of each file in a directory.
+fn each_line(path: &Path, each: &mut dyn FnMut(&Path, &str)) {
     let mut files = vec![path.to_owned()];
     if let Ok(entries) = std::fs::read_dir(path) {
         files = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
         files.sort();
     }
     for file in files {
-        for line in std::fs::read_to_string(&file).unwrap_or_default().lines() {
-            let line = line.split('#').next().unwrap_or_default();
-            each(&file, &line.split_whitespace().collect::<Vec<_>>());
-        }
+        std::fs::read_to_string(&file).unwrap_or_default().lines().for_each(|line| each(&file, line));
     }
 }
 
@@ -92,11 +123,15 @@ mod tests {
             "ssh/sshd_config.d/10-site.conf",
             "Match Group staff\n  permituserenvironment LANG,LD_*\n  AcceptEnv X *\n",
         );
-        assert_eq!(open_to_variables(&dir, &shell), [""; 0], "it is nobody's shell");
+        assert_eq!(ways_around(&dir, &shell), [""; 0], "it is nobody's shell");
         let named = format!("root:x:0:0::/root:/bin/sh\ndave:x:1:1::/home/dave:{}\n", shell.display());
         for (name, text) in [("shells", format!("# shells\n{}\n", shell.display())), ("passwd", named)] {
             write(name, &text);
-            let found = open_to_variables(&dir, &shell);
+            let mut found = ways_around(&dir, &shell);
+            if name == "shells" {
+                let listed = format!("{}: `{}` lets ", dir.join(name).display(), shell.display());
+                assert!(found.remove(0).starts_with(&listed), "{found:?}");
+            }
             let told: Vec<&str> = found.iter().filter_map(|told| told.split(" lets ").next()).collect();
             let (pam, site) = (dir.join("pam.d/sshd"), dir.join("ssh/sshd_config.d/10-site.conf"));
             let told_of = |file: &Path, line: &str| format!("{}: `{line}`", file.display());
@@ -109,6 +144,83 @@ mod tests {
                 ]
             );
             std::fs::remove_file(dir.join(name)).unwrap();
+        }
+    }
+
+    #[test]
+    fn lines_are_read_as_sshd_and_pam_read_them() {
+        let dir = tempfile::tempdir().unwrap();
+        let dir = dir.path().canonicalize().unwrap();
+        let shell = dir.join("sealcast");
+        for made in ["pam.d", "ssh"] {
+            std::fs::create_dir(dir.join(made)).unwrap();
+        }
+        let write = |name: &str, text: &str| std::fs::write(dir.join(name), text).unwrap();
+        write("sealcast", "");
+        write("passwd", &format!("dave:x:1:1::/home/dave:{}\n", shell.display()));
+        for (open, file, lines) in [
+            (
+                true,
+                "ssh/sshd_config",
+                &[
+                    "PermitUserEnvironment=yes",
+                    "PermitUserEnvironment = yes",
+                    "PermitUserEnvironment \"yes\"",
+                    "permituserenvironment 'yes' # for a while",
+                    "\"PermitUserEnvironment\" yes",
+                    "PermitUserEnvironment LD_PRELOAD",
+                    "PermitUserEnvironment LANG,LD_*",
+                    "PermitUserEnvironment \"LANG,?D_AUDIT\"",
+                    "PermitUserEnvironment *",
+                    "AcceptEnv LANG LD_AUDIT",
+                    "AcceptEnv=LD_LIBRARY_PATH",
+                    "AcceptEnv L*",
+                    "AcceptEnv L?_PRELOAD",
+                    "AcceptEnv LD_ORIGIN_PATH LC_*",
+                    "AcceptEnv *AUDIT",
+                    "AcceptEnv \"LD_*\"",
+                    "AcceptEnv L\"D_\"PRELOAD",
+                    "AcceptEnv GLIBC_TUNABLES",
+                    "AcceptEnv GLIBC_*",
+                ][..],
+            ),
+            (
+                false,
+                "ssh/sshd_config",
+                &[
+                    "PermitUserEnvironment no",
+                    "PermitUserEnvironment=\"no\"",
+                    "PermitUserEnvironment LANG,LC_*",
+                    "AcceptEnv LANG LC_* LDAP ?LD_X # LD_*",
+                    "AcceptEnv L[D]* GLIBC XD_*",
+                    "# AcceptEnv LD_*",
+                    "#AcceptEnv LD_*",
+                    "AcceptEnvs LD_*",
+                    "AcceptEnv",
+                    "Match Group LD_*",
+                    "SetEnv LD_LIBRARY_PATH=/opt/lib",
+                ],
+            ),
+            (
+                true,
+                "pam.d/login",
+                &[
+                    "session required pam_env.so user_readenv=2",
+                    "session required pam_env.so [user_readenv=1]",
+                ],
+            ),
+            (
+                false,
+                "pam.d/login",
+                &["session required pam_env.so user_readenv=0", "session required pam_env.so"],
+            ),
+        ] {
+            for line in lines {
+                write(file, &format!("{line}\n"));
+                let found = ways_around(&dir, &shell);
+                assert_eq!(found.len(), usize::from(open), "{line}: {found:?}");
+            }
+            write(file, "");
         }
     }
 }
