@@ -190,10 +190,9 @@ pub fn take(order: Order, fit: Box<Fit<'_>>, begun: impl FnOnce()) -> Result<Tak
             })
         })
         .map_err(|e| Error::Session(sys::Error::new("start the recorder thread", "", e).into()))?;
-    let (writer, path, id, policy) =
-        begin(&store, &recipients, period.as_ref(), signer, header, meta, &session, start, policy, guard)?;
+    let beginning = Beginning { start, recipients, period, signer, policy, header, meta, guard };
+    let (writer, path, id, policy) = begin(&store, &session, beginning)?;
     // Neither the secret half of the signing key nor what the start left behind is needed any more.
-    drop((recipients, period));
     sys::memory::trim();
     sys::memory::release_code();
     // One for all: on a busy host milliseconds lie between two looks, and what the shell and the kernel tell would not be of one
@@ -239,21 +238,22 @@ fn in_force(meta: &mut Meta, what: &str, is: bool) {
 
 type Begun = (Writer<RecordingFile>, PathBuf, String, Policy);
 
-#[allow(clippy::too_many_arguments, reason = "it is where all that a recording begins with comes together")]
-fn begin(
-    store: &Store,
-    recipients: &[Recipient],
-    period: Option<&Period>,
-    signer: ReadSigner,
-    mut header: Header,
-    mut meta: Meta,
-    session: &Session,
+/// What a file begins with, of the [`Order`], once the session is prepared.
+struct Beginning {
     start: Duration,
-    mut policy: Policy,
+    recipients: Vec<Recipient>,
+    period: Option<Period>,
+    signer: ReadSigner,
+    policy: Policy,
+    header: Header,
+    meta: Meta,
     guard: Guarding,
-) -> Result<Begun, Error> {
+}
+
+fn begin(store: &Store, session: &Session, beginning: Beginning) -> Result<Begun, Error> {
+    let Beginning { start, recipients, period, signer, mut policy, mut header, mut meta, guard } = beginning;
     let keys = SessionKeys::generate().map_err(Error::Container)?;
-    let slots = store::seal::slots(&keys, recipients, period).map_err(Error::Wrap)?;
+    let slots = store::seal::slots(&keys, &recipients, period.as_ref()).map_err(Error::Wrap)?;
     header.start = i64::try_from(start.as_millis()).unwrap_or(i64::MAX);
     header.recipients = recipients.iter().map(Recipient::to_string).collect();
     header.tool = format!("sealcast {}", env!("CARGO_PKG_VERSION"));
