@@ -499,3 +499,35 @@ fn a_hardened_session_is_without_its_capabilities_and_cannot_write_into_the_stor
     assert!(at(&shown, "/meta/in_force/without-capabilities").contains("cap_sys_ptrace"));
     assert_eq!(at(&shown, "/meta/in_force/without-system-calls"), "bpf perf_event_open");
 }
+
+#[test]
+fn a_store_that_a_link_leads_to_is_not_guarded_in_vain() {
+    use sealcast::sys::guard;
+    let Some(host) = Host::start() else { return };
+    if guard::landlock_abi().is_none_or(|abi| abi < guard::ABI_PATHS) {
+        support::skipped(&format!("landlock {:?}", guard::landlock_abi()));
+        return;
+    }
+    let linked = "mkdir -m 700 /opt/real /opt/elsewhere && ln -s /opt/real /srv/sealcast";
+    assert!(host.run("root", &["sh", "-c", linked]).status.success());
+    host.configure("[guard]\nprofile = \"hardened\"\nlandlock = true\n");
+    let redirect = "ln -sfn /opt/elsewhere /srv/sealcast && echo redirected";
+    let ran = host.run("alice", &[SEALCAST, "run", "--", "sh", "-c", redirect]);
+    let why = "/srv/sealcast is a symbolic link";
+    assert!(ran.status.code() == Some(125) && text(&ran).contains(why), "{}", text(&ran));
+    assert!(text(&ran).contains("/opt/real"), "{}", text(&ran));
+    let checked = host.run("root", &[SEALCAST, "config", "check"]);
+    assert!(checked.status.code() == Some(1) && text(&checked).contains(why), "{}", text(&checked));
+    // Also before the store is there.
+    let gone = "rm /srv/sealcast && mkdir /opt/above && ln -s /opt/above /srv/sealcast";
+    assert!(host.run("root", &["sh", "-c", gone]).status.success());
+    let config = std::fs::read_to_string(host.etc("sealcast/config.toml")).unwrap();
+    std::fs::write(host.etc("sealcast/config.toml"), config.replace(STORE, "/srv/sealcast/not/yet")).unwrap();
+    let checked = host.run("root", &[SEALCAST, "config", "check"]);
+    assert!(checked.status.code() == Some(1) && text(&checked).contains(why), "{}", text(&checked));
+    assert!(text(&checked).contains("/opt/above/not/yet"), "{}", text(&checked));
+    // Without landlock a link is as good as the directory.
+    host.configure("[guard]\nprofile = \"hardened\"\n");
+    let ran = host.run("alice", &[SEALCAST, "run", "--", "echo", "fine"]);
+    assert_eq!(text(&ran), "fine\n");
+}

@@ -161,6 +161,7 @@ fn surroundings(policy: &Policy) -> Vec<Finding> {
         found.extend(of_signing_key(policy));
         found.extend(of_period(policy));
         found.extend(of_store(policy));
+        found.extend(of_link(policy));
         found.extend(of_room(policy));
         found.extend(of_exec_trace(policy));
     } else {
@@ -217,6 +218,28 @@ fn of_store(policy: &Policy) -> Option<Finding> {
         ))),
         Err(error) => Some(Finding::serious(format!("`store.path`: {}", Error::from(error)))),
     }
+}
+
+/// Why landlock would guard the store in vain, if so: the directory of a link that leads to it can be written to.
+///
+/// # Errors
+/// The way to the store cannot be looked at.
+pub(super) fn led_by_link(policy: &Policy) -> Result<Option<String>> {
+    if !policy.guard.landlock || policy.guard.profile != Profile::Hardened {
+        return Ok(None);
+    }
+    let found = sys::trust::first_link(&policy.store.path)?;
+    Ok(found.map(|(link, real)| {
+        format!(
+            "`store.path`: {} is a symbolic link, which a session under `guard.landlock` can lead elsewhere: name the directory itself, {}",
+            link.display(),
+            real.display()
+        )
+    }))
+}
+
+fn of_link(policy: &Policy) -> Option<Finding> {
+    led_by_link(policy).unwrap_or_else(|error| Some(error.to_string())).map(Finding::serious)
 }
 
 /// Whether recordings find their room, where the store is or would be made.

@@ -155,6 +155,22 @@ pub(super) fn writable_by_others(facts: &fs::Metadata, owner: u32) -> Option<Str
     Some(format!("it can be written by {by} (mode {mode:04o})"))
 }
 
+/// The first symbolic link on the way to a file or a directory, and the path without any; what is not there yet counts as what it will
+/// be. `None` where there is none.
+///
+/// # Errors
+/// What is there cannot be looked at.
+pub fn first_link(path: &Path) -> Result<Option<(PathBuf, PathBuf)>> {
+    let failed = |e| Error::at("open", path, e);
+    let there = path.ancestors().find(|part| part.exists()).unwrap_or(path);
+    let Some(link) = on_the_way(there).map_err(failed)?.into_iter().next() else { return Ok(None) };
+    let real = fs::canonicalize(there).map_err(failed)?;
+    Ok(Some((
+        link,
+        real.components().chain(path.strip_prefix(there).into_iter().flat_map(Path::components)).collect(),
+    )))
+}
+
 /// Every symbolic link on the way, the last one included, in a directory that is named without any.
 ///
 /// # Errors
