@@ -127,8 +127,8 @@ pub struct Hit {
     stood: Stood,
     /// The line, command or input it is in; where it is very long, what is around the match.
     pub text: String,
-    /// The line as far as what was found in it reaches.
-    pub begins: String,
+    /// The line in which its moment is looked for, and how far what was found in it reaches.
+    line: (String, usize),
     /// It was in a full-screen program.
     pub page: bool,
     /// How far it can be believed, of a command.
@@ -427,7 +427,10 @@ impl Finder {
                 return self.arrive(replay);
             }
             search::screen(replay.terminal(), &mut text);
-            let standing = search::lines_like(&text, &showing.hit.begins);
+            let (line, end) = &showing.hit.line;
+            let lines = search::Lines::of(&text, replay.terminal());
+            budget.charge(lines.cost(line) as u64);
+            let standing = lines.like(line, *end);
             let Some(others) = showing.others.replace(standing) else {
                 replay.aim(showing.hit.first);
                 continue;
@@ -525,7 +528,7 @@ impl Sink<'_> {
             one.first = hit.first;
         }
         if one.stood.take_in(hit.stood, one.text == hit.text) {
-            (one.text, one.begins) = (hit.text, hit.begins);
+            (one.text, one.line) = (hit.text, hit.line);
         }
         one.kind = hit.kind;
         self.keep(Some(one));
@@ -547,7 +550,7 @@ impl Sink<'_> {
     /// A text as a hit, if it is one.
     fn hit(&self, mut stood: Stood, text: &str, of: usize) -> Option<Hit> {
         let found = self.pattern.inner.find(text)?;
-        let begins = text.get(..found.end).unwrap_or(text).to_owned();
+        let line = (text.to_owned(), found.end);
         let text = clip(text, &found).0;
         let shown = self.shown.iter().find(|(of, said, _)| *of == stood.first && *said == text);
         let mut first = stood.first;
@@ -555,7 +558,7 @@ impl Sink<'_> {
             (first, stood.complete) = (*time, *time);
         }
         let (page, place) = (false, Default::default());
-        Some(Hit { first, stood, text, begins, page, trust: None, kind: None, place, of })
+        Some(Hit { first, stood, text, line, page, trust: None, kind: None, place, of })
     }
 
     /// Puts a hit into its place.

@@ -120,6 +120,22 @@ fn a_hit_that_no_screen_shows_is_told_as_such() {
 }
 
 #[test]
+fn a_hit_in_a_line_longer_than_the_screen_is_shown_where_it_came() {
+    let line = format!("HEAD {:0100} NEEDLE ", 0);
+    for text in ["HEAD", "NEEDLE"] {
+        let mut replay =
+            replay(&[(0, "$ cat\r\n"), (200, &line), (6000, "x"), (6050, "\r\n$ "), (9000, "exit")]);
+        let mut finder = all(&mut replay, text);
+        assert_eq!(finder.hits.len(), 1);
+        finder.show(&mut replay, 0);
+        while finder.is_showing() {
+            finder.look(&mut replay, &mut Budget::new(50));
+        }
+        assert_eq!(replay.time().as_millis(), 200, "{text}");
+    }
+}
+
+#[test]
 fn full_screen_programs_are_searched() {
     let mut replay =
         replay(&[(0, "$ vim\r\n"), (100, "\x1b[?1049h\x1b[Hneedle here"), (500, "\x1b[?1049l"), (600, "$ ")]);
@@ -397,7 +413,7 @@ fn session() -> Vec<Event> {
 fn what_a_running_session_adds_is_found_as_if_it_had_been_there_from_the_start() {
     let events = session();
     let hits = |finder: &Finder| {
-        let hit = |hit: &Hit| (hit.first, hit.stood.complete, hit.text.clone(), hit.begins.clone(), hit.page);
+        let hit = |hit: &Hit| (hit.first, hit.stood.complete, hit.text.clone(), hit.line.clone(), hit.page);
         finder.hits.iter().map(hit).collect::<Vec<_>>()
     };
     for scope in [Scope::Screen, Scope::Input, Scope::Commands] {

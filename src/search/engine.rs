@@ -496,7 +496,7 @@ impl Subject<'_> {
                 break;
             }
         }
-        found.hits.retain(|seen| self.times.within(seen.time, seen.until));
+        found.hits.retain(|seen| self.times.within(seen.since, seen.until));
         let to_its_end = wanted.last() == Some(&true) && !scan.has_enough(found);
         inside.read_to = inside.read_to.or(found.last.filter(|_| to_its_end));
     }

@@ -14,6 +14,9 @@ use std::time::Duration;
 /// What the lines around the hits of a recording may take, in bytes; once they take it, further hits are counted and not kept.
 pub(super) const MAX_AROUND: usize = 64 << 20;
 
+/// What whole lines may take until it is known when hits in them first stood, in bytes; of others only what is told can be looked for.
+const MAX_WHOLE: usize = 64 << 20;
+
 /// A place where a term was found.
 #[derive(Clone, Debug)]
 pub(super) struct Seen {
@@ -43,6 +46,10 @@ pub(super) struct Seen {
     pub stands: bool,
     /// Since when it stands as it was told; later than `time`, a second reading must find out.
     pub(super) complete: Duration,
+    /// When it may have come: where no reading can find out when it first stood, with its line.
+    pub(super) since: Duration,
+    /// The line in which its moment is looked for and where, if that is not what is told.
+    line: Option<Box<(String, Range<usize>)>>,
     /// Counts readings that began anew: numbers of lines are those of one reading.
     pub(super) reading: u32,
 }
@@ -97,6 +104,8 @@ pub(super) struct Findings {
     pub(super) open: VecDeque<usize>,
     /// What the lines around hits take, in bytes. Hits share them.
     pub(super) around: usize,
+    /// What hits hold of lines that are longer than what is told of them, in bytes.
+    whole: usize,
     /// Lines that were compared with hits, to find when these first stood.
     pub(super) compared: usize,
     pub(super) reading: u32,
@@ -150,14 +159,24 @@ impl Findings {
     }
 
     /// What is found in a line that nothing found before is a part of.
-    pub(super) fn seen(&self, term: usize, line: &Line, at: &Range<usize>) -> Seen {
+    pub(super) fn seen(&mut self, term: usize, line: &Line, at: &Range<usize>) -> Seen {
+        let (length, asked) = (line.text.len(), line.kind != Kind::Scrolled || line.first < line.complete);
+        let keeps = asked && length > MAX_TEXT && self.whole.saturating_add(length) <= MAX_WHOLE;
+        self.whole += if keeps { length } else { 0 };
         Seen {
             kind: Some(line.kind),
             number: line.number,
             stands: self.standing,
             complete: line.complete,
+            line: keeps.then(|| Box::new((line.text.clone(), at.clone()))),
             ..Seen::of(term, Field::Screen, line.first..line.last, clip(&line.text, at), self.reading)
         }
+    }
+
+    /// When the hits from number `from` on first stood is known, as far as it can be.
+    pub(super) fn settled(&mut self, from: usize) {
+        self.hits.iter_mut().skip(from).for_each(|hit| hit.line = None);
+        self.whole = 0;
     }
 
     /// Remembers what was not when it is asked for.
@@ -272,8 +291,15 @@ impl Seen {
             number: 0,
             stands: false,
             complete: stood.start,
+            since: stood.start,
+            line: None,
             reading,
         }
+    }
+
+    /// The line in which its moment is looked for, and where in it.
+    pub(super) fn sought(&self) -> (&str, &Range<usize>) {
+        self.line.as_ref().map_or((&self.text, &self.at), |line| (&line.0, &line.1))
     }
 
     /// A line that reads `text` is a part of it; `standing` still when reading stopped.
@@ -284,6 +310,7 @@ impl Seen {
         if stood.take_in(Stood::of(line), self.text == text) {
             (self.text, self.at) = clip(&line.text, at);
         }
+        self.since = self.since.min(stood.first);
         (self.time, self.complete, self.until) = (stood.first, stood.complete, stood.last);
         self.stands |= standing;
         self.kind = Some(line.kind);

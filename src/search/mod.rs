@@ -30,7 +30,7 @@ pub use condition::Condition;
 pub use engine::{Answer, Options, search, search_until};
 pub use hits::{Hit, Match};
 pub use meanwhile::Meanwhile;
-pub(crate) use moments::{lines_like, screen};
+pub(crate) use moments::{Lines, screen};
 pub use pattern::{Pattern, QueryError, Style};
 pub use query::{Field, Fields, Query};
 pub use window::Window;

@@ -10,6 +10,7 @@ use crate::cast::Payload;
 use crate::container::{Entry, Reader};
 use crate::sys::file::SharedFile;
 use crate::terminal::{Kind, Shown, Terminal};
+use memchr::memmem::Finder;
 use std::collections::HashSet;
 use std::ops::Range;
 use std::sync::Arc;
@@ -142,38 +143,47 @@ impl Waiting<'_> {
         let time_of = |(at, _): &(usize, usize)| hits.get(*at).map_or(Duration::MAX, |hit| hit.time);
         let near = waiting.iter().take_while(|waits| time_of(waits) <= next).count();
         if waiting.iter().take(near).any(|waits| changed || time < time_of(waits)) {
-            **compared = compared.saturating_add(near.saturating_mul(shown.terminal().size().1.into()));
+            screen(shown.terminal(), text);
+            let lines = Lines::of(text, shown.terminal());
+            let whole = |(at, _): &(usize, usize)| hits.get(*at).map_or("", |hit| hit.sought().0);
+            let cost = waiting.iter().take(near).map(|waits| lines.cost(whole(waits)));
+            **compared = compared.saturating_add(cost.sum());
             if **compared > MOST_COMPARED {
                 return false;
             }
-            screen(shown.terminal(), text);
             let mut rows: Vec<Arc<str>> = Vec::new();
             let mut place = 0;
             waiting.retain_mut(|(at, others)| {
                 place += 1;
                 let Some(hit) = hits.get_mut(*at).filter(|_| place <= near) else { return true };
                 let pattern = scan.pattern(hit);
-                let standing = text.lines().filter(|line| is_like(line, hit, pattern)).count();
+                let (whole, place) = hit.sought();
+                let like = || lines.read_as(whole).filter(|line| is_like(line, whole, place, pattern));
+                let standing = like().count();
                 if time < hit.time {
                     *others = standing;
                     return true;
                 }
                 if anew && time == hit.time {
                     // What stood there before is not known, but this line was not yet what it came to be.
-                    let grows = |line: &&str| hit.text.starts_with(*line) && hit.text != **line;
-                    let own = text.lines().filter(|line| is_like(line, hit, pattern)).filter(grows).count();
+                    let grows = |line: &&str| whole.starts_with(*line) && whole != *line;
+                    let own = like().filter(grows).count();
                     *others = standing.saturating_sub(own.min(1));
                 }
-                if standing > *others || time >= hit.complete {
+                let stands = standing > *others;
+                if stands || time >= hit.complete {
                     hit.time = time.min(hit.complete);
+                    if stands {
+                        hit.since = hit.time;
+                    }
                     if scan.around(hit) && !given.insert(hit.term) && **room >= MAX_AROUND {
                         crowded.push(*at);
                     } else if scan.around(hit) {
                         if rows.is_empty() {
-                            rows = text.lines().map(|line| clip(line.trim_end(), &(0..0)).0.into()).collect();
+                            rows = lines.rows();
                             **room += rows.iter().map(|row| row.len()).sum::<usize>();
                         }
-                        (hit.before, hit.after) = around(&rows, hit, pattern, scan.context);
+                        (hit.before, hit.after) = around(&rows, &lines, hit, pattern, scan.context);
                         **room += (hit.before.len() + hit.after.len()) * size_of::<Arc<str>>();
                     }
                     return false;
@@ -186,36 +196,75 @@ impl Waiting<'_> {
     }
 }
 
-/// The lines above and below a hit on a screen of these. None where it does not stand there alone in its row.
+/// The lines above and below a hit on a screen of these, which are kept as `rows`. None where it does not stand there alone in its row.
 fn around(
-    lines: &[Arc<str>],
+    rows: &[Arc<str>],
+    lines: &Lines<'_>,
     hit: &Seen,
     pattern: Option<&Pattern>,
     count: usize,
 ) -> (Vec<Arc<str>>, Vec<Arc<str>>) {
     let row = usize::try_from(hit.number).unwrap_or(usize::MAX);
+    let (whole, place) = hit.sought();
     // Of several that begin like it the nearest to its row: where rows are joined, it stands higher up here.
-    let like = (0..lines.len()).filter(|at| lines.get(*at).is_some_and(|line| is_like(line, hit, pattern)));
-    let Some(at) = like.min_by_key(|at| at.abs_diff(row)) else { return Default::default() };
-    let (above, below) = (lines.get(..at).unwrap_or_default(), lines.get(at + 1..).unwrap_or_default());
+    let like = lines.read_as(whole).enumerate().filter(|(_, line)| is_like(line, whole, place, pattern));
+    let Some(at) = like.map(|(at, _)| at).min_by_key(|at| at.abs_diff(row)) else {
+        return Default::default();
+    };
+    let (above, below) = (rows.get(..at).unwrap_or_default(), rows.get(at + 1..).unwrap_or_default());
     (above[above.len().saturating_sub(count)..].to_vec(), below[..below.len().min(count)].to_vec())
 }
 
-/// Whether a line begins like that of a hit, up to the end of what was found; or of what was found in it before it grew, as a regular
-/// expression finds less in less.
-fn is_like(line: &str, hit: &Seen, pattern: Option<&Pattern>) -> bool {
-    let part = hit.text.get(..hit.at.end).unwrap_or(&hit.text);
+/// Whether a line begins like the `whole` one of a hit, up to the end of what was found in it at `place`; or of what was found in it
+/// before it grew, as a regular expression finds less in less.
+fn is_like(line: &str, whole: &str, place: &Range<usize>, pattern: Option<&Pattern>) -> bool {
+    let part = whole.get(..place.end).unwrap_or(whole);
     if line.starts_with(part) {
         return true;
     }
     let same = line.bytes().zip(part.bytes()).take_while(|(one, other)| one == other).count();
-    let grew = |at: Range<usize>| at.start == hit.at.start && at.end <= same;
-    same > hit.at.start && pattern.and_then(|pattern| pattern.find(line)).is_some_and(grew)
+    let grew = |at: Range<usize>| at.start == place.start && at.end <= same;
+    same > place.start && pattern.and_then(|pattern| pattern.find(line)).is_some_and(grew)
 }
 
-/// How many lines of a screen's text begin like this.
-pub(crate) fn lines_like(screen: &str, part: &str) -> usize {
-    screen.lines().filter(|line| line.starts_with(part)).count()
+/// The lines of a screen.
+pub(crate) struct Lines<'a> {
+    text: &'a str,
+    count: usize,
+    /// The topmost, where it goes on over several rows: of one that is longer than the screen the beginning has scrolled away.
+    top: Option<Finder<'a>>,
+}
+
+impl<'a> Lines<'a> {
+    /// Of a terminal whose [`screen`] has this text.
+    pub(crate) fn of(text: &'a str, terminal: &Terminal) -> Self {
+        let top = text.lines().next().map(str::trim_end);
+        let top = top.filter(|top| terminal.row_wraps(0) && !top.is_empty());
+        Self { text, count: terminal.size().1.into(), top: top.map(Finder::new) }
+    }
+
+    /// What it costs to look for a line among them, in lines that are compared.
+    pub(crate) fn cost(&self, whole: &str) -> usize {
+        self.count + if self.top.is_some() { whole.len() / 16 } else { 0 }
+    }
+
+    /// As they are kept around hits.
+    fn rows(&self) -> Vec<Arc<str>> {
+        self.text.lines().map(|line| clip(line.trim_end(), &(0..0)).0.into()).collect()
+    }
+
+    /// How many of them read like this line up to its byte `end`.
+    pub(crate) fn like(&self, whole: &str, end: usize) -> usize {
+        let part = whole.get(..end).unwrap_or(whole);
+        self.read_as(whole).filter(|line| line.starts_with(part)).count()
+    }
+
+    /// The lines as they read if the topmost is a part of this one: from its beginning on, which has scrolled away.
+    fn read_as<'b>(&'b self, whole: &'b str) -> impl Iterator<Item = &'b str> {
+        let part = |top: &Finder<'_>| Some(top.find(whole.as_bytes())? + top.needle().len());
+        let top = self.top.as_ref().and_then(part).and_then(|end| whole.get(..end));
+        self.text.lines().enumerate().map(move |(row, line)| top.filter(|_| row == 0).unwrap_or(line))
+    }
 }
 
 /// The text of the screen, wrapped rows joined, in place of what `out` held.

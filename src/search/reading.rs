@@ -279,6 +279,7 @@ impl Scan<'_> {
         if !found.cancelled {
             self.moments(reader, range, found, from, cancelled);
         }
+        found.settled(from);
         if found.ending && !self.first_only {
             found.hits.sort_by_key(|hit| (hit.time, hit.field));
             found.hits.truncate(told);

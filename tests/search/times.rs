@@ -182,6 +182,69 @@ fn what_a_regex_finds_in_a_line_was_there_before_the_line_grew() {
     }
 }
 
+#[test]
+fn what_stands_in_a_line_longer_than_the_screen_has_the_time_at_which_it_came() {
+    let json: String = (0..80).map(|n| format!("{{\"id\":{n},\"name\":\"user{n}\"}},")).collect();
+    let (wide, zeros) = (format!("{:03000} KEYWORDX {:01500}", 0, 0), format!("{:0100} HIDEME ", 0));
+    let above = "filler\r\n".repeat(30);
+    for (size, above, line, more, texts) in [
+        // Most of it has scrolled away before anybody saw it.
+        (
+            (80, 24),
+            "$ cat one.json\r\n",
+            &json,
+            "echo later",
+            &["{\"id\":0,", "\"user40\"", "\"user79\""][..],
+        ),
+        // It is told from the middle on.
+        ((200, 50), "", &wide, " appended", &["KEYWORDX"]),
+        ((80, 24), &above, &wide, " appended", &["KEYWORDX"]),
+        // The beginning of a wrapped line has scrolled away.
+        ((20, 5), &above, &zeros, "x", &["HIDEME"]),
+    ] {
+        let events = [
+            output(0, above),
+            output(200, line),
+            output(6000, more),
+            output(6050, "\r\n$ "),
+            output(9000, "exit"),
+        ];
+        let made = Made::new();
+        let mut plan = Plan { clock: |at| i64::try_from(at).unwrap(), ..Plan::new(size, &events) };
+        plan.header.start = 0;
+        let recording = made.add(plan);
+        for text in texts {
+            for (from, to, told) in
+                [(None, None, true), (Some(1000), Some(3000), true), (None, Some(150), false)]
+            {
+                let (times, fault) = asked(&made, &recording, text, Window { from, to });
+                let expected: &[i64] = if told { &[200] } else { &[] };
+                assert_eq!((&times[..], &*fault), (expected, ""), "{text} {from:?} {to:?} {size:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn where_it_is_not_known_when_a_text_first_stood_it_may_have_while_its_line_did() {
+    // It came and went at once, in a line that had begun before.
+    let events = [
+        output(0, "$ \r\nworking: "),
+        output(5000, &format!("needle{}", "\r\nmore".repeat(30))),
+        output(9000, "exit"),
+    ];
+    let made = Made::new();
+    let mut plan = Plan { clock: |at| i64::try_from(at).unwrap(), ..Plan::new((80, 24), &events) };
+    plan.header.start = 0;
+    let recording = made.add(plan);
+    for (from, to, told) in
+        [(None, None, &[5000][..]), (Some(1000), Some(3000), &[5000]), (Some(5001), None, &[])]
+    {
+        let (times, _) = asked(&made, &recording, "needle", Window { from, to });
+        assert_eq!(times, told, "{from:?} {to:?}");
+    }
+}
+
 const EARLIER: i64 = -600_000_000_000;
 const LATER: i64 = 300_000_000_000;
 
