@@ -14,6 +14,7 @@ use crate::search::{Fields, Query, Style};
 use crate::store::seal::{self, Opener};
 use crate::sys;
 use crate::text::counted;
+use std::ffi::OsString;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -25,7 +26,7 @@ use std::time::Duration;
 pub struct Args {
     /// The recording: a path, the beginning of an id, `last`, `last~2`
     #[arg(value_name = "REC")]
-    recording: String,
+    recording: OsString,
     /// The format
     #[arg(short, long, value_enum, default_value_t = Wanted::Cast)]
     format: Wanted,

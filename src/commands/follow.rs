@@ -4,6 +4,7 @@ use super::Context;
 use super::recordings::Reading;
 use super::watch::{self, Start};
 use crate::error::Result;
+use std::ffi::OsString;
 
 /// Watch a session while it is recorded
 ///
@@ -13,7 +14,7 @@ use crate::error::Result;
 pub struct Args {
     /// The recording: a path, the beginning of an id, `last`, `last~2`
     #[arg(value_name = "REC", default_value = "last")]
-    recording: String,
+    recording: OsString,
     #[command(flatten)]
     reading: Reading,
 }

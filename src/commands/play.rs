@@ -15,7 +15,9 @@ use crate::export::plain::{OURS, Plain};
 use crate::player;
 use crate::replay::{Recording, Source as _};
 use crate::terminal::{Terminal, draws_alike};
+use std::ffi::{OsStr, OsString};
 use std::io::Write as _;
+use std::os::unix::ffi::OsStrExt as _;
 use std::time::{Duration, Instant};
 
 /// What is worth a word of what was skipped: shorter stretches are added up to it.
@@ -33,7 +35,7 @@ pub struct Args {
     /// The recording: a path, the beginning of an id, `last`, `last~2`; with `@6:39`, `@90s`, `@50%` or `@14:05Z` from that time
     /// on
     #[arg(value_name = "REC")]
-    recording: Option<String>,
+    recording: Option<OsString>,
     /// As plain text
     #[arg(long)]
     plain: bool,
@@ -65,7 +67,7 @@ fn seconds(text: &str) -> std::result::Result<Duration, String> {
 /// # Errors
 /// The recording cannot be opened or read on.
 pub fn run(context: &Context, args: &Args) -> Result<()> {
-    let (wanted, time) = place(args.recording.as_deref().unwrap_or("last"));
+    let (wanted, time) = place(args.recording.as_deref().unwrap_or(OsStr::new("last")));
     if args.follow || !args.plain && context.console.redraws() {
         let recording = (args.recording.is_some() || args.follow).then(|| wanted.to_owned());
         let start = Start {
@@ -164,12 +166,14 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
 }
 
 /// A recording and a time in it, as that was typed: `last@6:39`, also `last@@14:05`, since a wall clock may begin so.
-fn place(wanted: &str) -> (&str, Option<String>) {
-    match wanted.rsplit_once('@') {
-        Some((recording, time)) if !std::path::Path::new(wanted).exists() => {
-            match recording.strip_suffix('@') {
-                Some(recording) => (recording, Some(format!("@{time}"))),
-                None => (recording, Some(time.to_owned())),
+fn place(wanted: &OsStr) -> (&OsStr, Option<String>) {
+    let bytes = wanted.as_bytes();
+    match memchr::memrchr(b'@', bytes) {
+        Some(at) if !std::path::Path::new(wanted).exists() => {
+            let time = String::from_utf8_lossy(&bytes[at + 1..]);
+            match bytes[..at].strip_suffix(b"@") {
+                Some(recording) => (OsStr::from_bytes(recording), Some(format!("@{time}"))),
+                None => (OsStr::from_bytes(&bytes[..at]), Some(time.into_owned())),
             }
         }
         _ => (wanted, None),
@@ -330,8 +334,8 @@ mod tests {
     #[test]
     fn a_place_in_a_recording_is_told_from_its_name() {
         let placed = |text| {
-            let (recording, time) = place(text);
-            (recording, time.unwrap_or_default())
+            let (recording, time) = place(OsStr::new(text));
+            (recording.to_str().unwrap(), time.unwrap_or_default())
         };
         assert_eq!(placed("last@0:02"), ("last", "0:02".to_owned()));
         assert_eq!(placed("last~2@12:38:30Z"), ("last~2", "12:38:30Z".to_owned()));

@@ -17,6 +17,7 @@ use crate::store::seal::{Access, Opener, named};
 use crate::store::{Found, Misnamed, Name, Store, silence};
 use crate::sys;
 use std::cell::Cell;
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -133,7 +134,9 @@ impl Reading {
     }
 
     /// The recording that is meant, without opening it. A path needs no store.
-    pub(super) fn find(&self, context: &Context, wanted: &str) -> Result<Found> {
+    pub(super) fn find(&self, context: &Context, wanted: &OsStr) -> Result<Found> {
+        // An id is text.
+        let Some(wanted) = wanted.to_str() else { return Ok(Found::at(Path::new(wanted))) };
         let by_age = wanted == "last" || wanted.starts_with("last~");
         if !by_age && Path::new(wanted).exists() {
             return Ok(Store::new(".").find(wanted)?);
@@ -142,7 +145,7 @@ impl Reading {
     }
 
     /// The recording that is meant, open, not unlocked.
-    pub(super) fn open(&self, context: &Context, wanted: &str) -> Result<Opened> {
+    pub(super) fn open(&self, context: &Context, wanted: &OsStr) -> Result<Opened> {
         let opened = open(self.find(context, wanted)?)?;
         opened.tell_misnamed(context);
         Ok(opened)
@@ -211,7 +214,7 @@ impl Reading {
     }
 
     /// The recording that is meant, its content unlocked, and what opened it: whoever needs it again asks nobody twice.
-    pub(super) fn open_content(&self, context: &Context, wanted: &str) -> Result<(Opened, Opener)> {
+    pub(super) fn open_content(&self, context: &Context, wanted: &OsStr) -> Result<(Opened, Opener)> {
         let mut opened = self.open(context, wanted)?;
         let opener = Opener::new(self.identities(context)?);
         let access = opener.open_content(&mut opened.reader).or_say(|| opened.name())?;

@@ -16,6 +16,7 @@ use crate::store::seal;
 use crate::text::counted;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 /// Tell the story of a recording
@@ -25,7 +26,7 @@ use std::path::PathBuf;
 pub struct Args {
     /// The recording: a path, the beginning of an id, `last`, `last~2`
     #[arg(value_name = "REC", default_value = "last")]
-    recording: String,
+    recording: OsString,
     /// Only the commands
     #[arg(long)]
     commands: bool,

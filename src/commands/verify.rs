@@ -16,6 +16,7 @@ use crate::store::{Found, seal, silence};
 use crate::sys::clock::realtime;
 use crate::terminal::DRAWING;
 use crate::text::{and_more, counted};
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::PathBuf;
@@ -32,7 +33,7 @@ const MOST_LIES: usize = 100;
 pub struct Args {
     /// The recordings: paths, beginnings of ids, `last`, `last~2`
     #[arg(value_name = "REC")]
-    recordings: Vec<String>,
+    recordings: Vec<OsString>,
     /// Keys that recordings may be signed with: known_hosts, allowed_signers or public keys; may be given several times
     ///
     /// Your own signing key and this host's key are trusted without it.

@@ -21,6 +21,7 @@ use crate::store::seal::Opener;
 use crate::store::{Found, seal, silence};
 use crate::sys::signals::Signals;
 use crate::text;
+use std::ffi::OsString;
 use std::fs::File;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
@@ -34,7 +35,7 @@ use std::time::Duration;
 #[derive(Clone, Debug)]
 pub(super) struct Start {
     /// The recording that is meant; without one, the store is shown.
-    pub(super) recording: Option<String>,
+    pub(super) recording: Option<OsString>,
     /// From this time on, as it was typed, paused.
     pub(super) at: Option<String>,
     /// At the end, following what is still being written.

@@ -256,7 +256,7 @@ impl Store {
         if path.components().count() > 1 || path.extension().is_some() || path.exists() {
             let name = path.file_name().and_then(|n| n.to_str()).and_then(Name::parse);
             if path.exists() || name.is_none() || path.components().count() > 1 {
-                return Ok(Found { name, path: path.to_path_buf(), stray: false });
+                return Ok(Found::at(path));
             }
         }
         self.find_id(wanted)
@@ -301,6 +301,12 @@ impl Store {
 }
 
 impl Found {
+    /// The one at this path, whatever that is called.
+    pub fn at(path: &Path) -> Self {
+        let name = path.file_name().and_then(OsStr::to_str).and_then(Name::parse);
+        Self { name, path: path.to_path_buf(), stray: false }
+    }
+
     /// Opens the file for reading; nothing but a regular file is opened.
     ///
     /// # Errors

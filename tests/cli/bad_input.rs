@@ -1,4 +1,6 @@
 use crate::home::{Home, Recording, ran, write};
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
 
 #[test]
 fn what_is_no_recording_is_one_line_and_a_hint() {
@@ -218,4 +220,52 @@ fn a_full_or_read_only_place_for_the_keys_is_said_and_leaves_nothing_half_made()
     assert!(mounted("ro"));
     let _mount = Unmount(&place);
     keys().exits(2).complains("Read-only file system");
+}
+
+#[test]
+fn a_recording_is_read_whatever_its_path_is_and_nothing_of_that_acts_on_a_terminal() {
+    let home = Home::new();
+    let (path, _) = home.record(&Recording::default());
+    // No UTF-8, and what would colour the text.
+    let store = home.path("").join(OsStr::from_bytes(b"d\xff\x1b[31m\xc2\x9b"));
+    let named = store.join(OsStr::from_bytes(b"r\xff\x1b[31m.scast"));
+    std::fs::create_dir(&store).unwrap();
+    std::fs::copy(&path, store.join(path.file_name().unwrap())).unwrap();
+    std::fs::copy(&path, &named).unwrap();
+    let mut later = named.clone().into_os_string();
+    later.push("@0:01");
+    let (named, store, missing) = (named.as_os_str(), store.as_os_str(), OsStr::from_bytes(b"gone\xff"));
+    let export = ["export", "-f", "json"];
+    for (args, path, code, more) in [
+        (&["show"][..], named, 0, &[][..]),
+        (&["show", "--json"], named, 0, &[]),
+        (&["verify"], named, 0, &[]),
+        (&["verify", "--json"], named, 0, &[]),
+        (&["export", "-f", "text"], named, 0, &[]),
+        (&export, named, 0, &[]),
+        (&["play", "--plain", "--speed", "1000"], named, 0, &[]),
+        (&["play", "--plain", "--speed", "1000"], &later, 0, &[]),
+        (&["show", "--json", "last", "--store"], store, 0, &[]),
+        (&["ls", "--store"], store, 0, &[]),
+        (&["ls", "--json", "--store"], store, 0, &[]),
+        (&["search", "ls", "--store"], store, 0, &[]),
+        (&["search", "--json", "ls", "--store"], store, 0, &[]),
+        (&["search", "-l", "ls", "--store"], store, 0, &[]),
+        // One that is not called as recordings are lies in it.
+        (&["verify", "--store"], store, 1, &[]),
+        (&["verify", "--json", "--store"], store, 1, &[]),
+        (&["show"], missing, 2, &["cannot open gone\u{fffd}"]),
+        (&["verify", "--json"], missing, 2, &["cannot open gone\u{fffd}"]),
+    ] {
+        let mut command = home.command(args);
+        let ran = ran(command.arg(path), args).exits(code);
+        let acts = |c: char| c.is_control() && c != '\n' && c != '\t';
+        assert!(!ran.text().contains(acts) && !ran.err.contains(acts), "{ran}");
+        assert!(more.iter().all(|more| ran.err.contains(more)), "{ran}");
+        if args.contains(&"--json") || args == export {
+            ran.text()
+                .lines()
+                .for_each(|line| drop(serde_json::from_str::<serde_json::Value>(line).unwrap()));
+        }
+    }
 }
