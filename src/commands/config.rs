@@ -4,7 +4,10 @@ mod logins;
 
 use super::Context;
 use super::format::size;
+use super::recordings::{keys_of_host, public_half};
 use crate::console::{Column, Style, Table};
+use crate::container::cert::NAMESPACE;
+use crate::crypto::known_keys::Trust;
 use crate::error::{Error, Kind, Result};
 use crate::exec;
 use crate::policy::{self, ExecTrace, Policy, Profile};
@@ -187,7 +190,17 @@ fn surroundings(policy: &Policy) -> Vec<Finding> {
 }
 
 fn of_signing_key(policy: &Policy) -> Option<Finding> {
-    policy.read_signer(0).err().map(|error| Finding::serious(Error::from(error).to_string()))
+    let key = match policy.read_signer(0) {
+        Ok(signer) => signer.host_key(),
+        Err(error) => return Some(Finding::serious(Error::from(error).to_string())),
+    };
+    (keys_of_host(Some(policy)).trust(&sys::ids::hostname(), NAMESPACE, &key) != Trust::Trusted).then(|| {
+        let (key, public) = (policy.signing_key.display(), public_half(policy));
+        Finding::note(format!(
+            "`signing.key`: {0} is not its public half: `sealcast verify` on this host calls what it signs foreign: `ssh-keygen -y -f {key} >{0}`",
+            public.display()
+        ))
+    })
 }
 
 fn of_period(policy: &Policy) -> Option<Finding> {

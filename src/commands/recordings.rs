@@ -14,7 +14,7 @@ use crate::shell::alone;
 use crate::shell::notices::{is_plain, is_unheard, notices};
 use crate::store::personal::MAX_PUBLIC;
 use crate::store::seal::{Access, Opener, named};
-use crate::store::{Found, Misnamed, Name, Store, silence};
+use crate::store::{self, Found, Misnamed, Name, Store, silence};
 use crate::sys;
 use std::cell::Cell;
 use std::ffi::OsStr;
@@ -141,7 +141,13 @@ impl Reading {
         if !by_age && Path::new(wanted).exists() {
             return Ok(Store::new(".").find(wanted)?);
         }
-        Ok(self.store(context)?.find(wanted)?)
+        self.store(context)?.find(wanted).map_err(|error| match error {
+            // What is recorded here goes where they may not look.
+            store::Error::Empty(_) if self.told.get() => Error::from_source(Kind::Input, &error).hint(
+                "`sealcast run` records into the store of this host; --store DIR looks in another directory",
+            ),
+            error => error.into(),
+        })
     }
 
     /// The recording that is meant, open, not unlocked.
@@ -429,13 +435,14 @@ pub(super) fn known_keys(context: &Context, files: &[PathBuf]) -> Result<KnownKe
             Err(_) => {}
         }
     }
-    let mut of_host = vec![PathBuf::from(HOST_KEY)];
-    if let Some(policy) = system_policy(context) {
-        let mut public = policy.signing_key.into_os_string();
-        public.push(".pub");
-        of_host.push(public.into());
-    }
-    for path in of_host {
+    known.extend(keys_of_host(system_policy(context).as_ref()));
+    Ok(known)
+}
+
+/// The signing keys that are trusted on this host for its own recordings: that of its SSH server, and the one that signs.
+pub(super) fn keys_of_host(policy: Option<&Policy>) -> KnownKeys {
+    let mut known = KnownKeys::default();
+    for path in [Some(PathBuf::from(HOST_KEY)), policy.map(public_half)].into_iter().flatten() {
         // A host key of another kind signs nothing; a damaged one is not ours to complain of here.
         if let Ok(text) = read_text(&path, 4096)
             && let Ok(own) = KnownKeys::parse(&format!("{} {text}", sys::ids::hostname()))
@@ -443,7 +450,14 @@ pub(super) fn known_keys(context: &Context, files: &[PathBuf]) -> Result<KnownKe
             known.extend(own);
         }
     }
-    Ok(known)
+    known
+}
+
+/// Where the public half of the key that signs is looked for.
+pub(super) fn public_half(policy: &Policy) -> PathBuf {
+    let mut public = policy.signing_key.clone().into_os_string();
+    public.push(".pub");
+    public.into()
 }
 
 /// The text of a file, and of no more of it than tells that it is longer than `limit` bytes.

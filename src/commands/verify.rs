@@ -16,6 +16,7 @@ use crate::store::{Found, seal, silence};
 use crate::sys::clock::realtime;
 use crate::terminal::DRAWING;
 use crate::text::{and_more, counted};
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -68,6 +69,7 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
     let must_open = args.reading.names_identity();
     let (mut bad, mut unchecked, mut unlike) = (0, 0, 0);
     let mut locked = None;
+    let mut of_foreign: BTreeSet<String> = BTreeSet::new();
     let mut table = Table::new(&[("ID", Column::Left), ("VERDICT", Column::Left), ("WHY", Column::Whole)]);
     let of = found.len();
     for recording in found {
@@ -82,6 +84,9 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
                     unchecked += 1;
                 }
                 bad += usize::from(!judged.is_good());
+                if judged.word == Word::Foreign {
+                    of_foreign.extend(recording.header().map(|header| header.host));
+                }
                 unlike += usize::from(!judged.differences.is_empty());
                 if args.json {
                     context.console.json(&json_of(&recording, &judged))?;
@@ -127,7 +132,13 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
         1 => "the recording is not intact".to_owned(),
         of => format!("{bad} of {of} recordings are not intact"),
     };
-    let hints = locked.as_ref().map_or_else(Vec::new, |error| error.hints().to_vec());
+    let mut hints = locked.as_ref().map_or_else(Vec::new, |error| error.hints().to_vec());
+    if let Some(host) = of_foreign.first() {
+        hints.push(format!(
+            "-k FILE trusts a key for the host that a recording names, here {host}{}; keys that it had before belong in FILE too",
+            and_more(of_foreign.len().saturating_sub(1))
+        ));
+    }
     let failed = match (bad, unchecked, locked) {
         (0, 0, _) => return Ok(()),
         (0, _, Some(error)) if of == 1 => return Err(error),

@@ -158,3 +158,39 @@ fn a_store_without_room_for_a_recording_is_found_by_the_check_before_a_session_i
     // What was held is held no longer, and nothing was left.
     assert_eq!(text(&script(&format!("ls -A {STORE} | grep -vc '[.]scast$'"))).trim(), "0");
 }
+
+#[test]
+fn a_key_that_is_not_known_here_is_found_by_the_check_and_what_to_do_is_said_by_verify() {
+    let Some(host) = Host::start() else { return };
+    assert!(host.run("alice", &[SEALCAST, "run", "--", "true"]).status.success());
+    let check = || text(&host.run("root", &[SEALCAST, "config", "check"]));
+    let verify = |more: &[&str]| host.run("root", &[&[SEALCAST, "verify"], more].concat());
+    assert!(!check().contains("`signing.key`") && verify(&[]).status.success(), "{}", text(&verify(&[])));
+    let name = sealcast::sys::ids::hostname();
+    let known = "cd /etc/sealcast && sed 's/^/other.example.org /' signing.pub >known && sed \"s/^/$(hostname) /\" signing.pub >old";
+    assert!(host.run("root", &["sh", "-c", known]).status.success());
+    for change in ["rm signing.pub", "ssh-keygen -q -t ed25519 -N '' -f new && mv new.pub signing.pub"] {
+        let changed = host.run("root", &["sh", "-c", &format!("cd /etc/sealcast && {change}")]);
+        assert!(changed.status.success(), "{}", text(&changed));
+        let told = check();
+        assert!(told.contains("note: `signing.key`: /etc/sealcast/signing.pub"), "{change}: {told}");
+        assert!(told.contains(": good ("), "{change}: {told}");
+        for more in [&[][..], &["-k", "/etc/sealcast/known"]] {
+            let found = verify(more);
+            let hint = format!("hint: -k FILE trusts a key for the host that a recording names, here {name}");
+            assert!(found.status.code() == Some(1) && text(&found).contains("foreign"), "{}", text(&found));
+            assert!(text(&found).contains(&hint), "{change}: {}", text(&found));
+        }
+        let found = verify(&["-k", "/etc/sealcast/old"]);
+        assert!(found.status.success() && !text(&found).contains("hint"), "{}", text(&found));
+    }
+}
+
+#[test]
+fn whoever_has_no_recordings_beside_those_of_the_host_is_not_sent_to_make_one() {
+    let Some(host) = Host::start() else { return };
+    assert!(host.run("alice", &[SEALCAST, "run", "--", "true"]).status.success());
+    let shown = text(&host.run("carol", &[SEALCAST, "show", "last"]));
+    assert!(shown.contains("there are no recordings in") && shown.contains("hint: "), "{shown}");
+    assert!(!shown.contains("makes the first one") && shown.contains("the store of this host"), "{shown}");
+}
