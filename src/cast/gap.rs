@@ -4,11 +4,12 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// The words for why; doc/FORMAT.md says what is missing for each.
-const WORDS: [&str; 15] = [
+const WORDS: [&str; 16] = [
     "write-failed",
     "stopped",
     "capped",
     "unwanted",
+    "unread",
     "shared",
     "device",
     UNDELIVERED,
@@ -26,12 +27,12 @@ const UNDELIVERED: &str = "undelivered";
 /// What comes after those that were counted is missing too.
 const LEFT: &str = "left";
 /// Nothing but time is missing, or nothing at all.
-const OF_TIME: [&str; 5] = ["paused", "suspended", "slept", "clock", "touched"];
+const OF_NOTHING: [&str; 7] = ["unread", "shared", "paused", "suspended", "slept", "clock", "touched"];
 
 /// What is missing, and why.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Gap {
-    /// The reason, as a stable word: `write-failed`, `stopped`, `capped`, `unwanted`, `shared`, `device`, `undelivered`,
+    /// The reason, as a stable word: `write-failed`, `stopped`, `capped`, `unwanted`, `unread`, `shared`, `device`, `undelivered`,
     /// `unreadable`, `stage`, `paused`, `suspended`, `slept`, `clock`, `touched`, `left`; doc/FORMAT.md says what each is of.
     pub why: String,
     /// The stream or subsystem concerned.
@@ -62,7 +63,7 @@ impl Gap {
     /// What of the recording is missing in it.
     pub fn missing(&self) -> Missing {
         let why = self.why.as_str();
-        if why == UNDELIVERED || OF_TIME.contains(&why) {
+        if why == UNDELIVERED || OF_NOTHING.contains(&why) {
             return Missing::default();
         }
         Missing { count: self.count, unknown: self.count == 0 || why == LEFT }

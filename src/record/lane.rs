@@ -184,6 +184,16 @@ impl Buffer {
         self.bytes.get(..self.to).unwrap_or_default()
     }
 
+    /// What of it was not written.
+    fn rest(&self) -> &[u8] {
+        self.bytes.get(self.from..self.to).unwrap_or_default()
+    }
+
+    /// The last `count` bytes that were written.
+    fn last_written(&self, count: usize) -> &[u8] {
+        self.bytes.get(self.from.saturating_sub(count)..self.from).unwrap_or_default()
+    }
+
     /// How much of it was not written.
     pub(super) fn left(&self) -> usize {
         self.to.saturating_sub(self.from)
@@ -273,8 +283,12 @@ impl Buffer {
 /// Standard input that is not the terminal, on its way to the child's.
 ///
 /// The child must not be robbed of what it does not read: `while read host; do sealcast run -- check "$host"; done`
-/// shares its standard input with the loop around it. From a pipe, bytes are copied to the child by `tee` and taken
-/// only once the child has read them; in a file, the offset goes back at the end over what the child left unread.
+/// shares its standard input with the loop around it. In a pipe, bytes are looked at (`tee`) and taken only once the
+/// child has read them; in a file, the offset goes back at the end over what the child left unread.
+///
+/// What is recorded is what the child was given, out of our own memory. What stands in a pipe is in the hands of others: who
+/// reads there too may put other bytes in the place of those, and who gave it a page of his own (`vmsplice`) writes to that
+/// when he likes. So the child has a copy, and what is taken from the source afterwards is only compared with it.
 pub(super) struct Feeding {
     source: OwnedFd,
     kind: Kind,
@@ -282,14 +296,51 @@ pub(super) struct Feeding {
     /// Our end of the child's pipe; `None` once closed.
     sink: Option<File>,
     buffer: Buffer,
-    /// From a pipe: bytes that were copied to the child and not taken from the source yet.
-    copied: usize,
-    /// From a pipe: bytes that the child has read and that were gone from the source when they were to be taken.
-    missing: u64,
-    /// From a file: its end was reached.
-    ended: bool,
+    /// From a pipe: where it is looked at.
+    look: Option<Look>,
+    /// From a pipe or a file: so many bytes, the last that were written to the child, are not recorded yet: it has not read them
+    /// all. In a pipe they are still in the source.
+    given: usize,
+    left: usize,
+    mismatched: u64,
     /// It ended because it could not be read any more.
     failure: Option<io::Error>,
+}
+
+/// A pipe of our own for what stands in another, and what was taken from that.
+struct Look {
+    pipe: (OwnedFd, OwnedFd),
+    taken: Buffer,
+}
+
+impl Look {
+    fn new() -> io::Result<Self> {
+        let pipe = pipe::open().map_err(io::Error::other)?;
+        pipe::set_capacity(&pipe.1, PIPE_BUF);
+        fd::set_nonblocking(&pipe.0, true)?;
+        Ok(Self { pipe, taken: Buffer::new(PIPE_BUF) })
+    }
+
+    /// Copies what stands at the head of `source`, and leaves it there.
+    fn at(&self, source: &OwnedFd, room: &mut [u8]) -> io::Result<usize> {
+        let count = pipe::tee(source, &self.pipe.1, room.len())?;
+        let copy = room.get_mut(..count).unwrap_or_default();
+        // Less would leave what comes next behind what is left.
+        match count == 0 || fd::read(&self.pipe.0, copy)? == count {
+            true => Ok(count),
+            false => Err(io::ErrorKind::UnexpectedEof.into()),
+        }
+    }
+
+    /// Takes from `source` what was looked at. False when that is not what stands there now.
+    fn take(&mut self, source: &OwnedFd, seen: &[u8]) -> bool {
+        let room = self.taken.room().get_mut(..seen.len()).unwrap_or_default();
+        let count = fd::read(source, room).unwrap_or(0);
+        self.taken.filled(count);
+        let same = self.taken.whole() == seen;
+        self.taken.forget();
+        same
+    }
 }
 
 /// What a turn of [`Feeding`] wants to wait for.
@@ -309,12 +360,13 @@ impl Feeding {
             pipe::set_capacity(&sink, PIPE_BUF);
         }
         let size = if kind == Kind::Pipe { PIPE_BUF } else { 16 << 10 };
+        let look = if kind == Kind::Pipe { Some(Look::new()?) } else { None };
         // Somebody else may read from the same pipe, and take what was there a moment ago: that must not be waited for,
         // wherever a description of our own can be had.
         let own = if kind == Kind::Pipe { fd::reopen_to_read(&source) } else { None };
         let source = own.map_or(source, OwnedFd::from);
         let (sink, buffer) = (Some(sink.into()), Buffer::new(size));
-        Ok(Self { source, kind, stead, sink, buffer, copied: 0, missing: 0, ended: false, failure: None })
+        Ok(Self { source, kind, stead, sink, buffer, look, given: 0, left: 0, mismatched: 0, failure: None })
     }
 
     pub(super) fn source(&self) -> BorrowedFd<'_> {
@@ -325,9 +377,15 @@ impl Feeding {
         self.sink.as_ref()
     }
 
-    /// Bytes that the child has read and that nobody could record: somebody else reads from the same pipe.
-    pub(super) fn missing(&self) -> u64 {
-        self.missing
+    /// How many of the bytes that were recorded, the last of them, the child was given and did not read.
+    pub(super) fn left(&self) -> usize {
+        self.left
+    }
+
+    /// Bytes that the child has read and that were not in the source any more, or not as they had been, when they were to be
+    /// taken from there: somebody else has the same pipe.
+    pub(super) fn mismatched(&self) -> u64 {
+        self.mismatched
     }
 
     /// Why the source could not be read to its end.
@@ -336,69 +394,72 @@ impl Feeding {
     }
 
     pub(super) fn wants(&self) -> Wants {
-        let pending = self.copied > 0 || !self.buffer.is_empty() || self.ended;
+        let pending = self.given > 0 || !self.buffer.is_empty();
         Wants { read: !pending, write: pending }
     }
 
     /// Copies what can be copied now; hands what the child was given to `record`. False when it is over.
     pub(super) fn turn(&mut self, gone: bool, record: &mut dyn FnMut(&[u8])) -> bool {
-        if gone {
-            self.settle(record);
-            self.sink = None;
-            return false;
-        }
-        let goes_on = if self.kind == Kind::Pipe { self.turn_pipe(record) } else { self.turn_other(record) };
+        let goes_on = !gone
+            && match self.kind {
+                Kind::Pipe | Kind::File => self.turn_lent(record),
+                Kind::Socket | Kind::Local | Kind::Other => self.turn_other(record),
+            };
         if !goes_on {
-            // The end of the child's standard input.
-            self.sink = None;
+            self.settle(record);
         }
         goes_on
     }
 
-    fn turn_pipe(&mut self, record: &mut dyn FnMut(&[u8])) -> bool {
-        if self.copied > 0 {
+    /// From where what the child does not read is to be found by others.
+    fn turn_lent(&mut self, record: &mut dyn FnMut(&[u8])) -> bool {
+        let Some(sink) = &self.sink else { return false };
+        if self.given > 0 {
             // Small as it is, the child's pipe has room only when the child has read it all.
-            return match self.sink.as_ref().map(pipe::unread) {
-                // Whether more may be copied is asked anew: what was recorded may have been the last there was room for.
-                Some(Ok(0)) => {
-                    self.take(self.copied, record);
+            return match pipe::unread(sink) {
+                // Whether more may be given is asked anew: what was recorded may have been the last there was room for.
+                Ok(0) => {
+                    self.was_read(self.given, record);
                     true
                 }
-                Some(Ok(_)) => true,
-                Some(Err(_)) | None => false,
+                Ok(_) => true,
+                Err(_) => false,
             };
         }
-        let Some(sink) = &self.sink else { return false };
-        match pipe::tee(&self.source, sink, PIPE_BUF) {
-            Ok(0) => false,
+        if self.buffer.is_empty() {
+            let (source, room) = (&self.source, self.buffer.room());
+            let copied = match &self.look {
+                Some(look) => look.at(source, room),
+                None => in_stead(self.stead.as_ref(), || fd::read(source, room)),
+            };
+            match copied {
+                Ok(0) => return false,
+                Ok(count) => self.buffer.filled(count),
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return true,
+                Err(e) => {
+                    self.failure = Some(e);
+                    return false;
+                }
+            }
+        }
+        let rest = self.buffer.rest();
+        match fd::write(sink, rest.get(..PIPE_BUF).unwrap_or(rest)) {
             Ok(count) => {
-                self.copied = count;
+                self.buffer.from = self.buffer.from.saturating_add(count);
+                self.given = count;
                 true
             }
-            Err(e) if e.kind() == io::ErrorKind::WouldBlock => true,
-            // The child reads no more.
-            Err(e) if e.kind() == io::ErrorKind::BrokenPipe => false,
-            Err(e) => {
-                self.failure = Some(e);
-                false
-            }
+            // The child reads no more, unless it has filled its pipe itself.
+            Err(e) => e.kind() == io::ErrorKind::WouldBlock,
         }
     }
 
     fn turn_other(&mut self, record: &mut dyn FnMut(&[u8])) -> bool {
         let Some(sink) = &self.sink else { return false };
-        if self.ended {
-            // The child's pipe stays open, and what is in it can be given back, until the child has read it all.
-            return pipe::unread(sink).is_ok_and(|unread| unread > 0);
-        }
         if self.buffer.is_empty() {
             self.buffer.forget();
             let (source, room) = (&self.source, self.buffer.room());
             match in_stead(self.stead.as_ref(), || fd::read(source, room)) {
-                Ok(0) if self.kind == Kind::File => {
-                    self.ended = true;
-                    return pipe::unread(sink).is_ok_and(|unread| unread > 0);
-                }
                 Ok(0) => return false,
                 Ok(count) => self.buffer.filled(count),
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => return true,
@@ -410,58 +471,53 @@ impl Feeding {
             record(self.buffer.whole());
         }
         while !self.buffer.is_empty() {
-            let rest = self.buffer.bytes.get(self.buffer.from..self.buffer.to).unwrap_or_default();
-            match fd::write(sink, rest) {
+            match fd::write(sink, self.buffer.rest()) {
                 Ok(count) => self.buffer.from = self.buffer.from.saturating_add(count),
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return true,
-                Err(_) => {
-                    // The child reads no more, and that it is gone was not known yet: what it left goes back all the same.
-                    self.settle(record);
-                    return false;
-                }
+                // Otherwise the child reads no more.
+                Err(e) => return e.kind() == io::ErrorKind::WouldBlock,
             }
         }
         true
     }
 
-    /// The child is done reading: takes from the source what it read, and leaves what it did not.
+    /// The child is done reading: takes from the source what it read, and leaves what it did not. That is recorded all the same:
+    /// it had it in its pipe, where one can look without reading, as we do.
     pub(super) fn settle(&mut self, record: &mut dyn FnMut(&[u8])) {
-        let Some(sink) = &self.sink else { return };
-        let unread = pipe::unread(sink).unwrap_or(0);
+        let Some(sink) = self.sink.take() else { return };
+        let unread = pipe::unread(&sink).unwrap_or(0);
         match self.kind {
-            Kind::Pipe => {
-                let read = self.copied.saturating_sub(unread);
-                self.take(read, record);
-                self.copied = 0;
-            }
-            Kind::File => {
-                let left = unread.saturating_add(self.buffer.to.saturating_sub(self.buffer.from));
-                fd::back(&self.source, left);
-                self.buffer.forget();
-            }
-            Kind::Socket | Kind::Local | Kind::Other => {}
-        }
-    }
-
-    /// Takes `count` bytes, which are there, from the source.
-    fn take(&mut self, count: usize, record: &mut dyn FnMut(&[u8])) {
-        let mut left = count;
-        while left > 0 {
-            self.buffer.forget();
-            let room = self.buffer.room();
-            let most = left.min(room.len());
-            match fd::read(&self.source, room.get_mut(..most).unwrap_or_default()) {
-                Ok(0) | Err(_) => break,
-                Ok(got) => {
-                    self.buffer.filled(got);
-                    record(self.buffer.whole());
-                    left = left.saturating_sub(got);
+            Kind::Pipe | Kind::File => {
+                self.left = unread.min(self.given);
+                self.was_read(self.given.saturating_sub(self.left), record);
+                if self.left > 0 {
+                    record(self.buffer.last_written(self.left));
                 }
+                if self.kind == Kind::File {
+                    fd::back(&self.source, self.left.saturating_add(self.buffer.left()));
+                }
+            }
+            Kind::Socket | Kind::Local | Kind::Other => {
+                self.left = unread.saturating_add(self.buffer.left());
             }
         }
         self.buffer.forget();
-        self.copied = self.copied.saturating_sub(count);
-        self.missing = self.missing.saturating_add(left as u64);
+    }
+
+    /// The child has read the first `count` of the bytes it was given last.
+    fn was_read(&mut self, count: usize, record: &mut dyn FnMut(&[u8])) {
+        let read = self.buffer.last_written(self.given).get(..count).unwrap_or_default();
+        if !read.is_empty() {
+            record(read);
+            if let Some(look) = &mut self.look
+                && !look.take(&self.source, read)
+            {
+                self.mismatched = self.mismatched.saturating_add(read.len() as u64);
+            }
+        }
+        self.given = self.given.saturating_sub(count);
+        if self.given == 0 && self.buffer.is_empty() {
+            self.buffer.forget();
+        }
     }
 }
 

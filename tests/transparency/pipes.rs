@@ -47,7 +47,7 @@ fn megabytes_of_anything_pass_through_both_ways() {
 }
 
 /// The gaps of the last recording, but those [of the machine](is_of_the_machine): why, of what, and how much.
-fn gaps(sandbox: &Sandbox) -> Vec<(String, String, u64)> {
+pub(super) fn gaps(sandbox: &Sandbox) -> Vec<(String, String, u64)> {
     let told = |payload| match payload {
         Payload::Gap(gap) if !is_of_the_machine(&gap.why) => Some((gap.why, gap.of, gap.count)),
         _ => None,
@@ -126,7 +126,25 @@ fn a_child_is_not_robbed_of_the_input_it_does_not_read() {
     // Byte by byte, as a shell reads.
     let line = format!("cat {} | {{ $W sh -c 'read x; echo first $x'; cat; }}", list.display());
     assert_eq!(output(&sandbox, &line).stdout, b"first one\ntwo\nthree\n");
-    assert_eq!(sandbox.recorded_input(), b"one\n");
+    // What it was given and left is told apart.
+    assert_eq!(sandbox.recorded_input(), b"one\ntwo\nthree\n");
+    assert_eq!(gaps(&sandbox), [("unread".into(), "stdin".into(), 0)]);
+}
+
+#[test]
+fn of_a_file_what_the_child_was_given_is_recorded_and_how_much_of_that_it_left() {
+    let sandbox = Sandbox::new();
+    let file = sandbox.file("file", Dice(7).bytes(20_000));
+    let line = "{ $W dd bs=1 count=1 status=none; cat; } <file";
+    assert_eq!(output(&sandbox, line).stdout, std::fs::read(file).unwrap());
+    let recorded = sandbox.recorded_input().len();
+    assert_eq!(recorded, 4096, "as much as it is given at once");
+    let notes = sandbox.events().into_iter().filter_map(|event| match event.payload {
+        Payload::Gap(gap) if gap.why == "unread" => Some(gap.note),
+        _ => None,
+    });
+    let notes = notes.collect::<Vec<_>>();
+    assert!(notes.len() == 1 && notes[0].contains("the last 4095 bytes"), "{notes:?}");
 }
 
 #[test]

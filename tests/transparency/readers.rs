@@ -1,8 +1,8 @@
 //! Pipes whose other end is slow, stands still, or is shared with somebody.
 
-use super::pipes::output;
+use super::pipes::{gaps, output};
 use crate::support::sandbox::Sandbox;
-use crate::support::{children, descendants, is_of_the_machine, lives, until};
+use crate::support::{children, descendants, is_of_the_machine, lives, there, until};
 use sealcast::cast::Payload;
 use sealcast::cast::line::Decoder;
 use sealcast::sys::{fd, pipe, signals};
@@ -142,7 +142,7 @@ fn two_sessions_on_one_standard_input_hold_each_other_in_nothing() {
     for wrapper in wrappers {
         assert_eq!(end(wrapper).signal(), Some(15));
     }
-    // What it could not record it has counted.
+    // Both have recorded what their child read, and it has told that.
     let recorded = ["a", "b"].map(|name| {
         let lines = std::fs::read(sandbox.path(&format!("recording-{name}"))).unwrap();
         let mut decoder = Decoder::default();
@@ -150,16 +150,14 @@ fn two_sessions_on_one_standard_input_hold_each_other_in_nothing() {
         events
             .filter_map(|event| match event.payload {
                 Payload::Input(bytes) => Some(String::from_utf8(bytes).unwrap()),
-                Payload::Gap(gap) if !is_of_the_machine(&gap.why) => {
-                    Some(format!("{} {} {}", gap.why, gap.of, gap.count))
-                }
+                Payload::Gap(gap) if !is_of_the_machine(&gap.why) => Some(format!("{} {}", gap.why, gap.of)),
                 _ => None,
             })
             .collect::<Vec<_>>()
     });
     let mut recorded = recorded.concat();
     recorded.sort();
-    assert_eq!(recorded, ["line\n", "shared stdin 5"]);
+    assert_eq!(recorded, ["line\n", "line\n", "shared stdin"]);
     drop(writer);
 }
 
@@ -181,4 +179,77 @@ fn a_terminal_that_disappears_ends_the_wait_for_a_reader_that_stands_still() {
     sandbox.file("go", "");
     assert!(sandbox.recorded_output().len() > 4096);
     assert!(sandbox.recorded_exit().is_some());
+}
+
+/// Reads one of two lines, says so in the file `one`, and waits for `go` to read the other.
+const READS_TWO: &str = "read a; echo >one; until [ -e go ]; do sleep 0.02; done; read b; echo $a $b";
+
+#[test]
+fn what_a_child_read_is_recorded_and_not_what_somebody_put_in_its_place() {
+    let sandbox = Sandbox::new();
+    let (reader, writer) = pipe::open().unwrap();
+    let mut command = alone(&sandbox, &sandbox.wrapped(&["sh", "-c", READS_TWO]));
+    command.stdin(reader.try_clone().unwrap()).stdout(Stdio::piped());
+    let (mut reader, mut writer) = (std::fs::File::from(reader), std::fs::File::from(writer));
+    writer.write_all(b"one\ntwo\n").unwrap();
+    let wrapper = command.spawn().unwrap();
+    drop(command);
+    until("the first line to be read", || sandbox.path("one").exists().then_some(()));
+    let mut taken = [0; 8];
+    reader.read_exact(&mut taken).unwrap();
+    writer.write_all(b"1.1\n2.2\n").unwrap();
+    sandbox.file("go", "");
+    assert_eq!(wrapper.wait_with_output().unwrap().stdout, b"one two\n");
+    assert_eq!(String::from_utf8(sandbox.recorded_input()).unwrap(), "one\ntwo\n");
+    assert_eq!(gaps(&sandbox), [("shared".into(), "stdin".into(), 0)]);
+}
+
+#[test]
+fn what_a_child_is_given_is_not_changed_by_who_has_the_page_on_which_it_stood() {
+    if !there(&["python3"]) {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    // Puts a page of its own into the pipe, and writes other lines there once the first was read.
+    let script = r#"
+import ctypes, mmap, os, subprocess, sys, time
+class Part(ctypes.Structure): _fields_ = [('base', ctypes.c_void_p), ('size', ctypes.c_size_t)]
+page = mmap.mmap(-1, 4096)
+page[:8] = b'one\ntwo\n'
+part = Part(ctypes.addressof(ctypes.c_char.from_buffer(page)), 8)
+reader, writer = os.pipe()
+assert ctypes.CDLL(None).vmsplice(writer, ctypes.byref(part), 1, 0) == 8
+ran = subprocess.Popen(sys.argv[1:], stdin=reader, stdout=subprocess.PIPE)
+while not os.path.exists('one'): time.sleep(0.02)
+page[:8] = b'1.1\n2.2\n'
+open('go', 'w').close()
+os.write(1, ran.communicate()[0])
+"#;
+    sandbox.file("writer.py", script);
+    assert_eq!(output(&sandbox, &format!("python3 writer.py $W sh -c '{READS_TWO}'")).stdout, b"one two\n");
+    assert_eq!(String::from_utf8(sandbox.recorded_input()).unwrap(), "one\ntwo\n");
+    assert_eq!(gaps(&sandbox), [("shared".into(), "stdin".into(), 0)]);
+}
+
+#[test]
+fn what_a_child_had_before_it_is_recorded_also_where_it_did_not_read_it() {
+    let sandbox = Sandbox::new();
+    let (reader, writer) = pipe::open().unwrap();
+    std::fs::File::from(writer).write_all(b"line\n").unwrap();
+    let script = "until [ -e go ]; do sleep 0.02; done; exec true";
+    let mut wrapper = alone(&sandbox, &sandbox.wrapped(&["sh", "-c", script]))
+        .stdin(reader.try_clone().unwrap())
+        .spawn()
+        .unwrap();
+    until("the line to be handed on", || {
+        let child = *descendants(wrapper.id()).get(1)?;
+        let input = std::fs::File::open(format!("/proc/{child}/fd/0")).ok()?;
+        (pipe::unread(input).ok()? == 5).then_some(())
+    });
+    sandbox.file("go", "");
+    assert!(until("the wrapper's end", || wrapper.try_wait().unwrap()).success());
+    // It could look at it without reading, as we do. It is there for who comes next.
+    assert_eq!(sandbox.recorded_input(), b"line\n");
+    assert_eq!(gaps(&sandbox), [("unread".into(), "stdin".into(), 0)]);
+    assert_eq!(std::io::read_to_string(std::fs::File::from(reader)).unwrap(), "line\n");
 }

@@ -487,13 +487,20 @@ impl Pump<'_> {
         let Some(mut input) = self.streams.input.take() else { return };
         let batch = &mut self.batch;
         input.settle(&mut |bytes| batch.input(bytes));
-        if input.missing() > 0 {
-            batch.event(Payload::Gap(Gap::new(
-                "shared",
-                "stdin",
-                input.missing(),
-                "another program took them from the same pipe",
-            )));
+        let (left, mismatched) = (input.left(), input.mismatched());
+        if left > 0 {
+            self.gap(
+                "unread",
+                Stream::Input,
+                0,
+                format!("the program left the last {left} bytes of it unread"),
+            );
+        }
+        if mismatched > 0 {
+            let note = format!(
+                "{mismatched} bytes that the program read were gone from the pipe, or others, afterwards"
+            );
+            self.gap("shared", Stream::Input, 0, note);
         }
     }
 

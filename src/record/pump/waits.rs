@@ -27,7 +27,7 @@ impl Pump<'_> {
         if let Some(input) = &self.streams.input {
             let wants = input.wants();
             slots.input = (wants.read && flows).then(|| set.add(input.source(), true, false));
-            slots.input_sink = input.sink().map(|sink| set.add(sink, false, wants.write));
+            slots.input_sink = input.sink().map(|sink| set.add(sink, false, wants.write && flows));
         }
         for (n, stream) in self.streams.outputs.iter().enumerate() {
             let Some((source, sink)) = stream else { continue };
