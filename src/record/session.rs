@@ -16,7 +16,7 @@ use crate::sys::fd::{Access, Kind};
 use crate::sys::privileges::Stead;
 use crate::sys::pty::Leader;
 use crate::sys::signals::{self, Signal, Signals};
-use crate::sys::stage::{Ended, Program, Stage, Step, standard};
+use crate::sys::stage::{Ended, Program, Stage, Step, standard, useless};
 use crate::sys::tty::{Settings, Size, Terminal};
 use crate::sys::{self, pipe, pty};
 use std::ffi::OsString;
@@ -314,14 +314,16 @@ enum Way {
     Through,
     /// The child has it as it is: it is asked for things that a pipe does not know, or it matters who reads or writes it.
     AsItIs,
-    /// The same, and nothing can be missed by it: it is `/dev/null`, or not open in this direction, which must stay the
-    /// error it is.
+    /// The same, and nothing can be missed by it: it is `/dev/null`.
     Mute,
+    /// It is not open in this direction, which must stay the error it is. In the other it would be a stream of which nothing is
+    /// recorded: the child has something else that gives this error.
+    Useless,
 }
 
 fn way(fd: &OwnedFd, access: Access) -> Way {
     match sys::fd::kind(fd) {
-        _ if !sys::fd::allows(fd, access) => Way::Mute,
+        _ if !sys::fd::allows(fd, access) => Way::Useless,
         Kind::File | Kind::Pipe | Kind::Socket | Kind::Local => Way::Through,
         Kind::Other if sys::fd::is_null(fd) && access == Access::Read => Way::Mute,
         // What is typed there would be stored, shown or not.
@@ -363,6 +365,7 @@ fn connect(
             ours
         }
         (None, Way::Mute) => ours,
+        (None, Way::Useless) => useless(0)?,
     };
     let mut output = |stream: usize, ours: OwnedFd, name| -> Result<OwnedFd, Error> {
         match (as_terminal(&ours), way(&ours, Access::Write)) {
@@ -379,6 +382,7 @@ fn connect(
                 Ok(ours)
             }
             (None, Way::Mute) => Ok(ours),
+            (None, Way::Useless) => Ok(useless(1)?),
         }
     };
     let (ours, errors) = (standard(1)?, standard(2)?);

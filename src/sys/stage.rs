@@ -390,6 +390,15 @@ pub fn let_go(stream: RawFd) {
     }
 }
 
+/// Something that cannot be used in the direction of this standard stream, and goes nowhere in the other.
+///
+/// # Errors
+/// When there are no descriptors left.
+pub fn useless(stream: RawFd) -> Result<OwnedFd> {
+    let useless = File::options().read(stream != 0).write(stream == 0).open("/dev/null");
+    useless.map(OwnedFd::from).map_err(|e| Error::new("open", "/dev/null", e))
+}
+
 /// A copy of a standard stream of ours, to be handed to a child as it is. Of one that was closed when we began: something that cannot
 /// be used in its direction, which is the same error to the child.
 ///
@@ -397,8 +406,7 @@ pub fn let_go(stream: RawFd) {
 /// When there are no descriptors left.
 pub fn standard(stream: RawFd) -> Result<OwnedFd> {
     if super::start::was_closed(stream) {
-        let useless = File::options().read(stream != 0).write(stream == 0).open("/dev/null");
-        return useless.map(OwnedFd::from).map_err(|e| Error::new("open", "/dev/null", e));
+        return useless(stream);
     }
     // SAFETY: only borrowed for the time of the call; a closed descriptor is an error of `dup`, not a fault.
     let fd = unsafe { BorrowedFd::borrow_raw(stream) };

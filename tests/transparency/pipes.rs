@@ -148,6 +148,31 @@ fn of_a_file_what_the_child_was_given_is_recorded_and_how_much_of_that_it_left()
 }
 
 #[test]
+fn a_stream_that_is_open_the_wrong_way_round_is_the_error_it_is_and_no_way_past_the_recording() {
+    let sandbox = Sandbox::new();
+    let script = "read line; echo input $? >&2; echo out; echo output $? >&2; echo hidden >&0; cat <&1 >&2";
+    // What it says on standard error, and what comes out of its standard input.
+    let said = |program: &Command| {
+        let (out_of_input, input) = sealcast::sys::pipe::open().unwrap();
+        let (output, into_output) = sealcast::sys::pipe::open().unwrap();
+        std::fs::File::from(into_output).write_all(b"commands\n").unwrap();
+        let mut command = sandbox.command("setsid");
+        command.arg("--wait").arg(program.get_program()).args(program.get_args());
+        let said = command.stdin(input).stdout(output).stderr(Stdio::piped()).output().unwrap();
+        drop(command);
+        let hidden = std::io::read_to_string(std::fs::File::from(out_of_input)).unwrap();
+        (String::from_utf8(said.stderr).unwrap(), hidden)
+    };
+    let mut bare = sandbox.command("sh");
+    bare.args(["-c", script]);
+    let (errors, hidden) = said(&bare);
+    assert_eq!(hidden, "hidden\n");
+    let wrapped = said(&sandbox.wrapped(&["sh", "-c", script]));
+    assert_eq!((wrapped.0 + "commands\n", wrapped.1.as_str()), (errors, ""));
+    assert_eq!(gaps(&sandbox), []);
+}
+
+#[test]
 fn the_exit_status_and_the_signal_pass() {
     let sandbox = Sandbox::new();
     assert_eq!(output(&sandbox, "$W sh -c 'exit 9'; echo $?").stdout, b"9\n");
