@@ -48,10 +48,11 @@ const TURNS: usize = 16;
 const SILENCE: Duration = Duration::from_millis(150);
 /// The same, where it is a file that is held open. (A pipe is read to its end: so would who reads it, without us.)
 const FILE_SILENCE: Duration = Duration::from_secs(1);
-/// After the child's end: how long, in all, output of what it left behind is still taken.
+/// After the child's end: how long, in all, output of what it left behind is still taken. What the child itself has written is
+/// taken to its end, however long that takes: see [`Pump::owed`].
 const LINGER: Duration = Duration::from_secs(2);
-/// After the child's end: how much of a flood is still taken once [`LINGER`] is over.
-const LINGER_BYTES: usize = 1 << 20;
+/// The place of the terminal in [`Pump::owed`], behind those of the streams.
+const TERMINAL: usize = 2;
 /// A terminal that has taken nothing for so long, as long as what is recorded waits for its flush, stands still…
 const STILL: Duration = Duration::from_secs(1);
 /// …and so does one that has not taken in this time what one buffer holds.
@@ -120,7 +121,8 @@ pub(super) struct Pump<'a> {
     /// The signals, the bell, the alarm, and until its end the stage: at a key none of them is asked.
     calm: Group,
     last_byte: Duration,
-    bytes_since_end: usize,
+    /// Once the child has ended: how much of what it has written may still be unread, in the terminal and in the pipes.
+    owed: [usize; 3],
     /// The last look at everything that can give output found nothing. Time alone does not tell: on a busy host we may
     /// be late ourselves.
     quiet: bool,
@@ -234,7 +236,7 @@ impl<'a> Pump<'a> {
             alarm,
             calm,
             last_byte: start,
-            bytes_since_end: 0,
+            owed: [0; 3],
             quiet: false,
             overdue: 0,
             blind: false,
@@ -312,6 +314,7 @@ impl<'a> Pump<'a> {
                 self.alarm.ring_by(self.due(looks))?;
             }
             let before = clock::monotonic();
+            let had_ended = matches!(self.phase, Phase::Ended { .. });
             set.wait(overdue.map(|_| Duration::ZERO))?;
             let ready = |slot: Option<Slot>| slot.map_or(Ready::default(), |slot| set.ready(slot));
             if ready(slots.calm).read {
@@ -323,7 +326,15 @@ impl<'a> Pump<'a> {
             // Keys before output: in a flood ^C must not stand in the line.
             let (terminal, mut leader) = (ready(slots.terminal), ready(slots.leader));
             let nothing = looks && !leader.read && !slots.sources.iter().any(|slot| ready(*slot).read);
-            self.quiet = nothing && !shows;
+            // Not of a look before its end: it may have written in between.
+            self.quiet = nothing && !shows && had_ended;
+            if looks && !shows && had_ended {
+                let [output, errors] = slots.sources.map(|slot| ready(slot).read);
+                for (owed, more) in self.owed.iter_mut().zip([output, errors, leader.read]) {
+                    // What was read to its end, or is closed, gave nothing.
+                    *owed = if more { *owed } else { 0 };
+                }
+            }
             if looks && !leader.read && self.output.watch.is_some() {
                 self.batch.through(before);
             }
@@ -452,16 +463,16 @@ impl<'a> Pump<'a> {
             Phase::Ended { how, since } => {
                 let open = !self.output.ended || self.streams.outputs.iter().any(Option::is_some);
                 let silent = self.quiet && now >= self.last_byte.max(since).saturating_add(self.silence());
-                let linger = now >= since.saturating_add(LINGER) && self.bytes_since_end >= LINGER_BYTES;
+                let over = silent || now >= since.saturating_add(LINGER) && self.owed == [0; 3];
                 let stuck = self.is_showing() || self.batch.is_stuck();
                 if open && self.is_waited_for() {
-                    if silent {
+                    if over {
                         // It may take long, and nobody is there for the keys: ^C must be ^C.
                         self.keyboard.leave();
                     }
                     return None;
                 }
-                (!stuck && (!open || silent || linger)).then_some(how)
+                (!stuck && (!open || over)).then_some(how)
             }
         }
     }

@@ -373,6 +373,70 @@ fn what_a_program_leaves_writing_cannot_hold_us() {
 }
 
 #[test]
+fn what_a_program_leaves_saying_something_now_and_then_cannot_hold_us() {
+    // Oftener than silence counts, and in all far less than a terminal or a pipe holds.
+    let drips = "(trap \"\" HUP PIPE; while :; do echo drip; sleep 0.05; done) & echo $! >pid; echo DONE";
+    for into in ["", ">out", "2>out"] {
+        let sandbox = Sandbox::new();
+        let line = format!("{} sh -c '{drips}' {into}", sandbox.wrapper_line());
+        let mut command = sandbox.command("sh");
+        command.args(["-c", &format!("{line}; exit 3")]);
+        let mut terminal = Terminal::start(&command, SIZE);
+        let status = terminal.wait_end();
+        assert_eq!(status.code(), Some(3), "{into}: {}", terminal.transcript().escape_ascii());
+        assert!(!terminal.is_raw());
+        assert_eq!(sandbox.recorded_exit(), Some(0), "{into}");
+        let pid: u32 = std::fs::read_to_string(sandbox.path("pid")).unwrap().trim().parse().unwrap();
+        let _ = sealcast::sys::signals::send(pid, 9);
+    }
+}
+
+#[test]
+fn who_waits_for_the_reader_of_what_is_left_writing_gives_the_keyboard_back() {
+    let sandbox = Sandbox::new();
+    let mut terminal = sandbox.shell();
+    // The program has taken the keyboard, and leaves that to whoever comes next.
+    let script = "stty -echo -icanon </dev/tty; until [ -e seen ]; do sleep 0.05; done; \
+                  (until [ -e go ]; do echo drip; sleep 0.05; done) &";
+    terminal.send(format!("{} sh -c '{script}' | cat >out; echo O''VER\r", sandbox.wrapper_line()));
+    terminal.wait_raw();
+    sandbox.file("seen", "");
+    until("the keyboard", || {
+        terminal.read_for(Duration::from_millis(10));
+        (!terminal.is_raw()).then_some(())
+    });
+    sandbox.file("go", "");
+    terminal.wait_for("OVER\r");
+}
+
+#[test]
+fn what_was_written_just_before_the_end_is_all_shown_by_a_terminal_that_is_slow() {
+    let sandbox = Sandbox::new();
+    // More than is held between us and it; and somebody goes on, so that it is not the end of the terminal that tells.
+    let script = "(trap '' HUP; while :; do echo drip; sleep 0.05; done) & echo $! >pid; \
+                  seq 10000 19999; echo >written; exit 3";
+    let mut terminal = sandbox.run(&["sh", "-c", script]);
+    while !sandbox.path("written").exists() {
+        terminal.read_for(Duration::from_millis(1));
+    }
+    let below = descendants(terminal.pid());
+    // Nothing is read until it has ended, and for longer than is waited for the others.
+    until("the program's end", || below.get(1).is_none_or(|child| !lives(*child)).then_some(()));
+    pause(Duration::from_secs(3));
+    assert_eq!(terminal.wait_end().code(), Some(3));
+    let shown = String::from_utf8_lossy(terminal.transcript()).replace("drip\r\n", "");
+    let all: String = (10_000..20_000).map(|n| format!("{n}\r\n")).collect();
+    assert!(
+        shown == all,
+        "{} bytes: …{}",
+        shown.len(),
+        shown[shown.len().saturating_sub(500)..].escape_debug()
+    );
+    let pid: u32 = std::fs::read_to_string(sandbox.path("pid")).unwrap().trim().parse().unwrap();
+    let _ = sealcast::sys::signals::send(pid, 9);
+}
+
+#[test]
 fn the_terminal_is_as_it_was_found_after_every_way_out() {
     let ways: [(&str, &[&str], &[&str]); 4] = [
         ("exit", &[], &["true"]),

@@ -1,10 +1,10 @@
 //! What the loop does when something happens: a signal, a word of the recorder, news of the child, a hang-up.
 
-use super::{Phase, Pump, STILL, STOPS};
+use super::{HOLDS, Phase, Pump, STILL, STOPS};
 use crate::cast::{Gap, Payload};
 use crate::policy::OnFailure;
 use crate::record::capture::Stream;
-use crate::record::lane::Buffer;
+use crate::record::lane::{Buffer, Sink};
 use crate::record::pauses::suspended;
 use crate::record::queue::Word;
 use crate::record::session::{Error, Screen, Streams, is_handed_on, tell};
@@ -13,6 +13,7 @@ use crate::sys::signals::{self, Arrived};
 use crate::sys::stage::{Ended, Report};
 use crate::sys::{clock, ids, pipe, tty};
 use std::io;
+use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 /// How long, at a stop, silence is waited for where somebody may still have a screen to leave.
@@ -478,6 +479,11 @@ impl Pump<'_> {
         let _ = self.calm.leave(&self.stage);
         self.phase = Phase::Ended { how, since: now };
         self.last_byte = now;
+        let in_pipe = |stream: &Option<(OwnedFd, Sink)>| {
+            stream.as_ref().and_then(|(source, _)| pipe::unread(source).ok()).unwrap_or(0)
+        };
+        let [output, errors] = self.streams.outputs.each_ref().map(in_pipe);
+        self.owed = [output, errors, HOLDS];
         self.keys.forget();
         self.end_input();
     }

@@ -1,6 +1,6 @@
 //! The copying itself, one direction after the other.
 
-use super::{BUFFER, HOLDS, Output, Phase, Pump, Recorded, SHORT, STOPS, TURNS};
+use super::{BUFFER, HOLDS, Output, Phase, Pump, Recorded, SHORT, STOPS, TERMINAL, TURNS};
 use crate::record::capture::Stream;
 use crate::record::lane::{Buffer, Written};
 use crate::record::session::{Piece, Screen};
@@ -131,7 +131,7 @@ impl Pump<'_> {
             if count > 0 {
                 self.output.at = clock::monotonic();
                 self.output.taken = self.output.at;
-                self.count(count);
+                self.count(TERMINAL, count);
                 self.output.read(count);
                 self.output.pass_watch();
                 self.before_output();
@@ -143,11 +143,14 @@ impl Pump<'_> {
         }
     }
 
-    fn count(&mut self, bytes: usize) {
+    /// So much was read, from a stream or from the terminal.
+    fn count(&mut self, from: usize, bytes: usize) {
         self.overdue = self.overdue.saturating_add(bytes);
         if let Phase::Ended { .. } = self.phase {
             self.last_byte = clock::monotonic();
-            self.bytes_since_end = self.bytes_since_end.saturating_add(bytes);
+            if let Some(owed) = self.owed.get_mut(from) {
+                *owed = owed.saturating_sub(bytes);
+            }
         }
     }
 
@@ -261,7 +264,7 @@ impl Pump<'_> {
             match fd::read(from, buffer.room()) {
                 Ok(count) if count > 0 => {
                     buffer.filled(count);
-                    self.count(count);
+                    self.count(n, count);
                 }
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => return,
                 Ok(_) | Err(_) => {

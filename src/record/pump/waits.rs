@@ -119,13 +119,12 @@ impl Pump<'_> {
             }
             // It is not time that is waited for, but the terminal, or the recorder.
             Phase::Ended { .. } if self.is_showing() || self.batch.is_stuck() => None,
-            Phase::Ended { since, .. } if self.is_waited_for() => {
-                self.keyboard.is_raw().then(|| self.last_byte.max(since).saturating_add(self.silence()))
-            }
+            // Who waits for a reader has only the keyboard to give back by then.
+            Phase::Ended { .. } if self.is_waited_for() && !self.keyboard.is_raw() => None,
+            // Once it is over it is looked on and on, without a rest, until all is read that was there at the child's end.
             Phase::Ended { since, .. } => {
                 let silence = self.last_byte.max(since).saturating_add(self.silence());
-                let linger = since.saturating_add(LINGER);
-                Some(if clock::monotonic() < linger { silence.min(linger) } else { silence })
+                Some(silence.min(since.saturating_add(LINGER)))
             }
         };
         let echo = self.batch.echo_deadline().filter(|_| looks || self.blind);
