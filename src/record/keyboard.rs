@@ -88,6 +88,12 @@ impl Keyboard {
         if self.whole && terminal.is_foreground() { self.take(terminal, None) } else { Ok(()) }
     }
 
+    /// Whether it is about to be ours, and is read in whole lines still.
+    pub(super) fn is_ours_in_lines(&self, terminal: &Terminal) -> bool {
+        let in_lines = || Settings::of(terminal).is_ok_and(|settings| settings.is_canonical());
+        self.whole && terminal.is_foreground() && in_lines() && !terminal.is_claimed()
+    }
+
     /// Takes it, for a child whose terminal has these settings.
     fn take(&mut self, terminal: &Terminal, theirs: Option<&Settings>) -> Result<(), Error> {
         if self.raw.is_none() {

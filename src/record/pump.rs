@@ -274,6 +274,7 @@ impl<'a> Pump<'a> {
 
     fn begin(&mut self) -> Result<(), Error> {
         // The terminal first: started in the background, this is where we are stopped like any other program.
+        self.take_lines();
         if let Some(screen) = &self.screen {
             self.keyboard.begin(&screen.terminal)?;
         }

@@ -166,6 +166,23 @@ fn end_of_file_ends_a_program_that_reads() {
 }
 
 #[test]
+fn end_of_file_that_is_typed_ahead_is_the_end_of_file() {
+    let sandbox = Sandbox::new();
+    let wrapped = sandbox.wrapped(&["sh", "-c", "cat >got"]);
+    let mut command = sandbox.command("sh");
+    command.args(["-c", "until [ -e go ]; do sleep 0.05; done; exec \"$0\" \"$@\""]);
+    command.arg(wrapped.get_program()).args(wrapped.get_args());
+    let mut terminal = Terminal::start(&command, SIZE);
+    terminal.send("one\rtwo\x04\x04more\r");
+    // The terminal has taken all by then, and nobody has read it.
+    terminal.wait_for("more\r\n");
+    sandbox.file("go", "");
+    let status = terminal.wait_end();
+    assert!(status.success(), "{status}: {}", terminal.transcript().escape_ascii());
+    assert_eq!(std::fs::read_to_string(sandbox.path("got")).unwrap(), "one\ntwo");
+}
+
+#[test]
 fn end_of_file_within_a_line_hands_it_on_also_where_the_keyboard_is_shared() {
     let sandbox = Sandbox::new();
     let mut terminal = sandbox.shell();

@@ -11,6 +11,30 @@ use std::io;
 use std::time::Duration;
 
 impl Pump<'_> {
+    /// Takes what was typed ahead in whole lines before the terminal is taken to keys: that makes a byte like others of an end of file,
+    /// which is none to the child then. (One that is typed in between is not helped.)
+    pub(super) fn take_lines(&mut self) {
+        let Some(screen) = &self.screen else { return };
+        let mut set = Set::default();
+        while self.keyboard.is_ours_in_lines(&screen.terminal) && self.keys.has_room() {
+            set.clear();
+            let typed = set.add(&screen.terminal, true, false);
+            if set.wait(Some(Duration::ZERO)).is_err() || set.ready(typed).gone || !set.ready(typed).read {
+                return;
+            }
+            match fd::read(&screen.terminal, self.keys.room()) {
+                Ok(0) => end_file(&mut self.keys, screen.leader.settings().ok()),
+                Ok(count) => {
+                    self.keys.filled(count);
+                    end_piece(&mut self.keys, screen);
+                    self.fresh = true;
+                }
+                // Whatever it is, it is told where keys are read.
+                Err(_) => return,
+            }
+        }
+    }
+
     pub(super) fn copy_keys(&mut self, terminal: Ready) {
         let Some(screen) = &self.screen else { return };
         if terminal.read && self.takes_keys() {
@@ -21,10 +45,7 @@ impl Pump<'_> {
             match fd::read(&screen.terminal, self.keys.room()) {
                 // In raw mode an end is a hang-up; otherwise somebody typed the end of file.
                 Ok(0) if self.keyboard.is_raw() || terminal.gone => return self.terminal_gone(),
-                Ok(0) => {
-                    let end = screen.leader.settings().ok().and_then(|s| s.end_of_file());
-                    self.keys.put(end.as_slice());
-                }
+                Ok(0) => end_file(&mut self.keys, screen.leader.settings().ok()),
                 Ok(count) => {
                     self.keys.filled(count);
                     if !self.keyboard.is_raw() {
@@ -324,8 +345,14 @@ fn end_piece(keys: &mut Buffer, screen: &Screen) {
     let theirs = screen.leader.settings().ok().filter(of_lines);
     if let (Some(_), Some(theirs), Some(last)) = (ours, theirs, keys.whole().last())
         && !theirs.ends_line(*last)
-        && let (Some(end), [room, ..]) = (theirs.end_of_file(), keys.room())
     {
+        end_file(keys, Some(theirs));
+    }
+}
+
+/// Puts the end of file behind the keys, as a terminal with these settings knows it.
+fn end_file(keys: &mut Buffer, theirs: Option<Settings>) {
+    if let (Some(end), [room, ..]) = (theirs.and_then(|s| s.end_of_file()), keys.room()) {
         *room = end;
         keys.filled(1);
     }
