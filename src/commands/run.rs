@@ -8,6 +8,7 @@ use crate::policy::{Banner, ExecTrace, Policy, Profile};
 use crate::record::elevate::{self, Elevation, What, Wish};
 use crate::record::facts::{self, Observed};
 use crate::record::groups::GroupNames;
+use crate::record::users::Users;
 use crate::record::witness::{Wanted, Witnesses};
 use crate::record::{self, Guarding, Order, ScreenIndexer, Taken, session};
 use crate::store::personal::{self, Personal};
@@ -201,8 +202,9 @@ fn order(
         wish.reason = Some(ask_reason(context)?);
     }
     let mut names = GroupNames::default();
-    let observed = Observed::here(&mut names);
-    let called = elevate::caller(&wish, &policy, ids::real_uid(), ids::login_uid(), variables);
+    let mut users = Users::default();
+    let observed = Observed::here(&mut names, &mut users);
+    let called = elevate::caller(&wish, &policy, ids::real_uid(), ids::login_uid(), variables, &mut users);
     let (caller, unknown) = match called {
         Ok(caller) => (Some(caller), None),
         Err(error) if wish.of_caller => return Err(error.into()),
@@ -212,7 +214,7 @@ fn order(
         Some(caller) => caller.name.clone(),
         None => elevate::nameless(&policy, ids::real_uid(), variables),
     };
-    let target = elevate::target(&wish, &policy, caller.as_ref(), ourselves)?;
+    let target = elevate::target(&wish, &policy, caller.as_ref(), ourselves, &mut users)?;
     let (header, mut meta) = facts::tell(&observed, &wish, &target, &caller_name, &policy, variables);
     facts::tell_groups(&mut meta, &mut names, caller.as_ref(), &target);
     // Who called decides nothing here, and stands in the recording as unknown, with the reason.

@@ -6,6 +6,7 @@
 //! here is decided by a variable of the person who is recorded, except who the caller is, and that only by the variable
 //! which the policy's own elevator sets. Where it set none, nobody gets a session of their own.
 
+use super::users::Users;
 use crate::policy::Policy;
 use crate::sys::ids::{self, User};
 use crate::sys::privileges::Identity;
@@ -253,7 +254,7 @@ pub fn elevation(
         return if real == 0 { Ok(None) } else { Err(Error::SetUserId) };
     }
     if !policy.is_system() {
-        let wanted = wish.user.as_deref().map(find_user).transpose()?;
+        let wanted = wish.user.as_deref().map(|name| find_user(name, &mut Users::default())).transpose()?;
         if wanted.is_none_or(|user| user.uid == effective) && wish.group.is_none() {
             return Ok(None);
         }
@@ -414,8 +415,9 @@ pub fn caller(
     real: u32,
     login: Option<u32>,
     variables: &Variables,
+    users: &mut Users,
 ) -> Result<User, Error> {
-    let by_uid = |uid: u32| ids::user_by_uid(uid)?.ok_or_else(|| Error::NoUser(uid.to_string()));
+    let mut by_uid = |uid: u32| users.by_uid(uid)?.ok_or_else(|| Error::NoUser(uid.to_string()));
     if real != 0 {
         return by_uid(real);
     }
@@ -447,9 +449,9 @@ pub fn nameless(policy: &Policy, real: u32, variables: &Variables) -> String {
     uid.map_or_else(|| "unknown".to_owned(), |uid| format!("uid {uid}"))
 }
 
-fn find_user(name: &str) -> Result<User, Error> {
+fn find_user(name: &str, users: &mut Users) -> Result<User, Error> {
     let found = match name.strip_prefix('#').unwrap_or(name).parse::<u32>() {
-        Ok(uid) => ids::user_by_uid(uid)?,
+        Ok(uid) => users.by_uid(uid)?,
         Err(_) => ids::user_by_name(name)?,
     };
     found.ok_or_else(|| Error::NoUser(name.to_owned()))
@@ -473,12 +475,13 @@ pub fn target(
     policy: &Policy,
     caller: Option<&User>,
     ourselves: &Path,
+    users: &mut Users,
 ) -> Result<Target, Error> {
     let user = match &wish.user {
         _ if wish.of_caller => caller.cloned().ok_or(Error::WhoCalled)?,
-        Some(name) => find_user(name)?,
-        None if policy.is_system() => find_user("root")?,
-        None => find_user(&ids::effective_uid().to_string())?,
+        Some(name) => find_user(name, users)?,
+        None if policy.is_system() => find_user("root", users)?,
+        None => find_user(&ids::effective_uid().to_string(), users)?,
     };
     let group = wish.group.as_deref().map(find_group).transpose()?;
     let identity = Identity::of(&user, group.as_ref().map(|group| group.gid))?;

@@ -178,7 +178,7 @@ fn ask(
 ) -> Result<String, Error> {
     let policy = policy(&format!("[run]\nelevator = [\"{elevator}\"]\n"));
     let wish = Wish { of_caller, elevated, ..Wish::default() };
-    caller(&wish, &policy, real, login, &variables(pairs)).map(|user| user.name)
+    caller(&wish, &policy, real, login, &variables(pairs), &mut Users::default()).map(|user| user.name)
 }
 
 #[test]
@@ -249,7 +249,7 @@ fn a_caller_who_was_not_named_is_not_called_root() {
 fn the_target_is_root_unless_someone_else_is_wished() {
     let policy = policy("");
     let nobody = ids::user_by_name("nobody").unwrap().unwrap();
-    let target = |wish: Wish| target(&wish, &policy, Some(&nobody), Path::new("/x"));
+    let target = |wish: Wish| target(&wish, &policy, Some(&nobody), Path::new("/x"), &mut Users::default());
     assert_eq!(target(Wish::default()).unwrap().user.name, "root");
     let own = target(Wish { of_caller: true, ..Wish::default() }).unwrap();
     assert_eq!((own.user.name.as_str(), own.identity.uid), ("nobody", nobody.uid));
@@ -271,14 +271,21 @@ fn our_own_program_is_nobodys_shell_inside() {
     let mut me = ids::user_by_name("nobody").unwrap().unwrap();
     me.shell = "/bin/cat".into();
     let wish = Wish { of_caller: true, ..Wish::default() };
-    let inside = target(&wish, &policy, Some(&me), &std::fs::canonicalize("/bin/cat").unwrap()).unwrap();
+    let inside =
+        target(&wish, &policy, Some(&me), &std::fs::canonicalize("/bin/cat").unwrap(), &mut Users::default())
+            .unwrap();
     assert!(inside.shell.ends_with("bash") || inside.shell.ends_with("sh"), "{inside:?}");
     let fixed = self::policy("[run]\nshell = \"/bin/dash\"\n");
-    assert_eq!(target(&wish, &fixed, Some(&me), Path::new("/x")).unwrap().shell, Path::new("/bin/dash"));
+    assert_eq!(
+        target(&wish, &fixed, Some(&me), Path::new("/x"), &mut Users::default()).unwrap().shell,
+        Path::new("/bin/dash")
+    );
     // The policy names us as the shell, and so would begin us in ourselves: whoever has another gets that.
     let ours = self::policy("[run]\nshell = \"/bin/cat\"\n");
     me.shell = "/bin/dash".into();
-    let inside = target(&wish, &ours, Some(&me), &std::fs::canonicalize("/bin/cat").unwrap()).unwrap();
+    let inside =
+        target(&wish, &ours, Some(&me), &std::fs::canonicalize("/bin/cat").unwrap(), &mut Users::default())
+            .unwrap();
     assert_eq!(inside.shell, Path::new("/bin/dash"));
 }
 
@@ -287,7 +294,7 @@ fn the_environment_of_a_session_is_made_anew() {
     let policy = policy("[run]\nenv = { keep = [\"*\"] }\n");
     let nobody = ids::user_by_name("nobody").unwrap().unwrap();
     let wish = Wish { user: Some("nobody".into()), ..Wish::default() };
-    let target = target(&wish, &policy, Some(&nobody), Path::new("/x")).unwrap();
+    let target = target(&wish, &policy, Some(&nobody), Path::new("/x"), &mut Users::default()).unwrap();
     let hostile = variables(&[
         ("HOME", "/home/evil"),
         ("PATH", "/tmp/evil"),
@@ -333,7 +340,7 @@ fn shells_lines_and_commands_become_programs() {
     let policy = policy("[run]\nshell = \"/bin/bash\"\n");
     let root = ids::user_by_name("root").unwrap().unwrap();
     let build = |wish: Wish| {
-        let target = target(&wish, &policy, Some(&root), Path::new("/x")).unwrap();
+        let target = target(&wish, &policy, Some(&root), Path::new("/x"), &mut Users::default()).unwrap();
         let program = program(&wish, &target, &policy, &Variables::new());
         let mut words = vec![program.path.clone()];
         words.extend(program.args.clone());
@@ -354,7 +361,8 @@ fn shells_lines_and_commands_become_programs() {
 fn in_personal_mode_and_as_oneself_nothing_is_changed() {
     let policy = personal();
     let me = ids::user_by_uid(ids::effective_uid()).unwrap().unwrap();
-    let target = target(&Wish::default(), &policy, Some(&me), Path::new("/x")).unwrap();
+    let target =
+        target(&Wish::default(), &policy, Some(&me), Path::new("/x"), &mut Users::default()).unwrap();
     assert_eq!(target.user, me);
     let program = program(&Wish::default(), &target, &policy, &Variables::new());
     assert_eq!((program.env, program.identity), (None, None));

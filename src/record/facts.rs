@@ -8,6 +8,7 @@
 use super::elevate::{Target, Variables, What, Wish};
 use super::groups::GroupNames;
 use super::indexer::ScreenIndexer;
+use super::users::Users;
 use crate::container::{Header, Meta, ORIGIN_WITNESSED};
 use crate::policy::{Policy, Profile, duration_text};
 use crate::sys::guard::Restrictions;
@@ -67,9 +68,9 @@ pub struct Observed {
 
 impl Observed {
     /// What the system tells now. Whatever it does not tell stays empty.
-    pub fn here(names: &mut GroupNames) -> Self {
-        let name = |uid: u32| {
-            let known = ids::user_by_uid(uid).ok().flatten();
+    pub fn here(names: &mut GroupNames, users: &mut Users) -> Self {
+        let mut name = |uid: u32| {
+            let known = users.by_uid(uid).ok().flatten();
             known.map_or_else(|| format!("uid {uid}"), |user| user.name)
         };
         let ancestors = ids::ancestry();
@@ -565,7 +566,7 @@ mod tests {
 
     #[test]
     fn this_process_can_be_observed() {
-        let here = Observed::here(&mut GroupNames::default());
+        let here = Observed::here(&mut GroupNames::default(), &mut Users::default());
         assert!(!here.host.is_empty() && !here.ancestors.is_empty() && !here.cwd.is_empty());
         assert_eq!(here.user.0, ids::real_uid());
     }

@@ -4,7 +4,7 @@
 //! bounded [`queue`], behind which a recorder seals them.
 //!
 //! - One recording from order to close: `take`; of it, the terminal and the child: `session`; as whom: `elevate`; what is
-//!   said of it: `facts`, with names of `groups`.
+//!   said of it: `facts`, with `users` and names of `groups`.
 //! - The loop that copies: `pump`, over a `lane` for each direction; whose the keyboard is: `keyboard`.
 //! - What of it becomes events: `capture`, of the keys `withhold`, and of streams up to their `limit`. They are handed on by
 //!   `batch`, through the `queue`.
@@ -35,6 +35,7 @@ pub mod session;
 mod sight;
 pub mod start_dir;
 pub mod take;
+pub mod users;
 pub mod withhold;
 pub mod witness;
 

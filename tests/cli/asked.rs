@@ -2,19 +2,33 @@
 
 use crate::home::Home;
 
-#[test]
-fn groups_of_ours_the_callers_and_the_targets_that_are_the_same_are_looked_up_once() {
+/// Every opening of this file by a session and its start; none where that cannot be seen.
+fn opened(path: &str) -> Option<Vec<String>> {
     if !crate::kept::can_trace() {
-        return;
+        return None;
     }
     let home = Home::new();
     // Its keys are made first.
     home.run(&["run", "--", "true"]).exits(0);
     crate::kept::under_strace(&home, &["-e", "trace=open,openat"], &["run", "--", "true"]).exits(0);
     let trace = std::fs::read_to_string(home.path("trace")).unwrap();
-    let asked: Vec<&str> = trace.lines().filter(|line| line.contains("\"/etc/group\"")).collect();
+    let quoted = format!("\"{path}\"");
+    Some(trace.lines().filter(|line| line.contains(&quoted)).map(str::to_owned).collect())
+}
+
+#[test]
+fn groups_of_ours_the_callers_and_the_targets_that_are_the_same_are_looked_up_once() {
+    let Some(asked) = opened("/etc/group") else { return };
     let ours = sealcast::sys::ids::current().unwrap();
     let groups = std::collections::BTreeSet::from_iter([ours.groups, ours.gid.to_vec()].concat());
     // Each by its number, and once all those of a login.
     assert!(asked.len() <= groups.len() + 1, "{groups:?}: {asked:#?}");
+}
+
+#[test]
+fn we_the_caller_and_the_target_who_are_the_same_are_looked_up_once_and_so_is_who_logged_in() {
+    let Some(asked) = opened("/etc/passwd") else { return };
+    let users = [Some(sealcast::sys::ids::real_uid()), sealcast::sys::ids::login_uid()];
+    let users = std::collections::BTreeSet::from_iter(users.into_iter().flatten());
+    assert!(asked.len() <= users.len(), "{users:?}: {asked:#?}");
 }
