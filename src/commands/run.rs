@@ -362,6 +362,10 @@ fn finish(context: &Context, taken: Taken) -> Result<u8> {
             Ended::Exited(code) => Ok(outcome.exit_code(code)),
             Ended::Killed(signal) => {
                 let _ = context.console.flush();
+                // Only now: the recording is closed.
+                if outcome.by_key {
+                    sys::signals::die_of_key(signal);
+                }
                 sys::signals::die_of(signal);
                 // Only a signal that cannot kill us returns.
                 Ok(u8::try_from(Ended::Killed(signal).status() & 0xff).unwrap_or(125))

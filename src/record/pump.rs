@@ -19,7 +19,7 @@ use crate::policy::OnFailure;
 use crate::sys::alarm::Alarm;
 use crate::sys::clock;
 use crate::sys::poll::{Group, Ready, Set, Slot};
-use crate::sys::signals::{self, Arrived, Signals};
+use crate::sys::signals::{self, Arrived, Signal, Signals};
 use crate::sys::stage::{Ended, Stage};
 use crate::sys::tty::Size;
 use std::ffi::OsString;
@@ -115,6 +115,8 @@ pub(super) struct Pump<'a> {
     early: Vec<Arrived>,
     /// A stop was sent to whoever has the foreground inside: until when that is to be the child's stop. See [`STOPS`].
     stops: Option<Duration>,
+    /// The signal of the key that was last to end the child, if nobody has sent one since.
+    key: Option<Signal>,
     phase: Phase,
     /// Wakes the loop when something is due although nothing happens.
     alarm: Alarm,
@@ -232,6 +234,7 @@ impl<'a> Pump<'a> {
             lone: false,
             early: Vec::new(),
             stops: None,
+            key: None,
             phase: Phase::Running,
             alarm,
             calm,
@@ -259,11 +262,16 @@ impl<'a> Pump<'a> {
             }
         };
         self.last_output();
+        // The kernel would have signalled all who are with us in front.
+        let in_front = |screen: &Screen| screen.terminal.controls() && screen.terminal.is_foreground();
+        let by_key = matches!(&ended, Ok(Ended::Killed(signal)) if self.key == Some(*signal))
+            && self.screen.as_ref().is_some_and(in_front);
         self.keyboard.leave();
         self.batch.finish(status);
         let (stalls, stalled) = self.batch.stalls();
         Ok(Outcome {
             ended: ended?,
+            by_key,
             hung_up: self.hung_up,
             stopped: self.stopped.take(),
             failed: self.failed,

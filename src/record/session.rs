@@ -137,6 +137,8 @@ impl From<sys::Error> for Error {
 pub struct Outcome {
     /// How the child ended.
     pub ended: Ended,
+    /// It died of the signal of a key, which the terminal has sent nobody but it: whoever is in the foreground with us waits for that.
+    pub by_key: bool,
     /// The operator's terminal went away, and the child was hung up.
     pub hung_up: bool,
     /// The recorder ordered the end, and said why.

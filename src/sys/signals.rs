@@ -309,6 +309,17 @@ pub fn die_of(signal: Signal) {
     mask(libc::SIG_UNBLOCK, &set_of(&[signal]));
 }
 
+/// The same, of a signal that came by a key: without us the terminal would have sent it to our whole process group, such as the script
+/// that runs us in a loop.
+pub fn die_of_key(signal: Signal) {
+    // For us once the others have it.
+    mask(libc::SIG_BLOCK, &set_of(&[signal]));
+    super::harden::forbid_core_dumps();
+    // SAFETY: takes numbers only; 0 means our own group.
+    unsafe { libc::kill(0, signal) };
+    die_of(signal);
+}
+
 /// A signal's name without `SIG`; `None` for one that has no common name.
 pub fn name(signal: Signal) -> Option<&'static str> {
     Some(match signal {

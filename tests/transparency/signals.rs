@@ -1,8 +1,9 @@
 //! Signals that are sent to the wrapper.
 
 use super::background::{last_job, seen_stopped};
-use crate::support::sandbox::Sandbox;
-use crate::support::{descendants, lives, pause, state, until};
+use crate::support::sandbox::{SIZE, Sandbox};
+use crate::support::terminal::Terminal;
+use crate::support::{descendants, lives, pause, state, there, until};
 use sealcast::sys::signals;
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Command, Stdio};
@@ -38,6 +39,37 @@ fn without_a_terminal_signals_are_handed_on_too() {
         until("the child", || ready.exists().then_some(()));
         signals::send(child.id(), number).unwrap();
         assert_eq!(until("the end", || child.try_wait().unwrap()).code(), Some(42), "{number}");
+    }
+}
+
+#[test]
+fn a_key_that_ends_the_child_ends_the_script_around_it_and_a_signal_does_not() {
+    if !there(&["dash"]) {
+        return;
+    }
+    for (key, number) in [("\x03", signals::SIGINT), ("\x1c", signals::SIGQUIT)] {
+        let sandbox = Sandbox::new();
+        let wrapper = sandbox.wrapper_line();
+        let start = |script: &str| {
+            let mut command = sandbox.command("dash");
+            command.args([
+                "-c",
+                &format!("ulimit -c 0; for turn in 1 2; do {wrapper} {script}; done; echo AFTER"),
+            ]);
+            Terminal::start(&command, SIZE)
+        };
+        let mut terminal = start("sleep 1000");
+        until("the program", || {
+            let name = |pid| std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+            descendants(terminal.pid()).into_iter().any(|pid| name(pid).trim() == "sleep").then_some(())
+        });
+        terminal.send_unseen(key);
+        assert_eq!(terminal.wait_end().signal(), Some(number));
+        assert!(!String::from_utf8_lossy(terminal.transcript()).contains("AFTER"));
+        assert_eq!(sandbox.recorded_exit(), Some(128 + number));
+        let mut terminal = start(&format!("sh -c 'kill -{number} $$'"));
+        terminal.wait_for("AFTER");
+        assert!(terminal.wait_end().success());
     }
 }
 

@@ -47,6 +47,7 @@ impl Pump<'_> {
             signals::SIGHUP if self.outlives && self.leads => {}
             // The child signals its own group, and we may be in it.
             signal if is_handed_on(signal) && (arrived.sender == 0 || Some(arrived.sender) != self.child) => {
+                self.key = None;
                 match self.phase {
                     Phase::Running if self.child.is_none() => self.early.push(arrived),
                     Phase::Running | Phase::HungUp { .. } => {

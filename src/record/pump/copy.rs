@@ -5,6 +5,7 @@ use crate::record::capture::Stream;
 use crate::record::lane::{Buffer, Written};
 use crate::record::session::{Piece, Screen};
 use crate::sys::poll::{Ready, Set};
+use crate::sys::signals::Signal;
 use crate::sys::tty::{Settings, Terminal};
 use crate::sys::{clock, fd, pipe};
 use std::io;
@@ -70,6 +71,9 @@ impl Pump<'_> {
                 // As they are before the child knows of the keys, who may change them.
                 let theirs = screen.leader.settings().ok();
                 let (now, secret) = (clock::monotonic(), theirs.is_some_and(|s| s.reads_secret()));
+                if let Some((_, signal)) = theirs.and_then(|theirs| last_to_end(&theirs, &self.keys)) {
+                    self.key = Some(signal).filter(|_| screen.leader.foreground() == self.child);
+                }
                 self.typed = Some((now, secret));
                 if theirs.and_then(|s| s.stops()).is_some_and(|key| self.keys.whole().contains(&key)) {
                     self.stops = Some(now.saturating_add(STOPS));
@@ -89,8 +93,8 @@ impl Pump<'_> {
     fn end_by_key(&mut self) {
         let Some(screen) = &self.screen else { return };
         let Ok(theirs) = screen.leader.settings() else { return };
-        let ends = |key: &u8| theirs.ends().find(|(byte, _)| byte == key);
-        let Some((key, signal)) = self.keys.whole().iter().rev().find_map(ends) else { return };
+        let Some((key, signal)) = last_to_end(&theirs, &self.keys) else { return };
+        self.key = Some(signal);
         self.keys.forget();
         self.batch.typed(clock::monotonic(), &[key], theirs.reads_secret(), self.blind);
         // Until it has the foreground the stage has it, which no key ends. Where it has, the kernel shows the key, too.
@@ -348,6 +352,11 @@ fn end_piece(keys: &mut Buffer, screen: &Screen) {
     {
         end_file(keys, Some(theirs));
     }
+}
+
+/// The last of the keys that ends whoever has a terminal with these settings, and by which signal.
+fn last_to_end(theirs: &Settings, keys: &Buffer) -> Option<(u8, Signal)> {
+    keys.whole().iter().rev().find_map(|key| theirs.ends().find(|(byte, _)| byte == key))
 }
 
 /// Puts the end of file behind the keys, as a terminal with these settings knows it.
