@@ -242,6 +242,7 @@ impl Row {
             "state": self.opened.state().name(),
             "silent_ms": self.opened.silent.map(millis),
             "size": self.opened.reader.length(),
+            "complete": self.opened.reader.is_complete(),
             "length_ms": self.length,
             "commands": self.commands,
             "notices": self.notices,

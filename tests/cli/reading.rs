@@ -305,7 +305,11 @@ fn verify_goes_through_the_whole_store_and_counts() {
 fn a_recording_that_is_being_written_is_running_and_not_a_finding() {
     let home = Home::new();
     let (path, _) = home.record(&Recording { start: now(), close: false, ..Recording::default() });
+    let counts_all = || json(&home.run(&["ls", "--json"]).exits(0).text())[0]["complete"].clone();
+    // Torn, then running: what the table says with a `+`.
+    assert_eq!(counts_all(), false);
     let file = held(&path);
+    assert_eq!(counts_all(), false);
     let listed = home.run(&["ls"]).exits(0);
     assert!(listed.text().contains("\trunning\t"), "{listed}");
     let verdict = home.run(&["verify", "last"]).exits(0);
