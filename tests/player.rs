@@ -105,6 +105,31 @@ fn marks_of_two_who_watch_the_same_are_both_kept() {
     }
 }
 
+#[test]
+fn marks_that_cannot_be_read_keep_nobody_from_watching() {
+    let home = Home::new();
+    let (path, _) = home.record(&hour());
+    let marks = format!("{}.marks.json", path.display());
+    let made = std::process::Command::new("mkfifo").arg(&marks).status().unwrap();
+    assert!(made.success());
+    for what in ["a pipe", "a directory", "no marks"] {
+        let mut viewer = Viewer::start(&home, &["play", "last"], (160, 24));
+        viewer.shows("the marks beside it are not shown");
+        // What is there is not written over.
+        viewer.types("mmine\r", "not kept");
+        viewer.terminal.send("qq");
+        assert!(viewer.terminal.wait_end().success());
+        if what == "a pipe" {
+            std::fs::remove_file(&marks).unwrap();
+            std::fs::create_dir(&marks).unwrap();
+        } else if what == "a directory" {
+            std::fs::remove_dir(&marks).unwrap();
+            home::write(std::path::Path::new(&marks), b"[{");
+        }
+    }
+    assert_eq!(std::fs::read(&marks).unwrap(), b"[{");
+}
+
 /// Goes to the end, and waits until the player is there: on its way, it exports up to where it is.
 fn to_the_end(viewer: &mut Viewer) {
     let screen = viewer.shows(" / ");

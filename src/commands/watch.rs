@@ -150,8 +150,12 @@ impl Desk<'_> {
         let header = watched.header();
         let why = watched.opening().map(|opening| opening.meta.why());
         let title = Title { who: who(header), host: header.host.clone(), why: why.unwrap_or_default() };
-        self.marks = marks::read(&marks::path_of(&opened.found.path))?;
+        let marks = marks::read(&marks::path_of(&opened.found.path));
+        self.marks = marks.as_ref().cloned().unwrap_or_default();
         let mut app = App::new(watched, title, depth(self.context), self.marks.clone());
+        if let Err(error) = marks {
+            app.warn(format!("the marks beside it are not shown: {error}"));
+        }
         app.awaits(self.judge_on_a_thread(&opened));
         self.current = Some(opened.found);
         Ok(app)

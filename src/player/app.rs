@@ -319,6 +319,11 @@ impl<S: Source> App<S> {
         self.note = Some((format!("the session has ended{}", status.unwrap_or_default()), false));
     }
 
+    /// Says what is wrong, until the next key.
+    pub fn warn(&mut self, what: String) {
+        self.note = Some((what, true));
+    }
+
     /// From now on the verdict of this number counts and no other: one that comes late may be about another recording, or about
     /// this one as it was before.
     pub fn awaits(&mut self, verdict: u64) {
