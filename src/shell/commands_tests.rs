@@ -23,7 +23,7 @@ impl Screen for OneLine {
     }
 
     fn line(&mut self) -> Option<Line> {
-        Some(Line { text: self.0.trim_end().into(), before: self.0.clone() })
+        Some(Line { text: self.0.trim_end().into(), before: self.0.clone(), fills: false })
     }
 }
 
@@ -295,6 +295,35 @@ fn remains_of_a_box_behind_the_cursor_are_not_part_of_the_command() {
     // Enter in the middle of a line enters all of it.
     let whole = entered(">>> x = 1;  y = 2\x1b[10D");
     assert_eq!((whole.text.as_str(), whole.flags.len()), ("x = 1;  y = 2", 0));
+}
+
+#[test]
+fn a_line_of_which_the_screen_holds_only_the_end_is_no_other_line() {
+    let long = format!(": {}; id", "p".repeat(300));
+    for (typed, told, flagged) in [
+        (&*long, &*long, false),
+        // What the screen was made to hold of it is not the end of it.
+        (&*long, "rm -rf /srv; id", true),
+        // It has room for more than this: so much was to be seen.
+        ("id", "rm -rf /srv; id", true),
+    ] {
+        let mut terminal = crate::terminal::Terminal::new(20, 4);
+        let mut tracker = Tracker::new(Some(10));
+        tracker.mark(1, Mark::End { status: Some(0), pipe: vec![], cancelled: false }, &mut terminal);
+        tracker.output(1, b"\x1b[H\x1b[2J$ ", &mut terminal);
+        tracker.input(2, &typed.as_bytes()[..1], &mut terminal);
+        tracker.output(2, typed.as_bytes(), &mut terminal);
+        tracker.input(2, b"\r", &mut terminal);
+        tracker.output(3, b"\r\n", &mut terminal);
+        tracker.mark(4, Mark::Start(Start { text: Some(told.into()), ..Start::default() }), &mut terminal);
+        let commands = tracker.finish(9, Some(0)).commands;
+        let flags = commands.iter().flat_map(|command| &command.flags);
+        assert_eq!(
+            flags.filter(|flag| flag.starts_with("shown: ")).count(),
+            usize::from(flagged),
+            "{commands:?}"
+        );
+    }
 }
 
 #[test]

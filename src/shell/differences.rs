@@ -152,6 +152,11 @@ pub(super) fn is_last_of(told: &str, shown: &[String]) -> bool {
     !told.is_empty() && told == squeezed(last) && before.iter().any(more)
 }
 
+/// Whether the one line that was entered is the end of what the shell says it runs.
+pub(super) fn is_end_of(told: &str, shown: &[String]) -> bool {
+    matches!(shown, [shown] if squeezed(told).ends_with(&squeezed(shown)))
+}
+
 /// The line on the screen against the line that the shell says it runs.
 fn typed_and_told(told: &str, shown: &[String], cut: bool) -> Option<String> {
     // Several lines are joined by shells in their own ways: only one line is compared.

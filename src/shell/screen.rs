@@ -9,6 +9,8 @@ pub struct Line {
     pub text: String,
     /// The part before the cursor, blanks included.
     pub before: String,
+    /// It fills the screen: of one that is longer, this is the end.
+    pub fills: bool,
 }
 
 /// Whatever shows the output. A recording does it with an emulator; tests may do it with less.
@@ -63,6 +65,7 @@ pub fn of(terminal: &Terminal) -> Option<Line> {
             }
         }
         if !terminal.row_wraps(row) {
+            line.fills = first == 0 && row.saturating_add(1) == terminal.size().1;
             break;
         }
         row = row.saturating_add(1);
@@ -83,8 +86,8 @@ mod tests {
 
     #[test]
     fn the_blank_after_a_prompt_counts_as_before_the_cursor() {
-        assert_eq!(line("old\r\n$ "), Line { text: "$".into(), before: "$ ".into() });
-        assert_eq!(line("$ ls\x08"), Line { text: "$ ls".into(), before: "$ l".into() });
+        assert_eq!(line("old\r\n$ "), Line { text: "$".into(), before: "$ ".into(), fills: false });
+        assert_eq!(line("$ ls\x08"), Line { text: "$ ls".into(), before: "$ l".into(), fills: false });
     }
 
     #[test]

@@ -35,6 +35,8 @@ pub(super) struct Typing {
     pub(super) at: u64,
     /// Lines of the command so far.
     pub(super) lines: Vec<String>,
+    /// The last of them fills the screen.
+    pub(super) fills: bool,
     /// Lines that were typed while a command ran, of a shell that tells of no starts: for the shell, if no program has read them.
     pub(super) ahead: VecDeque<String>,
     /// An Enter came, and no output since.
@@ -118,6 +120,7 @@ impl Tracker {
         }
         if self.typing.lines.len() < MAX_LINES {
             self.typing.lines.push(text.clone());
+            self.typing.fills = line.fills;
         }
         if continues && let Some(entry) = open.and_then(|id| self.entry(id)) {
             entry.command.text.push('\n');

@@ -13,7 +13,8 @@ impl Tracker {
     /// `time`: when the mark was read, milliseconds, as the event of the recording has it; `at`: when it happened.
     pub(super) fn start(&mut self, time: u64, at: Span, start: Start) {
         let typing = &mut self.typing;
-        let shown = std::mem::take(&mut typing.lines);
+        let mut shown = std::mem::take(&mut typing.lines);
+        let fills = std::mem::take(&mut typing.fills);
         let entered = typing.at > 0 && !shown.is_empty() && !at.is_exact();
         let begin = if entered { typing.at.saturating_mul(1_000).min(at.first) } else { at.first };
         let begin = begin.max(self.last_end.first);
@@ -73,6 +74,10 @@ impl Tracker {
             None => self.open(command, begin, Standing::Ran),
         };
         if let Some(entry) = self.entry(id) {
+            if fills && differences::is_end_of(&entry.command.text, &shown) {
+                // What stood before it has left the screen: there is nothing to compare it with.
+                shown.clear();
+            }
             entry.shown = shown;
         }
         self.place = Place::Running(id);
