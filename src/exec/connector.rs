@@ -5,6 +5,7 @@
 
 use super::record::{self, Event, exit_status, session_micros, session_time};
 use crate::cast::Exec;
+use crate::container::fit::more_bytes;
 use crate::sys::netlink::ProcEvents;
 use crate::sys::{proc, signals};
 use crate::text::lossless;
@@ -24,6 +25,8 @@ const FIRST_USER_NAMESPACE: u32 = 0xEFFF_FFFD;
 const MAX_FOLLOWED: usize = 65_536;
 /// Most bytes of arguments that are kept.
 const MAX_ARGUMENTS: u64 = 16 << 10;
+/// Most bytes behind them that are counted: the kernel takes 6 MiB, but who has the privilege can call all their memory arguments.
+const MAX_COUNTED: u64 = 8 << 20;
 
 pub(super) struct ConnectorTrace {
     events: ProcEvents,
@@ -114,10 +117,15 @@ fn looked_up(pid: u32, time: u64) -> Exec {
         let target = proc::link(&at(name)).map(|path| lossless(path.as_os_str().as_bytes()));
         target.unwrap_or_default()
     };
-    let mut argv = Vec::new();
-    if let Ok(file) = proc::open(&at("cmdline")) {
+    let (mut argv, mut more) = (Vec::new(), 0);
+    if let Ok(mut file) = proc::open(&at("cmdline")) {
         // What cannot be read is left out: the process may be gone.
-        let _ = file.take(MAX_ARGUMENTS).read_to_end(&mut argv);
+        let _ = (&mut file).take(MAX_ARGUMENTS).read_to_end(&mut argv);
+        more = std::io::copy(&mut file.take(MAX_COUNTED), &mut std::io::sink()).unwrap_or_default();
+    }
+    let mut argv = record::arguments(&argv);
+    if more > 0 {
+        argv.push(more_bytes(usize::try_from(more).unwrap_or(usize::MAX)));
     }
     let status = proc::read_to_string(&at("status")).unwrap_or_default();
     let field = |name: &str, index: usize| {
@@ -131,7 +139,7 @@ fn looked_up(pid: u32, time: u64) -> Exec {
         uid: field("Uid:", 0),
         euid: field("Uid:", 1),
         path: link("exe"),
-        argv: record::arguments(&argv),
+        argv,
         cwd: link("cwd"),
         end: None,
         exit: None,
@@ -147,6 +155,27 @@ mod tests {
         out.extend(3_000_000_u64.to_ne_bytes());
         out.extend(words.iter().flat_map(|w| w.to_ne_bytes()));
         out
+    }
+
+    #[test]
+    fn arguments_beyond_what_is_kept_are_counted() {
+        let long = "y".repeat(100_000);
+        // It waits for its input, which is ours.
+        let mut child = std::process::Command::new("cat")
+            .args(["-", &long, "end"])
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        let exec = looked_up(child.id(), 3);
+        drop(child.stdin.take());
+        child.wait().unwrap();
+        let all = "cat".len() + 1 + "-".len() + 1 + long.len() + 1 + "end".len() + 1;
+        let kept = usize::try_from(MAX_ARGUMENTS).unwrap();
+        assert_eq!(exec.argv[..2], ["cat", "-"]);
+        assert_eq!(exec.argv[2].len(), kept - 6);
+        assert_eq!(exec.argv[3..], [format!("… {} more bytes", all - kept)]);
     }
 
     #[test]
