@@ -126,6 +126,45 @@ fn a_recorded_command_is_one_entry_with_its_programs() {
     }
 }
 
+#[test]
+fn what_a_session_was_told_to_run_is_kept_whole_and_where_it_cannot_be_nothing_is_denied() {
+    let sandbox = Sandbox::new();
+    // One line of nearly all that Linux takes.
+    let long = format!(": '{}'; echo EVILWORD", "x".repeat(120_000));
+    let run = |words: &[&str]| {
+        let output = sealcast(&sandbox, &[&["run", "--", "sh", "-c"], words].concat()).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+    };
+    let asked = |words: &[&str]| {
+        let output = sealcast(&sandbox, words).output().unwrap();
+        (output.status.code().unwrap(), String::from_utf8([output.stdout, output.stderr].concat()).unwrap())
+    };
+    run(&[&long]);
+    assert_eq!(commands(&sandbox)[0]["text"], format!("sh -c {long}"));
+    assert!(commands(&sandbox)[0]["flags"].is_null());
+    // Its first program has the first 16 KiB of it, which leaves doubt whether there is more to be found.
+    let (code, said) = asked(&["search", "--in", "command", "EVILWORD"]);
+    assert!(matches!(code, 0 | 2) && said.contains("EVILWORD"), "{code} {said}");
+    assert_eq!(asked(&["ls", "--command", "EVILWORD"]).1.lines().count(), 1);
+    let recordings = sandbox.path("home/.local/share/sealcast/recordings");
+    std::fs::remove_dir_all(recordings).unwrap();
+
+    let (some, more) = ("y".repeat(100_000), format!("{}EVILWORD", "z".repeat(100_000)));
+    run(&[":", &some, &more]);
+    let told = commands(&sandbox);
+    let flags = told[0]["flags"].as_array().unwrap();
+    let flag = flags[0].as_str().unwrap();
+    assert!(flags.len() == 1 && flag.starts_with("cut: only the beginning of the line is kept"), "{flags:?}");
+    assert!(told[0]["text"].as_str().unwrap().ends_with(" more bytes"));
+    for words in [&["search", "EVILWORD"][..], &["search", "--in", "command", "EVILWORD"]] {
+        let (code, said) = asked(words);
+        assert!(code == 2 && said.contains("lacks commands or arguments"), "{words:?}: {code} {said}");
+    }
+    assert_eq!(asked(&["search", "--in", "meta", "EVILWORD"]).0, 2);
+    assert_eq!(asked(&["ls", "--command", "EVILWORD"]).0, 2);
+    assert_eq!(asked(&["ls", "--command", "yyyy"]).0, 0);
+}
+
 /// Random bytes come faster than any emulator can follow them. That must not be a way to blind the other witnesses.
 #[test]
 fn a_flood_that_the_screen_cannot_follow_does_not_silence_the_shell_or_the_kernel() {

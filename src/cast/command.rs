@@ -52,6 +52,11 @@ impl Command {
         self.flags.iter().map(String::as_str).filter(is)
     }
 
+    /// Whether only the beginning of its line is kept.
+    pub fn is_cut(&self) -> bool {
+        self.flags.iter().any(|flag| is_of(flag, "cut"))
+    }
+
     /// The flag of what was typed in this many lines while the screen was not known.
     pub fn unread(lines: u64) -> String {
         let were = if lines == 1 { "line was" } else { "lines were" };

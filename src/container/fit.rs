@@ -5,7 +5,7 @@
 
 use super::error::Error;
 use super::index::{self, Entry, GivenUp, Packed};
-use crate::cast::{Command, Exec, Source, Trust, word};
+use crate::cast::{Command, Source, Trust, word};
 use crate::text::counted;
 use serde::{Deserialize, Serialize};
 
@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 const SHORTER: [usize; 4] = [4096, 1024, 256, 64];
 /// How many notices of one kind there are room for in any case.
 const MOST_NOTICES: usize = 20;
-/// What an argument costs beside its bytes, as [`Exec::size`] counts it.
+/// What an argument costs beside its bytes, as [`crate::cast::Exec::size`] counts it.
 const ARGUMENT: usize = 24;
 
 /// For what of an entry there is room in a recording.
@@ -121,14 +121,14 @@ pub fn missing(argv: &[String]) -> Option<usize> {
     argv.last().and_then(|last| last.strip_prefix("… ")?.strip_suffix(" more bytes")?.parse().ok())
 }
 
-/// Shortens the arguments of a program to about `most` bytes, and says in a last one how many are missing. True when nothing
+/// Shortens the arguments of a program, or of the session itself, to about `most` bytes, and says in a last one how many are missing. True when nothing
 /// had been missing before.
-pub fn shorten(exec: &mut Exec, most: usize) -> bool {
-    let known = missing(&exec.argv);
-    let kept = exec.argv.len().saturating_sub(usize::from(known.is_some()));
+pub fn shorten(argv: &mut Vec<String>, most: usize) -> bool {
+    let known = missing(argv);
+    let kept = argv.len().saturating_sub(usize::from(known.is_some()));
     let (mut room, mut gone) = (most, 0usize);
     let mut whole = 0usize;
-    for (n, argument) in exec.argv.iter_mut().take(kept).enumerate() {
+    for (n, argument) in argv.iter_mut().take(kept).enumerate() {
         let cost = argument.len().saturating_add(ARGUMENT);
         if gone == 0 && cost <= room {
             (room, whole) = (room.saturating_sub(cost), n.saturating_add(1));
@@ -148,8 +148,8 @@ pub fn shorten(exec: &mut Exec, most: usize) -> bool {
     if gone == 0 {
         return false;
     }
-    exec.argv.truncate(whole);
-    exec.argv.push(more_bytes(gone.saturating_add(known.unwrap_or(0))));
+    argv.truncate(whole);
+    argv.push(more_bytes(gone.saturating_add(known.unwrap_or(0))));
     known.is_none()
 }
 
@@ -178,7 +178,7 @@ impl Entry {
             }
             // What runs is told again when it ends.
             let execs = self.running.iter_mut().flat_map(|command| &mut command.execs);
-            let shortened = count(execs.filter_map(|exec| shorten(exec, 64).then_some(())).count());
+            let shortened = count(execs.filter_map(|exec| shorten(&mut exec.argv, 64).then_some(())).count());
             self.running_left_out.add(LeftOut { shortened, ..LeftOut::default() });
             if let Some(packed) = index::encode_entry(self)? {
                 return Ok(packed);
@@ -193,8 +193,9 @@ impl Entry {
             }
             for most in SHORTER {
                 let execs = self.commands.iter_mut().flat_map(|command| &mut command.execs);
-                let shortened =
-                    execs.chain(&mut self.execs).filter_map(|exec| shorten(exec, most).then_some(()));
+                let shortened = execs
+                    .chain(&mut self.execs)
+                    .filter_map(|exec| shorten(&mut exec.argv, most).then_some(()));
                 self.left_out.shortened = self.left_out.shortened.saturating_add(count(shortened.count()));
                 if let Some(packed) = index::encode_entry(self)? {
                     return Ok(packed);
@@ -291,7 +292,7 @@ impl Entry {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cast::{Command, Source};
+    use crate::cast::{Command, Exec, Source};
     use crate::container::limits;
 
     fn exec(argv: &[&str]) -> Exec {
@@ -313,7 +314,7 @@ mod tests {
         ] {
             let mut exec = exec(&argv);
             assert_eq!(
-                (shorten(&mut exec, most), &exec.argv),
+                (shorten(&mut exec.argv, most), &exec.argv),
                 (newly, &expected.iter().map(|s| (*s).to_owned()).collect())
             );
         }

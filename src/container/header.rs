@@ -1,6 +1,7 @@
 //! What a recording says of itself: a little in public, the rest sealed.
 
 use super::error::Error;
+use super::fit::missing;
 use super::limits;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -145,6 +146,16 @@ pub struct Meta {
 }
 
 impl Meta {
+    /// Whether of its arguments only the beginning is kept.
+    pub fn lacks_arguments(&self) -> bool {
+        // Before they said how much is missing, each was cut by itself, and `…` alone stood for those behind 64 KiB.
+        let is_cut = |word: &String| word.len() >= 4096 && word.ends_with('…');
+        let before =
+            || self.argv.iter().map(|word| word.len().saturating_add(1)).fold(0, usize::saturating_add);
+        let are_less = self.argv.last().is_some_and(|last| last == "…") && before() > (64 << 10) - 4200;
+        missing(&self.argv).is_some() || are_less || self.argv.iter().any(is_cut)
+    }
+
     /// Why, in one line: ticket and reason, as far as they were given.
     pub fn why(&self) -> String {
         let given = [self.ticket.as_str(), self.reason.as_str()].into_iter().filter(|text| !text.is_empty());

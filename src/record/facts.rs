@@ -9,6 +9,7 @@ use super::elevate::{Target, Variables, What, Wish};
 use super::groups::GroupNames;
 use super::indexer::ScreenIndexer;
 use super::users::Users;
+use crate::container::fit::shorten;
 use crate::container::{Header, Meta, ORIGIN_WITNESSED};
 use crate::policy::{Policy, Profile, duration_text};
 use crate::sys::guard::Restrictions;
@@ -20,10 +21,10 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
-/// Longest claim and longest argument that is kept, in bytes.
+/// Longest claim that is kept, in bytes.
 const MAX_TEXT: usize = 4096;
-/// Longest command line that is kept, in bytes.
-const MAX_ARGV: usize = 64 << 10;
+/// Longest command line that is kept, in bytes, about: one word of it, which may be a script, is 128 KiB at most in Linux.
+const MAX_ARGV: usize = 192 << 10;
 /// Most that is kept of the environment, in bytes of names and values.
 const MAX_ENV: usize = 64 << 10;
 /// Claims of elevators and of sshd about the caller.
@@ -190,23 +191,10 @@ fn argv(wish: &Wish, target: &Target, policy: &Policy) -> (Vec<String>, u32) {
         What::Line(line) => vec![shortened(target.shell.as_os_str()), "-c".to_owned(), readable(line)],
         What::Command(words) => words.iter().map(|word| readable(word)).collect(),
     };
-    let (words, redacted) = policy.redact.apply(&words);
-    let mut room = MAX_ARGV;
-    let mut kept = Vec::new();
-    for word in words {
-        // After the redaction: what was cut off could have shown where a secret begins.
-        let word = cut(word);
-        // With what parts it from the next: there can be very many that are empty.
-        match room.checked_sub(word.len().saturating_add(1)) {
-            Some(left) => room = left,
-            None => {
-                kept.push("…".to_owned());
-                break;
-            }
-        }
-        kept.push(word);
-    }
-    (kept, redacted)
+    let (mut words, redacted) = policy.redact.apply(&words);
+    // After the redaction: what was cut off could have shown where a secret begins.
+    shorten(&mut words, MAX_ARGV);
+    (words, redacted)
 }
 
 /// The variables that the policy keeps, except the values it withholds: of those, that they were there. And how many there was no
@@ -543,12 +531,24 @@ mod tests {
         let words = vec!["é".repeat(10_000).into(); 100];
         let wish = Wish { what: What::Command(words), ..Wish::default() };
         let (_, meta) = tell(&observed(), &wish, &target(), "a", &policy(""), &Variables::new());
-        assert!(meta.argv.iter().map(String::len).sum::<usize>() < MAX_ARGV + 10);
-        assert!(meta.argv[0].ends_with('…') && meta.argv.last().unwrap() == "…");
+        let kept: usize = meta.argv.iter().map(String::len).sum();
+        assert!((MAX_ARGV / 2..MAX_ARGV + 30).contains(&kept) && meta.argv[0].len() == 20_000, "{kept}");
+        // With the byte behind each, as the kernel counts them.
+        let last = meta.argv.last().unwrap();
+        let bytes = last.strip_prefix("… ").and_then(|rest| rest.strip_suffix(" more bytes")).unwrap();
+        let whole = meta.argv.iter().filter(|word| word.len() == 20_000).count();
+        let part = meta.argv.iter().find(|word| word.starts_with('é') && word.len() < 20_000);
+        let part = part.map_or(0, String::len);
+        assert_eq!(bytes.parse::<usize>().unwrap(), (100 - whole) * 20_001 - part);
+        // A word of all that the kernel takes is kept as it is.
+        let line = "x".repeat(128 << 10);
+        let wish = Wish { what: What::Line(line.clone().into()), ..Wish::default() };
+        let (_, meta) = tell(&observed(), &wish, &target(), "a", &policy(""), &Variables::new());
+        assert_eq!((meta.argv[1..].join(" "), meta.lacks_arguments()), (format!("-c {line}"), false));
         // Nothing is something too, as often as there is room for on a command line.
         let wish = Wish { what: What::Command(vec!["".into(); 600_000]), ..Wish::default() };
         let (_, meta) = tell(&observed(), &wish, &target(), "a", &policy(""), &Variables::new());
-        assert!(meta.argv.len() <= MAX_ARGV + 1 && meta.argv.last().unwrap() == "…");
+        assert!(meta.argv.len() <= MAX_ARGV + 1 && meta.lacks_arguments());
     }
 
     #[test]

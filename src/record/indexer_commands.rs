@@ -60,7 +60,7 @@ impl Harvest {
         let mut left_out = LeftOut::default();
         if all(&running) > MAX_RUNNING {
             for exec in running.iter_mut().flat_map(|command| &mut command.execs) {
-                left_out.shortened += u64::from(fit::shorten(exec, LEAST));
+                left_out.shortened += u64::from(fit::shorten(&mut exec.argv, LEAST));
             }
         }
         while all(&running) > MAX_RUNNING {
@@ -139,7 +139,7 @@ impl Harvest {
         let of_commands = all.commands.iter_mut().flat_map(|command| &mut command.execs);
         of_commands
             .chain(&mut all.execs)
-            .for_each(|exec| all.left_out.shortened += u64::from(fit::shorten(exec, most)));
+            .for_each(|exec| all.left_out.shortened += u64::from(fit::shorten(&mut exec.argv, most)));
         let commands = all.commands.iter().map(Command::size);
         all.bytes = commands.chain(all.execs.iter().map(Exec::size)).fold(0, usize::saturating_add);
         *self = all;
@@ -147,7 +147,7 @@ impl Harvest {
     }
 
     fn shorten(&mut self, exec: &mut Exec) {
-        if self.most.is_some_and(|most| fit::shorten(exec, most)) {
+        if self.most.is_some_and(|most| fit::shorten(&mut exec.argv, most)) {
             self.left_out.shortened = self.left_out.shortened.saturating_add(1);
         }
     }

@@ -8,6 +8,7 @@ use super::session::{Piece, Session, Watch};
 use super::start_dir::{self, StartDir};
 use super::take::Error;
 use crate::container::Meta;
+use crate::container::fit::missing;
 use crate::exec;
 use crate::policy::Redactions;
 use crate::shell::commands::Tracker;
@@ -140,6 +141,9 @@ impl Witnesses {
         if self.is_command {
             // As the header has it: without its secrets.
             tracker.command(meta.argv.join(" "), Some(meta.cwd.clone()).filter(|cwd| !cwd.is_empty()));
+            if let Some(bytes) = missing(&meta.argv) {
+                tracker.command_lacks(bytes);
+            }
         }
         Ok(Heard { tracker, trace, redact: self.wanted.redact.clone(), strict: self.wanted.strict })
     }

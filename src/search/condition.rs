@@ -5,6 +5,7 @@
 use super::pattern::{Pattern, Style};
 use super::when;
 use crate::cast::Command;
+use crate::container::fit::missing;
 use crate::container::{Entry, GivenUp, Header, Opening};
 use crate::text;
 use jiff::Timestamp;
@@ -56,10 +57,15 @@ pub struct Indexed<'a> {
 }
 
 impl Indexed<'_> {
-    /// Entries from which commands or programs are missing.
+    /// Entries from which commands or programs are missing, or the ends of their lines and arguments.
     pub fn lacking(&self) -> usize {
         let lacks = |entry: &&Entry| {
-            entry.given_up.is_some_and(GivenUp::lacks_commands) || !entry.all_left_out().is_nothing()
+            let commands = || entry.commands.iter().chain(&entry.running);
+            let mut execs = entry.execs.iter().chain(commands().flat_map(|command| &command.execs));
+            entry.given_up.is_some_and(GivenUp::lacks_commands)
+                || !entry.all_left_out().is_nothing()
+                || commands().any(Command::is_cut)
+                || execs.any(|exec| missing(&exec.argv).is_some())
         };
         self.entries.iter().filter(lacks).count()
     }
@@ -67,6 +73,9 @@ impl Indexed<'_> {
     /// Why what is not found may be there all the same; `None` where the index is whole.
     pub fn lack(&self) -> Option<String> {
         match (self.lacking(), self.complete, self.running) {
+            (0, true, _) if self.opening.meta.lacks_arguments() => {
+                Some("of what it was told to run it has only the beginning".to_owned())
+            }
             (0, true, _) => None,
             (0, false, true) => Some("it is being recorded, and its last part is in no index yet".to_owned()),
             (0, false, false) => Some("it was not closed, and its last part is in no index".to_owned()),
@@ -172,7 +181,7 @@ impl Condition {
                                 .chain(commands().flat_map(|command| &command.execs))
                                 .any(|exec| pattern.is_in(&exec.argv.join(" ")) || pattern.is_in(&exec.path))
                     });
-                (ran, complete && known.lacking() == 0)
+                (ran, complete && known.lacking() == 0 && !meta.lacks_arguments())
             }
             Self::Exit(status, other) => {
                 let exit = entries.iter().rev().find_map(|entry| entry.tally.exit);

@@ -13,6 +13,8 @@ use std::time::Duration;
 pub(super) struct Doubt {
     /// Where commands may be missing, nobody can say that there were none.
     lacking: bool,
+    /// Of what the session was told to run only the beginning is kept.
+    told_less: bool,
     /// Why the index does not tell of all.
     lack: Option<String>,
     /// Something stands in the file that is in none of its segments.
@@ -32,6 +34,7 @@ impl Doubt {
         let Indexed { complete, running, .. } = *known;
         Self {
             lacking: known.lacking() > 0,
+            told_less: known.opening.meta.lacks_arguments(),
             lack: known.lack(),
             damage,
             cut: !complete && !running && times.asks_beyond(),
@@ -48,7 +51,8 @@ impl Doubt {
         let asks = term.fields.has(Field::Command) || term.fields.has(Field::Exec);
         let followed = self.running && term.fields.has(Field::Screen);
         let unfinished = asks && (self.lacking || !(self.complete || followed));
-        self.damage.is_some() || self.cut || self.unsure || unfinished
+        let untold = self.told_less && (asks || term.fields.has(Field::Meta));
+        self.damage.is_some() || self.cut || self.unsure || unfinished || untold
     }
 
     /// Why it could be searched only in part, read until `read_to` as far as that is known, and what is wrong with it, where that is

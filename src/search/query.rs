@@ -12,9 +12,13 @@ use super::condition::{Condition, Indexed, NAMES};
 use super::pattern::{Pattern, QueryError, Style};
 use crate::container::{Header, Wanted};
 use jiff::Timestamp;
+use memchr::memmem;
 use std::ops::Range;
 use std::sync::Arc;
 
+/// What stands in the index where a line or arguments are cut: the word of a flag, and what
+/// [`crate::container::fit::more_bytes`] writes.
+const CUT: [&str; 2] = ["\"cut:", " more bytes\""];
 /// Longest query, in bytes.
 const MAX_QUERY: usize = 16 << 10;
 /// Most texts and conditions.
@@ -175,13 +179,17 @@ impl Query {
     }
 
     /// Whether commands and programs must be read from an index entry that is kept as this JSON (see
-    /// [`crate::container::Reader::only_if`]): a text or a condition may be about them.
+    /// [`crate::container::Reader::only_if`]): a text or a condition may be about them, or about what was cut off.
     pub fn asks_for(&self) -> Wanted {
         let asks = |term: &&Term| term.fields.has(Field::Command) || term.fields.has(Field::Exec);
         let mut patterns: Vec<Pattern> =
             self.terms.iter().filter(asks).map(|term| term.pattern.clone()).collect();
         commands(&self.expr, &mut patterns);
-        Arc::new(move |json| patterns.iter().any(|pattern| pattern.may_be_stored_in(json)))
+        let is_cut = |json: &[u8]| CUT.iter().any(|text| memmem::find(json, text.as_bytes()).is_some());
+        Arc::new(move |json| {
+            patterns.iter().any(|pattern| pattern.may_be_stored_in(json))
+                || (!patterns.is_empty() && is_cut(json))
+        })
     }
 
     /// Whether a text or a condition may be about commands.

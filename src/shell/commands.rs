@@ -195,6 +195,13 @@ impl Tracker {
         self.place = Place::Running(id);
     }
 
+    /// So many bytes of the line of [`Tracker::command`] are not kept.
+    pub fn command_lacks(&mut self, bytes: usize) {
+        self.flag_current(&format!(
+            "cut: only the beginning of the line is kept, without its last {bytes} bytes"
+        ));
+    }
+
     /// The shell was started with the integration: that it never tells anything is itself worth telling.
     pub fn expect_marks(&mut self) {
         self.expected = true;

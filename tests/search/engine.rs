@@ -3,7 +3,7 @@
 use crate::corpus::{Session, long_session, sessions};
 use crate::dice::Dice;
 use crate::made::{Made, Plan, output};
-use sealcast::cast::{Command, Event, Payload};
+use sealcast::cast::{Command, Event, Exec, Payload};
 use sealcast::container::{GivenUp, Header, LeftOut, Meta, Reader};
 use sealcast::search::{Field, Fields, Options, Query, Style};
 use sealcast::store::Found;
@@ -512,5 +512,55 @@ fn where_programs_or_arguments_were_left_out_nothing_is_denied() {
             assert_eq!(answer(field).fault.is_some(), fault, "{left_out:?}");
         }
         assert_eq!(answer(Field::Screen).fault, None, "{left_out:?}");
+    }
+}
+
+#[test]
+fn where_a_line_or_arguments_were_cut_nothing_is_denied() {
+    let made = Made::new();
+    let events = [output(0, "hello\r\n"), output(1000, "end")];
+    let words = |words: &[&str]| -> Vec<String> { words.iter().map(|word| (*word).to_owned()).collect() };
+    let exec = |argv: &[&str]| Exec { argv: words(argv), path: "/bin/sh".into(), ..Exec::default() };
+    let cut = "cut: only the beginning of the line is kept";
+    let command = |flag: &str, argv: &[&str]| Command {
+        text: "sh -c".into(),
+        flags: if flag.is_empty() { Vec::new() } else { words(&[flag]) },
+        execs: vec![exec(argv)],
+        ..Command::default()
+    };
+    let old = format!("{}…", "x".repeat(4096));
+    for (what, command, argv, of_commands, of_facts) in [
+        ("nothing", command("", &["sh", "… more"]), words(&["sh", "-c", "…"]), false, false),
+        ("the line", command(cut, &["sh"]), words(&["sh"]), true, false),
+        ("arguments", command("", &["sh", "… 9 more bytes"]), words(&["sh"]), true, false),
+        ("the session's", command("", &["sh"]), words(&["sh", "… 9 more bytes"]), true, true),
+        // As recorders cut them once.
+        ("a word", command("", &["sh"]), words(&["sh", "-c", &old]), true, true),
+        ("words", command("", &["sh"]), [vec!["x".repeat(1000); 65], words(&["…"])].concat(), true, true),
+    ] {
+        let meta = Meta { argv, ..Meta::default() };
+        let recording = made.add(Plan { commands: vec![command], meta, ..Plan::new((80, 24), &events) });
+        let answer = |query: &Query| {
+            made.answers(std::slice::from_ref(&recording), query, &Options::default()).remove(0)
+        };
+        for (field, faulty) in [
+            (Field::Command, of_commands),
+            (Field::Exec, of_commands),
+            (Field::Meta, of_facts),
+            (Field::Screen, false),
+            (Field::Input, false),
+        ] {
+            let query = Query::text("xyzzyplugh", Style::default(), Fields::of(&[field])).unwrap();
+            let answer = answer(&query);
+            assert_eq!(
+                (answer.fault.is_some(), answer.found.is_some()),
+                (faulty, false),
+                "{what}, {field:?}"
+            );
+        }
+        let now = Default::default();
+        let query = |text| Query::parse(text, Style::default(), Fields::EVERYWHERE, now).unwrap();
+        assert_eq!(answer(&query("command:xyzzyplugh")).fault.is_some(), of_commands, "{what}");
+        assert!(answer(&query("command:sh")).found.is_some(), "{what}");
     }
 }
