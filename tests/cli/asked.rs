@@ -32,3 +32,22 @@ fn we_the_caller_and_the_target_who_are_the_same_are_looked_up_once_and_so_is_wh
     let users = std::collections::BTreeSet::from_iter(users.into_iter().flatten());
     assert!(asked.len() <= users.len(), "{users:?}: {asked:#?}");
 }
+
+/// A crash the moment a program begins leaves a recording that says that it did.
+#[test]
+fn the_beginning_of_a_recording_and_its_name_are_on_the_disk_before_the_program_is_executed() {
+    if !crate::kept::can_trace() {
+        return;
+    }
+    let home = Home::new();
+    home.run(&["run", "--", "true"]).exits(0);
+    let calls = ["-y", "-e", "trace=write,fsync,fdatasync,execve"];
+    crate::kept::under_strace(&home, &calls, &["run", "--", "true"]).exits(0);
+    let trace = std::fs::read_to_string(home.path("trace")).unwrap();
+    let before: Vec<&str> = trace.lines().take_while(|line| !line.contains("[\"true\"]")).collect();
+    let last =
+        |call: &str| before.iter().rposition(|line| line.contains(call) && line.contains("/recordings"));
+    let order = [last(" write("), last(" fdatasync("), last(" fsync(")];
+    assert!(order.iter().all(Option::is_some) && order.is_sorted(), "{order:?}: {trace}");
+    assert!(before.len() < trace.lines().count(), "{trace}");
+}
