@@ -41,8 +41,10 @@ pub(super) struct Keyboard {
     whole: bool,
     /// Standard output is the terminal.
     display: bool,
-    /// The child's terminal as it had it first.
+    /// The child's terminal as it had it first, or as it was last set from outside.
     began: Option<Settings>,
+    /// How the terminal was given back last.
+    left: Option<Settings>,
     /// Standard input is the terminal, so lines typed in a shared terminal are for the child.
     lines: bool,
     /// A line is there, and somebody inside waits for it.
@@ -71,6 +73,7 @@ impl Keyboard {
             whole: lines && display,
             display,
             began: screen.and_then(|screen| screen.leader.settings().ok()),
+            left: None,
             lines,
             asked: false,
             plain: false,
@@ -84,8 +87,28 @@ impl Keyboard {
     }
 
     /// Takes it, if it is ours.
-    pub(super) fn begin(&mut self, terminal: &Terminal) -> Result<(), Error> {
-        if self.whole && terminal.is_foreground() { self.take(terminal, None) } else { Ok(()) }
+    pub(super) fn begin(&mut self, terminal: &Terminal, leader: &Leader) -> Result<(), Error> {
+        if !self.whole || !terminal.is_foreground() {
+            return Ok(());
+        }
+        self.take(terminal, None)?;
+        self.hand_on(leader);
+        Ok(())
+    }
+
+    /// What was set while it was not ours (`stty` in the shell that we were stopped for) holds inside too, as it would for the child
+    /// without us, but where that has set its terminal itself.
+    fn hand_on(&mut self, leader: &Leader) {
+        let (Some(found), Some(left)) = (self.raw.as_ref().map(RawMode::found), self.left.take()) else {
+            return;
+        };
+        if !found.is(&left) && found.is_canonical() {
+            let of_child = |began: &Settings| leader.settings().is_ok_and(|theirs| theirs.is(began));
+            // As in `watch`, what cannot be had is left.
+            if self.began.as_ref().is_some_and(of_child) && found.apply(leader).is_ok() {
+                self.began = leader.settings().ok();
+            }
+        }
     }
 
     /// Whether it is about to be ours, and is read in whole lines still.
@@ -126,7 +149,7 @@ impl Keyboard {
 
     /// Gives it back as it was found.
     pub(super) fn leave(&mut self) {
-        self.raw = None;
+        self.left = self.raw.take().map(|raw| raw.found()).or(self.left);
         self.claim = None;
     }
 
@@ -160,12 +183,12 @@ impl Keyboard {
 
     /// We were continued, perhaps in the foreground, perhaps after someone else changed the settings. As in
     /// [`Keyboard::watch`], what cannot be had is left.
-    pub(super) fn resume(&mut self, terminal: &Terminal) {
+    pub(super) fn resume(&mut self, terminal: &Terminal, leader: &Leader) {
         if terminal.is_foreground() {
             let _ = match &self.raw {
                 Some(raw) => raw.renew(terminal),
                 None if self.refused => Ok(()),
-                None => self.begin(terminal),
+                None => self.begin(terminal, leader),
             };
         } else {
             // Who has stopped us (SIGSTOP) has left us no time to give it back. A read would stop us, as in `watch`.
@@ -220,7 +243,7 @@ impl Keyboard {
                 self.leave();
                 Ok(())
             }
-            (true, false) if self.whole => self.begin(terminal),
+            (true, false) if self.whole => self.begin(terminal, leader),
             _ => self.show_for(terminal, &theirs),
         };
         self.plain = plain;

@@ -284,7 +284,7 @@ impl<'a> Pump<'a> {
         // The terminal first: started in the background, this is where we are stopped like any other program.
         self.take_lines();
         if let Some(screen) = &self.screen {
-            self.keyboard.begin(&screen.terminal)?;
+            self.keyboard.begin(&screen.terminal, &screen.leader)?;
         }
         for of in std::mem::take(&mut self.streams.handed) {
             let what = if of == "stdin" { "reads" } else { "writes" };

@@ -110,6 +110,12 @@ impl Settings {
         }
     }
 
+    /// Whether these are the same settings.
+    pub fn is(&self, other: &Self) -> bool {
+        let of = |s: &Self| (s.0.c_iflag, s.0.c_oflag, s.0.c_cflag, s.0.c_lflag, s.0.c_line, s.0.c_cc);
+        of(self) == of(other)
+    }
+
     /// Whether typed characters are shown by the kernel.
     pub fn echoes(&self) -> bool {
         self.0.c_lflag & libc::ECHO != 0

@@ -109,6 +109,30 @@ print("OVER", flush=True)
 }
 
 #[test]
+fn what_is_set_while_a_program_is_stopped_holds_for_it_unless_it_has_set_its_terminal_itself() {
+    for (sets, key, status) in [("", "\x18", 130), ("stty intr ^Y; ", "\x19", 130)] {
+        let sandbox = Sandbox::new();
+        let mut terminal = sandbox.shell();
+        // Once it is ready it starts nothing more, which could be stopped unseen.
+        terminal.send(format!("{} sh -c '{sets}echo REA''DY; exec cat'\r", sandbox.wrapper_line()));
+        terminal.wait_for("READY\r");
+        terminal.send("\x1a");
+        terminal.wait_for("Stopped");
+        terminal.wait_for("OUTER> ");
+        terminal.line("stty intr ^X", "OUTER> ");
+        // It reads again, with all that was set by then.
+        terminal.line("fg", "exec cat'");
+        terminal.wait_raw();
+        terminal.line("one", "one\r\none\r\n");
+        terminal.send_unseen(key);
+        terminal.wait_for("OUTER> ");
+        assert_eq!(sandbox.recorded_exit(), Some(status), "{sets}");
+        // Outside it is as it was set there.
+        assert!(terminal.settings().contains("intr = ^X"), "{}", terminal.settings());
+    }
+}
+
+#[test]
 fn an_editor_can_be_stopped_and_continued() {
     if !there(&["vim"]) {
         return;

@@ -197,7 +197,7 @@ impl Pump<'_> {
         }
         self.resize();
         if let Some(screen) = self.screen.as_ref().filter(|screen| !screen.terminal.is_foreground()) {
-            self.keyboard.resume(&screen.terminal);
+            self.keyboard.resume(&screen.terminal, &screen.leader);
         }
         self.place();
     }
@@ -346,7 +346,7 @@ impl Pump<'_> {
             if self.has_lost_its_terminal() {
                 self.terminal_gone();
             } else if matches!(self.phase, Phase::Running) {
-                self.keyboard.resume(&screen.terminal);
+                self.keyboard.resume(&screen.terminal, &screen.leader);
             }
         }
         self.resize();
