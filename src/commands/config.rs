@@ -1,6 +1,8 @@
 //! `sealcast config check | show`
 
 mod logins;
+mod place;
+mod sealing;
 
 use super::Context;
 use super::format::size;
@@ -13,7 +15,7 @@ use crate::exec;
 use crate::policy::{self, ExecTrace, Policy, Profile};
 use crate::record::elevate::{find_program, kept_in_vain, tells_who_called};
 use crate::record::take;
-use crate::store::{Store, period};
+use crate::store::Store;
 use crate::sys;
 use serde_json::json;
 use std::os::unix::fs::PermissionsExt;
@@ -162,8 +164,8 @@ fn surroundings(policy: &Policy) -> Vec<Finding> {
     let mut found = Vec::new();
     if sys::ids::effective_uid() == 0 {
         found.extend(of_signing_key(policy));
-        found.extend(of_period(policy));
-        found.extend(of_store(policy));
+        found.extend(sealing::of(policy));
+        found.extend(place::of(policy));
         found.extend(of_link(policy));
         found.extend(of_room(policy));
         found.extend(of_exec_trace(policy));
@@ -201,36 +203,6 @@ fn of_signing_key(policy: &Policy) -> Option<Finding> {
             public.display()
         ))
     })
-}
-
-fn of_period(policy: &Policy) -> Option<Finding> {
-    let dir = policy.recipients.period.as_ref()?;
-    match period::read(dir) {
-        Ok(Some(period)) if !period.is_for(&policy.recipients.default) => Some(Finding::note(format!(
-            "the period key in {} was made for other recipients and is not used: `sealcast keys new --period` makes another",
-            dir.display()
-        ))),
-        Ok(Some(_)) => None,
-        Ok(None) => Some(Finding::serious(format!("there is no period key in {}", dir.display()))),
-        Err(error) => Some(Finding::serious(Error::from(error).to_string())),
-    }
-}
-
-fn of_store(policy: &Policy) -> Option<Finding> {
-    match Store::new(&policy.store.path).try_out() {
-        Ok(None) if matches!(sys::trust::mode_for_others(&policy.store.path), Ok(Some(_))) => {
-            Some(Finding::note(format!(
-                "`store.path`: others can list {0}, and watch the recordings grow: `chmod 700 {0}`",
-                policy.store.path.display()
-            )))
-        }
-        Ok(None) => None,
-        Ok(Some(above)) => Some(Finding::note(format!(
-            "`store.path`: others can write to {}, and so move the recordings away or put others in their place",
-            above.display()
-        ))),
-        Err(error) => Some(Finding::serious(format!("`store.path`: {}", Error::from(error)))),
-    }
 }
 
 /// Why landlock would guard the store in vain, if so: the directory of a link that leads to it can be written to.

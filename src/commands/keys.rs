@@ -151,8 +151,9 @@ fn new_identity(context: &Context, path: &Path, passphrase: bool) -> Result<()> 
 fn new_period(context: &Context) -> Result<()> {
     let (directory, recipients) = match config::of_host()? {
         // Root makes the key of the host; everybody else their own.
-        Some(policy) if sys::ids::effective_uid() == 0 => match policy.recipients.period {
-            Some(directory) => (directory, policy.recipients.default),
+        // With those that its own labels add, as every session has them.
+        Some(policy) if sys::ids::effective_uid() == 0 => match &policy.recipients.period {
+            Some(directory) => (directory.clone(), policy.recipients_for(&policy.labels)),
             None => {
                 return Err(Error::new(
                     Kind::Usage,
@@ -174,6 +175,9 @@ fn new_period(context: &Context) -> Result<()> {
     context
         .console
         .note(format!("made a period key for {}; new recordings are sealed to it", names.join(", ")));
+    if recipients.iter().any(Recipient::is_post_quantum) {
+        context.console.remark("warning", Style::Yellow, period::NOT_POST_QUANTUM);
+    }
     context.console.whole(made.recipient)?;
     Ok(())
 }

@@ -319,6 +319,12 @@ impl Recipient {
         }
     }
 
+    /// Whether what is sealed to it withstands a post-quantum adversary, as age's hybrid kinds do: the native hardware key, and the
+    /// one that a plugin of age's own serves.
+    pub fn is_post_quantum(&self) -> bool {
+        matches!(&self.key, Key::PostQuantumTag(_)) || self.text.starts_with("age1pq1")
+    }
+
     /// The key alone, without a comment.
     pub fn key_text(&self) -> String {
         self.text.clone()

@@ -53,9 +53,11 @@ impl From<recipient::WrapError> for Error {
     fn from(error: recipient::WrapError) -> Self {
         let told = Self::from_source(Kind::Key, &error);
         match error {
-            recipient::WrapError::NeedsPlugin { .. } => {
-                told.hint("`sealcast keys new --period` makes a key for which plugins may run now, once")
-            }
+            recipient::WrapError::NeedsPlugin { .. } => told
+                .hint("`sealcast keys new --period` makes a key for which plugins may run now, once")
+                .hint(
+                    "on a host it does not serve recipients that a label adds: `sealcast config check` tells",
+                ),
             recipient::WrapError::PluginMissing(program) => told.hint(install(&program)),
             recipient::WrapError::Plugin { .. } => told.hint(PLUGIN_SPEAKS),
             recipient::WrapError::NoRecipients => {

@@ -47,6 +47,10 @@ fn digest_of(recipients: &[Recipient]) -> String {
     digest(keys.join("\n").as_bytes())
 }
 
+/// What is told where a period key stands in for a recipient that is post-quantum, as it is not.
+pub const NOT_POST_QUANTUM: &str =
+    "a period key is plain X25519: what is sealed to it is not post-quantum, though its recipients are";
+
 /// Where the sealed half lies in a directory of keys.
 pub fn sealed_path(keys: &Path) -> PathBuf {
     keys.join("period.age")

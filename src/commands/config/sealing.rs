@@ -1,0 +1,151 @@
+//! Whether sessions can be sealed: to the recipients of the host, and to those that labels add.
+
+use super::Finding;
+use crate::container::SessionKeys;
+use crate::crypto::recipient::{Recipient, WrapError};
+use crate::error::Error;
+use crate::policy::Policy;
+use crate::store::period::{self, Period};
+use crate::store::seal;
+use std::collections::BTreeMap;
+
+/// Seals the keys of a session that is none, as one would, with the labels of the host and with each that adds readers.
+pub(super) fn of(policy: &Policy) -> Vec<Finding> {
+    let period = match policy.recipients.period.as_deref().map(|dir| (dir, period::read(dir))) {
+        None => None,
+        Some((_, Ok(Some(period)))) => Some(period),
+        Some((dir, Ok(None))) => {
+            return vec![Finding::serious(format!("there is no period key in {}", dir.display()))];
+        }
+        Some((_, Err(error))) => return vec![Finding::serious(Error::from(error).to_string())],
+    };
+    let keys = match SessionKeys::generate() {
+        Ok(keys) => keys,
+        Err(error) => return vec![Finding::serious(format!("no session can be sealed: {error}"))],
+    };
+    let refused = |recipients: &[Recipient]| seal::slots(&keys, recipients, period.as_ref()).err();
+    let usual = policy.recipients_for(&policy.labels);
+    if let Some(why) = refused(&usual) {
+        let hint = match &why {
+            WrapError::NeedsPlugin { .. } => {
+                ": `sealcast keys new --period` makes a key for these recipients"
+            }
+            _ => "",
+        };
+        return vec![Finding::serious(format!("no session can be sealed: {why}{hint}"))];
+    }
+    let mut found = Vec::new();
+    let unused = |period: &&Period| !period.is_for(&usual);
+    if let (Some(dir), Some(_)) = (&policy.recipients.period, period.as_ref().filter(unused)) {
+        found.push(Finding::note(format!(
+            "the period key in {} was made for other recipients and is not used: `sealcast keys new --period` makes another",
+            dir.display()
+        )));
+    } else if period.is_some() && usual.iter().any(Recipient::is_post_quantum) {
+        found.push(Finding::note(format!("`recipients.period`: {}", period::NOT_POST_QUANTUM)));
+    }
+    for (name, value) in policy.recipients.by_label.keys() {
+        let labels = policy.labels_with(&BTreeMap::from([(name.clone(), value.clone())]));
+        let Some(why) = refused(&policy.recipients_for(&labels)) else { continue };
+        let hint = match &why {
+            WrapError::NeedsPlugin { .. } => {
+                "; the period key does not serve those that a label adds: give them to `default`, or name none that needs a plugin"
+            }
+            _ => "",
+        };
+        let label = crate::text::escaped(&format!("{name}={value}")).to_string();
+        found.push(Finding::serious(format!(
+            "no session with the label `{label}` can be sealed: {why}{hint}"
+        )));
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::digest;
+    use crate::crypto::prompt::{Nobody, Prompt};
+    use crate::store::personal::identity_file;
+    use std::path::Path;
+    use std::sync::Arc;
+
+    const POST_QUANTUM: &str = include_str!("../../../fixtures/recipient-post-quantum.txt");
+
+    /// What is found of sealing with these recipients, where the period key, if there is one, was made for `made_for`.
+    fn found(recipients: &[&str], made_for: Option<&[&str]>, more: &str) -> Vec<(bool, String)> {
+        let dir = tempfile::tempdir().unwrap();
+        let mut text = format!("[recipients]\ndefault = {recipients:?}\n");
+        if let Some(made_for) = made_for {
+            text.push_str(&format!("period = \"{}\"\n", dir.path().display()));
+            let nobody: Arc<dyn Prompt> = Arc::new(Nobody);
+            let stand_in: Recipient = identity_file().1.to_string().parse().unwrap();
+            period::make(dir.path(), std::slice::from_ref(&stand_in), &nobody).unwrap();
+            // As if the plugins that these need had run.
+            let of = |keys: &mut Vec<String>| {
+                keys.sort();
+                digest::hex(&digest::sha256(&[keys.join("\n").as_bytes()]))
+            };
+            let public = period::public_path(dir.path());
+            let mut keys = made_for.iter().map(|key| (*key).to_owned()).collect();
+            let (old, new) = (of(&mut vec![stand_in.key_text()]), of(&mut keys));
+            let changed = std::fs::read_to_string(&public).unwrap().replace(&old, &new);
+            std::fs::write(&public, changed).unwrap();
+        }
+        let policy = Policy::parse(Path::new("/x"), &format!("{text}{more}")).unwrap();
+        let all = super::super::surroundings(&policy).into_iter();
+        let ours = all.filter(|f| ["sealed", "period", "quantum"].iter().any(|word| f.what.contains(word)));
+        ours.filter(|f| !f.what.contains("there is one recipient")).map(|f| (f.serious, f.what)).collect()
+    }
+
+    fn keys() -> [String; 4] {
+        let native = || identity_file().1.to_string();
+        let name = bech32::Hrp::parse("age1yubikey").unwrap();
+        let plugin = bech32::encode::<bech32::Bech32>(name, &[2; 33]).unwrap();
+        [native(), native(), plugin, POST_QUANTUM.trim().to_owned()]
+    }
+
+    #[test]
+    fn what_no_session_can_be_sealed_to_is_an_error_of_the_check() {
+        if crate::sys::ids::effective_uid() != 0 {
+            return crate::sys::skipped("only root looks at the period key of a host");
+        }
+        let [a, c, plugin, pq] = keys().map(|key| -> &'static str { key.leak() });
+        let good = found(&[a, plugin], Some(&[plugin, a]), "");
+        assert!(good.is_empty(), "{good:?}");
+        let also = format!("[recipients.label.\"env=prod\"]\nalso = [\"{c}\"]\n");
+        let host = format!("{also}[run]\nlabels = {{ env = \"prod\" }}\n");
+        for (what, recipients, made_for, more, says) in [
+            (
+                "a label of the host",
+                &[a, plugin][..],
+                Some(&[a, plugin][..]),
+                &*host,
+                "needs `age-plugin-yubikey`",
+            ),
+            ("a label", &[a, plugin], Some(&[a, plugin]), &also, "`env=prod`"),
+            ("one replaced", &[c, plugin], Some(&[a, plugin]), "", "needs `age-plugin-yubikey`"),
+            ("mixed", &[a, pq], None, "", "cannot be mixed"),
+        ] {
+            let found = found(recipients, made_for, more);
+            assert!(found.iter().any(|(serious, told)| *serious && told.contains(says)), "{what}: {found:?}");
+        }
+        // A key that was made for what the labels of the host add as well serves all sessions.
+        let served = found(&[a, plugin], Some(&[a, plugin, c]), &host);
+        assert!(served.is_empty(), "{served:?}");
+        // Sealed to the recipients themselves, all is well.
+        let unused = found(&[a, c], Some(&[a]), "");
+        assert!(matches!(&unused[..], [(false, told)] if told.contains("is not used")), "{unused:?}");
+    }
+
+    #[test]
+    fn a_period_key_of_post_quantum_recipients_is_told_to_be_none() {
+        if crate::sys::ids::effective_uid() != 0 {
+            return crate::sys::skipped("only root looks at the period key of a host");
+        }
+        let [.., pq] = keys().map(|key| -> &'static str { key.leak() });
+        let told = found(&[pq], Some(&[pq]), "");
+        assert!(matches!(&told[..], [(false, told)] if told.contains("post-quantum")), "{told:?}");
+        assert_eq!(found(&[pq], None, ""), []);
+    }
+}
