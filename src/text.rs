@@ -59,6 +59,18 @@ pub fn is_deceptive_behind(before: char, c: char) -> bool {
     is_deceptive(c) || (matches!(c, '\u{fe0e}' | '\u{fe0f}') && !selects)
 }
 
+/// Whether anything of a text is seen when it is shown: a character that is no blank (the empty cell of braille is one), no control
+/// and not hidden.
+pub fn is_seen(text: &str) -> bool {
+    let unseen = |c: char| {
+        c.is_whitespace()
+            || c.is_control()
+            || matches!(c, '\u{2800}' | '\u{fe0e}' | '\u{fe0f}')
+            || is_deceptive(c)
+    };
+    !text.chars().all(unseen)
+}
+
 /// Bytes as text: what is not UTF-8 appears as `\xNN`, everything else is left as it is (also control characters: whoever
 /// shows the text makes them visible).
 pub fn lossless(bytes: &[u8]) -> String {

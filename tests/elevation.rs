@@ -207,6 +207,11 @@ fn a_required_reason_is_asked_for_on_the_terminal() {
     assert_eq!(ran.status.code(), Some(125), "{}", text(&ran));
     assert!(text(&ran).contains("--reason TEXT") && !text(&ran).contains("uid="), "{}", text(&ran));
     assert!(host.run("alice", &[SEALCAST, "run", "--reason", "x", "--", "id"]).status.success());
+    // One of which nothing is seen is none: zero-width, the empty cell of braille, a filler, blanks of other widths.
+    for unseen in ["\u{200b}", "\u{2800}", " \u{3164}\u{feff}", "\u{a0}\u{3000}", "\u{7}"] {
+        let ran = host.run("alice", &[SEALCAST, "run", "--reason", unseen, "--", "id"]);
+        assert_eq!(ran.status.code(), Some(125), "{unseen:?}: {}", text(&ran));
+    }
     assert_eq!(host.recordings(), 2);
 }
 

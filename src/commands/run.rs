@@ -16,6 +16,7 @@ use crate::store::{Store, period};
 use crate::sys::guard::Restrictions;
 use crate::sys::stage::Ended;
 use crate::sys::{self, ids};
+use crate::text;
 use std::ffi::OsString;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
@@ -198,7 +199,7 @@ fn order(
     ourselves: &Path,
 ) -> Result<(Order, Option<String>)> {
     let variables = &context.environment.variables;
-    if policy.require_reason && wish.reason.as_deref().is_none_or(|reason| reason.trim().is_empty()) {
+    if policy.require_reason && !wish.reason.as_deref().is_some_and(text::is_seen) {
         wish.reason = Some(ask_reason(context)?);
     }
     let mut names = GroupNames::default();
@@ -318,8 +319,8 @@ fn ask_reason(context: &Context) -> Result<String> {
         .line("Reason for this session:")
         .map_err(|error| refused().hint(format!("{error}: it must be an argument")))?;
     match answer.trim() {
-        "" => Err(refused()),
-        reason => Ok(reason.to_owned()),
+        reason if text::is_seen(reason) => Ok(reason.to_owned()),
+        _ => Err(refused()),
     }
 }
 
