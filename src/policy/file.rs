@@ -10,7 +10,7 @@ use crate::sys::guard::Capability;
 use crate::text::escaped;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 use std::path::PathBuf;
 use std::time::Duration;
 use toml::Spanned;
@@ -74,7 +74,7 @@ fn fill(mut policy: Policy, table: &DeTable<'_>, notes: &Notes<'_>) -> Policy {
     }
     if let Some(section) = root.section("record") {
         section.choice("input", Input::NAMES, &mut policy.input);
-        section.duration("flush", Duration::from_millis(100)..Duration::from_secs(11), &mut policy.flush);
+        section.duration("flush", Duration::from_millis(100)..=Duration::from_secs(10), &mut policy.flush);
         section.choice("on-failure", OnFailure::NAMES, &mut policy.on_failure);
         let mut limit = 0;
         if section.size("stream-limit", &mut limit) {
@@ -94,7 +94,7 @@ fn fill(mut policy: Policy, table: &DeTable<'_>, notes: &Notes<'_>) -> Policy {
         section.capabilities("capabilities", &mut policy.guard.capabilities);
         section.flag("landlock", &mut policy.guard.landlock);
         section.flag("scope", &mut policy.guard.scope);
-        let beats = Duration::from_secs(1)..Duration::from_secs(3601);
+        let beats = Duration::from_secs(1)..=Duration::from_secs(3600);
         section.duration("heartbeat", beats, &mut policy.guard.heartbeat);
     }
     policy
@@ -124,6 +124,8 @@ fn run(policy: &mut Policy, section: &Section<'_>) {
     if let Some(env) = section.section("env") {
         env.names("keep", &mut policy.keep);
         env.names("withhold", &mut policy.withhold);
+        // What is withheld too much does no harm.
+        policy.withhold = std::mem::take(&mut policy.withhold).in_any_case();
     }
 }
 
@@ -307,13 +309,12 @@ impl<'a> Section<'a> {
         }
     }
 
-    fn duration(&self, key: &'static str, allowed: Range<Duration>, place: &mut Duration) {
+    fn duration(&self, key: &'static str, allowed: RangeInclusive<Duration>, place: &mut Duration) {
         let Some((value, text)) = self.string(key) else { return };
         match units::duration(text) {
             Ok(duration) if allowed.contains(&duration) => *place = duration,
             Ok(_) => {
-                let most = allowed.end.saturating_sub(Duration::from_secs(1));
-                let (least, most) = (units::duration_text(allowed.start), units::duration_text(most));
+                let [least, most] = [allowed.start(), allowed.end()].map(|end| units::duration_text(*end));
                 self.wrong(key, value, &format!("it must lie between {least} and {most}"));
             }
             Err(expected) => self.wrong(key, value, &expected),

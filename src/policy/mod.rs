@@ -196,7 +196,7 @@ pub struct Policy {
     pub labels: BTreeMap<String, String>,
     /// Variables that reach the session from the caller's environment and are recorded.
     pub keep: Names,
-    /// Variables whose values are never recorded.
+    /// Variables whose values are never recorded, in upper or lower case.
     pub withhold: Names,
     /// Whether shells are asked to tell where commands begin and end.
     pub shell_integration: bool,
@@ -208,18 +208,20 @@ pub struct Policy {
 
 /// Arguments that hold secrets, unless a policy says otherwise.
 const REDACT: &[&str] = &[
-    "--password=*",
-    "--password *",
-    "--passwd=*",
-    "--passwd *",
-    "--passphrase=*",
-    "--passphrase *",
-    "--token=*",
-    "--token *",
-    "--secret=*",
-    "--secret *",
-    "--api-key=*",
-    "--api-key *",
+    "--*password*=*",
+    "--*password *",
+    "--*password-command *",
+    "--*passwd*=*",
+    "--*passwd *",
+    "--*passphrase*=*",
+    "--*passphrase *",
+    "--*token*=*",
+    "--*token *",
+    "--*secret*=*",
+    "--*secret *",
+    "--*secret*key *",
+    "--*api-key=*",
+    "--*api-key *",
     "mysql -p*",
     "mysqldump -p*",
     "mysqladmin -p*",
@@ -233,12 +235,21 @@ const REDACT: &[&str] = &[
     "curl --user=*",
     "docker -p *",
     "podman -p *",
+    "openssl pass:*",
+    "openssl -k *",
+    "smbclient *%*",
+    "redis-cli -a *",
     "*PASSWORD=*",
     "*PASSWD=*",
+    "*PASSPHRASE=*",
+    "*PASS=*",
     "*SECRET=*",
+    "*SECRET_KEY=*",
+    "*SECRET_ACCESS_KEY=*",
+    "*API_KEY=*",
     "*TOKEN=*",
-    "*PGPASS=*",
     "*MYSQL_PWD=*",
+    "://*@",
 ];
 /// Variables that reach a session, unless a policy says otherwise.
 const KEEP: &[&str] = &["LANG", "LANGUAGE", "LC_*", "TERM", "COLORTERM", "TZ"];
@@ -271,7 +282,7 @@ impl Policy {
             shell: None,
             labels: BTreeMap::new(),
             keep: Names::new(KEEP.iter().copied()),
-            withhold: Names::new(WITHHOLD.iter().copied()),
+            withhold: Names::new(WITHHOLD.iter().copied()).in_any_case(),
             shell_integration: true,
             exec_trace: ExecTrace::Auto,
             guard: Guard {

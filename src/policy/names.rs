@@ -2,30 +2,43 @@
 
 use std::fmt;
 
-/// A list of names, in which `*` stands for any run of characters, also an empty one. Upper and lower case differ.
+/// A list of names, in which `*` stands for any run of characters, also an empty one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Names(Vec<String>);
+pub struct Names {
+    patterns: Vec<String>,
+    /// Upper and lower case (of ASCII) are the same.
+    any_case: bool,
+}
 
 impl Names {
     /// The list as it was written.
     pub fn new(patterns: impl IntoIterator<Item = impl Into<String>>) -> Self {
-        Self(patterns.into_iter().map(Into::into).collect())
+        Self { patterns: patterns.into_iter().map(Into::into).collect(), any_case: false }
+    }
+
+    /// The same list, where upper and lower case are the same.
+    pub fn in_any_case(self) -> Self {
+        Self { any_case: true, ..self }
     }
 
     /// Whether `name` is one of them.
     pub fn contains(&self, name: &str) -> bool {
-        self.0.iter().any(|pattern| matches(pattern, name))
+        let is_it = |pattern: &String| match self.any_case {
+            true => matches(&pattern.to_ascii_lowercase(), &name.to_ascii_lowercase()),
+            false => matches(pattern, name),
+        };
+        self.patterns.iter().any(is_it)
     }
 
     /// The list as it was written.
     pub fn patterns(&self) -> &[String] {
-        &self.0
+        &self.patterns
     }
 }
 
 impl fmt::Display for Names {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0.join(", "))
+        f.write_str(&self.patterns.join(", "))
     }
 }
 

@@ -8,7 +8,11 @@
 //! --password *      the argument after it
 //! mysql -p*         only after an argument `mysql` or `…/mysql`
 //! *_PASSWORD=*      a further star stands for anything
+//! ://*@             what stands before the `@` of an address, behind the name of a user
 //! ```
+//!
+//! Upper and lower case are the same, but in short options (`-p`, `-P`) and names of programs. A short option of a program is
+//! also found behind others that are written together with it (`mysql -vp…`).
 //!
 //! An argument with white space in it may be a command line of its own (`sh -c '…'`): its words are looked at too, and
 //! when one of them holds a secret everything from there to the end of the argument is left out, since only a shell knows
@@ -27,12 +31,26 @@ pub struct Redactions(Vec<Entry>);
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Entry {
     program: Option<String>,
-    /// With its wildcards, without the last star.
+    /// With its wildcards, without the last star; in lower case where case makes no difference.
     before: String,
-    /// The secret is the argument after it.
-    next: bool,
+    place: Place,
+    any_case: bool,
     written: String,
 }
+
+/// Where the secret stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    /// Behind what the entry says.
+    Rest,
+    /// The argument after it.
+    Next,
+    /// In an address.
+    Address,
+}
+
+/// How the entry for addresses is written.
+const ADDRESS: &str = "://*@";
 
 impl Redactions {
     /// Reads the entries.
@@ -61,7 +79,9 @@ impl Redactions {
                     Look::Plain => match self.inside(argument, before) {
                         Some(shown) => shown,
                         None => {
-                            told.push(argument.clone());
+                            let shown = self.without_userinfo(argument.clone());
+                            count += u32::from(shown != *argument);
+                            told.push(shown);
                             continue;
                         }
                     },
@@ -74,7 +94,7 @@ impl Redactions {
                 }
             };
             count += 1;
-            told.push(shown);
+            told.push(self.without_userinfo(shown));
         }
         (told, count)
     }
@@ -118,20 +138,55 @@ impl Redactions {
     }
 
     fn look(&self, argument: &str, named: &[bool]) -> Look {
-        let mut found = Look::Plain;
+        let (mut is_next, mut from) = (false, None::<usize>);
+        // Of the same length.
+        let lower = argument.to_ascii_lowercase();
         for (entry, _) in self.0.iter().zip(named).filter(|(_, named)| **named) {
-            if entry.next {
-                if matches(&entry.before, argument) {
-                    found = Look::Next;
+            let text = if entry.any_case { &lower } else { argument };
+            match entry.place {
+                Place::Next if entry.has_value(text) => {}
+                Place::Next => {
+                    is_next |=
+                        matches(&entry.before, text) || entry.in_cluster(argument) == Some(argument.len());
                 }
-                continue;
-            }
-            // The shortest beginning that fits leaves the longest secret. One that leaves nothing holds none.
-            if let Some(at) = shortest_match(&entry.before, argument).filter(|at| *at < argument.len()) {
-                return Look::From(at);
+                // The shortest beginning that fits leaves the longest secret. One that leaves nothing holds none.
+                Place::Rest => {
+                    let end = shortest_match(&entry.before, text).or_else(|| entry.in_cluster(argument));
+                    if let Some(at) = end.filter(|at| *at < argument.len()) {
+                        from = Some(from.map_or(at, |before| before.min(at)));
+                    }
+                }
+                Place::Address => {}
             }
         }
-        found
+        match from {
+            Some(at) => Look::From(at),
+            None if is_next => Look::Next,
+            None => Look::Plain,
+        }
+    }
+
+    /// A text without what stands before the `@` of the addresses in it, behind the name of a user.
+    fn without_userinfo(&self, text: String) -> String {
+        if !self.0.iter().any(|entry| entry.place == Place::Address) || !text.contains("://") {
+            return text;
+        }
+        let mut pieces = text.split("://");
+        let mut told = pieces.next().unwrap_or_default().to_owned();
+        for piece in pieces {
+            told.push_str("://");
+            let end = piece.find(|c: char| c.is_whitespace() || "/?#'\"".contains(c)).unwrap_or(piece.len());
+            let (host, rest) = piece.split_at(end);
+            let secret =
+                host.rsplit_once('@').and_then(|(before, host)| Some((before.split_once(':')?, host)));
+            match secret {
+                Some(((user, word), host)) if !word.is_empty() => {
+                    told.push_str(&format!("{user}:{INSTEAD}@{host}{rest}"));
+                }
+                _ => told.push_str(piece),
+            }
+        }
+        told
     }
 
     /// The entries as they were written.
@@ -154,7 +209,29 @@ enum Look {
     From(usize),
 }
 
+impl Entry {
+    /// For a short option of a program: where it ends in an argument that has others before it, which take no value.
+    fn in_cluster(&self, argument: &str) -> Option<usize> {
+        let mut option = self.before.strip_prefix('-').filter(|_| self.program.is_some())?.chars();
+        let (Some(letter), None) = (option.next().filter(char::is_ascii_alphabetic), option.next()) else {
+            return None;
+        };
+        let letters = argument.strip_prefix('-')?;
+        let at = letters.find(letter)?;
+        letters.get(..at)?.chars().all(|c| c.is_ascii_alphabetic()).then_some(at + 2)
+    }
+
+    /// Whether the argument has its value in itself, so that none follows it.
+    fn has_value(&self, argument: &str) -> bool {
+        argument.contains('=') && !self.before.contains('=')
+    }
+}
+
 fn entry_of(written: &str) -> Result<Entry, String> {
+    if written == ADDRESS {
+        let (before, written) = (String::new(), written.to_owned());
+        return Ok(Entry { program: None, before, place: Place::Address, any_case: false, written });
+    }
     let words: Vec<&str> = written.split_whitespace().collect();
     let (program, words) = match words.as_slice() {
         [program, rest @ ..] if !rest.is_empty() && !program.starts_with('-') && rest != ["*"] => {
@@ -162,19 +239,21 @@ fn entry_of(written: &str) -> Result<Entry, String> {
         }
         all => (None, all),
     };
-    let (before, next) = match words {
-        [option, "*"] => (*option, true),
+    let (before, place) = match words {
+        [option, "*"] => (*option, Place::Next),
         [pattern] => match pattern.strip_suffix('*') {
             Some("") => return Err("it would leave out everything".to_owned()),
-            Some(before) => (before, false),
+            Some(before) => (before, Place::Rest),
             None => return Err("it needs a `*` where the secret stands".to_owned()),
         },
         _ => return Err("it is not of the form `[PROGRAM] OPTION*` or `[PROGRAM] OPTION *`".to_owned()),
     };
+    let any_case = !before.starts_with('-') || before.starts_with("--");
     Ok(Entry {
         program: program.map(str::to_owned),
-        before: before.to_owned(),
-        next,
+        before: if any_case { before.to_ascii_lowercase() } else { before.to_owned() },
+        place,
+        any_case,
         written: written.to_owned(),
     })
 }

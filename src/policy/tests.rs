@@ -313,3 +313,80 @@ fn more_recipients_than_a_recording_has_room_for_are_told_before_anybody_is_lock
         assert!(what.starts_with(&said) && hint.contains("name fewer"), "{told:?}");
     }
 }
+
+#[test]
+fn common_secrets_in_arguments_are_left_out() {
+    let redact = parse(&minimal("")).unwrap().redact;
+    let told = |line: &str| {
+        let words: Vec<String> = line.split('|').map(str::to_owned).collect();
+        let (told, count) = redact.apply(&words);
+        assert_eq!(count > 0, told != words, "{line}");
+        told.join("|")
+    };
+    for line in [
+        "curl|-sSu|me:S3C|x",
+        "curl|-sume:S3C|x",
+        "sh|-c|curl -su me:S3C x",
+        "mysql|-vpS3C",
+        "mysql|-uroot|-BpS3C",
+        "x|--db-password=S3C",
+        "x|--db-password|S3C",
+        "wget|--http-password=S3C",
+        "wget|--http-passwd|S3C",
+        "x|--client-secret|S3C",
+        "x|--Password=S3C",
+        "restic|--password-command|echo S3C",
+        "x|--access-token|S3C",
+        "env|db_password=S3C",
+        "env|db_token=S3C",
+        "env|DB_PASS=S3C",
+        "env|AWS_SECRET_ACCESS_KEY=S3C",
+        "ansible|-e|ansible_password=S3C",
+        "java|-Dspring.datasource.password=S3C",
+        "psql|postgres://u:S3C@h/db",
+        "sh|-c|psql 'postgres://u:S3C@h/db' && true",
+        "git|clone|https://a:b@c:S3C@h/x",
+        "openssl|rsa|-passin|pass:S3C",
+        "openssl|enc|-k|S3C",
+        "smbclient|-U|u%S3C",
+        "redis-cli|-a|S3C",
+        "sh|-c|db_token=S3C db_password=x true",
+    ] {
+        assert!(!told(line).contains("S3C"), "{line}: {}", told(line));
+    }
+    assert_eq!(told("psql|postgres://u:pw@h/db"), "psql|postgres://u:[redacted]@h/db");
+    for line in [
+        "docker|login|--password-stdin|registry",
+        "mysql|-P|3306|-u|root|-p",
+        "curl|-sS|-o|out|http://h:80/a@b",
+        "ssh|-p22|ssh://git@h:22/x",
+        "x|--password=|next",
+        "pwd|--port|1",
+        "rsync|-avpz|a|b",
+    ] {
+        assert_eq!(told(line), line);
+    }
+}
+
+#[test]
+fn a_variable_is_withheld_in_either_case_and_kept_in_its_own() {
+    let policy = parse(&minimal("[run]\nenv = { keep = [\"MY*\"] }\n")).unwrap();
+    for name in ["MY_TOKEN", "my_token", "Db_Password", "aws_secret"] {
+        assert!(policy.withhold.contains(name), "{name}");
+    }
+    assert!(policy.keep.contains("MY_X") && !policy.keep.contains("my_x"));
+}
+
+#[test]
+fn the_longest_duration_is_the_one_that_is_named() {
+    for (key, most, more, named) in [
+        ("[record]\nflush", "10s", ["10001ms", "10.999s"], "between 100ms and 10s"),
+        ("[guard]\nheartbeat", "3600s", ["3600001ms", "3600.9s"], "between 1s and 3600s"),
+    ] {
+        assert!(parse(&minimal(&format!("{key} = \"{most}\"\n"))).is_ok(), "{key}");
+        for more in more {
+            let told = problems(&minimal(&format!("{key} = \"{more}\"\n")));
+            assert!(told[0].0.contains(named), "{told:?}");
+        }
+    }
+}
