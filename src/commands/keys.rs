@@ -302,7 +302,10 @@ impl Finding {
         match identities.unwrap_by(sealed) {
             Ok((path, _)) => self.opened_by = Some(path.to_owned()),
             Err(UnwrapError::NoIdentity { tried, .. }) => {
-                self.untried = tried.into_iter().filter(|tried| tried.why != Why::NoMatch).collect();
+                self.untried = tried
+                    .into_iter()
+                    .filter(|tried| !matches!(tried.why, Why::NoMatch | Why::Absent))
+                    .collect();
                 let why = self.untried.first().map(|tried| tried.why.to_string());
                 self.not_opened = Some(why.unwrap_or_else(|| "no identity here".to_owned()));
             }

@@ -30,8 +30,10 @@ use crate::crypto::identity::Identities;
 use crate::crypto::prompt::Prompt;
 use crate::error::Result;
 use crate::store::personal::Personal;
+use crate::sys;
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -99,12 +101,21 @@ impl Context {
     /// The identity files that were named, or else the personal one where there is one.
     ///
     /// # Errors
-    /// When a named one cannot be read.
+    /// When a named one cannot be read, or the personal one cannot be looked for.
     pub fn identities(&self, named: &[PathBuf]) -> Result<Identities> {
-        let paths = match (named, self.personal()) {
-            ([], Ok(personal)) if personal.identity().exists() => vec![personal.identity()],
-            (named, _) => named.to_vec(),
+        let ([], Ok(personal)) = (named, self.personal()) else {
+            return Ok(Identities::load(named, self.prompt())?);
         };
-        Ok(Identities::load(&paths, self.prompt())?)
+        let own = personal.identity();
+        match own.metadata() {
+            Ok(_) => Ok(Identities::load(&[own], self.prompt())?),
+            Err(error) if is_absent(&error) => Ok(Identities::absent(own, self.prompt())),
+            Err(error) => Err(sys::Error::at("look for", &own, error).into()),
+        }
     }
+}
+
+/// Whether this says that there is no such file. Of a directory that is closed it is not known.
+fn is_absent(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }

@@ -1,7 +1,7 @@
 //! What every reading command shares: which store, which identities, which keys are trusted, and how things are named.
 
 use super::format::{clock, shown, span};
-use super::{Context, config};
+use super::{Context, config, is_absent};
 use crate::cast::Command;
 use crate::console::Style;
 use crate::container::{self, Header, Reader};
@@ -427,7 +427,7 @@ pub(super) fn known_keys(context: &Context, files: &[PathBuf]) -> Result<KnownKe
         match read_text(&path, MAX_PUBLIC) {
             Ok(text) => known.extend(KnownKeys::parse(&text).or_say(|| shown(&path))?),
             // Nobody would see why their own recordings are foreign.
-            Err(error) if personal.signing_key().exists() => {
+            Err(error) if [&path, &personal.signing_key()].into_iter().any(|path| may_be(path)) => {
                 let said = format!("your own signing key is not trusted here: {error}");
                 context.console.remark("warning", Style::Yellow, said);
                 context.console.remark("hint", Style::Yellow, "`sealcast keys check` looks at it");
@@ -437,6 +437,11 @@ pub(super) fn known_keys(context: &Context, files: &[PathBuf]) -> Result<KnownKe
     }
     known.extend(keys_of_host(system_policy(context).as_ref()));
     Ok(known)
+}
+
+/// Whether there is something under this name, a link to nowhere too, or that is not known.
+fn may_be(path: &Path) -> bool {
+    path.symlink_metadata().map_or_else(|error| !is_absent(&error), |_| true)
 }
 
 /// The signing keys that are trusted on this host for its own recordings: that of its SSH server, and the one that signs.

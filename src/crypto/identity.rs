@@ -41,6 +41,8 @@ type Unwrapper = Box<dyn age::Identity + Send + Sync>;
 /// The identity files of whoever is reading. Shared between threads; questions are asked once.
 pub struct Identities {
     files: Vec<File>,
+    /// Where one was looked for and is not, when there is no file.
+    absent: Option<PathBuf>,
     prompt: Arc<dyn Prompt>,
 }
 
@@ -102,7 +104,12 @@ impl Identities {
     /// The first file that cannot be read or holds no identity we can use.
     pub fn load<P: AsRef<Path>>(paths: &[P], prompt: Arc<dyn Prompt>) -> Result<Self, LoadError> {
         let files = paths.iter().map(|path| File::read(path.as_ref())).collect::<Result<_, _>>()?;
-        Ok(Self { files, prompt })
+        Ok(Self { files, absent: None, prompt })
+    }
+
+    /// No identity: none was named, and there is none at `path`, which is told to whoever needs one.
+    pub fn absent(path: PathBuf, prompt: Arc<dyn Prompt>) -> Self {
+        Self { files: Vec::new(), absent: Some(path), prompt }
     }
 
     /// Identities from the text of an identity file that is in memory already, named `name` in messages.
@@ -110,7 +117,7 @@ impl Identities {
     /// # Errors
     /// As [`Identities::load`].
     pub fn from_text(name: &Path, text: &[u8], prompt: Arc<dyn Prompt>) -> Result<Self, LoadError> {
-        Ok(Self { files: vec![File::parse(name, text)?], prompt })
+        Ok(Self { files: vec![File::parse(name, text)?], absent: None, prompt })
     }
 
     /// Whether there is no identity file at all.
@@ -175,7 +182,8 @@ impl Identities {
     /// As [`Identities::unwrap`].
     pub fn unwrap_by(&self, age_file: &[u8]) -> Result<(&Path, Zeroizing<Vec<u8>>), UnwrapError> {
         let slots = checked_slots(age_file)?;
-        let mut tried = Vec::new();
+        let absent = self.absent.iter().map(|path| Tried { path: path.clone(), why: Why::Absent });
+        let mut tried: Vec<Tried> = absent.collect();
         for file in &self.files {
             match file.open(age_file, &slots, &self.prompt) {
                 Ok(secret) => return Ok((&file.path, secret)),

@@ -71,6 +71,35 @@ fn whoever_shut_their_own_identity_is_not_sent_to_its_owner() {
 }
 
 #[test]
+fn keys_that_cannot_be_looked_for_do_not_pass_for_none() {
+    let home = Home::new();
+    home.record(&Recording::default());
+    let keys = home.personal().keys();
+    forbid(&keys);
+    let (identity, public) = (home.personal().identity(), home.personal().signing_key_pub());
+    let (identity, public) = (identity.to_str().unwrap(), public.to_str().unwrap());
+    let warned = |ran: &Ran, of: &str| {
+        let mut lines = ran.err.lines().filter(|line| line.starts_with("warning: "));
+        lines.any(|line| line.contains(of) && line.contains("Permission denied"))
+    };
+    // What needs no identity does what it can.
+    for (args, code, signer) in
+        [(&["ls"][..], 0, false), (&["show", "last"], 0, true), (&["verify", "last"], 1, true)]
+    {
+        let Some(ran) = by_owner(&home, args) else { return };
+        let ran = ran.exits(code);
+        assert!(warned(&ran, identity) && warned(&ran, public) == signer, "{ran}");
+        assert!(!ran.out.is_empty(), "{ran}");
+    }
+    for args in [&["play", "--plain", "last"][..], &["export", "last"], &["search", "after"]] {
+        let Some(ran) = by_owner(&home, args) else { return };
+        let ran = ran.exits(2).complains("Permission denied");
+        assert!(ran.err.contains(identity), "{ran}");
+    }
+    std::fs::set_permissions(&keys, PermissionsExt::from_mode(0o700)).unwrap();
+}
+
+#[test]
 fn a_name_that_is_taken_in_the_store_is_never_written_over_and_nothing_is_run() {
     let home = Home::new();
     if !crate::kept::can_trace() {

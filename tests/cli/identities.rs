@@ -77,6 +77,33 @@ fn what_is_public_is_told_though_ones_own_identity_cannot_be_used() {
 }
 
 #[test]
+fn where_ones_own_keys_are_not_it_is_told_which_file_was_looked_for() {
+    let home = Home::new();
+    home.record(&Recording::default());
+    let personal = home.personal();
+    for linked in [false, true] {
+        for path in [personal.identity(), personal.signing_key(), personal.signing_key_pub()] {
+            std::fs::remove_file(&path).ok();
+            if linked {
+                std::os::unix::fs::symlink("/nowhere/key", &path).unwrap();
+            }
+        }
+        let looked = format!("looked for {}", personal.identity().display());
+        for args in [&["play", "--plain", "last"][..], &["export", "last"], &["show", "--commands"]] {
+            let ran = home.run(args).exits(2).complains("no identity file was given");
+            assert!(ran.err.contains(&looked), "{ran}");
+        }
+        for args in [&["show"][..], &["search", "after"]] {
+            let ran = home.run(args);
+            assert!(ran.err.contains(&looked), "{ran}");
+        }
+        // Of a key that is somewhere else it is told that it is not trusted; of one that never was there is nothing to say.
+        let ran = home.run(&["verify"]).exits(1);
+        assert_eq!(ran.err.contains("your own signing key is not trusted here"), linked, "{ran}");
+    }
+}
+
+#[test]
 fn what_was_tried_comes_before_to_whom_it_is_sealed_and_keys_are_named_in_short() {
     let home = with_another();
     let ssh = |n: usize| -> Recipient {

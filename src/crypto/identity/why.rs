@@ -49,6 +49,8 @@ pub(super) fn shown(path: &Path) -> String {
 /// Why one identity file did not open something.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Why {
+    /// It was looked for, and is not there.
+    Absent,
     /// None of its identities is a recipient.
     NoMatch,
     /// The passphrase was wrong.
@@ -68,6 +70,7 @@ pub enum Why {
 impl fmt::Display for Why {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Absent => f.write_str("not there"),
             Self::NoMatch => f.write_str("not a recipient"),
             Self::WrongPassphrase => f.write_str("wrong passphrase"),
             Self::NoPassphrase(error) => write!(f, "needs its passphrase, but {error}"),
@@ -90,8 +93,12 @@ pub struct Tried {
 
 /// What was tried, in words.
 pub fn all_tried(tried: &[Tried]) -> String {
-    if tried.is_empty() {
-        return "no identity file was given".to_owned();
+    match tried {
+        [] => return "no identity file was given".to_owned(),
+        [Tried { path, why: Why::Absent }] => {
+            return format!("no identity file was given (looked for {})", shown(path));
+        }
+        _ => {}
     }
     let tried: Vec<String> = tried.iter().map(|t| format!("{} ({})", shown(&t.path), t.why)).collect();
     format!("tried: {}", tried.join(", "))
