@@ -246,7 +246,8 @@ impl Row {
             "length_ms": self.length,
             "commands": self.commands,
             "notices": self.notices,
-            "alarm": self.notices.map(|_| self.alarm),
+            // None in the index is not none.
+            "alarm": self.notices.and((self.alarm || self.opened.reader.is_complete()).then_some(self.alarm)),
             "left_out": self.notices.map(|_| &self.left_out),
             "programs_of_no_command": self.notices.map(|_| self.alone),
             "exit": self.exit,

@@ -2,9 +2,9 @@
 
 use super::format::{clock, shown, span};
 use super::{Context, config, is_absent};
-use crate::cast::Command;
+use crate::cast::{Command, millis};
 use crate::console::Style;
-use crate::container::{self, Header, Reader};
+use crate::container::{self, Entry, Header, Reader};
 use crate::crypto::identity::Identities;
 use crate::crypto::known_keys::{self, KnownKeys};
 use crate::error::{Context as _, Error, Kind, Result};
@@ -21,6 +21,7 @@ use std::ffi::OsStr;
 use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
+use std::slice;
 use std::time::Duration;
 
 /// The public key of this host's SSH server: recordings of this host are signed with it in system mode.
@@ -55,6 +56,8 @@ pub(super) struct Opened {
     pub(super) silent: Option<Duration>,
     /// Commands that have no index entry; see [`Opened::retell`].
     retold: Vec<Command>,
+    /// What is counted in the part that has no index entry; see [`Opened::retell`].
+    recounted: Entry,
     /// Its file is not called what it is called.
     pub(super) misnamed: Option<Misnamed>,
 }
@@ -241,7 +244,7 @@ pub(super) fn open(found: Found) -> Result<Opened> {
     let silent = silence(&found, &file);
     let reader = Reader::open(file).or_say(|| shown(&found.path))?;
     let misnamed = found.misnamed(reader.header());
-    Ok(Opened { found, reader, silent, retold: Vec::new(), misnamed })
+    Ok(Opened { found, reader, silent, retold: Vec::new(), recounted: Entry::default(), misnamed })
 }
 
 impl Opened {
@@ -262,10 +265,18 @@ impl Opened {
         }
     }
 
-    /// Reads, where the content is unlocked, what the shell told in the last part of one that was not closed: there is no
-    /// index entry of that.
+    /// Reads, where the content is unlocked, what the shell told in the last part of one that was not closed, and counts what is in
+    /// it: there is no index entry of that.
     pub(super) fn retell(&mut self) {
-        self.retold = search::retold(&mut self.reader);
+        let tally = &mut self.recounted.tally;
+        self.retold = search::retold_and(&mut self.reader, |event| {
+            tally.count(millis(event.time), &event.payload);
+        });
+    }
+
+    /// As an index entry would have it what [`Opened::retell`] counted: no commands.
+    pub(super) fn recounted(&self) -> &Entry {
+        &self.recounted
     }
 
     /// Its commands, by start.
@@ -291,7 +302,10 @@ impl Opened {
 
     /// Where a witness fell silent, entries are missing, or something was left running, as far as it is open.
     pub(super) fn notices(&self) -> Vec<(u64, String)> {
-        notices(self.reader.opening().ok(), &self.commands(), self.reader.entries())
+        let mut all = notices(self.reader.opening().ok(), &self.commands(), self.reader.entries());
+        all.extend(notices(None, &[], slice::from_ref(&self.recounted)));
+        all.sort_by_key(|(at, _)| *at);
+        all
     }
 
     /// Whether one of its notices is more than to be known, or a stream is missing as a whole.

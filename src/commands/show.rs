@@ -138,6 +138,16 @@ struct Sums {
 }
 
 impl Sums {
+    /// Of what the index has; of gaps and of what was withheld, with what is not in it yet.
+    fn of_all(opened: &Opened) -> Self {
+        let mut sums = Self::of(opened.reader.entries());
+        let last = &opened.recounted().tally;
+        sums.withheld = sums.withheld.saturating_add(last.withheld);
+        sums.missing.add(last.missing());
+        sums.gaps += last.gaps.len();
+        sums
+    }
+
     /// Whoever may seal may say any number, so that none is added to overflow.
     fn of(entries: &[Entry]) -> Self {
         let mut sums = Self::default();
@@ -174,7 +184,7 @@ fn story(context: &Context, opened: &mut Opened, judged: &Judged, locked: Option
     tell("file", &shown(&opened.found.path));
     tell("who", &who(header));
     tell("host", &header.host);
-    let sums = Sums::of(opened.reader.entries());
+    let sums = Sums::of_all(opened);
     let began = moment(header.start);
     if opening.is_some() {
         let length = length(sums.length, opened.reader.is_complete(), &opened.commands());
@@ -206,7 +216,7 @@ fn story(context: &Context, opened: &mut Opened, judged: &Judged, locked: Option
         return Ok(());
     }
     let mut notices = opened.notices();
-    notices.extend(of_gaps(opened.reader.entries()));
+    notices.extend(of_gaps(opened.reader.entries()).chain(of_gaps(std::slice::from_ref(opened.recounted()))));
     notices.sort_by_key(|(at, _)| *at);
     let (told, more) = folded(&notices);
     for (at, text) in told {
@@ -386,7 +396,7 @@ struct Notice {
 
 fn whole_json(context: &Context, opened: &Opened, judged: &Judged) -> Result<()> {
     let opening = opened.reader.opening().ok();
-    let sums = Sums::of(opened.reader.entries());
+    let sums = Sums::of_all(opened);
     let known = opening.is_some();
     context.console.json(&Whole {
         id: opened.id(),

@@ -21,7 +21,7 @@ pub(crate) mod redraw;
 pub mod when;
 mod window;
 
-use crate::cast::Command;
+use crate::cast::{Command, Event};
 use crate::container::{Cursor, Reader};
 use crate::shell::said::Retold;
 use std::io::{Read, Seek};
@@ -39,6 +39,11 @@ pub use window::Window;
 /// [`crate::container::Reader::is_complete`]), as far as it can be read. None without a key to the content. One segment is read: no
 /// recorder leaves more without an entry. The command that ran before, if the shell told there of its end, has it from then on.
 pub fn retold<R: Read + Seek>(reader: &mut Reader<R>) -> Vec<Command> {
+    retold_and(reader, |_| {})
+}
+
+/// [`retold`], with something else that is to see each event it reads.
+pub fn retold_and<R: Read + Seek>(reader: &mut Reader<R>, mut sees: impl FnMut(&Event)) -> Vec<Command> {
     let first = reader.entries().len();
     let mut retold = Retold::default();
     if reader.can_read_content()
@@ -47,6 +52,7 @@ pub fn retold<R: Read + Seek>(reader: &mut Reader<R>) -> Vec<Command> {
     {
         while let Ok(Some(event)) = cursor.next(reader) {
             retold.event(&event);
+            sees(&event);
         }
         retold.end(reader.running_mut());
     }

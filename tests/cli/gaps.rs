@@ -1,6 +1,6 @@
 //! What is told of the gaps of a recording: how much is missing in them, and why.
 
-use crate::home::{Home, Recording};
+use crate::home::{Home, Recording, held};
 use sealcast::cast::{Gap, Payload};
 
 fn gap(why: &str, of: &str, count: u64, note: &str) -> Payload {
@@ -66,6 +66,42 @@ fn show_tells_each_gap_and_none_hides_those_of_another_reason() {
     for more in ["and 495 more of `suspended`", "and 395 more of `gap`"] {
         assert!(lines.iter().any(|line| line == more), "{more}: {lines:#?}");
     }
+}
+
+#[test]
+fn gaps_of_what_has_no_index_entry_yet_are_told_by_show_and_not_denied_by_ls() {
+    let home = Home::new();
+    let events = vec![
+        (0, output("before")),
+        (10, gap("device", "stdin", 0, "the program reads it by itself")),
+        (20, Payload::Withheld(2)),
+        (30, gap("stopped", "session", 0, "for 14 s")),
+        (40, output("after")),
+    ];
+    let (path, _) = home.record(&Recording { events, close: false, ..Recording::default() });
+    let json = |args: &[&str]| -> serde_json::Value {
+        serde_json::from_str(&home.run(args).exits(0).text()).unwrap()
+    };
+    let tell = || {
+        let ran = home.run(&["show"]).exits(0);
+        for part in [
+            "input withheld 2 times, 2 gaps or more, unknown how much is missing",
+            "from 0:00.0 on: device (stdin): the program reads it by itself",
+            "from 0:00.0 on: stopped: for 14 s",
+        ] {
+            assert!(ran.text().contains(part), "{part}: {ran}");
+        }
+        let told = json(&["show", "--json"]);
+        assert_eq!((&told["gaps"], &told["withheld"]), (&2.into(), &2.into()), "{told}");
+        assert_eq!(told["notices"][0]["text"], "stopped: for 14 s", "{told}");
+        // It reads the index alone.
+        let listed = json(&["ls", "--json"]);
+        assert_eq!((&listed["complete"], &listed["notices"]), (&false.into(), &0.into()), "{listed}");
+        assert!(listed["alarm"].is_null(), "{listed}");
+    };
+    tell();
+    let _recorder = held(&path);
+    tell();
 }
 
 #[test]
