@@ -130,6 +130,8 @@ pub struct Made {
     pub directory: PathBuf,
     /// Whether an identity was made (and not only what was missing beside it).
     pub identity: bool,
+    /// Whether the recipients file was made: the identity opens what is sealed from now on.
+    pub recipients: bool,
     /// Whether the signing key takes the place of another one, which is still trusted.
     pub another_signing_key: bool,
 }
@@ -144,13 +146,19 @@ impl fmt::Display for Made {
                 "made your keys in {place}: keep a copy of identity.txt in a safe place, without it nobody can ever \
                  read your recordings; signing_key proves they are yours"
             )
-        } else if self.another_signing_key {
-            write!(
-                f,
-                "made a new signing key in {place}: what is signed with the one before stays trusted as yours"
-            )
         } else {
-            write!(f, "made the missing keys in {place}")
+            match self.another_signing_key {
+                true => write!(
+                    f,
+                    "made a new signing key in {place}: what is signed with the one before stays trusted as yours"
+                )?,
+                false => write!(f, "made the missing keys in {place}")?,
+            }
+            // Whoever made the identity failed before this was said.
+            match self.recipients {
+                true => f.write_str("; keep a copy of identity.txt in a safe place, without it nobody can ever read your recordings"),
+                false => Ok(()),
+            }
         }
     }
 }
@@ -228,12 +236,13 @@ impl Personal {
         // Whoever goes on to record must not have them in memory, nor must a process that is forked off then.
         apart(DEEP, || {
             let _lock = lock(&self.keys())?;
-            let had_recipients = self.recipients().exists();
+            let recipients = !self.recipients().exists();
             let another_signing_key = !self.signing_key().exists() && self.signing_key_pub().exists();
-            let identity = self.ensure_recipients(passphrase)?;
             let signing = self.ensure_signing_key(comment)?;
-            let made = || Made { directory: self.keys(), identity, another_signing_key };
-            Ok((!had_recipients || signing).then(made))
+            // Last: once there are recipients, it has been said what the identity is for.
+            let identity = self.ensure_recipients(passphrase)?;
+            let made = || Made { directory: self.keys(), identity, recipients, another_signing_key };
+            Ok((recipients || signing).then(made))
         })
     }
 
@@ -448,6 +457,25 @@ mod tests {
         let public = std::fs::read_to_string(personal.signing_key_pub()).unwrap();
         assert_eq!(public, format!("{} me@here\n", personal.read_signer().unwrap().host_key()));
         assert_eq!(personal.ensure("me@here", None).unwrap(), None);
+    }
+
+    #[test]
+    fn a_first_use_that_failed_halfway_says_at_the_next_what_losing_the_identity_means() {
+        // A directory in the place of its draft is as good as a full disk.
+        for failing in ["identity.txt.new", "recipients.txt.new", "signing_key.new", "signing_key.pub.new"] {
+            let dir = tempfile::tempdir().unwrap();
+            let personal = Personal::at(dir.path().join("sealcast"));
+            let in_the_way = personal.keys().join(failing);
+            std::fs::create_dir_all(&in_the_way).unwrap();
+            for dir in [personal.root().to_owned(), personal.keys()] {
+                std::fs::set_permissions(dir, std::fs::Permissions::from_mode(0o700)).unwrap();
+            }
+            assert!(matches!(personal.ensure("me", None), Err(Error::System(_))), "{failing}");
+            std::fs::remove_dir(&in_the_way).unwrap();
+            let said = personal.ensure("me", None).unwrap().unwrap().to_string();
+            assert!(said.contains("without it nobody can ever read your recordings"), "{failing}: {said}");
+            assert_eq!(personal.ensure("me", None).unwrap(), None);
+        }
     }
 
     #[test]
