@@ -130,6 +130,10 @@ fn new_personal(context: &Context, passphrase: bool) -> Result<()> {
 }
 
 fn new_identity(context: &Context, path: &Path, passphrase: bool) -> Result<()> {
+    if path.as_os_str() == "-" {
+        return Err(Error::new(Kind::Usage, "a secret key is not written to standard output")
+            .hint("name a file; `./-` is one of that name"));
+    }
     if path.symlink_metadata().is_ok() {
         return Err(Error::new(Kind::Usage, format!("{} is there already", path.display()))
             .hint("an identity is never overwritten: choose another name"));

@@ -129,6 +129,12 @@ fn an_identity_is_never_overwritten_and_a_passphrase_needs_a_terminal() {
     let mode = std::fs::metadata(home.path("mine.txt")).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode, 0o600);
     home.run(&["keys", "new", "-o", "mine.txt"]).exits(2).complains("is there already");
+    // A secret key is not for a pipe, nor for a file that nobody meant.
+    for word in ["-", "--output=-"] {
+        let args: &[&str] = if word == "-" { &["keys", "new", "-o", word] } else { &["keys", "new", word] };
+        let ran = home.run(args).exits(2).complains("standard output");
+        assert!(ran.out.is_empty() && ran.err.contains("`./-`") && !home.path("-").exists(), "{ran}");
+    }
     // No controlling terminal: in a session of its own.
     let mut command = std::process::Command::new("setsid");
     command.args(["-w", env!("CARGO_BIN_EXE_sealcast"), "keys", "new", "--passphrase"]);
