@@ -377,7 +377,7 @@ fn programs_that_no_command_explains_are_told_and_listed() {
         |args: &[&str]| String::from_utf8(sealcast(&sandbox, args).output().unwrap().stdout).unwrap();
     let shown = output(&["show"]);
     let told = shown.lines().find(|line| line.contains("of no command")).unwrap_or_default();
-    assert!(told.contains("/bin/true") && told.contains("/bin/echo"), "{shown}");
+    assert!(told.contains("true") && told.contains("echo"), "{shown}");
     let json: Value = serde_json::from_str(&output(&["show", "--json"])).unwrap();
     let exported = output(&["export", "-f", "commands", "last"]);
     let exported = exported.lines().map(|line| serde_json::from_str(line).unwrap());

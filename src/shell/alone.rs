@@ -6,6 +6,7 @@
 use super::differences;
 use crate::cast::{Command, Exec, Source, Trust};
 use crate::container::Entry;
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 /// The flag of an entry that is made of such a program.
@@ -30,11 +31,11 @@ pub fn count(entries: &[Entry]) -> usize {
 /// is none.
 pub fn names(entries: &[Entry]) -> String {
     // In the order in which they first ran. Whoever is recorded chooses them: there may be very many.
-    let mut places: HashMap<&str, usize> = HashMap::new();
-    let mut names: Vec<(&str, usize)> = Vec::new();
+    let mut places: HashMap<String, usize> = HashMap::new();
+    let mut names: Vec<(String, usize)> = Vec::new();
     for exec in programs(entries) {
-        let name = exec.argv.first().map_or(exec.path.as_str(), String::as_str);
-        let place = *places.entry(name).or_insert(names.len());
+        let name = name(exec);
+        let place = *places.entry(name.clone()).or_insert(names.len());
         match names.get_mut(place) {
             Some((_, count)) => *count = count.saturating_add(1),
             None => names.push((name, 1)),
@@ -44,7 +45,7 @@ pub fn names(entries: &[Entry]) -> String {
     let all: usize = names.iter().map(|(_, count)| count).sum();
     let more = names.len().saturating_sub(MAX_NAMES);
     let told = names.iter().take(MAX_NAMES).map(|(name, count)| match count {
-        1 => (*name).to_owned(),
+        1 => name.clone(),
         count => format!("{name} {count}"),
     });
     match (told.collect::<Vec<_>>().join(", "), more) {
@@ -54,13 +55,57 @@ pub fn names(entries: &[Entry]) -> String {
     }
 }
 
+/// The name of a program, as one of a list: of its file. What it calls itself is whatever who started it liked; where that is
+/// another name, the file stands behind it.
+fn name(exec: &Exec) -> String {
+    match misnamed(exec) {
+        Some(path) => format!("{} ({})", listed(called(exec)), listed(path)),
+        // Those of many in one go by what they are called.
+        None if !exec.argv.is_empty() => listed(called(exec)).into_owned(),
+        None => listed(differences::basename(&exec.path)).into_owned(),
+    }
+}
+
+/// The arguments of a program, with its file behind them where it calls itself something else.
+pub fn arguments(exec: &Exec) -> String {
+    let argv = exec.argv.join(" ");
+    match misnamed(exec) {
+        _ if exec.argv.is_empty() => exec.path.clone(),
+        Some(path) => format!("{argv} ({path})"),
+        None => argv,
+    }
+}
+
+/// The file of a program that calls itself something else. That of many programs in one goes by what it is called, so that it cannot
+/// be another.
+fn misnamed(exec: &Exec) -> Option<&str> {
+    const MANY: [&str; 4] = ["/bin/busybox", "/usr/bin/busybox", "/usr/bin/toybox", "/usr/bin/coreutils"];
+    let path = exec.path.as_str();
+    let alike = exec.argv.is_empty() || called(exec) == differences::basename(path);
+    (!path.is_empty() && !alike && !MANY.contains(&path)).then_some(path)
+}
+
+/// What a program calls itself.
+fn called(exec: &Exec) -> &str {
+    exec.argv.first().map_or("", |name| differences::basename(name))
+}
+
+/// A name among others: in quotes where it could be taken for more than one, or for a count.
+fn listed(name: &str) -> Cow<'_, str> {
+    let plain = |c: char| c.is_alphanumeric() || "-_.+:/@%[".contains(c);
+    match !name.is_empty() && name.chars().all(plain) {
+        true => Cow::Borrowed(name),
+        false => Cow::Owned(format!("{name:?}")),
+    }
+}
+
 fn programs(entries: &[Entry]) -> impl Iterator<Item = &Exec> {
     entries.iter().flat_map(|entry| &entry.execs)
 }
 
 fn command(exec: &Exec) -> Command {
     let mut command = Command {
-        text: if exec.argv.is_empty() { exec.path.clone() } else { exec.argv.join(" ") },
+        text: arguments(exec),
         cwd: (!exec.cwd.is_empty()).then(|| exec.cwd.clone()),
         start: exec.time,
         end: exec.end,
@@ -92,13 +137,38 @@ mod tests {
         let entries = [entry(vec![hook(), hidden]), entry(vec![hook()])];
         let made = commands(&entries);
         let told: Vec<_> = made.iter().map(|c| (c.text.as_str(), c.start, c.exit, c.flags.len())).collect();
-        assert_eq!(told, [("x", 4, Some(3), 2), ("./hook -x", 9, Some(3), 1), ("./hook -x", 9, Some(3), 1)]);
+        let hidden = "x (/memfd:x (deleted))";
+        assert_eq!(
+            told,
+            [(hidden, 4, Some(3), 2), ("./hook -x", 9, Some(3), 1), ("./hook -x", 9, Some(3), 1)]
+        );
         assert!(
             made.iter().all(|c| (c.source, c.trust, c.execs.len()) == (Source::Exec, Trust::Witnessed, 1))
         );
-        assert_eq!((count(&entries), names(&entries).as_str()), (3, "3: x, ./hook 2"));
+        assert_eq!((count(&entries), names(&entries).as_str()), (3, "3: x (\"/memfd:x (deleted)\"), hook 2"));
         assert_eq!(names(&[]), "");
-        let many: Vec<Exec> = (0..20).map(|n| exec(n, &[&n.to_string()], "/bin/x")).collect();
-        assert!(names(&[entry(many)]).ends_with(", 15, and 4 more names"));
+        let many: Vec<Exec> = (0..20).map(|n| exec(n, &["x"], &format!("/bin/{n}/x{n}"))).collect();
+        assert!(names(&[entry(many)]).ends_with(", x (/bin/15/x15), and 4 more names"));
+    }
+
+    #[test]
+    fn a_program_is_named_by_its_file_which_it_does_not_choose_like_its_name() {
+        for (argv, path, told) in [
+            (&["/usr/bin/dircolors", "-b"][..], "/usr/bin/dircolors", "1: dircolors"),
+            (&["-bash"], "/usr/bin/bash", "1: bash"),
+            (&["dircolors"], "/tmp/evil", "1: dircolors (/tmp/evil)"),
+            (&["x, bash 9"], "/tmp/evil", "1: \"x, bash 9\" (/tmp/evil)"),
+            (&["a, b 7"], "/tmp/a, b 7", "1: \"a, b 7\""),
+            (&["sh"], "/usr/bin/dash", "1: sh (/usr/bin/dash)"),
+            (&["ls"], "/bin/busybox", "1: ls"),
+            (&["ls"], "/tmp/busybox", "1: ls (/tmp/busybox)"),
+            (&["ls"], "", "1: ls"),
+            (&[], "/tmp/evil", "1: evil"),
+        ] {
+            let entry = Entry { execs: vec![exec(1, argv, path)], ..Entry::default() };
+            assert_eq!(names(&[entry]), told, "{argv:?} {path}");
+        }
+        assert_eq!(arguments(&exec(1, &["ls", "-l"], "/tmp/evil")), "ls -l (/tmp/evil)");
+        assert_eq!(arguments(&exec(1, &["-bash", "-i"], "/bin/bash")), "-bash -i");
     }
 }

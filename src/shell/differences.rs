@@ -275,7 +275,7 @@ fn ran_below(top: &Exec, execs: &[Exec]) -> Option<String> {
     (count > 0).then(|| format!("{count} {programs}: {}{more}", names.join(", ")))
 }
 
-fn basename(path: &str) -> &str {
+pub(super) fn basename(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or(path).trim_start_matches('-')
 }
 
