@@ -7,6 +7,7 @@ use super::query::{Field, Term};
 use super::window::wall;
 use crate::cast::{Command, Exec, Trust, millis};
 use crate::container::{self, Entry, Header, Opening};
+use crate::shell::alone;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
@@ -176,7 +177,7 @@ pub(super) fn in_index(
         }
     }
     let mut exec = |exec: &Exec, command: Option<&Command>| {
-        let text = if exec.argv.is_empty() { exec.path.clone() } else { exec.argv.join(" ") };
+        let text = alone::arguments(exec);
         let text = if term.pattern.find_within(&text).is_some() { text } else { exec.path.clone() };
         hit(Field::Exec, &text, Some(exec.time), exec.end, (exec.exit, Some(Trust::Witnessed)), command);
     };

@@ -56,14 +56,27 @@ pub fn names(entries: &[Entry]) -> String {
 }
 
 /// The name of a program, as one of a list: of its file. What it calls itself is whatever who started it liked; where that is
-/// another name, the file stands behind it.
+/// another name, or it is not where a system's programs are, the whole file is told.
 fn name(exec: &Exec) -> String {
+    let path = exec.path.as_str();
     match misnamed(exec) {
         Some(path) => format!("{} ({})", listed(called(exec)), listed(path)),
         // Those of many in one go by what they are called.
-        None if !exec.argv.is_empty() => listed(called(exec)).into_owned(),
-        None => listed(differences::basename(&exec.path)).into_owned(),
+        None if path.is_empty() || is_many(path) => listed(called(exec)).into_owned(),
+        None if is_of_the_system(path) => listed(differences::basename(path)).into_owned(),
+        None => listed(path).into_owned(),
     }
+}
+
+/// Whether a file stands where nobody but the system puts programs.
+fn is_of_the_system(path: &str) -> bool {
+    const DIRECTORIES: [&str; 4] = ["/bin", "/sbin", "/usr/bin", "/usr/sbin"];
+    path.rsplit_once('/').is_some_and(|(directory, _)| DIRECTORIES.contains(&directory))
+}
+
+/// Whether a file is many programs in one.
+fn is_many(path: &str) -> bool {
+    ["busybox", "toybox", "coreutils"].contains(&differences::basename(path)) && is_of_the_system(path)
 }
 
 /// The arguments of a program, with its file behind them where it calls itself something else.
@@ -79,10 +92,9 @@ pub fn arguments(exec: &Exec) -> String {
 /// The file of a program that calls itself something else. That of many programs in one goes by what it is called, so that it cannot
 /// be another.
 fn misnamed(exec: &Exec) -> Option<&str> {
-    const MANY: [&str; 4] = ["/bin/busybox", "/usr/bin/busybox", "/usr/bin/toybox", "/usr/bin/coreutils"];
     let path = exec.path.as_str();
     let alike = exec.argv.is_empty() || called(exec) == differences::basename(path);
-    (!path.is_empty() && !alike && !MANY.contains(&path)).then_some(path)
+    (!path.is_empty() && !alike && !is_many(path)).then_some(path)
 }
 
 /// What a program calls itself.
@@ -145,7 +157,7 @@ mod tests {
         assert!(
             made.iter().all(|c| (c.source, c.trust, c.execs.len()) == (Source::Exec, Trust::Witnessed, 1))
         );
-        assert_eq!((count(&entries), names(&entries).as_str()), (3, "3: x (\"/memfd:x (deleted)\"), hook 2"));
+        assert_eq!((count(&entries), names(&entries).as_str()), (3, "3: x (\"/memfd:x (deleted)\"), /srv/hook 2"));
         assert_eq!(names(&[]), "");
         let many: Vec<Exec> = (0..20).map(|n| exec(n, &["x"], &format!("/bin/{n}/x{n}"))).collect();
         assert!(names(&[entry(many)]).ends_with(", x (/bin/15/x15), and 4 more names"));
@@ -158,12 +170,14 @@ mod tests {
             (&["-bash"], "/usr/bin/bash", "1: bash"),
             (&["dircolors"], "/tmp/evil", "1: dircolors (/tmp/evil)"),
             (&["x, bash 9"], "/tmp/evil", "1: \"x, bash 9\" (/tmp/evil)"),
-            (&["a, b 7"], "/tmp/a, b 7", "1: \"a, b 7\""),
+            (&["a, b 7"], "/tmp/a, b 7", "1: \"/tmp/a, b 7\""),
+            (&["./dircolors"], "/tmp/dircolors", "1: /tmp/dircolors"),
             (&["sh"], "/usr/bin/dash", "1: sh (/usr/bin/dash)"),
             (&["ls"], "/bin/busybox", "1: ls"),
+            (&["ls"], "/usr/bin/busybox", "1: ls"),
             (&["ls"], "/tmp/busybox", "1: ls (/tmp/busybox)"),
             (&["ls"], "", "1: ls"),
-            (&[], "/tmp/evil", "1: evil"),
+            (&[], "/tmp/evil", "1: /tmp/evil"),
         ] {
             let entry = Entry { execs: vec![exec(1, argv, path)], ..Entry::default() };
             assert_eq!(names(&[entry]), told, "{argv:?} {path}");
