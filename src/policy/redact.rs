@@ -11,8 +11,9 @@
 //! ://*@             what stands before the `@` of an address, behind the name of a user
 //! ```
 //!
-//! Upper and lower case are the same, but in short options (`-p`, `-P`) and names of programs. A short option of a program is
-//! also found behind others that are written together with it (`mysql -vp…`).
+//! Upper and lower case are the same, but in short options (`-p`, `-P`) and names of programs. The password of `curl`
+//! and of the clients of MySQL is also found behind short options that are written together with it (`mysql -vp…`), where these
+//! are known to take no value: what is left out is gone for good.
 //!
 //! An argument with white space in it may be a command line of its own (`sh -c '…'`): its words are looked at too, and
 //! when one of them holds a secret everything from there to the end of the argument is left out, since only a shell knows
@@ -48,6 +49,20 @@ enum Place {
     /// In an address.
     Address,
 }
+
+/// Short options that take no value, which may stand before that of an entry.
+const FLAGS: &[(&str, &str)] = &[
+    ("curl", "#0123469BGIJLMNORSafgijklnpqsv"),
+    ("mysql", MYSQL),
+    ("mysqldump", MYSQL),
+    ("mysqladmin", MYSQL),
+    ("mariadb", MYSQL),
+    ("mariadb-dump", MYSQL),
+];
+const MYSQL: &str = "ABCEHNXfnqstv";
+/// How options begin that are named after a secret and have none: what follows them is no value.
+const WITHOUT: &[&str] =
+    &["--no-", "--disable-", "--disabled-", "--skip-", "--without-", "--delete-", "--ask-", "--prompt-"];
 
 /// How the entry for addresses is written.
 const ADDRESS: &str = "://*@";
@@ -144,7 +159,7 @@ impl Redactions {
         for (entry, _) in self.0.iter().zip(named).filter(|(_, named)| **named) {
             let text = if entry.any_case { &lower } else { argument };
             match entry.place {
-                Place::Next if entry.has_value(text) => {}
+                Place::Next if entry.is_whole(text) => {}
                 Place::Next => {
                     is_next |=
                         matches(&entry.before, text) || entry.in_cluster(argument) == Some(argument.len());
@@ -212,18 +227,22 @@ enum Look {
 impl Entry {
     /// For a short option of a program: where it ends in an argument that has others before it, which take no value.
     fn in_cluster(&self, argument: &str) -> Option<usize> {
-        let mut option = self.before.strip_prefix('-').filter(|_| self.program.is_some())?.chars();
+        let program = self.program.as_deref()?;
+        let (_, flags) = FLAGS.iter().find(|(name, _)| *name == program)?;
+        let mut option = self.before.strip_prefix('-')?.chars();
         let (Some(letter), None) = (option.next().filter(char::is_ascii_alphabetic), option.next()) else {
             return None;
         };
         let letters = argument.strip_prefix('-')?;
         let at = letters.find(letter)?;
-        letters.get(..at)?.chars().all(|c| c.is_ascii_alphabetic()).then_some(at + 2)
+        letters.get(..at)?.chars().all(|c| flags.contains(c)).then_some(at + 2)
     }
 
-    /// Whether the argument has its value in itself, so that none follows it.
-    fn has_value(&self, argument: &str) -> bool {
-        argument.contains('=') && !self.before.contains('=')
+    /// Whether no value follows the argument: it has it in itself, or is one that only speaks of secrets.
+    fn is_whole(&self, argument: &str) -> bool {
+        let only_speaks =
+            self.before.contains('*') && WITHOUT.iter().any(|begin| argument.starts_with(begin));
+        only_speaks || (argument.contains('=') && !self.before.contains('='))
     }
 }
 

@@ -349,6 +349,7 @@ fn common_secrets_in_arguments_are_left_out() {
         "openssl|rsa|-passin|pass:S3C",
         "openssl|enc|-k|S3C",
         "smbclient|-U|u%S3C",
+        "smbclient|-Uu%S3C",
         "redis-cli|-a|S3C",
         "sh|-c|db_token=S3C db_password=x true",
     ] {
@@ -363,6 +364,14 @@ fn common_secrets_in_arguments_are_left_out() {
         "x|--password=|next",
         "pwd|--port|1",
         "rsync|-avpz|a|b",
+        "adduser|--disabled-password|mallory",
+        "dropdb|--no-password|production",
+        "psql|--no-password|-c|drop table customers",
+        "mysql|-edrop table customers",
+        "mysql|-hdbprod1",
+        "curl|-ooutput|-dquiet",
+        "openssl|rsa|-check|-in|KEY",
+        "smbclient|-c|put %x",
     ] {
         assert_eq!(told(line), line);
     }

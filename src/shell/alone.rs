@@ -157,7 +157,10 @@ mod tests {
         assert!(
             made.iter().all(|c| (c.source, c.trust, c.execs.len()) == (Source::Exec, Trust::Witnessed, 1))
         );
-        assert_eq!((count(&entries), names(&entries).as_str()), (3, "3: x (\"/memfd:x (deleted)\"), /srv/hook 2"));
+        assert_eq!(
+            (count(&entries), names(&entries).as_str()),
+            (3, "3: x (\"/memfd:x (deleted)\"), /srv/hook 2")
+        );
         assert_eq!(names(&[]), "");
         let many: Vec<Exec> = (0..20).map(|n| exec(n, &["x"], &format!("/bin/{n}/x{n}"))).collect();
         assert!(names(&[entry(many)]).ends_with(", x (/bin/15/x15), and 4 more names"));

@@ -70,11 +70,13 @@ pub(super) fn of(policy: &Policy) -> Vec<Finding> {
 /// Whether a directory holds anything but recordings, what the check itself makes, and what every new file system has.
 fn holds_others(dir: &Path) -> bool {
     let mut others = false;
-    let ending = format!(".{EXTENSION}");
+    let (ending, marks) = (format!(".{EXTENSION}"), format!(".{EXTENSION}.marks.json"));
     // One that is not there holds nothing.
     let _ = sys::dir::names(dir, &mut |name| {
-        let ours =
-            name.ends_with(ending.as_bytes()) || name.starts_with(b".sealcast-") || name == b"lost+found";
+        let ours = name.ends_with(ending.as_bytes())
+            || name.ends_with(marks.as_bytes())
+            || name.starts_with(b".sealcast-")
+            || name == b"lost+found";
         others |= !ours && name != b"." && name != b"..";
     });
     others
@@ -118,6 +120,9 @@ mod tests {
         std::fs::create_dir(dir.path().join("lost+found")).unwrap();
         std::fs::write(dir.path().join("20261124T101112Z-01ARZ3NDEKTSV4RRFFQ69G5FAV.scast"), "").unwrap();
         assert_eq!((told(0o755), told(0o700)), ((true, false), (false, false)));
+        std::fs::write(dir.path().join("20261124T101112Z-01ARZ3NDEKTSV4RRFFQ69G5FAV.scast.marks.json"), "")
+            .unwrap();
+        assert_eq!(told(0o755), (true, false));
         std::fs::write(dir.path().join("dpkg"), "").unwrap();
         assert_eq!((told(0o755), told(0o700)), ((false, true), (false, true)));
     }
