@@ -127,8 +127,8 @@ pub struct Hit {
     stood: Stood,
     /// The line, command or input it is in; where it is very long, what is around the match.
     pub text: String,
-    /// The line in which its moment is looked for, and how far what was found in it reaches.
-    line: (String, usize),
+    /// The line in which its moment is looked for, and where what was found is in it; where that need not be looked for, that alone.
+    line: (String, Range<usize>),
     /// It was in a full-screen program.
     pub page: bool,
     /// How far it can be believed, of a command.
@@ -139,6 +139,14 @@ pub struct Hit {
     place: (usize, u64),
     /// The segment during which its line ended.
     of: usize,
+}
+
+impl Hit {
+    /// What was found.
+    fn found(&self) -> &str {
+        let (line, at) = &self.line;
+        line.get(at.clone()).unwrap_or_default()
+    }
 }
 
 /// A search under way.
@@ -349,7 +357,7 @@ impl Finder {
         for line in lines {
             let found = line.texts().find(|(text, told)| sink.pattern.inner.find_past(text, *told).is_some());
             if let Some((text, _)) = found {
-                let stood = Stood { first: line.first, complete: line.first, last: line.last };
+                let stood = Stood::from(line.first, line.first, line.last);
                 let hit = sink.hit(stood, text, of);
                 sink.keep(hit);
             }
@@ -427,10 +435,10 @@ impl Finder {
                 return self.arrive(replay);
             }
             search::screen(replay.terminal(), &mut text);
-            let (line, end) = &showing.hit.line;
+            let (line, place) = &showing.hit.line;
             let lines = search::Lines::of(&text, replay.terminal());
             budget.charge(lines.cost(line) as u64);
-            let standing = lines.like(line, *end);
+            let standing = lines.like(line, place.end);
             let Some(others) = showing.others.replace(standing) else {
                 replay.aim(showing.hit.first);
                 continue;
@@ -512,7 +520,8 @@ impl Sink<'_> {
         let is_it = |other: &Hit| {
             let Some(kind) = other.kind else { return false };
             let stood = other.stood.first..other.stood.last;
-            let told = Told { kind, stood, text: &other.text, in_place: other.place == place };
+            let in_place = kind == Kind::Overwritten && other.place == place && other.found() == hit.found();
+            let told = Told { kind, stood, text: &other.text, in_place };
             told.is_redrawn(line, &hit.text, || !self.begun.between(other.stood.first, line.first))
         };
         let near = at.saturating_sub(REDRAWN)..at.saturating_add(REDRAWN).min(self.hits.len());
@@ -524,11 +533,12 @@ impl Sink<'_> {
             return;
         }
         let mut one = self.hits.remove(place);
-        if hit.stood.first < one.stood.first {
-            one.first = hit.first;
+        let (earlier, longer) = one.stood.take_in(hit.stood, one.text == hit.text);
+        if earlier {
+            (one.first, one.line) = (hit.first, hit.line);
         }
-        if one.stood.take_in(hit.stood, one.text == hit.text) {
-            (one.text, one.line) = (hit.text, hit.line);
+        if longer {
+            one.text = hit.text;
         }
         one.kind = hit.kind;
         self.keep(Some(one));
@@ -543,14 +553,18 @@ impl Sink<'_> {
     /// Something that ran: its start and end in milliseconds.
     fn ran(&mut self, (start, end): (u64, Option<u64>), text: &str, trust: Trust) {
         let (start, end) = (Duration::from_millis(start), Duration::from_millis(end.unwrap_or(start)));
-        let hit = self.hit(Stood { first: start, complete: start, last: end }, text, 0);
+        let hit = self.hit(Stood::from(start, start, end), text, 0);
         self.keep(hit.map(|hit| Hit { trust: Some(trust), ..hit }));
     }
 
     /// A text as a hit, if it is one.
     fn hit(&self, mut stood: Stood, text: &str, of: usize) -> Option<Hit> {
         let found = self.pattern.inner.find(text)?;
-        let line = (text.to_owned(), found.end);
+        let line = if stood.first < stood.complete {
+            (text.to_owned(), found.clone())
+        } else {
+            (text.get(found.clone()).unwrap_or_default().to_owned(), 0..found.len())
+        };
         let text = clip(text, &found).0;
         let shown = self.shown.iter().find(|(of, said, _)| *of == stood.first && *said == text);
         let mut first = stood.first;

@@ -319,6 +319,8 @@ fn what_is_drawn_again_is_the_same_hit_until_another_command_or_program_shows_it
         (1400, "\ra needle rests 99%\r\n"),
         (1500, "a needle"),
     ];
+    // What is told is the second, which stood for longer; it is the first that came then.
+    let longer = [(0, "a needle is"), (100, " at 1"), (700, "\ra needle is at 2"), (3000, "\r\x1b[K")];
     let scrolled = [(0, "needle\r\nneedle\r\nneedle\r\nneedle\r\nneedle\r\nneedle\r\n")];
     for (pieces, commands, found) in [
         (&redrawn[..], vec![], vec![0, 0]),
@@ -330,6 +332,7 @@ fn what_is_drawn_again_is_the_same_hit_until_another_command_or_program_shows_it
         ),
         (&pages, vec![], vec![0, 1000]),
         (&edited, vec![], vec![0, 1500]),
+        (&longer, vec![], vec![0]),
         (&scrolled, vec![], vec![0, 0, 0]),
     ] {
         let events = pieces.iter().copied().map(event).collect();
@@ -337,6 +340,26 @@ fn what_is_drawn_again_is_the_same_hit_until_another_command_or_program_shows_it
         let hits = all(&mut replay, "needle").hits;
         assert_eq!(hits.iter().map(|hit| hit.first.as_millis()).collect::<Vec<_>>(), found, "{hits:#?}");
     }
+}
+
+#[test]
+fn a_line_that_is_edited_is_gone_to_where_its_first_version_came() {
+    let pieces = [
+        (0, "$ "),
+        (100, "node 1, nee"),
+        (200, "dle 1"),
+        (900, "\r$ node 1, needle 2"),
+        (5000, "\r\x1b[K"),
+        (6000, "end"),
+    ];
+    let mut replay = replay(&pieces);
+    let mut finder = all(&mut replay, "needle");
+    assert_eq!((finder.hits.len(), finder.hits[0].text.as_str()), (1, "$ node 1, needle 2"));
+    finder.show(&mut replay, 0);
+    while finder.is_showing() {
+        finder.look(&mut replay, &mut Budget::new(50));
+    }
+    assert_eq!(replay.time().as_millis(), 200);
 }
 
 #[test]

@@ -46,6 +46,8 @@ pub(super) struct Seen {
     pub stands: bool,
     /// Since when it stands as it was told; later than `time`, a second reading must find out.
     pub(super) complete: Duration,
+    /// For how long it stood as it is told.
+    long: Duration,
     /// When it may have come: where no reading can find out when it first stood, with its line.
     pub(super) since: Duration,
     /// The line in which its moment is looked for and where, if that is not what is told.
@@ -54,13 +56,23 @@ pub(super) struct Seen {
     pub(super) reading: u32,
 }
 
+/// What it is in that a line is told.
+struct Now {
+    reading: u32,
+    /// As of [`Findings`].
+    moved: u64,
+    standing: bool,
+    /// The line stood where the reading began.
+    stood: bool,
+}
+
 /// What a line is a part of.
 pub(super) enum Same {
     Nothing,
     /// A hit that is kept, or counted.
     Kept,
     /// One that was put aside, with this line in it.
-    Aside(Seen),
+    Aside(Box<Seen>),
 }
 
 /// The last lines that went, and the hits that lines are still to come after, with how many there are.
@@ -113,6 +125,8 @@ pub(super) struct Findings {
     first: u32,
     /// When the screen stood that this reading began with: since when its lines stand is not known.
     pub(super) since: Option<Duration>,
+    /// Rows that had left in the reading before: by so much the numbers of its lines on the main screen are higher.
+    pub(super) moved: u64,
     pub(super) visits: Visits,
     pub(super) cancelled: bool,
     /// The segment after the last range, and what had been typed of a line until then.
@@ -168,6 +182,7 @@ impl Findings {
             number: line.number,
             stands: self.standing,
             complete: line.complete,
+            long: Stood::of(line).long,
             line: keeps.then(|| Box::new((line.text.clone(), at.clone()))),
             ..Seen::of(term, Field::Screen, line.first..line.last, clip(&line.text, at), self.reading)
         }
@@ -232,20 +247,23 @@ impl Findings {
         beside: bool,
         begun_between: &dyn Fn(Duration, Duration) -> bool,
     ) -> Same {
-        let (reading, standing) = (self.reading, self.standing);
         // When it came is then not known, and not which command showed it.
         let stood = self.since.is_some_and(|since| line.first <= since);
         let whole = line.text.len() <= MAX_TEXT;
         let (clipped, _) = if whole { (String::new(), 0..0) } else { clip(&line.text, at) };
         let text = if whole { line.text.as_str() } else { clipped.as_str() };
+        let found = line.text.get(at.clone()).unwrap_or_default();
+        let now = Now { reading: self.reading, moved: self.moved, stood, standing: self.standing };
         let is_same = |hit: &Seen| {
             let Some(kind) = hit.kind.filter(|_| hit.term == term) else { return false };
-            let in_place = hit.reading == reading && hit.number == line.number;
+            let place = kind == Kind::Overwritten && hit.reading == now.reading && hit.number == line.number;
+            let in_place = place && hit.found() == found;
             let told = Told { kind, stood: hit.time..hit.until, text: &hit.text, in_place };
-            told.is_redrawn(line, text, || stood || !begun_between(hit.time, line.first))
+            hit.stands_as(line, &now) && (hit.found() == found || hit.grew_to(line))
+                || told.is_redrawn(line, text, || stood || !begun_between(hit.time, line.first))
         };
         if let Some(hit) = self.beyond.iter_mut().rev().find(|hit| is_same(hit)) {
-            hit.take_in(line, at, text, standing);
+            hit.take_in(line, at, text, &now);
             return Same::Kept;
         }
         let from = self.hits.len().saturating_sub(REDRAWN.saturating_sub(self.beyond.len()));
@@ -254,7 +272,7 @@ impl Findings {
             && let Some(hit) = last.get_mut(place)
         {
             let again = stood && hit.kind == Some(Kind::Final) && hit.reading >= self.first;
-            hit.take_in(line, at, text, standing);
+            hit.take_in(line, at, text, &now);
             if again && beside {
                 self.around_again(from + place);
             }
@@ -262,8 +280,8 @@ impl Findings {
         }
         let aside = self.aside.iter().rposition(is_same).and_then(|place| self.aside.remove(place));
         aside.map_or(Same::Nothing, |mut seen| {
-            seen.take_in(line, at, text, standing);
-            Same::Aside(seen)
+            seen.take_in(line, at, text, &now);
+            Same::Aside(Box::new(seen))
         })
     }
 }
@@ -291,6 +309,7 @@ impl Seen {
             number: 0,
             stands: false,
             complete: stood.start,
+            long: stood.end.saturating_sub(stood.start),
             since: stood.start,
             line: None,
             reading,
@@ -302,17 +321,56 @@ impl Seen {
         self.line.as_ref().map_or((&self.text, &self.at), |line| (&line.0, &line.1))
     }
 
-    /// A line that reads `text` is a part of it; `standing` still when reading stopped.
-    fn take_in(&mut self, line: &Line, at: &Range<usize>, text: &str, standing: bool) {
+    /// What was found.
+    fn found(&self) -> &str {
+        self.text.get(self.at.clone()).unwrap_or_default()
+    }
+
+    /// What is told is another line than the one in which its moment is looked for.
+    fn tell_as(&mut self, line: &Line, at: &Range<usize>) {
+        let told = clip(&line.text, at);
+        let before = (std::mem::replace(&mut self.text, told.0), std::mem::replace(&mut self.at, told.1));
+        self.line.get_or_insert_with(|| Box::new(before));
+    }
+
+    /// Whether it stood where the reading before ended, and is this line of the one that goes on there.
+    fn stands_as(&self, line: &Line, now: &Now) -> bool {
+        let (alike, moved) = match (self.kind, line.kind) {
+            (Some(Kind::Page(visit)), Kind::Page(another)) => (visit == another, 0),
+            (Some(Kind::Page(_)) | None, _) | (_, Kind::Page(_)) => (false, 0),
+            _ => (true, now.moved),
+        };
+        let place = self.number == line.number.saturating_add(moved) && self.reading + 1 == now.reading;
+        now.stood && alike && place && self.until >= line.first
+    }
+
+    /// Whether this line begins like it and goes on.
+    fn grew_to(&self, line: &Line) -> bool {
+        line.text.starts_with(&self.text) || line.text.starts_with(self.sought().0)
+    }
+
+    /// A line that reads `text` is a part of it.
+    fn take_in(&mut self, line: &Line, at: &Range<usize>, text: &str, now: &Now) {
+        let stands = self.stands_as(line, now);
+        let grew = stands && self.text != text && self.grew_to(line);
         let between = line.first.saturating_sub(self.until).max(self.time.saturating_sub(line.last));
         self.away = self.away.saturating_add(between);
-        let mut stood = Stood { first: self.time, complete: self.complete, last: self.until };
-        if stood.take_in(Stood::of(line), self.text == text) {
-            (self.text, self.at) = clip(&line.text, at);
+        let (first, complete, last, long) = (self.time, self.complete, self.until, self.long);
+        let mut stood = Stood { first, complete, last, long };
+        let (earlier, longer) = stood.take_in(Stood::of(line), self.text == text);
+        if earlier {
+            self.line = Some(Box::new(clip(&line.text, at)));
         }
+        if longer || grew {
+            self.tell_as(line, at);
+        }
+        if stands {
+            (self.reading, self.number) = (now.reading, line.number);
+        }
+        self.long = stood.long;
         self.since = self.since.min(stood.first);
         (self.time, self.complete, self.until) = (stood.first, stood.complete, stood.last);
-        self.stands |= standing;
+        self.stands |= now.standing;
         self.kind = Some(line.kind);
     }
 }

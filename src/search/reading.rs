@@ -204,6 +204,7 @@ impl Scan<'_> {
                         // What stood there stood until now, however long nothing came.
                         old.reach(time);
                         refused = refused.or(old.refused());
+                        let moved = old.first_number();
                         if blank {
                             // What stands is told to be found, and told again when it goes.
                             let around = found.around_now();
@@ -212,6 +213,7 @@ impl Scan<'_> {
                         }
                         blank = true;
                         found.begin(Some((time, paged)));
+                        found.moved = moved;
                     }
                     None => {
                         fault = Some("a keyframe is not one".to_owned());
@@ -373,7 +375,7 @@ impl Scan<'_> {
             let Some(at) = term.pattern.find(&line.text) else { continue };
             let mut seen = match found.same(number, &line, &at, beside.is_some(), self.begun_between) {
                 Same::Kept => continue,
-                Same::Aside(seen) => seen,
+                Same::Aside(seen) => *seen,
                 Same::Nothing => found.seen(number, &line, &at),
             };
             // What it was as a whole: its beginning may have been told long ago.

@@ -23,7 +23,7 @@ pub(crate) struct Told<'a> {
     pub(crate) stood: Range<Duration>,
     /// Its text, as [`clip`] has it.
     pub(crate) text: &'a str,
-    /// The other stands in its place.
+    /// It was overwritten and the other stands in its place, in which what was found reads the same.
     pub(crate) in_place: bool,
 }
 
@@ -31,39 +31,46 @@ impl Told<'_> {
     /// Whether a line of which `text` is kept is the same hit: a redraw, where it was shown `by_one` command, or an edit in its
     /// place.
     pub(crate) fn is_redrawn(&self, line: &Line, text: &str, by_one: impl FnOnce() -> bool) -> bool {
-        let edited = || self.in_place && self.kind == Kind::Overwritten && alike(self.text, &line.text);
+        let edited = || self.in_place && alike(self.text, &line.text);
         may_be_redrawn(self.kind, &self.stood, line) && (self.text == text && by_one() || edited())
     }
 }
 
-/// When a line came, was last written to, and went.
+/// When a line came, was last written to, and went; of several that are one hit, when the first of them was last written to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Stood {
     pub(crate) first: Duration,
     pub(crate) complete: Duration,
     pub(crate) last: Duration,
+    /// For how long it stood as it is told.
+    pub(crate) long: Duration,
 }
 
 impl Stood {
     /// That of a line.
     pub(crate) fn of(line: &Line) -> Self {
-        Self { first: line.first, complete: line.complete, last: line.last }
+        Self::from(line.first, line.complete, line.last)
     }
 
-    /// Another line of the same hit, which reads the `same` or not. Gives whether its text is the one to tell: of two that
-    /// is the one that stood for longer.
-    pub(crate) fn take_in(&mut self, other: Self, same: bool) -> bool {
-        let long = |stood: &Self| stood.last.saturating_sub(stood.first);
-        let longer = long(&other) > long(self);
-        if !same {
-            // Which of the two had what was found when?
-            self.complete = self.complete.max(other.complete);
-        } else if other.first < self.first {
-            self.complete = other.complete;
+    /// Of what came, was last written to, and went then.
+    pub(crate) fn from(first: Duration, complete: Duration, last: Duration) -> Self {
+        Self { first, complete, last, long: last.saturating_sub(complete) }
+    }
+
+    /// Another line of the same hit, which reads the `same` or not. Gives whether it came before, so that what was found first
+    /// stood in it, and whether its text is the one to tell: of two that is the one that stood for longer.
+    pub(crate) fn take_in(&mut self, other: Self, same: bool) -> (bool, bool) {
+        let (earlier, longer) = (other.first < self.first, !same && other.long > self.long);
+        if earlier {
+            (self.first, self.complete) = (other.first, other.complete);
         }
-        self.first = self.first.min(other.first);
         self.last = self.last.max(other.last);
-        !same && longer
+        if same {
+            self.long = self.long.saturating_add(other.long);
+        } else if longer {
+            self.long = other.long;
+        }
+        (earlier, longer)
     }
 }
 

@@ -127,6 +127,14 @@ impl Shown {
         self.last = self.last.max(stored(time));
     }
 
+    /// The [number](Line::number) of a line in the first row of the main screen; of one that tells lines.
+    pub(crate) fn first_number(&self) -> u64 {
+        match &self.reading {
+            Reading::Lines(transcript) => transcript.evicted(),
+            Reading::Screen(..) | Reading::Unknown(..) => 0,
+        }
+    }
+
     /// Time of the last event, or what was [reached](Shown::reach).
     pub(crate) fn last(&self) -> Duration {
         self.last

@@ -97,6 +97,11 @@ impl Tape {
         self.page
     }
 
+    /// Rows that have left the top of the main screen.
+    pub(super) fn evicted(&self) -> u64 {
+        self.evicted
+    }
+
     /// The rows of a line have left in part.
     pub(super) fn is_within_line(&self) -> bool {
         self.partial.is_some()

@@ -132,6 +132,11 @@ impl Transcript {
         self.terminal.screen.tape.as_ref().map_or(0, |tape| tape.visits())
     }
 
+    /// Rows that have left the top of the main screen.
+    pub(super) fn evicted(&self) -> u64 {
+        self.terminal.screen.tape.as_ref().map_or(0, |tape| tape.evicted())
+    }
+
     /// What stands now, as lines that have not gone yet; empty ones are left out.
     pub fn standing(&self) -> Vec<Line> {
         let screen = &self.terminal.screen;
