@@ -5,7 +5,7 @@
 use super::query::Field;
 use super::redraw::{MAX_TEXT, REDRAWN, Stood, Told, clip};
 use crate::container::Error;
-use crate::terminal::{Kind, Line, Typed};
+use crate::terminal::{Kind, Line, NO_NUMBER, Typed};
 use std::collections::{HashSet, VecDeque};
 use std::ops::Range;
 use std::sync::Arc;
@@ -256,10 +256,14 @@ impl Findings {
         let now = Now { reading: self.reading, moved: self.moved, stood, standing: self.standing };
         let is_same = |hit: &Seen| {
             let Some(kind) = hit.kind.filter(|_| hit.term == term) else { return false };
+            if kind == Kind::Scrolled && line.kind == Kind::Scrolled {
+                // Most are such, and each of these is a hit of its own.
+                return false;
+            }
             let place = kind == Kind::Overwritten && hit.reading == now.reading && hit.number == line.number;
             let in_place = place && hit.found() == found;
             let told = Told { kind, stood: hit.time..hit.until, text: &hit.text, in_place };
-            hit.stands_as(line, &now) && (hit.found() == found || hit.grew_to(line))
+            stood && hit.stands_as(line, &now) && (hit.found() == found || hit.grew_to(line))
                 || told.is_redrawn(line, text, || stood || !begun_between(hit.time, line.first))
         };
         if let Some(hit) = self.beyond.iter_mut().rev().find(|hit| is_same(hit)) {
@@ -340,8 +344,10 @@ impl Seen {
             (Some(Kind::Page(_)) | None, _) | (_, Kind::Page(_)) => (false, 0),
             _ => (true, now.moved),
         };
+        // What the sieve tells has no number, and is over.
+        let numbered = ![self.number, line.number].contains(&NO_NUMBER) && self.kind != Some(Kind::Scrolled);
         let place = self.number == line.number.saturating_add(moved) && self.reading + 1 == now.reading;
-        now.stood && alike && place && self.until >= line.first
+        now.stood && numbered && alike && place && self.until >= line.first
     }
 
     /// Whether this line begins like it and goes on.
