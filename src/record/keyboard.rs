@@ -99,9 +99,8 @@ impl Keyboard {
     /// What was set while it was not ours (`stty` in the shell that we were stopped for) holds inside too, as it would for the child
     /// without us, but where that has set its terminal itself.
     fn hand_on(&mut self, leader: &Leader) {
-        let (Some(found), Some(left)) = (self.raw.as_ref().map(RawMode::found), self.left.take()) else {
-            return;
-        };
+        let Some(found) = self.raw.as_ref().map(RawMode::found) else { return };
+        let Some(left) = self.left.take() else { return };
         if !found.is(&left) && found.is_canonical() {
             let of_child = |began: &Settings| leader.settings().is_ok_and(|theirs| theirs.is(began));
             // As in `watch`, what cannot be had is left.
