@@ -282,8 +282,8 @@ impl<'a> Pump<'a> {
 
     fn begin(&mut self) -> Result<(), Error> {
         // The terminal first: started in the background, this is where we are stopped like any other program.
-        self.take_lines();
-        if let Some(screen) = &self.screen {
+        // With lines in it that waits for the child's start: where there is none they are for whoever reads there next.
+        if let Some(screen) = self.screen.as_ref().filter(|screen| !self.has_lines(screen)) {
             self.keyboard.begin(&screen.terminal, &screen.leader)?;
         }
         for of in std::mem::take(&mut self.streams.handed) {
@@ -330,6 +330,7 @@ impl<'a> Pump<'a> {
                 self.stir()?;
             }
             if self.is_late() {
+                self.take_lines();
                 self.end_unknown();
             }
             // Keys before output: in a flood ^C must not stand in the line.

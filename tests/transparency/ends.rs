@@ -5,6 +5,7 @@ use crate::support::terminal::Terminal;
 use crate::support::tried::{Missed, tried};
 use crate::support::{children, cpu_time, descendants, is_root, lives, pause, skipped, state, there, until};
 use std::os::unix::process::ExitStatusExt as _;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 #[test]
@@ -165,21 +166,54 @@ fn end_of_file_ends_a_program_that_reads() {
     assert!(terminal.wait_end().success());
 }
 
+/// Starts it once `go` is there, in a terminal that has the keys by then, to the last of them (`shown`), and nobody has read them.
+fn typed_ahead(sandbox: &Sandbox, wrapped: &Command, keys: &str, shown: &str) -> Terminal {
+    let mut command = sandbox.command("sh");
+    let script = "until [ -e go ]; do sleep 0.05; done; \"$0\" \"$@\"; code=$?; head -n 1 >left; exit $code";
+    command.args(["-c", script]);
+    command.arg(wrapped.get_program()).args(wrapped.get_args());
+    let mut terminal = Terminal::start(&command, SIZE);
+    terminal.send(keys);
+    terminal.wait_for(shown);
+    sandbox.file("go", "");
+    terminal
+}
+
 #[test]
 fn end_of_file_that_is_typed_ahead_is_the_end_of_file() {
     let sandbox = Sandbox::new();
     let wrapped = sandbox.wrapped(&["sh", "-c", "cat >got"]);
-    let mut command = sandbox.command("sh");
-    command.args(["-c", "until [ -e go ]; do sleep 0.05; done; exec \"$0\" \"$@\""]);
-    command.arg(wrapped.get_program()).args(wrapped.get_args());
-    let mut terminal = Terminal::start(&command, SIZE);
-    terminal.send("one\rtwo\x04\x04more\r");
-    // The terminal has taken all by then, and nobody has read it.
-    terminal.wait_for("more\r\n");
-    sandbox.file("go", "");
+    let mut terminal = typed_ahead(&sandbox, &wrapped, "one\rtwo\x04\x04more\r", "more\r\n");
+    until("the end of the program", || sandbox.path("left").exists().then_some(()));
+    terminal.send("left\r");
     let status = terminal.wait_end();
     assert!(status.success(), "{status}: {}", terminal.transcript().escape_ascii());
     assert_eq!(std::fs::read_to_string(sandbox.path("got")).unwrap(), "one\ntwo");
+}
+
+#[test]
+fn an_end_of_file_alone_is_recorded_where_all_that_is_typed_is() {
+    let sandbox = Sandbox::new();
+    let wrapped = sandbox.wrapped_with(&["--input", "all"], &["cat"]);
+    // Nothing is shown of it: ^R shows the line again, and is none of it.
+    let mut terminal = typed_ahead(&sandbox, &wrapped, "\x04\x12", "^R\r\n");
+    until("the end of the program", || sandbox.path("left").exists().then_some(()));
+    terminal.send("left\r");
+    let status = terminal.wait_end();
+    assert!(status.success(), "{status}: {}", terminal.transcript().escape_ascii());
+    assert_eq!(sandbox.recorded_input(), b"\x04");
+}
+
+#[test]
+fn what_is_typed_ahead_is_left_to_the_next_where_the_program_cannot_be_started() {
+    let sandbox = Sandbox::new();
+    let wrapped = sandbox.wrapped(&["no-such-program"]);
+    let mut terminal = typed_ahead(&sandbox, &wrapped, "one\r", "one\r\n");
+    terminal.wait_for("cannot run no-such-program");
+    until("the end of the program", || sandbox.path("left").exists().then_some(()));
+    terminal.send("two\r");
+    assert_eq!(terminal.wait_end().code(), Some(127));
+    assert_eq!(std::fs::read_to_string(sandbox.path("left")).unwrap(), "one\n");
 }
 
 #[test]

@@ -420,6 +420,7 @@ impl Pump<'_> {
             match report {
                 Report::Started(pid) => {
                     self.child = Some(pid);
+                    self.take_lines();
                     for (_, sink) in self.streams.outputs.iter_mut().flatten() {
                         sink.written_by(pid);
                     }

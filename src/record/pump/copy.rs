@@ -12,27 +12,35 @@ use std::io;
 use std::time::Duration;
 
 impl Pump<'_> {
-    /// Takes what was typed ahead in whole lines before the terminal is taken to keys: that makes a byte like others of an end of file,
-    /// which is none to the child then. (One that is typed in between is not helped.)
+    /// Whether something was typed ahead in whole lines into a terminal that is about to be ours.
+    pub(super) fn has_lines(&self, screen: &Screen) -> bool {
+        let mut set = Set::default();
+        let typed = set.add(&screen.terminal, true, false);
+        self.keyboard.is_ours_in_lines(&screen.terminal)
+            && set.wait(Some(Duration::ZERO)).is_ok()
+            && set.ready(typed).read
+            && !set.ready(typed).gone
+    }
+
+    /// Takes what was typed ahead in whole lines, and then the terminal, from lines to keys: that makes a byte like others of an end of
+    /// file, which is none to the child then. (One that is typed in between is not helped.)
     pub(super) fn take_lines(&mut self) {
         let Some(screen) = &self.screen else { return };
-        let mut set = Set::default();
-        while self.keyboard.is_ours_in_lines(&screen.terminal) && self.keys.has_room() {
-            set.clear();
-            let typed = set.add(&screen.terminal, true, false);
-            if set.wait(Some(Duration::ZERO)).is_err() || set.ready(typed).gone || !set.ready(typed).read {
-                return;
-            }
+        while self.keys.has_room() && self.has_lines(screen) {
             match fd::read(&screen.terminal, self.keys.room()) {
                 Ok(0) => end_file(&mut self.keys, screen.leader.settings().ok()),
                 Ok(count) => {
                     self.keys.filled(count);
                     end_piece(&mut self.keys, screen);
-                    self.fresh = true;
                 }
                 // Whatever it is, it is told where keys are read.
-                Err(_) => return,
+                Err(_) => break,
             }
+            self.fresh = true;
+        }
+        if !self.keyboard.is_raw() {
+            // What cannot be had is told there, too.
+            let _ = self.keyboard.begin(&screen.terminal, &screen.leader);
         }
     }
 
@@ -46,7 +54,10 @@ impl Pump<'_> {
             match fd::read(&screen.terminal, self.keys.room()) {
                 // In raw mode an end is a hang-up; otherwise somebody typed the end of file.
                 Ok(0) if self.keyboard.is_raw() || terminal.gone => return self.terminal_gone(),
-                Ok(0) => end_file(&mut self.keys, screen.leader.settings().ok()),
+                Ok(0) => {
+                    end_file(&mut self.keys, screen.leader.settings().ok());
+                    self.fresh = true;
+                }
                 Ok(count) => {
                     self.keys.filled(count);
                     if !self.keyboard.is_raw() {
