@@ -144,7 +144,7 @@ fn of_a_file_what_the_child_was_given_is_recorded_and_how_much_of_that_it_left()
         _ => None,
     });
     let notes = notes.collect::<Vec<_>>();
-    assert!(notes.len() == 1 && notes[0].contains("the last 4095 bytes"), "{notes:?}");
+    assert!(notes.len() == 1 && notes[0].contains("had not read the last 4095 bytes"), "{notes:?}");
 }
 
 #[test]

@@ -497,12 +497,8 @@ impl Pump<'_> {
         input.settle(&mut |bytes| batch.input(bytes));
         let (left, mismatched) = (input.left(), input.mismatched());
         if left > 0 {
-            self.gap(
-                "unread",
-                Stream::Input,
-                0,
-                format!("the program left the last {left} bytes of it unread"),
-            );
+            let note = format!("the program had not read the last {left} bytes of it when it ended");
+            self.gap("unread", Stream::Input, 0, note);
         }
         if mismatched > 0 {
             let note = format!(
