@@ -14,7 +14,7 @@ use crate::error::{Error, Kind, Result};
 use crate::export::plain::{OURS, Plain};
 use crate::player;
 use crate::replay::{Recording, Source as _};
-use crate::terminal::{Terminal, draws_alike};
+use crate::terminal::{Terminal, drawn_on, draws_alike};
 use std::ffi::{OsStr, OsString};
 use std::io::Write as _;
 use std::os::unix::ffi::OsStrExt as _;
@@ -102,7 +102,8 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
     }
     let reader = &mut reader;
     let mut pace = Pace::new(args.speed, args.idle_limit);
-    let mut sheet = Sheet::new(&context.console);
+    let size = reader.opening().map_or((0, 0), |opening| (opening.meta.cols, opening.meta.rows));
+    let mut sheet = Sheet::new(&context.console, size);
     // Without a time all of it is played, whatever its index says of where it begins. And whose screen at the beginning of a
     // segment another version drew, its screen is known only from the start.
     let believed = reader.opening().is_ok_and(|opening| draws_alike(opening.meta.drawing));
@@ -142,6 +143,7 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
                 drawn = true;
                 sheet.output(bytes, early)?;
             }
+            Payload::Resize { cols, rows } => sheet.plain.resize(*cols, *rows),
             Payload::Gap(gap) if !early => sheet.aside(&format!("[gap: {gap}]"))?,
             Payload::Marker(label) if !early => sheet.aside(&format!("[mark: {label}]"))?,
             Payload::Exit(status) if !early => sheet.aside(&format!("[exit status {status}]"))?,
@@ -232,8 +234,8 @@ struct Sheet<'a> {
 }
 
 impl<'a> Sheet<'a> {
-    fn new(console: &'a Console) -> Self {
-        Self { console, plain: Plain::default(), drawn: String::new(), told: String::new() }
+    fn new(console: &'a Console, size: (u16, u16)) -> Self {
+        Self { console, plain: Plain::new(drawn_on(size).0), drawn: String::new(), told: String::new() }
     }
 
     fn write(&self, text: &str) -> Result<()> {
