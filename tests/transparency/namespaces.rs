@@ -148,6 +148,12 @@ fn a_terminal_of_the_same_number_and_the_other_side_of_one_are_other_terminals()
     let script = r#"
 import fcntl, os, pty, struct, subprocess, sys, termios, tty
 TIOCGPTN, TIOCSPTLCK = 0x80045430, 0x40045431
+# However many pieces it comes in.
+def line(fd):
+    read = b""
+    while not read.endswith(b"\n"):
+        read += os.read(fd, 1000)
+    return read
 subprocess.run(["mount", "-t", "devpts", "devpts", "/mnt"], check=True)
 ours, leaders = os.fstat(0).st_rdev, []
 while True:
@@ -161,13 +167,13 @@ while True:
     os.close(follower)
 tty.setraw(follower)
 subprocess.run(sys.argv[1:], stdout=follower, check=True)
-print("THERE:", os.read(leader, 1000), flush=True)
+print("THERE:", line(leader), flush=True)
 # The other side of a terminal that somebody works at, which tells its session to whoever asks.
 pid, leader = pty.fork()
 if pid == 0:
     tty.setraw(0)
     os.write(1, b"!")
-    print("TYPED:", os.read(0, 1000), flush=True)
+    print("TYPED:", line(0), flush=True)
     os._exit(0)
 os.read(leader, 1)
 subprocess.run(sys.argv[1:], stdout=leader, check=True)
