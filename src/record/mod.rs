@@ -19,6 +19,7 @@ pub mod capture;
 pub mod disk;
 pub mod elevate;
 pub mod facts;
+mod feeding;
 pub mod groups;
 pub mod indexer;
 mod indexer_commands;

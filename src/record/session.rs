@@ -7,7 +7,8 @@
 //! The terminal decides ([`Terminal::of_session`]): where there is one the child gets a PTY, and those standard streams that are the
 //! terminal become it; the others, and all of them where there is none, pass through pipes, byte for byte.
 
-use super::lane::{Feeding, Sink};
+use super::feeding::Feeding;
+use super::lane::Sink;
 use super::pump::Pump;
 use super::queue::Feed;
 use crate::cast::Payload;
