@@ -4,7 +4,11 @@ use super::*;
 use proptest::prelude::*;
 
 fn lines(output: &[u8]) -> Vec<String> {
-    let mut plain = Plain::default();
+    on(80, output)
+}
+
+fn on(cols: u16, output: &[u8]) -> Vec<String> {
+    let mut plain = Plain::new(cols);
     let mut lines = plain.feed(output);
     lines.extend(plain.finish());
     lines
@@ -12,12 +16,7 @@ fn lines(output: &[u8]) -> Vec<String> {
 
 #[test]
 fn what_was_wrapped_is_not_written_over_from_the_next_row() {
-    let on = |cols, output: &str| {
-        let mut plain = Plain::new(cols);
-        let mut lines = plain.feed(output.as_bytes());
-        lines.extend(plain.finish());
-        lines
-    };
+    let on = |cols, output: &str| on(cols, output.as_bytes());
     // As zsh and fish go to a new line behind output without one: a mark, and blanks to the end of the row.
     let marked = format!("api-token-4711%{}\r \r$ exit\r\n", " ".repeat(79));
     assert_eq!(on(80, &marked), [format!("api-token-4711%{}$ exit", " ".repeat(65))]);

@@ -282,8 +282,7 @@ pub fn stop_ourselves(signal: Signal) {
     // waits for us until the mask is opened.
     mask(libc::SIG_BLOCK, &set);
     default(signal);
-    // SAFETY: takes numbers only; 0 means our own group.
-    unsafe { libc::kill(0, signal) };
+    to_our_group(signal);
     let before = mask(libc::SIG_UNBLOCK, &set);
     mask(libc::SIG_SETMASK, &before);
 }
@@ -315,9 +314,14 @@ pub fn die_of_key(signal: Signal) {
     // For us once the others have it.
     mask(libc::SIG_BLOCK, &set_of(&[signal]));
     super::harden::forbid_core_dumps();
+    to_our_group(signal);
+    die_of(signal);
+}
+
+/// To all of our process group, ourselves included.
+fn to_our_group(signal: Signal) {
     // SAFETY: takes numbers only; 0 means our own group.
     unsafe { libc::kill(0, signal) };
-    die_of(signal);
 }
 
 /// A signal's name without `SIG`; `None` for one that has no common name.
