@@ -105,6 +105,32 @@ fn gaps_of_what_has_no_index_entry_yet_are_told_by_show_and_not_denied_by_ls() {
 }
 
 #[test]
+fn the_page_of_ls_names_the_gaps_for_which_the_list_has_an_exclamation_mark() {
+    let read = |name: &str| {
+        std::fs::read_to_string(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).unwrap()
+    };
+    let format = read("doc/FORMAT.md");
+    let rows = format.lines().skip_while(|line| *line != "| `why` | |").skip(2);
+    let words: Vec<&str> = rows
+        .take_while(|line| line.starts_with('|'))
+        .flat_map(|row| row.split('|').nth(1).unwrap().split(',').map(|word| word.trim().trim_matches('`')))
+        .collect();
+    assert!(words.len() > 10, "{words:?}");
+    let page = read("man/sealcast-ls.1");
+    let told = page.lines().find_map(|line| line.strip_prefix(".Pq gaps Ql ")).unwrap();
+    let told: Vec<&str> = told.trim_end_matches(" :").split(" , ").chain(["device"]).collect();
+    let home = Home::new();
+    let marked = |start: i64, why: &str| {
+        let recording = Recording { events: vec![(10, gap(why, "session", 0, ""))], ..Recording::default() };
+        home.record(&Recording { start: recording.start + start, ..recording });
+        home.run(&["ls"]).exits(0).text().lines().next().unwrap().contains("\t1!\t")
+    };
+    for (start, why) in (1000..).step_by(1000).zip(words) {
+        assert_eq!(marked(start, why), told.contains(&why), "{why}");
+    }
+}
+
+#[test]
 fn text_says_where_it_happened_what_no_session_can_say_and_repeats_nothing() {
     let home = Home::new();
     let events = vec![
