@@ -12,7 +12,7 @@ mod player {
     pub mod viewer;
 }
 
-use home::{Home, Recording, damage_the_first_border};
+use home::{Home, Recording, damage_the_first_border, place_in_index};
 use player::drawing::draws_only;
 use player::viewer::Viewer;
 use sealcast::cast::{Command as Entry, Gap, Payload, Source as Teller};
@@ -345,15 +345,21 @@ fn a_recording_that_nobody_closed_plays_and_says_so() {
 #[test]
 fn the_list_says_of_a_torn_recording_what_ls_says() {
     let home = Home::new();
-    home.record(&Recording { close: false, ..Recording::default() });
-    let listed = home.run(&["ls"]).exits(0).text();
-    let commands = listed.trim_end().split('\t').nth(4).unwrap().to_owned();
-    assert!(commands.ends_with('+'), "{listed}");
-    let mut viewer = Viewer::start(&home, &["play"], (100, 30));
-    let screen = viewer.shows("torn");
-    assert!(screen.contains(&format!(" {commands} ")), "{commands}: {screen}");
-    viewer.terminal.send("q");
-    viewer.terminal.wait_end();
+    let (path, _) = home.record(&Recording { close: false, ..Recording::default() });
+    let bytes = std::fs::read(&path).unwrap();
+    // Of what was cut before its metadata there is nothing to be counted.
+    for (cut, mark) in [(bytes.len(), '+'), (place_in_index(&bytes, 0), '-')] {
+        std::fs::write(&path, &bytes[..cut]).unwrap();
+        let listed = home.run(&["ls"]).exits(0).text();
+        let commands = listed.trim_end().split('\t').nth(4).unwrap().to_owned();
+        assert!(commands.ends_with(mark), "{listed}");
+        let mut viewer = Viewer::start(&home, &["play"], (100, 30));
+        let screen = viewer.shows("torn");
+        assert!(screen.contains(&format!(" {commands} ")), "{commands}: {screen}");
+        assert_eq!(screen.contains("+ "), mark == '+', "{screen}");
+        viewer.terminal.send("q");
+        viewer.terminal.wait_end();
+    }
 }
 
 #[test]

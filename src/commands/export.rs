@@ -181,6 +181,7 @@ fn commands(context: &Context, args: &Args) -> Result<()> {
     let mut opened = args.reading.open(context, &args.recording)?;
     let identities = args.reading.identities(context)?;
     seal::unlock(&mut opened.reader, &identities).or_say(|| opened.name())?;
+    opened.reader.opening().or_say(|| shown(&opened.found.path))?;
     opened.retell();
     if let Some(text) = LeftOut::of(opened.reader.entries()).notice() {
         context.console.note(text);

@@ -183,7 +183,8 @@ impl Row {
     fn read(mut opened: Opened, opener: &Opener) -> (Self, Option<UnlockError>) {
         let asks = opened.reader.opening().is_err() && !opener.identities().is_empty();
         let refused = if asks { opener.open_index(&mut opened.reader).err() } else { None };
-        let unlocked = refused.is_none() && (asks || opened.reader.opening().is_ok());
+        // Of a file that was cut before its metadata nothing is known, whoever has the key.
+        let unlocked = refused.is_none() && opened.reader.opening().is_ok();
         let (mut length, mut commands, mut exit, mut why) = (None, None, None, None);
         let (mut notices, mut left_out, mut alone, mut alarm) = (None, LeftOut::default(), 0, false);
         if unlocked {

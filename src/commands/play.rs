@@ -10,7 +10,7 @@ use super::watch::{self, Start};
 use crate::cast::{Payload, millis};
 use crate::console::{Console, WriteError, shorten};
 use crate::container::Cursor;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Context as _, Error, Kind, Result};
 use crate::export::plain::{OURS, Plain};
 use crate::player;
 use crate::replay::{Recording, Source as _};
@@ -83,6 +83,7 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
     let (name, no_end) = (shown(&opened.found.path), opened.end_missing());
     let mut reader = opened.reader;
     if reader.segments() == 0 {
+        reader.opening().or_say(|| name.clone())?;
         if let Some(fault) = reader.fault() {
             return Err(Error::from(fault).while_doing(name));
         }

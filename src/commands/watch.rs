@@ -224,8 +224,9 @@ impl Desk<'_> {
         if unlocked {
             let entries = opened.reader.entries();
             row.length = opened.length_told(entries.last().map(|entry| entry.tally.end));
-            let commands = entries.iter().map(|entry| entry.commands.len()).sum();
-            row.commands = opened.commands_told(Some(commands), opened.has_alarm(&opened.notices()));
+            let count = || entries.iter().map(|entry| entry.commands.len()).sum();
+            let commands = opened.reader.opening().is_ok().then(count);
+            row.commands = opened.commands_told(commands, opened.has_alarm(&opened.notices()));
             row.exit =
                 entries.iter().rev().find_map(|e| e.tally.exit).map_or("-".into(), |exit| exit.to_string());
             if let Ok(opening) = opened.reader.opening() {

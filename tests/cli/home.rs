@@ -128,18 +128,24 @@ pub(crate) fn never_locked(path: &Path) {
 /// lengths, so that something else stands there each time.
 pub(crate) fn damage_the_first_border(path: &Path) {
     let mut bytes = std::fs::read(path).unwrap();
-    let (mut at, mut entries) = (PROLOGUE_LEN, 0);
+    let at = place_in_index(&bytes, 1);
+    bytes[at + FRAME_LEN] ^= 1;
+    std::fs::write(path, bytes).unwrap();
+}
+
+/// Where an entry of the index begins, behind so many others. The first one is the metadata.
+pub(crate) fn place_in_index(bytes: &[u8], mut others: u32) -> usize {
+    let mut at = PROLOGUE_LEN;
     loop {
         let frame = Frame::parse(bytes[at..at + FRAME_LEN].try_into().unwrap(), 0).unwrap();
-        // The first one is the metadata.
-        entries += u32::from(frame.kind == Some(Kind::Index));
-        if entries == 2 {
-            break;
+        if frame.kind == Some(Kind::Index) {
+            match others.checked_sub(1) {
+                Some(left) => others = left,
+                None => return at,
+            }
         }
         at += usize::try_from(frame.total()).unwrap();
     }
-    bytes[at + FRAME_LEN] ^= 1;
-    std::fs::write(path, bytes).unwrap();
 }
 
 /// Holds a recording as its recorder does, until it is dropped.

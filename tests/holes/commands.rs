@@ -182,6 +182,42 @@ fn what_stands_behind_a_torn_recording_is_called_what_it_is() {
 }
 
 #[test]
+fn of_a_recording_without_its_metadata_nothing_is_told_and_nothing_is_denied() {
+    let fleet = Fleet::new("web-3");
+    let desk = Desk::new(&fleet);
+    let torn = damage::small(&fleet, "open", false).bytes;
+    // The first one of the index.
+    let (from, to) = damage::places(&torn).into_iter().skip(1).find(|(at, _)| torn[at + 2] == INDEX).unwrap();
+    let path = "store/recording.scast";
+    for cut in [from, from + 1, usize::midpoint(from, to), to - 1] {
+        let bytes = &torn[..cut];
+        for words in [
+            &["export", "-f", "raw", path][..],
+            &["export", "-f", "json", path],
+            &["export", "-f", "commands", path],
+            &["play", "--plain", path],
+        ] {
+            let (code, said) = desk.said(bytes, words);
+            let told = said.contains("inside the sealed metadata\nhint: it was cut before");
+            assert!(code == 2 && told, "{cut}, {words:?}: {code} {said}");
+        }
+        let json = |words: &[&str]| {
+            let (code, said) = desk.said(bytes, words);
+            assert_eq!(code, 0, "{cut}, {words:?}: {said}");
+            let line = said.lines().find(|line| line.starts_with('{')).unwrap();
+            serde_json::from_str::<serde_json::Value>(line).unwrap()
+        };
+        let (shown, listed) = (json(&["show", "--json", path]), json(&["ls", "--json", "--store", "store"]));
+        for key in ["commands", "notices", "left_out", "programs_of_no_command"] {
+            assert!(shown[key].is_null(), "{cut}: {shown}");
+            assert!(listed[key].is_null(), "{cut}, {key}: {listed}");
+        }
+        let (_, table) = desk.said(bytes, &["ls", "--store", "store"]);
+        assert!(!table.contains("0+"), "{cut}: {table}");
+    }
+}
+
+#[test]
 fn a_forged_final_checkpoint_makes_nobody_say_that_all_commands_are_there() {
     let fleet = Fleet::new("web-3");
     let desk = Desk::new(&fleet);
