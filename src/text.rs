@@ -5,6 +5,7 @@
 
 pub mod clock;
 
+use std::borrow::Cow;
 use std::fmt;
 
 /// Shows untrusted text: control, bidirectional and zero-width characters and invalid bytes appear as escapes such as
@@ -82,6 +83,15 @@ pub fn lossless(bytes: &[u8]) -> String {
         }
     }
     text
+}
+
+/// A name among others: in quotes where it could be taken for more than one, for a count, or for what is said beside it.
+pub fn listed(name: &str) -> Cow<'_, str> {
+    let plain = |c: char| c.is_alphanumeric() || "-_.+:/@%[".contains(c);
+    match !name.is_empty() && name.chars().all(plain) {
+        true => Cow::Borrowed(name),
+        false => Cow::Owned(format!("{name:?}")),
+    }
 }
 
 /// How many bytes at the end of `bytes` are the beginning of a UTF-8 sequence that more bytes could complete (0 to 3).

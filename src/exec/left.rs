@@ -4,7 +4,7 @@
 
 use super::record::Event;
 use crate::sys::{proc, signals};
-use crate::text::lossless;
+use crate::text::{listed, lossless};
 use std::collections::BTreeMap;
 use std::os::unix::ffi::OsStrExt as _;
 
@@ -28,7 +28,7 @@ fn name(pid: u32) -> String {
     let file = proc::link(&format!("{pid}/exe")).ok();
     let file = file.and_then(|path| Some(lossless(path.file_name()?.as_bytes())));
     let chosen = || proc::read(&format!("{pid}/comm")).ok().map(|name| lossless(name.trim_ascii_end()));
-    file.or_else(chosen).unwrap_or_else(|| without_name(pid).to_owned())
+    file.or_else(chosen).map(|name| told_name(&name)).unwrap_or_else(|| without_name(pid).to_owned())
 }
 
 /// What a process is called that has no name for us.
@@ -36,11 +36,15 @@ fn without_name(pid: u32) -> &'static str {
     if signals::exists(pid) { UNSEEN } else { GONE }
 }
 
+/// A name as it is told, which cannot be taken for several, or for one of ours.
+fn told_name(name: &str) -> String {
+    listed(&name.chars().take(LONGEST).collect::<String>()).into_owned()
+}
+
 fn names(all: impl Iterator<Item = String>) -> String {
     let mut counts = BTreeMap::<String, u64>::new();
     for name in all {
-        let cut = name.chars().take(LONGEST).collect::<String>();
-        *counts.entry(cut).or_default() += 1;
+        *counts.entry(name).or_default() += 1;
     }
     let mut counts: Vec<_> = counts.into_iter().collect();
     counts.sort_by_key(|(_, count)| *count);
@@ -61,9 +65,11 @@ mod tests {
     #[test]
     fn what_is_left_running_is_named_the_rarest_first_and_not_without_end() {
         assert_eq!(told(&[]), None);
-        let of = |all: &[&str]| names(all.iter().map(|name| (*name).to_owned()));
+        let of = |all: &[&str]| names(all.iter().map(|name| told_name(name)));
         assert_eq!(of(&["sleep", "id", "sleep"]), "id, sleep (2)");
-        let many = (0..40).map(|n| format!("{n:02}{}", "x".repeat(500)));
+        assert_eq!(of(&["a, b (7)", "c (deleted)", ""]), r#""", "a, b (7)", "c (deleted)""#);
+        assert_eq!(of(&["x\ny"]), r#""x\ny""#);
+        let many = (0..40).map(|n| told_name(&format!("{n:02}{}", "x".repeat(500))));
         let told = names(many);
         assert!(told.ends_with(", and 24 more programs") && told.len() < 16 * 70, "{told}");
         // Linux gives no such number; ours is that of a process, named or not.

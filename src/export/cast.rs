@@ -95,7 +95,11 @@ impl Cast {
                 self.line(time, "m", &format!("gap: {gap}"));
             }
             Payload::Exit(status) if self.version == Version::V3 => self.line(time, "x", &status.to_string()),
-            Payload::Exit(status) => losses.exit = Some(*status),
+            Payload::Exit(status) => {
+                losses.exit = Some(*status);
+                // Players take the last event for the end of the session.
+                self.line(time, "o", "");
+            }
             Payload::Withheld(count) => losses.withheld += u64::from(*count),
             Payload::Other { code, .. } => losses.other(code),
             Payload::Keyframe(_) | Payload::Anchor(_) => {}

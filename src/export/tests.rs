@@ -102,7 +102,7 @@ fn without_a_terminal_a_bare_line_feed_gets_its_carriage_return() {
 }
 
 #[test]
-fn a_cast_of_version_2_has_absolute_times_and_no_exit() {
+fn a_cast_of_version_2_has_absolute_times_and_no_exit_status() {
     let (text, losses) = export(Format::Cast2, true, &everything());
     let lines: Vec<&str> = text.lines().collect();
     let header: serde_json::Value = serde_json::from_str(lines[0]).unwrap();
@@ -111,6 +111,14 @@ fn a_cast_of_version_2_has_absolute_times_and_no_exit() {
     assert_eq!(lines[1], "[0.5,\"o\",\"a\u{fffd}b\\n\"]");
     assert_eq!(lines[5], r#"[2,"m","gap: capped (stdout), 7 missing: too much"]"#);
     assert_eq!(losses.exit, Some(3));
+}
+
+#[test]
+fn a_cast_of_version_2_lasts_as_long_as_the_session() {
+    let events = [(100, output(b"$ ")), (60_000, Payload::Exit(0))];
+    let (text, losses) = export(Format::Cast2, true, &events);
+    assert_eq!(text.lines().skip(1).collect::<Vec<_>>(), [r#"[0.1,"o","$ "]"#, r#"[60,"o",""]"#]);
+    assert_eq!(losses.exit, Some(0));
 }
 
 #[test]

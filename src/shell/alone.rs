@@ -6,7 +6,7 @@
 use super::differences;
 use crate::cast::{Command, Exec, Source, Trust};
 use crate::container::Entry;
-use std::borrow::Cow;
+use crate::text::listed;
 use std::collections::HashMap;
 
 /// The flag of an entry that is made of such a program.
@@ -100,15 +100,6 @@ fn misnamed(exec: &Exec) -> Option<&str> {
 /// What a program calls itself.
 fn called(exec: &Exec) -> &str {
     exec.argv.first().map_or("", |name| differences::basename(name))
-}
-
-/// A name among others: in quotes where it could be taken for more than one, or for a count.
-fn listed(name: &str) -> Cow<'_, str> {
-    let plain = |c: char| c.is_alphanumeric() || "-_.+:/@%[".contains(c);
-    match !name.is_empty() && name.chars().all(plain) {
-        true => Cow::Borrowed(name),
-        false => Cow::Owned(format!("{name:?}")),
-    }
 }
 
 fn programs(entries: &[Entry]) -> impl Iterator<Item = &Exec> {

@@ -4,6 +4,7 @@
 
 use super::commands::push_flag;
 use crate::cast::{Command, Exec, Source, is_of};
+use crate::text::listed;
 use std::collections::HashSet;
 
 /// Programs that read their commands from a file or from their input.
@@ -225,12 +226,12 @@ fn bodies(text: &str, execs: &[Exec]) -> Vec<String> {
         match body {
             Some(script) => {
                 if let Some(ran) = ran() {
-                    flags.push(format!("script: {script} ran {ran}"));
+                    flags.push(format!("script: {} ran {ran}", listed(script)));
                 }
             }
             None if reads_a_pipe(exec, text, execs) => {
                 let ran = ran().unwrap_or_else(|| "no program".into());
-                let called = basename(exec.argv.first().unwrap_or(&exec.path));
+                let called = listed(basename(exec.argv.first().unwrap_or(&exec.path)));
                 flags.push(format!("piped: {called} read its commands from a pipe; it ran {ran}"));
             }
             None => {}
@@ -271,8 +272,9 @@ fn ran_below(top: &Exec, execs: &[Exec]) -> Option<String> {
     }
     let more = if names.len() > MAX_NAMES { ", …" } else { "" };
     names.truncate(MAX_NAMES);
+    let names = names.into_iter().map(listed).collect::<Vec<_>>().join(", ");
     let programs = if count == 1 { "program" } else { "programs" };
-    (count > 0).then(|| format!("{count} {programs}: {}{more}", names.join(", ")))
+    (count > 0).then(|| format!("{count} {programs}: {names}{more}"))
 }
 
 pub(super) fn basename(path: &str) -> &str {
@@ -332,6 +334,18 @@ mod tests {
             exec(13, 12, &["id"]),
         ];
         assert_eq!(flags("./x.sh", &[], ran), ["script: ./x.sh ran 3 programs: id, curl"]);
+    }
+
+    #[test]
+    fn a_name_that_could_be_taken_for_several_or_for_what_is_said_of_it_is_in_quotes() {
+        let ran = |argv: &[&str]| vec![exec(10, 1, argv), exec(12, 10, &["id, ls"]), exec(13, 10, &["a\nb"])];
+        let told = r#"2 programs: "id, ls", "a\nb""#;
+        let script = "x ran 1 program: true #";
+        assert_eq!(flags(".", &[], ran(&["sh", script])), [format!("script: {script:?} ran {told}")]);
+        let piped = format!(r#"piped: "sh, ls" read its commands from a pipe; it ran {told}"#);
+        let mut beside = ran(&["sh, ls"]);
+        beside[0].path = "/bin/sh".into();
+        assert_eq!(flags("echo | sh", &[], beside), [piped]);
     }
 
     #[test]
