@@ -484,8 +484,10 @@ def main():
     if opening is None:
         sys.exit("error: the recording ends before its sealed metadata")
     header, meta = opening["cast"], opening["meta"]
-    bare = not (meta["cols"] and meta["rows"])
-    size = (80, 24) if bare else (meta["cols"], meta["rows"])
+    size = (meta["cols"], meta["rows"])
+    size = size if all(size) else (header["term"]["cols"], header["term"]["rows"])
+    bare = not all(size)
+    size = (80, 24) if bare else size
     header["term"].update(cols=size[0], rows=size[1])
     lines = [line.decode("utf-8") for line in pieces]  # a chunk may end anywhere, also inside a character
     if options.commands:

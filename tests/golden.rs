@@ -9,6 +9,8 @@ mod forge;
 mod sample;
 #[path = "support/second.rs"]
 mod second;
+#[path = "support/skipped.rs"]
+mod skipped;
 
 use sample::{Fleet, busy, flooded, record};
 use sealcast::cast::Header as CastHeader;
@@ -16,6 +18,7 @@ use sealcast::container::{Error, Reader, SlotKind, verify_content};
 use sealcast::crypto::identity::Identities;
 use sealcast::crypto::known_keys::KnownKeys;
 use second::{second_reader, second_reader_run};
+use skipped::skipped;
 use std::io::Cursor as Bytes;
 use std::path::{Path, PathBuf};
 use std::process::Output;

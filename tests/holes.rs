@@ -9,6 +9,8 @@ mod forge;
 mod sample;
 #[path = "support/second.rs"]
 mod second;
+#[path = "support/skipped.rs"]
+mod skipped;
 
 mod holes {
     mod both;
@@ -21,6 +23,7 @@ use sealcast::cast::{Event, Header as CastHeader, Payload};
 use sealcast::container::verify::Verdict;
 use sealcast::container::{Cursor, Entry, Reader, SlotKind, frame};
 use second::second_reader_of_many;
+use skipped::skipped;
 use std::io::{Cursor as Bytes, Write as _};
 
 const OPEN_END: &str = "not closed: what comes after this is missing";

@@ -11,6 +11,7 @@ use crate::error::{Error, Kind, Result};
 use crate::export::{Exporter, Format};
 use crate::replay::{Outline, Recording, Replay, Source};
 use crate::sys;
+use crate::terminal::is_bare;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
@@ -77,10 +78,10 @@ pub(super) fn begin_at(header: &mut Header, opening: &mut Opening, outline: &Out
 
 /// What is exported begins with a screen of this size. Where there was no terminal the exporter begins new lines, and goes on to.
 pub(super) fn sized(opening: &mut Opening, (cols, rows): (u16, u16)) {
-    if opening.meta.cols > 0 && opening.meta.rows > 0 {
+    if !is_bare(opening.size()) {
         (opening.meta.cols, opening.meta.rows) = (cols, rows);
+        (opening.cast.term.cols, opening.cast.term.rows) = (cols, rows);
     }
-    (opening.cast.term.cols, opening.cast.term.rows) = (cols, rows);
 }
 
 /// What stands in place of the screen at which a range begins.
@@ -155,7 +156,7 @@ pub(super) fn tell_end<W: Write>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cast::Anchor;
+    use crate::cast::{Anchor, Header as CastHeader};
     use crate::replay::{self, Memory, Segment};
 
     #[test]
@@ -176,6 +177,18 @@ mod tests {
             let outline = Outline { anchors, ..Outline::default() };
             begin_at(&mut header, &mut opening, &outline, Duration::from_millis(from));
             assert_eq!((header.start, opening.cast.timestamp), (start, Some(start / 1000)), "{from}");
+        }
+    }
+
+    #[test]
+    fn a_part_of_what_had_no_terminal_has_none_and_one_of_a_terminal_without_a_size_has_its_screen() {
+        for (told, cast, size) in
+            [((0, 0), (0, 0), (0, 0)), ((0, 0), (80, 24), (100, 30)), ((80, 24), (80, 24), (100, 30))]
+        {
+            let mut opening = Opening { cast: CastHeader::new(cast.0, cast.1), ..Opening::default() };
+            (opening.meta.cols, opening.meta.rows) = told;
+            sized(&mut opening, (100, 30));
+            assert_eq!(opening.size(), size, "{told:?} {cast:?}");
         }
     }
 

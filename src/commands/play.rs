@@ -9,7 +9,7 @@ use super::recordings::Reading;
 use super::watch::{self, Start};
 use crate::cast::{Payload, millis};
 use crate::console::{Console, WriteError, shorten};
-use crate::container::Cursor;
+use crate::container::{Cursor, Opening};
 use crate::error::{Context as _, Error, Kind, Result};
 use crate::export::plain::{OURS, Plain};
 use crate::player;
@@ -103,7 +103,7 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
     }
     let reader = &mut reader;
     let mut pace = Pace::new(args.speed, args.idle_limit);
-    let size = reader.opening().map_or((0, 0), |opening| (opening.meta.cols, opening.meta.rows));
+    let size = reader.opening().map_or((0, 0), Opening::size);
     let mut sheet = Sheet::new(&context.console, size);
     // Without a time all of it is played, whatever its index says of where it begins. And whose screen at the beginning of a
     // segment another version drew, its screen is known only from the start.

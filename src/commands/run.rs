@@ -133,7 +133,7 @@ pub fn run(context: &Context, args: &Args) -> Result<u8> {
         order,
         Box::new(|session, meta| {
             let heard = witnesses.call(session, meta)?;
-            let indexer = ScreenIndexer::start(session.size().unwrap_or((0, 0)));
+            let indexer = ScreenIndexer::start(session.screen_size());
             indexer.refused().map_or(Ok(()), |why| witnesses.unheard(why, meta))?;
             Ok(Box::new(indexer.hearing(heard)))
         }),

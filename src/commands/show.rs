@@ -13,6 +13,7 @@ use crate::error::{Context as _, Error, Kind, Result};
 use crate::shell::alone;
 use crate::shell::notices::{is_over, is_plain, kind, of_gaps};
 use crate::store::seal;
+use crate::terminal::is_bare;
 use crate::text::counted;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -245,9 +246,9 @@ fn tell_meta(opening: &Opening, tell: &mut impl FnMut(&str, &str)) {
     tell("labels", &pairs(&meta.labels));
     tell("command", &meta.argv.join(" "));
     tell("directory", &meta.cwd);
-    // A serial line has a terminal without a size.
+    // A serial line has a terminal without a size, and where the kernel does not tell, one without a name.
     let terminal = match (meta.cols, meta.rows) {
-        (0, 0) if meta.tty.is_empty() => "none".to_owned(),
+        (0, 0) if meta.tty.is_empty() && is_bare(opening.size()) => "none".to_owned(),
         (cols, rows) => format!("{cols}x{rows} {} {}", meta.term, meta.tty),
     };
     tell("terminal", terminal.trim_end());

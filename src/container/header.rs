@@ -114,9 +114,9 @@ pub struct Meta {
     /// `$TERM`.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub term: String,
-    /// Columns at the start; 0 without a terminal.
+    /// Columns at the start; 0 without a terminal, and where it does not say them.
     pub cols: u16,
-    /// Rows at the start; 0 without a terminal.
+    /// Rows at the start; 0 without a terminal, and where it does not say them.
     pub rows: u16,
     /// Terminal device, such as `/dev/pts/3`; empty without a terminal.
     #[serde(skip_serializing_if = "String::is_empty")]

@@ -19,10 +19,13 @@ pub struct Opening {
 }
 
 impl Opening {
-    /// Columns and rows of the terminal at the start, 0 without one. The cast has a size as well; every reader takes this one, or
-    /// what one of them shows another would not find.
+    /// Columns and rows of the terminal at the start, 0 without one. Where it did not say them, the cast has those of the screen. Where
+    /// it did, the cast has a size as well; every reader takes this one, or what one of them shows another would not find.
     pub fn size(&self) -> (u16, u16) {
-        (self.meta.cols, self.meta.rows)
+        match (self.meta.cols, self.meta.rows) {
+            (0, _) | (_, 0) => (self.cast.term.cols, self.cast.term.rows),
+            told => told,
+        }
     }
 }
 
@@ -121,6 +124,19 @@ mod tests {
 
     fn sealed(opening: &Opening) -> Vec<u8> {
         pack(&json_of(opening).unwrap(), &[]).unwrap()
+    }
+
+    #[test]
+    fn the_cast_has_the_size_of_a_terminal_that_does_not_say_it_and_of_no_other() {
+        for (told, cast, size) in [
+            ((90, 30), (80, 24), (90, 30)),
+            ((0, 0), (80, 24), (80, 24)),
+            ((0, 30), (80, 30), (80, 30)),
+            ((0, 0), (0, 0), (0, 0)),
+        ] {
+            let meta = Meta { cols: told.0, rows: told.1, ..Meta::default() };
+            assert_eq!(Opening { meta, cast: CastHeader::new(cast.0, cast.1) }.size(), size);
+        }
     }
 
     #[test]

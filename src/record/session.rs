@@ -410,9 +410,18 @@ fn refuse_sockets(theirs: &[OwnedFd; 3]) -> Result<(), Error> {
 }
 
 impl Session {
-    /// The size of the terminal at the start, in cells; `None` where there is no terminal.
+    /// The size of the terminal at the start as it says it, in cells; `None` where there is no terminal.
     pub fn size(&self) -> Option<(u16, u16)> {
         self.size.map(|size| (size.cols, size.rows))
+    }
+
+    /// The columns and rows of what is drawn at the start: what the terminal does not say is as programs take it to be then. 0 where
+    /// there is no terminal.
+    pub fn screen_size(&self) -> (u16, u16) {
+        self.size.map_or((0, 0), |size| {
+            let assumed = size.assumed();
+            (assumed.cols, assumed.rows)
+        })
     }
 
     /// The name of the operator's terminal.

@@ -257,8 +257,8 @@ fn begin(store: &Store, session: &Session, beginning: Beginning) -> Result<Begun
     header.start = i64::try_from(start.as_millis()).unwrap_or(i64::MAX);
     header.recipients = recipients.iter().map(Recipient::to_string).collect();
     header.tool = format!("sealcast {}", env!("CARGO_PKG_VERSION"));
-    let (cols, rows) = session.size().unwrap_or((0, 0));
-    (meta.cols, meta.rows) = (cols, rows);
+    (meta.cols, meta.rows) = session.size().unwrap_or((0, 0));
+    let (cols, rows) = session.screen_size();
     meta.tty = session.terminal_name().map(|p| p.display().to_string()).unwrap_or_default();
     let cast = CastHeader {
         version: 3,

@@ -25,6 +25,14 @@ pub struct Size {
     pub height: u16,
 }
 
+impl Size {
+    /// What programs take it for: where nobody told the kernel, 80 columns and 24 rows, as readline and curses do.
+    pub fn assumed(self) -> Self {
+        let known = |told, assumed| if told == 0 { assumed } else { told };
+        Self { cols: known(self.cols, 80), rows: known(self.rows, 24), ..self }
+    }
+}
+
 /// The size of the terminal behind `fd`.
 ///
 /// # Errors

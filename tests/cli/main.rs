@@ -17,6 +17,9 @@ mod plugin;
 mod reading;
 mod renamed;
 mod searching;
+#[path = "../support/second.rs"]
+mod second;
+mod sizes;
 mod streams;
 #[path = "../support/mod.rs"]
 mod support;

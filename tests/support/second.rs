@@ -1,9 +1,7 @@
 //! The second implementation, run on what the library is tested with.
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
 
-#[path = "skipped.rs"]
-mod skipped;
-
+use crate::skipped;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
@@ -13,7 +11,7 @@ fn is_there() -> bool {
     let there = Command::new("python3").args(["-c", needs]).output();
     let there = there.is_ok_and(|output| output.status.success());
     if !there {
-        skipped::skipped("python3 with cryptography and zstandard is not installed");
+        skipped("python3 with cryptography and zstandard is not installed");
     }
     there
 }
@@ -24,7 +22,7 @@ pub fn second_reader_run(recording: &Path, identity: &Path, options: &[&str]) ->
         return None;
     }
     if Command::new("age").arg("--version").output().is_err() {
-        skipped::skipped("age is not installed");
+        skipped("age is not installed");
         return None;
     }
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/read_recording.py");
