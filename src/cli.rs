@@ -3,6 +3,7 @@
 use crate::commands::{self, Context, Environment};
 use crate::console::Console;
 use crate::error::{Error, Kind, Result};
+use crate::sys;
 use clap::{CommandFactory as _, Parser, Subcommand};
 use std::ffi::OsString;
 use std::io::Write as _;
@@ -61,9 +62,14 @@ pub fn description() -> clap::Command {
 /// The whole program: arguments (the program's own name first) and environment in, exit code out.
 pub fn main(arguments: impl IntoIterator<Item = OsString>, environment: Environment) -> ExitCode {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let is_run = arguments.get(1).is_some_and(|word| word == "run");
+    if let Err(error) = refuse_lent_rights() {
+        error.print(&Console::of_process(!environment.no_color(), environment.is_dumb()));
+        return ExitCode::from(error.exit_code(is_run));
+    }
     let as_shell = commands::shell::arguments(&arguments);
     let console = Arc::new(Console::of_process(!environment.no_color(), environment.is_dumb()));
-    let of_run = !matches!(as_shell, Ok(None)) || arguments.get(1).is_some_and(|word| word == "run");
+    let of_run = !matches!(as_shell, Ok(None)) || is_run;
     let context = Context { console: Arc::clone(&console), environment };
     let done = as_shell.and_then(|as_shell| {
         let arguments = as_shell.unwrap_or(arguments);
@@ -86,6 +92,17 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>, environment: Environm
             ExitCode::from(error.exit_code(of_run))
         }
     }
+}
+
+/// Fails where our file lent us rights: with them every path that is named would be read and written for somebody who may not.
+fn refuse_lent_rights() -> Result<()> {
+    if !sys::privileges::are_lent()? {
+        return Ok(());
+    }
+    let what = "sealcast was given rights by its file that who called does not have, and did nothing";
+    Err(Error::new(Kind::System, what).hint(
+        "take them from it (`chmod ug-s`, `setcap -r`), and let sudo or doas decide who may be recorded as root",
+    ))
 }
 
 /// Help and version are answers; anything else that the parser says becomes an error of ours.

@@ -318,9 +318,6 @@ impl From<elevate::Error> for Error {
             E::NoReason => told.hint("say why with --reason TEXT"),
             E::NoElevator(_) => told.hint("run.elevator in the configuration names sudo, doas, su or run0"),
             E::StillNotRoot(_) => told.hint("it must run the command it is given as root"),
-            E::SetUserId => {
-                told.hint("`chmod u-s` it, and let sudo or doas decide who may be recorded as root")
-            }
             E::Unnamed(_) => told.hint(
                 "with --self, --ssh and as a login shell it must be sudo, run0 or doas, called by that name",
             ),

@@ -429,16 +429,72 @@ fn as_a_login_shell_it_records_su_and_every_line_for_a_shell() {
 }
 
 #[test]
-fn a_set_user_id_copy_refuses_to_work() {
+fn a_copy_that_lends_rights_to_whoever_calls_it_does_nothing_at_all() {
     let Some(host) = Host::start() else { return };
+    let mut ways = vec![
+        "chmod 4755 /opt/bin/lent",
+        "chmod 2755 /opt/bin/lent",
+        "chown alice /opt/bin/lent && chmod 4755 /opt/bin/lent",
+    ];
+    if has("setcap") {
+        ways.push("setcap cap_dac_override+ep /opt/bin/lent");
+    }
+    assert!(host.run("root", &[SEALCAST, "run", "--", "echo", "of root"]).status.success());
     assert!(
-        host.run("root", &["sh", "-c", "cp /opt/bin/sealcast /opt/bin/suid && chmod 4755 /opt/bin/suid"])
+        host.run("root", &["sh", "-c", "cp /etc/sealcast/identity /home/bob/key; chown bob /home/bob/key"])
             .status
             .success()
     );
-    let ran = host.run("bob", &["/opt/bin/suid", "run", "--", "id"]);
-    assert_eq!(ran.status.code(), Some(125), "{}", text(&ran));
-    assert!(text(&ran).contains("set-user-id"), "{}", text(&ran));
+    for way in ways {
+        let made = format!(
+            "rm -f /opt/bin/lent; cp /opt/bin/sealcast /opt/bin/lent && chmod 755 /opt/bin/lent && {way}"
+        );
+        let made = host.run("root", &["sh", "-c", &made]);
+        assert!(made.status.success(), "{}", text(&made));
+        for (words, code) in [
+            (&["ls", "--store", STORE][..], 2),
+            (&["show", "-i", "/home/bob/key"], 2),
+            (&["export", "-f", "raw", "-i", "/home/bob/key", "-o", "/etc/mine", "last"], 2),
+            (&["keys", "new", "-o", "/etc/mine"], 2),
+            (&["verify", "last"], 2),
+            (&["config", "check"], 2),
+            (&["--version"], 2),
+            (&[], 2),
+            (&["run", "--", "id"], 125),
+        ] {
+            let ran = host.run("bob", &[&["/opt/bin/lent"], words].concat());
+            let told = text(&ran);
+            assert_eq!(ran.status.code(), Some(code), "{way}: {words:?}: {told}");
+            assert!(
+                told.starts_with("error: sealcast was given rights by its file"),
+                "{way}: {words:?}: {told}"
+            );
+            assert_eq!(told.lines().count(), 2, "{way}: {words:?}: {told}");
+        }
+        assert!(!host.run("root", &["ls", "/etc/mine"]).status.success(), "{way}");
+        // Whoever has those rights anyway is not given any.
+        if way == "chmod 4755 /opt/bin/lent" {
+            assert!(host.run("root", &["/opt/bin/lent", "ls"]).status.success());
+        }
+    }
+    // What the caller has, and handed on, is no loan of the file.
+    let handed = [
+        "setpriv",
+        "--reuid",
+        "bob",
+        "--regid",
+        "bob",
+        "--init-groups",
+        "--inh-caps",
+        "+kill",
+        "--ambient-caps",
+        "+kill",
+        "--",
+        SEALCAST,
+        "--version",
+    ];
+    let ran = host.run("root", &handed);
+    assert!(ran.status.success(), "{}", text(&ran));
 }
 
 #[test]

@@ -108,8 +108,8 @@ pub fn run(context: &Context, args: &Args) -> Result<u8> {
         Ok(None) => personal_policy(context)?,
         Err(error) => return Err(error.while_doing("nothing was run, because recording could not begin")),
     };
-    let users = (ids::real_uid(), ids::effective_uid());
-    if let Some(elevation) = elevate::elevation(&wish, &policy, users, &ourselves, variables)? {
+    let uid = ids::effective_uid();
+    if let Some(elevation) = elevate::elevation(&wish, &policy, uid, &ourselves, variables)? {
         return Err(become_root(context, &elevation));
     }
     let wanted = Wanted {

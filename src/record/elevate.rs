@@ -143,8 +143,6 @@ pub enum Error {
     NoElevator(String),
     /// We have been through the elevator and are still not root.
     StillNotRoot(String),
-    /// We run with the rights of root for somebody else, without having been elevated.
-    SetUserId,
     /// Claims about who called contradict one another.
     WhoCalled,
     /// The elevator of that name does not say who called.
@@ -169,7 +167,6 @@ impl fmt::Display for Error {
             Self::StillNotRoot(name) => {
                 write!(f, "`{}` of run.elevator did not make us root", escaped(name))
             }
-            Self::SetUserId => f.write_str("sealcast must not be installed with the set-user-id bit"),
             Self::WhoCalled => f.write_str("it cannot be told who called: sudo and doas both say something"),
             Self::Unnamed(name) => {
                 write!(f, "it cannot be told who called: `{}` of run.elevator did not say", escaped(name))
@@ -235,27 +232,26 @@ pub struct Elevation {
     pub environment: Option<Variables>,
 }
 
-/// Whether this takes root that we do not have. `effective` and `real` are our user ids. Gives the command to run in our
-/// place; `None` when we can go on.
+/// Whether this takes root that we do not have; `uid` is our user id. Gives the command to run in our place; `None` when we can go on.
 ///
 /// In system mode only root can record. In personal mode root is needed for other users only.
 ///
 /// # Errors
-/// [`Error::SetUserId`], [`Error::StillNotRoot`], [`Error::NoElevator`], [`Error::NoUser`], [`Error::TooLong`].
+/// [`Error::StillNotRoot`], [`Error::NoElevator`], [`Error::NoUser`], [`Error::TooLong`].
 pub fn elevation(
     wish: &Wish,
     policy: &Policy,
-    (real, effective): (u32, u32),
+    uid: u32,
     ourselves: &Path,
     variables: &Variables,
 ) -> Result<Option<Elevation>, Error> {
     check_lengths(wish)?;
-    if effective == 0 {
-        return if real == 0 { Ok(None) } else { Err(Error::SetUserId) };
+    if uid == 0 {
+        return Ok(None);
     }
     if !policy.is_system() {
         let wanted = wish.user.as_deref().map(|name| find_user(name, &mut Users::default())).transpose()?;
-        if wanted.is_none_or(|user| user.uid == effective) && wish.group.is_none() {
+        if wanted.is_none_or(|user| user.uid == uid) && wish.group.is_none() {
             return Ok(None);
         }
     }

@@ -30,7 +30,7 @@ fn wish() -> Wish {
 fn through(elevator: &str, wish: &Wish) -> Elevation {
     let policy = policy(&format!("[run]\nelevator = {elevator}\n"));
     let variables = variables(&[("TERM", "xterm"), ("BASH_ENV", "/tmp/x"), ("LANG", "C"), ("SECRET", "s")]);
-    elevation(wish, &policy, (1000, 1000), Path::new("/usr/bin/sealcast"), &variables).unwrap().unwrap()
+    elevation(wish, &policy, 1000, Path::new("/usr/bin/sealcast"), &variables).unwrap().unwrap()
 }
 
 fn texts(words: &[OsString]) -> Vec<&str> {
@@ -135,14 +135,13 @@ fn in_system_mode_only_root_records() {
     let policy = policy("[run]\nelevator = [\"/bin/sh\"]\n");
     let none = Variables::new();
     let exe = Path::new("/x");
-    let go = |ids, wish: &Wish| elevation(wish, &policy, ids, exe, &none);
-    assert_eq!(go((0, 0), &Wish::default()).unwrap(), None);
-    assert!(go((1000, 1000), &Wish::default()).unwrap().is_some());
-    assert!(matches!(go((1000, 0), &Wish::default()), Err(Error::SetUserId)));
+    let go = |uid, wish: &Wish| elevation(wish, &policy, uid, exe, &none);
+    assert_eq!(go(0, &Wish::default()).unwrap(), None);
+    assert!(go(1000, &Wish::default()).unwrap().is_some());
     let twice = Wish { elevated: true, ..Wish::default() };
-    assert!(matches!(go((1000, 1000), &twice), Err(Error::StillNotRoot(_))));
+    assert!(matches!(go(1000, &twice), Err(Error::StillNotRoot(_))));
     let long = Wish { reason: Some("x".repeat(5000)), ..Wish::default() };
-    assert!(matches!(go((1000, 1000), &long), Err(Error::TooLong("the reason", _))));
+    assert!(matches!(go(1000, &long), Err(Error::TooLong("the reason", _))));
 }
 
 #[test]
@@ -151,7 +150,7 @@ fn in_personal_mode_root_is_needed_for_others_only() {
     let nobody = ids::user_by_name("nobody").unwrap().unwrap();
     let go = |user: Option<&str>| {
         let wish = Wish { user: user.map(str::to_owned), ..Wish::default() };
-        elevation(&wish, &policy, (nobody.uid, nobody.uid), Path::new("/x"), &Variables::new())
+        elevation(&wish, &policy, nobody.uid, Path::new("/x"), &Variables::new())
     };
     assert_eq!(go(None).unwrap(), None);
     assert_eq!(go(Some("nobody")).unwrap(), None);
@@ -163,7 +162,7 @@ fn in_personal_mode_root_is_needed_for_others_only() {
 fn the_elevator_is_not_looked_for_in_anybodys_path() {
     let policy = policy("[run]\nelevator = [\"no-such-elevator\"]\n");
     let variables = variables(&[("PATH", "/tmp/evil")]);
-    let found = elevation(&Wish::default(), &policy, (1, 1), Path::new("/x"), &variables);
+    let found = elevation(&Wish::default(), &policy, 1, Path::new("/x"), &variables);
     assert!(matches!(found, Err(Error::NoElevator(name)) if name == "no-such-elevator"));
     assert_eq!(find_program("sh").unwrap().file_name().unwrap(), "sh");
     assert_eq!(find_program("../bin/sh"), None);

@@ -3,7 +3,7 @@
 //! descriptor that somebody lent us must not be done with more rights than theirs.
 
 use super::ids::{self, User};
-use super::{Result, check, guard};
+use super::{Error, Result, check, guard};
 use std::io;
 
 /// Whom to become. Looked up before a fork, since the user database may live across a network.
@@ -79,6 +79,29 @@ fn prove(uid: u32, gid: u32) -> io::Result<()> {
         Ok([0, 0, _, 0, 0, _]) => Ok(()),
         _ => refuse(),
     }
+}
+
+/// Whether the file that this process runs lent it rights which whoever called does not have: by the set-user-id or the
+/// set-group-id bit, or by capabilities of its own. What the kernel says in `AT_SECURE` is no answer: every login on a host with
+/// SELinux sets that too.
+///
+/// # Errors
+/// When the kernel does not tell (it always does).
+pub fn are_lent() -> Result<bool> {
+    let ids = ids::current()?;
+    let [[real, effective, _], [real_group, effective_group, _]] = [ids.uid, ids.gid];
+    if real != effective || real_group != effective_group {
+        return Ok(true);
+    }
+    let [_, low, _, _, high, _] =
+        guard::capability_sets().map_err(|error| Error::new("read the capabilities", "", error))?;
+    let permitted = u64::from(low) | u64::from(high) << 32;
+    // Through an exec a caller who is not root hands on what is ambient, and nothing else.
+    let handed_on = |number: &u64| {
+        // SAFETY: takes numbers only.
+        unsafe { libc::prctl(libc::PR_CAP_AMBIENT, libc::PR_CAP_AMBIENT_IS_SET, *number, 0, 0) == 1 }
+    };
+    Ok(real != 0 && !(0..64).filter(|number| permitted >> number & 1 == 1).all(|number| handed_on(&number)))
 }
 
 /// Who a root process acts for when it reads or writes what that somebody could have read or written without it.
