@@ -369,6 +369,9 @@ impl Parser<'_> {
             name.as_deref().and_then(|name| Field::ALL.into_iter().find(|field| field.name() == name));
         let fields = match (&name, field) {
             (None, _) => self.fields,
+            // As the condition of that name: whoever asks which commands there were asks of those in a script too. `--in` has the
+            // field alone.
+            (Some(_), Some(Field::Command)) => Fields::of(&[Field::Command, Field::Exec]),
             (Some(_), Some(field)) => Fields::of(&[field]),
             (Some(name), None) if NAMES.contains(&name.as_str()) => {
                 if regex {

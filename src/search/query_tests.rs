@@ -91,6 +91,13 @@ fn hostile_queries_are_refused() {
 }
 
 #[test]
+fn a_command_is_what_somebody_or_something_ran() {
+    let query = parse("command:sed exec:vim").unwrap();
+    let fields: Vec<Fields> = query.terms().iter().map(|term| term.fields).collect();
+    assert_eq!(fields, [Fields::of(&[Field::Command, Field::Exec]), Fields::of(&[Field::Exec])]);
+}
+
+#[test]
 fn fields_are_named() {
     let fields = Fields::parse("screen, exec").unwrap();
     assert!(fields.has(Field::Screen) && fields.has(Field::Exec) && !fields.has(Field::Input));

@@ -5,7 +5,7 @@ use crate::dice::Dice;
 use crate::made::{Made, Plan, output};
 use sealcast::cast::{Command, Event, Exec, Payload};
 use sealcast::container::{GivenUp, Header, LeftOut, Meta, Reader};
-use sealcast::search::{Field, Fields, Options, Query, Style};
+use sealcast::search::{Condition, Field, Fields, Options, Query, Style};
 use sealcast::store::Found;
 use sealcast::terminal::Terminal;
 use std::time::Duration;
@@ -513,6 +513,36 @@ fn where_programs_or_arguments_were_left_out_nothing_is_denied() {
         }
         assert_eq!(answer(Field::Screen).fault, None, "{left_out:?}");
     }
+}
+
+#[test]
+fn a_query_asks_for_commands_as_the_flag_does_also_for_what_a_script_ran() {
+    let made = Made::new();
+    let exec = Exec {
+        argv: ["sed", "-n", "1p"].map(str::to_owned).to_vec(),
+        path: "/usr/bin/sed".into(),
+        ..Exec::default()
+    };
+    let script = Command { text: "./script".into(), execs: vec![exec], ..Command::default() };
+    let events = [output(0, "hello\r\n"), output(1000, "end")];
+    let recording = made.add(Plan { commands: vec![script], ..Plan::new((80, 24), &events) });
+    let now = Default::default();
+    let found = |query: &Query| {
+        let answer = made.answers(std::slice::from_ref(&recording), query, &Options::default()).remove(0);
+        assert_eq!(answer.fault, None);
+        answer.found.map(|found| found.hits.iter().map(|hit| hit.field).collect::<Vec<_>>())
+    };
+    let parse = |text: &str, fields| Query::parse(text, Style::default(), fields, now).unwrap();
+    let asked = |text: &str| found(&parse(text, Fields::EVERYWHERE));
+    let flag = Condition::parse("command", "sed -n", now).unwrap();
+    assert!(found(&Query::conditions([flag])).is_some());
+    assert_eq!(asked("command:\"sed -n\""), Some(vec![Field::Exec]));
+    assert_eq!(asked("command:/s[e]d/"), Some(vec![Field::Exec]));
+    assert_eq!(asked("command:script"), Some(vec![Field::Command]));
+    assert_eq!(asked("hello not command:sed"), None);
+    assert_eq!(asked("hello not command:awk"), Some(vec![Field::Screen]));
+    // The field alone.
+    assert_eq!(found(&parse("sed", Fields::of(&[Field::Command]))), None);
 }
 
 #[test]
