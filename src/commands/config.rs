@@ -382,14 +382,15 @@ fn show(context: &Context, file: Option<&Path>, as_json: bool) -> Result<()> {
             Policy::personal(personal.recordings(), personal.signing_key(), recipients, personal.keys())
         }
     };
-    let values = policy.values();
+    // Whoever compares hosts compares keys: a comment, or the beginning of one, can be anybody's.
+    let values = policy.values(as_json || !context.console.is_terminal());
     if as_json {
         for (key, value) in values {
             context.console.json(&json!({"key": key, "value": value}))?;
         }
         return Ok(());
     }
-    let mut table = Table::new(&[("KEY", Column::Left), ("VALUE", Column::Flexible)]);
+    let mut table = Table::new(&[("KEY", Column::Left), ("VALUE", Column::Whole)]);
     for (key, value) in &values {
         table.row(&[key, value]);
     }

@@ -8,7 +8,7 @@ use super::verify::judge;
 use crate::cast::{Command, Missing, Source};
 use crate::console::{Column, Style, Table};
 use crate::container::{Entry, GivenUp, Header, LeftOut, Meta, ORIGIN_WITNESSED, Opening};
-use crate::crypto::recipient::label_of;
+use crate::crypto::recipient::told_of;
 use crate::error::{Context as _, Error, Kind, Result};
 use crate::shell::alone;
 use crate::shell::notices::{is_over, is_plain, kind, of_gaps};
@@ -205,7 +205,8 @@ fn story(context: &Context, opened: &mut Opened, judged: &Judged, locked: Option
         tell("told by", &told_by(opened));
         tell("of no command", &alone::names(opened.reader.entries()));
     }
-    let names: Vec<String> = header.recipients.iter().map(|listed| label_of(listed)).collect();
+    let whole = !console.is_terminal();
+    let names: Vec<String> = header.recipients.iter().map(|listed| told_of(listed, whole)).collect();
     tell("sealed to", &names.join(", "));
     tell("made by", &header.tool);
     tell("retention", &header.retention);

@@ -302,6 +302,16 @@ impl Recipient {
         }
     }
 
+    /// As whoever wants to know who can read is told: all of it (`whole`), or what has room on a terminal and of an SSH key still tells
+    /// it from any other. Foreign text, as [`Recipient::label`].
+    pub fn told(&self, whole: bool) -> String {
+        match self.key {
+            _ if whole => self.to_string(),
+            Key::Ssh(_) => self.full_name(),
+            _ => self.label(),
+        }
+    }
+
     fn head(&self, chars: usize) -> &str {
         self.text.get(..chars).unwrap_or(&self.text)
     }
@@ -353,12 +363,17 @@ impl Recipient {
     }
 }
 
+/// [`Recipient::told`] of a recipient as the header of a recording lists it; what is none, as it is.
+pub fn told_of(listed: &str, whole: bool) -> String {
+    listed.parse::<Recipient>().map_or_else(|_| listed.to_owned(), |recipient| recipient.told(whole))
+}
+
 /// [`Recipient::label`] of a recipient as the header of a recording lists it; what is none, as it is.
-pub fn label_of(listed: &str) -> String {
+fn label_of(listed: &str) -> String {
     listed.parse::<Recipient>().map_or_else(|_| listed.to_owned(), |recipient| recipient.label())
 }
 
-/// [`label_of`] each of them; where that is the same of several, [`Recipient::full_name`].
+/// The label of each of them; where that is the same of several, [`Recipient::full_name`].
 pub fn labels_of(listed: &[String]) -> Vec<String> {
     let labels: Vec<String> = listed.iter().map(|listed| label_of(listed)).collect();
     let names = listed.iter().zip(&labels).map(|(listed, label)| {

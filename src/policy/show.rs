@@ -26,10 +26,11 @@ names!(ExecTrace: Auto => "auto", Strict => "strict", Off => "off");
 names!(Profile: None => "none", Guarded => "guarded", Hardened => "hardened");
 
 impl Policy {
-    /// Every value in force, by the name of its key, in the order of the example file.
-    pub fn values(&self) -> Vec<(String, String)> {
-        let labels =
-            |recipients: &[Recipient]| recipients.iter().map(Recipient::label).collect::<Vec<_>>().join(", ");
+    /// Every value in force, by the name of its key, in the order of the example file; `whole`: recipients with their whole keys.
+    pub fn values(&self, whole: bool) -> Vec<(String, String)> {
+        let named = |recipients: &[Recipient]| {
+            recipients.iter().map(|recipient| recipient.told(whole)).collect::<Vec<_>>().join(", ")
+        };
         let mut values: Vec<(String, String)> = Vec::new();
         let mut add = |key: &str, value: String| values.push((key.to_owned(), value));
         add("mode", if self.is_system() { "system" } else { "personal" }.to_owned());
@@ -39,9 +40,9 @@ impl Policy {
         add("store.reserve", size_text(self.store.reserve));
         add("store.low-space", size_text(self.store.low_space));
         add("store.retention", self.store.retention.clone());
-        add("recipients.default", labels(&self.recipients.default));
+        add("recipients.default", named(&self.recipients.default));
         for ((name, value), also) in &self.recipients.by_label {
-            add(&format!("recipients.label.\"{name}={value}\".also"), labels(also));
+            add(&format!("recipients.label.\"{name}={value}\".also"), named(also));
         }
         add(
             "recipients.period",

@@ -71,7 +71,7 @@ pub fn make(keys: &Path, recipients: &[Recipient], prompt: &Arc<dyn Prompt>) -> 
     let sealed = recipient::wrap_with_plugins(recipients, secret.as_bytes(), prompt).map_err(Error::Wrap)?;
     let mut public = String::from("# Recordings are sealed to this key, and this key, in period.age, to:\n");
     for recipient in recipients {
-        public.push_str(&format!("#   {}\n", crate::text::escaped(&recipient.label())));
+        public.push_str(&format!("#   {}\n", crate::text::escaped(&recipient.told(true))));
     }
     let made_for = digest_of(recipients);
     public.push_str(&format!("{RECIPIENTS}{made_for}\n{DIGEST}{}\n{recipient}\n", digest(&sealed)));

@@ -1,9 +1,11 @@
 //! Identities that open nothing, and what is said and done all the same.
 
 use crate::home::{Home, Recording, write};
+use crate::support::terminal::Terminal;
 use sealcast::crypto::identity;
 use sealcast::crypto::recipient::Recipient;
 use sealcast::crypto::sshsig::Signer;
+use sealcast::sys::tty::Size;
 use serde_json::Value;
 
 /// A home with `other.txt`, the identity of nobody.
@@ -163,4 +165,34 @@ fn a_named_identity_that_opens_the_index_only_leaves_the_content_unchecked() {
     let ran = home.run(&["verify", "-k", &known, "-i", &searcher, &recording]).exits(2);
     let ran = ran.complains("the key opens the index only");
     assert!(ran.text().contains("intact") && ran.text().contains("content not checked: "), "{ran}");
+}
+
+#[test]
+fn who_can_read_is_told_so_that_a_key_in_the_place_of_another_is_seen() {
+    let home = Home::new();
+    home.record(&Recording::default());
+    let (_, age) = identity::generate();
+    let ssh = || -> Recipient {
+        let key = Signer::generate("test").unwrap().host_key();
+        format!("{key} head-of-security@corp").parse().unwrap()
+    };
+    let recipients = [age, ssh(), ssh()];
+    let lines = recipients.each_ref().map(ToString::to_string);
+    std::fs::write(home.personal().recipients(), lines.join("\n")).unwrap();
+    home.record(&Recording { recipients: Some(recipients.to_vec()), ..Recording::default() });
+    for args in
+        [&["config", "show"][..], &["config", "show", "--json"], &["show", "last"], &["show", "--json"]]
+    {
+        let told = home.run(args).exits(0).text();
+        lines.iter().for_each(|line| assert!(told.contains(line), "{args:?} lacks {line}: {told}"));
+    }
+    let size = Size { cols: 300, rows: 60, width: 0, height: 0 };
+    for args in [&["config", "show"][..], &["show", "last"]] {
+        let mut terminal = Terminal::start(home.command(args).env("NO_COLOR", "1"), size);
+        assert!(terminal.wait_end().success());
+        let told = String::from_utf8_lossy(terminal.transcript()).into_owned();
+        let short = recipients.each_ref().map(|key| key.fingerprint().unwrap_or_else(|| key.label()));
+        short.iter().for_each(|name| assert!(told.contains(name), "{args:?} lacks {name}: {told}"));
+        assert!(told.contains("head-of-security@corp") && !told.contains(&lines[0]), "{told}");
+    }
 }
