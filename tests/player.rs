@@ -393,6 +393,23 @@ fn a_running_session_is_followed_rewound_and_followed_again() {
 }
 
 #[test]
+fn what_another_host_signed_is_trusted_by_the_keys_that_are_named() {
+    let home = Home::new();
+    home.record(&Recording::default());
+    std::fs::rename(home.personal().signing_key_pub(), home.path("fleet")).unwrap();
+    for (args, verdict) in [
+        (&["play", "last"][..], "signed by an unknown key"),
+        (&["play", "-k", "fleet", "last"], "sealed · intact"),
+        (&["follow", "--known-keys", "fleet"], "sealed · intact"),
+    ] {
+        let mut viewer = Viewer::start(&home, args, (80, 24));
+        viewer.shows(verdict);
+        viewer.terminal.send("q");
+        assert!(viewer.terminal.wait_end().success(), "{args:?}");
+    }
+}
+
+#[test]
 fn why_a_recording_cannot_be_opened_stands_whole_below_the_list() {
     let home = Home::new();
     let (_, somebody) = identity::generate();

@@ -5,6 +5,7 @@ use super::recordings::Reading;
 use super::watch::{self, Start};
 use crate::error::Result;
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 /// Watch a session while it is recorded
 ///
@@ -15,6 +16,9 @@ pub struct Args {
     /// The recording: a path, the beginning of an id, `last`, `last~2`
     #[arg(value_name = "REC", default_value = "last")]
     recording: OsString,
+    /// Keys that recordings may be signed with; may be given several times
+    #[arg(short, long, value_name = "FILE")]
+    known_keys: Vec<PathBuf>,
     #[command(flatten)]
     reading: Reading,
 }
@@ -30,6 +34,7 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
         follow: true,
         speed: 1.0,
         idle_limit: None,
+        known_keys: args.known_keys.clone(),
     };
     watch::watch(context, &args.reading, &start)
 }

@@ -18,6 +18,7 @@ use crate::terminal::{Terminal, drawn_on, draws_alike};
 use std::ffi::{OsStr, OsString};
 use std::io::Write as _;
 use std::os::unix::ffi::OsStrExt as _;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// What is worth a word of what was skipped: shorter stretches are added up to it.
@@ -48,6 +49,11 @@ pub struct Args {
     /// Make pauses no longer than SECONDS
     #[arg(long, value_name = "SECONDS", value_parser = seconds, allow_negative_numbers = true)]
     idle_limit: Option<Duration>,
+    /// Keys that recordings may be signed with; may be given several times
+    ///
+    /// The player says whether it was one of them; plain text comes without a verdict.
+    #[arg(short, long, value_name = "FILE", conflicts_with = "plain")]
+    known_keys: Vec<PathBuf>,
     #[command(flatten)]
     reading: Reading,
 }
@@ -76,6 +82,7 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
             follow: args.follow,
             speed: args.speed,
             idle_limit: args.idle_limit,
+            known_keys: args.known_keys.clone(),
         };
         return watch::watch(context, &args.reading, &start);
     }

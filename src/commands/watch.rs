@@ -44,6 +44,8 @@ pub(super) struct Start {
     pub(super) speed: f64,
     /// Longer stretches without events are skipped; otherwise the player's own limit holds.
     pub(super) idle_limit: Option<Duration>,
+    /// Files of keys that recordings may be signed with.
+    pub(super) known_keys: Vec<PathBuf>,
 }
 
 /// Where it is written what a time may be.
@@ -65,7 +67,7 @@ pub(super) fn watch(context: &Context, reading: &Reading, start: &Start) -> Resu
     let mut desk = Desk {
         context,
         opener: Arc::new(Opener::new(reading.identities(context)?)),
-        known: Arc::new(known_keys(context, &[])?),
+        known: Arc::new(known_keys(context, &start.known_keys)?),
         rows: Arc::default(),
         asked: Arc::default(),
         current: None,
