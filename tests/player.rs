@@ -459,6 +459,26 @@ fn the_viewers_terminal_may_change_its_size() {
 }
 
 #[test]
+fn a_terminal_that_does_not_say_its_size_is_drawn_on_as_one_of_80_by_24() {
+    let home = Home::new();
+    home.record(&hour());
+    let mut viewer = Viewer::start(&home, &["play", "last@59:30"], (0, 0));
+    viewer.size = (80, 24);
+    viewer.shows("minute 59");
+    for (told, drawn) in [((120, 40), (120, 40)), ((0, 0), (80, 24)), ((100, 0), (100, 24))] {
+        viewer.terminal.resize(told.0, told.1);
+        viewer.size = drawn;
+        viewer.terminal.send("H");
+        viewer.shows("help · sealcast");
+        viewer.terminal.send("q");
+        viewer.shows_no_more("help · sealcast");
+    }
+    viewer.terminal.send("q");
+    assert!(viewer.terminal.wait_end().success());
+    viewer.is_given_back();
+}
+
+#[test]
 fn what_plain_play_says_itself_stands_where_it_happened_and_repeats_nothing() {
     let home = Home::new();
     let output = |text: &str| Payload::Output(text.as_bytes().to_vec());

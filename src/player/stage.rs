@@ -8,10 +8,12 @@ use super::browser::Browser;
 use super::view;
 use crate::replay::Source;
 use crate::sys::poll::{Ready, Set};
+use crate::sys::tty::Size;
 use crossterm::event::{self, Event, KeyEventKind};
 use crossterm::{execute, terminal as tty};
-use ratatui::Terminal;
 use ratatui::backend::{Backend, CrosstermBackend};
+use ratatui::layout::Rect;
+use ratatui::{Terminal, TerminalOptions, Viewport};
 use std::fmt;
 use std::fs::File;
 use std::io::{self, IsTerminal as _, Write};
@@ -160,8 +162,10 @@ impl<W: Write> Stage<W> {
         let input = Input::new()?;
         tty::enable_raw_mode()?;
         PANICS.keep_quiet();
+        // Each frame gives it its size: left to itself it would draw nothing on a terminal that does not say it.
+        let options = TerminalOptions { viewport: Viewport::Fixed(Rect::ZERO) };
         // From here on `Drop` gives it back.
-        let mut stage = match Terminal::new(CrosstermBackend::new(out)) {
+        let mut stage = match Terminal::with_options(CrosstermBackend::new(out), options) {
             Ok(terminal) => Self { terminal, input },
             Err(error) => {
                 PANICS.heard();
@@ -234,7 +238,7 @@ pub fn run<S: Source, W: Write>(
             match event::read()? {
                 Event::Key(key) if key.kind != KeyEventKind::Release => messages.push(Message::Key(key)),
                 Event::Mouse(mouse) => messages.push(Message::Mouse(mouse)),
-                Event::Resize(..) => stage.terminal.autoresize()?,
+                // The next frame asks for the size.
                 _ => {}
             }
         }
@@ -351,6 +355,12 @@ fn draw<S: Source, B: Backend<Error = io::Error>>(
     terminal: &mut Terminal<B>,
     scene: &mut Scene<S>,
 ) -> Result<(), StageError> {
+    let told = terminal.size()?;
+    let size = Size { cols: told.width, rows: told.height, ..Size::default() }.assumed();
+    let area = Rect::new(0, 0, size.cols, size.rows);
+    if terminal.get_frame().area() != area {
+        terminal.resize(area)?;
+    }
     terminal.draw(|frame| {
         let area = frame.area();
         let cursor = match scene {
