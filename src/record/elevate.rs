@@ -26,7 +26,7 @@ const SYSTEM_PATH: [&str; 6] =
 const MAX_TEXT: usize = 4096;
 /// Most labels.
 const MAX_LABELS: usize = 64;
-/// Variables that no policy can keep: they make a shell, a linker or an interpreter run something else.
+/// Variables that no policy can keep: they are known to make a shell, a linker or an interpreter run something else.
 const NEVER: &[&str] = &[
     "LD_*",
     "BASH_ENV",
@@ -50,10 +50,17 @@ const NEVER: &[&str] = &[
     "PYTHON*",
     "RUBY*",
     "NODE_OPTIONS",
+    "NODE_PATH",
     "JAVA_TOOL_OPTIONS",
     "JDK_JAVA_OPTIONS",
     "CLASSPATH",
     "LUA_*",
+    "DOTNET_STARTUP_HOOKS",
+    "GUILE_LOAD_*",
+    "JULIA_LOAD_PATH",
+    "JULIA_DEPOT_PATH",
+    "AWKPATH",
+    "AWKLIBPATH",
     "PHPRC",
     "PHP_INI_SCAN_DIR",
     "OPENSSL_CONF",
@@ -73,6 +80,7 @@ const NEVER: &[&str] = &[
     "TMPPREFIX",
     "ZDOTDIR",
     "FPATH",
+    "fish_*",
     "NULLCMD",
     "READNULLCMD",
     "GLIBC_TUNABLES",
