@@ -321,7 +321,9 @@ impl From<elevate::Error> for Error {
             E::Unnamed(_) => told.hint(
                 "with --self, --ssh and as a login shell it must be sudo, run0 or doas, called by that name",
             ),
-            E::WhoCalled => told.hint("use the elevator of the configuration, and no other around it"),
+            E::WhoCalled | E::Another(_) => {
+                told.hint("use the elevator of the configuration, and no other around it")
+            }
             _ => told,
         }
     }

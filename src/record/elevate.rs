@@ -155,6 +155,8 @@ pub enum Error {
     WhoCalled,
     /// The elevator of that name does not say who called.
     Unnamed(String),
+    /// The elevator of that name says who called, and did not: most likely something else ran us.
+    Another(String),
     /// A reason is needed.
     NoReason,
     /// Something is too long: what, and how many bytes (or labels) are allowed.
@@ -178,6 +180,13 @@ impl fmt::Display for Error {
             Self::WhoCalled => f.write_str("it cannot be told who called: sudo and doas both say something"),
             Self::Unnamed(name) => {
                 write!(f, "it cannot be told who called: `{}` of run.elevator did not say", escaped(name))
+            }
+            Self::Another(name) => {
+                write!(
+                    f,
+                    "it cannot be told who called: `{}` of run.elevator would have said so, and did not",
+                    escaped(name)
+                )
             }
             Self::NoReason => f.write_str("a reason is required on this host"),
             Self::TooLong(what, most) => write!(f, "{what} is too long: at most {most} are allowed"),
@@ -412,7 +421,7 @@ pub fn tells_who_called(policy: &Policy) -> bool {
 /// call. So with [`Wish::of_caller`] it is an error, once there was an elevator.
 ///
 /// # Errors
-/// [`Error::WhoCalled`], [`Error::Unnamed`], [`Error::NoUser`], [`Error::System`].
+/// [`Error::WhoCalled`], [`Error::Unnamed`], [`Error::Another`], [`Error::NoUser`], [`Error::System`].
 pub fn caller(
     wish: &Wish,
     policy: &Policy,
@@ -429,7 +438,10 @@ pub fn caller(
         Some(Word::Uid(uid)) => by_uid(uid.parse().map_err(|_| Error::NoUser(uid.to_owned()))?),
         Some(Word::Name(name)) => ids::user_by_name(name)?.ok_or_else(|| Error::NoUser(name.to_owned())),
         None => {
-            let unnamed = || Error::Unnamed(policy.elevator.first().cloned().unwrap_or_default());
+            let unnamed = || {
+                let name = policy.elevator.first().cloned().unwrap_or_default();
+                if tells_who_called(policy) { Error::Another(name) } else { Error::Unnamed(name) }
+            };
             // Another elevator than the policy's has run us, also where its rule left `--elevated` out.
             let another = ["SUDO_UID", "DOAS_USER", "PKEXEC_UID"].map(OsStr::new);
             let elevated = wish.elevated || another.iter().any(|name| variables.contains_key(*name));
