@@ -335,6 +335,9 @@ fn where_the_elevator_does_not_say_who_called_nobody_gets_a_session_of_their_own
     let ran = host.run("carol", &words);
     assert!(!ran.status.success() && text(&ran).contains("it cannot be told who called"), "{}", text(&ran));
     assert!(!text(&ran).contains("uid="), "{}", text(&ran));
+    // What the configuration names would say it: what is wrong is the other one.
+    let hint = text(&ran);
+    assert!(hint.contains("and no other around it") && !hint.contains("must be sudo"), "{hint}");
     assert_eq!(host.recordings(), 0);
 }
 
@@ -426,6 +429,21 @@ fn as_a_login_shell_it_records_su_and_every_line_for_a_shell() {
     assert!(terminal.wait_end().success());
     assert_eq!(host.recordings(), 3);
     assert!(host.last_output().contains("in-/usr/bin/bash--bash"));
+}
+
+#[test]
+fn root_who_records_for_another_user_without_a_configuration_says_so_where_it_makes_its_keys() {
+    let Some(host) = Host::start() else { return };
+    // Root's home is not private to the host within this host.
+    let made = "mount -t tmpfs none /root && rm /etc/sealcast/config.toml";
+    assert!(host.run("root", &["sh", "-c", made]).status.success());
+    let note = "another user or group takes root, who records";
+    let own = text(&host.run("alice", &[SEALCAST, "run", "--", "id", "-un"]));
+    assert!(own.contains("made your keys in /home/alice/") && !own.contains(note), "{own}");
+    let first = text(&host.run("alice", &[SEALCAST, "run", "-u", "bob", "--", "id", "-un"]));
+    assert!(first.contains("bob\n") && first.contains(note) && first.contains(" in /root/"), "{first}");
+    let second = text(&host.run("alice", &[SEALCAST, "run", "-g", "daemon", "--", "id", "-un"]));
+    assert_eq!(second, "root\n");
 }
 
 #[test]

@@ -27,8 +27,9 @@ use zeroize::Zeroizing;
 ///
 /// Without a command, a shell is run. On a host with /etc/sealcast/config.toml it runs as root, or as the user given with
 /// -u, and whoever is not root is led through sudo, doas, su or run0, as that file says. Without that file it runs as
-/// yourself. The exit status is that of what was run; 125 when recording could not begin, 126 when the command cannot be
-/// executed, 127 when it is not found.
+/// yourself, and records into your own directory; with -u for somebody else, or with -g, it goes through sudo, and records
+/// into root's directory, with root's keys. The exit status is that of what was run; 125 when recording could not begin, 126
+/// when the command cannot be executed, 127 when it is not found.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Run as this user
@@ -242,6 +243,11 @@ fn order(
         let personal = context.personal()?;
         let comment = format!("{}@{}", observed.user.1, observed.host);
         if let Some(made) = personal.ensure(&comment, None::<Zeroizing<String>>)? {
+            if wish.elevated {
+                context.console.note(
+                    "another user or group takes root, who records: with keys and a directory of root's own",
+                );
+            }
             context.console.note(made);
         }
         let (recipients, period) = (personal.read_recipients()?, period::read(&personal.keys())?);
