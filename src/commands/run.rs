@@ -122,6 +122,10 @@ pub fn run(context: &Context, args: &Args) -> Result<u8> {
         },
         strict: policy.exec_trace == ExecTrace::Strict,
     };
+    for (name, value, own) in policy.overruled(&wish.labels) {
+        let said = format!("the label {name}={value} does not count: this host has {name}={own}");
+        context.console.remark("warning", Style::Yellow, said);
+    }
     let given = matches!(wish.what, What::Command(_));
     let (mut order, banner) = order(context, wish, policy, &ourselves)?;
     let banner = banner.filter(|_| sys::tty::is_terminal(std::io::stderr()));

@@ -385,6 +385,17 @@ impl Policy {
         labels
     }
 
+    /// Labels of the operator that do not count, because the policy's own of the same name have another value: each, and that value.
+    pub fn overruled<'a>(
+        &'a self,
+        operators: &'a BTreeMap<String, String>,
+    ) -> impl Iterator<Item = (&'a str, &'a str, &'a str)> {
+        operators.iter().filter_map(|(name, value)| {
+            let own = self.labels.get(name).filter(|own| *own != value)?;
+            Some((name.as_str(), value.as_str(), own.as_str()))
+        })
+    }
+
     /// Who can open a recording with these labels: the default recipients always, and those of its labels. Labels add
     /// readers, they never take one away: whoever is recorded chooses labels.
     pub fn recipients_for(&self, labels: &BTreeMap<String, String>) -> Vec<Recipient> {

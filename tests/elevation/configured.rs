@@ -88,6 +88,19 @@ fn a_label_adds_readers_and_takes_none_away() {
         let read = text(&host.run("root", &["sh", "-c", "cat /home/out 2>/dev/null; rm -f /home/out"]));
         (opened, read)
     };
+    // What the host says of itself counts, and whoever says another thing is told.
+    let labelled = |own: &str| {
+        let more = format!(
+            "[recipients.label.\"env=prod\"]\nalso = [\"{second}\"]\n[run]\nlabels = {{ env = \"{own}\" }}\n"
+        );
+        host.configure(&more);
+        text(&host.run("alice", &[SEALCAST, "run", "--label", "env=prod", "--", "echo", "ran"]))
+    };
+    assert_eq!(labelled("prod"), "ran\n");
+    let told = labelled("dev");
+    assert!(told.contains("ran\n"), "{told}");
+    assert!(told.contains("the label env=prod does not count: this host has env=dev"), "{told}");
+    host.configure(&format!("[recipients.label.\"env=prod\"]\nalso = [\"{second}\"]\n"));
     for (label, both) in [("env=prod", true), ("env=test", false)] {
         let ran = host.run("alice", &[SEALCAST, "run", "--label", label, "--", "echo", label]);
         assert!(ran.status.success(), "{}", text(&ran));

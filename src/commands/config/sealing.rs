@@ -45,6 +45,14 @@ pub(super) fn of(policy: &Policy) -> Vec<Finding> {
         found.push(Finding::note(format!("`recipients.period`: {}", period::NOT_POST_QUANTUM)));
     }
     for (name, value) in policy.recipients.by_label.keys() {
+        if let Some(own) = policy.labels.get(name).filter(|own| *own != value) {
+            let label = crate::text::escaped(&format!("{name}={value}")).to_string();
+            found.push(Finding::note(format!(
+                "`recipients.label.\"{label}\"` adds nobody: no session of this host has that label, as `run.labels` says {}",
+                crate::text::escaped(&format!("{name}={own}"))
+            )));
+            continue;
+        }
         let labels = policy.labels_with(&BTreeMap::from([(name.clone(), value.clone())]));
         let Some(why) = refused(&policy.recipients_for(&labels)) else { continue };
         let hint = match &why {
@@ -136,6 +144,28 @@ mod tests {
         // Sealed to the recipients themselves, all is well.
         let unused = found(&[a, c], Some(&[a]), "");
         assert!(matches!(&unused[..], [(false, told)] if told.contains("is not used")), "{unused:?}");
+    }
+
+    #[test]
+    fn readers_of_a_label_that_the_hosts_own_overrules_are_told() {
+        if crate::sys::ids::effective_uid() != 0 {
+            return crate::sys::skipped("only root looks at the period key of a host");
+        }
+        let [a, c, ..] = keys().map(|key| -> &'static str { key.leak() });
+        let with = |own: &str| {
+            let more = format!(
+                "[recipients.label.\"env=prod\"]\nalso = [\"{c}\"]\n[run]\nlabels = {{ env = \"{own}\" }}\n"
+            );
+            let policy =
+                Policy::parse(Path::new("/x"), &format!("[recipients]\ndefault = [\"{a}\"]\n{more}"));
+            of(&policy.unwrap()).into_iter().map(|found| (found.serious, found.what)).collect::<Vec<_>>()
+        };
+        assert_eq!(with("prod"), []);
+        let told = with("dev");
+        assert!(
+            matches!(&told[..], [(false, what)] if what.contains("env=prod") && what.contains("says env=dev")),
+            "{told:?}"
+        );
     }
 
     #[test]
