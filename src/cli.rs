@@ -131,7 +131,8 @@ fn usage(console: &Console, error: &clap::Error, arguments: &[OsString]) -> Resu
         if let Some(tip) = line.trim_start().strip_prefix("tip: ") {
             told = told.hint(tip);
         }
-        if let Some(usage) = line.strip_prefix("Usage: ") {
+        // That of arguments which exclude one another would show them together.
+        if let Some(usage) = line.strip_prefix("Usage: ").filter(|_| error.kind() != K::ArgumentConflict) {
             if usage.starts_with("sealcast search") && is_second_word(error) {
                 if names_identity(arguments) {
                     told = told.hint(commands::search::NO_IDENTITY);
@@ -140,6 +141,9 @@ fn usage(console: &Console, error: &clap::Error, arguments: &[OsString]) -> Resu
             }
             told = told.hint(format!("usage: {usage}"));
         }
+    }
+    if error.kind() == K::ArgumentConflict {
+        told = told.hint("leave one of them out");
     }
     if told.hints().is_empty() {
         told = told.hint("--help tells what is possible");
@@ -180,6 +184,21 @@ mod tests {
         assert!(hints(&["search", "rm", "/etc/shadow"]).contains("in quotes"));
         assert!(!hints(&["search", "rm", "--recursive"]).contains("in quotes"));
         assert!(!hints(&["ls", "rm"]).contains("in quotes"));
+    }
+
+    #[test]
+    fn arguments_that_exclude_one_another_are_not_shown_together_as_what_to_do() {
+        let console = Console::new(Default::default(), Box::new(Vec::new()), Box::new(Vec::new()));
+        for words in [
+            &["run", "--line", "x", "--", "y"][..],
+            &["run", "--ssh", "--", "x"],
+            &["run", "--line", "x", "--line", "y"],
+            &["search", "-q", "-e", "x"],
+        ] {
+            let parsed = Cli::try_parse_from([&["sealcast"], words].concat()).unwrap_err();
+            let hints = usage(&console, &parsed, &[]).unwrap_err().hints().join("\n");
+            assert_eq!(hints, "leave one of them out", "{words:?}");
+        }
     }
 
     #[test]
