@@ -42,6 +42,10 @@ fn a_store_of_the_host_that_is_gone_is_an_error_and_nobodys_own_recordings_stand
             let said = text(&ran);
             assert!(code(&ran) == 2 && said.contains("error: cannot read the store of this host "), "{said}");
             assert!(said.contains(STORE) && said.contains("hint: --store DIR "), "{said}");
+            assert!(
+                said.contains("hint: the first recording makes it") && !said.contains("check the name"),
+                "{said}"
+            );
             assert!(!said.contains("intact") && !said.contains("sealed"), "{said}");
         }
     }

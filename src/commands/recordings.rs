@@ -88,6 +88,9 @@ impl State {
 pub(super) const WOULD_ASK: &str =
     "your own identity would ask for a passphrase, or run a plugin; name it with -i to use it";
 
+/// What is said with a store that cannot be looked at.
+const ELSEWHERE: &str = "--store DIR looks in another directory";
+
 impl Reading {
     /// With these identity files and this directory, as they were named.
     pub(super) fn new(identity: &[PathBuf], store: Option<&Path>) -> Self {
@@ -107,6 +110,12 @@ impl Reading {
                 Ok(None) => Ok(Store::new(context.personal()?.recordings())),
                 Ok(Some(policy)) => match std::fs::read_dir(&policy.store.path) {
                     Ok(_) => Ok(Store::new(policy.store.path)),
+                    Err(error) if is_absent(&error) => {
+                        let error = sys::Error::at("read the store of this host", &policy.store.path, error);
+                        Err(Error::from_source(Kind::System, &error)
+                            .hint("the first recording makes it: where there should be some, see whether its file system is mounted")
+                            .hint(ELSEWHERE))
+                    }
                     Err(error) => {
                         let denied = error.kind() == std::io::ErrorKind::PermissionDenied;
                         let error = sys::Error::at("read the store of this host", &policy.store.path, error);
@@ -124,9 +133,8 @@ impl Reading {
     /// One's own store in place of the host's, which `error` keeps from being read: for people to whom it is closed (`denied`), who
     /// are told. Whoever should be able to read the host's would take their own for it.
     fn personal_instead(&self, context: &Context, error: Error, denied: bool) -> Result<Store> {
-        let hint = "--store DIR looks in another directory";
         if !denied || sys::ids::effective_uid() == 0 {
-            return Err(error.hint(hint));
+            return Err(error.hint(ELSEWHERE));
         }
         let own = Store::new(context.personal()?.recordings());
         if !self.told.replace(true) {
