@@ -8,7 +8,8 @@
 //! --password *      the argument after it
 //! mysql -p*         only after an argument `mysql` or `…/mysql`
 //! *_PASSWORD=*      a further star stands for anything
-//! ://*@             what stands before the `@` of an address, behind the name of a user
+//! -H Cookie:*       the value of a header, behind `-H` or `--header`, also written together with it
+//! ://*@             what stands before the `@` of an address, behind the name of a user; and a token that stands for that name
 //! ```
 //!
 //! Upper and lower case are the same, but in short options (`-p`, `-P`) and names of programs. The password of `curl`
@@ -46,6 +47,8 @@ enum Place {
     Rest,
     /// The argument after it.
     Next,
+    /// In a header with that name.
+    Header,
     /// In an address.
     Address,
 }
@@ -63,6 +66,11 @@ const MYSQL: &str = "ABCEHNXfnqstv";
 /// How options begin that are named after a secret and have none: what follows them is no value.
 const WITHOUT: &[&str] =
     &["--no-", "--disable-", "--disabled-", "--skip-", "--without-", "--delete-", "--ask-", "--prompt-"];
+
+/// How an option begins that has a header in itself.
+const WITH_HEADER: [&str; 2] = ["-H", "--header="];
+/// How tokens of GitHub and GitLab begin: what stands for the name of a user is that name otherwise.
+const TOKENS: &[&str] = &["ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-"];
 
 /// How the entry for addresses is written.
 const ADDRESS: &str = "://*@";
@@ -82,13 +90,20 @@ impl Redactions {
     pub fn apply(&self, arguments: &[String]) -> (Vec<String>, u32) {
         let mut count = 0;
         let mut next_is_secret = false;
+        let mut header_follows = false;
         let mut told = Vec::with_capacity(arguments.len());
         let mut named = self.named();
         for argument in arguments {
             let before = named.clone();
             self.name(&mut named, argument);
-            let shown = if std::mem::take(&mut next_is_secret) {
+            let is_header = std::mem::replace(&mut header_follows, takes_header(argument));
+            let is_secret = std::mem::take(&mut next_is_secret) && !argument.is_empty();
+            let shown = if is_secret {
                 INSTEAD.to_owned()
+            } else if let Some(at) =
+                self.header(argument, is_header, &before).filter(|at| *at < argument.len())
+            {
+                format!("{}{INSTEAD}", argument.get(..at).unwrap_or_default())
             } else {
                 match self.look(argument, &before) {
                     Look::Plain => match self.inside(argument, before) {
@@ -118,6 +133,7 @@ impl Redactions {
     fn inside(&self, argument: &str, mut named: Vec<bool>) -> Option<String> {
         let mut from = 0;
         let mut next_is_secret = false;
+        let mut header_follows = false;
         if !argument.contains(char::is_whitespace) {
             return None;
         }
@@ -128,6 +144,16 @@ impl Redactions {
             let start = at + (word.len() - bare.len());
             if next_is_secret {
                 return Some(format!("{}{INSTEAD}", argument.get(..at)?));
+            }
+            let is_header = std::mem::replace(&mut header_follows, takes_header(bare));
+            if let Some(offset) = self.header(bare, is_header, &named) {
+                let value = bare.get(offset..)?;
+                // It goes on behind a blank where it is in quotes, and has no value where it ends here.
+                let quoted = word.contains(['\'', '"']);
+                next_is_secret = value.is_empty() && quoted;
+                if !value.trim_matches(['\'', '"', ';']).is_empty() {
+                    return Some(format!("{}{INSTEAD}", argument.get(..start + offset)?));
+                }
             }
             match self.look(bare, &named) {
                 Look::Plain => {}
@@ -171,7 +197,7 @@ impl Redactions {
                         from = Some(from.map_or(at, |before| before.min(at)));
                     }
                 }
-                Place::Address => {}
+                Place::Header | Place::Address => {}
             }
         }
         match from {
@@ -181,7 +207,19 @@ impl Redactions {
         }
     }
 
-    /// A text without what stands before the `@` of the addresses in it, behind the name of a user.
+    /// Where the value of a header begins that holds a secret; it is one behind an option for them, or written together with it.
+    fn header(&self, argument: &str, is_one: bool, named: &[bool]) -> Option<usize> {
+        let begins = |option: &&str| argument.strip_prefix(*option);
+        let header = if is_one { argument } else { WITH_HEADER.iter().find_map(begins)? };
+        let (name, value) = header.split_once(':')?;
+        // Of a command line in an argument the quotes are there.
+        let name = name.trim_start_matches(['\'', '"']).to_ascii_lowercase();
+        let holds = |entry: &Entry| entry.place == Place::Header && matches(&entry.before, &name);
+        let mut entries = self.0.iter().zip(named).filter(|(_, named)| **named);
+        entries.any(|(entry, _)| holds(entry)).then(|| argument.len() - value.trim_start().len())
+    }
+
+    /// A text without what stands before the `@` of the addresses in it, behind the name of a user, or as a token in its place.
     fn without_userinfo(&self, text: String) -> String {
         if !self.0.iter().any(|entry| entry.place == Place::Address) || !text.contains("://") {
             return text;
@@ -192,13 +230,14 @@ impl Redactions {
             told.push_str("://");
             let end = piece.find(|c: char| c.is_whitespace() || "/?#'\"".contains(c)).unwrap_or(piece.len());
             let (host, rest) = piece.split_at(end);
-            let secret =
-                host.rsplit_once('@').and_then(|(before, host)| Some((before.split_once(':')?, host)));
-            match secret {
-                Some(((user, word), host)) if !word.is_empty() => {
-                    told.push_str(&format!("{user}:{INSTEAD}@{host}{rest}"));
-                }
-                _ => told.push_str(piece),
+            let (before, host) = host.rsplit_once('@').unwrap_or(("", host));
+            let (user, word) = before.split_once(':').unwrap_or((before, ""));
+            let is_token = TOKENS.iter().any(|begin| user.starts_with(begin));
+            let user = if is_token { INSTEAD } else { user };
+            match word.is_empty() {
+                false => told.push_str(&format!("{user}:{INSTEAD}@{host}{rest}")),
+                true if is_token => told.push_str(&format!("{user}@{host}{rest}")),
+                true => told.push_str(piece),
             }
         }
         told
@@ -214,6 +253,13 @@ impl fmt::Display for Redactions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.entries().join(", "))
     }
+}
+
+/// Whether an option has a header behind it: short ones without a value may be written together with it.
+fn takes_header(argument: &str) -> bool {
+    let short =
+        |option: &str| option.bytes().all(|byte| byte.is_ascii_alphanumeric()) && option.ends_with('H');
+    argument == "--header" || argument.strip_prefix('-').is_some_and(short)
 }
 
 enum Look {
@@ -259,6 +305,10 @@ fn entry_of(written: &str) -> Result<Entry, String> {
         all => (None, all),
     };
     let (before, place) = match words {
+        ["-H", header] if *header != "*" => match header.strip_suffix(":*").filter(|name| !name.is_empty()) {
+            Some(name) => (name, Place::Header),
+            None => return Err("a header is written `-H NAME:*`".to_owned()),
+        },
         [option, "*"] => (*option, Place::Next),
         [pattern] => match pattern.strip_suffix('*') {
             Some("") => return Err("it would leave out everything".to_owned()),
@@ -319,7 +369,14 @@ mod tests {
 
     #[test]
     fn an_entry_without_a_star_or_of_stars_alone_is_refused() {
-        for (entry, why) in [("--password", "`*`"), ("*", "everything"), ("a b c *", "form"), ("", "form")] {
+        let wrong = [
+            ("--password", "`*`"),
+            ("*", "everything"),
+            ("a b c *", "form"),
+            ("", "form"),
+            ("-H x*", "`-H NAME:*`"),
+        ];
+        for (entry, why) in wrong {
             let (n, told) = Redactions::parse(&["--ok=*", entry]).unwrap_err();
             assert!(n == 1 && told.contains(why), "{entry}: {told}");
         }

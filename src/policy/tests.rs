@@ -353,9 +353,24 @@ fn common_secrets_in_arguments_are_left_out() {
         "smbclient|-Uu%S3C",
         "redis-cli|-a|S3C",
         "sh|-c|db_token=S3C db_password=x true",
+        "useradd|-m|-p|S3C|mallory",
+        "/usr/sbin/usermod|-pS3C|mallory",
+        "curl|-H|Authorization: Bearer S3C|x",
+        "curl|-sSH|authorization:S3C|x",
+        "curl|-HProxy-Authorization: Basic S3C|x",
+        "curl|--header|X-Api-Key: S3C|x",
+        "curl|-H|PRIVATE-TOKEN: S3C|x",
+        "wget|--header=Cookie: session=S3C|x",
+        "sh|-c|curl -H 'Authorization: Bearer S3C' x",
+        "sh|-c|curl -H'X-Vault-Token:S3C' x",
+        "sh|-c|wget --header=\"Cookie: S3C\" x",
+        "git|clone|https://ghp_S3C@github.com/x",
+        "git|clone|https://github_pat_S3C:x-oauth-basic@github.com/x",
     ] {
         assert!(!told(line).contains("S3C"), "{line}: {}", told(line));
     }
+    assert_eq!(told("curl|-H|Cookie: a=b|http://h"), "curl|-H|Cookie: [redacted]|http://h");
+    assert_eq!(told("git|clone|https://glpat-x@h/y|z"), "git|clone|https://[redacted]@h/y|z");
     assert_eq!(told("psql|postgres://u:pw@h/db"), "psql|postgres://u:[redacted]@h/db");
     for line in [
         "docker|login|--password-stdin|registry",
@@ -373,6 +388,20 @@ fn common_secrets_in_arguments_are_left_out() {
         "curl|-ooutput|-dquiet",
         "openssl|rsa|-check|-in|KEY",
         "smbclient|-c|put %x",
+        "useradd|-p||mallory",
+        "useradd|-P|/mnt|mallory",
+        "ssh|-p|22|h",
+        "curl|-H|Content-Type: text/token|-H|Host: h|http://h",
+        "curl|-H|Authorization:|http://h",
+        "curl|-H|@headers|http://h",
+        "sh|-c|curl -H 'Authorization:' http://h; rm -r /srv",
+        "sh|-c|curl -H Authorization: http://h; rm -r /srv",
+        "sh|-c|echo Cookie: is set; rm -r /srv",
+        "git|commit|-m|Authorization: Bearer is asked for",
+        "ls|-H|a:b",
+        "git|clone|https://alice@h/x",
+        "git|clone|ssh://git@h/x",
+        "scp|alice@h:x|y",
     ] {
         assert_eq!(told(line), line);
     }
