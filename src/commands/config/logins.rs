@@ -14,9 +14,9 @@ const OF_LINKER: [&str; 2] = ["LD_", "GLIBC_TUNABLES"];
 pub(super) fn ways_around(etc: &Path, shell: &Path) -> Vec<String> {
     let is_it = |path: &str| Path::new(path).canonicalize().is_ok_and(|path| path == shell);
     let mut found = Vec::new();
-    each_line(&etc.join("shells"), &mut |file, line| {
-        let listed = line.split('#').next().unwrap_or_default().trim();
-        if is_it(listed) {
+    each_file(&etc.join("shells"), &mut |file, text| {
+        let all = text.lines().map(|line| line.split('#').next().unwrap_or_default().trim());
+        for listed in all.filter(|listed| is_it(listed)) {
             found.push(format!(
                 "{}: `{listed}` lets whoever has this program as their shell take another one (`chsh`, `su -s`), unrecorded; nothing here needs that line (DEPLOY.md, section 4)",
                 file.display()
@@ -34,23 +34,27 @@ pub(super) fn ways_around(etc: &Path, shell: &Path) -> Vec<String> {
             line.join(" ")
         ));
     };
-    each_line(&etc.join("pam.d"), &mut |file, line| {
+    each_file(&etc.join("pam.d"), &mut |file, text| {
         let is_of_jobs = file.file_name().is_some_and(|name| OF_JOBS.iter().any(|service| name == *service));
-        let words: Vec<&str> = line.split('#').next().unwrap_or_default().split_whitespace().collect();
-        let reads = words.iter().any(|word| word.ends_with("pam_env.so"));
-        let of_users = words.iter().map(|word| word.trim_matches(['[', ']'])).find(|word| {
-            word.strip_prefix("user_readenv=").is_some_and(|value| value.bytes().any(|byte| byte != b'0'))
-        });
-        if let (true, false, Some(word)) = (reads, is_of_jobs, of_users) {
-            tell(file, &["pam_env.so", word]);
+        for line in lines_of_pam(text) {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            let reads = words.iter().any(|word| word.ends_with("pam_env.so"));
+            let of_users = words.iter().map(|word| word.trim_matches(['[', ']'])).find(|word| {
+                word.strip_prefix("user_readenv=").is_some_and(|value| value.bytes().any(|byte| byte != b'0'))
+            });
+            if let (true, false, Some(word)) = (reads, is_of_jobs, of_users) {
+                tell(file, &["pam_env.so", word]);
+            }
         }
     });
     for name in ["ssh/sshd_config", "ssh/sshd_config.d"] {
-        each_line(&etc.join(name), &mut |file, line| {
-            let written: Vec<&str> =
-                line.split_whitespace().take_while(|word| !word.starts_with('#')).collect();
-            if lets_in(&written.join(" ")) {
-                tell(file, &written);
+        each_file(&etc.join(name), &mut |file, text| {
+            for line in text.lines() {
+                let written: Vec<&str> =
+                    line.split_whitespace().take_while(|word| !word.starts_with('#')).collect();
+                if lets_in(&written.join(" ")) {
+                    tell(file, &written);
+                }
             }
         });
     }
@@ -85,15 +89,31 @@ fn may_begin(pattern: &str, start: &str) -> bool {
     start.next().is_none()
 }
 
-/// Every line of a file, or of each file in a directory.
-fn each_line(path: &Path, each: &mut dyn FnMut(&Path, &str)) {
+/// The lines of a file of pam.d(5), without their comments: what ends in a backslash goes on in the next line that is not empty.
+fn lines_of_pam(text: &str) -> Vec<String> {
+    let (mut lines, mut begun) = (Vec::new(), String::new());
+    for line in text.lines() {
+        let (written, has_comment) = line.split_once('#').map_or((line, false), |(before, _)| (before, true));
+        let written = written.trim();
+        match written.strip_suffix('\\').filter(|_| !has_comment) {
+            _ if written.is_empty() => {}
+            Some(part) => begun.push_str(&format!("{part} ")),
+            None => lines.push(std::mem::take(&mut begun) + written),
+        }
+    }
+    lines.push(begun);
+    lines
+}
+
+/// A file and its text, or each file in a directory.
+fn each_file(path: &Path, each: &mut dyn FnMut(&Path, &str)) {
     let mut files = vec![path.to_owned()];
     if let Ok(entries) = std::fs::read_dir(path) {
         files = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
         files.sort();
     }
     for file in files {
-        std::fs::read_to_string(&file).unwrap_or_default().lines().for_each(|line| each(&file, line));
+        each(&file, &std::fs::read_to_string(&file).unwrap_or_default());
     }
 }
 
@@ -207,12 +227,19 @@ mod tests {
                 &[
                     "session required pam_env.so user_readenv=2",
                     "session required pam_env.so [user_readenv=1]",
+                    "session required \\\n pam_env.so \\\n# x\n\n user_readenv=1",
+                    "session required pam_env.so user_readenv=1 \\",
                 ],
             ),
             (
                 false,
                 "pam.d/login",
-                &["session required pam_env.so user_readenv=0", "session required pam_env.so"],
+                &[
+                    "session required pam_env.so user_readenv=0",
+                    "session required pam_env.so",
+                    "session required pam_env.so # \\\nsession required pam_x.so user_readenv=1",
+                    "session required pam_env.so \\ #\nsession required pam_x.so user_readenv=1",
+                ],
             ),
         ] {
             for line in lines {
