@@ -118,8 +118,17 @@ fn a_period_key_is_made_for_the_recipients() {
     let recipients = std::fs::read_to_string(home.personal().recipients()).unwrap();
     std::fs::write(home.personal().recipients(), recipients + &other).unwrap();
     assert!(home.run(&["keys", "check"]).exits(1).text().contains("made for other recipients"));
-    home.run(&["keys", "new", "--period"]).exits(0);
+    let told = home.run(&["keys", "new", "--period"]).exits(0);
+    assert!(!told.err.contains("warning"), "{told}");
     home.run(&["keys", "check"]).exits(0);
+    // Those for whom it is made promise more than it does.
+    const POST_QUANTUM: &str = include_str!("../../fixtures/recipient-post-quantum.txt");
+    std::fs::write(home.personal().recipients(), POST_QUANTUM).unwrap();
+    let told = home.run(&["keys", "new", "--period"]).exits(0);
+    assert!(
+        told.err.contains("warning: a period key is plain X25519: what is sealed to it is not"),
+        "{told}"
+    );
 }
 
 #[test]
