@@ -130,13 +130,27 @@ impl<T, E: Into<Error>> Context<T> for std::result::Result<T, E> {
     }
 }
 
-/// What to do about errors that the standard library has no word for.
+/// What to do about errors that the standard library has no word for, or one that says less.
 fn of_number(error: &std::io::Error) -> Option<&'static str> {
     match error.raw_os_error()? {
         libc::EMFILE => Some("`ulimit -n` says how many files may be open at once: raise it"),
         libc::ELOOP => Some("`ls -l` shows its links: they lead to one another, and to no file"),
+        libc::ENXIO => Some("it is a socket, or a device that is not there: name a file"),
+        libc::EFBIG => Some("a limit on the length of files is in the way: raise it (`ulimit -f`)"),
         _ => None,
     }
+}
+
+/// The same of what stands anywhere among the causes.
+fn of_cause(error: &(dyn std::error::Error + 'static)) -> Option<&'static str> {
+    let mut next = Some(error);
+    while let Some(cause) = next {
+        if let Some(hint) = cause.downcast_ref::<std::io::Error>().and_then(of_number) {
+            return Some(hint);
+        }
+        next = cause.source();
+    }
+    None
 }
 
 /// What to do where there is no room.
@@ -199,6 +213,7 @@ impl From<container::Error> for Error {
         };
         let told = Self::from_source(kind, &error);
         match error {
+            _ if let Some(hint) = of_cause(&error) => told.hint(hint),
             C::NotARecording => told.hint("recordings end in .scast; `sealcast ls` shows which there are"),
             C::Version { major: 0, .. } => {
                 told.hint("its beginning is not what was written: look for another copy of it")
@@ -227,6 +242,8 @@ impl From<store::Error> for Error {
             store::Error::Empty(_) => {
                 Self::from_source(Kind::Input, &error).hint("`sealcast run` makes the first one")
             }
+            store::Error::Strays(_) => Self::from_source(Kind::Input, &error)
+                .hint("`sealcast ls` shows what there is: name the path of the one that is meant"),
             store::Error::Ambiguous { .. } => {
                 Self::from_source(Kind::Usage, &error).hint("type more of the id")
             }
@@ -256,18 +273,16 @@ impl From<crate::record::Error> for Error {
             R::Wrap(error) => error.into(),
             R::Store(error) => error.into(),
             R::Container(error) => error.into(),
+            R::Signer(_) | R::NoRoom(_) if let Some(hint) = of_cause(&error) => {
+                Self::from_source(Kind::System, &error).hint(hint)
+            }
             R::Signer(_) => Self::from_source(Kind::Key, &error)
                 .hint("an Ed25519 key without a passphrase, readable by its owner alone: `sealcast config check` looks at that of a host, `sealcast keys check` at your own"),
             R::Session(error) => error.into(),
             R::Unwatched(_) => Self::from_source(Kind::System, &error)
                 .hint("the configuration has exec-trace = \"strict\"; \"auto\" records what can be seen, and says what that is"),
-            R::NoRoom(ref reason) => {
-                let hint = match reason.source.kind() {
-                    std::io::ErrorKind::FileTooLarge => "a limit on the length of files is in the way: raise it (`ulimit -f`)",
-                    _ => "make room on the file system of the store",
-                };
-                Self::from_source(Kind::System, &error).hint(hint)
-            }
+            R::NoRoom(_) => Self::from_source(Kind::System, &error)
+                .hint("make room on the file system of the store"),
         }
         .while_doing("nothing was run, because recording could not begin")
     }
@@ -285,6 +300,11 @@ impl From<session::Error> for Error {
         if matches!(error, session::Error::Unrecorded(_)) {
             return told.hint("give it a pipe, a file, a terminal or a stream socket of this host or the network; with on-failure = \"warn\" in the configuration it runs unrecorded");
         }
+        let told = match of_cause(&error) {
+            // What is not executed is told of as such.
+            Some(hint) if kind == Kind::System => told.hint(hint),
+            _ => told,
+        };
         let session::Error::Start { step, source, .. } = error else { return told };
         match (step, source.kind()) {
             (Step::Directory, _) => {
@@ -313,6 +333,7 @@ impl From<elevate::Error> for Error {
         };
         let told = Self::from_source(kind, &error);
         match error {
+            _ if let Some(hint) = of_cause(&error) => told.hint(hint),
             E::NoUser(_) => told.hint("`getent passwd` shows which there are"),
             E::NoGroup(_) => told.hint("`getent group` shows which there are"),
             E::NoReason => told.hint("say why with --reason TEXT"),

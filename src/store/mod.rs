@@ -57,6 +57,8 @@ pub enum Error {
     System(sys::Error),
     /// The store has no recordings.
     Empty(PathBuf),
+    /// No recording in it is named as one, so that none is the last.
+    Strays(PathBuf),
     /// There are fewer recordings than were counted back.
     TooFewBack {
         /// How many back were asked for.
@@ -93,6 +95,7 @@ impl fmt::Display for Error {
         match self {
             Self::System(error) => write!(f, "{error}"),
             Self::Empty(dir) => write!(f, "there are no recordings in {}", dir.display()),
+            Self::Strays(dir) => write!(f, "no file in {} is named as a recording", dir.display()),
             Self::TooFewBack { back, of } => {
                 write!(f, "there is no recording {back} back; the store has {of}")
             }
@@ -233,7 +236,8 @@ impl Store {
     /// `last`, or `last~N` for the N-th before the last.
     ///
     /// # Errors
-    /// [`Error::NotFound`], [`Error::Ambiguous`], [`Error::Copies`], [`Error::Empty`], [`Error::TooFewBack`].
+    /// [`Error::NotFound`], [`Error::Ambiguous`], [`Error::Copies`], [`Error::Empty`], [`Error::Strays`],
+    /// [`Error::TooFewBack`].
     pub fn find(&self, wanted: &str) -> Result<Found, Error> {
         let back = match wanted.strip_prefix("last") {
             Some("") => Some(0),
@@ -242,10 +246,12 @@ impl Store {
         };
         if let Some(back) = back {
             let mut all = self.list()?;
+            let is_empty = all.is_empty();
             all.retain(|found| !found.stray);
             let of = all.len();
             if of == 0 {
-                return Err(Error::Empty(self.dir.clone()));
+                let dir = self.dir.clone();
+                return Err(if is_empty { Error::Empty(dir) } else { Error::Strays(dir) });
             }
             return of
                 .checked_sub(back.saturating_add(1))

@@ -71,6 +71,9 @@ fn directories_missing_files_and_fifos_are_refused_at_once() {
     let fifo = home.path("fifo.scast");
     assert!(std::process::Command::new("mkfifo").arg(&fifo).status().unwrap().success());
     home.run(&["verify", "./fifo.scast"]).exits(2).complains("not a regular file");
+    let _socket = std::os::unix::net::UnixListener::bind(home.path("socket.scast")).unwrap();
+    let told = home.run(&["verify", "./socket.scast"]).exits(2).complains("No such device");
+    assert!(told.err.contains("hint: it is a socket"), "{told}");
     home.run(&["ls", "--store", "nowhere"]).exits(2).complains("No such file");
     home.run(&["ls", "--store", "fifo.scast"]).exits(2).complains("not a directory");
 }
@@ -99,6 +102,50 @@ fn a_symbolic_link_in_a_store_is_said_to_be_one_and_its_file_opens() {
     for name in ["itself.scast", "mine.scast"] {
         home.run(&["show", name]).exits(0);
     }
+}
+
+#[test]
+fn where_no_file_is_named_as_a_recording_there_is_no_last_one_and_that_is_what_is_said() {
+    let home = Home::new();
+    let (path, _) = home.record(&Recording::default());
+    let renamed = path.with_file_name("evidence.scast");
+    std::fs::rename(&path, &renamed).unwrap();
+    let told = home.run(&["show", "last"]).exits(2).complains("is named as a recording");
+    assert!(told.err.contains("name the path") && !told.err.contains("the first one"), "{told}");
+    home.run(&["show", renamed.to_str().unwrap()]).exits(0);
+    std::fs::remove_file(renamed).unwrap();
+    home.run(&["show", "last"]).exits(2).complains("there are no recordings");
+}
+
+#[test]
+fn a_limit_that_keeps_a_recording_from_being_made_is_named() {
+    let home = Home::new();
+    home.run(&["keys", "new"]).exits(0);
+    let limited = |limit: &str| {
+        let words = format!("ulimit {limit}; exec \"$0\" run -- true");
+        let mut command = std::process::Command::new("sh");
+        command.args(["-c", &words, env!("CARGO_BIN_EXE_sealcast")]).env_clear();
+        command.env("HOME", home.path("")).env("PATH", "/usr/bin:/bin").stdin(std::process::Stdio::null());
+        ran(&mut command, &["run under", limit])
+    };
+    let told = limited("-f 0").exits(125).complains("File too large");
+    assert!(told.err.contains("`ulimit -f`"), "{told}");
+    let mut failed = 0;
+    for files in 6..20 {
+        let told = limited(&format!("-n {files}"));
+        if told.code != Some(0) {
+            let told = told.exits(125).complains("Too many open files");
+            assert!(
+                told.err
+                    .lines()
+                    .filter(|line| line.starts_with("hint: "))
+                    .eq(["hint: `ulimit -n` says how many files may be open at once: raise it"]),
+                "{told}"
+            );
+            failed += 1;
+        }
+    }
+    assert!(failed > 3, "{failed}");
 }
 
 #[test]
