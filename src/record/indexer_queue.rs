@@ -185,7 +185,8 @@ impl State {
                     bytes += more;
                     kept.push(event);
                 }
-                (Payload::Resize { .. }, _) => size = Some(event),
+                // One that is not said changes nothing on the screen, and must not take the place of the one before.
+                (Payload::Resize { cols: 1.., rows: 1.. }, _) => size = Some(event),
                 (payload, _) => {
                     typed |= matches!(payload, Payload::Withheld(_));
                     self.unheard.count(payload);
@@ -324,6 +325,15 @@ mod tests {
         let Some(Work::Events(events, _)) = state.queue.pop_back() else { panic!() };
         let last = [Said::Held(Some(49_999)), Said::Through(49_999)].map(|said| at(49_999, said.payload()));
         assert_eq!(events, [&[at(9, Payload::Withheld(1))], &last[..]].concat());
+    }
+
+    #[test]
+    fn where_nothing_more_may_wait_the_last_size_that_was_said_is_kept() {
+        let at = |n: u64, cols, rows| Event::new(Duration::from_millis(n), Payload::Resize { cols, rows });
+        let mut state = State { bytes: QUEUE, ..State::default() };
+        state.leave_out_streams(vec![at(1, 90, 20), at(2, 100, 30), at(3, 0, 0), at(4, 0, 30)]);
+        let Some(Work::Events(events, _)) = state.queue.pop_back() else { panic!() };
+        assert_eq!(events, [at(2, 100, 30)]);
     }
 
     #[test]
