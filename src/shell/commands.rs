@@ -11,6 +11,7 @@
 mod entries;
 mod hints;
 mod lines;
+mod prompts;
 mod so_far;
 mod start;
 mod through;
@@ -23,6 +24,7 @@ use super::screen::Screen;
 use crate::cast::{Command, Exec, Source, Trust};
 use hints::Hinted;
 use lines::{INTERRUPTED, Typing};
+use prompts::Prompts;
 use through::Through;
 pub use through::lost_execs;
 use unread::Unread;
@@ -62,7 +64,7 @@ pub(super) struct Entry {
     solid: bool,
     /// Only a program makes it a command: it was given up, or may have been read by another.
     given_up: bool,
-    /// A program was executed for it.
+    /// A program was executed for it, or the shell has counted it.
     pub(super) ran: bool,
     /// Starts that the shell had told of when this one had none.
     era: u64,
@@ -120,6 +122,9 @@ pub struct Tracker {
     end_told: bool,
     /// The last end was told by the prompt alone: the hook that tells directories and numbers is gone.
     hookless: bool,
+    /// It was told that ends are not.
+    endless: bool,
+    prompts: Prompts,
     /// When a prompt was shown again though a command had not ended, of a shell that tells of no starts: milliseconds.
     shown_again: Option<u64>,
     hinted: Hinted,
@@ -161,6 +166,8 @@ impl Tracker {
             unstarted: 0,
             end_told: false,
             hookless: false,
+            endless: false,
+            prompts: Prompts::default(),
             shown_again: None,
             hinted: Hinted::default(),
             cwd: None,
@@ -304,8 +311,8 @@ impl Tracker {
         self.heard |= !matches!(mark, Mark::Clock(_) | Mark::Integration { .. });
         match mark {
             Mark::Clock(_) => {}
-            Mark::Integration { shell, .. } => {
-                self.told = true;
+            Mark::Integration { shell, pid, .. } => {
+                (self.told, self.prompts.pid) = (true, Some(pid));
                 self.sends_start = matches!(shell.as_str(), "bash" | "bash-preexec" | "zsh" | "fish");
             }
             Mark::Prompt { cwd } => {
@@ -318,7 +325,7 @@ impl Tracker {
                     self.place = Place::Prompt;
                 }
             }
-            Mark::Typing { status, number } => self.typing_begins(time, at, status, number, screen),
+            Mark::Typing(told) => self.typing_begins(time, at, told, screen),
             Mark::Start(start) => {
                 self.sends_start = true;
                 self.starts = self.starts.saturating_add(1);
@@ -327,35 +334,10 @@ impl Tracker {
             }
             Mark::End { status, pipe, cancelled } => {
                 (self.end_told, self.hookless) = (true, false);
+                (self.prompts.end_told, self.endless) = (true, false);
                 self.end(time, at, status, pipe, cancelled);
                 self.place = Place::Prompt;
             }
-        }
-    }
-
-    fn typing_begins(
-        &mut self,
-        time: u64,
-        at: Span,
-        status: Option<i32>,
-        number: Option<u64>,
-        screen: &mut impl Screen,
-    ) {
-        if let Place::Running(_) = self.place {
-            // The hook that tells of ends is gone, and with it the one that tells the directory; the prompt still knows the status.
-            self.end(time, at, status, Vec::new(), false);
-            (self.hookless, self.cwd) = (true, None);
-        }
-        self.place = Place::Prompt;
-        // Of all that the shell tells, this status is the one no hook of the user's can have changed.
-        if let (Some(status), Some(id)) = (status, self.ended.take())
-            && let Some(entry) = self.entry(id)
-        {
-            entry.command.exit = Some(status);
-        }
-        self.typing.number = number;
-        if self.typing.enters == 0 {
-            self.typing.prompt = screen.line().map(|line| line.before);
         }
     }
 

@@ -6,7 +6,7 @@
 //! |---|---|
 //! | `I;SHELL;VERSION;PID` | the integration is in force in this shell |
 //! | `A;WRITING;CWD` | a prompt begins |
-//! | `B;STATUS;NUMBER` | the prompt ends, typing begins: status of the last command, number the next line gets in the history |
+//! | `B;STATUS;NUMBER;COMMANDS;PID` | the prompt ends, typing begins: status of the last command, number the next line gets in the history, how many commands the shell has run and one, its process id |
 //! | `C;NUMBER;BEFORE;LENGTH;WRITING;TEXT` | a command starts: history number now and as the prompt had it, length of what stands in TEXT (with a `+` when it was shortened), the text |
 //! | `T;CLOCK` | when the shell sent the `C` or `D` that follows: seconds since 1970 with six decimals, after a point or a comma |
 //! | `D;STATUS;PIPE` | a command ended (or, in shells without `C`, a prompt comes up): status, statuses of the pipeline; `D;;cancel` when the line was given up |
@@ -80,12 +80,7 @@ pub enum Mark {
         cwd: Option<String>,
     },
     /// The prompt ends; what follows is being typed.
-    Typing {
-        /// Status of the last command.
-        status: Option<i32>,
-        /// The number that the next line gets in the history.
-        number: Option<u64>,
-    },
+    Typing(AtPrompt),
     /// When the shell sent the mark that follows, by the wall clock: microseconds since 1970-01-01T00:00:00Z. The mark itself
     /// is read later, on a busy host much later.
     Clock(u64),
@@ -102,6 +97,24 @@ pub enum Mark {
         #[serde(default, skip_serializing_if = "is_false")]
         cancelled: bool,
     },
+}
+
+/// What a shell says at the end of its prompt.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct AtPrompt {
+    /// Status of the last command.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<i32>,
+    /// The number that the next line gets in the history.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub number: Option<u64>,
+    /// How many commands the shell has run, and one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub commands: Option<u64>,
+    /// Process id of the shell, in its own pid namespace.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pid: Option<u32>,
 }
 
 /// What a shell says when a command starts.
@@ -463,8 +476,12 @@ fn parse(payload: &[u8]) -> Option<Mark> {
         }
         b"B" => {
             let mut fields = rest.split(|b| *b == b';');
-            let status = optional(fields.next().unwrap_or_default())?;
-            Some(Mark::Typing { status, number: optional(fields.next().unwrap_or_default())? })
+            Some(Mark::Typing(AtPrompt {
+                status: optional(fields.next().unwrap_or_default())?,
+                number: optional(fields.next().unwrap_or_default())?,
+                commands: optional(fields.next().unwrap_or_default())?,
+                pid: optional(fields.next().unwrap_or_default())?,
+            }))
         }
         b"C" => start(rest).map(Mark::Start),
         b"D" => {

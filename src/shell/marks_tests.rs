@@ -53,7 +53,7 @@ fn marks_are_taken_out_and_everything_else_stays() {
         [
             (5, Found::Mark(Mark::End { status: Some(1), pipe: vec![0, 1], cancelled: false })),
             (5, Found::Mark(Mark::Prompt { cwd: Some("/tmp/a\nb".into()) })),
-            (15, Found::Mark(Mark::Typing { status: None, number: None })),
+            (15, Found::Mark(Mark::Typing(AtPrompt::default()))),
             (19, Found::Mark(Mark::Start(text))),
         ]
     );
@@ -65,8 +65,12 @@ fn every_kind_of_mark_is_read() {
         ("I;zsh;5.9;42", Mark::Integration { shell: "zsh".into(), version: "5.9".into(), pid: 42 }),
         ("A;u;/a%20b", Mark::Prompt { cwd: Some("/a b".into()) }),
         ("A;r;/a;b", Mark::Prompt { cwd: Some("/a;b".into()) }),
-        ("B", Mark::Typing { status: None, number: None }),
-        ("B;2;17", Mark::Typing { status: Some(2), number: Some(17) }),
+        ("B", Mark::Typing(AtPrompt::default())),
+        ("B;2;17", Mark::Typing(AtPrompt { status: Some(2), number: Some(17), ..AtPrompt::default() })),
+        (
+            "B;2;17;9;42",
+            Mark::Typing(AtPrompt { status: Some(2), number: Some(17), commands: Some(9), pid: Some(42) }),
+        ),
         (
             "C;7;8;2;q;ls",
             Mark::Start(Start {

@@ -140,7 +140,7 @@ impl Retold {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::shell::marks::Start;
+    use crate::shell::marks::{AtPrompt, Start};
     use std::time::Duration;
 
     #[test]
@@ -190,7 +190,7 @@ mod tests {
                 ..Start::default()
             })),
             Said::Mark(Mark::End { status: Some(1), pipe: vec![0, 1], cancelled: false }),
-            Said::Mark(Mark::Typing { status: None, number: None }),
+            Said::Mark(Mark::Typing(AtPrompt::default())),
             Said::Hint(Hint::Forged),
             Said::Hint(Hint::Start(Some("x".into()))),
             Said::Clock(17),

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::shell::commands::unstarted::UNSTARTED;
+use crate::shell::marks::AtPrompt;
 
 impl Hand {
     /// What has settled long after.
@@ -26,9 +27,33 @@ impl Hand {
 
     fn typing(&mut self, status: i32) -> &mut Self {
         self.time += 1_000;
-        let mark = Mark::Typing { status: Some(status), number: None };
+        let mark = Mark::Typing(AtPrompt { status: Some(status), ..AtPrompt::default() });
         self.tracker.mark(self.time, mark, &mut self.screen);
         self.shows("# ")
+    }
+}
+
+impl Hand {
+    /// A prompt comes up of which nothing but its end is told: by a shell that has run so many commands, and one.
+    fn drawn_by(&mut self, pid: u32, status: i32, commands: u64) -> &mut Self {
+        self.time += 1_000;
+        self.screen = OneLine::default();
+        self.shows("# ");
+        let at_prompt =
+            AtPrompt { status: Some(status), number: None, commands: Some(commands), pid: Some(pid) };
+        self.tracker.mark(self.time, Mark::Typing(at_prompt), &mut self.screen);
+        self
+    }
+
+    fn drawn(&mut self, status: i32, commands: u64) -> &mut Self {
+        self.drawn_by(10, status, commands)
+    }
+
+    /// Text and Enter come at once: at Enter nothing of it stood there yet.
+    fn sends(&mut self, line: &str) -> &mut Self {
+        self.time += 1_000;
+        self.tracker.entered(self.time);
+        self.shows(line).shows("\r\n")
     }
 }
 
@@ -158,7 +183,8 @@ fn the_prompt_tells_the_end_of_a_command_where_the_hook_that_did_is_gone() {
     hand.types("(exit 3)").told("(exit 3)").typing(3);
     // The number that the hook kept is an old one.
     let (text, number) = (Some("old".to_owned()), Some(7));
-    hand.tracker.mark(hand.time, Mark::Typing { status: None, number: Some(8) }, &mut hand.screen);
+    let at_prompt = AtPrompt { number: Some(8), ..AtPrompt::default() };
+    hand.tracker.mark(hand.time, Mark::Typing(at_prompt), &mut hand.screen);
     hand.types(" rm y").starts(Start { text, number, before: Some(5), ..Start::default() }).typing(0);
     let commands = hand.done();
     assert_eq!(
@@ -312,4 +338,142 @@ fn a_shell_that_was_to_tell_and_never_did_is_told_of_once_a_line_was_entered() {
         let flags = hand.done().into_iter().flat_map(|command| command.flags).collect::<Vec<_>>();
         assert_eq!(flags, if silent { vec![TOLD_NOTHING] } else { vec![] });
     }
+}
+
+/// The functions of ours are gone, or what calls them: the mark in the prompt is left.
+#[test]
+fn of_a_bash_whose_prompt_alone_tells_each_line_is_an_entry() {
+    let mut hand = Hand::new();
+    hand.integrated("bash").prompt(0).drawn(0, 1).enters("unset PS0 PROMPT_COMMAND");
+    hand.told("unset PS0 PROMPT_COMMAND").drawn(0, 2);
+    let mut commands = Vec::new();
+    for (n, line, status) in [(3, "echo ho", 0), (4, "false", 1), (5, "ls", 0), (6, "id", 0)] {
+        hand.enters(line);
+        if line == "ls" {
+            hand.runs(20, "ls");
+        }
+        hand.drawn(status, n);
+        commands.extend(hand.later());
+        // Enter alone.
+        hand.enters("").drawn(status, n);
+    }
+    hand.enters("exit 0");
+    commands.extend(hand.done());
+    let (unstarted, ended) = ("unstarted", "marks-ended");
+    assert_eq!(
+        told(&commands),
+        [
+            ("unset PS0 PROMPT_COMMAND", Some(0), vec![]),
+            ("echo ho", Some(0), vec![unstarted]),
+            // That it ran is known of the count alone.
+            ("false", Some(1), vec![unstarted, ended]),
+            ("ls", Some(0), vec![]),
+            ("id", Some(0), vec![]),
+            ("exit 0", Some(0), vec![]),
+        ]
+    );
+    assert_eq!(commands.iter().map(|c| c.execs.len()).collect::<Vec<_>>(), [0, 0, 0, 1, 0, 0]);
+}
+
+#[test]
+fn a_line_that_nobody_could_read_is_known_of_the_count_of_the_prompt() {
+    let mut hand = Hand::new();
+    hand.integrated("bash").prompt(0).drawn(0, 1).enters("ls").told("ls").prompt(0).drawn(0, 2);
+    for (n, status) in [(3, 0), (4, 1)] {
+        hand.time += 1_000;
+        hand.tracker.entered(hand.time);
+        hand.tracker.output(hand.time, b"\r\n", &mut ());
+        hand.runs(20, "x").drawn(status, n);
+    }
+    let settled = hand.tracker.finish(hand.time, None);
+    let (unread, ended) = ("unread", "marks-ended");
+    assert_eq!(
+        told(&settled.commands),
+        [("ls", Some(0), vec![]), ("", Some(0), vec![unread]), ("", Some(1), vec![unread, ended])]
+    );
+    assert_eq!((settled.commands[2].execs.len(), settled.execs), (1, vec![]));
+}
+
+/// Hooks and prompt were put away and back.
+#[test]
+fn commands_that_ran_while_nothing_was_told_are_known_of_the_count_of_the_prompt() {
+    let mut hand = Hand::new();
+    hand.integrated("bash").prompt(0).drawn(0, 1).enters("off").told("off");
+    hand.shows("hey ").enters("rm x").shows("hey ").enters("on").prompt(0).drawn(0, 4);
+    hand.enters("ls").told("ls").prompt(0).drawn(0, 5);
+    assert_eq!(told(&hand.done()), [("off", Some(0), vec!["marks-ended"]), ("ls", Some(0), vec![])]);
+}
+
+/// A program that a key is bound to asks something; a list of completions is paged.
+#[test]
+fn a_line_behind_which_the_prompt_is_drawn_again_is_none() {
+    let mut hand = Hand::new();
+    hand.integrated("bash").prompt(0).drawn(0, 1);
+    for _ in 0..3 {
+        hand.screen = OneLine("pick> ".into());
+        hand.enters("answer").runs(20, "git").drawn(0, 1);
+    }
+    hand.enters("ls").told("ls").prompt(0).drawn(0, 2);
+    let settled = hand.tracker.finish(hand.time, None);
+    assert_eq!(told(&settled.commands), [("ls", Some(0), vec![])]);
+    assert_eq!(argvs(&settled.execs), ["git"; 3]);
+}
+
+#[test]
+fn a_prompt_that_a_child_or_a_command_shows_ends_nothing() {
+    let mut hand = Hand::new();
+    hand.integrated("bash").prompt(0).drawn(0, 7);
+    // An exported prompt, in a shell inside.
+    hand.enters("bash").told("bash").runs(20, "bash").drawn_by(20, 0, 1).enters("cat /x").drawn_by(20, 0, 9);
+    hand.prompt(4).drawn(4, 8);
+    // `echo "${PS1@P}"; false`
+    hand.enters("echo; false").told("echo; false").drawn(4, 7).drawn(4, 8).runs(21, "ls");
+    hand.prompt(1).drawn(1, 9);
+    let commands = hand.done();
+    assert_eq!(
+        told(&commands),
+        [("bash", Some(4), vec![]), ("cat /x", None, vec![]), ("echo; false", Some(1), vec![])]
+    );
+    assert_eq!((commands[1].trust, argvs(&commands[2].execs)), (Trust::Inferred, vec!["ls"]));
+}
+
+#[test]
+fn a_line_of_a_shell_that_tells_of_no_ends_is_one_entry_and_the_missing_end_is_told() {
+    let mut hand = Hand::new();
+    hand.integrated("bash").prompt(0).drawn(0, 1).enters("off").told("off");
+    for line in ["echo ho", "true", "true"] {
+        hand.shows("$ ").enters(line).runs(20, line).told(line);
+    }
+    // What is typed in a program stays what it is.
+    hand.shows("sql> ").enters("drop it").screen = OneLine::default();
+    let commands = hand.told("ls").prompt(1).done();
+    assert_eq!(
+        told(&commands),
+        [
+            ("off", None, vec!["marks-ended"]),
+            ("echo ho", None, vec![]),
+            ("true", None, vec![]),
+            ("true", None, vec![]),
+            ("drop it", None, vec![]),
+            ("ls", Some(1), vec!["shown"]),
+        ]
+    );
+}
+
+#[test]
+fn a_line_that_comes_with_its_enter_is_an_entry_though_no_start_of_it_is_told() {
+    let mut hand = Hand::new();
+    hand.integrated("zsh").prompt(0).sends("ls").told("ls").prompt(0);
+    for line in ["", "echo ho", "", "kill -0 1"] {
+        hand.screen = OneLine("host:~# ".into());
+        hand.sends(line).prompt(0);
+    }
+    assert_eq!(
+        told(&hand.done()),
+        [
+            ("ls", Some(0), vec![]),
+            ("echo ho", Some(0), vec!["unstarted"]),
+            ("kill -0 1", Some(0), vec!["unstarted", "marks-ended"])
+        ]
+    );
 }

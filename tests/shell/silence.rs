@@ -43,6 +43,8 @@ fn what_a_shell_is_told_to_forget_hides_no_command_that_follows() {
     for (shell, file, rc, line, tells) in [
         ("bash", ".bashrc", bash, "export PS0=", false),
         ("bash", ".bashrc", bash, "__sealcast_pre() { :; }", false),
+        ("bash", ".bashrc", bash, "unset PS0 PROMPT_COMMAND", false),
+        ("bash", ".bashrc", bash, "unset -f __sealcast_pre __sealcast_cmd __sealcast_mend", false),
         ("bash", ".bashrc", bash, "readonly t c n s p v", true),
         ("zsh", ".zshrc", zsh, "preexec_functions=()", true),
         ("zsh", ".zshrc", zsh, "unset preexec_functions", true),
@@ -75,6 +77,70 @@ fn each_command_is_one_entry_with_its_status_though_the_prompt_command_is_gone()
         let exits = ["false", "(exit 4)"].map(|text| find(&session, text).exit);
         assert_eq!(exits, [Some(1), Some(4)], "{}", session.transcript());
     }
+}
+
+/// None of these lines is in the history, and their statuses are alike: the count of commands tells of them.
+#[test]
+fn each_line_is_an_entry_where_the_prompt_of_bash_alone_tells() {
+    let files = [(".bashrc", "PS1='@@ '; HISTCONTROL=ignorespace\n")];
+    let lines = ["unset PS0 PROMPT_COMMAND", " (exit 1)", " kill -0 0 || false", " (exit 1) "];
+    let steps: Vec<Step> = lines.iter().flat_map(|line| [(*line, PROMPT), ("", PROMPT)]).collect();
+    let setup = Setup { shell: "bash", files: &files, ..Setup::default() };
+    let Some(session) = run(setup, &steps) else { return };
+    let texts: Vec<&str> = texts(&session).into_iter().map(str::trim).collect();
+    let all: Vec<&str> = lines.iter().map(|line| line.trim()).chain(["exit 7"]).collect();
+    assert_eq!(texts, all, "{}", session.transcript());
+    assert!(silenced(&session), "{:?}", session.commands);
+}
+
+/// As the `activate` of a Python environment does.
+#[test]
+fn a_prompt_that_is_exported_later_tells_no_child_the_nonce_nor_a_childs_prompt_as_ours() {
+    let files = [(".bashrc", "PS1='@@ '\n")];
+    const SIGN: &str = "@@ x# ";
+    let exports = "PS1='@@ 'x'# '${PS1#@@ }; export PS1";
+    let both = format!("{exports}; bash --norc");
+    let inside: &[Step] = &[("/bin/true in", SIGN), ("exit", SIGN), ("/bin/true out", SIGN)];
+    for start in [&[(exports, SIGN), ("bash --norc", SIGN)][..], &[(both.as_str(), SIGN)]] {
+        let setup = Setup { shell: "bash", files: &files, traced: true, ..Setup::default() };
+        let count = [("echo n=$(env | grep -c 5c5c5c5c).", "n=0.\r\n")];
+        let steps = [start, inside, &count].concat();
+        let Some(session) = run(setup, &steps) else { return };
+        let all: Vec<&str> = steps.iter().map(|(text, _)| *text).chain(["exit 7"]).collect();
+        assert_eq!(texts(&session), all, "{}", session.transcript());
+        let known = ["/bin/true in", "exit", "/bin/true out"].map(|text| find(&session, text).trust);
+        assert_eq!(known, [Trust::Inferred, Trust::Inferred, Trust::Told], "{}", session.transcript());
+        assert!(!silenced(&session), "{:?}", session.commands);
+    }
+}
+
+#[test]
+fn a_line_is_one_entry_in_a_bash_that_tells_what_starts_and_no_more_what_ends() {
+    let files = [(".bashrc", "PS1='@@ '\n")];
+    let steps: &[Step] = &[
+        ("unset PROMPT_COMMAND; PS1=off'$ '", "off$ "),
+        ("/bin/true one", "off$ "),
+        ("false", "off$ "),
+        ("false", "off$ "),
+    ];
+    let setup = Setup { shell: "bash", files: &files, traced: true, ..Setup::default() };
+    let Some(session) = run(setup, steps) else { return };
+    let all: Vec<&str> = steps.iter().map(|(text, _)| *text).chain(["exit 7"]).collect();
+    assert_eq!(texts(&session), all, "{}", session.transcript());
+    assert_eq!(find(&session, "/bin/true one").execs.len(), 1, "{:?}", session.commands);
+    assert!(session.commands.iter().all(|command| command.trust == Trust::Told), "{:?}", session.commands);
+    assert!(silenced(&session), "{:?}", session.commands);
+}
+
+/// What is shown behind our mark was taken for typed.
+#[test]
+fn what_is_added_to_the_prompt_of_bash_belongs_to_it() {
+    let files = [(".bashrc", "PS1='@@ '; HISTCONTROL=ignorespace\n")];
+    let steps: &[Step] = &[("PS1=\"${PS1}hey> \"", "hey> "), (" echo sp", "hey> ")];
+    let setup = Setup { shell: "bash", files: &files, ..Setup::default() };
+    let Some(session) = run(setup, steps) else { return };
+    let texts: Vec<&str> = texts(&session).into_iter().map(str::trim).collect();
+    assert_eq!(texts, [steps[0].0, "echo sp", "exit 7"], "{}", session.transcript());
 }
 
 #[test]

@@ -74,7 +74,7 @@ impl Unseen {
                 said
             }
             // A prompt that is drawn again, after a list of completions that was too long to keep, has the whole line behind it.
-            Said::Mark(Mark::Typing { .. }) if self.shown.len() >= MOST => {
+            Said::Mark(Mark::Typing(_)) if self.shown.len() >= MOST => {
                 self.begin();
                 said
             }
@@ -110,7 +110,7 @@ mod tests {
     use super::super::Withhold;
     use super::*;
     use crate::policy::Input;
-    use crate::shell::marks::{Start, WITHHELD};
+    use crate::shell::marks::{AtPrompt, Start, WITHHELD};
     use std::time::Duration;
 
     struct Shell {
@@ -245,7 +245,7 @@ mod tests {
     #[test]
     fn a_line_that_stands_behind_a_long_list_of_completions_was_shown() {
         let (mut withhold, mut unseen) = (Withhold::new(Input::None), Unseen::default());
-        let prompt = Said::Mark(Mark::Typing { status: None, number: None });
+        let prompt = Said::Mark(Mark::Typing(AtPrompt::default()));
         unseen.told(Said::Mark(Mark::Prompt { cwd: None }), &mut withhold);
         unseen.shown("completion ".repeat(MOST).as_bytes());
         assert_eq!(unseen.shown.len(), MOST);

@@ -83,9 +83,9 @@ impl Tracker {
         };
         let stood = self.typing.stood.as_deref();
         let stood_there = stood_there(stood, &prompt, &text);
-        // Something was typed between the prompt and the cursor.
-        let behind = stood.and_then(|stood| stood.strip_prefix(prompt.trim_end()));
-        let solid = certain || (!prompt.is_empty() && behind.is_some_and(|typed| !typed.trim().is_empty()));
+        // What was typed stood behind the prompt at Enter, or came with it.
+        let at_prompt = stood.is_some_and(|stood| stood.starts_with(prompt.trim_end()));
+        let solid = certain || (!prompt.is_empty() && at_prompt);
         if self.place != Place::Prompt && !(is_prompt(&prompt) && stood_there) {
             return;
         }

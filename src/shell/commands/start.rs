@@ -9,7 +9,27 @@ use crate::cast::{Command, Source, Trust, is_unread};
 use crate::shell::differences;
 use crate::shell::marks::{Start, UNLISTED};
 
+/// The flag of the first command of which no end was told.
+const ENDLESS: &str = "marks-ended: the shell goes on, but no longer tells how commands end";
+
 impl Tracker {
+    /// Whether a line that was read off the screen while a command ran is the one that the shell tells of now. Of several lines
+    /// shells make one in their own ways.
+    fn is_line_of(&self, inner: u64, told: &str) -> bool {
+        let entry = self.entries.iter().find(|entry| entry.id == inner);
+        let first = entry.and_then(|entry| entry.command.text.lines().next()).map(str::trim);
+        first.is_some_and(|first| !first.is_empty() && told.trim_start().starts_with(first))
+    }
+
+    fn tell_endless(&mut self, time: u64, id: u64) {
+        if !std::mem::replace(&mut self.endless, true) {
+            if let Some(entry) = self.entry(id) {
+                push_flag(&mut entry.command, ENDLESS);
+            }
+            self.settled.notes.push((time, ENDLESS.to_owned()));
+        }
+    }
+
     /// `time`: when the mark was read, milliseconds, as the event of the recording has it; `at`: when it happened.
     pub(super) fn start(&mut self, time: u64, at: Span, start: Start) {
         let typing = &mut self.typing;
@@ -47,11 +67,19 @@ impl Tracker {
         }
         command.flags.extend(flags);
         if let Place::Running(id) = self.place {
-            if self.entry(id).is_some_and(|e| e.command.text == command.text && start.number.is_some()) {
+            let typed = self.inner.filter(|inner| self.is_line_of(*inner, &command.text));
+            if typed.is_none()
+                && self.entry(id).is_some_and(|e| e.command.text == command.text && start.number.is_some())
+            {
                 // One line of the history that holds several commands, run one after the other: one entry.
                 return;
             }
             self.end(time, at, None, Vec::new(), false);
+            // It was typed at a prompt of the shell, which had not told that the command before had ended.
+            if let Some(entry) = typed.and_then(|typed| self.entry(typed)) {
+                (entry.standing, entry.closed) = (Standing::Guess, None);
+                self.tell_endless(time, id);
+            }
         }
         self.close_inner(at.last);
         // The guess made at Enter is confirmed: it keeps its identity, since programs may hang on it already.

@@ -15,7 +15,8 @@ pub(super) struct Unread {
     since: u64,
 }
 
-fn entry(start: u64, lines: u64) -> Command {
+/// An entry for so many.
+pub(super) fn unread(start: u64, lines: u64) -> Command {
     let (source, trust, flags) = (Source::Screen, Trust::Inferred, vec![Command::unread(lines)]);
     Command { start, source, trust, flags, ..Command::default() }
 }
@@ -30,7 +31,7 @@ impl Tracker {
         let micros = time.saturating_mul(1_000).max(self.last_end.first);
         let is_prompt = self.place == Place::Prompt;
         if is_prompt && !self.entries.iter().any(|entry| entry.is_guess()) {
-            let command = Command { cwd: self.cwd.clone(), ..entry(time, lines) };
+            let command = Command { cwd: self.cwd.clone(), ..unread(time, lines) };
             self.open(command, micros, Standing::Guess);
             return;
         }
@@ -55,7 +56,7 @@ impl Tracker {
     pub fn tell_unread(&mut self) {
         let Unread { lines, since } = std::mem::take(&mut self.unread);
         if lines > 0 {
-            self.settled.commands.push(entry(since, lines));
+            self.settled.commands.push(unread(since, lines));
         }
     }
 }

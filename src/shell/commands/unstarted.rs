@@ -60,15 +60,13 @@ impl Tracker {
     pub(super) fn judge_unstarted(&mut self, entry: &mut Entry) -> bool {
         // Where the prompt ends is not known: what ran may be the prompt's own, and what stood there nothing but the prompt.
         // Of what nobody could read it is not known either whether it was a line at all.
-        if entry.command.is_unread() {
-            return true;
-        }
-        if !entry.solid || (entry.given_up && !entry.ran) {
+        let is_unread = entry.command.is_unread();
+        if !is_unread && (!entry.solid || (entry.given_up && !entry.ran)) {
             return false;
         }
         let exit = entry.command.exit;
         // What the shell cannot parse fails; where history has no such event, the status is that of the line before.
-        let succeeded = exit == Some(0) && !entry.command.text.contains('!');
+        let succeeded = exit == Some(0) && !is_unread && !entry.command.text.contains('!');
         let runs = (entry.ran || succeeded) && exit != Some(INTERRUPTED);
         if self.sends_start && runs && entry.era == self.starts {
             self.unstarted = self.unstarted.saturating_add(1);

@@ -1,0 +1,100 @@
+//! The end of a prompt, as the shell tells it. bash tells with it how many commands it has run, so that what ran without another word
+//! is known.
+//!
+//! Refuses to take for a prompt of the session's shell what a shell inside shows, which was given ours, or a command
+//! (`echo "${PS1@P}"`).
+
+use super::unread::unread;
+use super::unstarted::Standing;
+use super::{MARKS_ENDED, Place, Span, Tracker, push_flag};
+use crate::shell::marks::AtPrompt;
+use crate::shell::screen::Screen;
+
+/// The last one, and what was told since.
+#[derive(Default)]
+pub(super) struct Prompts {
+    /// The shell, as it told itself.
+    pub(super) pid: Option<u32>,
+    last: Option<AtPrompt>,
+    /// An end was told since.
+    pub(super) end_told: bool,
+    /// Starts that had been told then.
+    starts: u64,
+}
+
+impl Tracker {
+    pub(super) fn typing_begins(&mut self, time: u64, at: Span, told: AtPrompt, screen: &mut impl Screen) {
+        let last = self.prompts.last;
+        let is_running = matches!(self.place, Place::Running(_));
+        let counts = told.commands.zip(last.and_then(|last| last.commands));
+        let foreign = told.pid.zip(self.prompts.pid).is_some_and(|(pid, ours)| pid != ours);
+        if foreign || counts.is_some_and(|(now, then)| now < then || (is_running && now == then)) {
+            return;
+        }
+        let end_told = std::mem::take(&mut self.prompts.end_told);
+        let untold_end = self.place == Place::Prompt && !end_told && counts.is_some();
+        let since = self.last_end.first.max(self.typing.at.saturating_mul(1_000)).min(at.last);
+        if untold_end && last == Some(told) {
+            // It is drawn again, as behind a list of completions: what was entered since was none of its lines.
+            let none = self.unstart(time, at, None);
+            if let Some(entry) = none.and_then(|id| self.entry(id)) {
+                entry.solid = false;
+            }
+            self.typing.lines.clear();
+        } else if is_running || untold_end {
+            // The hook that tells of ends is gone, and with it the one that tells the directory; the prompt still knows the status.
+            self.end(time, at, told.status, Vec::new(), false);
+            (self.hookless, self.cwd) = (true, None);
+        }
+        let ended = self.ended.take();
+        // Of all that the shell tells, this status is the one no hook of the user's can have changed.
+        if let (Some(status), Some(id)) = (told.status, ended)
+            && let Some(entry) = self.entry(id)
+        {
+            entry.command.exit = Some(status);
+        }
+        let started = self.starts.saturating_sub(self.prompts.starts);
+        let ran = counts.map_or(0, |(now, then)| now.saturating_sub(then).saturating_sub(started));
+        if ran > 0 && self.place != Place::Unknown {
+            self.ran_unstarted(time, at, since, ended, told.status, ran);
+        }
+        (self.prompts.last, self.prompts.starts) = (Some(told), self.starts);
+        self.place = Place::Prompt;
+        self.typing.number = told.number;
+        if self.typing.enters == 0 {
+            self.typing.prompt = screen.line().map(|line| line.before);
+        }
+    }
+
+    /// So many commands ran since the last prompt of which no start was told.
+    fn ran_unstarted(
+        &mut self,
+        time: u64,
+        at: Span,
+        since: u64,
+        ended: Option<u64>,
+        status: Option<i32>,
+        ran: u64,
+    ) {
+        let sends_start = self.sends_start;
+        match ended.and_then(|id| self.entry(id)) {
+            Some(entry) if entry.standing == Standing::Unstarted => entry.ran = true,
+            Some(_) if !sends_start => {}
+            // It may be the one that put the hooks away.
+            Some(entry) => {
+                push_flag(&mut entry.command, MARKS_ENDED);
+                self.settled.notes.push((time, MARKS_ENDED.to_owned()));
+            }
+            // Nobody could read the line.
+            None => {
+                let mut command = unread(since / 1_000, ran);
+                (command.end, command.exit) = (Some(time), status);
+                let id = self.open(command, since, Standing::Unstarted);
+                let era = self.starts;
+                if let Some(entry) = self.entry(id) {
+                    (entry.ran, entry.era, entry.closed) = (true, era, Some(at.last));
+                }
+            }
+        }
+    }
+}
