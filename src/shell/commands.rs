@@ -319,6 +319,7 @@ impl Tracker {
                 // fish tells of an end only where something ran, and by another hook.
                 if !std::mem::take(&mut self.end_told) && self.place == Place::Prompt {
                     self.unstart(time, at, None);
+                    self.typing.lines.clear();
                 }
                 self.cwd = cwd.or(self.cwd.take());
                 if self.place == Place::Unknown {

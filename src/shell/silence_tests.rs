@@ -218,6 +218,17 @@ fn a_fish_whose_starts_and_ends_are_gone_shows_its_lines_at_the_next_prompt() {
         prompt(&mut hand);
     }
     assert_eq!(told(&hand.done()), [("one", None, vec!["unstarted"]), ("two", None, vec!["unstarted"])]);
+    // Of Enter alone it tells neither start nor end, and what stood there is no line of the command that follows.
+    let mut hand = Hand::new();
+    hand.integrated("fish");
+    prompt(&mut hand);
+    for _ in 0..2 {
+        hand.screen = OneLine("root@host ~#".into());
+        hand.enters("");
+        prompt(&mut hand);
+    }
+    hand.enters("true").told("true").prompt(0);
+    assert_eq!(told(&hand.done()), [("true", Some(0), vec![])]);
 }
 
 /// A prompt without marks is shown, and lines are typed at it.
@@ -413,6 +424,13 @@ fn a_line_behind_which_the_prompt_is_drawn_again_is_none() {
         hand.screen = OneLine("pick> ".into());
         hand.enters("answer").runs(20, "git").drawn(0, 1);
     }
+    // It takes an Enter, and writes no line.
+    hand.screen = OneLine("pick> ".into());
+    hand.tracker.entered(hand.time);
+    hand.shows("# ");
+    let at_prompt = AtPrompt { status: Some(0), number: None, commands: Some(1), pid: Some(10) };
+    hand.tracker.mark(hand.time, Mark::Typing(at_prompt), &mut hand.screen);
+    hand.enters("").prompt(0).drawn(0, 1);
     hand.enters("ls").told("ls").prompt(0).drawn(0, 2);
     let settled = hand.tracker.finish(hand.time, None);
     assert_eq!(told(&settled.commands), [("ls", Some(0), vec![])]);

@@ -34,7 +34,8 @@ impl Tracker {
         let end_told = std::mem::take(&mut self.prompts.end_told);
         let untold_end = self.place == Place::Prompt && !end_told && counts.is_some();
         let since = self.last_end.first.max(self.typing.at.saturating_mul(1_000)).min(at.last);
-        if untold_end && last == Some(told) {
+        let again = untold_end && last == Some(told);
+        if again {
             // It is drawn again, as behind a list of completions: what was entered since was none of its lines.
             let none = self.unstart(time, at, None);
             if let Some(entry) = none.and_then(|id| self.entry(id)) {
@@ -61,7 +62,8 @@ impl Tracker {
         (self.prompts.last, self.prompts.starts) = (Some(told), self.starts);
         self.place = Place::Prompt;
         self.typing.number = told.number;
-        if self.typing.enters == 0 {
+        // What reads a key that is bound to it may have had an Enter without a line.
+        if again || self.typing.enters == 0 {
             self.typing.prompt = screen.line().map(|line| line.before);
         }
     }
