@@ -16,5 +16,6 @@ mod transparency {
     mod screen;
     mod signals;
     mod started;
+    mod stops;
     mod streams;
 }

@@ -240,7 +240,7 @@ fn a_program_that_nobody_can_bring_to_the_foreground_runs_on_when_it_wants_the_k
 }
 
 /// Whether a signal waits for a process.
-fn waits(signal: i32, pid: u32) -> bool {
+pub(super) fn waits(signal: i32, pid: u32) -> bool {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     let waiting = status.lines().find_map(|line| line.strip_prefix("ShdPnd:")).unwrap();
     u64::from_str_radix(waiting.trim(), 16).unwrap() >> (signal - 1) & 1 == 1

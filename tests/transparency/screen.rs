@@ -34,6 +34,20 @@ fn the_child_starts_with_the_size_and_the_settings_of_the_terminal() {
 }
 
 #[test]
+fn the_child_starts_with_the_size_in_pixels_too() {
+    if !there(&["python3"]) {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    let script = "import fcntl, struct, termios; \
+        print(struct.unpack('4H', fcntl.ioctl(0, termios.TIOCGWINSZ, bytes(8))))";
+    let size = Size { width: 960, height: 480, ..SIZE };
+    let mut terminal = Terminal::start(&sandbox.wrapped(&["python3", "-c", script]), size);
+    terminal.wait_for("(24, 80, 960, 480)");
+    assert!(terminal.wait_end().success());
+}
+
+#[test]
 fn a_resize_reaches_the_child_and_the_recording() {
     let sandbox = Sandbox::new();
     // One resize at a time: bash loses a signal that arrives while it runs the trap for the same one.
@@ -203,6 +217,18 @@ fn output_can_be_held_and_released_from_the_keyboard() {
     terminal.send("\x11");
     terminal.wait_for("hello");
     terminal.send("\x04");
+    assert!(terminal.wait_end().success());
+}
+
+#[test]
+fn the_keys_that_hold_output_are_the_programs_where_it_wants_them() {
+    let sandbox = Sandbox::new();
+    // As a line editor does, which searches by them.
+    let script = "stty -ixon -icanon -echo; echo READY; dd bs=1 count=2 status=none | od -An -tx1";
+    let mut terminal = sandbox.run(&["sh", "-c", script]);
+    terminal.wait_for("READY\r\n");
+    terminal.send("\x13\x11");
+    terminal.wait_for("13 11");
     assert!(terminal.wait_end().success());
 }
 

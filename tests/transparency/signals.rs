@@ -74,6 +74,52 @@ fn a_key_that_ends_the_child_ends_the_script_around_it_and_a_signal_does_not() {
 }
 
 #[test]
+fn a_signal_after_a_key_that_the_child_has_caught_does_not_end_the_script_around_it() {
+    let sandbox = Sandbox::new();
+    let program = "trap 'echo HE''LD; trap - INT' INT; echo READY; while :; do sleep 0.05; done";
+    let script = format!("{} sh -c \"{program}\"; echo AFTER", sandbox.wrapper_line());
+    let mut command = sandbox.command("sh");
+    command.args(["-c", &script]);
+    let mut terminal = Terminal::start(&command, SIZE);
+    terminal.wait_for("READY");
+    terminal.send("\x03");
+    terminal.wait_for("HELD");
+    let wrapper = descendants(terminal.pid())[0];
+    signals::send(wrapper, signals::SIGINT).unwrap();
+    terminal.wait_for("AFTER");
+    assert!(terminal.wait_end().success());
+    assert_eq!(sandbox.recorded_exit(), Some(130));
+}
+
+/// It has a job in the foreground of its terminal, and says when it is interrupted itself.
+const HAS_JOB: &str = r#"
+import os, signal, subprocess
+signal.signal(signal.SIGTTOU, signal.SIG_IGN)
+signal.signal(signal.SIGINT, lambda number, frame: os.write(1, b"CHILD\n"))
+def front():
+    os.setpgid(0, 0)
+    os.tcsetpgrp(0, os.getpid())
+job = "trap 'echo JOB' INT; echo READY; while kill -0 $PPID; do sleep 0.05; done"
+subprocess.Popen(["sh", "-c", job], preexec_fn=front)
+while True: signal.pause()
+"#;
+
+#[test]
+fn an_interrupt_that_somebody_sends_is_for_the_child_and_not_for_its_job() {
+    if !there(&["python3"]) {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    let mut terminal = sandbox.run(&["python3", "-c", HAS_JOB]);
+    terminal.wait_for("READY");
+    signals::send(terminal.pid(), signals::SIGINT).unwrap();
+    let before = terminal.wait_for("CHILD");
+    assert!(!before.contains("JOB"), "{before}");
+    signals::send(terminal.pid(), signals::SIGTERM).unwrap();
+    assert_eq!(terminal.wait_end().signal(), Some(signals::SIGTERM));
+}
+
+#[test]
 fn a_signal_that_ends_the_child_ends_the_wrapper() {
     for number in [2, 3, 15] {
         let sandbox = Sandbox::new();

@@ -1,5 +1,6 @@
 //! The program runs, and the recorder has not been told yet: on a busy host the process between them may be late.
 
+use super::background::waits;
 use crate::support::sandbox::Sandbox;
 use crate::support::terminal::Terminal;
 use crate::support::{children, descendants, lives, skipped, state, there, until};
@@ -167,6 +168,22 @@ fn a_stop_that_comes_before_it_is_known_to_run_stops_it() {
     untold.terminal.stays_silent(A_WHILE);
     untold.tell();
     untold.is_stopped_and_goes_on();
+}
+
+#[test]
+fn a_stop_that_is_taken_back_before_it_is_known_to_run_stops_nothing() {
+    let reads = "#!/bin/sh\necho >runs\nread x\necho got $x\n";
+    let Some(mut untold) = Untold::run("$W ./program", reads) else { return };
+    untold.made("runs");
+    // Each is read before what follows.
+    for signal in [SIGTSTP, SIGCONT] {
+        send(untold.wrapper, signal).unwrap();
+        until("it to be read", || (!waits(signal, untold.wrapper)).then_some(()));
+    }
+    untold.tell();
+    untold.terminal.wait_raw();
+    untold.terminal.line("abc", "got abc");
+    untold.terminal.wait_for("OUTER> ");
 }
 
 #[test]
