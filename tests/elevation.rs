@@ -395,6 +395,12 @@ fn root_becomes_the_target_completely() {
          HOME=/home/bob\nLANG=C.UTF-8\nLOGNAME=bob\nPATH=/usr/local/bin:/usr/bin:/bin\nPWD=/\nSHELL=/bin/bash\nTERM=xterm\nUSER=bob\n"
     );
     assert_eq!(text(&ran), expected);
+    // The terminal is theirs, too: programs open it by its name.
+    let owner =
+        [SEALCAST, "run", "-u", "bob", "--", "sh", "-c", "stat -c %U-%a $(tty); : <$(tty) && echo open"];
+    let mut terminal = host.terminal("alice", &owner);
+    terminal.wait_for("bob-620\r\nopen");
+    assert!(terminal.wait_end().success());
     // Where the user may not go is no place to start.
     let ran = host.run("alice", &[SEALCAST, "run", "-u", "bob", "-D", "/root", "--", "id"]);
     assert_eq!(ran.status.code(), Some(125), "{}", text(&ran));
@@ -558,6 +564,9 @@ fn a_hardened_session_is_without_its_capabilities_and_cannot_write_into_the_stor
         let held = run();
         assert_eq!(did(&held), still, "{more}{held}");
         assert!(held.ends_with("fine\nbob\n"), "{held}");
+        // Who is not root has no right to restrict anything: that comes first.
+        let other = host.run("alice", &[SEALCAST, "run", "-u", "bob", "--", "id", "-un"]);
+        assert_eq!(text(&other), "bob\n", "{more}");
     }
     // A recording inside this one has no place to be, and says why.
     let nested = host.run("alice", &[SEALCAST, "run", "--", SEALCAST, "run", "--", "echo", "it ran"]);

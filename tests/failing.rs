@@ -52,13 +52,16 @@ fn gaps(host: &Host) -> Vec<Value> {
 fn limits_of_who_starts_it_hold_for_the_session_and_not_for_the_recording() {
     let Some(host) = Host::start() else { return };
     // Soft ones: to lift the others takes a privilege that root may lack, as in a container.
-    let session =
-        "ulimit -f; ulimit -t; ulimit -s; head -c 1500000 /dev/urandom | base64; ulimit -n; echo END";
+    let session = "ulimit -c; ulimit -f; ulimit -t; ulimit -s; head -c 1500000 /dev/urandom | base64; ulimit -n; echo END";
     let line = format!(
-        "ulimit -S -f 300; ulimit -S -t 777; ulimit -S -s 4096; ulimit -S -n 64; exec {SEALCAST} run -- sh -c '{session}'"
+        "ulimit -S -c $(ulimit -H -c); ulimit -c; ulimit -S -f 300; ulimit -S -t 777; ulimit -S -s 4096; ulimit -S -n 64; exec {SEALCAST} run -- sh -c '{session}'"
     );
     let run = host.run("root", &["sh", "-c", &line]);
     let said = text(&run);
+    // That of core dumps, which is none for the recorder, before and in the session; then the others.
+    let (core, said) = said.split_once('\n').unwrap_or_default();
+    let (inside, said) = said.split_once('\n').unwrap_or_default();
+    assert_eq!(core, inside);
     assert!(
         run.status.success() && said.starts_with("300\n777\n4096\n") && said.trim_end().ends_with("64\nEND"),
         "{said}"
@@ -268,6 +271,7 @@ fn on_a_full_store_warn_goes_on_and_the_gap_is_an_event_with_a_count() {
         recorded < passed && recorded + lost >= passed - 1000 && recorded + lost <= passed + 1000,
         "{recorded} {lost} {passed}"
     );
+    assert!(shown.contains(&format!("{lost} bytes of the session are not recorded")), "{lost}: {shown}");
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod support;
 mod transparency {
     mod background;
     mod ends;
+    mod hung_up;
     mod jobs;
     mod namespaces;
     mod neighbours;

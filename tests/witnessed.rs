@@ -6,9 +6,12 @@ mod support;
 
 use serde_json::Value;
 use std::io::{Read as _, Write as _};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::os::unix::process::ExitStatusExt as _;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use support::dice::Dice;
+use support::is_root;
 use support::sandbox::{SIZE, Sandbox};
 use support::terminal::Terminal;
 
@@ -306,8 +309,15 @@ fn start_up_files_are_gone_when_the_session_is_over() {
     for (last, signal) in [("exit", None), ("kill -9 $$", Some(9))] {
         let sandbox = Sandbox::new();
         sandbox.file("home/.bashrc", "PS1='@@ '\n");
+        // Of a recorder that was killed.
+        let namespace = sealcast::sys::ids::pid_namespace().unwrap();
+        let place = Path::new(if is_root() && Path::new("/run").is_dir() { "/run" } else { "/tmp" });
+        let random = format!("{:032x}", std::process::id());
+        let left = place.join(format!("sealcast-{namespace}-{}-7-{random}", u32::MAX));
+        std::fs::DirBuilder::new().mode(0o700).create(&left).unwrap();
         let mut terminal = Terminal::start(&sealcast(&sandbox, &["run", "--", "bash"]), SIZE);
         terminal.wait_for("@@ ");
+        assert!(!left.exists());
         terminal.send("tr '\\0' '\\n' </proc/$$/cmdline | grep start.bash; echo END\r");
         terminal.wait_for("\n");
         let path = terminal.wait_for("/start.bash");

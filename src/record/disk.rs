@@ -83,3 +83,17 @@ pub fn hold_reserve(disk: &impl Disk, bytes: u64) -> Result<u64, sys::Error> {
 pub(super) fn is_full(error: &std::io::Error) -> bool {
     matches!(error.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_disk_is_full_where_there_is_no_space_or_no_more_of_it_for_us() {
+        let of = |errno| is_full(&std::io::Error::from_raw_os_error(errno));
+        assert_eq!(
+            [libc::ENOSPC, libc::EDQUOT, libc::EFBIG, libc::EIO, libc::EROFS].map(of),
+            [true, true, false, false, false]
+        );
+    }
+}

@@ -310,6 +310,22 @@ mod tests {
     use super::*;
     use crate::sys::{pty, tty::Size};
 
+    /// As a shell is between two jobs, for a moment.
+    #[test]
+    fn a_shared_keyboard_is_given_back_once_no_more_than_lines_were_wanted_twice() {
+        let (leader, follower) = pty::open(Size { cols: 80, rows: 24, width: 0, height: 0 }).unwrap();
+        let screen = Screen { terminal: Terminal::of(follower), leader, keyboard: true, display: false };
+        let mut keyboard = Keyboard::new(Some(&screen), 0);
+        keyboard.take(&screen.terminal, None).unwrap();
+        // What the two have of their own is one here: it is plain inside.
+        keyboard.raw.as_ref().unwrap().found().apply(&screen.terminal).unwrap();
+        for raw in [true, false] {
+            keyboard.next_look = Duration::ZERO;
+            keyboard.watch(&screen.terminal, &screen.leader, None);
+            assert_eq!(keyboard.is_raw(), raw);
+        }
+    }
+
     #[test]
     fn a_keyboard_that_cannot_be_read_is_not_asked_again_before_the_next_look() {
         let (leader, follower) = pty::open(Size { cols: 80, rows: 24, width: 0, height: 0 }).unwrap();

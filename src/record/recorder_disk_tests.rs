@@ -211,6 +211,52 @@ fn room_that_dead_recorders_hold_is_taken_before_a_disk_counts_as_full() {
     }
 }
 
+/// A session of one output, and what was said to the operator of a disk with which this is done at each look at the clock.
+fn quiet_on(tape: &Tape, policy: Policy, done: impl Fn(u64)) -> (Vec<Word>, Recorded) {
+    let (writer, _) = writer(tape);
+    let (feed, intake) = bounded(1 << 20).unwrap();
+    feed.send(vec![output(0, 100)]).unwrap();
+    let feed = std::cell::RefCell::new(Some(feed));
+    let (clock, looks, words) = (clock(), Cell::new(0), std::cell::RefCell::new(Vec::new()));
+    let looked = || {
+        looks.set(looks.get() + 1);
+        words.borrow_mut().extend(feed.borrow().iter().flat_map(Feed::words));
+        done(looks.get());
+        if looks.get() == 90 {
+            feed.borrow_mut().take();
+        }
+        clock()
+    };
+    let recorded = record(&intake, writer, &mut NoIndex, policy, &looked);
+    (words.take(), recorded)
+}
+
+#[test]
+fn room_that_dead_recorders_hold_is_taken_where_others_have_used_up_what_is_held_anew() {
+    let tape = Tape::with_room(1 << 20);
+    let (words, recorded) = quiet_on(&tape, POLICY, |look| {
+        if look == 30 {
+            tape.room.store(POLICY.reserve / 2, Ordering::SeqCst);
+            tape.dead.store(1 << 20, Ordering::SeqCst);
+        }
+    });
+    assert_eq!((words, recorded.failure), (vec![], None));
+    assert_eq!(tape.dead.load(Ordering::SeqCst), 0);
+}
+
+#[test]
+fn what_lasts_is_told_to_the_operator_once() {
+    let tape = Tape::with_room(1 << 20);
+    let low = Policy { low_space: 1 << 30, ..POLICY };
+    let (words, _) = quiet_on(&tape, low, |_| ());
+    assert_eq!(words, [Word::Tell("space for recordings is running out on this host".to_owned())]);
+    // Somebody writes to the file again and again.
+    let warn = Policy { on_failure: OnFailure::Warn, ..POLICY };
+    let (words, _) = quiet_on(&tape, warn, |look| tape.touched.store(look > 1, Ordering::SeqCst));
+    let [Word::Tell(told)] = &words[..] else { panic!("{words:?}") };
+    assert!(told.starts_with("the recording may be lost: "), "{told}");
+}
+
 /// It takes its time: every recording is looked at.
 #[test]
 fn on_a_disk_that_is_full_all_the_time_the_room_of_the_dead_is_looked_for_rarely() {

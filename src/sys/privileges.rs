@@ -229,6 +229,25 @@ mod tests {
         assert_eq!(text, "65534\n65534\n65534\nCapEff:\t0000000000000000\n");
     }
 
+    /// In a child of its own. Whoever started us may have seen to it that a change of user takes no capability away.
+    #[test]
+    fn a_root_that_would_keep_a_capability_does_not_go_on_as_another_user() {
+        if !super::super::is_root() {
+            return;
+        }
+        let identity = Identity { uid: 65_534, gid: 65_534, groups: vec![65_534] };
+        let mut command = std::process::Command::new("/bin/true");
+        let check = move || {
+            // SAFETY: takes numbers only.
+            check(unsafe { libc::prctl(libc::PR_SET_KEEPCAPS, 1, 0, 0, 0) })?;
+            change(&identity)
+        };
+        // SAFETY: `check` only makes system calls.
+        unsafe { std::os::unix::process::CommandExt::pre_exec(&mut command, check) };
+        let refused = command.status().map_err(|error| error.raw_os_error());
+        assert_eq!(refused.unwrap_err(), Some(libc::EPERM));
+    }
+
     /// In a child of its own: it is a property of the whole process.
     #[test]
     fn what_is_done_in_somebodys_stead_leaves_core_dumps_forbidden() {

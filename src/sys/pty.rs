@@ -131,6 +131,22 @@ mod tests {
     }
 
     #[test]
+    fn a_follower_is_given_to_its_user_as_a_terminal_is_at_login() {
+        use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+        if !crate::sys::is_root() {
+            return;
+        }
+        let (_leader, follower) = open(Size::default()).unwrap();
+        let file = File::from(follower.try_clone().unwrap());
+        // Whatever the mount of devpts has made of it.
+        file.set_permissions(std::fs::Permissions::from_mode(0o666)).unwrap();
+        let group = file.metadata().unwrap().gid();
+        give_to(follower.as_fd(), 4_242).unwrap();
+        let facts = file.metadata().unwrap();
+        assert_eq!((facts.uid(), facts.gid(), facts.mode() & 0o7777), (4_242, group, 0o620));
+    }
+
+    #[test]
     fn the_leader_tells_the_settings_of_the_follower() {
         let (leader, follower) = open(Size::default()).unwrap();
         let found = leader.settings().unwrap();

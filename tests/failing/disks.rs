@@ -1,8 +1,11 @@
 //! Disks that take what is written and have no room for it.
 
 use crate::support::host::{Host, SEALCAST, STORE, has, text};
-use crate::support::{skipped, until};
+use crate::support::sandbox::Sandbox;
+use crate::support::{is_root, skipped, there, until};
 use crate::{gaps, said, small};
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::Stdio;
 use std::time::Duration;
 
 /// The system says once that it could not keep what it took, has dropped it, and says nothing more: what is asked again finds
@@ -105,4 +108,21 @@ fn programs_for_whose_index_a_store_has_no_room_are_counted_and_the_recording_is
             .success()
         );
     }
+}
+
+#[test]
+fn a_limit_on_the_length_of_files_that_cannot_be_lifted_is_told_and_kills_no_recorder() {
+    if !is_root() || !there(&["prlimit", "setpriv"]) {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    let wrapped = sandbox.wrapped(&["sh", "-c", "head -c 600000 /dev/urandom; exec sleep 1000"]);
+    let mut command = sandbox.command("prlimit");
+    command.args(["--fsize=200000", "setpriv", "--bounding-set=-sys_resource"]);
+    command.arg(wrapped.get_program()).args(wrapped.get_args());
+    command.stdin(Stdio::null()).stdout(Stdio::null());
+    let ran = command.output().unwrap();
+    let told = String::from_utf8_lossy(&ran.stderr);
+    // There is no room for the end of the recording: the session has ended for it.
+    assert!(ran.status.signal() == Some(1) && told.contains("File too large"), "{}: {told}", ran.status);
 }

@@ -360,6 +360,27 @@ fn a_recorder_that_is_killed_hangs_up_a_child_without_a_terminal_too() {
     until("its end", || (!lives(sleep)).then_some(()));
 }
 
+/// Nobody is there who could see that it must end, but the kernel: the one who waits for it is gone, and the recorder stands still.
+#[test]
+fn a_child_without_a_terminal_is_hung_up_by_the_end_of_who_waits_for_it() {
+    let sandbox = Sandbox::new();
+    let mut command = sandbox.wrapped(&["sleep", "1000"]);
+    let mut wrapper = command.stdin(std::process::Stdio::piped()).spawn().unwrap();
+    let [stage, sleep] = until("the child", || {
+        let below = descendants(wrapper.id()).try_into().ok();
+        let is_executed = |below: &[u32; 2]| {
+            std::fs::read_to_string(format!("/proc/{}/comm", below[1])).is_ok_and(|comm| comm == "sleep\n")
+        };
+        below.filter(is_executed)
+    });
+    for (pid, signal) in [(wrapper.id(), libc::SIGSTOP), (stage, libc::SIGKILL)] {
+        sealcast::sys::signals::send(pid, signal).unwrap();
+    }
+    until("its end", || (!lives(sleep)).then_some(()));
+    wrapper.kill().unwrap();
+    wrapper.wait().unwrap();
+}
+
 #[test]
 fn a_half_typed_line_is_never_executed() {
     for way in ["hang-up", "kill", "term", "fail"] {
@@ -515,7 +536,8 @@ fn the_terminal_is_as_it_was_found_after_every_way_out() {
 fn a_panic_leaves_no_child_behind_and_its_message_can_be_read() {
     let sandbox = Sandbox::new();
     let command =
-        sandbox.wrapped_with(&["--panic-at", "PANIC"], &["sh", "-c", "read x; echo PANIC; sleep 1000"]);
+        // It clings to its life.
+        sandbox.wrapped_with(&["--panic-at", "PANIC"], &["sh", "-c", "trap '' HUP; read x; echo PANIC; sleep 1000"]);
     let mut terminal = Terminal::start(&command, SIZE);
     let below = until("the child", || Some(descendants(terminal.pid())).filter(|below| below.len() == 2));
     terminal.send("\r");

@@ -4,7 +4,9 @@ use crate::support::dice::Dice;
 use crate::support::sandbox::Sandbox;
 use crate::support::{DEADLINE, is_of_the_machine, there, until};
 use sealcast::cast::Payload;
-use std::io::{Read as _, Write as _};
+use sealcast::sys::pipe;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -180,6 +182,40 @@ fn the_exit_status_and_the_signal_pass() {
     assert_eq!(output(&sandbox, "$W no-such-program; echo $?").stdout, b"127\n");
     let status = sandbox.wrapped(&["sh", "-c", "kill -9 $$"]).stdin(Stdio::null()).status().unwrap();
     assert_eq!(status.signal(), Some(9));
+}
+
+/// Whether whoever reads or writes at these descriptors of a process waits until it can: that is a matter of all who share them.
+pub(super) fn wait(process: &str, descriptors: impl IntoIterator<Item = i32>) -> bool {
+    let waits = |fd: i32| {
+        let facts = std::fs::read_to_string(format!("/proc/{process}/fdinfo/{fd}")).unwrap();
+        let flags = facts.lines().find_map(|line| line.strip_prefix("flags:")).unwrap();
+        i32::from_str_radix(flags.trim(), 8).unwrap() & libc::O_NONBLOCK == 0
+    };
+    descriptors.into_iter().all(waits)
+}
+
+#[test]
+fn a_pipe_that_others_have_too_is_still_waited_at_by_them() {
+    let sandbox = Sandbox::new();
+    let [input, output, errors] = [(); 3].map(|()| pipe::open().unwrap());
+    let share = |end: &OwnedFd| end.try_clone().unwrap();
+    let mut command = sandbox.wrapped(&["sh", "-c", "read x; echo $x; echo $x >&2; read x; exit 3"]);
+    command.stdin(share(&input.0)).stdout(share(&output.1)).stderr(share(&errors.1));
+    let mut child = command.spawn().unwrap();
+    drop(command);
+    let shared = [&input.0, &output.1, &errors.1].map(AsRawFd::as_raw_fd);
+    let mut to = std::fs::File::from(input.1);
+    to.write_all(b"one\n").unwrap();
+    for from in [output.0, errors.0] {
+        let mut line = String::new();
+        BufReader::new(std::fs::File::from(from)).read_line(&mut line).unwrap();
+        assert_eq!(line, "one\n");
+    }
+    // All three are in use by now, and are no more after that.
+    assert!(wait("self", shared));
+    to.write_all(b"two\n").unwrap();
+    assert_eq!(until("the end", || child.try_wait().unwrap()).code(), Some(3));
+    assert!(wait("self", shared));
 }
 
 #[test]

@@ -81,6 +81,25 @@ fn what_was_handed_on_is_recorded_when_the_rest_is_given_up() {
 }
 
 #[test]
+fn what_a_child_had_written_when_its_reader_left_is_recorded() {
+    let sandbox = Sandbox::new();
+    // As much as two pipes hold, and a page more: whatever of it is held between them, some is in that of the child.
+    const ALL: usize = (128 + 4) << 10;
+    let script =
+        format!("head -c {ALL} /dev/zero; echo >written; until [ -e go ]; do sleep 0.02; done; exit 3");
+    let (reader, writer) = pipe::open().unwrap();
+    let mut command = alone(&sandbox, &sandbox.wrapped(&["sh", "-c", &script]));
+    let mut wrapper = command.stdout(writer).spawn().unwrap();
+    drop(command);
+    until("all to be written", || sandbox.path("written").exists().then_some(()));
+    until("the reader's pipe to be full", || (pipe::unread(&reader).unwrap() == 64 << 10).then_some(()));
+    drop(reader);
+    sandbox.file("go", "");
+    assert_eq!(until("the end", || wrapper.try_wait().unwrap()).code(), Some(3));
+    assert_eq!(sandbox.recorded_output().len(), ALL);
+}
+
+#[test]
 fn who_asks_for_the_end_need_not_wait_for_what_the_child_left_running() {
     let sandbox = Sandbox::new();
     let (reader, writer) = pipe::open().unwrap();

@@ -126,6 +126,15 @@ fn any_bytes_pass_as_they_are_and_are_recorded_as_they_are() {
 }
 
 #[test]
+fn what_could_have_become_a_mark_of_a_shell_is_shown_at_the_end() {
+    let sandbox = Sandbox::new();
+    let mut terminal = sandbox.run(&["printf", r"LAST\033]7717;"]);
+    assert!(terminal.wait_end().success());
+    assert_eq!(terminal.transcript(), b"LAST\x1b]7717;");
+    assert_eq!(sandbox.recorded_output(), terminal.transcript());
+}
+
+#[test]
 fn a_large_paste_arrives_whole() {
     let sandbox = Sandbox::new();
     let file = sandbox.path("pasted");

@@ -1,6 +1,8 @@
 //! Some of the standard streams are the terminal, others are not: what the terminal is set to, meanwhile and afterwards, and how
 //! lines look on it that others write there.
 
+use super::jobs::runs;
+use super::pipes::wait;
 use crate::support::sandbox::{SIZE, Sandbox};
 use crate::support::terminal::Terminal;
 use crate::support::{DEADLINE, there, until};
@@ -49,6 +51,21 @@ fn left(terminal: &mut Terminal, sandbox: &Sandbox) -> String {
     terminal.line("stty -a >settings; echo TO''LD", "TOLD\r\n");
     terminal.wait_for("OUTER> ");
     std::fs::read_to_string(sandbox.path("settings")).unwrap()
+}
+
+#[test]
+fn a_terminal_that_others_have_too_is_still_waited_at_by_them() {
+    let sandbox = Sandbox::new();
+    let mut terminal = sandbox.shell();
+    let shell = terminal.pid().to_string();
+    terminal.send(format!("{} cat\r", sandbox.wrapper_line()));
+    runs("cat", terminal.pid());
+    terminal.wait_raw();
+    terminal.line("one", "one\r\none\r\n");
+    assert!(wait(&shell, 0..3));
+    terminal.send_unseen("\x04");
+    until("the end of the recording", || (sandbox.recorded_exit() == Some(0)).then_some(()));
+    assert!(wait(&shell, 0..3));
 }
 
 #[test]
