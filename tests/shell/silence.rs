@@ -136,7 +136,7 @@ fn a_line_is_one_entry_in_a_bash_that_tells_what_starts_and_no_more_what_ends() 
 #[test]
 fn what_is_added_to_the_prompt_of_bash_belongs_to_it() {
     let files = [(".bashrc", "PS1='@@ '; HISTCONTROL=ignorespace\n")];
-    let steps: &[Step] = &[("PS1=\"${PS1}hey> \"", "hey> "), (" echo sp", "hey> ")];
+    let steps: &[Step] = &[("PS1=${PS1}he'y> '", "hey> "), (" echo sp", "hey> ")];
     let setup = Setup { shell: "bash", files: &files, ..Setup::default() };
     let Some(session) = run(setup, steps) else { return };
     let texts: Vec<&str> = texts(&session).into_iter().map(str::trim).collect();
