@@ -4,7 +4,7 @@ use super::{Context, config};
 use crate::console::{Console, Style};
 use crate::error::{Error, Kind, Result};
 use crate::exec;
-use crate::policy::{Banner, ExecTrace, Policy, Profile};
+use crate::policy::{Banner, ExecTrace, OnFailure, Policy, Profile};
 use crate::record::elevate::{self, Elevation, What, Wish};
 use crate::record::facts::{self, Observed};
 use crate::record::groups::GroupNames;
@@ -132,6 +132,7 @@ pub fn run(context: &Context, args: &Args) -> Result<u8> {
     let mut random = [0; 32];
     getrandom::fill(&mut random)
         .map_err(|error| Error::new(Kind::System, format!("cannot get randomness: {error}")))?;
+    let on_failure = order.policy.on_failure;
     let program = &mut order.session.program;
     let mut witnesses = Witnesses::enlist(wanted, program, given, &record::start_dir::place(), random);
     let taken = record::take(
@@ -147,7 +148,7 @@ pub fn run(context: &Context, args: &Args) -> Result<u8> {
     )?;
     // What they left on the disk goes now: we may be about to die of the child's signal.
     drop(witnesses);
-    finish(context, taken)
+    finish(context, taken, on_failure)
 }
 
 /// The arguments as they are meant.
@@ -347,8 +348,9 @@ fn banner(policy: &Policy, reason: Option<&str>) -> Option<String> {
 }
 
 /// What is left to say, and the exit status. Dies of the child's signal.
-fn finish(context: &Context, taken: Taken) -> Result<u8> {
+fn finish(context: &Context, taken: Taken, on_failure: OnFailure) -> Result<u8> {
     let (console, recorded) = (&context.console, &taken.recorded);
+    let mut unrecorded = false;
     if let Some(failure) = recorded.failure.as_ref().filter(|_| recorded.went_on && recorded.lost == 0) {
         console.note(format_args!(
             "all that the session showed is recorded, though it was in danger ({failure}): {}",
@@ -361,6 +363,8 @@ fn finish(context: &Context, taken: Taken) -> Result<u8> {
             Some(_) => "the recording is closed and good up to that moment",
             None => "`sealcast verify` says how far the recording is good",
         };
+        // Who wants nothing to go on without a recording is not told that all is well.
+        unrecorded = on_failure == OnFailure::Stop;
         console.remark("error", Style::Red, format_args!("recording failed: {failure}"));
         if recorded.lost > 0 {
             let most = if recorded.closed.is_some() { "" } else { "up to " };
@@ -370,7 +374,10 @@ fn finish(context: &Context, taken: Taken) -> Result<u8> {
     }
     match taken.session {
         Ok(outcome) => match outcome.ended {
-            Ended::Exited(code) => Ok(outcome.exit_code(code)),
+            Ended::Exited(code) => Ok(match outcome.exit_code(code) {
+                0 if unrecorded => 125,
+                code => code,
+            }),
             Ended::Killed(signal) => {
                 let _ = context.console.flush();
                 // Only now: the recording is closed.

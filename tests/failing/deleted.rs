@@ -35,3 +35,20 @@ fn a_recording_that_is_deleted_or_cut_cannot_be_written_and_the_policy_decides()
         }
     }
 }
+
+/// Nobody looks at the file between that and the close, unless the host stands still for seconds: then the session is told to end, which
+/// it does not hear.
+#[test]
+fn a_recording_that_is_deleted_in_the_last_moment_is_no_success_where_the_policy_is_to_stop() {
+    let Some(host) = Host::start() else { return };
+    let delete = format!("chattr -a {STORE}/*.scast 2>/dev/null; rm {STORE}/*.scast");
+    for (on_failure, last, status) in [("stop", "exit 0", 125), ("stop", "exit 3", 3), ("warn", "exit 0", 0)]
+    {
+        host.configure(&format!("[record]\nflush = \"10s\"\non-failure = \"{on_failure}\"\n"));
+        let script = format!("trap '' HUP; echo secret work; {delete}; {last}");
+        let ran = host.run("root", &[SEALCAST, "run", "--", "sh", "-c", &script]);
+        let told = text(&ran);
+        assert!(told.contains("its file was deleted"), "{told}");
+        assert_eq!(ran.status.code(), Some(status), "{on_failure} {last}: {told}");
+    }
+}
