@@ -5,7 +5,8 @@
 //! thing that does not fit; then the frames are walked from the start.
 
 use super::check;
-use super::chunk::read_chunk;
+use super::chunk::{Chunk, read_chunk};
+use super::error::Error;
 use super::frame::{self, FRAME_LEN, Fields, Frame, Kind};
 use super::limits;
 use std::io::{Read, Seek};
@@ -21,14 +22,36 @@ pub(super) struct Indexed {
 
 /// The final checkpoint, the table, then the index entries where they stand; the metadata stands at `opening`. `None` when the
 /// end of the file, of `length` bytes, is not that of a closed recording in every part.
-pub(super) fn read<R: Read + Seek>(source: &mut R, opening: u64, length: u64) -> Option<Indexed> {
-    let end = End::read(source, opening, length)?;
+///
+/// # Errors
+/// [`Error::Io`]: what stands there is not known, and may well be the end of a closed recording.
+pub(super) fn read<R: Read + Seek>(
+    source: &mut R,
+    opening: u64,
+    length: u64,
+) -> Result<Option<Indexed>, Error> {
+    let mut failure = None;
+    let found = indexed(opening, length, &mut |at, until| match read_chunk(source, at, until) {
+        Err(error @ Error::Io { .. }) => {
+            failure = Some(error);
+            None
+        }
+        chunk => chunk.ok()?,
+    });
+    failure.map_or(Ok(found), Err)
+}
+
+/// The whole chunk that stands at a place, if it ends before another.
+type Chunks<'a> = dyn FnMut(u64, u64) -> Option<Chunk> + 'a;
+
+fn indexed(opening: u64, length: u64, chunk: &mut Chunks<'_>) -> Option<Indexed> {
+    let end = End::read(opening, length, chunk)?;
     let first = end.last.seq.checked_add(1)?;
-    let (rows, after) = table_rows(source, end.table_at..end.trailer_at, first)?;
+    let (rows, after) = table_rows(end.table_at..end.trailer_at, first, chunk)?;
     if after != end.trailer.seq {
         return None;
     }
-    let meta = read_chunk(source, opening, end.table_at).ok()??;
+    let meta = chunk(opening, end.table_at)?;
     let opened = opening.checked_add(meta.frame.total())?;
     if meta.frame.kind != Some(Kind::Index) {
         return None;
@@ -47,7 +70,7 @@ pub(super) fn read<R: Read + Seek>(source: &mut R, opening: u64, length: u64) ->
         let length = u64::from(row.entry);
         let until = at.checked_add(length)?;
         left = left.checked_sub(length)?;
-        let entry = read_chunk(source, at, until.min(end.table_at)).ok()??;
+        let entry = chunk(at, until.min(end.table_at))?;
         if entry.frame.total() != length || entry.frame.kind != Some(Kind::Index) {
             return None;
         }
@@ -81,9 +104,9 @@ struct End {
 
 impl End {
     /// `None` where something else stands in one of these places, or behind `opening` there is no room for them.
-    fn read<R: Read + Seek>(source: &mut R, opening: u64, length: u64) -> Option<Self> {
+    fn read(opening: u64, length: u64, chunk: &mut Chunks<'_>) -> Option<Self> {
         let trailer_at = length.checked_sub(super::TRAILER_LEN).filter(|at| *at >= opening)?;
-        let trailer = read_chunk(source, trailer_at, length).ok()??;
+        let trailer = chunk(trailer_at, length)?;
         if trailer.frame.kind != Some(Kind::Trailer) {
             return None;
         }
@@ -92,7 +115,7 @@ impl End {
         if ascending.windows(2).any(|pair| matches!(pair, [a, b] if a > b)) {
             return None;
         }
-        let last = read_chunk(source, check_at, table_at).ok()??.frame;
+        let last = chunk(check_at, table_at)?.frame;
         let fits = last.kind == Some(Kind::Check)
             && last.flags & frame::FINAL != 0
             && last.len as usize == check::LEN
@@ -139,10 +162,10 @@ impl Row {
 
 /// The rows of the table whose pieces fill `range`, numbered from `seq`; and the number that follows. `None` when anything else
 /// stands there.
-fn table_rows<R: Read + Seek>(source: &mut R, range: Range<u64>, seq: u32) -> Option<(Vec<Row>, u32)> {
+fn table_rows(range: Range<u64>, seq: u32, chunk: &mut Chunks<'_>) -> Option<(Vec<Row>, u32)> {
     let (mut joined, mut at, mut seq) = (Vec::new(), range.start, seq);
     while at < range.end {
-        let piece = read_chunk(source, at, range.end).ok()??;
+        let piece = chunk(at, range.end)?;
         if piece.frame.kind != Some(Kind::Table) || piece.frame.seq != seq {
             return None;
         }

@@ -149,7 +149,7 @@ impl<R: Read + Seek> Reader<R> {
             unpacked: 0,
             broken: None,
         };
-        if !reader.open_from_end() {
+        if !reader.open_from_end()? {
             reader.follow()?;
             reader.look_for_final()?;
         }
@@ -320,7 +320,7 @@ impl<R: Read + Seek> Reader<R> {
             self.follow()?;
             self.read_index().or_else(|error| self.end_at(&error).ok_or(error))?;
             if self.walk.offset != before {
-                self.closed = self.walk.ended() && self.fits_its_end();
+                self.closed = self.walk.ended() && self.fits_its_end()?;
                 self.look_for_final()?;
             }
         }
@@ -388,16 +388,17 @@ impl<R: Read + Seek> Reader<R> {
     }
 
     /// By the table at the end. `false` when the end is not that of a closed recording.
-    fn open_from_end(&mut self) -> bool {
-        let Some(indexed) = end::read(&mut self.source, self.walk.offset, self.length) else { return false };
+    fn open_from_end(&mut self) -> Result<bool, Error> {
+        let found = end::read(&mut self.source, self.walk.offset, self.length)?;
+        let Some(indexed) = found else { return Ok(false) };
         (self.segments, self.index_chunks, self.closed) = (Arc::new(indexed.segments), indexed.chunks, true);
-        true
+        Ok(true)
     }
 
     /// Whether the end that a walk has come to is that of a closed recording.
-    fn fits_its_end(&mut self) -> bool {
-        end::read(&mut self.source, self.opening_at, self.length)
-            .is_some_and(|indexed| indexed.segments.len() == self.segments.len())
+    fn fits_its_end(&mut self) -> Result<bool, Error> {
+        let found = end::read(&mut self.source, self.opening_at, self.length)?;
+        Ok(found.is_some_and(|indexed| indexed.segments.len() == self.segments.len()))
     }
 
     /// Finds out whether a final checkpoint that a walk has passed is signed. Nothing else tells one that a recorder wrote from one

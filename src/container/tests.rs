@@ -296,6 +296,40 @@ impl std::io::Seek for Growing {
     }
 }
 
+/// Whose `left`-th read fails, and no other.
+struct Failing {
+    bytes: Bytes<Vec<u8>>,
+    left: usize,
+}
+
+impl std::io::Read for Failing {
+    fn read(&mut self, to: &mut [u8]) -> std::io::Result<usize> {
+        self.left = self.left.wrapping_sub(1);
+        if self.left == 0 { Err(std::io::Error::other("the disk failed")) } else { self.bytes.read(to) }
+    }
+}
+
+impl std::io::Seek for Failing {
+    fn seek(&mut self, to: std::io::SeekFrom) -> std::io::Result<u64> {
+        self.bytes.seek(to)
+    }
+}
+
+#[test]
+fn a_read_that_fails_is_an_error_and_no_end_that_is_missing() {
+    let recorded = session(10, 5, true);
+    let open = |left| Reader::open(Failing { bytes: Bytes::new(recorded.bytes.clone()), left });
+    let reads = usize::MAX - open(0).unwrap().into_inner().left + 1;
+    assert!(reads > 10, "{reads}");
+    for left in 1..=reads {
+        match open(left) {
+            Err(Error::Io { .. }) => {}
+            Err(error) => panic!("read {left} of {reads}: {error}"),
+            Ok(reader) => panic!("read {left} of {reads}: closed: {}", reader.is_closed()),
+        }
+    }
+}
+
 /// A table is longer than a chunk from 20,165 segments on.
 #[test]
 #[ignore = "takes a minute: cargo test --release --lib a_table_longer_than_a_chunk -- --ignored"]
