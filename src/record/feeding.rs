@@ -33,7 +33,7 @@ pub(super) struct Feeding {
     given: usize,
     left: usize,
     mismatched: u64,
-    /// It ended because it could not be read any more.
+    /// It ended because it could not be read, or not be handed on, any more.
     failure: Option<io::Error>,
 }
 
@@ -118,7 +118,7 @@ impl Feeding {
         self.mismatched
     }
 
-    /// Why the source could not be read to its end.
+    /// Why the source could not be read, or not be handed on, to its end.
     pub(super) fn take_failure(&mut self) -> Option<io::Error> {
         self.failure.take()
     }
@@ -174,7 +174,7 @@ impl Feeding {
                     true
                 }
                 Ok(_) => true,
-                Err(_) => false,
+                Err(error) => self.cannot_go_on(error),
             };
         }
         if self.buffer.is_empty()
@@ -190,9 +190,19 @@ impl Feeding {
                 self.given = count;
                 true
             }
-            // The child reads no more, unless it has filled its pipe itself.
-            Err(e) => e.kind() == io::ErrorKind::WouldBlock,
+            Err(error) => self.cannot_go_on(error),
         }
+    }
+
+    /// The child's pipe takes nothing. True where it may later: the child has filled it itself. That the child reads no more is no
+    /// failure.
+    fn cannot_go_on(&mut self, error: io::Error) -> bool {
+        match error.kind() {
+            io::ErrorKind::WouldBlock => return true,
+            io::ErrorKind::BrokenPipe => {}
+            _ => self.failure = Some(io::Error::other(format!("it cannot be handed on ({error})"))),
+        }
+        false
     }
 
     fn turn_other(&mut self, record: &mut dyn FnMut(&[u8])) -> bool {
@@ -207,8 +217,7 @@ impl Feeding {
         while !self.buffer.is_empty() {
             match fd::write(sink, self.buffer.rest()) {
                 Ok(count) => self.buffer.wrote(count),
-                // Otherwise the child reads no more.
-                Err(e) => return e.kind() == io::ErrorKind::WouldBlock,
+                Err(error) => return self.cannot_go_on(error),
             }
         }
         true
@@ -306,5 +315,21 @@ mod tests {
         let mut left = String::new();
         file.read_to_string(&mut left).unwrap();
         assert_eq!(left, "two\n");
+    }
+
+    #[test]
+    fn what_cannot_be_handed_on_is_not_taken_for_a_child_that_reads_no_more() {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(b"one\n").unwrap();
+        file.rewind().unwrap();
+        let (ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
+        (&theirs).write_all(b"one\n").unwrap();
+        for source in [OwnedFd::from(file), ours.into()] {
+            let full = File::options().write(true).open("/dev/full").unwrap();
+            let mut feeding = Feeding::new(source, full.into(), None).unwrap();
+            assert!(!feeding.turn(false, &mut |_| ()));
+            let told = feeding.take_failure().unwrap().to_string();
+            assert!(told.contains("No space left on device"), "{told}");
+        }
     }
 }
