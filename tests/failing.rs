@@ -10,6 +10,7 @@ mod failing {
     mod deleted;
     mod disks;
     mod killed;
+    mod refused;
     mod still;
 }
 

@@ -14,6 +14,7 @@ use super::pidfd::Pidfd;
 use super::signals::{self, Signal};
 use super::{clock, ids, proc};
 use std::collections::HashSet;
+use std::io;
 use std::time::Duration;
 
 /// How long what was hung up may take to end before it is killed.
@@ -39,11 +40,20 @@ struct Process {
 impl Process {
     /// That it may not be signalled, or is gone, is nothing that could be mended.
     fn signal(self, signal: Signal) {
-        let Ok(held) = Pidfd::open(self.pid) else { return };
+        let held = Pidfd::open(self.pid);
         // Whoever has the number now is held; so it is asked now whether that is the one that was found.
         if ids::started(self.pid) == Some(self.started) {
-            held.signal(signal);
+            send(held, self.pid, signal);
         }
+    }
+}
+
+/// Signals a process that was looked at while it was held. Where none can be held (a filter of system calls or an old kernel does not
+/// let us, or there are no descriptors left) it goes by its number, which it had a moment ago: better than that it runs on.
+fn send(held: io::Result<Pidfd>, pid: u32, signal: Signal) {
+    match held {
+        Ok(held) => held.signal(signal),
+        Err(_) => drop(signals::send(pid, signal)),
     }
 }
 
@@ -92,12 +102,15 @@ fn chase(leader: u32, kills: bool, end: Duration) -> bool {
         let Some(last) = last() else { break };
         nothing += 1;
         for pid in (last.saturating_sub(NEWEST)..=last).rev().filter(|pid| *pid != leader) {
-            let Ok(held) = Pidfd::open(pid) else { continue };
+            let held = Pidfd::open(pid);
+            if held.as_ref().is_err_and(|error| error.raw_os_error() == Some(libc::ESRCH)) {
+                continue;
+            }
             let Some(place) = ids::place(pid).filter(|at| at.session == leader && !at.is_over) else {
                 continue;
             };
             if kills {
-                held.signal(signals::SIGKILL);
+                send(held, pid, signals::SIGKILL);
             }
             if found.insert(Process { pid, started: place.started }) {
                 nothing = 0;

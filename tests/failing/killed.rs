@@ -1,5 +1,6 @@
 //! What becomes of what runs when nobody records it any more.
 
+use super::refused::{PIDFD_OPEN, without};
 use crate::small;
 use crate::support::host::{Host, SEALCAST, has, text};
 use crate::support::terminal::Terminal;
@@ -123,6 +124,21 @@ fn nothing_goes_on_when_the_recorder_is_killed_behind_a_cover_over_proc() {
         let mut running = Running::start(&host, "root", terminal, &words);
         let pids = running.pids();
         assert!(pids.len() == 4 && pids.iter().all(|pid| lives(*pid)), "{pids:?}");
+        kill("-9", running.pid());
+        gone(&pids);
+        running.wait();
+    }
+}
+
+#[test]
+fn nothing_goes_on_when_the_recorder_is_killed_where_no_process_can_be_held() {
+    for terminal in [true, false] {
+        let Some(host) = Host::start() else { return };
+        let script = "trap '' HUP TERM; sleep 1000 & echo pids $$ $! end; wait; sleep 1000";
+        let words = [SEALCAST, "run", "--", "bash", "-c", script];
+        let Some(words) = without(&host, PIDFD_OPEN, &words) else { return };
+        let mut running = Running::start(&host, "root", terminal, &words);
+        let pids = running.pids();
         kill("-9", running.pid());
         gone(&pids);
         running.wait();
