@@ -110,6 +110,7 @@ impl fmt::Display for Error {
                     Step::Directory => "enter the directory for",
                     Step::Exec => "run",
                     Step::Guard => "restrict, as the guard profile wants it,",
+                    Step::Stage => "set the stage for",
                 };
                 write!(f, "cannot {what} {}", crate::text::escaped(&program.to_string_lossy()))
             }

@@ -28,11 +28,12 @@ impl Pidfd {
         unsafe { libc::syscall(libc::SYS_pidfd_send_signal, self.0.as_raw_fd(), signal, nothing, 0) };
     }
 
-    /// Whether it has ended, all of its threads, waited for or not.
-    pub(super) fn has_ended(&self) -> bool {
+    /// Whether it has ended, all of its threads, waited for or not. `None` where the kernel does not say.
+    pub(super) fn has_ended(&self) -> Option<bool> {
         let mut set = Set::default();
         let slot = set.add(self, true, false);
-        set.wait(Some(Duration::ZERO)).is_ok() && set.ready(slot).read
+        set.wait(Some(Duration::ZERO)).ok()?;
+        Some(set.ready(slot).read)
     }
 }
 
@@ -50,11 +51,11 @@ mod tests {
     fn a_process_is_held_until_after_its_end() {
         let mut child = std::process::Command::new("sleep").arg("1000").spawn().unwrap();
         let held = Pidfd::open(child.id()).unwrap();
-        assert!(!held.has_ended());
+        assert_eq!(held.has_ended(), Some(false));
         held.signal(super::super::signals::SIGKILL);
-        assert!(super::super::eventually(|| held.has_ended()));
+        assert!(super::super::eventually(|| held.has_ended() == Some(true)));
         child.wait().unwrap();
-        assert!(held.has_ended());
+        assert_eq!(held.has_ended(), Some(true));
         held.signal(super::super::signals::SIGKILL);
         assert!(Pidfd::open(u32::MAX).is_err());
     }

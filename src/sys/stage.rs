@@ -99,6 +99,8 @@ pub enum Step {
     Exec = 4,
     /// Taking away what the guard forbids.
     Guard = 5,
+    /// Setting the stage.
+    Stage = 6,
 }
 
 /// What the stage tells.
@@ -259,7 +261,7 @@ impl Stage {
     /// Kills what runs of the session at once: for when the stage cannot be relied on.
     pub fn kill_all(&self) {
         let first = self.child.as_ref().and_then(|child| child.first.as_ref());
-        let still = first.filter(|(_, held)| !held.has_ended());
+        let still = first.filter(|(_, held)| held.has_ended() != Some(true));
         remains::kill(self.pid(), still.map(|(pid, _)| *pid));
     }
 
@@ -313,7 +315,8 @@ impl Stage {
     /// have started is no matter where the kernel tells.
     fn has(&self, child: &Child) -> bool {
         match &child.first {
-            Some((_, held)) => !held.has_ended(),
+            // Nobody is said to have lied for what is not known.
+            Some((_, held)) => held.has_ended() == Some(false),
             None => {
                 ids::proc_is_ours()
                     && ids::children(self.pid(), self.pid()).is_some_and(|children| !children.is_empty())
@@ -376,6 +379,7 @@ fn step(number: i32) -> Step {
         2 => Step::Identity,
         3 => Step::Directory,
         5 => Step::Guard,
+        6 => Step::Stage,
         _ => Step::Exec,
     }
 }

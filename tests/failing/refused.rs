@@ -1,5 +1,6 @@
 //! System calls that are refused, as a filter around a container does it, and what a limit or the host does not give.
 
+use crate::gaps;
 use crate::support::host::{Host, SEALCAST, has, text};
 use crate::support::skipped;
 
@@ -21,8 +22,10 @@ if libc.prctl(38, 1, 0, 0, 0) or libc.prctl(22, 2, given, 0, 0):
 os.execvp(sys.argv[2], sys.argv[2:])
 "#;
 
-/// `pidfd_open`, which has this number on every machine, as a kernel refuses it that does not know it.
+/// `pidfd_open` and `close_range`, which have these numbers on every machine, as a kernel refuses them that does not know them, or a
+/// filter that forbids them.
 pub(super) const PIDFD_OPEN: &str = "434,38";
+const CLOSE_RANGE: &str = "436,1";
 
 /// The words that run `words` without this system call, as [`REFUSE`] has it. `None` where that cannot be done.
 pub(super) fn without<'a>(host: &Host, call: &'a str, words: &[&'a str]) -> Option<Vec<&'a str>> {
@@ -36,4 +39,40 @@ pub(super) fn without<'a>(host: &Host, call: &'a str, words: &[&'a str]) -> Opti
         return None;
     }
     Some(refused(words))
+}
+
+#[test]
+fn where_descriptors_cannot_be_closed_at_once_they_are_closed_one_by_one() {
+    let Some(host) = Host::start() else { return };
+    let script = "readlink /proc/$$/fd/7 || echo CLO''SED";
+    let opened = ["sh", "-c", "exec 7</etc/passwd; exec \"$@\"", "sh"];
+    let words = [SEALCAST, "run", "--", "sh", "-c", script];
+    let Some(words) = without(&host, CLOSE_RANGE, &words) else { return };
+    let ran = host.run("root", &[&opened[..], &words].concat());
+    assert!(ran.status.success() && text(&ran).contains("CLOSED"), "{}", text(&ran));
+}
+
+#[test]
+fn what_keeps_the_process_beside_the_program_from_starting_it_is_told() {
+    let Some(host) = Host::start() else { return };
+    let bare = "mount -t tmpfs none /dev && exec \"$@\"";
+    let ran = host.run("root", &["unshare", "-m", "sh", "-c", bare, "sh", SEALCAST, "run", "--", "true"]);
+    let told = text(&ran);
+    assert_eq!(ran.status.code(), Some(125), "{told}");
+    assert!(told.contains("cannot set the stage for true: No such file or directory"), "{told}");
+}
+
+/// Refused is a `poll` of one descriptor that does not wait: that is how it is asked whether a process has ended.
+#[test]
+#[cfg(target_arch = "x86_64")]
+fn where_it_cannot_be_seen_that_the_program_has_ended_nobody_is_said_to_have_lied() {
+    let Some(host) = Host::start() else { return };
+    let words = [SEALCAST, "run", "--", "sh", "-c", "echo READY; read x; exit 3"];
+    let Some(words) = without(&host, "7,12,1,1,2,0", &words) else { return };
+    let mut terminal = host.terminal("root", &words);
+    terminal.wait_for("READY");
+    terminal.send("\r");
+    assert_eq!(terminal.wait_end().code(), Some(3));
+    let gaps = gaps(&host);
+    assert!(gaps.iter().all(|gap| gap["why"] != "stage"), "{gaps:?}");
 }

@@ -38,27 +38,14 @@ impl Scene {
     }
 
     fn acts(mut self, program: &Program, streams: [OwnedFd; 3]) -> io::Result<()> {
-        // Nobody can stop or end the stage by accident. Until there is something to end it dies with the recorder.
-        signals::block_all();
-        signals::default(signals::SIGCHLD);
-        die_with(self.recorder, signals::SIGKILL)?;
         let has_terminal = self.terminal.is_some();
-        if let Some(terminal) = &self.terminal {
-            // SAFETY: takes nothing. We were just forked, so we lead no group yet and it succeeds.
-            check(unsafe { libc::setsid() })?;
-            // SAFETY: takes an open terminal that is nobody's controlling terminal, and a number.
-            check(unsafe { libc::ioctl(terminal.as_raw_fd(), libc::TIOCSCTTY, 0) })?;
-        }
-        self.close_all_but_ours(&streams)?;
+        let set = self.set(&streams);
         let mut word = [0];
         if self.control.as_ref().map_or(Ok(0), |control| fd::read(control, &mut word))? == 0 {
             return Ok(());
         }
-        die_with(self.recorder, LOST)?;
-        if let Some(control) = &self.control {
-            fd::set_nonblocking(control, true)?;
-        }
-        let child = match self.start(program, streams, word != [BACK]) {
+        let set = set.and_then(|()| self.listen()).map_err(|error| (Step::Stage, error));
+        let child = match set.and_then(|()| self.start(program, streams, word != [BACK])) {
             Ok(pid) => pid,
             Err((step, error)) => {
                 let errno = error.raw_os_error().unwrap_or(libc::EIO);
@@ -80,6 +67,27 @@ impl Scene {
         Ok(())
     }
 
+    /// What comes before the word. What of it fails is told once that has come: before, the recorder does not listen.
+    fn set(&self, streams: &[OwnedFd; 3]) -> io::Result<()> {
+        // Nobody can stop or end the stage by accident. Until there is something to end it dies with the recorder.
+        signals::block_all();
+        signals::default(signals::SIGCHLD);
+        die_with(self.recorder, signals::SIGKILL)?;
+        if let Some(terminal) = &self.terminal {
+            // SAFETY: takes nothing. We were just forked, so we lead no group yet and it succeeds.
+            check(unsafe { libc::setsid() })?;
+            // SAFETY: takes an open terminal that is nobody's controlling terminal, and a number.
+            check(unsafe { libc::ioctl(terminal.as_raw_fd(), libc::TIOCSCTTY, 0) })?;
+        }
+        self.close_all_but_ours(streams)
+    }
+
+    /// From here on the recorder's death is told, and its words are not waited for.
+    fn listen(&self) -> io::Result<()> {
+        die_with(self.recorder, LOST)?;
+        self.control.as_ref().map_or(Ok(()), |control| fd::set_nonblocking(control, true))
+    }
+
     /// The recorder's descriptors are not the stage's: a copy of the leader would keep the PTY alive, a copy of
     /// standard output would keep a reader waiting.
     fn close_all_but_ours(&self, streams: &[OwnedFd; 3]) -> io::Result<()> {
@@ -98,13 +106,13 @@ impl Scene {
         let mut from: RawFd = 3;
         for fd in ours {
             if from < fd {
-                close_range(from, fd - 1, 0)?;
+                close(from, fd - 1)?;
             }
             from = from.max(fd.saturating_add(1));
         }
         // `null` goes with the rest.
         std::mem::forget(null);
-        close_range(from, RawFd::MAX, 0)
+        close(from, RawFd::MAX)
     }
 
     fn start(
@@ -135,6 +143,9 @@ impl Scene {
         let (identity, umask) = (program.identity.clone(), program.umask);
         let terminal = self.terminal.as_ref().map(|t| t.as_raw_fd());
         let steps = steps_in.as_raw_fd();
+        // Only for where they cannot be marked at once.
+        let highest =
+            proc::numbers("self/fd").ok().and_then(|open| RawFd::try_from(open.into_iter().max()?).ok());
         // SAFETY: takes nothing and cannot fail.
         let stage = unsafe { libc::getpid() };
         let act = move || {
@@ -177,7 +188,13 @@ impl Scene {
             // After the change of user, which forgets it.
             die_with(stage, signals::SIGHUP)?;
             // Not closed but marked: one of them tells the stage that the exec failed.
-            close_range(3, RawFd::MAX, libc::CLOSE_RANGE_CLOEXEC)?;
+            close_range(3, RawFd::MAX, libc::CLOSE_RANGE_CLOEXEC).or_else(|error| {
+                for fd in 3..=highest.ok_or(error)? {
+                    // SAFETY: takes numbers only. Of one that is not open there is nothing to mark.
+                    unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) };
+                }
+                Ok::<_, io::Error>(())
+            })?;
             signals::restore_mask();
             Ok(())
         };
@@ -314,6 +331,19 @@ fn die_with(parent: libc::pid_t, signal: Signal) -> io::Result<()> {
     check(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, signal, 0, 0, 0) })?;
     // SAFETY: takes nothing and cannot fail.
     if unsafe { libc::getppid() } == parent { Ok(()) } else { Err(io::Error::from_raw_os_error(libc::ESRCH)) }
+}
+
+/// Closes all descriptors from one to another. One by one where an old kernel, or a filter of system calls, refuses that.
+fn close(from: RawFd, to: RawFd) -> io::Result<()> {
+    close_range(from, to, 0).or_else(|error| {
+        let open = proc::numbers("self/fd").map_err(|_| error)?;
+        let open = open.into_iter().filter_map(|fd| RawFd::try_from(fd).ok());
+        for fd in open.filter(|fd| (from..=to).contains(fd)) {
+            // SAFETY: takes a number; the caller owns what is closed. That by which they were found is closed already.
+            unsafe { libc::close(fd) };
+        }
+        Ok(())
+    })
 }
 
 fn close_range(from: RawFd, to: RawFd, flags: libc::c_uint) -> io::Result<()> {
