@@ -253,7 +253,7 @@ impl<'a> Pump<'a> {
     /// Starts the child and copies until it is over. However that goes, what happened is recorded to its end, and with
     /// which status: a program that could not be started, or a loop that could not go on, is no reason to say nothing.
     pub(super) fn run(mut self) -> Result<Outcome, Error> {
-        let ended = self.begin().and_then(|()| self.copy());
+        let ended = self.begin().and_then(|()| self.copy().inspect_err(|error| self.cut(error)));
         let status = match &ended {
             Ok(ended) => ended.status(),
             Err(error) => {
@@ -278,6 +278,14 @@ impl<'a> Pump<'a> {
             stalls,
             stalled,
         })
+    }
+
+    /// The loop cannot go on: what comes is recorded no more. (Of what could not be started nothing comes.)
+    fn cut(&mut self, error: &Error) {
+        if let Error::System(error) = error {
+            let note = format!("{error}: {}", error.source);
+            self.batch.event(Payload::Gap(Gap::new("stopped", "session", 0, note)));
+        }
     }
 
     fn begin(&mut self) -> Result<(), Error> {

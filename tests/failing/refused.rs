@@ -3,6 +3,8 @@
 use crate::gaps;
 use crate::support::host::{Host, SEALCAST, has, text};
 use crate::support::skipped;
+use serde_json::Value;
+use std::process::Command;
 
 /// Runs a program of which one system call is refused: its number and the error, and then arguments that it must have, each behind
 /// its place. Sources: seccomp(2), prctl(2).
@@ -75,4 +77,30 @@ fn where_it_cannot_be_seen_that_the_program_has_ended_nobody_is_said_to_have_lie
     assert_eq!(terminal.wait_end().code(), Some(3));
     let gaps = gaps(&host);
     assert!(gaps.iter().all(|gap| gap["why"] != "stage"), "{gaps:?}");
+}
+
+fn limit(recorder: u32, limit: &str) {
+    let set = Command::new("prlimit").args(["--pid", &recorder.to_string(), limit]).status();
+    assert!(set.unwrap().success());
+}
+
+#[test]
+fn a_session_that_ends_because_the_loop_cannot_go_on_has_a_gap_that_says_so() {
+    let Some(host) = Host::start() else { return };
+    if !has("prlimit") {
+        return;
+    }
+    let mut terminal = host.terminal("root", &[SEALCAST, "run", "--", "sh", "-c", "echo READY; exec cat"]);
+    terminal.wait_for("READY");
+    terminal.wait_raw();
+    // poll(2) takes no more descriptors than one may have.
+    limit(terminal.pid(), "--nofile=0:0");
+    terminal.send_unseen("x");
+    assert_eq!(terminal.wait_end().code(), Some(125));
+    assert_eq!(host.last()["verdict"], "intact");
+    let gaps = gaps(&host);
+    let told = |gap: &Value| {
+        gap["why"] == "stopped" && gap["note"].as_str().is_some_and(|note| note.contains("Invalid argument"))
+    };
+    assert!(gaps.iter().any(told), "{gaps:?}");
 }
