@@ -10,9 +10,10 @@ use std::alloc::{GlobalAlloc, Layout, System};
 /// (`RUST_BACKTRACE`): it takes locks and more memory, and two threads that do so wait for each other for ever.
 pub struct ZeroOnFree;
 
-/// The block, if there is one.
+/// The block, if there is one. Else the end: nothing is dropped that would give the terminal back.
 fn had(block: *mut u8) -> *mut u8 {
     if block.is_null() {
+        super::tty::give_back();
         const WHY: &[u8] = b"sealcast: there is no memory left\n";
         // SAFETY: bytes from a valid place; a descriptor that is closed is an error, not a fault.
         unsafe { libc::write(2, WHY.as_ptr().cast(), WHY.len()) };

@@ -405,11 +405,13 @@ pub fn is_terminal(fd: impl AsFd) -> bool {
 }
 
 pub use raw::RawMode;
+pub(super) use raw::give_back;
 
 /// Raw mode, and the way back from it on every way out.
 mod raw {
     use super::{Settings, Terminal};
     use crate::sys::Result;
+    use std::os::fd::AsRawFd as _;
     use std::sync::{Mutex, Once, PoisonError};
     use std::thread::ThreadId;
 
@@ -489,6 +491,19 @@ mod raw {
     impl Drop for RawMode {
         fn drop(&mut self) {
             restore(None);
+        }
+    }
+
+    /// Restores the terminal for whoever ends the process at once, be it for want of memory: makes nothing, and waits for nobody.
+    pub(in crate::sys) fn give_back() {
+        let Ok(saved) = SAVED.try_lock() else { return };
+        let Some(Saved { terminal, found, .. }) = saved.as_ref() else { return };
+        let terminal = terminal.file.as_raw_fd();
+        // SAFETY: takes nothing, or a descriptor that is open: it is held with the lock. Of a terminal that does not control us it fails.
+        let (ours, front) = unsafe { (libc::getpgrp(), libc::tcgetpgrp(terminal)) };
+        if front == ours || front < 0 {
+            // SAFETY: reads a termios; the descriptor is open.
+            unsafe { libc::tcsetattr(terminal, libc::TCSANOW, &found.0) };
         }
     }
 

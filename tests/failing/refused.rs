@@ -4,6 +4,7 @@ use crate::gaps;
 use crate::support::host::{Host, SEALCAST, has, text};
 use crate::support::skipped;
 use serde_json::Value;
+use std::os::unix::process::ExitStatusExt as _;
 use std::process::Command;
 
 /// Runs a program of which one system call is refused: its number and the error, and then arguments that it must have, each behind
@@ -103,4 +104,24 @@ fn a_session_that_ends_because_the_loop_cannot_go_on_has_a_gap_that_says_so() {
         gap["why"] == "stopped" && gap["note"].as_str().is_some_and(|note| note.contains("Invalid argument"))
     };
     assert!(gaps.iter().any(told), "{gaps:?}");
+}
+
+#[test]
+fn a_recorder_without_memory_gives_the_terminal_back() {
+    let Some(host) = Host::start() else { return };
+    if !has("prlimit") {
+        return;
+    }
+    let flood = "echo READY; read x; while :; do seq 1 1000; done";
+    let mut terminal = host.terminal("root", &[SEALCAST, "run", "--", "sh", "-c", flood]);
+    terminal.wait_for("READY");
+    terminal.wait_raw();
+    // It has what it needs for what it does now, and gets no more.
+    limit(terminal.pid(), "--as=1");
+    terminal.send("\r");
+    let status = terminal.wait_end();
+    let shown = String::from_utf8_lossy(terminal.transcript()).into_owned();
+    let end = &shown[shown.floor_char_boundary(shown.len().saturating_sub(200))..];
+    assert!(status.signal() == Some(6) && end.contains("there is no memory left"), "{status} {end}");
+    assert!(!terminal.is_raw(), "{}", terminal.settings());
 }
