@@ -1,7 +1,7 @@
 //! The command line: what there is, and who does it.
 
 use crate::commands::{self, Context, Environment};
-use crate::console::Console;
+use crate::console::{Console, WriteError};
 use crate::error::{Error, Kind, Result};
 use crate::sys;
 use clap::{CommandFactory as _, Parser, Subcommand};
@@ -78,7 +78,11 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>, environment: Environm
             Err(error) => usage(&console, &error, &arguments).map(|()| 0),
         }
     });
-    let done = done.and_then(|code| Ok(console.flush().map(|()| code)?));
+    let done = done.and_then(|code| match console.flush() {
+        // What was found out holds, whoever reads it.
+        Ok(()) | Err(WriteError::Closed) => Ok(code),
+        Err(unwritten) => Err(unwritten.into()),
+    });
     match done {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
@@ -111,7 +115,7 @@ fn usage(console: &Console, error: &clap::Error, arguments: &[OsString]) -> Resu
     let text = error.render().to_string();
     match error.kind() {
         K::DisplayHelp | K::DisplayVersion => {
-            console.raw().write_all(text.as_bytes()).map_err(crate::console::WriteError::from)?;
+            console.raw().write_all(text.as_bytes()).map_err(WriteError::from)?;
             return Ok(());
         }
         K::DisplayHelpOnMissingArgumentOrSubcommand => {

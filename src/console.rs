@@ -58,6 +58,18 @@ impl From<io::Error> for WriteError {
 /// Result of saying something.
 pub type Result<T> = std::result::Result<T, WriteError>;
 
+/// Whether anybody still reads: for whoever has more to answer for than what is printed.
+///
+/// # Errors
+/// Writing failed.
+pub fn is_read(said: Result<()>) -> Result<bool> {
+    match said {
+        Ok(()) => Ok(true),
+        Err(WriteError::Closed) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
 /// How a piece of text is set off, on a terminal with colour.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Style {

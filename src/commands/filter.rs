@@ -3,6 +3,8 @@
 use super::Context;
 use crate::console::Style;
 use crate::error::{Error, Kind, Result};
+use crate::search::condition::ask_for_nothing;
+use crate::search::when::{NOT_BEFORE, OF_TODAY};
 use crate::search::{Condition, QueryError, Window, when};
 use jiff::Timestamp;
 
@@ -45,8 +47,8 @@ impl Filters {
     /// The conditions as they are meant.
     ///
     /// # Errors
-    /// Names the flag whose value is not understood.
-    pub(super) fn conditions(&self) -> Result<Vec<Condition>> {
+    /// Names the flag whose value is not understood; or nothing lies between `--since` and `--until`.
+    pub(super) fn conditions(&self, context: &Context) -> Result<Vec<Condition>> {
         let now = Timestamp::now();
         let one = [
             ("user", &self.user),
@@ -60,13 +62,38 @@ impl Filters {
         ];
         let several =
             self.label.iter().map(|v| ("label", v)).chain(self.command.iter().map(|v| ("command", v)));
-        one.into_iter()
+        let conditions: Vec<Condition> = one
+            .into_iter()
             .filter_map(|(name, value)| Some((name, value.as_ref()?)))
             .chain(several)
             .map(|(name, value)| {
                 Condition::parse(name, value, now).map_err(|why| wrong_value(name, value, &why))
             })
-            .collect()
+            .collect::<Result<_>>()?;
+        if ask_for_nothing(conditions.iter()) {
+            return Err(nothing_between("--since and --until"));
+        }
+        if let Some(Condition::Since(since)) = conditions.iter().find(|c| matches!(c, Condition::Since(_))) {
+            tell_if_to_come(context, "since", self.since.as_deref(), *since, now);
+        }
+        Ok(conditions)
+    }
+}
+
+fn nothing_between(what: &str) -> Error {
+    Error::new(Kind::Usage, format!("nothing lies between {what}: {NOT_BEFORE}")).hint(OF_TODAY)
+}
+
+/// That nothing is found from a moment on that has not been yet says nothing; a host whose clock is ahead has recordings of it all the
+/// same.
+fn tell_if_to_come(context: &Context, name: &str, value: Option<&str>, from: i64, now: Timestamp) {
+    if let Some(value) = value.filter(|_| from > now.as_millisecond()) {
+        let value = crate::text::escaped(value);
+        context.console.remark(
+            "note",
+            Style::Yellow,
+            format!("--{name} `{value}` is still to come; {OF_TODAY}"),
+        );
     }
 }
 
@@ -74,20 +101,21 @@ impl Filters {
 ///
 /// # Errors
 /// Names the flag whose value is not understood; or nothing lies between them.
-pub(super) fn window(from: Option<&str>, to: Option<&str>) -> Result<Window> {
+pub(super) fn window(context: &Context, from: Option<&str>, to: Option<&str>) -> Result<Window> {
     let now = Timestamp::now();
     let moment = |name, value: Option<&str>| {
         value.map(|value| when::parse(value, now).map_err(|why| wrong_value(name, value, &why))).transpose()
     };
     let window = Window { from: moment("from", from)?, to: moment("to", to)? };
-    match (window.from, window.to) {
-        (Some(from), Some(to)) if from >= to => Err(Error::new(
-            Kind::Usage,
-            "nothing lies between --from and --to: the first is not before the second",
-        )
-        .hint("a time without a day, such as `14:03`, is of today, in UTC")),
-        _ => Ok(window),
+    if let (Some(first), Some(to)) = (window.from, window.to)
+        && first >= to
+    {
+        return Err(nothing_between("--from and --to"));
     }
+    if let Some(first) = window.from {
+        tell_if_to_come(context, "from", from, first, now);
+    }
+    Ok(window)
 }
 
 /// What is wrong with the value of a flag.

@@ -54,7 +54,7 @@ struct Row {
 /// The store cannot be read; recordings that cannot be read are named, and the exit code is 2.
 pub fn run(context: &Context, args: &Args) -> Result<()> {
     let store = args.reading.store(context)?;
-    let conditions = args.filters.conditions()?;
+    let conditions = args.filters.conditions(context)?;
     let opener = Opener::new(args.reading.quiet_identities(context)?);
     let query = Query::conditions(conditions.iter().cloned());
     let nothing = Header::default();

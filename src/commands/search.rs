@@ -5,7 +5,7 @@ use super::filter::{self, Filters};
 use super::format::{offset, other_caller, shown, who};
 use super::recordings::{Reading, name, no_recordings, real_name, tell_misnamed};
 use crate::cast::{Trust, millis};
-use crate::console::Style as Ink;
+use crate::console::{Style as Ink, is_read};
 use crate::error::{Error, Kind, Result};
 use crate::search::{Answer, Field, Fields, Hit, Match, Meanwhile, Options, Query, Style, search_until};
 use crate::store::seal::Opener;
@@ -112,9 +112,9 @@ struct Sums {
 /// The query is wrong, or there is nothing to search with.
 pub fn run(context: &Context, args: &Args) -> Result<u8> {
     let begun = Instant::now();
-    let conditions = args.filters.conditions()?;
+    let conditions = args.filters.conditions(context)?;
     let query = args.query(context)?.and(conditions.iter().cloned());
-    let window = filter::window(args.from.as_deref(), args.to.as_deref())?;
+    let window = filter::window(context, args.from.as_deref(), args.to.as_deref())?;
     let reading = Reading::new(&args.identity, args.store.as_deref());
     let store = reading.store(context)?;
     let recordings = store.list()?;
@@ -161,7 +161,9 @@ pub fn run(context: &Context, args: &Args) -> Result<u8> {
     };
     let told = search_until(&recordings, &opener, &query, &options, meanwhile, &mut hear);
     drop(progress);
-    if let Some(error) = failure {
+    // What was found is found, and what could not be searched was not, whoever reads it.
+    let unread = failure.as_ref().is_some_and(|error| error.kind() == Kind::Closed);
+    if let Some(error) = failure.filter(|_| !unread) {
         return Err(error);
     }
     if let Some(path) = &cached
@@ -170,16 +172,14 @@ pub fn run(context: &Context, args: &Args) -> Result<u8> {
         let error = Error::from(error);
         context.console.note(format_args!("index keys are not kept for the next search: {error}"));
     }
-    context.console.flush()?;
+    if unread || !is_read(context.console.flush())? {
+        return Ok(sums.exit_status());
+    }
     context.console.note(sums.line(args.files, told, recordings.len(), begun));
     if sums.matching == 0 && args.ignore_case && Path::new(&args.pattern).is_file() {
         context.console.remark("note", Ink::Yellow, NO_IDENTITY);
     }
-    Ok(match sums {
-        Sums { unreadable: 1.., .. } => 2,
-        Sums { matching: 1.., .. } => 0,
-        _ => 1,
-    })
+    Ok(sums.exit_status())
 }
 
 impl Args {
@@ -277,6 +277,14 @@ fn report(context: &Context, args: &Args, found: &Found, answer: Answer, sums: &
 }
 
 impl Sums {
+    fn exit_status(&self) -> u8 {
+        match self {
+            Self { unreadable: 1.., .. } => 2,
+            Self { matching: 1.., .. } => 0,
+            _ => 1,
+        }
+    }
+
     /// `files`: hits were not counted, since each recording was left at its first one.
     fn line(&self, files: bool, told: usize, of: usize, begun: Instant) -> String {
         let mut line = if files { String::new() } else { counted(self.hits, "hit") };

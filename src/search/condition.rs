@@ -39,6 +39,19 @@ pub enum Condition {
     MinDuration(u64),
 }
 
+/// Whether these together ask for what began at a moment and before it: there is nothing like that.
+pub fn ask_for_nothing<'a>(conditions: impl Iterator<Item = &'a Condition>) -> bool {
+    let (mut since, mut until) = (i64::MIN, i64::MAX);
+    for condition in conditions {
+        match condition {
+            Condition::Since(at) => since = since.max(*at),
+            Condition::Until(at) => until = until.min(*at),
+            _ => {}
+        }
+    }
+    since >= until
+}
+
 /// What header and index say of a recording, and whether that is all.
 #[derive(Clone, Copy, Debug)]
 pub struct Indexed<'a> {

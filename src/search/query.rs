@@ -8,8 +8,9 @@
 //! A text is true of a recording that holds it; hits are told of the texts that are not under a `not`. Refuses to guess: what
 //! it does not understand is an error that points at the place.
 
-use super::condition::{Condition, Indexed, NAMES};
+use super::condition::{Condition, Indexed, NAMES, ask_for_nothing};
 use super::pattern::{Pattern, QueryError, Style};
+use super::when::{NOT_BEFORE, OF_TODAY};
 use crate::container::{Header, Wanted};
 use jiff::Timestamp;
 use memchr::memmem;
@@ -309,6 +310,7 @@ impl Parser<'_> {
     }
 
     fn all(&mut self) -> Result<Expr, QueryError> {
+        let start = self.at;
         let mut parts = vec![self.one()?];
         while let Some(token) = self.peek()? {
             match token.kind {
@@ -317,6 +319,17 @@ impl Parser<'_> {
                 _ => {}
             }
             parts.push(self.one()?);
+        }
+        let conditions = parts.iter().filter_map(|part| match part {
+            Expr::Is(condition) => Some(condition),
+            _ => None,
+        });
+        if ask_for_nothing(conditions) {
+            let all = self.text.get(start..self.at).unwrap_or_default();
+            let start = self.at - all.trim_start().len();
+            return Err(self
+                .wrong(start..self.at, format!("nothing lies between `since:` and `until:`: {NOT_BEFORE}"))
+                .hint(OF_TODAY));
         }
         Ok(if parts.len() == 1 { parts.swap_remove(0) } else { Expr::All(parts) })
     }

@@ -4,6 +4,11 @@ use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
+/// Why nothing lies between two moments, and what may have been meant.
+pub const NOT_BEFORE: &str = "the first is not before the second";
+/// See [`NOT_BEFORE`].
+pub const OF_TODAY: &str = "a time without a day, such as `14:03`, is of today, in UTC";
+
 /// Reads a moment, counted from `now`; gives milliseconds since 1970-01-01T00:00:00Z. In UTC, as recordings are named, where it does not say an
 /// offset itself. The name of a time zone is refused, and so is all else of which a part would have to be passed over.
 ///

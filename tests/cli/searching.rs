@@ -559,3 +559,36 @@ fn a_search_for_the_name_of_an_identity_says_what_i_is() {
     let ran = home.run(&["search", "-i", "minute"]).exits(0);
     assert!(!ran.err.contains("--identity"), "{ran}");
 }
+
+#[test]
+fn a_time_between_which_nothing_lies_is_refused_and_one_to_come_is_said_to_be_that() {
+    let home = Home::new();
+    home.record(&Recording::default());
+    let nothing = "the first is not before the second";
+    for (since, until) in [("15:00", "14:00"), ("14:00", "14:00"), ("2026-11-23", "2026-11-22 23:59")] {
+        let flags = ["--since", since, "--until", until];
+        for command in [&["ls"][..], &["search", "minute"]] {
+            let ran = home.run(&[command, &flags].concat()).exits(2).complains(nothing);
+            assert!(ran.err.contains("--since and --until"), "{ran}");
+        }
+        for query in
+            ["minute since:\"S\" until:\"U\"", "(until:\"U\" and minute and since:\"S\") or user:bob"]
+        {
+            let query = query.replace('S', since).replace('U', until);
+            let ran = home.run(&["search", "-q", &query]).exits(2).complains(nothing);
+            assert!(ran.err.contains("`since:` and `until:`"), "{ran}");
+        }
+    }
+    // Either of them is no interval.
+    home.run(&["search", "-q", "minute (since:2026-11-20 or until:2026-11-19)"]).exits(0);
+    home.run(&["search", "minute", "--since", "2026-11-22", "--until", "2026-11-23"]).exits(0);
+    for (args, code) in [
+        (&["ls", "--since", "2999-01-01"][..], 0),
+        (&["search", "minute", "--since", "2999-01-01"], 1),
+        (&["search", "minute", "--from", "2999-01-01"], 1),
+    ] {
+        let ran = home.run(args).exits(code);
+        let told = format!("note: {} `2999-01-01` is still to come", args[args.len() - 2]);
+        assert!(ran.err.contains(&told), "{ran}");
+    }
+}

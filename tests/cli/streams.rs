@@ -99,3 +99,46 @@ fn whoever_waits_for_one_long_recording_sees_how_far_it_is() {
         }
     }
 }
+
+/// Runs the program with a standard output whose reader has gone. Not a pipe: what another test starts at this moment holds the
+/// end that reads until it is executed.
+fn to_nobody(home: &Home, args: &[&str]) -> Ran {
+    let (gone, out) = std::os::unix::net::UnixStream::pair().unwrap();
+    gone.shutdown(std::net::Shutdown::Both).unwrap();
+    let out = std::os::fd::OwnedFd::from(out);
+    ran(home.command(args).stdout(out), args)
+}
+
+#[test]
+fn an_output_that_is_closed_early_makes_no_verdict_better() {
+    let home = Home::new();
+    let day = 86_400_000;
+    let (torn, _) = home.record(&Recording {
+        start: Recording::default().start - day,
+        close: false,
+        ..Recording::default()
+    });
+    home.record(&Recording::default());
+    let torn = torn.to_str().unwrap();
+    // More than is kept before it is written: the output is closed before the last one has its verdict.
+    for (first, what, code, told) in [
+        (&["verify"][..], "last", 0, ""),
+        (&["verify"], torn, 1, "600 of 600 recordings are not intact"),
+        (&["verify", "--json"], "last", 2, " of 600 recordings were not looked at"),
+        (&["verify", "--json", "last~1"], "last", 1, "1 of 601 recordings are not intact, "),
+    ] {
+        let args = [first, &[what; 600]].concat();
+        let ran = to_nobody(&home, &args).exits(code);
+        assert!(ran.err.contains(told) && ran.err.is_empty() == told.is_empty(), "{ran}");
+    }
+    // A reader that goes away is no error to what answers no question.
+    for args in [&["export", "last"][..], &["play", "--plain", "last"], &["ls"]] {
+        let ran = to_nobody(&home, args).exits(0);
+        assert!(!ran.err.contains("error: "), "{ran}");
+    }
+    // What could not be searched before something was found is told all the same.
+    std::fs::write(torn, "hello").unwrap();
+    to_nobody(&home, &["search", "minute"]).exits(2).complains("could not be searched");
+    std::fs::remove_file(torn).unwrap();
+    to_nobody(&home, &["search", "minute"]).exits(0);
+}
