@@ -14,6 +14,7 @@ use crate::search::query::Facts;
 use crate::search::{Query, retold};
 use crate::shell::alone;
 use crate::store::seal::{Opener, UnlockError};
+use crate::text::and_more;
 use serde_json::json;
 
 /// List recordings
@@ -67,6 +68,8 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
     let (mut listed, mut unreadable) = (0, 0);
     // Why the identity opens none of those that are listed: one that opens some is not asked of the others.
     let mut all_refused = None;
+    // Where one that was named could not be tried, nobody knows what it would have opened: that is told, whatever another opens.
+    let (mut untried, mut unopened) = (None, 0);
     let mut table = Table::new(&[
         ("WHEN (UTC)", Column::Left),
         ("WHO", Column::Flexible),
@@ -125,6 +128,14 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
             }
             refused => refused,
         };
+        let refused = match refused {
+            Some(refused) if args.reading.names_identity() && !opener.identities().untried().is_empty() => {
+                unopened += 1;
+                untried.get_or_insert((refused, row.opened.name()));
+                None
+            }
+            refused => refused,
+        };
         all_refused = match (refused, listed) {
             (Some(error), 0) => Some(error),
             (refused, _) => all_refused.filter(|_| refused.is_some()),
@@ -150,6 +161,13 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
         let error = Error::from(refused);
         context.console.remark("warning", Style::Yellow, &error);
         error.hints().iter().for_each(|hint| context.console.remark("hint", Style::Yellow, hint));
+    }
+    if let Some((refused, name)) = untried {
+        let error = Error::from(refused).while_doing(format!("{name}{}", and_more(unopened - 1)));
+        if unreadable == 0 {
+            return Err(error);
+        }
+        error.print(&context.console);
     }
     match unreadable {
         0 => Ok(()),

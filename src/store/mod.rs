@@ -276,14 +276,17 @@ impl Store {
             let begins = |name: Option<Name>| name.is_some_and(|name| name.id.starts_with(&prefix));
             matching = all.iter().filter(|found| begins(found.name.clone())).cloned().collect();
             let is_it = |found: &Found| found.header().is_none_or(|header| begins(Name::of(&header)));
+            let by_header = |found: &&Found| found.header().is_some_and(|header| begins(Name::of(&header)));
             if matching.iter().all(|found| !is_it(found)) {
                 // Not under its own name: then it is looked for by what is signed.
-                let by_header =
-                    |found: &&Found| found.header().is_some_and(|header| begins(Name::of(&header)));
                 let really: Vec<Found> = all.iter().filter(by_header).cloned().collect();
                 if !really.is_empty() {
                     matching = really;
                 }
+            } else {
+                // A copy under a name that no recorder gives may be the one that is whole. There are few of them.
+                let strays = all.iter().filter(|found| found.stray);
+                matching.extend(strays.filter(by_header).cloned());
             }
         }
         match matching.len() {

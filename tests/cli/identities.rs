@@ -196,3 +196,22 @@ fn who_can_read_is_told_so_that_a_key_in_the_place_of_another_is_seen() {
         assert!(told.contains("head-of-security@corp") && !told.contains(&lines[0]), "{told}");
     }
 }
+
+/// Dashes would be taken for what is sealed to others, or for nothing.
+#[test]
+fn ls_does_not_keep_quiet_about_an_identity_that_was_named_and_could_not_be_tried() {
+    let home = Home::new();
+    home.record(&Recording::default());
+    let (secret, other) = identity::generate();
+    let start = Recording::default().start + 86_400_000;
+    let (_, id) = home.record(&Recording { start, recipients: Some(vec![other]), ..Recording::default() });
+    let locked = identity::lock(&secret, "secret".to_owned().into()).unwrap();
+    std::fs::write(home.path("locked.txt"), locked).unwrap();
+    let mine = home.personal().identity();
+    let named = ["ls", "-i", mine.to_str().unwrap(), "-i", "locked.txt"];
+    let ran = home.run(&named).exits(2).complains(&format!("{id}: cannot open the recording: "));
+    assert!(ran.err.contains("locked.txt (") && ran.text().lines().count() == 2, "{ran}");
+    // Where all that is listed was opened, it was not needed.
+    let ran = home.run(&[&named[..], &["--until", "2026-11-23"]].concat()).exits(0);
+    assert_eq!((ran.text().lines().count(), ran.err.as_str()), (1, ""), "{ran}");
+}

@@ -144,8 +144,23 @@ fn copies_of_a_recording_are_told_apart_by_their_paths() {
     std::fs::copy(&alice, &copy).unwrap();
     let renamed = alice.with_file_name(alice.file_name().unwrap().to_str().unwrap().replace("2026", "2025"));
     std::fs::copy(&alice, &renamed).unwrap();
-    let shown = home.run(&["show", &id(&alice)[..8]]).exits(2).complains("means 2 files: ");
+    let shown = home.run(&["show", &id(&alice)[..8]]).exits(2).complains("means 3 files: ");
     let told = |path: &Path| shown.err.contains(path.to_str().unwrap());
-    assert!(told(&alice) && told(&renamed) && shown.err.contains("name the path"), "{shown}");
+    assert!(
+        [&alice, &renamed, &copy].into_iter().all(|path| told(path)) && shown.err.contains("name the path"),
+        "{shown}"
+    );
     home.run(&["show", renamed.to_str().unwrap()]).exits(0);
+}
+
+#[test]
+fn an_id_means_a_copy_under_a_strange_name_as_well_as_the_file_that_is_called_so() {
+    let home = Home::new();
+    let (path, id) = home.record(&Recording::default());
+    let other = path.with_file_name("other.scast");
+    let whole = std::fs::read(&path).unwrap();
+    std::fs::write(&other, &whole).unwrap();
+    std::fs::write(&path, &whole[..whole.len() - 1]).unwrap();
+    let told = home.run(&["verify", &id]).exits(2).complains("means 2 files");
+    assert!(told.err.contains("other.scast") && told.err.contains(path.to_str().unwrap()), "{told}");
 }
