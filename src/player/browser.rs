@@ -9,7 +9,6 @@ use super::prompt::{Prompt, Purpose, Typed};
 use crate::search::{Field, Fields, Query, QueryError, Style};
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use jiff::Timestamp;
-use std::collections::BTreeSet;
 
 /// What the browser's filter asks for; `inside`: also in what was shown and typed.
 ///
@@ -63,8 +62,9 @@ pub struct Browser {
     pub(super) good: String,
     /// Why what is typed is not understood.
     pub(super) wrong: Option<QueryError>,
-    /// Rows that a search has found for it, and the number of that search.
-    found: BTreeSet<usize>,
+    /// Indices of the rows that match: in their columns, which are looked at once for a filter, and those that a search has found.
+    matching: Vec<usize>,
+    /// Number of that search.
     asked: u64,
     pub(super) searching: bool,
     /// Recordings that could not be searched.
@@ -82,11 +82,11 @@ impl Browser {
     /// Over these rows; `place` says where they are from.
     pub fn new(rows: Vec<Row>, place: String) -> Self {
         Self {
+            matching: (0..rows.len()).collect(),
             rows,
             filter: String::new(),
             good: String::new(),
             wrong: None,
-            found: BTreeSet::new(),
             asked: 0,
             searching: false,
             unsearched: 0,
@@ -103,23 +103,20 @@ impl Browser {
         self.note = Some(note);
     }
 
-    /// Indices of the rows that match.
-    pub fn matching(&self) -> Vec<usize> {
-        let matches = |row: &Row| row.matches(&self.good);
-        (0..self.rows.len())
-            .filter(|n| self.found.contains(n) || self.rows.get(*n).is_some_and(matches))
-            .collect()
+    /// Indices of the rows that match, in order.
+    pub fn matching(&self) -> &[usize] {
+        &self.matching
     }
 
     /// Takes in what a search has found. What is selected stays selected.
     pub fn hear(&mut self, message: &Message) {
         match message {
             Message::Matches(asked, row) if *asked == self.asked => {
-                let before = self.matching().get(self.selected).copied();
-                self.found.insert(*row);
-                let after = self.matching();
-                let place = before.and_then(|row| after.iter().position(|other| *other == row));
-                self.selected = place.unwrap_or(self.selected);
+                if let Err(place) = self.matching.binary_search(row) {
+                    let moves = place <= self.selected && self.selected < self.matching.len();
+                    self.matching.insert(place, *row);
+                    self.selected += usize::from(moves);
+                }
             }
             Message::Searched(asked, unsearched) if *asked == self.asked => {
                 (self.searching, self.unsearched) = (false, *unsearched);
@@ -136,10 +133,11 @@ impl Browser {
             return None;
         }
         self.good.clone_from(&self.filter);
-        self.found.clear();
+        self.matching =
+            (0..).zip(&self.rows).filter(|(_, row)| row.matches(&self.good)).map(|(n, _)| n).collect();
         self.asked += 1;
         (self.searching, self.unsearched) = (!empty, 0);
-        self.selected = self.selected.min(self.matching().len().saturating_sub(1));
+        self.selected = self.selected.min(self.matching.len().saturating_sub(1));
         Some(Effect::Narrow { asked: self.asked, filter: self.good.trim().to_owned(), inside })
     }
 
@@ -161,8 +159,7 @@ impl Browser {
             }
             return self.narrow(false);
         }
-        let matching = self.matching();
-        let last = matching.len().saturating_sub(1);
+        let last = self.matching.len().saturating_sub(1);
         match key.code {
             KeyCode::Char('c') if key.modifiers.contains(KeyModifiers::CONTROL) => return Some(Effect::Quit),
             KeyCode::Char('q') => return Some(Effect::Quit),
@@ -178,7 +175,7 @@ impl Browser {
             KeyCode::PageUp => self.selected = self.selected.saturating_sub(self.page),
             KeyCode::Home | KeyCode::Char('g') => self.selected = 0,
             KeyCode::End | KeyCode::Char('G') => self.selected = last,
-            KeyCode::Enter => return matching.get(self.selected).map(|row| Effect::Open(*row)),
+            KeyCode::Enter => return self.matching.get(self.selected).map(|row| Effect::Open(*row)),
             _ => {}
         }
         None
@@ -229,7 +226,7 @@ mod tests {
         assert_eq!(browser.matching(), [2]);
         assert_eq!(press(&mut browser, "\n"), Some(Effect::Open(2)));
         press(&mut browser, "/x\n");
-        assert_eq!((browser.matching(), press(&mut browser, "\n")), (vec![], None));
+        assert_eq!((browser.matching().len(), press(&mut browser, "\n")), (0, None));
         let esc = KeyEvent::new(KeyCode::Esc, KeyModifiers::NONE);
         assert!(matches!(browser.key(&esc), Some(Effect::Narrow { filter, .. }) if filter.is_empty()));
         assert_eq!(browser.matching().len(), 3);
@@ -255,7 +252,7 @@ mod tests {
         press(&mut browser, "j");
         browser.hear(&Message::Matches(number + 1, 0));
         browser.hear(&Message::Searched(number + 1, 1));
-        assert_eq!((browser.matching(), browser.selected), (vec![0, 1, 2], 2), "what was selected stays so");
+        assert_eq!((browser.matching(), browser.selected), (&[0, 1, 2][..], 2), "what was selected stays so");
         assert!(!browser.searching && browser.unsearched == 1);
     }
 
@@ -270,5 +267,47 @@ mod tests {
         assert!(browser.wrong.is_some());
         browser.key(&KeyEvent::new(KeyCode::Esc, KeyModifiers::NONE));
         assert!(browser.wrong.is_none() && browser.matching().len() == 3);
+    }
+
+    #[test]
+    fn columns_are_looked_at_once_for_a_filter_however_many_answers_come() {
+        let row = |n: usize| Row { who: format!("user {}", n % 2), ..Row::default() };
+        let mut browser = Browser::new((0..1000).map(row).collect(), "/store".into());
+        press(&mut browser, "/1\njj");
+        let odd: Vec<usize> = (0..1000).filter(|n| n % 2 == 1).collect();
+        assert_eq!((browser.matching().to_vec(), browser.selected), (odd.clone(), 2));
+        // Were they looked at again, none would match.
+        browser.rows.iter_mut().for_each(|row| row.who.clear());
+        for n in [4, 998, 5, 0, 4] {
+            browser.hear(&Message::Matches(browser.asked, n));
+        }
+        let mut more = [odd, vec![4, 998, 0]].concat();
+        more.sort_unstable();
+        assert_eq!(
+            (browser.matching().to_vec(), browser.selected),
+            (more, 4),
+            "the fifth row stays selected"
+        );
+    }
+
+    #[test]
+    fn as_long_as_it_is_searched_nothing_is_denied() {
+        let drawn = |browser: &mut Browser| {
+            let area = ratatui::layout::Rect::new(0, 0, 60, 8);
+            let mut buffer = ratatui::buffer::Buffer::empty(area);
+            super::super::view::browser(browser, area, &mut buffer);
+            let line = |y| (0..60).map(|x| buffer[(x, y)].symbol()).collect::<String>() + "\n";
+            (0..8).map(line).collect::<String>()
+        };
+        let mut browser = browser();
+        // While it is typed, and after it.
+        for keys in ["/needle", "\n"] {
+            press(&mut browser, keys);
+            let screen = drawn(&mut browser);
+            assert!(screen.contains("searching") && !screen.contains("no recording matches"), "{screen}");
+            browser.hear(&Message::Searched(browser.asked, 0));
+            let screen = drawn(&mut browser);
+            assert!(!screen.contains("searching") && screen.contains("no recording matches"), "{screen}");
+        }
     }
 }

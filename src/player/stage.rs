@@ -28,8 +28,10 @@ const FRAME: Duration = Duration::from_millis(33);
 const WORK: Duration = Duration::from_millis(25);
 /// How often a signal or a word from outside is looked for while nothing moves.
 const REST: Duration = Duration::from_millis(100);
-/// Messages that are taken in before the next frame.
+/// Keys that are taken in before the next frame.
 const AT_ONCE: usize = 256;
+/// Messages of others that are: of a large store a search finds thousands in a moment.
+const HEARD: usize = 4096;
 /// How long crossterm is let look for a key that is there: given no time at all it does not look.
 const LOOK: Duration = Duration::from_micros(100);
 
@@ -244,7 +246,7 @@ pub fn run<S: Source, W: Write>(
         }
         // The rest may have been read already, and be nothing to wait for.
         more = messages.len() == AT_ONCE;
-        messages.extend(inbox.try_iter());
+        more |= take_some(inbox, &mut messages);
         let now = Instant::now();
         messages.push(Message::Tick(now.duration_since(before)));
         before = now;
@@ -264,6 +266,13 @@ pub fn run<S: Source, W: Write>(
             }
         }
     }
+}
+
+/// Takes messages of others, as many as may be; gives whether there may be more.
+fn take_some(inbox: &Receiver<Message>, messages: &mut Vec<Message>) -> bool {
+    let before = messages.len();
+    messages.extend(inbox.try_iter().take(HEARD));
+    messages.len() - before == HEARD
 }
 
 /// Gives a message to whom it concerns, and does what is asked for then; `false` when it is over.
@@ -432,6 +441,17 @@ mod tests {
         fn export(&mut self, _: Duration, _: Duration, _: Option<&str>) -> Result<String, String> {
             Ok(String::new())
         }
+    }
+
+    #[test]
+    fn however_much_has_come_there_is_a_frame_in_between() {
+        let (answers, inbox) = std::sync::mpsc::channel();
+        for row in 0..HEARD + 10 {
+            answers.send(Message::Matches(1, row)).unwrap();
+        }
+        let mut messages = vec![Message::Leave];
+        assert!(take_some(&inbox, &mut messages) && messages.len() == 1 + HEARD);
+        assert!(!take_some(&inbox, &mut messages) && messages.len() == 1 + HEARD + 10);
     }
 
     #[test]

@@ -38,10 +38,11 @@ pub(in crate::player) fn browser(browser: &mut Browser, area: Rect, buffer: &mut
         text(buffer, area, 0, 0, "too small", Style::new());
         return None;
     }
-    let matching = browser.matching();
+    let matching = browser.matching().to_vec();
     buffer.set_style(row(0), reversed());
     let place = escaped(&browser.place).to_string();
-    let count = format!("recordings · {} of {} · {place}", matching.len(), browser.rows.len());
+    let searching = if browser.searching { " · searching…" } else { "" };
+    let count = format!("recordings · {} of {}{searching} · {place}", matching.len(), browser.rows.len());
     text(buffer, row(0), 1, 0, &count, reversed());
     let dropped = if area.width >= 100 { 0 } else { NARROW.len() };
     let columns: Vec<&Column> =
@@ -81,7 +82,8 @@ pub(in crate::player) fn browser(browser: &mut Browser, area: Rect, buffer: &mut
         buffer.set_style(chosen, reversed());
     }
     if matching.is_empty() {
-        text(buffer, row(2), 1, 0, "no recording matches", dim());
+        let told = if browser.searching { "none so far: searching…" } else { "no recording matches" };
+        text(buffer, row(2), 1, 0, told, dim());
     }
     let last = row(area.height - 1);
     if let Some(prompt) = &browser.prompt {
@@ -115,10 +117,9 @@ pub(in crate::player) fn browser(browser: &mut Browser, area: Rect, buffer: &mut
         }
         None if browser.filter.is_empty() => "Enter opens · / filters · q leaves".to_string(),
         None => {
-            let state = match (browser.searching, browser.unsearched) {
-                (true, _) => " · searching".to_string(),
-                (false, 0) => String::new(),
-                (false, n) => format!(" · {n} could not be searched"),
+            let state = match browser.unsearched {
+                0 => String::new(),
+                n => format!(" · {n} could not be searched"),
             };
             format!("filter “{}”{state} · Esc shows all", escaped(&browser.filter))
         }
