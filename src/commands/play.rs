@@ -105,8 +105,9 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
             .map_err(|error| Error::new(Kind::Input, error.to_string()).while_doing(name.clone()))?;
         let asked = player::parse_time(&text, from, recording.outline())
             .map_err(|wrong| Error::new(Kind::Usage, wrong).hint(watch::TIMES))?;
-        asked.outside.into_iter().for_each(|told| context.console.note(told));
-        (reader, from) = (recording.into_reader(), asked.at);
+        let at = asked.at;
+        asked.told().into_iter().for_each(|told| context.console.note(told));
+        (reader, from) = (recording.into_reader(), at);
     }
     let reader = &mut reader;
     let mut pace = Pace::new(args.speed, args.idle_limit);

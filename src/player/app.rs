@@ -189,6 +189,8 @@ pub struct App<S> {
     pub(super) follow: bool,
     /// It may still be written.
     pub(super) grows: bool,
+    /// It could not be read on; it is not followed any more, but whether somebody writes it is looked at.
+    pub(super) stopped: bool,
     /// Time since the running session was last looked at.
     pub(super) since_refresh: Duration,
     pub(super) over: Over,
@@ -235,6 +237,7 @@ impl<S: Source> App<S> {
             idle: Idle::Limited(IDLE_LIMIT),
             follow: false,
             grows: false,
+            stopped: false,
             since_refresh: Duration::ZERO,
             over: Over::None,
             prompt: None,
@@ -280,7 +283,7 @@ impl<S: Source> App<S> {
     pub fn at_typed(self, text: &str) -> Result<Self, String> {
         let asked = times::parse(text, Duration::ZERO, self.replay.outline())?;
         let mut app = self.at(asked.at);
-        app.note = asked.outside.map(|told| (told, true));
+        app.note = asked.told().map(|told| (told, true));
         Ok(app)
     }
 
@@ -306,7 +309,7 @@ impl<S: Source> App<S> {
         if ended {
             self.tell_end();
         } else {
-            self.grows = true;
+            (self.grows, self.stopped) = (true, false);
             // Looked at on the next tick.
             self.since_refresh = REFRESH;
         }

@@ -23,6 +23,15 @@ pub struct Asked {
     pub at: Duration,
     /// That the recording does not reach to what was asked for, in words: what is meant may be in another one.
     pub outside: Option<String>,
+    /// That a clock that was set back showed it again later, in words.
+    pub again: Option<String>,
+}
+
+impl Asked {
+    /// What there is to say of it.
+    pub fn told(self) -> Option<String> {
+        self.outside.or(self.again)
+    }
 }
 
 /// A time as typed: an offset (`90`, `90s`, `5m`, `1h`, `6:39`, `1:02:03.5`), a step (`+30`, `-1m`), a part (`50%`), or a
@@ -42,14 +51,14 @@ pub fn parse(text: &str, now: Duration, outline: &Outline) -> Result<Asked, Stri
     let end = outline.duration();
     let within = |at: Duration| {
         let outside = (at > end).then(|| format!("it ends at {}, before {}", tenths(end), tenths(at)));
-        Asked { at: at.min(end), outside }
+        Asked { at: at.min(end), outside, again: None }
     };
     if let Some(step) = text.strip_prefix('+') {
         Ok(within(now.saturating_add(offset(step).ok_or_else(wrong)?)))
     } else if let Some(step) = text.strip_prefix('-') {
         let step = offset(step).ok_or_else(wrong)?;
         let outside = (step > now).then(|| format!("it begins at 0:00, {} back", tenths(now)));
-        Ok(Asked { at: now.saturating_sub(step).min(end), outside })
+        Ok(Asked { at: now.saturating_sub(step).min(end), outside, again: None })
     } else if let Some(part) = text.strip_suffix('%') {
         let part: f64 = part.trim().parse().map_err(|_| wrong())?;
         if !(0.0..=100.0).contains(&part) {
@@ -67,10 +76,21 @@ pub fn parse(text: &str, now: Duration, outline: &Outline) -> Result<Asked, Stri
         } else {
             (at > end).then(|| format!("it ends at {}", told("before", ended, utc)))
         };
-        Ok(Asked { at: at.min(end), outside })
+        Ok(Asked { at: at.min(end), outside, again: again(outline, utc) })
     } else {
         Ok(within(offset(text).ok_or_else(wrong)?))
     }
+}
+
+/// More than a network's corrections set a clock back: moments nearer to each other are one.
+const CORRECTED: Duration = Duration::from_secs(2);
+
+/// That the clock showed this more than once, in words.
+fn again(outline: &Outline, utc: i64) -> Option<String> {
+    let mut shown = outline.shown_at(utc);
+    let first = shown.next()?;
+    let other = shown.find(|at| at.saturating_sub(first) > CORRECTED)?;
+    Some(format!("the clock showed this twice: also at {}", tenths(other)))
 }
 
 /// Two moments, in words; with their dates where these are not the same.

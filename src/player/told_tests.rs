@@ -1,10 +1,15 @@
 //! What the player says of where it is, and of what is over: an investigator takes silence for a yes.
 
-use super::app::{App, Depth, Effect, Message, Title};
+use super::app::{App, Depth, Effect, Integrity, Message, Title};
 use super::tests::{self, drawn, ms, rest, types};
-use crate::cast::{Anchor, Command, Event, Payload, Trust};
+use super::view;
+use crate::cast::{Anchor, Command, Event, Gap, Payload, Trust};
 use crate::replay::{Error, Memory, Outline, Segment, Source};
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Asks for an export with this instead of the range that is offered.
 fn exports(app: &mut App<Memory>, range: &str) -> Vec<Effect> {
@@ -210,4 +215,117 @@ fn what_is_doubtful_of_a_command_stands_before_its_line_however_long_that_is() {
     let line = |n: usize| screen.lines().filter(|line| line.contains("apt-get")).nth(n).unwrap_or_default();
     assert!(line(0).contains("⚠ apt-get") && line(1).contains("? apt-get"), "{screen}");
     assert!(!line(2).contains(['⚠', '?']), "{screen}");
+}
+
+/// A session whose file becomes shorter while it is followed; its recorder holds it as long as the flag says.
+struct Cut(Memory, Arc<AtomicBool>);
+
+impl Source for Cut {
+    fn outline(&self) -> &Outline {
+        self.0.outline()
+    }
+    fn segment(&mut self, number: usize) -> Result<Segment, Error> {
+        self.0.segment(number)
+    }
+    fn is_ended(&self) -> bool {
+        false
+    }
+    fn is_written(&self) -> bool {
+        self.1.load(Ordering::Relaxed)
+    }
+    fn refresh(&mut self) -> Result<bool, Error> {
+        Err(Error("the file became shorter".into()))
+    }
+}
+
+#[test]
+fn what_is_cut_while_it_is_followed_is_judged_anew_and_again_when_nobody_writes_it_any_more() {
+    let written = Arc::new(AtomicBool::new(true));
+    let memory = Memory::new((80, 24), None, vec![Event::new(ms(0), Payload::Output(b"$ ".to_vec()))], 400);
+    let source = Cut(memory, Arc::clone(&written));
+    let mut app = App::new(source, Title::default(), Depth::True, Vec::new()).following();
+    let later = |app: &mut App<Cut>| app.update(Message::Tick(ms(1_000)));
+    assert_eq!(later(&mut app), [Effect::Judge]);
+    assert_eq!(app.note, Some(("the file became shorter".into(), true)));
+    app.update(Message::Key(KeyEvent::new(KeyCode::Char('r'), KeyModifiers::NONE)));
+    app.update(Message::Integrity(0, Integrity::Doubtful("running".into())));
+    let first = |app: &mut App<Cut>| {
+        let area = Rect::new(0, 0, 80, 24);
+        let mut buffer = Buffer::empty(area);
+        view::player(app, area, &mut buffer);
+        (0..80).map(|x| buffer[(x, 0)].symbol().to_owned()).collect::<String>()
+    };
+    let line = first(&mut app);
+    assert!(line.contains("not read on") && line.contains("running"), "after the next key, too: {line}");
+    assert_eq!(later(&mut app), []);
+    written.store(false, Ordering::Relaxed);
+    assert_eq!(later(&mut app), [Effect::Judge]);
+    assert_eq!(later(&mut app), []);
+    assert!(first(&mut app).contains("not read on"));
+}
+
+#[test]
+fn the_verdict_is_whole_whatever_else_there_is_to_warn_of() {
+    let gap = |n: u64| {
+        let (why, count) = if n == 0 { ("left", 0) } else { ("capped", u64::from(n == 1) * 5) };
+        Event::new(ms(n), Payload::Gap(Gap::new(why, "stdout", count, "")))
+    };
+    let withheld = Event::new(ms(20), Payload::Withheld(12));
+    let mut events: Vec<Event> = (0..10).map(gap).collect();
+    events.push(withheld);
+    let source = Cut(Memory::new((80, 24), None, events, 400), Arc::new(AtomicBool::new(true)));
+    let mut app = App::new(source, Title::default(), Depth::True, Vec::new()).following();
+    app.update(Message::Tick(ms(1_000)));
+    for verdict in ["ALTERED", "running", "signed by an unknown key"] {
+        app.update(Message::Integrity(0, Integrity::Bad(verdict.into())));
+        for width in [200, 120, 80, 60, 40, 30, 28, 20, 12] {
+            let area = Rect::new(0, 0, width, 24);
+            let mut buffer = Buffer::empty(area);
+            view::player(&mut app, area, &mut buffer);
+            let line: String = (0..width).map(|x| buffer[(x, 0)].symbol().to_owned()).collect();
+            let verdict: String = format!("✘ {verdict}").chars().take(width.into()).collect();
+            assert!(line.contains(&verdict), "{width}: {line}");
+            // That there is more to know is seen where there is any room for it.
+            let rest = usize::from(width).saturating_sub(verdict.chars().count());
+            assert!(rest < 6 || line.contains('⚠'), "{width}: {line}");
+            if width >= 80 {
+                assert!(line.contains("12 w") && line.contains("10 g") && line.contains("5+ l"), "{line}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_clock_that_showed_a_time_twice_is_told_with_the_other_moment() {
+    // 16:04:10Z; set back by four seconds after five.
+    let utc = 1_795_363_450_000;
+    let anchor = |at: u64, utc| Event::new(ms(at), Payload::Anchor(Anchor { at, utc, boot: 0 }));
+    let out = |at, text: &str| Event::new(ms(at), Payload::Output(text.as_bytes().to_vec()));
+    let events = vec![
+        anchor(0, utc),
+        out(1_000, "one"),
+        anchor(5_000, utc + 1_000),
+        out(6_000, "two"),
+        out(9_000, "three"),
+    ];
+    let app = || {
+        let memory = Memory::new((80, 24), Some(utc), events.clone(), 1);
+        App::new(memory, Title::default(), Depth::True, Vec::new())
+    };
+    for (text, at, told) in [
+        ("16:04:13Z", 3_000, Some("the clock showed this twice: also at 0:07.0")),
+        ("16:04:10Z", 0, None),
+        ("0:07", 7_000, None),
+    ] {
+        let mut watched = app();
+        watched.playing = false;
+        types(&mut watched, &format!(":{text}\n"));
+        rest(&mut watched);
+        let told = told.map(|told| (told.to_owned(), true));
+        assert_eq!((watched.replay.time(), &watched.note), (ms(at), &told), "{text}");
+        assert_eq!(app().at_typed(text).unwrap().note, told, "{text}");
+    }
+    // It is a place like any other to what is exported.
+    let mut watched = app();
+    assert!(matches!(exports(&mut watched, "16:04:13Z..0:08 x\n").as_slice(), [Effect::Export { .. }]));
 }

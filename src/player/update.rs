@@ -132,6 +132,14 @@ impl<S: Source> App<S> {
             return;
         }
         self.since_refresh = Duration::ZERO;
+        if self.stopped {
+            // What was judged while it was written is judged again when it is not.
+            if !self.replay.source_ref().is_written() {
+                self.grows = false;
+                effects.push(Effect::Judge);
+            }
+            return;
+        }
         let last = self.replay.outline().spans.len().saturating_sub(1);
         let mut more = self.replay.refresh();
         // Whoever wrote it may have gone, and have written its end before: what came until then is taken in first.
@@ -152,9 +160,11 @@ impl<S: Source> App<S> {
             }
             Ok(_) => {}
             Err(error) => {
-                self.grows = false;
-                self.follow = false;
+                (self.follow, self.stopped) = (false, true);
+                self.grows = self.replay.source_ref().is_written();
                 self.note = Some((error.to_string(), true));
+                effects.push(Effect::Judge);
+                return;
             }
         }
         if self.grows && self.replay.source_ref().is_ended() {
@@ -397,7 +407,7 @@ impl<S: Source> App<S> {
             Purpose::Goto => match times::parse(text, now, outline) {
                 Ok(asked) => {
                     self.jump(asked.at);
-                    self.note = asked.outside.map(|told| (told, true));
+                    self.note = asked.told().map(|told| (told, true));
                 }
                 Err(error) => self.note = Some((error, true)),
             },

@@ -143,13 +143,7 @@ impl Outline {
             _ => (start()?, start()?),
         };
         let by = |anchor: &Anchor| anchor.at.saturating_add_signed(utc.saturating_sub(anchor.utc));
-        let end = millis(self.duration());
-        let nexts = self.anchors.iter().skip(1).map(Some).chain([None]);
-        // Where a clock was set back, later ones show earlier times: any may be the one.
-        let shown = self.anchors.iter().zip(nexts).find_map(|(anchor, next)| {
-            let within = next.map_or(by(anchor) <= end, |next| by(anchor) < next.at);
-            (within && anchor.utc <= utc).then(|| by(anchor))
-        });
+        let shown = self.shown_at(utc).next().map(millis);
         let passed = || {
             let two = self.anchors.iter().zip(self.anchors.iter().skip(1));
             two.clone()
@@ -158,6 +152,17 @@ impl Outline {
         };
         let outside = || by(if utc < first.utc { &first } else { &last });
         Some(Duration::from_millis(shown.or_else(passed).unwrap_or_else(outside)))
+    }
+
+    /// Every time of the session at which its wall clock showed this: where it was set back, there may be several.
+    pub fn shown_at(&self, utc: i64) -> impl Iterator<Item = Duration> {
+        let end = millis(self.duration());
+        let nexts = self.anchors.iter().skip(1).map(Some).chain([None]);
+        self.anchors.iter().zip(nexts).filter_map(move |(anchor, next)| {
+            let at = anchor.at.saturating_add_signed(utc.saturating_sub(anchor.utc));
+            let within = next.map_or(at <= end, |next| at < next.at);
+            (within && anchor.utc <= utc).then(|| Duration::from_millis(at))
+        })
     }
 
     /// Notes where a witness fell silent, or entries are missing, now that the commands are known.

@@ -104,39 +104,40 @@ fn header<S: Source>(app: &App<S>, area: Rect, buffer: &mut Buffer) {
     };
     let (withheld, gaps_word) = (outline.withheld.to_string(), plural(gaps, "gap"));
     let counts = [(withheld, "withheld"), (gaps.to_string(), &gaps_word), (lost, "lost")];
-    let mut warnings = String::new();
+    // In words, and where there is little room, with a letter.
+    let mut warnings = Vec::new();
     for (count, words) in counts.iter().filter(|(count, _)| count != "0") {
-        // Where there is little room, a letter must do.
-        let words = if area.width < 80 { words.get(..1).unwrap_or(words) } else { words };
-        warnings.push_str(&format!("{count} {words} · "));
+        warnings.push([format!("{count} {words}"), format!("{count} {}", words.get(..1).unwrap_or(words))]);
     }
-    for (is, words) in [
-        (app.replay.terminal().overrun(), "screen may differ"),
-        (app.replay.fault().is_some(), "unreadable parts"),
+    for (is, words, short) in [
+        (app.stopped, "not read on", "stopped"),
+        (app.replay.terminal().overrun(), "screen may differ", "differs"),
+        (app.replay.fault().is_some(), "unreadable parts", "unread"),
     ] {
         if is {
-            warnings.push_str(&format!("{words} · "));
+            warnings.push([words.to_owned(), short.to_owned()]);
         }
     }
-    if !warnings.is_empty() {
-        warnings.insert_str(0, "⚠ ");
-    }
-    let mut right = warnings.clone();
     let (sign, style) = match &app.integrity {
         Integrity::Checking => ("… ", dim()),
         Integrity::Good(_) => ("✔ ", colored(app.depth, Color::Green)),
         Integrity::Doubtful(_) => ("⚠ ", colored(app.depth, Color::Yellow)),
         Integrity::Bad(_) => ("✘ ", colored(app.depth, Color::Red).add_modifier(Modifier::BOLD)),
     };
-    right.push_str(sign);
-    right.push_str(app.integrity.text());
+    let cells = unicode_width::UnicodeWidthStr::width;
+    let mut right = format!("{sign}{} ", app.integrity.text());
+    let room = usize::from(area.width).saturating_sub(cells(right.as_str()));
+    let warnings = warned(&warnings, area.width < 80, room);
     let commands = outline.commands.len() as u64;
     if commands > 0 && area.width >= 60 {
         // As in the list: there is something to say of what the list of commands may lack.
         let doubt = if outline.notices.is_empty() { "" } else { "!" };
-        right.push_str(&format!(" · {commands}{doubt} {}", plural(commands, "cmd")));
+        let told = format!("· {commands}{doubt} {} ", plural(commands, "cmd"));
+        if cells(warnings.as_str()) + cells(told.as_str()) <= room {
+            right.push_str(&told);
+        }
     }
-    right.push(' ');
+    right.insert_str(0, &warnings);
     buffer.set_style(area, reversed());
     // The verdict is always whole; the title takes what is left.
     let from = text_right(buffer, area, &right, style.add_modifier(Modifier::REVERSED));
@@ -150,6 +151,28 @@ fn header<S: Source>(app: &App<S>, area: Rect, buffer: &mut Buffer) {
     title.retain(|part| !part.is_empty());
     let left = Rect { width: from.saturating_sub(1), ..area };
     text(buffer, left, 1, 0, &escaped(beginning(&title.join(" · "))).to_string(), reversed());
+}
+
+/// The warnings before the verdict, each in words and in short: in no more columns than there are.
+fn warned(warnings: &[[String; 2]], short: bool, room: usize) -> String {
+    let line = |[words, letter]: &[String; 2], short| format!("{} · ", if short { letter } else { words });
+    let all = |short| warnings.iter().map(|each| line(each, short)).collect::<String>();
+    let cells = |text: &str| unicode_width::UnicodeWidthStr::width(text);
+    for short in [short, true] {
+        let line = if warnings.is_empty() { String::new() } else { format!("⚠ {}", all(short)) };
+        if cells(&line) <= room {
+            return line;
+        }
+    }
+    let mut said = String::from("⚠ ");
+    for each in warnings.iter().map(|each| line(each, true)) {
+        if cells(&said) + cells(&each) + cells("… ") > room {
+            break;
+        }
+        said.push_str(&each);
+    }
+    said.push_str("… ");
+    if cells(&said) <= room { said } else { String::new() }
 }
 
 fn body_of<S: Source>(app: &mut App<S>, area: Rect, buffer: &mut Buffer) {
