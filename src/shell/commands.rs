@@ -326,6 +326,7 @@ impl Tracker {
                     self.place = Place::Prompt;
                 }
             }
+            Mark::Status(status) => self.prompts.status = Some(status),
             Mark::Typing(told) => self.typing_begins(time, at, told, screen),
             Mark::Start(start) => {
                 self.sends_start = true;

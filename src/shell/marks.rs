@@ -6,8 +6,9 @@
 //! |---|---|
 //! | `I;SHELL;VERSION;PID` | the integration is in force in this shell |
 //! | `A;WRITING;CWD` | a prompt begins |
-//! | `B;STATUS;NUMBER;COMMANDS;PID` | the prompt ends, typing begins: status of the last command, number the next line gets in the history, how many commands the shell has run and one, its process id |
-//! | `C;NUMBER;BEFORE;LENGTH;WRITING;TEXT` | a command starts: history number now and as the prompt had it, length of what stands in TEXT (with a `+` when it was shortened), the text |
+//! | `S;STATUS` | the prompt is drawn from here on (bash): status of the last command |
+//! | `B;STATUS;NUMBER;COMMANDS;PID` | the prompt ends, typing begins: status of the last command (where no `S` told it), number the next line gets in the history, how many commands the shell has run and one, its process id |
+//! | `C;NUMBER;BEFORE;LENGTH;WRITING;TEXT` | a command starts: history number now and as the prompt had it (with a `-` where the history takes every line by itself), length of what stands in TEXT (with a `+` when it was shortened), the text |
 //! | `T;CLOCK` | when the shell sent the `C` or `D` that follows: seconds since 1970 with six decimals, after a point or a comma |
 //! | `D;STATUS;PIPE` | a command ended (or, in shells without `C`, a prompt comes up): status, statuses of the pipeline; `D;;cancel` when the line was given up |
 //!
@@ -79,6 +80,8 @@ pub enum Mark {
         /// Working directory.
         cwd: Option<String>,
     },
+    /// The prompt begins to be drawn.
+    Status(i32),
     /// The prompt ends; what follows is being typed.
     Typing(AtPrompt),
     /// When the shell sent the mark that follows, by the wall clock: microseconds since 1970-01-01T00:00:00Z. The mark itself
@@ -498,6 +501,7 @@ fn parse(payload: &[u8]) -> Option<Mark> {
         b"T" => clock(rest).map(Mark::Clock),
         _ => None,
     }
+        b"S" => integer(rest).map(Mark::Status),
 }
 
 /// Seconds, a point (in some languages a comma), six decimals.

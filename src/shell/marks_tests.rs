@@ -65,6 +65,7 @@ fn every_kind_of_mark_is_read() {
         ("I;zsh;5.9;42", Mark::Integration { shell: "zsh".into(), version: "5.9".into(), pid: 42 }),
         ("A;u;/a%20b", Mark::Prompt { cwd: Some("/a b".into()) }),
         ("A;r;/a;b", Mark::Prompt { cwd: Some("/a;b".into()) }),
+        ("S;127", Mark::Status(127)),
         ("B", Mark::Typing(AtPrompt::default())),
         ("B;2;17", Mark::Typing(AtPrompt { status: Some(2), number: Some(17), ..AtPrompt::default() })),
         (

@@ -128,6 +128,8 @@ fn entries_of_bash_are_what_was_run() {
         "PROMPT_COMMAND='history -a; (exit 9)'\n",
         "PROMPT_COMMAND=('true' 'false')\n",
         "export PROMPT_COMMAND='(exit 9)'\n",
+        "PS1='$(exit 3)@@ '\n",
+        "PS1='$(exit 3)@@ '; export PROMPT_COMMAND='(exit 9)'\n",
         "p() { PS1=\"[$?] @@ \"; }; PROMPT_COMMAND=p\n",
         "readonly PROMPT_COMMAND='(exit 9)'\n",
         "PS0='started\\n'\n",
@@ -199,6 +201,23 @@ fn a_bash_whose_history_takes_every_line_by_itself_is_read_from_the_screen() {
             "told 7 \"exit 7\"",
         ],
     );
+}
+
+#[test]
+fn the_status_of_a_bash_is_its_own_whatever_runs_before_our_hooks() {
+    let files = [(".bashrc", "PS1='@@ '\n")];
+    let steps = [
+        (r#"PROMPT_COMMAND="(exit 9); $PROMPT_COMMAND""#, PROMPT),
+        (r#"PS1="\$(exit 3)$PS1"; false"#, PROMPT),
+        ("(exit 4)", PROMPT),
+        ("true", PROMPT),
+        ("fi", PROMPT),
+    ];
+    let Some(session) = run(Setup { shell: "bash", files: &files, ..Setup::default() }, &steps) else {
+        return;
+    };
+    let exits: Vec<_> = session.commands.iter().map(|command| command.exit).collect();
+    assert_eq!(exits, [0, 1, 4, 0, 2, 7].map(Some), "{}", session.transcript());
 }
 
 #[test]

@@ -98,7 +98,7 @@ fn each_line_is_an_entry_where_the_prompt_of_bash_alone_tells() {
 fn a_prompt_that_is_exported_later_tells_no_child_the_nonce_nor_a_childs_prompt_as_ours() {
     let files = [(".bashrc", "PS1='@@ '\n")];
     const SIGN: &str = "@@ x# ";
-    let exports = "PS1='@@ 'x'# '${PS1#@@ }; export PS1";
+    let exports = "PS1=${PS1/@@ /@@ 'x'# }; export PS1";
     let both = format!("{exports}; bash --norc");
     let inside: &[Step] = &[("/bin/true in", SIGN), ("exit", SIGN), ("/bin/true out", SIGN)];
     for start in [&[(exports, SIGN), ("bash --norc", SIGN)][..], &[(both.as_str(), SIGN)]] {

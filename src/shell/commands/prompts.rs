@@ -16,6 +16,8 @@ pub(super) struct Prompts {
     /// The shell, as it told itself.
     pub(super) pid: Option<u32>,
     last: Option<AtPrompt>,
+    /// Status of the last command, as it was told where this one began.
+    pub(super) status: Option<i32>,
     /// An end was told since.
     pub(super) end_told: bool,
     /// Starts that had been told then.
@@ -25,6 +27,9 @@ pub(super) struct Prompts {
 impl Tracker {
     pub(super) fn typing_begins(&mut self, time: u64, at: Span, told: AtPrompt, screen: &mut impl Screen) {
         let last = self.prompts.last;
+        // Of a prompt of several lines only the last is drawn again.
+        let status = told.status.or(self.prompts.status.take()).or(last.and_then(|last| last.status));
+        let told = AtPrompt { status, ..told };
         let is_running = matches!(self.place, Place::Running(_));
         let counts = told.commands.zip(last.and_then(|last| last.commands));
         let foreign = told.pid.zip(self.prompts.pid).is_some_and(|(pid, ours)| pid != ours);

@@ -9,9 +9,11 @@ if [[ -z ${__sealcast_o-} ]]; then
   # defined would be exported: every child could read the nonce, and an inner bash would run our hooks.
   { __sealcast_opt=$-; set +aeux; } 2>/dev/null
   __sealcast_o=$'\e]7717;@NONCE@;'
-  # $? in PS1 is always the true status of the last command; \! tells the number the next line gets in the history, \# how many
-  # commands have run, and $$ whether it is this shell's prompt.
-  __sealcast_b='\[\e]7717;@NONCE@;B;$?;\!;\#;$$\a\]'
+  # $? at the start of PS1 is always the true status of the last command; behind a $(…) of the user's it would be that one's. At
+  # its end \! tells the number the next line gets in the history, \# how many commands have run, and $$ whether it is this shell's
+  # prompt.
+  __sealcast_a='\[\e]7717;@NONCE@;S;$?\a\]'
+  __sealcast_b='\[\e]7717;@NONCE@;B;;\!;\#;$$\a\]'
   __sealcast_h=
 
   if (( BASH_VERSINFO[0]*100+BASH_VERSINFO[1] < 404 )); then
@@ -73,12 +75,14 @@ if [[ -z ${__sealcast_o-} ]]; then
         # What stands behind ours would be taken for typed. Of a PS1 that was exported later ours is taken away.
         case ${PS1@a} in
           *r*) ;;
-          *x*) PS1=${PS1//"$__sealcast_b"/} ;;
-          *) case ${PS1-} in *"$__sealcast_b") ;; *) PS1=${PS1-}; PS1=${PS1//"$__sealcast_b"/}$__sealcast_b ;; esac ;;
+          *x*) PS1=${PS1//"$__sealcast_a"/}; PS1=${PS1//"$__sealcast_b"/} ;;
+          *) case ${PS1-} in "$__sealcast_a"*"$__sealcast_b") ;; *)
+            PS1=${PS1-}; PS1=${PS1//"$__sealcast_a"/}; PS1=$__sealcast_a${PS1//"$__sealcast_b"/}$__sealcast_b ;;
+          esac ;;
         esac
         case ${PS0@a} in *r*|*x*) ;; *) case ${PS0-} in *__sealcast_pre*) ;; *) PS0=${PS0-}$__sealcast_c ;; esac ;; esac
       else
-        case ${PS1@a} in *r*|*x*) ;; *) PS1=${PS1//"$__sealcast_b"/} ;; esac
+        case ${PS1@a} in *r*|*x*) ;; *) PS1=${PS1//"$__sealcast_a"/}; PS1=${PS1//"$__sealcast_b"/} ;; esac
         case ${PS0@a} in *r*|*x*) ;; *) PS0=${PS0//"$__sealcast_c"/} ;; esac
       fi
       return 0
