@@ -146,14 +146,16 @@ fn a_line_that_is_neither_in_the_history_nor_on_the_screen_has_no_text() {
 
 #[test]
 fn a_shell_that_tells_only_the_last_of_several_lines_is_helped_by_the_screen() {
-    let entry = |lines: &[&str], told: &str| {
+    let entry_of = |lines: &[&str], told: &str, number: u64, by_line: bool| {
         let mut hand = Hand::new();
         hand.integrated("bash").prompt(0).types(lines[0]);
         for line in &lines[1..] {
             hand.shows("> ").types(line);
         }
-        hand.told(told).prompt(0).done().remove(0)
+        let (text, number, before) = (Some(told.into()), Some(number), Some(4));
+        hand.starts(Start { text, number, before, by_line, ..Start::default() }).prompt(0).done().remove(0)
     };
+    let entry = |lines: &[&str], told: &str| entry_of(lines, told, 7, true);
     let lines = ["for i in 1 2", "do touch $i", "rm $i", "done"];
     let each = entry(&lines, "done");
     assert_eq!((each.text.as_str(), each.trust), (lines.join("\n").as_str(), Trust::Inferred));
@@ -161,6 +163,11 @@ fn a_shell_that_tells_only_the_last_of_several_lines_is_helped_by_the_screen() {
     for told in [lines.join("\n"), "for i in 1 2; do touch $i; rm $i; done".into()] {
         let whole = entry(&lines, &told);
         assert_eq!((whole.text, whole.trust, whole.flags), (told, Trust::Told, vec![]));
+    }
+    // Drawn twice, as pasted lines are: the history took no more than one.
+    for (number, by_line) in [(4, true), (4, false)] {
+        let pasted = entry_of(&["ls", "rm x", "ls"], "ls", number, by_line);
+        assert_eq!((pasted.text.as_str(), pasted.trust), ("ls", Trust::Told));
     }
     // One line after another is a new line, not a continued one.
     let commands = Hand::new()

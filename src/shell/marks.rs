@@ -134,6 +134,9 @@ pub struct Start {
     /// did not enter the history, so that the text is another one's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub before: Option<u64>,
+    /// The history takes every line by itself: of a command of several lines, the text is the last.
+    #[serde(skip_serializing_if = "is_false")]
+    pub by_line: bool,
     /// Only the beginning of the text was sent.
     #[serde(skip_serializing_if = "is_false")]
     pub cut: bool,
@@ -167,7 +170,7 @@ impl Start {
         if self.number.zip(self.before).is_some_and(|(now, before)| now < before) && !self.withheld {
             (self.text, self.cut, self.mangled, self.unlisted) = (None, false, false, true);
         }
-        (self.number, self.before) = (None, None);
+        (self.number, self.before, self.by_line) = (None, None, false);
         self
     }
 
@@ -498,10 +501,10 @@ fn parse(payload: &[u8]) -> Option<Mark> {
             let pipe = if pipe.len() > 1 { pipe } else { Vec::new() };
             Some(Mark::End { status: optional(status)?, pipe, cancelled })
         }
+        b"S" => integer(rest).map(Mark::Status),
         b"T" => clock(rest).map(Mark::Clock),
         _ => None,
     }
-        b"S" => integer(rest).map(Mark::Status),
 }
 
 /// Seconds, a point (in some languages a comma), six decimals.
@@ -530,12 +533,17 @@ fn start(rest: &[u8]) -> Option<Start> {
         Some(length) => (length, true),
         None => (length, false),
     };
+    let (before, by_line) = match before.strip_suffix(b"-") {
+        Some(before) => (before, true),
+        None => (before, false),
+    };
     let mangled = text.len() != integer::<usize>(length)?;
     let text = Some(lossless(&decode(writing, text)?));
     Some(Start {
         text,
         number: optional(number)?,
         before: optional(before)?,
+        by_line,
         cut,
         mangled,
         ..Start::default()

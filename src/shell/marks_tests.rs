@@ -85,6 +85,16 @@ fn every_kind_of_mark_is_read() {
             "C;;;4+;u;ls%3b",
             Mark::Start(Start { text: Some("ls;".into()), cut: true, mangled: true, ..Start::default() }),
         ),
+        (
+            "C;7;5-;4;q;done",
+            Mark::Start(Start {
+                text: Some("done".into()),
+                number: Some(7),
+                before: Some(5),
+                by_line: true,
+                ..Start::default()
+            }),
+        ),
         ("C;;;;;", Mark::Start(Start::default())),
         ("D;;cancel", Mark::End { status: None, pipe: vec![], cancelled: true }),
         ("D;130;", Mark::End { status: Some(130), pipe: vec![], cancelled: false }),

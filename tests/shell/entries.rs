@@ -204,6 +204,43 @@ fn a_bash_whose_history_takes_every_line_by_itself_is_read_from_the_screen() {
 }
 
 #[test]
+fn lines_that_bash_draws_twice_are_no_entry_of_several_lines() {
+    for rc in ["shopt -s histverify", "shopt -u cmdhist"] {
+        let rc = format!("PS1='@@ '; {rc}\n");
+        let files = [(".bashrc", rc.as_str())];
+        let setup = Setup { shell: "bash", files: &files, ..Setup::default() };
+        let Some(mut session) = Session::start(&setup) else { return };
+        session.expect(PROMPT);
+        // Pasted; and what is shown with what it means, behind the same prompt, before Enter is pressed again.
+        for (typed, then) in [
+            ("\x1b[200~echo one\recho two\rfalse\x1b[201~", "false"),
+            ("\r", PROMPT),
+            ("true !!\r", PROMPT),
+            ("\r", PROMPT),
+        ] {
+            session.editing();
+            session.type_in(typed);
+            session.expect(then);
+        }
+        session.editing();
+        session.type_in("exit 7\r");
+        assert_eq!(session.end().1, Some(7), "{}", session.transcript());
+        let expanded = if rc.contains("histverify") { "" } else { " (expanded: typed as `true !!`)" };
+        check(
+            &session,
+            &[
+                // Of lines that were pasted at once, bash tells one end.
+                "told - \"echo one\"",
+                "told - \"echo two\"",
+                "told 1 \"false\"",
+                &format!("told 0 \"true false\"{expanded}"),
+                "told 7 \"exit 7\"",
+            ],
+        );
+    }
+}
+
+#[test]
 fn the_status_of_a_bash_is_its_own_whatever_runs_before_our_hooks() {
     let files = [(".bashrc", "PS1='@@ '\n")];
     let steps = [

@@ -45,13 +45,15 @@ pub(super) struct Typing {
     pub(super) stood: Option<String>,
     /// Number that the next line gets in the history.
     pub(super) number: Option<u64>,
+    /// The same, after a start, until the next end is told: of lines that were pasted at once, none comes between.
+    pub(super) after: Option<u64>,
 }
 
 impl Typing {
     /// Nothing is known of what is being typed.
     pub(super) fn forget(&mut self) {
         let last = std::mem::take(&mut self.last);
-        *self = Self { last, number: self.number, ..Self::default() };
+        *self = Self { last, number: self.number, after: self.after, ..Self::default() };
     }
 }
 

@@ -49,7 +49,11 @@ impl Tracker {
             let again = !text.trim().is_empty() && text.trim() == screen_text.trim();
             withheld || !unlisted || again
         });
-        let last_only = told.as_deref().is_some_and(|text| differences::is_last_of(text, &shown));
+        // Lines are drawn twice where they were pasted, or shown expanded first: the history says whether it took more than one.
+        let expected = number.max(typing.number).max(typing.after);
+        let more = start.number.zip(expected).map_or(0, |(now, expected)| now.saturating_sub(expected));
+        let several = start.by_line && more > 0;
+        let last_only = several && told.as_deref().is_some_and(|text| differences::is_last_of(text, &shown));
         let (source, trust) = (Source::Shell, Trust::Told);
         let mut command = Command { start: time, cwd: self.cwd.clone(), source, trust, ..Command::default() };
         match told.filter(|_| !last_only) {
@@ -108,6 +112,7 @@ impl Tracker {
             }
             entry.shown = shown;
         }
+        self.typing.after = start.number.map(|number| number.saturating_add(1));
         self.place = Place::Running(id);
         self.ended = None;
     }

@@ -29,7 +29,8 @@ if [[ -z ${__sealcast_o-} ]]; then
     (( BASH_VERSINFO[0]*100+BASH_VERSINFO[1] >= 503 )) && __sealcast_take='__sealcast_t=${ HISTTIMEFORMAT= \builtin history 1; }'
     eval '__sealcast_pre() {
       \local -; \set +aeux
-      \local IFS=" " LC_ALL=C __sealcast_t= __sealcast_c= __sealcast_n=$1 __sealcast_k=; \__sealcast_clock
+      \local IFS=" " LC_ALL=C __sealcast_t= __sealcast_c= __sealcast_n=$1 __sealcast_k= __sealcast_l=; \__sealcast_clock
+      \builtin shopt -q cmdhist || __sealcast_l=-
       # Before 5.0, the number in PS0 is that of the line after this one.
       (( BASH_VERSINFO[0] >= 5 )) || __sealcast_n=$((__sealcast_n-1))
       case ${HISTTIMEFORMAT@a} in *r*) ;; *) if [[ -o history ]]; then '"$__sealcast_take"'; fi ;; esac
@@ -38,7 +39,7 @@ if [[ -z ${__sealcast_o-} ]]; then
         __sealcast_t=${__sealcast_t#[\*]}; __sealcast_t=${__sealcast_t# }; __sealcast_t=${__sealcast_t# }
         if (( ${#__sealcast_t} > 4096 )); then __sealcast_t=${__sealcast_t:0:4096} __sealcast_c=+; fi
         \builtin printf -v __sealcast_t %q "$__sealcast_t"
-        \builtin printf "%s%sC;%s;%s;%s;q;%s\a" "$__sealcast_k" "$__sealcast_o" "$__sealcast_n" "$__sealcast_h" "${#__sealcast_t}$__sealcast_c" "$__sealcast_t"
+        \builtin printf "%s%sC;%s;%s;%s;q;%s\a" "$__sealcast_k" "$__sealcast_o" "$__sealcast_n" "$__sealcast_h$__sealcast_l" "${#__sealcast_t}$__sealcast_c" "$__sealcast_t"
       else \builtin printf "%s%sC;;;;;\a" "$__sealcast_k" "$__sealcast_o"; fi
     }'
     # When the mark that follows is sent, as a mark of its own into __sealcast_k: the prompt and its hooks start programs within
@@ -70,7 +71,8 @@ if [[ -z ${__sealcast_o-} ]]; then
     __sealcast_mend() {
       local -; set +aeux
       case ${__sealcast_ran-} in '') __sealcast_cmd late ;; esac
-      __sealcast_ran=
+      # The hooks of the user may have read the history anew.
+      __sealcast_ran= __sealcast_h=$HISTCMD
       if shopt -q promptvars; then
         # What stands behind ours would be taken for typed. Of a PS1 that was exported later ours is taken away.
         case ${PS1@a} in
