@@ -5,6 +5,9 @@
 //! in their order, and then adds its hooks beside theirs. What each line is good for stands in the files themselves, in
 //! `src/shell/integration/`.
 //!
+//! Their files are read with a `!` before the `.`: where one leaves `set -e` on, a last command of it that was allowed to fail
+//! would else end the shell, as the `.` failed. Unlike `||` or a condition, it leaves `set -e` in force inside the file.
+//!
 //! Refuses restricted shells (they may not write to the terminal themselves) and shells it does not know: they are
 //! started as they are, and their commands are inferred from the screen. The files hold the session's nonce, so they
 //! are written for the shell's user alone; whoever can read them can forge marks, and root always can.
@@ -139,7 +142,7 @@ pub fn prepare(
                 first.extend_from_slice(BASH_LOGIN_FILES.as_bytes());
             } else {
                 plan.argv.extend(["--rcfile".into(), file.clone().into()]);
-                first.extend_from_slice(b"[ -r ~/.bashrc ] && . ~/.bashrc");
+                first.extend_from_slice(b"if [ -r ~/.bashrc ]; then ! . ~/.bashrc; fi");
             }
             plan.files.push((file, filled(include_str!("integration/start.bash"), "@STARTUP@", first)));
         }
@@ -190,10 +193,10 @@ fn is_busybox(shell: &Path) -> bool {
 const BASH_LOGIN: &str = "\n  set +o posix; shopt -u inherit_errexit 2>/dev/null";
 /// The start-up files of a login shell, as bash's manual has them.
 const BASH_LOGIN_FILES: &str = "
-  [ -r /etc/profile ] && . /etc/profile
-  if   [ -r ~/.bash_profile ]; then . ~/.bash_profile
-  elif [ -r ~/.bash_login   ]; then . ~/.bash_login
-  elif [ -r ~/.profile      ]; then . ~/.profile; fi";
+  if   [ -r /etc/profile    ]; then ! . /etc/profile; fi
+  if   [ -r ~/.bash_profile ]; then ! . ~/.bash_profile
+  elif [ -r ~/.bash_login   ]; then ! . ~/.bash_login
+  elif [ -r ~/.profile      ]; then ! . ~/.profile; fi";
 
 /// Lines that read the file that a user's ENV names.
 fn named_by_env(value: &OsStr) -> Vec<u8> {
@@ -213,15 +216,17 @@ fn named_by_env(value: &OsStr) -> Vec<u8> {
         });
         lines.push(b'"');
     }
-    lines.extend_from_slice(b"\n  [ -r \"$__sealcast_f\" ] && . \"$__sealcast_f\"\n  unset __sealcast_f");
+    lines.extend_from_slice(
+        b"\n  if [ -r \"$__sealcast_f\" ]; then ! . \"$__sealcast_f\"; fi\n  unset __sealcast_f",
+    );
     lines
 }
 
 /// What a ksh reads where there is no ENV.
 const KSH_FILES: &str = "
   case ${KSH_VERSION-} in
-  *MIRBSD* | *LEGACY*) [ -r ~/.mkshrc ] && . ~/.mkshrc ;;
-  *93*) ENV=~/.kshrc; [ -r ~/.kshrc ] && . ~/.kshrc ;;
+  *MIRBSD* | *LEGACY*) if [ -r ~/.mkshrc ]; then ! . ~/.mkshrc; fi ;;
+  *93*) ENV=~/.kshrc; if [ -r ~/.kshrc ]; then ! . ~/.kshrc; fi ;;
   esac";
 
 /// A line that gives a variable back the value it had, exported.

@@ -191,6 +191,41 @@ fn strict_modes_in_start_up_files_are_survived_and_kept() {
     }
 }
 
+/// With `set -e`, what fails in a start-up file ends the shell; that its last command, which was allowed to fail, did so does not.
+#[test]
+fn a_strict_start_up_file_ends_the_shell_where_it_ends_an_unrecorded_one() {
+    for (shell, file) in [
+        ("bash", ".bashrc"),
+        ("bash", ".profile"),
+        ("sh", ".shrc"),
+        ("dash", ".shrc"),
+        ("ash", ".shrc"),
+        ("mksh", ".shrc"),
+        ("mksh", ".mkshrc"),
+    ] {
+        let login = file == ".profile";
+        let env = if file == ".shrc" { &[("ENV", "~/.shrc")][..] } else { &[] };
+        for last in ["[ -f /nope ] && echo x", "false || true; false && :"] {
+            let content = format!("PS1='@@ '; set -e; {last}\n");
+            let files = [(file, content.as_str())];
+            let setup = Setup { shell, login, files: &files, env, ..Setup::default() };
+            same(&format!("{shell}: {last}"), setup, &["echo $-", "exit 7"]);
+        }
+        for fails in ["false\necho more", "(exit 4)", "f() { [ -f /nope ] && echo x; }; f\necho more"] {
+            let content = format!("PS1='@@ '; set -e; echo begun; {fails}\n");
+            let files = [(file, content.as_str())];
+            let mut ends = Vec::new();
+            for bare in [true, false] {
+                let setup = Setup { shell, login, files: &files, env, bare, ..Setup::default() };
+                let Some(mut session) = Session::start(&setup) else { continue };
+                session.expect("begun\r\n");
+                ends.push(session.end());
+            }
+            assert!(ends.windows(2).all(|ends| ends[0] == ends[1]), "{shell}: {fails}: {ends:?}");
+        }
+    }
+}
+
 #[test]
 fn a_recorded_zsh_behaves_as_an_unrecorded_one() {
     let probes = &[
