@@ -7,7 +7,8 @@
 //! 1. something was withheld since the command before began (a line may have been typed ahead), or a line was forgotten before
 //!    in this session, which the shell's history has and a key brings back;
 //! 2. and not every key typed since the prompt came up was shown, or there was none that would be;
-//! 3. and the text does not stand in what was shown since then.
+//! 3. and the text does not stand in what was shown since then. Of bytes that are no characters the terminal shows that they are there, and
+//!    not which: the whole text has to stand there then.
 //!
 //! In doubt it is forgotten.
 //!
@@ -17,6 +18,7 @@ use super::Withhold;
 use super::cursor::{Cursor, Did};
 use crate::shell::marks::Mark;
 use crate::shell::said::Said;
+use crate::text::hex_byte;
 use memchr::memmem;
 
 /// Most that is kept of what was shown, bytes: a line of which the shell tells is 4 KiB at most, and may be drawn a few times.
@@ -60,7 +62,7 @@ impl Unseen {
         match said {
             Said::Mark(Mark::Start(mut start)) => {
                 let hidden = withhold.take_hidden() || self.forgot;
-                let seen = |text| withhold.line_was_seen() || self.has(text);
+                let seen = |text| withhold.line_was_seen() || self.has(text) || self.has_undecodable(text);
                 if hidden && start.text.as_deref().is_some_and(|text| !seen(text)) {
                     start.withhold();
                     self.forgot = true;
@@ -103,6 +105,37 @@ impl Unseen {
         }
         found.saturating_mul(5) >= all.saturating_mul(4)
     }
+
+    /// The same of a line that holds bytes that are no characters: whole, at one place, with as many of them between all the others.
+    fn has_undecodable(&self, text: &str) -> bool {
+        let is_drawn = |c: &char| !c.is_whitespace() && !c.is_control();
+        let drawn: String = as_drawn(text).chars().filter(is_drawn).collect();
+        let known = drawn.chars().filter(|c| *c != char::REPLACEMENT_CHARACTER).count();
+        let mut sign = [0; 4];
+        let sign = char::REPLACEMENT_CHARACTER.encode_utf8(&mut sign).as_bytes();
+        let stands = |at: usize| {
+            let end = at.saturating_add(drawn.len());
+            let (before, behind) = (self.shown.get(..at), self.shown.get(end..));
+            before.is_some_and(|shown| !shown.ends_with(sign))
+                && behind.is_some_and(|shown| !shown.starts_with(sign))
+        };
+        known >= 2 && memmem::find_iter(&self.shown, drawn.as_bytes()).any(stands)
+    }
+}
+
+/// A text as a terminal draws it, which has one sign for all that it cannot decode; see [`crate::text::lossless`].
+fn as_drawn(text: &str) -> String {
+    let (mut bytes, mut rest) = (Vec::new(), text.as_bytes());
+    while let Some((first, after)) = rest.split_first() {
+        let escaped = match rest {
+            [b'\\', b'x', high, low, after @ ..] => hex_byte(*high, *low).map(|byte| (byte, after)),
+            _ => None,
+        };
+        let (byte, after) = escaped.filter(|(byte, _)| !byte.is_ascii()).unwrap_or((*first, after));
+        bytes.push(byte);
+        rest = after;
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 #[cfg(test)]
@@ -222,6 +255,32 @@ mod tests {
             shell.shows(shown);
             assert_eq!(shell.tells(line).withheld, withheld, "{line}");
             shell.now += 10_000;
+        }
+    }
+
+    #[test]
+    fn a_line_with_bytes_that_are_no_characters_was_shown_where_they_were_drawn_as_such() {
+        let line: &[u8] = b"kill -0 $$ #\xff";
+        for (line, shown, has) in [
+            (line, line, true),
+            (b"echo caf\xe9 \xfcber\xe2\x82", b"echo caf\xe9 \xfcber\xe2\x82", true),
+            // Which ones, nobody can see, but how many, and between what.
+            (line, b"kill -0 $$ #\xfe", true),
+            (line, b"kill -0 $$ #\xff\xfe", false),
+            (line, b"kill -0 $$ #", false),
+            (line, b"kill -0 $$ \xff#", false),
+            (b"k -0 $$ #\xff\xfe\xfd", b"k -0 $$ #\xff", false),
+            // A secret, and something of the kind that anybody printed.
+            (b"\xe1\xe2\xe3\xe4", b"\xe1\xe2\xe3\xe4", false),
+            (b"export T=\xe1\xe2\xe3\xe4", b"\xe1\xe2\xe3\xe4", false),
+        ] {
+            let mut shell = Shell::new(Input::Echoed);
+            shell.types("hunter2\r", true);
+            shell.prompt();
+            shell.unseen.shown(shown);
+            shell.unseen.shown(b"\r\n");
+            let start = shell.tells(&crate::text::lossless(line));
+            assert_eq!(!start.withheld, has, "{line:?} {shown:?}");
         }
     }
 
