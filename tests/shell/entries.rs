@@ -241,6 +241,31 @@ fn lines_that_bash_draws_twice_are_no_entry_of_several_lines() {
 }
 
 #[test]
+fn what_bash_runs_from_an_editor_is_told_as_missing_by_the_next_command() {
+    let editor = "echo 'true by an editor' > \"$1\"\n";
+    for (rc, keys) in [("", "\x18\x05"), ("set -o vi", "\x1bv")] {
+        let rc = format!("PS1='@@ '; EDITOR=\"sh $HOME/edit\"; {rc}\n");
+        let files = [(".bashrc", rc.as_str()), ("edit", editor)];
+        let setup = Setup { shell: "bash", files: &files, ..Setup::default() };
+        let Some(mut session) = Session::start(&setup) else { return };
+        session.expect(PROMPT);
+        for (typed, then) in [("true before\r", PROMPT), (keys, "true by an editor"), ("exit 7\r", "exit")] {
+            session.editing();
+            session.type_in(typed);
+            session.expect(then);
+            // The editor ran before the line is there again.
+            if typed == keys {
+                session.expect(PROMPT);
+            }
+        }
+        assert_eq!(session.end().1, Some(7), "{}", session.transcript());
+        // What stood in the line when the editor was called is one of them: nothing.
+        let untold = format!("told - \"\" ({})", Command::untold(2));
+        check(&session, &["told 0 \"true before\"", &untold, "told 7 \"exit 7\""]);
+    }
+}
+
+#[test]
 fn the_status_of_a_bash_is_its_own_whatever_runs_before_our_hooks() {
     let files = [(".bashrc", "PS1='@@ '\n")];
     let steps = [

@@ -53,6 +53,11 @@ impl Tracker {
         let expected = number.max(typing.number).max(typing.after);
         let more = start.number.zip(expected).map_or(0, |(now, expected)| now.saturating_sub(expected));
         let several = start.by_line && more > 0;
+        if more > 0 && !start.by_line {
+            // What the line editor itself has run (`fc` in an editor) is in the history, and no hook tells of it.
+            let (source, trust, flags) = (Source::Shell, Trust::Told, vec![Command::untold(more)]);
+            self.settled.commands.push(Command { start: time, source, trust, flags, ..Command::default() });
+        }
         let last_only = several && told.as_deref().is_some_and(|text| differences::is_last_of(text, &shown));
         let (source, trust) = (Source::Shell, Trust::Told);
         let mut command = Command { start: time, cwd: self.cwd.clone(), source, trust, ..Command::default() };
