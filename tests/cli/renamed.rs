@@ -129,7 +129,7 @@ fn a_file_in_the_store_under_a_name_that_no_recorder_gives_is_neither_passed_ove
     // By its id it is found, and by its path it may be called anything.
     home.run(&["show", &id(&path)[..8]]).exits(0);
     home.run(&["verify", other.to_str().unwrap()]).exits(0);
-    home.run(&["show", "last"]).exits(2).complains("there are no recordings");
+    home.run(&["show", "last"]).exits(2).complains("is named as a recording");
     std::fs::rename(&other, home.path("elsewhere.scast")).unwrap();
     std::os::unix::fs::symlink(home.path("elsewhere.scast"), &other).unwrap();
     let linked = home.run(&["verify"]).exits(2);
