@@ -76,7 +76,7 @@ fn a_key_that_ends_the_child_ends_the_script_around_it_and_a_signal_does_not() {
 #[test]
 fn a_signal_after_a_key_that_the_child_has_caught_does_not_end_the_script_around_it() {
     let sandbox = Sandbox::new();
-    let program = "trap 'echo HE''LD; trap - INT' INT; echo READY; while :; do sleep 0.05; done";
+    let program = "trap 'trap - INT; echo HE''LD' INT; echo READY; while :; do sleep 0.05; done";
     let script = format!("{} sh -c \"{program}\"; echo AFTER", sandbox.wrapper_line());
     let mut command = sandbox.command("sh");
     command.args(["-c", &script]);
