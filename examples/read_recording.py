@@ -227,7 +227,8 @@ def read(data, found, root, entries):
     if step(content, b"commitment").hex() != header["content"]:
         sys.exit("error: the key does not belong to this recording")
     chain, inflate, index = step(content, b"seg"), None, start(b"index")
-    rest, anchored = b"", False  # the line in hand; whether the segment has its clocks
+    rest, anchored, first = b"", False, True  # the line in hand; whether the segment has its clocks; no line has come
+    counted = {"end": 0}
     at = 16
     for number, (kind, flags, framing, body) in enumerate(found):
         offset, at = at, at + 16 + len(body)
@@ -242,7 +243,7 @@ def read(data, found, root, entries):
         elif kind in (SEG, DATA):
             key, chain = step(chain, b"key"), step(chain, b"next")
             if kind == SEG:
-                inflate, anchored, length = new_frame(), False, 0
+                inflate, anchored, length, reached = new_frame(), False, 0, counted["end"]
                 counted = {"offset": offset, "raw": 0, "input": 0, "end": 0}
             packed = opened(key, file_id, number, framing, body)
             while packed:
@@ -256,10 +257,18 @@ def read(data, found, root, entries):
                 *lines, rest = (rest + text).split(b"\n")
                 if max(map(len, [*lines, rest])) > LINE_LIMIT:
                     sys.exit(f"error: chunk {number} holds a line of more than {LINE_LIMIT} bytes")
-                for line in filter(is_event, lines):
-                    if not anchored and json.loads(line)[1] != "t":
+                for line in lines:
+                    if line.strip()[:1] == b"{" and not first:
+                        sys.exit(f"error: chunk {number} holds a second header of the cast")
+                    first = False
+                    if not is_event(line):
+                        continue
+                    begins, anchored = not anchored, True
+                    if begins and json.loads(line)[1] != "t":
                         sys.exit(f"error: chunk {number} begins a segment without its clocks")
-                    anchored = tally(counted, *json.loads(line), anchored)
+                    tally(counted, *json.loads(line), begins)
+                    if begins and counted["end"] + 1 < reached:
+                        sys.exit(f"error: chunk {number} begins a segment before the time that the one before it reached")
                     yield line
         elif kind == CHECK and flags & CLOSES:
             if not inflate.eof or rest:
@@ -270,14 +279,13 @@ def read(data, found, root, entries):
             chain = step(content, b"seg")
 
 
-def tally(counted, interval, code, text, anchored):
+def tally(counted, interval, code, text, begins):
     """Counts a line for the comparison with the entry of its segment."""
-    counted["end"] = counted["end"] + round(interval * 1000) if anchored else json.loads(text)["at"]
+    counted["end"] = json.loads(text)["at"] if begins else counted["end"] + round(interval * 1000)
     stream, _, encoded = text.partition(":") if code == "b" else (code, "", "")
     length = len(base64.b64decode(encoded) if code == "b" else text.encode("utf-8"))
     if stream in ("o", "e", "i"):
         counted["input" if stream == "i" else "raw"] += length
-    return True
 
 
 def is_event(line):

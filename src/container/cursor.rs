@@ -20,6 +20,10 @@ const STEP: usize = 128 << 10;
 /// The same as long as chunks hold less: most recordings are small.
 const SMALL_STEP: usize = 16 << 10;
 
+/// How far a segment may begin before the time that the one before it reached, milliseconds. A recorder never begins one before that,
+/// whatever its clocks do: time would run backwards, and what was added later would pass for earlier.
+const ROUNDING: u64 = 1;
+
 /// A place in a recording. Holds what fits into 128 KiB of text, and one line.
 pub struct Cursor {
     offset: u64,
@@ -32,6 +36,8 @@ pub struct Cursor {
     until: Option<usize>,
     /// Where the segment's first sealed chunk was.
     began: u64,
+    /// The time that the segment before it reached, milliseconds; 0 where none was read.
+    reached: u64,
     /// What stopped the decompression, until the events before it have been given out.
     fault: Option<Error>,
     /// The room that the segment before took.
@@ -73,6 +79,10 @@ struct Inside {
     rest: Vec<u8>,
     plain: u64,
     anchored: bool,
+    /// The header of the cast may come: with the first line of the recording.
+    may_head: bool,
+    /// What the segment before reached, milliseconds.
+    reached: u64,
     /// What its index entry must say of it. (Where it began, the cursor knows.)
     counted: Counted,
 }
@@ -98,6 +108,7 @@ impl Cursor {
             ready: VecDeque::new(),
             until: None,
             began: offset,
+            reached: 0,
             fault: None,
             spare: None,
         })
@@ -203,7 +214,7 @@ impl Cursor {
                         Some(inside) => self.inside.insert(inside),
                         None => {
                             let room = self.spare.take().map_or_else(Room::new, Room::again)?;
-                            self.inside.insert(Inside::new(&self.content, room))
+                            self.inside.insert(Inside::new(&self.content, room, self.segment, self.reached))
                         }
                     };
                     let key = inside.chunks.key();
@@ -232,6 +243,7 @@ impl Cursor {
                             format!("the index entry of segment {} does not match its content", self.segment),
                         ));
                     }
+                    self.reached = counted.end;
                     self.content = next_segment(&self.content);
                     self.segment = self.segment.saturating_add(1);
                     self.spare = self.inside.take().map(|inside| inside.room);
@@ -277,7 +289,7 @@ impl Cursor {
 }
 
 impl Inside {
-    fn new(content: &Key, room: Room) -> Self {
+    fn new(content: &Key, room: Room, segment: usize, reached: u64) -> Self {
         Self {
             chunks: Chain::of_segment(content),
             room,
@@ -290,6 +302,8 @@ impl Inside {
             rest: Vec::new(),
             plain: 0,
             anchored: false,
+            may_head: segment == 0,
+            reached,
             counted: Counted::default(),
         }
     }
@@ -344,9 +358,10 @@ impl Inside {
     }
 
     fn line(&mut self, line: &[u8], ready: &mut VecDeque<Event>) -> Result<(), String> {
-        // The header of the cast inside.
-        if line.starts_with(b"{") {
-            return Ok(());
+        // The header of the cast inside. Any other would be passed over in silence.
+        let may_head = std::mem::take(&mut self.may_head);
+        if line.trim_ascii_start().starts_with(b"{") {
+            return if may_head { Ok(()) } else { Err("a second header of the cast".to_owned()) };
         }
         let Some(mut event) = self.decoder.decode(line).map_err(|e| e.to_string())? else { return Ok(()) };
         if !self.anchored {
@@ -354,6 +369,12 @@ impl Inside {
                 return Err("a segment without its clocks".to_owned());
             };
             // The first interval reaches back to the segment before; the anchor says where that leads.
+            if anchor.at.saturating_add(ROUNDING) < self.reached {
+                let (at, reached) = (anchor.at, self.reached);
+                return Err(format!(
+                    "the segment begins at {at} ms, before the {reached} ms of the one before it"
+                ));
+            }
             let at = Duration::from_millis(anchor.at);
             self.decoder = line::Decoder::at(at);
             event.time = at;

@@ -374,7 +374,8 @@ impl Pass {
             }
         };
         let (chunk, what) = match error {
-            Error::Format { chunk, what, .. } => (*chunk, what.clone()),
+            // A frame that is not as it should be says any number: told is the one that belongs there.
+            Error::Format { chunk, what, .. } => (chunk.filter(|chunk| *chunk == self.seq), what.clone()),
             other => (None, other.to_string()),
         };
         Ok(Verdict::Altered { offset: self.at, chunk, what })
@@ -507,6 +508,9 @@ impl Pass {
         if !signed.verify(&self.next_key, &check.signature) {
             return fault("the signature of this checkpoint does not match what stands before it");
         }
+        if check.next == self.next_key {
+            return fault("this checkpoint announces the key that has signed it");
+        }
         self.next_key = check.next;
         self.checkpoints = self.checkpoints.saturating_add(1);
         self.last_check = self.at;
@@ -548,5 +552,26 @@ mod tests {
         assert_eq!(passed(Expect::More, Kind::Index, 0, limits::INDEX - 80), Ok(()));
         let error = passed(Expect::More, Kind::Index, 0, limits::INDEX - 79).unwrap_err();
         assert_eq!(error, "a longer index than the format allows");
+    }
+
+    #[test]
+    fn a_checkpoint_that_announces_the_key_that_has_signed_it_is_none() {
+        let (key, other) = (check::fresh_key().unwrap(), check::fresh_key().unwrap());
+        let judged = |next: [u8; 32]| {
+            let mut pass = Pass::new(0, frame::prologue());
+            (pass.expect, pass.next_key) = (Expect::More, key.verifying_key().to_bytes());
+            let running = pass.running.digest();
+            let (file, closed) = (&[0; 32], &[0; 32]);
+            let signed = Signed { file, epoch: 0, seq: 0, flags: 0, closed, running: &running, next: &next };
+            let body = signed.sign(&key);
+            let bound = frame::bound(Kind::Check, 0, u32::try_from(body.len()).unwrap(), 0);
+            let bytes = [&bound[..], &frame::crc(&bound, &body).to_le_bytes(), &body].concat();
+            let head: [u8; FRAME_LEN] = bytes[..FRAME_LEN].try_into().unwrap();
+            let chunk = Chunk { frame: Frame::parse(&head, 0).unwrap(), bytes };
+            pass.chunk(&chunk, &|_| Origin::Bad(String::new())).map_err(|Fault(what)| what)
+        };
+        assert_eq!(judged(other.verifying_key().to_bytes()), Ok(()));
+        let error = judged(key.verifying_key().to_bytes()).unwrap_err();
+        assert!(error.contains("announces the key that has signed it"), "{error}");
     }
 }

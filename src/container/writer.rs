@@ -512,6 +512,18 @@ impl<S: Sink> Writer<S> {
         self.unpacked = bytes;
     }
 
+    /// As if time had been there: what a recorder says that is not the one that wrote what stands before.
+    #[cfg(test)]
+    pub(super) fn pretend_time(&mut self, ms: u64) {
+        self.encoder = line::Encoder::at(ms);
+    }
+
+    /// As if this were a line of the text.
+    #[cfg(test)]
+    pub(super) fn pretend_line(&mut self, line: &str) {
+        self.lines.extend_from_slice(line.as_bytes());
+    }
+
     #[cfg(test)]
     pub(super) fn epoch(&self) -> u32 {
         self.epoch

@@ -235,3 +235,68 @@ fn what_a_disk_does_not_give_is_not_taken_for_the_end_of_a_recording() {
     sick.set(true);
     assert!(matches!(reader.fault(), Some(Error::Io { .. })));
 }
+
+/// Two segments, between which something is done to the writer; the second begins at `at`. Its signatures are as they should be.
+fn two_segments(at: u64, between: impl FnOnce(&mut Writer<Vec<u8>>)) -> Reader<Bytes<Vec<u8>>> {
+    let (mut writer, root, _) = writer();
+    writer.begin(anchor(0), None).unwrap();
+    writer.push(&Event::new(ms(5000), Payload::Output(b"first".to_vec()))).unwrap();
+    writer.end_segment(ms(5000), Extras::default()).unwrap();
+    between(&mut writer);
+    writer.begin(anchor(at), None).unwrap();
+    writer.push(&Event::new(ms(at + 100), Payload::Output(b"second".to_vec()))).unwrap();
+    let bytes = writer.finish(ms(6000), Extras::default()).map_err(|(e, _)| e).unwrap().1;
+    assert_eq!(judge(&bytes).verdict, Verdict::Intact);
+    let mut reader = Reader::open(Bytes::new(bytes)).unwrap();
+    reader.unlock(root).unwrap();
+    reader
+}
+
+#[test]
+fn a_segment_that_begins_before_the_time_that_the_one_before_it_reached_is_a_fault_where_it_begins() {
+    for back in [2, 4999, 5000] {
+        let mut reader = two_segments(5000 - back, |writer| writer.pretend_time(5000 - back));
+        let second = reader.entries()[1].offset;
+        let told = verify_content(&mut reader, |_| ());
+        let Err(Error::Format { offset, what, .. }) = told else { panic!("{back} ms back: {told:?}") };
+        assert_eq!(offset, second, "{back} ms back: {what}");
+        assert!(what.contains("begins at") && what.contains("5000 ms"), "{back} ms back: {what}");
+    }
+    // As far as rounding goes.
+    assert!(verify_content(&mut two_segments(4999, |writer| writer.pretend_time(4999)), |_| ()).is_ok());
+    // A recorder whose clock says so begins it where the one before ended.
+    for at in [0, 4000, 5000, 9000] {
+        let mut reader = two_segments(at, |_| ());
+        assert_eq!(reader.entries()[1].tally.start, at.max(5000));
+        assert_eq!(verify_content(&mut reader, |_| ()).unwrap(), 4, "{at}");
+    }
+}
+
+#[test]
+fn only_the_first_line_of_the_text_is_passed_over_as_its_header() {
+    for line in ["{\"version\":3}\n", " {\"version\":3}\n", "{\n"] {
+        let told = verify_content(&mut two_segments(5000, |writer| writer.pretend_line(line)), |_| ());
+        let Err(Error::Format { what, .. }) = told else { panic!("{line:?}: {told:?}") };
+        assert!(what.contains("a second header"), "{what}");
+    }
+}
+
+#[test]
+fn a_number_that_only_a_wrong_frame_says_is_not_told() {
+    let recorded = session(9, 100, true).bytes;
+    let last =
+        (100..recorded.len() - 200).rev().find(|at| recorded[*at..].starts_with(&frame::MARK)).unwrap();
+    let number = u32::from_le_bytes(recorded[last + 8..last + 12].try_into().unwrap());
+    let told = |change: &[(usize, u8)]| {
+        let mut changed = recorded.clone();
+        change.iter().for_each(|(at, byte)| changed[last + at] = *byte);
+        match judge(&changed).verdict {
+            Verdict::Altered { offset, chunk, .. } if offset == last as u64 => chunk,
+            verdict => panic!("{verdict:?}"),
+        }
+    };
+    // Flags that nobody knows.
+    assert_eq!(told(&[(3, 0x80)]), Some(number));
+    assert_eq!(told(&[(3, 0x80), (11, 0x77)]), None);
+    assert_eq!(told(&[(11, 0x77)]), None);
+}
