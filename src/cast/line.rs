@@ -413,11 +413,16 @@ fn payload(code: &str, data: Cow<'_, str>) -> Result<Payload, LineError> {
         "m" => Payload::Marker(data.into_owned()),
         "x" => Payload::Exit(data.trim().parse().map_err(|_| wrong("not a number"))?),
         "k" => Payload::Keyframe(data.into_owned()),
-        "t" => Payload::Anchor(serde_json::from_str(&data).map_err(|_| wrong("not a clock anchor"))?),
+        "t" => Payload::Anchor(object(&data).ok_or_else(|| wrong("not a clock anchor"))?),
         "w" => Payload::Withheld(data.parse().map_err(|_| wrong("not a count"))?),
-        "g" => Payload::Gap(serde_json::from_str(&data).map_err(|_| wrong("not a gap"))?),
+        "g" => Payload::Gap(object(&data).ok_or_else(|| wrong("not a gap"))?),
         _ => Payload::Other { code: code.to_owned(), data: data.into_owned() },
     })
+}
+
+/// What a JSON object says. (A list of its values in their order would be read as well.)
+fn object<T: serde::de::DeserializeOwned>(data: &str) -> Option<T> {
+    data.trim_start().starts_with('{').then(|| serde_json::from_str(data).ok())?
 }
 
 #[cfg(test)]

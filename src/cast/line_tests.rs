@@ -192,3 +192,17 @@ proptest! {
         let _ = Decoder::default().decode(&line);
     }
 }
+
+#[test]
+fn clocks_and_gaps_are_objects_and_not_lists_of_their_values() {
+    let mut decoder = Decoder::default();
+    for (code, object, list) in [
+        ("t", r#" {"at":1,"utc":2,"boot":3}"#, "[1,2,3]"),
+        ("g", r#"{"why":"capped","of":"o","count":1}"#, r#"["capped","o",1,"",""]"#),
+    ] {
+        let line = |data: &str| serde_json::to_vec(&(0, code, data)).unwrap();
+        assert!(decoder.decode(&line(object)).unwrap().is_some(), "{code}");
+        let error = decoder.decode(&line(list)).unwrap_err();
+        assert!(matches!(error, LineError::Data { .. }), "{code}: {error}");
+    }
+}

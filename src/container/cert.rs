@@ -52,13 +52,18 @@ impl Statement {
         let statement = Self {
             host: value("host")?.to_owned(),
             session: value("session")?.to_owned(),
-            header: unhex(value("header-sha256")?)?,
-            keys: unhex(value("keys-sha256")?)?,
-            first: unhex(value("first-checkpoint")?)?,
+            header: digits(value("header-sha256")?)?,
+            keys: digits(value("keys-sha256")?)?,
+            first: digits(value("first-checkpoint")?)?,
             ledger: Some(value("ledger-head")?).filter(|l| *l != "-").unwrap_or_default().to_owned(),
         };
         lines.next().is_none().then_some(statement)
     }
+}
+
+/// Of these digits, which are lower-case: the statement is one text, and no other is taken for it.
+fn digits(text: &str) -> Option<[u8; 32]> {
+    unhex(text).filter(|bytes| hex(bytes) == text)
 }
 
 /// A statement and its signature, as stored.
@@ -115,6 +120,15 @@ mod tests {
         let longer = statement.text() + "more: x\n";
         assert!(parse(&encode(&longer, "SIG"), 0).is_err());
         assert!(parse(&body[..40], 0).is_err());
+        // Of digits there is one way to write them.
+        for name in ["header-sha256", "keys-sha256", "first-checkpoint"] {
+            let digits =
+                Statement { header: [0xab; 32], keys: [0xab; 32], first: [0xab; 32], ..statement.clone() };
+            let lower = format!("{name}: {}", "ab".repeat(32));
+            let text = digits.text().replace(&lower, &lower.replace("ab", "AB"));
+            assert!(text.contains("AB") && parse(&encode(&text, "SIG"), 0).is_err(), "{text}");
+            assert!(parse(&encode(&digits.text(), "SIG"), 0).is_ok());
+        }
         let sly = Statement { host: "a\nsession: evil".into(), ..statement };
         assert!(parse(&encode(&sly.text(), ""), 0).unwrap().statement.host.contains("\\n"));
     }

@@ -55,6 +55,10 @@ impl Header {
             let what = format!("header of {} bytes; at most {} are allowed", body.len(), limits::HEADER);
             return Err(Error::format(offset, 0, what));
         }
+        // A list of the values in their order would be read as well.
+        if !body.trim_ascii_start().starts_with(b"{") {
+            return Err(Error::format(offset, 0, "the header is no JSON object"));
+        }
         let header: Self =
             serde_json::from_slice(body).map_err(|e| Error::format(offset, 0, format!("the header: {e}")))?;
         if header.cipher != "chacha20poly1305" || header.compression != "zstd" {
@@ -160,5 +164,29 @@ impl Meta {
     pub fn why(&self) -> String {
         let given = [self.ticket.as_str(), self.reason.as_str()].into_iter().filter(|text| !text.is_empty());
         given.collect::<Vec<_>>().join(" ")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_public_is_an_object_and_not_a_list_of_its_values() {
+        let header = Header {
+            cipher: "chacha20poly1305".into(),
+            compression: "zstd".into(),
+            machine: "m".into(),
+            caller: "c".into(),
+            retention: "r".into(),
+            policy: "p".into(),
+            ..Header::default()
+        };
+        let object = serde_json::to_string(&header).unwrap();
+        assert_eq!(Header::parse(object.as_bytes(), 16).unwrap(), header);
+        assert_eq!(Header::parse(format!(" {object}").as_bytes(), 16).unwrap(), header);
+        let list = r#"["","chacha20poly1305","zstd","","",[],0,"","m","","c","","r","","p"]"#;
+        assert_eq!(serde_json::from_str::<Header>(list).unwrap(), header, "what would be read");
+        assert!(Header::parse(list.as_bytes(), 16).is_err());
     }
 }
