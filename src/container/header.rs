@@ -57,7 +57,7 @@ impl Header {
         }
         // A list of the values in their order would be read as well.
         if !body.trim_ascii_start().starts_with(b"{") {
-            return Err(Error::format(offset, 0, "the header is no JSON object"));
+            return Err(Error::format(offset, 0, "the header: it is no JSON object"));
         }
         let header: Self =
             serde_json::from_slice(body).map_err(|e| Error::format(offset, 0, format!("the header: {e}")))?;
