@@ -10,6 +10,7 @@ mod file;
 mod names;
 mod nearest;
 mod redact;
+mod script;
 mod show;
 mod units;
 
@@ -233,8 +234,8 @@ const REDACT: &[&str] = &[
     "curl -u*",
     "curl --user *",
     "curl --user=*",
-    "docker -p *",
-    "podman -p *",
+    "docker login -p *",
+    "podman login -p *",
     "openssl pass:*",
     "openssl -k *",
     "smbclient -U *",
@@ -245,10 +246,10 @@ const REDACT: &[&str] = &[
     "useradd -p*",
     "usermod -p *",
     "usermod -p*",
-    "-H *Authorization:*",
-    "-H Cookie:*",
-    "-H *-Token:*",
-    "-H *-Api-Key:*",
+    "curl -H *Authorization:*",
+    "curl -H Cookie:*",
+    "curl -H *-Token:*",
+    "curl -H *-Api-Key:*",
     "*PASSWORD=*",
     "*PASSWD=*",
     "*PASSPHRASE=*",
