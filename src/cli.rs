@@ -98,15 +98,22 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>, environment: Environm
     }
 }
 
-/// Fails where our file lent us rights: with them every path that is named would be read and written for somebody who may not.
+/// Fails where we have rights that are not the caller's: with them every path that is named would be read and written for
+/// somebody who may not.
 fn refuse_lent_rights() -> Result<()> {
-    if !sys::privileges::are_lent()? {
-        return Ok(());
-    }
-    let what = "sealcast was given rights by its file that who called does not have, and did nothing";
-    Err(Error::new(Kind::System, what).hint(
-        "take them from it (`chmod ug-s`, `setcap -r`), and let sudo or doas decide who may be recorded as root",
-    ))
+    use sys::privileges::Lent;
+    let (what, hint) = match sys::privileges::lent()? {
+        None => return Ok(()),
+        Some(Lent::Ids) => (
+            "sealcast runs with other rights than whoever called it, and did nothing",
+            "take the set-user-id and set-group-id bits from its file (`chmod ug-s`), or let what started it set all ids",
+        ),
+        Some(Lent::Capabilities) => (
+            "sealcast was given capabilities by its file that who called does not have, and did nothing",
+            "take them from it (`setcap -r`), and let sudo or doas decide who may be recorded as root",
+        ),
+    };
+    Err(Error::new(Kind::System, what).hint(hint))
 }
 
 /// Help and version are answers; anything else that the parser says becomes an error of ours.

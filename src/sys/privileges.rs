@@ -81,17 +81,26 @@ fn prove(uid: u32, gid: u32) -> io::Result<()> {
     }
 }
 
-/// Whether the file that this process runs lent it rights which whoever called does not have: by the set-user-id or the
-/// set-group-id bit, or by capabilities of its own. What the kernel says in `AT_SECURE` is no answer: every login on a host with
-/// SELinux sets that too.
+/// Rights of this process that whoever called does not have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lent {
+    /// Another user or group is in effect than the real one: by the set-user-id or the set-group-id bit of the file that it runs,
+    /// or because what started it left them so.
+    Ids,
+    /// Capabilities of that file.
+    Capabilities,
+}
+
+/// Whether this process has rights that whoever called does not have. What the kernel says in `AT_SECURE` is no answer: every
+/// login on a host with SELinux sets that too.
 ///
 /// # Errors
 /// When the kernel does not tell (it always does).
-pub fn are_lent() -> Result<bool> {
+pub fn lent() -> Result<Option<Lent>> {
     let ids = ids::current()?;
     let [[real, effective, _], [real_group, effective_group, _]] = [ids.uid, ids.gid];
     if real != effective || real_group != effective_group {
-        return Ok(true);
+        return Ok(Some(Lent::Ids));
     }
     let [_, low, _, _, high, _] =
         guard::capability_sets().map_err(|error| Error::new("read the capabilities", "", error))?;
@@ -101,7 +110,9 @@ pub fn are_lent() -> Result<bool> {
         // SAFETY: takes numbers only.
         unsafe { libc::prctl(libc::PR_CAP_AMBIENT, libc::PR_CAP_AMBIENT_IS_SET, *number, 0, 0) == 1 }
     };
-    Ok(real != 0 && !(0..64).filter(|number| permitted >> number & 1 == 1).all(|number| handed_on(&number)))
+    let is_lent =
+        real != 0 && !(0..64).filter(|number| permitted >> number & 1 == 1).all(|number| handed_on(&number));
+    Ok(is_lent.then_some(Lent::Capabilities))
 }
 
 /// Who a root process acts for when it reads or writes what that somebody could have read or written without it.
