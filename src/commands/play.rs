@@ -86,6 +86,11 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
         };
         return watch::watch(context, &args.reading, &start);
     }
+    if !args.known_keys.is_empty() {
+        // Said by the parser where --plain was given.
+        let what = "the argument '--known-keys <FILE>' cannot be used without a terminal: plain text comes without a verdict";
+        return Err(Error::new(Kind::Usage, what).hint("leave it out; `sealcast verify` judges"));
+    }
     let (opened, _) = args.reading.open_content(context, wanted)?;
     let (name, no_end) = (shown(&opened.found.path), opened.end_missing());
     let mut reader = opened.reader;

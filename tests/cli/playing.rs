@@ -255,3 +255,13 @@ fn a_time_behind_an_at_sign_is_whatever_the_player_takes() {
         assert!(played.err.contains(outside) && played.text() == shown, "{played}");
     }
 }
+
+#[test]
+fn keys_that_plain_text_would_not_be_held_against_are_refused() {
+    let home = Home::new();
+    home.record(&Recording::default());
+    for words in [&["play", "-k", "fleet", "last"][..], &["play", "--plain", "-k", "fleet", "last"]] {
+        let told = home.run(words).exits(2).complains("--known-keys <FILE>");
+        assert!(told.out.is_empty() && told.err.contains("cannot be used with"), "{told}");
+    }
+}
