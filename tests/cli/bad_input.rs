@@ -131,7 +131,8 @@ fn a_limit_that_keeps_a_recording_from_being_made_is_named() {
     let told = limited("-f 0").exits(125).complains("File too large");
     assert!(told.err.contains("`ulimit -f`"), "{told}");
     let mut failed = 0;
-    for files in 6..20 {
+    // Below that the loader itself may fail, where more than the three are open.
+    for files in 8..20 {
         let told = limited(&format!("-n {files}"));
         if told.code != Some(0) {
             let told = told.exits(125).complains("Too many open files");
