@@ -11,6 +11,7 @@ use super::queue::Feed;
 use super::withhold::{Reported, Typed, Unseen, Withhold};
 use crate::cast::{Event, Payload, line};
 use crate::policy::Input;
+use crate::shell::keys::Keys;
 use crate::shell::said::Said;
 use crate::sys::clock;
 use crate::sys::tty::Size;
@@ -49,6 +50,7 @@ pub(super) struct Batch {
     stalls: u64,
     stalled: Duration,
     capture: Capture,
+    keys: Keys,
     withhold: Withhold,
     /// [`Withhold::held_since`] has been told of.
     holds: bool,
@@ -107,6 +109,7 @@ impl Batch {
             stalls: 0,
             stalled: Duration::ZERO,
             capture: Capture::default(),
+            keys: Keys::default(),
             withhold,
             holds: false,
             unseen: Unseen::default(),
@@ -142,9 +145,10 @@ impl Batch {
         let now = at.saturating_sub(self.start);
         let before = self.bytes;
         // That a line was ended shows on the screen; what was typed does not follow from it.
-        let lines = if secret { 0 } else { bytes.iter().filter(|b| matches!(b, b'\r' | b'\n')).count() };
-        for _ in 0..lines.min(MOST_LINES) {
-            self.push(Event::new(now, Said::Entered.payload()), 64);
+        let lines = self.keys.typed(bytes).into_iter().take(if secret { 0 } else { MOST_LINES });
+        for alone in lines {
+            let said = if alone { Said::Alone } else { Said::Entered };
+            self.push(Event::new(now, said.payload()), 64);
         }
         self.withhold.typed(now, bytes, secret || blind, &mut self.typed);
         self.push_typed(now);
@@ -168,7 +172,12 @@ impl Batch {
             self.withhold.resize(cols, rows);
         }
         let payload = match Said::of(&payload) {
-            Some(said) => self.unseen.told(said, &mut self.withhold).payload(),
+            Some(said) => {
+                if let Said::Mark(mark) = &said {
+                    self.keys.told(mark);
+                }
+                self.unseen.told(said, &mut self.withhold).payload()
+            }
             None => payload,
         };
         let bytes = if let Payload::Other { data, .. } = &payload { data.len() } else { 0 };
@@ -285,6 +294,7 @@ impl Batch {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::shell::marks::Mark;
 
     #[test]
     fn how_far_the_output_was_read_is_told_behind_it_and_without_any_when_asked() {
@@ -377,6 +387,26 @@ mod tests {
             let entered = events.filter(|event| event.payload == Said::Entered.payload()).count();
             assert_eq!(entered, if secret { 0 } else { 2 });
         }
+    }
+
+    #[test]
+    fn whether_enter_was_the_only_key_at_a_prompt_is_told() {
+        let (feed, intake) = crate::record::queue::bounded(1 << 20).unwrap();
+        let start = clock::monotonic();
+        let mut batch = Batch::new(feed, start, Input::Echoed, None, None, true);
+        let end = Said::Mark(Mark::End { status: Some(0), pipe: Vec::new(), cancelled: false });
+        for typed in ["ls\r", "\r", "id", "\r", "\r"] {
+            batch.typed(start, typed.as_bytes(), false, false);
+            if typed.ends_with('\r') {
+                batch.event(end.payload());
+            }
+        }
+        batch.finish(0);
+        drop(batch);
+        let events = std::iter::from_fn(|| intake.receive(Duration::ZERO).ok()).flatten();
+        let said = events.filter_map(|event| Said::of(&event.payload));
+        let lines: Vec<Said> = said.filter(|said| matches!(said, Said::Entered | Said::Alone)).collect();
+        assert_eq!(lines, [Said::Entered, Said::Alone, Said::Entered, Said::Alone]);
     }
 
     #[test]

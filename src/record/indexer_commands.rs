@@ -225,8 +225,9 @@ impl Commands {
                 Some(Said::Held(since)) => {
                     tracker.held(since.map(|since| since.saturating_sub(micros(*origin))));
                 }
-                Some(Said::Entered) if lost => tracker.entered_unread(now, 1),
+                Some(Said::Entered | Said::Alone) if lost => tracker.entered_unread(now, 1),
                 Some(Said::Entered) => tracker.entered(now),
+                Some(Said::Alone) => tracker.entered_alone(now),
                 Some(Said::Hidden { at, line }) => tracker.hidden(at, line),
                 Some(Said::Through(_)) | None => {}
             },

@@ -73,7 +73,7 @@ impl Unheard {
                 self.marks = self.marks.saturating_add(1);
                 self.starts = self.starts.saturating_add(u64::from(matches!(mark, Mark::Start(_))));
             }
-            Some(Said::Entered) => self.lines = self.lines.saturating_add(1),
+            Some(Said::Entered | Said::Alone) => self.lines = self.lines.saturating_add(1),
             _ => {}
         }
     }

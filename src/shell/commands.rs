@@ -262,8 +262,14 @@ impl Tracker {
             self.typing.at = time;
         }
         self.typing.enters = self.typing.enters.saturating_add(1);
-        self.typing.fresh = true;
+        (self.typing.fresh, self.typing.alone) = (true, false);
         self.entered = true;
+    }
+
+    /// A line was ended by the operator, and Enter was the only key since the shell began to read it.
+    pub fn entered_alone(&mut self, time: u64) {
+        self.entered(time);
+        self.typing.alone = true;
     }
 
     /// Whether the line that the cursor leaves next is of interest: then [`Tracker::output`] must be given the output.

@@ -9,6 +9,7 @@ pub mod commands;
 mod differences;
 pub mod integration;
 mod join;
+pub mod keys;
 pub mod marks;
 pub mod notices;
 mod quote;

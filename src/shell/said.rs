@@ -29,6 +29,8 @@ pub enum Said {
     Held(Option<u64>),
     /// By the operator: a line was ended (nothing of the line is in it).
     Entered,
+    /// By the operator: a line was ended, and Enter was the only key (see [`super::keys`]).
+    Alone,
     /// By the recorder, of the withheld input that is told next: when its first key was pressed, milliseconds since the start of the
     /// session, and whether a line was ended with it, or read as a secret.
     Hidden {
@@ -56,7 +58,8 @@ impl Said {
             }
             Self::Mark(mark) => matches!(mark, Mark::Integration { .. } | Mark::End { .. }),
             Self::Hint(hint) => matches!(hint, Hint::Forged | Hint::Broken),
-            Self::Clock(_) | Self::Through(_) | Self::Held(_) | Self::Entered | Self::Hidden { .. } => false,
+            Self::Clock(_) | Self::Through(_) | Self::Held(_) => false,
+            Self::Entered | Self::Alone | Self::Hidden { .. } => false,
         };
         kept.then(|| self.payload())
     }
@@ -198,6 +201,7 @@ mod tests {
             Said::Held(None),
             Said::Held(Some(19)),
             Said::Entered,
+            Said::Alone,
             Said::Hidden { at: 4, line: false },
         ] {
             assert_eq!(Said::of(&said.payload()), Some(said));

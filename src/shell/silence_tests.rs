@@ -415,6 +415,41 @@ fn commands_that_ran_while_nothing_was_told_are_known_of_the_count_of_the_prompt
     assert_eq!(told(&hand.done()), [("off", Some(0), vec!["marks-ended"]), ("ls", Some(0), vec![])]);
 }
 
+/// The sign of the prompt stands before the directory (`PROMPT='> %~ '`).
+#[test]
+fn enter_alone_is_no_line_though_the_prompt_goes_on_behind_its_sign() {
+    let mut hand = Hand::new();
+    hand.integrated("zsh").prompt(0);
+    let at_prompt = |hand: &mut Hand| hand.screen = OneLine("> ~ ".into());
+    let alone = |hand: &mut Hand, drawn: &str| {
+        hand.time += 1_000;
+        hand.tracker.entered_alone(hand.time);
+        hand.shows(drawn).shows("\r\n");
+    };
+    for _ in 0..3 {
+        at_prompt(&mut hand);
+        alone(&mut hand, "");
+        hand.prompt(0);
+    }
+    // What was not told is an entry as before, and now it is known where its prompt ends.
+    for line in ["fi", "rm x"] {
+        at_prompt(&mut hand);
+        hand.enters(line).prompt(i32::from(line == "fi"));
+    }
+    // Something put a line there when Enter came.
+    at_prompt(&mut hand);
+    alone(&mut hand, "ls");
+    hand.prompt(0);
+    assert_eq!(
+        told(&hand.done()),
+        [
+            ("fi", Some(1), vec!["unstarted"]),
+            ("rm x", Some(0), vec!["unstarted", "marks-ended"]),
+            ("ls", Some(0), vec!["unstarted"]),
+        ]
+    );
+}
+
 /// A program that a key is bound to asks something; a list of completions is paged.
 #[test]
 fn a_line_behind_which_the_prompt_is_drawn_again_is_none() {

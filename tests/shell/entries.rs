@@ -13,9 +13,14 @@ pub(crate) type Step<'a> = (&'a str, &'a str);
 
 /// Types everything and ends with `exit 7`.
 pub(crate) fn run(setup: Setup, steps: &[Step]) -> Option<Session> {
+    run_at(PROMPT, setup, steps)
+}
+
+/// The same at another prompt.
+pub(crate) fn run_at(prompt: &str, setup: Setup, steps: &[Step]) -> Option<Session> {
     let mut session = Session::start(&setup)?;
-    session.expect(PROMPT);
-    let mut before = PROMPT;
+    session.expect(prompt);
+    let mut before = prompt;
     for (text, then) in steps {
         // What is not typed at a prompt is for a program that runs.
         if std::mem::replace(&mut before, then).ends_with(' ') {

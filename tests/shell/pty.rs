@@ -11,6 +11,7 @@ use sealcast::cast;
 use sealcast::exec;
 use sealcast::shell::commands::{Settled, Tracker};
 use sealcast::shell::integration::{self, Plan};
+use sealcast::shell::keys::Keys;
 use sealcast::shell::marks::{Filter, Found, Mark, Nonce};
 use sealcast::sys::clock;
 use sealcast::sys::poll::Set;
@@ -41,6 +42,8 @@ pub(crate) struct Setup<'a> {
     pub(crate) bare: bool,
     /// With the kernel's trace.
     pub(crate) traced: bool,
+    /// The tracker is told of keys what a recorder tells it.
+    pub(crate) unseen: bool,
 }
 
 pub(crate) enum Seen {
@@ -56,6 +59,7 @@ pub(crate) struct Session {
     leader: File,
     child: Child,
     filter: Filter,
+    keys: Option<Keys>,
     /// Every byte, marks included.
     pub(crate) raw: Vec<u8>,
     /// Without the marks.
@@ -178,6 +182,7 @@ impl Session {
             leader,
             child,
             filter,
+            keys: setup.unseen.then(Keys::default),
             raw,
             visible,
             seen,
@@ -230,7 +235,14 @@ impl Session {
 
     pub(crate) fn type_in(&mut self, text: &str) {
         let now = self.now();
-        self.tracker.input(now, text.as_bytes(), &mut self.screen);
+        match &mut self.keys {
+            None => self.tracker.input(now, text.as_bytes(), &mut self.screen),
+            Some(keys) => {
+                for alone in keys.typed(text.as_bytes()) {
+                    if alone { self.tracker.entered_alone(now) } else { self.tracker.entered(now) }
+                }
+            }
+        }
         self.leader.write_all(text.as_bytes()).unwrap();
     }
 
@@ -283,7 +295,7 @@ impl Session {
         };
         bytes.truncate(count);
         let now = self.now();
-        let Self { visible, seen, clocks, tracker, screen, filter, begin, .. } = self;
+        let Self { visible, seen, clocks, keys, tracker, screen, filter, begin, .. } = self;
         filter.feed(&bytes, |found| match found {
             Found::Bytes(piece) => {
                 visible.extend_from_slice(piece);
@@ -299,6 +311,7 @@ impl Session {
             }
             Found::Mark(mark) => {
                 seen.push(Seen::Mark(mark.clone()));
+                keys.iter_mut().for_each(|keys| keys.told(&mark));
                 tracker.mark(now, mark, screen);
             }
             Found::Hint(hint) => {

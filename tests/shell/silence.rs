@@ -1,6 +1,6 @@
 //! What is listed when a shell stops to tell what it runs, or tells a part: by a setting, by accident, or on purpose.
 
-use crate::entries::{PROMPT, Step, find, run};
+use crate::entries::{PROMPT, Step, find, run, run_at};
 use crate::pty::{Session, Setup};
 use sealcast::cast::{Command, Trust};
 use sealcast::shell::marks::Mark;
@@ -164,6 +164,36 @@ fn a_dash_with_a_prompt_of_its_own_is_read_on_from_the_screen() {
     assert_eq!((prompt.exit, prompt.execs.len()), (None, 0), "{prompt:?}");
     assert!(silenced(&session), "{:?}", session.commands);
     assert_eq!(find(&session, "/bin/true one").execs.len(), 1);
+}
+
+/// As the default theme of oh-my-zsh has it. What a recorder tells of keys has to do.
+#[test]
+fn enter_alone_is_no_line_of_a_zsh_whose_prompt_goes_on_behind_its_sign() {
+    for sign in ["\u{279c}", ">"] {
+        for (line, tells) in [("true", true), ("typeset -ar preexec_functions=()", false)] {
+            let rc = format!("PROMPT='{sign}  %~ '; RPROMPT='right'; unsetopt prompt_sp\n");
+            let files = [(".zshrc", rc.as_str())];
+            let setup = Setup { shell: "zsh", files: &files, unseen: true, ..Setup::default() };
+            // The last of a prompt, with what stands on the right: its editor reads a line.
+            let at = "\x1b[?2004h";
+            let enter: Step = ("", at);
+            let steps: &[Step] = &[
+                enter,
+                enter,
+                (line, at),
+                enter,
+                ("given up\x03", at),
+                enter,
+                ("kill -0 $$", at),
+                enter,
+                ("kill -0 1", at),
+            ];
+            let Some(session) = run_at(at, setup, steps) else { return };
+            let exit = "exit 7";
+            assert_eq!(texts(&session), [line, "kill -0 $$", "kill -0 1", exit], "{}", session.transcript());
+            assert_eq!(silenced(&session), !tells, "{sign} {line}: {:?}", session.commands);
+        }
+    }
 }
 
 /// `set -a` left on by a start-up file exports whatever is defined after it.

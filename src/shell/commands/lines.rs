@@ -41,6 +41,8 @@ pub(super) struct Typing {
     pub(super) ahead: VecDeque<String>,
     /// An Enter came, and no output since.
     pub(super) fresh: bool,
+    /// The last Enter was the only key since the shell began to read the line.
+    pub(super) alone: bool,
     /// What stood before the cursor when the last Enter came; `None` in full-screen programs.
     pub(super) stood: Option<String>,
     /// Number that the next line gets in the history.
@@ -67,6 +69,8 @@ impl Tracker {
         let Some(mut line) = screen.line() else { return };
         let whole = cut_beside(&mut line);
         let begin = std::mem::replace(&mut self.typing.at, time);
+        let alone = self.is_bare_enter(&line);
+        let prompt = prompt.or_else(|| alone.then(|| line.before.clone()));
         // Lines that were typed ahead have no prompt of their own: the last one may stand before them again.
         let stands = |p: &str| !p.trim().is_empty() && line.text.starts_with(p.trim_end());
         let told = prompt.filter(|p| stands(p));
@@ -78,6 +82,8 @@ impl Tracker {
             Some(text) if !prompt.is_empty() => text.strip_prefix(' ').unwrap_or(text).to_string(),
             _ => line.text.clone(),
         };
+        // What is left then stands on the right.
+        let text = if alone { String::new() } else { text };
         let continues = prompt.trim_end() == ">" && !self.typing.lines.is_empty();
         let open = match self.place {
             Place::Prompt => self.entries.iter().rev().find(|e| e.is_guess()).map(|e| e.id),
@@ -153,6 +159,13 @@ impl Tracker {
         } else if let Some(entry) = self.entry(id) {
             entry.solid = solid;
         }
+    }
+
+    /// Whether Enter is all that was typed at a prompt of which the shell does not say where it ends, and nothing but the prompt stood
+    /// there: Enter may have been bound to what puts a line there.
+    fn is_bare_enter(&self, line: &Line) -> bool {
+        let added_nothing = self.typing.stood.as_deref().map(str::trim_end) == Some(line.before.trim_end());
+        self.typing.alone && self.place == Place::Prompt && self.prompts.last.is_none() && added_nothing
     }
 
     /// The flag of a command before whose end further lines were typed, of a shell that tells of no starts.

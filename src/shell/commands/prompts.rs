@@ -15,7 +15,7 @@ use crate::shell::screen::Screen;
 pub(super) struct Prompts {
     /// The shell, as it told itself.
     pub(super) pid: Option<u32>,
-    last: Option<AtPrompt>,
+    pub(super) last: Option<AtPrompt>,
     /// Status of the last command, as it was told where this one began.
     pub(super) status: Option<i32>,
     /// An end was told since.
