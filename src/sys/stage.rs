@@ -44,6 +44,8 @@ const BACK: u8 = b'b';
 const ADOPTED: Duration = Duration::from_secs(2);
 /// How long the stage is waited for that ends a session: longer than that takes.
 const CLEARED: Duration = Duration::from_secs(8);
+/// How often it is looked where `poll(2)` is refused.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// What to run, and as whom.
 #[derive(Clone, Debug, Default)]
@@ -254,14 +256,20 @@ impl Stage {
             // It closes its end, or is gone; waiting for that longer would only give the session more time.
             let mut set = Set::default();
             set.add(control, false, false);
-            let _ = set.wait(Some(ADOPTED));
+            if set.wait(Some(ADOPTED)).is_err() {
+                std::thread::park_timeout(LOOK);
+            }
         }
     }
 
     /// Kills what runs of the session at once: for when the stage cannot be relied on.
     pub fn kill_all(&self) {
         let first = self.child.as_ref().and_then(|child| child.first.as_ref());
-        let still = first.filter(|(_, held)| held.has_ended() != Some(true));
+        let still = first.filter(|(pid, held)| match held.has_ended() {
+            Some(ended) => !ended,
+            // Where that is not known the number may be another's by now.
+            None => ids::parent(*pid) == Some(self.pid()),
+        });
         remains::kill(self.pid(), still.map(|(pid, _)| *pid));
     }
 
@@ -276,7 +284,8 @@ impl Stage {
                     let mut set = Set::default();
                     set.add(&self.reports, true, false);
                     if set.wait(Some(left)).is_err() {
-                        return false;
+                        // The stage needs nothing of ours, and to kill it now would leave what clings to its life.
+                        std::thread::park_timeout(LOOK.min(left));
                     }
                 }
             }

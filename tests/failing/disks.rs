@@ -120,9 +120,10 @@ fn a_limit_on_the_length_of_files_that_cannot_be_lifted_is_told_and_kills_no_rec
     let mut command = sandbox.command("prlimit");
     command.args(["--fsize=200000", "setpriv", "--bounding-set=-sys_resource"]);
     command.arg(wrapped.get_program()).args(wrapped.get_args());
-    command.stdin(Stdio::null()).stdout(Stdio::null());
-    let ran = command.output().unwrap();
-    let told = String::from_utf8_lossy(&ran.stderr);
+    let errors = std::fs::File::create(sandbox.path("errors")).unwrap();
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(errors).spawn().unwrap();
+    let status = until("the end", || child.try_wait().unwrap());
+    let told = std::fs::read_to_string(sandbox.path("errors")).unwrap();
     // There is no room for the end of the recording: the session has ended for it.
-    assert!(ran.status.signal() == Some(1) && told.contains("File too large"), "{}: {told}", ran.status);
+    assert!(status.signal() == Some(1) && told.contains("File too large"), "{status}: {told}");
 }
