@@ -34,12 +34,10 @@ pub struct Command {
 }
 
 /// Flags that say that a witness tells no more, or that something is missing: who looks at nothing else must see them.
-const NOTICES: [&str; 9] =
-    ["marks-ended", "replaced", SILENT, "lost-execs", "lost-marks", LEFT_OUT, UNREAD, UNTOLD, LEFT_RUNNING];
+const NOTICES: [&str; 8] =
+    ["marks-ended", "replaced", SILENT, "lost-execs", "lost-marks", LEFT_OUT, UNREAD, LEFT_RUNNING];
 /// The one of them that is of lines that were typed while the screen was not known.
 const UNREAD: &str = "unread";
-/// The one of them that is of lines that entered the shell's history though no start of them was told.
-const UNTOLD: &str = "untold";
 /// The one of them that is of every day, and of the end of the session.
 pub const LEFT_RUNNING: &str = "left-running";
 /// The word of the flag that something did not come into the index.
@@ -68,20 +66,6 @@ impl Command {
     /// Whether it stands for lines that nobody could read.
     pub fn is_unread(&self) -> bool {
         self.flags.iter().any(|flag| is_unread(flag))
-    }
-
-    /// The flag of this many lines that the shell's history took, and of which no start was told.
-    pub fn untold(lines: u64) -> String {
-        let lines = if lines == 1 { "1 line".to_owned() } else { format!("{lines} lines") };
-        format!(
-            "{UNTOLD}: {lines} entered the history at the prompt, of which the shell told no start: run from an editor \
-             (^X^E, or v in vi mode), or put there by a key"
-        )
-    }
-
-    /// Whether it stands for commands of which no more is known: there may be others.
-    pub fn is_unknown(&self) -> bool {
-        self.flags.iter().any(|flag| is_unread(flag) || is_of(flag, UNTOLD))
     }
 
     /// Bytes that it takes with its programs, about: what bounds the index of a segment.
@@ -205,14 +189,13 @@ mod tests {
             "replaced: z",
             "lost-execs",
             "lost-marks: x",
-            &Command::untold(2),
             "unlisted: marks-ended: no",
         ];
         let command =
             Command { flags: flags.iter().map(|flag| (*flag).to_owned()).collect(), ..Command::default() };
         assert_eq!(
             command.notices().collect::<Vec<_>>(),
-            ["marks-ended: y", "replaced: z", "lost-execs", "lost-marks: x", &Command::untold(2)]
+            ["marks-ended: y", "replaced: z", "lost-execs", "lost-marks: x"]
         );
     }
 }

@@ -370,7 +370,7 @@ impl Indexer for ScreenIndexer {
         let seen = state.commands;
         drop(state);
         let left_out = self.account(&commands, &execs, left_out, seen);
-        let unread = commands.iter().chain(&running).any(Command::is_unknown);
+        let unread = commands.iter().chain(&running).any(Command::is_unread);
         commands.extend(self.sight.as_mut().and_then(|sight| sight.note.take()));
         self.patience = self.most_patience;
         let flooded = std::mem::take(&mut self.flooded);

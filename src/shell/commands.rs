@@ -427,7 +427,7 @@ impl Tracker {
         let unstarted = self.unstart(time, at, status);
         self.ended = ended.or(unstarted);
         self.typing.lines.clear();
-        self.typing.begun = None;
+        self.typing.after = None;
         self.read_ahead(time, at, status);
     }
 

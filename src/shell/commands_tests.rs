@@ -183,40 +183,6 @@ fn a_shell_that_tells_only_the_last_of_several_lines_is_helped_by_the_screen() {
 }
 
 #[test]
-fn lines_that_were_pasted_are_not_taken_for_those_of_an_editor_and_hide_none_before_them() {
-    let texts = |number: u64, endless: bool| {
-        let start = |text: &str, number| Start {
-            text: Some(text.into()),
-            number: Some(number),
-            before: Some(4),
-            ..Start::default()
-        };
-        let mut hand = Hand::new();
-        hand.integrated("bash")
-            .prompt(0)
-            .types("# a")
-            .shows("> ")
-            .types("ls b")
-            .starts(start("ls b", number));
-        if endless {
-            hand.shows("# ").types("# c").shows("# ").types("ls d").starts(start("ls d", number + 2));
-            hand.shows("# ").types(" ls e").starts(start("ls d", number + 2));
-        }
-        hand.prompt(0)
-            .done()
-            .into_iter()
-            .map(|command| match command.flags.as_slice() {
-                [flag, ..] if flag.starts_with("untold") => flag.clone(),
-                _ => command.text,
-            })
-            .collect::<Vec<_>>()
-    };
-    assert_eq!(texts(5, false), ["ls b"]);
-    assert_eq!(texts(7, false), [Command::untold(2), "ls b".into()]);
-    assert_eq!(texts(5, true), ["ls b", "ls d", " ls e"]);
-}
-
-#[test]
 fn a_line_typed_ahead_to_a_shell_without_starts_is_an_entry_once_the_next_prompt_shows_that_it_was_read() {
     let entries = |commands: Vec<Command>| {
         let entry = |c: Command| (c.text, c.exit, c.flags.len());

@@ -93,7 +93,6 @@ pub(crate) fn find<'a>(session: &'a Session, text: &str) -> &'a Command {
         .unwrap_or_else(|| panic!("no `{text}`\n{}", session.transcript()))
 }
 
-const UNLISTED: &str = "unlisted: the line was kept out of the shell's history";
 const UNSTARTED: &str =
     "unstarted: the shell told no start of it: nothing ran, or it no longer tells what does";
 
@@ -243,82 +242,6 @@ fn lines_that_bash_draws_twice_are_no_entry_of_several_lines() {
                 "told 7 \"exit 7\"",
             ],
         );
-    }
-}
-
-#[test]
-fn of_pasted_lines_bash_runs_each_is_an_entry_and_no_other_raises_an_alarm() {
-    let files = [(".bashrc", "PS1='@@ '; HISTCONTROL=ignoreboth; alias x=$'true\\ntrue'\n")];
-    let setup = Setup { shell: "bash", files: &files, ..Setup::default() };
-    let Some(mut session) = Session::start(&setup) else { return };
-    session.expect(PROMPT);
-    for (pasted, last) in [
-        // What stands in the history though it ran nothing.
-        ("# stop it\rtrue one\r# two\rfalse", "false"),
-        ("# one\r# true\rtrue 0", "true 0"),
-        ("true 1\rfi\rtrue 2", "true 2"),
-        // What ran though it does not stand there: bash tells the line before it, and tells it again.
-        ("true x\rtrue x", "true x"),
-        ("true 3\r kill -0 1\r kill -0 2\rtrue 4", "true 4"),
-        ("true 5\r# note\r kill -0 1\rtrue 6", "true 6"),
-        // One line, of two commands: it is told at each.
-        ("x", "x"),
-    ] {
-        session.editing();
-        session.type_in(&format!("\x1b[200~{pasted}\x1b[201~"));
-        session.expect(last);
-        session.type_in("\r");
-        session.expect(PROMPT);
-    }
-    session.editing();
-    session.type_in("exit 7\r");
-    assert_eq!(session.end().1, Some(7), "{}", session.transcript());
-    let (unlisted, told) = (format!("seen - \"\" ({UNLISTED})"), |text: &str| format!("told - {text:?}"));
-    check(
-        &session,
-        &[
-            &told("true one"),
-            "told 1 \"false\"",
-            "told 0 \"true 0\"",
-            &told("true 1"),
-            "told 0 \"true 2\"",
-            &told("true x"),
-            &format!("seen 0 \"\" ({UNLISTED})"),
-            &told("true 3"),
-            &unlisted,
-            &unlisted,
-            "told 0 \"true 4\"",
-            &told("true 5"),
-            &unlisted,
-            "told 0 \"true 6\"",
-            "told 0 \"x\"",
-            "told 7 \"exit 7\"",
-        ],
-    );
-}
-
-#[test]
-fn what_bash_runs_from_an_editor_is_told_as_missing_by_the_next_command() {
-    let editor = "echo 'true by an editor' > \"$1\"\n";
-    for (rc, keys) in [("", "\x18\x05"), ("set -o vi", "\x1bv")] {
-        let rc = format!("PS1='@@ '; EDITOR=\"sh $HOME/edit\"; {rc}\n");
-        let files = [(".bashrc", rc.as_str()), ("edit", editor)];
-        let setup = Setup { shell: "bash", files: &files, ..Setup::default() };
-        let Some(mut session) = Session::start(&setup) else { return };
-        session.expect(PROMPT);
-        for (typed, then) in [("true before\r", PROMPT), (keys, "true by an editor"), ("exit 7\r", "exit")] {
-            session.editing();
-            session.type_in(typed);
-            session.expect(then);
-            // The editor ran before the line is there again.
-            if typed == keys {
-                session.expect(PROMPT);
-            }
-        }
-        assert_eq!(session.end().1, Some(7), "{}", session.transcript());
-        // What stood in the line when the editor was called is one of them: nothing.
-        let untold = format!("told - \"\" ({})", Command::untold(2));
-        check(&session, &["told 0 \"true before\"", &untold, "told 7 \"exit 7\""]);
     }
 }
 

@@ -47,25 +47,15 @@ pub(super) struct Typing {
     pub(super) stood: Option<String>,
     /// Number that the next line gets in the history.
     pub(super) number: Option<u64>,
-    /// The last start, until the next end is told: of lines that were pasted at once, none comes between.
-    pub(super) begun: Option<Begun>,
-}
-
-/// What the last start told of the history.
-pub(super) struct Begun {
-    /// Number of its last line.
-    pub(super) number: u64,
-    /// Text of its last line.
-    pub(super) text: Option<String>,
-    /// Lines that had been drawn since the prompt: several, of lines that were pasted.
-    pub(super) drawn: usize,
+    /// The same, after a start, until the next end is told: of lines that were pasted at once, none comes between.
+    pub(super) after: Option<u64>,
 }
 
 impl Typing {
     /// Nothing is known of what is being typed.
     pub(super) fn forget(&mut self) {
         let last = std::mem::take(&mut self.last);
-        *self = Self { last, number: self.number, begun: self.begun.take(), ..Self::default() };
+        *self = Self { last, number: self.number, after: self.after, ..Self::default() };
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Refuses to believe a text that is that of another line: then the screen's is taken, and the entry says so.
 
-use super::lines::{AHEAD, Begun};
+use super::lines::AHEAD;
 use super::unstarted::Standing;
 use super::{Place, Span, Tracker, push_flag};
 use crate::cast::{Command, Source, Trust, is_unread};
@@ -11,15 +11,6 @@ use crate::shell::marks::{Start, UNLISTED};
 
 /// The flag of the first command of which no end was told.
 const ENDLESS: &str = "marks-ended: the shell goes on, but no longer tells how commands end";
-
-/// How many of the lines that were drawn at the prompt stand before the one that is told, at most: of lines that were pasted, comments
-/// and such ran nothing. It is the first, or it is not known which: not all are drawn at a time when they can be read.
-fn drawn_before(shown: &[String], told: &str) -> usize {
-    let first = shown.first().map(|line| line.trim()).filter(|line| !line.is_empty());
-    let behind = first.and_then(|line| told.trim_start().strip_prefix(line));
-    let is_first = behind.is_some_and(|behind| !behind.starts_with(char::is_alphanumeric));
-    if is_first { 0 } else { shown.len().saturating_sub(1) }
-}
 
 impl Tracker {
     /// Whether a line that was read off the screen while a command ran is the one that the shell tells of now. Of several lines
@@ -48,45 +39,20 @@ impl Tracker {
         let begin = if entered { typing.at.saturating_mul(1_000).min(at.first) } else { at.first };
         let begin = begin.max(self.last_end.first);
         let number = start.before.filter(|_| !self.hookless).or(typing.number);
-        let begun = typing.begun.as_ref();
-        let drawn = if shown.is_empty() { begun.map_or(0, |begun| begun.drawn) } else { shown.len() };
-        // The history has taken nothing since the start before, at the same prompt.
-        let repeats = start
-            .number
-            .zip(begun)
-            .is_some_and(|(now, begun)| now <= begun.number && start.text == begun.text);
-        let screen_text = shown.join("\n");
-        // A comment starts nothing: a line that was pasted behind it does.
-        let is_comment = |text: &str| text.trim_start().starts_with('#');
-        let of_comment = start.number.is_some()
-            && start.text.as_deref().is_some_and(is_comment)
-            && (drawn > 1 || !is_comment(&screen_text));
         // The history did not take this line (a leading blank, a rule of the user's): its last line is another one, but where the
         // same was entered again. Where the screen does not tell, nobody does.
-        let unlisted = start.number.zip(number).is_some_and(|(now, before)| now < before)
-            || of_comment
-            || (repeats && (drawn > 1 || !shown.is_empty()));
+        let unlisted = start.number.zip(number).is_some_and(|(now, before)| now < before);
+        let screen_text = shown.join("\n");
         let flags = start.flags();
         let withheld = start.withheld;
-        let history = start.number.map(|number| Begun { number, text: start.text.clone(), drawn });
         let told = start.text.filter(|text| {
             let again = !text.trim().is_empty() && text.trim() == screen_text.trim();
             withheld || !unlisted || again
         });
         // Lines are drawn twice where they were pasted, or shown expanded first: the history says whether it took more than one.
-        let after = begun.map(|begun| begun.number.saturating_add(1));
-        let expected = number.max(typing.number).max(after);
+        let expected = number.max(typing.number).max(typing.after);
         let more = start.number.zip(expected).map_or(0, |(now, expected)| now.saturating_sub(expected));
         let several = start.by_line && more > 0;
-        // What the line editor itself has run (`fc` in an editor) is in the history, and no hook tells of it. It runs before any line
-        // that was entered at the prompt, so the prompt's first start tells; of the lines that were pasted before the one that
-        // starts, some are in the history though they ran nothing.
-        let pasted = drawn_before(&shown, told.as_deref().unwrap_or_default());
-        let untold = more.saturating_sub(u64::try_from(pasted).unwrap_or(u64::MAX));
-        if untold > 0 && !start.by_line && begun.is_none() {
-            let (source, trust, flags) = (Source::Shell, Trust::Told, vec![Command::untold(untold)]);
-            self.settled.commands.push(Command { start: time, source, trust, flags, ..Command::default() });
-        }
         let last_only = several && told.as_deref().is_some_and(|text| differences::is_last_of(text, &shown));
         let (source, trust) = (Source::Shell, Trust::Told);
         let mut command = Command { start: time, cwd: self.cwd.clone(), source, trust, ..Command::default() };
@@ -106,7 +72,9 @@ impl Tracker {
         command.flags.extend(flags);
         if let Place::Running(id) = self.place {
             let typed = self.inner.filter(|inner| self.is_line_of(*inner, &command.text));
-            if typed.is_none() && repeats && drawn <= 1 {
+            if typed.is_none()
+                && self.entry(id).is_some_and(|e| e.command.text == command.text && start.number.is_some())
+            {
                 // One line of the history that holds several commands, run one after the other: one entry.
                 return;
             }
@@ -144,7 +112,7 @@ impl Tracker {
             }
             entry.shown = shown;
         }
-        self.typing.begun = history;
+        self.typing.after = start.number.map(|number| number.saturating_add(1));
         self.place = Place::Running(id);
         self.ended = None;
     }
