@@ -10,7 +10,6 @@ mod file;
 mod names;
 mod nearest;
 mod redact;
-mod script;
 mod show;
 mod units;
 
@@ -234,22 +233,14 @@ const REDACT: &[&str] = &[
     "curl -u*",
     "curl --user *",
     "curl --user=*",
-    "docker login -p *",
-    "podman login -p *",
+    "docker -p *",
+    "podman -p *",
     "openssl pass:*",
     "openssl -k *",
     "smbclient -U *",
     "smbclient -U*%*",
     "smbclient --user=*%*",
     "redis-cli -a *",
-    "useradd -p *",
-    "useradd -p*",
-    "usermod -p *",
-    "usermod -p*",
-    "curl -H *Authorization:*",
-    "curl -H Cookie:*",
-    "curl -H *-Token:*",
-    "curl -H *-Api-Key:*",
     "*PASSWORD=*",
     "*PASSWD=*",
     "*PASSPHRASE=*",
