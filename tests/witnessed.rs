@@ -461,6 +461,33 @@ fn a_line_entered_twice_is_no_lie_where_the_history_takes_it_once() {
     assert!(verdict.status.success(), "{}", String::from_utf8_lossy(&verdict.stdout));
 }
 
+/// Lines that the shell never told of are in the index, or are not, and never as told by it.
+#[test]
+fn what_is_pasted_and_what_runs_without_our_hooks_is_no_lie() {
+    let sandbox = Sandbox::new();
+    sandbox.file("home/.bashrc", "PS1='@@ '\nHISTCONTROL=ignoreboth\n");
+    let mut command = sealcast(&sandbox, &["run", "--", "bash"]);
+    let mut terminal = Terminal::start(command.env_remove("PS1"), SIZE);
+    terminal.wait_for("@@ ");
+    terminal.send("\x1b[200~# one\rtrue two\rtrue two\r true three\rfi\recho fo''ur\x1b[201~");
+    terminal.wait_for("fo''ur");
+    terminal.send("\r");
+    terminal.wait_for("four\r\n");
+    for line in ["unset PS0 PROMPT_COMMAND", "true five", "true six", "exit 3"] {
+        terminal.wait_for("@@ ");
+        terminal.read_through(std::time::Duration::from_millis(100));
+        terminal.send(format!("{line}\r"));
+    }
+    assert_eq!(terminal.wait_end().code(), Some(3));
+    let texts: Vec<Value> = commands(&sandbox).iter().map(|command| command["text"].clone()).collect();
+    assert!(
+        ["true two", "echo fo''ur", "true six"].iter().all(|text| texts.contains(&(*text).into())),
+        "{texts:?}"
+    );
+    let verdict = sealcast(&sandbox, &["verify", "last"]).output().unwrap();
+    assert!(verdict.status.success(), "{}", String::from_utf8_lossy(&verdict.stdout));
+}
+
 /// What the header of the last recording says of a witness.
 fn in_force(sandbox: &Sandbox, what: &str) -> String {
     let told = sealcast(sandbox, &["show", "--json", "last"]).output().unwrap().stdout;
