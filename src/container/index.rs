@@ -53,7 +53,8 @@ pub enum GivenUp {
     /// What reads the output was late, or left out a flood of binary data or what it would have cost too much to draw: the screen is
     /// not known until a full reset.
     Late,
-    /// The same, and lines were typed meanwhile, which nobody can read: commands may be missing.
+    /// The same, and lines were typed meanwhile, which nobody can read; or a shell ran some of which it did not tell: commands may be
+    /// missing.
     Unread,
     /// What reads the output failed: commands may be missing, from then on.
     Failed,
