@@ -1,7 +1,7 @@
 //! The list of recordings.
 
 use super::super::browser::{Browser, Row};
-use super::{beginning, bold, dim, prompt_line, reversed, text};
+use super::{beginning, bold, cells, dim, prompt_line, reversed, text};
 use crate::text::escaped;
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
@@ -130,11 +130,10 @@ pub(in crate::player) fn browser(browser: &mut Browser, area: Rect, buffer: &mut
 
 /// The lines of a text, none wider than `width`: broken at spaces, or inside a word that is wider.
 fn folded(text: &str, width: usize) -> Vec<String> {
-    let cells = unicode_width::UnicodeWidthStr::width;
     let (mut lines, mut line) = (Vec::new(), String::new());
     for c in text.chars() {
         line.push(c);
-        if cells(line.as_str()) > width {
+        if cells(&line) > width {
             let from = line.rfind(' ').map_or(line.len() - c.len_utf8(), |space| space + 1);
             let rest = line.split_off(from);
             lines.push(std::mem::replace(&mut line, rest));

@@ -86,9 +86,14 @@ pub(super) fn text(buffer: &mut Buffer, area: Rect, x: u16, y: u16, line: &str, 
     end - area.x
 }
 
+/// Columns that a text takes.
+fn cells(text: &str) -> usize {
+    unicode_width::UnicodeWidthStr::width(text)
+}
+
 /// Writes a line that ends at the right edge; gives the column where it begins.
 fn text_right(buffer: &mut Buffer, area: Rect, line: &str, style: Style) -> u16 {
-    let width = u16::try_from(unicode_width::UnicodeWidthStr::width(line)).unwrap_or(u16::MAX);
+    let width = u16::try_from(cells(line)).unwrap_or(u16::MAX);
     let x = area.width.saturating_sub(width);
     text(buffer, area, x, 0, line, style);
     x
@@ -124,16 +129,15 @@ fn header<S: Source>(app: &App<S>, area: Rect, buffer: &mut Buffer) {
         Integrity::Doubtful(_) => ("⚠ ", colored(app.depth, Color::Yellow)),
         Integrity::Bad(_) => ("✘ ", colored(app.depth, Color::Red).add_modifier(Modifier::BOLD)),
     };
-    let cells = unicode_width::UnicodeWidthStr::width;
     let mut right = format!("{sign}{} ", app.integrity.text());
-    let room = usize::from(area.width).saturating_sub(cells(right.as_str()));
+    let room = usize::from(area.width).saturating_sub(cells(&right));
     let warnings = warned(&warnings, area.width < 80, room);
     let commands = outline.commands.len() as u64;
     if commands > 0 && area.width >= 60 {
         // As in the list: there is something to say of what the list of commands may lack.
         let doubt = if outline.notices.is_empty() { "" } else { "!" };
         let told = format!("· {commands}{doubt} {} ", plural(commands, "cmd"));
-        if cells(warnings.as_str()) + cells(told.as_str()) <= room {
+        if cells(&warnings) + cells(&told) <= room {
             right.push_str(&told);
         }
     }
@@ -157,7 +161,6 @@ fn header<S: Source>(app: &App<S>, area: Rect, buffer: &mut Buffer) {
 fn warned(warnings: &[[String; 2]], short: bool, room: usize) -> String {
     let line = |[words, letter]: &[String; 2], short| format!("{} · ", if short { letter } else { words });
     let all = |short| warnings.iter().map(|each| line(each, short)).collect::<String>();
-    let cells = |text: &str| unicode_width::UnicodeWidthStr::width(text);
     for short in [short, true] {
         let line = if warnings.is_empty() { String::new() } else { format!("⚠ {}", all(short)) };
         if cells(&line) <= room {
@@ -281,9 +284,8 @@ fn status<S: Source>(app: &App<S>, area: Rect, buffer: &mut Buffer) {
         right.insert(0, screen::geometry(app, app.places.screen) + "   F1 help ");
     }
     let end = text(buffer, area, 1, 0, &words, style);
-    let width = |line: &String| unicode_width::UnicodeWidthStr::width(line.as_str());
     if let Some(line) =
-        right.iter().find(|line| usize::from(end) + 2 + width(line) <= usize::from(area.width))
+        right.iter().find(|line| usize::from(end) + 2 + cells(line) <= usize::from(area.width))
     {
         text_right(buffer, area, line, dim());
     }
@@ -306,6 +308,6 @@ pub(super) fn prompt_line(prompt: &Prompt, area: Rect, buffer: &mut Buffer) -> P
     let shown: String = prompt.text.chars().skip(skip).collect();
     text(buffer, area, x, 0, &escaped(&shown).to_string(), Style::new());
     let before: String = prompt.text.chars().skip(skip).take(prompt.cursor - skip).collect();
-    let width = unicode_width::UnicodeWidthStr::width(escaped(&before).to_string().as_str());
+    let width = cells(&escaped(&before).to_string());
     Position::new((area.x + x).saturating_add(width as u16).min(area.right() - 1), area.y)
 }

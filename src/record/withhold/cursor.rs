@@ -7,6 +7,7 @@
 //!
 //! Refuses to be an emulator: what stood in a cell before is not known here.
 
+use crate::sys::tty::Size;
 use std::collections::VecDeque;
 use unicode_width::UnicodeWidthChar as _;
 use vte::{Params, Perform};
@@ -150,7 +151,7 @@ impl Default for Screen {
             main: None,
             left: false,
             fresh: 0,
-            cols: 80,
+            cols: 0,
             row: 0,
             col: 0,
             saved: (0, 0),
@@ -163,7 +164,8 @@ impl Default for Screen {
             search: (0, None),
             did: VecDeque::new(),
         };
-        screen.resize(80, 24);
+        let size = Size::default().assumed();
+        screen.resize(size.cols.into(), size.rows.into());
         screen
     }
 }
@@ -171,7 +173,8 @@ impl Default for Screen {
 impl Cursor {
     /// The terminal has this size now.
     pub(super) fn resize(&mut self, cols: u16, rows: u16) {
-        self.screen.resize(usize::from(cols), usize::from(rows));
+        let size = Size { cols, rows, ..Size::default() }.assumed();
+        self.screen.resize(size.cols.into(), size.rows.into());
     }
 
     /// Output that nobody waits for.
@@ -246,8 +249,8 @@ impl Cursor {
 
 impl Screen {
     fn resize(&mut self, cols: usize, rows: usize) {
-        self.cols = if cols == 0 { 80 } else { cols.clamp(2, MOST) };
-        let rows = if rows == 0 { 24 } else { rows.clamp(1, MOST) };
+        self.cols = cols.clamp(2, MOST);
+        let rows = rows.clamp(1, MOST);
         self.main = None;
         self.rows = (0..rows).map(|_| self.number()).collect();
         self.region = (0, rows.saturating_sub(1));

@@ -143,9 +143,10 @@ impl Scene {
         let (identity, umask) = (program.identity.clone(), program.umask);
         let terminal = self.terminal.as_ref().map(|t| t.as_raw_fd());
         let steps = steps_in.as_raw_fd();
-        // Only for where they cannot be marked at once.
-        let highest =
-            proc::numbers("self/fd").ok().and_then(|open| RawFd::try_from(open.into_iter().max()?).ok());
+        // Where they cannot be marked at once, as is asked of one that is never open, it is each up to the highest.
+        let refused = close_range(RawFd::MAX, RawFd::MAX, libc::CLOSE_RANGE_CLOEXEC).is_err();
+        let highest = refused.then(|| proc::numbers("self/fd").ok()?.into_iter().max()).flatten();
+        let highest = highest.and_then(|highest| RawFd::try_from(highest).ok());
         // SAFETY: takes nothing and cannot fail.
         let stage = unsafe { libc::getpid() };
         let act = move || {
