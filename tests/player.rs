@@ -445,13 +445,7 @@ fn the_viewers_terminal_may_change_its_size() {
     let mut viewer = Viewer::start(&home, &["play", "last@59:30"], (80, 24));
     viewer.shows("minute 59");
     for size in [(200, 60), (40, 10), (120, 40)] {
-        viewer.terminal.resize(size.0, size.1);
-        viewer.size = size;
-        // A key that comes together with it is not left lying.
-        viewer.terminal.send("H");
-        viewer.shows("help · sealcast");
-        viewer.terminal.send("q");
-        viewer.shows_no_more("help · sealcast");
+        viewer.draws_at(size, size);
     }
     viewer.terminal.send("q");
     assert!(viewer.terminal.wait_end().success());
@@ -466,12 +460,7 @@ fn a_terminal_that_does_not_say_its_size_is_drawn_on_as_one_of_80_by_24() {
     viewer.size = (80, 24);
     viewer.shows("minute 59");
     for (told, drawn) in [((120, 40), (120, 40)), ((0, 0), (80, 24)), ((100, 0), (100, 24))] {
-        viewer.terminal.resize(told.0, told.1);
-        viewer.size = drawn;
-        viewer.terminal.send("H");
-        viewer.shows("help · sealcast");
-        viewer.terminal.send("q");
-        viewer.shows_no_more("help · sealcast");
+        viewer.draws_at(told, drawn);
     }
     viewer.terminal.send("q");
     assert!(viewer.terminal.wait_end().success());

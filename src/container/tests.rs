@@ -4,7 +4,9 @@ use super::frame::{self, Kind};
 use super::verify::{Origin, Verdict, verify};
 use super::*;
 use crate::cast::{Anchor, Command, Event, Exec, Header as CastHeader, Payload};
+use std::cell::Cell;
 use std::io::Cursor as Bytes;
+use std::rc::Rc;
 use std::time::Duration;
 
 mod damaged;
@@ -296,16 +298,16 @@ impl std::io::Seek for Growing {
     }
 }
 
-/// Whose `left`-th read fails, and no other.
+/// Whose `left`-th read from now on fails, and no other.
 struct Failing {
     bytes: Bytes<Vec<u8>>,
-    left: usize,
+    left: Rc<Cell<usize>>,
 }
 
 impl std::io::Read for Failing {
     fn read(&mut self, to: &mut [u8]) -> std::io::Result<usize> {
-        self.left = self.left.wrapping_sub(1);
-        if self.left == 0 { Err(std::io::Error::other("the disk failed")) } else { self.bytes.read(to) }
+        self.left.set(self.left.get().wrapping_sub(1));
+        if self.left.get() == 0 { Err(std::io::Error::other("the disk failed")) } else { self.bytes.read(to) }
     }
 }
 
@@ -318,8 +320,10 @@ impl std::io::Seek for Failing {
 #[test]
 fn a_read_that_fails_is_an_error_and_no_end_that_is_missing() {
     let recorded = session(10, 5, true);
-    let open = |left| Reader::open(Failing { bytes: Bytes::new(recorded.bytes.clone()), left });
-    let reads = usize::MAX - open(0).unwrap().into_inner().left + 1;
+    let open = |left| {
+        Reader::open(Failing { bytes: Bytes::new(recorded.bytes.clone()), left: Rc::new(Cell::new(left)) })
+    };
+    let reads = usize::MAX - open(0).unwrap().into_inner().left.get() + 1;
     assert!(reads > 10, "{reads}");
     for left in 1..=reads {
         match open(left) {

@@ -238,6 +238,14 @@ impl Source for Cut {
     }
 }
 
+/// As it is drawn, with what is blank at its end.
+fn first_line<S: Source>(app: &mut App<S>, width: u16) -> String {
+    let area = Rect::new(0, 0, width, 24);
+    let mut buffer = Buffer::empty(area);
+    view::player(app, area, &mut buffer);
+    (0..width).map(|x| buffer[(x, 0)].symbol()).collect()
+}
+
 #[test]
 fn what_is_cut_while_it_is_followed_is_judged_anew_and_again_when_nobody_writes_it_any_more() {
     let written = Arc::new(AtomicBool::new(true));
@@ -249,19 +257,13 @@ fn what_is_cut_while_it_is_followed_is_judged_anew_and_again_when_nobody_writes_
     assert_eq!(app.note, Some(("the file became shorter".into(), true)));
     app.update(Message::Key(KeyEvent::new(KeyCode::Char('r'), KeyModifiers::NONE)));
     app.update(Message::Integrity(0, Integrity::Doubtful("running".into())));
-    let first = |app: &mut App<Cut>| {
-        let area = Rect::new(0, 0, 80, 24);
-        let mut buffer = Buffer::empty(area);
-        view::player(app, area, &mut buffer);
-        (0..80).map(|x| buffer[(x, 0)].symbol().to_owned()).collect::<String>()
-    };
-    let line = first(&mut app);
+    let line = first_line(&mut app, 80);
     assert!(line.contains("not read on") && line.contains("running"), "after the next key, too: {line}");
     assert_eq!(later(&mut app), []);
     written.store(false, Ordering::Relaxed);
     assert_eq!(later(&mut app), [Effect::Judge]);
     assert_eq!(later(&mut app), []);
-    assert!(first(&mut app).contains("not read on"));
+    assert!(first_line(&mut app, 80).contains("not read on"));
 }
 
 #[test]
@@ -279,10 +281,7 @@ fn the_verdict_is_whole_whatever_else_there_is_to_warn_of() {
     for verdict in ["ALTERED", "running", "signed by an unknown key"] {
         app.update(Message::Integrity(0, Integrity::Bad(verdict.into())));
         for width in [200, 120, 80, 60, 40, 30, 28, 20, 12] {
-            let area = Rect::new(0, 0, width, 24);
-            let mut buffer = Buffer::empty(area);
-            view::player(&mut app, area, &mut buffer);
-            let line: String = (0..width).map(|x| buffer[(x, 0)].symbol().to_owned()).collect();
+            let line = first_line(&mut app, width);
             let verdict: String = format!("✘ {verdict}").chars().take(width.into()).collect();
             assert!(line.contains(&verdict), "{width}: {line}");
             // That there is more to know is seen where there is any room for it.

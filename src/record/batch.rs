@@ -328,29 +328,36 @@ mod tests {
         assert_eq!(received(), Some(vec![through(10)]));
     }
 
+    /// What comes of what is done with a batch of a session that began at the time given.
+    fn told(size: Option<Size>, done: impl FnOnce(&mut Batch, Duration)) -> Vec<Payload> {
+        let (feed, intake) = crate::record::queue::bounded(1 << 20).unwrap();
+        let start = clock::monotonic();
+        let mut batch = Batch::new(feed, start, Input::Echoed, None, size, true);
+        done(&mut batch, start);
+        batch.finish(0);
+        drop(batch);
+        let events = std::iter::from_fn(|| intake.receive(Duration::ZERO).ok()).flatten();
+        events.map(|event| event.payload).collect()
+    }
+
     #[test]
     fn what_is_typed_over_the_margin_of_a_terminal_that_was_resized_is_known_again() {
         for (cols, known) in [(20, true), (40, false)] {
-            let (feed, intake) = crate::record::queue::bounded(1 << 20).unwrap();
-            let start = clock::monotonic();
-            let size = Size { cols: 80, rows: 24, ..Size::default() };
-            let mut batch = Batch::new(feed, start, Input::Echoed, None, Some(size), true);
-            batch.event(Payload::Resize { cols, rows: 24 });
-            batch.shown(start, start, Stream::Output, b"name: ");
             let line = b"twenty-six letters of a name";
-            batch.typed(start, line, false, false);
-            // A line editor of a terminal of 20 columns goes to the next row by itself.
-            let (first, rest) = line.split_at(14);
-            batch.shown(start, start, Stream::Output, &[first, b"\r\n", rest].concat());
-            batch.typed(start, b"\r", false, false);
-            batch.shown(start, start, Stream::Output, b"\r\n");
-            batch.finish(0);
-            drop(batch);
-            let events = std::iter::from_fn(|| intake.receive(Duration::ZERO).ok()).flatten();
-            let typed: Vec<u8> = events
-                .filter_map(
-                    |event| if let Payload::Input(bytes) = event.payload { Some(bytes) } else { None },
-                )
+            let size = Size { cols: 80, rows: 24, ..Size::default() };
+            let payloads = told(Some(size), |batch, start| {
+                batch.event(Payload::Resize { cols, rows: 24 });
+                batch.shown(start, start, Stream::Output, b"name: ");
+                batch.typed(start, line, false, false);
+                // A line editor of a terminal of 20 columns goes to the next row by itself.
+                let (first, rest) = line.split_at(14);
+                batch.shown(start, start, Stream::Output, &[first, b"\r\n", rest].concat());
+                batch.typed(start, b"\r", false, false);
+                batch.shown(start, start, Stream::Output, b"\r\n");
+            });
+            let typed: Vec<u8> = payloads
+                .into_iter()
+                .filter_map(|payload| if let Payload::Input(bytes) = payload { Some(bytes) } else { None })
                 .flatten()
                 .collect();
             assert_eq!(typed.starts_with(line), known, "{cols}: {}", typed.escape_ascii());
@@ -360,15 +367,10 @@ mod tests {
     #[test]
     fn what_is_typed_at_a_terminal_that_stands_still_is_withheld_whatever_is_shown_later() {
         for blind in [false, true] {
-            let (feed, intake) = crate::record::queue::bounded(1 << 20).unwrap();
-            let start = clock::monotonic();
-            let mut batch = Batch::new(feed, start, Input::Echoed, None, None, true);
-            batch.typed(start, b"hunter2\r", false, blind);
-            batch.shown(start, start, Stream::Output, b"hunter2\r\n");
-            batch.finish(0);
-            drop(batch);
-            let events = std::iter::from_fn(|| intake.receive(Duration::ZERO).ok()).flatten();
-            let payloads: Vec<_> = events.map(|event| event.payload).collect();
+            let payloads = told(None, |batch, start| {
+                batch.typed(start, b"hunter2\r", false, blind);
+                batch.shown(start, start, Stream::Output, b"hunter2\r\n");
+            });
             assert_eq!(payloads.contains(&Payload::Input(b"hunter2\r".into())), !blind, "{payloads:?}");
             assert_eq!(payloads.contains(&Payload::Withheld(1)), blind, "{payloads:?}");
         }
@@ -377,34 +379,24 @@ mod tests {
     #[test]
     fn that_a_secret_was_entered_is_not_told() {
         for secret in [false, true] {
-            let (feed, intake) = crate::record::queue::bounded(1 << 20).unwrap();
-            let start = clock::monotonic();
-            let mut batch = Batch::new(feed, start, Input::Echoed, None, None, true);
-            batch.typed(start, b"one\rtwo\r", secret, false);
-            batch.finish(0);
-            drop(batch);
-            let events = std::iter::from_fn(|| intake.receive(Duration::ZERO).ok()).flatten();
-            let entered = events.filter(|event| event.payload == Said::Entered.payload()).count();
+            let payloads = told(None, |batch, start| batch.typed(start, b"one\rtwo\r", secret, false));
+            let entered = payloads.iter().filter(|payload| **payload == Said::Entered.payload()).count();
             assert_eq!(entered, if secret { 0 } else { 2 });
         }
     }
 
     #[test]
     fn whether_enter_was_the_only_key_at_a_prompt_is_told() {
-        let (feed, intake) = crate::record::queue::bounded(1 << 20).unwrap();
-        let start = clock::monotonic();
-        let mut batch = Batch::new(feed, start, Input::Echoed, None, None, true);
         let end = Said::Mark(Mark::End { status: Some(0), pipe: Vec::new(), cancelled: false });
-        for typed in ["ls\r", "\r", "id", "\r", "\r"] {
-            batch.typed(start, typed.as_bytes(), false, false);
-            if typed.ends_with('\r') {
-                batch.event(end.payload());
+        let payloads = told(None, |batch, start| {
+            for typed in ["ls\r", "\r", "id", "\r", "\r"] {
+                batch.typed(start, typed.as_bytes(), false, false);
+                if typed.ends_with('\r') {
+                    batch.event(end.payload());
+                }
             }
-        }
-        batch.finish(0);
-        drop(batch);
-        let events = std::iter::from_fn(|| intake.receive(Duration::ZERO).ok()).flatten();
-        let said = events.filter_map(|event| Said::of(&event.payload));
+        });
+        let said = payloads.iter().filter_map(Said::of);
         let lines: Vec<Said> = said.filter(|said| matches!(said, Said::Entered | Said::Alone)).collect();
         assert_eq!(lines, [Said::Entered, Said::Alone, Said::Entered, Said::Alone]);
     }

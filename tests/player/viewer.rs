@@ -53,6 +53,18 @@ impl Viewer {
         }
     }
 
+    /// Tells the terminal a size, and waits until the player draws at one.
+    #[track_caller]
+    pub fn draws_at(&mut self, told: (u16, u16), drawn: (u16, u16)) {
+        self.terminal.resize(told.0, told.1);
+        self.size = drawn;
+        // A key that comes together with it is not left lying.
+        self.terminal.send("H");
+        self.shows("help · sealcast");
+        self.terminal.send("q");
+        self.shows_no_more("help · sealcast");
+    }
+
     /// Types, and waits until the screen shows something.
     #[track_caller]
     pub fn types(&mut self, keys: &str, text: &str) -> String {

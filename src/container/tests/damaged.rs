@@ -210,29 +210,14 @@ fn a_key_that_is_not_trusted_makes_a_recording_foreign_and_a_bad_signature_makes
     assert!(matches!(with(Origin::Bad("no".into())), Verdict::Altered { chunk: Some(2), .. }));
 }
 
-/// A source that cannot be read from some moment on.
-struct Sick(Bytes<Vec<u8>>, std::rc::Rc<std::cell::Cell<bool>>);
-
-impl std::io::Read for Sick {
-    fn read(&mut self, to: &mut [u8]) -> std::io::Result<usize> {
-        if self.1.get() { Err(std::io::Error::from_raw_os_error(libc::EIO)) } else { self.0.read(to) }
-    }
-}
-
-impl std::io::Seek for Sick {
-    fn seek(&mut self, to: std::io::SeekFrom) -> std::io::Result<u64> {
-        self.0.seek(to)
-    }
-}
-
 #[test]
 fn what_a_disk_does_not_give_is_not_taken_for_the_end_of_a_recording() {
     let mut bytes = session(5, 100, false).bytes;
     bytes.truncate(bytes.len() - 5);
-    let sick = std::rc::Rc::default();
-    let mut reader = Reader::open(Sick(Bytes::new(bytes), std::rc::Rc::clone(&sick))).unwrap();
+    let left = Rc::<Cell<usize>>::default();
+    let mut reader = Reader::open(Failing { bytes: Bytes::new(bytes), left: Rc::clone(&left) }).unwrap();
     assert!(reader.fault().is_none());
-    sick.set(true);
+    left.set(1);
     assert!(matches!(reader.fault(), Some(Error::Io { .. })));
 }
 
