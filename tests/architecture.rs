@@ -57,25 +57,60 @@ fn code(line: &str) -> &str {
     line.split("//").next().unwrap_or("")
 }
 
-/// Every room named by `crate::room` or `sealcast::room`, also inside a brace list.
+/// The code of a text, line by line.
+fn code_of(text: &str) -> String {
+    text.lines().map(code).collect::<Vec<_>>().join("\n")
+}
+
+/// What stands before the tests: before the first `#[cfg(test)]` that belongs to a module written out here. What else
+/// is there for tests alone is code like the rest.
+fn before_tests(text: &str) -> &str {
+    let marked = text.match_indices("#[cfg(test)]").find(|(at, mark)| {
+        let item = text[at + mark.len()..].trim_start().lines().next().unwrap_or("");
+        item.starts_with("mod ") && item.ends_with('{')
+    });
+    marked.map_or(text, |(at, _)| &text[..at])
+}
+
+/// Every room named by `crate::room` or `sealcast::room`, also inside a brace list, with the line it is named in.
 fn uses(text: &str) -> Vec<(usize, String)> {
+    let text = code_of(text);
     let mut found = Vec::new();
-    for (number, line) in text.lines().enumerate() {
-        let line = code(line);
-        for prefix in ["crate::", "sealcast::"] {
-            for (at, _) in line.match_indices(prefix) {
-                let rest = &line[at + prefix.len()..];
-                if let Some(list) = rest.strip_prefix('{') {
-                    for item in list.split(['}', ';']).next().unwrap_or("").split(',') {
-                        found.push((number + 1, first_word(item.trim())));
-                    }
-                } else {
-                    found.push((number + 1, first_word(rest)));
-                }
+    for prefix in ["crate::", "sealcast::"] {
+        for (at, _) in text.match_indices(prefix) {
+            let at = at + prefix.len();
+            let starts = if text[at..].starts_with('{') { items(&text, at) } else { vec![at] };
+            for start in starts {
+                let word = first_word(text[start..].trim_start());
+                let spaces = text[start..].len() - text[start..].trim_start().len();
+                let line = text[..start + spaces].matches('\n').count() + 1;
+                found.push((line, word));
             }
         }
     }
+    found.retain(|(_, word)| !word.is_empty());
+    found.sort();
     found
+}
+
+/// Where the items of the brace list begin that begins at `open`. What stands in a list inside it is no item of it.
+fn items(text: &str, open: usize) -> Vec<usize> {
+    let mut starts = Vec::new();
+    let mut depth = 0;
+    for (at, sign) in text[open..].char_indices() {
+        match sign {
+            '{' => depth += 1,
+            '}' => depth -= 1,
+            _ => {}
+        }
+        if depth == 0 {
+            break;
+        }
+        if depth == 1 && (at == 0 || sign == ',') {
+            starts.push(open + at + 1);
+        }
+    }
+    starts
 }
 
 fn first_word(text: &str) -> String {
@@ -117,7 +152,19 @@ fn every_room_of_the_table_is_there() {
 #[test]
 fn the_check_itself_sees_an_upward_arrow() {
     let seen = uses("use crate::{text, player::App};\nlet x = crate::record::run(); // crate::cli\n");
-    assert_eq!(seen, [(1, "text".into()), (1, "player".into()), (2, "record".into())]);
+    assert_eq!(seen, [(1, "player".into()), (1, "text".into()), (2, "record".into())]);
+    let nested = uses("use crate::{sys::{clock, tty}, record::take};\n");
+    assert_eq!(nested, [(1, "record".into()), (1, "sys".into())]);
+    let long =
+        uses("use crate::{\n    sys::{\n        clock,\n    }, // crate::cli\n    record::take,\n};\n");
+    assert_eq!(long, [(2, "sys".into()), (5, "record".into())]);
+}
+
+#[test]
+fn the_check_itself_sees_what_stands_beside_the_tests() {
+    let text = "#[cfg(test)]\npub use a::B;\nbody\n#[cfg(test)]\nmod tests;\nmore\n#[cfg(test)]\nmod tests {\nnot\n}\n";
+    assert!(before_tests(text).contains("more"), "{}", before_tests(text));
+    assert!(!before_tests(text).contains("not"), "{}", before_tests(text));
 }
 
 #[test]
@@ -141,13 +188,9 @@ fn the_container_never_opens_a_path() {
         if room != "container" {
             continue;
         }
-        let body = text.split("#[cfg(test)]").next().unwrap();
+        let body = code_of(before_tests(&text));
         for word in ["std::fs", "File::open", "OpenOptions", "std::path"] {
-            assert!(
-                !body.lines().any(|l| code(l).contains(word)),
-                "{}: `{word}` in container",
-                path.display()
-            );
+            assert!(!body.contains(word), "{}: `{word}` in container", path.display());
         }
     }
 }
@@ -158,7 +201,7 @@ fn the_pumping_threads_never_call_the_emulator() {
         let name = path.file_name().unwrap().to_str().unwrap();
         if room == "record" && !name.starts_with("indexer") {
             assert!(
-                !text.lines().any(|l| code(l).contains("crate::terminal")),
+                !uses(&text).iter().any(|(_, used)| used == "terminal"),
                 "{}: only the indexer thread may know the emulator",
                 path.display()
             );
