@@ -33,8 +33,8 @@ pub(super) struct Batch {
     events: Vec<Event>,
     bytes: usize,
     since: Duration,
-    /// The queue was full, or what is in it too old, from this time.
-    stuck: Option<Duration>,
+    /// The queue is full, or what is in it too old.
+    stuck: bool,
     /// What was typed since.
     meanwhile: usize,
     /// The session waits for a recorder that does not get on; else for its room alone.
@@ -47,8 +47,6 @@ pub(super) struct Batch {
     told: bool,
     /// Everything that was written to the terminal before has been read, and stands here or was handed on; not told yet.
     through: Option<Duration>,
-    stalls: u64,
-    stalled: Duration,
     capture: Capture,
     keys: Keys,
     withhold: Withhold,
@@ -99,15 +97,13 @@ impl Batch {
             events: Vec::new(),
             bytes: 0,
             since: start,
-            stuck: None,
+            stuck: false,
             meanwhile: 0,
             waits,
             old: false,
             next_look: None,
             told: false,
             through: None,
-            stalls: 0,
-            stalled: Duration::ZERO,
             capture: Capture::default(),
             keys: Keys::default(),
             withhold,
@@ -287,7 +283,7 @@ impl Batch {
         self.push(Event::new(now, Payload::Exit(status)), 64);
         self.push_through();
         self.feed.send_last(std::mem::take(&mut self.events));
-        self.unstick();
+        self.stuck = false;
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! The emulator works on a thread of its own (`indexer_thread`), behind a bounded queue. The recorder hands it copies of events in
 //! large pieces and waits for it at the border of a segment only, for [`PATIENCE`] at most. What that costs when it is late, when
-//! it panics, or when a flood is not worth the work, is a filter or a keyframe, counted in [`Missed`]; never an event. A flood of
+//! it panics, or when a flood is not worth the work, is a filter or a keyframe, told with the segment ([`GivenUp`]); never an event. A flood of
 //! binary data, and output and input that the emulator cannot follow, are left out of its reading; what would cost too much to draw
 //! is not drawn. Then the screen is not known until the terminal is reset, and there are no filters and keyframes, but commands and
 //! programs are heard on.
@@ -47,17 +47,6 @@ const NOISE: usize = 25;
 /// and shows nothing.
 const NOISE_COST: usize = 4;
 
-/// Segments that have less of an index than they could have.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Missed {
-    /// Output came too fast to be worth reading: no filter.
-    pub flooded: u64,
-    /// The emulator was late: no filter, perhaps no keyframe.
-    pub late: u64,
-    /// The emulator failed: neither, from then on.
-    pub failed: u64,
-}
-
 /// Makes keyframes and filters, and commands where there are witnesses.
 pub struct ScreenIndexer {
     shared: Arc<Shared>,
@@ -97,7 +86,6 @@ pub struct ScreenIndexer {
     keyframe: Option<String>,
     /// The reading began anew where no reader can.
     astray: bool,
-    missed: Missed,
 }
 
 impl ScreenIndexer {
@@ -161,7 +149,6 @@ impl ScreenIndexer {
             borders: 0,
             keyframe: None,
             astray: false,
-            missed: Missed::default(),
         }
     }
 
@@ -178,11 +165,6 @@ impl ScreenIndexer {
     /// Why there is no index, where its thread could not be had.
     pub fn refused(&self) -> Option<&io::Error> {
         self.refused.as_ref()
-    }
-
-    /// What is missing so far.
-    pub fn missed(&self) -> Missed {
-        self.missed
     }
 
     /// Looks whether programs are seen, at this time of the monotonic clock. At the end the trace is stopped; that it has failed is
@@ -375,13 +357,8 @@ impl Indexer for ScreenIndexer {
         self.patience = self.most_patience;
         let flooded = std::mem::take(&mut self.flooded);
         let Some(answer) = answer else {
-            if failed {
-                self.missed.failed += 1;
-            } else {
-                self.missed.late += 1;
-                // It will begin anew where it has told nobody.
-                self.astray = true;
-            }
+            // It will begin anew where it has told nobody.
+            self.astray |= !failed;
             let given_up = Some(match () {
                 () if failed => GivenUp::Failed,
                 () if unread => GivenUp::Unread,
@@ -390,9 +367,6 @@ impl Indexer for ScreenIndexer {
             let filter = Vec::new();
             return Extras { commands, execs, running, running_left_out, filter, given_up, left_out };
         };
-        self.missed.failed += u64::from(answer.fault);
-        self.missed.late += u64::from(answer.unknown);
-        self.missed.flooded += u64::from(flooded && !answer.fault && !answer.unknown);
         self.keyframe = answer.keyframe;
         let filter = if self.astray { Vec::new() } else { answer.filter };
         let given_up = match () {

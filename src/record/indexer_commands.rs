@@ -451,11 +451,7 @@ mod tests {
         };
         let command = |n: usize| Command { execs: (n..n + 400).map(exec).collect(), ..Command::default() };
         let execs = vec![exec(0)];
-        harvest.add(Settled {
-            commands: (0..8).map(|n| command(n * 400)).collect(),
-            execs,
-            ..Settled::default()
-        });
+        harvest.add(Settled { commands: (0..8).map(|n| command(n * 400)).collect(), execs });
         let of_commands = harvest.commands.iter().map(|command| command.execs.len()).sum::<usize>();
         assert_eq!((harvest.commands.len(), of_commands, harvest.execs.len()), (8, 3_200, 1));
         assert_eq!(harvest.left_out, LeftOut { shortened: 3_201, ..LeftOut::default() });

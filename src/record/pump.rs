@@ -268,15 +268,12 @@ impl<'a> Pump<'a> {
             && self.screen.as_ref().is_some_and(in_front);
         self.keyboard.leave();
         self.batch.finish(status);
-        let (stalls, stalled) = self.batch.stalls();
         Ok(Outcome {
             ended: ended?,
             by_key,
             hung_up: self.hung_up,
             stopped: self.stopped.take(),
             failed: self.failed,
-            stalls,
-            stalled,
         })
     }
 

@@ -148,10 +148,6 @@ pub struct Outcome {
     /// Standard input could not be read to its end, or not all that was written to an output be handed on; that was told,
     /// and is a gap in the recording. Being left by a reader is no such failure.
     pub failed: bool,
-    /// How often the loop had to wait for the recorder.
-    pub stalls: u64,
-    /// How long, together.
-    pub stalled: Duration,
 }
 
 impl Outcome {

@@ -101,9 +101,7 @@ impl Witnesses {
         let plan = integration::prepare(Path::new(&program.path), login, look, dir.path(), &self.nonce);
         self.dir = Some(dir);
         plan.write(reader).map_err(|error| crate::text::chain(&error))?;
-        env.retain(|(name, _)| {
-            !plan.env_remove.contains(name) && !plan.env_set.iter().any(|(set, _)| set == name)
-        });
+        env.retain(|(name, _)| !plan.env_set.iter().any(|(set, _)| set == name));
         env.extend(plan.env_set);
         let mut argv = plan.argv.into_iter();
         program.arg0 = argv.next().or(program.arg0.take());

@@ -41,8 +41,6 @@ pub struct Settled {
     pub commands: Vec<Command>,
     /// Programs that no command explains, such as those a prompt starts.
     pub execs: Vec<Exec>,
-    /// Something about the marks themselves, for people, with its time.
-    pub notes: Vec<(u64, String)>,
 }
 
 /// An entry that has not left yet.
@@ -449,13 +447,10 @@ impl Tracker {
             Place::Prompt if !self.sends_start => self.guess().map(|e| e.id),
             _ => None,
         };
-        if let Some(id) = last {
-            if let Some(entry) = self.entry(id) {
-                entry.standing = Standing::Ran;
-                push_flag(&mut entry.command, flag);
-                entry.closed = Some(Span::of(time).last);
-            }
-            self.settled.notes.push((time, flag.to_string()));
+        if let Some(entry) = last.and_then(|id| self.entry(id)) {
+            entry.standing = Standing::Ran;
+            push_flag(&mut entry.command, flag);
+            entry.closed = Some(Span::of(time).last);
         }
         (self.place, self.shown_again) = (Place::Unknown, None);
     }

@@ -66,14 +66,10 @@ impl Kind {
 /// How to start a shell: nothing is done until the caller does it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {
-    /// Which door is used.
-    pub kind: Kind,
     /// The arguments, `argv[0]` first (a login shell's begins with `-`). The program is the shell's path.
     pub argv: Vec<OsString>,
     /// Variables to set in the shell's environment.
     pub env_set: Vec<(OsString, OsString)>,
-    /// Variables to remove from it.
-    pub env_remove: Vec<OsString>,
     /// Files to write before the shell starts, with their content.
     pub files: Vec<(PathBuf, Vec<u8>)>,
 }
@@ -112,8 +108,7 @@ pub fn prepare(
     let name = shell.file_name().unwrap_or(shell.as_os_str());
     let mut argv0 = OsString::from(if login { "-" } else { "" });
     argv0.push(name);
-    let mut plan =
-        Plan { kind, argv: vec![argv0], env_set: Vec::new(), env_remove: Vec::new(), files: Vec::new() };
+    let mut plan = Plan { argv: vec![argv0], env_set: Vec::new(), files: Vec::new() };
     let filled = |template: &str, place: &str, with: Vec<u8>| {
         let text = template.replace("@NONCE@", nonce.as_str());
         match text.split_once(place) {
@@ -266,8 +261,7 @@ mod tests {
     fn an_unknown_or_restricted_shell_is_started_as_it_is() {
         for shell in ["/bin/rbash", "/bin/tcsh", "/usr/bin/nu", "/bin/busybox"] {
             let plan = plan(shell, false, &[("ENV", "/x")]);
-            assert_eq!((plan.kind, plan.argv.len(), plan.files.len()), (Kind::Unmarked, 1, 0), "{shell}");
-            assert!(plan.env_set.is_empty() && plan.env_remove.is_empty());
+            assert_eq!((plan.argv.len(), plan.env_set.len(), plan.files.len()), (1, 0, 0), "{shell}");
         }
     }
 

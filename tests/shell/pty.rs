@@ -70,7 +70,6 @@ pub(crate) struct Session {
     pub(crate) tracker: Tracker,
     screen: Terminal,
     pub(crate) commands: Vec<cast::Command>,
-    pub(crate) notes: Vec<String>,
     trace: Option<exec::Trace>,
     taken: usize,
     /// By the monotonic clock. One for all: between two looks at it milliseconds can lie.
@@ -129,9 +128,6 @@ impl Session {
             plan.write(None).unwrap();
             command.arg0(&plan.argv[0]).args(&plan.argv[1..]);
             command.envs(plan.env_set.iter().map(|(n, v)| (n, v)));
-            plan.env_remove.iter().for_each(|name| {
-                command.env_remove(name);
-            });
         }
         // Another test's shell must not inherit what has not been marked as ours yet.
         let alone = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
@@ -168,13 +164,12 @@ impl Session {
         let shell = setup.shell.to_string();
         let mut tracker = Tracker::new(Some(child.id()));
         tracker.follow_output();
-        let (screen, commands, notes) = (Terminal::new(200, 40), vec![], vec![]);
+        let (screen, commands) = (Terminal::new(200, 40), vec![]);
         Some(Self {
             tracker,
             trace,
             screen,
             commands,
-            notes,
             shell,
             home,
             plan,
@@ -270,7 +265,6 @@ impl Session {
 
     fn keep(&mut self, settled: Settled) {
         self.commands.extend(settled.commands);
-        self.notes.extend(settled.notes.into_iter().map(|(_, note)| note));
     }
 
     fn is_readable(&self, within: Duration) -> bool {

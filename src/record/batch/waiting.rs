@@ -30,14 +30,14 @@ const GOES_ON: &str = "the recording is written again: the session goes on";
 impl Batch {
     /// Hands the batch on, if there is room.
     pub(in crate::record) fn flush(&mut self) {
-        if self.stuck.is_none() {
+        if !self.stuck {
             self.hand_on();
         }
     }
 
     /// There may be room again.
     pub(in crate::record) fn retry(&mut self) {
-        if self.stuck.is_some() && !self.holds() {
+        if self.stuck && !self.holds() {
             self.hand_on();
         }
     }
@@ -52,8 +52,8 @@ impl Batch {
         let age = self.feed.oldest(now, OLD);
         self.next_look = age.map(|_| now.saturating_add(LOOK));
         let was_old = std::mem::replace(&mut self.old, age.is_some_and(|age| age >= OLD));
-        if self.holds() && self.stuck.is_none() {
-            self.stick(now);
+        if self.holds() {
+            self.stuck = true;
         } else if was_old {
             self.retry();
         }
@@ -67,17 +67,6 @@ impl Batch {
         (now != before).then_some(if now { begins } else { GOES_ON })
     }
 
-    fn stick(&mut self, now: Duration) {
-        self.stuck = Some(now);
-        self.stalls = self.stalls.saturating_add(1);
-    }
-
-    pub(super) fn unstick(&mut self) {
-        if let Some(since) = self.stuck.take() {
-            self.stalled = self.stalled.saturating_add(clock::monotonic().saturating_sub(since));
-        }
-    }
-
     fn hand_on(&mut self) {
         if !self.events.is_empty() {
             self.push_through();
@@ -85,30 +74,20 @@ impl Batch {
         match self.feed.send(std::mem::take(&mut self.events)) {
             Ok(()) => {
                 (self.bytes, self.meanwhile) = (0, 0);
-                self.unstick();
+                self.stuck = false;
             }
-            Err(back) => {
-                self.events = back;
-                if self.stuck.is_none() {
-                    self.stick(clock::monotonic());
-                }
-            }
+            Err(back) => (self.events, self.stuck) = (back, true),
         }
     }
 
     /// Whether the queue is full, or too old: nothing more is to be read then.
     pub(in crate::record) fn is_stuck(&self) -> bool {
-        self.stuck.is_some()
+        self.stuck
     }
 
     /// Whether keys may still be taken.
     pub(in crate::record) fn takes_input(&self) -> bool {
         !self.holds() && self.meanwhile < MOST_INPUT
-    }
-
-    /// How often, and how long, that was so.
-    pub(in crate::record) fn stalls(&self) -> (u64, Duration) {
-        (self.stalls, self.stalled)
     }
 
     /// Whether the recorder is gone.
@@ -137,7 +116,7 @@ impl Batch {
     }
 
     fn company(&self) -> Option<Duration> {
-        (!self.events.is_empty() && self.stuck.is_none()).then(|| self.since.saturating_add(COMPANY))
+        (!self.events.is_empty() && !self.stuck).then(|| self.since.saturating_add(COMPANY))
     }
 
     /// Hands on what has waited for long enough.
@@ -194,7 +173,7 @@ mod tests {
             assert_eq!(intake.receive(Duration::ZERO).unwrap().len(), left);
         }
         batch.look(at(3_606));
-        assert_eq!((batch.deadline(), batch.stalls().0), (None, 1));
+        assert_eq!((batch.deadline(), batch.is_stuck()), (None, false));
     }
 
     #[test]
@@ -211,7 +190,7 @@ mod tests {
             for second in 0..10 {
                 batch.look(start + Duration::from_secs(second));
             }
-            assert_eq!((batch.takes_input(), batch.tells(), batch.stalls().0), (!waits, Some(told), 1));
+            assert_eq!((batch.is_stuck(), batch.takes_input(), batch.tells()), (true, !waits, Some(told)));
             assert_eq!(batch.tells(), None);
         }
     }

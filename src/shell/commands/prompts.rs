@@ -88,10 +88,7 @@ impl Tracker {
             Some(entry) if entry.standing == Standing::Unstarted => entry.ran = true,
             Some(_) if !sends_start => {}
             // It may be the one that put the hooks away.
-            Some(entry) => {
-                push_flag(&mut entry.command, MARKS_ENDED);
-                self.settled.notes.push((time, MARKS_ENDED.to_owned()));
-            }
+            Some(entry) => push_flag(&mut entry.command, MARKS_ENDED),
             // Nobody could read the line.
             None => {
                 let mut command = unread(since / 1_000, ran);

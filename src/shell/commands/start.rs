@@ -21,12 +21,11 @@ impl Tracker {
         first.is_some_and(|first| !first.is_empty() && told.trim_start().starts_with(first))
     }
 
-    fn tell_endless(&mut self, time: u64, id: u64) {
-        if !std::mem::replace(&mut self.endless, true) {
-            if let Some(entry) = self.entry(id) {
-                push_flag(&mut entry.command, ENDLESS);
-            }
-            self.settled.notes.push((time, ENDLESS.to_owned()));
+    fn tell_endless(&mut self, id: u64) {
+        if !std::mem::replace(&mut self.endless, true)
+            && let Some(entry) = self.entry(id)
+        {
+            push_flag(&mut entry.command, ENDLESS);
         }
     }
 
@@ -82,7 +81,7 @@ impl Tracker {
             // It was typed at a prompt of the shell, which had not told that the command before had ended.
             if let Some(entry) = typed.and_then(|typed| self.entry(typed)) {
                 (entry.standing, entry.closed) = (Standing::Guess, None);
-                self.tell_endless(time, id);
+                self.tell_endless(id);
             }
         }
         self.close_inner(at.last);

@@ -72,7 +72,6 @@ impl Tracker {
             self.unstarted = self.unstarted.saturating_add(1);
             if self.starts == 0 || self.unstarted > 1 {
                 push_flag(&mut entry.command, MARKS_ENDED);
-                self.settled.notes.push((entry.command.start, MARKS_ENDED.to_owned()));
                 self.sends_start = false;
             }
         }
