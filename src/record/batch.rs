@@ -51,7 +51,7 @@ pub(super) struct Batch {
     keys: Keys,
     withhold: Withhold,
     /// [`Withhold::held_since`] has been told of.
-    holds: bool,
+    held_told: bool,
     unseen: Unseen,
     typed: Vec<Typed>,
     limit: Limit,
@@ -107,7 +107,7 @@ impl Batch {
             capture: Capture::default(),
             keys: Keys::default(),
             withhold,
-            holds: false,
+            held_told: false,
             unseen: Unseen::default(),
             typed: Vec::new(),
             limit: Limit::new(keep, input),
@@ -242,8 +242,8 @@ impl Batch {
         let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
         let (at, held) = (time.saturating_sub(self.start), self.withhold.held_since());
         // Before: what is through may leave. Each time, since any of them may be lost on its way.
-        self.holds |= held.is_some();
-        if self.holds {
+        self.held_told |= held.is_some();
+        if self.held_told {
             let since = held.map(|since| micros(since.saturating_add(self.start)));
             self.push(Event::new(at, Said::Held(since).payload()), 64);
         }

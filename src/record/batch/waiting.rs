@@ -37,13 +37,13 @@ impl Batch {
 
     /// There may be room again.
     pub(in crate::record) fn retry(&mut self) {
-        if self.stuck && !self.holds() {
+        if self.stuck && !self.must_wait() {
             self.hand_on();
         }
     }
 
     /// Whether the session waits until what waits is taken.
-    fn holds(&self) -> bool {
+    fn must_wait(&self) -> bool {
         self.waits && self.old
     }
 
@@ -52,7 +52,7 @@ impl Batch {
         let age = self.feed.oldest(now, OLD);
         self.next_look = age.map(|_| now.saturating_add(LOOK));
         let was_old = std::mem::replace(&mut self.old, age.is_some_and(|age| age >= OLD));
-        if self.holds() {
+        if self.must_wait() {
             self.stuck = true;
         } else if was_old {
             self.retry();
@@ -87,7 +87,7 @@ impl Batch {
 
     /// Whether keys may still be taken.
     pub(in crate::record) fn takes_input(&self) -> bool {
-        !self.holds() && self.meanwhile < MOST_INPUT
+        !self.must_wait() && self.meanwhile < MOST_INPUT
     }
 
     /// Whether the recorder is gone.
