@@ -84,8 +84,13 @@ impl Anchor {
 
     /// Milliseconds by which the wall clock is ahead of the time since the host was started, sleep included: what changes that is
     /// somebody who sets the clock.
-    pub fn ahead(&self) -> i64 {
-        self.utc.saturating_sub(i64::try_from(self.boot).unwrap_or(i64::MAX))
+    pub fn ahead_of_boot(&self) -> i64 {
+        self.utc.saturating_sub_unsigned(self.boot)
+    }
+
+    /// Milliseconds by which the wall clock is ahead of the session's, which stands still while the host sleeps.
+    pub fn ahead_of_session(&self) -> i64 {
+        self.utc.saturating_sub_unsigned(self.at)
     }
 }
 

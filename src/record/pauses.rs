@@ -39,7 +39,7 @@ pub(super) struct Pauses {
 
 impl Pauses {
     pub(super) fn new(now: Anchor) -> Self {
-        let ahead = now.ahead();
+        let ahead = now.ahead_of_boot();
         Self { seen: now, ahead, held: None, stops: Vec::new() }
     }
 
@@ -71,13 +71,13 @@ impl Pauses {
         let went = signed(now.at).saturating_sub(signed(seen.at));
         // The clock of the session stands still while the host sleeps; that of the boot does not.
         let slept = signed(now.boot).saturating_sub(signed(seen.boot)).saturating_sub(went);
-        let set = now.ahead().saturating_sub(self.ahead);
+        let set = now.ahead_of_boot().saturating_sub(self.ahead);
         let before = seen.at;
         let mut told: Vec<Gap> = self.last().into_iter().collect();
         self.stops.retain(|(_, over)| *over > before);
         self.held = (late > LATE).then_some((due, now.at));
         if set.abs() > PARTED {
-            self.ahead = now.ahead();
+            self.ahead = now.ahead_of_boot();
         }
         self.seen = now;
         if slept > PARTED {

@@ -178,11 +178,6 @@ pub fn record<S: Disk>(
     recorder.close()
 }
 
-/// How far the wall clock is ahead of the session's, milliseconds.
-fn ahead(anchor: &Anchor) -> i64 {
-    anchor.utc.saturating_sub_unsigned(anchor.at)
-}
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     Writing,
@@ -252,7 +247,7 @@ impl<S: Disk> Recorder<'_, S> {
     }
 
     fn begin_with(&mut self, anchor: Anchor) {
-        self.wall = ahead(&anchor);
+        self.wall = anchor.ahead_of_session();
         self.looked = Duration::from_millis(anchor.at);
         let keyframe = self.indexer.keyframe();
         let begun = self.writer.begin(anchor, keyframe);
@@ -263,7 +258,7 @@ impl<S: Disk> Recorder<'_, S> {
     /// set. What had happened when the two were last seen to agree still is.
     fn wall_moved(&mut self, time: Duration) -> bool {
         let now = (self.clock)();
-        if ahead(&now).abs_diff(self.wall) <= MOVED {
+        if now.ahead_of_session().abs_diff(self.wall) <= MOVED {
             self.looked = Duration::from_millis(now.at);
             return false;
         }

@@ -60,7 +60,7 @@ fn was_set(clocks: &[(u64, i64)], start: i64, entries: &[Entry]) -> bool {
 
 /// Whether the wall clock was set between two looks at it, either way.
 fn parted(one: &Anchor, other: &Anchor) -> bool {
-    one.ahead().abs_diff(other.ahead()) > CORRECTED.unsigned_abs()
+    one.ahead_of_boot().abs_diff(other.ahead_of_boot()) > CORRECTED.unsigned_abs()
 }
 
 /// What one recording tells of the wall clock, and when hits are asked for.
