@@ -285,7 +285,7 @@ pub struct Decoder {
 impl Decoder {
     /// A decoder whose previous event was at `time`.
     pub fn at(time: Duration) -> Self {
-        Self { micros: u64::try_from(time.as_micros()).unwrap_or(u64::MAX) }
+        Self { micros: super::micros(time) }
     }
 
     /// Time of the last event read.

@@ -23,6 +23,7 @@ mod record;
 pub use pulse::Pulse;
 pub use record::Event;
 
+use crate::cast;
 use crate::sys::clock;
 use crate::sys::poll::{Bell, Set};
 use crate::sys::proc;
@@ -394,7 +395,7 @@ fn run(witness: Witness, sender: Sender<Event>, waiting: Arc<Waiting>) -> Result
             let stop = until.is_none().then(|| set.add(&*heard, true, false));
             let wait = until.map_or(LOOK, |until: Duration| until.saturating_sub(clock::monotonic()));
             let failed = set.wait(Some(wait)).is_err();
-            let before = u64::try_from(clock::monotonic().as_micros()).unwrap_or(u64::MAX);
+            let before = cast::micros(clock::monotonic());
             if witness.read(&mut give) {
                 waiting.through.store(before, Ordering::Release);
             }

@@ -9,7 +9,7 @@ use super::capture::{Capture, Stream};
 use super::limit::Limit;
 use super::queue::Feed;
 use super::withhold::{Reported, Typed, Unseen, Withhold};
-use crate::cast::{Event, Payload, line};
+use crate::cast::{Event, Payload, line, micros, millis};
 use crate::policy::Input;
 use crate::shell::keys::Keys;
 use crate::shell::said::Said;
@@ -200,7 +200,7 @@ impl Batch {
                 }
                 Typed::Withheld(count) => {
                     while let Some(Reported { since, line }) = self.withhold.take_reported() {
-                        let at = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
+                        let at = millis(since);
                         self.push(Event::new(now, Said::Hidden { at, line }.payload()), 64);
                     }
                     self.push(Event::new(now, Payload::Withheld(count)), 64);
@@ -239,7 +239,6 @@ impl Batch {
 
     fn push_through(&mut self) {
         let Some(time) = self.through.take() else { return };
-        let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
         let (at, held) = (time.saturating_sub(self.start), self.withhold.held_since());
         // Before: what is through may leave. Each time, since any of them may be lost on its way.
         self.held_told |= held.is_some();

@@ -16,7 +16,7 @@ use super::indexer_thread;
 use super::recorder::Indexer;
 use super::sight::Sight;
 use super::witness::Heard;
-use crate::cast::{Command, Event, Exec, Payload};
+use crate::cast::{Command, Event, Exec, Payload, micros};
 use crate::container::{Extras, GivenUp, LeftOut};
 use crate::exec::Pulse;
 use crate::shell::said::Said;
@@ -240,7 +240,7 @@ impl ScreenIndexer {
         if self.rate == u64::MAX {
             return true;
         }
-        let since = u64::try_from(time.saturating_sub(self.refilled).as_micros()).unwrap_or(u64::MAX);
+        let since = micros(time.saturating_sub(self.refilled));
         let earned = since.saturating_mul(self.rate) / 1_000_000;
         if earned > 0 {
             self.refilled = time;

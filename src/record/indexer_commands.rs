@@ -2,7 +2,7 @@
 
 use super::indexer_queue::Unheard;
 use super::witness::Heard;
-use crate::cast::{Command, Event, Exec, Payload, Source, Trust};
+use crate::cast::{Command, Event, Exec, Payload, Source, Trust, micros, millis};
 use crate::container::LeftOut;
 use crate::container::fit::{self, Notices};
 use crate::exec;
@@ -189,7 +189,7 @@ impl Commands {
 
     /// Whether [`Commands::event`] must have this event. Others need only go to the screen.
     pub(super) fn wants(&mut self, event: &Event) -> bool {
-        self.last = self.last.max(ms(event.time));
+        self.last = self.last.max(millis(event.time));
         match &event.payload {
             Payload::Other { .. } => match Said::of(&event.payload) {
                 Some(Said::Through(at)) => {
@@ -206,7 +206,7 @@ impl Commands {
 
     /// Takes an event on its way to the screen.
     pub(super) fn event(&mut self, event: &Event, shown: &mut Shown, told: &mut impl FnMut(terminal::Line)) {
-        let now = ms(event.time);
+        let now = millis(event.time);
         let Self { heard: Heard { tracker, .. }, origin, .. } = self;
         let lost = is_lost(shown);
         if lost && tracker.awaits_line() {
@@ -371,7 +371,7 @@ pub(super) fn note(start: u64, flag: String) -> Command {
 
 /// The trace counts from the start of the clock, commands from the start of the session.
 fn hear(tracker: &mut Tracker, event: exec::Event, origin: Duration, redact: &Redactions) {
-    let at = |time: u64| time.saturating_sub(ms(origin));
+    let at = |time: u64| time.saturating_sub(millis(origin));
     match event {
         exec::Event::Forked { micros: time, pid, parent } => {
             tracker.forked(time.saturating_sub(micros(origin)), pid, parent);
@@ -379,7 +379,7 @@ fn hear(tracker: &mut Tracker, event: exec::Event, origin: Duration, redact: &Re
         exec::Event::Executed(exec) => tracker.executed(of_session(exec, origin, redact)),
         exec::Event::Ended { time, pid, status } => tracker.ended(at(time), pid, status),
         exec::Event::Lost { count, why } => {
-            tracker.lost(ms(crate::sys::clock::monotonic().saturating_sub(origin)), count, why)
+            tracker.lost(millis(crate::sys::clock::monotonic().saturating_sub(origin)), count, why)
         }
         exec::Event::Left { count, names } => tracker.left_running(left_running(count, &names)),
     }
@@ -394,15 +394,7 @@ fn left_running(count: u64, names: &str) -> String {
 /// A program in the time of the session, and without its secrets.
 fn of_session(exec: Exec, origin: Duration, redact: &Redactions) -> Exec {
     let (argv, _) = redact.apply(&exec.argv);
-    Exec { time: exec.time.saturating_sub(ms(origin)), argv, ..exec }
-}
-
-pub(super) fn ms(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
-}
-
-fn micros(time: Duration) -> u64 {
-    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+    Exec { time: exec.time.saturating_sub(millis(origin)), argv, ..exec }
 }
 
 /// The reading that the index makes of the screen, as the tracker sees it.

@@ -10,7 +10,7 @@ mod failing;
 use super::disk::Disk;
 use super::pauses::Pauses;
 use super::queue::{Intake, Nothing};
-use crate::cast::{Anchor, Event, Gap, Payload};
+use crate::cast::{Anchor, Event, Gap, Payload, millis};
 use crate::container::{Closed, Extras, Writer, limits};
 use crate::policy::OnFailure;
 use crate::shell::said::Said;
@@ -233,7 +233,7 @@ impl<S: Disk> Recorder<'_, S> {
     /// Both clocks as they stood at `time`.
     fn anchor(&self, time: Duration) -> Anchor {
         let mut anchor = (self.clock)();
-        let at = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        let at = millis(time);
         let since = anchor.at.saturating_sub(at);
         anchor.at = at;
         anchor.utc = anchor.utc.saturating_sub_unsigned(since);
@@ -286,7 +286,7 @@ impl<S: Disk> Recorder<'_, S> {
         }
         let time = event.time;
         if let Payload::Gap(gap) = &event.payload {
-            self.pauses.hear(u64::try_from(time.as_millis()).unwrap_or(u64::MAX), gap);
+            self.pauses.hear(millis(time), gap);
         }
         // For the index alone: a recording in which nothing else comes has had no event.
         let kept = said.as_ref().map(Said::kept);
@@ -382,8 +382,7 @@ impl<S: Disk> Recorder<'_, S> {
             return;
         }
         self.follow_wall(now);
-        let due = u64::try_from(due.as_millis()).unwrap_or(u64::MAX);
-        for gap in self.pauses.look((self.clock)(), due) {
+        for gap in self.pauses.look((self.clock)(), millis(due)) {
             self.push_gap(now, gap);
         }
         let flushed = self.writer.flush(now);

@@ -1,8 +1,8 @@
 //! Whether programs are still seen, as the recorder's thread knows it by itself: root inside can hold up one thread alone, that of the
 //! trace, or that of the index, which hears it. Refuses to need either of them for what is to be told of it.
 
-use super::indexer_commands::{ms, note};
-use crate::cast::Command;
+use super::indexer_commands::note;
+use crate::cast::{Command, millis};
 use crate::exec::Pulse;
 use std::time::Duration;
 
@@ -27,7 +27,7 @@ impl Sight {
         let was_lost = std::mem::replace(&mut self.is_lost, trace || index);
         if self.is_lost && !was_lost {
             let flag = "lost-execs: the exec trace does not get on: programs are seen late or not at all until it does";
-            self.note = Some(note(ms(now.saturating_sub(origin)), flag.to_owned()));
+            self.note = Some(note(millis(now.saturating_sub(origin)), flag.to_owned()));
         }
     }
 }

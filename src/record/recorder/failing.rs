@@ -4,7 +4,7 @@
 //! that the dead hold. It drops nothing without a count.
 
 use super::{RARELY, Recorder, State};
-use crate::cast::{Event, Gap, Payload};
+use crate::cast::{Event, Gap, Payload, millis};
 use crate::container;
 use crate::policy::OnFailure;
 use crate::record::disk::{Disk, is_full};
@@ -174,7 +174,7 @@ impl<S: Disk> Recorder<'_, S> {
         }
         let lost = std::mem::take(&mut self.lost_now);
         // It stands where it ended: what was lost came before.
-        let long = u64::try_from(now.saturating_sub(self.losing).as_millis()).unwrap_or(u64::MAX);
+        let long = millis(now.saturating_sub(self.losing));
         let why = self.loses.as_ref().or(self.failure.as_ref()).map_or("", String::as_str);
         let note = format!("nothing could be stored for {}: {why}", seconds(long));
         self.push_gap(now, Gap::new("write-failed", "session", lost, note));
