@@ -13,16 +13,27 @@ const PARTED: i64 = 2_000;
 /// Why there is a gap where the session itself was stopped (`^Z`), and the recorder with it.
 const SUSPENDED: &str = "suspended";
 
-/// The gap of a session that was stopped for so many whole seconds.
-pub(super) fn suspended(seconds: u64) -> Gap {
-    let note = format!("the program was stopped, and the recorder with it, for {seconds} s");
-    Gap::new(SUSPENDED, "session", 0, note)
+/// The session was stopped for so many whole seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Suspension {
+    pub(super) seconds: u64,
 }
 
-/// For how many seconds a gap says that the session was stopped; `None` where it says something else.
-fn seconds_of(gap: &Gap) -> Option<u64> {
-    let seconds = (gap.why == SUSPENDED).then(|| gap.note.split(' ').nth_back(1))?;
-    seconds?.parse().ok()
+impl Suspension {
+    const BEFORE: &str = "the program was stopped, and the recorder with it, for ";
+    const BEHIND: &str = " s";
+
+    /// What is recorded of it.
+    pub(super) fn gap(self) -> Gap {
+        Gap::new(SUSPENDED, "session", 0, format!("{}{}{}", Self::BEFORE, self.seconds, Self::BEHIND))
+    }
+
+    /// The one that a gap tells of; `None` where it says something else.
+    fn of(gap: &Gap) -> Option<Self> {
+        let note = gap.note.strip_prefix(Self::BEFORE).filter(|_| gap.why == SUSPENDED)?;
+        let seconds = note.strip_suffix(Self::BEHIND)?.parse().ok()?;
+        Some(Self { seconds })
+    }
 }
 
 /// The clocks as they stood at the last look.
@@ -45,7 +56,7 @@ impl Pauses {
 
     /// What the loop says at `time`, in milliseconds of the session: it may be that the session was stopped until now.
     pub(super) fn hear(&mut self, time: u64, gap: &Gap) {
-        if let Some(seconds) = seconds_of(gap) {
+        if let Some(Suspension { seconds }) = Suspension::of(gap) {
             // They are whole ones.
             let long = seconds.saturating_add(1).saturating_mul(1000);
             self.stops.push((time.saturating_sub(long), time));
@@ -126,11 +137,11 @@ mod tests {
             told.map(|gap| format!("{}: {}", gap.why, gap.note)).collect::<Vec<_>>()
         };
         if heard_before {
-            pauses.hear(over, &suspended(seconds));
+            pauses.hear(over, &Suspension { seconds }.gap());
         }
         assert_eq!(look(&mut pauses, 20_000, 2000), [""; 0]);
         if !heard_before {
-            pauses.hear(over, &suspended(seconds));
+            pauses.hear(over, &Suspension { seconds }.gap());
         }
         let told = look(&mut pauses, over.max(20_000) + 1000, over.max(20_000) + 1000);
         assert_eq!(look(&mut pauses, 60_000, 60_000), [""; 0]);
@@ -159,7 +170,8 @@ mod tests {
         // Afterwards, and at most the second by which a whole one may be too short.
         assert_eq!(told_beside_a_stop(8, 29_000, false), [paused(18)]);
         let other = Gap::new("paused", "session", 0, "for 18 s");
-        assert_eq!((seconds_of(&suspended(18)), seconds_of(&other)), (Some(18), None));
+        let stop = Suspension { seconds: 18 };
+        assert_eq!((Suspension::of(&stop.gap()), Suspension::of(&other)), (Some(stop), None));
     }
 
     #[test]

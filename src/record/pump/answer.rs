@@ -5,7 +5,7 @@ use crate::cast::{Gap, Payload};
 use crate::policy::OnFailure;
 use crate::record::capture::Stream;
 use crate::record::lane::{Buffer, Sink};
-use crate::record::pauses::suspended;
+use crate::record::pauses::Suspension;
 use crate::record::queue::Word;
 use crate::record::session::{Error, Screen, Streams, is_handed_on, tell};
 use crate::sys::poll::{Ready, Set};
@@ -234,7 +234,7 @@ impl Pump<'_> {
         }
         let seconds = clock::monotonic().saturating_sub(stopped).as_secs();
         if seconds > 0 {
-            self.batch.event(Payload::Gap(suspended(seconds)));
+            self.batch.event(Payload::Gap(Suspension { seconds }.gap()));
             // The recorder wonders where the time went.
             self.batch.flush();
         }
