@@ -440,6 +440,8 @@ impl<S: Disk> Recorder<'_, S> {
             let pushed = self.writer.push(&exit);
             self.check(pushed);
         }
+        // The end runs through code that the session did not: it would come on top of all that is mapped by now.
+        crate::sys::memory::release_code();
         let extras = self.indexer.end_segment();
         // What the disk could not make durable it may have dropped: it is written once more.
         let finished = self.writer.finish(now, extras);

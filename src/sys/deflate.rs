@@ -32,30 +32,56 @@ pub struct Settings {
     /// Shortest match, bytes.
     pub min_match: u32,
     /// Largest block, bytes: each has statistics of its own. `None` for zstd's largest (128 KiB).
-    pub block: Option<i32>,
+    pub block: Option<u32>,
 }
 
 impl Settings {
     /// What zstd makes of them, and the workspace it needs, bytes. `None` when zstd refuses them.
     fn sized(self) -> Option<(Params, usize)> {
-        // SAFETY: plain functions of numbers; they return a struct and a size.
-        let (params, size) = unsafe {
-            let mut params = zstd::ZSTD_getCParams(self.level, 0, 0);
-            params.windowLog = self.window_log;
-            params.minMatch = self.min_match;
-            params.hashLog = self.table_log;
-            params.chainLog = self.chain_log;
-            (params, zstd::ZSTD_estimateCStreamSize_usingCParams(params))
-        };
-        error(size).is_none().then_some((Params { zstd: params, block: self.block }, size))
+        use zstd::ZSTD_cParameter as Parameter;
+        // SAFETY: plain function of numbers; it returns a struct.
+        let of_level = unsafe { zstd::ZSTD_getCParams(self.level, 0, 0) };
+        let params = [
+            (Parameter::ZSTD_c_windowLog, self.window_log),
+            (Parameter::ZSTD_c_hashLog, self.table_log),
+            (Parameter::ZSTD_c_chainLog, self.chain_log),
+            (Parameter::ZSTD_c_minMatch, self.min_match),
+            (Parameter::ZSTD_c_searchLog, of_level.searchLog),
+            (Parameter::ZSTD_c_targetLength, of_level.targetLength),
+            (Parameter::ZSTD_c_strategy, of_level.strategy as u32),
+            // `ZSTD_c_maxBlockSize`; 0 for zstd's own.
+            (Parameter::ZSTD_c_experimentalParam18, self.block.unwrap_or(0)),
+        ];
+        let mut numbers = params.map(|(parameter, _)| (parameter, 0));
+        for (number, (_, value)) in numbers.iter_mut().zip(params) {
+            number.1 = i32::try_from(value).ok()?;
+        }
+        let params = Params(numbers);
+        Some((params, params.workspace()?))
     }
 }
 
 /// What zstd makes of [`Settings`].
 #[derive(Clone, Copy)]
-struct Params {
-    zstd: zstd::ZSTD_compressionParameters,
-    block: Option<i32>,
+struct Params([(zstd::ZSTD_cParameter, i32); 8]);
+
+impl Params {
+    /// Bytes. (What zstd estimates without the size of the blocks is 368 KiB more than a flood needs.)
+    fn workspace(self) -> Option<usize> {
+        // SAFETY: makes a set of parameters, or gives null.
+        let set = NonNull::new(unsafe { zstd::ZSTD_createCCtxParams() })?;
+        let taken = self.0.into_iter().all(|(parameter, value)| {
+            // SAFETY: a live set; zstd refuses numbers that it does not take.
+            error(unsafe { zstd::ZSTD_CCtxParams_setParameter(set.as_ptr(), parameter, value) }).is_none()
+        });
+        // SAFETY: a live set, freed once and not used after that.
+        let size = unsafe {
+            let size = zstd::ZSTD_estimateCStreamSize_usingCCtxParams(set.as_ptr());
+            zstd::ZSTD_freeCCtxParams(set.as_ptr());
+            size
+        };
+        (taken && error(size).is_none()).then_some(size)
+    }
 }
 
 /// A compressor in a workspace of fixed size.
@@ -185,20 +211,9 @@ fn start(workspace: &mut [u64], params: Params) -> Option<NonNull<zstd::ZSTD_CCt
         zstd::ZSTD_initStaticCStream(workspace.as_mut_ptr().cast(), std::mem::size_of_val(workspace))
     };
     let stream = NonNull::new(stream)?;
-    // SAFETY: a fresh context; the parameters are those the workspace was sized for.
-    let set = unsafe { zstd::ZSTD_CCtx_setCParams(stream.as_ptr(), params.zstd) };
-    if error(set).is_some() {
-        return None;
-    }
-    if let Some(block) = params.block {
-        // SAFETY: as above; zstd refuses numbers it does not take.
-        let set = unsafe {
-            zstd::ZSTD_CCtx_setParameter(
-                stream.as_ptr(),
-                zstd::ZSTD_cParameter::ZSTD_c_experimentalParam18,
-                block,
-            )
-        };
+    for (parameter, value) in params.0 {
+        // SAFETY: a fresh context; zstd refuses numbers that it does not take.
+        let set = unsafe { zstd::ZSTD_CCtx_setParameter(stream.as_ptr(), parameter, value) };
         error(set).is_none().then_some(())?;
     }
     Some(stream)

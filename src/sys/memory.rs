@@ -77,8 +77,9 @@ pub fn trim() {
 
 /// Lets go of the code and the constants of the program and its libraries: what is used from now on comes back from the
 /// kernel's cache, the rest is no longer counted as ours. A recorder's start runs through most of the program, a session
-/// through little of it, but the kernel maps 15 pages around each that it needs, and they add up: measured in a flood, 4.5 MiB at
-/// the end where nothing is let go on the way, 3.6 where it is at the end of each segment.
+/// through little of it, but the kernel maps 15 pages around each that it needs (since Linux 6.18 the whole folio of its cache, which
+/// in a file that was copied is larger), and they add up: measured in a flood, 4.5 MiB at the end where nothing is let go on the way,
+/// 3.6 where it is at the end of each segment.
 ///
 /// What a debugger has put into the code is lost, as is any lock on it (it is never written to swap).
 pub fn release_code() {
