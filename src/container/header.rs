@@ -150,6 +150,13 @@ pub struct Meta {
 }
 
 impl Meta {
+    /// The shell that was to tell what it runs, as `shell-integration` in [`Meta::in_force`] names it; `None` where none was: that
+    /// says `off` then, or `none`, mostly with a reason behind it, or nothing at all.
+    pub fn telling_shell(&self) -> Option<&str> {
+        let shell = self.in_force.get("shell-integration")?;
+        (shell != "off" && !shell.starts_with("none")).then_some(shell)
+    }
+
     /// Whether of its arguments only the beginning is kept.
     pub fn lacks_arguments(&self) -> bool {
         // Before they said how much is missing, each was cut by itself, and `…` alone stood for those behind 64 KiB.

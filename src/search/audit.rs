@@ -111,9 +111,9 @@ pub fn audit<R: Read + Seek>(
 ) -> Result<Audit, Error> {
     let opening = reader.opening()?;
     let size = opening.size();
-    let integration = opening.meta.in_force.get("shell-integration");
-    let marks = integration.is_some_and(|shell| shell != "off" && !shell.starts_with("none"));
-    let (drawing, integrated) = (opening.meta.drawing, integration.is_some());
+    let marks = opening.meta.telling_shell().is_some();
+    let (drawing, integrated) =
+        (opening.meta.drawing, opening.meta.in_force.contains_key("shell-integration"));
     let filters: Vec<Vec<u8>> = reader.entries().iter().map(|entry| entry.filter.clone()).collect();
     let whole = marks && reader.is_closed() && has_every_command(reader.entries());
     let (mut heard, mut unheard) = (Heard::new(reader.entries()), Vec::new());

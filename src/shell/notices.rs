@@ -4,9 +4,6 @@ use super::commands::TOLD_NOTHING;
 use crate::cast::{Command, LEFT_RUNNING, SILENT, Source, is_of};
 use crate::container::{Entry, GivenUp, Opening};
 
-/// What a session's `shell-integration` says where a shell was to tell what it runs.
-const TELLING: [&str; 4] = ["bash", "zsh", "fish", "posix"];
-
 /// Gaps that are no matter of where the streams go, but of who or what kept the recorder from its work, or its clocks from going.
 const HINDERED: [&str; 7] = ["write-failed", "stopped", "stage", "paused", "slept", "clock", "touched"];
 /// Gaps that stand where what they tell of is over.
@@ -79,13 +76,13 @@ fn without_commands(entry: &Entry) -> Option<String> {
 /// did not that were the first, and as none has that was not closed. Directory and status of a line that was read off the screen are
 /// told by marks; those of a POSIX shell tell no more.
 fn is_silent(opening: Option<&Opening>, commands: &[&Command]) -> bool {
-    let kind = opening.and_then(|opening| opening.meta.in_force.get("shell-integration"));
+    let was_to_tell = opening.is_some_and(|opening| opening.meta.telling_shell().is_some());
     let read = |command: &&Command| command.source == Source::Screen;
     let by_mark =
         |c: &&Command| c.source == Source::Shell || read(c) && (c.cwd.is_some() || c.exit.is_some());
     let said = |command: &&Command| command.notices().any(|flag| is_of(flag, SILENT));
     let any = |of: &dyn Fn(&&Command) -> bool| commands.iter().any(of);
-    kind.is_some_and(|kind| TELLING.contains(&kind.as_str())) && any(&read) && !any(&by_mark) && !any(&said)
+    was_to_tell && any(&read) && !any(&by_mark) && !any(&said)
 }
 
 #[cfg(test)]
