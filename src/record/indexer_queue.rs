@@ -105,6 +105,17 @@ pub(super) enum Work {
     Hold(Arc<std::sync::Barrier>),
 }
 
+/// What is to be done with the kernel's trace once the reading has failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Next {
+    /// The session goes on.
+    Look,
+    /// The session is over: a last time.
+    Last,
+    /// Nobody asks any more.
+    Nobody,
+}
+
 /// Whether this is, or comes from, output that nobody answers for, or input: a pipe brings it as fast as a disk reads.
 fn can_be_left_out(payload: &Payload) -> bool {
     matches!(payload, Payload::Output(_) | Payload::ErrorOutput(_) | Payload::Input(_))
@@ -264,9 +275,8 @@ impl Shared {
         self.changed.notify_all();
     }
 
-    /// Waits until it is time to look at the trace again, after the reading has failed. Gives whether the session goes on, and whether
-    /// it is over; neither: nobody asks any more.
-    pub(super) fn next_look(&self, every: Duration) -> (bool, bool) {
+    /// Waits until it is time to look at the trace again, after the reading has failed.
+    pub(super) fn next_look(&self, every: Duration) -> Next {
         self.turn();
         let state = self.lock();
         let state = if state.closed || state.over {
@@ -274,7 +284,11 @@ impl Shared {
         } else {
             self.changed.wait_timeout(state, every).unwrap_or_else(PoisonError::into_inner).0
         };
-        (!state.closed && !state.over, !state.closed && state.over)
+        match () {
+            () if state.closed => Next::Nobody,
+            () if state.over => Next::Last,
+            () => Next::Look,
+        }
     }
 
     /// The session is over: waits for the last programs where the reading has failed and they are still heard, for `most`.
@@ -341,7 +355,7 @@ mod tests {
         let shared = Shared::default();
         assert!(matches!(shared.next(Some(Duration::ZERO)), Some(Work::Look)));
         shared.fail(true);
-        assert_eq!(shared.next_look(Duration::ZERO), (true, false));
+        assert_eq!(shared.next_look(Duration::ZERO), Next::Look);
         assert_eq!(shared.turns.load(Ordering::Relaxed), 2);
     }
 

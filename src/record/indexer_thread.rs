@@ -4,7 +4,7 @@
 //! something was left out.
 
 use super::indexer_commands::Commands;
-use super::indexer_queue::{Answer, Shared, Work};
+use super::indexer_queue::{Answer, Next, Shared, Work};
 use crate::cast::{Event, Payload};
 use crate::container::{filter, limits};
 use crate::sys::stack::{READING, apart};
@@ -39,15 +39,16 @@ fn hear_on(shared: &Shared, mut commands: Commands) {
     // Were it to fail as well, nobody is to wait for it.
     let _ = catch_unwind(AssertUnwindSafe(|| {
         loop {
-            let (goes_on, over) = shared.next_look(LOOK_AT_TRACE);
-            if goes_on || over {
-                let mut harvest = std::mem::take(&mut shared.lock().harvest);
-                commands.programs(over, &mut harvest);
-                let blind = commands.is_blind(&mut harvest);
-                let mut state = shared.lock();
-                (state.harvest, state.blind) = (harvest, blind);
+            let next = shared.next_look(LOOK_AT_TRACE);
+            if next == Next::Nobody {
+                break;
             }
-            if !goes_on {
+            let mut harvest = std::mem::take(&mut shared.lock().harvest);
+            commands.programs(next == Next::Last, &mut harvest);
+            let blind = commands.is_blind(&mut harvest);
+            let mut state = shared.lock();
+            (state.harvest, state.blind) = (harvest, blind);
+            if next == Next::Last {
                 break;
             }
         }
