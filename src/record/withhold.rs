@@ -16,6 +16,7 @@
 //! A secret that the program shows is in the output of the recording, which is not this room's to change.
 //!
 //! Here is what is typed and what is decided of it; what is shown is looked for in `shown`, and `reader` has where a line ends.
+#![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
 
 mod below;
 mod cursor;
@@ -333,28 +334,25 @@ impl Withhold {
     }
 
     fn open_run(&mut self, now: Duration) -> &mut Run {
-        if !self.is_open() {
-            self.runs.push_back(Run {
-                bytes: Zeroizing::default(),
-                echo: echo::Match::behind_tabs(self.tabs),
-                first: now,
-                last: now,
-                closed: None,
-                echoed: Duration::ZERO,
-                ahead: false,
-                line: false,
-                tab: false,
-                doubtful: false,
-                released: false,
-                alt: None,
-                alts: false,
-                earlier: false,
-                ends: false,
-                gone: false,
-            });
-        }
-        let at = self.runs.len().saturating_sub(1);
-        &mut self.runs[at]
+        let open = self.runs.pop_back_if(|run| run.closed.is_none());
+        self.runs.push_back_mut(open.unwrap_or_else(|| Run {
+            bytes: Zeroizing::default(),
+            echo: echo::Match::behind_tabs(self.tabs),
+            first: now,
+            last: now,
+            closed: None,
+            echoed: Duration::ZERO,
+            ahead: false,
+            line: false,
+            tab: false,
+            doubtful: false,
+            released: false,
+            alt: None,
+            alts: false,
+            earlier: false,
+            ends: false,
+            gone: false,
+        }))
     }
 
     /// Decides at the front whatever needs no more waiting: keys that no echo would show, and lines that came back

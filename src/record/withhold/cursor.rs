@@ -289,7 +289,7 @@ impl Screen {
         if from > to || to >= self.rows.len() {
             return;
         }
-        for _ in 0..count.min(to - from + 1) {
+        for _ in 0..count.min(to.saturating_sub(from).saturating_add(1)) {
             let fresh = self.number();
             let (gone, new) = if up { (from, to) } else { (to, from) };
             self.rows.remove(gone);
@@ -429,15 +429,17 @@ impl Perform for Screen {
         let given =
             |n: usize| params.iter().nth(n).and_then(|param| param.first()).copied().filter(|n| *n > 0);
         let count = |n: usize| usize::from(given(n).unwrap_or(1));
+        // Rows and columns are told from 1.
+        let place = |n: usize| count(n).saturating_sub(1);
         let (n, row, col) = (count(0), self.row, self.col.min(self.cols.saturating_sub(1)));
         match action {
             'A' | 'F' => self.go(row.saturating_sub(n), if action == 'F' { 0 } else { col }),
             'B' | 'E' | 'e' => self.go(row.saturating_add(n), if action == 'E' { 0 } else { col }),
             'C' | 'a' => self.go(row, col.saturating_add(n)),
             'D' => self.go(row, col.saturating_sub(n)),
-            'G' | '`' => self.go(row, n - 1),
-            'd' => self.go(n - 1, col),
-            'H' | 'f' => self.go(n - 1, count(1) - 1),
+            'G' | '`' => self.go(row, place(0)),
+            'd' => self.go(place(0), col),
+            'H' | 'f' => self.go(place(0), place(1)),
             'I' => (0..n.min(self.cols)).for_each(|_| self.tab()),
             'Z' => self.go(row, (col / TAB).saturating_sub(n.saturating_sub(1)).saturating_mul(TAB)),
             'L' | 'M' if row >= self.region.0 => self.scroll(row, self.region.1, n, action == 'M'),
@@ -449,7 +451,7 @@ impl Perform for Screen {
                 let last = self.rows.len();
                 let (top, bottom) = (n.min(last), given(1).map_or(last, usize::from).min(last));
                 if top < bottom {
-                    self.region = (top - 1, bottom - 1);
+                    self.region = (top.saturating_sub(1), bottom.saturating_sub(1));
                     self.go(0, 0);
                 }
             }

@@ -279,9 +279,9 @@ impl Match {
         if self.row.len() < end {
             self.row.resize(end, NOTHING);
         }
-        if let Some(cells) = self.row.get_mut(at..end) {
-            cells.fill(WIDE);
-            cells[0] = drawn.c;
+        if let Some([first, others @ ..]) = self.row.get_mut(at..end) {
+            *first = drawn.c;
+            others.fill(WIDE);
         }
     }
 

@@ -291,8 +291,8 @@ impl Keys {
             // A click, neither a movement nor its end.
             (Mouse(3), b' '..=b'"') => (Click(2), Kind::Control),
             (Click(1), _) => (Ground, Kind::Ends),
-            (Click(n), _) => (Click(n - 1), Kind::Control),
-            (Mouse(n), _) => (Mouse(n - 1), Kind::Control),
+            (Click(n), _) => (Click(n.saturating_sub(1)), Kind::Control),
+            (Mouse(n), _) => (Mouse(n.saturating_sub(1)), Kind::Control),
             (Text, 0x07) | (TextEscape, b'\\') => (Ground, Kind::Control),
             (Text, 0x1b) => (TextEscape, Kind::Control),
             // A string that never ends would hide everything that follows: Enter ends it.
