@@ -79,12 +79,12 @@ pub(crate) fn fresh_key() -> Result<Box<SigningKey>, getrandom::Error> {
 
 /// Digests of a file as it grows: of the segment in hand, and of the closed ones folded together.
 #[derive(Clone)]
-pub(crate) struct Running {
+pub(crate) struct Digests {
     segment: Sha256,
     closed: [u8; 32],
 }
 
-impl Running {
+impl Digests {
     pub(crate) fn new() -> Self {
         Self { segment: Sha256::new(), closed: [0; 32] }
     }
@@ -93,7 +93,7 @@ impl Running {
         self.segment.update(bytes);
     }
 
-    pub(crate) fn digest(&self) -> [u8; 32] {
+    pub(crate) fn segment(&self) -> [u8; 32] {
         self.segment.clone().finalize().into()
     }
 

@@ -95,15 +95,15 @@ pub const CALM_MOST: usize = 256 << 10;
 /// and dumps; a larger table of short matches takes 5 % longer for a thousandth, and blocks of 128 KiB take 0.3 MiB of memory for two.
 pub const FLOOD: Settings =
     Settings { level: 3, window_log: 21, table_log: 17, chain_log: 14, min_match: 5, block: Some(64 << 10) };
-/// How a flood of lines is compressed that differ in their numbers alone: where the one in the segment before became [`COUNTED`]
+/// How a flood of lines is compressed that differ in their numbers alone: where the one in the segment before became [`NUMBERED`]
 /// times shorter.
 /// Short matches keep zstd from finding the long ones there, which make a third less of `seq` and of `ping`.
 /// Blocks of 32 KiB make another fifth less of them, as their statistics change with each digit; zstd's own splitter does not find
 /// those places.
-pub const FLOOD_COUNTED: Settings =
+pub const FLOOD_NUMBERED: Settings =
     Settings { level: 1, window_log: 21, table_log: 17, chain_log: 13, min_match: 7, block: Some(32 << 10) };
-/// See [`FLOOD_COUNTED`]. Listings of files come to 19, `ping` to 21 to 30, `seq` to 27 and more, all other text to 10 at most.
-pub const COUNTED: usize = 20;
+/// See [`FLOOD_NUMBERED`]. Listings of files come to 19, `ping` to 21 to 30, `seq` to 27 and more, all other text to 10 at most.
+pub const NUMBERED: usize = 20;
 /// Compression level of the JSON of an index entry, which is short…
 pub const INDEX_LEVEL: i32 = 15;
 /// …where it is not longer than this; above, it is the next (83 KB take 9 ms, 1 ms at level 9, and become 5.5 instead of

@@ -5,7 +5,7 @@
 //! moment on.
 
 use super::cert::{self, Certificate, Statement};
-use super::check::{self, Running, Signed};
+use super::check::{self, Digests, Signed};
 use super::chunk::{Chunk, read_at, read_chunk};
 use super::end::{Row, trailer_offsets};
 use super::error::Error;
@@ -204,7 +204,7 @@ struct Pass {
     header_digest: [u8; 32],
     keys_digest: [u8; 32],
     next_key: [u8; 32],
-    running: Running,
+    digests: Digests,
     /// The segment table as it must stand at the end, and how much of it has been seen.
     table: Vec<u8>,
     tabled: usize,
@@ -247,7 +247,7 @@ impl Pass {
             header_digest: [0; 32],
             keys_digest: [0; 32],
             next_key: [0; 32],
-            running: Running::new(),
+            digests: Digests::new(),
             table: Vec::new(),
             tabled: 0,
             segments: 0,
@@ -273,7 +273,7 @@ impl Pass {
             segments: self.segments,
             checkpoints: self.checkpoints,
             origin: self.origin,
-            digest: *self.running.closed(),
+            digest: *self.digests.closed(),
         }
     }
 
@@ -399,7 +399,7 @@ impl Pass {
             return Ok(());
         }
         // What is passed over is hashed as well, so a signature covers it.
-        self.running.update(&chunk.bytes);
+        self.digests.update(&chunk.bytes);
         match chunk.frame.kind {
             Some(Kind::Header) => {
                 self.file = sha256(&[&self.prologue, &chunk.bytes]);
@@ -501,8 +501,8 @@ impl Pass {
             epoch: check.epoch,
             seq: chunk.frame.seq,
             flags,
-            closed: self.running.closed(),
-            running: &self.running.digest(),
+            closed: self.digests.closed(),
+            running: &self.digests.segment(),
             next: &check.next,
         };
         if !signed.verify(&self.next_key, &check.signature) {
@@ -516,9 +516,9 @@ impl Pass {
         self.last_check = self.at;
         let end = self.at.saturating_add(chunk.frame.total());
         self.signed = end;
-        self.running.update(&chunk.bytes);
+        self.digests.update(&chunk.bytes);
         if closes {
-            let digest = self.running.close();
+            let digest = self.digests.close();
             let length = end.saturating_sub(self.segment_at);
             Row { offset: self.segment_at, length, entry: self.entry, digest }.encode(&mut self.table);
             self.segments = self.segments.saturating_add(1);
@@ -560,7 +560,7 @@ mod tests {
         let judged = |next: [u8; 32]| {
             let mut pass = Pass::new(0, frame::prologue());
             (pass.expect, pass.next_key) = (Expect::More, key.verifying_key().to_bytes());
-            let running = pass.running.digest();
+            let running = pass.digests.segment();
             let (file, closed) = (&[0; 32], &[0; 32]);
             let signed = Signed { file, epoch: 0, seq: 0, flags: 0, closed, running: &running, next: &next };
             let body = signed.sign(&key);

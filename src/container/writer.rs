@@ -9,7 +9,7 @@ mod chunks;
 mod sink;
 
 use super::cert::{self, Statement};
-use super::check::{self, Running};
+use super::check::{self, Digests};
 use super::error::Error;
 use super::filter;
 use super::fit::{LeftOut, Room};
@@ -103,7 +103,7 @@ pub struct Writer<S: Sink> {
     index: Chain,
     signing: Box<SigningKey>,
     epoch: u32,
-    running: Running,
+    digests: Digests,
     /// Since when what was captured is sealed and not yet signed.
     unsigned_since: Option<Duration>,
     /// When was last flushed.
@@ -113,7 +113,7 @@ pub struct Writer<S: Sink> {
     /// This segment holds a flood: it is compressed faster.
     flood: bool,
     /// The segment before held a flood of lines that differ in their numbers alone.
-    counted: bool,
+    numbered: bool,
     /// Bytes of output and input that may still be compressed thoroughly, at the time of the last event.
     patience: usize,
     patience_at: Duration,
@@ -190,16 +190,16 @@ impl<S: Sink> Writer<S> {
             index: Chain::new(keys.index()),
             signing: check::fresh_key()?,
             epoch: 0,
-            running: Running::new(),
+            digests: Digests::new(),
             taken: 0,
             sealed: 0,
             durable: 0,
             unsigned_since: None,
             flushed: Duration::ZERO,
-            deflate: Deflate::new(limits::CALM, &[limits::FLOOD, limits::FLOOD_COUNTED])
+            deflate: Deflate::new(limits::CALM, &[limits::FLOOD, limits::FLOOD_NUMBERED])
                 .ok_or_else(|| Error::Compression("the workspace could not be made".to_owned()))?,
             flood: false,
-            counted: false,
+            numbered: false,
             patience: limits::CALM_FIRST,
             patience_at: Duration::ZERO,
             encoder: line::Encoder::default(),
@@ -274,7 +274,7 @@ impl<S: Sink> Writer<S> {
         }
         self.taken = self.taken.saturating_add(shown as u64);
         if !self.is_calm(event.time, shown) && !std::mem::replace(&mut self.flood, true) {
-            self.settings(if self.counted { limits::FLOOD_COUNTED } else { limits::FLOOD })?;
+            self.settings(if self.numbered { limits::FLOOD_NUMBERED } else { limits::FLOOD })?;
         }
         self.buffered = self.buffered.saturating_add(raw);
         if self.buffered >= limits::FLUSH_BYTES || self.lines.len() >= limits::FLUSH_BYTES.saturating_mul(4) {
@@ -395,7 +395,7 @@ impl<S: Sink> Writer<S> {
             return Ok(());
         }
         self.pack(Directive::End)?;
-        self.counted = self.flood && self.deflate.has_shrunk(limits::COUNTED);
+        self.numbered = self.flood && self.deflate.has_shrunk(limits::NUMBERED);
         if std::mem::take(&mut self.flood) {
             self.settings(limits::CALM)?;
         }
@@ -479,7 +479,7 @@ impl<S: Sink> Writer<S> {
             trailer.extend_from_slice(&offset.to_le_bytes());
         }
         trailer.extend_from_slice(super::TRAILER_END);
-        let digest = *self.running.closed();
+        let digest = *self.digests.closed();
         self.chunk(Kind::Trailer, 0, &trailer)?;
         let segments = usize::try_from(self.segment).unwrap_or(usize::MAX);
         Ok(Closed { length: self.offset, digest, segments })
@@ -531,7 +531,7 @@ impl<S: Sink> Writer<S> {
 
     #[cfg(test)]
     pub(super) fn running_digest(&self) -> [u8; 32] {
-        self.running.digest()
+        self.digests.segment()
     }
 
     #[cfg(test)]

@@ -90,8 +90,8 @@ impl<S: Sink> Writer<S> {
             epoch: self.epoch,
             seq: self.seq,
             flags,
-            closed: self.running.closed(),
-            running: &self.running.digest(),
+            closed: self.digests.closed(),
+            running: &self.digests.segment(),
             next: &announced,
         }
         .sign(&self.signing);
@@ -102,7 +102,7 @@ impl<S: Sink> Writer<S> {
         self.chunk(Kind::Check, flags, &body)?;
         if flags & frame::CLOSES != 0 {
             let length = self.offset.saturating_sub(self.segment_offset);
-            let (offset, digest) = (self.segment_offset, self.running.close());
+            let (offset, digest) = (self.segment_offset, self.digests.close());
             Row { offset, length, entry: self.entry_length, digest }.encode(&mut self.table);
             self.segment_offset = self.offset;
         }
@@ -165,7 +165,7 @@ impl<S: Sink> Writer<S> {
         {
             *check = frame::crc(&bound, body).to_le_bytes();
         }
-        self.running.update(chunk);
+        self.digests.update(chunk);
         self.offset = self.offset.saturating_add(chunk.len() as u64);
         self.seq = next;
         Ok(start..self.out.len())
