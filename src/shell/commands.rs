@@ -117,7 +117,7 @@ pub struct Tracker {
     /// Lines since the last of them that ran all the same.
     unstarted: u32,
     /// An end was told since the last prompt began.
-    end_told: bool,
+    end_since_prompt: bool,
     /// The last end was told by the prompt alone: the hook that tells directories and numbers is gone.
     hookless: bool,
     /// It was told that ends are not.
@@ -162,7 +162,7 @@ impl Tracker {
             entered: false,
             starts: 0,
             unstarted: 0,
-            end_told: false,
+            end_since_prompt: false,
             hookless: false,
             endless: false,
             prompts: Prompts::default(),
@@ -321,7 +321,7 @@ impl Tracker {
             }
             Mark::Prompt { cwd } => {
                 // fish tells of an end only where something ran, and by another hook.
-                if !std::mem::take(&mut self.end_told) && self.place == Place::Prompt {
+                if !std::mem::take(&mut self.end_since_prompt) && self.place == Place::Prompt {
                     self.unstart(time, at, None);
                     self.typing.lines.clear();
                 }
@@ -339,8 +339,8 @@ impl Tracker {
                 self.start(time, at, start);
             }
             Mark::End { status, pipe, cancelled } => {
-                (self.end_told, self.hookless) = (true, false);
-                (self.prompts.end_told, self.endless) = (true, false);
+                (self.end_since_prompt, self.hookless) = (true, false);
+                (self.prompts.end_since_typing, self.endless) = (true, false);
                 self.end(time, at, status, pipe, cancelled);
                 self.place = Place::Prompt;
             }

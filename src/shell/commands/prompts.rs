@@ -18,8 +18,8 @@ pub(super) struct Prompts {
     pub(super) last: Option<AtPrompt>,
     /// Status of the last command, as it was told where this one began.
     pub(super) status: Option<i32>,
-    /// An end was told since.
-    pub(super) end_told: bool,
+    /// An end was told since then.
+    pub(super) end_since_typing: bool,
     /// Starts that had been told then.
     starts: u64,
 }
@@ -36,7 +36,7 @@ impl Tracker {
         if foreign || counts.is_some_and(|(now, then)| now < then || (is_running && now == then)) {
             return;
         }
-        let end_told = std::mem::take(&mut self.prompts.end_told);
+        let end_told = std::mem::take(&mut self.prompts.end_since_typing);
         let untold_end = self.place == Place::Prompt && !end_told && counts.is_some();
         let since = self.last_end.first.max(self.typing.at.saturating_mul(1_000)).min(at.last);
         let again = untold_end && last == Some(told);
