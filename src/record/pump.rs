@@ -114,7 +114,7 @@ pub(super) struct Pump<'a> {
     /// Signals that came before the child was there, and stops that wait.
     early: Vec<Arrived>,
     /// A stop was sent to whoever has the foreground inside: until when that is to be the child's stop. See [`STOPS`].
-    stops: Option<Duration>,
+    stop_due: Option<Duration>,
     /// The signal of the key that was last to end the child, if nobody has sent one since.
     key: Option<Signal>,
     phase: Phase,
@@ -133,7 +133,8 @@ pub(super) struct Pump<'a> {
     /// The terminal stands still, or did and there is more to read: no echo is there in time. Keys still pass.
     blind: bool,
     hung_up: bool,
-    stopped: Option<String>,
+    /// The recorder ordered the end, and said why.
+    ordered_end: Option<String>,
     lost_told: bool,
     /// A stream could not be handed on to its end, and that was told.
     failed: bool,
@@ -233,7 +234,7 @@ impl<'a> Pump<'a> {
             placing: 0,
             lone: false,
             early: Vec::new(),
-            stops: None,
+            stop_due: None,
             key: None,
             phase: Phase::Running,
             alarm,
@@ -244,7 +245,7 @@ impl<'a> Pump<'a> {
             overdue: 0,
             blind: false,
             hung_up: false,
-            stopped: None,
+            ordered_end: None,
             lost_told: false,
             failed: false,
         })
@@ -272,7 +273,7 @@ impl<'a> Pump<'a> {
             ended: ended?,
             by_key,
             hung_up: self.hung_up,
-            stopped: self.stopped.take(),
+            stopped: self.ordered_end.take(),
             failed: self.failed,
         })
     }
@@ -311,7 +312,7 @@ impl<'a> Pump<'a> {
             self.batch.tick();
             // Nothing goes on where the recording has failed, or the session ends.
             if let Some(text) = self.batch.tells()
-                && (self.batch.is_stuck() || self.stopped.is_none() && self.phase == Phase::Running)
+                && (self.batch.is_stuck() || self.ordered_end.is_none() && self.phase == Phase::Running)
             {
                 self.tell(text);
             }
@@ -379,7 +380,7 @@ impl<'a> Pump<'a> {
                 && self.child.is_some()
                 && self.keyboard.watch(&screen.terminal, &screen.leader, self.child)
             {
-                self.rest(signals::SIGTTOU);
+                self.suspend_ourselves(signals::SIGTTOU);
             }
             self.wake_beside_child();
             // A shell that brings a job to the foreground which was not stopped may say nothing.

@@ -33,11 +33,13 @@ impl Pump<'_> {
                 self.early.retain(|early| early.signal != signals::SIGTSTP);
                 self.resume();
             }
-            signals::SIGTSTP if matches!(self.phase, Phase::Ended { .. }) => self.rest(signals::SIGTSTP),
+            signals::SIGTSTP if matches!(self.phase, Phase::Ended { .. }) => {
+                self.suspend_ourselves(signals::SIGTSTP)
+            }
             // The stage continues the child when it has done what it was told, which must not come after the stop.
             signals::SIGTSTP if !self.is_known() || self.placing > 0 => self.early.push(arrived),
             signals::SIGTSTP => {
-                self.stops = Some(clock::monotonic().saturating_add(STOPS));
+                self.stop_due = Some(clock::monotonic().saturating_add(STOPS));
                 self.to_foreground(arrived);
             }
             signals::SIGHUP if self.phase == Phase::Running && self.has_lost_its_terminal() => {
@@ -104,7 +106,7 @@ impl Pump<'_> {
         // That we may not signal it (it changed its user) is nothing we could mend.
         let _ = match &self.screen {
             Some(_) => signals::send_to_group(child, signal),
-            None if self.hung_up || self.stopped.is_some() => {
+            None if self.hung_up || self.ordered_end.is_some() => {
                 signals::send_to_group(child, signal).and_then(|()| signals::send(child, signal))
             }
             None if self.leads => signals::send_to_group(child, signal),
@@ -152,10 +154,10 @@ impl Pump<'_> {
     /// would not have stopped it: the group of a shell that a terminal belongs to has nobody who could continue it. Inside it has the
     /// stage. A shell that reads its files (`x=$(hostname -f)`) would wait for its child for ever, and no key would help.
     pub(super) fn wake_beside_child(&mut self) {
-        if self.stops.is_none_or(|due| clock::monotonic() < due) {
+        if self.stop_due.is_none_or(|due| clock::monotonic() < due) {
             return;
         }
-        self.stops = None;
+        self.stop_due = None;
         let Some(child) = self.child.filter(|_| self.phase == Phase::Running) else { return };
         let in_front = |screen: &Screen| screen.leader.foreground() == Some(child);
         // The child's own stop is told by the stage.
@@ -216,11 +218,11 @@ impl Pump<'_> {
         if self.placing > 0 {
             return;
         }
-        self.rest(if asks && !self.front { signal } else { signals::SIGTSTP });
+        self.suspend_ourselves(if asks && !self.front { signal } else { signals::SIGTSTP });
     }
 
     /// We are stopped by this signal, until somebody continues us.
-    pub(super) fn rest(&mut self, signal: signals::Signal) {
+    pub(super) fn suspend_ourselves(&mut self, signal: signals::Signal) {
         self.catch_up();
         if matches!(self.phase, Phase::HungUp { .. }) {
             return;
@@ -367,7 +369,7 @@ impl Pump<'_> {
         if self.batch.is_lost() && !self.lost_told {
             self.lost_told = true;
             match self.on_loss {
-                _ if self.stopped.is_some() => {}
+                _ if self.ordered_end.is_some() => {}
                 OnFailure::Stop => self.stop("the recorder failed: the session ends".into()),
                 OnFailure::Warn => self.tell("the recorder failed: this session is not recorded any more"),
             }
@@ -397,9 +399,9 @@ impl Pump<'_> {
     }
 
     fn stop(&mut self, text: String) {
-        if self.stopped.is_none() {
+        if self.ordered_end.is_none() {
             self.tell(&text);
-            self.stopped = Some(text);
+            self.ordered_end = Some(text);
             if let Phase::Ended { .. } = self.phase {
                 self.give_up_output();
             }

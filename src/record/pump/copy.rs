@@ -87,7 +87,7 @@ impl Pump<'_> {
                 }
                 self.typed = Some((now, secret));
                 if theirs.and_then(|s| s.stops()).is_some_and(|key| self.keys.whole().contains(&key)) {
-                    self.stops = Some(now.saturating_add(STOPS));
+                    self.stop_due = Some(now.saturating_add(STOPS));
                 }
             }
             match self.keys.write_to(&screen.leader) {

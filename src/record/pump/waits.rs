@@ -128,7 +128,7 @@ impl Pump<'_> {
             }
         };
         let echo = self.batch.echo_deadline().filter(|_| looks || self.blind);
-        let others = [echo, self.still_at(), phase, self.stops, self.look_due()];
+        let others = [echo, self.still_at(), phase, self.stop_due, self.look_due()];
         self.batch.deadline().into_iter().chain(others.into_iter().flatten()).min()
     }
 }
