@@ -175,7 +175,7 @@ fn claimed_origin(observed: &Observed, variables: &Variables) -> Option<String> 
 
 /// Whether a claim names the other side that the kernel knows. What else it says may be missing (`SSH_CLIENT`), or of another address
 /// of this host, behind a router; and an address may come with the interface.
-fn names(claim: &str, connection: &str) -> bool {
+fn is_same_side(claim: &str, connection: &str) -> bool {
     let side = |text: &str| {
         let mut words = text.split(' ');
         let address = words.next()?.split('%').next()?.parse::<std::net::IpAddr>().ok()?;
@@ -248,7 +248,7 @@ fn identity(
     if let Some(peer) = &observed.peer {
         add("origin-from", format!("{ORIGIN_WITNESSED} {} {}", peer.sshd.pid, peer.sshd.name));
         let claim = claimed_origin(observed, variables);
-        if let Some(claim) = claim.filter(|claim| !names(claim, &peer.connection)) {
+        if let Some(claim) = claim.filter(|claim| !is_same_side(claim, &peer.connection)) {
             add("origin-claimed", claim);
         }
     } else if let Some((_, ancestor)) = &observed.origin {
@@ -450,7 +450,7 @@ mod tests {
         assert_eq!(told(&unsaid, &[]).1, "");
         assert_eq!(told(&unsaid, &[("SSH_CLIENT", "::ffff:192.0.2.1 40000 22")]).1, "");
         assert_eq!(told(&unsaid, &[("SSH_CLIENT", "192.0.2.1 40001 22")]).1, "192.0.2.1 40001 22");
-        assert!(names("fe80::1%eth0 5 fe80::2 22", "fe80::1 5 fe80::2 22"));
+        assert!(is_same_side("fe80::1%eth0 5 fe80::2 22", "fe80::1 5 fe80::2 22"));
     }
 
     #[test]

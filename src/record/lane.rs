@@ -1,4 +1,4 @@
-//! One direction of copying: a source, a sink, and one buffer between them.
+//! Where bytes go, and the one buffer in front of it.
 //!
 //! Nothing is read while the buffer holds something that was not written: that is the whole of back-pressure. Sinks
 //! that are shared with others are never made non-blocking; they are written in pieces that cannot wait instead.

@@ -5,7 +5,8 @@
 //!
 //! - One recording from order to close: `take`; of it, the terminal and the child: `session`; as whom: `elevate`; what is
 //!   said of it: `facts`, with `users` and names of `groups`.
-//! - The loop that copies: `pump`, over a `lane` for each direction; whose the keyboard is: `keyboard`.
+//! - The loop that copies: `pump`, over a `lane` for each direction, and `feeding` where standard input is not the terminal;
+//!   whose the keyboard is: `keyboard`.
 //! - What of it becomes events: `capture`, of the keys `withhold`, and of streams up to their `limit`. They are handed on by
 //!   `batch`, through the `queue`.
 //! - The thread that seals: `recorder`; what it asks of its `disk`; when it stood still: `pauses`; whether programs are

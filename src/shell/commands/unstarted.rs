@@ -1,4 +1,4 @@
-//! Lines of which the shell told no start.
+//! How far an entry is known to have been a command, and what becomes of lines of which the shell told no start.
 //!
 //! A shell that tells when a command starts tells nothing of a comment, of a line that it cannot parse, and of one that was given up.
 //! Nor does it of any line once its hook is gone: then what ran must not be taken for what did not. Refuses to throw away a line
