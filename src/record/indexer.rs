@@ -64,7 +64,7 @@ pub struct ScreenIndexer {
     sight: Option<Sight>,
     /// The monotonic clock at the start of the session.
     origin: Duration,
-    /// What of that, and of the commands, stands in the index or is counted there.
+    /// How many of [`ScreenIndexer::executed`], and of the commands, are in the index or counted there.
     accounted: LeftOut,
     batch: Vec<Event>,
     batched: usize,

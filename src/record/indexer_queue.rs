@@ -34,8 +34,8 @@ pub(super) struct State {
     pub(super) answer: Option<Answer>,
     /// Commands that have settled; a segment takes what is there.
     pub(super) harvest: Harvest,
-    /// When the latest program began of those that a running command has and no snapshot of it, or that wait to be decided on,
-    /// milliseconds.
+    /// Start (ms) of the latest program in no index entry yet: of a running command since its last snapshot, or still waiting for
+    /// its command.
     pub(super) unsealed: Option<u64>,
     /// Commands that there have been.
     pub(super) commands: u64,

@@ -218,10 +218,8 @@ impl Keyboard {
         (self.exists && (self.refused || !(self.whole && self.is_raw()))).then_some(self.next_look)
     }
 
-    /// While it is shared: takes it when the child wants it, gives it back when not. True when it is in the hands of others: we are
-    /// to be stopped for it, as the child would be without us, and to look again once we are continued. (In the background the child is
-    /// stopped itself, and we with it. This is for one that has seen to it that it is not.) That is said once: where nobody could
-    /// continue us (our group is orphaned) the kernel does not stop us, and the session goes on without a keyboard.
+    /// While it is shared: takes it when the child wants it, gives it back when not. True when others hold the terminal and the child
+    /// still wants it: we must stop. Told once: an orphaned group is not stopped by the kernel, and goes on without a keyboard.
     ///
     /// (The kernel would stop us by itself when we take it. But it asks again at once when we are continued, before we could read
     /// which signals came: nobody but SIGKILL would end us.)

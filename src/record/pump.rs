@@ -107,7 +107,8 @@ pub(super) struct Pump<'a> {
     began: Duration,
     /// The child was given the foreground of its terminal.
     front: bool,
-    /// How often that was to be changed and is not yet: the child goes on then. A stop from before is over, and one to come waits.
+    /// Foreground changes that the stage has not confirmed. Each continues the child: earlier stops are void, later ones wait in
+    /// [`Pump::early`].
     placing: u32,
     /// Nobody can bring us to the foreground (our group is orphaned): the child has that of its terminal all the same.
     lone: bool,

@@ -1,9 +1,8 @@
 //! The bounded queue between the loop that copies and the thread that seals.
 //!
-//! It never drops an event and never grows: when it is full the loop is told so and waits (but with the last of all, after which
-//! it has nothing to hold up), which slows the session down and nothing else. It tells how long the oldest event has waited, too: a disk, or a recorder, that stands still would else let
-//! a session go on unrecorded for as long as that takes to fill it. Neither side makes a system call unless the other one sleeps. It
-//! carries the way back too: the recorder's words to the operator, and its order to stop.
+//! Drops nothing. When it is full the loop waits; only the last batch is always taken. It tells how long the oldest batch has waited,
+//! or a stalled disk would let a session run on unrecorded until the queue is full. Neither side makes a system call unless the other
+//! one sleeps. It carries the way back too: the recorder's words to the operator, and its order to stop.
 //!
 //! The recorder waits by a timer of the kernel's own, not by a time limit: those obey the slack of the thread's timers, which
 //! whoever starts us can choose (`PR_SET_TIMERSLACK`; sudo hands it on), and root inside can change. A slack of years was a

@@ -46,8 +46,7 @@ const LOOK: Duration = Duration::from_secs(1);
 pub trait Indexer: Send {
     /// The session begins: the monotonic clock reads `origin`.
     fn begin(&mut self, _origin: Duration) {}
-    /// At least a second has passed, or it is time to flush, by a clock that nobody can hold up; also when nothing happens. Whether
-    /// something waits to be told how far the output has come, though none comes.
+    /// Called about every second and at each flush, also when nothing happens. True: ask the loop how far output has come.
     fn tick(&mut self) -> bool {
         false
     }
@@ -214,11 +213,11 @@ struct Recorder<'a, S: Disk> {
     unseen: Option<Duration>,
     /// How far the wall clock was ahead of the session's when the segment in hand began, milliseconds.
     wall: i64,
-    /// When that was last seen to be so still.
+    /// When [`Recorder::wall`] last held.
     looked: Duration,
-    /// How many segments have ended because it no longer was.
+    /// Segments ended because the clock had moved.
     moves: u32,
-    /// When it was last asked what the dead hold because something could not be written.
+    /// When [`Recorder::give_back`] last ran after a failed write.
     asked: Option<Duration>,
     /// The exit status, when it came while nothing could be written.
     exit: Option<Event>,

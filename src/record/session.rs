@@ -441,8 +441,8 @@ impl Session {
         self.watch = Some(watch);
     }
 
-    /// Starts the child and copies until it is over. Times are counted from `start` of the monotonic clock. The operator's terminal is restored on return, whatever
-    /// happened, and [`Feed`] is at its end: the recorder learns from that that it was all.
+    /// Starts the child and copies until it is over. Times are counted from `start` of the monotonic clock. On return, whatever
+    /// happened, the terminal is restored and [`Feed`] is dropped: by that the recorder knows it has everything.
     ///
     /// # Errors
     /// When the child cannot be started, or the loop cannot go on; the child is then hung up.

@@ -210,7 +210,7 @@ pub fn take(order: Order, fit: Box<Fit<'_>>, begun: impl FnOnce()) -> Result<Tak
     Ok(Taken { path, id, session: outcome, recorded })
 }
 
-/// Waits until the recorder has ended, or does not get on: no longer than that.
+/// Waits up to [`CLOSES`] for the recorder. False if it has not ended by then.
 fn ends_in_time(ended: &mpsc::Receiver<()>) -> bool {
     let mut turns = Turns::default();
     let begun = turns.turn(monotonic());

@@ -92,10 +92,11 @@ pub struct Withhold {
     drawn: Duration,
     /// When an echo of a run that is decided was last seen: what was typed behind it is waited for from then on.
     echoed: Duration,
-    /// When the first part of a line was withheld that is not reported yet.
+    /// Since when something is unreported.
     unreported: Option<Duration>,
-    /// What that part was, and what was reported and not asked for yet.
+    /// What it was.
     unreported_as: Option<Reported>,
+    /// Reported, not fetched yet.
     reported: VecDeque<Reported>,
     /// Something was withheld since [`Withhold::take_hidden`].
     hidden: bool,
@@ -107,8 +108,9 @@ pub struct Withhold {
     tabs: usize,
     /// So many lines were stored before the cursor left them, the last one at this time.
     owed: (u32, Duration),
-    /// Something was withheld of the line that is being typed, and told of before that line was ended.
+    /// Part of the line in hand was withheld.
     hides: bool,
+    /// …and that was reported before the line ended.
     told: bool,
     /// Where the cursor stood at the last key.
     stood: Cell,

@@ -2,8 +2,8 @@
 //!
 //! A process belongs to the command that its parent belonged to when it was forked; a child of the shell itself belongs to
 //! the command that was running (or had been entered) at that time. What the kernel tells waits until all output of its time has
-//! come, because the marks of the shell take the longer way, through the terminal. Neither too much of it nor for too long can it wait: what
-//! is decided then is flagged.
+//! come, because the marks of the shell take the longer way, through the terminal. Both the amount and the time that may wait are
+//! bounded; what must be decided early is flagged.
 
 use super::commands::{MARKS_ENDED, Standing, Tracker, push_flag};
 use crate::cast::{Command, Exec, Source, Trust};

@@ -72,8 +72,8 @@ fn without_commands(entry: &Entry) -> Option<String> {
     Some(format!("no-index: commands and programs may be missing: {why}"))
 }
 
-/// Whether the shell was to tell what it runs, ran something, and told nothing: as far as a recorder has not said so itself, as those
-/// did not that were the first, and as none has that was not closed. Directory and status of a line that was read off the screen are
+/// Whether the shell was to tell what it runs, ran something, and told nothing, unless the recorder has said so itself. (The first
+/// recorders never did, nor does one whose file was not closed.) Directory and status of a line that was read off the screen are
 /// told by marks; those of a POSIX shell tell no more.
 fn is_silent(opening: Option<&Opening>, commands: &[&Command]) -> bool {
     let was_to_tell = opening.is_some_and(|opening| opening.meta.telling_shell().is_some());

@@ -29,8 +29,9 @@ pub(super) struct Run {
     pub(super) doubtful: bool,
     /// A key was let go that told its number: it is not stored where the key itself is not.
     pub(super) released: bool,
-    /// The last character that was typed with Alt; others were before it.
+    /// The last character typed with Alt.
     pub(super) alt: Option<char>,
+    /// There were different ones.
     pub(super) alts: bool,
     /// It was typed before the line that is being typed now.
     pub(super) earlier: bool,

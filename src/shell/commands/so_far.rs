@@ -46,8 +46,7 @@ impl Tracker {
         news.map(|(entry, _)| entry.send_ahead()).collect()
     }
 
-    /// When the latest program of a command began of which nothing was told since, neither by these two nor at its end:
-    /// milliseconds since the start of the session.
+    /// Start (ms) of the latest program given to a command since [`Tracker::so_far`] or [`Tracker::send_ahead`] last ran.
     pub fn unsealed(&self) -> Option<u64> {
         self.unsealed
     }
