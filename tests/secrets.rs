@@ -436,7 +436,7 @@ fn boxed_once(command: &str, prompt: &str) -> Tried {
 }
 
 #[test]
-fn su_to_another_user_and_passwd() {
+fn su_to_another_user() {
     tried(|| {
         // As root su asks nothing: ask as somebody else, from inside.
         if !support::is_root() || !there("setpriv") {

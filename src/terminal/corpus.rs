@@ -1,45 +1,10 @@
 //! The recorded sessions of `fixtures/screens`, for tests.
 
-use crate::cast::line::Decoder;
-use crate::cast::{Event, Header, Payload};
-use std::path::PathBuf;
+#[path = "../../tests/support/screens.rs"]
+mod screens;
 
-/// A recorded session.
-pub(crate) struct Session {
-    pub(crate) name: String,
-    pub(crate) cols: u16,
-    pub(crate) rows: u16,
-    pub(crate) events: Vec<Event>,
-}
-
-/// All of them, by name.
-pub(crate) fn sessions() -> Vec<Session> {
-    let dir = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("fixtures/screens");
-    let mut paths: Vec<PathBuf> = std::fs::read_dir(&dir)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| path.extension().is_some_and(|e| e == "zst"))
-        .collect();
-    paths.sort();
-    assert!(paths.len() >= 20, "only {} sessions in {}", paths.len(), dir.display());
-    paths
-        .iter()
-        .map(|path| {
-            let packed = std::fs::read(path).unwrap();
-            let text = zstd::bulk::decompress(&packed, 4 << 20).unwrap();
-            let header: Header = serde_json::from_slice(text.split(|b| *b == b'\n').next().unwrap()).unwrap();
-            let mut decoder = Decoder::default();
-            let events =
-                text.split(|b| *b == b'\n').filter_map(|line| decoder.decode(line).unwrap()).collect();
-            Session {
-                name: path.file_name().unwrap().to_string_lossy().trim_end_matches(".cast.zst").to_string(),
-                cols: header.term.cols,
-                rows: header.term.rows,
-                events,
-            }
-        })
-        .collect()
-}
+use crate::cast::{Event, Payload};
+pub(crate) use screens::{Session, sessions};
 
 /// The last item of the corpus: a log of about so many bytes, as a busy daemon writes it, in a terminal of 120 by 40. Made
 /// anew each time; `compare.py` makes the same.

@@ -41,7 +41,7 @@ fn joined(terminal: &Terminal) -> String {
 fn strings(session: &Session, count: usize, dice: &mut Dice) -> Vec<String> {
     let mut moments: Vec<usize> = (0..count).map(|_| dice.below(session.events.len())).collect();
     moments.sort_unstable();
-    let mut terminal = Terminal::new(session.size.0, session.size.1);
+    let mut terminal = Terminal::new(session.cols, session.rows);
     let mut strings = Vec::new();
     let mut done = 0;
     for moment in moments {
@@ -84,14 +84,14 @@ fn a_thousand_strings_from_rendered_screens_are_found_where_a_replay_shows_them(
     let mut all: Vec<(Session, usize)> = sessions().into_iter().map(|session| (session, 95)).collect();
     all.push((long_session(), 10));
     for (session, count) in all {
-        let recording = made.add(Plan::new(session.size, &session.events));
+        let recording = made.add(Plan::new(session.size(), &session.events));
         for text in strings(&session, count, &mut dice) {
             tried += 1;
             let hits = made.hits(&recording, &text, Fields::of(&[Field::Screen]));
             assert!(!hits.is_empty(), "{}: {text:?} is not found", session.name);
             let lower = text.to_lowercase();
             let shown = hits.iter().any(|hit| {
-                let screen = screen_at(session.size, &session.events, hit.time.unwrap());
+                let screen = screen_at(session.size(), &session.events, hit.time.unwrap());
                 screen.contains(&text) || screen.to_lowercase().contains(&lower)
             });
             assert!(shown, "{}: {text:?} is not shown at any of {hits:#?}", session.name);
@@ -104,7 +104,7 @@ fn a_thousand_strings_from_rendered_screens_are_found_where_a_replay_shows_them(
 fn filters_are_there_and_pass_over_what_they_deny() {
     let made = Made::new();
     let session = long_session();
-    let recording = made.add(Plan::new(session.size, &session.events));
+    let recording = made.add(Plan::new(session.size(), &session.events));
     let query = Query::text("xyzzyplugh", Style::default(), Fields::EVERYWHERE).unwrap();
     let answer = made.answers(&[recording], &query, &Options::default()).remove(0);
     assert!(answer.found.is_none() && answer.segments >= 5, "{answer:?}");
@@ -467,7 +467,7 @@ fn where_the_index_was_given_up_nothing_is_denied() {
     let made = Made::new();
     let session = long_session();
     let text = strings(&session, 20, &mut Dice(3)).remove(0);
-    let honest = made.add(Plan::new(session.size, &session.events));
+    let honest = made.add(Plan::new(session.size(), &session.events));
     let times = |recording: &Found| {
         let hits = made.hits(recording, &text, Fields::of(&[Field::Screen]));
         hits.iter().map(|hit| hit.time).collect::<Vec<_>>()
@@ -477,7 +477,7 @@ fn where_the_index_was_given_up_nothing_is_denied() {
     let expected = times(&honest);
     assert!(!expected.is_empty());
     for (reason, fault) in [(GivenUp::Flood, false), (GivenUp::Late, false), (GivenUp::Failed, true)] {
-        let plan = Plan { given_up: Some(reason), ..Plan::new(session.size, &session.events) };
+        let plan = Plan { given_up: Some(reason), ..Plan::new(session.size(), &session.events) };
         let recording = made.add(plan);
         let mut reader = Reader::open(recording.open().unwrap()).unwrap();
         made.opener.open_index(&mut reader).unwrap();

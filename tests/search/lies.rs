@@ -23,11 +23,11 @@ fn filters_and_keyframes_that_lie_are_found_and_honest_ones_are_not() {
         assert_eq!(audit.differences, []);
         audit.lies
     };
-    assert_eq!(lies(Plan::new(session.size, &session.events)), []);
+    assert_eq!(lies(Plan::new(session.size(), &session.events)), []);
     // A filter that denies everything.
     let mut filter = vec![0; 2 + 64];
     (filter[0], filter[1]) = (0x11, 9);
-    let found = lies(Plan { filter: Some(filter), ..Plan::new(session.size, &session.events) });
+    let found = lies(Plan { filter: Some(filter), ..Plan::new(session.size(), &session.events) });
     assert!(found.len() >= 3 && found.iter().all(|lie| matches!(lie, Lie::Filter { .. })), "{found:?}");
     // One that denies every row of digits, and nothing else.
     let mut filter = vec![0xff; 2 + 64];
@@ -37,7 +37,7 @@ fn filters_and_keyframes_that_lie_are_found_and_honest_ones_are_not() {
     let events = [output(0, "id=0a1b2c3d\r\n"), output(1000, &filling), output(2000, &filling)];
     let found = lies(Plan { filter: Some(filter), segment: 20_000, ..Plan::new((80, 24), &events) });
     assert!(matches!(found.as_slice(), [Lie::Filter { line, .. }] if line == "id=0a1b2c3d"), "{found:?}");
-    let found = lies(Plan { drawn: "forged", ..Plan::new(session.size, &session.events) });
+    let found = lies(Plan { drawn: "forged", ..Plan::new(session.size(), &session.events) });
     assert!(found.iter().any(|lie| matches!(lie, Lie::Keyframe { .. })), "{found:?}");
     // Commands of which the shell told, with integration in force.
     let start = |ms, text: &str| {

@@ -15,3 +15,5 @@ mod standing;
 mod times;
 mod typed;
 mod undrawn;
+
+use sealcast::cast;
