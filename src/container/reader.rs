@@ -281,7 +281,7 @@ impl<R: Read + Seek> Reader<R> {
 
     /// From now on index entries are read without their commands and programs where `wanted` says no: making them takes most
     /// of the time of opening an index. The JSON has the texts of commands and the arguments and paths of programs as strings,
-    /// paths perhaps without their last part, arguments perhaps each by itself.
+    /// paths perhaps without their last part, arguments perhaps each by itself; any character perhaps by its number (`\u0073`).
     pub fn only_if(&mut self, wanted: Wanted) {
         self.wanted = Some(wanted);
     }

@@ -189,7 +189,7 @@ impl Query {
         let is_cut = |json: &[u8]| CUT.iter().any(|text| memmem::find(json, text.as_bytes()).is_some());
         Arc::new(move |json| {
             patterns.iter().any(|pattern| pattern.may_be_stored_in(json))
-                || (!patterns.is_empty() && is_cut(json))
+                || (!patterns.is_empty() && (is_cut(json) || escapes_letters(json)))
         })
     }
 
@@ -212,6 +212,15 @@ impl Query {
     pub fn truth(&self, facts: Facts<'_>, terms: &[Option<bool>]) -> Option<bool> {
         truth(&self.expr, facts, terms)
     }
+}
+
+/// Whether what is no control character may stand in this JSON by its number (`\u0073`), as a writer of another make may have it. Then
+/// nobody finds a text in it who has not read it. Ours writes so only what is below U+0020. Where a backslash stands in a text before a
+/// `u`, it is read without need.
+fn escapes_letters(json: &[u8]) -> bool {
+    let is_control = |rest: &[u8]| rest.starts_with(b"000") || rest.starts_with(b"001");
+    memmem::find_iter(json, b"\\u")
+        .any(|at| json.get(at.saturating_add(2)..).is_none_or(|rest| !is_control(rest)))
 }
 
 /// The patterns of conditions on commands.

@@ -98,6 +98,26 @@ fn a_command_is_what_somebody_or_something_ran() {
 }
 
 #[test]
+fn an_entry_that_may_have_letters_by_their_numbers_is_read() {
+    let asks = parse("exec:shred").unwrap().asks_for();
+    for (json, read) in [
+        (r#"{"text":["shred -u x"]}"#, true),
+        (r#"{"text":["ls"]}"#, false),
+        (r#"{"text":["\u0073\u0068\u0072\u0065\u0064 -u x"]}"#, true),
+        (r#"{"text":["s\u0068red"]}"#, true),
+        // It counts as an s.
+        (r#"{"text":["\u017fhred"]}"#, true),
+        (r#"{"flags":[[0,["\u0063ut:9"]]]}"#, true),
+        // These our own writer has as well.
+        (r#"{"text":["printf '\u001b[1m\n\t\u0000'"]}"#, false),
+    ] {
+        assert_eq!(asks(json.as_bytes()), read, "{json}");
+    }
+    // Who asks nothing of commands need not read them.
+    assert!(!parse("screen:shred").unwrap().asks_for()(br#"{"text":["\u0073hred"]}"#));
+}
+
+#[test]
 fn fields_are_named() {
     let fields = Fields::parse("screen, exec").unwrap();
     assert!(fields.has(Field::Screen) && fields.has(Field::Exec) && !fields.has(Field::Input));

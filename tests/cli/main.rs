@@ -4,6 +4,8 @@
 mod asked;
 mod bad_input;
 mod denied;
+#[path = "../support/forge.rs"]
+mod forge;
 mod forged;
 mod gaps;
 mod home;

@@ -1,9 +1,11 @@
+use crate::forge::{self, Forge};
 use crate::home::{Home, Recording, damage_the_first_border, held};
 use sealcast::cast::{Command, Exec, Payload, Trust};
 use sealcast::container::Reader;
-use sealcast::crypto::identity;
+use sealcast::crypto::{identity, recipient};
 use sealcast::shell::marks::{Mark, Start};
 use sealcast::shell::said::Said;
+use sealcast::store::Name;
 use sealcast::terminal::Terminal;
 use serde_json::Value;
 use std::ffi::OsStr;
@@ -162,6 +164,42 @@ fn a_command_that_anybody_could_have_written_is_told_as_such() {
     let hits = json(&home.run(&["search", "--json", "--in", "command", "rm"]).exits(0).text());
     let trust: Vec<&Value> = hits.iter().map(|hit| &hit["trust"]).collect();
     assert_eq!(trust, ["untrusted", "inferred", "told"]);
+}
+
+#[test]
+fn nothing_is_denied_of_an_index_that_has_letters_by_their_numbers() {
+    let home = Home::new();
+    let personal = home.personal();
+    personal.ensure("me@web-3", None).unwrap();
+    let root = [5; 32];
+    let age = recipient::wrap(&personal.read_recipients().unwrap(), &root).unwrap();
+    let slot = [&[1][..], &u32::try_from(age.len()).unwrap().to_le_bytes(), &age].concat();
+    std::fs::create_dir_all(home.store().dir()).unwrap();
+    for shred in ["shred", r"\u0073\u0068\u0072\u0065\u0064"] {
+        let mut forge = Forge::begin(root, &personal.read_signer().unwrap(), "web-3", &slot);
+        let command = format!(r#""text":["{shred} -u /x"],"start":[1],"took":[2],"programs":[1]"#);
+        let program = format!(
+            r#""files":["/usr/bin"],"file":[-1],"args":["{shred} -u /x"],"start":[0],"took":[1],"pid":[77],"parent":[-2]"#
+        );
+        let counted = format!(r#""segment":0,"offset":{},"utc":5,"step":1000"#, forge.bytes.len());
+        let clocks = br#"[0,"t","{\"at\":0,\"utc\":5}"]"#;
+        forge.data(forge::SEG, &zstd::bulk::compress(&[&clocks[..], b"\n"].concat(), 3).unwrap());
+        let entry = format!(r#"{{{counted},"commands":{{{command}}},"programs":{{{program}}}}}"#);
+        forge.index(&forge::packed(entry.as_bytes(), &[]));
+        forge.check(forge::CLOSES | forge::FINAL);
+        forge.finish();
+        let name = Name::of(Reader::open(std::io::Cursor::new(&forge.bytes)).unwrap().header()).unwrap();
+        std::fs::write(home.store().dir().join(name.file_name()), &forge.bytes).unwrap();
+        let shown = home.run(&["show", "--commands", "last"]).exits(0);
+        assert!(shown.text().contains("shred -u /x"), "{shown}");
+        for field in ["command", "exec"] {
+            let found = home.run(&["search", "--in", field, "shred"]).exits(0);
+            assert!(found.text().contains("shred -u /x"), "{found}");
+        }
+        let listed = home.run(&["ls", "--command", "shred"]).exits(0);
+        assert!(listed.text().contains(&name.short()), "{listed}");
+        home.run(&["search", "--in", "exec", "shrad"]).exits(1);
+    }
 }
 
 #[test]
