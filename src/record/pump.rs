@@ -7,6 +7,7 @@
 
 mod answer;
 mod copy;
+mod outputs;
 mod waits;
 
 use super::batch::Batch;
@@ -124,6 +125,8 @@ pub(super) struct Pump<'a> {
     /// The signals, the bell, the alarm, and until its end the stage: at a key none of them is asked.
     calm: Group,
     last_byte: Duration,
+    /// When a stream last took something of what was written to it.
+    handed: Duration,
     /// Once the child has ended: how much of what it has written may still be unread, in the terminal and in the pipes.
     owed: [usize; 3],
     /// The last look at everything that can give output found nothing. Time alone does not tell: on a busy host we may
@@ -241,6 +244,7 @@ impl<'a> Pump<'a> {
             alarm,
             calm,
             last_byte: start,
+            handed: start,
             owed: [0; 3],
             quiet: false,
             overdue: 0,
@@ -448,13 +452,6 @@ impl<'a> Pump<'a> {
         !self.output.buffer.is_empty() || self.stream_buffers.iter().any(|buffer| !buffer.is_empty())
     }
 
-    /// Whether an output goes to somebody who waits for its end. Without us that would be the end of all that hold it open,
-    /// and not that of the child: it is waited for here too, whose end is told later. Who does not want to wait asks us to
-    /// end, as he would ask the reader.
-    fn is_waited_for(&self) -> bool {
-        self.streams.outputs.iter().flatten().any(|(_, sink)| sink.has_reader())
-    }
-
     /// How long silence must be to count.
     fn silence(&self) -> Duration {
         if self.streams.outputs.iter().any(Option::is_some) { FILE_SILENCE } else { SILENCE }
@@ -471,6 +468,7 @@ impl<'a> Pump<'a> {
                 }
                 if killed {
                     // Not even SIGKILL ended it: it hangs in the kernel, and nobody can wait for that.
+                    self.end_input();
                     return Some(Ended::Killed(signals::SIGKILL));
                 }
                 self.to_child(signals::SIGKILL);
@@ -481,7 +479,9 @@ impl<'a> Pump<'a> {
                 let open = !self.output.ended || self.streams.outputs.iter().any(Option::is_some);
                 let silent = self.quiet && now >= self.last_byte.max(since).saturating_add(self.silence());
                 let over = silent || now >= since.saturating_add(LINGER) && self.owed == [0; 3];
-                let stuck = self.is_showing() || self.batch.is_stuck();
+                let deserted = self.deserted_until().is_some_and(|until| now >= until);
+                let over = over || deserted;
+                let stuck = self.is_showing() && !deserted || self.batch.is_stuck();
                 if open && self.is_waited_for() {
                     if over {
                         // It may take long, and nobody is there for the keys: ^C must be ^C.

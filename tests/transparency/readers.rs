@@ -196,8 +196,33 @@ fn a_terminal_that_disappears_ends_the_wait_for_a_reader_that_stands_still() {
     terminal.hang_up();
     until("the wrapper's end", || (!lives(wrapper)).then_some(()));
     sandbox.file("go", "");
-    assert!(sandbox.recorded_output().len() > 4096);
+    // All is recorded, and what of it lay in no pipe of the reader's is told.
+    assert_eq!(sandbox.recorded_output().len(), 100_000);
+    let told = gaps(&sandbox);
+    assert_eq!(told, [("undelivered".into(), "stdout".into(), 100_000 - (64 << 10))]);
     assert!(sandbox.recorded_exit().is_some());
+}
+
+#[test]
+fn what_lies_in_the_pipes_when_a_session_must_end_is_counted() {
+    let sandbox = Sandbox::new();
+    let script = "head -c 100000 /dev/zero; echo >written; exec sleep 1000";
+    let (reader, writer) = pipe::open().unwrap();
+    let mut command = alone(&sandbox, &sandbox.wrapped(&["sh", "-c", script]));
+    let mut wrapper = command.stdout(writer).spawn().unwrap();
+    drop(command);
+    until("all to be written", || sandbox.path("written").exists().then_some(()));
+    until("the reader's pipe to be full", || (pipe::unread(&reader).unwrap() == 64 << 10).then_some(()));
+    // Nobody is there any more who could tell of the program.
+    signals::send(descendants(wrapper.id())[0], signals::SIGKILL).unwrap();
+    until("the wrapper's end", || wrapper.try_wait().unwrap());
+    assert_eq!(sandbox.recorded_output().len(), 100_000);
+    let gap = |why: &str, of: &str, count| (why.to_owned(), of.to_owned(), count);
+    let undelivered = gap("undelivered", "stdout", 100_000 - (64 << 10));
+    let mut told = gaps(&sandbox);
+    // The program may live to see it.
+    told.retain(|told| *told != gap("left", "stdout", 0));
+    assert_eq!(told, [gap("stage", "session", 0), undelivered]);
 }
 
 /// Reads one of two lines, says so in the file `one`, and waits for `go` to read the other.

@@ -4,10 +4,10 @@ use super::{HOLDS, Phase, Pump, STILL, STOPS};
 use crate::cast::{Gap, Payload};
 use crate::policy::OnFailure;
 use crate::record::capture::Stream;
-use crate::record::lane::{Buffer, Sink};
+use crate::record::lane::Sink;
 use crate::record::pauses::Suspension;
 use crate::record::queue::Word;
-use crate::record::session::{Error, Screen, Streams, is_handed_on, tell};
+use crate::record::session::{Error, Screen, is_handed_on, tell};
 use crate::sys::poll::{Ready, Set};
 use crate::sys::signals::{self, Arrived};
 use crate::sys::stage::{Ended, Report};
@@ -60,6 +60,13 @@ impl Pump<'_> {
                             self.to_child(signals::SIGCONT);
                         }
                     }
+                    // The terminal that goes tells it more than once, and that alone is no word of anybody's.
+                    Phase::Ended { .. } if signal == signals::SIGHUP && self.is_deserted() => {}
+                    Phase::Ended { .. }
+                        if signal == signals::SIGHUP && self.has_lost_its_terminal() && !self.outlives =>
+                    {
+                        self.let_terminal_go();
+                    }
                     // Whoever asks us to end now need not wait for what the child left behind.
                     Phase::Ended { .. } => self.give_up_output(),
                 }
@@ -72,31 +79,6 @@ impl Pump<'_> {
         self.output.ended = true;
         self.record_output();
         self.leave_outputs();
-    }
-
-    /// Lets go of the outputs that something the child left behind still holds open, and says so. What is in their buffers
-    /// is recorded; it was handed on in part, or nobody takes it any more.
-    pub(super) fn leave_outputs(&mut self) {
-        let mut left = Vec::new();
-        for (n, stream) in [Stream::Output, Stream::Error].into_iter().enumerate() {
-            let Some((source, _)) = &self.streams.outputs[n] else { continue };
-            let buffered = self.stream_buffers.get(n).map_or(0, Buffer::left);
-            left.push((stream, buffered.saturating_add(pipe::unread(source).unwrap_or(0))));
-        }
-        self.record_streams();
-        for (stream, count) in &left {
-            let note =
-                "what the program left running has it open still: what it writes there is lost from here on";
-            self.gap("left", *stream, *count, note.to_owned());
-        }
-        self.streams.outputs = [None, None];
-        let names: Vec<_> = left.iter().map(|(stream, _)| stream.described()).collect();
-        if !names.is_empty() {
-            let names = names.join(" and ");
-            self.tell(&format!(
-                "the program left something running: what that writes to {names} is lost from here on"
-            ));
-        }
     }
 
     /// To the child: its whole group where it has one of its own, itself where it shares ours.
@@ -510,18 +492,6 @@ impl Pump<'_> {
         }
     }
 
-    /// What the child has written does not arrive, and it cannot be told why: the operator is told, and the recording.
-    pub(super) fn undelivered(&mut self, stream: Stream, count: usize, error: &io::Error) {
-        self.failed = true;
-        self.tell(&format!(
-            "cannot write {}: {error}; {count} bytes did not arrive there",
-            stream.described()
-        ));
-        let note =
-            format!("{error}: so many of the bytes recorded before did not arrive, and none after them");
-        self.gap("undelivered", stream, count, note);
-    }
-
     /// Standard input ends here for the child, and it cannot be told why.
     pub(super) fn unreadable(&mut self, error: &io::Error) {
         self.failed = true;
@@ -530,7 +500,7 @@ impl Pump<'_> {
         self.gap("unreadable", stream, 0, format!("{error}: to the program that was its end"));
     }
 
-    fn gap(&mut self, why: &str, stream: Stream, count: usize, note: String) {
+    pub(super) fn gap(&mut self, why: &str, stream: Stream, count: usize, note: String) {
         self.batch.event(Payload::Gap(Gap::new(why, stream.name(), count as u64, note)));
     }
 
@@ -565,10 +535,16 @@ impl Pump<'_> {
             // First: what is hung up may end, and what it has started would no longer be known to be of the session.
             self.stage.clear();
             self.hang_up();
+            self.end_input();
+            let note = "the session had to end: what is written there is lost from here on";
+            if self.child.is_some() {
+                self.drop_outputs(note);
+            }
+            self.streams.outputs = [None, None];
         }
     }
 
-    /// The session must end: the child loses its terminal, and its life if it clings to it.
+    /// The session must end: the child loses its terminal, and its life if it clings to it. What passes through pipes goes on until then.
     pub(super) fn hang_up(&mut self) {
         if self.phase != Phase::Running {
             return;
@@ -586,8 +562,5 @@ impl Pump<'_> {
         self.to_child(signals::SIGHUP);
         self.to_child(signals::SIGCONT);
         self.let_terminal_go();
-        self.record_streams();
-        self.end_input();
-        self.streams = Streams { stead: self.streams.stead.take(), ..Streams::default() };
     }
 }

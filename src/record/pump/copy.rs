@@ -236,17 +236,6 @@ impl Pump<'_> {
         }
     }
 
-    /// Records what is in the buffers of the streams, handed on whole, in part or (when nobody takes it any more) not at
-    /// all, and forgets it.
-    pub(super) fn record_streams(&mut self) {
-        for (buffer, stream) in self.stream_buffers.iter_mut().zip([Stream::Output, Stream::Error]) {
-            if !buffer.is_empty() {
-                self.batch.streamed(stream, buffer.whole());
-                buffer.forget();
-            }
-        }
-    }
-
     /// What a watch held back to the end.
     pub(super) fn last_output(&mut self) {
         self.output.finish_watch();
@@ -318,7 +307,12 @@ impl Pump<'_> {
         else {
             return;
         };
-        match buffer.write(to) {
+        let before = buffer.left();
+        let written = buffer.write(to);
+        if buffer.left() < before && matches!(self.phase, Phase::Ended { .. }) {
+            self.handed = clock::monotonic();
+        }
+        match written {
             Written::All => {
                 self.batch.streamed(stream, buffer.whole());
                 buffer.forget();
@@ -329,15 +323,9 @@ impl Pump<'_> {
                 self.batch.streamed(stream, buffer.whole());
                 buffer.forget();
                 // What it had written by then is recorded: it could not know.
-                let mut unread = pipe::unread(from).unwrap_or(0);
-                while unread > 0 {
-                    let Ok(count @ 1..) = fd::read(from, buffer.room()) else { break };
-                    buffer.filled(count);
-                    self.batch.streamed(stream, buffer.whole());
-                    buffer.forget();
-                    unread = unread.saturating_sub(count);
+                if let Some((from, _)) = self.streams.outputs[n].take() {
+                    self.drain(n, stream, &from, None);
                 }
-                self.streams.outputs[n] = None;
             }
             Written::Failed(errno) => {
                 // The child cannot be told why: closing our end tells it that there is no way on, we tell the rest.

@@ -118,7 +118,8 @@ impl Pump<'_> {
                 Some(since.saturating_add(HANG_UP * if killed { 2 } else { 1 }))
             }
             // It is not time that is waited for, but the terminal, or the recorder.
-            Phase::Ended { .. } if self.is_showing() || self.batch.is_stuck() => None,
+            Phase::Ended { .. } if self.batch.is_stuck() => None,
+            Phase::Ended { .. } if self.is_showing() => self.deserted_until(),
             // Who waits for a reader has only the keyboard to give back by then.
             Phase::Ended { .. } if self.is_waited_for() && !self.keyboard.is_raw() => None,
             // Once it is over it is looked on and on, without a rest, until all is read that was there at the child's end.
