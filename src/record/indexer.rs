@@ -10,7 +10,8 @@
 //! What is in a filter is exactly what a reader finds: the same reading ([`crate::terminal::Shown`]), started anew from the same keyframe. So
 //! where a keyframe was made and not used, there are no filters until one is.
 
-use super::indexer_commands::{Commands, Harvest};
+use super::harvest::Harvest;
+use super::indexer_commands::Commands;
 use super::indexer_queue::{Answer, QUEUE, Shared, State, Work, weight};
 use super::indexer_thread;
 use super::recorder::Indexer;

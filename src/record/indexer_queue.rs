@@ -4,7 +4,8 @@
 //! is more than may wait: whoever is recorded can make a shell say as much as he likes. It is counted. What the kernel tells does not
 //! come this way.
 
-use super::indexer_commands::{Commands, Harvest};
+use super::harvest::Harvest;
+use super::indexer_commands::Commands;
 use crate::cast::{Event, Payload};
 use crate::shell::marks::Mark;
 use crate::shell::said::Said;

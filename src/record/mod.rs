@@ -11,8 +11,8 @@
 //!   `batch`, through the `queue`.
 //! - The thread that seals: `recorder`; what it asks of its `disk`; when it stood still: `pauses`; whether programs are
 //!   seen: `sight`.
-//! - The thread of the screen, with keyframes and filters: `indexer_thread`, and of commands `indexer_commands`; `indexer` asks
-//!   it, through the `indexer_queue`.
+//! - The thread of the screen, with keyframes and filters: `indexer_thread`, and of commands `indexer_commands`, who have room for
+//!   so much in the `harvest` of a segment; `indexer` asks it, through the `indexer_queue`.
 //! - What else is heard: `witness` (the shell and the kernel), with the shell's files in `start_dir`.
 
 mod batch;
@@ -22,6 +22,7 @@ pub mod elevate;
 pub mod facts;
 mod feeding;
 pub mod groups;
+mod harvest;
 pub mod indexer;
 mod indexer_commands;
 mod indexer_queue;
