@@ -57,7 +57,7 @@ impl Pump<'_> {
                 self.batch.streamed(stream, buffer.whole());
                 buffer.forget();
             }
-            if self.stopped.is_none() && !self.batch.is_stuck() {
+            if self.ordered_end.is_none() && !self.batch.is_stuck() {
                 let to = Some(&sink).filter(|_| kept == 0);
                 kept = kept.saturating_add(self.drain(n, stream, &source, to));
             }
