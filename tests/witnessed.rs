@@ -488,6 +488,30 @@ fn what_is_pasted_and_what_runs_without_our_hooks_is_no_lie() {
     assert!(verdict.status.success(), "{}", String::from_utf8_lossy(&verdict.stdout));
 }
 
+/// Of each of them the shell tells the last line of its history, and when the last start is read the command is at its end.
+#[test]
+fn lines_pasted_at_once_that_the_history_leaves_out_are_no_lie() {
+    let sandbox = Sandbox::new();
+    sandbox.file("home/.bashrc", "PS1='@@ '\nHISTCONTROL=ignoreboth\n");
+    let mut command = sealcast(&sandbox, &["run", "--", "bash"]);
+    let mut terminal = Terminal::start(command.env_remove("PS1"), SIZE);
+    let pastes = 0..20;
+    for n in pastes.clone() {
+        terminal.wait_for("@@ ");
+        terminal.echoed(format!("\x1b[200~true {n}\r true b\r echo en''d{n}\x1b[201~"), &format!("''d{n}"));
+        terminal.send("\r");
+        terminal.wait_for(&format!("end{n}\r\n"));
+    }
+    terminal.wait_for("@@ ");
+    terminal.send("exit 3\r");
+    assert_eq!(terminal.wait_end().code(), Some(3));
+    let texts: Vec<Value> = commands(&sandbox).iter().map(|command| command["text"].clone()).collect();
+    let expected: Vec<String> = pastes.map(|n| format!("true {n}")).chain(["exit 3".into()]).collect();
+    assert_eq!(texts, expected);
+    let verdict = sealcast(&sandbox, &["verify", "last"]).output().unwrap();
+    assert!(verdict.status.success(), "{}", String::from_utf8_lossy(&verdict.stdout));
+}
+
 /// What the header of the last recording says of a witness.
 fn in_force(sandbox: &Sandbox, what: &str) -> String {
     let told = sealcast(sandbox, &["show", "--json", "last"]).output().unwrap().stdout;

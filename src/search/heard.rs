@@ -34,6 +34,8 @@ pub(super) struct Heard {
     /// Starts of all commands, and whether a line began there that the shell's history did not take. What that line was is not among the
     /// events: where the history was told to leave out what it has, the line is the same as its last one, and the index has it from there.
     starts: Vec<(u64, bool)>,
+    /// The text of the last start, until an end is heard. A shell that tells it again before that has run more of what it told then.
+    runs_now: Option<u64>,
     any: bool,
 }
 
@@ -69,18 +71,29 @@ impl Heard {
             first.ends = if same { next.ends } else { first.ends };
             same
         });
-        Self { key, runs, starts, any: false }
+        Self { key, runs, starts, runs_now: None, any: false }
     }
 
     /// Hears what was said at `time`. Gives the text of a command of which the index has nothing.
     pub(super) fn hear(&mut self, time: Duration, said: Said) -> Option<(u64, String)> {
-        let Said::Mark(Mark::Start(start)) = said else { return None };
+        let start = match said {
+            Said::Mark(Mark::Start(start)) => start,
+            Said::Mark(Mark::End { .. }) => {
+                self.runs_now = None;
+                return None;
+            }
+            _ => return None,
+        };
         let ms = millis(time);
         match start.text {
             Some(text) => {
                 self.any = true;
+                let digest = self.key.hash_one(&text);
+                // At whatever time: such a start may be read at the very end. An index that hides a command behind this hides no more than
+                // that it ran again, and can do so only in a shell that does not tell of ends.
+                let again = self.runs_now.replace(digest) == Some(digest);
                 let known = self.told(ms, &text) || self.begins(ms);
-                (!known && !self.lasts(ms, &text)).then_some((ms, text))
+                (!known && !again && !self.lasts(ms, &text)).then_some((ms, text))
             }
             None => {
                 if start.unlisted {
@@ -159,6 +172,10 @@ mod tests {
         Said::Mark(Mark::Start(Start { text: text.map(str::to_owned), unlisted, ..Start::default() }))
     }
 
+    fn end() -> Said {
+        Said::Mark(Mark::End { status: Some(0), pipe: vec![], cancelled: false })
+    }
+
     #[test]
     fn a_command_is_found_by_its_text_where_it_began_and_while_it_ran() {
         let commands = vec![
@@ -169,7 +186,10 @@ mod tests {
         ];
         let mut heard = Heard::new(&[Entry { commands: commands.clone(), ..Entry::default() }]);
         assert!(!heard.any() && commands.iter().all(|command| heard.is_forged(command)));
-        let mut missing = |ms, text: &str| heard.hear(Duration::from_millis(ms), start(Some(text), false));
+        let mut missing = |ms, text: &str| {
+            heard.hear(Duration::from_millis(ms), end());
+            heard.hear(Duration::from_millis(ms), start(Some(text), false))
+        };
         assert_eq!(missing(997, "ls"), None);
         // Something else began then, and that it is not what was told is found in the index.
         assert_eq!(missing(1503, "rm"), None);
@@ -182,5 +202,22 @@ mod tests {
         assert_eq!(forged(&heard), [false, false, true, true]);
         assert_eq!(heard.hear(Duration::from_millis(1501), start(None, true)), None);
         assert_eq!(forged(&heard), [false, false, false, true]);
+    }
+
+    #[test]
+    fn a_text_that_is_told_again_before_an_end_is_the_same_command_whenever_it_is_read() {
+        let commands = vec![ran(577, Some(584), "echo a"), ran(900, Some(910), "rm")];
+        let mut heard = Heard::new(&[Entry { commands: commands.clone(), ..Entry::default() }]);
+        let mut missing = |ms, said| heard.hear(Duration::from_millis(ms), said).map(|(at, _)| at);
+        for at in [578, 585, 585, 700] {
+            assert_eq!(missing(at, start(Some("echo a"), false)), None);
+        }
+        assert_eq!(missing(700, end()), None);
+        assert_eq!(missing(703, start(Some("echo a"), false)), Some(703), "it has ended");
+        // Nor is it another one.
+        assert_eq!(missing(900, start(Some("rm"), false)), None);
+        assert_eq!(missing(915, start(Some("echo a"), false)), Some(915));
+        assert_eq!(missing(916, start(Some("rm"), false)), Some(916));
+        assert!(commands.iter().all(|command| !heard.is_forged(command)));
     }
 }
