@@ -91,6 +91,8 @@ pub(super) struct Pump<'a> {
     outlives: bool,
     terminal_out: Option<Sink>,
     size: Option<Size>,
+    /// Of the terminal inside, as it was recorded last: whoever is in it can change it.
+    inner: Option<Size>,
     /// When a terminal that tells nothing is looked at again.
     next_look: Duration,
     keyboard: Keyboard,
@@ -211,6 +213,7 @@ impl<'a> Pump<'a> {
             keyboard,
             terminal_out,
             size: session.size,
+            inner: session.size,
             next_look: start,
             leads: screen.is_some(),
             outlives: session.outlives,

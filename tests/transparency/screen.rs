@@ -71,6 +71,34 @@ fn a_resize_reaches_the_child_and_the_recording() {
 }
 
 #[test]
+fn a_size_that_is_set_inside_is_recorded_before_what_is_drawn_by_it() {
+    for (cols, rows) in [(0, 0), (80, 2)] {
+        let sandbox = Sandbox::new();
+        let script = "echo BEFORE; stty rows 40 cols 120; echo AFTER; read x; stty size; read x";
+        let mut terminal = Terminal::start(
+            &sandbox.wrapped(&["sh", "-c", script]),
+            Size { cols, rows, width: 0, height: 0 },
+        );
+        terminal.wait_for("AFTER");
+        // The one outside still goes before.
+        terminal.resize(100, 30);
+        until("the size", || (resizes(&sandbox).last() == Some(&(100, 30))).then_some(()));
+        terminal.send("\r");
+        terminal.wait_for("30 100");
+        terminal.send("\r");
+        assert!(terminal.wait_end().success());
+        assert_eq!(resizes(&sandbox), [(120, 40), (100, 30)]);
+        let at = |wanted: &dyn Fn(&Payload) -> bool| {
+            sandbox.events().iter().position(|event| wanted(&event.payload)).unwrap()
+        };
+        let drawn = at(
+            &|payload| matches!(payload, Payload::Output(bytes) if memchr::memmem::find(bytes, b"AFTER").is_some()),
+        );
+        assert!(at(&|payload| matches!(payload, Payload::Resize { cols: 120, .. })) < drawn);
+    }
+}
+
+#[test]
 fn after_a_storm_of_resizes_the_last_one_counts() {
     let sandbox = Sandbox::new();
     let mut terminal = sandbox.run(&["bash", "-c", "echo READY; read x; stty size"]);

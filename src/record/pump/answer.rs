@@ -11,6 +11,7 @@ use crate::record::session::{Error, Screen, is_handed_on, tell};
 use crate::sys::poll::{Ready, Set};
 use crate::sys::signals::{self, Arrived};
 use crate::sys::stage::{Ended, Report};
+use crate::sys::tty::Size;
 use crate::sys::{clock, ids, pipe, tty};
 use std::io;
 use std::os::fd::OwnedFd;
@@ -159,7 +160,22 @@ impl Pump<'_> {
         self.size = Some(size);
         // It fails only for a PTY that is gone, which its end tells by itself.
         let _ = screen.leader.resize(size);
-        self.batch.event(Payload::Resize { cols: size.cols, rows: size.rows });
+        self.note_size(size);
+    }
+
+    /// The size of the terminal inside may be another than that of the one outside: `stty` sets it where a serial line tells none, and
+    /// what is drawn next goes by it.
+    pub(super) fn look_at_size(&mut self) {
+        if let Some(size) = self.screen.as_ref().and_then(|screen| tty::size(&screen.leader).ok()) {
+            self.note_size(size);
+        }
+    }
+
+    fn note_size(&mut self, size: Size) {
+        let cells = |size: Size| (size.cols, size.rows);
+        if self.inner.replace(size).map(cells) != Some(cells(size)) {
+            self.batch.event(Payload::Resize { cols: size.cols, rows: size.rows });
+        }
     }
 
     /// When a terminal that does not control us is to be looked at: no signal tells of its size, its foreground and its end.

@@ -168,6 +168,7 @@ impl Pump<'_> {
                 self.output.at = clock::monotonic();
                 self.output.taken = self.output.at;
                 self.count(TERMINAL, count);
+                self.look_at_size();
                 self.output.read(count);
                 self.output.pass_watch();
                 self.before_output();
