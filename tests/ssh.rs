@@ -98,6 +98,32 @@ fn as_a_forced_command_it_records_what_ssh_was_asked_for() {
 }
 
 #[test]
+fn standard_streams_can_be_opened_by_their_names_and_not_the_other_way_round() {
+    let Some(host) = ready() else { return };
+    let server = Server::start(&host, FORCED);
+    let named =
+        "cat /dev/stdin; echo to stdout >/dev/stdout; echo to stderr >>/dev/stderr; cat /proc/self/fd/0";
+    // What is taken back from a pipe, or put into it, would not be in the recording.
+    let turned = "for name in 1 2; do timeout 9 cat /dev/fd/$name; done 2>/dev/null
+        sh -c 'echo nobody typed this >/dev/fd/0'; chmod 666 /dev/fd/0 /dev/fd/1; cat";
+    for user in ["carol@127.0.0.1", "dave@127.0.0.1"] {
+        let run = |line| {
+            let mut client = server.client(&host, "ssh", &["-T", user, line]);
+            let mut running =
+                client.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+            running.stdin.take().unwrap().write_all(b"typed\n").unwrap();
+            let ran = running.wait_with_output().unwrap();
+            [ran.stdout, ran.stderr].map(|shown| String::from_utf8(shown).unwrap())
+        };
+        assert_eq!(run(named), ["typed\nto stdout\n", "to stderr\n"], "{user}");
+        let [shown, told] = run(turned);
+        assert_eq!(shown, "typed\n", "{user}: {told}");
+        assert!(told.contains("Permission denied") && told.contains("not permitted"), "{user}: {told}");
+        assert!(!host.last_output().contains("nobody"), "{user}");
+    }
+}
+
+#[test]
 fn a_forced_command_of_somebody_whose_shell_this_is_too_runs_what_ssh_was_asked_for_and_once() {
     let Some(host) = ready() else { return };
     let server = Server::start(&host, &format!("{FORCED} --label way=forced"));

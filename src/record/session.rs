@@ -14,7 +14,7 @@ use super::queue::Feed;
 use crate::cast::Payload;
 use crate::policy::{Input, OnFailure};
 use crate::sys::fd::{Access, Kind};
-use crate::sys::privileges::Stead;
+use crate::sys::privileges::{Identity, Stead};
 use crate::sys::pty::Leader;
 use crate::sys::signals::{self, Signal, Signals};
 use crate::sys::stage::{Ended, Program, Stage, Step, standard, useless};
@@ -242,8 +242,7 @@ pub fn prepare(mut spec: Spec) -> Result<Session, Error> {
         }
         None => (None, None, None),
     };
-    let (streams, theirs) =
-        connect(screen.as_ref(), follower.as_ref(), Stead::of(spec.program.identity.as_ref())?)?;
+    let (streams, theirs) = connect(screen.as_ref(), follower.as_ref(), spec.program.identity.as_ref())?;
     if spec.on_loss == OnFailure::Stop {
         refuse_sockets(&theirs)?;
     }
@@ -338,11 +337,11 @@ fn is_typed_at(fd: &OwnedFd) -> bool {
     sys::tty::is_terminal(fd) && !sys::tty::is_leader(fd)
 }
 
-/// Our side and the child's side of the three standard streams.
+/// Our side and the child's side of the three standard streams, of a child that runs as `identity`.
 fn connect(
     screen: Option<&Screen>,
     follower: Option<&OwnedFd>,
-    stead: Option<Stead>,
+    identity: Option<&Identity>,
 ) -> Result<(Streams, [OwnedFd; 3]), Error> {
     let duplicate =
         |fd: &OwnedFd| fd.try_clone().map_err(|e| sys::Error::new("duplicate a descriptor", "", e));
@@ -350,12 +349,15 @@ fn connect(
         (Some(screen), Some(follower)) if screen.terminal.is(fd) => Some(duplicate(follower)),
         _ => None,
     };
-    let mut streams = Streams { stead, ..Streams::default() };
+    // Programs open theirs by name, and a pipe that is made by us is not open to the user they run as.
+    let lend = |theirs: &OwnedFd, access| identity.map_or(Ok(()), |_| pipe::allow_by_name(theirs, access));
+    let mut streams = Streams { stead: Stead::of(identity)?, ..Streams::default() };
     let ours = standard(0)?;
     let stdin = match (as_terminal(&ours), way(&ours, Access::Read)) {
         (Some(follower), _) => follower?,
         (None, Way::Through) => {
             let (theirs, sink) = pipe::open()?;
+            lend(&theirs, Access::Read)?;
             let feeding = Feeding::new(ours, sink, streams.stead.clone());
             streams.input = Some(feeding.map_err(|e| sys::Error::new("relay standard input", "", e))?);
             theirs
@@ -372,6 +374,7 @@ fn connect(
             (Some(follower), _) => Ok(follower?),
             (None, Way::Through) => {
                 let (source, theirs) = pipe::open()?;
+                lend(&theirs, Access::Write)?;
                 sys::fd::set_nonblocking(&source, true)
                     .map_err(|e| sys::Error::new("relay an output", "", e))?;
                 streams.outputs[stream] = Some((source, Sink::shared(ours, streams.stead.clone())));
