@@ -96,7 +96,7 @@ const BASH_PROBES: &[&str] = &[
     "for i in 1 2",
     "do echo $i",
     "done",
-    "declare -p HISTFILE HISTCONTROL HISTTIMEFORMAT IFS OPTIND SHLVL",
+    "declare -p HISTFILE HISTCONTROL HISTTIMEFORMAT IFS OPTIND SHLVL MAILCHECK",
     "fi",
     "echo $?",
     "# a comment",
@@ -168,7 +168,7 @@ fn a_login_bash_reads_its_files_in_order_and_leaves_posix_mode() {
         &[(".bash_login", profile), (".profile", "echo never\n")],
         &[(".profile", profile)],
     ] {
-        for env in [&[][..], &[("ENV", "~/.shrc"), ("HISTFILE", "~/own")]] {
+        for env in [&[][..], &[("ENV", "~/.shrc"), ("HISTFILE", "~/own"), ("MAILCHECK", "5")]] {
             let setup = Setup { shell: "bash", login: true, files, env, ..Setup::default() };
             let mut probes = BASH_PROBES.to_vec();
             probes.insert(1, "shopt -q login_shell; echo $? $ENV $POSIXLY_CORRECT");
