@@ -6,6 +6,8 @@
 mod support;
 
 mod elevation {
+    use super::at;
+    mod begun;
     mod configured;
 }
 

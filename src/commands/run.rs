@@ -5,7 +5,7 @@ use crate::console::{Console, Style};
 use crate::error::{Error, Kind, Result};
 use crate::exec;
 use crate::policy::{Banner, ExecTrace, OnFailure, Policy, Profile};
-use crate::record::elevate::{self, Elevation, What, Wish};
+use crate::record::elevate::{self, Elevation, Target, What, Wish};
 use crate::record::facts::{self, Observed};
 use crate::record::groups::GroupNames;
 use crate::record::users::Users;
@@ -14,6 +14,7 @@ use crate::record::{self, Guarding, Order, ScreenIndexer, Taken, session};
 use crate::store::personal::{self, Personal};
 use crate::store::{Store, period};
 use crate::sys::guard::Restrictions;
+use crate::sys::privileges::Stead;
 use crate::sys::stage::Ended;
 use crate::sys::{self, ids};
 use crate::text;
@@ -182,6 +183,26 @@ fn personal_policy(context: &Context) -> Result<Policy> {
 }
 
 /// Runs the elevator in our place. Returns only when that fails.
+/// Where a login begins when its user cannot enter the home directory, which is no reason to lock anybody out: in `/`, as behind
+/// login(1) and sshd(8), and that is said. `None` where all is as it should be.
+fn begin_elsewhere(context: &Context, target: &Target) -> Result<Option<PathBuf>> {
+    let home = &target.user.home;
+    // Of what cannot be entered nothing inside is told. An empty name is that of no directory, and not of where we are.
+    let enter = || match home.as_os_str().is_empty() {
+        true => Err(std::io::Error::new(std::io::ErrorKind::NotFound, "it has no name")),
+        false => std::fs::metadata(home.join(".")).map(drop),
+    };
+    let entered = match Stead::of(Some(&target.identity))? {
+        Some(stead) => stead.act(enter),
+        None => enter(),
+    };
+    let Err(error) = entered else { return Ok(None) };
+    let said =
+        format!("cannot enter the home directory {}: {error}; the session begins in /", home.display());
+    context.console.remark("warning", Style::Yellow, said);
+    Ok(Some("/".into()))
+}
+
 fn become_root(context: &Context, elevation: &Elevation) -> Error {
     // Nothing that was said may be lost, or be said twice.
     if let Err(error) = context.console.flush() {
@@ -229,6 +250,9 @@ fn order(
         meta.identity.insert("caller-unknown".to_owned(), why);
     }
     let mut program = elevate::program(&wish, &target, &policy, variables);
+    if wish.login && wish.dir.is_none() {
+        wish.dir = begin_elsewhere(context, &target)?;
+    }
     if policy.guard.profile == Profile::Hardened {
         program.restrictions = restrictions(&policy)?;
         facts::tell_restrictions(&mut meta, &program.restrictions);

@@ -1,0 +1,34 @@
+//! How a session begins: where, with what said, and for what reason.
+
+use super::at;
+use crate::support::host::{Host, SEALCAST, text};
+use std::io::Write as _;
+use std::process::Stdio;
+
+#[test]
+fn who_cannot_enter_their_home_directory_gets_a_login_all_the_same() {
+    let Some(host) = Host::start() else { return };
+    for (spoil, why) in [
+        ("mv /home/dave /home/away", "No such file"),
+        ("mv /home/away /home/dave; chown root: /home/dave; chmod 700 /home/dave", "Permission denied"),
+        ("rm -r /home/dave; touch /home/dave", "Not a directory"),
+        ("sed -i 's|:/home/dave:|::|' /etc/passwd", "it has no name"),
+    ] {
+        let spoiled = host.run("root", &["sh", "-c", spoil]);
+        assert!(spoiled.status.success(), "{spoil}: {}", text(&spoiled));
+        // As sshd and login(1) call a login shell.
+        let mut login = host.command("dave", &["bash", "-c", "cd /srv; exec -a -sealcast /opt/bin/sealcast"]);
+        let mut running =
+            login.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        running.stdin.take().unwrap().write_all(b"pwd; id -un\n").unwrap();
+        let ran = running.wait_with_output().unwrap();
+        let told = String::from_utf8_lossy(&ran.stderr);
+        assert_eq!(String::from_utf8_lossy(&ran.stdout), "/\ndave\n", "{spoil}: {told}");
+        let warned = |line: &str| line.contains("cannot enter the home directory") && line.contains(why);
+        assert!(told.lines().any(warned), "{spoil}: {told}");
+        assert_eq!(at(&host.last(), "/meta/cwd"), "/", "{spoil}");
+    }
+    // A directory that was asked for is not another one.
+    let ran = host.run("dave", &[SEALCAST, "run", "--self", "-i", "-D", "/root/x", "--", "pwd"]);
+    assert_eq!((ran.stdout.as_slice(), ran.status.code()), (&b""[..], Some(125)), "{}", text(&ran));
+}
