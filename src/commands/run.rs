@@ -129,7 +129,7 @@ pub fn run(context: &Context, args: &Args) -> Result<u8> {
     }
     let given = matches!(wish.what, What::Command(_));
     let (mut order, banner) = order(context, wish, policy, &ourselves)?;
-    let banner = banner.filter(|_| sys::tty::is_terminal(std::io::stderr()));
+    let banner = if sys::tty::is_terminal(std::io::stderr()) { banner } else { Vec::new() };
     let mut random = [0; 32];
     getrandom::fill(&mut random)
         .map_err(|error| Error::new(Kind::System, format!("cannot get randomness: {error}")))?;
@@ -145,7 +145,7 @@ pub fn run(context: &Context, args: &Args) -> Result<u8> {
             Ok(Box::new(indexer.hearing(heard)))
         }),
         // Not before it is true.
-        || banner.into_iter().for_each(|banner| context.console.note(banner)),
+        || banner.iter().for_each(|line| context.console.note(line)),
     )?;
     // What they left on the disk goes now: we may be about to die of the child's signal.
     drop(witnesses);
@@ -224,7 +224,7 @@ fn order(
     mut wish: Wish,
     policy: Policy,
     ourselves: &Path,
-) -> Result<(Order, Option<String>)> {
+) -> Result<(Order, Vec<String>)> {
     let variables = &context.environment.variables;
     if policy.require_reason && !wish.reason.as_deref().is_some_and(text::is_seen) {
         wish.reason = Some(ask_reason(context)?);
@@ -359,15 +359,15 @@ fn ask_reason(context: &Context) -> Result<String> {
     }
 }
 
-/// One line before the session.
-fn banner(policy: &Policy, reason: Option<&str>) -> Option<String> {
+/// The lines before the session. Only those of the configuration may be several: a reason is the caller's.
+fn banner(policy: &Policy, reason: Option<&str>) -> Vec<String> {
     match (&policy.banner, reason) {
-        (Banner::Silent, _) => None,
-        (Banner::Text(text), _) => Some(text.clone()),
+        (Banner::Silent, _) => Vec::new(),
+        (Banner::Text(text), _) => text.lines().map(str::to_owned).collect(),
         (Banner::Usual, Some(reason)) => {
-            Some(format!("this session is recorded for security; reason: {reason}"))
+            vec![format!("this session is recorded for security; reason: {reason}")]
         }
-        (Banner::Usual, None) => Some("this session is recorded for security".to_owned()),
+        (Banner::Usual, None) => vec!["this session is recorded for security".to_owned()],
     }
 }
 

@@ -32,3 +32,19 @@ fn who_cannot_enter_their_home_directory_gets_a_login_all_the_same() {
     let ran = host.run("dave", &[SEALCAST, "run", "--self", "-i", "-D", "/root/x", "--", "pwd"]);
     assert_eq!((ran.stdout.as_slice(), ran.status.code()), (&b""[..], Some(125)), "{}", text(&ran));
 }
+
+#[test]
+fn what_is_said_before_a_session_may_be_several_lines_and_only_by_the_configuration() {
+    let Some(host) = Host::start() else { return };
+    host.configure("[run]\nbanner = \"Recorded:\\n\\n\\tall of it\\u001b[31m\\n\"\n");
+    let mut terminal = host.terminal("alice", &[SEALCAST, "run", "--", "echo", "begun"]);
+    terminal.wait_for("begun");
+    assert!(terminal.wait_end().success());
+    let shown = String::from_utf8_lossy(terminal.transcript()).into_owned();
+    assert!(shown.contains("Recorded:\r\n\r\n\\tall of it\\x1b[31m\r\nbegun"), "{shown:?}");
+    host.configure("");
+    let words = [SEALCAST, "run", "--reason", "one\nnobody is recorded", "--", "echo", "begun"];
+    let mut terminal = host.terminal("alice", &words);
+    terminal.wait_for("reason: one\\nnobody is recorded");
+    assert!(terminal.wait_end().success());
+}
