@@ -32,6 +32,17 @@ impl Terminal {
         Self { console, asking: Mutex::new(()) }
     }
 
+    /// Asks for a line that is no secret: the bytes of it, which are text only where the terminal is one of UTF-8.
+    pub(super) fn answer(&self, question: &str) -> Result<Vec<u8>, PromptError> {
+        let _one = self.asking.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut tty = self.open()?;
+        write!(tty, "{} ", escaped(question)).map_err(lost)?;
+        let answer = read_answer(&tty);
+        // Whoever reads the terminal next may be a shell of root's.
+        forget_the_rest(&tty);
+        answer
+    }
+
     fn open(&self) -> Result<File, PromptError> {
         // What was said before must stand before the question.
         let _ = self.console.flush();
@@ -73,13 +84,8 @@ impl Prompt for Terminal {
     }
 
     fn line(&self, question: &str) -> Result<String, PromptError> {
-        let _one = self.asking.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut tty = self.open()?;
-        write!(tty, "{} ", escaped(question)).map_err(lost)?;
-        let answer = read_answer(&tty);
-        // Whoever reads the terminal next may be a shell of root's.
-        forget_the_rest(&tty);
-        answer
+        String::from_utf8(self.answer(question)?)
+            .map_err(|_| PromptError("what was typed is no UTF-8 text".into()))
     }
 
     fn tell(&self, message: &str) {
@@ -88,12 +94,17 @@ impl Prompt for Terminal {
 }
 
 /// Reads a line from a terminal that gives whole ones.
-fn read_answer(tty: impl std::io::Read) -> Result<String, PromptError> {
-    let mut line = String::new();
+fn read_answer(tty: impl std::io::Read) -> Result<Vec<u8>, PromptError> {
+    let mut line = Vec::new();
     let mut reader = std::io::BufReader::new(tty.take(MAX_ANSWER as u64));
-    match reader.read_line(&mut line).map_err(lost)? {
+    match reader.read_until(b'\n', &mut line).map_err(lost)? {
         0 => Err(PromptError("no answer was given".into())),
-        _ if line.ends_with('\n') => Ok(line.trim_end_matches(['\r', '\n']).to_owned()),
+        _ if line.ends_with(b"\n") => {
+            while matches!(line.last(), Some(b'\r' | b'\n')) {
+                line.pop();
+            }
+            Ok(line)
+        }
         MAX_ANSWER => Err(PromptError(format!("the answer is longer than {MAX_ANSWER} bytes"))),
         _ => Err(PromptError("the answer was not ended with Enter".into())),
     }
@@ -168,7 +179,8 @@ mod tests {
     #[test]
     fn an_answer_is_a_whole_line_or_none() {
         let answer = |bytes: &[u8]| read_answer(bytes).map_err(|error| error.0);
-        assert_eq!(answer(b"disk is full\nrest").unwrap(), "disk is full");
+        assert_eq!(answer(b"disk is full\nrest").unwrap(), b"disk is full");
+        assert_eq!(answer(b"m\xe4\xdf\r\n").unwrap(), b"m\xe4\xdf");
         assert_eq!(answer(&[&[b'x'; MAX_ANSWER - 1][..], b"\n"].concat()).unwrap().len(), MAX_ANSWER - 1);
         assert!(answer(&[&[b'x'; MAX_ANSWER][..], b"\n"].concat()).unwrap_err().contains("longer than 1024"));
         assert!(answer(b"disk is").unwrap_err().contains("Enter"));

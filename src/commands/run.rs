@@ -1,6 +1,6 @@
 //! `sealcast run`: a shell or a command, recorded.
 
-use super::{Context, config};
+use super::{Context, ask, config};
 use crate::console::{Console, Style};
 use crate::error::{Error, Kind, Result};
 use crate::exec;
@@ -18,7 +18,9 @@ use crate::sys::privileges::Stead;
 use crate::sys::stage::Ended;
 use crate::sys::{self, ids};
 use crate::text;
+use clap::builder::{OsStringValueParser, TypedValueParser};
 use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -51,13 +53,13 @@ pub struct Args {
     #[arg(short = 'i', long)]
     login: bool,
     /// Why: goes into the recording, sealed; as an argument it can be seen in `ps` and in sudo's log
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = any_text())]
     reason: Option<String>,
     /// Ticket of the work order: goes into the recording, sealed
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = any_text())]
     ticket: Option<String>,
     /// A label: goes into the recording, sealed; may be given several times
-    #[arg(long = "label", value_name = "KEY=VALUE", value_parser = label)]
+    #[arg(long = "label", value_name = "KEY=VALUE", value_parser = any_text().try_map(label))]
     labels: Vec<(String, String)>,
     /// Run what ssh was asked for
     ///
@@ -76,7 +78,12 @@ pub struct Args {
     command: Vec<OsString>,
 }
 
-fn label(text: &str) -> std::result::Result<(String, String), String> {
+/// A text of any bytes: a terminal need not be one of UTF-8.
+fn any_text() -> impl TypedValueParser<Value = String> {
+    OsStringValueParser::new().map(|text| text::lossless(text.as_bytes()))
+}
+
+fn label(text: String) -> std::result::Result<(String, String), String> {
     match text.split_once('=') {
         Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
         _ => Err("a label is KEY=VALUE".to_owned()),
@@ -176,13 +183,6 @@ fn wish(args: &Args, variables: &elevate::Variables) -> Wish {
     }
 }
 
-/// Personal mode, its keys not made or read yet.
-fn personal_policy(context: &Context) -> Result<Policy> {
-    let personal = context.personal()?;
-    Ok(Policy::personal(personal.recordings(), personal.signing_key(), Vec::new(), personal.keys()))
-}
-
-/// Runs the elevator in our place. Returns only when that fails.
 /// Where a login begins when its user cannot enter the home directory, which is no reason to lock anybody out: in `/`, as behind
 /// login(1) and sshd(8), and that is said. `None` where all is as it should be.
 fn begin_elsewhere(context: &Context, target: &Target) -> Result<Option<PathBuf>> {
@@ -203,6 +203,13 @@ fn begin_elsewhere(context: &Context, target: &Target) -> Result<Option<PathBuf>
     Ok(Some("/".into()))
 }
 
+/// Personal mode, its keys not made or read yet.
+fn personal_policy(context: &Context) -> Result<Policy> {
+    let personal = context.personal()?;
+    Ok(Policy::personal(personal.recordings(), personal.signing_key(), Vec::new(), personal.keys()))
+}
+
+/// Runs the elevator in our place. Returns only when that fails.
 fn become_root(context: &Context, elevation: &Elevation) -> Error {
     // Nothing that was said may be lost, or be said twice.
     if let Err(error) = context.console.flush() {
@@ -243,6 +250,9 @@ fn order(
         None => elevate::nameless(&policy, ids::real_uid(), variables),
     };
     let target = elevate::target(&wish, &policy, caller.as_ref(), ourselves, &mut users)?;
+    if wish.login && wish.dir.is_none() {
+        wish.dir = begin_elsewhere(context, &target)?;
+    }
     let (header, mut meta) = facts::tell(&observed, &wish, &target, &caller_name, &policy, variables);
     facts::tell_groups(&mut meta, &mut names, caller.as_ref(), &target);
     // Who called decides nothing here, and stands in the recording as unknown, with the reason.
@@ -250,9 +260,6 @@ fn order(
         meta.identity.insert("caller-unknown".to_owned(), why);
     }
     let mut program = elevate::program(&wish, &target, &policy, variables);
-    if wish.login && wish.dir.is_none() {
-        wish.dir = begin_elsewhere(context, &target)?;
-    }
     if policy.guard.profile == Profile::Hardened {
         program.restrictions = restrictions(&policy)?;
         facts::tell_restrictions(&mut meta, &program.restrictions);
@@ -349,11 +356,10 @@ fn restrictions(policy: &Policy) -> Result<Restrictions> {
 
 fn ask_reason(context: &Context) -> Result<String> {
     let refused = || Error::from(elevate::Error::NoReason);
-    let answer = context
-        .prompt()
-        .line("Reason for this session:")
+    let answer = ask::Terminal::new(Arc::clone(&context.console))
+        .answer("Reason for this session:")
         .map_err(|error| refused().hint(format!("{error}: it must be an argument")))?;
-    match answer.trim() {
+    match text::lossless(&answer).trim() {
         reason if text::is_seen(reason) => Ok(reason.to_owned()),
         _ => Err(refused()),
     }

@@ -1,8 +1,10 @@
 //! How a session begins: where, with what said, and for what reason.
 
 use super::at;
-use crate::support::host::{Host, SEALCAST, text};
+use crate::support::host::{self, Host, SEALCAST, text};
+use std::ffi::OsStr;
 use std::io::Write as _;
+use std::os::unix::ffi::OsStrExt as _;
 use std::process::Stdio;
 
 #[test]
@@ -47,4 +49,25 @@ fn what_is_said_before_a_session_may_be_several_lines_and_only_by_the_configurat
     let mut terminal = host.terminal("alice", &words);
     terminal.wait_for("reason: one\\nnobody is recorded");
     assert!(terminal.wait_end().success());
+}
+
+#[test]
+fn a_reason_is_taken_from_a_terminal_that_is_not_one_of_utf_8() {
+    let Some(host) = Host::start() else { return };
+    host.configure("[run]\nrequire-reason = true\n");
+    let mut terminal = host.terminal("alice", &[SEALCAST, "run", "--", "echo", "begun"]);
+    terminal.wait_for("Reason for this session:");
+    terminal.send(b" m\xe4\xdf \r");
+    terminal.wait_for("begun");
+    assert!(terminal.wait_end().success());
+    assert_eq!(at(&host.last(), "/meta/reason"), "m\\xe4\\xdf");
+    // And so is the answer of a script that was written there.
+    let given =
+        ["--reason=m\u{fc}de \\".as_bytes(), b"--ticket=\xdf", b"--label=ort=K\xf6ln"].map(OsStr::from_bytes);
+    let words = [&[SEALCAST, "run"].map(OsStr::new)[..], &given, &["--", "true"].map(OsStr::new)].concat();
+    let ran = host::output(host.command_of("alice", false, &words));
+    assert!(ran.status.success(), "{}", text(&ran));
+    let shown = host.last();
+    assert_eq!((at(&shown, "/meta/reason"), at(&shown, "/meta/ticket")), ("m\u{fc}de \\", "\\xdf"));
+    assert_eq!(at(&shown, "/meta/labels/ort"), "K\\xf6ln");
 }
