@@ -415,6 +415,17 @@ fn find_user(name: &str, users: &mut Users) -> Result<User, Error> {
     found.ok_or_else(|| Error::NoUser(name.to_owned()))
 }
 
+/// Whoever runs us, in personal mode, be there an entry for them or none: a container can be run with any number.
+fn us(users: &mut Users) -> Result<User, Error> {
+    let uid = ids::effective_uid();
+    if let Some(user) = users.by_uid(uid)? {
+        return Ok(user);
+    }
+    let [_, gid, _] = ids::current()?.gid;
+    let home = std::env::var_os("HOME").map_or_else(|| "/".into(), PathBuf::from);
+    Ok(User { name: format!("uid {uid}"), uid, gid, home, shell: "/bin/sh".into() })
+}
+
 fn find_group(name: &str) -> Result<ids::Group, Error> {
     let found = match name.strip_prefix('#').unwrap_or(name).parse::<u32>() {
         Ok(gid) => ids::group_by_gid(gid)?,
@@ -439,7 +450,7 @@ pub fn target(
         _ if wish.of_caller => caller.cloned().ok_or(Error::WhoCalled)?,
         Some(name) => find_user(name, users)?,
         None if policy.is_system() => find_user("root", users)?,
-        None => find_user(&ids::effective_uid().to_string(), users)?,
+        None => us(users)?,
     };
     let group = wish.group.as_deref().map(find_group).transpose()?;
     let identity = Identity::of(&user, group.as_ref().map(|group| group.gid))?;

@@ -71,3 +71,21 @@ fn a_reason_is_taken_from_a_terminal_that_is_not_one_of_utf_8() {
     assert_eq!((at(&shown, "/meta/reason"), at(&shown, "/meta/ticket")), ("m\u{fc}de \\", "\\xdf"));
     assert_eq!(at(&shown, "/meta/labels/ort"), "K\\xf6ln");
 }
+
+#[test]
+fn who_has_no_entry_in_the_user_database_records_in_personal_mode() {
+    let Some(host) = Host::start() else { return };
+    let made = "rm /etc/sealcast/config.toml; mkdir /srv/anybody; chown 12345 /srv/anybody";
+    assert!(host.run("root", &["sh", "-c", made]).status.success());
+    let anybody = ["setpriv", "--reuid=12345", "--regid=12345", "--clear-groups", "env", "HOME=/srv/anybody"];
+    let run = |words: &[&str]| host.run("root", &[&anybody[..], &[SEALCAST], words].concat());
+    let ran = run(&["run", "-i", "--", "sh", "-c", "id -u; pwd; echo $0"]);
+    assert!(ran.status.success(), "{}", text(&ran));
+    assert_eq!(ran.stdout, b"12345\n/srv/anybody\nsh\n", "{}", text(&ran));
+    let shown = run(&["show", "--json", "last"]);
+    let shown = serde_json::from_slice(&shown.stdout).unwrap_or_else(|_| panic!("{}", text(&shown)));
+    assert_eq!((at(&shown, "/header/user"), at(&shown, "/header/target")), ("uid 12345", "uid 12345"));
+    // Nobody else is made up.
+    let ran = run(&["run", "-u", "12346", "--", "true"]);
+    assert!(!ran.status.success() && text(&ran).contains("no user `12346`"), "{}", text(&ran));
+}
