@@ -135,14 +135,19 @@ def in_order(found, minor):
         yield kind, flags, framing, body
 
 
+def announced(found):
+    """The public key of the first CHECK, as the certificate has it."""
+    first = re.search(rb"^first-checkpoint: ([0-9a-f]{64})$", found[2][3], re.M)
+    if first is None:
+        sys.exit("error: the certificate does not say which key signs the first checkpoint")
+    return first[1].decode()
+
+
 def ends(data, found):
     """Whether the last of these chunks is the final CHECK, and every CHECK is signed by the key that was announced for it: then
     nothing came after it. (Whoever signed the certificate: that is another question.)"""
     file_id = hashlib.sha256(data[: 32 + len(found[0][3])]).digest()
-    announced = re.search(rb"^first-checkpoint: ([0-9a-f]{64})$", found[2][3], re.M)
-    if announced is None:
-        sys.exit("error: the certificate does not say which key signs the first checkpoint")
-    key = bytes.fromhex(announced[1].decode())
+    key = bytes.fromhex(announced(found))
     closed, running, epoch = bytes(32), hashlib.sha256(), 0
     for number, (kind, flags, framing, body) in enumerate(found):
         if kind == CHECK:
@@ -491,6 +496,8 @@ def main():
     opening = next(pieces, None)
     if opening is None:
         sys.exit("error: the recording ends before its sealed metadata")
+    if opening.get("first_checkpoint") not in (None, announced(found)):
+        sys.exit("error: the certificate announces another first checkpoint than the sealed metadata: it was made anew, and all signatures with it")
     header, meta = opening["cast"], opening["meta"]
     size = (meta["cols"], meta["rows"])
     size = size if all(size) else (header["term"]["cols"], header["term"]["rows"])

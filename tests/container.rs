@@ -95,6 +95,60 @@ fn every_kind_of_damage_gets_the_verdict_it_must_get_with_its_place() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// Without an identity nothing tells such a recording from one that happened so: it is in no kit of what must be found without one.
+#[test]
+fn whoever_has_the_hosts_key_and_no_identity_signs_nothing_anew_that_an_identity_does_not_find() {
+    let fleet = fleet();
+    let kinds = [SlotKind::Root, SlotKind::Index];
+    let written = record(&fleet, &kinds, CastHeader::new(80, 24), &busy(11, 390, 300), true);
+    let killed = &written.bytes[..written.bytes.len() - 3000];
+    let all = unlocked(&written.bytes, written.root).unwrap().segments();
+    let (certificate, _) = damage::places(&written.bytes)[3];
+    assert!(all >= 3);
+    for (bytes, segments, close) in [
+        (&written.bytes[..], 0, true),
+        (&written.bytes, 0, false),
+        (&written.bytes, 1, true),
+        (&written.bytes, all - 1, true),
+        (&written.bytes, 1, false),
+        (killed, 1, true),
+        (killed, 1, false),
+    ] {
+        let said = format!("{segments} of {all} segments of {} bytes, closed: {close}", bytes.len());
+        let forged = forge::signed_anew(bytes, &fleet.host, segments, close);
+        let verdict = judge(&forged, &fleet.known()).unwrap().verdict;
+        let consistent = if close { verdict == Verdict::Intact } else { verdict.tear().is_some() };
+        assert!(consistent, "{said}: {verdict:?}");
+        // Who has no key sees an end like any other.
+        let mut reader = Reader::open(Bytes::new(forged.as_slice())).unwrap();
+        assert_eq!((reader.is_closed(), reader.is_complete()), (close, close), "{said}");
+        reader.unlock_index(written.index).unwrap();
+        assert!(!reader.is_closed() && !reader.is_complete(), "{said}");
+        let is_found = |error: Option<Error>| match error {
+            Some(Error::Format { offset, chunk, what }) => {
+                assert_eq!((offset, chunk), (certificate as u64, Some(2)), "{said}: {what}");
+                assert!(what.contains("announces another first checkpoint"), "{said}: {what}");
+            }
+            error => panic!("{said}: {error:?}"),
+        };
+        is_found(reader.fault());
+        reader.unlock(written.root).unwrap();
+        is_found(verify_content(&mut reader, |_| ()).err());
+        // What is there is what was recorded, and is read.
+        assert_eq!((reader.segments(), reader.entries().len()), (segments, segments), "{said}");
+        let (events, fault) = sample::events_of(&mut reader);
+        // Where there is no segment, no cursor comes to its end.
+        is_found(fault.or_else(|| reader.fault().filter(|_| segments == 0)));
+        let events = joined(&events);
+        assert_eq!(events, joined(&written.events)[..events.len()], "{said}");
+        assert!(events.len() >= 20 * segments.min(1), "{said}: {}", events.len());
+        let mut beside = reader.beside(Bytes::new(forged.as_slice()));
+        assert!(!beside.is_complete() && !reader.refresh().unwrap(), "{said}");
+        is_found(beside.fault());
+        assert!(!reader.is_closed() && !reader.is_complete(), "{said}");
+    }
+}
+
 /// Nobody signs the end: whatever it says, it must not hide what stands before it from who only reads.
 #[test]
 fn an_end_that_was_edited_hides_nothing_from_who_has_a_key() {

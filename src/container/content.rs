@@ -21,7 +21,7 @@ pub fn verify_content<R: Read + Seek>(
     reader.opening()?;
     let mut count = 0u64;
     if reader.segments() == 0 {
-        return Ok(count);
+        return reader.fault().map_or(Ok(count), Err);
     }
     let mut cursor = Cursor::of_segment(reader, 0)?;
     for segment in 0..reader.segments() {

@@ -254,7 +254,7 @@ impl Cursor {
                 }
                 Some(Kind::Table | Kind::Trailer) => {
                     self.until = Some(0);
-                    return Ok(None);
+                    return self.ends(reader.fault());
                 }
                 _ => {}
             }

@@ -5,6 +5,7 @@ use super::header::Meta;
 use super::index::{fits, json_of, pack, unpack};
 use super::limits;
 use crate::cast::Header as CastHeader;
+use crate::crypto::digest::hex;
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -16,9 +17,18 @@ pub struct Opening {
     pub meta: Meta,
     /// Header line of the cast inside.
     pub cast: CastHeader,
+    /// Public key of the first checkpoint, hexadecimal. It stands in the certificate as well, but whoever has the host's key can sign
+    /// another one; nobody without an identity seals other metadata to what is recorded. Earlier recorders told none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_checkpoint: Option<String>,
 }
 
 impl Opening {
+    /// Whether it goes with a certificate that announces this key for the first checkpoint.
+    pub(super) fn announces(&self, first: &[u8; 32]) -> bool {
+        self.first_checkpoint.as_ref().is_none_or(|told| *told == hex(first))
+    }
+
     /// Columns and rows of the terminal at the start, 0 without one. Where it did not say them, the cast has those of the screen. Where
     /// it did, the cast has a size as well; every reader takes this one, or what one of them shows another would not find.
     pub fn size(&self) -> (u16, u16) {
@@ -119,7 +129,7 @@ mod tests {
     /// Metadata with so many texts of these bytes in them.
     fn words(count: usize, text: &str) -> Opening {
         let meta = Meta { argv: vec![text.to_owned(); count], ..Meta::default() };
-        Opening { meta, cast: CastHeader::new(80, 24) }
+        Opening { meta, cast: CastHeader::new(80, 24), ..Opening::default() }
     }
 
     fn sealed(opening: &Opening) -> Vec<u8> {
@@ -135,7 +145,8 @@ mod tests {
             ((0, 0), (0, 0), (0, 0)),
         ] {
             let meta = Meta { cols: told.0, rows: told.1, ..Meta::default() };
-            assert_eq!(Opening { meta, cast: CastHeader::new(cast.0, cast.1) }.size(), size);
+            let cast = CastHeader::new(cast.0, cast.1);
+            assert_eq!(Opening { meta, cast, ..Opening::default() }.size(), size);
         }
     }
 
@@ -144,6 +155,7 @@ mod tests {
         let mut opening = words(3, "ls");
         opening.meta.labels.insert("env".into(), "prod".into());
         opening.cast.timestamp = Some(-1);
+        opening.first_checkpoint = Some("ab".repeat(32));
         assert_eq!(decode(&encode(&opening).unwrap().unwrap()), Some(opening));
     }
 

@@ -52,6 +52,8 @@ pub struct Reader<R> {
     unpacked: u64,
     /// The first index entry that does not open.
     broken: Option<Broken>,
+    /// The certificate is not the one that the sealed metadata belong to: what is signed says nothing of where the recording ends.
+    signed_anew: bool,
 }
 
 /// What a recording begins with.
@@ -60,6 +62,8 @@ struct Front {
     header: Header,
     slots: Vec<Slot>,
     certificate: Certificate,
+    /// Where that stands.
+    certificate_at: u64,
 }
 
 /// An index entry that is not what was sealed, or is malformed: the recording ends there, as at a chunk that cannot be read.
@@ -80,6 +84,9 @@ impl Broken {
         }
     }
 }
+
+/// Number of the chunk with the certificate.
+const CERTIFICATE: u32 = 2;
 
 /// Says of the JSON of an index entry whether its commands and programs are wanted.
 pub type Wanted = Arc<dyn Fn(&[u8]) -> bool + Send + Sync>;
@@ -122,13 +129,13 @@ impl<R: Read + Seek> Reader<R> {
         let header = Header::parse(head.body(), at)?;
         let (at, keys) = next(Kind::Keys, 1, "key slots")?;
         let slots = slots::parse(keys.body(), at)?;
-        let (at, cert) = next(Kind::Cert, 2, "certificate")?;
-        let certificate = cert::parse(cert.body(), at)?;
+        let (at, cert) = next(Kind::Cert, CERTIFICATE, "certificate")?;
+        let (certificate, certificate_at) = (cert::parse(cert.body(), at)?, at);
         let file = sha256(&[&prologue, &head.bytes]);
         let mut reader = Self {
             source,
             length,
-            front: Arc::new(Front { file, header, slots, certificate }),
+            front: Arc::new(Front { file, header, slots, certificate, certificate_at }),
             segments: Arc::default(),
             index_chunks: Vec::new(),
             opening_at: offset,
@@ -148,6 +155,7 @@ impl<R: Read + Seek> Reader<R> {
             whole: true,
             unpacked: 0,
             broken: None,
+            signed_anew: false,
         };
         if !reader.open_from_end()? {
             reader.follow()?;
@@ -171,16 +179,17 @@ impl<R: Read + Seek> Reader<R> {
         &self.front.certificate
     }
 
-    /// Whether the recording was closed: it has its final parts where they belong.
+    /// Whether the recording was closed: it has its final parts where they belong. With a key, also that they go with the sealed
+    /// metadata: otherwise they were made by somebody else.
     pub fn is_closed(&self) -> bool {
-        self.closed
+        self.closed && !self.signed_anew
     }
 
     /// Whether all has its place in the index: the session was ended. While it is recorded, and where the recorder was killed,
     /// the last segment has no entry, and a command that has not ended is in none. Where the end is not that of a closed recording,
     /// this is so only for a final checkpoint with a good signature.
     pub fn is_complete(&self) -> bool {
-        self.closed || self.walk.complete
+        (self.closed || self.walk.complete) && !self.signed_anew
     }
 
     /// Length of the file when it was opened or last refreshed, bytes.
@@ -368,6 +377,7 @@ impl<R: Read + Seek> Reader<R> {
             whole: false,
             unpacked: self.unpacked,
             broken: self.broken.clone(),
+            signed_anew: self.signed_anew,
         }
     }
 
@@ -411,11 +421,16 @@ impl<R: Read + Seek> Reader<R> {
         Ok(())
     }
 
-    /// Why what stands behind the last chunk that could be read cannot be read; `None` where the file just ends there, as it does
+    /// Why what stands behind the last chunk that could be read cannot be read, or why its end is not to be believed; `None` where the file just ends there, as it does
     /// where the recorder was stopped or is at work, and where nothing is missing.
     pub fn fault(&mut self) -> Option<Error> {
         if self.is_complete() {
             return None;
+        }
+        if self.signed_anew {
+            let what = "the certificate announces another first checkpoint than the sealed metadata: it was made anew, and all signatures \
+                        with it";
+            return Some(Error::format(self.front.certificate_at, CERTIFICATE, what));
         }
         if let Some(broken) = &self.broken {
             return Some(broken.error());
@@ -496,7 +511,9 @@ impl<R: Read + Seek> Reader<R> {
             .ok_or(Error::NotAuthentic { offset, chunk: seq })?;
         let malformed = || Error::format(offset, seq, "the index entry is malformed");
         if self.opening.is_none() {
-            self.opening = Some(Arc::new(opening::decode(&plain).ok_or_else(malformed)?));
+            let opening = opening::decode(&plain).ok_or_else(malformed)?;
+            self.signed_anew = !opening.announces(&self.front.certificate.statement.first);
+            self.opening = Some(Arc::new(opening));
             return Ok(());
         }
         let wanted = |json: &[u8]| self.wanted.as_ref().is_none_or(|wanted| wanted(json));

@@ -22,7 +22,7 @@ use super::opening::{self, Opening};
 use super::slots::{self, Slot};
 use crate::cast::{Anchor, Command, Event, Exec, Header as CastHeader, Payload, line};
 use crate::crypto::chain::Key;
-use crate::crypto::digest::sha256;
+use crate::crypto::digest::{hex, sha256};
 use crate::sys::deflate::{Deflate, Directive};
 use ed25519_dalek::SigningKey;
 use std::time::Duration;
@@ -223,12 +223,13 @@ impl<S: Sink> Writer<S> {
         writer.file = sha256(&[&frame::prologue(), &header_chunk]);
         let place = writer.chunk(Kind::Keys, 0, &slots::encode(&slots))?;
         let keys_chunk = writer.out.get(place).unwrap_or_default();
+        let first = writer.signing.verifying_key().to_bytes();
         let statement = Statement {
             host: header.host.clone(),
             session: header.session.clone(),
             header: sha256(&[&header_chunk]),
             keys: sha256(&[keys_chunk]),
-            first: writer.signing.verifying_key().to_bytes(),
+            first,
             ledger,
         }
         .text();
@@ -237,7 +238,7 @@ impl<S: Sink> Writer<S> {
         let mut cast_line = serde_json::to_string(&cast).map_err(|e| Error::Compression(e.to_string()))?;
         cast_line.push('\n');
         writer.preface = Some(cast_line);
-        let opening = opening::encode(&Opening { meta, cast })?;
+        let opening = opening::encode(&Opening { meta, cast, first_checkpoint: Some(hex(&first)) })?;
         writer.index_chunk(opening.ok_or(Error::TooMuch("what it says of its session"))?)?;
         writer.settle()?;
         Ok(writer)

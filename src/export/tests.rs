@@ -8,7 +8,7 @@ fn opening(terminal: bool) -> Opening {
     let mut cast = CastHeader::new(cols, rows);
     cast.timestamp = Some(1_700_000_000);
     cast.term.kind = Some("xterm".into());
-    Opening { meta: Meta { cols, rows, ..Meta::default() }, cast }
+    Opening { meta: Meta { cols, rows, ..Meta::default() }, cast, ..Opening::default() }
 }
 
 fn export(format: Format, terminal: bool, events: &[(u64, Payload)]) -> (String, Losses) {

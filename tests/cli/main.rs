@@ -21,6 +21,7 @@ mod renamed;
 mod searching;
 #[path = "../support/second.rs"]
 mod second;
+mod signed_anew;
 mod sizes;
 mod streams;
 #[path = "../support/mod.rs"]

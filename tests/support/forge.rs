@@ -58,6 +58,72 @@ pub fn packed(json: &[u8], filter: &[u8]) -> Vec<u8> {
     [&u32::try_from(packed.len()).unwrap().to_le_bytes(), packed.as_slice(), filter].concat()
 }
 
+/// What whoever has the host's signing key, and no identity, makes of a recording: its sealed chunks up to the end of so many segments
+/// as they are, and the certificate and everything after it that is signed made anew. `close`: with an end.
+pub fn signed_anew(bytes: &[u8], host: &Signer, segments: usize, close: bool) -> Vec<u8> {
+    let none = || Key::from_bytes([0; 32]);
+    let mut forge = Forge {
+        bytes: bytes[..frame::PROLOGUE_LEN].to_vec(),
+        seq: 0,
+        file: [0; 32],
+        epoch: 0,
+        content: none(),
+        chunks: none(),
+        index: none(),
+        segment: Sha256::new(),
+        closed: [0; 32],
+        segment_at: frame::PROLOGUE_LEN as u64,
+        check_at: 0,
+        entry: 0,
+        table: Vec::new(),
+    };
+    let (mut at, mut ended) = (frame::PROLOGUE_LEN, 0);
+    loop {
+        let (kind, flags) = (bytes[at + 2], bytes[at + 3]);
+        let length = usize::try_from(u32::from_le_bytes(bytes[at + 4..at + 8].try_into().unwrap())).unwrap();
+        let body = &bytes[at + frame::FRAME_LEN..][..length];
+        at += frame::FRAME_LEN + length;
+        match kind {
+            SEG if ended == segments => break,
+            0x03 => {
+                let said = usize::try_from(u32::from_le_bytes(body[..4].try_into().unwrap())).unwrap();
+                let text = String::from_utf8(body[4..4 + said].to_vec()).unwrap();
+                let first = hex(signing_key(0).verifying_key().as_bytes());
+                let line = |line: &str| match line.starts_with("first-checkpoint: ") {
+                    true => format!("first-checkpoint: {first}\n"),
+                    false => format!("{line}\n"),
+                };
+                let text: String = text.lines().map(line).collect();
+                let signature = host.sign(cert::NAMESPACE, text.as_bytes()).unwrap();
+                forge.chunk(kind, flags, &[&body[..4], text.as_bytes(), signature.as_bytes()].concat());
+            }
+            CHECK => {
+                ended += usize::from(flags & CLOSES != 0);
+                let last = close && ended == segments;
+                forge.check(flags & CLOSES | if last { FINAL } else { 0 });
+                if last {
+                    break;
+                }
+            }
+            kind => {
+                let chunk = forge.chunk(kind, flags, body);
+                match kind {
+                    0x01 => forge.file = sha256(&[&forge.bytes[..frame::PROLOGUE_LEN], &chunk]),
+                    INDEX => forge.entry = chunk.len(),
+                    _ => {}
+                }
+            }
+        }
+    }
+    if close && segments == 0 {
+        forge.check(FINAL);
+    }
+    if close {
+        forge.finish();
+    }
+    forge.bytes
+}
+
 impl Forge {
     /// Prologue, header, slots, certificate, sealed metadata.
     pub fn begin(root: [u8; 32], host: &Signer, name: &str, slots: &[u8]) -> Self {
@@ -68,8 +134,11 @@ impl Forge {
 
     /// The sealed metadata.
     pub fn open(&mut self) {
-        let opening = br#"{"meta":{"cols":80,"rows":24},"cast":{"version":3,"term":{"cols":80,"rows":24}}}"#;
-        self.index(&packed(opening, &[]));
+        let first = hex(signing_key(0).verifying_key().as_bytes());
+        let opening = format!(
+            r#"{{"meta":{{"cols":80,"rows":24}},"cast":{{"version":3,"term":{{"cols":80,"rows":24}}}},"first_checkpoint":"{first}"}}"#
+        );
+        self.index(&packed(opening.as_bytes(), &[]));
     }
 
     /// [`Forge::begin`] without the sealed metadata.
