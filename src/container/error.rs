@@ -64,6 +64,8 @@ pub enum Error {
     Signing(Box<dyn std::error::Error + Send + Sync>),
     /// The compressor or decompressor gave up.
     Compression(String),
+    /// Something cannot be written as JSON.
+    Json(serde_json::Error),
 }
 
 impl Error {
@@ -129,6 +131,7 @@ impl fmt::Display for Error {
             Self::Random(error) => write!(f, "the system has no randomness to give: {error}"),
             Self::Signing(error) => write!(f, "cannot sign the certificate: {error}"),
             Self::Compression(what) => write!(f, "compression failed: {what}"),
+            Self::Json(error) => write!(f, "cannot write JSON: {error}"),
         }
     }
 }
@@ -138,6 +141,7 @@ impl std::error::Error for Error {
         match self {
             Self::Io { source, .. } => Some(source),
             Self::Signing(error) => Some(error.as_ref()),
+            Self::Json(error) => Some(error),
             _ => None,
         }
     }

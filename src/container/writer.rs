@@ -168,7 +168,7 @@ impl<S: Sink> Writer<S> {
         keys.commit(&mut header);
         header.cipher = "chacha20poly1305".to_owned();
         header.compression = "zstd".to_owned();
-        let header_json = serde_json::to_vec(&header).map_err(|e| Error::Compression(e.to_string()))?;
+        let header_json = serde_json::to_vec(&header).map_err(Error::Json)?;
         if header_json.len() > limits::HEADER {
             return Err(Error::TooMuch("the public header"));
         }
@@ -235,7 +235,7 @@ impl<S: Sink> Writer<S> {
         .text();
         let signature = sign(&statement).map_err(Error::Signing)?;
         writer.chunk(Kind::Cert, 0, &cert::encode(&statement, &signature))?;
-        let mut cast_line = serde_json::to_string(&cast).map_err(|e| Error::Compression(e.to_string()))?;
+        let mut cast_line = serde_json::to_string(&cast).map_err(Error::Json)?;
         cast_line.push('\n');
         writer.preface = Some(cast_line);
         let opening = opening::encode(&Opening { meta, cast, first_checkpoint: Some(hex(&first)) })?;

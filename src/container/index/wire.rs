@@ -122,7 +122,7 @@ pub(in crate::container) fn encode_counts(entry: &Entry) -> Result<Packed, Error
 }
 
 pub(in crate::container) fn json_of(value: &impl Serialize) -> Result<Vec<u8>, Error> {
-    serde_json::to_vec(value).map_err(|e| Error::Compression(e.to_string()))
+    serde_json::to_vec(value).map_err(Error::Json)
 }
 
 /// The plaintext of an INDEX chunk: length of the packed JSON, the packed JSON, the filter.
