@@ -15,7 +15,7 @@ mod player {
 use home::{Home, Recording, damage_the_first_border, place_in_index};
 use player::drawing::draws_only;
 use player::viewer::Viewer;
-use sealcast::cast::{Command as Entry, Gap, Payload, Source as Teller};
+use sealcast::cast::{Command as Entry, Gap, Payload, Source as Teller, Why};
 use sealcast::crypto::identity;
 use sealcast::sys::tty::Size;
 use std::time::Duration;
@@ -471,17 +471,21 @@ fn a_terminal_that_does_not_say_its_size_is_drawn_on_as_one_of_80_by_24() {
 fn what_plain_play_says_itself_stands_where_it_happened_and_repeats_nothing() {
     let home = Home::new();
     let output = |text: &str| Payload::Output(text.as_bytes().to_vec());
+    // Of reasons that this version does not know.
+    let later = |why: &str, of: &str, count, note: &str| {
+        Payload::Gap(Gap { why: why.into(), ..Gap::new(Why::Stopped, of, count, note) })
+    };
     let events = vec![
         (0, output("before")),
-        (100, Payload::Gap(Gap::new("queue-full", "stdout", 7, "the disk was slow"))),
-        (200, Payload::Gap(Gap::new("heartbeat", "", 0, ""))),
+        (100, later("queue-full", "stdout", 7, "the disk was slow")),
+        (200, later("heartbeat", "", 0, "")),
         (300, output("after\r\nroot:~# ")),
         (400, Payload::Marker("here".into())),
         (500, output("ls\r\n10%")),
         (600, Payload::Marker("there".into())),
         // Written over, it is another line; ended and nothing more, it has been shown.
         (700, output("\r20%\r\nover")),
-        (800, Payload::Gap(Gap::new("stopped", "session", 0, "the disk is full"))),
+        (800, Payload::Gap(Gap::new(Why::Stopped, "session", 0, "the disk is full"))),
         (900, output("\r\nlast")),
         (1000, Payload::Exit(1)),
     ];

@@ -3,37 +3,128 @@
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// The words for why; doc/FORMAT.md says what is missing for each.
-const WORDS: [&str; 16] = [
-    "write-failed",
-    "stopped",
-    "capped",
-    "unwanted",
-    "unread",
-    "shared",
-    "device",
-    UNDELIVERED,
-    "unreadable",
-    "stage",
-    "paused",
-    "suspended",
-    "slept",
-    "clock",
-    "touched",
-    LEFT,
-];
-/// What is missing is not missing in the recording.
-const UNDELIVERED: &str = "undelivered";
-/// What comes after those that were counted is missing too.
-const LEFT: &str = "left";
-/// Nothing but time is missing, or nothing at all.
-const OF_NOTHING: [&str; 7] = ["unread", "shared", "paused", "suspended", "slept", "clock", "touched"];
+/// Why something is missing; doc/FORMAT.md says what is for each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// It could not be stored.
+    WriteFailed,
+    /// The session was ended; what came after is missing.
+    Stopped,
+    /// Only the beginning of a stream is stored.
+    Capped,
+    /// No input is to be stored.
+    Unwanted,
+    /// The program had not read it.
+    Unread,
+    /// Another program reads there as well.
+    Shared,
+    /// The program has the stream as it is.
+    Device,
+    /// It stands in the recording, and did not arrive where it was to go.
+    Undelivered,
+    /// Standard input could not be read on.
+    Unreadable,
+    /// Nobody is there any more who could tell of the program.
+    Stage,
+    /// The recorder did not get on.
+    Paused,
+    /// The session was stopped, and the recorder with it.
+    Suspended,
+    /// The host slept.
+    Slept,
+    /// The wall clock was set.
+    Clock,
+    /// Somebody else wrote to the file.
+    Touched,
+    /// Something that the program left has a stream open still: more is missing than was counted.
+    Left,
+}
+
+impl Why {
+    const ALL: [Self; 16] = [
+        Self::WriteFailed,
+        Self::Stopped,
+        Self::Capped,
+        Self::Unwanted,
+        Self::Unread,
+        Self::Shared,
+        Self::Device,
+        Self::Undelivered,
+        Self::Unreadable,
+        Self::Stage,
+        Self::Paused,
+        Self::Suspended,
+        Self::Slept,
+        Self::Clock,
+        Self::Touched,
+        Self::Left,
+    ];
+
+    /// The reason of this word; `None` for one of a later version.
+    pub fn of(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|why| why.word() == word)
+    }
+
+    /// Its word, which does not change.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::WriteFailed => "write-failed",
+            Self::Stopped => "stopped",
+            Self::Capped => "capped",
+            Self::Unwanted => "unwanted",
+            Self::Unread => "unread",
+            Self::Shared => "shared",
+            Self::Device => "device",
+            Self::Undelivered => "undelivered",
+            Self::Unreadable => "unreadable",
+            Self::Stage => "stage",
+            Self::Paused => "paused",
+            Self::Suspended => "suspended",
+            Self::Slept => "slept",
+            Self::Clock => "clock",
+            Self::Touched => "touched",
+            Self::Left => "left",
+        }
+    }
+
+    /// Whether nothing but time is missing, or nothing at all.
+    pub fn is_of_nothing(self) -> bool {
+        matches!(
+            self,
+            Self::Unread
+                | Self::Shared
+                | Self::Paused
+                | Self::Suspended
+                | Self::Slept
+                | Self::Clock
+                | Self::Touched
+        )
+    }
+
+    /// Whether it is no matter of where the streams go, but of who or what kept the recorder from its work, or its clocks from going.
+    pub fn hinders(self) -> bool {
+        matches!(
+            self,
+            Self::WriteFailed
+                | Self::Stopped
+                | Self::Stage
+                | Self::Paused
+                | Self::Slept
+                | Self::Clock
+                | Self::Touched
+        )
+    }
+
+    /// Whether the gap stands where what it tells of is over.
+    pub fn is_over(self) -> bool {
+        matches!(self, Self::WriteFailed | Self::Paused | Self::Suspended | Self::Slept)
+    }
+}
 
 /// What is missing, and why.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Gap {
-    /// The reason, as a stable word: `write-failed`, `stopped`, `capped`, `unwanted`, `unread`, `shared`, `device`, `undelivered`,
-    /// `unreadable`, `stage`, `paused`, `suspended`, `slept`, `clock`, `touched`, `left`; doc/FORMAT.md says what each is of.
+    /// The reason, as the word of [`Why`]; a later version may have others.
     pub why: String,
     /// The stream or subsystem concerned.
     #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -51,22 +142,31 @@ pub struct Gap {
 
 impl Gap {
     /// A gap with these fields and no digest.
-    pub fn new(why: &str, of: &str, count: u64, note: impl Into<String>) -> Self {
-        Self { why: why.to_owned(), of: of.to_owned(), count, note: note.into(), sha256: String::new() }
+    pub fn new(why: Why, of: &str, count: u64, note: impl Into<String>) -> Self {
+        Self {
+            why: why.word().to_owned(),
+            of: of.to_owned(),
+            count,
+            note: note.into(),
+            sha256: String::new(),
+        }
     }
 
-    /// Whether its reason is one that this version knows: of others there may be any number.
-    pub fn is_known(&self) -> bool {
-        WORDS.contains(&self.why.as_str())
+    /// Its reason, if that is one that this version knows: of others there may be any number.
+    pub fn reason(&self) -> Option<Why> {
+        Why::of(&self.why)
     }
 
     /// What of the recording is missing in it.
     pub fn missing(&self) -> Missing {
-        let why = self.why.as_str();
-        if why == UNDELIVERED || OF_NOTHING.contains(&why) {
-            return Missing::default();
+        match self.reason() {
+            // What is missing is not missing in the recording.
+            Some(Why::Undelivered) => Missing::default(),
+            Some(why) if why.is_of_nothing() => Missing::default(),
+            // What comes after those that were counted is missing too.
+            Some(Why::Left) => Missing { count: self.count, unknown: true },
+            _ => Missing { count: self.count, unknown: self.count == 0 },
         }
-        Missing { count: self.count, unknown: self.count == 0 || why == LEFT }
     }
 }
 
@@ -78,7 +178,7 @@ impl fmt::Display for Gap {
             write!(f, " ({})", self.of)?;
         }
         if self.count > 0 {
-            let how = if self.why == UNDELIVERED { "not delivered" } else { "missing" };
+            let how = if self.reason() == Some(Why::Undelivered) { "not delivered" } else { "missing" };
             write!(f, ", {} {how}", self.count)?;
         }
         if !self.note.is_empty() {

@@ -11,7 +11,7 @@ mod header;
 pub mod line;
 
 pub use command::{Command, Exec, LEFT_OUT, LEFT_RUNNING, SILENT, Source, Trust, is_of, is_unread, word};
-pub use gap::{Gap, Missing};
+pub use gap::{Gap, Missing, Why};
 pub use header::{Header, Term};
 
 use serde::{Deserialize, Serialize};

@@ -1,5 +1,5 @@
 use super::*;
-use crate::cast::{Anchor, Gap, Header as CastHeader};
+use crate::cast::{Anchor, Gap, Header as CastHeader, Why};
 use crate::container::{Header, Meta};
 use std::time::Duration;
 
@@ -123,8 +123,8 @@ fn a_cast_of_version_2_lasts_as_long_as_the_session() {
 
 #[test]
 fn what_was_recorded_and_did_not_arrive_is_not_called_missing() {
-    let gap = |why: &str, count| Payload::Gap(Gap::new(why, "stdout", count, ""));
-    let (text, _) = export(Format::Cast, true, &[(0, gap("undelivered", 7)), (0, gap("capped", 7))]);
+    let gap = |why, count| Payload::Gap(Gap::new(why, "stdout", count, ""));
+    let (text, _) = export(Format::Cast, true, &[(0, gap(Why::Undelivered, 7)), (0, gap(Why::Capped, 7))]);
     let lines: Vec<&str> = text.lines().skip(1).collect();
     let told = [
         r#"[0,"m","gap: undelivered (stdout), 7 not delivered"]"#,

@@ -2,7 +2,7 @@
 
 use super::app::{App, Depth, Effect, Integrity, Mark, Message, Pan, Title};
 use super::view;
-use crate::cast::{Anchor, Command, Event, Gap, Payload};
+use crate::cast::{Anchor, Command, Event, Gap, Payload, Why};
 use crate::replay::{Error, Memory, Outline, Segment, Source};
 use crate::terminal::Terminal;
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
@@ -314,12 +314,12 @@ fn integrity_and_what_is_missing_are_always_in_view() {
 
 #[test]
 fn what_is_called_lost_is_what_is_missing_as_far_as_anybody_knows() {
-    let gap = |why: &str, count| Payload::Gap(Gap::new(why, "stdout", count, ""));
+    let gap = |why, count| Payload::Gap(Gap::new(why, "stdout", count, ""));
     for (gaps, told) in [
-        (vec![gap("undelivered", 2656)], "⚠ 1 gap · … "),
-        (vec![gap("undelivered", 2656), gap("capped", 7)], "⚠ 2 gaps · 7 lost · … "),
-        (vec![gap("device", 0)], "⚠ 1 gap · ? lost · … "),
-        (vec![gap("capped", 7), gap("left", 0)], "⚠ 2 gaps · 7+ lost · … "),
+        (vec![gap(Why::Undelivered, 2656)], "⚠ 1 gap · … "),
+        (vec![gap(Why::Undelivered, 2656), gap(Why::Capped, 7)], "⚠ 2 gaps · 7 lost · … "),
+        (vec![gap(Why::Device, 0)], "⚠ 1 gap · ? lost · … "),
+        (vec![gap(Why::Capped, 7), gap(Why::Left, 0)], "⚠ 2 gaps · 7+ lost · … "),
     ] {
         let events = gaps.into_iter().map(|payload| Event::new(Duration::ZERO, payload)).collect();
         let mut app = App::new(Memory::new((80, 24), None, events, 1), Title::default(), Depth::True, vec![]);

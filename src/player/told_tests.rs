@@ -3,7 +3,7 @@
 use super::app::{App, Depth, Effect, Integrity, Message, Title};
 use super::tests::{self, drawn, ms, rest, types};
 use super::view;
-use crate::cast::{Anchor, Command, Event, Gap, Payload, Trust};
+use crate::cast::{Anchor, Command, Event, Gap, Payload, Trust, Why};
 use crate::replay::{Error, Memory, Outline, Segment, Source};
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::buffer::Buffer;
@@ -269,7 +269,7 @@ fn what_is_cut_while_it_is_followed_is_judged_anew_and_again_when_nobody_writes_
 #[test]
 fn the_verdict_is_whole_whatever_else_there_is_to_warn_of() {
     let gap = |n: u64| {
-        let (why, count) = if n == 0 { ("left", 0) } else { ("capped", u64::from(n == 1) * 5) };
+        let (why, count) = if n == 0 { (Why::Left, 0) } else { (Why::Capped, u64::from(n == 1) * 5) };
         Event::new(ms(n), Payload::Gap(Gap::new(why, "stdout", count, "")))
     };
     let withheld = Event::new(ms(20), Payload::Withheld(12));

@@ -4,7 +4,7 @@
 //! tells what they were.
 
 use super::capture::Stream;
-use crate::cast::Gap;
+use crate::cast::{Gap, Why};
 use crate::crypto::digest::{self, Digest as _, Sha256};
 use crate::policy::Input;
 
@@ -52,17 +52,12 @@ impl Limit {
         for (kept, of) in std::mem::take(&mut self.kept).into_iter().zip(["stdout", "stderr", "stdin"]) {
             if kept.left_out > 0 {
                 let note = format!("only the first {} bytes of it are stored", kept.stored);
-                gaps.push(Gap {
-                    why: "capped".into(),
-                    of: of.into(),
-                    count: kept.left_out,
-                    note,
-                    sha256: digest::hex(&kept.whole.finalize()),
-                });
+                let sha256 = digest::hex(&kept.whole.finalize());
+                gaps.push(Gap { sha256, ..Gap::new(Why::Capped, of, kept.left_out, note) });
             }
         }
         if let Some(count) = self.unwanted.filter(|count| *count > 0) {
-            gaps.push(Gap::new("unwanted", "stdin", count, "the configuration has no input stored"));
+            gaps.push(Gap::new(Why::Unwanted, "stdin", count, "the configuration has no input stored"));
         }
         gaps
     }

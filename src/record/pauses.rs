@@ -3,17 +3,14 @@
 //! Whoever is root can stop a recorder, put the host to sleep and set its clock. None of it loses what was shown, and all of it
 //! is good to know for whoever reads the times of a recording. Refuses to say why a recorder did not get on: it cannot know.
 
-use crate::cast::{Anchor, Gap};
+use crate::cast::{Anchor, Gap, Why};
 
 /// Milliseconds that it may be late without a word: a host can be busy.
 const LATE: u64 = 5_000;
 /// Milliseconds by which clocks may part without a word, since it was last told: they are read one after the other, and are slewed.
 const PARTED: i64 = 2_000;
 
-/// Why there is a gap where the session itself was stopped (`^Z`), and the recorder with it.
-const SUSPENDED: &str = "suspended";
-
-/// The session was stopped for so many whole seconds.
+/// The session itself was stopped (`^Z`), and the recorder with it, for so many whole seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Suspension {
     pub(super) seconds: u64,
@@ -25,12 +22,12 @@ impl Suspension {
 
     /// What is recorded of it.
     pub(super) fn gap(self) -> Gap {
-        Gap::new(SUSPENDED, "session", 0, format!("{}{}{}", Self::BEFORE, self.seconds, Self::BEHIND))
+        Gap::new(Why::Suspended, "session", 0, format!("{}{}{}", Self::BEFORE, self.seconds, Self::BEHIND))
     }
 
     /// The one that a gap tells of; `None` where it says something else.
     fn of(gap: &Gap) -> Option<Self> {
-        let note = gap.note.strip_prefix(Self::BEFORE).filter(|_| gap.why == SUSPENDED)?;
+        let note = gap.note.strip_prefix(Self::BEFORE).filter(|_| gap.reason() == Some(Why::Suspended))?;
         let seconds = note.strip_suffix(Self::BEHIND)?.parse().ok()?;
         Some(Self { seconds })
     }
@@ -71,7 +68,7 @@ impl Pauses {
         let late = to.saturating_sub(from).saturating_sub(known);
         (late > LATE).then(|| {
             let what = "it was stopped, its disk stood still, or the host had no time for it";
-            gap("paused", format!("the recorder did not get on for {}: {what}", seconds(late)))
+            gap(Why::Paused, format!("the recorder did not get on for {}: {what}", seconds(late)))
         })
     }
 
@@ -92,12 +89,12 @@ impl Pauses {
         }
         self.seen = now;
         if slept > PARTED {
-            told.push(gap("slept", format!("the host slept for {}", seconds(slept.unsigned_abs()))));
+            told.push(gap(Why::Slept, format!("the host slept for {}", seconds(slept.unsigned_abs()))));
         }
         if set.abs() > PARTED {
             let way = if set > 0 { "forward" } else { "back" };
             let what = format!("the wall clock was set {way} by {}", seconds(set.unsigned_abs()));
-            told.push(gap("clock", what));
+            told.push(gap(Why::Clock, what));
         }
         told
     }
@@ -111,7 +108,7 @@ pub(super) fn seconds(milliseconds: u64) -> String {
     format!("{} s", milliseconds.saturating_add(500) / 1000)
 }
 
-fn gap(why: &str, note: String) -> Gap {
+fn gap(why: Why, note: String) -> Gap {
     Gap::new(why, "recorder", 0, note)
 }
 
@@ -169,7 +166,7 @@ mod tests {
         }
         // Afterwards, and at most the second by which a whole one may be too short.
         assert_eq!(told_beside_a_stop(8, 29_000, false), [paused(18)]);
-        let other = Gap::new("paused", "session", 0, "for 18 s");
+        let other = Gap::new(Why::Paused, "session", 0, "for 18 s");
         let stop = Suspension { seconds: 18 };
         assert_eq!((Suspension::of(&stop.gap()), Suspension::of(&other)), (Some(stop), None));
     }

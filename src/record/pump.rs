@@ -15,7 +15,7 @@ use super::keyboard::Keyboard;
 use super::lane::{Buffer, Sink};
 use super::queue::Feed;
 use super::session::{Error, Outcome, Screen, Session, Streams, Watch};
-use crate::cast::{Gap, Payload};
+use crate::cast::{Gap, Payload, Why};
 use crate::policy::OnFailure;
 use crate::sys::alarm::Alarm;
 use crate::sys::clock;
@@ -290,7 +290,7 @@ impl<'a> Pump<'a> {
     fn cut(&mut self, error: &Error) {
         if let Error::System(error) = error {
             let note = format!("{error}: {}", error.source);
-            self.batch.event(Payload::Gap(Gap::new("stopped", "session", 0, note)));
+            self.batch.event(Payload::Gap(Gap::new(Why::Stopped, "session", 0, note)));
         }
     }
 
@@ -303,7 +303,7 @@ impl<'a> Pump<'a> {
         for of in std::mem::take(&mut self.streams.handed) {
             let what = if of == "stdin" { "reads" } else { "writes" };
             self.batch.event(Payload::Gap(Gap::new(
-                "device",
+                Why::Device,
                 of,
                 0,
                 format!("the program {what} it by itself: it is neither a file nor a pipe"),

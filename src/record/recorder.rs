@@ -10,7 +10,7 @@ mod failing;
 use super::disk::Disk;
 use super::pauses::Pauses;
 use super::queue::{Intake, Nothing};
-use crate::cast::{Anchor, Event, Gap, Payload, millis};
+use crate::cast::{Anchor, Event, Gap, Payload, Why, millis};
 use crate::container::{Closed, Extras, Writer, limits};
 use crate::policy::OnFailure;
 use crate::shell::said::Said;
@@ -426,7 +426,7 @@ impl<S: Disk> Recorder<'_, S> {
             && self.policy.on_failure == OnFailure::Stop
             && self.lost_now == 0
         {
-            self.push_gap(now, Gap::new("stopped", "session", 0, why));
+            self.push_gap(now, Gap::new(Why::Stopped, "session", 0, why));
         }
         // Nobody has looked since the last flush, which in a short session there was not.
         if let Err(error) = self.writer.look() {

@@ -3,7 +3,7 @@
 //! Refuses to judge clocks: a host that sets its own is believed, segment by segment. That one was set is told: what was done
 //! then has a time at which it was not done.
 
-use crate::cast::{Anchor, Payload, millis};
+use crate::cast::{Anchor, Payload, Why, millis};
 use crate::container::{Cursor, Entry, Reader};
 use std::io::{Read, Seek};
 use std::time::Duration;
@@ -48,7 +48,7 @@ const CORRECTED: i64 = 2000;
 /// Whether the wall clock was set, by more than that: back, as these beginnings and the start of the session show, also in steps;
 /// or either way, as the recorder saw. (A host that slept has its clock go ahead of the session's, too.)
 fn was_set(clocks: &[(u64, i64)], start: i64, entries: &[Entry]) -> bool {
-    let told = |entry: &Entry| entry.tally.gaps.iter().any(|(_, gap)| gap.why == "clock");
+    let told = |entry: &Entry| entry.tally.gaps.iter().any(|(_, gap)| gap.reason() == Some(Why::Clock));
     let mut most = start;
     let mut back = |(at, utc): &(u64, i64)| {
         let ahead = utc.saturating_sub(i64::try_from(*at).unwrap_or(i64::MAX));

@@ -1,13 +1,8 @@
 //! Where a witness fell silent, entries are missing, or somebody stood in the recorder's way: the same for whoever lists recordings, tells of one, and watches it.
 
 use super::commands::TOLD_NOTHING;
-use crate::cast::{Command, LEFT_RUNNING, SILENT, Source, is_of};
+use crate::cast::{Command, Gap, LEFT_RUNNING, SILENT, Source, Why, is_of};
 use crate::container::{Entry, GivenUp, Opening};
-
-/// Gaps that are no matter of where the streams go, but of who or what kept the recorder from its work, or its clocks from going.
-const HINDERED: [&str; 7] = ["write-failed", "stopped", "stage", "paused", "slept", "clock", "touched"];
-/// Gaps that stand where what they tell of is over.
-const OVER: [&str; 4] = ["write-failed", "paused", "suspended", "slept"];
 
 /// Times in milliseconds since the start of the session, in order, and what is to be known from there on.
 ///
@@ -22,7 +17,7 @@ pub fn notices(opening: Option<&Opening>, commands: &[&Command], entries: &[Entr
     let left_out = entries.iter().filter_map(Entry::left_out_notice);
     let index = entries.iter().filter_map(|entry| Some((entry.tally.start, without_commands(entry)?)));
     let gaps = entries.iter().flat_map(|entry| &entry.tally.gaps);
-    let gaps = gaps.filter(|(_, gap)| HINDERED.contains(&gap.why.as_str()));
+    let gaps = gaps.filter(|(_, gap)| hinders(gap));
     let gaps = gaps.map(|(at, gap)| (*at, format!("{}: {}", gap.why, gap.note)));
     let mut all: Vec<_> = never.into_iter().chain(told).chain(left_out).chain(index).chain(gaps).collect();
     all.sort_by_key(|(at, _)| *at);
@@ -32,15 +27,19 @@ pub fn notices(opening: Option<&Opening>, commands: &[&Command], entries: &[Entr
 /// The other gaps, in the same form: they say nothing of commands. Those of reasons that this version does not know are of one kind.
 pub fn of_gaps(entries: &[Entry]) -> impl Iterator<Item = (u64, String)> {
     let gaps = entries.iter().flat_map(|entry| &entry.tally.gaps);
-    gaps.filter(|(_, gap)| !HINDERED.contains(&gap.why.as_str())).map(|(at, gap)| {
-        let kind = if gap.is_known() { "" } else { "gap: " };
+    gaps.filter(|(_, gap)| !hinders(gap)).map(|(at, gap)| {
+        let kind = if gap.reason().is_some() { "" } else { "gap: " };
         (*at, format!("{kind}{gap}"))
     })
 }
 
+fn hinders(gap: &Gap) -> bool {
+    gap.reason().is_some_and(Why::hinders)
+}
+
 /// Whether the program had a stream as it was: nothing of that is recorded, by the choice of whoever called.
 pub fn is_unheard(entries: &[Entry]) -> bool {
-    entries.iter().flat_map(|entry| &entry.tally.gaps).any(|(_, gap)| gap.why == "device")
+    entries.iter().flat_map(|entry| &entry.tally.gaps).any(|(_, gap)| gap.reason() == Some(Why::Device))
 }
 
 /// Whether a notice is to be known and no cause for alarm: sessions leave agents and daemons running every day.
@@ -55,7 +54,7 @@ pub fn kind(notice: &str) -> &str {
 
 /// Whether a notice is of what lasted until its time; others are of what begins there.
 pub fn is_over(notice: &str) -> bool {
-    OVER.contains(&kind(notice))
+    Why::of(kind(notice)).is_some_and(Why::is_over)
 }
 
 /// That commands of this segment may be missing, where nothing else says so.
@@ -88,7 +87,6 @@ fn is_silent(opening: Option<&Opening>, commands: &[&Command]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cast::Gap;
     use crate::container::LeftOut;
 
     fn command(start: u64, source: Source, flags: &[&str]) -> Command {

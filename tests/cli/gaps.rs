@@ -1,10 +1,10 @@
 //! What is told of the gaps of a recording: how much is missing in them, and why.
 
 use crate::home::{Home, Recording, held};
-use sealcast::cast::{Gap, Payload};
+use sealcast::cast::{Gap, Payload, Why};
 
 fn gap(why: &str, of: &str, count: u64, note: &str) -> Payload {
-    Payload::Gap(Gap::new(why, of, count, note))
+    Payload::Gap(Gap { why: why.into(), ..Gap::new(Why::Stopped, of, count, note) })
 }
 
 fn output(text: &str) -> Payload {

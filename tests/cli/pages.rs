@@ -2,7 +2,7 @@
 //! page tells of no other.
 
 use crate::home::{Home, Recording};
-use sealcast::cast::{Command, Exec, Gap, Payload};
+use sealcast::cast::{Command, Exec, Gap, Payload, Why};
 use sealcast::container::{Extras, GivenUp, LeftOut};
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -74,7 +74,7 @@ fn compare(home: &Home, command: &str, runs: &[&[&str]], closed: &[&str]) {
 
 /// A session with everything in it that an event, a command or a segment can have.
 fn everything() -> Recording {
-    let gap = Gap { sha256: "00".repeat(32), ..Gap::new("capped", "stdin", 7, "a part is left out") };
+    let gap = Gap { sha256: "00".repeat(32), ..Gap::new(Why::Capped, "stdin", 7, "a part is left out") };
     let mut recording = Recording::default();
     let more = [
         Payload::ErrorOutput(b"no such file\r\n".to_vec()),

@@ -1,7 +1,7 @@
 //! The times of hits, and what is not read of recordings that are not meant.
 
 use crate::made::{Made, Plan, output};
-use sealcast::cast::{Command, Event, Gap, Payload};
+use sealcast::cast::{Command, Event, Gap, Payload, Why};
 use sealcast::container::Reader;
 use sealcast::search::{Field, Fields, Options, Query, Style, Window};
 use std::time::Duration;
@@ -290,7 +290,7 @@ fn a_clock_that_was_set_forward_hides_nothing_without_a_word_and_sleep_is_none()
     let slept = |at: u64| at + if at < 10_000 { 0 } else { 3 * 3_600_000 };
     for (set, goes_on) in [(true, false), (true, true), (false, false), (false, true)] {
         let (why, boot) =
-            if set { ("clock", (|at: u64| at) as fn(u64) -> u64) } else { ("slept", slept as _) };
+            if set { (Why::Clock, (|at: u64| at) as fn(u64) -> u64) } else { (Why::Slept, slept as _) };
         let gap = Gap::new(why, "recorder", 0, "by 10800 s");
         let events = [
             output(1_000, "one\r\n"),

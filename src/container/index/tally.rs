@@ -214,6 +214,7 @@ fn listed<T>(list: &[T], unlisted: &mut u64) -> bool {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
+    use crate::cast::Why;
 
     pub(in crate::container::index) fn tally(events: impl IntoIterator<Item = (u64, Payload)>) -> Tally {
         let mut tally = Tally::default();
@@ -243,9 +244,9 @@ pub(super) mod tests {
 
     #[test]
     fn of_gaps_that_are_not_listed_nobody_says_that_they_hold_all_that_is_missing() {
-        let gap = |why: &str| Payload::Gap(Gap::new(why, "session", 0, String::new()));
-        let slept = || (0..LISTED as u64).map(|n| (n, gap("slept")));
+        let gap = |why| Payload::Gap(Gap::new(why, "session", 0, String::new()));
+        let slept = || (0..LISTED as u64).map(|n| (n, gap(Why::Slept)));
         assert_eq!(tally(slept()).missing(), Missing::default());
-        assert!(tally(slept().chain([(9000, gap("left"))])).missing().unknown);
+        assert!(tally(slept().chain([(9000, gap(Why::Left))])).missing().unknown);
     }
 }

@@ -1,7 +1,7 @@
 //! What the loop does when something happens: a signal, a word of the recorder, news of the child, a hang-up.
 
 use super::{HOLDS, Phase, Pump, STILL, STOPS};
-use crate::cast::{Gap, Payload};
+use crate::cast::{Gap, Payload, Why};
 use crate::policy::OnFailure;
 use crate::record::capture::Stream;
 use crate::record::lane::Sink;
@@ -467,7 +467,7 @@ impl Pump<'_> {
 
     /// Nobody is there any more who could tell of the child: it is killed, and that is told.
     fn lose(&mut self, what: &str) {
-        self.batch.event(Payload::Gap(Gap::new("stage", "session", 0, what)));
+        self.batch.event(Payload::Gap(Gap::new(Why::Stage, "session", 0, what)));
         self.tell(what);
         self.stage.kill_all();
         self.end_all();
@@ -498,13 +498,13 @@ impl Pump<'_> {
         let (left, mismatched) = (input.left(), input.mismatched());
         if left > 0 {
             let note = format!("the program had not read the last {left} bytes of it when it ended");
-            self.gap("unread", Stream::Input, 0, note);
+            self.gap(Why::Unread, Stream::Input, 0, note);
         }
         if mismatched > 0 {
             let note = format!(
                 "{mismatched} bytes that the program read were gone from the pipe, or others, afterwards"
             );
-            self.gap("shared", Stream::Input, 0, note);
+            self.gap(Why::Shared, Stream::Input, 0, note);
         }
     }
 
@@ -513,10 +513,10 @@ impl Pump<'_> {
         self.failed = true;
         let stream = Stream::Input;
         self.tell(&format!("cannot read {}: {error}; to the program that was its end", stream.described()));
-        self.gap("unreadable", stream, 0, format!("{error}: to the program that was its end"));
+        self.gap(Why::Unreadable, stream, 0, format!("{error}: to the program that was its end"));
     }
 
-    pub(super) fn gap(&mut self, why: &str, stream: Stream, count: usize, note: String) {
+    pub(super) fn gap(&mut self, why: Why, stream: Stream, count: usize, note: String) {
         self.batch.event(Payload::Gap(Gap::new(why, stream.name(), count as u64, note)));
     }
 

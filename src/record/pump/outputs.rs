@@ -2,6 +2,7 @@
 //! they are let go.
 
 use super::{Phase, Pump, SLOW};
+use crate::cast::Why;
 use crate::record::capture::Stream;
 use crate::record::lane::Sink;
 use crate::sys::poll::Set;
@@ -68,11 +69,11 @@ impl Pump<'_> {
                     "{what} was not waited for any longer: {kept} bytes did not arrive there"
                 ));
                 let note = "so many of the bytes recorded before did not arrive: it was not waited for any longer that they are taken";
-                self.gap("undelivered", stream, kept, note.to_owned());
+                self.gap(Why::Undelivered, stream, kept, note.to_owned());
             }
             let lost = pipe::unread(&source).unwrap_or(0);
             if lost > 0 || has_writers(&source) {
-                self.gap("left", stream, lost, note.to_owned());
+                self.gap(Why::Left, stream, lost, note.to_owned());
                 left.push(stream);
             }
         }
@@ -107,7 +108,7 @@ impl Pump<'_> {
         ));
         let note =
             format!("{error}: so many of the bytes recorded before did not arrive, and none after them");
-        self.gap("undelivered", stream, count, note);
+        self.gap(Why::Undelivered, stream, count, note);
     }
 }
 

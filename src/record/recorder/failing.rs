@@ -4,7 +4,7 @@
 //! that the dead hold. It drops nothing without a count.
 
 use super::{RARELY, Recorder, State};
-use crate::cast::{Event, Gap, Payload, millis};
+use crate::cast::{Event, Gap, Payload, Why, millis};
 use crate::container;
 use crate::policy::OnFailure;
 use crate::record::disk::{Disk, is_full};
@@ -177,13 +177,13 @@ impl<S: Disk> Recorder<'_, S> {
         let long = millis(now.saturating_sub(self.losing));
         let why = self.loses.as_ref().or(self.failure.as_ref()).map_or("", String::as_str);
         let note = format!("nothing could be stored for {}: {why}", seconds(long));
-        self.push_gap(now, Gap::new("write-failed", "session", lost, note));
+        self.push_gap(now, Gap::new(Why::WriteFailed, "session", lost, note));
     }
 
     /// That somebody else was at the file. Nothing is missing for that, and there is one who wanted it to be.
     pub(super) fn record_touched(&mut self, now: Duration) {
         if let Some(how) = self.writer.touched() {
-            self.push_gap(now, Gap::new("touched", "recorder", 0, how));
+            self.push_gap(now, Gap::new(Why::Touched, "recorder", 0, how));
         }
     }
 
@@ -193,7 +193,7 @@ impl<S: Disk> Recorder<'_, S> {
         self.state = State::Ending;
         // Where it ends for every failure, the close says so.
         if self.policy.on_failure != OnFailure::Stop {
-            self.push_gap(now, Gap::new("stopped", "session", 0, why.clone()));
+            self.push_gap(now, Gap::new(Why::Stopped, "session", 0, why.clone()));
         }
         self.failure.get_or_insert(why);
     }
