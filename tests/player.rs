@@ -183,6 +183,27 @@ fn what_is_missing_in_an_exported_part_is_said() {
 }
 
 #[test]
+fn a_part_as_text_has_no_full_screen_program_that_had_ended() {
+    let home = Home::new();
+    let output = |text: &str| Payload::Output(text.as_bytes().to_vec());
+    let events = vec![
+        (0, output("$ vim\r\n\x1b[?1049h\x1b[Hpage")),
+        (2000, output("\x1b[?1049l$ ls\r\n")),
+        (4000, output("$ exit\r\n")),
+    ];
+    home.record(&Recording { events, ..Recording::default() });
+    let mut viewer = Viewer::start(&home, &["play", "last"], (160, 24));
+    viewer.shows("intact");
+    viewer.types("e\x150:01..4 with.txt\r", "written to with.txt");
+    viewer.types("e\x150:03..4 without.txt\r", "written to without.txt");
+    viewer.terminal.send("q");
+    assert!(viewer.terminal.wait_end().success());
+    let read = |file: &str| std::fs::read_to_string(home.path(file)).unwrap();
+    assert_eq!(read("with.txt"), "$ vim\n¶ [full-screen program]\n| page\n$ ls\n$ exit\n");
+    assert_eq!(read("without.txt"), "$ vim\n$ ls\n$ exit\n");
+}
+
+#[test]
 fn a_part_that_begins_where_not_all_was_drawn_says_so() {
     let home = Home::new();
     let output = |text: &str| Payload::Output(text.as_bytes().to_vec());

@@ -121,27 +121,30 @@ impl Excerpt {
             if replay.terminal().overrun() {
                 exporter.begins_undrawn(begins).map_err(wrote)?;
             }
-            let mut tell = |event: &Event| {
-                let time = event.time.saturating_add(begins);
-                progress.at(millis(time));
-                exporter.event(&Event::new(time, event.payload.clone())).map_err(wrote)
-            };
+            let later = |event: &Event| Event::new(event.time.saturating_add(begins), event.payload.clone());
             if number > 0 {
                 let (cols, rows) = replay.terminal().size();
                 if (cols, rows) != std::mem::replace(&mut size, (cols, rows)) {
-                    tell(&Event::new(Duration::ZERO, Payload::Resize { cols, rows }))?;
+                    let event = Event::new(Duration::ZERO, Payload::Resize { cols, rows });
+                    exporter.event(&later(&event)).map_err(wrote)?;
                 }
             }
-            tell(&Event::new(Duration::ZERO, Payload::Marker(label)))?;
+            let label = Event::new(Duration::ZERO, Payload::Marker(label));
+            exporter.event(&later(&label)).map_err(wrote)?;
             if let Some(screen) = screen.take() {
-                tell(&screen)?;
+                exporter.begins_with(&later(&screen)).map_err(wrote)?;
             }
             part_of(&mut replay, range.start, range.end, &mut |event| {
                 if let Payload::Resize { cols, rows } = event.payload {
                     size = (cols, rows);
                 }
+                let event = later(event);
+                progress.at(millis(event.time));
                 // The session does not end where a part does.
-                if matches!(event.payload, Payload::Exit(_)) { Ok(()) } else { tell(event) }
+                if matches!(event.payload, Payload::Exit(_)) {
+                    return Ok(());
+                }
+                exporter.event(&event).map_err(wrote)
             })?;
             fault = replay.fault().map(|fault| failed(fault));
             if fault.is_some() {

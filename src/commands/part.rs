@@ -45,7 +45,7 @@ pub(super) fn export(
         exporter.begins_undrawn(Duration::ZERO).map_err(wrote)?;
     }
     if let Some(screen) = screen {
-        exporter.event(&screen).map_err(wrote)?;
+        exporter.begins_with(&screen).map_err(wrote)?;
     }
     part_of(&mut replay, from, to, &mut |event| exporter.event(event).map_err(wrote))?;
     tell_end(&mut exporter, &mut replay, to);

@@ -201,6 +201,21 @@ impl<W: Write> Exporter<W> {
         }
     }
 
+    /// What comes next begins with this event, the screen as it stood there: a keyframe as output, or a mark in its place. Only an
+    /// export as text tells it from what a program showed there and then.
+    ///
+    /// # Errors
+    /// The writer's.
+    pub fn begins_with(&mut self, screen: &Event) -> io::Result<()> {
+        match (&mut self.inner, &screen.payload) {
+            (Inner::Text(text), Payload::Output(keyframe)) => {
+                self.last = screen.time;
+                text.screen(screen.time, keyframe, &mut self.out)
+            }
+            _ => self.event(screen),
+        }
+    }
+
     /// What comes next, at this time, begins with a screen of which not all is drawn: told before it, where the format has a place
     /// for it, since what writes or draws it has not come to that itself.
     ///

@@ -1,6 +1,7 @@
 use super::*;
 use crate::cast::{Anchor, Gap, Header as CastHeader, Why};
 use crate::container::{Header, Meta};
+use crate::terminal::Terminal;
 use std::time::Duration;
 
 fn opening(terminal: bool) -> Opening {
@@ -193,6 +194,42 @@ fn text_has_a_full_screen_program_behind_what_called_it_and_before_what_came_the
         events.push((9000, Payload::Exit(0)));
         let (text, _) = export(Format::Text, true, &events);
         assert_eq!(text.lines().collect::<Vec<_>>(), expected, "{ms} {}", pieces.len());
+    }
+}
+
+#[test]
+fn a_part_as_text_has_only_the_full_screen_program_that_has_the_screen_when_it_begins() {
+    let program = "\u{b6} [full-screen program]";
+    let vim = "$ vim\r\n\x1b[?1049h\x1b[Hpage";
+    let ended = format!("{vim}\x1b[?1049l$ ls\r\n");
+    for (before, first, leaves) in [
+        ("$ ls\r\n", &["$ ls"][..], ""),
+        (&ended, &["$ vim", "$ ls"], ""),
+        (vim, &["$ vim", program, "| page"], "\x1b[?1049l"),
+    ] {
+        let opening = opening(true);
+        let mut exporter = Exporter::begin(Format::Text, &Header::default(), &opening, Vec::new()).unwrap();
+        let event = |ms, payload| Event::new(Duration::from_millis(ms), payload);
+        let screen = |size: (u16, u16), bytes: &str| {
+            let mut terminal = Terminal::new(size.0, size.1);
+            terminal.feed(bytes.as_bytes());
+            output(terminal.snapshot().unwrap().as_bytes())
+        };
+        exporter.begins_with(&event(0, screen((80, 24), before))).unwrap();
+        // Another one, within the part.
+        let after = format!("{leaves}$ less\r\n\x1b[?1049h\x1b[Hread\x1b[?1049l$ ");
+        exporter.event(&event(50, output(&[after.as_bytes(), b"\xe2"].concat()))).unwrap();
+        // The next part, on another screen.
+        exporter.event(&event(5000, Payload::Resize { cols: 40, rows: 5 })).unwrap();
+        exporter.event(&event(5000, Payload::Marker("next".into()))).unwrap();
+        exporter.begins_with(&event(5000, screen((40, 5), before))).unwrap();
+        exporter.event(&event(5500, output(format!("{leaves}$ exit\r\n").as_bytes()))).unwrap();
+        let (losses, text) = exporter.finish().unwrap();
+        let rest = ["$ less", program, "| read", "$", "\u{b6} [mark: next]"];
+        let expected = [first, &rest, first, &["$ exit"]].concat();
+        let text = String::from_utf8(text).unwrap();
+        assert_eq!(text.lines().collect::<Vec<_>>(), expected, "{before:?}");
+        assert_eq!(losses.replaced, 1);
     }
 }
 

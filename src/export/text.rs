@@ -81,6 +81,27 @@ impl Text {
         Ok(())
     }
 
+    /// What comes next begins with this screen, a keyframe, of which nothing comes at this time: it stood there before. What went
+    /// of that, and programs that had it and have ended, are no part of it.
+    pub(super) fn screen(&mut self, time: Duration, keyframe: &[u8], out: &mut impl Write) -> io::Result<()> {
+        let at = self.last.max(time);
+        let restored = std::str::from_utf8(keyframe).ok().and_then(|text| Transcript::restored(text, at));
+        let Some(transcript) = restored else { return self.output(time, keyframe, out) };
+        self.last = at;
+        self.count(keyframe);
+        let mut told = Vec::new();
+        let before = std::mem::replace(&mut self.transcript, transcript);
+        before.finish(at, &mut |line| told.push(line));
+        self.write(told, out)?;
+        let (cols, rows) = self.transcript.terminal().size();
+        self.cells = usize::from(cols).saturating_mul(rows.into());
+        self.visit = self.transcript.visits();
+        if self.transcript.terminal().is_alternate() {
+            self.tell("full-screen program", true, out)?;
+        }
+        Ok(())
+    }
+
     pub(super) fn event(&mut self, event: &Event, out: &mut impl Write) -> io::Result<()> {
         self.last = self.last.max(event.time);
         let what = match &event.payload {

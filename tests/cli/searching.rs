@@ -499,6 +499,7 @@ fn the_parts_around_hits_are_exported_and_play_by_themselves() {
     events
         .extend((1..60).map(|n| (n * 10_000, output(&format!("\x1b[Hpage {n}\x1b[K\x1b[3;1Hwhat stands")))));
     events.push((600_000, output("\x1b[?1049l$ the needle\r\n")));
+    events.push((620_000, output("$ after\r\n")));
     events.push((630_000, Payload::Exit(0)));
     home.record(&Recording { events: events.clone(), ..Recording::default() });
     let export = |args: &[&str]| home.run(&[&["export", "last", "--hits"], args].concat());
@@ -525,7 +526,13 @@ fn the_parts_around_hits_are_exported_and_play_by_themselves() {
         .collect();
     assert_eq!(marks, ["1:10 screen: page 7", "10:00 screen: $ the needle"], "{two}");
     let text = export(&["needle", "--format", "text"]).exits(0).text();
-    assert!(text.contains("$ the needle"), "{text}");
+    let program = "\n¶ [full-screen program]\n| page 59\n";
+    assert!(text.contains("$ the needle") && text.matches("full-screen").count() == 1, "{text}");
+    assert!(text.contains(program), "{text}");
+    // It has ended before.
+    let text = export(&["after", "--format", "text"]).exits(0).text();
+    assert!(text.ends_with("\n$ vim\n$ the needle\n$ after\n"), "{text}");
+    assert!(!text.contains("full-screen") && !text.contains("page 59"), "{text}");
     export(&["nothing like it"]).exits(1);
     export(&["foo(bar", "-e"]).exits(2).complains("no regular expression");
     export(&["needle", "--format", "commands"]).exits(2).complains("--hits takes parts of what was shown");
