@@ -50,6 +50,38 @@ fn a_time_outside_is_said_to_be_and_the_nearest_is_shown() {
 }
 
 #[test]
+fn what_the_program_said_is_not_heard_again_on_the_way_back() {
+    let output = |at, text: &str| Event::new(ms(at), Payload::Output(text.as_bytes().to_vec()));
+    let events = vec![
+        output(0, "$ vim"),
+        output(3100, "\x1b[c"),
+        output(9000, "one"),
+        output(10_000, "two"),
+        output(11_000, "three"),
+    ];
+    let memory = Memory::new((80, 24), None, events, 1_000_000);
+    let mut app = App::new(memory, Title::default(), Depth::True, Vec::new());
+    app.playing = false;
+    types(&mut app, ":10\n");
+    rest(&mut app);
+    assert_eq!(
+        (app.replay.time(), app.heard.len()),
+        (ms(10_000), 0),
+        "what is gone over in a jump is not heard"
+    );
+    types(&mut app, ",");
+    rest(&mut app);
+    assert_eq!((app.replay.time(), &app.heard), (ms(9000), &Vec::new()));
+    // Forward, each frame has what came in it.
+    types(&mut app, "g.");
+    rest(&mut app);
+    let asked = vec![(ms(3100), "asked: DA1".to_owned())];
+    assert_eq!((app.replay.time(), &app.heard), (ms(3100), &asked));
+    types(&mut app, "..");
+    assert_eq!((app.replay.time(), &app.heard), (ms(10_000), &asked));
+}
+
+#[test]
 fn the_first_line_has_the_beginning_that_is_signed() {
     // What `ls` and `show` say; the clock of the session started when the program did.
     let mut app = App::new(

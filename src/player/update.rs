@@ -271,7 +271,12 @@ impl<S: Source> App<S> {
                     if !self.replay.is_changed() {
                         self.note = Some((if forward { "the end" } else { "the start" }.to_string(), false));
                     }
-                    self.hear();
+                    // On the way back everything is said once more, from where that way begins.
+                    if forward {
+                        self.hear();
+                    } else {
+                        self.replay.take_events();
+                    }
                 }
             }
             Action::Slower | Action::Faster => self.speed = stepped(self.speed, action == Action::Faster),
