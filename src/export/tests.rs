@@ -243,6 +243,29 @@ fn text_has_the_label_of_the_last_of_ten_thousand_parts_behind_what_stood_before
 }
 
 #[test]
+fn text_has_a_line_of_any_length_once() {
+    // Of a character of three bytes too: where a line is cut counts bytes.
+    for long in [(10_000..60_000).map(|n| n.to_string()).collect::<String>(), "€".repeat(100_000)] {
+        for chunk in [long.len(), 3000] {
+            let mut events = vec![(0, output(b"$ base64 key\r\n"))];
+            events.extend((1..).zip(long.as_bytes().chunks(chunk).map(output)));
+            events.push((9000, output(b"\r\n$ ")));
+            let (text, _) = export(Format::Text, true, &events);
+            assert!(text == format!("$ base64 key\n{long}\n$\n"), "{} of {}", text.len(), long.len());
+        }
+    }
+    // What is told of in the middle of it begins a line of its own.
+    let long = "0123456789".repeat(20_000);
+    let events =
+        [(0, output(long.as_bytes())), (9, Payload::Marker("here".into())), (20, output(b"tail\r\n"))];
+    let (text, _) = export(Format::Text, true, &events);
+    let mark = format!("{}\n\u{b6} [mark: here]\n", &long[long.len() - 10..]);
+    let (before, after) = text.split_once(&mark).unwrap();
+    assert_eq!((before.len() + 10, after.lines().count()), (long.len(), 1));
+    assert!(after.ends_with("9tail\n") && after.len() < 100_000, "{}", after.len());
+}
+
+#[test]
 fn json_lines_lose_nothing() {
     let (text, losses) = export(Format::Json, true, &everything());
     assert!(losses.is_empty(), "{losses}");

@@ -41,6 +41,8 @@ pub(super) struct Text {
     written: Option<Duration>,
     /// The line that went last was of that.
     passed: bool,
+    /// A piece of a very long line was written last, and no line feed: the rest may follow.
+    open: bool,
 }
 
 impl Text {
@@ -60,6 +62,7 @@ impl Text {
             left_for_visits: LOOKED_AT,
             written: None,
             passed: false,
+            open: false,
         }
     }
 
@@ -131,7 +134,7 @@ impl Text {
         let what = safe(what);
         let left = if enters { &mut self.left_for_visits } else { &mut self.left };
         let Some(rest) = left.checked_sub(self.cells) else {
-            return writeln!(out, "{OURS} [{what}; what stood on the screen then follows]");
+            return self.say(&format!("{what}; what stood on the screen then follows"), out);
         };
         let mut told = Vec::new();
         self.transcript.finishing(&mut |line| told.push(line));
@@ -139,12 +142,21 @@ impl Text {
         let (behind, before) =
             told.into_iter().partition(|line| enters && matches!(line.kind, Kind::Page(_)));
         self.write(before, out)?;
-        writeln!(out, "{OURS} [{what}]")?;
+        self.say(&what, out)?;
         self.write(behind, out)?;
         (self.written, self.passed) = (Some(self.last), true);
         // What comes at the same time did not stand.
         self.last = self.last.saturating_add(Duration::from_nanos(1));
         Ok(())
+    }
+
+    fn say(&mut self, what: &str, out: &mut impl Write) -> io::Result<()> {
+        self.end_line(out)?;
+        writeln!(out, "{OURS} [{what}]")
+    }
+
+    fn end_line(&mut self, out: &mut impl Write) -> io::Result<()> {
+        if std::mem::take(&mut self.open) { writeln!(out) } else { Ok(()) }
     }
 
     /// Whether something was not drawn, and so not written, for what it would have cost.
@@ -165,6 +177,7 @@ impl Text {
         transcript.finish(last, &mut |line| told.push(line));
         self.transcript = Transcript::new(2, 1);
         self.write(told, out)?;
+        self.end_line(out)?;
         Ok(replaced)
     }
 
@@ -177,15 +190,21 @@ impl Text {
             if self.passed {
                 continue;
             }
-            let text = safe(&line.text);
-            match line.kind {
-                Kind::Page(_) => writeln!(out, "| {text}")?,
-                Kind::Scrolled | Kind::Final | Kind::Overwritten | Kind::Cleared => writeln!(out, "{text}")?,
+            let rest = line.text.get(line.overlap..).filter(|_| self.open && line.overlap > 0);
+            if rest.is_none() {
+                self.end_line(out)?;
+            }
+            let text = safe(rest.unwrap_or(&line.text));
+            let sign = if matches!(line.kind, Kind::Page(_)) { "| " } else { "" };
+            write!(out, "{sign}{text}")?;
+            self.open = true;
+            if !line.goes_on {
+                self.end_line(out)?;
             }
         }
         let undrawn = self.begins_undrawn || self.transcript.refused().is_some();
         if undrawn && !std::mem::replace(&mut self.undrawn, true) {
-            writeln!(out, "{OURS} [{UNDRAWN}]")?;
+            self.say(UNDRAWN, out)?;
         }
         Ok(())
     }

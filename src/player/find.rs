@@ -356,7 +356,7 @@ impl Finder {
         let mut sink = self.split().0;
         for line in lines {
             let found = line.texts().find(|(text, told)| sink.pattern.inner.find_past(text, *told).is_some());
-            if let Some((text, _)) = found {
+            if let Some(text) = found {
                 let stood = Stood::from(line.first, line.first, line.last);
                 let hit = sink.hit(stood, text, of);
                 sink.keep(hit);
@@ -513,7 +513,7 @@ struct Sink<'a> {
 impl Sink<'_> {
     /// A line of the screen. One that was redrawn, or rewritten around the match, is one hit, not many.
     fn line(&mut self, line: &Line, of: usize) {
-        let Some(hit) = self.hit(Stood::of(line), &line.text, of) else { return };
+        let Some(hit) = self.hit(Stood::of(line), (&line.text, line.overlap), of) else { return };
         let (page, place) = (matches!(line.kind, Kind::Page(_)), (*self.anew, line.number));
         let hit = Hit { page, kind: Some(line.kind), place, ..hit };
         let at = self.hits.partition_point(|other| other.first <= hit.first);
@@ -553,13 +553,13 @@ impl Sink<'_> {
     /// Something that ran: its start and end in milliseconds.
     fn ran(&mut self, (start, end): (u64, Option<u64>), text: &str, trust: Trust) {
         let (start, end) = (Duration::from_millis(start), Duration::from_millis(end.unwrap_or(start)));
-        let hit = self.hit(Stood::from(start, start, end), text, 0);
+        let hit = self.hit(Stood::from(start, start, end), (text, 0), 0);
         self.keep(hit.map(|hit| Hit { trust: Some(trust), ..hit }));
     }
 
-    /// A text as a hit, if it is one.
-    fn hit(&self, mut stood: Stood, text: &str, of: usize) -> Option<Hit> {
-        let found = self.pattern.inner.find(text)?;
+    /// A text, of which so many bytes at its beginning have been looked at before, as a hit, if it is one.
+    fn hit(&self, mut stood: Stood, (text, past): (&str, usize), of: usize) -> Option<Hit> {
+        let found = self.pattern.inner.find_past(text, past)?;
         let line = if stood.first < stood.complete {
             (text.to_owned(), found.clone())
         } else {

@@ -136,6 +136,15 @@ fn a_hit_in_a_line_longer_than_the_screen_is_shown_where_it_came() {
 }
 
 #[test]
+fn what_stands_in_a_line_of_any_length_once_is_one_hit() {
+    let long: String = (10_000..25_000).map(|n| format!("w{n}")).collect();
+    let mut replay = replay(&[(0, &long), (100, "\r\n$ ")]);
+    for word in (10_000..24_999).step_by(599) {
+        assert_eq!(all(&mut replay, &format!("w{word}w")).hits.len(), 1, "{word}");
+    }
+}
+
+#[test]
 fn full_screen_programs_are_searched() {
     let mut replay =
         replay(&[(0, "$ vim\r\n"), (100, "\x1b[?1049h\x1b[Hneedle here"), (500, "\x1b[?1049l"), (600, "$ ")]);

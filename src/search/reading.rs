@@ -372,7 +372,8 @@ impl Scan<'_> {
         }
         for (number, term) in self.terms.iter().enumerate() {
             let Some(term) = term.filter(|term| term.fields.has(Field::Screen)) else { continue };
-            let Some(at) = term.pattern.find(&line.text) else { continue };
+            // Of a piece of a very long line, what the piece before it ended with has been looked at.
+            let Some(at) = term.pattern.find_past(&line.text, line.overlap) else { continue };
             let mut seen = match found.same(number, &line, &at, beside.is_some(), self.begun_between) {
                 Same::Kept => continue,
                 Same::Aside(seen) => *seen,

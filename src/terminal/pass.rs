@@ -158,6 +158,8 @@ impl Passing {
             complete,
             last: self.leaves(feeder, end),
             text: shown.to_owned(),
+            overlap: 0,
+            goes_on: false,
         };
         (feeder.told)(line);
     }

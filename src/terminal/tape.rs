@@ -39,6 +39,16 @@ struct Partial {
     first: Duration,
     complete: Duration,
     text: String,
+    /// See [`Line::overlap`].
+    overlap: usize,
+}
+
+impl Partial {
+    /// What has left, as a line that goes now.
+    fn line(self, kind: Kind, last: Duration, goes_on: bool) -> Line {
+        let Self { number, first, complete, text, overlap } = self;
+        Line { number, kind, first, complete, last, text, overlap, goes_on }
+    }
 }
 
 /// The rows of both screens.
@@ -272,11 +282,12 @@ impl Tape {
         self.joined += 1;
         let id = self.joined;
         let kind = if self.on_alt { Kind::Page(self.page) } else { kind };
-        let (mut number, mut text) = (self.number(first_row), String::new());
+        let (mut number, mut text, mut overlap) = (self.number(first_row), String::new(), 0);
         let (mut first, mut complete, mut last) = (Duration::MAX, Duration::ZERO, Duration::MAX);
         if has_left && let Some(partial) = &self.partial {
             (number, first, complete) = (partial.number, partial.first, partial.complete);
             text.clone_from(&partial.text);
+            overlap = partial.overlap;
         }
         let rows = line.len();
         for (n, part) in line.into_iter().enumerate() {
@@ -294,7 +305,7 @@ impl Tape {
             }
         }
         if !text.is_empty() {
-            self.tell(Line { number, kind, first, complete, last, text });
+            self.tell(Line { number, kind, first, complete, last, text, overlap, goes_on: false });
         }
     }
 
@@ -360,7 +371,7 @@ impl Tape {
             self.weigh(grid, y..y + 1, |_| true);
             // The states are those of the main screen whenever this is called.
             let (first, complete) = self.since(y);
-            let part = Partial { number: self.number(y), first, complete, text: text(grid, y) };
+            let part = Partial { number: self.number(y), first, complete, text: text(grid, y), overlap: 0 };
             self.go_on(part, wraps(grid, Row(y as i32)), kind);
         }
     }
@@ -378,20 +389,20 @@ impl Tape {
         if goes_on && line.text.len() < MAX_LINE {
             self.partial = Some(line);
         } else if kind == Kind::Scrolled || !line.text.is_empty() {
-            let Partial { number, first, complete, text } = line;
             if goes_on {
-                let from = text.floor_char_boundary(text.len().saturating_sub(OVERLAP));
+                let from = line.text.floor_char_boundary(line.text.len().saturating_sub(OVERLAP));
+                let text = line.text[from..].to_owned();
                 let (number, first, complete) = next;
-                self.partial = Some(Partial { number, first, complete, text: text[from..].to_owned() });
+                self.partial = Some(Partial { number, first, complete, overlap: text.len(), text });
             }
-            self.tell(Line { number, kind, first, complete, last: self.now, text });
+            self.tell(line.line(kind, self.now, goes_on));
         }
     }
 
     /// Ends a line that waits for rows which will not come.
     fn flush(&mut self, kind: Kind) {
-        if let Some(Partial { number, first, complete, text }) = self.partial.take() {
-            self.tell(Line { number, kind, first, complete, last: self.now, text });
+        if let Some(line) = self.partial.take() {
+            self.tell(line.line(kind, self.now, false));
         }
     }
 

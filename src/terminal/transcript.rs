@@ -47,6 +47,10 @@ pub struct Line {
     pub last: Duration,
     /// The text, without blanks at its end. It comes from the recording: it may hold characters that deceive.
     pub text: String,
+    /// Bytes at its beginning with which the piece before it ended: a very long line is told in pieces, and no word is torn.
+    pub overlap: usize,
+    /// It is such a piece, and another one follows.
+    pub goes_on: bool,
 }
 
 /// Reads along and tells lines.
@@ -320,13 +324,17 @@ mod tests {
             assert!(lines.iter().all(|line| line.len() < 70 << 10));
         }
         // The same of one that a resize pushes out.
-        let mut lines: Vec<String> = Vec::new();
+        let mut lines: Vec<Line> = Vec::new();
         let mut transcript = Transcript::new(1000, 300);
-        transcript.feed(Duration::ZERO, long.as_bytes(), &mut |line| lines.push(line.text));
-        transcript.resize(Duration::from_secs(1), 900, 2, &mut |line| lines.push(line.text));
-        transcript.finish(Duration::from_secs(2), &mut |line| lines.push(line.text));
-        let stood = |from: usize| lines.iter().any(|line| line.contains(&long[from..from + 1000]));
+        transcript.feed(Duration::ZERO, long.as_bytes(), &mut |line| lines.push(line));
+        transcript.resize(Duration::from_secs(1), 900, 2, &mut |line| lines.push(line));
+        transcript.finish(Duration::from_secs(2), &mut |line| lines.push(line));
+        let stood = |from: usize| lines.iter().any(|line| line.text.contains(&long[from..from + 1000]));
         assert!(lines.len() > 3 && (0..long.len() - 1000).step_by(700).all(stood));
+        // Less what each has of the one before, they are the line.
+        assert_eq!(lines.iter().map(|line| &line.text[line.overlap..]).collect::<String>(), long);
+        let ends: Vec<bool> = lines.iter().map(|line| line.goes_on).collect();
+        assert!(ends.iter().rev().skip(1).all(|goes_on| *goes_on) && ends.ends_with(&[false]), "{ends:?}");
     }
 
     #[test]

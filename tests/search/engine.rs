@@ -140,6 +140,22 @@ fn of_the_segments_of_a_log_only_that_is_read_which_showed_an_id() {
 }
 
 #[test]
+fn what_stands_in_a_line_of_any_length_once_is_one_hit() {
+    let made = Made::new();
+    let long: String = (10_000..35_000).map(|n| format!("w{n}")).collect();
+    let mut events = vec![output(0, "$ cat words\r\n")];
+    let chunks = long.as_bytes().chunks(5000).map(|bytes| std::str::from_utf8(bytes).unwrap());
+    events.extend((1..).zip(chunks).map(|(n, text)| output(n * 10, text)));
+    events.push(output(60_000, "\r\n$ "));
+    let recording = made.add(Plan { segment: 1_000_000, ..Plan::new((80, 24), &events) });
+    // Some of which stand where it is cut.
+    for word in (10_000..34_999).step_by(599) {
+        let hits = made.hits(&recording, &format!("w{word}w"), Fields::of(&[Field::Screen]));
+        assert_eq!(hits.len(), 1, "{word}");
+    }
+}
+
+#[test]
 fn what_grep_on_raw_bytes_cannot_find_is_found_and_what_was_never_visible_is_not() {
     let made = Made::new();
     let events = [

@@ -73,7 +73,8 @@ impl Tape {
             let line = Row(offset as i32 - gone as i32);
             let mut current = String::new();
             cell::text(&main[line][..], &mut current);
-            let part = Partial { number: self.evicted + offset as u64, first, complete, text: current };
+            let number = self.evicted + offset as u64;
+            let part = Partial { number, first, complete, text: current, overlap: 0 };
             self.go_on(part, wraps(main, line), Kind::Scrolled);
         }
         self.evicted += gone as u64;

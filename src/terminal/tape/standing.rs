@@ -41,7 +41,8 @@ impl Tape {
                 }
                 _ => {
                     let (number, first, complete) = (base + y as u64, state.first, state.changed);
-                    lines.push(Line { number, kind, first, complete, last, text: current });
+                    let (text, overlap, goes_on) = (current, 0, false);
+                    lines.push(Line { number, kind, first, complete, last, text, overlap, goes_on });
                 }
             }
             goes_on = wraps(grid, Row(y as i32));
