@@ -409,7 +409,8 @@ def marker(gap):
     """The label of the marker that stands for a gap."""
     of, count, note = gap.get("of"), gap.get("count"), gap.get("note")
     how = "not delivered" if gap["why"] == "undelivered" else "missing"
-    parts = [f"gap: {gap['why']}", of and f" ({of})", count and f", {count} {how}", note and f": {note}"]
+    digest = gap.get("sha256") and f"; SHA-256 of all of it: {gap['sha256']}"
+    parts = [f"gap: {gap['why']}", of and f" ({of})", count and f", {count} {how}", note and f": {note}", digest]
     return "".join(part for part in parts if part)
 
 

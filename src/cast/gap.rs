@@ -171,7 +171,7 @@ impl Gap {
 }
 
 impl fmt::Display for Gap {
-    /// One line: `capped (stdout), 7 missing: …`.
+    /// One line: `capped (stdout), 7 missing: …; SHA-256 of all of it: …`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.why)?;
         if !self.of.is_empty() {
@@ -183,6 +183,9 @@ impl fmt::Display for Gap {
         }
         if !self.note.is_empty() {
             write!(f, ": {}", self.note)?;
+        }
+        if !self.sha256.is_empty() {
+            write!(f, "; SHA-256 of all of it: {}", self.sha256)?;
         }
         Ok(())
     }

@@ -5,7 +5,7 @@ use super::format::{clock, moment, shown, size, who};
 use super::judged::{Judged, Word};
 use super::recordings::{Opened, Reading, WOULD_ASK, known_keys};
 use super::verify::judge;
-use crate::cast::{Command, Missing, Source};
+use crate::cast::{Command, Gap, Missing, Source};
 use crate::console::{Column, Style, Table};
 use crate::container::{Entry, GivenUp, Header, LeftOut, Meta, ORIGIN_WITNESSED, Opening};
 use crate::crypto::recipient::told_of;
@@ -382,12 +382,20 @@ struct Whole<'a> {
     input_bytes: Option<u64>,
     withheld: Option<u64>,
     gaps: Option<usize>,
+    gap_list: Option<Vec<GapAt<'a>>>,
     exit: Option<i32>,
     notices: Option<Vec<Notice>>,
     index_given_up: Option<&'a BTreeMap<GivenUp, usize>>,
     left_out: Option<&'a LeftOut>,
     commands: Option<Vec<&'a Command>>,
     programs_of_no_command: Option<Vec<Command>>,
+}
+
+#[derive(serde::Serialize)]
+struct GapAt<'a> {
+    at_ms: u64,
+    #[serde(flatten)]
+    gap: &'a Gap,
 }
 
 #[derive(serde::Serialize)]
@@ -416,6 +424,11 @@ fn whole_json(context: &Context, opened: &Opened, judged: &Judged) -> Result<()>
         input_bytes: known.then_some(sums.input),
         withheld: known.then_some(sums.withheld),
         gaps: known.then_some(sums.gaps),
+        gap_list: known.then(|| {
+            let entries = opened.reader.entries().iter().chain([opened.recounted()]);
+            let gaps = entries.flat_map(|entry| &entry.tally.gaps);
+            gaps.map(|(at_ms, gap)| GapAt { at_ms: *at_ms, gap }).collect()
+        }),
         exit: sums.exit,
         notices: known.then(|| {
             let told = opened.notices().into_iter();

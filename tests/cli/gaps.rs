@@ -43,6 +43,28 @@ fn show_says_how_much_is_missing_in_gaps_as_far_as_anybody_knows() {
 }
 
 #[test]
+fn the_digest_of_a_stream_of_which_only_the_beginning_is_stored_is_told_wherever_its_gap_is() {
+    let home = Home::new();
+    let digest = "0123456789abcdef".repeat(4);
+    let note = "only the first 5 bytes of it are stored";
+    let capped = Gap { sha256: digest.clone(), ..Gap::new("capped", "stdout", 7, note) };
+    let events = vec![(0, output("hello")), (1_500, Payload::Gap(capped)), (2_000, Payload::Exit(0))];
+    home.record(&Recording { events, ..Recording::default() });
+    let said = format!("capped (stdout), 7 missing: {note}; SHA-256 of all of it: {digest}");
+    for args in [&["show"][..], &["play", "--plain", "--speed", "1000"], &["export", "-f", "text", "last"]] {
+        let ran = home.run(args).exits(0);
+        assert!(ran.text().contains(&said), "{args:?}: {ran}");
+    }
+    let told: serde_json::Value =
+        serde_json::from_str(&home.run(&["show", "--json"]).exits(0).text()).unwrap();
+    assert_eq!(told["gaps"], 1, "{told}");
+    let one = serde_json::json!({
+        "at_ms": 1500, "why": "capped", "of": "stdout", "count": 7, "note": note, "sha256": digest
+    });
+    assert_eq!(told["gap_list"], serde_json::json!([one]), "{told}");
+}
+
+#[test]
 fn show_tells_each_gap_and_none_hides_those_of_another_reason() {
     let mut events: Vec<_> = (0..500).map(|at| (at, gap("suspended", "session", 0, "for 18 s"))).collect();
     events.push((1_000, gap("undelivered", "stdout", 2656, "no space left")));
