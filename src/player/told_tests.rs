@@ -82,6 +82,34 @@ fn what_the_program_said_is_not_heard_again_on_the_way_back() {
 }
 
 #[test]
+fn the_signs_of_the_timeline_are_in_the_help_where_they_are_not_beside_it() {
+    for width in [80, 120] {
+        let mut app = tests::app();
+        let legend = "◆ hit ● mark ↕ resize ! gap · idle";
+        assert_eq!(drawn(&mut app, width, 24).0.contains(legend), width == 120);
+        types(&mut app, "H");
+        let (help, _) = drawn(&mut app, width, 24);
+        assert!(help.lines().nth(1).is_some_and(|title| title.contains(legend)), "{help}");
+    }
+}
+
+#[test]
+fn a_note_that_does_not_fit_says_that_it_goes_on() {
+    let mut app = tests::app();
+    for (note, width, end) in [
+        ("0:00.0 to 0:10 written to part.txt; 1 time input was withheld", 62, "input was withheld"),
+        ("0:00.0 to 0:10 written to part.txt; 1 time input was withheld", 61, "input was withhe…"),
+        ("0:00.0 to 0:10 written to 世界.txt", 29, " written to …"),
+        ("0:00.0 to 0:10 written to 世界.txt", 30, " to 世…"),
+    ] {
+        app.note = Some((note.to_owned(), false));
+        let (screen, _) = drawn(&mut app, width, 24);
+        let last = screen.lines().last().unwrap_or_default().trim_end();
+        assert!(last.ends_with(end), "{width}: {last:?}");
+    }
+}
+
+#[test]
 fn the_first_line_has_the_beginning_that_is_signed() {
     // What `ls` and `show` say; the clock of the session started when the program did.
     let mut app = App::new(

@@ -5,7 +5,7 @@ use super::super::find::Finder;
 use super::super::keymap;
 use super::super::pages::Pages;
 use super::super::times;
-use super::{beginning, bold, colored, dim, frame, reversed, text};
+use super::{LEGEND, beginning, bold, colored, dim, frame, reversed, text};
 use crate::cast::millis;
 use crate::cast::{Command, Trust};
 use crate::replay::Source;
@@ -100,7 +100,7 @@ fn help(from: usize, height: u16) -> Contents {
     });
     let count = keymap::TABLE.len();
     let from = from.min(count.saturating_sub(usize::from(height)));
-    let title = format!("help · sealcast {}", env!("CARGO_PKG_VERSION"));
+    let title = format!("help · sealcast {} · timeline: {LEGEND}", env!("CARGO_PKG_VERSION"));
     Contents { title, rows: rows.skip(from).collect(), selected: None, count }
 }
 

@@ -17,6 +17,9 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 use ratatui::style::{Color, Modifier, Style};
 
+/// What the signs on the timeline are.
+const LEGEND: &str = "◆ hit ● mark ↕ resize ! gap · idle";
+
 /// Narrowest terminal in which commands have a pane of their own.
 const PANE_FROM: u16 = 100;
 
@@ -35,13 +38,12 @@ pub(super) fn player<S: Source>(app: &mut App<S>, area: Rect, buffer: &mut Buffe
         keystrokes(app, row(area.height - 3), buffer);
     }
     let line = row(area.height - 2);
-    // The legend stands where there is room for it.
-    let legend = "  ◆ hit ● mark ↕ resize ! gap · idle";
+    // The legend stands where there is room for it, and in the help.
     let legend_width = if area.width >= 120 { 36 } else { 0 };
     app.places.timeline = Rect { x: line.x + 1, width: line.width - 2 - legend_width, ..line };
     timeline::draw(app, app.places.timeline, buffer);
     if legend_width > 0 {
-        text(buffer, line, line.width - legend_width - 1, 0, legend, dim());
+        text(buffer, line, line.width - legend_width - 1, 0, &format!("  {LEGEND}"), dim());
     }
     let last = row(area.height - 1);
     match &app.prompt {
@@ -84,6 +86,16 @@ pub(super) fn text(buffer: &mut Buffer, area: Rect, x: u16, y: u16, line: &str, 
     }
     let (end, _) = buffer.set_stringn(area.x + x, area.y + y, line, usize::from(area.width - x), style);
     end - area.x
+}
+
+/// As much of a line as so many columns take; where that is not all, it ends in `…`.
+fn fitted(line: &str, room: usize) -> String {
+    if cells(line) <= room {
+        return line.to_owned();
+    }
+    let until = |(at, c): (usize, char)| line.get(..at + c.len_utf8());
+    let beginnings = line.char_indices().filter_map(until).take_while(|text| cells(text) < room);
+    format!("{}…", beginnings.last().unwrap_or_default())
 }
 
 /// Columns that a text takes.
@@ -283,6 +295,7 @@ fn status<S: Source>(app: &App<S>, area: Rect, buffer: &mut Buffer) {
     if !app.places.framed && matches!(app.over, Over::None) {
         right.insert(0, screen::geometry(app, app.places.screen) + "   F1 help ");
     }
+    let words = fitted(&words, usize::from(area.width).saturating_sub(1));
     let end = text(buffer, area, 1, 0, &words, style);
     if let Some(line) =
         right.iter().find(|line| usize::from(end) + 2 + cells(line) <= usize::from(area.width))
