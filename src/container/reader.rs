@@ -421,8 +421,8 @@ impl<R: Read + Seek> Reader<R> {
         Ok(())
     }
 
-    /// Why what stands behind the last chunk that could be read cannot be read, or why its end is not to be believed; `None` where the file just ends there, as it does
-    /// where the recorder was stopped or is at work, and where nothing is missing.
+    /// Why what stands behind the last chunk that could be read cannot be read, or why its end is not to be believed; `None` where the
+    /// file just ends there, as it does where the recorder was stopped or is at work, and where nothing is missing.
     pub fn fault(&mut self) -> Option<Error> {
         if self.is_complete() {
             return None;
