@@ -13,7 +13,7 @@ mod second;
 mod skipped;
 
 use sample::{Fleet, busy, flooded, record};
-use sealcast::cast::{Gap, Header as CastHeader, Payload};
+use sealcast::cast::{Gap, Header as CastHeader, Payload, Why};
 use sealcast::container::{Error, Reader, SlotKind, verify_content};
 use sealcast::crypto::identity::Identities;
 use sealcast::crypto::known_keys::KnownKeys;
@@ -196,7 +196,8 @@ fn the_second_implementation_says_of_gaps_what_the_export_says() {
     let gaps = [("undelivered", 7), ("undelivered", 0), ("capped", 7), ("device", 0), ("of-later", 7)];
     let mut steps: Vec<sample::Step> =
         (0..).zip(gaps).map(|(ms, (why, n))| sample::Step::At(ms, sample::gap(why, "stdout", n))).collect();
-    let whole = Gap { sha256: "0a".repeat(32), ..Gap::new("capped", "stdout", 7, "only the first 5 bytes") };
+    let whole =
+        Gap { sha256: "0a".repeat(32), ..Gap::new(Why::Capped, "stdout", 7, "only the first 5 bytes") };
     steps.push(sample::Step::At(9, Payload::Gap(whole)));
     let recorded = record(&beside.fleet, &[SlotKind::Root], CastHeader::new(80, 24), &steps, true);
     beside.agree(&recorded.bytes, recorded.root, "gaps");

@@ -47,7 +47,7 @@ fn the_digest_of_a_stream_of_which_only_the_beginning_is_stored_is_told_wherever
     let home = Home::new();
     let digest = "0123456789abcdef".repeat(4);
     let note = "only the first 5 bytes of it are stored";
-    let capped = Gap { sha256: digest.clone(), ..Gap::new("capped", "stdout", 7, note) };
+    let capped = Gap { sha256: digest.clone(), ..Gap::new(Why::Capped, "stdout", 7, note) };
     let events = vec![(0, output("hello")), (1_500, Payload::Gap(capped)), (2_000, Payload::Exit(0))];
     home.record(&Recording { events, ..Recording::default() });
     let said = format!("capped (stdout), 7 missing: {note}; SHA-256 of all of it: {digest}");
