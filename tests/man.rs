@@ -153,6 +153,42 @@ fn the_rules_of_the_guide_are_those_of_the_example_and_for_the_same_group() {
     assert!(of_self.starts_with(&format!("%{of_ssh} ")), "{of_ssh}: {of_self}");
 }
 
+/// Every line of every page, with the name of the page.
+fn lines() -> Vec<(String, String)> {
+    let pages = std::fs::read_dir(page("")).unwrap().map(|entry| entry.unwrap().path());
+    pages
+        .flat_map(|path| {
+            let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+            let text = std::fs::read_to_string(&path).unwrap();
+            text.lines().map(|line| (name.clone(), line.to_owned())).collect::<Vec<_>>()
+        })
+        .collect()
+}
+
+/// A line that is folded is two when it is copied: of 80 columns `man` leaves 67 to what it shows by itself.
+#[test]
+fn an_example_is_not_folded_where_the_terminal_has_80_columns() {
+    let examples = lines().into_iter().filter_map(|(name, line)| {
+        Some((name, line.strip_prefix(".Dl ")?.replace("\\e", "\\").replace("\\&", "")))
+    });
+    let folded: Vec<_> = examples.filter(|(_, shown)| shown.chars().count() > 67).collect();
+    assert!(folded.is_empty(), "{folded:#?}");
+}
+
+/// A quote takes all words to the end of its line, a comma between them and the next quote too: of two things one is made.
+#[test]
+fn a_quote_is_of_one_thing() {
+    let several: Vec<_> = lines()
+        .into_iter()
+        .filter(|(_, line)| line.starts_with('.'))
+        .filter(|(_, line)| {
+            let quoted = line.split_once("Ql ").map_or("", |(_, quoted)| quoted);
+            quoted.contains(" , ") || quoted.contains(" Ql ")
+        })
+        .collect();
+    assert!(several.is_empty(), "{several:#?}");
+}
+
 #[test]
 fn mandoc_finds_nothing_to_complain_of() {
     let mut pages: Vec<PathBuf> =
