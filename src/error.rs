@@ -273,7 +273,7 @@ impl From<crate::record::Error> for Error {
             R::Wrap(error) => error.into(),
             R::Store(error) => error.into(),
             R::Container(error) => error.into(),
-            R::Signer(_) | R::NoRoom(_) if let Some(hint) = of_cause(&error) => {
+            R::Signer(_) | R::NoRoom(_) | R::Scarce { .. } if let Some(hint) = of_cause(&error) => {
                 Self::from_source(Kind::System, &error).hint(hint)
             }
             R::Signer(_) => Self::from_source(Kind::Key, &error)
@@ -281,6 +281,8 @@ impl From<crate::record::Error> for Error {
             R::Session(error) => error.into(),
             R::Unwatched(_) => Self::from_source(Kind::System, &error)
                 .hint("the configuration has exec-trace = \"strict\"; \"auto\" records what can be seen, and says what that is"),
+            R::Scarce { .. } => Self::from_source(Kind::System, &error)
+                .hint("memory, processes or descriptors have run out, on this host or in the control group that it was started from; with on-failure = \"warn\" in the configuration it runs, and the recording says what was not watched"),
             R::NoRoom(_) => Self::from_source(Kind::System, &error)
                 .hint("make room on the file system of the store"),
         }

@@ -11,6 +11,7 @@ mod failing {
     mod disks;
     mod killed;
     mod refused;
+    mod starved;
     mod still;
 }
 

@@ -67,6 +67,8 @@ pub(super) struct Judged {
     pub(super) lies: Vec<String>,
     /// What this version would have drawn or told otherwise, in words, of a recording that another one made.
     pub(super) differences: Vec<String>,
+    /// That executed programs were not watched as that host could have, and why.
+    pub(super) unwatched: Option<String>,
     /// Segments with a keyframe that could not be compared.
     pub(super) unchecked: Vec<usize>,
     pub(super) report: Report,
@@ -92,6 +94,14 @@ impl Judged {
         self.renamed = Some(misnamed.to_string());
     }
 
+    /// Says beside the verdict that executed programs were not watched, if it is so.
+    pub(super) fn tell_unwatched(&mut self, unwatched: Option<String>) {
+        if let Some(why) = &unwatched {
+            self.detail.push_str(&format!("; but {why}"));
+        }
+        self.unwatched = unwatched;
+    }
+
     /// Segments that have their end.
     pub(super) fn segments(&self) -> usize {
         self.report.segments
@@ -106,7 +116,10 @@ impl Judged {
     pub(super) fn style(&self) -> Style {
         match self.word {
             Word::Intact
-                if self.differences.is_empty() && self.unchecked.is_empty() && self.locked.is_none() =>
+                if self.differences.is_empty()
+                    && self.unchecked.is_empty()
+                    && self.unwatched.is_none()
+                    && self.locked.is_none() =>
             {
                 Style::Green
             }
@@ -256,6 +269,7 @@ pub(super) fn put_in_words(report: Report, silent: Option<Duration>, doubt: Opti
         locked: None,
         lies: Vec::new(),
         differences: Vec::new(),
+        unwatched: None,
         unchecked: Vec::new(),
         report,
         place,

@@ -11,6 +11,7 @@ use crate::record::groups::GroupNames;
 use crate::record::users::Users;
 use crate::record::witness::{Wanted, Witnesses};
 use crate::record::{self, Guarding, Order, ScreenIndexer, Taken, session};
+use crate::shell::notices::unwatched;
 use crate::store::personal::{self, Personal};
 use crate::store::{Store, period};
 use crate::sys::guard::Restrictions;
@@ -129,6 +130,7 @@ pub fn run(context: &Context, args: &Args) -> Result<u8> {
             ExecTrace::Auto | ExecTrace::Strict => exec::Mode::Auto,
         },
         strict: policy.exec_trace == ExecTrace::Strict,
+        on_failure: policy.on_failure,
     };
     for (name, value, own) in policy.overruled(&wish.labels) {
         let said = format!("the label {name}={value} does not count: this host has {name}={own}");
@@ -147,8 +149,11 @@ pub fn run(context: &Context, args: &Args) -> Result<u8> {
         order,
         Box::new(|session, meta| {
             let heard = witnesses.call(session, meta)?;
-            let indexer = ScreenIndexer::start(session.screen_size());
+            let mut indexer = ScreenIndexer::start(session.screen_size());
             indexer.refused().map_or(Ok(()), |why| witnesses.unheard(why, meta))?;
+            if let Some(why) = unwatched(meta) {
+                context.console.remark("warning", Style::Yellow, why);
+            }
             Ok(Box::new(indexer.hearing(heard)))
         }),
         // Not before it is true.

@@ -12,6 +12,7 @@ use crate::crypto::identity::Identities;
 use crate::crypto::known_keys::KnownKeys;
 use crate::error::{Context as _, Error, Kind, Result};
 use crate::search::audit::{Audit, Lie, audit};
+use crate::shell::notices::unwatched;
 use crate::store::{Found, seal, silence};
 use crate::sys::clock::realtime;
 use crate::terminal::DRAWING;
@@ -239,6 +240,9 @@ fn judge_file(
             judged.faulty(error).or_say(|| shown(&found.path))?;
         }
         Err(error) => judged.locked = Some(error.into()),
+    }
+    if judged.word != Word::Altered {
+        judged.tell_unwatched(reader.opening().ok().and_then(|opening| unwatched(&opening.meta)));
     }
     Ok(judged)
 }

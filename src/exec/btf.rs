@@ -29,8 +29,8 @@ const BUFFER: usize = 4096;
 /// Why an offset is not known.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum BtfError {
-    /// It cannot be read, and why.
-    Unreadable(String),
+    /// It cannot be read, and why; with the kernel's number for that, where it has one.
+    Unreadable(String, Option<i32>),
     /// Not BTF, or cut short.
     Malformed(&'static str),
     /// The kernel has no such member, or keeps it in a way that is not understood.
@@ -40,7 +40,7 @@ pub(super) enum BtfError {
 impl std::fmt::Display for BtfError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Unreadable(why) => write!(f, "cannot read the kernel's type information: {why}"),
+            Self::Unreadable(why, _) => write!(f, "cannot read the kernel's type information: {why}"),
             Self::Malformed(what) => write!(f, "the kernel's type information is not readable: {what}"),
             Self::Missing(what) => write!(f, "this kernel has no `{what}`"),
         }
@@ -53,7 +53,7 @@ impl From<io::Error> for BtfError {
     fn from(error: io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::UnexpectedEof => Self::Malformed("cut short"),
-            _ => Self::Unreadable(error.to_string()),
+            _ => Self::Unreadable(error.to_string(), error.raw_os_error()),
         }
     }
 }

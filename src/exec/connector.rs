@@ -3,6 +3,7 @@
 //! An announcement carries process ids only; the rest is read from `/proc` a moment later. A process that is gone by then
 //! is told without its arguments: about one in a hundred on an idle host, many more on a busy one.
 
+use super::Refusal;
 use super::record::{self, Event, exit_status, session_micros, session_time};
 use crate::cast::Exec;
 use crate::container::fit::more_bytes;
@@ -37,11 +38,11 @@ pub(super) struct ConnectorTrace {
 }
 
 impl ConnectorTrace {
-    pub(super) fn start(root: u32, zero: Duration) -> Result<Self, String> {
+    pub(super) fn start(root: u32, zero: Duration) -> Result<Self, Refusal> {
         // Elsewhere the kernel takes the wish to listen, and says nothing.
         super::in_first_namespace("user", FIRST_USER_NAMESPACE)?;
         super::in_first_namespace("pid", super::kernel::FIRST_PID_NAMESPACE)?;
-        let events = ProcEvents::open().map_err(|error| format!("{error}: {}", error.source))?;
+        let events = ProcEvents::open()?;
         Ok(Self { events, followed: HashSet::from([root]), root, zero, buffer: vec![0; 4096] })
     }
 

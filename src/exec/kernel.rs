@@ -1,10 +1,10 @@
 //! The trace by programs in the kernel: loaded, attached, and read.
 
+use super::Refusal;
 use super::program::{self, Maps};
 use super::record::{self, Event};
 use crate::sys::bpf::{self, Attached, Map, MapType, RingBuffer};
 use crate::sys::signals;
-use crate::text;
 use std::collections::HashMap;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
@@ -43,27 +43,27 @@ impl KernelTrace {
     /// call; root can by a program of its own in the kernel, and [`KernelTrace::look`] sees that it is gone.
     ///
     /// # Errors
-    /// One line that says what the kernel refused.
-    pub(super) fn start(root: u32, zero: Duration) -> Result<Self, String> {
+    /// What the kernel refused.
+    pub(super) fn start(root: u32, zero: Duration) -> Result<Self, Refusal> {
         // The programs see the numbers of the first pid namespace.
         super::in_first_namespace("pid", FIRST_PID_NAMESPACE)?;
-        let types = std::fs::File::open(BTF).map_err(|error| format!("cannot read {BTF}: {error}"))?;
-        let told = |error: crate::sys::Error| text::chain(&error);
+        let types =
+            std::fs::File::open(BTF).map_err(|error| Refusal::new(format!("cannot read {BTF}"), &error))?;
         let scratch_size = u32::try_from(program::SCRATCH).unwrap_or(u32::MAX);
-        let followed = Map::new(MapType::Hash, "sc_followed", 4, 4, FOLLOWED).map_err(told)?;
-        let counts = Map::new(MapType::Array, "sc_counts", 4, 16, 1).map_err(told)?;
-        let scratch = Map::new(MapType::PerCpuArray, "sc_scratch", 4, scratch_size, 1).map_err(told)?;
-        let ring = RingBuffer::new("sc_events", RING).map_err(told)?;
+        let followed = Map::new(MapType::Hash, "sc_followed", 4, 4, FOLLOWED)?;
+        let counts = Map::new(MapType::Array, "sc_counts", 4, 16, 1)?;
+        let scratch = Map::new(MapType::PerCpuArray, "sc_scratch", 4, scratch_size, 1)?;
+        let ring = RingBuffer::new("sc_events", RING)?;
         let maps = Maps { followed: &followed, counts: &counts, scratch: &scratch, events: &ring };
-        let [fork, exec, exit] = program::write(types, &maps).map_err(|error| error.to_string())?;
-        followed.set(&root.to_ne_bytes(), &root.to_ne_bytes()).map_err(told)?;
+        let [fork, exec, exit] = program::write(types, &maps)?;
+        followed.set(&root.to_ne_bytes(), &root.to_ne_bytes())?;
         for map in [&followed, &counts, &scratch] {
-            map.freeze().map_err(told)?;
+            map.freeze()?;
         }
         let attached = vec![
-            bpf::attach(c"sched_process_exit", "sc_exit", &exit).map_err(told)?,
-            bpf::attach(c"sched_process_exec", "sc_exec", &exec).map_err(told)?,
-            bpf::attach(c"sched_process_fork", "sc_fork", &fork).map_err(told)?,
+            bpf::attach(c"sched_process_exit", "sc_exit", &exit)?,
+            bpf::attach(c"sched_process_exec", "sc_exec", &exec)?,
+            bpf::attach(c"sched_process_fork", "sc_fork", &fork)?,
         ];
         Ok(Self {
             attached,

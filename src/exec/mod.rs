@@ -27,8 +27,10 @@ use crate::cast;
 use crate::sys::clock;
 use crate::sys::poll::{Bell, Set};
 use crate::sys::proc;
+use crate::sys::scarce::{self, is_scarce};
 use crate::sys::stack::THREAD;
 use crate::text;
+use btf::BtfError;
 use connector::ConnectorTrace;
 use kernel::KernelTrace;
 use std::os::fd::{AsFd as _, BorrowedFd};
@@ -95,12 +97,51 @@ pub struct Availability {
     pub mechanism: Mechanism,
     /// One sentence for people: what is seen and what is not, and why nothing better was available.
     pub statement: String,
+    /// Why something better could not be started, where the host has it.
+    pub scarce: Option<Scarce>,
+}
+
+/// Nothing is left of what something takes at the moment: memory, threads, descriptors. Whoever starts us may have chosen that.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Scarce {
+    /// What could not be done, and why, in a few words.
+    pub why: String,
+    /// The kernel's number for that.
+    pub errno: i32,
 }
 
 impl Availability {
     /// Whether every program is seen, with its arguments.
     pub fn is_complete(&self) -> bool {
         self.mechanism == Mechanism::Ebpf
+    }
+}
+
+/// Why a mechanism cannot be had.
+#[derive(Debug)]
+struct Refusal {
+    why: String,
+    /// The kernel's number for that.
+    errno: Option<i32>,
+}
+
+impl Refusal {
+    /// What could not be done, and the kernel's reason.
+    fn new(what: String, error: &std::io::Error) -> Self {
+        Self { why: format!("{what}: {error}"), errno: error.raw_os_error() }
+    }
+}
+
+impl From<crate::sys::Error> for Refusal {
+    fn from(error: crate::sys::Error) -> Self {
+        Self { why: text::chain(&error), errno: error.source.raw_os_error() }
+    }
+}
+
+impl From<BtfError> for Refusal {
+    fn from(error: BtfError) -> Self {
+        let errno = if let BtfError::Unreadable(_, errno) = error { errno } else { None };
+        Self { why: error.to_string(), errno }
     }
 }
 
@@ -220,8 +261,16 @@ impl Trace {
     /// the recorder's own process: then nothing the shell does is missed, its own start included. `zero` is the
     /// monotonic clock at the start of the session.
     ///
-    /// Never fails: what was not available is said.
+    /// Never fails: what was not available is said. Where there was [nothing left](Availability::scarce) for it, it is tried again for a
+    /// second.
     pub fn start(mode: Mode, root: u32, zero: Duration) -> (Self, Availability) {
+        scarce::insist(
+            || Self::try_start(mode, root, zero),
+            |(_, availability)| availability.scarce.is_some(),
+        )
+    }
+
+    fn try_start(mode: Mode, root: u32, zero: Duration) -> (Self, Availability) {
         // Bounded by a count and not by its room: a bounded channel takes all of its room (8 MiB) at once.
         let (sender, events) = channel();
         let waiting = Arc::new(Waiting::default());
@@ -230,7 +279,7 @@ impl Trace {
             None => (None, availability),
             Some(witness) => match run(witness, sender, Arc::clone(&waiting)) {
                 Ok(running) => (Some(running), availability),
-                Err(error) => (None, none(&[error])),
+                Err(refusal) => (None, none(&[refusal])),
             },
         };
         if witness.is_none() {
@@ -299,8 +348,9 @@ fn choose(mode: Mode, root: u32, zero: Duration) -> (Option<Witness>, Availabili
     let mut refused = Vec::new();
     if mode == Mode::Off {
         let statement = "executed programs were not watched: switched off".into();
-        return (None, Availability { mechanism: Mechanism::Off, statement });
+        return (None, Availability { mechanism: Mechanism::Off, statement, scarce: None });
     }
+    let named = |name: &str, refusal: Refusal| Refusal { why: format!("{name}: {}", refusal.why), ..refusal };
     if mode == Mode::Auto {
         match KernelTrace::start(root, zero) {
             Ok(trace) => {
@@ -310,10 +360,10 @@ fn choose(mode: Mode, root: u32, zero: Duration) -> (Option<Witness>, Availabili
                         .into();
                 return (
                     Some(Witness::Kernel(Box::new(trace))),
-                    Availability { mechanism: Mechanism::Ebpf, statement },
+                    Availability { mechanism: Mechanism::Ebpf, statement, scarce: None },
                 );
             }
-            Err(error) => refused.push(format!("eBPF: {error}")),
+            Err(refusal) => refused.push(named("eBPF", refusal)),
         }
     }
     match ConnectorTrace::start(root, zero) {
@@ -322,36 +372,51 @@ fn choose(mode: Mode, root: u32, zero: Duration) -> (Option<Witness>, Availabili
                 arguments of short-lived ones can be missing"
                 .to_string();
             if !refused.is_empty() {
-                statement.push_str(&format!(" ({})", refused.join("; ")));
+                statement.push_str(&format!(" ({})", joined(&refused)));
             }
-            (Some(Witness::Connector(trace)), Availability { mechanism: Mechanism::Connector, statement })
+            let scarce = of_scarce(&refused);
+            (
+                Some(Witness::Connector(trace)),
+                Availability { mechanism: Mechanism::Connector, statement, scarce },
+            )
         }
-        Err(error) => {
-            refused.push(format!("process events: {error}"));
+        Err(refusal) => {
+            refused.push(named("process events", refusal));
             (None, none(&refused))
         }
     }
 }
 
 /// Whether this process is in the first namespace of its kind: `user`, `pid`. The kernel numbers those once for all.
-fn in_first_namespace(kind: &str, number: u32) -> Result<(), String> {
+fn in_first_namespace(kind: &str, number: u32) -> Result<(), Refusal> {
     let path = format!("self/ns/{kind}");
     match proc::link(&path) {
         Ok(link) if link.as_os_str() == format!("{kind}:[{number}]").as_str() => Ok(()),
-        Ok(_) => Err(format!("not in the first {kind} namespace")),
-        Err(error) => Err(format!("cannot read /proc/{path}: {error}")),
+        Ok(_) => Err(Refusal { why: format!("not in the first {kind} namespace"), errno: None }),
+        Err(error) => Err(Refusal::new(format!("cannot read /proc/{path}"), &error)),
     }
 }
 
-fn none(refused: &[String]) -> Availability {
-    let statement = format!("executed programs were not watched: {}", refused.join("; "));
-    Availability { mechanism: Mechanism::None, statement }
+fn none(refused: &[Refusal]) -> Availability {
+    let statement = format!("executed programs were not watched: {}", joined(refused));
+    Availability { mechanism: Mechanism::None, statement, scarce: of_scarce(refused) }
+}
+
+fn joined(refused: &[Refusal]) -> String {
+    refused.iter().map(|refusal| refusal.why.as_str()).collect::<Vec<_>>().join("; ")
+}
+
+/// The first that would be there, were there enough for it.
+fn of_scarce(refused: &[Refusal]) -> Option<Scarce> {
+    refused.iter().find_map(|Refusal { why, errno }| {
+        let errno = errno.filter(|errno| is_scarce(*errno))?;
+        Some(Scarce { why: why.clone(), errno })
+    })
 }
 
 /// Reads the witness on a thread of its own until the bell rings.
-fn run(witness: Witness, sender: Sender<Event>, waiting: Arc<Waiting>) -> Result<Running, String> {
-    let told = |error: crate::sys::Error| text::chain(&error);
-    let bell = Arc::new(Bell::new().map_err(told)?);
+fn run(witness: Witness, sender: Sender<Event>, waiting: Arc<Waiting>) -> Result<Running, Refusal> {
+    let bell = Arc::new(Bell::new()?);
     let heard = Arc::clone(&bell);
     let (ended, ends) = channel();
     let body = move || {
@@ -423,7 +488,7 @@ fn run(witness: Witness, sender: Sender<Event>, waiting: Arc<Waiting>) -> Result
         waiting.through.store(u64::MAX, Ordering::Release);
     };
     let thread = std::thread::Builder::new().name("exec-trace".into()).stack_size(THREAD).spawn(body);
-    let thread = thread.map_err(|error| format!("cannot start a thread: {error}"))?;
+    let thread = thread.map_err(|error| Refusal::new("cannot start a thread".into(), &error))?;
     Ok(Running { bell, thread, ends })
 }
 

@@ -365,6 +365,25 @@ fn the_connector_sees_every_process_if_not_every_argument() {
 }
 
 #[test]
+fn what_there_is_nothing_left_for_is_told_apart_from_what_is_not_to_be_had() {
+    let refusal = |errno: i32| {
+        let error = std::io::Error::from_raw_os_error(errno);
+        Refusal::from(crate::sys::Error::new("make a kernel map", "sc_followed", error))
+    };
+    for errno in [libc::EPERM, libc::EACCES, libc::ENOSYS, libc::EINVAL] {
+        let none = none(&[refusal(errno), refusal(libc::ENOENT)]);
+        assert_eq!((none.mechanism, none.scarce), (Mechanism::None, None), "{errno}");
+    }
+    for errno in [libc::ENOMEM, libc::EAGAIN, libc::EMFILE, libc::ENFILE, libc::ENOSPC] {
+        let none = none(&[refusal(libc::EPERM), refusal(errno)]);
+        let scarce = none.scarce.unwrap();
+        assert_eq!(scarce.errno, errno);
+        assert!(scarce.why.starts_with("cannot make a kernel map sc_followed: "), "{scarce:?}");
+        assert!(none.statement.ends_with(&scarce.why), "{}", none.statement);
+    }
+}
+
+#[test]
 fn the_list_is_looked_at_seldom_while_nothing_is_told() {
     let mut child = Command::new("sh")
         .args(["-c", "read go; /bin/true; read end"])
@@ -394,7 +413,7 @@ fn the_list_is_looked_at_seldom_while_nothing_is_told() {
     child.wait().unwrap();
     match told {
         Ok(told) => assert_eq!(told, (true, false, true)),
-        Err(why) => skipped(&why),
+        Err(refusal) => skipped(&refusal.why),
     }
 }
 

@@ -21,7 +21,7 @@ use crate::cast::{Command, Event, Exec, Payload, micros};
 use crate::container::{Extras, GivenUp, LeftOut};
 use crate::exec::Pulse;
 use crate::shell::said::Said;
-use crate::sys::clock;
+use crate::sys::{clock, scarce};
 use crate::terminal::DRAWING;
 use std::collections::VecDeque;
 use std::io;
@@ -119,10 +119,12 @@ impl ScreenIndexer {
     /// With `always`, every segment has a filter, however small.
     fn begin(size: (u16, u16), always: bool) -> Self {
         let shared = Arc::new(Shared::default());
-        let theirs = Arc::clone(&shared);
-        let thread = std::thread::Builder::new().name("index".to_owned()).stack_size(STACK);
-        let thread = thread.spawn(move || indexer_thread::run(&theirs, size, always));
-        let refused = thread.err();
+        let start = || {
+            let theirs = Arc::clone(&shared);
+            let thread = std::thread::Builder::new().name("index".to_owned()).stack_size(STACK);
+            thread.spawn(move || indexer_thread::run(&theirs, size, always))
+        };
+        let refused = scarce::insist(start, Result::is_err).err();
         if refused.is_some() {
             shared.fail(false);
         }
@@ -164,8 +166,8 @@ impl ScreenIndexer {
     }
 
     /// Why there is no index, where its thread could not be had.
-    pub fn refused(&self) -> Option<&io::Error> {
-        self.refused.as_ref()
+    pub fn refused(&mut self) -> Option<io::Error> {
+        self.refused.take()
     }
 
     /// Looks whether programs are seen, at this time of the monotonic clock. At the end the trace is stopped; that it has failed is

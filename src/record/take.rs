@@ -113,6 +113,13 @@ pub enum Error {
     NoRoom(sys::Error),
     /// Executed programs cannot be watched as they must be: why, in one sentence.
     Unwatched(String),
+    /// Nothing is left for what watches executed programs, or makes the index, and no session is to start without.
+    Scarce {
+        /// What could not be started, and why, in a few words.
+        why: String,
+        /// The kernel's reason.
+        source: std::io::Error,
+    },
 }
 
 impl fmt::Display for Error {
@@ -125,6 +132,7 @@ impl fmt::Display for Error {
             Self::Container(error) => error.fmt(f),
             Self::NoRoom(_) => f.write_str("there is no room for a recording"),
             Self::Unwatched(why) => write!(f, "not every executed program could be watched: {why}"),
+            Self::Scarce { why, .. } => write!(f, "what watches executed programs cannot be started: {why}"),
         }
     }
 }
@@ -139,6 +147,7 @@ impl std::error::Error for Error {
             Self::Container(error) => error.source(),
             Self::NoRoom(error) => Some(error),
             Self::Unwatched(_) => None,
+            Self::Scarce { source, .. } => Some(source),
         }
     }
 }

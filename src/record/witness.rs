@@ -1,7 +1,7 @@
 //! The witnesses of a session beside its screen: the shell, which tells by marks what it runs, and the kernel, which tells
 //! what was executed.
 //!
-//! Both are optional and neither can hold a session up: what could not be had is said in the recording's sealed facts. The
+//! Both are optional where the host does not have them: what could not be had is said in the recording's sealed facts. The
 //! marks are taken out before anything is shown or stored, and stored as events of their own.
 
 use super::session::{Piece, Session, Watch};
@@ -10,10 +10,11 @@ use super::take::Error;
 use crate::container::Meta;
 use crate::container::fit::missing;
 use crate::exec;
-use crate::policy::Redactions;
+use crate::policy::{OnFailure, Redactions};
 use crate::shell::commands::Tracker;
 use crate::shell::integration::{self, Kind};
 use crate::shell::marks::{Filter, Found, Hint, Mark, Nonce};
+use crate::shell::notices::UNWATCHED;
 use crate::shell::said::Said;
 use crate::sys::clock;
 use crate::sys::stage::Program;
@@ -32,6 +33,8 @@ pub struct Wanted {
     pub trace: exec::Mode,
     /// Nothing may start where that does not see every program.
     pub strict: bool,
+    /// Whether anything starts where there is nothing left for a witness that the host has.
+    pub on_failure: OnFailure,
     /// Secrets in arguments, left out of what the trace tells.
     pub redact: Redactions,
 }
@@ -113,7 +116,8 @@ impl Witnesses {
     /// Starts to watch and to follow, and says in `meta` what there is. Nothing of the child's has run yet.
     ///
     /// # Errors
-    /// [`Error::Unwatched`]: it is strict about programs, and not every one would be seen.
+    /// [`Error::Unwatched`]: it is strict about programs, and not every one would be seen. [`Error::Scarce`]: there is nothing left for
+    /// the witness, and that is no matter of a warning.
     pub fn call(&mut self, session: &mut Session, meta: &mut Meta) -> Result<Heard, Error> {
         if session.size().is_some() {
             // Where no shell was given the nonce, no mark is believed; what others print is heard all the same.
@@ -122,6 +126,9 @@ impl Witnesses {
         }
         let root = session.root_pid();
         let (trace, availability) = exec::Trace::start(self.wanted.trace, root, Duration::ZERO);
+        if let Some(exec::Scarce { why, errno }) = &availability.scarce {
+            self.may_lack(why.clone(), std::io::Error::from_raw_os_error(*errno), meta)?;
+        }
         if self.wanted.strict && !availability.is_complete() {
             return Err(Error::Unwatched(availability.statement));
         }
@@ -149,16 +156,26 @@ impl Witnesses {
     /// Says in `meta` that nobody makes an index of what they tell, and why.
     ///
     /// # Errors
-    /// [`Error::Unwatched`]: it is strict about programs.
-    pub fn unheard(&self, why: &std::io::Error, meta: &mut Meta) -> Result<(), Error> {
+    /// [`Error::Unwatched`]: it is strict about programs. [`Error::Scarce`]: it is no matter of a warning.
+    pub fn unheard(&self, why: std::io::Error, meta: &mut Meta) -> Result<(), Error> {
         let statement = format!("the thread that makes the index cannot be started: {why}");
         if self.wanted.strict {
             return Err(Error::Unwatched(statement));
         }
+        self.may_lack(statement.clone(), why, meta)?;
         meta.in_force.insert("exec-trace".into(), "none".into());
         meta.in_force
             .insert("exec-trace-note".into(), format!("executed programs were not watched: {statement}"));
         meta.in_force.insert("index".into(), format!("none: {statement}"));
+        Ok(())
+    }
+
+    /// Whether the session may start though there is nothing left for a witness: whoever starts it may have chosen that. `meta` says it.
+    fn may_lack(&self, why: String, source: std::io::Error, meta: &mut Meta) -> Result<(), Error> {
+        if self.wanted.on_failure == OnFailure::Stop {
+            return Err(Error::Scarce { why, source });
+        }
+        meta.in_force.insert(UNWATCHED.into(), why);
         Ok(())
     }
 }
@@ -252,6 +269,7 @@ mod tests {
             integration: true,
             trace: exec::Mode::Off,
             strict: false,
+            on_failure: OnFailure::Stop,
             redact: Redactions::default(),
         };
         (Witnesses::enlist(wanted, &mut program, true, place, [7; 32]), program)
@@ -302,6 +320,7 @@ mod tests {
             integration: true,
             trace: exec::Mode::Off,
             strict: false,
+            on_failure: OnFailure::Stop,
             redact: Redactions::default(),
         };
         let witnesses = Witnesses::enlist(wanted, &mut program, false, place.path(), [7; 32]);
@@ -334,15 +353,23 @@ mod tests {
     fn where_nobody_makes_an_index_it_is_said_and_whoever_must_have_one_does_not_start() {
         let place = tempfile::tempdir().unwrap();
         let (mut witnesses, _program) = enlisted("/bin/cat", &[], place.path());
-        let (why, mut meta) = (std::io::Error::from_raw_os_error(libc::EAGAIN), Meta::default());
+        let (why, mut meta) = (|| std::io::Error::from_raw_os_error(libc::EAGAIN), Meta::default());
         meta.in_force.insert("exec-trace".into(), "ebpf".into());
-        witnesses.unheard(&why, &mut meta).unwrap();
+        let refused = witnesses.unheard(why(), &mut meta).unwrap_err();
+        assert!(matches!(&refused, Error::Scarce { why, .. } if why.starts_with("the thread")), "{refused}");
+        assert_eq!(meta.in_force.len(), 1);
+        witnesses.wanted.on_failure = OnFailure::Warn;
+        witnesses.unheard(why(), &mut meta).unwrap();
         assert_eq!(meta.in_force["exec-trace"], "none");
-        for (what, says) in [("exec-trace-note", "were not watched"), ("index", "none: the thread")] {
+        for (what, says) in [
+            ("exec-trace-note", "were not watched"),
+            ("index", "none: the thread"),
+            (UNWATCHED, "the thread"),
+        ] {
             assert!(meta.in_force[what].contains(says), "{:?}", meta.in_force);
         }
         witnesses.wanted.strict = true;
-        let refused = witnesses.unheard(&why, &mut meta).unwrap_err();
+        let refused = witnesses.unheard(why(), &mut meta).unwrap_err();
         assert!(
             refused.to_string().contains("the thread that makes the index cannot be started"),
             "{refused}"

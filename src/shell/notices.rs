@@ -2,7 +2,11 @@
 
 use super::commands::TOLD_NOTHING;
 use crate::cast::{Command, Gap, LEFT_RUNNING, SILENT, Source, Why, is_of};
-use crate::container::{Entry, GivenUp, Opening};
+use crate::container::{Entry, GivenUp, Meta, Opening};
+
+/// The name under which a session says, among what was in force, why what watches executed programs could not be started though the host
+/// has it. One on a host that does not have it, or with it switched off, says nothing there.
+pub const UNWATCHED: &str = "unwatched";
 
 /// Times in milliseconds since the start of the session, in order, and what is to be known from there on.
 ///
@@ -16,10 +20,12 @@ pub fn notices(opening: Option<&Opening>, commands: &[&Command], entries: &[Entr
     });
     let left_out = entries.iter().filter_map(Entry::left_out_notice);
     let index = entries.iter().filter_map(|entry| Some((entry.tally.start, without_commands(entry)?)));
+    let unwatched = opening.and_then(|opening| unwatched(&opening.meta));
+    let never = never.into_iter().chain(unwatched.map(|why| (0, format!("{UNWATCHED}: {why}"))));
     let gaps = entries.iter().flat_map(|entry| &entry.tally.gaps);
     let gaps = gaps.filter(|(_, gap)| hinders(gap));
     let gaps = gaps.map(|(at, gap)| (*at, format!("{}: {}", gap.why, gap.note)));
-    let mut all: Vec<_> = never.into_iter().chain(told).chain(left_out).chain(index).chain(gaps).collect();
+    let mut all: Vec<_> = never.chain(told).chain(left_out).chain(index).chain(gaps).collect();
     all.sort_by_key(|(at, _)| *at);
     all
 }
@@ -35,6 +41,12 @@ pub fn of_gaps(entries: &[Entry]) -> impl Iterator<Item = (u64, String)> {
 
 fn hinders(gap: &Gap) -> bool {
     gap.reason().is_some_and(Why::hinders)
+}
+
+/// That executed programs were not watched, or not as that host can, and why.
+pub fn unwatched(meta: &Meta) -> Option<String> {
+    let why = meta.in_force.get(UNWATCHED)?;
+    Some(format!("not everything that watches executed programs could be started: {why}"))
 }
 
 /// Whether the program had a stream as it was: nothing of that is recorded, by the choice of whoever called.
@@ -114,6 +126,18 @@ mod tests {
         let said = command(0, Source::Screen, &["silent: x"]);
         assert_eq!(notices(Some(&posix), &[&said, &read], &[]), [(0, "silent: x".to_owned())]);
         assert!(!is(Some(&bash), &[&told, &read]) && !is(Some(&bash), &[]) && !is(None, &[&read]));
+    }
+
+    #[test]
+    fn that_what_watches_could_not_be_started_is_told_from_the_start_and_that_a_host_has_none_is_not() {
+        let mut opening = opening("none");
+        opening.meta.in_force.insert("exec-trace".into(), "none".into());
+        assert_eq!(notices(Some(&opening), &[], &[]), []);
+        opening.meta.in_force.insert(UNWATCHED.into(), "cannot start a thread".into());
+        let told = notices(Some(&opening), &[], &[]);
+        let text = "unwatched: not everything that watches executed programs could be started: cannot start a thread";
+        assert_eq!(told, [(0, text.to_owned())]);
+        assert!(!is_plain(text) && kind(text) == UNWATCHED);
     }
 
     #[test]

@@ -198,19 +198,19 @@ pub fn attach(tracepoint: &CStr, name: &str, code: &[Insn]) -> Result<Attached> 
     };
     let refused =
         |error: &io::Error| matches!(error.raw_os_error(), Some(libc::EACCES | libc::EINVAL | libc::E2BIG));
-    let mut loaded = load(None);
-    if loaded.as_ref().is_err_and(refused) {
-        // The verifier said no: ask it why.
-        let mut log = vec![0; 1 << 20];
-        loaded = load(Some(&mut log));
-        if let Err(error) = loaded {
-            let words: Vec<u8> = log.into_iter().take_while(|b| *b != 0).collect();
-            let tail = &words[words.len().saturating_sub(600)..];
-            let why = String::from_utf8_lossy(tail).replace('\n', " | ");
-            return Err(Error::new("load a program into the kernel:", why, error));
+    let program = match load(None) {
+        Err(error) if refused(&error) => {
+            // The verifier said no: ask it why. That its words do not fit is an error of its own, and no news.
+            let mut log = vec![0; 1 << 20];
+            load(Some(&mut log)).map_err(|_| {
+                let words: Vec<u8> = log.into_iter().take_while(|b| *b != 0).collect();
+                let tail = &words[words.len().saturating_sub(600)..];
+                let why = String::from_utf8_lossy(tail).replace('\n', " | ");
+                Error::new("load a program into the kernel:", why, error)
+            })?
         }
-    }
-    let program = loaded.map_err(|error| Error::new("load a program into the kernel", name, error))?;
+        other => other.map_err(|error| Error::new("load a program into the kernel", name, error))?,
+    };
     let attr = Attr::new().pointer(0, tracepoint.as_ptr()).word(8, program.as_raw_fd().cast_unsigned());
     // SAFETY: the name is a string that ends in zero. It makes a descriptor.
     let link = unsafe { owned(bpf(RAW_TRACEPOINT_OPEN, &attr)) };

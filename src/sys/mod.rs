@@ -26,6 +26,7 @@ pub mod privileges;
 pub mod proc;
 pub mod pty;
 mod remains;
+pub mod scarce;
 pub mod seccomp;
 pub mod signals;
 pub mod stack;
