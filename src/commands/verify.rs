@@ -68,14 +68,12 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
     let known = known_keys(context, &args.known_keys)?;
     let identities = args.reading.quiet_identities(context)?;
     let must_open = args.reading.names_identity();
-    let (mut bad, mut unchecked, mut unlike) = (0, 0, 0);
-    let mut unseen = found.len();
-    let mut locked = None;
-    let mut of_foreign: BTreeSet<String> = BTreeSet::new();
-    let mut table = Table::new(&[("ID", Column::Left), ("VERDICT", Column::Left), ("WHY", Column::Whole)]);
     let of = found.len();
+    let mut count = Count { of, unseen: of, ..Count::default() };
+    let mut unlike = 0;
+    let mut table = Table::new(&[("ID", Column::Left), ("VERDICT", Column::Left), ("WHY", Column::Whole)]);
     for recording in found {
-        unseen -= 1;
+        count.unseen -= 1;
         let judged = recording
             .and_then(|found| judge(context, &found, &known, &identities).map(|judged| (found, judged)));
         match judged {
@@ -84,11 +82,11 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
                 judged.locked = judged.locked.filter(|_| must_open);
                 if let Some(why) = &judged.locked {
                     judged.detail.push_str(&format!("; content not checked: {why}"));
-                    unchecked += 1;
+                    count.unchecked += 1;
                 }
-                bad += usize::from(!judged.is_good());
+                count.bad += usize::from(!judged.is_good());
                 if judged.word == Word::Foreign {
-                    of_foreign.extend(recording.header().map(|header| header.host));
+                    count.of_foreign.extend(recording.header().map(|header| header.host));
                 }
                 unlike += usize::from(!judged.differences.is_empty());
                 let mut read = true;
@@ -104,7 +102,7 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
                     ]);
                 }
                 if let Some(error) = judged.locked {
-                    locked.get_or_insert(error.while_doing(name(&recording)));
+                    count.locked.get_or_insert(error.while_doing(name(&recording)));
                 }
                 if !read {
                     break;
@@ -112,7 +110,7 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
             }
             Err(error) if of == 1 => return Err(error),
             Err(error) => {
-                unchecked += 1;
+                count.unchecked += 1;
                 error.print(&context.console);
             }
         }
@@ -136,36 +134,62 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
             format!("only signatures were looked at, and not the content: {WOULD_ASK}"),
         );
     }
-    let not_intact = || match of {
-        1 => "the recording is not intact".to_owned(),
-        of => format!("{bad} of {of} recordings are not intact"),
-    };
-    let mut hints = locked.as_ref().map_or_else(Vec::new, |error| error.hints().to_vec());
-    if let Some(host) = of_foreign.first() {
-        hints.push(format!(
-            "-k FILE trusts a key for the host that a recording names, here {host}{}; keys that it had before belong in FILE too",
-            and_more(of_foreign.len().saturating_sub(1))
-        ));
-    }
-    if unseen > 0 {
-        let (kind, found) = match bad {
-            0 => (Kind::Input, format!("{unseen} of {of} recordings")),
-            _ => (Kind::No, format!("{}, {unseen}", not_intact())),
+    count.answer()
+}
+
+/// What was found of the recordings that were asked for.
+#[derive(Default)]
+struct Count {
+    /// How many were asked for.
+    of: usize,
+    /// Not intact.
+    bad: usize,
+    /// Whose content could not be checked, or nothing of which could be read.
+    unchecked: usize,
+    /// Not looked at, as nobody reads the output any more.
+    unseen: usize,
+    /// Why the first content that should have been opened was not.
+    locked: Option<Error>,
+    /// The hosts of those that a foreign key signed.
+    of_foreign: BTreeSet<String>,
+}
+
+impl Count {
+    /// The answer to whoever asked whether all are intact: no goes before not known.
+    fn answer(self) -> Result<()> {
+        let Self { of, bad, unchecked, unseen, locked, of_foreign } = self;
+        let not_intact = || match of {
+            1 => "the recording is not intact".to_owned(),
+            of => format!("{bad} of {of} recordings are not intact"),
         };
-        let told = Error::new(kind, format!("{found} were not looked at: nobody reads the output any more"));
-        return Err(hints.into_iter().fold(told, Error::hint));
-    }
-    let failed = match (bad, unchecked, locked) {
-        (0, 0, _) => return Ok(()),
-        (0, _, Some(error)) if of == 1 => return Err(error),
-        (0, n, _) => Error::new(Kind::Input, format!("{n} of {of} recordings could not be checked")),
-        (_, 0, _) => Error::new(Kind::No, not_intact()),
-        (_, _, _) if of == 1 => {
-            Error::new(Kind::No, format!("{}, and its content could not be checked", not_intact()))
+        let mut hints = locked.as_ref().map_or_else(Vec::new, |error| error.hints().to_vec());
+        if let Some(host) = of_foreign.first() {
+            hints.push(format!(
+                "-k FILE trusts a key for the host that a recording names, here {host}{}; keys that it had before belong in FILE too",
+                and_more(of_foreign.len().saturating_sub(1))
+            ));
         }
-        (_, n, _) => Error::new(Kind::No, format!("{}, {n} could not be checked", not_intact())),
-    };
-    Err(hints.into_iter().fold(failed, Error::hint))
+        if unseen > 0 {
+            let (kind, found) = match bad {
+                0 => (Kind::Input, format!("{unseen} of {of} recordings")),
+                _ => (Kind::No, format!("{}, {unseen}", not_intact())),
+            };
+            let told =
+                Error::new(kind, format!("{found} were not looked at: nobody reads the output any more"));
+            return Err(hints.into_iter().fold(told, Error::hint));
+        }
+        let failed = match (bad, unchecked, locked) {
+            (0, 0, _) => return Ok(()),
+            (0, _, Some(error)) if of == 1 => return Err(error),
+            (0, n, _) => Error::new(Kind::Input, format!("{n} of {of} recordings could not be checked")),
+            (_, 0, _) => Error::new(Kind::No, not_intact()),
+            (_, _, _) if of == 1 => {
+                Error::new(Kind::No, format!("{}, and its content could not be checked", not_intact()))
+            }
+            (_, n, _) => Error::new(Kind::No, format!("{}, {n} could not be checked", not_intact())),
+        };
+        Err(hints.into_iter().fold(failed, Error::hint))
+    }
 }
 
 /// Verifies one recording: its name, signatures, and the content where `identities` open it.

@@ -122,3 +122,42 @@ fn a_recording_that_ends_in_zeros_is_torn_for_whoever_can_open_it_too() {
         assert!(told.contains(causes), "{told}");
     }
 }
+
+#[test]
+fn no_goes_before_not_known_and_both_are_told_of_how_many() {
+    let answer = |of, bad, unchecked, unseen, locked: bool| {
+        let locked = locked.then(|| Error::new(Kind::Key, "locked"));
+        let count = Count { of, bad, unchecked, unseen, locked, ..Count::default() };
+        count.answer().err().map(|error| (error.kind(), error.to_string()))
+    };
+    assert_eq!(answer(3, 0, 0, 0, false), None);
+    for (of, bad, unchecked, unseen, locked, kind, told) in [
+        (1, 1, 0, 0, false, Kind::No, "the recording is not intact"),
+        (1, 0, 1, 0, true, Kind::Key, "locked"),
+        (1, 1, 1, 0, true, Kind::No, "the recording is not intact, and its content could not be checked"),
+        (3, 2, 0, 0, false, Kind::No, "2 of 3 recordings are not intact"),
+        (3, 0, 2, 0, false, Kind::Input, "2 of 3 recordings could not be checked"),
+        (3, 0, 2, 0, true, Kind::Input, "2 of 3 recordings could not be checked"),
+        (3, 1, 1, 0, true, Kind::No, "1 of 3 recordings are not intact, 1 could not be checked"),
+        (
+            3,
+            0,
+            1,
+            2,
+            false,
+            Kind::Input,
+            "2 of 3 recordings were not looked at: nobody reads the output any more",
+        ),
+        (
+            3,
+            1,
+            0,
+            2,
+            false,
+            Kind::No,
+            "1 of 3 recordings are not intact, 2 were not looked at: nobody reads the output any more",
+        ),
+    ] {
+        assert_eq!(answer(of, bad, unchecked, unseen, locked), Some((kind, told.to_owned())));
+    }
+}
