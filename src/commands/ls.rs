@@ -87,36 +87,21 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
         if public.is_some_and(|header| !header_allows(&conditions, &header)) {
             continue;
         }
-        let mut opened = match recordings::open(found) {
-            Ok(opened) => opened,
-            Err(error) => {
-                unreadable += 1;
-                error.print(&context.console);
-                continue;
-            }
-        };
+        let Some(mut opened) = or_told(context, recordings::open(found), &mut unreadable) else { continue };
         if sealed {
-            match satisfies(&mut opened, &opener, &query) {
-                Ok(true) => {}
-                Ok(false) => continue,
-                Err(error) => {
-                    unreadable += 1;
-                    let doing = format!("{}: whether it is meant cannot be told", opened.name());
-                    error.while_doing(doing).print(&context.console);
-                    continue;
-                }
+            let is_meant = satisfies(&mut opened, &opener, &query).map_err(|error| {
+                error.while_doing(format!("{}: whether it is meant cannot be told", opened.name()))
+            });
+            if or_told(context, is_meant, &mut unreadable) != Some(true) {
+                continue;
             }
         }
         // Only of those that are listed everything is read.
         if !opened.reader.has_all_commands() {
-            opened = match recordings::open(opened.found) {
-                Ok(opened) => opened,
-                Err(error) => {
-                    unreadable += 1;
-                    error.print(&context.console);
-                    continue;
-                }
+            let Some(again) = or_told(context, recordings::open(opened.found), &mut unreadable) else {
+                continue;
             };
+            opened = again;
         }
         let (row, refused) = Row::read(opened, &opener);
         let refused = match refused {
@@ -174,6 +159,15 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
         1 => Err(Error::new(Kind::Input, "1 recording could not be read")),
         n => Err(Error::new(Kind::Input, format!("{n} recordings could not be read"))),
     }
+}
+
+/// What could be read; else that is told and counted.
+fn or_told<T>(context: &Context, read: Result<T>, unreadable: &mut u64) -> Option<T> {
+    read.inspect_err(|error| {
+        *unreadable += 1;
+        error.print(&context.console);
+    })
+    .ok()
 }
 
 /// Whether the conditions hold, or why that cannot be told.
