@@ -188,6 +188,8 @@ fn named_and_run(text: &str, execs: &[Exec], shell: Option<u32>) -> Option<Strin
     let word = word.trim_end_matches([';', '&', '|']);
     if BUILTINS.contains(&word)
         || word.starts_with(['(', '{', '"', '\'', '$', '`', '\\', '<', '>', '~', '#'])
+        // Of a line that the history did not take, what the screen has is what was typed: `!!` stands there for the line before.
+        || word.starts_with(['!', '^'])
         || word.contains(['(', '*', '?', '/'])
     {
         return None;
@@ -323,6 +325,10 @@ mod tests {
         assert_eq!(flags("LANG=C /bin/ls", &[], ran()), [""; 0]);
         assert_eq!(flags("for i in 1; do ls; done", &[], ran()), [""; 0]);
         assert_eq!(flags("ll", &[], vec![]), [""; 0]);
+        // What they stand for only the shell's own words could tell.
+        assert_eq!(flags("!!", &[], ran()), [""; 0]);
+        assert_eq!(flags("^x^ls", &[], ran()), [""; 0]);
+        assert_eq!(flags("!l -a", &[], ran()), [""; 0]);
     }
 
     #[test]
