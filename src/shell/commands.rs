@@ -68,6 +68,17 @@ pub(super) struct Entry {
     era: u64,
     /// Since when it has waited only for a witness that is late, milliseconds.
     waits: Option<u64>,
+    /// The shell has run further lines since, of which it did not tell: whatever ends next, nobody knows whether that is this.
+    read_on: bool,
+}
+
+impl Entry {
+    /// The status of what has ended now.
+    fn exits(&mut self, status: Option<i32>, pipe: Vec<i32>) {
+        let is_its_own = !self.read_on;
+        self.command.exit = status.filter(|_| is_its_own);
+        self.command.pipe = if is_its_own && pipe.len() > 1 { pipe } else { Vec::new() };
+    }
 }
 
 /// Where the shell stands, as its marks tell.
@@ -382,7 +393,7 @@ impl Tracker {
         if let Some(entry) = last.and_then(|id| self.entry(id)) {
             entry.standing = Standing::Ran;
             entry.command.end = Some(now);
-            entry.command.exit = status;
+            entry.exits(status, Vec::new());
         }
         self.unstart(now, Span::of(now), None);
         self.leave(|_| true);
@@ -413,8 +424,7 @@ impl Tracker {
             entry.standing = Standing::Ran;
             entry.closed = Some(at.last);
             entry.command.end = Some(time);
-            entry.command.exit = status;
-            entry.command.pipe = if pipe.len() > 1 { pipe } else { Vec::new() };
+            entry.exits(status, pipe);
             more.iter().for_each(|flag| push_flag(&mut entry.command, flag));
         }
         self.shown_again = None;

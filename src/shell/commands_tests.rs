@@ -1,5 +1,5 @@
 use super::*;
-use crate::shell::marks::{Hint, Start, UNLISTED};
+use crate::shell::marks::{AtPrompt, Hint, Start, UNLISTED};
 use crate::shell::screen::Line;
 
 #[path = "silence_tests.rs"]
@@ -142,6 +142,30 @@ fn a_line_that_is_neither_in_the_history_nor_on_the_screen_has_no_text() {
     let commands =
         Hand::new().integrated("bash").prompt(0).types("printf x").starts(stale()).prompt(0).done();
     assert_eq!((commands[0].text.as_str(), commands[0].trust), ("printf x", Trust::Told));
+}
+
+#[test]
+fn a_command_behind_which_more_was_read_at_once_has_no_status_of_others() {
+    let start = || Start { text: Some("false".into()), number: Some(7), before: Some(7), ..Start::default() };
+    let end = Mark::End { status: Some(0), pipe: vec![1, 0], cancelled: false };
+    let told = AtPrompt { status: Some(0), ..AtPrompt::default() };
+    for starts in [1, 2, 3] {
+        let mut hand = Hand::new();
+        hand.integrated("bash").prompt(0).types("false");
+        (0..starts).for_each(|_| _ = hand.starts(start()));
+        hand.tracker.mark(hand.time, end.clone(), &mut hand.screen);
+        hand.tracker.mark(hand.time, Mark::Typing(told), &mut hand.screen);
+        let commands = hand.done();
+        let seen: Vec<_> = commands.iter().map(|c| (c.text.as_str(), c.exit, c.pipe.len(), c.end)).collect();
+        let (exit, parts) = if starts == 1 { (Some(0), 2) } else { (None, 0) };
+        assert_eq!(seen, [("false", exit, parts, Some(2_000))]);
+        let flags: Vec<_> = commands[0].flags.iter().map(|flag| flag.split(':').next().unwrap()).collect();
+        assert_eq!(flags, if starts == 1 { vec![] } else { vec!["read-on"] });
+    }
+    // Nor where the session is over with one of them.
+    let mut hand = Hand::new();
+    hand.integrated("bash").prompt(0).types("false").starts(start()).starts(start());
+    assert_eq!(hand.done()[0].exit, None);
 }
 
 #[test]

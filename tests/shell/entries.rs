@@ -246,6 +246,41 @@ fn lines_that_bash_draws_twice_are_no_entry_of_several_lines() {
 }
 
 #[test]
+fn a_bash_that_reads_on_what_its_history_leaves_out_gives_no_command_anothers_status() {
+    let files = [(".bashrc", "PS1='@@ '; HISTCONTROL=ignoreboth\n")];
+    let setup = Setup { shell: "bash", files: &files, ..Setup::default() };
+    let Some(mut session) = Session::start(&setup) else { return };
+    session.expect(PROMPT);
+    for pasted in ["(exit 6)\r  true\r echo one''more", "(exit 4)\r  false | true\rfalse | echo one''more"] {
+        session.editing();
+        session.type_in(&format!("\x1b[200~{pasted}\x1b[201~"));
+        session.expect("''more");
+        session.type_in("\r");
+        session.expect("onemore");
+        session.expect(PROMPT);
+    }
+    session.editing();
+    session.type_in("(exit 5)\r");
+    session.expect(PROMPT);
+    session.editing();
+    session.type_in("\x1b[200~true\r exit 7\x1b[201~");
+    session.expect("exit 7");
+    session.type_in("\r");
+    assert_eq!(session.end().1, Some(7), "{}", session.transcript());
+    let read_on = "(read-on: further lines were read before the prompt came back: the status is not known, and programs may be theirs)";
+    check(
+        &session,
+        &[
+            &format!("told - \"(exit 6)\" {read_on}"),
+            &format!("told - \"(exit 4)\" {read_on}"),
+            "told 0 \"false | echo one''more\" [1 0]",
+            "told 5 \"(exit 5)\"",
+            &format!("told - \"true\" {read_on}"),
+        ],
+    );
+}
+
+#[test]
 fn the_status_of_a_bash_is_its_own_whatever_runs_before_our_hooks() {
     let files = [(".bashrc", "PS1='@@ '\n")];
     let steps = [

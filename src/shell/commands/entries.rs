@@ -26,7 +26,7 @@ impl Tracker {
         let id = self.next;
         self.next = self.next.saturating_add(1);
         let (closed, shown, bytes, era) = (None, Vec::new(), 0, 0);
-        let (sent_ahead, solid, given_up, ran, waits) = (false, false, false, false, None);
+        let (sent_ahead, solid, given_up, ran, waits, read_on) = (false, false, false, false, None, false);
         self.entries.push(Entry {
             id,
             command,
@@ -41,6 +41,7 @@ impl Tracker {
             ran,
             era,
             waits,
+            read_on,
         });
         id
     }

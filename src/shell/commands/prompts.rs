@@ -57,7 +57,7 @@ impl Tracker {
         if let (Some(status), Some(id)) = (told.status, ended)
             && let Some(entry) = self.entry(id)
         {
-            entry.command.exit = Some(status);
+            entry.command.exit = Some(status).filter(|_| !entry.read_on);
         }
         let started = self.starts.saturating_sub(self.prompts.starts);
         let ran = counts.map_or(0, |(now, then)| now.saturating_sub(then).saturating_sub(started));

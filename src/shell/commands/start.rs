@@ -11,6 +11,8 @@ use crate::shell::marks::{Start, UNLISTED};
 
 /// The flag of the first command of which no end was told.
 const ENDLESS: &str = "marks-ended: the shell goes on, but no longer tells how commands end";
+/// The flag of a command with which the shell has read lines that it tells nothing of.
+const READ_ON: &str = "read-on: further lines were read before the prompt came back: the status is not known, and programs may be theirs";
 
 impl Tracker {
     /// Whether a line that was read off the screen while a command ran is the one that the shell tells of now. Of several lines
@@ -74,7 +76,12 @@ impl Tracker {
             if typed.is_none()
                 && self.entry(id).is_some_and(|e| e.command.text == command.text && start.number.is_some())
             {
-                // One line of the history that holds several commands, run one after the other: one entry.
+                // Of lines that were pasted at once the history did not take this one, so that its last line is still the one before. The
+                // screen has this one; an entry of its own would stand under a text that is another one's.
+                if let Some(entry) = self.entry(id) {
+                    entry.read_on = true;
+                    push_flag(&mut entry.command, READ_ON);
+                }
                 return;
             }
             self.end(time, at, None, Vec::new(), false);
