@@ -512,6 +512,33 @@ fn lines_pasted_at_once_that_the_history_leaves_out_are_no_lie() {
     assert!(verdict.status.success(), "{}", String::from_utf8_lossy(&verdict.stdout));
 }
 
+/// While one of them starts, the next one is typed and not shown yet.
+#[test]
+fn lines_in_the_open_that_the_history_leaves_out_are_not_called_unseen() {
+    let sandbox = Sandbox::new();
+    sandbox.file("home/.bashrc", "PS1='@@ '\nHISTCONTROL=ignoreboth\n");
+    let mut command = sealcast(&sandbox, &["run", "--", "bash"]);
+    let mut terminal = Terminal::start(command.env_remove("PS1"), SIZE);
+    let mut expected = Vec::new();
+    for n in 0..5 {
+        terminal.wait_for("@@ ");
+        // The kernel echoes what comes before the line editor has the terminal, and it is shown twice.
+        terminal.read_through(std::time::Duration::from_millis(100));
+        let lines = ["true of the history", "  true hidden", "  true as well", "  echo th''ird"];
+        let lines = lines.map(|line| format!("{line} {n}"));
+        terminal.send(lines.each_ref().map(|line| format!("{line}\r")).concat());
+        terminal.wait_for(&format!("third {n}\r\n"));
+        expected.extend(lines);
+    }
+    terminal.wait_for("@@ ");
+    terminal.send("exit 3\r");
+    assert_eq!(terminal.wait_end().code(), Some(3));
+    expected.push("exit 3".to_owned());
+    let commands = commands(&sandbox);
+    let texts: Vec<&str> = commands.iter().map(|command| command["text"].as_str().unwrap()).collect();
+    assert_eq!(texts, expected, "{commands:#?}");
+}
+
 /// What the header of the last recording says of a witness.
 fn in_force(sandbox: &Sandbox, what: &str) -> String {
     let told = sealcast(sandbox, &["show", "--json", "last"]).output().unwrap().stdout;

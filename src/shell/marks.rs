@@ -166,9 +166,19 @@ impl Start {
         *self = Self { text, number, before, withheld: true, ..Self::default() };
     }
 
+    /// Whether the line did not enter the history: the text is that of the line which did last.
+    pub fn is_of_another(&self) -> bool {
+        self.number.zip(self.before).is_some_and(|(now, before)| now < before)
+    }
+
+    /// Forgets the text, which is [that of another line](Start::is_of_another), and everything that tells of it.
+    pub fn forget_other(&mut self) {
+        (self.text, self.cut, self.mangled) = (None, false, false);
+    }
+
     /// The same as a recording keeps it: without the numbers, and without the text of another line.
     pub fn kept(mut self) -> Self {
-        if self.number.zip(self.before).is_some_and(|(now, before)| now < before) && !self.withheld {
+        if self.is_of_another() && !self.withheld {
             (self.text, self.cut, self.mangled, self.unlisted) = (None, false, false, true);
         }
         (self.number, self.before, self.by_line) = (None, None, false);

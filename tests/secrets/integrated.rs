@@ -133,6 +133,36 @@ fn bash_runs_unseen() -> Tried {
 }
 
 #[test]
+fn lines_that_the_history_of_bash_leaves_out_are_nowhere_if_nobody_saw_them() {
+    tried(bash_leaves_out);
+}
+
+fn bash_leaves_out() -> Tried {
+    let Some(mut session) = start("bash") else { return Ok(()) };
+    session.terminal.line("HISTCONTROL=ignorespace", "PROMPT> ");
+    session.terminal.line("stty -echo", "PROMPT> ");
+    for unseen in [&format!(" export TOKEN={SECRET}"), " stty echo"] {
+        session.type_unseen(unseen);
+        session.terminal.line("", "PROMPT> ");
+    }
+    session.terminal.line("echo ${#TOKEN} letters", "10 letters");
+    session.terminal.wait_for("PROMPT> ");
+    session.type_ahead("true", &format!(" export AHEAD={SECRET}\rexport MORE={SECRET}"));
+    for _ in 0..3 {
+        session.terminal.wait_for("PROMPT> ");
+    }
+    session.terminal.line("stty echo", "PROMPT> ");
+    session.terminal.line("echo ${#AHEAD} ahead ${#MORE}", "10 ahead 10");
+    session.terminal.wait_for("PROMPT> ");
+    let line = format!("{WAIT}; true");
+    let open = ["stty -echo", "echo ${#TOKEN} letters", &line, "echo ${#AHEAD} ahead ${#MORE}", "exit"];
+    let commands = session.end(&open, 5)?;
+    let withheld = commands.iter().filter(|command| command.starts_with("shell [withheld] ")).count();
+    assert!(withheld >= 4, "{commands:#?}");
+    Ok(())
+}
+
+#[test]
 fn a_line_that_dash_reads_unseen_is_nowhere() {
     tried(dash_reads_unseen);
 }

@@ -7,6 +7,7 @@
 //! Refuses to decide what is stored.
 
 use super::cursor::Cell;
+use super::run::Run;
 use super::{LEFT, Withhold};
 
 impl Withhold {
@@ -54,6 +55,14 @@ impl Withhold {
         self.line = (false, false);
         self.reader_left();
         self.runs.iter_mut().for_each(|run| run.earlier = run.closed.is_some());
+    }
+
+    /// Whether characters were typed since [`Withhold::begin_line`] that were withheld, or of which, up to the end of a line, not all were
+    /// shown so far. What was typed before is not looked at, nor what waits behind that line.
+    pub fn line_is_unseen(&self) -> bool {
+        let runs = || self.runs.iter().filter(|run| !run.earlier);
+        let ends = runs().position(|run| run.line).map_or(usize::MAX, |at| at.saturating_add(1));
+        self.line.1 || runs().take(ends).any(Run::is_unseen)
     }
 
     /// Whether characters were typed since [`Withhold::begin_line`], and all of them were shown.

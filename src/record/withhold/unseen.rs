@@ -10,7 +10,8 @@
 //! 3. and the text does not stand in what was shown since then. Of bytes that are no characters the terminal shows that they are there, and
 //!    not which: the whole text has to stand there then.
 //!
-//! In doubt it is forgotten.
+//! In doubt it is forgotten. Where the history did not take a line, the shell tells the text of the one before, which does not stand there: it
+//! is forgotten alike, but that is not told of the line, unless keys of its own were not shown.
 //!
 //! Refuses to judge what programs print, hints of others included: that is in the output of the recording.
 
@@ -34,6 +35,10 @@ pub struct Unseen {
     at_prompt: bool,
     /// A line was forgotten.
     forgot: bool,
+    /// Something was withheld before a line of which the shell did not tell: the next one that it tells of is to be judged by that.
+    hidden: bool,
+    /// The last text that was stored.
+    stored: Option<String>,
 }
 
 impl Unseen {
@@ -61,11 +66,21 @@ impl Unseen {
     pub fn told(&mut self, said: Said, withhold: &mut Withhold) -> Said {
         match said {
             Said::Mark(Mark::Start(mut start)) => {
-                let hidden = withhold.take_hidden() || self.forgot;
+                let hidden = withhold.take_hidden() || self.hidden || self.forgot;
                 let seen = |text| withhold.line_was_seen() || self.has(text) || self.has_undecodable(text);
+                let is_of_another = start.is_of_another();
                 if hidden && start.text.as_deref().is_some_and(|text| !seen(text)) {
-                    start.withhold();
-                    self.forgot = true;
+                    if is_of_another && !withhold.line_is_unseen() {
+                        self.forgot |= self.stored != start.text;
+                        start.forget_other();
+                    } else {
+                        start.withhold();
+                        self.forgot = true;
+                    }
+                }
+                self.hidden = hidden && is_of_another;
+                if !is_of_another && !start.withheld {
+                    self.stored.clone_from(&start.text);
                 }
                 self.at_prompt = false;
                 Said::Mark(Mark::Start(start))
@@ -176,7 +191,17 @@ mod tests {
         }
 
         fn tells(&mut self, text: &str) -> Start {
-            let start = Start { text: Some(text.into()), number: Some(4), cut: true, ..Start::default() };
+            self.tells_before(text, None)
+        }
+
+        /// The last line of a history that took nothing since.
+        fn tells_again(&mut self, text: &str) -> Start {
+            self.tells_before(text, Some(5))
+        }
+
+        fn tells_before(&mut self, text: &str, before: Option<u64>) -> Start {
+            let (text, number) = (Some(text.into()), Some(4));
+            let start = Start { text, number, before, cut: true, ..Start::default() };
             match self.unseen.told(Said::Mark(Mark::Start(start)), &mut self.withhold) {
                 Said::Mark(Mark::Start(start)) => start,
                 other => panic!("{other:?}"),
@@ -255,6 +280,56 @@ mod tests {
             shell.shows(shown);
             assert_eq!(shell.tells(line).withheld, withheld, "{line}");
             shell.now += 10_000;
+        }
+    }
+
+    #[test]
+    fn a_line_that_the_history_did_not_take_is_not_told_as_unseen_because_the_next_one_is_not_shown_yet() {
+        let mut shell = Shell::new(Input::Echoed);
+        shell.prompt();
+        shell.types("touch a\r  rm a\r  echo b\r  echo c\r", false);
+        shell.shows("touch a\r\n");
+        assert_eq!(shell.tells("touch a").text.as_deref(), Some("touch a"));
+        for line in ["  rm a\r\n", "  echo b\r\n", "  echo c\r\n"] {
+            shell.prompt();
+            shell.shows(line);
+            let start = shell.tells_again("touch a");
+            assert!(!start.withheld && start.text.is_none_or(|text| text == "touch a"), "{line}");
+        }
+        // Nor has any line after that to be shown for it.
+        assert!(!shell.unseen.forgot);
+        // But one that was typed unseen is.
+        for text in ["touch a", LINE] {
+            shell.prompt();
+            shell.types(&format!(" {LINE}\r"), false);
+            shell.shows("\r\n");
+            assert!(shell.tells_again(text).withheld, "{text}");
+        }
+    }
+
+    #[test]
+    fn lines_behind_one_that_the_history_did_not_take_are_forgotten_as_ever() {
+        // What the history had last was told before, or not.
+        for known in ["stty -echo", "of another session"] {
+            let mut shell = Shell::new(Input::Echoed);
+            shell.prompt();
+            shell.types("stty -echo\r", false);
+            shell.shows("stty -echo\r\n");
+            shell.tells("stty -echo");
+            shell.types(" a=1\r b=2\rexport T=hunter2\rexport U=hunter3\r", true);
+            for _ in 0..2 {
+                shell.now += 60_000;
+                shell.prompt();
+                shell.shows("\r\n");
+                let start = shell.tells_again(known);
+                assert!(start.text.is_none() && !start.cut, "{start:?}");
+            }
+            for text in ["export T=hunter2", "export U=hunter3"] {
+                shell.now += 60_000;
+                shell.prompt();
+                shell.shows("\r\n");
+                assert!(shell.tells(text).withheld, "{text}");
+            }
         }
     }
 
