@@ -538,8 +538,9 @@ impl Content {
                 }
             });
         }
-        let public = age::ssh::Recipient::try_from(key.clone())
-            .map_err(|_| "its public half is damaged".to_owned())?;
+        let public = age::ssh::Recipient::try_from(key.clone()).map_err(|error| {
+            recipient::wrong_size(&error).unwrap_or("its public half is damaged").to_owned()
+        })?;
         let public = public.to_string().parse().map_err(|error: recipient::ParseError| error.to_string())?;
         Ok(Self::Ssh { key: Box::new(key), public: Box::new(public) })
     }

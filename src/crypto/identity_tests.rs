@@ -173,15 +173,27 @@ fn files_that_are_no_identity_are_refused_without_repeating_them() {
     assert!(refused(&wrap(&[recipient], b"x").unwrap()).contains("not with a passphrase"));
     assert!(refused(b"-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n").contains("no private key"));
     assert!(refused(b"AGE-SECRET-KEY-PQ-1ABC").contains("post-quantum"));
-    let Some((ecdsa, _)) = ssh_ecdsa() else { return };
+    let Some(ecdsa) = unused_key(&["-t", "ecdsa"]) else { return };
     assert!(refused(&ecdsa).contains("ecdsa-sha2-nistp256"), "{}", refused(&ecdsa));
 }
 
-fn ssh_ecdsa() -> Option<(Vec<u8>, ())> {
+#[test]
+fn an_rsa_key_of_a_size_that_is_not_taken_is_refused_for_that_and_not_called_damaged() {
+    for (bits, told) in [("4104", "more than 4096 bits are not supported"), ("1024", "too weak")] {
+        for passphrase in ["", "right"] {
+            let Some(key) = unused_key(&["-t", "rsa", "-b", bits, "-N", passphrase]) else { return };
+            let why = refused(&key);
+            assert!(why.contains(told) && !why.contains("damaged"), "{bits} {passphrase:?}: {why}");
+        }
+    }
+}
+
+/// A private key made by stock `ssh-keygen` that is nobody's recipient, or nothing when there is none.
+fn unused_key(args: &[&str]) -> Option<Vec<u8>> {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("key");
-    let made = Command::new("ssh-keygen").args(["-q", "-t", "ecdsa", "-N", "", "-f"]).arg(&file).status();
-    made.is_ok_and(|status| status.success()).then(|| (std::fs::read(&file).unwrap(), ()))
+    let made = Command::new("ssh-keygen").args(["-q", "-N", ""]).args(args).arg("-f").arg(&file).status();
+    made.is_ok_and(|status| status.success()).then(|| std::fs::read(&file).unwrap())
 }
 
 #[test]

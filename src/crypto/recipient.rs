@@ -240,6 +240,16 @@ impl FromStr for Recipient {
     }
 }
 
+/// Why an RSA key that is sound cannot be used, where its size is the reason.
+pub(super) fn wrong_size(error: &age::ssh::ParseRecipientKeyError) -> Option<&'static str> {
+    use age::ssh::ParseRecipientKeyError as Why;
+    match error {
+        Why::RsaModulusTooLarge => Some("RSA keys of more than 4096 bits are not supported"),
+        Why::RsaModulusTooSmall => Some("RSA keys of less than 2048 bits are too weak"),
+        _ => None,
+    }
+}
+
 impl Recipient {
     pub(super) fn from_x25519(key: &age::x25519::Recipient) -> Self {
         Self { text: key.to_string(), key: Key::X25519(key.clone()), comment: String::new() }
@@ -257,12 +267,11 @@ impl Recipient {
             Ok(_) => Err(ParseError::Invalid { kind: "SSH key", why: "something follows the key".into() }),
             Err(error) => {
                 let why = match error {
-                    Why::RsaModulusTooLarge => "RSA keys of more than 4096 bits are not supported".into(),
-                    Why::RsaModulusTooSmall => "RSA keys of less than 2048 bits are too weak".into(),
                     Why::Unsupported(kind) => format!(
                         "keys of type {} cannot be encrypted to (ssh-ed25519 and ssh-rsa can)",
                         crate::text::escaped(&kind)
                     ),
+                    error if let Some(why) = wrong_size(&error) => why.into(),
                     _ if kind != "ssh-ed25519" && kind != "ssh-rsa" => format!(
                         "keys of type {} cannot be encrypted to (ssh-ed25519 and ssh-rsa can)",
                         crate::text::escaped(kind)
