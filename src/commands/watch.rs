@@ -261,7 +261,7 @@ impl Desk<'_> {
         let export = std::thread::Builder::new().name("export".into()).spawn(move || {
             let told = part::export(watched, &id, from, to, &path, &mut out);
             // Also what a damaged recording still gave.
-            let told = out.keep().map_err(Error::from).and(told);
+            let told = out.keep().and(told);
             let _ = verdicts.send(Message::Told(told.map_err(|error| error.to_string())));
         });
         self.exports
