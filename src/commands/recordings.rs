@@ -149,8 +149,8 @@ impl Reading {
         // An id is text.
         let Some(wanted) = wanted.to_str() else { return Ok(Found::at(Path::new(wanted))) };
         let by_age = wanted == "last" || wanted.starts_with("last~");
-        if !by_age && Path::new(wanted).exists() {
-            return Ok(Store::new(".").find(wanted)?);
+        if !by_age && let Some(found) = Found::by_path(wanted) {
+            return Ok(found);
         }
         self.store(context)?.find(wanted).map_err(|error| match error {
             // What is recorded here goes where they may not look.

@@ -258,14 +258,7 @@ impl Store {
                 .map(|at| all.swap_remove(at))
                 .ok_or(Error::TooFewBack { back, of });
         }
-        let path = Path::new(wanted);
-        if path.components().count() > 1 || path.extension().is_some() || path.exists() {
-            let name = path.file_name().and_then(|n| n.to_str()).and_then(Name::parse);
-            if path.exists() || name.is_none() || path.components().count() > 1 {
-                return Ok(Found::at(path));
-            }
-        }
-        self.find_id(wanted)
+        Found::by_path(wanted).map_or_else(|| self.find_id(wanted), Ok)
     }
 
     fn find_id(&self, wanted: &str) -> Result<Found, Error> {
@@ -314,6 +307,17 @@ impl Found {
     pub fn at(path: &Path) -> Self {
         let name = path.file_name().and_then(OsStr::to_str).and_then(Name::parse);
         Self { name, path: path.to_path_buf(), stray: false }
+    }
+
+    /// The one that is meant by this text, where that is a path: there is such a file, or it is written as nothing else is. It needs no
+    /// store.
+    pub fn by_path(wanted: &str) -> Option<Self> {
+        let path = Path::new(wanted);
+        let found = Self::at(path);
+        let is_path = path.components().count() > 1
+            || (path.extension().is_some() && found.name.is_none())
+            || path.exists();
+        is_path.then_some(found)
     }
 
     /// Opens the file for reading; nothing but a regular file is opened.

@@ -172,6 +172,17 @@ fn without_a_home_a_recording_can_still_be_verified_by_path() {
     let mut command = home.command(&args);
     command.env_remove("HOME");
     ran(&mut command, &args).exits(0);
+    // What is written as a path is one, whether anything is there or not: no home and no store is asked for it.
+    for wanted in ["/tmp/nowhere/none.scast", "./none", "none.scast"] {
+        let args = ["verify", wanted];
+        let mut command = home.command(&args);
+        command.env_remove("HOME");
+        ran(&mut command, &args).exits(2).complains(&format!("{wanted}: No such file"));
+        home.run(&["show", "--store", "nowhere", wanted]).exits(2).complains(&format!("{wanted}: No such"));
+    }
+    home.run(&["show", "--store", "nowhere", "none"])
+        .exits(2)
+        .complains("look for the recordings in nowhere");
     let mut command = home.command(&["ls"]);
     command.env_remove("HOME");
     ran(&mut command, &["ls"]).exits(2).complains("neither HOME nor XDG_DATA_HOME");
