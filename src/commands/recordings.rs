@@ -213,16 +213,16 @@ impl Reading {
         if let Ok(personal) = context.personal() {
             said.push_str(&format!(" ({place}{})", shown(&personal.identity())));
         }
-        if let Some((found, header)) =
-            recordings.iter().rev().find_map(|found| Some((found, found.header()?)))
-        {
+        let newest = recordings.iter().rev().find_map(|found| Some((found, found.header()?)));
+        if let Some((found, header)) = &newest {
             said.push_str(&format!(
                 "; {} is sealed to {}",
-                real_name(found, &header),
+                real_name(found, header),
                 named(&header.recipients)
             ));
         }
-        Error::new(Kind::Key, said).hint("name an identity file with --identity FILE")
+        let error = Error::new(Kind::Key, said).hint("name an identity file with --identity FILE");
+        error.names_recipients(newest.as_ref().map_or(&[], |(_, header)| &header.recipients))
     }
 
     /// Whether an identity was named.

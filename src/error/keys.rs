@@ -10,13 +10,26 @@ use std::os::unix::fs::MetadataExt as _;
 impl From<store::seal::UnlockError> for Error {
     fn from(error: store::seal::UnlockError) -> Self {
         use store::seal::UnlockError as U;
-        match error {
-            U::Container(error) => error.into(),
-            U::Unwrap { source: identity::UnwrapError::NoIdentity { ref tried, .. }, .. } => {
-                Self::from_source(Kind::Key, &error).hint(what_opens(tried))
+        let (recipients, told) = match error {
+            U::Container(error) => return error.into(),
+            U::Unwrap { source: identity::UnwrapError::NoIdentity { ref tried, .. }, ref recipients } => {
+                (recipients, Self::from_source(Kind::Key, &error).hint(what_opens(tried)))
             }
-            U::Unwrap { .. } => Self::from_source(Kind::Key, &error)
-                .hint("name the identity file of one of them with --identity"),
+            U::Unwrap { ref recipients, .. } => {
+                let hint = "name the identity file of one of them with --identity";
+                (recipients, Self::from_source(Kind::Key, &error).hint(hint))
+            }
+        };
+        told.names_recipients(recipients)
+    }
+}
+
+impl Error {
+    /// With a hint what names all of these recipients, where the error does not.
+    pub(crate) fn names_recipients(self, recipients: &[String]) -> Self {
+        match store::seal::names_all(recipients) {
+            true => self,
+            false => self.hint("`sealcast show REC` names all recipients"),
         }
     }
 }

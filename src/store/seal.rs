@@ -56,6 +56,11 @@ pub fn named(recipients: &[String]) -> String {
     first_of(labels_of(recipients))
 }
 
+/// Whether [`named`] names all of them, and a refusal does.
+pub fn names_all(recipients: &[String]) -> bool {
+    recipients.len() <= MOST_NAMED
+}
+
 fn first_of(mut names: Vec<String>) -> String {
     let more = names.len().saturating_sub(MOST_NAMED);
     names.truncate(MOST_NAMED);

@@ -362,7 +362,26 @@ fn a_recording_for_somebody_else_says_for_whom_and_which_identities_were_tried()
     }
     home.run(&["ls"]).exits(0);
     home.run(&["verify", "last"]).exits(0);
-    home.run(&["verify", "last", "-i", mine.to_str().unwrap()]).exits(2).complains("sealed to");
+    let refused = home.run(&["verify", "last", "-i", mine.to_str().unwrap()]).exits(2).complains("sealed to");
+    assert!(!refused.err.contains(" more") && !refused.err.contains("sealcast show"), "{refused}");
+}
+
+#[test]
+fn where_not_all_recipients_are_named_it_is_said_what_names_them() {
+    let home = Home::new();
+    let others: Vec<_> = (0..7).map(|_| identity::generate().1).collect();
+    home.record(&Recording { recipients: Some(others.clone()), ..Recording::default() });
+    let names_not_all = |command: &[&str]| {
+        let refused = home.run(command).exits(2).complains(" and 2 more");
+        assert!(refused.err.contains("hint: `sealcast show REC` names all recipients"), "{refused}");
+    };
+    names_not_all(&["export", "last"]);
+    std::fs::remove_file(home.personal().identity()).unwrap();
+    names_not_all(&["ls", "--command", "x"]);
+    let shown = home.run(&["show", "last"]).exits(0).text();
+    for other in &others {
+        assert!(shown.contains(&other.label()[..12]), "{other}\n{shown}");
+    }
 }
 
 #[test]
