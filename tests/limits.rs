@@ -305,6 +305,17 @@ fn of_segments(hostile: &mut Hostile) {
     hostile.segment("100,000 brackets", &zstd(&deep), "not an asciicast event");
     let endless = format!("{ANCHOR}[1e300,\"o\",\"a\"]\n");
     hostile.segment("an endless interval", &zstd(endless.as_bytes()), "interval");
+    // What is wrong with a line is told without its text.
+    let mib8 = "\u{7f}".repeat((8 << 20) - 200);
+    for (line, expected) in [
+        (format!("[\"{mib8}\",\"o\",\"a\"]"), "a text is no number of seconds"),
+        (format!("\"{mib8}\""), "it is no list"),
+        (format!("[0,\"t\",\"{{\\\"at\\\":\\\"{mib8}\\\"}}\"]"), "not a clock anchor"),
+        (format!("[0,\"g\",\"{{\\\"why\\\":\\\"\\\",\\\"count\\\":\\\"{mib8}\\\"}}\"]"), "not a gap"),
+    ] {
+        let text = format!("{ANCHOR}{line}\n");
+        hostile.segment("8 MiB where a number belongs", &zstd(text.as_bytes()), expected);
+    }
     // Many events in a small chunk: all of them come out, and never all at once.
     let many = zstd_of(
         std::iter::once(ANCHOR.as_bytes().to_vec()).chain((0..200).map(|_| b"[0,\"o\",\"\"]\n".repeat(1000))),
@@ -394,26 +405,38 @@ fn of_the_index(hostile: &mut Hostile) {
     hostile.add("metadata of millions of words", forge.bytes, "the index entry is malformed");
 }
 
-/// A segment of a few kilobytes can have very many keyframes, and have the shell tell of very many commands.
+/// A recording of one segment of these lines, compressed without holding them, and of this tally.
+fn compared(hostile: &mut Hostile, lines: impl Iterator<Item = Vec<u8>>, tally: &str, said: &str) {
+    let mut forge = Forge::bare(ROOT, &hostile.host, "web-3", &[]);
+    let meta = format!(
+        r#"{{"meta":{{"drawing":{DRAWING},"cols":20,"rows":5}},"cast":{{"version":3,"term":{{"cols":20,"rows":5}}}}}}"#
+    );
+    forge.index(&packed(meta.as_bytes(), &[]));
+    let at = forge.bytes.len();
+    forge.data(SEG, &zstd_of(std::iter::once(ANCHOR.as_bytes().to_vec()).chain(lines)));
+    let entry = format!(
+        r#"{{"segment":0,"offset":{at},"start":0,"utc":5,"raw":0,"step":1000,"activity":"",{tally}}}"#
+    );
+    forge.index(&packed(entry.as_bytes(), &[]));
+    forge.check(CLOSES | FINAL);
+    forge.finish();
+    assert!(forge.bytes.len() < 100_000, "{}", forge.bytes.len());
+    hostile.add("very many things to compare", forge.bytes, said);
+}
+
+/// A segment of a few kilobytes can have very many keyframes, have the shell tell of very many commands, and have very long marks.
 fn of_what_is_compared(hostile: &mut Hostile) {
+    let label = "x".repeat((8 << 20) - 100);
+    let marks = (0..31).map(|_| format!("[0,\"m\",\"{label}\"]\n").into_bytes());
+    compared(hostile, marks, r#""end":0,"unlisted":31"#, "32 events");
+    let note = "x".repeat(60_000);
+    let gap = serde_json::to_string(&format!(r#"{{"why":"slept","note":"{note}"}}"#)).unwrap();
+    let gaps = (0..1000).map(|_| format!("[0,\"g\",{gap}]\n").into_bytes());
+    let listed = vec![format!(r#"[0,{{"why":"slept","count":0,"note":"{note}"}}]"#); 69].join(",");
+    compared(hostile, gaps, &format!(r#""end":0,"gaps":[{listed}],"unlisted":931"#), "1001 events");
     let mut many = |thousands: usize, line: &str, tally: &str, lie: &str| {
-        let mut forge = Forge::bare(ROOT, &hostile.host, "web-3", &[]);
-        let meta = format!(
-            r#"{{"meta":{{"drawing":{DRAWING},"cols":20,"rows":5}},"cast":{{"version":3,"term":{{"cols":20,"rows":5}}}}}}"#
-        );
-        forge.index(&packed(meta.as_bytes(), &[]));
-        let at = forge.bytes.len();
         let lines = (0..thousands).map(|_| line.as_bytes().repeat(1000));
-        forge.data(SEG, &zstd_of(std::iter::once(ANCHOR.as_bytes().to_vec()).chain(lines)));
-        let entry = format!(
-            r#"{{"segment":0,"offset":{at},"start":0,"utc":5,"raw":0,"step":1000,"activity":"",{tally}}}"#
-        );
-        forge.index(&packed(entry.as_bytes(), &[]));
-        forge.check(CLOSES | FINAL);
-        forge.finish();
-        assert!(forge.bytes.len() < 100_000, "{}", forge.bytes.len());
-        let said = format!("{thousands}001 events{lie}");
-        hostile.add("very many things to compare", forge.bytes, &said);
+        compared(hostile, lines, tally, &format!("{thousands}001 events{lie}"));
     };
     let keyframes = |thousands: usize| {
         let listed = vec!["0"; 1000].join(",");

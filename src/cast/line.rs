@@ -16,6 +16,11 @@ pub const MAX_LINE: usize = 8 << 20;
 /// The most bytes of output or input that one line holds; more are cut into lines of the same time. A control character
 /// takes six bytes in JSON, so a line of nothing else still is below [`MAX_LINE`].
 pub const MAX_BYTES: usize = 1 << 20;
+/// The most bytes of a clock anchor or a gap that is read: a note with the longest path of Linux is far below it, whatever is in that. What
+/// is wrong in one is told by repeating it, before anybody can say that it need not be.
+pub const MAX_OBJECT: usize = 64 << 10;
+/// As many characters are told of what is wrong with a line.
+const TOLD: usize = 200;
 /// The longest interval that is read, in seconds (about 31 years).
 const MAX_INTERVAL: f64 = 1e9;
 /// A valid run shorter than this between invalid bytes travels with them: a line of its own would cost more.
@@ -26,8 +31,8 @@ const HOPELESS: usize = 32;
 /// Why a line could not be read.
 #[derive(Debug)]
 pub enum LineError {
-    /// Not JSON, or not an array of interval, code and data.
-    Syntax(serde_json::Error),
+    /// Not JSON, or not an array of interval, code and data: what is wrong with it, without its text.
+    Syntax(String),
     /// The interval is negative, not a number, or absurd.
     Interval(f64),
     /// The data does not fit its code.
@@ -52,14 +57,7 @@ impl std::fmt::Display for LineError {
     }
 }
 
-impl std::error::Error for LineError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Syntax(error) => Some(error),
-            _ => None,
-        }
-    }
-}
+impl std::error::Error for LineError {}
 
 /// The time of an event as lines keep it: to the nearest millisecond.
 pub fn stored(time: Duration) -> u64 {
@@ -276,6 +274,42 @@ fn runs(bytes: &[u8]) -> Vec<Run<'_>> {
     found
 }
 
+/// Seconds, as they stand in a line.
+struct Interval(f64);
+
+impl<'de> serde::Deserialize<'de> for Interval {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Number;
+
+        impl serde::de::Visitor<'_> for Number {
+            type Value = Interval;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a number of seconds")
+            }
+
+            fn visit_u64<E>(self, value: u64) -> Result<Interval, E> {
+                Ok(Interval(value as f64))
+            }
+
+            fn visit_i64<E>(self, value: i64) -> Result<Interval, E> {
+                Ok(Interval(value as f64))
+            }
+
+            fn visit_f64<E>(self, value: f64) -> Result<Interval, E> {
+                Ok(Interval(value))
+            }
+
+            /// Without this it would be repeated, six times as long and several times in memory.
+            fn visit_str<E: serde::de::Error>(self, _: &str) -> Result<Interval, E> {
+                Err(E::custom("a text is no number of seconds"))
+            }
+        }
+
+        deserializer.deserialize_any(Number)
+    }
+}
+
 /// Turns lines into events. Holds the time read so far.
 #[derive(Clone, Debug, Default)]
 pub struct Decoder {
@@ -310,8 +344,13 @@ impl Decoder {
             return Ok(Some(Event { time: Duration::from_micros(self.micros), payload }));
         }
         #[derive(serde::Deserialize)]
-        struct Raw<'a>(f64, #[serde(borrow)] Cow<'a, str>, #[serde(borrow)] Cow<'a, str>);
-        let Raw(interval, code, data) = serde_json::from_slice(line).map_err(LineError::Syntax)?;
+        struct Raw<'a>(Interval, #[serde(borrow)] Cow<'a, str>, #[serde(borrow)] Cow<'a, str>);
+        // A text in its place would be repeated in the error.
+        if !line.starts_with(b"[") {
+            return Err(LineError::Syntax("it is no list".to_owned()));
+        }
+        let Raw(Interval(interval), code, data) = serde_json::from_slice(line)
+            .map_err(|error| LineError::Syntax(crate::text::beginning(&error.to_string(), TOLD)))?;
         if !(0.0..=MAX_INTERVAL).contains(&interval) {
             return Err(LineError::Interval(interval));
         }
@@ -420,9 +459,10 @@ fn payload(code: &str, data: Cow<'_, str>) -> Result<Payload, LineError> {
     })
 }
 
-/// What a JSON object says. (A list of its values in their order would be read as well.)
+/// What a JSON object says, of at most [`MAX_OBJECT`]. (A list of its values in their order would be read as well.)
 fn object<T: serde::de::DeserializeOwned>(data: &str) -> Option<T> {
-    data.trim_start().starts_with('{').then(|| serde_json::from_str(data).ok())?
+    let is_one = data.len() <= MAX_OBJECT && data.trim_start().starts_with('{');
+    is_one.then(|| serde_json::from_str(data).ok())?
 }
 
 #[cfg(test)]

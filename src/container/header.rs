@@ -3,8 +3,14 @@
 use super::error::Error;
 use super::fit::missing;
 use super::limits;
+use crate::text::beginning;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+
+/// As many characters are told of what is wrong with a header.
+const TOLD: usize = 200;
+/// As many characters of a reason or a ticket stand in a list: no recorder takes one of more bytes.
+const LISTED: usize = 4096;
 
 /// The public part. Anyone who holds the file reads it; nothing else is public.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,8 +65,10 @@ impl Header {
         if !body.trim_ascii_start().starts_with(b"{") {
             return Err(Error::format(offset, 0, "the header: it is no JSON object"));
         }
-        let header: Self =
-            serde_json::from_slice(body).map_err(|e| Error::format(offset, 0, format!("the header: {e}")))?;
+        // What is wrong is told by repeating it.
+        let wrong = |error: serde_json::Error| beginning(&error.to_string(), TOLD);
+        let header: Self = serde_json::from_slice(body)
+            .map_err(|error| Error::format(offset, 0, format!("the header: {}", wrong(error))))?;
         if header.cipher != "chacha20poly1305" || header.compression != "zstd" {
             return Err(Error::format(
                 offset,
@@ -167,16 +175,28 @@ impl Meta {
         missing(&self.argv).is_some() || are_less || self.argv.iter().any(is_cut)
     }
 
-    /// Why, in one line: ticket and reason, as far as they were given.
+    /// Why, in one line, for a list: ticket and reason, as far as they were given, and of each as much as a recorder takes. The file of a
+    /// few kilobytes that has megabytes there must not cost them, and again, for each row.
     pub fn why(&self) -> String {
         let given = [self.ticket.as_str(), self.reason.as_str()].into_iter().filter(|text| !text.is_empty());
-        given.collect::<Vec<_>>().join(" ")
+        given.map(|text| beginning(text, LISTED)).collect::<Vec<_>>().join(" ")
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn why_is_in_a_list_what_a_recorder_takes_and_of_more_the_beginning() {
+        let why = |ticket: &str, reason: &str| {
+            Meta { ticket: ticket.into(), reason: reason.into(), ..Meta::default() }.why()
+        };
+        let most = "r".repeat(LISTED);
+        assert_eq!(why("OPS-1", &most), format!("OPS-1 {most}"));
+        assert_eq!(why(&format!("{most}r"), &"é".repeat(LISTED + 1)).chars().count(), 2 * LISTED + 3);
+        assert!(why("", &"é".repeat(8 << 20)).len() < 3 * LISTED);
+    }
 
     #[test]
     fn what_is_public_is_an_object_and_not_a_list_of_its_values() {

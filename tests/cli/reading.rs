@@ -113,6 +113,18 @@ fn ls_says_why_an_identity_that_was_named_opens_none_of_what_is_listed() {
 }
 
 #[test]
+fn a_reason_of_megabytes_costs_a_row_no_more_than_one_that_a_recorder_takes() {
+    let home = Home::new();
+    let reason: &'static str = String::from("\x7f").repeat(7 << 20).leak();
+    home.record(&Recording { reason, ..Recording::default() });
+    let row = home.run(&["ls"]).exits(0).text();
+    assert!(row.contains("\\x7f\\x7f…") && row.len() < 20_000, "{} bytes", row.len());
+    // Programs have it as it is.
+    let json: serde_json::Value = serde_json::from_str(&home.run(&["ls", "--json"]).exits(0).text()).unwrap();
+    assert_eq!(json["reason"], reason);
+}
+
+#[test]
 fn an_unreadable_recording_is_named_and_the_others_are_listed() {
     let home = Home::new();
     home.record(&Recording::default());

@@ -11,6 +11,9 @@ use std::marker::PhantomData;
 
 /// Most resizes, marks or gaps listed for one segment; more are counted in [`Tally::unlisted`].
 pub const LISTED: usize = 1000;
+/// Most bytes of the texts of the marks and gaps that are listed for one segment; what comes beyond them is counted, as beyond
+/// [`LISTED`]. An entry holds four times as much in all, and with a whole path in the note of each of [`LISTED`] gaps it would be full.
+pub(super) const TEXTS: usize = 4 << 20;
 /// Buckets of the activity histogram; when they run out, two become one.
 pub(super) const BUCKETS: usize = 256;
 
@@ -44,7 +47,7 @@ pub struct Tally {
     /// Gaps: time and reason.
     #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "only_listed")]
     pub gaps: Vec<(u64, Gap)>,
-    /// Resizes, marks and gaps beyond the first [`LISTED`] of each.
+    /// Resizes, marks, gaps and keyframes beyond the first [`LISTED`] of each, and marks and gaps beyond [`TEXTS`].
     #[serde(skip_serializing_if = "is_zero")]
     pub unlisted: u64,
     /// Times of the keyframes inside.
@@ -60,6 +63,9 @@ pub struct Tally {
     pub activity: String,
     #[serde(skip)]
     buckets: Vec<u64>,
+    /// Bytes of the texts that are listed.
+    #[serde(skip)]
+    texts: usize,
     #[serde(skip)]
     begun: bool,
 }
@@ -81,23 +87,24 @@ impl Tally {
             Payload::Input(bytes) => self.input = self.input.saturating_add(bytes.len() as u64),
             Payload::Withheld(count) => self.withheld = self.withheld.saturating_add(u64::from(*count)),
             Payload::Resize { cols, rows } => {
-                if listed(&self.resizes, &mut self.unlisted) {
+                if self.lists(self.resizes.len(), 0) {
                     self.resizes.push((ms, *cols, *rows));
                 }
             }
             Payload::Marker(label) => {
-                if listed(&self.marks, &mut self.unlisted) {
+                if self.lists(self.marks.len(), label.len()) {
                     self.marks.push((ms, label.clone()));
                 }
             }
             Payload::Gap(gap) => {
                 self.lost = self.lost.saturating_add(gap.count);
-                if listed(&self.gaps, &mut self.unlisted) {
+                let texts = [&gap.why, &gap.of, &gap.note, &gap.sha256].map(String::len);
+                if self.lists(self.gaps.len(), texts.into_iter().fold(0, usize::saturating_add)) {
                     self.gaps.push((ms, gap.clone()));
                 }
             }
             Payload::Keyframe(_) => {
-                if listed(&self.keyframes, &mut self.unlisted) {
+                if self.lists(self.keyframes.len(), 0) {
                     self.keyframes.push(ms);
                 }
             }
@@ -109,6 +116,17 @@ impl Tally {
             }
             Payload::Other { .. } => {}
         }
+    }
+
+    /// Whether one more, with texts of so many bytes, is listed where `listed` of its kind are; counts it where it is not.
+    fn lists(&mut self, listed: usize, bytes: usize) -> bool {
+        let texts = self.texts.saturating_add(bytes);
+        let room = listed < LISTED && texts <= TEXTS;
+        match room {
+            true => self.texts = texts,
+            false => self.unlisted = self.unlisted.saturating_add(1),
+        }
+        room
     }
 
     fn output(&mut self, ms: u64, bytes: u64) {
@@ -159,7 +177,7 @@ impl Tally {
             })
             .collect();
         self.buckets = Vec::new();
-        self.begun = false;
+        (self.begun, self.texts) = (false, 0);
         self
     }
 }
@@ -203,14 +221,6 @@ fn only_steps<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::E
     }
 }
 
-fn listed<T>(list: &[T], unlisted: &mut u64) -> bool {
-    let room = list.len() < LISTED;
-    if !room {
-        *unlisted = unlisted.saturating_add(1);
-    }
-    room
-}
-
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
@@ -240,6 +250,19 @@ pub(super) mod tests {
         let tally = tally((0..5000).map(|n| (n, Payload::Resize { cols: 80, rows: 24 })));
         assert_eq!((tally.resizes.len(), tally.unlisted), (LISTED, 4000));
         assert_eq!(tally.missing(), Missing::default());
+    }
+
+    #[test]
+    fn texts_are_listed_as_far_as_an_entry_has_room_for_them_and_the_others_are_counted() {
+        let mark = |bytes: usize| Payload::Marker("x".repeat(bytes));
+        let full = tally([(1, mark(TEXTS - 1)), (2, mark(2)), (3, mark(1)), (4, mark(1)), (5, mark(0))]);
+        assert_eq!(full.marks.iter().map(|(at, _)| *at).collect::<Vec<_>>(), [1, 3, 5]);
+        assert_eq!(full.unlisted, 2);
+        // What a recorder can come to: a gap for each that is listed, with the longest path of Linux in its note.
+        let note = "p".repeat(4096);
+        let gaps = (0..LISTED as u64).map(|n| (n, Payload::Gap(Gap::new(Why::Stage, "", 0, note.as_str()))));
+        let listed = tally(gaps).gaps.len();
+        assert!(listed >= LISTED, "{listed}");
     }
 
     #[test]
