@@ -440,11 +440,12 @@ class Stream:
         return text
 
 
-def cast(header, bare, lines, closed):
+def cast(header, bare, beside, lines, closed):
     """The lines of an asciicast v3: what is ours alone is left out, and its time goes to the next event."""
     dump = lambda value: json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     yield dump(header)
-    streams, waited = {code: Stream(bare and code != "i") for code in "oei"}, 0
+    streams = {"o": Stream(bare or beside), "e": Stream(True), "i": Stream(False)}
+    waited = 0
     event = lambda code, text: f"[{seconds(waited)},{dump(code)},{dump(text)}]"
     for line in lines:
         interval, code, text = json.loads(line)
@@ -513,7 +514,7 @@ def main():
         if not closed:
             print(f"note: {OPEN_END}", file=sys.stderr)
         return
-    for line in cast(header, bare, lines, closed):
+    for line in cast(header, bare, "stdout" in meta.get("beside", []), lines, closed):
         sys.stdout.buffer.write(line.encode("utf-8") + b"\n")
 
 

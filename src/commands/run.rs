@@ -18,6 +18,7 @@ use crate::sys::guard::Restrictions;
 use crate::sys::privileges::Stead;
 use crate::sys::stage::Ended;
 use crate::sys::{self, ids};
+use crate::terminal::Canvas;
 use crate::text;
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use std::ffi::OsString;
@@ -149,7 +150,8 @@ pub fn run(context: &Context, args: &Args) -> Result<u8> {
         order,
         Box::new(|session, meta| {
             let heard = witnesses.call(session, meta)?;
-            let mut indexer = ScreenIndexer::start(session.screen_size());
+            let beside = session.beside().contains(&"stdout");
+            let mut indexer = ScreenIndexer::start(Canvas { size: session.screen_size(), beside });
             indexer.refused().map_or(Ok(()), |why| witnesses.unheard(why, meta))?;
             if let Some(why) = unwatched(meta) {
                 context.console.remark("warning", Style::Yellow, why);

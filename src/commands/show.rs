@@ -253,6 +253,9 @@ fn tell_meta(opening: &Opening, tell: &mut impl FnMut(&str, &str)) {
         (cols, rows) => format!("{cols}x{rows} {} {}", meta.term, meta.tty),
     };
     tell("terminal", terminal.trim_end());
+    if !meta.beside.is_empty() {
+        tell("beside it", &format!("{} (a pipe or a file)", meta.beside.join(" ")));
+    }
     let witnessed = meta.identity.get("origin-from").is_some_and(|from| from.starts_with(ORIGIN_WITNESSED));
     tell(if witnessed { "came from" } else { "says it came from" }, &meta.origin);
     tell("says it came from", meta.identity.get("origin-claimed").map_or("", String::as_str));

@@ -133,6 +133,10 @@ pub struct Meta {
     /// Terminal device, such as `/dev/pts/3`; empty without a terminal.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub tty: String,
+    /// The standard streams, `stdin`, `stdout` and `stderr`, that passed beside the terminal, into or out of a pipe or a file; none without
+    /// a terminal, and where it was not told.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub beside: Vec<String>,
     /// Where the session came from, in the form of `SSH_CONNECTION`: the other side of sshd's own connection where
     /// `origin-from` in [`Meta::identity`] begins with [`ORIGIN_WITNESSED`], else what an environment says.
     #[serde(skip_serializing_if = "String::is_empty")]

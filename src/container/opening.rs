@@ -37,6 +37,11 @@ impl Opening {
             told => told,
         }
     }
+
+    /// Whether standard output passed beside the terminal.
+    pub fn has_output_beside(&self) -> bool {
+        self.meta.beside.iter().any(|name| name == "stdout")
+    }
 }
 
 /// The plaintext of the first INDEX chunk; `None` where a reader would not take it, because it is too long or too much.

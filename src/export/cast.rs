@@ -8,7 +8,8 @@ use super::Losses;
 use crate::cast::line::{self, push_seconds, push_string};
 use crate::cast::{Event, Header, Payload};
 use crate::container::Opening;
-use crate::terminal::{drawn_on, is_bare};
+use crate::replay::canvas;
+use crate::terminal::{Canvas, drawn_on};
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::time::Duration;
@@ -23,8 +24,8 @@ pub(super) enum Version {
 /// Writes a cast.
 pub(super) struct Cast {
     version: Version,
-    /// There was no terminal to put a carriage return before a line feed.
-    bare: bool,
+    /// Where there was no terminal to put a carriage return before a line feed, it is put here.
+    canvas: Canvas,
     encoder: line::Encoder,
     last: Duration,
     output: Stream,
@@ -46,7 +47,6 @@ impl Cast {
     pub(super) fn begin(version: Version, opening: &Opening, out: &mut impl Write) -> io::Result<Self> {
         let mut header = opening.cast.clone();
         header.version = 3;
-        let bare = is_bare(opening.size());
         (header.term.cols, header.term.rows) = drawn_on(opening.size());
         match version {
             Version::V3 => serde_json::to_writer(&mut *out, &header)?,
@@ -55,7 +55,7 @@ impl Cast {
         out.write_all(b"\n")?;
         Ok(Self {
             version,
-            bare,
+            canvas: canvas(opening),
             encoder: line::Encoder::default(),
             last: Duration::ZERO,
             output: Stream::default(),
@@ -73,14 +73,15 @@ impl Cast {
     ) -> io::Result<()> {
         let time = event.time;
         self.last = time;
+        let bare = self.canvas.is_bare(&event.payload);
         match &event.payload {
             Payload::Output(bytes) => {
-                let text = self.output.text(bytes, self.bare, losses);
+                let text = self.output.text(bytes, bare, losses);
                 self.text(time, "o", &text);
             }
             Payload::ErrorOutput(bytes) => {
                 losses.error_output += bytes.len() as u64;
-                let text = self.error_output.text(bytes, self.bare, losses);
+                let text = self.error_output.text(bytes, bare, losses);
                 self.text(time, "o", &text);
             }
             Payload::Input(bytes) => {

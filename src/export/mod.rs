@@ -10,6 +10,7 @@ mod text;
 
 use crate::cast::{Event, Payload};
 use crate::container::Opening;
+use crate::replay::canvas;
 use crate::shell::said;
 use std::fmt;
 use std::io::{self, Write};
@@ -22,7 +23,7 @@ pub enum Format {
     Cast,
     /// asciicast v2 (<https://docs.asciinema.org/manual/asciicast/v2/>).
     Cast2,
-    /// The bytes that were shown, and nothing else.
+    /// The bytes of the output, shown or written beside the terminal, and nothing else.
     Raw,
     /// What could be read, line by line, without control sequences.
     Text,
@@ -170,7 +171,7 @@ impl<W: Write> Exporter<W> {
             Format::Cast => Inner::Cast(cast::Cast::begin(cast::Version::V3, opening, &mut out)?),
             Format::Cast2 => Inner::Cast(cast::Cast::begin(cast::Version::V2, opening, &mut out)?),
             Format::Raw => Inner::Raw,
-            Format::Text => Inner::Text(Box::new(text::Text::begin(opening.size()))),
+            Format::Text => Inner::Text(Box::new(text::Text::begin(canvas(opening)))),
             Format::Json => {
                 json::begin(header, opening, &mut out)?;
                 Inner::Json
@@ -194,7 +195,7 @@ impl<W: Write> Exporter<W> {
                 Ok(())
             }
             Inner::Text(text) => match shown(event, &mut self.losses) {
-                Some(bytes) => text.output(event.time, bytes, &mut self.out),
+                Some(bytes) => text.output(event, bytes, &mut self.out),
                 None => text.event(event, &mut self.out),
             },
             Inner::Json => json::event(event, &mut self.out),
@@ -210,7 +211,7 @@ impl<W: Write> Exporter<W> {
         match (&mut self.inner, &screen.payload) {
             (Inner::Text(text), Payload::Output(keyframe)) => {
                 self.last = screen.time;
-                text.screen(screen.time, keyframe, &mut self.out)
+                text.screen(screen, keyframe, &mut self.out)
             }
             _ => self.event(screen),
         }
@@ -271,7 +272,7 @@ impl<W: Write> Exporter<W> {
     }
 }
 
-/// The bytes of an event that were shown; anything else is counted as lost.
+/// The bytes of an event that are output; anything else is counted as lost.
 fn shown<'a>(event: &'a Event, losses: &mut Losses) -> Option<&'a [u8]> {
     match &event.payload {
         Payload::Output(bytes) => return Some(bytes),

@@ -67,7 +67,7 @@ fn a_cast_of_version_3_keeps_the_time_and_tells_what_it_lost() {
         r#"[0.1,"o","🦀"]"#,
         r#"[0.3,"m","gap: capped (stdout), 7 missing: too much"]"#,
         r#"[0.1,"m","here"]"#,
-        r#"[0.1,"o","oops\n"]"#,
+        r#"[0.1,"o","oops\r\n"]"#,
         r#"[0.3,"x","3"]"#,
         "[0,\"o\",\"\u{fffd}\"]",
     ];
@@ -78,6 +78,7 @@ fn a_cast_of_version_3_keeps_the_time_and_tells_what_it_lost() {
         gaps: 1,
         error_output: 5,
         resizes: 1,
+        carriage_returns: 1,
         told: 1,
         unknown: 1,
         ..Losses::default()
@@ -86,7 +87,7 @@ fn a_cast_of_version_3_keeps_the_time_and_tells_what_it_lost() {
     assert_eq!(
         losses.to_string(),
         "3 bytes that are no UTF-8 became U+FFFD; 3 times input was withheld; 1 gap in the recording; \
-         5 bytes of standard error mixed in; 1 resize left out; 1 mark of the shell left out; \
+         5 bytes of standard error mixed in; 1 resize left out; 1 carriage return added; 1 mark of the shell left out; \
          1 event of an unknown code left out"
     );
 }

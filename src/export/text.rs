@@ -8,7 +8,7 @@
 use super::UNDRAWN;
 use super::plain::OURS;
 use crate::cast::{Event, Payload};
-use crate::terminal::{Kind, Line, Transcript, drawn_on, is_bare, with_returns};
+use crate::terminal::{Canvas, Kind, Line, Transcript, drawn_on, with_returns};
 use crate::text::{Escaped, incomplete_tail};
 use std::io::{self, Write};
 use std::time::Duration;
@@ -22,7 +22,7 @@ const LOOKED_AT: usize = 1 << 28;
 /// Writes lines as they go.
 pub(super) struct Text {
     transcript: Transcript,
-    bare: bool,
+    canvas: Canvas,
     last: Duration,
     /// The visit to the alternate screen that was told last.
     visit: u32,
@@ -46,11 +46,11 @@ pub(super) struct Text {
 }
 
 impl Text {
-    pub(super) fn begin(size: (u16, u16)) -> Self {
-        let (cols, rows) = drawn_on(size);
+    pub(super) fn begin(canvas: Canvas) -> Self {
+        let (cols, rows) = drawn_on(canvas.size);
         Self {
             transcript: Transcript::new(cols, rows),
-            bare: is_bare(size),
+            canvas,
             last: Duration::ZERO,
             visit: 0,
             tail: Vec::new(),
@@ -66,13 +66,15 @@ impl Text {
         }
     }
 
-    pub(super) fn output(&mut self, time: Duration, bytes: &[u8], out: &mut impl Write) -> io::Result<()> {
-        self.last = self.last.max(time);
+    /// Takes an event that is output: these bytes.
+    pub(super) fn output(&mut self, event: &Event, bytes: &[u8], out: &mut impl Write) -> io::Result<()> {
+        self.last = self.last.max(event.time);
+        let bare = self.canvas.is_bare(&event.payload);
         self.count(bytes);
         // Every sequence that shows the alternate screen ends with this letter: what stands then has not been changed by what follows.
         for piece in bytes.split_inclusive(|byte| *byte == b'h') {
             let mut told = Vec::new();
-            self.transcript.feed(self.last, &with_returns(piece, self.bare), &mut |line| told.push(line));
+            self.transcript.feed(self.last, &with_returns(piece, bare), &mut |line| told.push(line));
             // Titles, queries and the clipboard are no text.
             self.transcript.take_events();
             self.write(told, out)?;
@@ -86,10 +88,10 @@ impl Text {
 
     /// What comes next begins with this screen, a keyframe, of which nothing comes at this time: it stood there before. What went
     /// of that, and programs that had it and have ended, are no part of it.
-    pub(super) fn screen(&mut self, time: Duration, keyframe: &[u8], out: &mut impl Write) -> io::Result<()> {
-        let at = self.last.max(time);
+    pub(super) fn screen(&mut self, event: &Event, keyframe: &[u8], out: &mut impl Write) -> io::Result<()> {
+        let at = self.last.max(event.time);
         let restored = std::str::from_utf8(keyframe).ok().and_then(|text| Transcript::restored(text, at));
-        let Some(transcript) = restored else { return self.output(time, keyframe, out) };
+        let Some(transcript) = restored else { return self.output(event, keyframe, out) };
         self.last = at;
         self.count(keyframe);
         let mut told = Vec::new();

@@ -3,7 +3,7 @@
 use super::times;
 use crate::cast::{Event, Payload};
 use crate::replay::{Budget, Replay, Segment, Source};
-use crate::terminal::{Line, Transcript, drawn_on, is_bare, with_returns};
+use crate::terminal::{Canvas, Line, Transcript, drawn_on, with_returns};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -31,8 +31,7 @@ enum State {
 
 struct At {
     transcript: Transcript,
-    /// As of [`is_bare`].
-    bare: bool,
+    canvas: Canvas,
     /// The segment that is read, or would be next.
     number: usize,
     segment: Option<Rc<Segment>>,
@@ -111,9 +110,9 @@ impl Reading {
         replay: &mut Replay<S>,
         budget: &mut Budget,
     ) {
-        let bare = is_bare(replay.outline().size);
+        let canvas = replay.outline().canvas;
         let transcript = transcript.settling(self.settle);
-        let mut at = At { transcript, bare, number, segment: None, event: 0, within: 0, read: 0 };
+        let mut at = At { transcript, canvas, number, segment: None, event: 0, within: 0, read: 0 };
         at.open(replay, budget);
         self.state = State::At(Box::new(at));
     }
@@ -200,7 +199,11 @@ impl At {
             Payload::Output(bytes) | Payload::ErrorOutput(bytes) => {
                 let rest = bytes.get(self.within..).unwrap_or_default();
                 let piece = rest.get(..PIECE).unwrap_or(rest);
-                self.transcript.feed(event.time, &with_returns(piece, self.bare), told);
+                self.transcript.feed(
+                    event.time,
+                    &with_returns(piece, self.canvas.is_bare(&event.payload)),
+                    told,
+                );
                 // Nobody asks for the terminal's events.
                 self.transcript.take_events();
                 self.within = self.within.saturating_add(piece.len());
@@ -224,7 +227,7 @@ fn doubt(refused: Option<Duration>) -> Option<String> {
 }
 
 fn blank<S: Source>(replay: &Replay<S>) -> Transcript {
-    let (cols, rows) = drawn_on(replay.outline().size);
+    let (cols, rows) = drawn_on(replay.outline().canvas.size);
     Transcript::new(cols, rows)
 }
 

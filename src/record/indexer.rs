@@ -22,7 +22,7 @@ use crate::container::{Extras, GivenUp, LeftOut};
 use crate::exec::Pulse;
 use crate::shell::said::Said;
 use crate::sys::{clock, scarce};
-use crate::terminal::DRAWING;
+use crate::terminal::{Canvas, DRAWING};
 use std::collections::VecDeque;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -93,16 +93,16 @@ impl ScreenIndexer {
     /// Generation of what is drawn, for the metadata of the recording.
     pub const DRAWING: u32 = DRAWING;
 
-    /// For a terminal of this many columns and rows (0 without one). Without a thread to be had, there is no index, and
+    /// For a session that is drawn on this. Without a thread to be had, there is no index, and
     /// [`ScreenIndexer::refused`] says why.
-    pub fn start(size: (u16, u16)) -> Self {
-        Self::begin(size, false)
+    pub fn start(canvas: impl Into<Canvas>) -> Self {
+        Self::begin(canvas.into(), false)
     }
 
     /// Makes the same index, but waits for it however long it takes: for sessions that are written from what was recorded
     /// before.
-    pub fn patient(size: (u16, u16)) -> Self {
-        let mut indexer = Self::begin(size, false);
+    pub fn patient(canvas: impl Into<Canvas>) -> Self {
+        let mut indexer = Self::begin(canvas.into(), false);
         let most = Duration::from_secs(3600);
         (indexer.patience, indexer.most_patience) = (most, most);
         indexer
@@ -110,19 +110,19 @@ impl ScreenIndexer {
 
     /// [`ScreenIndexer::patient`] that reads floods too: what a session showed does not depend on how fast it was written. Tests of the
     /// search are made with it.
-    pub fn unhurried(size: (u16, u16)) -> Self {
-        let mut indexer = Self::patient(size);
+    pub fn unhurried(canvas: impl Into<Canvas>) -> Self {
+        let mut indexer = Self::patient(canvas);
         indexer.rate = u64::MAX;
         indexer
     }
 
     /// With `always`, every segment has a filter, however small.
-    fn begin(size: (u16, u16), always: bool) -> Self {
+    fn begin(canvas: Canvas, always: bool) -> Self {
         let shared = Arc::new(Shared::default());
         let start = || {
             let theirs = Arc::clone(&shared);
             let thread = std::thread::Builder::new().name("index".to_owned()).stack_size(STACK);
-            thread.spawn(move || indexer_thread::run(&theirs, size, always))
+            thread.spawn(move || indexer_thread::run(&theirs, canvas, always))
         };
         let refused = scarce::insist(start, Result::is_err).err();
         if refused.is_some() {

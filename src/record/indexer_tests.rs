@@ -62,7 +62,7 @@ fn long_session(bytes: usize) -> Vec<Vec<Event>> {
 
 #[test]
 fn a_filter_denies_no_line_that_reading_from_the_keyframe_finds() {
-    let mut indexer = ScreenIndexer::begin((80, 24), true);
+    let mut indexer = ScreenIndexer::begin((80, 24).into(), true);
     let segments = index(&mut indexer, long_session(3000));
     assert!(segments.len() > 30, "{} segments", segments.len());
     let mut shown = Shown::new((80, 24));
@@ -123,7 +123,7 @@ fn a_flood_has_no_filter_but_the_screen_after_it_is_exact() {
 
 #[test]
 fn a_screen_that_cost_too_much_to_draw_is_in_no_keyframe_until_it_is_reset() {
-    let mut indexer = ScreenIndexer::begin((80, 24), true);
+    let mut indexer = ScreenIndexer::begin((80, 24).into(), true);
     let lines = |ms: u64| output(ms, "a line that is read\r\n".repeat(400).as_bytes());
     let dear = output(0, &b"\x1b[2J".repeat(30_000));
     let parts = vec![

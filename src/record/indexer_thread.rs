@@ -8,7 +8,7 @@ use super::indexer_queue::{Answer, Next, Shared, Work};
 use crate::cast::{Event, Payload};
 use crate::container::{filter, limits};
 use crate::sys::stack::{READING, apart};
-use crate::terminal::{Line, Shown, Sieve, Typed, TypedLine};
+use crate::terminal::{Canvas, Line, Shown, Sieve, Typed, TypedLine};
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
@@ -18,17 +18,17 @@ const LOOK_AT_TRACE: Duration = Duration::from_millis(250);
 /// A keyframe is left out until this many times its length was output since the one before.
 const WORTH: usize = 8;
 
-/// The thread, for a terminal of this size. With `always`, every segment has a filter, however small.
-pub(super) fn run(shared: &Shared, size: (u16, u16), always: bool) {
+/// The thread, for a session that is drawn on this. With `always`, every segment has a filter, however small.
+pub(super) fn run(shared: &Shared, canvas: Canvas, always: bool) {
     let mut commands = None;
     // Nothing of the broken state is looked at again but the kernel's trace, which is no part of it.
-    let _ = catch_unwind(AssertUnwindSafe(|| read(shared, size, always, &mut commands)));
+    let _ = catch_unwind(AssertUnwindSafe(|| read(shared, canvas, always, &mut commands)));
     shared.fail(commands.is_some());
     commands.into_iter().for_each(|commands| hear_on(shared, *commands));
 }
 
-fn read(shared: &Shared, size: (u16, u16), always: bool, commands: &mut Option<Box<Commands>>) {
-    let mut reading = Reading::new(shared, size, always, commands);
+fn read(shared: &Shared, canvas: Canvas, always: bool, commands: &mut Option<Box<Commands>>) {
+    let mut reading = Reading::new(shared, canvas, always, commands);
     while let Some(work) = shared.next(reading.commands.as_ref().map(|_| LOOK_AT_TRACE)) {
         reading = reading.turn(work);
     }
@@ -60,8 +60,7 @@ fn hear_on(shared: &Shared, mut commands: Commands) {
 /// What has been read of the session.
 struct Reading<'a> {
     shared: &'a Shared,
-    /// Of the terminal at the start.
-    size: (u16, u16),
+    canvas: Canvas,
     always: bool,
     /// The caller's: they outlive a reading that fails.
     commands: &'a mut Option<Box<Commands>>,
@@ -87,17 +86,17 @@ struct Reading<'a> {
 impl<'a> Reading<'a> {
     fn new(
         shared: &'a Shared,
-        size: (u16, u16),
+        canvas: Canvas,
         always: bool,
         commands: &'a mut Option<Box<Commands>>,
     ) -> Self {
         Self {
             shared,
-            size,
+            canvas,
             always,
             commands,
             filter: RefCell::default(),
-            sieve: Sieve::new(Shown::new(size)),
+            sieve: Sieve::new(Shown::new(canvas)),
             typed: Typed::default(),
             last: Duration::ZERO,
             raw: 0,
@@ -212,7 +211,7 @@ impl<'a> Reading<'a> {
         let since = if shown.is_skimming() { usize::MAX } else { self.since };
         let keyframe = keyframe(shown, since);
         if let Some(text) = &keyframe
-            && let Some(new) = Shown::restored(self.size, text, self.last)
+            && let Some(new) = Shown::restored(self.canvas, text, self.last)
         {
             let read = std::mem::replace(&mut self.sieve, Sieve::new(new));
             read.into_shown().finish(&mut adds(&self.filter));
@@ -292,7 +291,7 @@ mod tests {
         let text: String = (0..3000).map(|n| format!("OLD-SECRET {n}\r\n")).collect();
         for length in [600, text.len()] {
             let (shared, mut commands) = (Shared::default(), None);
-            let mut reading = Some(Reading::new(&shared, (80, 24), false, &mut commands));
+            let mut reading = Some(Reading::new(&shared, (80, 24).into(), false, &mut commands));
             let left = leaves(b"OLD-SECRET", || {
                 for work in [output(&text.as_bytes()[..length]), Work::Unknown(false), Work::Border(1)] {
                     reading = reading.take().map(|reading| reading.turn(work));
@@ -306,7 +305,8 @@ mod tests {
     fn reading_reaches_no_deeper_than_what_is_overwritten_after_it() {
         for session in corpus::sessions() {
             let (shared, mut commands) = (Shared::default(), None);
-            let mut reading = Some(Reading::new(&shared, (session.cols, session.rows), true, &mut commands));
+            let mut reading =
+                Some(Reading::new(&shared, (session.cols, session.rows).into(), true, &mut commands));
             let reached = reached(|| {
                 let events = || Work::Events(session.events.clone(), 0);
                 for work in

@@ -203,6 +203,8 @@ pub(super) struct Streams {
     pub(super) input: Option<Feeding>,
     /// Names of those that the child has as they are: nothing of them is recorded.
     pub(super) handed: Vec<&'static str>,
+    /// Names of those that pass through pipes.
+    pub(super) beside: Vec<&'static str>,
     /// Whom we stand in for towards those we were given.
     pub(super) stead: Option<Stead>,
     /// Standard output and standard error: the child's pipe, and ours.
@@ -360,6 +362,7 @@ fn connect(
             lend(&theirs, Access::Read)?;
             let feeding = Feeding::new(ours, sink, streams.stead.clone());
             streams.input = Some(feeding.map_err(|e| sys::Error::new("relay standard input", "", e))?);
+            streams.beside.push("stdin");
             theirs
         }
         (None, Way::AsItIs) => {
@@ -378,6 +381,7 @@ fn connect(
                 sys::fd::set_nonblocking(&source, true)
                     .map_err(|e| sys::Error::new("relay an output", "", e))?;
                 streams.outputs[stream] = Some((source, Sink::shared(ours, streams.stead.clone())));
+                streams.beside.push(name);
                 Ok(theirs)
             }
             (None, Way::AsItIs) => {
@@ -393,8 +397,10 @@ fn connect(
     let both = sys::fd::are_one(&ours, &errors);
     let stdout = output(0, ours, "stdout")?;
     let stderr = if both { duplicate(&stdout)? } else { output(1, errors, "stderr")? };
-    if both && streams.handed.contains(&"stdout") {
-        streams.handed.push("stderr");
+    for names in [&mut streams.handed, &mut streams.beside] {
+        if both && names.contains(&"stdout") {
+            names.push("stderr");
+        }
     }
     Ok((streams, [stdin, stdout, stderr]))
 }
@@ -422,6 +428,12 @@ impl Session {
             let assumed = size.assumed();
             (assumed.cols, assumed.rows)
         })
+    }
+
+    /// Names of the standard streams (`stdin`, `stdout`, `stderr`) that pass beside the terminal, through us; none where there is no
+    /// terminal.
+    pub fn beside(&self) -> &[&'static str] {
+        if self.screen.is_some() { &self.streams.beside } else { &[] }
     }
 
     /// The name of the operator's terminal.

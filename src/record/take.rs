@@ -269,6 +269,7 @@ fn begin(store: &Store, session: &Session, beginning: Beginning) -> Result<Begun
     (meta.cols, meta.rows) = session.size().unwrap_or((0, 0));
     let (cols, rows) = session.screen_size();
     meta.tty = session.terminal_name().map(|p| p.display().to_string()).unwrap_or_default();
+    meta.beside = session.beside().iter().map(|name| (*name).to_owned()).collect();
     let cast = CastHeader {
         version: 3,
         term: Term { cols, rows, kind: Some(meta.term.clone()).filter(|t| !t.is_empty()) },

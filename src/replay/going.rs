@@ -3,7 +3,7 @@
 use super::budget::{Budget, EVENT};
 use super::{Place, Progress, Replay, Segment, Source, blank};
 use crate::cast::{Event, Payload};
-use crate::terminal::{Terminal, is_bare, with_returns};
+use crate::terminal::{Terminal, with_returns};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -222,7 +222,7 @@ impl<S: Source> Replay<S> {
     }
 
     fn begin_anew(&mut self) -> bool {
-        self.terminal = blank(self.outline().size);
+        self.terminal = blank(self.outline().canvas.size);
         self.stand_at(Place::default());
         true
     }
@@ -258,7 +258,8 @@ impl<S: Source> Replay<S> {
                     Payload::Output(bytes) | Payload::ErrorOutput(bytes) => {
                         let rest = bytes.get(self.within..).unwrap_or_default();
                         let piece = rest.get(..PIECE.saturating_sub(passed.len())).unwrap_or(rest);
-                        passed.extend_from_slice(piece);
+                        let bare = self.outline().canvas.is_bare(&event.payload);
+                        passed.extend_from_slice(&with_returns(piece, bare));
                         self.part_of(event, piece.len(), bytes.len(), budget);
                         if passed.len() >= PIECE || self.since_keyframe >= OWN_EVERY {
                             self.skim(&mut passed, budget);
@@ -310,8 +311,7 @@ impl<S: Source> Replay<S> {
     fn skim(&mut self, passed: &mut Vec<u8>, budget: &mut Budget) {
         if !passed.is_empty() {
             let before = self.terminal.spent();
-            let bare = is_bare(self.outline().size);
-            self.terminal.skim(&with_returns(passed, bare));
+            self.terminal.skim(passed);
             budget.charge(self.terminal.spent().saturating_sub(before));
             passed.clear();
         }
@@ -325,7 +325,7 @@ impl<S: Source> Replay<S> {
             Payload::Output(bytes) | Payload::ErrorOutput(bytes) => {
                 let rest = bytes.get(self.within..).unwrap_or_default();
                 let piece = rest.get(..PIECE).unwrap_or(rest);
-                let bare = is_bare(self.outline().size);
+                let bare = self.outline().canvas.is_bare(&event.payload);
                 self.terminal.feed_guarded(&with_returns(piece, bare));
                 self.part_of(event, piece.len(), bytes.len(), budget);
             }

@@ -18,7 +18,7 @@ mod tests;
 pub use activity::Activity;
 pub use budget::Budget;
 pub use pace::{Idle, scaled, stepped};
-pub use recording::Recording;
+pub use recording::{Recording, canvas};
 pub use source::{Error, Memory, Outline, Segment, Source, Span};
 
 use crate::terminal::{Terminal, drawn_on};
@@ -92,7 +92,7 @@ pub struct Replay<S> {
 impl<S: Source> Replay<S> {
     /// At the very start: before the first event.
     pub fn new(source: S) -> Self {
-        let size = source.outline().size;
+        let size = source.outline().canvas.size;
         Self {
             source,
             terminal: blank(size),

@@ -4,7 +4,7 @@ use super::budget::OPENED;
 use super::source::{Error, LISTED, Outline, Segment, Source, Span, believed as ms, label_of, size_of_event};
 use crate::cast::Anchor;
 use crate::container::{self, Cursor, Entry, Header, Opening, Reader};
-use crate::terminal::draws_alike;
+use crate::terminal::{Canvas, draws_alike};
 use crate::text;
 use std::io::{Read, Seek};
 use std::time::Duration;
@@ -37,6 +37,11 @@ fn told(error: &container::Error) -> Error {
     Error(text::chain(error))
 }
 
+/// What a recording is drawn on that begins so.
+pub fn canvas(opening: &Opening) -> Canvas {
+    Canvas { size: opening.size(), beside: opening.has_output_beside() }
+}
+
 impl<R: Read + Seek> Recording<R> {
     /// Over a reader whose content has been unlocked.
     ///
@@ -46,8 +51,9 @@ impl<R: Read + Seek> Recording<R> {
         if !reader.can_read_content() {
             return Err(told(&container::Error::Locked));
         }
+        let opening = reader.opening().map_err(|e| told(&e))?;
         let indexed = Outline {
-            size: reader.opening().map_err(|e| told(&e))?.size(),
+            canvas: canvas(opening),
             utc: Some(reader.header().start).filter(|start| *start != 0),
             ..Outline::default()
         };

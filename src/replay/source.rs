@@ -5,6 +5,7 @@ use crate::cast::{Anchor, Command, Event, Exec, Gap, Missing, Payload, millis};
 use crate::container::{Entry, Opening};
 use crate::shell::notices::notices;
 use crate::shell::said::Retold;
+use crate::terminal::Canvas;
 use crate::text;
 use std::fmt;
 use std::time::Duration;
@@ -74,8 +75,8 @@ pub struct Span {
 /// What is known of a recording without reading its segments.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Outline {
-    /// Columns and rows at the start; 0 without a terminal.
-    pub size: (u16, u16),
+    /// What it is drawn on.
+    pub canvas: Canvas,
     /// Start, milliseconds since 1970-01-01T00:00:00Z; `None` when it is not known.
     pub utc: Option<i64>,
     /// The segments, in order.
@@ -282,7 +283,10 @@ pub struct Memory {
 impl Memory {
     /// From events for a terminal of this size, cut into segments of at least `bytes` bytes of output each.
     pub fn new(size: (u16, u16), utc: Option<i64>, events: Vec<Event>, bytes: usize) -> Self {
-        let mut memory = Self { outline: Outline { size, utc, ..Outline::default() }, segments: Vec::new() };
+        let mut memory = Self {
+            outline: Outline { canvas: size.into(), utc, ..Outline::default() },
+            segments: Vec::new(),
+        };
         let mut segment = Vec::new();
         let mut held = 0_usize;
         for event in events {

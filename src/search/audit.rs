@@ -110,7 +110,7 @@ pub fn audit<R: Read + Seek>(
     mut progress: impl FnMut(usize),
 ) -> Result<Audit, Error> {
     let opening = reader.opening()?;
-    let size = opening.size();
+    let canvas = crate::replay::canvas(opening);
     let marks = opening.meta.telling_shell().is_some();
     let (drawing, integrated) =
         (opening.meta.drawing, opening.meta.in_force.contains_key("shell-integration"));
@@ -139,7 +139,7 @@ pub fn audit<R: Read + Seek>(
         }
     };
     let mut keyframes = Keyframes::new(reader.entries(), most);
-    let mut shown = Sieve::new(Shown::new(size));
+    let mut shown = Sieve::new(Shown::new(canvas));
     let mut typed = Typed::default();
     let mut segment: Option<usize> = None;
     let range = 0..reader.segments();
@@ -155,7 +155,7 @@ pub fn audit<R: Read + Seek>(
             }
             Step::Keyframe(text, time) => {
                 if keyframes.may_go_on(text, shown.shown().terminal()) {
-                    match Shown::restored(size, text, time) {
+                    match Shown::restored(canvas, text, time) {
                         Some(new) => {
                             let old = std::mem::replace(&mut shown, Sieve::new(new)).into_shown();
                             old.finish(&mut |line: Line| check(number.saturating_sub(1), &line.text));

@@ -16,6 +16,7 @@ use super::redraw::Begun;
 use super::window::{Times, Window};
 use crate::cast::Command;
 use crate::container::{self, Entry, Header, Opening, Reader, Wanted};
+use crate::replay::canvas;
 use crate::store::seal::{Access, Opener, UnlockError};
 use crate::store::{Found, Misnamed, silence};
 use crate::sys::file::SharedFile;
@@ -474,7 +475,7 @@ impl Subject<'_> {
         let window = options.window;
         let scan = Scan {
             terms: sought,
-            size: self.opening.size(),
+            canvas: canvas(&self.opening),
             context: options.context,
             most: options.most,
             // Whether a text came before the end of the window, in a line that began there, only its moment tells.

@@ -65,7 +65,7 @@ impl Scan<'_> {
             text: String::new(),
         };
         // Only the screen is followed: what scrolls through while nothing is waited for is not drawn.
-        let mut shown = Shown::new(self.size).skim();
+        let mut shown = Shown::new(self.canvas).skim();
         let (mut last, mut changed, mut anew) = (None, true, false);
         // What cannot be read has been told of already.
         let _ = events(reader, Segments::alone(&range), |step| match step {
@@ -76,7 +76,7 @@ impl Scan<'_> {
                     Some(before) if before < time => waiting.look(&mut shown, before, time, changed, anew),
                     _ => true,
                 };
-                if let Some(new) = Shown::restored(self.size, text, time) {
+                if let Some(new) = Shown::restored(self.canvas, text, time) {
                     shown = new.skim();
                 }
                 (last, changed, anew) = (Some(time), true, true);

@@ -9,7 +9,7 @@ use super::redraw::clip;
 use crate::cast::{Event, Payload};
 use crate::container::{Entry, Error, Reader};
 use crate::sys::file::SharedFile;
-use crate::terminal::{Kind, Line, Shown, Sieve, Typed, TypedLine, Wanted};
+use crate::terminal::{Canvas, Kind, Line, Shown, Sieve, Typed, TypedLine, Wanted};
 use crate::text::clock;
 use std::cell::Cell;
 use std::io::{Read, Seek};
@@ -82,8 +82,8 @@ pub(super) enum Step<'a> {
 pub(super) struct Scan<'a> {
     /// The terms; those that are `None` are not looked for.
     pub(super) terms: &'a [Option<&'a Term>],
-    /// Columns and rows at the start of the recording.
-    pub(super) size: (u16, u16),
+    /// What the recording is drawn on.
+    pub(super) canvas: Canvas,
     /// Lines kept around a hit: on the main screen, those that went before and after it; in a full-screen program those that
     /// stood around it.
     pub(super) context: usize,
@@ -173,7 +173,7 @@ impl Scan<'_> {
         found.begin(None);
         let enough = Cell::new(self.has_enough(found));
         let mut wanted = Wants { scan: self, enough: &enough, ahead: Vec::new() };
-        let mut shown = Sieve::new(Shown::new(self.size).again());
+        let mut shown = Sieve::new(Shown::new(self.canvas).again());
         let mut blank = range.start == 0;
         // A keyframe knows nothing of what was not drawn before it.
         let mut refused = None;
@@ -194,7 +194,7 @@ impl Scan<'_> {
                     found.read += 1;
                 }
                 Step::Keyframe(..) if !self.alike => {}
-                Step::Keyframe(text, time) => match Shown::restored(self.size, text, time) {
+                Step::Keyframe(text, time) => match Shown::restored(self.canvas, text, time) {
                     Some(mut new) => {
                         if blank {
                             shown.drain(&mut wanted, &mut |line| self.line(line, found, &enough));

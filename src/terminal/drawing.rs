@@ -8,7 +8,7 @@
 /// The generation of this version. To be raised by one with every change after which some output or input gives another filter or
 /// another keyframe than before; golden recordings and a digest over real sessions are there to notice one
 /// (`tests/golden_program.rs`, and the tests of this module). 0 is for recordings that do not say.
-pub const DRAWING: u32 = 5;
+pub const DRAWING: u32 = 6;
 
 /// Whether what a recorder of this generation drew is what this version draws, byte for byte. Only then are its filters and
 /// keyframes believed without a look, and only then is one that differs a lie.

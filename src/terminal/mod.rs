@@ -37,7 +37,7 @@ mod work;
 
 pub use cell::{Cell, Color, Style, Underline};
 pub use drawing::{DRAWING, draws_alike};
-pub use shown::{NO_TERMINAL, Shown, drawn_on, is_bare, with_returns};
+pub use shown::{Canvas, NO_TERMINAL, Shown, drawn_on, is_bare, with_returns};
 pub use sieve::{NO_NUMBER, Sieve, Wanted};
 pub use transcript::{Kind, Line, Transcript};
 pub use typed::{Typed, TypedLine};

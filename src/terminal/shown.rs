@@ -2,8 +2,8 @@
 //!
 //! Lines are told as by [`Transcript`], with a settling time of one millisecond: whatever stood on the screen at any time of
 //! the recording is told. Times are whole milliseconds, as they are stored, so that the recorder and a reader see the same
-//! whatever an event was cut into. A session without a terminal is shown on one of 80 columns, where a line feed begins a
-//! new line.
+//! whatever an event was cut into. A session without a terminal is shown on one of 80 columns. Where no terminal has put a carriage
+//! return before it, a line feed begins a new line: see [`Canvas`].
 
 use super::screen::Screen;
 use super::{Line, Terminal, Transcript};
@@ -22,6 +22,36 @@ pub fn is_bare((cols, rows): (u16, u16)) -> bool {
 /// The columns and rows that a recording of this size is drawn on: its own, or [`NO_TERMINAL`].
 pub fn drawn_on(size: (u16, u16)) -> (u16, u16) {
     if is_bare(size) { NO_TERMINAL } else { size }
+}
+
+/// What a recording is drawn on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Canvas {
+    /// Columns and rows of its terminal at the start; 0 without one.
+    pub size: (u16, u16),
+    /// Its standard output passed beside the terminal: output is what that was given and what the terminal was, and no event says which.
+    /// (A terminal has put its carriage returns, but for a program that has it raw: where such a one means a line feed to go straight
+    /// down it is drawn otherwise than it was shown.)
+    pub beside: bool,
+}
+
+impl Canvas {
+    /// Whether a line feed begins a new line in this: standard error has events of its own only where it was not the terminal.
+    pub fn is_bare(self, payload: &Payload) -> bool {
+        self.is_output_bare() || matches!(payload, Payload::ErrorOutput(_))
+    }
+
+    /// The same of output.
+    pub fn is_output_bare(self) -> bool {
+        is_bare(self.size) || self.beside
+    }
+}
+
+/// Of a session whose standard output was the terminal, if it had one.
+impl From<(u16, u16)> for Canvas {
+    fn from(size: (u16, u16)) -> Self {
+        Self { size, beside: false }
+    }
 }
 
 /// Output as it is drawn: where there was no terminal, nothing put a carriage return before a line feed. It is put there, and not
@@ -44,7 +74,7 @@ pub fn with_returns(bytes: &[u8], bare: bool) -> Cow<'_, [u8]> {
 /// Reads events and tells lines.
 pub struct Shown {
     reading: Reading,
-    bare: bool,
+    canvas: Canvas,
     last: Duration,
 }
 
@@ -65,22 +95,23 @@ pub(super) fn stored(time: Duration) -> Duration {
 }
 
 impl Shown {
-    /// From the start of a recording, whose terminal has this many columns and rows (0 without a terminal).
-    pub fn new(size: (u16, u16)) -> Self {
-        let (cols, rows) = drawn_on(size);
-        Self::over(Transcript::new(cols, rows), is_bare(size), Duration::ZERO)
+    /// From the start of a recording that is drawn on this.
+    pub fn new(canvas: impl Into<Canvas>) -> Self {
+        let canvas = canvas.into();
+        let (cols, rows) = drawn_on(canvas.size);
+        Self::over(Transcript::new(cols, rows), canvas, Duration::ZERO)
     }
 
-    /// From a keyframe at `time`. `size` is that of [`Shown::new`], at the start of the recording. `None` when it is no
+    /// From a keyframe at `time`. `canvas` is that of [`Shown::new`], at the start of the recording. `None` when it is no
     /// keyframe.
-    pub fn restored(size: (u16, u16), keyframe: &str, time: Duration) -> Option<Self> {
+    pub fn restored(canvas: impl Into<Canvas>, keyframe: &str, time: Duration) -> Option<Self> {
         let time = stored(time);
-        Some(Self::over(Transcript::restored(keyframe, time)?, is_bare(size), time))
+        Some(Self::over(Transcript::restored(keyframe, time)?, canvas.into(), time))
     }
 
-    fn over(transcript: Transcript, bare: bool, last: Duration) -> Self {
+    fn over(transcript: Transcript, canvas: Canvas, last: Duration) -> Self {
         let transcript = transcript.settling(Duration::from_millis(1));
-        Self { reading: Reading::Lines(Box::new(transcript)), bare, last }
+        Self { reading: Reading::Lines(Box::new(transcript)), canvas, last }
     }
 
     /// Tells lines of a full-screen program whenever they go, and not once per visit: for whoever asks when something stood there. More
@@ -97,7 +128,7 @@ impl Shown {
         self.last = self.last.max(stored(event.time));
         match &event.payload {
             Payload::Output(bytes) | Payload::ErrorOutput(bytes) => {
-                self.output(&with_returns(bytes, self.bare), told);
+                self.output(&with_returns(bytes, self.canvas.is_bare(&event.payload)), told);
             }
             Payload::Resize { cols, rows } => match &mut self.reading {
                 Reading::Lines(transcript) => transcript.resize(self.last, *cols, *rows, told),
@@ -113,7 +144,7 @@ impl Shown {
 
     /// Whether output is drawn as it comes, and lines are told.
     pub(super) fn can_be_sieved(&self) -> bool {
-        !self.bare && !self.is_skimming()
+        !self.canvas.is_output_bare() && !self.is_skimming()
     }
 
     /// [`Shown::event`] for output, without an event. Only where [`Shown::can_be_sieved`].
@@ -260,10 +291,10 @@ impl Shown {
 mod tests {
     use super::*;
 
-    fn lines(size: (u16, u16), events: &[(u64, Payload)]) -> Vec<String> {
+    fn lines(canvas: impl Into<Canvas>, events: &[(u64, Payload)]) -> Vec<String> {
         let mut lines = Vec::new();
         let mut told = |line: Line| lines.push(line.text);
-        let mut shown = Shown::new(size);
+        let mut shown = Shown::new(canvas);
         for (micros, payload) in events {
             shown.event(&Event::new(Duration::from_micros(*micros), payload.clone()), &mut told);
         }
@@ -280,6 +311,14 @@ mod tests {
         let told =
             lines((0, 0), &[(0, output("one\ntwo\r\n")), (9, Payload::ErrorOutput(b"bad\n".to_vec()))]);
         assert_eq!(told, ["one", "two", "bad"]);
+    }
+
+    #[test]
+    fn what_passed_beside_the_terminal_begins_new_lines_too() {
+        let events = [(0, output("one\ntwo\r\n")), (9, Payload::ErrorOutput(b"bad\nworse\n".to_vec()))];
+        assert_eq!(lines((80, 24), &events), ["one", "   two", "bad", "worse"]);
+        let beside = Canvas { size: (80, 24), beside: true };
+        assert_eq!(lines(beside, &events), ["one", "two", "bad", "worse"]);
     }
 
     #[test]

@@ -153,7 +153,7 @@ impl Sandbox {
     }
 
     /// What the program says of the recordings.
-    fn told(&self, words: &[&str]) -> String {
+    pub fn told(&self, words: &[&str]) -> String {
         let mut program = self.command(env!("CARGO_BIN_EXE_sealcast"));
         let output = program.args(words).stdin(Stdio::null()).output().unwrap();
         assert!(output.status.success(), "{words:?}: {output:?}");

@@ -187,3 +187,44 @@ fn whichever_streams_are_the_terminal_lines_and_drawings_look_as_without_us() {
         assert_eq!(with, without, "{line}");
     }
 }
+
+/// What a session shows on the terminal and writes beside it, with this behind its command line.
+fn beside(sandbox: &Sandbox, redirected: &str) -> serde_json::Value {
+    let script = "echo on-screen >/dev/tty; echo one; echo two; echo bad >&2; echo worse >&2; seq 20000";
+    let line = format!("{} sh -c '{script}' {redirected}", sandbox.wrapper_line());
+    let mut command = sandbox.command("sh");
+    command.args(["-c", &line]);
+    assert!(Terminal::start(&command, SIZE).wait_end().success());
+    // The index fits what is drawn of it.
+    sandbox.told(&["verify", "last"]);
+    serde_json::from_str(&sandbox.told(&["show", "--json", "last"])).unwrap()
+}
+
+#[test]
+fn what_passes_beside_the_terminal_is_told_and_its_lines_begin_at_the_left() {
+    let told_of = [
+        ("", serde_json::Value::Null),
+        (">out", serde_json::json!(["stdout"])),
+        ("2>err", serde_json::json!(["stderr"])),
+        (">out 2>&1", serde_json::json!(["stdout", "stderr"])),
+        (">out 2>err </dev/zero", serde_json::json!(["stdout", "stderr"])),
+        ("<in", serde_json::json!(["stdin"])),
+    ];
+    for (redirected, names) in told_of {
+        let sandbox = Sandbox::new();
+        sandbox.file("in", "");
+        let story = beside(&sandbox, redirected);
+        assert_eq!(story["meta"]["beside"], names, "{redirected}: {story}");
+        let text = sandbox.told(&["export", "last", "-f", "text"]);
+        for line in ["on-screen", "one", "two", "bad", "worse", "1", "20000"] {
+            assert!(text.lines().any(|told| told == line), "{redirected}: {line}: {text:.200}");
+        }
+        let cast = sandbox.told(&["export", "last", "-f", "cast"]);
+        assert!(cast.contains(r"19999\r\n20000\r\n") && !cast.contains(r"9\n"), "{redirected}");
+        let hits = sandbox.told(&["search", "--in", "screen", "--json", "worse"]);
+        let hit: serde_json::Value = serde_json::from_str(hits.lines().next().unwrap()).unwrap();
+        assert_eq!(hit["text"], "worse", "{redirected}: {hits}");
+        let shown = sandbox.told(&["show", "last"]);
+        assert_eq!(shown.contains("beside it"), !names.is_null(), "{redirected}: {shown}");
+    }
+}
