@@ -142,13 +142,27 @@ fn usage(console: &Console, error: &clap::Error, arguments: &[OsString]) -> Resu
         if let Some(tip) = line.trim_start().strip_prefix("tip: ") {
             told = told.hint(tip);
         }
+        // Those of `keys` and `config` have words of their own behind them.
+        if line == "Usage: sealcast <COMMAND>"
+            && let Some(hints) = of_no_command(error)
+        {
+            told = hints.into_iter().fold(told, Error::hint);
+            continue;
+        }
         // That of arguments which exclude one another would show them together.
         if let Some(usage) = line.strip_prefix("Usage: ").filter(|_| error.kind() != K::ArgumentConflict) {
-            if usage.starts_with("sealcast search") && is_second_word(error) {
+            if usage.starts_with("sealcast search") && second_word(error).is_some() {
                 if names_identity(arguments) {
                     told = told.hint(commands::search::NO_IDENTITY);
                 }
                 told = told.hint("a text of several words is one argument: put it in quotes");
+            }
+            if usage.starts_with("sealcast run")
+                && let Some(word) = second_word(error)
+            {
+                // What stood before it is not repeated.
+                let before = if arguments.get(2).is_some_and(|first| first == word) { "" } else { "… " };
+                told = told.hint(format!("put -- before the command: sealcast run {before}-- {word}"));
             }
             told = told.hint(format!("usage: {usage}"));
         }
@@ -162,12 +176,29 @@ fn usage(console: &Console, error: &clap::Error, arguments: &[OsString]) -> Resu
     Err(told)
 }
 
-/// Whether one argument is too many, and is no option.
-fn is_second_word(error: &clap::Error) -> bool {
+/// What to do where the first word is none of our commands: whoever writes it may mean one that is to be recorded.
+fn of_no_command(error: &clap::Error) -> Option<[String; 2]> {
+    use clap::error::{ContextKind, ContextValue, ErrorKind};
+    match (error.kind(), error.get(ContextKind::InvalidSubcommand)) {
+        (ErrorKind::InvalidSubcommand, Some(ContextValue::String(word))) if word == "help" => {
+            Some(["try --help".to_owned(), "of one command: `sealcast run --help`".to_owned()])
+        }
+        (ErrorKind::InvalidSubcommand, Some(ContextValue::String(word))) => Some([
+            format!("to record a command: sealcast run -- {word} …"),
+            "`sealcast --help` tells which commands there are".to_owned(),
+        ]),
+        _ => None,
+    }
+}
+
+/// The argument that is one too many, where it is no option.
+fn second_word(error: &clap::Error) -> Option<&str> {
     use clap::error::{ContextKind, ContextValue, ErrorKind};
     match (error.kind(), error.get(ContextKind::InvalidArg)) {
-        (ErrorKind::UnknownArgument, Some(ContextValue::String(word))) => !word.starts_with('-'),
-        _ => false,
+        (ErrorKind::UnknownArgument, Some(ContextValue::String(word))) if !word.starts_with('-') => {
+            Some(word)
+        }
+        _ => None,
     }
 }
 
@@ -195,6 +226,29 @@ mod tests {
         assert!(hints(&["search", "rm", "/etc/shadow"]).contains("in quotes"));
         assert!(!hints(&["search", "rm", "--recursive"]).contains("in quotes"));
         assert!(!hints(&["ls", "rm"]).contains("in quotes"));
+    }
+
+    #[test]
+    fn a_command_that_is_to_be_recorded_is_told_where_it_goes() {
+        let console = Console::new(Default::default(), Box::new(Vec::new()), Box::new(Vec::new()));
+        let hints = |words: &str| {
+            let words: Vec<OsString> = words.split(' ').map(OsString::from).collect();
+            let parsed = Cli::try_parse_from(&words).unwrap_err();
+            usage(&console, &parsed, &words).unwrap_err().hints().join("\n")
+        };
+        for (words, told) in [
+            ("sealcast systemctl restart nginx", "to record a command: sealcast run -- systemctl …"),
+            ("sealcast run id", "put -- before the command: sealcast run -- id"),
+            ("sealcast run ls -l", "put -- before the command: sealcast run -- ls"),
+            ("sealcast run -u bob id", "put -- before the command: sealcast run … -- id"),
+            ("sealcast help", "try --help"),
+        ] {
+            assert!(hints(words).contains(told), "{words}: {}", hints(words));
+        }
+        for words in ["sealcast keys frob", "sealcast config frob", "sealcast run --frob", "sealcast ls x"] {
+            assert!(!hints(words).contains("sealcast run --"), "{words}: {}", hints(words));
+        }
+        assert!(hints("sealcast serch x").contains("'search'"));
     }
 
     #[test]
