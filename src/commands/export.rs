@@ -41,13 +41,14 @@ pub struct Args {
     /// PATTERN is a regular expression
     #[arg(short = 'e', long, requires = "hits")]
     regex: bool,
-    /// Seconds that are kept before and after a hit
+    /// Seconds, whole ones, that are kept before and after a hit
     #[arg(
         long,
         value_name = "SECONDS",
         default_value_t = 5,
         requires = "hits",
-        allow_negative_numbers = true
+        allow_negative_numbers = true,
+        value_parser = whole_seconds
     )]
     around: u16,
     #[command(flatten)]
@@ -149,6 +150,10 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
     Ok(())
 }
 
+fn whole_seconds(text: &str) -> std::result::Result<u16, String> {
+    text.parse().map_err(|_| format!("not a number of whole seconds, {} at most", u16::MAX))
+}
+
 /// What is exported.
 enum What {
     Whole(Opened),
@@ -159,7 +164,7 @@ enum What {
 fn find(context: &Context, args: &Args, pattern: &str, opened: &Opened, opener: &Opener) -> Result<Excerpt> {
     let style = Style { regex: args.regex, ..Style::default() };
     let query = Query::text(pattern, style, Fields::EVERYWHERE)
-        .map_err(|error| filter::wrong_query(context, &error))?;
+        .map_err(|error| filter::wrong_query(context, &error, false))?;
     let around = Duration::from_secs(args.around.into());
     let progress = context.console.progress("searching", opened.reader.length());
     let excerpt = Excerpt::find(&opened.found, opener, &query, around, &progress)?;

@@ -129,18 +129,19 @@ fn wrong_value(name: &str, value: &str, why: &str) -> Error {
     }
 }
 
-/// Shows where in a query something is wrong, and gives the error to end with.
-pub(super) fn wrong_query(context: &Context, error: &QueryError) -> Error {
+/// Shows where in what is looked for something is wrong, and gives the error to end with. `is_query`: it was given with `-q`.
+pub(super) fn wrong_query(context: &Context, error: &QueryError, is_query: bool) -> Error {
     let (text, from, width) = error.place();
     if !text.is_empty() && !error.at.is_empty() {
         context.console.remark("in", Style::Plain, text);
         context.console.remark("at", Style::Plain, format_args!("{}{}", " ".repeat(from), "^".repeat(width)));
     }
     let told = Error::new(Kind::Usage, error.what.clone());
-    told.hint(
-        error
-            .hint
-            .as_deref()
-            .unwrap_or("without -e a pattern is literal text; `sealcast search --help` tells more"),
-    )
+    let literal = match is_query {
+        true => {
+            "what is meant as text goes into quotes in a query ('\"(a\"'); without -q a pattern is literal text"
+        }
+        false => "without -e a pattern is literal text; `sealcast search --help` tells more",
+    };
+    told.hint(error.hint.as_deref().unwrap_or(literal))
 }

@@ -195,7 +195,7 @@ impl Args {
             true => Query::parse(pattern, style, fields, Timestamp::now()),
             false => Query::text(pattern, style, fields),
         };
-        query.map_err(|error| filter::wrong_query(context, &error))
+        query.map_err(|error| filter::wrong_query(context, &error, self.query))
     }
 }
 

@@ -35,6 +35,18 @@ fn a_hit_says_who_where_and_when_and_opens_in_the_player() {
 }
 
 #[test]
+fn a_wrong_query_is_answered_with_what_holds_for_queries() {
+    let home = Home::new();
+    for query in ["(a", "a)", "since:foo x", "user:", "\"a", "/(/"] {
+        let told = home.run(&["search", "-q", query]).exits(2);
+        assert!(told.err.contains("hint: what is meant as text goes into quotes in a query"), "{told}");
+        assert!(told.err.contains("without -q") && !told.err.contains("without -e"), "{told}");
+    }
+    let told = home.run(&["search", "-e", "("]).exits(2);
+    assert!(told.err.contains("hint: without -e a pattern is literal text"), "{told}");
+}
+
+#[test]
 fn the_exit_status_is_that_of_grep_and_what_cannot_be_read_is_named() {
     let home = Home::new();
     home.record(&Recording::default());
