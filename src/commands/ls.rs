@@ -3,7 +3,7 @@
 use super::Context;
 use super::filter::Filters;
 use super::format::{moment, other_caller, shown, who};
-use super::recordings::{self, Opened, Reading, State};
+use super::recordings::{self, Opened, Reading, State, WOULD_ASK};
 use crate::cast::millis;
 use crate::console::{Column, Style, Table};
 use crate::container::{Header, LeftOut};
@@ -141,6 +141,11 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
             if conditions.is_empty() { "" } else { " like that" },
             shown(store.dir())
         ));
+    }
+    // Of all of them nothing but the public part is shown, and they would look as if they were sealed to others.
+    if listed > 0 && args.reading.would_ask(context) {
+        let said = format!("what is sealed is not shown: {WOULD_ASK}");
+        context.console.remark("note", Style::Plain, said);
     }
     if let Some(refused) = all_refused.filter(|_| args.reading.names_identity()) {
         let error = Error::from(refused);

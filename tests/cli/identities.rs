@@ -137,6 +137,11 @@ fn whoever_has_no_identity_is_told_which_there_would_have_been_and_to_whom_it_is
     let locked = identity::lock(&plain, "secret".to_owned().into()).unwrap();
     write(&path, locked.as_bytes());
     refused(&["ls", "--exit", "0"], "would ask for a passphrase");
+    // It is no recording of others either.
+    for args in [&["ls"][..], &["ls", "--json"]] {
+        let told = home.run(args).exits(0);
+        assert!(told.err.contains("your own identity would ask for a passphrase"), "{told}");
+    }
     write(&path, b"garbage");
     refused(&["ls", "--exit", "0"], "cannot be used");
     std::fs::remove_file(&path).unwrap();
