@@ -67,6 +67,10 @@ fn a_store_of_the_host_that_is_gone_is_an_error_and_nobodys_own_recordings_stand
     // What is named by its path is read without a word about stores.
     let ran = host.run("alice", &["sh", "-c", &format!("exec {SEALCAST} verify data/sealcast/recordings/*")]);
     assert!(!text(&ran).contains("store of this host"), "{}", text(&ran));
+    // What is sealed to is no matter of anybody's own keys.
+    let ran = host.run("root", &["env", "XDG_DATA_HOME=/srv/nobodys", SEALCAST, "keys", "check"]);
+    assert!(code(&ran) == 2 && text(&ran).contains("hint: `sealcast config check`"), "{}", text(&ran));
+    assert!(!text(&ran).contains("makes keys"), "{}", text(&ran));
 
     // A configuration that cannot be used names no store.
     std::fs::write(&config, b"[store\n").unwrap();

@@ -75,6 +75,15 @@ fn named(path: &Path) -> std::result::Result<Option<Policy>, policy::Error> {
     Policy::load_draft(path, sys::ids::effective_uid())
 }
 
+/// There is no such file; only without that of the host there is personal mode.
+fn absent(path: &Path) -> Error {
+    let told = Error::new(Kind::Input, format!("there is no {}", path.display()));
+    match path == Path::new(policy::SYSTEM_FILE) {
+        true => told.hint("without it there is personal mode; DEPLOY.md has an example"),
+        false => told.hint("check the name"),
+    }
+}
+
 fn check(context: &Context, file: Option<&Path>) -> Result<()> {
     let path = file.unwrap_or(Path::new(policy::SYSTEM_FILE));
     let loaded = match file {
@@ -84,8 +93,7 @@ fn check(context: &Context, file: Option<&Path>) -> Result<()> {
     let policy = match loaded {
         Ok(Some(policy)) => policy,
         Ok(None) => {
-            return Err(Error::new(Kind::Input, format!("there is no {}", path.display()))
-                .hint("without it there is personal mode; DEPLOY.md has an example"));
+            return Err(absent(path));
         }
         Err(policy::Error::File { path, problems }) => {
             for problem in &problems {
@@ -372,9 +380,7 @@ fn show(context: &Context, file: Option<&Path>, as_json: bool) -> Result<()> {
     };
     let policy = match policy {
         Some(policy) => policy,
-        None if file.is_some() => {
-            return Err(Error::new(Kind::Input, "there is no such file"));
-        }
+        None if let Some(path) = file => return Err(absent(path)),
         None => {
             let personal = context.personal()?;
             let recipients =

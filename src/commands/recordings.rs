@@ -149,6 +149,13 @@ impl Reading {
         // An id is text.
         let Some(wanted) = wanted.to_str() else { return Ok(Found::at(Path::new(wanted))) };
         let by_age = wanted == "last" || wanted.starts_with("last~");
+        if !by_age && Path::new(wanted).is_dir() {
+            return Err(Error::new(
+                Kind::Usage,
+                format!("cannot open {}: it is a directory", shown(Path::new(wanted))),
+            )
+            .hint(format!("to look at the recordings in it: --store {}", shown(Path::new(wanted)))));
+        }
         if !by_age && let Some(found) = Found::by_path(wanted) {
             return Ok(found);
         }

@@ -135,6 +135,10 @@ impl KnownKeys {
 
 /// `None` for a key of a type that signs no recording.
 fn parse_line(line: &str) -> Result<Option<Entry>, String> {
+    if line.starts_with("-----BEGIN ") && line.contains("PRIVATE KEY") {
+        return Err("this is a secret key: the public one (`.pub`, or `ssh-keygen -y -f FILE`) belongs here"
+            .to_owned());
+    }
     let (mut rest, mut revoked) = (line, false);
     if let Some(marked) = line.strip_prefix('@') {
         let (marker, after) = marked.split_once(char::is_whitespace).ok_or("nothing follows its marker")?;
@@ -321,6 +325,14 @@ mod tests {
             ("web-3 nonsense", 1),
         ] {
             assert_eq!(KnownKeys::parse(bad).unwrap_err().line, line, "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_secret_key_is_told_to_be_one() {
+        for kind in ["OPENSSH PRIVATE KEY", "PRIVATE KEY", "RSA PRIVATE KEY"] {
+            let told = KnownKeys::parse(&format!("-----BEGIN {kind}-----\nb3Bl\n")).unwrap_err();
+            assert!(told.to_string().starts_with("line 1: this is a secret key"), "{told}");
         }
     }
 

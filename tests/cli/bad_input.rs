@@ -67,6 +67,16 @@ fn directories_missing_files_and_fifos_are_refused_at_once() {
     home.run(&["keys", "new"]).exits(0);
     std::fs::create_dir(home.path("dir.scast")).unwrap();
     home.run(&["show", "./dir.scast"]).exits(2).complains("it is a directory");
+    for args in [&["verify", "."][..], &["play", "."]] {
+        let told = home.run(args).exits(2).complains("it is a directory");
+        assert!(told.err.contains("hint: to look at the recordings in it: --store ."), "{told}");
+    }
+    for command in ["check", "show"] {
+        let told = home.run(&["config", command, "nofile.toml"]).exits(2);
+        let told = told.complains("there is no nofile.toml");
+        assert!(told.err.contains("hint: check the name"), "{told}");
+        assert!(!told.err.contains("personal mode"), "{told}");
+    }
     home.run(&["show", "./nowhere.scast"]).exits(2).complains("No such file");
     let fifo = home.path("fifo.scast");
     assert!(std::process::Command::new("mkfifo").arg(&fifo).status().unwrap().success());
@@ -209,7 +219,14 @@ fn wrong_arguments_are_one_line_with_hints() {
     for (args, wrong) in [
         (&["play", "last", "--speed", "-1"][..], "not between 0.01 and 10000"),
         (&["play", "last", "--idle-limit", "-1"], "not a time that can pass"),
-        (&["export", "last", "--hits", "x", "--around", "-1"], "-1 is not in 0.."),
+        (
+            &["export", "last", "--hits", "x", "--around", "-1"],
+            "not a number of whole seconds, 65535 at most",
+        ),
+        (
+            &["export", "last", "--hits", "x", "--around", "0.5"],
+            "not a number of whole seconds, 65535 at most",
+        ),
         (&["search", "x", "--limit", "-1"], "invalid digit"),
     ] {
         let ran = home.run(args).exits(2).complains(wrong);

@@ -15,7 +15,10 @@ pub(super) fn of(policy: &Policy) -> Vec<Finding> {
         None => None,
         Some((_, Ok(Some(period)))) => Some(period),
         Some((dir, Ok(None))) => {
-            return vec![Finding::serious(format!("there is no period key in {}", dir.display()))];
+            return vec![Finding::serious(format!(
+                "there is no period key in {}: `sealcast keys new --period` makes one",
+                dir.display()
+            ))];
         }
         Some((_, Err(error))) => return vec![Finding::serious(Error::from(error).to_string())],
     };
@@ -141,6 +144,12 @@ mod tests {
         // A key that was made for what the labels of the host add as well serves all sessions.
         let served = found(&[a, plugin], Some(&[a, plugin, c]), &host);
         assert!(served.is_empty(), "{served:?}");
+        // None was made yet.
+        let none = found(&[a, plugin], None, "period = \"/nonexistent\"\n");
+        assert!(
+            matches!(&none[..], [(true, told)] if told.contains("`sealcast keys new --period`")),
+            "{none:?}"
+        );
         // Sealed to the recipients themselves, all is well.
         let unused = found(&[a, c], Some(&[a]), "");
         assert!(matches!(&unused[..], [(false, told)] if told.contains("is not used")), "{unused:?}");

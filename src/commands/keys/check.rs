@@ -1,7 +1,7 @@
 //! `sealcast keys check`
 
-use crate::commands::Context;
 use crate::commands::recordings::read_text;
+use crate::commands::{Context, config};
 use crate::console::{Column, Style, Table};
 use crate::crypto::identity::{Identities, Tried, UnwrapError, Why};
 use crate::crypto::recipient::{self, Recipient};
@@ -171,7 +171,14 @@ fn own_recipients(personal: &Personal) -> Result<Vec<Recipient>> {
             matches!(&error, personal::Error::System(cause) if cause.kind() == io::ErrorKind::NotFound);
         let told = Error::from(error);
         // What is damaged or open to others it would not make anew.
-        if is_missing { told.hint("`sealcast keys new` makes keys") } else { told }
+        match is_missing {
+            // Where a host has its configuration, new recordings are sealed to nobody's own keys.
+            true if !matches!(config::of_host(), Ok(None)) => {
+                told.hint("`sealcast config check` looks at the keys of this host; these would be your own")
+            }
+            true => told.hint("`sealcast keys new` makes keys"),
+            false => told,
+        }
     })
 }
 
