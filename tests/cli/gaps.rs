@@ -139,8 +139,13 @@ fn the_page_of_ls_names_the_gaps_for_which_the_list_has_an_exclamation_mark() {
         .collect();
     assert!(words.len() > 10, "{words:?}");
     let page = read("man/sealcast-ls.1");
-    let told = page.lines().find_map(|line| line.strip_prefix(".Pq gaps Ql ")).unwrap();
-    let told: Vec<&str> = told.trim_end_matches(" :").split(" , ").chain(["device"]).collect();
+    let told = page.lines().skip_while(|line| *line != ".Po gaps").skip(1);
+    let told: Vec<&str> = told
+        .map_while(|line| line.strip_prefix(".Ql "))
+        .map(|word| word.trim_end_matches(" ,"))
+        .chain(["device"])
+        .collect();
+    assert!(told.len() > 2, "{told:?}");
     let home = Home::new();
     let marked = |start: i64, why: &str| {
         let recording = Recording { events: vec![(10, gap(why, "session", 0, ""))], ..Recording::default() };
