@@ -226,7 +226,7 @@ impl Tracker {
     /// Output, without the marks, on its way to the screen: this feeds it.
     pub fn output(&mut self, time: u64, bytes: &[u8], screen: &mut impl Screen) {
         if std::mem::take(&mut self.typing.fresh) {
-            self.typing.stood = screen.line().map(|line| line.before);
+            self.typing.stood = screen.line();
         }
         let mut rest = bytes;
         while self.typing.enters > 0

@@ -308,6 +308,33 @@ fn what_a_pager_draws_after_enter_is_no_command_though_it_looks_like_one() {
     assert_eq!(tracker.finish(3, None).commands[0].text, "ls -l");
 }
 
+/// At Enter readline draws the prompt again, in one go with the newline.
+#[test]
+fn a_line_that_was_searched_in_the_history_of_a_shell_inside_is_one() {
+    let entered = |shown: &str, drawn: &str| {
+        let mut terminal = crate::terminal::Terminal::new(60, 6);
+        terminal.feed_guarded(b"x\r\n");
+        terminal.feed_guarded(shown.as_bytes());
+        let mut tracker = Tracker::new(Some(10));
+        tracker.entered(1);
+        tracker.output(2, format!("\r\x1b[K{drawn}\r\n").as_bytes(), &mut terminal);
+        let commands = tracker.finish(3, None).commands;
+        commands.into_iter().map(|command| command.text).collect::<Vec<_>>()
+    };
+    // The cursor stands where the search matches.
+    for search in ["(reverse-i-search)", "(i-search)", "(failed reverse-i-search)", "(failed i-search)"] {
+        let shown = format!("{search}`-f': rm -f evidence.log\x1b[12D");
+        assert_eq!(entered(&shown, "srv # rm -f evidence.log"), ["rm -f evidence.log"], "{search}");
+    }
+    let long = format!("rm -f {}", "x".repeat(90));
+    let shown = format!("(reverse-i-search)`r': {long}");
+    assert_eq!(entered(&shown, &format!("\x1b[A\x1b[K\x1b[A\x1b[K# {long}")), [long]);
+    let other: [&str; 0] = [];
+    assert_eq!(entered("(reverse-i-search)`-f': rm -f evidence.log", "lead> drop it"), other);
+    assert_eq!(entered("(END)`-f': rm -f evidence.log", "# rm -f evidence.log"), other);
+    assert_eq!(entered("(reverse-i-search)`': ", "# "), other);
+}
+
 #[test]
 fn remains_of_a_box_behind_the_cursor_are_not_part_of_the_command() {
     let entered = |drawn: &str| {

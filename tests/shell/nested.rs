@@ -75,6 +75,40 @@ fn a_shell_of_sudo_is_inferred_with_its_programs() {
     }
 }
 
+/// What is found by ^R stands behind no prompt when Enter comes.
+#[test]
+fn a_line_recalled_by_a_search_in_a_shell_inside_has_an_entry_and_its_programs() {
+    let setup = Setup { shell: "bash", files: FILES, traced: true, unseen: true, ..Setup::default() };
+    let Some(mut session) = Session::start(&setup) else { return };
+    let inner = inner();
+    session.expect(PROMPT);
+    for (line, then) in [("bash --norc -i", &*inner), ("/bin/uname -s", &*inner), ("/bin/true", &*inner)] {
+        session.editing();
+        session.quiet();
+        session.type_in(&format!("{line}\r"));
+        session.expect(then);
+    }
+    session.quiet();
+    session.type_in("\x12unam");
+    session.expect("(reverse-i-search)");
+    session.quiet();
+    session.type_in("\r");
+    session.expect("Linux\r\n");
+    for prompt in [&*inner, PROMPT] {
+        session.expect(prompt);
+        session.quiet();
+        session.type_in("exit 7\r");
+    }
+    assert_eq!(session.end().1, Some(7), "{}", session.transcript());
+    let mut commands: Vec<&Told> = session.commands.iter().collect();
+    commands.sort_by_key(|command| command.start);
+    let seen: Vec<_> = commands.iter().map(|c| c.text.as_str()).collect();
+    let lines = ["bash --norc -i", "/bin/uname -s", "/bin/true", "/bin/uname -s", "exit 7", "exit 7"];
+    assert_eq!(seen, lines, "{}", session.transcript());
+    assert_eq!(ran(commands[3]), ["/bin/uname -s"]);
+    assert_eq!(ran(commands[2]), ["/bin/true"]);
+}
+
 #[test]
 fn a_shell_behind_ssh_is_inferred_and_its_programs_are_not_seen() {
     let dir = tempfile::tempdir().unwrap();

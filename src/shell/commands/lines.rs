@@ -22,6 +22,10 @@ pub(super) const AHEAD: &str = "ahead: typed while another command ran; that the
 /// What prompts end in.
 const PROMPT_SIGNS: [char; 9] = ['$', '#', '%', '>', '❯', '➜', 'λ', '»', '›'];
 
+/// What readline shows in the place of the prompt while the history is searched.
+const SEARCHES: [&str; 4] =
+    ["(reverse-i-search)`", "(i-search)`", "(failed reverse-i-search)`", "(failed i-search)`"];
+
 /// What is being typed.
 #[derive(Default)]
 pub(super) struct Typing {
@@ -43,8 +47,8 @@ pub(super) struct Typing {
     pub(super) fresh: bool,
     /// The last Enter was the only key since the shell began to read the line.
     pub(super) alone: bool,
-    /// What stood before the cursor when the last Enter came; `None` in full-screen programs.
-    pub(super) stood: Option<String>,
+    /// The line with the cursor when the last Enter came; `None` in full-screen programs.
+    pub(super) stood: Option<Line>,
     /// Number that the next line gets in the history.
     pub(super) number: Option<u64>,
     /// The same, after a start, until the next end is told: of lines that were pasted at once, none comes between.
@@ -89,10 +93,10 @@ impl Tracker {
             Place::Prompt => self.entries.iter().rev().find(|e| e.is_guess()).map(|e| e.id),
             _ => self.inner,
         };
-        let stood = self.typing.stood.as_deref();
+        let stood = self.typing.stood.as_ref();
         let stood_there = stood_there(stood, &prompt, &text);
         // What was typed stood behind the prompt at Enter, or came with it.
-        let at_prompt = stood.is_some_and(|stood| stood.starts_with(prompt.trim_end()));
+        let at_prompt = stood.is_some_and(|stood| stood.before.starts_with(prompt.trim_end()));
         let solid = certain || (!prompt.is_empty() && at_prompt);
         if self.place != Place::Prompt && !(is_prompt(&prompt) && stood_there) {
             return;
@@ -164,7 +168,8 @@ impl Tracker {
     /// Whether Enter is all that was typed at a prompt of which the shell does not say where it ends, and nothing but the prompt stood
     /// there: Enter may have been bound to what puts a line there.
     fn is_bare_enter(&self, line: &Line) -> bool {
-        let added_nothing = self.typing.stood.as_deref().map(str::trim_end) == Some(line.before.trim_end());
+        let stood = self.typing.stood.as_ref().map(|stood| stood.before.trim_end());
+        let added_nothing = stood == Some(line.before.trim_end());
         self.typing.alone && self.place == Place::Prompt && self.prompts.last.is_none() && added_nothing
     }
 
@@ -203,12 +208,20 @@ impl Tracker {
 
 /// Whether a line that looks like one typed at a prompt stood there when Enter came: what a pager draws afterwards may look like
 /// anything. A prompt may be drawn anew, and shorter, at Enter; what was typed stays.
-fn stood_there(at_enter: Option<&str>, prompt: &str, text: &str) -> bool {
-    let Some(at_enter) = at_enter else { return false };
+fn stood_there(at_enter: Option<&Line>, prompt: &str, text: &str) -> bool {
+    let Some(Line { text: whole, before: at_enter, .. }) = at_enter else { return false };
     let before = prompt_of(at_enter);
     let typed = at_enter.get(before.len()..).unwrap_or_default().trim();
     at_enter.starts_with(prompt.trim_end())
         || (is_prompt(before) && !typed.is_empty() && text.trim_start().starts_with(typed))
+        || was_searched(whole, text)
+}
+
+/// Whether this is what readline shows while the history is searched (^R), with this line found. At Enter it draws the prompt again.
+fn was_searched(at_enter: &str, text: &str) -> bool {
+    let text = text.trim();
+    let found = at_enter.strip_suffix(text).is_some_and(|before| before.ends_with("': "));
+    !text.is_empty() && found && SEARCHES.iter().any(|search| at_enter.starts_with(search))
 }
 
 /// Cuts a line at the cursor where what stands behind it is the remains of a box, such as a dialog leaves behind, and gives the whole
