@@ -2,7 +2,8 @@
 
 use crate::terminal::Terminal;
 
-/// One logical line of the screen: rows that wrap into one another count as one.
+/// One logical line of the screen: rows that wrap into one another count as one, but where only the sign of output without a newline
+/// does.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Line {
     /// All of it, without blanks at the end.
@@ -46,7 +47,8 @@ pub fn of(terminal: &Terminal) -> Option<Line> {
     }
     let cursor = terminal.cursor();
     let mut first = cursor.row;
-    while first.checked_sub(1).is_some_and(|above| terminal.row_wraps(above)) {
+    let joined = |above| terminal.row_wraps(above) && !is_unfinished(terminal, above);
+    while first.checked_sub(1).is_some_and(joined) {
         first = first.saturating_sub(1);
     }
     let mut line = Line::default();
@@ -74,6 +76,13 @@ pub fn of(terminal: &Terminal) -> Option<Line> {
     Some(line)
 }
 
+/// Whether a row ends in the sign that zsh and fish put behind output without a newline. Blanks follow it beyond the margin, so that the
+/// prompt gets a row of its own.
+fn is_unfinished(terminal: &Terminal, row: u16) -> bool {
+    let last = terminal.cells(row).filter(|cell| cell.width > 0 && cell.c != ' ').last();
+    last.is_some_and(|cell| cell.c == '⏎' || (matches!(cell.c, '%' | '#') && cell.style.inverse))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -96,6 +105,21 @@ mod tests {
         assert_eq!(wrapped.text, "$ 日本語 0123456789");
         assert_eq!(wrapped.before, "$ 日本語 01234567");
         assert_eq!(line("$ 01234567").before, "$ 01234567");
+    }
+
+    #[test]
+    fn a_prompt_below_output_without_a_newline_is_a_line_of_its_own() {
+        let typed = Line { text: "$ ls".into(), before: "$ ls".into(), fills: false };
+        let blanks = " ".repeat(9);
+        for sign in ["\x1b[1m\x1b[7m%\x1b[27m\x1b[1m\x1b[0m", "\x1b[7m#\x1b[0m", "\x1b[2m⏎\x1b[m"] {
+            for output in ["", "abc", "012345678"] {
+                assert_eq!(line(&format!("{output}{sign}{blanks}\r \r\x1b[J$ ls")), typed, "{output}{sign}");
+            }
+        }
+        // What was typed goes on below.
+        for above in ["$ 50%     ", "$ \x1b[7m5%\x1b[0m 0    ", "$ 1234567 "] {
+            assert_eq!(line(&format!("{above}> x")).before.len(), 13);
+        }
     }
 
     #[test]

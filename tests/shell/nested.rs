@@ -109,6 +109,29 @@ fn a_line_recalled_by_a_search_in_a_shell_inside_has_an_entry_and_its_programs()
     assert_eq!(ran(commands[2]), ["/bin/true"]);
 }
 
+/// zsh shows that a line was not finished, and begins another for its prompt without a newline.
+#[test]
+fn a_line_below_output_without_a_newline_is_read_without_what_stands_above_it() {
+    if !works(&["zsh", "-c", "true"]) {
+        return;
+    }
+    let (zsh, inner) = ("PROMPT='in%# ' zsh -f", "in# ");
+    let steps: &[Step] = &[
+        (zsh, inner),
+        ("printf 'no newline'", inner),
+        ("/bin/true here", inner),
+        ("exit", PROMPT),
+        ("/bin/true after", PROMPT),
+    ];
+    let setup = Setup { shell: "bash", files: FILES, unseen: true, ..Setup::default() };
+    let Some(session) = run(setup, steps) else { return };
+    let mut commands: Vec<&Told> = session.commands.iter().collect();
+    commands.sort_by_key(|command| command.start);
+    let seen: Vec<_> = commands.iter().map(|c| c.text.as_str()).collect();
+    let lines = [zsh, "printf 'no newline'", "/bin/true here", "exit", "/bin/true after", "exit 7"];
+    assert_eq!(seen, lines, "{}", session.transcript());
+}
+
 #[test]
 fn a_shell_behind_ssh_is_inferred_and_its_programs_are_not_seen() {
     let dir = tempfile::tempdir().unwrap();
