@@ -129,6 +129,7 @@ impl Excerpt {
                     exporter.event(&later(&event)).map_err(wrote)?;
                 }
             }
+            progress.at(millis(begins));
             let label = Event::new(Duration::ZERO, Payload::Marker(label));
             exporter.event(&later(&label)).map_err(wrote)?;
             if let Some(screen) = screen.take() {
