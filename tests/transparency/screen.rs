@@ -99,6 +99,18 @@ fn a_size_that_is_set_inside_is_recorded_before_what_is_drawn_by_it() {
 }
 
 #[test]
+fn a_terminal_that_is_said_to_be_small_inside_is_recorded_as_the_operator_sees_it() {
+    let sandbox = Sandbox::new();
+    let script = "stty rows 1 cols 1; echo SMALL; stty rows 30 cols 60; echo LARGE; read x";
+    let mut terminal = sandbox.run(&["sh", "-c", script]);
+    terminal.wait_for("LARGE");
+    terminal.send("\r");
+    assert!(terminal.wait_end().success());
+    let seen = resizes(&sandbox);
+    assert!(seen.iter().all(|size| *size == (80, 30)) && seen.len() <= 1, "{seen:?}");
+}
+
+#[test]
 fn after_a_storm_of_resizes_the_last_one_counts() {
     let sandbox = Sandbox::new();
     let mut terminal = sandbox.run(&["bash", "-c", "echo READY; read x; stty size"]);

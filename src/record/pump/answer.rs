@@ -163,11 +163,13 @@ impl Pump<'_> {
         self.note_size(size);
     }
 
-    /// The size of the terminal inside may be another than that of the one outside: `stty` sets it where a serial line tells none, and
-    /// what is drawn next goes by it.
+    /// The terminal inside may be larger than the one outside says that it is: `stty` sets it where a serial line tells none, and what
+    /// is drawn next goes by it. Smaller it may be told to be, but what the operator sees is not.
     pub(super) fn look_at_size(&mut self) {
-        if let Some(size) = self.screen.as_ref().and_then(|screen| tty::size(&screen.leader).ok()) {
-            self.note_size(size);
+        let inside = self.screen.as_ref().and_then(|screen| tty::size(&screen.leader).ok());
+        if let (Some(inside), Some(outside)) = (inside, self.size) {
+            let (cols, rows) = (inside.cols.max(outside.cols), inside.rows.max(outside.rows));
+            self.note_size(Size { cols, rows, ..inside });
         }
     }
 
