@@ -352,14 +352,14 @@ fn connect(
         _ => None,
     };
     // Programs open theirs by name, and a pipe that is made by us is not open to the user they run as.
-    let lend = |theirs: &OwnedFd, access| identity.map_or(Ok(()), |_| pipe::allow_by_name(theirs, access));
+    let lend = |theirs: &OwnedFd, access| identity.iter().for_each(|_| pipe::allow_by_name(theirs, access));
     let mut streams = Streams { stead: Stead::of(identity)?, ..Streams::default() };
     let ours = standard(0)?;
     let stdin = match (as_terminal(&ours), way(&ours, Access::Read)) {
         (Some(follower), _) => follower?,
         (None, Way::Through) => {
             let (theirs, sink) = pipe::open()?;
-            lend(&theirs, Access::Read)?;
+            lend(&theirs, Access::Read);
             let feeding = Feeding::new(ours, sink, streams.stead.clone());
             streams.input = Some(feeding.map_err(|e| sys::Error::new("relay standard input", "", e))?);
             streams.beside.push("stdin");
@@ -377,7 +377,7 @@ fn connect(
             (Some(follower), _) => Ok(follower?),
             (None, Way::Through) => {
                 let (source, theirs) = pipe::open()?;
-                lend(&theirs, Access::Write)?;
+                lend(&theirs, Access::Write);
                 sys::fd::set_nonblocking(&source, true)
                     .map_err(|e| sys::Error::new("relay an output", "", e))?;
                 streams.outputs[stream] = Some((source, Sink::shared(ours, streams.stead.clone())));

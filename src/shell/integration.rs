@@ -126,8 +126,8 @@ pub fn prepare(
                 first.extend(restore("ENV", env("ENV")));
                 first.extend_from_slice(BASH_LOGIN.as_bytes());
                 plan.env_set.push(("ENV".into(), file.clone().into()));
-                if env("MAILCHECK").is_none() {
-                    // Posix mode looks for mail more seldom.
+                if env("MAILCHECK").is_none() && env("POSIXLY_CORRECT").is_none() {
+                    // Posix mode, where nobody has asked for it, looks for mail more seldom.
                     first.extend_from_slice(b"\n  MAILCHECK=60");
                 }
                 if env("HISTFILE").is_none()

@@ -4,7 +4,7 @@
 use super::{Phase, Pump, SLOW};
 use crate::cast::Why;
 use crate::record::capture::Stream;
-use crate::record::lane::Sink;
+use crate::record::lane::{Sink, Written};
 use crate::sys::poll::Set;
 use crate::sys::{fd, pipe};
 use std::io;
@@ -88,10 +88,9 @@ impl Pump<'_> {
         while unread > 0 {
             let Ok(count @ 1..) = fd::read(source, buffer.room()) else { break };
             buffer.filled(count);
-            if let Some(sink) = to.filter(|_| kept == 0) {
-                buffer.write(sink);
-            }
-            kept = kept.saturating_add(buffer.left());
+            // A reader who has gone has missed nothing.
+            let is_gone = to.filter(|_| kept == 0).is_some_and(|sink| buffer.write(sink) == Written::Gone);
+            kept = kept.saturating_add(if is_gone { 0 } else { buffer.left() });
             self.batch.streamed(stream, buffer.whole());
             buffer.forget();
             unread = unread.saturating_sub(count);
