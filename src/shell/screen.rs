@@ -1,6 +1,6 @@
 //! The line on which the cursor stands: what a person saw when they pressed Enter.
 
-use crate::terminal::Terminal;
+use crate::terminal::{Style, Terminal};
 
 /// One logical line of the screen: rows that wrap into one another count as one, but where only the sign of output without a newline
 /// does.
@@ -77,10 +77,14 @@ pub fn of(terminal: &Terminal) -> Option<Line> {
 }
 
 /// Whether a row ends in the sign that zsh and fish put behind output without a newline. Blanks follow it beyond the margin, so that the
-/// prompt gets a row of its own.
+/// prompt gets a row of its own. It is drawn as typed text is not: what is pasted into zsh is inverse, too.
 fn is_unfinished(terminal: &Terminal, row: u16) -> bool {
     let last = terminal.cells(row).filter(|cell| cell.width > 0 && cell.c != ' ').last();
-    last.is_some_and(|cell| cell.c == '⏎' || (matches!(cell.c, '%' | '#') && cell.style.inverse))
+    last.is_some_and(|cell| match cell.c {
+        '⏎' => cell.style != Style::default(),
+        '%' | '#' => cell.style.inverse && cell.style.bold,
+        _ => false,
+    })
 }
 
 #[cfg(test)]
@@ -111,14 +115,16 @@ mod tests {
     fn a_prompt_below_output_without_a_newline_is_a_line_of_its_own() {
         let typed = Line { text: "$ ls".into(), before: "$ ls".into(), fills: false };
         let blanks = " ".repeat(9);
-        for sign in ["\x1b[1m\x1b[7m%\x1b[27m\x1b[1m\x1b[0m", "\x1b[7m#\x1b[0m", "\x1b[2m⏎\x1b[m"] {
+        for sign in ["\x1b[1m\x1b[7m%\x1b[27m\x1b[1m\x1b[0m", "\x1b[1;7m#\x1b[0m", "\x1b[2m⏎\x1b[m"] {
             for output in ["", "abc", "012345678"] {
                 assert_eq!(line(&format!("{output}{sign}{blanks}\r \r\x1b[J$ ls")), typed, "{output}{sign}");
             }
         }
         // What was typed goes on below.
-        for above in ["$ 50%     ", "$ \x1b[7m5%\x1b[0m 0    ", "$ 1234567 "] {
-            assert_eq!(line(&format!("{above}> x")).before.len(), 13);
+        for above in
+            ["$ 50%     ", "$ \x1b[7m5%\x1b[0m 0    ", "$ \x1b[7m1234567#\x1b[0m", "$ 1234567⏎", "$ 1234567 "]
+        {
+            assert_eq!(line(&format!("{above}> x")).before.chars().count(), 13);
         }
     }
 
