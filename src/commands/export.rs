@@ -61,7 +61,7 @@ enum Wanted {
     Cast,
     /// asciicast v2, for older players
     Cast2,
-    /// The bytes that were shown, and nothing else
+    /// The bytes of the output, and nothing else
     Raw,
     /// What could be read, line by line
     Text,

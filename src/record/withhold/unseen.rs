@@ -11,7 +11,7 @@
 //!    not which: the whole text has to stand there then.
 //!
 //! In doubt it is forgotten. Where the history did not take a line, the shell tells the text of the one before, which does not stand there: it
-//! is forgotten alike, but that is not told of the line, unless keys of its own were not shown.
+//! is forgotten alike, but that is not told of the line, unless keys of its own were not shown, or nothing was drawn behind the prompt.
 //!
 //! Refuses to judge what programs print, hints of others included: that is in the output of the recording.
 
@@ -31,6 +31,8 @@ pub struct Unseen {
     /// Without control sequences and blanks.
     shown: Vec<u8>,
     output: Cursor,
+    /// How much of it the prompt is.
+    prompt: usize,
     /// The shell is at a prompt, as far as it tells.
     at_prompt: bool,
     /// A line was forgotten.
@@ -70,7 +72,8 @@ impl Unseen {
                 let seen = |text| withhold.line_was_seen() || self.has(text) || self.has_undecodable(text);
                 let is_of_another = start.is_of_another();
                 if hidden && start.text.as_deref().is_some_and(|text| !seen(text)) {
-                    if is_of_another && !withhold.line_is_unseen() {
+                    let drawn = self.shown.len() > self.prompt;
+                    if is_of_another && drawn && !withhold.line_is_unseen() {
                         self.forgot |= self.stored != start.text;
                         start.forget_other();
                     } else {
@@ -91,8 +94,11 @@ impl Unseen {
                 said
             }
             // A prompt that is drawn again, after a list of completions that was too long to keep, has the whole line behind it.
-            Said::Mark(Mark::Typing(_)) if self.shown.len() >= MOST => {
-                self.begin();
+            Said::Mark(Mark::Typing(_)) => {
+                if self.shown.len() >= MOST {
+                    self.begin();
+                }
+                self.prompt = self.shown.len();
                 said
             }
             said => said,
@@ -103,6 +109,7 @@ impl Unseen {
         // Freed, it is overwritten: nothing of what was shown then is asked for again.
         self.shown = Vec::new();
         self.output = Cursor::default();
+        self.prompt = 0;
         self.at_prompt = true;
     }
 
@@ -188,6 +195,7 @@ mod tests {
             let end = Mark::End { status: Some(0), pipe: vec![], cancelled: false };
             self.unseen.told(Said::Mark(end), &mut self.withhold);
             self.shows("\x1b]0;title\x07@@ ");
+            self.unseen.told(Said::Mark(Mark::Typing(AtPrompt::default())), &mut self.withhold);
         }
 
         fn tells(&mut self, text: &str) -> Start {
@@ -322,7 +330,7 @@ mod tests {
                 shell.prompt();
                 shell.shows("\r\n");
                 let start = shell.tells_again(known);
-                assert!(start.text.is_none() && !start.cut, "{start:?}");
+                assert!(start.withheld && !start.cut, "{start:?}");
             }
             for text in ["export T=hunter2", "export U=hunter3"] {
                 shell.now += 60_000;
