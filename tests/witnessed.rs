@@ -29,6 +29,26 @@ fn commands(sandbox: &Sandbox) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
+/// The texts of the commands of the last recording.
+fn texts(sandbox: &Sandbox) -> Vec<Value> {
+    commands(sandbox).iter().map(|command| command["text"].clone()).collect()
+}
+
+/// A bash whose history leaves out what begins with a blank and what is the line before, with the prompt `@@ `.
+fn forgetful(sandbox: &Sandbox) -> Terminal {
+    sandbox.file("home/.bashrc", "PS1='@@ '\nHISTCONTROL=ignoreboth\n");
+    let mut command = sealcast(sandbox, &["run", "--", "bash"]);
+    // An exported prompt is left alone.
+    Terminal::start(command.env_remove("PS1"), SIZE)
+}
+
+/// Nothing in the last recording was changed, and its index says what is in it.
+#[track_caller]
+fn is_no_lie(sandbox: &Sandbox) {
+    let verdict = sealcast(sandbox, &["verify", "last"]).output().unwrap();
+    assert!(verdict.status.success(), "{}", String::from_utf8_lossy(&verdict.stdout));
+}
+
 fn traced(sandbox: &Sandbox) -> bool {
     let output = sealcast(sandbox, &["show"]).output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
@@ -250,7 +270,7 @@ fn a_command_has_no_marks_that_its_output_could_forge() {
     let mut terminal = Terminal::start(&sealcast(&sandbox, &["run", "--", "cat", &evil]), SIZE);
     terminal.wait_for("READY");
     assert!(terminal.wait_end().success());
-    let texts: Vec<Value> = commands(&sandbox).iter().map(|command| command["text"].clone()).collect();
+    let texts = texts(&sandbox);
     assert_eq!(texts, [format!("cat {evil}")], "{}", terminal.transcript().escape_ascii());
     let raw = sealcast(&sandbox, &["export", "-f", "raw", "last"]).output().unwrap().stdout;
     assert!(memchr::memmem::find(&raw, forged.as_bytes()).is_some(), "{}", raw.escape_ascii());
@@ -445,29 +465,23 @@ fn a_posix_shell_that_marks_its_prompts_is_not_called_silent() {
 #[test]
 fn a_line_entered_twice_is_no_lie_where_the_history_takes_it_once() {
     let sandbox = Sandbox::new();
-    sandbox.file("home/.bashrc", "PS1='@@ '\nHISTCONTROL=ignoreboth\n");
-    let mut command = sealcast(&sandbox, &["run", "--", "bash"]);
-    // An exported prompt is left alone.
-    let mut terminal = Terminal::start(command.env_remove("PS1"), SIZE);
+    let mut terminal = forgetful(&sandbox);
     for line in ["true again", "true again", " true hidden", "exit 3"] {
         terminal.wait_for("@@ ");
         terminal.read_through(std::time::Duration::from_millis(100));
         terminal.send(format!("{line}\r"));
     }
     assert_eq!(terminal.wait_end().code(), Some(3));
-    let texts: Vec<Value> = commands(&sandbox).iter().map(|command| command["text"].clone()).collect();
+    let texts = texts(&sandbox);
     assert_eq!(texts, ["true again", "true again", " true hidden", "exit 3"]);
-    let verdict = sealcast(&sandbox, &["verify", "last"]).output().unwrap();
-    assert!(verdict.status.success(), "{}", String::from_utf8_lossy(&verdict.stdout));
+    is_no_lie(&sandbox);
 }
 
 /// Lines that the shell never told of are in the index, or are not, and never as told by it.
 #[test]
 fn what_is_pasted_and_what_runs_without_our_hooks_is_no_lie() {
     let sandbox = Sandbox::new();
-    sandbox.file("home/.bashrc", "PS1='@@ '\nHISTCONTROL=ignoreboth\n");
-    let mut command = sealcast(&sandbox, &["run", "--", "bash"]);
-    let mut terminal = Terminal::start(command.env_remove("PS1"), SIZE);
+    let mut terminal = forgetful(&sandbox);
     terminal.wait_for("@@ ");
     terminal.send("\x1b[200~# one\rtrue two\rtrue two\r true three\rfi\recho fo''ur\x1b[201~");
     terminal.wait_for("fo''ur");
@@ -479,22 +493,19 @@ fn what_is_pasted_and_what_runs_without_our_hooks_is_no_lie() {
         terminal.send(format!("{line}\r"));
     }
     assert_eq!(terminal.wait_end().code(), Some(3));
-    let texts: Vec<Value> = commands(&sandbox).iter().map(|command| command["text"].clone()).collect();
+    let texts = texts(&sandbox);
     assert!(
         ["true two", "echo fo''ur", "true six"].iter().all(|text| texts.contains(&(*text).into())),
         "{texts:?}"
     );
-    let verdict = sealcast(&sandbox, &["verify", "last"]).output().unwrap();
-    assert!(verdict.status.success(), "{}", String::from_utf8_lossy(&verdict.stdout));
+    is_no_lie(&sandbox);
 }
 
 /// Of each of them the shell tells the last line of its history, and when the last start is read the command is at its end.
 #[test]
 fn lines_pasted_at_once_that_the_history_leaves_out_are_no_lie() {
     let sandbox = Sandbox::new();
-    sandbox.file("home/.bashrc", "PS1='@@ '\nHISTCONTROL=ignoreboth\n");
-    let mut command = sealcast(&sandbox, &["run", "--", "bash"]);
-    let mut terminal = Terminal::start(command.env_remove("PS1"), SIZE);
+    let mut terminal = forgetful(&sandbox);
     let pastes = 0..20;
     for n in pastes.clone() {
         terminal.wait_for("@@ ");
@@ -505,20 +516,17 @@ fn lines_pasted_at_once_that_the_history_leaves_out_are_no_lie() {
     terminal.wait_for("@@ ");
     terminal.send("exit 3\r");
     assert_eq!(terminal.wait_end().code(), Some(3));
-    let texts: Vec<Value> = commands(&sandbox).iter().map(|command| command["text"].clone()).collect();
+    let texts = texts(&sandbox);
     let expected: Vec<String> = pastes.map(|n| format!("true {n}")).chain(["exit 3".into()]).collect();
     assert_eq!(texts, expected);
-    let verdict = sealcast(&sandbox, &["verify", "last"]).output().unwrap();
-    assert!(verdict.status.success(), "{}", String::from_utf8_lossy(&verdict.stdout));
+    is_no_lie(&sandbox);
 }
 
 /// While one of them starts, the next one is typed and not shown yet.
 #[test]
 fn lines_in_the_open_that_the_history_leaves_out_are_not_called_unseen() {
     let sandbox = Sandbox::new();
-    sandbox.file("home/.bashrc", "PS1='@@ '\nHISTCONTROL=ignoreboth\n");
-    let mut command = sealcast(&sandbox, &["run", "--", "bash"]);
-    let mut terminal = Terminal::start(command.env_remove("PS1"), SIZE);
+    let mut terminal = forgetful(&sandbox);
     let mut expected = Vec::new();
     for n in 0..5 {
         terminal.wait_for("@@ ");

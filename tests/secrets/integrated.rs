@@ -87,21 +87,16 @@ impl Session {
     }
 }
 
-#[test]
-fn a_command_that_bash_runs_unseen_is_an_entry_without_a_text() {
-    tried(bash_runs_unseen);
-}
-
-fn bash_runs_unseen() -> Tried {
-    let Some(mut session) = start("bash") else { return Ok(()) };
+/// Ends a session of bash in which lines were typed while nothing was shown, this in front of most of them, at a prompt and ahead of one.
+fn typed_unseen(mut session: Session, blank: &str) -> Tried<Vec<String>> {
     session.terminal.line("stty -echo", "PROMPT> ");
-    for unseen in [&format!("export TOKEN={SECRET}"), "stty echo"] {
+    for unseen in [&format!("{blank}export TOKEN={SECRET}"), &format!("{blank}stty echo")] {
         session.type_unseen(unseen);
         session.terminal.line("", "PROMPT> ");
     }
     session.terminal.line("echo ${#TOKEN} letters", "10 letters");
     session.terminal.wait_for("PROMPT> ");
-    session.type_ahead("true", &format!("export AHEAD={SECRET}\rexport MORE={SECRET}"));
+    session.type_ahead("true", &format!("{blank}export AHEAD={SECRET}\rexport MORE={SECRET}"));
     for _ in 0..3 {
         session.terminal.wait_for("PROMPT> ");
     }
@@ -110,9 +105,19 @@ fn bash_runs_unseen() -> Tried {
     session.terminal.wait_for("PROMPT> ");
     let line = format!("{WAIT}; true");
     let open = ["stty -echo", "echo ${#TOKEN} letters", &line, "echo ${#AHEAD} ahead ${#MORE}", "exit"];
-    let commands = session.end(&open, 5)?;
+    session.end(&open, 5)
+}
+
+#[test]
+fn a_command_that_bash_runs_unseen_is_an_entry_without_a_text() {
+    tried(bash_runs_unseen);
+}
+
+fn bash_runs_unseen() -> Tried {
+    let Some(session) = start("bash") else { return Ok(()) };
+    let commands = typed_unseen(session, "")?;
     let texts: Vec<&str> = commands.iter().map(|c| c.rsplit_once(" [").unwrap().0).collect();
-    let wait = format!("shell {line}");
+    let wait = format!("shell {WAIT}; true");
     let expected = [
         "shell echo open one",
         "shell stty -echo",
@@ -140,23 +145,7 @@ fn lines_that_the_history_of_bash_leaves_out_are_nowhere_if_nobody_saw_them() {
 fn bash_leaves_out() -> Tried {
     let Some(mut session) = start("bash") else { return Ok(()) };
     session.terminal.line("HISTCONTROL=ignorespace", "PROMPT> ");
-    session.terminal.line("stty -echo", "PROMPT> ");
-    for unseen in [&format!(" export TOKEN={SECRET}"), " stty echo"] {
-        session.type_unseen(unseen);
-        session.terminal.line("", "PROMPT> ");
-    }
-    session.terminal.line("echo ${#TOKEN} letters", "10 letters");
-    session.terminal.wait_for("PROMPT> ");
-    session.type_ahead("true", &format!(" export AHEAD={SECRET}\rexport MORE={SECRET}"));
-    for _ in 0..3 {
-        session.terminal.wait_for("PROMPT> ");
-    }
-    session.terminal.line("stty echo", "PROMPT> ");
-    session.terminal.line("echo ${#AHEAD} ahead ${#MORE}", "10 ahead 10");
-    session.terminal.wait_for("PROMPT> ");
-    let line = format!("{WAIT}; true");
-    let open = ["stty -echo", "echo ${#TOKEN} letters", &line, "echo ${#AHEAD} ahead ${#MORE}", "exit"];
-    let commands = session.end(&open, 5)?;
+    let commands = typed_unseen(session, " ")?;
     let withheld = commands.iter().filter(|command| command.starts_with("shell [withheld] ")).count();
     assert!(withheld >= 4, "{commands:#?}");
     Ok(())
