@@ -229,17 +229,28 @@ impl Tracker {
             self.typing.stood = screen.line();
         }
         let mut rest = bytes;
-        while self.typing.enters > 0
-            && let Some((line, after)) = memchr::memchr(b'\n', rest).and_then(|at| rest.split_at_checked(at))
-        {
-            // The cursor is looked at before it goes to the first column.
+        while self.typing.enters > 0 {
+            let newline = memchr::memchr(b'\n', rest);
+            let line = newline.and_then(|at| rest.get(..at)).unwrap_or(rest);
             let end = line.iter().rposition(|byte| *byte != b'\r').map_or(0, |last| last.saturating_add(1));
-            let (drawn, _) = line.split_at_checked(end).unwrap_or((line, &[]));
+            let (drawn, returns) = rest.split_at_checked(end).unwrap_or((rest, &[]));
             screen.feed(drawn);
-            self.line_left(time, screen);
-            let newline = rest.len().saturating_sub(after.len()).saturating_add(1);
-            screen.feed(rest.get(end..newline).unwrap_or_default());
-            rest = rest.get(newline..).unwrap_or_default();
+            if !drawn.is_empty() {
+                self.typing.returning = None;
+            }
+            rest = returns;
+            // The cursor is looked at before it goes to the first column: the line feed may come with the next piece.
+            let Some(newline) = newline else {
+                if !returns.is_empty() {
+                    self.typing.returning.get_or_insert_with(|| screen.line());
+                }
+                break;
+            };
+            let left = self.typing.returning.take().unwrap_or_else(|| screen.line());
+            self.line_left(time, left);
+            let ended = newline.saturating_sub(end).saturating_add(1);
+            screen.feed(rest.get(..ended).unwrap_or_default());
+            rest = rest.get(ended..).unwrap_or_default();
         }
         screen.feed(rest);
     }
@@ -268,7 +279,7 @@ impl Tracker {
     /// A line was ended by the operator.
     pub fn entered(&mut self, time: u64) {
         if self.typing.enters == 0 {
-            self.typing.at = time;
+            (self.typing.at, self.typing.returning) = (time, None);
         }
         self.typing.enters = self.typing.enters.saturating_add(1);
         (self.typing.fresh, self.typing.alone) = (true, false);

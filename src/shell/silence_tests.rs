@@ -3,6 +3,7 @@
 use super::*;
 use crate::shell::commands::unstarted::UNSTARTED;
 use crate::shell::marks::AtPrompt;
+use crate::terminal::Terminal;
 
 impl Hand {
     /// What has settled long after.
@@ -448,6 +449,27 @@ fn enter_alone_is_no_line_though_the_prompt_goes_on_behind_its_sign() {
             ("ls", Some(0), vec!["unstarted"]),
         ]
     );
+}
+
+/// What the line editor of zsh writes at Enter comes in one piece or in two.
+#[test]
+fn enter_alone_is_no_line_wherever_the_output_behind_it_is_cut() {
+    let leaves = b"\x1b[?1l\x1b>\x1b[?2004l\r\r\n";
+    for at in 0..=leaves.len() {
+        let mut hand = Hand::new();
+        hand.integrated("zsh").prompt(0);
+        let mut terminal = Terminal::new(80, 24);
+        for _ in 0..2 {
+            hand.time += 1_000;
+            hand.tracker.output(hand.time, b"> ~ \x1b[K\x1b[70Cright\x1b[75D", &mut terminal);
+            hand.tracker.entered_alone(hand.time);
+            let (first, second) = leaves.split_at(at);
+            hand.tracker.output(hand.time, first, &mut terminal);
+            hand.tracker.output(hand.time, second, &mut terminal);
+            hand.prompt(0);
+        }
+        assert_eq!(told(&hand.done()), [], "cut at {at}");
+    }
 }
 
 /// A program that a key is bound to asks something; a list of completions is paged.

@@ -85,7 +85,7 @@ fn what_a_program_wrote_into_a_pipe_is_recorded_and_arrives_though_the_terminal_
 fn what_a_program_writes_into_a_file_when_it_is_hung_up_arrives() {
     let sandbox = Sandbox::new();
     let mut terminal = sandbox.shell();
-    let program = "trap \"echo COMMIT; echo told >&2; exit 7\" HUP; while :; do echo line; sleep 0.02; done";
+    let program = "trap \"trap : HUP; echo COMMIT; echo told >&2; exit 7\" HUP; while :; do echo line; sleep 0.02; done";
     terminal.send(format!("{} sh -c '{program}' >out 2>err\r", sandbox.wrapper_line()));
     let written = |name| std::fs::read_to_string(sandbox.path(name)).unwrap_or_default();
     until("the first line", || written("out").contains("line").then_some(()));

@@ -6,7 +6,7 @@
 use super::unstarted::Standing;
 use super::{Place, Span, Tracker};
 use crate::cast::{Command, Source, Trust};
-use crate::shell::screen::{Line, Screen};
+use crate::shell::screen::Line;
 use std::collections::VecDeque;
 
 /// Lines of one command that are kept from the screen.
@@ -49,6 +49,8 @@ pub(super) struct Typing {
     pub(super) alone: bool,
     /// The line with the cursor when the last Enter came; `None` in full-screen programs.
     pub(super) stood: Option<Line>,
+    /// The line with the cursor before it went to the first column, where a piece of output has ended in that.
+    pub(super) returning: Option<Option<Line>>,
     /// Number that the next line gets in the history.
     pub(super) number: Option<u64>,
     /// The same, after a start, until the next end is told: of lines that were pasted at once, none comes between.
@@ -64,13 +66,13 @@ impl Typing {
 }
 
 impl Tracker {
-    /// The cursor is about to leave a line at whose end Enter was pressed.
-    pub(super) fn line_left(&mut self, time: u64, screen: &mut impl Screen) {
+    /// The cursor is about to leave a line at whose end Enter was pressed; `None` in full-screen programs.
+    pub(super) fn line_left(&mut self, time: u64, line: Option<Line>) {
         self.typing.enters = self.typing.enters.saturating_sub(1);
         let prompt = self.typing.prompt.take();
         // Where typing began was seen, and nothing stood there.
         let bare = prompt.as_ref().is_some_and(|prompt| prompt.trim().is_empty());
-        let Some(mut line) = screen.line() else { return };
+        let Some(mut line) = line else { return };
         let whole = cut_beside(&mut line);
         let begin = std::mem::replace(&mut self.typing.at, time);
         let alone = self.is_bare_enter(&line);
