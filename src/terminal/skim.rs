@@ -23,39 +23,65 @@ impl Terminal {
         if waiting.len() < TOGETHER {
             return;
         }
-        if self.intake.at_rest(&self.screen)
-            && scrolls_whole(&self.screen)
-            && plain_len(waiting) == waiting.len()
-        {
-            let (colours, from) = end_of(waiting, self.screen.rows);
-            if colours.len() + waiting.len() - from < TOGETHER / 2 {
-                self.pass_over(&waiting[..from], &colours);
+        match self.skim_to_last(waiting) {
+            Some((colours, from)) if colours.len() + waiting.len() - from < TOGETHER / 2 => {
                 waiting.splice(..from, colours);
-                return;
+            }
+            last => {
+                self.feed_last(waiting, last);
+                waiting.clear();
             }
         }
-        self.skim(waiting);
-        waiting.clear();
     }
 
     /// [`Terminal::feed_guarded`] for large pieces of which only the screen at the end matters. Events of what is passed over
     /// are not raised: there are none in plain text.
-    pub fn skim(&mut self, mut bytes: &[u8]) {
-        while !bytes.is_empty() {
-            let (plain, rest) = bytes.split_at(plain_len(bytes));
-            if self.intake.at_rest(&self.screen) && scrolls_whole(&self.screen) {
+    pub fn skim(&mut self, bytes: &[u8]) {
+        let last = self.skim_to_last(bytes);
+        self.feed_last(bytes, last);
+    }
+
+    fn feed_last(&mut self, bytes: &[u8], last: Option<(Vec<u8>, usize)>) {
+        if let Some((colours, from)) = last {
+            self.feed_guarded(&colours);
+            self.feed_guarded(&bytes[from..]);
+        }
+    }
+
+    /// Skims all but the lines that are last where nothing but plain lines comes from there on: the colours that are to be fed before
+    /// them, and where they begin.
+    fn skim_to_last(&mut self, bytes: &[u8]) -> Option<(Vec<u8>, usize)> {
+        let mut at = 0;
+        while at < bytes.len() {
+            let rest = &bytes[at..];
+            // What the piece before has begun, a character or a sequence, seldom goes on beyond its line.
+            if !self.intake.at_rest(&self.screen) {
+                at += self.feed_line(rest);
+                continue;
+            }
+            let plain = &rest[..plain_len(rest)];
+            if scrolls_whole(&self.screen) {
                 let (colours, from) = end_of(plain, self.screen.rows);
                 self.pass_over(&plain[..from], &colours);
+                if plain.len() == rest.len() {
+                    return Some((colours, at + from));
+                }
                 self.feed_guarded(&colours);
                 self.feed_guarded(&plain[from..]);
             } else {
                 self.feed_guarded(plain);
             }
-            // What is more than lines and colours seldom goes on beyond its line.
-            let (other, after) = rest.split_at(memchr::memchr(b'\n', rest).map_or(rest.len(), |at| at + 1));
-            self.feed_guarded(other);
-            bytes = after;
+            // Nor does what is more than lines and colours.
+            at += plain.len() + self.feed_line(&rest[plain.len()..]);
         }
+        None
+    }
+
+    /// Feeds the line at the start, with its line feed if it has one. How long it is.
+    fn feed_line(&mut self, bytes: &[u8]) -> usize {
+        let end = memchr::memchr(b'\n', bytes).map_or(bytes.len(), |at| at + 1);
+        self.feed_guarded(&bytes[..end]);
+        end
     }
 
     /// Does what drawing the plain text that is passed over would have: goes to the start of a line, as its last one ends so, and
