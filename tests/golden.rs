@@ -104,6 +104,15 @@ fn damaged_recordings_get_exactly_the_verdicts_of_their_table() {
     }
 }
 
+#[test]
+fn every_way_of_damage_has_its_recording() {
+    let told = |name: &str, what: &str| format!("{name}: {what}");
+    let kept: Vec<_> = table(&folder("damaged")).iter().map(|line| told(&line[0], &line[2])).collect();
+    let made = damage::cases(&Fleet::new("web-3"), &Fleet::new("db-1")).into_iter();
+    let missing = made.map(|case| told(&case.name, &case.what)).filter(|case| !kept.contains(case));
+    assert_eq!(missing.collect::<Vec<_>>(), [""; 0]);
+}
+
 /// The commands that a golden recording has in its index.
 fn told(folder: &Path, name: &str) -> String {
     std::fs::read_to_string(folder.join(format!("{name}.commands"))).unwrap_or_default()
