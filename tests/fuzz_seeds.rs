@@ -11,6 +11,8 @@ mod fuzz_targets;
 mod sample;
 
 use fuzz_targets::{TARGETS, Target, mutate};
+use sealcast::container::{Reader, commands};
+use std::io::Cursor as Bytes;
 
 const MUTATED: usize = 3000;
 
@@ -51,4 +53,24 @@ fn any_cast_line_is_read_without_a_panic_and_comes_back() {
 #[test]
 fn any_key_text_is_read_without_a_panic() {
     drive("keys");
+}
+
+#[test]
+fn the_seeds_of_what_is_sealed_are_read_to_their_end() {
+    let target = TARGETS.iter().find(|target| target.name == "sealed").unwrap();
+    for seed in (target.seeds)() {
+        let file = fuzz_targets::sealed_file(&seed).unwrap();
+        let mut reader = Reader::open(Bytes::new(&file)).unwrap();
+        reader.unlock(fuzz_targets::ROOT).unwrap();
+        match seed[0] {
+            0 | 1 => assert!(sample::events_of(&mut reader).0.len() > 20),
+            2 | 3 => {
+                let commands = commands(reader.entries());
+                let told: Vec<_> = commands.iter().map(|c| (c.text.as_str(), c.execs.len())).collect();
+                let ended = [("ls | sort", 2), ("ls | sort", 2), ("sleep 9", 0), ("sleep 9", 0)];
+                assert_eq!(told, [&ended[..], &[("vi", 1)]].concat());
+            }
+            _ => assert_eq!(reader.opening().unwrap().meta.beside, ["stdin", "stdout"]),
+        }
+    }
 }

@@ -11,11 +11,12 @@ use sealcast::container::{Reader, SlotKind, cert, frame, verify_content};
 use sealcast::crypto::known_keys::KnownKeys;
 use sealcast::crypto::sshsig::{self, Signer};
 use sealcast::crypto::{identity, recipient};
+use sealcast::search::audit::audit;
 use std::io::Cursor as Bytes;
 use std::sync::OnceLock;
 
 /// The root key of every recording the fuzzers make.
-const ROOT: [u8; 32] = [5; 32];
+pub const ROOT: [u8; 32] = [5; 32];
 
 /// A target: its name, itself, its seeds. The first byte of an input chooses among the doors of a target.
 pub struct Target {
@@ -96,29 +97,59 @@ fn beginning() -> &'static Vec<Vec<u8>> {
 fn started() -> &'static Forge {
     static FORGE: OnceLock<Forge> = OnceLock::new();
     FORGE.get_or_init(|| {
-        Forge::begin(ROOT, &Signer::generate("fuzz").unwrap(), "web-3", b"\x01\x04\0\0\0slot")
+        let mut forge = bare().clone();
+        forge.open();
+        forge
     })
 }
 
+/// The same without its metadata.
+fn bare() -> &'static Forge {
+    static FORGE: OnceLock<Forge> = OnceLock::new();
+    FORGE
+        .get_or_init(|| Forge::bare(ROOT, &Signer::generate("fuzz").unwrap(), "web-3", b"\x01\x04\0\0\0slot"))
+}
+
 /// What only somebody with the keys can write: door 0 the packed text of a segment, 1 its text, 2 the plaintext of an
-/// index entry, 3 the JSON of one.
+/// index entry, 3 the JSON of one, 4 the plaintext of the metadata, 5 the JSON of them.
 pub fn sealed(data: &[u8]) {
-    let Some((door, data)) = data.split_first() else { return };
-    if data.len() > 1 << 19 {
-        return;
-    }
-    let mut forge = started().clone();
-    match door & 3 {
-        0 => forge.data(forge::SEG, data),
-        1 => {
-            let text = [b"[0,\"t\",\"{\\\"at\\\":0,\\\"utc\\\":5}\"]\n", data].concat();
-            forge.data(forge::SEG, &zstd::bulk::compress(&text, 1).unwrap());
-        }
-        2 => forge.index(data),
-        _ => forge.index(&forge::packed(data, b"filter")),
-    }
-    let mut reader = Reader::open(Bytes::new(&forge.bytes)).unwrap();
+    let Some(file) = sealed_file(data) else { return };
+    let mut reader = Reader::open(Bytes::new(&file)).unwrap();
     read_all(&mut reader);
+    // Of a segment without an entry there is nothing to compare.
+    if reader.can_read_content() && !reader.entries().is_empty() {
+        let _ = audit(&mut reader, 10, |_| ());
+    }
+}
+
+/// The clocks that a segment begins with.
+const ANCHOR: &[u8] = b"[0,\"t\",\"{\\\"at\\\":0,\\\"utc\\\":5}\"]\n";
+
+/// The recording in which it stands; an entry twice, as one is compared with the one before.
+pub fn sealed_file(data: &[u8]) -> Option<Vec<u8>> {
+    let (door, data) = data.split_first()?;
+    if data.len() > 1 << 19 {
+        return None;
+    }
+    let pack = |text: &[u8]| zstd::bulk::compress(text, 1).unwrap();
+    let door = door % 6;
+    let mut forge = if door < 4 { started().clone() } else { bare().clone() };
+    match door {
+        0 => forge.data(forge::SEG, data),
+        1 => forge.data(forge::SEG, &pack(&[ANCHOR, data].concat())),
+        2 | 3 => {
+            let plain = if door == 2 { data.to_vec() } else { forge::packed(data, b"filter") };
+            for flags in [CLOSES, CLOSES | FINAL] {
+                forge.data(forge::SEG, &pack(ANCHOR));
+                forge.index(&plain);
+                forge.check(flags);
+            }
+            forge.finish();
+        }
+        4 => forge.index(data),
+        _ => forge.index(&forge::packed(data, &[])),
+    }
+    Some(forge.bytes)
 }
 
 /// Lines of a cast; what can be read is written again and must come back the same.
@@ -196,31 +227,38 @@ fn header_seeds() -> Vec<Vec<u8>> {
 }
 
 fn sealed_seeds() -> Vec<Vec<u8>> {
-    let lines = cast_text();
-    let anchored = [b"[0,\"t\",\"{\\\"at\\\":0,\\\"utc\\\":5}\"]\n", lines.as_slice()].concat();
-    let entry = br#"{"segment":0,"offset":1500,"start":0,"end":9,"utc":5,"raw":3,"resizes":[[1,80,24]],"marks":[[2,"m"]],"gaps":[[3,{"why":"capped","count":4}]],"keyframes":[0],"exit":0,"step":1000,"activity":"2","commands":[{"text":"ls","start":1,"end":2,"exit":0,"source":"shell","trust":"told"}]}"#;
+    let (header, lines) = cast_text();
+    let anchored = [header.as_slice(), ANCHOR, &lines].concat();
     vec![
         [&[0], zstd::bulk::compress(&anchored, 3).unwrap().as_slice()].concat(),
         [&[1], lines.as_slice()].concat(),
-        [&[2], forge::packed(entry, b"filter").as_slice()].concat(),
-        [&[3], entry.as_slice()].concat(),
+        [&[2], forge::packed(ENTRY, b"filter").as_slice()].concat(),
+        [&[3], ENTRY].concat(),
+        [&[4], forge::packed(METADATA, &[]).as_slice()].concat(),
+        [&[5], METADATA].concat(),
     ]
 }
 
-fn cast_text() -> Vec<u8> {
+/// An index entry with something of everything.
+const ENTRY: &[u8] = br#"{"segment":0,"offset":1500,"start":0,"end":9,"utc":5,"raw":3,"input":1,"withheld":2,"lost":4,"resizes":[[1,80,24]],"marks":[[2,"m"]],"gaps":[[3,{"why":"capped","of":"stdout","count":4,"note":"n","sha256":"0a"}]],"keyframes":[0],"unlisted":1,"exit":0,"step":1000,"activity":"2","commands":{"text":["ls | \u0073ort","sleep 9"],"start":[1,1],"took":[1,null],"programs":[2,0],"exit":[[0,2]],"cwd":[[0,"/root"],[1,null]],"pipe":[[0,[0,2]]],"flags":[[1,["alias: x","left-running: y"]]],"by":[[1,["screen","inferred"]]]},"programs":{"files":["/bin","/tmp/evil"],"file":[-1,1,0],"args":["ls -l",["sort",""],"x"],"start":[0,1,7],"took":[1,0,null],"pid":[70,1,1],"parent":[-2,0,1],"exit":[[1,2]],"cwd":[[1,"/tmp"]],"user":[[1,[0,1000]]]},"running":{"commands":{"text":["vi"],"start":[3],"took":[null],"programs":[1],"cwd":[[0,"/"]]},"programs":{"files":["/bin"],"file":[-1],"args":["vi"],"start":[0],"took":[null],"pid":[9],"parent":[-8]}},"running_left_out":{"programs":1},"given_up":"late","left_out":{"commands":1,"programs":2,"shortened":3}}"#;
+/// Sealed metadata with something of everything.
+const METADATA: &[u8] = br#"{"meta":{"argv":["bash","-l"],"cwd":"/root","reason":"why","ticket":"OPS-1","labels":{"env":"prod"},"env":{"LANG":"C"},"term":"xterm","cols":0,"rows":24,"tty":"/dev/pts/3","beside":["stdin","stdout"],"origin":"192.0.2.1 5 192.0.2.2 22","identity":{"origin-from":"socket of 7"},"ancestry":["7 sshd"],"kernel":"6.1","boot":"b","drawing":6,"in_force":{"input":"echoed","unwatched":"x"}},"cast":{"version":3,"term":{"cols":80,"rows":24,"type":"xterm"},"timestamp":-1,"title":"t"},"first_checkpoint":"00"}"#;
+
+/// The first line of a cast, and the others.
+fn cast_text() -> (Vec<u8>, Vec<u8>) {
     let fleet = Fleet::new("web-3");
     let recorded =
         sample::record(&fleet, &[SlotKind::Root], CastHeader::new(80, 24), &sample::busy(3, 40, 900), true);
-    let (mut text, mut encoder) =
-        (format!("{}\n", recorded.cast_header).into_bytes(), line::Encoder::default());
+    let (mut text, mut encoder) = (Vec::new(), line::Encoder::default());
     for event in &recorded.events {
         encoder.encode(event, &mut text);
     }
-    text
+    (format!("{}\n", recorded.cast_header).into_bytes(), text)
 }
 
 fn cast_seeds() -> Vec<Vec<u8>> {
-    let text = cast_text();
+    let (header, lines) = cast_text();
+    let text = [header, lines].concat();
     let mut seeds: Vec<_> = text.chunks(700).map(<[u8]>::to_vec).collect();
     seeds.push(b"[0,\"k\",\"\\u001bc\"]\n[1e9,\"g\",\"{\\\"why\\\":\\\"capped\\\"}\"]\n[0.001,\"b\",\"o:/w==\"]\n# c\n".to_vec());
     seeds
