@@ -97,11 +97,15 @@ impl Witnesses {
         let login = program.arg0.as_ref().is_some_and(|arg0| arg0.as_encoded_bytes().starts_with(b"-"));
         let mut env = program.env.clone().unwrap_or_else(|| std::env::vars_os().collect());
         let look = |name: &str| env.iter().find(|(n, _)| n == name).map(|(_, value)| value.clone());
+        let path = Path::new(&program.path);
+        if let Some(why) = integration::hindrance(Kind::of(path), look) {
+            return Err(why.to_owned());
+        }
         let identity = program.identity.as_ref().map(|identity| identity.uid);
         let reader = identity.filter(|uid| *uid != crate::sys::ids::effective_uid());
         start_dir::clear(place);
         let dir = StartDir::create(place, name, reader.is_some())?;
-        let plan = integration::prepare(Path::new(&program.path), login, look, dir.path(), &self.nonce);
+        let plan = integration::prepare(path, login, look, dir.path(), &self.nonce);
         self.dir = Some(dir);
         plan.write(reader).map_err(|error| crate::text::chain(&error))?;
         env.retain(|(name, _)| !plan.env_set.iter().any(|(set, _)| set == name));
@@ -258,11 +262,21 @@ mod tests {
     use std::os::unix::process::CommandExt as _;
 
     fn enlisted(path: &str, args: &[&str], place: &Path) -> (Witnesses, Program) {
-        let args = args.iter().map(Into::into).collect();
+        enlisted_as(None, &[("HOME", "/h")], path, args, place)
+    }
+
+    fn enlisted_as(
+        arg0: Option<&str>,
+        env: &[(&str, &str)],
+        path: &str,
+        args: &[&str],
+        place: &Path,
+    ) -> (Witnesses, Program) {
         let mut program = Program {
             path: path.into(),
-            args,
-            env: Some(vec![("HOME".into(), "/h".into())]),
+            arg0: arg0.map(Into::into),
+            args: args.iter().map(Into::into).collect(),
+            env: Some(env.iter().map(|(name, value)| (name.into(), value.into())).collect()),
             ..Program::default()
         };
         let wanted = Wanted {
@@ -339,6 +353,20 @@ mod tests {
         assert!(!may(theirs, "cat <\"$1\" >/dev/null"), "another user of the group reads the nonce");
         for change in ["echo x >>\"$1\"", "chmod u+w \"$1\"", "rm -f \"$1\"", "touch \"${1%/*}/x\""] {
             assert!(!may(mine, change), "{change}");
+        }
+    }
+
+    /// It would read none of ours, or lose that mode by it; and that it told nothing would be held against whoever types.
+    #[test]
+    fn a_bash_that_was_asked_for_its_posix_mode_is_left_in_it() {
+        let place = tempfile::tempdir().unwrap();
+        for arg0 in [None, Some("-bash")] {
+            let (witnesses, program) =
+                enlisted_as(arg0, &[("POSIXLY_CORRECT", "")], "/bin/bash", &[], place.path());
+            assert_eq!(witnesses.told, "none: POSIXLY_CORRECT asks bash for its posix mode");
+            assert!(!witnesses.marks && program.args.is_empty(), "{:?}", program.args);
+            assert_eq!(program.arg0.as_deref(), arg0.map(std::ffi::OsStr::new));
+            assert_eq!(program.env.map(|env| env.len()), Some(1));
         }
     }
 

@@ -94,6 +94,14 @@ impl Plan {
     }
 }
 
+/// Why a shell of this kind would not read a file of ours, or not be what was asked for if it did. `env` gives the variables that
+/// it would see without us.
+pub fn hindrance(kind: Kind, env: impl Fn(&str) -> Option<OsString>) -> Option<&'static str> {
+    // It reads no rcfile then, and a login shell would lose that mode by our way in.
+    let posix = kind == Kind::Bash && env("POSIXLY_CORRECT").is_some();
+    posix.then_some("POSIXLY_CORRECT asks bash for its posix mode")
+}
+
 /// Plans the start of the shell at `shell`, as a login shell or not. `env` gives the variables the shell would see
 /// without us. `dir` is an absolute path of a directory of this session, which only the shell's user can read, and
 /// which the caller removes when the session is over.
@@ -126,8 +134,8 @@ pub fn prepare(
                 first.extend(restore("ENV", env("ENV")));
                 first.extend_from_slice(BASH_LOGIN.as_bytes());
                 plan.env_set.push(("ENV".into(), file.clone().into()));
-                if env("MAILCHECK").is_none() && env("POSIXLY_CORRECT").is_none() {
-                    // Posix mode, where nobody has asked for it, looks for mail more seldom.
+                if env("MAILCHECK").is_none() {
+                    // Posix mode looks for mail more seldom.
                     first.extend_from_slice(b"\n  MAILCHECK=60");
                 }
                 if env("HISTFILE").is_none()
