@@ -192,7 +192,7 @@ fn wish(args: &Args, variables: &elevate::Variables) -> Wish {
 
 /// Where a login begins when its user cannot enter the home directory, which is no reason to lock anybody out: in `/`, as behind
 /// login(1) and sshd(8), and that is said. `None` where all is as it should be.
-fn begin_elsewhere(context: &Context, target: &Target) -> Result<Option<PathBuf>> {
+fn begin_elsewhere(context: &Context, of_caller: bool, target: &Target) -> Result<Option<PathBuf>> {
     let home = &target.user.home;
     // Of what cannot be entered nothing inside is told. An empty name is that of no directory, and not of where we are.
     let enter = || match home.as_os_str().is_empty() {
@@ -204,10 +204,15 @@ fn begin_elsewhere(context: &Context, target: &Target) -> Result<Option<PathBuf>
         None => enter(),
     };
     let Err(error) = entered else { return Ok(None) };
-    let said =
-        format!("cannot enter the home directory {}: {error}; the session begins in /", home.display());
-    context.console.remark("warning", Style::Yellow, said);
-    Ok(Some("/".into()))
+    let elsewhere = PathBuf::from("/");
+    // Whoever logged this user in has said so, and left us there.
+    let was_said = of_caller && std::env::current_dir().is_ok_and(|here| here == elsewhere);
+    if !was_said {
+        let said =
+            format!("cannot enter the home directory {}: {error}; the session begins in /", home.display());
+        context.console.remark("warning", Style::Yellow, said);
+    }
+    Ok(Some(elsewhere))
 }
 
 /// Personal mode, its keys not made or read yet.
@@ -258,7 +263,7 @@ fn order(
     };
     let target = elevate::target(&wish, &policy, caller.as_ref(), ourselves, &mut users)?;
     if wish.login && wish.dir.is_none() {
-        wish.dir = begin_elsewhere(context, &target)?;
+        wish.dir = begin_elsewhere(context, wish.of_caller, &target)?;
     }
     let (header, mut meta) = facts::tell(&observed, &wish, &target, &caller_name, &policy, variables);
     facts::tell_groups(&mut meta, &mut names, caller.as_ref(), &target);

@@ -18,17 +18,20 @@ fn who_cannot_enter_their_home_directory_gets_a_login_all_the_same() {
     ] {
         let spoiled = host.run("root", &["sh", "-c", spoil]);
         assert!(spoiled.status.success(), "{spoil}: {}", text(&spoiled));
-        // As sshd and login(1) call a login shell.
-        let mut login = host.command("dave", &["bash", "-c", "cd /srv; exec -a -sealcast /opt/bin/sealcast"]);
-        let mut running =
-            login.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        running.stdin.take().unwrap().write_all(b"pwd; id -un\n").unwrap();
-        let ran = running.wait_with_output().unwrap();
-        let told = String::from_utf8_lossy(&ran.stderr);
-        assert_eq!(String::from_utf8_lossy(&ran.stdout), "/\ndave\n", "{spoil}: {told}");
-        let warned = |line: &str| line.contains("cannot enter the home directory") && line.contains(why);
-        assert!(told.lines().any(warned), "{spoil}: {told}");
-        assert_eq!(at(&host.last(), "/meta/cwd"), "/", "{spoil}");
+        // As a login shell is called: by su where that was, by sshd and login(1) in /, where they have told of it themselves.
+        for (here, says) in [("/srv", true), ("/", false)] {
+            let login = format!("cd {here}; exec -a -sealcast /opt/bin/sealcast");
+            let mut login = host.command("dave", &["bash", "-c", &login]);
+            let mut running =
+                login.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+            running.stdin.take().unwrap().write_all(b"pwd; id -un\n").unwrap();
+            let ran = running.wait_with_output().unwrap();
+            let told = String::from_utf8_lossy(&ran.stderr);
+            assert_eq!(String::from_utf8_lossy(&ran.stdout), "/\ndave\n", "{spoil}: {told}");
+            let warned = |line: &str| line.contains("cannot enter the home directory") && line.contains(why);
+            assert_eq!(told.lines().any(warned), says, "{here}: {spoil}: {told}");
+            assert_eq!(at(&host.last(), "/meta/cwd"), "/", "{here}: {spoil}");
+        }
     }
     // A directory that was asked for is not another one.
     let ran = host.run("dave", &[SEALCAST, "run", "--self", "-i", "-D", "/root/x", "--", "pwd"]);
