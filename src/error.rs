@@ -318,6 +318,18 @@ impl From<session::Error> for Error {
             (Step::Exec, Io::PermissionDenied) => {
                 told.hint("it must be a file that the user it runs as may execute; `ls -l` shows who may")
             }
+            (Step::Exec, Io::WouldBlock) => told.hint(
+                "there are as many processes as may be: end some, or raise what limits them (`ulimit -u`, TasksMax of systemd)",
+            ),
+            (Step::Exec, Io::OutOfMemory) => {
+                told.hint("memory has run out, on this host or in the control group that it was started from")
+            }
+            (Step::Exec, Io::ArgumentListTooLong) => {
+                told.hint("its arguments and its environment are too long together: give them by a file or a pipe")
+            }
+            (Step::Exec, Io::ExecutableFileBusy) => {
+                told.hint("somebody has it open to write it: try again once that is done")
+            }
             (Step::Exec, _) => {
                 told.hint("a program for this machine, or a script whose first line names its interpreter")
             }
@@ -427,6 +439,24 @@ mod tests {
                 error.to_string().starts_with("cannot follow ") && hint.contains("leads to nothing"),
                 "{hint}"
             );
+        }
+    }
+
+    #[test]
+    fn what_keeps_a_program_from_being_executed_is_not_blamed_on_the_program() {
+        for (errno, says) in [
+            (libc::EAGAIN, "`ulimit -u`"),
+            (libc::ENOMEM, "memory has run out"),
+            (libc::E2BIG, "too long together"),
+            (libc::ETXTBSY, "open to write it"),
+            (libc::ENOEXEC, "a program for this machine"),
+        ] {
+            let source = io::Error::from_raw_os_error(errno);
+            let error = session::Error::Start { program: "x".into(), dir: None, step: Step::Exec, source };
+            let error = Error::from(error);
+            let [hint] = error.hints() else { panic!("{:?}", error.hints()) };
+            assert!(hint.contains(says), "{errno}: {hint}");
+            assert_eq!(error.exit_code(true), 126);
         }
     }
 
