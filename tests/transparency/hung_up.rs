@@ -6,6 +6,8 @@ use crate::support::terminal::Terminal;
 use crate::support::tried::{Missed, tried};
 use crate::support::{children, descendants, lives, until};
 use sealcast::sys::signals;
+use std::io::{Read as _, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::time::{Duration, Instant};
 
 /// After which it is killed.
@@ -39,6 +41,38 @@ fn a_program_that_was_hung_up_is_still_told_of_signals() {
 #[test]
 fn a_program_that_was_hung_up_does_not_rest() {
     ends_by_itself("echo >told; kill -STOP $$; exit 42", |_| ());
+}
+
+/// What the recorder says before the program starts finds no room, so that the terminal is gone by then.
+#[test]
+fn a_program_that_is_started_when_the_terminal_is_gone_already_is_hung_up() {
+    let sandbox = Sandbox::new();
+    let line = sandbox.wrapper_line();
+    let public = sandbox.path("home/.local/share/sealcast/keys/signing_key.pub");
+    std::fs::write(public, "").unwrap();
+    assert!(sandbox.command("mkfifo").arg("full").status().unwrap().success());
+    let mut pipe = std::fs::OpenOptions::new()
+        .read(true)
+        .write(true)
+        .custom_flags(libc::O_NONBLOCK)
+        .open(sandbox.path("full"))
+        .unwrap();
+    while pipe.write(&[b'x'; 4096]).is_ok() {}
+    let mut terminal = sandbox.shell();
+    terminal.send(format!("{line} sh -c 'trap \"echo >told; exit 7\" HUP; sleep 1000 & wait' 2>full\r"));
+    let wrapper = wrapper(&terminal);
+    until("what will start the program", || (!children(wrapper).is_empty()).then_some(()));
+    terminal.hang_up();
+    let mut said = Vec::new();
+    until("the wrapper's end", || {
+        // Until nothing is there at the moment.
+        let _ = pipe.read_to_end(&mut said);
+        (!lives(wrapper)).then_some(())
+    });
+    let said = String::from_utf8_lossy(&said);
+    assert!(said.contains("did not name your signing key"), "nothing held it up: {said}");
+    assert!(sandbox.path("told").exists(), "it was not told: it ended with {:?}", sandbox.recorded_exit());
+    assert_eq!(sandbox.recorded_exit(), Some(7));
 }
 
 /// The wrapper that a shell in this terminal has started.

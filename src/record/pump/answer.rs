@@ -52,7 +52,7 @@ impl Pump<'_> {
             signal if is_handed_on(signal) && (arrived.sender == 0 || Some(arrived.sender) != self.child) => {
                 self.key = None;
                 match self.phase {
-                    Phase::Running if self.child.is_none() => self.early.push(arrived),
+                    Phase::Running | Phase::HungUp { .. } if self.child.is_none() => self.early.push(arrived),
                     Phase::Running | Phase::HungUp { .. } => {
                         self.keyboard.is_to_end();
                         self.to_foreground(arrived);
@@ -569,6 +569,10 @@ impl Pump<'_> {
         }
         self.hung_up = true;
         self.phase = Phase::HungUp { since: clock::monotonic(), killed: false };
+        if self.child.is_none() {
+            // A child that is still to come, and in the background as nobody has a foreground here, would hear of it from nobody.
+            self.early.push(Arrived { signal: signals::SIGHUP, sender: 0 });
+        }
         if let Some(screen) = &self.screen
             && let Some(group) = screen.leader.foreground()
         {
