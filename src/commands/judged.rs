@@ -324,5 +324,6 @@ pub(super) fn json_of(found: &Found, judged: &Judged) -> serde_json::Value {
         "index_lies": judged.lies,
         "index_differs": judged.differences,
         "index_unchecked": judged.unchecked,
+        "unwatched": judged.unwatched,
     })
 }

@@ -109,6 +109,20 @@ fn where_there_is_nothing_left_for_what_watches_nothing_is_run_or_it_is_an_alarm
         verdict.status.success() && told.contains("but not everything that watches executed programs"),
         "{told}"
     );
+    // As a field, too: null where it is not so, and where nobody can know.
+    let unwatched = |words: &[&str]| {
+        let verdict = host.run("root", words);
+        let line: Value = serde_json::from_slice(&verdict.stdout).unwrap_or_default();
+        (line["verdict"].clone(), line["unwatched"].as_str().map(str::to_owned))
+    };
+    let json = [&words[..], &["--json"]].concat();
+    let (verdict, why) = unwatched(&json);
+    assert!(verdict == "intact" && why.is_some_and(|why| told.contains(&why)), "{told}");
+    let closed: Vec<&str> =
+        json.iter().copied().filter(|word| !word.contains("identity") && *word != "-i").collect();
+    assert_eq!(unwatched(&closed), ("intact".into(), None));
+    assert!(host.run("root", &[SEALCAST, "run", "--", "true"]).status.success());
+    assert_eq!(unwatched(&json), ("intact".into(), None));
 }
 
 #[test]
