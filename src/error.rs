@@ -282,7 +282,7 @@ impl From<crate::record::Error> for Error {
             R::Unwatched(_) => Self::from_source(Kind::System, &error)
                 .hint("the configuration has exec-trace = \"strict\"; \"auto\" records what can be seen, and says what that is"),
             R::Scarce { .. } => Self::from_source(Kind::System, &error)
-                .hint("memory, processes or descriptors have run out, on this host or in the control group that it was started from; with on-failure = \"warn\" in the configuration it runs, and the recording says what was not watched"),
+                .hint("memory, processes or descriptors have run out, on this host or in the control group that it was started from"),
             R::NoRoom(_) => Self::from_source(Kind::System, &error)
                 .hint("make room on the file system of the store"),
         }
@@ -300,7 +300,8 @@ impl From<session::Error> for Error {
         };
         let told = Self::from_source(kind, &error);
         if matches!(error, session::Error::Unrecorded(_)) {
-            return told.hint("give it a pipe, a file, a terminal or a stream socket of this host or the network; with on-failure = \"warn\" in the configuration it runs unrecorded");
+            return told
+                .hint("give it a pipe, a file, a terminal or a stream socket of this host or the network");
         }
         let told = match of_cause(&error) {
             // What is not executed is told of as such.

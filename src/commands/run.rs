@@ -137,7 +137,7 @@ pub fn run(context: &Context, args: &Args) -> Result<u8> {
         let said = format!("the label {name}={value} does not count: this host has {name}={own}");
         context.console.remark("warning", Style::Yellow, said);
     }
-    let given = matches!(wish.what, What::Command(_));
+    let (given, of_host) = (matches!(wish.what, What::Command(_)), policy.is_system());
     let (mut order, banner) = order(context, wish, policy, &ourselves)?;
     let banner = if sys::tty::is_terminal(std::io::stderr()) { banner } else { Vec::new() };
     let mut random = [0; 32];
@@ -160,10 +160,25 @@ pub fn run(context: &Context, args: &Args) -> Result<u8> {
         }),
         // Not before it is true.
         || banner.iter().for_each(|line| context.console.note(line)),
-    )?;
+    )
+    .map_err(|error| refused(error, of_host))?;
     // What they left on the disk goes now: we may be about to die of the child's signal.
     drop(witnesses);
     finish(context, taken, on_failure)
+}
+
+/// Why nothing was run, and, on a host with a configuration, what in it would have had it run.
+fn refused(error: record::Error, of_host: bool) -> Error {
+    let with_warn = match &error {
+        record::Error::Scarce { .. } => Some("it runs, and the recording says what was not watched"),
+        record::Error::Session(session::Error::Unrecorded(_)) => Some("it runs unrecorded"),
+        _ => None,
+    };
+    let told = Error::from(error);
+    match with_warn.filter(|_| of_host) {
+        Some(how) => told.hint(format!("with on-failure = \"warn\" in the configuration {how}")),
+        None => told,
+    }
 }
 
 /// The arguments as they are meant.
@@ -432,5 +447,26 @@ fn finish(context: &Context, taken: Taken, on_failure: OnFailure) -> Result<u8> 
             }
         },
         Err(error) => Err(error.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_has_no_configuration_is_not_told_what_to_write_there() {
+        let scarce = || record::Error::Scarce {
+            why: "no thread".into(),
+            source: std::io::Error::from_raw_os_error(11),
+        };
+        let socket = || record::Error::Session(session::Error::Unrecorded("standard output"));
+        let told = |error: record::Error, of_host| refused(error, of_host).hints().join("\n");
+        for (host, own) in
+            [(told(scarce(), true), told(scarce(), false)), (told(socket(), true), told(socket(), false))]
+        {
+            assert!(host.contains("on-failure = \"warn\" in the configuration"), "{host}");
+            assert!(!own.is_empty() && !own.contains("configuration"), "{own}");
+        }
     }
 }
