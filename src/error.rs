@@ -153,6 +153,10 @@ fn of_cause(error: &(dyn std::error::Error + 'static)) -> Option<&'static str> {
     None
 }
 
+/// What to do about a link that leads to nothing.
+const LEADS_TO_NOTHING: &str =
+    "it is a symbolic link that leads to nothing: what it leads to may not be mounted";
+
 /// What to do where there is no room.
 const MAKE_ROOM: &str = "make room, or choose another place";
 
@@ -174,6 +178,7 @@ impl From<crate::sys::Error> for Error {
         let told = Self::from_source(Kind::System, &error);
         match error.kind() {
             _ if error.is_of_link() => told.hint("put the file itself in its place"),
+            _ if error.operation == crate::sys::FOLLOW => told.hint(LEADS_TO_NOTHING),
             _ if let Some(hint) = of_number(&error.source) => told.hint(hint),
             Io::ReadOnlyFilesystem => told.hint("the file system is mounted read-only; choose another place"),
             Io::StorageFull | Io::QuotaExceeded => told.hint(MAKE_ROOM),
@@ -313,6 +318,9 @@ impl From<session::Error> for Error {
             (Step::Directory, _) => {
                 told.hint("with -D it starts in a directory that the user it runs as can enter")
             }
+            (Step::Guard, _) => told.hint(
+                "the guard profile of the configuration takes rights that are missing here: `sealcast config check` tells which",
+            ),
             (Step::Exec, Io::NotFound) => {
                 told.hint("check the name, PATH, and in a script the interpreter that its first line names")
             }
@@ -372,8 +380,9 @@ impl From<policy::Error> for Error {
         match &error {
             P::System(cause) if cause.is_of_trust() => Self::from_source(Kind::Input, &error)
                 .hint("a file that is trusted, and every directory above it, must belong to root and be writable by root alone"),
-            P::System(cause) if cause.operation == "follow" => Self::from_source(Kind::System, &error)
-                .hint("it is a symbolic link that leads to nothing: what it leads to may not be mounted"),
+            P::System(cause) if cause.operation == crate::sys::FOLLOW => {
+                Self::from_source(Kind::System, &error).hint(LEADS_TO_NOTHING)
+            }
             P::System(cause) if cause.kind() == std::io::ErrorKind::NotFound => {
                 Self::from_source(Kind::System, &error)
                     .hint("name an SSH Ed25519 key as `key` in [signing]; `ssh-keygen -t ed25519 -N '' -f FILE` makes one")

@@ -1,8 +1,11 @@
 //! `sealcast config check | show`
 
+mod guard;
 mod logins;
 mod place;
 mod sealing;
+
+pub(super) use guard::restrictions;
 
 use super::Context;
 use super::format::size;
@@ -13,7 +16,7 @@ use crate::crypto::known_keys::Trust;
 use crate::error::{Error, Kind, Result};
 use crate::exec;
 use crate::policy::{self, ExecTrace, Policy, Profile};
-use crate::record::elevate::{find_program, kept_in_vain, tells_who_called};
+use crate::record::elevate::{MADE_ANEW, find_program, kept_in_vain, tells_who_called};
 use crate::record::take;
 use crate::store::Store;
 use crate::sys;
@@ -129,9 +132,10 @@ fn check(context: &Context, file: Option<&Path>) -> Result<()> {
             Finding::note(what)
         }));
     }
-    for Finding { serious, what } in &findings {
+    for Finding { serious, what, hints } in &findings {
         let (word, style) = if *serious { ("error", Style::Red) } else { ("note", Style::Yellow) };
         context.console.remark(word, style, what);
+        hints.iter().for_each(|hint| context.console.remark("hint", Style::Yellow, hint));
     }
     match findings.iter().filter(|finding| finding.serious).count() {
         0 => {
@@ -155,15 +159,23 @@ struct Finding {
     serious: bool,
     /// One sentence.
     what: String,
+    /// What to do about it, where the sentence does not say so.
+    hints: Vec<String>,
 }
 
 impl Finding {
     fn serious(what: impl Into<String>) -> Self {
-        Self { serious: true, what: what.into() }
+        Self { serious: true, what: what.into(), hints: Vec::new() }
     }
 
     fn note(what: impl Into<String>) -> Self {
-        Self { serious: false, what: what.into() }
+        Self { serious: false, what: what.into(), hints: Vec::new() }
+    }
+
+    /// What a session would be refused for, and the key of the configuration that it is about.
+    fn refused(key: &str, error: impl Into<Error>) -> Self {
+        let error = error.into();
+        Self { hints: error.hints().to_vec(), ..Self::serious(format!("`{key}`: {error}")) }
     }
 }
 
@@ -177,6 +189,7 @@ fn surroundings(policy: &Policy) -> Vec<Finding> {
         found.extend(of_link(policy));
         found.extend(of_room(policy));
         found.extend(of_exec_trace(policy));
+        found.extend(guard::tried(policy));
     } else {
         found.push(Finding::note(
             "the signing key, the store and the trace of programs were not tried: only root can",
@@ -186,7 +199,7 @@ fn surroundings(policy: &Policy) -> Vec<Finding> {
     found.extend(of_shell(policy));
     found.extend(of_kept_variables(policy));
     found.extend(of_logins());
-    found.extend(of_guard(policy));
+    found.extend(guard::of(policy));
     // A period key is sealed to the recipients: what opens it is still that one key.
     if policy.recipients.default.len() == 1 {
         found.push(Finding::note(
@@ -202,7 +215,7 @@ fn surroundings(policy: &Policy) -> Vec<Finding> {
 fn of_signing_key(policy: &Policy) -> Option<Finding> {
     let key = match policy.read_signer(0) {
         Ok(signer) => signer.host_key(),
-        Err(error) => return Some(Finding::serious(Error::from(error).to_string())),
+        Err(error) => return Some(Finding::refused("signing.key", error)),
     };
     (keys_of_host(Some(policy)).trust(&sys::ids::hostname(), NAMESPACE, &key) != Trust::Trusted).then(|| {
         let (key, public) = (policy.signing_key.display(), public_half(policy));
@@ -255,9 +268,8 @@ fn of_room(policy: &Policy) -> Vec<Finding> {
             });
         }
         Err(take::Error::NoRoom(reason)) => {
-            let why = Error::from(reason);
-            let what = format!("`store.reserve`: there is no room for a recording: {why}");
-            found.push(Finding::serious(what));
+            let why = Error::from(reason).while_doing("there is no room for a recording");
+            found.push(Finding::refused("store.reserve", why));
             return found;
         }
         // Whether anything can be made there at all was tried before.
@@ -305,9 +317,11 @@ fn of_kept_variables(policy: &Policy) -> Vec<Finding> {
     let mut found: Vec<_> = in_vain
         .into_iter()
         .map(|name| {
-            Finding::note(format!(
-                "`run.env.keep`: `{name}` is never kept: it can make programs run something else"
-            ))
+            let why = match MADE_ANEW.contains(&name) {
+                true => "every session has its own",
+                false => "it can make programs run something else",
+            };
+            Finding::note(format!("`run.env.keep`: `{name}` is never kept: {why}"))
         })
         .collect();
     if everything {
@@ -325,37 +339,6 @@ fn of_logins() -> Vec<Finding> {
         }
         Err(_) => Vec::new(),
     }
-}
-
-fn of_guard(policy: &Policy) -> Vec<Finding> {
-    let abi = sys::guard::landlock_abi().unwrap_or(0);
-    let profile = policy.guard.profile;
-    let mut found = Vec::new();
-    for (wanted, name, needed) in [
-        (policy.guard.landlock, "landlock", sys::guard::ABI_PATHS),
-        (policy.guard.scope, "scope", sys::guard::ABI_SIGNALS),
-    ] {
-        if wanted && profile != Profile::Hardened {
-            found.push(Finding::note(format!(
-                "`guard.{name}` takes effect only with `profile = \"hardened\"`; it is \"{profile}\""
-            )));
-        } else if wanted && abi < needed {
-            found.push(Finding::serious(format!(
-                "`guard.{name}` needs landlock {needed}; this kernel has {abi}"
-            )));
-        }
-    }
-    if profile == Profile::Hardened {
-        let guard = &policy.guard;
-        if guard.capabilities.is_empty() && !guard.landlock && !guard.scope {
-            let what = "it is \"hardened\", but nothing is taken away: that is \"guarded\"";
-            found.push(Finding::note(format!("`guard.profile`: {what}")));
-        }
-        // What else copies them is not to be seen from here.
-        let what = "a hardened host needs a witness outside: sealcast lets no recording leave the host by itself, so copy them away as they are written";
-        found.push(Finding::note(format!("`guard.profile`: {what}")));
-    }
-    found
 }
 
 /// Why a file is no shell to be run; `None` when it may be one.
@@ -504,10 +487,12 @@ mod tests {
             found.retain(|note| note.starts_with("`run.env.keep`"));
             found
         };
-        let found = told("\"LANG\", \"LD_PRELOAD\", \"PS1\", \"XDG_CONFIG_HOME\", \"LD_*\"");
-        assert_eq!(found.len(), 4, "{found:?}");
+        let found = told("\"LANG\", \"LD_PRELOAD\", \"PS1\", \"XDG_CONFIG_HOME\", \"LD_*\", \"PATH\"");
+        assert_eq!(found.len(), 5, "{found:?}");
         assert!(found[0].contains("`LD_PRELOAD` is never kept"), "{found:?}");
-        assert!(told("\"*\"")[0].contains("name what is needed") && told("\"LC_*\", \"TERM\"").is_empty());
+        assert!(found[4].contains("`PATH` is never kept: every session has its own"), "{found:?}");
+        assert!(told("\"*\"")[0].contains("name what is needed"));
+        assert!(told("\"LC_*\", \"TERM\"").is_empty() && told("\"\"").is_empty());
     }
 
     #[test]

@@ -366,19 +366,13 @@ fn tell_public(console: &Console, personal: &Personal, added: std::result::Resul
 
 /// What a hardened session is kept from, as far as this kernel can do it.
 fn restrictions(policy: &Policy) -> Result<Restrictions> {
-    let abi = sys::guard::landlock_abi().unwrap_or(0);
     if let Some(why) = config::led_by_link(policy)? {
         return Err(Error::new(
             Kind::Input,
             format!("nothing was run, because recording could not begin: {why}"),
         ));
     }
-    Ok(Restrictions {
-        capabilities: policy.guard.capabilities.clone(),
-        no_writing_below: (policy.guard.landlock && abi >= sys::guard::ABI_PATHS)
-            .then(|| policy.store.path.clone()),
-        no_signals_outside: policy.guard.scope && abi >= sys::guard::ABI_SIGNALS,
-    })
+    Ok(config::restrictions(policy, &policy.store.path))
 }
 
 fn ask_reason(context: &Context) -> Result<String> {

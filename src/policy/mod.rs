@@ -352,7 +352,7 @@ impl Policy {
             // A dangling link there or on the way is a mistake to be told, not the absence of a policy: what it leads to may not be mounted.
             let there = path.ancestors().find(|above| above.symlink_metadata().is_ok());
             return match there.map(|above| (above, above.metadata())) {
-                Some((link, Err(error))) => Err(sys::Error::at("follow", link, error).into()),
+                Some((link, Err(error))) => Err(sys::Error::at(sys::FOLLOW, link, error).into()),
                 _ => Ok(None),
             };
         }

@@ -15,7 +15,7 @@ use crate::sys::privileges::Identity;
 use crate::sys::stage::Program;
 use crate::sys::{self};
 use crate::text::sh_quoted;
-pub use environment::{kept, kept_in_vain};
+pub use environment::{MADE_ANEW, kept, kept_in_vain};
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fmt;

@@ -8,7 +8,7 @@ mod shared;
 mod space;
 
 use super::link::not_followed;
-use super::{Error, Result};
+use super::{Error, FOLLOW, Result};
 use std::ffi::{CStr, CString};
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write as _};
@@ -174,7 +174,7 @@ pub fn try_private_dir(path: &Path) -> Result<Option<PathBuf>> {
     {
         existing = above;
     }
-    let real = fs::canonicalize(existing).map_err(|e| Error::at("open", existing, e))?;
+    let real = fs::canonicalize(existing).map_err(|e| of_way("open", existing, e))?;
     if existing == path {
         create_private_dir(path)?;
     }
@@ -193,17 +193,25 @@ pub fn try_private_dir(path: &Path) -> Result<Option<PathBuf>> {
     Ok(open.map(|(dir, _)| dir.to_path_buf()))
 }
 
+/// What went wrong with a directory. A link there or on the way that leads to nothing is told as that: what it leads to may not be
+/// mounted, and is not to be made anew.
+fn of_way(operation: &'static str, path: &Path, error: io::Error) -> Error {
+    let there = path.ancestors().find(|above| above.symlink_metadata().is_ok());
+    match there.map(|above| (above, above.metadata())) {
+        Some((link, Err(nothing))) if nothing.kind() == io::ErrorKind::NotFound => {
+            Error::at(FOLLOW, link, nothing)
+        }
+        _ => Error::at(operation, path, error),
+    }
+}
+
 /// Makes a directory with mode 0700, and those above it that are missing. One that exists must be a directory of ours
 /// (or of root) that no one else can write to.
 ///
 /// # Errors
 /// When it cannot be made, is not a directory, or could be written by others.
 pub fn create_private_dir(path: &Path) -> Result<()> {
-    DirBuilder::new()
-        .recursive(true)
-        .mode(DIR_MODE)
-        .create(path)
-        .map_err(|e| Error::at("create", path, e))?;
+    DirBuilder::new().recursive(true).mode(DIR_MODE).create(path).map_err(|e| of_way("create", path, e))?;
     let facts = fs::symlink_metadata(path).map_err(|e| Error::at("examine", path, e))?;
     let facts = if facts.is_symlink() {
         fs::metadata(path).map_err(|e| Error::at("examine", path, e))?

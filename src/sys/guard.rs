@@ -18,7 +18,9 @@ use std::io;
 use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 /// The names of capabilities, by their number.
 const NAMES: [&str; 41] = [
@@ -206,6 +208,22 @@ impl Restrictions {
         let filter = self.refuses_bpf().then(Filter::without_bpf);
         Ok(Prepared { capabilities: self.capabilities.clone(), filter, ruleset })
     }
+
+    /// Lets them take effect on a process that is made for it, and does nothing: whether a session could begin with them here.
+    ///
+    /// # Errors
+    /// What the kernel says; as [`Restrictions::prepare`].
+    pub fn try_out(&self) -> Result<()> {
+        let prepared = self.prepare()?;
+        let mut command = Command::new("/proc/self/exe");
+        command.arg("--version").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        // SAFETY: `apply` makes system calls only.
+        unsafe { command.pre_exec(move || prepared.apply()) };
+        let mut child = command.spawn().map_err(|e| Error::new("restrict a process", "", e))?;
+        // How it ends does not matter.
+        let _ = child.wait();
+        Ok(())
+    }
 }
 
 impl Prepared {
@@ -340,7 +358,6 @@ fn allow(ruleset: &OwnedFd, path: &Path, closed: &BTreeSet<Place>) -> Result<()>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::process::CommandExt as _;
 
     /// What `script` says when it is run by a shell with these restrictions.
     fn under(restrictions: &Restrictions, script: &str) -> String {

@@ -127,14 +127,19 @@ pub fn mask_files() {
     unsafe { libc::umask(0o077) };
 }
 
-/// Keeps all memory of this process, now and later, out of swap. `false` when that is not allowed without a limit: the
-/// process goes on without. Under a limit every later allocation beyond it would fail.
-pub fn lock_memory() -> bool {
+/// Whether memory may be locked without a limit: under one, every later allocation beyond it would fail.
+pub fn may_lock_memory() -> bool {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: a valid place to write to.
     let told = unsafe { libc::getrlimit(libc::RLIMIT_MEMLOCK, &mut limit) } == 0;
     let unlimited = told && limit.rlim_cur == libc::RLIM_INFINITY;
-    if !unlimited && !super::guard::has(super::guard::IPC_LOCK) {
+    unlimited || super::guard::has(super::guard::IPC_LOCK)
+}
+
+/// Keeps all memory of this process, now and later, out of swap. `false` when that is [not allowed](may_lock_memory): the
+/// process goes on without.
+pub fn lock_memory() -> bool {
+    if !may_lock_memory() {
         return false;
     }
     // On fault: only what is used is locked, so large reservations do not count.

@@ -53,6 +53,9 @@ pub struct Error {
     pub source: io::Error,
 }
 
+/// What an [`Error`] says was tried with a symbolic link that leads to nothing.
+pub const FOLLOW: &str = "follow";
+
 #[cfg(test)]
 #[path = "../../tests/support/dice.rs"]
 pub(crate) mod dice;

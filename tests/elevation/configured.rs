@@ -207,3 +207,95 @@ fn whoever_has_no_recordings_beside_those_of_the_host_is_not_sent_to_make_one() 
     assert!(shown.contains("there are no recordings in") && shown.contains("hint: "), "{shown}");
     assert!(!shown.contains("makes the first one") && shown.contains("the store of this host"), "{shown}");
 }
+
+#[test]
+fn what_a_guard_cannot_do_on_this_host_is_found_by_the_check_before_sessions_are_refused_for_it() {
+    let Some(host) = Host::start() else { return };
+    let without = |capability: &str, words: &[&str]| {
+        let bounded = format!("-{capability}");
+        host.run("root", &[&["setpriv", "--bounding-set", &bounded, SEALCAST][..], words].concat())
+    };
+    // The store is not there yet.
+    for (capability, guard) in [
+        ("sys_admin", "profile = \"hardened\""),
+        ("setpcap", "profile = \"hardened\""),
+        ("sys_admin", "profile = \"hardened\"\ncapabilities = []\nscope = true"),
+        ("sys_admin", "profile = \"hardened\"\ncapabilities = []\nlandlock = true"),
+    ] {
+        host.configure(&format!("[guard]\n{guard}\n"));
+        let whole = host.run("root", &[SEALCAST, "config", "check"]);
+        if !whole.status.success() {
+            crate::support::skipped(&format!("{guard}: {}", text(&whole)));
+            continue;
+        }
+        let check = without(capability, &["config", "check"]);
+        let told = text(&check);
+        assert_eq!(check.status.code(), Some(1), "{capability} {guard}: {told}");
+        assert!(told.contains("error: `guard.profile`: cannot restrict a process"), "{told}");
+        assert!(
+            told.contains("hint: it is \"hardened\", which takes cap_sys_admin and cap_setpcap"),
+            "{told}"
+        );
+        let ran = without(capability, &["run", "--", "echo", "it ran"]);
+        let told = text(&ran);
+        assert!(ran.status.code() == Some(125) && !told.contains("it ran"), "{capability} {guard}: {told}");
+        assert!(told.contains("`sealcast config check` tells which"), "{told}");
+    }
+    for (capability, says, stated) in [
+        ("ipc_lock", "the recorder's memory can come to swap", "locked-memory"),
+        ("linux_immutable", "cannot be append-only", "append-only"),
+    ] {
+        host.configure("");
+        // The limit alone would let it lock its memory.
+        let lowered = |words: &[&str]| {
+            let line = format!(
+                "ulimit -l 64; exec setpriv --bounding-set -{capability} {SEALCAST} {}",
+                words.join(" ")
+            );
+            host.run("root", &["sh", "-c", &line])
+        };
+        let check = lowered(&["config", "check"]);
+        assert!(check.status.success() && text(&check).contains(says), "{capability}: {}", text(&check));
+        assert!(text(&check).contains("note: `guard.profile` is \"guarded\", but "), "{}", text(&check));
+        assert!(lowered(&["run", "--", "true"]).status.success());
+        assert_eq!(host.last()["meta"]["in_force"][stated], "no", "{capability}");
+        host.configure("[guard]\nprofile = \"none\"\n");
+        assert!(!text(&lowered(&["config", "check"])).contains("`guard.profile`"));
+    }
+}
+
+#[test]
+fn what_to_do_about_what_is_found_is_told_by_the_check_as_by_a_session() {
+    let Some(host) = Host::start() else { return };
+    let good = std::fs::read_to_string(host.etc("sealcast/config.toml")).unwrap();
+    let script = "mkdir /srv/open; chmod 777 /srv/open; ln -s /srv/not-mounted /srv/link; cp /etc/sealcast/signing /srv/open.key; chmod 644 /srv/open.key";
+    assert!(host.run("root", &["sh", "-c", script]).status.success());
+    let place = |path: &str| good.replace(STORE, path);
+    let key = |path: &str| good.replace("/etc/sealcast/signing", path);
+    for (config, says, hint) in [
+        (key("/srv/open.key"), "`signing.key`: signing key /srv/open.key", "hint: `chmod 600 /srv/open.key`"),
+        (
+            key("/srv/no.key"),
+            "`signing.key`: cannot open /srv/no.key",
+            "`ssh-keygen -t ed25519 -N '' -f FILE` makes one",
+        ),
+        (
+            place("/srv/open"),
+            "`store.path`: cannot use /srv/open",
+            "hint: `chown root` it and `chmod go-w` it",
+        ),
+        (place("/srv/link"), "`store.path`: cannot follow /srv/link", "may not be mounted"),
+        (place("/srv/link/store"), "`store.path`: cannot follow /srv/link", "may not be mounted"),
+    ] {
+        std::fs::write(host.etc("sealcast/config.toml"), &config).unwrap();
+        let check = host.run("root", &[SEALCAST, "config", "check"]);
+        let told = text(&check);
+        assert!(check.status.code() == Some(1) && told.contains(says) && told.contains(hint), "{told}");
+        let ran = host.run("root", &[SEALCAST, "run", "--", "true"]);
+        assert_eq!(ran.status.code(), Some(125), "{}", text(&ran));
+        // A session has one hint for whatever may be wrong with a key.
+        let about_keys = says.starts_with("`signing");
+        assert!(about_keys || text(&ran).contains(hint), "{}", text(&ran));
+        assert!(!text(&ran).contains("move the old one away"), "{}", text(&ran));
+    }
+}

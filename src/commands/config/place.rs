@@ -1,7 +1,6 @@
 //! Where the store is: whether recordings can be made there, who can list them, and what else is there.
 
 use super::Finding;
-use crate::error::Error;
 use crate::policy::Policy;
 use crate::store::{EXTENSION, Store};
 use crate::sys;
@@ -46,7 +45,7 @@ pub(super) fn of(policy: &Policy) -> Vec<Finding> {
     }
     let above = match Store::new(path).try_out() {
         Ok(above) => above,
-        Err(error) => return vec![Finding::serious(format!("`store.path`: {}", Error::from(error)))],
+        Err(error) => return vec![Finding::refused("store.path", error)],
     };
     let mut found = Vec::new();
     if let Some(above) = &above {

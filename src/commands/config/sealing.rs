@@ -3,7 +3,6 @@
 use super::Finding;
 use crate::container::SessionKeys;
 use crate::crypto::recipient::{Recipient, WrapError};
-use crate::error::Error;
 use crate::policy::Policy;
 use crate::store::period::{self, Period};
 use crate::store::seal;
@@ -20,7 +19,7 @@ pub(super) fn of(policy: &Policy) -> Vec<Finding> {
                 dir.display()
             ))];
         }
-        Some((_, Err(error))) => return vec![Finding::serious(Error::from(error).to_string())],
+        Some((_, Err(error))) => return vec![Finding::refused("recipients.period", error)],
     };
     let keys = match SessionKeys::generate() {
         Ok(keys) => keys,

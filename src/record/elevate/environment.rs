@@ -68,6 +68,9 @@ const NEVER: &[&str] = &[
     "_JAVA_OPTIONS",
 ];
 
+/// Variables that every session has of its own, whatever a policy keeps of the caller's.
+pub const MADE_ANEW: [&str; 5] = ["HOME", "USER", "LOGNAME", "SHELL", "PATH"];
+
 /// The environment of a session: what the policy keeps of the caller's, and over it the target's own.
 pub(super) fn of_session(target: &Target, policy: &Policy, variables: &Variables) -> Variables {
     let mut environment = kept(policy, variables);
@@ -87,8 +90,8 @@ pub fn kept_in_vain(policy: &Policy) -> (Vec<&str>, bool) {
     let never = crate::policy::Names::new(NEVER.iter().copied());
     let named = || policy.keep.patterns().iter().map(String::as_str);
     (
-        named().filter(|name| never.contains(name)).collect(),
-        named().any(|name| name.trim_matches('*').is_empty()),
+        named().filter(|name| never.contains(name) || MADE_ANEW.contains(name)).collect(),
+        named().any(|name| !name.is_empty() && name.trim_matches('*').is_empty()),
     )
 }
 

@@ -1,0 +1,82 @@
+//! The guard: what of it takes no effect, what this host cannot do, and what a session is kept from.
+
+use super::Finding;
+use crate::error::Error;
+use crate::policy::{Policy, Profile};
+use crate::store::Store;
+use crate::sys;
+use crate::sys::guard::Restrictions;
+use std::path::Path;
+
+/// What of the guard takes no effect, or cannot be had from this kernel.
+pub(super) fn of(policy: &Policy) -> Vec<Finding> {
+    let abi = sys::guard::landlock_abi().unwrap_or(0);
+    let profile = policy.guard.profile;
+    let mut found = Vec::new();
+    for (wanted, name, needed) in [
+        (policy.guard.landlock, "landlock", sys::guard::ABI_PATHS),
+        (policy.guard.scope, "scope", sys::guard::ABI_SIGNALS),
+    ] {
+        if wanted && profile != Profile::Hardened {
+            found.push(Finding::note(format!(
+                "`guard.{name}` takes effect only with `profile = \"hardened\"`; it is \"{profile}\""
+            )));
+        } else if wanted && abi < needed {
+            found.push(Finding::serious(format!(
+                "`guard.{name}` needs landlock {needed}; this kernel has {abi}"
+            )));
+        }
+    }
+    if profile == Profile::Hardened {
+        let guard = &policy.guard;
+        if guard.capabilities.is_empty() && !guard.landlock && !guard.scope {
+            let what = "it is \"hardened\", but nothing is taken away: that is \"guarded\"";
+            found.push(Finding::note(format!("`guard.profile`: {what}")));
+        }
+        // What else copies them is not to be seen from here.
+        let what = "a hardened host needs a witness outside: sealcast lets no recording leave the host by itself, so copy them away as they are written";
+        found.push(Finding::note(format!("`guard.profile`: {what}")));
+    }
+    found
+}
+
+/// What a hardened session whose store is in `store` is kept from, as far as this kernel has it.
+pub(in crate::commands) fn restrictions(policy: &Policy, store: &Path) -> Restrictions {
+    let abi = sys::guard::landlock_abi().unwrap_or(0);
+    Restrictions {
+        capabilities: policy.guard.capabilities.clone(),
+        no_writing_below: (policy.guard.landlock && abi >= sys::guard::ABI_PATHS).then(|| store.to_owned()),
+        no_signals_outside: policy.guard.scope && abi >= sys::guard::ABI_SIGNALS,
+    }
+}
+
+/// What of the guard does not take effect when it is tried, as a session would: root in a container need not have the rights for it.
+pub(super) fn tried(policy: &Policy) -> Vec<Finding> {
+    let profile = policy.guard.profile;
+    let mut found = Vec::new();
+    if profile == Profile::None {
+        return found;
+    }
+    let Some(place) = policy.store.path.ancestors().find(|place| place.is_dir()) else { return found };
+    if profile == Profile::Hardened
+        && let Err(error) = restrictions(policy, place).try_out()
+    {
+        found.push(Finding::refused("guard.profile", Error::from(error).hint(
+            "it is \"hardened\", which takes cap_sys_admin and cap_setpcap: root lacks them in most containers, and no session begins there",
+        )));
+    }
+    let lacks = |what: &str| Finding::note(format!("`guard.profile` is \"{profile}\", but {what}"));
+    if !sys::harden::may_lock_memory() {
+        found.push(lacks(
+            "the recorder's memory can come to swap: locking it takes cap_ipc_lock, or no limit on it (`ulimit -l`)",
+        ));
+    }
+    // Whether anything can be made there is told elsewhere.
+    if Store::new(place).create(0, &[0; 16]).is_ok_and(|file| !file.can_be_append_only()) {
+        found.push(lacks(&format!(
+            "recordings in {} cannot be append-only: its file system does not have that, or root lacks cap_linux_immutable",
+            place.display()
+        )));
+    }
+    found
+}
