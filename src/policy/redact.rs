@@ -1,14 +1,15 @@
 //! Secrets that are given as arguments, kept out of the recorded command line.
 //!
 //! An entry is written as the argument looks, with `*` at its end for the secret, and may begin with the program it
-//! belongs to:
+//! belongs to, and with what that is told to do:
 //!
 //! ```text
 //! --password=*      the rest of any argument that begins so
 //! --password *      the argument after it
 //! mysql -p*         only after an argument `mysql` or `…/mysql`
+//! docker login -p * only after such a `docker`, and an argument `login` behind that
 //! *_PASSWORD=*      a further star stands for anything
-//! ://*@             what stands before the `@` of an address, behind the name of a user
+//! ://*@             what stands before the `@` of an address, behind the name of a user; a token in place of that name
 //! ```
 //!
 //! Upper and lower case are the same, but in short options (`-p`, `-P`) and names of programs. The password of `curl`
@@ -31,7 +32,8 @@ pub struct Redactions(Vec<Entry>);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Entry {
-    program: Option<String>,
+    /// The program, and what it is told to do; nothing for any program.
+    command: Vec<String>,
     /// With its wildcards, without the last star; in lower case where case makes no difference.
     before: String,
     place: Place,
@@ -60,9 +62,17 @@ const FLAGS: &[(&str, &str)] = &[
     ("mariadb-dump", MYSQL),
 ];
 const MYSQL: &str = "ABCEHNXfnqstv";
+/// Programs whose options are looked for among arguments alone, not in a command line within one: behind `useradd -m a && mkdir -p /b`
+/// they would take what another program is given.
+const ALONE: &[&str] = &["useradd", "usermod"];
 /// How options begin that are named after a secret and have none: what follows them is no value.
 const WITHOUT: &[&str] =
     &["--no-", "--disable-", "--disabled-", "--skip-", "--without-", "--delete-", "--ask-", "--prompt-"];
+
+/// How tokens of GitHub and GitLab begin.
+const TOKENS: &[&str] = &["ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-"];
+/// A token is not shorter than this, in bytes.
+const TOKEN: usize = 20;
 
 /// How the entry for addresses is written.
 const ADDRESS: &str = "://*@";
@@ -90,7 +100,7 @@ impl Redactions {
             let shown = if std::mem::take(&mut next_is_secret) {
                 INSTEAD.to_owned()
             } else {
-                match self.look(argument, &before) {
+                match self.look(argument, &before, false) {
                     Look::Plain => match self.inside(argument, before) {
                         Some(shown) => shown,
                         None => {
@@ -115,7 +125,7 @@ impl Redactions {
     }
 
     /// An argument that is itself a command line: what is left of it, when there is a secret in it.
-    fn inside(&self, argument: &str, mut named: Vec<bool>) -> Option<String> {
+    fn inside(&self, argument: &str, mut named: Vec<usize>) -> Option<String> {
         let mut from = 0;
         let mut next_is_secret = false;
         if !argument.contains(char::is_whitespace) {
@@ -129,7 +139,7 @@ impl Redactions {
             if next_is_secret {
                 return Some(format!("{}{INSTEAD}", argument.get(..at)?));
             }
-            match self.look(bare, &named) {
+            match self.look(bare, &named, true) {
                 Look::Plain => {}
                 Look::Next => next_is_secret = true,
                 Look::From(offset) => return Some(format!("{}{INSTEAD}", argument.get(..start + offset)?)),
@@ -139,24 +149,28 @@ impl Redactions {
         None
     }
 
-    /// For each entry, whether its program has been named: at first where it has none.
-    fn named(&self) -> Vec<bool> {
-        self.0.iter().map(|entry| entry.program.is_none()).collect()
+    /// For each entry, how many words of its command have been named.
+    fn named(&self) -> Vec<usize> {
+        vec![0; self.0.len()]
     }
 
-    /// Notes the programs that this word names.
-    fn name(&self, named: &mut [bool], word: &str) {
+    /// Notes the programs, and what they are told to do, that this word names.
+    fn name(&self, named: &mut [usize], word: &str) {
         let word = word.rsplit('/').next().unwrap_or(word);
         for (entry, named) in self.0.iter().zip(named) {
-            *named = *named || entry.program.as_ref().is_some_and(|program| matches(program, word));
+            *named += usize::from(entry.command.get(*named).is_some_and(|wanted| matches(wanted, word)));
         }
     }
 
-    fn look(&self, argument: &str, named: &[bool]) -> Look {
+    /// `within`: it is a word of a command line in an argument.
+    fn look(&self, argument: &str, named: &[usize], within: bool) -> Look {
         let (mut is_next, mut from) = (false, None::<usize>);
         // Of the same length.
         let lower = argument.to_ascii_lowercase();
-        for (entry, _) in self.0.iter().zip(named).filter(|(_, named)| **named) {
+        let holds = |(entry, named): &(&Entry, &usize)| {
+            **named == entry.command.len() && !(within && entry.is_for_arguments_alone())
+        };
+        for (entry, _) in self.0.iter().zip(named).filter(holds) {
             let text = if entry.any_case { &lower } else { argument };
             match entry.place {
                 Place::Next if entry.is_whole(text) => {}
@@ -181,7 +195,7 @@ impl Redactions {
         }
     }
 
-    /// A text without what stands before the `@` of the addresses in it, behind the name of a user.
+    /// A text without what stands before the `@` of the addresses in it, behind the name of a user, or as a token in its place.
     fn without_userinfo(&self, text: String) -> String {
         if !self.0.iter().any(|entry| entry.place == Place::Address) || !text.contains("://") {
             return text;
@@ -192,14 +206,18 @@ impl Redactions {
             told.push_str("://");
             let end = piece.find(|c: char| c.is_whitespace() || "/?#'\"".contains(c)).unwrap_or(piece.len());
             let (host, rest) = piece.split_at(end);
-            let secret =
-                host.rsplit_once('@').and_then(|(before, host)| Some((before.split_once(':')?, host)));
-            match secret {
-                Some(((user, word), host)) if !word.is_empty() => {
-                    told.push_str(&format!("{user}:{INSTEAD}@{host}{rest}"));
-                }
-                _ => told.push_str(piece),
-            }
+            let Some((before, host)) = host.rsplit_once('@') else {
+                told.push_str(piece);
+                continue;
+            };
+            let (user, colon, word) = match before.split_once(':') {
+                Some((user, word)) => (user, ":", word),
+                None => (before, "", ""),
+            };
+            let is_token = user.len() >= TOKEN && TOKENS.iter().any(|begin| user.starts_with(begin));
+            let user = if is_token { INSTEAD } else { user };
+            let word = if word.is_empty() { "" } else { INSTEAD };
+            told.push_str(&format!("{user}{colon}{word}@{host}{rest}"));
         }
         told
     }
@@ -227,8 +245,8 @@ enum Look {
 impl Entry {
     /// For a short option of a program: where it ends in an argument that has others before it, which take no value.
     fn in_cluster(&self, argument: &str) -> Option<usize> {
-        let program = self.program.as_deref()?;
-        let (_, flags) = FLAGS.iter().find(|(name, _)| *name == program)?;
+        let program = self.command.first()?;
+        let (_, flags) = FLAGS.iter().find(|(name, _)| name == program)?;
         let mut option = self.before.strip_prefix('-')?.chars();
         let (Some(letter), None) = (option.next().filter(char::is_ascii_alphabetic), option.next()) else {
             return None;
@@ -236,6 +254,10 @@ impl Entry {
         let letters = argument.strip_prefix('-')?;
         let at = letters.find(letter)?;
         letters.get(..at)?.chars().all(|c| flags.contains(c)).then_some(at + 2)
+    }
+
+    fn is_for_arguments_alone(&self) -> bool {
+        self.command.first().is_some_and(|program| ALONE.contains(&program.as_str()))
     }
 
     /// Whether no value follows the argument: it has it in itself, or is one that only speaks of secrets.
@@ -249,14 +271,17 @@ impl Entry {
 fn entry_of(written: &str) -> Result<Entry, String> {
     if written == ADDRESS {
         let (before, written) = (String::new(), written.to_owned());
-        return Ok(Entry { program: None, before, place: Place::Address, any_case: false, written });
+        return Ok(Entry { command: Vec::new(), before, place: Place::Address, any_case: false, written });
     }
     let words: Vec<&str> = written.split_whitespace().collect();
-    let (program, words) = match words.as_slice() {
-        [program, rest @ ..] if !rest.is_empty() && !program.starts_with('-') && rest != ["*"] => {
-            (Some(*program), rest)
+    let (command, words) = match words.as_slice() {
+        [program, told, _, ..] if words.iter().position(|word| word.starts_with('-')) == Some(2) => {
+            (vec![*program, *told], words.get(2..).unwrap_or_default())
         }
-        all => (None, all),
+        [program, rest @ ..] if !rest.is_empty() && !program.starts_with('-') && rest != ["*"] => {
+            (vec![*program], rest)
+        }
+        all => (Vec::new(), all),
     };
     let (before, place) = match words {
         [option, "*"] => (*option, Place::Next),
@@ -265,11 +290,15 @@ fn entry_of(written: &str) -> Result<Entry, String> {
             Some(before) => (before, Place::Rest),
             None => return Err("it needs a `*` where the secret stands".to_owned()),
         },
-        _ => return Err("it is not of the form `[PROGRAM] OPTION*` or `[PROGRAM] OPTION *`".to_owned()),
+        _ => {
+            return Err(
+                "it is not of the form `[PROGRAM [ARGUMENT]] OPTION*` or the same with `OPTION *`".to_owned()
+            );
+        }
     };
     let any_case = !before.starts_with('-') || before.starts_with("--");
     Ok(Entry {
-        program: program.map(str::to_owned),
+        command: command.into_iter().map(str::to_owned).collect(),
         before: if any_case { before.to_ascii_lowercase() } else { before.to_owned() },
         place,
         any_case,

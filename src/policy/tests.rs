@@ -353,10 +353,26 @@ fn common_secrets_in_arguments_are_left_out() {
         "smbclient|-Uu%S3C",
         "redis-cli|-a|S3C",
         "sh|-c|db_token=S3C db_password=x true",
+        "curl|-H|Authorization: Bearer S3C|http://h",
+        "curl|-sHauthorization:S3C|http://h",
+        "curl|--header=Proxy-Authorization: Basic S3C|http://h",
+        "sudo|/usr/bin/curl|-H|X-Vault-Token: S3C|http://h",
+        "curl|-H|PRIVATE-TOKEN:S3C|http://h",
+        "curl|-H|Cookie: a=b; c=S3C|http://h",
+        "curl|-H|X-Api-Key: S3C|http://h",
+        "wget|--header=Authorization: Bearer S3C|http://h",
+        "useradd|-m|-p|S3C|bob",
+        "sudo|-u|root|usermod|-p|S3C|bob",
+        "docker|--context|x|login|-u|me|-p|S3C",
+        "sh|-c|docker login -u me -p S3C",
+        "git|clone|https://ghp_0123456789abcdefS3C@github.com/x",
+        "git|clone|https://github_pat_0123456789S3C:x-oauth-basic@github.com/x",
     ] {
         assert!(!told(line).contains("S3C"), "{line}: {}", told(line));
     }
     assert_eq!(told("psql|postgres://u:pw@h/db"), "psql|postgres://u:[redacted]@h/db");
+    assert_eq!(told("curl|-H|Authorization: a b|http://h"), "curl|-H|Authorization:[redacted]|http://h");
+    assert_eq!(told("x|https://glpat-0123456789abcdef@h/y|z"), "x|https://[redacted]@h/y|z");
     for line in [
         "docker|login|--password-stdin|registry",
         "mysql|-P|3306|-u|root|-p",
@@ -373,6 +389,15 @@ fn common_secrets_in_arguments_are_left_out() {
         "curl|-ooutput|-dquiet",
         "openssl|rsa|-check|-in|KEY",
         "smbclient|-c|put %x",
+        "docker|run|-p|8080:80|nginx",
+        "sh|-c|podman run -p 8080:80 nginx && rm -r /srv",
+        "sh|-c|useradd -m bob && mkdir -p /x && touch /evil",
+        "sh|-c|curl -s http://h | grep Authorization: x; touch /evil",
+        "grep|-rnH|Authorization: a|/etc",
+        "chown|-RH|app-token:staff|/srv",
+        "git|clone|ssh://ghp_me@h/x",
+        "curl|-H|Authorization:|http://h",
+        "x|http://@h/y|http://u:@h/y",
     ] {
         assert_eq!(told(line), line);
     }
