@@ -1,6 +1,6 @@
 //! Whether typed characters came back in the output, where an echo would be drawn.
 //!
-//! A typed character counts as seen when it is drawn after its key was pressed, in one of six places:
+//! A typed character counts as seen when it is drawn after its key was pressed, in one of seven places:
 //!
 //! 1. Where the cursor stood when the key was pressed, or right behind the typed character that was seen last: so does every
 //!    terminal, line editor and editor (`l` and then `s` behind a prompt).
@@ -11,7 +11,9 @@
 //! 4. Behind the sign of a prompt, if the whole of a line that was ended is drawn there, in order and with nothing between:
 //!    a shell shows so what was typed before it was ready (`ls`, typed while `sleep` ran).
 //! 5. Below the line before, if the whole of the next line of a paste is drawn there, and nothing behind it ([`Below`]).
-//! 6. In the row of a line of which all but the last character was seen, if the whole of the line is drawn there again: fish
+//! 6. In one of the next cells, if it is drawn there first, the cell where the cursor stood keeps what it has, and the cursor is left
+//!    behind that: a line editor puts a letter beside the same letter (an `m` into `comand`), where nothing changes but what follows.
+//! 7. In the row of a line of which all but the last character was seen, if the whole of the line is drawn there again: fish
 //!    indents the word `end` anew at the `d` with which it ends a block.
 //!
 //! The search in readline's history (`^R`) has a place of its own, behind a backquote, and the cursor in the line that was found.
@@ -43,6 +45,9 @@ const PIECE: usize = 2;
 const ROW: usize = 4;
 /// …when keys were pressed so many times meanwhile, and what was not typed yet was not drawn.
 const TURNS: usize = 3;
+
+/// So many of the same letter may stand where one is put beside them.
+const SAME: usize = 3;
 
 /// A row is kept up to this length, in cells.
 const MOST_CELLS: usize = 1000;
@@ -78,6 +83,8 @@ pub(super) struct Match {
     drawn: bool,
     /// Which one was drawn alone, and where the cursor stood behind it.
     alone: Option<(usize, Cell)>,
+    /// Which one was drawn first behind where the cursor stood, in a cell that is not that, and where it stood.
+    beside: Option<(usize, Cell)>,
     loose: Option<Loose>,
     /// What was drawn since, in the row where it begins and from there on: a character for each cell.
     row: Zeroizing<Vec<char>>,
@@ -86,6 +93,8 @@ pub(super) struct Match {
     piece: usize,
     behind: Option<Cell>,
     blanks: usize,
+    /// The first cell of a row to which they went on, and how many bytes of it stood there before that.
+    edge: Option<(Cell, usize)>,
     below: Option<Below>,
     /// It was found there.
     is_below: bool,
@@ -149,6 +158,7 @@ impl Match {
         if let Some((at, after)) = self.alone.take().filter(|(_, after)| *after == stands) {
             self.hit(at, 1, after);
         }
+        self.beside = None;
         // It was not the whole of it that was found below another one.
         if let Some(below) = self.below.as_mut().filter(|below| below.ends_at(&self.typed).is_some()) {
             below.fail();
@@ -232,6 +242,11 @@ impl Match {
     ///
     /// What was drawn behind the cursor is a suggestion, or no echo at all: it is looked for again.
     pub(super) fn rests_at(&mut self, cell: Option<Cell>) {
+        if let Some((at, stood)) = self.beside.take()
+            && let Some(after) = cell.filter(|cell| cell.behind(stood) == Some(1))
+        {
+            self.hit(at, 1, after);
+        }
         let elsewhere = if cell.is_some() { cell != self.seen.after } else { self.is_short() };
         if self.more && elsewhere && !self.search {
             let before = self.fresh.iter().rev().find(|seen| cell.is_some() && seen.after == cell);
@@ -346,6 +361,7 @@ impl Match {
             return true;
         }
         let candidate = ahead(self.seen.next).next_back();
+        self.look_beside(drawn, bytes, first);
         if first && drawn.is_first() && candidate.is_some() && bytes.len() == 1 {
             let last = self.typed.len().saturating_sub(1);
             self.alone = candidate.filter(|at| *at == last).map(|at| (at, drawn.after));
@@ -353,6 +369,18 @@ impl Match {
         let found = self.see_again(drawn, bytes) || self.see_loose(drawn, bytes);
         self.more |= !found && drawn.c != ' ';
         found || below == Found::Next
+    }
+
+    /// Looks for the last one that was typed beside where it was to be drawn.
+    fn look_beside(&mut self, drawn: &Drawn, bytes: &[u8], first: bool) {
+        let last = self.typed.len().saturating_sub(1);
+        let stood = self.stood(last);
+        if first && self.seen.next == last && self.typed.get(last..) == Some(bytes) {
+            let is_near = |stood: &Cell| drawn.cell.behind(*stood).is_some_and(|n| (1..=SAME).contains(&n));
+            self.beside = stood.filter(is_near).map(|stood| (last, stood));
+        } else if stood.is_some_and(|stood| drawn.cell == stood || drawn.cell.is_before(stood)) {
+            self.beside = None;
+        }
     }
 
     /// All of it stands below the line that was typed before it, and ends in this cell.
@@ -404,7 +432,7 @@ impl Match {
         };
         self.fresh.push(self.seen);
         self.more = false;
-        self.loose = None;
+        (self.loose, self.beside) = (None, None);
     }
 
     /// Looks for some of it in a row. True when it was found to be one.
@@ -448,8 +476,17 @@ impl Match {
 
     /// Looks for all of it behind the sign of a prompt.
     fn see_piece(&mut self, drawn: &Drawn, bytes: &[u8]) {
-        let behind =
+        let mut behind =
             self.behind.replace(drawn.after).is_some_and(|after| self.piece > 0 && drawn.is_at(after));
+        let wraps = behind && drawn.is_first();
+        // A line editor makes sure of the wrap by a blank, or by what comes next, and draws there again.
+        match self.edge {
+            _ if wraps => self.edge = Some((drawn.cell, self.piece)),
+            Some((cell, piece)) if !behind && self.piece > 0 && drawn.cell == cell => {
+                (self.piece, behind) = (piece, true);
+            }
+            _ => {}
+        }
         let goes_on = self.typed.get(self.piece..).is_some_and(|rest| rest.starts_with(bytes));
         let blank = drawn.c == ' ' && self.typed.iter().take(self.piece).all(|byte| *byte == b' ');
         if behind && goes_on {
@@ -461,7 +498,7 @@ impl Match {
             (self.piece, self.blanks) = (bytes.len(), 0);
         } else if self.piece > 0 {
             // Blanks behind it clear what stood there.
-            if drawn.c == ' ' && self.piece == self.typed.len() {
+            if drawn.c == ' ' && (wraps || self.piece == self.typed.len()) {
                 return;
             }
             self.piece = if goes_on { self.piece.saturating_add(bytes.len()) } else { 0 };

@@ -1,6 +1,6 @@
 //! What is typed in the open is stored, however it is shown.
 
-use super::tests::Step::{Show, Type};
+use super::tests::Step::{self, Show, Type};
 use super::tests::{keys, play, play_keys, stored, withheld};
 use super::*;
 
@@ -30,6 +30,31 @@ fn slow_keys_are_stored_though_a_suggestion_stands_behind_them_or_the_word_is_dr
         Show(1810, "\r\n"),
     ];
     assert_eq!(stored(&play(Input::Echoed, &colours)), "ls\r");
+}
+
+#[test]
+fn a_letter_that_is_put_beside_the_same_letter_is_stored_and_a_key_of_a_secret_is_not() {
+    // As readline draws it, and zsh: nothing changes where the cursor stood.
+    for drawn in ["\x1b[Cmand\x08\x08\x08\x08", "\x1b[C\x1b[1@m\x08"] {
+        let mut steps =
+            vec![Type(0, "echo comand"), Show(5, "echo comand"), Type(600, "\x1b[D\x1b[D\x1b[D\x1b[D")];
+        steps.extend([Show(605, "\x08\x08\x08\x08"), Type(1700, "m"), Show(1705, drawn)]);
+        let slow = [Type(3000, "\x05"), Show(3005, "\x1b[4C"), Type(4500, "\r"), Show(4505, "\r\n")];
+        let typed = "echo comand\x1b[D\x1b[D\x1b[D\x1b[Dm\x05\r";
+        let out = play(Input::Echoed, &steps.iter().chain(&slow).map(Step::again).collect::<Vec<_>>());
+        assert_eq!((stored(&out).as_str(), withheld(&out)), (typed, 0), "{drawn:?}");
+        let at_once = [Type(1750, "\r"), Show(1755, "\r\n")];
+        let out = play(Input::Echoed, &steps.iter().chain(&at_once).map(Step::again).collect::<Vec<_>>());
+        assert_eq!(stored(&out), typed.replace('\x05', ""), "{drawn:?}");
+    }
+    // A star, or a hint that begins with the key; the cursor goes on by a star, by none, or by two.
+    for drawn in
+        ["\x1b[Cm\x08\x08*", "*m\x08", "\x1b[Cm\x08\x08", "\x1b[Cm", "\x1b[4Cm\x1b[4D", "x m\x08\x08"]
+    {
+        let steps =
+            [Show(0, "PIN: "), Type(600, "m"), Show(605, drawn), Type(2000, "\r"), Show(2005, "\r\n")];
+        assert_eq!(stored(&play(Input::Echoed, &steps)), "\r", "{drawn:?}");
+    }
 }
 
 #[test]
@@ -123,6 +148,23 @@ fn a_line_that_is_pasted_with_its_end_is_stored_though_it_is_drawn_twice_and_wra
         stored(&play(Input::Echoed, &[Show(0, prompt), Type(9, &(line.clone() + "\r")), Show(20, &drawn)])),
         line + "\r"
     );
+}
+
+#[test]
+fn a_line_that_is_typed_ahead_is_stored_though_the_shell_shows_it_wrapped() {
+    // As zsh does it, where a letter ends the row, and where a blank does; as readline; as a terminal.
+    let (letter, blank) = (format!("echo {}", "x".repeat(73)), format!("echo {} ", "y".repeat(72)));
+    for (line, drawn) in [
+        (format!("{letter}and more"), format!("e\x08{letter} \r\x1b[Ka\rand more")),
+        (format!("{blank}and more"), format!("e\x08{blank} \r\x1b[Ka\rand more")),
+        (format!("{letter} and more"), format!("{letter} \r and more")),
+        (format!("{letter} and more"), format!("{letter} and more")),
+    ] {
+        let typed = format!("true\r{line}\r");
+        let shown = format!("true\r\n$ {drawn}\r\n");
+        let out = play(Input::Echoed, &[Show(0, "12345 $ "), Type(900, &typed), Show(910, &shown)]);
+        assert_eq!((stored(&out), withheld(&out)), (typed, 0), "{drawn:?}");
+    }
 }
 
 #[test]
