@@ -75,6 +75,14 @@ impl Error {
         self
     }
 
+    /// Says that this went wrong as well.
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
+        self.what = format!("{}; {}", self.what, other.what);
+        self.hints.extend(other.hints);
+        self
+    }
+
     /// The kind.
     pub fn kind(&self) -> Kind {
         self.kind

@@ -123,31 +123,35 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
         }
         None => What::Whole(opened),
     };
-    let losses = match args.file() {
+    let (losses, kept) = match args.file() {
         None if console.is_terminal() => {
             let out = LineSafe { out: console.raw(), line: Vec::new() };
-            export(context, opened, format, out, None)?
+            (export(context, opened, format, out, None)?, Ok(()))
         }
-        None => export(context, opened, format, BufWriter::new(console.raw()), None)?,
-        Some(path) => {
-            let losses = to_file(context, opened, format, path)?;
-            console.note(format!("wrote {}", shown(path)));
-            losses
-        }
+        None => (export(context, opened, format, BufWriter::new(console.raw()), None)?, Ok(())),
+        Some(path) => to_file(context, opened, format, path)?,
     };
     if !losses.is_empty() {
         console.remark("note", Ink::Yellow, losses);
     }
-    // Only now: what was found is written.
-    if let Some(fault) = in_part {
-        return Err(Error::new(Kind::Input, format!("{name} could only in part be searched: {fault}"))
-            .hint("what was found is written; there may be more"));
-    }
     // What a whole export came to is told where its last time is known.
-    if let Some(why) = no_end.filter(|_| args.hits.is_some()) {
+    if let Some(why) = no_end.filter(|_| args.hits.is_some() && in_part.is_none()) {
         console.note(format!("{why}: there may have been more than could be searched"));
     }
-    Ok(())
+    // Only now: what was found is written.
+    let in_part = in_part.map_or(Ok(()), |fault| {
+        let told = Error::new(Kind::Input, format!("{name} could only in part be searched: {fault}"));
+        Err(told.hint("what was found is written; there may be more"))
+    });
+    both(in_part, kept)
+}
+
+/// Each that failed is told: where what was written is, and that it is not all.
+fn both(one: Result<()>, other: Result<()>) -> Result<()> {
+    match (one, other) {
+        (Err(one), Err(other)) => Err(one.and(other)),
+        (one, other) => one.and(other),
+    }
 }
 
 fn whole_seconds(text: &str) -> std::result::Result<u16, String> {
@@ -198,23 +202,22 @@ fn commands(context: &Context, args: &Args) -> Result<()> {
         context.console.note(text);
     }
     let alone = opened.alone();
-    write_commands(context, args, &opened.commands_and(&alone))?;
+    let kept = write_commands(context, args, &opened.commands_and(&alone))?;
     // Only now: what could be read is written.
-    match fault {
-        None => Ok(()),
-        Some(error) => {
-            let said = format!("{}: not all commands could be read", shown(&opened.found.path));
-            Err(Error::from(error).while_doing(said))
-        }
-    }
+    let read = fault.map_or(Ok(()), |error| {
+        let said = format!("{}: not all commands could be read", shown(&opened.found.path));
+        Err(Error::from(error).while_doing(said))
+    });
+    both(read, kept)
 }
 
-fn write_commands(context: &Context, args: &Args, commands: &[&Command]) -> Result<()> {
+/// Gives whether what was written got its name.
+fn write_commands(context: &Context, args: &Args, commands: &[&Command]) -> Result<Result<()>> {
     let Some(path) = args.file() else {
         for command in commands {
             context.console.json(command)?;
         }
-        return Ok(());
+        return Ok(Ok(()));
     };
     let mut file = Draft::begin(path)?;
     let mut out = BufWriter::new(&mut file);
@@ -224,17 +227,26 @@ fn write_commands(context: &Context, args: &Args, commands: &[&Command]) -> Resu
     });
     written.and_then(|()| out.flush()).map_err(|error| sys::Error::at("write", path, error))?;
     drop(out);
+    Ok(kept(context, file, path))
+}
+
+/// Gives also whether what was written got its name.
+fn to_file(context: &Context, opened: What, format: Format, path: &Path) -> Result<(Losses, Result<()>)> {
+    let mut file = Draft::begin(path)?;
+    // Also what a recording gave that cannot be read on is kept, whatever the reason.
+    match export(context, opened, format, BufWriter::new(&mut file), Some(path)) {
+        Ok(losses) => Ok((losses, kept(context, file, path))),
+        Err(unread) => Err(match file.keep() {
+            Ok(()) => unread,
+            Err(taken) => unread.and(taken),
+        }),
+    }
+}
+
+fn kept(context: &Context, file: Draft, path: &Path) -> Result<()> {
     file.keep()?;
     context.console.note(format!("wrote {}", shown(path)));
     Ok(())
-}
-
-fn to_file(context: &Context, opened: What, format: Format, path: &Path) -> Result<Losses> {
-    let mut file = Draft::begin(path)?;
-    let written = export(context, opened, format, BufWriter::new(&mut file), Some(path));
-    // Also what a recording gave that cannot be read on, whatever the reason.
-    file.keep()?;
-    written
 }
 
 /// Writes it to a file, or, without one, to standard output.

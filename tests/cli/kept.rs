@@ -70,6 +70,38 @@ fn what_a_recording_gave_before_the_system_could_not_read_on_is_kept() {
 }
 
 #[test]
+fn where_an_export_is_and_that_it_is_not_all_are_both_told() {
+    if !can_trace() {
+        return;
+    }
+    let (home, path) = long();
+    if sealcast::sys::file::create_nameless(&home.path("")).unwrap().is_none() {
+        crate::skipped("this file system has no files without a name");
+        return;
+    }
+    let whole = std::fs::read(&path).unwrap();
+    let (first, second) = whole.split_at(whole.len() / 2);
+    std::fs::write(home.path("half.scast"), first).unwrap();
+    std::fs::write(home.path("bad.scast"), [first, b"something else", second].concat()).unwrap();
+    // As if somebody had taken the name meanwhile.
+    let taken = ["-e", "trace=linkat", "-e", "inject=linkat:error=EEXIST:when=1"];
+    for (rec, format, hits, wrong) in [
+        ("bad.scast", "cast", None, " only: "),
+        ("bad.scast", "cast", Some("0"), "checksum does not match; "),
+        ("bad.scast", "commands", None, "not all commands could be read"),
+        ("half.scast", "cast", None, "exported up to "),
+    ] {
+        let _ = std::fs::remove_file(home.path("part.1"));
+        let mut args = vec!["export", rec, "-f", format, "-o", "part"];
+        args.extend(hits.iter().flat_map(|hits| ["--hits", hits]));
+        let ran = under_strace(&home, &taken, &args).exits(2);
+        for told in [wrong, "what was written is in part.1\n"] {
+            assert!(ran.err.contains(told) && home.path("part.1").exists(), "{ran}");
+        }
+    }
+}
+
+#[test]
 fn an_export_that_is_killed_leaves_nothing_that_could_be_taken_for_the_whole() {
     if !can_trace() {
         return;
