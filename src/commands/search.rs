@@ -48,7 +48,14 @@ pub struct Args {
     #[arg(long = "in", value_name = "FIELDS", value_parser = Fields::parse)]
     fields: Option<Fields>,
     /// Show this many lines before and after a hit on the screen
-    #[arg(short = 'C', long, value_name = "LINES", default_value_t = 0)]
+    #[arg(
+        short = 'C',
+        long,
+        value_name = "LINES",
+        default_value_t = 0,
+        value_parser = lines_around,
+        allow_negative_numbers = true
+    )]
     context: u8,
     /// Only what stood, ran or was typed at or after TIME, whenever its recording began
     #[arg(long, value_name = "TIME")]
@@ -57,7 +64,7 @@ pub struct Args {
     #[arg(long, value_name = "TIME")]
     to: Option<String>,
     /// Stop after this many hits, or with -l recordings
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", value_parser = most, allow_negative_numbers = true)]
     limit: Option<u64>,
     /// Only how many hits each recording has
     #[arg(short = 'c', long, conflicts_with_all = ["files", "context", "limit"])]
@@ -83,6 +90,15 @@ pub struct Args {
     store: Option<PathBuf>,
     #[command(flatten)]
     filters: Filters,
+}
+
+fn lines_around(text: &str) -> std::result::Result<u8, String> {
+    text.parse().map_err(|_| format!("not a number of lines, {} at most", u8::MAX))
+}
+
+fn most(text: &str) -> std::result::Result<u64, String> {
+    let most = text.parse().ok().filter(|most| *most > 0);
+    most.ok_or_else(|| format!("not a number from 1 to {}", u64::MAX))
 }
 
 /// What is counted over all recordings.

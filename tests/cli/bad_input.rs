@@ -227,7 +227,10 @@ fn wrong_arguments_are_one_line_with_hints() {
             &["export", "last", "--hits", "x", "--around", "0.5"],
             "not a number of whole seconds, 65535 at most",
         ),
-        (&["search", "x", "--limit", "-1"], "invalid digit"),
+        (&["search", "x", "--limit", "-1"], "not a number from 1 to 18446744073709551615"),
+        (&["search", "x", "--limit", "0"], "not a number from 1 to"),
+        (&["search", "x", "-C", "-1"], "not a number of lines, 255 at most"),
+        (&["search", "x", "-C", "256"], "not a number of lines, 255 at most"),
     ] {
         let ran = home.run(args).exits(2).complains(wrong);
         assert!(!ran.err.contains("-- -1"), "{ran}");
