@@ -60,12 +60,17 @@ impl Excerpt {
             ControlFlow::Continue(())
         });
         let answer = answer.ok_or_else(|| Error::new(Kind::System, "nothing was searched"))?;
-        let fault = answer.fault;
+        let (fault, looked) = (answer.fault, answer.segments > 0);
         let (hits, more) = answer.found.map(|found| (found.hits, found.more)).unwrap_or_default();
         let parts = parts(&hits, around);
         if parts.is_empty() {
             if let Some(fault) = fault {
-                let what = format!("{} could not be searched: {fault}", name(found));
+                let what = if looked {
+                    "only in part be searched, and nothing was found"
+                } else {
+                    "not be searched"
+                };
+                let what = format!("{} could {what}: {fault}", name(found));
                 return Err(Error::new(Kind::Input, what));
             }
             let what = match hits.len() {

@@ -223,7 +223,8 @@ fn report(context: &Context, args: &Args, found: &Found, answer: Answer, sums: &
     sums.unlike += usize::from(answer.unlike);
     if let Some(why) = &answer.fault {
         sums.unreadable += 1;
-        let what = if answer.found.is_some() { "only in part" } else { "not" };
+        // Also where nothing is found: what there is of it was looked at.
+        let what = if answer.found.is_some() || answer.segments > 0 { "only in part" } else { "not" };
         context.console.remark(
             "error",
             Ink::Red,
@@ -322,7 +323,7 @@ impl Sums {
             ));
         }
         if self.unreadable > 0 {
-            line.push_str(&format!(" · {} could not be searched", self.unreadable));
+            line.push_str(&format!(" · {} could not be searched whole", self.unreadable));
         }
         if self.limited || told < of {
             line.push_str(" · stopped at the limit");

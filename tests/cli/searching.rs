@@ -565,7 +565,12 @@ fn the_parts_around_hits_are_exported_and_play_by_themselves() {
         "{kept}\n{ran}"
     );
     let ran = export(&["nothing like it"]).exits(2);
-    assert!(ran.err.contains(&format!("{torn} could not be searched: it was not closed")), "{ran}");
+    let why = format!("{torn} could only in part be searched, and nothing was found: it was not closed");
+    assert!(ran.err.contains(&why), "{ran}");
+    // So it is where many are searched.
+    let ran = home.run(&["search", "nothing like it"]).exits(2);
+    let why = format!("error: {torn} could only in part be searched: it was not closed");
+    assert!(ran.err.contains(&why) && ran.err.contains("1 could not be searched whole"), "{ran}");
 }
 
 #[test]
