@@ -8,10 +8,10 @@
 mod fold;
 mod table;
 
-pub use table::{Column, Table, shorten};
+pub use table::{Column, Table};
 
 use crate::sys::{self, fd, tty};
-use crate::text::{Escaped, is_deceptive};
+use crate::text::{Escaped, is_deceptive, shorten};
 use std::fmt::{self, Display, Write as _};
 use std::io::{self, IsTerminal as _, Write};
 use std::sync::{Mutex, MutexGuard, PoisonError};

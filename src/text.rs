@@ -72,6 +72,26 @@ pub fn is_seen(text: &str) -> bool {
     !text.chars().all(unseen)
 }
 
+/// Columns that a text takes, characters that are joined into one as one.
+pub fn cells(text: &str) -> usize {
+    unicode_width::UnicodeWidthStr::width(text)
+}
+
+/// At most `width` columns of a text, the last of them `…` where something was left out.
+pub fn shorten(text: &str, width: usize) -> String {
+    if cells(text) <= width {
+        return text.to_owned();
+    }
+    if width == 0 {
+        return String::new();
+    }
+    // Not character by character: joined, they take less than each for itself, or more.
+    let ends: Vec<usize> = text.char_indices().map(|(at, c)| at + c.len_utf8()).collect();
+    let fit = ends.partition_point(|end| text.get(..*end).is_some_and(|text| cells(text) < width));
+    let end = fit.checked_sub(1).and_then(|last| ends.get(last)).copied().unwrap_or(0);
+    format!("{}…", text.get(..end).unwrap_or_default())
+}
+
 /// Bytes as text: what is not UTF-8 appears as `\xNN`, everything else is left as it is (also control characters: whoever
 /// shows the text makes them visible).
 pub fn lossless(bytes: &[u8]) -> String {
@@ -200,6 +220,20 @@ pub fn and_more(more: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_shortened_takes_the_room_there_is_and_no_more() {
+        let family = "\u{1f468}\u{200d}\u{1f469}\u{200d}\u{1f467}";
+        assert_eq!((cells(family), shorten(&format!("{family}ab"), 4)), (2, format!("{family}ab")));
+        assert_eq!(shorten(&format!("{family}abc"), 4), format!("{family}a…"));
+        // Two columns, of characters of one and of none.
+        let warning = "\u{26a0}\u{fe0f}";
+        assert_eq!(shorten(&warning.repeat(3), 4), format!("{warning}\u{26a0}…"));
+        assert_eq!(["e\u{301}e\u{301}e\u{301}", "ボブス"].map(|text| shorten(text, 2)), ["e\u{301}…", "…"]);
+        assert_eq!([0, 1, 3].map(|width| shorten("abc", width)), ["", "…", "abc"]);
+        let long = "a".to_owned() + &"\u{301}".repeat(1 << 20) + "bc";
+        assert_eq!(shorten(&long, 2).len(), long.len() - 2 + "…".len());
+    }
 
     #[test]
     fn a_beginning_has_so_many_characters_and_says_that_there_is_more() {

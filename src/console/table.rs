@@ -4,6 +4,7 @@
 //! [`super::Console::table`].
 
 use super::{Style, fold, safe};
+use crate::text::{cells, shorten};
 use std::fmt::Display;
 
 /// How a column gives way when the terminal is narrow.
@@ -147,30 +148,6 @@ impl Table {
         out.push_str(&fold::fold(&parts, indent, width, colour));
         out.push('\n');
     }
-}
-
-fn cells(text: &str) -> usize {
-    unicode_width::UnicodeWidthStr::width(text)
-}
-
-/// At most `width` cells of `text`, the last of them `…` when something was left out.
-pub fn shorten(text: &str, width: usize) -> String {
-    if cells(text) <= width {
-        return text.to_owned();
-    }
-    let mut short = String::new();
-    let mut used = 1;
-    for c in text.chars() {
-        used += unicode_width::UnicodeWidthChar::width(c).unwrap_or(0);
-        if used > width {
-            break;
-        }
-        short.push(c);
-    }
-    if width > 0 {
-        short.push('…');
-    }
-    short
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
 //! The list of recordings.
 
 use super::super::browser::{Browser, Row};
-use super::{beginning, bold, cells, dim, prompt_line, reversed, text};
-use crate::text::escaped;
+use super::{beginning, bold, dim, prompt_line, reversed, text};
+use crate::text::{cells, escaped};
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 use ratatui::style::Style;

@@ -12,7 +12,7 @@ use super::app::{App, Depth, Integrity, Over};
 use super::prompt::{Prompt, Purpose};
 use super::times;
 use crate::replay::{Idle, Source};
-use crate::text::{escaped, plural};
+use crate::text::{cells, escaped, plural, shorten};
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 use ratatui::style::{Color, Modifier, Style};
@@ -86,21 +86,6 @@ pub(super) fn text(buffer: &mut Buffer, area: Rect, x: u16, y: u16, line: &str, 
     }
     let (end, _) = buffer.set_stringn(area.x + x, area.y + y, line, usize::from(area.width - x), style);
     end - area.x
-}
-
-/// As much of a line as so many columns take; where that is not all, it ends in `…`.
-fn fitted(line: &str, room: usize) -> String {
-    if cells(line) <= room {
-        return line.to_owned();
-    }
-    let until = |(at, c): (usize, char)| line.get(..at + c.len_utf8());
-    let beginnings = line.char_indices().filter_map(until).take_while(|text| cells(text) < room);
-    format!("{}…", beginnings.last().unwrap_or_default())
-}
-
-/// Columns that a text takes.
-fn cells(text: &str) -> usize {
-    unicode_width::UnicodeWidthStr::width(text)
 }
 
 /// Writes a line that ends at the right edge; gives the column where it begins.
@@ -295,7 +280,7 @@ fn status<S: Source>(app: &App<S>, area: Rect, buffer: &mut Buffer) {
     if !app.places.framed && matches!(app.over, Over::None) {
         right.insert(0, screen::geometry(app, app.places.screen) + "   F1 help ");
     }
-    let words = fitted(&words, usize::from(area.width).saturating_sub(1));
+    let words = shorten(&words, usize::from(area.width).saturating_sub(1));
     let end = text(buffer, area, 1, 0, &words, style);
     if let Some(line) =
         right.iter().find(|line| usize::from(end) + 2 + cells(line) <= usize::from(area.width))
