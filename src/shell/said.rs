@@ -2,6 +2,7 @@
 //!
 //! Event code `c`; the data is JSON. A reader that does not know it passes over it, as over every code it does not know.
 
+use super::commands::READ_ON;
 use super::marks::{Hint, Mark};
 use crate::cast::{Command, Event, Payload, Source, Trust, millis};
 use serde::{Deserialize, Serialize};
@@ -86,6 +87,8 @@ pub struct Retold {
     bytes: usize,
     /// The last one runs.
     runs: bool,
+    /// Its start was told again: the end that is told next is that of a line nobody told of.
+    read_on: bool,
     /// A start was told, or an end…
     begun: bool,
     /// …which, where it was before any start, is that of what ran before: time, status, and those of a pipeline.
@@ -102,6 +105,20 @@ impl Retold {
                 let (flags, unlisted) = (start.flags(), start.unlisted);
                 let (source, trust) = (Source::Shell, Trust::Told);
                 let text = start.text.unwrap_or_default();
+                let runs = std::mem::take(&mut self.runs);
+                if let Some(command) = self.commands.last_mut().filter(|_| runs) {
+                    // The history did not take the line that starts now, so that its last line is still this one (see the tracker).
+                    if !text.is_empty() && command.text == text {
+                        if !std::mem::replace(&mut self.read_on, true) {
+                            command.flags.push(READ_ON.to_owned());
+                        }
+                        self.runs = true;
+                        return;
+                    }
+                    // How it ended nobody told.
+                    command.end = Some(now);
+                }
+                self.read_on = false;
                 let command = Command { text, start: now, source, trust, flags, ..Command::default() };
                 self.bytes = self.bytes.saturating_add(command.size());
                 self.runs = (unlisted || !command.text.is_empty()) && self.bytes <= RETOLD;
@@ -116,7 +133,10 @@ impl Retold {
             Some(Said::Mark(Mark::End { status, pipe, .. })) => {
                 let runs = std::mem::take(&mut self.runs);
                 if let Some(command) = self.commands.last_mut().filter(|_| runs) {
-                    (command.end, command.exit, command.pipe) = (Some(now), status, pipe);
+                    command.end = Some(now);
+                    if !self.read_on {
+                        (command.exit, command.pipe) = (status, pipe);
+                    }
                 }
             }
             _ => {}
@@ -179,9 +199,51 @@ mod tests {
         let told: Vec<_> = made.iter().map(|c| (c.text.as_str(), c.start, c.end, c.exit)).collect();
         assert_eq!(
             told,
-            [("ls", 1000, Some(2000), Some(2)), ("", 5000, Some(6000), Some(1)), ("vi", 7000, None, None)]
+            [
+                ("ls", 1000, Some(2000), Some(2)),
+                ("", 5000, Some(6000), Some(1)),
+                ("vi", 7000, Some(19_000), None)
+            ]
         );
         assert_eq!((made[0].source, made[1].flags.len(), made[2].flags.len()), (Source::Shell, 1, 1));
+    }
+
+    #[test]
+    fn a_start_that_is_told_again_is_no_other_command_and_has_no_status() {
+        let start = |text: &str| Mark::Start(Start { text: Some(text.into()), ..Start::default() });
+        let end = |status| Mark::End { status: Some(status), pipe: vec![0, status], cancelled: false };
+        let unlisted = || Mark::Start(Start { unlisted: true, ..Start::default() });
+        let mut retold = Retold::default();
+        let said = [
+            start("one"),
+            start("two"),
+            start("two"),
+            start("two"),
+            end(7),
+            start("two"),
+            end(1),
+            unlisted(),
+            unlisted(),
+        ];
+        for (second, mark) in said.into_iter().enumerate() {
+            let payload = Said::Mark(mark).kept().unwrap();
+            retold.event(&Event::new(Duration::from_secs(second as u64), payload));
+        }
+        let made = retold.finish();
+        let told: Vec<_> = made.iter().map(|c| (c.text.as_str(), c.start, c.end, c.exit)).collect();
+        assert_eq!(
+            told,
+            [
+                ("one", 0, Some(1000), None),
+                ("two", 1000, Some(4000), None),
+                ("two", 5000, Some(6000), Some(1)),
+                ("", 7000, Some(8000), None),
+                ("", 8000, None, None)
+            ]
+        );
+        let flags: Vec<usize> = made.iter().map(|c| c.flags.len()).collect();
+        assert_eq!((flags, made[1].pipe.len(), made[2].pipe.len()), (vec![0, 1, 0, 1, 1], 0, 2));
+        assert!(made[1].flags[0].starts_with("read-on: "), "{:?}", made[1].flags);
     }
 
     #[test]

@@ -12,7 +12,7 @@ use crate::shell::marks::{Start, UNLISTED};
 /// The flag of the first command of which no end was told.
 const ENDLESS: &str = "marks-ended: the shell goes on, but no longer tells how commands end";
 /// The flag of a command with which the shell has read lines that it tells nothing of.
-const READ_ON: &str = "read-on: further lines were read before the prompt came back: the status is not known, and programs may be theirs";
+pub(in crate::shell) const READ_ON: &str = "read-on: further lines were read before the prompt came back: the status is not known, and programs may be theirs";
 
 impl Tracker {
     /// Whether a line that was read off the screen while a command ran is the one that the shell tells of now. Of several lines
