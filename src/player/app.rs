@@ -6,7 +6,7 @@ use super::pages::Pages;
 use super::prompt::Prompt;
 use super::times;
 use crate::cast::Payload;
-use crate::replay::{Budget, Idle, Replay, Source};
+use crate::replay::{Budget, Idle, Place, Replay, Source};
 use crate::text::Escaped;
 use crossterm::event::{KeyEvent, MouseEvent};
 use ratatui::layout::Rect;
@@ -21,6 +21,14 @@ pub(super) const SLICE: u64 = 4 << 20;
 pub(super) const REFRESH: Duration = Duration::from_millis(250);
 /// Stretches longer than this are skipped, when idle time is skipped.
 pub const IDLE_LIMIT: Duration = Duration::from_secs(2);
+
+/// Something the program said to the terminal.
+pub(super) struct Heard {
+    /// See [`crate::replay::Said`].
+    pub(super) until: (Place, usize),
+    pub(super) time: Duration,
+    pub(super) text: String,
+}
 
 /// What can happen.
 #[derive(Clone, Debug)]
@@ -210,8 +218,8 @@ pub struct App<S> {
     unreadable: Option<String>,
     /// Idle time that was just passed over, and how long that has been shown.
     pub(super) skipped: Option<(Duration, Duration)>,
-    /// What the program said to the terminal, newest last.
-    pub(super) heard: Vec<(Duration, String)>,
+    /// What the program said to the terminal, in the order in which it was heard last.
+    pub(super) heard: Vec<Heard>,
     pub(super) from_browser: bool,
     pub(super) places: Places,
     /// What may be done before the next message; each is given [`SLICE`] anew.
@@ -225,7 +233,7 @@ impl<S: Source> App<S> {
         replay.aim(Duration::ZERO);
         let mut budget = Budget::new(SLICE);
         replay.approach(&mut budget);
-        replay.take_events();
+        replay.take_said();
         Self {
             replay,
             title,

@@ -68,7 +68,7 @@ impl<S: Source> App<S> {
     }
 
     pub(super) fn arrived(&mut self) {
-        self.replay.take_events();
+        self.replay.take_said();
         match self.finder.as_mut().and_then(Finder::take_arrival) {
             None => {}
             Some(Arrival::Stands(row, from, to)) => self.pan_to(row, from, to),

@@ -410,7 +410,7 @@ fn nothing_but_cells_is_drawn_of_a_hostile_recording() {
             }
         }
     }
-    let heard: Vec<&str> = app.heard.iter().map(|(_, text)| text.as_str()).collect();
+    let heard: Vec<&str> = app.heard.iter().map(|heard| heard.text.as_str()).collect();
     assert!(heard.is_empty() || heard.iter().any(|text| text.contains("clipboard")), "{heard:?}");
 }
 

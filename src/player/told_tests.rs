@@ -10,6 +10,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 /// Asks for an export with this instead of the range that is offered.
 fn exports(app: &mut App<Memory>, range: &str) -> Vec<Effect> {
@@ -71,14 +72,45 @@ fn what_the_program_said_is_not_heard_again_on_the_way_back() {
     );
     types(&mut app, ",");
     rest(&mut app);
-    assert_eq!((app.replay.time(), &app.heard), (ms(9000), &Vec::new()));
+    assert_eq!((app.replay.time(), heard(&app)), (ms(9000), Vec::new()));
     // Forward, each frame has what came in it.
     types(&mut app, "g.");
     rest(&mut app);
     let asked = vec![(ms(3100), "asked: DA1".to_owned())];
-    assert_eq!((app.replay.time(), &app.heard), (ms(3100), &asked));
+    assert_eq!((app.replay.time(), heard(&app)), (ms(3100), asked.clone()));
     types(&mut app, "..");
-    assert_eq!((app.replay.time(), &app.heard), (ms(10_000), &asked));
+    assert_eq!((app.replay.time(), heard(&app)), (ms(10_000), asked));
+}
+
+fn heard(app: &App<Memory>) -> Vec<(Duration, String)> {
+    app.heard.iter().map(|heard| (heard.time, heard.text.clone())).collect()
+}
+
+#[test]
+fn a_stretch_that_is_played_twice_was_heard_once() {
+    let events = [(100, "\x07"), (100, "\x07\x07"), (1030, "\x1b[c"), (1050, "\x07"), (2000, "the end")];
+    let events = events.map(|(at, text)| Event::new(ms(at), Payload::Output(text.into())));
+    for segment in [1, 1_000_000] {
+        let memory = Memory::new((80, 24), None, events.to_vec(), segment);
+        let mut app = App::new(memory, Title::default(), Depth::True, Vec::new());
+        let bell = |at| (ms(at), "bell".to_owned());
+        let all = vec![bell(100), bell(100), bell(100), (ms(1030), "asked: DA1".to_owned()), bell(1050)];
+        // Another tick each time, a beginning within, and a frame at a time.
+        for (from, tick) in [("g", 30), ("g", 700), (":0:01\n", 40), ("g", 3000)] {
+            types(&mut app, from);
+            rest(&mut app);
+            app.playing = true;
+            while app.playing {
+                let _ = app.update(Message::Tick(ms(tick)));
+            }
+            let mut told = heard(&app);
+            told.sort();
+            assert_eq!(told.len(), all.len(), "{segment} {from:?} {tick}: {told:?}");
+        }
+        types(&mut app, "g.....");
+        rest(&mut app);
+        assert_eq!(heard(&app), all, "{segment}");
+    }
 }
 
 #[test]

@@ -1,14 +1,15 @@
 //! What a message makes of the state. No clock, no terminal, no file but what the source reads.
 
-use super::app::{App, Effect, Mark, Message, Over, Pan, REFRESH, SLICE, UNDO};
+use super::app::{App, Effect, Heard, Mark, Message, Over, Pan, REFRESH, SLICE, UNDO};
 use super::find::{Finder, Pattern};
 use super::keymap::{self, Action};
 use super::pages::Pages;
 use super::prompt::{Prompt, Purpose, Typed};
 use super::times;
 use crate::cast::millis;
-use crate::replay::{Budget, Idle, Progress, Source, scaled, stepped};
+use crate::replay::{Budget, Idle, Progress, Said, Source, scaled, stepped};
 use crossterm::event::{KeyEvent, KeyModifiers};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// How long it is said that idle time was skipped.
@@ -100,9 +101,11 @@ impl<S: Source> App<S> {
     /// Notes what the program said to the terminal.
     fn hear(&mut self) {
         use crate::terminal::Event;
-        let time = self.replay.time();
-        let (events, missed) = self.replay.take_events();
-        for event in events {
+        let (said, missed) = self.replay.take_said();
+        // What is played again was heard before.
+        let again: BTreeSet<_> = said.iter().map(|said| said.until).collect();
+        self.heard.retain(|heard| !again.contains(&heard.until));
+        for Said { until, time, event } in said {
             let text = match event {
                 Event::Bell => "bell".to_string(),
                 Event::Title(title) => format!("title: {title}"),
@@ -114,10 +117,11 @@ impl<S: Source> App<S> {
                 Event::Prompt(_) => continue,
                 Event::Device(text) => format!("device string: {text}"),
             };
-            self.heard.push((time, text));
+            self.heard.push(Heard { until, time, text });
         }
         if missed > 0 {
-            self.heard.push((time, format!("and {missed} more")));
+            let (until, time) = ((self.replay.place(), usize::MAX), self.replay.time());
+            self.heard.push(Heard { until, time, text: format!("and {missed} more") });
         }
         let over = self.heard.len().saturating_sub(HEARD);
         self.heard.drain(..over);
@@ -182,7 +186,7 @@ impl<S: Source> App<S> {
 
     fn approach(&mut self) {
         if self.replay.approach(&mut self.budget) == Progress::Arrived {
-            self.replay.take_events();
+            self.replay.take_said();
         }
     }
 
@@ -275,7 +279,7 @@ impl<S: Source> App<S> {
                     if forward {
                         self.hear();
                     } else {
-                        self.replay.take_events();
+                        self.replay.take_said();
                     }
                 }
             }

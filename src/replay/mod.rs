@@ -21,7 +21,7 @@ pub use pace::{Idle, scaled, stepped};
 pub use recording::{Recording, canvas};
 pub use source::{Error, Memory, Outline, Segment, Source, Span};
 
-use crate::terminal::{Terminal, drawn_on};
+use crate::terminal::{self, Terminal, drawn_on};
 use going::{Goal, Next};
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
@@ -61,6 +61,20 @@ pub struct Played {
     pub ended: bool,
 }
 
+/// What the program said to the terminal.
+#[derive(Debug)]
+pub struct Said {
+    /// Where the event ends that it was said in, or the last one of what was passed at once: a place, and the bytes behind it.
+    pub until: (Place, usize),
+    /// When.
+    pub time: Duration,
+    /// What.
+    pub event: terminal::Event,
+}
+
+/// Most that is kept of what was said.
+const SAID: usize = 1024;
+
 /// A segment in memory.
 struct Held {
     number: usize,
@@ -87,6 +101,8 @@ pub struct Replay<S> {
     own_bytes: usize,
     since_keyframe: usize,
     fault: Option<Error>,
+    /// See [`Replay::take_said`].
+    said: (Vec<Said>, u64),
 }
 
 impl<S: Source> Replay<S> {
@@ -107,6 +123,7 @@ impl<S: Source> Replay<S> {
             own_bytes: 0,
             since_keyframe: 0,
             fault: None,
+            said: (Vec::new(), 0),
         }
     }
 
@@ -145,9 +162,22 @@ impl<S: Source> Replay<S> {
         self.fault.as_ref()
     }
 
-    /// Events of the terminal since the last call; see [`Terminal::take_events`].
-    pub fn take_events(&mut self) -> (Vec<crate::terminal::Event>, u64) {
-        self.terminal.take_events()
+    /// What the program said to the terminal since the last call, oldest first, at most 1024; and how much more there was. Of what was
+    /// gone over on the way to somewhere, and not played, it may be a part.
+    pub fn take_said(&mut self) -> (Vec<Said>, u64) {
+        self.listen();
+        std::mem::take(&mut self.said)
+    }
+
+    /// Notes where what was said since the last call has come.
+    fn listen(&mut self) {
+        let (events, missed) = self.terminal.take_events();
+        let (until, time) = ((self.place, self.within), self.base);
+        let (said, more) = &mut self.said;
+        let room = SAID.saturating_sub(said.len());
+        let over = events.len().saturating_sub(room) as u64;
+        *more = more.saturating_add(missed).saturating_add(over);
+        said.extend(events.into_iter().take(room).map(|event| Said { until, time, event }));
     }
 
     // Commands.
@@ -194,6 +224,7 @@ impl<S: Source> Replay<S> {
                 played.skipped = played.skipped.saturating_add(gap.saturating_sub(idle.shown(gap)));
             }
             self.apply(event, budget);
+            self.listen();
             played.events = played.events.saturating_add(usize::from(self.within == 0));
         }
         played

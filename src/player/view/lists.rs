@@ -174,11 +174,11 @@ fn commands<S: Source>(app: &App<S>, selected: usize, height: u16) -> Contents {
 
 fn events<S: Source>(app: &App<S>, height: u16) -> Contents {
     let count = app.heard.len();
-    let rows = app.heard.iter().skip(count.saturating_sub(height.into())).map(|(time, what)| Entry {
-        time: Some(*time),
+    let rows = app.heard.iter().skip(count.saturating_sub(height.into())).map(|heard| Entry {
+        time: Some(heard.time),
         tag: String::new(),
         flag: "",
-        text: what.clone(),
+        text: heard.text.clone(),
         style: Style::new(),
     });
     let title = "asked of the terminal in what was played here (nothing was done)".to_string();
