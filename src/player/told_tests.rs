@@ -82,6 +82,22 @@ fn what_the_program_said_is_not_heard_again_on_the_way_back() {
     assert_eq!((app.replay.time(), heard(&app)), (ms(10_000), asked));
 }
 
+#[test]
+fn a_line_in_pieces_is_told_once_in_the_transcript() {
+    let long: String = (10_000..40_000).map(|n| n.to_string()).collect();
+    let events = [Event::new(ms(0), Payload::Output(long.clone().into_bytes()))];
+    let memory = Memory::new((40, 3), None, events.to_vec(), 1_000_000);
+    let mut app = App::new(memory, Title::default(), Depth::True, Vec::new());
+    app.playing = false;
+    types(&mut app, "t");
+    rest(&mut app);
+    let shown = drawn(&mut app, 80, 24).0;
+    let begins = shown.lines().filter_map(|line| line.split_once("0:00.0    ").map(|(_, text)| &text[..40]));
+    let at: Vec<usize> = begins.map(|text| long.find(text).unwrap()).collect();
+    // Rows to 64 KiB; where they end the next ones begin.
+    assert_eq!(at.get(..2), Some(&[0, 65_560][..]), "{shown}");
+}
+
 fn heard(app: &App<Memory>) -> Vec<(Duration, String)> {
     app.heard.iter().map(|heard| (heard.time, heard.text.clone())).collect()
 }

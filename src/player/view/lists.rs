@@ -116,7 +116,8 @@ fn transcript<S: Source>(app: &App<S>, pages: &Pages, height: u16) -> Contents {
             Kind::Page(_) => "▣ ".to_string(),
         },
         flag: "",
-        text: beginning(&line.text).to_string(),
+        // The piece before ends with what this one begins with.
+        text: beginning(line.text.get(line.overlap..).unwrap_or_default()).to_string(),
         style: match &app.finder {
             Some(finder) if finder.pattern.is_in(&line.text) => colored(app.depth, Color::Yellow),
             _ => Style::new(),
