@@ -142,6 +142,11 @@ pub struct Hit {
 }
 
 impl Hit {
+    /// By when it stands there.
+    pub(super) fn complete(&self) -> Duration {
+        self.stood.complete
+    }
+
     /// What was found.
     fn found(&self) -> &str {
         let (line, at) = &self.line;

@@ -35,8 +35,9 @@ impl<S: Source> App<S> {
             }
             Over::Transcript(mut pages) => {
                 if by == 0 {
-                    if let Some(first) = pages.line().map(|line| line.first) {
-                        self.jump(first);
+                    // When it came its place may have held nothing but a prompt.
+                    if let Some(complete) = pages.line().map(|line| line.complete) {
+                        self.jump(complete);
                         self.playing = false;
                     }
                 } else {

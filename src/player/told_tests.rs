@@ -83,6 +83,31 @@ fn what_the_program_said_is_not_heard_again_on_the_way_back() {
 }
 
 #[test]
+fn a_line_that_was_typed_after_hours_has_the_time_at_which_it_was() {
+    let events = [(1000, "$ "), (2000, "rm a"), (2100, "\r\n$ "), (7_201_000, "rm -rf /srv\r\n$ ")];
+    let events = events.map(|(at, text)| Event::new(ms(at), Payload::Output(text.into())));
+    let memory = Memory::new((80, 24), None, events.to_vec(), 1_000_000);
+    let mut app = App::new(memory, Title::default(), Depth::True, Vec::new());
+    app.playing = false;
+    types(&mut app, "/rm\n");
+    rest(&mut app);
+    assert_eq!(app.replay.time(), ms(2000));
+    for (list, first) in [("h", "0:02.0    $ rm a"), ("t", "0:01.0  – 0:02.0    $ rm a")] {
+        types(&mut app, "g");
+        rest(&mut app);
+        types(&mut app, list);
+        rest(&mut app);
+        let shown = drawn(&mut app, 80, 24).0;
+        for line in [first, "0:02.1  – 2:00:01.0    $ rm -rf /srv"] {
+            assert!(shown.contains(line), "{line}\n{shown}");
+        }
+        types(&mut app, "j\n");
+        rest(&mut app);
+        assert_eq!(app.replay.time(), ms(7_201_000), "{list}");
+    }
+}
+
+#[test]
 fn a_line_in_pieces_is_told_once_in_the_transcript() {
     let long: String = (10_000..40_000).map(|n| n.to_string()).collect();
     let events = [Event::new(ms(0), Payload::Output(long.clone().into_bytes()))];

@@ -109,12 +109,13 @@ fn transcript<S: Source>(app: &App<S>, pages: &Pages, height: u16) -> Contents {
     let range = window(pages.selected, count, height);
     let rows = pages.lines().skip(range.start).take(range.len()).map(|line| Entry {
         time: Some(line.first),
-        tag: match line.kind {
-            Kind::Scrolled | Kind::Final => "  ".to_string(),
-            Kind::Overwritten => "~ ".to_string(),
-            Kind::Cleared => "× ".to_string(),
-            Kind::Page(_) => "▣ ".to_string(),
-        },
+        tag: until(line.first, line.complete)
+            + match line.kind {
+                Kind::Scrolled | Kind::Final => "  ",
+                Kind::Overwritten => "~ ",
+                Kind::Cleared => "× ",
+                Kind::Page(_) => "▣ ",
+            },
         flag: "",
         // The piece before ends with what this one begins with.
         text: beginning(line.text.get(line.overlap..).unwrap_or_default()).to_string(),
@@ -133,7 +134,7 @@ fn hits<S: Source>(app: &App<S>, selected: usize, height: u16) -> Contents {
     let doubt = with_dot(app.finder.as_ref().and_then(Finder::doubt));
     let rows = hits.get(window(selected, hits.len(), height)).unwrap_or_default().iter().map(|hit| Entry {
         time: Some(hit.first),
-        tag: if hit.page { "▣ ".to_string() } else { "  ".to_string() },
+        tag: until(hit.first, hit.complete()) + if hit.page { "▣ " } else { "  " },
         flag: flag_of(&[], hit.trust),
         text: with_doubt(hit.trust, &hit.text),
         style: Style::new(),
@@ -184,6 +185,15 @@ fn events<S: Source>(app: &App<S>, height: u16) -> Contents {
     });
     let title = "asked of the terminal in what was played here (nothing was done)".to_string();
     Contents { title, rows: rows.collect(), selected: None, count }
+}
+
+/// By when a line stood as it is told, where that is another time than the one at which it began: a prompt may stand for hours.
+fn until(first: Duration, complete: Duration) -> String {
+    const APART: Duration = Duration::from_secs(1);
+    match complete.saturating_sub(first) {
+        apart if apart >= APART => format!("– {}  ", times::tenths(complete)),
+        _ => String::new(),
+    }
 }
 
 /// What there is to say, in a title.
