@@ -140,6 +140,9 @@ impl Batch {
     pub(super) fn typed(&mut self, at: Duration, bytes: &[u8], secret: bool, blind: bool) {
         let now = at.saturating_sub(self.start);
         let before = self.bytes;
+        if self.keys.begin_line() && !secret {
+            self.push(Event::new(now, Said::Begins.payload()), 64);
+        }
         // That a line was ended shows on the screen; what was typed does not follow from it.
         let lines = self.keys.typed(bytes).into_iter().take(if secret { 0 } else { MOST_LINES });
         for alone in lines {

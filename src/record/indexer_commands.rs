@@ -89,6 +89,7 @@ impl Commands {
                 Some(Said::Held(since)) => {
                     tracker.held(since.map(|since| since.saturating_sub(micros(*origin))));
                 }
+                Some(Said::Begins) => tracker.begins(&mut screen),
                 Some(Said::Entered | Said::Alone) if lost => tracker.entered_unread(now, 1),
                 Some(Said::Entered) => tracker.entered(now),
                 Some(Said::Alone) => tracker.entered_alone(now),

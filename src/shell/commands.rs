@@ -281,6 +281,14 @@ impl Tracker {
     pub fn entered(&mut self, time: u64) {
         if self.typing.enters == 0 {
             (self.typing.at, self.typing.returning) = (time, None);
+    /// The first key is pressed of the line that the shell reads: what stands before the cursor is its prompt. Of a shell that tells
+    /// where its prompt ends nothing more is known by that.
+    pub fn begins(&mut self, screen: &mut impl Screen) {
+        if self.place == Place::Prompt && self.prompts.last.is_none() && self.typing.enters == 0 {
+            self.typing.prompt = screen.line().map(|line| line.before);
+        }
+    }
+
         }
         self.typing.enters = self.typing.enters.saturating_add(1);
         (self.typing.fresh, self.typing.alone) = (true, false);

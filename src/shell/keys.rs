@@ -13,6 +13,8 @@ pub struct Keys {
     in_line: bool,
     /// One was pressed since the last line was ended or given up.
     since: bool,
+    /// None was since the shell began to read the line, and none before that was for it.
+    none_yet: bool,
 }
 
 impl Keys {
@@ -33,10 +35,19 @@ impl Keys {
         lines
     }
 
+    /// Whether the next key is the first for the line that the shell reads, so that nothing but its prompt stands there. Said once.
+    pub fn begin_line(&mut self) -> bool {
+        std::mem::take(&mut self.none_yet)
+    }
+
     /// The shell told something: when a command ended, it reads a new line, with what was typed for it meanwhile.
     pub fn told(&mut self, mark: &Mark) {
         if matches!(mark, Mark::End { .. }) {
             self.in_line = self.since;
+        }
+        // fish tells of no end where nothing ran.
+        if matches!(mark, Mark::End { .. } | Mark::Prompt { .. }) {
+            self.none_yet = !self.since;
         }
     }
 }
@@ -44,6 +55,24 @@ impl Keys {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_first_key_of_a_line_is_one_that_nothing_was_typed_before() {
+        let (end, prompt) =
+            (Mark::End { status: None, pipe: Vec::new(), cancelled: false }, Mark::Prompt { cwd: None });
+        let mut keys = Keys::default();
+        assert!(!keys.begin_line());
+        for mark in [&end, &prompt] {
+            keys.told(mark);
+            assert_eq!([keys.begin_line(), keys.begin_line()], [true, false]);
+            keys.typed(b"ls\r");
+            // Typed ahead of the prompt, for the line that is read there.
+            keys.typed(b"l");
+            keys.told(mark);
+            assert!(!keys.begin_line());
+            keys.typed(b"s\r");
+        }
+    }
 
     #[test]
     fn enter_is_alone_where_no_key_can_be_in_the_line() {

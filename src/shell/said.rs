@@ -28,6 +28,8 @@ pub enum Said {
     /// By the recorder: of keys that were pressed from then on it is not known yet whether they are withheld; none: of all it is.
     /// Microseconds of the monotonic clock.
     Held(Option<u64>),
+    /// By the operator: the first key of a line is pressed (nothing of it is in it).
+    Begins,
     /// By the operator: a line was ended (nothing of the line is in it).
     Entered,
     /// By the operator: a line was ended, and Enter was the only key (see [`super::keys`]).
@@ -60,7 +62,7 @@ impl Said {
             Self::Mark(mark) => matches!(mark, Mark::Integration { .. } | Mark::End { .. }),
             Self::Hint(hint) => matches!(hint, Hint::Forged | Hint::Broken),
             Self::Clock(_) | Self::Through(_) | Self::Held(_) => false,
-            Self::Entered | Self::Alone | Self::Hidden { .. } => false,
+            Self::Begins | Self::Entered | Self::Alone | Self::Hidden { .. } => false,
         };
         kept.then(|| self.payload())
     }
@@ -262,6 +264,7 @@ mod tests {
             Said::Through(18),
             Said::Held(None),
             Said::Held(Some(19)),
+            Said::Begins,
             Said::Entered,
             Said::Alone,
             Said::Hidden { at: 4, line: false },

@@ -233,6 +233,9 @@ impl Session {
         match &mut self.keys {
             None => self.tracker.input(now, text.as_bytes(), &mut self.screen),
             Some(keys) => {
+                if keys.begin_line() {
+                    self.tracker.begins(&mut self.screen);
+                }
                 for alone in keys.typed(text.as_bytes()) {
                     if alone { self.tracker.entered_alone(now) } else { self.tracker.entered(now) }
                 }

@@ -183,6 +183,8 @@ fn enter_alone_is_no_line_of_a_zsh_whose_prompt_goes_on_behind_its_sign() {
                 (line, at),
                 enter,
                 ("given up\x03", at),
+                // What was rubbed out is none either.
+                ("ls\x15", at),
                 enter,
                 ("kill -0 $$", at),
                 enter,
