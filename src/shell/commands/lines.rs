@@ -78,10 +78,15 @@ impl Tracker {
         let alone = self.is_bare_enter(&line);
         let prompt = prompt.or_else(|| alone.then(|| line.before.clone()));
         // Lines that were typed ahead have no prompt of their own: the last one may stand before them again.
-        let stands = |p: &str| !p.trim().is_empty() && line.text.starts_with(p.trim_end());
-        let told = prompt.filter(|p| stands(p));
+        let behind = |p: &str| line.text.strip_prefix(p.trim_end());
+        let stands = |p: &str| !p.trim().is_empty() && behind(p).is_some();
+        // A prompt that ends with its line, or is none: of whatever looks like one in what stands there, all was typed.
+        let nothing = bare && self.place == Place::Prompt && self.prompts.last.is_some();
+        let told = prompt.filter(|p| stands(p)).or_else(|| nothing.then(String::new));
         let certain = told.is_some();
-        let known = told.or_else(|| Some(self.typing.last.clone()).filter(|p| stands(p)));
+        // What goes on with another sign is another prompt: `>>> ` is not `> `.
+        let goes_on = |p: &str| behind(p).is_some_and(|behind| behind.starts_with(PROMPT_SIGNS));
+        let known = told.or_else(|| Some(self.typing.last.clone()).filter(|p| stands(p) && !goes_on(p)));
         let known_prompt = known.is_some();
         let prompt = known.unwrap_or_else(|| prompt_of(&line.text).to_string());
         let text = match line.text.strip_prefix(prompt.trim_end()) {
