@@ -319,7 +319,7 @@ impl Tracker {
             Some((_, false)) => "keys: some were pressed that the screen did not show",
             _ => "echo-off: input was typed that the screen did not show",
         };
-        match told.and_then(|(at, _)| self.at(at.saturating_mul(1_000))).and_then(|id| self.entry(id)) {
+        match told.and_then(|(at, line)| self.with_keys(at, line)).and_then(|id| self.entry(id)) {
             Some(entry) => push_flag(&mut entry.command, flag),
             // The command that had the keys has left. A line is not to be lost for that, keys are.
             None if told.is_some_and(|(_, line)| !line) => {}
@@ -333,6 +333,14 @@ impl Tracker {
     pub fn clock(&mut self, micros: u64) {
         self.sent = Some(micros);
     }
+    /// The entry that keys from `at` on (milliseconds) were typed for: what ran then; or, where they end a line, what that began.
+    fn with_keys(&self, at: u64, line: bool) -> Option<u64> {
+        let at = at.saturating_mul(1_000);
+        let begun = |e: &&Entry| line && e.begin >= at && e.command.source != Source::Hint;
+        let next = || self.entries.iter().filter(begun).min_by_key(|e| (e.begin, e.id)).map(|e| e.id);
+        self.at(at).or_else(next)
+    }
+
 
     /// A mark with the session's nonce.
     pub fn mark(&mut self, time: u64, mark: Mark, screen: &mut impl Screen) {
