@@ -230,7 +230,7 @@ impl Tracker {
             self.typing.stood = screen.line();
         }
         let mut rest = bytes;
-        while self.typing.enters > 0 {
+        while self.awaits_line() {
             let newline = memchr::memchr(b'\n', rest);
             let line = newline.and_then(|at| rest.get(..at)).unwrap_or(rest);
             let end = line.iter().rposition(|byte| *byte != b'\r').map_or(0, |last| last.saturating_add(1));
@@ -248,7 +248,11 @@ impl Tracker {
                 break;
             };
             let left = self.typing.returning.take().unwrap_or_else(|| screen.line());
-            self.line_left(time, left);
+            if self.typing.enters > 0 {
+                self.line_left(time, left);
+            } else {
+                self.line_drawn(left);
+            }
             let ended = newline.saturating_sub(end).saturating_add(1);
             screen.feed(rest.get(..ended).unwrap_or_default());
             rest = rest.get(ended..).unwrap_or_default();
@@ -277,10 +281,6 @@ impl Tracker {
         }
     }
 
-    /// A line was ended by the operator.
-    pub fn entered(&mut self, time: u64) {
-        if self.typing.enters == 0 {
-            (self.typing.at, self.typing.returning) = (time, None);
     /// The first key is pressed of the line that the shell reads: what stands before the cursor is its prompt. Of a shell that tells
     /// where its prompt ends nothing more is known by that.
     pub fn begins(&mut self, screen: &mut impl Screen) {
@@ -289,6 +289,12 @@ impl Tracker {
         }
     }
 
+    /// A line was ended by the operator.
+    pub fn entered(&mut self, time: u64) {
+        self.typing.at_once = self.typing.enters > 0 || matches!(self.place, Place::Running(_));
+        self.typing.drawn = None;
+        if self.typing.enters == 0 {
+            (self.typing.at, self.typing.returning) = (time, None);
         }
         self.typing.enters = self.typing.enters.saturating_add(1);
         (self.typing.fresh, self.typing.alone) = (true, false);
@@ -303,7 +309,7 @@ impl Tracker {
 
     /// Whether the line that the cursor leaves next is of interest: then [`Tracker::output`] must be given the output.
     pub fn awaits_line(&self) -> bool {
-        self.typing.enters > 0
+        self.typing.enters > 0 || self.typing.drawn.is_some()
     }
 
     /// What [`Tracker::withheld`] is told of next: when the first key of it was pressed, milliseconds, and whether a line was ended
@@ -327,12 +333,6 @@ impl Tracker {
         }
     }
 
-    /// When the mark that follows was sent, microseconds since the start of the session: by the shell's clock, so a hint. It
-    /// is believed as far as it lies between the end of the last command and the moment the mark was read, and only decides
-    /// what belongs to which command: the times of an entry are those of the recording.
-    pub fn clock(&mut self, micros: u64) {
-        self.sent = Some(micros);
-    }
     /// The entry that keys from `at` on (milliseconds) were typed for: what ran then; or, where they end a line, what that began.
     fn with_keys(&self, at: u64, line: bool) -> Option<u64> {
         let at = at.saturating_mul(1_000);
@@ -341,6 +341,12 @@ impl Tracker {
         self.at(at).or_else(next)
     }
 
+    /// When the mark that follows was sent, microseconds since the start of the session: by the shell's clock, so a hint. It
+    /// is believed as far as it lies between the end of the last command and the moment the mark was read, and only decides
+    /// what belongs to which command: the times of an entry are those of the recording.
+    pub fn clock(&mut self, micros: u64) {
+        self.sent = Some(micros);
+    }
 
     /// A mark with the session's nonce.
     pub fn mark(&mut self, time: u64, mark: Mark, screen: &mut impl Screen) {
@@ -463,7 +469,7 @@ impl Tracker {
         let unstarted = self.unstart(time, at, status);
         self.ended = ended.or(unstarted);
         self.typing.lines.clear();
-        self.typing.after = None;
+        (self.typing.after, self.typing.drawn) = (None, None);
         self.read_ahead(time, at, status);
     }
 

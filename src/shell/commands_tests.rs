@@ -6,6 +6,8 @@ use crate::shell::screen::Line;
 mod silence;
 #[path = "through_tests.rs"]
 mod through;
+#[path = "typed_tests.rs"]
+mod typed;
 
 /// A screen of one line, enough for a shell without an editor.
 #[derive(Default)]

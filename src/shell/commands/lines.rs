@@ -43,6 +43,10 @@ pub(super) struct Typing {
     pub(super) fills: bool,
     /// Lines that were typed while a command ran, of a shell that tells of no starts: for the shell, if no program has read them.
     pub(super) ahead: VecDeque<String>,
+    /// Several lines were ended at once, or while a command ran: programs may have used up their Enters by then.
+    pub(super) at_once: bool,
+    /// Lines that the cursor has left since the prompt ended, where no Enter is to come for the one that is read there.
+    pub(super) drawn: Option<Vec<String>>,
     /// An Enter came, and no output since.
     pub(super) fresh: bool,
     /// The last Enter was the only key since the shell began to read the line.
@@ -147,8 +151,7 @@ impl Tracker {
             return;
         }
         let guess = self.place == Place::Prompt;
-        // In the line editors of these shells something may stand on the right, far from what is typed.
-        let far = line.text.strip_prefix(line.before.as_str()).filter(|behind| behind.starts_with("    "));
+        let far = far_right(&line);
         let text = match far.filter(|_| guess && self.sends_start).and_then(|far| text.strip_suffix(far)) {
             Some(typed) => typed.to_owned(),
             None => text,
@@ -169,6 +172,20 @@ impl Tracker {
             self.inner = Some(id);
         } else if let Some(entry) = self.entry(id) {
             entry.solid = solid;
+        }
+    }
+
+    /// The cursor is about to leave a line behind the prompt, for which no Enter is known.
+    pub(super) fn line_drawn(&mut self, line: Option<Line>) {
+        let prompt = self.typing.prompt.as_deref().unwrap_or_default().trim_end();
+        let typed = line.as_ref().and_then(|line| {
+            let typed = line.text.strip_suffix(far_right(line).unwrap_or_default())?.strip_prefix(prompt)?;
+            Some(typed.strip_prefix(' ').filter(|_| !prompt.is_empty()).unwrap_or(typed))
+        });
+        match (&mut self.typing.drawn, typed) {
+            (Some(drawn), Some(typed)) if drawn.is_empty() => drawn.push(typed.to_owned()),
+            // Several: which of them was read is not known.
+            (drawn, _) => *drawn = None,
         }
     }
 
@@ -242,6 +259,11 @@ fn cut_beside(line: &mut Line) -> Option<String> {
     let whole = line.text.split_whitespace().collect::<Vec<_>>().join(" ");
     line.text.truncate(line.before.trim_end().len());
     Some(whole)
+}
+
+/// What line editors may have on the right, far from what is typed.
+fn far_right(line: &Line) -> Option<&str> {
+    line.text.strip_prefix(line.before.as_str()).filter(|behind| behind.starts_with("    "))
 }
 
 /// The part of a line that looks like a prompt: up to the first prompt sign with a blank after it.

@@ -71,6 +71,9 @@ impl Tracker {
         if again || self.typing.enters == 0 {
             self.typing.prompt = screen.line().map(|line| line.before);
         }
+        if self.typing.at_once && self.typing.enters == 0 && self.sends_start {
+            (self.typing.drawn, self.typing.returning) = (Some(Vec::new()), None);
+        }
     }
 
     /// So many commands ran since the last prompt of which no start was told.

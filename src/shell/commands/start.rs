@@ -23,6 +23,19 @@ impl Tracker {
         first.is_some_and(|first| !first.is_empty() && told.trim_start().starts_with(first))
     }
 
+    /// The lines that were entered, of which the first may have had something beside it: the guess that was made of it has not.
+    fn without_right(&self, shown: &[String]) -> Vec<String> {
+        let mut lines = shown.to_vec();
+        let guess = self.entries.iter().find(|entry| entry.is_guess());
+        let typed = guess.and_then(|entry| entry.command.text.lines().next());
+        if let (Some(first), Some(typed)) = (lines.first_mut(), typed)
+            && first.starts_with(typed)
+        {
+            typed.clone_into(first);
+        }
+        lines
+    }
+
     fn tell_endless(&mut self, id: u64) {
         if !std::mem::replace(&mut self.endless, true)
             && let Some(entry) = self.entry(id)
@@ -33,9 +46,10 @@ impl Tracker {
 
     /// `time`: when the mark was read, milliseconds, as the event of the recording has it; `at`: when it happened.
     pub(super) fn start(&mut self, time: u64, at: Span, start: Start) {
-        let typing = &mut self.typing;
-        let mut shown = std::mem::take(&mut typing.lines);
-        let fills = std::mem::take(&mut typing.fills);
+        let mut shown = std::mem::take(&mut self.typing.lines);
+        let fills = std::mem::take(&mut self.typing.fills);
+        let drawn = self.typing.drawn.take().unwrap_or_default();
+        let typing = &self.typing;
         let entered = typing.at > 0 && !shown.is_empty() && !at.is_exact();
         let begin = if entered { typing.at.saturating_mul(1_000).min(at.first) } else { at.first };
         let begin = begin.max(self.last_end.first);
@@ -43,7 +57,7 @@ impl Tracker {
         // The history did not take this line (a leading blank, a rule of the user's): its last line is another one, but where the
         // same was entered again. Where the screen does not tell, nobody does.
         let unlisted = start.number.zip(number).is_some_and(|(now, before)| now < before);
-        let screen_text = shown.join("\n");
+        let screen_text = if shown.is_empty() { drawn } else { self.without_right(&shown) }.join("\n");
         let flags = start.flags();
         let withheld = start.withheld;
         let told = start.text.filter(|text| {
@@ -73,11 +87,11 @@ impl Tracker {
         command.flags.extend(flags);
         if let Place::Running(id) = self.place {
             let typed = self.inner.filter(|inner| self.is_line_of(*inner, &command.text));
-            if typed.is_none()
-                && self.entry(id).is_some_and(|e| e.command.text == command.text && start.number.is_some())
-            {
-                // Of lines that were pasted at once the history did not take this one, so that its last line is still the one before. The
-                // screen has this one; an entry of its own would stand under a text that is another one's.
+            // Of lines that were pasted at once the history did not take this one, so that its last line is still the one before, or there is
+            // none. The screen has this one; an entry of its own would stand under a text that is another one's, or without any.
+            let is_told = start.number.is_some();
+            let again = self.entry(id).is_some_and(|e| is_told && e.command.text == command.text);
+            if typed.is_none() && (again || !is_told && command.text.is_empty()) {
                 if let Some(entry) = self.entry(id) {
                     entry.read_on = true;
                     push_flag(&mut entry.command, READ_ON);

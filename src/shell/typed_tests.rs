@@ -1,0 +1,201 @@
+//! What is taken for typed, and what for the prompt or for what else stands in the line.
+
+use super::*;
+use crate::terminal::Terminal;
+
+/// A shell before a terminal, at a prompt of its own.
+struct Seat {
+    tracker: Tracker,
+    terminal: Terminal,
+    time: u64,
+    status: i32,
+}
+
+impl Seat {
+    fn new(shell: &str) -> Self {
+        let mut seat =
+            Self { tracker: Tracker::new(Some(10)), terminal: Terminal::new(80, 24), time: 0, status: 0 };
+        let mark = Mark::Integration { shell: shell.into(), version: "1".into(), pid: 10 };
+        seat.marks(mark);
+        seat
+    }
+
+    fn marks(&mut self, mark: Mark) -> &mut Self {
+        self.tracker.mark(self.time, mark, &mut self.terminal);
+        self
+    }
+
+    fn shows(&mut self, text: &str) -> &mut Self {
+        self.tracker.output(self.time, text.as_bytes(), &mut self.terminal);
+        self
+    }
+
+    /// A prompt of which nobody tells where it ends.
+    fn prompt(&mut self, prompt: &str) -> &mut Self {
+        self.time += 1_000;
+        self.marks(Mark::End { status: Some(self.status), pipe: vec![], cancelled: false });
+        self.marks(Mark::Prompt { cwd: None }).shows(prompt)
+    }
+
+    /// One of which the shell does.
+    fn whole_prompt(&mut self, prompt: &str) -> &mut Self {
+        self.prompt(prompt).marks(Mark::Typing(AtPrompt { pid: Some(10), ..AtPrompt::default() }))
+    }
+
+    /// The first key is pressed, this is drawn, and Enter ends it.
+    fn types(&mut self, drawn: &str) -> &mut Self {
+        self.time += 1_000;
+        self.tracker.begins(&mut self.terminal);
+        self.shows(drawn);
+        self.tracker.entered(self.time);
+        self.shows("\r\n")
+    }
+
+    fn starts(&mut self, text: &str) -> &mut Self {
+        self.marks(Mark::Start(Start { text: Some(text.into()), ..Start::default() }))
+    }
+
+    /// Of a line that the history did not take the shell tells what it has last.
+    fn starts_unlisted(&mut self, last: &str) -> &mut Self {
+        let text = Some(last.into());
+        self.marks(Mark::Start(Start { text, number: Some(4), before: Some(5), ..Start::default() }))
+    }
+
+    /// Text, trust and the words of the flags.
+    fn entries(&mut self) -> Vec<(String, Trust, Vec<String>)> {
+        let mut commands = self.tracker.finish(self.time, Some(0)).commands;
+        commands.sort_by_key(|command| command.start);
+        let word = |flag: &String| flag.split(':').next().unwrap_or_default().to_owned();
+        let entry = |c: Command| (c.text, c.trust, c.flags.iter().map(word).collect());
+        commands.into_iter().map(entry).collect()
+    }
+}
+
+fn inferred(text: &str, flags: &[&str]) -> (String, Trust, Vec<String>) {
+    (text.into(), Trust::Inferred, flags.iter().map(|flag| (*flag).to_owned()).collect())
+}
+
+/// As `PS1='$PWD\n'` has it, or an empty one.
+#[test]
+fn of_a_line_at_a_prompt_that_ends_before_it_all_was_typed() {
+    for prompt in ["/srv\r\n", ""] {
+        let mut seat = Seat::new("sh");
+        for line in ["ls > /dev/null", "echo a # b", "   "] {
+            seat.whole_prompt(prompt).types(line);
+        }
+        // A line that goes on has a prompt of its own.
+        seat.whole_prompt(prompt).types("cat <<E").shows("> ").types("x > y").shows("> ").types("E");
+        let expected = ["ls > /dev/null", "echo a # b", "cat <<E\nx > y\nE"].map(|text| inferred(text, &[]));
+        assert_eq!(seat.whole_prompt(prompt).entries(), expected, "{prompt:?}");
+    }
+}
+
+#[test]
+fn what_stands_on_the_right_is_no_part_of_a_line_that_is_taken_from_the_screen() {
+    let mut seat = Seat::new("bash");
+    let prompt = "\x1b[s\x1b[60Cright\x1b[u# ";
+    seat.whole_prompt(prompt).types(" rm x").starts_unlisted("ls");
+    // A history that leaves out what it has: the number is as of one that took nothing.
+    seat.whole_prompt(prompt).types("ls -l").starts_unlisted("ls -l");
+    let told = ("ls -l".to_owned(), Trust::Told, vec![]);
+    assert_eq!(seat.whole_prompt(prompt).entries(), [inferred(" rm x", &["unlisted"]), told]);
+}
+
+/// Prompts of themes that are much used: one that goes on behind its sign, one that has none.
+#[test]
+fn where_the_prompt_ends_of_which_the_shell_does_not_tell_it_is_known_from_the_first_key() {
+    for prompt in ["\u{279c}  ~ ", " root@host  ~ \u{e0b0} ", "%  # "] {
+        let mut seat = Seat::new("zsh");
+        for rubbed_out in ["ls\x08 \x08\x08 \x08", "   ", ""] {
+            seat.prompt(prompt).types(rubbed_out);
+        }
+        for line in ["cat a > b", "echo \"$ 5\"", "id # x"] {
+            seat.prompt(prompt).types(line).starts(line);
+        }
+        // What starts is not told any more.
+        seat.prompt(prompt).types("rm x > y");
+        let mut expected =
+            ["cat a > b", "echo \"$ 5\"", "id # x"].map(|t| (t.to_owned(), Trust::Told, vec![])).to_vec();
+        expected.push(inferred("rm x > y", &["unstarted"]));
+        assert_eq!(seat.prompt(prompt).entries(), expected, "{prompt:?}");
+    }
+}
+
+#[test]
+fn a_prompt_that_begins_as_the_one_before_is_another_where_its_sign_goes_on() {
+    let mut seat = Seat::new("bash");
+    seat.whole_prompt("> ").types("python3").starts("python3");
+    for line in ["print(1)", "exit()"] {
+        seat.shows(">>> ").types(line);
+    }
+    let python = ("python3".to_owned(), Trust::Told, vec![]);
+    assert_eq!(
+        seat.whole_prompt("> ").entries(),
+        [python, inferred("print(1)", &[]), inferred("exit()", &[])]
+    );
+}
+
+/// What becomes of keys is known half a second later: the next line may have begun by then.
+#[test]
+fn keys_that_were_not_shown_are_told_of_the_line_that_they_ended() {
+    for begins_before in [false, true] {
+        let mut seat = Seat::new("bash");
+        seat.whole_prompt("# ").types("stty -echo").starts("stty -echo").whole_prompt("# ");
+        seat.types("");
+        let at = seat.time;
+        seat.time += 10;
+        seat.tracker.clock(seat.time * 1_000);
+        seat.starts("[withheld]").whole_prompt("# ");
+        if begins_before {
+            seat.types("ls").starts("ls");
+        }
+        seat.tracker.hidden(at, true);
+        seat.tracker.withheld();
+        if !begins_before {
+            seat.types("ls").starts("ls");
+        }
+        let flagged = |flags: &[&str], text: &str| {
+            (text.to_owned(), Trust::Told, flags.iter().map(|flag| (*flag).to_owned()).collect::<Vec<_>>())
+        };
+        let expected = [flagged(&[], "stty -echo"), flagged(&["echo-off"], "[withheld]"), flagged(&[], "ls")];
+        assert_eq!(seat.whole_prompt("# ").entries(), expected);
+    }
+}
+
+/// What programs write uses up the Enters of lines that were pasted at once.
+#[test]
+fn a_line_that_was_pasted_with_others_and_is_in_no_history_is_taken_from_where_it_was_drawn() {
+    let cases: [(&[&str], &str); 3] = [
+        (&["# ", " rm x", "\r", "\n"], " rm x"),
+        (&["\x1b[s\x1b[60Cright\x1b[u# ", " rm", " x\r\n\x1b[?2004l\r"], " rm x"),
+        // Which of them it was, nobody knows.
+        (&["# ", " rm x\r\n", "a job is done\r\n"], ""),
+    ];
+    for (shows, text) in cases {
+        let mut seat = Seat::new("bash");
+        seat.whole_prompt("# ");
+        seat.tracker.entered(seat.time);
+        seat.tracker.entered(seat.time);
+        seat.shows("seq 9\r\n").starts("seq 9").shows("1\r\n2\r\n3\r\n").whole_prompt(shows[0]);
+        shows[1..].iter().for_each(|piece| _ = seat.shows(piece));
+        seat.starts_unlisted("seq 9").whole_prompt("# ").types("ls").starts("ls");
+        let told = |text: &str| (text.to_owned(), Trust::Told, vec![]);
+        let expected = [told("seq 9"), inferred(text, &["unlisted"]), told("ls")];
+        assert_eq!(seat.whole_prompt("# ").entries(), expected, "{shows:?}");
+    }
+}
+
+/// Where history is off, or has nothing yet, nothing is told of a line but that it starts.
+#[test]
+fn of_lines_that_were_pasted_at_once_into_a_shell_without_history_the_first_is_the_entry_of_all() {
+    for lines in [1, 2] {
+        let mut seat = Seat::new("bash");
+        seat.whole_prompt("# ").types("uname");
+        for _ in 0..lines {
+            seat.marks(Mark::Start(Start::default()));
+        }
+        let flags: &[&str] = if lines > 1 { &["read-on"] } else { &[] };
+        seat.whole_prompt("# ").types("id").marks(Mark::Start(Start::default()));
+        assert_eq!(seat.whole_prompt("# ").entries(), [inferred("uname", flags), inferred("id", &[])]);
+    }
+}
