@@ -9,7 +9,7 @@ pub(super) use guard::restrictions;
 
 use super::Context;
 use super::format::size;
-use super::recordings::{keys_of_host, public_half};
+use super::recordings::{keys_of_host, public_half, read_text};
 use crate::console::{Column, Style, Table};
 use crate::container::cert::NAMESPACE;
 use crate::crypto::known_keys::Trust;
@@ -185,6 +185,7 @@ fn surroundings(policy: &Policy) -> Vec<Finding> {
     if sys::ids::effective_uid() == 0 {
         found.extend(of_signing_key(policy));
         found.extend(sealing::of(policy));
+        found.extend(sealing::to_this_host(policy, Path::new("/etc/ssh")));
         found.extend(place::of(policy));
         found.extend(of_link(policy));
         found.extend(of_room(policy));

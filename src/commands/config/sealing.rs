@@ -1,12 +1,17 @@
 //! Whether sessions can be sealed: to the recipients of the host, and to those that labels add.
 
-use super::Finding;
+use super::{Finding, public_half, read_text};
 use crate::container::SessionKeys;
 use crate::crypto::recipient::{Recipient, WrapError};
 use crate::policy::Policy;
 use crate::store::period::{self, Period};
 use crate::store::seal;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
+use std::path::Path;
+
+/// The longest public key that is looked at, in bytes.
+const MAX_KEY: u64 = 16 << 10;
 
 /// Seals the keys of a session that is none, as one would, with the labels of the host and with each that adds readers.
 pub(super) fn of(policy: &Policy) -> Vec<Finding> {
@@ -71,13 +76,37 @@ pub(super) fn of(policy: &Policy) -> Vec<Finding> {
     found
 }
 
+/// Recipients whose secret key lies on this host, in `ssh` or as the signing key: whoever takes it over reads what they can open.
+pub(super) fn to_this_host(policy: &Policy, ssh: &Path) -> Vec<Finding> {
+    let of_host = |name: &OsStr| {
+        name.to_str().is_some_and(|name| name.starts_with("ssh_host_") && name.ends_with(".pub"))
+    };
+    let there = std::fs::read_dir(ssh).into_iter().flatten().flatten();
+    let mut files: BTreeSet<_> =
+        there.filter(|entry| of_host(&entry.file_name())).map(|entry| entry.path()).collect();
+    files.insert(public_half(policy));
+    // What is no key of a kind that can be a recipient is none.
+    let key = |path: &Path| read_text(path, MAX_KEY).ok()?.trim().parse::<Recipient>().ok();
+    let all = || policy.recipients.default.iter().chain(policy.recipients.by_label.values().flatten());
+    let mut found = Vec::new();
+    for (path, key) in files.iter().filter_map(|path| Some((path, key(path)?))) {
+        if all().any(|recipient| *recipient == key) {
+            found.push(Finding::note(format!(
+                "`recipients`: {} is a key of this host ({}): whoever takes the host over can read what was recorded before",
+                key.fingerprint().unwrap_or_else(|| key.label()),
+                path.display()
+            )));
+        }
+    }
+    found
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::crypto::digest;
     use crate::crypto::prompt::{Nobody, Prompt};
     use crate::store::personal::identity_file;
-    use std::path::Path;
     use std::sync::Arc;
 
     const POST_QUANTUM: &str = include_str!("../../../fixtures/recipient-post-quantum.txt");
@@ -174,6 +203,39 @@ mod tests {
             matches!(&told[..], [(false, what)] if what.contains("env=prod") && what.contains("says env=dev")),
             "{told:?}"
         );
+    }
+
+    #[test]
+    fn a_recipient_that_is_a_key_of_this_host_is_told() {
+        let public = || crate::crypto::sshsig::Signer::generate("").unwrap().host_key().to_string();
+        let (host, signing, other) = (public(), public(), public());
+        let dir = tempfile::tempdir().unwrap();
+        let place = |name: &str| dir.path().join(name);
+        std::fs::write(place("ssh_host_ed25519_key.pub"), format!("{host} root@host\n")).unwrap();
+        std::fs::write(place("ssh_host_ecdsa_key.pub"), "ecdsa-sha2-nistp256 AAAA root@host\n").unwrap();
+        std::fs::write(place("signing.pub"), format!("{signing}\n")).unwrap();
+        let told = |default: &str, label: &str| {
+            let text = format!(
+                "[recipients]\ndefault = [\"{default}\"]\n[recipients.label.\"a=b\"]\nalso = [\"{label}\"]\n[signing]\nkey = {:?}\n",
+                place("signing")
+            );
+            let policy = Policy::parse(Path::new("/x"), &text).unwrap();
+            to_this_host(&policy, dir.path())
+                .into_iter()
+                .map(|found| (found.serious, found.what))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(told(&other, &other), []);
+        for (default, label, file) in [
+            (&*format!("{host} somebody"), &*other, "ssh_host_ed25519_key.pub"),
+            (&other, &host, "ssh_host_ed25519_key.pub"),
+            (&signing, &other, "signing.pub"),
+        ] {
+            let told = told(default, label);
+            let is_told =
+                matches!(&told[..], [(false, what)] if what.contains(file) && what.contains("SHA256:"));
+            assert!(is_told, "{default} {label}: {told:?}");
+        }
     }
 
     #[test]
