@@ -14,6 +14,7 @@ use crate::search::{Fields, Query, Style};
 use crate::store::seal::{self, Opener};
 use crate::sys;
 use crate::text::counted;
+use std::borrow::Cow;
 use std::ffi::OsString;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -201,8 +202,7 @@ fn commands(context: &Context, args: &Args) -> Result<()> {
     {
         context.console.note(text);
     }
-    let alone = opened.alone();
-    let kept = write_commands(context, args, &opened.commands_and(&alone))?;
+    let kept = write_commands(context, args, opened.commands_and_alone())?;
     // Only now: what could be read is written.
     let read = fault.map_or(Ok(()), |error| {
         let said = format!("{}: not all commands could be read", shown(&opened.found.path));
@@ -212,17 +212,21 @@ fn commands(context: &Context, args: &Args) -> Result<()> {
 }
 
 /// Gives whether what was written got its name.
-fn write_commands(context: &Context, args: &Args, commands: &[&Command]) -> Result<Result<()>> {
+fn write_commands<'a>(
+    context: &Context,
+    args: &Args,
+    mut commands: impl Iterator<Item = Cow<'a, Command>>,
+) -> Result<Result<()>> {
     let Some(path) = args.file() else {
         for command in commands {
-            context.console.json(command)?;
+            context.console.json(&command)?;
         }
         return Ok(Ok(()));
     };
     let mut file = Draft::begin(path)?;
     let mut out = BufWriter::new(&mut file);
-    let written = commands.iter().try_for_each(|command| {
-        serde_json::to_writer(&mut out, command).map_err(io::Error::from)?;
+    let written = commands.try_for_each(|command| {
+        serde_json::to_writer(&mut out, &command).map_err(io::Error::from)?;
         out.write_all(b"\n")
     });
     written.and_then(|()| out.flush()).map_err(|error| sys::Error::at("write", path, error))?;

@@ -16,6 +16,7 @@ use crate::store::personal::MAX_PUBLIC;
 use crate::store::seal::{Access, Opener, named};
 use crate::store::{self, Found, Misnamed, Name, Store, silence};
 use crate::sys;
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::ffi::OsStr;
 use std::fs::File;
@@ -302,17 +303,15 @@ impl Opened {
         commands
     }
 
-    /// An entry for each program that no command explains.
-    pub(super) fn alone(&self) -> Vec<Command> {
-        alone::commands(self.reader.entries())
-    }
-
-    /// Its commands and these, by start.
-    pub(super) fn commands_and<'a>(&'a self, others: &'a [Command]) -> Vec<&'a Command> {
-        let mut commands = self.commands();
-        commands.extend(others);
-        commands.sort_by_key(|command| command.start);
-        commands
+    /// Its commands, and an entry for each program that no command explains, by start; those are made when their turn comes.
+    pub(super) fn commands_and_alone(&self) -> impl Iterator<Item = Cow<'_, Command>> {
+        let mut commands = self.commands().into_iter().peekable();
+        let mut alone = alone::commands(self.reader.entries()).peekable();
+        std::iter::from_fn(move || match (commands.peek(), alone.peek()) {
+            (Some(command), Some(program)) if program.start < command.start => alone.next().map(Cow::Owned),
+            (Some(_), _) => commands.next().map(Cow::Borrowed),
+            (None, _) => alone.next().map(Cow::Owned),
+        })
     }
 
     /// Where a witness fell silent, entries are missing, or something was left running, as far as it is open.

@@ -391,7 +391,16 @@ struct Whole<'a> {
     index_given_up: Option<&'a BTreeMap<GivenUp, usize>>,
     left_out: Option<&'a LeftOut>,
     commands: Option<Vec<&'a Command>>,
-    programs_of_no_command: Option<Vec<Command>>,
+    programs_of_no_command: Option<Alone<'a>>,
+}
+
+/// The programs of these entries that no command explains, as a list.
+struct Alone<'a>(&'a [Entry]);
+
+impl serde::Serialize for Alone<'_> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        serializer.collect_seq(alone::commands(self.0))
+    }
 }
 
 #[derive(serde::Serialize)]
@@ -440,7 +449,7 @@ fn whole_json(context: &Context, opened: &Opened, judged: &Judged) -> Result<()>
         index_given_up: known.then_some(&sums.given_up),
         left_out: known.then_some(&sums.left_out),
         commands: known.then(|| opened.commands()),
-        programs_of_no_command: known.then(|| opened.alone()),
+        programs_of_no_command: known.then_some(Alone(opened.reader.entries())),
     })?;
     Ok(())
 }

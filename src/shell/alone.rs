@@ -15,11 +15,12 @@ const NO_COMMAND: &str =
 /// Names that [`names`] tells at most.
 const MAX_NAMES: usize = 16;
 
-/// An entry for each of them, by start: its text are the program's arguments.
-pub fn commands(entries: &[Entry]) -> Vec<Command> {
-    let mut all: Vec<Command> = programs(entries).map(command).collect();
-    all.sort_by_key(|command| command.start);
-    all
+/// An entry for each of them, by start: its text are the program's arguments. Each is made when its turn comes: it is a copy, and how
+/// many there are was up to whoever was recorded.
+pub fn commands(entries: &[Entry]) -> impl Iterator<Item = Command> {
+    let mut all: Vec<&Exec> = programs(entries).collect();
+    all.sort_by_key(|exec| exec.time);
+    all.into_iter().map(command)
 }
 
 /// How many there are.
@@ -138,7 +139,7 @@ mod tests {
         let hidden = exec(4, &["x"], "/memfd:x (deleted)");
         let entry = |execs| Entry { execs, ..Entry::default() };
         let entries = [entry(vec![hook(), hidden]), entry(vec![hook()])];
-        let made = commands(&entries);
+        let made: Vec<_> = commands(&entries).collect();
         let told: Vec<_> = made.iter().map(|c| (c.text.as_str(), c.start, c.exit, c.flags.len())).collect();
         let hidden = "x (/memfd:x (deleted))";
         assert_eq!(

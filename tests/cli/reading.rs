@@ -1,9 +1,15 @@
 //! Recordings in a store: `ls`, `show` and `verify`, and what every command says of one that cannot be read.
 
 use crate::home::{Home, Recording, held, never_locked, ran};
+use crate::support::peak_memory;
+use sealcast::cast::Exec;
+use sealcast::container::Extras;
 use sealcast::container::frame::{FRAME_LEN, Frame, PROLOGUE_LEN};
 use sealcast::crypto::identity;
 use serde_json::Value;
+use std::io::Read as _;
+use std::process::Stdio;
+use std::time::Duration;
 
 pub(crate) fn json(text: &str) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
@@ -422,4 +428,25 @@ fn where_a_condition_is_sealed_it_is_said_for_whom_and_nothing_counts_as_skipped
     assert!(ran.err.contains(&somebody.label()[..12]) && ran.err.contains("not a recipient"), "{ran}");
     let ran = home.run(&["search", "x"]).exits(2);
     assert!(ran.err.contains("(0 skipped by index;") && ran.err.contains("1 could not be searched"), "{ran}");
+}
+
+/// How many programs no command explains was up to whoever was recorded, or made the file.
+#[test]
+fn of_programs_that_no_command_explains_no_copies_are_held() {
+    const MOST: u64 = 80 << 10;
+    let home = Home::new();
+    let program = |time| Exec { time, path: "/x".into(), argv: vec!["x".into()], ..Exec::default() };
+    home.record_with(&Recording::default(), |writer, _| {
+        let extras = Extras { execs: (0..100_000).map(program).collect(), ..Extras::default() };
+        writer.end_segment(Duration::from_secs(63), extras).unwrap();
+    });
+    for arguments in [&["show", "--json", "last"][..], &["export", "-f", "commands", "last"]] {
+        let mut child = home.command(arguments).stdout(Stdio::piped()).spawn().unwrap();
+        // It cannot write all of it, and when it begins to write it has what it holds.
+        child.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
+        let peak = peak_memory(child.id());
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(peak < MOST, "{arguments:?}: {peak} KiB");
+    }
 }
