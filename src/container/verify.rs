@@ -193,6 +193,9 @@ pub(super) fn reaches_final<R: Read + Seek>(source: &mut R, length: u64) -> Resu
     Ok(pass.expect.is_past_final())
 }
 
+/// What is said of anything behind the trailer.
+const AFTER_END: &str = "bytes after the end of the recording";
+
 struct Pass {
     length: u64,
     prologue: [u8; frame::PROLOGUE_LEN],
@@ -316,7 +319,7 @@ impl Pass {
         let left = self.length.saturating_sub(self.at);
         let altered = |what: &str| Verdict::Altered { offset: self.at, chunk: None, what: what.to_owned() };
         if self.expect == Expect::Nothing {
-            return Ok(altered("bytes after the end of the recording"));
+            return Ok(altered(AFTER_END));
         }
         let mut head = [0; FRAME_LEN];
         let have = usize::try_from(left).unwrap_or(usize::MAX).min(FRAME_LEN);
@@ -374,6 +377,8 @@ impl Pass {
             }
         };
         let (chunk, what) = match error {
+            // Whatever it begins with: nothing belongs here.
+            _ if self.expect == Expect::Nothing => (None, AFTER_END.to_owned()),
             // A frame that is not as it should be says any number: told is the one that belongs there.
             Error::Format { chunk, what, .. } => (chunk.filter(|chunk| *chunk == self.seq), what.clone()),
             other => (None, other.to_string()),
@@ -383,11 +388,11 @@ impl Pass {
 
     fn chunk(&mut self, chunk: &Chunk, certify: &impl Fn(&Certificate) -> Origin) -> Result<(), Fault> {
         let fault = |what: &str| Err(Fault(what.to_owned()));
+        if self.expect == Expect::Nothing {
+            return fault(AFTER_END);
+        }
         if chunk.frame.seq != self.seq {
             return Err(Fault(format!("chunk {} stands where chunk {} belongs", chunk.frame.seq, self.seq)));
-        }
-        if self.expect == Expect::Nothing {
-            return fault("bytes after the end of the recording");
         }
         self.seq =
             self.seq.checked_add(1).ok_or_else(|| Fault("more chunks than the format allows".to_owned()))?;
