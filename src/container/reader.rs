@@ -61,6 +61,8 @@ struct Front {
     file: [u8; 32],
     header: Header,
     slots: Vec<Slot>,
+    /// Where those stand.
+    slots_at: u64,
     certificate: Certificate,
     /// Where that stands.
     certificate_at: u64,
@@ -85,6 +87,8 @@ impl Broken {
     }
 }
 
+/// Number of the chunk with the wrapped keys.
+const KEYS: u32 = 1;
 /// Number of the chunk with the certificate.
 const CERTIFICATE: u32 = 2;
 
@@ -127,15 +131,15 @@ impl<R: Read + Seek> Reader<R> {
         };
         let (at, head) = next(Kind::Header, 0, "header")?;
         let header = Header::parse(head.body(), at)?;
-        let (at, keys) = next(Kind::Keys, 1, "key slots")?;
-        let slots = slots::parse(keys.body(), at)?;
+        let (at, keys) = next(Kind::Keys, KEYS, "key slots")?;
+        let (slots, slots_at) = (slots::parse(keys.body(), at)?, at);
         let (at, cert) = next(Kind::Cert, CERTIFICATE, "certificate")?;
         let (certificate, certificate_at) = (cert::parse(cert.body(), at)?, at);
         let file = sha256(&[&prologue, &head.bytes]);
         let mut reader = Self {
             source,
             length,
-            front: Arc::new(Front { file, header, slots, certificate, certificate_at }),
+            front: Arc::new(Front { file, header, slots, slots_at, certificate, certificate_at }),
             segments: Arc::default(),
             index_chunks: Vec::new(),
             opening_at: offset,
@@ -172,6 +176,16 @@ impl<R: Read + Seek> Reader<R> {
     /// The wrapped keys.
     pub fn slots(&self) -> &[Slot] {
         &self.front.slots
+    }
+
+    /// That no slot opens with the key of `recipient`, whom the header lists.
+    pub(crate) fn shuts_out(&self, recipient: &str) -> Error {
+        let what = format!(
+            "the header says that it is sealed to {}, and none of the key slots opens with that key: header or slots are not what the \
+             recorder wrote",
+            crate::text::escaped(recipient)
+        );
+        Error::format(self.front.slots_at, KEYS, what)
     }
 
     /// The host's statement and signature, not checked here.

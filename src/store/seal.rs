@@ -13,6 +13,7 @@ use crate::crypto::sshsig;
 use std::collections::HashMap;
 use std::fmt;
 use std::io::{Read, Seek};
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use zeroize::Zeroizing;
@@ -263,7 +264,32 @@ fn unlock_by<R: Read + Seek>(
         slots: Vec::new(),
         tried: identities.paths().map(|path| Tried { path: path.to_owned(), why: Why::NoMatch }).collect(),
     });
-    Err(UnlockError::Unwrap { recipients: reader.header().recipients.clone(), source })
+    let recipients = reader.header().recipients.clone();
+    // A kind of slots that a later version knows may be theirs.
+    let knows_all = !slots.iter().any(|slot| matches!(slot.kind, SlotKind::Other(_)));
+    match shut_out(&recipients, identities, &source).filter(|_| knows_all) {
+        Some(name) => Err(UnlockError::Container(reader.shuts_out(&name))),
+        None => Err(UnlockError::Unwrap { recipients, source }),
+    }
+}
+
+/// The recipient among these, those that the header lists, that an identity has which could be used and did not open anything. Whoever
+/// has the host's key can seal other slots, or none, and sign them: the header they must leave, as what is sealed is bound to it.
+fn shut_out(listed: &[String], identities: &Identities, failure: &UnwrapError) -> Option<String> {
+    let was_used = |path: &Path| match failure {
+        UnwrapError::NoIdentity { tried, .. } => {
+            tried.iter().any(|tried| tried.path == path && matches!(tried.why, Why::NoMatch))
+        }
+        // It failed before all were asked, and nobody is asked for a passphrase now.
+        _ => !identities.is_locked(),
+    };
+    if !identities.paths().any(was_used) {
+        return None;
+    }
+    let used = identities.recipients().into_iter().filter(|(path, _)| was_used(path));
+    let own: Vec<Recipient> = used.filter_map(|(_, recipients)| recipients.ok()).flatten().collect();
+    let mut listed = listed.iter().filter_map(|listed| listed.parse::<Recipient>().ok());
+    listed.find(|listed| own.contains(listed)).map(|recipient| recipient.label())
 }
 
 fn open_root<R: Read + Seek>(

@@ -5,6 +5,7 @@ use crate::home::{Home, Recording};
 use crate::second::second_reader_run;
 use sealcast::cast::{Anchor, Event, Payload};
 use sealcast::container::Extras;
+use sealcast::crypto::{identity, recipient};
 use serde_json::Value;
 use std::time::Duration;
 
@@ -70,5 +71,32 @@ fn one_that_ends_without_a_close_is_told_too_and_the_second_implementation_finds
         let Some(read) = second_reader_run(&path, &home.personal().identity(), &[]) else { continue };
         let said = String::from_utf8_lossy(&read.stderr);
         assert!(!read.status.success() && said.contains(TOLD), "closed {close}: {said}");
+    }
+}
+
+#[test]
+fn slots_that_shut_out_whom_the_header_names_are_told() {
+    let home = Home::new();
+    let (path, _) = home.record(&Recording::default());
+    let (written, signer) = (std::fs::read(&path).unwrap(), home.personal().read_signer().unwrap());
+    let (_, other) = identity::generate();
+    let age = recipient::wrap(&[other], &[7; 32]).unwrap();
+    let slot = |age: &[u8]| [&[1][..], &u32::try_from(age.len()).unwrap().to_le_bytes(), age].concat();
+    for (slots, what) in [(Vec::new(), "none"), (slot(&age), "another's"), (slot(b"garbage"), "garbage")] {
+        std::fs::write(&path, forge::signed_anew_with(&written, &signer, 1, true, Some(&slots))).unwrap();
+        for command in ["verify", "show"] {
+            let judged = home.run(&[command, "--json", "last"]);
+            let json: Value =
+                serde_json::from_str(&judged.text()).unwrap_or_else(|_| panic!("{what}: {judged}"));
+            let detail = json["detail"].as_str().unwrap();
+            let told = "(chunk 1): the header says that it is sealed to age1";
+            assert!(json["verdict"] == "altered" && detail.contains(told), "{what}: {judged}");
+        }
+        home.run(&["search", "after a minute"]).exits(2);
+        // Of whom it does not name nobody need be told.
+        let stranger = home.path("stranger.txt");
+        std::fs::write(&stranger, &*identity::generate().0).unwrap();
+        let ran = home.run(&["verify", "--identity", stranger.to_str().unwrap(), "last"]).exits(2);
+        assert!(ran.text().contains("intact") && ran.text().contains("content not checked"), "{what}: {ran}");
     }
 }

@@ -61,6 +61,17 @@ pub fn packed(json: &[u8], filter: &[u8]) -> Vec<u8> {
 /// What whoever has the host's signing key, and no identity, makes of a recording: its sealed chunks up to the end of so many segments
 /// as they are, and the certificate and everything after it that is signed made anew. `close`: with an end.
 pub fn signed_anew(bytes: &[u8], host: &Signer, segments: usize, close: bool) -> Vec<u8> {
+    signed_anew_with(bytes, host, segments, close, None)
+}
+
+/// [`signed_anew`] with these key slots in place of those that are there.
+pub fn signed_anew_with(
+    bytes: &[u8],
+    host: &Signer,
+    segments: usize,
+    close: bool,
+    slots: Option<&[u8]>,
+) -> Vec<u8> {
     let none = || Key::from_bytes([0; 32]);
     let mut forge = Forge {
         bytes: bytes[..frame::PROLOGUE_LEN].to_vec(),
@@ -77,7 +88,7 @@ pub fn signed_anew(bytes: &[u8], host: &Signer, segments: usize, close: bool) ->
         entry: 0,
         table: Vec::new(),
     };
-    let (mut at, mut ended) = (frame::PROLOGUE_LEN, 0);
+    let (mut at, mut ended, mut keys) = (frame::PROLOGUE_LEN, 0, String::new());
     loop {
         let (kind, flags) = (bytes[at + 2], bytes[at + 3]);
         let length = usize::try_from(u32::from_le_bytes(bytes[at + 4..at + 8].try_into().unwrap())).unwrap();
@@ -89,9 +100,10 @@ pub fn signed_anew(bytes: &[u8], host: &Signer, segments: usize, close: bool) ->
                 let said = usize::try_from(u32::from_le_bytes(body[..4].try_into().unwrap())).unwrap();
                 let text = String::from_utf8(body[4..4 + said].to_vec()).unwrap();
                 let first = hex(signing_key(0).verifying_key().as_bytes());
-                let line = |line: &str| match line.starts_with("first-checkpoint: ") {
-                    true => format!("first-checkpoint: {first}\n"),
-                    false => format!("{line}\n"),
+                let line = |line: &str| match line.split_once(": ") {
+                    Some(("first-checkpoint", _)) => format!("first-checkpoint: {first}\n"),
+                    Some(("keys-sha256", _)) => format!("keys-sha256: {keys}\n"),
+                    _ => format!("{line}\n"),
                 };
                 let text: String = text.lines().map(line).collect();
                 let signature = host.sign(cert::NAMESPACE, text.as_bytes()).unwrap();
@@ -106,8 +118,10 @@ pub fn signed_anew(bytes: &[u8], host: &Signer, segments: usize, close: bool) ->
                 }
             }
             kind => {
+                let body = slots.filter(|_| kind == 0x02).unwrap_or(body);
                 let chunk = forge.chunk(kind, flags, body);
                 match kind {
+                    0x02 => keys = hex(&sha256(&[&chunk])),
                     0x01 => forge.file = sha256(&[&forge.bytes[..frame::PROLOGUE_LEN], &chunk]),
                     INDEX => forge.entry = chunk.len(),
                     _ => {}
