@@ -10,6 +10,7 @@ mod support;
 
 mod secrets {
     mod after;
+    mod ahead;
     mod drawn;
     mod integrated;
     mod late;

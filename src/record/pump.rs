@@ -5,6 +5,7 @@
 //! because every direction has its own buffer. A full queue to the recorder stops the reading too; one that is not taken from stops keys
 //! as well, unless the session is to go on without a recording.
 
+mod ahead;
 mod answer;
 mod copy;
 mod outputs;
@@ -99,6 +100,8 @@ pub(super) struct Pump<'a> {
     keys: Buffer,
     /// Of the keys in the buffer nothing was handed on yet.
     fresh: bool,
+    /// What was typed before the program ran, and all behind it, is kept back.
+    ahead: Option<ahead::Ahead>,
     /// Of the keys in the buffer, while they are not recorded: when they were read, and whether as a secret.
     typed: Option<(Duration, bool)>,
     output: Output<'a>,
@@ -219,6 +222,7 @@ impl<'a> Pump<'a> {
             outlives: session.outlives,
             keys: Buffer::new(4 << 10),
             fresh: false,
+            ahead: None,
             typed: None,
             output: Output {
                 buffer: Buffer::new(BUFFER),
@@ -308,6 +312,9 @@ impl<'a> Pump<'a> {
                 0,
                 format!("the program {what} it by itself: it is neither a file nor a pipe"),
             )));
+        }
+        if let Some(screen) = &self.screen {
+            screen.leader.tell_flushes(true);
         }
         self.front = self.belongs_in_front();
         self.began = clock::monotonic();

@@ -6,14 +6,22 @@
 use super::tty::{Settings, Size};
 use super::{Error, Result};
 use portable_pty::{MasterPty, PtySize};
+use std::cell::Cell;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
+
+/// What precedes a read in the packet mode of a leader (`TIOCPKT_DATA`, `TIOCPKT_FLUSHREAD`).
+const DATA: u8 = 0;
+const FLUSH_READ: u8 = 1;
 
 /// Our side of a PTY.
 pub struct Leader {
     pair: Box<dyn MasterPty + Send>,
     fd: OwnedFd,
+    /// Each read is preceded by a byte of its own (`TIOCPKT`, ioctl_tty(2)).
+    packets: Cell<bool>,
+    flushed: Cell<bool>,
 }
 
 /// A new PTY of this size: the leader, non-blocking, and the follower, to be handed to a child and then closed here.
@@ -36,7 +44,8 @@ pub fn open(size: Size) -> Result<(Leader, OwnedFd)> {
     // SAFETY: TIOCGPTPEER takes open flags, and makes a descriptor.
     let follower = unsafe { super::fd::owned(libc::ioctl(fd.as_raw_fd(), libc::TIOCGPTPEER, flags)) };
     let follower = follower.map_err(failed)?;
-    Ok((Leader { pair: pair.master, fd }, follower))
+    let (packets, flushed) = (Cell::new(false), Cell::new(false));
+    Ok((Leader { pair: pair.master, fd, packets, flushed }, follower))
 }
 
 fn in_cells(size: Size) -> PtySize {
@@ -60,6 +69,49 @@ impl Leader {
     /// When the follower is gone.
     pub fn settings(&self) -> Result<Settings> {
         Settings::of(&self.fd)
+    }
+
+    /// Reads what the follower shows, into room for more than one byte.
+    ///
+    /// # Errors
+    /// What the kernel says: nothing is there now, or (`EIO`) nobody has the follower open.
+    pub fn read(&self, into: &mut [u8]) -> io::Result<usize> {
+        loop {
+            let count = super::fd::read(&self.fd, into)?;
+            match into.first().filter(|_| self.packets.get() && count > 0) {
+                None => return Ok(count),
+                Some(&DATA) if count > 1 => {
+                    into.copy_within(1..count, 0);
+                    return Ok(count.saturating_sub(1));
+                }
+                Some(status) => self.note(*status),
+            }
+        }
+    }
+
+    /// From here on it is told (`true`), or told no more, that whoever has the follower throws away what was typed and not read. A wish:
+    /// where it cannot be had, nobody is said to have done so.
+    pub fn tell_flushes(&self, tell: bool) {
+        if tell != self.packets.get() {
+            let on = libc::c_int::from(tell);
+            // SAFETY: TIOCPKT reads an int; the descriptor is open.
+            let done = unsafe { libc::ioctl(self.fd.as_raw_fd(), libc::TIOCPKT, &on) } == 0;
+            self.packets.set(if done { tell } else { self.packets.get() });
+        }
+    }
+
+    /// Whether that was done since this is told, or since this was asked last. Nothing of what is shown is read.
+    pub fn was_flushed(&self) -> bool {
+        let mut status = [0];
+        // Before what is shown comes what is told of it, one byte: asked for no more, the kernel gives no more.
+        if self.packets.get() && super::fd::read(&self.fd, &mut status).is_ok_and(|count| count > 0) {
+            self.note(status[0]);
+        }
+        self.flushed.take()
+    }
+
+    fn note(&self, status: u8) {
+        self.flushed.set(self.flushed.get() || status & FLUSH_READ != 0);
     }
 
     /// The follower's name.
@@ -128,6 +180,44 @@ mod tests {
         drop(follower);
         let mut end = || reader.read(&mut piece).map_err(|error| error.raw_os_error());
         assert!(eventually(|| end() == Err(Some(libc::EIO))), "{:?}", end());
+    }
+
+    #[test]
+    fn a_leader_is_told_that_what_was_typed_is_thrown_away_and_reads_no_more_than_what_is_shown() {
+        let (leader, follower) = open(Size::default()).unwrap();
+        let mut piece = [0; 100];
+        let mut shows = |text: &[u8]| {
+            File::from(follower.try_clone().unwrap()).write_all(text).unwrap();
+            let mut got = Vec::new();
+            let is_whole = eventually(|| {
+                match leader.read(&mut piece) {
+                    Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
+                    read => got.extend_from_slice(&piece[..read.unwrap()]),
+                }
+                got == text
+            });
+            assert!(is_whole, "{}", got.escape_ascii());
+        };
+        let throw_away = || super::super::tty::forget_typed(&follower);
+        throw_away();
+        shows(b"before");
+        leader.tell_flushes(true);
+        shows(b"nothing");
+        assert!(!leader.was_flushed());
+        // Told by itself, and with what is shown; once.
+        for shown in [&b""[..], b"asks"] {
+            throw_away();
+            shows(shown);
+            assert!(leader.was_flushed() && !leader.was_flushed());
+        }
+        File::from(follower.try_clone().unwrap()).write_all(b"kept").unwrap();
+        assert!(!leader.was_flushed());
+        let read = || leader.read(&mut [0; 100]).is_ok_and(|count| count == 4);
+        assert!(eventually(read), "what was shown is gone");
+        leader.tell_flushes(false);
+        throw_away();
+        shows(b"after");
+        assert!(!leader.was_flushed());
     }
 
     #[test]

@@ -423,6 +423,7 @@ impl Pump<'_> {
                 Report::Started(pid) => {
                     self.child = Some(pid);
                     self.take_lines();
+                    self.keep_ahead();
                     for (_, sink) in self.streams.outputs.iter_mut().flatten() {
                         sink.written_by(pid);
                     }
@@ -488,6 +489,7 @@ impl Pump<'_> {
         };
         let [output, errors] = self.streams.outputs.each_ref().map(in_pipe);
         self.owed = [output, errors, HOLDS];
+        self.drop_ahead();
         self.keys.forget();
         self.end_input();
     }
@@ -540,6 +542,7 @@ impl Pump<'_> {
     fn let_terminal_go(&mut self) {
         self.record_output();
         self.output.ended = true;
+        self.drop_ahead();
         self.keys.forget();
         self.keyboard.leave();
         // Both of our descriptors of the leader go with it: the kernel hangs up the follower.

@@ -76,7 +76,10 @@ impl Pump<'_> {
         } else if self.keys.is_empty() && terminal.gone && !screen.terminal.is_alive() {
             return self.terminal_gone();
         }
-        let Some(screen) = self.screen.as_ref().filter(|_| self.is_known()) else { return };
+        if !self.is_known() || self.keeps_ahead() {
+            return;
+        }
+        let Some(screen) = &self.screen else { return };
         if !self.keys.is_empty() {
             if std::mem::take(&mut self.fresh) {
                 // As they are before the child knows of the keys, who may change them.
@@ -152,7 +155,7 @@ impl Pump<'_> {
                 if room.len() < BUFFER / 4 {
                     break;
                 }
-                match fd::read(&screen.leader, room) {
+                match screen.leader.read(room) {
                     Ok(0) => (more, self.output.ended) = (false, true),
                     Ok(count) => {
                         self.output.buffer.filled(count);

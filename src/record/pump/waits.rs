@@ -1,6 +1,6 @@
 //! What the loop waits for, and until when at most.
 
-use super::{HANG_UP, LATE, LINGER, Phase, Pump, SLOW, STILL, Slots};
+use super::{HANG_UP, LATE, LINGER, Phase, Pump, SLOW, STILL, Slots, ahead};
 use crate::sys::clock;
 use crate::sys::poll::Set;
 use std::time::Duration;
@@ -19,7 +19,7 @@ impl Pump<'_> {
                 slots.terminal = Some(set.add(&screen.terminal, keys, show));
             }
             let read = self.output.buffer.is_empty() && !self.output.ended && flows && self.is_known();
-            let write = !self.keys.is_empty() && self.is_known();
+            let write = !self.keys.is_empty() && self.is_known() && self.ahead.is_none();
             if read || write {
                 slots.leader = Some(set.add(&screen.leader, read, write));
             }
@@ -67,7 +67,8 @@ impl Pump<'_> {
     pub(super) fn takes_keys(&self) -> bool {
         let Some(screen) = &self.screen else { return false };
         let wanted = match self.is_known() {
-            true => self.keys.is_empty() && self.placing == 0,
+            true if self.ahead.is_some() => self.placing == 0 && self.keys.has_room(),
+            true => self.placing == 0 && self.keys.is_empty(),
             false => self.is_late() && self.keyboard.is_raw() && self.keys.has_room(),
         };
         matches!(self.phase, Phase::Running)
@@ -129,7 +130,8 @@ impl Pump<'_> {
             }
         };
         let echo = self.batch.echo_deadline().filter(|_| looks || self.blind);
-        let others = [echo, self.still_at(), phase, self.stop_due, self.look_due()];
+        let ahead = self.ahead.as_ref().map(ahead::Ahead::due);
+        let others = [echo, self.still_at(), phase, self.stop_due, self.look_due(), ahead];
         self.batch.deadline().into_iter().chain(others.into_iter().flatten()).min()
     }
 }
