@@ -236,6 +236,8 @@ fn what_a_guard_cannot_do_on_this_host_is_found_by_the_check_before_sessions_are
             told.contains("hint: it is \"hardened\", which takes cap_sys_admin and cap_setpcap"),
             "{told}"
         );
+        // No other guard is in the way.
+        assert!(!told.contains("this session is guarded"), "{told}");
         let ran = without(capability, &["run", "--", "echo", "it ran"]);
         let told = text(&ran);
         assert!(ran.status.code() == Some(125) && !told.contains("it ran"), "{capability} {guard}: {told}");

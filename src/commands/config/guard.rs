@@ -1,7 +1,7 @@
 //! The guard: what of it takes no effect, what this host cannot do, and what a session is kept from.
 
 use super::Finding;
-use crate::error::Error;
+use crate::error::{Error, Kind};
 use crate::policy::{Policy, Profile};
 use crate::store::Store;
 use crate::sys;
@@ -61,9 +61,9 @@ pub(super) fn tried(policy: &Policy) -> Vec<Finding> {
     if profile == Profile::Hardened
         && let Err(error) = restrictions(policy, place).try_out()
     {
-        found.push(Finding::refused("guard.profile", Error::from(error).hint(
-            "it is \"hardened\", which takes cap_sys_admin and cap_setpcap: root lacks them in most containers, and no session begins there",
-        )));
+        let hint = "it is \"hardened\", which takes cap_sys_admin and cap_setpcap: root lacks them in most containers, and no session begins there";
+        // Without what is usually to be done where root is refused something.
+        found.push(Finding::refused("guard.profile", Error::from_source(Kind::System, &error).hint(hint)));
     }
     let lacks = |what: &str| Finding::note(format!("`guard.profile` is \"{profile}\", but {what}"));
     if !sys::harden::may_lock_memory() {
