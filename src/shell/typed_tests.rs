@@ -15,8 +15,7 @@ impl Seat {
     fn new(shell: &str) -> Self {
         let mut seat =
             Self { tracker: Tracker::new(Some(10)), terminal: Terminal::new(80, 24), time: 0, status: 0 };
-        let mark = Mark::Integration { shell: shell.into(), version: "1".into(), pid: 10 };
-        seat.marks(mark);
+        seat.marks(Mark::Integration { shell: shell.into(), version: "1".into(), pid: 10 });
         seat
     }
 
@@ -198,4 +197,16 @@ fn of_lines_that_were_pasted_at_once_into_a_shell_without_history_the_first_is_t
         seat.whole_prompt("# ").types("id").marks(Mark::Start(Start::default()));
         assert_eq!(seat.whole_prompt("# ").entries(), [inferred("uname", flags), inferred("id", &[])]);
     }
+}
+
+/// As behind `stty -echo`.
+#[test]
+fn what_a_command_writes_behind_a_prompt_where_enter_was_not_echoed_is_no_line() {
+    let mut seat = Seat::new("bash");
+    seat.whole_prompt("# ");
+    seat.tracker.entered(seat.time);
+    seat.starts("echo x").shows("x\r\n");
+    let told = |text: &str| (text.to_owned(), Trust::Told, vec![]);
+    seat.whole_prompt("# ").types("ls").starts("ls");
+    assert_eq!(seat.whole_prompt("# ").entries(), [told("echo x"), told("ls")]);
 }

@@ -47,6 +47,10 @@ impl Tracker {
     /// `time`: when the mark was read, milliseconds, as the event of the recording has it; `at`: when it happened.
     pub(super) fn start(&mut self, time: u64, at: Span, start: Start) {
         let mut shown = std::mem::take(&mut self.typing.lines);
+        if shown.is_empty() {
+            // Its Enter was not echoed (`stty -echo`): what the cursor leaves next is the first line of its output.
+            self.typing.enters = self.typing.enters.saturating_sub(1);
+        }
         let fills = std::mem::take(&mut self.typing.fills);
         let drawn = self.typing.drawn.take().unwrap_or_default();
         let typing = &self.typing;
