@@ -18,8 +18,11 @@ const KEPT: usize = 8 << 10;
 pub(super) const PIECE: usize = 256;
 /// A screen is not larger than this here, in cells: what claims to be is followed as if it were not.
 const MOST: usize = 1000;
-/// What stands before the text that readline searches its history for, behind `(reverse-i-` or `(i-`.
-const SEARCH: [char; 8] = ['s', 'e', 'a', 'r', 'c', 'h', ')', '`'];
+/// What stands before the text that a history is searched for: of readline, behind `(reverse-i` or `(i`, and of zsh in a row of its
+/// own below the line, behind `bck` or `fwd`.
+const SEARCHES: [&str; 2] = ["-search)`", "-i-search: "];
+/// What zsh draws behind that text, for a cursor.
+const BEHIND: char = '_';
 /// Tab stops are so many cells apart.
 const TAB: usize = 8;
 /// A prompt's sign stands at most this many blanks before what is typed.
@@ -139,8 +142,9 @@ struct Screen {
     sign: (char, usize),
     /// The cell behind the sign of a prompt: a line editor comes back there.
     behind_sign: Option<Cell>,
-    /// How much of [`SEARCH`] was drawn last, and the cell behind it, or behind what was drawn there since.
-    search: (usize, Option<Cell>),
+    /// How much of [`SEARCHES`] was drawn last, the cell behind it, or behind what was drawn there since, and whether that is in a row
+    /// of its own.
+    search: ([usize; 2], Option<(Cell, bool)>),
     did: VecDeque<Did>,
 }
 
@@ -161,7 +165,7 @@ impl Default for Screen {
             last: ' ',
             sign: (' ', 0),
             behind_sign: None,
-            search: (0, None),
+            search: ([0; 2], None),
             did: VecDeque::new(),
         };
         let size = Size::default().assumed();
@@ -226,9 +230,12 @@ impl Cursor {
         (!self.screen.hidden).then(|| self.stands_at())
     }
 
-    /// Where the next letter of a search in readline's history is drawn, if there is one in the row where the cursor stands.
+    /// Where the next letter of a search in a history is drawn, if there is one in the row where the cursor stands, or zsh's below.
     pub(super) fn searches_at(&self) -> Option<Cell> {
-        self.screen.search.1.filter(|place| self.stands_at().behind(*place).is_some())
+        let (place, below) = self.screen.search.1?;
+        let is_there =
+            if below { self.screen.has_below(place) } else { self.stands_at().behind(place).is_some() };
+        is_there.then_some(place)
     }
 
     /// Whether the alternate screen was left since this was asked last: the program that drew there has ended, or makes room for another.
@@ -281,7 +288,7 @@ impl Screen {
         self.row = row.min(self.rows.len().saturating_sub(1));
         self.col = col.min(self.cols.saturating_sub(1));
         self.sign = (' ', 0);
-        self.search.0 = 0;
+        self.search.0 = [0; 2];
     }
 
     /// What stands in these rows moves up (or down), by as many rows, and leaves empty ones behind.
@@ -339,17 +346,39 @@ impl Screen {
         }
     }
 
-    /// A character was drawn: readline draws what it searches for between a backquote and a quote, and the cursor stands elsewhere.
+    /// A character was drawn: readline draws what it searches for between a backquote and a quote, and zsh before a sign; the cursor
+    /// stands elsewhere.
     fn look_for_search(&mut self, c: char, at: Cell, cell: Cell) {
         let (drawn, place) = self.search;
-        let drawn =
-            if SEARCH.get(drawn) == Some(&c) { drawn.saturating_add(1) } else { usize::from(c == SEARCH[0]) };
-        self.search = match place {
-            _ if drawn == SEARCH.len() => (0, Some(self.cell())),
-            Some(place) if place == at && c != '\'' => (drawn, Some(self.cell())),
-            Some(place) if cell.is_before(place) => (drawn, None),
-            place => (drawn, place),
+        let mut drawn = drawn;
+        for (drawn, text) in drawn.iter_mut().zip(SEARCHES) {
+            let goes_on = text.chars().nth(*drawn) == Some(c);
+            *drawn = if goes_on { drawn.saturating_add(1) } else { usize::from(text.starts_with(c)) };
+        }
+        let found = drawn.iter().zip(SEARCHES).position(|(drawn, text)| *drawn == text.len());
+        self.search = match (found, place) {
+            (Some(which), _) => ([0; 2], Some((self.cell(), which == 1))),
+            (_, Some((place, true))) if c == BEHIND && cell.is_before(place) => (drawn, Some((cell, true))),
+            (_, Some((place, below))) if place == at && c != if below { BEHIND } else { '\'' } => {
+                (drawn, Some((self.cell(), below)))
+            }
+            (_, Some((place, _))) if cell.is_before(place) => (drawn, None),
+            (_, place) => (drawn, place),
         };
+    }
+
+    /// Whether the row of that cell is below the cursor's.
+    fn has_below(&self, cell: Cell) -> bool {
+        self.rows.iter().skip(self.row.saturating_add(1)).any(|row| *row == cell.row)
+    }
+
+    /// What stands behind the cursor is cleared, in its row, and with `below` in all that follow: no search goes on there.
+    fn clear(&mut self, below: bool) {
+        if let Some((place, true)) = self.search.1
+            && (place.behind(self.cell()).is_some() || below && self.has_below(place))
+        {
+            self.search.1 = None;
+        }
     }
 
     fn alternate(&mut self, on: bool) {
@@ -455,6 +484,7 @@ impl Perform for Screen {
                     self.go(0, 0);
                 }
             }
+            'J' | 'K' => self.clear(action == 'J'),
             's' if params.iter().count() < 2 => self.save(),
             'u' => self.restore(),
             _ => {}

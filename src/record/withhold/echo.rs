@@ -16,7 +16,8 @@
 //! 7. In the row of a line of which all but the last character was seen, if the whole of the line is drawn there again: fish
 //!    indents the word `end` anew at the `d` with which it ends a block.
 //!
-//! The search in readline's history (`^R`) has a place of its own, behind a backquote, and the cursor in the line that was found.
+//! The search in a history (`^R`) has a place of its own, of readline behind a backquote, of zsh below the line, and the cursor in the
+//! line that was found.
 //!
 //! Where other text was drawn behind a typed character, that counts only if the cursor is left right behind the character
 //! once nothing more is drawn. Text that is drawn over its place in passing was not typed. Text that is drawn behind the
@@ -83,8 +84,9 @@ pub(super) struct Match {
     drawn: bool,
     /// Which one was drawn alone, and where the cursor stood behind it.
     alone: Option<(usize, Cell)>,
-    /// Which one was drawn first behind where the cursor stood, in a cell that is not that, and where it stood.
-    beside: Option<(usize, Cell)>,
+    /// Which one was drawn first behind where the cursor stood, in a cell that is not that, of how many bytes and cells, and where it
+    /// stood.
+    beside: Option<(usize, usize, usize, Cell)>,
     loose: Option<Loose>,
     /// What was drawn since, in the row where it begins and from there on: a character for each cell.
     row: Zeroizing<Vec<char>>,
@@ -242,10 +244,10 @@ impl Match {
     ///
     /// What was drawn behind the cursor is a suggestion, or no echo at all: it is looked for again.
     pub(super) fn rests_at(&mut self, cell: Option<Cell>) {
-        if let Some((at, stood)) = self.beside.take()
-            && let Some(after) = cell.filter(|cell| cell.behind(stood) == Some(1))
+        if let Some((at, length, width, stood)) = self.beside.take()
+            && let Some(after) = cell.filter(|cell| cell.behind(stood) == Some(width))
         {
-            self.hit(at, 1, after);
+            self.hit(at, length, after);
         }
         let elsewhere = if cell.is_some() { cell != self.seen.after } else { self.is_short() };
         if self.more && elsewhere && !self.search {
@@ -373,11 +375,13 @@ impl Match {
 
     /// Looks for the last one that was typed beside where it was to be drawn.
     fn look_beside(&mut self, drawn: &Drawn, bytes: &[u8], first: bool) {
-        let last = self.typed.len().saturating_sub(1);
+        let last = self.typed.len().saturating_sub(bytes.len());
+        let width = drawn.after.behind(drawn.cell).unwrap_or(1);
         let stood = self.stood(last);
         if first && self.seen.next == last && self.typed.get(last..) == Some(bytes) {
-            let is_near = |stood: &Cell| drawn.cell.behind(*stood).is_some_and(|n| (1..=SAME).contains(&n));
-            self.beside = stood.filter(is_near).map(|stood| (last, stood));
+            let same = width..=width.saturating_mul(SAME);
+            let is_near = |stood: &Cell| drawn.cell.behind(*stood).is_some_and(|cells| same.contains(&cells));
+            self.beside = stood.filter(is_near).map(|stood| (last, bytes.len(), width, stood));
         } else if stood.is_some_and(|stood| drawn.cell == stood || drawn.cell.is_before(stood)) {
             self.beside = None;
         }

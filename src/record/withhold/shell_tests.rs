@@ -2,7 +2,7 @@
 
 use super::noise_tests::played;
 use super::tests::Step::{Show, Type};
-use super::tests::{play, stored};
+use super::tests::{play, stored, withheld};
 use super::*;
 use crate::sys::dice::Dice;
 
@@ -156,5 +156,28 @@ fn what_is_searched_for_in_the_history_of_bash_is_stored_however_slowly_it_is_ty
             drawn.strip_prefix("\x08\x08\x08w").unwrap_or(drawn).trim_start_matches("\x1b[14D")
         });
         assert_eq!(stored(&out).replace('\r', ""), "\x12id", "{apart} ms: {out:?}");
+    }
+}
+
+#[test]
+fn what_is_searched_for_in_the_history_of_zsh_is_stored_and_a_secret_behind_it_is_not() {
+    for pause in [150, 700, 3000] {
+        let mut at = 0;
+        let mut steps = vec![Show(0, "PROMPT> \x1b[K")];
+        for (key, shown) in [
+            ("\x12", "\r\r\nbck-i-search: _\x1b[K\x1b[A\x08\x08\x08\x08\x08\x08\x08"),
+            ("o", "echo tw\x1b[4mo\x1b[24m\x1b[1B\x08\x08o_\x1b[A\x08\x08\x08"),
+            ("n", "\x1b[4mo\x1b[4mn\x1b[24m\x1b[24me\x1b[1B\x08n_\x1b[A\x08\x08\x08\x08"),
+            ("\x05", "\x1b[24mo\x1b[24mn\x1b[1B\r\x1b[K\x1b[A\x1b[16C"),
+            ("x", "x"),
+            ("\r", "\r\r\nPIN: "),
+            ("o", "\x1b[1Bo\x1b[A"),
+            ("\r", "\r\n"),
+        ] {
+            at += pause;
+            steps.extend([Type(at, key), Show(at + 10, shown)]);
+        }
+        let out = play(Input::Echoed, &steps);
+        assert_eq!((stored(&out).as_str(), withheld(&out)), ("\x12on\x05x\r\r", 1), "{pause}");
     }
 }

@@ -47,6 +47,16 @@ fn a_letter_that_is_put_beside_the_same_letter_is_stored_and_a_key_of_a_secret_i
         let out = play(Input::Echoed, &steps.iter().chain(&at_once).map(Step::again).collect::<Vec<_>>());
         assert_eq!(stored(&out), typed.replace('\x05', ""), "{drawn:?}");
     }
+    for (line, key, drawn) in
+        [("echo üb", "ü", "\x1b[Cüb\x08\x08"), ("echo 漢b", "漢", "\x1b[2C漢b\x08\x08\x08")]
+    {
+        let back = "\x08".repeat(if key == "ü" { 2 } else { 3 });
+        let steps =
+            [Type(0, line), Show(5, line), Type(600, "\x1b[D\x1b[D"), Show(605, &back), Type(1700, key)];
+        let rest = [Show(1705, drawn), Type(3000, "\r"), Show(3005, "\r\n")];
+        let out = play(Input::Echoed, &steps.iter().chain(&rest).map(Step::again).collect::<Vec<_>>());
+        assert_eq!((stored(&out), withheld(&out)), (format!("{line}\x1b[D\x1b[D{key}\r"), 0), "{drawn:?}");
+    }
     // A star, or a hint that begins with the key; the cursor goes on by a star, by none, or by two.
     for drawn in
         ["\x1b[Cm\x08\x08*", "*m\x08", "\x1b[Cm\x08\x08", "\x1b[Cm", "\x1b[4Cm\x1b[4D", "x m\x08\x08"]
