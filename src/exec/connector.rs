@@ -169,7 +169,14 @@ mod tests {
             .stderr(std::process::Stdio::null())
             .spawn()
             .unwrap();
-        let exec = looked_up(child.id(), 3);
+        // The child's side of the pipe that tells of the exec is closed before its arguments are there.
+        let begin = std::time::Instant::now();
+        let exec = loop {
+            let exec = looked_up(child.id(), 3);
+            if !exec.argv.is_empty() || begin.elapsed() > std::time::Duration::from_secs(60) {
+                break exec;
+            }
+        };
         drop(child.stdin.take());
         child.wait().unwrap();
         let all = "cat".len() + 1 + "-".len() + 1 + long.len() + 1 + "end".len() + 1;

@@ -25,7 +25,6 @@ use crate::cast::{Command, Exec, Source, Trust};
 use hints::Hinted;
 use lines::{INTERRUPTED, Typing};
 use prompts::Prompts;
-pub(super) use start::READ_ON;
 use through::Through;
 pub use through::lost_execs;
 use unread::Unread;

@@ -2,13 +2,15 @@
 //!
 //! Event code `c`; the data is JSON. A reader that does not know it passes over it, as over every code it does not know.
 
-use super::commands::READ_ON;
 use super::marks::{Hint, Mark};
 use crate::cast::{Command, Event, Payload, Source, Trust, millis};
 use serde::{Deserialize, Serialize};
 
 /// Most that [`Retold`] keeps, as [`Command::size`] counts it; what comes later is not kept.
 const RETOLD: usize = 8 << 20;
+
+/// The flag of a command whose start was told as that of the one before was, with no end between them.
+const AGAIN: &str = "told-again: as the line before, of which no end was told: the same once more, or one that the history did not take; the status is not known";
 
 /// The event code.
 pub const CODE: &str = "c";
@@ -89,8 +91,8 @@ pub struct Retold {
     bytes: usize,
     /// The last one runs.
     runs: bool,
-    /// Its start was told again: the end that is told next is that of a line nobody told of.
-    read_on: bool,
+    /// Its start was told again: it may be another line, which nobody told of.
+    again: bool,
     /// A start was told, or an end…
     begun: bool,
     /// …which, where it was before any start, is that of what ran before: time, status, and those of a pipeline.
@@ -104,23 +106,19 @@ impl Retold {
         match Said::of(&event.payload) {
             Some(Said::Mark(Mark::Start(start))) => {
                 self.begun = true;
-                let (flags, unlisted) = (start.flags(), start.unlisted);
+                let (mut flags, unlisted) = (start.flags(), start.unlisted);
                 let (source, trust) = (Source::Shell, Trust::Told);
                 let text = start.text.unwrap_or_default();
                 let runs = std::mem::take(&mut self.runs);
+                self.again = false;
                 if let Some(command) = self.commands.last_mut().filter(|_| runs) {
-                    // The history did not take the line that starts now, so that its last line is still this one (see the tracker).
-                    if !text.is_empty() && command.text == text {
-                        if !std::mem::replace(&mut self.read_on, true) {
-                            command.flags.push(READ_ON.to_owned());
-                        }
-                        self.runs = true;
-                        return;
-                    }
+                    self.again = !text.is_empty() && command.text == text;
                     // How it ended nobody told.
                     command.end = Some(now);
                 }
-                self.read_on = false;
+                if self.again {
+                    flags.push(AGAIN.to_owned());
+                }
                 let command = Command { text, start: now, source, trust, flags, ..Command::default() };
                 self.bytes = self.bytes.saturating_add(command.size());
                 self.runs = (unlisted || !command.text.is_empty()) && self.bytes <= RETOLD;
@@ -136,7 +134,7 @@ impl Retold {
                 let runs = std::mem::take(&mut self.runs);
                 if let Some(command) = self.commands.last_mut().filter(|_| runs) {
                     command.end = Some(now);
-                    if !self.read_on {
+                    if !self.again {
                         (command.exit, command.pipe) = (status, pipe);
                     }
                 }
@@ -211,22 +209,13 @@ mod tests {
     }
 
     #[test]
-    fn a_start_that_is_told_again_is_no_other_command_and_has_no_status() {
+    fn a_start_that_is_told_again_says_so_and_has_no_status() {
         let start = |text: &str| Mark::Start(Start { text: Some(text.into()), ..Start::default() });
         let end = |status| Mark::End { status: Some(status), pipe: vec![0, status], cancelled: false };
         let unlisted = || Mark::Start(Start { unlisted: true, ..Start::default() });
         let mut retold = Retold::default();
-        let said = [
-            start("one"),
-            start("two"),
-            start("two"),
-            start("two"),
-            end(7),
-            start("two"),
-            end(1),
-            unlisted(),
-            unlisted(),
-        ];
+        let said =
+            [start("one"), start("two"), start("two"), end(7), start("two"), end(1), unlisted(), unlisted()];
         for (second, mark) in said.into_iter().enumerate() {
             let payload = Said::Mark(mark).kept().unwrap();
             retold.event(&Event::new(Duration::from_secs(second as u64), payload));
@@ -237,15 +226,16 @@ mod tests {
             told,
             [
                 ("one", 0, Some(1000), None),
-                ("two", 1000, Some(4000), None),
-                ("two", 5000, Some(6000), Some(1)),
-                ("", 7000, Some(8000), None),
-                ("", 8000, None, None)
+                ("two", 1000, Some(2000), None),
+                ("two", 2000, Some(3000), None),
+                ("two", 4000, Some(5000), Some(1)),
+                ("", 6000, Some(7000), None),
+                ("", 7000, None, None)
             ]
         );
-        let flags: Vec<usize> = made.iter().map(|c| c.flags.len()).collect();
-        assert_eq!((flags, made[1].pipe.len(), made[2].pipe.len()), (vec![0, 1, 0, 1, 1], 0, 2));
-        assert!(made[1].flags[0].starts_with("read-on: "), "{:?}", made[1].flags);
+        let again: Vec<_> =
+            made.iter().map(|c| c.flags.iter().any(|flag| flag.starts_with("told-again: "))).collect();
+        assert_eq!((again, made[2].pipe.len()), (vec![false, false, true, false, false, false], 0));
     }
 
     #[test]

@@ -184,19 +184,15 @@ fn a_line_that_was_pasted_with_others_and_is_in_no_history_is_taken_from_where_i
     }
 }
 
-/// Where history is off, or has nothing yet, nothing is told of a line but that it starts.
+/// Where history is off nothing is told of a line but that it starts, and without its hook not that it ended.
 #[test]
-fn of_lines_that_were_pasted_at_once_into_a_shell_without_history_the_first_is_the_entry_of_all() {
-    for lines in [1, 2] {
-        let mut seat = Seat::new("bash");
-        seat.whole_prompt("# ").types("uname");
-        for _ in 0..lines {
-            seat.marks(Mark::Start(Start::default()));
-        }
-        let flags: &[&str] = if lines > 1 { &["read-on"] } else { &[] };
-        seat.whole_prompt("# ").types("id").marks(Mark::Start(Start::default()));
-        assert_eq!(seat.whole_prompt("# ").entries(), [inferred("uname", flags), inferred("id", &[])]);
+fn of_a_shell_that_tells_of_starts_alone_each_line_is_an_entry_of_its_own() {
+    let mut seat = Seat::new("bash");
+    seat.whole_prompt("# ").types("unset PROMPT_COMMAND").marks(Mark::Start(Start::default()));
+    for _ in 0..2 {
+        seat.shows("host: ").marks(Mark::Start(Start::default()));
     }
+    assert_eq!(seat.whole_prompt("# ").entries().len(), 3);
 }
 
 /// As behind `stty -echo`.
@@ -209,4 +205,20 @@ fn what_a_command_writes_behind_a_prompt_where_enter_was_not_echoed_is_no_line()
     let told = |text: &str| (text.to_owned(), Trust::Told, vec![]);
     seat.whole_prompt("# ").types("ls").starts("ls");
     assert_eq!(seat.whole_prompt("# ").entries(), [told("echo x"), told("ls")]);
+}
+
+/// A prompt to which the shell adds what took time to find out.
+#[test]
+fn a_prompt_that_is_drawn_anew_behind_the_first_key_is_known_of_the_line_before() {
+    let mut seat = Seat::new("zsh");
+    let whole = "\u{279c}  ~ git:(main) ";
+    seat.prompt(whole).types("");
+    for _ in 0..2 {
+        seat.prompt("\u{279c}  ~ ");
+        seat.tracker.begins(&mut seat.terminal);
+        seat.shows(&format!("\r\x1b[K{whole}"));
+        seat.tracker.entered(seat.time);
+        seat.shows("\r\n");
+    }
+    assert_eq!(seat.prompt(whole).entries(), []);
 }

@@ -87,6 +87,11 @@ impl Tracker {
         // A prompt that ends with its line, or is none: of whatever looks like one in what stands there, all was typed.
         let nothing = bare && self.place == Place::Prompt && self.prompts.last.is_some();
         let told = prompt.filter(|p| stands(p)).or_else(|| nothing.then(String::new));
+        // Some are drawn anew behind the first key, with what took time to find out: the whole one is known of the line before.
+        let drawn_anew = |told: &String| {
+            self.prompts.last.is_none() && self.typing.last.len() > told.len() && stands(&self.typing.last)
+        };
+        let told = told.filter(|told| !drawn_anew(told));
         let certain = told.is_some();
         // What goes on with another sign is another prompt: `>>> ` is not `> `.
         let goes_on = |p: &str| behind(p).is_some_and(|behind| behind.starts_with(PROMPT_SIGNS));

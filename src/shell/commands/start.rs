@@ -12,7 +12,7 @@ use crate::shell::marks::{Start, UNLISTED};
 /// The flag of the first command of which no end was told.
 const ENDLESS: &str = "marks-ended: the shell goes on, but no longer tells how commands end";
 /// The flag of a command with which the shell has read lines that it tells nothing of.
-pub(in crate::shell) const READ_ON: &str = "read-on: further lines were read before the prompt came back: the status is not known, and programs may be theirs";
+const READ_ON: &str = "read-on: further lines were read before the prompt came back: the status is not known, and programs may be theirs";
 
 impl Tracker {
     /// Whether a line that was read off the screen while a command ran is the one that the shell tells of now. Of several lines
@@ -91,11 +91,11 @@ impl Tracker {
         command.flags.extend(flags);
         if let Place::Running(id) = self.place {
             let typed = self.inner.filter(|inner| self.is_line_of(*inner, &command.text));
-            // Of lines that were pasted at once the history did not take this one, so that its last line is still the one before, or there is
-            // none. The screen has this one; an entry of its own would stand under a text that is another one's, or without any.
+            // Of lines that were pasted at once the history did not take this one, so that its last line is still the one before. The
+            // screen has this one; an entry of its own would stand under a text that is another one's.
             let is_told = start.number.is_some();
             let again = self.entry(id).is_some_and(|e| is_told && e.command.text == command.text);
-            if typed.is_none() && (again || !is_told && command.text.is_empty()) {
+            if typed.is_none() && again {
                 if let Some(entry) = self.entry(id) {
                     entry.read_on = true;
                     push_flag(&mut entry.command, READ_ON);
