@@ -65,6 +65,9 @@ const MYSQL: &str = "ABCEHNXfnqstv";
 /// Programs whose options are looked for among arguments alone, not in a command line within one: behind `useradd -m a && mkdir -p /b`
 /// they would take what another program is given.
 const ALONE: &[&str] = &["useradd", "usermod"];
+/// Programs whose headers, the entries that end in `:`, are looked for among arguments alone as well, and not in an address: behind
+/// `curl -s http://h | grep cookie:x && rm -r /srv` they would take the same.
+const HEADERS: &[&str] = &["curl", "wget"];
 /// How options begin that are named after a secret and have none: what follows them is no value.
 const WITHOUT: &[&str] =
     &["--no-", "--disable-", "--disabled-", "--skip-", "--without-", "--delete-", "--ask-", "--prompt-"];
@@ -181,7 +184,7 @@ impl Redactions {
                 // The shortest beginning that fits leaves the longest secret. One that leaves nothing holds none.
                 Place::Rest => {
                     let end = shortest_match(&entry.before, text).or_else(|| entry.in_cluster(argument));
-                    if let Some(at) = end.filter(|at| *at < argument.len()) {
+                    if let Some(at) = end.filter(|at| *at < argument.len() && entry.may_end(argument, *at)) {
                         from = Some(from.map_or(at, |before| before.min(at)));
                     }
                 }
@@ -257,7 +260,21 @@ impl Entry {
     }
 
     fn is_for_arguments_alone(&self) -> bool {
-        self.command.first().is_some_and(|program| ALONE.contains(&program.as_str()))
+        self.is_header() || self.command.first().is_some_and(|program| ALONE.contains(&program.as_str()))
+    }
+
+    fn is_header(&self) -> bool {
+        let program = self.command.first();
+        self.before.ends_with(':') && program.is_some_and(|program| HEADERS.contains(&program.as_str()))
+    }
+
+    /// Whether what ends there can be a header: not where it is behind an address, as the port of a host or in what is asked of it, or
+    /// behind words of a command line, other than the option in `-H Cookie: x`.
+    fn may_end(&self, argument: &str, end: usize) -> bool {
+        let before = argument.get(..end).unwrap_or_default();
+        let words = before.split_whitespace().count();
+        !self.is_header()
+            || (!before.contains("://") && (words < 2 || (words == 2 && before.starts_with('-'))))
     }
 
     /// Whether no value follows the argument: it has it in itself, or is one that only speaks of secrets.
