@@ -66,6 +66,8 @@ struct Front {
     certificate: Certificate,
     /// Where that stands.
     certificate_at: u64,
+    /// The minor version is one that we do not know.
+    is_later: bool,
 }
 
 /// An index entry that is not what was sealed, or is malformed: the recording ends there, as at a chunk that cannot be read.
@@ -136,10 +138,11 @@ impl<R: Read + Seek> Reader<R> {
         let (at, cert) = next(Kind::Cert, CERTIFICATE, "certificate")?;
         let (certificate, certificate_at) = (cert::parse(cert.body(), at)?, at);
         let file = sha256(&[&prologue, &head.bytes]);
+        let is_later = frame::minor(&prologue) > frame::MINOR;
         let mut reader = Self {
             source,
             length,
-            front: Arc::new(Front { file, header, slots, slots_at, certificate, certificate_at }),
+            front: Arc::new(Front { file, header, slots, slots_at, certificate, certificate_at, is_later }),
             segments: Arc::default(),
             index_chunks: Vec::new(),
             opening_at: offset,
@@ -186,6 +189,17 @@ impl<R: Read + Seek> Reader<R> {
             crate::text::escaped(recipient)
         );
         Error::format(self.front.slots_at, KEYS, what)
+    }
+
+    /// That the key of a longer period is there and opens no slot, which is what it is there for.
+    pub(crate) fn period_opens_nothing(&self) -> Error {
+        let what = "the key of its period opens, and none of the key slots opens with what is in it: they are not what the recorder wrote";
+        Error::format(self.front.slots_at, KEYS, what)
+    }
+
+    /// Whether it is of a later minor version than we know, or says so: what is sealed is bound to that.
+    pub(crate) fn is_of_later_version(&self) -> bool {
+        self.front.is_later
     }
 
     /// The host's statement and signature, not checked here.

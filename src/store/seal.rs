@@ -228,9 +228,11 @@ fn unlock_by<R: Read + Seek>(
         }
     };
     let has_period = of(SlotKind::Period).next().is_some();
+    let mut period_opened = false;
     for period in of(SlotKind::Period) {
         match unwrap_period(&period.age) {
             Ok(text) => {
+                period_opened = true;
                 let Ok(text) = std::str::from_utf8(&text) else { continue };
                 for root in of(SlotKind::Root) {
                     match identity::unwrap_with(text, &root.age) {
@@ -265,9 +267,14 @@ fn unlock_by<R: Read + Seek>(
         tried: identities.paths().map(|path| Tried { path: path.to_owned(), why: Why::NoMatch }).collect(),
     });
     let recipients = reader.header().recipients.clone();
-    // A kind of slots that a later version knows may be theirs.
-    let knows_all = !slots.iter().any(|slot| matches!(slot.kind, SlotKind::Other(_)));
-    match shut_out(&recipients, identities, &source).filter(|_| knows_all) {
+    // A kind of slots that a later version knows may be theirs: there is none in ours.
+    if reader.is_of_later_version() && slots.iter().any(|slot| matches!(slot.kind, SlotKind::Other(_))) {
+        return Err(UnlockError::Unwrap { recipients, source });
+    }
+    if period_opened {
+        return Err(UnlockError::Container(reader.period_opens_nothing()));
+    }
+    match shut_out(&recipients, identities, &source) {
         Some(name) => Err(UnlockError::Container(reader.shuts_out(&name))),
         None => Err(UnlockError::Unwrap { recipients, source }),
     }
