@@ -6,6 +6,7 @@ use crate::support::tried::Missed;
 use crate::support::until;
 use crate::{SECRET, there, tried};
 use sealcast::cast::Payload;
+use std::time::Instant;
 
 /// A program that is begun by a shell once all this was typed, shown by the terminal and read by nobody.
 fn typed_ahead(words: &[&str], keys: &str) -> (Sandbox, Terminal) {
@@ -118,12 +119,76 @@ fn lines_that_are_typed_ahead_of_a_program_that_only_looks_for_them_reach_it() {
         return;
     }
     let looks = "import select, sys\n\
-        while not select.select([sys.stdin], [], [], 0.05)[0]: open('looked', 'w')\n\
+        open('looks', 'w')\n\
+        while not select.select([sys.stdin], [], [], 0.05)[0]: pass\n\
         print('got', sys.stdin.readline().strip())";
     let (sandbox, mut terminal) = typed_ahead(&["python3", "-c", looks], "open one\r");
-    until("the program to look", || sandbox.path("looked").exists().then_some(()));
+    until("the program to look", || sandbox.path("looks").exists().then_some(()));
     terminal.send("more\r");
     terminal.wait_for("open one\r\n");
     terminal.wait_for("got open one\r\n");
     assert!(terminal.wait_end().success());
+}
+
+#[test]
+fn a_line_that_is_typed_ahead_of_a_program_that_polls_for_it_reaches_it_before_its_time_is_over() {
+    if !there("bash") {
+        return;
+    }
+    tried(|| {
+        let script = "read -t 1.5 x && echo got $x || echo defa''ult";
+        let (sandbox, mut terminal) = typed_ahead(&["bash", "-c", script], "yes\r");
+        assert!(terminal.wait_end().success());
+        if terminal.transcript().ends_with(b"got yes\r\n") {
+            return Ok(());
+        }
+        let why = format!("{} {}", terminal.transcript().escape_ascii(), sandbox.everything());
+        Err(Missed { why, late: terminal.late() })
+    });
+}
+
+#[test]
+fn a_secret_that_is_typed_ahead_of_a_program_that_polls_for_a_moment_before_it_asks() {
+    if !there("bash") {
+        return;
+    }
+    tried(|| {
+        let asks = "read -t 0.1 x || { stty -echo; read x; stty echo; }; echo ${#x} letters";
+        let (sandbox, mut terminal) = typed_ahead(&["bash", "-c", asks], &format!("{SECRET}\r"));
+        let begun = Instant::now();
+        terminal.wait_for(" letters");
+        let took = begun.elapsed();
+        assert!(terminal.wait_end().success());
+        match shown(&terminal) {
+            1 => is_kept(&sandbox, &terminal),
+            // It has a third of a second to ask, on whatever host.
+            _ => return Err(Missed { why: sandbox.everything(), late: took }),
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn a_secret_that_is_typed_ahead_of_a_program_that_polls_something_else_before_it_asks() {
+    if !there("python3") {
+        return;
+    }
+    tried(|| {
+        // As who asks a host first.
+        let asks = "import os, select, termios\n\
+            select.select([os.pipe()[0]], [], [], 0.7)\n\
+            settings = termios.tcgetattr(0)\n\
+            settings[3] &= ~termios.ECHO\n\
+            termios.tcsetattr(0, termios.TCSANOW, settings)\n\
+            print(len(input()), 'letters')";
+        let (sandbox, mut terminal) = typed_ahead(&["python3", "-c", asks], &format!("{SECRET}\r"));
+        terminal.wait_for("10 letters");
+        assert!(terminal.wait_end().success());
+        // It is kept back for so long only.
+        match shown(&terminal) {
+            1 => is_kept(&sandbox, &terminal),
+            _ => return Err(Missed { why: sandbox.everything(), late: terminal.late() }),
+        }
+        Ok(())
+    });
 }

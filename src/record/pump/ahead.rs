@@ -18,10 +18,14 @@ use zeroize::Zeroizing;
 const MOST: Duration = Duration::from_secs(2);
 /// How often it is looked at who waits.
 const LOOK: Duration = Duration::from_millis(20);
+/// From when on, since the program is known to run, one that polls its terminal waits for it, too: before it asks for a secret it may
+/// do so for a moment.
+const GRACE: Duration = Duration::from_millis(300);
 
 /// It is kept back.
 pub(super) struct Ahead {
     until: Duration,
+    grace: Duration,
     next_look: Duration,
 }
 
@@ -59,7 +63,11 @@ impl Pump<'_> {
         }
         if self.keyboard.is_raw() && !self.keys.is_empty() {
             let now = clock::monotonic();
-            self.ahead = Some(Ahead { until: now.saturating_add(MOST), next_look: now });
+            self.ahead = Some(Ahead {
+                until: now.saturating_add(MOST),
+                grace: now.saturating_add(GRACE),
+                next_look: now,
+            });
         } else {
             screen.leader.tell_flushes(false);
         }
@@ -91,7 +99,10 @@ impl Pump<'_> {
         let mut wanted = !theirs.is_plain() || now >= ahead.until;
         if !wanted && now >= ahead.next_look {
             ahead.next_look = now.saturating_add(LOOK);
-            wanted = screen.leader.follower_name().is_some_and(|name| waits::for_terminal(child, &name));
+            let polled = now >= ahead.grace;
+            wanted = screen.leader.follower_name().is_some_and(|name| {
+                waits::for_terminal(child, &name) || polled && waits::polls(child, &name)
+            });
         }
         // Asked last: who throws it away does so before he changes the settings, or waits.
         Some(match last_signal(&theirs, self.keys.whole()) {
