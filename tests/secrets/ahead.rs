@@ -3,9 +3,10 @@
 use crate::support::sandbox::{SIZE, Sandbox};
 use crate::support::terminal::Terminal;
 use crate::support::tried::Missed;
-use crate::support::until;
+use crate::support::{children, state, until};
 use crate::{SECRET, there, tried};
 use sealcast::cast::Payload;
+use sealcast::sys::signals;
 use std::time::Instant;
 
 /// A program that is begun by a shell once all this was typed, shown by the terminal and read by nobody.
@@ -67,6 +68,44 @@ fn a_secret_that_is_typed_ahead_of_a_program_that_throws_it_away() {
     let all = sandbox.everything();
     assert!(!all.contains(SECRET) && !all.contains("another"), "{all}");
     assert_eq!((withheld(&sandbox), shown(&terminal)), (2, 1), "{all}");
+}
+
+#[test]
+fn an_answer_that_comes_just_behind_what_the_program_has_thrown_away_reaches_it() {
+    if !there("python3") {
+        return;
+    }
+    tried(|| {
+        let asks = "import os, termios, time\n\
+            open('runs', 'w')\n\
+            while not os.path.exists('ask'): time.sleep(0.01)\n\
+            settings = termios.tcgetattr(0)\n\
+            settings[3] &= ~termios.ECHO\n\
+            termios.tcsetattr(0, termios.TCSAFLUSH, settings)\n\
+            open('asks', 'w')\n\
+            print(len(input()), 'letters')";
+        let (sandbox, mut terminal) = typed_ahead(&["python3", "-c", asks], &format!("{SECRET}\r"));
+        let is_there = |name: &str| until(name, || sandbox.path(name).exists().then_some(()));
+        is_there("runs");
+        let shell = terminal.pid();
+        let recorder = until("the recorder", || children(shell).first().copied());
+        signals::send(recorder, signals::SIGSTOP).unwrap();
+        until("the recorder to stand still", || (state(recorder) == Some('T')).then_some(()));
+        sandbox.file("ask", "");
+        is_there("asks");
+        terminal.send_unseen("another\r");
+        signals::send(recorder, signals::SIGCONT).unwrap();
+        terminal.wait_for("7 letters");
+        assert!(terminal.wait_end().success());
+        let all = sandbox.everything();
+        assert!(!all.contains("another"), "{all}");
+        // It is kept back for so long only.
+        match (withheld(&sandbox), shown(&terminal)) {
+            (2, 1) => assert!(!all.contains(SECRET), "{all}"),
+            _ => return Err(Missed { why: all, late: terminal.late() }),
+        }
+        Ok(())
+    });
 }
 
 #[test]

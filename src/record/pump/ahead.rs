@@ -8,6 +8,7 @@
 //! (Of a program that is seen to do neither, which may only look now and then, it is not kept back for long.)
 
 use super::Pump;
+use crate::record::session::Screen;
 use crate::sys::poll::Set;
 use crate::sys::tty::Settings;
 use crate::sys::{clock, fd, waits};
@@ -113,14 +114,28 @@ impl Pump<'_> {
         })
     }
 
-    /// Nobody is to read it any more. That something was typed is told.
+    /// Drops what the program has thrown away, before more is read: that is the answer to what it asks. It is kept back in its turn: the
+    /// echo is switched off only then.
+    pub(super) fn drop_flushed(&mut self) {
+        let was_flushed = |screen: &Screen| screen.leader.was_flushed();
+        if self.ahead.is_some() && self.screen.as_ref().is_some_and(was_flushed) {
+            self.drop_kept();
+        }
+    }
+
+    /// Nobody is to read it any more.
     pub(super) fn drop_ahead(&mut self) {
+        self.drop_kept();
+        self.release_ahead();
+    }
+
+    /// That something was typed is told.
+    fn drop_kept(&mut self) {
         if self.ahead.is_some() && !self.keys.is_empty() {
             self.batch.typed(clock::monotonic(), self.keys.whole(), true, self.blind);
             self.keys.forget();
             self.fresh = false;
         }
-        self.release_ahead();
     }
 
     fn release_ahead(&mut self) {

@@ -45,6 +45,7 @@ impl Pump<'_> {
     }
 
     pub(super) fn copy_keys(&mut self, terminal: Ready) {
+        self.drop_flushed();
         let Some(screen) = &self.screen else { return };
         if terminal.read && self.takes_keys() {
             if self.keys.is_empty() {
