@@ -61,9 +61,7 @@ pub(super) fn tried(policy: &Policy) -> Vec<Finding> {
     if profile == Profile::Hardened
         && let Err(error) = restrictions(policy, place).try_out()
     {
-        let hint = "it is \"hardened\", which takes cap_sys_admin and cap_setpcap: root lacks them in most containers, and no session begins there";
-        // Without what is usually to be done where root is refused something.
-        found.push(Finding::refused("guard.profile", Error::from_source(Kind::System, &error).hint(hint)));
+        found.push(Finding::refused("guard.profile", untried(error)));
     }
     let lacks = |what: &str| Finding::note(format!("`guard.profile` is \"{profile}\", but {what}"));
     if !sys::harden::may_lock_memory() {
@@ -79,4 +77,35 @@ pub(super) fn tried(policy: &Policy) -> Vec<Finding> {
         )));
     }
     found
+}
+
+/// That a hardened session cannot begin. Where it is for want of rights, without what is usually to be done where root is refused something.
+fn untried(error: sys::Error) -> Error {
+    if error.kind() != std::io::ErrorKind::PermissionDenied {
+        return error.into();
+    }
+    let hint = "it is \"hardened\", which takes cap_sys_admin and cap_setpcap: root lacks them in most containers, and no session begins there";
+    Error::from_source(Kind::System, &error).hint(hint)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn capabilities_are_said_to_lack_where_something_is_not_permitted_alone() {
+        for (number, lacks) in [
+            (libc::EPERM, true),
+            (libc::EACCES, true),
+            (libc::EAGAIN, false),
+            (libc::ENOMEM, false),
+            (libc::E2BIG, false),
+        ] {
+            let source = std::io::Error::from_raw_os_error(number);
+            let error =
+                untried(sys::Error { operation: "restrict a process", subject: String::new(), source });
+            let told = error.hints().iter().any(|hint| hint.contains("cap_sys_admin"));
+            assert!(told == lacks && error.to_string().contains("restrict a process"), "{number}: {error}");
+        }
+    }
 }
