@@ -249,10 +249,15 @@ fn of_link(policy: &Policy) -> Option<Finding> {
     led_by_link(policy).unwrap_or_else(|error| Some(error.to_string())).map(Finding::serious)
 }
 
+/// Where the store is, or the directory in which it would be made.
+fn place_of_store(policy: &Policy) -> Option<&Path> {
+    policy.store.path.ancestors().find(|place| place.is_dir())
+}
+
 /// Whether recordings find their room, where the store is or would be made.
 fn of_room(policy: &Policy) -> Vec<Finding> {
     let mut found = Vec::new();
-    let Some(place) = policy.store.path.ancestors().find(|place| place.is_dir()) else { return found };
+    let Some(place) = place_of_store(policy) else { return found };
     match take::try_room(&Store::new(place), policy.store.reserve) {
         Ok(take::Room::Held) => {}
         Ok(take::Room::Compared { free, most, least }) => {

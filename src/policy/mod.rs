@@ -356,12 +356,8 @@ impl Policy {
     ) -> Result<Option<Self>, Error> {
         let is_missing = |error: &std::io::Error| error.kind() == std::io::ErrorKind::NotFound;
         if path.metadata().is_err_and(|error| is_missing(&error)) {
-            // A dangling link there or on the way is a mistake to be told, not the absence of a policy: what it leads to may not be mounted.
-            let there = path.ancestors().find(|above| above.symlink_metadata().is_ok());
-            return match there.map(|above| (above, above.metadata())) {
-                Some((link, Err(error))) => Err(sys::Error::at(sys::FOLLOW, link, error).into()),
-                _ => Ok(None),
-            };
+            // A link that leads to nothing is a mistake to be told, not the absence of a policy.
+            return sys::file::led_to_nothing(path).map_or(Ok(None), |error| Err(error.into()));
         }
         Self::parse(path, &read(path, owner, MAX_FILE)?).map(Some)
     }

@@ -193,16 +193,17 @@ pub fn try_private_dir(path: &Path) -> Result<Option<PathBuf>> {
     Ok(open.map(|(dir, _)| dir.to_path_buf()))
 }
 
-/// What went wrong with a directory. A link there or on the way that leads to nothing is told as that: what it leads to may not be
+/// What is to be told of a path that is not there because a link, there or on the way, leads to nothing: what that leads to may not be
 /// mounted, and is not to be made anew.
+pub fn led_to_nothing(path: &Path) -> Option<Error> {
+    let link = path.ancestors().find(|above| above.symlink_metadata().is_ok())?;
+    let nothing = link.metadata().err().filter(|error| error.kind() == io::ErrorKind::NotFound)?;
+    Some(Error::at(FOLLOW, link, nothing))
+}
+
+/// What went wrong with a directory, or with the way to it.
 fn of_way(operation: &'static str, path: &Path, error: io::Error) -> Error {
-    let there = path.ancestors().find(|above| above.symlink_metadata().is_ok());
-    match there.map(|above| (above, above.metadata())) {
-        Some((link, Err(nothing))) if nothing.kind() == io::ErrorKind::NotFound => {
-            Error::at(FOLLOW, link, nothing)
-        }
-        _ => Error::at(operation, path, error),
-    }
+    led_to_nothing(path).unwrap_or_else(|| Error::at(operation, path, error))
 }
 
 /// Makes a directory with mode 0700, and those above it that are missing. One that exists must be a directory of ours

@@ -69,16 +69,22 @@ fn what_a_recording_gave_before_the_system_could_not_read_on_is_kept() {
     assert!(end.contains("damaged: what comes after this could not be read"), "{end}");
 }
 
-#[test]
-fn where_an_export_is_and_that_it_is_not_all_are_both_told() {
+/// A long recording, where programs can be traced and files can be without a name.
+fn traced_without_names() -> Option<(Home, PathBuf)> {
     if !can_trace() {
-        return;
+        return None;
     }
     let (home, path) = long();
     if sealcast::sys::file::create_nameless(&home.path("")).unwrap().is_none() {
         crate::skipped("this file system has no files without a name");
-        return;
+        return None;
     }
+    Some((home, path))
+}
+
+#[test]
+fn where_an_export_is_and_that_it_is_not_all_are_both_told() {
+    let Some((home, path)) = traced_without_names() else { return };
     let whole = std::fs::read(&path).unwrap();
     let (first, second) = whole.split_at(whole.len() / 2);
     std::fs::write(home.path("half.scast"), first).unwrap();
@@ -103,14 +109,7 @@ fn where_an_export_is_and_that_it_is_not_all_are_both_told() {
 
 #[test]
 fn an_export_that_is_killed_leaves_nothing_that_could_be_taken_for_the_whole() {
-    if !can_trace() {
-        return;
-    }
-    let (home, path) = long();
-    if sealcast::sys::file::create_nameless(&home.path("")).unwrap().is_none() {
-        crate::skipped("this file system has no files without a name");
-        return;
-    }
+    let Some((home, path)) = traced_without_names() else { return };
     let killed = format!("inject=read:signal=SIGKILL:when={}", late_read(&home, &path));
     let ran = traced(&home, &path, &["-e", &killed], &["export", "last", "-o", "half.cast"]);
     assert_eq!(ran.code, None, "{ran}");

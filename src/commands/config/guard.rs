@@ -1,6 +1,6 @@
 //! The guard: what of it takes no effect, what this host cannot do, and what a session is kept from.
 
-use super::Finding;
+use super::{Finding, place_of_store};
 use crate::error::{Error, Kind};
 use crate::policy::{Policy, Profile};
 use crate::store::Store;
@@ -57,7 +57,7 @@ pub(super) fn tried(policy: &Policy) -> Vec<Finding> {
     if profile == Profile::None {
         return found;
     }
-    let Some(place) = policy.store.path.ancestors().find(|place| place.is_dir()) else { return found };
+    let Some(place) = place_of_store(policy) else { return found };
     if profile == Profile::Hardened
         && let Err(error) = restrictions(policy, place).try_out()
     {

@@ -80,7 +80,7 @@ impl Pump<'_> {
             None => return false,
             Some(Fate::Waits) => return true,
             Some(Fate::Wanted) => {}
-            Some(Fate::ThrownAway) => self.drop_ahead(),
+            Some(Fate::ThrownAway) => self.drop_kept(),
             Some(Fate::TakenBack(at)) => {
                 let (before, rest) = self.keys.whole().split_at(at);
                 self.batch.typed(clock::monotonic(), before, true, self.blind);
