@@ -4,7 +4,7 @@ use crate::corpus::{Session, long_session, sessions};
 use crate::dice::Dice;
 use crate::made::{Made, Plan, output};
 use sealcast::cast::{Command, Event, Exec, Payload};
-use sealcast::container::{GivenUp, Header, LeftOut, Meta, Reader};
+use sealcast::container::{GivenUp, Header, LeftOut, Meta, Reader, frame};
 use sealcast::search::{Condition, Field, Fields, Options, Query, Style};
 use sealcast::store::Found;
 use sealcast::terminal::Terminal;
@@ -348,15 +348,25 @@ fn a_damaged_segment_is_told_and_the_rest_is_searched() {
     let mut bytes = std::fs::read(&recording.path).unwrap();
     let reader = Reader::open(std::io::Cursor::new(bytes.clone())).unwrap();
     assert!(reader.segments() >= 3);
-    // Somewhere in the middle, inside a sealed chunk.
-    let at = bytes.len() / 3;
-    bytes[at] ^= 1;
+    // Of the first segment, what is sealed of its content.
+    let mut at = frame::PROLOGUE_LEN;
+    let segment = loop {
+        let head = bytes[at..at + frame::FRAME_LEN].try_into().unwrap();
+        let chunk = frame::Frame::parse(&head, 0).unwrap();
+        let end = at + usize::try_from(chunk.total()).unwrap();
+        if chunk.kind == Some(frame::Kind::Seg) {
+            break at..end;
+        }
+        at = end;
+    };
+    bytes[segment.end - 1] ^= 1;
     std::fs::write(&recording.path, bytes).unwrap();
     let query = Query::text("needle", Style::default(), Fields::EVERYWHERE).unwrap();
     let answer = made.answers(&[recording], &query, &Options::default()).remove(0);
     let found = answer.found.unwrap();
-    assert!(answer.fault.is_some());
-    assert!(!found.hits.is_empty());
+    assert!(answer.fault.is_some_and(|why| why.contains(&format!("at byte {} ", segment.start))));
+    let hits: Vec<&str> = found.hits.iter().map(|hit| &*hit.text).collect();
+    assert_eq!(hits, ["needle two"]);
 }
 
 #[test]
