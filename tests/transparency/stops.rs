@@ -67,7 +67,8 @@ fn for_how_long_a_program_was_stopped_is_recorded() {
     stopped_by_key(&mut terminal);
     // Whole seconds are told.
     terminal.line("sleep 1.1", "OUTER> ");
-    terminal.send("fg\r");
+    // The shell reads its lines in raw mode, too: it has left that when it names the job.
+    terminal.line("fg", "sleep 1000");
     terminal.wait_raw();
     terminal.send_unseen("\x03");
     terminal.wait_for("OUTER> ");
