@@ -123,6 +123,7 @@ fn keys_of_a_terminal_that_does_not_control_us_signal_the_program() {
     for _ in 0..5 {
         terminal.wait_for("tick\r\n");
     }
+    terminal.wait_raw();
     terminal.send("\x03");
     terminal.wait_for("INTERRUPTED\r\n");
     assert_eq!(terminal.wait_end().code(), Some(3));

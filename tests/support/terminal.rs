@@ -5,7 +5,7 @@
 //! For whatever is run at a terminal and looked at from outside. Where the test itself is the recorder of a shell, see
 //! `tests/shell/pty.rs`, which says why it has a terminal of its own.
 
-use super::{DEADLINE, until};
+use super::DEADLINE;
 use sealcast::sys::fd;
 use sealcast::sys::poll::Set;
 use sealcast::sys::pty::{self, Leader};
@@ -261,10 +261,14 @@ impl Terminal {
     /// Waits until it is, and reads what is shown meanwhile.
     #[track_caller]
     pub fn wait_raw(&mut self) {
-        until("raw mode", || {
+        let end = Instant::now() + DEADLINE;
+        loop {
             self.read_for(Duration::from_millis(10));
-            self.is_raw().then_some(())
-        });
+            if self.is_raw() {
+                return;
+            }
+            assert!(Instant::now() < end, "waited {DEADLINE:?} for raw mode{}", self.shown());
+        }
     }
 
     /// The settings of the terminal, as `stty -a` tells them.

@@ -468,9 +468,11 @@ fn who_waits_for_the_reader_of_what_is_left_writing_gives_the_keyboard_back() {
     let sandbox = Sandbox::new();
     let mut terminal = sandbox.shell();
     // The program has taken the keyboard, and leaves that to whoever comes next.
-    let script = "stty -echo -icanon </dev/tty; until [ -e seen ]; do sleep 0.05; done; \
+    let script = "stty -echo -icanon </dev/tty; echo >begun; until [ -e seen ]; do sleep 0.05; done; \
                   (until [ -e go ]; do echo drip; sleep 0.05; done) &";
     terminal.send(format!("{} sh -c '{script}' | cat >out; echo O''VER\r", sandbox.wrapper_line()));
+    // Until then it is the shell itself that reads in raw mode.
+    until("the program", || sandbox.path("begun").exists().then_some(()));
     terminal.wait_raw();
     sandbox.file("seen", "");
     until("the keyboard", || {
