@@ -193,6 +193,11 @@ fn a_terminal_that_disappears_ends_the_wait_for_a_reader_that_stands_still() {
     };
     let wrapper = children(terminal.pid()).into_iter().find(is_wrapper).unwrap();
     until("the program's end", || (descendants(wrapper).len() == 1).then_some(()));
+    let reader = children(terminal.pid()).into_iter().find(|pid| *pid != wrapper).unwrap();
+    until("the reader's pipe to be full", || {
+        let pipe = std::fs::File::open(format!("/proc/{reader}/fd/0")).ok()?;
+        (pipe::unread(pipe).ok()? == 64 << 10).then_some(())
+    });
     terminal.hang_up();
     until("the wrapper's end", || (!lives(wrapper)).then_some(()));
     sandbox.file("go", "");
