@@ -13,6 +13,13 @@ use std::io::Write as _;
 use std::str::FromStr;
 use std::sync::Arc;
 
+mod error;
+mod slot;
+
+pub use error::{Excess, FileError, ParseError, WrapError};
+pub(super) use slot::scan;
+pub use slot::{MAX_AGE_FILE, Slot, slots};
+
 /// The longest recipients file that is read, in bytes.
 pub const MAX_FILE: usize = 1 << 20;
 /// The most recipients one secret is sealed to: their slots must fit into one chunk of a recording.
@@ -20,8 +27,6 @@ pub const MAX_RECIPIENTS: usize = 500;
 /// The most bytes that the recipients of one recording come to, as its public header lists them (JSON). The header has 64 KiB;
 /// the rest is for what else stands in it.
 pub const MAX_LISTED: usize = 56 << 10;
-/// The longest age file whose recipients are listed, in bytes: no slot of a recording is longer.
-pub const MAX_AGE_FILE: usize = 1 << 20;
 /// The longest recipient, in bytes (a post-quantum one has about 2,000).
 const MAX_LINE: usize = 16 << 10;
 
@@ -42,63 +47,6 @@ enum Key {
     Plugin(age::plugin::Recipient),
 }
 
-/// Why a line is no recipient.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ParseError {
-    /// Nothing that starts like a recipient.
-    Unknown,
-    /// A secret key where a public one belongs: it must never be repeated in a message.
-    SecretKey,
-    /// It starts like a recipient, but something is wrong with it.
-    Invalid {
-        /// What it starts like.
-        kind: &'static str,
-        /// What is wrong.
-        why: String,
-    },
-    /// Longer than any recipient is.
-    TooLong(usize),
-}
-
-impl fmt::Display for ParseError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Unknown => f.write_str("not a recipient (age1…, ssh-ed25519 … or ssh-rsa …)"),
-            Self::SecretKey => f.write_str("this is a secret key, a recipient is a public one"),
-            Self::Invalid { kind, why } => write!(f, "not a valid {kind}: {why}"),
-            Self::TooLong(n) => write!(f, "{n} bytes, a recipient has at most {MAX_LINE}"),
-        }
-    }
-}
-
-impl std::error::Error for ParseError {}
-
-/// More recipients than a recording has room for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Excess {
-    /// More than [`MAX_RECIPIENTS`].
-    Number(usize),
-    /// They come to more than [`MAX_LISTED`].
-    Length {
-        /// How many they are.
-        recipients: usize,
-        /// What they come to, bytes.
-        bytes: usize,
-    },
-}
-
-impl fmt::Display for Excess {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Number(n) => write!(f, "{n} recipients, at most {MAX_RECIPIENTS} are possible"),
-            Self::Length { recipients, bytes } => write!(
-                f,
-                "{recipients} recipients come to {bytes} bytes with their comments, and a recording has room for {MAX_LISTED}"
-            ),
-        }
-    }
-}
-
 /// Whether a recording has room for all of these recipients, in its key slots and in its public header.
 ///
 /// # Errors
@@ -113,90 +61,6 @@ pub fn check_room(recipients: &[Recipient]) -> Result<(), Excess> {
     }
     Ok(())
 }
-
-/// Why a recipients file could not be read.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum FileError {
-    /// A line is no recipient.
-    Line {
-        /// Its number, from 1.
-        line: usize,
-        /// Why.
-        error: ParseError,
-    },
-    /// More than [`MAX_FILE`] bytes.
-    TooLong(usize),
-    /// More than a recording has room for.
-    TooMany(Excess),
-    /// None at all.
-    Empty,
-}
-
-impl fmt::Display for FileError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Line { line, error } => write!(f, "line {line}: {error}"),
-            Self::TooLong(n) => write!(f, "{n} bytes, a recipients file has at most {MAX_FILE}"),
-            Self::TooMany(excess) => excess.fmt(f),
-            Self::Empty => f.write_str("there is no recipient in it"),
-        }
-    }
-}
-
-impl std::error::Error for FileError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        None
-    }
-}
-
-/// Why a secret could not be wrapped.
-#[derive(Debug)]
-pub enum WrapError {
-    /// No recipient was given.
-    NoRecipients,
-    /// More than a recording has room for.
-    TooMany(Excess),
-    /// This recipient needs a plugin, and none may run here.
-    NeedsPlugin {
-        /// The recipient's label.
-        recipient: String,
-        /// The program it needs.
-        program: String,
-    },
-    /// The plugin's program is not in `$PATH`.
-    PluginMissing(String),
-    /// A plugin failed.
-    Plugin {
-        /// The programs that were run, in backquotes.
-        programs: String,
-        /// The words of the one that failed (foreign text).
-        words: String,
-    },
-    /// Post-quantum and ordinary recipients do not mix: age refuses, because the weakest decides.
-    Mixed,
-    /// The age library failed.
-    Age(String),
-}
-
-impl fmt::Display for WrapError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NoRecipients => f.write_str("no recipient was given"),
-            Self::TooMany(excess) => excess.fmt(f),
-            Self::NeedsPlugin { recipient, program } => {
-                write!(f, "recipient {recipient} needs `{program}`, and a recorder runs no plugins")
-            }
-            Self::PluginMissing(program) => write!(f, "`{program}` is not in $PATH"),
-            Self::Plugin { programs, words } => {
-                write!(f, "{programs} failed: {}", crate::text::escaped(words))
-            }
-            Self::Mixed => f.write_str("post-quantum recipients cannot be mixed with others in one file"),
-            Self::Age(words) => f.write_str(words),
-        }
-    }
-}
-
-impl std::error::Error for WrapError {}
 
 impl FromStr for Recipient {
     type Err = ParseError;
@@ -528,77 +392,6 @@ pub(super) fn plugin_words(errors: &[impl fmt::Display]) -> String {
 pub(super) fn one_line(text: &str) -> String {
     let plain: String = text.chars().filter(|c| !crate::text::is_deceptive(*c)).collect();
     plain.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
-/// One recipient of an age file, as far as the file tells: X25519 recipients are anonymous by design.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Slot {
-    /// The stanza's type: `X25519`, `ssh-ed25519`, `ssh-rsa`, `p256tag`, `scrypt`, or a plugin's.
-    pub kind: String,
-    /// The first four bytes of SHA-256 of an SSH recipient's public key, in bare base64, as the stanza has it.
-    pub ssh_tag: Option<String>,
-}
-
-impl Slot {
-    /// Whether this slot is `recipient`'s: `None` where the file does not tell.
-    pub fn is_for(&self, recipient: &Recipient) -> Option<bool> {
-        let tag = self.ssh_tag.as_ref()?;
-        let Some(blob) = recipient.ssh_blob() else { return Some(false) };
-        Some(recipient.text.starts_with(&self.kind) && *tag == ssh_tag(&blob))
-    }
-}
-
-impl fmt::Display for Slot {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (self.kind.as_str(), &self.ssh_tag) {
-            ("X25519", _) => f.write_str("an age key"),
-            ("p256tag" | "mlkem768p256tag", _) => f.write_str("a hardware key"),
-            ("scrypt", _) => f.write_str("a passphrase"),
-            (kind, Some(tag)) => {
-                write!(f, "an {} key ({})", crate::text::escaped(kind), crate::text::escaped(tag))
-            }
-            (kind, None) => write!(f, "a key of type {}", crate::text::escaped(kind)),
-        }
-    }
-}
-
-/// The tag of an SSH public key in an age stanza.
-pub(super) fn ssh_tag(blob: &[u8]) -> String {
-    BASE64_BARE.encode(Sha256::digest(blob).get(..4).unwrap_or_default())
-}
-
-/// To whom an age file is sealed, from its public header. Nothing is authenticated: for messages to people only.
-/// `None` when it is no age file.
-pub fn slots(age_file: &[u8]) -> Option<Vec<Slot>> {
-    scan(age_file).map(|(slots, _)| slots)
-}
-
-/// The slots, and the length of the header in bytes.
-pub(super) fn scan(age_file: &[u8]) -> Option<(Vec<Slot>, usize)> {
-    let head = age_file.get(..age_file.len().min(MAX_AGE_FILE))?;
-    let mut lines = head.split_inclusive(|byte| *byte == b'\n');
-    let first = lines.next()?;
-    if first != b"age-encryption.org/v1\n" {
-        return None;
-    }
-    let mut length = first.len();
-    let mut found = Vec::new();
-    for line in lines {
-        length = length.saturating_add(line.len());
-        if line.starts_with(b"---") {
-            return Some((found, length));
-        }
-        let Some(stanza) = line.strip_prefix(b"-> ") else { continue };
-        let mut words = std::str::from_utf8(stanza).ok()?.trim_end_matches('\n').split(' ');
-        let kind = words.next()?.to_owned();
-        // Stanzas of random types keep readers honest about unknown ones; they are nobody's.
-        if kind.ends_with("-grease") {
-            continue;
-        }
-        let ssh_tag = kind.starts_with("ssh-").then(|| words.next().unwrap_or_default().to_owned());
-        found.push(Slot { kind, ssh_tag });
-    }
-    None
 }
 
 #[cfg(test)]
