@@ -4,12 +4,16 @@
 
 mod support;
 
+mod witnessed {
+    mod history;
+    mod starter;
+}
+
 use serde_json::Value;
-use std::io::{Read as _, Write as _};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use support::dice::Dice;
 use support::is_root;
 use support::sandbox::{SIZE, Sandbox};
@@ -32,21 +36,6 @@ fn commands(sandbox: &Sandbox) -> Vec<Value> {
 /// The texts of the commands of the last recording.
 fn texts(sandbox: &Sandbox) -> Vec<Value> {
     commands(sandbox).iter().map(|command| command["text"].clone()).collect()
-}
-
-/// A bash whose history leaves out what begins with a blank and what is the line before, with the prompt `@@ `.
-fn forgetful(sandbox: &Sandbox) -> Terminal {
-    sandbox.file("home/.bashrc", "PS1='@@ '\nHISTCONTROL=ignoreboth\n");
-    let mut command = sealcast(sandbox, &["run", "--", "bash"]);
-    // An exported prompt is left alone.
-    Terminal::start(command.env_remove("PS1"), SIZE)
-}
-
-/// Nothing in the last recording was changed, and its index says what is in it.
-#[track_caller]
-fn is_no_lie(sandbox: &Sandbox) {
-    let verdict = sealcast(sandbox, &["verify", "last"]).output().unwrap();
-    assert!(verdict.status.success(), "{}", String::from_utf8_lossy(&verdict.stdout));
 }
 
 fn traced(sandbox: &Sandbox) -> bool {
@@ -107,31 +96,6 @@ fn the_commands_of_a_recorded_shell_are_in_its_index() {
     }
     let text = sealcast(&sandbox, &["export", "--format", "raw", "last"]).output().unwrap().stdout;
     assert!(!text.is_empty() && memchr::memmem::find(&text, b"7717").is_none(), "{}", text.escape_ascii());
-}
-
-#[test]
-fn a_line_that_neither_the_history_nor_the_screen_has_is_not_given_another_ones_text() {
-    let sandbox = Sandbox::new();
-    sandbox.file("home/.bashrc", "PS1='@@ '\nHISTCONTROL=ignorespace\n");
-    let mut terminal = Terminal::start(&sealcast(&sandbox, &["run", "--", "bash"]), SIZE);
-    // As a full-screen program does that is killed.
-    for line in ["printf '\\e[?1049h'", " (exit 5)", "printf '\\e[?1049l'", "exit 3"] {
-        terminal.wait_for("@@ ");
-        terminal.read_through(std::time::Duration::from_millis(100));
-        terminal.send(format!("{line}\r"));
-    }
-    assert_eq!(terminal.wait_end().code(), Some(3));
-    let commands = commands(&sandbox);
-    let told: Vec<(&str, i64)> =
-        commands.iter().map(|c| (c["text"].as_str().unwrap(), c["exit"].as_i64().unwrap())).collect();
-    let expected = [("printf '\\e[?1049h'", 0), ("", 5), ("printf '\\e[?1049l'", 0), ("exit 3", 3)];
-    assert_eq!(told, expected, "{}", terminal.transcript().escape_ascii());
-    assert_eq!(
-        commands[1]["flags"],
-        serde_json::json!(["unlisted: the line was kept out of the shell's history"])
-    );
-    let shown = sealcast(&sandbox, &["show", "--commands"]).output().unwrap().stdout;
-    assert!(String::from_utf8(shown).unwrap().contains("(no text)"));
 }
 
 #[test]
@@ -259,7 +223,6 @@ fn no_search_says_no_to_what_was_typed_behind_a_flood() {
     }
 }
 
-/// Escape characters take six times their room in the index: what 8 MB of arguments come to is more than a reader takes.
 #[test]
 fn a_command_has_no_marks_that_its_output_could_forge() {
     let sandbox = Sandbox::new();
@@ -276,6 +239,7 @@ fn a_command_has_no_marks_that_its_output_could_forge() {
     assert!(memchr::memmem::find(&raw, forged.as_bytes()).is_some(), "{}", raw.escape_ascii());
 }
 
+/// Escape characters take six times their room in the index: what 8 MB of arguments come to is more than a reader takes.
 #[test]
 fn programs_with_more_arguments_than_fit_are_all_there_or_counted() {
     let sandbox = Sandbox::new();
@@ -459,261 +423,4 @@ fn a_posix_shell_that_marks_its_prompts_is_not_called_silent() {
     assert_eq!(terminal.wait_end().code(), Some(3));
     let shown = String::from_utf8(sealcast(&sandbox, &["show"]).output().unwrap().stdout).unwrap();
     assert!(shown.contains("shell-integration=posix") && !shown.contains("silent:"), "{shown}");
-}
-
-/// The start of the second line is told without a text: the history has left it out.
-#[test]
-fn a_line_entered_twice_is_no_lie_where_the_history_takes_it_once() {
-    let sandbox = Sandbox::new();
-    let mut terminal = forgetful(&sandbox);
-    for line in ["true again", "true again", " true hidden", "exit 3"] {
-        terminal.wait_for("@@ ");
-        terminal.read_through(std::time::Duration::from_millis(100));
-        terminal.send(format!("{line}\r"));
-    }
-    assert_eq!(terminal.wait_end().code(), Some(3));
-    let texts = texts(&sandbox);
-    assert_eq!(texts, ["true again", "true again", " true hidden", "exit 3"]);
-    is_no_lie(&sandbox);
-}
-
-/// Lines that the shell never told of are in the index, or are not, and never as told by it.
-#[test]
-fn what_is_pasted_and_what_runs_without_our_hooks_is_no_lie() {
-    let sandbox = Sandbox::new();
-    let mut terminal = forgetful(&sandbox);
-    terminal.wait_for("@@ ");
-    terminal.send("\x1b[200~# one\rtrue two\rtrue two\r true three\rfi\recho fo''ur\x1b[201~");
-    terminal.wait_for("fo''ur");
-    terminal.send("\r");
-    terminal.wait_for("four\r\n");
-    for line in ["unset PS0 PROMPT_COMMAND", "true five", "true six", "exit 3"] {
-        terminal.wait_for("@@ ");
-        terminal.read_through(std::time::Duration::from_millis(100));
-        terminal.send(format!("{line}\r"));
-    }
-    assert_eq!(terminal.wait_end().code(), Some(3));
-    let texts = texts(&sandbox);
-    assert!(
-        ["true two", "echo fo''ur", "true six"].iter().all(|text| texts.contains(&(*text).into())),
-        "{texts:?}"
-    );
-    is_no_lie(&sandbox);
-}
-
-/// Of each of them the shell tells the last line of its history, and when the last start is read the command is at its end.
-#[test]
-fn lines_pasted_at_once_that_the_history_leaves_out_are_no_lie() {
-    let sandbox = Sandbox::new();
-    let mut terminal = forgetful(&sandbox);
-    let pastes = 0..20;
-    for n in pastes.clone() {
-        terminal.wait_for("@@ ");
-        terminal.echoed(format!("\x1b[200~true {n}\r true b\r echo en''d{n}\x1b[201~"), &format!("''d{n}"));
-        terminal.send("\r");
-        terminal.wait_for(&format!("end{n}\r\n"));
-    }
-    terminal.wait_for("@@ ");
-    terminal.send("exit 3\r");
-    assert_eq!(terminal.wait_end().code(), Some(3));
-    let texts = texts(&sandbox);
-    let expected: Vec<String> = pastes.map(|n| format!("true {n}")).chain(["exit 3".into()]).collect();
-    assert_eq!(texts, expected);
-    is_no_lie(&sandbox);
-}
-
-/// While one of them starts, the next one is typed and not shown yet.
-#[test]
-fn lines_in_the_open_that_the_history_leaves_out_are_not_called_unseen() {
-    let sandbox = Sandbox::new();
-    let mut terminal = forgetful(&sandbox);
-    let mut expected = Vec::new();
-    for n in 0..5 {
-        terminal.wait_for("@@ ");
-        // The kernel echoes what comes before the line editor has the terminal, and it is shown twice.
-        terminal.read_through(std::time::Duration::from_millis(100));
-        let lines = ["true of the history", "  true hidden", "  true as well", "  echo th''ird"];
-        let lines = lines.map(|line| format!("{line} {n}"));
-        terminal.send(lines.each_ref().map(|line| format!("{line}\r")).concat());
-        terminal.wait_for(&format!("third {n}\r\n"));
-        expected.extend(lines);
-    }
-    terminal.wait_for("@@ ");
-    terminal.send("exit 3\r");
-    assert_eq!(terminal.wait_end().code(), Some(3));
-    expected.push("exit 3".to_owned());
-    let commands = commands(&sandbox);
-    let texts: Vec<&str> = commands.iter().map(|command| command["text"].as_str().unwrap()).collect();
-    assert_eq!(texts, expected, "{commands:#?}");
-}
-
-/// What the header of the last recording says of a witness.
-fn in_force(sandbox: &Sandbox, what: &str) -> String {
-    let told = sealcast(sandbox, &["show", "--json", "last"]).output().unwrap().stdout;
-    let told: Value = serde_json::from_slice(&told).unwrap();
-    told["meta"]["in_force"][what].as_str().unwrap_or_default().to_owned()
-}
-
-/// Whoever starts it must not choose which witnesses there are. (Soft limits: to lift the others takes a privilege.)
-#[test]
-fn limits_of_who_starts_it_take_away_no_witness() {
-    if !support::there(&["python3"]) {
-        return;
-    }
-    let sandbox = Sandbox::new();
-    assert!(sealcast(&sandbox, &["run", "--", "true"]).status().unwrap().success());
-    let usual = in_force(&sandbox, "exec-trace");
-    let script = sandbox.file(
-        "limits.py",
-        "import os, resource, sys
-which = getattr(resource, sys.argv[1])
-resource.setrlimit(which, (int(sys.argv[2]), resource.getrlimit(which)[1]))
-os.execv(sys.argv[3], sys.argv[3:])
-",
-    );
-    let mut begun = 0;
-    let descriptors = ["16", "18", "20", "24"].map(|most| ("RLIMIT_NOFILE", most));
-    let memory = ["2000000", "2560000", "3000000", "6000000"].map(|most| ("RLIMIT_DATA", most));
-    for (which, most) in descriptors.into_iter().chain(memory) {
-        let mut command = sandbox.command("python3");
-        command.arg(&script).args([
-            which,
-            most,
-            env!("CARGO_BIN_EXE_sealcast"),
-            "run",
-            "--",
-            "/bin/true",
-            most,
-        ]);
-        let output = command.output().unwrap();
-        // With too little of it no session begins, and nothing has run.
-        if output.status.code() == Some(0) {
-            begun += 1;
-            assert_eq!(in_force(&sandbox, "exec-trace"), usual, "{which} {most}");
-            assert_eq!(commands(&sandbox)[0]["text"], format!("/bin/true {most}"), "{which} {most}");
-        }
-    }
-    assert!(begun >= 4, "{begun} sessions began");
-}
-
-/// How long its arguments are is said by a process itself (`PR_SET_MM_MAP`).
-#[test]
-fn the_arguments_of_who_starts_it_take_no_memory() {
-    if !support::there(&["python3"]) {
-        return;
-    }
-    let sandbox = Sandbox::new();
-    let script = sandbox.file(
-        "long.py",
-        r"import ctypes, mmap, resource, subprocess, sys
-class Map(ctypes.Structure):
-    names = 'start_code end_code start_data end_data start_brk brk start_stack arg_start arg_end env_start env_end auxv'
-    _fields_ = [(name, ctypes.c_uint64) for name in names.split()] + [('auxv_size', ctypes.c_uint32), ('exe_fd', ctypes.c_uint32)]
-libc = ctypes.CDLL(None, use_errno=True)
-libc.mmap.restype = libc.sbrk.restype = ctypes.c_void_p
-libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_long]
-size = 256 << 20
-at = libc.mmap(None, size, mmap.PROT_READ | mmap.PROT_WRITE, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | 0x4000, -1, 0)
-stat = open('/proc/self/stat').read().rsplit(')', 1)[1].split()
-of = lambda field: int(stat[field - 3])
-told = Map(of(26), of(27), of(45), of(46), of(47), libc.sbrk(0), of(28), at, at + size, of(50), of(51), 0, 0, 0xffffffff)
-if libc.prctl(35, 14, ctypes.byref(told), ctypes.sizeof(told), 0):  # PR_SET_MM, PR_SET_MM_MAP
-    sys.exit(77)
-status = subprocess.call(sys.argv[1:])
-print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
-sys.exit(status)
-",
-    );
-    let mut command = sandbox.command("python3");
-    let output =
-        command.arg(script).args([env!("CARGO_BIN_EXE_sealcast"), "run", "--", "true"]).output().unwrap();
-    if output.status.code() == Some(77) {
-        support::skipped("this kernel has no PR_SET_MM_MAP");
-        return;
-    }
-    let kilobytes: u64 = String::from_utf8_lossy(&output.stdout).trim().parse().unwrap_or(u64::MAX);
-    assert!(output.status.success() && kilobytes < 128 << 10, "{kilobytes} KiB: {output:?}");
-}
-
-/// A program can give its parent children, and that parent is the process that waits for it.
-#[test]
-fn a_program_whose_children_are_its_parents_ends_as_it_ends() {
-    if !support::there(&["python3"]) {
-        return;
-    }
-    let sandbox = Sandbox::new();
-    assert!(sealcast(&sandbox, &["run", "--", "true"]).status().unwrap().success());
-    let script = "import ctypes, os, platform, sys, time
-print('ready', flush=True)
-sys.stdin.readline()
-clone = {'x86_64': 56, 'aarch64': 220}.get(platform.machine())
-if clone is None or ctypes.CDLL(None).syscall(clone, 0x8000 | 17, 0, 0, 0, 0) == 0:  # CLONE_PARENT, SIGCHLD
-    os.closerange(0, 3)
-    time.sleep(20 if clone else 0)
-os._exit(7)
-";
-    let mut command = sealcast(&sandbox, &["run", "--", "python3", "-c", script]);
-    let mut run =
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    // By then it has been told that the program was started.
-    let mut ready = [0; 6];
-    run.stdout.as_mut().unwrap().read_exact(&mut ready).unwrap();
-    run.stdin.as_mut().unwrap().write_all(b"go\n").unwrap();
-    let ended = run.wait_with_output().unwrap();
-    assert_eq!(ended.status.code(), Some(7), "{ended:?}");
-    let told = sealcast(&sandbox, &["show", "last"]).output().unwrap().stdout;
-    let told = String::from_utf8(told).unwrap();
-    assert!(!told.contains("stage:"), "{told}");
-}
-
-/// Whether it ends at once or waits for itself for ever must not hang on a variable of whoever starts it.
-#[test]
-fn a_start_without_memory_ends() {
-    if !support::there(&["python3"]) {
-        return;
-    }
-    let sandbox = Sandbox::new();
-    assert!(sealcast(&sandbox, &["run", "--", "true"]).status().unwrap().success());
-    let script = "import resource, subprocess, sys
-for kilobytes in range(1000, 7000, 250):
-    limit = lambda: resource.setrlimit(resource.RLIMIT_DATA, (kilobytes << 10, kilobytes << 10))
-    try:
-        run = subprocess.Popen([sys.argv[1], 'run', '--', 'true'], preexec_fn=limit, stdin=subprocess.DEVNULL,
-                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    except subprocess.SubprocessError:  # there was none for python either
-        continue
-    try:
-        run.wait(float(sys.argv[2]))
-    except subprocess.TimeoutExpired:
-        run.kill()
-        print(kilobytes)
-";
-    let mut command = sandbox.command("python3");
-    command.args(["-c", script, env!("CARGO_BIN_EXE_sealcast"), &support::DEADLINE.as_secs().to_string()]);
-    command.env("RUST_BACKTRACE", "1");
-    let output = command.output().unwrap();
-    assert!(output.status.success() && output.stdout.is_empty(), "{output:?}");
-}
-
-#[test]
-fn signals_that_whoever_starts_it_ignores_or_blocks_are_so_for_the_program() {
-    if !support::there(&["python3"]) {
-        return;
-    }
-    let sandbox = Sandbox::new();
-    assert!(sealcast(&sandbox, &["run", "--", "true"]).status().unwrap().success());
-    let script = "import os, signal, sys
-signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1, signal.SIGRTMAX])
-os.execvp(sys.argv[1], sys.argv[1:])
-";
-    let run = |words: &[&str]| {
-        let mut command = sandbox.command("python3");
-        let output = command.args(["-c", script]).args(words).output().unwrap();
-        assert!(output.status.success(), "{output:?}");
-        String::from_utf8(output.stdout).unwrap()
-    };
-    let told = ["grep", "-E", "Sig(Blk|Ign)", "/proc/self/status"];
-    let ours = run(&[&[env!("CARGO_BIN_EXE_sealcast"), "run", "--"], &told[..]].concat());
-    assert_eq!(ours, run(&told));
 }
