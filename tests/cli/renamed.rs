@@ -1,12 +1,8 @@
 //! A file's name is part of no signature: what a recording is called is what its header says, and a name that differs is told.
 
 use crate::home::{Home, Recording};
-use serde_json::Value;
+use crate::reading::json;
 use std::path::{Path, PathBuf};
-
-fn json(text: &str) -> Vec<Value> {
-    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
-}
 
 /// The whole id in a file's name.
 fn id(path: &Path) -> String {

@@ -1,5 +1,6 @@
 use crate::forge::{self, Forge};
 use crate::home::{Home, Recording, damage_the_first_border, held};
+use crate::reading::json;
 use sealcast::cast::{Command, Exec, Payload, Trust};
 use sealcast::container::Reader;
 use sealcast::crypto::{identity, recipient};
@@ -10,10 +11,6 @@ use sealcast::terminal::Terminal;
 use serde_json::Value;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
-
-fn json(text: &str) -> Vec<Value> {
-    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
-}
 
 #[test]
 fn a_hit_says_who_where_and_when_and_opens_in_the_player() {
