@@ -24,23 +24,22 @@ fn problems(text: &str) -> Vec<(String, Option<String>)> {
 fn the_shipped_example_is_a_policy_and_says_what_the_defaults_are() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("doc/examples/config.toml");
     let text = std::fs::read_to_string(path).unwrap();
-    // Unedited it seals to nobody, least of all to a stranger: the key it shows has an owner.
+    // Unedited it seals to nobody, and uncommented not to a stranger: what stands in place of the keys is none.
     assert!(matches!(parse(&text), Err(Error::NoRecipients { .. })));
-    let edited = text.replacen("#: default = ", "default = ", 1);
-    let example = parse(&edited).unwrap();
+    let uncommented = text.replace("#: ", "");
+    let told = problems(&uncommented);
+    assert!(told.iter().all(|(problem, _)| problem.contains("not a valid age recipient")), "{told:?}");
+    for key in ["default", "also"] {
+        assert!(told.iter().any(|(problem, _)| problem.contains(&format!("{key}`: "))), "{key}: {told:?}");
+    }
+    let (text, uncommented) = (text.replace("age1…", AGE), uncommented.replace("age1…", AGE));
+    let example = parse(&text.replacen("#: default = ", "default = ", 1)).unwrap();
     let mut plain = parse(&minimal("")).unwrap();
     // Every value it shows is the default, so that uncommenting a line changes nothing by itself.
     plain.recipients.clone_from(&example.recipients);
     plain.digest.clone_from(&example.digest);
     assert_eq!(example, plain);
     // Every key is in it, the commented ones too.
-    let uncommented: String = text
-        .lines()
-        .map(|line| match line.strip_prefix("#: ") {
-            Some(key) => format!("{key}\n"),
-            None => format!("{line}\n"),
-        })
-        .collect();
     parse(&uncommented).unwrap_or_else(|error| panic!("{error:?}"));
     for (key, _) in plain.values(true) {
         let last = key.rsplit('.').next().unwrap();
