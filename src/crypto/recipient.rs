@@ -29,6 +29,8 @@ pub const MAX_RECIPIENTS: usize = 500;
 pub const MAX_LISTED: usize = 56 << 10;
 /// The longest recipient, in bytes (a post-quantum one has about 2,000).
 const MAX_LINE: usize = 16 << 10;
+/// What is wrong with a key that more than a comment stands behind.
+const FOLLOWED: &str = "something follows the key";
 
 /// Somebody (or some hardware) that can open what was wrapped. Equal when the key is equal, whatever the comment.
 #[derive(Clone)]
@@ -75,7 +77,7 @@ impl FromStr for Recipient {
         let upper = line.get(..15).unwrap_or(line).to_ascii_uppercase();
         if upper.starts_with("AGE-SECRET-KEY-")
             || upper.starts_with("AGE-PLUGIN-")
-            || upper.starts_with("-----BEGIN")
+            || (upper.starts_with("-----BEGIN") && !line.contains("PUBLIC KEY"))
         {
             return Err(ParseError::SecretKey);
         }
@@ -86,6 +88,9 @@ impl FromStr for Recipient {
             return Err(ParseError::Unknown);
         }
         let invalid = |kind| move |why: &str| ParseError::Invalid { kind, why: why.to_owned() };
+        if line.contains(char::is_whitespace) {
+            return Err(invalid("age recipient")(FOLLOWED));
+        }
         let key = if line.starts_with("age1tagpq1") {
             Key::PostQuantumTag(Box::new(line.parse().map_err(invalid("hardware recipient"))?))
         } else if line.starts_with("age1tag1") {
@@ -128,7 +133,7 @@ impl Recipient {
         match text.parse::<age::ssh::Recipient>() {
             // The parser stops where the key ends: anything glued to it must not pass.
             Ok(key) if key.to_string() == text => Ok(Self { key: Key::Ssh(Box::new(key)), text, comment }),
-            Ok(_) => Err(ParseError::Invalid { kind: "SSH key", why: "something follows the key".into() }),
+            Ok(_) => Err(ParseError::Invalid { kind: "SSH key", why: FOLLOWED.into() }),
             Err(error) => {
                 let why = match error {
                     Why::Unsupported(kind) => format!(

@@ -46,6 +46,13 @@ fn what_is_no_recipient_is_refused_with_its_reason() {
         says(&X25519.replace("4pqe", "4pqq"))
     );
     assert!(says("age1tag1qqqq").contains("hardware"));
+    for followed in [" alice", " # alice", &format!(", {X25519}")] {
+        assert!(says(&format!("{X25519}{followed}")).contains("follows the key"), "{followed}");
+    }
+    for (label, secret) in [("OPENSSH PRIVATE", true), ("PUBLIC", false), ("PGP PUBLIC", false)] {
+        let error = format!("-----BEGIN {label} KEY-----").parse::<Recipient>().unwrap_err();
+        assert_eq!(error == ParseError::SecretKey, secret, "{label}");
+    }
     assert!(says("ssh-ed25519 AAAA").contains("damaged"));
     assert!(says("ssh-dss AAAA").contains("ssh-dss"));
     assert!(says("ecdsa-sha2-nistp256 AAAA x").contains("cannot be encrypted to"));
