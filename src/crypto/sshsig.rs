@@ -24,6 +24,8 @@ const WIRE_PREFIX: &[u8] = b"\0\0\0\x0bssh-ed25519\0\0\0\x20";
 pub enum Error {
     /// The text is no OpenSSH private key.
     NotAKey,
+    /// It is a public one.
+    Public,
     /// The signing key has a passphrase: a recorder has nobody to ask.
     Locked,
     /// Not an Ed25519 key; its type.
@@ -44,6 +46,9 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotAKey => f.write_str("not an OpenSSH private key"),
+            Self::Public => {
+                f.write_str("this is a public key: what signs is its secret half, the file without `.pub`")
+            }
             Self::Locked => {
                 f.write_str("the signing key has a passphrase, and a recorder has nobody to ask for it")
             }
@@ -148,6 +153,9 @@ impl Signer {
         if text.starts_with("-----BEGIN") && !text.starts_with("-----BEGIN OPENSSH PRIVATE KEY-----") {
             let label = text.lines().next().unwrap_or_default().trim_matches(['-', ' ']);
             return Err(Error::KeyType(label.trim_start_matches("BEGIN ").to_owned()));
+        }
+        if text.split_whitespace().next().is_some_and(is_key_type) {
+            return Err(Error::Public);
         }
         let key = PrivateKey::from_openssh(text).map_err(|_| Error::NotAKey)?;
         if key.is_encrypted() {

@@ -125,6 +125,7 @@ fn only_an_unlocked_ed25519_key_becomes_a_signer() {
     assert_eq!(Signer::from_openssh("hello").unwrap_err(), Error::NotAKey);
     let public = std::fs::read_to_string(dir.path().join("rsa.pub")).unwrap();
     assert_eq!(HostKey::from_openssh(&public), Err(Error::KeyType("ssh-rsa".into())));
+    assert_eq!(Signer::from_openssh(&public).unwrap_err(), Error::Public);
 }
 
 #[test]

@@ -419,10 +419,13 @@ impl Policy {
     pub fn read_signer(&self, owner: u32) -> Result<Signer, Error> {
         let path = &self.signing_key;
         let text = sys::trust::read(path, owner, sshsig::MAX_KEY_FILE as u64)?;
-        if let Some(mode) = sys::trust::mode_for_others(path)? {
-            return Err(Error::OpenKey { path: path.clone(), mode });
+        // First: nobody is told to close a public key, which is open as it should be.
+        let signer =
+            Signer::from_openssh(&text).map_err(|source| Error::Signer { path: path.clone(), source })?;
+        match sys::trust::mode_for_others(path)? {
+            Some(mode) => Err(Error::OpenKey { path: path.clone(), mode }),
+            None => Ok(signer),
         }
-        Signer::from_openssh(&text).map_err(|source| Error::Signer { path: path.clone(), source })
     }
 }
 

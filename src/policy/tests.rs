@@ -269,6 +269,11 @@ fn a_signing_key_that_others_can_read_is_refused() {
     assert_eq!(policy.read_signer(me).unwrap().host_key(), key.host_key());
     std::fs::write(&policy.signing_key, "no key").unwrap();
     assert!(matches!(policy.read_signer(me), Err(Error::Signer { .. })));
+    // Of a public one, which others may read, it is not told that they can.
+    std::fs::write(&policy.signing_key, key.host_key().to_string()).unwrap();
+    mode(0o644);
+    let error = policy.read_signer(me).unwrap_err();
+    assert!(matches!(error, Error::Signer { source: sshsig::Error::Public, .. }), "{error:?}");
 }
 
 #[test]
