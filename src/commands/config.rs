@@ -20,6 +20,7 @@ use crate::record::elevate::{MADE_ANEW, find_program, kept_in_vain, tells_who_ca
 use crate::record::take;
 use crate::store::Store;
 use crate::sys;
+use crate::text::escaped;
 use serde_json::json;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -206,6 +207,13 @@ fn surroundings(policy: &Policy) -> Vec<Finding> {
         found.push(Finding::note(
             "there is one recipient only: without its key nobody can read the recordings",
         ));
+    }
+    for ((name, value), _) in policy.recipients.by_label.iter().filter(|(_, also)| also.is_empty()) {
+        found.push(Finding::note(format!(
+            "`recipients.label.\"{}={}\"` adds nobody: `also` names who may read, too",
+            escaped(name),
+            escaped(value)
+        )));
     }
     if policy.input == policy::Input::All {
         found.push(Finding::note("`record.input` is \"all\": passwords that are typed are recorded"));
@@ -499,6 +507,17 @@ mod tests {
         assert!(found[4].contains("`PATH` is never kept: every session has its own"), "{found:?}");
         assert!(told("\"*\"")[0].contains("name what is needed"));
         assert!(told("\"LC_*\", \"TERM\"").is_empty() && told("\"\"").is_empty());
+    }
+
+    #[test]
+    fn a_label_that_adds_no_reader_is_told() {
+        let recipient = crate::store::personal::identity_file().1;
+        for (also, count) in [("", 1), ("also = []", 1), (&*format!("also = [\"{recipient}\"]"), 0)] {
+            let told = notes(&format!("[recipients.label.\"env=prod\"]\n{also}\n"));
+            let told =
+                told.iter().filter(|note| note.starts_with("`recipients.label.\"env=prod\"` adds nobody"));
+            assert_eq!(told.count(), count, "{also}");
+        }
     }
 
     #[test]

@@ -119,7 +119,7 @@ fn run(policy: &mut Policy, section: &Section<'_>) {
     }
     policy.shell = section.optional_path("shell");
     if let Some(labels) = section.section("labels") {
-        policy.labels = labels.texts();
+        policy.labels = labels.labels();
     }
     if let Some(env) = section.section("env") {
         env.names("keep", &mut policy.keep);
@@ -206,20 +206,21 @@ impl<'a> Section<'a> {
         found
     }
 
-    /// Every text in here, whatever its name.
-    fn texts(&self) -> BTreeMap<String, String> {
+    /// Every text in here, by its name.
+    fn labels(&self) -> BTreeMap<String, String> {
         self.open.set(true);
         let mut found = BTreeMap::new();
-        for (name, value) in self.table {
+        for (written, value) in self.table {
+            let name = written.get_ref();
             match value.get_ref().as_str() {
-                Some(text) if text.len() <= MAX_TEXT && name.get_ref().len() <= MAX_TEXT => {
-                    found.insert(name.get_ref().clone().into_owned(), text.to_owned());
+                // Whoever looks for a label writes NAME=VALUE.
+                Some(_) if name.is_empty() || name.contains('=') => {
+                    self.wrong(name, value, "the name of a label is not empty, and has no `=`");
                 }
-                _ => self.wrong(
-                    name.get_ref(),
-                    value,
-                    &format!("a text of at most {MAX_TEXT} bytes is expected"),
-                ),
+                Some(text) if text.len() <= MAX_TEXT && name.len() <= MAX_TEXT => {
+                    found.insert(name.clone().into_owned(), text.to_owned());
+                }
+                _ => self.wrong(name, value, &format!("a text of at most {MAX_TEXT} bytes is expected")),
             }
         }
         found

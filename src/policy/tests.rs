@@ -158,6 +158,14 @@ fn everything_wrong_is_told_at_once_with_its_line_and_what_was_meant() {
 }
 
 #[test]
+fn a_label_that_nobody_could_look_for_is_refused() {
+    for name in ["", "env=site"] {
+        let told = problems(&minimal(&format!("[run]\nlabels = {{ \"{name}\" = \"prod\" }}\n")));
+        assert!(told[0].0.starts_with("line 4: `run.labels.") && told[0].0.contains("no `=`"), "{told:?}");
+    }
+}
+
+#[test]
 fn what_is_no_toml_is_told_with_its_line() {
     let told = problems("[store]\npath = /var\n");
     assert!(told[0].0.starts_with("line 2: "), "{told:?}");
