@@ -126,11 +126,11 @@ fn usage(console: &Console, error: &clap::Error, arguments: &[OsString]) -> Resu
             return Ok(());
         }
         K::DisplayHelpOnMissingArgumentOrSubcommand => {
-            let asked =
-                text.lines().find(|line| line.starts_with("Usage:")).unwrap_or("Usage: sealcast COMMAND");
+            let usage =
+                text.lines().find_map(|line| line.strip_prefix("Usage: ")?.strip_suffix(" <COMMAND>"));
+            let of = usage.unwrap_or("sealcast");
             return Err(Error::new(Kind::Usage, "no command was given")
-                .hint(asked.to_owned())
-                .hint("try --help"));
+                .hint(format!("`{of} --help` tells which commands there are")));
         }
         _ => {}
     }

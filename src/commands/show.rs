@@ -34,7 +34,7 @@ pub struct Args {
     /// Keys that recordings may be signed with; may be given several times
     #[arg(short, long, value_name = "FILE")]
     known_keys: Vec<PathBuf>,
-    /// Print JSON lines
+    /// Print JSON
     #[arg(long)]
     json: bool,
     #[command(flatten)]

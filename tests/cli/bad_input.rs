@@ -210,8 +210,10 @@ fn without_a_home_a_recording_can_still_be_verified_by_path() {
 #[test]
 fn wrong_arguments_are_one_line_with_hints() {
     let home = Home::new();
-    home.run(&[]).exits(2).complains("no command was given");
-    home.run(&["keys"]).exits(2).complains("no command was given");
+    for (words, help) in [(&[][..], "`sealcast --help` tells"), (&["keys"], "`sealcast keys --help` tells")] {
+        let told = home.run(words).exits(2).complains("no command was given");
+        assert!(told.err.contains(help), "{told}");
+    }
     home.run(&["exprot", "last"]).exits(2).complains("unrecognized subcommand 'exprot'");
     home.run(&["export", "last", "--format", "gif"]).exits(2).complains("invalid value 'gif'");
     home.run(&["export"]).exits(2).complains("required arguments");
