@@ -63,6 +63,8 @@ pub(super) struct Judged {
     pub(super) content: bool,
     /// Why none of the identities opened its content.
     pub(super) locked: Option<Error>,
+    /// And yet its header lists one of them.
+    pub(super) of_ours: bool,
     /// What the index says and the content does not, in words.
     pub(super) lies: Vec<String>,
     /// What this version would have drawn or told otherwise, in words, of a recording that another one made.
@@ -267,6 +269,7 @@ pub(super) fn put_in_words(report: Report, silent: Option<Duration>, doubt: Opti
         cut,
         content: false,
         locked: None,
+        of_ours: false,
         lies: Vec::new(),
         differences: Vec::new(),
         unwatched: None,

@@ -79,7 +79,7 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
         match judged {
             Ok((recording, mut judged)) => {
                 // One's own identity, which was not named, need not open what is sealed to others, nor more than their index.
-                judged.locked = judged.locked.filter(|_| must_open);
+                judged.locked = judged.locked.filter(|_| must_open || judged.of_ours);
                 if let Some(why) = &judged.locked {
                     judged.detail.push_str(&format!("; content not checked: {why}"));
                     count.unchecked += 1;
@@ -263,7 +263,10 @@ fn judge_file(
         Err(seal::UnlockError::Container(error)) => {
             judged.faulty(error).or_say(|| shown(&found.path))?;
         }
-        Err(error) => judged.locked = Some(error.into()),
+        Err(error) => {
+            judged.of_ours = seal::is_of_ours(&error, identities);
+            judged.locked = Some(error.into());
+        }
     }
     if judged.word != Word::Altered {
         judged.tell_unwatched(reader.opening().ok().and_then(|opening| unwatched(&opening.meta)));

@@ -280,6 +280,13 @@ fn unlock_by<R: Read + Seek>(
     }
 }
 
+/// Whether the header lists a recipient of an identity that could be used and did not open anything: whoever has it need not name it to
+/// miss what it does not open.
+pub fn is_of_ours(error: &UnlockError, identities: &Identities) -> bool {
+    let UnlockError::Unwrap { recipients, source } = error else { return false };
+    shut_out(recipients, identities, source).is_some()
+}
+
 /// The recipient among these, those that the header lists, that an identity has which could be used and did not open anything. Whoever
 /// has the host's key can seal other slots, or none, and sign them: the header they must leave, as what is sealed is bound to it.
 fn shut_out(listed: &[String], identities: &Identities, failure: &UnwrapError) -> Option<String> {
