@@ -113,7 +113,10 @@ struct Sums {
     matching: usize,
     /// Recordings of which no segment was read.
     unread: usize,
+    /// Those that could be searched only in part, or could not be read.
     unreadable: usize,
+    /// Those that no key opened.
+    unopened: usize,
     /// Recordings whose filters are of another version, and were not believed.
     unlike: usize,
     segments: usize,
@@ -222,7 +225,8 @@ fn report(context: &Context, args: &Args, found: &Found, answer: Answer, sums: &
     sums.unread += usize::from(answer.read == 0 && (answer.found.is_some() || answer.fault.is_none()));
     sums.unlike += usize::from(answer.unlike);
     if let Some(why) = &answer.fault {
-        sums.unreadable += 1;
+        let kind = if answer.is_unopened() { &mut sums.unopened } else { &mut sums.unreadable };
+        *kind += 1;
         // Also where nothing is found: what there is of it was looked at.
         let what = if answer.found.is_some() || answer.segments > 0 { "only in part" } else { "not" };
         context.console.remark(
@@ -296,7 +300,7 @@ fn report(context: &Context, args: &Args, found: &Found, answer: Answer, sums: &
 impl Sums {
     fn exit_status(&self) -> u8 {
         match self {
-            Self { unreadable: 1.., .. } => 2,
+            Self { unreadable: 1.., .. } | Self { unopened: 1.., .. } => 2,
             Self { matching: 1.., .. } => 0,
             _ => 1,
         }
@@ -324,6 +328,9 @@ impl Sums {
         }
         if self.unreadable > 0 {
             line.push_str(&format!(" · {} could not be searched whole", self.unreadable));
+        }
+        if self.unopened > 0 {
+            line.push_str(&format!(" · {} could not be opened", self.unopened));
         }
         if self.limited || told < of {
             line.push_str(" · stopped at the limit");

@@ -13,7 +13,7 @@ use crate::container::verify::verify as verify_file;
 use crate::crypto::known_keys::KnownKeys;
 use crate::error::{Context as _, Error, Kind, Result};
 use crate::player::{
-    self, App, Browser, Depth, Host, Integrity, Mark, Message, Row, Scene, Stage, Title, run,
+    self, App, Browser, Depth, Host, Integrity, Mark, Message, Row, Scene, Stage, Title, Unsearched, run,
 };
 use crate::replay::Recording;
 use crate::search::{Meanwhile, Options, search_until};
@@ -296,10 +296,14 @@ impl Host<Watched> for Desk<'_> {
         // A thread that could not be started leaves what stands in the columns.
         let _ = std::thread::Builder::new().name("filter".into()).spawn(move || {
             let stopped = || current.load(Ordering::Relaxed) != asked;
-            let (mut row, mut unsearched) = (0, 0);
+            let (mut row, mut unsearched) = (0, Unsearched::default());
             let meanwhile = Meanwhile { stopped: &stopped, ..Meanwhile::default() };
             search_until(&rows, &opener, &query, &options, meanwhile, &mut |_, answer| {
-                unsearched += usize::from(answer.fault.is_some());
+                let kind = match answer.is_unopened() {
+                    true => &mut unsearched.unopened,
+                    false => &mut unsearched.in_part,
+                };
+                *kind += usize::from(answer.fault.is_some());
                 let told = answer.found.is_none() || answers.send(Message::Matches(asked, row)).is_ok();
                 row += 1;
                 // The player may have been left already.

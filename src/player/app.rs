@@ -47,10 +47,19 @@ pub enum Message {
     Told(Result<String, String>),
     /// Of what the browser asked for under this number: the recording in this row matches.
     Matches(u64, usize),
-    /// Of what the browser asked for under this number, everything has been searched but so many recordings.
-    Searched(u64, usize),
+    /// What the browser asked for under this number has been searched, as far as it could be.
+    Searched(u64, Unsearched),
     /// Somebody wants the player to end: a signal.
     Leave,
+}
+
+/// How many recordings could not be searched, of those that were to be.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Unsearched {
+    /// Not read whole.
+    pub in_part: usize,
+    /// Not opened by any key.
+    pub unopened: usize,
 }
 
 /// What the player asks of the outside.

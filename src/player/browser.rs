@@ -4,7 +4,7 @@
 //! what was shown and typed. What stands in the columns of the list counts as well. Searching is somebody else's work: see
 //! [`Effect::Narrow`].
 
-use super::app::{Effect, Message};
+use super::app::{Effect, Message, Unsearched};
 use super::prompt::{Prompt, Purpose, Typed};
 use crate::search::{Field, Fields, Query, QueryError, Style};
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
@@ -68,7 +68,7 @@ pub struct Browser {
     asked: u64,
     pub(super) searching: bool,
     /// Recordings that could not be searched.
-    pub(super) unsearched: usize,
+    pub(super) unsearched: Unsearched,
     pub(super) prompt: Option<Prompt>,
     /// Selected among the rows that match.
     pub(super) selected: usize,
@@ -89,7 +89,7 @@ impl Browser {
             wrong: None,
             asked: 0,
             searching: false,
-            unsearched: 0,
+            unsearched: Unsearched::default(),
             prompt: None,
             selected: 0,
             page: 10,
@@ -136,7 +136,7 @@ impl Browser {
         self.matching =
             (0..).zip(&self.rows).filter(|(_, row)| row.matches(&self.good)).map(|(n, _)| n).collect();
         self.asked += 1;
-        (self.searching, self.unsearched) = (!empty, 0);
+        (self.searching, self.unsearched) = (!empty, Unsearched::default());
         self.selected = self.selected.min(self.matching.len().saturating_sub(1));
         Some(Effect::Narrow { asked: self.asked, filter: self.good.trim().to_owned(), inside })
     }
@@ -212,6 +212,14 @@ mod tests {
         last
     }
 
+    fn drawn(browser: &mut Browser) -> String {
+        let area = ratatui::layout::Rect::new(0, 0, 80, 8);
+        let mut buffer = ratatui::buffer::Buffer::empty(area);
+        super::super::view::browser(browser, area, &mut buffer);
+        let line = |y| (0..80).map(|x| buffer[(x, y)].symbol()).collect::<String>() + "\n";
+        (0..8).map(line).collect()
+    }
+
     #[test]
     fn enter_opens_the_row_that_is_selected() {
         assert_eq!(press(&mut browser(), "jj\n"), Some(Effect::Open(2)));
@@ -244,16 +252,20 @@ mod tests {
         assert_eq!(press(&mut browser, "\n"), Some(narrow(number + 1, true)));
         // An answer to the first question comes too late.
         browser.hear(&Message::Matches(number, 0));
-        browser.hear(&Message::Searched(number, 0));
+        browser.hear(&Message::Searched(number, Unsearched::default()));
         assert!(browser.searching && browser.matching().is_empty());
         for row in [1, 2] {
             browser.hear(&Message::Matches(number + 1, row));
         }
         press(&mut browser, "j");
         browser.hear(&Message::Matches(number + 1, 0));
-        browser.hear(&Message::Searched(number + 1, 1));
+        let unsearched = Unsearched { in_part: 1, unopened: 2 };
+        browser.hear(&Message::Searched(number + 1, unsearched));
         assert_eq!((browser.matching(), browser.selected), (&[0, 1, 2][..], 2), "what was selected stays so");
-        assert!(!browser.searching && browser.unsearched == 1);
+        assert!(!browser.searching && browser.unsearched == unsearched);
+        let screen = drawn(&mut browser);
+        let told = "1 could not be searched whole · 2 could not be opened";
+        assert!(screen.contains(told), "{screen}");
     }
 
     #[test]
@@ -292,20 +304,13 @@ mod tests {
 
     #[test]
     fn as_long_as_it_is_searched_nothing_is_denied() {
-        let drawn = |browser: &mut Browser| {
-            let area = ratatui::layout::Rect::new(0, 0, 60, 8);
-            let mut buffer = ratatui::buffer::Buffer::empty(area);
-            super::super::view::browser(browser, area, &mut buffer);
-            let line = |y| (0..60).map(|x| buffer[(x, y)].symbol()).collect::<String>() + "\n";
-            (0..8).map(line).collect::<String>()
-        };
         let mut browser = browser();
         // While it is typed, and after it.
         for keys in ["/needle", "\n"] {
             press(&mut browser, keys);
             let screen = drawn(&mut browser);
             assert!(screen.contains("searching") && !screen.contains("no recording matches"), "{screen}");
-            browser.hear(&Message::Searched(browser.asked, 0));
+            browser.hear(&Message::Searched(browser.asked, Unsearched::default()));
             let screen = drawn(&mut browser);
             assert!(!screen.contains("searching") && screen.contains("no recording matches"), "{screen}");
         }

@@ -24,7 +24,7 @@ mod told_tests;
 mod update;
 mod view;
 
-pub use app::{App, Depth, Effect, IDLE_LIMIT, Integrity, Mark, Message, Scene, Title};
+pub use app::{App, Depth, Effect, IDLE_LIMIT, Integrity, Mark, Message, Scene, Title, Unsearched};
 pub use browser::{Browser, Row, query};
 pub use find::{Finder, Hit, Pattern, Scope};
 pub use keymap::{Action, Binding, TABLE as KEYS};

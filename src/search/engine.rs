@@ -100,6 +100,11 @@ impl Answer {
         }
     }
 
+    /// Whether no key opened it, so that nothing of it was looked at but what is public.
+    pub fn is_unopened(&self) -> bool {
+        matches!(self.trouble, Some(UnlockError::Unwrap { .. }))
+    }
+
     pub(super) fn unreadable(why: impl ToString) -> Self {
         Self { fault: Some(why.to_string()), ..Self::no(0, 0, false) }
     }

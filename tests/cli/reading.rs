@@ -427,7 +427,7 @@ fn where_a_condition_is_sealed_it_is_said_for_whom_and_nothing_counts_as_skipped
     assert!(ran.err.contains("whether it is meant cannot be told: "), "{ran}");
     assert!(ran.err.contains(&somebody.label()[..12]) && ran.err.contains("not a recipient"), "{ran}");
     let ran = home.run(&["search", "x"]).exits(2);
-    assert!(ran.err.contains("(0 skipped by index;") && ran.err.contains("1 could not be searched"), "{ran}");
+    assert!(ran.err.contains("(0 skipped by index;") && ran.err.contains("1 could not be opened"), "{ran}");
 }
 
 /// How many programs no command explains was up to whoever was recorded, or made the file.

@@ -76,6 +76,9 @@ fn what_to_do_is_said_with_what_could_not_be_searched_and_once() {
     damage_the_first_border(&damaged);
     let found = home.run(&["search", "minute"]).exits(2);
     assert_eq!(found.err.matches("error: ").count(), 4, "{found}");
+    // What is sealed to others is no damage.
+    let counts = " · 2 could not be searched whole · 2 could not be opened · ";
+    assert!(found.err.contains(counts), "{found}");
     for hint in ["name the identity file", "recordings end in .scast", "`sealcast verify` says how much"] {
         assert_eq!(found.err.matches(&format!("hint: {hint}")).count(), 1, "{hint}: {found}");
     }

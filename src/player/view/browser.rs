@@ -1,5 +1,6 @@
 //! The list of recordings.
 
+use super::super::app::Unsearched;
 use super::super::browser::{Browser, Row};
 use super::{beginning, bold, dim, prompt_line, reversed, text};
 use crate::text::{cells, escaped};
@@ -117,10 +118,12 @@ pub(in crate::player) fn browser(browser: &mut Browser, area: Rect, buffer: &mut
         }
         None if browser.filter.is_empty() => "Enter opens · / filters · q leaves".to_string(),
         None => {
-            let state = match browser.unsearched {
-                0 => String::new(),
-                n => format!(" · {n} could not be searched"),
-            };
+            let Unsearched { in_part, unopened } = browser.unsearched;
+            let state: String = [(in_part, "searched whole"), (unopened, "opened")]
+                .into_iter()
+                .filter(|(n, _)| *n > 0)
+                .map(|(n, what)| format!(" · {n} could not be {what}"))
+                .collect();
             format!("filter “{}”{state} · Esc shows all", escaped(&browser.filter))
         }
     };
