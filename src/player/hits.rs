@@ -6,6 +6,8 @@ use super::app::App;
 use super::find::{Arrival, Finder};
 use crate::replay::Source;
 
+/// What is said of hits before a search.
+pub(super) const NOT_SEARCHED: &str = "nothing has been searched: / searches";
 /// What is said behind the pattern where the search came round.
 const ROUND: &str = ": from the other end";
 
@@ -40,7 +42,7 @@ impl<S: Source> App<S> {
 
     pub(super) fn next_hit(&mut self, same: bool) {
         let Some(finder) = &self.finder else {
-            self.note = Some(("nothing has been searched: / searches".to_string(), false));
+            self.note = Some((NOT_SEARCHED.to_string(), false));
             return;
         };
         let forward = finder.forward == same;

@@ -1,6 +1,7 @@
 //! What the player says of where it is, and of what is over: an investigator takes silence for a yes.
 
 use super::app::{App, Depth, Effect, Integrity, Message, Title};
+use super::hits::NOT_SEARCHED;
 use super::tests::{self, drawn, ms, rest, types};
 use super::view;
 use crate::cast::{Anchor, Command, Event, Gap, Payload, Trust, Why};
@@ -460,4 +461,47 @@ fn a_clock_that_showed_a_time_twice_is_told_with_the_other_moment() {
     // It is a place like any other to what is exported.
     let mut watched = app();
     assert!(matches!(exports(&mut watched, "16:04:13Z..0:08 x\n").as_slice(), [Effect::Export { .. }]));
+}
+
+#[test]
+fn a_list_of_hits_before_any_search_denies_nothing() {
+    let mut app = tests::app();
+    types(&mut app, "h");
+    let (screen, _) = drawn(&mut app, 80, 24);
+    assert!(screen.contains(NOT_SEARCHED) && !screen.contains("0 hits"), "{screen}");
+    types(&mut app, "q/no such thing\n");
+    rest(&mut app);
+    types(&mut app, "h");
+    let (screen, _) = drawn(&mut app, 80, 24);
+    assert!(screen.contains("0 hits · in: screen"), "{screen}");
+}
+
+#[test]
+fn only_commands_that_run_are_marked_as_running() {
+    let command = |text: &str, start, end| Command { text: text.into(), start, end, ..Command::default() };
+    let commands = vec![
+        command("bash", 1_000, Some(90_000)),
+        command("make", 2_000, Some(5_000)),
+        command("nohup agent", 20_000, None),
+        command("ls", 40_000, Some(40_100)),
+    ];
+    let events = (0..10).map(|n| Event::new(ms(n * 10_000), Payload::Output(b"$ ".to_vec()))).collect();
+    let memory = Memory::new((40, 24), None, events, 1_000_000).with_commands(commands);
+    let mut app = App::new(memory, Title::default(), Depth::True, Vec::new());
+    app.playing = false;
+    for (at, running) in [
+        (":0\n", &[][..]),
+        (":3\n", &["bash", "make"]),
+        (":10\n", &["bash"]),
+        // When it ended is not known: until the next one began.
+        (":30\n", &["bash", "nohup agent"]),
+        (":50\n", &["bash"]),
+    ] {
+        types(&mut app, at);
+        rest(&mut app);
+        let (screen, _) = drawn(&mut app, 120, 24);
+        let marked: Vec<_> = screen.lines().filter(|line| line.contains('▶')).collect();
+        let are = marked.iter().zip(running).all(|(line, text)| line.contains(text));
+        assert!(are && marked.len() == running.len(), "{at} {screen}");
+    }
 }

@@ -2,6 +2,7 @@
 
 use super::super::app::{App, Over};
 use super::super::find::Finder;
+use super::super::hits::NOT_SEARCHED;
 use super::super::keymap;
 use super::super::pages::Pages;
 use super::super::times;
@@ -42,6 +43,7 @@ pub(super) fn draw<S: Source>(app: &mut App<S>, area: Rect, buffer: &mut Buffer)
         let nothing = match &app.over {
             Over::Transcript(pages) if pages.is_reading() => "reading…",
             // What was gone over in a seek was not heard.
+            Over::Hits(_) if app.finder.is_none() => "",
             Over::Events => "nothing in what was played here so far; play it to hear all of it",
             _ => "nothing here",
         };
@@ -130,6 +132,10 @@ fn transcript<S: Source>(app: &App<S>, pages: &Pages, height: u16) -> Contents {
 }
 
 fn hits<S: Source>(app: &App<S>, selected: usize, height: u16) -> Contents {
+    if app.finder.is_none() {
+        let title = NOT_SEARCHED.to_owned();
+        return Contents { title, rows: Vec::new(), selected: None, count: 0 };
+    }
     let hits = app.finder.as_ref().map(|finder| finder.hits.as_slice()).unwrap_or_default();
     let doubt = with_dot(app.finder.as_ref().and_then(Finder::doubt));
     let rows = hits.get(window(selected, hits.len(), height)).unwrap_or_default().iter().map(|hit| Entry {
@@ -206,15 +212,20 @@ fn exit_of(exit: Option<i32>) -> String {
     exit.map_or("    ".to_string(), |status| format!("{status:>3} "))
 }
 
-/// The commands beside the screen, the running one marked.
+/// The commands beside the screen, those that run marked.
 pub(super) fn command_pane<S: Source>(app: &mut App<S>, area: Rect, buffer: &mut Buffer) {
     let inner = frame(buffer, area, "commands");
     let commands = &app.replay.outline().commands;
     let now = millis(app.replay.time());
-    let current = commands.partition_point(|command| command.start <= now).checked_sub(1);
-    let from = first(current.unwrap_or(0), commands.len(), inner.height);
+    let last = commands.partition_point(|command| command.start <= now).checked_sub(1);
+    // Of one of which it is not known when it ended: until the next one began.
+    let runs = |n: usize, command: &Command| match command.end {
+        Some(end) => command.start <= now && now <= end,
+        None => last == Some(n),
+    };
+    let from = first(last.unwrap_or(0), commands.len(), inner.height);
     for (y, (n, command)) in (0..inner.height).zip(commands.iter().enumerate().skip(from)) {
-        let (sign, style) = if current == Some(n) { ("▶", bold()) } else { (" ", Style::new()) };
+        let (sign, style) = if runs(n, command) { ("▶", bold()) } else { (" ", Style::new()) };
         let x = text(buffer, inner, 0, y, sign, style);
         let x = text(
             buffer,
