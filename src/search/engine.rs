@@ -7,7 +7,7 @@
 use super::condition::{Condition, Indexed};
 use super::doubt::Doubt;
 use super::found::Findings;
-use super::hits::{Hit, Match, in_index, of_seen};
+use super::hits::{Earliest, Hit, Match, in_index, of_seen};
 use super::meanwhile::{Meanwhile, Way};
 use super::query::{Facts, Field, Query, Term};
 use super::queue::{Queue, Work};
@@ -312,13 +312,14 @@ fn look_in(
         running,
         whole: OnceCell::new(),
     };
-    let mut hits: Vec<Hit> = Vec::new();
+    let (mut hits, mut more): (Vec<Hit>, u64) = (Vec::new(), 0);
     for (number, term) in query.terms().iter().enumerate() {
-        let before = hits.len();
-        subject.in_index(number, term, reader.entries(), &mut hits);
-        if hits.len() > before {
+        let (found, beyond) = subject.in_index(number, term, reader.entries());
+        if !found.is_empty() {
             terms[number] = Some(true);
         }
+        more += if term.told { beyond } else { 0 };
+        hits.extend(found);
     }
     let damage = reader.fault();
     let doubt = Doubt::of(&subject.known(&reader), damage, &subject.times);
@@ -382,6 +383,7 @@ fn look_in(
     if truth != Some(true) {
         return Answer { fault, trouble, unlike, ..Answer::no(segments, read, false) };
     }
+    inside.found.more += more;
     let found = Some(subject.matched(&reader, hits, inside));
     Answer { found, fault, trouble, segments, read, by_header: false, unlike, misnamed: None }
 }
@@ -430,14 +432,13 @@ impl Subject<'_> {
         }
     }
 
-    /// Finds a term in header and index.
-    fn in_index(&self, number: usize, term: &Term, entries: &[Entry], hits: &mut Vec<Hit>) {
-        in_index(number, term, &self.header, &self.opening, entries, &self.retold, hits);
-        hits.retain(|hit| {
-            hit.time.is_none_or(|time| {
-                self.times.within(time, time.saturating_add(hit.stood.unwrap_or_default()))
-            })
-        });
+    /// Finds a term in header and index. Gives the earliest hits, and how many more there are.
+    fn in_index(&self, number: usize, term: &Term, entries: &[Entry]) -> (Vec<Hit>, u64) {
+        let mut hits = Earliest::new(self.looking.options.most);
+        let within = |first, last| self.times.within(first, last);
+        let facts = (&self.header, &self.opening);
+        in_index(number, term, facts, entries, &self.retold, &within, &mut hits);
+        hits.into_parts()
     }
 
     fn whole(&self) -> Option<&Reader<File>> {

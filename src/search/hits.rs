@@ -117,15 +117,51 @@ pub(super) fn of_seen(mut seen: Vec<Seen>, commands: Vec<&Command>) -> impl Iter
     })
 }
 
-/// Finds a term in header and index.
+/// The earliest hits of a term in the index, of which there may be millions: never twice as many as are kept.
+pub(super) struct Earliest {
+    hits: Vec<Hit>,
+    most: usize,
+    more: u64,
+}
+
+impl Earliest {
+    /// None yet, and `most` are kept.
+    pub(super) fn new(most: usize) -> Self {
+        Self { hits: Vec::new(), most, more: 0 }
+    }
+
+    fn push(&mut self, hit: Hit) {
+        if self.hits.len() >= self.most.saturating_mul(2) {
+            self.cut();
+        }
+        self.hits.push(hit);
+    }
+
+    /// Of those of one time the first that came stay, as in the order in which they are told.
+    fn cut(&mut self) {
+        self.hits.sort_by_key(|hit| (hit.time, hit.field));
+        self.more += self.hits.len().saturating_sub(self.most) as u64;
+        self.hits.truncate(self.most);
+    }
+
+    /// They, and how many more there were.
+    pub(super) fn into_parts(mut self) -> (Vec<Hit>, u64) {
+        if self.hits.len() > self.most {
+            self.cut();
+        }
+        (self.hits, self.more)
+    }
+}
+
+/// Finds a term in header and index: what was `within` a time, from and until.
 pub(super) fn in_index(
     number: usize,
     term: &Term,
-    header: &Header,
-    opening: &Opening,
+    (header, opening): (&Header, &Opening),
     entries: &[Entry],
     retold: &[Command],
-    hits: &mut Vec<Hit>,
+    within: &dyn Fn(Duration, Duration) -> bool,
+    hits: &mut Earliest,
 ) {
     let mut hit = |field,
                    text: &str,
@@ -136,6 +172,9 @@ pub(super) fn in_index(
         if let Some(at) = term.pattern.find_within(text) {
             let time = start.map(Duration::from_millis);
             let stood = start.zip(end).map(|(start, end)| Duration::from_millis(end.saturating_sub(start)));
+            if time.is_some_and(|time| !within(time, time.saturating_add(stood.unwrap_or_default()))) {
+                return;
+            }
             let command = command.map(|command| command.text.clone());
             let (before, after) = (Vec::new(), Vec::new());
             hits.push(Hit {
@@ -193,6 +232,41 @@ pub(super) fn in_index(
         for command in container::commands(entries).into_iter().chain(retold) {
             let state = (command.exit, Some(command.trust));
             hit(Field::Command, &command.text, Some(command.start), command.end, state, None);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_any_number_of_hits_the_earliest_are_held_and_the_others_counted() {
+        let hit = |ms: u64| Hit {
+            term: 0,
+            field: Field::Exec,
+            time: Some(Duration::from_millis(ms)),
+            stood: None,
+            text: String::new(),
+            at: 0..0,
+            exit: None,
+            trust: None,
+            command: None,
+            before: Vec::new(),
+            after: Vec::new(),
+        };
+        for (most, of) in [(10, 1000), (10, 10), (10, 11), (1, 5), (usize::MAX, 20)] {
+            let mut hits = Earliest::new(most);
+            for n in 0..of {
+                hits.push(hit(n * 7919 % of));
+                assert!(hits.hits.len() <= most.saturating_mul(2), "{most} of {of}");
+            }
+            let (held, more) = hits.into_parts();
+            let times: Vec<_> = held.iter().filter_map(|hit| hit.time.map(millis)).collect();
+            let kept = of.min(u64::try_from(most).unwrap());
+            let mut sorted = times.clone();
+            sorted.sort_unstable();
+            assert_eq!((sorted, more), ((0..kept).collect(), of - kept), "{most} of {of}");
         }
     }
 }
