@@ -72,6 +72,7 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
             let none = crate::crypto::identity::Identities::load::<PathBuf>(&[], context.prompt())?;
             let mut judged = judge(context, &opened.found, &known, &none)?;
             // But what was met on the way is not called intact.
+            let unread = damaged.is_some();
             if locked.is_none()
                 && judged.word != Word::Altered
                 && let Some(fault) = damaged.or_else(|| opened.reader.fault())
@@ -79,9 +80,15 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
                 judged.faulty(fault).or_say(|| opened.name())?;
             }
             if args.json {
-                whole_json(context, &opened, &judged)
+                whole_json(context, &opened, &judged)?;
             } else {
-                story(context, &mut opened, &judged, locked)
+                story(context, &mut opened, &judged, locked)?;
+            }
+            match unread {
+                false => Ok(()),
+                true => Err(Error::new(Kind::Input, "what is sealed could not be read")
+                    .while_doing(opened.name())
+                    .hint("`sealcast verify` says how much of it is good")),
             }
         }
     }
@@ -139,18 +146,13 @@ struct Sums {
 }
 
 impl Sums {
-    /// Of what the index has; of gaps and of what was withheld, with what is not in it yet.
+    /// Of what the index has, and of what is not in it yet.
     fn of_all(opened: &Opened) -> Self {
-        let mut sums = Self::of(opened.reader.entries());
-        let last = &opened.recounted().tally;
-        sums.withheld = sums.withheld.saturating_add(last.withheld);
-        sums.missing.add(last.missing());
-        sums.gaps += last.gaps.len();
-        sums
+        Self::of(opened.reader.entries().iter().chain([opened.recounted()]))
     }
 
     /// Whoever may seal may say any number, so that none is added to overflow.
-    fn of(entries: &[Entry]) -> Self {
+    fn of<'a>(entries: impl IntoIterator<Item = &'a Entry>) -> Self {
         let mut sums = Self::default();
         for entry in entries {
             let tally = &entry.tally;
@@ -189,9 +191,9 @@ fn story(context: &Context, opened: &mut Opened, judged: &Judged, locked: Option
     let began = moment(header.start);
     if opening.is_some() {
         let length = length(sums.length, opened.reader.is_complete(), &opened.commands());
-        // What was shown in no segment that the index has is not counted; the events know, and `verify` reads them.
+        // To whom the index alone opens.
         let known = match (length, opened.reader.is_complete()) {
-            (0, false) => "for how long is in no index (verify says it)".to_owned(),
+            (0, false) => "for how long is in no index".to_owned(),
             _ => format!("for {}{}", clock(length), or_more(opened)),
         };
         tell("when", &format!("{began} UTC, {known}"));

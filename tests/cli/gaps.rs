@@ -116,6 +116,8 @@ fn gaps_of_what_has_no_index_entry_yet_are_told_by_show_and_not_denied_by_ls() {
         let told = json(&["show", "--json"]);
         assert_eq!((&told["gaps"], &told["withheld"]), (&2.into(), &2.into()), "{told}");
         assert_eq!(told["notices"][0]["text"], "stopped: for 14 s", "{told}");
+        // So is what was shown, and for how long.
+        assert_eq!((&told["output_bytes"], &told["length_ms"]), (&11.into(), &40.into()), "{told}");
         // It reads the index alone.
         let listed = json(&["ls", "--json"]);
         assert_eq!((&listed["complete"], &listed["notices"]), (&false.into(), &0.into()), "{listed}");

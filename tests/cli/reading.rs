@@ -358,7 +358,7 @@ fn metadata_that_were_changed_are_not_told_as_cut_off() {
         assert!(said.contains("checksum") && said.contains("sealcast verify"), "{args:?}: {said}");
     }
     assert!(home.run(&["ls"]).exits(2).text().contains("web-3"), "what is public is listed");
-    let shown = home.run(&["show", "last"]).exits(0);
+    let shown = home.run(&["show", "last"]).exits(2).complains("what is sealed could not be read");
     assert!(shown.text().contains("altered") && !shown.text().contains("sealed:"), "{shown}");
     std::fs::write(&path, &whole[..place + FRAME_LEN + 5]).unwrap();
     let said = home.run(&["export", "last"]).exits(2).err;
