@@ -315,4 +315,18 @@ mod tests {
             assert!(!screen.contains("searching") && screen.contains("no recording matches"), "{screen}");
         }
     }
+
+    #[test]
+    fn names_leave_their_room_to_the_reason_and_what_is_cut_is_seen_to_be() {
+        let mut browser = browser();
+        let screen = drawn(&mut browser);
+        assert!(screen.contains("OPS-4411 rotate"), "{screen}");
+        browser.rows[0].why = format!("rotate certs {}; and more", "=".repeat(100));
+        let screen = drawn(&mut browser);
+        assert!(screen.contains("rotate certs =") && screen.contains("=…\n"), "{screen}");
+        // Why a filter is not understood is told to its end.
+        press(&mut browser, "/colour:red\n");
+        let screen = drawn(&mut browser);
+        assert!(screen.contains("min-duration"), "{screen}");
+    }
 }

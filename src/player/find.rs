@@ -384,6 +384,17 @@ impl Finder {
         (from..to).filter(of).min_by_key(|at| at.abs_diff(*index))
     }
 
+    /// The hit that was shown last, if it is one of this time, or else the last one before.
+    pub(super) fn nearest(&self, time: Duration) -> Option<usize> {
+        self.current(time).or_else(|| self.hits.iter().rposition(|hit| hit.first <= time))
+    }
+
+    /// When the line of the hit that is shown came, and what is found of it, if it is one of the screen.
+    pub(super) fn line_at(&self, time: Duration) -> Option<(Duration, &str)> {
+        let hit = self.hits.get(self.current(time)?)?;
+        (self.scope == Scope::Screen).then_some((hit.stood.first, &hit.text))
+    }
+
     /// The hit to go to from a time: after it when `forward`, else before it. Of several of one time, the next to the one that was
     /// shown last.
     pub fn from(&self, time: Duration, forward: bool) -> Option<usize> {

@@ -271,6 +271,8 @@ pub(super) struct Pages {
     /// The selected line.
     pub(super) selected: usize,
     errand: Option<Errand>,
+    /// The line that is looked for where it is to go to a time: when it came, and what it holds.
+    sought: Option<(Duration, String)>,
     /// The last segment of `first..next` may have become longer.
     longer: bool,
     /// The segment before, while it is read.
@@ -309,9 +311,10 @@ const STANDING: usize = usize::MAX;
 const FAR: isize = isize::MAX / 4;
 
 impl Pages {
-    /// To be opened where the replay stands.
-    pub(super) fn new<S: Source>(replay: &Replay<S>) -> Self {
-        Self::at(replay.place().segment, Errand::Time(replay.time()))
+    /// To be opened where the replay stands, at the line that came then and holds that text (`sought`), if there is one.
+    pub(super) fn new<S: Source>(replay: &Replay<S>, sought: Option<(Duration, &str)>) -> Self {
+        let sought = sought.map(|(first, text)| (first, text.to_owned()));
+        Self { sought, ..Self::at(replay.place().segment, Errand::Time(replay.time())) }
     }
 
     fn at(segment: usize, errand: Errand) -> Self {
@@ -322,6 +325,7 @@ impl Pages {
             next: segment,
             selected: 0,
             errand: Some(errand),
+            sought: None,
             longer: false,
             before: Reading::new(SETTLE),
             gathered: Gathered::default(),
@@ -387,7 +391,13 @@ impl Pages {
                     read
                 }
                 Errand::Time(time) => {
-                    self.select(self.lines.iter().rposition(|(_, line)| line.first <= time).unwrap_or(0));
+                    let sought = self.sought.take().and_then(|(first, text)| {
+                        self.lines
+                            .iter()
+                            .position(|(_, line)| line.first == first && line.text.contains(&text))
+                    });
+                    let stood = || self.lines.iter().rposition(|(_, line)| line.first <= time);
+                    self.select(sought.or_else(stood).unwrap_or(0));
                     self.errand = None;
                     true
                 }
@@ -528,7 +538,7 @@ mod tests {
     }
 
     fn opened(replay: &mut Replay<Memory>) -> Pages {
-        let mut pages = Pages::new(replay);
+        let mut pages = Pages::new(replay, None);
         pages.work(replay, &mut Budget::endless());
         pages
     }

@@ -1,6 +1,6 @@
 //! What the player says of where it is, and of what is over: an investigator takes silence for a yes.
 
-use super::app::{App, Depth, Effect, Integrity, Message, Title};
+use super::app::{App, Depth, Effect, Integrity, Message, Over, Title};
 use super::hits::NOT_SEARCHED;
 use super::tests::{self, drawn, ms, rest, types};
 use super::view;
@@ -278,6 +278,12 @@ fn a_hit_that_went_by_is_said_to_have_also_where_the_search_came_round() {
     types(&mut app, "/line 12.\n");
     rest(&mut app);
     assert_eq!((app.replay.time(), note(&app)), (ms(1_000), by.to_string()));
+    // And there it is to be seen at once.
+    types(&mut app, "t");
+    rest(&mut app);
+    let Over::Transcript(pages) = &app.over else { panic!("no transcript") };
+    assert_eq!(pages.line().map(|line| line.text.as_str()), Some("line 12."));
+    types(&mut app, "q");
     for keys in ["n", "N", "G/line 12.\n"] {
         types(&mut app, keys);
         rest(&mut app);
@@ -349,6 +355,15 @@ fn what_is_doubtful_of_a_command_stands_before_its_line_however_long_that_is() {
     let line = |n: usize| screen.lines().filter(|line| line.contains("apt-get")).nth(n).unwrap_or_default();
     assert!(line(0).contains("⚠ apt-get") && line(1).contains("? apt-get"), "{screen}");
     assert!(!line(2).contains(['⚠', '?']), "{screen}");
+    // Nor is one taken for whole of which only the beginning is in view.
+    let is_cut =
+        |screen: &str| screen.lines().filter(|line| line.contains("apt-get") && line.ends_with("…│")).count();
+    assert_eq!(is_cut(&screen), 3, "{screen}");
+    let (beside, _) = drawn(&mut app, 120, 10);
+    types(&mut app, "q");
+    assert_eq!(is_cut(&beside), 3, "{beside}");
+    let (beside, _) = drawn(&mut app, 120, 10);
+    assert_eq!(is_cut(&beside), 3, "{beside}");
 }
 
 /// A session whose file becomes shorter while it is followed; its recorder holds it as long as the flag says.
@@ -504,4 +519,25 @@ fn only_commands_that_run_are_marked_as_running() {
         let are = marked.iter().zip(running).all(|(line, text)| line.contains(text));
         assert!(are && marked.len() == running.len(), "{at} {screen}");
     }
+}
+
+#[test]
+fn the_list_of_hits_opens_at_the_one_that_is_shown_and_has_a_row_on_the_smallest_terminal() {
+    let lines = [(1_000, "one match\r\n"), (5_000, "two match\r\n"), (9_000, "three match\r\n")];
+    let events = lines.map(|(at, text)| Event::new(ms(at), Payload::Output(text.into())));
+    let memory = Memory::new((80, 24), None, events.to_vec(), 1_000_000);
+    let mut app = App::new(memory, Title::default(), Depth::True, Vec::new());
+    app.playing = false;
+    types(&mut app, "g/match\n");
+    rest(&mut app);
+    types(&mut app, "n");
+    rest(&mut app);
+    types(&mut app, "h");
+    let (screen, _) = drawn(&mut app, 30, 5);
+    assert!(screen.contains("two match"), "{screen}");
+    assert!(matches!(app.over, Over::Hits(1)), "{screen}");
+    // After the last moment of one it is still the last that came.
+    types(&mut app, "q:8\nh");
+    rest(&mut app);
+    assert!(matches!(app.over, Over::Hits(1)));
 }

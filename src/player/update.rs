@@ -316,7 +316,10 @@ impl<S: Source> App<S> {
                 }
                 self.note = Some((format!("searching in: {}", self.scope.name()), false));
             }
-            Action::Hits => self.over = Over::Hits(0),
+            Action::Hits => {
+                let at = self.finder.as_ref().and_then(|finder| finder.nearest(now));
+                self.over = Over::Hits(at.unwrap_or(0));
+            }
             Action::Commands if self.places.commands.width > 0 || !self.pane => self.pane = !self.pane,
             Action::Commands => {
                 let ms = millis(now);
@@ -324,7 +327,8 @@ impl<S: Source> App<S> {
                 self.over = Over::Commands(at.saturating_sub(1));
             }
             Action::Transcript => {
-                let mut pages = Pages::new(&self.replay);
+                let sought = self.finder.as_ref().and_then(|finder| finder.line_at(now));
+                let mut pages = Pages::new(&self.replay, sought);
                 pages.work(&mut self.replay, &mut self.budget);
                 self.over = Over::Transcript(Box::new(pages));
             }

@@ -2,7 +2,7 @@
 
 use super::super::app::Unsearched;
 use super::super::browser::{Browser, Row};
-use super::{beginning, bold, dim, prompt_line, reversed, text};
+use super::{beginning, bold, dim, prompt_line, reversed, shortened, text};
 use crate::text::{cells, escaped};
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
@@ -55,12 +55,24 @@ pub(in crate::player) fn browser(browser: &mut Browser, area: Rect, buffer: &mut
     };
     let longest = browser.rows.iter().map(|row| row.state.chars().count() + 3).max().unwrap_or(0);
     let state = u16::try_from(longest.min(WIDEST_STATE)).unwrap_or(0);
+    // What names do not need is left to what stands behind them.
+    let needed = |column: &Column| {
+        let longest = browser.rows.iter().map(|row| cells((column.2)(row)) + 2).max().unwrap_or(0);
+        u16::try_from(longest.max(column.0.len() + 2)).map_or(column.1, |needed| needed.min(column.1))
+    };
+    let widths: Vec<u16> = columns
+        .iter()
+        .map(|column| match column.0 {
+            "STATE" => column.1.max(state),
+            "WHO" | "HOST" => needed(column),
+            _ => column.1,
+        })
+        .collect();
     let mut line = |area: Rect, cells: &dyn Fn(&Column) -> String, style: Style| {
         let mut x = 1;
-        for column in &columns {
-            let width = if column.0 == "STATE" { column.1.max(state) } else { column.1 };
+        for (column, width) in columns.iter().zip(&widths) {
             let cell = Rect { width: area.width.min(x + width - 1), ..area };
-            text(buffer, cell, x, 0, &cells(column), style);
+            shortened(buffer, cell, x, 0, &cells(column), style);
             x += width;
         }
     };
@@ -101,7 +113,11 @@ pub(in crate::player) fn browser(browser: &mut Browser, area: Rect, buffer: &mut
         }
         return Some(prompt_line(prompt, last, buffer));
     }
-    if let Some(note) = &browser.note {
+    let wrong = browser.wrong.as_ref().map(|wrong| {
+        let hint = wrong.hint.as_ref().map(|hint| format!(": {hint}")).unwrap_or_default();
+        format!("filter “{}”: {wrong}{hint}", browser.filter)
+    });
+    if let Some(note) = browser.note.as_ref().or(wrong.as_ref()) {
         // Whole, over the end of the list: what it leads to may stand at its end, and the next key takes it away.
         let lines = folded(&escaped(beginning(note)).to_string(), usize::from(area.width - 2));
         let from = area.height.saturating_sub(u16::try_from(lines.len()).unwrap_or(u16::MAX)).max(2);
@@ -111,13 +127,9 @@ pub(in crate::player) fn browser(browser: &mut Browser, area: Rect, buffer: &mut
         }
         return None;
     }
-    let note = match &browser.wrong {
-        Some(wrong) => {
-            let hint = wrong.hint.as_ref().map(|hint| format!(": {}", escaped(hint))).unwrap_or_default();
-            format!("filter “{}”: {}{hint}", escaped(&browser.filter), escaped(&wrong.to_string()))
-        }
-        None if browser.filter.is_empty() => "Enter opens · / filters · q leaves".to_string(),
-        None => {
+    let note = match browser.filter.is_empty() {
+        true => "Enter opens · / filters · q leaves".to_string(),
+        false => {
             let Unsearched { in_part, unopened } = browser.unsearched;
             let state: String = [(in_part, "searched whole"), (unopened, "opened")]
                 .into_iter()
@@ -127,7 +139,7 @@ pub(in crate::player) fn browser(browser: &mut Browser, area: Rect, buffer: &mut
             format!("filter “{}”{state} · Esc shows all", escaped(&browser.filter))
         }
     };
-    text(buffer, last, 1, 0, &note, dim());
+    shortened(buffer, last, 1, 0, &note, dim());
     None
 }
 

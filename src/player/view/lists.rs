@@ -6,7 +6,7 @@ use super::super::hits::NOT_SEARCHED;
 use super::super::keymap;
 use super::super::pages::Pages;
 use super::super::times;
-use super::{LEGEND, beginning, bold, colored, dim, frame, reversed, text};
+use super::{LEGEND, beginning, bold, colored, dim, frame, reversed, shortened, text};
 use crate::cast::millis;
 use crate::cast::{Command, Trust};
 use crate::replay::Source;
@@ -57,7 +57,7 @@ pub(super) fn draw<S: Source>(app: &mut App<S>, area: Rect, buffer: &mut Buffer)
         }
         x = text(buffer, inner, x, y, &entry.tag, dim());
         x = text(buffer, inner, x, y, entry.flag, colored(app.depth, Color::Yellow));
-        text(buffer, inner, x, y, &escaped(beginning(&entry.text)).to_string(), entry.style);
+        shortened(buffer, inner, x, y, &escaped(beginning(&entry.text)).to_string(), entry.style);
         if chosen {
             buffer.set_style(Rect { y: inner.y + y, height: 1, ..inner }, reversed());
         }
@@ -74,7 +74,8 @@ struct Contents {
 }
 
 fn contents<S: Source>(app: &App<S>, area: Rect) -> Contents {
-    let height = area.height.saturating_sub(2);
+    // As many as are in a frame, which leaves one at least.
+    let height = area.height.saturating_sub(2).max(1);
     match &app.over {
         Over::None => Contents { title: String::new(), rows: Vec::new(), selected: None, count: 0 },
         Over::Help(from) => help(*from, height),
@@ -246,7 +247,7 @@ pub(super) fn command_pane<S: Source>(app: &mut App<S>, area: Rect, buffer: &mut
         );
         let flag = flag_of(&command.flags, Some(command.trust));
         let x = text(buffer, inner, x, y, flag, colored(app.depth, Color::Yellow));
-        text(buffer, inner, x, y, &escaped(beginning(&command.text)).to_string(), style);
+        shortened(buffer, inner, x, y, &escaped(beginning(&command.text)).to_string(), style);
     }
     app.places.commands = inner;
     app.places.first_command = from;

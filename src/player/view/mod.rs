@@ -88,6 +88,11 @@ pub(super) fn text(buffer: &mut Buffer, area: Rect, x: u16, y: u16, line: &str, 
     end - area.x
 }
 
+/// [`text`], of which what has no room is seen to be missing: it ends in `…` then.
+pub(super) fn shortened(buffer: &mut Buffer, area: Rect, x: u16, y: u16, line: &str, style: Style) -> u16 {
+    text(buffer, area, x, y, &shorten(line, usize::from(area.width.saturating_sub(x))), style)
+}
+
 /// Writes a line that ends at the right edge; gives the column where it begins.
 fn text_right(buffer: &mut Buffer, area: Rect, line: &str, style: Style) -> u16 {
     let width = u16::try_from(cells(line)).unwrap_or(u16::MAX);
@@ -151,7 +156,7 @@ fn header<S: Source>(app: &App<S>, area: Rect, buffer: &mut Buffer) {
     title.push(app.title.why.clone());
     title.retain(|part| !part.is_empty());
     let left = Rect { width: from.saturating_sub(1), ..area };
-    text(buffer, left, 1, 0, &escaped(beginning(&title.join(" · "))).to_string(), reversed());
+    shortened(buffer, left, 1, 0, &escaped(beginning(&title.join(" · "))).to_string(), reversed());
 }
 
 /// The warnings before the verdict, each in words and in short: in no more columns than there are.
@@ -200,7 +205,8 @@ pub(super) fn frame(buffer: &mut Buffer, area: Rect, title: &str) -> Rect {
     if area.width < 2 || area.height < 2 {
         return area;
     }
-    let (right, bottom) = (area.width - 1, area.height - 1);
+    // Of two rows the second is for what is inside, and outside of the area nothing is written.
+    let (right, bottom) = (area.width - 1, (area.height - 1).max(2));
     for x in 1..right {
         for y in [0, bottom] {
             text(buffer, area, x, y, "─", dim());
@@ -216,7 +222,7 @@ pub(super) fn frame(buffer: &mut Buffer, area: Rect, title: &str) -> Rect {
     }
     let top = Rect { width: area.width.saturating_sub(2), ..area };
     text(buffer, top, 2, 0, &format!(" {title} "), bold());
-    Rect { x: area.x + 1, y: area.y + 1, width: area.width - 2, height: area.height - 2 }
+    Rect { x: area.x + 1, y: area.y + 1, width: area.width - 2, height: bottom - 1 }
 }
 
 fn keystrokes<S: Source>(app: &mut App<S>, area: Rect, buffer: &mut Buffer) {
@@ -246,8 +252,7 @@ fn status<S: Source>(app: &App<S>, area: Rect, buffer: &mut Buffer) {
     }
     if let Some(finder) = &app.finder {
         let pattern = escaped(finder.pattern.text()).to_string();
-        let last = || finder.hits.iter().rposition(|hit| hit.first <= time);
-        let at = finder.current(time).or_else(last).map_or(0, |at| at + 1);
+        let at = finder.nearest(time).map_or(0, |at| at + 1);
         let more = if finder.more { "+" } else { "" };
         let count = finder.hits.len();
         parts.push(if finder.is_done() {
