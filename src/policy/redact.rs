@@ -13,8 +13,8 @@
 //! ```
 //!
 //! Upper and lower case are the same, but in short options (`-p`, `-P`) and names of programs. The password of `curl`
-//! and of the clients of MySQL is also found behind short options that are written together with it (`mysql -vp…`), where these
-//! are known to take no value: what is left out is gone for good.
+//! and of the clients of MySQL, and what `useradd` and `usermod` are given, is also found behind short options that are written
+//! together with it (`mysql -vp…`), where these are known to take no value: what is left out is gone for good.
 //!
 //! An argument with white space in it may be a command line of its own (`sh -c '…'`): its words are looked at too, and
 //! when one of them holds a secret everything from there to the end of the argument is left out, since only a shell knows
@@ -60,6 +60,8 @@ const FLAGS: &[(&str, &str)] = &[
     ("mysqladmin", MYSQL),
     ("mariadb", MYSQL),
     ("mariadb-dump", MYSQL),
+    ("useradd", "DFMNUhlmor"),
+    ("usermod", "LUahmor"),
 ];
 const MYSQL: &str = "ABCEHNXfnqstv";
 /// Programs whose options are looked for among arguments alone, not in a command line within one: behind `useradd -m a && mkdir -p /b`
@@ -97,13 +99,15 @@ impl Redactions {
         let mut next_is_secret = false;
         let mut told = Vec::with_capacity(arguments.len());
         let mut named = self.named();
+        let mut last = "";
         for argument in arguments {
+            let last = std::mem::replace(&mut last, argument);
             let before = named.clone();
             self.name(&mut named, argument);
             let shown = if std::mem::take(&mut next_is_secret) {
                 INSTEAD.to_owned()
             } else {
-                match self.look(argument, &before, false) {
+                match self.look(argument, Some(last), &before) {
                     Look::Plain => match self.inside(argument, before) {
                         Some(shown) => shown,
                         None => {
@@ -142,7 +146,7 @@ impl Redactions {
             if next_is_secret {
                 return Some(format!("{}{INSTEAD}", argument.get(..at)?));
             }
-            match self.look(bare, &named, true) {
+            match self.look(bare, None, &named) {
                 Look::Plain => {}
                 Look::Next => next_is_secret = true,
                 Look::From(offset) => return Some(format!("{}{INSTEAD}", argument.get(..start + offset)?)),
@@ -165,13 +169,13 @@ impl Redactions {
         }
     }
 
-    /// `within`: it is a word of a command line in an argument.
-    fn look(&self, argument: &str, named: &[usize], within: bool) -> Look {
+    /// `last`: the argument before it; `None` where it is a word of a command line in an argument.
+    fn look(&self, argument: &str, last: Option<&str>, named: &[usize]) -> Look {
         let (mut is_next, mut from) = (false, None::<usize>);
         // Of the same length.
         let lower = argument.to_ascii_lowercase();
         let holds = |(entry, named): &(&Entry, &usize)| {
-            **named == entry.command.len() && !(within && entry.is_for_arguments_alone())
+            **named == entry.command.len() && !(last.is_none() && entry.is_for_arguments_alone())
         };
         for (entry, _) in self.0.iter().zip(named).filter(holds) {
             let text = if entry.any_case { &lower } else { argument };
@@ -184,7 +188,9 @@ impl Redactions {
                 // The shortest beginning that fits leaves the longest secret. One that leaves nothing holds none.
                 Place::Rest => {
                     let end = shortest_match(&entry.before, text).or_else(|| entry.in_cluster(argument));
-                    if let Some(at) = end.filter(|at| *at < argument.len() && entry.may_end(argument, *at)) {
+                    if let Some(at) =
+                        end.filter(|at| *at < argument.len() && entry.may_end(argument, *at, last))
+                    {
                         from = Some(from.map_or(at, |before| before.min(at)));
                     }
                 }
@@ -270,11 +276,13 @@ impl Entry {
 
     /// Whether what ends there can be a header: not where it is behind an address, as the port of a host or in what is asked of it, or
     /// behind words of a command line, other than the option in `-H Cookie: x`.
-    fn may_end(&self, argument: &str, end: usize) -> bool {
-        let before = argument.get(..end).unwrap_or_default();
+    fn may_end(&self, argument: &str, end: usize, last: Option<&str>) -> bool {
+        let (before, behind) = argument.split_at_checked(end).unwrap_or_default();
         let words = before.split_whitespace().count();
+        let is_port =
+            !before.starts_with('-') && begins_with_port(behind) && !last.is_some_and(asks_for_header);
         !self.is_header()
-            || (!before.contains("://") && (words < 2 || (words == 2 && before.starts_with('-'))))
+            || (!before.contains("://") && !is_port && (words < 2 || (words == 2 && before.starts_with('-'))))
     }
 
     /// Whether no value follows the argument: it has it in itself, or is one that only speaks of secrets.
@@ -283,6 +291,19 @@ impl Entry {
             self.before.contains('*') && WITHOUT.iter().any(|begin| argument.starts_with(begin));
         only_speaks || (argument.contains('=') && !self.before.contains('='))
     }
+}
+
+/// Whether it begins as what stands behind the name of a host.
+fn begins_with_port(text: &str) -> bool {
+    let rest = text.trim_start_matches(|c: char| c.is_ascii_digit());
+    rest.len() < text.len() && (rest.is_empty() || rest.starts_with(['/', '?', '#']))
+}
+
+/// Whether a header is the value of this option: `-H`, also behind others, or `--header` and its kin, also cut short.
+fn asks_for_header(option: &str) -> bool {
+    option
+        .strip_prefix("--")
+        .map_or(option.starts_with('-') && option.ends_with('H'), |long| long.contains("head"))
 }
 
 fn entry_of(written: &str) -> Result<Entry, String> {
