@@ -24,16 +24,16 @@ const POLLED: u64 = 1024;
 /// Whether `process`, or one that descends from it, waits in a read of the terminal of this name, or of `/dev/tty`, which is the
 /// same to all of them.
 pub fn for_terminal(process: u32, name: &Path) -> bool {
-    somebody(process, name, reads)
+    somebody(process, name, |_, call| reads(call))
 }
 
-/// The same of one that polls it to read (poll, select, epoll), and so may do something else soon.
-pub fn polls(process: u32, name: &Path) -> bool {
-    somebody(process, name, polled)
+/// The same, also of one that polls it to read (poll, select, epoll), and so may do something else soon.
+pub fn for_terminal_or_polls(process: u32, name: &Path) -> bool {
+    somebody(process, name, |process, call| reads(call).or_else(|| polled(process, call)))
 }
 
 /// Whether a thread of `process`, or of one that descends from it, waits for this terminal: `waits` tells for which descriptors.
-fn somebody(process: u32, name: &Path, waits: fn(u32, u32) -> Option<Vec<u32>>) -> bool {
+fn somebody(process: u32, name: &Path, waits: fn(u32, Call) -> Option<Vec<u32>>) -> bool {
     let is_it = |file: &Path| file == name || file == Path::new("/dev/tty");
     let mut waiting = vec![process];
     let mut looked = 0_usize;
@@ -44,7 +44,7 @@ fn somebody(process: u32, name: &Path, waits: fn(u32, u32) -> Option<Vec<u32>>) 
                 return false;
             }
             let file = |fd: u32| proc::link(&format!("{process}/fd/{fd}"));
-            let fds = waits(process, thread).unwrap_or_default();
+            let fds = call(process, thread).and_then(|call| waits(process, call)).unwrap_or_default();
             if fds.into_iter().any(|fd| file(fd).is_ok_and(|file| is_it(&file))) {
                 return true;
             }
@@ -60,8 +60,11 @@ fn threads(process: u32) -> Vec<u32> {
     threads
 }
 
-/// The call that a thread is in, and the first two of its arguments.
-fn call(process: u32, thread: u32) -> Option<(libc::c_long, [u64; 2])> {
+/// A system call, and the first two of its arguments.
+type Call = (libc::c_long, [u64; 2]);
+
+/// The call that a thread is in.
+fn call(process: u32, thread: u32) -> Option<Call> {
     let told = proc::read_to_string(&format!("{process}/task/{thread}/syscall")).ok()?;
     let mut words = told.split_ascii_whitespace();
     let call = words.next()?.parse().ok()?;
@@ -69,17 +72,16 @@ fn call(process: u32, thread: u32) -> Option<(libc::c_long, [u64; 2])> {
     Some((call, [argument()?, argument()?]))
 }
 
-/// What a thread waits to read from, if it does.
-fn reads(process: u32, thread: u32) -> Option<Vec<u32>> {
-    match call(process, thread)? {
+/// What a thread waits to read from that is in this call, if it does.
+fn reads(call: Call) -> Option<Vec<u32>> {
+    match call {
         (libc::SYS_read | libc::SYS_readv, [fd, _]) => Some(vec![u32::try_from(fd).ok()?]),
         _ => None,
     }
 }
 
-/// What a thread polls to read from, if it does.
-fn polled(process: u32, thread: u32) -> Option<Vec<u32>> {
-    let (call, [first, second]) = call(process, thread)?;
+/// What a thread of `process` polls to read from that is in this call, if it does.
+fn polled(process: u32, (call, [first, second]): Call) -> Option<Vec<u32>> {
     let [poll, select, epoll] = UNMASKED;
     let memory = |at: u64, size: u64| {
         let mut bytes = vec![0; usize::try_from(size).ok()?];
@@ -175,8 +177,10 @@ mod tests {
             let mut child = command.spawn().unwrap();
             let id = child.id();
             // It sits in a call that polls, whatever.
-            let is_there = crate::sys::eventually(|| polled(id, id).is_some_and(|fds| !fds.is_empty()));
-            let seen = polls(id, &name);
+            let is_there = crate::sys::eventually(|| {
+                call(id, id).and_then(|call| polled(id, call)).is_some_and(|fds| !fds.is_empty())
+            });
+            let seen = for_terminal_or_polls(id, &name);
             let reads = for_terminal(id, &name);
             child.kill().unwrap();
             child.wait().unwrap();

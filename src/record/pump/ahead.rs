@@ -80,7 +80,11 @@ impl Pump<'_> {
             None => return false,
             Some(Fate::Waits) => return true,
             Some(Fate::Wanted) => {}
-            Some(Fate::ThrownAway) => self.drop_kept(),
+            // What comes next is kept back in its turn.
+            Some(Fate::ThrownAway) => {
+                self.drop_kept();
+                return true;
+            }
             Some(Fate::TakenBack(at)) => {
                 let (before, rest) = self.keys.whole().split_at(at);
                 self.batch.typed(clock::monotonic(), before, true, self.blind);
@@ -100,10 +104,8 @@ impl Pump<'_> {
         let mut wanted = !theirs.is_plain() || now >= ahead.until;
         if !wanted && now >= ahead.next_look {
             ahead.next_look = now.saturating_add(LOOK);
-            let polled = now >= ahead.grace;
-            wanted = screen.leader.follower_name().is_some_and(|name| {
-                waits::for_terminal(child, &name) || polled && waits::polls(child, &name)
-            });
+            let waits = if now >= ahead.grace { waits::for_terminal_or_polls } else { waits::for_terminal };
+            wanted = screen.leader.follower_name().is_some_and(|name| waits(child, &name));
         }
         // Asked last: who throws it away does so before he changes the settings, or waits.
         Some(match last_signal(&theirs, self.keys.whole()) {
