@@ -87,9 +87,10 @@ impl Batch {
         size: Option<Size>,
         waits: bool,
     ) -> Self {
-        let mut withhold = Withhold::new(input);
+        let (mut withhold, mut unseen) = (Withhold::new(input), Unseen::default());
         if let Some(size) = size {
             withhold.resize(size.cols, size.rows);
+            unseen.resize(size.cols, size.rows);
         }
         Self {
             feed,
@@ -108,7 +109,7 @@ impl Batch {
             keys: Keys::default(),
             withhold,
             held_told: false,
-            unseen: Unseen::default(),
+            unseen,
             typed: Vec::new(),
             limit: Limit::new(keep, input),
         }
@@ -169,6 +170,7 @@ impl Batch {
     pub(super) fn event(&mut self, payload: Payload) {
         if let Payload::Resize { cols, rows } = payload {
             self.withhold.resize(cols, rows);
+            self.unseen.resize(cols, rows);
         }
         let payload = match Said::of(&payload) {
             Some(said) => {

@@ -25,6 +25,7 @@ mod keys;
 mod reader;
 mod run;
 mod shown;
+mod standing;
 mod unseen;
 
 use crate::policy::Input;

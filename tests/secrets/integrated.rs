@@ -174,6 +174,35 @@ fn dash_reads_unseen() -> Tried {
     session.end(&[], 4).map(drop)
 }
 
+#[test]
+fn a_line_that_is_changed_in_the_vi_mode_of_a_shell_keeps_its_text() {
+    for (shell, mode) in [("bash", "set -o vi"), ("zsh", "bindkey -v")] {
+        tried(|| changed_in_vi_mode(shell, mode));
+    }
+}
+
+fn changed_in_vi_mode(shell: &str, mode: &str) -> Tried {
+    let Some(mut session) = start(shell) else { return Ok(()) };
+    session.terminal.line(mode, "PROMPT> ");
+    for (line, keys, told) in
+        [("echo opem two", "Fmrn", "open two\r\n"), ("echo oen three", "Foap", "open three\r\n")]
+    {
+        session.terminal.echoed(line, line);
+        session.terminal.send("\x1b");
+        // An Escape that a letter follows at once is Alt and that letter, to the shell.
+        session.terminal.read_for(std::time::Duration::from_secs(1));
+        session.type_unseen(keys);
+        session.terminal.line("", told);
+        session.terminal.wait_for("PROMPT> ");
+    }
+    let commands = session.end(&[mode], 2)?;
+    for line in ["echo open two", "echo open three"] {
+        let text = format!("shell {line} ");
+        assert!(commands.iter().any(|command| command.starts_with(&text)), "{commands:#?}");
+    }
+    Ok(())
+}
+
 /// In the shell itself, at once and typed ahead.
 #[track_caller]
 fn reads(shell: &str, read: &str, length: impl Fn(&str) -> String) {

@@ -31,8 +31,8 @@ pub(super) const BLANKS: usize = 2;
 /// A place on the screen. At the right margin `col` is the number of columns: the next character goes to the next line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Cell {
-    row: u64,
-    col: usize,
+    pub(super) row: u64,
+    pub(super) col: usize,
 }
 
 impl Cell {
@@ -106,6 +106,10 @@ pub(super) enum Did {
     NextLine(Cell),
     /// It put the cursor from there to the next tab stop.
     Tabbed(Cell, Cell),
+    /// It moved what stands in that cell and behind it to the right, by so many cells.
+    MovedRight(Cell, usize),
+    /// The same to the left, over what stood there.
+    MovedLeft(Cell, usize),
 }
 
 /// Follows the cursor.
@@ -485,6 +489,8 @@ impl Perform for Screen {
                 }
             }
             'J' | 'K' => self.clear(action == 'J'),
+            '@' => self.did.push_back(Did::MovedRight(self.cell(), n.min(self.cols))),
+            'P' => self.did.push_back(Did::MovedLeft(self.cell(), n.min(self.cols))),
             's' if params.iter().count() < 2 => self.save(),
             'u' => self.restore(),
             _ => {}

@@ -42,6 +42,7 @@ impl Withhold {
                     Did::Tabbed(from, to) => {
                         self.runs.iter_mut().take(LEFT).for_each(|run| run.echo.tabbed(from, to));
                     }
+                    Did::MovedRight(..) | Did::MovedLeft(..) => {}
                 }
             }
         }

@@ -7,7 +7,8 @@
 //! 1. something was withheld since the command before began (a line may have been typed ahead), or a line was forgotten before
 //!    in this session, which the shell's history has and a key brings back;
 //! 2. and not every key typed since the prompt came up was shown, or there was none that would be;
-//! 3. and the text does not stand in what was shown since then. Of bytes that are no characters the terminal shows that they are there, and
+//! 3. and the text does not stand in what was shown since then, neither as it was drawn nor as it stands: a line editor draws what is
+//!    changed of a line, and not the line. Of bytes that are no characters the terminal shows that they are there, and
 //!    not which: the whole text has to stand there then.
 //!
 //! In doubt it is forgotten. Where the history did not take a line, the shell tells the text of the one before, which does not stand there: it
@@ -17,6 +18,7 @@
 
 use super::Withhold;
 use super::cursor::{Cursor, Did};
+use super::standing::Standing;
 use crate::shell::marks::Mark;
 use crate::shell::said::Said;
 use crate::text::hex_byte;
@@ -30,7 +32,10 @@ const MOST: usize = 32 << 10;
 pub struct Unseen {
     /// Without control sequences and blanks.
     shown: Vec<u8>,
+    standing: Standing,
     output: Cursor,
+    /// Columns and rows of the terminal.
+    size: (u16, u16),
     /// How much of it the prompt is.
     prompt: usize,
     /// The shell is at a prompt, as far as it tells.
@@ -44,6 +49,12 @@ pub struct Unseen {
 }
 
 impl Unseen {
+    /// The terminal has this size, in cells.
+    pub fn resize(&mut self, cols: u16, rows: u16) {
+        self.size = (cols, rows);
+        self.output.resize(cols, rows);
+    }
+
     /// `bytes` were shown.
     pub fn shown(&mut self, bytes: &[u8]) {
         if !self.at_prompt {
@@ -55,10 +66,16 @@ impl Unseen {
             }
             self.output.follow(&[byte]);
             while let Some(did) = self.output.did() {
-                if let Did::Drew(drawn) = did
-                    && drawn.c != ' '
-                {
-                    self.shown.extend_from_slice(drawn.c.encode_utf8(&mut [0; 4]).as_bytes());
+                match did {
+                    Did::Drew(drawn) => {
+                        self.standing.drew(&drawn);
+                        if drawn.c != ' ' {
+                            self.shown.extend_from_slice(drawn.c.encode_utf8(&mut [0; 4]).as_bytes());
+                        }
+                    }
+                    Did::MovedRight(from, cells) => self.standing.moved_right(from, cells),
+                    Did::MovedLeft(from, cells) => self.standing.moved_left(from, cells),
+                    Did::Returned(_) | Did::NextLine(_) | Did::Tabbed(..) => {}
                 }
             }
         }
@@ -108,7 +125,9 @@ impl Unseen {
     fn begin(&mut self) {
         // Freed, it is overwritten: nothing of what was shown then is asked for again.
         self.shown = Vec::new();
+        self.standing = Standing::default();
         self.output = Cursor::default();
+        self.output.resize(self.size.0, self.size.1);
         self.prompt = 0;
         self.at_prompt = true;
     }
@@ -116,16 +135,7 @@ impl Unseen {
     /// Whether a line stands there: its words in their order, but for a fifth of it. Shells join lines in ways of their own, and
     /// write control characters as two.
     fn has(&self, text: &str) -> bool {
-        let (mut all, mut found, mut from) = (0_usize, 0_usize, 0_usize);
-        for word in text.split(|c: char| c.is_whitespace() || c.is_control() || c == ';') {
-            all = all.saturating_add(word.len());
-            let rest = self.shown.get(from..).unwrap_or_default();
-            if let Some(at) = memmem::find(rest, word.as_bytes()) {
-                found = found.saturating_add(word.len());
-                from = from.saturating_add(at).saturating_add(word.len());
-            }
-        }
-        found.saturating_mul(5) >= all.saturating_mul(4)
+        holds(&self.shown, text) || holds(self.standing.text().as_bytes(), text)
     }
 
     /// The same of a line that holds bytes that are no characters: whole, at one place, with as many of them between all the others.
@@ -143,6 +153,19 @@ impl Unseen {
         };
         known >= 2 && memmem::find_iter(&self.shown, drawn.as_bytes()).any(stands)
     }
+}
+
+fn holds(shown: &[u8], text: &str) -> bool {
+    let (mut all, mut found, mut from) = (0_usize, 0_usize, 0_usize);
+    for word in text.split(|c: char| c.is_whitespace() || c.is_control() || c == ';') {
+        all = all.saturating_add(word.len());
+        let rest = shown.get(from..).unwrap_or_default();
+        if let Some(at) = memmem::find(rest, word.as_bytes()) {
+            found = found.saturating_add(word.len());
+            from = from.saturating_add(at).saturating_add(word.len());
+        }
+    }
+    found.saturating_mul(5) >= all.saturating_mul(4)
 }
 
 /// A text as a terminal draws it, which has one sign for all that it cannot decode; see [`crate::text::lossless`].
@@ -380,8 +403,36 @@ mod tests {
             shell.types(key, false);
             shell.shows(shown);
         }
-        assert!(!shell.unseen.has("git"));
+        assert!(!holds(&shell.unseen.shown, "git"));
         assert!(!shell.tells("git").withheld);
+    }
+
+    #[test]
+    fn a_line_that_was_changed_by_keys_that_no_screen_shows_was_shown_as_it_stands() {
+        // As bash and zsh draw what is changed in vi mode.
+        for (drawn, keys, change, text) in [
+            ("echo opem two", "\x1bFmrn", "\x08\x08\x08\x08\x08n\x08", "echo open two"),
+            ("echo opeen one", "\x1bFex", "\x08\x08\x08\x08\x08\x08\x1b[1P", "echo open one"),
+            ("echo oen six", "\x1bFoap", "\x08\x08\x08\x08\x08\x08\x08\x1b[C\x1b[1@p", "echo open six"),
+            ("echo oen six", "\x1bFoap", "\x1b[7D\x1b[1Cpen six\x1b[6D", "echo open six"),
+            ("echo wörd: 日本語", "\x1b0wx", "\r\x1b[8C\x1b[1P\x1b[m", "echo örd: 日本語"),
+        ] {
+            let mut shell = Shell::new(Input::Echoed);
+            shell.unseen.resize(80, 24);
+            shell.prompt();
+            shell.types(drawn, false);
+            shell.shows(drawn);
+            shell.now += 1000;
+            shell.types(&format!("{keys}\r"), false);
+            shell.shows(&format!("{change}\r\n"));
+            assert_eq!(shell.tells(text).text.as_deref(), Some(text), "{change:?}");
+        }
+        // What was not drawn is not there, wherever the cursor was.
+        let mut shell = Shell::new(Input::Echoed);
+        shell.prompt();
+        shell.types(&format!("{LINE}\r"), false);
+        shell.shows(&format!("export TOKEN=\x1b[{}@\x1b[40C\r\n", LINE.len()));
+        assert!(shell.tells(LINE).withheld);
     }
 
     #[test]
