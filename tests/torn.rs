@@ -342,7 +342,7 @@ fn what_show_counts_of_a_recording_without_an_end_is_no_more_than_the_least() {
     });
     let path = desk.path.to_str().unwrap();
     let (told, _) = both(&desk, &["show", "-i", "identity", path]);
-    assert!(told.contains(" 40 B or more of output in 0 segments and one without an end"), "{told}");
+    assert!(told.contains("40 B or more of output in 0 segments and one without an end"), "{told}");
     assert!(told.contains("UTC, for 0:02.0 or more"), "{told}");
     let json = |words: &[&str]| {
         let done = desk.sealcast(words);
