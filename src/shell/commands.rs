@@ -229,7 +229,10 @@ impl Tracker {
             self.typing.stood = screen.line();
         }
         let mut rest = bytes;
-        while self.awaits_line() {
+        if self.prompts.drawing && !bytes.is_empty() {
+            self.typing.returning = None;
+        }
+        while self.awaits_line() && !self.prompts.drawing {
             let newline = memchr::memchr(b'\n', rest);
             let line = newline.and_then(|at| rest.get(..at)).unwrap_or(rest);
             let end = line.iter().rposition(|byte| *byte != b'\r').map_or(0, |last| last.saturating_add(1));
@@ -297,7 +300,8 @@ impl Tracker {
         }
         self.typing.enters = self.typing.enters.saturating_add(1);
         (self.typing.fresh, self.typing.alone) = (true, false);
-        self.entered = true;
+        // A prompt whose end is never told is not drawn for ever.
+        (self.entered, self.prompts.drawing) = (true, false);
     }
 
     /// A line was ended by the operator, and Enter was the only key since the shell began to read it.
@@ -369,6 +373,7 @@ impl Tracker {
                     self.unstart(time, at, None);
                     self.typing.lines.clear();
                 }
+                self.prompts.begins();
                 self.cwd = cwd.or(self.cwd.take());
                 if self.place == Place::Unknown {
                     self.place = Place::Prompt;
@@ -377,14 +382,14 @@ impl Tracker {
             Mark::Status(status) => self.prompts.status = Some(status),
             Mark::Typing(told) => self.typing_begins(time, at, told, screen),
             Mark::Start(start) => {
-                self.sends_start = true;
+                (self.sends_start, self.prompts.drawing) = (true, false);
                 self.starts = self.starts.saturating_add(1);
                 self.unstarted = 0;
                 self.start(time, at, start);
             }
             Mark::End { status, pipe, cancelled } => {
                 (self.end_since_prompt, self.hookless) = (true, false);
-                (self.prompts.end_since_typing, self.endless) = (true, false);
+                (self.prompts.end_since_typing, self.prompts.drawing, self.endless) = (true, false, false);
                 self.end(time, at, status, pipe, cancelled);
                 self.place = Place::Prompt;
             }

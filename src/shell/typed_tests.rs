@@ -184,6 +184,28 @@ fn a_line_that_was_pasted_with_others_and_is_in_no_history_is_taken_from_where_i
     }
 }
 
+/// Its row is no line, and uses up no Enter of those that are to come.
+#[test]
+fn of_a_prompt_of_two_rows_no_line_was_typed_though_several_were_ended_before_it() {
+    for (shell, prompt) in [("bash", "[srv]\r\n# "), ("bash", "took 2s\r\n\r\n[srv] > \r\n"), ("bash", "")] {
+        let mut seat = Seat::new(shell);
+        let at_prompt = |seat: &mut Seat| {
+            seat.prompt("").marks(Mark::Status(0)).shows(prompt);
+            seat.marks(Mark::Typing(AtPrompt { pid: Some(10), ..AtPrompt::default() }));
+        };
+        at_prompt(&mut seat);
+        (0..3).for_each(|_| seat.tracker.entered(seat.time));
+        seat.shows("seq 9\r\n").starts("seq 9");
+        for line in [" rm x > y", " ls y # z"] {
+            at_prompt(&mut seat);
+            seat.shows(&format!("{line}\r\n")).starts_unlisted("seq 9");
+        }
+        at_prompt(&mut seat);
+        let unlisted = [" rm x > y", " ls y # z"].map(|line| inferred(line, &["unlisted"]));
+        assert_eq!(seat.entries()[1..], unlisted, "{shell} {prompt:?}");
+    }
+}
+
 /// Where history is off nothing is told of a line but that it starts, and without its hook not that it ended.
 #[test]
 fn of_a_shell_that_tells_of_starts_alone_each_line_is_an_entry_of_its_own() {

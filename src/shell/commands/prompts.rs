@@ -20,12 +20,22 @@ pub(super) struct Prompts {
     pub(super) status: Option<i32>,
     /// An end was told since then.
     pub(super) end_since_typing: bool,
+    /// It is being drawn: no line in it was typed.
+    pub(super) drawing: bool,
     /// Starts that had been told then.
     starts: u64,
 }
 
+impl Prompts {
+    /// It begins, with what hooks write before it. Where its end is not told nobody knows how long it is drawn.
+    pub(super) fn begins(&mut self) {
+        self.drawing = self.last.is_some();
+    }
+}
+
 impl Tracker {
     pub(super) fn typing_begins(&mut self, time: u64, at: Span, told: AtPrompt, screen: &mut impl Screen) {
+        self.prompts.drawing = false;
         let last = self.prompts.last;
         // Of a prompt of several lines only the last is drawn again.
         let status = told.status.or(self.prompts.status.take()).or(last.and_then(|last| last.status));
@@ -67,10 +77,8 @@ impl Tracker {
         (self.prompts.last, self.prompts.starts) = (Some(told), self.starts);
         self.place = Place::Prompt;
         self.typing.number = told.number;
-        // What reads a key that is bound to it may have had an Enter without a line.
-        if again || self.typing.enters == 0 {
-            self.typing.prompt = screen.line().map(|line| line.before);
-        }
+        // Also of what was typed ahead: it is drawn behind this prompt.
+        self.typing.prompt = screen.line().map(|line| line.before);
         if self.typing.at_once && self.typing.enters == 0 && self.sends_start {
             (self.typing.drawn, self.typing.returning) = (Some(Vec::new()), None);
         }
