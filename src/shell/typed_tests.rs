@@ -206,6 +206,22 @@ fn of_a_prompt_of_two_rows_no_line_was_typed_though_several_were_ended_before_it
     }
 }
 
+/// Of a paste, as bash reads it on: the history takes the same line twice, or leaves the second out.
+#[test]
+fn the_same_line_again_is_one_of_its_own_where_the_history_has_taken_it() {
+    for (number, expected) in [(6, &[&[][..]; 2][..]), (5, &[&["read-on"]])] {
+        let mut seat = Seat::new("bash");
+        seat.whole_prompt("# ").types("true");
+        for number in [5, number] {
+            let (text, number, before) = (Some("true".into()), Some(number), Some(5));
+            seat.marks(Mark::Start(Start { text, number, before, ..Start::default() }));
+        }
+        let entries = seat.whole_prompt("# ").entries();
+        assert_eq!(entries.iter().map(|(_, _, flags)| flags).collect::<Vec<_>>(), expected, "{number}");
+        assert!(entries.iter().all(|(text, trust, _)| (text.as_str(), *trust) == ("true", Trust::Told)));
+    }
+}
+
 /// Where history is off nothing is told of a line but that it starts, and without its hook not that it ended.
 #[test]
 fn of_a_shell_that_tells_of_starts_alone_each_line_is_an_entry_of_its_own() {

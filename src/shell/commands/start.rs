@@ -93,7 +93,8 @@ impl Tracker {
             let typed = self.inner.filter(|inner| self.is_line_of(*inner, &command.text));
             // Of lines that were pasted at once the history did not take this one, so that its last line is still the one before. The
             // screen has this one; an entry of its own would stand under a text that is another one's.
-            let is_told = start.number.is_some();
+            let last = self.typing.after.map(|after| after.saturating_sub(1));
+            let is_told = start.number.is_some_and(|now| last.is_none_or(|last| now <= last));
             let again = self.entry(id).is_some_and(|e| is_told && e.command.text == command.text);
             if typed.is_none() && again {
                 if let Some(entry) = self.entry(id) {
