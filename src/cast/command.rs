@@ -52,7 +52,7 @@ impl Command {
         self.flags.iter().map(String::as_str).filter(is)
     }
 
-    /// Whether only the beginning of its line is kept.
+    /// Whether only a part of its line is kept.
     pub fn is_cut(&self) -> bool {
         self.flags.iter().any(|flag| is_of(flag, "cut"))
     }

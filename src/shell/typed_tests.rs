@@ -222,6 +222,50 @@ fn the_same_line_again_is_one_of_its_own_where_the_history_has_taken_it() {
     }
 }
 
+/// Whatever `PS2` is.
+#[test]
+fn lines_that_go_on_are_whole_where_they_are_taken_from_the_screen() {
+    for more in ["> ", "", "\u{276f} "] {
+        let mut seat = Seat::new("bash");
+        seat.whole_prompt("# ").types(" cat <<E");
+        for line in ["} > y", "[[ $a > 5", "E"] {
+            seat.shows(more).types(line);
+        }
+        seat.starts_unlisted("ls");
+        let expected = inferred(" cat <<E\n} > y\n[[ $a > 5\nE", &["unlisted"]);
+        assert_eq!(seat.whole_prompt("# ").entries(), [expected], "{more:?}");
+    }
+}
+
+#[test]
+fn a_line_whose_beginning_has_left_the_screen_says_so_where_it_is_taken_from_there() {
+    for (length, flags) in [(80 * 24, &["cut", "unlisted"][..]), (80 * 23, &["unlisted"])] {
+        let mut seat = Seat::new("bash");
+        let line = format!(" echo {}", "x".repeat(length));
+        seat.whole_prompt("# ").types(&line).starts_unlisted("ls");
+        let entries = seat.whole_prompt("# ").entries();
+        let [(text, Trust::Inferred, told)] = entries.as_slice() else { panic!("{entries:?}") };
+        let mut told: Vec<&str> = told.iter().map(String::as_str).collect();
+        told.sort_unstable();
+        assert_eq!((told.as_slice(), *text == line), (flags, flags.len() == 1));
+        // The shell has all of it.
+        let mut seat = Seat::new("bash");
+        seat.whole_prompt("# ").types(&line).starts(&line);
+        assert_eq!(seat.whole_prompt("# ").entries(), [(line, Trust::Told, vec![])]);
+    }
+}
+
+/// Its editor writes a line end where a row is full (busybox), or shows but a part of the line (mksh).
+#[test]
+fn a_line_before_which_the_prompt_no_longer_stands_is_told_as_a_part() {
+    for drawn in ["echo long\r\nname > y", "echo\rname > y\x1b[K"] {
+        let mut seat = Seat::new("sh");
+        seat.whole_prompt("# ").types("true").whole_prompt("# ").types(drawn);
+        let expected = [inferred("true", &[]), inferred("name > y", &["cut"])];
+        assert_eq!(seat.whole_prompt("# ").entries(), expected);
+    }
+}
+
 /// Where history is off nothing is told of a line but that it starts, and without its hook not that it ended.
 #[test]
 fn of_a_shell_that_tells_of_starts_alone_each_line_is_an_entry_of_its_own() {

@@ -19,6 +19,9 @@ pub(super) const INTERRUPTED: i32 = 130;
 /// The flag of a command that may have been none.
 pub(super) const AHEAD: &str = "ahead: typed while another command ran; that the shell read it is a guess";
 
+/// The flag of a line of which the prompt no longer stood before it when Enter was pressed.
+pub(super) const PART: &str = "cut: only part of the line stood on the screen, or in one row of it";
+
 /// What prompts end in.
 const PROMPT_SIGNS: [char; 9] = ['$', '#', '%', '>', '❯', '➜', 'λ', '»', '›'];
 
@@ -76,6 +79,8 @@ impl Tracker {
         let prompt = self.typing.prompt.take();
         // Where typing began was seen, and nothing stood there.
         let bare = prompt.as_ref().is_some_and(|prompt| prompt.trim().is_empty());
+        let has_prompt =
+            self.place == Place::Prompt && self.prompts.last.is_some() && prompt.is_some() && !bare;
         let Some(mut line) = line else { return };
         let whole = cut_beside(&mut line);
         let begin = std::mem::replace(&mut self.typing.at, time);
@@ -97,7 +102,10 @@ impl Tracker {
         let goes_on = |p: &str| behind(p).is_some_and(|behind| behind.starts_with(PROMPT_SIGNS));
         let known = told.or_else(|| Some(self.typing.last.clone()).filter(|p| stands(p) && !goes_on(p)));
         let known_prompt = known.is_some();
-        let prompt = known.unwrap_or_else(|| prompt_of(&line.text).to_string());
+        // A line editor of its own has broken the line, or moved it to the side: the prompt does not stand before this part of it.
+        let is_part = has_prompt && !known_prompt && !self.sends_start;
+        let guessed = || if is_part { "" } else { self.guessed_prompt(&line.text) };
+        let prompt = known.unwrap_or_else(|| guessed().to_string());
         let text = match line.text.strip_prefix(prompt.trim_end()) {
             Some(text) if !prompt.is_empty() => text.strip_prefix(' ').unwrap_or(text).to_string(),
             _ => line.text.clone(),
@@ -166,7 +174,9 @@ impl Tracker {
         }
         let cwd = if guess { self.cwd.clone() } else { None };
         let (source, trust) = (Source::Screen, Trust::Inferred);
-        let flags = whole.map(|whole| format!("shown: the screen had `{whole}`")).into_iter().collect();
+        let whole = whole.map(|whole| format!("shown: the screen had `{whole}`"));
+        let cut = (is_part || line.fills && !known_prompt).then(|| PART.to_owned());
+        let flags = whole.into_iter().chain(cut).collect();
         let command = Command { text, cwd, start: begin, source, trust, flags, ..Command::default() };
         let micros = begin.saturating_mul(1_000).max(self.last_end.first);
         if !guess {
@@ -178,6 +188,15 @@ impl Tracker {
         } else if let Some(entry) = self.entry(id) {
             entry.solid = solid;
         }
+    }
+
+    /// What looks like a prompt in a line. In one that goes on, behind a prompt of which the shell tells where it ends, nothing but a sign
+    /// does: what stands before a sign may be typed as well.
+    fn guessed_prompt<'a>(&self, line: &'a str) -> &'a str {
+        let goes_on = self.place == Place::Prompt && self.sends_start && !self.typing.lines.is_empty();
+        let is_told = goes_on && self.prompts.last.is_some();
+        let prompt = prompt_of(line);
+        if is_told && prompt.contains(|c| !PROMPT_SIGNS.contains(&c)) { "" } else { prompt }
     }
 
     /// The cursor is about to leave a line behind the prompt, for which no Enter is known.
