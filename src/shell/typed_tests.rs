@@ -266,6 +266,23 @@ fn a_line_before_which_the_prompt_no_longer_stands_is_told_as_a_part() {
     }
 }
 
+#[test]
+fn a_shell_inside_is_read_though_its_prompt_ends_in_no_sign() {
+    let mut seat = Seat::new("bash");
+    let prompt = "\u{279c}  ~ ";
+    seat.whole_prompt(prompt).types("bash").starts("bash");
+    for line in ["rm x > y", "exit"] {
+        seat.shows(prompt).types(line);
+    }
+    // What a program writes at Enter is no line of it.
+    seat.whole_prompt(prompt).types("cat").starts("cat").types("x").shows(&format!("{prompt}x\r\n"));
+    let told = |text: &str| (text.to_owned(), Trust::Told, vec![]);
+    assert_eq!(
+        seat.whole_prompt(prompt).entries(),
+        [told("bash"), inferred("rm x > y", &[]), inferred("exit", &[]), told("cat")]
+    );
+}
+
 /// Where history is off nothing is told of a line but that it starts, and without its hook not that it ended.
 #[test]
 fn of_a_shell_that_tells_of_starts_alone_each_line_is_an_entry_of_its_own() {

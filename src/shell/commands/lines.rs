@@ -22,6 +22,9 @@ pub(super) const AHEAD: &str = "ahead: typed while another command ran; that the
 /// The flag of a line of which the prompt no longer stood before it when Enter was pressed.
 pub(super) const PART: &str = "cut: only part of the line stood on the screen, or in one row of it";
 
+/// Characters of a prompt that is known again though it ends in no sign.
+const LEAST_PROMPT: usize = 3;
+
 /// What prompts end in.
 const PROMPT_SIGNS: [char; 9] = ['$', '#', '%', '>', '❯', '➜', 'λ', '»', '›'];
 
@@ -122,7 +125,9 @@ impl Tracker {
         // What was typed stood behind the prompt at Enter, or came with it.
         let at_prompt = stood.is_some_and(|stood| stood.before.starts_with(prompt.trim_end()));
         let solid = certain || (!prompt.is_empty() && at_prompt);
-        if self.place != Place::Prompt && !(is_prompt(&prompt) && stood_there) {
+        // A shell inside may show what the one before it has shown, whatever that ends in.
+        let is_known = known_prompt && !certain && prompt.trim().chars().count() >= LEAST_PROMPT;
+        if self.place != Place::Prompt && !((is_known || is_prompt(&prompt)) && stood_there) {
             return;
         }
         let open = match open.filter(|_| self.place == Place::Prompt && !self.sends_start && !continues) {
