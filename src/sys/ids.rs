@@ -493,9 +493,12 @@ mod tests {
             .env("EMPTY", "")
             .spawn()
             .unwrap();
+        // Whoever started it goes on before its variables are there.
+        let is_begun = crate::sys::eventually(|| variable_of(child.id(), "PATH").is_some());
         let found = ["PATH", "EMPTY", "XPAT", "HOME"].map(|name| variable_of(child.id(), name));
         child.kill().unwrap();
         child.wait().unwrap();
+        assert!(is_begun);
         assert_eq!(found, [Some(b"/bin:/usr/bin".to_vec()), Some(Vec::new()), None, None]);
     }
 
