@@ -303,7 +303,7 @@ fn export(
     }
     drop(progress);
     // What is kept says itself that it is not whole.
-    match (&fault, reader.is_complete()) {
+    match (&fault, reader.has_end()) {
         (Some(_), _) => exporter.is_damaged(),
         (None, false) => exporter.has_no_end(),
         (None, true) => {}

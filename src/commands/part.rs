@@ -148,7 +148,7 @@ pub(super) fn tell_end<W: Write>(
 ) {
     if replay.fault().is_some() {
         exporter.is_damaged();
-    } else if to >= replay.outline().duration() && !replay.source().reader().is_complete() {
+    } else if to >= replay.outline().duration() && !replay.source().reader().has_end() {
         exporter.has_no_end();
     }
 }

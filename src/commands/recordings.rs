@@ -70,7 +70,7 @@ pub(super) enum State {
     Sealed,
     /// It is being written.
     Running,
-    /// It has no close, and is not being written.
+    /// It has no close, and is not being written; or a part of its index cannot be read.
     Torn,
 }
 
@@ -332,7 +332,7 @@ impl Opened {
         match (self.reader.is_closed(), self.silent) {
             (true, _) => None,
             // It was ended once: what stands behind that is something else now.
-            (false, None) if self.reader.is_complete() => {
+            (false, None) if self.reader.has_end() => {
                 Some("its end is not that of a closed recording (`sealcast verify` says more)".to_owned())
             }
             (false, None) => Some("it was not closed".to_owned()),
@@ -347,6 +347,10 @@ impl Opened {
             return None;
         }
         let why = match self.reader.fault() {
+            Some(fault) if self.reader.has_end() => {
+                let why = format!("a part of its index cannot be read ({fault})");
+                return Some(format!("{why}: commands of that part are not listed"));
+            }
             Some(fault) => format!("it cannot be read on ({fault})"),
             None => self.end_missing()?,
         };
@@ -359,8 +363,8 @@ impl Opened {
 
     /// Its length in a list: the last segment of one that was not closed is in no index. `None`: it is not known.
     pub(super) fn length_told(&self, length: Option<u64>) -> String {
-        match (length, self.state()) {
-            (Some(length), State::Sealed) => clock(length),
+        match (length, self.reader.is_closed()) {
+            (Some(length), true) => clock(length),
             (Some(length), _) => format!("{}+", clock(length)),
             (None, _) => "-".into(),
         }
@@ -380,6 +384,8 @@ impl Opened {
     /// Its state.
     pub(super) fn state(&self) -> State {
         match (self.silent, self.reader.is_closed()) {
+            // Closed it was; but a part of its index is gone.
+            (_, true) if !self.reader.is_complete() => State::Torn,
             (_, true) => State::Sealed,
             (Some(_), false) => State::Running,
             (None, false) => State::Torn,

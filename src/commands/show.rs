@@ -286,9 +286,10 @@ fn or_more(opened: &Opened) -> &'static str {
 }
 
 fn held(opened: &Opened, judged: &Judged, sums: &Sums) -> String {
-    // As `verify` counts them: those that have their end.
-    let segments = counted(judged.segments() as u64, "segment");
-    let last = if opened.reader.segments() > judged.segments() { " and one without an end" } else { "" };
+    // As `verify` counts them: those that have their end. Where they are damaged it does not come to all.
+    let (all, closed) = (opened.reader.segments(), opened.reader.is_closed());
+    let segments = counted(if closed { all } else { judged.segments() } as u64, "segment");
+    let last = if !closed && all > judged.segments() { " and one without an end" } else { "" };
     let output = format!("{}{} of output", size(sums.raw), or_more(opened));
     let mut parts = vec![format!("{output} in {segments}{last}")];
     if sums.input > 0 {

@@ -192,12 +192,9 @@ impl Cursor {
                     return Ok(None);
                 }
                 // Behind the last segment nobody else looks.
-                return self.ends(reader.fault());
+                return self.ends(reader.end_fault());
             }
-            if self.order.expect().is_past_final()
-                && self.segment >= reader.segments()
-                && reader.is_complete()
-            {
+            if self.order.expect().is_past_final() && self.segment >= reader.segments() && reader.has_end() {
                 return Ok(None);
             }
             let chunk = match reader.chunk(self.offset) {
@@ -232,7 +229,7 @@ impl Cursor {
                         return Err(Error::format(self.offset, chunk.frame.seq, what));
                     }
                     let Some(sealed) = reader.counted(self.segment) else {
-                        // Its entry was written after the reader looked last.
+                        // Its entry was written after the reader looked last; or it cannot be read.
                         return self.ends(reader.fault());
                     };
                     let counted = self.inside.as_ref().map(|inside| inside.counted).unwrap_or_default();
@@ -254,7 +251,7 @@ impl Cursor {
                 }
                 Some(Kind::Table | Kind::Trailer) => {
                     self.until = Some(0);
-                    return self.ends(reader.fault());
+                    return self.ends(reader.end_fault());
                 }
                 _ => {}
             }
@@ -273,7 +270,7 @@ impl Cursor {
             let what = "the chunk reaches past the end, but the recording goes on";
             return Err(unread.err().unwrap_or_else(|| Error::format(self.offset, None, what)));
         }
-        self.ends(reader.fault())
+        self.ends(reader.end_fault())
     }
 
     /// The end, unless something stands there. That is told once.

@@ -2,7 +2,8 @@
 //!
 //! Nobody signs them, so they are believed only where they fit everything else at the end: rows that leave out segments, all of
 //! them or the last ones, would hide what was recorded from everybody who does not verify. Refuses to read past one
-//! thing that does not fit; then the frames are walked from the start.
+//! thing that does not fit; then the frames are walked from the start. Where no walk comes to the end either, entries of
+//! which the chunk is damaged may be passed over: whoever opens the others finds out whether there are as many as there should be.
 
 use super::check;
 use super::chunk::{Chunk, read_chunk};
@@ -18,10 +19,13 @@ pub(super) struct Indexed {
     pub(super) segments: Vec<u64>,
     /// INDEX chunks in order: the metadata, then the entries of the segments.
     pub(super) chunks: Vec<(u64, Option<Vec<u8>>)>,
+    /// Where one of these should be and no whole chunk stands.
+    pub(super) damaged: Vec<u64>,
 }
 
 /// The final checkpoint, the table, then the index entries where they stand; the metadata stands at `opening`. `None` when the
-/// end of the file, of `length` bytes, is not that of a closed recording in every part.
+/// end of the file, of `length` bytes, is not that of a closed recording in every part, but for `most` index entries that are no
+/// whole chunks. Never the last one: that it opens in its place tells how many there are.
 ///
 /// # Errors
 /// [`Error::Io`]: what stands there is not known, and may well be the end of a closed recording.
@@ -29,9 +33,10 @@ pub(super) fn read<R: Read + Seek>(
     source: &mut R,
     opening: u64,
     length: u64,
+    most: usize,
 ) -> Result<Option<Indexed>, Error> {
     let mut failure = None;
-    let found = indexed(opening, length, &mut |at, until| match read_chunk(source, at, until) {
+    let found = indexed(opening, length, most, &mut |at, until| match read_chunk(source, at, until) {
         Err(error @ Error::Io { .. }) => {
             failure = Some(error);
             None
@@ -44,7 +49,7 @@ pub(super) fn read<R: Read + Seek>(
 /// The whole chunk that stands at a place, if it ends before another.
 type Chunks<'a> = dyn FnMut(u64, u64) -> Option<Chunk> + 'a;
 
-fn indexed(opening: u64, length: u64, chunk: &mut Chunks<'_>) -> Option<Indexed> {
+fn indexed(opening: u64, length: u64, most: usize, chunk: &mut Chunks<'_>) -> Option<Indexed> {
     let end = End::read(opening, length, chunk)?;
     let first = end.last.seq.checked_add(1)?;
     let (rows, after) = table_rows(end.table_at..end.trailer_at, first, chunk)?;
@@ -57,10 +62,10 @@ fn indexed(opening: u64, length: u64, chunk: &mut Chunks<'_>) -> Option<Indexed>
         return None;
     }
     let mut chunks = vec![(opening, Some(meta.bytes))];
-    let mut left = limits::INDEX;
+    let (mut left, mut damaged) = (limits::INDEX, Vec::new());
     // Segments follow each other. Rows that all point to one long entry would otherwise fill memory from a short file.
     let mut begins = frame::PROLOGUE_LEN as u64;
-    for row in &rows {
+    for (number, row) in (1..).zip(&rows) {
         let (at, next) = (row.entry_at()?, row.offset.checked_add(row.length)?);
         if row.offset != begins || next > end.table_at {
             return None;
@@ -70,11 +75,17 @@ fn indexed(opening: u64, length: u64, chunk: &mut Chunks<'_>) -> Option<Indexed>
         let length = u64::from(row.entry);
         let until = at.checked_add(length)?;
         left = left.checked_sub(length)?;
-        let entry = chunk(at, until.min(end.table_at))?;
-        if entry.frame.total() != length || entry.frame.kind != Some(Kind::Index) {
-            return None;
-        }
-        chunks.push((at, held(entry.bytes, limits::INDEX.saturating_sub(left))));
+        let entry = match chunk(at, until.min(end.table_at)) {
+            Some(entry) if entry.frame.total() == length && entry.frame.kind == Some(Kind::Index) => {
+                held(entry.bytes, limits::INDEX.saturating_sub(left))
+            }
+            None if damaged.len() < most && number < rows.len() => {
+                damaged.push(at);
+                None
+            }
+            _ => return None,
+        };
+        chunks.push((at, entry));
     }
     // The last segment ends with the final checkpoint, or right before it; without one, the metadata does.
     let reaches = match (rows.is_empty(), end.last.flags & frame::CLOSES != 0) {
@@ -82,7 +93,7 @@ fn indexed(opening: u64, length: u64, chunk: &mut Chunks<'_>) -> Option<Indexed>
         (false, true) => begins == end.table_at,
         (false, false) => begins == end.check_at,
     };
-    reaches.then(|| Indexed { segments: rows.iter().map(|row| row.offset).collect(), chunks })
+    reaches.then(|| Indexed { segments: rows.iter().map(|row| row.offset).collect(), chunks, damaged })
 }
 
 /// An INDEX chunk as it waits to be opened, `so_far` bytes of them with this one: whole, or just where it stands, to be read again then. Who

@@ -13,9 +13,7 @@ use crate::cast::{Command, Exec, Payload};
 use serde::{Deserialize, Serialize};
 
 pub use tally::{LISTED, Tally};
-#[cfg(test)]
-pub(crate) use wire::Decoded;
-pub(crate) use wire::decode_entry;
+pub(crate) use wire::{Decoded, decode_entry};
 pub(super) use wire::{Packed, encode_counts, encode_entry, fits, json_of, pack, unpack};
 
 /// Index entry of one segment. Written as JSON it has its commands and programs by columns.
@@ -60,6 +58,9 @@ pub enum GivenUp {
     Failed,
     /// The entry would have been longer than may be, or than the disk had room for: commands are missing.
     TooLong,
+    /// Its entry cannot be read: commands are missing, and nothing is known of it but what its content tells. No recorder writes that.
+    #[serde(skip_deserializing)]
+    Unreadable,
     /// For a reason that this version does not know.
     #[serde(other)]
     Other,
@@ -74,6 +75,7 @@ impl GivenUp {
             Self::Unread => "unread",
             Self::Failed => "failed",
             Self::TooLong => "too-long",
+            Self::Unreadable => "unreadable",
             Self::Other => "other",
         }
     }

@@ -26,8 +26,8 @@ use crate::crypto::digest::sha256;
 use std::io::{Read, Seek, SeekFrom};
 use std::sync::Arc;
 
-use index::Broken;
 pub use index::Wanted;
+use index::{Broken, HOLES};
 
 /// A recording, open for reading. What grows with the recording, or with what is said of it, is shared with the readers
 /// [beside](Reader::beside) it.
@@ -48,14 +48,18 @@ pub struct Reader<R> {
     opening: Option<Arc<Opening>>,
     entries: Vec<Entry>,
     /// What they say that a cursor counts.
-    counted: Arc<Vec<Counted>>,
+    counted: Arc<Vec<Option<Counted>>>,
     wanted: Option<Wanted>,
     /// No entry was read without its commands.
     whole: bool,
     /// What the entries came to; see [`limits::UNPACKED`].
     unpacked: u64,
-    /// The first index entry that does not open.
+    /// The index entry at which it ends because it does not open, nor one after it.
     broken: Option<Broken>,
+    /// Those that do not open while a later one does.
+    holes: Vec<Broken>,
+    /// Those after which none has opened yet.
+    unsure: Vec<Broken>,
     /// The certificate is not the one that the sealed metadata belong to: what is signed says nothing of where the recording ends.
     signed_anew: bool,
 }
@@ -144,11 +148,19 @@ impl<R: Read + Seek> Reader<R> {
             whole: true,
             unpacked: 0,
             broken: None,
+            holes: Vec::new(),
+            unsure: Vec::new(),
             signed_anew: false,
         };
-        if !reader.open_from_end()? {
+        let begins = reader.walk;
+        if !reader.open_from_end(0)? {
             reader.follow()?;
-            reader.look_for_final()?;
+            // Where its end knows of more than a walk comes to, what is damaged between them is passed over.
+            let stopped = !reader.walk.order.expect().is_past_final();
+            match stopped && reader.open_from_end(HOLES)? {
+                true => reader.walk = begins,
+                false => reader.look_for_final()?,
+            }
         }
         Ok(reader)
     }
@@ -195,10 +207,15 @@ impl<R: Read + Seek> Reader<R> {
         self.closed && !self.signed_anew
     }
 
-    /// Whether all has its place in the index: the session was ended. While it is recorded, and where the recorder was killed,
-    /// the last segment has no entry, and a command that has not ended is in none. Where the end is not that of a closed recording,
-    /// this is so only for a final checkpoint with a good signature.
+    /// Whether all has its place in the index: [it has its end](Reader::has_end), and every entry can be read. While it is recorded, and
+    /// where the recorder was killed, the last segment has no entry, and a command that has not ended is in none.
     pub fn is_complete(&self) -> bool {
+        self.has_end() && self.holes.is_empty()
+    }
+
+    /// Whether it ends where the session did. Where the end is not that of a closed recording, this is so only for a final checkpoint
+    /// with a good signature.
+    pub fn has_end(&self) -> bool {
         (self.closed || self.walk.complete) && !self.signed_anew
     }
 
@@ -249,6 +266,7 @@ impl<R: Read + Seek> Reader<R> {
         if !self.closed {
             self.follow()?;
             self.read_index().or_else(|error| self.end_at(&error).ok_or(error))?;
+            self.recount()?;
             if self.walk.offset != before {
                 self.closed = self.walk.ended() && self.fits_its_end()?;
                 self.look_for_final()?;
@@ -283,6 +301,8 @@ impl<R: Read + Seek> Reader<R> {
             whole: false,
             unpacked: self.unpacked,
             broken: self.broken.clone(),
+            holes: self.holes.clone(),
+            unsure: Vec::new(),
             signed_anew: self.signed_anew,
         }
     }
@@ -303,17 +323,21 @@ impl<R: Read + Seek> Reader<R> {
         &mut self.source
     }
 
-    /// By the table at the end. `false` when the end is not that of a closed recording.
-    fn open_from_end(&mut self) -> Result<bool, Error> {
-        let found = end::read(&mut self.source, self.walk.offset, self.length)?;
+    /// By the table at the end. `false` when the end is not that of a closed recording, but for so many index entries.
+    fn open_from_end(&mut self, most: usize) -> Result<bool, Error> {
+        let found = end::read(&mut self.source, self.opening_at, self.length, most)?;
         let Some(indexed) = found else { return Ok(false) };
+        for at in indexed.damaged {
+            let unread = self.read_index_chunk(at).err();
+            self.holes.extend(unread.as_ref().and_then(Broken::of));
+        }
         (self.segments, self.index_chunks, self.closed) = (Arc::new(indexed.segments), indexed.chunks, true);
         Ok(true)
     }
 
     /// Whether the end that a walk has come to is that of a closed recording.
     fn fits_its_end(&mut self) -> Result<bool, Error> {
-        let found = end::read(&mut self.source, self.opening_at, self.length)?;
+        let found = end::read(&mut self.source, self.opening_at, self.length, 0)?;
         Ok(found.is_some_and(|indexed| indexed.segments.len() == self.segments.len()))
     }
 
@@ -327,10 +351,23 @@ impl<R: Read + Seek> Reader<R> {
         Ok(())
     }
 
+    /// Whether an error is that an index entry was met that cannot be read: the content of its segment has been read, and there are more.
+    pub(crate) fn is_hole(&self, error: &Error) -> bool {
+        error.offset().is_some_and(|at| self.holes.iter().any(|hole| hole.offset == at))
+    }
+
+    /// Why an index entry cannot be read, the first of them; or [what is wrong with its end](Reader::end_fault).
+    pub fn fault(&mut self) -> Option<Error> {
+        match self.holes.first() {
+            Some(hole) if !self.signed_anew => Some(hole.error()),
+            _ => self.end_fault(),
+        }
+    }
+
     /// Why what stands behind the last chunk that could be read cannot be read, or why its end is not to be believed; `None` where the
     /// file just ends there, as it does where the recorder was stopped or is at work, and where nothing is missing.
-    pub fn fault(&mut self) -> Option<Error> {
-        if self.is_complete() {
+    pub(super) fn end_fault(&mut self) -> Option<Error> {
+        if self.has_end() {
             return None;
         }
         if self.signed_anew {
@@ -392,15 +429,16 @@ impl<R: Read + Seek> Reader<R> {
 
     /// The chunk at `offset`; `None` when it is not whole.
     pub(crate) fn chunk(&mut self, offset: u64) -> Result<Option<Chunk>, Error> {
-        if let Some(broken) = self.broken.as_ref().filter(|broken| broken.offset == offset) {
+        let mut broken = self.broken.iter().chain(&self.holes);
+        if let Some(broken) = broken.find(|broken| broken.offset == offset) {
             return Err(broken.error());
         }
         read_chunk(&mut self.source, offset, self.length)
     }
 
-    /// What the index says that a cursor counts in this segment; `None` where its entry is not known yet.
+    /// What the index says that a cursor counts in this segment; `None` where its entry is not known yet, or cannot be read.
     pub(super) fn counted(&self, segment: usize) -> Option<Counted> {
-        self.counted.get(segment).copied()
+        self.counted.get(segment).copied().flatten()
     }
 
     /// Start of the index chain, once the recording has been unlocked: it opens metadata and index, never the content.

@@ -11,7 +11,8 @@ use std::collections::{HashMap, HashSet};
 impl Entry {
     /// Whether nobody told of them in time. What was late is told with the next one; what failed, never.
     fn missed_running(&self) -> bool {
-        matches!(self.given_up, Some(GivenUp::Late | GivenUp::Unread | GivenUp::Failed))
+        use GivenUp::{Failed, Late, Unread, Unreadable};
+        matches!(self.given_up, Some(Late | Unread | Failed | Unreadable))
     }
 
     /// Whether it may tell less of them than there was to tell.
@@ -37,6 +38,12 @@ impl Entry {
         let told = std::mem::take(&mut before.running);
         let left_out = std::mem::take(&mut before.running_left_out);
         if !self.lacks_running() {
+            if before.given_up == Some(GivenUp::Unreadable) {
+                // What runs no more ended there: how, the entry would have told.
+                let known: HashSet<_> =
+                    names(&self.commands).into_iter().chain(names(&self.running)).collect();
+                before.commands.extend(told.into_iter().filter(|ran| !known.contains(&name(ran))));
+            }
             return;
         }
         if self.running_left_out.is_nothing() {
@@ -163,5 +170,19 @@ mod tests {
         let mut whole = entry(&[], 0);
         whole.follow(&mut late);
         assert_eq!((whole, late.running.len()), (Entry::default(), 0));
+    }
+
+    #[test]
+    fn what_ran_before_an_entry_that_cannot_be_read_and_runs_no_more_behind_it_ended_there() {
+        let mut before =
+            entry(&[command("evil", &[exec(6, "rm")]), command("vi", &[]), command("top", &[])], 0);
+        let mut hole = Entry { given_up: Some(GivenUp::Unreadable), ..Entry::default() };
+        hole.follow(&mut before);
+        assert_eq!((hole.running.len(), hole.commands.len(), before.running.len()), (3, 0, 0));
+        let mut next = entry(&[command("top", &[])], 0);
+        next.commands = vec![Command { end: Some(9), ..command("vi", &[]) }];
+        next.follow(&mut hole);
+        assert_eq!(hole.commands, [command("evil", &[exec(6, "rm")])]);
+        assert_eq!((hole.running.len(), next.running.as_slice()), (0, &[command("top", &[])][..]));
     }
 }

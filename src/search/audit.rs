@@ -143,7 +143,7 @@ pub fn audit<R: Read + Seek>(
     let mut typed = Typed::default();
     let mut segment: Option<usize> = None;
     let range = 0..reader.segments();
-    events(reader, Segments::alone(&range), |step| {
+    let passed = events(reader, Segments::alone(&range), |step| {
         let number = segment.unwrap_or(0);
         match step {
             Step::Segment => {
@@ -187,6 +187,7 @@ pub fn audit<R: Read + Seek>(
         }
         true
     })?;
+    passed.map_or(Ok(()), Err)?;
     let number = segment.unwrap_or(0);
     shown.drain(&mut looked_at(number), &mut |line| check(number, &line.text));
     shown.into_shown().finish(&mut |line| check(number, &line.text));

@@ -20,7 +20,7 @@ use crate::replay::canvas;
 use crate::store::seal::{Access, Opener, UnlockError};
 use crate::store::{Found, Misnamed, silence};
 use crate::sys::file::SharedFile;
-use crate::terminal::draws_alike;
+use crate::terminal::{Typed, draws_alike};
 use crate::text;
 use std::cell::{Cell, OnceCell};
 use std::fs::File;
@@ -498,7 +498,20 @@ impl Subject<'_> {
         };
         inside.unlike = !self.alike && reader.entries().iter().any(|entry| !entry.filter.is_empty());
         for range in ranges(wanted, reader.entries(), self.alike) {
-            scan.range(reader, range, found, cancelled);
+            let mut part = Some(range.clone());
+            while let Some(now) = part.take() {
+                let stopped = scan.range(reader, now, found, cancelled);
+                if cancelled() || scan.has_enough(found) {
+                    break;
+                }
+                // Behind what cannot be read: from where the screen is known again. What was being typed is not.
+                let anew =
+                    |segment: &usize| self.alike && reader.entries().get(*segment).is_some_and(begins_anew);
+                if let Some(from) = stopped.and_then(|behind| (behind..range.end).find(anew)) {
+                    found.typed = (from, Typed::default());
+                    part = Some(from..range.end);
+                }
+            }
             if cancelled() || scan.has_enough(found) {
                 break;
             }

@@ -45,17 +45,28 @@ pub(super) fn ranges(wanted: &[bool], entries: &[Entry], alike: bool) -> Vec<Ran
     ranges
 }
 
-/// Goes through the events of segments, for as long as it is wanted.
+/// Goes through the events of segments, for as long as it is wanted. Gives the first index entry that was passed over because it
+/// cannot be read: all that is known of its segment has been read.
 pub(super) fn events<R: Read + Seek>(
     reader: &mut Reader<R>,
     mut segments: Segments<'_, R>,
     mut each: impl FnMut(Step<'_>) -> bool,
-) -> Result<(), Error> {
+) -> Result<Option<Error>, Error> {
+    let mut passed = None;
     while let Some(cursor) = segments.next(reader)? {
         let (mut begun, mut fresh) = (false, true);
-        while let Some(event) = cursor.next(reader)? {
+        loop {
+            let event = match cursor.next(reader) {
+                Ok(Some(event)) => event,
+                Ok(None) => break,
+                Err(error) if reader.is_hole(&error) => {
+                    passed.get_or_insert(error);
+                    break;
+                }
+                Err(error) => return Err(error),
+            };
             if !std::mem::replace(&mut begun, true) && !each(Step::Segment) {
-                return Ok(());
+                return Ok(passed);
             }
             let more = match &event.payload {
                 Payload::Anchor(_) => continue,
@@ -63,12 +74,12 @@ pub(super) fn events<R: Read + Seek>(
                 _ => each(Step::Event(&event)),
             };
             if !more {
-                return Ok(());
+                return Ok(passed);
             }
             fresh = false;
         }
     }
-    Ok(())
+    Ok(passed)
 }
 
 /// What comes next.
@@ -161,15 +172,15 @@ impl Wanted for Wants<'_> {
 }
 
 impl Scan<'_> {
-    /// Reads a range and adds what it finds.
+    /// Reads a range and adds what it finds. Gives the first segment behind the one at which it stopped, where that cannot be read.
     pub(super) fn range(
         &self,
         reader: &mut Reader<SharedFile>,
         range: Range<usize>,
         found: &mut Findings,
         cancelled: &dyn Fn() -> bool,
-    ) {
-        let from = found.hits.len();
+    ) -> Option<usize> {
+        let (from, before) = (found.hits.len(), found.read);
         found.begin(None);
         let enough = Cell::new(self.has_enough(found));
         let mut wanted = Wants { scan: self, enough: &enough, ahead: Vec::new() };
@@ -271,7 +282,10 @@ impl Scan<'_> {
             shown.finish(&mut |line| self.line(line, found, &enough));
         }
         found.standing = false;
-        if let Err(error) = read {
+        // One whose beginning cannot be read has not been counted, and is tried once more, unless it is the first.
+        let behind = || range.start.saturating_add(found.read.saturating_sub(before).max(1));
+        let behind = read.is_err().then(behind);
+        if let Some(error) = read.unwrap_or_else(Some) {
             fault.get_or_insert(error.to_string());
             found.damage.get_or_insert(error);
         }
@@ -286,6 +300,7 @@ impl Scan<'_> {
             found.hits.sort_by_key(|hit| (hit.time, hit.field));
             found.hits.truncate(told);
         }
+        behind
     }
 
     /// When something may be drawn again after the segments before number `from`, or the recording ends; `None` where the session

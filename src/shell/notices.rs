@@ -78,6 +78,7 @@ fn without_commands(entry: &Entry) -> Option<String> {
         GivenUp::Unread => return None,
         GivenUp::TooLong => "they did not fit into the index",
         GivenUp::Failed => "what makes the index failed",
+        GivenUp::Unreadable => "this part of the index cannot be read",
         _ => "for a reason that this version does not know",
     };
     Some(format!("no-index: commands and programs may be missing: {why}"))

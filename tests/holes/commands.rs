@@ -1,7 +1,7 @@
 //! What the commands make of damage that they are told of: each says so, and where.
 
 use crate::forge::{CHECK, DATA, FINAL, INDEX, SEG, TABLE};
-use crate::sample::Fleet;
+use crate::sample::{self, Fleet};
 use crate::{OPEN_END, damage, forged_end, mend_at};
 use std::path::PathBuf;
 use std::process::{Command, Output};
@@ -129,40 +129,72 @@ fn an_exported_part_ends_at_a_hole_and_says_so() {
 }
 
 #[test]
-fn a_list_of_commands_that_ends_at_damage_says_so() {
+fn damage_to_one_part_of_the_index_costs_no_other_and_every_command_tells_of_it() {
     let fleet = Fleet::new("web-3");
     let desk = Desk::new(&fleet);
-    let mut bytes = damage::small(&fleet, "whole", true).bytes;
-    let searched = ["search", "--store", "store", "whole 2.2"];
-    let (code, said) = desk.said(&bytes, &searched);
-    assert!(code == 0 && said.contains("whole 2.2"), "{code} {said}");
+    let mut bytes = sample::drawn(&fleet, &damage::small_steps("whole")).bytes;
     let (start, end) = of_second(&bytes, INDEX);
     bytes[usize::midpoint(start, end)] ^= 1;
     let place = format!("at byte {start} ");
+    let path = "store/recording.scast";
     for mended in [false, true] {
         if mended {
             mend_at(&mut bytes, start);
         }
-        for format in ["commands", "cast"] {
-            let (code, said) = desk.said(&bytes, &["export", "-f", format, "store/recording.scast"]);
+        let said = |words: &[&str]| desk.said(&bytes, words);
+        // What is written or played as a whole ends there, with all of that segment, and never passes for the whole.
+        for (words, shows) in [
+            (&["export", "-f", "commands", path][..], false),
+            (&["export", "-f", "cast", path], true),
+            (&["export", "-f", "text", path], true),
+            (&["play", "--plain", "--speed", "10000", path], true),
+        ] {
+            let (code, said) = said(words);
             assert!(
                 code == 2 && said.contains("error: ") && said.contains(&place),
-                "{format}: {code} {said}"
+                "{words:?}: {code} {said}"
             );
-            assert!(!said.contains("not closed"), "{format}: {said}");
-            assert_eq!(said.contains("whole 1.2"), format == "cast", "{said}");
+            assert!(!said.contains("not closed") && !said.contains("whole 2.0"), "{words:?}: {said}");
+            assert_eq!(said.contains("whole 1.2"), shows, "{words:?}: {said}");
         }
-        let (code, said) = desk.said(&bytes, &["show", "--commands", "store/recording.scast"]);
-        assert!(
-            code == 0 && said.contains("it cannot be read on (") && said.contains(&place),
-            "{code} {said}"
-        );
-        assert!(!said.contains("it was not closed"), "{said}");
-        // The key of its index is known by now.
-        let (code, said) = desk.said(&bytes, &searched);
-        assert!(code == 2 && said.contains(&place), "{code} {said}");
-        let (code, said) = desk.said(&bytes, &["search", "--store", "store", "whole 1.2"]);
-        assert!(code == 2 && said.contains("whole 1.2") && said.contains(&place), "{code} {said}");
+        // What stands behind it is read by whoever asks for that.
+        let behind = ["play", "--plain", "--speed", "10000", &format!("{path}@1:02")];
+        let (code, told) = said(&behind);
+        assert!(code == 0 && told.contains("whole 2.1") && told.contains("whole 3.2"), "{code} {told}");
+        let (code, told) = said(&["export", "--hits", "whole 3.0", "--around", "2", "-f", "text", path]);
+        assert!(code == 2 && told.contains("whole 3.0") && told.contains(&place), "{code} {told}");
+        assert!(!told.contains(OPEN_END), "{told}");
+        // Those behind it all the same; and in it, for it is read where its filter is gone.
+        for text in ["whole 0.1", "whole 1.2", "whole 2.2", "whole 3.2"] {
+            let (code, told) = said(&["search", "--store", "store", text]);
+            assert!(code == 2 && told.contains(text) && told.contains(&place), "{text}: {code} {told}");
+        }
+        let (_, told) = said(&["search", "--store", "store", "--count", "whole"]);
+        assert!(told.contains("12"), "{told}");
+        // Neither what it may have had nor its commands is denied.
+        for query in [&["nowhere in it"][..], &["--in", "command", "evil-deed"], &["command:evil-deed"]] {
+            let (code, told) = said(&[&["search", "--store", "store"], query].concat());
+            assert!(code == 2 && told.contains("could not be searched"), "{query:?}: {code} {told}");
+            assert!(told.contains(&place), "{query:?}: {told}");
+        }
+        let (code, told) = said(&["show", "--commands", path]);
+        let why = format!("a part of its index cannot be read ({place}");
+        assert!(code == 0 && told.contains(&why) && !told.contains("not closed"), "{code} {told}");
+        let (code, told) = said(&["show", path]);
+        // Where the checksum is right, a signature tells.
+        let at = told.contains("altered: at byte ") && (mended || told.contains(&place));
+        assert!(code == 0 && at && told.contains("in 4 segments"), "{code} {told}");
+        assert!(told.contains("1 without a full index (unreadable 1)"), "{told}");
+        let (_, told) = said(&["show", "--json", path]);
+        let shown: serde_json::Value = serde_json::from_str(&told).unwrap();
+        assert_eq!(shown["index_given_up"], serde_json::json!({"unreadable": 1}), "{shown}");
+        assert!(shown["complete"] == false && shown["verdict"] == "altered", "{shown}");
+        let (_, told) = said(&["ls", "--store", "store"]);
+        assert!(told.contains("0+!") && told.contains("torn") && told.contains("\t1:34\t"), "{told}");
+        let (code, told) = said(&["ls", "--store", "store", "--command", "evil-deed"]);
+        assert!(code == 2 && told.contains("its index lacks commands"), "{code} {told}");
+        let (code, told) = said(&["verify", path]);
+        assert!(code == 1 && told.contains("altered") && told.contains("at byte "), "{code} {told}");
     }
 }
 

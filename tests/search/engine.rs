@@ -620,3 +620,33 @@ fn where_a_line_or_arguments_were_cut_nothing_is_denied() {
         assert!(answer(&query("command:sh")).found.is_some(), "{what}");
     }
 }
+
+#[test]
+fn behind_a_segment_that_cannot_be_read_the_search_goes_on_from_the_next_screen_that_is_known() {
+    let made = Made::new();
+    let filling = "filling the rest of a line\r\n".repeat(1000);
+    let events: Vec<_> = (0..5).map(|n| output(n * 1000, &format!("{filling}needle {n}\r\n"))).collect();
+    let recording = made.add(Plan { each: 5, ..Plan::new((80, 24), &events) });
+    let whole = std::fs::read(&recording.path).unwrap();
+    let mut reader = Reader::open(recording.open().unwrap()).unwrap();
+    made.opener.open_content(&mut reader).unwrap();
+    let entries = reader.entries();
+    assert!(entries.len() == 5 && entries[1..].iter().all(|entry| !entry.tally.keyframes.is_empty()));
+    for damaged in [&[1][..], &[1, 2], &[0], &[1, 3]] {
+        let mut bytes = whole.clone();
+        for segment in damaged {
+            bytes[usize::try_from(entries[*segment].offset).unwrap() + 40] ^= 1;
+        }
+        std::fs::write(&recording.path, bytes).unwrap();
+        let query = Query::text("needle", Style::default(), Fields::of(&[Field::Screen])).unwrap();
+        let answer = made.answers(std::slice::from_ref(&recording), &query, &Options::default()).remove(0);
+        let place = format!("at byte {} ", entries[damaged[0]].offset);
+        assert!(answer.fault.is_some_and(|fault| fault.contains(&place)), "{damaged:?}");
+        let hits = answer.found.unwrap().hits;
+        let found: Vec<usize> =
+            (0..5).filter(|n| hits.iter().any(|hit| hit.text.contains(&format!("needle {n}")))).collect();
+        let expected: Vec<usize> = (0..5).filter(|n| !damaged.contains(n)).collect();
+        // What stood at the start of a segment behind one may be from inside it: a keyframe tells.
+        assert!(expected.iter().all(|n| found.contains(n)), "{damaged:?}: {found:?}");
+    }
+}

@@ -94,6 +94,15 @@ pub fn mend(chunk: &mut [u8]) {
 
 /// A small recording of four segments.
 pub fn small(fleet: &Fleet, text: &str, close: bool) -> Recorded {
+    let mut steps = small_steps(text);
+    if !close {
+        steps.pop();
+    }
+    sample::record(fleet, &[SlotKind::Root], CastHeader::new(80, 24), &steps, close)
+}
+
+/// What happens in it.
+pub fn small_steps(text: &str) -> Vec<sample::Step> {
     let mut steps = Vec::new();
     for segment in 0..4u64 {
         for second in 0..3u64 {
@@ -102,10 +111,7 @@ pub fn small(fleet: &Fleet, text: &str, close: bool) -> Recorded {
         }
         steps.push(sample::Step::Cut(segment * 30_000 + 9000));
     }
-    if !close {
-        steps.pop();
-    }
-    sample::record(fleet, &[SlotKind::Root], CastHeader::new(80, 24), &steps, close)
+    steps
 }
 
 /// All cases of the list at the end of the format's description but those that need a ledger. `fleet` is trusted,

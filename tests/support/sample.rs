@@ -19,6 +19,7 @@ use sealcast::crypto::known_keys::{KnownKeys, Trust};
 use sealcast::crypto::recipient::{self, Recipient};
 use sealcast::crypto::sshsig::{self, Signer};
 use sealcast::export::{Exporter, Format};
+use sealcast::record::{Indexer as _, ScreenIndexer};
 use std::io::{Cursor as Bytes, Read, Seek};
 use std::path::Path;
 use std::time::Duration;
@@ -136,6 +137,23 @@ pub struct Recorded {
 
 /// Records `steps`, flushing every second as a recorder does; `close` ends the recording properly.
 pub fn record(fleet: &Fleet, kinds: &[SlotKind], cast: CastHeader, steps: &[Step], close: bool) -> Recorded {
+    recorded(fleet, kinds, cast, steps, close, None)
+}
+
+/// [`record`], closed, with the keyframes and filters that a recorder makes.
+pub fn drawn(fleet: &Fleet, steps: &[Step]) -> Recorded {
+    let cast = CastHeader::new(80, 24);
+    recorded(fleet, &[SlotKind::Root], cast, steps, true, Some(ScreenIndexer::unhurried((80, 24))))
+}
+
+fn recorded(
+    fleet: &Fleet,
+    kinds: &[SlotKind],
+    cast: CastHeader,
+    steps: &[Step],
+    close: bool,
+    mut indexer: Option<ScreenIndexer>,
+) -> Recorded {
     let keys = SessionKeys::generate().unwrap();
     let (root, index) = (*keys.root(), *keys.index().bytes());
     let slots = fleet.slots(&keys, kinds);
@@ -160,6 +178,7 @@ pub fn record(fleet: &Fleet, kinds: &[SlotKind], cast: CastHeader, steps: &[Step
         ticket: "OPS-4711".into(),
         cols: cast.term.cols,
         rows: cast.term.rows,
+        drawing: indexer.as_ref().map_or(0, |_| sealcast::terminal::DRAWING),
         ..Meta::default()
     };
     let cast_header = serde_json::to_string(&cast).unwrap();
@@ -185,12 +204,20 @@ pub fn record(fleet: &Fleet, kinds: &[SlotKind], cast: CastHeader, steps: &[Step
         match step {
             Step::Told(..) => {}
             Step::Cut(ms) => {
+                if let Some(indexer) = &mut indexer {
+                    told.filter = indexer.end_segment().filter;
+                }
                 writer.end_segment(Duration::from_millis(*ms), std::mem::take(&mut told)).unwrap()
             }
             Step::At(ms, payload) => {
                 let at = Anchor { at: *ms, utc: START + i64::try_from(*ms).unwrap(), boot: 9_000_000 + ms };
-                writer.begin(at, None).unwrap();
+                let begins = !writer.in_segment();
+                let keyframe = indexer.as_mut().filter(|_| begins).and_then(|indexer| indexer.keyframe());
+                writer.begin(at, keyframe).unwrap();
                 let event = Event::new(Duration::from_millis(*ms), payload.clone());
+                if let Some(indexer) = &mut indexer {
+                    indexer.event(event.clone());
+                }
                 writer.push(&event).unwrap();
                 events.push(event);
             }

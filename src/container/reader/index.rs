@@ -1,43 +1,61 @@
 //! The sealed metadata and the index of a recording, opened in their turn, and what the entries tell.
 //!
-//! Refuses to go on behind an entry that does not open in its place, or is malformed: the recording ends there.
+//! Refuses to take an entry that does not open in its place, or is malformed, for nothing: where no later one opens in its own place,
+//! nobody knows how many are missing, and the recording ends there; where one does, all is known but what it said.
 
 use super::{Reader, Walk};
-use crate::cast::Command;
+use crate::cast::{Command, millis};
 use crate::container::chunk::{open_body, read_chunk, split_bound};
+use crate::container::cursor::Cursor;
 use crate::container::error::Error;
-use crate::container::index::{self, Entry};
+use crate::container::index::{self, Counted, Entry, GivenUp, Tally};
 use crate::container::keys::{Chain, Unlocked};
 use crate::container::limits;
 use crate::container::opening;
 use crate::container::order::Expect;
+use crate::crypto::chain::Key;
 use std::io::{Read, Seek};
 use std::sync::Arc;
 
 /// Says of the JSON of an index entry whether its commands and programs are wanted.
 pub type Wanted = Arc<dyn Fn(&[u8]) -> bool + Send + Sync>;
 
-/// An index entry that is not what was sealed, or is malformed: the recording ends there, as at a chunk that cannot be read.
+/// Most index entries that are passed over: the content of each of those segments is read to know what it holds.
+pub(super) const HOLES: usize = 16;
+
+/// An index entry that is not what was sealed, or is malformed.
 #[derive(Clone, Debug)]
 pub(super) struct Broken {
     pub(super) offset: u64,
-    chunk: u32,
-    /// What is wrong with it, once it is open.
+    /// Number of its chunk, where it is known.
+    chunk: Option<u32>,
+    /// What is wrong with it. `None`: it is not authentic.
     what: Option<String>,
 }
 
 impl Broken {
+    /// `None`: nothing is wrong with an entry.
+    pub(super) fn of(error: &Error) -> Option<Self> {
+        let what = match error {
+            Error::NotAuthentic { .. } => None,
+            Error::Format { what, .. } => Some(what.clone()),
+            _ => return None,
+        };
+        Some(Self { offset: error.offset()?, chunk: error.chunk(), what })
+    }
+
     pub(super) fn error(&self) -> Error {
         let Self { offset, chunk, ref what } = *self;
-        match what {
-            Some(what) => Error::format(offset, chunk, what.clone()),
-            None => Error::NotAuthentic { offset, chunk },
+        match (what, chunk) {
+            (None, Some(chunk)) => Error::NotAuthentic { offset, chunk },
+            (what, chunk) => Error::format(offset, chunk, what.clone().unwrap_or_default()),
         }
     }
 }
 
 impl<R: Read + Seek> Reader<R> {
-    /// Opens everything. Where an index entry does not open, the recording ends there, and [`Reader::fault`] says why.
+    /// Opens everything. Where an index entry does not open, nor one after it, the recording ends there; where a later one does, what is
+    /// known of that segment is what its content tells. [`Reader::fault`] says where, and why.
     ///
     /// # Errors
     /// [`Error::WrongKey`]; or the sealed metadata are damaged.
@@ -58,6 +76,7 @@ impl<R: Read + Seek> Reader<R> {
             // Both keys are those of the header, so the index is open already.
             if keys.content.is_some() {
                 self.keys = Some(keys);
+                self.recount()?;
             }
             return Ok(());
         }
@@ -65,7 +84,7 @@ impl<R: Read + Seek> Reader<R> {
         let before = self.unpacked;
         let read = match self.read_index_anew() {
             // Each entry opens in its place only: a table that joins segments into one points past entries.
-            Err(Error::NotAuthentic { .. }) if self.closed && !self.walk.ended() => {
+            Err(_) if !self.unsure.is_empty() && self.closed && !self.walk.ended() => {
                 (self.closed, self.whole, self.unpacked) = (false, true, before);
                 (self.segments, self.index_chunks) = (Arc::default(), Vec::new());
                 self.follow()?;
@@ -75,6 +94,7 @@ impl<R: Read + Seek> Reader<R> {
             read => read,
         };
         read.or_else(|error| self.end_at(&error).ok_or(error))?;
+        self.recount()?;
         // Where the file does not end before them, they are not cut off but damaged.
         let damaged = if self.opening.is_none() { self.fault() } else { None };
         damaged.map_or(Ok(()), Err)
@@ -83,13 +103,9 @@ impl<R: Read + Seek> Reader<R> {
     /// Ends the recording at the index entry that does not open. `None`: it is the metadata, or nothing is wrong with an entry.
     pub(super) fn end_at(&mut self, error: &Error) -> Option<()> {
         self.opening.as_ref()?;
-        let what = match error {
-            Error::NotAuthentic { .. } => None,
-            Error::Format { what, .. } => Some(what.clone()),
-            _ => return None,
-        };
-        let broken = Broken { offset: error.offset()?, chunk: error.chunk()?, what };
-        let order = self.walk.order.elsewhere(Expect::More, Some(broken.chunk));
+        let broken = Broken::of(error)?;
+        self.unsure.clear();
+        let order = self.walk.order.elsewhere(Expect::More, Some(broken.chunk?));
         self.walk = Walk { offset: broken.offset, order, complete: false, ..self.walk };
         Arc::make_mut(&mut self.segments).truncate(self.entries.len().saturating_add(1));
         (self.closed, self.broken) = (false, Some(broken));
@@ -99,6 +115,7 @@ impl<R: Read + Seek> Reader<R> {
     fn read_index_anew(&mut self) -> Result<(), Error> {
         self.index_chain = self.keys.as_ref().map(|keys| Chain::new(keys.index.clone()));
         (self.opening, self.entries, self.counted) = (None, Vec::new(), Arc::default());
+        (self.holes, self.unsure) = (Vec::new(), Vec::new());
         self.read_index()
     }
 
@@ -115,7 +132,8 @@ impl<R: Read + Seek> Reader<R> {
     }
 
     /// Index entries of the segments that were ended; one less than [`Reader::segments`] when the last one was not. Only the last
-    /// one has commands that were running. Empty without a key.
+    /// one has commands that were running. One that cannot be read says so ([`GivenUp::Unreadable`]), and what its content tells
+    /// where that is open. Empty without a key.
     pub fn entries(&self) -> &[Entry] {
         &self.entries
     }
@@ -142,54 +160,144 @@ impl<R: Read + Seek> Reader<R> {
     }
 
     /// Opens the index chunks that have not been opened yet. Where the metadata do not open, all are kept, as for a first time.
+    ///
+    /// # Errors
+    /// Reading failed; the first entry that does not open and has none after it that does; or there is more than a reader takes.
     pub(super) fn read_index(&mut self) -> Result<(), Error> {
         let Some(mut chain) = self.index_chain.take() else { return Ok(()) };
         let chunks = std::mem::take(&mut self.index_chunks);
-        let read = chunks.iter().try_for_each(|(offset, bytes)| match bytes {
-            Some(bytes) => self.read_index_chunk(&mut chain, *offset, bytes),
-            None => {
-                let gone = || Error::format(*offset, None, "the chunk is no longer there");
-                let chunk = read_chunk(&mut self.source, *offset, self.length)?.ok_or_else(gone)?;
-                self.read_index_chunk(&mut chain, *offset, &chunk.bytes)
+        let read = chunks.iter().try_for_each(|(offset, bytes)| {
+            // Each has its key, whether it opens or not.
+            let key = chain.key();
+            let opened = match bytes {
+                Some(bytes) => self.plain(&key, *offset, bytes),
+                None => self.read_index_chunk(*offset).and_then(|bytes| self.plain(&key, *offset, &bytes)),
+            };
+            if self.opening.is_none() {
+                return self.take_opening(opened?);
+            }
+            match opened.and_then(|opened| self.decoded(opened)) {
+                Ok(read) => self.take_entry(*offset, read),
+                Err(error) => self.pass_over(error),
             }
         });
         self.index_chain = Some(chain);
         if self.opening.is_none() {
             self.index_chunks = chunks;
         }
-        read
+        let unsure = || self.unsure.first().map(Broken::error);
+        match read {
+            Err(error @ Error::Io { .. }) => Err(error),
+            read => unsure().map_or(read, Err),
+        }
     }
 
-    fn read_index_chunk(&mut self, chain: &mut Chain, offset: u64, bytes: &[u8]) -> Result<(), Error> {
+    /// The whole chunk that stands where an index entry should.
+    pub(super) fn read_index_chunk(&mut self, offset: u64) -> Result<Vec<u8>, Error> {
+        let gone = || Error::format(offset, None, "no whole chunk stands here");
+        Ok(read_chunk(&mut self.source, offset, self.length)?.ok_or_else(gone)?.bytes)
+    }
+
+    /// The plaintext of an index chunk, and its place.
+    fn plain(&self, key: &Key, offset: u64, bytes: &[u8]) -> Result<Opened, Error> {
         let (bound, body) =
             split_bound(bytes).ok_or_else(|| Error::format(offset, None, "a chunk without a body"))?;
-        let seq = u32::from_le_bytes(bound.get(8..12).and_then(|s| s.try_into().ok()).unwrap_or_default());
-        let plain = open_body(&chain.key(), &self.front.file, bound, body)
-            .ok_or(Error::NotAuthentic { offset, chunk: seq })?;
-        let malformed = || Error::format(offset, seq, "the index entry is malformed");
-        if self.opening.is_none() {
-            let opening = opening::decode(&plain).ok_or_else(malformed)?;
-            self.signed_anew = !opening.announces(&self.front.certificate.statement.first);
-            self.opening = Some(Arc::new(opening));
-            return Ok(());
-        }
+        let chunk = u32::from_le_bytes(bound.get(8..12).and_then(|s| s.try_into().ok()).unwrap_or_default());
+        let plain = open_body(key, &self.front.file, bound, body);
+        Ok(Opened { offset, chunk, plain: plain.ok_or(Error::NotAuthentic { offset, chunk })? })
+    }
+
+    fn take_opening(&mut self, opened: Opened) -> Result<(), Error> {
+        let opening = opening::decode(&opened.plain).ok_or_else(|| opened.is_malformed())?;
+        self.signed_anew = !opening.announces(&self.front.certificate.statement.first);
+        self.opening = Some(Arc::new(opening));
+        Ok(())
+    }
+
+    fn decoded(&self, opened: Opened) -> Result<(u32, index::Decoded), Error> {
         let wanted = |json: &[u8]| self.wanted.as_ref().is_none_or(|wanted| wanted(json));
-        let read = index::decode_entry(&plain, wanted).ok_or_else(malformed)?;
+        let read = index::decode_entry(&opened.plain, wanted).ok_or_else(|| opened.is_malformed())?;
+        Ok((opened.chunk, read))
+    }
+
+    /// Keeps an entry, and a place for each of those before it that did not open: now it is known how many those are.
+    fn take_entry(&mut self, offset: u64, (chunk, read): (u32, index::Decoded)) -> Result<(), Error> {
         // A few bytes of compressed text can be many megabytes, in one entry after the other.
         self.unpacked = self.unpacked.saturating_add(read.unpacked);
         if self.unpacked > limits::UNPACKED {
             let what =
                 format!("the index comes to more than {} bytes, which no recorder writes", limits::UNPACKED);
-            return Err(Error::format(offset, seq, what));
+            return Err(Error::format(offset, chunk, what));
         }
-        Arc::make_mut(&mut self.counted).push(read.entry.counted());
-        let mut entry = read.entry;
+        for broken in std::mem::take(&mut self.unsure) {
+            let number = self.entries.len();
+            let reached = self.entries.last().map_or(0, |before| before.tally.end);
+            let mut entry = Entry {
+                segment: u32::try_from(number).unwrap_or(u32::MAX),
+                offset: self.segments.get(number).copied().unwrap_or_default(),
+                given_up: Some(GivenUp::Unreadable),
+                ..Entry::default()
+            };
+            (entry.tally.start, entry.tally.end) = (reached, reached);
+            self.push_entry(None, entry);
+            self.holes.push(broken);
+        }
+        self.push_entry(Some(read.entry.counted()), read.entry);
+        self.whole &= read.whole;
+        Ok(())
+    }
+
+    fn push_entry(&mut self, counted: Option<Counted>, mut entry: Entry) {
+        Arc::make_mut(&mut self.counted).push(counted);
         entry.drop_ended();
         if let Some(before) = self.entries.last_mut() {
             entry.follow(before);
         }
         self.entries.push(entry);
-        self.whole &= read.whole;
+    }
+
+    fn pass_over(&mut self, error: Error) -> Result<(), Error> {
+        let broken = Broken::of(&error).ok_or(error)?;
+        let count = self.holes.len().saturating_add(self.unsure.len());
+        let error = broken.error();
+        self.unsure.push(broken);
+        if count < HOLES { Ok(()) } else { Err(error) }
+    }
+
+    /// Counts of the segments whose entry cannot be read what their content tells, where that is open.
+    pub(super) fn recount(&mut self) -> Result<(), Error> {
+        for number in 0..self.entries.len() {
+            let uncounted =
+                |entry: &&Entry| entry.given_up == Some(GivenUp::Unreadable) && entry.tally.step == 0;
+            if !self.can_read_content() || self.entries.get(number).filter(uncounted).is_none() {
+                continue;
+            }
+            let mut cursor = Cursor::of_segment(self, number)?;
+            let mut tally = Tally::default();
+            let mut any = false;
+            // Where it ends, its entry stands: whoever reads it is told why that cannot be read.
+            while let Ok(Some(event)) = cursor.next(self) {
+                tally.count(millis(event.time), &event.payload);
+                any = true;
+            }
+            if let Some(entry) = self.entries.get_mut(number).filter(|_| any) {
+                entry.tally = tally.finish();
+            }
+        }
         Ok(())
+    }
+}
+
+/// What an index chunk holds.
+struct Opened {
+    offset: u64,
+    /// Number of the chunk.
+    chunk: u32,
+    plain: Vec<u8>,
+}
+
+impl Opened {
+    fn is_malformed(&self) -> Error {
+        Error::format(self.offset, self.chunk, "the index entry is malformed")
     }
 }
