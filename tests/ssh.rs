@@ -87,6 +87,12 @@ fn as_a_forced_command_it_records_what_ssh_was_asked_for() {
     assert!(at(&shown, "/meta/origin").starts_with("127.0.0.1 "), "{shown}");
     assert!(at(&shown, "/meta/origin").ends_with(&format!("127.0.0.1 {}", server.0.port)), "{shown}");
 
+    // sshd calls the shell by its name alone.
+    for user in ["carol@127.0.0.1", "dave@127.0.0.1"] {
+        let ran = host::output(server.client(&host, "ssh", &[user, "echo $0; no-such-program"]));
+        assert!(ran.stdout == b"bash\n" && ran.stderr.starts_with(b"bash: "), "{}", text(&ran));
+    }
+
     let command = server.client(&host, "ssh", &["-t", "carol@127.0.0.1"]);
     let mut terminal = support::terminal::Terminal::start(&command, support::sandbox::SIZE);
     terminal.wait_for("$ ");
@@ -94,7 +100,7 @@ fn as_a_forced_command_it_records_what_ssh_was_asked_for() {
     terminal.wait_for("/home/carol");
     terminal.send("exit 5\r");
     assert_eq!(terminal.wait_end().code(), Some(5));
-    assert_eq!(host.recordings(), 2);
+    assert_eq!(host.recordings(), 4);
 }
 
 #[test]

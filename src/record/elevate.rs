@@ -471,10 +471,10 @@ pub fn target(
 /// environment and the ids stay as they are.
 pub fn program(wish: &Wish, target: &Target, policy: &Policy, variables: &Variables) -> Program {
     let shell = target.shell.clone().into_os_string();
-    let dashed = || {
-        let mut name = OsString::from("-");
+    let called = |mark: &str| {
+        let mut name = OsString::from(mark);
         name.push(target.shell.file_name().unwrap_or(OsStr::new("sh")));
-        name
+        Some(name)
     };
     let (path, args) = match &wish.what {
         What::Command(words) if wish.login => {
@@ -491,7 +491,12 @@ pub fn program(wish: &Wish, target: &Target, policy: &Policy, variables: &Variab
     let as_we_are = !policy.is_system() && wish.group.is_none() && target.user.uid == ids::effective_uid();
     Program {
         path,
-        arg0: wish.login.then(dashed),
+        // As login(1), sshd(8) and su(1) call a shell: a line of it finds that in $0, and its errors begin with it.
+        arg0: match &wish.what {
+            _ if wish.login => called("-"),
+            What::Line(_) => called(""),
+            What::Command(_) | What::Shell => None,
+        },
         args,
         env: (!as_we_are).then(|| environment::of_session(target, policy, variables).into_iter().collect()),
         dir: wish.dir.clone().or_else(|| wish.login.then(|| target.user.home.clone())),

@@ -358,7 +358,7 @@ fn shells_lines_and_commands_become_programs() {
     let login = Wish { login: true, ..Wish::default() };
     assert_eq!(build(login.clone()), ("/bin/bash".into(), Some("-bash".into()), Some(root.home.clone())));
     let line = Wish { what: What::Line("echo a b".into()), ..Wish::default() };
-    assert_eq!(build(line).0, "/bin/bash|-c|echo a b");
+    assert_eq!(build(line), ("/bin/bash|-c|echo a b".into(), Some("bash".into()), None));
     let command = What::Command(vec!["echo".into(), "a  b".into()]);
     assert_eq!(build(Wish { what: command.clone(), ..Wish::default() }).0, "echo|a  b");
     let both = Wish { what: command, dir: Some("/tmp".into()), ..login };
