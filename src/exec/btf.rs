@@ -3,9 +3,9 @@
 //! Format: BTF, <https://docs.kernel.org/bpf/btf.html>. Only what is needed to find the offset of a member by name is
 //! understood. The bytes come from the kernel, but every length is checked all the same.
 //!
-//! They are several megabytes, of which a few hundred bytes are wanted, and a recorder is to be small: so they are read
-//! twice from end to end through a small buffer, once for the names and once for the types, and what is kept is where the
-//! wanted names are and where every sixty-fourth type is.
+//! They are several megabytes, of which a few hundred bytes are wanted, and a recorder is to be small and to start soon: so
+//! they are read twice through a small buffer, once for the names and once for the types, each until what is wanted was seen,
+//! and what is kept is where the wanted names are and where every sixty-fourth type is.
 
 use std::collections::HashMap;
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
@@ -64,10 +64,30 @@ impl From<io::Error> for BtfError {
 /// # Errors
 /// The first member that is not known, or what is wrong with the type information.
 pub(super) fn offsets<const N: usize>(
-    source: impl Read + Seek,
+    mut source: impl Read + Seek,
     wanted: [(&str, &str); N],
 ) -> Result<[i32; N], BtfError> {
-    let mut btf = Btf::read(source, &wanted)?;
+    match offsets_by(&mut source, wanted, Names::First) {
+        // Whoever wrote it may have written a name twice.
+        Err(BtfError::Missing(_)) => offsets_by(source, wanted, Names::All),
+        found => found,
+    }
+}
+
+/// Which of the strings are looked at.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Names {
+    /// Up to the last wanted name that is seen for the first time.
+    First,
+    All,
+}
+
+fn offsets_by<const N: usize>(
+    source: impl Read + Seek,
+    wanted: [(&str, &str); N],
+    looked_at: Names,
+) -> Result<[i32; N], BtfError> {
+    let mut btf = Btf::read(source, &wanted, looked_at)?;
     let mut found = [0; N];
     for (offset, (name, path)) in found.iter_mut().zip(wanted) {
         *offset = btf.offset(name, path)?;
@@ -82,10 +102,16 @@ struct Btf<'a, R> {
     names: HashMap<u32, &'a str>,
     /// Where in the source the first of every [`STRIDE`] types begins; types are numbered from 1.
     places: Vec<u64>,
-    /// How many types there are, `void` included, which has the number 0 and no bytes.
+    /// How many types were read, `void` included, which has the number 0 and no bytes.
     count: u32,
-    /// The wanted structures, by their names.
-    structs: HashMap<&'a str, u32>,
+    /// Where the next one begins…
+    next: u64,
+    /// …and where the last one ends.
+    end: u64,
+    /// The wanted structures, by their names…
+    structs: HashMap<&'a str, Option<u32>>,
+    /// …and how many of them were not seen.
+    missing: usize,
 }
 
 /// A type's name, what it is, and how long.
@@ -104,8 +130,9 @@ struct Member {
 }
 
 impl<'a, R: Read + Seek> Btf<'a, R> {
-    fn read(source: R, wanted: &[(&'a str, &'a str)]) -> Result<Self, BtfError> {
+    fn read(source: R, wanted: &[(&'a str, &'a str)], looked_at: Names) -> Result<Self, BtfError> {
         let mut source = BufReader::with_capacity(BUFFER, source);
+        source.rewind()?;
         let mut header = [0; HEADER];
         source.read_exact(&mut header)?;
         if header[..2] != MAGIC.to_ne_bytes() {
@@ -113,36 +140,51 @@ impl<'a, R: Read + Seek> Btf<'a, R> {
         }
         let at = |place| u64::from(word(&header, place));
         let (types, strings) = ((at(4) + at(8), at(12)), (at(4) + at(16), at(20)));
-
-        source.seek(SeekFrom::Start(strings.0))?;
-        let names = find_names(&mut source, strings.1, wanted)?;
-        source.seek(SeekFrom::Start(types.0))?;
-        let mut btf = Self { source, names, places: Vec::new(), count: 1, structs: HashMap::new() };
-        let (mut place, end) = (types.0, types.0 + types.1);
-        while place < end {
-            if (btf.count - 1).is_multiple_of(STRIDE) {
-                btf.places.push(place);
-            }
-            let head = btf.head()?;
-            if head.is(STRUCT)
-                && head.members() > 0
-                && let Some(name) = btf.names.get(&head.name)
-            {
-                btf.structs.entry(name).or_insert(btf.count);
-            }
-            btf.skip(head.more)?;
-            place += (COMMON + head.more) as u64;
-            btf.count = btf.count.checked_add(1).ok_or(BtfError::Malformed("too many types"))?;
-        }
-        if place > end {
+        let end = types.0 + types.1;
+        // It need not be read to its end.
+        if source.seek(SeekFrom::End(0))? < end.max(strings.0 + strings.1) {
             return Err(BtfError::Malformed("cut short"));
         }
+
+        source.seek(SeekFrom::Start(strings.0))?;
+        let names = find_names(&mut source, strings.1, wanted, looked_at)?;
+        let structs = wanted.iter().map(|(name, _)| (*name, None)).collect();
+        let mut btf =
+            Self { source, names, places: Vec::new(), count: 1, next: types.0, end, structs, missing: 0 };
+        btf.missing = btf.structs.len();
+        btf.read_until(|btf| btf.missing == 0)?;
         Ok(btf)
+    }
+
+    /// Reads on among the types until it is enough, or there are no more.
+    fn read_until(&mut self, is_enough: impl Fn(&Self) -> bool) -> Result<(), BtfError> {
+        self.source.seek(SeekFrom::Start(self.next))?;
+        while self.next < self.end && !is_enough(self) {
+            if (self.count - 1).is_multiple_of(STRIDE) {
+                self.places.push(self.next);
+            }
+            let head = self.head()?;
+            if head.is(STRUCT)
+                && head.members() > 0
+                && let Some(name) = self.names.get(&head.name)
+                && let Some(place @ None) = self.structs.get_mut(name)
+            {
+                *place = Some(self.count);
+                self.missing -= 1;
+            }
+            self.skip(head.more)?;
+            self.next += (COMMON + head.more) as u64;
+            self.count = self.count.checked_add(1).ok_or(BtfError::Malformed("too many types"))?;
+        }
+        if self.next > self.end {
+            return Err(BtfError::Malformed("cut short"));
+        }
+        Ok(())
     }
 
     fn offset(&mut self, name: &str, path: &str) -> Result<i32, BtfError> {
         let missing = || BtfError::Missing(format!("{name}.{path}"));
-        let mut kind = *self.structs.get(name).ok_or_else(missing)?;
+        let mut kind = self.structs.get(name).copied().flatten().ok_or_else(missing)?;
         let mut bits = 0_u32;
         for part in path.split('.') {
             let member = self.member(kind, part, 0)?.ok_or_else(missing)?;
@@ -196,6 +238,9 @@ impl<'a, R: Read + Seek> Btf<'a, R> {
 
     /// The head of a type; the source is then behind it.
     fn go_to(&mut self, number: u32) -> Result<Option<Head>, BtfError> {
+        if number >= self.count {
+            self.read_until(|btf| number < btf.count)?;
+        }
         let Some(before) = number.checked_sub(1).filter(|_| number < self.count) else { return Ok(None) };
         let Some(place) = self.places.get((before / STRIDE) as usize) else { return Ok(None) };
         self.source.seek(SeekFrom::Start(*place))?;
@@ -255,6 +300,7 @@ fn find_names<'a>(
     source: &mut impl BufRead,
     length: u64,
     wanted: &[(&'a str, &'a str)],
+    looked_at: Names,
 ) -> Result<HashMap<u32, &'a str>, BtfError> {
     let mut words: Vec<&str> =
         wanted.iter().flat_map(|(name, path)| path.split('.').chain([*name])).collect();
@@ -268,14 +314,18 @@ fn find_names<'a>(
         lengths[first] |= length;
     }
     let mut names = HashMap::new();
+    let (mut seen, mut unseen) = (vec![false; words.len()], words.len());
+    // Says whether that was the last.
     let mut look = |place: u64, string: &[u8]| {
         if shape(string).is_some_and(|(first, length)| lengths[first] & length != 0)
             && let Ok(index) = words.binary_search_by(|word| word.as_bytes().cmp(string))
         {
             let place = u32::try_from(place).map_err(|_| BtfError::Malformed("too many names"))?;
             names.insert(place, words[index]);
+            unseen -= usize::from(!std::mem::replace(&mut seen[index], true));
+            return Ok(unseen == 0);
         }
-        Ok::<_, BtfError>(())
+        Ok::<_, BtfError>(false)
     };
     let mut source = source.take(length);
     // Where a string begins, and what of one was in the buffers before.
@@ -286,19 +336,22 @@ fn find_names<'a>(
         if read == 0 {
             break;
         }
-        let mut rest = buffer;
+        let (mut rest, mut all) = (buffer, false);
         while let Some(end) = memchr::memchr(0, rest) {
             let (string, after) = (&rest[..end], &rest[end + 1..]);
             if begun.is_empty() {
-                look(place, string)?;
+                all |= look(place, string)?;
                 place += end as u64 + 1;
             } else {
                 begun.extend_from_slice(string);
-                look(place, &begun)?;
+                all |= look(place, &begun)?;
                 place += begun.len() as u64 + 1;
                 begun.clear();
             }
             rest = after;
+        }
+        if all && looked_at == Names::First {
+            return Ok(names);
         }
         begun.extend_from_slice(rest);
         source.consume(read);
@@ -326,10 +379,16 @@ mod tests {
 
     /// The same behind as many other types.
     fn behind(others: u32) -> Vec<u8> {
-        let strings = b"\0dentry\0a\0q\0name\0d_name\0len\0";
+        written(others, 0, STRINGS)
+    }
+
+    const STRINGS: &[u8] = b"\0dentry\0a\0q\0name\0d_name\0len\0";
+
+    /// The same with as many other types before and after, and these strings, of which the last of a name is meant.
+    fn written(others: u32, after: u32, strings: &[u8]) -> Vec<u8> {
         let at = |name: &str| {
             let all = format!("\0{name}\0");
-            u32::try_from(memchr::memmem::find(strings, all.as_bytes()).unwrap() + 1).unwrap()
+            u32::try_from(memchr::memmem::rfind(strings, all.as_bytes()).unwrap() + 1).unwrap()
         };
         let mut types: Vec<u32> = Vec::new();
         let head = |kind: u32, members: u32| kind << 24 | members;
@@ -342,6 +401,9 @@ mod tests {
         types.extend([0, head(10, 0), kind(2)]); // 3: const struct q
         types.extend([0, head(UNION, 1), 16, at("d_name"), kind(3), 0]); // 4: the union
         types.extend([at("dentry"), head(STRUCT, 2), 24, at("a"), kind(1), 0, 0, kind(4), 64]); // 5
+        for _ in 0..after {
+            types.extend([0, head(1, 0), 4, 32]);
+        }
         let body: Vec<u8> = types.iter().flat_map(|w| w.to_ne_bytes()).collect();
         let length = u32::try_from(body.len()).unwrap();
         let mut out = MAGIC.to_ne_bytes().to_vec();
@@ -375,6 +437,35 @@ mod tests {
             let bytes = behind(others);
             assert_eq!(offset(&bytes, "dentry", "d_name.name"), Ok(16), "behind {others}");
         }
+    }
+
+    #[test]
+    fn a_name_that_is_written_twice_is_found() {
+        let strings = [STRINGS, &[b'x'; 2 * BUFFER], b"\0dentry\0"].concat();
+        assert_eq!(offset(&written(0, 0, &strings), "dentry", "d_name.name"), Ok(16));
+    }
+
+    #[test]
+    fn what_comes_after_the_wanted_is_not_read() {
+        struct Counted<'a>(io::Cursor<&'a [u8]>, &'a mut usize);
+        impl Read for Counted<'_> {
+            fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+                let read = self.0.read(into)?;
+                *self.1 += read;
+                Ok(read)
+            }
+        }
+        impl Seek for Counted<'_> {
+            fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+                self.0.seek(to)
+            }
+        }
+        let bytes = written(200, 20_000, &[STRINGS, &[b'x'; 200_000], b"\0"].concat());
+        let mut read = 0;
+        let found = offsets(Counted(io::Cursor::new(&bytes), &mut read), [("dentry", "d_name.name")]);
+        assert_eq!(found, Ok([16]));
+        // A page at a time: from where the wanted names, the wanted structures, and each of these types are looked for.
+        assert!(read < 20 * BUFFER, "{read} of {}", bytes.len());
     }
 
     #[test]
