@@ -29,6 +29,8 @@ pub(super) enum Helper {
     MapUpdate = 2,
     MapDelete = 3,
     KtimeGetNs = 5,
+    /// Another program instead of the rest of this one.
+    TailCall = 12,
     ProbeReadUser = 112,
     ProbeReadKernel = 113,
     ProbeReadKernelStr = 115,

@@ -1,7 +1,7 @@
 //! The trace by programs in the kernel: loaded, attached, and read.
 
 use super::Refusal;
-use super::program::{self, Maps};
+use super::program::{self, Maps, Programs};
 use super::record::{self, Event};
 use crate::sys::bpf::{self, Attached, Map, MapType, RingBuffer};
 use crate::sys::signals;
@@ -27,6 +27,8 @@ pub(super) struct KernelTrace {
     counts: Map,
     followed: Map,
     _scratch: Map,
+    /// The kernel empties it when the last descriptor of it is closed.
+    _walk: Map,
     ring: RingBuffer,
     /// Processes that must be on the kernel's list, by what was told of them; and whether one was missing at the last look.
     alive: HashMap<u32, bool>,
@@ -54,10 +56,14 @@ impl KernelTrace {
         let counts = Map::new(MapType::Array, "sc_counts", 4, 16, 1)?;
         let scratch = Map::new(MapType::PerCpuArray, "sc_scratch", 4, scratch_size, 1)?;
         let ring = RingBuffer::new("sc_events", RING)?;
-        let maps = Maps { followed: &followed, counts: &counts, scratch: &scratch, events: &ring };
-        let [fork, exec, exit] = program::write(types, &maps)?;
+        let walk = Map::new(MapType::Programs, "sc_walk", 4, 4, 1)?;
+        let maps =
+            Maps { followed: &followed, counts: &counts, scratch: &scratch, events: &ring, walk: &walk };
+        let Programs { fork, exec, walk: walks, exit } = program::write(types, &maps)?;
         followed.set(&root.to_ne_bytes(), &root.to_ne_bytes())?;
-        for map in [&followed, &counts, &scratch] {
+        let walks = bpf::load("sc_walk", &walks)?;
+        walk.set(&0_u32.to_ne_bytes(), &walks.number().to_ne_bytes())?;
+        for map in [&followed, &counts, &scratch, &walk] {
             map.freeze()?;
         }
         let attached = vec![
@@ -70,6 +76,7 @@ impl KernelTrace {
             counts,
             followed,
             _scratch: scratch,
+            _walk: walk,
             ring,
             alive: HashMap::from([(root, false)]),
             root,

@@ -1,4 +1,4 @@
-//! The three programs that watch processes from inside the kernel: at fork, exec and exit.
+//! The programs that watch processes from inside the kernel: at fork, exec and exit, and one that follows paths for that at exec.
 //!
 //! They follow every process below one that was named, whatever it does: change its user, its root, its namespaces. Each
 //! event carries a number that counts up without gaps, so that what was lost, or taken away by somebody, is seen.
@@ -19,12 +19,14 @@ pub(super) const HEADER: i32 = 56;
 const NAMES: i32 = 8 << 10;
 /// Longest name of a directory entry, with the zero byte.
 const NAME: i32 = 256;
-/// Most directories in one path.
-const DEPTH: usize = 48;
+/// Most directories in one path: so many turns of a walk in one run of the program that walks…
+const TURNS: usize = 4;
+/// …and so many runs. The kernel lets 32 follow one another, and two paths are walked.
+const RUNS: i32 = 12;
 /// Most bytes of arguments; a power of two.
 pub(super) const ARGUMENTS: i32 = 16 << 10;
 /// Room for an event while it is made, and behind it for what is kept meanwhile.
-pub(super) const SCRATCH: i32 = MEANWHILE as i32 + 5 * 8;
+pub(super) const SCRATCH: i32 = MEANWHILE as i32 + 8 * 8;
 /// Where in that room the latter begins.
 const MEANWHILE: i16 = (HEADER + NAMES + ARGUMENTS) as i16;
 
@@ -70,6 +72,10 @@ const MOUNT: i16 = 8;
 const MM: i16 = 16;
 const ROOT: i16 = 24;
 const OUTER: i16 = 32;
+const ENTRY: i16 = 40;
+const LEFT: i16 = 48;
+const CUT: i16 = 52;
+const ASTRAY: i16 = 56;
 
 /// The maps that the programs share.
 pub(super) struct Maps<'a> {
@@ -81,6 +87,20 @@ pub(super) struct Maps<'a> {
     pub(super) scratch: &'a Map,
     /// Where events go.
     pub(super) events: &'a RingBuffer,
+    /// One value: the program that walks, for the one at exec to go on with, and for itself.
+    pub(super) walk: &'a Map,
+}
+
+/// The programs, written.
+pub(super) struct Programs {
+    /// At `sched_process_fork`.
+    pub(super) fork: Vec<Insn>,
+    /// At `sched_process_exec`.
+    pub(super) exec: Vec<Insn>,
+    /// What that one goes on with.
+    pub(super) walk: Vec<Insn>,
+    /// At `sched_process_exit`.
+    pub(super) exit: Vec<Insn>,
 }
 
 /// Offsets of the fields that are read, in the running kernel.
@@ -166,25 +186,30 @@ impl Fields {
     }
 }
 
-/// The programs for fork, exec and exit, for the kernel whose types are given (see [`btf::offsets`]).
-pub(super) fn write(types: impl Read + Seek, maps: &Maps) -> Result<[Vec<Insn>; 3], BtfError> {
+/// The programs for the kernel whose types are given (see [`btf::offsets`]).
+pub(super) fn write(types: impl Read + Seek, maps: &Maps) -> Result<Programs, BtfError> {
     let fields = Fields::find(types)?;
     let new = || Writer { asm: Assembler::default(), fields: &fields, maps, meanwhile: (R10, KEY - 8) };
-    let (mut fork, mut exec, mut exit) = (new(), new(), new());
+    let (mut fork, mut exec, mut walk, mut exit) = (new(), new(), new(), new());
     fork.fork();
     exec.exec();
+    walk.walk();
     exit.exit();
     let finished =
         |writer: Writer| writer.asm.finish().ok_or(BtfError::Malformed("a program does not hold together"));
-    Ok([finished(fork)?, finished(exec)?, finished(exit)?])
+    Ok(Programs {
+        fork: finished(fork)?,
+        exec: finished(exec)?,
+        walk: finished(walk)?,
+        exit: finished(exit)?,
+    })
 }
 
 struct Writer<'a> {
     asm: Assembler,
     fields: &'a Fields,
     maps: &'a Maps<'a>,
-    /// Where words are kept meanwhile: one on the stack, or all in the room where an event is made. The verifier follows what
-    /// is on the stack, word by word through every turn of a walk; that was a third of a recorder's start.
+    /// Where words are kept meanwhile: one on the stack, or all in the room where an event is made.
     meanwhile: (Reg, i16),
 }
 
@@ -350,33 +375,31 @@ impl Writer<'_> {
     /// `sched_process_exec(task, old pid, binary)`: the new image is in place, its arguments are in its memory.
     fn exec(&mut self) {
         let out = self.asm.label();
-        self.asm.load(Double, R6, R1, 0);
-        self.word(R8, R6, self.fields.tgid);
+        self.asm.mov(R6, R1);
+        self.asm.load(Double, R9, R6, 0);
+        self.word(R8, R9, self.fields.tgid);
         self.asm.store(Word, R10, KEY, R8);
         self.map(Helper::MapLookup, self.maps.followed.number());
         self.asm.jump_if_imm(Cond::Equal, R0, 0, out);
-        self.asm.store_imm(Word, R10, KEY, 0);
-        self.map(Helper::MapLookup, self.maps.scratch.number());
-        self.asm.jump_if_imm(Cond::Equal, R0, 0, out);
-        self.asm.mov(R7, R0);
-        self.meanwhile = (R7, MEANWHILE);
+        self.room(out);
         self.begin(R7, 0, EXECUTED, out);
         self.asm.store(Word, R7, PID, R8);
         self.asm.store_imm(Word, R7, STATUS, 0);
-        self.follow(R9, R6, self.fields.real_parent);
+        self.asm.load(Double, R9, R6, 0);
+        self.follow(R9, R9, self.fields.real_parent);
         self.word(R1, R9, self.fields.tgid);
         self.asm.store(Word, R7, PPID, R1);
-        self.follow(R9, R6, self.fields.cred);
+        self.asm.load(Double, R9, R6, 0);
+        self.follow(R9, R9, self.fields.cred);
         self.word(R1, R9, self.fields.uid);
         self.asm.store(Word, R7, UID, R1);
         self.word(R1, R9, self.fields.euid);
         self.asm.store(Word, R7, EUID, R1);
         self.asm.store_imm(Word, R7, FLAGS, 0);
-        self.follow(R9, R6, self.fields.mm);
+        self.asm.load(Double, R9, R6, 0);
+        self.follow(R9, R9, self.fields.mm);
         self.keep(MM, R9);
 
-        // R8 is from here on how many bytes of names there are.
-        self.asm.mov_imm(R8, 0);
         self.follow(R9, R9, self.fields.exe);
         self.follow(R1, R9, self.fields.exe_mount);
         self.keep(MOUNT, R1);
@@ -386,16 +409,47 @@ impl Writer<'_> {
         self.asm.jump_if_imm(Cond::NotEqual, R1, 0, hashed);
         self.flag(DELETED);
         self.asm.place(hashed);
-        self.walk(PATH_CUT, PATH_ASTRAY);
-        self.separate();
-        self.follow(R9, R6, self.fields.fs);
-        self.follow(R1, R9, self.fields.pwd_mount);
-        self.keep(MOUNT, R1);
-        self.follow(R9, R9, self.fields.pwd_dentry);
-        self.walk(CWD_CUT, CWD_ASTRAY);
-        self.asm.store(Word, R7, NAMES_KEPT, R8);
+        self.asm.mov_imm(R8, 0);
+        self.set_out(PATH_CUT, PATH_ASTRAY);
+        self.go_on();
+        // Only reached where that is not there: this one is told as lost then.
+        self.count_dropped(out);
+        self.end(out);
+    }
 
-        // Arguments: as many as fit.
+    /// The room where an event is made, in R7.
+    fn room(&mut self, out: Label) {
+        self.asm.store_imm(Word, R10, KEY, 0);
+        self.map(Helper::MapLookup, self.maps.scratch.number());
+        self.asm.jump_if_imm(Cond::Equal, R0, 0, out);
+        self.asm.mov(R7, R0);
+        self.meanwhile = (R7, MEANWHILE);
+    }
+
+    /// A walk is to begin; its flags are these.
+    fn set_out(&mut self, cut: i32, astray: i32) {
+        for (place, value) in [(LEFT, RUNS), (CUT, cut), (ASTRAY, astray)] {
+            self.asm.store_imm(Word, R7, MEANWHILE + place, value);
+        }
+    }
+
+    /// Goes on with the program that walks, from the entry in R9 and behind R8 bytes of names, for what happened in R6. Where the
+    /// kernel does not let it, the next instruction is reached.
+    fn go_on(&mut self) {
+        self.keep(ENTRY, R9);
+        self.asm.store(Word, R7, NAMES_KEPT, R8);
+        self.asm.mov(R1, R6);
+        self.asm.map(R2, self.maps.walk.number());
+        // The number 0, but not for the verifier to see: the kernel would patch the code when the map is filled, on every processor.
+        let (room, at) = self.meanwhile;
+        self.asm.store_imm(Word, room, at + WORD, 0);
+        self.asm.load(Word, R3, room, at + WORD);
+        self.asm.call(Helper::TailCall);
+    }
+
+    /// The rest of an event: arguments, as many as fit, behind R8 bytes of names.
+    fn arguments(&mut self, out: Label) {
+        self.asm.store(Word, R7, NAMES_KEPT, R8);
         self.kept(R9, MM);
         self.follow(R6, R9, self.fields.arg_start);
         self.follow(R9, R9, self.fields.arg_end);
@@ -420,12 +474,19 @@ impl Writer<'_> {
         self.asm.add(R3, R9);
         self.asm.add_imm(R3, HEADER);
         self.send(out);
-        self.end(out);
     }
 
     fn flag(&mut self, bit: i32) {
         self.asm.load(Word, R1, R7, FLAGS);
         self.asm.add_imm(R1, bit);
+        self.asm.store(Word, R7, FLAGS, R1);
+    }
+
+    /// A flag of the walk, which is kept.
+    fn flag_kept(&mut self, place: i16) {
+        self.asm.load(Word, R1, R7, FLAGS);
+        self.asm.load(Word, R2, R7, MEANWHILE + place);
+        self.asm.add(R1, R2);
         self.asm.store(Word, R7, FLAGS, R1);
     }
 
@@ -438,13 +499,21 @@ impl Writer<'_> {
         self.asm.add_imm(R8, 1);
     }
 
-    /// Appends the names from the entry in R9 (in the mount on the stack) up to the root of all. When there is no room
-    /// for more, the flag `cut` is set. Where the end is not the root of the process's own mounts, `astray` is: everybody can mount what he
-    /// likes in namespaces of his own, and take it off with something in it, or mount it nowhere.
-    fn walk(&mut self, cut: i32, astray: i32) {
-        let (done, full) = (self.asm.label(), self.asm.label());
-        let (top, nowhere) = (self.asm.label(), self.asm.label());
-        for _ in 0..DEPTH {
+    /// Appends the names from an entry (in a mount) up to the root of all: first of the program, then of the working directory. When
+    /// there is no room for more, the flag `CUT` is set. Where the end is not the root of the process's own mounts, `ASTRAY` is:
+    /// everybody can mount what he likes in namespaces of his own, and take it off with something in it, or mount it nowhere.
+    ///
+    /// A program of its own, which goes on with itself after some turns: the verifier goes through every turn that is written, and
+    /// with all that a path may have that was a third of a recorder's start.
+    fn walk(&mut self) {
+        let (out, done, full) = (self.asm.label(), self.asm.label(), self.asm.label());
+        let (top, nowhere, rest) = (self.asm.label(), self.asm.label(), self.asm.label());
+        self.asm.mov(R6, R1);
+        self.room(out);
+        self.asm.load(Word, R8, R7, NAMES_KEPT);
+        self.asm.jump_if_imm(Cond::Above, R8, NAMES, out);
+        self.kept(R9, ENTRY);
+        for _ in 0..TURNS {
             let (outside, next) = (self.asm.label(), self.asm.label());
             self.asm.jump_if_imm(Cond::Above, R8, NAMES - NAME - 1, full);
             self.kept(R1, MOUNT);
@@ -484,20 +553,61 @@ impl Writer<'_> {
             self.keep(MOUNT, R1);
             self.asm.place(next);
         }
+        self.asm.load(Word, R1, R7, MEANWHILE + LEFT);
+        self.asm.add_imm(R1, -1);
+        self.asm.store(Word, R7, MEANWHILE + LEFT, R1);
+        self.asm.jump_if_imm(Cond::Equal, R1, 0, full);
+        self.go_on();
         self.asm.place(full);
-        self.flag(cut);
+        self.flag_kept(CUT);
         self.asm.jump(done);
         // The root of all, or a mount that was taken off (it is in no namespace), or one of another namespace, which one that is
         // mounted nowhere has of its own.
         self.asm.place(top);
         self.follow(R9, R1, self.fields.mounted_in);
         self.keep(OUTER, R9);
-        self.follow(R9, R6, self.fields.namespaces);
+        self.asm.load(Double, R9, R6, 0);
+        self.follow(R9, R9, self.fields.namespaces);
         self.follow(R9, R9, self.fields.mount_namespace);
         self.kept(R1, OUTER);
         self.asm.jump_if(Cond::Equal, R1, R9, done);
         self.asm.place(nowhere);
-        self.flag(astray);
+        self.flag_kept(ASTRAY);
         self.asm.place(done);
+        self.asm.load(Word, R1, R7, MEANWHILE + CUT);
+        self.asm.jump_if_imm(Cond::Equal, R1, CWD_CUT, rest);
+        self.separate();
+        self.asm.load(Double, R9, R6, 0);
+        self.follow(R9, R9, self.fields.fs);
+        self.follow(R1, R9, self.fields.pwd_mount);
+        self.keep(MOUNT, R1);
+        self.follow(R9, R9, self.fields.pwd_dentry);
+        self.set_out(CWD_CUT, CWD_ASTRAY);
+        self.go_on();
+        self.flag_kept(CUT);
+        self.asm.place(rest);
+        self.arguments(out);
+        self.end(out);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::bpf::MapType;
+
+    /// Its verifier takes a microsecond and more for each instruction, and everybody who starts waits for it.
+    #[test]
+    fn what_the_kernel_has_to_look_through_is_little() {
+        let types = std::fs::File::open("/sys/kernel/btf/vmlinux");
+        let map = |kind, value| Map::new(kind, "sc_test", 4, value, 1);
+        let maps = (|| Some((map(MapType::Array, 16).ok()?, RingBuffer::new("sc_test", 1 << 17).ok()?)))();
+        let (Ok(types), Some((map, ring))) = (types, maps) else {
+            return crate::sys::skipped("no maps, or no types of the kernel");
+        };
+        let maps = Maps { followed: &map, counts: &map, scratch: &map, walk: &map, events: &ring };
+        let Programs { fork, exec, walk, exit } = write(types, &maps).unwrap();
+        let all = [fork, exec, walk, exit].map(|program| program.len());
+        assert!(all.iter().sum::<usize>() < 1_000, "{all:?}");
     }
 }

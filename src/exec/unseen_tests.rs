@@ -7,7 +7,8 @@ fn what_is_too_long_is_said_to_be_cut() {
     let dir = tempfile::tempdir().unwrap();
     let script = format!(
         "/bin/true $(head -c 30000 /dev/zero | tr '\\0' x); cd {}; i=0
-        while [ $i -lt 60 ]; do mkdir d; cd d; i=$((i+1)); done; /bin/true deep",
+        while [ $i -lt 60 ]; do mkdir d; cd d; i=$((i+1)); [ $i != 40 ] || {{ cp /bin/true .; ./true whole; }}; done
+        /bin/true deep; cp /bin/true .; ./true both",
         dir.path().display()
     );
     let Some((events, _)) = traced(Mode::Auto, shell(&script)) else { return };
@@ -17,6 +18,15 @@ fn what_is_too_long_is_said_to_be_cut() {
     assert!(long.argv[2].starts_with("… ") && long.argv[2].ends_with(" more bytes"), "{}", long.argv[2]);
     let deep = all.iter().find(|e| e.argv == ["/bin/true", "deep"]).unwrap();
     assert!(deep.cwd.starts_with("…/d/d/d") && deep.cwd.len() > 80, "{}", deep.cwd);
+    let both = all.iter().find(|e| e.argv == ["./true", "both"]).unwrap();
+    assert_eq!(
+        both.path,
+        format!("{}/true", deep.cwd.strip_prefix("…/d").map(|rest| format!("…{rest}")).unwrap())
+    );
+    assert_eq!(both.cwd, deep.cwd);
+    let whole = all.iter().find(|e| e.argv == ["./true", "whole"]).unwrap();
+    let place = format!("{}{}", std::fs::canonicalize(dir.path()).unwrap().display(), "/d".repeat(40));
+    assert_eq!((&whole.path, &whole.cwd), (&format!("{place}/true"), &place));
 }
 
 /// Runs `script`, a user of `$TAMPER`, as [`followed`] does. What the script printed, and what was seen.
@@ -56,9 +66,9 @@ fn no_process_can_be_taken_off_the_list_by_a_system_call() {
         return;
     }
     // By number: other tests of this program have maps of the same names at the same time.
-    let script = "for id in $(bpftool map list | sed -n 's/^\\([0-9]*\\):.*name sc_[fc].*/\\1/p'); do \
-        bpftool map delete id $id key hex 01 00 00 00 2>&1; \
-        bpftool map update id $id key hex 01 00 00 00 value hex 01 00 00 00 2>&1; done; true";
+    let script = "for id in $(bpftool map list | sed -n 's/^\\([0-9]*\\):.*name sc_[fcw].*/\\1/p'); do \
+        for key in 00 01; do bpftool map delete id $id key hex $key 00 00 00 2>&1; done; \
+        bpftool map update id $id key hex 01 00 00 00 value hex 01 00 00 00 2>&1; done; /bin/true after";
     let mut said = String::new();
     let body = || {
         let child = Command::new("sh").args(["-c", script]).stdout(Stdio::piped()).spawn().unwrap();
@@ -66,9 +76,9 @@ fn no_process_can_be_taken_off_the_list_by_a_system_call() {
         said = String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap();
         pid
     };
-    if traced(Mode::Auto, body).is_none() {
-        return;
-    }
+    let Some((events, _)) = traced(Mode::Auto, body) else { return };
+    let after = execs(&events).into_iter().find(|exec| exec.argv == ["/bin/true", "after"]);
+    assert_eq!(after.map(|exec| &*exec.path), Some("/usr/bin/true"), "{events:?}");
     assert!(said.contains("Operation not permitted"), "{said}");
     assert!(!said.contains("deleted"), "{said}");
 }

@@ -32,6 +32,8 @@ pub enum MapType {
     Hash = 1,
     /// Numbers from 0 to values.
     Array = 2,
+    /// Numbers from 0 to programs, for programs to go on with.
+    Programs = 3,
     /// An array with a value of its own for every processor.
     PerCpuArray = 6,
     /// Records from programs to one reader.
@@ -163,6 +165,17 @@ impl Map {
     }
 }
 
+/// A program for raw tracepoints that the kernel has accepted.
+#[derive(Debug)]
+pub struct Loaded(OwnedFd);
+
+impl Loaded {
+    /// Its descriptor, for a map to name it.
+    pub fn number(&self) -> i32 {
+        self.0.as_raw_fd()
+    }
+}
+
 /// A program that runs at a raw tracepoint for as long as this lives.
 #[derive(Debug)]
 pub struct Attached {
@@ -173,9 +186,22 @@ pub struct Attached {
 /// Loads a program and attaches it to a raw tracepoint.
 ///
 /// # Errors
+/// As for [`load`], or when the kernel has no such tracepoint.
+pub fn attach(tracepoint: &CStr, name: &str, code: &[Insn]) -> Result<Attached> {
+    let Loaded(program) = load(name, code)?;
+    let attr = Attr::new().pointer(0, tracepoint.as_ptr()).word(8, program.as_raw_fd().cast_unsigned());
+    // SAFETY: the name is a string that ends in zero. It makes a descriptor.
+    let link = unsafe { owned(bpf(RAW_TRACEPOINT_OPEN, &attr)) };
+    let link = link.map_err(|e| Error::new("attach a program to a tracepoint", name, e))?;
+    Ok(Attached { _program: program, _link: link })
+}
+
+/// Loads a program for raw tracepoints.
+///
+/// # Errors
 /// When the kernel does not allow it, or its verifier refuses the program: then the end of the verifier's words is the
 /// subject of the error.
-pub fn attach(tracepoint: &CStr, name: &str, code: &[Insn]) -> Result<Attached> {
+pub fn load(name: &str, code: &[Insn]) -> Result<Loaded> {
     let count = u32::try_from(code.len()).unwrap_or(u32::MAX);
     let attr = |log: Option<&mut [u8]>| {
         let attr = Attr::new().word(0, RAW_TRACEPOINT).word(4, count);
@@ -198,24 +224,19 @@ pub fn attach(tracepoint: &CStr, name: &str, code: &[Insn]) -> Result<Attached> 
     };
     let refused =
         |error: &io::Error| matches!(error.raw_os_error(), Some(libc::EACCES | libc::EINVAL | libc::E2BIG));
-    let program = match load(None) {
+    match load(None) {
         Err(error) if refused(&error) => {
             // The verifier said no: ask it why. That its words do not fit is an error of its own, and no news.
             let mut log = vec![0; 1 << 20];
-            load(Some(&mut log)).map_err(|_| {
+            load(Some(&mut log)).map(Loaded).map_err(|_| {
                 let words: Vec<u8> = log.into_iter().take_while(|b| *b != 0).collect();
                 let tail = &words[words.len().saturating_sub(600)..];
                 let why = String::from_utf8_lossy(tail).replace('\n', " | ");
                 Error::new("load a program into the kernel:", why, error)
-            })?
+            })
         }
-        other => other.map_err(|error| Error::new("load a program into the kernel", name, error))?,
-    };
-    let attr = Attr::new().pointer(0, tracepoint.as_ptr()).word(8, program.as_raw_fd().cast_unsigned());
-    // SAFETY: the name is a string that ends in zero. It makes a descriptor.
-    let link = unsafe { owned(bpf(RAW_TRACEPOINT_OPEN, &attr)) };
-    let link = link.map_err(|e| Error::new("attach a program to a tracepoint", name, e))?;
-    Ok(Attached { _program: program, _link: link })
+        other => other.map(Loaded).map_err(|error| Error::new("load a program into the kernel", name, error)),
+    }
 }
 
 /// Asks again where the verifier was interrupted: it does not go on while something waits for the thread, such as a signal or a
