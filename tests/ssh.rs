@@ -103,6 +103,29 @@ fn as_a_forced_command_it_records_what_ssh_was_asked_for() {
     assert_eq!(host.recordings(), 4);
 }
 
+/// By the lines of the example that are of own sessions.
+#[test]
+fn a_login_shell_behind_sudo_reads_its_files_and_has_its_umask_as_without_us() {
+    let Some(host) = ready() else { return };
+    let server = Server::start(&host, "");
+    let example = concat!(env!("CARGO_MANIFEST_DIR"), "/doc/examples/sudoers");
+    let example = std::fs::read_to_string(example).unwrap().replace("/usr/bin/", "/opt/bin/");
+    let lines: Vec<&str> =
+        example.lines().filter(|line| line.contains("SEALCAST_SELF") && !line.starts_with('%')).collect();
+    let rules = host.etc("sudoers.d/sealcast");
+    let before = std::fs::read_to_string(&rules).unwrap();
+    std::fs::write(rules, format!("{before}{}\n", lines.join("\n"))).unwrap();
+    host.configure("[run]\nenv = { keep = [\"SSH_CLIENT\", \"SSH_CONNECTION\", \"SSH_TTY\"] }\n");
+    let of_dave = "echo 'echo read from $SSH_CLIENT' >/home/dave/.bashrc; chown dave: /home/dave/.bashrc";
+    assert!(host.run("root", &["sh", "-c", of_dave]).status.success());
+    let ran = server.run(&host, "ssh", &["dave@127.0.0.1", "echo the line"]);
+    let shown = String::from_utf8_lossy(&ran.stdout);
+    assert!(shown.starts_with("read from 127.0.0.1 ") && shown.ends_with("\nthe line\n"), "{}", text(&ran));
+    let ran = host.run("dave", &["sh", "-c", &format!("umask 002; exec {} -c umask", host::SEALCAST)]);
+    assert_eq!(ran.stdout, b"0002\n", "{}", text(&ran));
+    assert_eq!(host.recordings(), 2);
+}
+
 #[test]
 fn standard_streams_can_be_opened_by_their_names_and_not_the_other_way_round() {
     let Some(host) = ready() else { return };
