@@ -229,10 +229,7 @@ impl Tracker {
             self.typing.stood = screen.line();
         }
         let mut rest = bytes;
-        if self.prompts.drawing && !bytes.is_empty() {
-            self.typing.returning = None;
-        }
-        while self.awaits_line() && !self.prompts.drawing {
+        while self.awaits_line() && (!self.prompts.drawing || self.takes_rows()) {
             let newline = memchr::memchr(b'\n', rest);
             let line = newline.and_then(|at| rest.get(..at)).unwrap_or(rest);
             let end = line.iter().rposition(|byte| *byte != b'\r').map_or(0, |last| last.saturating_add(1));
@@ -250,7 +247,9 @@ impl Tracker {
                 break;
             };
             let left = self.typing.returning.take().unwrap_or_else(|| screen.line());
-            if self.typing.enters > 0 {
+            if self.prompts.drawing {
+                self.row_left(time, left);
+            } else if self.typing.enters > 0 {
                 self.line_left(time, left);
             } else {
                 self.line_drawn(left);
@@ -258,6 +257,9 @@ impl Tracker {
             let ended = newline.saturating_sub(end).saturating_add(1);
             screen.feed(rest.get(..ended).unwrap_or_default());
             rest = rest.get(ended..).unwrap_or_default();
+        }
+        if self.prompts.drawing && !rest.is_empty() {
+            self.typing.returning = None;
         }
         screen.feed(rest);
     }
@@ -301,7 +303,8 @@ impl Tracker {
         self.typing.enters = self.typing.enters.saturating_add(1);
         (self.typing.fresh, self.typing.alone) = (true, false);
         // A prompt whose end is never told is not drawn for ever.
-        (self.entered, self.prompts.drawing) = (true, false);
+        self.prompts.drawn();
+        self.entered = true;
     }
 
     /// A line was ended by the operator, and Enter was the only key since the shell began to read it.
@@ -361,6 +364,9 @@ impl Tracker {
             _ => read,
         };
         self.heard |= !matches!(mark, Mark::Clock(_) | Mark::Integration { .. });
+        if matches!(mark, Mark::Prompt { .. } | Mark::Start(_) | Mark::End { .. }) {
+            self.prompt_has_no_end();
+        }
         match mark {
             Mark::Clock(_) => {}
             Mark::Integration { shell, pid, .. } => {
@@ -382,14 +388,14 @@ impl Tracker {
             Mark::Status(status) => self.prompts.status = Some(status),
             Mark::Typing(told) => self.typing_begins(time, at, told, screen),
             Mark::Start(start) => {
-                (self.sends_start, self.prompts.drawing) = (true, false);
+                self.sends_start = true;
                 self.starts = self.starts.saturating_add(1);
                 self.unstarted = 0;
                 self.start(time, at, start);
             }
             Mark::End { status, pipe, cancelled } => {
                 (self.end_since_prompt, self.hookless) = (true, false);
-                (self.prompts.end_since_typing, self.prompts.drawing, self.endless) = (true, false, false);
+                (self.prompts.end_since_typing, self.endless) = (true, false);
                 self.end(time, at, status, pipe, cancelled);
                 self.place = Place::Prompt;
             }
@@ -413,6 +419,7 @@ impl Tracker {
 
     /// The session is over: everything that is left. `status` is that of the shell itself.
     pub fn finish(&mut self, now: u64, status: Option<i32>) -> Settled {
+        self.prompt_has_no_end();
         // The session is over: nothing more comes.
         self.through = Through::default();
         self.run_processes(u64::MAX);

@@ -266,6 +266,26 @@ fn a_line_before_which_the_prompt_no_longer_stands_is_told_as_a_part() {
     }
 }
 
+/// The line that takes the mark from it was pasted with the others (`. bin/activate`), or entered before them. Of lines in no
+/// history nothing else tells.
+#[test]
+fn where_the_end_of_a_prompt_is_no_longer_told_what_was_pasted_is_no_row_of_it() {
+    for at_once in [1, 4] {
+        let mut seat = Seat::new("bash");
+        let enters = |seat: &mut Seat, count| (0..count).for_each(|_| seat.tracker.entered(seat.time));
+        seat.whole_prompt("# ");
+        enters(&mut seat, at_once);
+        seat.shows("unmark\r\n").starts("unmark").prompt("(venv) # ");
+        enters(&mut seat, 4 - at_once);
+        let lines = [" rm x > y", " ls y", " id"];
+        for line in lines {
+            seat.shows(&format!("{line}\r\n")).starts_unlisted("unmark").prompt("(venv) # ");
+        }
+        let texts = seat.entries().into_iter().map(|(text, ..)| text).collect::<Vec<_>>();
+        assert_eq!(texts[1..], lines, "{at_once}");
+    }
+}
+
 #[test]
 fn a_shell_inside_is_read_though_its_prompt_ends_in_no_sign() {
     let mut seat = Seat::new("bash");
@@ -274,8 +294,9 @@ fn a_shell_inside_is_read_though_its_prompt_ends_in_no_sign() {
     for line in ["rm x > y", "exit"] {
         seat.shows(prompt).types(line);
     }
-    // What a program writes at Enter is no line of it.
+    // What a program writes at Enter is no line of it, nor is what is asked behind what is only like it.
     seat.whole_prompt(prompt).types("cat").starts("cat").types("x").shows(&format!("{prompt}x\r\n"));
+    seat.shows(&format!("{}'s password: ", prompt.trim_end())).types("yes");
     let told = |text: &str| (text.to_owned(), Trust::Told, vec![]);
     assert_eq!(
         seat.whole_prompt(prompt).entries(),

@@ -10,7 +10,7 @@ use crate::shell::screen::Line;
 use std::collections::VecDeque;
 
 /// Lines of one command that are kept from the screen.
-const MAX_LINES: usize = 200;
+pub(super) const MAX_LINES: usize = 200;
 /// Characters of a line that are quoted in a flag.
 const MAX_QUOTED: usize = 80;
 /// Status of what was ended by ^C.
@@ -125,8 +125,10 @@ impl Tracker {
         // What was typed stood behind the prompt at Enter, or came with it.
         let at_prompt = stood.is_some_and(|stood| stood.before.starts_with(prompt.trim_end()));
         let solid = certain || (!prompt.is_empty() && at_prompt);
-        // A shell inside may show what the one before it has shown, whatever that ends in.
-        let is_known = known_prompt && !certain && prompt.trim().chars().count() >= LEAST_PROMPT;
+        // A shell inside may show what the one before it has shown, whatever that ends in; a question may begin like it
+        // (`root@vm ` and `root@vm's password: `).
+        let is_whole = line.text.starts_with(&prompt);
+        let is_known = known_prompt && !certain && is_whole && prompt.trim().chars().count() >= LEAST_PROMPT;
         if self.place != Place::Prompt && !((is_known || is_prompt(&prompt)) && stood_there) {
             return;
         }

@@ -4,11 +4,12 @@
 //! Refuses to take for a prompt of the session's shell what a shell inside shows, which was given ours, or a command
 //! (`echo "${PS1@P}"`).
 
+use super::lines::MAX_LINES;
 use super::unread::unread;
 use super::unstarted::Standing;
 use super::{MARKS_ENDED, Place, Span, Tracker, push_flag};
 use crate::shell::marks::AtPrompt;
-use crate::shell::screen::Screen;
+use crate::shell::screen::{Line, Screen};
 
 /// The last one, and what was told since.
 #[derive(Default)]
@@ -20,22 +21,53 @@ pub(super) struct Prompts {
     pub(super) status: Option<i32>,
     /// An end was told since then.
     pub(super) end_since_typing: bool,
-    /// It is being drawn: no line in it was typed.
+    /// It is being drawn: no line in it was typed, if its end is told.
     pub(super) drawing: bool,
+    /// The end of this one, or of the one before, was told.
+    ended: bool,
+    /// Rows of it that the cursor has left, and when (milliseconds), as many as lines had been entered before it.
+    rows: Vec<(u64, Option<Line>)>,
     /// Starts that had been told then.
     starts: u64,
 }
 
 impl Prompts {
-    /// It begins, with what hooks write before it. Where its end is not told nobody knows how long it is drawn.
+    /// It begins, with what hooks write before it. That its end is told, too, is expected where that of the one before was.
     pub(super) fn begins(&mut self) {
-        self.drawing = self.last.is_some();
+        self.drawing = std::mem::take(&mut self.ended);
+    }
+
+    /// It was drawn to its end, or another line was entered meanwhile.
+    pub(super) fn drawn(&mut self) {
+        self.drawing = false;
+        self.rows.clear();
     }
 }
 
 impl Tracker {
-    pub(super) fn typing_begins(&mut self, time: u64, at: Span, told: AtPrompt, screen: &mut impl Screen) {
+    /// Whether what is written next is a row of a prompt, if the end of that is told.
+    pub(super) fn takes_rows(&self) -> bool {
+        let rows = self.prompts.rows.len();
+        let is_less = u32::try_from(rows).is_ok_and(|rows| rows < self.typing.enters);
+        self.prompts.drawing && is_less && rows < MAX_LINES
+    }
+
+    pub(super) fn row_left(&mut self, time: u64, line: Option<Line>) {
+        self.prompts.rows.push((time, line));
+    }
+
+    /// Something else was told than the end of the prompt: what the cursor has left since it began were no rows of it, but the lines
+    /// that had been entered.
+    pub(super) fn prompt_has_no_end(&mut self) {
         self.prompts.drawing = false;
+        for (time, line) in std::mem::take(&mut self.prompts.rows) {
+            self.line_left(time, line);
+        }
+    }
+
+    pub(super) fn typing_begins(&mut self, time: u64, at: Span, told: AtPrompt, screen: &mut impl Screen) {
+        self.prompts.drawn();
+        self.prompts.ended = true;
         let last = self.prompts.last;
         // Of a prompt of several lines only the last is drawn again.
         let status = told.status.or(self.prompts.status.take()).or(last.and_then(|last| last.status));
