@@ -20,7 +20,8 @@ pub(super) const INTERRUPTED: i32 = 130;
 pub(super) const AHEAD: &str = "ahead: typed while another command ran; that the shell read it is a guess";
 
 /// The flag of a line of which the prompt no longer stood before it when Enter was pressed.
-pub(super) const PART: &str = "cut: the prompt no longer stood before the line, which may be only a part of it";
+pub(super) const PART: &str =
+    "cut: the prompt no longer stood before the line, which may be only a part of it";
 
 /// Characters of a prompt that is known again though it ends in no sign.
 const LEAST_PROMPT: usize = 3;
