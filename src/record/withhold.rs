@@ -20,6 +20,7 @@
 
 mod below;
 mod cursor;
+mod drawn;
 mod echo;
 mod keys;
 mod reader;
@@ -29,7 +30,8 @@ mod standing;
 mod unseen;
 
 use crate::policy::Input;
-use cursor::{Cell, Cursor};
+use cursor::Cursor;
+use drawn::Cell;
 use keys::{Keys, Kind};
 use run::Run;
 use std::collections::VecDeque;

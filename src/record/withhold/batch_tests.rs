@@ -1,6 +1,6 @@
 //! Many lines at once: a paste, shown or not, and what is typed after it.
 
-use super::cursor::Did;
+use super::drawn::Did;
 use super::noise_tests::{NOISES, secrets};
 use super::tests::{stored, withheld};
 use super::*;

@@ -7,7 +7,7 @@
 //!
 //! Refuses to judge what is short or a number, and what is not below a line that was seen whole.
 
-use super::cursor::{Cell, Drawn};
+use super::drawn::{Cell, Drawn};
 use super::echo::is_too_short;
 
 /// Looks for a line below another one.

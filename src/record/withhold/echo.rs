@@ -31,7 +31,8 @@
 
 use super::LARGEST;
 use super::below::{Below, Found};
-use super::cursor::{BLANKS, Cell, Drawn};
+use super::cursor::BLANKS;
+use super::drawn::{Cell, Drawn};
 use zeroize::Zeroizing;
 
 /// How many typed bytes that were not shown may be passed over at once: keys that are commands (`i` in vi).

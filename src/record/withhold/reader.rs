@@ -6,7 +6,7 @@
 //!
 //! Refuses to decide what is stored.
 
-use super::cursor::Cell;
+use super::drawn::Cell;
 use super::run::Run;
 use super::{LEFT, Withhold};
 

@@ -2,7 +2,7 @@
 //!
 //! Refuses to decide: it tells what was seen of it, and how long that is waited for.
 
-use super::cursor::Cell;
+use super::drawn::Cell;
 use super::{AHEAD, ECHO, LONGEST, PAUSE, echo};
 use std::time::Duration;
 use zeroize::Zeroizing;

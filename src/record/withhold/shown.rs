@@ -2,7 +2,8 @@
 //!
 //! Refuses to say where an echo is drawn: each run knows that of its own (see `echo`); and when it is too late for one.
 
-use super::cursor::{self, Cell, Did, Drawn};
+use super::cursor;
+use super::drawn::{Cell, Did, Drawn};
 use super::run::Run;
 use super::{BEHIND, LEFT, Typed, Withhold};
 use crate::policy::Input;

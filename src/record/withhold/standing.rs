@@ -2,7 +2,7 @@
 //!
 //! Refuses to be an emulator: what is cleared otherwise stays, and so does what scrolled away.
 
-use super::cursor::{Cell, Drawn};
+use super::drawn::{Cell, Drawn};
 use std::collections::BTreeMap;
 
 /// Most that is kept, in cells, blank ones included.
@@ -66,7 +66,7 @@ impl Standing {
 
 #[cfg(test)]
 mod tests {
-    use super::super::cursor::{Cursor, Did};
+    use super::super::{cursor::Cursor, drawn::Did};
     use super::*;
 
     fn standing(cols: u16, output: &str, times: usize) -> Standing {

@@ -17,7 +17,8 @@
 //! Refuses to judge what programs print, hints of others included: that is in the output of the recording.
 
 use super::Withhold;
-use super::cursor::{Cursor, Did};
+use super::cursor::Cursor;
+use super::drawn::Did;
 use super::standing::Standing;
 use crate::shell::marks::Mark;
 use crate::shell::said::Said;
