@@ -15,6 +15,7 @@ mod skipped;
 mod holes {
     mod both;
     mod commands;
+    mod entries;
 }
 
 use forge::{CHECK, CLOSES, DATA, FINAL, Forge, INDEX, SEG, TABLE, TRAILER};

@@ -349,7 +349,16 @@ impl Opened {
         let why = match self.reader.fault() {
             Some(fault) if self.reader.has_end() => {
                 let why = format!("a part of its index cannot be read ({fault})");
-                return Some(format!("{why}: commands of that part are not listed"));
+                let what = match self.reader.can_read_content() {
+                    true => "only those of which the shell told are listed",
+                    false => "your key opens its index only",
+                };
+                let lost = if self.reader.lacks_content() {
+                    "; what was shown there may be missing, too"
+                } else {
+                    ""
+                };
+                return Some(format!("{why}: commands of that part are in no index, and {what}{lost}"));
             }
             Some(fault) => format!("it cannot be read on ({fault})"),
             None => self.end_missing()?,

@@ -200,6 +200,11 @@ impl Cursor {
             let chunk = match reader.chunk(self.offset) {
                 Ok(Some(chunk)) => chunk,
                 Err(error @ Error::Io { .. }) => return Err(error),
+                // By the table alone an entry stands here.
+                Err(error) if reader.is_hole(&error) && !self.is_at_its_end() => {
+                    let what = "the segment's text ends before its entry";
+                    return Err(Error::format(self.offset, error.chunk(), what));
+                }
                 unread => return self.stops(reader, unread),
             };
             let mut order = self.order;
@@ -257,6 +262,11 @@ impl Cursor {
             }
             (self.offset, self.order) = (after, order);
         }
+    }
+
+    /// Whether the text of the segment has been read to its end.
+    fn is_at_its_end(&self) -> bool {
+        self.inside.as_ref().is_some_and(|inside| inside.ended && inside.rest.is_empty())
     }
 
     /// No whole chunk stands here. Where there must be one, and where the file does not just end, that is an error: what is there

@@ -58,6 +58,8 @@ pub struct Reader<R> {
     broken: Option<Broken>,
     /// Those that do not open while a later one does.
     holes: Vec<Broken>,
+    /// The content of such a segment does not come to its end.
+    lacks_content: bool,
     /// Those after which none has opened yet.
     unsure: Vec<Broken>,
     /// The certificate is not the one that the sealed metadata belong to: what is signed says nothing of where the recording ends.
@@ -149,6 +151,7 @@ impl<R: Read + Seek> Reader<R> {
             unpacked: 0,
             broken: None,
             holes: Vec::new(),
+            lacks_content: false,
             unsure: Vec::new(),
             signed_anew: false,
         };
@@ -302,6 +305,7 @@ impl<R: Read + Seek> Reader<R> {
             unpacked: self.unpacked,
             broken: self.broken.clone(),
             holes: self.holes.clone(),
+            lacks_content: self.lacks_content,
             unsure: Vec::new(),
             signed_anew: self.signed_anew,
         }
@@ -341,6 +345,16 @@ impl<R: Read + Seek> Reader<R> {
         Ok(found.is_some_and(|indexed| indexed.segments.len() == self.segments.len()))
     }
 
+    /// Whether the table has the entries that a walk has found, as far as it came, and whether it has no more.
+    fn is_as_walked(&mut self) -> Result<(bool, bool), Error> {
+        let found = end::read(&mut self.source, self.opening_at, self.length, HOLES)?;
+        let table = found.map(|indexed| indexed.chunks).unwrap_or_default();
+        let (here, more) = (self.index_chunks.len(), table.len() > self.index_chunks.len());
+        let places = table.iter().map(|(at, _)| at).take(here);
+        let same = places.eq(self.index_chunks.iter().map(|(at, _)| at));
+        Ok((same, same && !more))
+    }
+
     /// Finds out whether a final checkpoint that a walk has passed is signed. Nothing else tells one that a recorder wrote from one
     /// that somebody put where the session was cut off. That takes a pass over the whole file, which only one needs that was
     /// stopped, or changed, in its last bytes.
@@ -351,9 +365,15 @@ impl<R: Read + Seek> Reader<R> {
         Ok(())
     }
 
-    /// Whether an error is that an index entry was met that cannot be read: the content of its segment has been read, and there are more.
+    /// Whether an error is that an index entry was met that cannot be read: the content of its segment has been read to its end, and there
+    /// are more.
     pub(crate) fn is_hole(&self, error: &Error) -> bool {
-        error.offset().is_some_and(|at| self.holes.iter().any(|hole| hole.offset == at))
+        Broken::of(error).is_some_and(|broken| self.holes.contains(&broken))
+    }
+
+    /// Whether the content of a segment whose index entry cannot be read is known to be damaged, too: what was shown may be missing.
+    pub fn lacks_content(&self) -> bool {
+        self.lacks_content
     }
 
     /// Why an index entry cannot be read, the first of them; or [what is wrong with its end](Reader::end_fault).

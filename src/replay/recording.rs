@@ -2,8 +2,9 @@
 
 use super::budget::OPENED;
 use super::source::{Error, LISTED, Outline, Segment, Source, Span, believed as ms, label_of, size_of_event};
-use crate::cast::Anchor;
+use crate::cast::{Anchor, Command};
 use crate::container::{self, Cursor, Entry, Header, Opening, Reader};
+use crate::shell::holes;
 use crate::terminal::{Canvas, draws_alike};
 use crate::text;
 use std::io::{Read, Seek};
@@ -27,6 +28,8 @@ pub struct Recording<R> {
     /// The outline of the segments that have an index entry; the rest is read and counted.
     indexed: Outline,
     entries: usize,
+    /// Commands of segments whose entry cannot be read.
+    in_holes: Vec<Command>,
     written: Option<Written>,
 }
 
@@ -57,7 +60,8 @@ impl<R: Read + Seek> Recording<R> {
             utc: Some(reader.header().start).filter(|start| *start != 0),
             ..Outline::default()
         };
-        let mut recording = Self { reader, outline: indexed.clone(), indexed, entries: 0, written: None };
+        let (outline, in_holes) = (indexed.clone(), Vec::new());
+        let mut recording = Self { reader, outline, indexed, entries: 0, in_holes, written: None };
         recording.survey();
         Ok(recording)
     }
@@ -97,11 +101,17 @@ impl<R: Read + Seek> Recording<R> {
 
     /// Brings the outline up to date with the index, and counts what has no entry.
     fn survey(&mut self) {
+        if self.reader.entries().len() > self.entries {
+            // Before these are added: what ended there has its end from then on.
+            self.in_holes = holes::commands(&mut self.reader);
+        }
         for entry in self.reader.entries().iter().skip(self.entries) {
             add(&mut self.indexed, entry);
         }
         self.entries = self.reader.entries().len();
         self.outline = self.indexed.clone();
+        // An end that is told later is of none of these: they stand before the others.
+        self.outline.commands.splice(0..0, self.in_holes.iter().cloned());
         let running = self.reader.entries().last().map(|entry| entry.running.iter().cloned());
         self.outline.commands.extend(running.into_iter().flatten());
         // An end that the part without an entry begins with is of the last one that runs, where that is known.

@@ -23,6 +23,7 @@ mod window;
 
 use crate::cast::{Command, Event};
 use crate::container::{Cursor, Reader};
+use crate::shell::holes;
 use crate::shell::said::Retold;
 use std::io::{Read, Seek};
 
@@ -35,15 +36,17 @@ pub use pattern::{Pattern, QueryError, Style};
 pub use query::{Field, Fields, Query};
 pub use window::Window;
 
-/// The commands of which the shell told in what has no index entry yet, or never will (see
-/// [`crate::container::Reader::is_complete`]), as far as it can be read. None without a key to the content. One segment is read: no
-/// recorder leaves more without an entry. The command that ran before, if the shell told there of its end, has it from then on.
+/// The commands of which the shell told in what has no index entry yet, or never will, or one that cannot be read (see
+/// [`crate::container::Reader::is_complete`]), by start, as far as it can be read. None without a key to the content. Behind the last
+/// entry one segment is read: no recorder leaves more without. The command that ran before, if the shell told there of its end, has it
+/// from then on.
 pub fn retold<R: Read + Seek>(reader: &mut Reader<R>) -> Vec<Command> {
     retold_and(reader, |_| {})
 }
 
-/// [`retold`], with something else that is to see each event it reads.
+/// [`retold`], with something else that is to see each event it reads behind the last entry.
 pub fn retold_and<R: Read + Seek>(reader: &mut Reader<R>, mut sees: impl FnMut(&Event)) -> Vec<Command> {
+    let mut commands = holes::commands(reader);
     let first = reader.entries().len();
     let mut retold = Retold::default();
     if reader.can_read_content()
@@ -56,5 +59,6 @@ pub fn retold_and<R: Read + Seek>(reader: &mut Reader<R>, mut sees: impl FnMut(&
         }
         retold.end(reader.running_mut());
     }
-    retold.finish()
+    commands.append(&mut retold.finish());
+    commands
 }

@@ -7,6 +7,7 @@
 pub mod alone;
 pub mod commands;
 mod differences;
+pub mod holes;
 pub mod integration;
 mod join;
 pub mod keys;

@@ -1,8 +1,10 @@
 //! What the commands make of damage that they are told of: each says so, and where.
 
 use crate::forge::{CHECK, DATA, FINAL, INDEX, SEG, TABLE};
-use crate::sample::{self, Fleet};
+use crate::sample::{self, Fleet, Step};
 use crate::{OPEN_END, damage, forged_end, mend_at};
+use sealcast::shell::marks::{Mark, Start};
+use sealcast::shell::said::Said;
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
@@ -132,7 +134,13 @@ fn an_exported_part_ends_at_a_hole_and_says_so() {
 fn damage_to_one_part_of_the_index_costs_no_other_and_every_command_tells_of_it() {
     let fleet = Fleet::new("web-3");
     let desk = Desk::new(&fleet);
-    let mut bytes = sample::drawn(&fleet, &damage::small_steps("whole")).bytes;
+    let mut steps = damage::small_steps("whole");
+    let start = Mark::Start(Start { text: Some("told-by-the-shell".into()), ..Start::default() });
+    let end = Mark::End { status: Some(3), pipe: Vec::new(), cancelled: false };
+    let told = [(35_000, start), (36_000, end)];
+    let told = told.map(|(ms, mark)| Step::At(ms, Said::Mark(mark).kept().unwrap()));
+    steps.splice(7..7, told);
+    let mut bytes = sample::drawn(&fleet, &steps).bytes;
     let (start, end) = of_second(&bytes, INDEX);
     bytes[usize::midpoint(start, end)] ^= 1;
     let place = format!("at byte {start} ");
@@ -156,6 +164,9 @@ fn damage_to_one_part_of_the_index_costs_no_other_and_every_command_tells_of_it(
             );
             assert!(!said.contains("not closed") && !said.contains("whole 2.0"), "{words:?}: {said}");
             assert_eq!(said.contains("whole 1.2"), shows, "{words:?}: {said}");
+            assert!(
+                shows || said.contains(r#""text":"told-by-the-shell","start":35000,"end":36000,"exit":3"#)
+            );
         }
         // What stands behind it is read by whoever asks for that.
         let behind = ["play", "--plain", "--speed", "10000", &format!("{path}@1:02")];
@@ -180,6 +191,18 @@ fn damage_to_one_part_of_the_index_costs_no_other_and_every_command_tells_of_it(
         let (code, told) = said(&["show", "--commands", path]);
         let why = format!("a part of its index cannot be read ({place}");
         assert!(code == 0 && told.contains(&why) && !told.contains("not closed"), "{code} {told}");
+        assert!(
+            told.contains("only those of which the shell told") && told.contains("told-by-the-shell"),
+            "{told}"
+        );
+        assert!(!told.contains("may be missing, too"), "{told}");
+        for words in [
+            &["search", "--store", "store", "--in", "command", "told-by"][..],
+            &["ls", "--command", "told-by", "--store", "store"],
+        ] {
+            let (_, told) = said(words);
+            assert!(told.contains("root"), "{words:?}: {told}");
+        }
         let (code, told) = said(&["show", path]);
         // Where the checksum is right, a signature tells.
         let at = told.contains("altered: at byte ") && (mended || told.contains(&place));

@@ -24,7 +24,7 @@ pub type Wanted = Arc<dyn Fn(&[u8]) -> bool + Send + Sync>;
 pub(super) const HOLES: usize = 16;
 
 /// An index entry that is not what was sealed, or is malformed.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Broken {
     pub(super) offset: u64,
     /// Number of its chunk, where it is known.
@@ -82,22 +82,34 @@ impl<R: Read + Seek> Reader<R> {
         }
         self.keys = Some(keys);
         let before = self.unpacked;
-        let read = match self.read_index_anew() {
-            // Each entry opens in its place only: a table that joins segments into one points past entries.
-            Err(_) if !self.unsure.is_empty() && self.closed && !self.walk.ended() => {
-                (self.closed, self.whole, self.unpacked) = (false, true, before);
-                (self.segments, self.index_chunks) = (Arc::default(), Vec::new());
-                self.follow()?;
-                self.look_for_final()?;
-                self.read_index_anew()
-            }
-            read => read,
-        };
+        let mut read = self.read_index_anew();
+        let doubted = if read.is_ok() { !self.holes.is_empty() } else { !self.unsure.is_empty() };
+        if doubted && self.closed && !self.walk.ended() {
+            read = self.read_by_frames(read, before);
+        }
         read.or_else(|error| self.end_at(&error).ok_or(error))?;
         self.recount()?;
         // Where the file does not end before them, they are not cut off but damaged.
         let damaged = if self.opening.is_none() { self.fault() } else { None };
         damaged.map_or(Ok(()), Err)
+    }
+
+    /// Opens the index by the frames where an entry did not open to which the table points. Each opens in its place only, and a table that
+    /// joins segments into one, or cuts them elsewhere, points to other chunks. `by_table`: what came of that one. It is kept, with its
+    /// holes, where later entries opened in their places and a walk, which stops before the end, has found nothing else.
+    fn read_by_frames(&mut self, by_table: Result<(), Error>, unpacked: u64) -> Result<(), Error> {
+        let (segments, walk) = (std::mem::take(&mut self.segments), self.walk);
+        self.index_chunks = Vec::new();
+        self.follow()?;
+        let (same, whole) = if by_table.is_ok() { self.is_as_walked()? } else { (false, false) };
+        if same && !self.walk.order.expect().is_past_final() {
+            (self.segments, self.walk, self.index_chunks) = (segments, walk, Vec::new());
+            return by_table;
+        }
+        (self.whole, self.unpacked) = (true, unpacked);
+        self.closed = whole && self.walk.ended();
+        self.look_for_final()?;
+        self.read_index_anew()
     }
 
     /// Ends the recording at the index entry that does not open. `None`: it is the metadata, or nothing is wrong with an entry.
@@ -142,6 +154,11 @@ impl<R: Read + Seek> Reader<R> {
     pub(crate) fn running_mut(&mut self) -> &mut [Command] {
         let last = self.entries.last_mut().filter(|last| last.names_what_runs());
         last.map_or(&mut [], |last| &mut last.running)
+    }
+
+    /// Commands of the entry of this segment: of one that cannot be read, those that ran before it and run no more behind it.
+    pub(crate) fn ended_in(&mut self, segment: usize) -> &mut [Command] {
+        self.entries.get_mut(segment).map_or(&mut [], |entry| &mut entry.commands)
     }
 
     /// Number of the segment to read for the time `ms` (milliseconds since the start of the session).
@@ -276,10 +293,15 @@ impl<R: Read + Seek> Reader<R> {
             let mut tally = Tally::default();
             let mut any = false;
             // Where it ends, its entry stands: whoever reads it is told why that cannot be read.
-            while let Ok(Some(event)) = cursor.next(self) {
-                tally.count(millis(event.time), &event.payload);
+            let stopped = loop {
+                match cursor.next(self) {
+                    Ok(Some(event)) => tally.count(millis(event.time), &event.payload),
+                    Ok(None) => break None,
+                    Err(error) => break Some(error),
+                }
                 any = true;
-            }
+            };
+            self.lacks_content |= stopped.is_some_and(|error| !self.is_hole(&error));
             if let Some(entry) = self.entries.get_mut(number).filter(|_| any) {
                 entry.tally = tally.finish();
             }
