@@ -25,6 +25,14 @@ fn sealcast(sandbox: &Sandbox, args: &[&str]) -> Command {
     command
 }
 
+/// Types a line at a prompt. Nobody does within the millisecond in which that comes.
+#[track_caller]
+fn enter(terminal: &mut Terminal, prompt: &str, line: &str) {
+    terminal.wait_for(prompt);
+    terminal.read_through(std::time::Duration::from_millis(100));
+    terminal.send(format!("{line}\r"));
+}
+
 /// The commands of the last recording.
 fn commands(sandbox: &Sandbox) -> Vec<Value> {
     let output = sealcast(sandbox, &["show", "--commands", "--json"]).output().unwrap();
@@ -68,10 +76,7 @@ fn the_commands_of_a_recorded_shell_are_in_its_index() {
     sandbox.file("home/.bashrc", "PS1='@@ '\nalias ll='ls -d'\n");
     let mut terminal = Terminal::start(&sealcast(&sandbox, &["run", "--", "bash"]), SIZE);
     for line in ["ll /", "echo aWQgLWcK | base64 -d | sh", "cd /usr", "(exit 4)", "exit 3"] {
-        terminal.wait_for("@@ ");
-        // Nobody types within the millisecond in which the prompt comes.
-        terminal.read_through(std::time::Duration::from_millis(100));
-        terminal.send(format!("{line}\r"));
+        enter(&mut terminal, "@@ ", line);
     }
     assert_eq!(terminal.wait_end().code(), Some(3));
     let shown = terminal.transcript();
@@ -163,9 +168,7 @@ fn a_flood_that_the_screen_cannot_follow_does_not_silence_the_shell_or_the_kerne
     sandbox.file("home/noise", noise);
     let mut terminal = Terminal::start(&sealcast(&sandbox, &["run", "--", "bash"]), SIZE);
     for line in ["/bin/true before", "cat ~/noise; printf '\\033c'", "/bin/true after", "exit 3"] {
-        terminal.wait_for("@@ ");
-        terminal.read_through(std::time::Duration::from_millis(100));
-        terminal.send(format!("{line}\r"));
+        enter(&mut terminal, "@@ ", line);
     }
     assert_eq!(terminal.wait_end().code(), Some(3));
     let commands = commands(&sandbox);
@@ -322,9 +325,7 @@ fn a_shell_that_was_silenced_is_seen_by_whoever_lists_or_shows_the_recording() {
     let steps =
         [("@@ ", "unset PROMPT_COMMAND PS0; PS1='o''ff> '"), ("off> ", "/bin/uname -s"), ("off> ", "exit 3")];
     for (prompt, line) in steps {
-        terminal.wait_for(prompt);
-        terminal.read_through(std::time::Duration::from_millis(100));
-        terminal.send(format!("{line}\r"));
+        enter(&mut terminal, prompt, line);
     }
     assert_eq!(terminal.wait_end().code(), Some(3));
     if !traced(&sandbox) {
@@ -354,9 +355,7 @@ fn programs_that_no_command_explains_are_told_and_listed() {
     sandbox.file("home/.bashrc", "PS1='@@ '\nPROMPT_COMMAND='/bin/true of-the-prompt'\n");
     let mut terminal = Terminal::start(&sealcast(&sandbox, &["run", "--", "bash"]), SIZE);
     for line in ["bind -x '\"\\C-g\": /bin/echo of-a-key'", "exit 3"] {
-        terminal.wait_for("@@ ");
-        terminal.read_through(std::time::Duration::from_millis(100));
-        terminal.send(format!("{line}\r"));
+        enter(&mut terminal, "@@ ", line);
         if line != "exit 3" {
             terminal.wait_for("@@ ");
             terminal.send("\x07");

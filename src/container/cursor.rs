@@ -264,6 +264,21 @@ impl Cursor {
         }
     }
 
+    /// Gives each event that is left to `each`.
+    ///
+    /// # Errors
+    /// As [`Cursor::next`], where it stopped.
+    pub(crate) fn read_on<R: Read + Seek>(
+        &mut self,
+        reader: &mut Reader<R>,
+        mut each: impl FnMut(&Event),
+    ) -> Result<(), Error> {
+        while let Some(event) = self.next(reader)? {
+            each(&event);
+        }
+        Ok(())
+    }
+
     /// Whether the text of the segment has been read to its end.
     fn is_at_its_end(&self) -> bool {
         self.inside.as_ref().is_some_and(|inside| inside.ended && inside.rest.is_empty())

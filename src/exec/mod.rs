@@ -12,6 +12,7 @@
 mod assembler;
 mod btf;
 mod connector;
+mod fields;
 mod kernel;
 mod left;
 #[cfg(test)]

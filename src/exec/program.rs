@@ -9,7 +9,8 @@
 //! really lies, outside of any chroot.
 
 use super::assembler::{Assembler, Cond, Helper, Label, Reg, Reg::*, Size::*};
-use super::btf::{self, BtfError};
+use super::btf::BtfError;
+use super::fields::Fields;
 use crate::sys::bpf::{Insn, Map, RingBuffer};
 use std::io::{Read, Seek};
 
@@ -103,90 +104,7 @@ pub(super) struct Programs {
     pub(super) exit: Vec<Insn>,
 }
 
-/// Offsets of the fields that are read, in the running kernel.
-#[derive(Default)]
-struct Fields {
-    tgid: i32,
-    pid: i32,
-    real_parent: i32,
-    mm: i32,
-    cred: i32,
-    fs: i32,
-    namespaces: i32,
-    mount_namespace: i32,
-    exit_code: i32,
-    signal: i32,
-    live: i32,
-    signal_flags: i32,
-    group_exit_code: i32,
-    uid: i32,
-    euid: i32,
-    pwd_mount: i32,
-    pwd_dentry: i32,
-    exe: i32,
-    exe_mount: i32,
-    exe_dentry: i32,
-    arg_start: i32,
-    arg_end: i32,
-    parent: i32,
-    name: i32,
-    hashed: i32,
-    mount_root: i32,
-    mount: i32,
-    mount_parent: i32,
-    mount_point: i32,
-    mounted_in: i32,
-}
-
-impl Fields {
-    fn find(types: impl Read + Seek) -> Result<Self, BtfError> {
-        let mut fields = Self::default();
-        let wanted = fields.table();
-        let found = btf::offsets(types, wanted.each_ref().map(|(name, path, _)| (*name, *path)))?;
-        for ((_, _, field), offset) in wanted.into_iter().zip(found) {
-            *field = offset;
-        }
-        Ok(fields)
-    }
-
-    /// Every field with the structure it is in and its path there.
-    fn table(&mut self) -> [(&'static str, &'static str, &mut i32); 30] {
-        [
-            ("task_struct", "tgid", &mut self.tgid),
-            ("task_struct", "pid", &mut self.pid),
-            ("task_struct", "real_parent", &mut self.real_parent),
-            ("task_struct", "mm", &mut self.mm),
-            ("task_struct", "cred", &mut self.cred),
-            ("task_struct", "fs", &mut self.fs),
-            ("task_struct", "nsproxy", &mut self.namespaces),
-            ("nsproxy", "mnt_ns", &mut self.mount_namespace),
-            ("task_struct", "exit_code", &mut self.exit_code),
-            ("task_struct", "signal", &mut self.signal),
-            ("signal_struct", "live", &mut self.live),
-            ("signal_struct", "flags", &mut self.signal_flags),
-            ("signal_struct", "group_exit_code", &mut self.group_exit_code),
-            ("cred", "uid", &mut self.uid),
-            ("cred", "euid", &mut self.euid),
-            ("fs_struct", "pwd.mnt", &mut self.pwd_mount),
-            ("fs_struct", "pwd.dentry", &mut self.pwd_dentry),
-            ("mm_struct", "exe_file", &mut self.exe),
-            ("file", "f_path.mnt", &mut self.exe_mount),
-            ("file", "f_path.dentry", &mut self.exe_dentry),
-            ("mm_struct", "arg_start", &mut self.arg_start),
-            ("mm_struct", "arg_end", &mut self.arg_end),
-            ("dentry", "d_parent", &mut self.parent),
-            ("dentry", "d_name.name", &mut self.name),
-            ("dentry", "d_hash.pprev", &mut self.hashed),
-            ("vfsmount", "mnt_root", &mut self.mount_root),
-            ("mount", "mnt", &mut self.mount),
-            ("mount", "mnt_parent", &mut self.mount_parent),
-            ("mount", "mnt_mountpoint", &mut self.mount_point),
-            ("mount", "mnt_ns", &mut self.mounted_in),
-        ]
-    }
-}
-
-/// The programs for the kernel whose types are given (see [`btf::offsets`]).
+/// The programs for the kernel whose types are given (see [`Fields::find`]).
 pub(super) fn write(types: impl Read + Seek, maps: &Maps) -> Result<Programs, BtfError> {
     let fields = Fields::find(types)?;
     let new = || Writer { asm: Assembler::default(), fields: &fields, maps, meanwhile: (R10, KEY - 8) };

@@ -53,10 +53,11 @@ pub fn retold_and<R: Read + Seek>(reader: &mut Reader<R>, mut sees: impl FnMut(&
         && first < reader.segments()
         && let Ok(mut cursor) = Cursor::of_segment(reader, first)
     {
-        while let Ok(Some(event)) = cursor.next(reader) {
-            retold.event(&event);
-            sees(&event);
-        }
+        // As far as it can be read.
+        let _ = cursor.read_on(reader, |event| {
+            retold.event(event);
+            sees(event);
+        });
         retold.end(reader.running_mut());
     }
     commands.append(&mut retold.finish());

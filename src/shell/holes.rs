@@ -44,14 +44,8 @@ fn told<R: Read + Seek>(reader: &mut Reader<R>, range: Range<usize>) -> Vec<Comm
     let (mut all, mut retold) = (Vec::new(), Retold::default());
     for number in range.clone() {
         let Ok(mut cursor) = Cursor::of_segment(reader, number) else { break };
-        let stopped = loop {
-            match cursor.next(reader) {
-                Ok(Some(event)) => retold.event(&event),
-                Ok(None) => break None,
-                Err(error) => break Some(error),
-            }
-        };
-        if stopped.is_some_and(|error| !reader.is_hole(&error)) {
+        let read = cursor.read_on(reader, |event| retold.event(event));
+        if read.is_err_and(|error| !reader.is_hole(&error)) {
             // What is told next may be of something that began where nobody can read.
             let read = std::mem::take(&mut retold);
             all.append(&mut finish(reader, &range, read, std::mem::take(&mut ends)));

@@ -2,7 +2,7 @@
 
 use crate::support::sandbox::{SIZE, Sandbox};
 use crate::support::terminal::Terminal;
-use crate::{commands, sealcast, texts};
+use crate::{commands, enter, sealcast, texts};
 
 /// A bash whose history leaves out what begins with a blank and what is the line before, with the prompt `@@ `.
 fn forgetful(sandbox: &Sandbox) -> Terminal {
@@ -26,9 +26,7 @@ fn a_line_that_neither_the_history_nor_the_screen_has_is_not_given_another_ones_
     let mut terminal = Terminal::start(&sealcast(&sandbox, &["run", "--", "bash"]), SIZE);
     // As a full-screen program does that is killed.
     for line in ["printf '\\e[?1049h'", " (exit 5)", "printf '\\e[?1049l'", "exit 3"] {
-        terminal.wait_for("@@ ");
-        terminal.read_through(std::time::Duration::from_millis(100));
-        terminal.send(format!("{line}\r"));
+        enter(&mut terminal, "@@ ", line);
     }
     assert_eq!(terminal.wait_end().code(), Some(3));
     let commands = commands(&sandbox);
@@ -50,9 +48,7 @@ fn a_line_entered_twice_is_no_lie_where_the_history_takes_it_once() {
     let sandbox = Sandbox::new();
     let mut terminal = forgetful(&sandbox);
     for line in ["true again", "true again", " true hidden", "exit 3"] {
-        terminal.wait_for("@@ ");
-        terminal.read_through(std::time::Duration::from_millis(100));
-        terminal.send(format!("{line}\r"));
+        enter(&mut terminal, "@@ ", line);
     }
     assert_eq!(terminal.wait_end().code(), Some(3));
     let texts = texts(&sandbox);
@@ -71,9 +67,7 @@ fn what_is_pasted_and_what_runs_without_our_hooks_is_no_lie() {
     terminal.send("\r");
     terminal.wait_for("four\r\n");
     for line in ["unset PS0 PROMPT_COMMAND", "true five", "true six", "exit 3"] {
-        terminal.wait_for("@@ ");
-        terminal.read_through(std::time::Duration::from_millis(100));
-        terminal.send(format!("{line}\r"));
+        enter(&mut terminal, "@@ ", line);
     }
     assert_eq!(terminal.wait_end().code(), Some(3));
     let texts = texts(&sandbox);

@@ -283,25 +283,22 @@ impl<R: Read + Seek> Reader<R> {
 
     /// Counts of the segments whose entry cannot be read what their content tells, where that is open.
     pub(super) fn recount(&mut self) -> Result<(), Error> {
-        for number in 0..self.entries.len() {
+        let all = if self.holes.is_empty() || !self.can_read_content() { 0 } else { self.entries.len() };
+        for number in 0..all {
             let uncounted =
                 |entry: &&Entry| entry.given_up == Some(GivenUp::Unreadable) && entry.tally.step == 0;
-            if !self.can_read_content() || self.entries.get(number).filter(uncounted).is_none() {
+            if self.entries.get(number).filter(uncounted).is_none() {
                 continue;
             }
             let mut cursor = Cursor::of_segment(self, number)?;
             let mut tally = Tally::default();
             let mut any = false;
             // Where it ends, its entry stands: whoever reads it is told why that cannot be read.
-            let stopped = loop {
-                match cursor.next(self) {
-                    Ok(Some(event)) => tally.count(millis(event.time), &event.payload),
-                    Ok(None) => break None,
-                    Err(error) => break Some(error),
-                }
+            let read = cursor.read_on(self, |event| {
+                tally.count(millis(event.time), &event.payload);
                 any = true;
-            };
-            self.lacks_content |= stopped.is_some_and(|error| !self.is_hole(&error));
+            });
+            self.lacks_content |= read.is_err_and(|error| !self.is_hole(&error));
             if let Some(entry) = self.entries.get_mut(number).filter(|_| any) {
                 entry.tally = tally.finish();
             }
