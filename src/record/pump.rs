@@ -379,7 +379,7 @@ impl<'a> Pump<'a> {
             self.look_at_terminal(terminal.read);
             self.copy_keys(terminal);
             if self.is_known() && self.typed.is_some() && self.keys.is_empty() && !leader.read {
-                leader.read = self.lull();
+                leader.read = self.is_echoed() || self.lull();
             }
             self.copy_output(terminal, leader);
             self.note_keys();
@@ -422,6 +422,14 @@ impl<'a> Pump<'a> {
         let leader = set.add(&screen.leader, true, false);
         // What fails here fails again, and is told, where the loop waits.
         set.wait(None).is_ok() && set.ready(leader).read
+    }
+
+    /// Whether there is output already. The kernel's own echo is there once a key was written: it needs no alarm.
+    fn is_echoed(&self) -> bool {
+        let Some(screen) = &self.screen else { return false };
+        let mut set = Set::default();
+        let leader = set.add(&screen.leader, true, false);
+        set.wait(Some(Duration::ZERO)).is_ok() && set.ready(leader).read
     }
 
     /// Something came of what is seldom ready.

@@ -138,7 +138,7 @@ impl Pump<'_> {
 
     pub(super) fn copy_output(&mut self, terminal: Ready, leader: Ready) {
         if !self.output.buffer.is_empty() && terminal.write {
-            self.show();
+            self.show(false);
         }
         if !leader.read {
             return;
@@ -172,11 +172,10 @@ impl Pump<'_> {
                 self.output.at = clock::monotonic();
                 self.output.taken = self.output.at;
                 self.count(TERMINAL, count);
-                self.look_at_size();
                 self.output.read(count);
                 self.output.pass_watch();
                 self.before_output();
-                self.show();
+                self.show(true);
             }
             if dry || count < SHORT {
                 return;
@@ -195,11 +194,16 @@ impl Pump<'_> {
         }
     }
 
-    /// Writes to the operator's terminal, and records what was written whole.
-    fn show(&mut self) {
+    /// Writes to the operator's terminal, for the `first` time what was just read, and records what was written whole.
+    fn show(&mut self, first: bool) {
         let Some(sink) = &self.terminal_out else { return };
         let before = self.output.buffer.left();
-        match self.output.buffer.write(sink) {
+        let written = self.output.buffer.write(sink);
+        if first {
+            // Before it is recorded, and not before it is shown: an echo need not wait for the question.
+            self.look_at_size();
+        }
+        match written {
             Written::All => {
                 if self.typed.is_some() && self.output.buffer.whole().len() < SHORT {
                     self.output.shown = Some(clock::monotonic());
