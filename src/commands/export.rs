@@ -3,11 +3,12 @@
 use super::draft::Draft;
 use super::excerpt::Excerpt;
 use super::format::{clock, shown};
+use super::onward::{Onward, Step};
 use super::recordings::{Opened, Reading};
 use super::{Context, filter};
 use crate::cast::{Command, millis};
 use crate::console::{Style as Ink, WriteError, json_safe};
-use crate::container::{Cursor, LeftOut};
+use crate::container::LeftOut;
 use crate::error::{Context as _, Error, Kind, Result};
 use crate::export::{Exporter, Format, Losses};
 use crate::search::{Fields, Query, Style};
@@ -280,50 +281,50 @@ fn export(
     let opening = reader.opening().or_say(|| shown(&opened.found.path))?.clone();
     let mut exporter = Exporter::begin(format, reader.header(), &opening, out).map_err(wrote)?;
     let progress = context.console.progress("exporting", reader.length());
-    let mut last = 0;
-    let mut fault = None;
-    if reader.segments() > 0 {
-        let mut cursor = Cursor::new(reader, 0)?;
-        loop {
-            match cursor.next(reader) {
-                Ok(Some(event)) => {
-                    last = millis(event.time);
-                    exporter.event(&event).map_err(wrote)?;
-                    progress.at(cursor.offset());
+    let mut last = Duration::ZERO;
+    let (ended, onward) = if reader.segments() > 0 {
+        // Nothing in raw output could say that something is missing in between: what came behind would pass for what came next.
+        let mut onward = Onward::new(reader, 0, format != Format::Raw)?;
+        let ended = loop {
+            match onward.next(reader) {
+                Step::Event(event) => {
+                    last = event.time;
+                    exporter.event(&event)
                 }
-                Ok(None) => break,
-                Err(error) => {
-                    fault = Some(error);
-                    break;
-                }
+                Step::Hole(note) => exporter.hole(&note),
+                Step::Blind => exporter.goes_on_blind(),
+                Step::Screen(screen) => exporter.goes_on_from(&screen),
+                Step::End(ended) => break ended,
             }
-        }
+            .map_err(wrote)?;
+            progress.at(onward.offset());
+        };
+        (ended, Some(onward))
     } else {
-        fault = reader.fault();
-    }
+        (reader.fault(), None)
+    };
     drop(progress);
     // What is kept says itself that it is not whole.
-    match (&fault, reader.has_end()) {
+    match (&ended, reader.has_end()) {
         (Some(_), _) => exporter.is_damaged(),
         (None, false) => exporter.has_no_end(),
         (None, true) => {}
     }
     let (losses, _) = exporter.finish().map_err(wrote)?;
-    match fault {
-        None => {
-            if let Some(why) = no_end {
-                context.console.note(format!("{why}: exported up to {}, where it ends", clock(last)));
-            }
-            Ok(losses)
-        }
-        Some(error) => {
-            if !losses.is_empty() {
-                context.console.remark("note", Ink::Yellow, losses);
-            }
-            let said = format!("{}: exported to {} only", shown(&opened.found.path), clock(last));
-            Err(Error::from(error).while_doing(said))
-        }
+    if let Some(why) = no_end.filter(|_| ended.is_none()) {
+        context.console.note(format!("{why}: exported up to {}, where it ends", clock(millis(last))));
     }
+    let name = shown(&opened.found.path);
+    let fault = match onward {
+        Some(onward) => onward.fault(ended, &name, "exported", last),
+        None => ended
+            .map(|ended| Error::from(ended).while_doing(format!("{name}: exported to {} only", clock(0)))),
+    };
+    let Some(fault) = fault else { return Ok(losses) };
+    if !losses.is_empty() {
+        context.console.remark("note", Ink::Yellow, losses);
+    }
+    Err(fault)
 }
 
 /// Lines of JSON or text for a terminal: nothing in them acts on it.

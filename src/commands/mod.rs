@@ -15,6 +15,7 @@ mod judged;
 pub mod keys;
 pub mod ls;
 mod marks;
+mod onward;
 mod part;
 pub mod play;
 mod recordings;

@@ -5,12 +5,14 @@
 
 use super::Context;
 use super::format::{clock, shown};
+use super::onward::{Onward, Step};
 use super::recordings::Reading;
 use super::watch::{self, Start};
 use crate::cast::{Payload, millis};
 use crate::console::{Console, WriteError};
-use crate::container::{Cursor, Opening};
+use crate::container::Opening;
 use crate::error::{Context as _, Error, Kind, Result};
+use crate::export::NO_SCREEN;
 use crate::export::plain::{OURS, Plain};
 use crate::player;
 use crate::replay::{Recording, Source as _};
@@ -123,15 +125,33 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
     // segment another version drew, its screen is known only from the start.
     let believed = reader.opening().is_ok_and(|opening| draws_alike(opening.meta.drawing));
     let first = if believed && !from.is_zero() { reader.segment_at(millis(from)) } else { 0 };
-    let mut cursor = Cursor::new(reader, first)?;
+    let mut onward = Onward::new(reader, first, true)?;
     let mut last = Duration::ZERO;
     let (mut drawn, mut began) = (false, false);
     let mut skipped = Duration::ZERO;
-    let fault = loop {
-        let event = match cursor.next(reader) {
-            Ok(Some(event)) => event,
-            Ok(None) => break None,
-            Err(fault) => break Some(fault),
+    let ended = loop {
+        let event = match onward.next(reader) {
+            Step::Event(event) => event,
+            Step::Hole(note) => {
+                sheet.aside(&format!("[{note}]"))?;
+                continue;
+            }
+            Step::Blind => {
+                sheet.aside(&format!("[{NO_SCREEN}]"))?;
+                sheet.blank();
+                continue;
+            }
+            Step::Screen(screen) => {
+                if let Payload::Keyframe(screen) = &screen.payload {
+                    sheet.stands(screen);
+                }
+                drawn = true;
+                if began {
+                    sheet.begin()?;
+                }
+                continue;
+            }
+            Step::End(ended) => break ended,
         };
         last = event.time;
         let early = event.time < from;
@@ -170,16 +190,11 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
     if skipped >= WORTH_TELLING_LAST {
         sheet.skipped(skipped)?;
     }
-    if let Some(why) = no_end.filter(|_| fault.is_none()) {
+    if let Some(why) = no_end.filter(|_| ended.is_none()) {
         sheet.aside(&format!("[{why}: here, at {}, it ends]", clock(millis(last))))?;
     }
     sheet.flush()?;
-    match fault {
-        None => Ok(()),
-        Some(fault) => {
-            Err(Error::from(fault).while_doing(format!("{name}: played to {}", clock(millis(last)))))
-        }
-    }
+    onward.fault(ended, &name, "played", last).map_or(Ok(()), Err)
 }
 
 /// A recording and a time in it, as that was typed: `last@6:39`, also `last@@14:05`, since a wall clock may begin so.
@@ -262,7 +277,14 @@ impl<'a> Sheet<'a> {
     fn stands(&mut self, keyframe: &str) {
         if let Some(screen) = Terminal::restored(keyframe) {
             self.plain = Plain::standing(&screen);
+            self.told.clear();
         }
+    }
+
+    /// What is shown goes on from a screen on which nothing stands.
+    fn blank(&mut self) {
+        self.plain = self.plain.blank();
+        self.told.clear();
     }
 
     /// From here on it is shown: what a full-screen program draws that has begun before is left out, and that is to be said.

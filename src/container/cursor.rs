@@ -127,6 +127,15 @@ impl Cursor {
         self.until = Some(self.segment.saturating_add(1));
     }
 
+    /// Goes to the start of the next segment, behind a place at which [`Cursor::next`] failed: each has its own key, so that what is
+    /// read there is authentic and in its place whatever came before. `false` where none is known.
+    pub(crate) fn pass_over<R: Read + Seek>(&mut self, reader: &Reader<R>) -> bool {
+        let reached = self.inside.as_ref().map_or(0, |inside| inside.counted.end).max(self.reached);
+        let next = Self::new(reader, self.segment.saturating_add(1));
+        // Time does not run backwards over the hole either.
+        next.map(|next| *self = Self { reached, ..next }).is_ok()
+    }
+
     /// Number of the segment that is being read.
     pub fn segment(&self) -> usize {
         self.segment

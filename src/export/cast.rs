@@ -9,7 +9,7 @@ use crate::cast::line::{self, push_seconds, push_string};
 use crate::cast::{Event, Header, Payload};
 use crate::container::Opening;
 use crate::replay::canvas;
-use crate::terminal::{Canvas, drawn_on};
+use crate::terminal::{Canvas, Terminal, drawn_on};
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::time::Duration;
@@ -116,15 +116,53 @@ impl Cast {
         losses: &mut Losses,
         out: &mut impl Write,
     ) -> io::Result<()> {
+        match cut {
+            Some(note) => self.hole(note, losses, out),
+            None => {
+                self.rests(losses);
+                out.write_all(&self.lines)
+            }
+        }
+    }
+
+    /// Something is missing here, as `note` says: a character that was cut there goes no further.
+    pub(super) fn hole(&mut self, note: &str, losses: &mut Losses, out: &mut impl Write) -> io::Result<()> {
+        self.rests(losses);
+        self.line(self.last, "m", note);
+        out.write_all(&self.lines)?;
+        self.lines.clear();
+        Ok(())
+    }
+
+    /// The screen as it stands from here on, whatever stood before it: of its size, where that is known.
+    pub(super) fn screen(
+        &mut self,
+        time: Duration,
+        keyframe: &str,
+        losses: &mut Losses,
+        out: &mut impl Write,
+    ) -> io::Result<()> {
+        if let Some((cols, rows)) = Terminal::size_of(keyframe) {
+            self.event(&Event::new(time, Payload::Resize { cols, rows }), losses, out)?;
+        }
+        self.event(&Event::new(time, Payload::Output(keyframe.as_bytes().to_vec())), losses, out)
+    }
+
+    /// An empty screen from here on.
+    pub(super) fn blank(&mut self, out: &mut impl Write) -> io::Result<()> {
+        self.line(self.last, "o", "\x1bc");
+        out.write_all(&self.lines)?;
+        self.lines.clear();
+        Ok(())
+    }
+
+    /// What never became a character.
+    fn rests(&mut self, losses: &mut Losses) {
         let rests = [(&mut self.output, "o"), (&mut self.error_output, "o"), (&mut self.input, "i")];
         let rests = rests.map(|(stream, code)| (stream.rest(losses), code));
         for (rest, code) in rests {
             self.text(self.last, code, &rest);
         }
-        if let Some(note) = cut {
-            self.line(self.last, "m", note);
-        }
-        out.write_all(&self.lines)
     }
 
     fn text(&mut self, time: Duration, code: &str, text: &str) {

@@ -3,7 +3,6 @@
 //! The first line describes the recording, every further line is an event: `{"ms":1500,"kind":"output","text":"…"}`.
 //! Bytes that are not UTF-8 travel as `"base64"` instead of `"text"`.
 
-use super::Cut;
 use crate::cast::line::stored;
 use crate::cast::{Event, Payload};
 use crate::container::{Header, Opening};
@@ -38,9 +37,9 @@ pub(super) fn event(event: &Event, out: &mut impl Write) -> io::Result<()> {
     line(&value, out)
 }
 
-/// Writes the last line where the recording has no end.
-pub(super) fn cut(cut: Cut, last: Duration, out: &mut impl Write) -> io::Result<()> {
-    line(&json!({"kind": cut.kind(), "ms": stored(last), "note": cut.note()}), out)
+/// Writes what is missing behind the last event: the last line where the recording has no end.
+pub(super) fn missing(kind: &str, note: &str, last: Duration, out: &mut impl Write) -> io::Result<()> {
+    line(&json!({"kind": kind, "ms": stored(last), "note": note}), out)
 }
 
 fn bytes_of(bytes: &[u8]) -> Value {

@@ -37,6 +37,9 @@ const OPEN_END: &str = "not closed: what comes after this is missing, or was not
 /// What an export of a recording that could not be read to its end ends with, in the same places; the kind is `damaged` in JSON.
 const DAMAGED: &str = "damaged: what comes after this could not be read";
 
+/// What stands before something behind a hole where the screen as it stood there is not known.
+pub const NO_SCREEN: &str = "damaged: nor is the screen known as it stood here; it begins empty";
+
 /// Where an export as text goes on after something that would have cost too much to draw, and where one of a part begins there.
 const UNDRAWN: &str = "from here on not all is drawn: it would have cost too much";
 
@@ -234,6 +237,48 @@ impl<W: Write> Exporter<W> {
         Ok(())
     }
 
+    /// Something is missing here, as `note` says: written in its place, where the format has one for it.
+    ///
+    /// # Errors
+    /// The writer's.
+    pub fn hole(&mut self, note: &str) -> io::Result<()> {
+        match &mut self.inner {
+            Inner::Cast(cast) => cast.hole(note, &mut self.losses, &mut self.out),
+            Inner::Raw => Ok(()),
+            Inner::Text(text) => text.hole(note, &mut self.out),
+            Inner::Json => json::missing("damaged", note, self.last, &mut self.out),
+        }
+    }
+
+    /// What comes next, behind a [hole](Exporter::hole), begins on a screen that is not known: told, and on an empty one.
+    ///
+    /// # Errors
+    /// The writer's.
+    pub fn goes_on_blind(&mut self) -> io::Result<()> {
+        self.hole(NO_SCREEN)?;
+        match &mut self.inner {
+            Inner::Cast(cast) => cast.blank(&mut self.out),
+            Inner::Text(text) => text.blank(&mut self.out),
+            Inner::Raw | Inner::Json => Ok(()),
+        }
+    }
+
+    /// What comes next begins with this screen, a keyframe of the recording: what was shown before it is not known. In JSON that is an
+    /// event like any other.
+    ///
+    /// # Errors
+    /// The writer's.
+    pub fn goes_on_from(&mut self, screen: &Event) -> io::Result<()> {
+        self.last = screen.time;
+        let Payload::Keyframe(keyframe) = &screen.payload else { return self.event(screen) };
+        match &mut self.inner {
+            Inner::Json => json::event(screen, &mut self.out),
+            Inner::Cast(cast) => cast.screen(screen.time, keyframe, &mut self.losses, &mut self.out),
+            Inner::Text(text) => text.screen(screen, keyframe.as_bytes(), &mut self.out),
+            Inner::Raw => self.out.write_all(keyframe.as_bytes()),
+        }
+    }
+
     /// From now on what is written says at its end that the recording has none.
     pub fn has_no_end(&mut self) {
         self.cut = Some(Cut::Open);
@@ -262,7 +307,7 @@ impl<W: Write> Exporter<W> {
             }
             Inner::Json => {
                 if let Some(cut) = self.cut {
-                    json::cut(cut, self.last, &mut self.out)?;
+                    json::missing(cut.kind(), cut.note(), self.last, &mut self.out)?;
                 }
             }
             Inner::Raw => {}

@@ -186,6 +186,11 @@ impl Plain {
         self.full_screen.then_some(FULL_SCREEN)
     }
 
+    /// One for a terminal of the same width, with nothing in its line.
+    pub fn blank(&self) -> Self {
+        Self::new(u16::try_from(self.cols).unwrap_or(u16::MAX))
+    }
+
     /// Takes output; gives the lines that were finished.
     pub fn feed(&mut self, bytes: &[u8]) -> Vec<String> {
         let mut all = std::mem::take(&mut self.tail);

@@ -92,8 +92,18 @@ impl Text {
         let at = self.last.max(event.time);
         let restored = std::str::from_utf8(keyframe).ok().and_then(|text| Transcript::restored(text, at));
         let Some(transcript) = restored else { return self.output(event, keyframe, out) };
-        self.last = at;
         self.count(keyframe);
+        self.begin_with(at, transcript, out)
+    }
+
+    /// What comes next begins on an empty screen of the same size.
+    pub(super) fn blank(&mut self, out: &mut impl Write) -> io::Result<()> {
+        let (cols, rows) = self.transcript.terminal().size();
+        self.begin_with(self.last, Transcript::new(cols, rows), out)
+    }
+
+    fn begin_with(&mut self, at: Duration, transcript: Transcript, out: &mut impl Write) -> io::Result<()> {
+        self.last = at;
         let mut told = Vec::new();
         let before = std::mem::replace(&mut self.transcript, transcript);
         before.finish(at, &mut |line| told.push(line));
@@ -117,6 +127,12 @@ impl Text {
             _ => return Ok(()),
         };
         self.tell(&what, false, out)
+    }
+
+    /// Something is missing here, as `what` says: a character that was cut there goes no further.
+    pub(super) fn hole(&mut self, what: &str, out: &mut impl Write) -> io::Result<()> {
+        self.replaced += std::mem::take(&mut self.tail).len() as u64;
+        self.tell(what, false, out)
     }
 
     fn resize(&mut self, cols: u16, rows: u16, out: &mut impl Write) -> io::Result<()> {

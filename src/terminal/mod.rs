@@ -161,6 +161,11 @@ impl Terminal {
         snapshot::size(text).is_some()
     }
 
+    /// The size of the terminal that a keyframe recreates: columns and rows. `None` when it is no keyframe of ours.
+    pub fn size_of(keyframe: &str) -> Option<(u16, u16)> {
+        snapshot::size(keyframe)
+    }
+
     /// Takes what the program wrote. Where it is cut into pieces makes no difference.
     ///
     /// May panic if the grid behind it has a fault; [`Terminal::feed_guarded`] does not.

@@ -3,6 +3,7 @@
 use crate::forge::{CHECK, DATA, FINAL, INDEX, SEG, TABLE};
 use crate::sample::{self, Fleet, Step};
 use crate::{OPEN_END, damage, forged_end, mend_at};
+use sealcast::cast::Payload;
 use sealcast::shell::marks::{Mark, Start};
 use sealcast::shell::said::Said;
 use std::path::PathBuf;
@@ -100,6 +101,63 @@ fn no_command_passes_over_a_hole_in_silence() {
 }
 
 #[test]
+fn what_is_exported_or_played_whole_goes_on_behind_a_hole_and_says_so_in_its_place() {
+    let fleet = Fleet::new("web-3");
+    let desk = Desk::new(&fleet);
+    let mut steps = damage::small_steps("whole");
+    // Before the hole the first half of a character, in it another size; and so much that a keyframe is worth its place.
+    steps.insert(5, sample::out(30_100, b"\xe2\x82"));
+    steps.insert(7, Step::At(32_100, Payload::Resize { cols: 100, rows: 30 }));
+    steps.insert(8, sample::out(32_200, "\x1b[K".repeat(4000)));
+    let drawn = sample::drawn(&fleet, &steps).bytes;
+    let undrawn = damage::small(&fleet, "whole", true).bytes;
+    let path = "store/recording.scast";
+    for (name, whole) in [("drawn", drawn), ("undrawn", undrawn)] {
+        let mut bytes = whole.clone();
+        let (start, end) = of_second(&whole, DATA);
+        bytes[usize::midpoint(start, end)] ^= 1;
+        let place = format!("damaged: here something could not be read: at byte {start} ");
+        for words in [
+            &["export", "-f", "cast", path][..],
+            &["export", "-f", "cast2", path],
+            &["export", "-f", "text", path],
+            &["export", "-f", "json", path],
+            &["play", "--plain", "--speed", "10000", path],
+        ] {
+            let (code, said) = desk.said(&bytes, words);
+            let what = format!("{name}, {words:?}: {code} {said}");
+            let at = |text: &str| said.find(text).unwrap_or_else(|| panic!("{text}: {what}"));
+            assert!(
+                code == 2 && said.contains("error: store/recording.scast: not all of it could be read: "),
+                "{what}"
+            );
+            assert!(at("whole 1.0") < at(&place) && at(&place) < at("whole 2.0"), "{what}");
+            assert!(at("whole 2.0") < at("whole 3.2"), "{what}");
+            // It is known only as it stood on the screen behind the hole.
+            let stood = said.find("whole 1.2");
+            assert_eq!(stood.is_some(), name == "drawn" && words[2] == "text", "{what}");
+            assert!(stood.is_none_or(|stood| stood > at(&place)), "{what}");
+            assert_eq!(said.matches("damaged: here").count(), 1, "{what}");
+            assert!(!said.contains(OPEN_END) && !said.contains("could not be read\""), "{what}");
+            // What stood on the screen is known where its segment begins with it, and the size of the screen.
+            let blind = said.matches("damaged: nor is the screen known").count();
+            assert_eq!(blind, usize::from(name == "undrawn"), "{what}");
+            let emptied = name == "undrawn" && words[2].starts_with("cast");
+            assert_eq!(said.contains(r#""o","\u001bc"]"#), emptied, "{what}");
+            let of_cast = name == "drawn" && words[2].starts_with("cast");
+            assert_eq!(said.contains(r#""r","100x30"]"#), of_cast, "{what}");
+        }
+        // Nothing in raw output could say so: it ends there.
+        let (code, said) = desk.said(&bytes, &["export", "-f", "raw", path]);
+        assert!(
+            code == 2 && said.contains("whole 1.0") && !said.contains("whole 2.0"),
+            "{name}: {code} {said}"
+        );
+        assert!(said.contains(" only: at byte "), "{name}: {said}");
+    }
+}
+
+#[test]
 fn an_exported_part_ends_at_a_hole_and_says_so() {
     const DAMAGED: &str = "damaged: what comes after this could not be read";
     let fleet = Fleet::new("web-3");
@@ -150,11 +208,12 @@ fn damage_to_one_part_of_the_index_costs_no_other_and_every_command_tells_of_it(
             mend_at(&mut bytes, start);
         }
         let said = |words: &[&str]| desk.said(&bytes, words);
-        // What is written or played as a whole ends there, with all of that segment, and never passes for the whole.
+        // What is written or played as a whole goes on behind all of that segment, and says so, where it can, in that place.
         for (words, shows) in [
             (&["export", "-f", "commands", path][..], false),
             (&["export", "-f", "cast", path], true),
             (&["export", "-f", "text", path], true),
+            (&["export", "-f", "raw", path], true),
             (&["play", "--plain", "--speed", "10000", path], true),
         ] {
             let (code, said) = said(words);
@@ -162,8 +221,15 @@ fn damage_to_one_part_of_the_index_costs_no_other_and_every_command_tells_of_it(
                 code == 2 && said.contains("error: ") && said.contains(&place),
                 "{words:?}: {code} {said}"
             );
-            assert!(!said.contains("not closed") && !said.contains("whole 2.0"), "{words:?}: {said}");
-            assert_eq!(said.contains("whole 1.2"), shows, "{words:?}: {said}");
+            assert!(!said.contains("not closed"), "{words:?}: {said}");
+            let told =
+                said.find("damaged: what stands before this could be read, its entry in the index could not");
+            assert_eq!(told.is_some(), shows && words[2] != "raw", "{words:?}: {said}");
+            let [before, behind] = ["whole 1.2", "whole 2.0"].map(|line| said.find(line));
+            assert!(before.is_some() == shows && behind.is_some() == shows, "{words:?}: {said}");
+            assert!(told.is_none_or(|told| before < Some(told) && Some(told) < behind), "{words:?}: {said}");
+            // The screen goes on: nothing of it stands twice.
+            assert!(said.matches("whole 1.2").count() <= 1, "{words:?}: {said}");
             assert!(
                 shows || said.contains(r#""text":"told-by-the-shell","start":35000,"end":36000,"exit":3"#)
             );
