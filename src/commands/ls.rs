@@ -16,6 +16,7 @@ use crate::shell::alone;
 use crate::store::seal::{Opener, UnlockError};
 use crate::text::and_more;
 use serde_json::json;
+use std::collections::BTreeSet;
 
 /// List recordings
 ///
@@ -65,7 +66,7 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
         let what = "labels, tickets, commands, exit statuses and lengths";
         return Err(args.reading.no_identity(context, what, &all));
     }
-    let (mut listed, mut unreadable) = (0, 0);
+    let (mut listed, mut unreadable) = (0, Unreadable::default());
     // Why the identity opens none of those that are listed: one that opens some is not asked of the others.
     let mut all_refused = None;
     // Where one that was named could not be tried, nobody knows what it would have opened: that is told, whatever another opens.
@@ -87,18 +88,18 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
         if public.is_some_and(|header| !header_allows(&conditions, &header)) {
             continue;
         }
-        let Some(mut opened) = or_told(context, recordings::open(found), &mut unreadable) else { continue };
+        let Some(mut opened) = unreadable.or_told(context, recordings::open(found)) else { continue };
         if sealed {
             let is_meant = satisfies(&mut opened, &opener, &query).map_err(|error| {
                 error.while_doing(format!("{}: whether it is meant cannot be told", opened.name()))
             });
-            if or_told(context, is_meant, &mut unreadable) != Some(true) {
+            if unreadable.or_told(context, is_meant) != Some(true) {
                 continue;
             }
         }
         // Only of those that are listed everything is read.
         if !opened.reader.has_all_commands() {
-            let Some(again) = or_told(context, recordings::open(opened.found), &mut unreadable) else {
+            let Some(again) = unreadable.or_told(context, recordings::open(opened.found)) else {
                 continue;
             };
             opened = again;
@@ -107,8 +108,7 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
         let refused = match refused {
             // It would look as if it were sealed to others.
             Some(UnlockError::Container(fault)) => {
-                unreadable += 1;
-                Error::from(fault).while_doing(row.opened.name()).print(&context.console);
+                unreadable.tell(context, &Error::from(fault).while_doing(row.opened.name()));
                 None
             }
             refused => refused,
@@ -135,7 +135,7 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
     }
     if !table.is_empty() {
         context.console.table(&table)?;
-    } else if listed == 0 && unreadable == 0 {
+    } else if listed == 0 && unreadable.count == 0 {
         context.console.note(format!(
             "no recordings{} in {}",
             if conditions.is_empty() { "" } else { " like that" },
@@ -154,25 +154,42 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
     }
     if let Some((refused, name)) = untried {
         let error = Error::from(refused).while_doing(format!("{name}{}", and_more(unopened - 1)));
-        if unreadable == 0 {
+        if unreadable.count == 0 {
             return Err(error);
         }
         error.print(&context.console);
     }
-    match unreadable {
+    match unreadable.count {
         0 => Ok(()),
         1 => Err(Error::new(Kind::Input, "1 recording could not be read")),
         n => Err(Error::new(Kind::Input, format!("{n} recordings could not be read"))),
     }
 }
 
-/// What could be read; else that is told and counted.
-fn or_told<T>(context: &Context, read: Result<T>, unreadable: &mut u64) -> Option<T> {
-    read.inspect_err(|error| {
-        *unreadable += 1;
-        error.print(&context.console);
-    })
-    .ok()
+/// Recordings that could not be read.
+#[derive(Default)]
+struct Unreadable {
+    count: u64,
+    /// What was said that can be done about it.
+    hints: BTreeSet<String>,
+}
+
+impl Unreadable {
+    fn tell(&mut self, context: &Context, error: &Error) {
+        self.count += 1;
+        context.console.remark("error", Style::Red, error);
+        // There may be many of a kind: what to do is said once.
+        for hint in error.hints() {
+            if self.hints.insert(hint.clone()) {
+                context.console.remark("hint", Style::Yellow, hint);
+            }
+        }
+    }
+
+    /// What could be read; else that is told and counted.
+    fn or_told<T>(&mut self, context: &Context, read: Result<T>) -> Option<T> {
+        read.inspect_err(|error| self.tell(context, error)).ok()
+    }
 }
 
 /// Whether the conditions hold, or why that cannot be told.

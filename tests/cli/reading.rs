@@ -428,6 +428,13 @@ fn where_a_condition_is_sealed_it_is_said_for_whom_and_nothing_counts_as_skipped
     assert!(ran.err.contains(&somebody.label()[..12]) && ran.err.contains("not a recipient"), "{ran}");
     let ran = home.run(&["search", "x"]).exits(2);
     assert!(ran.err.contains("(0 skipped by index;") && ran.err.contains("1 could not be opened"), "{ran}");
+    // Of many what to do is said once.
+    home.record(&Recording { recipients: Some(vec![somebody]), ..Recording::default() });
+    for args in [&["ls", "--command", "x"][..], &["search", "x"]] {
+        let ran = home.run(args).exits(2);
+        let said = ["not a recipient", "hint: "].map(|word| ran.err.matches(word).count());
+        assert_eq!(said, [2, 1], "{ran}");
+    }
 }
 
 /// How many programs no command explains was up to whoever was recorded, or made the file.
