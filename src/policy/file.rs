@@ -24,7 +24,13 @@ const MAX_TEXT: usize = 256;
 /// # Errors
 /// Everything that is wrong with it, in the order of the file.
 pub(super) fn read(text: &str, policy: Policy) -> Result<Policy, Vec<Problem>> {
-    let notes = Notes { text, problems: RefCell::default() };
+    let notes = Notes {
+        text,
+        problems: RefCell::default(),
+        known: RefCell::default(),
+        unknown: RefCell::default(),
+        nothing: DeTable::new(),
+    };
     let table = match DeTable::parse(text) {
         Ok(table) => table,
         Err(error) => {
@@ -33,6 +39,7 @@ pub(super) fn read(text: &str, policy: Policy) -> Result<Policy, Vec<Problem>> {
         }
     };
     let policy = fill(policy, table.get_ref(), &notes);
+    notes.tell_unknown();
     let mut problems = notes.problems.into_inner();
     problems.sort_by_key(|problem| problem.line);
     if problems.is_empty() { Ok(policy) } else { Err(problems) }
@@ -40,63 +47,61 @@ pub(super) fn read(text: &str, policy: Policy) -> Result<Policy, Vec<Problem>> {
 
 fn fill(mut policy: Policy, table: &DeTable<'_>, notes: &Notes<'_>) -> Policy {
     let root = Section::new("", table, notes);
-    if let Some(section) = root.section("store") {
-        section.path("path", &mut policy.store.path);
-        section.size("reserve", &mut policy.store.reserve);
-        section.at_least("reserve", super::LEAST_RESERVE, policy.store.reserve);
-        section.size("low-space", &mut policy.store.low_space);
-        section.text("retention", &mut policy.store.retention);
-    }
-    if let Some(section) = root.section("recipients") {
-        section.recipients("default", &mut policy.recipients.default);
-        policy.recipients.period = section.optional_path("period");
-        if let Some(labels) = section.section("label") {
-            for (written, group) in labels.sections() {
-                let mut also = Vec::new();
-                group.recipients("also", &mut also);
-                match label(written.get_ref()) {
-                    Some(label) => drop(policy.recipients.by_label.insert(label, also)),
-                    None => notes.add(
-                        written.span(),
-                        format!("`{}` is no label", escaped(written.get_ref())),
-                        Some("a label is written \"name=value\"".into()),
-                    ),
-                }
-            }
-        }
-        // A host that finds out when somebody becomes root would lock everybody out.
-        if let Err(excess) = policy.recipients.check_room() {
-            section.too_many("default", &excess);
+    let section = root.section("store");
+    section.path("path", &mut policy.store.path);
+    section.size("reserve", &mut policy.store.reserve);
+    section.at_least("reserve", super::LEAST_RESERVE, policy.store.reserve);
+    section.size("low-space", &mut policy.store.low_space);
+    section.text("retention", &mut policy.store.retention);
+
+    let section = root.section("recipients");
+    section.recipients("default", &mut policy.recipients.default);
+    policy.recipients.period = section.optional_path("period");
+    let labels = section.section("label");
+    for (written, group) in labels.sections() {
+        let mut also = Vec::new();
+        group.recipients("also", &mut also);
+        match label(written.get_ref()) {
+            Some(label) => drop(policy.recipients.by_label.insert(label, also)),
+            None => notes.add(
+                written.span(),
+                format!("`{}` is no label", escaped(written.get_ref())),
+                Some("a label is written \"name=value\"".into()),
+            ),
         }
     }
-    if let Some(section) = root.section("signing") {
-        section.path("key", &mut policy.signing_key);
+    // A host that finds out when somebody becomes root would lock everybody out.
+    if let Err(excess) = policy.recipients.check_room() {
+        section.too_many("default", &excess);
     }
-    if let Some(section) = root.section("record") {
-        section.choice("input", Input::NAMES, &mut policy.input);
-        section.duration("flush", Duration::from_millis(100)..=Duration::from_secs(10), &mut policy.flush);
-        section.choice("on-failure", OnFailure::NAMES, &mut policy.on_failure);
-        let mut limit = 0;
-        if section.size("stream-limit", &mut limit) {
-            policy.stream_limit = Some(limit);
-        }
-        section.redactions("redact", &mut policy.redact);
+
+    let section = root.section("signing");
+    section.path("key", &mut policy.signing_key);
+
+    let section = root.section("record");
+    section.choice("input", Input::NAMES, &mut policy.input);
+    section.duration("flush", Duration::from_millis(100)..=Duration::from_secs(10), &mut policy.flush);
+    section.choice("on-failure", OnFailure::NAMES, &mut policy.on_failure);
+    let mut limit = 0;
+    if section.size("stream-limit", &mut limit) {
+        policy.stream_limit = Some(limit);
     }
-    if let Some(section) = root.section("run") {
-        run(&mut policy, &section);
-    }
-    if let Some(section) = root.section("index") {
-        section.flag("shell-integration", &mut policy.shell_integration);
-        section.choice("exec-trace", ExecTrace::NAMES, &mut policy.exec_trace);
-    }
-    if let Some(section) = root.section("guard") {
-        section.choice("profile", Profile::NAMES, &mut policy.guard.profile);
-        section.capabilities("capabilities", &mut policy.guard.capabilities);
-        section.flag("landlock", &mut policy.guard.landlock);
-        section.flag("scope", &mut policy.guard.scope);
-        let beats = Duration::from_secs(1)..=Duration::from_secs(3600);
-        section.duration("heartbeat", beats, &mut policy.guard.heartbeat);
-    }
+    section.redactions("redact", &mut policy.redact);
+
+    let section = root.section("run");
+    run(&mut policy, &section);
+
+    let section = root.section("index");
+    section.flag("shell-integration", &mut policy.shell_integration);
+    section.choice("exec-trace", ExecTrace::NAMES, &mut policy.exec_trace);
+
+    let section = root.section("guard");
+    section.choice("profile", Profile::NAMES, &mut policy.guard.profile);
+    section.capabilities("capabilities", &mut policy.guard.capabilities);
+    section.flag("landlock", &mut policy.guard.landlock);
+    section.flag("scope", &mut policy.guard.scope);
+    let beats = Duration::from_secs(1)..=Duration::from_secs(3600);
+    section.duration("heartbeat", beats, &mut policy.guard.heartbeat);
     policy
 }
 
@@ -118,15 +123,15 @@ fn run(policy: &mut Policy, section: &Section<'_>) {
         policy.banner = if banner.is_empty() { Banner::Silent } else { Banner::Text(banner) };
     }
     policy.shell = section.optional_path("shell");
-    if let Some(labels) = section.section("labels") {
-        policy.labels = labels.labels();
-    }
-    if let Some(env) = section.section("env") {
-        env.names("keep", &mut policy.keep);
-        env.names("withhold", &mut policy.withhold);
-        // What is withheld too much does no harm.
-        policy.withhold = std::mem::take(&mut policy.withhold).in_any_case();
-    }
+
+    let labels = section.section("labels");
+    policy.labels = labels.labels();
+
+    let env = section.section("env");
+    env.names("keep", &mut policy.keep);
+    env.names("withhold", &mut policy.withhold);
+    // What is withheld too much does no harm.
+    policy.withhold = std::mem::take(&mut policy.withhold).in_any_case();
 }
 
 /// `name=value`, both of them not empty.
@@ -139,6 +144,19 @@ fn label(text: &str) -> Option<(String, String)> {
 struct Notes<'a> {
     text: &'a str,
     problems: RefCell<Vec<Problem>>,
+    /// The keys that there are, each with its section: all of them once the file was read.
+    known: RefCell<Vec<(String, &'static str)>>,
+    /// Keys that there are not.
+    unknown: RefCell<Vec<Unknown>>,
+    /// What stands in a section that the file does not have.
+    nothing: DeTable<'a>,
+}
+
+/// A key that its section does not have.
+struct Unknown {
+    section: String,
+    key: String,
+    span: Range<usize>,
 }
 
 impl Notes<'_> {
@@ -147,12 +165,35 @@ impl Notes<'_> {
         let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
         self.problems.borrow_mut().push(Problem { line, what, hint });
     }
+
+    /// Tells of every unknown key, and what was probably meant: one of its section, or of another one.
+    fn tell_unknown(&self) {
+        let known = self.known.borrow();
+        for Unknown { section, key, span } in self.unknown.take() {
+            let (place, all) = (in_section(&section), known.iter().map(|(_, name)| *name));
+            let here: Vec<&str> =
+                known.iter().filter(|(of, _)| *of == section).map(|(_, name)| *name).collect();
+            let elsewhere = || {
+                let meant = nearest(&key, all)?;
+                let mut places = known.iter().filter(|(_, name)| *name == meant);
+                Some((meant, places.next().map(|(of, _)| in_section(of))?))
+            };
+            let hint = if let Some(meant) = nearest(&key, here.iter().copied()) {
+                format!("did you mean `{meant}`?")
+            } else if let Some((meant, its)) = elsewhere() {
+                format!("`{meant}` belongs {its}")
+            } else {
+                format!("known {place}: {}", here.join(", "))
+            };
+            self.add(span, format!("unknown key `{}` {place}", escaped(&key)), Some(hint));
+        }
+    }
 }
 
 /// A text of the file and where it stands.
 type Placed = (Range<usize>, String);
 
-/// A table of the file. Whatever is in it and was never asked for is an unknown key, told when it is dropped.
+/// A table of the file. Whatever is in it and was never asked for when it is dropped is an unknown key.
 struct Section<'a> {
     name: String,
     table: &'a DeTable<'a>,
@@ -168,7 +209,10 @@ impl<'a> Section<'a> {
     }
 
     fn get(&self, key: &'static str) -> Option<&'a Spanned<DeValue<'a>>> {
-        self.asked.borrow_mut().push(key);
+        if !self.asked.borrow().contains(&key) {
+            self.asked.borrow_mut().push(key);
+            self.notes.known.borrow_mut().push((self.name.clone(), key));
+        }
         self.table.iter().find(|(name, _)| name.get_ref() == key).map(|(_, value)| value)
     }
 
@@ -180,15 +224,15 @@ impl<'a> Section<'a> {
         self.notes.add(value.span(), format!("`{}`: {expected}", escaped(&self.inner_name(key))), None);
     }
 
-    fn section(&self, key: &'static str) -> Option<Self> {
-        let value = self.get(key)?;
-        match value.get_ref().as_table() {
-            Some(table) => Some(Self::new(&self.inner_name(key), table, self.notes)),
-            None => {
-                self.wrong(key, value, &format!("a table is expected, not {}", article(value.get_ref())));
-                None
-            }
-        }
+    /// A table in here, without anything in it where it is not there.
+    fn section(&self, key: &'static str) -> Self {
+        let name = self.inner_name(key);
+        let Some(value) = self.get(key) else { return Self::new(&name, &self.notes.nothing, self.notes) };
+        let table = value.get_ref().as_table().unwrap_or_else(|| {
+            self.wrong(key, value, &format!("a table is expected, not {}", article(value.get_ref())));
+            &self.notes.nothing
+        });
+        Self::new(&name, table, self.notes)
     }
 
     /// Every table in here, whatever its name.
@@ -362,13 +406,16 @@ impl<'a> Section<'a> {
     fn recipients(&self, key: &'static str, place: &mut Vec<Recipient>) {
         let Some((_, lines)) = self.strings(key) else { return };
         let mut found: Vec<Recipient> = Vec::new();
-        for (span, line) in lines {
+        let are_many = lines.len() > 1;
+        for (n, (span, line)) in lines.into_iter().enumerate() {
+            // The key itself is not told: it may be a secret one.
+            let which = if are_many { format!("key {}: ", n + 1) } else { String::new() };
             match line.parse::<Recipient>() {
                 Ok(recipient) if found.contains(&recipient) => {}
                 Ok(recipient) => found.push(recipient),
                 Err(error) => self.notes.add(
                     span,
-                    format!("`{}`: {error}", escaped(&self.inner_name(key))),
+                    format!("`{}`: {which}{error}", escaped(&self.inner_name(key))),
                     Some("recipients are public keys: `age1…`, `ssh-ed25519 …` or `ssh-rsa …`".into()),
                 ),
             }
@@ -431,16 +478,17 @@ impl Drop for Section<'_> {
             if asked.contains(&key) {
                 continue;
             }
-            let place = match self.name.as_str() {
-                "" => "at the top of the file".to_owned(),
-                section => format!("in [{}]", escaped(section)),
-            };
-            let hint = match nearest(key, asked.iter().copied()) {
-                Some(meant) => format!("did you mean `{meant}`?"),
-                None => format!("known {place}: {}", asked.join(", ")),
-            };
-            self.notes.add(name.span(), format!("unknown key `{}` {place}", escaped(key)), Some(hint));
+            let (section, key) = (self.name.clone(), key.to_owned());
+            self.notes.unknown.borrow_mut().push(Unknown { section, key, span: name.span() });
         }
+    }
+}
+
+/// Where a key is; a section without a name is the whole file.
+fn in_section(name: &str) -> String {
+    match name {
+        "" => "at the top of the file".to_owned(),
+        name => format!("in [{}]", escaped(name)),
     }
 }
 

@@ -158,6 +158,36 @@ fn everything_wrong_is_told_at_once_with_its_line_and_what_was_meant() {
 }
 
 #[test]
+fn a_key_of_another_section_is_told_with_where_it_belongs() {
+    let told = problems(&minimal(
+        "period = \"/p\"\n[run]\non_failure = \"warn\"\nkeep = []\nlabel = {}\nquux = 1\n[env]\n[store]\nprofile = \"none\"\n",
+    ));
+    let hints: Vec<&str> = told.iter().filter_map(|(_, hint)| hint.as_deref()).collect();
+    assert_eq!(
+        hints,
+        [
+            "`on-failure` belongs in [record]",
+            "`keep` belongs in [run.env]",
+            "did you mean `labels`?",
+            "known in [run]: elevator, require-reason, banner, shell, labels, env",
+            "`env` belongs in [run]",
+            // Also where the file does not have the section.
+            "`profile` belongs in [guard]",
+        ]
+    );
+    let top = problems("flush = \"1s\"\n");
+    assert_eq!(top[0].1.as_deref(), Some("`flush` belongs in [record]"), "{top:?}");
+}
+
+#[test]
+fn of_several_recipients_it_is_told_which_cannot_be_used() {
+    let told = problems(&format!("[recipients]\ndefault = [\"{AGE}\", \"{OTHER}\", \"age1x\"]\n"));
+    assert!(told.len() == 1 && told[0].0.starts_with("line 2: `recipients.default`: key 3: "), "{told:?}");
+    let told = problems("[recipients]\ndefault = [\"age1x\"]\n");
+    assert!(told[0].0.starts_with("line 2: `recipients.default`: not "), "{told:?}");
+}
+
+#[test]
 fn a_label_that_nobody_could_look_for_is_refused() {
     for name in ["", "env=site"] {
         let told = problems(&minimal(&format!("[run]\nlabels = {{ \"{name}\" = \"prod\" }}\n")));
