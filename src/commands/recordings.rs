@@ -346,28 +346,27 @@ impl Opened {
         if self.reader.is_complete() {
             return None;
         }
-        let why = match self.reader.fault() {
-            Some(fault) if self.reader.has_end() => {
-                let why = format!("a part of its index cannot be read ({fault})");
-                let what = match self.reader.can_read_content() {
-                    true => "only those of which the shell told are listed",
-                    false => "your key opens its index only",
-                };
-                let lost = if self.reader.lacks_content() {
-                    "; what was shown there may be missing, too"
-                } else {
-                    ""
-                };
-                return Some(format!("{why}: commands of that part are in no index, and {what}{lost}"));
-            }
-            Some(fault) => format!("it cannot be read on ({fault})"),
-            None => self.end_missing()?,
+        let fault = self.reader.fault().filter(|fault| self.reader.is_hole(fault));
+        let hole = fault.map(|fault| format!("a part of its index cannot be read ({fault})"));
+        let end = match self.reader.end_fault() {
+            _ if self.reader.has_end() => None,
+            Some(fault) => Some(format!("it cannot be read on ({fault})")),
+            None => self.end_missing(),
+        };
+        let lost = match hole.is_some() && self.reader.lacks_content() {
+            true => "; what was shown there may be missing, too",
+            false => "",
+        };
+        let (why, parts) = match (hole, end) {
+            (Some(hole), Some(end)) => (format!("{hole}, and {end}"), "that part and of its last one"),
+            (Some(hole), None) => (hole, "that part"),
+            (None, end) => (end?, "its last part"),
         };
         let what = match self.reader.can_read_content() {
             true => "only those of which the shell told are listed",
             false => "your key opens its index only",
         };
-        Some(format!("{why}: commands of its last part are in no index, and {what}"))
+        Some(format!("{why}: commands of {parts} are in no index, and {what}{lost}"))
     }
 
     /// Its length in a list: the last segment of one that was not closed is in no index. `None`: it is not known.

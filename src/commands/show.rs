@@ -286,10 +286,15 @@ fn or_more(opened: &Opened) -> &'static str {
 }
 
 fn held(opened: &Opened, judged: &Judged, sums: &Sums) -> String {
-    // As `verify` counts them: those that have their end. Where they are damaged it does not come to all.
-    let (all, closed) = (opened.reader.segments(), opened.reader.is_closed());
-    let segments = counted(if closed { all } else { judged.segments() } as u64, "segment");
-    let last = if !closed && all > judged.segments() { " and one without an end" } else { "" };
+    // As `verify` counts them: those that have their end. Where they are damaged it does not come to all, of which each has an entry.
+    let (all, indexed) = (opened.reader.segments(), opened.reader.entries().len());
+    let ended = match judged.word {
+        _ if opened.reader.is_closed() => all,
+        Word::Altered => indexed.max(judged.segments()),
+        _ => judged.segments(),
+    };
+    let segments = counted(ended as u64, "segment");
+    let last = if all > ended { " and one without an end" } else { "" };
     let output = format!("{}{} of output", size(sums.raw), or_more(opened));
     let mut parts = vec![format!("{output} in {segments}{last}")];
     if sums.input > 0 {

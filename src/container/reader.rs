@@ -386,7 +386,7 @@ impl<R: Read + Seek> Reader<R> {
 
     /// Why what stands behind the last chunk that could be read cannot be read, or why its end is not to be believed; `None` where the
     /// file just ends there, as it does where the recorder was stopped or is at work, and where nothing is missing.
-    pub(super) fn end_fault(&mut self) -> Option<Error> {
+    pub(crate) fn end_fault(&mut self) -> Option<Error> {
         if self.has_end() {
             return None;
         }

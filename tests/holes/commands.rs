@@ -387,3 +387,27 @@ fn a_recording_that_was_torn_while_it_was_closed_has_its_end_and_no_mark_that_sa
         assert_eq!(told, cut > 0, "{cut}: {said}");
     }
 }
+
+#[test]
+fn of_a_recording_that_was_not_closed_no_more_is_said_to_be_missing_than_its_hole_and_its_end() {
+    let fleet = Fleet::new("web-3");
+    let desk = Desk::new(&fleet);
+    let path = "store/recording.scast";
+    let mut bytes = damage::small(&fleet, "open", false).bytes;
+    let (start, end) = of_second(&bytes, INDEX);
+    bytes[usize::midpoint(start, end)] ^= 1;
+    mend_at(&mut bytes, start);
+    let place = format!("a part of its index cannot be read (at byte {start} ");
+    let parts =
+        "and it was not closed: commands of that part and of its last one are in no index, and only those";
+    let (code, said) = desk.said(&bytes, &["show", "--commands", path]);
+    assert!(code == 0 && said.contains(&place) && said.contains(parts), "{code} {said}");
+    let (_, said) = desk.said(&bytes, &["show", path]);
+    assert!(said.contains(" in 3 segments and one without an end"), "{said}");
+    // Where it ends at damage besides, both are told.
+    let last = damage::places(&bytes).into_iter().rfind(|(at, _)| bytes[at + 2] == SEG).unwrap().0;
+    bytes[last + 40] ^= 1;
+    let (code, said) = desk.said(&bytes, &["show", "--commands", path]);
+    let on = format!(", and it cannot be read on (at byte {last} ");
+    assert!(code == 0 && said.contains(&place) && said.contains(&on), "{code} {said}");
+}
