@@ -7,7 +7,7 @@
 use super::condition::{Condition, Indexed};
 use super::doubt::Doubt;
 use super::found::Findings;
-use super::hits::{Earliest, Hit, Match, in_index, of_seen};
+use super::hits::{Earliest, Hit, Match, in_index, of_seen, once_each};
 use super::meanwhile::{Meanwhile, Way};
 use super::query::{Facts, Field, Query, Term};
 use super::queue::{Queue, Work};
@@ -537,6 +537,7 @@ impl Subject<'_> {
         commands.sort_by_key(|command| command.start);
         hits.extend(of_seen(found.hits, commands));
         hits.sort_by_key(|hit| (hit.time, hit.field));
+        once_each(&mut hits);
         let over = hits.len().saturating_sub(options.most);
         hits.truncate(options.most);
         Match { header: self.header, hits, more: found.more + over as u64, clocks: self.times.clocks }

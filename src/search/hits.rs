@@ -8,6 +8,7 @@ use super::window::wall;
 use crate::cast::{Command, Exec, Trust, millis};
 use crate::container::{self, Entry, Header, Opening};
 use crate::shell::alone;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
@@ -115,6 +116,23 @@ pub(super) fn of_seen(mut seen: Vec<Seen>, commands: Vec<&Command>) -> impl Iter
             after: seen.after,
         }
     })
+}
+
+/// Several texts of a query found in one line or command at one time are one hit: that of the first of them. What one text found
+/// several times stays that often.
+pub(super) fn once_each(hits: &mut Vec<Hit>) {
+    let (mut times, mut told) = (HashMap::new(), HashSet::new());
+    let is_new: Vec<bool> = hits
+        .iter()
+        .map(|hit| {
+            let place = (hit.time, hit.field, hit.text.as_str());
+            let times = times.entry((hit.term, place)).or_insert(0u64);
+            *times += 1;
+            told.insert((place, *times))
+        })
+        .collect();
+    let mut is_new = is_new.into_iter();
+    hits.retain(|_| is_new.next().unwrap_or(true));
 }
 
 /// The earliest hits of a term in the index, of which there may be millions: never twice as many as are kept.
@@ -240,9 +258,8 @@ pub(super) fn in_index(
 mod tests {
     use super::*;
 
-    #[test]
-    fn of_any_number_of_hits_the_earliest_are_held_and_the_others_counted() {
-        let hit = |ms: u64| Hit {
+    fn hit(ms: u64) -> Hit {
+        Hit {
             term: 0,
             field: Field::Exec,
             time: Some(Duration::from_millis(ms)),
@@ -254,7 +271,39 @@ mod tests {
             command: None,
             before: Vec::new(),
             after: Vec::new(),
-        };
+        }
+    }
+
+    #[test]
+    fn what_several_texts_found_in_one_place_is_one_hit_and_what_one_found_twice_is_two() {
+        let of = |term: usize, ms: u64, text: &str| Hit { term, text: text.into(), ..hit(ms) };
+        let screen = Hit { field: Field::Screen, ..of(1, 5, "rm var") };
+        let mut hits = vec![
+            of(0, 5, "rm var"),
+            of(1, 5, "rm var"),
+            of(1, 5, "rm var"),
+            of(2, 5, "rm var"),
+            screen,
+            of(1, 5, "cd var"),
+            of(1, 6, "rm var"),
+        ];
+        once_each(&mut hits);
+        let told: Vec<_> = hits.iter().map(|hit| (hit.term, hit.field, hit.text.as_str())).collect();
+        let (exec, screen) = (Field::Exec, Field::Screen);
+        assert_eq!(
+            told,
+            [
+                (0, exec, "rm var"),
+                (1, exec, "rm var"),
+                (1, screen, "rm var"),
+                (1, exec, "cd var"),
+                (1, exec, "rm var")
+            ]
+        );
+    }
+
+    #[test]
+    fn of_any_number_of_hits_the_earliest_are_held_and_the_others_counted() {
         for (most, of) in [(10, 1000), (10, 10), (10, 11), (1, 5), (usize::MAX, 20)] {
             let mut hits = Earliest::new(most);
             for n in 0..of {
