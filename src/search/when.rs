@@ -27,7 +27,11 @@ pub fn parse(text: &str, now: Timestamp) -> Result<i64, String> {
             .or_else(|| offset(text))
             .or_else(|| datetime(text).and_then(utc))
             .or_else(|| date(text).and_then(midnight))
-            .or_else(|| time(text).and_then(|time| utc(today.to_datetime(time)))),
+            // With `Z` as the player tells it.
+            .or_else(|| {
+                let clock = time(text.strip_suffix(['Z', 'z']).unwrap_or(text));
+                clock.and_then(|time| utc(today.to_datetime(time)))
+            }),
     };
     moment.map(Timestamp::as_millisecond).ok_or_else(|| {
         "not a time: write `2026-11-22`, `2026-11-22 14:03`, `2026-11-22T14:03:12+02:00`, `14:03`, `today`, `yesterday`, `2h ago` or `30d`"
@@ -120,6 +124,8 @@ mod tests {
             ("2026-11-20 7:30", "2026-11-20T07:30:00Z"),
             ("09:15:01.25", "2026-11-22T09:15:01.25Z"),
             ("09:15", "2026-11-22T09:15:00Z"),
+            ("09:15Z", "2026-11-22T09:15:00Z"),
+            ("09:15:01z", "2026-11-22T09:15:01Z"),
             ("today", "2026-11-22T00:00:00Z"),
             ("yesterday", "2026-11-21T00:00:00Z"),
             ("2h ago", "2026-11-22T12:03:12Z"),
@@ -135,6 +141,8 @@ mod tests {
             "soon",
             "25:00",
             "0915",
+            "0915Z",
+            "Z",
             "09:15+02:00",
             "2026-11-20 25:00",
             "2026-11-20 07:30 noon",
