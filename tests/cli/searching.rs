@@ -113,6 +113,8 @@ fn texts_fields_and_conditions_narrow_the_search() {
     assert_eq!(lines(&["-i", "Minute"]), 2);
     assert_eq!(lines(&["-e", "m.n[u-z]te$"]), 2);
     assert_eq!(lines(&["-q", "minute not rotate"]), 1);
+    // Two texts in one line are one hit.
+    assert_eq!(lines(&["-q", "minute after"]), 2);
     // Every text that is there is told, whichever branch made the recording match.
     assert_eq!(lines(&["-q", "minute user:alice label:none or meta:around"]), 2);
     assert_eq!(
