@@ -3,7 +3,7 @@
 //! Each part begins with the screen as it stood there, so that it plays by itself; a mark says what was found and when.
 
 use super::format::clock;
-use super::part::{begin_at, part_of, screen_at, sized, tell_end};
+use super::part::{begin_at, is_no_screen, part_of, screen_at, sized, tell_end};
 use super::recordings::{Opened, name};
 use crate::cast::{Event, Payload, Trust, millis};
 use crate::console::Progress;
@@ -121,7 +121,13 @@ impl Excerpt {
         let mut fault = None;
         for (number, Part { range, label }) in self.parts.into_iter().enumerate() {
             if number > 0 {
+                if replay.fault().is_some() {
+                    replay = replay.again();
+                }
                 screen = screen_at(&mut replay, range.start);
+            }
+            if screen.as_ref().is_some_and(is_no_screen) {
+                fault = fault.or_else(|| replay.fault().cloned());
             }
             if replay.terminal().overrun() {
                 exporter.begins_undrawn(begins).map_err(wrote)?;
@@ -140,7 +146,7 @@ impl Excerpt {
             if let Some(screen) = screen.take() {
                 exporter.begins_with(&later(&screen)).map_err(wrote)?;
             }
-            part_of(&mut replay, range.start, range.end, &mut |event| {
+            let ended = part_of(&mut replay, range.start, range.end, &mut |event| {
                 if let Payload::Resize { cols, rows } = event.payload {
                     size = (cols, rows);
                 }
@@ -152,16 +158,19 @@ impl Excerpt {
                 }
                 exporter.event(&event).map_err(wrote)
             })?;
-            fault = replay.fault().map(|fault| failed(fault));
-            if fault.is_some() {
-                break;
+            if let Some(ended) = ended {
+                // Those behind it are read all the same, each from its own screen.
+                exporter
+                    .hole(&format!("damaged: the rest of this part could not be read: {ended}"))
+                    .map_err(wrote)?;
+                fault.get_or_insert(ended);
             }
             begins = begins.saturating_add(range.end.saturating_sub(range.start));
         }
         tell_end(&mut exporter, &mut replay, end);
         // What could be read is whole for those who play it.
         let (losses, _) = exporter.finish().map_err(wrote)?;
-        fault.map_or(Ok(losses), Err)
+        fault.map_or(Ok(losses), |fault| Err(failed(&fault)))
     }
 }
 

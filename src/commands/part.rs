@@ -9,7 +9,7 @@ use crate::cast::{Event, Payload, millis};
 use crate::container::{Header, Opening};
 use crate::error::{Error, Kind, Result};
 use crate::export::{Exporter, Format};
-use crate::replay::{Outline, Recording, Replay, Source};
+use crate::replay::{self, Outline, Recording, Replay, Source};
 use crate::sys;
 use crate::terminal::is_bare;
 use std::fs::File;
@@ -39,6 +39,7 @@ pub(super) fn export(
     let mut replay = Replay::new(watched);
     begin_at(&mut header, &mut opening, replay.outline(), from);
     let screen = screen_at(&mut replay, from);
+    let screen_is_unknown = screen.as_ref().is_some_and(is_no_screen);
     sized(&mut opening, replay.terminal().size());
     let mut exporter = Exporter::begin(format, &header, &opening, BufWriter::new(out)).map_err(wrote)?;
     if replay.terminal().overrun() {
@@ -47,8 +48,13 @@ pub(super) fn export(
     if let Some(screen) = screen {
         exporter.begins_with(&screen).map_err(wrote)?;
     }
-    part_of(&mut replay, from, to, &mut |event| exporter.event(event).map_err(wrote))?;
-    tell_end(&mut exporter, &mut replay, to);
+    let blind = replay.fault().filter(|_| screen_is_unknown).cloned();
+    let ended = part_of(&mut replay, from, to, &mut |event| exporter.event(event).map_err(wrote))?;
+    if ended.is_some() {
+        exporter.is_damaged();
+    } else {
+        tell_end(&mut exporter, &mut replay, to);
+    }
     let (losses, mut out) = exporter.finish().map_err(wrote)?;
     out.flush().map_err(wrote)?;
     let mut said = format!("{} to {} written to {}", clock(millis(from)), clock(millis(to)), shown(path));
@@ -56,7 +62,7 @@ pub(super) fn export(
         said.push_str(&format!("; {losses}"));
     }
     // What a damaged recording still gave is kept, and is not passed off for the whole.
-    match replay.fault() {
+    match ended.or(blind) {
         Some(fault) => Err(Error::new(Kind::Input, format!("not all of {said}: {fault}"))),
         None => Ok(said),
     }
@@ -108,13 +114,13 @@ pub(super) fn screen_at<S: Source>(replay: &mut Replay<S>, from: Duration) -> Op
 }
 
 /// The events from where the replay stands up to the end of a range, counted from its start. One segment is held at a time. Ends
-/// where a segment cannot be read on, which [`Replay::fault`] tells: what comes after a hole would pass for what came next.
+/// where a segment cannot be read on, and gives the reason: what comes after a hole would pass for what came next.
 pub(super) fn part_of<S: Source>(
     replay: &mut Replay<S>,
     from: Duration,
     to: Duration,
     each: &mut impl FnMut(&Event) -> Result<()>,
-) -> Result<()> {
+) -> Result<Option<replay::Error>> {
     let place = replay.place();
     let outline = replay.outline();
     let (begins, last) = (outline.segment_at(from), outline.segment_at(to));
@@ -133,22 +139,27 @@ pub(super) fn part_of<S: Source>(
                 each(&Event::new(event.time.saturating_sub(from), event.payload.clone()))?;
             }
         }
-        if segment.fault.is_some() && (number != begins || within) {
-            break;
+        // Behind the end of the range nothing of it is missing.
+        let reached = segment.events.last().is_none_or(|event| event.time <= to);
+        if segment.fault.is_some() && reached && (number != begins || within) {
+            return Ok(segment.fault.clone());
         }
     }
-    Ok(())
+    Ok(None)
 }
 
-/// Lets an export end by saying so where a range up to `to` ends with what could be read, or with what has been recorded so far.
+/// Whether this stands in place of a screen that is not known.
+pub(super) fn is_no_screen(event: &Event) -> bool {
+    matches!(&event.payload, Payload::Marker(text) if text == NO_SCREEN)
+}
+
+/// Lets an export end by saying so where a range up to `to` ends with what has been recorded so far.
 pub(super) fn tell_end<W: Write>(
     exporter: &mut Exporter<W>,
     replay: &mut Replay<Recording<File>>,
     to: Duration,
 ) {
-    if replay.fault().is_some() {
-        exporter.is_damaged();
-    } else if to >= replay.outline().duration() && !replay.source().reader().has_end() {
+    if to >= replay.outline().duration() && !replay.source().reader().has_end() {
         exporter.has_no_end();
     }
 }
@@ -157,7 +168,7 @@ pub(super) fn tell_end<W: Write>(
 mod tests {
     use super::*;
     use crate::cast::{Anchor, Header as CastHeader};
-    use crate::replay::{self, Memory, Segment};
+    use crate::replay::{Memory, Segment};
 
     #[test]
     fn a_part_begins_by_the_wall_clock_of_its_own_segment() {
@@ -224,14 +235,13 @@ mod tests {
             let (from, to) = (Duration::from_secs(from), Duration::from_secs(to));
             let screen = screen_at(&mut replay, from).unwrap();
             let mut shown = String::new();
-            part_of(&mut replay, from, to, &mut |event| {
+            let ended = part_of(&mut replay, from, to, &mut |event| {
                 let Payload::Output(bytes) = &event.payload else { panic!("{event:?}") };
                 shown.push_str(&String::from_utf8_lossy(bytes).replace("\r\n", " "));
                 Ok(())
             })
             .unwrap();
-            let blind = matches!(&screen.payload, Payload::Marker(text) if text == NO_SCREEN);
-            (shown, blind, replay.fault().is_some())
+            (shown, is_no_screen(&screen), ended.is_some())
         };
         let told = |text: &str, blind, fault| (text.to_owned(), blind, fault);
         assert_eq!(part(6, 9), told("07 08 09 ", false, false));
@@ -239,6 +249,6 @@ mod tests {
         assert_eq!(part(11, 25), told("12 13 ", false, true));
         // Inside the hole, and behind it.
         assert_eq!(part(16, 25), told("", true, true));
-        assert_eq!(part(22, 25), told("23 24 25 ", true, true));
+        assert_eq!(part(22, 25), told("23 24 25 ", true, false));
     }
 }

@@ -127,6 +127,12 @@ impl<S: Source> Replay<S> {
         }
     }
 
+    /// At the very start again, as if nothing had been read yet: what could not be read is met, and told, anew.
+    #[must_use]
+    pub fn again(self) -> Self {
+        Self::new(self.source)
+    }
+
     /// The screen.
     pub fn terminal(&self) -> &Terminal {
         &self.terminal

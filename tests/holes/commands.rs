@@ -159,7 +159,7 @@ fn what_is_exported_or_played_whole_goes_on_behind_a_hole_and_says_so_in_its_pla
 
 #[test]
 fn an_exported_part_ends_at_a_hole_and_says_so() {
-    const DAMAGED: &str = "damaged: what comes after this could not be read";
+    const DAMAGED: &str = "damaged: the rest of this part could not be read: at byte ";
     let fleet = Fleet::new("web-3");
     let desk = Desk::new(&fleet);
     let whole = damage::small(&fleet, "whole", true).bytes;
@@ -177,6 +177,26 @@ fn an_exported_part_ends_at_a_hole_and_says_so() {
         let (code, said) = export(&holed, "whole 0.0", "60", format);
         assert!(code == 2 && said.contains("whole 0.2") && said.contains(DAMAGED), "{format}: {code} {said}");
         assert!(!said.contains("whole 2.0"), "{format}: {said}");
+        let (code, said) = export(&holed, "whole 0.1", "1", format);
+        let in_part = said.contains("could only in part be searched");
+        assert!(code == 2 && in_part && !said.contains(DAMAGED), "{format}: {code} {said}");
+    }
+    // Those behind it are written all the same, where they could be searched, each with its screen.
+    let mut steps = damage::small_steps("whole");
+    steps.insert(6, sample::out(33_000, "\x1b[K".repeat(4000)));
+    let mut holed = sample::drawn(&fleet, &steps).bytes;
+    let (start, end) = of_second(&holed, DATA);
+    holed[usize::midpoint(start, end)] ^= 1;
+    for format in ["text", "json", "cast"] {
+        let (code, said) = export(&holed, "whole", "1", format);
+        let at = |text: &str| said.find(text).unwrap_or_else(|| panic!("{format}: {text}: {said}"));
+        assert!(
+            code == 2 && at("whole 1.0") < at(DAMAGED) && at(DAMAGED) < at("whole 2.0"),
+            "{format}: {said}"
+        );
+        assert!(at("whole 2.0") < at("whole 3.2") && said.matches(DAMAGED).count() == 1, "{format}: {said}");
+        // The one that begins inside the hole has none; what was met on its way is no matter of the next one.
+        assert_eq!(said.matches("nor the screen").count(), 1, "{format}: {said}");
     }
     // Where it was not closed, that is said at the end of a part that reaches so far.
     let torn = damage::small(&fleet, "open", false).bytes;
