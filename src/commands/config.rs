@@ -1,5 +1,6 @@
 //! `sealcast config check | show`
 
+mod elevator;
 mod guard;
 mod logins;
 mod place;
@@ -16,7 +17,7 @@ use crate::crypto::known_keys::Trust;
 use crate::error::{Error, Kind, Result};
 use crate::exec;
 use crate::policy::{self, ExecTrace, Policy, Profile};
-use crate::record::elevate::{MADE_ANEW, find_program, kept_in_vain, tells_who_called};
+use crate::record::elevate::{MADE_ANEW, kept_in_vain};
 use crate::record::take;
 use crate::store::Store;
 use crate::sys;
@@ -197,7 +198,7 @@ fn surroundings(policy: &Policy) -> Vec<Finding> {
             "the signing key, the store and the trace of programs were not tried: only root can",
         ));
     }
-    found.extend(of_elevator(policy));
+    found.extend(elevator::of(policy));
     found.extend(of_shell(policy));
     found.extend(of_kept_variables(policy));
     found.extend(of_logins());
@@ -214,6 +215,11 @@ fn surroundings(policy: &Policy) -> Vec<Finding> {
             escaped(name),
             escaped(value)
         )));
+    }
+    if !policy.shell_integration && policy.exec_trace == ExecTrace::Off {
+        let what =
+            "of what is run in a shell no command is listed, nor found by one: nothing tells but the screen";
+        found.push(Finding::note(format!("`index`: without integration and trace, {what}")));
     }
     if policy.input == policy::Input::All {
         found.push(Finding::note("`record.input` is \"all\": passwords that are typed are recorded"));
@@ -305,22 +311,6 @@ fn of_exec_trace(policy: &Policy) -> Option<Finding> {
         .then(|| Finding::serious(format!("`index.exec-trace` is \"strict\": {}", availability.statement)))
 }
 
-fn of_elevator(policy: &Policy) -> Vec<Finding> {
-    let mut found = Vec::new();
-    let Some(elevator) = policy.elevator.first() else { return found };
-    if find_program(elevator).is_none() {
-        found.push(Finding::serious(format!(
-            "`run.elevator`: there is no `{elevator}` in the directories of the system"
-        )));
-    }
-    if !tells_who_called(policy) {
-        found.push(Finding::note(format!(
-            "`run.elevator`: `{elevator}` does not say who called it (sudo, run0 and doas do, called by that name): --self, --ssh and login shells are refused to everybody but root"
-        )));
-    }
-    found
-}
-
 fn of_shell(policy: &Policy) -> Option<Finding> {
     let shell = policy.shell.as_ref()?;
     no_shell(shell).map(|why| Finding::serious(format!("`run.shell`: {} {why}", shell.display())))
@@ -338,6 +328,12 @@ fn of_kept_variables(policy: &Policy) -> Vec<Finding> {
             Finding::note(format!("`run.env.keep`: `{name}` is never kept: {why}"))
         })
         .collect();
+    for (key, names) in [("keep", &policy.keep), ("withhold", &policy.withhold)] {
+        found.extend(names.of_nothing().map(|name| {
+            let what = "names stand there as they are, and `*` for anything";
+            Finding::note(format!("`run.env.{key}`: no variable is called `{}`: {what}", escaped(name)))
+        }));
+    }
     if everything {
         let what = "keeps all that whoever calls has set, but for what is known to make shells run something else: name what is needed";
         found.push(Finding::note(format!("`run.env.keep`: \"*\" {what}")));
@@ -507,6 +503,32 @@ mod tests {
         assert!(found[4].contains("`PATH` is never kept: every session has its own"), "{found:?}");
         assert!(told("\"*\"")[0].contains("name what is needed"));
         assert!(told("\"LC_*\", \"TERM\"").is_empty() && told("\"\"").is_empty());
+    }
+
+    #[test]
+    fn what_no_variable_is_called_is_told() {
+        let told = |env: &str| {
+            let mut found = notes(&format!("[run]\nenv = {{ {env} }}\n"));
+            found.retain(|note| note.contains("no variable is called"));
+            found
+        };
+        for name in ["$LANG", "LANG=C", "LC_ALL LANG", "LC_ALL,LANG", "LC_?", " LANG", "${LANG}"] {
+            let [keep, withhold] =
+                ["keep", "withhold"].map(|key| told(&format!("{key} = [\"A*\", \"{name}\"]")));
+            assert!(keep.len() == 1 && keep[0].starts_with("`run.env.keep`"), "{name}: {keep:?}");
+            assert!(withhold.len() == 1 && withhold[0].contains(&format!("called `{name}`")), "{withhold:?}");
+        }
+        assert_eq!(told("keep = [\"LC_*\", \"a.b-c\", \"BASH_FUNC_x%%\"], withhold = [\"*pass*\"]"), [""; 0]);
+    }
+
+    #[test]
+    fn that_no_commands_are_listed_is_told() {
+        let told = |integration: bool, trace: &str| {
+            let more = format!("[index]\nshell-integration = {integration}\nexec-trace = \"{trace}\"\n");
+            notes(&more).iter().any(|note| note.starts_with("`index`: "))
+        };
+        let all = [told(false, "off"), told(true, "off"), told(false, "auto"), told(true, "auto")];
+        assert_eq!(all, [true, false, false, false]);
     }
 
     #[test]

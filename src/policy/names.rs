@@ -30,6 +30,12 @@ impl Names {
         self.patterns.iter().any(is_it)
     }
 
+    /// Those that are no names of variables, nor patterns of such: with what a shell or another list has there (`$`, `=`, `?`, a comma).
+    pub fn of_nothing(&self) -> impl Iterator<Item = &str> {
+        let foreign = |c: char| c.is_whitespace() || "$={}[]?,;:'\"".contains(c);
+        self.patterns.iter().map(String::as_str).filter(move |pattern| pattern.contains(foreign))
+    }
+
     /// The list as it was written.
     pub fn patterns(&self) -> &[String] {
         &self.patterns

@@ -224,7 +224,7 @@ pub fn elevation(
     let command = again(wish, ourselves, kind);
     let mut environment = None;
     if kind == Elevator::Su {
-        if arguments.last().is_none_or(|last| last != "-c") {
+        if arguments.last().is_none_or(|last| last != "-c" && last != "--command") {
             arguments.push("-c".into());
         }
         let line: Vec<Vec<u8>> = command.iter().map(|word| quoted(word.as_bytes())).collect();

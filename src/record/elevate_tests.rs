@@ -100,10 +100,12 @@ fn every_elevator_gets_the_words_in_its_own_way() {
 
 #[test]
 fn su_gets_one_line_that_shells_read_back_word_for_word() {
-    for elevator in ["[\"su\", \"-c\"]", "[\"su\", \"root\"]"] {
+    for (elevator, before) in
+        [("[\"su\", \"-c\"]", "-c"), ("[\"su\", \"root\"]", "-c"), ("[\"su\", \"--command\"]", "--command")]
+    {
         let elevation = through(elevator, &wish());
         let words = texts(&elevation.arguments);
-        assert_eq!(words[words.len() - 2], "-c");
+        assert_eq!(words[words.len() - 2], before);
         let line = words[words.len() - 1];
         for shell in ["sh", "bash", "fish", "zsh", "ksh"] {
             let printed =
