@@ -4,7 +4,7 @@
 //! passed over. A hit is a line of the transcript; the moment to show is the first at which the text stands on the screen,
 //! which is looked for in slices as well.
 
-use super::pages::Reading;
+use super::pages::{Reading, UNREAD};
 use crate::cast::{Exec, Trust};
 use crate::replay::{Budget, Replay, Source};
 use crate::search::redraw::{Begun, REDRAWN, Stood, Told, clip};
@@ -178,6 +178,8 @@ pub struct Finder {
     again: bool,
     /// Hits that were shown, by `since` and text, and when they stood there: they may be found again.
     shown: Vec<(Duration, String, Duration)>,
+    /// Some of what was typed could not be read.
+    unread: bool,
     /// What had been typed of a line where these segments begin: the next one, and the one before.
     typed: [(usize, Typed); 2],
     showing: Option<Showing>,
@@ -222,6 +224,7 @@ impl Finder {
             done: false,
             again: false,
             shown: Vec::new(),
+            unread: false,
             typed: Default::default(),
             showing: None,
             at: None,
@@ -234,9 +237,9 @@ impl Finder {
         self.done
     }
 
-    /// What there is to say where the screen could be searched only in part.
+    /// What there is to say where the screen, or what was typed, could be searched only in part.
     pub(super) fn doubt(&self) -> Option<String> {
-        self.reading.doubt()
+        self.reading.doubt().or_else(|| self.unread.then(|| UNREAD.to_owned()))
     }
 
     /// How much has been read, in percent.
@@ -326,7 +329,10 @@ impl Finder {
             reading.finish(replay, &mut |line| sink.line(&line, before));
             *sink.anew = sink.anew.saturating_add(1);
         }
-        next >= count || reading.read(replay, next, budget, &mut |line| sink.line(&line, next))
+        let read = next >= count || reading.read(replay, next, budget, &mut |line| sink.line(&line, next));
+        // Behind what could not be read.
+        *sink.anew = sink.anew.saturating_add(usize::from(read && reading.is_nowhere()));
+        read
     }
 
     /// Looks at the next command and its programs, or at the next of the programs that belong to none, as batch search does.
@@ -350,7 +356,9 @@ impl Finder {
         let begun = self.typed.iter().find(|(segment, _)| *segment == self.next);
         let begun = begun.map_or_else(Typed::default, |(_, typed)| typed.clone());
         let (mut typed, mut lines) = (begun.clone(), Vec::new());
-        for event in &replay.load(self.next, budget).events {
+        let segment = replay.load(self.next, budget);
+        self.unread |= segment.fault.is_some();
+        for event in &segment.events {
             typed.event(event, &mut |line| lines.push(line));
         }
         if self.next + 1 >= replay.outline().spans.len() {

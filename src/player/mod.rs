@@ -9,6 +9,8 @@ mod browser;
 mod find;
 mod hits;
 #[cfg(test)]
+mod hole_tests;
+#[cfg(test)]
 mod hostile_tests;
 mod keymap;
 mod lists;

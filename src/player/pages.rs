@@ -12,12 +12,17 @@ const PIECE: usize = 16 << 10;
 /// What a line costs besides its bytes, and what each of its bytes costs.
 const LINE: (u64, u64) = (64, 4);
 
+/// What is said where something that was to be read could not be.
+pub(super) const UNREAD: &str = "a part cannot be read";
+
 /// A transcript under way, which goes on where it was left.
 pub(super) struct Reading {
     settle: Duration,
     state: State,
     /// As [`Transcript::refused`], of all that was read: where reading begins anew, no keyframe knows of it.
     refused: Option<Duration>,
+    /// Something of what was to be read could not be.
+    unread: bool,
 }
 
 enum State {
@@ -40,12 +45,14 @@ struct At {
     within: usize,
     /// Events of the segment before.
     read: usize,
+    /// That could not be read to its end.
+    holed: bool,
 }
 
 impl Reading {
     /// Nothing is read yet. `settle` as in [`Transcript::settling`].
     pub(super) fn new(settle: Duration) -> Self {
-        Self { settle, state: State::Nowhere, refused: None }
+        Self { settle, state: State::Nowhere, refused: None, unread: false }
     }
 
     /// Forgets where it is, to begin somewhere else.
@@ -54,7 +61,8 @@ impl Reading {
     }
 
     /// Reads a segment as far as the budget reaches, and tells the lines that went during it. `true` when the segment has been
-    /// read to its end.
+    /// read to its end. Behind what cannot be read it begins anew, and what stood before that is told: what is drawn there goes
+    /// on from another screen.
     pub(super) fn read<S: Source>(
         &mut self,
         replay: &mut Replay<S>,
@@ -76,7 +84,11 @@ impl Reading {
                     if !done {
                         return false;
                     }
+                    self.unread |= at.holed;
                     if !before {
+                        if at.holed {
+                            self.finish(replay, told);
+                        }
                         return true;
                     }
                     if at.number < wanted {
@@ -112,7 +124,8 @@ impl Reading {
     ) {
         let canvas = replay.outline().canvas;
         let transcript = transcript.settling(self.settle);
-        let mut at = At { transcript, canvas, number, segment: None, event: 0, within: 0, read: 0 };
+        let mut at =
+            At { transcript, canvas, number, segment: None, event: 0, within: 0, read: 0, holed: false };
         at.open(replay, budget);
         self.state = State::At(Box::new(at));
     }
@@ -145,7 +158,12 @@ impl Reading {
 
     /// What there is to say where not all that was read is drawn: who reads, or seeks in vain, must not take it for all there was.
     pub(super) fn doubt(&self) -> Option<String> {
-        doubt(self.refused)
+        doubt(self.refused, self.unread)
+    }
+
+    /// Whether what is read next does not lead on from what was read last.
+    pub(super) fn is_nowhere(&self) -> bool {
+        matches!(self.state, State::Nowhere)
     }
 
     /// What stands after the segments that have been read.
@@ -187,6 +205,7 @@ impl At {
             let spent = self.transcript.terminal().spent().saturating_sub(before);
             budget.charge(spent.saturating_add(lines).saturating_add(LINE.0));
         }
+        self.holed = segment.fault.is_some();
         self.number = self.number.saturating_add(1);
         (self.read, self.event, self.within) = (self.event, 0, 0);
         self.segment = None;
@@ -222,8 +241,10 @@ fn earlier(one: Option<Duration>, other: Option<Duration>) -> Option<Duration> {
     one.into_iter().chain(other).min()
 }
 
-fn doubt(refused: Option<Duration>) -> Option<String> {
-    refused.map(|since| format!("not all is drawn from {} on", times::tenths(since)))
+fn doubt(refused: Option<Duration>, unread: bool) -> Option<String> {
+    let refused = refused.map(|since| format!("not all is drawn from {} on", times::tenths(since)));
+    let unread = unread.then(|| UNREAD.to_owned());
+    refused.into_iter().chain(unread).reduce(|refused, unread| format!("{refused}; {unread}"))
 }
 
 fn blank<S: Source>(replay: &Replay<S>) -> Transcript {
@@ -349,7 +370,7 @@ impl Pages {
 
     /// See [`Reading::doubt`].
     pub(super) fn doubt(&self) -> Option<String> {
-        doubt(earlier(self.reading.refused, self.before.refused))
+        doubt(earlier(self.reading.refused, self.before.refused), self.reading.unread || self.before.unread)
     }
 
     /// Whether it still reads to come where it was sent.

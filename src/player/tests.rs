@@ -3,7 +3,7 @@
 use super::app::{App, Depth, Effect, Integrity, Mark, Message, Pan, Title};
 use super::view;
 use crate::cast::{Anchor, Command, Event, Gap, Payload, Why};
-use crate::replay::{Error, Memory, Outline, Segment, Source};
+use crate::replay::{Memory, Source};
 use crate::terminal::Terminal;
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 use ratatui::buffer::Buffer;
@@ -86,24 +86,24 @@ pub(super) fn app() -> App<Memory> {
     app
 }
 
-pub(super) fn press(app: &mut App<Memory>, code: KeyCode) -> Vec<Effect> {
+pub(super) fn press<S: Source>(app: &mut App<S>, code: KeyCode) -> Vec<Effect> {
     app.update(Message::Key(KeyEvent::new(code, KeyModifiers::NONE)))
 }
 
 /// Types characters; `\n` is Enter.
-pub(super) fn types(app: &mut App<Memory>, keys: &str) -> Vec<Effect> {
+pub(super) fn types<S: Source>(app: &mut App<S>, keys: &str) -> Vec<Effect> {
     let code = |c| if c == '\n' { KeyCode::Enter } else { KeyCode::Char(c) };
     keys.chars().flat_map(|c| press(app, code(c))).collect()
 }
 
 /// Lets work be done until there is none.
-pub(super) fn rest(app: &mut App<Memory>) {
+pub(super) fn rest<S: Source>(app: &mut App<S>) {
     for _ in 0..200 {
         app.update(Message::Tick(Duration::ZERO));
     }
 }
 
-pub(super) fn drawn(app: &mut App<Memory>, width: u16, height: u16) -> (String, Buffer) {
+pub(super) fn drawn<S: Source>(app: &mut App<S>, width: u16, height: u16) -> (String, Buffer) {
     let area = Rect::new(0, 0, width, height);
     let mut buffer = Buffer::empty(area);
     view::player(app, area, &mut buffer);
@@ -529,37 +529,4 @@ fn a_recorder_that_is_gone_ends_the_following_and_its_last_words_are_taken_in() 
         app.update(Message::Tick(ms(250)));
     }
     assert_eq!(app.replay.terminal().row_text(0), "first more last");
-}
-
-/// A session of which one segment cannot be read.
-struct Damaged(Memory);
-
-impl Source for Damaged {
-    fn outline(&self) -> &Outline {
-        self.0.outline()
-    }
-    fn segment(&mut self, number: usize) -> Result<Segment, Error> {
-        if number == 1 { Err(Error("at byte 9: no chunk".into())) } else { self.0.segment(number) }
-    }
-    fn refresh(&mut self) -> Result<bool, Error> {
-        Ok(false)
-    }
-}
-
-#[test]
-fn a_part_that_cannot_be_read_is_told_when_the_player_comes_to_it() {
-    let out = |at: u64, text: &str| Event::new(ms(at), Payload::Output(text.into()));
-    let source =
-        Damaged(Memory::new((80, 24), None, vec![out(0, "one"), out(9, "two"), out(18, "three")], 1));
-    let mut app = App::new(source, Title::default(), Depth::True, Vec::new());
-    app.playing = false;
-    app.update(Message::Work);
-    assert_eq!(app.note, None);
-    app.jump(ms(18));
-    app.update(Message::Work);
-    let told = Some(("a part cannot be read: at byte 9: no chunk".to_owned(), true));
-    assert_eq!(app.note, told);
-    // Once: whatever is said next is not overwritten by it.
-    app.update(Message::Told(Ok("written".into())));
-    assert_eq!(app.note, Some(("written".to_owned(), false)));
 }

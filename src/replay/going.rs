@@ -334,8 +334,10 @@ impl<S: Source> Replay<S> {
                     Payload::Resize { cols, rows } => self.terminal.resize(*cols, *rows),
                     Payload::Keyframe(text) if self.source.draws_alike() => {
                         self.since_keyframe = 0;
-                        // After a fault a keyframe makes it good again.
-                        if self.terminal.fault().is_some() {
+                        // After a fault a keyframe makes it good again, and behind what could not be read it tells what stood there.
+                        let before = self.place.segment.checked_sub(1);
+                        let behind_hole = before.is_some_and(|before| self.holes.contains(&before));
+                        if self.terminal.fault().is_some() || behind_hole {
                             budget.charge(GIVEN_UP);
                             if let Some(terminal) = Terminal::restored(text) {
                                 self.terminal = terminal;

@@ -23,7 +23,7 @@ pub use source::{Error, Memory, Outline, Segment, Source, Span};
 
 use crate::terminal::{self, Terminal, drawn_on};
 use going::{Goal, Next};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -101,6 +101,8 @@ pub struct Replay<S> {
     own_bytes: usize,
     since_keyframe: usize,
     fault: Option<Error>,
+    /// Segments that could not be read to their end, of those that were read.
+    holes: BTreeSet<usize>,
     /// See [`Replay::take_said`].
     said: (Vec<Said>, u64),
 }
@@ -123,6 +125,7 @@ impl<S: Source> Replay<S> {
             own_bytes: 0,
             since_keyframe: 0,
             fault: None,
+            holes: BTreeSet::new(),
             said: (Vec::new(), 0),
         }
     }
@@ -259,6 +262,9 @@ impl<S: Source> Replay<S> {
             let segment = read.unwrap_or_else(|fault| Segment { events: Vec::new(), fault: Some(fault) });
             if segment.fault.is_some() {
                 self.fault.clone_from(&segment.fault);
+                self.holes.insert(number);
+            } else {
+                self.holes.remove(&number);
             }
             let size = segment.size();
             // A byte read costs about as much as one that is passed.

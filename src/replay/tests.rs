@@ -258,6 +258,25 @@ fn what_cannot_be_read_is_said_and_passed_over() {
 }
 
 #[test]
+fn behind_what_cannot_be_read_the_screen_is_the_one_that_stood_there_however_it_is_come_to() {
+    let mut stood = Terminal::new(80, 24);
+    stood.feed(b"$ ");
+    let screen = Event::new(ms(2000), Payload::Keyframe(stood.snapshot().unwrap()));
+    let events =
+        vec![output(0, "\x1b[?1049heditor"), output(1000, "\x1b[?1049l$ "), screen, output(2000, "ls")];
+    let all = || Replay::new(Damaged(Memory::new((80, 24), None, events.clone(), 1)));
+    let mut played = all();
+    played.play_within(ms(5000), Idle::Kept, &mut Budget::endless());
+    let mut stepped = all();
+    while stepped.step_forward() {}
+    let mut sought = all();
+    sought.seek(ms(2000));
+    for replay in [played, stepped, sought] {
+        assert_eq!(replay.terminal().row_text(0), "$ ls");
+    }
+}
+
+#[test]
 fn keyframes_of_another_generation_are_passed_over() {
     struct Other(Memory, bool);
     impl Source for Other {

@@ -1,0 +1,89 @@
+//! Where a part of a recording cannot be read: what is told of it, and what is shown and found behind it.
+
+use super::app::{App, Depth, Message, Title};
+use super::tests::{drawn, ms, press, rest, types};
+use crate::cast::{Event, Payload};
+use crate::replay::{Error, Memory, Outline, Segment, Source};
+use crate::terminal::Terminal;
+use crossterm::event::KeyCode;
+
+/// A session of which one segment cannot be read.
+struct Damaged(Memory);
+
+impl Source for Damaged {
+    fn outline(&self) -> &Outline {
+        self.0.outline()
+    }
+    fn segment(&mut self, number: usize) -> Result<Segment, Error> {
+        if number == 1 { Err(Error("at byte 9: no chunk".into())) } else { self.0.segment(number) }
+    }
+    fn refresh(&mut self) -> Result<bool, Error> {
+        Ok(false)
+    }
+}
+
+#[test]
+fn a_part_that_cannot_be_read_is_told_when_the_player_comes_to_it() {
+    let out = |at: u64, text: &str| Event::new(ms(at), Payload::Output(text.into()));
+    let source =
+        Damaged(Memory::new((80, 24), None, vec![out(0, "one"), out(9, "two"), out(18, "three")], 1));
+    let mut app = App::new(source, Title::default(), Depth::True, Vec::new());
+    app.playing = false;
+    app.update(Message::Work);
+    assert_eq!(app.note, None);
+    app.jump(ms(18));
+    app.update(Message::Work);
+    let told = Some(("a part cannot be read: at byte 9: no chunk".to_owned(), true));
+    assert_eq!(app.note, told);
+    // Once: whatever is said next is not overwritten by it.
+    app.update(Message::Told(Ok("written".into())));
+    assert_eq!(app.note, Some(("written".to_owned(), false)));
+}
+
+#[test]
+fn behind_what_cannot_be_read_is_searched_what_stood_there_and_nothing_is_denied_flatly() {
+    let out = |at: u64, text: &str| Event::new(ms(at), Payload::Output(text.into()));
+    let mut stood = Terminal::new(80, 24);
+    stood.feed(b"$ ");
+    let events = vec![
+        out(0, "\x1b[?1049hin the editor"),
+        Event::new(ms(0), Payload::Input(b"vi".to_vec())),
+        out(9, "\x1b[?1049l$ "),
+        Event::new(ms(18), Payload::Keyframe(stood.snapshot().unwrap())),
+        out(18, "rm hosts"),
+    ];
+    let source = Damaged(Memory::new((80, 24), None, events, 1));
+    let mut app = App::new(source, Title::default(), Depth::True, Vec::new());
+    app.playing = false;
+    types(&mut app, "/editor\n");
+    rest(&mut app);
+    let hits = |app: &App<Damaged>| app.finder.as_ref().unwrap().hits.clone();
+    assert_eq!(hits(&app).iter().map(|hit| hit.text.as_str()).collect::<Vec<_>>(), ["in the editor"]);
+    types(&mut app, "/rm\n");
+    rest(&mut app);
+    let found = hits(&app);
+    assert_eq!((found.len(), found[0].text.as_str(), found[0].page), (1, "$ rm hosts", false));
+    types(&mut app, "/cp\n");
+    rest(&mut app);
+    let told = "a part cannot be read; “cp” was not found in: screen".to_owned();
+    assert_eq!(app.note, Some((told, true)));
+    types(&mut app, "gt");
+    for _ in 0..5 {
+        press(&mut app, KeyCode::Down);
+        rest(&mut app);
+    }
+    let (screen, _) = drawn(&mut app, 80, 24);
+    assert!(
+        screen.contains("transcript · a part cannot be read") && screen.contains(" $ rm hosts"),
+        "{screen}"
+    );
+    assert!(screen.contains("▣ in the editor") && !screen.contains("▣ $ rm"), "{screen}");
+    types(&mut app, "q");
+    for scope in ["commands", "input"] {
+        press(&mut app, KeyCode::Tab);
+        types(&mut app, "/cp\n");
+        rest(&mut app);
+        let doubt = if scope == "input" { "a part cannot be read; " } else { "" };
+        assert_eq!(app.note, Some((format!("{doubt}“cp” was not found in: {scope}"), true)));
+    }
+}
