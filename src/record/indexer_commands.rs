@@ -292,6 +292,10 @@ impl<F: FnMut(terminal::Line)> Screen for Watched<'_, F> {
         }
         screen::of(self.shown.terminal())
     }
+
+    fn above(&mut self, count: usize) -> Vec<String> {
+        if is_lost(self.shown) { Vec::new() } else { screen::above(self.shown.terminal(), count) }
+    }
 }
 
 #[cfg(test)]

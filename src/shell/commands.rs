@@ -11,6 +11,7 @@
 mod entries;
 mod hints;
 mod lines;
+mod pasted;
 mod prompts;
 mod so_far;
 mod start;
@@ -377,7 +378,7 @@ impl Tracker {
                 // fish tells of an end only where something ran, and by another hook.
                 if !std::mem::take(&mut self.end_since_prompt) && self.place == Place::Prompt {
                     self.unstart(time, at, None);
-                    self.typing.lines.clear();
+                    self.forget_lines();
                 }
                 self.prompts.begins();
                 self.cwd = cwd.or(self.cwd.take());
@@ -391,7 +392,7 @@ impl Tracker {
                 self.sends_start = true;
                 self.starts = self.starts.saturating_add(1);
                 self.unstarted = 0;
-                self.start(time, at, start);
+                self.start(time, at, start, screen);
             }
             Mark::End { status, pipe, cancelled } => {
                 (self.end_since_prompt, self.hookless) = (true, false);
@@ -479,7 +480,7 @@ impl Tracker {
         }
         let unstarted = self.unstart(time, at, status);
         self.ended = ended.or(unstarted);
-        self.typing.lines.clear();
+        self.forget_lines();
         (self.typing.after, self.typing.drawn) = (None, None);
         self.read_ahead(time, at, status);
     }

@@ -20,6 +20,11 @@ pub trait Screen {
     fn feed(&mut self, bytes: &[u8]);
     /// The line with the cursor; `None` when there is no telling, or a full-screen program has the terminal.
     fn line(&mut self) -> Option<Line>;
+    /// The lines above the one with the cursor, from that up: no more than `count`, and none where there is no telling.
+    fn above(&mut self, count: usize) -> Vec<String> {
+        let _ = count;
+        Vec::new()
+    }
 }
 
 /// No screen: nothing can be inferred.
@@ -38,6 +43,10 @@ impl Screen for Terminal {
     fn line(&mut self) -> Option<Line> {
         of(self)
     }
+
+    fn above(&mut self, count: usize) -> Vec<String> {
+        above(self, count)
+    }
 }
 
 /// The line with the cursor on this terminal; `None` in full-screen programs and after a fault.
@@ -46,11 +55,7 @@ pub fn of(terminal: &Terminal) -> Option<Line> {
         return None;
     }
     let cursor = terminal.cursor();
-    let mut first = cursor.row;
-    let joined = |above| terminal.row_wraps(above) && !is_unfinished(terminal, above);
-    while first.checked_sub(1).is_some_and(joined) {
-        first = first.saturating_sub(1);
-    }
+    let first = first_row(terminal, cursor.row);
     let mut line = Line::default();
     let mut row = first;
     loop {
@@ -74,6 +79,30 @@ pub fn of(terminal: &Terminal) -> Option<Line> {
     }
     line.text.truncate(line.text.trim_end().len());
     Some(line)
+}
+
+/// See [`Screen::above`]. Of one that begins above the screen it is the end.
+pub fn above(terminal: &Terminal, count: usize) -> Vec<String> {
+    let mut lines = Vec::new();
+    if terminal.is_alternate() || terminal.fault().is_some() {
+        return lines;
+    }
+    let mut below = first_row(terminal, terminal.cursor().row);
+    while let Some(last) = below.checked_sub(1).filter(|_| lines.len() < count) {
+        below = first_row(terminal, last);
+        let text: String = (below..=last).map(|row| terminal.row_text(row)).collect();
+        lines.push(text.trim_end().to_owned());
+    }
+    lines
+}
+
+/// The first of the rows that wrap into this one.
+fn first_row(terminal: &Terminal, mut row: u16) -> u16 {
+    let joined = |above| terminal.row_wraps(above) && !is_unfinished(terminal, above);
+    while row.checked_sub(1).is_some_and(joined) {
+        row = row.saturating_sub(1);
+    }
+    row
 }
 
 /// Whether a row ends in the sign that zsh and fish put behind output without a newline. Blanks follow it beyond the margin, so that the

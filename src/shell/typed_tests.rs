@@ -3,6 +3,9 @@
 use super::*;
 use crate::terminal::Terminal;
 
+/// Twice: readline has drawn the prompt anew.
+const DRAWN: Mark = Mark::Typing(AtPrompt { number: None, commands: Some(1), pid: Some(10), status: None });
+
 /// A shell before a terminal, at a prompt of its own.
 struct Seat {
     tracker: Tracker,
@@ -48,6 +51,29 @@ impl Seat {
         self.shows(drawn);
         self.tracker.entered(self.time);
         self.shows("\r\n")
+    }
+
+    /// Several lines in one paste, and Enter. `again`: with the prompt, as drawn at Enter.
+    fn pastes(&mut self, lines: &[&str], again: bool, enters_first: bool) -> &mut Self {
+        self.time += 1_000;
+        self.marks(DRAWN);
+        (1..lines.len()).for_each(|_| self.tracker.entered(self.time));
+        if enters_first {
+            self.tracker.entered(self.time);
+        }
+        self.shows(
+            &lines.iter().map(|line| format!("\x1b[7m{line}\x1b[27m")).collect::<Vec<_>>().join("\r\n\r"),
+        );
+        if !enters_first {
+            self.tracker.entered(self.time);
+        }
+        (1..lines.len()).for_each(|_| _ = self.shows("\x1b[A"));
+        if again {
+            self.shows("\r# ").marks(DRAWN);
+        } else {
+            self.shows("\r\x1b[2C");
+        }
+        self.shows(&format!("{}\r\n", lines.join("\r\n\r")))
     }
 
     fn starts(&mut self, text: &str) -> &mut Self {
@@ -206,6 +232,89 @@ fn of_a_prompt_of_two_rows_no_line_was_typed_though_several_were_ended_before_it
     }
 }
 
+/// Readline shows them marked, and at Enter once more, with the prompt where that is shorter to write.
+#[test]
+fn lines_that_were_pasted_together_and_are_in_no_history_are_all_taken_from_the_screen() {
+    let lines = [" for i in 1; do", "  id > y", "done"];
+    for (again, enters_first) in [(true, true), (true, false), (false, true), (false, false)] {
+        let mut seat = Seat::new("bash");
+        seat.whole_prompt("# ").pastes(&lines, again, enters_first);
+        seat.starts_unlisted("ls").shows("x\r\ny\r\n");
+        seat.whole_prompt("# ").types(" id").starts_unlisted("ls");
+        let expected = [inferred(&lines.join("\n"), &["unlisted"]), inferred(" id", &["unlisted"])];
+        assert_eq!(seat.whole_prompt("# ").entries(), expected, "{again} {enters_first}");
+        assert_eq!(seat.tracker.typing.enters, 0);
+    }
+}
+
+/// Of each bash tells a start, and nobody where the one before it ends.
+#[test]
+fn commands_that_were_pasted_together_and_are_in_no_history_are_one_entry_that_says_so() {
+    for (number, flags) in [(None, &["read-on"][..]), (Some(4), &["unlisted", "read-on"])] {
+        let mut seat = Seat::new("bash");
+        seat.whole_prompt("# ").pastes(&[" cd /srv", " id"], true, true);
+        for _ in 0..2 {
+            let text = number.map(|_| "ls".to_owned());
+            seat.marks(Mark::Start(Start { text, number, before: Some(5), ..Start::default() }))
+                .shows("0\r\n");
+        }
+        seat.whole_prompt("# ").types("ls").starts("ls");
+        let told = ("ls".to_owned(), Trust::Told, vec![]);
+        assert_eq!(seat.whole_prompt("# ").entries(), [inferred(" cd /srv\n id", flags), told]);
+    }
+}
+
+/// Without the first of them on the screen nobody knows which stood there.
+#[test]
+fn lines_that_were_pasted_together_and_do_not_fit_the_screen_may_be_a_part() {
+    for again in [true, false] {
+        let lines: Vec<String> = (0..30).map(|n| format!(" id {n}")).collect();
+        let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+        let mut seat = Seat::new("bash");
+        seat.whole_prompt("# ").pastes(&lines, again, true).starts_unlisted("ls");
+        let entries = seat.whole_prompt("# ").entries();
+        let [(text, Trust::Inferred, flags)] = entries.as_slice() else { panic!("{entries:?}") };
+        assert!(text.starts_with(" id 0") && flags.iter().any(|flag| flag == "cut"), "{again} {entries:?}");
+    }
+}
+
+#[test]
+fn a_prompt_below_a_line_that_was_expanded_first_is_no_paste() {
+    let mut seat = Seat::new("bash");
+    seat.whole_prompt("# ").marks(DRAWN).types(" !!").shows("# ").marks(DRAWN);
+    seat.types(" id").starts_unlisted("ls");
+    assert_eq!(seat.whole_prompt("# ").entries(), [inferred(" id", &["unlisted"])]);
+}
+
+/// What is pasted behind it starts; the history has taken the comment alone.
+#[test]
+fn a_comment_is_no_command() {
+    let mut seat = Seat::new("bash");
+    let starts = |seat: &mut Seat, text: &str| {
+        let (text, number) = (Some(text.to_owned()), Some(5));
+        seat.marks(Mark::Start(Start { text, number, before: Some(5), ..Start::default() }));
+    };
+    seat.whole_prompt("$ ").types("# look");
+    seat.whole_prompt("$ ").types(" rm x");
+    starts(&mut seat, "# look");
+    // Without `interactive_comments`.
+    seat.whole_prompt("$ ").types("# look");
+    starts(&mut seat, "# look");
+    let told = ("# look".to_owned(), Trust::Told, vec![]);
+    assert_eq!(seat.whole_prompt("$ ").entries(), [inferred(" rm x", &["unlisted"]), told]);
+}
+
+/// The history has taken but the last one.
+#[test]
+fn a_line_of_a_paste_of_which_the_shell_tells_is_no_part_of_the_entry_before() {
+    let mut seat = Seat::new("bash");
+    seat.whole_prompt("# ").pastes(&[" cd /srv", "id"], true, true).starts_unlisted("ls");
+    let (text, number) = (Some("id".into()), Some(5));
+    seat.marks(Mark::Start(Start { text, number, before: Some(5), ..Start::default() }));
+    let told = ("id".to_owned(), Trust::Told, vec![]);
+    assert_eq!(seat.whole_prompt("# ").entries(), [inferred(" cd /srv", &["unlisted"]), told]);
+}
+
 /// Of a paste, as bash reads it on: the history takes the same line twice, or leaves the second out.
 #[test]
 fn the_same_line_again_is_one_of_its_own_where_the_history_has_taken_it() {
@@ -228,11 +337,11 @@ fn lines_that_go_on_are_whole_where_they_are_taken_from_the_screen() {
     for more in ["> ", "", "\u{276f} "] {
         let mut seat = Seat::new("bash");
         seat.whole_prompt("# ").types(" cat <<E");
-        for line in ["} > y", "[[ $a > 5", "E"] {
+        for line in ["} > y", "[[ $a > 5", "# rm z", "E"] {
             seat.shows(more).types(line);
         }
         seat.starts_unlisted("ls");
-        let expected = inferred(" cat <<E\n} > y\n[[ $a > 5\nE", &["unlisted"]);
+        let expected = inferred(" cat <<E\n} > y\n[[ $a > 5\n# rm z\nE", &["unlisted"]);
         assert_eq!(seat.whole_prompt("# ").entries(), [expected], "{more:?}");
     }
 }

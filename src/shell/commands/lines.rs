@@ -3,6 +3,7 @@
 //! A line is read when the cursor leaves it. Where a prompt ends in it is known from what stood there when typing began, or from
 //! the line before, or guessed by its sign. Refuses to take answers to questions for commands.
 
+use super::pasted::Pasted;
 use super::unstarted::Standing;
 use super::{Place, Span, Tracker};
 use crate::cast::{Command, Source, Trust};
@@ -46,6 +47,8 @@ pub(super) struct Typing {
     pub(super) at: u64,
     /// Lines of the command so far.
     pub(super) lines: Vec<String>,
+    /// What was pasted as one of several.
+    pub(super) pasted: Pasted,
     /// The last of them fills the screen.
     pub(super) fills: bool,
     /// Lines that were typed while a command ran, of a shell that tells of no starts: for the shell, if no program has read them.
@@ -87,6 +90,7 @@ impl Tracker {
             self.place == Place::Prompt && self.prompts.last.is_some() && prompt.is_some() && !bare;
         let Some(mut line) = line else { return };
         let whole = cut_beside(&mut line);
+        self.first_again(&line);
         let begin = std::mem::replace(&mut self.typing.at, time);
         let alone = self.is_bare_enter(&line);
         let prompt = prompt.or_else(|| alone.then(|| line.before.clone()));
@@ -162,6 +166,11 @@ impl Tracker {
         if self.place != Place::Prompt && !continues {
             self.typing.lines.clear();
         }
+        let stands = is_whole && (nothing || !prompt.trim().is_empty());
+        if self.typing.lines.is_empty() && stands {
+            self.typing.pasted.begins(&line.text, &prompt);
+        }
+        self.typing.pasted.goes_on(continues);
         if self.typing.lines.len() < MAX_LINES {
             self.typing.lines.push(text.clone());
             self.typing.fills = line.fills;
@@ -204,7 +213,9 @@ impl Tracker {
         let goes_on = self.place == Place::Prompt && self.sends_start && !self.typing.lines.is_empty();
         let is_told = goes_on && self.prompts.last.is_some();
         let prompt = prompt_of(line);
-        if is_told && prompt.contains(|c| !PROMPT_SIGNS.contains(&c)) { "" } else { prompt }
+        // Behind `#` stands a comment.
+        let may_be_typed = |c| c == '#' || !PROMPT_SIGNS.contains(&c);
+        if is_told && prompt.contains(may_be_typed) { "" } else { prompt }
     }
 
     /// The cursor is about to leave a line behind the prompt, for which no Enter is known.
@@ -299,7 +310,7 @@ fn far_right(line: &Line) -> Option<&str> {
 }
 
 /// The part of a line that looks like a prompt: up to the first prompt sign with a blank after it.
-fn prompt_of(line: &str) -> &str {
+pub(super) fn prompt_of(line: &str) -> &str {
     let end = line.char_indices().find_map(|(at, c)| {
         let after = at.checked_add(c.len_utf8())?;
         (PROMPT_SIGNS.contains(&c) && line.get(after..)?.starts_with(' ')).then_some(after)

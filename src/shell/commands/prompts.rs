@@ -83,12 +83,11 @@ impl Tracker {
         let since = self.last_end.first.max(self.typing.at.saturating_mul(1_000)).min(at.last);
         let again = untold_end && last == Some(told);
         if again {
-            // It is drawn again, as behind a list of completions: what was entered since was none of its lines.
             let none = self.unstart(time, at, None);
             if let Some(entry) = none.and_then(|id| self.entry(id)) {
                 entry.solid = false;
             }
-            self.typing.lines.clear();
+            self.drawn_again(screen);
         } else if is_running || untold_end {
             // The hook that tells of ends is gone, and with it the one that tells the directory; the prompt still knows the status.
             self.end(time, at, told.status, Vec::new(), false);

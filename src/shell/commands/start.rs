@@ -8,6 +8,7 @@ use super::{Place, Span, Tracker, push_flag};
 use crate::cast::{Command, Source, Trust, is_unread};
 use crate::shell::differences;
 use crate::shell::marks::{Start, UNLISTED};
+use crate::shell::screen::Screen;
 
 /// The flag of the first command of which no end was told.
 const ENDLESS: &str = "marks-ended: the shell goes on, but no longer tells how commands end";
@@ -29,11 +30,22 @@ impl Tracker {
         let guess = self.entries.iter().find(|entry| entry.is_guess());
         let typed = guess.and_then(|entry| entry.command.text.lines().next());
         if let (Some(first), Some(typed)) = (lines.first_mut(), typed)
-            && first.starts_with(typed)
+            && first.strip_prefix(typed).is_some_and(|right| right.starts_with("    "))
         {
             typed.clone_into(first);
         }
         lines
+    }
+
+    /// The last of the lines that were read off the screen for this entry start only now.
+    fn is_not_of(&mut self, id: u64, told: &str) {
+        let Some(entry) = self.entry(id).filter(|entry| entry.command.source == Source::Screen) else {
+            return;
+        };
+        let before = entry.command.text.strip_suffix(told).and_then(|before| before.strip_suffix('\n'));
+        if let Some(before) = before.map(str::to_owned) {
+            entry.command.text = before;
+        }
     }
 
     fn tell_endless(&mut self, id: u64) {
@@ -45,8 +57,8 @@ impl Tracker {
     }
 
     /// `time`: when the mark was read, milliseconds, as the event of the recording has it; `at`: when it happened.
-    pub(super) fn start(&mut self, time: u64, at: Span, start: Start) {
-        let mut shown = std::mem::take(&mut self.typing.lines);
+    pub(super) fn start(&mut self, time: u64, at: Span, start: Start, screen: &mut impl Screen) {
+        let (mut shown, is_part) = self.take_lines(screen);
         if shown.is_empty() {
             // Its Enter was not echoed (`stty -echo`): what the cursor leaves next is the first line of its output.
             self.typing.enters = self.typing.enters.saturating_sub(1);
@@ -61,6 +73,8 @@ impl Tracker {
         // The history did not take this line (a leading blank, a rule of the user's): its last line is another one, but where the
         // same was entered again. Where the screen does not tell, nobody does.
         let unlisted = start.number.zip(number).is_some_and(|(now, before)| now < before);
+        // Nothing starts for a comment: what was pasted behind it does.
+        let unlisted = unlisted || start.number.is_some() && start.text.as_deref().is_some_and(is_comment);
         let screen_text = if shown.is_empty() { drawn } else { self.without_right(&shown) }.join("\n");
         let flags = start.flags();
         let withheld = start.withheld;
@@ -83,6 +97,9 @@ impl Tracker {
                 if unlisted {
                     command.flags.push(UNLISTED.into());
                 }
+                if is_part {
+                    command.flags.push(PART.into());
+                }
                 if last_only {
                     command.flags.push("last-line: the shell told only the last of several lines".into());
                 }
@@ -96,7 +113,14 @@ impl Tracker {
             let last = self.typing.after.map(|after| after.saturating_sub(1));
             let is_told = start.number.is_some_and(|now| last.is_none_or(|last| now <= last));
             let again = self.entry(id).is_some_and(|e| is_told && e.command.text == command.text);
-            if typed.is_none() && again {
+            // Or nobody tells which of those it is that stand there already.
+            let among =
+                self.entry(id).is_some_and(|e| e.command.source == Source::Screen && e.shown.len() > 1);
+            let among = among && shown.is_empty() && command.text.is_empty();
+            if shown.is_empty() && command.source == Source::Shell {
+                self.is_not_of(id, &command.text);
+            }
+            if typed.is_none() && (again || among) {
                 if let Some(entry) = self.entry(id) {
                     entry.read_on = true;
                     push_flag(&mut entry.command, READ_ON);
@@ -141,4 +165,10 @@ impl Tracker {
         self.place = Place::Running(id);
         self.ended = None;
     }
+}
+
+/// Whether there is nothing else in it.
+fn is_comment(text: &str) -> bool {
+    let mut lines = text.lines().map(str::trim_start).filter(|line| !line.is_empty()).peekable();
+    lines.peek().is_some() && lines.all(|line| line.starts_with('#'))
 }
