@@ -7,7 +7,8 @@
 Decrypts a recording, closed or torn, to an asciicast v3 document on standard output, or the commands of its index to JSON
 lines (and, after those of each segment, the programs that belong to none). Needs the stock `age` command and
 the Python packages `cryptography` and `zstandard`. It checks that what it reads is what was sealed; whether the file is
-authentic as a whole, and who signed it, is another question (`sealcast verify`).
+authentic as a whole, and who signed it, is another question (`sealcast verify`). Of one that is damaged it gives nothing but an
+error that says where: what can be read before and behind that is what `sealcast export` gives.
 """
 import argparse
 import base64

@@ -85,6 +85,7 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
                     count.unchecked += 1;
                 }
                 count.bad += usize::from(!judged.is_good());
+                count.altered |= judged.word == Word::Altered;
                 if judged.word == Word::Foreign {
                     count.of_foreign.extend(recording.header().map(|header| header.host));
                 }
@@ -144,6 +145,8 @@ struct Count {
     of: usize,
     /// Not intact.
     bad: usize,
+    /// One of those is altered.
+    altered: bool,
     /// Whose content could not be checked, or nothing of which could be read.
     unchecked: usize,
     /// Not looked at, as nobody reads the output any more.
@@ -157,7 +160,7 @@ struct Count {
 impl Count {
     /// The answer to whoever asked whether all are intact: no goes before not known.
     fn answer(self) -> Result<()> {
-        let Self { of, bad, unchecked, unseen, locked, of_foreign } = self;
+        let Self { of, bad, altered, unchecked, unseen, locked, of_foreign } = self;
         let not_intact = || match of {
             1 => "the recording is not intact".to_owned(),
             of => format!("{bad} of {of} recordings are not intact"),
@@ -168,6 +171,11 @@ impl Count {
                 "-k FILE trusts a key for the host that a recording names, here {host}{}; keys that it had before belong in FILE too",
                 and_more(of_foreign.len().saturating_sub(1))
             ));
+        }
+        if altered {
+            let what = "leave an altered file as it is: only its good part is as it was written; of the rest `sealcast play` and `sealcast \
+                        export` show what can be read, and say where something is missing";
+            hints.push(what.to_owned());
         }
         if unseen > 0 {
             let (kind, found) = match bad {
@@ -231,7 +239,14 @@ fn judge_file(
         report => report.or_say(|| shown(&found.path))?,
     };
     let mut judged = describe(report, silent);
-    if identities.is_empty() || judged.word == Word::Altered {
+    if identities.is_empty() {
+        return Ok(judged);
+    }
+    if judged.word == Word::Altered {
+        // Bytes are told by the file, and what happened by its times.
+        if let Some(last) = last_signed(file, judged.report.signed, identities) {
+            judged.detail.push_str(&format!(", the last event before that at {}", clock(last)));
+        }
         return Ok(judged);
     }
     // What stands behind a tear has been judged: it is no content.
@@ -294,6 +309,14 @@ impl Seek for Beginning<'_> {
             to => to,
         })
     }
+}
+
+/// The time of the last event before the byte up to which an altered recording is signed, milliseconds; `None` where nothing is, or
+/// none of the identities opens it. What is signed ends where a recorder may have been stopped.
+fn last_signed(file: &File, signed: u64, identities: &Identities) -> Option<u64> {
+    let mut reader = Reader::open(Beginning { file, length: signed }).ok()?;
+    let access = seal::unlock(&mut reader, identities).ok()?;
+    (access == seal::Access::Content).then(|| last_time(&mut reader))?
 }
 
 fn check_content(

@@ -161,3 +161,32 @@ fn no_goes_before_not_known_and_both_are_told_of_how_many() {
         assert_eq!(answer(of, bad, unchecked, unseen, locked), Some((kind, told.to_owned())));
     }
 }
+
+#[test]
+fn of_an_altered_recording_is_told_up_to_when_it_is_good_where_an_identity_opens_it() {
+    let desk = Desk::new();
+    let whole = std::fs::read(&desk.found.path).unwrap();
+    let mut times = BTreeSet::new();
+    for at in (600..whole.len()).step_by(37) {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 1;
+        std::fs::write(&desk.found.path, &bytes).unwrap();
+        let [(without, reason), (with, told)] = desk.both();
+        assert_eq!((without, with), ("altered", "altered"), "{at}: {reason}\n{told}");
+        let good = reason.split_once("good up to byte ").and_then(|(_, byte)| byte.parse::<usize>().ok());
+        assert!(good.is_none_or(|good| good <= at), "{at}: {reason}");
+        let last = told.strip_prefix(&reason).unwrap();
+        let time = last.strip_prefix(", the last event before that at ");
+        assert_eq!(time.is_some(), !last.is_empty(), "{at}: {told}");
+        times.extend(time.map(|time| (good.unwrap(), time.to_owned())));
+    }
+    // Each place has one time, and a later one none that is earlier.
+    let (places, told): (BTreeSet<_>, Vec<_>) = times.iter().cloned().unzip();
+    assert_eq!(places.len(), times.len(), "{times:?}");
+    assert!(told.is_sorted() && told.first().unwrap() == "0:11.0", "{times:?}");
+    assert!(told.last().unwrap() == "0:41.0" && times.len() > 1, "{times:?}");
+    // A command says what to do with it.
+    let count = Count { of: 1, bad: 1, altered: true, ..Count::default() };
+    let error = count.answer().unwrap_err();
+    assert!(error.hints().iter().any(|hint| hint.starts_with("leave an altered file as it is: ")));
+}
