@@ -32,7 +32,10 @@ impl<S: Source> App<S> {
         let text = crate::text::escaped(finder.pattern.text()).to_string();
         let Some(last) = finder.hits.len().checked_sub(1) else {
             let doubt = finder.doubt().map_or_else(String::new, |doubt| format!("{doubt}; "));
-            let denied = format!("{doubt}“{text}” was not found in: {}", finder.scope.name());
+            let source = self.replay.source_ref();
+            // It stays there to be read while more comes.
+            let so_far = if !source.is_ended() && source.is_written() { " so far" } else { "" };
+            let denied = format!("{doubt}“{text}” was not found{so_far} in: {}", finder.scope.name());
             self.note = Some((denied, true));
             return;
         };

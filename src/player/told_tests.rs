@@ -238,6 +238,23 @@ fn closing(after: usize, exit: Option<i32>) -> App<Closing> {
 }
 
 #[test]
+fn what_is_not_found_in_a_session_that_goes_on_is_not_found_so_far() {
+    let mut app = closing(2, Some(0)).following();
+    for (ends, told) in
+        [(false, "“ls” was not found so far in: screen"), (true, "“ls” was not found in: screen")]
+    {
+        while ends && app.grows {
+            app.update(Message::Tick(ms(250)));
+        }
+        types(&mut app, "/ls\n");
+        for _ in 0..10 {
+            app.update(Message::Work);
+        }
+        assert_eq!(app.note, Some((told.to_owned(), true)));
+    }
+}
+
+#[test]
 fn whoever_follows_is_told_that_the_session_has_ended() {
     for (exit, told) in [(Some(5), "the session has ended: exit status 5"), (None, "the session has ended")] {
         let ended = Some((told.to_string(), false));
