@@ -1,7 +1,7 @@
 //! What is found, and where it is shown.
 
 use super::*;
-use crate::cast::{Command, Event, Payload};
+use crate::cast::{Command, Event, Exec, Payload};
 use crate::replay::{Error, Memory, Outline, Segment};
 
 fn replay(pieces: &[(u64, &str)]) -> Replay<Memory> {
