@@ -33,7 +33,9 @@ impl Withhold {
             run.ends = true;
             // One key that showed nothing is the one that ended it, such as the `q` of a pager: what is typed next is no part of that, and
             // what is drawn next no echo. (More of them may have been typed ahead, and are shown with the rest.)
-            if run.bytes.len() == 1 && run.echo.is_untouched() && !self.keys.is_within() {
+            // So is one behind the key with Ctrl that leads it, such as the `^B d` of a multiplexer.
+            let is_one = matches!(run.bytes.as_slice(), [_] | [b'\0'..=b'\x1a', _]);
+            if is_one && run.echo.is_untouched() && !self.keys.is_within() {
                 (run.closed, run.doubtful) = (Some(run.last.max(self.drawn)), true);
             }
         }

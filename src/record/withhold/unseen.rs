@@ -339,6 +339,27 @@ mod tests {
         }
     }
 
+    /// As a multiplexer takes them when it is left (^B d): the prompt is there long before a pause ends what was typed.
+    #[test]
+    fn keys_that_ended_a_program_are_none_of_the_line_behind_it() {
+        for (typed, shown, withheld) in [(" rm a\r", " rm a\r\n", false), (" rm a\r", "\r\n", true)] {
+            let mut shell = Shell::new(Input::Echoed);
+            shell.types("\x02d", false);
+            shell.prompt();
+            shell.now += 1_000;
+            shell.types(typed, false);
+            shell.shows(shown);
+            assert_eq!(shell.tells_again("tmux").withheld, withheld, "{shown:?}");
+        }
+        // Nor are they known to be of another where the line was typed with them.
+        let mut shell = Shell::new(Input::Echoed);
+        shell.types("secret", false);
+        shell.prompt();
+        shell.types("s\r", false);
+        shell.shows("x\r\n");
+        assert!(shell.tells_again("tmux").withheld);
+    }
+
     #[test]
     fn lines_behind_one_that_the_history_did_not_take_are_forgotten_as_ever() {
         // What the history had last was told before, or not.
