@@ -6,7 +6,7 @@
 
 mod sink;
 
-use super::pages::{Reading, UNREAD};
+use super::reading::{Reading, UNREAD};
 use crate::cast::Trust;
 use crate::replay::{Budget, Replay, Source};
 use crate::search::redraw::{Begun, Stood};

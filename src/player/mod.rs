@@ -17,6 +17,7 @@ mod lists;
 mod mouse;
 mod pages;
 mod prompt;
+mod reading;
 mod stage;
 #[cfg(test)]
 mod tests;
