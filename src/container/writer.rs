@@ -6,6 +6,7 @@
 //! come from the caller.
 
 mod chunks;
+mod pace;
 mod sink;
 
 use super::cert::{self, Statement};
@@ -27,6 +28,7 @@ use crate::sys::deflate::{Deflate, Directive};
 use ed25519_dalek::SigningKey;
 use std::time::Duration;
 
+use pace::Pace;
 pub use sink::Sink;
 
 /// Most that a compressor takes before it gives something out, bytes: the largest block of zstd.
@@ -110,13 +112,7 @@ pub struct Writer<S: Sink> {
     flushed: Duration,
 
     deflate: Deflate,
-    /// This segment holds a flood: it is compressed faster.
-    flood: bool,
-    /// The segment before held a flood of lines that differ in their numbers alone.
-    numbered: bool,
-    /// Bytes of output and input that may still be compressed thoroughly, at the time of the last event.
-    patience: usize,
-    patience_at: Duration,
+    pace: Pace,
     encoder: line::Encoder,
     lines: Vec<u8>,
     /// Compressed and not yet sealed.
@@ -196,12 +192,12 @@ impl<S: Sink> Writer<S> {
             durable: 0,
             unsigned_since: None,
             flushed: Duration::ZERO,
-            deflate: Deflate::new(limits::CALM, &[limits::FLOOD, limits::FLOOD_NUMBERED])
-                .ok_or_else(|| Error::Compression("the workspace could not be made".to_owned()))?,
-            flood: false,
-            numbered: false,
-            patience: limits::CALM_FIRST,
-            patience_at: Duration::ZERO,
+            deflate: Deflate::new(
+                limits::CALM,
+                &[limits::FLOOD, limits::FLOOD_LIGHT, limits::FLOOD_NUMBERED],
+            )
+            .ok_or_else(|| Error::Compression("the workspace could not be made".to_owned()))?,
+            pace: Pace::new(),
             encoder: line::Encoder::default(),
             lines: Vec::new(),
             packed: Vec::new(),
@@ -274,9 +270,7 @@ impl<S: Sink> Writer<S> {
             segment.last = event.time;
         }
         self.taken = self.taken.saturating_add(shown as u64);
-        if !self.is_calm(event.time, shown) && !std::mem::replace(&mut self.flood, true) {
-            self.settings(if self.numbered { limits::FLOOD_NUMBERED } else { limits::FLOOD })?;
-        }
+        self.pace.came(event.time, shown);
         self.buffered = self.buffered.saturating_add(raw);
         if self.buffered >= limits::FLUSH_BYTES || self.lines.len() >= limits::FLUSH_BYTES.saturating_mul(4) {
             self.pack(Directive::Continue)?;
@@ -288,17 +282,6 @@ impl<S: Sink> Writer<S> {
             }
         }
         Ok(())
-    }
-
-    /// Whether these bytes may be compressed thoroughly, as far as time since the last ones goes: see [`limits::CALM`].
-    fn is_calm(&mut self, now: Duration, shown: usize) -> bool {
-        let since = now.saturating_sub(self.patience_at);
-        self.patience_at = now.max(self.patience_at);
-        let regained = since.as_micros().saturating_mul(limits::CALM_RATE as u128) / 1_000_000;
-        let regained = usize::try_from(regained).unwrap_or(usize::MAX);
-        let patience = self.patience.saturating_add(regained).min(limits::CALM_MOST);
-        self.patience = patience.saturating_sub(shown);
-        shown <= patience
     }
 
     /// Whether there should be a keyframe now, inside the segment in hand: tells so once.
@@ -396,10 +379,7 @@ impl<S: Sink> Writer<S> {
             return Ok(());
         }
         self.pack(Directive::End)?;
-        self.numbered = self.flood && self.deflate.has_shrunk(limits::NUMBERED);
-        if std::mem::take(&mut self.flood) {
-            self.settings(limits::CALM)?;
-        }
+        self.end_pace()?;
         self.seal(now)?;
         self.sealed = self.taken;
         let Some(segment) = self.open.take() else { return Ok(()) };

@@ -20,6 +20,7 @@ use std::time::Duration;
 impl<S: Sink> Writer<S> {
     /// Compresses the pending lines.
     pub(super) fn pack(&mut self, directive: Directive) -> Result<(), Error> {
+        self.keep_pace()?;
         let packed = self.deflate.compress(&self.lines, &mut self.packed, directive);
         wipe(&mut self.lines);
         self.buffered = 0;
