@@ -8,6 +8,7 @@
 mod ahead;
 mod answer;
 mod copy;
+mod gone;
 mod outputs;
 mod waits;
 
@@ -96,6 +97,8 @@ pub(super) struct Pump<'a> {
     inner: Option<Size>,
     /// When a terminal that tells nothing is looked at again.
     next_look: Duration,
+    /// When it was looked at last, somebody else was in its foreground, or it was gone already.
+    behind: bool,
     keyboard: Keyboard,
     keys: Buffer,
     /// Of the keys in the buffer nothing was handed on yet.
@@ -218,6 +221,7 @@ impl<'a> Pump<'a> {
             size: session.size,
             inner: session.size,
             next_look: start,
+            behind: false,
             leads: screen.is_some(),
             outlives: session.outlives,
             keys: Buffer::new(4 << 10),
@@ -403,6 +407,9 @@ impl<'a> Pump<'a> {
                 self.place();
                 // Nor is the background told of a new size.
                 self.resize();
+            }
+            if slots.terminal.is_none() {
+                self.look_behind();
             }
         }
     }

@@ -239,6 +239,54 @@ fn a_program_that_nobody_can_bring_to_the_foreground_runs_on_when_it_wants_the_k
     terminal.line("stty -a | tr ';' '\\n'", "isig icanon");
 }
 
+#[test]
+fn what_nobody_can_give_keys_is_told_when_the_terminal_is_gone() {
+    let sandbox = Sandbox::new();
+    let mut terminal = sandbox.shell();
+    let line = "stty raw </dev/tty; echo WAN\"\"TED >/dev/tty; exec sleep 1000";
+    terminal.send(format!("({} sh -c '{line}' &)\r", sandbox.wrapper_line()));
+    terminal.wait_for("WANTED");
+    terminal.hang_up();
+    until("the end of the recording", || (sandbox.recorded_exit() == Some(129)).then_some(()));
+}
+
+#[test]
+fn what_reads_keys_is_told_when_the_terminal_is_gone_that_the_shell_outside_has_taken_back() {
+    let sandbox = Sandbox::new();
+    let mut terminal = sandbox.shell();
+    let line = "stty raw; echo WAN\"\"TED; exec cat";
+    terminal.send(format!("bash -c '{} sh -c '\\''{line}'\\''; true'\r", sandbox.wrapper_line()));
+    terminal.wait_for("WANTED");
+    runs("cat", terminal.pid());
+    // The one that would bring it back.
+    signals::send(children(terminal.pid())[0], signals::SIGKILL).unwrap();
+    terminal.wait_for("OUTER> ");
+    terminal.hang_up();
+    until("the end of the recording", || sandbox.recorded_exit().map(|_| ()));
+}
+
+#[test]
+fn a_job_that_wants_no_terminal_goes_on_when_its_terminal_is_gone() {
+    let sandbox = Sandbox::new();
+    let mut terminal = sandbox.shell();
+    let line =
+        format!("{} sh -c 'exec sleep 1000' >/dev/null & disown; echo status $?", sandbox.wrapper_line());
+    terminal.line(&line, "status 0");
+    runs("sleep", terminal.pid());
+    let wrapper = children(terminal.pid())[0];
+    let program = *descendants(wrapper).last().unwrap();
+    terminal.hang_up();
+    let has_terminal = || {
+        let files = std::fs::read_dir(format!("/proc/{wrapper}/fd")).unwrap();
+        let mut files = files.filter_map(|file| std::fs::read_link(file.ok()?.path()).ok());
+        files.any(|file| file.starts_with("/dev/ptmx") || file.starts_with("/dev/pts/ptmx"))
+    };
+    until("the wrapper to let the terminal go", || (!has_terminal()).then_some(()));
+    signals::send(program, signals::SIGUSR1).unwrap();
+    until("the end of the recording", || sandbox.recorded_exit().map(|_| ()));
+    assert_eq!(sandbox.recorded_exit(), Some(128 + signals::SIGUSR1));
+}
+
 /// Whether a signal waits for a process.
 pub(super) fn waits(signal: i32, pid: u32) -> bool {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
