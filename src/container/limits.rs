@@ -104,6 +104,9 @@ pub const FLOOD_LIGHT: Settings =
     Settings { level: 1, window_log: 20, table_log: 14, chain_log: 13, min_match: 7, block: Some(64 << 10) };
 /// At most so many hundredths of what [`FLOOD`] makes of the same [`FLUSH_BYTES`] at a segment's beginning. (Of source it is 103 to 108.)
 pub const FLOOD_LIGHT_MOST: usize = 101;
+/// It is tried where the segment before became less than so many times shorter. Of text that does, such as lines of numbers, what a
+/// trial says is off by a third.
+pub const FLOOD_TRIED_BELOW: usize = 8;
 /// For so many segments more what was tried holds: a trial takes a twelfth of the time that a segment does.
 pub const FLOOD_TRIED: u8 = 7;
 /// How a flood of lines is compressed that differ in their numbers alone: where the one in the segment before became [`NUMBERED`]

@@ -86,14 +86,14 @@ impl Pace {
         Some(way)
     }
 
-    /// The segment ends; `numbered`: it became [`limits::NUMBERED`] times shorter. Whether it was a flood.
-    fn ended(&mut self, numbered: bool) -> bool {
+    /// The segment ends; `has_shrunk` tells whether it became so many times shorter. Whether it was a flood.
+    fn ended(&mut self, has_shrunk: impl Fn(usize) -> bool) -> bool {
         let flood = matches!(std::mem::replace(&mut self.state, State::Calm), State::Flood(_));
-        if !flood {
-            // What comes next is nothing of what came before.
-            self.next = Some((Way::Usual, 0));
-        } else if numbered {
+        if flood && has_shrunk(limits::NUMBERED) {
             self.next = Some((Way::Numbered, 0));
+        } else if !flood || has_shrunk(limits::FLOOD_TRIED_BELOW) {
+            // What comes next is nothing of what came before; or no trial tells what becomes of it.
+            self.next = Some((Way::Usual, 0));
         }
         flood
     }
@@ -136,7 +136,7 @@ impl<S: Sink> Writer<S> {
 
     /// The frame of the segment has ended: the next one begins calm.
     pub(super) fn end_pace(&mut self) -> Result<(), Error> {
-        match self.pace.ended(self.deflate.has_shrunk(limits::NUMBERED)) {
+        match self.pace.ended(|times| self.deflate.has_shrunk(times)) {
             true => self.settings(limits::CALM),
             false => Ok(()),
         }
@@ -269,7 +269,7 @@ mod tests {
         assert_eq!(states(&noise(), 20_000, true), [State::Calm]);
         let mut pace = Pace::new();
         pace.next = None;
-        assert!(!pace.ended(false));
+        assert!(!pace.ended(|_| false));
         assert_eq!(pace.known(), Some(Way::Usual));
         assert_eq!(pace.known(), None);
     }
