@@ -397,7 +397,7 @@ fn a_running_session_is_followed_rewound_and_followed_again() {
     // The verdict is found meanwhile.
     viewer.shows("running");
     // What is searched goes on to be searched.
-    viewer.types("/econ\r", "“econ” was not found in: screen");
+    viewer.types("/econ\r", "“econ” was not found so far in: screen");
     session.send("\r");
     viewer.shows("second");
     viewer.types("n", "“econ”: from the other end");

@@ -118,7 +118,7 @@ impl Excerpt {
         let mut exporter = Exporter::begin(format, &header, &opening, out).map_err(wrote)?;
         let mut begins = Duration::ZERO;
         let end = self.parts.last().map_or(Duration::ZERO, |part| part.range.end);
-        let mut fault = None;
+        let (mut fault, mut ends_early) = (None, false);
         for (number, Part { range, label }) in self.parts.into_iter().enumerate() {
             if number > 0 {
                 if replay.fault().is_some() {
@@ -158,6 +158,7 @@ impl Excerpt {
                 }
                 exporter.event(&event).map_err(wrote)
             })?;
+            ends_early = ended.is_some();
             if let Some(ended) = ended {
                 // Those behind it are read all the same, each from its own screen.
                 exporter
@@ -167,7 +168,9 @@ impl Excerpt {
             }
             begins = begins.saturating_add(range.end.saturating_sub(range.start));
         }
-        tell_end(&mut exporter, &mut replay, end);
+        if !ends_early {
+            tell_end(&mut exporter, &mut replay, end);
+        }
         // What could be read is whole for those who play it.
         let (losses, _) = exporter.finish().map_err(wrote)?;
         fault.map_or(Ok(losses), |fault| Err(failed(&fault)))

@@ -8,7 +8,7 @@ use super::format::clock;
 use crate::cast::{Event, Payload, millis};
 use crate::container::{self, Cursor, Reader};
 use crate::error::Error;
-use crate::terminal::{draws_alike, is_bare};
+use crate::terminal::draws_alike;
 use std::io::{Read, Seek};
 use std::time::Duration;
 
@@ -31,8 +31,6 @@ pub(super) struct Onward {
     cursor: Cursor,
     /// Also where something that was shown is missing it goes on.
     goes_on: bool,
-    /// There is a screen.
-    drawn: bool,
     /// Its keyframes are what this version draws.
     alike: bool,
     /// The screen is not known since a hole.
@@ -56,9 +54,9 @@ impl Onward {
     ) -> Result<Self, container::Error> {
         let cursor = Cursor::new(reader, segment)?;
         let opening = reader.opening()?;
-        let (drawn, alike) = (!is_bare(opening.size()), draws_alike(opening.meta.drawing));
+        let alike = draws_alike(opening.meta.drawing);
         let (blind, untold, held) = (false, false, None);
-        Ok(Self { cursor, goes_on, drawn, alike, blind, untold, held, holes: 0, first: None })
+        Ok(Self { cursor, goes_on, alike, blind, untold, held, holes: 0, first: None })
     }
 
     /// Byte offset of the next chunk.
@@ -98,7 +96,7 @@ impl Onward {
         if again || !(self.goes_on || entry) || !self.cursor.pass_over(reader) {
             return Step::End(Some(error));
         }
-        if !entry && self.drawn {
+        if !entry {
             (self.blind, self.untold) = (true, true);
         }
         self.holes = self.holes.saturating_add(1);

@@ -174,7 +174,7 @@ impl Count {
         }
         if altered {
             let what = "leave an altered file as it is: only its good part is as it was written; of the rest `sealcast play` and `sealcast \
-                        export` show what can be read, and say where something is missing";
+                        export -f text` show what can be read, and say where something is missing";
             hints.push(what.to_owned());
         }
         if unseen > 0 {

@@ -313,6 +313,21 @@ fn a_line_of_a_paste_of_which_the_shell_tells_is_no_part_of_the_entry_before() {
     seat.marks(Mark::Start(Start { text, number, before: Some(5), ..Start::default() }));
     let told = ("id".to_owned(), Trust::Told, vec![]);
     assert_eq!(seat.whole_prompt("# ").entries(), [inferred(" cd /srv", &["unlisted"]), told]);
+    // Of several of them the first cuts off all.
+    let mut seat = Seat::new("bash");
+    seat.whole_prompt("# ").pastes(&[" echo a", "echo b", "echo c"], true, true).starts_unlisted("ls");
+    for (number, text) in [(5, "echo b"), (6, "echo c")] {
+        let before = Some(number);
+        seat.marks(Mark::Start(Start {
+            text: Some(text.into()),
+            number: before,
+            before,
+            ..Start::default()
+        }));
+    }
+    let told = |text: &str| (text.to_owned(), Trust::Told, vec![]);
+    let expected = [inferred(" echo a", &["unlisted"]), told("echo b"), told("echo c")];
+    assert_eq!(seat.whole_prompt("# ").entries(), expected);
 }
 
 /// Of a paste, as bash reads it on: the history takes the same line twice, or leaves the second out.

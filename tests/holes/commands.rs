@@ -3,7 +3,8 @@
 use crate::forge::{CHECK, DATA, FINAL, INDEX, SEG, TABLE};
 use crate::sample::{self, Fleet, Step};
 use crate::{OPEN_END, damage, forged_end, mend_at};
-use sealcast::cast::Payload;
+use sealcast::cast::{Header as CastHeader, Payload};
+use sealcast::container::SlotKind;
 use sealcast::shell::marks::{Mark, Start};
 use sealcast::shell::said::Said;
 use std::path::PathBuf;
@@ -154,6 +155,30 @@ fn what_is_exported_or_played_whole_goes_on_behind_a_hole_and_says_so_in_its_pla
             "{name}: {code} {said}"
         );
         assert!(said.contains(" only: at byte "), "{name}: {said}");
+    }
+}
+
+/// What was begun before it and ended inside would take all that comes behind it.
+#[test]
+fn without_a_terminal_nothing_of_what_stood_before_a_hole_goes_on_behind_it() {
+    let fleet = Fleet::new("web-3");
+    let desk = Desk::new(&fleet);
+    let mut steps = damage::small_steps("whole");
+    steps.insert(5, sample::out(30_100, "\x1b]0;tit"));
+    let none = CastHeader::new(0, 0);
+    let mut bytes = sample::record(&fleet, &[SlotKind::Root], none, &steps, true).bytes;
+    let (start, end) = of_second(&bytes, DATA);
+    bytes[usize::midpoint(start, end)] ^= 1;
+    let path = "store/recording.scast";
+    for words in [
+        &["export", "-f", "text", path][..],
+        &["export", "-f", "cast", path],
+        &["play", "--plain", "--speed", "10000", path],
+    ] {
+        let (code, said) = desk.said(&bytes, words);
+        let told = said.contains("damaged: nor is the screen known");
+        assert!(code == 2 && told && said.contains("whole 2.0"), "{words:?}: {code} {said}");
+        assert_eq!(said.contains(r#""o","\u001bc"]"#), words[2] == "cast", "{words:?}: {said}");
     }
 }
 

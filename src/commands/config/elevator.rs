@@ -53,8 +53,8 @@ struct Options {
 
 const KNOWN: [Options; 3] = [
     Options { names: &["sudo", "sudo-rs"], with_value: "CDRTUgprtu", plain: "ABEHNPSikns", other: "KVbelv" },
-    Options { names: &["doas"], with_value: "Cu", plain: "n", other: "Ls" },
-    Options { names: &["su"], with_value: "GTcgsw", plain: "Pflmp", other: "Vh" },
+    Options { names: &["doas"], with_value: "u", plain: "n", other: "CLs" },
+    Options { names: &["su"], with_value: "Gcgsw", plain: "PTflmp", other: "Vh" },
 ];
 
 /// Why an elevator with these arguments does not run as root what stands behind them. One of whose options are not known here is
@@ -65,7 +65,10 @@ fn keeps_from_root(name: &str, arguments: &[String]) -> Option<String> {
     let not_root = |user: &str| {
         let uid = match user.strip_prefix('#') {
             Some(uid) => uid.parse().ok(),
-            None => ids::user_by_name(user).ok()?.map(|user| user.uid),
+            None => match ids::user_by_name(user).ok()?.map(|user| user.uid) {
+                None if name == "doas" => user.parse().ok(),
+                uid => uid,
+            },
         };
         (uid != Some(0)).then(|| format!("`{name}` is to make it `{}`, and not root", escaped(user)))
     };
@@ -83,7 +86,7 @@ fn keeps_from_root(name: &str, arguments: &[String]) -> Option<String> {
             _ if word.starts_with('-') => {}
             _ if is_su => return not_root(word),
             // A variable.
-            _ if word.contains('=') => continue,
+            _ if word.contains('=') && name != "doas" => continue,
             _ => return Some(another(word)),
         }
         for (at, letter) in word.char_indices().skip(1) {
@@ -160,6 +163,7 @@ mod tests {
             "doas --",
             "doas -n",
             "doas -u root",
+            "doas -u 0",
             "su",
             "su -",
             "su -c",
@@ -168,6 +172,8 @@ mod tests {
             "su -- root",
             "su -P -s /bin/sh root -c",
             "su -l root",
+            "su -T root -c",
+            "su -T",
             "run0 -u bob",
             "other -u bob",
         ] {
@@ -182,7 +188,11 @@ mod tests {
             ("su daemon -c", "is to make it `daemon`"),
             ("su -s /bin/sh no-such-user", "is to make it `no-such-user`"),
             ("sudo -n -u", "`-u` of `sudo` takes a word"),
-            ("doas -C", "`-C` of `doas` takes a word"),
+            ("doas -C /etc/doas.conf", "with `-C`"),
+            ("doas -u 1", "is to make it `1`"),
+            ("doas A=b", "would run `A=b`"),
+            ("sudo -u 0", "is to make it `0`"),
+            ("su -T daemon -c", "is to make it `daemon`"),
             ("su -s", "`-s` of `su` takes a word"),
             ("sudo env", "would run `env`"),
             ("sudo -- env", "would run `env`"),

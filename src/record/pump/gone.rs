@@ -3,6 +3,7 @@
 //! Refuses to decide that it must.
 
 use super::{Phase, Pump};
+use crate::cast::{Gap, Payload, Why};
 use crate::sys::clock;
 use crate::sys::signals::{self, Arrived};
 use std::time::Duration;
@@ -22,6 +23,8 @@ impl Pump<'_> {
         self.next_look = now.saturating_add(LOOK);
         let gone = self.has_lost_its_terminal();
         if std::mem::replace(&mut self.behind, gone || !screen.terminal.is_foreground()) && gone {
+            let note = "the terminal is gone: what is written there from here on is lost";
+            self.batch.event(Payload::Gap(Gap::new(Why::Stopped, "session", 0, note)));
             self.let_terminal_go();
         }
     }

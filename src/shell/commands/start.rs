@@ -37,14 +37,19 @@ impl Tracker {
         lines
     }
 
-    /// The last of the lines that were read off the screen for this entry start only now.
+    /// Of the lines that were read off the screen for this entry, this one and those behind it start only now.
     fn is_not_of(&mut self, id: u64, told: &str) {
         let Some(entry) = self.entry(id).filter(|entry| entry.command.source == Source::Screen) else {
             return;
         };
-        let before = entry.command.text.strip_suffix(told).and_then(|before| before.strip_suffix('\n'));
-        if let Some(before) = before.map(str::to_owned) {
-            entry.command.text = before;
+        // From the second line on: the first has started by now.
+        let mut at = entry.command.text.find('\n');
+        while let Some(end) = at {
+            let rest = entry.command.text.get(end.saturating_add(1)..).unwrap_or_default();
+            if rest.strip_prefix(told).is_some_and(|behind| behind.is_empty() || behind.starts_with('\n')) {
+                return entry.command.text.truncate(end);
+            }
+            at = rest.find('\n').map(|next| end.saturating_add(1).saturating_add(next));
         }
     }
 
