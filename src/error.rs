@@ -1,7 +1,7 @@
 //! What went wrong, as the person at the keyboard is told: the kind, the exit code, one line, and what to do next.
 //!
 //! The rooms below have small errors of their own; here they become an [`Error`] with the chain of their causes and a
-//! hint. Refuses to print in two ways: [`Error::print`] is the only printer (`error: …`, causes joined by `: `, then
+//! hint. Refuses to print in two ways: [`Error::print`] is the only printer of a whole one (`error: …`, causes joined by `: `, then
 //! `hint: …`).
 
 mod keys;
@@ -13,6 +13,7 @@ use crate::record::{elevate, session};
 use crate::store;
 use crate::sys::stage::Step;
 use crate::text;
+use std::collections::BTreeSet;
 use std::fmt::{self, Display};
 
 /// What kind of failure it is; decides the exit code.
@@ -113,6 +114,15 @@ impl Error {
         console.remark("error", Style::Red, self);
         for hint in &self.hints {
             console.remark("hint", Style::Yellow, hint);
+        }
+    }
+
+    /// Tells what can be done about it, but for what was `said` of another already: there may be many of a kind.
+    pub fn print_hints(&self, console: &Console, said: &mut BTreeSet<String>) {
+        for hint in &self.hints {
+            if said.insert(hint.clone()) {
+                console.remark("hint", Style::Yellow, hint);
+            }
         }
     }
 }

@@ -178,12 +178,7 @@ impl Unreadable {
     fn tell(&mut self, context: &Context, error: &Error) {
         self.count += 1;
         context.console.remark("error", Style::Red, error);
-        // There may be many of a kind: what to do is said once.
-        for hint in error.hints() {
-            if self.hints.insert(hint.clone()) {
-                context.console.remark("hint", Style::Yellow, hint);
-            }
-        }
+        error.print_hints(&context.console, &mut self.hints);
     }
 
     /// What could be read; else that is told and counted.

@@ -239,11 +239,8 @@ fn report(context: &Context, args: &Args, found: &Found, answer: Answer, sums: &
             None if answer.found.is_none() => found.open().err().map(Error::from),
             None => None,
         };
-        // There may be many of a kind: what to do is said once.
-        for hint in error.iter().flat_map(Error::hints) {
-            if sums.hints.insert(hint.clone()) {
-                context.console.remark("hint", Ink::Yellow, hint);
-            }
+        if let Some(error) = error {
+            error.print_hints(&context.console, &mut sums.hints);
         }
     }
     if let Some(misnamed) = &answer.misnamed {

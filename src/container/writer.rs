@@ -48,6 +48,20 @@ pub struct Setup {
     pub ledger: String,
 }
 
+#[cfg(test)]
+impl Setup {
+    /// Of a session in a terminal of which nothing else is known, which nobody can open but with its root.
+    pub(crate) fn plain() -> Self {
+        Self {
+            header: Header::default(),
+            meta: Meta { cols: 80, rows: 24, ..Meta::default() },
+            cast: CastHeader::new(80, 24),
+            slots: vec![Slot { kind: slots::SlotKind::Root, age: b"wrapped".to_vec() }],
+            ledger: String::new(),
+        }
+    }
+}
+
 /// What the index of a segment holds beside what is counted.
 #[derive(Debug, Default)]
 pub struct Extras {

@@ -64,6 +64,8 @@ const SLOW: Duration = Duration::from_secs(10);
 const STOPS: Duration = Duration::from_secs(1);
 /// How long it is waited for that the program's file is executed before what is to end it is told it all the same.
 const LATE: Duration = Duration::from_secs(1);
+/// How often a terminal is looked at of which nobody tells us: one that does not control us, and one behind which we are.
+const LOOK: Duration = Duration::from_secs(1);
 /// How long a child that was hung up may take to end before it is killed.
 const HANG_UP: Duration = Duration::from_secs(2);
 

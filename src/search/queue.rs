@@ -287,8 +287,8 @@ impl<R> Drop for Segments<'_, R> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cast::{Anchor, Event, Header as CastHeader, Payload};
-    use crate::container::{Extras, Header, Meta, SessionKeys, Setup, Slot, SlotKind, Writer};
+    use crate::cast::{Anchor, Event, Payload};
+    use crate::container::{Extras, SessionKeys, Setup, Writer};
     use std::time::Duration;
 
     const NOBODY: &dyn Fn() -> bool = &|| false;
@@ -296,14 +296,7 @@ mod tests {
     fn recorded(segments: u64) -> Reader<SharedFile> {
         let keys = SessionKeys::generate().unwrap();
         let root = *keys.root();
-        let setup = Setup {
-            header: Header::default(),
-            meta: Meta { cols: 80, rows: 24, ..Meta::default() },
-            cast: CastHeader::new(80, 24),
-            slots: vec![Slot { kind: SlotKind::Root, age: b"wrapped".to_vec() }],
-            ledger: String::new(),
-        };
-        let mut writer = Writer::create(Vec::new(), keys, setup, |_| Ok("SIG".into())).unwrap();
+        let mut writer = Writer::create(Vec::new(), keys, Setup::plain(), |_| Ok("SIG".into())).unwrap();
         for n in 0..segments {
             let time = Duration::from_secs(n);
             writer.begin(Anchor { at: n * 1000, utc: 1, boot: 1 }, None).unwrap();

@@ -145,26 +145,18 @@ impl<S: Sink> Writer<S> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::header::{Header, Meta};
     use super::super::super::verify::{Origin, Verdict, verify};
     use super::super::{Extras, Setup};
     use super::*;
-    use crate::cast::{Anchor, Event, Header as CastHeader, Payload};
-    use crate::container::{SessionKeys, Slot, SlotKind};
+    use crate::cast::{Anchor, Event, Payload};
+    use crate::container::SessionKeys;
     use std::io::Cursor;
 
     /// What becomes of each segment of a flood of these pieces, over and over, to so many bytes, after one of `calm` text. It is read
     /// back.
     fn states(pieces: &[Vec<u8>], bytes: usize, calm: bool) -> Vec<State> {
         let keys = SessionKeys::generate().unwrap();
-        let setup = Setup {
-            header: Header::default(),
-            meta: Meta { cols: 80, rows: 24, ..Meta::default() },
-            cast: CastHeader::new(80, 24),
-            slots: vec![Slot { kind: SlotKind::Root, age: b"wrapped".to_vec() }],
-            ledger: String::new(),
-        };
-        let mut writer = Writer::create(Vec::new(), keys, setup, |_| Ok("SIG".into())).unwrap();
+        let mut writer = Writer::create(Vec::new(), keys, Setup::plain(), |_| Ok("SIG".into())).unwrap();
         let (mut now, mut states, mut done) = (Duration::ZERO, Vec::new(), 0);
         let anchor = |now: Duration| Anchor { at: now.as_millis().try_into().unwrap(), utc: 0, boot: 0 };
         if calm {

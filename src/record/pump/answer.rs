@@ -1,6 +1,6 @@
 //! What the loop does when something happens: a signal, a word of the recorder, news of the child, a hang-up.
 
-use super::{HOLDS, Phase, Pump, STILL, STOPS};
+use super::{HOLDS, LOOK, Phase, Pump, STILL, STOPS};
 use crate::cast::{Gap, Payload, Why};
 use crate::policy::OnFailure;
 use crate::record::capture::Stream;
@@ -19,9 +19,6 @@ use std::time::Duration;
 
 /// How long, at a stop, silence is waited for where somebody may still have a screen to leave.
 const LEAVE: Duration = Duration::from_millis(50);
-
-/// How often a terminal is looked at that does not control us.
-const LOOK: Duration = Duration::from_secs(1);
 
 impl Pump<'_> {
     pub(super) fn signal(&mut self, arrived: Arrived) {

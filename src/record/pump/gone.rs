@@ -2,14 +2,10 @@
 //!
 //! Refuses to decide that it must.
 
-use super::{Phase, Pump};
+use super::{LOOK, Phase, Pump};
 use crate::cast::{Gap, Payload, Why};
 use crate::sys::clock;
 use crate::sys::signals::{self, Arrived};
-use std::time::Duration;
-
-/// How often it is looked at whether a terminal is still there of which nobody tells us.
-const LOOK: Duration = Duration::from_secs(1);
 
 impl Pump<'_> {
     /// In the background nobody tells of a terminal that goes: the kernel signals who has the foreground, and keys are not waited for.
