@@ -360,7 +360,7 @@ impl Finder {
         let begun = begun.map_or_else(Typed::default, |(_, typed)| typed.clone());
         let (mut typed, mut lines) = (begun.clone(), Vec::new());
         let segment = replay.load(self.next, budget);
-        self.unread |= segment.fault.is_some();
+        self.unread |= segment.lacks_events();
         for event in &segment.events {
             typed.event(event, &mut |line| lines.push(line));
         }

@@ -87,3 +87,37 @@ fn behind_what_cannot_be_read_is_searched_what_stood_there_and_nothing_is_denied
         assert_eq!(app.note, Some((format!("{doubt}“cp” was not found in: {scope}"), true)));
     }
 }
+
+#[test]
+fn behind_what_cannot_be_read_no_line_is_found_that_stood_before_it_also_where_no_keyframe_follows_at_once() {
+    let out = |at: u64, text: &str| Event::new(ms(at), Payload::Output(text.into()));
+    let mut stood = Terminal::new(80, 24);
+    stood.feed(b"$ ");
+    let events = vec![
+        out(0, "one needle"),
+        out(9, "lost"),
+        out(18, "two needle"),
+        Event::new(ms(27), Payload::Keyframe(stood.snapshot().unwrap())),
+        out(27, "three needle"),
+    ];
+    let source = Damaged(Memory::new((80, 24), None, events, 1));
+    let mut app = App::new(source, Title::default(), Depth::True, Vec::new());
+    app.playing = false;
+    types(&mut app, "/needle\n");
+    rest(&mut app);
+    let found: Vec<_> = app.finder.as_ref().unwrap().hits.iter().map(|hit| hit.text.clone()).collect();
+    assert_eq!(found, ["one needle", "two needle", "$ three needle"]);
+    types(&mut app, "gt");
+    for _ in 0..5 {
+        press(&mut app, KeyCode::Down);
+        rest(&mut app);
+    }
+    let (screen, _) = drawn(&mut app, 80, 24);
+    for line in [" one needle", " two needle", " $ three needle"] {
+        assert_eq!(
+            screen.lines().filter(|row| row.trim_end_matches([' ', '│']).ends_with(line)).count(),
+            1,
+            "{line}: {screen}"
+        );
+    }
+}

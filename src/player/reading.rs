@@ -37,6 +37,7 @@ enum State {
 }
 
 struct At {
+    settle: Duration,
     transcript: Transcript,
     canvas: Canvas,
     /// The segment that is read, or would be next.
@@ -47,8 +48,12 @@ struct At {
     within: usize,
     /// Events of the segment before.
     read: usize,
-    /// That could not be read to its end.
+    /// Events of that are missing.
     holed: bool,
+    /// The screen is not known since such a segment: an empty one is drawn on until a keyframe tells it.
+    blind: bool,
+    /// As [`Transcript::refused`], of what was drawn before that.
+    refused: Option<Duration>,
 }
 
 impl Reading {
@@ -82,7 +87,7 @@ impl Reading {
                             told(line);
                         }
                     });
-                    self.refused = earlier(self.refused, at.transcript.refused());
+                    self.refused = earlier(self.refused, at.refused());
                     if !done {
                         return false;
                     }
@@ -92,6 +97,9 @@ impl Reading {
                             self.finish(replay, told);
                         }
                         return true;
+                    }
+                    if at.holed {
+                        at.pass_hole();
                     }
                     if at.number < wanted {
                         // On to the next one, without looking for a keyframe.
@@ -126,8 +134,19 @@ impl Reading {
     ) {
         let canvas = replay.outline().canvas;
         let transcript = transcript.settling(self.settle);
-        let mut at =
-            At { transcript, canvas, number, segment: None, event: 0, within: 0, read: 0, holed: false };
+        let mut at = At {
+            settle: self.settle,
+            transcript,
+            canvas,
+            number,
+            segment: None,
+            event: 0,
+            within: 0,
+            read: 0,
+            holed: false,
+            blind: false,
+            refused: None,
+        };
         at.open(replay, budget);
         self.state = State::At(Box::new(at));
     }
@@ -193,6 +212,7 @@ impl At {
             self.open(replay, budget);
         }
         let Some(segment) = self.segment.clone() else { return true };
+        let alike = replay.source_ref().draws_alike();
         while let Some(event) = segment.events.get(self.event) {
             if budget.is_spent() {
                 return false;
@@ -203,20 +223,41 @@ impl At {
                 lines = lines.saturating_add(LINE.0).saturating_add(LINE.1 * line.text.len() as u64);
                 told(line);
             };
-            self.one(event, &mut counted);
+            self.one(event, alike, &mut counted);
             let spent = self.transcript.terminal().spent().saturating_sub(before);
             budget.charge(spent.saturating_add(lines).saturating_add(LINE.0));
         }
-        self.holed = segment.fault.is_some();
+        self.holed = segment.lacks_events();
         self.number = self.number.saturating_add(1);
         (self.read, self.event, self.within) = (self.event, 0, 0);
         self.segment = None;
         true
     }
 
-    /// Reads an event, or a piece of it when it is large.
-    fn one(&mut self, event: &Event, told: &mut impl FnMut(Line)) {
+    /// As [`Transcript::refused`], of all that it has read.
+    fn refused(&self) -> Option<Duration> {
+        earlier(self.refused, self.transcript.refused())
+    }
+
+    /// What comes next goes on from a screen that is not known, and not from the one that stood before.
+    fn pass_hole(&mut self) {
+        let (cols, rows) = self.transcript.terminal().size();
+        self.refused = self.refused();
+        self.transcript = Transcript::new(cols, rows).settling(self.settle);
+        self.blind = true;
+    }
+
+    /// Reads an event, or a piece of it when it is large. `alike`: its keyframes are what this version draws.
+    fn one(&mut self, event: &Event, alike: bool, told: &mut impl FnMut(Line)) {
         match &event.payload {
+            Payload::Keyframe(text) if self.blind && alike => {
+                if let Some(transcript) = Transcript::restored(text, event.time) {
+                    self.refused = self.refused();
+                    let transcript = transcript.settling(self.settle);
+                    std::mem::replace(&mut self.transcript, transcript).finish(event.time, told);
+                    self.blind = false;
+                }
+            }
             Payload::Output(bytes) | Payload::ErrorOutput(bytes) => {
                 let rest = bytes.get(self.within..).unwrap_or_default();
                 let piece = rest.get(..PIECE).unwrap_or(rest);

@@ -1,7 +1,7 @@
 //! Going somewhere: in slices, from the nearest keyframe, whatever is in between.
 
 use super::budget::{Budget, EVENT};
-use super::{Place, Progress, Replay, Segment, Source, blank};
+use super::{Own, Place, Progress, Replay, Segment, Source, blank};
 use crate::cast::{Event, Payload};
 use crate::terminal::{Terminal, with_returns};
 use std::rc::Rc;
@@ -192,8 +192,10 @@ impl<S: Source> Replay<S> {
 
     /// Shows the keyframe at a place, or the very start. `false` when what is there is no keyframe.
     fn restore(&mut self, place: Place, budget: &mut Budget) -> bool {
-        let keyframe = match self.own.get(&place) {
-            Some(text) => Some(Rc::clone(text)),
+        let own = self.own.get(&place);
+        let blind = own.is_some_and(|own| own.blind);
+        let keyframe = match own {
+            Some(own) => Some(Rc::clone(&own.text)),
             None if !self.source.draws_alike() => None,
             None => {
                 match self.load(place.segment, budget).events.get(place.event).map(|event| &event.payload) {
@@ -218,6 +220,7 @@ impl<S: Source> Replay<S> {
         };
         self.terminal = terminal;
         self.stand_at(place);
+        self.blind = blind;
         true
     }
 
@@ -229,6 +232,7 @@ impl<S: Source> Replay<S> {
 
     fn stand_at(&mut self, place: Place) {
         (self.place, self.within, self.since_keyframe) = (place, 0, 0);
+        (self.blind, self.stale) = (false, false);
         self.base = self.time_before(place);
         self.time = self.base;
     }
@@ -254,6 +258,7 @@ impl<S: Source> Replay<S> {
             let until = if self.place.segment == to.segment { to.event.min(end) } else { end };
             while self.place.event < until {
                 let Some(event) = segment.events.get(self.place.event) else { break };
+                self.clear_stale(event);
                 match &event.payload {
                     Payload::Output(bytes) | Payload::ErrorOutput(bytes) => {
                         let rest = bytes.get(self.within..).unwrap_or_default();
@@ -279,7 +284,7 @@ impl<S: Source> Replay<S> {
             if self.place.segment >= to.segment {
                 break;
             }
-            self.place = Place { segment: self.place.segment.saturating_add(1), event: 0 };
+            self.enter_behind(&segment);
             if budget.is_spent() && self.place < to {
                 return false;
             }
@@ -320,6 +325,7 @@ impl<S: Source> Replay<S> {
 
     /// Lets the event at this place happen, or a piece of it when it is large.
     pub(super) fn apply(&mut self, event: &Event, budget: &mut Budget) {
+        self.clear_stale(event);
         let before = self.terminal.spent();
         match &event.payload {
             Payload::Output(bytes) | Payload::ErrorOutput(bytes) => {
@@ -335,12 +341,11 @@ impl<S: Source> Replay<S> {
                     Payload::Keyframe(text) if self.source.draws_alike() => {
                         self.since_keyframe = 0;
                         // After a fault a keyframe makes it good again, and behind what could not be read it tells what stood there.
-                        let before = self.place.segment.checked_sub(1);
-                        let behind_hole = before.is_some_and(|before| self.holes.contains(&before));
-                        if self.terminal.fault().is_some() || behind_hole {
+                        if self.terminal.fault().is_some() || self.blind {
                             budget.charge(GIVEN_UP);
                             if let Some(terminal) = Terminal::restored(text) {
                                 self.terminal = terminal;
+                                (self.blind, self.stale) = (false, false);
                             }
                         }
                     }
@@ -353,9 +358,31 @@ impl<S: Source> Replay<S> {
         self.keep(budget);
     }
 
+    /// Goes on to the segment behind this one, in which it stands.
+    fn enter_behind(&mut self, segment: &Segment) {
+        if segment.lacks_events() {
+            (self.blind, self.stale) = (true, true);
+        }
+        self.place = Place { segment: self.place.segment.saturating_add(1), event: 0 };
+    }
+
+    /// Behind a hole nothing is shown of what stood before it: what comes there is drawn on an empty screen, if not on the one
+    /// that a keyframe tells. (The clocks of a segment stand before its screen.)
+    fn clear_stale(&mut self, event: &Event) {
+        let tells = match event.payload {
+            Payload::Anchor(_) => true,
+            Payload::Keyframe(_) => self.source.draws_alike(),
+            _ => false,
+        };
+        if self.stale && !tells {
+            self.terminal = blank(self.terminal.size());
+            self.stale = false;
+        }
+    }
+
     /// Makes a keyframe here, where the recording has had none for a while.
     fn keep(&mut self, budget: &mut Budget) {
-        if self.since_keyframe < OWN_EVERY || self.within > 0 {
+        if self.since_keyframe < OWN_EVERY || self.within > 0 || self.stale {
             return;
         }
         // A keyframe would not say that something was not drawn: whoever begins there would take the screen for the right one.
@@ -370,7 +397,7 @@ impl<S: Source> Replay<S> {
             return;
         }
         self.own_bytes = self.own_bytes.saturating_add(text.len());
-        self.own.insert(self.place, text.into());
+        self.own.insert(self.place, Own { text: text.into(), blind: self.blind });
         // Every other one goes when they become too many: what is left still spans everything.
         while self.own_bytes > OWN_BYTES && self.own.len() > 1 {
             let mut odd = false;
@@ -378,7 +405,7 @@ impl<S: Source> Replay<S> {
                 odd = !odd;
                 odd
             });
-            self.own_bytes = self.own.values().map(|text| text.len()).sum();
+            self.own_bytes = self.own.values().map(|own| own.text.len()).sum();
         }
     }
 
@@ -393,7 +420,7 @@ impl<S: Source> Replay<S> {
             if next >= self.outline().spans.len() {
                 return Next::Nothing;
             }
-            self.place = Place { segment: next, event: 0 };
+            self.enter_behind(&segment);
             budget.charge(EVENT);
             if budget.is_spent() {
                 return Next::Later;

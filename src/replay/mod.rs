@@ -23,7 +23,7 @@ pub use source::{Error, Memory, Outline, Segment, Source, Span};
 
 use crate::terminal::{self, Terminal, drawn_on};
 use going::{Goal, Next};
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -83,6 +83,14 @@ struct Held {
     size: usize,
 }
 
+/// A keyframe made here.
+#[derive(Clone)]
+struct Own {
+    text: Rc<str>,
+    /// It knows nothing of what stood before a hole, as [`Replay::blind`].
+    blind: bool,
+}
+
 /// A recording being looked at.
 pub struct Replay<S> {
     source: S,
@@ -97,12 +105,14 @@ pub struct Replay<S> {
     /// See [`Replay::is_changed`].
     changed: bool,
     held: VecDeque<Held>,
-    own: BTreeMap<Place, Rc<str>>,
+    own: BTreeMap<Place, Own>,
     own_bytes: usize,
     since_keyframe: usize,
     fault: Option<Error>,
-    /// Segments that could not be read to their end, of those that were read.
-    holes: BTreeSet<usize>,
+    /// The screen is not known: since a hole no keyframe has told it.
+    blind: bool,
+    /// What stood before the hole is still shown.
+    stale: bool,
     /// See [`Replay::take_said`].
     said: (Vec<Said>, u64),
 }
@@ -125,7 +135,8 @@ impl<S: Source> Replay<S> {
             own_bytes: 0,
             since_keyframe: 0,
             fault: None,
-            holes: BTreeSet::new(),
+            blind: false,
+            stale: false,
             said: (Vec::new(), 0),
         }
     }
@@ -166,7 +177,7 @@ impl<S: Source> Replay<S> {
         &mut self.source
     }
 
-    /// Why something could not be read, the last time it happened.
+    /// Why events could not be read, the last time it happened.
     pub fn fault(&self) -> Option<&Error> {
         self.fault.as_ref()
     }
@@ -259,12 +270,10 @@ impl<S: Source> Replay<S> {
             } else {
                 Ok(Segment::default())
             };
-            let segment = read.unwrap_or_else(|fault| Segment { events: Vec::new(), fault: Some(fault) });
-            if segment.fault.is_some() {
+            let segment = read.unwrap_or_else(|fault| Segment { fault: Some(fault), ..Segment::default() });
+            // What the index lacks it says itself.
+            if segment.lacks_events() {
                 self.fault.clone_from(&segment.fault);
-                self.holes.insert(number);
-            } else {
-                self.holes.remove(&number);
             }
             let size = segment.size();
             // A byte read costs about as much as one that is passed.

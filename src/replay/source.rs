@@ -38,11 +38,18 @@ impl std::error::Error for Error {}
 pub struct Segment {
     /// In order of time.
     pub events: Vec<Event>,
-    /// What made the rest unreadable, if something did.
+    /// Why not all could be read, if something could not.
     pub fault: Option<Error>,
+    /// That is its entry in the index, and nothing else: all events are here.
+    pub lacks_entry_only: bool,
 }
 
 impl Segment {
+    /// Whether events of it are missing: what comes next goes on from something else.
+    pub fn lacks_events(&self) -> bool {
+        self.fault.is_some() && !self.lacks_entry_only
+    }
+
     /// What it takes in memory, about, in bytes.
     pub fn size(&self) -> usize {
         self.events.iter().map(size_of_event).fold(0, usize::saturating_add)
@@ -335,7 +342,7 @@ impl Source for Memory {
     fn segment(&mut self, number: usize) -> Result<Segment, Error> {
         let events =
             self.segments.get(number).ok_or_else(|| Error(format!("there is no segment {number}")))?;
-        Ok(Segment { events: events.clone(), fault: None })
+        Ok(Segment { events: events.clone(), ..Segment::default() })
     }
 
     fn refresh(&mut self) -> Result<bool, Error> {

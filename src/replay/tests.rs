@@ -254,7 +254,10 @@ fn what_cannot_be_read_is_said_and_passed_over() {
     assert_eq!(replay.fault(), None);
     replay.seek(ms(2000));
     assert_eq!(replay.fault(), Some(&Error("chunk 9 is not authentic".into())));
-    assert_eq!(replay.terminal().row_text(0), "first third");
+    // Nothing of what stood before it goes on behind it.
+    assert_eq!(replay.terminal().row_text(0), "third");
+    replay.seek(ms(1500));
+    assert_eq!(replay.terminal().row_text(0), "first");
 }
 
 #[test]
@@ -273,6 +276,38 @@ fn behind_what_cannot_be_read_the_screen_is_the_one_that_stood_there_however_it_
     sought.seek(ms(2000));
     for replay in [played, stepped, sought] {
         assert_eq!(replay.terminal().row_text(0), "$ ls");
+    }
+}
+
+#[test]
+fn behind_what_cannot_be_read_an_empty_screen_is_drawn_on_until_a_keyframe_tells_it() {
+    let mut stood = Terminal::new(80, 24);
+    stood.feed(b"$ ");
+    let events = vec![
+        output(0, "before\r\n"),
+        output(1000, "lost\r\n"),
+        output(2000, "blind "),
+        output(3000, "still"),
+        Event::new(ms(4000), Payload::Keyframe(stood.snapshot().unwrap())),
+        output(4000, "ls"),
+    ];
+    let shown = |to: u64| {
+        let all = || Replay::new(Damaged(Memory::new((80, 24), None, events.clone(), 1)));
+        let mut played = all();
+        played.play_within(ms(to), Idle::Kept, &mut Budget::endless());
+        let mut stepped = all();
+        while stepped.step_forward() && stepped.time() < ms(to) {}
+        let mut sought = all();
+        sought.seek(ms(to));
+        let mut back = all();
+        back.seek(ms(9000));
+        back.seek(ms(to));
+        [played, stepped, sought, back].map(|replay| replay.terminal().text())
+    };
+    for (to, text) in [(0, "before"), (2000, "blind"), (3000, "blind still"), (4000, "$ ls")] {
+        for (way, shown) in shown(to).iter().enumerate() {
+            assert_eq!(shown.trim_end(), text, "{to} {way}");
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use crate::sample::{self, Fleet};
 use crate::{damage, mend_at, read, with_its_end};
 use sealcast::cast::{Command, Payload, Source, Trust};
 use sealcast::container::{Cursor, Entry, Error, GivenUp, Reader, frame};
-use sealcast::replay::{self, Recording};
+use sealcast::replay::{self, Recording, Source as _};
 use sealcast::search;
 use sealcast::shell::marks::{Mark, Start};
 use sealcast::shell::said::Said;
@@ -215,5 +215,8 @@ fn an_entry_that_cannot_be_read_before_the_text_of_its_segment_ends_is_damage_to
         assert_eq!(error.offset(), reader.fault().unwrap().offset(), "{what}");
         let (events, _) = sample::events_of(&mut reader);
         assert!(events.len() >= 6 && (events.len() < 9) == lacks, "{what}: {}", events.len());
+        // The player passes over it, and calls nothing unreadable that it shows.
+        let segment = Recording::new(reader).unwrap().segment(2).unwrap();
+        assert!(segment.fault.is_some() && segment.lacks_events() == lacks, "{what}: {:?}", segment.fault);
     }
 }
