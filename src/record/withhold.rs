@@ -185,6 +185,9 @@ impl Withhold {
         if self.cursor.has_left() {
             self.reader_left();
         }
+        if let Some(run) = self.runs.back_mut() {
+            run.answered |= self.drawn > run.last;
+        }
         self.stood = stands;
         for &byte in bytes {
             let within = self.keys.is_within();
@@ -356,7 +359,9 @@ impl Withhold {
             alts: false,
             earlier: false,
             ends: false,
+            answered: false,
             gone: false,
+            left: false,
         }))
     }
 
@@ -420,8 +425,11 @@ impl Withhold {
         self.hide(now, run.first, run.line);
         self.hides |= run.is_unseen();
         (self.hidden, self.line.1) = (true, self.line.1 || !run.earlier);
-        if run.line {
+        // Of what was left nothing is to come.
+        if run.line || run.left {
             self.report(out);
+        }
+        if run.line {
             // That a line ended is plain to see in the output.
             let enter = run.bytes.last().copied().filter(|byte| keys::is_enter(*byte));
             if let Some(byte) = enter {

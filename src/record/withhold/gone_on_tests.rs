@@ -243,6 +243,35 @@ fn a_command_behind_a_pager_is_stored_wherever_it_is_known_that_the_pager_has_en
 }
 
 #[test]
+fn a_command_behind_a_pager_in_which_several_keys_were_pressed_is_stored() {
+    let (on, off) = ("\x1b[?1049h\x1b[H text\r\n:", "\r\x1b[K\x1b[?1049l");
+    for (screen, left, told) in [(on, off, false), (on, off, true), (" text\r\n:", "\r\x1b[K", true)] {
+        for (later, apart) in [(100, 80), (100, 700), (450, 80), (450, 700), (9_000, 80), (9_000, 700)] {
+            for turns in ["nn", " ", "\x1b[C"] {
+                let mut steps = vec![Type(0, "less x\r"), Show(4, "less x\r\n"), Show(20, screen)];
+                for (n, at) in [0, 1, 2].into_iter().zip((1_000..).step_by(300)) {
+                    steps.push(Type(at, if n < 2 { turns } else { "q" }));
+                    steps.push(Show(at + 4, if n < 2 { "\r\x1b[K text\r\n:" } else { left }));
+                }
+                if told {
+                    steps.push(Prompt(1_608));
+                }
+                steps.push(Show(1_610, "[x:~] "));
+                for (key, at) in ["l", "s", "\r"].into_iter().zip((1_610 + later..).step_by(apart)) {
+                    steps.extend([Type(at, key), Show(at + 4, if key == "\r" { "\r\n" } else { key })]);
+                }
+                let out = play(Input::Echoed, &steps);
+                assert_eq!(
+                    stored(&out),
+                    "less x\rls\r",
+                    "{turns:?} {left:?} {told} {later} {apart}: {out:?}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
 fn what_is_typed_ahead_stays_together_when_a_program_leaves_the_screen() {
     for (before, after) in [("l", "s\r"), ("ls", "\r"), ("ls -", "la\r")] {
         let line = format!("{before}{after}");

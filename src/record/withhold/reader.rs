@@ -35,8 +35,9 @@ impl Withhold {
             // what is drawn next no echo. (More of them may have been typed ahead, and are shown with the rest.)
             // So is one behind the key with Ctrl that leads it, such as the `^B d` of a multiplexer.
             let is_one = matches!(run.bytes.as_slice(), [_] | [b'\0'..=b'\x1a', _]);
-            if is_one && run.echo.is_untouched() && !self.keys.is_within() {
-                (run.closed, run.doubtful) = (Some(run.last.max(self.drawn)), true);
+            // And so are several, where something was drawn between them, and nothing of them.
+            if (is_one || run.answered) && run.echo.is_untouched() && !self.keys.is_within() {
+                (run.closed, run.doubtful, run.left) = (Some(run.last.max(self.drawn)), true, true);
             }
         }
         self.end_line();

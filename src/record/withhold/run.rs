@@ -37,8 +37,12 @@ pub(super) struct Run {
     pub(super) earlier: bool,
     /// A key ended it that leaves what was typed, or a prompt came up behind it.
     pub(super) ends: bool,
+    /// Something was drawn between its keys: whoever reads it took the first of them.
+    pub(super) answered: bool,
     /// Whoever read it has gone on, and has shown nothing of it.
     pub(super) gone: bool,
+    /// It is all that was typed to whoever has left the screen, or stood before the prompt that came up.
+    pub(super) left: bool,
 }
 
 impl Run {
