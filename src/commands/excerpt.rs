@@ -3,7 +3,8 @@
 //! Each part begins with the screen as it stood there, so that it plays by itself; a mark says what was found and when.
 
 use super::format::clock;
-use super::part::{begin_at, is_no_screen, part_of, screen_at, sized, tell_end};
+use super::onward::Step;
+use super::part::{begin_at, is_no_screen, part_of, screen_at, sized, tell_end, write};
 use super::recordings::{Opened, name};
 use crate::cast::{Event, Payload, Trust, millis};
 use crate::console::Progress;
@@ -13,6 +14,7 @@ use crate::replay::{Recording, Replay};
 use crate::search::{Hit, Meanwhile, Options, Query, search_until};
 use crate::store::Found;
 use crate::store::seal::Opener;
+use crate::terminal::Terminal;
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Write};
@@ -118,12 +120,9 @@ impl Excerpt {
         let mut exporter = Exporter::begin(format, &header, &opening, out).map_err(wrote)?;
         let mut begins = Duration::ZERO;
         let end = self.parts.last().map_or(Duration::ZERO, |part| part.range.end);
-        let (mut fault, mut ends_early) = (None, false);
+        let (mut fault, mut ends_in_hole) = (None, false);
         for (number, Part { range, label }) in self.parts.into_iter().enumerate() {
             if number > 0 {
-                if replay.fault().is_some() {
-                    replay = replay.again();
-                }
                 screen = screen_at(&mut replay, range.start);
             }
             if screen.as_ref().is_some_and(is_no_screen) {
@@ -146,34 +145,46 @@ impl Excerpt {
             if let Some(screen) = screen.take() {
                 exporter.begins_with(&later(&screen)).map_err(wrote)?;
             }
-            let ended = part_of(&mut replay, range.start, range.end, &mut |event| {
-                if let Payload::Resize { cols, rows } = event.payload {
-                    size = (cols, rows);
+            // Behind a hole raw output has no place to say that the screen is not known.
+            let mut mute = false;
+            let ended = part_of(&mut replay, range.clone(), true, &mut |step| {
+                ends_in_hole = matches!(step, Step::Hole(_));
+                match &step {
+                    Step::Blind => mute = format == Format::Raw,
+                    Step::Screen(_) => mute = false,
+                    _ => {}
                 }
-                let event = later(event);
-                progress.at(millis(event.time));
+                let step = match step {
+                    Step::Event(event) => Step::Event(later(&event)),
+                    Step::Screen(screen) => Step::Screen(later(&screen)),
+                    other => other,
+                };
+                if let Step::Event(event) | Step::Screen(event) = &step {
+                    progress.at(millis(event.time));
+                    size = size_from(event).unwrap_or(size);
+                }
                 // The session does not end where a part does.
-                if matches!(event.payload, Payload::Exit(_)) {
-                    return Ok(());
-                }
-                exporter.event(&event).map_err(wrote)
+                let exits = matches!(&step, Step::Event(Event { payload: Payload::Exit(_), .. }));
+                if mute || exits { Ok(()) } else { write(&mut exporter, step).map_err(wrote) }
             })?;
-            ends_early = ended.is_some();
-            if let Some(ended) = ended {
-                // Those behind it are read all the same, each from its own screen.
-                exporter
-                    .hole(&format!("damaged: the rest of this part could not be read: {ended}"))
-                    .map_err(wrote)?;
-                fault.get_or_insert(ended);
-            }
+            fault = fault.or(ended);
             begins = begins.saturating_add(range.end.saturating_sub(range.start));
         }
-        if !ends_early {
+        if !ends_in_hole {
             tell_end(&mut exporter, &mut replay, end);
         }
         // What could be read is whole for those who play it.
         let (losses, _) = exporter.finish().map_err(wrote)?;
         fault.map_or(Ok(losses), |fault| Err(failed(&fault)))
+    }
+}
+
+/// The size that the screen has from here on, where this changes it.
+fn size_from(event: &Event) -> Option<(u16, u16)> {
+    match &event.payload {
+        Payload::Resize { cols, rows } => Some((*cols, *rows)),
+        Payload::Keyframe(screen) => Terminal::size_of(screen),
+        _ => None,
     }
 }
 

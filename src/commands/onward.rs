@@ -9,6 +9,7 @@ use crate::cast::{Event, Payload, millis};
 use crate::container::{self, Cursor, Reader};
 use crate::error::Error;
 use crate::terminal::draws_alike;
+use std::fmt;
 use std::io::{Read, Seek};
 use std::time::Duration;
 
@@ -24,6 +25,15 @@ pub(super) enum Step {
     Screen(Event),
     /// No more; with the reason where that is not its end.
     End(Option<container::Error>),
+}
+
+/// The words for what could not be read, of which the `entry` in the index may be all.
+pub(super) fn told(entry: bool, error: &dyn fmt::Display) -> String {
+    let what = match entry {
+        true => "what stands before this could be read, its entry in the index could not",
+        false => "here something could not be read",
+    };
+    format!("damaged: {what}: {error}")
 }
 
 /// A place in it.
@@ -100,11 +110,7 @@ impl Onward {
             (self.blind, self.untold) = (true, true);
         }
         self.holes = self.holes.saturating_add(1);
-        let what = match entry {
-            true => "what stands before this could be read, its entry in the index could not",
-            false => "here something could not be read",
-        };
-        let told = format!("damaged: {what}: {error}");
+        let told = told(entry, &error);
         self.first.get_or_insert(error);
         Step::Hole(told)
     }

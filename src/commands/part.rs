@@ -1,10 +1,11 @@
 //! A range of a recording as a recording of its own, for the player's export and `export --hits`.
 //!
-//! It begins with the screen as it stood there, by the wall clock as it was then. Does not read on behind a hole: what comes
-//! after one would pass for what came next.
+//! It begins with the screen as it stood there, by the wall clock as it was then. Refuses to let what comes behind a hole pass
+//! for what came next, as [`super::onward`] does.
 
 use super::draft::Draft;
 use super::format::{clock, shown};
+use super::onward::{Step, told};
 use crate::cast::{Event, Payload, millis};
 use crate::container::{Header, Opening};
 use crate::error::{Error, Kind, Result};
@@ -13,7 +14,8 @@ use crate::replay::{self, Outline, Recording, Replay, Source};
 use crate::sys;
 use crate::terminal::is_bare;
 use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::{self, BufWriter, Write};
+use std::ops::Range;
 use std::path::Path;
 use std::time::Duration;
 
@@ -49,10 +51,14 @@ pub(super) fn export(
         exporter.begins_with(&screen).map_err(wrote)?;
     }
     let blind = replay.fault().filter(|_| screen_is_unknown).cloned();
-    let ended = part_of(&mut replay, from, to, &mut |event| exporter.event(event).map_err(wrote))?;
-    if ended.is_some() {
-        exporter.is_damaged();
-    } else {
+    let mut ends_in_hole = false;
+    // Raw output has no place to say it.
+    let goes_on = format != Format::Raw;
+    let fault = part_of(&mut replay, from..to, goes_on, &mut |step| {
+        ends_in_hole = matches!(step, Step::Hole(_));
+        write(&mut exporter, step).map_err(wrote)
+    })?;
+    if !ends_in_hole {
         tell_end(&mut exporter, &mut replay, to);
     }
     let (losses, mut out) = exporter.finish().map_err(wrote)?;
@@ -62,7 +68,7 @@ pub(super) fn export(
         said.push_str(&format!("; {losses}"));
     }
     // What a damaged recording still gave is kept, and is not passed off for the whole.
-    match ended.or(blind) {
+    match fault.or(blind) {
         Some(fault) => Err(Error::new(Kind::Input, format!("not all of {said}: {fault}"))),
         None => Ok(said),
     }
@@ -102,31 +108,30 @@ pub(super) fn screen_at<S: Source>(replay: &mut Replay<S>, from: Duration) -> Op
             break;
         }
     }
-    let place = replay.place();
-    let here = replay.segment(place.segment);
-    // What cannot be read behind this place is told where it is met.
-    let behind = here.fault.is_some() && place.event < here.events.len();
-    if replay.fault().is_some() && !behind {
+    if !replay.knows_screen() {
         return Some(Event::new(Duration::ZERO, Payload::Marker(NO_SCREEN.to_owned())));
     }
     let screen = replay.terminal().snapshot()?;
     Some(Event::new(Duration::ZERO, Payload::Output(screen.into_bytes())))
 }
 
-/// The events from where the replay stands up to the end of a range, counted from its start. One segment is held at a time. Ends
-/// where a segment cannot be read on, and gives the reason: what comes after a hole would pass for what came next.
+/// The events from where the replay stands up to the end of a range, counted from its start. One segment is held at a time. Gives the
+/// first reason why something of them could not be read; without `goes_on` it ends there.
 pub(super) fn part_of<S: Source>(
     replay: &mut Replay<S>,
-    from: Duration,
-    to: Duration,
-    each: &mut impl FnMut(&Event) -> Result<()>,
+    range: Range<Duration>,
+    goes_on: bool,
+    each: &mut impl FnMut(Step) -> Result<()>,
 ) -> Result<Option<replay::Error>> {
+    let Range { start: from, end: to } = range;
     let place = replay.place();
     let outline = replay.outline();
     let (begins, last) = (outline.segment_at(from), outline.segment_at(to));
     // Where nothing of the range can be read in the segment in which it begins, the replay may stand in a later one.
     let within = outline.spans.get(begins).is_some_and(|span| span.end >= from);
     let first = if within { begins.min(place.segment) } else { place.segment };
+    let alike = replay.source_ref().draws_alike();
+    let (mut blind, mut untold, mut fault) = (!replay.knows_screen(), false, None);
     for number in first..=last {
         let skip = match number.cmp(&place.segment) {
             std::cmp::Ordering::Less => usize::MAX,
@@ -135,17 +140,47 @@ pub(super) fn part_of<S: Source>(
         };
         let segment = replay.segment(number);
         for event in segment.events.iter().skip(skip).take_while(|event| event.time <= to) {
-            if !matches!(event.payload, Payload::Keyframe(_)) {
-                each(&Event::new(event.time.saturating_sub(from), event.payload.clone()))?;
+            let later = || Event::new(event.time.saturating_sub(from), event.payload.clone());
+            match &event.payload {
+                Payload::Keyframe(_) if blind && alike => {
+                    (blind, untold) = (false, false);
+                    each(Step::Screen(later()))?;
+                    continue;
+                }
+                Payload::Keyframe(_) => continue,
+                // The clocks of a segment stand before its screen.
+                Payload::Anchor(_) => {}
+                _ if std::mem::take(&mut untold) => each(Step::Blind)?,
+                _ => {}
             }
+            each(Step::Event(later()))?;
         }
         // Behind the end of the range nothing of it is missing.
         let reached = segment.events.last().is_none_or(|event| event.time <= to);
-        if segment.fault.is_some() && reached && (number != begins || within) {
-            return Ok(segment.fault.clone());
+        if let Some(error) = segment.fault.as_ref().filter(|_| reached && (number != begins || within)) {
+            fault.get_or_insert_with(|| error.clone());
+            each(Step::Hole(told(!segment.lacks_events(), error)))?;
+            // One that it has passed already tells nothing of the screen on which it stands.
+            if segment.lacks_events() && number >= place.segment {
+                (blind, untold) = (true, true);
+                if !goes_on {
+                    break;
+                }
+            }
         }
     }
-    Ok(None)
+    Ok(fault)
+}
+
+/// Writes what comes next.
+pub(super) fn write<W: Write>(exporter: &mut Exporter<W>, step: Step) -> io::Result<()> {
+    match step {
+        Step::Event(event) => exporter.event(&event),
+        Step::Hole(note) => exporter.hole(&note),
+        Step::Blind => exporter.goes_on_blind(),
+        Step::Screen(screen) => exporter.goes_on_from(&screen),
+        Step::End(_) => Ok(()),
+    }
 }
 
 /// Whether this stands in place of a screen that is not known.
@@ -226,29 +261,41 @@ mod tests {
     }
 
     #[test]
-    fn a_part_ends_at_a_hole_and_begins_without_a_screen_behind_one() {
+    fn a_part_goes_on_behind_a_hole_where_that_can_be_said_and_begins_without_a_screen_behind_one() {
         let line = |n: u64| Event::new(Duration::from_secs(n), Payload::Output(format!("{n:02}\r\n").into()));
-        let part = |from, to| {
+        let part = |from, to, goes_on| {
             let memory = Memory::new((80, 40), None, (0..30).map(line).collect(), 40);
             assert_eq!(memory.outline().spans.len(), 3);
             let mut replay = Replay::new(Holed(memory));
             let (from, to) = (Duration::from_secs(from), Duration::from_secs(to));
             let screen = screen_at(&mut replay, from).unwrap();
             let mut shown = String::new();
-            let ended = part_of(&mut replay, from, to, &mut |event| {
-                let Payload::Output(bytes) = &event.payload else { panic!("{event:?}") };
-                shown.push_str(&String::from_utf8_lossy(bytes).replace("\r\n", " "));
+            let ended = part_of(&mut replay, from..to, goes_on, &mut |step| {
+                shown.push_str(&match step {
+                    Step::Event(Event { payload: Payload::Output(bytes), .. }) => {
+                        String::from_utf8(bytes).unwrap().replace("\r\n", " ")
+                    }
+                    Step::Hole(note) => {
+                        note.replace("damaged: here something could not be read: ", "") + ", "
+                    }
+                    Step::Blind => "blind: ".to_owned(),
+                    _ => panic!("something else"),
+                });
                 Ok(())
             })
             .unwrap();
             (shown, is_no_screen(&screen), ended.is_some())
         };
         let told = |text: &str, blind, fault| (text.to_owned(), blind, fault);
-        assert_eq!(part(6, 9), told("07 08 09 ", false, false));
-        assert_eq!(part(7, 25), told("08 09 10 11 12 13 ", false, true));
-        assert_eq!(part(11, 25), told("12 13 ", false, true));
-        // Inside the hole, and behind it.
-        assert_eq!(part(16, 25), told("", true, true));
-        assert_eq!(part(22, 25), told("23 24 25 ", true, false));
+        for goes_on in [true, false] {
+            let behind = |text: &str| if goes_on { format!("blind: 20 21 {text}") } else { String::new() };
+            assert_eq!(part(6, 9, goes_on), told("07 08 09 ", false, false));
+            let over = format!("08 09 10 11 12 13 a hole, {}", behind("22 "));
+            assert_eq!(part(7, 22, goes_on), told(&over, false, true));
+            assert_eq!(part(11, 21, goes_on), told(&format!("12 13 a hole, {}", behind("")), false, true));
+            // Inside the hole, and behind it.
+            assert_eq!(part(16, 21, goes_on), told(&format!("a hole, {}", behind("")), true, true));
+            assert_eq!(part(22, 25, goes_on), told("23 24 25 ", true, false));
+        }
     }
 }

@@ -223,8 +223,8 @@ pub struct App<S> {
     pub(super) keystrokes: bool,
     pub(super) pane: bool,
     pub(super) note: Option<(String, bool)>,
-    /// What could not be read, as it was told last.
-    unreadable: Option<String>,
+    /// What could not be read, of the index and of the content, as it was told last.
+    unreadable: [Option<String>; 2],
     /// Idle time that was just passed over, and how long that has been shown.
     pub(super) skipped: Option<(Duration, Duration)>,
     /// What the program said to the terminal, in the order in which it was heard last.
@@ -268,7 +268,7 @@ impl<S: Source> App<S> {
             keystrokes: false,
             pane: true,
             note: None,
-            unreadable: None,
+            unreadable: [None, None],
             skipped: None,
             heard: Vec::new(),
             from_browser: false,
@@ -375,12 +375,16 @@ impl<S: Source> App<S> {
             || matches!(&self.over, Over::Transcript(pages) if pages.is_reading())
     }
 
-    /// Tells of a part that could not be read: what is shown then passes over it.
+    /// Tells of a part that could not be read: what is shown then passes over it. Where it is only what the index says of one, nothing is.
     pub(super) fn tell_fault(&mut self) {
-        let fault = self.replay.fault().map(ToString::to_string);
-        if let Some(why) = fault.as_ref().filter(|_| fault != self.unreadable) {
-            self.note = Some((format!("a part cannot be read: {why}"), true));
-            self.unreadable = fault;
+        let of_index =
+            self.replay.unindexed().map(|why| format!("what the index says of a part cannot be read: {why}"));
+        let of_content = self.replay.fault().map(|why| format!("a part cannot be read: {why}"));
+        for (fault, told) in [of_index, of_content].into_iter().zip(&mut self.unreadable) {
+            if fault.is_some() && fault != *told {
+                self.note = fault.clone().map(|why| (why, true));
+                *told = fault;
+            }
         }
     }
 

@@ -109,6 +109,7 @@ pub struct Replay<S> {
     own_bytes: usize,
     since_keyframe: usize,
     fault: Option<Error>,
+    unindexed: Option<Error>,
     /// The screen is not known: since a hole no keyframe has told it.
     blind: bool,
     /// What stood before the hole is still shown.
@@ -135,16 +136,11 @@ impl<S: Source> Replay<S> {
             own_bytes: 0,
             since_keyframe: 0,
             fault: None,
+            unindexed: None,
             blind: false,
             stale: false,
             said: (Vec::new(), 0),
         }
-    }
-
-    /// At the very start again, as if nothing had been read yet: what could not be read is met, and told, anew.
-    #[must_use]
-    pub fn again(self) -> Self {
-        Self::new(self.source)
     }
 
     /// The screen.
@@ -180,6 +176,19 @@ impl<S: Source> Replay<S> {
     /// Why events could not be read, the last time it happened.
     pub fn fault(&self) -> Option<&Error> {
         self.fault.as_ref()
+    }
+
+    /// Why an entry of the index could not be read of a segment of which all events could, the last time it happened.
+    pub fn unindexed(&self) -> Option<&Error> {
+        self.unindexed.as_ref()
+    }
+
+    /// Whether the screen is the one that stood there, and not one of which a hole may have taken a part.
+    pub fn knows_screen(&mut self) -> bool {
+        let Place { segment, event } = self.place;
+        let here = self.segment(segment);
+        let within = event < here.events.len() || !here.lacks_events();
+        within && !self.blind
     }
 
     /// What the program said to the terminal since the last call, oldest first, at most 1024; and how much more there was. Of what was
@@ -271,9 +280,10 @@ impl<S: Source> Replay<S> {
                 Ok(Segment::default())
             };
             let segment = read.unwrap_or_else(|fault| Segment { fault: Some(fault), ..Segment::default() });
-            // What the index lacks it says itself.
-            if segment.lacks_events() {
-                self.fault.clone_from(&segment.fault);
+            match &segment.fault {
+                Some(_) if segment.lacks_events() => self.fault.clone_from(&segment.fault),
+                Some(fault) => self.unindexed = Some(fault.clone()),
+                None => {}
             }
             let size = segment.size();
             // A byte read costs about as much as one that is passed.

@@ -183,8 +183,8 @@ fn without_a_terminal_nothing_of_what_stood_before_a_hole_goes_on_behind_it() {
 }
 
 #[test]
-fn an_exported_part_ends_at_a_hole_and_says_so() {
-    const DAMAGED: &str = "damaged: the rest of this part could not be read: at byte ";
+fn an_exported_part_goes_on_behind_a_hole_and_says_so() {
+    const DAMAGED: &str = "damaged: here something could not be read: at byte ";
     let fleet = Fleet::new("web-3");
     let desk = Desk::new(&fleet);
     let whole = damage::small(&fleet, "whole", true).bytes;
@@ -195,21 +195,23 @@ fn an_exported_part_ends_at_a_hole_and_says_so() {
         let words = ["export", "--hits", hit, "--around", around, "-f", format, "store/recording.scast"];
         desk.said(bytes, &words)
     };
-    for format in ["text", "json", "cast"] {
+    for format in ["text", "json", "cast", "raw"] {
+        let told = format != "raw";
         // Up to the third segment, over the hole in the second one.
         let (code, said) = export(&whole, "whole 0.0", "60", format);
         assert!(code == 0 && said.contains("whole 2.0") && !said.contains(DAMAGED), "{format}: {said}");
         let (code, said) = export(&holed, "whole 0.0", "60", format);
-        assert!(code == 2 && said.contains("whole 0.2") && said.contains(DAMAGED), "{format}: {code} {said}");
-        assert!(!said.contains("whole 2.0"), "{format}: {said}");
+        assert!(code == 2 && said.contains("whole 0.2"), "{format}: {code} {said}");
+        assert_eq!((said.contains(DAMAGED), said.contains("whole 2.0")), (told, told), "{format}: {said}");
         let (code, said) = export(&holed, "whole 0.1", "1", format);
         let in_part = said.contains("could only in part be searched");
         assert!(code == 2 && in_part && !said.contains(DAMAGED), "{format}: {code} {said}");
     }
-    // Those behind it are written all the same, where they could be searched, each with its screen.
+    // What is shown behind it begins with the screen, where that is known.
     let mut steps = damage::small_steps("whole");
     steps.insert(6, sample::out(33_000, "\x1b[K".repeat(4000)));
-    let mut holed = sample::drawn(&fleet, &steps).bytes;
+    let whole = sample::drawn(&fleet, &steps).bytes;
+    let mut holed = whole.clone();
     let (start, end) = of_second(&holed, DATA);
     holed[usize::midpoint(start, end)] ^= 1;
     for format in ["text", "json", "cast"] {
@@ -222,6 +224,29 @@ fn an_exported_part_ends_at_a_hole_and_says_so() {
         assert!(at("whole 2.0") < at("whole 3.2") && said.matches(DAMAGED).count() == 1, "{format}: {said}");
         // The one that begins inside the hole has none; what was met on its way is no matter of the next one.
         assert_eq!(said.matches("nor the screen").count(), 1, "{format}: {said}");
+    }
+    // A hit behind the hole that is nearer to it than what is kept around one, and one in the same part as one before it.
+    for (hit, around) in [("whole 2.0", "20"), ("whole 2.0", "27"), ("whole", "30")] {
+        for format in ["text", "json", "cast", "raw"] {
+            let (code, said) = export(&holed, hit, around, format);
+            let all = ["whole 2.0", "whole 2.2", "whole 3.0"].map(|text| said.contains(text));
+            assert_eq!((code, all), (2, [true, true, hit == "whole"]), "{format}: {said}");
+            // What is missing stands before the first of these parts.
+            let told = format != "raw" && around != "20";
+            assert_eq!(said.matches(DAMAGED).count(), usize::from(told), "{format}: {said}");
+        }
+    }
+    // Where only an entry is damaged, all is there that was shown.
+    let mut entry = whole.clone();
+    let (start, end) = of_second(&whole, INDEX);
+    entry[usize::midpoint(start, end)] ^= 1;
+    for format in ["text", "json", "cast", "raw"] {
+        let (code, said) = export(&entry, "whole 1.0", "30", format);
+        assert!(code == 2 && said.contains("whole 0.2") && said.contains("whole 2.0"), "{format}: {said}");
+        let of_entry =
+            said.contains("damaged: what stands before this could be read, its entry in the index could not");
+        assert_eq!((of_entry, said.contains(DAMAGED)), (format != "raw", false), "{format}: {said}");
+        assert!(!said.contains("nor the screen"), "{format}: {said}");
     }
     // Where it was not closed, that is said at the end of a part that reaches so far.
     let torn = damage::small(&fleet, "open", false).bytes;
