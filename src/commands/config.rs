@@ -468,10 +468,13 @@ mod tests {
             let found = format!("`guard.{name}` takes effect only with `profile = \"hardened\"`");
             notes(more).iter().any(|note| note.starts_with(&found))
         };
-        for name in ["landlock", "scope"] {
-            assert!(told(&format!("[guard]\n{name} = true\n"), name), "{name}");
-            assert!(told(&format!("[guard]\nprofile = \"none\"\n{name} = true\n"), name), "{name}");
-            assert!(!told(&format!("[guard]\nprofile = \"hardened\"\n{name} = true\n"), name), "{name}");
+        for (name, value) in
+            [("landlock", "true"), ("scope", "true"), ("capabilities", "[\"cap_sys_admin\"]")]
+        {
+            let set = format!("{name} = {value}\n");
+            assert!(told(&format!("[guard]\n{set}"), name), "{name}");
+            assert!(told(&format!("[guard]\nprofile = \"none\"\n{set}"), name), "{name}");
+            assert!(!told(&format!("[guard]\nprofile = \"hardened\"\n{set}"), name), "{name}");
             assert!(!told("", name), "{name}");
         }
     }

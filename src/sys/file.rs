@@ -18,7 +18,7 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 pub use shared::SharedFile;
-pub use space::{Space, ballast, free_space, release_reserve, reserve};
+pub use space::{Space, ballast, free_space, lies_in_memory, release_reserve, reserve};
 
 /// Mode of every file we make.
 const FILE_MODE: u32 = 0o600;

@@ -4,9 +4,10 @@
 
 use super::{Error, Result, file};
 use std::collections::VecDeque;
-use std::ffi::OsString;
+use std::ffi::{CString, OsString};
 use std::fs::{self, File};
 use std::io::{self, Read as _};
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Component, Path, PathBuf};
 use zeroize::Zeroizing;
@@ -22,6 +23,24 @@ impl Error {
     pub fn is_of_trust(&self) -> bool {
         self.operation == TRUST
     }
+}
+
+/// Whether a program has root's rights, or capabilities, by its file, whoever starts it: a set-user-id bit of root's, or capabilities,
+/// on a file system where these count. What cannot be looked at is taken to have them.
+pub fn gives_rights(program: &Path) -> bool {
+    let Ok(facts) = fs::metadata(program) else { return true };
+    let Ok(name) = CString::new(program.as_os_str().as_bytes()) else { return true };
+    // SAFETY: an all-zero statvfs is a valid value of that plain C struct.
+    let mut system: libc::statvfs = unsafe { std::mem::zeroed() };
+    // SAFETY: the path is NUL-terminated and `system` is a valid place to write to.
+    let told = unsafe { libc::statvfs(name.as_ptr(), &mut system) } == 0;
+    if told && system.f_flag & libc::ST_NOSUID != 0 {
+        return false;
+    }
+    let attribute = c"security.capability";
+    // SAFETY: both names end with a zero; nothing is written where no room is given.
+    let length = unsafe { libc::getxattr(name.as_ptr(), attribute.as_ptr(), std::ptr::null_mut(), 0) };
+    (facts.mode() & libc::S_ISUID != 0 && facts.uid() == 0) || length > 0
 }
 
 /// Opens a file that may decide what we do (configuration, keys): it and every directory above it must belong to root

@@ -16,6 +16,7 @@ pub(super) fn of(policy: &Policy) -> Vec<Finding> {
     for (wanted, name, needed) in [
         (policy.guard.landlock, "landlock", sys::guard::ABI_PATHS),
         (policy.guard.scope, "scope", sys::guard::ABI_SIGNALS),
+        (policy.guard.capabilities != sys::guard::HARDENED, "capabilities", 0),
     ] {
         if wanted && profile != Profile::Hardened {
             found.push(Finding::note(format!(

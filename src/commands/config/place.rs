@@ -1,6 +1,6 @@
 //! Where the store is: whether recordings can be made there, who can list them, and what else is there.
 
-use super::Finding;
+use super::{Finding, place_of_store};
 use crate::policy::Policy;
 use crate::store::{EXTENSION, Store};
 use crate::sys;
@@ -54,6 +54,12 @@ pub(super) fn of(policy: &Policy) -> Vec<Finding> {
             above.display()
         )));
     }
+    if place_of_store(policy).is_some_and(|place| sys::file::lies_in_memory(place).unwrap_or(false)) {
+        found.push(Finding::note(format!(
+            "`store.path`: {} lies in memory (tmpfs): all recordings are gone once this host is restarted; name a directory on a disk",
+            path.display()
+        )));
+    }
     if holds_others(path) {
         let what = format!("{apart}: there is more in {} than recordings", path.display());
         found.push(Finding::note(what));
@@ -93,6 +99,18 @@ mod tests {
         let policy = Policy::parse(Path::new("/x"), &text).unwrap();
         let all = super::super::surroundings(&policy).into_iter();
         all.filter(|f| f.what.starts_with("`store.path`")).map(|f| (f.serious, f.what)).collect()
+    }
+
+    #[test]
+    fn a_store_in_memory_is_told() {
+        if crate::sys::ids::effective_uid() != 0 {
+            return crate::sys::skipped("only root looks at the store of a host");
+        }
+        for (place, told) in [("/dev/shm/no/such", true), ("/var/no/such", false)] {
+            let found = found(Path::new(place));
+            assert!(found.iter().all(|(serious, _)| !serious), "{found:?}");
+            assert_eq!(found.iter().any(|(_, what)| what.contains("lies in memory")), told, "{found:?}");
+        }
     }
 
     #[test]

@@ -84,6 +84,23 @@ pub fn free_space(path: &Path) -> Result<Space> {
     })
 }
 
+/// Whether what is written below `path` lies in memory alone (tmpfs, ramfs), and is gone after a restart of the host.
+///
+/// # Errors
+/// When `path` does not exist or the kernel does not tell.
+pub fn lies_in_memory(path: &Path) -> Result<bool> {
+    const IN_MEMORY: [u32; 2] = [0x0102_1994, 0x8584_58f6];
+    let name = c_path("examine the file system of", path)?;
+    // SAFETY: an all-zero statfs is a valid value of that plain C struct.
+    let mut facts: libc::statfs = unsafe { std::mem::zeroed() };
+    // SAFETY: the path is NUL-terminated and `facts` is a valid place to write to.
+    if unsafe { libc::statfs(name.as_ptr(), &mut facts) } != 0 {
+        return Err(Error::last("examine the file system of", path.display().to_string()));
+    }
+    // The magic numbers have 32 bits; the field is wider, and signed, on some machines.
+    Ok(IN_MEMORY.contains(&(facts.f_type as u32)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::create_new;
@@ -118,6 +135,12 @@ mod tests {
             release_reserve(&file).unwrap();
             assert!(file.metadata().unwrap().blocks() * 512 < 1 << 20);
         }
+    }
+
+    #[test]
+    fn what_lies_in_memory_is_known() {
+        let is = |path: &str| lies_in_memory(Path::new(path)).ok();
+        assert_eq!([is("/dev/shm"), is("/proc"), is("/no/such/place")], [Some(true), Some(false), None]);
     }
 
     #[test]
