@@ -492,7 +492,7 @@ pub(super) fn keys_of_host(policy: Option<&Policy>) -> KnownKeys {
     for path in [Some(PathBuf::from(HOST_KEY)), policy.map(public_half)].into_iter().flatten() {
         // A host key of another kind signs nothing; a damaged one is not ours to complain of here.
         if let Ok(text) = read_text(&path, 4096)
-            && let Ok(own) = KnownKeys::parse(&format!("{} {text}", sys::ids::hostname()))
+            && let Ok(own) = KnownKeys::of_host(&sys::ids::hostname(), &text)
         {
             known.extend(own);
         }

@@ -157,6 +157,19 @@ struct Count {
     of_foreign: BTreeSet<String>,
 }
 
+/// How a line of FILE names a host whose name has letters that part lines or mean something else there.
+fn in_a_line(host: &str) -> String {
+    let plain = |letter: char| letter.is_alphanumeric() || "-._:".contains(letter);
+    match host.chars().all(plain) {
+        true => String::new(),
+        false => {
+            let written: String =
+                host.chars().map(|letter| if plain(letter) { letter } else { '?' }).collect();
+            format!(" (which a line there has as {written})")
+        }
+    }
+}
+
 impl Count {
     /// The answer to whoever asked whether all are intact: no goes before not known.
     fn answer(self) -> Result<()> {
@@ -168,7 +181,8 @@ impl Count {
         let mut hints = locked.as_ref().map_or_else(Vec::new, |error| error.hints().to_vec());
         if let Some(host) = of_foreign.first() {
             hints.push(format!(
-                "-k FILE trusts a key for the host that a recording names, here {host}{}; keys that it had before belong in FILE too",
+                "-k FILE trusts a key for the host that a recording names, here {host}{}{}; keys that it had before belong in FILE too",
+                in_a_line(host),
                 and_more(of_foreign.len().saturating_sub(1))
             ));
         }

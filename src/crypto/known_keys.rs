@@ -25,11 +25,41 @@ pub struct KnownKeys {
 #[derive(Clone, Debug)]
 struct Entry {
     key: HostKey,
-    /// Patterns of host names; none for a plain public key, which is trusted whatever the host.
-    hosts: Option<Vec<String>>,
+    /// The hosts that it belongs to; none for a plain public key, which is trusted whatever the host.
+    hosts: Option<Hosts>,
     /// Purposes it is limited to.
     namespaces: Option<Vec<String>>,
     revoked: bool,
+}
+
+/// The hosts that a key belongs to.
+#[derive(Clone, Debug)]
+enum Hosts {
+    /// Patterns of names, as a line has them.
+    Patterns(Vec<String>),
+    /// The one of this name, whatever letters are in it.
+    Named(String),
+}
+
+impl Hosts {
+    fn have(&self, host: &str) -> bool {
+        match self {
+            Self::Patterns(patterns) => matches_list(patterns, host),
+            Self::Named(name) => name.eq_ignore_ascii_case(host),
+        }
+    }
+
+    /// For people.
+    fn told(&self) -> Vec<String> {
+        let hashed = |name: &String| match name.starts_with(HASHED) {
+            true => "a hashed name".to_owned(),
+            false => name.clone(),
+        };
+        match self {
+            Self::Patterns(patterns) => patterns.iter().map(hashed).collect(),
+            Self::Named(name) => vec![name.clone()],
+        }
+    }
 }
 
 /// What is known about a key that signed for a host.
@@ -91,6 +121,20 @@ impl KnownKeys {
         Ok(Self { entries })
     }
 
+    /// Reads a file of public keys (`.pub`), which are those of `host`: whatever stands in its name (blanks, commas, stars), they are
+    /// trusted for that name alone. What says itself for which hosts it is, is passed over.
+    ///
+    /// # Errors
+    /// As of [`parse`](Self::parse).
+    pub fn of_host(host: &str, text: &str) -> Result<Self, LineError> {
+        let mut known = Self::parse(text)?;
+        known.entries.retain(|entry| entry.hosts.is_none());
+        for entry in &mut known.entries {
+            entry.hosts = Some(Hosts::Named(host.to_owned()));
+        }
+        Ok(known)
+    }
+
     /// Trusts one key, whatever the host.
     pub fn add(&mut self, key: HostKey) {
         self.entries.push(Entry { key, hosts: None, namespaces: None, revoked: false });
@@ -114,18 +158,14 @@ impl KnownKeys {
         }
         let mut best = Trust::Unknown;
         for entry in listed {
-            let for_host = entry.hosts.as_ref().is_none_or(|patterns| matches_list(patterns, host));
+            let for_host = entry.hosts.as_ref().is_none_or(|hosts| hosts.have(host));
             let for_purpose = entry.namespaces.as_ref().is_none_or(|list| matches_list(list, namespace));
             match (for_host, for_purpose) {
                 (true, true) => return Trust::Trusted,
                 (true, false) => best = Trust::OtherPurpose,
                 (false, _) if best == Trust::OtherPurpose => {}
                 (false, _) => {
-                    let told = |host: &String| match host.starts_with(HASHED) {
-                        true => "a hashed name".to_owned(),
-                        false => host.clone(),
-                    };
-                    best = Trust::OtherHost(entry.hosts.iter().flatten().map(told).collect());
+                    best = Trust::OtherHost(entry.hosts.as_ref().map_or_else(Vec::new, Hosts::told))
                 }
             }
         }
@@ -163,7 +203,7 @@ fn parse_line(line: &str) -> Result<Option<Entry>, String> {
         if is_key_type(word) {
             return Ok(key_of(word, after_options)?.map(|key| Entry {
                 key,
-                hosts: Some(hosts),
+                hosts: Some(Hosts::Patterns(hosts)),
                 namespaces,
                 revoked,
             }));
@@ -274,6 +314,21 @@ mod tests {
         assert_eq!(trust(&format!("*.example.org,!db.example.org {A}"), "web.example.org"), Trust::Trusted);
         assert_eq!(trust(&format!("web-3 namespaces=\"file,sealcast-*\" {A}"), "web-3"), Trust::Trusted);
         assert_eq!(trust(&format!("{A} me@here"), "whatever"), Trust::Trusted);
+    }
+
+    #[test]
+    fn the_key_of_a_host_is_trusted_for_that_host_whatever_it_is_called() {
+        let key = HostKey::from_openssh(A).unwrap();
+        for name in ["web-3", "web 3", "web,3", "web-*", "!web", "|1|a|b", "[web]:3", "\"", ""] {
+            let known = KnownKeys::of_host(name, &format!("{A} root@x\n")).unwrap();
+            assert_eq!(known.trust(name, PURPOSE, &key), Trust::Trusted, "{name}");
+            let told = Trust::OtherHost(vec![name.to_owned()]);
+            for other in ["web-4", "web", "3"] {
+                assert_eq!(known.trust(other, PURPOSE, &key), told, "{name}: {other}");
+            }
+        }
+        let other = KnownKeys::of_host("web-3", &format!("web-4 {A}\n@revoked * {A}\n")).unwrap();
+        assert_eq!(other.trust("web-3", PURPOSE, &key), Trust::Unknown);
     }
 
     #[test]
