@@ -117,11 +117,12 @@ pub fn run(context: &Context, args: &Args) -> Result<u8> {
     let policy = match config::of_host() {
         Ok(Some(policy)) => policy,
         Ok(None) => personal_policy(context)?,
-        Err(error) => return Err(error.while_doing("nothing was run, because recording could not begin")),
+        Err(error) => return Err(unbegun(error)),
     };
     let uid = ids::effective_uid();
-    if let Some(elevation) = elevate::elevation(&wish, &policy, uid, &ourselves, variables)? {
-        return Err(become_root(context, &elevation));
+    let elevation = elevate::elevation(&wish, &policy, uid, &ourselves, variables);
+    if let Some(elevation) = elevation.map_err(|error| unbegun(error.into()))? {
+        return Err(unbegun(become_root(context, &elevation)));
     }
     let wanted = Wanted {
         integration: policy.shell_integration,
@@ -138,7 +139,7 @@ pub fn run(context: &Context, args: &Args) -> Result<u8> {
         context.console.remark("warning", Style::Yellow, said);
     }
     let (given, of_host) = (matches!(wish.what, What::Command(_)), policy.is_system());
-    let (mut order, banner) = order(context, wish, policy, &ourselves)?;
+    let (mut order, banner) = order(context, wish, policy, &ourselves).map_err(unbegun)?;
     let banner = if sys::tty::is_terminal(std::io::stderr()) { banner } else { Vec::new() };
     let mut random = [0; 32];
     getrandom::fill(&mut random)
@@ -165,6 +166,15 @@ pub fn run(context: &Context, args: &Args) -> Result<u8> {
     // What they left on the disk goes now: we may be about to die of the child's signal.
     drop(witnesses);
     finish(context, taken, on_failure)
+}
+
+/// Says that nothing was run; and why, but to who asked for what cannot be.
+fn unbegun(error: Error) -> Error {
+    match error.kind() {
+        Kind::Closed => error,
+        Kind::Usage => error.while_doing("nothing was run"),
+        _ => error.while_doing("nothing was run, because recording could not begin"),
+    }
 }
 
 /// Why nothing was run, and, on a host with a configuration, what in it would have had it run.
@@ -296,7 +306,7 @@ fn order(
         let period = match &policy.recipients.period {
             Some(dir) => Some(period::read(dir)?.ok_or_else(|| {
                 Error::new(Kind::Key, format!("there is no period key in {}", dir.display()))
-                    .hint("`sealcast keys new --period` makes one")
+                    .hint("`sealcast keys new --period`, as root, makes one")
             })?),
             None => None,
         };
@@ -367,10 +377,7 @@ fn tell_public(console: &Console, personal: &Personal, added: std::result::Resul
 /// What a hardened session is kept from, as far as this kernel can do it.
 fn restrictions(policy: &Policy) -> Result<Restrictions> {
     if let Some(why) = config::led_by_link(policy)? {
-        return Err(Error::new(
-            Kind::Input,
-            format!("nothing was run, because recording could not begin: {why}"),
-        ));
+        return Err(Error::new(Kind::Input, why));
     }
     Ok(config::restrictions(policy, &policy.store.path))
 }

@@ -200,6 +200,52 @@ fn a_key_that_is_not_known_here_is_found_by_the_check_and_what_to_do_is_said_by_
 }
 
 #[test]
+fn what_a_host_recorded_is_its_own_whatever_it_is_called() {
+    let Some(host) = Host::start() else { return };
+    let called = |name: &str, words: &[&str]| {
+        let script = "printf %s \"$0\" >/proc/sys/kernel/hostname && exec \"$@\"";
+        host.run("root", &[&["unshare", "--uts", "sh", "-c", script, name, SEALCAST][..], words].concat())
+    };
+    for name in ["web 3", "web,3", "!web[3"] {
+        let ran = called(name, &["run", "--", "true"]);
+        if !ran.status.success() {
+            crate::support::skipped(&format!("no host can be called {name} here: {}", text(&ran)));
+            return;
+        }
+        let last = host.last_id();
+        let found = called(name, &["verify", &last]);
+        assert!(found.status.success() && text(&found).contains("intact"), "{name}: {}", text(&found));
+        let checked = text(&called(name, &["config", "check"]));
+        assert!(!checked.contains("is not its public half"), "{name}: {checked}");
+        // Elsewhere, by a line that names it as is said.
+        let found = text(&called("other", &["verify", &last]));
+        let line = found.split_once("which a line there has as ").unwrap().1.split(')').next().unwrap();
+        let known = format!("cd /etc/sealcast && sed 's/^/{line} /' signing.pub >known");
+        assert!(host.run("root", &["sh", "-c", &known]).status.success());
+        let found = called("other", &["verify", "-k", "/etc/sealcast/known", &last]);
+        assert!(found.status.success(), "{name}: {}", text(&found));
+    }
+}
+
+#[test]
+fn where_recording_cannot_begin_it_is_said_that_nothing_was_run() {
+    let Some(host) = Host::start() else { return };
+    for (more, user) in [
+        ("period = \"/etc/sealcast/period\"\n", "root"),
+        ("[run]\nelevator = [\"no-such-program\"]\n", "alice"),
+        ("[run]\nelevator = [\"env\"]\n", "alice"),
+        ("[run]\nrequire-reason = true\n", "alice"),
+    ] {
+        host.configure(more);
+        let ran = host.run(user, &[SEALCAST, "run", "--", "echo", "it ran"]);
+        let told = text(&ran);
+        assert_eq!(ran.status.code(), Some(125), "{more}: {told}");
+        assert!(told.starts_with("error: nothing was run") && told.contains("\nhint: "), "{more}: {told}");
+        assert!(!told.contains("it ran") && told.matches("nothing was run").count() == 1, "{more}: {told}");
+    }
+}
+
+#[test]
 fn whoever_has_no_recordings_beside_those_of_the_host_is_not_sent_to_make_one() {
     let Some(host) = Host::start() else { return };
     assert!(host.run("alice", &[SEALCAST, "run", "--", "true"]).status.success());
