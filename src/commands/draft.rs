@@ -13,6 +13,19 @@ use std::path::{Path, PathBuf};
 /// Other names that are tried where its own was taken meanwhile.
 const MOST_BESIDE: u32 = 99;
 
+/// Why a file cannot be made. What has its name and is none is not to be moved away.
+fn refused(error: sys::Error, path: &Path) -> Error {
+    let hint = match std::fs::metadata(path) {
+        _ if error.kind() != io::ErrorKind::AlreadyExists => return error.into(),
+        Ok(facts) if facts.is_dir() => "it is a directory: name a file in it",
+        Ok(facts) if !facts.is_file() => {
+            "it is a device, a pipe or a socket: name a file; without `-o`, `sealcast export` writes to standard output"
+        }
+        _ => return error.into(),
+    };
+    Error::from_source(Kind::System, &error).hint(hint)
+}
+
 /// A file that is kept only when that is said.
 pub(super) struct Draft {
     path: PathBuf,
@@ -28,10 +41,10 @@ impl Draft {
     ///
     /// # Errors
     /// It exists already, or cannot be made.
-    pub(super) fn begin(path: &Path) -> sys::Result<Self> {
+    pub(super) fn begin(path: &Path) -> Result<Self> {
         // Made under its name in any case: what is wrong with that is said before the work, not after it. It does not stay there:
         // whoever is killed would leave it, and one that is renamed over another could replace what somebody else put there.
-        let named = sys::file::create_new(path)?;
+        let named = sys::file::create_new(path).map_err(|error| refused(error, path))?;
         let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let nameless = sys::file::create_nameless(dir).ok().flatten();
         let (file, named) = match nameless.filter(|_| std::fs::remove_file(path).is_ok()) {
@@ -108,6 +121,24 @@ impl Write for Draft {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn whoever_names_what_is_no_file_is_not_told_to_move_it_away() {
+        let dir = tempfile::tempdir().unwrap();
+        let (file, link) = (dir.path().join("file"), dir.path().join("link"));
+        std::fs::write(&file, "").unwrap();
+        std::os::unix::fs::symlink("/dev/null", &link).unwrap();
+        for (path, says) in [
+            (Path::new("/dev/null"), "writes to standard output"),
+            (&link, "writes to standard output"),
+            (dir.path(), "name a file in it"),
+            (&file, "move the old one away"),
+        ] {
+            let error = Draft::begin(path).err().unwrap();
+            let [hint] = error.hints() else { panic!("{:?}", error.hints()) };
+            assert!(hint.contains(says) && error.to_string().contains("File exists"), "{error}: {hint}");
+        }
+    }
 
     #[test]
     fn what_was_written_is_not_lost_where_its_name_was_taken_meanwhile_and_replaces_nothing() {
