@@ -16,6 +16,7 @@ mod holes {
     mod both;
     mod commands;
     mod entries;
+    mod rotten;
 }
 
 use forge::{CHECK, CLOSES, DATA, FINAL, Forge, INDEX, SEG, TABLE, TRAILER};

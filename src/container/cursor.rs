@@ -209,7 +209,7 @@ impl Cursor {
             let chunk = match reader.chunk(self.offset) {
                 Ok(Some(chunk)) => chunk,
                 Err(error @ Error::Io { .. }) => return Err(error),
-                // By the table alone an entry stands here.
+                // By the table, or by its frame alone, an entry stands here.
                 Err(error) if reader.is_hole(&error) && !self.is_at_its_end() => {
                     let what = "the segment's text ends before its entry";
                     return Err(Error::format(self.offset, error.chunk(), what));
@@ -300,7 +300,8 @@ impl Cursor {
         reader: &mut Reader<R>,
         unread: Result<Option<Chunk>, Error>,
     ) -> Result<Option<Event>, Error> {
-        if reader.is_closed() || self.segment.saturating_add(1) < reader.segments() {
+        let goes_on = self.offset < reader.whole() || self.segment.saturating_add(1) < reader.segments();
+        if reader.is_closed() || goes_on {
             let what = "the chunk reaches past the end, but the recording goes on";
             return Err(unread.err().unwrap_or_else(|| Error::format(self.offset, None, what)));
         }

@@ -8,10 +8,10 @@
 mod index;
 
 use super::cert::{self, Certificate};
-use super::chunk::{Chunk, begin, first, read_chunk};
+use super::chunk::{Chunk, begin, first, read_at, read_chunk};
 use super::end::{self, held};
 use super::error::Error;
-use super::frame::{self, Kind};
+use super::frame::{self, FRAME_LEN, Frame, Kind};
 use super::header::Header;
 use super::index::{Counted, Entry};
 use super::keys::{Chain, Unlocked};
@@ -95,6 +95,8 @@ struct Walk {
     index: u64,
     /// The final checkpoint has been passed, and is signed.
     complete: bool,
+    /// Chunks of which only the checksum is wrong are passed over: no table shows what stands behind them.
+    passes_over: bool,
 }
 
 impl Walk {
@@ -140,6 +142,7 @@ impl<R: Read + Seek> Reader<R> {
                 order: Order::new(Expect::Opening, Some(3), frame::minor(&prologue)),
                 index: 0,
                 complete: false,
+                passes_over: false,
             },
             keys: None,
             index_chain: None,
@@ -162,7 +165,11 @@ impl<R: Read + Seek> Reader<R> {
             let stopped = !reader.walk.order.expect().is_past_final();
             match stopped && reader.open_from_end(HOLES)? {
                 true => reader.walk = begins,
-                false => reader.look_for_final()?,
+                false => {
+                    reader.walk.passes_over = true;
+                    reader.follow()?;
+                    reader.look_for_final()?;
+                }
             }
         }
         Ok(reader)
@@ -227,7 +234,7 @@ impl<R: Read + Seek> Reader<R> {
         self.length
     }
 
-    /// Bytes up to which whole chunks were found.
+    /// Bytes up to which chunks were found that belong where they stand.
     pub fn whole(&self) -> u64 {
         if self.closed { self.length } else { self.walk.offset }
     }
@@ -413,38 +420,78 @@ impl<R: Read + Seek> Reader<R> {
         }
     }
 
-    /// Walks the frames from where the last walk ended. Stops, without an error, where no whole chunk follows that belongs there.
+    /// Walks the frames from where the last walk ended. Stops, without an error, where no whole chunk follows that belongs there, nor
+    /// one that [it passes over](Walk::passes_over).
     fn follow(&mut self) -> Result<(), Error> {
+        // Where it came to a chunk that it passes over, of a segment that may have no end.
+        let mut doubted: Option<(Walk, usize, usize)> = None;
         while !self.walk.ended() && self.broken.is_none() {
             let at = self.walk.offset;
-            let chunk = match read_chunk(&mut self.source, at, self.length) {
-                Ok(Some(chunk)) => chunk,
+            let (frame, bytes) = match read_chunk(&mut self.source, at, self.length) {
+                Ok(Some(chunk)) => (chunk.frame, Some(chunk.bytes)),
                 Err(error @ Error::Io { .. }) => return Err(error),
-                _ => return Ok(()),
+                _ => match self.rotten(at)? {
+                    Some(frame) => (frame, None),
+                    None => break,
+                },
             };
             let mut order = self.walk.order;
-            if order.pass(&chunk.frame, at).is_err() {
-                return Ok(());
+            if order.pass(&frame, at).is_err() {
+                break;
             }
-            match chunk.frame.kind {
+            if bytes.is_none() {
+                doubted.get_or_insert((self.walk, self.segments.len(), self.index_chunks.len()));
+            }
+            match frame.kind {
                 Some(Kind::Seg) => {
                     if self.segments.len() >= limits::SEGMENTS {
-                        return Err(Error::format(at, chunk.frame.seq, order::SEGMENTS));
+                        return Err(Error::format(at, frame.seq, order::SEGMENTS));
                     }
                     Arc::make_mut(&mut self.segments).push(at);
                 }
                 Some(Kind::Index) => {
-                    self.walk.index = self.walk.index.saturating_add(chunk.frame.total());
+                    self.walk.index = self.walk.index.saturating_add(frame.total());
                     if self.walk.index > limits::INDEX {
-                        return Err(Error::format(at, chunk.frame.seq, order::INDEX));
+                        return Err(Error::format(at, frame.seq, order::INDEX));
                     }
-                    self.index_chunks.push((at, held(chunk.bytes, self.walk.index)));
+                    let chunk = bytes.and_then(|bytes| held(bytes, self.walk.index));
+                    self.index_chunks.push((at, chunk));
                 }
+                Some(Kind::Check) if frame.flags & frame::CLOSES != 0 => doubted = None,
                 _ => {}
             }
-            (self.walk.offset, self.walk.order) = (at.saturating_add(chunk.frame.total()), order);
+            (self.walk.offset, self.walk.order) = (at.saturating_add(frame.total()), order);
+        }
+        // Nothing goes on behind the last segment, and what is wrong with it is what is wrong with the end.
+        if let Some((walk, segments, chunks)) = doubted {
+            self.walk = walk;
+            Arc::make_mut(&mut self.segments).truncate(segments);
+            self.index_chunks.truncate(chunks);
         }
         Ok(())
+    }
+
+    /// The frame of the chunk of a segment that stands at `at`, where a walk passes over it: it belongs there, and so does the whole chunk
+    /// behind its end. Whoever reads that segment meets it; here it hides no more than one would whose checksum was repaired.
+    fn rotten(&mut self, at: u64) -> Result<Option<Frame>, Error> {
+        let mut order = self.walk.order;
+        let left = self.length.saturating_sub(at);
+        if !self.walk.passes_over || order.expect() == Expect::Opening || left < FRAME_LEN as u64 {
+            return Ok(None);
+        }
+        let mut head = [0; FRAME_LEN];
+        read_at(&mut self.source, at, &mut head)?;
+        let Ok(frame) = Frame::parse(&head, at) else { return Ok(None) };
+        let is_of_segment = matches!(frame.kind, Some(Kind::Seg | Kind::Data | Kind::Index | Kind::Check));
+        if !is_of_segment || frame.flags & frame::FINAL != 0 || order.pass(&frame, at).is_err() {
+            return Ok(None);
+        }
+        let behind = at.saturating_add(frame.total());
+        match read_chunk(&mut self.source, behind, self.length) {
+            Ok(Some(next)) => Ok(order.pass(&next.frame, behind).is_ok().then_some(frame)),
+            Err(error @ Error::Io { .. }) => Err(error),
+            _ => Ok(None),
+        }
     }
 
     /// The chunk at `offset`; `None` when it is not whole.

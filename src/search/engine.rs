@@ -504,9 +504,10 @@ impl Subject<'_> {
                 if cancelled() || scan.has_enough(found) {
                     break;
                 }
-                // Behind what cannot be read: from where the screen is known again. What was being typed is not.
+                // Behind what cannot be read: from where the screen is known again. What was being typed is not. Of one without an
+                // entry only its content tells whether it begins with a screen.
                 let anew =
-                    |segment: &usize| self.alike && reader.entries().get(*segment).is_some_and(begins_anew);
+                    |segment: &usize| self.alike && reader.entries().get(*segment).is_none_or(begins_anew);
                 if let Some(from) = stopped.and_then(|behind| (behind..range.end).find(anew)) {
                     found.typed = (from, Typed::default());
                     part = Some(from..range.end);

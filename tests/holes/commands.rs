@@ -11,13 +11,13 @@ use std::path::PathBuf;
 use std::process::{Command, Output};
 
 /// A store with one recording in it.
-struct Desk {
+pub(super) struct Desk {
     dir: tempfile::TempDir,
     path: PathBuf,
 }
 
 impl Desk {
-    fn new(fleet: &Fleet) -> Self {
+    pub(super) fn new(fleet: &Fleet) -> Self {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("identity"), &*fleet.identity).unwrap();
         std::fs::create_dir(dir.path().join("store")).unwrap();
@@ -25,7 +25,7 @@ impl Desk {
     }
 
     /// What a command says of these bytes.
-    fn said(&self, bytes: &[u8], words: &[&str]) -> (i32, String) {
+    pub(super) fn said(&self, bytes: &[u8], words: &[&str]) -> (i32, String) {
         std::fs::write(&self.path, bytes).unwrap();
         let done: Output = Command::new(env!("CARGO_BIN_EXE_sealcast"))
             .args(words)

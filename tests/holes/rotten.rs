@@ -1,0 +1,137 @@
+//! What rots inside one chunk of a recording that was not closed: no table shows what stands behind it, and a walk passes over it.
+
+use super::commands::Desk;
+use crate::forge::{CHECK, CLOSES, DATA, INDEX, SEG};
+use crate::sample::{self, Fleet};
+use crate::{Bytes, Cursor, Reader, damage, read};
+
+/// The segment of each chunk; the chunks before the first one are of none.
+fn segments(chunks: &[Vec<u8>]) -> Vec<Option<usize>> {
+    let (mut begun, mut of) = (0, None);
+    let place = |chunk: &Vec<u8>| {
+        if chunk[2] == SEG {
+            (of, begun) = (Some(begun), begun + 1);
+        }
+        of
+    };
+    chunks.iter().map(place).collect()
+}
+
+#[test]
+fn what_rots_in_a_recording_that_was_not_closed_costs_its_segment_and_no_other() {
+    let fleet = Fleet::new("web-3");
+    let recorded = damage::small(&fleet, "open", false);
+    let (chunks, places) = (damage::split(&recorded.bytes), damage::places(&recorded.bytes));
+    let of = segments(&chunks);
+    let whole = read(&recorded.bytes, recorded.root, true).0;
+    assert_eq!((of.last(), whole.entries.len(), whole.events.len()), (Some(&Some(3)), 3, 12));
+    let first = of.iter().position(Option::is_some).unwrap();
+    for chunk in first..chunks.len() {
+        let (segment, (start, end)) = (of[chunk].unwrap(), places[chunk + 1]);
+        let mut bytes = recorded.bytes.clone();
+        bytes[usize::midpoint(start, end)] ^= 1;
+        let (kind, closes) = (chunks[chunk][2], chunks[chunk][3] & CLOSES != 0);
+        let what = format!("chunk {chunk} of type {kind:#x}, in segment {segment}");
+        let (got, fault, complete) = read(&bytes, recorded.root, true);
+        let place = format!("at byte {start} ");
+        assert!(fault.is_some_and(|fault| fault.contains(&place)) && !complete, "{what}");
+        // Without the entry of the last segment that has one, nobody knows how many there are.
+        let ends = segment == 3 || segment == 2 && kind == INDEX;
+        let mut reader = Reader::open(Bytes::new(&bytes)).unwrap();
+        reader.unlock(recorded.root).unwrap();
+        let last = segment + usize::from(kind != SEG);
+        assert_eq!(reader.segments(), if ends { last } else { 4 }, "{what}");
+        assert_eq!(reader.entries().len(), if ends { segment } else { 3 }, "{what}");
+        let behind = |event: &&_| whole.events.iter().skip(3 * (segment + 1)).any(|other| other == *event);
+        let count = got.events.iter().filter(behind).count();
+        assert_eq!(count, if ends { 0 } else { 3 * (3 - segment) }, "{what}");
+        // All that was shown stands before its entry.
+        let shown = got.events.len() - count - 3 * segment;
+        let stands_before = kind == INDEX || kind == CHECK && closes;
+        assert!(shown <= 3 && (shown == 3 || !stands_before), "{what}: {shown}");
+        // Who reads on from one segment into the next is stopped there, and does not come to an end in silence.
+        let mut cursor = Cursor::new(&reader, segment.min(reader.segments() - 1)).unwrap();
+        let stopped = loop {
+            match cursor.next(&mut reader) {
+                Ok(Some(_)) => {}
+                Ok(None) => break None,
+                Err(error) => break Some(error.to_string()),
+            }
+        };
+        assert!(stopped.is_some_and(|told| told.contains(&place)), "{what}");
+    }
+}
+
+#[test]
+fn the_last_segment_that_ended_is_no_end_where_it_rots() {
+    let fleet = Fleet::new("web-3");
+    let mut bytes = damage::small(&fleet, "open", false).bytes;
+    let places = damage::places(&bytes);
+    let last = places.iter().rfind(|(start, _)| bytes[start + 2] == SEG).unwrap().0;
+    let before = |(start, _): &&(usize, usize)| *start < last && bytes[start + 2] == DATA;
+    let (start, end) = *places.iter().rfind(before).unwrap();
+    bytes.truncate(last);
+    bytes[usize::midpoint(start, end)] ^= 1;
+    let desk = Desk::new(&fleet);
+    let (code, said) = desk.said(&bytes, &["export", "-f", "text", "store/recording.scast"]);
+    assert!(code == 2 && said.contains(&format!("at byte {start} ")), "{code} {said}");
+}
+
+#[test]
+fn commands_go_on_behind_what_rots_in_a_recording_that_was_not_closed_and_say_so() {
+    let fleet = Fleet::new("web-3");
+    let desk = Desk::new(&fleet);
+    let path = "store/recording.scast";
+    let mut bytes = damage::small(&fleet, "open", false).bytes;
+    let seconds = [1, 2].map(|segment| {
+        let places = damage::places(&bytes);
+        let begun =
+            places.iter().skip(1).filter(|(start, _)| bytes[start + 2] == SEG).nth(segment).unwrap().0;
+        *places.iter().find(|(start, _)| *start > begun && bytes[start + 2] == DATA).unwrap()
+    });
+    for (start, end) in seconds {
+        bytes[usize::midpoint(start, end)] ^= 1;
+    }
+    for words in [&["export", "-f", "text", path][..], &["play", "--plain", "--speed", "10000", path]] {
+        let (code, said) = desk.said(&bytes, words);
+        assert!(code == 2 && said.contains("in 2 places, of which the first: at byte "), "{code} {said}");
+        for (start, _) in seconds {
+            assert!(said.contains(&format!("could not be read: at byte {start} ")), "{words:?}: {said}");
+        }
+        assert!(
+            said.contains("open 2.0") && !said.contains("open 2.2") && said.contains("open 3.2"),
+            "{said}"
+        );
+    }
+    let (code, said) = desk.said(&bytes, &["verify", path]);
+    assert!(
+        code == 1 && said.contains("altered") && said.contains(&seconds[0].0.to_string()),
+        "{code} {said}"
+    );
+}
+
+#[test]
+fn a_search_goes_on_behind_what_rots_in_the_part_that_has_no_entry() {
+    let fleet = Fleet::new("web-3");
+    let desk = Desk::new(&fleet);
+    let mut steps = damage::small_steps("whole");
+    // So much that a keyframe is worth its place at the beginning of the last segment.
+    steps.insert(9, sample::out(60_100, "\x1b[K".repeat(4000)));
+    let mut bytes = sample::drawn(&fleet, &steps).bytes;
+    let places = damage::places(&bytes);
+    let of_type = |kind: u8| {
+        let these = places.iter().skip(1).filter(|(start, _)| bytes[start + 2] == kind);
+        these.copied().collect::<Vec<_>>()
+    };
+    let (begun, entry) = (of_type(SEG)[2].0, of_type(INDEX)[4].0);
+    let (start, end) = *of_type(DATA).iter().find(|(start, _)| *start > begun).unwrap();
+    bytes.truncate(entry);
+    bytes[usize::midpoint(start, end)] ^= 1;
+    // What was shown in between stood on the screen with which it begins.
+    for text in ["whole 3.2", "whole 2.2"] {
+        let (code, said) = desk.said(&bytes, &["search", "--in", "screen", text, "--store", "store"]);
+        let what = format!("{text}: {code} {said}");
+        assert!(code == 2 && said.contains(&format!("only in part be searched: at byte {start} ")), "{what}");
+        assert_eq!(said.matches(text).count(), 1, "{what}");
+    }
+}
