@@ -4,6 +4,7 @@ mod elevator;
 mod guard;
 mod logins;
 mod place;
+mod program;
 mod sealing;
 
 pub(super) use guard::restrictions;
@@ -133,6 +134,11 @@ fn check(context: &Context, file: Option<&Path>) -> Result<()> {
             );
             Finding::note(what)
         }));
+        if sys::ids::effective_uid() == 0
+            && let Ok(ourselves) = std::env::current_exe().and_then(|path| path.canonicalize())
+        {
+            findings.extend(program::of(&ourselves));
+        }
     }
     for Finding { serious, what, hints } in &findings {
         let (word, style) = if *serious { ("error", Style::Red) } else { ("note", Style::Yellow) };
