@@ -405,6 +405,15 @@ impl From<policy::Error> for Error {
                 Self::from_source(Kind::System, &error)
                     .hint("name an SSH Ed25519 key as `key` in [signing]; `ssh-keygen -t ed25519 -N '' -f FILE` makes one")
             }
+            // Of a key, which root reads, that would be said of the wrong file.
+            P::System(cause)
+                if cause.kind() == std::io::ErrorKind::PermissionDenied
+                    && crate::sys::ids::effective_uid() != 0 =>
+            {
+                Self::from_source(Kind::System, &error).hint(
+                    "everybody who records must be able to read it: root makes files readable with `chmod 644`, directories with `chmod 755`",
+                )
+            }
             P::System(_) => Self::from_source(Kind::System, &error),
             P::File { problems, .. } => {
                 let told = Self::from_source(Kind::Input, &error);

@@ -5,7 +5,7 @@
 use super::error::Problem;
 use super::nearest::nearest;
 use super::{Banner, ExecTrace, Input, Names, OnFailure, Policy, Profile, Redactions, units};
-use crate::crypto::recipient::{Excess, Recipient};
+use crate::crypto::recipient::{Excess, ParseError, Recipient};
 use crate::sys::guard::Capability;
 use crate::text::escaped;
 use std::cell::{Cell, RefCell};
@@ -416,7 +416,10 @@ impl<'a> Section<'a> {
                 Err(error) => self.notes.add(
                     span,
                     format!("`{}`: {which}{error}", escaped(&self.inner_name(key))),
-                    Some("recipients are public keys: `age1…`, `ssh-ed25519 …` or `ssh-rsa …`".into()),
+                    Some(match error {
+                        ParseError::SecretKey => "everybody can read this file: `age-keygen -y` shows the public key of an identity; take the secret one away, and make another if it was seen".into(),
+                        _ => "recipients are public keys: `age1…`, `ssh-ed25519 …` or `ssh-rsa …`".into(),
+                    }),
                 ),
             }
         }

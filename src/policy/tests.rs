@@ -208,6 +208,10 @@ fn a_secret_key_among_the_recipients_is_told_but_never_shown() {
     let secret = "AGE-SECRET-KEY-1QQPQYSYGKXY8Y3MXG2K0XJ3RJ6X2C4JN0TD4QYJ9YQYSZQGPQYQSZQGPQYQSZQGP";
     let told = problems(&format!("[recipients]\ndefault = [\"{AGE}\",\n\"{secret}\"]\n"));
     assert!(told[0].0.starts_with("line 3: ") && !format!("{told:?}").contains("QQPQ"), "{told:?}");
+    assert!(
+        told[0].1.as_deref().is_some_and(|hint| hint.contains("make another if it was seen")),
+        "{told:?}"
+    );
 }
 
 #[test]

@@ -246,6 +246,21 @@ fn where_recording_cannot_begin_it_is_said_that_nothing_was_run() {
 }
 
 #[test]
+fn who_cannot_read_the_configuration_or_makes_a_key_of_their_own_is_told_so() {
+    let Some(host) = Host::start() else { return };
+    let made = host.run("alice", &[SEALCAST, "keys", "new", "--period"]);
+    let told = text(&made);
+    assert!(made.status.success() && told.contains("no recording of this host is sealed to it"), "{told}");
+    assert!(host.run("root", &["chmod", "600", "/etc/sealcast/config.toml"]).status.success());
+    let told = text(&host.run("alice", &[SEALCAST, "run", "--", "id"]));
+    assert!(told.contains("nothing was run") && told.contains("hint: everybody who records"), "{told}");
+    assert!(host.run("root", &["chmod", "2755", SEALCAST]).status.success());
+    let checked = host.run("root", &[SEALCAST, "config", "check"]);
+    assert_eq!(checked.status.code(), Some(1), "{}", text(&checked));
+    assert!(text(&checked).contains("has a set-user-id bit"), "{}", text(&checked));
+}
+
+#[test]
 fn whoever_has_no_recordings_beside_those_of_the_host_is_not_sent_to_make_one() {
     let Some(host) = Host::start() else { return };
     assert!(host.run("alice", &[SEALCAST, "run", "--", "true"]).status.success());

@@ -99,7 +99,10 @@ fn new_identity(context: &Context, path: &Path, passphrase: bool) -> Result<()> 
 }
 
 fn new_period(context: &Context) -> Result<()> {
-    let (directory, recipients) = match config::of_host()? {
+    let policy = config::of_host()?;
+    // A host whose sessions are sealed to another key than that of whoever calls.
+    let is_other = policy.is_some() && sys::ids::effective_uid() != 0;
+    let (directory, recipients) = match policy {
         // Root makes the key of the host; everybody else their own.
         // With those that its own labels add, as every session has them.
         Some(policy) if sys::ids::effective_uid() == 0 => match &policy.recipients.period {
@@ -122,9 +125,13 @@ fn new_period(context: &Context) -> Result<()> {
     };
     let made = period::make(&directory, &recipients, &context.prompt())?;
     let names: Vec<String> = recipients.iter().map(Recipient::label).collect();
-    context
-        .console
-        .note(format!("made a period key for {}; new recordings are sealed to it", names.join(", ")));
+    let sealed = match is_other {
+        true => {
+            "it is your own, and no recording of this host is sealed to it: that of the host is made as root"
+        }
+        false => "new recordings are sealed to it",
+    };
+    context.console.note(format!("made a period key for {}; {sealed}", names.join(", ")));
     if recipients.iter().any(Recipient::is_post_quantum) {
         context.console.remark("warning", Style::Yellow, period::NOT_POST_QUANTUM);
     }
