@@ -24,7 +24,7 @@ const MANY: usize = 128;
 /// Output of one millisecond is one event up to this size.
 const TOGETHER: usize = 32 << 10;
 /// Ends of lines that are told of one read: a large paste is not typed line by line.
-const MOST_LINES: usize = 64;
+const MOST_LINES: usize = 512;
 
 /// Events on their way to the recorder.
 pub(super) struct Batch {
@@ -383,6 +383,14 @@ mod tests {
             let entered = payloads.iter().filter(|payload| **payload == Said::Entered.payload()).count();
             assert_eq!(entered, if secret { 0 } else { 2 });
         }
+    }
+
+    #[test]
+    fn of_a_hundred_lines_that_are_pasted_each_is_told_of() {
+        let paste = "ls\r".repeat(100);
+        let payloads = told(None, |batch, start| batch.typed(start, paste.as_bytes(), false, false));
+        let entered = payloads.iter().filter(|payload| **payload == Said::Entered.payload()).count();
+        assert_eq!(entered, 100);
     }
 
     #[test]

@@ -8,6 +8,7 @@
 //! Times are milliseconds since the start of the session, but where they decide what belongs together, microseconds. Memory is bounded: entries leave a moment after they end, the
 //! list of processes and the programs of one entry have limits.
 
+mod at_once;
 mod entries;
 mod hints;
 mod lines;
@@ -228,6 +229,7 @@ impl Tracker {
     pub fn output(&mut self, time: u64, bytes: &[u8], screen: &mut impl Screen) {
         if std::mem::take(&mut self.typing.fresh) {
             self.typing.stood = screen.line();
+            self.look_at_once();
         }
         let mut rest = bytes;
         while self.awaits_line() && (!self.prompts.drawing || self.takes_rows()) {
@@ -252,6 +254,8 @@ impl Tracker {
                 self.row_left(time, left);
             } else if self.typing.enters > 0 {
                 self.line_left(time, left);
+            } else if self.typing.drawn.is_none() {
+                self.row_behind(time, left);
             } else {
                 self.line_drawn(left);
             }
@@ -298,6 +302,7 @@ impl Tracker {
     pub fn entered(&mut self, time: u64) {
         self.typing.at_once = self.typing.enters > 0 || matches!(self.place, Place::Running(_));
         self.typing.drawn = None;
+        self.typing.pasted_inside.entered(self.typing.enters);
         if self.typing.enters == 0 {
             (self.typing.at, self.typing.returning) = (time, None);
         }
@@ -316,7 +321,7 @@ impl Tracker {
 
     /// Whether the line that the cursor leaves next is of interest: then [`Tracker::output`] must be given the output.
     pub fn awaits_line(&self) -> bool {
-        self.typing.enters > 0 || self.typing.drawn.is_some()
+        self.typing.enters > 0 || self.typing.drawn.is_some() || self.typing.pasted_inside.awaits()
     }
 
     /// What [`Tracker::withheld`] is told of next: when the first key of it was pressed, milliseconds, and whether a line was ended
@@ -421,6 +426,7 @@ impl Tracker {
     /// The session is over: everything that is left. `status` is that of the shell itself.
     pub fn finish(&mut self, now: u64, status: Option<i32>) -> Settled {
         self.prompt_has_no_end();
+        self.tell_at_once();
         // The session is over: nothing more comes.
         self.through = Through::default();
         self.run_processes(u64::MAX);
@@ -453,6 +459,7 @@ impl Tracker {
     }
 
     fn end(&mut self, time: u64, at: Span, status: Option<i32>, pipe: Vec<i32>, cancelled: bool) {
+        self.tell_at_once();
         self.close_inner(at.last);
         self.last_end = at;
         let ended = match self.place {

@@ -466,3 +466,61 @@ fn a_prompt_that_is_drawn_anew_behind_the_first_key_is_known_of_the_line_before(
     }
     assert_eq!(seat.prompt(whole).entries(), []);
 }
+
+/// A shell inside, which draws each line of a paste behind its prompt once it reads it, with this below.
+fn pasted_inside(lines: &[(&str, &str, &str)], apart: bool) -> Seat {
+    let mut seat = Seat::new("bash");
+    seat.whole_prompt("$ ").types("sudo -s").starts("sudo -s").shows("root@h:~# ");
+    lines.iter().for_each(|_| seat.tracker.entered(seat.time));
+    for (line, output, prompt) in lines {
+        let drawn = [*line, "\r\n", *output, *prompt];
+        match apart {
+            true => drawn.iter().for_each(|text| _ = seat.shows(text)),
+            false => _ = seat.shows(&drawn.concat()),
+        }
+        seat.time += 10;
+    }
+    seat
+}
+
+#[test]
+fn of_lines_that_are_pasted_into_a_shell_inside_all_are_read_whatever_they_print() {
+    const P: &str = "root@h:~# ";
+    let silent =
+        [("A=1", "", P), ("cd /etc", "", "root@h:/etc# "), ("B=2", "", "root@h:/etc# "), ("C=3", "", P)];
+    let print = [
+        ("id -u", "0\r\n", P),
+        ("echo", "\r\n", P),
+        ("ls", "a\r\nb\r\n", P),
+        ("ls x", "a\r\nb\r\n", P),
+        ("pwd", "/\r\n", P),
+    ];
+    for lines in [&silent[..], &print[..]] {
+        for apart in [false, true] {
+            let mut seat = pasted_inside(lines, apart);
+            seat.types("date");
+            let texts: Vec<String> = seat.entries().into_iter().map(|(text, ..)| text).collect();
+            let expected =
+                ["sudo -s"].into_iter().chain(lines.iter().map(|(line, ..)| *line)).chain(["date"]);
+            assert_eq!(texts, expected.collect::<Vec<_>>(), "{apart}");
+        }
+    }
+}
+
+#[test]
+fn lines_pasted_into_a_shell_inside_that_are_not_told_apart_are_counted_and_none_is_made_of_output() {
+    const P: &str = "root@h:~# ";
+    let first = |n: &str| inferred("tee f", &[n]);
+    // Of a terminal that shows them itself the next prompt stands before output.
+    let shown = "b\r\nc\r\n1\r\n2\r\nroot@h:~# b\r\nroot@h:~# c\r\n";
+    // A program has them, and shows what looks like a prompt.
+    let read = "b\r\nc\r\nb\r\nc\r\n";
+    for below in [shown, read] {
+        let mut seat = Seat::new("bash");
+        seat.whole_prompt("$ ").types("sudo -s").starts("sudo -s").shows(P);
+        (0..3).for_each(|_| seat.tracker.entered(seat.time));
+        seat.shows(&format!("tee f\r\n{below}{P}")).types("date").shows("root@h:~# x\r\n");
+        let entries = seat.entries();
+        assert_eq!(entries[1..], [first("typed-on"), inferred("date", &[])], "{below:?}");
+    }
+}

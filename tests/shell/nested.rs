@@ -109,6 +109,38 @@ fn a_line_recalled_by_a_search_in_a_shell_inside_has_an_entry_and_its_programs()
     assert_eq!(ran(commands[2]), ["/bin/true"]);
 }
 
+/// Each of them is drawn once it is read, and uses up what was known of it before that.
+#[test]
+fn of_lines_that_are_pasted_at_once_into_a_shell_inside_none_is_missing() {
+    let lines =
+        ["/bin/ls -d / /bin /etc", "A=1", "cd /", "/bin/echo one", "B=2", "echo two", "/bin/true last"];
+    for shell in ["bash --norc -i", "zsh -f -i"] {
+        if !works(&[shell.split(' ').next().unwrap(), "-c", "true"]) {
+            continue;
+        }
+        let setup = Setup { shell: "bash", files: FILES, unseen: true, ..Setup::default() };
+        let Some(mut session) = Session::start(&setup) else { return };
+        session.expect(PROMPT);
+        session.editing();
+        session.quiet();
+        session.type_in(&format!("PS1='in # ' {shell}\r"));
+        session.expect("in # ");
+        session.quiet();
+        session.type_in(&format!("{}\r", lines.join("\r")));
+        session.expect("/bin/true last");
+        for prompt in ["in # ", PROMPT] {
+            session.expect(prompt);
+            session.quiet();
+            session.type_in("exit 7\r");
+        }
+        assert_eq!(session.end().1, Some(7), "{}", session.transcript());
+        let mut commands: Vec<&Told> = session.commands.iter().collect();
+        commands.sort_by_key(|command| command.start);
+        let seen: Vec<_> = commands.iter().map(|c| c.text.as_str()).collect();
+        assert_eq!(seen[1..seen.len() - 2], lines, "{shell}: {}", session.transcript());
+    }
+}
+
 /// zsh shows that a line was not finished, and begins another for its prompt without a newline.
 #[test]
 fn a_line_below_output_without_a_newline_is_read_without_what_stands_above_it() {

@@ -3,6 +3,7 @@
 //! A line is read when the cursor leaves it. Where a prompt ends in it is known from what stood there when typing began, or from
 //! the line before, or guessed by its sign. Refuses to take answers to questions for commands.
 
+use super::at_once::AtOnce;
 use super::pasted::Pasted;
 use super::unstarted::Standing;
 use super::{Place, Span, Tracker};
@@ -49,6 +50,8 @@ pub(super) struct Typing {
     pub(super) lines: Vec<String>,
     /// What was pasted as one of several.
     pub(super) pasted: Pasted,
+    /// What was pasted as several into a shell inside.
+    pub(super) pasted_inside: AtOnce,
     /// The last of them fills the screen.
     pub(super) fills: bool,
     /// Lines that were typed while a command ran, of a shell that tells of no starts: for the shell, if no program has read them.
@@ -126,7 +129,8 @@ impl Tracker {
             _ => self.inner,
         };
         let stood = self.typing.stood.as_ref();
-        let stood_there = stood_there(stood, &prompt, &text);
+        let is_next = self.typing.pasted_inside.is_several() && is_like(&prompt, &self.typing.last);
+        let stood_there = stood_there(stood, &prompt, &text) || is_next;
         // What was typed stood behind the prompt at Enter, or came with it.
         let at_prompt = stood.is_some_and(|stood| stood.before.starts_with(prompt.trim_end()));
         let solid = certain || (!prompt.is_empty() && at_prompt);
@@ -134,7 +138,9 @@ impl Tracker {
         // (`root@vm ` and `root@vm's password: `).
         let is_whole = line.text.starts_with(&prompt);
         let is_known = known_prompt && !certain && is_whole && prompt.trim().chars().count() >= LEAST_PROMPT;
-        if self.place != Place::Prompt && !((is_known || is_prompt(&prompt)) && stood_there) {
+        let is_read = (is_known || is_prompt(&prompt)) && stood_there;
+        self.row_at_once(is_read);
+        if self.place != Place::Prompt && !is_read {
             return;
         }
         let open = match open.filter(|_| self.place == Place::Prompt && !self.sends_start && !continues) {
@@ -316,6 +322,13 @@ pub(super) fn prompt_of(line: &str) -> &str {
         (PROMPT_SIGNS.contains(&c) && line.get(after..)?.starts_with(' ')).then_some(after)
     });
     end.and_then(|end| line.get(..end)).unwrap_or_default()
+}
+
+/// Whether a prompt looks like that of the same shell as the last one: it begins and ends alike, as where the directory is another.
+pub(super) fn is_like(prompt: &str, last: &str) -> bool {
+    let (prompt, last) = (prompt.trim_end(), last.trim_end());
+    let same = prompt.chars().zip(last.chars()).take_while(|(a, b)| a == b).count();
+    is_prompt(prompt) && same >= LEAST_PROMPT && prompt.chars().last() == last.chars().last()
 }
 
 /// Whether this looks like what programs show before they read a command: shells, but also `mysql> ` and `>>> `. What
