@@ -324,7 +324,7 @@ fn a_segment_or_an_index_that_lies_is_found_by_who_has_a_key() {
         verify_content(&mut reader, |_| ()).map_err(|error| error.to_string())
     };
     assert_eq!(check(&whole, 0), Ok(1));
-    assert!(check(&whole, 1).unwrap_err().contains("does not match its content"));
+    assert!(check(&whole, 1).unwrap_err().contains("stands elsewhere than its index entry says"));
     // Text that ends exactly where the reader's buffer does.
     for length in [128 << 10, 256 << 10] {
         let filled = format!("{anchor}{}\n", "#".repeat(length - anchor.len() - 1));

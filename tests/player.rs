@@ -155,7 +155,7 @@ fn what_is_missing_in_an_exported_part_is_said() {
     let mut viewer = Viewer::start(&home, &["play", "last"], (160, 24));
     viewer.shows("ALTERED");
     // Told over the clock until the next key.
-    viewer.shows("what the index says of a part cannot be read");
+    viewer.shows("a part is damaged, though all of it can be read");
     assert!(!viewer.screen().contains("unreadable parts"), "{}", viewer.screen());
     viewer.terminal.send(" ");
     to_the_end(&mut viewer);

@@ -6,7 +6,7 @@
 
 use super::format::clock;
 use crate::cast::{Event, Payload, millis};
-use crate::container::{self, Cursor, Reader};
+use crate::container::{self, Cursor, Lost, Reader};
 use crate::error::Error;
 use crate::terminal::draws_alike;
 use std::fmt;
@@ -27,11 +27,12 @@ pub(super) enum Step {
     End(Option<container::Error>),
 }
 
-/// The words for what could not be read, of which the `entry` in the index may be all.
-pub(super) fn told(entry: bool, error: &dyn fmt::Display) -> String {
-    let what = match entry {
-        true => "what stands before this could be read, its entry in the index could not",
-        false => "here something could not be read",
+/// The words for what could not be read.
+pub(super) fn told(lost: Lost, error: &dyn fmt::Display) -> String {
+    let what = match lost {
+        Lost::Events => "here something could not be read",
+        Lost::Entry => "what stands before this could be read, its entry in the index could not",
+        Lost::Nothing => "what stands before this could be read, what closes it is not right",
     };
     format!("damaged: {what}: {error}")
 }
@@ -49,6 +50,8 @@ pub(super) struct Onward {
     untold: bool,
     held: Option<Event>,
     holes: u64,
+    /// The last segment was read to its end, where something is wrong with it.
+    over: bool,
     first: Option<container::Error>,
 }
 
@@ -66,7 +69,7 @@ impl Onward {
         let opening = reader.opening()?;
         let alike = draws_alike(opening.meta.drawing);
         let (blind, untold, held) = (false, false, None);
-        Ok(Self { cursor, goes_on, alike, blind, untold, held, holes: 0, first: None })
+        Ok(Self { cursor, goes_on, alike, blind, untold, held, holes: 0, over: false, first: None })
     }
 
     /// Byte offset of the next chunk.
@@ -78,6 +81,9 @@ impl Onward {
     pub(super) fn next<R: Read + Seek>(&mut self, reader: &mut Reader<R>) -> Step {
         if let Some(event) = self.held.take() {
             return Step::Event(event);
+        }
+        if self.over {
+            return Step::End(None);
         }
         let event = match self.cursor.next(reader) {
             Ok(Some(event)) => event,
@@ -102,15 +108,22 @@ impl Onward {
     fn hole<R: Read + Seek>(&mut self, reader: &Reader<R>, error: container::Error) -> Step {
         // What the system cannot read now it may read another time.
         let again = matches!(error, container::Error::Io { .. });
-        let entry = reader.is_hole(&error);
-        if again || !(self.goes_on || entry) || !self.cursor.pass_over(reader) {
+        let lost = self.cursor.lost(reader, &error);
+        if again || !(self.goes_on || lost != Lost::Events) {
             return Step::End(Some(error));
         }
-        if !entry {
+        if !self.cursor.pass_over(reader) {
+            // Behind the last one nothing follows.
+            self.over = lost == Lost::Nothing && reader.has_end();
+            if !self.over {
+                return Step::End(Some(error));
+            }
+        }
+        if lost == Lost::Events {
             (self.blind, self.untold) = (true, true);
         }
         self.holes = self.holes.saturating_add(1);
-        let told = told(entry, &error);
+        let told = told(lost, &error);
         self.first.get_or_insert(error);
         Step::Hole(told)
     }

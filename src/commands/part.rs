@@ -159,7 +159,7 @@ pub(super) fn part_of<S: Source>(
         let reached = segment.events.last().is_none_or(|event| event.time <= to);
         if let Some(error) = segment.fault.as_ref().filter(|_| reached && (number != begins || within)) {
             fault.get_or_insert_with(|| error.clone());
-            each(Step::Hole(told(!segment.lacks_events(), error)))?;
+            each(Step::Hole(told(segment.lost, error)))?;
             // One that it has passed already tells nothing of the screen on which it stands.
             if segment.lacks_events() && number >= place.segment {
                 (blind, untold) = (true, true);

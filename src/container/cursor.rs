@@ -24,6 +24,18 @@ const SMALL_STEP: usize = 16 << 10;
 /// whatever its clocks do: time would run backwards, and what was added later would pass for earlier.
 const ROUNDING: u64 = 1;
 
+/// What a fault took of a segment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Lost {
+    /// Events, as far as anybody knows.
+    #[default]
+    Events,
+    /// Its entry in the index, and nothing else.
+    Entry,
+    /// Nothing: as many events are there as its entry counts. It is not closed, or stands elsewhere than the entry says.
+    Nothing,
+}
+
 /// A place in a recording. Holds what fits into 128 KiB of text, and one line.
 pub struct Cursor {
     offset: u64,
@@ -248,11 +260,14 @@ impl Cursor {
                     };
                     let counted = self.inside.as_ref().map(|inside| inside.counted).unwrap_or_default();
                     if sealed != (Counted { offset: self.began, ..counted }) {
-                        return Err(Error::format(
-                            self.offset,
-                            chunk.frame.seq,
-                            format!("the index entry of segment {} does not match its content", self.segment),
-                        ));
+                        let number = self.segment;
+                        let what = match sealed == (Counted { offset: sealed.offset, ..counted }) {
+                            true => format!("segment {number} stands elsewhere than its index entry says"),
+                            false => {
+                                format!("the index entry of segment {number} does not match its content")
+                            }
+                        };
+                        return Err(Error::format(self.offset, chunk.frame.seq, what));
                     }
                     self.reached = counted.end;
                     self.content = next_segment(&self.content);
@@ -286,6 +301,19 @@ impl Cursor {
             each(&event);
         }
         Ok(())
+    }
+
+    /// What an error at which [`Cursor::next`] ended took of the segment.
+    pub(crate) fn lost<R: Read + Seek>(&self, reader: &Reader<R>, error: &Error) -> Lost {
+        let inside = self.inside.as_ref().filter(|_| self.is_at_its_end());
+        let is_all = |(inside, sealed): (&Inside, Counted)| {
+            sealed == Counted { offset: sealed.offset, ..inside.counted }
+        };
+        match inside.zip(reader.counted(self.segment)).is_some_and(is_all) {
+            _ if reader.is_hole(error) => Lost::Entry,
+            true => Lost::Nothing,
+            false => Lost::Events,
+        }
     }
 
     /// Whether the text of the segment has been read to its end.

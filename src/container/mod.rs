@@ -34,7 +34,7 @@ mod writer;
 
 pub use cert::Certificate;
 pub use content::verify_content;
-pub use cursor::Cursor;
+pub use cursor::{Cursor, Lost};
 pub use error::Error;
 pub use fit::LeftOut;
 pub use header::{Header, Meta, ORIGIN_WITNESSED};

@@ -223,7 +223,7 @@ pub struct App<S> {
     pub(super) keystrokes: bool,
     pub(super) pane: bool,
     pub(super) note: Option<(String, bool)>,
-    /// What could not be read, of the index and of the content, as it was told last.
+    /// What was wrong, and what could not be read, as it was told last.
     unreadable: [Option<String>; 2],
     /// Idle time that was just passed over, and how long that has been shown.
     pub(super) skipped: Option<(Duration, Duration)>,
@@ -375,12 +375,12 @@ impl<S: Source> App<S> {
             || matches!(&self.over, Over::Transcript(pages) if pages.is_reading())
     }
 
-    /// Tells of a part that could not be read: what is shown then passes over it. Where it is only what the index says of one, nothing is.
+    /// Tells of a part that could not be read: what is shown then passes over it. Or of one of which nothing is missing.
     pub(super) fn tell_fault(&mut self) {
-        let of_index =
-            self.replay.unindexed().map(|why| format!("what the index says of a part cannot be read: {why}"));
+        let wrong =
+            self.replay.wrong().map(|why| format!("a part is damaged, though all of it can be read: {why}"));
         let of_content = self.replay.fault().map(|why| format!("a part cannot be read: {why}"));
-        for (fault, told) in [of_index, of_content].into_iter().zip(&mut self.unreadable) {
+        for (fault, told) in [wrong, of_content].into_iter().zip(&mut self.unreadable) {
             if fault.is_some() && fault != *told {
                 self.note = fault.clone().map(|why| (why, true));
                 *told = fault;

@@ -109,7 +109,7 @@ pub struct Replay<S> {
     own_bytes: usize,
     since_keyframe: usize,
     fault: Option<Error>,
-    unindexed: Option<Error>,
+    wrong: Option<Error>,
     /// The screen is not known: since a hole no keyframe has told it.
     blind: bool,
     /// What stood before the hole is still shown.
@@ -136,7 +136,7 @@ impl<S: Source> Replay<S> {
             own_bytes: 0,
             since_keyframe: 0,
             fault: None,
-            unindexed: None,
+            wrong: None,
             blind: false,
             stale: false,
             said: (Vec::new(), 0),
@@ -178,9 +178,9 @@ impl<S: Source> Replay<S> {
         self.fault.as_ref()
     }
 
-    /// Why an entry of the index could not be read of a segment of which all events could, the last time it happened.
-    pub fn unindexed(&self) -> Option<&Error> {
-        self.unindexed.as_ref()
+    /// Why something is wrong with a segment of which all events could be read, the last time it happened.
+    pub fn wrong(&self) -> Option<&Error> {
+        self.wrong.as_ref()
     }
 
     /// Whether the screen is the one that stood there, and not one of which a hole may have taken a part.
@@ -282,7 +282,7 @@ impl<S: Source> Replay<S> {
             let segment = read.unwrap_or_else(|fault| Segment { fault: Some(fault), ..Segment::default() });
             match &segment.fault {
                 Some(_) if segment.lacks_events() => self.fault.clone_from(&segment.fault),
-                Some(fault) => self.unindexed = Some(fault.clone()),
+                Some(fault) => self.wrong = Some(fault.clone()),
                 None => {}
             }
             let size = segment.size();

@@ -194,7 +194,7 @@ impl<R: Read + Seek> Source for Recording<R> {
                 }
                 Ok(None) => return Ok(segment),
                 Err(error) => {
-                    segment.lacks_entry_only = self.reader.is_hole(&error);
+                    segment.lost = cursor.lost(&self.reader, &error);
                     segment.fault = Some(told(&error));
                     return Ok(segment);
                 }

@@ -2,7 +2,7 @@
 
 use super::activity::Activity;
 use crate::cast::{Anchor, Command, Event, Exec, Gap, Missing, Payload, millis};
-use crate::container::{Entry, Opening};
+use crate::container::{Entry, Lost, Opening};
 use crate::shell::notices::notices;
 use crate::shell::said::Retold;
 use crate::terminal::Canvas;
@@ -40,14 +40,14 @@ pub struct Segment {
     pub events: Vec<Event>,
     /// Why not all could be read, if something could not.
     pub fault: Option<Error>,
-    /// That is its entry in the index, and nothing else: all events are here.
-    pub lacks_entry_only: bool,
+    /// What that took of it.
+    pub lost: Lost,
 }
 
 impl Segment {
     /// Whether events of it are missing: what comes next goes on from something else.
     pub fn lacks_events(&self) -> bool {
-        self.fault.is_some() && !self.lacks_entry_only
+        self.fault.is_some() && self.lost == Lost::Events
     }
 
     /// What it takes in memory, about, in bytes.

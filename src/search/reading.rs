@@ -7,7 +7,7 @@ use super::query::{Field, Term};
 use super::queue::{Queue, Segments};
 use super::redraw::clip;
 use crate::cast::{Event, Payload};
-use crate::container::{Entry, Error, Reader};
+use crate::container::{Entry, Error, Lost, Reader};
 use crate::sys::file::SharedFile;
 use crate::terminal::{Canvas, Kind, Line, Shown, Sieve, Typed, TypedLine, Wanted};
 use crate::text::clock;
@@ -45,8 +45,8 @@ pub(super) fn ranges(wanted: &[bool], entries: &[Entry], alike: bool) -> Vec<Ran
     ranges
 }
 
-/// Goes through the events of segments, for as long as it is wanted. Gives the first index entry that was passed over because it
-/// cannot be read: all that is known of its segment has been read.
+/// Goes through the events of segments, for as long as it is wanted. Gives why something is wrong with the first segment of which
+/// nothing that was shown is lost: it is passed over.
 pub(super) fn events<R: Read + Seek>(
     reader: &mut Reader<R>,
     mut segments: Segments<'_, R>,
@@ -59,7 +59,7 @@ pub(super) fn events<R: Read + Seek>(
             let event = match cursor.next(reader) {
                 Ok(Some(event)) => event,
                 Ok(None) => break,
-                Err(error) if reader.is_hole(&error) => {
+                Err(error) if cursor.lost(reader, &error) != Lost::Events => {
                     passed.get_or_insert(error);
                     break;
                 }

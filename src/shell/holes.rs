@@ -4,7 +4,7 @@
 
 use super::said::Retold;
 use crate::cast::{Command, Source};
-use crate::container::{Cursor, Entry, GivenUp, Reader};
+use crate::container::{Cursor, Entry, GivenUp, Lost, Reader};
 use std::io::{Read, Seek};
 use std::ops::Range;
 
@@ -45,7 +45,7 @@ fn told<R: Read + Seek>(reader: &mut Reader<R>, range: Range<usize>) -> Vec<Comm
     for number in range.clone() {
         let Ok(mut cursor) = Cursor::of_segment(reader, number) else { break };
         let read = cursor.read_on(reader, |event| retold.event(event));
-        if read.is_err_and(|error| !reader.is_hole(&error)) {
+        if read.is_err_and(|error| cursor.lost(reader, &error) == Lost::Events) {
             // What is told next may be of something that began where nobody can read.
             let read = std::mem::take(&mut retold);
             all.append(&mut finish(reader, &range, read, std::mem::take(&mut ends)));

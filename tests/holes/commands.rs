@@ -1,8 +1,8 @@
 //! What the commands make of damage that they are told of: each says so, and where.
 
-use crate::forge::{CHECK, DATA, FINAL, INDEX, SEG, TABLE};
+use crate::forge::{CHECK, CLOSES, DATA, FINAL, INDEX, SEG, TABLE};
 use crate::sample::{self, Fleet, Step};
-use crate::{OPEN_END, damage, forged_end, mend_at};
+use crate::{OPEN_END, damage, forged_end, mend_at, with_its_end};
 use sealcast::cast::{Header as CastHeader, Payload};
 use sealcast::container::SlotKind;
 use sealcast::shell::marks::{Mark, Start};
@@ -255,6 +255,61 @@ fn an_exported_part_goes_on_behind_a_hole_and_says_so() {
         // There may be more of it in the last part.
         assert!(code == 2 && said.contains(hit), "{hit}: {code} {said}");
         assert_eq!(said.contains(OPEN_END), told, "{hit}: {said}");
+    }
+}
+
+#[test]
+fn of_a_segment_that_has_all_its_entry_counts_nothing_is_said_to_be_missing() {
+    const MISSING: &str = "damaged: here something could not be read: ";
+    const ALL_THERE: &str =
+        "damaged: what stands before this could be read, what closes it is not right: at byte ";
+    let fleet = Fleet::new("web-3");
+    let desk = Desk::new(&fleet);
+    let whole = damage::small(&fleet, "whole", true).bytes;
+    let path = "store/recording.scast";
+    // What closes the second one, as the recorder wrote it.
+    let mut check = whole.clone();
+    let closes = |(start, _): &(usize, usize)| whole[start + 2] == CHECK && whole[start + 3] & CLOSES != 0;
+    let (start, end) = damage::places(&whole).into_iter().skip(1).filter(closes).nth(1).unwrap();
+    check[usize::midpoint(start, end)] ^= 1;
+    // A piece of it is gone, and the end says where all the others stand now.
+    let (start, _) = of_second(&whole, DATA);
+    let at = damage::places(&whole).iter().skip(1).position(|place| place.0 == start).unwrap();
+    let mut chunks = damage::split(&whole);
+    chunks.remove(at);
+    let gone = with_its_end(&chunks);
+    for (what, bytes, missing, all_there) in
+        [("its checkpoint", &check, 0, 1), ("a piece", &gone, 1, 2), ("nothing", &whole, 0, 0)]
+    {
+        for words in [
+            &["export", "-f", "text", path][..],
+            &["export", "-f", "cast", path],
+            &["export", "-f", "json", path],
+            &["export", "-f", "text", "--hits", "whole", "--around", "300", path],
+            &["play", "--plain", "--speed", "10000", path],
+        ] {
+            let (code, said) = desk.said(bytes, words);
+            let told = (said.matches(MISSING).count(), said.matches(ALL_THERE).count());
+            assert_eq!(
+                (code == 0, told),
+                (what == "nothing", (missing, all_there)),
+                "{what}, {words:?}: {said}"
+            );
+            for text in ["whole 0.2", "whole 1.0", "whole 2.0", "whole 2.2", "whole 3.2"] {
+                assert!(
+                    said.contains(text) || missing > 0 && text == "whole 1.0",
+                    "{what}, {words:?}: {said}"
+                );
+            }
+            // Not on an empty screen, but behind what is missing.
+            let blind = said.matches("nor is the screen known").count();
+            assert!(blind <= missing, "{what}, {words:?}: {said}");
+        }
+        let searched = ["search", "--store", "store", "--in", "screen", "whole 3.2"];
+        let (code, said) = desk.said(bytes, &searched);
+        let in_part = said.contains("could only in part be searched: at byte ");
+        let found = said.contains("1 hit ") || what == "a piece";
+        assert!(found && in_part == (what != "nothing"), "{what}: {code} {said}");
     }
 }
 

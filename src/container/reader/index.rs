@@ -6,7 +6,7 @@
 use super::{Reader, Walk};
 use crate::cast::{Command, millis};
 use crate::container::chunk::{open_body, read_chunk, split_bound};
-use crate::container::cursor::Cursor;
+use crate::container::cursor::{Cursor, Lost};
 use crate::container::error::Error;
 use crate::container::index::{self, Counted, Entry, GivenUp, Tally};
 use crate::container::keys::{Chain, Unlocked};
@@ -298,7 +298,7 @@ impl<R: Read + Seek> Reader<R> {
                 tally.count(millis(event.time), &event.payload);
                 any = true;
             });
-            self.lacks_content |= read.is_err_and(|error| !self.is_hole(&error));
+            self.lacks_content |= read.is_err_and(|error| cursor.lost(self, &error) == Lost::Events);
             if let Some(entry) = self.entries.get_mut(number).filter(|_| any) {
                 entry.tally = tally.finish();
             }
