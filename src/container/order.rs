@@ -110,6 +110,13 @@ impl Order {
         self.expect
     }
 
+    /// Inside a segment, before a later chunk of it: what lies between cannot be read. `None` where that is not what may come.
+    pub(super) fn skipped_to(&self, frame: &Frame) -> Option<Self> {
+        let is_later = self.seq.is_some_and(|seq| seq < frame.seq);
+        let belongs = self.expect == Expect::More && self.expect.after(frame, self.minor).is_some();
+        (is_later && belongs).then(|| self.elsewhere(Expect::More, Some(frame.seq)))
+    }
+
     /// Passes a chunk that stands at `offset`.
     ///
     /// # Errors

@@ -19,7 +19,7 @@ use super::limits;
 use super::opening::Opening;
 use super::order::{self, Expect, Order};
 use super::slots::{self, Slot};
-use super::tear::no_tear;
+use super::tear::{Behind, next_whole, no_tear};
 use super::verify::reaches_final;
 use crate::crypto::chain::Key;
 use crate::crypto::digest::sha256;
@@ -95,8 +95,10 @@ struct Walk {
     index: u64,
     /// The final checkpoint has been passed, and is signed.
     complete: bool,
-    /// Chunks of which only the checksum is wrong are passed over: no table shows what stands behind them.
+    /// What cannot be read inside a segment is passed over: no table shows what stands behind it.
     passes_over: bool,
+    /// How often what was passed over had no frame to tell where it ends.
+    lost: usize,
 }
 
 impl Walk {
@@ -143,6 +145,7 @@ impl<R: Read + Seek> Reader<R> {
                 index: 0,
                 complete: false,
                 passes_over: false,
+                lost: 0,
             },
             keys: None,
             index_chain: None,
@@ -432,7 +435,14 @@ impl<R: Read + Seek> Reader<R> {
                 Err(error @ Error::Io { .. }) => return Err(error),
                 _ => match self.rotten(at)? {
                     Some(frame) => (frame, None),
-                    None => break,
+                    None => match self.found_behind(at)? {
+                        Some(behind) => {
+                            doubted.get_or_insert((self.walk, self.segments.len(), self.index_chunks.len()));
+                            self.walk = behind;
+                            continue;
+                        }
+                        None => break,
+                    },
                 },
             };
             let mut order = self.walk.order;
@@ -492,6 +502,20 @@ impl<R: Read + Seek> Reader<R> {
             Err(error @ Error::Io { .. }) => Err(error),
             _ => Ok(None),
         }
+    }
+
+    /// The walk at the first whole chunk behind `at`, where nothing tells how long what stands there is: it is a later one of the same
+    /// segment. Of other segments nobody would know how many are between. Looking takes time, so not for more than [`HOLES`] places.
+    fn found_behind(&mut self, at: u64) -> Result<Option<Walk>, Error> {
+        let walk = self.walk;
+        if !walk.passes_over || walk.order.expect() != Expect::More || walk.lost >= HOLES {
+            return Ok(None);
+        }
+        let Behind::Chunk(offset, frame) = next_whole(&mut self.source, at, self.length)? else {
+            return Ok(None);
+        };
+        let order = walk.order.skipped_to(&frame);
+        Ok(order.map(|order| Walk { offset, order, lost: walk.lost.saturating_add(1), ..walk }))
     }
 
     /// The chunk at `offset`; `None` when it is not whole.

@@ -40,6 +40,25 @@ pub(super) fn behind<R: Read + Seek>(
     at: u64,
     length: u64,
 ) -> Result<Option<&'static str>, Error> {
+    Ok(match next_whole(source, at, length)? {
+        Behind::Nothing => None,
+        Behind::Chunk(..) => Some("the chunk reaches past the end, but others stand behind it"),
+        Behind::TooMuch => Some("the chunk reaches past the end, but more than 64 frames stand behind it"),
+    })
+}
+
+/// What is found behind a place.
+pub(super) enum Behind {
+    /// No whole chunk, as far as one may reach.
+    Nothing,
+    /// The first whole chunk: its offset and frame.
+    Chunk(u64, Frame),
+    /// More frames than are looked at, none of them of a whole chunk so far.
+    TooMuch,
+}
+
+/// The first whole chunk that begins behind `at`, as far as a chunk that begins there may reach.
+pub(super) fn next_whole<R: Read + Seek>(source: &mut R, at: u64, length: u64) -> Result<Behind, Error> {
     /// Frames whose checksum is computed. Sealed bytes look like a frame once in about 2^28: more of them no recorder leaves, and
     /// each can have a body that is nearly all of what is left.
     const MOST: usize = 64;
@@ -56,13 +75,13 @@ pub(super) fn behind<R: Read + Seek>(
         tried = tried.saturating_add(1);
         let bound = head.get(..frame::BOUND_LEN).unwrap_or_default();
         if tried > MOST {
-            return Ok(Some("the chunk reaches past the end, but more than 64 frames stand behind it"));
+            return Ok(Behind::TooMuch);
         }
         if frame::crc(bound, body) == frame.crc {
-            return Ok(Some("the chunk reaches past the end, but others stand behind it"));
+            return Ok(Behind::Chunk(begins.saturating_add(place as u64), frame));
         }
     }
-    Ok(None)
+    Ok(Behind::Nothing)
 }
 
 /// Whether everything from some place in the chunk at `at` on is zeros, as after a loss of power: data that had been

@@ -1,4 +1,4 @@
-//! What rots inside one chunk of a recording that was not closed: no table shows what stands behind it, and a walk passes over it.
+//! What rots inside a segment of a recording that was not closed: no table shows what stands behind it, and a walk passes over it.
 
 use super::commands::Desk;
 use crate::forge::{CHECK, CLOSES, DATA, INDEX, SEG};
@@ -26,31 +26,46 @@ fn what_rots_in_a_recording_that_was_not_closed_costs_its_segment_and_no_other()
     let whole = read(&recorded.bytes, recorded.root, true).0;
     assert_eq!((of.last(), whole.entries.len(), whole.events.len()), (Some(&Some(3)), 3, 12));
     let first = of.iter().position(Option::is_some).unwrap();
-    for chunk in first..chunks.len() {
+    // In the middle; of the mark, the length, the number; and all of the frame and what follows.
+    let spots = |(start, end): (usize, usize)| {
+        let middle = usize::midpoint(start, end);
+        [middle..middle + 1, start..start + 1, start + 4..start + 5, start + 8..start + 9, start..middle]
+    };
+    for (chunk, spot) in (first..chunks.len()).flat_map(|chunk| (0..5).map(move |spot| (chunk, spot))) {
         let (segment, (start, end)) = (of[chunk].unwrap(), places[chunk + 1]);
+        let framed = spot == 0;
+        if chunk + 1 == chunks.len() && !framed {
+            // It is the last one: so it may look like one that was not written to its end.
+            continue;
+        }
         let mut bytes = recorded.bytes.clone();
-        bytes[usize::midpoint(start, end)] ^= 1;
+        bytes[spots((start, end))[spot].clone()].iter_mut().for_each(|byte| *byte ^= 0xff);
         let (kind, closes) = (chunks[chunk][2], chunks[chunk][3] & CLOSES != 0);
-        let what = format!("chunk {chunk} of type {kind:#x}, in segment {segment}");
+        let what = format!("spot {spot} of chunk {chunk} of type {kind:#x}, in segment {segment}");
         let (got, fault, complete) = read(&bytes, recorded.root, true);
-        let place = format!("at byte {start} ");
-        assert!(fault.is_some_and(|fault| fault.contains(&place)) && !complete, "{what}");
-        // Without the entry of the last segment that has one, nobody knows how many there are.
-        let ends = segment == 3 || segment == 2 && kind == INDEX;
+        let is_place =
+            |told: String| [' ', ':'].iter().any(|end| told.contains(&format!("at byte {start}{end}")));
+        assert!(fault.is_some_and(is_place) && !complete, "{what}");
+        // Without the entry of the last segment that has one, nobody knows how many there are; nor where the frame of a chunk is gone with
+        // which a segment begins or ends.
+        let at_border = matches!(kind, SEG | INDEX) || kind == CHECK && closes;
+        let ends = segment == 3 || segment == 2 && kind == INDEX || at_border && !framed;
         let mut reader = Reader::open(Bytes::new(&bytes)).unwrap();
         reader.unlock(recorded.root).unwrap();
         let last = segment + usize::from(kind != SEG);
         assert_eq!(reader.segments(), if ends { last } else { 4 }, "{what}");
-        assert_eq!(reader.entries().len(), if ends { segment } else { 3 }, "{what}");
+        let has_entry = kind == CHECK && closes;
+        assert_eq!(reader.entries().len(), if ends { segment + usize::from(has_entry) } else { 3 }, "{what}");
         let behind = |event: &&_| whole.events.iter().skip(3 * (segment + 1)).any(|other| other == *event);
         let count = got.events.iter().filter(behind).count();
         assert_eq!(count, if ends { 0 } else { 3 * (3 - segment) }, "{what}");
         // All that was shown stands before its entry.
         let shown = got.events.len() - count - 3 * segment;
-        let stands_before = kind == INDEX || kind == CHECK && closes;
+        let stands_before = kind == INDEX || has_entry;
         assert!(shown <= 3 && (shown == 3 || !stands_before), "{what}: {shown}");
         // Who reads on from one segment into the next is stopped there, and does not come to an end in silence.
-        let mut cursor = Cursor::new(&reader, segment.min(reader.segments() - 1)).unwrap();
+        let Some(last) = reader.segments().checked_sub(1) else { continue };
+        let mut cursor = Cursor::new(&reader, segment.min(last)).unwrap();
         let stopped = loop {
             match cursor.next(&mut reader) {
                 Ok(Some(_)) => {}
@@ -58,8 +73,35 @@ fn what_rots_in_a_recording_that_was_not_closed_costs_its_segment_and_no_other()
                 Err(error) => break Some(error.to_string()),
             }
         };
-        assert!(stopped.is_some_and(|told| told.contains(&place)), "{what}");
+        assert!(stopped.is_some_and(is_place), "{what}");
     }
+}
+
+#[test]
+fn many_chunks_in_a_row_that_are_gone_cost_their_segment_and_no_other() {
+    let fleet = Fleet::new("web-3");
+    let recorded = damage::small(&fleet, "open", false);
+    let (chunks, places) = (damage::split(&recorded.bytes), damage::places(&recorded.bytes));
+    let of = segments(&chunks);
+    let data: Vec<_> = (0..chunks.len()).filter(|n| of[*n] == Some(1) && chunks[*n][2] == DATA).collect();
+    assert!(data.len() > 1, "{data:?}");
+    let (from, to) = (places[data[0] + 1].0, places[data[data.len() - 1] + 1].1);
+    let mut bytes = recorded.bytes.clone();
+    bytes[from..to].fill(0);
+    let (got, fault, _) = read(&bytes, recorded.root, true);
+    assert!(fault.is_some_and(|fault| fault.contains(&format!("at byte {from}: "))));
+    let whole = read(&recorded.bytes, recorded.root, true).0;
+    assert_eq!((got.entries.len(), &got.events[got.events.len() - 6..]), (3, &whole.events[6..]));
+    // With the entry nobody knows how many segments are between.
+    bytes[from..places[data[data.len() - 1] + 2].1].fill(0);
+    let (got, fault, _) = read(&bytes, recorded.root, true);
+    assert!(fault.is_some() && got.entries.len() == 1, "{fault:?}");
+    // Nor with a border: what comes behind it is not taken for what it is not.
+    let next = (0..chunks.len()).find(|n| of[*n] == Some(2) && chunks[*n][2] == SEG).unwrap();
+    bytes[from..places[next + 1].1].fill(0);
+    let (got, fault, complete) = read(&bytes, recorded.root, true);
+    assert!(fault.is_some() && !complete && got.entries == whole.entries[..1], "{fault:?}");
+    assert_eq!(got.events, whole.events[..got.events.len()]);
 }
 
 #[test]
