@@ -357,10 +357,14 @@ impl Opened {
             true => "; what was shown there may be missing, too",
             false => "",
         };
+        let reached = self.reader.entries().last().map(|entry| clock(entry.tally.end));
+        let since = reached.map_or_else(String::new, |reached| format!(" (from {reached} on)"));
         let (why, parts) = match (hole, end) {
-            (Some(hole), Some(end)) => (format!("{hole}, and {end}"), "that part and of its last one"),
-            (Some(hole), None) => (hole, "that part"),
-            (None, end) => (end?, "its last part"),
+            (Some(hole), Some(end)) => {
+                (format!("{hole}, and {end}"), format!("that part and of its last one{since}"))
+            }
+            (Some(hole), None) => (hole, "that part".to_owned()),
+            (None, end) => (end?, format!("its last part{since}")),
         };
         let what = match self.reader.can_read_content() {
             true => "only those of which the shell told are listed",

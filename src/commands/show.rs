@@ -4,7 +4,7 @@ use super::Context;
 use super::format::{clock, moment, shown, size, who};
 use super::judged::{Judged, Word};
 use super::recordings::{Opened, Reading, WOULD_ASK, known_keys};
-use super::verify::judge;
+use super::verify::{judge, tell_last_signed};
 use crate::cast::{Command, Gap, Missing, Source};
 use crate::console::{Column, Style, Table};
 use crate::container::{Entry, GivenUp, Header, LeftOut, Meta, ORIGIN_WITNESSED, Opening};
@@ -71,6 +71,9 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
             // Whether the content fits its index is asked of `verify`; here the signatures are enough.
             let none = crate::crypto::identity::Identities::load::<PathBuf>(&[], context.prompt())?;
             let mut judged = judge(context, &opened.found, &known, &none)?;
+            if judged.word == Word::Altered && locked.is_none() {
+                tell_last_signed(&mut judged, &opened.found.open()?, &identities);
+            }
             // But what was met on the way is not called intact.
             let unread = damaged.is_some();
             if locked.is_none()

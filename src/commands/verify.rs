@@ -257,10 +257,7 @@ fn judge_file(
         return Ok(judged);
     }
     if judged.word == Word::Altered {
-        // Bytes are told by the file, and what happened by its times.
-        if let Some(last) = last_signed(file, judged.report.signed, identities) {
-            judged.detail.push_str(&format!(", the last event before that at {}", clock(last)));
-        }
+        tell_last_signed(&mut judged, file, identities);
         return Ok(judged);
     }
     // What stands behind a tear has been judged: it is no content.
@@ -322,6 +319,13 @@ impl Seek for Beginning<'_> {
             SeekFrom::End(back) => SeekFrom::Start(self.length.saturating_add_signed(back)),
             to => to,
         })
+    }
+}
+
+/// Up to when an altered recording is good: bytes are told by the file, and what happened by its times.
+pub(super) fn tell_last_signed(judged: &mut Judged, file: &File, identities: &Identities) {
+    if let Some(last) = last_signed(file, judged.report.signed, identities) {
+        judged.detail.push_str(&format!(", the last event before that at {}", clock(last)));
     }
 }
 

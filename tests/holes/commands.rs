@@ -314,6 +314,20 @@ fn of_a_segment_that_has_all_its_entry_counts_nothing_is_said_to_be_missing() {
 }
 
 #[test]
+fn up_to_when_an_altered_recording_is_good_is_said_wherever_it_is_judged() {
+    let fleet = Fleet::new("web-3");
+    let desk = Desk::new(&fleet);
+    let mut bytes = damage::small(&fleet, "whole", true).bytes;
+    let (start, end) = of_second(&bytes, DATA);
+    bytes[usize::midpoint(start, end)] ^= 1;
+    for words in [&["verify"][..], &["show"], &["verify", "--json"], &["show", "--json"]] {
+        let (_, said) = desk.said(&bytes, &[words, &["store/recording.scast"]].concat());
+        let told = said.contains(", the last event before that at 0:30.0");
+        assert!(told && said.contains(&format!("at byte {start} ")), "{words:?}: {said}");
+    }
+}
+
+#[test]
 fn damage_to_one_part_of_the_index_costs_no_other_and_every_command_tells_of_it() {
     let fleet = Fleet::new("web-3");
     let desk = Desk::new(&fleet);
@@ -523,8 +537,8 @@ fn of_a_recording_that_was_not_closed_no_more_is_said_to_be_missing_than_its_hol
     bytes[usize::midpoint(start, end)] ^= 1;
     mend_at(&mut bytes, start);
     let place = format!("a part of its index cannot be read (at byte {start} ");
-    let parts =
-        "and it was not closed: commands of that part and of its last one are in no index, and only those";
+    // The last part begins where the index ends.
+    let parts = "and it was not closed: commands of that part and of its last one (from 1:04 on) are in no index, and only those";
     let (code, said) = desk.said(&bytes, &["show", "--commands", path]);
     assert!(code == 0 && said.contains(&place) && said.contains(parts), "{code} {said}");
     let (_, said) = desk.said(&bytes, &["show", path]);
