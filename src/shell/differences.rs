@@ -215,15 +215,11 @@ fn bodies(text: &str, execs: &[Exec]) -> Vec<String> {
         } else if exec.path.starts_with(Exec::UNREACHABLE) {
             flags.push(format!("fileless: {} ran from what is not mounted for it", exec.path));
         }
-        if !INTERPRETERS.contains(&basename(&exec.path)) {
+        let name = basename(&exec.path);
+        if !INTERPRETERS.contains(&name) {
             continue;
         }
-        let operands: Vec<&str> = exec.argv.iter().skip(1).map(String::as_str).collect();
-        if operands.iter().any(|arg| arg.starts_with("-c") || arg.starts_with("-e") || arg.starts_with("-m"))
-        {
-            continue;
-        }
-        let body = operands.iter().find(|arg| !arg.starts_with('-') && !arg.starts_with('+'));
+        let Some(body) = body_of(name, &exec.argv) else { continue };
         let ran = || ran_below(exec, execs);
         match body {
             Some(script) => {
@@ -240,6 +236,57 @@ fn bodies(text: &str, execs: &[Exec]) -> Vec<String> {
         }
     }
     flags
+}
+
+/// The file that an interpreter reads its commands from, if it has one; `None` where they are among its arguments, or it is none.
+fn body_of<'a>(name: &str, argv: &'a [String]) -> Option<Option<&'a str>> {
+    // Letters of options behind which commands or a module stand, a value, or a value in the same word.
+    let (inline, value, glued) = match name {
+        name if name.starts_with("python") => ("cm", "WXQ", ""),
+        "perl" => ("eE", "I", "MmiFx0lCD"),
+        "ruby" => ("e", "IrCE", "WxiFK0T"),
+        "node" => ("ep", "r", ""),
+        "php" => ("r", "dczS", ""),
+        "lua" => ("e", "l", ""),
+        "fish" => ("c", "Cdop", ""),
+        _ => ("c", "oO", ""),
+    };
+    let mut words = argv.iter().map(String::as_str);
+    let called = words.next().map(basename);
+    if called == Some("busybox") && !words.next().is_some_and(|applet| INTERPRETERS.contains(&applet)) {
+        return None;
+    }
+    while let Some(word) = words.next() {
+        let Some(letters) = word.strip_prefix(['-', '+']) else { return Some(Some(word)) };
+        match letters.trim_start_matches('-') {
+            "" if word == "-" && inline != "c" => return Some(None),
+            "" => return Some(words.next()),
+            "command" | "eval" | "print" => return None,
+            "rcfile" | "init-file" | "init-command" | "require" => _ = words.next(),
+            // Long ones that bash takes with one dash, too.
+            // They read their input, and what follows is for that.
+            "s" if inline == "c" => return Some(None),
+            "norc" | "noprofile" | "noediting" | "posix" | "login" | "restricted" | "verbose" => {}
+            long if letters.starts_with('-') => {
+                if ["command=", "eval=", "print="].iter().any(|option| long.starts_with(option)) {
+                    return None;
+                }
+            }
+            _ => {
+                let ends = letters
+                    .char_indices()
+                    .find(|(_, c)| [inline, value, glued].iter().any(|of| of.contains(*c)));
+                match ends {
+                    Some((_, c)) if inline.contains(c) && word.starts_with('-') => return None,
+                    Some((at, c)) if value.contains(c) && at.saturating_add(1) == letters.len() => {
+                        words.next();
+                    }
+                    _ => {}
+                }
+            }
+        }
+    }
+    Some(None)
 }
 
 /// An interpreter without a file on a line that gives it one otherwise: behind a `|`, by name or beside another program of the same
@@ -340,6 +387,43 @@ mod tests {
             exec(13, 12, &["id"]),
         ];
         assert_eq!(flags("./x.sh", &[], ran), ["script: ./x.sh ran 3 programs: id, curl"]);
+    }
+
+    #[test]
+    fn a_script_is_told_apart_from_what_options_take() {
+        let told = |argv: &[&str]| flags(".", &[], vec![exec(10, 1, argv), exec(11, 10, &["id"])]);
+        for (argv, script) in [
+            (&["bash", "-e", "x.sh"][..], "x.sh"),
+            (&["sh", "x.sh", "-e", "prod", "-c"], "x.sh"),
+            (&["bash", "-eo", "pipefail", "x.sh"], "x.sh"),
+            (&["bash", "+O", "extglob", "--", "x.sh"], "x.sh"),
+            (&["bash", "--norc", "-x", "x.sh"], "x.sh"),
+            (&["python3", "-W", "ignore", "-u", "x.py", "-c", "f"], "x.py"),
+            (&["perl", "-w", "-Mstrict", "x.pl", "-e"], "x.pl"),
+            (&["busybox", "sh", "x.sh"], "x.sh"),
+        ] {
+            assert_eq!(told(argv), [format!("script: {script} ran 1 program: id")], "{argv:?}");
+        }
+        for argv in [
+            &["bash", "-rcfile", ".bashrc"][..],
+            &["bash", "--rcfile", ".bashrc"],
+            &["bash", "-lc", "id; ls"],
+            &["sh", "-ec", "id"],
+            &["zsh", "-o", "extendedglob"],
+            &["python3", "-Ic", "import os"],
+            &["python3", "-m", "venv", "v"],
+            &["perl", "-ne", "system q(id)"],
+            &["node", "--eval=1"],
+            &["fish", "--command", "id"],
+            &["busybox", "ash"],
+            &["busybox", "vi", "f"],
+            &["python3", "-", "f"],
+        ] {
+            assert_eq!(told(argv), [""; 0], "{argv:?}");
+        }
+        let piped = vec![exec(10, 1, &["cat", "x"]), exec(11, 1, &["bash", "-s", "--", "prod"])];
+        let told = "piped: bash read its commands from a pipe; it ran no program";
+        assert_eq!(flags("cat x | bash -s -- prod", &[], piped), [told]);
     }
 
     #[test]
