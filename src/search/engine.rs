@@ -498,19 +498,16 @@ impl Subject<'_> {
         };
         inside.unlike = !self.alike && reader.entries().iter().any(|entry| !entry.filter.is_empty());
         for range in ranges(wanted, reader.entries(), self.alike) {
-            let mut part = Some(range.clone());
+            let (mut part, mut blind) = (Some(range.clone()), false);
             while let Some(now) = part.take() {
-                let stopped = scan.range(reader, now, found, cancelled);
+                let stopped = scan.range(reader, now, blind, found, cancelled);
                 if cancelled() || scan.has_enough(found) {
                     break;
                 }
-                // Behind what cannot be read: from where the screen is known again. What was being typed is not. Of one without an
-                // entry only its content tells whether it begins with a screen.
-                let anew =
-                    |segment: &usize| self.alike && reader.entries().get(*segment).is_none_or(begins_anew);
-                if let Some(from) = stopped.and_then(|behind| (behind..range.end).find(anew)) {
-                    found.typed = (from, Typed::default());
-                    part = Some(from..range.end);
+                // Behind what cannot be read: on an empty screen until it is known again. What was being typed is not.
+                if let Some(behind) = stopped.filter(|behind| *behind < range.end) {
+                    found.typed = (behind, Typed::default());
+                    (part, blind) = (Some(behind..range.end), true);
                 }
             }
             if cancelled() || scan.has_enough(found) {

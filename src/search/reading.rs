@@ -172,11 +172,12 @@ impl Wanted for Wants<'_> {
 }
 
 impl Scan<'_> {
-    /// Reads a range and adds what it finds. Gives the first segment behind the one at which it stopped, where that cannot be read.
+    /// Reads a range and adds what it finds; `blind`, where the screen at its start is not known, on an empty one. Gives the first segment behind the one at which it stopped, where that cannot be read.
     pub(super) fn range(
         &self,
         reader: &mut Reader<SharedFile>,
         range: Range<usize>,
+        blind: bool,
         found: &mut Findings,
         cancelled: &dyn Fn() -> bool,
     ) -> Option<usize> {
@@ -185,7 +186,7 @@ impl Scan<'_> {
         let enough = Cell::new(self.has_enough(found));
         let mut wanted = Wants { scan: self, enough: &enough, ahead: Vec::new() };
         let mut shown = Sieve::new(Shown::new(self.canvas).again());
-        let mut blank = range.start == 0;
+        let mut blank = blind || range.start == 0;
         // A keyframe knows nothing of what was not drawn before it.
         let mut refused = None;
         let mut fault = None;
