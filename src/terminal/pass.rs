@@ -4,6 +4,7 @@
 //! there is room for. They are drawn when it ends, over what stood there before, which was told long ago. Refuses to begin
 //! where a line would not stand in rows of its own, just as it is.
 
+use super::screen::columns;
 use super::sieve::{Feeder, NO_NUMBER, Wanted};
 use super::skim::{collect_colours, colour_len};
 use super::work::SEQUENCE;
@@ -36,12 +37,13 @@ pub(super) struct Passing {
 }
 
 impl Passing {
-    /// After `head` was drawn, plain lines that fill the screen. `None` where they do not fill it exactly.
+    /// After `head` was drawn, plain lines that fill the screen. Of the first of them rows may have left it: it is told from here, and by
+    /// nobody else, since what the emulator knows of it goes while it is mute. `None` where they do not fill it.
     pub(super) fn begin(bytes: &[u8], head: Range<usize>, (cols, rows): (usize, usize)) -> Option<Self> {
         let (mut standing, mut room) = (head.end, rows.saturating_sub(1));
         while room > 0 && standing > head.start {
             let start = line_start(bytes, head.start, standing);
-            room = room.checked_sub(rows_of(&bytes[start..standing], cols))?;
+            room = room.saturating_sub(rows_of(&bytes[start..standing], cols));
             standing = start;
         }
         (room == 0).then(|| Self {
@@ -84,8 +86,8 @@ impl Passing {
         let kept = line_start(feeder.bytes, self.standing, standing);
         let gone = feeder.bytes.get(self.kept.max(self.drawn)..kept).unwrap_or_default();
         let text = strip(gone);
-        self.passed = self.passed.saturating_add(text.len() as u64);
-        self.last = text.bytes().rfind(|byte| *byte >= b' ').map(char::from).or(self.last);
+        self.passed = self.passed.saturating_add(text.chars().count() as u64);
+        self.last = text.chars().rfind(|c| *c >= ' ').or(self.last);
         let sequences = collect_colours(gone, &mut self.colours);
         self.passed = self.passed.saturating_add(sequences.saturating_mul(SEQUENCE));
         (self.standing, self.kept) = (standing, kept);
@@ -124,8 +126,12 @@ impl Passing {
 
     /// A line without the blanks at its end: those of its last row.
     fn without_blanks<'a>(&self, line: &'a str) -> &'a str {
-        let last_row = line.len().saturating_sub(1) / self.cols.max(1) * self.cols;
-        &line[..line.trim_end_matches(' ').len().max(last_row)]
+        let blank_from = line.trim_end_matches(' ').len();
+        if blank_from == line.len() {
+            return line;
+        }
+        let last_row = wraps(line, self.cols).last().unwrap_or(0);
+        &line[..blank_from.max(last_row)]
     }
 
     /// Tells the line whose bytes begin at `at`, and whose text is this with blanks and without.
@@ -138,7 +144,7 @@ impl Passing {
     ) {
         let bytes = feeder.bytes;
         let end = line_end(bytes, at);
-        // When the n-th character of the line was written.
+        // When the n-th byte of the line came.
         let when = |n: usize| feeder.time(at + raw_len(&bytes[at..end], n));
         let written = when(text.len().saturating_sub(1));
         let (first, complete) = match (shown.len() - shown.trim_start_matches(' ').len(), until) {
@@ -149,7 +155,8 @@ impl Passing {
             }
             // A row of blanks begins anew with each of them.
             (blanks, _) if blanks == shown.len() => (written, written),
-            (blanks, _) => (when(blanks.min(self.cols.saturating_sub(1))), written),
+            // A row of blanks changes once more where the next one begins.
+            (blanks, _) => (when(last_byte(text, blanks.min(self.cols))), written),
         };
         let line = Line {
             number: NO_NUMBER,
@@ -171,11 +178,13 @@ impl Passing {
         while scrolls > 0 && at < self.seen {
             let next = line_end(feeder.bytes, at);
             let line = &feeder.bytes[at..next];
-            let wraps = rows_of(line, self.cols).saturating_sub(1);
-            if scrolls <= wraps {
-                return feeder.time(at + raw_len(line, scrolls * self.cols));
+            let further = rows_of(line, self.cols).saturating_sub(1);
+            if scrolls <= further {
+                let text = strip(line);
+                let wrap = wraps(&text, self.cols).nth(scrolls - 1).unwrap_or_default();
+                return feeder.time(at + raw_len(line, last_byte(&text, wrap)));
             }
-            scrolls -= wraps + 1;
+            scrolls -= further + 1;
             at = next;
         }
         feeder.time(at.saturating_sub(1))
@@ -223,10 +232,37 @@ fn rows_of(line: &[u8], cols: usize) -> usize {
     if length <= cols {
         return 1;
     }
-    strip(line).len().saturating_sub(2).div_ceil(cols.max(1)).max(1)
+    let text = strip(line);
+    1 + wraps(text.trim_end_matches(['\r', '\n']), cols).count()
 }
 
-/// How many bytes there are before the `n`-th character, counted from 0: colours before it count.
+/// Where in the text of a line a row begins, but the first: where there is no room left for a character.
+fn wraps(text: &str, cols: usize) -> impl Iterator<Item = usize> + '_ {
+    let ascii = text.is_ascii();
+    let (mut characters, mut row, mut column) = (text.char_indices(), 0, 0);
+    std::iter::from_fn(move || {
+        if ascii {
+            row += cols.max(1);
+            return (row < text.len()).then_some(row);
+        }
+        characters.find_map(|(at, c)| {
+            column += columns(c);
+            let wraps = column > cols;
+            if wraps {
+                column = columns(c);
+            }
+            wraps.then_some(at)
+        })
+    })
+}
+
+/// Where the character ends that begins at this byte: with that it is drawn.
+fn last_byte(text: &str, at: usize) -> usize {
+    let length = text.get(at..).and_then(|rest| rest.chars().next()).map_or(1, char::len_utf8);
+    at + length - 1
+}
+
+/// How many bytes there are before the `n`-th byte of the text, counted from 0: colours before it count.
 fn raw_len(raw: &[u8], n: usize) -> usize {
     let (mut at, mut left) = (0, n);
     loop {
@@ -243,8 +279,8 @@ fn raw_len(raw: &[u8], n: usize) -> usize {
 
 /// The text of plain lines: without colours.
 fn strip(lines: &[u8]) -> Cow<'_, str> {
-    // ASCII throughout.
-    let text = |bytes| std::str::from_utf8(bytes).unwrap_or_default();
+    // UTF-8 throughout, or they would not be plain.
+    let text = |bytes| simdutf8::basic::from_utf8(bytes).unwrap_or_default();
     if memchr::memchr(0x1b, lines).is_none() {
         return Cow::Borrowed(text(lines));
     }
@@ -259,8 +295,8 @@ fn strip(lines: &[u8]) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// Length of the plain lines at the start: nothing but ASCII text, colours, and carriage return and line feed at the end of
-/// each.
+/// Length of the plain lines at the start: nothing but characters that take a column or two, colours, and carriage return and line
+/// feed at the end of each.
 pub(super) fn plain_lines(bytes: &[u8]) -> usize {
     let mut at = 0;
     loop {
@@ -302,10 +338,18 @@ fn plain_line(bytes: &[u8]) -> Option<usize> {
         at += match byte {
             b' '..=b'~' => 1,
             0x1b => colour_len(&line[at..])?,
+            0x80.. => characters_len(&line[at..])?,
             _ => return None,
         };
     }
     Some(feed + 1)
+}
+
+/// Length of the characters at the start that are not ASCII, if they are characters, and neither marks on others nor controls.
+fn characters_len(bytes: &[u8]) -> Option<usize> {
+    let length = bytes.iter().position(u8::is_ascii).unwrap_or(bytes.len());
+    let text = std::str::from_utf8(&bytes[..length]).ok()?;
+    text.chars().all(|c| c >= '\u{a0}' && columns(c) > 0).then_some(length)
 }
 
 /// Whether this may be the beginning of a plain line whose end has not come yet.

@@ -569,7 +569,7 @@ impl Screen {
 
 /// Columns that a character takes; 0 for a mark on the one before it. A soft hyphen is shown, as by xterm and tmux, though Unicode
 /// gives it no width.
-fn columns(c: char) -> usize {
+pub(super) fn columns(c: char) -> usize {
     match c {
         ' '..='~' | '\u{ad}' => 1,
         c => c.width().unwrap_or(1).min(2),

@@ -4,7 +4,8 @@
 //! less its colours; so it can be looked at without an emulator, many at once, and told without being drawn when it is
 //! *wanted*. What is told of the wanted lines, and the screen afterwards, are those of [`Shown`] (a test compares the two);
 //! only the numbers of lines count what was drawn, and a line that was not has none ([`NO_NUMBER`]). Whatever is more than
-//! ASCII text and colours is drawn, and so is everything near it: a screenful before and two screenfuls after.
+//! characters and colours (a tab, a mark on another character, a byte that belongs to none) is drawn, and so is everything near it: a
+//! screenful before and two screenfuls after.
 
 use super::charset::Charset;
 use super::modes::Mode;
@@ -210,12 +211,14 @@ fn takes_lines(screen: &Screen) -> bool {
         && screen.settled
         && (screen.top, screen.bottom) == (0, screen.rows - 1)
         && (screen.left, screen.right) == (0, screen.cols - 1)
+        // There is room for a wide character.
+        && screen.cols > 1
         && (screen.x(), screen.y(), screen.pending()) == (0, screen.rows - 1, false)
         && screen.single.is_none()
         && screen.sets.get(screen.shift) == Some(&Charset::Ascii)
         && screen.modes.has(Mode::Wrap)
         && !screen.modes.has(Mode::Insert)
-        && screen.tape.as_ref().is_some_and(|tape| !tape.is_within_line())
+        && screen.tape.is_some()
 }
 
 #[cfg(test)]

@@ -65,8 +65,22 @@ fn flood(dice: &mut Dice) -> Vec<Event> {
                     dice.below(99),
                     "x".repeat(dice.below(300))
                 ),
-                3 if dice.below(9) == 0 => format!("tab\tneedle {}", dice.below(9)),
-                4 if dice.below(9) == 0 => format!("ünïcode needle {}", dice.below(9)),
+                3 if dice.below(40) == 0 => format!("tab\tneedle {}", dice.below(9)),
+                4 if dice.below(40) == 0 => {
+                    ["e\u{301}", "\u{200b}", "\u{85}", "\u{fe0f}", "\u{1f1e9}\u{200d}"][dice.below(5)]
+                        .to_owned()
+                        + " needle"
+                }
+                4 => format!("ünïcode needle {}", dice.below(9)),
+                6 => {
+                    let words =
+                        ["日本語", "🦀", "\u{ad}", "é", "wide ", "\u{a0}", "\x1b[32m한국어\x1b[m", "  "];
+                    let mut line: String =
+                        (0..dice.below(60)).map(|_| words[dice.below(words.len())]).collect();
+                    line += ["7", " ", "needle", "語"][dice.below(4)];
+                    line
+                }
+                7 if dice.below(40) == 0 => "\u{fffd}\u{e000}needle\u{10ffff}".to_owned(),
                 5 => format!("  trailing {}   ", dice.below(9)),
                 _ => format!("line {} of a log", dice.below(10_000)),
             };
@@ -108,12 +122,12 @@ fn flood(dice: &mut Dice) -> Vec<Event> {
 fn wanted_lines_their_times_and_the_screen_are_those_of_a_full_reading() {
     let mut dice = Dice(5);
     let (mut all, mut fewer) = (0, 0);
-    for round in 0..24 {
-        let size = [(80, 24), (20, 3), (132, 50), (7, 1)][round % 4];
+    for round in 0..35 {
+        let size = [(80, 24), (20, 3), (132, 50), (7, 1), (1, 4), (2, 5), (3, 2)][round % 7];
         let (drawn, sieved) = compare(size, &flood(&mut dice), &format!("round {round}"));
         (all, fewer) = (all + drawn, fewer + sieved);
     }
-    assert!(fewer * 10 < all * 9, "{fewer} of {all} lines were told");
+    assert!(fewer * 20 < all * 19, "{fewer} of {all} lines were told");
 }
 
 #[test]
@@ -141,14 +155,18 @@ fn recorded_sessions_are_read_as_they_were() {
 
 #[test]
 fn nearly_nothing_of_a_flood_is_drawn() {
-    let text: String =
-        (0..20_000).map(|n| format!("{n} lines of a log, in which one is a needle or ends so\r\n")).collect();
-    let event = Event::new(Duration::ZERO, Payload::Output(text.into_bytes()));
-    let mut told = 0;
-    let mut sieve = Sieve::new(Shown::new((80, 24)));
-    sieve.event(&event, &mut |text: &str| text.starts_with("77 "), &mut |_| told += 1);
-    sieve.drain(&mut |_: &str| false, &mut |_| told += 1);
-    assert!((1..120).contains(&told), "{told} of 20,000 lines were drawn");
+    for line in [
+        "lines of a log, in which one is a needle or ends so",
+        "Zeilen über 日本語 \u{1b}[32mund\u{1b}[0m 🦀, in welchen einmal eine Nadel steht, und die über den Rand hinausgehen",
+    ] {
+        let text: String = (0..20_000).map(|n| format!("{n} {line}\r\n")).collect();
+        let event = Event::new(Duration::ZERO, Payload::Output(text.into_bytes()));
+        let mut told = 0;
+        let mut sieve = Sieve::new(Shown::new((80, 24)));
+        sieve.event(&event, &mut |text: &str| text.starts_with("77 "), &mut |_| told += 1);
+        sieve.drain(&mut |_: &str| false, &mut |_| told += 1);
+        assert!((1..120).contains(&told), "{told} of 20,000 lines were drawn");
+    }
 }
 
 #[test]

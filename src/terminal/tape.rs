@@ -112,11 +112,6 @@ impl Tape {
         self.evicted
     }
 
-    /// The rows of a line have left in part.
-    pub(super) fn is_within_line(&self) -> bool {
-        self.partial.is_some()
-    }
-
     fn states(&mut self) -> &mut VecDeque<State> {
         if self.on_alt { &mut self.alt } else { &mut self.main }
     }
