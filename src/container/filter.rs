@@ -79,6 +79,8 @@ pub const SMALL_RAW: u64 = 256 << 10;
 pub const SHARE: u64 = 50;
 /// Output, in bytes, below which a segment has no filter: reading it costs hardly more than asking its filter would.
 pub const LEAST_RAW: u64 = 8 << 10;
+/// How many characters that were folded are kept.
+const PLACES: usize = 256;
 /// Largest filter, bytes.
 pub const MAX_LEN: usize = 2 + (1 << MOST) / 8 + ids::MAX_LEN;
 
@@ -131,16 +133,44 @@ pub(super) fn mixed(mut x: u64) -> u64 {
     x ^ (x >> 33)
 }
 
+/// Characters that were folded, and what they count as, each at a place that it shares with others: a text has few different ones, and
+/// looking one up in Unicode's tables takes ten times as long.
+#[derive(Debug)]
+struct Folds(Vec<(char, char)>);
+
+impl Default for Folds {
+    fn default() -> Self {
+        Self(vec![('\0', '\0'); PLACES])
+    }
+}
+
+impl Folds {
+    fn of(&mut self, c: char) -> char {
+        if c.is_ascii() {
+            return c.to_ascii_lowercase();
+        }
+        match self.0.get_mut(c as usize % PLACES) {
+            Some(place) if place.0 == c => place.1,
+            Some(place) => {
+                *place = (c, fold(c));
+                place.1
+            }
+            None => fold(c),
+        }
+    }
+}
+
 /// A filter in the making: 256 KiB.
 #[derive(Debug)]
 pub struct Builder {
     words: Vec<u64>,
     ids: ids::Builder,
+    folds: Folds,
 }
 
 impl Default for Builder {
     fn default() -> Self {
-        Self { words: vec![0; (1 << MOST) / 64], ids: ids::Builder::default() }
+        Self { words: vec![0; (1 << MOST) / 64], ids: ids::Builder::default(), folds: Folds::default() }
     }
 }
 
@@ -148,25 +178,11 @@ impl Builder {
     /// Takes in a line of rendered text.
     pub fn add(&mut self, line: &str) {
         self.ids.add(line);
-        if !line.is_ascii() {
-            return trigrams(line).for_each(|hash| self.set(hash));
-        }
-        // The same, a byte for a character.
-        let folded = |byte: &u8| u64::from(byte.to_ascii_lowercase());
-        let mut x = 0;
-        for (n, byte) in line.as_bytes().iter().enumerate() {
-            x = x >> 21 | folded(byte) << 42;
-            if n >= 2 {
-                self.set(mixed(x));
-            }
-        }
-    }
-
-    fn set(&mut self, hash: u64) {
-        // Both are below 2^20.
-        let (word, bit) = ((hash >> 6) as usize & ((1 << (MOST - 6)) - 1), hash & 63);
-        if let Some(word) = self.words.get_mut(word) {
-            *word |= 1 << bit;
+        // What [`trigrams`] gives.
+        let Self { words, folds, .. } = self;
+        match line.is_ascii() {
+            true => take_in(words, line.bytes().map(|byte| u64::from(byte.to_ascii_lowercase()))),
+            false => take_in(words, line.chars().map(|c| u64::from(u32::from(folds.of(c))))),
         }
     }
 
@@ -174,6 +190,8 @@ impl Builder {
     pub fn clear(&mut self) {
         self.words.fill(0);
         self.ids.clear();
+        // They tell of the text.
+        self.folds.0.fill(('\0', '\0'));
     }
 
     /// The filter of a segment with this many bytes of output, folded; empty (look inside) when the segment is too small or
@@ -210,6 +228,26 @@ impl Builder {
         }
         self.clear();
         out
+    }
+}
+
+/// Sets the bits of the trigrams of these folded characters.
+fn take_in(words: &mut [u64], folded: impl Iterator<Item = u64>) {
+    let mut x = 0;
+    for (n, c) in folded.enumerate() {
+        x = x >> 21 | c << 42;
+        if n >= 2 {
+            set(words, mixed(x));
+        }
+    }
+}
+
+/// Sets the bit of a hash.
+fn set(words: &mut [u64], hash: u64) {
+    // Both are below 2^20.
+    let (word, bit) = ((hash >> 6) as usize & ((1 << (MOST - 6)) - 1), hash & 63);
+    if let Some(word) = words.get_mut(word) {
+        *word |= 1 << bit;
     }
 }
 
@@ -340,6 +378,15 @@ mod tests {
             }
             assert_eq!(fold(fold(c)), fold(c), "{c:?}");
         }
+    }
+
+    #[test]
+    fn what_a_filter_was_made_of_is_forgotten_with_it() {
+        let mut builder = Builder::default();
+        builder.add("geheim: ÄÖÜ 日本語");
+        assert!(builder.folds.0.contains(&('Ä', 'ä')));
+        builder.finish(LEAST_RAW);
+        assert_eq!(builder.folds.0, Folds::default().0);
     }
 
     #[test]
