@@ -61,7 +61,7 @@ impl Terminal {
             }
             let plain = &rest[..plain_len(rest)];
             if scrolls_whole(&self.screen) {
-                let (colours, from) = end_of(plain, self.screen.rows);
+                let (colours, from) = end_of(plain, self.screen.rows, self.screen.y());
                 self.pass_over(&plain[..from], &colours);
                 if plain.len() == rest.len() {
                     return Some((colours, at + from));
@@ -174,33 +174,37 @@ fn passing_len(bytes: &[u8]) -> Option<usize> {
 
 /// Appends the colours set in plain lines, from the last reset on: nothing before it matters. Gives how many sequences there were.
 pub(super) fn collect_colours(plain: &[u8], colours: &mut Vec<u8>) -> u64 {
-    let (mut rest, mut sequences) = (plain, 0);
+    let reset = memchr::memrchr_iter(0x1b, plain).find(|at| is_reset(&plain[*at..]));
+    let (before, mut rest) = plain.split_at(reset.unwrap_or(0));
+    let mut sequences = memchr::memchr_iter(0x1b, before).count() as u64;
+    if reset.is_some() {
+        colours.clear();
+    }
     while let Some(escape) = memchr::memchr(0x1b, rest) {
         sequences += 1;
         let from = &rest[escape..];
         let (colour, after) = from.split_at(passing_len(from).unwrap_or(from.len()));
-        if colour.ends_with(b"K") {
-            rest = after;
-            continue;
+        if !colour.ends_with(b"K") {
+            colours.extend_from_slice(colour);
         }
-        if matches!(colour, b"\x1b[m" | b"\x1b[0m") {
-            colours.clear();
-        }
-        colours.extend_from_slice(colour);
         rest = after;
     }
     sequences
 }
 
-/// Where the part begins that decides what stands on a screen of `rows` rows, and the colours set before it.
+fn is_reset(bytes: &[u8]) -> bool {
+    bytes.starts_with(b"\x1b[m") || bytes.starts_with(b"\x1b[0m")
+}
+
+/// Where the part begins that decides what stands on a screen of `rows` rows with the cursor in row `y`, and the colours set before it.
 ///
-/// The first `rows` line feeds from there bring the cursor to the last row, wherever it was; the next ones push up every row
-/// that held something else.
-fn end_of(plain: &[u8], rows: usize) -> (Vec<u8>, usize) {
+/// The first line feeds from there bring the cursor to the last row; the next ones push up every row that held something else.
+fn end_of(plain: &[u8], rows: usize, y: usize) -> (Vec<u8>, usize) {
     let mut feeds = 0;
+    let decides = (2 * rows).saturating_sub(1 + y);
     for at in memchr::memrchr_iter(b'\n', plain) {
         feeds += 1;
-        if feeds <= 2 * rows || at == 0 || plain[at - 1] != b'\r' {
+        if feeds <= decides || at == 0 || plain[at - 1] != b'\r' {
             continue;
         }
         let (before, kept) = plain.split_at(at + 1);
@@ -374,8 +378,10 @@ mod tests {
         let flood: String =
             (0..1000).map(|n| format!("\x1b[32m\x1b[Kline {n}\x1b[0m\x1b[K of a build\r\n")).collect();
         assert_eq!(plain_len(flood.as_bytes()), flood.len());
-        let (colours, from) = end_of(flood.as_bytes(), 24);
-        assert!(flood.len() - from < 60 * 30, "{from} of {}", flood.len());
-        assert_eq!(colours, b"\x1b[0m");
+        for (y, lines) in [(0, 47), (23, 24)] {
+            let (colours, from) = end_of(flood.as_bytes(), 24, y);
+            assert_eq!(flood[from..].lines().count(), lines);
+            assert_eq!(colours, b"\x1b[0m");
+        }
     }
 }
