@@ -32,7 +32,7 @@ pub(super) fn told(lost: Lost, error: &dyn fmt::Display) -> String {
     let what = match lost {
         Lost::Events => "here something could not be read",
         Lost::Entry => "what stands before this could be read, its entry in the index could not",
-        Lost::Nothing => "what stands before this could be read, what closes it is not right",
+        Lost::Nothing => "what stands before this could be read, but something is wrong with it",
     };
     format!("damaged: {what}: {error}")
 }

@@ -348,10 +348,19 @@ impl Opened {
         }
         let fault = self.reader.fault().filter(|fault| self.reader.is_hole(fault));
         let hole = fault.map(|fault| format!("a part of its index cannot be read ({fault})"));
+        let passed = self.reader.passed_over();
+        let passed = passed.map(|fault| format!("a part of it cannot be read ({fault})"));
+        if hole.is_none() && self.reader.ends_unproven() {
+            return passed.map(|part| format!("{part}: that its index has all its commands is not proven"));
+        }
         let end = match self.reader.end_fault() {
             _ if self.reader.has_end() => None,
             Some(fault) => Some(format!("it cannot be read on ({fault})")),
             None => self.end_missing(),
+        };
+        let end = match (passed, end) {
+            (Some(passed), Some(end)) => Some(format!("{passed}, and {end}")),
+            (_, end) => end,
         };
         let lost = match hole.is_some() && self.reader.lacks_content() {
             true => "; what was shown there may be missing, too",

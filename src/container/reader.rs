@@ -99,6 +99,8 @@ struct Walk {
     passes_over: bool,
     /// How often what was passed over had no frame to tell where it ends.
     lost: usize,
+    /// Where the first of it stands.
+    passed: Option<u64>,
 }
 
 impl Walk {
@@ -146,6 +148,7 @@ impl<R: Read + Seek> Reader<R> {
                 complete: false,
                 passes_over: false,
                 lost: 0,
+                passed: None,
             },
             keys: None,
             index_chain: None,
@@ -423,11 +426,41 @@ impl<R: Read + Seek> Reader<R> {
         }
     }
 
+    /// [What is wrong](Reader::fault), or else why a segment cannot be read that was passed over on the way to the end.
+    pub(crate) fn damage(&mut self) -> Option<Error> {
+        self.fault().or_else(|| self.passed_over())
+    }
+
+    /// Why the first segment cannot be read whole that was passed over on the way to the end of a recording which is not closed.
+    pub(crate) fn passed_over(&mut self) -> Option<Error> {
+        let at = self.walk.passed.filter(|_| !self.closed)?;
+        match self.chunk(at) {
+            Ok(_) => Some(Error::format(at, None, "no chunk stands here that belongs here")),
+            Err(error) => Some(error),
+        }
+    }
+
+    /// Whether it goes to the frame of a final checkpoint, which what was passed over keeps from being proven.
+    pub(crate) fn ends_unproven(&self) -> bool {
+        self.walk.passed.is_some() && !self.has_end() && self.walk.order.expect().is_past_final()
+    }
+
     /// Walks the frames from where the last walk ended. Stops, without an error, where no whole chunk follows that belongs there, nor
     /// one that [it passes over](Walk::passes_over).
     fn follow(&mut self) -> Result<(), Error> {
         // Where it came to a chunk that it passes over, of a segment that may have no end.
-        let mut doubted: Option<(Walk, usize, usize)> = None;
+        let mut doubted = None;
+        let walked = self.walk_on(&mut doubted);
+        // Nothing goes on behind the last segment, and what is wrong with it is what is wrong with the end.
+        if let Some((walk, segments, chunks)) = doubted {
+            self.walk = walk;
+            Arc::make_mut(&mut self.segments).truncate(segments);
+            self.index_chunks.truncate(chunks);
+        }
+        walked
+    }
+
+    fn walk_on(&mut self, doubted: &mut Option<(Walk, usize, usize)>) -> Result<(), Error> {
         while !self.walk.ended() && self.broken.is_none() {
             let at = self.walk.offset;
             let (frame, bytes) = match read_chunk(&mut self.source, at, self.length) {
@@ -467,16 +500,13 @@ impl<R: Read + Seek> Reader<R> {
                     let chunk = bytes.and_then(|bytes| held(bytes, self.walk.index));
                     self.index_chunks.push((at, chunk));
                 }
-                Some(Kind::Check) if frame.flags & frame::CLOSES != 0 => doubted = None,
+                Some(Kind::Check) if frame.flags & frame::CLOSES != 0 => {
+                    let passed = doubted.take().map(|(walk, ..)| walk.offset);
+                    self.walk.passed = self.walk.passed.or(passed);
+                }
                 _ => {}
             }
             (self.walk.offset, self.walk.order) = (at.saturating_add(frame.total()), order);
-        }
-        // Nothing goes on behind the last segment, and what is wrong with it is what is wrong with the end.
-        if let Some((walk, segments, chunks)) = doubted {
-            self.walk = walk;
-            Arc::make_mut(&mut self.segments).truncate(segments);
-            self.index_chunks.truncate(chunks);
         }
         Ok(())
     }

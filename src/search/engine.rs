@@ -321,7 +321,7 @@ fn look_in(
         more += if term.told { beyond } else { 0 };
         hits.extend(found);
     }
-    let damage = reader.fault();
+    let damage = reader.damage();
     let doubt = Doubt::of(&subject.known(&reader), damage, &subject.times);
     // Where each term may be, inside.
     let mut wanted = vec![false; segments];

@@ -172,7 +172,8 @@ impl Wanted for Wants<'_> {
 }
 
 impl Scan<'_> {
-    /// Reads a range and adds what it finds; `blind`, where the screen at its start is not known, on an empty one. Gives the first segment behind the one at which it stopped, where that cannot be read.
+    /// Reads a range and adds what it finds; `blind`, where the screen at its start is not known, on an empty one. Gives the first
+    /// segment behind the one at which it stopped, where that cannot be read.
     pub(super) fn range(
         &self,
         reader: &mut Reader<SharedFile>,

@@ -262,7 +262,7 @@ fn an_exported_part_goes_on_behind_a_hole_and_says_so() {
 fn of_a_segment_that_has_all_its_entry_counts_nothing_is_said_to_be_missing() {
     const MISSING: &str = "damaged: here something could not be read: ";
     const ALL_THERE: &str =
-        "damaged: what stands before this could be read, what closes it is not right: at byte ";
+        "damaged: what stands before this could be read, but something is wrong with it: at byte ";
     let fleet = Fleet::new("web-3");
     let desk = Desk::new(&fleet);
     let whole = damage::small(&fleet, "whole", true).bytes;

@@ -150,6 +150,39 @@ fn commands_go_on_behind_what_rots_in_a_recording_that_was_not_closed_and_say_so
         code == 1 && said.contains("altered") && said.contains(&seconds[0].0.to_string()),
         "{code} {said}"
     );
+    // What reads the index only meets none of it, and names it all the same.
+    let named = format!("at byte {} (chunk", seconds[0].0);
+    let (_, said) = desk.said(&bytes, &["show", "--commands", path]);
+    let told = said.split_once("a part of it cannot be read (").map_or("", |(_, told)| told);
+    assert!(
+        told.starts_with(&named) && told.contains("), and it was not closed: commands of its last part"),
+        "{said}"
+    );
+    let (code, said) = desk.said(&bytes, &["search", "--in", "command", "no-such-line", "--store", "store"]);
+    assert!(code == 2 && said.contains(&named), "{code} {said}");
+}
+
+/// The end of the index is gone, and a final checkpoint stands before it: nothing says that a part of the recording is in no index.
+#[test]
+fn of_what_rots_before_an_end_that_is_not_proven_no_more_is_said_to_be_missing() {
+    let fleet = Fleet::new("web-3");
+    let desk = Desk::new(&fleet);
+    let mut bytes = damage::small(&fleet, "whole", true).bytes;
+    let places = damage::places(&bytes);
+    let second = places.iter().skip(1).filter(|(start, _)| bytes[start + 2] == SEG).nth(1).unwrap().0;
+    let (start, end) = *places.iter().find(|(start, _)| *start > second && bytes[start + 2] == DATA).unwrap();
+    bytes.truncate(places[places.len() - 1].0);
+    let show = ["show", "--commands", "store/recording.scast"];
+    let (_, said) = desk.said(&bytes, &show);
+    assert!(!said.contains("in no index"), "{said}");
+    bytes[usize::midpoint(start, end)] ^= 1;
+    let (_, said) = desk.said(&bytes, &show);
+    let told = format!("a part of it cannot be read (at byte {start} (chunk");
+    assert!(
+        said.contains(&told) && said.contains("): that its index has all its commands is not proven"),
+        "{said}"
+    );
+    assert!(!said.contains("in no index"), "{said}");
 }
 
 #[test]
