@@ -524,3 +524,32 @@ fn lines_pasted_into_a_shell_inside_that_are_not_told_apart_are_counted_and_none
         assert_eq!(entries[1..], [first("typed-on"), inferred("date", &[])], "{below:?}");
     }
 }
+
+#[test]
+fn what_of_a_paste_is_only_counted_is_told_with_the_line_that_had_it_and_with_none_that_comes_later() {
+    const P: &str = "root@h:~# ";
+    for at_once in [true, false] {
+        let mut seat = Seat::new("bash");
+        seat.whole_prompt("$ ").types("sudo -s").starts("sudo -s").shows(P);
+        (0..6).for_each(|_| seat.tracker.entered(seat.time));
+        seat.shows(&format!("cd /tmp\r\n{P}cat >f <<E\r\n> one\r\n> two\r\n> E\r\n{P}ls\r\nf\r\n{P}"));
+        seat.time += 1_000;
+        // With its Enter, or key by key.
+        if at_once {
+            seat.tracker.entered(seat.time);
+            seat.shows("systemctl stop prod\r\n");
+        } else {
+            seat.types("systemctl stop prod");
+        }
+        let entries = seat.shows(P).entries();
+        let flags: Vec<_> =
+            entries.iter().map(|(text, _, flags)| (text.lines().next().unwrap(), flags.len())).collect();
+        let counted = flags.iter().filter(|(_, flags)| *flags > 0).map(|(text, _)| *text).collect::<Vec<_>>();
+        assert!(
+            counted.iter().all(|text| text.starts_with("cat") || text.starts_with("ls")),
+            "{at_once}: {entries:?}"
+        );
+        assert!(!counted.is_empty(), "{at_once}: {entries:?}");
+        assert_eq!(flags.last(), Some(&("systemctl stop prod", 0)), "{at_once}: {entries:?}");
+    }
+}

@@ -4,7 +4,7 @@
 //! for which none is left. Refuses to take for one of them what a terminal echoes itself, all at once and before any of them is read: once
 //! two stand behind a prompt, the rows between them are no lines. Whatever is not told apart is counted.
 
-use super::lines::{AHEAD, is_like, prompt_of};
+use super::lines::{AHEAD, LEAST_PROMPT, is_like, prompt_of};
 use super::{Place, Tracker, push_flag};
 use crate::shell::screen::Line;
 
@@ -15,6 +15,8 @@ pub(super) struct AtOnce {
     several: bool,
     /// Enters that rows without a prompt have used up.
     used: u32,
+    /// The entry that was running when the first of these was.
+    of: Option<u64>,
     /// Rows that stood behind a prompt.
     rows: u32,
 }
@@ -41,10 +43,12 @@ impl AtOnce {
 }
 
 impl Tracker {
-    /// The output after an Enter begins: where a single line had been typed at a prompt, those before it are over.
+    /// The output after an Enter begins: where a prompt stood there, those before it are over, whether the line was typed there or came
+    /// with its Enter.
     pub(super) fn look_at_once(&mut self) {
-        let typed = self.typing.stood.as_ref().and_then(|stood| self.behind_prompt(&stood.before));
-        if self.typing.enters == 1 && typed.is_some_and(|typed| !typed.trim().is_empty()) {
+        let stood =
+            self.typing.stood.as_ref().is_some_and(|stood| self.behind_prompt(&stood.before).is_some());
+        if self.typing.enters == 1 && stood {
             self.tell_at_once();
         }
     }
@@ -57,6 +61,9 @@ impl Tracker {
         }
         let count = if prompted { &mut at_once.rows } else { &mut at_once.used };
         *count = count.saturating_add(1);
+        if !prompted && at_once.used == 1 {
+            at_once.of = self.inner;
+        }
         if self.typing.enters == 0 && !at_once.awaits() {
             self.tell_at_once();
         }
@@ -65,7 +72,9 @@ impl Tracker {
     /// The cursor is about to leave a line for which no Enter is left.
     pub(super) fn row_behind(&mut self, time: u64, line: Option<Line>) {
         let Some(line) = line else { return };
-        if self.behind_prompt(&line.text).is_none() {
+        // With as little as `# ` much of what is printed begins.
+        let is_long = self.typing.last.trim().chars().count() >= LEAST_PROMPT;
+        if !is_long || self.behind_prompt(&line.text).is_none() {
             self.typing.at = time;
             return;
         }
@@ -87,9 +96,10 @@ impl Tracker {
 
     /// No more of them is to come: what was not told apart is counted.
     pub(super) fn tell_at_once(&mut self) {
-        let AtOnce { used, rows, .. } = std::mem::take(&mut self.typing.pasted_inside);
-        let inner = self.inner.filter(|_| used > 0 && rows > 0);
-        if let Some(entry) = inner.and_then(|id| self.entry(id)) {
+        let AtOnce { used, of, rows, .. } = std::mem::take(&mut self.typing.pasted_inside);
+        // It may have left.
+        let of = of.filter(|id| self.entry(*id).is_some()).or(self.inner).filter(|_| used > 0 && rows > 0);
+        if let Some(entry) = of.and_then(|id| self.entry(id)) {
             let more = if used == 1 { "one more line was" } else { &format!("{used} more lines were") };
             let flag = format!(
                 "typed-on: {more} typed before the prompt came back: part of it, for a program, or read after it"

@@ -26,7 +26,7 @@ pub(super) const PART: &str =
     "cut: the prompt no longer stood before the line, which may be only a part of it";
 
 /// Characters of a prompt that is known again though it ends in no sign.
-const LEAST_PROMPT: usize = 3;
+pub(super) const LEAST_PROMPT: usize = 3;
 
 /// What prompts end in.
 const PROMPT_SIGNS: [char; 9] = ['$', '#', '%', '>', '❯', '➜', 'λ', '»', '›'];
