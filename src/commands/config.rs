@@ -127,7 +127,7 @@ fn check(context: &Context, file: Option<&Path>) -> Result<()> {
     };
     let mut findings = surroundings(&policy);
     if file.is_none() {
-        findings.extend(sys::trust::closed_to_others(path).map(|closed| {
+        findings.extend(sys::trust::closed_to_others(path, sys::trust::Right::Read).map(|closed| {
             let what = format!(
                 "only root can record: others cannot read {} (files are made readable with `chmod 644`, directories with `chmod 755`)",
                 closed.display()
@@ -454,7 +454,7 @@ mod tests {
         std::fs::write(&file, "").unwrap();
         let set =
             |path: &Path, mode| std::fs::set_permissions(path, PermissionsExt::from_mode(mode)).unwrap();
-        let closed = || sys::trust::closed_to_others(&file);
+        let closed = || sys::trust::closed_to_others(&file, sys::trust::Right::Read);
         set(dir.path(), 0o755);
         for (of_dir, of_file, told) in [
             (0o755, 0o644, None),

@@ -140,15 +140,25 @@ pub(super) fn open_to_others<'p>(
     Ok(None)
 }
 
-/// The file, or the first directory above it, that keeps others than its owner and group from reading the file; `None` where they
-/// can, or where it is not there.
-pub fn closed_to_others(path: &Path) -> Option<PathBuf> {
+/// What others than the owner of a file and its group may need to do with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Right {
+    /// To read it.
+    Read = 0o004,
+    /// To run it, or to go through a directory.
+    Execute = 0o001,
+}
+
+/// The file, or the first directory above it, that keeps others than its owner and group from this; `None` where they can, or where it
+/// is not there.
+pub fn closed_to_others(path: &Path, right: Right) -> Option<PathBuf> {
     let real = fs::canonicalize(path).ok()?;
-    let closed = |path: &Path, right: u32| fs::metadata(path).is_ok_and(|facts| facts.mode() & right == 0);
-    if closed(&real, 0o004) {
+    let closed =
+        |path: &Path, right: Right| fs::metadata(path).is_ok_and(|facts| facts.mode() & right as u32 == 0);
+    if closed(&real, right) {
         return Some(real);
     }
-    real.ancestors().skip(1).find(|dir| closed(dir, 0o001)).map(Path::to_path_buf)
+    real.ancestors().skip(1).find(|dir| closed(dir, Right::Execute)).map(Path::to_path_buf)
 }
 
 /// The mode of a file or a directory, if it gives others than its owner any right.

@@ -24,7 +24,7 @@ pub(super) fn of(program: &Path) -> Vec<Finding> {
         ))),
         _ => {}
     }
-    if let Some(closed) = trust::closed_to_others(program) {
+    if let Some(closed) = trust::closed_to_others(program, trust::Right::Execute) {
         found.push(Finding::note(format!(
             "only root can record: others cannot run {told} (`chmod 755 {}`)",
             closed.display()
@@ -53,6 +53,8 @@ mod tests {
             (0o755, 0o775, false, Some("others can change it (cannot trust")),
             (0o777, 0o755, false, Some("others can change it (cannot trust")),
             (0o755, 0o750, false, Some("others cannot run")),
+            (0o755, 0o744, false, Some("others cannot run")),
+            (0o755, 0o711, false, None),
             (0o700, 0o755, false, Some("others cannot run")),
             (0o755, 0o2755, true, Some("set-group-id bit")),
             (0o755, 0o4755, true, Some("set-user-id bit")),
