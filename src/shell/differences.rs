@@ -263,9 +263,9 @@ fn body_of<'a>(name: &str, argv: &'a [String]) -> Option<Option<&'a str>> {
             "" => return Some(words.next()),
             "command" | "eval" | "print" => return None,
             "rcfile" | "init-file" | "init-command" | "require" => _ = words.next(),
-            // Long ones that bash takes with one dash, too.
             // They read their input, and what follows is for that.
             "s" if inline == "c" => return Some(None),
+            // Long ones that bash takes with one dash, too.
             "norc" | "noprofile" | "noediting" | "posix" | "login" | "restricted" | "verbose" => {}
             long if letters.starts_with('-') => {
                 if ["command=", "eval=", "print="].iter().any(|option| long.starts_with(option)) {
