@@ -4,6 +4,7 @@ use super::draft::Draft;
 use super::excerpt::Excerpt;
 use super::format::{clock, shown};
 use super::onward::{Onward, Step};
+use super::part::write;
 use super::recordings::{Opened, Reading};
 use super::{Context, filter};
 use crate::cast::{Command, millis};
@@ -286,17 +287,14 @@ fn export(
         // Nothing in raw output could say that something is missing in between: what came behind would pass for what came next.
         let mut onward = Onward::new(reader, 0, format != Format::Raw)?;
         let ended = loop {
-            match onward.next(reader) {
-                Step::Event(event) => {
-                    last = event.time;
-                    exporter.event(&event)
-                }
-                Step::Hole(note) => exporter.hole(&note),
-                Step::Blind => exporter.goes_on_blind(),
-                Step::Screen(screen) => exporter.goes_on_from(&screen),
+            let step = match onward.next(reader) {
                 Step::End(ended) => break ended,
+                step => step,
+            };
+            if let Step::Event(event) = &step {
+                last = event.time;
             }
-            .map_err(wrote)?;
+            write(&mut exporter, step).map_err(wrote)?;
             progress.at(onward.offset());
         };
         (ended, Some(onward))

@@ -111,18 +111,16 @@ fn single(mut mapped: impl Iterator<Item = char>) -> Option<char> {
 
 /// The hashes of a line's trigrams, in order, repeated ones too.
 pub fn trigrams(line: &str) -> impl Iterator<Item = u64> + '_ {
-    let mut chars = line.chars().map(|c| u64::from(u32::from(fold(c))));
-    let mut last = chars.next().zip(chars.next());
-    std::iter::from_fn(move || {
-        let (first, second) = last?;
-        let third = chars.next()?;
-        last = Some((second, third));
-        Some(hash(first, second, third))
-    })
+    hashes(line.chars().map(fold))
 }
 
-fn hash(first: u64, second: u64, third: u64) -> u64 {
-    mixed(first | (second << 21) | (third << 42))
+/// The same of characters that are folded already. Three take 21 bits each.
+fn hashes(folded: impl Iterator<Item = char>) -> impl Iterator<Item = u64> {
+    let mut three = 0;
+    folded.enumerate().filter_map(move |(n, c)| {
+        three = three >> 21 | u64::from(c) << 42;
+        (n >= 2).then(|| mixed(three))
+    })
 }
 
 pub(super) fn mixed(mut x: u64) -> u64 {
@@ -178,11 +176,12 @@ impl Builder {
     /// Takes in a line of rendered text.
     pub fn add(&mut self, line: &str) {
         self.ids.add(line);
-        // What [`trigrams`] gives.
         let Self { words, folds, .. } = self;
         match line.is_ascii() {
-            true => take_in(words, line.bytes().map(|byte| u64::from(byte.to_ascii_lowercase()))),
-            false => take_in(words, line.chars().map(|c| u64::from(u32::from(folds.of(c))))),
+            // A byte for a character.
+            true => hashes(line.bytes().map(|byte| byte.to_ascii_lowercase().into()))
+                .for_each(|hash| set(words, hash)),
+            false => hashes(line.chars().map(|c| folds.of(c))).for_each(|hash| set(words, hash)),
         }
     }
 
@@ -228,17 +227,6 @@ impl Builder {
         }
         self.clear();
         out
-    }
-}
-
-/// Sets the bits of the trigrams of these folded characters.
-fn take_in(words: &mut [u64], folded: impl Iterator<Item = u64>) {
-    let mut x = 0;
-    for (n, c) in folded.enumerate() {
-        x = x >> 21 | c << 42;
-        if n >= 2 {
-            set(words, mixed(x));
-        }
     }
 }
 
@@ -344,6 +332,10 @@ impl<'a> Filter<'a> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    fn hash(first: u64, second: u64, third: u64) -> u64 {
+        mixed(first | (second << 21) | (third << 42))
+    }
 
     fn filter(lines: &[String]) -> Vec<u8> {
         let mut builder = Builder::default();

@@ -466,24 +466,23 @@ impl<R: Read + Seek> Reader<R> {
             let (frame, bytes) = match read_chunk(&mut self.source, at, self.length) {
                 Ok(Some(chunk)) => (chunk.frame, Some(chunk.bytes)),
                 Err(error @ Error::Io { .. }) => return Err(error),
-                _ => match self.rotten(at)? {
-                    Some(frame) => (frame, None),
-                    None => match self.found_behind(at)? {
-                        Some(behind) => {
-                            doubted.get_or_insert((self.walk, self.segments.len(), self.index_chunks.len()));
-                            self.walk = behind;
-                            continue;
-                        }
-                        None => break,
-                    },
-                },
+                _ => {
+                    let sure = (self.walk, self.segments.len(), self.index_chunks.len());
+                    if let Some(frame) = self.rotten(at)? {
+                        doubted.get_or_insert(sure);
+                        (frame, None)
+                    } else if let Some(behind) = self.found_behind(at)? {
+                        doubted.get_or_insert(sure);
+                        self.walk = behind;
+                        continue;
+                    } else {
+                        break;
+                    }
+                }
             };
             let mut order = self.walk.order;
             if order.pass(&frame, at).is_err() {
                 break;
-            }
-            if bytes.is_none() {
-                doubted.get_or_insert((self.walk, self.segments.len(), self.index_chunks.len()));
             }
             match frame.kind {
                 Some(Kind::Seg) => {

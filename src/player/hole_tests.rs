@@ -22,13 +22,38 @@ impl Source for Damaged {
     }
 }
 
-#[test]
-fn a_part_that_cannot_be_read_is_told_when_the_player_comes_to_it() {
-    let out = |at: u64, text: &str| Event::new(ms(at), Payload::Output(text.into()));
-    let source =
-        Damaged(Memory::new((80, 24), None, vec![out(0, "one"), out(9, "two"), out(18, "three")], 1));
+fn out(at: u64, text: &str) -> Event {
+    Event::new(ms(at), Payload::Output(text.into()))
+}
+
+/// A keyframe of a screen on which a prompt stands.
+fn prompt(at: u64) -> Event {
+    let mut stood = Terminal::new(80, 24);
+    stood.feed(b"$ ");
+    Event::new(ms(at), Payload::Keyframe(stood.snapshot().unwrap()))
+}
+
+/// A player of these events, that does not play by itself.
+fn paused(events: Vec<Event>) -> App<Damaged> {
+    let source = Damaged(Memory::new((80, 24), None, events, 1));
     let mut app = App::new(source, Title::default(), Depth::True, Vec::new());
     app.playing = false;
+    app
+}
+
+/// What its transcript shows, some lines down.
+fn transcript(app: &mut App<Damaged>) -> String {
+    types(app, "gt");
+    for _ in 0..5 {
+        press(app, KeyCode::Down);
+        rest(app);
+    }
+    drawn(app, 80, 24).0
+}
+
+#[test]
+fn a_part_that_cannot_be_read_is_told_when_the_player_comes_to_it() {
+    let mut app = paused(vec![out(0, "one"), out(9, "two"), out(18, "three")]);
     app.update(Message::Work);
     assert_eq!(app.note, None);
     app.jump(ms(18));
@@ -42,19 +67,14 @@ fn a_part_that_cannot_be_read_is_told_when_the_player_comes_to_it() {
 
 #[test]
 fn behind_what_cannot_be_read_is_searched_what_stood_there_and_nothing_is_denied_flatly() {
-    let out = |at: u64, text: &str| Event::new(ms(at), Payload::Output(text.into()));
-    let mut stood = Terminal::new(80, 24);
-    stood.feed(b"$ ");
     let events = vec![
         out(0, "\x1b[?1049hin the editor"),
         Event::new(ms(0), Payload::Input(b"vi".to_vec())),
         out(9, "\x1b[?1049l$ "),
-        Event::new(ms(18), Payload::Keyframe(stood.snapshot().unwrap())),
+        prompt(18),
         out(18, "rm hosts"),
     ];
-    let source = Damaged(Memory::new((80, 24), None, events, 1));
-    let mut app = App::new(source, Title::default(), Depth::True, Vec::new());
-    app.playing = false;
+    let mut app = paused(events);
     types(&mut app, "/editor\n");
     rest(&mut app);
     let hits = |app: &App<Damaged>| app.finder.as_ref().unwrap().hits.clone();
@@ -67,12 +87,7 @@ fn behind_what_cannot_be_read_is_searched_what_stood_there_and_nothing_is_denied
     rest(&mut app);
     let told = "a part cannot be read; “cp” was not found in: screen".to_owned();
     assert_eq!(app.note, Some((told, true)));
-    types(&mut app, "gt");
-    for _ in 0..5 {
-        press(&mut app, KeyCode::Down);
-        rest(&mut app);
-    }
-    let (screen, _) = drawn(&mut app, 80, 24);
+    let screen = transcript(&mut app);
     assert!(
         screen.contains("transcript · a part cannot be read") && screen.contains(" $ rm hosts"),
         "{screen}"
@@ -90,29 +105,19 @@ fn behind_what_cannot_be_read_is_searched_what_stood_there_and_nothing_is_denied
 
 #[test]
 fn behind_what_cannot_be_read_no_line_is_found_that_stood_before_it_also_where_no_keyframe_follows_at_once() {
-    let out = |at: u64, text: &str| Event::new(ms(at), Payload::Output(text.into()));
-    let mut stood = Terminal::new(80, 24);
-    stood.feed(b"$ ");
     let events = vec![
         out(0, "one needle"),
         out(9, "lost"),
         out(18, "two needle"),
-        Event::new(ms(27), Payload::Keyframe(stood.snapshot().unwrap())),
+        prompt(27),
         out(27, "three needle"),
     ];
-    let source = Damaged(Memory::new((80, 24), None, events, 1));
-    let mut app = App::new(source, Title::default(), Depth::True, Vec::new());
-    app.playing = false;
+    let mut app = paused(events);
     types(&mut app, "/needle\n");
     rest(&mut app);
     let found: Vec<_> = app.finder.as_ref().unwrap().hits.iter().map(|hit| hit.text.clone()).collect();
     assert_eq!(found, ["one needle", "two needle", "$ three needle"]);
-    types(&mut app, "gt");
-    for _ in 0..5 {
-        press(&mut app, KeyCode::Down);
-        rest(&mut app);
-    }
-    let (screen, _) = drawn(&mut app, 80, 24);
+    let screen = transcript(&mut app);
     for line in [" one needle", " two needle", " $ three needle"] {
         assert_eq!(
             screen.lines().filter(|row| row.trim_end_matches([' ', '│']).ends_with(line)).count(),

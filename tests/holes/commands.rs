@@ -41,11 +41,16 @@ impl Desk {
     }
 }
 
-/// A chunk of this type in the second segment.
-fn of_second(bytes: &[u8], kind: u8) -> (usize, usize) {
+/// The first chunk of this type in a segment.
+pub(super) fn of_segment(bytes: &[u8], number: usize, kind: u8) -> (usize, usize) {
     let places = damage::places(bytes);
-    let second = places.iter().skip(1).filter(|(start, _)| bytes[start + 2] == SEG).nth(1).unwrap().0;
-    *places.iter().find(|(start, _)| *start >= second && bytes[start + 2] == kind).unwrap()
+    let begun = places.iter().skip(1).filter(|(start, _)| bytes[start + 2] == SEG).nth(number).unwrap().0;
+    *places.iter().find(|(start, _)| *start >= begun && bytes[start + 2] == kind).unwrap()
+}
+
+/// The same in the second one.
+fn of_second(bytes: &[u8], kind: u8) -> (usize, usize) {
+    of_segment(bytes, 1, kind)
 }
 
 fn retyped(bytes: &[u8], start: usize, kind: u8) -> Vec<u8> {

@@ -1,8 +1,8 @@
 //! What rots inside a segment of a recording that was not closed: no table shows what stands behind it, and a walk passes over it.
 
-use super::commands::Desk;
+use super::commands::{Desk, of_segment};
 use crate::forge::{CHECK, CLOSES, DATA, INDEX, SEG};
-use crate::sample::{self, Fleet};
+use crate::sample::{self, Fleet, Recorded};
 use crate::{Bytes, Cursor, Reader, damage, read};
 
 /// The segment of each chunk; the chunks before the first one are of none.
@@ -17,12 +17,27 @@ fn segments(chunks: &[Vec<u8>]) -> Vec<Option<usize>> {
     chunks.iter().map(place).collect()
 }
 
+/// A recording that was not closed, taken apart.
+struct Open {
+    recorded: Recorded,
+    chunks: Vec<Vec<u8>>,
+    places: Vec<(usize, usize)>,
+    /// See [`segments`].
+    of: Vec<Option<usize>>,
+}
+
+impl Open {
+    fn record() -> Self {
+        let recorded = damage::small(&Fleet::new("web-3"), "open", false);
+        let (chunks, places) = (damage::split(&recorded.bytes), damage::places(&recorded.bytes));
+        let of = segments(&chunks);
+        Self { recorded, chunks, places, of }
+    }
+}
+
 #[test]
 fn what_rots_in_a_recording_that_was_not_closed_costs_its_segment_and_no_other() {
-    let fleet = Fleet::new("web-3");
-    let recorded = damage::small(&fleet, "open", false);
-    let (chunks, places) = (damage::split(&recorded.bytes), damage::places(&recorded.bytes));
-    let of = segments(&chunks);
+    let Open { recorded, chunks, places, of } = Open::record();
     let whole = read(&recorded.bytes, recorded.root, true).0;
     assert_eq!((of.last(), whole.entries.len(), whole.events.len()), (Some(&Some(3)), 3, 12));
     let first = of.iter().position(Option::is_some).unwrap();
@@ -79,10 +94,7 @@ fn what_rots_in_a_recording_that_was_not_closed_costs_its_segment_and_no_other()
 
 #[test]
 fn many_chunks_in_a_row_that_are_gone_cost_their_segment_and_no_other() {
-    let fleet = Fleet::new("web-3");
-    let recorded = damage::small(&fleet, "open", false);
-    let (chunks, places) = (damage::split(&recorded.bytes), damage::places(&recorded.bytes));
-    let of = segments(&chunks);
+    let Open { recorded, chunks, places, of } = Open::record();
     let data: Vec<_> = (0..chunks.len()).filter(|n| of[*n] == Some(1) && chunks[*n][2] == DATA).collect();
     assert!(data.len() > 1, "{data:?}");
     let (from, to) = (places[data[0] + 1].0, places[data[data.len() - 1] + 1].1);
@@ -125,12 +137,7 @@ fn commands_go_on_behind_what_rots_in_a_recording_that_was_not_closed_and_say_so
     let desk = Desk::new(&fleet);
     let path = "store/recording.scast";
     let mut bytes = damage::small(&fleet, "open", false).bytes;
-    let seconds = [1, 2].map(|segment| {
-        let places = damage::places(&bytes);
-        let begun =
-            places.iter().skip(1).filter(|(start, _)| bytes[start + 2] == SEG).nth(segment).unwrap().0;
-        *places.iter().find(|(start, _)| *start > begun && bytes[start + 2] == DATA).unwrap()
-    });
+    let seconds = [1, 2].map(|segment| of_segment(&bytes, segment, DATA));
     for (start, end) in seconds {
         bytes[usize::midpoint(start, end)] ^= 1;
     }
@@ -169,8 +176,7 @@ fn of_what_rots_before_an_end_that_is_not_proven_no_more_is_said_to_be_missing()
     let desk = Desk::new(&fleet);
     let mut bytes = damage::small(&fleet, "whole", true).bytes;
     let places = damage::places(&bytes);
-    let second = places.iter().skip(1).filter(|(start, _)| bytes[start + 2] == SEG).nth(1).unwrap().0;
-    let (start, end) = *places.iter().find(|(start, _)| *start > second && bytes[start + 2] == DATA).unwrap();
+    let (start, end) = of_segment(&bytes, 1, DATA);
     bytes.truncate(places[places.len() - 1].0);
     let show = ["show", "--commands", "store/recording.scast"];
     let (_, said) = desk.said(&bytes, &show);

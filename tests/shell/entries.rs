@@ -74,11 +74,15 @@ fn shown(command: &Command) -> String {
     line
 }
 
-pub(crate) fn check(session: &Session, expected: &[&str]) {
-    // They come as they settle; a command that holds others settles after them.
+/// In the order in which they began: they come as they settle, and a command that holds others settles after them.
+pub(crate) fn in_order(session: &Session) -> Vec<&Command> {
     let mut commands: Vec<&Command> = session.commands.iter().collect();
     commands.sort_by_key(|command| command.start);
-    let entries: Vec<String> = commands.into_iter().map(shown).collect();
+    commands
+}
+
+pub(crate) fn check(session: &Session, expected: &[&str]) {
+    let entries: Vec<String> = in_order(session).into_iter().map(shown).collect();
     assert_eq!(entries, expected, "\n{}", session.transcript());
     for command in &session.commands {
         assert!(command.end.is_none_or(|end| end >= command.start), "{command:?}");

@@ -1,7 +1,7 @@
 //! Shells inside the recorded shell, which tell nothing: what they are given is inferred, with its programs as far as they
 //! run below the session.
 
-use crate::entries::{PROMPT, Step, find, run};
+use crate::entries::{PROMPT, Step, find, in_order, run};
 use crate::pty::{Session, Setup};
 use crate::support::skipped;
 use crate::support::sshd::of_this_host;
@@ -29,6 +29,16 @@ fn ran(command: &Told) -> Vec<String> {
     command.execs.iter().map(|e| e.argv.join(" ")).collect()
 }
 
+/// Leaves the shell inside, at its prompt, and the one around it.
+fn leave(session: &mut Session, inner: &str) {
+    for prompt in [inner, PROMPT] {
+        session.expect(prompt);
+        session.quiet();
+        session.type_in("exit 7\r");
+    }
+    assert_eq!(session.end().1, Some(7), "{}", session.transcript());
+}
+
 /// A bash that `outer` starts, and a command in it.
 fn nested(outer: &str) -> Option<Session> {
     let inner = inner();
@@ -37,8 +47,7 @@ fn nested(outer: &str) -> Option<Session> {
     let setup = Setup { shell: "bash", files: FILES, traced: true, ..Setup::default() };
     let session = run(setup, steps)?;
     // Not the flags: the start-up files of this host's root may run anything.
-    let mut commands: Vec<&Told> = session.commands.iter().collect();
-    commands.sort_by_key(|command| command.start);
+    let commands = in_order(&session);
     let seen: Vec<_> = commands.iter().map(|c| (c.text.as_str(), c.source, c.trust)).collect();
     let (told, inferred) = ((Source::Shell, Trust::Told), (Source::Screen, Trust::Inferred));
     assert_eq!(
@@ -94,14 +103,8 @@ fn a_line_recalled_by_a_search_in_a_shell_inside_has_an_entry_and_its_programs()
     session.quiet();
     session.type_in("\r");
     session.expect("Linux\r\n");
-    for prompt in [&*inner, PROMPT] {
-        session.expect(prompt);
-        session.quiet();
-        session.type_in("exit 7\r");
-    }
-    assert_eq!(session.end().1, Some(7), "{}", session.transcript());
-    let mut commands: Vec<&Told> = session.commands.iter().collect();
-    commands.sort_by_key(|command| command.start);
+    leave(&mut session, &inner);
+    let commands = in_order(&session);
     let seen: Vec<_> = commands.iter().map(|c| c.text.as_str()).collect();
     let lines = ["bash --norc -i", "/bin/uname -s", "/bin/true", "/bin/uname -s", "exit 7", "exit 7"];
     assert_eq!(seen, lines, "{}", session.transcript());
@@ -128,14 +131,8 @@ fn of_lines_that_are_pasted_at_once_into_a_shell_inside_none_is_missing() {
         session.quiet();
         session.type_in(&format!("{}\r", lines.join("\r")));
         session.expect("/bin/true last");
-        for prompt in ["in # ", PROMPT] {
-            session.expect(prompt);
-            session.quiet();
-            session.type_in("exit 7\r");
-        }
-        assert_eq!(session.end().1, Some(7), "{}", session.transcript());
-        let mut commands: Vec<&Told> = session.commands.iter().collect();
-        commands.sort_by_key(|command| command.start);
+        leave(&mut session, "in # ");
+        let commands = in_order(&session);
         let seen: Vec<_> = commands.iter().map(|c| c.text.as_str()).collect();
         assert_eq!(seen[1..seen.len() - 2], lines, "{shell}: {}", session.transcript());
     }
@@ -157,8 +154,7 @@ fn a_line_below_output_without_a_newline_is_read_without_what_stands_above_it() 
     ];
     let setup = Setup { shell: "bash", files: FILES, unseen: true, ..Setup::default() };
     let Some(session) = run(setup, steps) else { return };
-    let mut commands: Vec<&Told> = session.commands.iter().collect();
-    commands.sort_by_key(|command| command.start);
+    let commands = in_order(&session);
     let seen: Vec<_> = commands.iter().map(|c| c.text.as_str()).collect();
     let lines = [zsh, "printf 'no newline'", "/bin/true here", "exit", "/bin/true after", "exit 7"];
     assert_eq!(seen, lines, "{}", session.transcript());

@@ -1,14 +1,12 @@
 //! What is listed when a shell stops to tell what it runs, or tells a part: by a setting, by accident, or on purpose.
 
-use crate::entries::{PROMPT, Step, find, run, run_at};
+use crate::entries::{PROMPT, Step, find, in_order, run, run_at};
 use crate::pty::{Session, Setup};
-use sealcast::cast::{Command, Trust};
+use sealcast::cast::Trust;
 use sealcast::shell::marks::Mark;
 
 fn texts(session: &Session) -> Vec<&str> {
-    let mut commands: Vec<&Command> = session.commands.iter().collect();
-    commands.sort_by_key(|command| command.start);
-    commands.into_iter().map(|command| command.text.as_str()).collect()
+    in_order(session).into_iter().map(|command| command.text.as_str()).collect()
 }
 
 fn silenced(session: &Session) -> bool {
