@@ -6,6 +6,7 @@ mod logins;
 mod place;
 mod program;
 mod sealing;
+mod session;
 
 pub(super) use guard::restrictions;
 
@@ -18,13 +19,11 @@ use crate::crypto::known_keys::Trust;
 use crate::error::{Error, Kind, Result};
 use crate::exec;
 use crate::policy::{self, ExecTrace, Policy, Profile};
-use crate::record::elevate::{MADE_ANEW, kept_in_vain};
 use crate::record::take;
 use crate::store::Store;
 use crate::sys;
 use crate::text::escaped;
 use serde_json::json;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -205,8 +204,8 @@ fn surroundings(policy: &Policy) -> Vec<Finding> {
         ));
     }
     found.extend(elevator::of(policy));
-    found.extend(of_shell(policy));
-    found.extend(of_kept_variables(policy));
+    found.extend(session::of_shell(policy));
+    found.extend(session::of_kept_variables(policy));
     found.extend(of_logins());
     found.extend(guard::of(policy));
     // A period key is sealed to the recipients: what opens it is still that one key.
@@ -317,36 +316,6 @@ fn of_exec_trace(policy: &Policy) -> Option<Finding> {
         .then(|| Finding::serious(format!("`index.exec-trace` is \"strict\": {}", availability.statement)))
 }
 
-fn of_shell(policy: &Policy) -> Option<Finding> {
-    let shell = policy.shell.as_ref()?;
-    no_shell(shell).map(|why| Finding::serious(format!("`run.shell`: {} {why}", shell.display())))
-}
-
-fn of_kept_variables(policy: &Policy) -> Vec<Finding> {
-    let (in_vain, everything) = kept_in_vain(policy);
-    let mut found: Vec<_> = in_vain
-        .into_iter()
-        .map(|name| {
-            let why = match MADE_ANEW.contains(&name) {
-                true => "every session has its own",
-                false => "it can make programs run something else",
-            };
-            Finding::note(format!("`run.env.keep`: `{name}` is never kept: {why}"))
-        })
-        .collect();
-    for (key, names) in [("keep", &policy.keep), ("withhold", &policy.withhold)] {
-        found.extend(names.of_nothing().map(|name| {
-            let what = "names stand there as they are, and `*` for anything";
-            Finding::note(format!("`run.env.{key}`: no variable is called `{}`: {what}", escaped(name)))
-        }));
-    }
-    if everything {
-        let what = "keeps all that whoever calls has set, but for what is known to make shells run something else: name what is needed";
-        found.push(Finding::note(format!("`run.env.keep`: \"*\" {what}")));
-    }
-    found
-}
-
 fn of_logins() -> Vec<Finding> {
     match std::env::current_exe().and_then(|path| path.canonicalize()) {
         Ok(ourselves) => {
@@ -354,21 +323,6 @@ fn of_logins() -> Vec<Finding> {
             found.into_iter().map(Finding::note).collect()
         }
         Err(_) => Vec::new(),
-    }
-}
-
-/// Why a file is no shell to be run; `None` when it may be one.
-fn no_shell(shell: &Path) -> Option<&'static str> {
-    let ourselves = std::env::current_exe().and_then(|path| path.canonicalize()).ok();
-    match std::fs::metadata(shell) {
-        Err(_) => Some("is not there"),
-        Ok(facts) if !facts.is_file() || facts.permissions().mode() & 0o111 == 0 => {
-            Some("cannot be executed")
-        }
-        Ok(_) if shell.canonicalize().ok() == ourselves => {
-            Some("is this program: it would record itself without end")
-        }
-        Ok(_) => None,
     }
 }
 
@@ -406,6 +360,7 @@ fn show(context: &Context, file: Option<&Path>, as_json: bool) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::fs::PermissionsExt;
 
     /// A host with the store in a place of its own; what else is not there is told as well.
     fn notes(more: &str) -> Vec<String> {

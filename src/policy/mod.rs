@@ -94,6 +94,9 @@ pub struct Guard {
     pub heartbeat: Duration,
 }
 
+/// The heartbeat, unless a policy says otherwise.
+pub const HEARTBEAT: Duration = Duration::from_secs(10);
+
 /// Smallest reserve: a quarter of it is held apart for the end of a recording.
 const LEAST_RESERVE: u64 = 1 << 20;
 
@@ -301,7 +304,7 @@ impl Policy {
                 capabilities: sys::guard::HARDENED.to_vec(),
                 landlock: false,
                 scope: false,
-                heartbeat: Duration::from_secs(10),
+                heartbeat: HEARTBEAT,
             },
         }
     }

@@ -2,7 +2,7 @@
 
 use super::{Finding, place_of_store};
 use crate::error::{Error, Kind};
-use crate::policy::{Policy, Profile};
+use crate::policy::{HEARTBEAT, Policy, Profile};
 use crate::store::Store;
 use crate::sys;
 use crate::sys::guard::Restrictions;
@@ -27,6 +27,10 @@ pub(super) fn of(policy: &Policy) -> Vec<Finding> {
                 "`guard.{name}` needs landlock {needed}; this kernel has {abi}"
             )));
         }
+    }
+    if profile == Profile::None && policy.guard.heartbeat != HEARTBEAT {
+        let what = "takes effect only with `profile = \"guarded\"` or \"hardened\"; it is \"none\"";
+        found.push(Finding::note(format!("`guard.heartbeat` {what}")));
     }
     if profile == Profile::Hardened {
         let guard = &policy.guard;
@@ -92,6 +96,20 @@ fn untried(error: sys::Error) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_heartbeat_that_no_session_has_is_told() {
+        let told = |text: &str| {
+            let recipient = crate::store::personal::identity_file().1;
+            let text = format!("[recipients]\ndefault = [\"{recipient}\"]\n[guard]\n{text}\n");
+            let found = of(&Policy::parse(Path::new("/x"), &text).unwrap());
+            found.iter().any(|finding| !finding.serious && finding.what.starts_with("`guard.heartbeat`"))
+        };
+        assert!(told("profile = \"none\"\nheartbeat = \"5s\""));
+        for good in ["profile = \"none\"\nheartbeat = \"10s\"", "heartbeat = \"5s\""] {
+            assert!(!told(good), "{good}");
+        }
+    }
 
     #[test]
     fn capabilities_are_said_to_lack_where_something_is_not_permitted_alone() {
