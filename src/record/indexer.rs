@@ -38,15 +38,15 @@ const BATCH: usize = 64 << 10;
 /// Output per second of the session that is read in full: what is more than plain lines costs thirty times what copying does,
 /// and a flood faster than anybody reads must not take the time of the host.
 const RATE: u64 = 512 << 10;
-/// Output that may come at once.
-const BURST: u64 = 2 << 20;
+/// Output that may come at once. (Twice of it is one segment of a flood more that has a filter, for a fiftieth of the time of 50 MB.)
+const BURST: u64 = 1 << 20;
 /// Longest wait for the index of the last segment: the trace is stopped for it.
 const LAST_PATIENCE: Duration = Duration::from_secs(3);
 /// Output with more than one odd control character in this many bytes is noise: random bytes have two.
 const NOISE: usize = 25;
 /// Noise counts for this many times its length in a flood, and is then not read at all: it costs forty times what copying does,
 /// and shows nothing.
-const NOISE_COST: usize = 4;
+const NOISE_COST: usize = 2;
 
 /// Makes keyframes and filters, and commands where there are witnesses.
 pub struct ScreenIndexer {

@@ -41,6 +41,10 @@ const RARELY: Duration = Duration::from_secs(10);
 /// How often the indexer is looked after, however seldom is flushed: it tells after how many looks a witness stands still.
 const LOOK: Duration = Duration::from_secs(1);
 
+/// How often, at the ends of segments, code is let go of: each time takes as long as a fiftieth of a segment of a flood, for every
+/// thread of the process has to forget where it was.
+const RELEASE: Duration = Duration::from_secs(1);
+
 /// What the index is made of: fed with every event in order, asked at the borders of segments. Its failure costs an index
 /// entry, never an event; it must not wait.
 pub trait Indexer: Send {
@@ -139,6 +143,7 @@ pub fn record<S: Disk>(
         unseen: None,
         wall: 0,
         looked: Duration::ZERO,
+        released: Duration::ZERO,
         moves: 0,
         asked: None,
         exit: None,
@@ -215,6 +220,8 @@ struct Recorder<'a, S: Disk> {
     wall: i64,
     /// When [`Recorder::wall`] last held.
     looked: Duration,
+    /// When code was let go of.
+    released: Duration,
     /// Segments ended because the clock had moved.
     moves: u32,
     /// When [`Recorder::give_back`] last ran after a failed write.
@@ -343,7 +350,10 @@ impl<S: Disk> Recorder<'_, S> {
         self.check(ended);
         // What is used again comes back in microseconds; what the kernel maps around it, and what was used once, would pile up to a
         // megabyte.
-        crate::sys::memory::release_code();
+        if now >= self.released.saturating_add(RELEASE) {
+            self.released = now;
+            crate::sys::memory::release_code();
+        }
     }
 
     /// When both clocks are to be recorded if nothing happens before.
