@@ -1,7 +1,7 @@
 //! How large recordings become: `cargo run --release --example sizes -- SESSION.cast…`.
 //!
-//! Takes asciicast files (version 2 or 3; `benches/workloads.py DIR` makes five), writes each as a recorder does, on its clock, with a flush
-//! every second, keyframes and filters, and prints its size beside that of `zstd -3` of the raw output.
+//! Takes asciicast files (version 2 or 3; `benches/workloads.py DIR` makes five), writes each as a recorder does, on its clock, with its
+//! flushes, keyframes and filters, and prints its size beside that of `zstd -3` of the raw output.
 //!
 //! Takes recordings too (`benches/live.py SEALCAST DIR` makes four; the identity is looked for where the store of a person has it),
 //! and says what the marks of the shell, the index of commands, and the filters cost: each is written anew with and without them.
@@ -177,7 +177,7 @@ fn parts(path: &str) -> (Vec<Vec<Event>>, Vec<Entry>) {
 /// Writes a recording again, with these parts of it, and gives the size.
 fn again(segments: &[Vec<Event>], entries: &[Entry], parts: Parts) -> u64 {
     let mut writer = writer();
-    let mut next = limits::FLUSH_EVERY;
+    let mut next = limits::grid(limits::FLUSH_EVERY);
     let mut last = Extras::default();
     for (number, events) in segments.iter().enumerate() {
         if number > 0 {
@@ -187,7 +187,7 @@ fn again(segments: &[Vec<Event>], entries: &[Entry], parts: Parts) -> u64 {
         for event in events {
             while next <= event.time {
                 writer.flush(next).unwrap();
-                next += limits::FLUSH_EVERY;
+                next += limits::grid(limits::FLUSH_EVERY);
             }
             let is_mark = matches!(&event.payload, Payload::Other { code, .. } if code == said::CODE);
             if parts.marks || !is_mark {
@@ -229,7 +229,7 @@ fn writer() -> Writer<Vec<u8>> {
 fn write(events: &[Event]) -> (u64, usize) {
     let mut writer = writer();
     let mut indexer = ScreenIndexer::start((80, 24));
-    let mut next = limits::FLUSH_EVERY;
+    let mut next = limits::grid(limits::FLUSH_EVERY);
     let at = |now: Duration| {
         let ms = u64::try_from(now.as_millis()).unwrap();
         Anchor { at: ms, utc: sample::START + i64::try_from(ms).unwrap(), boot: 0 }
@@ -241,7 +241,7 @@ fn write(events: &[Event]) -> (u64, usize) {
                 let extras = indexer.end_segment();
                 writer.end_segment(next, extras).unwrap();
             }
-            next += limits::FLUSH_EVERY;
+            next += limits::grid(limits::FLUSH_EVERY);
         }
         if !writer.in_segment() {
             writer.begin(at(event.time), indexer.keyframe()).unwrap();

@@ -2,6 +2,7 @@
 
 use super::{Context, ask, config};
 use crate::console::{Console, Style};
+use crate::container::limits;
 use crate::error::{Error, Kind, Result};
 use crate::exec;
 use crate::policy::{Banner, ExecTrace, OnFailure, Policy, Profile};
@@ -346,7 +347,7 @@ fn order(
         signer,
         policy: record::Policy {
             on_failure: policy.on_failure,
-            flush: policy.flush,
+            flush: limits::grid(policy.flush),
             reserve: policy.store.reserve,
             low_space: policy.store.low_space,
             heartbeat: guarded.then_some(policy.guard.heartbeat),

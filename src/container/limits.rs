@@ -53,7 +53,7 @@ pub const CHUNK_BYTES: usize = 32 << 10;
 /// Most bytes that are written before they are made durable, which is without waiting for the clock: so much is kept, to be written
 /// again where that fails. (With 4 MiB a flood took 20 MiB of memory at its peak instead of 11, and no less time.)
 pub const UNSYNCED: usize = 128 << 10;
-/// The fixed grid on which what has been taken is sealed and written, where `record.flush` says no other.
+/// As long as this what was shown may be lost when the recorder is killed, where `record.flush` says no other.
 pub const FLUSH_EVERY: Duration = Duration::from_secs(1);
 /// Longest time that what was captured waits for a signature, where what is taken is sealed at least as often.
 pub const CHECK_EVERY: Duration = Duration::from_secs(10);
@@ -127,3 +127,9 @@ pub const INDEX_SHORT: usize = 256 << 10;
 pub const INDEX_LONG_LEVEL: i32 = 3;
 /// Largest window a reader accepts, log2 of bytes.
 pub const WINDOW_LOG_MAX: u32 = 23;
+
+/// The grid on which what has been taken is sealed and written so that no more than an `interval` can be lost: a twentieth
+/// shorter, for taking, sealing and writing take their time as well.
+pub fn grid(interval: Duration) -> Duration {
+    interval.mul_f64(0.95)
+}

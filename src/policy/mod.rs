@@ -178,7 +178,7 @@ pub struct Policy {
     pub signing_key: PathBuf,
     /// What is recorded of typed keys.
     pub input: Input,
-    /// How often what was recorded is sealed and written.
+    /// How much of what was shown may be lost when the recorder is killed.
     pub flush: Duration,
     /// How many bytes of each stream that is not the terminal are stored; everything when absent.
     pub stream_limit: Option<u64>,
