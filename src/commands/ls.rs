@@ -14,7 +14,7 @@ use crate::search::query::Facts;
 use crate::search::{Query, retold};
 use crate::shell::alone;
 use crate::store::seal::{Opener, UnlockError};
-use crate::text::and_more;
+use crate::text::{and_more, counted};
 use serde_json::json;
 use std::collections::BTreeSet;
 
@@ -93,8 +93,14 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
             let is_meant = satisfies(&mut opened, &opener, &query).map_err(|error| {
                 error.while_doing(format!("{}: whether it is meant cannot be told", opened.name()))
             });
-            if unreadable.or_told(context, is_meant) != Some(true) {
-                continue;
+            match is_meant {
+                Ok(true) => {}
+                Ok(false) => continue,
+                Err(error) => {
+                    unreadable.say(context, &error);
+                    unreadable.untold += 1;
+                    continue;
+                }
             }
         }
         // Only of those that are listed everything is read.
@@ -135,7 +141,7 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
     }
     if !table.is_empty() {
         context.console.table(&table)?;
-    } else if listed == 0 && unreadable.count == 0 {
+    } else if listed == 0 && unreadable.is_nothing() {
         context.console.note(format!(
             "no recordings{} in {}",
             if conditions.is_empty() { "" } else { " like that" },
@@ -154,31 +160,47 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
     }
     if let Some((refused, name)) = untried {
         let error = Error::from(refused).while_doing(format!("{name}{}", and_more(unopened - 1)));
-        if unreadable.count == 0 {
+        if unreadable.is_nothing() {
             return Err(error);
         }
         error.print(&context.console);
     }
-    match unreadable.count {
-        0 => Ok(()),
-        1 => Err(Error::new(Kind::Input, "1 recording could not be read")),
-        n => Err(Error::new(Kind::Input, format!("{n} recordings could not be read"))),
-    }
+    unreadable.error().map_or(Ok(()), Err)
 }
 
 /// Recordings that could not be read.
 #[derive(Default)]
 struct Unreadable {
     count: u64,
+    /// Those besides of which it cannot be told whether they are meant.
+    untold: u64,
     /// What was said that can be done about it.
     hints: BTreeSet<String>,
 }
 
 impl Unreadable {
+    fn is_nothing(&self) -> bool {
+        self.count == 0 && self.untold == 0
+    }
+
     fn tell(&mut self, context: &Context, error: &Error) {
         self.count += 1;
+        self.say(context, error);
+    }
+
+    fn say(&mut self, context: &Context, error: &Error) {
         context.console.remark("error", Style::Red, error);
         error.print_hints(&context.console, &mut self.hints);
+    }
+
+    /// The error to end with, if there is one.
+    fn error(&self) -> Option<Error> {
+        let unread =
+            (self.count > 0).then(|| format!("{} could not be read", counted(self.count, "recording")));
+        let untold =
+            (self.untold > 0).then(|| format!("{} may be meant or not", counted(self.untold, "recording")));
+        let told = unread.into_iter().chain(untold).reduce(|unread, untold| format!("{unread}; {untold}"))?;
+        Some(Error::new(Kind::Input, told))
     }
 
     /// What could be read; else that is told and counted.

@@ -434,6 +434,11 @@ fn where_a_condition_is_sealed_it_is_said_for_whom_and_nothing_counts_as_skipped
         let ran = home.run(args).exits(2);
         let said = ["not a recipient", "hint: "].map(|word| ran.err.matches(word).count());
         assert_eq!(said, [2, 1], "{ran}");
+        let read = ran.err.contains("could not be read");
+        assert!(
+            !read && (args[0] != "ls" || ran.err.contains("error: 2 recordings may be meant or not")),
+            "{ran}"
+        );
     }
 }
 
