@@ -36,8 +36,8 @@ const WORTH_TELLING_LAST: Duration = Duration::from_secs(1);
 /// bytes never reach your terminal.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The recording: a path, the beginning of an id, `last`, `last~2`; with `@6:39`, `@90s`, `@50%` or `@14:05Z` from that time
-    /// on
+    /// The recording: a path, the beginning of an id, `last`, `last~2`; with `@6:39`, `@90s`, `@50%`, `@14:05Z` or, from its end,
+    /// `@-1m` from that time on
     #[arg(value_name = "REC")]
     recording: Option<OsString>,
     /// As plain text
@@ -111,7 +111,7 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
     if let Some(text) = time {
         let recording = Recording::new(reader)
             .map_err(|error| Error::new(Kind::Input, error.to_string()).while_doing(name.clone()))?;
-        let asked = player::parse_time(&text, from, recording.outline())
+        let asked = player::parse_first(&text, recording.outline())
             .map_err(|wrong| Error::new(Kind::Usage, wrong).hint(watch::TIMES))?;
         let at = asked.at;
         asked.told().into_iter().for_each(|told| context.console.note(told));

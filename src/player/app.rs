@@ -293,12 +293,12 @@ impl<S: Source> App<S> {
         self
     }
 
-    /// Starts at a time as it is typed (see [`super::parse_time`]), paused. Says it where that lies outside.
+    /// Starts at a time as it is typed (see [`super::parse_first`]), paused. Says it where that lies outside.
     ///
     /// # Errors
     /// One line that says what can be typed.
     pub fn at_typed(self, text: &str) -> Result<Self, String> {
-        let asked = times::parse(text, Duration::ZERO, self.replay.outline())?;
+        let asked = times::parse_first(text, self.replay.outline())?;
         let mut app = self.at(asked.at);
         app.note = asked.told().map(|told| (told, true));
         Ok(app)

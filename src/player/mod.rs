@@ -32,4 +32,4 @@ pub use browser::{Browser, Row, query};
 pub use find::{Finder, Hit, Pattern, Scope};
 pub use keymap::{Action, Binding, TABLE as KEYS};
 pub use stage::{Host, Stage, StageError, run};
-pub use times::{Asked, parse as parse_time};
+pub use times::{Asked, parse_first};

@@ -40,7 +40,7 @@ impl Asked {
 ///
 /// # Errors
 /// One line that says what can be typed.
-pub fn parse(text: &str, now: Duration, outline: &Outline) -> Result<Asked, String> {
+pub(super) fn parse(text: &str, now: Duration, outline: &Outline) -> Result<Asked, String> {
     let text = text.trim();
     let wrong = || {
         format!(
@@ -80,6 +80,15 @@ pub fn parse(text: &str, now: Duration, outline: &Outline) -> Result<Asked, Stri
     } else {
         Ok(within(offset(text).ok_or_else(wrong)?))
     }
+}
+
+/// [`parse`], of the time to begin at: without a moment from which a step back could lead, it leads back from the end.
+///
+/// # Errors
+/// [`parse`]'s.
+pub fn parse_first(text: &str, outline: &Outline) -> Result<Asked, String> {
+    let back = text.trim_start().starts_with('-');
+    parse(text, if back { outline.duration() } else { Duration::ZERO }, outline)
 }
 
 /// More than a network's corrections set a clock back: moments nearer to each other are one.
@@ -221,6 +230,28 @@ mod tests {
         ]) {
             assert!(parse(text, now, &outline()).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn whoever_begins_with_a_step_back_means_the_end_from_which_it_leads() {
+        let outline = outline();
+        let first = |text| {
+            let asked = parse_first(text, &outline).unwrap();
+            (asked.at.as_secs(), asked.outside)
+        };
+        let before = Some("it begins at 0:00, 2:00:00.0 back".to_owned());
+        for (text, secs, outside) in [
+            ("-1m", 7140, None),
+            (" -90", 7110, None),
+            ("-2h", 0, None),
+            ("-3h", 0, before),
+            ("+1m", 60, None),
+            ("6:39", 399, None),
+            ("2026-11-22 15:03:12", 3600, None),
+        ] {
+            assert_eq!(first(text), (secs, outside), "{text}");
+        }
+        assert!(parse_first("-x", &outline).is_err());
     }
 
     #[test]

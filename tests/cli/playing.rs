@@ -246,7 +246,9 @@ fn a_time_behind_an_at_sign_is_whatever_the_player_takes() {
         home.run(&["play", "--plain", "--speed", "10000", &place]).exits(0)
     };
     let whole = play("0:00").text();
-    for time in ["0:50", "50", "50s", "0.8m", "50%", "14:04:00Z", "@14:04", "2026-11-22 14:04:00", "+50"] {
+    for time in
+        ["0:50", "50", "50s", "0.8m", "50%", "14:04:00Z", "@14:04", "2026-11-22 14:04:00", "+50", "-12"]
+    {
         let played = play(time);
         assert!(played.text() == "after a minute\n¶ [exit status 3]\n" && played.err.is_empty(), "{played}");
     }
