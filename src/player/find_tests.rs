@@ -261,10 +261,21 @@ fn programs_are_found_by_their_arguments_and_their_path() {
         ..Command::default()
     };
     let memory = Memory::new((20, 4), None, vec![], 10).with_commands(vec![command]);
-    let mut replay = Replay::new(memory.with_execs(vec![exec(9000, &["true", "-x"])]));
+    let posing = exec(9500, &["uptime", "-p"]);
+    let mut replay = Replay::new(memory.with_execs(vec![exec(9000, &["true", "-x"]), posing]));
     for (text, found) in [
         ("SECRET", vec![(1100, "true SECRET ARG")]),
-        ("bin/true", vec![(1100, "/usr/bin/true"), (1200, "/usr/bin/true"), (9000, "/usr/bin/true")]),
+        // What it calls itself is not told without its file.
+        ("uptime", vec![(9500, "uptime -p (/usr/bin/true)")]),
+        (
+            "bin/true",
+            vec![
+                (1100, "/usr/bin/true"),
+                (1200, "/usr/bin/true"),
+                (9000, "/usr/bin/true"),
+                (9500, "uptime -p (/usr/bin/true)"),
+            ],
+        ),
         ("it", vec![(1000, "./it")]),
         ("-x", vec![(9000, "true -x")]),
         ("nothing", vec![]),

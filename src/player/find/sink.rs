@@ -5,6 +5,7 @@
 use super::{Hit, MOST, Pattern, STANDING};
 use crate::cast::{Exec, Trust};
 use crate::search::redraw::{Begun, REDRAWN, Stood, Told, clip};
+use crate::shell::alone;
 use crate::terminal::{Kind, Line};
 use std::time::Duration;
 
@@ -53,7 +54,8 @@ impl Sink<'_> {
     }
 
     pub(super) fn program(&mut self, exec: &Exec) {
-        let line = exec.argv.join(" ");
+        // What it calls itself is not told without its file.
+        let line = alone::arguments(exec);
         let text = if self.pattern.is_in(&line) { &line } else { &exec.path };
         self.ran((exec.time, exec.end), text, Trust::Witnessed);
     }
