@@ -166,6 +166,16 @@ impl Entry {
         all
     }
 
+    /// Whether commands or programs are missing from it, or the ends of their lines and arguments.
+    pub fn lacks_commands(&self) -> bool {
+        let commands = || self.commands.iter().chain(&self.running);
+        let mut execs = self.execs.iter().chain(commands().flat_map(|command| &command.execs));
+        self.given_up.is_some_and(GivenUp::lacks_commands)
+            || !self.all_left_out().is_nothing()
+            || commands().any(Command::is_cut)
+            || execs.any(|exec| missing(&exec.argv).is_some())
+    }
+
     /// Plaintext of the INDEX chunk, with as much as fits and as there is room for; what does not is taken out and
     /// counted.
     ///

@@ -8,7 +8,7 @@ mod sink;
 
 use super::reading::{Reading, UNREAD};
 use crate::cast::Trust;
-use crate::replay::{Budget, Replay, Source};
+use crate::replay::{Budget, Outline, Replay, Source};
 use crate::search::redraw::{Begun, Stood};
 use crate::search::{self, Style};
 use crate::terminal::{Kind, Terminal, Typed};
@@ -240,9 +240,13 @@ impl Finder {
         self.done
     }
 
-    /// What there is to say where the screen, or what was typed, could be searched only in part.
-    pub(super) fn doubt(&self) -> Option<String> {
-        self.reading.doubt().or_else(|| self.unread.then(|| UNREAD.to_owned()))
+    /// What there is to say where what is searched could be searched only in part.
+    pub(super) fn doubt(&self, outline: &Outline) -> Option<String> {
+        match self.scope {
+            Scope::Screen => self.reading.doubt(),
+            Scope::Commands => outline.lack.map(str::to_owned),
+            Scope::Input => self.unread.then(|| UNREAD.to_owned()),
+        }
     }
 
     /// How much has been read, in percent.

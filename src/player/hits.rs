@@ -31,7 +31,8 @@ impl<S: Source> App<S> {
         let Some(finder) = &self.finder else { return };
         let text = crate::text::escaped(finder.pattern.text()).to_string();
         let Some(last) = finder.hits.len().checked_sub(1) else {
-            let doubt = finder.doubt().map_or_else(String::new, |doubt| format!("{doubt}; "));
+            let doubt =
+                finder.doubt(self.replay.outline()).map_or_else(String::new, |doubt| format!("{doubt}; "));
             let source = self.replay.source_ref();
             // It stays there to be read while more comes.
             let so_far = if !source.is_ended() && source.is_written() { " so far" } else { "" };

@@ -2,8 +2,8 @@
 
 use super::app::{App, Depth, Message, Title};
 use super::tests::{drawn, ms, press, rest, types};
-use crate::cast::{Event, Payload};
-use crate::replay::{Error, Memory, Outline, Segment, Source};
+use crate::cast::{Command, Event, Payload};
+use crate::replay::{Error, Memory, Outline, Replay, Segment, Source};
 use crate::terminal::Terminal;
 use crossterm::event::KeyCode;
 
@@ -101,6 +101,33 @@ fn behind_what_cannot_be_read_is_searched_what_stood_there_and_nothing_is_denied
         let doubt = if scope == "input" { "a part cannot be read; " } else { "" };
         assert_eq!(app.note, Some((format!("{doubt}“cp” was not found in: {scope}"), true)));
     }
+}
+
+#[test]
+fn no_command_is_denied_flatly_where_the_index_lacks_some_and_no_hits_are_called_all() {
+    let text = || "uptime".to_owned();
+    let memory = Memory::new((80, 24), None, vec![out(0, "$ uptime")], 1);
+    let memory = memory.with_commands(vec![Command { text: text(), ..Command::default() }]);
+    let mut app = paused(vec![]);
+    app.replay = Replay::new(Damaged(memory.lacking("a part of the index cannot be read")));
+    press(&mut app, KeyCode::Tab);
+    types(&mut app, "/cp\n");
+    rest(&mut app);
+    let told = "a part of the index cannot be read; “cp” was not found in: commands".to_owned();
+    assert_eq!(app.note, Some((told, true)));
+    types(&mut app, "/uptime\n");
+    rest(&mut app);
+    types(&mut app, "h");
+    let screen = drawn(&mut app, 80, 24).0;
+    assert!(screen.contains("1 hit · in: commands · a part of the index cannot be read"), "{screen}");
+    assert!(screen.contains("match 1/1? “uptime”"), "{screen}");
+    // What was shown is searched whole.
+    types(&mut app, "q");
+    press(&mut app, KeyCode::Tab);
+    press(&mut app, KeyCode::Tab);
+    types(&mut app, "/cp\n");
+    rest(&mut app);
+    assert_eq!(app.note, Some(("“cp” was not found in: screen".to_owned(), true)));
 }
 
 #[test]

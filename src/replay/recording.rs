@@ -3,7 +3,7 @@
 use super::budget::OPENED;
 use super::source::{Error, LISTED, Outline, Segment, Source, Span, believed as ms, label_of, size_of_event};
 use crate::cast::{Anchor, Command};
-use crate::container::{self, Cursor, Entry, Header, Opening, Reader};
+use crate::container::{self, Cursor, Entry, GivenUp, Header, Opening, Reader};
 use crate::shell::holes;
 use crate::terminal::{Canvas, draws_alike};
 use crate::text;
@@ -131,6 +131,23 @@ impl<R: Read + Seek> Recording<R> {
         }
         self.outline.commands.sort_by_key(|command| command.start);
         self.outline.note(self.reader.opening().ok(), self.reader.entries());
+        self.outline.lack = self.lack();
+    }
+
+    /// See [`Outline::lack`].
+    fn lack(&self) -> Option<&'static str> {
+        let entries = self.reader.entries();
+        let any = |lacks: fn(&Entry) -> bool| entries.iter().any(lacks);
+        let begins = || self.reader.opening().is_ok_and(|opening| opening.meta.lacks_arguments());
+        match () {
+            () if any(|entry| entry.given_up == Some(GivenUp::Unreadable)) => {
+                Some("a part of the index cannot be read")
+            }
+            () if any(Entry::lacks_commands) => Some("the index lacks commands or arguments"),
+            () if !self.reader.is_complete() => Some("the last part is in no index"),
+            () if begins() => Some("of what it was told to run only the beginning is kept"),
+            () => None,
+        }
     }
 
     /// The time of a segment's first event.

@@ -94,6 +94,8 @@ pub struct Outline {
     pub commands: Vec<Command>,
     /// Programs that belong to no command.
     pub execs: Vec<Exec>,
+    /// Why commands or programs may be missing there, in words; `None` where the index is whole.
+    pub lack: Option<&'static str>,
     /// Resizes: time, columns, rows.
     pub resizes: Vec<(Duration, u16, u16)>,
     /// Marks of the recording itself.
@@ -323,6 +325,13 @@ impl Memory {
     pub fn with_commands(mut self, commands: Vec<Command>) -> Self {
         self.outline.commands = commands;
         self.outline.note(None, &[]);
+        self
+    }
+
+    /// Says that commands may be missing, and why.
+    #[cfg(test)]
+    pub(crate) fn lacking(mut self, lack: &'static str) -> Self {
+        self.outline.lack = Some(lack);
         self
     }
 

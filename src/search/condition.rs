@@ -5,8 +5,7 @@
 use super::pattern::{Pattern, Style};
 use super::when;
 use crate::cast::Command;
-use crate::container::fit::missing;
-use crate::container::{Entry, GivenUp, Header, Opening};
+use crate::container::{Entry, Header, Opening};
 use crate::text;
 use jiff::Timestamp;
 
@@ -72,15 +71,7 @@ pub struct Indexed<'a> {
 impl Indexed<'_> {
     /// Entries from which commands or programs are missing, or the ends of their lines and arguments.
     pub fn lacking(&self) -> usize {
-        let lacks = |entry: &&Entry| {
-            let commands = || entry.commands.iter().chain(&entry.running);
-            let mut execs = entry.execs.iter().chain(commands().flat_map(|command| &command.execs));
-            entry.given_up.is_some_and(GivenUp::lacks_commands)
-                || !entry.all_left_out().is_nothing()
-                || commands().any(Command::is_cut)
-                || execs.any(|exec| missing(&exec.argv).is_some())
-        };
-        self.entries.iter().filter(lacks).count()
+        self.entries.iter().filter(|entry| entry.lacks_commands()).count()
     }
 
     /// Why what is not found may be there all the same; `None` where the index is whole.
@@ -236,6 +227,7 @@ fn duration(text: &str) -> Result<u64, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::container::GivenUp;
 
     fn condition(name: &str, value: &str) -> Condition {
         Condition::parse(name, value, "2026-11-22T14:03:12Z".parse().unwrap()).unwrap()

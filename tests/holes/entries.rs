@@ -108,7 +108,9 @@ fn commands_of_which_the_shell_told_are_listed_where_the_entry_cannot_be_read() 
                 [std::slice::from_ref(&vi), &in_hole, std::slice::from_ref(&make), &behind].concat();
             assert_eq!(all, expected, "{holes:?}");
             let recording = Recording::new(open()).unwrap();
-            assert_eq!(replay::Source::outline(&recording).commands, expected, "{holes:?}");
+            let outline = replay::Source::outline(&recording);
+            assert_eq!(outline.commands, expected, "{holes:?}");
+            assert_eq!(outline.lack, Some("a part of the index cannot be read"), "its programs are unknown");
         }
     }
 }

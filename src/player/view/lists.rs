@@ -1,7 +1,6 @@
 //! Lists: commands, hits, marks, transcript, help, and what the program said to the terminal.
 
 use super::super::app::{App, Over};
-use super::super::find::Finder;
 use super::super::hits::NOT_SEARCHED;
 use super::super::keymap;
 use super::super::pages::Pages;
@@ -138,7 +137,7 @@ fn hits<S: Source>(app: &App<S>, selected: usize, height: u16) -> Contents {
         return Contents { title, rows: Vec::new(), selected: None, count: 0 };
     }
     let hits = app.finder.as_ref().map(|finder| finder.hits.as_slice()).unwrap_or_default();
-    let doubt = with_dot(app.finder.as_ref().and_then(Finder::doubt));
+    let doubt = with_dot(app.finder.as_ref().and_then(|finder| finder.doubt(app.replay.outline())));
     let rows = hits.get(window(selected, hits.len(), height)).unwrap_or_default().iter().map(|hit| Entry {
         time: Some(hit.first),
         tag: until(hit.first, hit.complete()) + if hit.page { "▣ " } else { "  " },

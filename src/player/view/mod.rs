@@ -256,7 +256,7 @@ fn status<S: Source>(app: &App<S>, area: Rect, buffer: &mut Buffer) {
         let more = if finder.more { "+" } else { "" };
         let count = finder.hits.len();
         parts.push(if finder.is_done() {
-            let doubt = if finder.doubt().is_some() { "?" } else { "" };
+            let doubt = if finder.doubt(outline).is_some() { "?" } else { "" };
             format!("match {at}/{count}{more}{doubt} “{pattern}”")
         } else {
             format!("searching {}% {count} “{pattern}”", finder.percent(&app.replay))
