@@ -69,6 +69,8 @@ pub(super) struct Judged {
     pub(super) lies: Vec<String>,
     /// What this version would have drawn or told otherwise, in words, of a recording that another one made.
     pub(super) differences: Vec<String>,
+    /// What no recorder writes, or nobody would believe, and proves nothing, in words.
+    pub(super) doubts: Vec<String>,
     /// That executed programs were not watched as that host could have, and why.
     pub(super) unwatched: Option<String>,
     /// Segments with a keyframe that could not be compared.
@@ -119,6 +121,7 @@ impl Judged {
         match self.word {
             Word::Intact
                 if self.differences.is_empty()
+                    && self.doubts.is_empty()
                     && self.unchecked.is_empty()
                     && self.unwatched.is_none()
                     && self.locked.is_none() =>
@@ -272,6 +275,7 @@ pub(super) fn put_in_words(report: Report, silent: Option<Duration>, doubt: Opti
         of_ours: false,
         lies: Vec::new(),
         differences: Vec::new(),
+        doubts: Vec::new(),
         unwatched: None,
         unchecked: Vec::new(),
         report,
@@ -326,6 +330,7 @@ pub(super) fn json_of(found: &Found, judged: &Judged) -> serde_json::Value {
         "content_checked": judged.content,
         "index_lies": judged.lies,
         "index_differs": judged.differences,
+        "doubts": judged.doubts,
         "index_unchecked": judged.unchecked,
         "unwatched": judged.unwatched,
     })

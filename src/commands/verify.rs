@@ -1,7 +1,7 @@
 //! `sealcast verify [REC…]`
 
 use super::Context;
-use super::format::{clock, shown, span};
+use super::format::{clock, moment, shown, span};
 use super::judged::{Judged, Word, describe, json_of, put_in_words};
 use super::recordings::{LATELY, Reading, WOULD_ASK, known_keys, name, no_recordings};
 use crate::cast::{Payload, millis};
@@ -24,6 +24,8 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::path::PathBuf;
 use std::time::Duration;
 
+/// The clock of a session starts no further from the start in its header, milliseconds, unless somebody set it in that moment.
+const CLOCKS_APART: u64 = 600_000;
 /// Most differences between index and content that are told of one recording.
 const MOST_LIES: usize = 100;
 
@@ -393,7 +395,13 @@ fn check_index(
     let audited = audit(reader, MOST_LIES, |segment| progress.at(segment as u64));
     drop(progress);
     match audited {
-        Ok(Audit { lies, differences, unchecked }) => {
+        Ok(Audit { lies, differences, doubts, unchecked }) => {
+            let mut doubts: Vec<String> = doubts.iter().map(Lie::to_string).collect();
+            doubts.extend(began_apart(reader));
+            if let [first, more @ ..] = doubts.as_slice() {
+                judged.detail.push_str(&format!("; but {first}{}", and_more(more.len())));
+            }
+            judged.doubts = doubts;
             if let [first, more @ ..] = unchecked.as_slice() {
                 let more = and_more(more.len());
                 judged.detail.push_str(&format!(
@@ -419,6 +427,20 @@ fn check_index(
         }
         Err(error) => judged.faulty(error),
     }
+}
+
+/// That a recording does not begin when its header says, by the first clock in it. A header is written, and made durable, before the
+/// clock of the session starts: a disk may take its time.
+fn began_apart(reader: &Reader<Beginning<'_>>) -> Option<String> {
+    let first = reader.entries().first().filter(|entry| entry.segment == 0 && entry.tally.utc != 0)?;
+    let (start, clock) = (reader.header().start, first.tally.utc.saturating_sub_unsigned(first.tally.start));
+    (clock.abs_diff(start) > CLOCKS_APART).then(|| {
+        format!(
+            "its header says that it began at {}, and the first clock in it that it was {}",
+            moment(start),
+            moment(clock)
+        )
+    })
 }
 
 /// Who made a recording, where that is not this version.

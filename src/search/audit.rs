@@ -9,10 +9,10 @@
 //! What is drawn depends on the emulator. Only where the recording says that this generation of it drew filters and keyframes
 //! ([`crate::terminal::DRAWING`]) is one that differs a lie; else the two emulators may differ, and it is told as that.
 
-use super::heard::Heard;
+use super::heard::{Heard, Missing, is_near};
 use super::queue::Segments;
 use super::reading::{Step, events};
-use crate::cast::{Command, LEFT_OUT, Payload, is_of};
+use crate::cast::{Command, LEFT_OUT, Payload, is_of, millis};
 use crate::container::filter::Filter;
 use crate::container::{Entry, Error, GivenUp, Reader, limits};
 use crate::shell::said::Said;
@@ -23,6 +23,11 @@ use std::io::{Read, Seek};
 
 /// As many characters of a line or a command are told of.
 const TOLD: usize = 256;
+/// As many commands that were told of beside others are kept until it is known whether those stand for them.
+const BESIDE: usize = 4096;
+/// A command of the index that ends so long after the last event of the recording is one that no recorder writes, milliseconds: what
+/// the kernel tells may come when nothing else does, but not much later.
+const AFTERWARDS: u64 = 3_600_000;
 
 /// What was found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -32,6 +37,8 @@ pub struct Audit {
     /// What is not as this version would have made it. The recording is of another generation, or of a recorder that does not
     /// write what the shell tells.
     pub differences: Vec<Lie>,
+    /// What no recorder writes unless its index was late to the very end, and what of the index nobody would believe. It proves nothing.
+    pub doubts: Vec<Lie>,
     /// Segments with a keyframe that could not be compared, because drawing what stood there would have cost too much. The index says
     /// that the recorder had lost the screen before, as one does for that; reading went on from the keyframe, as a search does.
     pub unchecked: Vec<usize>,
@@ -71,6 +78,15 @@ pub enum Lie {
         /// The beginning of its text, from the recording.
         text: String,
     },
+    /// In the index a command ends before it began, or long after the recording does.
+    End {
+        /// Its start, milliseconds since the start of the session.
+        start: u64,
+        /// Its end, likewise.
+        end: u64,
+        /// The beginning of its text, from the recording.
+        text: String,
+    },
 }
 
 impl fmt::Display for Lie {
@@ -91,6 +107,12 @@ impl fmt::Display for Lie {
             }
             Self::NoCommand { text: of, .. } => {
                 write!(f, "the index does not have a command that was run: {}", text(of))
+            }
+            Self::End { start, end, text: of } if end < start => {
+                write!(f, "in the index a command ends before it began: {}", text(of))
+            }
+            Self::End { text: of, .. } => {
+                write!(f, "in the index a command ends after the recording does: {}", text(of))
             }
         }
     }
@@ -115,8 +137,11 @@ pub fn audit<R: Read + Seek>(
     let (drawing, integrated) =
         (opening.meta.drawing, opening.meta.in_force.contains_key("shell-integration"));
     let filters: Vec<Vec<u8>> = reader.entries().iter().map(|entry| entry.filter.clone()).collect();
-    let whole = marks && reader.is_closed() && has_every_command(reader.entries());
-    let (mut heard, mut unheard) = (Heard::new(reader.entries()), Vec::new());
+    let told = marks && reader.is_closed();
+    let whole = told && has_every_command(reader.entries(), false);
+    let whole_or_late = told && has_every_command(reader.entries(), true);
+    let (mut heard, mut unheard, mut beside) = (Heard::new(reader.entries()), Vec::new(), Vec::new());
+    let mut last = 0;
     let lies: RefCell<Vec<Lie>> = RefCell::default();
     let check = |segment: usize, line: &str| {
         let denied = filters
@@ -166,12 +191,15 @@ pub fn audit<R: Read + Seek>(
                 }
             }
             Step::Event(event) => {
+                last = millis(event.time);
                 if let Some(said) = Said::of(&event.payload)
-                    && let Some((start, text)) = heard.hear(event.time, said)
-                    && whole
-                    && unheard.len() < most
+                    && let Some(Missing { start, text, beside: near }) = heard.hear(event.time, said)
+                    && whole_or_late
                 {
-                    unheard.push(Lie::NoCommand { start, text: beginning(&text) });
+                    let (missing, most) = if near { (&mut beside, BESIDE) } else { (&mut unheard, most) };
+                    if missing.len() < most {
+                        missing.push(Lie::NoCommand { start, text: beginning(&text) });
+                    }
                 }
                 match &event.payload {
                     Payload::Output(bytes) | Payload::ErrorOutput(bytes) => keyframes.output(bytes.len()),
@@ -197,28 +225,50 @@ pub fn audit<R: Read + Seek>(
     let commands = reader.entries().iter().flat_map(|entry| &entry.commands);
     let forged = commands.filter(|command| heard.is_forged(command)).take(most);
     lies.extend(forged.map(|command| Lie::Command { start: command.start, text: beginning(&command.text) }));
+    let untold = heard.untold();
+    beside.retain(|lie| !matches!(lie, Lie::NoCommand { start, .. } if is_near(&untold, *start)));
+    let mut doubts = match whole {
+        true => Vec::new(),
+        false => std::mem::take(&mut unheard),
+    };
     lies.extend(unheard);
     lies.truncate(most);
+    doubts.extend(beside);
+    let entries = reader.entries().iter();
+    let commands = entries.flat_map(|entry| entry.commands.iter().chain(&entry.running));
+    doubts.extend(commands.filter_map(|command| absurd_end(command, last)));
+    doubts.truncate(most);
     // The first recorders had commands from the shell in the index and nothing of them among the events.
     let tells = drawing > 0 || integrated || heard.any();
     let alike = draws_alike(drawing);
     let (lies, differences) = lies.into_iter().partition(|lie| match lie {
         Lie::Filter { .. } | Lie::Keyframe { .. } | Lie::Keyframes { .. } => alike,
         Lie::Command { .. } => tells,
-        Lie::NoCommand { .. } => true,
+        Lie::NoCommand { .. } | Lie::End { .. } => true,
     });
     // Nobody goes on from those of another generation.
     let unchecked = if alike { keyframes.unchecked } else { Vec::new() };
-    Ok(Audit { lies, differences, unchecked })
+    Ok(Audit { lies, differences, doubts, unchecked })
 }
 
-/// Whether all that the shell told of should be in the index. What did not fit says so, and so does what was late or failed.
-fn has_every_command(entries: &[Entry]) -> bool {
-    let waived = |entry: &Entry| {
-        entry.left_out.commands > 0 || entry.given_up.is_some_and(|reason| reason != GivenUp::Flood)
+/// Whether all that the shell told of should be in the index. What did not fit says so, and so does what failed. What was late is told
+/// with the next segment, so that only at the very end something may be missing for that: `late` says that it is no reason.
+fn has_every_command(entries: &[Entry], late: bool) -> bool {
+    let excuses = |reason| match reason {
+        GivenUp::Flood => false,
+        GivenUp::Late => !late,
+        _ => true,
     };
+    let waived = |entry: &Entry| entry.left_out.commands > 0 || entry.given_up.is_some_and(excuses);
     let left_out = |command: &Command| command.flags.iter().any(|flag| is_of(flag, LEFT_OUT));
     !entries.iter().any(waived) && !entries.iter().flat_map(|entry| &entry.commands).any(left_out)
+}
+
+/// What is said of a command that cannot have ended when the index says, in a recording whose last event is at `last` (milliseconds).
+fn absurd_end(command: &Command, last: u64) -> Option<Lie> {
+    let (start, end) = (command.start, command.end?);
+    let absurd = end < start || end > last.saturating_add(AFTERWARDS);
+    absurd.then(|| Lie::End { start, end, text: beginning(&command.text) })
 }
 
 /// As much of a text as is told of it.

@@ -26,6 +26,17 @@ struct Run {
     told: bool,
 }
 
+/// A command that the shell told of and the index does not have under its text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Missing {
+    /// When it was told of, milliseconds since the start of the session.
+    pub(super) start: u64,
+    /// What was told.
+    pub(super) text: String,
+    /// The index has another one that began about then, which may stand for it: see [`Heard::untold`].
+    pub(super) beside: bool,
+}
+
 /// The commands of an index, and which of them were heard of.
 pub(super) struct Heard {
     key: RandomState,
@@ -43,7 +54,8 @@ impl Heard {
     /// Of these entries, before anything was heard.
     pub(super) fn new(entries: &[Entry]) -> Self {
         let key = RandomState::new();
-        let commands = || entries.iter().flat_map(|entry| &entry.commands);
+        // What had not ended when what makes the index was late last is told as that.
+        let commands = || entries.iter().flat_map(|entry| entry.commands.iter().chain(&entry.running));
         let mut starts: Vec<(u64, bool)> = commands().map(|command| (command.start, false)).collect();
         starts.sort_unstable();
         starts.dedup();
@@ -74,8 +86,8 @@ impl Heard {
         Self { key, runs, starts, runs_now: None, any: false }
     }
 
-    /// Hears what was said at `time`. Gives the text of a command of which the index has nothing.
-    pub(super) fn hear(&mut self, time: Duration, said: Said) -> Option<(u64, String)> {
+    /// Hears what was said at `time`. Gives a command that the index does not have.
+    pub(super) fn hear(&mut self, time: Duration, said: Said) -> Option<Missing> {
         let start = match said {
             Said::Mark(Mark::Start(start)) => start,
             Said::Mark(Mark::End { .. }) => {
@@ -92,8 +104,8 @@ impl Heard {
                 // At whatever time: such a start may be read at the very end. An index that hides a command behind this hides no more than
                 // that it ran again, and can do so only in a shell that does not tell of ends.
                 let again = self.runs_now.replace(digest) == Some(digest);
-                let known = self.told(ms, &text) || self.begins(ms);
-                (!known && !again && !self.lasts(ms, &text)).then_some((ms, text))
+                let known = self.told(ms, &text) || again || self.lasts(ms, &text);
+                (!known).then(|| Missing { start: ms, text, beside: self.begins(ms) })
             }
             None => {
                 if start.unlisted {
@@ -138,6 +150,14 @@ impl Heard {
         })
     }
 
+    /// When those commands of the index began, in order, of which nothing was heard under their text: each may stand for one that was told
+    /// of under another. Those that were heard of stand for themselves.
+    pub(super) fn untold(&self) -> Vec<u64> {
+        let mut starts: Vec<u64> = self.runs.iter().filter(|run| !run.told).map(|run| run.start).collect();
+        starts.sort_unstable();
+        starts
+    }
+
     /// Whether a command of the index began about now.
     fn begins(&self, ms: u64) -> bool {
         let near = near(ms);
@@ -152,6 +172,13 @@ impl Heard {
         let last = after.checked_sub(1).and_then(|last| self.runs.get(last));
         last.is_some_and(|run| run.text == text && run.ends >= ms)
     }
+}
+
+/// Whether one of these times, which are in order, is about this one.
+pub(super) fn is_near(times: &[u64], ms: u64) -> bool {
+    let near = near(ms);
+    let from = times.partition_point(|at| at < near.start());
+    times.get(from).is_some_and(|at| at <= near.end())
 }
 
 /// About this time.
@@ -190,13 +217,17 @@ mod tests {
             heard.hear(Duration::from_millis(ms), end());
             heard.hear(Duration::from_millis(ms), start(Some(text), false))
         };
+        let gone = |start, text: &str, beside| Some(Missing { start, text: text.into(), beside });
         assert_eq!(missing(997, "ls"), None);
         // Something else began then, and that it is not what was told is found in the index.
-        assert_eq!(missing(1503, "rm"), None);
+        assert_eq!(missing(1503, "rm"), gone(1503, "rm", true));
         assert_eq!(missing(2000, "ls"), None, "the second one still runs");
-        assert_eq!(missing(5001, "ls"), Some((5001, "ls".into())));
-        assert_eq!(missing(2500, "id; who"), Some((2500, "id; who".into())));
+        assert_eq!(missing(5001, "ls"), gone(5001, "ls", false));
+        assert_eq!(missing(2500, "id; who"), gone(2500, "id; who", false));
         assert_eq!(missing(9000, "id; who"), None);
+        // "ls" of 1000 was heard of; the other two may be what was told under other names.
+        assert_eq!(heard.untold(), [1500, 3000]);
+        assert!(is_near(&heard.untold(), 1503) && !is_near(&heard.untold(), 1000));
         let forged = |heard: &Heard| commands.iter().map(|c| heard.is_forged(c)).collect::<Vec<_>>();
         assert!(heard.any());
         assert_eq!(forged(&heard), [false, false, true, true]);
@@ -208,7 +239,9 @@ mod tests {
     fn a_text_that_is_told_again_before_an_end_is_the_same_command_whenever_it_is_read() {
         let commands = vec![ran(577, Some(584), "echo a"), ran(900, Some(910), "rm")];
         let mut heard = Heard::new(&[Entry { commands: commands.clone(), ..Entry::default() }]);
-        let mut missing = |ms, said| heard.hear(Duration::from_millis(ms), said).map(|(at, _)| at);
+        let mut missing = |ms, said| {
+            heard.hear(Duration::from_millis(ms), said).filter(|gone| !gone.beside).map(|gone| gone.start)
+        };
         for at in [578, 585, 585, 700] {
             assert_eq!(missing(at, start(Some("echo a"), false)), None);
         }

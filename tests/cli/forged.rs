@@ -111,6 +111,25 @@ fn a_command_of_which_the_shell_did_not_tell_makes_a_recording_altered() {
     assert!(matches!(recording.events[1].1, Payload::Other { .. }));
 }
 
+#[test]
+fn what_no_recorder_writes_is_told_beside_the_verdict() {
+    let ended = Command { end: Some(0), ..ran("vi", Source::Screen) };
+    let (verdict, text) = verified(&Recording::default(), Vec::new(), vec![ended]);
+    assert_eq!(verdict["verdict"], "intact", "{text}");
+    let told = "in the index a command ends before it began: vi";
+    assert_eq!(verdict["doubts"], serde_json::json!([told]), "{text}");
+    assert!(verdict["detail"].as_str().unwrap().ends_with(&format!("; but {told}")), "{text}");
+    for (apart, is_told) in [(0, false), (599, false), (-599, false), (601, true), (-601, true)] {
+        let home = Home::new();
+        home.record(&Recording { clock_apart: apart * 1000, ..Recording::default() });
+        let ran = home.run(&["verify", "--json", "last"]).exits(0);
+        let verdict: Value = serde_json::from_str(&ran.text()).unwrap();
+        let told = "its header says that it began at 2026-11-22 ";
+        let doubts = verdict["doubts"].as_array().unwrap().iter().filter_map(Value::as_str);
+        assert_eq!(doubts.filter(|doubt| doubt.starts_with(told)).count(), usize::from(is_told), "{ran}");
+    }
+}
+
 /// The recording tells the size of its terminal twice: whoever drew a small one would not see what scrolled out of it.
 #[test]
 fn what_is_shown_is_found_whatever_size_the_cast_inside_tells() {

@@ -169,6 +169,8 @@ pub(crate) fn ran(command: &mut Process, args: &[&str]) -> Ran {
 /// A session to be written.
 pub(crate) struct Recording {
     pub(crate) start: i64,
+    /// Milliseconds by which the clocks in it are ahead of that.
+    pub(crate) clock_apart: i64,
     pub(crate) user: &'static str,
     pub(crate) host: &'static str,
     pub(crate) reason: &'static str,
@@ -190,6 +192,7 @@ impl Default for Recording {
         let output = |text: &str| Payload::Output(text.as_bytes().to_vec());
         Self {
             start: 1_795_356_192_000,
+            clock_apart: 0,
             user: "alice",
             host: "web-3",
             reason: "rotate certs",
@@ -265,9 +268,8 @@ impl Recording {
             if writer.segment_due(last) {
                 writer.end_segment(last, Extras::default()).unwrap();
             }
-            writer
-                .begin(Anchor { at: *at, utc: self.start + i64::try_from(*at).unwrap(), boot: 0 }, None)
-                .unwrap();
+            let utc = self.start + self.clock_apart + i64::try_from(*at).unwrap();
+            writer.begin(Anchor { at: *at, utc, boot: 0 }, None).unwrap();
             writer.push(&Event::new(last, payload.clone())).unwrap();
         }
         more(&mut writer, self.start);

@@ -3,7 +3,7 @@
 use crate::corpus::long_session;
 use crate::made::{Made, Plan, output};
 use sealcast::cast::{Command, Event, Source};
-use sealcast::container::{LeftOut, Meta, Reader};
+use sealcast::container::{GivenUp, LeftOut, Meta, Reader};
 use sealcast::search::audit::{Audit, Lie, audit};
 use sealcast::search::{Field, Fields, Hit, Options, Query, Style};
 use sealcast::shell::marks::{Mark, Start};
@@ -83,6 +83,48 @@ fn filters_and_keyframes_that_lie_are_found_and_honest_ones_are_not() {
     ] {
         let plan = Plan { commands, meta: meta.clone(), left_out, ..Plan::new((80, 24), &events) };
         assert_eq!(lies(plan), expected);
+    }
+}
+
+#[test]
+fn what_proves_nothing_and_no_recorder_writes_is_a_doubt() {
+    let made = Made::new();
+    let start = |ms, text: &str| {
+        let mark = Mark::Start(Start { text: Some(text.into()), ..Start::default() });
+        Event::new(Duration::from_millis(ms), Said::Mark(mark).payload())
+    };
+    let events =
+        [output(0, "$ "), start(1000, "ls"), start(2000, "id"), start(2002, "who"), output(3000, "end")];
+    let ran = |start, end, text: &str| {
+        let (text, end) = (text.into(), Some(end));
+        Command { text, start, end, source: Source::Shell, ..Command::default() }
+    };
+    let (ls, id, who) = (ran(1000, 1900, "ls"), ran(2000, 2002, "id"), ran(2001, 2900, "who"));
+    let all = [ls.clone(), id.clone(), who.clone()];
+    let gone = |start, text: &str| Lie::NoCommand { start, text: text.into() };
+    let ends = |end, text: &str| Lie::End { start: 1000, end, text: text.into() };
+    let late = Some(GivenUp::Late);
+    for (commands, given_up, expected) in [
+        (all.to_vec(), None, vec![]),
+        (all.to_vec(), late, vec![]),
+        // Another one began about then, which was told of as well.
+        (vec![ls.clone(), id.clone()], None, vec![gone(2002, "who")]),
+        (vec![ls.clone(), who.clone()], None, vec![gone(2000, "id")]),
+        // The index says that it was late, which is no reason to have less but at the end.
+        (vec![ls.clone()], late, vec![gone(2000, "id"), gone(2002, "who")]),
+        (vec![ls.clone(), id.clone()], late, vec![gone(2002, "who")]),
+        // One that says that it lacks commands is believed.
+        (vec![ls], Some(GivenUp::Failed), vec![]),
+        (vec![ran(1000, 999, "ls"), id.clone(), who.clone()], None, vec![ends(999, "ls")]),
+        (vec![ran(1000, 3_603_001, "ls"), id.clone(), who.clone()], None, vec![ends(3_603_001, "ls")]),
+        (vec![ran(1000, 3_603_000, "ls"), id, who], None, vec![]),
+    ] {
+        let meta = Meta { in_force: [("shell-integration".into(), "bash".into())].into(), ..Meta::default() };
+        let recording = made.add(Plan { commands, meta, given_up, ..Plan::new((80, 24), &events) });
+        let mut reader = Reader::open(recording.open().unwrap()).unwrap();
+        made.opener.open_content(&mut reader).unwrap();
+        let found = audit(&mut reader, 100, |_| ()).unwrap();
+        assert_eq!(found, Audit { doubts: expected, ..Audit::default() });
     }
 }
 
