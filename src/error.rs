@@ -175,6 +175,18 @@ fn of_cause(error: &(dyn std::error::Error + 'static)) -> Option<&'static str> {
 const LEADS_TO_NOTHING: &str =
     "it is a symbolic link that leads to nothing: what it leads to may not be mounted";
 
+/// What to do about a recording that is damaged.
+pub const HOW_MUCH_IS_GOOD: &str = "`sealcast verify` says how much of it is good";
+
+/// What root does where others cannot read what they need to.
+pub const LET_READ: &str = "root makes files readable with `chmod 644`, directories with `chmod 755`";
+
+/// What to do about what is no file.
+const NAME_A_FILE: &str = "name a file";
+
+/// What to do about a file that is to be read as text, and is none.
+const NO_TEXT: &str = "what is in it is no text: see that it is the file that is meant";
+
 /// What to do where there is no room.
 const MAKE_ROOM: &str = "make room, or choose another place";
 
@@ -219,7 +231,8 @@ impl From<crate::sys::Error> for Error {
             Io::PermissionDenied => {
                 told.hint("`ls -ld` it and the directories above it: they show who may do this")
             }
-            Io::IsADirectory | Io::InvalidInput => told.hint("name a file"),
+            Io::IsADirectory | Io::InvalidInput => told.hint(NAME_A_FILE),
+            Io::InvalidData if error.operation == "read" => told.hint(NO_TEXT),
             Io::NotSeekable | Io::Unsupported => told.hint("use a file on an ordinary file system"),
             _ => told,
         }
@@ -245,9 +258,7 @@ impl From<container::Error> for Error {
             C::Truncated { .. } => {
                 told.hint("it was cut before anything that was recorded: look for another copy of it")
             }
-            C::Format { .. } | C::NotAuthentic { .. } => {
-                told.hint("`sealcast verify` says how much of it is good")
-            }
+            C::Format { .. } | C::NotAuthentic { .. } => told.hint(HOW_MUCH_IS_GOOD),
             C::TooMuch(_) => told
                 .hint("give fewer and shorter labels, or keep fewer variables (run.env.keep) or recipients"),
             C::Locked => told.hint("name your identity file with --identity"),
@@ -410,11 +421,17 @@ impl From<policy::Error> for Error {
                 if cause.kind() == std::io::ErrorKind::PermissionDenied
                     && crate::sys::ids::effective_uid() != 0 =>
             {
-                Self::from_source(Kind::System, &error).hint(
-                    "everybody who records must be able to read it: root makes files readable with `chmod 644`, directories with `chmod 755`",
-                )
+                let told = Self::from_source(Kind::System, &error);
+                told.hint(format!("everybody who records must be able to read it: {LET_READ}"))
             }
-            P::System(_) => Self::from_source(Kind::System, &error),
+            P::System(cause) => {
+                let told = Self::from_source(Kind::System, &error);
+                match cause.kind() {
+                    std::io::ErrorKind::IsADirectory | std::io::ErrorKind::InvalidInput => told.hint(NAME_A_FILE),
+                    std::io::ErrorKind::InvalidData => told.hint(NO_TEXT),
+                    _ => told,
+                }
+            }
             P::File { problems, .. } => {
                 let told = Self::from_source(Kind::Input, &error);
                 match problems.first().and_then(|problem| problem.hint.clone()) {

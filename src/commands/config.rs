@@ -16,7 +16,7 @@ use super::recordings::{keys_of_host, public_half, read_text};
 use crate::console::{Column, Style, Table};
 use crate::container::cert::NAMESPACE;
 use crate::crypto::known_keys::Trust;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, LET_READ, Result};
 use crate::exec;
 use crate::policy::{self, ExecTrace, Policy, Profile};
 use crate::record::take;
@@ -127,11 +127,8 @@ fn check(context: &Context, file: Option<&Path>) -> Result<()> {
     let mut findings = surroundings(&policy);
     if file.is_none() {
         findings.extend(sys::trust::closed_to_others(path, sys::trust::Right::Read).map(|closed| {
-            let what = format!(
-                "only root can record: others cannot read {} (files are made readable with `chmod 644`, directories with `chmod 755`)",
-                closed.display()
-            );
-            Finding::note(what)
+            let what = format!("only root can record: others cannot read {}", closed.display());
+            Finding { hints: vec![LET_READ.to_owned()], ..Finding::note(what) }
         }));
         if sys::ids::effective_uid() == 0
             && let Ok(ourselves) = std::env::current_exe().and_then(|path| path.canonicalize())

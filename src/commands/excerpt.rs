@@ -8,7 +8,7 @@ use super::part::{begin_at, is_no_screen, part_of, screen_at, sized, tell_end, w
 use super::recordings::{Opened, name};
 use crate::cast::{Event, Payload, Trust, millis};
 use crate::console::Progress;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, HOW_MUCH_IS_GOOD, Kind, Result};
 use crate::export::{Exporter, Format, Losses};
 use crate::replay::{Recording, Replay};
 use crate::search::{Hit, Meanwhile, Options, Query, search_until};
@@ -39,6 +39,8 @@ pub(super) struct Excerpt {
     pub(super) more: u64,
     /// Why there may be more than was found.
     pub(super) fault: Option<String>,
+    /// What to do about that.
+    pub(super) hints: Vec<String>,
 }
 
 impl Excerpt {
@@ -63,6 +65,7 @@ impl Excerpt {
         });
         let answer = answer.ok_or_else(|| Error::new(Kind::System, "nothing was searched"))?;
         let (fault, looked) = (answer.fault, answer.segments > 0);
+        let hints = answer.trouble.map_or_else(Vec::new, |trouble| Error::from(trouble).hints().to_vec());
         let (hits, more) = answer.found.map(|found| (found.hits, found.more)).unwrap_or_default();
         let parts = parts(&hits, around);
         if parts.is_empty() {
@@ -73,7 +76,7 @@ impl Excerpt {
                     "not be searched"
                 };
                 let what = format!("{} could {what}: {fault}", name(found));
-                return Err(Error::new(Kind::Input, what));
+                return Err(hints.into_iter().fold(Error::new(Kind::Input, what), Error::hint));
             }
             let what = match hits.len() {
                 0 => "nothing like that is in the recording",
@@ -81,7 +84,7 @@ impl Excerpt {
             };
             return Err(Error::new(Kind::No, what));
         }
-        Ok(Self { parts, hits: hits.iter().filter(|hit| hit.time.is_some()).count(), more, fault })
+        Ok(Self { parts, hits: hits.iter().filter(|hit| hit.time.is_some()).count(), more, fault, hints })
     }
 
     /// How many parts it has.
@@ -175,7 +178,7 @@ impl Excerpt {
         }
         // What could be read is whole for those who play it.
         let (losses, _) = exporter.finish().map_err(wrote)?;
-        fault.map_or(Ok(losses), |fault| Err(failed(&fault)))
+        fault.map_or(Ok(losses), |fault| Err(failed(&fault).hint(HOW_MUCH_IS_GOOD)))
     }
 }
 

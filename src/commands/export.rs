@@ -121,7 +121,7 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
     let opened = match &args.hits {
         Some(pattern) => {
             let excerpt = find(context, args, pattern, &opened, &opener)?;
-            in_part.clone_from(&excerpt.fault);
+            in_part = excerpt.fault.clone().map(|fault| (fault, excerpt.hints.clone()));
             What::Parts(excerpt, opened)
         }
         None => What::Whole(opened),
@@ -142,9 +142,10 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
         console.note(format!("{why}: there may have been more than could be searched"));
     }
     // Only now: what was found is written.
-    let in_part = in_part.map_or(Ok(()), |fault| {
+    let in_part = in_part.map_or(Ok(()), |(fault, hints)| {
         let told = Error::new(Kind::Input, format!("{name} could only in part be searched: {fault}"));
-        Err(told.hint("what was found is written; there may be more"))
+        let told = told.hint("what was found is written; there may be more");
+        Err(hints.into_iter().fold(told, Error::hint))
     });
     both(in_part, kept)
 }

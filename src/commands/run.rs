@@ -385,9 +385,10 @@ fn restrictions(policy: &Policy) -> Result<Restrictions> {
 
 fn ask_reason(context: &Context) -> Result<String> {
     let refused = || Error::from(elevate::Error::NoReason);
-    let answer = ask::Terminal::new(Arc::clone(&context.console))
-        .answer("Reason for this session:")
-        .map_err(|error| refused().hint(format!("{error}: it must be an argument")))?;
+    let answer =
+        ask::Terminal::new(Arc::clone(&context.console)).answer("Reason for this session:").map_err(
+            |error| refused().hint(format!("{error}: it must be an argument; over ssh, `ssh -t` gives one")),
+        )?;
     match text::lossless(&answer).trim() {
         reason if text::is_seen(reason) => Ok(reason.to_owned()),
         _ => Err(refused()),

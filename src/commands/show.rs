@@ -9,7 +9,7 @@ use crate::cast::{Command, Gap, Missing, Source};
 use crate::console::{Column, Style, Table};
 use crate::container::{Entry, GivenUp, Header, LeftOut, Meta, ORIGIN_WITNESSED, Opening};
 use crate::crypto::recipient::told_of;
-use crate::error::{Context as _, Error, Kind, Result};
+use crate::error::{Context as _, Error, HOW_MUCH_IS_GOOD, Kind, Result};
 use crate::shell::alone;
 use crate::shell::notices::{is_over, is_plain, kind, of_gaps};
 use crate::store::seal;
@@ -91,7 +91,7 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
                 false => Ok(()),
                 true => Err(Error::new(Kind::Input, "what is sealed could not be read")
                     .while_doing(opened.name())
-                    .hint("`sealcast verify` says how much of it is good")),
+                    .hint(HOW_MUCH_IS_GOOD)),
             }
         }
     }

@@ -77,6 +77,18 @@ fn directories_missing_files_and_fifos_are_refused_at_once() {
         assert!(told.err.contains("hint: check the name"), "{told}");
         assert!(!told.err.contains("personal mode"), "{told}");
     }
+    write(&home.path("bytes"), b"\xff\xfe\x00");
+    let no_text = "hint: what is in it is no text";
+    for (name, said, hint) in [
+        ("dir.scast", "it is a directory", "hint: name a file"),
+        ("bytes", "valid UTF-8", no_text),
+        ("/dev/null", "not a regular file", "hint: name a file"),
+    ] {
+        for args in [["config", "check", name], ["config", "show", name]] {
+            let told = home.run(&args).exits(2);
+            assert!(told.err.contains(said) && told.err.contains(hint), "{told}");
+        }
+    }
     home.run(&["show", "./nowhere.scast"]).exits(2).complains("No such file");
     let fifo = home.path("fifo.scast");
     assert!(std::process::Command::new("mkfifo").arg(&fifo).status().unwrap().success());

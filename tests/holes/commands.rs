@@ -207,10 +207,12 @@ fn an_exported_part_goes_on_behind_a_hole_and_says_so() {
         assert!(code == 0 && said.contains("whole 2.0") && !said.contains(DAMAGED), "{format}: {said}");
         let (code, said) = export(&holed, "whole 0.0", "60", format);
         assert!(code == 2 && said.contains("whole 0.2"), "{format}: {code} {said}");
+        assert!(said.contains("`sealcast verify` says how much of it is good"), "{format}: {said}");
         assert_eq!((said.contains(DAMAGED), said.contains("whole 2.0")), (told, told), "{format}: {said}");
         let (code, said) = export(&holed, "whole 0.1", "1", format);
         let in_part = said.contains("could only in part be searched");
         assert!(code == 2 && in_part && !said.contains(DAMAGED), "{format}: {code} {said}");
+        assert!(said.contains("`sealcast verify` says how much of it is good"), "{format}: {said}");
     }
     // What is shown behind it begins with the screen, where that is known.
     let mut steps = damage::small_steps("whole");
