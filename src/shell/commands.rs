@@ -17,6 +17,7 @@ mod prompts;
 mod so_far;
 mod start;
 mod through;
+mod unanswered;
 mod unread;
 mod unstarted;
 
@@ -229,6 +230,7 @@ impl Tracker {
     pub fn output(&mut self, time: u64, bytes: &[u8], screen: &mut impl Screen) {
         if std::mem::take(&mut self.typing.fresh) {
             self.typing.stood = screen.line();
+            self.look_for_unanswered();
             self.look_at_once();
         }
         let mut rest = bytes;
@@ -303,6 +305,9 @@ impl Tracker {
         self.typing.at_once = self.typing.enters > 0 || matches!(self.place, Place::Running(_));
         self.typing.drawn = None;
         self.typing.pasted_inside.entered(self.typing.enters);
+        if !self.typing.fresh {
+            self.typing.unanswered.comes(time, self.typing.enters);
+        }
         if self.typing.enters == 0 {
             (self.typing.at, self.typing.returning) = (time, None);
         }

@@ -553,3 +553,61 @@ fn what_of_a_paste_is_only_counted_is_told_with_the_line_that_had_it_and_with_no
         assert_eq!(flags.last(), Some(&("systemctl stop prod", 0)), "{at_once}: {entries:?}");
     }
 }
+
+/// As in an editor, and as `read -s` has it: an entry behind them had their time, and they were told as lines that were typed on.
+#[test]
+fn what_an_editor_had_is_no_line_of_the_command_behind_it() {
+    const P: &str = "root@h:~# ";
+    let (full, over) = ("\x1b[?1049h\x1b[2J~\r\n~", "\x1b[?1049l");
+    for (shell, inside) in [("bash", true), ("bash", false), ("sh", false)] {
+        for keys in [full, ""] {
+            let mut seat = Seat::new(shell);
+            let ran = |seat: &mut Seat, line: &str| {
+                seat.types(line);
+                if !inside && shell == "bash" {
+                    seat.starts(line);
+                }
+            };
+            let prompt = |seat: &mut Seat| {
+                if inside {
+                    seat.shows(P)
+                } else {
+                    seat.whole_prompt(P)
+                };
+            };
+            if inside {
+                seat.whole_prompt("$ ").types("sudo -s").starts("sudo -s");
+            }
+            prompt(&mut seat);
+            ran(&mut seat, "true");
+            prompt(&mut seat);
+            ran(&mut seat, "edit f");
+            seat.shows(keys);
+            for _ in 0..3 {
+                seat.time += 60_000;
+                seat.tracker.entered(seat.time);
+                if keys == full {
+                    // As in a paste.
+                    seat.tracker.entered(seat.time);
+                }
+                seat.shows(&format!("{keys}\x1b[H"));
+            }
+            seat.shows(over);
+            prompt(&mut seat);
+            seat.time += 1_000;
+            let typed = seat.time;
+            ran(&mut seat, "seq 5");
+            let times = typed..=typed + 1_000;
+            seat.shows("1\r\n2\r\n3\r\n4\r\n5\r\n");
+            prompt(&mut seat);
+            ran(&mut seat, "date");
+            prompt(&mut seat);
+            let mut commands = seat.tracker.finish(seat.time, Some(0)).commands;
+            commands.sort_by_key(|command| command.start);
+            let last = commands.iter().map(|c| (c.text.as_str(), c.flags.len())).rev().take(2);
+            assert_eq!(last.collect::<Vec<_>>(), [("date", 0), ("seq 5", 0)], "{shell} {inside} {keys:?}");
+            let start = commands[commands.len() - 2].start;
+            assert!(times.contains(&start), "{shell} {inside} {keys:?}: {start} {times:?}");
+        }
+    }
+}

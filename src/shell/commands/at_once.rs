@@ -88,7 +88,7 @@ impl Tracker {
     }
 
     /// What stands behind the last prompt, or one like it, with which a line begins.
-    fn behind_prompt<'a>(&self, line: &'a str) -> Option<&'a str> {
+    pub(super) fn behind_prompt<'a>(&self, line: &'a str) -> Option<&'a str> {
         let last = self.typing.last.trim_end();
         let like = Some(prompt_of(line)).filter(|prompt| is_like(prompt, last));
         line.strip_prefix(Some(last).filter(|last| !last.is_empty() && line.starts_with(last)).or(like)?)

@@ -5,6 +5,7 @@
 
 use super::at_once::AtOnce;
 use super::pasted::Pasted;
+use super::unanswered::Unanswered;
 use super::unstarted::Standing;
 use super::{Place, Span, Tracker};
 use crate::cast::{Command, Source, Trust};
@@ -46,6 +47,8 @@ pub(super) struct Typing {
     pub(super) enters: u32,
     /// Time of the first of them.
     pub(super) at: u64,
+    /// Which of them no line is to come for.
+    pub(super) unanswered: Unanswered,
     /// Lines of the command so far.
     pub(super) lines: Vec<String>,
     /// What was pasted as one of several.
