@@ -498,16 +498,16 @@ impl Subject<'_> {
         };
         inside.unlike = !self.alike && reader.entries().iter().any(|entry| !entry.filter.is_empty());
         for range in ranges(wanted, reader.entries(), self.alike) {
-            let (mut part, mut blind) = (Some(range.clone()), false);
+            let (mut part, mut blind) = (Some(range.clone()), None);
             while let Some(now) = part.take() {
                 let stopped = scan.range(reader, now, blind, found, cancelled);
                 if cancelled() || scan.has_enough(found) {
                     break;
                 }
                 // Behind what cannot be read: on an empty screen until it is known again. What was being typed is not.
-                if let Some(behind) = stopped.filter(|behind| *behind < range.end) {
+                if let Some((behind, size)) = stopped.filter(|(behind, _)| *behind < range.end) {
                     found.typed = (behind, Typed::default());
-                    (part, blind) = (Some(behind..range.end), true);
+                    (part, blind) = (Some(behind..range.end), Some(size));
                 }
             }
             if cancelled() || scan.has_enough(found) {

@@ -22,11 +22,11 @@ const MOST_COMPARED: usize = 100_000_000;
 
 impl Scan<'_> {
     /// Finds for the hits from number `from` on when their text first stood on the screen: not the line, but what was found
-    /// in it, and there: the same text may stand higher up.
+    /// in it, and there: the same text may stand higher up. As for [`Scan::range`], what is before a range that is read blind cannot be.
     pub(super) fn moments(
         &self,
         reader: &mut Reader<SharedFile>,
-        range: Range<usize>,
+        (range, blind): (Range<usize>, Option<(u16, u16)>),
         found: &mut Findings,
         from: usize,
         cancelled: &dyn Fn() -> bool,
@@ -52,8 +52,9 @@ impl Scan<'_> {
             self.alike && begins_anew(entry) && Duration::from_millis(entry.tally.start) <= first
         };
         let entries = reader.entries();
-        let start = (0..range.end).rev().find(|segment| entries.get(*segment).is_some_and(before));
-        let range = start.unwrap_or(0)..range.end;
+        let earliest = blind.map_or(0, |_| range.start);
+        let start = (earliest..range.end).rev().find(|segment| entries.get(*segment).is_some_and(before));
+        let range = start.unwrap_or(earliest)..range.end;
         let mut waiting = Waiting {
             scan: self,
             hits: &mut found.hits,
@@ -65,7 +66,7 @@ impl Scan<'_> {
             text: String::new(),
         };
         // Only the screen is followed: what scrolls through while nothing is waited for is not drawn.
-        let mut shown = Shown::new(self.canvas).skim();
+        let mut shown = self.empty(blind).skim();
         let (mut last, mut changed, mut anew) = (None, true, false);
         // What cannot be read has been told of already.
         let _ = events(reader, Segments::alone(&range), |step| match step {

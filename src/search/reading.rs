@@ -172,22 +172,22 @@ impl Wanted for Wants<'_> {
 }
 
 impl Scan<'_> {
-    /// Reads a range and adds what it finds; `blind`, where the screen at its start is not known, on an empty one. Gives the first
-    /// segment behind the one at which it stopped, where that cannot be read.
+    /// Reads a range and adds what it finds; `blind`, where the screen at its start is not known, on an empty one of this size. Gives
+    /// the first segment behind the one at which it stopped, where that cannot be read, and the size of its terminal there.
     pub(super) fn range(
         &self,
         reader: &mut Reader<SharedFile>,
         range: Range<usize>,
-        blind: bool,
+        blind: Option<(u16, u16)>,
         found: &mut Findings,
         cancelled: &dyn Fn() -> bool,
-    ) -> Option<usize> {
+    ) -> Option<(usize, (u16, u16))> {
         let (from, before) = (found.hits.len(), found.read);
         found.begin(None);
         let enough = Cell::new(self.has_enough(found));
         let mut wanted = Wants { scan: self, enough: &enough, ahead: Vec::new() };
-        let mut shown = Sieve::new(Shown::new(self.canvas).again());
-        let mut blank = blind || range.start == 0;
+        let mut shown = Sieve::new(self.empty(blind).again());
+        let mut blank = blind.is_some() || range.start == 0;
         // A keyframe knows nothing of what was not drawn before it.
         let mut refused = None;
         let mut fault = None;
@@ -270,7 +270,7 @@ impl Scan<'_> {
             found.standing = until.is_none();
             shown.reach(until.unwrap_or(Duration::MAX));
         }
-        let last = shown.last();
+        let (last, stood) = (shown.last(), shown.terminal().size());
         if let Some(since) = refused.or(shown.refused())
             && self.on_screen().next().is_some()
             && (self.within)(since, last.max(since))
@@ -285,8 +285,12 @@ impl Scan<'_> {
         }
         found.standing = false;
         // One whose beginning cannot be read has not been counted, and is tried once more, unless it is the first.
-        let behind = || range.start.saturating_add(found.read.saturating_sub(before).max(1));
-        let behind = read.is_err().then(behind);
+        let next = range.start.saturating_add(found.read.saturating_sub(before).max(1));
+        // Of what happened in it the index may tell.
+        let resized =
+            reader.entries().get(next.saturating_sub(1)).and_then(|entry| entry.tally.resizes.last());
+        let size = resized.map_or(stood, |(_, cols, rows)| (*cols, *rows));
+        let behind = read.is_err().then_some((next, size));
         if let Some(error) = read.unwrap_or_else(Some) {
             fault.get_or_insert(error.to_string());
             found.damage.get_or_insert(error);
@@ -295,7 +299,7 @@ impl Scan<'_> {
             found.fault = fault;
         }
         if !found.cancelled {
-            self.moments(reader, range, found, from, cancelled);
+            self.moments(reader, (range, blind), found, from, cancelled);
         }
         found.settled(from);
         if found.ending && !self.first_only {
@@ -303,6 +307,15 @@ impl Scan<'_> {
             found.hits.truncate(told);
         }
         behind
+    }
+
+    /// An empty screen: that of the start, or one of this size.
+    pub(super) fn empty(&self, size: Option<(u16, u16)>) -> Shown {
+        let mut shown = Shown::new(self.canvas);
+        if let Some((cols, rows)) = size {
+            shown.event(&Event::new(Duration::ZERO, Payload::Resize { cols, rows }), &mut |_| ());
+        }
+        shown
     }
 
     /// When something may be drawn again after the segments before number `from`, or the recording ends; `None` where the session

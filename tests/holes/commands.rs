@@ -319,6 +319,45 @@ fn of_a_segment_that_has_all_its_entry_counts_nothing_is_said_to_be_missing() {
     }
 }
 
+/// Where no keyframe tells the screen behind it, all of it is drawn on an empty one.
+#[test]
+fn behind_a_hole_is_drawn_on_a_terminal_of_the_size_that_it_had_there_and_a_hit_has_its_own_time() {
+    let fleet = Fleet::new("web-3");
+    let desk = Desk::new(&fleet);
+    let resize = |ms, cols, rows| Step::At(ms, Payload::Resize { cols, rows });
+    let behind = |text: &str| {
+        let at = |col: u32, word: &str| format!("\x1b[20;{col}H{word}");
+        let mut steps = vec![sample::out(60_000, at(100, text)), sample::out(62_000, at(106, "work\r\n"))];
+        steps.extend(
+            [(63_000, "$ "), (65_000, "echo late"), (67_000, "comer")]
+                .map(|(ms, text)| sample::out(ms, text)),
+        );
+        steps.push(Step::Cut(69_000));
+        steps
+    };
+    let lost = [31_000, 32_000, 33_000, 34_000].map(|ms| sample::out(ms, "lost in the hole\r\n"));
+    for within in [false, true] {
+        let size = if within { resize(33_500, 120, 30) } else { resize(5000, 120, 30) };
+        let mut steps = vec![sample::out(0, "$ begun\r\n")];
+        let (before, hole) = if within { (None, Some(size)) } else { (Some(size), None) };
+        steps.extend(before);
+        steps.push(Step::Cut(9000));
+        steps.extend(lost.clone());
+        steps.extend(hole);
+        steps.push(Step::Cut(39_000));
+        steps.extend(behind("needle"));
+        let cast = CastHeader::new(80, 24);
+        let mut bytes = sample::record(&fleet, &[SlotKind::Root], cast, &steps, true).bytes;
+        let (start, end) = of_second(&bytes, DATA);
+        bytes[usize::midpoint(start, end)] ^= 1;
+        for (text, time) in [("needlework", "+1:02  "), ("latecomer", "+1:07  ")] {
+            let (code, said) = desk.said(&bytes, &["search", "--in", "screen", text, "--store", "store"]);
+            let what = format!("{text}, {within}: {code} {said}");
+            assert!(code == 2 && said.contains("1 hit ") && said.contains(time), "{what}");
+        }
+    }
+}
+
 #[test]
 fn up_to_when_an_altered_recording_is_good_is_said_wherever_it_is_judged() {
     let fleet = Fleet::new("web-3");
