@@ -104,6 +104,19 @@ fn behind_what_cannot_be_read_is_searched_what_stood_there_and_nothing_is_denied
 }
 
 #[test]
+fn behind_what_cannot_be_read_the_terminal_has_the_size_to_which_it_was_changed_there() {
+    let resized = Event::new(ms(9), Payload::Resize { cols: 120, rows: 30 });
+    let wide = "\x1b[20;100Hneedle\x1b[20;106Hwork";
+    let mut app = paused(vec![out(0, "one"), resized, out(9, "lost"), out(18, wide), out(27, "three")]);
+    types(&mut app, "/needlework\n");
+    rest(&mut app);
+    let found: Vec<_> = app.finder.as_ref().unwrap().hits.iter().map(|hit| hit.text.trim()).collect();
+    assert_eq!(found, ["needleworkthree"]);
+    assert_eq!((app.replay.time(), app.replay.terminal().size()), (ms(18), (120, 30)));
+    assert_eq!(app.replay.terminal().row_text(19).trim(), "needlework");
+}
+
+#[test]
 fn no_command_is_denied_flatly_where_the_index_lacks_some_and_no_hits_are_called_all() {
     let text = || "uptime".to_owned();
     let memory = Memory::new((80, 24), None, vec![out(0, "$ uptime")], 1);

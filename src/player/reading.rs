@@ -99,7 +99,8 @@ impl Reading {
                         return true;
                     }
                     if at.holed {
-                        at.pass_hole();
+                        let hole = at.number.saturating_sub(1);
+                        at.pass_hole(replay.outline().resized_in(hole));
                     }
                     if at.number < wanted {
                         // On to the next one, without looking for a keyframe.
@@ -239,9 +240,10 @@ impl At {
         earlier(self.refused, self.transcript.refused())
     }
 
-    /// What comes next goes on from a screen that is not known, and not from the one that stood before.
-    fn pass_hole(&mut self) {
-        let (cols, rows) = self.transcript.terminal().size();
+    /// What comes next goes on from a screen that is not known, and not from the one that stood before. `resized`: to what size its
+    /// terminal was changed meanwhile.
+    fn pass_hole(&mut self, resized: Option<(u16, u16)>) {
+        let (cols, rows) = resized.unwrap_or(self.transcript.terminal().size());
         self.refused = self.refused();
         self.transcript = Transcript::new(cols, rows).settling(self.settle);
         self.blind = true;

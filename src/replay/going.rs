@@ -362,6 +362,9 @@ impl<S: Source> Replay<S> {
     fn enter_behind(&mut self, segment: &Segment) {
         if segment.lacks_events() {
             (self.blind, self.stale) = (true, true);
+            if let Some((cols, rows)) = self.outline().resized_in(self.place.segment) {
+                self.terminal.resize(cols, rows);
+            }
         }
         self.place = Place { segment: self.place.segment.saturating_add(1), event: 0 };
     }

@@ -127,6 +127,14 @@ impl Outline {
         self.spans.partition_point(|span| span.start <= time).saturating_sub(1)
     }
 
+    /// The size that the terminal had last in a segment, where that was changed in it: also of one that cannot be read, the index tells.
+    pub fn resized_in(&self, number: usize) -> Option<(u16, u16)> {
+        let Span { start, end, .. } = self.spans.get(number)?;
+        let later = self.resizes.partition_point(|(at, ..)| at <= end);
+        let (at, cols, rows) = self.resizes.get(later.checked_sub(1)?)?;
+        (at >= start).then_some((*cols, *rows))
+    }
+
     /// The wall clock at a time of the session, milliseconds since 1970-01-01T00:00:00Z.
     pub fn wall(&self, time: Duration) -> Option<i64> {
         let ms = millis(time);
