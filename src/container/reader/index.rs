@@ -3,7 +3,8 @@
 //! Refuses to take an entry that does not open in its place, or is malformed, for nothing: where no later one opens in its own place,
 //! nobody knows how many are missing, and the recording ends there; where one does, all is known but what it said.
 
-use super::{Reader, Walk};
+use super::Reader;
+use super::walk::Walk;
 use crate::cast::{Command, millis};
 use crate::container::chunk::{open_body, read_chunk, split_bound};
 use crate::container::cursor::{Cursor, Lost};
