@@ -15,6 +15,7 @@ mod skipped;
 mod holes {
     mod both;
     mod commands;
+    mod cut;
     mod entries;
     mod rotten;
 }

@@ -306,6 +306,7 @@ fn export(
     // What is kept says itself that it is not whole.
     match (&ended, reader.has_end()) {
         (Some(_), _) => exporter.is_damaged(),
+        (None, false) if reader.ends_unproven() => exporter.ends_unproven(),
         (None, false) => exporter.has_no_end(),
         (None, true) => {}
     }

@@ -53,6 +53,8 @@ pub(super) struct Onward {
     /// The last segment was read to its end, where something is wrong with it.
     over: bool,
     first: Option<container::Error>,
+    /// Where something could not be read, until an event comes.
+    told: Option<u64>,
 }
 
 impl Onward {
@@ -69,7 +71,18 @@ impl Onward {
         let opening = reader.opening()?;
         let alike = draws_alike(opening.meta.drawing);
         let (blind, untold, held) = (false, false, None);
-        Ok(Self { cursor, goes_on, alike, blind, untold, held, holes: 0, over: false, first: None })
+        Ok(Self {
+            cursor,
+            goes_on,
+            alike,
+            blind,
+            untold,
+            held,
+            holes: 0,
+            over: false,
+            first: None,
+            told: None,
+        })
     }
 
     /// Byte offset of the next chunk.
@@ -90,6 +103,7 @@ impl Onward {
             Ok(None) => return Step::End(None),
             Err(error) => return self.hole(reader, error),
         };
+        self.told = None;
         // The clocks of a segment stand before its screen.
         if !self.blind || matches!(event.payload, Payload::Anchor(_)) {
             return Step::Event(event);
@@ -105,7 +119,7 @@ impl Onward {
         Step::Event(event)
     }
 
-    fn hole<R: Read + Seek>(&mut self, reader: &Reader<R>, error: container::Error) -> Step {
+    fn hole<R: Read + Seek>(&mut self, reader: &mut Reader<R>, error: container::Error) -> Step {
         // What the system cannot read now it may read another time.
         let again = matches!(error, container::Error::Io { .. });
         let lost = self.cursor.lost(reader, &error);
@@ -122,6 +136,11 @@ impl Onward {
         if lost == Lost::Events {
             (self.blind, self.untold) = (true, true);
         }
+        // Of a segment whose end is missing, and of one whose beginning is, it is one hole.
+        if self.told.is_some() && self.told == error.offset() {
+            return self.next(reader);
+        }
+        self.told = error.offset();
         self.holes = self.holes.saturating_add(1);
         let told = told(lost, &error);
         self.first.get_or_insert(error);

@@ -194,8 +194,14 @@ pub(super) fn tell_end<W: Write>(
     replay: &mut Replay<Recording<File>>,
     to: Duration,
 ) {
-    if to >= replay.outline().duration() && !replay.source().reader().has_end() {
-        exporter.has_no_end();
+    if to < replay.outline().duration() {
+        return;
+    }
+    let reader = replay.source().reader();
+    match reader.has_end() {
+        true => {}
+        false if reader.ends_unproven() => exporter.ends_unproven(),
+        false => exporter.has_no_end(),
     }
 }
 

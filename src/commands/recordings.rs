@@ -335,6 +335,9 @@ impl Opened {
             (false, None) if self.reader.has_end() => {
                 Some("its end is not that of a closed recording (`sealcast verify` says more)".to_owned())
             }
+            (false, None) if self.reader.ends_unproven() => {
+                Some("its end is not proven, as something before it is missing or damaged".to_owned())
+            }
             (false, None) => Some("it was not closed".to_owned()),
             (false, Some(silent)) if silent < LATELY => Some("it is being recorded".to_owned()),
             (false, Some(silent)) => Some(format!("it is {}", held(silent))),
@@ -346,15 +349,16 @@ impl Opened {
         if self.reader.is_complete() {
             return None;
         }
-        let fault = self.reader.fault().filter(|fault| self.reader.is_hole(fault));
+        let fault = self.reader.index_fault();
         let hole = fault.map(|fault| format!("a part of its index cannot be read ({fault})"));
         let passed = self.reader.passed_over();
         let passed = passed.map(|fault| format!("a part of it cannot be read ({fault})"));
-        if hole.is_none() && self.reader.ends_unproven() {
+        let unproven = self.reader.ends_unproven();
+        if hole.is_none() && unproven {
             return passed.map(|part| format!("{part}: that its index has all its commands is not proven"));
         }
         let end = match self.reader.end_fault() {
-            _ if self.reader.has_end() => None,
+            _ if self.reader.has_end() || unproven => None,
             Some(fault) => Some(format!("it cannot be read on ({fault})")),
             None => self.end_missing(),
         };
@@ -372,6 +376,7 @@ impl Opened {
             (Some(hole), Some(end)) => {
                 (format!("{hole}, and {end}"), format!("that part and of its last one{since}"))
             }
+            (Some(hole), None) if unproven => (hole, "that part, and of more perhaps,".to_owned()),
             (Some(hole), None) => (hole, "that part".to_owned()),
             (None, end) => (end?, format!("its last part{since}")),
         };

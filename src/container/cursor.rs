@@ -100,11 +100,17 @@ struct Inside {
 }
 
 impl Cursor {
-    /// At the start of `segment`, to the end of the recording.
+    /// At the start of `segment`, to the end of the recording. What stands before the first one and does not belong there is met, too.
     ///
     /// # Errors
     /// [`Error::Locked`], [`Error::NoSegment`].
     pub fn new<R: Read + Seek>(reader: &Reader<R>, segment: usize) -> Result<Self, Error> {
+        let cursor = Self::at(reader, segment)?;
+        let offset = reader.hole_before_all().filter(|_| segment == 0).unwrap_or(cursor.offset);
+        Ok(Self { offset, ..cursor })
+    }
+
+    fn at<R: Read + Seek>(reader: &Reader<R>, segment: usize) -> Result<Self, Error> {
         let (offset, content) = reader.segment_start(segment)?;
         // By the table at the end the first segment begins with the file.
         let order = match offset == frame::PROLOGUE_LEN as u64 {
@@ -131,7 +137,7 @@ impl Cursor {
     /// # Errors
     /// As [`Cursor::new`].
     pub fn of_segment<R: Read + Seek>(reader: &Reader<R>, segment: usize) -> Result<Self, Error> {
-        Ok(Self { until: Some(segment.saturating_add(1)), ..Self::new(reader, segment)? })
+        Ok(Self { until: Some(segment.saturating_add(1)), ..Self::at(reader, segment)? })
     }
 
     /// Goes on after the end of a segment, to the end of the next one.
@@ -143,7 +149,7 @@ impl Cursor {
     /// read there is authentic and in its place whatever came before. `false` where none is known.
     pub(crate) fn pass_over<R: Read + Seek>(&mut self, reader: &Reader<R>) -> bool {
         let reached = self.inside.as_ref().map_or(0, |inside| inside.counted.end).max(self.reached);
-        let next = Self::new(reader, self.segment.saturating_add(1));
+        let next = Self::at(reader, reader.segment_behind(self.segment, self.offset));
         // Time does not run backwards over the hole either.
         next.map(|next| *self = Self { reached, ..next }).is_ok()
     }
@@ -217,6 +223,9 @@ impl Cursor {
             }
             if self.order.expect().is_past_final() && self.segment >= reader.segments() && reader.has_end() {
                 return Ok(None);
+            }
+            if self.inside.is_none() && reader.is_missing(self.segment) {
+                return Err(Error::format(self.offset, None, "all of a segment is missing here"));
             }
             let chunk = match reader.chunk(self.offset) {
                 Ok(Some(chunk)) => chunk,
@@ -312,6 +321,8 @@ impl Cursor {
         match inside.zip(reader.counted(self.segment)).is_some_and(is_all) {
             _ if reader.is_hole(error) => Lost::Entry,
             true => Lost::Nothing,
+            // Between two segments, both of which have their place.
+            false if self.inside.is_none() && reader.is_before(self.segment, self.offset) => Lost::Nothing,
             false => Lost::Events,
         }
     }

@@ -7,6 +7,7 @@ use super::check;
 use super::error::Error;
 use super::frame::{self, Frame, Kind};
 use super::limits;
+use std::ops::Range;
 
 /// What is said of a SEG and of an INDEX chunk of which there are more than [`limits::SEGMENTS`] and [`limits::INDEX`].
 pub(super) const SEGMENTS: &str = "more segments than the format allows";
@@ -94,6 +95,19 @@ pub(super) struct Order {
     minor: u16,
 }
 
+/// Chunks that cannot be read.
+#[derive(Clone, Debug)]
+pub(super) struct Skipped {
+    /// The place behind them.
+    pub(super) order: Order,
+    /// Their numbers.
+    pub(super) chunks: Range<u32>,
+    /// The beginning of the segment that goes on behind them is one.
+    pub(super) segment: bool,
+    /// The entry of the segment before them is one.
+    pub(super) entry: bool,
+}
+
 impl Order {
     /// Before a chunk of number `seq`; `None`: whatever the first one says. In a file of this minor version.
     pub(super) fn new(expect: Expect, seq: Option<u32>, minor: u16) -> Self {
@@ -110,12 +124,44 @@ impl Order {
         self.expect
     }
 
-    /// Inside a segment, before a later chunk of it: what lies between cannot be read. `None` where that is not what may come.
-    pub(super) fn skipped_to(&self, frame: &Frame) -> Option<Self> {
-        let is_later = self.seq.is_some_and(|seq| seq < frame.seq);
-        let belongs = self.expect == Expect::More && self.expect.after(frame, self.minor).is_some();
-        (is_later && belongs).then(|| self.elsewhere(Expect::More, Some(frame.seq)))
+    /// Whether segments stand here, or are to come.
+    pub(super) fn is_among_segments(&self) -> bool {
+        matches!(self.expect, Expect::Segment | Expect::More | Expect::Closing)
     }
+
+    /// Whether a chunk with this frame has its place before this one.
+    pub(super) fn is_behind(&self, frame: &Frame) -> bool {
+        self.seq.is_some_and(|seq| frame.seq < seq)
+    }
+
+    /// Among the segments, before the chunk that belongs here, or before a later one: what lies between cannot be read. `None` where no such
+    /// chunk can come later, or how many segments come before it could never be known.
+    pub(super) fn skipped_to(&self, frame: &Frame) -> Option<Skipped> {
+        let first = self.seq.filter(|_| self.is_among_segments())?;
+        let count = frame.seq.checked_sub(first)?;
+        let is_final = frame.flags & frame::FINAL != 0;
+        if frame.kind.is_none() || is_final && count > 0 {
+            return None;
+        }
+        let (mut expect, mut segment, mut entry) = (self.expect, false, false);
+        for _ in 0..=count.min(Self::ROUND) {
+            if expect.after(frame, self.minor).is_some() {
+                let order = self.elsewhere(expect, Some(frame.seq));
+                return Some(Skipped { order, chunks: first..frame.seq, segment, entry });
+            }
+            expect = match expect {
+                Expect::More => Expect::Closing,
+                Expect::Closing => Expect::Segment,
+                _ => Expect::More,
+            };
+            entry |= expect == Expect::Closing;
+            segment |= expect == Expect::More;
+        }
+        None
+    }
+
+    /// Chunks after which every one of a segment may come.
+    const ROUND: u32 = 3;
 
     /// Passes a chunk that stands at `offset`.
     ///

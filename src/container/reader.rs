@@ -27,7 +27,7 @@ use std::sync::Arc;
 
 pub use index::Wanted;
 use index::{Broken, HOLES};
-use walk::Walk;
+use walk::{Gap, Walk};
 
 /// A recording, open for reading. What grows with the recording, or with what is said of it, is shared with the readers
 /// [beside](Reader::beside) it.
@@ -43,6 +43,8 @@ pub struct Reader<R> {
     opening_at: u64,
     closed: bool,
     walk: Walk,
+    /// Where it met what is missing, those behind which no entry has opened yet.
+    gaps: Vec<Gap>,
     keys: Option<Unlocked>,
     index_chain: Option<Chain>,
     opening: Option<Arc<Opening>>,
@@ -62,6 +64,10 @@ pub struct Reader<R> {
     lacks_content: bool,
     /// Those after which none has opened yet.
     unsure: Vec<Broken>,
+    /// How many are missing behind the last that is known.
+    missing: usize,
+    /// Where the first are missing.
+    lacking: Option<Broken>,
     /// The certificate is not the one that the sealed metadata belong to: what is signed says nothing of where the recording ends.
     signed_anew: bool,
 }
@@ -123,8 +129,10 @@ impl<R: Read + Seek> Reader<R> {
                 complete: false,
                 passes_over: false,
                 lost: 0,
+                moved: None,
                 passed: None,
             },
+            gaps: Vec::new(),
             keys: None,
             index_chain: None,
             opening: None,
@@ -137,6 +145,8 @@ impl<R: Read + Seek> Reader<R> {
             holes: Vec::new(),
             lacks_content: false,
             unsure: Vec::new(),
+            missing: 0,
+            lacking: None,
             signed_anew: false,
         };
         let begins = reader.walk;
@@ -283,6 +293,7 @@ impl<R: Read + Seek> Reader<R> {
             opening_at: self.opening_at,
             closed: self.closed,
             walk: self.walk,
+            gaps: Vec::new(),
             keys: self.keys.clone(),
             index_chain: None,
             opening: self.opening.clone(),
@@ -295,6 +306,8 @@ impl<R: Read + Seek> Reader<R> {
             holes: self.holes.clone(),
             lacks_content: self.lacks_content,
             unsure: Vec::new(),
+            missing: 0,
+            lacking: self.lacking.clone(),
             signed_anew: self.signed_anew,
         }
     }
@@ -356,10 +369,12 @@ impl<R: Read + Seek> Reader<R> {
 
     /// Why an index entry cannot be read, the first of them; or [what is wrong with its end](Reader::end_fault).
     pub fn fault(&mut self) -> Option<Error> {
-        match self.holes.first() {
-            Some(hole) if !self.signed_anew => Some(hole.error()),
-            _ => self.end_fault(),
-        }
+        self.index_fault().filter(|_| !self.signed_anew).or_else(|| self.end_fault())
+    }
+
+    /// Why the entry of a segment behind which others can be read cannot be read itself: the first that is damaged, or is missing.
+    pub(crate) fn index_fault(&self) -> Option<Error> {
+        self.holes.first().or(self.lacking.as_ref()).map(Broken::error)
     }
 
     /// Why what stands behind the last chunk that could be read cannot be read, or why its end is not to be believed; `None` where the
@@ -405,9 +420,14 @@ impl<R: Read + Seek> Reader<R> {
         read_chunk(&mut self.source, offset, self.length)
     }
 
-    /// What the index says that a cursor counts in this segment; `None` where its entry is not known yet, or cannot be read.
+    /// What the index says that a cursor counts in this segment, and where it begins: behind what is missing, where it does; `None` where its entry is not known yet, or cannot be read.
     pub(super) fn counted(&self, segment: usize) -> Option<Counted> {
-        self.counted.get(segment).copied().flatten()
+        let sealed = self.counted.get(segment).copied().flatten()?;
+        let begins = self.segments.get(segment).copied().unwrap_or_default();
+        match self.walk.moved {
+            Some(moved) if moved <= begins && !self.closed => Some(Counted { offset: begins, ..sealed }),
+            _ => Some(sealed),
+        }
     }
 
     /// Start of the index chain, once the recording has been unlocked: it opens metadata and index, never the content.
@@ -422,6 +442,31 @@ impl<R: Read + Seek> Reader<R> {
     /// The place of the walk, which knows the version of the file.
     pub(super) fn order(&self) -> Order {
         self.walk.order
+    }
+
+    /// Whether all of a segment is missing: the next one begins where it should.
+    pub(super) fn is_missing(&self, segment: usize) -> bool {
+        let place = |segment: usize| self.segments.get(segment);
+        place(segment).is_some_and(|begins| place(segment.saturating_add(1)) == Some(begins))
+    }
+
+    /// Where what is passed over begins that stands before the first segment.
+    pub(super) fn hole_before_all(&self) -> Option<u64> {
+        self.walk.moved.filter(|moved| !self.closed && self.is_before(0, *moved))
+    }
+
+    /// Whether a place lies before this segment.
+    pub(super) fn is_before(&self, segment: usize, offset: u64) -> bool {
+        self.segments.get(segment).is_some_and(|begins| offset < *begins)
+    }
+
+    /// The first segment that may be read behind a place before this one, or in it, that cannot be.
+    pub(super) fn segment_behind(&self, segment: usize, offset: u64) -> usize {
+        let mut next = if self.is_before(segment, offset) { segment } else { segment.saturating_add(1) };
+        while self.is_missing(next) {
+            next = next.saturating_add(1);
+        }
+        next
     }
 
     /// Where the bytes of a segment begin, and its place in the content chain.

@@ -42,7 +42,7 @@ pub(super) fn behind<R: Read + Seek>(
 ) -> Result<Option<&'static str>, Error> {
     Ok(match next_whole(source, at, length)? {
         Behind::Nothing => None,
-        Behind::Chunk(..) => Some("the chunk reaches past the end, but others stand behind it"),
+        Behind::Chunk(_) => Some("the chunk reaches past the end, but others stand behind it"),
         Behind::TooMuch => Some("the chunk reaches past the end, but more than 64 frames stand behind it"),
     })
 }
@@ -51,8 +51,8 @@ pub(super) fn behind<R: Read + Seek>(
 pub(super) enum Behind {
     /// No whole chunk, as far as one may reach.
     Nothing,
-    /// The first whole chunk: its offset and frame.
-    Chunk(u64, Frame),
+    /// The first whole chunk: its offset.
+    Chunk(u64),
     /// More frames than are looked at, none of them of a whole chunk so far.
     TooMuch,
 }
@@ -78,7 +78,7 @@ pub(super) fn next_whole<R: Read + Seek>(source: &mut R, at: u64, length: u64) -
             return Ok(Behind::TooMuch);
         }
         if frame::crc(bound, body) == frame.crc {
-            return Ok(Behind::Chunk(begins.saturating_add(place as u64), frame));
+            return Ok(Behind::Chunk(begins.saturating_add(place as u64)));
         }
     }
     Ok(Behind::Nothing)

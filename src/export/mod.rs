@@ -34,6 +34,8 @@ pub enum Format {
 /// What an export of a recording that was not closed ends with, where the format has a place for it: a marker in a cast, a line of
 /// kind `open-end` in JSON, a line in brackets in text.
 const OPEN_END: &str = "not closed: what comes after this is missing, or was not recorded yet";
+/// The same where it goes to an end, which what is missing before it keeps from being proven.
+const UNPROVEN: &str = "not closed: something before this is missing or damaged, and so it is not proven that nothing came after it";
 /// What an export of a recording that could not be read to its end ends with, in the same places; the kind is `damaged` in JSON.
 const DAMAGED: &str = "damaged: what comes after this could not be read";
 
@@ -132,6 +134,7 @@ pub struct Exporter<W: Write> {
 #[derive(Clone, Copy)]
 enum Cut {
     Open,
+    Unproven,
     Damaged,
 }
 
@@ -139,6 +142,7 @@ impl Cut {
     fn note(self) -> &'static str {
         match self {
             Self::Open => OPEN_END,
+            Self::Unproven => UNPROVEN,
             Self::Damaged => DAMAGED,
         }
     }
@@ -146,7 +150,7 @@ impl Cut {
     /// The kind of its line of JSON.
     fn kind(self) -> &'static str {
         match self {
-            Self::Open => "open-end",
+            Self::Open | Self::Unproven => "open-end",
             Self::Damaged => "damaged",
         }
     }
@@ -282,6 +286,11 @@ impl<W: Write> Exporter<W> {
     /// From now on what is written says at its end that the recording has none.
     pub fn has_no_end(&mut self) {
         self.cut = Some(Cut::Open);
+    }
+
+    /// From now on what is written says at its end that nobody knows whether that is the end of the recording.
+    pub fn ends_unproven(&mut self) {
+        self.cut = Some(Cut::Unproven);
     }
 
     /// From now on what is written says at its end that the recording cannot be read on, whether it has an end or not.

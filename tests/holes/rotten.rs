@@ -4,9 +4,10 @@ use super::commands::{Desk, of_segment};
 use crate::forge::{CHECK, CLOSES, DATA, INDEX, SEG};
 use crate::sample::{self, Fleet, Recorded};
 use crate::{Bytes, Cursor, Reader, damage, read};
+use sealcast::container::GivenUp;
 
 /// The segment of each chunk; the chunks before the first one are of none.
-fn segments(chunks: &[Vec<u8>]) -> Vec<Option<usize>> {
+pub(super) fn segments(chunks: &[Vec<u8>]) -> Vec<Option<usize>> {
     let (mut begun, mut of) = (0, None);
     let place = |chunk: &Vec<u8>| {
         if chunk[2] == SEG {
@@ -61,10 +62,9 @@ fn what_rots_in_a_recording_that_was_not_closed_costs_its_segment_and_no_other()
         let is_place =
             |told: String| [' ', ':'].iter().any(|end| told.contains(&format!("at byte {start}{end}")));
         assert!(fault.is_some_and(is_place) && !complete, "{what}");
-        // Without the entry of the last segment that has one, nobody knows how many there are; nor where the frame of a chunk is gone with
-        // which a segment begins or ends.
-        let at_border = matches!(kind, SEG | INDEX) || kind == CHECK && closes;
-        let ends = segment == 3 || segment == 2 && kind == INDEX || at_border && !framed;
+        // Without the entry of the last segment that has one, nobody knows how many there are; nor where the frame of the chunk is gone with
+        // which that segment ends.
+        let ends = segment == 3 || segment == 2 && (kind == INDEX || closes && !framed);
         let mut reader = Reader::open(Bytes::new(&bytes)).unwrap();
         reader.unlock(recorded.root).unwrap();
         let last = segment + usize::from(kind != SEG);
@@ -104,16 +104,18 @@ fn many_chunks_in_a_row_that_are_gone_cost_their_segment_and_no_other() {
     assert!(fault.is_some_and(|fault| fault.contains(&format!("at byte {from}: "))));
     let whole = read(&recorded.bytes, recorded.root, true).0;
     assert_eq!((got.entries.len(), &got.events[got.events.len() - 6..]), (3, &whole.events[6..]));
-    // With the entry nobody knows how many segments are between.
-    bytes[from..places[data[data.len() - 1] + 2].1].fill(0);
-    let (got, fault, _) = read(&bytes, recorded.root, true);
-    assert!(fault.is_some() && got.entries.len() == 1, "{fault:?}");
-    // Nor with a border: what comes behind it is not taken for what it is not.
+    // With the entry, and with the beginning of the next segment: the entry of that one tells how many are missing.
     let next = (0..chunks.len()).find(|n| of[*n] == Some(2) && chunks[*n][2] == SEG).unwrap();
-    bytes[from..places[next + 1].1].fill(0);
-    let (got, fault, complete) = read(&bytes, recorded.root, true);
-    assert!(fault.is_some() && !complete && got.entries == whole.entries[..1], "{fault:?}");
-    assert_eq!(got.events, whole.events[..got.events.len()]);
+    for (last, behind) in [(data[data.len() - 1] + 1, 6), (next, 9)] {
+        bytes[from..places[last + 1].1].fill(0);
+        let (got, fault, complete) = read(&bytes, recorded.root, true);
+        assert!(fault.is_some() && !complete, "{fault:?}");
+        assert_eq!((&got.entries[0], &got.entries[2]), (&whole.entries[0], &whole.entries[2]));
+        assert_eq!(got.entries[1].given_up, Some(GivenUp::Unreadable));
+        assert_eq!(got.events[got.events.len() - (12 - behind)..], whole.events[behind..]);
+        let before = got.events.len() - (12 - behind);
+        assert_eq!(got.events[..before], whole.events[..before]);
+    }
 }
 
 #[test]

@@ -4,7 +4,7 @@
 //! nobody knows how many are missing, and the recording ends there; where one does, all is known but what it said.
 
 use super::Reader;
-use super::walk::Walk;
+use super::walk::{Gap, Walk};
 use crate::cast::{Command, millis};
 use crate::container::chunk::{open_body, read_chunk, split_bound};
 use crate::container::cursor::{Cursor, Lost};
@@ -15,7 +15,9 @@ use crate::container::limits;
 use crate::container::opening;
 use crate::container::order::Expect;
 use crate::crypto::chain::Key;
+use std::borrow::Cow;
 use std::io::{Read, Seek};
+use std::ops::Range;
 use std::sync::Arc;
 
 /// Says of the JSON of an index entry whether its commands and programs are wanted.
@@ -23,6 +25,12 @@ pub type Wanted = Arc<dyn Fn(&[u8]) -> bool + Send + Sync>;
 
 /// Most index entries that are passed over: the content of each of those segments is read to know what it holds.
 pub(super) const HOLES: usize = 16;
+
+/// Bytes of an entry that are tried with one key after the other where others may be missing before it; and as how many a trial counts at
+/// least: who opens files of strangers must not wait for long.
+const TRIED: usize = 256 << 20;
+/// See [`TRIED`].
+const TRIAL: usize = 4 << 10;
 
 /// An index entry that is not what was sealed, or is malformed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,6 +51,16 @@ impl Broken {
             _ => return None,
         };
         Some(Self { offset: error.offset()?, chunk: error.chunk(), what })
+    }
+
+    /// Of chunks that are missing.
+    pub(super) fn missing(offset: u64, chunks: &Range<u32>) -> Self {
+        let last = chunks.end.saturating_sub(1);
+        let what = match chunks.len() {
+            1 => "the chunk is missing here".to_owned(),
+            _ => format!("the chunks from this one to {last} are missing here"),
+        };
+        Self { offset, chunk: Some(chunks.start), what: Some(what) }
     }
 
     pub(super) fn error(&self) -> Error {
@@ -129,6 +147,7 @@ impl<R: Read + Seek> Reader<R> {
         self.index_chain = self.keys.as_ref().map(|keys| Chain::new(keys.index.clone()));
         (self.opening, self.entries, self.counted) = (None, Vec::new(), Arc::default());
         (self.holes, self.unsure) = (Vec::new(), Vec::new());
+        (self.missing, self.lacking) = (0, None);
         self.read_index()
     }
 
@@ -185,12 +204,13 @@ impl<R: Read + Seek> Reader<R> {
         let Some(mut chain) = self.index_chain.take() else { return Ok(()) };
         let chunks = std::mem::take(&mut self.index_chunks);
         let read = chunks.iter().try_for_each(|(offset, bytes)| {
-            // Each has its key, whether it opens or not.
-            let key = chain.key();
-            let opened = match bytes {
-                Some(bytes) => self.plain(&key, *offset, bytes),
-                None => self.read_index_chunk(*offset).and_then(|bytes| self.plain(&key, *offset, &bytes)),
+            let known = self.gaps.partition_point(|gap| gap.at <= *offset);
+            let gaps: Vec<Gap> = self.gaps.drain(..known).collect();
+            let read = match bytes {
+                Some(bytes) => Ok(Cow::Borrowed(bytes.as_slice())),
+                None => self.read_index_chunk(*offset).map(Cow::Owned),
             };
+            let opened = self.opened(&mut chain, &gaps, *offset, read);
             if self.opening.is_none() {
                 return self.take_opening(opened?);
             }
@@ -203,7 +223,10 @@ impl<R: Read + Seek> Reader<R> {
         if self.opening.is_none() {
             self.index_chunks = chunks;
         }
-        let unsure = || self.unsure.first().map(Broken::error);
+        // Nor does anything tell how many are missing where none comes behind them.
+        let lacks = self.gaps.iter().filter(|gap| gap.skipped.entry && self.opening.is_some());
+        let lacking = lacks.map(Gap::broken).next();
+        let unsure = || self.unsure.first().or(lacking.as_ref()).map(Broken::error);
         match read {
             Err(error @ Error::Io { .. }) => Err(error),
             read => unsure().map_or(read, Err),
@@ -214,6 +237,53 @@ impl<R: Read + Seek> Reader<R> {
     pub(super) fn read_index_chunk(&mut self, offset: u64) -> Result<Vec<u8>, Error> {
         let gone = || Error::format(offset, None, "no whole chunk stands here");
         Ok(read_chunk(&mut self.source, offset, self.length)?.ok_or_else(gone)?.bytes)
+    }
+
+    /// Opens an index chunk with the key of its place, which it has whether it opens or not. Behind `gaps` that may be a later one: so it
+    /// becomes known how many entries, and segments, are missing there.
+    fn opened(
+        &mut self,
+        chain: &mut Chain,
+        gaps: &[Gap],
+        offset: u64,
+        bytes: Result<Cow<'_, [u8]>, Error>,
+    ) -> Result<Opened, Error> {
+        let least = gaps.iter().filter(|gap| gap.skipped.entry).count();
+        (0..least).for_each(|_| drop(chain.key()));
+        for gap in gaps.iter().filter(|gap| gap.skipped.entry) {
+            self.lack(gap, 1);
+        }
+        let (key, mut later) = (chain.key(), chain.clone());
+        let bytes = bytes?;
+        let opened = self.plain(&key, offset, &bytes);
+        let Some(largest) = gaps.iter().max_by_key(|gap| gap.skipped.chunks.len()) else { return opened };
+        let most = gaps.iter().map(Gap::most).fold(0, usize::saturating_add);
+        let most = most.min(TRIED.checked_div(bytes.len().max(TRIAL)).unwrap_or_default());
+        if opened.is_err() {
+            for more in 1..=most.saturating_sub(least) {
+                if let Ok(opened) = self.plain(&later.key(), offset, &bytes) {
+                    *chain = later;
+                    self.lack_segments(largest, more);
+                    return Ok(opened);
+                }
+            }
+        }
+        opened
+    }
+
+    /// So many entries are missing in a gap.
+    fn lack(&mut self, gap: &Gap, count: usize) {
+        self.missing = self.missing.saturating_add(count);
+        self.lacking.get_or_insert_with(|| gap.broken());
+    }
+
+    /// So many segments are missing in a gap, from their beginnings to their ends.
+    fn lack_segments(&mut self, gap: &Gap, count: usize) {
+        self.lack(gap, count);
+        let segments = Arc::make_mut(&mut self.segments);
+        let place = gap.segment.min(segments.len());
+        segments.splice(place..place, std::iter::repeat_n(gap.at, count));
+        self.gaps.iter_mut().for_each(|later| later.segment = later.segment.saturating_add(count));
     }
 
     /// The plaintext of an index chunk, and its place.
@@ -238,7 +308,7 @@ impl<R: Read + Seek> Reader<R> {
         Ok((opened.chunk, read))
     }
 
-    /// Keeps an entry, and a place for each of those before it that did not open: now it is known how many those are.
+    /// Keeps an entry, and a place for each of those before it that did not open, or are missing: now it is known how many those are.
     fn take_entry(&mut self, offset: u64, (chunk, read): (u32, index::Decoded)) -> Result<(), Error> {
         // A few bytes of compressed text can be many megabytes, in one entry after the other.
         self.unpacked = self.unpacked.saturating_add(read.unpacked);
@@ -247,7 +317,8 @@ impl<R: Read + Seek> Reader<R> {
                 format!("the index comes to more than {} bytes, which no recorder writes", limits::UNPACKED);
             return Err(Error::format(offset, chunk, what));
         }
-        for broken in std::mem::take(&mut self.unsure) {
+        let unread = self.missing.saturating_add(self.unsure.len());
+        for _ in 0..unread {
             let number = self.entries.len();
             let reached = self.entries.last().map_or(0, |before| before.tally.end);
             let mut entry = Entry {
@@ -258,8 +329,9 @@ impl<R: Read + Seek> Reader<R> {
             };
             (entry.tally.start, entry.tally.end) = (reached, reached);
             self.push_entry(None, entry);
-            self.holes.push(broken);
         }
+        self.missing = 0;
+        self.holes.append(&mut self.unsure);
         self.push_entry(Some(read.entry.counted()), read.entry);
         self.whole &= read.whole;
         Ok(())

@@ -3,13 +3,13 @@
 //! Refuses to go on behind what it does not know the place of. What it finds is opened by whoever has a key.
 
 use super::Reader;
-use super::index::HOLES;
-use crate::container::chunk::{read_at, read_chunk};
+use super::index::{Broken, HOLES};
+use crate::container::chunk::{Chunk, read_at, read_chunk};
 use crate::container::end::held;
 use crate::container::error::Error;
 use crate::container::frame::{self, FRAME_LEN, Frame, Kind};
 use crate::container::limits;
-use crate::container::order::{self, Expect, Order};
+use crate::container::order::{self, Expect, Order, Skipped};
 use crate::container::tear::{Behind, next_whole};
 use crate::container::verify::reaches_final;
 use std::io::{Read, Seek};
@@ -25,12 +25,14 @@ pub(super) struct Walk {
     pub(super) index: u64,
     /// The final checkpoint has been passed, and is signed.
     pub(super) complete: bool,
-    /// What cannot be read inside a segment is passed over: no table shows what stands behind it.
+    /// What cannot be read among the segments is passed over: no table shows what stands behind it.
     pub(super) passes_over: bool,
-    /// How often what was passed over had no frame to tell where it ends.
+    /// How often what was passed over had no frame to tell where it ends, or was not there.
     pub(super) lost: usize,
-    /// Where the first of it stands.
-    pub(super) passed: Option<u64>,
+    /// Where that was first: what comes behind it may stand elsewhere than it was written.
+    pub(super) moved: Option<u64>,
+    /// Where the first of what is passed over stands, and what belongs there.
+    pub(super) passed: Option<(u64, Order)>,
 }
 
 impl Walk {
@@ -40,14 +42,47 @@ impl Walk {
     }
 }
 
+/// How far a walk has come that was sure of all before it, and how much it had found.
+struct Sure {
+    walk: Walk,
+    segments: usize,
+    chunks: usize,
+    gaps: usize,
+}
+
+/// A place where chunks are missing. How many segments are missing with them is known where the next entry opens in its own place.
+#[derive(Clone, Debug)]
+pub(super) struct Gap {
+    pub(super) at: u64,
+    /// Number of the first segment that may be missing as a whole.
+    pub(super) segment: usize,
+    pub(super) skipped: Skipped,
+}
+
+impl Gap {
+    /// What is said of it.
+    pub(super) fn broken(&self) -> Broken {
+        Broken::missing(self.at, &self.skipped.chunks)
+    }
+
+    /// Most entries that are missing.
+    pub(super) fn most(&self) -> usize {
+        /// Chunks of a segment: its first, its entry, its last checkpoint.
+        const SHORTEST: usize = 3;
+        self.skipped.chunks.len().div_ceil(SHORTEST)
+    }
+}
+
 impl<R: Read + Seek> Reader<R> {
     /// Why the first segment cannot be read whole that was passed over on the way to the end of a recording which is not closed.
     pub(crate) fn passed_over(&mut self) -> Option<Error> {
-        let at = self.walk.passed.filter(|_| !self.closed)?;
-        match self.chunk(at) {
-            Ok(_) => Some(Error::format(at, None, "no chunk stands here that belongs here")),
-            Err(error) => Some(error),
-        }
+        let (at, mut order) = self.walk.passed.filter(|_| !self.closed)?;
+        let misplaced = match self.chunk(at) {
+            Ok(Some(chunk)) => order.pass(&chunk.frame, at).err(),
+            Ok(None) => None,
+            Err(error) => return Some(error),
+        };
+        misplaced.or_else(|| Some(Error::format(at, None, "no chunk stands here that belongs here")))
     }
 
     /// Whether it goes to the frame of a final checkpoint, which what was passed over keeps from being proven.
@@ -72,45 +107,49 @@ impl<R: Read + Seek> Reader<R> {
         let mut doubted = None;
         let walked = self.walk_on(&mut doubted);
         // Nothing goes on behind the last segment, and what is wrong with it is what is wrong with the end.
-        if let Some((walk, segments, chunks)) = doubted {
-            self.walk = walk;
-            Arc::make_mut(&mut self.segments).truncate(segments);
-            self.index_chunks.truncate(chunks);
+        if let Some(sure) = doubted {
+            self.walk = sure.walk;
+            Arc::make_mut(&mut self.segments).truncate(sure.segments);
+            self.index_chunks.truncate(sure.chunks);
+            self.gaps.truncate(sure.gaps);
         }
         walked
     }
 
-    fn walk_on(&mut self, doubted: &mut Option<(Walk, usize, usize)>) -> Result<(), Error> {
+    fn walk_on(&mut self, doubted: &mut Option<Sure>) -> Result<(), Error> {
+        // Where what begins that is being passed over.
+        let mut hole = None;
         while !self.walk.ended() && self.broken.is_none() {
             let at = self.walk.offset;
-            let (frame, bytes) = match read_chunk(&mut self.source, at, self.length) {
-                Ok(Some(chunk)) => (chunk.frame, Some(chunk.bytes)),
+            let read = match read_chunk(&mut self.source, at, self.length) {
                 Err(error @ Error::Io { .. }) => return Err(error),
-                _ => {
-                    let sure = (self.walk, self.segments.len(), self.index_chunks.len());
-                    if let Some(frame) = self.rotten(at)? {
-                        doubted.get_or_insert(sure);
-                        (frame, None)
-                    } else if let Some(behind) = self.found_behind(at)? {
-                        doubted.get_or_insert(sure);
-                        self.walk = behind;
-                        continue;
-                    } else {
-                        break;
-                    }
-                }
+                read => read.ok().flatten(),
             };
             let mut order = self.walk.order;
-            if order.pass(&frame, at).is_err() {
-                break;
-            }
-            match frame.kind {
-                Some(Kind::Seg) => {
-                    if self.segments.len() >= limits::SEGMENTS {
-                        return Err(Error::format(at, frame.seq, order::SEGMENTS));
+            let mut belongs = |chunk: &Chunk| order.pass(&chunk.frame, at).is_ok();
+            let (frame, bytes) = match read {
+                Some(chunk) if belongs(&chunk) => (chunk.frame, Some(chunk.bytes)),
+                unfit => {
+                    let sure = Sure {
+                        walk: self.walk,
+                        segments: self.segments.len(),
+                        chunks: self.index_chunks.len(),
+                        gaps: self.gaps.len(),
+                    };
+                    let rotten = if unfit.is_none() { self.rotten(at)? } else { None };
+                    let begins = *hole.get_or_insert(at);
+                    if rotten.is_none() && !self.goes_on_behind(begins, at, unfit.map(|chunk| chunk.frame))? {
+                        break;
                     }
-                    Arc::make_mut(&mut self.segments).push(at);
+                    doubted.get_or_insert(sure);
+                    let Some(frame) = rotten else { continue };
+                    order.pass(&frame, at)?;
+                    (frame, None)
                 }
+            };
+            hole = None;
+            match frame.kind {
+                Some(Kind::Seg) => self.begin_segment(at, frame.seq)?,
                 Some(Kind::Index) => {
                     self.walk.index = self.walk.index.saturating_add(frame.total());
                     if self.walk.index > limits::INDEX {
@@ -120,7 +159,7 @@ impl<R: Read + Seek> Reader<R> {
                     self.index_chunks.push((at, chunk));
                 }
                 Some(Kind::Check) if frame.flags & frame::CLOSES != 0 => {
-                    let passed = doubted.take().map(|(walk, ..)| walk.offset);
+                    let passed = doubted.take().map(|sure| (sure.walk.offset, sure.walk.order));
                     self.walk.passed = self.walk.passed.or(passed);
                 }
                 _ => {}
@@ -130,10 +169,18 @@ impl<R: Read + Seek> Reader<R> {
         Ok(())
     }
 
+    fn begin_segment(&mut self, at: u64, seq: u32) -> Result<(), Error> {
+        if self.segments.len() >= limits::SEGMENTS {
+            return Err(Error::format(at, seq, order::SEGMENTS));
+        }
+        Arc::make_mut(&mut self.segments).push(at);
+        Ok(())
+    }
+
     /// The frame of the chunk of a segment that stands at `at`, where a walk passes over it: it belongs there, and so does the whole chunk
     /// behind its end. Whoever reads that segment meets it; here it hides no more than one would whose checksum was repaired.
     fn rotten(&mut self, at: u64) -> Result<Option<Frame>, Error> {
-        let mut order = self.walk.order;
+        let order = self.walk.order;
         let left = self.length.saturating_sub(at);
         if !self.walk.passes_over || order.expect() == Expect::Opening || left < FRAME_LEN as u64 {
             return Ok(None);
@@ -142,28 +189,59 @@ impl<R: Read + Seek> Reader<R> {
         read_at(&mut self.source, at, &mut head)?;
         let Ok(frame) = Frame::parse(&head, at) else { return Ok(None) };
         let is_of_segment = matches!(frame.kind, Some(Kind::Seg | Kind::Data | Kind::Index | Kind::Check));
-        if !is_of_segment || frame.flags & frame::FINAL != 0 || order.pass(&frame, at).is_err() {
+        if !is_of_segment || frame.flags & frame::FINAL != 0 {
             return Ok(None);
+        }
+        Ok(self.goes_on(order, at, &frame)?.then_some(frame))
+    }
+
+    /// Whether a chunk with this frame belongs at `at`, before which is this place in the order, and the whole one behind its end does.
+    fn goes_on(&mut self, mut order: Order, at: u64, frame: &Frame) -> Result<bool, Error> {
+        if order.pass(frame, at).is_err() {
+            return Ok(false);
         }
         let behind = at.saturating_add(frame.total());
         match read_chunk(&mut self.source, behind, self.length) {
-            Ok(Some(next)) => Ok(order.pass(&next.frame, behind).is_ok().then_some(frame)),
+            Ok(Some(next)) => Ok(order.pass(&next.frame, behind).is_ok()),
             Err(error @ Error::Io { .. }) => Err(error),
-            _ => Ok(None),
+            _ => Ok(false),
         }
     }
 
-    /// The walk at the first whole chunk behind `at`, where nothing tells how long what stands there is: it is a later one of the same
-    /// segment. Of other segments nobody would know how many are between. Looking takes time, so not for more than [`HOLES`] places.
-    fn found_behind(&mut self, at: u64) -> Result<Option<Walk>, Error> {
-        let walk = self.walk;
-        if !walk.passes_over || walk.order.expect() != Expect::More || walk.lost >= HOLES {
-            return Ok(None);
+    /// Goes on where the chunk that belongs at `at` does not stand there, but perhaps the whole one with this frame: over one that came
+    /// before; to a later one, where what follows it does, too: those between are missing; or else to the first whole chunk behind it.
+    /// What is passed over so `begins` there. `false`: there is none. Looking takes time, so not at more than [`HOLES`] places.
+    fn goes_on_behind(&mut self, begins: u64, at: u64, whole: Option<Frame>) -> Result<bool, Error> {
+        let order = self.walk.order;
+        if !self.walk.passes_over || !order.is_among_segments() {
+            return Ok(false);
         }
-        let Behind::Chunk(offset, frame) = next_whole(&mut self.source, at, self.length)? else {
-            return Ok(None);
-        };
-        let order = walk.order.skipped_to(&frame);
-        Ok(order.map(|order| Walk { offset, order, lost: walk.lost.saturating_add(1), ..walk }))
+        if let Some(frame) = whole.filter(|frame| order.is_behind(frame)) {
+            self.walk.offset = at.saturating_add(frame.total());
+            self.walk.moved.get_or_insert(begins);
+            return Ok(true);
+        }
+        if self.walk.lost >= HOLES {
+            return Ok(false);
+        }
+        if let Some(frame) = whole
+            && let Some(skipped) = order.skipped_to(&frame)
+            && self.goes_on(skipped.order, at, &frame)?
+        {
+            let segment = self.segments.len();
+            if skipped.segment {
+                self.begin_segment(begins, frame.seq)?;
+            }
+            self.walk.order = skipped.order;
+            self.gaps.push(Gap { at: begins, segment, skipped });
+        } else {
+            let Behind::Chunk(offset) = next_whole(&mut self.source, at, self.length)? else {
+                return Ok(false);
+            };
+            self.walk.offset = offset;
+        }
+        self.walk.moved.get_or_insert(begins);
+        self.walk.lost = self.walk.lost.saturating_add(1);
+        Ok(true)
     }
 }
