@@ -258,9 +258,19 @@ impl Reading {
 pub(super) fn open(found: Found) -> Result<Opened> {
     let file = found.open()?;
     let silent = silence(&found, &file);
-    let reader = Reader::open(file).or_say(|| shown(&found.path))?;
+    let reader =
+        Reader::open(file).map_err(|error| unreadable(&found, error).while_doing(shown(&found.path)))?;
     let misnamed = found.misnamed(reader.header());
     Ok(Opened { found, reader, silent, retold: Vec::new(), recounted: Entry::default(), misnamed })
+}
+
+/// Why a recording cannot be read. Whoever empties one, or writes over its beginning, leaves its name.
+pub(super) fn unreadable(found: &Found, error: container::Error) -> Error {
+    match error {
+        container::Error::NotARecording if found.name.is_some() => Error::from_source(Kind::Input, &error)
+            .hint("it has the name of one, and was emptied or written over: `sealcast verify` tells which"),
+        error => error.into(),
+    }
 }
 
 impl Opened {
@@ -480,7 +490,15 @@ pub(super) fn known_keys(context: &Context, files: &[PathBuf]) -> Result<KnownKe
     let mut known = KnownKeys::default();
     for path in files {
         let text = read_text(path, known_keys::MAX_FILE as u64)?;
-        known.extend(KnownKeys::parse(&text).or_say(|| shown(path))?);
+        let named = KnownKeys::parse(&text).or_say(|| shown(path))?;
+        // What ssh-keyscan leaves of a host that did not answer, or was asked for another kind.
+        if named.is_empty() {
+            let said =
+                format!("{}: no key is in it that could sign a recording, which takes Ed25519", shown(path));
+            context.console.remark("note", Style::Yellow, said);
+            context.console.remark("hint", Style::Yellow, "`ssh-keyscan -t ed25519 HOST` writes such keys");
+        }
+        known.extend(named);
     }
     if let Ok(personal) = context.personal() {
         let path = personal.signing_key_pub();

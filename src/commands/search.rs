@@ -3,12 +3,12 @@
 use super::Context;
 use super::filter::{self, Filters};
 use super::format::{offset, other_caller, shown, who};
-use super::recordings::{Reading, name, no_recordings, real_name, tell_misnamed};
+use super::recordings::{Reading, name, no_recordings, real_name, tell_misnamed, unreadable};
 use crate::cast::{Trust, millis};
 use crate::console::{Style as Ink, is_read};
 use crate::error::{Error, Kind, Result};
 use crate::search::{Answer, Field, Fields, Hit, Match, Meanwhile, Options, Query, Style, search_until};
-use crate::store::seal::Opener;
+use crate::store::seal::{Opener, UnlockError};
 use crate::store::{Found, Name, cache};
 use crate::text::counted;
 use jiff::Timestamp;
@@ -235,6 +235,7 @@ fn report(context: &Context, args: &Args, found: &Found, answer: Answer, sums: &
             format_args!("{} could {what} be searched: {why}", name(found)),
         );
         let error = match answer.trouble {
+            Some(UnlockError::Container(error)) => Some(unreadable(found, error)),
             Some(trouble) => Some(Error::from(trouble)),
             None if answer.found.is_none() => found.open().err().map(Error::from),
             None => None,

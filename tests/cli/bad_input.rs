@@ -33,6 +33,27 @@ fn what_is_no_recording_is_one_line_and_a_hint() {
 }
 
 #[test]
+fn what_has_the_name_of_a_recording_and_was_written_over_is_left_to_verify() {
+    let home = Home::new();
+    let (path, _) = home.record(&Recording::default());
+    std::fs::write(home.path("hello.scast"), "hello").unwrap();
+    for bytes in [&b""[..], &[0; 4096], b"hello, I am a text"] {
+        std::fs::write(&path, bytes).unwrap();
+        home.run(&["verify"]).exits(1);
+        for command in [&["ls"][..], &["show", "last"], &["export", "last"], &["search", "x"]] {
+            let told = home.run(command).exits(2);
+            assert!(
+                told.err.contains("hint: it has the name of one, and was emptied or written over"),
+                "{told}"
+            );
+            assert!(!told.err.contains("recordings end in .scast"), "{told}");
+        }
+    }
+    let told = home.run(&["show", "hello.scast"]).exits(2);
+    assert!(told.err.contains("hint: recordings end in .scast"), "{told}");
+}
+
+#[test]
 fn every_cut_and_flip_has_its_verdict_and_ends_in_a_message_and_never_in_a_panic() {
     let home = Home::new();
     let (path, _) = home.record(&Recording::default());

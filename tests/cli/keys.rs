@@ -17,7 +17,9 @@ fn first_keys_are_made_once_and_said_so_in_one_sentence() {
 #[test]
 fn check_says_which_identity_opens_what_and_finds_open_permissions() {
     let home = Home::new();
-    home.run(&["keys", "check"]).exits(2).complains("No such file");
+    let none = home.run(&["keys", "check"]).exits(2).complains("No such file");
+    let named = none.err.contains("-r FILE names other recipients") && !none.err.contains("check the name");
+    assert!(named, "{none}");
     home.run(&["keys", "new"]).exits(0);
     let good = home.run(&["keys", "check", "--json"]).exits(0);
     let first: serde_json::Value = serde_json::from_str(good.text().lines().next().unwrap()).unwrap();

@@ -218,6 +218,14 @@ fn verify_has_the_right_word_and_exit_code_for_each_state() {
     let other_host = format!("db-1 {}", std::fs::read_to_string(home.path("signer.pub")).unwrap());
     std::fs::write(home.path("hosts"), other_host).unwrap();
     assert_eq!(verdict(&["last", "-k", "hosts"], 1)["verdict"], "foreign");
+    // What ssh-keyscan writes where a host does not answer, or has keys of other kinds only.
+    for none in ["", "# web-3:22 SSH-2.0-OpenSSH\nweb-3 ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAAAAQ==\n"] {
+        std::fs::write(home.path("scanned"), none).unwrap();
+        let told = home.run(&["verify", "last", "-k", "scanned"]).exits(1);
+        assert!(told.err.contains("note: scanned: no key is in it"), "{told}");
+        let told = home.run(&["verify", "last", "-k", "hosts"]).exits(1);
+        assert!(!told.err.contains("no key is in it"), "{told}");
+    }
     // A key that was taken back made something that is still as it was made.
     let revoked = std::fs::read_to_string(home.path("signer.pub")).unwrap();
     std::fs::write(home.path("revoked"), format!("{revoked}@revoked * {revoked}")).unwrap();

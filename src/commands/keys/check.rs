@@ -166,19 +166,19 @@ fn what_to_try(untried: &[Tried]) -> String {
 }
 
 fn own_recipients(personal: &Personal) -> Result<Vec<Recipient>> {
-    personal.read_recipients().map_err(|error| {
-        let is_missing =
-            matches!(&error, personal::Error::System(cause) if cause.kind() == io::ErrorKind::NotFound);
-        let told = Error::from(error);
-        // What is damaged or open to others it would not make anew.
-        match is_missing {
+    personal.read_recipients().map_err(|error| match error {
+        personal::Error::System(cause) if cause.kind() == io::ErrorKind::NotFound => {
+            let told = Error::from_source(Kind::System, &cause).while_doing("cannot use the keys");
             // Where a host has its configuration, new recordings are sealed to nobody's own keys.
-            true if !matches!(config::of_host(), Ok(None)) => {
-                told.hint("`sealcast config check` looks at the keys of this host; these would be your own")
-            }
-            true => told.hint("`sealcast keys new` makes keys"),
-            false => told,
+            let told = match config::of_host() {
+                Ok(None) => told.hint("`sealcast keys new` makes keys"),
+                _ => told
+                    .hint("`sealcast config check` looks at the keys of this host; these would be your own"),
+            };
+            told.hint("-r FILE names other recipients, such as those that an identity of yours is to open")
         }
+        // What is damaged or open to others it would not make anew.
+        error => error.into(),
     })
 }
 
