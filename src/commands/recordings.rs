@@ -16,6 +16,7 @@ use crate::store::personal::MAX_PUBLIC;
 use crate::store::seal::{Access, Opener, named};
 use crate::store::{self, Found, Misnamed, Name, Store, silence};
 use crate::sys;
+use crate::text;
 use std::borrow::Cow;
 use std::cell::Cell;
 use std::ffi::OsStr;
@@ -503,7 +504,17 @@ pub(super) fn known_keys(context: &Context, files: &[PathBuf]) -> Result<KnownKe
     if let Ok(personal) = context.personal() {
         let path = personal.signing_key_pub();
         match read_text(&path, MAX_PUBLIC) {
-            Ok(text) => known.extend(KnownKeys::parse(&text).or_say(|| shown(&path))?),
+            Ok(text) => {
+                // No session would begin with it.
+                if let Err(error) = sys::trust::open(&path, sys::ids::effective_uid())
+                    && error.is_of_trust()
+                {
+                    let said =
+                        format!("others can say which keys count as your own: {}", text::chain(&error));
+                    context.console.remark("warning", Style::Yellow, said);
+                }
+                known.extend(KnownKeys::parse(&text).or_say(|| shown(&path))?);
+            }
             // Nobody would see why their own recordings are foreign.
             Err(error) if [&path, &personal.signing_key()].into_iter().any(|path| may_be(path)) => {
                 let said = format!("your own signing key is not trusted here: {error}");

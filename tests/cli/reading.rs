@@ -8,6 +8,7 @@ use sealcast::container::frame::{FRAME_LEN, Frame, PROLOGUE_LEN};
 use sealcast::crypto::identity;
 use serde_json::Value;
 use std::io::Read as _;
+use std::os::unix::fs::PermissionsExt;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -208,6 +209,15 @@ fn verify_has_the_right_word_and_exit_code_for_each_state() {
     assert!(found["offset"].as_u64().unwrap() <= whole.len() as u64 / 2, "{found}");
     home.run(&["verify", "last"]).exits(1);
     std::fs::write(&path, &whole).unwrap();
+
+    // A list of keys that others can write proves as much as they like.
+    let keys = home.personal().keys();
+    for (mode, is_told) in [(0o777, true), (0o700, false)] {
+        std::fs::set_permissions(&keys, PermissionsExt::from_mode(mode)).unwrap();
+        let told = home.run(&["verify", "last"]).exits(0);
+        let warned = told.err.contains("warning: others can say which keys count as your own: cannot trust ");
+        assert_eq!(warned, is_told, "{told}");
+    }
 
     // Without any key it is the same, but for the content.
     std::fs::rename(home.personal().identity(), home.path("away.txt")).unwrap();
