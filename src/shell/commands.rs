@@ -230,6 +230,7 @@ impl Tracker {
     pub fn output(&mut self, time: u64, bytes: &[u8], screen: &mut impl Screen) {
         if std::mem::take(&mut self.typing.fresh) {
             self.typing.stood = screen.line();
+            self.typing.printed = screen.above(1).first().is_some_and(|above| *above != self.typing.left);
             self.look_for_unanswered();
             self.look_at_once();
         }

@@ -611,3 +611,33 @@ fn what_an_editor_had_is_no_line_of_the_command_behind_it() {
         }
     }
 }
+
+/// node shows `> ` before each line, as bash does before one that goes on: a whole session was one entry, of the time of its first line.
+#[test]
+fn a_line_inside_goes_on_with_the_one_before_where_nothing_was_printed_between_them() {
+    let inside = |steps: &[(&str, &str)]| {
+        let mut seat = Seat::new("bash");
+        seat.whole_prompt("$ ").types("ssh h").starts("ssh h");
+        for (shown, line) in steps {
+            seat.shows(shown).types(line);
+        }
+        seat.entries().into_iter().skip(1).map(|(text, ..)| text).collect::<Vec<_>>()
+    };
+    let node =
+        [("Welcome\r\n> ", "1+1"), ("2\r\n> ", "f()"), ("3\r\n> ", "cat <<E"), ("> ", "x"), ("> ", "E")];
+    assert_eq!(inside(&node), ["1+1", "f()", "cat <<E\nx\nE"]);
+    let zsh = [
+        ("h# ", "node"),
+        ("Welcome\r\n> ", ".exit"),
+        ("h# ", "for i in a; do cat <<E"),
+        ("for heredoc> ", "> x"),
+        ("for heredoc> ", "E"),
+        ("for> ", "done"),
+        ("x\r\nh# ", "date"),
+    ];
+    let expected = ["node", ".exit", "for i in a; do cat <<E\n> x\nE\ndone", "date"];
+    assert_eq!(inside(&zsh), expected);
+    let mysql = [("mysql> ", "select"), ("    -> ", "1;"), ("1\r\nmysql> ", "quit")];
+    assert_eq!(inside(&mysql), ["select\n1;", "quit"]);
+    assert_eq!(inside(&[(">>> ", "x"), (">>> ", "y")]), ["x", "y"]);
+}

@@ -32,6 +32,42 @@ pub(super) const LEAST_PROMPT: usize = 3;
 /// What prompts end in.
 const PROMPT_SIGNS: [char; 9] = ['$', '#', '%', '>', '❯', '➜', 'λ', '»', '›'];
 
+/// What zsh says of an unfinished line before the sign.
+const UNFINISHED: [&str; 32] = [
+    "always",
+    "array",
+    "bquote",
+    "brace",
+    "braceparam",
+    "case",
+    "cmdand",
+    "cmdor",
+    "cmdsubst",
+    "cond",
+    "dquote",
+    "elif",
+    "elif-then",
+    "else",
+    "errpipe",
+    "for",
+    "foreach",
+    "function",
+    "heredoc",
+    "heredocd",
+    "if",
+    "math",
+    "mathsubst",
+    "pipe",
+    "quote",
+    "repeat",
+    "select",
+    "subsh",
+    "then",
+    "until",
+    "while",
+    "cursh",
+];
+
 /// What readline shows in the place of the prompt while the history is searched.
 const SEARCHES: [&str; 4] =
     ["(reverse-i-search)`", "(i-search)`", "(failed reverse-i-search)`", "(failed i-search)`"];
@@ -71,6 +107,10 @@ pub(super) struct Typing {
     pub(super) stood: Option<Line>,
     /// The line with the cursor before it went to the first column, where a piece of output has ended in that.
     pub(super) returning: Option<Option<Line>>,
+    /// The line that was left last, with its prompt, where it was one of a shell or a program inside.
+    pub(super) left: String,
+    /// Something else stood above the cursor when the last Enter came.
+    pub(super) printed: bool,
     /// Number that the next line gets in the history.
     pub(super) number: Option<u64>,
     /// The same, after a start, until the next end is told: of lines that were pasted at once, none comes between.
@@ -113,8 +153,8 @@ impl Tracker {
         let told = told.filter(|told| !drawn_anew(told));
         let certain = told.is_some();
         // What goes on with another sign is another prompt: `>>> ` is not `> `.
-        let goes_on = |p: &str| behind(p).is_some_and(|behind| behind.starts_with(PROMPT_SIGNS));
-        let known = told.or_else(|| Some(self.typing.last.clone()).filter(|p| stands(p) && !goes_on(p)));
+        let is_longer = |p: &str| behind(p).is_some_and(|behind| behind.starts_with(PROMPT_SIGNS));
+        let known = told.or_else(|| Some(self.typing.last.clone()).filter(|p| stands(p) && !is_longer(p)));
         let known_prompt = known.is_some();
         // A line editor of its own has broken the line, or moved it to the side: the prompt does not stand before this part of it.
         let is_part = has_prompt && !known_prompt && !self.sends_start;
@@ -126,7 +166,13 @@ impl Tracker {
         };
         // What is left then stands on the right.
         let text = if alone { String::new() } else { text };
-        let continues = prompt.trim_end() == ">" && !self.typing.lines.is_empty();
+        let printed = std::mem::take(&mut self.typing.printed);
+        let continues = !self.typing.lines.is_empty()
+            && match self.place {
+                Place::Prompt => prompt.trim_end() == ">",
+                // Something was printed since: it goes on with nothing.
+                _ => !printed && goes_on(&prompt),
+            };
         let open = match self.place {
             Place::Prompt => self.entries.iter().rev().find(|e| e.is_guess()).map(|e| e.id),
             _ => self.inner,
@@ -172,8 +218,11 @@ impl Tracker {
         };
         self.typing.ahead.clear();
         self.typing.last.clone_from(&prompt);
-        if self.place != Place::Prompt && !continues {
-            self.typing.lines.clear();
+        if self.place != Place::Prompt {
+            self.typing.left.clone_from(&line.text);
+            if !continues {
+                self.typing.lines.clear();
+            }
         }
         let stands = is_whole && (nothing || !prompt.trim().is_empty());
         if self.typing.lines.is_empty() && stands {
@@ -332,6 +381,13 @@ pub(super) fn is_like(prompt: &str, last: &str) -> bool {
     let (prompt, last) = (prompt.trim_end(), last.trim_end());
     let same = prompt.chars().zip(last.chars()).take_while(|(a, b)| a == b).count();
     is_prompt(prompt) && same >= LEAST_PROMPT && prompt.chars().last() == last.chars().last()
+}
+
+/// Whether this is what shells and programs inside show before a line with which the one before goes on: `> `, `for then> `, `    -> `.
+fn goes_on(prompt: &str) -> bool {
+    let Some(state) = prompt.trim().strip_suffix('>') else { return false };
+    let is_zsh = || state.split(' ').all(|word| UNFINISHED.contains(&word));
+    state.is_empty() || state.chars().all(|c| "-.'\"`".contains(c)) || is_zsh()
 }
 
 /// Whether this looks like what programs show before they read a command: shells, but also `mysql> ` and `>>> `. What
