@@ -20,6 +20,8 @@ use std::time::Duration;
 pub(super) const MOST: usize = 10_000;
 /// Events that are replayed at most to find the first moment of a hit.
 const CLOSER: usize = 20_000;
+/// For how long something stands that was seen, as in batch search: events of one moment are shown together.
+const SEEN: Duration = Duration::from_millis(1);
 /// The segment of hits in lines that have not gone yet.
 const STANDING: usize = usize::MAX;
 
@@ -221,7 +223,7 @@ impl Finder {
             hits: Vec::new(),
             more: false,
             begun: Default::default(),
-            reading: Reading::new(Duration::ZERO),
+            reading: Reading::new(SEEN),
             anew: 0,
             next: 0,
             done: false,

@@ -61,6 +61,16 @@ fn a_hit_is_the_first_moment_it_stood_on_the_screen() {
 }
 
 #[test]
+fn what_was_replaced_in_the_moment_in_which_it_came_is_no_hit() {
+    // As a line editor leaves its search: the prompt is taken out of the line before that is written over.
+    let pieces = [(0, "(fix): echo fixed"), (900, "\r\x1b[4P"), (900, "\r$ echo fixed\x1b[K"), (901, "\r\n")];
+    let mut replay = replay(&pieces);
+    let finder = all(&mut replay, "echo");
+    let found: Vec<_> = finder.hits.iter().map(|hit| (hit.first.as_millis(), hit.text.as_str())).collect();
+    assert_eq!(found, [(0, "(fix): echo fixed"), (900, "$ echo fixed")]);
+}
+
+#[test]
 fn every_hit_of_one_moment_is_gone_to() {
     let lines = "tok one\r\ntok two\r\ntok three\r\ntok one\r\n";
     let mut replay = replay(&[(0, "$ tok\r\n"), (100, lines), (900, "tok last\r\n")]);
