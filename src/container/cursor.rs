@@ -52,6 +52,9 @@ pub struct Cursor {
     reached: u64,
     /// What stopped the decompression, until the events before it have been given out.
     fault: Option<Error>,
+    /// What was met in the segment and took nothing of it, until all of it has been given out; and how often.
+    met: Option<Error>,
+    meetings: usize,
     /// The room that the segment before took.
     spare: Option<Room>,
 }
@@ -128,6 +131,8 @@ impl Cursor {
             began: offset,
             reached: 0,
             fault: None,
+            met: None,
+            meetings: 0,
             spare: None,
         })
     }
@@ -195,8 +200,17 @@ impl Cursor {
     ///
     /// # Errors
     /// [`Error::NotAuthentic`], [`Error::Format`], [`Error::Io`]: what follows cannot be read, or does not belong there. Everything
-    /// before it has been given out.
+    /// before it has been given out, and also what follows in the segment, where nothing of that is missing.
     pub fn next<R: Read + Seek>(&mut self, reader: &mut Reader<R>) -> Result<Option<Event>, Error> {
+        match self.advance(reader) {
+            Ok(Some(event)) => Ok(Some(event)),
+            Err(error @ Error::Io { .. }) => Err(error),
+            // The first that is wrong with a segment is what is told of it.
+            other => self.met.take().map_or(other, Err),
+        }
+    }
+
+    fn advance<R: Read + Seek>(&mut self, reader: &mut Reader<R>) -> Result<Option<Event>, Error> {
         loop {
             if let Some(event) = self.ready.pop_front() {
                 return Ok(Some(event));
@@ -235,10 +249,19 @@ impl Cursor {
                     let what = "the segment's text ends before its entry";
                     return Err(Error::format(self.offset, error.chunk(), what));
                 }
-                unread => return self.stops(reader, unread),
+                unread => match self.stops(reader, unread) {
+                    Err(fault) if !reader.is_hole(&fault) => {
+                        self.go_on_behind(reader, fault)?;
+                        continue;
+                    }
+                    ends => return ends,
+                },
             };
             let mut order = self.order;
-            order.pass(&chunk.frame, self.offset)?;
+            if let Err(fault) = order.pass(&chunk.frame, self.offset) {
+                self.go_on_behind(reader, fault)?;
+                continue;
+            }
             let after = self.offset.saturating_add(chunk.frame.total());
             match chunk.frame.kind {
                 Some(Kind::Seg | Kind::Data) => {
@@ -278,6 +301,10 @@ impl Cursor {
                         };
                         return Err(Error::format(self.offset, chunk.frame.seq, what));
                     }
+                    if let Some(met) = self.met.take() {
+                        return Err(met);
+                    }
+                    self.meetings = 0;
                     self.reached = counted.end;
                     self.content = next_segment(&self.content);
                     self.segment = self.segment.saturating_add(1);
@@ -295,6 +322,49 @@ impl Cursor {
             }
             (self.offset, self.order) = (after, order);
         }
+    }
+
+    /// Goes on in the segment behind what is wrong here, where nothing of the text was there: the next chunk of it opens with its key, or
+    /// what comes ends it, and its entry tells whether that is all.
+    ///
+    /// # Errors
+    /// What is wrong, where it does not go on.
+    fn go_on_behind<R: Read + Seek>(&mut self, reader: &mut Reader<R>, fault: Error) -> Result<(), Error> {
+        /// Looking takes time, so not more often in a segment.
+        const MOST: usize = 16;
+        let Some(inside) = self.inside.as_ref().filter(|_| self.meetings < MOST) else { return Err(fault) };
+        if matches!(fault, Error::Io { .. }) || self.offset >= reader.whole() {
+            return Err(fault);
+        }
+        let mut at = self.offset;
+        let (chunk, order) = loop {
+            let chunk = match reader.whole_at_or_behind(at)? {
+                Some((place, chunk)) if place < reader.whole() => {
+                    at = place;
+                    chunk
+                }
+                _ => return Err(fault),
+            };
+            if !self.order.is_behind(&chunk.frame) {
+                match self.order.skipped_to(&chunk.frame) {
+                    Some(skipped) if !skipped.segment && !skipped.entry => break (chunk, skipped.order),
+                    _ => return Err(fault),
+                }
+            }
+            at = at.saturating_add(chunk.frame.total());
+        };
+        let is_next = match chunk.frame.kind {
+            Some(Kind::Data) => chunk.open(&inside.chunks.clone().key(), reader.file_id()).is_some(),
+            Some(Kind::Index | Kind::Check) => true,
+            _ => false,
+        };
+        if !is_next {
+            return Err(fault);
+        }
+        self.met.get_or_insert(fault);
+        self.meetings = self.meetings.saturating_add(1);
+        (self.offset, self.order) = (at, order);
+        Ok(())
     }
 
     /// Gives each event that is left to `each`.

@@ -208,6 +208,18 @@ impl<R: Read + Seek> Reader<R> {
         }
     }
 
+    /// The first whole chunk that begins at a place or behind it, as far as one that begins there may reach.
+    pub(crate) fn whole_at_or_behind(&mut self, at: u64) -> Result<Option<(u64, Chunk)>, Error> {
+        let place = match read_chunk(&mut self.source, at, self.length) {
+            Ok(Some(chunk)) => return Ok(Some((at, chunk))),
+            Err(error @ Error::Io { .. }) => return Err(error),
+            _ => next_whole(&mut self.source, at, self.length)?,
+        };
+        let Behind::Chunk(place) = place else { return Ok(None) };
+        let chunk = read_chunk(&mut self.source, place, self.length)?;
+        Ok(chunk.map(|chunk| (place, chunk)))
+    }
+
     /// Goes on where the chunk that belongs at `at` does not stand there, but perhaps the whole one with this frame: over one that came
     /// before; to a later one, where what follows it does, too: those between are missing; or else to the first whole chunk behind it.
     /// What is passed over so `begins` there. `false`: there is none. Looking takes time, so not at more than [`HOLES`] places.
