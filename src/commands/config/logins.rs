@@ -1,5 +1,5 @@
 //! What runs in a login before the shell does, where this program is the shell: code that variables of the user name. And what lets
-//! people have another shell.
+//! people have another shell, or do without one.
 
 use std::path::Path;
 
@@ -9,7 +9,10 @@ const OF_JOBS: [&str; 3] = ["atd", "cron", "crond"];
 /// How the names of the variables begin that make the linker do something else, before a program can look at any.
 const OF_LINKER: [&str; 2] = ["LD_", "GLIBC_TUNABLES"];
 
-/// What below `etc` lets whoever logs in set variables of the linker for their login shell, or have another one, as sentences, where
+/// What variables of the linker let whoever logs in do.
+const CODE: &str = "run code of their own in it";
+
+/// What below `etc` lets whoever logs in set variables of the linker for their login shell, or have another one or none, as sentences, where
 /// people have `shell` as theirs. A file that cannot be read is passed over.
 pub(super) fn ways_around(etc: &Path, shell: &Path) -> Vec<String> {
     let is_it = |path: &str| Path::new(path).canonicalize().is_ok_and(|path| path == shell);
@@ -27,9 +30,8 @@ pub(super) fn ways_around(etc: &Path, shell: &Path) -> Vec<String> {
     if found.is_empty() && !users.lines().filter_map(|line| line.rsplit(':').next()).any(is_it) {
         return found;
     }
-    let mut tell = |file: &Path, line: &[&str]| {
-        found.push(format!(
-            "{}: `{}` lets whoever logs in with this program as their shell run code of their own in it, unrecorded (DEPLOY.md, section 4)",
+    let mut tell = |file: &Path, line: &[&str], what: &str| {
+        found.push(format!("{}: `{}` lets whoever logs in with this program as their shell {what}, unrecorded (DEPLOY.md, section 4)",
             file.display(),
             line.join(" ")
         ));
@@ -43,7 +45,7 @@ pub(super) fn ways_around(etc: &Path, shell: &Path) -> Vec<String> {
                 word.strip_prefix("user_readenv=").is_some_and(|value| value.bytes().any(|byte| byte != b'0'))
             });
             if let (true, false, Some(word)) = (reads, is_of_jobs, of_users) {
-                tell(file, &["pam_env.so", word]);
+                tell(file, &["pam_env.so", word], CODE);
             }
         }
     });
@@ -52,8 +54,11 @@ pub(super) fn ways_around(etc: &Path, shell: &Path) -> Vec<String> {
             for line in text.lines() {
                 let written: Vec<&str> =
                     line.split_whitespace().take_while(|word| !word.starts_with('#')).collect();
-                if lets_in(&written.join(" ")) {
-                    tell(file, &written);
+                let line = plain(&written.join(" "));
+                if lets_in(&line) {
+                    tell(file, &written, CODE);
+                } else if serves_files(&line) {
+                    tell(file, &written, "copy files by sftp and scp without that shell");
                 }
             }
         });
@@ -62,11 +67,22 @@ pub(super) fn ways_around(etc: &Path, shell: &Path) -> Vec<String> {
     found
 }
 
-/// Whether a line of sshd_config(5) takes a variable of the linker from whoever logs in. In doubt it does: quotes are passed over, and
-/// so is it that some of several patterns may be excepted (`!`).
+/// A line of sshd_config(5) as far as it matters here: without quotes, and behind the keyword a blank, for which a `=` can stand, that
+/// no name has.
+fn plain(line: &str) -> String {
+    line.replace(['"', '\'', '\\'], "").replace('=', " ")
+}
+
+/// Whether it has sshd itself serve files, which takes no shell.
+fn serves_files(line: &str) -> bool {
+    let mut words = line.split_whitespace();
+    words.next().is_some_and(|key| key.eq_ignore_ascii_case("Subsystem"))
+        && words.nth(1) == Some("internal-sftp")
+}
+
+/// Whether it takes a variable of the linker from whoever logs in. In doubt it does: that some of several patterns may be excepted
+/// (`!`) is passed over.
 fn lets_in(line: &str) -> bool {
-    // Behind the keyword stands a blank, or a `=`, which no name has.
-    let line = line.replace(['"', '\'', '\\'], "").replace('=', " ");
     let Some((key, values)) = line.trim().split_once(' ') else { return false };
     let of_file = key.eq_ignore_ascii_case("PermitUserEnvironment");
     let takes = |pattern: &str| {
@@ -202,6 +218,9 @@ mod tests {
                     "AcceptEnv L\"D_\"PRELOAD",
                     "AcceptEnv GLIBC_TUNABLES",
                     "AcceptEnv GLIBC_*",
+                    "Subsystem sftp internal-sftp",
+                    "subsystem=sftp  internal-sftp -f AUTH # for a while",
+                    "Subsystem \"sftp\" \"internal-sftp\"",
                 ][..],
             ),
             (
@@ -219,6 +238,9 @@ mod tests {
                     "AcceptEnv",
                     "Match Group LD_*",
                     "SetEnv LD_LIBRARY_PATH=/opt/lib",
+                    "Subsystem sftp /usr/lib/openssh/sftp-server",
+                    "#Subsystem sftp internal-sftp",
+                    "Subsystem sftp",
                 ],
             ),
             (
