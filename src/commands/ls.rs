@@ -38,6 +38,8 @@ struct Row {
     /// Length so far, milliseconds.
     length: Option<u64>,
     commands: Option<usize>,
+    /// How often input was withheld.
+    withheld: Option<u64>,
     /// How often a witness fell silent, or entries are missing.
     notices: Option<usize>,
     /// Whether one of them is more than to be known.
@@ -236,12 +238,13 @@ impl Row {
         let refused = if asks { opener.open_index(&mut opened.reader).err() } else { None };
         // Of a file that was cut before its metadata nothing is known, whoever has the key.
         let unlocked = refused.is_none() && opened.reader.opening().is_ok();
-        let (mut length, mut commands, mut exit, mut why) = (None, None, None, None);
+        let (mut length, mut commands, mut exit, mut why, mut withheld) = (None, None, None, None, None);
         let (mut notices, mut left_out, mut alone, mut alarm) = (None, LeftOut::default(), 0, false);
         if unlocked {
             let entries = opened.reader.entries();
             length = entries.last().map(|entry| entry.tally.end);
             commands = Some(entries.iter().map(|entry| entry.commands.len()).sum());
+            withheld = Some(entries.iter().map(|entry| entry.tally.withheld).fold(0, u64::saturating_add));
             left_out = LeftOut::of(entries);
             alone = alone::count(entries);
             let told = opened.notices();
@@ -250,7 +253,7 @@ impl Row {
             exit = entries.iter().rev().find_map(|entry| entry.tally.exit);
             why = opened.reader.opening().ok().map(|opening| opening.meta.why());
         }
-        (Self { opened, length, commands, notices, alarm, left_out, alone, exit, why }, refused)
+        (Self { opened, length, commands, withheld, notices, alarm, left_out, alone, exit, why }, refused)
     }
 
     fn add_to(&self, table: &mut Table) {
@@ -282,6 +285,7 @@ impl Row {
     fn json(&self) -> serde_json::Value {
         let header = self.opened.reader.header();
         let meta = self.opened.reader.opening().ok().map(|opening| &opening.meta);
+        let complete = self.opened.reader.is_complete();
         json!({
             "id": self.opened.id(),
             "renamed": self.opened.misnamed.as_ref().map(ToString::to_string),
@@ -294,12 +298,13 @@ impl Row {
             "state": self.opened.state().name(),
             "silent_ms": self.opened.silent.map(millis),
             "size": self.opened.reader.length(),
-            "complete": self.opened.reader.is_complete(),
+            "complete": complete,
             "length_ms": self.length,
             "commands": self.commands,
             "notices": self.notices,
             // None in the index is not none.
-            "alarm": self.notices.and((self.alarm || self.opened.reader.is_complete()).then_some(self.alarm)),
+            "withheld": self.withheld.filter(|count| *count > 0 || complete),
+            "alarm": self.notices.and((self.alarm || complete).then_some(self.alarm)),
             "left_out": self.notices.map(|_| &self.left_out),
             "programs_of_no_command": self.notices.map(|_| self.alone),
             "exit": self.exit,

@@ -121,11 +121,20 @@ fn gaps_of_what_has_no_index_entry_yet_are_told_by_show_and_not_denied_by_ls() {
         // It reads the index alone.
         let listed = json(&["ls", "--json"]);
         assert_eq!((&listed["complete"], &listed["notices"]), (&false.into(), &0.into()), "{listed}");
-        assert!(listed["alarm"].is_null(), "{listed}");
+        assert!(listed["alarm"].is_null() && listed["withheld"].is_null(), "{listed}");
     };
     tell();
     let _recorder = held(&path);
     tell();
+    for (events, withheld) in
+        [(vec![(0, output("x")), (20, Payload::Withheld(2))], 2), (vec![(0, output("x"))], 0)]
+    {
+        let (path, _) = home.record(&Recording { events, ..Recording::default() });
+        let path = path.to_str().unwrap().to_owned();
+        let listed = crate::reading::json(&home.run(&["ls", "--json"]).exits(0).text());
+        let row = listed.iter().find(|row| row["path"] == *path).unwrap();
+        assert_eq!(row["withheld"], withheld, "{row}");
+    }
 }
 
 #[test]
