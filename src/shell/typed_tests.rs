@@ -640,4 +640,27 @@ fn a_line_inside_goes_on_with_the_one_before_where_nothing_was_printed_between_t
     let mysql = [("mysql> ", "select"), ("    -> ", "1;"), ("1\r\nmysql> ", "quit")];
     assert_eq!(inside(&mysql), ["select\n1;", "quit"]);
     assert_eq!(inside(&[(">>> ", "x"), (">>> ", "y")]), ["x", "y"]);
+    let psql = [
+        ("db=# ", "delete from t"),
+        ("db-# ", "where a in ("),
+        ("db(# ", "1);"),
+        ("DELETE 1\r\ndb=# ", "begin;"),
+        ("BEGIN\r\ndb=*# ", "select 'x"),
+        ("db'*# ", "y';"),
+        ("x\r\ndb=*# ", "quit"),
+    ];
+    let expected = ["delete from t\nwhere a in (\n1);", "begin;", "select 'x\ny';", "quit"];
+    assert_eq!(inside(&psql), expected);
+    // Not where the shell itself shows that.
+    assert_eq!(inside(&[("db-# ", "x"), ("db-# ", "y")]), ["x", "y"]);
+}
+
+#[test]
+fn what_is_answered_to_who_asks_for_a_key_is_no_command() {
+    let mut seat = Seat::new("bash");
+    seat.whole_prompt("$ ").types("gdb").starts("gdb");
+    seat.shows("--Type <RET> for more, q to quit--").types("q");
+    seat.shows("Press <Enter> to go on ").types("").shows("<h> ").types("date");
+    let texts: Vec<String> = seat.entries().into_iter().map(|(text, ..)| text).collect();
+    assert_eq!(texts, ["gdb", "date"]);
 }

@@ -32,6 +32,9 @@ pub(super) const LEAST_PROMPT: usize = 3;
 /// What prompts end in.
 const PROMPT_SIGNS: [char; 9] = ['$', '#', '%', '>', '❯', '➜', 'λ', '»', '›'];
 
+/// Keys, as questions name them.
+const KEYS: [&str; 5] = ["<enter>", "<return>", "<ret>", "<cr>", "<space>"];
+
 /// What zsh says of an unfinished line before the sign.
 const UNFINISHED: [&str; 32] = [
     "always",
@@ -171,7 +174,7 @@ impl Tracker {
             && match self.place {
                 Place::Prompt => prompt.trim_end() == ">",
                 // Something was printed since: it goes on with nothing.
-                _ => !printed && goes_on(&prompt),
+                _ => !printed && (goes_on(&prompt) || is_unfinished(&prompt, &self.typing.last)),
             };
         let open = match self.place {
             Place::Prompt => self.entries.iter().rev().find(|e| e.is_guess()).map(|e| e.id),
@@ -217,7 +220,9 @@ impl Tracker {
             }
         };
         self.typing.ahead.clear();
-        self.typing.last.clone_from(&prompt);
+        if self.place == Place::Prompt || !continues {
+            self.typing.last.clone_from(&prompt);
+        }
         if self.place != Place::Prompt {
             self.typing.left.clone_from(&line.text);
             if !continues {
@@ -390,8 +395,23 @@ fn goes_on(prompt: &str) -> bool {
     state.is_empty() || state.chars().all(|c| "-.'\"`".contains(c)) || is_zsh()
 }
 
+/// Whether this is what psql shows where the statement behind the last prompt goes on: `db-# ` or `db(*# ` behind `db=# `.
+fn is_unfinished(prompt: &str, last: &str) -> bool {
+    let before = |prompt: &str, states: &[char]| {
+        let state = prompt.trim_end().strip_suffix(['#', '>'])?;
+        // How the transaction stands.
+        let state =
+            state.strip_suffix(['*', '!', '?']).filter(|state| state.ends_with(states)).unwrap_or(state);
+        state.strip_suffix(states).map(str::to_owned)
+    };
+    let database = before(prompt, &['-', '*', '\'', '"', '$', '(']);
+    database.is_some_and(|name| !name.is_empty() && before(last, &['=', '^', '@']) == Some(name))
+}
+
 /// Whether this looks like what programs show before they read a command: shells, but also `mysql> ` and `>>> `. What
-/// asks a question (`Password:`, `Continue? `) does not.
+/// asks a question (`Password:`, `Continue? `), or for a key (`Press <Enter> `), does not.
 fn is_prompt(text: &str) -> bool {
-    text.trim_end().ends_with(PROMPT_SIGNS)
+    let text = text.trim_end();
+    let last = text.rsplit(' ').next().unwrap_or_default();
+    text.ends_with(PROMPT_SIGNS) && !KEYS.iter().any(|key| key.eq_ignore_ascii_case(last))
 }
