@@ -656,11 +656,15 @@ fn a_line_inside_goes_on_with_the_one_before_where_nothing_was_printed_between_t
 }
 
 #[test]
-fn what_is_answered_to_who_asks_for_a_key_is_no_command() {
+fn what_is_answered_to_who_asks_for_a_key_or_a_word_is_no_command() {
     let mut seat = Seat::new("bash");
     seat.whole_prompt("$ ").types("gdb").starts("gdb");
     seat.shows("--Type <RET> for more, q to quit--").types("q");
     seat.shows("Press <Enter> to go on ").types("").shows("<h> ").types("date");
     let texts: Vec<String> = seat.entries().into_iter().map(|(text, ..)| text).collect();
     assert_eq!(texts, ["gdb", "date"]);
+    let mut seat = Seat::new("fish");
+    seat.prompt("root@h ~# ").types("read -s x").starts("read -s x").shows("read> ").types("●●●●");
+    let texts: Vec<String> = seat.entries().into_iter().map(|(text, ..)| text).collect();
+    assert_eq!(texts, ["read -s x"]);
 }

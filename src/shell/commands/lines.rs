@@ -35,6 +35,9 @@ const PROMPT_SIGNS: [char; 9] = ['$', '#', '%', '>', '❯', '➜', 'λ', '»', '
 /// Keys, as questions name them.
 const KEYS: [&str; 5] = ["<enter>", "<return>", "<ret>", "<cr>", "<space>"];
 
+/// What `read` of fish shows, which wants no command.
+const FISH_READS: &str = "read>";
+
 /// What zsh says of an unfinished line before the sign.
 const UNFINISHED: [&str; 32] = [
     "always",
@@ -413,5 +416,7 @@ fn is_unfinished(prompt: &str, last: &str) -> bool {
 fn is_prompt(text: &str) -> bool {
     let text = text.trim_end();
     let last = text.rsplit(' ').next().unwrap_or_default();
-    text.ends_with(PROMPT_SIGNS) && !KEYS.iter().any(|key| key.eq_ignore_ascii_case(last))
+    text.ends_with(PROMPT_SIGNS)
+        && text != FISH_READS
+        && !KEYS.iter().any(|key| key.eq_ignore_ascii_case(last))
 }
