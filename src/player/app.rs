@@ -1,7 +1,7 @@
 //! The state of the player, what can happen to it, and what it asks of the outside.
 
 use super::browser::Browser;
-use super::find::{Finder, Scope};
+use super::find::{Finder, Pattern, Scope};
 use super::pages::Pages;
 use super::prompt::Prompt;
 use super::times;
@@ -230,6 +230,8 @@ pub struct App<S> {
     /// What the program said to the terminal, in the order in which it was heard last.
     pub(super) heard: Vec<Heard>,
     pub(super) from_browser: bool,
+    /// What is searched for where the next hit is asked for and nothing has been.
+    pub(super) offered: Option<Pattern>,
     pub(super) places: Places,
     /// What may be done before the next message; each is given [`SLICE`] anew.
     pub(super) budget: Budget,
@@ -272,6 +274,7 @@ impl<S: Source> App<S> {
             skipped: None,
             heard: Vec::new(),
             from_browser: false,
+            offered: None,
             places: Places::default(),
             budget,
         }
@@ -357,9 +360,10 @@ impl<S: Source> App<S> {
         }
     }
 
-    /// It was opened from the browser: leaving goes back there.
-    pub fn of_browser(mut self) -> Self {
+    /// It was opened from the browser: leaving goes back there, and the next hit is one of what the list was narrowed to.
+    pub fn of_browser(mut self, sought: Option<Pattern>) -> Self {
         self.from_browser = true;
+        self.offered = sought;
         self
     }
 

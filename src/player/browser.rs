@@ -5,6 +5,7 @@
 //! [`Effect::Narrow`].
 
 use super::app::{Effect, Message, Unsearched};
+use super::find::Pattern;
 use super::prompt::{Prompt, Purpose, Typed};
 use crate::search::{Field, Fields, Query, QueryError, Style};
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
@@ -106,6 +107,17 @@ impl Browser {
     /// Indices of the rows that match, in order.
     pub fn matching(&self) -> &[usize] {
         &self.matching
+    }
+
+    /// What a search of a recording may be for, where the filter is one text and nothing else.
+    pub(super) fn sought(&self) -> Option<Pattern> {
+        let text = self.good.trim();
+        let quoted = text.strip_prefix('"').and_then(|text| text.strip_suffix('"'));
+        let is_one = match quoted {
+            Some(text) => !text.contains('"'),
+            None => !text.contains(|c: char| c.is_whitespace() || ":\"/()".contains(c)),
+        };
+        is_one.then(|| Pattern::new(quoted.unwrap_or(text)).ok()).flatten()
     }
 
     /// Takes in what a search has found. What is selected stays selected.
@@ -266,6 +278,26 @@ mod tests {
         let screen = drawn(&mut browser);
         let told = "1 could not be searched whole · 2 could not be opened";
         assert!(screen.contains(told), "{screen}");
+    }
+
+    #[test]
+    fn a_filter_of_one_text_is_what_a_recording_may_be_searched_for() {
+        for (filter, sought) in [
+            ("permit", Some("permit")),
+            (" permit-root ", Some("permit-root")),
+            ("\"permit root\"", Some("permit root")),
+            ("permit root", None),
+            ("\"permit\" \"root\"", None),
+            ("user:alice", None),
+            ("screen:permit", None),
+            ("/per?mit/", None),
+            ("(permit)", None),
+            ("", None),
+        ] {
+            let mut browser = browser();
+            press(&mut browser, &format!("/{filter}\n"));
+            assert_eq!(browser.sought().as_ref().map(Pattern::text), sought, "{filter}");
+        }
     }
 
     #[test]

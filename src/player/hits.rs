@@ -3,7 +3,7 @@
 //! Refuses to search and to wait for it: it goes to what the finder has, and says where that is not known yet.
 
 use super::app::App;
-use super::find::{Arrival, Finder};
+use super::find::{Arrival, Finder, Pattern};
 use crate::replay::Source;
 
 /// What is said of hits before a search.
@@ -44,9 +44,20 @@ impl<S: Source> App<S> {
         self.go_to_hit(if forward { 0 } else { last });
     }
 
+    /// Searches, and shows the first hit once it is known.
+    pub(super) fn seek_hits(&mut self, pattern: Pattern, forward: bool) {
+        self.finder = Some(Finder::new(pattern, self.scope, forward));
+        self.wanted = true;
+        self.playing = false;
+        self.remember();
+    }
+
     pub(super) fn next_hit(&mut self, same: bool) {
         let Some(finder) = &self.finder else {
-            self.note = Some((NOT_SEARCHED.to_string(), false));
+            match self.offered.clone() {
+                Some(pattern) => self.seek_hits(pattern, same),
+                None => self.note = Some((NOT_SEARCHED.to_string(), false)),
+            }
             return;
         };
         let forward = finder.forward == same;

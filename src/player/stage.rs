@@ -321,8 +321,9 @@ fn carry_out<S: Source>(
         Effect::Open(row) => {
             match host.open(row) {
                 Ok(app) => {
+                    let sought = if let Scene::Browser(browser) = scene { browser.sought() } else { None };
                     if let Scene::Browser(browser) =
-                        std::mem::replace(scene, Scene::Watching(Box::new(app.of_browser())))
+                        std::mem::replace(scene, Scene::Watching(Box::new(app.of_browser(sought))))
                     {
                         *waiting = Some(browser);
                     }
@@ -452,6 +453,24 @@ mod tests {
         let mut messages = vec![Message::Leave];
         assert!(take_some(&inbox, &mut messages) && messages.len() == 1 + HEARD);
         assert!(!take_some(&inbox, &mut messages) && messages.len() == 1 + HEARD + 10);
+    }
+
+    #[test]
+    fn the_next_hit_in_a_recording_that_was_found_by_a_text_is_one_of_that_text() {
+        let row = |n: usize| Row { id: format!("number{n}"), ..Row::default() };
+        let browser = Browser::new((0..3).map(row).collect(), "here".into());
+        let (mut scene, mut waiting, mut host) = (Scene::Browser(Box::new(browser)), None, Counting(0));
+        let mut tell = |message| assert!(take_in(message, &mut scene, &mut waiting, &mut host));
+        for code in "/number".chars().map(KeyCode::Char).chain([KeyCode::Enter, KeyCode::Enter]) {
+            tell(Message::Key(KeyEvent::new(code, KeyModifiers::NONE)));
+        }
+        tell(Message::Key(KeyEvent::new(KeyCode::Char('n'), KeyModifiers::NONE)));
+        let Scene::Watching(app) = &mut scene else { panic!("nothing was opened") };
+        while app.is_working() {
+            app.update(Message::Work);
+        }
+        let finder = app.finder.as_ref().map(|finder| (finder.pattern.text(), finder.hits.len()));
+        assert_eq!(finder, Some(("number", 1)));
     }
 
     #[test]

@@ -378,7 +378,7 @@ fn leaving_closes_what_is_open_first() {
     types(&mut app, "t");
     assert_eq!(app.update(control_c), [Effect::Quit]);
     assert_eq!(app.update(Message::Leave), [Effect::Quit]);
-    let mut app = app.of_browser();
+    let mut app = app.of_browser(None);
     assert_eq!(types(&mut app, "qq"), [Effect::Close]);
 }
 

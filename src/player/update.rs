@@ -431,10 +431,7 @@ impl<S: Source> App<S> {
                     (Err(_), Some(again)) if prompt.text.is_empty() => again,
                     (Err(error), _) => return self.note = Some((error, true)),
                 };
-                self.finder = Some(Finder::new(pattern, self.scope, forward));
-                self.wanted = true;
-                self.playing = false;
-                self.remember();
+                self.seek_hits(pattern, forward);
             }
             Purpose::Mark => {
                 let mark = Mark { at: millis(now), note: text.to_string() };
