@@ -30,7 +30,7 @@ pub(super) const HOLES: usize = 16;
 /// least: who opens files of strangers must not wait for long.
 const TRIED: usize = 256 << 20;
 /// See [`TRIED`].
-const TRIAL: usize = 4 << 10;
+const TRIAL: usize = 64 << 10;
 
 /// An index entry that is not what was sealed, or is malformed.
 #[derive(Clone, Debug, PartialEq, Eq)]
