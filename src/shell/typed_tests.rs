@@ -612,6 +612,23 @@ fn what_an_editor_had_is_no_line_of_the_command_behind_it() {
     }
 }
 
+/// What is typed on before it was drawn, as over a distant line, waits for its line all the same.
+#[test]
+fn a_line_that_is_still_on_its_way_is_waited_for() {
+    const P: &str = "root@h:~# ";
+    let mut seat = Seat::new("bash");
+    seat.whole_prompt("$ ").types("ssh h").starts("ssh h").shows(P).types("true").shows(P);
+    seat.tracker.entered(seat.time);
+    seat.shows("cd /");
+    seat.tracker.entered(seat.time);
+    seat.shows(&format!("tmp\r\n{P}vi f\r\n\x1b[?1049h\x1b[2J~"));
+    // Its `:q`, and what is typed behind that.
+    (0..2).for_each(|_| seat.tracker.entered(seat.time));
+    seat.shows(&format!("\x1b[?1049l{P}ls\r\n{P}")).types("date");
+    let texts: Vec<String> = seat.entries().into_iter().map(|(text, ..)| text).collect();
+    assert_eq!(texts, ["ssh h", "true", "cd /tmp", "vi f", "ls", "date"]);
+}
+
 /// node shows `> ` before each line, as bash does before one that goes on: a whole session was one entry, of the time of its first line.
 #[test]
 fn a_line_inside_goes_on_with_the_one_before_where_nothing_was_printed_between_them() {
