@@ -685,3 +685,18 @@ fn what_is_answered_to_who_asks_for_a_key_or_a_word_is_no_command() {
     let texts: Vec<String> = seat.entries().into_iter().map(|(text, ..)| text).collect();
     assert_eq!(texts, ["read -s x"]);
 }
+
+/// Lines that go on, one after the other, would be one entry without end.
+#[test]
+fn of_a_command_that_goes_on_without_end_so_much_is_kept_and_no_more() {
+    let mut seat = Seat::new("bash");
+    seat.whole_prompt("$ ").types("ssh h").starts("ssh h").shows("h$ ").types("cat <<E");
+    let line = "x".repeat(70);
+    for _ in 0..1200 {
+        seat.shows("> ").types(&line);
+    }
+    let entries = seat.entries();
+    let (text, flags) = entries.last().map(|entry| (&entry.0, format!("{entry:?}"))).unwrap();
+    assert!(text.starts_with("cat <<E\nxxx") && (60_000..=65_536).contains(&text.len()), "{}", text.len());
+    assert!(flags.contains("\"cut\""), "{flags}");
+}

@@ -7,13 +7,17 @@ use super::at_once::AtOnce;
 use super::pasted::Pasted;
 use super::unanswered::Unanswered;
 use super::unstarted::Standing;
-use super::{Place, Span, Tracker};
+use super::{Place, Span, Tracker, push_flag};
 use crate::cast::{Command, Source, Trust};
 use crate::shell::screen::Line;
 use std::collections::VecDeque;
 
 /// Lines of one command that are kept from the screen.
 pub(super) const MAX_LINES: usize = 200;
+/// Bytes of one command that are kept from the screen: whoever is recorded can let it go on without end.
+const MAX_TEXT: usize = 64 << 10;
+/// The flag of one that had more.
+const LONG: &str = "cut: the lines that follow are not kept";
 /// Characters of a line that are quoted in a flag.
 const MAX_QUOTED: usize = 80;
 /// Status of what was ended by ^C.
@@ -242,8 +246,12 @@ impl Tracker {
             self.typing.fills = line.fills;
         }
         if continues && let Some(entry) = open.and_then(|id| self.entry(id)) {
-            entry.command.text.push('\n');
-            entry.command.text.push_str(&text);
+            if entry.command.text.len().saturating_add(text.len()) < MAX_TEXT {
+                entry.command.text.push('\n');
+                entry.command.text.push_str(&text);
+            } else {
+                push_flag(&mut entry.command, LONG);
+            }
             return;
         }
         let guess = self.place == Place::Prompt;
