@@ -92,7 +92,7 @@ fn where_an_export_is_and_that_it_is_not_all_are_both_told() {
     // As if somebody had taken the name meanwhile.
     let taken = ["-e", "trace=linkat", "-e", "inject=linkat:error=EEXIST:when=1"];
     for (rec, format, hits, wrong) in [
-        ("bad.scast", "cast", None, " only: "),
+        ("bad.scast", "cast", None, "not all of it could be read"),
         ("bad.scast", "cast", Some("0"), "checksum does not match; "),
         ("bad.scast", "commands", None, "not all commands could be read"),
         ("half.scast", "cast", None, "exported up to "),
