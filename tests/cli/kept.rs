@@ -94,7 +94,7 @@ fn where_an_export_is_and_that_it_is_not_all_are_both_told() {
     for (rec, format, hits, wrong) in [
         ("bad.scast", "cast", None, "not all of it could be read"),
         ("bad.scast", "cast", Some("0"), "checksum does not match; "),
-        ("bad.scast", "commands", None, "not all commands could be read"),
+        ("bad.scast", "commands", None, "that its index has all its commands is not proven"),
         ("half.scast", "cast", None, "exported up to "),
     ] {
         let _ = std::fs::remove_file(home.path("part.1"));
