@@ -140,7 +140,7 @@ impl Onward {
         if self.told.is_some() && self.told == error.offset() {
             return self.next(reader);
         }
-        self.told = error.offset();
+        self.told = error.offset().filter(|_| lost == Lost::Events);
         self.holes = self.holes.saturating_add(1);
         let told = told(lost, &error);
         self.first.get_or_insert(error);

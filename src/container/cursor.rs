@@ -332,14 +332,18 @@ impl Cursor {
     fn go_on_behind<R: Read + Seek>(&mut self, reader: &mut Reader<R>, fault: Error) -> Result<(), Error> {
         /// Looking takes time, so not more often in a segment.
         const MOST: usize = 16;
-        let Some(inside) = self.inside.as_ref().filter(|_| self.meetings < MOST) else { return Err(fault) };
-        if matches!(fault, Error::Io { .. }) || self.offset >= reader.whole() {
+        if self.inside.is_none() || matches!(fault, Error::Io { .. }) || self.offset >= reader.whole() {
             return Err(fault);
         }
         let mut at = self.offset;
         let (chunk, order) = loop {
+            if self.meetings >= MOST {
+                return Err(fault);
+            }
             let chunk = match reader.whole_at_or_behind(at)? {
                 Some((place, chunk)) if place < reader.whole() => {
+                    // Each look behind what is no chunk, too.
+                    self.meetings = self.meetings.saturating_add(usize::from(place != at));
                     at = place;
                     chunk
                 }
@@ -353,6 +357,7 @@ impl Cursor {
             }
             at = at.saturating_add(chunk.frame.total());
         };
+        let Some(inside) = self.inside.as_ref() else { return Err(fault) };
         let is_next = match chunk.frame.kind {
             Some(Kind::Data) => chunk.open(&inside.chunks.clone().key(), reader.file_id()).is_some(),
             Some(Kind::Index | Kind::Check) => true,

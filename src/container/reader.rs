@@ -66,6 +66,8 @@ pub struct Reader<R> {
     unsure: Vec<Broken>,
     /// How many are missing behind the last that is known.
     missing: usize,
+    /// Bytes of entries that were tried with later keys.
+    tried: usize,
     /// Where the first are missing.
     lacking: Option<Broken>,
     /// The certificate is not the one that the sealed metadata belong to: what is signed says nothing of where the recording ends.
@@ -146,6 +148,7 @@ impl<R: Read + Seek> Reader<R> {
             lacks_content: false,
             unsure: Vec::new(),
             missing: 0,
+            tried: 0,
             lacking: None,
             signed_anew: false,
         };
@@ -307,6 +310,7 @@ impl<R: Read + Seek> Reader<R> {
             lacks_content: self.lacks_content,
             unsure: Vec::new(),
             missing: 0,
+            tried: 0,
             lacking: self.lacking.clone(),
             signed_anew: self.signed_anew,
         }
@@ -460,13 +464,9 @@ impl<R: Read + Seek> Reader<R> {
         self.segments.get(segment).is_some_and(|begins| offset < *begins)
     }
 
-    /// The first segment that may be read behind a place before this one, or in it, that cannot be.
+    /// The segment behind a place before this one, or in it, that cannot be read. It may be missing itself, which is an error of its own.
     pub(super) fn segment_behind(&self, segment: usize, offset: u64) -> usize {
-        let mut next = if self.is_before(segment, offset) { segment } else { segment.saturating_add(1) };
-        while self.is_missing(next) {
-            next = next.saturating_add(1);
-        }
-        next
+        if self.is_before(segment, offset) { segment } else { segment.saturating_add(1) }
     }
 
     /// Where the bytes of a segment begin, and its place in the content chain.

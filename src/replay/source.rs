@@ -131,7 +131,9 @@ impl Outline {
     pub fn resized_in(&self, number: usize) -> Option<(u16, u16)> {
         let Span { start, end, .. } = self.spans.get(number)?;
         let later = self.resizes.partition_point(|(at, ..)| at <= end);
-        let (at, cols, rows) = self.resizes.get(later.checked_sub(1)?)?;
+        // One that changes nothing is none.
+        let counts = |(_, cols, rows): &&(Duration, u16, u16)| *cols > 0 && *rows > 0;
+        let (at, cols, rows) = self.resizes.get(..later)?.iter().rfind(counts)?;
         (at >= start).then_some((*cols, *rows))
     }
 

@@ -287,8 +287,10 @@ impl Scan<'_> {
         // One whose beginning cannot be read has not been counted, and is tried once more, unless it is the first.
         let next = range.start.saturating_add(found.read.saturating_sub(before).max(1));
         // Of what happened in it the index may tell.
-        let resized =
-            reader.entries().get(next.saturating_sub(1)).and_then(|entry| entry.tally.resizes.last());
+        let resized = reader.entries().get(next.saturating_sub(1)).and_then(|entry| {
+            // One that changes nothing is none.
+            entry.tally.resizes.iter().rfind(|(_, cols, rows)| *cols > 0 && *rows > 0)
+        });
         let size = resized.map_or(stood, |(_, cols, rows)| (*cols, *rows));
         let behind = read.is_err().then_some((next, size));
         if let Some(error) = read.unwrap_or_else(Some) {

@@ -5,7 +5,7 @@ use super::commands::{Desk, of_segment};
 use super::rotten::segments;
 use crate::forge::{CHECK, CLOSES, DATA, FINAL, INDEX, SEG};
 use crate::sample::{Fleet, Recorded};
-use crate::{Bytes, Cursor, OPEN_END, Reader, damage, read};
+use crate::{Bytes, Cursor, OPEN_END, Reader, damage, read, with_its_end};
 use sealcast::container::GivenUp;
 use std::ops::Range;
 
@@ -187,6 +187,55 @@ fn commands_go_on_behind_what_is_cut_out_of_a_closed_recording_and_say_so() {
         assert!(code == 2 && said.contains(&place) && said.contains("1 hit"), "{code} {said}");
         let (code, said) = desk.said(&bytes, &["export", "--hits", "whole 3.1", "-f", "text", path]);
         assert!(code == 2 && said.contains("whole 3.1") && said.contains(&place), "{code} {said}");
+    }
+}
+
+/// Behind what is wrong but took nothing a missing segment was passed over without a word, and raw bytes were joined over it.
+#[test]
+fn a_segment_that_is_missing_behind_what_took_nothing_is_told() {
+    let fleet = Fleet::new("web-3");
+    let desk = Desk::new(&fleet);
+    let path = "store/recording.scast";
+    let whole = damage::small(&fleet, "whole", true).bytes;
+    let (begins, next) = (of_segment(&whole, 1, SEG).0, of_segment(&whole, 2, SEG).0);
+    // The checkpoint that closes the one before.
+    let closing = damage::places(&whole).into_iter().find(|(_, end)| *end == begins).unwrap().0;
+    let without_checkpoint = [&whole[..closing], &whole[next..]].concat();
+    let with_more = [&whole[..closing], b"x", &whole[closing..begins], &whole[next..]].concat();
+    for (what, bytes) in [("without", without_checkpoint), ("more", with_more)] {
+        for words in [&["export", "-f", "text", path][..], &["play", "--plain", "--speed", "10000", path]] {
+            let (code, said) = desk.said(&bytes, words);
+            assert_eq!(code, 2, "{what} {words:?}: {said}");
+            assert!(said.contains("whole 0.2") && said.contains("whole 3.2"), "{what} {words:?}: {said}");
+            assert!(!said.contains("whole 1."), "{what} {words:?}: {said}");
+            assert!(said.contains("damaged: here something could not be read"), "{what} {words:?}: {said}");
+        }
+        let (code, said) = desk.said(&bytes, &["export", "-f", "raw", path]);
+        assert!(code == 2 && said.contains("whole 0.2") && !said.contains("whole 2."), "{what}: {said}");
+    }
+}
+
+/// Each look for a chunk takes time: whoever puts garbage in between must not have a reader look without end.
+#[test]
+fn what_was_put_in_piece_by_piece_is_looked_through_a_few_times_and_no_more() {
+    let fleet = Fleet::new("web-3");
+    let desk = Desk::new(&fleet);
+    let path = "store/recording.scast";
+    let chunks = damage::split(&damage::small(&fleet, "whole", true).bytes);
+    let of = segments(&chunks);
+    let data = (0..chunks.len()).find(|n| of[*n] == Some(1) && chunks[*n][2] == DATA).unwrap();
+    // What is no whole chunk, and an older one, over and over.
+    let old = chunks.iter().find(|chunk| chunk[2] == DATA).unwrap();
+    let mut rotten = old.clone();
+    *rotten.last_mut().unwrap() ^= 1;
+    for (pieces, read_on) in [(3, true), (40, false)] {
+        let mut all = chunks.clone();
+        all.splice(data..data, (0..2 * pieces).map(|n| [&rotten, old][n % 2].clone()));
+        // A table that fits needs no walk, which would have an end of its own.
+        let (code, said) = desk.said(&with_its_end(&all), &["export", "-f", "text", path]);
+        assert_eq!(code, 2, "{pieces}: {said}");
+        assert_eq!(said.contains("whole 1.2"), read_on, "{pieces}: {said}");
+        assert!(said.contains("whole 1.0") && said.contains("whole 3.2"), "{pieces}: {said}");
     }
 }
 

@@ -26,8 +26,8 @@ pub type Wanted = Arc<dyn Fn(&[u8]) -> bool + Send + Sync>;
 /// Most index entries that are passed over: the content of each of those segments is read to know what it holds.
 pub(super) const HOLES: usize = 16;
 
-/// Bytes of an entry that are tried with one key after the other where others may be missing before it; and as how many a trial counts at
-/// least: who opens files of strangers must not wait for long.
+/// Bytes of entries that are tried, in all, with one key after the other where others may be missing before them; and as how many a trial
+/// counts at least: who opens files of strangers must not wait for long.
 const TRIED: usize = 256 << 20;
 /// See [`TRIED`].
 const TRIAL: usize = 64 << 10;
@@ -258,9 +258,13 @@ impl<R: Read + Seek> Reader<R> {
         let opened = self.plain(&key, offset, &bytes);
         let Some(largest) = gaps.iter().max_by_key(|gap| gap.skipped.chunks.len()) else { return opened };
         let most = gaps.iter().map(Gap::most).fold(0, usize::saturating_add);
-        let most = most.min(TRIED.checked_div(bytes.len().max(TRIAL)).unwrap_or_default());
+        let price = bytes.len().max(TRIAL);
         if opened.is_err() {
             for more in 1..=most.saturating_sub(least) {
+                self.tried = self.tried.saturating_add(price);
+                if self.tried > TRIED {
+                    break;
+                }
                 if let Ok(opened) = self.plain(&later.key(), offset, &bytes) {
                     *chain = later;
                     self.lack_segments(largest, more);
