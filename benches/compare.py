@@ -83,6 +83,8 @@ def run(command, env, keys=()):
     # To its end: a recorder closes when its terminal is gone already.
     while os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
         memory = max(memory, peak_memory(pid))
+        if time.monotonic() > start + 600:
+            sys.exit(f"error: {command} does not end")
         time.sleep(0.001)
     _, status = os.waitpid(pid, 0)
     took = time.monotonic() - start

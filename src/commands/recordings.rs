@@ -269,7 +269,7 @@ pub(super) fn open(found: Found) -> Result<Opened> {
 pub(super) fn unreadable(found: &Found, error: container::Error) -> Error {
     match error {
         container::Error::NotARecording if found.name.is_some() => Error::from_source(Kind::Input, &error)
-            .hint("it has the name of one, and was emptied or written over: `sealcast verify` tells which"),
+            .hint("it has the name of one, and is empty, or was written over: `sealcast verify` tells which"),
         error => error.into(),
     }
 }

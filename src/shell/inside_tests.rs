@@ -221,17 +221,32 @@ fn what_is_answered_to_who_asks_for_a_key_or_a_word_is_no_command() {
     assert_eq!(texts, ["read -s x"]);
 }
 
-/// Lines that go on, one after the other, would be one entry without end.
+/// Lines that go on, one after the other, would be one entry without end. None is hidden by those before it.
 #[test]
-fn of_a_command_that_goes_on_without_end_so_much_is_kept_and_no_more() {
-    let mut seat = Seat::new("bash");
-    seat.whole_prompt("$ ").types("ssh h").starts("ssh h").shows("h$ ").types("cat <<E");
+fn lines_that_go_on_without_end_are_several_entries_and_at_the_prompt_the_rest_is_not_kept() {
     let line = "x".repeat(70);
-    for _ in 0..1200 {
-        seat.shows("> ").types(&line);
-    }
-    let entries = seat.entries();
-    let (text, flags) = entries.last().map(|entry| (&entry.0, format!("{entry:?}"))).unwrap();
-    assert!(text.starts_with("cat <<E\nxxx") && (60_000..=65_536).contains(&text.len()), "{}", text.len());
-    assert!(flags.contains("\"cut\""), "{flags}");
+    let lines = std::iter::repeat_n(line.as_str(), 1200).chain([":", "rm f"]);
+    let mut inside = Seat::new("bash");
+    inside.whole_prompt("$ ").types("ssh h").starts("ssh h").shows("h$ ").types("cat <<E");
+    lines.clone().for_each(|line| {
+        inside.shows("> ").types(line);
+    });
+    let entries: Vec<String> = inside.entries().into_iter().skip(1).map(|(text, ..)| text).collect();
+    assert_eq!(
+        entries.join("\n"),
+        ["cat <<E"].into_iter().chain(lines.clone()).collect::<Vec<_>>().join("\n")
+    );
+    assert!(entries.len() == 2 && entries.iter().all(|text| text.len() <= MOST), "{}", entries.len());
+    let mut alone = Seat::new("dash");
+    alone.prompt("$ ").types("cat <<E");
+    lines.for_each(|line| {
+        alone.shows("> ").types(line);
+    });
+    let entries = alone.entries();
+    let [(text, _, flags)] = entries.as_slice() else { panic!("{}", entries.len()) };
+    assert!(text.starts_with("cat <<E\nxxx") && (60_000..=MOST).contains(&text.len()), "{}", text.len());
+    assert!(text.ends_with(&line) && flags.contains(&"cut".to_owned()), "{flags:?}");
 }
+
+/// Bytes of one entry.
+const MOST: usize = 64 << 10;

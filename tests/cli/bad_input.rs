@@ -43,7 +43,7 @@ fn what_has_the_name_of_a_recording_and_was_written_over_is_left_to_verify() {
         for command in [&["ls"][..], &["show", "last"], &["export", "last"], &["search", "x"]] {
             let told = home.run(command).exits(2);
             assert!(
-                told.err.contains("hint: it has the name of one, and was emptied or written over"),
+                told.err.contains("hint: it has the name of one, and is empty, or was written over"),
                 "{told}"
             );
             assert!(!told.err.contains("recordings end in .scast"), "{told}");

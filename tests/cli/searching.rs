@@ -79,11 +79,9 @@ fn what_to_do_is_said_with_what_could_not_be_searched_and_once() {
     // What is sealed to others is no damage.
     let counts = " · 2 could not be searched whole · 2 could not be opened · ";
     assert!(found.err.contains(counts), "{found}");
-    for hint in [
-        "name the identity file",
-        "it has the name of one, and was emptied",
-        "`sealcast verify` says how much",
-    ] {
+    for hint in
+        ["name the identity file", "it has the name of one, and is empty", "`sealcast verify` says how much"]
+    {
         assert_eq!(found.err.matches(&format!("hint: {hint}")).count(), 1, "{hint}: {found}");
     }
 }

@@ -76,8 +76,12 @@ fn plain(line: &str) -> String {
 /// Whether it has sshd itself serve files, which takes no shell.
 fn serves_files(line: &str) -> bool {
     let mut words = line.split_whitespace();
-    words.next().is_some_and(|key| key.eq_ignore_ascii_case("Subsystem"))
-        && words.nth(1) == Some("internal-sftp")
+    let place = match words.next() {
+        Some(key) if key.eq_ignore_ascii_case("Subsystem") => 1,
+        Some(key) if key.eq_ignore_ascii_case("ForceCommand") => 0,
+        _ => return false,
+    };
+    words.nth(place) == Some("internal-sftp")
 }
 
 /// Whether it takes a variable of the linker from whoever logs in. In doubt it does: that some of several patterns may be excepted
@@ -219,6 +223,7 @@ mod tests {
                     "AcceptEnv GLIBC_TUNABLES",
                     "AcceptEnv GLIBC_*",
                     "Subsystem sftp internal-sftp",
+                    "ForceCommand internal-sftp -l INFO",
                     "subsystem=sftp  internal-sftp -f AUTH # for a while",
                     "Subsystem \"sftp\" \"internal-sftp\"",
                 ][..],

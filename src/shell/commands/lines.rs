@@ -7,7 +7,7 @@ use super::at_once::AtOnce;
 use super::pasted::Pasted;
 use super::unanswered::Unanswered;
 use super::unstarted::Standing;
-use super::{Place, Span, Tracker, push_flag};
+use super::{Entry, Place, Span, Tracker, push_flag};
 use crate::cast::{Command, Source, Trust};
 use crate::shell::screen::Line;
 use std::collections::VecDeque;
@@ -17,7 +17,7 @@ pub(super) const MAX_LINES: usize = 200;
 /// Bytes of one command that are kept from the screen: whoever is recorded can let it go on without end.
 const MAX_TEXT: usize = 64 << 10;
 /// The flag of one that had more.
-const LONG: &str = "cut: the lines that follow are not kept";
+pub(super) const LONG: &str = "cut: the lines that follow are not kept";
 /// Characters of a line that are quoted in a flag.
 const MAX_QUOTED: usize = 80;
 /// Status of what was ended by ^C.
@@ -227,6 +227,9 @@ impl Tracker {
             }
         };
         self.typing.ahead.clear();
+        // In a shell inside what has no room is an entry of its own: who fills one hides none of those that come.
+        let full = open.and_then(|id| self.entry(id)).is_some_and(|entry| !has_room(entry, &text));
+        let continues = continues && !(full && self.place != Place::Prompt);
         if self.place == Place::Prompt || !continues {
             self.typing.last.clone_from(&prompt);
         }
@@ -246,7 +249,7 @@ impl Tracker {
             self.typing.fills = line.fills;
         }
         if continues && let Some(entry) = open.and_then(|id| self.entry(id)) {
-            if entry.command.text.len().saturating_add(text.len()) < MAX_TEXT {
+            if has_room(entry, &text) {
                 entry.command.text.push('\n');
                 entry.command.text.push_str(&text);
             } else {
@@ -417,6 +420,12 @@ fn is_unfinished(prompt: &str, last: &str) -> bool {
     };
     let database = before(prompt, &['-', '*', '\'', '"', '$', '(']);
     database.is_some_and(|name| !name.is_empty() && before(last, &['=', '^', '@']) == Some(name))
+}
+
+/// Whether a line that goes on is kept with the entry before it. Behind one that was not, none is.
+fn has_room(entry: &Entry, line: &str) -> bool {
+    let command = &entry.command;
+    command.text.len().saturating_add(line.len()) < MAX_TEXT && !command.flags.iter().any(|flag| flag == LONG)
 }
 
 /// Whether this looks like what programs show before they read a command: shells, but also `mysql> ` and `>>> `. What

@@ -2,7 +2,7 @@
 //!
 //! Refuses to believe a text that is that of another line: then the screen's is taken, and the entry says so.
 
-use super::lines::{AHEAD, PART};
+use super::lines::{AHEAD, LONG, PART};
 use super::unstarted::Standing;
 use super::{Place, Span, Tracker, push_flag};
 use crate::cast::{Command, Source, Trust, is_unread};
@@ -148,7 +148,9 @@ impl Tracker {
                 // What was heard of it since Enter is of this command.
                 entry.command.execs = guess.execs;
                 let told = entry.command.source == Source::Shell;
-                let of_line = |flag: &str| flag.starts_with("shown: ") || flag == PART || is_unread(flag);
+                let of_line = |flag: &str| {
+                    flag.starts_with("shown: ") || flag == PART || flag == LONG || is_unread(flag)
+                };
                 let holds = |flag: &&String| *flag != AHEAD && !(told && of_line(flag));
                 guess.flags.iter().filter(holds).for_each(|flag| push_flag(&mut entry.command, flag));
                 // Without the shell's clock, it has begun when Enter was pressed: that is known from the guess.
