@@ -385,7 +385,7 @@ impl<'a> Pump<'a> {
             self.look_at_terminal(terminal.read);
             self.copy_keys(terminal);
             if self.is_known() && self.typed.is_some() && self.keys.is_empty() && !leader.read {
-                leader.read = self.rest(Some(LULL));
+                leader.read = self.is_echoed() || self.lull();
             }
             self.copy_output(terminal, leader);
             self.note_keys();
@@ -416,27 +416,29 @@ impl<'a> Pump<'a> {
         }
     }
 
-    /// Sleeps until something comes, a moment at most, before it is noted what was shown: so that whoever reads the terminal may see it. What is
-    /// to be noted of a key and of its echo takes as long as all the rest of their way, and often the very processor on which that goes on.
-    fn lull(&mut self) {
+    /// Sleeps until something comes, for a moment at most: once a key was handed on, until its echo is there, and once that was
+    /// shown, so that whoever reads the terminal may see it. What is to be noted of both takes as long as all the rest of their way,
+    /// and often the very processor on which that goes on. True when there is output.
+    fn lull(&mut self) -> bool {
         // By the alarm: a time limit obeys the slack of our timers, which root inside can change (see `queue`).
         let end = clock::monotonic().saturating_add(LULL);
-        if self.alarm.ring_by(Some(end)).is_ok() {
-            self.rest(None);
-        }
-    }
-
-    /// Sleeps until something comes, or the time is over. True when there is output. Once a key was handed on this is how its echo is
-    /// waited for: an alarm would be set on the way of each. Root inside can draw that time out: then the key is noted with what comes
-    /// next, or with the next alarm.
-    fn rest(&self, most: Option<Duration>) -> bool {
-        let Some(screen) = &self.screen else { return false };
+        let Some(screen) = self.screen.as_ref().filter(|_| self.alarm.ring_by(Some(end)).is_ok()) else {
+            return false;
+        };
         let mut set = Set::default();
         set.add(&self.calm, true, false);
         set.add(&screen.terminal, true, false);
         let leader = set.add(&screen.leader, true, false);
         // What fails here fails again, and is told, where the loop waits.
-        set.wait(most).is_ok() && set.ready(leader).read
+        set.wait(None).is_ok() && set.ready(leader).read
+    }
+
+    /// Whether there is output already. The kernel's own echo is there once a key was written: it needs no alarm.
+    fn is_echoed(&self) -> bool {
+        let Some(screen) = &self.screen else { return false };
+        let mut set = Set::default();
+        let leader = set.add(&screen.leader, true, false);
+        set.wait(Some(Duration::ZERO)).is_ok() && set.ready(leader).read
     }
 
     /// Something came of what is seldom ready.
