@@ -2,6 +2,7 @@
 
 use super::Finding;
 use crate::sys::trust;
+use std::fmt;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
@@ -17,12 +18,9 @@ pub(super) fn of(program: &Path) -> Vec<Finding> {
         lent.hints.push(format!("`chmod ug-s {told}`, `setcap -r {told}`"));
         found.push(lent);
     }
-    match trust::open(program, 0) {
-        Err(error) if error.is_of_trust() => found.push(Finding::note(format!(
-            "{told} is run as root, and others can change it ({}): it, and every directory above it, must belong to root and be writable by root alone",
-            crate::text::chain(&error)
-        ))),
-        _ => {}
+    if let Some(changed) = changed_by_others(program, &told) {
+        let what = "it, and every directory above it, must belong to root and be writable by root alone";
+        found.push(Finding::note(format!("{changed}: {what}")));
     }
     if let Some(closed) = trust::closed_to_others(program, trust::Right::Execute) {
         found.push(Finding::note(format!(
@@ -31,6 +29,13 @@ pub(super) fn of(program: &Path) -> Vec<Finding> {
         )));
     }
     found
+}
+
+/// That others can change a program that root runs, and how; `None` where they cannot.
+pub(super) fn changed_by_others(program: &Path, told: &dyn fmt::Display) -> Option<String> {
+    let error = trust::open(program, 0).err().filter(|error| error.is_of_trust())?;
+    let why = crate::text::chain(&error);
+    Some(format!("{told} is run as root, and others can change it ({why})"))
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! What a session begins with: the shell inside, and the variables that it keeps.
 
 use super::Finding;
+use super::program::changed_by_others;
 use crate::policy::{Names, Policy};
 use crate::record::elevate::{MADE_ANEW, kept_in_vain};
 use crate::sys::trust;
@@ -61,13 +62,7 @@ pub(super) fn of_shell(policy: &Policy) -> Vec<Finding> {
             "{told} is not in /etc/shells: it must be one that runs a line with `-c`"
         )));
     }
-    match trust::open(shell, 0) {
-        Err(error) if error.is_of_trust() => found.push(Finding::note(format!(
-            "{told} is run as root, and others can change it ({})",
-            crate::text::chain(&error)
-        ))),
-        _ => {}
-    }
+    found.extend(changed_by_others(shell, &told).map(Finding::note));
     if let Some(closed) = trust::closed_to_others(shell, trust::Right::Execute) {
         found.push(Finding::note(format!(
             "{told}: only sessions of root can run it (`chmod 755 {}`)",

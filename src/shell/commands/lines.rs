@@ -249,11 +249,11 @@ impl Tracker {
             self.typing.fills = line.fills;
         }
         if continues && let Some(entry) = open.and_then(|id| self.entry(id)) {
-            if has_room(entry, &text) {
+            if full {
+                push_flag(&mut entry.command, LONG);
+            } else {
                 entry.command.text.push('\n');
                 entry.command.text.push_str(&text);
-            } else {
-                push_flag(&mut entry.command, LONG);
             }
             return;
         }
